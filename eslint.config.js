@@ -1,0 +1,41 @@
+// Lint rules: typescript-eslint's strict type-checked set for TypeScript, eslint's recommended one for scripts.
+import eslint from "@eslint/js";
+import { defineConfig, globalIgnores } from "eslint/config";
+import tseslint from "typescript-eslint";
+
+const nodeGlobals = Object.fromEntries(
+  ["AbortController", "AbortSignal", "Buffer", "URL", "clearInterval", "clearTimeout", "console", "performance", "process", "setImmediate", "setInterval",
+    "setTimeout", "structuredClone"].map((name) => [name, "readonly"]),
+);
+
+export default defineConfig(
+  globalIgnores(["build/", "build-*/", "dist/", "runs/", "node_modules/"]),
+  { linterOptions: { reportUnusedDisableDirectives: "error" } },
+  {
+    files: ["**/*.{js,mjs}"],
+    extends: [eslint.configs.recommended],
+    languageOptions: { globals: nodeGlobals },
+    rules: { eqeqeq: "error", "prefer-const": "error" },
+  },
+  {
+    files: ["**/*.ts"],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      eqeqeq: "error",
+      "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowBoolean: true }],
+      "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
+      "no-restricted-syntax": ["error", { selector: "ExportDefaultDeclaration", message: "Use named exports." }],
+    },
+  },
+  {
+    files: ["test/**/*.ts"],
+    rules: {
+      // chai's assertions are property reads; each is an expression statement.
+      "@typescript-eslint/no-unused-expressions": "off",
+      // A test that reads a list it has just checked the length of says so with a bang.
+      "@typescript-eslint/no-non-null-assertion": "off",
+    },
+  },
+);

@@ -1,0 +1,78 @@
+import type { Command } from "commander";
+import { loadDataset } from "../../index.js";
+import { DEMO, QUICK_DEMO } from "../demo-settings.js";
+import { runDemoOnce, type DemoPart, type DemoResult } from "../demo-run.js";
+import { formatCount, formatDuration, formatPercent, meanAndDeviation } from "../format.js";
+import { listenForInterrupt } from "../interrupt.js";
+import { processOutput, type Output } from "../output.js";
+import { renderTable } from "../table.js";
+import { addJson, addValue } from "../training-flags.js";
+import { count, counts, text } from "../values.js";
+
+interface DemoFlags {
+  readonly seed?: number;
+  readonly seeds?: number[];
+  readonly quick?: true;
+  readonly run?: string;
+  readonly json?: true;
+}
+
+/** `reviewkd demo`: a student gets better under a teacher, on data that need no download. */
+export function addDemoCommand(program: Command): void {
+  const command = program.command("demo").description("train a teacher, a student alone and the same student distilled, on embedded data");
+  addValue(command, "--seed <n>", "seeds the networks and their training (default: 0)", count);
+  addValue(command, "--seeds <n,n,…>", "repeat with each of these seeds; print mean and deviation", counts);
+  command.option("--quick", "a few seconds that show only that everything runs");
+  addValue(command, "--run <dir>", "keep run directories in here (default: nothing is written)", text);
+  addJson(command).action(runDemo);
+}
+
+async function runDemo(flags: DemoFlags): Promise<void> {
+  const output = processOutput(flags.json === true);
+  const settings = flags.quick === true ? QUICK_DEMO : DEMO;
+  const seeds = flags.seeds ?? [flags.seed ?? 0];
+  using interrupt = listenForInterrupt(() => { output.notice("\nstopping after this step… (again: at once)"); });
+  using data = await loadDataset(settings.data);
+  output.line(`Drawing ${formatCount(data.train.size)} training and ${formatCount(data.test.size)} test images ` +
+    `of ${data.numClasses} classes; ${settings.teacher} teaches ${settings.student}.`);
+
+  const results: DemoResult[] = [];
+  for (const seed of seeds) {
+    if (seeds.length > 1) output.line(`\nSeed ${seed}`);
+    results.push(...await runDemoOnce({ settings, data, seed, output, signal: interrupt.signal, directory: flags.run }));
+  }
+  showResults(output, results, seeds);
+}
+
+const TITLES: Readonly<Record<DemoPart, string>> = {
+  teacher: "teacher",
+  alone: "student alone",
+  distilled: "student distilled",
+};
+
+function showResults(output: Output, results: readonly DemoResult[], seeds: readonly number[]): void {
+  const parts = (Object.keys(TITLES) as DemoPart[]).map((part) => {
+    const own = results.filter((result) => result.part === part);
+    const top1 = own.map((result) => result.test.top1);
+    const seconds = own.reduce((sum, result) => sum + result.seconds, 0);
+    return { part, model: own[0]?.model ?? "", parameters: own[0]?.parameters ?? 0, top1, ...meanAndDeviation(top1), seconds };
+  });
+  output.event({ type: "demo", seeds, results: parts });
+
+  const several = seeds.length > 1;
+  const head = ["", "network", "parameters", ...(several ? seeds.map((seed) => `seed ${seed}`) : []), several ? "mean test top-1" : "test top-1", "time"];
+  const rows = parts.map(({ part, model, parameters, top1, mean, deviation, seconds }) => [
+    TITLES[part],
+    model,
+    formatCount(parameters),
+    ...(several ? top1.map(formatPercent) : []),
+    deviation === null ? `${formatPercent(mean)} %` : `${mean.toFixed(2)} ± ${deviation.toFixed(2)} %`,
+    formatDuration(seconds),
+  ]);
+  output.line(`\n${renderTable(head, rows, head.slice(2))}`);
+  const [, alone, distilled] = parts;
+  if (alone !== undefined && distilled !== undefined) {
+    const gain = distilled.mean - alone.mean;
+    output.line(`The teacher made the student ${Math.abs(gain).toFixed(1)} points ${gain >= 0 ? "better" : "worse"}.`);
+  }
+}

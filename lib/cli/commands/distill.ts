@@ -1,0 +1,48 @@
+import type { Command } from "commander";
+import { given, givenOrNothing } from "../given.js";
+import { runTraining } from "../run-training.js";
+import { addTrainingFlags, addValue, trainingSettings, type TrainingFlags } from "../training-flags.js";
+import { nonNegativeNumber, oneOf, positiveCount, text } from "../values.js";
+
+const METHODS = ["review"] as const;
+
+interface DistillFlags extends TrainingFlags {
+  readonly teacher?: string;
+  readonly teacherWeights?: string;
+  readonly student?: string;
+  readonly studentWeights?: string;
+  readonly method?: (typeof METHODS)[number];
+  readonly weight?: number;
+  readonly warmupEpochs?: number;
+  readonly teacherMode?: "eval" | "train";
+  readonly midChannels?: number;
+}
+
+/** `reviewkd distill`: a student that learns from labels and from a trained teacher. */
+export function addDistillCommand(program: Command): void {
+  const command = program.command("distill").description("train a student under a trained teacher");
+  command.optionsGroup("Networks and data:");
+  addValue(command, "--teacher <name>", "the teacher; `reviewkd models` lists the networks", text);
+  addValue(command, "--teacher-weights <file>", "its trained weights (.safetensors)", text);
+  addValue(command, "--student <name>", "the network that is trained", text);
+  addValue(command, "--student-weights <file>", "start it from these weights (.safetensors)", text);
+  command.optionsGroup("Distillation:");
+  addValue(command, "--method <kind>", `how the student learns: ${METHODS.join(", ")}`, oneOf(METHODS));
+  addValue(command, "--weight <x>", "weight of the distillation loss beside cross entropy", nonNegativeNumber);
+  addValue(command, "--warmup-epochs <x>", "epochs in which that weight rises from 0", nonNegativeNumber);
+  addValue(command, "--teacher-mode <mode>", "batch statistics of the teacher: eval or train", oneOf(["eval", "train"]));
+  addValue(command, "--mid-channels <n>", "channels inside the fusion modules", positiveCount);
+  command.optionsGroup("Networks and data:");
+  addTrainingFlags(command).action(async (flags: DistillFlags) => {
+    const teacher = givenOrNothing({ name: flags.teacher, weights: flags.teacherWeights });
+    const student = givenOrNothing({ name: flags.student, weights: flags.studentWeights });
+    const method = givenOrNothing({
+      kind: flags.method,
+      weight: flags.weight,
+      warmupEpochs: flags.warmupEpochs,
+      teacherMode: flags.teacherMode,
+      midChannels: flags.midChannels,
+    });
+    await runTraining("distill", flags, { ...given({ teacher, student, method }), ...trainingSettings(flags) });
+  });
+}

@@ -1,0 +1,22 @@
+import type { Command } from "commander";
+import { given, givenOrNothing } from "../given.js";
+import { runTraining } from "../run-training.js";
+import { addTrainingFlags, addValue, trainingSettings, type TrainingFlags } from "../training-flags.js";
+import { text } from "../values.js";
+
+interface TrainFlags extends TrainingFlags {
+  readonly model?: string;
+  readonly weights?: string;
+}
+
+/** `reviewkd train`: one network on labels alone. */
+export function addTrainCommand(program: Command): void {
+  const command = program.command("train").description("train a network on labels alone");
+  command.optionsGroup("Network and data:");
+  addValue(command, "--model <name>", "the network; `reviewkd models` lists them", text);
+  addValue(command, "--weights <file>", "start from these weights (.safetensors)", text);
+  addTrainingFlags(command).action(async (flags: TrainFlags) => {
+    const model = givenOrNothing({ name: flags.model, weights: flags.weights });
+    await runTraining("train", flags, { ...given({ model }), ...trainingSettings(flags) });
+  });
+}

@@ -1,0 +1,58 @@
+/** 1234567 → "1,234,567". */
+export function formatCount(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+/** Percent with one digit. */
+export function formatPercent(value: number): string {
+  return value.toFixed(1);
+}
+
+/** A loss in four digits that matter, also when it is huge or tiny. */
+export function formatLoss(value: number): string {
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : value.toFixed(4);
+}
+
+/** 75 → "1m15s", 3.21 → "3.2s", 7300 → "2h01m". */
+export function formatDuration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "?";
+  if (seconds < 10) return `${seconds.toFixed(1)}s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole}s`;
+  const pad = (value: number): string => String(value).padStart(2, "0");
+  if (whole < 3600) return `${Math.floor(whole / 60)}m${pad(whole % 60)}s`;
+  return `${Math.floor(whole / 3600)}h${pad(Math.floor((whole % 3600) / 60))}m`;
+}
+
+/** Bytes in the largest binary unit that leaves at least 1. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Mean and sample standard deviation; the deviation of one value is `null`. */
+export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number | null } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  if (values.length < 2) return { mean, deviation: null };
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean, deviation: Math.sqrt(squares / (values.length - 1)) };
+}
+
+/** Words between commas in lines of at most `width` characters, but for words that are longer. */
+export function wrapList(words: readonly string[], width: number): string {
+  const lines: string[] = [];
+  words.forEach((word, index) => {
+    const item = index < words.length - 1 ? `${word},` : word;
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + item.length <= width) lines[lines.length - 1] = `${line} ${item}`;
+    else lines.push(item);
+  });
+  return lines.join("\n");
+}

@@ -1,0 +1,40 @@
+import { EXIT } from "./errors.js";
+
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+/**
+ * npm hands a terminal's Ctrl-C on to its child, which the terminal has told already: under npm a second signal that
+ * follows within this time is the same key press.
+ */
+const NPM_ECHO_MS = 400;
+
+/** A signal that the first Ctrl-C fires; the second ends the process at once. */
+export interface Interrupt extends Disposable {
+  readonly signal: AbortSignal;
+}
+
+/** Listens for SIGINT and SIGTERM until it is disposed of; `onFirst` tells the user what happens now. */
+export function listenForInterrupt(onFirst: () => void): Interrupt {
+  const controller = new AbortController();
+  const underNpm = process.env["npm_lifecycle_event"] !== undefined;
+  let firstAt: number | undefined;
+
+  const listener = (): void => {
+    const now = performance.now();
+    if (firstAt === undefined) {
+      firstAt = now;
+      onFirst();
+      controller.abort();
+    } else if (!underNpm || now - firstAt > NPM_ECHO_MS) {
+      process.exit(EXIT.interrupted);
+    }
+  };
+
+  for (const name of SIGNALS) process.on(name, listener);
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]() {
+      for (const name of SIGNALS) process.off(name, listener);
+    },
+  };
+}

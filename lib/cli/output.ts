@@ -1,0 +1,31 @@
+import { isatty } from "node:tty";
+
+/** Where a command writes: text for people, or one JSON event a line. */
+export interface Output {
+  readonly json: boolean;
+  /** Whether standard output is a terminal that can redraw a line. */
+  readonly interactive: boolean;
+  /** A line for people on standard output; silent with `--json`. */
+  line(text?: string): void;
+  /** An event on standard output; silent without `--json`. */
+  event(event: { readonly type: string; readonly [key: string]: unknown }): void;
+  /** A line on standard error, with and without `--json`. */
+  notice(text: string): void;
+}
+
+/** Writes to the standard streams of this process. */
+export function processOutput(json: boolean): Output {
+  return {
+    json,
+    interactive: !json && isatty(process.stdout.fd),
+    line(text = "") {
+      if (!json) process.stdout.write(`${text}\n`);
+    },
+    event(event) {
+      if (json) process.stdout.write(`${JSON.stringify(event)}\n`);
+    },
+    notice(text) {
+      process.stderr.write(`${text}\n`);
+    },
+  };
+}

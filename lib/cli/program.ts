@@ -1,0 +1,28 @@
+import { Command } from "commander";
+import { packageVersion } from "../index.js";
+import { addDataCommand } from "./commands/data.js";
+import { addDemoCommand } from "./commands/demo.js";
+import { addDistillCommand } from "./commands/distill.js";
+import { addDoctorCommand } from "./commands/doctor.js";
+import { addEvalCommand } from "./commands/eval.js";
+import { addModelsCommand } from "./commands/models.js";
+import { addTrainCommand } from "./commands/train.js";
+
+/** The whole command line. Commander throws instead of writing errors or ending the process. */
+export function buildProgram(): Command {
+  const program = new Command("reviewkd")
+    .description("Train and distill image networks with Knowledge Review.")
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .showSuggestionAfterError(true)
+    .configureOutput({ outputError() {} })
+    .exitOverride();
+  addDemoCommand(program);
+  addTrainCommand(program);
+  addDistillCommand(program);
+  addEvalCommand(program);
+  addModelsCommand(program);
+  addDoctorCommand(program);
+  addDataCommand(program);
+  return program;
+}

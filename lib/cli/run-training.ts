@@ -1,0 +1,26 @@
+import { runExperiment, type Settings } from "../index.js";
+import { createFitReporter } from "./fit-reporter.js";
+import { listenForInterrupt } from "./interrupt.js";
+import { processOutput } from "./output.js";
+import { commandLine } from "./program-name.js";
+import { resolveRun, type Task } from "./resolve-run.js";
+import type { TrainingFlags } from "./training-flags.js";
+
+/** Trains as `train` and `distill` say, shows what happens, and tells how to go on where it is interrupted. */
+export async function runTraining(task: Task, flags: TrainingFlags, settings: Settings): Promise<void> {
+  const output = processOutput(flags.json === true);
+  const { config, runDirectory } = await resolveRun(task, flags, settings);
+  using interrupt = listenForInterrupt(() => { output.notice("\nfinishing the step and saving… (again: stop at once)"); });
+  const reporter = createFitReporter(output);
+  let saved = false;
+  try {
+    const run = runExperiment(config, { runDirectory, resume: flags.resume === true, signal: interrupt.signal });
+    for await (const event of run) {
+      reporter.handle(event);
+      if (event.type === "interrupted") saved = event.checkpoint !== null;
+    }
+  } finally {
+    reporter.close();
+    if (saved) output.notice(`to go on: ${commandLine([task, "--run", runDirectory, "--resume"])}`);
+  }
+}

@@ -1,0 +1,128 @@
+import { Option, type Command } from "commander";
+import { schemas, type Settings } from "../index.js";
+import { given, givenOrNothing } from "./given.js";
+import { count, counts, dataSpec, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text, type DataSpec, type ValueParser } from "./values.js";
+
+/** What Commander hands over for the options that `train` and `distill` share. */
+export interface TrainingFlags {
+  readonly data?: DataSpec;
+  readonly preset?: string;
+  readonly config?: string;
+  readonly run?: string;
+  readonly resume?: true;
+  readonly json?: true;
+  readonly epochs?: number;
+  readonly batchSize?: number;
+  readonly evaluationBatchSize?: number;
+  readonly learningRate?: number;
+  readonly momentum?: number;
+  readonly nesterov?: boolean;
+  readonly weightDecay?: number;
+  readonly schedule?: "constant" | "multi-step" | "cosine";
+  readonly milestones?: number[];
+  readonly lrFactor?: number;
+  readonly lrWarmupEpochs?: number;
+  readonly accumulate?: number;
+  readonly clipNorm?: number;
+  readonly augment?: boolean;
+  readonly seed?: number;
+  readonly device?: (typeof DEVICES)[number];
+  readonly precision?: (typeof PRECISIONS)[number];
+  readonly threads?: number;
+  readonly limitTrain?: number;
+  readonly limitTest?: number;
+}
+
+/** Adds an option whose text `parser` reads; its long flag names it in errors. */
+export function addValue<T>(
+  command: Command, flags: string, help: string, parser: ValueParser<T>, { mandatory = false } = {},
+): Command {
+  const option = new Option(flags, help).makeOptionMandatory(mandatory);
+  return command.addOption(option.argParser(parser(option.long ?? flags)));
+}
+
+export const DEVICES = ["cpu", "cuda", "auto"] as const;
+export const PRECISIONS = ["float32", "bfloat16"] as const;
+
+const DATA_HELP = "synthetic[:key=value,…], cifar10:DIR or cifar100:DIR (default: synthetic)";
+
+/** `--data`. */
+export function addData(command: Command): Command {
+  return addValue(command, "--data <kind:dir>", DATA_HELP, dataSpec);
+}
+
+/** `--json`. */
+export function addJson(command: Command): Command {
+  return command.option("--json", "one JSON event a line on standard output, nothing else");
+}
+
+/** Everything that `train` and `distill` share. Unset flags stay unset: defaults live in the schemas. */
+export function addTrainingFlags(command: Command): Command {
+  addData(command);
+  addValue(command, "--limit-train <n>", "use only the first N training images", positiveCount);
+  addValue(command, "--limit-test <n>", "use only the first N test images", positiveCount);
+  command.optionsGroup("Training:");
+  const defaults = schemas.TrainingOptions.parse({});
+  const { optimizer } = defaults;
+  addValue(command, "--epochs <n>", `passes over the training images (default: ${defaults.epochs})`, positiveCount);
+  addValue(command, "--batch-size <n>", `images in a training batch (default: ${defaults.batchSize})`, positiveCount);
+  addValue(command, "--evaluation-batch-size <n>", `images in an evaluation batch (default: ${defaults.evaluationBatchSize})`, positiveCount);
+  addValue(command, "--learning-rate <x>", `full learning rate (default: ${optimizer.learningRate})`, positiveNumber);
+  addValue(command, "--momentum <x>", `momentum of SGD, below 1 (default: ${optimizer.momentum})`, nonNegativeNumber);
+  command.option("--no-nesterov", "plain momentum instead of Nesterov's");
+  addValue(command, "--weight-decay <x>", `weight decay (default: ${optimizer.weightDecay})`, nonNegativeNumber);
+  addValue(command, "--schedule <kind>", `learning rate over epochs: constant, multi-step or cosine (default: ${defaults.schedule.kind})`, oneOf(["constant", "multi-step", "cosine"]));
+  addValue(command, "--milestones <n,n,…>", "epochs after which multi-step lowers the rate", counts);
+  addValue(command, "--lr-factor <x>", "what multi-step multiplies the rate by", positiveNumber);
+  addValue(command, "--lr-warmup-epochs <x>", "epochs in which the rate rises from 0", nonNegativeNumber);
+  addValue(command, "--accumulate <n>", `batches averaged for one optimizer step (default: ${defaults.accumulate})`, positiveCount);
+  addValue(command, "--clip-norm <x>", "largest L2 norm of the gradient", positiveNumber);
+  command.option("--no-augment", "train on the images as they are, not padded, cropped and flipped");
+  addValue(command, "--seed <n>", `seeds initialisation, order and augmentation (default: ${defaults.seed})`, count);
+  addValue(command, "--precision <type>", `float32 or bfloat16 (default: ${defaults.precision})`, oneOf(PRECISIONS));
+  command.optionsGroup("Machine:");
+  addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
+  addValue(command, "--threads <n>", "threads of one operation", positiveCount);
+  command.optionsGroup("Run:");
+  addValue(command, "--run <dir>", "run directory (default: runs/<task>-<networks>-<seed>)", text);
+  command.option("--resume", "go on where the run directory's last checkpoint stands");
+  addValue(command, "--preset <name>", "settings of a published run; config file and flags override them", text);
+  addValue(command, "--config <file>", "settings from a YAML or JSON file; flags override them", text);
+  return addJson(command);
+}
+
+/** The flags in the shape of a run configuration: only what was given. */
+export function trainingSettings(flags: TrainingFlags): Settings {
+  // Commander gives a `--no-…` option the value true where the flag is absent.
+  const optimizer = givenOrNothing({
+    learningRate: flags.learningRate,
+    momentum: flags.momentum,
+    nesterov: flags.nesterov === false ? false : undefined,
+    weightDecay: flags.weightDecay,
+  });
+  const schedule = givenOrNothing({
+    kind: flags.schedule ?? (flags.milestones === undefined && flags.lrFactor === undefined ? undefined : "multi-step"),
+    milestones: flags.milestones,
+    factor: flags.lrFactor,
+    warmupEpochs: flags.lrWarmupEpochs,
+  });
+  const training = givenOrNothing({
+    epochs: flags.epochs,
+    batchSize: flags.batchSize,
+    evaluationBatchSize: flags.evaluationBatchSize,
+    seed: flags.seed,
+    device: flags.device,
+    precision: flags.precision,
+    threads: flags.threads,
+    accumulate: flags.accumulate,
+    clipNorm: flags.clipNorm,
+    augment: flags.augment === false ? false : undefined,
+    optimizer,
+    schedule,
+  });
+  return given({ data: dataSettings(flags), training });
+}
+
+function dataSettings(flags: Pick<TrainingFlags, "data" | "limitTrain" | "limitTest">): Settings | undefined {
+  return givenOrNothing({ ...flags.data, limitTrain: flags.limitTrain, limitTest: flags.limitTest });
+}

@@ -1,0 +1,86 @@
+import { ReviewKdError } from "../index.js";
+import { usageError } from "./errors.js";
+
+/** Reads the text of an option. Ranges that only the schemas know are checked there. */
+export type ValueParser<T> = (option: string) => (text: string) => T;
+
+const WHOLE = /^[+-]?\d+$/;
+const REAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+function number(pattern: RegExp, expected: string, accepts: (value: number) => boolean): ValueParser<number> {
+  return (option) => (text) => {
+    const value = pattern.test(text.trim()) ? Number(text) : Number.NaN;
+    if (!Number.isFinite(value) || !accepts(value)) throw usageError(expected, option, text);
+    return value;
+  };
+}
+
+/** A whole number ≥ 1. */
+export const positiveCount = number(WHOLE, "a whole number ≥ 1", (value) => value >= 1 && Number.isSafeInteger(value));
+
+/** A whole number ≥ 0. */
+export const count = number(WHOLE, "a whole number ≥ 0", (value) => value >= 0 && Number.isSafeInteger(value));
+
+/** A finite number > 0. */
+export const positiveNumber = number(REAL, "a number > 0", (value) => value > 0);
+
+/** A finite number ≥ 0. */
+export const nonNegativeNumber = number(REAL, "a number ≥ 0", (value) => value >= 0);
+
+/** Whole numbers ≥ 0 between commas, at least one. */
+export const counts: ValueParser<number[]> = (option) => (text) => text.split(",").map((part) => {
+  const value = WHOLE.test(part.trim()) ? Number(part) : Number.NaN;
+  if (!Number.isSafeInteger(value) || value < 0) throw usageError("whole numbers ≥ 0 between commas", option, text);
+  return value;
+});
+
+/** One of a few words. */
+export function oneOf<const Word extends string>(words: readonly Word[]): ValueParser<Word> {
+  return (option) => (text) => {
+    const word = words.find((candidate) => candidate === text);
+    if (word === undefined) throw usageError(`one of ${words.join(", ")}`, option, text);
+    return word;
+  };
+}
+
+/** Any text but the empty one. */
+export const text: ValueParser<string> = (option) => (value) => {
+  if (value === "") throw usageError("a value", option, value);
+  return value;
+};
+
+const KINDS = ["synthetic", "cifar10", "cifar100"] as const;
+
+/** A data source as the schemas take it: a `kind` and whatever belongs to it. */
+export interface DataSpec {
+  readonly kind: (typeof KINDS)[number];
+  readonly [key: string]: string | number;
+}
+
+/** `synthetic`, `synthetic:key=value,…`, `cifar10:DIR` or `cifar100:DIR`. */
+export const dataSpec: ValueParser<DataSpec> = (option) => (spec) => {
+  const colon = spec.indexOf(":");
+  const name = colon < 0 ? spec : spec.slice(0, colon);
+  const rest = colon < 0 ? "" : spec.slice(colon + 1);
+  const kind = KINDS.find((candidate) => candidate === name);
+  if (kind === undefined) {
+    const expected = "synthetic, synthetic:key=value,…, cifar10:DIR or cifar100:DIR";
+    throw new ReviewKdError("UNKNOWN_NAME", `expected ${expected} for ${option}, got "${spec}"`, { valid: KINDS });
+  }
+  if (kind === "synthetic") return { kind, ...syntheticSettings(option, rest) };
+  if (rest === "") {
+    throw usageError(`${kind}:DIR with the directory of its .bin files`, option, spec, `; \`reviewkd data fetch ${kind}\` downloads them`);
+  }
+  return { kind, root: rest };
+};
+
+function syntheticSettings(option: string, settings: string): Record<string, number> {
+  if (settings === "") return {};
+  return Object.fromEntries(settings.split(",").map((setting) => {
+    const [key = "", value = ""] = setting.split("=", 2);
+    if (key === "" || !REAL.test(value)) {
+      throw usageError("key=number between commas after synthetic:", option, setting, " (numClasses=10,trainSamples=500 say)");
+    }
+    return [key, Number(value)];
+  }));
+}

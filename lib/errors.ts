@@ -1,0 +1,74 @@
+/**
+ * Every code that a {@link ReviewKdError} can carry. The list is closed: native code uses a subset of it
+ * (a test compares the two), so a `switch` over `error.code` can be exhaustive.
+ */
+export const ERROR_CODES = [
+  "INVALID_ARGUMENT",
+  "UNKNOWN_NAME",
+  "CONFIG_INVALID",
+  "SHAPE_MISMATCH",
+  "DTYPE_MISMATCH",
+  "STATE_DICT_MISMATCH",
+  "LABEL_OUT_OF_RANGE",
+  "BATCH_TOO_SMALL",
+  "NON_FINITE_LOSS",
+  "DISPOSED",
+  "ABORTED",
+  "FILE_NOT_FOUND",
+  "FILE_CORRUPT",
+  "FILE_UNSUPPORTED",
+  "FILE_ACCESS",
+  "RUN_DIRECTORY",
+  "RUN_MISMATCH",
+  "DOWNLOAD_FAILED",
+  "CHECKSUM_MISMATCH",
+  "CUDA_UNAVAILABLE",
+  "ADDON_NOT_FOUND",
+  "ADDON_LOAD_FAILED",
+  "OUT_OF_MEMORY",
+  "INTERNAL",
+] as const;
+
+/** One of {@link ERROR_CODES}. */
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** What a {@link ReviewKdError} may carry beside its message. */
+export interface ReviewKdErrorOptions extends ErrorOptions {
+  /** The names that would have been accepted, where there is such a list. */
+  readonly valid?: readonly string[];
+}
+
+/**
+ * The one error type of this package: a stable `code` for programs, a message of the form
+ * "expected … for …, got …" for people and, where there is one, the list of valid names.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await createModel("resnet21");
+ * } catch (error) {
+ *   if (isReviewKdError(error) && error.code === "UNKNOWN_NAME") console.log(error.valid);
+ * }
+ * ```
+ */
+export class ReviewKdError extends Error {
+  override readonly name = "ReviewKdError";
+  readonly code: ErrorCode;
+  readonly valid: readonly string[];
+
+  constructor(code: ErrorCode, message: string, options: ReviewKdErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.valid = options.valid ?? [];
+  }
+}
+
+/** Tells whether `error` is a {@link ReviewKdError}, also one made by another copy of this package. */
+export function isReviewKdError(error: unknown): error is ReviewKdError {
+  return error instanceof Error && error.name === "ReviewKdError" && "code" in error;
+}
+
+/** The message of anything that can be thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

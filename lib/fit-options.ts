@@ -1,0 +1,74 @@
+import type { Dataset } from "./dataset.js";
+import type { Distiller } from "./distiller.js";
+import { ReviewKdError } from "./errors.js";
+import { mergeSettings, type Settings } from "./merge-settings.js";
+import type { Model } from "./model.js";
+import { findPreset, type PresetName } from "./presets.js";
+import { TrainingOptions, type TrainingOptionsInput } from "./schemas/training.js";
+import type { SessionTarget } from "./session.js";
+import { parse } from "./validation.js";
+
+/** What `fit` needs beside the settings of the training. */
+export interface FitSettings {
+  readonly data: Dataset;
+  /** Directory for configuration, metrics, checkpoints and the trained network; omitted: nothing is written. */
+  readonly runDirectory?: string | undefined;
+  /** Go on from the last checkpoint in `runDirectory`. Default false. */
+  readonly resume?: boolean | undefined;
+  /** A preset whose training settings stand where the options are silent. Its method is not used: the distiller has one. */
+  readonly preset?: PresetName | undefined;
+  /** Stops within one step and saves. */
+  readonly signal?: AbortSignal | undefined;
+  /** What `config.json` records, and what a resumed run is compared with. Default: derived from these options. */
+  readonly config?: unknown;
+}
+
+/** Options of `fit`. */
+export type FitOptions = SessionTarget & FitSettings & TrainingOptionsInput;
+
+/** {@link FitOptions}, checked and with every default filled in. */
+export interface FitPlan {
+  readonly target: SessionTarget;
+  /** The network that is trained. */
+  readonly model: Model;
+  readonly distiller: Distiller | undefined;
+  readonly data: Dataset;
+  readonly runDirectory: string | undefined;
+  readonly resume: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly config: unknown;
+  readonly training: TrainingOptions;
+}
+
+/** @throws `INVALID_ARGUMENT`, `UNKNOWN_NAME` */
+export function planFit(options: FitOptions): FitPlan {
+  const { distiller, model, data, runDirectory, resume = false, preset, signal, config, ...explicit } = options;
+  const layers: Settings[] = preset === undefined ? [explicit] : [findPreset(preset).training, explicit];
+  const training = parse(TrainingOptions, mergeSettings(...layers), "fit options");
+  if (resume && runDirectory === undefined) {
+    throw new ReviewKdError("INVALID_ARGUMENT", "expected a runDirectory for resume, got none");
+  }
+  const shared = { data, runDirectory, resume, signal, training };
+  if (distiller !== undefined && (model as unknown) === undefined) {
+    const plan = { ...shared, target: { distiller }, model: distiller.student, distiller };
+    return { ...plan, config: config ?? deriveConfig({ ...plan, preset }) };
+  }
+  if (model !== undefined && (distiller as unknown) === undefined) {
+    const plan = { ...shared, target: { model }, model, distiller: undefined };
+    return { ...plan, config: config ?? deriveConfig({ ...plan, preset }) };
+  }
+  throw new ReviewKdError("INVALID_ARGUMENT", "expected either a distiller or a model for fit, got both or none");
+}
+
+/** All that these objects tell of themselves. A seed or a weights file that a network came from is not known here. */
+function deriveConfig({ model, distiller, data, training, preset }: Pick<FitPlan, "model" | "distiller" | "data" | "training"> & { preset: string | undefined }): unknown {
+  return {
+    task: distiller === undefined ? "train" : "distill",
+    ...(preset === undefined ? {} : { preset }),
+    ...(distiller === undefined
+      ? { model: { name: model.name } }
+      : { teacher: { name: distiller.teacher.name }, student: { name: model.name }, method: distiller.method }),
+    data: { kind: data.kind, numClasses: data.numClasses, trainSamples: data.train.size, testSamples: data.test.size },
+    training,
+  };
+}

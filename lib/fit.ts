@@ -1,0 +1,138 @@
+import { throwIfAborted } from "./abort.js";
+import { isReviewKdError, ReviewKdError } from "./errors.js";
+import { FitLog } from "./fit-log.js";
+import { planFit, type FitOptions, type FitPlan } from "./fit-options.js";
+import type { EpochProgress, EpochSummary, Evaluation, FitEvent } from "./schemas/events.js";
+import type { FitResult } from "./schemas/run-record.js";
+import { createSession, type Session } from "./session.js";
+import { TimeLeft } from "./time-left.js";
+import { withReports } from "./with-reports.js";
+
+/** Between two progress events, for a display needs no more. */
+const PROGRESS_INTERVAL_MS = 100;
+
+/**
+ * Trains a distiller's student, or a model on labels alone: all epochs, an evaluation after each, checkpoints and
+ * metrics in `runDirectory`. Leaving the loop early stops the running epoch; its steps since the last checkpoint are lost.
+ *
+ * @throws `ABORTED` after `signal` was heard and the state saved; `NON_FINITE_LOSS` (earlier checkpoints stay);
+ * `RUN_DIRECTORY`, `RUN_MISMATCH`, `INVALID_ARGUMENT`, `UNKNOWN_NAME`, and what `Session.trainEpoch` throws.
+ * @see "Distilling Knowledge via Knowledge Review", https://arxiv.org/abs/2104.09044
+ *
+ * @example
+ * ```ts
+ * for await (const event of fit({ distiller, data, preset: "cifar100", runDirectory: "runs/r56-r20" })) {
+ *   if (event.type === "epoch") console.log(event.epoch, event.train.losses.total, event.test.top1);
+ * }
+ * ```
+ */
+export async function* fit(options: FitOptions): AsyncGenerator<FitEvent, FitResult, void> {
+  const plan = planFit(options);
+  throwIfAborted(plan.signal, "the training");
+  const log = await FitLog.open(plan);
+  const { optimizer, precision, accumulate, clipNorm, threads, device } = plan.training;
+  using session = await createSession({ ...plan.target, optimizer, precision, accumulate, clipNorm, threads, device });
+  await log.begin(session);
+  return yield* new Fit(plan, session, log).run();
+}
+
+/** One run of `fit`. */
+class Fit {
+  readonly #epochs: number;
+  readonly #timeLeft: TimeLeft;
+
+  constructor(private readonly plan: FitPlan, private readonly session: Session, private readonly log: FitLog) {
+    const { data, training } = plan;
+    this.#epochs = training.epochs;
+    this.#timeLeft = new TimeLeft({ epochs: training.epochs, trainSamples: data.train.size, testSamples: data.test.size });
+  }
+
+  async *run(): AsyncGenerator<FitEvent, FitResult, void> {
+    const { log } = this;
+    yield this.#startEvent();
+    try {
+      while (log.progress.epochsDone < this.#epochs) {
+        const epoch = log.progress.epochsDone;
+        const train = log.progress.trained ?? (yield* this.#train(epoch));
+        log.trained(train);
+        const test = await this.#evaluate();
+        yield* log.evaluated({ epoch, epochs: this.#epochs, train, test, etaSeconds: this.#timeLeft.from(epoch + 1, 0) }, this.session);
+      }
+    } catch (error) {
+      if (this.#wasInterrupted(error)) yield* this.#interrupted(error);
+      throw log.explain(error);
+    }
+    const result = log.result();
+    yield { type: "end", ...result };
+    return result;
+  }
+
+  async *#train(epoch: number): AsyncGenerator<FitEvent, EpochSummary, void> {
+    const { batchSize, seed, augment, schedule } = this.plan.training;
+    const reports = withReports<EpochProgress, EpochSummary>(
+      (onProgress, signal) => this.session.trainEpoch(this.plan.data, {
+        epoch, epochs: this.#epochs, batchSize, seed, augment, schedule, onProgress, signal,
+      }),
+      { intervalMs: PROGRESS_INTERVAL_MS, signal: this.plan.signal },
+    );
+    try {
+      for (;;) {
+        const next = await reports.next();
+        if (next.done === true) return next.value;
+        const progress = next.value;
+        this.#timeLeft.trainedAt(progress.imagesPerSecond);
+        const etaSeconds = this.#timeLeft.from(epoch, progress.images);
+        yield { type: "progress", ...progress, epochs: this.#epochs, etaSeconds };
+      }
+    } finally {
+      // Where the consumer has left, this stops the epoch and waits for its last step.
+      await reports.return(undefined as never);
+    }
+  }
+
+  async #evaluate(): Promise<Evaluation> {
+    const { data, training, signal } = this.plan;
+    const began = performance.now();
+    const evaluation = await this.session.evaluate(data.test, { batchSize: training.evaluationBatchSize, signal });
+    this.#timeLeft.evaluatedIn((performance.now() - began) / 1000);
+    return evaluation;
+  }
+
+  #wasInterrupted(error: unknown): boolean {
+    return this.plan.signal?.aborted === true && isReviewKdError(error) && error.code === "ABORTED";
+  }
+
+  async *#interrupted(cause: unknown): AsyncGenerator<FitEvent, never, void> {
+    const { checkpoint, epoch, step } = await this.log.interrupted(this.session);
+    yield { type: "interrupted", epoch, step, checkpoint };
+    const remedy = checkpoint === null
+      ? "nothing was saved, for there is no run directory"
+      : `go on with \`resume: true\` and the same run directory (on the command line --run ${this.plan.runDirectory ?? ""} --resume)`;
+    throw new ReviewKdError("ABORTED", `the training was stopped in epoch ${epoch} after step ${step}: ${remedy}.`, { cause });
+  }
+
+  #startEvent(): FitEvent {
+    const { model, distiller, data, training, runDirectory } = this.plan;
+    const { epochsDone, stepsDone } = this.log.progress;
+    return {
+      type: "start",
+      task: distiller === undefined ? "train" : "distill",
+      epochs: this.#epochs,
+      stepsPerEpoch: stepsPerEpoch(data.train.size, training.batchSize),
+      trainSamples: data.train.size,
+      testSamples: data.test.size,
+      startEpoch: epochsDone,
+      startStep: stepsDone,
+      device: model.device,
+      parameters: model.parameterCount(),
+      trainingOnlyParameters: distiller?.trainingOnlyParameterCount() ?? 0,
+      runDirectory: runDirectory ?? null,
+    };
+  }
+}
+
+/** A last batch of a single image is left out, unless all batches are such: batch normalization needs two. */
+function stepsPerEpoch(samples: number, batchSize: number): number {
+  const rest = samples % batchSize;
+  return Math.floor(samples / batchSize) + (rest >= Math.min(2, batchSize) ? 1 : 0);
+}

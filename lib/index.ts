@@ -1,0 +1,37 @@
+export { createModel, listModels, Model, readWeightsInfo } from "./model.js";
+export type { EvaluateOptions, LoadReport, ModelOutput, StageFeature } from "./model.js";
+export { createDistiller, Distiller } from "./distiller.js";
+export type { DistillerOutput, DistillerParts } from "./distiller.js";
+export { createSession, Session } from "./session.js";
+export type { SessionPosition, SessionTarget, TrainEpochOptions } from "./session.js";
+export { Dataset, DatasetSplit, loadDataset } from "./dataset.js";
+export type { Batch } from "./dataset.js";
+export { Tensor } from "./tensor.js";
+export type { StateDict, TensorInput } from "./tensor.js";
+export { hierarchicalContextLoss } from "./functional.js";
+export { packageVersion, systemInfo } from "./system.js";
+export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError } from "./errors.js";
+export type { ErrorCode, ReviewKdErrorOptions } from "./errors.js";
+export { fit } from "./fit.js";
+export type { FitOptions } from "./fit-options.js";
+export { runExperiment } from "./experiment.js";
+export type { ExperimentOptions } from "./experiment.js";
+export { parseRunConfig, readRunConfig, readRunConfigInput } from "./config-file.js";
+export { mergeSettings } from "./merge-settings.js";
+export type { Settings } from "./merge-settings.js";
+export { findPreset, listPresets } from "./presets.js";
+export type { PresetName } from "./presets.js";
+export { fetchDataset } from "./data-fetch.js";
+export type { FetchDatasetOptions } from "./data-fetch.js";
+export * as schemas from "./schemas/index.js";
+export type { DType, Device, ModelDType, Precision, Shape } from "./schemas/common.js";
+export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization, StoredDataSource } from "./schemas/data.js";
+export type {
+  EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult, SystemInfo,
+} from "./schemas/events.js";
+export type { FeatureTap, Method, MethodInput, TeacherMode } from "./schemas/method.js";
+export type { FeatureSpec, ModelInfo, ModelOptionsInput, StoredDType, WeightsInfo } from "./schemas/model.js";
+export type { Preset } from "./schemas/preset.js";
+export type { RunConfig, RunConfigInput } from "./schemas/run-config.js";
+export type { FitResult } from "./schemas/run-record.js";
+export type { Optimizer, OptimizerInput, Schedule, ScheduleInput, StepOptionsInput, TrainingOptions, TrainingOptionsInput } from "./schemas/training.js";

@@ -1,0 +1,186 @@
+/**
+ * Finds and loads the addon, on first use, so that help and validation work without it. The one place that knows its
+ * untyped surface.
+ */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { messageOf, ReviewKdError } from "./errors.js";
+import type { DType } from "./schemas/common.js";
+import type { Evaluation, Losses } from "./schemas/events.js";
+import type { FeatureSpec, ModelInfo, WeightsInfo } from "./schemas/model.js";
+
+/** Arrays that tensors are made of. */
+export type TensorValues = Float32Array | Float64Array | BigInt64Array | Uint8Array | Int8Array | Int16Array | Int32Array;
+
+/** Arrays that tensors become. */
+export type TypedArray = Float32Array | Float64Array | BigInt64Array | Uint8Array;
+
+interface Disposable {
+  dispose(): void;
+}
+
+export interface NativeTensor extends Disposable {
+  shape(): number[];
+  dtype(): DType;
+  toTypedArray(): TypedArray;
+}
+
+export type NativeEntries = [name: string, tensor: NativeTensor][];
+
+export interface NativeLoadReport {
+  missing: string[];
+  unexpected: string[];
+}
+
+export interface NativeStopFlag extends Disposable {
+  set(): void;
+}
+
+interface NativeEvaluationOptions {
+  batchSize: number;
+  precision: string;
+}
+
+type NativeEvaluate = (
+  data: NativeDataset, split: string, options: NativeEvaluationOptions, stop: NativeStopFlag, onProgress: (done: number) => void,
+) => Promise<Evaluation>;
+
+export interface NativeModel extends Disposable {
+  describe(): { name: string; numClasses: number; parameters: number; dtype: "float64" | "float32"; device: "cpu" | "cuda" };
+  featureSpecs(height: number, width: number): FeatureSpec[];
+  forward(
+    images: NativeTensor, options: { mode: string; features: boolean },
+  ): Promise<{ logits: NativeTensor; features: { name: string; before: NativeTensor; after: NativeTensor }[] }>;
+  stateDict(): Promise<NativeEntries>;
+  loadStateDict(entries: NativeEntries, strict: boolean): Promise<NativeLoadReport>;
+  save(path: string, metadata: Record<string, string>): Promise<void>;
+  load(path: string, strict: boolean): Promise<NativeLoadReport>;
+  evaluate: NativeEvaluate;
+}
+
+export interface NativeDistiller extends Disposable {
+  parameters(): number;
+  forward(images: NativeTensor): Promise<{
+    studentLogits: NativeTensor;
+    teacherLogits: NativeTensor;
+    reviewOutputs: NativeTensor[];
+    teacherFeatures: NativeTensor[];
+    perStage: number[];
+  }>;
+  stateDict(): Promise<NativeEntries>;
+  loadStateDict(entries: NativeEntries, strict: boolean): Promise<NativeLoadReport>;
+}
+
+export interface NativeBatchReader extends Disposable {
+  next(): Promise<{ images: NativeTensor; labels: NativeTensor } | undefined>;
+}
+
+interface NativeSplitInfo {
+  size: number;
+  height: number;
+  width: number;
+}
+
+export interface NativeDataset extends Disposable {
+  describe(): {
+    kind: string;
+    numClasses: number;
+    classNames: string[];
+    normalization: { mean: [number, number, number]; std: [number, number, number] };
+    train: NativeSplitInfo;
+    test: NativeSplitInfo;
+  };
+  batches(
+    split: string,
+    options: { batchSize: number; seed: number; epoch: number; shuffle: boolean; augment: boolean; dropLast: boolean },
+  ): NativeBatchReader;
+}
+
+export interface NativeEpochState {
+  epoch: number;
+  step: number;
+  steps: number;
+  images: number;
+  losses: Losses;
+  top1: number;
+  learningRate: number;
+  imagesPerSecond: number;
+  seconds: number;
+}
+
+export interface NativeSession extends Disposable {
+  step(images: NativeTensor, labels: NativeTensor): Promise<{ losses: Losses; step: number; learningRate: number; gradientNorm: number | null }>;
+  trainEpoch(
+    data: NativeDataset, options: object, stop: NativeStopFlag, onProgress: (state: NativeEpochState) => void,
+  ): Promise<NativeEpochState>;
+  evaluate: NativeEvaluate;
+  gradients(): Promise<NativeEntries>;
+  position(): Promise<{ epoch: number; step: number; steps: number; totalSteps: number }>;
+  configure(options: { epoch?: number; learningRate?: number }): Promise<void>;
+  save(path: string, metadata: Record<string, string>): Promise<void>;
+  load(path: string): Promise<Record<string, string>>;
+}
+
+export interface Addon {
+  setErrorClass(errorClass: typeof ReviewKdError): void;
+  shutDown(): void;
+  systemInfo(): Promise<{
+    libtorch: { version: string; path: string; cudaBuild: boolean };
+    cuda: { available: boolean; devices: string[]; reason: string | null };
+    threads: number;
+    capability: string;
+  }>;
+  listModels(): ModelInfo[];
+  tensorFrom(values: TensorValues, shape: readonly number[], dtype: DType): NativeTensor;
+  newStopFlag(): NativeStopFlag;
+  createModel(options: object): Promise<NativeModel>;
+  readWeightsInfo(path: string): Promise<WeightsInfo>;
+  loadDataset(source: object): Promise<NativeDataset>;
+  createDistiller(teacher: NativeModel, student: NativeModel, method: object, seed: number): Promise<NativeDistiller>;
+  createSession(target: NativeDistiller | NativeModel, options: object): Promise<NativeSession>;
+  hierarchicalContextLoss(student: NativeTensor, teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
+}
+
+/** The directory of package.json, from the sources and from what is built of them alike. */
+export function packageRoot(): string {
+  return resolve(dirname(fileURLToPath(import.meta.url)), "..");
+}
+
+/** Where the addon of a checkout lies. */
+export function addonPath(): string {
+  return resolve(packageRoot(), "build", "Release", "reviewkd.node");
+}
+
+let loaded: Addon | undefined;
+
+/**
+ * The addon, loaded once per thread.
+ *
+ * @throws ReviewKdError `ADDON_NOT_FOUND` where it was not built, `ADDON_LOAD_FAILED` where it cannot be loaded.
+ */
+export function addon(): Addon {
+  loaded ??= load(addonPath());
+  return loaded;
+}
+
+function load(path: string): Addon {
+  if (!existsSync(path)) {
+    throw new ReviewKdError("ADDON_NOT_FOUND", `expected the addon at ${path}, got no such file. In a checkout, \`npm run build\` makes it.`);
+  }
+  let module: Addon;
+  try {
+    module = createRequire(import.meta.url)(path) as Addon;
+  } catch (error) {
+    throw new ReviewKdError(
+      "ADDON_LOAD_FAILED",
+      `expected the addon at ${path} to load, got: ${messageOf(error)}. If libtorch moved since the build, \`npm run build\` finds it again.`,
+      { cause: error },
+    );
+  }
+  module.setErrorClass(ReviewKdError);
+  // process.exit() runs no cleanup hooks of native code; a step that is under way must end before libtorch goes.
+  process.once("exit", () => { module.shutDown(); });
+  return module;
+}

@@ -1,0 +1,36 @@
+import { z } from "zod";
+
+/** A whole number ≥ 0. */
+export const Count = z.int().nonnegative();
+
+/** A whole number ≥ 1. */
+export const PositiveCount = z.int().positive();
+
+/** A finite number > 0. */
+export const PositiveNumber = z.number().positive();
+
+/** A finite number ≥ 0. */
+export const NonNegativeNumber = z.number().nonnegative();
+
+/** Seeds everything random: a whole number from 0 to 2^53 - 1. */
+export const Seed = z.int().nonnegative();
+
+/** Element types of tensors. Networks compute in `"float64"` or `"float32"`. */
+export const DType = z.enum(["float64", "float32", "bfloat16", "int64", "uint8"]);
+export type DType = z.infer<typeof DType>;
+
+/** Element types of a network's parameters. */
+export const ModelDType = z.enum(["float64", "float32"]);
+export type ModelDType = z.infer<typeof ModelDType>;
+
+/** Arithmetic of a training step: `"bfloat16"` keeps parameters, losses and statistics in float32. */
+export const Precision = z.enum(["float32", "bfloat16"]);
+export type Precision = z.infer<typeof Precision>;
+
+/** Where to compute: `"auto"` takes CUDA where it is at hand, else the CPU. */
+export const Device = z.enum(["cpu", "cuda", "auto"]);
+export type Device = z.infer<typeof Device>;
+
+/** Shape of a tensor: one length per dimension. */
+export const Shape = z.array(Count).readonly();
+export type Shape = z.infer<typeof Shape>;

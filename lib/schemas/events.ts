@@ -1,0 +1,128 @@
+import { z } from "zod";
+import { Count, Device, NonNegativeNumber, PositiveCount } from "./common.js";
+
+/** Losses of one step, or their mean over many images. All in the unit of the loss; without a teacher only the first two differ from 0. */
+export const Losses = z.strictObject({
+  /** crossEntropy + distillationWeight · distillation. */
+  total: z.number(),
+  crossEntropy: z.number(),
+  /** Sum over `perStage`, before it is weighted. */
+  distillation: z.number(),
+  /** λ of this step, warm-up included. */
+  distillationWeight: z.number(),
+  /** Unweighted distillation loss by stage, shallow to deep. */
+  perStage: z.array(z.number()),
+});
+export type Losses = z.infer<typeof Losses>;
+
+/** What a session says of the step that it just took. */
+export const StepResult = z.strictObject({
+  losses: Losses,
+  /** Optimizer steps taken by this session, this one included. */
+  step: Count,
+  learningRate: NonNegativeNumber,
+  /** L2 norm of all gradients before clipping; `null` where nothing is clipped. */
+  gradientNorm: z.number().nullable(),
+});
+export type StepResult = z.infer<typeof StepResult>;
+
+/** Accuracy (percent) and mean cross entropy over a split. */
+export const Evaluation = z.strictObject({ top1: z.number(), top5: z.number(), loss: z.number(), samples: Count });
+export type Evaluation = z.infer<typeof Evaluation>;
+
+/** State of a running epoch; means run over the images of the epoch so far. */
+export const EpochProgress = z.strictObject({
+  epoch: Count,
+  /** Batches done and batches in the epoch. */
+  step: Count,
+  steps: PositiveCount,
+  images: Count,
+  losses: Losses,
+  /** Top-1 accuracy on the augmented training images, percent. */
+  top1: z.number(),
+  learningRate: NonNegativeNumber,
+  /** Over the epoch so far, a pause not counted. */
+  imagesPerSecond: NonNegativeNumber,
+});
+export type EpochProgress = z.infer<typeof EpochProgress>;
+
+/** A finished training epoch. */
+export const EpochSummary = EpochProgress.extend({ seconds: NonNegativeNumber });
+export type EpochSummary = z.infer<typeof EpochSummary>;
+
+const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) =>
+  z.strictObject({ type: z.literal(type), ...shape });
+
+/** Training begins, or goes on where a checkpoint left it. */
+export const StartEvent = event("start", {
+  task: z.enum(["train", "distill"]),
+  epochs: PositiveCount,
+  stepsPerEpoch: PositiveCount,
+  trainSamples: PositiveCount,
+  testSamples: Count,
+  /** Where training goes on; 0 and 0 for a new run. */
+  startEpoch: Count,
+  startStep: Count,
+  device: Device,
+  /** Parameters of the trained network, and of the modules that exist in training only. */
+  parameters: Count,
+  trainingOnlyParameters: Count,
+  runDirectory: z.string().nullable(),
+});
+
+/** Several times a second while an epoch runs. */
+export const ProgressEvent = event("progress", {
+  ...EpochProgress.shape,
+  epochs: PositiveCount,
+  /** To the end of the last epoch, evaluations included. */
+  etaSeconds: NonNegativeNumber,
+});
+
+const BestEpoch = z.strictObject({ epoch: Count, top1: z.number() });
+
+/** An epoch was trained and evaluated. */
+export const EpochEvent = event("epoch", {
+  epoch: Count,
+  epochs: PositiveCount,
+  train: EpochSummary,
+  test: Evaluation,
+  learningRate: NonNegativeNumber,
+  /** Best test accuracy so far, this epoch included. It is chosen on the test set: report the last one too. */
+  best: BestEpoch,
+  isBest: z.boolean(),
+  etaSeconds: NonNegativeNumber,
+});
+
+/** A checkpoint was written. */
+export const CheckpointEvent = event("checkpoint", { kind: z.enum(["last", "best", "student"]), path: z.string(), epoch: Count });
+
+/** The signal was heard; the state was saved where there is a run directory. An error with code `ABORTED` follows. */
+export const InterruptedEvent = event("interrupted", { epoch: Count, step: Count, checkpoint: z.string().nullable() });
+
+/** All epochs are done. */
+export const EndEvent = event("end", {
+  epochs: PositiveCount,
+  last: Evaluation,
+  best: BestEpoch,
+  seconds: NonNegativeNumber,
+  runDirectory: z.string().nullable(),
+});
+
+/** What `fit` yields. */
+export const FitEvent = z.discriminatedUnion("type", [
+  StartEvent, ProgressEvent, EpochEvent, CheckpointEvent, InterruptedEvent, EndEvent,
+]);
+export type FitEvent = z.infer<typeof FitEvent>;
+
+/** What the addon and the machine are, as `doctor` tells it. */
+export const SystemInfo = z.strictObject({
+  version: z.string(),
+  node: z.string(),
+  platform: z.string(),
+  addonPath: z.string(),
+  libtorch: z.strictObject({ version: z.string(), path: z.string(), cudaBuild: z.boolean() }),
+  cuda: z.strictObject({ available: z.boolean(), devices: z.array(z.string()), reason: z.string().nullable() }),
+  threads: PositiveCount,
+  cpu: z.strictObject({ model: z.string(), cores: PositiveCount, instructionSets: z.array(z.string()), capability: z.string() }),
+});
+export type SystemInfo = z.infer<typeof SystemInfo>;

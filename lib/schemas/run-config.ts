@@ -1,0 +1,52 @@
+import { z } from "zod";
+import { StoredDataSource } from "./data.js";
+import { Method } from "./method.js";
+import { TrainingOptions } from "./training.js";
+
+/** A network by name; the data set gives its number of classes, `training.seed` its initialisation. */
+export const NetworkConfig = z.strictObject({
+  name: z.string().min(1).describe("the name of a network (`reviewkd models` lists them)"),
+  /** A weights file to start from. */
+  weights: z.string().min(1).optional(),
+});
+export type NetworkConfig = z.infer<typeof NetworkConfig>;
+
+/** A trained network: its weights are not optional. */
+export const TeacherConfig = NetworkConfig.extend({
+  weights: z.string().min(1).describe("a file of the teacher's trained weights (`reviewkd train` writes one: student.safetensors of its run directory)"),
+});
+export type TeacherConfig = z.infer<typeof TeacherConfig>;
+
+const shared = {
+  /** Name of a preset whose settings stand wherever this configuration is silent. */
+  preset: z.string().min(1).optional(),
+  data: StoredDataSource.prefault({ kind: "synthetic" }),
+  training: TrainingOptions.prefault({}),
+};
+
+/** Trains one network on labels alone. */
+export const TrainConfig = z.strictObject({ task: z.literal("train"), model: NetworkConfig, ...shared });
+
+/** Trains a student under a frozen teacher. */
+export const DistillConfig = z.strictObject({
+  task: z.literal("distill"),
+  teacher: TeacherConfig,
+  student: NetworkConfig,
+  method: Method.prefault({ kind: "review" }),
+  ...shared,
+});
+
+/** All that determines a run: what `config.json` of a run directory holds and `--config` reads. */
+export const RunConfig = z.discriminatedUnion("task", [TrainConfig, DistillConfig]);
+export type RunConfig = z.infer<typeof RunConfig>;
+export type RunConfigInput = z.input<typeof RunConfig>;
+
+/** The kinds that are meant where a configuration gives settings of a thing without saying its kind. */
+export const DEFAULT_KINDS = {
+  train: { data: { kind: "synthetic" }, training: { optimizer: { kind: "sgd" }, schedule: { kind: "multi-step" } } },
+  distill: {
+    data: { kind: "synthetic" },
+    method: { kind: "review" },
+    training: { optimizer: { kind: "sgd" }, schedule: { kind: "multi-step" } },
+  },
+} as const;

@@ -1,0 +1,89 @@
+import { z } from "zod";
+import { Count, Device, NonNegativeNumber, PositiveCount, PositiveNumber, Precision, Seed } from "./common.js";
+
+/** Parameters whose state-dict name matches `pattern` get values of their own. The first group that matches wins. */
+export const ParameterGroup = z.strictObject({
+  /** A regular expression (ECMAScript) that is searched for in state-dict names, `"\\.bias$"` say. */
+  pattern: z.string().min(1),
+  /** Multiplies the learning rate. */
+  learningRateScale: NonNegativeNumber.default(1),
+  /** Replaces the optimizer's weight decay; omitted: the optimizer's. */
+  weightDecay: NonNegativeNumber.optional(),
+});
+export type ParameterGroup = z.infer<typeof ParameterGroup>;
+
+/** Stochastic gradient descent with PyTorch's meaning of momentum, Nesterov and weight decay. */
+export const Sgd = z.strictObject({
+  kind: z.literal("sgd"),
+  learningRate: PositiveNumber.default(0.1),
+  momentum: z.number().min(0).lt(1).default(0.9),
+  nesterov: z.boolean().default(true),
+  weightDecay: NonNegativeNumber.default(5e-4),
+  groups: z.array(ParameterGroup).default([]),
+});
+export type Sgd = z.infer<typeof Sgd>;
+
+/** How parameters are updated. */
+export const Optimizer = z.discriminatedUnion("kind", [Sgd]);
+export type Optimizer = z.infer<typeof Optimizer>;
+export type OptimizerInput = z.input<typeof Optimizer>;
+
+const warmupEpochs = NonNegativeNumber.default(0);
+
+/** The learning rate never changes, but for its warm-up. */
+export const ConstantSchedule = z.strictObject({ kind: z.literal("constant"), warmupEpochs });
+
+/**
+ * Multiplied by `factor` *after* each milestone: epoch index 150 of the official 240 still runs at the full rate
+ * (phases of 151, 30, 30 and 29 epochs for milestones 150, 180, 210).
+ */
+export const MultiStepSchedule = z.strictObject({
+  kind: z.literal("multi-step"),
+  milestones: z.array(Count).default([150, 180, 210]),
+  factor: PositiveNumber.default(0.1),
+  warmupEpochs,
+});
+
+/** Half a cosine from the full rate to `finalScale` times it over all epochs. */
+export const CosineSchedule = z.strictObject({
+  kind: z.literal("cosine"),
+  finalScale: z.number().min(0).max(1).default(0),
+  warmupEpochs,
+});
+
+/** Learning rate over epochs; `warmupEpochs` (fractions allowed) rises linearly from 0 to the full rate, step by step. */
+export const Schedule = z.discriminatedUnion("kind", [ConstantSchedule, MultiStepSchedule, CosineSchedule]);
+export type Schedule = z.infer<typeof Schedule>;
+export type ScheduleInput = z.input<typeof Schedule>;
+
+/** What one optimizer step does beside the networks and the method; shared by `createSession` and `fit`. */
+export const StepOptions = z.strictObject({
+  optimizer: Optimizer.prefault({ kind: "sgd" }),
+  precision: Precision.default("float32"),
+  /**
+   * Parts that a batch is split into, one after the other; their gradients are averaged before the one optimizer step. Takes
+   * the memory of a part and gives the gradient of the whole, but for batch statistics, which are those of the parts.
+   */
+  accumulate: PositiveCount.default(1),
+  /** Gradients are scaled down to this L2 norm over all parameters; `null`: not at all. */
+  clipNorm: PositiveNumber.nullable().default(null),
+  /** Threads of one operation; `null`: as many as the machine has cores. */
+  threads: PositiveCount.nullable().default(null),
+  /** Where to compute; networks move there when the session is made. `undefined` leaves them where they are. */
+  device: Device.optional(),
+});
+export type StepOptions = z.infer<typeof StepOptions>;
+export type StepOptionsInput = z.input<typeof StepOptions>;
+
+/** Everything that `fit` decides beside networks, method and data. */
+export const TrainingOptions = StepOptions.extend({
+  epochs: PositiveCount.default(240),
+  batchSize: PositiveCount.default(128),
+  evaluationBatchSize: PositiveCount.default(256),
+  schedule: Schedule.prefault({ kind: "multi-step" }),
+  seed: Seed.default(0),
+  /** Pad, crop and flip the training images. */
+  augment: z.boolean().default(true),
+});
+export type TrainingOptions = z.infer<typeof TrainingOptions>;
+export type TrainingOptionsInput = z.input<typeof TrainingOptions>;

@@ -1,0 +1,63 @@
+// The addon's surface: a thin layer that lib/native.ts alone sees.
+
+#include <napi.h>
+
+#include "binding/dataset.h"
+#include "binding/distiller.h"
+#include "binding/model.h"
+#include "binding/runtime.h"
+#include "binding/session.h"
+#include "binding/stop_flag.h"
+#include "binding/system.h"
+#include "binding/tensor.h"
+#include "core/allocator.h"
+
+namespace reviewkd::binding {
+namespace {
+
+Napi::Value set_error_class(const Napi::CallbackInfo& info) {
+  Runtime::of(info.Env()).set_error_class(info[0].As<Napi::Function>());
+  return info.Env().Undefined();
+}
+
+/// () -> undefined. process.exit() runs no cleanup hooks: it destroys libtorch's static objects while threads still use them.
+Napi::Value shut_down(const Napi::CallbackInfo& info) {
+  Runtime::of(info.Env()).shut_down();
+  return info.Env().Undefined();
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  install_caching_allocator();
+  env.SetInstanceData(new Runtime(env));  // owned by the environment from here on
+  TensorHandle::define(env);
+  StopFlagHandle::define(env);
+  ModelHandle::define(env);
+  DatasetHandle::define(env);
+  BatchReaderHandle::define(env);
+  DistillerHandle::define(env);
+  SessionHandle::define(env);
+
+  const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
+    exports.Set(name, Napi::Function::New(env, function, name));
+  };
+  add("setErrorClass", set_error_class);
+  add("shutDown", shut_down);
+  add("systemInfo", system_info);
+  add("listModels", list_models);
+  add("tensorFrom", tensor_from);
+  add("newStopFlag", new_stop_flag);
+  add("createModel", create_model);
+  add("readWeightsInfo", read_weights_info);
+  add("loadDataset", load_dataset);
+  add("createDistiller", create_distiller);
+  add("createSession", create_session);
+  add("hierarchicalContextLoss", hierarchical_context_loss_of);
+  return exports;
+}
+
+}  // namespace
+}  // namespace reviewkd::binding
+
+static Napi::Object InitReviewkd(Napi::Env env, Napi::Object exports) { return reviewkd::binding::initialize(env, exports); }
+
+NODE_API_MODULE(reviewkd, InitReviewkd)

@@ -1,0 +1,48 @@
+#pragma once
+// Data sets as JavaScript holds them, and passes over their splits.
+
+#include <napi.h>
+
+#include "binding/arguments.h"
+#include "binding/handle.h"
+#include "core/data/batch_loader.h"
+#include "core/data/dataset.h"
+#include "core/training/precision.h"
+
+namespace reviewkd::binding {
+
+class DatasetHandle : public Handle<DatasetHandle, const Dataset> {
+ public:
+  static constexpr const char* kName = "Dataset";
+  static constexpr napi_type_tag kTag = {0x52c7e90b61f84da3, 0xa14f7b26d9c0835e};
+
+  using Handle::Handle;
+  static void define(Napi::Env env);
+
+ private:
+  Napi::Value describe(const Napi::CallbackInfo& info);
+  Napi::Value batches(const Napi::CallbackInfo& info);
+};
+
+class BatchReaderHandle : public Handle<BatchReaderHandle, BatchLoader> {
+ public:
+  static constexpr const char* kName = "BatchReader";
+  static constexpr napi_type_tag kTag = {0xe05b38c4917d42f6, 0x97d2ac3e5f8b6104};
+
+  using Handle::Handle;
+  static void define(Napi::Env env);
+
+ private:
+  Napi::Value next(const Napi::CallbackInfo& info);
+};
+
+/// (source) -> Promise<Dataset>; source as lib/schemas/data.ts describes it.
+Napi::Value load_dataset(const Napi::CallbackInfo& info);
+
+/// "train" or "test".
+const Split& split_of(const Dataset& dataset, const std::string& name);
+
+/// The field "precision".
+Precision precision_of(const Options& options);
+
+}  // namespace reviewkd::binding

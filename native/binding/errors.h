@@ -1,0 +1,26 @@
+#pragma once
+// The one place where C++ exceptions become JavaScript errors.
+
+#include <napi.h>
+
+#include <exception>
+
+namespace reviewkd::binding {
+
+/// The JavaScript error for `error`: a ReviewKdError with code, message and valid names. Exceptions of libtorch and of the
+/// standard library, and what is none at all, become errors with the code INTERNAL or OUT_OF_MEMORY.
+Napi::Error to_js_error(Napi::Env env, std::exception_ptr error);
+
+/// Runs `body` and throws what it throws as a JavaScript error.
+template <typename Body>
+auto guarded(Napi::Env env, Body body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (...) {
+    throw to_js_error(env, std::current_exception());
+  }
+}
+
+}  // namespace reviewkd::binding

@@ -1,0 +1,264 @@
+#include "binding/session.h"
+
+#include "binding/arguments.h"
+#include "binding/async.h"
+#include "binding/dataset.h"
+#include "binding/distiller.h"
+#include "binding/model.h"
+#include "binding/stop_flag.h"
+#include "binding/tensor.h"
+#include "core/checkpoint/training_checkpoint.h"
+#include "core/device.h"
+
+namespace reviewkd::binding {
+namespace {
+
+SgdOptions sgd_of(const Options& options) {
+  options.choice<bool>("kind", {{"sgd", true}});
+  SgdOptions sgd{
+      .learning_rate = options.number("learningRate"),
+      .momentum = options.number("momentum"),
+      .nesterov = options.boolean("nesterov"),
+      .weight_decay = options.number("weightDecay"),
+      .groups = {},
+  };
+  for (const Options& entry : options.list("groups")) {
+    ParameterGroup group{entry.string("pattern"), entry.number("learningRateScale"), std::nullopt};
+    if (entry.has("weightDecay")) group.weight_decay = entry.number("weightDecay");
+    sgd.groups.push_back(std::move(group));
+  }
+  return sgd;
+}
+
+SessionOptions session_options_of(const Options& options) {
+  SessionOptions session{.optimizer = sgd_of(options.options("optimizer")),
+                         .precision = precision_of(options),
+                         .accumulate = options.integer("accumulate"),
+                         .clip_norm = std::nullopt,
+                         .threads = options.has("threads") ? static_cast<int>(options.integer("threads")) : 0};
+  if (options.has("clipNorm")) session.clip_norm = options.number("clipNorm");
+  return session;
+}
+
+Schedule schedule_of(const Options& options) {
+  Schedule schedule;
+  schedule.kind = options.choice<ScheduleKind>(
+      "kind", {{"constant", ScheduleKind::kConstant}, {"multi-step", ScheduleKind::kMultiStep}, {"cosine", ScheduleKind::kCosine}});
+  schedule.warmup_epochs = options.number("warmupEpochs");
+  if (options.has("milestones")) schedule.milestones = options.integers("milestones");
+  if (options.has("factor")) schedule.factor = options.number("factor");
+  if (options.has("finalScale")) schedule.final_scale = options.number("finalScale");
+  return schedule;
+}
+
+EpochOptions epoch_options_of(const Options& options) {
+  return {
+      .epoch = options.integer("epoch"),
+      .epochs = options.integer("epochs"),
+      .batch_size = options.integer("batchSize"),
+      .seed = static_cast<uint64_t>(options.integer("seed")),
+      .augment = options.boolean("augment"),
+      .schedule = schedule_of(options.options("schedule")),
+  };
+}
+
+Napi::Object to_js(Napi::Env env, const Losses& losses) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("total", losses.total);
+  object.Set("crossEntropy", losses.cross_entropy);
+  object.Set("distillation", losses.distillation);
+  object.Set("distillationWeight", losses.distillation_weight);
+  object.Set("perStage", to_array(env, losses.per_stage));
+  return object;
+}
+
+Napi::Value to_js(Napi::Env env, const EpochState& state) {
+  Napi::Object object = Napi::Object::New(env);
+  const double images = static_cast<double>(state.images);
+  object.Set("epoch", static_cast<double>(state.epoch));
+  object.Set("step", static_cast<double>(state.step));
+  object.Set("steps", static_cast<double>(state.steps));
+  object.Set("images", images);
+  object.Set("losses", to_js(env, state.means()));
+  object.Set("top1", state.images > 0 ? 100.0 * static_cast<double>(state.correct) / images : 0.0);
+  object.Set("learningRate", state.learning_rate);
+  object.Set("imagesPerSecond", state.seconds > 0 ? images / state.seconds : 0.0);
+  object.Set("seconds", state.seconds);
+  return object;
+}
+
+void move_to(const std::optional<at::Device>& device, Network& network) {
+  if (!device) return;
+  const std::lock_guard lock(network.mutex);
+  network.module->to(*device);
+}
+
+/// Runs `work(session)` on the session's thread, with its number of threads.
+template <typename Work, typename Convert>
+Napi::Value on_thread(Napi::Env env, const std::shared_ptr<SessionThread>& owner, Work work, Convert convert,
+                      std::function<void(Napi::Env)> settled = {}) {
+  return run_async(
+      env, owner->thread,
+      [owner, work = std::move(work)]() mutable {
+        owner->session->use_threads();
+        return work(*owner->session);
+      },
+      std::move(convert), std::move(settled));
+}
+
+}  // namespace
+
+void SessionHandle::define(Napi::Env env) {
+  Handle::define(env, InstanceMethod("step", &SessionHandle::step), InstanceMethod("trainEpoch", &SessionHandle::train_epoch),
+                 InstanceMethod("evaluate", &SessionHandle::evaluate), InstanceMethod("gradients", &SessionHandle::gradients),
+                 InstanceMethod("position", &SessionHandle::position), InstanceMethod("configure", &SessionHandle::configure),
+                 InstanceMethod("save", &SessionHandle::save), InstanceMethod("load", &SessionHandle::load));
+}
+
+Napi::Value SessionHandle::step(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return on_thread(
+        info.Env(), resource(),
+        [images = TensorHandle::unwrap(info[0]), labels = TensorHandle::unwrap(info[1])](Session& session) {
+          return session.step(*images, *labels);
+        },
+        [](Napi::Env env, const StepResult& result) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("losses", to_js(env, result.losses));
+          object.Set("step", static_cast<double>(result.step));
+          object.Set("learningRate", result.learning_rate);
+          object.Set("gradientNorm", result.gradient_norm ? Napi::Number::New(env, *result.gradient_norm) : env.Null());
+          return object;
+        });
+  });
+}
+
+Napi::Value SessionHandle::train_epoch(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Napi::Env env = info.Env();
+    const auto dataset = DatasetHandle::unwrap(info[0]);
+    const EpochOptions options = epoch_options_of(Options(info[1], "options"));
+    const auto stop = StopFlagHandle::unwrap(info[2]);
+    const auto owner = resource();
+    const auto convert = [](Napi::Env env, const EpochState& state) { return to_js(env, state); };
+    const Relay<EpochState, decltype(convert)> relay(env, info[3].As<Napi::Function>(), convert);
+    return on_thread(
+        env, owner,
+        [=](Session& session) {
+          return session.train_epoch(dataset, options, [&](const EpochState& state) { relay.send(state); }, *stop);
+        },
+        [](Napi::Env env, const EpochState& state) { return to_js(env, state); }, [relay](Napi::Env env) { relay.release(env); });
+  });
+}
+
+Napi::Value SessionHandle::evaluate(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto owner = resource();
+    return evaluate_on(info, owner->thread, owner->session->shared_network(), [owner] { owner->session->use_threads(); });
+  });
+}
+
+Napi::Value SessionHandle::gradients(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return on_thread(info.Env(), resource(), [](Session& session) { return session.gradients(); }, to_entries);
+  });
+}
+
+Napi::Value SessionHandle::position(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    struct Position {
+      EpochState state;
+      int64_t steps;
+    };
+    return on_thread(
+        info.Env(), resource(), [](Session& session) { return Position{session.state(), session.steps()}; },
+        [](Napi::Env env, const Position& position) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("epoch", static_cast<double>(position.state.epoch));
+          object.Set("step", static_cast<double>(position.state.step));
+          object.Set("steps", static_cast<double>(position.state.steps));
+          object.Set("totalSteps", static_cast<double>(position.steps));
+          return object;
+        });
+  });
+}
+
+Napi::Value SessionHandle::configure(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Options options(info[0], "options");
+    std::optional<int64_t> epoch;
+    std::optional<double> rate;
+    if (options.has("epoch")) epoch = options.integer("epoch");
+    if (options.has("learningRate")) rate = options.number("learningRate");
+    return on_thread(
+        info.Env(), resource(),
+        [epoch, rate](Session& session) {
+          if (epoch) session.set_epoch(*epoch);
+          if (rate) session.set_learning_rate(*rate);
+          return Nothing{};
+        },
+        to_undefined);
+  });
+}
+
+Napi::Value SessionHandle::save(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return on_thread(
+        info.Env(), resource(),
+        [path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata")](Session& session) {
+          save_checkpoint(session, path, metadata);
+          return Nothing{};
+        },
+        to_undefined);
+  });
+}
+
+Napi::Value SessionHandle::load(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return on_thread(
+        info.Env(), resource(), [path = string_of(info[0], "path")](Session& session) { return load_checkpoint(session, path); },
+        [](Napi::Env env, const Metadata& metadata) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          for (const auto& [key, value] : metadata) object.Set(key, value);
+          return object;
+        });
+  });
+}
+
+Napi::Value create_session(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Napi::Env env = info.Env();
+    const Options options(info[1], "options");
+    const SessionOptions session_options = session_options_of(options);
+    const bool distills = info[0].IsObject() && info[0].As<Napi::Object>().CheckTypeTag(&DistillerHandle::kTag);
+    const auto distiller = distills ? DistillerHandle::unwrap(info[0]) : nullptr;
+    const auto network = distills ? distiller->student_network() : ModelHandle::unwrap(info[0]);
+    const std::string device_name = options.has("device") ? options.string("device") : "";
+    const auto thread = Runtime::of(env).new_thread();
+    return run_async(
+        env, thread,
+        [=] {
+          auto owner = std::make_shared<SessionThread>();
+          owner->thread = thread;  // from here on the thread ends with its owner, also where what follows throws
+          std::optional<at::Device> device;
+          if (!device_name.empty()) device = parse_device(device_name);
+          move_to(device, *network);
+          if (distiller) {
+            move_to(device, distiller->teacher());
+            if (device) distiller->method().to(*device);
+            owner->session = std::make_unique<Session>(distiller, session_options);
+          } else {
+            owner->session = std::make_unique<Session>(network, session_options);
+          }
+          return owner;
+        },
+        [distiller](Napi::Env env, const std::shared_ptr<SessionThread>& owner) -> Napi::Value {
+          int64_t bytes = 0;  // velocities are as large as the parameters
+          for (const auto& parameter : owner->session->network().module->parameters()) bytes += static_cast<int64_t>(parameter.nbytes());
+          if (distiller) bytes += bytes_of(distiller->method());
+          return SessionHandle::create(env, owner, bytes);
+        });
+  });
+}
+
+}  // namespace reviewkd::binding

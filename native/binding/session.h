@@ -1,0 +1,43 @@
+#pragma once
+// Sessions as JavaScript holds them: each with a native thread of its own.
+
+#include <napi.h>
+
+#include "binding/handle.h"
+#include "core/training/session.h"
+
+namespace reviewkd::binding {
+
+/// A session and the thread that it runs on. The thread ends when the last user of this lets go.
+struct SessionThread {
+  std::unique_ptr<Session> session;
+  std::shared_ptr<WorkerThread> thread;
+
+  ~SessionThread() {
+    if (thread) thread->close();
+  }
+};
+
+class SessionHandle : public Handle<SessionHandle, SessionThread> {
+ public:
+  static constexpr const char* kName = "Session";
+  static constexpr napi_type_tag kTag = {0x37f2b8dc5a904e1b, 0xd640c9e31b758fa2};
+
+  using Handle::Handle;
+  static void define(Napi::Env env);
+
+ private:
+  Napi::Value step(const Napi::CallbackInfo& info);
+  Napi::Value train_epoch(const Napi::CallbackInfo& info);
+  Napi::Value evaluate(const Napi::CallbackInfo& info);
+  Napi::Value gradients(const Napi::CallbackInfo& info);
+  Napi::Value position(const Napi::CallbackInfo& info);
+  Napi::Value configure(const Napi::CallbackInfo& info);
+  Napi::Value save(const Napi::CallbackInfo& info);
+  Napi::Value load(const Napi::CallbackInfo& info);
+};
+
+/// (target: Distiller | Model, options) -> Promise<Session>; options as StepOptions in lib/schemas/training.ts.
+Napi::Value create_session(const Napi::CallbackInfo& info);
+
+}  // namespace reviewkd::binding

@@ -1,0 +1,159 @@
+#include "core/allocator.h"
+
+#include <c10/core/Allocator.h>
+#include <c10/core/CPUAllocator.h>
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "core/error.h"
+
+namespace reviewkd {
+namespace {
+
+/// Smaller requests go to malloc, which is good at them.
+constexpr size_t kSmallest = size_t{64} << 10;
+/// Free blocks beyond this much are unmapped at once.
+constexpr size_t kMostCached = size_t{3} << 30;
+constexpr size_t kHugePage = size_t{2} << 20;
+/// In front of the data, at the alignment that vector instructions want.
+constexpr size_t kHeader = 64;
+
+struct Header {
+  size_t bytes;  // of the whole block; 0: from malloc
+};
+static_assert(sizeof(Header) <= kHeader);
+
+Header* header_of(void* data) { return reinterpret_cast<Header*>(static_cast<char*>(data) - kHeader); }
+
+/// Sizes are rounded so that nearly equal requests share blocks, by an eighth at the most.
+size_t rounded(size_t bytes) {
+  size_t step = kSmallest;
+  while (bytes > 16 * step) step *= 2;
+  return (bytes + step - 1) / step * step;
+}
+
+class BlockCache {
+ public:
+  void* take(size_t bytes) {
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = free_.find(bytes);
+      if (found != free_.end() && !found->second.empty()) {
+        void* block = found->second.back();
+        found->second.pop_back();
+        cached_ -= bytes;
+        return block;
+      }
+    }
+    void* block = map(bytes);
+    if (block == MAP_FAILED) {
+      release_all();
+      block = map(bytes);
+    }
+    if (block == MAP_FAILED) fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none: use a smaller batch");
+    return block;
+  }
+
+  void give_back(void* block, size_t bytes) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (cached_ + bytes <= kMostCached) {
+        free_[bytes].push_back(block);
+        cached_ += bytes;
+        return;
+      }
+    }
+    munmap(block, bytes);
+  }
+
+  size_t cached() {
+    const std::lock_guard lock(mutex_);
+    return cached_;
+  }
+
+ private:
+  static void* map(size_t bytes) {
+    void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+#ifdef MADV_HUGEPAGE
+    if (block != MAP_FAILED && bytes >= kHugePage) madvise(block, bytes, MADV_HUGEPAGE);
+#endif
+    return block;
+  }
+
+  void release_all() {
+    const std::lock_guard lock(mutex_);
+    for (auto& [bytes, blocks] : free_) {
+      for (void* block : blocks) munmap(block, bytes);
+    }
+    free_.clear();
+    cached_ = 0;
+  }
+
+  std::mutex mutex_;
+  std::map<size_t, std::vector<void*>> free_;
+  size_t cached_ = 0;
+};
+
+BlockCache& cache() {
+  static auto* const instance = new BlockCache;  // tensors may be freed while static objects are destroyed
+  return *instance;
+}
+
+void release(void* data) {
+  if (data == nullptr) return;
+  Header* header = header_of(data);
+  if (header->bytes == 0) {
+    std::free(header);
+  } else {
+    cache().give_back(header, header->bytes);
+  }
+}
+
+class CachingAllocator final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t bytes) override {
+    void* data = bytes == 0 ? nullptr : take(bytes);
+    return {data, data, &release, c10::Device(c10::kCPU)};
+  }
+
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
+
+  void copy_data(void* to, const void* from, size_t bytes) const override { std::memcpy(to, from, bytes); }
+
+ private:
+  static void* take(size_t bytes) {
+    void* block = nullptr;
+    size_t block_bytes = 0;
+    if (bytes + kHeader < kSmallest) {
+      if (posix_memalign(&block, kHeader, bytes + kHeader) != 0) {
+        fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none");
+      }
+    } else {
+      block_bytes = rounded(bytes + kHeader);
+      block = cache().take(block_bytes);
+    }
+    new (block) Header{block_bytes};
+    return static_cast<char*>(block) + kHeader;
+  }
+};
+
+}  // namespace
+
+void install_caching_allocator() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    static auto* const allocator = new CachingAllocator;
+    // Above libtorch's own priority, which is 0.
+    c10::SetCPUAllocator(allocator, /*priority=*/100);
+  });
+}
+
+size_t cached_bytes() { return cache().cached(); }
+
+}  // namespace reviewkd

@@ -1,0 +1,96 @@
+#include "core/data/batch_loader.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/data/augmentation.h"
+#include "core/error.h"
+#include "core/random.h"
+
+namespace reviewkd {
+
+int64_t batch_count(int64_t size, const BatchPlan& plan) {
+  if (plan.batch_size < 1) fail(ErrorCode::kInvalidArgument, "expected 1 or more for the batch size, got ", plan.batch_size);
+  const int64_t rest = size % plan.batch_size;
+  return size / plan.batch_size + (rest > 0 && rest >= plan.smallest_batch ? 1 : 0);
+}
+
+std::vector<int64_t> data_order(int64_t size, uint64_t seed, int64_t epoch, bool shuffle) {
+  std::vector<int64_t> order(size);
+  std::iota(order.begin(), order.end(), 0);
+  if (!shuffle) return order;
+  constexpr uint64_t kTag = 0x6f72646572;  // "order"
+  RandomStream random(key_of({kTag, seed, static_cast<uint64_t>(epoch)}));
+  for (int64_t i = size - 1; i > 0; --i) std::swap(order[i], order[random.below(i + 1)]);
+  return order;
+}
+
+BatchLoader::BatchLoader(std::shared_ptr<const Dataset> dataset, const Split& split, const BatchPlan& plan)
+    : dataset_(std::move(dataset)), split_(split), plan_(plan), batches_(batch_count(split.size(), plan)) {
+  thread_ = std::thread([this] { prepare_all(); });
+}
+
+BatchLoader::~BatchLoader() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+std::optional<Batch> BatchLoader::next() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return !ready_.empty() || finished_; });
+  if (ready_.empty()) {
+    if (error_) std::rethrow_exception(error_);
+    return std::nullopt;
+  }
+  Batch batch = std::move(ready_.front());
+  ready_.pop_front();
+  lock.unlock();
+  changed_.notify_all();
+  return batch;
+}
+
+void BatchLoader::prepare_all() {
+  try {
+    const auto order = data_order(split_.size(), plan_.seed, plan_.epoch, plan_.shuffle);
+    for (int64_t i = plan_.first_batch; i < batches_; ++i) {
+      Batch batch = prepare(order, i);
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return ready_.size() < kAhead || stopped_; });
+      if (stopped_) return;
+      ready_.push_back(std::move(batch));
+      lock.unlock();
+      changed_.notify_all();
+    }
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    error_ = std::current_exception();
+  }
+  const std::lock_guard lock(mutex_);
+  finished_ = true;
+  changed_.notify_all();
+}
+
+Batch BatchLoader::prepare(const std::vector<int64_t>& order, int64_t batch) const {
+  const int64_t first = batch * plan_.batch_size;
+  const int64_t count = std::min(plan_.batch_size, split_.size() - first);
+  const int64_t values = 3 * split_.height() * split_.width();
+  Batch result{at::empty({count, 3, split_.height(), split_.width()},
+                         at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast)),
+               at::empty({count}, at::kLong)};
+  float* images = result.images.data_ptr<float>();
+  int64_t* labels = result.labels.data_ptr<int64_t>();
+  const int64_t* all_labels = split_.labels.const_data_ptr<int64_t>();
+  const ImageWriter writer(split_, dataset_->normalization);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t index = order[first + i];
+    writer.write(index, plan_.augment ? random_crop(plan_.seed, plan_.epoch, index) : Crop{}, images + i * values);
+    labels[i] = all_labels[index];
+  }
+  return result;
+}
+
+}  // namespace reviewkd

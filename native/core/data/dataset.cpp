@@ -1,0 +1,60 @@
+#include "core/data/dataset.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+
+namespace reviewkd {
+
+void check_split(const Split& split, int64_t num_classes, const std::string& name) {
+  const auto& images = split.images;
+  if (images.dim() != 4 || images.size(0) < 1 || images.size(1) != 3 || images.size(2) < 1 || images.size(3) < 1) {
+    fail(ErrorCode::kShapeMismatch, "expected [N, 3, H, W] for the images of ", name, ", got ", images.sizes());
+  }
+  if (images.scalar_type() != at::kByte && images.scalar_type() != at::kFloat) {
+    fail(ErrorCode::kDtypeMismatch, "expected uint8 or float32 for the images of ", name, ", got ", images.scalar_type());
+  }
+  if (split.labels.dim() != 1 || split.labels.size(0) != images.size(0)) {
+    fail(ErrorCode::kShapeMismatch, "expected ", images.size(0), " labels for ", images.size(0), " images of ", name, ", got ",
+         split.labels.sizes());
+  }
+  const int64_t* labels = split.labels.const_data_ptr<int64_t>();
+  const int64_t* bad = std::find_if(labels, labels + images.size(0),
+                                    [&](int64_t label) { return label < 0 || label >= num_classes; });
+  if (bad != labels + images.size(0)) {
+    fail(ErrorCode::kLabelOutOfRange, "expected 0 to ", num_classes - 1, " for the labels of ", name, ", got ", *bad,
+         " for image ", bad - labels);
+  }
+}
+
+Split limited(const Split& split, std::optional<int64_t> limit) {
+  if (!limit || *limit >= split.size()) return split;
+  return {split.images.narrow(0, 0, *limit), split.labels.narrow(0, 0, *limit)};
+}
+
+Normalization measure(const at::Tensor& images) {
+  Normalization result;
+  const int64_t plane = images.size(2) * images.size(3);
+  const uint8_t* pixels = images.const_data_ptr<uint8_t>();
+  for (int64_t channel = 0; channel < 3; ++channel) {
+    uint64_t sum = 0;
+    uint64_t squares = 0;  // exact: 255² · 10^14 pixels fit
+    for (int64_t image = 0; image < images.size(0); ++image) {
+      const uint8_t* values = pixels + (image * 3 + channel) * plane;
+      for (int64_t i = 0; i < plane; ++i) {
+        sum += values[i];
+        squares += static_cast<uint64_t>(values[i]) * values[i];
+      }
+    }
+    const double count = static_cast<double>(images.size(0) * plane);
+    const double mean = static_cast<double>(sum) / count;
+    const double variance = static_cast<double>(squares) / count - mean * mean;
+    result.mean[channel] = mean / 255;
+    // A channel without any variation is left unscaled.
+    result.std[channel] = variance > 0 ? std::sqrt(variance) / 255 : 1.0;
+  }
+  return result;
+}
+
+}  // namespace reviewkd

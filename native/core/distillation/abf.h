@@ -1,0 +1,48 @@
+#pragma once
+// Attention based fusion: merges one student stage with what was fused from the deeper stages.
+// Chen, Liu, Zhao, Jia: "Distilling Knowledge via Knowledge Review" (CVPR 2021), section 3.2, figure 3 (a).
+
+#include <ATen/core/Generator.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/pimpl.h>
+
+#include "core/models/backbone.h"
+
+namespace reviewkd {
+
+struct AbfOptions {
+  /// Channels of the student's stage.
+  int64_t in_channels;
+  /// Channels that all fusions of one student share.
+  int64_t mid_channels;
+  /// Channels of the teacher's stage.
+  int64_t out_channels;
+  /// Whether there is a deeper stage to fuse with: false for the deepest.
+  bool has_residual;
+};
+
+/// What one fusion gives: a map to hold against the teacher's, and what the next shallower fusion receives.
+struct Fused {
+  at::Tensor output;    // [N, out, Ht, Wt]
+  at::Tensor residual;  // [N, mid, Ht, Wt]
+};
+
+class AbfImpl : public torch::nn::Module {
+ public:
+  explicit AbfImpl(const AbfOptions& options);
+
+  /// x: [N, in, H, W]; residual: [N, mid, any, any], undefined for the deepest stage; teacher: size of the
+  /// teacher's map. Throws BATCH_TOO_SMALL where training would normalize over a single value.
+  Fused forward(const at::Tensor& x, const at::Tensor& residual, ImageSize teacher);
+
+  /// Both convolutions from kaiming_uniform(a = 1), the attention from PyTorch's default.
+  void initialize(at::Generator generator);
+
+ private:
+  torch::nn::Sequential conv1, conv2;
+  torch::nn::Sequential att_conv{nullptr};
+};
+TORCH_MODULE(Abf);
+
+}  // namespace reviewkd

@@ -1,0 +1,77 @@
+#pragma once
+// What every network offers to distillation: logits, the feature maps of its stages on both sides of the last
+// activation, and a description of those maps. No code outside a family knows an architecture.
+
+#include <ATen/core/Generator.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace reviewkd {
+
+/// Height and width in pixels.
+struct ImageSize {
+  int64_t height;
+  int64_t width;
+};
+
+/// What a stage hands over for one image size.
+struct FeatureSpec {
+  std::string name;
+  int64_t channels;
+  int64_t height;
+  int64_t width;
+};
+
+/// The map after a stage, before and after the stage's last activation. The two never share memory, unless
+/// the stage has no activation (a pooled vector): then they are the same tensor.
+struct StageFeature {
+  at::Tensor before;  // [N, C, H, W]
+  at::Tensor after;   // [N, C, H, W]
+};
+
+struct BackboneOutput {
+  std::vector<StageFeature> features;  // shallow to deep, the pooled vector last
+  at::Tensor logits;                   // [N, classes]
+};
+
+class BackboneImpl : public torch::nn::Module {
+ public:
+  /// images: [N, 3, H, W], normalized.
+  virtual BackboneOutput forward(const at::Tensor& images) = 0;
+
+  /// One spec per entry of `BackboneOutput::features` for images of this size. Throws SHAPE_MISMATCH where the
+  /// network does not admit the size.
+  virtual std::vector<FeatureSpec> feature_specs(ImageSize image) const = 0;
+
+  /// Draws every parameter anew from the published distributions and resets the statistics.
+  virtual void initialize(at::Generator generator) = 0;
+
+  virtual int64_t num_classes() const = 0;
+};
+
+using Backbone = std::shared_ptr<BackboneImpl>;
+
+/// A network as its users share it. The mutex is held for each forward pass, step or state-dict copy, so that
+/// one network can serve several sessions and callers.
+struct Network {
+  std::string name;
+  Backbone module;
+  std::mutex mutex;
+
+  at::ScalarType dtype() const { return module->parameters().front().scalar_type(); }
+  at::Device device() const { return module->parameters().front().device(); }
+};
+
+/// Throws SHAPE_MISMATCH unless `images` is [N, 3, H, W] with N ≥ 1, and returns its size.
+ImageSize image_size_of(const at::Tensor& images);
+
+/// Trainable numbers in a module.
+int64_t parameter_count(const torch::nn::Module& module);
+
+}  // namespace reviewkd

@@ -1,0 +1,70 @@
+#include "core/models/init.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <torch/csrc/autograd/grad_mode.h>
+
+#include <cmath>
+
+#include "core/random.h"
+
+namespace reviewkd::init {
+namespace {
+
+int64_t fan_in_of(const at::Tensor& weight) { return weight.numel() / weight.size(0); }
+
+// Drawn on the CPU in the parameter's type, so that a seed means the same network on every device.
+template <typename Draw>
+void fill(at::Tensor& parameter, Draw draw) {
+  torch::NoGradGuard no_grad;
+  at::Tensor values = at::empty(parameter.sizes(), parameter.options().device(at::kCPU).requires_grad(false));
+  draw(values);
+  parameter.copy_(values);
+}
+
+void uniform(at::Tensor& parameter, double bound, at::Generator& generator) {
+  fill(parameter, [&](at::Tensor& values) { values.uniform_(-bound, bound, generator); });
+}
+
+}  // namespace
+
+at::Generator generator(uint64_t seed) {
+  // PyTorch's generator reads 32 bits; larger seeds are mixed down to them, so that they differ from their lower halves.
+  constexpr uint64_t kGeneratorBits = 32;
+  return at::detail::createCPUGenerator(seed >> kGeneratorBits == 0 ? seed : mix64(seed));
+}
+
+void kaiming_normal_fan_out(at::Tensor weight, at::Generator generator) {
+  const auto fan_out = weight.numel() / weight.size(1);
+  fill(weight, [&](at::Tensor& values) { values.normal_(0.0, std::sqrt(2.0 / static_cast<double>(fan_out)), generator); });
+}
+
+void kaiming_uniform(at::Tensor weight, double a, at::Generator generator) {
+  uniform(weight, std::sqrt(6.0 / ((1.0 + a * a) * static_cast<double>(fan_in_of(weight)))), generator);
+}
+
+void torch_default(at::Tensor weight, at::Tensor bias, at::Generator generator) {
+  const double bound = 1.0 / std::sqrt(static_cast<double>(fan_in_of(weight)));
+  uniform(weight, bound, generator);
+  if (bias.defined()) uniform(bias, bound, generator);
+}
+
+void batch_norm(torch::nn::BatchNorm2dImpl& norm) {
+  torch::NoGradGuard no_grad;
+  norm.weight.fill_(1);
+  norm.bias.zero_();
+  norm.running_mean.zero_();
+  norm.running_var.fill_(1);
+  norm.num_batches_tracked.zero_();
+}
+
+void place(torch::nn::Module& module, c10::Device device, at::ScalarType dtype) {
+  module.to(device);
+  torch::NoGradGuard no_grad;
+  const auto convert = [&](at::Tensor tensor) {
+    if (tensor.is_floating_point()) tensor.set_data(tensor.to(dtype));
+  };
+  for (const auto& parameter : module.parameters()) convert(parameter);
+  for (const auto& buffer : module.buffers()) convert(buffer);
+}
+
+}  // namespace reviewkd::init

@@ -1,0 +1,90 @@
+#include "core/models/state_dict.h"
+
+#include <torch/csrc/autograd/grad_mode.h>
+
+#include <unordered_map>
+
+#include "core/error.h"
+
+namespace reviewkd {
+namespace {
+
+void collect(const torch::nn::Module& module, const std::string& prefix, NamedTensors& out) {
+  for (const auto& item : module.named_parameters(/*recurse=*/false)) out.emplace_back(prefix + item.key(), item.value());
+  for (const auto& item : module.named_buffers(/*recurse=*/false)) out.emplace_back(prefix + item.key(), item.value());
+  for (const auto& child : module.named_children()) collect(*child.value(), prefix + child.key() + ".", out);
+}
+
+/// The first few of a list of differences, and how many more there are.
+std::string summary(const std::vector<std::string>& items) {
+  constexpr size_t kShown = 3;
+  std::string text;
+  for (size_t i = 0; i < std::min(items.size(), kShown); ++i) text += (i ? ", " : "") + items[i];
+  if (items.size() > kShown) text += ", and " + std::to_string(items.size() - kShown) + " more";
+  return text;
+}
+
+}  // namespace
+
+NamedTensors state_dict(const torch::nn::Module& module, const std::string& prefix) {
+  NamedTensors state;
+  collect(module, prefix, state);
+  return state;
+}
+
+NamedTensors detached_copy(const NamedTensors& state) {
+  NamedTensors copy;
+  copy.reserve(state.size());
+  for (const auto& [name, tensor] : state) {
+    at::Tensor values = at::empty(tensor.sizes(), tensor.options().device(at::kCPU).requires_grad(false));
+    values.copy_(tensor.detach());
+    copy.emplace_back(name, values);
+  }
+  return copy;
+}
+
+LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& source, bool strict) {
+  std::unordered_map<std::string, at::Tensor> given;
+  for (const auto& [name, tensor] : source) given.emplace(name, tensor);
+
+  LoadReport report;
+  std::vector<std::string> mismatched;
+  for (const auto& [name, tensor] : target) {
+    const auto found = given.find(name);
+    if (found == given.end()) {
+      report.missing.push_back(name);
+      continue;
+    }
+    if (found->second.sizes() != tensor.sizes()) {
+      std::ostringstream text;
+      text << name << " (expected " << tensor.sizes() << ", got " << found->second.sizes() << ")";
+      mismatched.push_back(text.str());
+    }
+  }
+  std::unordered_map<std::string, bool> wanted;
+  for (const auto& [name, tensor] : target) wanted.emplace(name, true);
+  for (const auto& [name, tensor] : source) {
+    if (!wanted.count(name)) report.unexpected.push_back(name);
+  }
+
+  const bool keys_differ = !report.missing.empty() || !report.unexpected.empty();
+  if (!mismatched.empty() || (strict && keys_differ)) {
+    std::string message = "expected the entries of this network for its state dict, got others: ";
+    const auto add = [&](const char* what, const std::vector<std::string>& items) {
+      if (!items.empty()) message += std::string(message.back() == ' ' ? "" : "; ") + what + summary(items);
+    };
+    add("other shapes: ", mismatched);
+    add("missing: ", report.missing);
+    add("unexpected: ", report.unexpected);
+    fail(ErrorCode::kStateDictMismatch, message, ". Are these the weights of another architecture or number of classes?");
+  }
+
+  torch::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : target) {
+    const auto found = given.find(name);
+    if (found != given.end()) at::Tensor(tensor).copy_(found->second);
+  }
+  return report;
+}
+
+}  // namespace reviewkd

@@ -1,0 +1,37 @@
+#pragma once
+// Accuracy and mean cross entropy of a network over a split.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+
+#include "core/data/dataset.h"
+#include "core/models/backbone.h"
+#include "core/training/precision.h"
+
+namespace reviewkd {
+
+struct Evaluation {
+  double top1 = 0;  // percent
+  double top5 = 0;  // percent; with fewer than five classes, the share within all of them
+  double loss = 0;  // mean cross entropy
+  int64_t samples = 0;
+};
+
+struct EvaluationOptions {
+  int64_t batch_size = 256;
+  Precision precision = Precision::kFloat32;
+};
+
+/// Told after each batch how many images are done.
+using EvaluationProgress = std::function<void(int64_t done)>;
+
+/// Runs the network in inference mode over the whole split, without augmentation. Throws ABORTED after the batch during
+/// which `stop` was set, SHAPE_MISMATCH where the data set has more classes than the network.
+Evaluation evaluate(Network& network, std::shared_ptr<const Dataset> dataset, const Split& split,
+                    const EvaluationOptions& options, const EvaluationProgress& progress, const std::atomic<bool>& stop);
+
+/// Throws SHAPE_MISMATCH unless the network can tell the data set's classes apart.
+void check_classes(const BackboneImpl& network, const Dataset& dataset);
+
+}  // namespace reviewkd

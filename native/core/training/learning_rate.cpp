@@ -1,0 +1,41 @@
+#include "core/training/learning_rate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace reviewkd {
+namespace {
+
+double scale_after_warmup(const Schedule& schedule, const StepPosition& position) {
+  switch (schedule.kind) {
+    case ScheduleKind::kConstant:
+      return 1.0;
+    case ScheduleKind::kMultiStep: {
+      const auto passed = std::count_if(schedule.milestones.begin(), schedule.milestones.end(),
+                                        [&](int64_t milestone) { return position.epoch > milestone; });
+      return std::pow(schedule.factor, static_cast<double>(passed));
+    }
+    case ScheduleKind::kCosine: {
+      const double now = static_cast<double>(position.epoch) + static_cast<double>(position.step) / static_cast<double>(position.steps);
+      const double length = std::max(static_cast<double>(position.epochs) - schedule.warmup_epochs, 1e-9);
+      const double done = std::clamp((now - schedule.warmup_epochs) / length, 0.0, 1.0);
+      return schedule.final_scale + (1 - schedule.final_scale) * 0.5 * (1 + std::cos(std::numbers::pi * done));
+    }
+  }
+  return 1.0;
+}
+
+}  // namespace
+
+double learning_rate_scale(const Schedule& schedule, const StepPosition& position) {
+  double warmup = 1.0;
+  if (schedule.warmup_epochs > 0) {
+    // The end of the step counts, so that the first step is not lost.
+    const double now = static_cast<double>(position.epoch) + static_cast<double>(position.step + 1) / static_cast<double>(position.steps);
+    warmup = std::min(1.0, now / schedule.warmup_epochs);
+  }
+  return warmup * scale_after_warmup(schedule, position);
+}
+
+}  // namespace reviewkd

@@ -1,0 +1,34 @@
+#pragma once
+// The learning rate as a pure function of the position in training.
+
+#include <cstdint>
+#include <vector>
+
+namespace reviewkd {
+
+enum class ScheduleKind { kConstant, kMultiStep, kCosine };
+
+struct Schedule {
+  ScheduleKind kind = ScheduleKind::kConstant;
+  /// Multi-step: multiplied by `factor` after each of these epoch indices.
+  std::vector<int64_t> milestones;
+  double factor = 0.1;
+  /// Cosine: what remains of the full rate at the end.
+  double final_scale = 0.0;
+  /// Rises linearly from 0 over so many epochs.
+  double warmup_epochs = 0.0;
+};
+
+/// Where a step lies: `step` of `steps` in `epoch` of `epochs`, all counted from 0.
+struct StepPosition {
+  int64_t epoch = 0;
+  int64_t epochs = 1;
+  int64_t step = 0;
+  int64_t steps = 1;
+};
+
+/// What the full learning rate is multiplied by. The official code lowers the rate *after* a milestone: with milestones
+/// 150, 180, 210 the phases last 151, 30, 30 and 29 of 240 epochs.
+double learning_rate_scale(const Schedule& schedule, const StepPosition& position);
+
+}  // namespace reviewkd

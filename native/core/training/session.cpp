@@ -1,0 +1,300 @@
+#include "core/training/session.h"
+
+#include <ATen/Parallel.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "core/data/batch_loader.h"
+#include "core/error.h"
+#include "core/training/evaluator.h"
+
+namespace reviewkd {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+void freeze(torch::nn::Module& module) {
+  for (auto& parameter : module.parameters()) parameter.set_requires_grad(false);
+}
+
+void unfreeze(torch::nn::Module& module) {
+  for (auto& parameter : module.parameters()) parameter.set_requires_grad(true);
+}
+
+NamedTensors only_parameters(const NamedTensors& state) {
+  NamedTensors parameters;
+  for (const auto& [name, tensor] : state) {
+    if (tensor.requires_grad()) parameters.emplace_back(name, tensor);
+  }
+  return parameters;
+}
+
+/// Networks in the state in which they train. Comes before the optimizer, which takes up their parameters.
+NamedTensors prepared(const Distiller& distiller) {
+  freeze(*distiller.teacher().module);
+  unfreeze(*distiller.student().module);
+  use_fast_memory_order(*distiller.teacher().module);
+  use_fast_memory_order(*distiller.student().module);
+  use_fast_memory_order(distiller.method());
+  return only_parameters(distiller_state(distiller));
+}
+
+NamedTensors prepared(Network& network) {
+  unfreeze(*network.module);
+  use_fast_memory_order(*network.module);
+  return only_parameters(state_dict(*network.module));
+}
+
+}  // namespace
+
+Losses EpochState::means() const {
+  const double count = images > 0 ? static_cast<double>(images) : 1.0;
+  Losses result = sums;
+  result.total /= count;
+  result.cross_entropy /= count;
+  result.distillation /= count;
+  result.distillation_weight /= count;
+  for (double& value : result.per_stage) value /= count;
+  return result;
+}
+
+NamedTensors distiller_state(const Distiller& distiller) {
+  NamedTensors state = state_dict(*distiller.student().module, "student.");
+  for (auto& entry : state_dict(distiller.method())) state.push_back(std::move(entry));
+  return state;
+}
+
+Session::Session(std::shared_ptr<Distiller> distiller, const SessionOptions& options)
+    : distiller_(std::move(distiller)),
+      network_(distiller_->student_network()),
+      options_(options),
+      optimizer_(prepared(*distiller_), options.optimizer),
+      learning_rate_(options.optimizer.learning_rate) {}
+
+Session::Session(std::shared_ptr<Network> network, const SessionOptions& options)
+    : network_(std::move(network)),
+      options_(options),
+      optimizer_(prepared(*network_), options.optimizer),
+      learning_rate_(options.optimizer.learning_rate) {}
+
+void Session::use_threads() const {
+  at::set_num_threads(options_.threads > 0 ? options_.threads : at::intraop_default_num_threads());
+}
+
+StepResult Session::step(const at::Tensor& images, const at::Tensor& labels) {
+  check_batch(images, labels);
+  return run_step(images, labels);
+}
+
+StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels) {
+  std::unique_lock<std::mutex> student_lock(network_->mutex, std::defer_lock);
+  std::unique_lock<std::mutex> teacher_lock;
+  if (distiller_) {
+    teacher_lock = std::unique_lock(distiller_->teacher().mutex, std::defer_lock);
+    std::lock(student_lock, teacher_lock);
+  } else {
+    student_lock.lock();
+  }
+
+  const double weight = distiller_ ? distiller_->weight_at(state_.epoch) : 0.0;
+  const at::Tensor input = as_input(images, network_->dtype(), network_->device());  // [N, 3, H, W]
+  const at::Tensor target = labels.to(network_->device());                           // [N]
+  const int64_t count = input.size(0);
+  const int64_t parts = std::min(options_.accumulate, count);
+
+  optimizer_.zero_grad();
+  correct_ = 0;
+  StepResult result;
+  for (int64_t part = 0; part < parts; ++part) {
+    const int64_t begin = count * part / parts;
+    const int64_t length = count * (part + 1) / parts - begin;
+    const double share = static_cast<double>(length) / static_cast<double>(count);
+    const Terms terms = forward(input.narrow(0, begin, length), target.narrow(0, begin, length));
+    const Losses losses = read(terms, weight);
+    check_finite(losses);
+
+    at::Tensor total = terms.cross_entropy;
+    for (const auto& stage : terms.per_stage) total = total + weight * stage;
+    (share * total).backward();
+
+    result.losses.total += share * losses.total;
+    result.losses.cross_entropy += share * losses.cross_entropy;
+    result.losses.distillation += share * losses.distillation;
+    result.losses.per_stage.resize(losses.per_stage.size());
+    for (size_t i = 0; i < losses.per_stage.size(); ++i) result.losses.per_stage[i] += share * losses.per_stage[i];
+    correct_ += terms.logits.detach().argmax(1).eq(target.narrow(0, begin, length)).sum().item<int64_t>();
+  }
+  result.losses.distillation_weight = weight;
+
+  if (options_.clip_norm) {
+    result.gradient_norm = optimizer_.clip_gradients(*options_.clip_norm);
+    if (!std::isfinite(*result.gradient_norm)) {
+      fail(ErrorCode::kNonFiniteLoss, "expected finite gradients in step ", steps_, ", got a norm of ", *result.gradient_norm,
+           ". Lower the learning rate or lengthen its warm-up.");
+    }
+  }
+  optimizer_.step(learning_rate_);
+  result.learning_rate = learning_rate_;
+  result.step = ++steps_;
+  return result;
+}
+
+Session::Terms Session::forward(const at::Tensor& images, const at::Tensor& labels) {
+  const PrecisionScope scope(options_.precision, network_->device());
+  Terms terms;
+  if (distiller_) {
+    DistillerOutput output = distiller_->forward(images);
+    terms.logits = output.student.logits;
+    terms.per_stage = std::move(output.method.per_stage);
+  } else {
+    network_->module->train();
+    terms.logits = network_->module->forward(images).logits;  // [N, classes]
+  }
+  // Losses are taken in float32 or better, whatever the network computes in.
+  const at::Tensor logits = terms.logits.scalar_type() == at::kBFloat16 ? terms.logits.to(at::kFloat) : terms.logits;
+  terms.cross_entropy = at::cross_entropy_loss(logits, labels);
+  return terms;
+}
+
+Losses Session::read(const Terms& terms, double weight) const {
+  std::vector<at::Tensor> scalars = {terms.cross_entropy};
+  scalars.insert(scalars.end(), terms.per_stage.begin(), terms.per_stage.end());
+  for (auto& scalar : scalars) scalar = scalar.detach().to(at::kDouble);
+  const at::Tensor values = at::stack(scalars).cpu();  // one copy for all terms
+  const double* value = values.const_data_ptr<double>();
+
+  Losses losses;
+  losses.cross_entropy = value[0];
+  for (size_t stage = 0; stage < terms.per_stage.size(); ++stage) {
+    losses.per_stage.push_back(value[stage + 1]);
+    losses.distillation += value[stage + 1];
+  }
+  losses.distillation_weight = weight;
+  losses.total = losses.cross_entropy + weight * losses.distillation;
+  return losses;
+}
+
+void Session::check_finite(const Losses& losses) const {
+  const auto check = [&](double value, const std::string& term) {
+    if (std::isfinite(value)) return;
+    fail(ErrorCode::kNonFiniteLoss, "expected a finite loss in step ", steps_, ", got ", value, " for ", term,
+         ". Lower the learning rate, lengthen its warm-up or bound the gradients (clipNorm); check the data for NaN.");
+  };
+  check(losses.cross_entropy, "crossEntropy");
+  for (size_t stage = 0; stage < losses.per_stage.size(); ++stage) {
+    check(losses.per_stage[stage], "distillation at stage " + std::to_string(stage + 1));
+  }
+}
+
+void Session::check_batch(const at::Tensor& images, const at::Tensor& labels) const {
+  image_size_of(images);
+  if (!images.is_floating_point()) {
+    fail(ErrorCode::kDtypeMismatch, "expected normalized floating point images, got ", images.scalar_type());
+  }
+  if (labels.scalar_type() != at::kLong) {
+    fail(ErrorCode::kDtypeMismatch, "expected int64 for labels, got ", labels.scalar_type());
+  }
+  if (labels.dim() != 1 || labels.size(0) != images.size(0)) {
+    fail(ErrorCode::kShapeMismatch, "expected [", images.size(0), "] for labels, got ", labels.sizes());
+  }
+  const auto classes = network_->module->num_classes();
+  const int64_t lowest = labels.min().item<int64_t>();
+  const int64_t highest = labels.max().item<int64_t>();
+  if (lowest < 0 || highest >= classes) {
+    fail(ErrorCode::kLabelOutOfRange, "expected 0 to ", classes - 1, " for labels, got ", lowest < 0 ? lowest : highest);
+  }
+}
+
+EpochState Session::train_epoch(std::shared_ptr<const Dataset> dataset, const EpochOptions& options,
+                                const EpochProgress& progress, const std::atomic<bool>& stop) {
+  check_classes(*network_->module, *dataset);
+  const Split& split = dataset->train;
+  const bool goes_on = state_.epoch == options.epoch && state_.step > 0 && state_.step < state_.steps;
+  BatchPlan plan{
+      .batch_size = options.batch_size,
+      .seed = options.seed,
+      .epoch = options.epoch,
+      .shuffle = true,
+      .augment = options.augment,
+      .smallest_batch = std::min<int64_t>(2, options.batch_size),
+      .first_batch = goes_on ? state_.step : 0,
+  };
+  const int64_t steps = batch_count(split.size(), plan);
+  if (steps == 0) fail(ErrorCode::kBatchTooSmall, "expected at least 2 training images, got ", split.size());
+  if (goes_on && steps != state_.steps) {
+    fail(ErrorCode::kInvalidArgument, "expected ", state_.steps, " steps for the rest of epoch ", state_.epoch,
+         ", which was begun with so many, got ", steps, ". Continue it with the same data and batch size.");
+  }
+  if (!goes_on) {
+    state_ = EpochState{};
+    state_.epoch = options.epoch;
+    state_.steps = steps;
+  }
+
+  BatchLoader loader(dataset, split, plan);
+  auto last = Clock::now();
+  while (const auto batch = loader.next()) {
+    const StepPosition position{options.epoch, options.epochs, state_.step, steps};
+    learning_rate_ = options_.optimizer.learning_rate * learning_rate_scale(options.schedule, position);
+    const StepResult result = run_step(batch->images, batch->labels);
+    add_to_epoch(result, batch->labels.size(0));
+    const auto now = Clock::now();
+    state_.seconds += std::chrono::duration<double>(now - last).count();
+    last = now;
+    if (progress) progress(state_);
+    if (stop && state_.step < steps) throw Error(ErrorCode::kAborted, "the epoch was stopped after step " + std::to_string(state_.step));
+  }
+  return state_;
+}
+
+void Session::add_to_epoch(const StepResult& result, int64_t images) {
+  const double count = static_cast<double>(images);
+  auto& sums = state_.sums;
+  sums.total += count * result.losses.total;
+  sums.cross_entropy += count * result.losses.cross_entropy;
+  sums.distillation += count * result.losses.distillation;
+  sums.distillation_weight += count * result.losses.distillation_weight;
+  sums.per_stage.resize(result.losses.per_stage.size());
+  for (size_t i = 0; i < sums.per_stage.size(); ++i) sums.per_stage[i] += count * result.losses.per_stage[i];
+  state_.correct += correct_;
+  state_.images += images;
+  state_.learning_rate = result.learning_rate;
+  ++state_.step;
+}
+
+NamedTensors Session::gradients() const {
+  const std::lock_guard lock(network_->mutex);
+  NamedTensors gradients;
+  for (const auto& [name, parameter] : optimizer_.parameters()) {
+    if (parameter.grad().defined()) gradients.emplace_back(name, parameter.grad());
+  }
+  return detached_copy(gradients);
+}
+
+NamedTensors Session::training_state() const {
+  NamedTensors state;
+  if (distiller_) {
+    state = distiller_state(*distiller_);
+    if (distiller_->options().teacher_mode == TeacherMode::kTrain) {
+      for (auto& entry : state_dict(*distiller_->teacher().module, "teacher.")) state.push_back(std::move(entry));
+    }
+  } else {
+    state = state_dict(*network_->module);
+  }
+  for (auto& [name, velocity] : optimizer_.state()) state.emplace_back("optimizer." + name, velocity);
+  return state;
+}
+
+void Session::set_epoch(int64_t epoch) {
+  if (epoch == state_.epoch) return;
+  state_ = EpochState{};
+  state_.epoch = epoch;
+}
+
+void Session::restore(const EpochState& state, int64_t steps) {
+  state_ = state;
+  steps_ = steps;
+}
+
+}  // namespace reviewkd

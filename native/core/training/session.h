@@ -1,0 +1,141 @@
+#pragma once
+// One training: a network or a distiller, its optimizer, and where it stands. Steps and epochs run on the thread of the
+// caller, which the binding gives to each session.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/data/dataset.h"
+#include "core/distillation/distiller.h"
+#include "core/training/learning_rate.h"
+#include "core/training/precision.h"
+#include "core/training/sgd.h"
+
+namespace reviewkd {
+
+struct SessionOptions {
+  SgdOptions optimizer;
+  Precision precision = Precision::kFloat32;
+  /// Parts that a batch is split into; their gradients are averaged before the step.
+  int64_t accumulate = 1;
+  /// Upper bound of the gradients' L2 norm.
+  std::optional<double> clip_norm;
+  /// Threads of one operation; 0: as many as there are cores.
+  int threads = 0;
+};
+
+/// Values of one step, or means over many images.
+struct Losses {
+  double total = 0;
+  double cross_entropy = 0;
+  double distillation = 0;
+  double distillation_weight = 0;
+  std::vector<double> per_stage;
+};
+
+struct StepResult {
+  Losses losses;
+  int64_t step = 0;
+  double learning_rate = 0;
+  std::optional<double> gradient_norm;
+};
+
+struct EpochOptions {
+  int64_t epoch = 0;
+  int64_t epochs = 1;
+  int64_t batch_size = 128;
+  uint64_t seed = 0;
+  bool augment = true;
+  Schedule schedule;
+};
+
+/// Where an epoch stands. Sums run over its images so far.
+struct EpochState {
+  int64_t epoch = 0;
+  int64_t step = 0;
+  int64_t steps = 1;
+  int64_t images = 0;
+  int64_t correct = 0;
+  Losses sums;
+  double learning_rate = 0;
+  double seconds = 0;
+
+  /// `sums` divided by the number of images.
+  Losses means() const;
+};
+
+using EpochProgress = std::function<void(const EpochState&)>;
+
+class Session {
+ public:
+  /// Trains the student under its teacher.
+  Session(std::shared_ptr<Distiller> distiller, const SessionOptions& options);
+  /// Trains a network with cross entropy alone.
+  Session(std::shared_ptr<Network> network, const SessionOptions& options);
+
+  /// One optimizer step. images: [N, 3, H, W]; labels: [N], int64. Throws NON_FINITE_LOSS, naming step and term, before a
+  /// parameter is changed; SHAPE_MISMATCH, LABEL_OUT_OF_RANGE, BATCH_TOO_SMALL.
+  StepResult step(const at::Tensor& images, const at::Tensor& labels);
+
+  /// Runs an epoch, or the rest of it where `state()` stands within this epoch. A last batch of a single image is left
+  /// out. Throws ABORTED after the step during which `stop` was set; the epoch can then be continued, in as many steps
+  /// as it was begun with (INVALID_ARGUMENT).
+  EpochState train_epoch(std::shared_ptr<const Dataset> dataset, const EpochOptions& options, const EpochProgress& progress,
+                         const std::atomic<bool>& stop);
+
+  /// Gradients of the last step, clipped, by the names of `named_parameters`.
+  NamedTensors gradients() const;
+
+  /// All that training changes: "student.*" and the method's parameters, or the network's own; with a teacher in train
+  /// mode its statistics as "teacher.*"; velocities as "optimizer.*".
+  NamedTensors training_state() const;
+
+  /// The epoch that decides the method's warm-up in steps of one's own loop. What was done of another epoch is forgotten.
+  void set_epoch(int64_t epoch);
+  void set_learning_rate(double rate) { learning_rate_ = rate; }
+
+  const EpochState& state() const { return state_; }
+  int64_t steps() const { return steps_; }
+  double learning_rate() const { return learning_rate_; }
+  /// Goes on from a checkpoint.
+  void restore(const EpochState& state, int64_t steps);
+
+  Network& network() const { return *network_; }
+  const std::shared_ptr<Network>& shared_network() const { return network_; }
+  const SessionOptions& options() const { return options_; }
+
+  /// Makes the calling thread compute with this session's number of threads.
+  void use_threads() const;
+
+ private:
+  struct Terms {
+    at::Tensor cross_entropy;
+    std::vector<at::Tensor> per_stage;
+    at::Tensor logits;
+  };
+
+  Terms forward(const at::Tensor& images, const at::Tensor& labels);
+  StepResult run_step(const at::Tensor& images, const at::Tensor& labels);
+  Losses read(const Terms& terms, double weight) const;
+  void check_finite(const Losses& losses) const;
+  void check_batch(const at::Tensor& images, const at::Tensor& labels) const;
+  void add_to_epoch(const StepResult& result, int64_t images);
+
+  std::shared_ptr<Distiller> distiller_;
+  std::shared_ptr<Network> network_;
+  SessionOptions options_;
+  Sgd optimizer_;
+  EpochState state_;
+  int64_t steps_ = 0;
+  int64_t correct_ = 0;  // of the last step
+  double learning_rate_;
+};
+
+/// Parameters of the student and the method under their published names ("student.*", "abfs.*").
+NamedTensors distiller_state(const Distiller& distiller);
+
+}  // namespace reviewkd

@@ -1,0 +1,88 @@
+#include "core/training/sgd.h"
+
+#include <torch/csrc/autograd/grad_mode.h>
+
+#include <regex>
+
+#include "core/error.h"
+
+namespace reviewkd {
+namespace {
+
+std::vector<std::regex> compile(const std::vector<ParameterGroup>& groups) {
+  std::vector<std::regex> patterns;
+  for (const auto& group : groups) {
+    try {
+      patterns.emplace_back(group.pattern);
+    } catch (const std::regex_error& error) {
+      fail(ErrorCode::kInvalidArgument, "expected a regular expression for the pattern of a parameter group, got \"",
+           group.pattern, "\": ", error.what());
+    }
+  }
+  return patterns;
+}
+
+}  // namespace
+
+Sgd::Sgd(NamedTensors parameters, const SgdOptions& options) : parameters_(std::move(parameters)), options_(options) {
+  const auto patterns = compile(options.groups);
+  std::vector<int64_t> matches(patterns.size(), 0);
+  for (const auto& [name, parameter] : parameters_) {
+    Slot slot{at::zeros_like(parameter.detach()), 1.0, options.weight_decay};
+    for (size_t i = 0; i < patterns.size(); ++i) {
+      if (!std::regex_search(name, patterns[i])) continue;
+      ++matches[i];
+      slot.learning_rate_scale = options.groups[i].learning_rate_scale;
+      slot.weight_decay = options.groups[i].weight_decay.value_or(options.weight_decay);
+      break;
+    }
+    slots_.push_back(std::move(slot));
+  }
+  for (size_t i = 0; i < matches.size(); ++i) {
+    if (matches[i] == 0) {
+      fail(ErrorCode::kInvalidArgument, "expected parameter names that match the group's pattern \"", options.groups[i].pattern,
+           "\", got none that an earlier group had not taken");
+    }
+  }
+}
+
+void Sgd::step(double learning_rate) {
+  torch::NoGradGuard no_grad;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    auto& parameter = parameters_[i].second;
+    auto& slot = slots_[i];
+    if (!parameter.grad().defined()) continue;
+    at::Tensor gradient = parameter.grad();
+    if (slot.weight_decay != 0) gradient = gradient.add(parameter, slot.weight_decay);
+    slot.velocity.mul_(options_.momentum).add_(gradient);
+    const at::Tensor update = options_.nesterov ? gradient.add(slot.velocity, options_.momentum) : slot.velocity;
+    parameter.sub_(update, learning_rate * slot.learning_rate_scale);
+  }
+}
+
+void Sgd::zero_grad() {
+  for (auto& [name, parameter] : parameters_) parameter.mutable_grad() = at::Tensor();
+}
+
+double Sgd::clip_gradients(double limit) {
+  torch::NoGradGuard no_grad;
+  at::Tensor squares = at::zeros({}, at::kDouble);
+  for (const auto& [name, parameter] : parameters_) {
+    if (parameter.grad().defined()) squares += parameter.grad().pow(2).sum(at::kDouble).to(at::kCPU);
+  }
+  const double norm = squares.sqrt().item<double>();
+  if (norm > limit) {
+    for (auto& [name, parameter] : parameters_) {
+      if (parameter.grad().defined()) parameter.mutable_grad().mul_(limit / norm);
+    }
+  }
+  return norm;
+}
+
+NamedTensors Sgd::state() const {
+  NamedTensors state;
+  for (size_t i = 0; i < slots_.size(); ++i) state.emplace_back(parameters_[i].first, slots_[i].velocity);
+  return state;
+}
+
+}  // namespace reviewkd

@@ -1,0 +1,60 @@
+#pragma once
+// Stochastic gradient descent with momentum, Nesterov's variant and weight decay, in PyTorch's formulation.
+// Sutskever, Martens, Dahl, Hinton: "On the importance of initialization and momentum in deep learning" (ICML 2013).
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/models/state_dict.h"
+
+namespace reviewkd {
+
+/// Parameters whose name contains a match of `pattern` (ECMAScript) differ from the rest.
+struct ParameterGroup {
+  std::string pattern;
+  double learning_rate_scale = 1.0;
+  std::optional<double> weight_decay;
+};
+
+struct SgdOptions {
+  double learning_rate = 0.1;
+  double momentum = 0.9;
+  bool nesterov = true;
+  double weight_decay = 5e-4;
+  /// The first group that matches a name wins.
+  std::vector<ParameterGroup> groups;
+};
+
+class Sgd {
+ public:
+  /// Throws INVALID_ARGUMENT for a pattern that is no regular expression or matches no parameter.
+  Sgd(NamedTensors parameters, const SgdOptions& options);
+
+  /// g ← ∇ + decay · p;  v ← momentum · v + g;  p ← p - rate · (nesterov ? g + momentum · v : v).
+  void step(double learning_rate);
+
+  void zero_grad();
+
+  /// L2 norm over all gradients; scales them down to `limit` where they exceed it.
+  double clip_gradients(double limit);
+
+  /// Parameters with their names, as they were given.
+  const NamedTensors& parameters() const { return parameters_; }
+
+  /// Velocities by the names of their parameters.
+  NamedTensors state() const;
+
+ private:
+  struct Slot {
+    at::Tensor velocity;
+    double learning_rate_scale;
+    double weight_decay;
+  };
+
+  NamedTensors parameters_;
+  SgdOptions options_;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace reviewkd

@@ -1,0 +1,98 @@
+// Builds the addon: libtorch is found, CMake is configured when something it depends on changed, then the build system does what is due.
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { availableParallelism, totalmem } from "node:os";
+import { join } from "node:path";
+import { ensureLibTorch } from "../libtorch/install.mjs";
+import { BuildError } from "../support/errors.mjs";
+import { lastLines, run } from "../support/process.mjs";
+
+// What a compiler needs at its worst with libtorch's headers.
+const BYTES_PER_JOB = 1.5e9;
+const IDLE = /^ninja: no work to do|Re-checking globbed directories|^\[\s*\d+%\] Built target|^(?:Consolidate|Scanning) |^gmake|^make/;
+
+/**
+ * @param {string} root of the project
+ * @param {(line: string) => void} progress
+ * @throws {BuildError} CMAKE_NOT_FOUND, DEPENDENCIES_MISSING, CONFIGURE_FAILED, COMPILE_FAILED, and what `ensureLibTorch` throws
+ */
+export async function buildNative(root, progress) {
+  const libtorch = await ensureLibTorch(process.env, progress);
+  const directory = join(root, "build/cmake");
+  const stamp = join(directory, "reviewkd-configured.json");
+  const wanted = JSON.stringify({ root, libtorch: libtorch.directory, version: libtorch.version, node: process.arch });
+
+  if (!existsSync(join(directory, "CMakeCache.txt")) || (await readText(stamp)) !== wanted) {
+    progress(`configuring with libtorch ${libtorch.version} (${libtorch.variant}) from ${libtorch.source}: ${libtorch.directory}`);
+    await requireTools(root);
+    // CMake keeps a generator, a compiler and found libraries in its cache; it is made anew rather than changed under its feet.
+    await rm(join(directory, "CMakeCache.txt"), { force: true });
+    await rm(stamp, { force: true });
+    await configure(root, directory, libtorch.directory);
+    await writeFile(stamp, wanted);
+  }
+
+  const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / BYTES_PER_JOB)));
+  const parameters = ["--build", directory, "--config", "Release", "--parallel", String(jobs)];
+  const { status, output } = await run("cmake", parameters, { cwd: root, onLine: showUnlessIdle });
+  if (status !== 0) {
+    // The tool's own output has been shown while it came.
+    const failed = output.split("\n").findLast((line) => /error:|Error |FAILED/.test(line));
+    throw new BuildError("COMPILE_FAILED", `expected the addon to compile, got errors (see above)${failed ? `; the last: ${failed.trim()}` : ""}`);
+  }
+  await mkdir(join(root, "build/Release"), { recursive: true });
+  await writeChanged(join(root, "build/Release/libtorch.json"), `${JSON.stringify(libtorch, undefined, 2)}\n`);
+}
+
+/**
+ * The path of cmake-js's program.
+ *
+ * @param {string} root
+ */
+function cmakeJsOf(root) {
+  return join(root, "node_modules/cmake-js/bin/cmake-js");
+}
+
+/** @param {string} root */
+async function requireTools(root) {
+  const version = await run("cmake", ["--version"]);
+  if (version.startError || version.status !== 0) {
+    throw new BuildError("CMAKE_NOT_FOUND",
+      "expected CMake 3.22 or later for building the addon, got none on PATH; install it (Debian and Ubuntu: `apt-get install cmake g++ make`)");
+  }
+  const cmakeJs = cmakeJsOf(root);
+  if (!existsSync(cmakeJs)) {
+    throw new BuildError("DEPENDENCIES_MISSING", `expected cmake-js for building the addon, got no ${cmakeJs}; run \`npm ci\``);
+  }
+}
+
+/**
+ * @param {string} root
+ * @param {string} directory
+ * @param {string} libtorch
+ */
+async function configure(root, directory, libtorch) {
+  const { status, output } = await run(process.execPath, [
+    cmakeJsOf(root), "configure", "--directory", root, "--out", directory,
+    `--CDREVIEWKD_LIBTORCH_DIR=${libtorch}`, `--CDREVIEWKD_OUTPUT_DIR=${join(root, "build/Release")}`,
+  ], { cwd: root });
+  if (status !== 0) throw new BuildError("CONFIGURE_FAILED", `expected CMake to configure the addon, got\n${lastLines(output, 60)}`);
+}
+
+/** @param {string} line */
+function showUnlessIdle(line) {
+  if (!IDLE.test(line)) process.stderr.write(`${line}\n`);
+}
+
+/** @param {string} path */
+async function readText(path) {
+  return readFile(path, "utf8").catch(() => undefined);
+}
+
+/**
+ * @param {string} path
+ * @param {string} text
+ */
+async function writeChanged(path, text) {
+  if ((await readText(path)) !== text) await writeFile(path, text);
+}

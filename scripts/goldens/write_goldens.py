@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Writes the golden values that the tests compare with:  python scripts/goldens/write_goldens.py
+
+Computes in float64 on the CPU with PyTorch. Networks and losses are written out in this folder, apart from the native
+code, and every weight is a function of its name (deterministic.py). Needs torch and numpy.
+"""
+
+import json
+import platform
+import re
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from deterministic import fill_module, images_of, sequence
+from networks import ARCHITECTURES, CifarResNet
+from review import Review, hcl
+
+FOLDER = Path(__file__).resolve().parents[2] / "test" / "fixtures" / "goldens"
+PROVENANCE = {
+    "writtenBy": "scripts/goldens/write_goldens.py",
+    "seed": "none: every weight and input is a function of its name",
+    "torch": torch.__version__,
+    "python": platform.python_version(),
+}
+
+HCL_SIZES = [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (8, 8), (3, 8), (8, 3), (1, 5), (6, 1)]
+
+# Small images keep the files quick to check; odd sizes make every resize uneven.
+REVIEWS = [
+    {"name": "resnet20--resnet8", "batch": 4, "imageSize": (32, 32), "weight": 0.6},
+    {"name": "resnet32x4--resnet8x4", "batch": 3, "imageSize": (16, 16), "weight": 5.0},
+    {"name": "resnet8x4--resnet14", "batch": 3, "imageSize": (19, 27), "weight": 1.0},
+    {
+        "name": "resnet14--resnet8--switched", "batch": 3, "imageSize": (24, 20), "weight": 0.25,
+        "switches": {"teacherMode": "train", "teacherFeatures": "after", "studentFeatures": "before", "midChannels": 24},
+    },
+]  # fmt: skip
+
+
+def summary(tensor: torch.Tensor, shown: int = 6) -> dict:
+    values = tensor.detach().flatten()
+    return {
+        "shape": list(tensor.shape),
+        "sum": values.sum().item(),
+        "norm": values.norm().item(),
+        "first": values[:shown].tolist(),
+    }
+
+
+def write(path: Path, golden: dict) -> None:
+    text = json.dumps({**PROVENANCE, **golden}, indent=2)
+    # Lists of plain values go onto one line: shapes and numbers are read as such.
+    text = re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda match: "[" + re.sub(r"\s+", " ", match[1]) + "]", text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n")
+
+
+def model_case(name: str, num_classes: int, size, mode: str) -> dict:
+    model = CifarResNet(name, num_classes).double().train(mode == "train")
+    fill_module(model)
+    with torch.no_grad():
+        logits, features = model(images_of(2, size))
+    return {
+        "numClasses": num_classes,
+        "imageSize": list(size),
+        "mode": mode,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "logits": summary(logits, shown=logits.numel() if num_classes == 10 else 6),
+        "features": [{"name": stage, "before": summary(before), "after": summary(after)} for stage, before, after in features],
+    }
+
+
+def model_golden(name: str) -> dict:
+    state = CifarResNet(name, 10).state_dict()
+    return {
+        "model": name,
+        "batch": 2,
+        "cases": [
+            model_case(name, 10, (32, 32), "eval"),
+            model_case(name, 100, (12, 20), "eval"),
+            model_case(name, 10, (12, 20), "train"),
+        ],
+        # The order is PyTorch's; shapes are those for 10 classes.
+        "stateDict": {entry: list(value.shape) for entry, value in state.items()},
+    }
+
+
+def hcl_golden() -> dict:
+    cases = []
+    for height, width in HCL_SIZES:
+        shape = (2, 3, height, width)
+        student = (4 * sequence("student map", shape)).requires_grad_()
+        loss = hcl(student, 4 * sequence("teacher map", shape))
+        loss.backward()
+        cases.append({"shape": list(shape), "loss": loss.item(), "gradient": summary(student.grad)})
+    return {"cases": cases}
+
+
+def tapped(features, side: str):
+    return [after if side == "after" else before for _, before, after in features]
+
+
+def review_golden(case: dict, num_classes: int = 10) -> dict:
+    teacher_name, student_name = case["name"].split("--")[:2]
+    switches = {"teacherMode": "eval", "teacherFeatures": "before", "studentFeatures": "after"} | case.get("switches", {})
+    teacher = CifarResNet(teacher_name, num_classes).double().train(switches["teacherMode"] == "train")
+    student = CifarResNet(student_name, num_classes).double().train()
+    review = Review(ARCHITECTURES[student_name][1][1:] + ARCHITECTURES[student_name][1][-1:],
+                    ARCHITECTURES[teacher_name][1][1:] + ARCHITECTURES[teacher_name][1][-1:],
+                    switches.get("midChannels")).double()  # fmt: skip
+    fill_module(teacher, "teacher.")
+    fill_module(student, "student.")
+    fill_module(review)
+
+    images = images_of(case["batch"], case["imageSize"])
+    labels = torch.tensor([(3 * i + 1) % num_classes for i in range(case["batch"])])
+    with torch.no_grad():
+        teacher_logits, teacher_features = teacher(images)
+    logits, features = student(images)
+    outputs, losses = review(tapped(features, switches["studentFeatures"]), tapped(teacher_features, switches["teacherFeatures"]))
+    cross_entropy = F.cross_entropy(logits, labels)
+    total = cross_entropy + case["weight"] * sum(losses)
+    total.backward()
+
+    named = [("student." + name, parameter) for name, parameter in student.named_parameters()] + list(review.named_parameters())
+    return {
+        "teacher": teacher_name,
+        "student": student_name,
+        "numClasses": num_classes,
+        "batch": case["batch"],
+        "imageSize": list(case["imageSize"]),
+        "labels": labels.tolist(),
+        "weight": case["weight"],
+        "switches": switches,
+        "trainingOnlyParameters": sum(parameter.numel() for parameter in review.parameters()),
+        "teacherLogits": summary(teacher_logits),
+        "studentLogits": summary(logits),
+        "outputs": [summary(output) for output in outputs],
+        "losses": {"crossEntropy": cross_entropy.item(), "perStage": [loss.item() for loss in losses], "total": total.item()},
+        "gradientNorms": {name: parameter.grad.norm().item() for name, parameter in named},
+    }
+
+
+def main() -> None:
+    for name in ARCHITECTURES:
+        write(FOLDER / "models" / f"{name}.json", model_golden(name))
+    write(FOLDER / "distillation" / "hcl.json", hcl_golden())
+    for case in REVIEWS:
+        write(FOLDER / "distillation" / f"{case['name']}.json", review_golden(case))
+
+
+if __name__ == "__main__":
+    main()

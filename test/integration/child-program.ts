@@ -1,0 +1,33 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** How a program ended. */
+export interface ProgramEnd {
+  readonly code: number | null;
+  /** The signal that ended it, `null` where none did: a crash shows here. */
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs one of `programs/` to its end in a process of its own, with the built package as its users import it. */
+export function runProgram(name: string, options: { words?: readonly string[]; nodeOptions?: readonly string[] } = {}): Promise<ProgramEnd> {
+  if (!existsSync(join(root, "dist", "index.js"))) throw new Error("expected the built package for this test; run `npm run build` first");
+  const program = join(root, "test", "integration", "programs", name);
+  // What mocha's loader set for this process is no part of a user's shell.
+  const env = { ...process.env };
+  delete env["NODE_OPTIONS"];
+  const child = spawn(process.execPath, [...(options.nodeOptions ?? []), program, ...(options.words ?? [])], { env, stdio: ["ignore", "pipe", "pipe"] });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => { stdout += chunk; });
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => { stderr += chunk; });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => { resolve({ code, signal, stdout, stderr }); });
+  });
+}

@@ -1,0 +1,102 @@
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { expect } from "chai";
+import { fail, jsonEvents, packageWithoutAddon, reviewkd, succeed, temporaryDirectory } from "./helpers.js";
+
+interface ModelRow {
+  readonly name: string;
+  readonly parameters: number;
+  readonly features: readonly { readonly channels: number; readonly height: number }[];
+}
+
+describe("command line: models, doctor, data, demo", () => {
+  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+  before(async () => { directory = await temporaryDirectory(); });
+  after(() => directory.remove());
+
+  it("lists the networks with parameters and stages", async () => {
+    const { stdout } = await succeed(["models"]);
+    for (const name of ["resnet8", "resnet110", "resnet32x4"]) expect(stdout).to.include(` ${name} `);
+    const [event, ...rest] = jsonEvents((await succeed(["models", "--json"])).stdout);
+    expect(rest).to.deep.equal([]);
+    const resnet20 = (event as unknown as { models: ModelRow[] }).models.find(({ name }) => name === "resnet20");
+    expect(resnet20?.parameters).to.equal(278_324);
+    expect(stdout).to.include("278,324");
+    expect(resnet20?.features.map(({ channels, height }) => [channels, height])).to.deep.include.members([[16, 32], [32, 16], [64, 8]]);
+  });
+
+  it("tells what it found and that all is well", async () => {
+    const { stdout } = await succeed(["doctor"]);
+    for (const name of ["addon", "libtorch", "devices", "threads", "instruction sets", "node"]) expect(stdout).to.match(new RegExp(`^${name} `, "m"));
+    const [event] = jsonEvents((await succeed(["doctor", "--json"])).stdout);
+    expect(event).to.include({ type: "doctor", healthy: true, node: process.version });
+    expect(existsSync((event as unknown as { addonPath: string }).addonPath)).to.equal(true);
+  });
+
+  it("names the fix where the addon is missing", async () => {
+    const options = { package: await packageWithoutAddon(join(directory.path, "package")) };
+    const { code, stdout } = await reviewkd(["doctor"], options);
+    expect(code).to.equal(1);
+    expect(stdout).to.include("fault [ADDON_NOT_FOUND]").and.include("fix: npm run build");
+    const json = await reviewkd(["doctor", "--json"], options);
+    expect(json.code).to.equal(1);
+    expect(jsonEvents(json.stdout)[0]).to.include({ type: "doctor", healthy: false });
+  });
+
+  it("describes a data set", async () => {
+    const { stdout } = await succeed(["data", "info", "synthetic:numClasses=4,trainSamples=40,testSamples=20", "--json"]);
+    expect(jsonEvents(stdout)[0]).to.deep.include({ type: "data", numClasses: 4, trainSamples: 40, testSamples: 20, imageShape: [3, 32, 32] });
+    const table = await succeed(["data", "info", "synthetic:numClasses=4,trainSamples=40,testSamples=20"]);
+    expect(table.stdout).to.include("training images").and.include("3 × 32 × 32");
+  });
+
+  it("says why a download failed", async () => {
+    const server = createServer((_request, response) => { response.writeHead(404).end(); });
+    await new Promise<void>((resolve) => { server.listen(0, "127.0.0.1", resolve); });
+    const { port } = server.address() as AddressInfo;
+    try {
+      const words = ["data", "fetch", "cifar100", "--dir", join(directory.path, "data"), "--url", `http://127.0.0.1:${port}/a.tar.gz`];
+      expect(await fail(words, { exit: 1, code: "DOWNLOAD_FAILED" })).to.include("404");
+    } finally {
+      server.close();
+    }
+  });
+
+  it("does not download a data set that is there", async () => {
+    const root = join(directory.path, "there", "cifar-100-binary");
+    await mkdir(root, { recursive: true });
+    for (const file of ["train.bin", "test.bin", "fine_label_names.txt", "coarse_label_names.txt"]) await writeFile(join(root, file), "x");
+    const words = ["data", "fetch", "cifar100", "--dir", join(directory.path, "there"), "--url", "http://127.0.0.1:9/never"];
+    const [event] = jsonEvents((await succeed([...words, "--json"])).stdout);
+    expect(event).to.deep.equal({ type: "fetched", kind: "cifar100", directory: root });
+    expect((await succeed(words)).stdout).to.include(`--data cifar100:${root}`);
+  });
+
+  it("runs the demonstration and prints its three accuracies", async () => {
+    const { stdout } = await succeed(["demo", "--quick", "--seed", "2"], { cwd: directory.path });
+    for (const row of ["teacher", "student alone", "student distilled"]) expect(stdout).to.match(new RegExp(`^│ ${row} .* \\d+\\.\\d %`, "m"));
+    expect(existsSync(join(directory.path, "runs"))).to.equal(false);
+  });
+
+  it("repeats the demonstration over seeds, as events, with mean and deviation", async () => {
+    const { stdout } = await succeed(["demo", "--quick", "--seeds", "0,1", "--json"]);
+    const events = jsonEvents(stdout);
+    const result = events.at(-1) as unknown as { type: string; seeds: number[]; results: { part: string; top1: number[]; mean: number; deviation: number }[] };
+    expect(result).to.deep.include({ type: "demo", seeds: [0, 1] });
+    expect(result.results.map(({ part }) => part)).to.deep.equal(["teacher", "alone", "distilled"]);
+    for (const { part, top1, mean } of result.results) {
+      const ends = events.filter((event) => event.type === "end" && event["part"] === part);
+      expect(ends.map((event) => (event["last"] as { top1: number }).top1)).to.deep.equal(top1);
+      expect(mean).to.be.closeTo(((top1[0] ?? 0) + (top1[1] ?? 0)) / 2, 1e-9);
+    }
+  });
+
+  it("keeps its run directories where it is told to", async () => {
+    const run = join(directory.path, "demo");
+    await succeed(["demo", "--quick", "--run", run]);
+    for (const part of ["teacher-0", "alone-0", "distilled-0"]) expect(existsSync(join(run, part, "student.safetensors"))).to.equal(true);
+  });
+});

@@ -1,0 +1,82 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { jsonEvents, start, succeed, temporaryDirectory, type Running } from "./helpers.js";
+
+/** Long enough that a signal falls into an epoch, short enough to be run several times. */
+const WORDS = [
+  "train", "--model", "resnet8", "--data", "synthetic:numClasses=4,trainSamples=640,testSamples=32", "--batch-size", "16",
+  "--learning-rate", "0.02", "--schedule", "cosine", "--epochs", "2", "--threads", "1", "--seed", "1", "--json",
+] as const;
+
+/** The tensors of a safetensors file: what follows its header. */
+async function tensorBytes(path: string): Promise<Buffer> {
+  const file = await readFile(path);
+  return file.subarray(8 + Number(file.readBigUInt64LE(0)));
+}
+
+describe("command line: interruption", () => {
+  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+  before(async () => { directory = await temporaryDirectory(); });
+  after(() => directory.remove());
+
+  async function startTraining(run: string, env: Record<string, string> = {}): Promise<Running> {
+    const running = start([...WORDS, "--run", run], { env });
+    await running.until(/"type":"progress"/);
+    return running;
+  }
+
+  it("saves on Ctrl-C, says how to resume, and ends where an undisturbed run ends", async () => {
+    const run = join(directory.path, "stopped");
+    const running = await startTraining(run);
+    running.child.kill("SIGINT");
+    const { code, stdout, stderr } = await running.finished;
+
+    expect(code, stderr).to.equal(130);
+    expect(stderr).to.include("finishing the step and saving").and.not.match(/^\s+at /m);
+    const events = jsonEvents(stdout);
+    const interrupted = events.find(({ type }) => type === "interrupted");
+    expect(interrupted?.["checkpoint"]).to.equal(join(run, "last.safetensors"));
+    expect(events.at(-1)).to.include({ type: "error", code: "ABORTED" });
+    expect(stderr).to.include(`train --run ${run} --resume`);
+
+    const resumed = jsonEvents((await succeed(["train", "--run", run, "--resume", "--json"])).stdout);
+    expect(resumed[0]).to.include({ type: "start", startEpoch: interrupted?.["epoch"], startStep: interrupted?.["step"] });
+    expect(resumed.at(-1)).to.include({ type: "end", epochs: 2 });
+
+    const whole = join(directory.path, "whole");
+    await succeed([...WORDS, "--run", whole]);
+    expect(await tensorBytes(join(run, "student.safetensors"))).to.deep.equal(await tensorBytes(join(whole, "student.safetensors")));
+    const metrics = (await readFile(join(run, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
+    expect(metrics).to.have.length(2);
+  });
+
+  it("saves on SIGTERM as well", async () => {
+    const run = join(directory.path, "terminated");
+    const running = await startTraining(run);
+    running.child.kill("SIGTERM");
+    expect((await running.finished).code).to.equal(130);
+    expect(existsSync(join(run, "last.safetensors"))).to.equal(true);
+  });
+
+  it("stops at once when it is told twice", async () => {
+    const running = await startTraining(join(directory.path, "twice"));
+    running.child.kill("SIGINT");
+    running.child.kill("SIGTERM");
+    const { code, signal, stdout } = await running.finished;
+    expect({ code, signal }).to.deep.equal({ code: 130, signal: null });
+    expect(jsonEvents(stdout).map(({ type }) => type)).to.not.include("interrupted");
+  });
+
+  it("takes one key press under npm, which arrives twice, for one", async () => {
+    const run = join(directory.path, "npm");
+    const running = await startTraining(run, { npm_lifecycle_event: "npx" });
+    running.child.kill("SIGINT");
+    running.child.kill("SIGTERM");
+    const { code, stdout } = await running.finished;
+    expect(code).to.equal(130);
+    expect(jsonEvents(stdout).map(({ type }) => type)).to.include("interrupted");
+    expect(existsSync(join(run, "last.safetensors"))).to.equal(true);
+  });
+});

@@ -1,0 +1,115 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { fail, jsonEvents, packageWithoutAddon, reviewkd, succeed, temporaryDirectory } from "./helpers.js";
+
+describe("command line: usage", () => {
+  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+  /** Nothing in here needs the addon, so nothing may look for it. */
+  const NO_ADDON: { package?: string } = {};
+
+  before(async () => {
+    directory = await temporaryDirectory();
+    NO_ADDON.package = await packageWithoutAddon(join(directory.path, "package"));
+  });
+  after(() => directory.remove());
+
+  it("explains itself and each command without an addon", async () => {
+    const top = await succeed(["--help"], NO_ADDON);
+    for (const command of ["demo", "train", "distill", "eval", "models", "doctor", "data"]) {
+      expect(top.stdout).to.include(`  ${command}`);
+      const { stdout } = await succeed([command, "--help"], NO_ADDON);
+      expect(stdout).to.include(`Usage: reviewkd ${command}`);
+    }
+  });
+
+  it("names every option of training", async () => {
+    const { stdout } = await succeed(["distill", "--help"], NO_ADDON);
+    for (const option of [
+      "--teacher", "--teacher-weights", "--student", "--data", "--epochs", "--batch-size", "--learning-rate", "--seed", "--device",
+      "--precision", "--threads", "--limit-train", "--limit-test", "--run", "--resume", "--preset", "--config", "--json",
+    ]) expect(stdout).to.include(`${option} `);
+  });
+
+  it("prints the version", async () => {
+    expect((await succeed(["--version"])).stdout).to.match(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it("prints the help as an error where there is no command", async () => {
+    const { code, stdout, stderr } = await reviewkd([]);
+    expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
+    expect(stderr).to.include("Usage: reviewkd");
+  });
+
+  it("suggests the nearest command and option", async () => {
+    expect(await fail(["trian"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("did you mean train?");
+    expect(await fail(["train", "--epoch", "3"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("did you mean --epochs?");
+  });
+
+  for (const [option, value] of [
+    ["--epochs", "NaN"], ["--epochs", "-1"], ["--batch-size", "abc"], ["--learning-rate", "NaN"], ["--learning-rate", "-0.1"],
+    ["--threads", "0"], ["--seed", "1.5"], ["--limit-train", "0"], ["--device", "gpu"], ["--precision", "fp8"], ["--data", "mnist:DIR"],
+  ] as const) {
+    it(`refuses ${option} ${value}`, async () => {
+      const code = option === "--data" ? "UNKNOWN_NAME" : "INVALID_ARGUMENT";
+      const message = await fail(["train", "--model", "resnet8", option, value], { exit: 2, code });
+      expect(message).to.include(option).and.include(`got "${value}"`);
+    });
+  }
+
+  it("reports an error as one JSON event where events are asked for", async () => {
+    const { code, stdout } = await reviewkd(["train", "--epochs", "NaN", "--json"]);
+    expect(code).to.equal(2);
+    expect(jsonEvents(stdout)).to.deep.equal([
+      { type: "error", code: "INVALID_ARGUMENT", message: 'expected a whole number ≥ 1 for --epochs, got "NaN"' },
+    ]);
+  });
+
+  it("shows a stack trace only where it is asked for", async () => {
+    const { stderr } = await reviewkd(["train", "--epochs", "NaN"], { env: { REVIEWKD_DEBUG: "1" } });
+    expect(stderr).to.match(/^\s+at /m);
+  });
+
+  it("asks for the networks that are missing", async () => {
+    expect(await fail(["train"], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("model");
+    expect(await fail(["distill", "--student", "resnet8"], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("teacher");
+    const noWeights = ["distill", "--student", "resnet8", "--teacher", "resnet20"];
+    expect(await fail(noWeights, { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("weights");
+    expect(await fail(["eval"], { exit: 2, code: "INVALID_ARGUMENT" }, NO_ADDON)).to.include("--weights");
+  });
+
+  it("lists the presets for an unknown one", async () => {
+    expect(await fail(["train", "--preset", "imagenet"], { exit: 2, code: "UNKNOWN_NAME" }, NO_ADDON)).to.include("cifar100");
+  });
+
+  it("suggests the nearest key for an unknown one in a configuration file", async () => {
+    const file = join(directory.path, "run.yaml");
+    await writeFile(file, "model: { name: resnet8 }\ntraining:\n  bachSize: 32\n");
+    const message = await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON);
+    expect(message).to.include("bachSize").and.match(/did you mean "?batchSize/);
+  });
+
+  it("names file and line of a syntax error", async () => {
+    const file = join(directory.path, "run.yaml");
+    await writeFile(file, "model:\n  name: resnet8\n bad: [1\n");
+    expect(await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("run.yaml").and.match(/\b[34]\b/);
+  });
+
+  it("says that a configuration file is missing", async () => {
+    const message = await fail(["train", "--config", join(directory.path, "no.yaml")], { exit: 1, code: "FILE_NOT_FOUND" }, NO_ADDON);
+    expect(message).to.include("no.yaml");
+  });
+
+  it("does not run a configuration of the other task", async () => {
+    const file = join(directory.path, "run.json");
+    await writeFile(file, JSON.stringify({ task: "distill", student: { name: "resnet8" } }));
+    expect(await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("reviewkd distill");
+  });
+
+  it("says what is missing where a run cannot be resumed", async () => {
+    const run = join(directory.path, "empty");
+    await mkdir(run);
+    const message = await fail(["train", "--run", run, "--resume"], { exit: 1, code: "RUN_DIRECTORY" }, NO_ADDON);
+    expect(message).to.include(run).and.include("--resume");
+  });
+});

@@ -1,0 +1,127 @@
+import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { existsSync } from "node:fs";
+import { cp, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** What a finished process left behind. */
+export interface Finished {
+  readonly code: number | null;
+  /** What killed the process, where a signal did. */
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A running command line of this package. */
+export interface Running {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly finished: Promise<Finished>;
+  /** Resolves when standard output or standard error matches; rejects where the process ends before. */
+  until(pattern: RegExp): Promise<void>;
+}
+
+interface ProcessOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** The package whose program runs; by default this one. */
+  readonly package?: string;
+}
+
+/** Starts `reviewkd` as its users do: the built program in a process of its own. */
+export function start(words: readonly string[], options: ProcessOptions = {}): Running {
+  const program = join(options.package ?? root, "dist", "cli", "main.js");
+  if (!existsSync(program)) throw new Error(`expected ${program} for the tests of the command line; run \`npm run build\` first`);
+  // What npm and mocha set for this process is no part of a user's shell.
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("npm_") && name !== "NODE_OPTIONS");
+  const env = { ...Object.fromEntries(inherited), ...options.env };
+  const child = spawn(process.execPath, [program, ...words], { cwd: options.cwd, env });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => { stdout += chunk; });
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => { stderr += chunk; });
+  child.stdin.end();
+
+  const finished = new Promise<Finished>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => { resolve({ code, signal, stdout, stderr }); });
+  });
+  const until = (pattern: RegExp): Promise<void> => new Promise((resolve, reject) => {
+    const look = (): void => {
+      if (pattern.test(stdout) || pattern.test(stderr)) resolve();
+    };
+    child.stdout.on("data", look);
+    child.stderr.on("data", look);
+    look();
+    void finished.then(() => { reject(new Error(`${String(pattern)} never came; stdout:\n${stdout}\nstderr:\n${stderr}`)); });
+  });
+  return { child, finished, until };
+}
+
+/** Runs `reviewkd` to its end. */
+export function reviewkd(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
+  return start(words, options).finished;
+}
+
+/** Runs `reviewkd` and expects exit code 0. */
+export async function succeed(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
+  const result = await reviewkd(words, options);
+  expect(result.code, `${words.join(" ")}\n${result.stdout}\n${result.stderr}`).to.equal(0);
+  return result;
+}
+
+/** Runs `reviewkd`, expects this error as one message on standard error, without a stack trace, and returns the message. */
+export async function fail(
+  words: readonly string[],
+  expected: { readonly exit: number; readonly code: string },
+  options: ProcessOptions = {},
+): Promise<string> {
+  const { code, stdout, stderr } = await reviewkd(words, options);
+  const context = `${words.join(" ")}\n${stdout}\n${stderr}`;
+  expect(code, context).to.equal(expected.exit);
+  expect(stderr, context).to.include(`error [${expected.code}]: `);
+  expect(stderr, context).to.not.match(/^\s+at /m);
+  expect(stdout, context).to.not.match(/^\s+at /m);
+  return stderr;
+}
+
+/** One line of `--json` output. */
+export interface JsonEvent {
+  readonly type: string;
+  readonly [key: string]: unknown;
+}
+
+/** Every line of `stdout` as a JSON event; fails on anything else. */
+export function jsonEvents(stdout: string): JsonEvent[] {
+  expect(stdout.endsWith("\n")).to.equal(true);
+  return stdout.trimEnd().split("\n").map((line) => {
+    const event = JSON.parse(line) as JsonEvent;
+    expect(event.type).to.be.a("string");
+    return event;
+  });
+}
+
+/** An empty directory of its own, and how to remove it. */
+export async function temporaryDirectory(): Promise<{ path: string; remove(): Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), "reviewkd-cli-"));
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** A copy of the built package in `directory` that has no addon. */
+export async function packageWithoutAddon(directory: string): Promise<string> {
+  await mkdir(directory, { recursive: true });
+  await cp(join(root, "dist"), join(directory, "dist"), { recursive: true });
+  await cp(join(root, "package.json"), join(directory, "package.json"));
+  await symlink(join(root, "node_modules"), join(directory, "node_modules"), "dir");
+  return directory;
+}
+
+/** A tiny synthetic data set and a short schedule: a training run of a second or two. */
+export const TINY = [
+  "--data", "synthetic:numClasses=4,trainSamples=64,testSamples=32",
+  "--batch-size", "16", "--learning-rate", "0.02", "--schedule", "constant", "--threads", "1",
+] as const;

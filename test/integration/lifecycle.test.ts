@@ -1,0 +1,199 @@
+import { mkdtemp, rm, access } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { createDistiller, createModel, createSession, loadDataset, Tensor } from "../../lib/index.js";
+import type { Dataset, Distiller, Model, Session } from "../../lib/index.js";
+import { failureOf } from "../support/errors.js";
+import { runProgram } from "./child-program.js";
+
+const NORMAL_END = { code: 0, signal: null, stderr: "" };
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(() => true, () => false);
+}
+
+describe("use after dispose", () => {
+  let teacher: Model;
+  let student: Model;
+  let distiller: Distiller;
+  let session: Session;
+  let data: Dataset;
+  const images = Tensor.from(new Float32Array(2 * 3 * 8 * 8), [2, 3, 8, 8]);
+  const labels = Tensor.from([0, 1], [2], { dtype: "int64" });
+  const epoch = { epoch: 0, epochs: 1, batchSize: 2 } as const;
+
+  beforeEach(async () => {
+    [teacher, student] = [await createModel("resnet8", { numClasses: 4 }), await createModel("resnet8", { numClasses: 4, seed: 1 })];
+    distiller = await createDistiller({ teacher, student });
+    session = await createSession({ distiller, threads: 1 });
+    const split = { images: new Uint8Array(4 * 3 * 64), labels: [0, 1, 2, 3] };
+    data = await loadDataset({ kind: "arrays", numClasses: 4, height: 8, width: 8, train: split, test: split });
+  });
+
+  async function expectDisposed(what: string, uses: Readonly<Record<string, () => unknown>>): Promise<void> {
+    for (const [name, use] of Object.entries(uses)) {
+      const error = await failureOf("DISPOSED", use).catch((cause: unknown) => { throw new Error(`${what}: ${name}`, { cause }); });
+      expect(error.message, name).to.include(what);
+    }
+  }
+
+  it("is an error for a tensor", async () => {
+    const tensor = Tensor.from([1], [1]);
+    tensor.dispose();
+    await expectDisposed("Tensor", {
+      toTypedArray: () => tensor.toTypedArray(),
+      item: () => tensor.item(),
+      "Model.forward": () => student.forward(tensor),
+      "Distiller.forward": () => distiller.forward(tensor),
+      "Session.step, images": () => session.step({ images: tensor, labels }),
+      "Session.step, labels": () => session.step({ images, labels: tensor }),
+      "Model.loadStateDict": () => student.loadStateDict({ "fc.bias": tensor }),
+    });
+    expect(tensor.shape).to.deep.equal([1]);
+  });
+
+  it("is an error for a model", async () => {
+    student.dispose();
+    await expectDisposed("Model", {
+      forward: () => student.forward(images),
+      featureSpecs: () => student.featureSpecs(8, 8),
+      device: () => student.device,
+      stateDict: () => student.stateDict(),
+      loadStateDict: () => student.loadStateDict({}),
+      save: () => student.save("never.safetensors"),
+      load: () => student.load("never.safetensors"),
+      evaluate: () => student.evaluate(data.test),
+      createDistiller: () => createDistiller({ teacher, student }),
+      createSession: () => createSession({ model: student }),
+    });
+    expect(await exists("never.safetensors")).to.equal(false);
+  });
+
+  it("is an error for a distiller", async () => {
+    distiller.dispose();
+    await expectDisposed("Distiller", {
+      forward: () => distiller.forward(images),
+      stateDict: () => distiller.stateDict(),
+      loadStateDict: () => distiller.loadStateDict({}),
+      trainingOnlyParameterCount: () => distiller.trainingOnlyParameterCount(),
+      createSession: () => createSession({ distiller }),
+    });
+  });
+
+  it("is an error for a session", async () => {
+    session.dispose();
+    await expectDisposed("Session", {
+      step: () => session.step({ images, labels }),
+      trainEpoch: () => session.trainEpoch(data, epoch),
+      evaluate: () => session.evaluate(data.test),
+      gradients: () => session.gradients(),
+      position: () => session.position(),
+      setEpoch: () => session.setEpoch(1),
+      setLearningRate: () => session.setLearningRate(1),
+      saveCheckpoint: () => session.saveCheckpoint("never.safetensors"),
+      loadCheckpoint: () => session.loadCheckpoint("never.safetensors"),
+    });
+    expect(await exists("never.safetensors")).to.equal(false);
+  });
+
+  it("is an error for a data set", async () => {
+    data.dispose();
+    await expectDisposed("Dataset", {
+      trainEpoch: () => session.trainEpoch(data, epoch),
+      "Session.evaluate": () => session.evaluate(data.test),
+      "Model.evaluate": () => student.evaluate(data.test),
+      batches: () => data.train.batches().next(),
+    });
+  });
+
+  it("twice is harmless", () => {
+    for (const owner of [images, labels, session, distiller, student, teacher, data]) {
+      const copy = owner instanceof Tensor ? Tensor.from([1], [1]) : owner;
+      copy.dispose();
+      copy.dispose();
+      copy[Symbol.dispose]();
+    }
+  });
+
+  it("follows `using` at the end of the block", async () => {
+    let outside: Tensor;
+    {
+      using inside = Tensor.from([1], [1]);
+      outside = inside;
+      expect(outside.item()).to.equal(1);
+    }
+    await failureOf("DISPOSED", () => outside.item());
+  });
+
+  it("does not touch what others still use", async () => {
+    teacher.dispose();
+    student.dispose();
+    distiller.dispose();
+    expect((await session.step({ images, labels })).step).to.equal(1);
+  });
+
+  it("waits for work that is under way, and for work that was asked for before", async () => {
+    const work = Promise.all([
+      session.trainEpoch(data, epoch), session.evaluate(data.test), session.position(), student.forward(images), distiller.forward(images),
+    ]);
+    for (const owner of [session, distiller, student, teacher, data]) owner.dispose();
+    const [{ images: trained }, { samples }, { totalSteps }] = await work;
+    expect([trained, samples, totalSteps]).to.deep.equal([4, 4, 2]);
+  });
+
+  it("leaves the trained network usable after its session", async () => {
+    await session.step({ images, labels });
+    session.dispose();
+    expect((await student.forward(images)).logits.shape).to.deep.equal([2, 4]);
+    using another = await createSession({ model: student, threads: 1 });
+    expect((await another.step({ images, labels })).step).to.equal(1);
+  });
+});
+
+describe("a process", () => {
+  let directory: string;
+
+  before(async () => { directory = await mkdtemp(join(tmpdir(), "reviewkd-lifecycle-")); });
+  after(async () => { await rm(directory, { recursive: true, force: true }); });
+
+  it("ends by itself with sessions, networks and data that nobody disposed", async () => {
+    const { stdout, ...end } = await runProgram("end-undisposed.mjs");
+    expect(end).to.deep.equal(NORMAL_END);
+    expect(stdout).to.equal("stepped\n");
+  });
+
+  it("stays alive until its last step is done", async () => {
+    const { stdout, ...end } = await runProgram("end-with-pending-step.mjs");
+    expect(end).to.deep.equal(NORMAL_END);
+    expect(stdout).to.equal("asked\nstepped\n");
+  });
+
+  it("ends with the code of process.exit() in the midst of an epoch", async () => {
+    const { stdout, ...end } = await runProgram("exit-in-epoch.mjs", { words: ["7"] });
+    expect(end).to.deep.equal({ ...NORMAL_END, code: 7 });
+    expect(stdout).to.equal("training\n");
+  });
+
+  it("drops work that waits behind the step it is in", async () => {
+    const path = join(directory, "never.safetensors");
+    const { stdout, ...end } = await runProgram("exit-with-queue.mjs", { words: [path] });
+    expect(end).to.deep.equal({ ...NORMAL_END, code: 3 });
+    expect(stdout).to.equal("queued\n");
+    expect(await exists(path)).to.equal(false);
+  });
+
+  it("outlives an uncaught error in the midst of an epoch no longer than Node says", async () => {
+    const { code, signal, stderr } = await runProgram("throw-in-epoch.mjs");
+    expect({ code, signal }).to.deep.equal({ code: 1, signal: null });
+    expect(stderr).to.include("the program's own error");
+  });
+
+  it("collects what nobody holds any more, also while it works", async () => {
+    const { stdout, ...end } = await runProgram("collect-garbage.mjs", { nodeOptions: ["--expose-gc"] });
+    expect(end).to.deep.equal(NORMAL_END);
+    const { total, grown } = JSON.parse(stdout) as { total: number; grown: number };
+    // Bytes of tensors that were made and dropped, against what the process holds more than before.
+    expect(grown).to.be.below(total / 3);
+  });
+});

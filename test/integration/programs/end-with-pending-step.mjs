@@ -1,0 +1,6 @@
+// Ends its own code while a step is under way: only the step keeps the process alive.
+import { smallBatch, smallSession } from "./small-session.mjs";
+
+const session = await smallSession();
+session.step(smallBatch()).then(() => console.log("stepped"));
+console.log("asked");

@@ -1,0 +1,84 @@
+/** Reads the values that scripts/goldens/write_goldens.py wrote. Tests never write them. */
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+import type { Tensor } from "../../lib/index.js";
+import type { MethodInput } from "../../lib/schemas/method.js";
+import { expectNear, normOf, sumOf, valuesOf } from "./numeric.js";
+
+const FOLDER = fileURLToPath(new URL("../fixtures/goldens/", import.meta.url));
+
+/** A tensor in brief. `first` are its leading elements, row by row. */
+export interface TensorSummary {
+  readonly shape: readonly number[];
+  readonly sum: number;
+  readonly norm: number;
+  readonly first: readonly number[];
+}
+
+export interface ModelCase {
+  readonly numClasses: number;
+  readonly imageSize: readonly [number, number];
+  readonly mode: "eval" | "train";
+  readonly parameters: number;
+  readonly logits: TensorSummary;
+  readonly features: readonly { readonly name: string; readonly before: TensorSummary; readonly after: TensorSummary }[];
+}
+
+export interface ModelGolden {
+  readonly model: string;
+  readonly batch: number;
+  readonly cases: readonly ModelCase[];
+  /** Shapes by name in PyTorch's order, for 10 classes. */
+  readonly stateDict: Readonly<Record<string, readonly number[]>>;
+}
+
+export interface HclGolden {
+  readonly cases: readonly { readonly shape: readonly number[]; readonly loss: number; readonly gradient: TensorSummary }[];
+}
+
+export interface ReviewGolden {
+  readonly teacher: string;
+  readonly student: string;
+  readonly numClasses: number;
+  readonly batch: number;
+  readonly imageSize: readonly [number, number];
+  readonly labels: readonly number[];
+  readonly weight: number;
+  readonly switches: Omit<MethodInput, "kind">;
+  readonly trainingOnlyParameters: number;
+  readonly teacherLogits: TensorSummary;
+  readonly studentLogits: TensorSummary;
+  readonly outputs: readonly TensorSummary[];
+  readonly losses: { readonly crossEntropy: number; readonly perStage: readonly number[]; readonly total: number };
+  readonly gradientNorms: Readonly<Record<string, number>>;
+}
+
+function read(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(FOLDER + path, "utf8"));
+  } catch (error) {
+    throw new Error(`expected a golden at test/fixtures/goldens/${path}; scripts/goldens/write_goldens.py makes it`, { cause: error });
+  }
+}
+
+export const readModelGolden = (model: string): ModelGolden => read(`models/${model}.json`) as ModelGolden;
+export const readHclGolden = (): HclGolden => read("distillation/hcl.json") as HclGolden;
+export const readReviewGolden = (pair: string): ReviewGolden => read(`distillation/${pair}.json`) as ReviewGolden;
+
+/** The pairs of networks that there are review goldens of. */
+export function reviewPairs(): string[] {
+  const names = readdirSync(`${FOLDER}distillation`).map((file) => file.replace(/\.json$/, ""));
+  return names.filter((name) => name.includes("--")).sort();
+}
+
+/** Holds a tensor against its golden: shape exactly; norm, sum and first elements relative to the size of its elements. */
+export function expectSummary(tensor: Tensor, golden: TensorSummary, tolerance: number, what: string): void {
+  expect(tensor.shape, `${what}: shape`).to.deep.equal(golden.shape);
+  const values = valuesOf(tensor);
+  expectNear(normOf(values), golden.norm, tolerance, `${what}: norm`);
+  // Terms of a sum cancel; its rounding grows with the sum of magnitudes, which √n · norm bounds.
+  expectNear(sumOf(values), golden.sum, tolerance, `${what}: sum`, Math.sqrt(values.length) * golden.norm);
+  const rms = golden.norm / Math.sqrt(values.length);
+  for (const [i, want] of golden.first.entries()) expectNear(values[i]!, want, tolerance, `${what}[${i}]`, rms);
+}

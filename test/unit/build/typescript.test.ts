@@ -1,0 +1,52 @@
+import { existsSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect } from "chai";
+import { buildTypeScript } from "../../../scripts/build/typescript.mjs";
+import { useTemporaryDirectory, writeFiles } from "./fake-libtorch.js";
+
+describe("buildTypeScript", () => {
+  const root = useTemporaryDirectory();
+
+  beforeEach(() => {
+    writeFiles(root(), {
+      "package.json": '{ "type": "module" }\n',
+      "package-lock.json": "{}\n",
+      "tsconfig.json": readFileSync("tsconfig.json"),
+      "tsconfig.build.json": readFileSync("tsconfig.build.json"),
+      "lib/index.ts": 'export { one } from "./one.js";\n',
+      "lib/one.ts": "export const one: number = 1;\n",
+      "lib/cli/main.ts": '#!/usr/bin/env node\nimport { one } from "../index.js";\n\nprocess.exitCode = one - 1;\n',
+    });
+    symlinkSync(resolve("node_modules"), join(root(), "node_modules"), "junction");
+  });
+
+  it("compiles once, with types and an executable command line", async () => {
+    expect(await buildTypeScript(root())).to.equal(true);
+    expect(existsSync(join(root(), "dist/index.d.ts"))).to.equal(true);
+    expect(statSync(join(root(), "dist/cli/main.js")).mode & 0o111).to.equal(0o111);
+    expect(await buildTypeScript(root())).to.equal(false);
+  });
+
+  it("compiles what changed, and drops the output of a source that went away", async () => {
+    writeFiles(root(), { "lib/two.ts": "export const two = 2;\n" });
+    await buildTypeScript(root());
+    expect(existsSync(join(root(), "dist/two.js"))).to.equal(true);
+
+    await delay(20);
+    rmSync(join(root(), "lib/two.ts"));
+    writeFiles(root(), { "lib/one.ts": "export const one: number = 11;\n" });
+    expect(await buildTypeScript(root())).to.equal(true);
+    expect(existsSync(join(root(), "dist/two.js"))).to.equal(false);
+    expect(readFileSync(join(root(), "dist/one.js"), "utf8")).to.include("11");
+  });
+
+  it("fails with the compiler's words, and tries again the next time", async () => {
+    writeFiles(root(), { "lib/one.ts": 'export const one: number = "text";\n' });
+    for (const attempt of [1, 2]) {
+      const error = await buildTypeScript(root()).then(() => undefined, (reason: unknown) => reason);
+      expect(error, `attempt ${attempt}`).to.have.property("code", "TYPESCRIPT_FAILED");
+      expect(String(error)).to.include("lib/one.ts").and.to.include("TS2322");
+    }
+  });
+});

@@ -1,0 +1,89 @@
+import { expect } from "chai";
+import type { FitEvent } from "../../../lib/index.js";
+import { createFitReporter } from "../../../lib/cli/fit-reporter.js";
+import type { Output } from "../../../lib/cli/output.js";
+
+function recordingOutput(json: boolean): Output & { lines: string[]; events: object[]; notices: string[] } {
+  const lines: string[] = [];
+  const events: object[] = [];
+  const notices: string[] = [];
+  return {
+    json, interactive: false, lines, events, notices,
+    line: (text = "") => { if (!json) lines.push(text); },
+    event: (event) => { if (json) events.push(event); },
+    notice: (text) => { notices.push(text); },
+  };
+}
+
+const losses = { total: 3.5, crossEntropy: 3, distillation: 1, distillationWeight: 0.5, perStage: [1] };
+const progress = { epoch: 0, step: 5, steps: 10, images: 80, losses, top1: 12.5, learningRate: 0.1, imagesPerSecond: 800 };
+
+const start: FitEvent = {
+  type: "start", task: "distill", epochs: 2, stepsPerEpoch: 10, trainSamples: 160, testSamples: 40, startEpoch: 0, startStep: 0,
+  device: "cpu", parameters: 78_042, trainingOnlyParameters: 1_234, runDirectory: "runs/a",
+};
+const running: FitEvent = { type: "progress", ...progress, epochs: 2, etaSeconds: 75 };
+const epoch: FitEvent = {
+  type: "epoch", epoch: 0, epochs: 2, train: { ...progress, step: 10, images: 160, seconds: 0.2 },
+  test: { top1: 20, top5: 60, loss: 2.5, samples: 40 }, learningRate: 0.1, best: { epoch: 0, top1: 20 }, isBest: true, etaSeconds: 30,
+};
+const end: FitEvent = {
+  type: "end", epochs: 2, last: { top1: 25, top5: 70, loss: 2.25, samples: 40 }, best: { epoch: 0, top1: 26 }, seconds: 90, runDirectory: "runs/a",
+};
+
+describe("cli/fit-reporter", () => {
+  it("hands every event on as JSON, with its tag, and writes nothing else", () => {
+    const output = recordingOutput(true);
+    const reporter = createFitReporter(output, { part: "teacher" });
+    for (const event of [start, running, epoch, end]) reporter.handle(event);
+    reporter.close();
+    expect(output.events).to.deep.equal([start, running, epoch, end].map((event) => ({ ...event, part: "teacher" })));
+    expect(output.lines).to.deep.equal([]);
+  });
+
+  it("writes a row for each epoch under a head of the same width, and a table at the end", () => {
+    const output = recordingOutput(false);
+    const reporter = createFitReporter(output);
+    for (const event of [start, epoch, end]) reporter.handle(event);
+    const [first, head, row, table] = output.lines;
+    expect(first).to.include("78,042 parameters").and.include("2 epochs");
+    expect(head?.length).to.equal(row?.length);
+    expect(row?.trim().split(/\s+/)).to.deep.equal([
+      "1/2", "3.5000", "3.0000", "1.0000", "0.50", "12.5", "20.0", "60.0", "20.0*", "0.100", "800", "30s",
+    ]);
+    expect(table).to.include("25.0 %").and.include("26.0 % (epoch 1").and.include("1m30s").and.include("runs/a");
+  });
+
+  it("leaves the distillation terms out where there is no teacher", () => {
+    const output = recordingOutput(false);
+    const reporter = createFitReporter(output);
+    reporter.handle({ ...start, task: "train", trainingOnlyParameters: 0 });
+    reporter.handle(epoch);
+    expect(output.lines[0]).to.not.include("training only");
+    expect(output.lines[1]).to.not.include("distill");
+    expect(output.lines[2]?.trim().split(/\s+/)).to.have.length(9);
+  });
+
+  it("writes progress lines at most every ten seconds where nobody watches", () => {
+    let clock = 0;
+    const output = recordingOutput(false);
+    const reporter = createFitReporter(output, {}, { now: () => clock });
+    reporter.handle(start);
+    const before = output.lines.length;
+    for (clock = 0; clock <= 30_000; clock += 500) reporter.handle(running);
+    const written = output.lines.slice(before);
+    expect(written).to.have.length(3);
+    expect(written[0]).to.equal(
+      "epoch 1/2  step 5/10  loss 3.5000 (ce 3.0000 + 0.50 × distill 1.0000)  800 images/s  ETA 1m15s",
+    );
+  });
+
+  it("says on standard error where an interrupted run stands", () => {
+    const output = recordingOutput(false);
+    const reporter = createFitReporter(output);
+    reporter.handle({ type: "interrupted", epoch: 2, step: 7, checkpoint: "runs/a/last.safetensors" });
+    reporter.handle({ type: "interrupted", epoch: 2, step: 7, checkpoint: null });
+    expect(output.notices[0]).to.equal("interrupted in epoch 3 after step 7; saved runs/a/last.safetensors");
+    expect(output.notices[1]).to.include("nothing was saved");
+  });
+});

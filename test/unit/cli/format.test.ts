@@ -1,0 +1,40 @@
+import { expect } from "chai";
+import { formatBytes, formatCount, formatDuration, formatLoss, formatPercent, meanAndDeviation, wrapList } from "../../../lib/cli/format.js";
+import { renderTable } from "../../../lib/cli/table.js";
+
+describe("cli/format", () => {
+  it("groups digits by thousands", () => {
+    expect(formatCount(1234567)).to.equal("1,234,567");
+  });
+
+  it("writes durations in the two largest units", () => {
+    expect([3.21, 59.6, 75, 3599.7, 7300, Number.POSITIVE_INFINITY].map(formatDuration))
+      .to.deep.equal(["3.2s", "1m00s", "1m15s", "1h00m", "2h01m", "?"]);
+  });
+
+  it("keeps the digits of losses that are tiny or huge", () => {
+    expect([0, 2.30258, 0.00004, 1234567].map(formatLoss)).to.deep.equal(["0.0000", "2.3026", "4.00e-5", "1.23e+6"]);
+  });
+
+  it("writes percentages with one digit and bytes in binary units", () => {
+    expect(formatPercent(68.26)).to.equal("68.3");
+    expect([512, 2048, 169_001_437].map(formatBytes)).to.deep.equal(["512 B", "2.0 KiB", "161.2 MiB"]);
+  });
+
+  it("computes mean and sample deviation", () => {
+    expect(meanAndDeviation([1, 2, 3, 4])).to.deep.equal({ mean: 2.5, deviation: Math.sqrt(5 / 3) });
+    expect(meanAndDeviation([7])).to.deep.equal({ mean: 7, deviation: null });
+  });
+
+  it("breaks lists of words into lines", () => {
+    expect(wrapList(["plain disc", "ring", "star", "a-word-that-is-too-long"], 16)).to.equal("plain disc,\nring, star,\na-word-that-is-too-long");
+    expect(wrapList([], 16)).to.equal("");
+  });
+
+  it("aligns the columns of a table, without colours", () => {
+    const lines = renderTable(["name", "n"], [["a", "1"], ["b", "1000"]], ["n"]).split("\n");
+    expect(lines[1]).to.equal("│ name │    n │");
+    expect(lines.slice(3, 5)).to.deep.equal(["│ a    │    1 │", "│ b    │ 1000 │"]);
+    expect(lines.join("")).to.not.include("\u001b");
+  });
+});

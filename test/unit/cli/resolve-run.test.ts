@@ -1,0 +1,81 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { isReviewKdError } from "../../../lib/index.js";
+import { resolveRun, type Task } from "../../../lib/cli/resolve-run.js";
+
+async function refusal(task: Task, ...rest: [Parameters<typeof resolveRun>[1], Parameters<typeof resolveRun>[2]]): Promise<{ code: string; message: string }> {
+  const error: unknown = await resolveRun(task, ...rest).then(() => undefined, (reason: unknown) => reason);
+  if (!isReviewKdError(error)) throw new Error(`expected a refusal, got ${String(error)}`);
+  return error;
+}
+
+describe("cli/resolve-run", () => {
+  let directory: string;
+  before(async () => { directory = await mkdtemp(join(tmpdir(), "reviewkd-resolve-")); });
+  after(() => rm(directory, { recursive: true, force: true }));
+
+  const write = async (name: string, content: object): Promise<string> => {
+    const path = join(directory, name);
+    await writeFile(path, JSON.stringify(content));
+    return path;
+  };
+
+  it("trains on synthetic data unless told otherwise", async () => {
+    const { config, runDirectory } = await resolveRun("train", {}, { model: { name: "resnet8" } });
+    expect(config.data.kind).to.equal("synthetic");
+    expect(runDirectory).to.equal(join("runs", "train-resnet8-0"));
+  });
+
+  it("names the directory of a distillation after both networks", async () => {
+    const networks = { teacher: { name: "resnet56", weights: "t.safetensors" }, student: { name: "resnet20" }, training: { seed: 4 } };
+    expect((await resolveRun("distill", {}, networks)).runDirectory).to.equal(join("runs", "distill-resnet20-from-resnet56-4"));
+  });
+
+  it("puts flags over the file, the file over the preset and the preset over the defaults", async () => {
+    const file = await write("layers.json", {
+      training: { epochs: 5, optimizer: { learningRate: 0.01 } }, data: { kind: "synthetic" }, teacher: { weights: "t.safetensors" },
+    });
+    const flags = { preset: "resnet56-resnet20", config: file };
+    const { config } = await resolveRun("distill", flags, { training: { epochs: 2 }, method: { warmupEpochs: 1 } });
+    expect(config).to.deep.include({ task: "distill", preset: "resnet56-resnet20", teacher: { name: "resnet56", weights: "t.safetensors" } });
+    expect(config.training).to.include({ epochs: 2, batchSize: 128 });
+    expect(config.training.optimizer).to.include({ learningRate: 0.01, weightDecay: 5e-4 });
+    if (config.task !== "distill") throw new Error("expected a distillation");
+    expect(config.method).to.include({ kind: "review", weight: 0.6, warmupEpochs: 1 });
+  });
+
+  it("takes a resumed run's own configuration, with flags above it", async () => {
+    await write("config.json", { task: "train", model: { name: "resnet8" }, training: { epochs: 7 } });
+    const { config, runDirectory } = await resolveRun("train", { run: directory, resume: true }, { training: { threads: 1 } });
+    expect(config.training).to.include({ epochs: 7, threads: 1 });
+    expect(runDirectory).to.equal(directory);
+  });
+
+  it("asks in the words of the command line for what nobody can guess", async () => {
+    const cases: [Task, Parameters<typeof resolveRun>[1], object, string][] = [
+      ["train", {}, {}, "--model"],
+      ["distill", {}, {}, "--teacher,"],
+      ["distill", {}, { teacher: { name: "resnet56" } }, "--student"],
+      ["distill", {}, { teacher: { name: "resnet56" }, student: { name: "resnet20" } }, "--teacher-weights"],
+      ["train", { preset: "cifar100" }, { model: { name: "resnet20" } }, "--data"],
+    ];
+    for (const [task, flags, settings, option] of cases) {
+      const { code, message } = await refusal(task, flags, settings as Parameters<typeof resolveRun>[2]);
+      expect(code).to.equal("CONFIG_INVALID");
+      expect(message).to.include(`for ${option}`);
+    }
+  });
+
+  it("refuses a configuration of the other task and names its command", async () => {
+    const file = await write("other.json", { task: "distill" });
+    expect((await refusal("train", { config: file }, {})).message).to.include("reviewkd distill");
+  });
+
+  it("says what --resume needs", async () => {
+    const { code, message } = await refusal("train", { run: join(directory, "nothing"), resume: true }, {});
+    expect(code).to.equal("RUN_DIRECTORY");
+    expect(message).to.include("config.json").and.include("--resume");
+  });
+});

@@ -1,0 +1,80 @@
+import { expect } from "chai";
+import { isReviewKdError } from "../../../lib/index.js";
+import { count, counts, dataSpec, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text } from "../../../lib/cli/values.js";
+
+function refusal(read: () => unknown): { code: string; message: string } {
+  try {
+    read();
+  } catch (error) {
+    if (isReviewKdError(error)) return error;
+    throw error;
+  }
+  throw new Error("expected a refusal");
+}
+
+describe("cli/values", () => {
+  it("reads whole numbers", () => {
+    expect(positiveCount("--epochs")("12")).to.equal(12);
+    expect(count("--seed")("0")).to.equal(0);
+  });
+
+  for (const bad of ["NaN", "abc", "-3", "0", "1.5", "1e3", "", " ", "12abc", "Infinity", "0x10", "9007199254740993"]) {
+    it(`refuses "${bad}" as a number of epochs and names the option`, () => {
+      const { code, message } = refusal(() => positiveCount("--epochs")(bad));
+      expect(code).to.equal("INVALID_ARGUMENT");
+      expect(message).to.equal(`expected a whole number ≥ 1 for --epochs, got "${bad}"`);
+    });
+  }
+
+  it("reads real numbers in the notations that people use", () => {
+    const read = positiveNumber("--learning-rate");
+    expect(["0.1", ".1", "1e-1", "1.E-1", "+0.1"].map((value) => read(value))).to.deep.equal([0.1, 0.1, 0.1, 0.1, 0.1]);
+    expect(nonNegativeNumber("--weight")("0")).to.equal(0);
+  });
+
+  for (const bad of ["NaN", "Infinity", "-0.1", "0", "1e999", "0,1", "fast"]) {
+    it(`refuses "${bad}" as a learning rate`, () => {
+      expect(refusal(() => positiveNumber("--learning-rate")(bad)).message)
+        .to.equal(`expected a number > 0 for --learning-rate, got "${bad}"`);
+    });
+  }
+
+  it("reads lists of whole numbers and refuses a list with a gap", () => {
+    expect(counts("--milestones")("150,180, 210")).to.deep.equal([150, 180, 210]);
+    for (const bad of ["1,,2", "", "1,-2", "1,NaN"]) expect(refusal(() => counts("--milestones")(bad)).code).to.equal("INVALID_ARGUMENT");
+  });
+
+  it("names the accepted words", () => {
+    const device = oneOf(["cpu", "cuda"])("--device");
+    expect(device("cuda")).to.equal("cuda");
+    expect(refusal(() => device("gpu")).message).to.equal('expected one of cpu, cuda for --device, got "gpu"');
+  });
+
+  it("refuses an empty text", () => {
+    expect(text("--run")("a")).to.equal("a");
+    expect(refusal(() => text("--run")("")).message).to.include("--run");
+  });
+
+  it("reads data sources, with colons in the directory", () => {
+    const read = dataSpec("--data");
+    expect(read("cifar100:/tmp/c:100")).to.deep.equal({ kind: "cifar100", root: "/tmp/c:100" });
+    expect(read("synthetic")).to.deep.equal({ kind: "synthetic" });
+    expect(read("synthetic:numClasses=4,trainSamples=64")).to.deep.equal({ kind: "synthetic", numClasses: 4, trainSamples: 64 });
+  });
+
+  it("lists the kinds of data for an unknown one", () => {
+    const { code, message } = refusal(() => dataSpec("--data")("cifar:DIR"));
+    expect(code).to.equal("UNKNOWN_NAME");
+    expect(message).to.include("cifar100:DIR").and.include('got "cifar:DIR"');
+  });
+
+  it("says how to get a data set whose directory is not given", () => {
+    expect(refusal(() => dataSpec("--data")("cifar100")).message).to.include("reviewkd data fetch cifar100");
+  });
+
+  it("refuses synthetic settings that are no numbers", () => {
+    for (const bad of ["synthetic:numClasses", "synthetic:=4", "synthetic:numClasses=NaN"]) {
+      expect(refusal(() => dataSpec("--data")(bad)).code).to.equal("INVALID_ARGUMENT");
+    }
+  });
+});

@@ -1,0 +1,77 @@
+import { readFileSync } from "node:fs";
+import { expect } from "chai";
+import { createModel, ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, Tensor, type ErrorCode } from "../../lib/index.js";
+
+const core = (file: string): string => readFileSync(new URL(`../../native/core/${file}`, import.meta.url), "utf8");
+
+/** "kFileNotFound" as "FILE_NOT_FOUND". */
+const spelled = (enumerator: string): string => enumerator.slice(1).replace(/(?<!^)[A-Z]/g, "_$&").toUpperCase();
+
+describe("error codes", () => {
+  const returned = [...core("error.cpp").matchAll(/case ErrorCode::(k\w+): return "(\w+)";/g)].map((match) => [match[1]!, match[2]!] as const);
+
+  it("of native code are all known to TypeScript", () => {
+    expect(returned).to.have.length.above(10);
+    expect([...ERROR_CODES]).to.include.members(returned.map(([, code]) => code));
+  });
+
+  it("of native code are spelled as their enumerators", () => {
+    for (const [enumerator, code] of returned) expect(code).to.equal(spelled(enumerator));
+  });
+
+  it("of native code each have a spelling", () => {
+    const [, body] = /enum class ErrorCode \{([^}]*)\}/.exec(core("error.h")) ?? [];
+    const enumerators = [...body!.matchAll(/\bk\w+/g)].map(([name]) => name);
+    expect(returned.map(([enumerator]) => enumerator)).to.deep.equal(enumerators);
+  });
+
+  it("are listed once each", () => {
+    expect(new Set<string>(ERROR_CODES).size).to.equal(ERROR_CODES.length);
+  });
+});
+
+describe("ReviewKdError", () => {
+  it("carries code, message, cause and valid names", () => {
+    const cause = new Error("below");
+    const error = new ReviewKdError("UNKNOWN_NAME", "expected a name", { valid: ["a", "b"], cause });
+    expect(error).to.be.instanceOf(Error);
+    expect([error.name, error.code, error.message, error.valid, error.cause]).to.deep.equal(["ReviewKdError", "UNKNOWN_NAME", "expected a name", ["a", "b"], cause]);
+    expect(String(error)).to.equal("ReviewKdError: expected a name");
+  });
+
+  it("has no valid names and no cause unless given", () => {
+    const error = new ReviewKdError("INTERNAL", "expected nothing");
+    expect(error.valid).to.deep.equal([]);
+    expect("cause" in error).to.equal(false);
+  });
+
+  it("is what native code rejects with, stack included", async () => {
+    const error: unknown = await createModel("resnet21").then(() => undefined, (reason: unknown) => reason);
+    expect(error).to.be.instanceOf(ReviewKdError);
+    const { code, valid, stack, message } = error as ReviewKdError;
+    expect(code).to.equal("UNKNOWN_NAME" satisfies ErrorCode);
+    expect(valid).to.include.members(["resnet20", "resnet32x4"]);
+    expect(message).to.match(/^expected .*, got "resnet21"/);
+    expect(stack).to.include("resnet21");
+  });
+
+  it("is what native code throws at once", () => {
+    expect(() => Tensor.from(new Float32Array(2), [3])).to.throw(ReviewKdError).with.property("code", "SHAPE_MISMATCH");
+  });
+
+  it("is told apart from other errors, also where another copy of the package made it", () => {
+    class Foreign extends Error {
+      override readonly name = "ReviewKdError";
+      readonly code = "ABORTED";
+    }
+    expect(isReviewKdError(new ReviewKdError("ABORTED", ""))).to.equal(true);
+    expect(isReviewKdError(new Foreign())).to.equal(true);
+    for (const other of [new Error("ABORTED"), { name: "ReviewKdError", code: "ABORTED" }, undefined, null, "ABORTED"]) {
+      expect(isReviewKdError(other)).to.equal(false);
+    }
+  });
+
+  it("has a message whatever was thrown", () => {
+    expect([new Error("one"), "two", 3, undefined].map(messageOf)).to.deep.equal(["one", "two", "3", "undefined"]);
+  });
+});

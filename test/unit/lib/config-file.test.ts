@@ -1,0 +1,151 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+import { parseRunConfig, readRunConfig, readRunConfigInput } from "../../../lib/config-file.js";
+import { ReviewKdError } from "../../../lib/errors.js";
+import { findPreset } from "../../../lib/presets.js";
+import { failureOf, scratchDirectory } from "./small-run.js";
+
+const fixture = (name: string): string => fileURLToPath(new URL(`../../fixtures/config/${name}`, import.meta.url));
+
+function failure(input: unknown): ReviewKdError {
+  try {
+    parseRunConfig(input as Parameters<typeof parseRunConfig>[0]);
+  } catch (error) {
+    if (error instanceof ReviewKdError) return error;
+    throw error;
+  }
+  throw new Error("the configuration was accepted");
+}
+
+describe("parseRunConfig", () => {
+  it("needs no more than a task and a network to train", () => {
+    const config = parseRunConfig({ task: "train", model: { name: "resnet20" } });
+    expect(config.data).to.deep.equal({ kind: "synthetic", numClasses: 20, trainSamples: 4000, testSamples: 2000, seed: 0 });
+    expect(config.training).to.deep.include({ epochs: 240, batchSize: 128, seed: 0, threads: null });
+  });
+
+  it("takes what it has given, and changes nothing in it", () => {
+    for (const preset of [undefined, "resnet56-resnet20"]) {
+      const once = parseRunConfig({
+        task: "distill", preset, teacher: { name: "resnet56", weights: "teacher.safetensors" }, student: { name: "resnet20" },
+        data: { kind: "cifar100", root: "data" }, training: { schedule: { kind: "cosine" }, clipNorm: 5 },
+      });
+      expect(parseRunConfig(JSON.parse(JSON.stringify(once)) as typeof once)).to.deep.equal(once);
+    }
+  });
+
+  it("lays the configuration over its preset, and that over the defaults", () => {
+    const config = parseRunConfig({ task: "distill", preset: "resnet56-resnet20", teacher: { weights: "t.safetensors" }, data: { root: "data" }, method: { warmupEpochs: 2 }, training: { epochs: 5 } });
+    if (config.task !== "distill") throw new Error("another task");
+    expect(config.teacher).to.deep.equal({ name: "resnet56", weights: "t.safetensors" });
+    expect(config.student).to.deep.equal({ name: "resnet20" });
+    expect(config.data).to.deep.equal({ kind: "cifar100", root: "data" });
+    expect(config.method).to.deep.include({ weight: 0.6, warmupEpochs: 2 });
+    expect(config.training.epochs).to.equal(5);
+    expect(config.training.schedule).to.deep.equal(findPreset("resnet56-resnet20").training.schedule);
+  });
+
+  it("takes only the training of a pair's preset where one network is trained", () => {
+    const config = parseRunConfig({ task: "train", preset: "resnet56-resnet20", model: { name: "resnet56" }, data: { root: "data" } });
+    expect(config).to.have.all.keys("task", "preset", "model", "data", "training");
+    expect(config.training.epochs).to.equal(240);
+  });
+
+  it("lets settings go without the kind that is the default", () => {
+    const config = parseRunConfig({ task: "train", model: { name: "resnet20" }, training: { optimizer: { learningRate: 0.02 }, schedule: { milestones: [5] } }, data: { seed: 7 } });
+    expect(config.training.optimizer).to.deep.include({ kind: "sgd", learningRate: 0.02 });
+    expect(config.training.schedule).to.deep.include({ kind: "multi-step", milestones: [5] });
+    expect(config.data).to.deep.include({ kind: "synthetic", seed: 7 });
+  });
+
+  it("says how to come by a teacher's weights where they are missing", () => {
+    const error = failure({ task: "distill", teacher: { name: "resnet56" }, student: { name: "resnet20" } });
+    expect(error.code).to.equal("CONFIG_INVALID");
+    expect(error.message).to.contain("for teacher.weights, got nothing").and.to.contain("`reviewkd train` writes one");
+  });
+
+  for (const [problem, input, text] of [
+    ["an unknown key", { task: "train", model: { name: "resnet20" }, trainig: {} }, 'did you mean "training"?'],
+    ["an unknown key within", { task: "train", model: { name: "resnet20" }, training: { batchsize: 4 } }, 'unknown key "batchsize" in training'],
+    ["a key of the other task", { task: "train", model: { name: "resnet20" }, method: { kind: "review" } }, 'unknown key "method"'],
+    ["an unknown task", { task: "distil" }, 'did you mean "distill"?'],
+    ["no task", {}, 'expected "train" or "distill" for task, got nothing'],
+    ["something else than an object", [1], "got an array of 1 elements"],
+    ["no network", { task: "train" }, "for model, got nothing"],
+    ["data that only a program can hand over", { task: "train", model: { name: "resnet20" }, data: { kind: "arrays" } }, 'expected "synthetic", "cifar10" or "cifar100" for data.kind'],
+  ] as const) {
+    it(`refuses ${problem}`, () => {
+      const error = failure(input);
+      expect(error.code).to.equal("CONFIG_INVALID");
+      expect(error.message).to.contain(text);
+    });
+  }
+
+  it("refuses an unknown preset by its name", () => {
+    expect(failure({ task: "train", preset: "imagenet", model: { name: "resnet20" } }).code).to.equal("UNKNOWN_NAME");
+  });
+});
+
+describe("readRunConfig", () => {
+  const scratch = scratchDirectory();
+
+  const written = async (name: string, text: string): Promise<string> => {
+    await writeFile(scratch(name), text);
+    return scratch(name);
+  };
+
+  it("reads the same from YAML and JSON", async () => {
+    const config = await readRunConfig(fixture("distill.yaml"));
+    expect(config).to.deep.equal(await readRunConfig(fixture("distill.json")));
+    expect(config.training.schedule).to.deep.equal({ kind: "cosine", finalScale: 0, warmupEpochs: 1 });
+  });
+
+  for (const [name, text, place] of [
+    ["run.yaml", "task: train\nmodel: {name: resnet20\n", "line 3"],
+    ["run.yaml", "task: train\ntask: train\n", "line 2, column 1"],
+    ["run.json", '{\n  "task": "train",\n}\n', "line 3, column 1"],
+    ["run.json", '{\n  "task": "train"', "line 2, column 18"],
+  ] as const) {
+    it(`names file and place of a syntax error: ${JSON.stringify(text)}`, async () => {
+      const path = await written(name, text);
+      const error = await failureOf(readRunConfig(path));
+      expect(error.code).to.equal("CONFIG_INVALID");
+      expect(error.message).to.contain(`${path}, got at ${place}`);
+    });
+  }
+
+  it("names the file of an unknown key, and the nearest known one", async () => {
+    const path = await written("run.yml", "task: train\nmodel: { name: resnet20 }\ntraining: { learningrate: 0.1 }\n");
+    const error = await failureOf(readRunConfig(path));
+    expect(error.message).to.contain(path).and.to.contain('unknown key "learningrate" in training');
+  });
+
+  it("reads part of a configuration as it stands", async () => {
+    const path = await written("part.yaml", "training:\n  epochs: 3\n");
+    expect(await readRunConfigInput(path)).to.deep.equal({ training: { epochs: 3 } });
+  });
+
+  it("tells a missing file from one that cannot be read", async () => {
+    expect((await failureOf(readRunConfig(scratch("none.yaml")))).code).to.equal("FILE_NOT_FOUND");
+    await mkdir(scratch("directory.yaml"));
+    expect((await failureOf(readRunConfig(scratch("directory.yaml")))).code).to.equal("FILE_ACCESS");
+  });
+
+  it("reads no other kind of file", async () => {
+    const error = await failureOf(readRunConfig(await written("run.toml", "")));
+    expect(error.code).to.equal("FILE_UNSUPPORTED");
+    expect(error.message).to.contain(".yaml, .yml, .json");
+  });
+
+  it("refuses a file that holds no settings", async () => {
+    expect((await failureOf(readRunConfig(await written("empty.yaml", "")))).message).to.contain("got null");
+    expect((await failureOf(readRunConfig(await written("list.json", "[1, 2]")))).message).to.contain("got an array of 2 elements");
+  });
+
+  it("does not unfold aliases without end", async () => {
+    const levels = Array.from({ length: 12 }, (_, level) => `l${level}: &l${level} [${Array(9).fill(level === 0 ? "x" : `*l${level - 1}`).join(",")}]`);
+    const error = await failureOf(readRunConfig(await written("bomb.yaml", levels.join("\n"))));
+    expect(error.code).to.equal("CONFIG_INVALID");
+  });
+});

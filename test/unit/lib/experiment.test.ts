@@ -1,0 +1,71 @@
+import { readFile } from "node:fs/promises";
+import { expect } from "chai";
+import { readRunConfig } from "../../../lib/config-file.js";
+import { runExperiment } from "../../../lib/experiment.js";
+import { createModel } from "../../../lib/model.js";
+import type { RunConfigInput } from "../../../lib/schemas/run-config.js";
+import type { TrainingOptionsInput } from "../../../lib/schemas/training.js";
+import { drain, failureOf, ofType, scratchDirectory, SMALL_DATA, SMALL_TRAINING } from "./small-run.js";
+
+describe("runExperiment", () => {
+  const scratch = scratchDirectory();
+  const train = (overrides: TrainingOptionsInput = {}): RunConfigInput =>
+    ({ task: "train", model: { name: "resnet8" }, data: SMALL_DATA, training: { ...SMALL_TRAINING, ...overrides } });
+
+  it("trains a teacher, then a student under it", async () => {
+    await drain(runExperiment(train(), { runDirectory: scratch("teacher") }));
+    const config: RunConfigInput = {
+      task: "distill", teacher: { name: "resnet8", weights: scratch("teacher", "student.safetensors") }, student: { name: "resnet8" },
+      method: { kind: "review", warmupEpochs: 0 }, data: SMALL_DATA, training: SMALL_TRAINING,
+    };
+    const { events, result } = await drain(runExperiment(config, { runDirectory: scratch("student") }));
+    expect(ofType(events, "start")[0]).to.include({ task: "distill", runDirectory: scratch("student") });
+    expect(ofType(events, "epoch")[0]!.train.losses.distillation).to.be.above(0);
+    expect(result).to.deep.include({ epochs: 2, runDirectory: scratch("student") });
+  });
+
+  it("records a configuration that repeats the run bit by bit", async () => {
+    await drain(runExperiment(train(), { runDirectory: scratch("one") }));
+    await drain(runExperiment(await readRunConfig(scratch("one", "config.json")), { runDirectory: scratch("two") }));
+    const [one, two] = await Promise.all(["one", "two"].map((run) => readFile(scratch(run, "student.safetensors"))));
+    expect(one!.equals(two!)).to.equal(true);
+    expect(await readFile(scratch("one", "config.json"), "utf8")).to.equal(await readFile(scratch("two", "config.json"), "utf8"));
+  });
+
+  it("follows the seed", async () => {
+    await drain(runExperiment(train({ epochs: 1 }), { runDirectory: scratch("one") }));
+    await drain(runExperiment(train({ epochs: 1, seed: 4 }), { runDirectory: scratch("two") }));
+    const [one, two] = await Promise.all(["one", "two"].map((run) => readFile(scratch(run, "student.safetensors"))));
+    expect(one!.equals(two!)).to.equal(false);
+  });
+
+  it("resumes what was interrupted", async () => {
+    const controller = new AbortController();
+    const run = runExperiment(train(), { runDirectory: scratch("run"), signal: controller.signal });
+    const error = await failureOf(drain(run, ({ type }) => { if (type === "epoch") controller.abort(); }));
+    expect(error.code).to.equal("ABORTED");
+    const { events } = await drain(runExperiment(train(), { runDirectory: scratch("run"), resume: true }));
+    expect(ofType(events, "epoch").map(({ epoch }) => epoch)).to.deep.equal([1]);
+  });
+
+  it("starts from weights", async () => {
+    using model = await createModel("resnet8", { numClasses: 4, seed: 9 });
+    await model.save(scratch("start.safetensors"));
+    const config = { ...train({ epochs: 1 }), model: { name: "resnet8", weights: scratch("start.safetensors") } } as RunConfigInput;
+    await drain(runExperiment(config, { runDirectory: scratch("one") }));
+    await drain(runExperiment(train({ epochs: 1 }), { runDirectory: scratch("two") }));
+    const [one, two] = await Promise.all(["one", "two"].map((run) => readFile(scratch(run, "student.safetensors"))));
+    expect(one!.equals(two!)).to.equal(false);
+  });
+
+  for (const [problem, config, code] of [
+    ["a distillation without the teacher's weights", { task: "distill", teacher: { name: "resnet8" }, student: { name: "resnet8" } }, "CONFIG_INVALID"],
+    ["an unknown network", { task: "train", model: { name: "resnet9" }, data: SMALL_DATA }, "UNKNOWN_NAME"],
+    ["weights that are not there", { task: "train", model: { name: "resnet8", weights: "none.safetensors" }, data: SMALL_DATA }, "FILE_NOT_FOUND"],
+    ["data that is not there", { task: "train", model: { name: "resnet8" }, data: { kind: "cifar100", root: "none" } }, "FILE_NOT_FOUND"],
+  ] as const) {
+    it(`refuses ${problem}`, async () => {
+      expect((await failureOf(drain(runExperiment(config as RunConfigInput)))).code).to.equal(code);
+    });
+  }
+});

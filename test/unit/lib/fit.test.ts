@@ -1,0 +1,241 @@
+import { readdir, readFile } from "node:fs/promises";
+import { expect } from "chai";
+import { loadDataset, type Dataset } from "../../../lib/dataset.js";
+import { createDistiller } from "../../../lib/distiller.js";
+import { fit } from "../../../lib/fit.js";
+import type { FitOptions } from "../../../lib/fit-options.js";
+import { createModel, readWeightsInfo, type Model } from "../../../lib/model.js";
+import { FitEvent } from "../../../lib/schemas/events.js";
+import { EpochRecord } from "../../../lib/schemas/run-record.js";
+import { drain, failureOf, ofType, scratchDirectory, SMALL_DATA, SMALL_TRAINING } from "./small-run.js";
+
+async function jsonLines(path: string): Promise<unknown[]> {
+  const text = await readFile(path, "utf8");
+  return text.split("\n").filter((line) => line !== "").map((line): unknown => JSON.parse(line));
+}
+
+async function expectSameWeights(actual: Model, expected: Model): Promise<void> {
+  const actualState = await actual.stateDict();
+  const expectedState = await expected.stateDict();
+  expect(Object.keys(actualState)).to.deep.equal(Object.keys(expectedState));
+  for (const [name, tensor] of Object.entries(expectedState)) {
+    expect(actualState[name]!.toTypedArray(), name).to.deep.equal(tensor.toTypedArray());
+  }
+}
+
+describe("fit", () => {
+  let data: Dataset;
+  const scratch = scratchDirectory();
+
+  before(async () => {
+    data = await loadDataset(SMALL_DATA);
+  });
+  after(() => { data.dispose(); });
+
+  const newModel = (): Promise<Model> => createModel("resnet8", { numClasses: 4, seed: 3 });
+  const smallRun = async (options: Partial<FitOptions> = {}): Promise<{ run: ReturnType<typeof fit>; model: Model }> => {
+    const model = await newModel();
+    return { model, run: fit({ model, data, ...SMALL_TRAINING, ...options } as FitOptions) };
+  };
+
+  it("yields start, progress, epochs and end, each as its schema says", async () => {
+    const { run } = await smallRun();
+    const { events, result } = await drain(run);
+    for (const event of events) FitEvent.parse(event);
+    expect(events[0]).to.deep.include({ type: "start", task: "train", epochs: 2, stepsPerEpoch: 4, trainSamples: 64, testSamples: 32, startEpoch: 0, startStep: 0, trainingOnlyParameters: 0, runDirectory: null });
+    expect(ofType(events, "epoch").map(({ epoch, train, test }) => [epoch, train.step, train.images, test.samples])).to.deep.equal([[0, 4, 64, 32], [1, 4, 64, 32]]);
+    expect(events.at(-1)).to.deep.equal({ type: "end", ...result });
+    expect(result.last).to.deep.equal(ofType(events, "epoch")[1]!.test);
+    expect(result.best.top1).to.equal(Math.max(...ofType(events, "epoch").map(({ test }) => test.top1)));
+  });
+
+  it("never loses the last progress of an epoch", async () => {
+    const { run } = await smallRun();
+    const { events } = await drain(run);
+    for (const epoch of [0, 1]) {
+      const last = ofType(events, "progress").filter((event) => event.epoch === epoch).at(-1)!;
+      expect(last.step).to.equal(last.steps);
+    }
+  });
+
+  it("foretells the end: ever less, and nothing after the last epoch", async () => {
+    const { run } = await smallRun();
+    const { events } = await drain(run);
+    const [first, second] = ofType(events, "epoch");
+    expect(first!.etaSeconds).to.be.above(0);
+    expect(second!.etaSeconds).to.equal(0);
+  });
+
+  it("distills, with losses by stage and parameters that exist in training only", async () => {
+    using teacher = await createModel("resnet14", { numClasses: 4, seed: 1 });
+    using student = await newModel();
+    using distiller = await createDistiller({ teacher, student, method: { kind: "review", warmupEpochs: 1 } });
+    const { events } = await drain(fit({ distiller, data, ...SMALL_TRAINING }));
+    const start = ofType(events, "start")[0]!;
+    expect(start).to.include({ task: "distill", parameters: student.parameterCount(), trainingOnlyParameters: distiller.trainingOnlyParameterCount() });
+    const epochs = ofType(events, "epoch").map(({ train }) => train.losses);
+    expect(epochs.map(({ distillationWeight }) => distillationWeight)).to.deep.equal([0, 1]);
+    expect(epochs[1]!.perStage).to.have.lengthOf(4);
+    // A mean over images of float32 losses, whose parts were each rounded.
+    expect(epochs[1]!.total).to.be.closeTo(epochs[1]!.crossEntropy + epochs[1]!.distillation, 1e-5);
+  });
+
+  it("fills the run directory", async () => {
+    const { run, model } = await smallRun({ runDirectory: scratch("run") });
+    const { events } = await drain(run);
+    expect((await readdir(scratch("run"))).sort()).to.deep.equal(["best.safetensors", "config.json", "last.safetensors", "metrics.jsonl", "student.safetensors"]);
+
+    const records = (await jsonLines(scratch("run", "metrics.jsonl"))).map((line) => EpochRecord.parse(line));
+    expect(records.map(({ epoch, test }) => [epoch, test])).to.deep.equal(ofType(events, "epoch").map(({ epoch, test }) => [epoch, test]));
+
+    const { metadata, tensors } = await readWeightsInfo(scratch("run", "student.safetensors"));
+    const last = ofType(events, "epoch").at(-1)!;
+    expect(metadata).to.deep.include({ model: "resnet8", numClasses: "4", dataset: "synthetic", epoch: "1", top1: String(last.test.top1) });
+    expect(JSON.parse(metadata["classNames"]!)).to.deep.equal(data.classNames);
+    expect(JSON.parse(metadata["normalization"]!)).to.deep.equal(data.normalization);
+    expect(tensors.map(({ name }) => name)).to.have.members(Object.keys(await model.stateDict()));
+  });
+
+  it("gives the student of the run directory the accuracy that it reports", async () => {
+    const { run } = await smallRun({ runDirectory: scratch("run") });
+    const { result } = await drain(run);
+    using student = await createModel("resnet8", { numClasses: 4, weights: scratch("run", "student.safetensors") });
+    expect(await student.evaluate(data.test)).to.deep.equal(result.last);
+  });
+
+  it("says where it saved what", async () => {
+    const { run } = await smallRun({ epochs: 1, runDirectory: scratch("run") });
+    const { events } = await drain(run);
+    expect(ofType(events, "checkpoint")).to.deep.equal((["last", "best", "student"] as const).map((kind) => ({
+      type: "checkpoint", kind, epoch: 0, path: scratch("run", `${kind}.safetensors`),
+    })));
+  });
+
+  it("saves within an epoch when the signal is given, and resumes to the same bits", async () => {
+    const calm = await smallRun({ batchSize: 2, runDirectory: scratch("calm") });
+    await drain(calm.run);
+
+    const controller = new AbortController();
+    const stopped = await smallRun({ batchSize: 2, runDirectory: scratch("run"), signal: controller.signal });
+    const seen: FitEvent[] = [];
+    const error = await failureOf(drain(stopped.run, (event) => {
+      seen.push(event);
+      if (event.type === "progress") controller.abort();
+    }));
+    expect(error.code).to.equal("ABORTED");
+    expect(error.message).to.contain("resume: true").and.to.contain(scratch("run"));
+    const interrupted = seen.at(-1)!;
+    if (interrupted.type !== "interrupted") throw new Error(`the last event is ${interrupted.type}`);
+    expect(interrupted.checkpoint).to.equal(scratch("run", "last.safetensors"));
+    expect(interrupted.step).to.be.within(1, 31);
+
+    const resumed = await smallRun({ batchSize: 2, runDirectory: scratch("run"), resume: true });
+    const { events } = await drain(resumed.run);
+    expect(ofType(events, "start")[0]).to.include({ startEpoch: interrupted.epoch, startStep: interrupted.step });
+    await expectSameWeights(resumed.model, calm.model);
+    const losses = async (run: string): Promise<unknown[]> => (await jsonLines(scratch(run, "metrics.jsonl")))
+      .map((line) => EpochRecord.parse(line)).map(({ epoch, test, train, best }) => ({ epoch, test, best, losses: train.losses, top1: train.top1 }));
+    expect(await losses("run")).to.deep.equal(await losses("calm"));
+  });
+
+  it("makes up for an evaluation that was interrupted", async () => {
+    const calm = await smallRun({ runDirectory: scratch("calm") });
+    await drain(calm.run);
+    const controller = new AbortController();
+    const stopped = await smallRun({ runDirectory: scratch("run"), signal: controller.signal });
+    const error = await failureOf(drain(stopped.run, (event) => {
+      if (event.type === "progress" && event.step === event.steps) controller.abort();
+    }));
+    expect(error.message).to.contain("stopped in epoch 0 after step 4");
+
+    const resumed = await smallRun({ runDirectory: scratch("run"), resume: true });
+    const { events } = await drain(resumed.run);
+    expect(ofType(events, "start")[0]).to.include({ startEpoch: 0, startStep: 4 });
+    expect(ofType(events, "progress").filter(({ epoch }) => epoch === 0)).to.deep.equal([]);
+    expect(ofType(events, "epoch").map(({ epoch, train }) => [epoch, train.step])).to.deep.equal([[0, 4], [1, 4]]);
+    await expectSameWeights(resumed.model, calm.model);
+  });
+
+  it("resumes between two epochs, where the signal came with the end of one", async () => {
+    const controller = new AbortController();
+    const stopped = await smallRun({ runDirectory: scratch("run"), signal: controller.signal });
+    await failureOf(drain(stopped.run, (event) => { if (event.type === "epoch") controller.abort(); }));
+    const resumed = await smallRun({ runDirectory: scratch("run"), resume: true });
+    const { events } = await drain(resumed.run);
+    expect(ofType(events, "start")[0]).to.include({ startEpoch: 1, startStep: 0 });
+    expect(ofType(events, "epoch").map(({ epoch }) => epoch)).to.deep.equal([1]);
+    expect(await jsonLines(scratch("run", "metrics.jsonl"))).to.have.lengthOf(2);
+  });
+
+  it("tells at once of a run that is finished", async () => {
+    const first = await smallRun({ runDirectory: scratch("run") });
+    const { result } = await drain(first.run);
+    const again = await smallRun({ runDirectory: scratch("run"), resume: true });
+    const { events, result: same } = await drain(again.run);
+    expect(events.map(({ type }) => type)).to.deep.equal(["start", "end"]);
+    expect(same).to.deep.equal(result);
+  });
+
+  it("does nothing where the signal was given before", async () => {
+    const { run } = await smallRun({ runDirectory: scratch("run"), signal: AbortSignal.abort() });
+    expect((await failureOf(drain(run))).code).to.equal("ABORTED");
+    expect(await readdir(scratch())).to.deep.equal([]);
+  });
+
+  it("stops the epoch when the loop is left, so that the model can be used", async () => {
+    const { run, model } = await smallRun({ epochs: 1000 });
+    const seen: string[] = [];
+    for await (const event of run) {
+      seen.push(event.type);
+      if (event.type === "progress") break;
+    }
+    expect(seen.at(-1)).to.equal("progress");
+    expect((await model.evaluate(data.test)).samples).to.equal(32);
+    expect(await run.next()).to.deep.equal({ done: true, value: undefined });
+  });
+
+  it("keeps the last good checkpoint when the loss is no number any more", async () => {
+    // From the second epoch on at a rate at which any network leaves the range of float32.
+    const { run } = await smallRun({ runDirectory: scratch("run"), schedule: { kind: "multi-step", milestones: [0], factor: 1e30 } });
+    const error = await failureOf(drain(run));
+    expect(error.code).to.equal("NON_FINITE_LOSS");
+    expect(error.message).to.contain(`The last good checkpoint is ${scratch("run", "last.safetensors")}`);
+    const { metadata } = await readWeightsInfo(scratch("run", "last.safetensors"));
+    expect(metadata).to.have.property("fit");
+  });
+
+  it("takes from a preset what the options leave open", async () => {
+    const { run } = await smallRun({ preset: "cifar100-short", epochs: 1, schedule: undefined as never, runDirectory: scratch("run") });
+    await drain(run);
+    const config = JSON.parse(await readFile(scratch("run", "config.json"), "utf8")) as { training: Record<string, unknown>; preset: string };
+    expect(config.preset).to.equal("cifar100-short");
+    expect(config.training).to.deep.include({ epochs: 1, batchSize: 16, schedule: { kind: "cosine", finalScale: 0, warmupEpochs: 1 } });
+  });
+
+  for (const [problem, options, code, text] of [
+    ["an unknown option", { learningrate: 1 }, "INVALID_ARGUMENT", 'unknown key "learningrate"'],
+    ["NaN", { epochs: NaN }, "INVALID_ARGUMENT", "got NaN"],
+    ["an unknown preset", { preset: "cifar10" }, "UNKNOWN_NAME", 'did you mean "cifar100"?'],
+    ["resume without a run directory", { resume: true }, "INVALID_ARGUMENT", "expected a runDirectory"],
+  ] as const) {
+    it(`refuses ${problem}`, async () => {
+      const { run } = await smallRun(options as unknown as Partial<FitOptions>);
+      const error = await failureOf(drain(run));
+      expect(error.code).to.equal(code);
+      expect(error.message).to.contain(text);
+    });
+  }
+
+  it("refuses both a model and a distiller, and neither", async () => {
+    expect((await failureOf(drain(fit({ data } as unknown as FitOptions)))).message).to.contain("got both or none");
+  });
+
+  it("refuses to resume with other settings", async () => {
+    const { run } = await smallRun({ epochs: 1, runDirectory: scratch("run") });
+    await drain(run);
+    const other = await smallRun({ epochs: 1, batchSize: 32, runDirectory: scratch("run"), resume: true });
+    const error = await failureOf(drain(other.run));
+    expect(error.code).to.equal("RUN_MISMATCH");
+    expect(error.message).to.contain("training.batchSize: was 16, now 32");
+  });
+});

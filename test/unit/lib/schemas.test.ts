@@ -1,0 +1,76 @@
+import { readdirSync } from "node:fs";
+import { expect } from "chai";
+import { z } from "zod";
+import { DataSource, StoredDataSource } from "../../../lib/schemas/data.js";
+import { Method } from "../../../lib/schemas/method.js";
+import { RunConfig } from "../../../lib/schemas/run-config.js";
+import { EpochRecord, FitProgress } from "../../../lib/schemas/run-record.js";
+import { StepOptions, TrainingOptions } from "../../../lib/schemas/training.js";
+
+const directory = new URL("../../../lib/schemas/", import.meta.url);
+
+async function allSchemas(): Promise<[name: string, schema: z.ZodType][]> {
+  const found: [string, z.ZodType][] = [];
+  for (const file of readdirSync(directory)) {
+    const exported = (await import(new URL(file, directory).href)) as Record<string, unknown>;
+    for (const [name, value] of Object.entries(exported)) {
+      if (value instanceof z.ZodType) found.push([`${file} ${name}`, value]);
+    }
+  }
+  return found;
+}
+
+describe("the schemas", () => {
+  it("refuse unknown keys wherever they describe an object", async () => {
+    const objects = (await allSchemas()).filter((entry): entry is [string, z.ZodObject] => entry[1] instanceof z.ZodObject);
+    expect(objects.length).to.be.above(20);
+    for (const [name, schema] of objects) expect(schema.def.catchall, name).to.be.instanceOf(z.ZodNever);
+  });
+
+  it("tell unions of objects apart by one key", async () => {
+    for (const [name, schema] of await allSchemas()) {
+      if (schema instanceof z.ZodUnion && schema.options.some((option) => option instanceof z.ZodObject)) {
+        expect(schema, name).to.be.instanceOf(z.ZodDiscriminatedUnion);
+      }
+    }
+  });
+
+  it("accept what they have filled in, unchanged", () => {
+    for (const [schema, input] of [
+      [TrainingOptions, {}], [StepOptions, {}], [Method, { kind: "review" }], [DataSource, { kind: "synthetic" }],
+      [RunConfig, { task: "train", model: { name: "resnet20" } }],
+      [RunConfig, { task: "distill", teacher: { name: "resnet56", weights: "t" }, student: { name: "resnet20" } }],
+    ] as const) {
+      const filled = schema.parse(input);
+      expect(schema.parse(filled)).to.deep.equal(filled);
+    }
+  });
+
+  it("have the official CIFAR training for defaults", () => {
+    expect(TrainingOptions.parse({})).to.deep.include({
+      epochs: 240, batchSize: 128,
+      optimizer: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4, groups: [] },
+      schedule: { kind: "multi-step", milestones: [150, 180, 210], factor: 0.1, warmupEpochs: 0 },
+    });
+    expect(Method.parse({ kind: "review" })).to.deep.equal({
+      kind: "review", weight: 1, warmupEpochs: 20, teacherMode: "eval", teacherFeatures: "before", studentFeatures: "after",
+    });
+  });
+
+  it("let a file name every data set but arrays", () => {
+    const kinds = (schema: { options: readonly { shape: { kind: { value: string } } }[] }): string[] => schema.options.map(({ shape }) => shape.kind.value);
+    expect(kinds(StoredDataSource)).to.deep.equal(kinds(DataSource).filter((kind) => kind !== "arrays"));
+  });
+
+  it("record of an epoch all that its event says, but for type and time left", () => {
+    expect(Object.keys(EpochRecord.shape)).to.have.members(["epoch", "epochs", "train", "test", "learningRate", "best", "isBest", "elapsedSeconds"]);
+  });
+
+  it("refuse the progress of a checkpoint where part of it is missing", () => {
+    const whole = { epochsDone: 1, stepsDone: 0, trained: null, last: { top1: 1, top5: 2, loss: 3, samples: 4 }, best: { epoch: 0, top1: 1 }, elapsedSeconds: 1 };
+    expect(FitProgress.parse(whole)).to.deep.equal(whole);
+    for (const key of Object.keys(whole)) {
+      expect(FitProgress.safeParse({ ...whole, [key]: undefined }).success, key).to.equal(false);
+    }
+  });
+});

@@ -1,0 +1,33 @@
+import { expect } from "chai";
+import { TimeLeft } from "../../../lib/time-left.js";
+
+describe("TimeLeft", () => {
+  const plan = { epochs: 3, trainSamples: 1000, testSamples: 300 };
+
+  it("knows nothing before a speed was seen", () => {
+    expect(new TimeLeft(plan).from(0, 0)).to.equal(0);
+  });
+
+  it("takes an evaluation for a third of the training's cost until one was measured", () => {
+    const left = new TimeLeft(plan);
+    left.trainedAt(100);
+    // 2500 images at 100/s, and three evaluations of 300 images at 300/s.
+    expect(left.from(0, 500)).to.be.closeTo(25 + 3, 1e-9);
+  });
+
+  it("counts the evaluation that was measured for each epoch still to end", () => {
+    const left = new TimeLeft(plan);
+    left.trainedAt(100);
+    left.evaluatedIn(5);
+    expect(left.from(1, 0)).to.equal(20 + 2 * 5);
+    expect(left.from(3, 0)).to.equal(0);
+  });
+
+  it("does not take a standstill for a speed", () => {
+    const left = new TimeLeft(plan);
+    left.trainedAt(100);
+    left.trainedAt(0);
+    left.evaluatedIn(0);
+    expect(left.from(2, 0)).to.equal(10);
+  });
+});

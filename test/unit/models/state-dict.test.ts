@@ -1,0 +1,106 @@
+import { expect } from "chai";
+import { createModel, Tensor, type Model, type StateDict } from "../../../lib/index.js";
+import { filled } from "../../support/deterministic.js";
+import { failureOf } from "../../support/errors.js";
+import { valuesOf } from "../../support/numeric.js";
+
+const plain = async (model: Model): Promise<Record<string, number[]>> =>
+  Object.fromEntries(Object.entries(await model.stateDict()).map(([name, tensor]) => [name, valuesOf(tensor)]));
+
+function without(state: StateDict, names: readonly string[]): StateDict {
+  return Object.fromEntries(Object.entries(state).filter(([name]) => !names.includes(name)));
+}
+
+describe("loadStateDict", () => {
+  let model: Model;
+  let full: StateDict;
+
+  beforeEach(async () => {
+    model = await createModel("resnet8", { numClasses: 4, seed: 1 });
+    full = filled(await model.stateDict());
+  });
+  afterEach(() => { model.dispose(); });
+
+  async function expectRefused(state: StateDict, strict: boolean): Promise<string> {
+    const before = await plain(model);
+    const { message } = await failureOf("STATE_DICT_MISMATCH", () => model.loadStateDict(state, { strict }));
+    expect(await plain(model), "a refused state dict changes nothing").to.deep.equal(before);
+    return message;
+  }
+
+  it("replaces every entry, converted to the network's type", async () => {
+    expect(full["conv1.weight"]!.dtype).to.equal("float64");
+    expect(await model.loadStateDict(full)).to.deep.equal({ missing: [], unexpected: [] });
+    const state = await model.stateDict();
+    for (const [name, tensor] of Object.entries(full)) {
+      const counter = name.endsWith("num_batches_tracked");
+      expect(state[name]!.dtype, name).to.equal(counter ? "int64" : "float32");
+      expect(valuesOf(state[name]!), name).to.deep.equal(valuesOf(tensor).map(Math.fround));
+    }
+  });
+
+  it("copies: a state dict does not change with the network", async () => {
+    const before = await model.stateDict();
+    const kept = valuesOf(before["fc.bias"]!);
+    await model.loadStateDict(full);
+    expect(valuesOf(before["fc.bias"]!)).to.deep.equal(kept);
+    expect(valuesOf((await model.stateDict())["fc.bias"]!)).not.to.deep.equal(kept);
+  });
+
+  it("names what is missing", async () => {
+    const message = await expectRefused(without(full, ["bn1.bias", "fc.bias"]), true);
+    expect(message).to.contain("missing: bn1.bias, fc.bias");
+    expect(message).not.to.contain("unexpected:");
+  });
+
+  it("names what is unexpected", async () => {
+    const extra = { ...full, "fc2.weight": Tensor.from([1], [1]) };
+    expect(await expectRefused(extra, true)).to.contain("unexpected: fc2.weight");
+  });
+
+  it("names the first three of many differences and counts the rest", async () => {
+    using deeper = await createModel("resnet14", { numClasses: 4 });
+    const message = await expectRefused(await deeper.stateDict(), true);
+    const names = ["layer1.1.conv1.weight", "layer1.1.bn1.weight", "layer1.1.bn1.bias"];
+    expect(message).to.contain(`unexpected: ${names.join(", ")}, and 33 more`); // 3 blocks of 12 entries
+    expect(message).to.contain("another architecture or number of classes");
+  });
+
+  it("names the shapes that differ, strict or not", async () => {
+    using other = await createModel("resnet8", { numClasses: 10 });
+    for (const strict of [true, false]) {
+      const message = await expectRefused(await other.stateDict(), strict);
+      expect(message).to.contain("other shapes: fc.weight (expected [4, 64], got [10, 64]), fc.bias (expected [4], got [10])");
+    }
+  });
+
+  it("does not take an equal number of elements for an equal shape", async () => {
+    const { shape } = full["fc.weight"]!;
+    const turned = { ...full, "fc.weight": Tensor.from(valuesOf(full["fc.weight"]!), [...shape].reverse()) };
+    expect(await expectRefused(turned, true)).to.contain("fc.weight (expected [4, 64], got [64, 4])");
+  });
+
+  it("loads what there is and reports the rest where it need not be strict", async () => {
+    const before = await plain(model);
+    const partial = { ...without(full, ["fc.weight", "fc.bias"]), head: Tensor.from([1], [1]) };
+    expect(await model.loadStateDict(partial, { strict: false })).to.deep.equal({ missing: ["fc.weight", "fc.bias"], unexpected: ["head"] });
+    const after = await plain(model);
+    expect(after["fc.weight"]).to.deep.equal(before["fc.weight"]);
+    expect(after["conv1.weight"]).to.deep.equal(valuesOf(full["conv1.weight"]!).map(Math.fround));
+  });
+
+  it("reports everything as missing from an empty state dict", async () => {
+    const { missing, unexpected } = await model.loadStateDict({}, { strict: false });
+    expect(missing).to.deep.equal(Object.keys(full));
+    expect(unexpected).to.deep.equal([]);
+    await expectRefused({}, true);
+  });
+
+  it("refuses entries that are no tensors, and disposed ones", async () => {
+    const numbers = { ...full, "fc.bias": [1, 2, 3, 4] as unknown as Tensor };
+    const { message } = await failureOf("INVALID_ARGUMENT", () => model.loadStateDict(numbers));
+    expect(message).to.contain("fc.bias");
+    full["fc.bias"]!.dispose();
+    await failureOf("DISPOSED", () => model.loadStateDict(full));
+  });
+});

@@ -1,0 +1,111 @@
+import { expect } from "chai";
+import { Tensor } from "../../lib/index.js";
+import { failureOf } from "../support/errors.js";
+
+describe("Tensor", () => {
+  const arrays = [
+    { values: Float64Array.of(1.1, -2, Math.PI), dtype: "float64", back: Float64Array.of(1.1, -2, Math.PI) },
+    { values: Float32Array.of(1.5, -0, Infinity), dtype: "float32", back: Float32Array.of(1.5, -0, Infinity) },
+    { values: BigInt64Array.of(-(2n ** 63n), 0n, 2n ** 63n - 1n), dtype: "int64", back: BigInt64Array.of(-(2n ** 63n), 0n, 2n ** 63n - 1n) },
+    { values: Uint8Array.of(0, 127, 255), dtype: "uint8", back: Uint8Array.of(0, 127, 255) },
+    { values: Int32Array.of(-(2 ** 31), 5, 2 ** 31 - 1), dtype: "int64", back: BigInt64Array.of(-(2n ** 31n), 5n, 2n ** 31n - 1n) },
+    { values: Int16Array.of(-32768, 0, 32767), dtype: "int64", back: BigInt64Array.of(-32768n, 0n, 32767n) },
+    { values: Int8Array.of(-128, 0, 127), dtype: "int64", back: BigInt64Array.of(-128n, 0n, 127n) },
+    { values: [1, 2.5, -3], dtype: "float32", back: Float32Array.of(1, 2.5, -3) },
+  ] as const;
+  for (const { values, dtype, back } of arrays) {
+    it(`takes ${values.constructor.name} as ${dtype} and gives ${back.constructor.name}`, () => {
+      using tensor = Tensor.from(values, [3]);
+      expect([tensor.dtype, tensor.shape]).to.deep.equal([dtype, [3]]);
+      expect(tensor.toTypedArray()).to.deep.equal(back);
+    });
+  }
+
+  it("rounds to bfloat16's eight bits and gives them as Float32Array", () => {
+    using tensor = Tensor.from([1, 1 + 2 ** -7, 1 + 2 ** -9, 3.140625, -257], [5], { dtype: "bfloat16" });
+    expect(tensor.dtype).to.equal("bfloat16");
+    // To nearest, ties to even.
+    expect(tensor.toTypedArray()).to.deep.equal(Float32Array.of(1, 1 + 2 ** -7, 1, 3.140625, -256));
+  });
+
+  it("converts to the type asked for", () => {
+    const cases = [
+      [Float64Array.of(0.1), "float32", Float32Array.of(0.1)],
+      [Float32Array.of(0.1), "float64", Float64Array.of(Math.fround(0.1))],
+      [[7, -2], "int64", BigInt64Array.of(7n, -2n)],
+      [Uint8Array.of(200), "float32", Float32Array.of(200)],
+      [BigInt64Array.of(3n), "uint8", Uint8Array.of(3)],
+    ] as const;
+    for (const [values, dtype, expected] of cases) {
+      using tensor = Tensor.from(values, [values.length], { dtype });
+      expect(tensor.dtype).to.equal(dtype);
+      expect(tensor.toTypedArray()).to.deep.equal(expected);
+    }
+  });
+
+  it("copies in and out: later changes do not reach it", () => {
+    const values = Float32Array.of(1, 2);
+    using tensor = Tensor.from(values, [2]);
+    values[0] = 9;
+    (tensor.toTypedArray() as Float32Array)[1] = 9;
+    expect(tensor.toTypedArray()).to.deep.equal(Float32Array.of(1, 2));
+  });
+
+  it("takes a view for what it shows", () => {
+    using tensor = Tensor.from(Float64Array.of(0, 1, 2, 3, 4).subarray(1, 4), [3]);
+    expect(tensor.toTypedArray()).to.deep.equal(Float64Array.of(1, 2, 3));
+  });
+
+  it("has as many dimensions as its shape, none for a scalar", () => {
+    for (const shape of [[], [1], [1, 1, 1]]) {
+      using tensor = Tensor.from([4.5], shape);
+      expect(tensor.shape).to.deep.equal(shape);
+      expect(tensor.item()).to.equal(4.5);
+    }
+    using empty = Tensor.from(new Float32Array(0), [0, 3]);
+    expect(empty.shape).to.deep.equal([0, 3]);
+    expect(empty.toTypedArray()).to.deep.equal(new Float32Array(0));
+  });
+
+  it("does not let its shape be changed", () => {
+    using tensor = Tensor.from([1, 2], [2]);
+    expect(() => { (tensor.shape as number[])[0] = 1; }).to.throw(TypeError);
+  });
+
+  it("gives its one element as a number, whatever its type", async () => {
+    expect(Tensor.from(BigInt64Array.of(-7n), [1]).item()).to.equal(-7);
+    expect(Tensor.from(Uint8Array.of(7), [1, 1]).item()).to.equal(7);
+    expect(Tensor.from([0.5], [], { dtype: "bfloat16" }).item()).to.equal(0.5);
+    for (const shape of [[2], [0]]) {
+      const error = await failureOf("SHAPE_MISMATCH", () => Tensor.from(new Float32Array(shape[0]!), shape).item());
+      expect(error.message).to.include(`[${shape.join()}]`);
+    }
+  });
+
+  it("needs as many values as its shape has places", async () => {
+    for (const [count, shape] of [[5, [2, 3]], [7, [2, 3]], [0, []], [1, [0]], [4, [2 ** 40, 2 ** 40]]] as const) {
+      await failureOf("SHAPE_MISMATCH", () => Tensor.from(new Float32Array(count), shape));
+    }
+    const { message } = await failureOf("SHAPE_MISMATCH", () => Tensor.from(new Float32Array(5), [2, 3]));
+    expect(message).to.include("expected 6 values for shape [2, 3], got 5");
+  });
+
+  it("refuses what is no shape, no type and no array", async () => {
+    for (const shape of [[-1], [1.5], [NaN], "3", undefined, [2 ** 60]]) {
+      await failureOf("INVALID_ARGUMENT", () => Tensor.from([1], shape as never));
+    }
+    const { valid } = await failureOf("INVALID_ARGUMENT", () => Tensor.from([1], [1], { dtype: "float16" as never }));
+    expect(valid).to.deep.equal(["float64", "float32", "bfloat16", "int64", "uint8"]);
+    for (const values of ["1", 1, null, new DataView(new ArrayBuffer(4)), new Uint32Array(1), new BigUint64Array(1), new ArrayBuffer(4)]) {
+      await failureOf("DTYPE_MISMATCH", () => Tensor.from(values as never, [1]));
+    }
+  });
+
+  it("frees its memory when it is disposed", () => {
+    const values = new Uint8Array(32 * 2 ** 20);
+    const before = process.memoryUsage.rss();
+    for (let i = 0; i < 30; ++i) Tensor.from(values, [values.length]).dispose();
+    // Freed blocks may be kept for reuse, but the next tensor takes them: far less than thirty of them.
+    expect(process.memoryUsage.rss() - before).to.be.below(10 * values.length);
+  });
+});

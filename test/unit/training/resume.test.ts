@@ -1,0 +1,178 @@
+import { getEventListeners } from "node:events";
+import { expect } from "chai";
+import { createModel, createSession, type Dataset, type Session, type TrainEpochOptions } from "../../../lib/index.js";
+import type { EpochSummary } from "../../../lib/schemas/events.js";
+import type { MethodInput } from "../../../lib/schemas/method.js";
+import { failureOf } from "../../support/errors.js";
+import { scratchDirectory } from "../lib/small-run.js";
+import { CLASSES, smallData, smallDistiller, smallModel, weightsOf } from "./small-training.js";
+
+/** An epoch of so many steps that a signal given at its beginning is heard long before its end. */
+const STEPS = 32;
+const options = { epoch: 1, epochs: 4, batchSize: 2, seed: 3, schedule: { kind: "cosine" } } as const satisfies TrainEpochOptions;
+
+/** A summary without what the clock says. */
+function untimed(summary: EpochSummary): EpochSummary {
+  return { ...summary, seconds: 0, imagesPerSecond: 0 };
+}
+
+describe("an epoch that is stopped", () => {
+  let data: Dataset;
+  const scratch = scratchDirectory();
+
+  before(async () => {
+    data = await smallData({ train: 2 * STEPS });
+  });
+  after(() => { data.dispose(); });
+
+  async function newSession(method: Partial<MethodInput> = {}): Promise<Session> {
+    return createSession({ distiller: await smallDistiller(method), threads: 1, optimizer: { kind: "sgd", learningRate: 0.02 } });
+  }
+
+  /** Stops the epoch after its first step: the signal is given while the epoch waits for the one before. */
+  async function stopped(session: Session): Promise<void> {
+    const controller = new AbortController();
+    const earlier = session.trainEpoch(data, { ...options, epoch: 0 });
+    const failure = failureOf("ABORTED", () => session.trainEpoch(data, { ...options, signal: controller.signal }));
+    controller.abort();
+    await earlier;
+    expect((await failure).message).to.include("after step 1");
+  }
+
+  async function undisturbed(method: Partial<MethodInput> = {}): Promise<Session> {
+    const session = await newSession(method);
+    await session.trainEpoch(data, { ...options, epoch: 0 });
+    await session.trainEpoch(data, options);
+    return session;
+  }
+
+  it("ends within one step and says where it stands", async () => {
+    const session = await newSession();
+    await stopped(session);
+    expect(await session.position()).to.deep.equal({ epoch: 1, step: 1, steps: STEPS, totalSteps: STEPS + 1 });
+  });
+
+  it("goes on to the same bits and means as an undisturbed one", async () => {
+    const session = await newSession();
+    await stopped(session);
+    const summary = untimed(await session.trainEpoch(data, options));
+    const reference = await newSession();
+    await reference.trainEpoch(data, { ...options, epoch: 0 });
+    expect(summary).to.deep.equal(untimed(await reference.trainEpoch(data, options)));
+    expect([summary.step, summary.images]).to.deep.equal([STEPS, 2 * STEPS]);
+    expect(await weightsOf(session.distiller!)).to.deep.equal(await weightsOf(reference.distiller!));
+  });
+
+  for (const teacherMode of ["eval", "train"] as const) {
+    it(`goes on from its checkpoint in a fresh session to the same bits, teacher in ${teacherMode} mode`, async () => {
+      const path = scratch(`${teacherMode}.safetensors`);
+      const session = await newSession({ teacherMode });
+      await stopped(session);
+      await session.saveCheckpoint(path, { note: "half way" });
+      const fresh = await newSession({ teacherMode });
+      // What the fresh session did so far must leave no trace.
+      await fresh.trainEpoch(data, { ...options, epoch: 2 });
+      expect(await fresh.loadCheckpoint(path)).to.deep.equal({ note: "half way" });
+      expect(await fresh.position()).to.deep.equal(await session.position());
+      await fresh.trainEpoch(data, options);
+      const reference = await undisturbed({ teacherMode });
+      expect(await weightsOf(fresh.distiller!)).to.deep.equal(await weightsOf(reference.distiller!));
+      if (teacherMode === "train") {
+        expect(await weightsOf(fresh.distiller!.teacher)).to.deep.equal(await weightsOf(reference.distiller!.teacher));
+      }
+      // Velocities, too: the next epoch agrees.
+      await fresh.trainEpoch(data, { ...options, epoch: 2 });
+      await reference.trainEpoch(data, { ...options, epoch: 2 });
+      expect(await weightsOf(fresh.distiller!)).to.deep.equal(await weightsOf(reference.distiller!));
+    });
+  }
+
+  it("is not continued by another epoch", async () => {
+    const session = await newSession();
+    await stopped(session);
+    expect((await session.trainEpoch(data, { ...options, epoch: 2 })).images).to.equal(2 * STEPS);
+  });
+
+  it("is forgotten when an own loop moves on to another epoch", async () => {
+    const session = await newSession();
+    await stopped(session);
+    await session.setEpoch(2);
+    expect(await session.position()).to.deep.include({ epoch: 2, step: 0 });
+    expect((await session.trainEpoch(data, { ...options, epoch: 2 })).images).to.equal(2 * STEPS);
+  });
+
+  it("is not continued with another batch size, which would skip other images", async () => {
+    const session = await newSession();
+    await stopped(session);
+    const error = await failureOf("INVALID_ARGUMENT", () => session.trainEpoch(data, { ...options, batchSize: 4 }));
+    expect(error.message).to.include("batch size");
+    expect((await session.trainEpoch(data, options)).images).to.equal(2 * STEPS);
+  });
+
+  it("is not begun where the signal was given before", async () => {
+    const session = await newSession();
+    const error = await failureOf("ABORTED", () => session.trainEpoch(data, { ...options, signal: AbortSignal.abort("enough") }));
+    expect(error.cause).to.equal("enough");
+    expect((await session.position()).totalSteps).to.equal(0);
+  });
+
+  it("leaves its signal without listeners of its own", async () => {
+    const session = await newSession();
+    const { signal } = new AbortController();
+    const epoch = session.trainEpoch(data, { ...options, signal });
+    expect(getEventListeners(signal, "abort")).to.have.length(1);
+    await epoch;
+    expect(getEventListeners(signal, "abort")).to.be.empty;
+  });
+});
+
+describe("a checkpoint", () => {
+  let data: Dataset;
+  const scratch = scratchDirectory();
+
+  before(async () => {
+    data = await smallData({ train: 8 });
+  });
+  after(() => { data.dispose(); });
+
+  const newSession = async (): Promise<Session> => createSession({ model: await smallModel(), threads: 1 });
+
+  it("is refused by a session of another network, which stays as it was", async () => {
+    const path = scratch("resnet8.safetensors");
+    await (await newSession()).saveCheckpoint(path);
+    for (const model of [await smallModel({ numClasses: 3 }), await createModel("resnet14", { numClasses: CLASSES })]) {
+      const other = await createSession({ model, threads: 1 });
+      const before = await weightsOf(model);
+      await failureOf("STATE_DICT_MISMATCH", () => other.loadCheckpoint(path));
+      expect(await weightsOf(model)).to.deep.equal(before);
+    }
+    const distilling = await createSession({ distiller: await smallDistiller(), threads: 1 });
+    await failureOf("STATE_DICT_MISMATCH", () => distilling.loadCheckpoint(path));
+  });
+
+  it("is not a file of weights alone", async () => {
+    const path = scratch("weights.safetensors");
+    const session = await newSession();
+    await session.model.save(path);
+    const error = await failureOf("FILE_CORRUPT", () => session.loadCheckpoint(path));
+    expect(error.message).to.include("weights alone").and.to.include(path);
+  });
+
+  it("has to be there, and its directory, too", async () => {
+    const session = await newSession();
+    await failureOf("FILE_NOT_FOUND", () => session.loadCheckpoint(scratch("nothing.safetensors")));
+    await failureOf("FILE_ACCESS", () => session.saveCheckpoint(scratch("nowhere", "last.safetensors")));
+  });
+
+  it("of a finished epoch begins the next one anew", async () => {
+    const path = scratch("finished.safetensors");
+    const session = await newSession();
+    await session.trainEpoch(data, { epoch: 0, epochs: 2, batchSize: 4 });
+    await session.saveCheckpoint(path);
+    const fresh = await newSession();
+    await fresh.loadCheckpoint(path);
+    for (const continued of [session, fresh]) await continued.trainEpoch(data, { epoch: 1, epochs: 2, batchSize: 4 });
+    expect(await fresh.position()).to.deep.equal({ epoch: 1, step: 2, steps: 2, totalSteps: 4 });
+    expect(await weightsOf(fresh.model)).to.deep.equal(await weightsOf(session.model));
+  });
+});
