@@ -1,5 +1,6 @@
-// Compiles lib/ into dist/; nothing is started when no source is newer than the last build.
-import { chmod, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
+// Compiles lib/ into dist/; nothing is started when the sources are those of the last build.
+import { createHash } from "node:crypto";
+import { chmod, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { BuildError } from "../support/errors.mjs";
 import { lastLines, run } from "../support/process.mjs";
@@ -15,8 +16,9 @@ export async function buildTypeScript(root) {
   const dist = join(root, "dist");
   // The compiler's own record is written after a failure too.
   const stamp = join(dist, ".built");
-  if (await isUpToDate(root, stamp)) return false;
-  const started = new Date();
+  // Taken before the compiler reads: what is edited while it runs counts as changed.
+  const sources = await fingerprint(root);
+  if ((await readFile(stamp, "utf8").catch(() => undefined)) === sources) return false;
 
   const compiler = join(root, "node_modules/typescript/bin/tsc");
   const { status, output } = await run(process.execPath, [compiler, "-p", "tsconfig.build.json"], { cwd: root });
@@ -25,26 +27,26 @@ export async function buildTypeScript(root) {
   await chmod(join(dist, "cli/main.js"), 0o755).catch((error) => {
     if (error.code !== "ENOENT") throw error;
   });
-  await writeFile(stamp, "");
-  // What was edited while the compiler ran counts as newer.
-  await utimes(stamp, started, started);
+  await writeFile(stamp, sources);
   return true;
 }
 
 /**
+ * Path, size and time of every source. Equality of these is asked for, not an order: a clock of whole milliseconds has
+ * files of its own instant in the future.
+ *
  * @param {string} root
- * @param {string} stamp
+ * @returns {Promise<string>} a digest
  */
-async function isUpToDate(root, stamp) {
-  const built = await stat(stamp).catch(() => undefined);
-  if (!built) return false;
-  // A folder's own time tells of files that were added or removed.
-  const entries = await readdir(join(root, "lib"), { recursive: true });
-  for (const path of [...INPUTS.map((name) => join(root, name)), join(root, "lib"), ...entries.map((name) => join(root, "lib", name))]) {
-    const status = await stat(path).catch(() => undefined);
-    if (!status || status.mtimeMs > built.mtimeMs) return false;
+async function fingerprint(root) {
+  const entries = await readdir(join(root, "lib"), { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => relative(root, join(entry.parentPath, entry.name)));
+  const hash = createHash("sha256");
+  for (const path of [...INPUTS, ...files.sort()]) {
+    const status = await stat(join(root, path)).catch(() => undefined);
+    hash.update(`${path} ${String(status?.size)} ${String(status?.mtimeMs)}\n`);
   }
-  return true;
+  return hash.digest("hex");
 }
 
 /**
