@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from deterministic import fill_module, images_of, sequence
-from networks import ARCHITECTURES, CifarResNet
+from networks import NETWORKS
 from review import Review, hcl
 
 FOLDER = Path(__file__).resolve().parents[2] / "test" / "fixtures" / "goldens"
@@ -58,7 +58,7 @@ def write(path: Path, golden: dict) -> None:
 
 
 def model_case(name: str, num_classes: int, size, mode: str) -> dict:
-    model = CifarResNet(name, num_classes).double().train(mode == "train")
+    model = NETWORKS[name](num_classes).double().train(mode == "train")
     fill_module(model)
     with torch.no_grad():
         logits, features = model(images_of(2, size))
@@ -73,7 +73,7 @@ def model_case(name: str, num_classes: int, size, mode: str) -> dict:
 
 
 def model_golden(name: str) -> dict:
-    state = CifarResNet(name, 10).state_dict()
+    state = NETWORKS[name](10).state_dict()
     return {
         "model": name,
         "batch": 2,
@@ -102,23 +102,25 @@ def tapped(features, side: str):
     return [after if side == "after" else before for _, before, after in features]
 
 
+def channels_of(features) -> list[int]:
+    return [after.shape[1] for _, _, after in features]
+
+
 def review_golden(case: dict, num_classes: int = 10) -> dict:
     teacher_name, student_name = case["name"].split("--")[:2]
     switches = {"teacherMode": "eval", "teacherFeatures": "before", "studentFeatures": "after"} | case.get("switches", {})
-    teacher = CifarResNet(teacher_name, num_classes).double().train(switches["teacherMode"] == "train")
-    student = CifarResNet(student_name, num_classes).double().train()
-    review = Review(ARCHITECTURES[student_name][1][1:] + ARCHITECTURES[student_name][1][-1:],
-                    ARCHITECTURES[teacher_name][1][1:] + ARCHITECTURES[teacher_name][1][-1:],
-                    switches.get("midChannels")).double()  # fmt: skip
+    teacher = NETWORKS[teacher_name](num_classes).double().train(switches["teacherMode"] == "train")
+    student = NETWORKS[student_name](num_classes).double().train()
     fill_module(teacher, "teacher.")
     fill_module(student, "student.")
-    fill_module(review)
 
     images = images_of(case["batch"], case["imageSize"])
     labels = torch.tensor([(3 * i + 1) % num_classes for i in range(case["batch"])])
     with torch.no_grad():
         teacher_logits, teacher_features = teacher(images)
     logits, features = student(images)
+    review = Review(channels_of(features), channels_of(teacher_features), switches.get("midChannels")).double()
+    fill_module(review)
     outputs, losses = review(tapped(features, switches["studentFeatures"]), tapped(teacher_features, switches["teacherFeatures"]))
     cross_entropy = F.cross_entropy(logits, labels)
     total = cross_entropy + case["weight"] * sum(losses)
@@ -144,7 +146,7 @@ def review_golden(case: dict, num_classes: int = 10) -> dict:
 
 
 def main() -> None:
-    for name in ARCHITECTURES:
+    for name in NETWORKS:
         write(FOLDER / "models" / f"{name}.json", model_golden(name))
     write(FOLDER / "distillation" / "hcl.json", hcl_golden())
     for case in REVIEWS:

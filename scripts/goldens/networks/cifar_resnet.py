@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn import functional as F
 
 # Depth, and channels of the stem and of the three stages.
-ARCHITECTURES = {
+_ARCHITECTURES = {
     "resnet8": (8, (16, 16, 32, 64)),
     "resnet14": (14, (16, 16, 32, 64)),
     "resnet20": (20, (16, 16, 32, 64)),
@@ -38,9 +38,9 @@ class Block(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    def __init__(self, name: str, num_classes: int):
+    def __init__(self, depth: int, channels: tuple[int, ...], num_classes: int):
         super().__init__()
-        depth, (stem, *widths) = ARCHITECTURES[name]
+        stem, *widths = channels
         blocks = (depth - 2) // 6
         self.conv1 = nn.Conv2d(3, stem, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(stem)
@@ -65,3 +65,10 @@ class CifarResNet(nn.Module):
         pooled = x.mean((2, 3), keepdim=True)
         features.append(("pool", pooled, pooled))
         return self.fc(pooled.flatten(1)), features
+
+
+def _builder(depth: int, channels: tuple[int, ...]):
+    return lambda num_classes: CifarResNet(depth, channels, num_classes)
+
+
+NETWORKS = {name: _builder(*architecture) for name, architecture in _ARCHITECTURES.items()}
