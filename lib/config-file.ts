@@ -33,7 +33,7 @@ export function parseRunConfig(input: RunConfigInput | Settings, what = "the run
 
 function presetSettings(task: RunConfig["task"], name: string): Settings {
   const { dataset, teacher, student, method, training } = findPreset(name);
-  const shared = { data: { kind: dataset }, training };
+  const shared = { ...(dataset === "imagenet" ? {} : { data: { kind: dataset } }), training };
   if (task === "train") return shared;
   return {
     ...shared,

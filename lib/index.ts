@@ -31,7 +31,7 @@ export type {
 } from "./schemas/events.js";
 export type { FeatureTap, Method, MethodInput, TeacherMode } from "./schemas/method.js";
 export type { FeatureSpec, ModelInfo, ModelOptionsInput, StoredDType, WeightsInfo } from "./schemas/model.js";
-export type { Preset } from "./schemas/preset.js";
+export type { Preset, PresetMark } from "./schemas/preset.js";
 export type { RunConfig, RunConfigInput } from "./schemas/run-config.js";
 export type { FitResult } from "./schemas/run-record.js";
 export type { Optimizer, OptimizerInput, Schedule, ScheduleInput, StepOptionsInput, TrainingOptions, TrainingOptionsInput } from "./schemas/training.js";

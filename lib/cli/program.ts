@@ -6,6 +6,7 @@ import { addDistillCommand } from "./commands/distill.js";
 import { addDoctorCommand } from "./commands/doctor.js";
 import { addEvalCommand } from "./commands/eval.js";
 import { addModelsCommand } from "./commands/models.js";
+import { addPresetsCommand } from "./commands/presets.js";
 import { addTrainCommand } from "./commands/train.js";
 
 /** The whole command line. Commander throws instead of writing errors or ending the process. */
@@ -22,6 +23,7 @@ export function buildProgram(): Command {
   addDistillCommand(program);
   addEvalCommand(program);
   addModelsCommand(program);
+  addPresetsCommand(program);
   addDoctorCommand(program);
   addDataCommand(program);
   return program;

@@ -50,6 +50,7 @@ function requireInputs(task: Task, settings: Settings): void {
     );
   }
   const kind = valueAt(settings, "data", "kind") ?? preset?.dataset;
+  if (kind === "imagenet") demand(undefined, "a data set", "--data", `the preset ${preset?.name ?? ""} is for ImageNet`);
   if (kind === "cifar10" || kind === "cifar100") {
     demand(valueAt(settings, "data", "root"), `${kind}:DIR`, "--data", `\`reviewkd data fetch ${kind}\` downloads the data set`);
   }

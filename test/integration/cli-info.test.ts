@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
+import { findPreset, listPresets } from "../../lib/index.js";
 import { fail, jsonEvents, packageWithoutAddon, reviewkd, succeed, temporaryDirectory } from "./helpers.js";
 
 interface ModelRow {
@@ -26,6 +27,24 @@ describe("command line: models, doctor, data, demo", () => {
     expect(resnet20?.parameters).to.equal(278_324);
     expect(stdout).to.include("278,324");
     expect(resnet20?.features.map(({ channels, height }) => [channels, height])).to.deep.include.members([[16, 32], [32, 16], [64, 8]]);
+  });
+
+  it("lists the presets with their published accuracies, and marks what is less certain", async () => {
+    const { stdout } = await succeed(["presets"]);
+    expect(stdout).to.match(/ vgg13-vgg8 +│ +5‡ │ +240 │ +128 │ +0\.1 │ +74\.64\* │ +70\.36\* │ +74\.84 │ /);
+    expect(stdout).to.include("* quoted from memory").and.include("‡ not published");
+    const [event, ...rest] = jsonEvents((await succeed(["presets", "--json"])).stdout);
+    expect(rest).to.deep.equal([]);
+    expect(event).to.deep.equal({ type: "presets", presets: JSON.parse(JSON.stringify(listPresets())) as unknown });
+  });
+
+  it("shows a preset whole, and says which was meant where there is none", async () => {
+    const { stdout } = await succeed(["presets", "resnet50-mobilenetv1"]);
+    expect(stdout).to.match(/method\.midChannels +│ 256 /).and.match(/training\.schedule\.milestones +│ \[29,59,89\] /).and.match(/published\.review +│ 72\.56 /);
+    const [event] = jsonEvents((await succeed(["presets", "vgg13-vgg8", "--json"])).stdout);
+    expect(event).to.deep.equal({ type: "preset", preset: JSON.parse(JSON.stringify(findPreset("vgg13-vgg8"))) as unknown });
+    const message = await fail(["presets", "resnet56-resnet21"], { exit: 2, code: "UNKNOWN_NAME" });
+    expect(message).to.include('did you mean "resnet56-resnet20"?').and.include("wrn-40-2-wrn-16-2");
   });
 
   it("tells what it found and that all is well", async () => {

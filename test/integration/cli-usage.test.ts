@@ -16,7 +16,7 @@ describe("command line: usage", () => {
 
   it("explains itself and each command without an addon", async () => {
     const top = await succeed(["--help"], NO_ADDON);
-    for (const command of ["demo", "train", "distill", "eval", "models", "doctor", "data"]) {
+    for (const command of ["demo", "train", "distill", "eval", "models", "presets", "doctor", "data"]) {
       expect(top.stdout).to.include(`  ${command}`);
       const { stdout } = await succeed([command, "--help"], NO_ADDON);
       expect(stdout).to.include(`Usage: reviewkd ${command}`);
@@ -79,7 +79,7 @@ describe("command line: usage", () => {
   });
 
   it("lists the presets for an unknown one", async () => {
-    expect(await fail(["train", "--preset", "imagenet"], { exit: 2, code: "UNKNOWN_NAME" }, NO_ADDON)).to.include("cifar100");
+    expect(await fail(["train", "--preset", "cifar10"], { exit: 2, code: "UNKNOWN_NAME" }, NO_ADDON)).to.include("cifar100-short");
   });
 
   it("suggests the nearest key for an unknown one in a configuration file", async () => {

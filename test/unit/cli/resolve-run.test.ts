@@ -60,6 +60,7 @@ describe("cli/resolve-run", () => {
       ["distill", {}, { teacher: { name: "resnet56" } }, "--student"],
       ["distill", {}, { teacher: { name: "resnet56" }, student: { name: "resnet20" } }, "--teacher-weights"],
       ["train", { preset: "cifar100" }, { model: { name: "resnet20" } }, "--data"],
+      ["train", { preset: "imagenet" }, { model: { name: "resnet20" } }, "--data"],
     ];
     for (const [task, flags, settings, option] of cases) {
       const { code, message } = await refusal(task, flags, settings as Parameters<typeof resolveRun>[2]);

@@ -1,0 +1,83 @@
+import type { Command } from "commander";
+import { findPreset, listPresets, type Preset, type PresetMark } from "../../index.js";
+import { processOutput } from "../output.js";
+import { renderTable } from "../table.js";
+import { addJson } from "../training-flags.js";
+
+/** What stands behind a value that is less certain than the rest, and what it means. */
+const MARKS: Readonly<Record<PresetMark["origin"], { readonly sign: string; readonly text: string }>> = {
+  memory: { sign: "*", text: "quoted from memory" },
+  "re-run": { sign: "†", text: "from an independent re-run" },
+  ours: { sign: "‡", text: "not published; chosen for this package" },
+};
+
+/** `reviewkd presets`: published settings under a name. */
+export function addPresetsCommand(program: Command): void {
+  const command = program.command("presets").description("list the presets with their published accuracies, or show one whole");
+  command.argument("[name]", "show this one whole");
+  addJson(command).action((name: string | undefined, flags: { json?: true }) => {
+    const output = processOutput(flags.json === true);
+    if (name === undefined) {
+      output.event({ type: "presets", presets: listPresets() });
+      output.line(listText(listPresets()));
+    } else {
+      const preset = findPreset(name);
+      output.event({ type: "preset", preset });
+      output.line(wholeText(preset));
+    }
+  });
+}
+
+const COLUMNS = ["preset", "weight", "epochs", "batch", "rate", "teacher %", "student %", "review %", "re-run %"];
+
+function listText(presets: readonly Preset[]): string {
+  const rows = presets.map((preset) => {
+    const { name, method, training, published } = preset;
+    const marked = (field: string, value: string): string => value + signOf(preset, field);
+    const figure = (key: keyof NonNullable<Preset["published"]>): string =>
+      (published?.[key] === undefined ? "" : marked(`published.${key}`, published[key].toFixed(2)));
+    return [
+      name,
+      // Where a preset is for any pair its weight is but a default.
+      published === undefined ? "" : marked("method.weight", String(method.weight)),
+      marked("training.epochs", String(training.epochs)),
+      marked("training.batchSize", String(training.batchSize)),
+      marked("training.optimizer.learningRate", String(training.optimizer.learningRate)),
+      figure("teacher"), figure("student"), figure("review"), figure("rerun"),
+    ];
+  });
+  return [
+    renderTable(COLUMNS, rows, COLUMNS.slice(1)),
+    "top-1 of teacher and student alone, and of the student under this teacher; without a sign: as published",
+    ...legend(presets),
+    "`reviewkd presets NAME` shows one whole, `reviewkd distill --preset NAME` runs it",
+  ].join("\n");
+}
+
+function wholeText(preset: Preset): string {
+  const { name, description, source, marks, ...rest } = preset;
+  const rows = leaves(rest).map(([field, value]) => {
+    const mark = marks.find((candidate) => candidate.field === field);
+    return [field, value, mark === undefined ? "" : [MARKS[mark.origin].text, mark.note].filter((text) => text !== undefined).join(": ")];
+  });
+  return [`${name}: ${description}`, renderTable(["field", "value", "remark"], rows), `source: ${source}`].join("\n");
+}
+
+/** Values of nested objects under dotted keys, as text; lists stay whole. */
+function leaves(value: object, prefix = ""): [field: string, text: string][] {
+  return Object.entries(value).flatMap(([key, inner]: [string, unknown]): [string, string][] => {
+    const field = `${prefix}${key}`;
+    if (typeof inner === "object" && inner !== null && !Array.isArray(inner)) return leaves(inner, `${field}.`);
+    return [[field, typeof inner === "string" ? inner : JSON.stringify(inner)]];
+  });
+}
+
+function signOf({ marks }: Preset, field: string): string {
+  const mark = marks.find((candidate) => candidate.field === field);
+  return mark === undefined ? "" : MARKS[mark.origin].sign;
+}
+
+function legend(presets: readonly Preset[]): string[] {
+  const used = new Set(presets.flatMap(({ marks }) => marks.map(({ origin }) => origin)));
+  return Object.entries(MARKS).filter(([origin]) => used.has(origin as PresetMark["origin"])).map(([, { sign, text }]) => `${sign} ${text}`);
+}

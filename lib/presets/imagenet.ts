@@ -1,0 +1,55 @@
+import type { PresetInput } from "../schemas/preset.js";
+import { PAPER, type PresetEntry, type PresetPair } from "./entry.js";
+
+/**
+ * The official ImageNet schedule: the rate falls *with* epoch indices 30, 60 and 90. A multi-step schedule here lowers it
+ * after its milestones, hence one epoch less.
+ */
+const OFFICIAL = {
+  epochs: 100,
+  batchSize: 256,
+  optimizer: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: false, weightDecay: 1e-4 },
+  schedule: { kind: "multi-step", milestones: [29, 59, 89], factor: 0.1 },
+  augment: true,
+} satisfies PresetInput["training"];
+
+/** No warm-up; the teacher's features come after the ReLU, which overwrites in place what was before it. */
+const METHOD = { kind: "review", warmupEpochs: 0, teacherFeatures: "after", studentFeatures: "after" } as const;
+
+const OFFICIAL_SOURCE = `${PAPER} and its published ImageNet code`;
+
+function pair({ teacher, student, method, published }: PresetPair & { readonly method: PresetInput["method"] }) {
+  return {
+    description: `${student} under ${teacher} on ImageNet.`,
+    origin: "published",
+    source: OFFICIAL_SOURCE,
+    dataset: "imagenet",
+    teacher,
+    student,
+    method,
+    training: OFFICIAL,
+    published,
+  } satisfies PresetEntry;
+}
+
+/** Presets for ImageNet: the schedule for any pair, then the published pairs. */
+export const IMAGENET_PRESETS = {
+  imagenet: {
+    description: "The official ImageNet schedule for any pair of networks.",
+    origin: "published",
+    source: OFFICIAL_SOURCE,
+    dataset: "imagenet",
+    method: METHOD,
+    training: OFFICIAL,
+  },
+  "resnet34-resnet18": pair({
+    teacher: "resnet34", student: "resnet18",
+    method: { ...METHOD, weight: 1, midChannels: 512 },
+    published: { teacher: 73.31, student: 69.75, review: 71.61 },
+  }),
+  "resnet50-mobilenetv1": pair({
+    teacher: "resnet50", student: "mobilenetv1",
+    method: { ...METHOD, weight: 8, midChannels: 256, studentFeatures: "before" },
+    published: { teacher: 76.16, student: 68.87, review: 72.56 },
+  }),
+} satisfies Record<string, PresetEntry>;
