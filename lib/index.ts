@@ -29,7 +29,7 @@ export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization, Sto
 export type {
   EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult, SystemInfo,
 } from "./schemas/events.js";
-export type { FeatureTap, Method, MethodInput, TeacherMode } from "./schemas/method.js";
+export type { Distance, FeatureTap, Fusion, Method, MethodInput, MethodKind, TeacherMode, Term, TermInput } from "./schemas/method.js";
 export type { FeatureSpec, ModelInfo, ModelOptionsInput, StoredDType, WeightsInfo } from "./schemas/model.js";
 export type { Preset, PresetMark } from "./schemas/preset.js";
 export type { RunConfig, RunConfigInput } from "./schemas/run-config.js";

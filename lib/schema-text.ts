@@ -76,6 +76,12 @@ export function describeSchema(schema: z.core.$ZodType): string {
   return takesNull(schema) ? `${text}, or null` : text;
 }
 
+/** What to do where a value is refused, in words, if the schema knows (`.meta({ remedy })`). */
+export function remedyOf(schema: z.core.$ZodType | undefined): string | undefined {
+  const remedy = schema === undefined ? undefined : z.globalRegistry.get(unwrap(schema))?.["remedy"];
+  return typeof remedy === "string" ? remedy : undefined;
+}
+
 function descriptionOf(schema: z.core.$ZodType): string | undefined {
   return z.globalRegistry.get(schema)?.description;
 }
@@ -95,8 +101,8 @@ function describeInner(schema: z.core.$ZodType): string {
   if (schema instanceof z.ZodObject || schema instanceof z.ZodRecord) return "an object";
   if (schema instanceof z.ZodDiscriminatedUnion) return "an object";
   if (schema instanceof z.ZodUnion) return listed(schema.options.map(describeSchema));
-  const strings = acceptedStrings(schema);
-  if (strings.length > 0) return listed(strings.map((text) => JSON.stringify(text)));
+  if (schema instanceof z.ZodEnum) return listed(schema.options.map((option) => JSON.stringify(option)));
+  if (schema instanceof z.ZodLiteral) return listed([...schema.values].map((value) => JSON.stringify(value)));
   const instanceOf = schema._zod.bag["Class"];
   return typeof instanceOf === "function" ? `a ${instanceOf.name}` : "another value";
 }

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { ReviewKdError } from "./errors.js";
 import { didYouMean } from "./nearest-name.js";
-import { acceptedStrings, describeSchema, knownKeys, listed, schemaAt, valueAt, type PathStep } from "./schema-text.js";
+import { acceptedStrings, describeSchema, knownKeys, listed, remedyOf, schemaAt, valueAt, type PathStep } from "./schema-text.js";
 
 /** The codes with which {@link parse} can fail. */
 export type ParseErrorCode = "INVALID_ARGUMENT" | "CONFIG_INVALID";
@@ -44,7 +44,10 @@ function problemsOf(issue: z.core.$ZodIssue, schema: z.core.$ZodType, value: unk
   }
   const got = valueAt(value, issue.path);
   const valid = issue.code === "invalid_union" ? discriminatorsOf(issue) : acceptedStrings(judge);
-  return [{ text: `expected ${expectation(issue, judge)} for ${pathText(issue.path)}, got ${valueText(got)}${didYouMean(got, valid)}`, valid }];
+  // A union speaks of its discriminator, one step inside of it.
+  const remedy = remedyOf(issue.code === "invalid_union" ? schemaAt(schema, value, issue.path.slice(0, -1)) : judge);
+  const help = didYouMean(got, valid) || (remedy === undefined ? "" : `; ${remedy}`);
+  return [{ text: `expected ${expectation(issue, judge)} for ${pathText(issue.path)}, got ${valueText(got)}${help}`, valid }];
 }
 
 function unknownKey(key: string, path: readonly PathStep[], known: readonly string[]): Problem {

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import type { Tensor } from "../../lib/index.js";
-import type { MethodInput } from "../../lib/schemas/method.js";
+import type { ReviewOptions } from "./networks.js";
 import { expectNear, normOf, sumOf, valuesOf } from "./numeric.js";
 
 const FOLDER = fileURLToPath(new URL("../fixtures/goldens/", import.meta.url));
@@ -45,7 +45,7 @@ export interface ReviewGolden {
   readonly imageSize: readonly [number, number];
   readonly labels: readonly number[];
   readonly weight: number;
-  readonly switches: Omit<MethodInput, "kind">;
+  readonly switches: ReviewOptions;
   readonly trainingOnlyParameters: number;
   readonly teacherLogits: TensorSummary;
   readonly studentLogits: TensorSummary;

@@ -1,6 +1,6 @@
 /** Networks and distillers whose every weight is the value of its name. */
 import { createDistiller, createModel, type Distiller, type Model } from "../../lib/index.js";
-import type { MethodInput } from "../../lib/schemas/method.js";
+import type { MethodInput, MethodInputOf } from "../../lib/schemas/method.js";
 import { filled } from "./deterministic.js";
 
 /** A float64 network of the registry, filled. */
@@ -10,21 +10,25 @@ export async function filledModel(name: string, numClasses: number, prefix = "")
   return model;
 }
 
+/** Settings of review, whose kind need not be said. */
+export type ReviewOptions = Omit<MethodInputOf<"review">, "kind">;
+
 export interface PairOptions {
   readonly teacher?: string;
   readonly student?: string;
   readonly numClasses?: number;
-  readonly method?: Omit<MethodInput, "kind">;
+  /** Default: review. Settings without a kind are those of review without warm-up; others stand as they are. */
+  readonly method?: ReviewOptions | MethodInput;
 }
 
-/** A filled teacher and student in float64 with a filled method between them, without warm-up unless asked for. */
+/** A filled teacher and student in float64 with a filled method between them. */
 export async function filledDistiller({
   teacher = "resnet8", student = "resnet8", numClasses = 10, method = {},
 }: PairOptions = {}): Promise<Distiller> {
   const distiller = await createDistiller({
     teacher: await filledModel(teacher, numClasses, "teacher."),
     student: await filledModel(student, numClasses),
-    method: { kind: "review", warmupEpochs: 0, ...method },
+    method: "kind" in method ? method : { kind: "review", warmupEpochs: 0, ...method },
   });
   await distiller.loadStateDict(filled(await distiller.stateDict()));
   return distiller;

@@ -38,8 +38,8 @@ function listText(presets: readonly Preset[]): string {
       (published?.[key] === undefined ? "" : marked(`published.${key}`, published[key].toFixed(2)));
     return [
       name,
-      // Where a preset is for any pair its weight is but a default.
-      published === undefined ? "" : marked("method.weight", String(method.weight)),
+      // Where a preset is for any pair its weight is but a default; a sum has one for each of its terms.
+      published === undefined || !("weight" in method) ? "" : marked("method.weight", String(method.weight)),
       marked("training.epochs", String(training.epochs)),
       marked("training.batchSize", String(training.batchSize)),
       marked("training.optimizer.learningRate", String(training.optimizer.learningRate)),

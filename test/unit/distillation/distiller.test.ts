@@ -58,7 +58,10 @@ describe("the options of review", () => {
   it("default to the published ones: teacher in eval mode and before, student after the activation, 20 epochs of warm-up", async () => {
     using teacher = await createModel("resnet8");
     using student = await createModel("resnet8", { seed: 1 });
-    const expected = { kind: "review", weight: 1, warmupEpochs: 20, teacherMode: "eval", teacherFeatures: "before", studentFeatures: "after" };
+    const expected = {
+      kind: "review", weight: 1, warmupEpochs: 20, teacherMode: "eval", teacherFeatures: "before", studentFeatures: "after",
+      warmupFrom: 0, distance: "hcl", fusion: "abf",
+    };
     expect((await createDistiller({ teacher, student })).method).to.deep.equal(expected);
     expect((await createDistiller({ teacher, student, method: { kind: "review" } })).method).to.deep.equal(expected);
   });

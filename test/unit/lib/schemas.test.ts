@@ -37,7 +37,7 @@ describe("the schemas", () => {
 
   it("accept what they have filled in, unchanged", () => {
     for (const [schema, input] of [
-      [TrainingOptions, {}], [StepOptions, {}], [Method, { kind: "review" }], [DataSource, { kind: "synthetic" }],
+      [TrainingOptions, {}], [StepOptions, {}], [Method, { kind: "review" }], [Method, { kind: "sum", of: [{ kind: "kd" }, { kind: "single-layer", stage: 2 }] }], [DataSource, { kind: "synthetic" }],
       [RunConfig, { task: "train", model: { name: "resnet20" } }],
       [RunConfig, { task: "distill", teacher: { name: "resnet56", weights: "t" }, student: { name: "resnet20" } }],
     ] as const) {
@@ -54,6 +54,7 @@ describe("the schemas", () => {
     });
     expect(Method.parse({ kind: "review" })).to.deep.equal({
       kind: "review", weight: 1, warmupEpochs: 20, teacherMode: "eval", teacherFeatures: "before", studentFeatures: "after",
+      warmupFrom: 0, distance: "hcl", fusion: "abf",
     });
   });
 

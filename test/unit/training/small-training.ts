@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { createDistiller, createModel, loadDataset, Tensor } from "../../../lib/index.js";
 import type { Batch, Dataset, Distiller, Model, StateDict } from "../../../lib/index.js";
 import type { MethodInput } from "../../../lib/schemas/method.js";
+import type { ReviewOptions } from "../../support/networks.js";
 import type { ModelOptionsInput } from "../../../lib/schemas/model.js";
 
 /** Networks accept any size; at 8×8 pixels a step takes about a millisecond. */
@@ -42,11 +43,12 @@ export function smallModel(options: ModelOptionsInput = {}): Promise<Model> {
   return createModel("resnet8", { numClasses: CLASSES, seed: 1, ...options });
 }
 
-/** resnet8 under another resnet8, without warm-up unless `method` says so. */
-export async function smallDistiller(method: Partial<MethodInput> = {}, options: ModelOptionsInput = {}): Promise<Distiller> {
+/** resnet8 under another resnet8. Settings of no kind are those of review, without warm-up unless they say so. */
+export async function smallDistiller(method: ReviewOptions | MethodInput = {}, options: ModelOptionsInput = {}): Promise<Distiller> {
   const teacher = await smallModel({ ...options, seed: 2 });
   const student = await smallModel(options);
-  return createDistiller({ teacher, student, method: { kind: "review", weight: 1, warmupEpochs: 0, ...method }, seed: 3 });
+  const chosen: MethodInput = "kind" in method ? method : { kind: "review", warmupEpochs: 0, ...method };
+  return createDistiller({ teacher, student, method: chosen, seed: 3 });
 }
 
 /** Images around 0 and labels that depend on the seed alone. */
