@@ -2,20 +2,10 @@
 
 #include "core/error.h"
 #include "core/models/init.h"
+#include "core/models/layers.h"
 
 namespace reviewkd {
 namespace nn = torch::nn;
-namespace {
-
-nn::Conv2d conv3x3(int64_t in_channels, int64_t out_channels, int64_t stride) {
-  return nn::Conv2d(nn::Conv2dOptions(in_channels, out_channels, 3).stride(stride).padding(1).bias(false));
-}
-
-nn::Conv2d conv1x1(int64_t in_channels, int64_t out_channels, int64_t stride) {
-  return nn::Conv2d(nn::Conv2dOptions(in_channels, out_channels, 1).stride(stride).bias(false));
-}
-
-}  // namespace
 
 CifarBasicBlockImpl::CifarBasicBlockImpl(int64_t in_channels, int64_t out_channels, int64_t stride)
     : conv1(conv3x3(in_channels, out_channels, stride)),
@@ -36,17 +26,6 @@ StageFeature CifarBasicBlockImpl::forward(const at::Tensor& x) {
   at::Tensor out = at::relu(bn1(conv1(x)));                                  // [N, out, H / stride, W / stride]
   out = bn2(conv2(out)) + (downsample.is_empty() ? x : downsample->forward(x));
   return {out, at::relu(out)};
-}
-
-void CifarBasicBlockImpl::initialize(at::Generator generator) {
-  init::kaiming_normal_fan_out(conv1->weight, generator);
-  init::kaiming_normal_fan_out(conv2->weight, generator);
-  init::batch_norm(*bn1);
-  init::batch_norm(*bn2);
-  if (!downsample.is_empty()) {
-    init::kaiming_normal_fan_out(downsample[0]->as<nn::Conv2dImpl>()->weight, generator);
-    init::batch_norm(*downsample[1]->as<nn::BatchNorm2dImpl>());
-  }
 }
 
 CifarResNetImpl::CifarResNetImpl(const CifarResNetOptions& options)
@@ -90,29 +69,20 @@ BackboneOutput CifarResNetImpl::forward(const at::Tensor& images) {
 }
 
 std::vector<FeatureSpec> CifarResNetImpl::feature_specs(ImageSize image) const {
-  if (image.height < 1 || image.width < 1) {
-    fail(ErrorCode::kShapeMismatch, "expected at least 1×1 pixels, got ", image.height, "×", image.width);
-  }
+  require_pixels(image);
   std::vector<FeatureSpec> specs;
-  auto [height, width] = image;
   for (size_t i = 0; i < stages_.size(); ++i) {
-    if (i > 0) {  // a 3×3 convolution of stride 2 and padding 1 rounds up
-      height = (height + 1) / 2;
-      width = (width + 1) / 2;
-    }
-    specs.push_back({"layer" + std::to_string(i + 1), options_.channels[i + 1], height, width});
+    if (i > 0) image = halved(image);
+    specs.push_back({"layer" + std::to_string(i + 1), options_.channels[i + 1], image.height, image.width});
   }
   specs.push_back({"pool", options_.channels[3], 1, 1});
   return specs;
 }
 
 void CifarResNetImpl::initialize(at::Generator generator) {
-  init::kaiming_normal_fan_out(conv1->weight, generator);
-  init::batch_norm(*bn1);
-  for (const auto& stage : stages_) {
-    for (const auto& block : *stage) block->as<CifarBasicBlockImpl>()->initialize(generator);
-  }
-  init::torch_default(fc->weight, fc->bias, generator);
+  init::each_layer(
+      *this, [&](at::Tensor weight, at::Tensor) { init::kaiming_normal_fan_out(weight, generator); },
+      [&](at::Tensor weight, at::Tensor bias) { init::torch_default(weight, bias, generator); });
 }
 
 }  // namespace reviewkd

@@ -24,8 +24,6 @@ class CifarBasicBlockImpl : public torch::nn::Module {
   /// x: [N, in, H, W] -> [N, out, H / stride, W / stride], on both sides of the last ReLU.
   StageFeature forward(const at::Tensor& x);
 
-  void initialize(at::Generator generator);
-
  private:
   torch::nn::Conv2d conv1, conv2;
   torch::nn::BatchNorm2d bn1, bn2;

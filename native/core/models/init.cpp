@@ -2,9 +2,12 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <torch/csrc/autograd/grad_mode.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
 
 #include <cmath>
 
+#include "core/error.h"
 #include "core/random.h"
 
 namespace reviewkd::init {
@@ -35,7 +38,11 @@ at::Generator generator(uint64_t seed) {
 
 void kaiming_normal_fan_out(at::Tensor weight, at::Generator generator) {
   const auto fan_out = weight.numel() / weight.size(1);
-  fill(weight, [&](at::Tensor& values) { values.normal_(0.0, std::sqrt(2.0 / static_cast<double>(fan_out)), generator); });
+  normal(weight, std::sqrt(2.0 / static_cast<double>(fan_out)), generator);
+}
+
+void normal(at::Tensor weight, double deviation, at::Generator generator) {
+  fill(weight, [&](at::Tensor& values) { values.normal_(0.0, deviation, generator); });
 }
 
 void kaiming_uniform(at::Tensor weight, double a, at::Generator generator) {
@@ -55,6 +62,20 @@ void batch_norm(torch::nn::BatchNorm2dImpl& norm) {
   norm.running_mean.zero_();
   norm.running_var.fill_(1);
   norm.num_batches_tracked.zero_();
+}
+
+void each_layer(torch::nn::Module& root, const DrawLayer& convolution, const DrawLayer& linear) {
+  for (const auto& module : root.modules(/*include_self=*/false)) {
+    if (const auto* conv = module->as<torch::nn::Conv2dImpl>()) {
+      convolution(conv->weight, conv->bias);
+    } else if (const auto* fc = module->as<torch::nn::LinearImpl>()) {
+      linear(fc->weight, fc->bias);
+    } else if (auto* norm = module->as<torch::nn::BatchNorm2dImpl>()) {
+      batch_norm(*norm);
+    } else if (!module->parameters(/*recurse=*/false).empty()) {
+      fail(ErrorCode::kInternal, "expected convolutions, linear layers and batch normalizations, got ", module->name());
+    }
+  }
 }
 
 void place(torch::nn::Module& module, c10::Device device, at::ScalarType dtype) {
