@@ -108,6 +108,9 @@ export interface NativeEpochState {
   learningRate: number;
   imagesPerSecond: number;
   seconds: number;
+  stallSeconds: number;
+  stallFraction: number;
+  brokenImages: number;
 }
 
 export interface NativeSession extends Disposable {

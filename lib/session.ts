@@ -146,8 +146,9 @@ export class Session {
   }
 }
 
-function toProgress({ epoch, step, steps, images, losses, top1, learningRate, imagesPerSecond }: NativeEpochState): EpochProgress {
-  return { epoch, step, steps, images, losses, top1, learningRate, imagesPerSecond };
+function toProgress(state: NativeEpochState): EpochProgress {
+  const { epoch, step, steps, images, losses, top1, learningRate, imagesPerSecond, stallSeconds, stallFraction, brokenImages } = state;
+  return { epoch, step, steps, images, losses, top1, learningRate, imagesPerSecond, stallSeconds, stallFraction, brokenImages };
 }
 
 /** What a session trains: a student under its teacher, or a network by itself. */

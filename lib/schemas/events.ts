@@ -43,6 +43,11 @@ export const EpochProgress = z.strictObject({
   learningRate: NonNegativeNumber,
   /** Over the epoch so far, a pause not counted. */
   imagesPerSecond: NonNegativeNumber,
+  /** How long the trainer waited for batches, in this epoch so far, and the share of its time that this is (0 to 1). */
+  stallSeconds: NonNegativeNumber,
+  stallFraction: z.number().min(0).max(1),
+  /** Training images of this epoch so far that could not be decoded, each replaced by another one. */
+  brokenImages: Count,
 });
 export type EpochProgress = z.infer<typeof EpochProgress>;
 

@@ -103,6 +103,12 @@ Napi::Value to_handle(Napi::Env env, const std::shared_ptr<const Dataset>& datas
   return DatasetHandle::create(env, dataset, bytes_of(*dataset));
 }
 
+const Split& split_of(const Dataset& dataset, const std::string& name) {
+  if (name == "train") return dataset.train;
+  if (name == "test") return dataset.test;
+  fail(ErrorCode::kInvalidArgument, "expected train or test for the split, got \"", name, "\"");
+}
+
 Napi::Object describe_split(Napi::Env env, const Split& split) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("size", static_cast<double>(split.size()));
@@ -113,10 +119,9 @@ Napi::Object describe_split(Napi::Env env, const Split& split) {
 
 }  // namespace
 
-const Split& split_of(const Dataset& dataset, const std::string& name) {
-  if (name == "train") return dataset.train;
-  if (name == "test") return dataset.test;
-  fail(ErrorCode::kInvalidArgument, "expected train or test for the split, got \"", name, "\"");
+ImageSet image_set_of(const Napi::Value& value, const std::string& split) {
+  const auto dataset = DatasetHandle::unwrap(value);
+  return images_of(dataset, split_of(*dataset, split));
 }
 
 Precision precision_of(const Options& options) {
@@ -167,7 +172,7 @@ void BatchReaderHandle::define(Napi::Env env) { Handle::define(env, InstanceMeth
 Napi::Value BatchReaderHandle::next(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return run_async(
-        info.Env(), Runtime::of(info.Env()).background(), [loader = resource()] { return loader->next(); },
+        info.Env(), Runtime::of(info.Env()).background(), [source = resource()] { return source->next(); },
         [](Napi::Env env, const std::optional<Batch>& batch) -> Napi::Value {
           if (!batch) return env.Undefined();
           Napi::Object object = Napi::Object::New(env);

@@ -24,7 +24,7 @@ class DatasetHandle : public Handle<DatasetHandle, const Dataset> {
   Napi::Value batches(const Napi::CallbackInfo& info);
 };
 
-class BatchReaderHandle : public Handle<BatchReaderHandle, BatchLoader> {
+class BatchReaderHandle : public Handle<BatchReaderHandle, BatchSource> {
  public:
   static constexpr const char* kName = "BatchReader";
   static constexpr napi_type_tag kTag = {0xe05b38c4917d42f6, 0x97d2ac3e5f8b6104};
@@ -39,8 +39,8 @@ class BatchReaderHandle : public Handle<BatchReaderHandle, BatchLoader> {
 /// (source) -> Promise<Dataset>; source as lib/schemas/data.ts describes it.
 Napi::Value load_dataset(const Napi::CallbackInfo& info);
 
-/// "train" or "test".
-const Split& split_of(const Dataset& dataset, const std::string& name);
+/// What a training or an evaluation goes through: the split "train" or "test" of a Dataset.
+ImageSet image_set_of(const Napi::Value& value, const std::string& split);
 
 /// The field "precision".
 Precision precision_of(const Options& options);

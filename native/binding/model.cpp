@@ -208,8 +208,7 @@ Napi::Value ModelHandle::evaluate(const Napi::CallbackInfo& info) {
 Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<WorkerThread>& thread,
                         std::shared_ptr<Network> network, std::function<void()> prepare_thread) {
   const Napi::Env env = info.Env();
-  const auto dataset = DatasetHandle::unwrap(info[0]);
-  const Split& split = split_of(*dataset, string_of(info[1], "split"));
+  const ImageSet images = image_set_of(info[0], string_of(info[1], "split"));
   const Options options(info[2], "options");
   const EvaluationOptions evaluation{options.integer("batchSize"), precision_of(options)};
   const auto stop = StopFlagHandle::unwrap(info[3]);
@@ -217,9 +216,9 @@ Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<Wo
   const Relay<int64_t, decltype(convert_progress)> relay(env, info[4].As<Napi::Function>(), convert_progress);
   return run_async(
       env, thread,
-      [=, &split] {  // the split lives as long as the data set, which the capture keeps
+      [=] {
         prepare_thread();
-        return reviewkd::evaluate(*network, dataset, split, evaluation, [&](int64_t done) { relay.send(done); }, *stop);
+        return reviewkd::evaluate(*network, images, evaluation, [&](int64_t done) { relay.send(done); }, *stop);
       },
       [](Napi::Env env, const Evaluation& result) { return to_js(env, result); }, [relay](Napi::Env env) { relay.release(env); });
 }

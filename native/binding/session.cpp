@@ -84,6 +84,9 @@ Napi::Value to_js(Napi::Env env, const EpochState& state) {
   object.Set("learningRate", state.learning_rate);
   object.Set("imagesPerSecond", state.seconds > 0 ? images / state.seconds : 0.0);
   object.Set("seconds", state.seconds);
+  object.Set("stallSeconds", state.stall_seconds);
+  object.Set("stallFraction", state.seconds > 0 ? state.stall_seconds / state.seconds : 0.0);
+  object.Set("brokenImages", static_cast<double>(state.replaced));
   return object;
 }
 
@@ -136,7 +139,7 @@ Napi::Value SessionHandle::step(const Napi::CallbackInfo& info) {
 Napi::Value SessionHandle::train_epoch(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Napi::Env env = info.Env();
-    const auto dataset = DatasetHandle::unwrap(info[0]);
+    const ImageSet images = image_set_of(info[0], "train");
     const EpochOptions options = epoch_options_of(Options(info[1], "options"));
     const auto stop = StopFlagHandle::unwrap(info[2]);
     const auto owner = resource();
@@ -145,7 +148,7 @@ Napi::Value SessionHandle::train_epoch(const Napi::CallbackInfo& info) {
     return on_thread(
         env, owner,
         [=](Session& session) {
-          return session.train_epoch(dataset, options, [&](const EpochState& state) { relay.send(state); }, *stop);
+          return session.train_epoch(images, options, [&](const EpochState& state) { relay.send(state); }, *stop);
         },
         [](Napi::Env env, const EpochState& state) { return to_js(env, state); }, [relay](Napi::Env env) { relay.release(env); });
   });

@@ -63,7 +63,9 @@ void save_checkpoint(const Session& session, const std::string& path, Metadata m
   put("epoch-steps", std::to_string(state.steps));
   put("epoch-images", std::to_string(state.images));
   put("epoch-correct", std::to_string(state.correct));
+  put("epoch-replaced", std::to_string(state.replaced));
   put("epoch-seconds", exact(state.seconds));
+  put("epoch-stall-seconds", exact(state.stall_seconds));
   put("learning-rate", exact(state.learning_rate));
   put("sum-total", exact(state.sums.total));
   put("sum-cross-entropy", exact(state.sums.cross_entropy));
@@ -89,7 +91,9 @@ Metadata load_checkpoint(Session& session, const std::string& path) {
   state.steps = fields.integer("epoch-steps");
   state.images = fields.integer("epoch-images");
   state.correct = fields.integer("epoch-correct");
+  state.replaced = fields.integer("epoch-replaced");
   state.seconds = fields.number("epoch-seconds");
+  state.stall_seconds = fields.number("epoch-stall-seconds");
   state.learning_rate = fields.number("learning-rate");
   state.sums.total = fields.number("sum-total");
   state.sums.cross_entropy = fields.number("sum-cross-entropy");

@@ -9,12 +9,6 @@
 
 namespace reviewkd {
 
-int64_t batch_count(int64_t size, const BatchPlan& plan) {
-  if (plan.batch_size < 1) fail(ErrorCode::kInvalidArgument, "expected 1 or more for the batch size, got ", plan.batch_size);
-  const int64_t rest = size % plan.batch_size;
-  return size / plan.batch_size + (rest > 0 && rest >= plan.smallest_batch ? 1 : 0);
-}
-
 std::vector<int64_t> data_order(int64_t size, uint64_t seed, int64_t epoch, bool shuffle) {
   std::vector<int64_t> order(size);
   std::iota(order.begin(), order.end(), 0);
@@ -91,6 +85,11 @@ Batch BatchLoader::prepare(const std::vector<int64_t>& order, int64_t batch) con
     labels[i] = all_labels[index];
   }
   return result;
+}
+
+ImageSet images_of(std::shared_ptr<const Dataset> dataset, const Split& split) {
+  return {.kind = dataset->kind, .num_classes = dataset->num_classes, .size = split.size(),
+          .open = [dataset, &split](const BatchPlan& plan) { return std::make_shared<BatchLoader>(dataset, split, plan); }};
 }
 
 }  // namespace reviewkd

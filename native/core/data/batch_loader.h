@@ -1,53 +1,29 @@
 #pragma once
-// Batches made ahead of the trainer on a thread of their own.
+// Batches of a data set in memory, made ahead of the trainer on a thread of their own.
 
 #include <condition_variable>
 #include <deque>
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <thread>
 #include <vector>
 
+#include "core/data/batch_source.h"
 #include "core/data/dataset.h"
 
 namespace reviewkd {
 
-struct Batch {
-  at::Tensor images;  // [N, 3, H, W], float32, channels-last
-  at::Tensor labels;  // [N], int64
-};
-
-/// One pass over a split. The order and each image's crop are pure functions of seed, epoch and position, so a pass
-/// can begin at any batch.
-struct BatchPlan {
-  int64_t batch_size = 128;
-  uint64_t seed = 0;
-  int64_t epoch = 0;
-  bool shuffle = false;
-  bool augment = false;
-  /// Leave out a last batch with fewer images than this.
-  int64_t smallest_batch = 1;
-  int64_t first_batch = 0;
-};
-
-/// Batches in a whole pass over `size` images. Throws INVALID_ARGUMENT unless the batch size is positive.
-int64_t batch_count(int64_t size, const BatchPlan& plan);
-
 /// The order of a pass: a permutation of 0 … size - 1, drawn with Fisher and Yates' shuffle.
 std::vector<int64_t> data_order(int64_t size, uint64_t seed, int64_t epoch, bool shuffle);
 
-class BatchLoader {
+class BatchLoader : public BatchSource {
  public:
   /// Starts to prepare batches. The split is kept alive as long as the loader is.
   BatchLoader(std::shared_ptr<const Dataset> dataset, const Split& split, const BatchPlan& plan);
-  ~BatchLoader();
-  BatchLoader(const BatchLoader&) = delete;
-  BatchLoader& operator=(const BatchLoader&) = delete;
+  ~BatchLoader() override;
 
-  /// The next batch, or nothing after the last. Waits for the loader's thread. Safe to call from any one thread.
-  std::optional<Batch> next();
+  std::optional<Batch> next() override;
 
  private:
   void prepare_all();
@@ -68,5 +44,8 @@ class BatchLoader {
   bool stopped_ = false;
   std::thread thread_;
 };
+
+/// The images of a split, which are kept alive as long as the set or a pass over it is.
+ImageSet images_of(std::shared_ptr<const Dataset> dataset, const Split& split);
 
 }  // namespace reviewkd

@@ -11,8 +11,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kSide = 32;
-constexpr int64_t kPixels = 3 * kSide * kSide;
+constexpr int64_t kCifarSide = 32;
+constexpr int64_t kCifarPixels = 3 * kCifarSide * kCifarSide;
 
 /// One record: `label_bytes` labels, of which the last is the one to learn, then red, green and blue planes.
 struct Layout {
@@ -25,7 +25,7 @@ struct Layout {
 };
 
 // Statistics of the official code, given in pixels of 0 to 255 for the mean and the standard deviation.
-constexpr Normalization kNormalization = {{125.3 / 255, 123.0 / 255, 113.9 / 255}, {63.0 / 255, 62.1 / 255, 66.7 / 255}};
+constexpr Normalization kCifarNormalization = {{125.3 / 255, 123.0 / 255, 113.9 / 255}, {63.0 / 255, 62.1 / 255, 66.7 / 255}};
 
 int64_t record_count(const fs::path& path, int64_t record_bytes, const char* kind) {
   std::error_code error;
@@ -45,7 +45,7 @@ int64_t record_count(const fs::path& path, int64_t record_bytes, const char* kin
 
 void read_records(const fs::path& path, int64_t count, const Layout& layout, uint8_t* images, int64_t* labels) {
   std::ifstream file(path, std::ios::binary);
-  std::vector<char> record(layout.label_bytes + kPixels);
+  std::vector<char> record(layout.label_bytes + kCifarPixels);
   for (int64_t i = 0; i < count; ++i) {
     if (!file.read(record.data(), static_cast<std::streamsize>(record.size()))) {
       fail(ErrorCode::kFileAccess, "expected to read ", count, " records from ", path.string(), ", got an error at record ", i);
@@ -56,7 +56,7 @@ void read_records(const fs::path& path, int64_t count, const Layout& layout, uin
            path.string(), ", got ", static_cast<int>(label));
     }
     labels[i] = label;
-    std::memcpy(images + i * kPixels, record.data() + layout.label_bytes, kPixels);
+    std::memcpy(images + i * kCifarPixels, record.data() + layout.label_bytes, kCifarPixels);
   }
 }
 
@@ -64,13 +64,13 @@ Split read_split(const fs::path& root, const std::vector<std::string>& files, co
   std::vector<int64_t> counts;
   int64_t total = 0;
   for (const auto& name : files) {
-    counts.push_back(record_count(root / name, layout.label_bytes + kPixels, layout.kind));
+    counts.push_back(record_count(root / name, layout.label_bytes + kCifarPixels, layout.kind));
     total += counts.back();
   }
-  Split split{at::empty({total, 3, kSide, kSide}, at::kByte), at::empty({total}, at::kLong)};
+  Split split{at::empty({total, 3, kCifarSide, kCifarSide}, at::kByte), at::empty({total}, at::kLong)};
   int64_t done = 0;
   for (size_t i = 0; i < files.size(); ++i) {
-    read_records(root / files[i], counts[i], layout, split.images.data_ptr<uint8_t>() + done * kPixels,
+    read_records(root / files[i], counts[i], layout, split.images.data_ptr<uint8_t>() + done * kCifarPixels,
                  split.labels.data_ptr<int64_t>() + done);
     done += counts[i];
   }
@@ -97,7 +97,7 @@ Dataset load(const Layout& layout, const DatasetOptions& options) {
       .kind = layout.kind,
       .num_classes = layout.num_classes,
       .class_names = read_names(root / layout.names_file, layout.num_classes),
-      .normalization = kNormalization,
+      .normalization = kCifarNormalization,
       .train = read_split(root, layout.train_files, layout),
       .test = read_split(root, layout.test_files, layout),
   };

@@ -4,26 +4,25 @@
 
 #include <algorithm>
 
-#include "core/data/batch_loader.h"
 #include "core/error.h"
 
 namespace reviewkd {
 
-void check_classes(const BackboneImpl& network, const Dataset& dataset) {
-  if (dataset.num_classes > network.num_classes()) {
-    fail(ErrorCode::kShapeMismatch, "expected a network with ", dataset.num_classes, " classes for the data set ", dataset.kind,
+void check_classes(const BackboneImpl& network, const ImageSet& images) {
+  if (images.num_classes > network.num_classes()) {
+    fail(ErrorCode::kShapeMismatch, "expected a network with ", images.num_classes, " classes for the data set ", images.kind,
          ", got one with ", network.num_classes());
   }
 }
 
-Evaluation evaluate(Network& network, std::shared_ptr<const Dataset> dataset, const Split& split,
-                    const EvaluationOptions& options, const EvaluationProgress& progress, const std::atomic<bool>& stop) {
-  check_classes(*network.module, *dataset);
-  BatchLoader loader(std::move(dataset), split, {.batch_size = options.batch_size});
+Evaluation evaluate(Network& network, const ImageSet& set, const EvaluationOptions& options,
+                    const EvaluationProgress& progress, const std::atomic<bool>& stop) {
+  check_classes(*network.module, set);
+  const auto source = set.open({.batch_size = options.batch_size});
   const int64_t k = std::min<int64_t>(5, network.module->num_classes());
   Evaluation sums;
   torch::NoGradGuard no_grad;
-  while (const auto batch = loader.next()) {
+  while (const auto batch = source->next()) {
     const std::lock_guard lock(network.mutex);
     const auto device = network.device();
     const PrecisionScope scope(options.precision, device);
@@ -38,8 +37,10 @@ Evaluation evaluate(Network& network, std::shared_ptr<const Dataset> dataset, co
     sums.loss += at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum).item<double>();
     sums.samples += labels.size(0);
     if (progress) progress(sums.samples);
-    if (stop && sums.samples < split.size()) throw Error(ErrorCode::kAborted, "the evaluation was stopped");
+    if (stop) break;
   }
+  if (stop && sums.samples < set.size) throw Error(ErrorCode::kAborted, "the evaluation was stopped");
+  if (sums.samples == 0) fail(ErrorCode::kInvalidArgument, "expected images to evaluate on, got none from the data set ", set.kind);
   const double count = static_cast<double>(sums.samples);
   return {100 * sums.top1 / count, 100 * sums.top5 / count, sums.loss / count, sums.samples};
 }

@@ -1,11 +1,10 @@
 #pragma once
-// Accuracy and mean cross entropy of a network over a split.
+// Accuracy and mean cross entropy of a network over a set of images.
 
 #include <atomic>
 #include <functional>
-#include <memory>
 
-#include "core/data/dataset.h"
+#include "core/data/batch_source.h"
 #include "core/models/backbone.h"
 #include "core/training/precision.h"
 
@@ -26,12 +25,12 @@ struct EvaluationOptions {
 /// Told after each batch how many images are done.
 using EvaluationProgress = std::function<void(int64_t done)>;
 
-/// Runs the network in inference mode over the whole split, without augmentation. Throws ABORTED after the batch during
+/// Runs the network in inference mode over all images, without augmentation. Throws ABORTED after the batch during
 /// which `stop` was set, SHAPE_MISMATCH where the data set has more classes than the network.
-Evaluation evaluate(Network& network, std::shared_ptr<const Dataset> dataset, const Split& split,
-                    const EvaluationOptions& options, const EvaluationProgress& progress, const std::atomic<bool>& stop);
+Evaluation evaluate(Network& network, const ImageSet& images, const EvaluationOptions& options,
+                    const EvaluationProgress& progress, const std::atomic<bool>& stop);
 
 /// Throws SHAPE_MISMATCH unless the network can tell the data set's classes apart.
-void check_classes(const BackboneImpl& network, const Dataset& dataset);
+void check_classes(const BackboneImpl& network, const ImageSet& images);
 
 }  // namespace reviewkd

@@ -4,8 +4,8 @@
 
 #include <chrono>
 #include <cmath>
+#include <utility>
 
-#include "core/data/batch_loader.h"
 #include "core/error.h"
 #include "core/training/evaluator.h"
 
@@ -206,10 +206,9 @@ void Session::check_batch(const at::Tensor& images, const at::Tensor& labels) co
   }
 }
 
-EpochState Session::train_epoch(std::shared_ptr<const Dataset> dataset, const EpochOptions& options,
-                                const EpochProgress& progress, const std::atomic<bool>& stop) {
-  check_classes(*network_->module, *dataset);
-  const Split& split = dataset->train;
+EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& options, const EpochProgress& progress,
+                                const std::atomic<bool>& stop) {
+  check_classes(*network_->module, images);
   const bool goes_on = state_.epoch == options.epoch && state_.step > 0 && state_.step < state_.steps;
   BatchPlan plan{
       .batch_size = options.batch_size,
@@ -220,8 +219,8 @@ EpochState Session::train_epoch(std::shared_ptr<const Dataset> dataset, const Ep
       .smallest_batch = std::min<int64_t>(2, options.batch_size),
       .first_batch = goes_on ? state_.step : 0,
   };
-  const int64_t steps = batch_count(split.size(), plan);
-  if (steps == 0) fail(ErrorCode::kBatchTooSmall, "expected at least 2 training images, got ", split.size());
+  const int64_t steps = batch_count(images.size, plan);
+  if (steps == 0) fail(ErrorCode::kBatchTooSmall, "expected at least 2 training images, got ", images.size);
   if (goes_on && steps != state_.steps) {
     fail(ErrorCode::kInvalidArgument, "expected ", state_.steps, " steps for the rest of epoch ", state_.epoch,
          ", which was begun with so many, got ", steps, ". Continue it with the same data and batch size.");
@@ -232,23 +231,32 @@ EpochState Session::train_epoch(std::shared_ptr<const Dataset> dataset, const Ep
     state_.steps = steps;
   }
 
-  BatchLoader loader(dataset, split, plan);
+  const auto source = images.open(plan);
   auto last = Clock::now();
-  while (const auto batch = loader.next()) {
+  const auto lap = [&last] {  // seconds since the last call
+    const auto before = std::exchange(last, Clock::now());
+    return std::chrono::duration<double>(last - before).count();
+  };
+  while (const auto batch = source->next()) {
+    const double waited = lap();
     const StepPosition position{options.epoch, options.epochs, state_.step, steps};
     learning_rate_ = options_.optimizer.learning_rate * learning_rate_scale(options.schedule, position);
-    const StepResult result = run_step(batch->images, batch->labels);
-    add_to_epoch(result, batch->labels.size(0));
-    const auto now = Clock::now();
-    state_.seconds += std::chrono::duration<double>(now - last).count();
-    last = now;
+    add_to_epoch(run_step(batch->images, batch->labels), *batch);
+    state_.stall_seconds += waited;
+    state_.seconds += waited + lap();
     if (progress) progress(state_);
-    if (stop && state_.step < steps) throw Error(ErrorCode::kAborted, "the epoch was stopped after step " + std::to_string(state_.step));
+    if (stop) break;
+  }
+  if (state_.step < steps) {
+    if (stop) throw Error(ErrorCode::kAborted, "the epoch was stopped after step " + std::to_string(state_.step));
+    fail(ErrorCode::kInvalidArgument, "expected ", steps, " batches for epoch ", options.epoch, " from the data set ", images.kind,
+         ", got ", state_.step);
   }
   return state_;
 }
 
-void Session::add_to_epoch(const StepResult& result, int64_t images) {
+void Session::add_to_epoch(const StepResult& result, const Batch& batch) {
+  const int64_t images = batch.labels.size(0);
   const double count = static_cast<double>(images);
   auto& sums = state_.sums;
   sums.total += count * result.losses.total;
@@ -259,6 +267,7 @@ void Session::add_to_epoch(const StepResult& result, int64_t images) {
   for (size_t i = 0; i < sums.per_stage.size(); ++i) sums.per_stage[i] += count * result.losses.per_stage[i];
   state_.correct += correct_;
   state_.images += images;
+  state_.replaced += batch.replaced;
   state_.learning_rate = result.learning_rate;
   ++state_.step;
 }

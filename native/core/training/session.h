@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "core/data/dataset.h"
+#include "core/data/batch_source.h"
 #include "core/distillation/distiller.h"
 #include "core/training/learning_rate.h"
 #include "core/training/precision.h"
@@ -61,8 +61,12 @@ struct EpochState {
   int64_t images = 0;
   int64_t correct = 0;
   Losses sums;
+  /// Images that stood for others, which could not be read.
+  int64_t replaced = 0;
   double learning_rate = 0;
   double seconds = 0;
+  /// Of these, how long the trainer waited for batches.
+  double stall_seconds = 0;
 
   /// `sums` divided by the number of images.
   Losses means() const;
@@ -84,7 +88,7 @@ class Session {
   /// Runs an epoch, or the rest of it where `state()` stands within this epoch. A last batch of a single image is left
   /// out. Throws ABORTED after the step during which `stop` was set; the epoch can then be continued, in as many steps
   /// as it was begun with (INVALID_ARGUMENT).
-  EpochState train_epoch(std::shared_ptr<const Dataset> dataset, const EpochOptions& options, const EpochProgress& progress,
+  EpochState train_epoch(const ImageSet& images, const EpochOptions& options, const EpochProgress& progress,
                          const std::atomic<bool>& stop);
 
   /// Gradients of the last step, clipped, by the names of `named_parameters`.
@@ -123,7 +127,7 @@ class Session {
   Losses read(const Terms& terms, double weight) const;
   void check_finite(const Losses& losses) const;
   void check_batch(const at::Tensor& images, const at::Tensor& labels) const;
-  void add_to_epoch(const StepResult& result, int64_t images);
+  void add_to_epoch(const StepResult& result, const Batch& batch);
 
   std::shared_ptr<Distiller> distiller_;
   std::shared_ptr<Network> network_;

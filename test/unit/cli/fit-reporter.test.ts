@@ -16,7 +16,10 @@ function recordingOutput(json: boolean): Output & { lines: string[]; events: obj
 }
 
 const losses = { total: 3.5, crossEntropy: 3, distillation: 1, distillationWeight: 0.5, perStage: [1] };
-const progress = { epoch: 0, step: 5, steps: 10, images: 80, losses, top1: 12.5, learningRate: 0.1, imagesPerSecond: 800 };
+const progress = {
+  epoch: 0, step: 5, steps: 10, images: 80, losses, top1: 12.5, learningRate: 0.1, imagesPerSecond: 800,
+  stallSeconds: 0.01, stallFraction: 0.1, brokenImages: 0,
+};
 
 const start: FitEvent = {
   type: "start", task: "distill", epochs: 2, stepsPerEpoch: 10, trainSamples: 160, testSamples: 40, startEpoch: 0, startStep: 0,

@@ -41,6 +41,13 @@ describe("progress of an epoch", () => {
     expect(summary.imagesPerSecond * seconds).to.be.closeTo(64, 1e-9);
   });
 
+  it("tells how long the trainer waited for batches", async () => {
+    const { seconds, stallSeconds, stallFraction, brokenImages } = await session.trainEpoch(data, options);
+    expect(stallSeconds).to.be.greaterThan(0).and.lessThan(seconds);
+    expect(stallFraction).to.equal(stallSeconds / seconds);
+    expect(brokenImages).to.equal(0);
+  });
+
   it("is over when the epoch is: no report comes later", async () => {
     let reports = 0;
     await session.trainEpoch(data, { ...options, onProgress: () => ++reports });

@@ -13,7 +13,7 @@ const options = { epoch: 1, epochs: 4, batchSize: 2, seed: 3, schedule: { kind: 
 
 /** A summary without what the clock says. */
 function untimed(summary: EpochSummary): EpochSummary {
-  return { ...summary, seconds: 0, imagesPerSecond: 0 };
+  return { ...summary, seconds: 0, imagesPerSecond: 0, stallSeconds: 0, stallFraction: 0 };
 }
 
 describe("an epoch that is stopped", () => {

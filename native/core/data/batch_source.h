@@ -1,0 +1,58 @@
+#pragma once
+// What a training or an evaluation goes through: batches, wherever they come from.
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace reviewkd {
+
+struct Batch {
+  at::Tensor images;  // [N, 3, H, W], float32, channels-last
+  at::Tensor labels;  // [N], int64
+  /// Images that stand for others, which could not be read.
+  int64_t replaced = 0;
+};
+
+/// One pass over a set of images. The order and each image's augmentation are pure functions of seed, epoch and
+/// position, so a pass can begin at any batch.
+struct BatchPlan {
+  int64_t batch_size = 128;
+  uint64_t seed = 0;
+  int64_t epoch = 0;
+  bool shuffle = false;
+  bool augment = false;
+  /// Leave out a last batch with fewer images than this.
+  int64_t smallest_batch = 1;
+  int64_t first_batch = 0;
+};
+
+/// Batches in a whole pass over `size` images. Throws INVALID_ARGUMENT unless the batch size is positive.
+int64_t batch_count(int64_t size, const BatchPlan& plan);
+
+/// The batches of one pass, in order.
+class BatchSource {
+ public:
+  virtual ~BatchSource() = default;
+  BatchSource() = default;
+  BatchSource(const BatchSource&) = delete;
+  BatchSource& operator=(const BatchSource&) = delete;
+
+  /// The next batch, or nothing after the last. Waits for whoever makes them. To be called from one thread at a time.
+  virtual std::optional<Batch> next() = 0;
+};
+
+/// Labelled images that can be gone through, again and again.
+struct ImageSet {
+  /// Names the data set in messages.
+  std::string kind;
+  int64_t num_classes = 0;
+  int64_t size = 0;
+  std::function<std::shared_ptr<BatchSource>(const BatchPlan&)> open;
+};
+
+}  // namespace reviewkd
