@@ -4,20 +4,46 @@
 #include "core/data/synthetic.h"
 #include "core/distillation/review.h"
 #include "core/error.h"
-#include "core/models/cifar_resnet.h"
+#include "core/models/resnet.h"
+#include "core/models/vgg.h"
+#include "core/models/wide_resnet.h"
 
 namespace reviewkd {
 namespace {
 
-constexpr const char* kResNetPaper = "He et al., Deep Residual Learning for Image Recognition, CVPR 2016, section 4.2";
+constexpr const char* kResNetPaper = "He et al., Deep Residual Learning for Image Recognition, CVPR 2016";
+constexpr const char* kWideResNetPaper = "Zagoruyko and Komodakis, Wide Residual Networks, BMVC 2016";
+constexpr const char* kVggPaper = "Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015";
 constexpr const char* kReviewPaper = "Chen et al., Distilling Knowledge via Knowledge Review, CVPR 2021";
 
-ModelEntry cifar_resnet(const char* name, int64_t depth, int64_t width) {
-  const std::array<int64_t, 4> channels =
-      width == 1 ? std::array<int64_t, 4>{16, 16, 32, 64} : std::array<int64_t, 4>{32, 16 * width, 32 * width, 64 * width};
-  return {name, kResNetPaper, {32, 32}, 100, [=](int64_t num_classes) -> Backbone {
-            return CifarResNet(CifarResNetOptions{.depth = depth, .channels = channels, .num_classes = num_classes}).ptr();
-          }};
+constexpr ImageSize kCifarImage{32, 32};
+constexpr int64_t kCifarClasses = 100;
+constexpr ImageSize kImageNetImage{224, 224};
+constexpr int64_t kImageNetClasses = 1000;
+
+ModelEntry small_cifar_resnet_row(const char* name, int64_t depth, int64_t width) {
+  const auto build = [=](int64_t classes) { return ResNet(small_cifar_resnet(depth, width, classes)).ptr(); };
+  return {name, kResNetPaper, kCifarImage, kCifarClasses, build};
+}
+
+ModelEntry large_cifar_resnet_row(const char* name, int64_t depth) {
+  const auto build = [=](int64_t classes) { return ResNet(large_cifar_resnet(depth, classes)).ptr(); };
+  return {name, kResNetPaper, kCifarImage, kCifarClasses, build};
+}
+
+ModelEntry imagenet_resnet_row(const char* name, int64_t depth) {
+  const auto build = [=](int64_t classes) { return ResNet(imagenet_resnet(depth, classes)).ptr(); };
+  return {name, kResNetPaper, kImageNetImage, kImageNetClasses, build};
+}
+
+ModelEntry wide_resnet_row(const char* name, int64_t depth, int64_t width) {
+  const auto build = [=](int64_t classes) { return WideResNet(WideResNetOptions{depth, width, classes}).ptr(); };
+  return {name, kWideResNetPaper, kCifarImage, kCifarClasses, build};
+}
+
+ModelEntry vgg_row(const char* name, int64_t depth) {
+  const auto build = [=](int64_t classes) { return Vgg(VggOptions{depth, classes}).ptr(); };
+  return {name, kVggPaper, kCifarImage, kCifarClasses, build};
 }
 
 std::vector<int64_t> channels_of(const BackboneImpl& network) {
@@ -41,9 +67,32 @@ const Entry& find(const std::vector<Entry>& entries, const std::string& name, co
 
 const std::vector<ModelEntry>& model_registry() {
   static const std::vector<ModelEntry> models = {
-      cifar_resnet("resnet8", 8, 1),     cifar_resnet("resnet14", 14, 1),   cifar_resnet("resnet20", 20, 1),
-      cifar_resnet("resnet32", 32, 1),   cifar_resnet("resnet44", 44, 1),   cifar_resnet("resnet56", 56, 1),
-      cifar_resnet("resnet110", 110, 1), cifar_resnet("resnet8x4", 8, 4),   cifar_resnet("resnet32x4", 32, 4),
+      small_cifar_resnet_row("resnet8", 8, 1),
+      small_cifar_resnet_row("resnet14", 14, 1),
+      small_cifar_resnet_row("resnet20", 20, 1),
+      small_cifar_resnet_row("resnet32", 32, 1),
+      small_cifar_resnet_row("resnet44", 44, 1),
+      small_cifar_resnet_row("resnet56", 56, 1),
+      small_cifar_resnet_row("resnet110", 110, 1),
+      small_cifar_resnet_row("resnet8x4", 8, 4),
+      small_cifar_resnet_row("resnet32x4", 32, 4),
+      large_cifar_resnet_row("resnet18-cifar", 18),
+      large_cifar_resnet_row("resnet50-cifar", 50),
+      wide_resnet_row("wrn-16-1", 16, 1),
+      wide_resnet_row("wrn-16-2", 16, 2),
+      wide_resnet_row("wrn-40-1", 40, 1),
+      wide_resnet_row("wrn-40-2", 40, 2),
+      vgg_row("vgg8", 8),
+      vgg_row("vgg11", 11),
+      vgg_row("vgg13", 13),
+      vgg_row("vgg16", 16),
+      vgg_row("vgg19", 19),
+
+      imagenet_resnet_row("resnet18", 18),
+      imagenet_resnet_row("resnet34", 34),
+      imagenet_resnet_row("resnet50", 50),
+      imagenet_resnet_row("resnet101", 101),
+      imagenet_resnet_row("resnet152", 152),
   };
   return models;
 }

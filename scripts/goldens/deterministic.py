@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 
 
@@ -16,12 +17,12 @@ def fnv1a32(text: str) -> int:
 def sequence(name: str, shape) -> torch.Tensor:
     """Values in [-0.5, 0.5) of a linear congruential generator that starts from the hash of `name`."""
     count = math.prod(shape)
-    state = fnv1a32(name)
-    values = []
-    for _ in range(count):
-        state = (1664525 * state + 1013904223) & 0xFFFFFFFF
-        values.append(state / 4294967296 - 0.5)
-    return torch.tensor(values, dtype=torch.float64).reshape(tuple(shape))
+    # s -> a·s + c, k times over, is a^k·s + c·(1 + a + … + a^(k-1)). 32-bit numbers wrap around, which is the modulus.
+    a, c = np.uint32(1664525), np.uint32(1013904223)
+    powers = np.cumprod(np.full(count, a), dtype=np.uint32)
+    sums = np.cumsum(np.concatenate((np.ones(1, np.uint32), powers[:-1]))[:count], dtype=np.uint32)
+    states = powers * np.uint32(fnv1a32(name)) + c * sums
+    return torch.from_numpy(states / 4294967296 - 0.5).reshape(tuple(shape))
 
 
 def fill(name: str, shape) -> torch.Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from deterministic import fill_module, images_of, sequence
-from networks import NETWORKS
+from networks import CASES, NETWORKS
 from review import Review, hcl
 
 FOLDER = Path(__file__).resolve().parents[2] / "test" / "fixtures" / "goldens"
@@ -77,11 +77,7 @@ def model_golden(name: str) -> dict:
     return {
         "model": name,
         "batch": 2,
-        "cases": [
-            model_case(name, 10, (32, 32), "eval"),
-            model_case(name, 100, (12, 20), "eval"),
-            model_case(name, 10, (12, 20), "train"),
-        ],
+        "cases": [model_case(name, *case) for case in CASES[name]],
         # The order is PyTorch's; shapes are those for 10 classes.
         "stateDict": {entry: list(value.shape) for entry, value in state.items()},
     }

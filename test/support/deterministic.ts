@@ -11,23 +11,29 @@ const product = (shape: readonly number[]): number => shape.reduce((a, b) => a *
 
 /** Values in [-0.5, 0.5) of a linear congruential generator that starts from the hash of `name`. */
 export function sequence(name: string, count: number): Float64Array {
+  return affine(name, count, 1, 0);
+}
+
+/** `scale` times the sequence of `name`, and `shift`. The large networks have tens of millions of values: hence a plain loop. */
+function affine(name: string, count: number, scale: number, shift: number): Float64Array {
+  const values = new Float64Array(count);
   let state = fnv1a32(name);
-  return new Float64Array(count).map(() => {
+  for (let i = 0; i < count; i++) {
     state = (Math.imul(1664525, state) + 1013904223) >>> 0;
-    return state / 4294967296 - 0.5;
-  });
+    values[i] = shift + scale * (state / 4294967296 - 0.5);
+  }
+  return values;
 }
 
 /** The value of the state-dict entry `name`: weights of unit gain, scales near 0.6, variances near 1. */
 export function fill(name: string, shape: readonly number[]): Float64Array {
   const count = product(shape);
   if (name.endsWith("num_batches_tracked")) return new Float64Array(count);
-  const values = sequence(name, count);
-  if (name.endsWith("running_var")) return values.map((value) => 1 + 0.4 * value);
-  if (name.endsWith("running_mean") || name.endsWith("bias")) return values.map((value) => 0.2 * value);
-  if (shape.length === 1) return values.map((value) => 0.6 + 0.2 * value);
+  if (name.endsWith("running_var")) return affine(name, count, 0.4, 1);
+  if (name.endsWith("running_mean") || name.endsWith("bias")) return affine(name, count, 0.2, 0);
+  if (shape.length === 1) return affine(name, count, 0.2, 0.6);
   const fanIn = count / shape[0]!;
-  return values.map((value) => value * 2 * Math.sqrt(3 / fanIn));
+  return affine(name, count, 2 * Math.sqrt(3 / fanIn), 0);
 }
 
 /** A state dict with the names and shapes of `state`, each entry with the value of its name. */

@@ -64,6 +64,11 @@ void batch_norm(torch::nn::BatchNorm2dImpl& norm) {
   norm.num_batches_tracked.zero_();
 }
 
+void zero(at::Tensor parameter) {
+  torch::NoGradGuard no_grad;
+  parameter.zero_();
+}
+
 void each_layer(torch::nn::Module& root, const DrawLayer& convolution, const DrawLayer& linear) {
   for (const auto& module : root.modules(/*include_self=*/false)) {
     if (const auto* conv = module->as<torch::nn::Conv2dImpl>()) {

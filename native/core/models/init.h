@@ -22,11 +22,14 @@ void normal(at::Tensor weight, double deviation, at::Generator generator);
 /// U(-b, b) with b = sqrt(6 / ((1 + a²) fan_in)): PyTorch's kaiming_uniform_.
 void kaiming_uniform(at::Tensor weight, double a, at::Generator generator);
 
-/// PyTorch's default for convolutions and linear layers: weight and bias U(-b, b) with b = 1 / sqrt(fan_in).
+/// PyTorch's default for convolutions and linear layers: weight and bias, where there is one, U(-b, b) with b = 1 / sqrt(fan_in).
 void torch_default(at::Tensor weight, at::Tensor bias, at::Generator generator);
 
 /// Scale 1, shift 0, running mean 0, running variance 1, no batches seen.
 void batch_norm(torch::nn::BatchNorm2dImpl& norm);
+
+/// All 0.
+void zero(at::Tensor parameter);
 
 /// Draws one layer; the bias is undefined where the layer has none.
 using DrawLayer = std::function<void(at::Tensor weight, at::Tensor bias)>;

@@ -3,23 +3,48 @@
 #include "core/error.h"
 
 namespace reviewkd {
+namespace nn = torch::nn;
+namespace {
 
-torch::nn::Conv2d conv3x3(int64_t in_channels, int64_t out_channels, int64_t stride, int64_t groups) {
-  using Options = torch::nn::Conv2dOptions;
-  return torch::nn::Conv2d(Options(in_channels, out_channels, 3).stride(stride).padding(1).groups(groups).bias(false));
+void give_shape(at::Tensor& parameter, at::IntArrayRef shape) {
+  parameter.set_data(at::empty(shape, parameter.options().requires_grad(false)));
 }
 
-torch::nn::Conv2d conv1x1(int64_t in_channels, int64_t out_channels, int64_t stride, int64_t groups) {
-  using Options = torch::nn::Conv2dOptions;
-  return torch::nn::Conv2d(Options(in_channels, out_channels, 1).stride(stride).groups(groups).bias(false));
+}  // namespace
+
+nn::Conv2d conv2d(const nn::Conv2dOptions& options) {
+  // The constructor draws as few values as the groups allow.
+  const int64_t groups = options.groups();
+  nn::Conv2d layer(nn::Conv2dOptions(options).in_channels(groups).out_channels(groups));
+  layer->options.in_channels(options.in_channels()).out_channels(options.out_channels());
+  const auto& kernel = *options.kernel_size();
+  give_shape(layer->weight, {options.out_channels(), options.in_channels() / groups, kernel[0], kernel[1]});
+  if (options.bias()) give_shape(layer->bias, {options.out_channels()});
+  return layer;
+}
+
+nn::Conv2d conv3x3(int64_t in_channels, int64_t out_channels, int64_t stride, int64_t groups) {
+  return conv2d(nn::Conv2dOptions(in_channels, out_channels, 3).stride(stride).padding(1).groups(groups).bias(false));
+}
+
+nn::Conv2d conv1x1(int64_t in_channels, int64_t out_channels, int64_t stride, int64_t groups) {
+  return conv2d(nn::Conv2dOptions(in_channels, out_channels, 1).stride(stride).groups(groups).bias(false));
+}
+
+nn::Linear linear(int64_t in_features, int64_t out_features) {
+  nn::Linear layer(nn::LinearOptions(1, 1));
+  layer->options.in_features(in_features).out_features(out_features);
+  give_shape(layer->weight, {out_features, in_features});
+  give_shape(layer->bias, {out_features});
+  return layer;
 }
 
 ImageSize halved(ImageSize size) { return {(size.height + 1) / 2, (size.width + 1) / 2}; }
 
-void require_pixels(ImageSize image) {
-  if (image.height < 1 || image.width < 1) {
-    fail(ErrorCode::kShapeMismatch, "expected at least 1×1 pixels for images, got ", image.height, "×", image.width);
-  }
+void require_pixels(ImageSize image, ImageSize smallest) {
+  if (image.height >= smallest.height && image.width >= smallest.width) return;
+  fail(ErrorCode::kShapeMismatch, "expected at least ", smallest.height, "×", smallest.width,
+       " pixels for the images of this network, got ", image.height, "×", image.width);
 }
 
 }  // namespace reviewkd

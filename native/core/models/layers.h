@@ -1,11 +1,18 @@
 #pragma once
-// What the families share: convolutions in the two shapes that they are made of, and what strides do to sizes.
+// What the families share: layers, and what strides do to sizes.
+//
+// torch::nn's constructors draw values that `initialize` replaces by the published ones. The layers here leave their memory
+// untouched, so that a network costs next to nothing until its values are drawn.
 
 #include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
 
 #include "core/models/backbone.h"
 
 namespace reviewkd {
+
+/// A convolution without values.
+torch::nn::Conv2d conv2d(const torch::nn::Conv2dOptions& options);
 
 /// 3×3 with padding 1 and without bias. As many groups as channels make it depthwise.
 torch::nn::Conv2d conv3x3(int64_t in_channels, int64_t out_channels, int64_t stride = 1, int64_t groups = 1);
@@ -13,10 +20,14 @@ torch::nn::Conv2d conv3x3(int64_t in_channels, int64_t out_channels, int64_t str
 /// 1×1 without bias.
 torch::nn::Conv2d conv1x1(int64_t in_channels, int64_t out_channels, int64_t stride = 1, int64_t groups = 1);
 
-/// Size behind a 3×3 convolution or pooling of stride 2 and padding 1, and behind a 1×1 convolution of stride 2: both round up.
+/// A linear layer with bias, without values.
+torch::nn::Linear linear(int64_t in_features, int64_t out_features);
+
+/// Size behind a 3×3 convolution or pooling of stride 2 and padding 1, a 7×7 convolution of stride 2 and padding 3, and a 1×1
+/// convolution of stride 2: all round up.
 ImageSize halved(ImageSize size);
 
-/// Throws SHAPE_MISMATCH where an image of this size has no pixels.
-void require_pixels(ImageSize image);
+/// Throws SHAPE_MISMATCH where an image of this size has less than the pixels that the network needs.
+void require_pixels(ImageSize image, ImageSize smallest = {1, 1});
 
 }  // namespace reviewkd

@@ -2,10 +2,17 @@
 
 A network's forward pass gives its logits, and for each stage its name and its map before and after the stage's last
 activation, from shallow to deep, the pooled map last.
+
+A golden holds a network at some numbers of classes, image sizes and modes: the published number of classes and another one, and
+a size that is not square. A family whose networks need other cases than the usual ones lists theirs in a table CASES.
 """
 
-from networks import cifar_resnet
+from networks import cifar_resnet, resnet, vgg, wide_resnet
 
-FAMILIES = [cifar_resnet]
+FAMILIES = [cifar_resnet, wide_resnet, vgg, resnet]
 
 NETWORKS = {name: build for family in FAMILIES for name, build in family.NETWORKS.items()}
+
+# The number of classes, the image size and the mode of each case.
+_USUAL = [(10, (32, 32), "eval"), (100, (12, 20), "eval"), (10, (12, 20), "train")]
+CASES = {name: getattr(family, "CASES", {}).get(name, _USUAL) for family in FAMILIES for name in family.NETWORKS}

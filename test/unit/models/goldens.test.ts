@@ -1,9 +1,8 @@
 // Holds every network of the registry against PyTorch's values for the same weights.
 import { expect } from "chai";
-import { createModel, listModels, type Model } from "../../../lib/index.js";
+import { createModel, listModels, type Model, type StateDict } from "../../../lib/index.js";
 import { filled, goldenImages } from "../../support/deterministic.js";
 import { expectSummary, readModelGolden, type ModelCase, type ModelGolden } from "../../support/golden.js";
-import { filledModel } from "../../support/networks.js";
 
 // float64 on both sides: what differs is the order of summation. 110 layers turn the rounding of 1e-16 into at most 1e-14;
 // the rest is room for other instruction sets.
@@ -23,14 +22,41 @@ async function check(model: Model, golden: ModelGolden, expected: ModelCase, tol
   }
 }
 
+interface FilledModel {
+  readonly model: Model;
+  readonly values: StateDict;
+}
+
 for (const { name, parameters, features, imageSize, numClasses } of listModels()) {
   describe(`${name} against PyTorch`, () => {
     const golden = readModelGolden(name);
+    // Drawing and filling tens of millions of parameters takes longer than all else: a network is shared by its tests.
+    const models = new Map<number, FilledModel>();
+
+    /** The float64 network for this many classes, every entry with the value of its name. */
+    async function filledModel(numClasses: number): Promise<FilledModel> {
+      let entry = models.get(numClasses);
+      if (entry === undefined) {
+        const model = await createModel(name, { numClasses, dtype: "float64" });
+        // Another number of classes changes the classifier alone; the rest is filled already.
+        const known = [...models.values()][0]?.values ?? {};
+        const others = Object.entries(await model.stateDict()).filter(([name, { shape }]) => known[name]?.shape.join() !== shape.join());
+        entry = { model, values: { ...known, ...filled(Object.fromEntries(others)) } };
+        models.set(numClasses, entry);
+      }
+      await entry.model.loadStateDict(entry.values); // a pass in train mode moves statistics
+      return entry;
+    }
+
+    after(() => {
+      for (const { model } of models.values()) model.dispose();
+      models.clear();
+    });
 
     for (const expected of golden.cases) {
       const [height, width] = expected.imageSize;
       it(`gives the logits and features of ${expected.numClasses} classes in ${expected.mode} mode at ${height}×${width}`, async () => {
-        using model = await filledModel(name, expected.numClasses);
+        const { model } = await filledModel(expected.numClasses);
         expect(model.parameterCount()).to.equal(expected.parameters);
         await check(model, golden, expected, FLOAT64_TOLERANCE);
       });
@@ -38,21 +64,21 @@ for (const { name, parameters, features, imageSize, numClasses } of listModels()
 
     it("gives them in float32 as well", async () => {
       const expected = golden.cases[0]!;
+      const { values } = await filledModel(expected.numClasses);
       using model = await createModel(name, { numClasses: expected.numClasses, dtype: "float32" });
-      await model.loadStateDict(filled(await model.stateDict()));
+      await model.loadStateDict(values);
       await check(model, golden, expected, FLOAT32_TOLERANCE);
     });
 
     it("names its parameters and buffers as PyTorch does, in its order", async () => {
-      using model = await createModel(name, { numClasses: 10 });
-      const state = await model.stateDict();
-      expect(Object.keys(state)).to.deep.equal(Object.keys(golden.stateDict));
-      for (const [entry, shape] of Object.entries(golden.stateDict)) expect(state[entry]!.shape, entry).to.deep.equal(shape);
+      const { values } = await filledModel(10);
+      expect(Object.keys(values)).to.deep.equal(Object.keys(golden.stateDict));
+      for (const [entry, shape] of Object.entries(golden.stateDict)) expect(values[entry]!.shape, entry).to.deep.equal(shape);
     });
 
     it("is listed with the parameters and stages of the published number of classes", async () => {
       expect(parameters).to.equal(golden.cases.find((expected) => expected.numClasses === numClasses)?.parameters);
-      using model = await createModel(name, { numClasses });
+      const { model } = await filledModel(numClasses);
       expect(features).to.deep.equal(model.featureSpecs(...imageSize));
     });
   });

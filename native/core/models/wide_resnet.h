@@ -1,0 +1,62 @@
+#pragma once
+// Wide ResNets for 32×32 images: blocks that normalize and activate before each convolution.
+// Zagoruyko, Komodakis: "Wide Residual Networks" (BMVC 2016), without dropout and with the state-dict names of the code that
+// knowledge distillation papers share.
+
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/pimpl.h>
+
+#include <array>
+
+#include "core/models/backbone.h"
+
+namespace reviewkd {
+
+/// Two 3×3 convolutions around a shortcut, which is a projection of the activated input where the channels change.
+class WideBlockImpl : public torch::nn::Module {
+ public:
+  WideBlockImpl(int64_t in_channels, int64_t out_channels, int64_t stride);
+
+  /// The first normalization of x, which is also what the stage before hands over as its side before the activation.
+  at::Tensor normalize(const at::Tensor& x) { return bn1(x); }
+
+  /// x: [N, in, H, W]; active: ReLU of normalize(x) -> [N, out, H / stride, W / stride], rounded up.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& active);
+
+ private:
+  torch::nn::BatchNorm2d bn1, bn2;
+  torch::nn::Conv2d conv1, conv2;
+  torch::nn::Conv2d conv_shortcut{nullptr};
+};
+TORCH_MODULE(WideBlock);
+
+struct WideResNetOptions {
+  /// 6n + 4, n blocks in each of three stages.
+  int64_t depth = 16;
+  /// Channels as a multiple of 16, 32, 64.
+  int64_t width = 2;
+  int64_t num_classes = 100;
+};
+
+class WideResNetImpl : public BackboneImpl {
+ public:
+  explicit WideResNetImpl(const WideResNetOptions& options);
+
+  BackboneOutput forward(const at::Tensor& images) override;
+  std::vector<FeatureSpec> feature_specs(ImageSize image) const override;
+  void initialize(at::Generator generator) override;
+  int64_t num_classes() const override { return options_.num_classes; }
+
+ private:
+  WideResNetOptions options_;
+  torch::nn::Conv2d conv1;
+  std::array<torch::nn::ModuleList, 3> stages_;
+  torch::nn::BatchNorm2d bn1;
+  torch::nn::Linear fc;
+};
+TORCH_MODULE(WideResNet);
+
+}  // namespace reviewkd
