@@ -2,6 +2,7 @@ import { throwIfAborted } from "./abort.js";
 import { isReviewKdError, ReviewKdError } from "./errors.js";
 import { FitLog } from "./fit-log.js";
 import { planFit, type FitOptions, type FitPlan } from "./fit-options.js";
+import { termsOf } from "./schemas/method.js";
 import type { EpochProgress, EpochSummary, Evaluation, FitEvent } from "./schemas/events.js";
 import type { FitResult } from "./schemas/run-record.js";
 import { createSession, type Session } from "./session.js";
@@ -114,6 +115,7 @@ class Fit {
   #startEvent(): FitEvent {
     const { model, distiller, data, training, runDirectory } = this.plan;
     const { epochsDone, stepsDone } = this.log.progress;
+    const terms = distiller === undefined ? [] : termsOf(distiller.method);
     return {
       type: "start",
       task: distiller === undefined ? "train" : "distill",
@@ -126,6 +128,8 @@ class Fit {
       device: model.device,
       parameters: model.parameterCount(),
       trainingOnlyParameters: distiller?.trainingOnlyParameterCount() ?? 0,
+      terms: terms.map(({ kind }) => kind),
+      matching: terms.some((term) => "studentFeatures" in term) ? distiller?.matching ?? null : null,
       runDirectory: runDirectory ?? null,
     };
   }

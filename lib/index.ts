@@ -1,7 +1,7 @@
 export { createModel, listModels, Model, readWeightsInfo } from "./model.js";
 export type { EvaluateOptions, LoadReport, ModelOutput, StageFeature } from "./model.js";
-export { createDistiller, Distiller } from "./distiller.js";
-export type { DistillerOutput, DistillerParts } from "./distiller.js";
+export { createDistiller, Distiller, listMethods } from "./distiller.js";
+export type { DistillerOutput, DistillerParts, TermOutput } from "./distiller.js";
 export { createSession, Session } from "./session.js";
 export type { SessionPosition, SessionTarget, TrainEpochOptions } from "./session.js";
 export { Dataset, DatasetSplit, loadDataset } from "./dataset.js";
@@ -27,9 +27,11 @@ export * as schemas from "./schemas/index.js";
 export type { DType, Device, ModelDType, Precision, Shape } from "./schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization, StoredDataSource } from "./schemas/data.js";
 export type {
-  EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult, SystemInfo,
+  EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult, SystemInfo, TermLosses,
 } from "./schemas/events.js";
-export type { Distance, FeatureTap, Fusion, Method, MethodInput, MethodKind, TeacherMode, Term, TermInput } from "./schemas/method.js";
+export type {
+  Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair, TeacherMode, Term, TermInput, TermKind,
+} from "./schemas/method.js";
 export type { FeatureSpec, ModelInfo, ModelOptionsInput, StoredDType, WeightsInfo } from "./schemas/model.js";
 export type { Preset, PresetMark } from "./schemas/preset.js";
 export type { RunConfig, RunConfigInput } from "./schemas/run-config.js";

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { messageOf, ReviewKdError } from "./errors.js";
 import type { DType } from "./schemas/common.js";
 import type { Evaluation, Losses } from "./schemas/events.js";
+import type { Matching, TermKind } from "./schemas/method.js";
 import type { FeatureSpec, ModelInfo, WeightsInfo } from "./schemas/model.js";
 
 /** Arrays that tensors are made of. */
@@ -62,12 +63,13 @@ export interface NativeModel extends Disposable {
 
 export interface NativeDistiller extends Disposable {
   parameters(): number;
-  forward(images: NativeTensor): Promise<{
+  matching(): Matching;
+  forward(images: NativeTensor, labels: NativeTensor | undefined): Promise<{
     studentLogits: NativeTensor;
     teacherLogits: NativeTensor;
     reviewOutputs: NativeTensor[];
     teacherFeatures: NativeTensor[];
-    perStage: number[];
+    terms: { kind: TermKind; loss: number; perStage: number[] }[];
   }>;
   stateDict(): Promise<NativeEntries>;
   loadStateDict(entries: NativeEntries, strict: boolean): Promise<NativeLoadReport>;

@@ -124,8 +124,11 @@ function refuseChanges(path: string, recorded: unknown, config: unknown): void {
   );
 }
 
-/** Leaves of nested objects under dotted keys. Arrays count as leaves. */
+/** Leaves of nested objects under dotted keys. Arrays count as leaves, but for those of objects. */
 function flatten(value: unknown, prefix = ""): Map<string, unknown> {
+  if (Array.isArray(value) && value.some(isSettings)) {
+    return new Map(value.flatMap((inner: unknown, index) => [...flatten(inner, `${prefix}[${index}]`)]));
+  }
   if (!isSettings(value)) return new Map([[prefix, value]]);
   return new Map(Object.entries(value).flatMap(([key, inner]) => [...flatten(inner, prefix === "" ? key : `${prefix}.${key}`)]));
 }

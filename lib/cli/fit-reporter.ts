@@ -1,5 +1,5 @@
 import type { FitEvent } from "../index.js";
-import { epochHead, epochRow, progressText, startText, type EpochEvent, type ProgressEvent, type StartEvent } from "./epoch-rows.js";
+import { epochHead, epochRow, progressText, startText, type EpochEvent, type ProgressEvent, type RunShape } from "./epoch-rows.js";
 import { formatDuration, formatLoss, formatPercent } from "./format.js";
 import type { Output } from "./output.js";
 import { openBar } from "./progress-bar.js";
@@ -42,15 +42,15 @@ export function createFitReporter(
 
 /** How a running epoch is shown; `clear` leaves the cursor at the start of an empty line. */
 interface LiveProgress {
-  update(task: StartEvent["task"], event: ProgressEvent): void;
+  update(run: RunShape, event: ProgressEvent): void;
   clear(): void;
 }
 
 function barProgress(): LiveProgress {
   const bar = openBar();
   return {
-    update(task, event) {
-      bar.update(event.step, event.steps, { label: `epoch ${event.epoch + 1}/${event.epochs}`, text: progressText(task, event) });
+    update(run, event) {
+      bar.update(event.step, event.steps, { label: `epoch ${event.epoch + 1}/${event.epochs}`, text: progressText(run, event) });
     },
     clear() {
       bar.clear();
@@ -61,10 +61,10 @@ function barProgress(): LiveProgress {
 function lineProgress(output: Output, now: () => number): LiveProgress {
   let quietSince = now();
   return {
-    update(task, event) {
+    update(run, event) {
       if (now() - quietSince < PLAIN_PROGRESS_MS) return;
       quietSince = now();
-      output.line(`epoch ${event.epoch + 1}/${event.epochs}  step ${event.step}/${event.steps}  ${progressText(task, event)}`);
+      output.line(`epoch ${event.epoch + 1}/${event.epochs}  step ${event.step}/${event.steps}  ${progressText(run, event)}`);
     },
     clear() {
       quietSince = now();
@@ -73,7 +73,7 @@ function lineProgress(output: Output, now: () => number): LiveProgress {
 }
 
 function textReporter(output: Output, live: LiveProgress, withSummary: boolean): FitReporter {
-  let task: StartEvent["task"] = "train";
+  let run: RunShape = { task: "train", terms: [] };
   let lastEpoch: EpochEvent | undefined;
   let weights: string | undefined;
 
@@ -82,19 +82,20 @@ function textReporter(output: Output, live: LiveProgress, withSummary: boolean):
       if (event.type !== "progress") live.clear();
       switch (event.type) {
         case "start":
-          task = event.task;
+          run = event;
           output.line(startText(event));
+          if (typeof event.matching?.note === "string") output.line(event.matching.note);
           if (event.startEpoch > 0 || event.startStep > 0) {
             output.line(`going on at epoch ${event.startEpoch + 1}, step ${event.startStep}`);
           }
-          output.line(epochHead(task));
+          output.line(epochHead(run));
           break;
         case "progress":
-          live.update(task, event);
+          live.update(run, event);
           break;
         case "epoch":
           lastEpoch = event;
-          output.line(epochRow(task, event));
+          output.line(epochRow(run, event));
           break;
         case "checkpoint":
           if (event.kind === "student") weights = event.path;

@@ -1,17 +1,32 @@
 import { z } from "zod";
 import { Count, Device, NonNegativeNumber, PositiveCount } from "./common.js";
+import { Matching, TermKind } from "./method.js";
+
+/** The loss of one method. */
+export const TermLosses = z.strictObject({
+  kind: TermKind,
+  /** Stage weights included, λ not. */
+  loss: z.number(),
+  /** λ of this step, warm-up included. */
+  weight: z.number(),
+  /** Distance by stage of the teacher that takes part, shallow to deep, without weights; empty for methods on logits. */
+  perStage: z.array(z.number()),
+});
+export type TermLosses = z.infer<typeof TermLosses>;
 
 /** Losses of one step, or their mean over many images. All in the unit of the loss; without a teacher only the first two differ from 0. */
 export const Losses = z.strictObject({
   /** crossEntropy + distillationWeight · distillation. */
   total: z.number(),
   crossEntropy: z.number(),
-  /** Sum over `perStage`, before it is weighted. */
+  /** Loss of the method before it is weighted by λ; of a sum, the sum of its terms' losses, each weighted by its λ. */
   distillation: z.number(),
-  /** λ of this step, warm-up included. */
+  /** λ of this step, warm-up included; 1 for a sum. */
   distillationWeight: z.number(),
-  /** Unweighted distillation loss by stage, shallow to deep. */
+  /** The terms' `perStage`, one after the other. */
   perStage: z.array(z.number()),
+  /** What the method's loss is made of: one term, or those of a sum. */
+  terms: z.array(TermLosses),
 });
 export type Losses = z.infer<typeof Losses>;
 
@@ -72,6 +87,10 @@ export const StartEvent = event("start", {
   /** Parameters of the trained network, and of the modules that exist in training only. */
   parameters: Count,
   trainingOnlyParameters: Count,
+  /** What the method's loss is made of: its kind, or those of a sum; none without a teacher. */
+  terms: z.array(TermKind),
+  /** How stages are matched; `null` where no method looks at feature maps. */
+  matching: Matching.nullable(),
   runDirectory: z.string().nullable(),
 });
 

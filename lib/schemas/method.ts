@@ -65,7 +65,7 @@ export const KdTerm = z.strictObject({
   /** T, by which logits are divided. */
   temperature: PositiveNumber.default(4),
 }).meta({
-  summary: "The student's softened predictions follow the teacher's.",
+  summary: "The student's softened class distribution follows the teacher's.",
   source: "Hinton et al., Distilling the Knowledge in a Neural Network, 2015",
 });
 
@@ -84,7 +84,7 @@ export const DkdTerm = z.strictObject({
   /** Weight of the part on the other classes. */
   beta: NonNegativeNumber.default(8),
 }).meta({
-  summary: "The same in two parts of a weight each: the label's class against the rest, and the rest among itself.",
+  summary: "Softened class distributions in two parts with weights of their own: the label against the other classes, and these among themselves.",
   source: "Zhao et al., Decoupled Knowledge Distillation, CVPR 2022",
 });
 
@@ -164,6 +164,10 @@ export const Term = z.discriminatedUnion("kind", TERMS).meta({
 export type Term = z.infer<typeof Term>;
 export type TermInput = z.input<typeof Term>;
 
+/** The kinds of methods, but for their sum. */
+export const TermKind = z.enum(TERMS.map((term) => term.shape.kind.value));
+export type TermKind = z.infer<typeof TermKind>;
+
 /** What is decided once for all terms, for the teacher runs once. */
 const once = { teacherMode: TeacherMode.default("eval") };
 
@@ -182,6 +186,40 @@ export const Method = z.discriminatedUnion("kind", [
 export type Method = z.infer<typeof Method>;
 export type MethodInput = z.input<typeof Method>;
 export type MethodKind = Method["kind"];
+
+/** The terms of a sum, or the method as the only one. */
+export function termsOf(method: Method): readonly Term[] {
+  return method.kind === "sum" ? method.of : [method];
+}
+
+/** A row of the table of methods. */
+export const MethodInfo = z.strictObject({
+  kind: z.string(),
+  /** What it does, in one sentence. */
+  summary: z.string(),
+  /** The publication, or what stands for it. */
+  source: z.string(),
+});
+export type MethodInfo = z.infer<typeof MethodInfo>;
+
+/** Every method as its schema describes it. */
+export const METHODS: readonly MethodInfo[] = [...TERMS, SumMethod].map((schema) => {
+  const { summary, source } = schema.meta() ?? {};
+  return MethodInfo.parse({ kind: schema.shape.kind.value, summary, source });
+});
+
+/** A matched pair of stages, by their names in the networks. */
+export const StagePair = z.strictObject({ student: z.string(), teacher: z.string() });
+export type StagePair = z.infer<typeof StagePair>;
+
+/** Which stage of the student belongs to which of the teacher. */
+export const Matching = z.strictObject({
+  /** The deepest stages that both have, shallow to deep: the numbers of stages in options count these, from 1. */
+  stages: z.array(StagePair),
+  /** In words which stages have no partner; `null` where all have one. */
+  note: z.string().nullable(),
+});
+export type Matching = z.infer<typeof Matching>;
 
 /** The settings of one kind of method, as they may be written. */
 export type MethodInputOf<Kind extends MethodKind> = Extract<MethodInput, { kind: Kind }>;

@@ -11,6 +11,16 @@ namespace {
   fail(ErrorCode::kInvalidArgument, "expected ", what, " for ", name, ", got ", value.ToString().Utf8Value());
 }
 
+template <typename Element>
+std::vector<Element> elements_of(const Napi::Value& value, const std::string& name,
+                                 Element (*read)(const Napi::Value&, const std::string&)) {
+  if (!value.IsArray()) unexpected("an array", name, value);
+  const auto array = value.As<Napi::Array>();
+  std::vector<Element> result;
+  for (uint32_t i = 0; i < array.Length(); ++i) result.push_back(read(array.Get(i), name));
+  return result;
+}
+
 }  // namespace
 
 double number_of(const Napi::Value& value, const std::string& name) {
@@ -31,11 +41,11 @@ std::string string_of(const Napi::Value& value, const std::string& name) {
 }
 
 std::vector<int64_t> integers_of(const Napi::Value& value, const std::string& name) {
-  if (!value.IsArray()) unexpected("an array", name, value);
-  const auto array = value.As<Napi::Array>();
-  std::vector<int64_t> result;
-  for (uint32_t i = 0; i < array.Length(); ++i) result.push_back(integer_of(array.Get(i), name));
-  return result;
+  return elements_of<int64_t>(value, name, integer_of);
+}
+
+std::vector<double> numbers_of(const Napi::Value& value, const std::string& name) {
+  return elements_of<double>(value, name, number_of);
 }
 
 Options::Options(const Napi::Value& value, std::string name) : name_(std::move(name)) {
@@ -52,6 +62,7 @@ int64_t Options::integer(const char* field) const { return integer_of(object_.Ge
 double Options::number(const char* field) const { return number_of(object_.Get(field), path(field)); }
 std::string Options::string(const char* field) const { return string_of(object_.Get(field), path(field)); }
 std::vector<int64_t> Options::integers(const char* field) const { return integers_of(object_.Get(field), path(field)); }
+std::vector<double> Options::numbers(const char* field) const { return numbers_of(object_.Get(field), path(field)); }
 Options Options::options(const char* field) const { return Options(object_.Get(field), path(field)); }
 
 bool Options::boolean(const char* field) const {
@@ -65,7 +76,7 @@ std::vector<Options> Options::list(const char* field) const {
   if (!value.IsArray()) unexpected("an array", path(field), value);
   const auto array = value.As<Napi::Array>();
   std::vector<Options> result;
-  for (uint32_t i = 0; i < array.Length(); ++i) result.emplace_back(array.Get(i), path(field));
+  for (uint32_t i = 0; i < array.Length(); ++i) result.emplace_back(array.Get(i), path(field) + "[" + std::to_string(i) + "]");
   return result;
 }
 

@@ -18,6 +18,7 @@ int64_t integer_of(const Napi::Value& value, const std::string& name);
 double number_of(const Napi::Value& value, const std::string& name);
 std::string string_of(const Napi::Value& value, const std::string& name);
 std::vector<int64_t> integers_of(const Napi::Value& value, const std::string& name);
+std::vector<double> numbers_of(const Napi::Value& value, const std::string& name);
 
 /// The fields of an options object.
 class Options {
@@ -30,9 +31,12 @@ class Options {
   bool boolean(const char* field) const;
   std::string string(const char* field) const;
   std::vector<int64_t> integers(const char* field) const;
+  std::vector<double> numbers(const char* field) const;
   Options options(const char* field) const;
   std::vector<Options> list(const char* field) const;
   Napi::Value value(const char* field) const { return object_.Get(field); }
+  /// What messages call the object, "method.of[1]" say.
+  const std::string& name() const { return name_; }
 
   /// The native value that `table` gives for one of its names.
   template <typename Value>

@@ -18,6 +18,7 @@ class DistillerHandle : public Handle<DistillerHandle, Distiller> {
 
  private:
   Napi::Value parameters(const Napi::CallbackInfo& info);
+  Napi::Value matching(const Napi::CallbackInfo& info);
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value get_state_dict(const Napi::CallbackInfo& info);
   Napi::Value put_state_dict(const Napi::CallbackInfo& info);

@@ -68,7 +68,18 @@ Napi::Object to_js(Napi::Env env, const Losses& losses) {
   object.Set("crossEntropy", losses.cross_entropy);
   object.Set("distillation", losses.distillation);
   object.Set("distillationWeight", losses.distillation_weight);
-  object.Set("perStage", to_array(env, losses.per_stage));
+  object.Set("perStage", to_array(env, losses.per_stage()));
+  Napi::Array terms = Napi::Array::New(env, losses.terms.size());
+  for (uint32_t k = 0; k < losses.terms.size(); ++k) {
+    const TermLosses& term = losses.terms[k];
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("kind", term.kind);
+    entry.Set("loss", term.loss);
+    entry.Set("weight", term.weight);
+    entry.Set("perStage", to_array(env, term.per_stage));
+    terms.Set(k, entry);
+  }
+  object.Set("terms", terms);
   return object;
 }
 
@@ -248,7 +259,7 @@ Napi::Value create_session(const Napi::CallbackInfo& info) {
           move_to(device, *network);
           if (distiller) {
             move_to(device, distiller->teacher());
-            if (device) distiller->method().to(*device);
+            if (device) distiller->modules().to(*device);
             owner->session = std::make_unique<Session>(distiller, session_options);
           } else {
             owner->session = std::make_unique<Session>(network, session_options);
@@ -258,7 +269,7 @@ Napi::Value create_session(const Napi::CallbackInfo& info) {
         [distiller](Napi::Env env, const std::shared_ptr<SessionThread>& owner) -> Napi::Value {
           int64_t bytes = 0;  // velocities are as large as the parameters
           for (const auto& parameter : owner->session->network().module->parameters()) bytes += static_cast<int64_t>(parameter.nbytes());
-          if (distiller) bytes += bytes_of(distiller->method());
+          if (distiller) bytes += bytes_of(distiller->modules());
           return SessionHandle::create(env, owner, bytes);
         });
   });

@@ -2,8 +2,12 @@
 
 #include "core/data/cifar.h"
 #include "core/data/synthetic.h"
+#include "core/distillation/logits_kd.h"
 #include "core/distillation/review.h"
+#include "core/distillation/review_fused.h"
+#include "core/distillation/stage_pairs.h"
 #include "core/error.h"
+#include "core/models/init.h"
 #include "core/models/resnet.h"
 #include "core/models/vgg.h"
 #include "core/models/wide_resnet.h"
@@ -14,7 +18,6 @@ namespace {
 constexpr const char* kResNetPaper = "He et al., Deep Residual Learning for Image Recognition, CVPR 2016";
 constexpr const char* kWideResNetPaper = "Zagoruyko and Komodakis, Wide Residual Networks, BMVC 2016";
 constexpr const char* kVggPaper = "Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015";
-constexpr const char* kReviewPaper = "Chen et al., Distilling Knowledge via Knowledge Review, CVPR 2021";
 
 constexpr ImageSize kCifarImage{32, 32};
 constexpr int64_t kCifarClasses = 100;
@@ -46,11 +49,12 @@ ModelEntry vgg_row(const char* name, int64_t depth) {
   return {name, kVggPaper, kCifarImage, kCifarClasses, build};
 }
 
-std::vector<int64_t> channels_of(const BackboneImpl& network) {
-  std::vector<int64_t> channels;
-  // Channels do not depend on the image size.
-  for (const auto& spec : network.feature_specs({224, 224})) channels.push_back(spec.channels);
-  return channels;
+using PairsOf = std::vector<StagePair> (*)(const Matching&, const MethodOptions&);
+
+MethodEntry pairs_row(const char* kind, PairsOf pairs_of) {
+  return {kind, [=](const std::shared_ptr<const Matching>& matching, const MethodOptions& options) -> Method {
+            return StagePairs(matching, options, pairs_of(*matching, options)).ptr();
+          }};
 }
 
 template <typename Entry, typename Name>
@@ -99,10 +103,14 @@ const std::vector<ModelEntry>& model_registry() {
 
 const std::vector<MethodEntry>& method_registry() {
   static const std::vector<MethodEntry> methods = {
-      {"review", kReviewPaper,
-       [](const BackboneImpl& student, const BackboneImpl& teacher, const MethodOptions& options) -> Method {
-         return Review(channels_of(student), channels_of(teacher), options).ptr();
-       }},
+      {"kd", [](const auto&, const MethodOptions& options) -> Method { return Kd(options).ptr(); }},
+      {"dkd", [](const auto&, const MethodOptions& options) -> Method { return Dkd(options).ptr(); }},
+      pairs_row("single-layer", single_layer_pairs),
+      pairs_row("multi-layer", multi_layer_pairs),
+      pairs_row("review-stage", review_stage_pairs),
+      pairs_row("review-pairs", review_pairs),
+      {"review-fused", [](const auto& matching, const MethodOptions& options) -> Method { return ReviewFused(matching, options).ptr(); }},
+      {"review", [](const auto& matching, const MethodOptions& options) -> Method { return Review(matching, options).ptr(); }},
   };
   return methods;
 }
@@ -126,6 +134,22 @@ const MethodEntry& find_method(const std::string& kind) {
 
 const DatasetEntry& find_dataset(const std::string& kind) {
   return find(dataset_registry(), kind, "the data set", [](const DatasetEntry& entry) { return entry.kind; });
+}
+
+std::shared_ptr<Distiller> build_distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student,
+                                           const MethodOptions& method, TeacherMode teacher_mode, uint64_t seed) {
+  const auto matching = std::make_shared<const Matching>(match_stages(*student, *teacher));
+  const bool is_sum = method.kind == "sum";
+  at::Generator generator = init::generator(seed);
+  std::vector<Term> terms;
+  for (const MethodOptions& options : is_sum ? method.of : std::vector{method}) {
+    const Method built = find_method(options.kind).build(matching, options);
+    built->initialize(generator);
+    terms.push_back({options.kind, built, options.weight, options.warmup_epochs, options.warmup_from});
+  }
+  if (terms.empty()) fail(ErrorCode::kInvalidArgument, "expected one method or more for ", method.path, ".of, got none");
+  return std::make_shared<Distiller>(std::move(teacher), std::move(student), matching, std::move(terms),
+                                     DistillerOptions{teacher_mode, is_sum});
 }
 
 }  // namespace reviewkd

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/data/dataset.h"
-#include "core/distillation/method.h"
+#include "core/distillation/distiller.h"
 #include "core/models/backbone.h"
 
 namespace reviewkd {
@@ -24,8 +24,7 @@ struct ModelEntry {
 
 struct MethodEntry {
   std::string kind;
-  std::string source;
-  std::function<Method(const BackboneImpl& student, const BackboneImpl& teacher, const MethodOptions&)> build;
+  std::function<Method(const std::shared_ptr<const Matching>&, const MethodOptions&)> build;
 };
 
 struct DatasetEntry {
@@ -41,5 +40,10 @@ const std::vector<DatasetEntry>& dataset_registry();
 const ModelEntry& find_model(const std::string& name);
 const MethodEntry& find_method(const std::string& kind);
 const DatasetEntry& find_dataset(const std::string& kind);
+
+/// Puts a student under a teacher by a method of the registry, or by a "sum" of such. `seed` decides the start of the
+/// methods' own parameters.
+std::shared_ptr<Distiller> build_distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student,
+                                           const MethodOptions& method, TeacherMode teacher_mode, uint64_t seed);
 
 }  // namespace reviewkd

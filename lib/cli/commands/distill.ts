@@ -1,17 +1,16 @@
 import type { Command } from "commander";
+import { listMethods } from "../../index.js";
 import { given, givenOrNothing } from "../given.js";
 import { runTraining } from "../run-training.js";
 import { addTrainingFlags, addValue, trainingSettings, type TrainingFlags } from "../training-flags.js";
 import { nonNegativeNumber, oneOf, positiveCount, text } from "../values.js";
-
-const METHODS = ["review"] as const;
 
 interface DistillFlags extends TrainingFlags {
   readonly teacher?: string;
   readonly teacherWeights?: string;
   readonly student?: string;
   readonly studentWeights?: string;
-  readonly method?: (typeof METHODS)[number];
+  readonly method?: string;
   readonly weight?: number;
   readonly warmupEpochs?: number;
   readonly teacherMode?: "eval" | "train";
@@ -27,12 +26,13 @@ export function addDistillCommand(program: Command): void {
   addValue(command, "--student <name>", "the network that is trained", text);
   addValue(command, "--student-weights <file>", "start it from these weights (.safetensors)", text);
   command.optionsGroup("Distillation:");
-  addValue(command, "--method <kind>", `how the student learns: ${METHODS.join(", ")}`, oneOf(METHODS));
+  addValue(command, "--method <kind>", "how the student learns, with this kind's defaults; see below (default: review)", text);
   addValue(command, "--weight <x>", "weight of the distillation loss beside cross entropy", nonNegativeNumber);
-  addValue(command, "--warmup-epochs <x>", "epochs in which that weight rises from 0", nonNegativeNumber);
+  addValue(command, "--warmup-epochs <x>", "epochs over which that weight rises", nonNegativeNumber);
   addValue(command, "--teacher-mode <mode>", "batch statistics of the teacher: eval or train", oneOf(["eval", "train"]));
   addValue(command, "--mid-channels <n>", "channels inside the fusion modules", positiveCount);
   command.optionsGroup("Networks and data:");
+  command.addHelpText("after", methodsHelp);
   addTrainingFlags(command).action(async (flags: DistillFlags) => {
     const teacher = givenOrNothing({ name: flags.teacher, weights: flags.teacherWeights });
     const student = givenOrNothing({ name: flags.student, weights: flags.studentWeights });
@@ -45,4 +45,16 @@ export function addDistillCommand(program: Command): void {
     });
     await runTraining("distill", flags, { ...given({ teacher, student, method }), ...trainingSettings(flags) });
   });
+}
+
+/** The methods by themselves, and how to have all else that they can do. */
+function methodsHelp(): string {
+  const rows = listMethods().filter(({ kind }) => kind !== "sum");
+  const width = Math.max(...rows.map(({ kind }) => kind.length));
+  return [
+    "", "Methods:",
+    ...rows.map(({ kind, summary }) => `  ${kind.padEnd(width)}  ${summary}`),
+    "Weighted sums of methods, and every other option of one, come from a file (--config):",
+    "  method: { kind: sum, of: [{ kind: review, weight: 1 }, { kind: kd, temperature: 4 }] }",
+  ].join("\n");
 }

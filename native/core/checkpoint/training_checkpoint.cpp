@@ -20,7 +20,7 @@ class Fields {
  public:
   explicit Fields(const Metadata& metadata, const std::string& path) : metadata_(metadata), path_(path) {}
 
-  int64_t integer(const char* name) const {
+  int64_t integer(const std::string& name) const {
     const std::string& text = find(name);
     int64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -35,6 +35,16 @@ class Fields {
     if (error != std::errc() || end != text.data() + text.size()) corrupt(name);
     return value;
   }
+
+  /// The length of a list, which is never long.
+  int64_t count(const std::string& name) const {
+    constexpr int64_t kMost = 1024;
+    const int64_t value = integer(name);
+    if (value < 0 || value > kMost) corrupt(name);
+    return value;
+  }
+
+  const std::string& text(const std::string& name) const { return find(name); }
 
   [[noreturn]] void corrupt(const std::string& name) const {
     fail(ErrorCode::kFileCorrupt, "expected the field ", kPrefix, name, " in the checkpoint ", path_,
@@ -51,6 +61,23 @@ class Fields {
   const Metadata& metadata_;
   const std::string& path_;
 };
+
+TermLosses read_term(const Fields& fields, const std::string& name) {
+  TermLosses term{fields.text(name + "-kind"), fields.number(name + "-sum-loss"), fields.number(name + "-sum-weight"), {}};
+  const int64_t stages = fields.count(name + "-stages");
+  for (int64_t i = 0; i < stages; ++i) term.per_stage.push_back(fields.number(name + "-sum-stage-" + std::to_string(i)));
+  return term;
+}
+
+/// Methods without parameters, kd and dkd say, leave no trace among the tensors; an epoch that one began must not go on
+/// with another.
+void check_terms(const Session& session, const EpochState& state, const std::string& path) {
+  std::vector<std::string> recorded;
+  for (const auto& term : state.sums.terms) recorded.push_back(term.kind);
+  if (recorded.empty() || recorded == session.term_kinds()) return;
+  fail(ErrorCode::kStateDictMismatch, "expected a checkpoint of a training with ", joined(session.term_kinds()), ", got one with ",
+       joined(recorded), " at ", path);
+}
 
 }  // namespace
 
@@ -71,8 +98,16 @@ void save_checkpoint(const Session& session, const std::string& path, Metadata m
   put("sum-cross-entropy", exact(state.sums.cross_entropy));
   put("sum-distillation", exact(state.sums.distillation));
   put("sum-distillation-weight", exact(state.sums.distillation_weight));
-  put("stages", std::to_string(state.sums.per_stage.size()));
-  for (size_t i = 0; i < state.sums.per_stage.size(); ++i) put("sum-stage-" + std::to_string(i), exact(state.sums.per_stage[i]));
+  put("terms", std::to_string(state.sums.terms.size()));
+  for (size_t k = 0; k < state.sums.terms.size(); ++k) {
+    const TermLosses& term = state.sums.terms[k];
+    const std::string name = "term-" + std::to_string(k);
+    put(name + "-kind", term.kind);
+    put(name + "-sum-loss", exact(term.loss));
+    put(name + "-sum-weight", exact(term.weight));
+    put(name + "-stages", std::to_string(term.per_stage.size()));
+    for (size_t i = 0; i < term.per_stage.size(); ++i) put(name + "-sum-stage-" + std::to_string(i), exact(term.per_stage[i]));
+  }
 
   NamedTensors tensors;
   {
@@ -99,10 +134,10 @@ Metadata load_checkpoint(Session& session, const std::string& path) {
   state.sums.cross_entropy = fields.number("sum-cross-entropy");
   state.sums.distillation = fields.number("sum-distillation");
   state.sums.distillation_weight = fields.number("sum-distillation-weight");
-  const int64_t stages = fields.integer("stages");
-  if (stages < 0 || stages > 64) fields.corrupt("stages");
-  for (int64_t i = 0; i < stages; ++i) state.sums.per_stage.push_back(fields.number("sum-stage-" + std::to_string(i)));
+  const int64_t terms = fields.count("terms");
+  for (int64_t k = 0; k < terms; ++k) state.sums.terms.push_back(read_term(fields, "term-" + std::to_string(k)));
   const int64_t steps = fields.integer("steps");
+  check_terms(session, state, path);
 
   {
     const std::lock_guard lock(session.network().mutex);

@@ -4,7 +4,7 @@
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
 
-#include "core/error.h"
+#include "core/distillation/maps.h"
 #include "core/models/init.h"
 
 namespace reviewkd {
@@ -16,11 +16,6 @@ nn::Sequential conv_bn(int64_t in_channels, int64_t out_channels, int64_t kernel
   return nn::Sequential(nn::Conv2d(options), nn::BatchNorm2d(out_channels));
 }
 
-at::Tensor resize_nearest(const at::Tensor& x, int64_t height, int64_t width) {
-  if (x.size(2) == height && x.size(3) == width) return x;
-  return at::upsample_nearest2d(x, {height, width});
-}
-
 void initialize_conv_bn(nn::Sequential& layers, at::Generator generator) {
   init::kaiming_uniform(layers[0]->as<nn::Conv2dImpl>()->weight, 1.0, generator);
   init::batch_norm(*layers[1]->as<nn::BatchNorm2dImpl>());
@@ -29,37 +24,34 @@ void initialize_conv_bn(nn::Sequential& layers, at::Generator generator) {
 }  // namespace
 
 AbfImpl::AbfImpl(const AbfOptions& options)
-    : conv1(conv_bn(options.in_channels, options.mid_channels, 1)),
-      conv2(conv_bn(options.mid_channels, options.out_channels, 3)) {
+    : has_residual_(options.has_residual), conv1(conv_bn(options.in_channels, options.mid_channels, 1)) {
   register_module("conv1", conv1);
-  register_module("conv2", conv2);
-  if (options.has_residual) {
+  if (options.out_channels) conv2 = register_module("conv2", conv_bn(options.mid_channels, *options.out_channels, 3));
+  if (options.has_residual && options.fusion == Fusion::kAbf) {
     att_conv = register_module(
         "att_conv", nn::Sequential(nn::Conv2d(nn::Conv2dOptions(2 * options.mid_channels, 2, 1)), nn::Sigmoid()));
   }
 }
 
 Fused AbfImpl::forward(const at::Tensor& x_in, const at::Tensor& residual, ImageSize teacher) {
-  const int64_t height = x_in.size(2);
-  const int64_t width = x_in.size(3);
-  if (is_training() && x_in.size(0) * height * width == 1) {
-    fail(ErrorCode::kBatchTooSmall, "expected at least 2 images in a batch for training with a pooled stage, got 1: batch "
-         "normalization over a single value is undefined. Use a larger batch or leave out a last batch of one image.");
+  at::Tensor x = conv1->forward(x_in);                                   // [N, mid, H, W]
+  if (has_residual_) {
+    const at::Tensor y = resize_nearest(residual, size_of(x));           // [N, mid, H, W]
+    if (att_conv) {
+      const at::Tensor z = att_conv->forward(at::cat({x, y}, 1));        // [N, 2, H, W]
+      x = x * z.narrow(1, 0, 1) + y * z.narrow(1, 1, 1);
+    } else {
+      x = x + y;
+    }
   }
-  at::Tensor x = conv1->forward(x_in);                                           // [N, mid, H, W]
-  if (!att_conv.is_empty()) {
-    const at::Tensor y = resize_nearest(residual, height, width);               // [N, mid, H, W]
-    const at::Tensor z = att_conv->forward(at::cat({x, y}, 1));                  // [N, 2, H, W]
-    x = x * z.narrow(1, 0, 1) + y * z.narrow(1, 1, 1);
-  }
-  x = resize_nearest(x, teacher.height, teacher.width);                          // [N, mid, Ht, Wt]
-  return {conv2->forward(x), x};                                                 // output: [N, out, Ht, Wt]
+  x = resize_nearest(x, teacher);                                        // [N, mid, Ht, Wt]
+  return {conv2 ? conv2->forward(x) : at::Tensor(), x};                  // output: [N, out, Ht, Wt]
 }
 
 void AbfImpl::initialize(at::Generator generator) {
   initialize_conv_bn(conv1, generator);
-  initialize_conv_bn(conv2, generator);
-  if (!att_conv.is_empty()) {
+  if (conv2) initialize_conv_bn(conv2, generator);
+  if (att_conv) {
     auto* attention = att_conv[0]->as<nn::Conv2dImpl>();
     init::torch_default(attention->weight, attention->bias, generator);
   }

@@ -7,7 +7,9 @@
 #include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/pimpl.h>
 
-#include "core/models/backbone.h"
+#include <optional>
+
+#include "core/distillation/method.h"
 
 namespace reviewkd {
 
@@ -16,15 +18,17 @@ struct AbfOptions {
   int64_t in_channels;
   /// Channels that all fusions of one student share.
   int64_t mid_channels;
-  /// Channels of the teacher's stage.
-  int64_t out_channels;
+  /// Channels of the teacher's stage; none for a fusion that nothing is held against, which has no output convolution.
+  std::optional<int64_t> out_channels;
   /// Whether there is a deeper stage to fuse with: false for the deepest.
   bool has_residual;
+  /// By attention, or plainly added as in the paper's ablation.
+  Fusion fusion = Fusion::kAbf;
 };
 
 /// What one fusion gives: a map to hold against the teacher's, and what the next shallower fusion receives.
 struct Fused {
-  at::Tensor output;    // [N, out, Ht, Wt]
+  at::Tensor output;    // [N, out, Ht, Wt], undefined without an output convolution
   at::Tensor residual;  // [N, mid, Ht, Wt]
 };
 
@@ -33,14 +37,16 @@ class AbfImpl : public torch::nn::Module {
   explicit AbfImpl(const AbfOptions& options);
 
   /// x: [N, in, H, W]; residual: [N, mid, any, any], undefined for the deepest stage; teacher: size of the
-  /// teacher's map. Throws BATCH_TOO_SMALL where training would normalize over a single value.
+  /// teacher's map. In training both convolutions normalize over N·H·W and N·Ht·Wt values, which must be more than one.
   Fused forward(const at::Tensor& x, const at::Tensor& residual, ImageSize teacher);
 
   /// Both convolutions from kaiming_uniform(a = 1), the attention from PyTorch's default.
   void initialize(at::Generator generator);
 
  private:
-  torch::nn::Sequential conv1, conv2;
+  bool has_residual_;
+  torch::nn::Sequential conv1;
+  torch::nn::Sequential conv2{nullptr};
   torch::nn::Sequential att_conv{nullptr};
 };
 TORCH_MODULE(Abf);

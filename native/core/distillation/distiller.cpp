@@ -1,6 +1,7 @@
 #include "core/distillation/distiller.h"
 
 #include <torch/csrc/autograd/grad_mode.h>
+#include <torch/nn/modules/container/modulelist.h>
 
 #include <algorithm>
 
@@ -8,10 +9,33 @@
 #include "core/models/init.h"
 
 namespace reviewkd {
+namespace {
 
-Distiller::Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student, Method method,
-                     const DistillerOptions& options)
-    : teacher_(std::move(teacher)), student_(std::move(student)), method_(std::move(method)), options_(options) {
+/// The method by itself; those of a sum under "methods".
+std::shared_ptr<torch::nn::Module> modules_of(const std::vector<Term>& terms, bool is_sum) {
+  if (!is_sum) return terms.at(0).method;
+  torch::nn::ModuleList methods;
+  for (const auto& term : terms) methods->push_back(std::static_pointer_cast<torch::nn::Module>(term.method));
+  auto modules = std::make_shared<torch::nn::Module>();
+  modules->register_module("methods", methods);
+  return modules;
+}
+
+}  // namespace
+
+double Term::weight_at(int64_t epoch) const {
+  if (warmup_epochs <= 0) return weight;
+  return weight * std::min(1.0, (static_cast<double>(epoch) + warmup_from) / warmup_epochs);
+}
+
+Distiller::Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student, std::shared_ptr<const Matching> matching,
+                     std::vector<Term> terms, const DistillerOptions& options)
+    : teacher_(std::move(teacher)),
+      student_(std::move(student)),
+      matching_(std::move(matching)),
+      terms_(std::move(terms)),
+      options_(options),
+      modules_(modules_of(terms_, options.is_sum)) {
   if (teacher_ == student_) {
     fail(ErrorCode::kInvalidArgument, "expected two networks for teacher and student, got the same one twice");
   }
@@ -23,10 +47,11 @@ Distiller::Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> 
     fail(ErrorCode::kDtypeMismatch, "expected one dtype for teacher and student, got ", teacher_->dtype(), " and ",
          student_->dtype());
   }
-  init::place(*method_, student_->device(), student_->dtype());
+  init::place(*modules_, student_->device(), student_->dtype());
 }
 
-DistillerOutput Distiller::forward(const at::Tensor& images) {
+DistillerOutput Distiller::forward(const at::Tensor& images, const at::Tensor& labels) {
+  check(images, labels);
   DistillerOutput output;
   {
     torch::NoGradGuard no_grad;
@@ -34,15 +59,33 @@ DistillerOutput Distiller::forward(const at::Tensor& images) {
     output.teacher = teacher_->module->forward(images);
   }
   student_->module->train();
-  method_->train();
+  modules_->train();
   output.student = student_->module->forward(images);
-  output.method = method_->forward(output.student, output.teacher);
+  for (const auto& term : terms_) output.terms.push_back(term.method->forward({output.student, output.teacher, labels}));
   return output;
 }
 
-double Distiller::weight_at(int64_t epoch) const {
-  if (options_.warmup_epochs <= 0) return options_.weight;
-  return options_.weight * std::min(1.0, static_cast<double>(epoch) / options_.warmup_epochs);
+void Distiller::check(const at::Tensor& images, const at::Tensor& labels) const {
+  const ImageSize size = image_size_of(images);
+  const BatchSpec batch{
+      .images = images.size(0),
+      .classes = student_->module->num_classes(),
+      .has_labels = labels.defined(),
+      .student = student_->module->feature_specs(size),
+      .teacher = teacher_->module->feature_specs(size),
+  };
+  for (const auto& term : terms_) term.method->check(batch);
+}
+
+std::vector<double> Distiller::weights_at(int64_t epoch) const {
+  std::vector<double> weights;
+  for (const auto& term : terms_) weights.push_back(term.weight_at(epoch));
+  return weights;
+}
+
+std::string Distiller::name_of(size_t term) const {
+  const std::string& kind = terms_.at(term).kind;
+  return options_.is_sum ? kind + " (method.of[" + std::to_string(term) + "])" : kind;
 }
 
 }  // namespace reviewkd

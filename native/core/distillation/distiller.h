@@ -1,5 +1,5 @@
 #pragma once
-// A student, its frozen teacher and the method between them: one forward pass of all three.
+// A student, its frozen teacher and the methods between them: one forward pass of all.
 
 #include <memory>
 
@@ -9,45 +9,69 @@ namespace reviewkd {
 
 enum class TeacherMode { kEval, kTrain };
 
+/// One method with its share of the loss.
+struct Term {
+  std::string kind;
+  Method method;
+  /// Weight λ of the method's loss, reached after the warm-up.
+  double weight = 1.0;
+  /// λ(epoch) = weight · min(1, (epoch + warmup_from) / warmup_epochs); 0: the whole weight from the start.
+  double warmup_epochs = 0.0;
+  double warmup_from = 0.0;
+
+  /// λ in `epoch`, counted from 0.
+  double weight_at(int64_t epoch) const;
+};
+
 struct DistillerOptions {
   /// Batch statistics that drift (`kTrain`, as the official CIFAR code does) or frozen ones.
   TeacherMode teacher_mode = TeacherMode::kEval;
-  /// Weight λ of the method's loss, reached after the warm-up.
-  double weight = 1.0;
-  /// λ(epoch) = weight · min(1, epoch / warmup_epochs); 0: the whole weight from the start.
-  double warmup_epochs = 0.0;
+  /// Whether the method is a sum: names of term K's parameters then begin with "methods.K.".
+  bool is_sum = false;
 };
 
 struct DistillerOutput {
   BackboneOutput student;
   BackboneOutput teacher;
-  MethodOutput method;
+  std::vector<MethodOutput> terms;
 };
 
 class Distiller {
  public:
-  /// Both networks must hold parameters of one type on one device and classify into the same number of classes.
-  Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student, Method method,
-            const DistillerOptions& options);
+  /// Both networks must hold parameters of one type on one device and classify into the same number of classes. One term,
+  /// or one and more of a sum.
+  Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student, std::shared_ptr<const Matching> matching,
+            std::vector<Term> terms, const DistillerOptions& options);
 
-  /// Runs the student and the method in train mode and the teacher in its mode, without gradients for the teacher.
-  /// images: [N, 3, H, W].
-  DistillerOutput forward(const at::Tensor& images);
+  /// Runs the student and the methods in train mode and the teacher in its mode, without gradients for the teacher.
+  /// images: [N, 3, H, W]; labels: [N], int64, undefined where there are none. What a method cannot work on is refused
+  /// before any statistic has moved: BATCH_TOO_SMALL, INVALID_ARGUMENT.
+  DistillerOutput forward(const at::Tensor& images, const at::Tensor& labels);
 
-  /// The weight λ in `epoch`, counted from 0.
-  double weight_at(int64_t epoch) const;
+  /// The weights λ of the terms in `epoch`, counted from 0.
+  std::vector<double> weights_at(int64_t epoch) const;
+
+  /// How messages call a term: its kind, and in a sum its place.
+  std::string name_of(size_t term) const;
 
   Network& teacher() const { return *teacher_; }
   Network& student() const { return *student_; }
   const std::shared_ptr<Network>& student_network() const { return student_; }
-  MethodImpl& method() const { return *method_; }
+  const Matching& matching() const { return *matching_; }
+  const std::vector<Term>& terms() const { return terms_; }
+  /// All that the methods hold, under its published names.
+  torch::nn::Module& modules() const { return *modules_; }
   const DistillerOptions& options() const { return options_; }
 
  private:
+  void check(const at::Tensor& images, const at::Tensor& labels) const;
+
   std::shared_ptr<Network> teacher_;
   std::shared_ptr<Network> student_;
-  Method method_;
+  std::shared_ptr<const Matching> matching_;
+  std::vector<Term> terms_;
   DistillerOptions options_;
+  std::shared_ptr<torch::nn::Module> modules_;
 };
 
 }  // namespace reviewkd

@@ -1,17 +1,9 @@
 #include "core/distillation/hcl.h"
 
 #include "core/error.h"
+#include "core/numeric.h"
 
 namespace reviewkd {
-
-namespace {
-
-/// Differences are squared and summed in float32 or better.
-at::Tensor at_least_float32(const at::Tensor& map) {
-  return map.scalar_type() == at::kBFloat16 || map.scalar_type() == at::kHalf ? map.to(at::kFloat) : map;
-}
-
-}  // namespace
 
 at::Tensor hierarchical_context_loss(const at::Tensor& student_map, const at::Tensor& teacher_map) {
   const at::Tensor student = at_least_float32(student_map);

@@ -2,56 +2,65 @@
 
 #include <algorithm>
 
-#include "core/distillation/abf.h"
-#include "core/distillation/hcl.h"
+#include "core/distillation/maps.h"
 #include "core/error.h"
 
 namespace reviewkd {
 
-ReviewImpl::ReviewImpl(const std::vector<int64_t>& student_channels, const std::vector<int64_t>& teacher_channels,
-                       const MethodOptions& options)
-    : options_(options) {
-  const size_t stages = std::min(student_channels.size(), teacher_channels.size());
-  if (stages == 0) fail(ErrorCode::kInvalidArgument, "expected at least one stage in both networks for review, got none");
-  const int64_t mid_channels = options.mid_channels.value_or(std::min<int64_t>(512, student_channels.back()));
-  for (size_t depth = 0; depth < stages; ++depth) {
-    abfs->push_back(Abf(AbfOptions{
-        .in_channels = student_channels[student_channels.size() - 1 - depth],
-        .mid_channels = mid_channels,
-        .out_channels = teacher_channels[teacher_channels.size() - 1 - depth],
-        .has_residual = depth > 0,
-    }));
-  }
+ReviewImpl::ReviewImpl(std::shared_ptr<const Matching> shared, const MethodOptions& options)
+    : FeatureMethodImpl(std::move(shared), options) {
+  const int64_t n = matching().size();
+  for (int64_t j = n; j >= 1; --j) abfs->push_back(Abf(fusion_of(matching(), options, j, /*with_output=*/true)));
+  for (int64_t j = 1; j <= n; ++j) stages_.push_back(j);
   register_module("abfs", abfs);
 }
 
-MethodOutput ReviewImpl::forward(const BackboneOutput& student, const BackboneOutput& teacher) {
-  const size_t stages = abfs->size();
-  if (student.features.size() < stages || teacher.features.size() < stages) {
-    fail(ErrorCode::kShapeMismatch, "expected ", stages, " stages or more for review, got ", student.features.size(),
-         " of the student and ", teacher.features.size(), " of the teacher");
-  }
+MethodOutput ReviewImpl::forward(const MethodInput& input) {
   MethodOutput result;
-  result.outputs.resize(stages);
-  result.targets.resize(stages);
-  result.per_stage.resize(stages);
   at::Tensor residual;  // nothing lies deeper than the deepest stage
-  for (size_t depth = 0; depth < stages; ++depth) {
-    const at::Tensor& student_map = tapped(student.features[student.features.size() - 1 - depth], options_.student_features);
-    const at::Tensor& teacher_map = tapped(teacher.features[teacher.features.size() - 1 - depth], options_.teacher_features);
-    const Fused fused =
-        abfs[depth]->as<AbfImpl>()->forward(student_map, residual, {teacher_map.size(2), teacher_map.size(3)});
-    residual = fused.residual;
-    const size_t stage = stages - 1 - depth;
-    result.outputs[stage] = fused.output;
-    result.targets[stage] = teacher_map;
-    result.per_stage[stage] = hierarchical_context_loss(fused.output, teacher_map);
+  int64_t j = matching().size();
+  for (const auto& abf : *abfs) {
+    const at::Tensor& teacher = teacher_map(input, j);                                                   // [N, Ct, Ht, Wt]
+    const Fused fused = abf->as<AbfImpl>()->forward(student_map(input, j), residual, size_of(teacher));  // [N, Ct, Ht, Wt]
+    residual = fused.residual;                                                                           // [N, mid, Ht, Wt]
+    result.outputs.push_back(fused.output);
+    result.targets.push_back(teacher);
+    result.per_stage.push_back(distance(fused.output, teacher));
+    --j;
   }
+  for (auto* list : {&result.outputs, &result.targets, &result.per_stage}) std::reverse(list->begin(), list->end());
+  result.loss = weighted_sum(result.per_stage);
   return result;
 }
 
+void ReviewImpl::check(const BatchSpec& batch) const { check_fusions(matching(), batch); }
+
 void ReviewImpl::initialize(at::Generator generator) {
   for (const auto& abf : *abfs) abf->as<AbfImpl>()->initialize(generator);
+}
+
+AbfOptions fusion_of(const Matching& matching, const MethodOptions& options, int64_t j, bool with_output) {
+  const MatchedStage& stage = matching.stage(j);
+  const int64_t deepest = matching.size();
+  return {
+      .in_channels = stage.student.channels,
+      .mid_channels = options.mid_channels.value_or(std::min<int64_t>(512, matching.stage(deepest).student.channels)),
+      .out_channels = with_output ? std::optional(stage.teacher.channels) : std::nullopt,
+      .has_residual = j < deepest,
+      .fusion = options.fusion,
+  };
+}
+
+void check_fusions(const Matching& matching, const BatchSpec& batch) {
+  if (batch.images > 1) return;
+  for (const auto& stage : matching.stages) {
+    for (const auto& map : {batch.student.at(stage.student.index), batch.teacher.at(stage.teacher.index)}) {
+      if (map.height * map.width > 1) continue;
+      fail(ErrorCode::kBatchTooSmall, "expected at least 2 images in a batch for training with a pooled stage, got 1: batch "
+           "normalization over a single value is undefined (stage ", map.name,
+           " is 1×1). Use a larger batch or leave out a last batch of one image.");
+    }
+  }
 }
 
 }  // namespace reviewkd

@@ -1,33 +1,32 @@
 #pragma once
-// The review loss in its residual framework, equation (d) and figure 2 (d) of
+// The review loss in its residual framework, equation 8 and figure 2 (d) of
 // Chen, Liu, Zhao, Jia: "Distilling Knowledge via Knowledge Review" (CVPR 2021).
 
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/pimpl.h>
 
-#include <vector>
-
-#include "core/distillation/method.h"
+#include "core/distillation/abf.h"
+#include "core/distillation/feature_method.h"
 
 namespace reviewkd {
 
-class ReviewImpl : public MethodImpl {
+class ReviewImpl : public FeatureMethodImpl {
  public:
-  /// Channels of both networks' stages, shallow to deep. Where one network has more stages, the deepest common
-  /// number of both is matched.
-  ReviewImpl(const std::vector<int64_t>& student_channels, const std::vector<int64_t>& teacher_channels,
-             const MethodOptions& options);
+  ReviewImpl(std::shared_ptr<const Matching> matching, const MethodOptions& options);
 
-  MethodOutput forward(const BackboneOutput& student, const BackboneOutput& teacher) override;
+  void check(const BatchSpec& batch) const override;
+  MethodOutput forward(const MethodInput& input) override;
   void initialize(at::Generator generator) override;
 
-  /// Stages that are matched, counted from the deepest.
-  int64_t stages() const { return static_cast<int64_t>(abfs->size()); }
-
  private:
-  MethodOptions options_;
-  torch::nn::ModuleList abfs;  // the deepest first, as published
+  torch::nn::ModuleList abfs;  // the deepest stage's first, as published
 };
 TORCH_MODULE(Review);
+
+/// The fusion of student stage j, as (c) and (d) have it; with the output convolution for the teacher's stage j or without.
+AbfOptions fusion_of(const Matching& matching, const MethodOptions& options, int64_t j, bool with_output);
+
+/// Throws BATCH_TOO_SMALL where a fusion of (c) or (d) would normalize over a single value.
+void check_fusions(const Matching& matching, const BatchSpec& batch);
 
 }  // namespace reviewkd

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/numeric.h"
 #include "core/training/evaluator.h"
 
 namespace reviewkd {
@@ -36,7 +37,7 @@ NamedTensors prepared(const Distiller& distiller) {
   unfreeze(*distiller.student().module);
   use_fast_memory_order(*distiller.teacher().module);
   use_fast_memory_order(*distiller.student().module);
-  use_fast_memory_order(distiller.method());
+  use_fast_memory_order(distiller.modules());
   return only_parameters(distiller_state(distiller));
 }
 
@@ -51,17 +52,13 @@ NamedTensors prepared(Network& network) {
 Losses EpochState::means() const {
   const double count = images > 0 ? static_cast<double>(images) : 1.0;
   Losses result = sums;
-  result.total /= count;
-  result.cross_entropy /= count;
-  result.distillation /= count;
-  result.distillation_weight /= count;
-  for (double& value : result.per_stage) value /= count;
+  result.for_each([&](double& value) { value /= count; });
   return result;
 }
 
 NamedTensors distiller_state(const Distiller& distiller) {
   NamedTensors state = state_dict(*distiller.student().module, "student.");
-  for (auto& entry : state_dict(distiller.method())) state.push_back(std::move(entry));
+  for (auto& entry : state_dict(distiller.modules())) state.push_back(std::move(entry));
   return state;
 }
 
@@ -97,7 +94,7 @@ StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels)
     student_lock.lock();
   }
 
-  const double weight = distiller_ ? distiller_->weight_at(state_.epoch) : 0.0;
+  const auto weights = distiller_ ? distiller_->weights_at(state_.epoch) : std::vector<double>{};
   const at::Tensor input = as_input(images, network_->dtype(), network_->device());  // [N, 3, H, W]
   const at::Tensor target = labels.to(network_->device());                           // [N]
   const int64_t count = input.size(0);
@@ -110,22 +107,20 @@ StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels)
     const int64_t begin = count * part / parts;
     const int64_t length = count * (part + 1) / parts - begin;
     const double share = static_cast<double>(length) / static_cast<double>(count);
-    const Terms terms = forward(input.narrow(0, begin, length), target.narrow(0, begin, length));
-    const Losses losses = read(terms, weight);
+    const Pass pass = forward(input.narrow(0, begin, length), target.narrow(0, begin, length));
+    const Losses losses = read(pass, weights);
     check_finite(losses);
 
-    at::Tensor total = terms.cross_entropy;
-    for (const auto& stage : terms.per_stage) total = total + weight * stage;
+    at::Tensor total = pass.cross_entropy.to(at::kDouble);
+    for (size_t k = 0; k < pass.terms.size(); ++k) total = total + weights[k] * pass.terms[k].loss;
     (share * total).backward();
 
-    result.losses.total += share * losses.total;
-    result.losses.cross_entropy += share * losses.cross_entropy;
-    result.losses.distillation += share * losses.distillation;
-    result.losses.per_stage.resize(losses.per_stage.size());
-    for (size_t i = 0; i < losses.per_stage.size(); ++i) result.losses.per_stage[i] += share * losses.per_stage[i];
-    correct_ += terms.logits.detach().argmax(1).eq(target.narrow(0, begin, length)).sum().item<int64_t>();
+    result.losses.add(losses, share);
+    correct_ += pass.logits.detach().argmax(1).eq(target.narrow(0, begin, length)).sum().item<int64_t>();
   }
-  result.losses.distillation_weight = weight;
+  // Weights are no means of the parts: what they sum up to may have been rounded.
+  for (size_t k = 0; k < weights.size(); ++k) result.losses.terms[k].weight = weights[k];
+  result.losses.distillation_weight = overall_weight(weights);
 
   if (options_.clip_norm) {
     result.gradient_norm = optimizer_.clip_gradients(*options_.clip_norm);
@@ -140,38 +135,47 @@ StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels)
   return result;
 }
 
-Session::Terms Session::forward(const at::Tensor& images, const at::Tensor& labels) {
+Session::Pass Session::forward(const at::Tensor& images, const at::Tensor& labels) {
   const PrecisionScope scope(options_.precision, network_->device());
-  Terms terms;
+  Pass pass;
   if (distiller_) {
-    DistillerOutput output = distiller_->forward(images);
-    terms.logits = output.student.logits;
-    terms.per_stage = std::move(output.method.per_stage);
+    DistillerOutput output = distiller_->forward(images, labels);
+    pass.logits = output.student.logits;
+    pass.terms = std::move(output.terms);
   } else {
     network_->module->train();
-    terms.logits = network_->module->forward(images).logits;  // [N, classes]
+    pass.logits = network_->module->forward(images).logits;
   }
-  // Losses are taken in float32 or better, whatever the network computes in.
-  const at::Tensor logits = terms.logits.scalar_type() == at::kBFloat16 ? terms.logits.to(at::kFloat) : terms.logits;
-  terms.cross_entropy = at::cross_entropy_loss(logits, labels);
-  return terms;
+  pass.cross_entropy = at::cross_entropy_loss(at_least_float32(pass.logits), labels);
+  return pass;
 }
 
-Losses Session::read(const Terms& terms, double weight) const {
-  std::vector<at::Tensor> scalars = {terms.cross_entropy};
-  scalars.insert(scalars.end(), terms.per_stage.begin(), terms.per_stage.end());
+double Session::overall_weight(const std::vector<double>& weights) const {
+  if (!distiller_) return 0.0;
+  return distiller_->options().is_sum ? 1.0 : weights.at(0);
+}
+
+Losses Session::read(const Pass& pass, const std::vector<double>& weights) const {
+  std::vector<at::Tensor> scalars = {pass.cross_entropy};
+  for (const auto& term : pass.terms) {
+    scalars.push_back(term.loss);
+    scalars.insert(scalars.end(), term.per_stage.begin(), term.per_stage.end());
+  }
   for (auto& scalar : scalars) scalar = scalar.detach().to(at::kDouble);
   const at::Tensor values = at::stack(scalars).cpu();  // one copy for all terms
   const double* value = values.const_data_ptr<double>();
 
   Losses losses;
-  losses.cross_entropy = value[0];
-  for (size_t stage = 0; stage < terms.per_stage.size(); ++stage) {
-    losses.per_stage.push_back(value[stage + 1]);
-    losses.distillation += value[stage + 1];
+  losses.cross_entropy = *value++;
+  losses.distillation_weight = overall_weight(weights);
+  for (size_t k = 0; k < pass.terms.size(); ++k) {
+    const size_t stages = pass.terms[k].per_stage.size();
+    TermLosses term{distiller_->terms()[k].kind, *value++, weights[k], {value, value + stages}};
+    value += stages;
+    losses.distillation += distiller_->options().is_sum ? term.weight * term.loss : term.loss;
+    losses.terms.push_back(std::move(term));
   }
-  losses.distillation_weight = weight;
-  losses.total = losses.cross_entropy + weight * losses.distillation;
+  losses.total = losses.cross_entropy + losses.distillation_weight * losses.distillation;
   return losses;
 }
 
@@ -182,8 +186,28 @@ void Session::check_finite(const Losses& losses) const {
          ". Lower the learning rate, lengthen its warm-up or bound the gradients (clipNorm); check the data for NaN.");
   };
   check(losses.cross_entropy, "crossEntropy");
-  for (size_t stage = 0; stage < losses.per_stage.size(); ++stage) {
-    check(losses.per_stage[stage], "distillation at stage " + std::to_string(stage + 1));
+  for (size_t k = 0; k < losses.terms.size(); ++k) {
+    const auto& stages = distiller_->terms()[k].method->stages();
+    const auto& per_stage = losses.terms[k].per_stage;
+    for (size_t i = 0; i < per_stage.size(); ++i) {
+      check(per_stage[i], distiller_->name_of(k) + " at stage " + std::to_string(stages.at(i)) + " (" +
+                              distiller_->matching().stage(stages.at(i)).teacher.name + ")");
+    }
+    check(losses.terms[k].loss, distiller_->name_of(k));
+  }
+}
+
+void check_labels(const at::Tensor& labels, const at::Tensor& images, int64_t classes) {
+  if (labels.scalar_type() != at::kLong) {
+    fail(ErrorCode::kDtypeMismatch, "expected int64 for labels, got ", labels.scalar_type());
+  }
+  if (labels.dim() != 1 || labels.size(0) != images.size(0)) {
+    fail(ErrorCode::kShapeMismatch, "expected [", images.size(0), "] for labels, got ", labels.sizes());
+  }
+  const int64_t lowest = labels.min().item<int64_t>();
+  const int64_t highest = labels.max().item<int64_t>();
+  if (lowest < 0 || highest >= classes) {
+    fail(ErrorCode::kLabelOutOfRange, "expected 0 to ", classes - 1, " for labels, got ", lowest < 0 ? lowest : highest);
   }
 }
 
@@ -192,18 +216,7 @@ void Session::check_batch(const at::Tensor& images, const at::Tensor& labels) co
   if (!images.is_floating_point()) {
     fail(ErrorCode::kDtypeMismatch, "expected normalized floating point images, got ", images.scalar_type());
   }
-  if (labels.scalar_type() != at::kLong) {
-    fail(ErrorCode::kDtypeMismatch, "expected int64 for labels, got ", labels.scalar_type());
-  }
-  if (labels.dim() != 1 || labels.size(0) != images.size(0)) {
-    fail(ErrorCode::kShapeMismatch, "expected [", images.size(0), "] for labels, got ", labels.sizes());
-  }
-  const auto classes = network_->module->num_classes();
-  const int64_t lowest = labels.min().item<int64_t>();
-  const int64_t highest = labels.max().item<int64_t>();
-  if (lowest < 0 || highest >= classes) {
-    fail(ErrorCode::kLabelOutOfRange, "expected 0 to ", classes - 1, " for labels, got ", lowest < 0 ? lowest : highest);
-  }
+  check_labels(labels, images, network_->module->num_classes());
 }
 
 EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& options, const EpochProgress& progress,
@@ -257,14 +270,7 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
 
 void Session::add_to_epoch(const StepResult& result, const Batch& batch) {
   const int64_t images = batch.labels.size(0);
-  const double count = static_cast<double>(images);
-  auto& sums = state_.sums;
-  sums.total += count * result.losses.total;
-  sums.cross_entropy += count * result.losses.cross_entropy;
-  sums.distillation += count * result.losses.distillation;
-  sums.distillation_weight += count * result.losses.distillation_weight;
-  sums.per_stage.resize(result.losses.per_stage.size());
-  for (size_t i = 0; i < sums.per_stage.size(); ++i) sums.per_stage[i] += count * result.losses.per_stage[i];
+  state_.sums.add(result.losses, static_cast<double>(images));
   state_.correct += correct_;
   state_.images += images;
   state_.replaced += batch.replaced;
@@ -293,6 +299,14 @@ NamedTensors Session::training_state() const {
   }
   for (auto& [name, velocity] : optimizer_.state()) state.emplace_back("optimizer." + name, velocity);
   return state;
+}
+
+std::vector<std::string> Session::term_kinds() const {
+  std::vector<std::string> kinds;
+  if (distiller_) {
+    for (const auto& term : distiller_->terms()) kinds.push_back(term.kind);
+  }
+  return kinds;
 }
 
 void Session::set_epoch(int64_t epoch) {

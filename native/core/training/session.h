@@ -12,6 +12,7 @@
 #include "core/data/batch_source.h"
 #include "core/distillation/distiller.h"
 #include "core/training/learning_rate.h"
+#include "core/training/losses.h"
 #include "core/training/precision.h"
 #include "core/training/sgd.h"
 
@@ -26,15 +27,6 @@ struct SessionOptions {
   std::optional<double> clip_norm;
   /// Threads of one operation; 0: as many as there are cores.
   int threads = 0;
-};
-
-/// Values of one step, or means over many images.
-struct Losses {
-  double total = 0;
-  double cross_entropy = 0;
-  double distillation = 0;
-  double distillation_weight = 0;
-  std::vector<double> per_stage;
 };
 
 struct StepResult {
@@ -94,7 +86,7 @@ class Session {
   /// Gradients of the last step, clipped, by the names of `named_parameters`.
   NamedTensors gradients() const;
 
-  /// All that training changes: "student.*" and the method's parameters, or the network's own; with a teacher in train
+  /// All that training changes: "student.*" and the methods' parameters, or the network's own; with a teacher in train
   /// mode its statistics as "teacher.*"; velocities as "optimizer.*".
   NamedTensors training_state() const;
 
@@ -107,6 +99,8 @@ class Session {
   double learning_rate() const { return learning_rate_; }
   /// Goes on from a checkpoint.
   void restore(const EpochState& state, int64_t steps);
+  /// Kinds of the methods that it trains with; none without a teacher.
+  std::vector<std::string> term_kinds() const;
 
   Network& network() const { return *network_; }
   const std::shared_ptr<Network>& shared_network() const { return network_; }
@@ -116,15 +110,18 @@ class Session {
   void use_threads() const;
 
  private:
-  struct Terms {
+  /// What a forward pass of a part of a batch gives.
+  struct Pass {
+    at::Tensor logits;  // [N, classes]
     at::Tensor cross_entropy;
-    std::vector<at::Tensor> per_stage;
-    at::Tensor logits;
+    std::vector<MethodOutput> terms;
   };
 
-  Terms forward(const at::Tensor& images, const at::Tensor& labels);
+  Pass forward(const at::Tensor& images, const at::Tensor& labels);
   StepResult run_step(const at::Tensor& images, const at::Tensor& labels);
-  Losses read(const Terms& terms, double weight) const;
+  Losses read(const Pass& pass, const std::vector<double>& weights) const;
+  /// What stands beside `Losses::distillation`: λ of the one method, 1 for a sum, 0 without a teacher.
+  double overall_weight(const std::vector<double>& weights) const;
   void check_finite(const Losses& losses) const;
   void check_batch(const at::Tensor& images, const at::Tensor& labels) const;
   void add_to_epoch(const StepResult& result, const Batch& batch);
@@ -139,7 +136,10 @@ class Session {
   double learning_rate_;
 };
 
-/// Parameters of the student and the method under their published names ("student.*", "abfs.*").
+/// Parameters of the student and the methods under their published names ("student.*", "abfs.*"; "methods.0.abfs.*" of a sum).
 NamedTensors distiller_state(const Distiller& distiller);
+
+/// Throws DTYPE_MISMATCH, SHAPE_MISMATCH or LABEL_OUT_OF_RANGE unless `labels` are [N], int64, one of `classes` for each image.
+void check_labels(const at::Tensor& labels, const at::Tensor& images, int64_t classes);
 
 }  // namespace reviewkd

@@ -15,7 +15,10 @@ function recordingOutput(json: boolean): Output & { lines: string[]; events: obj
   };
 }
 
-const losses = { total: 3.5, crossEntropy: 3, distillation: 1, distillationWeight: 0.5, perStage: [1] };
+const losses = {
+  total: 3.5, crossEntropy: 3, distillation: 1, distillationWeight: 0.5, perStage: [1],
+  terms: [{ kind: "review" as const, loss: 1, weight: 0.5, perStage: [1] }],
+};
 const progress = {
   epoch: 0, step: 5, steps: 10, images: 80, losses, top1: 12.5, learningRate: 0.1, imagesPerSecond: 800,
   stallSeconds: 0.01, stallFraction: 0.1, brokenImages: 0,
@@ -24,6 +27,7 @@ const progress = {
 const start: FitEvent = {
   type: "start", task: "distill", epochs: 2, stepsPerEpoch: 10, trainSamples: 160, testSamples: 40, startEpoch: 0, startStep: 0,
   device: "cpu", parameters: 78_042, trainingOnlyParameters: 1_234, runDirectory: "runs/a",
+  terms: ["review"], matching: { stages: [{ student: "layer1", teacher: "block1" }], note: null },
 };
 const running: FitEvent = { type: "progress", ...progress, epochs: 2, etaSeconds: 75 };
 const epoch: FitEvent = {
@@ -60,7 +64,7 @@ describe("cli/fit-reporter", () => {
   it("leaves the distillation terms out where there is no teacher", () => {
     const output = recordingOutput(false);
     const reporter = createFitReporter(output);
-    reporter.handle({ ...start, task: "train", trainingOnlyParameters: 0 });
+    reporter.handle({ ...start, task: "train", trainingOnlyParameters: 0, terms: [], matching: null });
     reporter.handle(epoch);
     expect(output.lines[0]).to.not.include("training only");
     expect(output.lines[1]).to.not.include("distill");

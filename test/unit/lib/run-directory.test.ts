@@ -5,7 +5,7 @@ import type { EpochRecord } from "../../../lib/schemas/run-record.js";
 import { failureOf, scratchDirectory } from "./small-run.js";
 
 function record(epoch: number): EpochRecord {
-  const losses = { total: 1, crossEntropy: 1, distillation: 0, distillationWeight: 0, perStage: [] };
+  const losses = { total: 1, crossEntropy: 1, distillation: 0, distillationWeight: 0, perStage: [], terms: [] };
   const train = {
     epoch, step: 4, steps: 4, images: 64, losses, top1: 25, learningRate: 0.1, imagesPerSecond: 100, seconds: 1,
     stallSeconds: 0.1, stallFraction: 0.1, brokenImages: 0,

@@ -60,7 +60,7 @@ describe("a loss that is not finite", () => {
     const before = numbersOf(await distiller.stateDict());
     const session = await createSession({ distiller, threads: 1 });
     const error = await failureOf("NON_FINITE_LOSS", () => session.step(smallBatch(4, 1)));
-    expect(error.message).to.include("for distillation at stage 3");
+    expect(error.message).to.include("for review at stage 3 (layer3)");
     const after = numbersOf(await distiller.stateDict());
     for (const name of Object.keys(after).filter((key) => !/running|tracked/.test(key))) expect(after[name], name).to.deep.equal(before[name]);
   });

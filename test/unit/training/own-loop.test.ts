@@ -59,7 +59,7 @@ describe("a loop of one's own", () => {
     const session = await createSession({ model: await smallModel(), threads: 1 });
     expect(session.distiller).to.equal(undefined);
     const { losses } = await session.step(smallBatch(4, 1));
-    expect(losses).to.deep.equal({ total: losses.crossEntropy, crossEntropy: losses.crossEntropy, distillation: 0, distillationWeight: 0, perStage: [] });
+    expect(losses).to.deep.equal({ total: losses.crossEntropy, crossEntropy: losses.crossEntropy, distillation: 0, distillationWeight: 0, perStage: [], terms: [] });
   });
 
   it("takes the same images in float32 and float64 alike", async () => {

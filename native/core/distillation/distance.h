@@ -1,0 +1,18 @@
+#pragma once
+// How far a map of the student is from the teacher's.
+
+#include <torch/types.h>
+
+namespace reviewkd {
+
+enum class Distance {
+  /// The hierarchical context loss (hcl.h).
+  kHcl,
+  /// The mean squared error of all elements.
+  kL2,
+};
+
+/// The distance of two maps of one shape [N, C, H, W]; a scalar in float32 or better.
+at::Tensor distance_between(const at::Tensor& student, const at::Tensor& teacher, Distance distance);
+
+}  // namespace reviewkd
