@@ -8,7 +8,11 @@
 #include "core/distillation/stage_pairs.h"
 #include "core/error.h"
 #include "core/models/init.h"
+#include "core/models/mobilenet_v1.h"
+#include "core/models/mobilenet_v2.h"
 #include "core/models/resnet.h"
+#include "core/models/shufflenet_v1.h"
+#include "core/models/shufflenet_v2.h"
 #include "core/models/vgg.h"
 #include "core/models/wide_resnet.h"
 
@@ -18,6 +22,13 @@ namespace {
 constexpr const char* kResNetPaper = "He et al., Deep Residual Learning for Image Recognition, CVPR 2016";
 constexpr const char* kWideResNetPaper = "Zagoruyko and Komodakis, Wide Residual Networks, BMVC 2016";
 constexpr const char* kVggPaper = "Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015";
+constexpr const char* kMobileNetV1Paper =
+    "Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, arXiv 1704.04861, 2017";
+constexpr const char* kMobileNetV2Paper = "Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018";
+constexpr const char* kShuffleNetV1Paper =
+    "Zhang et al., ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices, CVPR 2018";
+constexpr const char* kShuffleNetV2Paper =
+    "Ma et al., ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design, ECCV 2018";
 
 constexpr ImageSize kCifarImage{32, 32};
 constexpr int64_t kCifarClasses = 100;
@@ -47,6 +58,26 @@ ModelEntry wide_resnet_row(const char* name, int64_t depth, int64_t width) {
 ModelEntry vgg_row(const char* name, int64_t depth) {
   const auto build = [=](int64_t classes) { return Vgg(VggOptions{depth, classes}).ptr(); };
   return {name, kVggPaper, kCifarImage, kCifarClasses, build};
+}
+
+ModelEntry mobilenet_v1_row(const char* name) {
+  const auto build = [](int64_t classes) { return MobileNetV1(MobileNetV1Options{.num_classes = classes}).ptr(); };
+  return {name, kMobileNetV1Paper, kImageNetImage, kImageNetClasses, build};
+}
+
+ModelEntry mobilenet_v2_row(const char* name, double width) {
+  const auto build = [=](int64_t classes) { return MobileNetV2(MobileNetV2Options{.width = width, .num_classes = classes}).ptr(); };
+  return {name, kMobileNetV2Paper, kCifarImage, kCifarClasses, build};
+}
+
+ModelEntry shufflenet_v1_row(const char* name) {
+  const auto build = [](int64_t classes) { return ShuffleNetV1(ShuffleNetV1Options{.num_classes = classes}).ptr(); };
+  return {name, kShuffleNetV1Paper, kCifarImage, kCifarClasses, build};
+}
+
+ModelEntry shufflenet_v2_row(const char* name) {
+  const auto build = [](int64_t classes) { return ShuffleNetV2(ShuffleNetV2Options{.num_classes = classes}).ptr(); };
+  return {name, kShuffleNetV2Paper, kCifarImage, kCifarClasses, build};
 }
 
 using PairsOf = std::vector<StagePair> (*)(const Matching&, const MethodOptions&);
@@ -91,12 +122,16 @@ const std::vector<ModelEntry>& model_registry() {
       vgg_row("vgg13", 13),
       vgg_row("vgg16", 16),
       vgg_row("vgg19", 19),
+      mobilenet_v2_row("mobilenetv2-half", 0.5),
+      shufflenet_v1_row("shufflenetv1"),
+      shufflenet_v2_row("shufflenetv2"),
 
       imagenet_resnet_row("resnet18", 18),
       imagenet_resnet_row("resnet34", 34),
       imagenet_resnet_row("resnet50", 50),
       imagenet_resnet_row("resnet101", 101),
       imagenet_resnet_row("resnet152", 152),
+      mobilenet_v1_row("mobilenetv1"),
   };
   return models;
 }

@@ -36,6 +36,14 @@ REVIEWS = [
         "name": "resnet14--resnet8--switched", "batch": 3, "imageSize": (24, 20), "weight": 0.25,
         "switches": {"teacherMode": "train", "teacherFeatures": "after", "studentFeatures": "before", "midChannels": 24},
     },
+    {
+        "name": "shufflenetv2--shufflenetv1", "batch": 3, "imageSize": (40, 24), "weight": 5.0,
+        "switches": {"teacherMode": "train", "midChannels": 32},
+    },
+    {
+        "name": "mobilenetv1--mobilenetv2-half", "batch": 2, "imageSize": (56, 64), "weight": 30.0,
+        "switches": {"studentFeatures": "before", "midChannels": 32},
+    },
 ]  # fmt: skip
 
 

@@ -29,7 +29,7 @@ struct FeatureSpec {
 };
 
 /// The map after a stage, before and after the stage's last activation. The two never share memory, unless
-/// the stage has no activation (a pooled vector): then they are the same tensor.
+/// the stage has no activation (a pooled vector, a linear bottleneck): then they are the same tensor.
 ///
 /// A network that activates at the start of its blocks (Wide ResNets) has no activation at a stage's end. As the published
 /// code has it, `after` is then the stage's raw sum, and `before` is that sum under the normalization which opens the next

@@ -39,6 +39,14 @@ nn::Linear linear(int64_t in_features, int64_t out_features) {
   return layer;
 }
 
+nn::ReLU relu_in_place() { return nn::ReLU(nn::ReLUOptions(/*inplace=*/true)); }
+
+at::Tensor shuffle_channels(const at::Tensor& x, int64_t groups) {
+  return x.unflatten(1, {groups, -1})  // [N, g, C / g, H, W]
+      .transpose(1, 2)                 // [N, C / g, g, H, W]
+      .flatten(1, 2);                  // [N, C, H, W]
+}
+
 ImageSize halved(ImageSize size) { return {(size.height + 1) / 2, (size.width + 1) / 2}; }
 
 void require_pixels(ImageSize image, ImageSize smallest) {

@@ -4,6 +4,7 @@
 // torch::nn's constructors draw values that `initialize` replaces by the published ones. The layers here leave their memory
 // untouched, so that a network costs next to nothing until its values are drawn.
 
+#include <torch/nn/modules/activation.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
 
@@ -22,6 +23,13 @@ torch::nn::Conv2d conv1x1(int64_t in_channels, int64_t out_channels, int64_t str
 
 /// A linear layer with bias, without values.
 torch::nn::Linear linear(int64_t in_features, int64_t out_features);
+
+/// ReLU that overwrites what it reads, for places where nothing else holds it: inside a block, behind a batch normalization.
+torch::nn::ReLU relu_in_place();
+
+/// Deals the channels out anew, the first of each group first: what the groups of one convolution computed reaches every group
+/// of the next. x: [N, C, H, W] -> [N, C, H, W]. Zhang et al., "ShuffleNet" (CVPR 2018), section 3.1.
+at::Tensor shuffle_channels(const at::Tensor& x, int64_t groups);
 
 /// Size behind a 3×3 convolution or pooling of stride 2 and padding 1, a 7×7 convolution of stride 2 and padding 3, and a 1×1
 /// convolution of stride 2: all round up.

@@ -7,9 +7,9 @@ A golden holds a network at some numbers of classes, image sizes and modes: the 
 a size that is not square. A family whose networks need other cases than the usual ones lists theirs in a table CASES.
 """
 
-from networks import cifar_resnet, resnet, vgg, wide_resnet
+from networks import cifar_resnet, mobilenet_v1, mobilenet_v2, resnet, shufflenet, vgg, wide_resnet
 
-FAMILIES = [cifar_resnet, wide_resnet, vgg, resnet]
+FAMILIES = [cifar_resnet, wide_resnet, vgg, mobilenet_v2, shufflenet, resnet, mobilenet_v1]
 
 NETWORKS = {name: build for family in FAMILIES for name, build in family.NETWORKS.items()}
 

@@ -2,26 +2,16 @@ import { expect } from "chai";
 import { createModel, Tensor, type Model, type StateDict } from "../../../lib/index.js";
 import { goldenImages, sequenceTensor } from "../../support/deterministic.js";
 import { failureOf } from "../../support/errors.js";
+import {
+  expectFreshNorms, expectNormal, expectPool, expectRelu, expectSpecsOfRealFeatures, expectUniform, featuresOf, ODD_SIZES,
+} from "../../support/network-checks.js";
 import { filledModel } from "../../support/networks.js";
-import { largestOf, meanOf, rmsOf, valuesOf } from "../../support/numeric.js";
-
-const isPool = (name: string): boolean => name === "pool";
+import { valuesOf } from "../../support/numeric.js";
 
 describe("the feature specs of a CIFAR ResNet", () => {
-  // Powers of two, odd sizes that strides round up, and maps that shrink to a single pixel.
-  const SIZES = [[32, 32], [24, 40], [33, 47], [9, 6], [5, 3], [1, 7], [1, 1]] as const;
-
   for (const name of ["resnet8", "resnet8x4"]) {
-    for (const [height, width] of SIZES) {
-      it(`are the shapes of the real features of ${name} at ${height}×${width}`, async () => {
-        using model = await createModel(name, { numClasses: 3 });
-        const { features } = await model.forward(goldenImages(2, [height, width]), { features: true });
-        const shapes = features.map(({ name, before, after }) => ({ name, before: before.shape, after: after.shape }));
-        expect(model.featureSpecs(height, width).map(({ name, channels, height, width }) => {
-          const shape = [2, channels, height, width];
-          return { name, before: shape, after: shape };
-        })).to.deep.equal(shapes);
-      });
+    for (const size of ODD_SIZES) {
+      it(`are the shapes of the real features of ${name} at ${size.join("×")}`, () => expectSpecsOfRealFeatures(name, size));
     }
   }
 
@@ -45,25 +35,14 @@ describe("the feature specs of a CIFAR ResNet", () => {
 
 describe("the features of a CIFAR ResNet", () => {
   it("are kept before the activation as well as after it", async () => {
-    using model = await filledModel("resnet14", 10);
-    const { features } = await model.forward(goldenImages(2, [12, 10]), { features: true });
-    for (const { name, before, after } of features.filter(({ name }) => !isPool(name))) {
-      const raw = valuesOf(before);
-      // An activation in place would have overwritten the negative values.
-      expect(raw.some((value) => value < 0), `${name} before the activation`).to.equal(true);
-      expect(valuesOf(after), `${name} after the activation`).to.deep.equal(raw.map((value) => Math.max(value, 0)));
-    }
+    const { stages } = await featuresOf("resnet14", [12, 10]);
+    expect(stages).to.have.length(3);
+    stages.forEach(expectRelu);
   });
 
   it("end with the mean over the last map, which has no activation of its own", async () => {
-    using model = await filledModel("resnet8", 10);
-    const { features } = await model.forward(goldenImages(1, [16, 16]), { features: true });
-    const [deepest, pool] = features.slice(-2);
-    expect(pool!.name).to.equal("pool");
-    expect(valuesOf(pool!.before)).to.deep.equal(valuesOf(pool!.after));
-    const map = valuesOf(deepest!.after);
-    const means = Array.from({ length: 64 }, (_, channel) => meanOf(map.slice(channel * 16, channel * 16 + 16)));
-    for (const [channel, value] of valuesOf(pool!.after).entries()) expect(value).to.be.closeTo(means[channel]!, 1e-14); // rounding of a 16-term sum
+    const { stages, pool } = await featuresOf("resnet8", [16, 16]);
+    expectPool(pool, stages.at(-1)!);
   });
 
   it("are left out unless asked for", async () => {
@@ -115,27 +94,12 @@ describe("the initialisation of a CIFAR ResNet", () => {
     for (const [name, tensor] of weights) {
       const [out, , height, width] = tensor.shape;
       const sigma = Math.sqrt(2 / (out! * height! * width!));
-      const values = valuesOf(tensor);
-      const count = values.length;
-      // Five standard errors: of a mean, of a root mean square, and of the share within one sigma (0.6827 for a normal
-      // distribution, 0.577 for a uniform one). The seed is fixed, so the draw either passes for good or not.
-      expect(Math.abs(meanOf(values)), `${name}: mean`).to.be.below((5 * sigma) / Math.sqrt(count));
-      expect(Math.abs(rmsOf(values) / sigma - 1), `${name}: spread`).to.be.below(5 / Math.sqrt(2 * count));
-      const inside = values.filter((value) => Math.abs(value) < sigma).length / count;
-      expect(Math.abs(inside - 0.6827), `${name}: share within one sigma`).to.be.below(5 * Math.sqrt((0.6827 * 0.3173) / count));
-      if (count > 9000) expect(largestOf(values), `${name}: tail`).to.be.above(3 * sigma);
+      expectNormal(valuesOf(tensor), sigma, name);
     }
   });
 
   it("starts batch normalization as the identity", async () => {
-    using model = await createModel("resnet8x4", { seed: 1 });
-    const START: Record<string, number> = { weight: 1, bias: 0, running_mean: 0, running_var: 1, num_batches_tracked: 0 };
-    const entries = Object.entries(await model.stateDict()).filter(([name]) => /bn\d\.|downsample\.1\./.test(name));
-    expect(entries).to.have.length((1 + 3 * 2 + 3) * 5);
-    for (const [name, tensor] of entries) {
-      const want = START[name.slice(name.lastIndexOf(".") + 1)];
-      expect(valuesOf(tensor).every((value) => value === want), name).to.equal(true);
-    }
+    expect(await expectFreshNorms("resnet8x4")).to.equal(1 + 3 * 2 + 3);
   });
 
   it("draws the classifier from ±1/√fan_in", async () => {
@@ -145,11 +109,7 @@ describe("the initialisation of a CIFAR ResNet", () => {
     for (const [name, count] of [["fc.weight", 6400], ["fc.bias", 100]] as const) {
       const values = valuesOf(state[name]!);
       expect(values).to.have.length(count);
-      const largest = largestOf(values);
-      expect(largest, name).to.be.at.most(bound);
-      expect(largest, name).to.be.above(0.95 * bound);
-      // A uniform value's root mean square is bound/√3; a fifth of it is more than five standard errors for 100 values.
-      expect(rmsOf(values), name).to.be.closeTo(bound / Math.sqrt(3), (0.2 * bound) / Math.sqrt(3));
+      expectUniform(values, bound, name);
     }
   });
 

@@ -1,0 +1,40 @@
+#pragma once
+// MobileNet for ImageNet: depthwise 3×3 convolutions, each followed by a 1×1 convolution.
+// Howard et al.: "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications" (arXiv 1704.04861, 2017),
+// table 1, with the state-dict names of the code that knowledge distillation papers share (ReviewKD, ImageNet/models/mobilenet.py).
+// That code leaves PyTorch's default initialisation as it is.
+
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/pimpl.h>
+
+#include <vector>
+
+#include "core/models/backbone.h"
+
+namespace reviewkd {
+
+struct MobileNetV1Options {
+  int64_t num_classes = 1000;
+};
+
+class MobileNetV1Impl : public BackboneImpl {
+ public:
+  explicit MobileNetV1Impl(const MobileNetV1Options& options);
+
+  /// Differs from the reference: it averages over windows of 7×7, which at 224×224 is the whole map; this is the whole map at
+  /// every size.
+  BackboneOutput forward(const at::Tensor& images) override;
+  std::vector<FeatureSpec> feature_specs(ImageSize image) const override;
+  void initialize(at::Generator generator) override;
+  int64_t num_classes() const override { return options_.num_classes; }
+
+ private:
+  MobileNetV1Options options_;
+  /// What lies before each block's last ReLU.
+  std::vector<torch::nn::Sequential> blocks_;
+  torch::nn::Linear fc{nullptr};
+};
+TORCH_MODULE(MobileNetV1);
+
+}  // namespace reviewkd

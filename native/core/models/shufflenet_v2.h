@@ -1,0 +1,78 @@
+#pragma once
+// ShuffleNet V2 for 32×32 images: each block works on half of the channels, and a shuffle mixes the halves.
+// Ma, Zhang, Zheng, Sun: "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design" (ECCV 2018), in the variant
+// (a 1×1 stem without strides) and with the state-dict names of the code that knowledge distillation papers share
+// (RepDistiller, models/ShuffleNetv2.py). That code leaves PyTorch's default initialisation as it is.
+
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/pimpl.h>
+
+#include <array>
+
+#include "core/models/backbone.h"
+
+namespace reviewkd {
+
+/// Halves the map: two branches, both of which see every channel, shuffled together.
+class ShuffleDownBlockImpl : public torch::nn::Module {
+ public:
+  ShuffleDownBlockImpl(int64_t in_channels, int64_t out_channels);
+
+  /// x: [N, in, H, W] -> [N, out, H / 2, W / 2].
+  at::Tensor forward(const at::Tensor& x);
+
+ private:
+  torch::nn::Conv2d conv1, conv2;         // the left branch
+  torch::nn::Conv2d conv3, conv4, conv5;  // the right branch
+  torch::nn::BatchNorm2d bn1, bn2, bn3, bn4, bn5;
+};
+TORCH_MODULE(ShuffleDownBlock);
+
+/// Keeps the map's shape: one half of the channels passes through, the other is convolved.
+class ShuffleSplitBlockImpl : public torch::nn::Module {
+ public:
+  explicit ShuffleSplitBlockImpl(int64_t channels);
+
+  /// x: [N, C, H, W] -> [N, C, H, W]. The last ReLU acts on the convolved half alone; `before` has the halves side by side, as
+  /// the reference hands them out: it shuffles `after` only.
+  StageFeature forward(const at::Tensor& x);
+
+ private:
+  int64_t half_;
+  torch::nn::Conv2d conv1, conv2, conv3;
+  torch::nn::BatchNorm2d bn1, bn2, bn3;
+};
+TORCH_MODULE(ShuffleSplitBlock);
+
+struct ShuffleNetV2Options {
+  /// Channels of the three stages and of the last convolution.
+  std::array<int64_t, 4> channels = {116, 232, 464, 1024};
+  /// Blocks of the three stages that keep the shape, behind one that halves the map.
+  std::array<int64_t, 3> blocks = {3, 7, 3};
+  int64_t num_classes = 100;
+};
+
+class ShuffleNetV2Impl : public BackboneImpl {
+ public:
+  explicit ShuffleNetV2Impl(const ShuffleNetV2Options& options);
+
+  /// Differs from the reference: it averages over windows of 4×4, which at 32×32 is the whole map; this is the whole map at
+  /// every size.
+  BackboneOutput forward(const at::Tensor& images) override;
+  std::vector<FeatureSpec> feature_specs(ImageSize image) const override;
+  void initialize(at::Generator generator) override;
+  int64_t num_classes() const override { return options_.num_classes; }
+
+ private:
+  ShuffleNetV2Options options_;
+  torch::nn::Conv2d conv1, conv2;
+  torch::nn::BatchNorm2d bn1, bn2;
+  std::array<torch::nn::ModuleList, 3> stages_;
+  torch::nn::Linear linear;
+};
+TORCH_MODULE(ShuffleNetV2);
+
+}  // namespace reviewkd
