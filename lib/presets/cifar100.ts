@@ -10,6 +10,17 @@ const OFFICIAL = {
   augment: true,
 } satisfies PresetInput["training"];
 
+/**
+ * mdistiller counts epochs from 1 and lowers the rate once it is past 150, 180 and 210: in phases of 150, 30, 30 and 30 epochs,
+ * hence one epoch less for a schedule that counts from 0.
+ */
+const MDISTILLER = {
+  ...OFFICIAL,
+  batchSize: 64,
+  optimizer: { ...OFFICIAL.optimizer, learningRate: 0.05, nesterov: false },
+  schedule: { ...OFFICIAL.schedule, milestones: [149, 179, 209] },
+} satisfies PresetInput["training"];
+
 /** ShuffleNet and MobileNet students stay behind at a rate of 0.1. */
 const LOW_RATE = { ...OFFICIAL, optimizer: { ...OFFICIAL.optimizer, learningRate: 0.02 } } satisfies PresetInput["training"];
 
@@ -57,6 +68,14 @@ export const CIFAR100_PRESETS = {
     dataset: "cifar100",
     method: { kind: "review", warmupEpochs: 1 },
     training: { ...OFFICIAL, epochs: 12, schedule: { kind: "cosine", warmupEpochs: 1 } },
+  },
+  mdistiller: {
+    description: "The CIFAR-100 settings of the mdistiller toolbox for any pair of networks; ShuffleNet and MobileNet students need a learning rate of 0.01.",
+    origin: "published",
+    source: "the published code of mdistiller, the toolbox of Decoupled Knowledge Distillation (CVPR 2022)",
+    dataset: "cifar100",
+    method: { kind: "review", warmupEpochs: 20, warmupFrom: 1 },
+    training: MDISTILLER,
   },
   "resnet56-resnet20": pair({
     teacher: "resnet56", student: "resnet20", weight: 0.6,

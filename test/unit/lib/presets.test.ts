@@ -1,13 +1,8 @@
 import { expect } from "chai";
 import { ReviewKdError } from "../../../lib/errors.js";
+import { listModels } from "../../../lib/model.js";
 import { findPreset, listPresets } from "../../../lib/presets.js";
 import { Preset } from "../../../lib/schemas/preset.js";
-
-/** Names of METHOD's pairs, as the package writes them. */
-const NETWORKS = [
-  "resnet56", "resnet20", "resnet110", "resnet32", "resnet32x4", "resnet8x4", "wrn-40-2", "wrn-16-2", "wrn-40-1", "vgg13", "vgg8", "shufflenetv1",
-  "shufflenetv2", "mobilenetv2-half", "resnet50-cifar", "resnet34", "resnet18", "resnet50", "mobilenetv1",
-];
 
 describe("presets", () => {
   it("are found by their names, which are unique", () => {
@@ -20,10 +15,11 @@ describe("presets", () => {
     for (const preset of listPresets()) expect(Preset.parse(preset)).to.deep.equal(preset);
   });
 
-  it("name networks of the package, and are called after them", () => {
+  it("name networks that there are, and are called after them", () => {
+    const networks = listModels().map(({ name }) => name);
     for (const { name, teacher, student } of listPresets()) {
       if (teacher === undefined || student === undefined) continue;
-      expect(NETWORKS).to.include.members([teacher, student]);
+      expect(networks).to.include.members([teacher, student]);
       expect(name.replace("-rerun", "")).to.equal(`${teacher}-${student}`);
     }
   });
@@ -51,6 +47,17 @@ describe("presets", () => {
       epochs: 240, batchSize: 128, augment: true, accumulate: 1, clipNorm: null,
       optimizer: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4, groups: [] },
       schedule: { kind: "multi-step", milestones: [150, 180, 210], factor: 0.1, warmupEpochs: 0 },
+    });
+  });
+
+  it("have mdistiller's settings, whose rate falls an epoch earlier than the official one", () => {
+    const official = findPreset("cifar100");
+    const { training, method } = findPreset("mdistiller");
+    expect(method).to.deep.equal({ ...official.method, warmupFrom: 1 });
+    expect(training).to.deep.equal({
+      ...official.training, batchSize: 64,
+      optimizer: { ...official.training.optimizer, learningRate: 0.05, nesterov: false },
+      schedule: { ...official.training.schedule, milestones: [149, 179, 209] },
     });
   });
 
