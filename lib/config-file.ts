@@ -31,7 +31,8 @@ export function parseRunConfig(input: RunConfigInput | Settings, what = "the run
   return parse(RunConfig, mergeSettings(...layers, settings), what, "CONFIG_INVALID");
 }
 
-function presetSettings(task: RunConfig["task"], name: string): Settings {
+/** What a preset settles of a run of this task. */
+export function presetSettings(task: RunConfig["task"], name: string): Settings {
   const { dataset, teacher, student, method, training } = findPreset(name);
   const shared = { ...(dataset === "imagenet" ? {} : { data: { kind: dataset } }), training };
   if (task === "train") return shared;

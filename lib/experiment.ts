@@ -1,12 +1,14 @@
 import { parseRunConfig } from "./config-file.js";
-import { loadDataset } from "./dataset.js";
+import { loadDataset, type Dataset } from "./dataset.js";
 import { createDistiller } from "./distiller.js";
 import { fit } from "./fit.js";
 import type { FitSettings } from "./fit-options.js";
 import { createModel, type Model } from "./model.js";
 import type { FitEvent } from "./schemas/events.js";
-import type { NetworkConfig, RunConfigInput } from "./schemas/run-config.js";
+import type { NetworkConfig, RunConfig, RunConfigInput } from "./schemas/run-config.js";
 import type { FitResult } from "./schemas/run-record.js";
+
+type ConfigOf<Task extends RunConfig["task"]> = Extract<RunConfig, { task: Task }>;
 
 /** Where a run is kept, and what stops it. */
 export type ExperimentOptions = Pick<FitSettings, "runDirectory" | "resume" | "signal">;
@@ -27,15 +29,29 @@ export type ExperimentOptions = Pick<FitSettings, "runDirectory" | "resume" | "s
 export async function* runExperiment(input: RunConfigInput, options: ExperimentOptions = {}): AsyncGenerator<FitEvent, FitResult, void> {
   const config = parseRunConfig(input);
   using data = await loadDataset(config.data);
-  const build = ({ name, weights }: NetworkConfig): Promise<Model> =>
-    createModel(name, { numClasses: data.numClasses, seed: config.training.seed, weights });
-  const shared = { ...options, ...config.training, data, config };
-  if (config.task === "train") {
-    using model = await build(config.model);
-    return yield* fit({ ...shared, model });
-  }
-  using teacher = await build(config.teacher);
-  using student = await build(config.student);
+  if (config.task === "train") return yield* runTraining(config, { data }, options);
+  using teacher = await buildModel(config.teacher, data, config.training.seed);
+  return yield* runDistillation(config, { data, teacher }, options);
+}
+
+/** The network that a configuration names, for these data. */
+export function buildModel({ name, weights }: NetworkConfig, data: Dataset, seed: number): Promise<Model> {
+  return createModel(name, { numClasses: data.numClasses, seed, weights });
+}
+
+/** A run of task `"train"` on data that are loaded already, so that several runs can share them. */
+export async function* runTraining(
+  config: ConfigOf<"train">, { data }: { readonly data: Dataset }, options: ExperimentOptions,
+): AsyncGenerator<FitEvent, FitResult, void> {
+  using model = await buildModel(config.model, data, config.training.seed);
+  return yield* fit({ ...options, ...config.training, data, config, model });
+}
+
+/** A run of task `"distill"` on data and under a teacher that are loaded already. */
+export async function* runDistillation(
+  config: ConfigOf<"distill">, { data, teacher }: { readonly data: Dataset; readonly teacher: Model }, options: ExperimentOptions,
+): AsyncGenerator<FitEvent, FitResult, void> {
+  using student = await buildModel(config.student, data, config.training.seed);
   using distiller = await createDistiller({ teacher, student, method: config.method, seed: config.training.seed });
-  return yield* fit({ ...shared, distiller });
+  return yield* fit({ ...options, ...config.training, data, config, distiller });
 }

@@ -1,5 +1,6 @@
 import { isReviewKdError, ReviewKdError } from "./errors.js";
 import type { FitPlan } from "./fit-options.js";
+import { readWeightsInfo } from "./model.js";
 import { createRunDirectory, resumeRunDirectory, type RunDirectory } from "./run-directory.js";
 import type { EpochSummary, Evaluation, FitEvent } from "./schemas/events.js";
 import { FitProgress, type FitResult } from "./schemas/run-record.js";
@@ -130,6 +131,16 @@ export class FitLog {
   #elapsed(): number {
     return this.#earlierSeconds + (performance.now() - this.#began) / 1000;
   }
+}
+
+/**
+ * How far the training of a checkpoint is, without its tensors.
+ *
+ * @throws `FILE_NOT_FOUND`, `FILE_CORRUPT`
+ */
+export async function readFitProgress(path: string): Promise<FitProgress> {
+  const { metadata } = await readWeightsInfo(path);
+  return readProgress(metadata[METADATA_KEY], path);
 }
 
 function readProgress(text: string | undefined, path: string): FitProgress {

@@ -16,6 +16,10 @@ export { fit } from "./fit.js";
 export type { FitOptions } from "./fit-options.js";
 export { runExperiment } from "./experiment.js";
 export type { ExperimentOptions } from "./experiment.js";
+export { runStudy } from "./study/run-study.js";
+export type { StudyOptions } from "./study/run-study.js";
+export { parseStudyConfig } from "./study/study-config.js";
+export { meanAndDeviation } from "./statistics.js";
 export { parseRunConfig, readRunConfig, readRunConfigInput } from "./config-file.js";
 export { mergeSettings } from "./merge-settings.js";
 export type { Settings } from "./merge-settings.js";
@@ -35,5 +39,6 @@ export type {
 export type { FeatureSpec, ModelInfo, ModelOptionsInput, StoredDType, WeightsInfo } from "./schemas/model.js";
 export type { Preset, PresetMark } from "./schemas/preset.js";
 export type { RunConfig, RunConfigInput } from "./schemas/run-config.js";
+export type { CellResult, ConditionResult, Spread, StudyConfig, StudyConfigInput, StudyEvent, StudyKind, StudyResult } from "./schemas/study.js";
 export type { FitResult } from "./schemas/run-record.js";
 export type { Optimizer, OptimizerInput, Schedule, ScheduleInput, StepOptionsInput, TrainingOptions, TrainingOptionsInput } from "./schemas/training.js";

@@ -1,10 +1,9 @@
-import { randomUUID } from "node:crypto";
-import { appendFile, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf, ReviewKdError } from "./errors.js";
-import { isSettings } from "./merge-settings.js";
+import { refuseChanges } from "./config-changes.js";
+import { exists, guarded, jsonOrNothing, readText, writeWhole } from "./directory-files.js";
+import { ReviewKdError } from "./errors.js";
 import { EpochRecord } from "./schemas/run-record.js";
-import { valueText } from "./validation.js";
 
 /** Names of the files in a run directory. */
 export const RUN_FILES = {
@@ -20,8 +19,10 @@ export const RUN_FILES = {
   student: "student.safetensors",
 } as const;
 
-/** Keys of a configuration in which a resumed run may differ: they name the machine, not the training. */
-const MACHINE_KEYS: ReadonlySet<string> = new Set(["threads", "device", "training.threads", "training.device"]);
+/** Path of one of the files in a run directory. */
+export function runFile(directory: string, name: keyof typeof RUN_FILES): string {
+  return join(directory, RUN_FILES[name]);
+}
 
 /** The files of one training. Made by {@link createRunDirectory} and {@link resumeRunDirectory}. */
 export class RunDirectory {
@@ -29,7 +30,7 @@ export class RunDirectory {
 
   /** Path of one of its files. */
   file(name: keyof typeof RUN_FILES): string {
-    return join(this.path, RUN_FILES[name]);
+    return runFile(this.path, name);
   }
 
   /** Writes `config.json`: anything that JSON can hold. */
@@ -101,86 +102,40 @@ export async function resumeRunDirectory(path: string, config: unknown): Promise
         "Remove the directory, or choose another one, and start without resume.",
     );
   }
+  refuseOtherRun(run, text, config);
+  return run;
+}
+
+function refuseOtherRun(run: RunDirectory, text: string, config: unknown): void {
   const recorded = jsonOrNothing(text);
   if (recorded === undefined) {
     throw new ReviewKdError("RUN_DIRECTORY", `expected JSON in ${run.file("config")}, got text that is none. Restore the file to resume the run.`);
   }
-  refuseChanges(path, recorded, config);
-  return run;
-}
-
-function refuseChanges(path: string, recorded: unknown, config: unknown): void {
-  const before = flatten(recorded);
-  // Through JSON and back, or a key with the value `undefined` would count as a change.
-  const now = flatten(JSON.parse(JSON.stringify(config)));
-  const changes = [...new Set([...before.keys(), ...now.keys()])]
-    .filter((key) => !MACHINE_KEYS.has(key) && JSON.stringify(before.get(key)) !== JSON.stringify(now.get(key)))
-    .map((key) => `  - ${key}: was ${plain(before.get(key))}, now ${plain(now.get(key))}`);
-  if (changes.length === 0) return;
-  throw new ReviewKdError(
-    "RUN_MISMATCH",
-    `expected the configuration with which the run at ${path} was begun, got ${changes.length} difference${changes.length === 1 ? "" : "s"}\n` +
-      `${changes.join("\n")}\nResume with the recorded settings, or start a new run in another directory.`,
-  );
-}
-
-/** Leaves of nested objects under dotted keys. Arrays count as leaves, but for those of objects. */
-function flatten(value: unknown, prefix = ""): Map<string, unknown> {
-  if (Array.isArray(value) && value.some(isSettings)) {
-    return new Map(value.flatMap((inner: unknown, index) => [...flatten(inner, `${prefix}[${index}]`)]));
-  }
-  if (!isSettings(value)) return new Map([[prefix, value]]);
-  return new Map(Object.entries(value).flatMap(([key, inner]) => [...flatten(inner, prefix === "" ? key : `${prefix}.${key}`)]));
-}
-
-function plain(value: unknown): string {
-  return Array.isArray(value) ? JSON.stringify(value) : valueText(value);
-}
-
-function jsonOrNothing(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(() => true, () => false);
-}
-
-/** The file's text, or `undefined` where there is no file. */
-async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
-    throw new ReviewKdError("RUN_DIRECTORY", `expected to read ${path}, got ${messageOf(error)}`, { cause: error });
-  }
-}
-
-/** Writes a file so that it appears whole or not at all. */
-async function writeWhole(directory: string, path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  await guarded(directory, async () => {
-    try {
-      await writeFile(temporary, text, { flush: true });
-      await rename(temporary, path);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
+  refuseChanges(recorded, config, {
+    what: `the run at ${run.path}`,
+    remedy: "Resume with the recorded settings, or start a new run in another directory.",
   });
 }
 
-async function guarded<T>(directory: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw new ReviewKdError(
-      "RUN_DIRECTORY",
-      `expected a directory that can be written for a run, got ${directory}: ${messageOf(error)}. Choose another one, or make room or change its permissions.`,
-      { cause: error },
-    );
-  }
+/** How far the run of a directory is, by what lies there. `"broken"`: begun, but ended before it saved a checkpoint. */
+export type RunStage = "none" | "broken" | "saved";
+
+/**
+ * Looks whether a directory holds the run of this configuration, and whether there is a checkpoint to go on from.
+ *
+ * @throws `RUN_DIRECTORY`, `RUN_MISMATCH`: it holds the run of another configuration.
+ */
+export async function inspectRunDirectory(path: string, config: unknown): Promise<RunStage> {
+  const run = new RunDirectory(path);
+  const text = await readText(run.file("config"));
+  if (text === undefined) return "none";
+  refuseOtherRun(run, text, config);
+  return await exists(run.file("last")) ? "saved" : "broken";
+}
+
+/** Clears away what a run left that has saved no checkpoint, so that it can begin anew. */
+export async function discardBrokenRun(path: string): Promise<void> {
+  await guarded(path, async () => {
+    for (const name of ["config", "metrics"] as const) await rm(runFile(path, name), { force: true });
+  });
 }

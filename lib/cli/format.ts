@@ -37,14 +37,6 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** Mean and sample standard deviation; the deviation of one value is `null`. */
-export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number | null } {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  if (values.length < 2) return { mean, deviation: null };
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { mean, deviation: Math.sqrt(squares / (values.length - 1)) };
-}
-
 /** Words between commas in lines of at most `width` characters, but for words that are longer. */
 export function wrapList(words: readonly string[], width: number): string {
   const lines: string[] = [];

@@ -7,6 +7,7 @@ import { addDoctorCommand } from "./commands/doctor.js";
 import { addEvalCommand } from "./commands/eval.js";
 import { addModelsCommand } from "./commands/models.js";
 import { addPresetsCommand } from "./commands/presets.js";
+import { addStudyCommand } from "./commands/study.js";
 import { addTrainCommand } from "./commands/train.js";
 
 /** The whole command line. Commander throws instead of writing errors or ending the process. */
@@ -21,6 +22,7 @@ export function buildProgram(): Command {
   addDemoCommand(program);
   addTrainCommand(program);
   addDistillCommand(program);
+  addStudyCommand(program);
   addEvalCommand(program);
   addModelsCommand(program);
   addPresetsCommand(program);

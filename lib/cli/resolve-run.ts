@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import {
-  findPreset, isReviewKdError, mergeSettings, parseRunConfig, readRunConfigInput, ReviewKdError, type RunConfig, type Settings,
+  findPreset, isReviewKdError, mergeSettings, parseRunConfig, readRunConfigInput, ReviewKdError, type Preset, type RunConfig, type Settings,
 } from "../index.js";
 import { given } from "./given.js";
 import type { TrainingFlags } from "./training-flags.js";
@@ -35,25 +35,43 @@ export function defaultRunDirectory(config: RunConfig): string {
   return join("runs", `${config.task}-${networks}-${config.training.seed}`);
 }
 
+const LISTS = "`reviewkd models` lists the networks";
+
 /** What nobody can guess, in the words of the command line; all else is the schema's to judge. */
 function requireInputs(task: Task, settings: Settings): void {
-  const preset = typeof settings["preset"] === "string" ? findPreset(settings["preset"]) : undefined;
-  const lists = "`reviewkd models` lists the networks";
+  // An unknown preset comes first: it may be what would have named the networks.
+  presetOf(settings);
   if (task === "train") {
-    demand(valueAt(settings, "model", "name"), "a network", "--model", lists);
+    demand(valueAt(settings, "model", "name"), "a network", "--model", LISTS);
   } else {
-    demand(valueAt(settings, "teacher", "name") ?? preset?.teacher, "a network", "--teacher", lists);
-    demand(valueAt(settings, "student", "name") ?? preset?.student, "a network", "--student", lists);
+    demandPair(settings);
     demand(
       valueAt(settings, "teacher", "weights"), "a file of trained weights", "--teacher-weights",
       "`reviewkd train` writes one, student.safetensors of its run directory",
     );
   }
+  demandData(settings);
+}
+
+/** The directory of the data, where settings or their preset ask for a stored data set. */
+export function demandData(settings: Settings): void {
+  const preset = presetOf(settings);
   const kind = valueAt(settings, "data", "kind") ?? preset?.dataset;
   if (kind === "imagenet") demand(undefined, "a data set", "--data", `the preset ${preset?.name ?? ""} is for ImageNet`);
   if (kind === "cifar10" || kind === "cifar100") {
     demand(valueAt(settings, "data", "root"), `${kind}:DIR`, "--data", `\`reviewkd data fetch ${kind}\` downloads the data set`);
   }
+}
+
+/** Both networks' names, where no preset has them. */
+export function demandPair(settings: Settings): void {
+  const preset = presetOf(settings);
+  demand(valueAt(settings, "teacher", "name") ?? preset?.teacher, "a network", "--teacher", LISTS);
+  demand(valueAt(settings, "student", "name") ?? preset?.student, "a network", "--student", LISTS);
+}
+
+function presetOf(settings: Settings): Preset | undefined {
+  return typeof settings["preset"] === "string" ? findPreset(settings["preset"]) : undefined;
 }
 
 function demand(value: unknown, expected: string, option: string, remedy: string): void {

@@ -56,8 +56,8 @@ export function addJson(command: Command): Command {
   return command.option("--json", "one JSON event a line on standard output, nothing else");
 }
 
-/** Everything that `train` and `distill` share. Unset flags stay unset: defaults live in the schemas. */
-export function addTrainingFlags(command: Command): Command {
+/** Data, training and machine, as every command has them that trains. Unset flags stay unset: defaults live in the schemas. */
+export function addRecipeFlags(command: Command): Command {
   addData(command);
   addValue(command, "--limit-train <n>", "use only the first N training images", positiveCount);
   addValue(command, "--limit-test <n>", "use only the first N test images", positiveCount);
@@ -83,6 +83,12 @@ export function addTrainingFlags(command: Command): Command {
   command.optionsGroup("Machine:");
   addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
   addValue(command, "--threads <n>", "threads of one operation", positiveCount);
+  return command;
+}
+
+/** Everything that `train` and `distill` share. */
+export function addTrainingFlags(command: Command): Command {
+  addRecipeFlags(command);
   command.optionsGroup("Run:");
   addValue(command, "--run <dir>", "run directory (default: runs/<task>-<networks>-<seed>)", text);
   command.option("--resume", "go on where the run directory's last checkpoint stands");

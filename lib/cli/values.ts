@@ -34,6 +34,14 @@ export const counts: ValueParser<number[]> = (option) => (text) => text.split(",
   return value;
 });
 
+/** {@link counts}, each of them once. */
+export const distinctCounts: ValueParser<number[]> = (option) => (text) => {
+  const values = counts(option)(text);
+  const twice = values.find((value, index) => values.indexOf(value) !== index);
+  if (twice !== undefined) throw usageError("different whole numbers ≥ 0 between commas", option, text, `, where ${twice} is given twice`);
+  return values;
+};
+
 /** One of a few words. */
 export function oneOf<const Word extends string>(words: readonly Word[]): ValueParser<Word> {
   return (option) => (text) => {

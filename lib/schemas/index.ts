@@ -7,4 +7,5 @@ export * from "./model.js";
 export * from "./preset.js";
 export * from "./run-config.js";
 export * from "./run-record.js";
+export * from "./study.js";
 export * from "./training.js";

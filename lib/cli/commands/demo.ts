@@ -1,13 +1,13 @@
 import type { Command } from "commander";
-import { loadDataset } from "../../index.js";
+import { loadDataset, meanAndDeviation } from "../../index.js";
 import { DEMO, QUICK_DEMO } from "../demo-settings.js";
 import { runDemoOnce, type DemoPart, type DemoResult } from "../demo-run.js";
-import { formatCount, formatDuration, formatPercent, meanAndDeviation } from "../format.js";
+import { formatCount, formatDuration, formatPercent } from "../format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { processOutput, type Output } from "../output.js";
 import { renderTable } from "../table.js";
 import { addJson, addValue } from "../training-flags.js";
-import { count, counts, text } from "../values.js";
+import { count, distinctCounts, text } from "../values.js";
 
 interface DemoFlags {
   readonly seed?: number;
@@ -21,7 +21,7 @@ interface DemoFlags {
 export function addDemoCommand(program: Command): void {
   const command = program.command("demo").description("train a teacher, a student alone and the same student distilled, on embedded data");
   addValue(command, "--seed <n>", "seeds the networks and their training (default: 0)", count);
-  addValue(command, "--seeds <n,n,…>", "repeat with each of these seeds; print mean and deviation", counts);
+  addValue(command, "--seeds <n,n,…>", "repeat with each of these seeds; print mean and deviation", distinctCounts);
   command.option("--quick", "a few seconds that show only that everything runs");
   addValue(command, "--run <dir>", "keep run directories in here (default: nothing is written)", text);
   addJson(command).action(runDemo);

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { formatBytes, formatCount, formatDuration, formatLoss, formatPercent, meanAndDeviation, wrapList } from "../../../lib/cli/format.js";
+import { formatBytes, formatCount, formatDuration, formatLoss, formatPercent, wrapList } from "../../../lib/cli/format.js";
 import { renderTable } from "../../../lib/cli/table.js";
 
 describe("cli/format", () => {
@@ -19,11 +19,6 @@ describe("cli/format", () => {
   it("writes percentages with one digit and bytes in binary units", () => {
     expect(formatPercent(68.26)).to.equal("68.3");
     expect([512, 2048, 169_001_437].map(formatBytes)).to.deep.equal(["512 B", "2.0 KiB", "161.2 MiB"]);
-  });
-
-  it("computes mean and sample deviation", () => {
-    expect(meanAndDeviation([1, 2, 3, 4])).to.deep.equal({ mean: 2.5, deviation: Math.sqrt(5 / 3) });
-    expect(meanAndDeviation([7])).to.deep.equal({ mean: 7, deviation: null });
   });
 
   it("breaks lists of words into lines", () => {

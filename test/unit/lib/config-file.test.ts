@@ -83,7 +83,7 @@ describe("parseRunConfig", () => {
   }
 
   it("refuses an unknown preset by its name", () => {
-    expect(failure({ task: "train", preset: "imagenet", model: { name: "resnet20" } }).code).to.equal("UNKNOWN_NAME");
+    expect(failure({ task: "train", preset: "imagenet21k", model: { name: "resnet20" } }).code).to.equal("UNKNOWN_NAME");
   });
 });
 

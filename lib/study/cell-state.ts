@@ -1,0 +1,46 @@
+import { isReviewKdError, ReviewKdError } from "../errors.js";
+import { readFitProgress } from "../fit-log.js";
+import { inspectRunDirectory, runFile } from "../run-directory.js";
+import type { FitResult } from "../schemas/run-record.js";
+import type { CellResult } from "../schemas/study.js";
+import type { Cell } from "./cells.js";
+
+/** How a cell stands: as it was found, or as its run left it. `broken`: begun, but ended before it saved a checkpoint. */
+export type CellState =
+  | { readonly is: "new" | "begun" | "broken" }
+  | ({ readonly is: "done" } & Pick<FitResult, "last" | "best" | "seconds">)
+  | { readonly is: "failed"; readonly error: ReviewKdError };
+
+/**
+ * Looks how far the run of a cell is. A directory that cannot be read makes the cell a failed one.
+ *
+ * @throws `RUN_MISMATCH`: the directory holds another run.
+ */
+export async function inspectCell({ runDirectory, config }: Cell): Promise<CellState> {
+  try {
+    const found = await inspectRunDirectory(runDirectory, config);
+    if (found === "none") return { is: "new" };
+    if (found === "broken") return { is: "broken" };
+    const { epochsDone, last, best, elapsedSeconds } = await readFitProgress(runFile(runDirectory, "last"));
+    if (epochsDone < config.training.epochs || last === null || best === null) return { is: "begun" };
+    return { is: "done", last, best, seconds: elapsedSeconds };
+  } catch (error) {
+    if (!isReviewKdError(error) || error.code === "RUN_MISMATCH") throw error;
+    const remedy = `Remove ${runDirectory} to train this cell anew.`;
+    return { is: "failed", error: new ReviewKdError(error.code, `${error.message} ${remedy}`, { cause: error }) };
+  }
+}
+
+/** A cell as results report it. */
+export function cellResult({ id, condition, seed, runDirectory }: Cell, state: CellState): CellResult {
+  const nothing = { last: null, best: null, seconds: null, error: null };
+  const shared = { id, condition, seed, runDirectory, ...nothing };
+  switch (state.is) {
+    case "done":
+      return { ...shared, status: "done", last: state.last, best: state.best, seconds: state.seconds };
+    case "failed":
+      return { ...shared, status: "failed", error: { code: state.error.code, message: state.error.message } };
+    default:
+      return { ...shared, status: "waiting" };
+  }
+}

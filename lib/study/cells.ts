@@ -1,0 +1,64 @@
+import { join, resolve } from "node:path";
+import { runFile } from "../run-directory.js";
+import type { RunConfig } from "../schemas/run-config.js";
+import type { StudyConfig } from "../schemas/study.js";
+import { STUDENT_ALONE, type Condition } from "./conditions.js";
+
+/** One training of a study, an ordinary run in a directory of its own. */
+export interface Cell {
+  readonly id: string;
+  /** {@link Condition.id}, or {@link TEACHER}. */
+  readonly condition: string;
+  readonly label: string;
+  readonly seed: number;
+  readonly runDirectory: string;
+  readonly config: RunConfig;
+}
+
+/** The cell that trains the teacher. */
+export const TEACHER = "teacher";
+
+/** Keeps the teacher from beginning with a student's random numbers. */
+const TEACHER_SEED_OFFSET = 1000;
+
+/** Every training of a study in the order in which they are done: the teacher if need be, then seed by seed. */
+export function cellsOf(config: StudyConfig, conditions: readonly Condition[], directory: string): readonly Cell[] {
+  const students = config.seeds.flatMap((seed) => conditions.map((condition) => studentCell(config, condition, seed, directory)));
+  return config.teacher.weights === undefined ? [teacherCell(config, directory), ...students] : students;
+}
+
+function teacherCell({ teacher, data, training, teacherTraining, seeds }: StudyConfig, directory: string): Cell {
+  const { epochs = training.epochs, learningRate = training.optimizer.learningRate } = teacherTraining;
+  const seed = Math.max(...seeds) + TEACHER_SEED_OFFSET;
+  return {
+    id: TEACHER,
+    condition: TEACHER,
+    label: `teacher ${teacher.name}`,
+    seed,
+    runDirectory: join(directory, TEACHER),
+    config: { task: "train", model: teacher, data, training: { ...training, epochs, optimizer: { ...training.optimizer, learningRate }, seed } },
+  };
+}
+
+function studentCell(config: StudyConfig, { id: condition, label, method }: Condition, seed: number, directory: string): Cell {
+  const { student, data } = config;
+  const id = `${condition}-seed${seed}`;
+  const training = { ...config.training, seed };
+  // An absolute path: the same one wherever the study is gone on with.
+  const weights = config.teacher.weights ?? resolve(runFile(join(directory, TEACHER), "student"));
+  return {
+    id,
+    condition,
+    label,
+    seed,
+    runDirectory: join(directory, id),
+    config: method === null
+      ? { task: "train", model: student, data, training }
+      : { task: "distill", teacher: { ...config.teacher, weights }, student, method, data, training },
+  };
+}
+
+/** The id of the cell that a distilled one is compared with. */
+export function aloneCellId(seed: number): string {
+  return `${STUDENT_ALONE.id}-seed${seed}`;
+}

@@ -1,0 +1,79 @@
+import { Method, type MethodInput } from "../schemas/method.js";
+import type { StudyConfig } from "../schemas/study.js";
+import { parse } from "../validation.js";
+import type { MatchedStages } from "./matched-stages.js";
+
+/** One way to train the student: a row of a study. */
+export interface Condition {
+  /** Unique in its study, fit for a directory's name. */
+  readonly id: string;
+  /** As tables and pictures call it. */
+  readonly label: string;
+  /** `null`: labels alone. */
+  readonly method: Method | null;
+  /** Matched stages from 1 (shallow), where the study varies them. */
+  readonly stage: number | null;
+  readonly teacherStage: number | null;
+  /** Top-1 accuracy (percent) of an independent re-run; `null` where none is known. */
+  readonly published: number | null;
+}
+
+type ConfigOf<Kind extends StudyConfig["kind"]> = Extract<StudyConfig, { kind: Kind }>;
+
+/** Networks, data and length of the independent re-run whose accuracies are quoted. */
+const RERUN = { teacher: "resnet56", student: "resnet20", data: "cifar100", epochs: 240 } as const;
+
+/** Whether a study can be held against that re-run. */
+export function isRerun({ teacher, student, data, training }: StudyConfig): boolean {
+  return teacher.name === RERUN.teacher && student.name === RERUN.student && data.kind === RERUN.data && training.epochs === RERUN.epochs;
+}
+
+export const STUDENT_ALONE: Condition = {
+  id: "student-alone", label: "student alone", method: null, stage: null, teacherStage: null, published: 69.06,
+};
+
+/**
+ * The steps from a distance between stages of equal depth to the method of the paper.
+ * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), the ablation on ResNet56 and ResNet20
+ */
+const ABLATION = [
+  { id: "same-stage-l2", label: "same stages, L2", published: 69.5, method: { kind: "multi-layer", distance: "l2" } },
+  { id: "pairs-l2", label: "review pairs (b), L2", published: 69.53, method: { kind: "review-pairs", distance: "l2" } },
+  { id: "residual-sum-l2", label: "residual (d), addition, L2", published: 69.92, method: { kind: "review", fusion: "sum", distance: "l2" } },
+  { id: "residual-abf-l2", label: "residual (d), ABF, L2", published: 71.28, method: { kind: "review", fusion: "abf", distance: "l2" } },
+  { id: "residual-sum-hcl", label: "residual (d), addition, HCL", published: 71.51, method: { kind: "review", fusion: "sum", distance: "hcl" } },
+  { id: "residual-abf-hcl", label: "residual (d), ABF, HCL", published: 71.79, method: { kind: "review", fusion: "abf", distance: "hcl" } },
+] as const satisfies readonly (Pick<Condition, "id" | "label" | "published"> & { readonly method: MethodInput })[];
+
+/** The rows of a study, the student alone first. `stages`: the pairs that can be matched. */
+export function conditionsOf(config: StudyConfig, stages: MatchedStages): readonly Condition[] {
+  switch (config.kind) {
+    case "ablation":
+      return [STUDENT_ALONE, ...ablationRows(config)];
+    case "stages":
+      return [STUDENT_ALONE, ...stagePairs(config, stages)];
+    case "seeds":
+      return [STUDENT_ALONE, { ...STUDENT_ALONE, id: "distilled", label: "student distilled", method: config.method, published: null }];
+  }
+}
+
+function ablationRows({ method }: ConfigOf<"ablation">): Condition[] {
+  const { midChannels, ...common } = method;
+  return ABLATION.map(({ method: own, ...row }) => ({
+    ...STUDENT_ALONE,
+    ...row,
+    method: parse(Method, own.kind === "review" ? { ...common, ...(midChannels === undefined ? {} : { midChannels }), ...own } : { ...common, ...own }, row.label),
+  }));
+}
+
+function stagePairs({ method }: ConfigOf<"stages">, { student }: MatchedStages): Condition[] {
+  const numbers = student.map((_, index) => index + 1);
+  return numbers.flatMap((stage) => numbers.map((teacherStage) => ({
+    id: `stage-${stage}-from-${teacherStage}`,
+    label: `student stage ${stage} from teacher stage ${teacherStage}`,
+    method: parse(Method, { kind: "single-layer", ...method, stage, teacherStage }, "method"),
+    stage,
+    teacherStage,
+    published: null,
+  })));
+}

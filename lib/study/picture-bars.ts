@@ -1,0 +1,187 @@
+import type { BarSeriesOption, CustomSeriesOption } from "echarts";
+import type { Spread, StudyResult } from "../schemas/study.js";
+import { BASE, FONT, FRAME, INK, QUIET_INK, signed, subject, TEXT, textWidth, type Chart } from "./picture-style.js";
+
+const ROW = 46;
+const THICKNESS = 18;
+const GAP = 4;
+const MARGIN = { top: 14, bottom: 58, right: 20 } as const;
+const PLOT_WIDTH = 360;
+
+/** Blue and its light shade: told apart in print without colours, too. */
+const FILLS = ["#2166ac", "#a6cbe3"] as const;
+
+interface Bar {
+  readonly value: number;
+  readonly deviation: number | null;
+  /** Stands at the end of the bar. */
+  readonly text: string;
+}
+
+interface BarChart {
+  readonly title: string;
+  readonly axisTitle: string;
+  /** From top to bottom. */
+  readonly rows: readonly string[];
+  /** For each series a bar, or none, for each row; a name where there is more than one series. */
+  readonly series: readonly { readonly name: string; readonly bars: readonly (Bar | null)[] }[];
+  /** A dashed line with a text above it. */
+  readonly reference?: { readonly value: number; readonly text: string } | undefined;
+}
+
+/** Gain of each design step over the student alone; `undefined` where no gain is known. */
+export function ablationBars(result: StudyResult): Chart | undefined {
+  const { conditions, config } = result;
+  if (conditions.every(({ gain }) => gain === null)) return undefined;
+  const bars = conditions.map(({ method, gain, last }): Bar | null => {
+    if (last === null) return null;
+    const accuracy = `${last.mean.toFixed(1)} %`;
+    if (method === null) return { value: 0, deviation: null, text: accuracy };
+    return gain === null ? null : { value: gain.mean, deviation: gain.deviation, text: `${signed(gain.mean)}  (${accuracy})` };
+  });
+  return barChart({
+    title: `Gain in top-1 accuracy of the last epoch over the student alone, by design step: ${subject(config)}`,
+    axisTitle: "Gain in top-1 accuracy over the student alone (points)",
+    rows: conditions.map(({ label }) => label),
+    series: [{ name: "", bars }],
+  });
+}
+
+/** Accuracy of the last and of the best epoch, mean and deviation over seeds; `undefined` where no cell is done. */
+export function seedBars({ conditions, config, teacherTop1 }: StudyResult): Chart | undefined {
+  if (conditions.every(({ last }) => last === null)) return undefined;
+  return barChart({
+    title: `Top-1 accuracy, mean and standard deviation over ${config.seeds.length} seeds: ${subject(config)}`,
+    axisTitle: "Top-1 accuracy (%)",
+    rows: conditions.map(({ label }) => label),
+    series: [
+      { name: "last epoch", bars: conditions.map(({ last }) => accuracyBar(last)) },
+      { name: "best epoch (chosen on the test set)", bars: conditions.map(({ best }) => accuracyBar(best)) },
+    ],
+    reference: teacherTop1 === null ? undefined : { value: teacherTop1, text: `teacher ${teacherTop1.toFixed(1)} %` },
+  });
+}
+
+function accuracyBar(spread: Spread | null): Bar | null {
+  if (spread === null) return null;
+  const { mean, deviation } = spread;
+  return { value: mean, deviation, text: deviation === null ? `${mean.toFixed(1)} %` : `${mean.toFixed(1)} ± ${deviation.toFixed(1)} %` };
+}
+
+/** Bars to the right from 0, so that lengths compare. */
+function barChart({ title, axisTitle, rows, series, reference }: BarChart): Chart {
+  const left = Math.ceil(Math.max(...rows.map((row) => textWidth(row, TEXT.label)))) + 20;
+  const several = series.length > 1;
+  const top = MARGIN.top + (several ? 28 : 0) + (reference === undefined ? 0 : 18);
+  const height = rows.length * Math.max(ROW, series.length * (THICKNESS + GAP) + 20);
+  // The longest bar ends within the plot, so its text ends within this.
+  const right = Math.ceil(Math.max(...series.flatMap(({ bars }) => bars.map((bar) => textWidth(bar?.text ?? "", TEXT.label))))) + MARGIN.right;
+  return {
+    width: left + PLOT_WIDTH + right,
+    height: top + height + MARGIN.bottom,
+    title,
+    option: {
+      ...BASE,
+      grid: { left, top, width: PLOT_WIDTH, height },
+      ...(several ? { legend: { left, top: 4, itemWidth: 14, itemHeight: 10, itemGap: 24, padding: 0, textStyle: { fontSize: TEXT.label, color: INK }, selectedMode: false } } : {}),
+      xAxis: {
+        type: "value",
+        name: axisTitle,
+        nameLocation: "middle",
+        nameGap: 32,
+        nameTextStyle: { fontSize: TEXT.axisTitle, color: INK },
+        ...range(series.flatMap(({ bars }) => bars), reference),
+        axisLabel: { fontSize: TEXT.label, color: INK, formatter: (value: number) => String(value).replace("-", "−") },
+        axisLine: { show: true, lineStyle: { color: FRAME } },
+        axisTick: { show: true, lineStyle: { color: FRAME } },
+        splitLine: { show: false },
+      },
+      yAxis: {
+        type: "category",
+        inverse: true,
+        data: [...rows],
+        axisLabel: { fontSize: TEXT.label, color: INK, interval: 0 },
+        axisLine: { lineStyle: { color: FRAME } },
+        axisTick: { show: false },
+      },
+      series: [
+        ...series.map(({ name, bars }, index) => filled(name, bars, index, index === 0 ? reference : undefined)),
+        ...series.map(({ bars }, index) => endings(bars, offset(index, series.length))),
+      ],
+    },
+  };
+}
+
+function filled(name: string, bars: readonly (Bar | null)[], index: number, reference: BarChart["reference"]): BarSeriesOption {
+  return {
+    type: "bar",
+    name,
+    silent: true,
+    barWidth: THICKNESS,
+    barGap: `${(100 * GAP) / THICKNESS}%`,
+    itemStyle: { color: FILLS[index] ?? FILLS[0] },
+    data: bars.map((bar) => bar?.value ?? "-"),
+    ...(reference === undefined ? {} : { markLine: referenceLine(reference) }),
+  };
+}
+
+/** Where the bar of a series lies in its row: pixels downwards from the middle. */
+function offset(index: number, count: number): number {
+  return (index - (count - 1) / 2) * (THICKNESS + GAP);
+}
+
+/** Ends of the axis at round numbers. */
+function range(bars: readonly (Bar | null)[], reference: BarChart["reference"]): { min: number; max: number; interval: number } {
+  const known = bars.filter((bar) => bar !== null);
+  const highest = Math.max(0, reference?.value ?? 0, ...known.map(({ value, deviation }) => value + (deviation ?? 0)));
+  const lowest = Math.min(0, ...known.map(({ value, deviation }) => value - (deviation ?? 0)));
+  const interval = roundStep(Math.max(highest - lowest, 0.1) / 6);
+  return { min: Math.floor(lowest / interval) * interval, max: Math.ceil(highest / interval) * interval, interval };
+}
+
+/** The next of 1, 2 and 5 times a power of ten. */
+function roundStep(step: number): number {
+  const power = 10 ** Math.floor(Math.log10(step));
+  return ([1, 2, 5].find((factor) => factor * power >= step) ?? 10) * power;
+}
+
+/** Error bars, and the text behind each bar. */
+function endings(bars: readonly (Bar | null)[], shift: number): CustomSeriesOption {
+  return {
+    type: "custom",
+    silent: true,
+    // Above the reference line.
+    z: 10,
+    data: bars.map((bar, row) => [bar?.value ?? 0, row]),
+    renderItem: (params, api) => {
+      const bar = bars[params.dataIndex];
+      if (bar === null || bar === undefined) return null;
+      const at = (value: number): number => api.coord([value, params.dataIndex])[0] ?? 0;
+      const y = (api.coord([0, params.dataIndex])[1] ?? 0) + shift;
+      const { value, deviation, text } = bar;
+      const end = at(Math.max(0, value + (deviation ?? 0)));
+      const label = {
+        type: "text" as const,
+        // The white rim keeps it readable where a line runs through.
+        style: {
+          text, x: end + 8, y, fontFamily: FONT, fontSize: TEXT.label, fill: INK, stroke: "#ffffff", lineWidth: 3, verticalAlign: "middle" as const,
+        },
+      };
+      if (deviation === null) return { type: "group", children: [label] };
+      const [from, to, half] = [at(value - deviation), at(value + deviation), 4];
+      const line = (x1: number, y1: number, x2: number, y2: number) =>
+        ({ type: "line" as const, shape: { x1, y1, x2, y2 }, style: { stroke: INK, lineWidth: 1.2 } });
+      return { type: "group", children: [line(from, y, to, y), line(from, y - half, from, y + half), line(to, y - half, to, y + half), label] };
+    },
+  };
+}
+
+function referenceLine({ value, text }: NonNullable<BarChart["reference"]>) {
+  return {
+    silent: true,
+    symbol: "none",
+    lineStyle: { color: QUIET_INK, type: "dashed" as const, width: 1.2 },
+    label: { formatter: text, position: "start" as const, fontSize: TEXT.label, color: QUIET_INK },
+    data: [{ xAxis: value }],
+  };
+}

@@ -1,0 +1,110 @@
+import type { ConditionResult, StudyResult } from "../schemas/study.js";
+import { BASE, FONT, FRAME, INK, QUIET_INK, signed, subject, TEXT, type Chart } from "./picture-style.js";
+
+const CELL = 78;
+const MARGIN = { left: 104, top: 16, bottom: 76 } as const;
+const BAR = { gap: 28, width: 14, labels: 44, title: 24 } as const;
+
+/** ColorBrewer's RdBu without its darkest ends: told apart by colour-blind readers, worse is red and better is blue. */
+const DIVERGING = ["#b2182b", "#d6604d", "#f4a582", "#fddbc7", "#f7f7f7", "#d1e5f0", "#92c5de", "#4393c3", "#2166ac"];
+const NOTHING = "#e4e4e4";
+
+/** From this share of the largest difference on a cell is so dark that its text must be white. */
+const DARK = 0.72;
+
+/** Gains over the student alone, its stages downwards, the teacher's to the right; `undefined` where no gain is known. */
+export function stagesHeatMap(result: StudyResult): Chart | undefined {
+  const { stages: { student, teacher }, conditions } = result;
+  const pairs = conditions.filter((condition) => condition.stage !== null && condition.teacherStage !== null);
+  const gains = pairs.flatMap(({ gain }) => (gain === null ? [] : [gain.mean]));
+  if (gains.length === 0) return undefined;
+  // The same reach to both sides keeps white at no difference; rounded up to a tenth for the scale's ends.
+  const reach = Math.max(0.1, Math.ceil(Math.max(...gains.map(Math.abs)) * 10) / 10);
+  const size = { width: teacher.length * CELL, height: student.length * CELL };
+  const barLeft = MARGIN.left + size.width + BAR.gap;
+
+  return {
+    width: barLeft + BAR.width + BAR.labels + BAR.title,
+    height: MARGIN.top + size.height + MARGIN.bottom,
+    title: `Top-1 accuracy of the last epoch, difference to the student alone in points, by student stage and teacher stage: ${subject(result.config)}`,
+    option: {
+      ...BASE,
+      grid: { left: MARGIN.left, top: MARGIN.top, ...size },
+      xAxis: { ...axis(teacher), name: "Teacher stage", nameGap: 48 },
+      yAxis: { ...axis(student), name: "Student stage", nameGap: 76, inverse: true },
+      visualMap: {
+        type: "continuous", show: false, min: -reach, max: reach, dimension: 2, inRange: { color: DIVERGING },
+      },
+      series: [{
+        type: "heatmap",
+        silent: true,
+        itemStyle: { borderColor: "#ffffff", borderWidth: 2 },
+        label: { show: true, fontSize: TEXT.axisTitle },
+        data: pairs.map((pair) => cell(pair, reach)),
+      }],
+      graphic: scale(reach, barLeft, size.height),
+    },
+  };
+}
+
+function axis(names: readonly string[]) {
+  return {
+    type: "category" as const,
+    data: names.map((name, index) => `{number|${index + 1}}\n{name|${name}}`),
+    nameLocation: "middle" as const,
+    nameTextStyle: { fontSize: TEXT.axisTitle, color: INK },
+    axisLine: { show: false },
+    axisTick: { show: false },
+    axisLabel: {
+      interval: 0,
+      rich: {
+        number: { fontSize: TEXT.axisTitle, color: INK, align: "center" as const, lineHeight: 17 },
+        name: { fontSize: TEXT.small, color: QUIET_INK, align: "center" as const, lineHeight: 14 },
+      },
+    },
+  };
+}
+
+function cell({ stage, teacherStage, gain }: ConditionResult, reach: number) {
+  const place = [(teacherStage ?? 0) - 1, (stage ?? 0) - 1];
+  if (gain === null) {
+    return { value: [...place, 0], itemStyle: { color: NOTHING }, label: { formatter: "–", color: QUIET_INK } };
+  }
+  const deviation = gain.deviation === null ? "" : `\n{small|± ${gain.deviation.toFixed(1)}}`;
+  const color = Math.abs(gain.mean) > DARK * reach ? "#ffffff" : INK;
+  return {
+    value: [...place, gain.mean],
+    label: { formatter: `${signed(gain.mean)}${deviation}`, color, rich: { small: { fontSize: TEXT.small, color, lineHeight: 16 } } },
+  };
+}
+
+/** The scale of colours with its ends, its middle and what it measures. */
+function scale(reach: number, left: number, height: number) {
+  const label = (value: number, top: number) => ({
+    type: "text" as const,
+    left: left + BAR.width + 8,
+    top: top - TEXT.label / 2,
+    style: { text: signed(value), fontFamily: FONT, fontSize: TEXT.label, fill: INK },
+  });
+  const colorStops = DIVERGING.map((color, index) => ({ offset: 1 - index / (DIVERGING.length - 1), color })).reverse();
+  return [
+    {
+      type: "rect" as const,
+      shape: { x: left, y: MARGIN.top + 1, width: BAR.width, height: height - 2 },
+      style: { fill: { type: "linear" as const, x: 0, y: 0, x2: 0, y2: 1, colorStops }, stroke: FRAME, lineWidth: 0.5 },
+    },
+    label(reach, MARGIN.top + TEXT.label / 2),
+    label(0, MARGIN.top + height / 2),
+    label(-reach, MARGIN.top + height - TEXT.label / 2),
+    {
+      type: "text" as const,
+      x: left + BAR.width + BAR.labels + 10,
+      y: MARGIN.top + height / 2,
+      rotation: Math.PI / 2,
+      style: {
+        text: "Difference to the student alone (points)",
+        fontFamily: FONT, fontSize: TEXT.axisTitle, fill: INK, align: "center" as const, verticalAlign: "middle" as const,
+      },
+    },
+  ];
+}

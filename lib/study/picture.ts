@@ -1,0 +1,49 @@
+import type * as echarts from "echarts";
+import type { StudyResult } from "../schemas/study.js";
+import { ablationBars, seedBars } from "./picture-bars.js";
+import { stagesHeatMap } from "./picture-heat-map.js";
+import { finished, type Chart } from "./picture-style.js";
+
+/** An SVG, or why there is none. */
+export type Picture = { readonly svg: string } | { readonly missing: string };
+
+/** The part of ECharts that is used here. */
+type Echarts = Pick<typeof echarts, "init">;
+
+/** ECharts is no dependency but an optional peer: it is larger than all else here, and only pictures need it. */
+async function loadEcharts(): Promise<Echarts | undefined> {
+  try {
+    return await import("echarts");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND") return undefined;
+    throw error;
+  }
+}
+
+/** Draws the results of a study as a picture for a paper: a heat map of stages, or bars. */
+export async function drawPicture(result: StudyResult, load: () => Promise<Echarts | undefined> = loadEcharts): Promise<Picture> {
+  const chart = chartOf(result);
+  if (chart === undefined) return { missing: "no picture was drawn, for too few cells are done" };
+  const library = await load();
+  if (library === undefined) {
+    return { missing: "no picture was drawn, for the package echarts is not installed; `npm install echarts`, then the same study again draws it" };
+  }
+  const view = library.init(null, null, { renderer: "svg", ssr: true, width: chart.width, height: chart.height });
+  try {
+    view.setOption(chart.option);
+    return { svg: finished(view.renderToSVGString(), chart.title) };
+  } finally {
+    view.dispose();
+  }
+}
+
+function chartOf(result: StudyResult): Chart | undefined {
+  switch (result.kind) {
+    case "ablation":
+      return ablationBars(result);
+    case "stages":
+      return stagesHeatMap(result);
+    case "seeds":
+      return seedBars(result);
+  }
+}

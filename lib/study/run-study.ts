@@ -1,0 +1,210 @@
+import { throwIfAborted } from "../abort.js";
+import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
+import { runDistillation, runTraining } from "../experiment.js";
+import type { Settings } from "../merge-settings.js";
+import { discardBrokenRun } from "../run-directory.js";
+import type { FitEvent, SystemInfo } from "../schemas/events.js";
+import type { CellResult, StudyConfig, StudyConfigInput, StudyEvent, StudyResult } from "../schemas/study.js";
+import { systemInfo } from "../system.js";
+import { cellResult, inspectCell, type CellState } from "./cell-state.js";
+import { cellsOf, TEACHER, type Cell } from "./cells.js";
+import { StudyClock } from "./clock.js";
+import { conditionsOf, isRerun, type Condition } from "./conditions.js";
+import { matchedStages, type MatchedStages } from "./matched-stages.js";
+import { drawPicture } from "./picture.js";
+import { SharedInputs } from "./shared-inputs.js";
+import { parseStudyConfig } from "./study-config.js";
+import { openStudyDirectory, type StudyDirectory } from "./study-directory.js";
+import { summarize } from "./summary.js";
+
+/** Where a study is kept, and what stops it. */
+export interface StudyOptions {
+  /** Directory of the study: one run directory per cell, and the results. The same study goes on in it. */
+  readonly directory: string;
+  /** Stops within one step and saves. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Trains all cells of a study, one after the other; skips those that are done and goes on with one that was stopped. A cell that
+ * fails is reported, and the others go on. Writes tables and a picture into the study's directory.
+ *
+ * @returns the results; cells that failed, or wait for a teacher that failed, are among them.
+ * @throws `CONFIG_INVALID`, `UNKNOWN_NAME`; `RUN_MISMATCH`: the directory holds another study; `RUN_DIRECTORY`; `ABORTED` after
+ * `signal` was heard and the state saved; and what loading the data, or given weights of the teacher, throws.
+ * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), whose analyses these are
+ *
+ * @example
+ * ```ts
+ * const study = { kind: "ablation", teacher: { name: "resnet56" }, student: { name: "resnet20" }, seeds: [0, 1, 2] } as const;
+ * for await (const event of runStudy(study, { directory: "runs/ablation" })) console.log(event.type);
+ * ```
+ */
+export async function* runStudy(input: StudyConfigInput | Settings, options: StudyOptions): AsyncGenerator<StudyEvent, StudyResult, void> {
+  const config = parseStudyConfig(input);
+  throwIfAborted(options.signal, "the study");
+  const stages = matchedStages(config.student.name, config.teacher.name);
+  const conditions = conditionsOf(config, stages);
+  const directory = await openStudyDirectory(options.directory, config);
+  const cells = cellsOf(config, conditions, directory.path);
+  const states = new Map<Cell, CellState>();
+  for (const cell of cells) states.set(cell, await inspectCell(cell));
+  using inputs = new SharedInputs(config.data);
+  try {
+    return yield* new Study({ config, stages, conditions, directory, cells, inputs, signal: options.signal }, states, await directory.readResult()).run();
+  } catch (error) {
+    if (options.signal?.aborted !== true || !isReviewKdError(error) || error.code !== "ABORTED") throw error;
+    const remedy = "run the same study in the same directory to go on (on the command line: the same command)";
+    throw new ReviewKdError("ABORTED", `the study at ${directory.path} was stopped, its state saved: ${remedy}.`, { cause: error });
+  }
+}
+
+interface StudyParts {
+  readonly config: StudyConfig;
+  readonly stages: MatchedStages;
+  readonly conditions: readonly Condition[];
+  readonly directory: StudyDirectory;
+  readonly cells: readonly Cell[];
+  readonly inputs: SharedInputs;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** One call of `runStudy`. */
+class Study {
+  readonly #clock: StudyClock;
+  #teacherTop1: number | null;
+  /** Of the process that trained; that of an earlier one until this one does. */
+  #system: SystemInfo | undefined;
+
+  constructor(private readonly parts: StudyParts, private readonly states: Map<Cell, CellState>, earlier: StudyResult | undefined) {
+    this.#clock = new StudyClock(parts.cells);
+    this.#teacherTop1 = earlier?.teacherTop1 ?? null;
+    this.#system = earlier?.system;
+  }
+
+  async *run(): AsyncGenerator<StudyEvent, StudyResult, void> {
+    const { cells, directory } = this.parts;
+    yield this.#startEvent();
+    await this.#prepare();
+    for (const [index, cell] of cells.entries()) {
+      if (this.#waitsForTeacher(cell)) continue;
+      const skipped = this.#state(cell).is === "done";
+      yield* this.#cell(cell, index);
+      if (!skipped) await directory.writeResult(await this.#result());
+    }
+    return yield* this.#end();
+  }
+
+  #startEvent(): StudyEvent {
+    const { config, directory, cells } = this.parts;
+    return {
+      type: "study-start",
+      kind: config.kind,
+      directory: directory.path,
+      trainsTeacher: config.teacher.weights === undefined,
+      cells: cells.map((cell) => {
+        const { is } = this.#state(cell);
+        return { id: cell.id, label: cell.label, seed: cell.seed, state: is === "done" || is === "begun" ? is : "new" };
+      }),
+    };
+  }
+
+  /** Finds before the first cell what each would stumble over: data that cannot be read, weights that do not fit. */
+  async #prepare(): Promise<void> {
+    const { cells, inputs, config, signal } = this.parts;
+    if (cells.every((cell) => this.#state(cell).is === "done")) return;
+    const { test } = await inputs.data();
+    const distillation = cells.map((cell) => cell.config).find((run) => run.task === "distill");
+    if (config.teacher.weights === undefined || distillation === undefined) return;
+    const teacher = await inputs.teacher(distillation);
+    this.#teacherTop1 ??= (await teacher.evaluate(test, { batchSize: config.training.evaluationBatchSize, signal })).top1;
+  }
+
+  async *#cell(cell: Cell, index: number): AsyncGenerator<StudyEvent, void, void> {
+    const { id, label, seed } = cell;
+    const place = { cell: id, index, cells: this.parts.cells.length };
+    const found = this.#state(cell);
+    try {
+      if (found.is === "failed") throw found.error;
+      if (found.is !== "done") {
+        yield { type: "cell-start", ...place, label, seed, resumed: found.is === "begun" };
+        if (found.is === "broken") await discardBrokenRun(cell.runDirectory);
+        for await (const run of this.#train(cell, found.is === "begun")) {
+          if (run.type === "end") this.states.set(cell, { is: "done", last: run.last, best: run.best, seconds: run.seconds });
+          yield { type: "cell-run", ...place, run, etaSeconds: this.#clock.during(cell, run) };
+        }
+      }
+    } catch (error) {
+      if (this.parts.signal?.aborted === true) throw error;
+      this.#clock.finished(cell, null);
+      const failure = isReviewKdError(error) ? error : new ReviewKdError("INTERNAL", messageOf(error), { cause: error });
+      this.states.set(cell, { is: "failed", error: failure });
+      yield { type: "cell-failed", ...place, label, seed, code: failure.code, message: failure.message };
+      return;
+    }
+    const result = this.#cellResult(cell);
+    this.#clock.finished(cell, result.seconds);
+    if (id === TEACHER) this.#teacherTop1 = result.last?.top1 ?? null;
+    yield { type: "cell-end", ...place, label, seed, skipped: found.is === "done", result };
+  }
+
+  async *#train({ config, runDirectory }: Cell, resume: boolean): AsyncGenerator<FitEvent, void, void> {
+    const { inputs, signal } = this.parts;
+    this.#system = await systemInfo();
+    const data = await inputs.data();
+    if (config.task === "train") {
+      yield* runTraining(config, { data }, { runDirectory, resume, signal });
+      return;
+    }
+    try {
+      yield* runDistillation(config, { data, teacher: await inputs.teacher(config) }, { runDirectory, resume, signal });
+    } finally {
+      inputs.used(config);
+    }
+  }
+
+  async *#end(): AsyncGenerator<StudyEvent, StudyResult, void> {
+    const { directory } = this.parts;
+    const result = await this.#result();
+    await directory.writeResult(result);
+    for (const kind of ["csv", "json"] as const) yield { type: "study-file", kind, path: directory.file(kind) };
+    const picture = await drawPicture(result);
+    if ("svg" in picture) {
+      await directory.writePicture(result.kind, picture.svg);
+      yield { type: "study-file", kind: "picture", path: directory.picture(result.kind) };
+    } else {
+      yield { type: "study-notice", message: picture.missing };
+    }
+    yield { type: "study-end", result };
+    return result;
+  }
+
+  async #result(): Promise<StudyResult> {
+    const { config, stages, directory, conditions } = this.parts;
+    const cells = this.parts.cells.map((cell) => this.#cellResult(cell));
+    this.#system ??= await systemInfo();
+    return {
+      kind: config.kind,
+      directory: directory.path,
+      config,
+      system: this.#system,
+      teacherTop1: this.#teacherTop1,
+      stages,
+      cells,
+      conditions: conditions.map((condition) => summarize(condition, cells, { published: isRerun(config) })),
+    };
+  }
+
+  #cellResult(cell: Cell): CellResult {
+    return cellResult(cell, this.#state(cell));
+  }
+
+  #waitsForTeacher({ config }: Cell): boolean {
+    const [first] = this.parts.cells;
+    return config.task === "distill" && first?.id === TEACHER && this.#state(first).is === "failed";
+  }
+
+  #state(cell: Cell): CellState {
+    return this.states.get(cell) ?? { is: "new" };
+  }
+}

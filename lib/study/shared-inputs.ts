@@ -1,0 +1,44 @@
+import { loadDataset, type Dataset } from "../dataset.js";
+import { buildModel } from "../experiment.js";
+import type { Model } from "../model.js";
+import type { RunConfig } from "../schemas/run-config.js";
+import type { StudyConfig } from "../schemas/study.js";
+
+type DistillConfig = Extract<RunConfig, { task: "distill" }>;
+
+/** Data and teacher of a study's cells: loaded when the first cell asks for them, and once. */
+export class SharedInputs implements Disposable {
+  #data: Promise<Dataset> | undefined;
+  #teacher: { readonly model: Model; readonly weights: string } | undefined;
+
+  constructor(private readonly source: StudyConfig["data"]) {}
+
+  data(): Promise<Dataset> {
+    return this.#data ??= loadDataset(this.source);
+  }
+
+  /** The trained teacher of a distillation, just as its weights file has it. */
+  async teacher({ teacher, training }: Pick<DistillConfig, "teacher" | "training">): Promise<Model> {
+    if (this.#teacher?.weights !== teacher.weights) {
+      this.#forgetTeacher();
+      this.#teacher = { model: await buildModel(teacher, await this.data(), training.seed), weights: teacher.weights };
+    }
+    return this.#teacher.model;
+  }
+
+  /** To be told of each distillation that ran: a teacher in train mode has moved its running statistics. */
+  used({ method }: Pick<DistillConfig, "method">): void {
+    if (method.teacherMode === "train") this.#forgetTeacher();
+  }
+
+  #forgetTeacher(): void {
+    this.#teacher?.model.dispose();
+    this.#teacher = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#forgetTeacher();
+    // A data set that could not be loaded has nothing to free.
+    void this.#data?.then((data) => { data.dispose(); }, () => undefined);
+  }
+}

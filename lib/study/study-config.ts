@@ -1,0 +1,44 @@
+import { presetSettings } from "../config-file.js";
+import { isSettings, mergeSettings, type Settings } from "../merge-settings.js";
+import { DEFAULT_KINDS } from "../schemas/run-config.js";
+import { AblationConfig, StagesConfig, StudyConfig, type StudyConfigInput, type StudyKind } from "../schemas/study.js";
+import { parse } from "../validation.js";
+
+/** The settings of a method that a kind of study leaves to its user; of `seeds` all of them. */
+const METHOD_KEYS: Readonly<Record<StudyKind, readonly string[] | undefined>> = {
+  ablation: Object.keys(AblationConfig.shape.method.unwrap().shape),
+  stages: Object.keys(StagesConfig.shape.method.unwrap().shape),
+  seeds: undefined,
+};
+
+/**
+ * Checks the configuration of a study and fills in what it leaves open: from its preset first, then from the defaults.
+ *
+ * @param what - What errors call it.
+ * @throws `CONFIG_INVALID`, `UNKNOWN_NAME` (preset)
+ *
+ * @example
+ * ```ts
+ * const config = parseStudyConfig({ kind: "seeds", preset: "resnet56-resnet20", teacher: { name: "resnet56" }, student: { name: "resnet20" } });
+ * ```
+ */
+export function parseStudyConfig(input: StudyConfigInput | Settings, what = "the study's configuration"): StudyConfig {
+  const settings = input as Settings;
+  const kind = isSettings(settings) ? settings["kind"] : undefined;
+  if (typeof kind !== "string" || !(kind in METHOD_KEYS)) return parse(StudyConfig, settings, what, "CONFIG_INVALID");
+  const layers = [defaults(kind as StudyKind)];
+  if (typeof settings["preset"] === "string") layers.push(fromPreset(kind as StudyKind, settings["preset"]));
+  return parse(StudyConfig, mergeSettings(...layers, settings), what, "CONFIG_INVALID");
+}
+
+function defaults(kind: StudyKind): Settings {
+  const { method, ...rest } = DEFAULT_KINDS.distill;
+  return kind === "seeds" ? { method, ...rest } : rest;
+}
+
+function fromPreset(kind: StudyKind, name: string): Settings {
+  const { method, ...rest } = presetSettings("distill", name);
+  const keys = METHOD_KEYS[kind];
+  if (keys === undefined || !isSettings(method)) return { method, ...rest };
+  return { method: Object.fromEntries(Object.entries(method).filter(([key]) => keys.includes(key))), ...rest };
+}

@@ -1,0 +1,69 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { refuseChanges } from "../config-changes.js";
+import { guarded, jsonOrNothing, readText, writeWhole } from "../directory-files.js";
+import { ReviewKdError } from "../errors.js";
+import { StudyResult, type StudyConfig, type StudyKind } from "../schemas/study.js";
+import { resultsCsv } from "./results-csv.js";
+
+/** Names of the files beside the run directories of a study's cells. */
+export const STUDY_FILES = {
+  /** The complete configuration. */
+  config: "study.json",
+  /** One line per cell. */
+  csv: "results.csv",
+  /** Everything, with means and deviations, versions and hardware. */
+  json: "results.json",
+} as const;
+
+/** The files of a study beside its runs. Made by {@link openStudyDirectory}. */
+export class StudyDirectory {
+  constructor(readonly path: string) {}
+
+  file(name: keyof typeof STUDY_FILES): string {
+    return join(this.path, STUDY_FILES[name]);
+  }
+
+  picture(kind: StudyKind): string {
+    return join(this.path, `${kind}.svg`);
+  }
+
+  /** The results of an earlier process, or `undefined` where there are none that can be read. */
+  async readResult(): Promise<StudyResult | undefined> {
+    const text = await readText(this.file("json"));
+    return text === undefined ? undefined : StudyResult.safeParse(jsonOrNothing(text)).data;
+  }
+
+  async writeResult(result: StudyResult): Promise<void> {
+    await writeWhole(this.path, this.file("csv"), resultsCsv(result));
+    await writeWhole(this.path, this.file("json"), `${JSON.stringify(result, null, 2)}\n`);
+  }
+
+  async writePicture(kind: StudyKind, svg: string): Promise<void> {
+    await writeWhole(this.path, this.picture(kind), svg);
+  }
+}
+
+/**
+ * Makes the directory of a study, or opens that of the same study.
+ *
+ * @throws `RUN_DIRECTORY`: it cannot be made or read; `RUN_MISMATCH`: it holds another study.
+ */
+export async function openStudyDirectory(path: string, config: StudyConfig): Promise<StudyDirectory> {
+  const directory = new StudyDirectory(path);
+  await guarded(path, () => mkdir(path, { recursive: true }));
+  const text = await readText(directory.file("config"));
+  if (text === undefined) {
+    await writeWhole(path, directory.file("config"), `${JSON.stringify(config, null, 2)}\n`);
+    return directory;
+  }
+  const recorded = jsonOrNothing(text);
+  if (recorded === undefined) {
+    throw new ReviewKdError("RUN_DIRECTORY", `expected JSON in ${directory.file("config")}, got text that is none. Restore the file to go on with the study.`);
+  }
+  refuseChanges(recorded, config, {
+    what: `the study at ${path}`,
+    remedy: "Go on with the recorded settings, or start a new study in another directory (on the command line --study DIR).",
+  });
+  return directory;
+}

@@ -1,0 +1,142 @@
+import { existsSync } from "node:fs";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { fail, jsonEvents, reviewkd, start, succeed, temporaryDirectory, TINY } from "./helpers.js";
+
+const NETWORKS = ["--teacher", "resnet8", "--student", "resnet8"] as const;
+const SEEDS = ["study", "seeds", ...NETWORKS, ...TINY, "--epochs", "1", "--warmup-epochs", "0"] as const;
+
+describe("command line: study", () => {
+  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+  before(async () => { directory = await temporaryDirectory(); });
+  after(() => directory.remove());
+
+  it("trains teacher and cells, prints a table and names its files; the same command skips what is done", async () => {
+    const words = [...SEEDS, "--seeds", "0,1"];
+    const { stdout } = await succeed(words, { cwd: directory.path });
+    const study = join("runs", "study-seeds-resnet8-from-resnet8");
+    expect(stdout).to.include("5 cells, 0 of them done; no --teacher-weights were given, so the study trains the teacher first");
+    expect(stdout).to.match(/^\[5\/5\] done: last \d+\.\d %, best/m);
+    expect(stdout).to.match(/^│ student distilled +│ +2 │ +\d+\.\d\d ± \d+\.\d\d │/m);
+    for (const file of ["results.csv", "results.json", "seeds.svg"]) {
+      expect(stdout).to.include(`wrote ${join(study, file)}`);
+      expect(existsSync(join(directory.path, study, file))).to.equal(true);
+    }
+    const again = await succeed(words, { cwd: directory.path });
+    expect(again.stdout.match(/: done before, /g)).to.have.lengthOf(5);
+    expect(again.stdout).to.not.match(/^\[\d\/5\] done:/m);
+  });
+
+  it("takes the design steps of the paper one after the other", async () => {
+    const study = join(directory.path, "ablation");
+    const words = ["study", "ablation", ...NETWORKS, ...TINY, "--limit-train", "16", "--epochs", "1", "--warmup-epochs", "0", "--mid-channels", "8", "--study", study];
+    const { stdout } = await succeed(words);
+    const rows = ["student alone", "same stages, L2", "review pairs (b), L2", "residual (d), addition, L2", "residual (d), ABF, L2", "residual (d), addition, HCL", "residual (d), ABF, HCL"];
+    expect([...stdout.matchAll(/^│ (\S.*?) +│ +1 │ +\d+\.\d\d │/gm)].map(([, label]) => label)).to.deep.equal(rows);
+    expect(await readFile(join(study, "ablation.svg"), "utf8")).to.include("residual (d), ABF, HCL").and.include("<title>Gain in top-1 accuracy");
+    const config = JSON.parse(await readFile(join(study, "residual-sum-l2-seed0", "config.json"), "utf8")) as { method: object };
+    expect(config.method).to.include({ kind: "review", fusion: "sum", distance: "l2", midChannels: 8, warmupEpochs: 0 });
+  });
+
+  it("puts each stage of the student under each stage of the teacher", async () => {
+    const study = join(directory.path, "stages");
+    const words = ["study", "stages", ...NETWORKS, ...TINY, "--limit-train", "16", "--epochs", "1", "--warmup-epochs", "0", "--distance", "hcl", "--study", study];
+    const { stdout } = await succeed(words);
+    expect(stdout).to.match(/^│ student 4 \(\w+\)( +│ +[+-]\d+\.\d\d){4} │$/m).and.include("student alone: ");
+    const cells = (await readFile(join(study, "results.csv"), "utf8")).trimEnd().split("\n").slice(1).map((line) => line.split(","));
+    expect(cells.map(([, , , stage, teacherStage]) => [stage, teacherStage].join())).to.deep.equal([
+      ",", ",", ...["1", "2", "3", "4"].flatMap((stage) => ["1", "2", "3", "4"].map((teacherStage) => `${stage},${teacherStage}`)),
+    ]);
+    expect(await readFile(join(study, "stages.svg"), "utf8")).to.include("Teacher stage").and.include("Student stage");
+    const config = JSON.parse(await readFile(join(study, "stage-2-from-3-seed0", "config.json"), "utf8")) as { method: object };
+    expect(config.method).to.include({ kind: "single-layer", stage: 2, teacherStage: 3, distance: "hcl" });
+  });
+
+  it("saves on Ctrl-C and says how to go on; that command needs nothing more", async () => {
+    const study = join(directory.path, "stopped");
+    const words = [...SEEDS, "--data", "synthetic:numClasses=4,trainSamples=320,testSamples=16", "--teacher-epochs", "1", "--epochs", "2", "--seed", "4", "--json", "--study", study];
+    const running = start(words);
+    await running.until(/"cell-run","cell":"student-alone-seed4".*"progress"/);
+    running.child.kill("SIGINT");
+    const { code, stdout, stderr } = await running.finished;
+    expect(code, stderr).to.equal(130);
+    expect(stderr).to.include(`study seeds --study ${study}`);
+    expect(jsonEvents(stdout).at(-1)).to.include({ type: "error", code: "ABORTED" });
+
+    const events = jsonEvents((await succeed(["study", "seeds", "--study", study, "--json"])).stdout);
+    expect(events.filter(({ type }) => type === "cell-start").map(({ cell, resumed }) => [cell, resumed]))
+      .to.deep.equal([["student-alone-seed4", true], ["distilled-seed4", false]]);
+    expect(events.at(-1)).to.include({ type: "study-end" });
+
+    const message = await fail(["study", "seeds", "--study", study, "--batch-size", "8"], { exit: 1, code: "RUN_MISMATCH" });
+    expect(message).to.include("training.batchSize: was 16, now 8").and.include("--study DIR");
+    const other = await fail(["study", "stages", "--study", study], { exit: 2, code: "CONFIG_INVALID" });
+    expect(other).to.include('"seeds"').and.include("reviewkd study stages");
+  });
+
+  it("ends with the error of a failed cell, after all others, and with the results of those", async () => {
+    const study = join(directory.path, "failing");
+    const { code, stdout, stderr } = await reviewkd([...SEEDS, "--weight", "1e38", "--seed", "0", "--study", study]);
+    expect(code).to.equal(1);
+    expect(stdout).to.match(/^\[3\/3\] student distilled, seed 0 failed \[NON_FINITE_LOSS\]/m).and.match(/^│ student alone +│ +1 │/m);
+    expect(stderr).to.include("error [NON_FINITE_LOSS]: 1 of 3 cells failed: distilled-seed0").and.include("The same command tries them again");
+    expect(await readFile(join(study, "results.csv"), "utf8")).to.match(/^student-alone-seed0,.*,done,/m);
+  });
+
+  it("completes without the library for pictures, and says how to get them", async () => {
+    const study = join(directory.path, "no-picture");
+    const hook = "export const resolve = (name, context, next) => name === 'echarts' " +
+      "? Promise.reject(Object.assign(new Error('not installed'), { code: 'ERR_MODULE_NOT_FOUND' })) : next(name, context);";
+    const register = `import { register } from "node:module"; register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hook)}`)});`;
+    const preload = join(directory.path, "without-echarts.mjs");
+    await writeFile(preload, register);
+    const { stdout } = await succeed([...SEEDS, "--seed", "0", "--study", study], { env: { NODE_OPTIONS: `--import ${preload}` } });
+    expect(stdout).to.include("no picture was drawn").and.include("npm install echarts").and.include("│ student distilled");
+    expect(existsSync(join(study, "seeds.svg"))).to.equal(false);
+    await rm(preload);
+  });
+
+  it("repeats a study from its study.json", async () => {
+    const file = join(directory.path, "again.yaml");
+    await writeFile(file, [
+      "teacher: { name: resnet8 }", "student: { name: resnet8 }", "seeds: [3]", "training: { epochs: 1, batchSize: 16, threads: 1 }",
+      "data: { kind: synthetic, numClasses: 4, trainSamples: 32, testSamples: 16 }",
+    ].join("\n"));
+    const [first, second] = [join(directory.path, "first"), join(directory.path, "second")];
+    await succeed(["study", "seeds", "--config", file, "--study", first]);
+    await succeed(["study", "seeds", "--config", join(first, "study.json"), "--study", second]);
+    expect(await readFile(join(second, "study.json"), "utf8")).to.equal(await readFile(join(first, "study.json"), "utf8"));
+  });
+
+  it("names the kinds of study, and explains each", async () => {
+    const message = await fail(["study", "ablations", "--epochs", "3"], { exit: 2, code: "UNKNOWN_NAME" });
+    expect(message).to.include("ablation, stages, seeds").and.include('got "ablations"');
+    for (const kind of ["ablation", "stages", "seeds"]) {
+      const { stdout } = await succeed(["study", kind, "--help"]);
+      for (const option of ["--teacher ", "--teacher-weights ", "--student ", "--data ", "--limit-train ", "--epochs ", "--seeds ", "--study ", "--preset ", "--threads ", "--json "]) {
+        expect(stdout).to.include(option);
+      }
+    }
+    expect((await reviewkd(["study"])).code).to.equal(2);
+  });
+
+  for (const [problem, words, code, expected] of [
+    ["a seed that is given twice", ["--seeds", "0,1,0"], "INVALID_ARGUMENT", /different whole numbers .* for --seeds, got "0,1,0", where 0 is given twice/],
+    ["one seed and several", ["--seed", "0", "--seeds", "1,2"], "INVALID_ARGUMENT", /either --seed or --seeds/],
+    ["an unknown network", ["--student", "resnet9"], "UNKNOWN_NAME", /for the student, got "resnet9"; did you mean "resnet8"\?/],
+    ["an unknown preset", ["--preset", "resnet56-resnet21"], "UNKNOWN_NAME", /did you mean "resnet56-resnet20"\?/],
+    ["a preset without its data", ["--preset", "resnet56-resnet20"], "CONFIG_INVALID", /cifar100:DIR for --data, got nothing; `reviewkd data fetch cifar100`/],
+  ] as const) {
+    it(`refuses ${problem}`, async () => {
+      const message = await fail(["study", "seeds", ...NETWORKS, ...words, "--study", join(directory.path, "refused")], { exit: 2, code });
+      expect(message).to.match(expected);
+      expect(existsSync(join(directory.path, "refused"))).to.equal(false);
+    });
+  }
+
+  it("asks for the networks that are missing", async () => {
+    expect(await fail(["study", "ablation"], { exit: 2, code: "CONFIG_INVALID" })).to.include("--teacher");
+    expect(await fail(["study", "stages", "--teacher", "resnet8"], { exit: 2, code: "CONFIG_INVALID" })).to.include("--student");
+  });
+});

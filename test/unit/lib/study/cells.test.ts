@@ -1,0 +1,41 @@
+import { resolve } from "node:path";
+import { expect } from "chai";
+import { RunConfig } from "../../../../lib/schemas/run-config.js";
+import { cellsOf } from "../../../../lib/study/cells.js";
+import { conditionsOf } from "../../../../lib/study/conditions.js";
+import { configOf } from "./study-results.js";
+
+const STAGES = { student: ["layer1"], teacher: ["block1"] };
+
+const cells = (overrides: object): ReturnType<typeof cellsOf> => {
+  const config = configOf("seeds", { seeds: [4, 7], ...overrides });
+  return cellsOf(config, conditionsOf(config, STAGES), "runs/study");
+};
+
+describe("the cells of a study", () => {
+  it("are every condition with every seed, after the teacher where it has no weights", () => {
+    expect(cells({}).map(({ id }) => id)).to.deep.equal([
+      "teacher", "student-alone-seed4", "distilled-seed4", "student-alone-seed7", "distilled-seed7",
+    ]);
+    expect(cells({ teacher: { name: "resnet56", weights: "t.safetensors" } }).map(({ id }) => id)).to.not.include("teacher");
+  });
+
+  it("are ordinary runs that learn from the one teacher", () => {
+    for (const { config, runDirectory, seed, id } of cells({})) {
+      expect(RunConfig.parse(config)).to.deep.equal(config);
+      expect(config.training.seed).to.equal(seed);
+      expect(runDirectory).to.equal(`runs/study/${id}`);
+      if (config.task === "distill") expect(config.teacher.weights).to.equal(resolve("runs/study/teacher/student.safetensors"));
+    }
+    const given = cells({ teacher: { name: "resnet56", weights: "t.safetensors" } })[1]?.config;
+    expect(given).to.deep.include({ task: "distill", teacher: { name: "resnet56", weights: "t.safetensors" } });
+  });
+
+  it("train the teacher as long and as fast as it is told, with a seed that no student has", () => {
+    const [teacher, student] = cells({ seeds: [0, 1000], teacherTraining: { epochs: 300, learningRate: 0.3 } });
+    expect(teacher?.config.training).to.deep.include({ epochs: 300, seed: 2000 });
+    expect(teacher?.config.training.optimizer.learningRate).to.equal(0.3);
+    expect(student?.config.training.epochs).to.equal(240);
+    expect(student?.config.training.optimizer.learningRate).to.equal(0.1);
+  });
+});

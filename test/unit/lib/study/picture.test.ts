@@ -1,0 +1,108 @@
+import { expect } from "chai";
+import { drawPicture } from "../../../../lib/study/picture.js";
+import type { StudyResult } from "../../../../lib/schemas/study.js";
+import { resultOf, spread } from "./study-results.js";
+
+async function svgOf(result: StudyResult): Promise<string> {
+  const picture = await drawPicture(result);
+  if ("svg" in picture) return picture.svg;
+  throw new Error(`expected a picture, got: ${picture.missing}`);
+}
+
+/** The tags of an XML text, each closed in its order; throws where they are not. */
+function elements(svg: string): string[] {
+  const names: string[] = [];
+  const open: string[] = [];
+  const rest = svg.replaceAll(/<(\/?)([\w:]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>/g, (_, closing: string, name: string, _attributes, alone: string) => {
+    if (closing === "/") {
+      if (open.pop() !== name) throw new Error(`</${name}> closes nothing`);
+      return "";
+    }
+    names.push(name);
+    if (alone !== "/") open.push(name);
+    return "";
+  });
+  if (open.length > 0 || /[<>]|&(?!\w+;|#\d+;)/.test(rest)) throw new Error(`not well-formed: ${open.join(", ")} ${rest}`);
+  return names;
+}
+
+/** What stands in the picture, entities resolved. */
+function texts(svg: string): string[] {
+  return [...svg.matchAll(/<(?:text|tspan)[^>]*>([^<]*)</g)].map(([, text = ""]) => text.replaceAll("&amp;", "&").trim()).filter((text) => text !== "");
+}
+
+const ablation = resultOf("ablation", ({ method }, index) => ({
+  last: spread(60 + index), gain: method === null ? null : spread(index === 2 ? -0.5 : index),
+}));
+const stages = resultOf("stages", ({ stage, teacherStage }) => {
+  if (stage === null || teacherStage === null) return { last: spread(60) };
+  return stage === 2 && teacherStage === 2 ? {} : { gain: spread(stage - 1.5 * teacherStage) };
+});
+const seeds = resultOf("seeds", (_, index) => ({ last: spread(60 + 5 * index, 0.25), best: spread(61 + 5 * index, 0.5) }), { teacherTop1: 72.34 });
+
+describe("the picture of a study", () => {
+  for (const [name, result] of [["an ablation", ablation], ["stages", stages], ["seeds", seeds]] as const) {
+    it(`is well-formed SVG for ${name}, and the same for the same results`, async () => {
+      const svg = await svgOf(result);
+      expect(elements(svg)[0]).to.equal("svg");
+      expect(elements(svg)).to.include("title").and.not.include("style");
+      expect(await svgOf(result)).to.equal(svg);
+    });
+  }
+
+  it("has bars of gains, labelled with sign, unit and accuracy", async () => {
+    const shown = texts(await svgOf(ablation));
+    expect(shown).to.include.members([
+      "Gain in top-1 accuracy over the student alone (points)", "student alone", "60.0 %", "same stages, L2", "+1.0  (61.0 %)", "−0.5  (62.0 %)",
+      "residual (d), ABF, HCL", "+6.0  (66.0 %)", "0",
+    ]);
+  });
+
+  it("has a square of stages, values in its cells and a scale with the same reach to both sides", async () => {
+    const shown = texts(await svgOf(stages));
+    expect(shown).to.include.members(["Teacher stage", "Student stage", "Difference to the student alone (points)", "layer1", "block2", "1", "2"]);
+    expect(shown).to.include.members(["−0.5", "−2.0", "+0.5", "–", "0.0", "+2.0"]);
+  });
+
+  it("colours better cells blue, worse ones red, and cells without a result grey", async () => {
+    const svg = await svgOf(stages);
+    const fills = [...svg.matchAll(/<path[^>]* fill="(rgb\([^)]*\)|#[0-9a-f]{6})"[^>]* stroke="#ffffff"/g)].map(([, fill = ""]) => fill);
+    expect(fills).to.have.lengthOf(4);
+    const [same, deeper, shallower, missing] = fills.map((fill) => [...fill.matchAll(fill.startsWith("#") ? /[0-9a-f]{2}/g : /\d+/g)]
+      .map(([part]) => Number.parseInt(part, fill.startsWith("#") ? 16 : 10)));
+    expect(same?.[0]).to.be.above(same?.[2] ?? 0);
+    expect(deeper?.[0]).to.be.above(deeper?.[2] ?? 0);
+    expect(shallower?.[2]).to.be.above(shallower?.[0] ?? 0);
+    expect(new Set(missing).size).to.equal(1);
+  });
+
+  it("has accuracies with deviations and the teacher's, last and best epoch apart", async () => {
+    const shown = texts(await svgOf(seeds));
+    expect(shown).to.include.members([
+      "Top-1 accuracy (%)", "last epoch", "best epoch (chosen on the test set)", "60.0 ± 0.3 %", "61.0 ± 0.5 %", "65.0 ± 0.3 %", "teacher 72.3 %",
+    ]);
+  });
+
+  it("draws error bars where there are deviations alone", async () => {
+    const strokes = async (deviation: number | null): Promise<number> => {
+      const result = resultOf("ablation", ({ method }) => ({ last: spread(60, deviation), gain: method === null ? null : spread(1, deviation) }));
+      return [...(await svgOf(result)).matchAll(/stroke-width="1\.2"/g)].length;
+    };
+    expect(await strokes(null)).to.equal(0);
+    expect(await strokes(0.2)).to.equal(6 * 3);
+  });
+
+  it("says what it shows to those who cannot see it", async () => {
+    expect(await svgOf(seeds)).to.include("<title>Top-1 accuracy, mean and standard deviation over 3 seeds: resnet20 under resnet56 on synthetic</title>");
+  });
+
+  it("is left out with the reason where the library is missing, or too little is done", async () => {
+    const missing = await drawPicture(seeds, () => Promise.resolve(undefined));
+    expect(missing).to.deep.equal({
+      missing: "no picture was drawn, for the package echarts is not installed; `npm install echarts`, then the same study again draws it",
+    });
+    for (const kind of ["ablation", "stages", "seeds"] as const) {
+      expect(await drawPicture(resultOf(kind, () => ({})))).to.deep.equal({ missing: "no picture was drawn, for too few cells are done" });
+    }
+  });
+});

@@ -1,0 +1,40 @@
+import { expect } from "chai";
+import type { CellResult } from "../../../../lib/schemas/study.js";
+import { resultsCsv } from "../../../../lib/study/results-csv.js";
+import { resultOf } from "./study-results.js";
+
+/** The fields of RFC 4180 text: quotes around a field, doubled within. */
+function parseCsv(text: string): string[][] {
+  const rows: string[][] = [];
+  for (const match of text.matchAll(/(?:"((?:[^"]|"")*)"|([^,\n]*))(,|\n)/g)) {
+    const [, quoted, plain = "", end] = match;
+    if (rows.length === 0) rows.push([]);
+    rows.at(-1)?.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
+    if (end === "\n") rows.push([]);
+  }
+  return rows.slice(0, -1);
+}
+
+describe("results.csv", () => {
+  const cell: CellResult = {
+    id: "stage-1-from-2-seed3", condition: "stage-1-from-2", seed: 3, status: "done", seconds: 1.5, runDirectory: "r", error: null,
+    last: { top1: 61.25, top5: 90, loss: 1.5, samples: 400 }, best: { epoch: 4, top1: 62 },
+  };
+  const failed: CellResult = { ...cell, id: "teacher", condition: "teacher", status: "failed", last: null, best: null, seconds: null, error: { code: "NON_FINITE_LOSS", message: "m" } };
+
+  it("has a line of names and one for each cell, epochs counted from 1", () => {
+    const { conditions } = resultOf("stages", () => ({}));
+    expect(parseCsv(resultsCsv({ conditions, cells: [cell, failed] }))).to.deep.equal([
+      ["cell", "condition", "label", "student_stage", "teacher_stage", "seed", "status", "last_top1", "last_top5", "last_loss", "best_top1", "best_epoch", "seconds", "error"],
+      ["stage-1-from-2-seed3", "stage-1-from-2", "student stage 1 from teacher stage 2", "1", "2", "3", "done", "61.25", "90", "1.5", "62", "5", "1.5", ""],
+      ["teacher", "teacher", "teacher", "", "", "3", "failed", "", "", "", "", "", "", "NON_FINITE_LOSS"],
+    ]);
+  });
+
+  it("quotes what has commas or quotes in it", () => {
+    const { conditions } = resultOf("seeds", ({ id }) => (id === "distilled" ? { label: 'review, "d"' } : {}));
+    const text = resultsCsv({ conditions, cells: [{ ...cell, condition: "distilled" }] });
+    expect(text).to.include(',"review, ""d""",');
+    expect(parseCsv(text)[1]?.[2]).to.equal('review, "d"');
+  });
+});

@@ -1,0 +1,216 @@
+import { readdir, readFile, rm, writeFile, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { readRunConfig } from "../../../../lib/config-file.js";
+import { runExperiment } from "../../../../lib/experiment.js";
+import { createModel } from "../../../../lib/model.js";
+import { StudyEvent, StudyResult, type StudyConfigInput } from "../../../../lib/schemas/study.js";
+import { runStudy, type StudyOptions } from "../../../../lib/study/run-study.js";
+import { drain, failureOf, scratchDirectory, SMALL_DATA } from "../small-run.js";
+
+type SeedsInput = Extract<StudyConfigInput, { kind: "seeds" }>;
+type EventOf<Type extends StudyEvent["type"]> = Extract<StudyEvent, { type: Type }>;
+
+const STUDY = {
+  kind: "seeds",
+  teacher: { name: "resnet8" },
+  student: { name: "resnet8" },
+  data: SMALL_DATA,
+  method: { kind: "review", warmupEpochs: 0 },
+  training: { epochs: 1, batchSize: 16, threads: 1, schedule: { kind: "constant" } },
+  seeds: [0, 1],
+} as const satisfies SeedsInput;
+
+const CELLS = ["teacher", "student-alone-seed0", "distilled-seed0", "student-alone-seed1", "distilled-seed1"];
+
+/** Runs a study to its end and gives all events and the result. */
+async function study(
+  directory: string, overrides: Partial<SeedsInput> = {}, options: Partial<StudyOptions> = {}, onEvent: (event: StudyEvent) => void = () => undefined,
+): Promise<{ events: StudyEvent[]; result: StudyResult }> {
+  const run = runStudy({ ...STUDY, ...overrides }, { directory, ...options });
+  const events: StudyEvent[] = [];
+  for (;;) {
+    const next = await run.next();
+    if (next.done === true) return { events, result: next.value };
+    events.push(next.value);
+    onEvent(next.value);
+  }
+}
+
+function ofType<Type extends StudyEvent["type"]>(events: readonly StudyEvent[], type: Type): EventOf<Type>[] {
+  return events.filter((event): event is EventOf<Type> => event.type === type);
+}
+
+const statuses = (result: StudyResult): string[] => result.cells.map(({ status }) => status);
+
+describe("runStudy", () => {
+  const scratch = scratchDirectory();
+
+  it("trains the teacher and every cell, each an ordinary run, and writes down what came of them", async () => {
+    const { events, result } = await study(scratch("study"));
+    for (const event of events) expect(StudyEvent.parse(event)).to.deep.equal(event);
+    expect(ofType(events, "study-start")[0]).to.deep.include({ kind: "seeds", directory: scratch("study"), trainsTeacher: true });
+    expect(ofType(events, "cell-start").map(({ cell, index, cells, resumed }) => [cell, index, cells, resumed]))
+      .to.deep.equal(CELLS.map((cell, index) => [cell, index, 5, false]));
+    expect(ofType(events, "cell-end").map(({ cell, skipped }) => [cell, skipped])).to.deep.equal(CELLS.map((cell) => [cell, false]));
+    expect(ofType(events, "study-file").map(({ kind, path }) => [kind, path])).to.deep.equal([
+      ["csv", scratch("study", "results.csv")], ["json", scratch("study", "results.json")], ["picture", scratch("study", "seeds.svg")],
+    ]);
+    expect(events.at(-1)).to.deep.equal({ type: "study-end", result });
+    expect((await readdir(scratch("study"))).sort()).to.deep.equal([...CELLS, "results.csv", "results.json", "seeds.svg", "study.json"].sort());
+    expect(StudyResult.parse(JSON.parse(await readFile(scratch("study", "results.json"), "utf8")))).to.deep.equal(result);
+    expect((await readFile(scratch("study", "results.csv"), "utf8")).trimEnd().split("\n")).to.have.lengthOf(1 + CELLS.length);
+    expect(await readFile(scratch("study", "seeds.svg"), "utf8")).to.include("student distilled");
+
+    const ends = ofType(events, "cell-run").flatMap(({ run }) => (run.type === "end" ? [run] : []));
+    expect(result.cells.map(({ last, best, seconds }) => ({ last, best, seconds })))
+      .to.deep.equal(ends.map(({ last, best, seconds }) => ({ last, best, seconds })));
+    const [teacher, alone0, distilled0, alone1, distilled1] = ends.map(({ last }) => last.top1) as [number, number, number, number, number];
+    expect(result.teacherTop1).to.equal(teacher);
+    expect(result.conditions.map(({ last }) => last?.mean)).to.deep.equal([(alone0 + alone1) / 2, (distilled0 + distilled1) / 2]);
+  });
+
+  for (const teacherMode of ["eval", "train"] as const) {
+    it(`shares data and a teacher in ${teacherMode} mode without a trace: each cell is what its config.json makes alone`, async () => {
+      await study(scratch("study"), { method: { ...STUDY.method, teacherMode } });
+      const cell = "distilled-seed1";
+      await drain(runExperiment(await readRunConfig(scratch("study", cell, "config.json")), { runDirectory: scratch(cell) }));
+      const [inStudy, alone] = await Promise.all([scratch("study", cell), scratch(cell)].map((run) => readFile(join(run, "student.safetensors"))));
+      expect(inStudy!.equals(alone!)).to.equal(true);
+    });
+  }
+
+  it("skips what is done, and draws the same again", async () => {
+    const { result } = await study(scratch("study"), { seeds: [0] });
+    const picture = await readFile(scratch("study", "seeds.svg"), "utf8");
+    await rm(scratch("study", "seeds.svg"));
+    const again = await study(scratch("study"), { seeds: [0] });
+    expect(ofType(again.events, "study-start")[0]?.cells.map(({ state }) => state)).to.deep.equal(["done", "done", "done"]);
+    expect(ofType(again.events, "cell-start")).to.deep.equal([]);
+    expect(ofType(again.events, "cell-end").map(({ skipped }) => skipped)).to.deep.equal([true, true, true]);
+    expect(again.result).to.deep.equal(result);
+    expect(await readFile(scratch("study", "seeds.svg"), "utf8")).to.equal(picture);
+  });
+
+  it("goes on where it was stopped, to where an undisturbed study ends", async () => {
+    const training = { ...STUDY.training, epochs: 2 };
+    const controller = new AbortController();
+    const error = await failureOf(study(scratch("study"), { training, seeds: [0] }, { signal: controller.signal }, (event) => {
+      if (event.type === "cell-run" && event.cell === "distilled-seed0" && event.run.type === "epoch") controller.abort();
+    }));
+    expect(error.code).to.equal("ABORTED");
+    expect(error.message).to.include(scratch("study")).and.include("same command");
+    expect(StudyResult.parse(JSON.parse(await readFile(scratch("study", "results.json"), "utf8"))).cells.map(({ status }) => status))
+      .to.deep.equal(["done", "done", "waiting"]);
+
+    const { events, result } = await study(scratch("study"), { training, seeds: [0] });
+    expect(ofType(events, "cell-end").map(({ cell, skipped }) => [cell, skipped]))
+      .to.deep.equal([["teacher", true], ["student-alone-seed0", true], ["distilled-seed0", false]]);
+    expect(ofType(events, "cell-start").map(({ cell, resumed }) => [cell, resumed])).to.deep.equal([["distilled-seed0", true]]);
+    expect(statuses(result)).to.deep.equal(["done", "done", "done"]);
+    await study(scratch("whole"), { training, seeds: [0] });
+    const [resumed, whole] = await Promise.all(["study", "whole"].map((name) => readFile(scratch(name, "distilled-seed0", "student.safetensors"))));
+    expect(resumed!.equals(whole!)).to.equal(true);
+  });
+
+  it("does not begin where its signal is aborted", async () => {
+    expect((await failureOf(study(scratch("study"), {}, { signal: AbortSignal.abort() }))).code).to.equal("ABORTED");
+  });
+
+  it("begins a cell anew that ended before it saved a checkpoint", async () => {
+    await study(scratch("study"), { seeds: [0] });
+    await rm(scratch("study", "distilled-seed0", "last.safetensors"));
+    const { events, result } = await study(scratch("study"), { seeds: [0] });
+    expect(ofType(events, "cell-start").map(({ cell, resumed }) => [cell, resumed])).to.deep.equal([["distilled-seed0", false]]);
+    expect(statuses(result)).to.deep.equal(["done", "done", "done"]);
+  });
+
+  it("refuses to go on as another study, and names the differences", async () => {
+    await study(scratch("study"), { seeds: [0] });
+    const error = await failureOf(study(scratch("study"), { seeds: [0, 1], training: { ...STUDY.training, batchSize: 8, threads: 2 } }));
+    expect(error.code).to.equal("RUN_MISMATCH");
+    expect(error.message).to.include("got 2 differences").and.include("training.batchSize: was 16, now 8").and.include("seeds: was [0], now [0,1]")
+      .and.include("another directory");
+  });
+
+  it("refuses a cell's directory that holds another run", async () => {
+    await study(scratch("study"), { seeds: [0] });
+    const path = scratch("study", "distilled-seed0", "config.json");
+    await writeFile(path, (await readFile(path, "utf8")).replace('"batchSize": 16', '"batchSize": 4'));
+    expect((await failureOf(study(scratch("study"), { seeds: [0] }))).message).to.include("training.batchSize: was 4, now 16");
+  });
+
+  it("says what to do where its study.json is no JSON", async () => {
+    await mkdir(scratch("study"));
+    await writeFile(scratch("study", "study.json"), "{");
+    const error = await failureOf(study(scratch("study")));
+    expect(error.code).to.equal("RUN_DIRECTORY");
+    expect(error.message).to.include("study.json").and.include("Restore");
+  });
+
+  it("reports a cell that fails, keeps the others, and tries it again", async () => {
+    // So large that the loss overflows.
+    const method = { ...STUDY.method, weight: 1e38 };
+    const { events, result } = await study(scratch("study"), { method });
+    const failed = ofType(events, "cell-failed");
+    expect(failed.map(({ cell, code }) => [cell, code])).to.deep.equal([["distilled-seed0", "NON_FINITE_LOSS"], ["distilled-seed1", "NON_FINITE_LOSS"]]);
+    expect(statuses(result)).to.deep.equal(["done", "done", "failed", "done", "failed"]);
+    expect(result.cells[2]?.error).to.deep.equal({ code: "NON_FINITE_LOSS", message: failed[0]?.message });
+    expect(result.conditions.map(({ seeds }) => seeds)).to.deep.equal([[0, 1], []]);
+    expect(await readFile(scratch("study", "results.csv"), "utf8")).to.match(/^distilled-seed0,.*,failed,.*NON_FINITE_LOSS$/m);
+    const again = await study(scratch("study"), { method });
+    expect(ofType(again.events, "cell-failed")).to.have.lengthOf(2);
+    expect(ofType(again.events, "cell-end").every(({ skipped }) => skipped)).to.equal(true);
+  });
+
+  it("reports a checkpoint that cannot be read, and how to train its cell anew", async () => {
+    await study(scratch("study"), { seeds: [0] });
+    await writeFile(scratch("study", "student-alone-seed0", "last.safetensors"), "garbage");
+    const { events, result } = await study(scratch("study"), { seeds: [0] });
+    expect(ofType(events, "cell-failed")[0]).to.include({ cell: "student-alone-seed0", code: "FILE_CORRUPT" });
+    expect(ofType(events, "cell-failed")[0]?.message).to.include(`Remove ${scratch("study", "student-alone-seed0")}`);
+    expect(statuses(result)).to.deep.equal(["done", "failed", "done"]);
+  });
+
+  it("trains students alone where the teacher fails, and lets the others wait", async () => {
+    const { events, result } = await study(scratch("study"), { teacherTraining: { learningRate: 1e30, epochs: 3 }, seeds: [0] });
+    expect(ofType(events, "cell-failed")[0]).to.include({ cell: "teacher", code: "NON_FINITE_LOSS" });
+    expect(statuses(result)).to.deep.equal(["failed", "done", "waiting"]);
+    expect(result.teacherTop1).to.equal(null);
+  });
+
+  describe("under a teacher with weights", () => {
+    const teacher = (): { name: string; weights: string } => ({ name: "resnet8", weights: scratch("teacher.safetensors") });
+
+    it("trains none, and evaluates the given one", async () => {
+      using model = await createModel("resnet8", { numClasses: 4, seed: 9 });
+      await model.save(teacher().weights);
+      const { events, result } = await study(scratch("study"), { teacher: teacher(), seeds: [0] });
+      expect(ofType(events, "study-start")[0]).to.include({ trainsTeacher: false });
+      expect(result.cells.map(({ id }) => id)).to.deep.equal(["student-alone-seed0", "distilled-seed0"]);
+      expect(result.teacherTop1).to.be.within(0, 100);
+      // Once known it needs no evaluation, and no file.
+      await rm(teacher().weights);
+      expect((await study(scratch("study"), { teacher: teacher(), seeds: [0] })).result).to.deep.equal(result);
+    });
+
+    it("finds before the first cell that the weights are not there, or not the teacher's", async () => {
+      expect((await failureOf(study(scratch("none"), { teacher: teacher() }))).code).to.equal("FILE_NOT_FOUND");
+      using model = await createModel("resnet14", { numClasses: 4 });
+      await model.save(teacher().weights);
+      expect((await failureOf(study(scratch("other"), { teacher: teacher() }))).code).to.equal("STATE_DICT_MISMATCH");
+      expect(await readdir(scratch("other"))).to.deep.equal(["study.json"]);
+    });
+  });
+
+  for (const [problem, overrides, code] of [
+    ["an unknown student", { student: { name: "resnet9" } }, "UNKNOWN_NAME"],
+    ["an unknown teacher", { teacher: { name: "resnet57" } }, "UNKNOWN_NAME"],
+    ["seeds that are not distinct", { seeds: [0, 0] }, "CONFIG_INVALID"],
+    ["data that are not there", { data: { kind: "cifar100", root: "none" } }, "FILE_NOT_FOUND"],
+  ] as const) {
+    it(`refuses ${problem}`, async () => {
+      expect((await failureOf(study(scratch("study"), overrides as Partial<SeedsInput>))).code).to.equal(code);
+    });
+  }
+});

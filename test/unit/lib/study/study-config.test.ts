@@ -1,0 +1,68 @@
+import { expect } from "chai";
+import { ReviewKdError } from "../../../../lib/errors.js";
+import { parseStudyConfig } from "../../../../lib/study/study-config.js";
+
+const PAIR = { teacher: { name: "resnet14" }, student: { name: "resnet8" } };
+
+function refusal(input: object): ReviewKdError {
+  try {
+    parseStudyConfig(input as Parameters<typeof parseStudyConfig>[0]);
+  } catch (error) {
+    if (error instanceof ReviewKdError) return error;
+    throw error;
+  }
+  throw new Error("expected a refusal, got none");
+}
+
+describe("parseStudyConfig", () => {
+  it("fills in one seed, or three where seeds are what is studied", () => {
+    expect(parseStudyConfig({ kind: "ablation", ...PAIR }).seeds).to.deep.equal([0]);
+    expect(parseStudyConfig({ kind: "stages", ...PAIR }).seeds).to.deep.equal([0]);
+    expect(parseStudyConfig({ kind: "seeds", ...PAIR }).seeds).to.deep.equal([0, 1, 2]);
+  });
+
+  it("accepts what it has filled in, unchanged", () => {
+    for (const kind of ["ablation", "stages", "seeds"] as const) {
+      const filled = parseStudyConfig({ kind, ...PAIR });
+      expect(parseStudyConfig(filled)).to.deep.equal(filled);
+    }
+  });
+
+  it("takes networks and training from a preset, and of its method what the study leaves open", () => {
+    const data = { kind: "cifar100", root: "data" } as const;
+    const preset = "resnet56-resnet20-rerun";
+    const ablation = parseStudyConfig({ kind: "ablation", preset, data });
+    expect(ablation).to.deep.include({ teacher: { name: "resnet56" }, student: { name: "resnet20" } });
+    expect(ablation.method).to.deep.equal({
+      weight: 0.7, warmupEpochs: 20, warmupFrom: 0, teacherFeatures: "before", studentFeatures: "after", teacherMode: "eval",
+    });
+    expect(ablation.training).to.include({ epochs: 240, batchSize: 128 }).and.not.to.have.property("seed");
+    expect(parseStudyConfig({ kind: "stages", preset, data, method: { distance: "hcl" } }).method).to.include({ weight: 0.7, distance: "hcl" });
+    expect(parseStudyConfig({ kind: "seeds", preset, data }).method).to.include({ kind: "review", weight: 0.7, fusion: "abf" });
+    expect(parseStudyConfig({ kind: "seeds", preset, data, method: { kind: "kd" } }).method).to.not.have.property("fusion");
+  });
+
+  for (const [problem, input, expected] of [
+    ["an unknown kind", { kind: "seed", ...PAIR }, /expected "ablation", "stages" or "seeds" for kind, got "seed"; did you mean "seeds"\?/],
+    ["a seed that is there twice", { kind: "seeds", ...PAIR, seeds: [1, 2, 1] }, /expected seeds that differ from each other for seeds/],
+    ["no seed", { kind: "seeds", ...PAIR, seeds: [] }, /expected one or more whole numbers ≥ 0 for seeds/],
+    ["a seed of its training", { kind: "ablation", ...PAIR, training: { seed: 3 } }, /unknown key "seed" in training/],
+    ["what an ablation varies", { kind: "ablation", ...PAIR, method: { fusion: "sum" } }, /unknown key "fusion" in method/],
+    ["a stage of a study of stages", { kind: "stages", ...PAIR, method: { stage: 1 } }, /unknown key "stage" in method/],
+    ["no student", { kind: "stages", teacher: PAIR.teacher }, /expected .* for student/],
+    ["no object", "ablation", /expected an object/],
+  ] as const) {
+    it(`refuses ${problem}`, () => {
+      const { code, message } = refusal(input as object);
+      expect(code).to.equal("CONFIG_INVALID");
+      expect(message).to.match(expected);
+    });
+  }
+
+  it("says which presets there are where one is unknown", () => {
+    const { code, message, valid } = refusal({ kind: "ablation", preset: "resnet56-resnet21" });
+    expect(code).to.equal("UNKNOWN_NAME");
+    expect(message).to.include('did you mean "resnet56-resnet20"?');
+    expect(valid).to.include("resnet56-resnet20");
+  });
+});

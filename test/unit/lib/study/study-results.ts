@@ -1,0 +1,35 @@
+import type { ConditionResult, Spread, StudyConfigInput, StudyResult } from "../../../../lib/schemas/study.js";
+import { conditionsOf } from "../../../../lib/study/conditions.js";
+import { parseStudyConfig } from "../../../../lib/study/study-config.js";
+
+const STAGES = { student: ["layer1", "layer2"], teacher: ["block1", "block2"] };
+
+const SYSTEM: StudyResult["system"] = {
+  version: "0.0.0", node: "v20.0.0", platform: "linux-x64", addonPath: "addon", threads: 1,
+  libtorch: { version: "2.14.1", path: "libtorch", cudaBuild: false },
+  cuda: { available: false, devices: [], reason: null },
+  cpu: { model: "a processor", cores: 1, instructionSets: [], capability: "AVX2" },
+};
+
+/** A study's configuration with the pair of the published ablation. */
+export function configOf(kind: "ablation" | "stages" | "seeds", overrides: object = {}): ReturnType<typeof parseStudyConfig> {
+  const input = { kind, teacher: { name: "resnet56" }, student: { name: "resnet20" }, ...overrides } as StudyConfigInput;
+  return parseStudyConfig(input);
+}
+
+/** Results of a study without cells, its conditions as `figures` has them. */
+export function resultOf(
+  kind: "ablation" | "stages" | "seeds", figures: (condition: ConditionResult, index: number) => Partial<ConditionResult>,
+  overrides: Partial<StudyResult> = {},
+): StudyResult {
+  const config = configOf(kind);
+  const conditions = conditionsOf(config, STAGES).map((condition, index) => {
+    const empty: ConditionResult = { ...condition, seeds: [], last: null, best: null, gain: null };
+    return { ...empty, ...figures(empty, index) };
+  });
+  return { kind, directory: "runs/study", config, system: SYSTEM, teacherTop1: null, stages: STAGES, cells: [], conditions, ...overrides };
+}
+
+export function spread(mean: number, deviation: number | null = null): Spread {
+  return { mean, deviation };
+}

@@ -1,0 +1,42 @@
+import { expect } from "chai";
+import type { CellResult } from "../../../../lib/schemas/study.js";
+import { conditionsOf, STUDENT_ALONE, type Condition } from "../../../../lib/study/conditions.js";
+import { summarize } from "../../../../lib/study/summary.js";
+import { configOf } from "./study-results.js";
+
+const done = (condition: string, seed: number, last: number, best: number): CellResult => ({
+  id: `${condition}-seed${seed}`, condition, seed, status: "done", seconds: 1, runDirectory: "r", error: null,
+  last: { top1: last, top5: 100, loss: 1, samples: 10 }, best: { epoch: 0, top1: best },
+});
+
+const waiting = (condition: string, seed: number): CellResult => ({ ...done(condition, seed, 0, 0), status: "waiting", last: null, best: null, seconds: null });
+
+describe("the summary of a condition", () => {
+  const distilled = conditionsOf(configOf("seeds"), { student: [], teacher: [] })[1] as Condition;
+
+  it("has mean and deviation of last and best, and the gain by pairs of one seed", () => {
+    const cells = [
+      done("student-alone", 0, 60, 61), done("student-alone", 1, 64, 64), done("distilled", 0, 63, 65), done("distilled", 1, 69, 69),
+    ];
+    const { seeds, last, best, gain } = summarize(distilled, cells, { published: false });
+    expect(seeds).to.deep.equal([0, 1]);
+    expect(last).to.deep.equal({ mean: 66, deviation: Math.sqrt(18) });
+    expect(best).to.deep.equal({ mean: 67, deviation: Math.sqrt(8) });
+    expect(gain).to.deep.equal({ mean: 4, deviation: Math.sqrt(2) });
+  });
+
+  it("leaves out what is not done, also from the gain", () => {
+    const cells = [waiting("student-alone", 0), done("student-alone", 1, 64, 64), done("distilled", 0, 63, 65), done("distilled", 1, 69, 69), waiting("distilled", 2)];
+    const { seeds, last, gain } = summarize(distilled, cells, { published: false });
+    expect(seeds).to.deep.equal([0, 1]);
+    expect(last?.mean).to.equal(66);
+    expect(gain).to.deep.equal({ mean: 5, deviation: null });
+    expect(summarize(distilled, [waiting("distilled", 0)], { published: false })).to.deep.include({ seeds: [], last: null, best: null, gain: null });
+  });
+
+  it("has no gain of the student alone over itself, and published figures where they apply alone", () => {
+    const cells = [done("student-alone", 0, 60, 61)];
+    expect(summarize(STUDENT_ALONE, cells, { published: true })).to.include({ gain: null, published: 69.06 });
+    expect(summarize(STUDENT_ALONE, cells, { published: false })).to.include({ published: null });
+  });
+});
