@@ -18,32 +18,40 @@ def hcl(student, teacher):
 
 
 class Abf(nn.Module):
-    """Attention based fusion of a student stage with what was fused from deeper ones."""
+    """Fusion of a student stage with what was fused from deeper ones: by attention ("abf") or by addition ("sum")."""
 
-    def __init__(self, width_in: int, mid: int, width_out: int, deepest: bool):
+    def __init__(self, width_in: int, mid: int, width_out: int | None, deepest: bool, fusion: str = "abf"):
         super().__init__()
+        self.deepest = deepest
         self.conv1 = nn.Sequential(nn.Conv2d(width_in, mid, 1, bias=False), nn.BatchNorm2d(mid))
-        self.conv2 = nn.Sequential(nn.Conv2d(mid, width_out, 3, padding=1, bias=False), nn.BatchNorm2d(width_out))
-        self.att_conv = None if deepest else nn.Sequential(nn.Conv2d(2 * mid, 2, 1), nn.Sigmoid())
+        self.conv2 = None
+        if width_out is not None:
+            self.conv2 = nn.Sequential(nn.Conv2d(mid, width_out, 3, padding=1, bias=False), nn.BatchNorm2d(width_out))
+        attends = fusion == "abf" and not deepest
+        self.att_conv = nn.Sequential(nn.Conv2d(2 * mid, 2, 1), nn.Sigmoid()) if attends else None
 
     def forward(self, x, residual, size):
         x = self.conv1(x)
-        if self.att_conv is not None:
+        if not self.deepest:
             residual = F.interpolate(residual, tuple(x.shape[2:]), mode="nearest")
+        if self.att_conv is not None:
             attention = self.att_conv(torch.cat((x, residual), dim=1))
             x = x * attention[:, :1] + residual * attention[:, 1:]
+        elif not self.deepest:
+            x = x + residual
         x = F.interpolate(x, size, mode="nearest")
-        return self.conv2(x), x
+        return None if self.conv2 is None else self.conv2(x), x
 
 
 class Review(nn.Module):
     """The recursion from the deepest stage to the shallowest. Channels are listed from shallow to deep."""
 
-    def __init__(self, student_channels, teacher_channels, mid=None):
+    def __init__(self, student_channels, teacher_channels, mid=None, fusion="abf", distance=hcl):
         super().__init__()
+        self.distance = distance
         mid = mid or min(512, student_channels[-1])
         pairs = list(zip(student_channels, teacher_channels, strict=True))[::-1]
-        self.abfs = nn.ModuleList(Abf(s, mid, t, deepest=i == 0) for i, (s, t) in enumerate(pairs))
+        self.abfs = nn.ModuleList(Abf(s, mid, t, i == 0, fusion) for i, (s, t) in enumerate(pairs))
 
     def forward(self, student_maps, teacher_maps):
         """Fused maps and losses by stage, shallow to deep."""
@@ -52,5 +60,5 @@ class Review(nn.Module):
         for abf, (student, teacher) in zip(self.abfs, pairs, strict=True):
             output, residual = abf(student, residual, tuple(teacher.shape[2:]))
             outputs.insert(0, output)
-            losses.insert(0, hcl(output, teacher))
+            losses.insert(0, self.distance(output, teacher))
         return outputs, losses

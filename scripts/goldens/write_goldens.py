@@ -9,11 +9,13 @@ import json
 import platform
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from torch.nn import functional as F
 
 from deterministic import fill_module, images_of, sequence
+from methods import build_method
 from networks import CASES, NETWORKS
 from review import Review, hcl
 
@@ -44,6 +46,37 @@ REVIEWS = [
         "name": "mobilenetv1--mobilenetv2-half", "batch": 2, "imageSize": (56, 64), "weight": 30.0,
         "switches": {"studentFeatures": "before", "midChannels": 32},
     },
+]  # fmt: skip
+
+WEIGHTING = {"weight": 1.0, "warmupEpochs": 0}
+FEATURES = {**WEIGHTING, "teacherFeatures": "before", "studentFeatures": "after"}
+FUSED = {**FEATURES, "fusion": "abf", "distance": "hcl", "midChannels": 16}
+
+# One golden for each method at least, and one for each of its switches. resnet8x4 has other channels than resnet8, vgg13 one
+# stage more.
+METHODS = [
+    ("kd", "resnet14", {**WEIGHTING, "kind": "kd", "temperature": 4.0, "weight": 0.9}),
+    ("dkd", "resnet14", {**WEIGHTING, "kind": "dkd", "temperature": 3.0, "alpha": 1.0, "beta": 8.0, "weight": 0.5}),
+    ("single-layer", "resnet8x4", {**FEATURES, "kind": "single-layer", "distance": "l2"}),
+    ("single-layer--across", "resnet8x4", {**FEATURES, "kind": "single-layer", "distance": "hcl", "stage": 3, "teacherStage": 1}),
+    ("multi-layer", "resnet8x4", {**FEATURES, "kind": "multi-layer", "distance": "l2", "stageWeights": [0.5, 2.0, 0.0, 1.0]}),
+    ("multi-layer--more-stages", "vgg13", {**FEATURES, "kind": "multi-layer", "distance": "hcl"}),
+    ("review-stage", "resnet8x4", {**FEATURES, "kind": "review-stage", "distance": "l2"}),
+    ("review-stage--third", "resnet8x4", {**FEATURES, "kind": "review-stage", "distance": "l2", "stage": 3, "stageWeights": [1.0, 2.0, 3.0, 4.0]}),
+    ("review-pairs", "resnet8x4", {**FEATURES, "kind": "review-pairs", "distance": "l2", "weight": 0.25, "stageWeights": [1.0, 0.5, 0.25, 2.0]}),
+    ("review-fused", "resnet8x4", {**FUSED, "kind": "review-fused", "weight": 0.6}),
+    ("review-fused--sum-l2", "resnet8x4", {**FUSED, "kind": "review-fused", "fusion": "sum", "distance": "l2", "stageWeights": [2.0, 1.0, 0.5, 0.0]}),
+    ("review--sum", "resnet8x4", {**FUSED, "kind": "review", "fusion": "sum"}),
+    ("review--l2", "resnet8x4", {**FUSED, "kind": "review", "distance": "l2", "stageWeights": [2.0, 1.0, 0.5, 0.0], "weight": 3.0}),
+    ("review--more-stages", "vgg13", {**FUSED, "kind": "review"}),
+    (
+        "sum", "resnet8x4",
+        {"kind": "sum", "of": [
+            {**WEIGHTING, "kind": "kd", "temperature": 4.0, "weight": 0.75},
+            {**FUSED, "kind": "review", "weight": 0.5},
+            {**FEATURES, "kind": "multi-layer", "distance": "l2", "teacherFeatures": "after", "weight": 2.0},
+        ]},
+    ),
 ]  # fmt: skip
 
 
@@ -149,12 +182,55 @@ def review_golden(case: dict, num_classes: int = 10) -> dict:
     }
 
 
+def method_golden(teacher_name: str, method: dict, num_classes: int = 10, batch: int = 3) -> dict:
+    # Odd sizes make every resize uneven; vgg13 needs larger images.
+    size = (33, 40) if teacher_name == "vgg13" else (11, 14)
+    teacher = NETWORKS[teacher_name](num_classes).double().eval()
+    student = NETWORKS["resnet8"](num_classes).double().train()
+    fill_module(teacher, "teacher.")
+    fill_module(student, "student.")
+    images = images_of(batch, size)
+    labels = torch.tensor([(3 * i + 1) % num_classes for i in range(batch)])
+    with torch.no_grad():
+        of_teacher = SimpleNamespace(**dict(zip(("logits", "features"), teacher(images), strict=True)))
+    of_student = SimpleNamespace(**dict(zip(("logits", "features"), student(images), strict=True)))
+
+    cross_entropy = F.cross_entropy(of_student.logits, labels)
+    total = cross_entropy
+    named = [("student." + name, parameter) for name, parameter in student.named_parameters()]
+    terms, all_outputs = [], []
+    for k, options in enumerate(method.get("of", [method])):
+        prefix = f"methods.{k}." if method["kind"] == "sum" else ""
+        module = build_method(options, channels_of(of_student.features), channels_of(of_teacher.features)).double()
+        fill_module(module, prefix)
+        loss, distances, outputs = module(of_student, of_teacher, labels)
+        total = total + options["weight"] * loss
+        named += [(prefix + name, parameter) for name, parameter in module.named_parameters()]
+        terms.append({"kind": options["kind"], "loss": loss.item(), "perStage": [distance.item() for distance in distances]})
+        all_outputs += outputs
+    total.backward()
+    return {
+        "teacher": teacher_name,
+        "student": "resnet8",
+        "numClasses": num_classes,
+        "batch": batch,
+        "imageSize": list(size),
+        "labels": labels.tolist(),
+        "method": method,
+        "outputs": [summary(output) for output in all_outputs],
+        "losses": {"crossEntropy": cross_entropy.item(), "terms": terms, "total": total.item()},
+        "gradientNorms": {name: parameter.grad.norm().item() for name, parameter in named},
+    }
+
+
 def main() -> None:
     for name in NETWORKS:
         write(FOLDER / "models" / f"{name}.json", model_golden(name))
     write(FOLDER / "distillation" / "hcl.json", hcl_golden())
     for case in REVIEWS:
         write(FOLDER / "distillation" / f"{case['name']}.json", review_golden(case))
+    for name, teacher, method in METHODS:
+        write(FOLDER / "methods" / f"{name}.json", method_golden(teacher, method))
 
 
 if __name__ == "__main__":

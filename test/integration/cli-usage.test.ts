@@ -31,6 +31,23 @@ describe("command line: usage", () => {
     ]) expect(stdout).to.include(`${option} `);
   });
 
+  it("lists the methods of distillation", async () => {
+    const { stdout } = await succeed(["distill", "--help"], NO_ADDON);
+    for (const kind of ["kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused", "review"]) {
+      expect(stdout).to.match(new RegExp(`^  ${kind} +[A-Z].*\\.$`, "m"));
+    }
+  });
+
+  it("suggests the nearest method, and the option that it has", async () => {
+    const words = ["distill", "--teacher", "resnet56", "--teacher-weights", "t.safetensors", "--student", "resnet20"];
+    expect(await fail([...words, "--method", "review-pair"], { exit: 2, code: "CONFIG_INVALID" }))
+      .to.include('for method.kind, got "review-pair"; did you mean "review-pairs"?');
+    expect(await fail([...words, "--method", "kd", "--mid-channels", "8"], { exit: 2, code: "CONFIG_INVALID" }))
+      .to.include('unknown key "midChannels" in method: expected kind, weight, warmupEpochs, warmupFrom, temperature, teacherMode');
+    expect(await fail([...words, "--method", "sum"], { exit: 2, code: "CONFIG_INVALID" }))
+      .to.include("expected an array of one or more methods for method.of, got nothing");
+  });
+
   it("prints the version", async () => {
     expect((await succeed(["--version"])).stdout).to.match(/^\d+\.\d+\.\d+\n$/);
   });

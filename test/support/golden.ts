@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import type { Tensor } from "../../lib/index.js";
+import type { MethodInput } from "../../lib/schemas/method.js";
 import type { ReviewOptions } from "./networks.js";
 import { expectNear, normOf, sumOf, valuesOf } from "./numeric.js";
 
@@ -54,6 +55,23 @@ export interface ReviewGolden {
   readonly gradientNorms: Readonly<Record<string, number>>;
 }
 
+export interface MethodGolden {
+  readonly teacher: string;
+  readonly student: string;
+  readonly numClasses: number;
+  readonly batch: number;
+  readonly imageSize: readonly [number, number];
+  readonly labels: readonly number[];
+  readonly method: MethodInput;
+  readonly outputs: readonly TensorSummary[];
+  readonly losses: {
+    readonly crossEntropy: number;
+    readonly terms: readonly { readonly kind: string; readonly loss: number; readonly perStage: readonly number[] }[];
+    readonly total: number;
+  };
+  readonly gradientNorms: Readonly<Record<string, number>>;
+}
+
 function read(path: string): unknown {
   try {
     return JSON.parse(readFileSync(FOLDER + path, "utf8"));
@@ -65,6 +83,12 @@ function read(path: string): unknown {
 export const readModelGolden = (model: string): ModelGolden => read(`models/${model}.json`) as ModelGolden;
 export const readHclGolden = (): HclGolden => read("distillation/hcl.json") as HclGolden;
 export const readReviewGolden = (pair: string): ReviewGolden => read(`distillation/${pair}.json`) as ReviewGolden;
+export const readMethodGolden = (name: string): MethodGolden => read(`methods/${name}.json`) as MethodGolden;
+
+/** The methods' goldens. */
+export function methodGoldens(): string[] {
+  return readdirSync(`${FOLDER}methods`).map((file) => file.replace(/\.json$/, "")).sort();
+}
 
 /** The pairs of networks that there are review goldens of. */
 export function reviewPairs(): string[] {

@@ -1,7 +1,8 @@
 /** Networks and distillers whose every weight is the value of its name. */
-import { createDistiller, createModel, type Distiller, type Model } from "../../lib/index.js";
+import { createDistiller, createModel, Tensor, type Distiller, type Model } from "../../lib/index.js";
 import type { MethodInput, MethodInputOf } from "../../lib/schemas/method.js";
 import { filled } from "./deterministic.js";
+import { FeatureMap } from "./maps.js";
 
 /** A float64 network of the registry, filled. */
 export async function filledModel(name: string, numClasses: number, prefix = ""): Promise<Model> {
@@ -32,4 +33,38 @@ export async function filledDistiller({
   });
   await distiller.loadStateDict(filled(await distiller.stateDict()));
   return distiller;
+}
+
+/** Sets entries to one value each, or to the values listed. */
+export async function setEntries(part: Model | Distiller, values: Readonly<Record<string, number | readonly number[]>>): Promise<void> {
+  const state = await part.stateDict();
+  const chosen = Object.entries(values).map(([name, value]): [string, Tensor] => {
+    const { shape } = state[name]!;
+    const count = shape.reduce((a, b) => a * b, 1);
+    return [name, Tensor.from(typeof value === "number" ? new Float64Array(count).fill(value) : Float64Array.from(value), shape)];
+  });
+  await part.loadStateDict(Object.fromEntries(chosen), { strict: false });
+}
+
+/** Makes every map of a CIFAR ResNet 0: no normalization has a scale or a shift any more. */
+export async function silence(model: Model): Promise<void> {
+  const norms = Object.keys(await model.stateDict()).filter((name) => /(bn\d|downsample\.1)\.(weight|bias)$/.test(name));
+  await setEntries(model, Object.fromEntries(norms.map((name) => [name, 0])));
+}
+
+/** Makes a network say the same of every image, whatever its features. */
+export async function setLogits(model: Model, logits: readonly number[]): Promise<void> {
+  await setEntries(model, { "fc.weight": 0, "fc.bias": logits });
+}
+
+/** The maps that a method sees by default: the student's after, the teacher's before the activation; all stages, shallow to deep. */
+export async function mapsOf(
+  { student, teacher }: Distiller, images: Tensor, { studentFeatures = "after", teacherFeatures = "before" }: ReviewOptions = {},
+): Promise<{ student: FeatureMap[]; teacher: FeatureMap[] }> {
+  // Train mode leaves the student's parameters alone and normalizes by the batch, so that every pass gives the same maps.
+  const of = { student: await student.forward(images, { features: true, mode: "train" }), teacher: await teacher.forward(images, { features: true }) };
+  return {
+    student: of.student.features.map((feature) => FeatureMap.of(feature[studentFeatures])),
+    teacher: of.teacher.features.map((feature) => FeatureMap.of(feature[teacherFeatures])),
+  };
 }

@@ -1,7 +1,16 @@
-/** The review recursion in slow, readable form, on the weights of a distiller's state dict. */
+/** The methods on feature maps in slow, readable form, on the weights of a distiller's state dict. Lists of stages run shallow to deep. */
 import type { StateDict } from "../../lib/index.js";
-import { concatenate, convolve, FeatureMap, normalizeBatch, referenceHcl, resizeNearest } from "./maps.js";
+import { concatenate, convolve, FeatureMap, meanSquaredError, normalizeBatch, referenceHcl, resizeNearest } from "./maps.js";
 import { valuesOf } from "./numeric.js";
+
+const DISTANCES = { hcl: referenceHcl, l2: meanSquaredError };
+type DistanceName = keyof typeof DISTANCES;
+
+/** What was held against the teacher's maps, and the distances by stage of the teacher. */
+export interface Held {
+  readonly outputs: FeatureMap[];
+  readonly losses: number[];
+}
 
 export interface Fused {
   readonly output: FeatureMap;
@@ -9,38 +18,80 @@ export interface Fused {
   readonly residual: FeatureMap;
 }
 
-/** One attention based fusion with the weights under `prefix`. The deepest has no residual. */
-export function referenceAbf(state: StateDict, prefix: string, x: FeatureMap, residual: FeatureMap | undefined, teacher: FeatureMap): Fused {
-  const numbers = (name: string): number[] => valuesOf(state[`${prefix}.${name}`]!);
-  const weight = (name: string): FeatureMap => FeatureMap.of(state[`${prefix}.${name}`]!);
-  const convolveAndNormalize = (name: string, input: FeatureMap): FeatureMap =>
-    normalizeBatch(convolve(input, weight(`${name}.0.weight`)), numbers(`${name}.1.weight`), numbers(`${name}.1.bias`));
-
-  let fused = convolveAndNormalize("conv1", x);
-  if (residual !== undefined) {
-    const own = fused;
-    const deeper = resizeNearest(residual, own.h, own.w);
-    const logits = convolve(concatenate(own, deeper), weight("att_conv.0.weight"), numbers("att_conv.0.bias"));
-    const sigmoid = (value: number): number => 1 / (1 + Math.exp(-value));
-    fused = FeatureMap.from(own.n, own.c, own.h, own.w, (n, c, y, column) =>
-      own.at(n, c, y, column) * sigmoid(logits.at(n, 0, y, column)) + deeper.at(n, c, y, column) * sigmoid(logits.at(n, 1, y, column)));
-  }
-  fused = resizeNearest(fused, teacher.h, teacher.w);
-  return { output: convolveAndNormalize("conv2", fused), residual: fused };
+function convolveAndNormalize(state: StateDict, name: string, input: FeatureMap): FeatureMap {
+  const numbers = (entry: string): number[] => valuesOf(state[`${name}.${entry}`]!);
+  return normalizeBatch(convolve(input, FeatureMap.of(state[`${name}.0.weight`]!)), numbers("1.weight"), numbers("1.bias"));
 }
 
-/** Outputs and losses by stage, shallow to deep; stages are listed in this order, too. */
+/**
+ * A fusion with the weights under `prefix`, up to what it passes on: by attention where it has weights of one, else by addition.
+ * The deepest has no residual.
+ */
+function fuse(state: StateDict, prefix: string, x: FeatureMap, residual: FeatureMap | undefined, teacher: FeatureMap): FeatureMap {
+  const own = convolveAndNormalize(state, `${prefix}.conv1`, x);
+  if (residual === undefined) return resizeNearest(own, teacher.h, teacher.w);
+  const deeper = resizeNearest(residual, own.h, own.w);
+  const attention = state[`${prefix}.att_conv.0.weight`];
+  if (attention === undefined) {
+    const sum = FeatureMap.from(own.n, own.c, own.h, own.w, (n, c, y, column) => own.at(n, c, y, column) + deeper.at(n, c, y, column));
+    return resizeNearest(sum, teacher.h, teacher.w);
+  }
+  const logits = convolve(concatenate(own, deeper), FeatureMap.of(attention), valuesOf(state[`${prefix}.att_conv.0.bias`]!));
+  const sigmoid = (value: number): number => 1 / (1 + Math.exp(-value));
+  const sum = FeatureMap.from(own.n, own.c, own.h, own.w, (n, c, y, column) =>
+    own.at(n, c, y, column) * sigmoid(logits.at(n, 0, y, column)) + deeper.at(n, c, y, column) * sigmoid(logits.at(n, 1, y, column)));
+  return resizeNearest(sum, teacher.h, teacher.w);
+}
+
+/** A fusion with its output convolution. */
+export function referenceFusion(state: StateDict, prefix: string, x: FeatureMap, residual: FeatureMap | undefined, teacher: FeatureMap): Fused {
+  const fused = fuse(state, prefix, x, residual, teacher);
+  return { output: convolveAndNormalize(state, `${prefix}.conv2`, fused), residual: fused };
+}
+
+/** (d): from the deepest stage on, each fusion takes what the one before passes on. */
 export function referenceReview(
-  state: StateDict, student: readonly FeatureMap[], teacher: readonly FeatureMap[],
-): { outputs: FeatureMap[]; losses: number[] } {
+  state: StateDict, student: readonly FeatureMap[], teacher: readonly FeatureMap[], distance: DistanceName = "hcl",
+): Held {
   const outputs: FeatureMap[] = [];
   const losses: number[] = [];
   let residual: FeatureMap | undefined;
   for (let stage = student.length - 1, depth = 0; stage >= 0; stage--, depth++) {
-    const fused = referenceAbf(state, `abfs.${depth}`, student[stage]!, residual, teacher[stage]!);
+    const fused = referenceFusion(state, `abfs.${depth}`, student[stage]!, residual, teacher[stage]!);
     residual = fused.residual;
     outputs.unshift(fused.output);
-    losses.unshift(referenceHcl(fused.output, teacher[stage]!));
+    losses.unshift(DISTANCES[distance](fused.output, teacher[stage]!));
   }
   return { outputs, losses };
+}
+
+/** (c): for each stage of the teacher the recursion anew, with weights of its own, and an output at its end alone. */
+export function referenceStacks(
+  state: StateDict, student: readonly FeatureMap[], teacher: readonly FeatureMap[], distance: DistanceName,
+): Held {
+  const deepest = student.length - 1;
+  const outputs = student.map((_, target) => {
+    let residual: FeatureMap | undefined;
+    for (let stage = deepest; stage > target; stage--) {
+      residual = fuse(state, `stacks.${deepest - target}.${deepest - stage}`, student[stage]!, residual, teacher[stage]!);
+    }
+    return referenceFusion(state, `stacks.${deepest - target}.${deepest - target}`, student[target]!, residual, teacher[target]!).output;
+  });
+  return { outputs, losses: outputs.map((output, stage) => DISTANCES[distance](output, teacher[stage]!)) };
+}
+
+/** Pairs of stages, from 1: student stage i through a convolution of its own against the teacher's stage j. */
+export function referencePairs(
+  state: StateDict, pairs: readonly (readonly [i: number, j: number])[], student: readonly FeatureMap[], teacher: readonly FeatureMap[],
+  distance: DistanceName,
+): Held {
+  const byStage = new Map<number, number>();
+  const outputs = pairs.map(([i, j], index) => {
+    const target = teacher[j - 1]!;
+    const weight = FeatureMap.of(state[`transforms.${index}.weight`]!);
+    const output = resizeNearest(convolve(student[i - 1]!, weight, valuesOf(state[`transforms.${index}.bias`]!)), target.h, target.w);
+    byStage.set(j, (byStage.get(j) ?? 0) + DISTANCES[distance](output, target));
+    return output;
+  });
+  return { outputs, losses: [...byStage].sort(([a], [b]) => a - b).map(([, loss]) => loss) };
 }

@@ -24,13 +24,13 @@ const progress = {
   stallSeconds: 0.01, stallFraction: 0.1, brokenImages: 0,
 };
 
-const start: FitEvent = {
+const start: Extract<FitEvent, { type: "start" }> = {
   type: "start", task: "distill", epochs: 2, stepsPerEpoch: 10, trainSamples: 160, testSamples: 40, startEpoch: 0, startStep: 0,
   device: "cpu", parameters: 78_042, trainingOnlyParameters: 1_234, runDirectory: "runs/a",
   terms: ["review"], matching: { stages: [{ student: "layer1", teacher: "block1" }], note: null },
 };
-const running: FitEvent = { type: "progress", ...progress, epochs: 2, etaSeconds: 75 };
-const epoch: FitEvent = {
+const running: Extract<FitEvent, { type: "progress" }> = { type: "progress", ...progress, epochs: 2, etaSeconds: 75 };
+const epoch: Extract<FitEvent, { type: "epoch" }> = {
   type: "epoch", epoch: 0, epochs: 2, train: { ...progress, step: 10, images: 160, seconds: 0.2 },
   test: { top1: 20, top5: 60, loss: 2.5, samples: 40 }, learningRate: 0.1, best: { epoch: 0, top1: 20 }, isBest: true, etaSeconds: 30,
 };
@@ -59,6 +59,42 @@ describe("cli/fit-reporter", () => {
       "1/2", "3.5000", "3.0000", "1.0000", "0.50", "12.5", "20.0", "60.0", "20.0*", "0.100", "800", "30s",
     ]);
     expect(table).to.include("25.0 %").and.include("26.0 % (epoch 1").and.include("1m30s").and.include("runs/a");
+  });
+
+  const term = (kind: "kd" | "review" | "multi-layer" | "dkd", loss: number, weight: number) => ({ kind, loss, weight, perStage: [] });
+  const sumOf = (terms: ReturnType<typeof term>[]) => ({ ...losses, distillation: 0.5, distillationWeight: 1, terms });
+
+  it("shows each term of a sum as it adds to the cross entropy", () => {
+    const terms = [term("kd", 0.5, 0.5), term("multi-layer", 0.25, 1)];
+    const output = recordingOutput(false);
+    let clock = 0;
+    const reporter = createFitReporter(output, {}, { now: () => clock });
+    reporter.handle({ ...start, terms: ["kd", "multi-layer"] });
+    clock = 20_000;
+    reporter.handle({ ...running, losses: sumOf(terms) });
+    reporter.handle({ ...epoch, train: { ...epoch.train, losses: sumOf(terms) } });
+    const [, head, progressLine, row] = output.lines;
+    expect(head).to.match(/ ce +\+ kd +\+ multi-layer +train %/);
+    expect(head?.length).to.equal(row?.length);
+    expect(row?.trim().split(/\s+/).slice(1, 5)).to.deep.equal(["3.5000", "3.0000", "0.2500", "0.2500"]);
+    expect(progressLine).to.include("loss 3.5000 (ce 3.0000 + 0.50 × kd 0.5000 + 1.00 × multi-layer 0.2500)  800 images/s");
+  });
+
+  it("shows a long sum as one figure, for a row must fit a line", () => {
+    const terms = [term("kd", 1, 0.125), term("dkd", 1, 0.125), term("review", 1, 0.125), term("multi-layer", 1, 0.125)];
+    const output = recordingOutput(false);
+    const reporter = createFitReporter(output);
+    reporter.handle({ ...start, terms: terms.map(({ kind }) => kind) });
+    reporter.handle({ ...epoch, train: { ...epoch.train, losses: sumOf(terms) } });
+    expect(output.lines[1]).to.match(/ distill +weight /);
+    expect(output.lines[2]?.trim().split(/\s+/).slice(2, 5)).to.deep.equal(["3.0000", "0.5000", "1.00"]);
+  });
+
+  it("says which stages have no partner", () => {
+    const output = recordingOutput(false);
+    const note = "resnet20 has 4 stages, vgg13 has 5: the deepest 4 are matched, layer1~block2";
+    createFitReporter(output).handle({ ...start, matching: { stages: [{ student: "layer1", teacher: "block2" }], note } });
+    expect(output.lines[1]).to.equal(note);
   });
 
   it("leaves the distillation terms out where there is no teacher", () => {

@@ -1,20 +1,9 @@
 import { expect } from "chai";
-import { createDistiller, createModel, Tensor, type Distiller, type StateDict } from "../../../lib/index.js";
+import { createDistiller, createModel, type StateDict } from "../../../lib/index.js";
 import { goldenImages } from "../../support/deterministic.js";
 import { failureOf } from "../../support/errors.js";
-import { filledDistiller } from "../../support/networks.js";
+import { filledDistiller, setEntries } from "../../support/networks.js";
 import { expectAllNear, largestOf, rmsOf, valuesOf } from "../../support/numeric.js";
-
-/** Sets entries to one value each, or to the values listed. */
-async function set(distiller: Distiller, values: Readonly<Record<string, number | readonly number[]>>): Promise<void> {
-  const state = await distiller.stateDict();
-  const chosen = Object.entries(values).map(([name, value]): [string, Tensor] => {
-    const { shape } = state[name]!;
-    const count = shape.reduce((a, b) => a * b, 1);
-    return [name, Tensor.from(typeof value === "number" ? new Float64Array(count).fill(value) : Float64Array.from(value), shape)];
-  });
-  await distiller.loadStateDict(Object.fromEntries(chosen), { strict: false });
-}
 
 describe("the attention based fusion", () => {
   it("gives the map that one finds by hand", async () => {
@@ -22,7 +11,7 @@ describe("the attention based fusion", () => {
     // maps; zero weights in the attention leave the sigmoid of its biases: σ(0) = ½, σ(ln 3) = ¾.
     const distiller = await filledDistiller({ teacher: "resnet8", student: "resnet8", method: { midChannels: 1 } });
     const ln3 = Math.log(3);
-    await set(distiller, {
+    await setEntries(distiller, {
       // pool: 4
       "abfs.0.conv1.0.weight": 0, "abfs.0.conv1.1.bias": 4,
       // layer3: ½ · 2 + ¾ · 4 = 4
@@ -49,6 +38,24 @@ describe("the attention based fusion", () => {
     const map = [row(corner!, edge!), row(edge!, inside!), row(edge!, inside!), row(corner!, edge!)].flat();
     const want = Array.from({ length: 2 * 32 }, () => map).flat();
     expectAllNear(valuesOf(layer2!), want, 1e-12, "layer2"); // a dozen roundings
+  });
+
+  it("adds in place of attention where it fuses by sum", async () => {
+    // As above, without attention: layer3 passes on 2 + 4 = 6, layer2 gets -8 + 6 = -2, of which a pixel counts -0.002: a quarter of
+    // the variance, 1.6e-5 / 4 · 51/16 = 1.275e-5, to which 1e-5 is added.
+    const distiller = await filledDistiller({ method: { midChannels: 1, fusion: "sum" } });
+    await setEntries(distiller, {
+      "abfs.0.conv1.0.weight": 0, "abfs.0.conv1.1.bias": 4,
+      "abfs.1.conv1.0.weight": 0, "abfs.1.conv1.1.bias": 2,
+      "abfs.2.conv1.0.weight": 0, "abfs.2.conv1.1.bias": -8,
+      "abfs.2.conv2.0.weight": 0.001, "abfs.2.conv2.1.weight": 2, "abfs.2.conv2.1.bias": 0.5,
+    });
+    expect(Object.keys(await distiller.stateDict()).filter((name) => name.includes("att_conv"))).to.deep.equal([]);
+    const { reviewOutputs } = await distiller.forward(goldenImages(2, [8, 8]));
+    const [corner, edge, inside] = [4, 6, 9].map((seen) => (2 * -0.002 * (seen - 6.25)) / Math.sqrt(2.275e-5) + 0.5);
+    const row = (outer: number, inner: number): number[] => [outer, inner, inner, outer];
+    const map = [row(corner!, edge!), row(edge!, inside!), row(edge!, inside!), row(corner!, edge!)].flat();
+    expectAllNear(valuesOf(reviewOutputs[1]!), Array.from({ length: 2 * 32 }, () => map).flat(), 1e-12, "layer2"); // a dozen roundings
   });
 
   it("starts convolutions from ±√(3 / fan_in), the attention from ±1/√fan_in and normalization as the identity", async () => {

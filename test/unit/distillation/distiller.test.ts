@@ -106,6 +106,15 @@ describe("the options of review", () => {
     session.dispose();
   });
 
+  it("raise the weight from the first epoch on where the warm-up begins at 1", async () => {
+    using session = await createSession({ distiller: await filledDistiller({ method: { weight: 0.8, warmupEpochs: 4, warmupFrom: 1 } }) });
+    for (const [epoch, share] of [[0, 0.25], [2, 0.75], [3, 1], [4, 1]] as const) {
+      await session.setEpoch(epoch);
+      const { losses } = await session.step({ images: images(), labels: labelTensor([1, 2]) });
+      expect(losses.distillationWeight, `epoch ${epoch}`).to.equal(0.8 * share);
+    }
+  });
+
   it("leave the fusions without a gradient in epoch 0 of a warm-up", async () => {
     const distiller = await filledDistiller({ method: { weight: 0.8, warmupEpochs: 4 } });
     const session = await createSession({ distiller });

@@ -2,8 +2,8 @@ import { expect } from "chai";
 import { createSession } from "../../../lib/index.js";
 import { goldenImages, labelTensor } from "../../support/deterministic.js";
 import { expectSummary, readReviewGolden, reviewPairs } from "../../support/golden.js";
-import { FeatureMap } from "../../support/maps.js";
-import { filledDistiller, type ReviewOptions } from "../../support/networks.js";
+import { concatenate, convolve, FeatureMap, normalizeBatch, referenceHcl, resizeNearest } from "../../support/maps.js";
+import { filledDistiller, mapsOf, type ReviewOptions } from "../../support/networks.js";
 import { expectAllNear, expectNear, normOf, valuesOf } from "../../support/numeric.js";
 import { referenceReview } from "../../support/review-reference.js";
 
@@ -28,6 +28,8 @@ describe("the review recursion", () => {
       teacher: "resnet8", student: "resnet8", batch: 3, size: [5, 9],
       method: { midChannels: 8, studentFeatures: "before", teacherFeatures: "after" },
     },
+    { teacher: "resnet14", student: "resnet8", batch: 3, size: [7, 10], method: { midChannels: 8, fusion: "sum" } },
+    { teacher: "resnet8", student: "resnet8", batch: 2, size: [8, 8], method: { midChannels: 8, distance: "l2" } },
   ];
 
   for (const { teacher, student, batch, size, method } of CASES) {
@@ -35,14 +37,10 @@ describe("the review recursion", () => {
     it(`agrees with the readable reference: ${name}`, async () => {
       const distiller = await filledDistiller({ teacher, student, ...(method && { method }) });
       const images = goldenImages(batch, size);
-      const side = method?.studentFeatures ?? "after";
-      // Train mode leaves the student's parameters alone and normalizes by the batch, so both passes give the same maps.
-      const { features } = await distiller.student.forward(images, { features: true, mode: "train" });
+      const maps = await mapsOf(distiller, images, method);
       const output = await distiller.forward(images);
 
-      const reference = referenceReview(
-        await distiller.stateDict(), features.map((feature) => FeatureMap.of(feature[side])), output.teacherFeatures.map((map) => FeatureMap.of(map)),
-      );
+      const reference = referenceReview(await distiller.stateDict(), maps.student, maps.teacher, method?.distance);
       expect(output.reviewOutputs).to.have.length(4);
       for (const [stage, want] of reference.outputs.entries()) {
         expect(output.reviewOutputs[stage]!.shape).to.deep.equal(want.shape);
@@ -51,6 +49,47 @@ describe("the review recursion", () => {
       expectAllNear(output.perStage, reference.losses, TOLERANCE, "losses by stage");
     });
   }
+
+  for (const fusion of ["abf", "sum"] as const) {
+    it(`is for two stages what one writes out without a recursion, fused by ${fusion}`, async () => {
+      // What the two deepest stages give depends on no shallower one; weights of 0 leave these two alone in the loss.
+      const distiller = await filledDistiller({ teacher: "resnet14", method: { midChannels: 8, fusion, stageWeights: [0, 0, 1, 1] } });
+      const images = goldenImages(3, [9, 12]);
+      const state = await distiller.stateDict();
+      const [F_s1, F_s2] = (await mapsOf(distiller, images)).student.slice(2);
+      const [F_t1, F_t2] = (await mapsOf(distiller, images)).teacher.slice(2);
+
+      const weight = (name: string): FeatureMap => FeatureMap.of(state[name]!);
+      const numbers = (name: string): number[] => valuesOf(state[name]!);
+      const norm = (map: FeatureMap, name: string): FeatureMap => normalizeBatch(map, numbers(`${name}.weight`), numbers(`${name}.bias`));
+      const r2 = norm(convolve(F_s2!, weight("abfs.0.conv1.0.weight")), "abfs.0.conv1.1"); // 1×1, as the teacher's
+      const out2 = norm(convolve(r2, weight("abfs.0.conv2.0.weight")), "abfs.0.conv2.1");
+      const x = norm(convolve(F_s1!, weight("abfs.1.conv1.0.weight")), "abfs.1.conv1.1");
+      const share = (part: 0 | 1): ((n: number, y: number, column: number) => number) => {
+        if (fusion === "sum") return () => 1;
+        const z = convolve(concatenate(x, resizeNearest(r2, x.h, x.w)), weight("abfs.1.att_conv.0.weight"), numbers("abfs.1.att_conv.0.bias"));
+        return (n, y, column) => 1 / (1 + Math.exp(-z.at(n, part, y, column)));
+      };
+      const [own, deeper] = [share(0), share(1)];
+      const r1 = FeatureMap.from(...x.shape, (n, c, y, column) =>
+        x.at(n, c, y, column) * own(n, y, column) + r2.at(n, c, 0, 0) * deeper(n, y, column));
+      const out1 = norm(convolve(r1, weight("abfs.1.conv2.0.weight")), "abfs.1.conv2.1");
+
+      const { terms, reviewOutputs } = await distiller.forward(images);
+      expectAllNear(valuesOf(reviewOutputs[2]!), out1.values, TOLERANCE, "shallower output");
+      expectAllNear(valuesOf(reviewOutputs[3]!), out2.values, TOLERANCE, "deeper output");
+      expectNear(terms[0]!.loss, referenceHcl(out1, F_t1!) + referenceHcl(out2, F_t2!), TOLERANCE, "loss");
+    });
+  }
+
+  it("weighs stages as it is told to, and reports them without their weights", async () => {
+    const images = goldenImages(2, [8, 8]);
+    const plain = await (await filledDistiller()).forward(images);
+    const weighted = await (await filledDistiller({ method: { stageWeights: [3, 0, 0.5, 2] } })).forward(images);
+    expect(weighted.perStage).to.deep.equal(plain.perStage);
+    const [a, , c, d] = plain.perStage;
+    expectNear(weighted.terms[0]!.loss, 3 * a! + 0.5 * c! + 2 * d!, 1e-14, "loss"); // a few roundings
+  });
 });
 
 describe("the review goldens", () => {

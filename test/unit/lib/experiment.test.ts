@@ -24,6 +24,34 @@ describe("runExperiment", () => {
     expect(result).to.deep.include({ epochs: 2, runDirectory: scratch("student") });
   });
 
+  it("distills by a sum of methods, tells its terms and how stages are matched, and refuses to go on with another sum", async () => {
+    using model = await createModel("vgg8", { numClasses: 4 });
+    await model.save(scratch("teacher.safetensors"));
+    const config = (temperature: number): RunConfigInput => ({
+      task: "distill", teacher: { name: "vgg8", weights: scratch("teacher.safetensors") }, student: { name: "resnet8" },
+      method: { kind: "sum", of: [{ kind: "kd", temperature, weight: 0.5 }, { kind: "single-layer", warmupEpochs: 2 }] },
+      data: SMALL_DATA, training: { ...SMALL_TRAINING, epochs: 2 },
+    });
+    const { events } = await drain(runExperiment(config(4), { runDirectory: scratch("run") }));
+    const start = ofType(events, "start")[0]!;
+    expect(start.terms).to.deep.equal(["kd", "single-layer"]);
+    expect(start.matching?.note).to.match(/^resnet8 has 4 stages, vgg8 has 5: the deepest 4 are matched, layer1~/);
+    expect(ofType(events, "epoch").map(({ train }) => train.losses.terms.map(({ weight }) => weight))).to.deep.equal([[0.5, 0], [0.5, 0.5]]);
+    const error = await failureOf(drain(runExperiment(config(2), { runDirectory: scratch("run"), resume: true })));
+    expect([error.code, error.message.split("\n")[1]]).to.deep.equal(["RUN_MISMATCH", "  - method.of[0].temperature: was 4, now 2"]);
+  });
+
+  it("says nothing of stages where logits alone are compared", async () => {
+    using model = await createModel("resnet8", { numClasses: 4 });
+    await model.save(scratch("teacher.safetensors"));
+    const { events } = await drain(runExperiment({
+      task: "distill", teacher: { name: "resnet8", weights: scratch("teacher.safetensors") }, student: { name: "resnet8" },
+      method: { kind: "dkd", warmupEpochs: 0 }, data: SMALL_DATA, training: { ...SMALL_TRAINING, epochs: 1 },
+    }));
+    expect(ofType(events, "start")[0]).to.deep.include({ terms: ["dkd"], matching: null });
+    expect(ofType(events, "epoch")[0]!.train.losses.distillation).to.be.above(0);
+  });
+
   it("records a configuration that repeats the run bit by bit", async () => {
     await drain(runExperiment(train(), { runDirectory: scratch("one") }));
     await drain(runExperiment(await readRunConfig(scratch("one", "config.json")), { runDirectory: scratch("two") }));

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { createSession, type Session } from "../../../lib/index.js";
 import type { ModelDType, Precision } from "../../../lib/schemas/common.js";
 import type { Losses } from "../../../lib/schemas/events.js";
+import type { TermInput } from "../../../lib/schemas/method.js";
 import { failureOf } from "../../support/errors.js";
 import { smallBatch, smallData, smallDistiller, smallModel } from "./small-training.js";
 
@@ -35,6 +36,20 @@ describe("precision", () => {
     // Eight bits of mantissa: 0.4 % for each of some ten layers in a row.
     expectNear(losses, single, 0.05);
     expect(losses.crossEntropy).to.not.equal(single.crossEntropy);
+  });
+
+  it("bfloat16 does so for every method, whose losses stay in float32 or better", async () => {
+    const of: TermInput[] = (["kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused", "review"] as const)
+      .map((kind) => ({ kind, warmupEpochs: 0 }));
+    const step = async (precision: Precision): Promise<Losses> => {
+      using session = await createSession({ distiller: await smallDistiller({ kind: "sum", of }), threads: 1, precision });
+      return (await session.step(BATCH)).losses;
+    };
+    const [half, full] = [await step("bfloat16"), await step("float32")];
+    for (const [k, { kind, loss }] of half.terms.entries()) {
+      expect(loss / full.terms[k]!.loss, kind).to.be.closeTo(1, 0.1); // a divergence is a difference, which loses digits more
+      expect(loss, kind).not.to.equal(full.terms[k]!.loss);
+    }
   });
 
   it("bfloat16 keeps parameters, gradients and statistics in float32", async () => {

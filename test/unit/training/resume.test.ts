@@ -4,6 +4,7 @@ import { createModel, createSession, type Dataset, type Session, type TrainEpoch
 import type { EpochSummary } from "../../../lib/schemas/events.js";
 import type { MethodInput } from "../../../lib/schemas/method.js";
 import { failureOf } from "../../support/errors.js";
+import type { ReviewOptions } from "../../support/networks.js";
 import { scratchDirectory } from "../lib/small-run.js";
 import { CLASSES, smallData, smallDistiller, smallModel, weightsOf } from "./small-training.js";
 
@@ -25,7 +26,7 @@ describe("an epoch that is stopped", () => {
   });
   after(() => { data.dispose(); });
 
-  async function newSession(method: Partial<MethodInput> = {}): Promise<Session> {
+  async function newSession(method: ReviewOptions | MethodInput = {}): Promise<Session> {
     return createSession({ distiller: await smallDistiller(method), threads: 1, optimizer: { kind: "sgd", learningRate: 0.02 } });
   }
 
@@ -39,7 +40,7 @@ describe("an epoch that is stopped", () => {
     expect((await failure).message).to.include("after step 1");
   }
 
-  async function undisturbed(method: Partial<MethodInput> = {}): Promise<Session> {
+  async function undisturbed(method: ReviewOptions | MethodInput = {}): Promise<Session> {
     const session = await newSession(method);
     await session.trainEpoch(data, { ...options, epoch: 0 });
     await session.trainEpoch(data, options);
@@ -61,6 +62,36 @@ describe("an epoch that is stopped", () => {
     expect(summary).to.deep.equal(untimed(await reference.trainEpoch(data, options)));
     expect([summary.step, summary.images]).to.deep.equal([STEPS, 2 * STEPS]);
     expect(await weightsOf(session.distiller!)).to.deep.equal(await weightsOf(reference.distiller!));
+  });
+
+  it("goes on from its checkpoint in a fresh session to the same bits and means with a sum of methods", async () => {
+    const path = scratch("sum.safetensors");
+    const method: MethodInput = {
+      kind: "sum", of: [{ kind: "kd", weight: 0.5 }, { kind: "review", warmupEpochs: 3, midChannels: 8 }, { kind: "multi-layer", warmupFrom: 1 }],
+    };
+    const session = await newSession(method);
+    await stopped(session);
+    await session.saveCheckpoint(path);
+    const fresh = await newSession(method);
+    await fresh.loadCheckpoint(path);
+    const summary = untimed(await fresh.trainEpoch(data, options));
+    const reference = await newSession(method);
+    await reference.trainEpoch(data, { ...options, epoch: 0 });
+    expect(summary).to.deep.equal(untimed(await reference.trainEpoch(data, options)));
+    expect(summary.losses.terms.map(({ kind, perStage }) => [kind, perStage.length])).to.deep.equal([["kd", 0], ["review", 4], ["multi-layer", 4]]);
+    expect(await weightsOf(fresh.distiller!)).to.deep.equal(await weightsOf(reference.distiller!));
+  });
+
+  it("does not go on with another method, also where neither has weights of its own", async () => {
+    const path = scratch("kd.safetensors");
+    const session = await newSession({ kind: "kd" });
+    await stopped(session);
+    await session.saveCheckpoint(path);
+    const other = await newSession({ kind: "dkd" });
+    const before = await weightsOf(other.distiller!);
+    const { message } = await failureOf("STATE_DICT_MISMATCH", () => other.loadCheckpoint(path));
+    expect(message).to.include("expected a checkpoint of a training with dkd, got one with kd");
+    expect(await weightsOf(other.distiller!)).to.deep.equal(before);
   });
 
   for (const teacherMode of ["eval", "train"] as const) {
