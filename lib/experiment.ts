@@ -4,6 +4,7 @@ import { createDistiller } from "./distiller.js";
 import { fit } from "./fit.js";
 import type { FitSettings } from "./fit-options.js";
 import { createModel, type Model } from "./model.js";
+import type { Device } from "./schemas/common.js";
 import type { FitEvent } from "./schemas/events.js";
 import type { NetworkConfig, RunConfig, RunConfigInput } from "./schemas/run-config.js";
 import type { FitResult } from "./schemas/run-record.js";
@@ -34,9 +35,9 @@ export async function* runExperiment(input: RunConfigInput, options: ExperimentO
   return yield* runDistillation(config, { data, teacher }, options);
 }
 
-/** The network that a configuration names, for these data. */
-export function buildModel({ name, weights }: NetworkConfig, data: Dataset, seed: number): Promise<Model> {
-  return createModel(name, { numClasses: data.numClasses, seed, weights });
+/** The network that a configuration names, for these data. A session moves it to where it computes; `device` is for use without one. */
+export function buildModel({ name, weights }: NetworkConfig, data: Dataset, seed: number, device?: Device): Promise<Model> {
+  return createModel(name, { numClasses: data.numClasses, seed, weights, device });
 }
 
 /** A run of task `"train"` on data that are loaded already, so that several runs can share them. */

@@ -117,7 +117,8 @@ class Study {
     const distillation = cells.map((cell) => cell.config).find((run) => run.task === "distill");
     if (config.teacher.weights === undefined || distillation === undefined) return;
     const teacher = await inputs.teacher(distillation);
-    this.#teacherTop1 ??= (await teacher.evaluate(test, { batchSize: config.training.evaluationBatchSize, signal })).top1;
+    const { evaluationBatchSize: batchSize, precision } = config.training;
+    this.#teacherTop1 ??= (await teacher.evaluate(test, { batchSize, precision, signal })).top1;
   }
 
   async *#cell(cell: Cell, index: number): AsyncGenerator<StudyEvent, void, void> {

@@ -21,7 +21,7 @@ export class SharedInputs implements Disposable {
   async teacher({ teacher, training }: Pick<DistillConfig, "teacher" | "training">): Promise<Model> {
     if (this.#teacher?.weights !== teacher.weights) {
       this.#forgetTeacher();
-      this.#teacher = { model: await buildModel(teacher, await this.data(), training.seed), weights: teacher.weights };
+      this.#teacher = { model: await buildModel(teacher, await this.data(), training.seed, training.device), weights: teacher.weights };
     }
     return this.#teacher.model;
   }

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect } from "chai";
 import { drawPicture } from "../../../../lib/study/picture.js";
 import type { StudyResult } from "../../../../lib/schemas/study.js";
@@ -104,5 +106,12 @@ describe("the picture of a study", () => {
     for (const kind of ["ablation", "stages", "seeds"] as const) {
       expect(await drawPicture(resultOf(kind, () => ({})))).to.deep.equal({ missing: "no picture was drawn, for too few cells are done" });
     }
+  });
+
+  it("is all that its library is loaded for: nothing imports it before", () => {
+    const sources = readdirSync("lib", { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"))
+      .map((name) => readFileSync(join("lib", name), "utf8"));
+    const imports = sources.flatMap((source) => source.split("\n")).filter((line) => line.includes('"echarts"') && line.includes("import"));
+    expect(imports.filter((line) => !line.startsWith("import type "))).to.deep.equal(['    return await import("echarts");']);
   });
 });
