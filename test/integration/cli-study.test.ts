@@ -5,7 +5,8 @@ import { expect } from "chai";
 import { fail, jsonEvents, reviewkd, start, succeed, temporaryDirectory, TINY } from "./helpers.js";
 
 const NETWORKS = ["--teacher", "resnet8", "--student", "resnet8"] as const;
-const SEEDS = ["study", "seeds", ...NETWORKS, ...TINY, "--epochs", "1", "--warmup-epochs", "0"] as const;
+/** By soft targets, the cheapest method. */
+const SEEDS = ["study", "seeds", ...NETWORKS, ...TINY, "--epochs", "1", "--method", "kd"] as const;
 
 describe("command line: study", () => {
   let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
@@ -77,7 +78,7 @@ describe("command line: study", () => {
 
   it("ends with the error of a failed cell, after all others, and with the results of those", async () => {
     const study = join(directory.path, "failing");
-    const { code, stdout, stderr } = await reviewkd([...SEEDS, "--weight", "1e38", "--seed", "0", "--study", study]);
+    const { code, stdout, stderr } = await reviewkd([...SEEDS, "--method", "review", "--warmup-epochs", "0", "--weight", "1e38", "--seed", "0", "--study", study]);
     expect(code).to.equal(1);
     expect(stdout).to.match(/^\[3\/3\] student distilled, seed 0 failed \[NON_FINITE_LOSS\]/m).and.match(/^│ student alone +│ +1 │/m);
     expect(stderr).to.include("error [NON_FINITE_LOSS]: 1 of 3 cells failed: distilled-seed0").and.include("The same command tries them again");
@@ -100,7 +101,7 @@ describe("command line: study", () => {
   it("repeats a study from its study.json", async () => {
     const file = join(directory.path, "again.yaml");
     await writeFile(file, [
-      "teacher: { name: resnet8 }", "student: { name: resnet8 }", "seeds: [3]", "training: { epochs: 1, batchSize: 16, threads: 1 }",
+      "teacher: { name: resnet8 }", "student: { name: resnet8 }", "seeds: [3]", "method: { kind: kd }", "training: { epochs: 1, batchSize: 16, threads: 1 }",
       "data: { kind: synthetic, numClasses: 4, trainSamples: 32, testSamples: 16 }",
     ].join("\n"));
     const [first, second] = [join(directory.path, "first"), join(directory.path, "second")];
