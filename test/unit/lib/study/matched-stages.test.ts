@@ -1,13 +1,22 @@
 import { expect } from "chai";
+import { createDistiller } from "../../../../lib/distiller.js";
 import { ReviewKdError } from "../../../../lib/errors.js";
+import { createModel } from "../../../../lib/model.js";
 import { matchedStages } from "../../../../lib/study/matched-stages.js";
 
 describe("matchedStages", () => {
-  it("names as many stages of each network", () => {
-    const { student, teacher } = matchedStages("resnet8", "resnet56");
-    expect(student).to.have.lengthOf(4);
-    expect(teacher).to.have.lengthOf(4);
-  });
+  for (const [studentName, teacherName] of [["resnet8", "resnet14"], ["resnet8", "vgg8"], ["vgg8", "resnet8"]] as const) {
+    it(`names the stages that a distillation of ${studentName} under ${teacherName} matches`, async () => {
+      using student = await createModel(studentName, { numClasses: 4 });
+      using teacher = await createModel(teacherName, { numClasses: 4 });
+      using distiller = await createDistiller({ teacher, student });
+      const { stages } = distiller.matching;
+      expect(stages.length).to.be.above(1);
+      expect(matchedStages(studentName, teacherName)).to.deep.equal({
+        student: stages.map((pair) => pair.student), teacher: stages.map((pair) => pair.teacher),
+      });
+    });
+  }
 
   it("says which networks there are where one is unknown, and for which of the two", () => {
     expect(() => matchedStages("resnet9", "resnet56")).to.throw(ReviewKdError, /for the student, got "resnet9"; did you mean "resnet8"\?/);
