@@ -62,6 +62,11 @@ export function expectNormal(values: readonly number[], sigma: number, what: str
   if (count > 9000) expect(largestOf(values), `${what}: tail`).to.be.above(3 * sigma);
 }
 
+/** The σ of He et al. (ICCV 2015) for a convolution `[out, in, kH, kW]`, by the number of values that it feeds. */
+export function fanOutDeviation([out, , height, width]: readonly number[]): number {
+  return Math.sqrt(2 / (out! * height! * width!));
+}
+
 /** Holds values against U(-bound, bound): range, mean and spread. */
 export function expectUniform(values: readonly number[], bound: number, what: string): void {
   const count = values.length;

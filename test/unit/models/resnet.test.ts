@@ -3,28 +3,41 @@ import { createModel, Tensor, type Model, type StateDict } from "../../../lib/in
 import { goldenImages, sequenceTensor } from "../../support/deterministic.js";
 import { failureOf } from "../../support/errors.js";
 import {
-  expectFreshNorms, expectNormal, expectPool, expectRelu, expectSpecsOfRealFeatures, expectUniform, featuresOf, ODD_SIZES,
+  expectFreshNorms, expectNormal, expectPool, expectRelu, expectSpecsOfRealFeatures, expectUniform, fanOutDeviation,
+  featuresOf, ODD_SIZES,
 } from "../../support/network-checks.js";
 import { filledModel } from "../../support/networks.js";
 import { valuesOf } from "../../support/numeric.js";
 
-describe("the feature specs of a CIFAR ResNet", () => {
-  for (const name of ["resnet8", "resnet8x4"]) {
+describe("the feature specs of a ResNet", () => {
+  const stagesOf = async (name: string, size: number): Promise<string[]> => {
+    using model = await createModel(name);
+    return model.featureSpecs(size, size).map(({ name, channels, height, width }) => `${name} ${channels}@${height}×${width}`);
+  };
+
+  for (const name of ["resnet8", "resnet18-cifar", "resnet18"]) {
     for (const size of ODD_SIZES) {
       it(`are the shapes of the real features of ${name} at ${size.join("×")}`, () => expectSpecsOfRealFeatures(name, size));
     }
   }
 
-  it("name three stages and the pool, with the published channels", async () => {
-    using narrow = await createModel("resnet20");
-    expect(narrow.featureSpecs(32, 32)).to.deep.equal([
-      { name: "layer1", channels: 16, height: 32, width: 32 },
-      { name: "layer2", channels: 32, height: 16, width: 16 },
-      { name: "layer3", channels: 64, height: 8, width: 8 },
-      { name: "pool", channels: 64, height: 1, width: 1 },
-    ]);
-    using wide = await createModel("resnet32x4");
-    expect(wide.featureSpecs(32, 32).map(({ channels }) => channels)).to.deep.equal([64, 128, 256, 256]);
+  it("name three stages and the pool of the smaller CIFAR networks, with the published channels", async () => {
+    expect(await stagesOf("resnet20", 32)).to.deep.equal(["layer1 16@32×32", "layer2 32@16×16", "layer3 64@8×8", "pool 64@1×1"]);
+    expect(await stagesOf("resnet32x4", 32)).to.deep.equal(["layer1 64@32×32", "layer2 128@16×16", "layer3 256@8×8", "pool 256@1×1"]);
+  });
+
+  it("name four stages and the pool of the larger ones", async () => {
+    expect(await stagesOf("resnet18-cifar", 32)).to.deep.equal(
+      ["layer1 64@32×32", "layer2 128@16×16", "layer3 256@8×8", "layer4 512@4×4", "pool 512@1×1"]);
+    expect(await stagesOf("resnet50-cifar", 32)).to.deep.equal(
+      ["layer1 256@32×32", "layer2 512@16×16", "layer3 1024@8×8", "layer4 2048@4×4", "pool 2048@1×1"]);
+  });
+
+  it("start at a quarter of the size on ImageNet", async () => {
+    expect(await stagesOf("resnet34", 224)).to.deep.equal(
+      ["layer1 64@56×56", "layer2 128@28×28", "layer3 256@14×14", "layer4 512@7×7", "pool 512@1×1"]);
+    expect(await stagesOf("resnet50", 224)).to.deep.equal(
+      ["layer1 256@56×56", "layer2 512@28×28", "layer3 1024@14×14", "layer4 2048@7×7", "pool 2048@1×1"]);
   });
 
   it("refuse a size that is none", async () => {
@@ -33,12 +46,14 @@ describe("the feature specs of a CIFAR ResNet", () => {
   });
 });
 
-describe("the features of a CIFAR ResNet", () => {
-  it("are kept before the activation as well as after it", async () => {
-    const { stages } = await featuresOf("resnet14", [12, 10]);
-    expect(stages).to.have.length(3);
-    stages.forEach(expectRelu);
-  });
+describe("the features of a ResNet", () => {
+  for (const [name, count] of [["resnet14", 3], ["resnet50-cifar", 4], ["resnet18", 4]] as const) {
+    it(`are kept before the activation as well as after it by ${name}`, async () => {
+      const { stages } = await featuresOf(name, [12, 10]);
+      expect(stages).to.have.length(count);
+      stages.forEach(expectRelu);
+    });
+  }
 
   it("end with the mean over the last map, which has no activation of its own", async () => {
     const { stages, pool } = await featuresOf("resnet8", [16, 16]);
@@ -82,24 +97,23 @@ describe("the mode of a forward pass", () => {
   });
 });
 
-describe("the initialisation of a CIFAR ResNet", () => {
+describe("the initialisation of a ResNet", () => {
   const isConvolution = ([, { shape }]: [string, Tensor]): boolean => shape.length === 4;
   const same = (a: StateDict, b: StateDict): boolean =>
     Object.entries(a).every(([name, tensor]) => valuesOf(tensor).join() === valuesOf(b[name]!).join());
 
-  it("draws convolutions from N(0, 2 / fan_out)", async () => {
-    using model = await createModel("resnet20", { seed: 7 });
-    const weights = Object.entries(await model.stateDict()).filter(isConvolution);
-    expect(weights).to.have.length(21);
-    for (const [name, tensor] of weights) {
-      const [out, , height, width] = tensor.shape;
-      const sigma = Math.sqrt(2 / (out! * height! * width!));
-      expectNormal(valuesOf(tensor), sigma, name);
-    }
-  });
+  for (const [name, convolutions] of [["resnet20", 21], ["resnet18", 20]] as const) {
+    it(`draws the convolutions of ${name} from N(0, 2 / fan_out)`, async () => {
+      using model = await createModel(name, { seed: 7 });
+      const weights = Object.entries(await model.stateDict()).filter(isConvolution);
+      expect(weights).to.have.length(convolutions);
+      for (const [name, tensor] of weights) expectNormal(valuesOf(tensor), fanOutDeviation(tensor.shape), name);
+    });
+  }
 
-  it("starts batch normalization as the identity", async () => {
+  it("starts batch normalization as the identity, also at the end of a block", async () => {
     expect(await expectFreshNorms("resnet8x4")).to.equal(1 + 3 * 2 + 3);
+    expect(await expectFreshNorms("resnet50-cifar")).to.equal(1 + 16 * 3 + 4);
   });
 
   it("draws the classifier from ±1/√fan_in", async () => {

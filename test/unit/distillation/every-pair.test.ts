@@ -1,0 +1,64 @@
+// Any teacher with any student: channels, sizes and stages are derived from both networks.
+import { expect } from "chai";
+import { createDistiller, createModel, createSession, listModels, type Model, type Tensor } from "../../../lib/index.js";
+import { goldenImages, labelTensor } from "../../support/deterministic.js";
+
+const NUM_CLASSES = 5;
+
+/** Whether each element is finite. Pairs have tens of millions of gradients: hence a plain loop. */
+function isFinite(tensor: Tensor): boolean {
+  const values = tensor.toTypedArray() as Float32Array;
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
+  return true;
+}
+
+/** Takes one review step and holds what it gives against what both networks say of their stages. */
+async function takeStep(teacher: Model, student: Model, size: readonly [number, number]): Promise<void> {
+  const pair = `${teacher.name} → ${student.name}`;
+  using distiller = await createDistiller({ teacher, student, method: { kind: "review", warmupEpochs: 0 } });
+  // Networks serve in many pairs: the step is too small to take them anywhere.
+  using session = await createSession({ distiller, optimizer: { kind: "sgd", learningRate: 1e-6 } });
+  const { losses } = await session.step({ images: goldenImages(2, size), labels: labelTensor([1, 3]) });
+
+  const stages = Math.min(teacher.featureSpecs(...size).length, student.featureSpecs(...size).length);
+  expect(losses.perStage, `${pair}: losses`).to.have.length(stages);
+  for (const loss of [losses.total, losses.crossEntropy, ...losses.perStage]) {
+    expect(loss, `${pair}: ${JSON.stringify(losses)}`).to.be.above(0).and.below(Infinity);
+  }
+
+  const gradients = Object.entries(await session.gradients());
+  const fusions = gradients.filter(([name]) => name.startsWith("abfs."));
+  // A weight, a scale and a shift of two normalized convolutions in each fusion, and two of the attention in all but the deepest.
+  expect(fusions, `${pair}: parameters of the fusions`).to.have.length(6 * stages + 2 * (stages - 1));
+  for (const [name, gradient] of gradients) expect(isFinite(gradient), `${pair}: gradient of ${name}`).to.equal(true);
+}
+
+describe("review between every ordered pair", () => {
+  const networks = listModels().filter(({ imageSize: [height] }) => height === 32).map(({ name }) => name);
+  const models = new Map<string, Model>();
+
+  before(async () => {
+    for (const name of networks) models.set(name, await createModel(name, { numClasses: NUM_CLASSES, seed: 1 }));
+  });
+  after(() => {
+    for (const model of models.values()) model.dispose();
+  });
+
+  it("has the CIFAR networks to choose from", () => {
+    expect(networks).to.have.length.at.least(20);
+  });
+
+  for (const teacher of networks) {
+    it(`with ${teacher} as the teacher takes a step`, async () => {
+      for (const student of networks.filter((name) => name !== teacher)) await takeStep(models.get(teacher)!, models.get(student)!, [16, 16]);
+    });
+  }
+});
+
+describe("review between networks for ImageNet", () => {
+  it("takes a step at 64×96", async () => {
+    using teacher = await createModel("resnet34", { numClasses: NUM_CLASSES, seed: 1 });
+    using student = await createModel("resnet18", { numClasses: NUM_CLASSES, seed: 2 });
+    await takeStep(teacher, student, [64, 96]);
+  });
+});
