@@ -6,6 +6,7 @@
 
 #include "core/distillation/maps.h"
 #include "core/models/init.h"
+#include "core/models/layers.h"
 
 namespace reviewkd {
 namespace nn = torch::nn;
@@ -13,7 +14,7 @@ namespace {
 
 nn::Sequential conv_bn(int64_t in_channels, int64_t out_channels, int64_t kernel) {
   const auto options = nn::Conv2dOptions(in_channels, out_channels, kernel).padding(kernel / 2).bias(false);
-  return nn::Sequential(nn::Conv2d(options), nn::BatchNorm2d(out_channels));
+  return nn::Sequential(conv2d(options), nn::BatchNorm2d(out_channels));
 }
 
 void initialize_conv_bn(nn::Sequential& layers, at::Generator generator) {
@@ -29,7 +30,7 @@ AbfImpl::AbfImpl(const AbfOptions& options)
   if (options.out_channels) conv2 = register_module("conv2", conv_bn(options.mid_channels, *options.out_channels, 3));
   if (options.has_residual && options.fusion == Fusion::kAbf) {
     att_conv = register_module(
-        "att_conv", nn::Sequential(nn::Conv2d(nn::Conv2dOptions(2 * options.mid_channels, 2, 1)), nn::Sigmoid()));
+        "att_conv", nn::Sequential(conv2d(nn::Conv2dOptions(2 * options.mid_channels, 2, 1)), nn::Sigmoid()));
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/distillation/maps.h"
 #include "core/models/init.h"
+#include "core/models/layers.h"
 
 namespace reviewkd {
 namespace nn = torch::nn;
@@ -43,7 +44,7 @@ StagePairsImpl::StagePairsImpl(std::shared_ptr<const Matching> shared, const Met
     : FeatureMethodImpl(std::move(shared), options), pairs_(std::move(pairs)) {
   std::set<int64_t> teacher_stages;
   for (const auto [i, j] : pairs_) {
-    transforms->push_back(nn::Conv2d(nn::Conv2dOptions(matching().stage(i).student.channels, matching().stage(j).teacher.channels, 1)));
+    transforms->push_back(conv2d(nn::Conv2dOptions(matching().stage(i).student.channels, matching().stage(j).teacher.channels, 1)));
     teacher_stages.insert(j);
   }
   stages_.assign(teacher_stages.begin(), teacher_stages.end());

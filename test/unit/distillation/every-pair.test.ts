@@ -21,6 +21,7 @@ async function takeStep(teacher: Model, student: Model, size: readonly [number, 
   const { losses } = await session.step({ images: goldenImages(2, size), labels: labelTensor([1, 3]) });
 
   const stages = Math.min(teacher.featureSpecs(...size).length, student.featureSpecs(...size).length);
+  expect(distiller.matching.stages, `${pair}: matched stages`).to.have.length(stages);
   expect(losses.perStage, `${pair}: losses`).to.have.length(stages);
   for (const loss of [losses.total, losses.crossEntropy, ...losses.perStage]) {
     expect(loss, `${pair}: ${JSON.stringify(losses)}`).to.be.above(0).and.below(Infinity);
