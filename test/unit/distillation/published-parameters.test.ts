@@ -10,6 +10,7 @@ const PAIRS = [
   { teacher: "wrn-40-2", student: "shufflenetv1", numClasses: 100, parameters: "0.949", trainingOnly: "2.985" },
   { teacher: "resnet32x4", student: "shufflenetv1", numClasses: 100, parameters: "0.949", trainingOnly: "4.607" },
   { teacher: "resnet32x4", student: "shufflenetv2", numClasses: 100, parameters: "1.356", trainingOnly: "4.196" },
+  { teacher: "vgg13", student: "vgg8", numClasses: 100, parameters: "3.965", trainingOnly: "9.848" },
   { teacher: "resnet34", student: "resnet18", numClasses: 1000, parameters: "11.69", trainingOnly: "7.55" },
   { teacher: "resnet50", student: "mobilenetv1", numClasses: 1000, parameters: "4.23", trainingOnly: "14.34", midChannels: 256 },
 ] as const;
