@@ -11,12 +11,21 @@ export function throwIfAborted(signal: AbortSignal | undefined, what: string): v
  * stops the operation and rejects with that error.
  */
 export async function withSignal<Value, Result>(
-  options: { readonly signal?: AbortSignal | undefined; readonly onProgress?: ((value: Value) => void) | undefined; readonly what: string },
+  options: {
+    readonly signal?: AbortSignal | undefined;
+    readonly onProgress?: ((value: Value) => void) | undefined;
+    /** Called when the operation is told to stop, for what the stop flag does not reach. */
+    readonly onStop?: (() => void) | undefined;
+    readonly what: string;
+  },
   run: (stop: NativeStopFlag, onProgress: (value: Value) => void) => Promise<Result>,
 ): Promise<Result> {
   throwIfAborted(options.signal, options.what);
   const stop = addon().newStopFlag();
-  const abort = (): void => { stop.set(); };
+  const abort = (): void => {
+    stop.set();
+    options.onStop?.();
+  };
   let callbackError: { readonly error: unknown } | undefined;
   const onProgress = (value: Value): void => {
     if (callbackError !== undefined) return;
@@ -24,7 +33,7 @@ export async function withSignal<Value, Result>(
       options.onProgress?.(value);
     } catch (error) {
       callbackError = { error };
-      stop.set();
+      abort();
     }
   };
   options.signal?.addEventListener("abort", abort, { once: true });

@@ -3,7 +3,7 @@ import { isSettings } from "./merge-settings.js";
 import { valueText } from "./validation.js";
 
 /** Keys of a configuration in which a resumed run may differ: they name the machine, not the training. */
-const MACHINE_KEYS: ReadonlySet<string> = new Set(["threads", "device", "training.threads", "training.device"]);
+const MACHINE_KEYS: ReadonlySet<string> = new Set(["threads", "device", "training.threads", "training.device", "data.decoders"]);
 
 /**
  * Sees to it that what goes on is what was begun.

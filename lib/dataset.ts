@@ -1,6 +1,16 @@
+import { refuseOtherCount } from "./data/class-names.js";
+import { readIdxFiles } from "./data/idx-files.js";
+import { openImageFolder } from "./data/image-folder.js";
+import type { SplitImages } from "./data/split-images.js";
+import { StoredImages } from "./data/stored-images.js";
+import { openStream } from "./data/stream.js";
 import { ReviewKdError } from "./errors.js";
 import { addon, type NativeDataset } from "./native.js";
-import { BatchOptions, DataSource, type ArraySplit, type BatchOptionsInput, type DataSourceInput, type Normalization } from "./schemas/data.js";
+import {
+  BatchOptions, DataSource, type ArraySplit, type BatchOptionsInput, type DataSourceInput, type ImageFolderSource, type Normalization,
+  type StreamSource,
+} from "./schemas/data.js";
+import type { BrokenImage } from "./schemas/events.js";
 import { Tensor } from "./tensor.js";
 import { parse } from "./validation.js";
 
@@ -12,7 +22,7 @@ export interface Batch {
   readonly labels: Tensor;
 }
 
-/** One half of a data set: its training or its test images, in native memory. */
+/** One half of a data set: its training or its test images, in native memory or made while they are needed. */
 export class DatasetSplit {
   /** Number of images. */
   readonly size: number;
@@ -21,20 +31,21 @@ export class DatasetSplit {
 
   /** @internal */
   constructor(
-    /** @internal */ readonly native: NativeDataset,
+    /** @internal */ readonly images: SplitImages,
     /** Which half this is. */
     readonly name: "train" | "test",
-    info: { size: number; height: number; width: number },
+    /** As those of the whole data set. */
+    readonly classNames: readonly string[],
   ) {
-    this.size = info.size;
-    this.imageShape = [3, info.height, info.width];
+    this.size = images.size;
+    this.imageShape = [3, images.height, images.width];
   }
 
   /**
-   * Goes through the images once, in batches that a native thread prepares ahead. Order and augmentation are a pure
-   * function of `seed` and `epoch`; both are on by default for training images only.
+   * Goes through the images once, in batches that are prepared ahead. Order and augmentation are a pure function of `seed`
+   * and `epoch`; both are on by default for training images only.
    *
-   * @throws ReviewKdError `INVALID_ARGUMENT`, `DISPOSED`.
+   * @throws ReviewKdError `INVALID_ARGUMENT`, `DISPOSED`, and what the iterable or the decoder of a streamed data set throws.
    * @example
    * ```ts
    * for await (const { images, labels } of data.train.batches({ batchSize: 128, seed: 1, epoch })) {
@@ -43,52 +54,87 @@ export class DatasetSplit {
    * ```
    */
   async *batches(options: BatchOptionsInput = {}): AsyncGenerator<Batch, void, void> {
-    const { batchSize, seed, epoch, shuffle, augment, dropLast } = parse(BatchOptions, options, "batch options");
+    const { shuffle, augment, ...rest } = parse(BatchOptions, options, "batch options");
     const training = this.name === "train";
-    const reader = this.native.batches(this.name, {
-      batchSize, seed, epoch, dropLast, shuffle: shuffle ?? training, augment: augment ?? training,
-    });
-    try {
-      for (let batch = await reader.next(); batch !== undefined; batch = await reader.next()) {
-        yield { images: Tensor.wrap(batch.images), labels: Tensor.wrap(batch.labels) };
-      }
-    } finally {
-      reader.dispose();
+    for await (const batch of this.images.batches({ ...rest, shuffle: shuffle ?? training, augment: augment ?? training })) {
+      yield { images: Tensor.wrap(batch.images), labels: Tensor.wrap(batch.labels) };
     }
   }
 }
 
-/** Training and test images with their labels, in native memory. Made by {@link loadDataset}. */
-export class Dataset {
-  readonly #native: NativeDataset;
+/** What a {@link Dataset} is made of. */
+interface DatasetParts {
   readonly kind: string;
   readonly numClasses: number;
-  /** One name per class; its number where no names are known. */
+  readonly classNames: readonly string[];
+  readonly normalization: Normalization;
+  readonly train: SplitImages;
+  readonly test: SplitImages;
+  readonly brokenImages?: readonly BrokenImage[];
+  readonly dispose: () => void;
+}
+
+/** Training and test images with their labels. Made by {@link loadDataset}. */
+export class Dataset {
+  readonly kind: string;
+  readonly numClasses: number;
+  /** One name per class, in the order of the labels; its number where no names are known. */
   readonly classNames: readonly string[];
   readonly normalization: Normalization;
   readonly train: DatasetSplit;
   readonly test: DatasetSplit;
+  /** Files of an image folder that could not be decoded so far, each once; grows as they are met. */
+  readonly brokenImages: readonly BrokenImage[];
+  readonly #dispose: () => void;
 
   /** @internal */
-  constructor(native: NativeDataset) {
-    const info = native.describe();
-    this.#native = native;
-    this.kind = info.kind;
-    this.numClasses = info.numClasses;
-    this.classNames = info.classNames;
-    this.normalization = info.normalization;
-    this.train = new DatasetSplit(native, "train", info.train);
-    this.test = new DatasetSplit(native, "test", info.test);
+  constructor(parts: DatasetParts) {
+    this.kind = parts.kind;
+    this.numClasses = parts.numClasses;
+    this.classNames = parts.classNames;
+    this.normalization = parts.normalization;
+    this.train = new DatasetSplit(parts.train, "train", parts.classNames);
+    this.test = new DatasetSplit(parts.test, "test", parts.classNames);
+    this.brokenImages = parts.brokenImages ?? [];
+    this.#dispose = parts.dispose;
   }
 
   /** Frees the images once no session reads them any more. Using the data set afterwards is an error with the code `DISPOSED`. */
   dispose(): void {
-    this.#native.dispose();
+    this.#dispose();
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+function storedDataset(native: NativeDataset): Dataset {
+  const { kind, numClasses, classNames, normalization } = native.describe();
+  return new Dataset({
+    kind, numClasses, classNames, normalization,
+    train: new StoredImages(native, "train"),
+    test: new StoredImages(native, "test"),
+    dispose: () => { native.dispose(); },
+  });
+}
+
+async function folderDataset(source: ImageFolderSource): Promise<Dataset> {
+  const { classNames, train, test, broken } = await openImageFolder(source);
+  return new Dataset({
+    kind: source.kind, numClasses: classNames.length, classNames, normalization: train.normalization, train, test, brokenImages: broken,
+    dispose: () => { train.dispose(); test.dispose(); },
+  });
+}
+
+function streamDataset(source: StreamSource): Dataset {
+  const { kind, numClasses, classNames } = source;
+  const [train, test] = [openStream(source, "train"), openStream(source, "test")];
+  return new Dataset({
+    kind, numClasses, normalization: train.normalization, train, test,
+    classNames: classNames ?? Array.from({ length: numClasses }, (_, index) => String(index)),
+    dispose: () => { train.dispose(); test.dispose(); },
+  });
 }
 
 /** Brings labels into the one form that the addon takes, and checks what depends on more than one field. */
@@ -105,24 +151,40 @@ function nativeSplit(name: string, split: ArraySplit, imageValues: number): { im
 }
 
 /**
- * Loads a data set into native memory, or draws it.
+ * Loads a data set into native memory, draws it, or finds the images that are read while a network trains.
  *
- * @param source - `{ kind: "synthetic" }`, `{ kind: "cifar10" | "cifar100", root }` or `{ kind: "arrays", … }`.
- * @throws ReviewKdError `INVALID_ARGUMENT`, `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `LABEL_OUT_OF_RANGE`, `SHAPE_MISMATCH`.
+ * @param source - by `kind`: `"synthetic"`, `"cifar10"` or `"cifar100"` with a `root`, `"idx"` (MNIST, Fashion-MNIST),
+ * `"image-folder"` (ImageNet's layout), `"arrays"`, or `"stream"` for whatever an iterable makes.
+ * @throws ReviewKdError `INVALID_ARGUMENT`, `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`,
+ * `LABEL_OUT_OF_RANGE`, `SHAPE_MISMATCH`, `DEPENDENCY_MISSING` (image folders need the package sharp).
  * @see Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009), for CIFAR.
  * @example
  * ```ts
  * const data = await loadDataset({ kind: "cifar100", root: "data/cifar-100-binary" });
+ * const photographs = await loadDataset({ kind: "image-folder", root: "data/imagenet", imageSize: 224 });
+ * const drawn = await loadDataset({
+ *   kind: "stream", numClasses: 10, height: 64, width: 64,
+ *   train: { samples: 50_000, items: ({ epoch, firstImage }) => draw(epoch, firstImage) }, // yields { image, label }
+ *   test: { samples: 1000, items: testImages },
+ * });
  * ```
  */
 export async function loadDataset(source: DataSourceInput): Promise<Dataset> {
   const parsed = parse(DataSource, source, "data source");
-  if (parsed.kind !== "arrays") return new Dataset(await addon().loadDataset(parsed));
-  const { numClasses, height, width, classNames } = parsed;
-  if (classNames !== undefined && classNames.length !== numClasses) {
-    throw new ReviewKdError("INVALID_ARGUMENT", `expected ${numClasses} names for classNames, got ${classNames.length}`);
+  if ("classNames" in parsed) refuseOtherCount(parsed.classNames, parsed.numClasses);
+  switch (parsed.kind) {
+    case "image-folder":
+      return folderDataset(parsed);
+    case "stream":
+      return streamDataset(parsed);
+    case "idx":
+      return storedDataset(await addon().loadDataset({ ...parsed, ...(await readIdxFiles(parsed.root)) }));
+    case "arrays": {
+      const imageValues = 3 * parsed.height * parsed.width;
+      const [train, test] = [nativeSplit("train", parsed.train, imageValues), nativeSplit("test", parsed.test, imageValues)];
+      return storedDataset(await addon().loadDataset({ ...parsed, train, test }));
+    }
+    default:
+      return storedDataset(await addon().loadDataset(parsed));
   }
-  const imageValues = 3 * height * width;
-  const native = { ...parsed, train: nativeSplit("train", parsed.train, imageValues), test: nativeSplit("test", parsed.test, imageValues) };
-  return new Dataset(await addon().loadDataset(native));
 }

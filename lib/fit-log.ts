@@ -1,6 +1,6 @@
 import { isReviewKdError, ReviewKdError } from "./errors.js";
 import type { FitPlan } from "./fit-options.js";
-import { readWeightsInfo } from "./model.js";
+import { CLASS_NAMES_KEY, readWeightsInfo } from "./model.js";
 import { createRunDirectory, resumeRunDirectory, type RunDirectory } from "./run-directory.js";
 import type { EpochSummary, Evaluation, FitEvent } from "./schemas/events.js";
 import { FitProgress, type FitResult } from "./schemas/run-record.js";
@@ -90,7 +90,7 @@ export class FitLog {
 
   async #save(session: Session, isBest: boolean): Promise<("last" | "best" | "student")[]> {
     if (this.directory === undefined) return [];
-    const metadata = { [METADATA_KEY]: JSON.stringify(this.#progress) };
+    const metadata = { [METADATA_KEY]: JSON.stringify(this.#progress), [CLASS_NAMES_KEY]: JSON.stringify(this.plan.data.classNames) };
     // `last` decides where a resumed run begins, so it is written when all else is in place.
     if (isBest) await session.saveCheckpoint(this.directory.file("best"), metadata);
     await session.model.save(this.directory.file("student"), { metadata: this.#studentMetadata() });
@@ -103,7 +103,7 @@ export class FitLog {
     const { last, epochsDone, stepsDone } = this.#progress;
     return {
       dataset: data.kind,
-      classNames: JSON.stringify(data.classNames),
+      [CLASS_NAMES_KEY]: JSON.stringify(data.classNames),
       normalization: JSON.stringify(data.normalization),
       // Within an epoch no accuracy belongs to these weights.
       ...(last === null || stepsDone > 0 ? {} : { top1: String(last.top1) }),
@@ -116,7 +116,10 @@ export class FitLog {
   result(): FitResult {
     const { last, best, elapsedSeconds } = this.#progress;
     if (last === null || best === null) throw new ReviewKdError("INTERNAL", "expected an evaluated epoch at the end of a training, got none");
-    return { epochs: this.plan.training.epochs, last, best, seconds: elapsedSeconds, runDirectory: this.directory?.path ?? null };
+    const { training, data } = this.plan;
+    return {
+      epochs: training.epochs, last, best, seconds: elapsedSeconds, runDirectory: this.directory?.path ?? null, classNames: [...data.classNames],
+    };
   }
 
   /** Adds to an error what is still good after it. */

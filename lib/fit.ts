@@ -40,11 +40,14 @@ export async function* fit(options: FitOptions): AsyncGenerator<FitEvent, FitRes
 /** One run of `fit`. */
 class Fit {
   readonly #epochs: number;
+  /** Broken images that were told of, or met before this training. */
+  #brokenTold: number;
   readonly #timeLeft: TimeLeft;
 
   constructor(private readonly plan: FitPlan, private readonly session: Session, private readonly log: FitLog) {
     const { data, training } = plan;
     this.#epochs = training.epochs;
+    this.#brokenTold = data.brokenImages.length;
     this.#timeLeft = new TimeLeft({ epochs: training.epochs, trainSamples: data.train.size, testSamples: data.test.size });
   }
 
@@ -56,7 +59,9 @@ class Fit {
         const epoch = log.progress.epochsDone;
         const train = log.progress.trained ?? (yield* this.#train(epoch));
         log.trained(train);
+        yield* this.#brokenImages(epoch);
         const test = await this.#evaluate();
+        yield* this.#brokenImages(epoch);
         yield* log.evaluated({ epoch, epochs: this.#epochs, train, test, etaSeconds: this.#timeLeft.from(epoch + 1, 0) }, this.session);
       }
     } catch (error) {
@@ -83,6 +88,7 @@ class Fit {
         const progress = next.value;
         this.#timeLeft.trainedAt(progress.imagesPerSecond);
         const etaSeconds = this.#timeLeft.from(epoch, progress.images);
+        yield* this.#brokenImages(epoch);
         yield { type: "progress", ...progress, epochs: this.#epochs, etaSeconds };
       }
     } finally {
@@ -97,6 +103,15 @@ class Fit {
     const evaluation = await this.session.evaluate(data.test, { batchSize: training.evaluationBatchSize, signal });
     this.#timeLeft.evaluatedIn((performance.now() - began) / 1000);
     return evaluation;
+  }
+
+  /** Tells of each broken image as soon as it is known. */
+  *#brokenImages(epoch: number): Generator<FitEvent, void, void> {
+    const { brokenImages } = this.plan.data;
+    for (; this.#brokenTold < brokenImages.length; ++this.#brokenTold) {
+      const broken = brokenImages[this.#brokenTold];
+      if (broken !== undefined) yield { type: "broken-image", ...broken, epoch };
+    }
   }
 
   #wasInterrupted(error: unknown): boolean {

@@ -30,8 +30,9 @@ export type { FetchDatasetOptions } from "./data-fetch.js";
 export * as schemas from "./schemas/index.js";
 export type { DType, Device, ModelDType, Precision, Shape } from "./schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization, StoredDataSource } from "./schemas/data.js";
+export type { StreamItem, StreamItems, StreamIterable, StreamPass, StreamPixels } from "./schemas/stream.js";
 export type {
-  EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult, SystemInfo, TermLosses,
+  BrokenImage, ClassScore, EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult, SystemInfo, TermLosses,
 } from "./schemas/events.js";
 export type {
   Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair, TeacherMode, Term, TermInput, TermKind,

@@ -27,7 +27,12 @@ export interface ModelOutput {
 /** Names that a state dict had too few or too many of. */
 export type LoadReport = NativeLoadReport;
 
-const EvaluateOptions = z.strictObject({ batchSize: PositiveCount.default(256), precision: Precision.default("float32") });
+const EvaluateOptions = z.strictObject({
+  batchSize: PositiveCount.default(256),
+  precision: Precision.default("float32"),
+  /** Count by class, too. */
+  perClass: z.boolean().default(false),
+});
 
 /** How {@link Model.evaluate} and `Session.evaluate` go about it. */
 export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
@@ -39,8 +44,15 @@ export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
 /** @internal */
 export async function evaluateWith(native: NativeModel | NativeSession, data: DatasetSplit, options: EvaluateOptions): Promise<Evaluation> {
   const { signal, onProgress, ...rest } = options;
-  const parsed = parse(EvaluateOptions, rest, "evaluation options");
-  return withSignal({ signal, onProgress, what: "the evaluation" }, (stop, report) => native.evaluate(data.native, data.name, parsed, stop, report));
+  const { perClass: wantsClasses, ...parsed } = parse(EvaluateOptions, rest, "evaluation options");
+  const plan = { batchSize: parsed.batchSize, seed: 0, epoch: 0, shuffle: false, augment: false };
+  const { perClass, ...totals } = await data.images.pass(plan, (images, cancel) =>
+    withSignal({ signal, onProgress, onStop: cancel, what: "the evaluation" }, (stop, report) =>
+      native.evaluate(images, data.name, parsed, stop, report)));
+  if (!wantsClasses) return totals;
+  // A network may have more classes than the data, of which it then saw none.
+  const scores = data.classNames.map((name, index) => ({ name, samples: 0, correct: 0, ...perClass[index] }));
+  return { ...totals, perClass: scores };
 }
 
 const ForwardOptions = z.strictObject({ features: z.boolean().default(false), mode: z.enum(["eval", "train"]).default("eval") });
@@ -157,6 +169,9 @@ export class Model {
   }
 }
 
+/** Under this key the metadata of weights and checkpoints hold the names of the classes, a JSON array. */
+export const CLASS_NAMES_KEY = "classNames";
+
 function requireSafetensors(path: string): string {
   if (path.endsWith(".safetensors")) return path;
   throw new ReviewKdError(
@@ -200,5 +215,15 @@ export function listModels(): ModelInfo[] {
  * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`.
  */
 export async function readWeightsInfo(path: string): Promise<WeightsInfo> {
-  return addon().readWeightsInfo(requireSafetensors(path));
+  const info = await addon().readWeightsInfo(requireSafetensors(path));
+  return { ...info, classNames: classNamesIn(info.metadata) };
+}
+
+/** What {@link CLASS_NAMES_KEY} holds, where it is a list of names. */
+function classNamesIn(metadata: Readonly<Record<string, string>>): string[] | null {
+  try {
+    return z.array(z.string()).parse(JSON.parse(metadata[CLASS_NAMES_KEY] ?? ""));
+  } catch {
+    return null;
+  }
 }

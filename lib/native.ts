@@ -8,7 +8,7 @@ import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { messageOf, ReviewKdError } from "./errors.js";
 import type { DType } from "./schemas/common.js";
-import type { Evaluation, Losses } from "./schemas/events.js";
+import type { Losses } from "./schemas/events.js";
 import type { Matching, TermKind } from "./schemas/method.js";
 import type { FeatureSpec, ModelInfo, WeightsInfo } from "./schemas/model.js";
 
@@ -39,14 +39,51 @@ export interface NativeStopFlag extends Disposable {
   set(): void;
 }
 
+/** The window of a random resized crop, pixels, and whether it is mirrored. */
+export interface NativeWindow {
+  top: number;
+  left: number;
+  height: number;
+  width: number;
+  flip: boolean;
+}
+
+/** One pass over images that JavaScript puts in and a native thread takes out. */
+export interface NativeBatchQueue extends Disposable {
+  /** For passes that nobody else opens: those that `next` goes through. */
+  open(batchSize: number, smallestBatch: number): void;
+  /** Once there was room: the batch with which the pass begins. */
+  firstBatch(): number;
+  put(values: Uint8Array | Float32Array, labels: BigInt64Array, replaced: number): void;
+  /** True as soon as images are wanted, false once they are not any more. */
+  room(): Promise<boolean>;
+  next(): Promise<{ images: NativeTensor; labels: NativeTensor } | undefined>;
+  finish(): void;
+  fail(message: string): void;
+  cancel(): void;
+}
+
+/** What native code trains and evaluates on. */
+export type NativeImages = NativeDataset | NativeBatchQueue;
+
+/** What an evaluation found. */
+export interface NativeEvaluation {
+  top1: number;
+  top5: number;
+  loss: number;
+  samples: number;
+  /** One entry for each class of the network. */
+  perClass: { samples: number; correct: number }[];
+}
+
 interface NativeEvaluationOptions {
   batchSize: number;
   precision: string;
 }
 
 type NativeEvaluate = (
-  data: NativeDataset, split: string, options: NativeEvaluationOptions, stop: NativeStopFlag, onProgress: (done: number) => void,
-) => Promise<Evaluation>;
+  data: NativeImages, split: string, options: NativeEvaluationOptions, stop: NativeStopFlag, onProgress: (done: number) => void,
+) => Promise<NativeEvaluation>;
 
 export interface NativeModel extends Disposable {
   describe(): { name: string; numClasses: number; parameters: number; dtype: "float64" | "float32"; device: "cpu" | "cuda" };
@@ -118,7 +155,7 @@ export interface NativeEpochState {
 export interface NativeSession extends Disposable {
   step(images: NativeTensor, labels: NativeTensor): Promise<{ losses: Losses; step: number; learningRate: number; gradientNorm: number | null }>;
   trainEpoch(
-    data: NativeDataset, options: object, stop: NativeStopFlag, onProgress: (state: NativeEpochState) => void,
+    data: NativeImages, options: object, stop: NativeStopFlag, onProgress: (state: NativeEpochState) => void,
   ): Promise<NativeEpochState>;
   evaluate: NativeEvaluate;
   gradients(): Promise<NativeEntries>;
@@ -141,8 +178,14 @@ export interface Addon {
   tensorFrom(values: TensorValues, shape: readonly number[], dtype: DType): NativeTensor;
   newStopFlag(): NativeStopFlag;
   createModel(options: object): Promise<NativeModel>;
-  readWeightsInfo(path: string): Promise<WeightsInfo>;
+  readWeightsInfo(path: string): Promise<Omit<WeightsInfo, "classNames">>;
   loadDataset(source: object): Promise<NativeDataset>;
+  newBatchQueue(options: object): NativeBatchQueue;
+  dataOrder(size: number, seed: number, epoch: number, shuffle: boolean): Promise<Uint32Array>;
+  randomResizedCrop(
+    seed: number, epoch: number, index: number, height: number, width: number,
+    options: { readonly scale: readonly [number, number]; readonly ratio: readonly [number, number] },
+  ): NativeWindow;
   createDistiller(teacher: NativeModel, student: NativeModel, method: object, seed: number): Promise<NativeDistiller>;
   createSession(target: NativeDistiller | NativeModel, options: object): Promise<NativeSession>;
   hierarchicalContextLoss(student: NativeTensor, teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;

@@ -79,16 +79,19 @@ export class Session {
    * Runs a whole epoch natively, in random order. Where the session stands within this epoch (after an abort, or a
    * checkpoint of one) it runs the rest. A last batch of a single image is left out.
    *
+   * A data set that an iterable feeds may not wait for this session meanwhile, for its calls are done one after the other.
+   *
    * @throws ReviewKdError `ABORTED` after the step during which the signal was given; the epoch can then be continued. Also
-   * what {@link Session.step} throws.
+   * what {@link Session.step} throws, and what the iterable or the decoder of a streamed data set does.
    */
   async trainEpoch(data: Dataset, options: TrainEpochOptions): Promise<EpochSummary> {
     const { signal, onProgress, ...rest } = options;
     const parsed = parse(EpochOptions, rest, "epoch options");
     const report = onProgress === undefined ? undefined : (state: NativeEpochState): void => { onProgress(toProgress(state)); };
-    return withSignal({ signal, onProgress: report, what: "the epoch" }, (stop, onState) =>
-      this.#native.trainEpoch(data.train.native, parsed, stop, onState),
-    );
+    const { batchSize, seed, epoch, augment } = parsed;
+    return data.train.images.pass({ batchSize, seed, epoch, augment, shuffle: true }, (images, cancel) =>
+      withSignal({ signal, onProgress: report, onStop: cancel, what: "the epoch" }, (stop, onState) =>
+        this.#native.trainEpoch(images, parsed, stop, onState)));
   }
 
   /** As {@link Model.evaluate}, for the trained network and on this session's thread, after the calls made before. */

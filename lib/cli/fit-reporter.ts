@@ -93,6 +93,9 @@ function textReporter(output: Output, live: LiveProgress, withSummary: boolean):
         case "progress":
           live.update(run, event);
           break;
+        case "broken-image":
+          output.notice(`left out ${event.path}, which cannot be decoded: ${event.reason}`);
+          break;
         case "epoch":
           lastEpoch = event;
           output.line(epochRow(run, event));
@@ -123,7 +126,11 @@ function resultTable(end: Extract<FitEvent, { type: "end" }>, lastEpoch: EpochEv
     ["top-1, best epoch", `${formatPercent(end.best.top1)} % (epoch ${end.best.epoch + 1}, chosen on the test set)`],
     ["training time", formatDuration(end.seconds)],
   ];
-  if (lastEpoch !== undefined) rows.push(["speed", `${lastEpoch.train.imagesPerSecond.toFixed(0)} images/s`]);
+  if (lastEpoch !== undefined) {
+    const { imagesPerSecond, stallFraction, brokenImages } = lastEpoch.train;
+    rows.push(["speed", `${imagesPerSecond.toFixed(0)} images/s, ${formatPercent(100 * stallFraction)} % of the time waiting for data`]);
+    if (brokenImages > 0) rows.push(["broken images", `${brokenImages} replaced in each epoch`]);
+  }
   if (end.runDirectory !== null) rows.push(["run directory", end.runDirectory]);
   if (weights !== undefined) rows.push(["network alone", weights]);
   return renderTable(["result", ""], rows);

@@ -57,7 +57,7 @@ function requireInputs(task: Task, settings: Settings): void {
 export function demandData(settings: Settings): void {
   const preset = presetOf(settings);
   const kind = valueAt(settings, "data", "kind") ?? preset?.dataset;
-  if (kind === "imagenet") demand(undefined, "a data set", "--data", `the preset ${preset?.name ?? ""} is for ImageNet`);
+  if (kind === "imagenet") demand(undefined, "image-folder:DIR", "--data", `the preset ${preset?.name ?? ""} is for ImageNet, in folders train/CLASS and val/CLASS`);
   if (kind === "cifar10" || kind === "cifar100") {
     demand(valueAt(settings, "data", "root"), `${kind}:DIR`, "--data", `\`reviewkd data fetch ${kind}\` downloads the data set`);
   }

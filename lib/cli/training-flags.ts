@@ -1,11 +1,20 @@
 import { Option, type Command } from "commander";
 import { schemas, type Settings } from "../index.js";
 import { given, givenOrNothing } from "./given.js";
-import { count, counts, dataSpec, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text, type DataSpec, type ValueParser } from "./values.js";
+import { count, counts, DATA_SPECS, dataSpec, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text, type DataSpec, type ValueParser } from "./values.js";
+
+/** What Commander hands over for {@link addData}. */
+export interface DataFlags {
+  readonly data?: DataSpec;
+  readonly imageSize?: number;
+  readonly onBroken?: "fail" | "skip";
+  readonly decoders?: number;
+  readonly limitTrain?: number;
+  readonly limitTest?: number;
+}
 
 /** What Commander hands over for the options that `train` and `distill` share. */
-export interface TrainingFlags {
-  readonly data?: DataSpec;
+export interface TrainingFlags extends DataFlags {
   readonly preset?: string;
   readonly config?: string;
   readonly run?: string;
@@ -29,8 +38,6 @@ export interface TrainingFlags {
   readonly device?: (typeof DEVICES)[number];
   readonly precision?: (typeof PRECISIONS)[number];
   readonly threads?: number;
-  readonly limitTrain?: number;
-  readonly limitTest?: number;
 }
 
 /** Adds an option whose text `parser` reads; its long flag names it in errors. */
@@ -44,11 +51,19 @@ export function addValue<T>(
 export const DEVICES = ["cpu", "cuda", "auto"] as const;
 export const PRECISIONS = ["float32", "bfloat16"] as const;
 
-const DATA_HELP = "synthetic[:key=value,…], cifar10:DIR or cifar100:DIR (default: synthetic)";
-
-/** `--data`. */
+/** `--data` and what goes with it. */
 export function addData(command: Command): Command {
-  return addValue(command, "--data <kind:dir>", DATA_HELP, dataSpec);
+  addValue(command, "--data <kind:dir>", `${DATA_SPECS} (default: synthetic)`, dataSpec);
+  addImageFolder(command);
+  addValue(command, "--limit-train <n>", "use only the first N training images, of image folders in turn from each class", positiveCount);
+  return addValue(command, "--limit-test <n>", "the same of the test images", positiveCount);
+}
+
+/** What only image folders take. */
+export function addImageFolder(command: Command): Command {
+  addValue(command, "--image-size <n>", "image folders: height and width that the network sees (default: 224)", positiveCount);
+  addValue(command, "--on-broken <what>", "image folders: fail (default) at a file that cannot be decoded, or skip it", oneOf(["fail", "skip"]));
+  return addValue(command, "--decoders <n>", "image folders: images decoded at a time (default: number of cores)", positiveCount);
 }
 
 /** `--json`. */
@@ -59,8 +74,6 @@ export function addJson(command: Command): Command {
 /** Data, training and machine, as every command has them that trains. Unset flags stay unset: defaults live in the schemas. */
 export function addRecipeFlags(command: Command): Command {
   addData(command);
-  addValue(command, "--limit-train <n>", "use only the first N training images", positiveCount);
-  addValue(command, "--limit-test <n>", "use only the first N test images", positiveCount);
   command.optionsGroup("Training:");
   const defaults = schemas.TrainingOptions.parse({});
   const { optimizer } = defaults;
@@ -129,6 +142,8 @@ export function trainingSettings(flags: TrainingFlags): Settings {
   return given({ data: dataSettings(flags), training });
 }
 
-function dataSettings(flags: Pick<TrainingFlags, "data" | "limitTrain" | "limitTest">): Settings | undefined {
-  return givenOrNothing({ ...flags.data, limitTrain: flags.limitTrain, limitTest: flags.limitTest });
+/** The data source that the flags tell of: only what was given. */
+export function dataSettings(flags: DataFlags): Settings | undefined {
+  const { data, imageSize, onBroken, decoders, limitTrain, limitTest } = flags;
+  return givenOrNothing({ ...data, imageSize, onBroken, decoders, limitTrain, limitTest });
 }

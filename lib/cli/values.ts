@@ -57,7 +57,18 @@ export const text: ValueParser<string> = (option) => (value) => {
   return value;
 };
 
-const KINDS = ["synthetic", "cifar10", "cifar100"] as const;
+/** Kinds that a directory follows: what lies in it, and how to come by it. */
+const DIRECTORIES = {
+  cifar10: { content: "its .bin files", remedy: "`reviewkd data fetch cifar10` downloads them" },
+  cifar100: { content: "its .bin files", remedy: "`reviewkd data fetch cifar100` downloads them" },
+  idx: { content: "train-images-idx3-ubyte and the other three files of MNIST", remedy: "download them, compressed or not" },
+  "image-folder": { content: "train/CLASS/*.jpg and val/CLASS/*.jpg", remedy: "arrange the images so" },
+} as const;
+
+const KINDS = ["synthetic", ...(Object.keys(DIRECTORIES) as (keyof typeof DIRECTORIES)[])] as const;
+
+/** What {@link dataSpec} takes. */
+export const DATA_SPECS = "synthetic[:key=value,…], cifar10:DIR, cifar100:DIR, idx:DIR or image-folder:DIR";
 
 /** A data source as the schemas take it: a `kind` and whatever belongs to it. */
 export interface DataSpec {
@@ -65,19 +76,19 @@ export interface DataSpec {
   readonly [key: string]: string | number;
 }
 
-/** `synthetic`, `synthetic:key=value,…`, `cifar10:DIR` or `cifar100:DIR`. */
+/** {@link DATA_SPECS}. */
 export const dataSpec: ValueParser<DataSpec> = (option) => (spec) => {
   const colon = spec.indexOf(":");
   const name = colon < 0 ? spec : spec.slice(0, colon);
   const rest = colon < 0 ? "" : spec.slice(colon + 1);
   const kind = KINDS.find((candidate) => candidate === name);
   if (kind === undefined) {
-    const expected = "synthetic, synthetic:key=value,…, cifar10:DIR or cifar100:DIR";
-    throw new ReviewKdError("UNKNOWN_NAME", `expected ${expected} for ${option}, got "${spec}"`, { valid: KINDS });
+    throw new ReviewKdError("UNKNOWN_NAME", `expected ${DATA_SPECS} for ${option}, got "${spec}"`, { valid: KINDS });
   }
   if (kind === "synthetic") return { kind, ...syntheticSettings(option, rest) };
   if (rest === "") {
-    throw usageError(`${kind}:DIR with the directory of its .bin files`, option, spec, `; \`reviewkd data fetch ${kind}\` downloads them`);
+    const { content, remedy } = DIRECTORIES[kind];
+    throw usageError(`${kind}:DIR with the directory of ${content}`, option, spec, `; ${remedy}`);
   }
   return { kind, root: rest };
 };

@@ -41,8 +41,20 @@ export const StepResult = z.strictObject({
 });
 export type StepResult = z.infer<typeof StepResult>;
 
+/** Images of one class, and how many of them were told right. */
+export const ClassScore = z.strictObject({ name: z.string(), samples: Count, correct: Count });
+export type ClassScore = z.infer<typeof ClassScore>;
+
 /** Accuracy (percent) and mean cross entropy over a split. */
-export const Evaluation = z.strictObject({ top1: z.number(), top5: z.number(), loss: z.number(), samples: Count });
+export const Evaluation = z.strictObject({
+  top1: z.number(),
+  top5: z.number(),
+  loss: z.number(),
+  /** Images that counted: all, but for broken ones. */
+  samples: Count,
+  /** By class, where it was asked for. */
+  perClass: z.array(ClassScore).optional(),
+});
 export type Evaluation = z.infer<typeof Evaluation>;
 
 /** State of a running epoch; means run over the images of the epoch so far. */
@@ -104,6 +116,13 @@ export const ProgressEvent = event("progress", {
 
 const BestEpoch = z.strictObject({ epoch: Count, top1: z.number() });
 
+/** A file of an image folder that cannot be decoded. */
+export const BrokenImage = z.strictObject({ split: z.enum(["train", "test"]), path: z.string(), reason: z.string() });
+export type BrokenImage = z.infer<typeof BrokenImage>;
+
+/** An image could not be decoded and is skipped from now on. Each is told once in a process. */
+export const BrokenImageEvent = event("broken-image", { ...BrokenImage.shape, epoch: Count });
+
 /** An epoch was trained and evaluated. */
 export const EpochEvent = event("epoch", {
   epoch: Count,
@@ -130,11 +149,13 @@ export const EndEvent = event("end", {
   best: BestEpoch,
   seconds: NonNegativeNumber,
   runDirectory: z.string().nullable(),
+  /** In the order of the labels. */
+  classNames: z.array(z.string()),
 });
 
 /** What `fit` yields. */
 export const FitEvent = z.discriminatedUnion("type", [
-  StartEvent, ProgressEvent, EpochEvent, CheckpointEvent, InterruptedEvent, EndEvent,
+  StartEvent, ProgressEvent, BrokenImageEvent, EpochEvent, CheckpointEvent, InterruptedEvent, EndEvent,
 ]);
 export type FitEvent = z.infer<typeof FitEvent>;
 

@@ -7,5 +7,6 @@ export * from "./model.js";
 export * from "./preset.js";
 export * from "./run-config.js";
 export * from "./run-record.js";
+export * from "./stream.js";
 export * from "./study.js";
 export * from "./training.js";

@@ -46,6 +46,8 @@ export type StoredDType = z.infer<typeof StoredDType>;
 /** What a weights file says of itself, without its values. */
 export const WeightsInfo = z.strictObject({
   metadata: z.record(z.string(), z.string()),
+  /** Of the data that the network was trained on; `null` where the file does not say. */
+  classNames: z.array(z.string()).nullable(),
   /** In the order of the file. */
   tensors: z.array(z.strictObject({ name: z.string(), dtype: StoredDType, shape: Shape })),
 });

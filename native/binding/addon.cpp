@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include "binding/batch_queue.h"
 #include "binding/dataset.h"
 #include "binding/distiller.h"
 #include "binding/model.h"
@@ -34,6 +35,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   ModelHandle::define(env);
   DatasetHandle::define(env);
   BatchReaderHandle::define(env);
+  BatchQueueHandle::define(env);
   DistillerHandle::define(env);
   SessionHandle::define(env);
 
@@ -49,6 +51,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("createModel", create_model);
   add("readWeightsInfo", read_weights_info);
   add("loadDataset", load_dataset);
+  add("newBatchQueue", new_batch_queue);
+  add("dataOrder", data_order_of);
+  add("randomResizedCrop", random_resized_crop_of);
   add("createDistiller", create_distiller);
   add("createSession", create_session);
   add("hierarchicalContextLoss", hierarchical_context_loss_of);

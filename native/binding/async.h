@@ -51,6 +51,17 @@ Napi::Promise run_async(Napi::Env env, const std::shared_ptr<WorkerThread>& thre
   return state->deferred.Promise();
 }
 
+/// A promise, and the function that settles it from any thread: it resolves with `convert(env, value)`. Unlike work on a
+/// native thread it does not keep the process alive.
+template <typename Value, typename Convert>
+std::pair<Napi::Promise, std::function<void(Value)>> open_promise(Napi::Env env, Convert convert) {
+  const Napi::Promise::Deferred deferred(env);
+  auto settle = [deferred, convert, completions = Runtime::of(env).completions()](Value value) {
+    completions->post([deferred, convert, value](Napi::Env env) { deferred.Resolve(convert(env, value)); });
+  };
+  return {deferred.Promise(), std::move(settle)};
+}
+
 /// What work without a result returns.
 struct Nothing {};
 

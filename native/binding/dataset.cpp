@@ -1,7 +1,9 @@
 #include "binding/dataset.h"
 
 #include "binding/async.h"
+#include "binding/batch_queue.h"
 #include "binding/tensor.h"
+#include "core/data/idx.h"
 #include "core/registry.h"
 
 namespace reviewkd::binding {
@@ -19,6 +21,8 @@ struct Limits {
   std::optional<Normalization> normalization;
 };
 
+}  // namespace
+
 Normalization normalization_of(const Options& options) {
   Normalization result;
   for (const auto& [field, target] : {std::pair{"mean", &result.mean}, std::pair{"std", &result.std}}) {
@@ -28,6 +32,8 @@ Normalization normalization_of(const Options& options) {
   }
   return result;
 }
+
+namespace {
 
 Limits limits_of(const Options& source) {
   Limits limits;
@@ -63,6 +69,19 @@ Split split_from(const Options& options, const std::string& name, int64_t height
   return split;
 }
 
+/// The field "classNames"; where it is absent, the classes' numbers.
+std::vector<std::string> names_of(const Options& source) {
+  std::vector<std::string> names;
+  const Napi::Value given = source.value("classNames");
+  if (given.IsArray()) {
+    const auto array = given.As<Napi::Array>();
+    for (uint32_t i = 0; i < array.Length(); ++i) names.push_back(string_of(array.Get(i), "classNames"));
+  } else {
+    for (int64_t i = 0; i < source.integer("numClasses"); ++i) names.push_back(std::to_string(i));
+  }
+  return names;
+}
+
 Dataset arrays_from(const Options& source) {
   Dataset dataset;
   dataset.kind = "arrays";
@@ -74,14 +93,21 @@ Dataset arrays_from(const Options& source) {
   if (dataset.train.images.scalar_type() != dataset.test.images.scalar_type()) {
     fail(ErrorCode::kDtypeMismatch, "expected one kind of pixels for train and test, got two");
   }
-  const Napi::Value names = source.value("classNames");
-  if (names.IsArray()) {
-    for (uint32_t i = 0; i < names.As<Napi::Array>().Length(); ++i) dataset.class_names.push_back(string_of(names.As<Napi::Array>().Get(i), "classNames"));
-  } else {
-    for (int64_t i = 0; i < dataset.num_classes; ++i) dataset.class_names.push_back(std::to_string(i));
-  }
+  dataset.class_names = names_of(source);
   return dataset;
 }
+
+IdxFile idx_file_of(const Options& options, const char* field) {
+  const Options file = options.options(field);
+  const Napi::Value bytes = file.value("bytes");
+  if (!bytes.IsTypedArray() || bytes.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    fail(ErrorCode::kDtypeMismatch, "expected a Uint8Array for the bytes of ", field);
+  }
+  const auto array = bytes.As<Napi::Uint8Array>();
+  return {file.string("name"), {array.Data(), array.Data() + array.ElementLength()}};
+}
+
+IdxFiles idx_files_of(const Options& options) { return {idx_file_of(options, "images"), idx_file_of(options, "labels")}; }
 
 /// Checks arrays and measures them where no normalization was given. Off JavaScript's thread.
 void finish_arrays(Dataset& dataset, bool normalized) {
@@ -119,13 +145,26 @@ Napi::Object describe_split(Napi::Env env, const Split& split) {
 
 }  // namespace
 
+bool is_queue(const Napi::Value& value) {
+  return value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&BatchQueueHandle::kTag);
+}
+
 ImageSet image_set_of(const Napi::Value& value, const std::string& split) {
+  if (is_queue(value)) return BatchQueueHandle::unwrap(value)->set;
   const auto dataset = DatasetHandle::unwrap(value);
   return images_of(dataset, split_of(*dataset, split));
 }
 
 Precision precision_of(const Options& options) {
   return options.choice<Precision>("precision", {{"float32", Precision::kFloat32}, {"bfloat16", Precision::kBfloat16}});
+}
+
+Napi::Value to_js_batch(Napi::Env env, const std::optional<Batch>& batch) {
+  if (!batch) return env.Undefined();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("images", TensorHandle::from(env, batch->images));
+  object.Set("labels", TensorHandle::from(env, batch->labels));
+  return object;
 }
 
 void DatasetHandle::define(Napi::Env env) {
@@ -173,13 +212,7 @@ Napi::Value BatchReaderHandle::next(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(), [source = resource()] { return source->next(); },
-        [](Napi::Env env, const std::optional<Batch>& batch) -> Napi::Value {
-          if (!batch) return env.Undefined();
-          Napi::Object object = Napi::Object::New(env);
-          object.Set("images", TensorHandle::from(env, batch->images));
-          object.Set("labels", TensorHandle::from(env, batch->labels));
-          return object;
-        });
+        to_js_batch);
   });
 }
 
@@ -193,6 +226,18 @@ Napi::Value load_dataset(const Napi::CallbackInfo& info) {
           info.Env(), thread,
           [dataset = arrays_from(source), limits]() mutable {
             finish_arrays(dataset, limits.normalization.has_value());
+            return limited(std::move(dataset), limits);
+          },
+          to_handle);
+    }
+    if (source.string("kind") == "idx") {
+      const IdxOptions options{.num_classes = source.integer("numClasses"), .pad_to = source.has("padTo") ? source.integer("padTo") : 0};
+      return run_async(
+          info.Env(), thread,
+          [train = idx_files_of(source.options("train")), test = idx_files_of(source.options("test")), options, limits,
+           names = names_of(source)] {
+            Dataset dataset = read_idx(train, test, options);
+            dataset.class_names = names;
             return limited(std::move(dataset), limits);
           },
           to_handle);

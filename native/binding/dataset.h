@@ -39,8 +39,18 @@ class BatchReaderHandle : public Handle<BatchReaderHandle, BatchSource> {
 /// (source) -> Promise<Dataset>; source as lib/schemas/data.ts describes it.
 Napi::Value load_dataset(const Napi::CallbackInfo& info);
 
-/// What a training or an evaluation goes through: the split "train" or "test" of a Dataset.
+/// Whether the value is a BatchQueue.
+bool is_queue(const Napi::Value& value);
+
+/// What a training or an evaluation goes through: the split "train" or "test" of a Dataset, or what a BatchQueue is
+/// a pass over. The caller keeps the latter alive.
 ImageSet image_set_of(const Napi::Value& value, const std::string& split);
+
+/// { images, labels }, or undefined after the last batch.
+Napi::Value to_js_batch(Napi::Env env, const std::optional<Batch>& batch);
+
+/// { mean, std }
+Normalization normalization_of(const Options& options);
 
 /// The field "precision".
 Precision precision_of(const Options& options);

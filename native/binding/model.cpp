@@ -71,6 +71,14 @@ Napi::Value to_js(Napi::Env env, const Evaluation& evaluation) {
   object.Set("top5", evaluation.top5);
   object.Set("loss", evaluation.loss);
   object.Set("samples", static_cast<double>(evaluation.samples));
+  Napi::Array classes = Napi::Array::New(env, evaluation.per_class.size());
+  for (size_t i = 0; i < evaluation.per_class.size(); ++i) {
+    Napi::Object score = Napi::Object::New(env);
+    score.Set("samples", static_cast<double>(evaluation.per_class[i].samples));
+    score.Set("correct", static_cast<double>(evaluation.per_class[i].correct));
+    classes.Set(i, score);
+  }
+  object.Set("perClass", classes);
   return object;
 }
 
@@ -202,7 +210,14 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelHandle::evaluate(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] { return evaluate_on(info, Runtime::of(info.Env()).background(), resource(), [] {}); });
+  return guarded(info.Env(), [&] {
+    // Who fills a queue may need the thread in the background for it, which must not wait for him.
+    const bool waits = is_queue(info[0]);
+    const auto thread = waits ? Runtime::of(info.Env()).new_thread() : Runtime::of(info.Env()).background();
+    const Napi::Value result = evaluate_on(info, thread, resource(), [] {});
+    if (waits) thread->close();
+    return result;
+  });
 }
 
 Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<WorkerThread>& thread,

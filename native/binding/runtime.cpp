@@ -47,6 +47,9 @@ void Runtime::shut_down() {
     if (const auto alive = flag.lock()) alive->store(true);
   }
   completions_->close();
+  for (const auto& queue : queues_) {
+    if (const auto alive = queue.lock()) alive->cancel();
+  }
   threads_.push_back(background_);
   for (const auto& thread : threads_) thread->abandon();
   for (const auto& thread : threads_) thread->join();  // at most one step each
@@ -63,6 +66,11 @@ StopFlag Runtime::new_stop_flag() {
   auto flag = std::make_shared<std::atomic<bool>>(false);
   stop_flags_.push_back(flag);
   return flag;
+}
+
+void Runtime::watch(const std::shared_ptr<BatchQueue>& queue) {
+  std::erase_if(queues_, [](const auto& other) { return other.expired(); });
+  queues_.push_back(queue);
 }
 
 Napi::Function Runtime::error_class() const {

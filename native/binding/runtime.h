@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "binding/worker_thread.h"
+#include "core/data/batch_queue.h"
 
 namespace reviewkd::binding {
 
@@ -63,6 +64,9 @@ class Runtime {
   /// A flag that is set, too, when the environment goes.
   StopFlag new_stop_flag();
 
+  /// Cancels the queue when the environment goes, so that no thread waits for it.
+  void watch(const std::shared_ptr<BatchQueue>& queue);
+
   /// The class with which errors are made; empty until `set_error_class`.
   Napi::Function error_class() const;
   void set_error_class(Napi::Function error_class);
@@ -84,6 +88,7 @@ class Runtime {
   std::shared_ptr<WorkerThread> background_;
   std::vector<std::shared_ptr<WorkerThread>> threads_;
   std::vector<std::weak_ptr<std::atomic<bool>>> stop_flags_;
+  std::vector<std::weak_ptr<BatchQueue>> queues_;
   Napi::FunctionReference error_class_;
   std::unordered_map<uint64_t, Napi::FunctionReference> callbacks_;
   std::unordered_map<std::string, Napi::FunctionReference> constructors_;

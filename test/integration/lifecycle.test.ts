@@ -175,6 +175,18 @@ describe("a process", () => {
     expect(stdout).to.equal("training\n");
   });
 
+  it("ends with the code of process.exit() while an epoch waits for images that never come", async () => {
+    const { stdout, ...end } = await runProgram("exit-with-stuck-stream.mjs", { words: ["5"] });
+    expect(end).to.deep.equal({ ...NORMAL_END, code: 5 });
+    expect(stdout).to.equal("stuck\n");
+  });
+
+  it("ends by itself with a producer that waits for room", async () => {
+    const { stdout, ...end } = await runProgram("end-with-idle-stream.mjs");
+    expect(end).to.deep.equal(NORMAL_END);
+    expect(stdout).to.equal("4\n");
+  });
+
   it("drops work that waits behind the step it is in", async () => {
     const path = join(directory, "never.safetensors");
     const { stdout, ...end } = await runProgram("exit-with-queue.mjs", { words: [path] });

@@ -5,8 +5,8 @@ import { listenForInterrupt } from "../interrupt.js";
 import { processOutput, type Output } from "../output.js";
 import { openBar } from "../progress-bar.js";
 import { renderTable } from "../table.js";
-import { addJson, addValue } from "../training-flags.js";
-import { dataSpec, oneOf, text } from "../values.js";
+import { addImageFolder, addJson, addValue, dataSettings, type DataFlags } from "../training-flags.js";
+import { DATA_SPECS, dataSpec, oneOf, text } from "../values.js";
 
 const FETCHABLE = ["cifar10", "cifar100"] as const;
 type Fetchable = (typeof FETCHABLE)[number];
@@ -27,7 +27,8 @@ export function addDataCommand(program: Command): void {
   addJson(fetch).action(fetchInto);
 
   const info = data.command("info").description("counts, classes and statistics of a data set");
-  info.argument("<kind:dir>", "synthetic[:key=value,…], cifar10:DIR or cifar100:DIR");
+  info.argument("<kind:dir>", DATA_SPECS);
+  addImageFolder(info);
   addJson(info).action(showInfo);
 }
 
@@ -76,9 +77,9 @@ function fetchProgress(output: Output, kind: Fetchable): FetchProgress {
   };
 }
 
-async function showInfo(spec: string, flags: { json?: true }): Promise<void> {
+async function showInfo(spec: string, flags: DataFlags & { readonly json?: true }): Promise<void> {
   const output = processOutput(flags.json === true);
-  using data = await loadDataset(dataSpec("the data set")(spec) as DataSourceInput);
+  using data = await loadDataset(dataSettings({ ...flags, data: dataSpec("the data set")(spec) }) as DataSourceInput);
   const { kind, numClasses, classNames, normalization, train, test } = data;
   output.event({
     type: "data", kind, numClasses, classNames, normalization,

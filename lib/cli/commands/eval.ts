@@ -1,23 +1,21 @@
 import type { Command } from "commander";
-import { createModel, loadDataset, readWeightsInfo, ReviewKdError, type DataSourceInput } from "../../index.js";
+import { createModel, loadDataset, readWeightsInfo, ReviewKdError, type ClassScore, type DataSourceInput } from "../../index.js";
 import { formatCount, formatLoss, formatPercent } from "../format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { given } from "../given.js";
-import { processOutput } from "../output.js";
+import { processOutput, type Output } from "../output.js";
 import { renderTable } from "../table.js";
-import { addData, addJson, addValue, DEVICES, PRECISIONS } from "../training-flags.js";
-import { oneOf, positiveCount, text, type DataSpec } from "../values.js";
+import { addData, addJson, addValue, dataSettings, DEVICES, PRECISIONS, type DataFlags } from "../training-flags.js";
+import { oneOf, positiveCount, text } from "../values.js";
 
-interface EvalFlags {
+interface EvalFlags extends DataFlags {
   readonly model?: string;
   readonly weights: string;
-  readonly data?: DataSpec;
   readonly split?: "train" | "test";
   readonly batchSize?: number;
   readonly precision?: (typeof PRECISIONS)[number];
   readonly device?: (typeof DEVICES)[number];
-  readonly limitTrain?: number;
-  readonly limitTest?: number;
+  readonly perClass?: true;
   readonly json?: true;
 }
 
@@ -29,29 +27,32 @@ export function addEvalCommand(program: Command): void {
   addData(command);
   addValue(command, "--precision <type>", "float32 (default) or bfloat16", oneOf(PRECISIONS));
   addValue(command, "--split <name>", "test (default) or train", oneOf(["test", "train"]));
-  addValue(command, "--limit-train <n>", "use only the first N training images", positiveCount);
-  addValue(command, "--limit-test <n>", "use only the first N test images", positiveCount);
   addValue(command, "--batch-size <n>", "images in a batch", positiveCount);
   addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
+  command.option("--per-class", "accuracy by class as well");
   addJson(command).action(evaluateWeights);
 }
 
 async function evaluateWeights(flags: EvalFlags): Promise<void> {
   const output = processOutput(flags.json === true);
-  const name = flags.model ?? await nameInFile(flags.weights);
-  const source = { ...(flags.data ?? { kind: "synthetic" }), ...given({ limitTrain: flags.limitTrain, limitTest: flags.limitTest }) };
+  const { metadata, classNames } = await readWeightsInfo(flags.weights);
+  const name = flags.model ?? nameIn(metadata, flags.weights);
+  const source = { kind: "synthetic", ...dataSettings(flags) };
   using interrupt = listenForInterrupt(() => { output.notice("stopping…"); });
   using data = await loadDataset(source as DataSourceInput);
+  warnOfOtherClasses(output, classNames, data.classNames);
   using model = await createModel(name, { numClasses: data.numClasses, weights: flags.weights, ...given({ device: flags.device }) });
   const split = flags.split ?? "test";
   const started = performance.now();
   const result = await model.evaluate(data[split], {
     signal: interrupt.signal,
-    ...given({ batchSize: flags.batchSize, precision: flags.precision }),
+    ...given({ batchSize: flags.batchSize, precision: flags.precision, perClass: flags.perClass }),
   });
   const seconds = (performance.now() - started) / 1000;
 
-  output.event({ type: "evaluation", model: name, weights: flags.weights, data: source, split, ...result, seconds });
+  const { brokenImages } = data;
+  output.event({ type: "evaluation", model: name, weights: flags.weights, data: source, split, ...result, brokenImages, seconds });
+  for (const { path, reason } of brokenImages) output.notice(`left out ${path}, which cannot be decoded: ${reason}`);
   output.line(renderTable(["", name], [
     ["top-1", `${formatPercent(result.top1)} %`],
     ["top-5", `${formatPercent(result.top5)} %`],
@@ -59,10 +60,30 @@ async function evaluateWeights(flags: EvalFlags): Promise<void> {
     ["images", `${formatCount(result.samples)} (${split})`],
     ["speed", `${(result.samples / seconds).toFixed(0)} images/s`],
   ], [name]));
+  if (result.perClass !== undefined) output.line(classTable(result.perClass));
 }
 
-async function nameInFile(path: string): Promise<string> {
-  const { metadata } = await readWeightsInfo(path);
+function classTable(scores: readonly ClassScore[]): string {
+  const rows = scores.map(({ name, samples, correct }) => [
+    name, samples === 0 ? "-" : `${formatPercent((100 * correct) / samples)} %`, formatCount(correct), formatCount(samples),
+  ]);
+  return renderTable(["class", "top-1", "right", "images"], rows, ["top-1", "right", "images"]);
+}
+
+/** Labels are numbers: with the classes in another order, or others, accuracy means nothing. */
+function warnOfOtherClasses(output: Output, trained: readonly string[] | null, evaluated: readonly string[]): void {
+  if (trained === null || areNumbers(trained) || areNumbers(evaluated)) return;
+  const index = evaluated.findIndex((name, label) => trained[label] !== name);
+  if (index < 0) return;
+  output.notice(`warning: class ${index} is "${evaluated[index] ?? ""}" in the data, but the weights were trained with "${trained[index] ?? "no such class"}"`);
+}
+
+/** What stands for names where none are known. */
+function areNumbers(names: readonly string[]): boolean {
+  return names.every((name, label) => name === String(label));
+}
+
+function nameIn(metadata: Readonly<Record<string, string>>, path: string): string {
   const name = metadata["model"];
   if (name === undefined) {
     throw new ReviewKdError("INVALID_ARGUMENT", `expected --model NAME for "${path}", for the file does not name its network`);

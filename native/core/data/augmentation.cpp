@@ -15,14 +15,18 @@ Crop random_crop(uint64_t seed, int64_t epoch, int64_t index) {
   return crop;
 }
 
-ImageWriter::ImageWriter(const Split& split, const Normalization& normalization) : split_(split) {
+PixelLookup lookup_of(const Normalization& normalization) {
+  PixelLookup lookup;
   for (size_t channel = 0; channel < 3; ++channel) {
     for (int value = 0; value < 256; ++value) {
-      lookup_[channel][value] =
-          static_cast<float>((value / 255.0 - normalization.mean[channel]) / normalization.std[channel]);
+      lookup[channel][value] = static_cast<float>((value / 255.0 - normalization.mean[channel]) / normalization.std[channel]);
     }
   }
+  return lookup;
 }
+
+ImageWriter::ImageWriter(const Split& split, const Normalization& normalization)
+    : split_(split), lookup_(lookup_of(normalization)) {}
 
 void ImageWriter::write(int64_t index, const Crop& crop, float* out) const {
   const int64_t height = split_.height();

@@ -21,6 +21,11 @@ struct Crop {
 /// The crop of one image: a pure function of the seed, the epoch and the image's index in its split.
 Crop random_crop(uint64_t seed, int64_t epoch, int64_t index);
 
+/// Normalized value of each byte, by channel.
+using PixelLookup = std::array<std::array<float, 256>, 3>;
+
+PixelLookup lookup_of(const Normalization& normalization);
+
 /// Turns images into normalized, cropped float32 in channels-last memory order.
 class ImageWriter {
  public:
@@ -32,8 +37,7 @@ class ImageWriter {
 
  private:
   const Split& split_;
-  /// Normalized value of each byte, by channel.
-  std::array<std::array<float, 256>, 3> lookup_;
+  const PixelLookup lookup_;
 };
 
 }  // namespace reviewkd

@@ -77,7 +77,7 @@ Split read_split(const fs::path& root, const std::vector<std::string>& files, co
   return split;
 }
 
-/// One name a line; the published numbers where the file is absent or does not name every class.
+/// One name a line; the classes' numbers where the file is absent.
 std::vector<std::string> read_names(const fs::path& path, int64_t num_classes) {
   std::vector<std::string> names;
   std::ifstream file(path);
@@ -85,9 +85,13 @@ std::vector<std::string> read_names(const fs::path& path, int64_t num_classes) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (!line.empty()) names.push_back(line);
   }
-  if (static_cast<int64_t>(names.size()) == num_classes) return names;
-  names.clear();
-  for (int64_t i = 0; i < num_classes; ++i) names.push_back(std::to_string(i));
+  if (!file.is_open()) {
+    for (int64_t i = 0; i < num_classes; ++i) names.push_back(std::to_string(i));
+  }
+  if (static_cast<int64_t>(names.size()) != num_classes) {
+    fail(ErrorCode::kFileCorrupt, "expected ", num_classes, " class names in ", path.string(), ", one a line, got ", names.size(),
+         ". Mend the file, or remove it to number the classes.");
+  }
   return names;
 }
 

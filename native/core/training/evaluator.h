@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <vector>
 
 #include "core/data/batch_source.h"
 #include "core/models/backbone.h"
@@ -10,11 +11,18 @@
 
 namespace reviewkd {
 
+/// Images of one class, and how many of them were told right.
+struct ClassScore {
+  int64_t samples = 0;
+  int64_t correct = 0;
+};
+
 struct Evaluation {
   double top1 = 0;  // percent
   double top5 = 0;  // percent; with fewer than five classes, the share within all of them
   double loss = 0;  // mean cross entropy
   int64_t samples = 0;
+  std::vector<ClassScore> per_class;  // one for each class of the network
 };
 
 struct EvaluationOptions {

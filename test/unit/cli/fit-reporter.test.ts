@@ -35,7 +35,7 @@ const epoch: Extract<FitEvent, { type: "epoch" }> = {
   test: { top1: 20, top5: 60, loss: 2.5, samples: 40 }, learningRate: 0.1, best: { epoch: 0, top1: 20 }, isBest: true, etaSeconds: 30,
 };
 const end: FitEvent = {
-  type: "end", epochs: 2, last: { top1: 25, top5: 70, loss: 2.25, samples: 40 }, best: { epoch: 0, top1: 26 }, seconds: 90, runDirectory: "runs/a",
+  type: "end", epochs: 2, last: { top1: 25, top5: 70, loss: 2.25, samples: 40 }, best: { epoch: 0, top1: 26 }, seconds: 90, runDirectory: "runs/a", classNames: ["a", "b"],
 };
 
 describe("cli/fit-reporter", () => {

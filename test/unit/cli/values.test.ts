@@ -58,6 +58,8 @@ describe("cli/values", () => {
   it("reads data sources, with colons in the directory", () => {
     const read = dataSpec("--data");
     expect(read("cifar100:/tmp/c:100")).to.deep.equal({ kind: "cifar100", root: "/tmp/c:100" });
+    expect(read("image-folder:data/birds")).to.deep.equal({ kind: "image-folder", root: "data/birds" });
+    expect(read("idx:data/mnist")).to.deep.equal({ kind: "idx", root: "data/mnist" });
     expect(read("synthetic")).to.deep.equal({ kind: "synthetic" });
     expect(read("synthetic:numClasses=4,trainSamples=64")).to.deep.equal({ kind: "synthetic", numClasses: 4, trainSamples: 64 });
   });
@@ -70,6 +72,8 @@ describe("cli/values", () => {
 
   it("says how to get a data set whose directory is not given", () => {
     expect(refusal(() => dataSpec("--data")("cifar100")).message).to.include("reviewkd data fetch cifar100");
+    expect(refusal(() => dataSpec("--data")("idx:")).message).to.include("idx:DIR").and.include("train-images-idx3-ubyte");
+    expect(refusal(() => dataSpec("--data")("image-folder")).message).to.include("train/CLASS/*.jpg");
   });
 
   it("refuses synthetic settings that are no numbers", () => {

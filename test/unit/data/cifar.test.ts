@@ -91,13 +91,15 @@ describe("cifar10", () => {
     expect(data.classNames).to.deep.equal(names);
   });
 
-  it("numbers the classes where no file names each of them", async () => {
-    const numbers = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+  it("numbers the classes where no file names them", async () => {
     using unnamed = await load();
-    expect(unnamed.classNames).to.deep.equal(numbers);
+    expect(unnamed.classNames).to.deep.equal(["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+  });
+
+  it("refuses a file of names that does not name each class", async () => {
     await writeFile(scratch("batches.meta.txt"), "airplane\nautomobile\n");
-    using halfNamed = await load();
-    expect(halfNamed.classNames).to.deep.equal(numbers);
+    const { message } = await failureOf("FILE_CORRUPT", () => load());
+    expect(message).to.include(`expected 10 class names in ${scratch("batches.meta.txt")}`).and.include("got 2").and.include("remove it");
   });
 
   it("uses only the first images where limits are given", async () => {

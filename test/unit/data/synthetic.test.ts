@@ -115,6 +115,6 @@ describe("the synthetic data set", () => {
 
   it("is one of the kinds that an unknown one is told", async () => {
     const error = await failureOf("INVALID_ARGUMENT", () => loadDataset({ kind: "syntetic" } as never));
-    expect(error.valid).to.deep.equal(["synthetic", "cifar10", "cifar100", "arrays"]);
+    expect(error.valid).to.deep.equal(["synthetic", "cifar10", "cifar100", "image-folder", "idx", "arrays", "stream"]);
   });
 });

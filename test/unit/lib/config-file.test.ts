@@ -73,7 +73,7 @@ describe("parseRunConfig", () => {
     ["no task", {}, 'expected "train" or "distill" for task, got nothing'],
     ["something else than an object", [1], "got an array of 1 elements"],
     ["no network", { task: "train" }, "for model, got nothing"],
-    ["data that only a program can hand over", { task: "train", model: { name: "resnet20" }, data: { kind: "arrays" } }, 'expected "synthetic", "cifar10" or "cifar100" for data.kind'],
+    ["data that only a program can hand over", { task: "train", model: { name: "resnet20" }, data: { kind: "arrays" } }, 'expected "synthetic", "cifar10", "cifar100", "image-folder" or "idx" for data.kind'],
   ] as const) {
     it(`refuses ${problem}`, () => {
       const error = failure(input);

@@ -1,0 +1,32 @@
+#pragma once
+// The IDX files of MNIST and its successors. LeCun, Cortes, Burges: "The MNIST database of handwritten digits" (1998);
+// Xiao, Rasul, Vollgraf: "Fashion-MNIST" (2017).
+
+#include "core/data/dataset.h"
+
+namespace reviewkd {
+
+/// The bytes of an IDX file, and its name for messages.
+struct IdxFile {
+  std::string name;
+  std::vector<uint8_t> bytes;
+};
+
+/// Images [N, rows, columns] and labels [N] of a split, in unsigned bytes.
+struct IdxFiles {
+  IdxFile images;
+  IdxFile labels;
+};
+
+struct IdxOptions {
+  int64_t num_classes = 10;
+  /// Images are surrounded with black up to this height and width; 0: they stay as they are.
+  int64_t pad_to = 0;
+};
+
+/// Grey images on three equal channels, with the normalization of the training images. Throws FILE_CORRUPT (another
+/// magic number, too few or too many bytes, not a label for each image), SHAPE_MISMATCH (train and test differ in
+/// size, or exceed `pad_to`) or LABEL_OUT_OF_RANGE, naming the file.
+Dataset read_idx(const IdxFiles& train, const IdxFiles& test, const IdxOptions& options);
+
+}  // namespace reviewkd

@@ -1,0 +1,104 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { expect } from "chai";
+import { picture, writeFiles, writeImageFolder } from "../support/image-files.js";
+import { fail, jsonEvents, succeed, temporaryDirectory } from "./helpers.js";
+
+const SHORT = ["--image-size", "8", "--epochs", "1", "--batch-size", "4", "--learning-rate", "0.02", "--schedule", "constant", "--threads", "1"] as const;
+
+describe("command line: image folders and IDX files", () => {
+  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+  let root: string;
+  let run: string;
+  let weights: string;
+  const below = (...names: string[]): string => join(directory.path, ...names);
+
+  before(async () => {
+    directory = await temporaryDirectory();
+    root = below("photos");
+    run = below("run");
+    weights = join(run, "student.safetensors");
+    await writeImageFolder(root, { ant: { train: 7, val: 2 }, bee: { train: 6, val: 3 } });
+    await writeFile(join(root, "train", "bee", "broken.jpg"), "no image");
+  });
+  after(() => directory.remove());
+
+  const train = (...words: string[]): string[] => ["train", "--model", "resnet8", "--data", `image-folder:${root}`, ...SHORT, ...words];
+
+  it("ends at a broken image with its name, and says how to leave it out", async () => {
+    const message = await fail(train("--run", below("broken")), { exit: 1, code: "FILE_CORRUPT" });
+    expect(message).to.include(join(root, "train", "bee", "broken.jpg")).and.include("--on-broken skip");
+  });
+
+  it("trains on a folder, names the broken image, and leaves a run that carries the class names", async () => {
+    const { stdout, stderr } = await succeed(train("--on-broken", "skip", "--run", run, "--json"));
+    const events = jsonEvents(stdout);
+    expect(events.find(({ type }) => type === "broken-image")).to.include({ split: "train", path: join(root, "train", "bee", "broken.jpg"), epoch: 0 });
+    const { train: summary } = events.find(({ type }) => type === "epoch") as unknown as { train: Record<string, number> };
+    expect(summary).to.include({ images: 14, brokenImages: 1 });
+    expect(summary["stallFraction"]).to.be.within(0, 1);
+    expect(events.at(-1)).to.deep.include({ type: "end", classNames: ["ant", "bee"] });
+    expect(stderr).to.equal("");
+    const { data } = JSON.parse(await readFile(join(run, "config.json"), "utf8")) as { data: object };
+    expect(data).to.include({ kind: "image-folder", root, imageSize: 8, onBroken: "skip" });
+  });
+
+  it("says so on standard error where people read, and in the table at the end", async () => {
+    const { stdout, stderr } = await succeed(train("--on-broken", "skip", "--decoders", "2", "--run", below("told")));
+    expect(stderr).to.match(/^left out .*broken\.jpg, which cannot be decoded: .*unsupported image format/);
+    expect(stdout).to.match(/images\/s, \d+\.\d % of the time waiting for data/).and.match(/broken images .* 1 replaced/);
+  });
+
+  it("evaluates by class, and warns of classes in another order", async () => {
+    const words = ["eval", "--weights", weights, "--data", `image-folder:${root}`, "--image-size", "8", "--per-class"];
+    const [event] = jsonEvents((await succeed([...words, "--json"])).stdout);
+    const { perClass, samples, top1 } = event as unknown as { perClass: { name: string; samples: number; correct: number }[]; samples: number; top1: number };
+    expect(perClass.map((score) => [score.name, score.samples])).to.deep.equal([["ant", 2], ["bee", 3]]);
+    expect(top1).to.be.closeTo((100 * perClass.reduce((sum, { correct }) => sum + correct, 0)) / samples, 1e-9);
+    const { stdout, stderr } = await succeed(words);
+    expect(stdout).to.match(/│ ant +│ +\d+\.\d % │ +\d │ +2 │/);
+    expect(stderr).to.equal("");
+
+    const other = below("other");
+    const image = await picture(9, 9).png().toBuffer();
+    await writeFiles(other, { "train/bee/1.png": image, "train/cow/1.png": image, "val/bee/1.png": image, "val/cow/1.png": image });
+    const warned = await succeed(["eval", "--weights", weights, "--data", `image-folder:${other}`, "--image-size", "8"]);
+    expect(warned.stderr).to.equal('warning: class 0 is "bee" in the data, but the weights were trained with "ant"\n');
+  });
+
+  it("describes a folder", async () => {
+    const { stdout } = await succeed(["data", "info", `image-folder:${root}`, "--image-size", "64"]);
+    expect(stdout).to.include("ant, bee").and.include("3 × 64 × 64").and.match(/training images +│ 14 /);
+  });
+
+  it("trains on IDX files", async () => {
+    const idx = (shape: number[], bytes: number[]): Buffer => {
+      const header = Buffer.alloc(4 + 4 * shape.length);
+      header.set([0, 0, 8, shape.length]);
+      shape.forEach((length, index) => header.writeUInt32BE(length, 4 + 4 * index));
+      return gzipSync(Buffer.concat([header, Buffer.from(bytes)]));
+    };
+    for (const [name, count] of [["train", 20], ["t10k", 10]] as const) {
+      const pixels = Array.from({ length: count * 64 }, (_, at) => (at * 37) % 256);
+      await writeFiles(below("mnist"), {
+        [`${name}-images-idx3-ubyte.gz`]: idx([count, 8, 8], pixels),
+        [`${name}-labels-idx1-ubyte.gz`]: idx([count], Array.from({ length: count }, (_, index) => index % 10)),
+      });
+    }
+    const words = ["train", "--model", "resnet8", "--data", `idx:${below("mnist")}`, "--epochs", "1", "--batch-size", "5", "--threads", "1", "--run", below("digits")];
+    const events = jsonEvents((await succeed([...words, "--json"])).stdout);
+    expect(events.at(-1)).to.deep.include({ type: "end", classNames: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] });
+  });
+
+  const bad: readonly [what: string, words: readonly string[], code: string, exit: number, remedy: string][] = [
+    ["a folder that is not there", ["--data", "image-folder:/nonexistent"], "FILE_NOT_FOUND", 1, "train/CLASS/*.jpg"],
+    ["a decision that there is not", ["--data", "image-folder:x", "--on-broken", "ignore"], "INVALID_ARGUMENT", 2, "fail, skip"],
+    ["an image size for other data", ["--data", "cifar10:x", "--image-size", "8"], "CONFIG_INVALID", 2, 'unknown key "imageSize"'],
+  ];
+  for (const [what, words, code, exit, remedy] of bad) {
+    it(`refuses ${what}`, async () => {
+      expect(await fail(["train", "--model", "resnet8", "--run", below("never"), ...words], { exit, code })).to.include(remedy);
+    });
+  }
+});

@@ -1,0 +1,87 @@
+import { symlink } from "node:fs/promises";
+import { expect } from "chai";
+import { limitListing, listImageFolder } from "../../../lib/data/folder-listing.js";
+import { failureOf } from "../../support/errors.js";
+import { writeFiles } from "../../support/image-files.js";
+import { scratchDirectory } from "../lib/small-run.js";
+
+const scratch = scratchDirectory();
+
+/** Files below the scratch directory; their content does not matter here. */
+async function files(...names: string[]): Promise<void> {
+  await writeFiles(scratch(), Object.fromEntries(names.map((name) => [name, Buffer.from("x")])));
+}
+
+describe("image folder listing", () => {
+  it("takes classes from the sorted folder names and files by name, whatever their types' letter case", async () => {
+    await files("train/zebra/b.JPEG", "train/zebra/a.png", "train/ant/10.jpg", "train/ant/9.webp", "val/zebra/v.jpg", "val/ant/w.tiff");
+    expect(await listImageFolder(scratch())).to.deep.equal({
+      classNames: ["ant", "zebra"],
+      trainFolder: scratch("train"), testFolder: scratch("val"),
+      train: { paths: ["ant/10.jpg", "ant/9.webp", "zebra/a.png", "zebra/b.JPEG"], labels: [0, 0, 1, 1] },
+      test: { paths: ["ant/w.tiff", "zebra/v.jpg"], labels: [0, 1] },
+    });
+  });
+
+  it("takes test where there is no val, and val where there are both", async () => {
+    await files("train/a/1.jpg", "train/b/1.jpg", "test/a/t.jpg", "test/b/t.jpg");
+    expect((await listImageFolder(scratch())).testFolder).to.equal(scratch("test"));
+    await files("val/a/v.jpg", "val/b/v.jpg");
+    expect((await listImageFolder(scratch())).testFolder).to.equal(scratch("val"));
+  });
+
+  it("goes into folders within a class, follows links, and passes hidden files and other files by", async () => {
+    await files("train/a/deep/er/1.jpg", "train/a/.hidden.jpg", "train/a/notes.txt", "train/.cache/1.jpg", "train/readme.md", "elsewhere/2.jpg");
+    await symlink(scratch("elsewhere"), scratch("train", "b"));
+    await files("val/a/1.jpg", "val/b/1.jpg");
+    const { classNames, train } = await listImageFolder(scratch());
+    expect(classNames).to.deep.equal(["a", "b"]);
+    expect(train.paths).to.deep.equal(["a/deep/er/1.jpg", "b/2.jpg"]);
+  });
+
+  it("names the classes in which train and val differ", async () => {
+    await files("train/a/1.jpg", "train/b/1.jpg", "train/c/1.jpg", "val/a/1.jpg", "val/d/1.jpg");
+    const { message } = await failureOf("FILE_CORRUPT", () => listImageFolder(scratch()));
+    expect(message).to.equal(
+      `expected the same class folders in ${scratch("train")} and ${scratch("val")}, ` +
+        "got b, c in the first alone and d in the second alone. Add or remove them.",
+    );
+  });
+
+  const missing: Readonly<Record<string, { files: string[]; names: string }>> = {
+    "no folder": { files: [], names: "train/CLASS/*.jpg" },
+    "no train and val": { files: ["images/a/1.jpg"], names: "got images" },
+    "no val": { files: ["train/a/1.jpg", "train/b/1.jpg"], names: "train and val (or test)" },
+    "a single class": { files: ["train/a/1.jpg", "val/a/1.jpg"], names: "at least 2 classes" },
+    "no class folders": { files: ["train/1.jpg", "val/1.jpg"], names: "at least 2 classes" },
+    "a class without images": { files: ["train/a/1.jpg", "train/b/notes.txt", "val/a/1.jpg", "val/b/1.jpg"], names: "train/b, got none" },
+  };
+  for (const [what, { files: names, names: named }] of Object.entries(missing)) {
+    it(`says what is missing: ${what}`, async () => {
+      await files(...names);
+      const { message } = await failureOf("FILE_NOT_FOUND", () => listImageFolder(scratch(names.length === 0 ? "absent" : "")));
+      expect(message).to.include(named);
+    });
+  }
+
+  it("refuses to leave out images of types that are not decoded", async () => {
+    await files("train/a/1.jpg", "train/a/2.bmp", "train/b/1.jpg", "val/a/1.jpg", "val/b/1.jpg");
+    const { message, valid } = await failureOf("FILE_UNSUPPORTED", () => listImageFolder(scratch()));
+    expect(message).to.include("2.bmp").and.include("Convert or remove them");
+    expect(valid).to.include(".jpg");
+  });
+});
+
+describe("a limit on a listing", () => {
+  const listing = { paths: ["a1", "a2", "a3", "b1", "c1", "c2"], labels: [0, 0, 0, 1, 2, 2] };
+
+  it("takes images in turn from each class, and keeps their order", () => {
+    expect(limitListing(listing, 3)).to.deep.equal({ paths: ["a1", "b1", "c1"], labels: [0, 1, 2] });
+    expect(limitListing(listing, 5)).to.deep.equal({ paths: ["a1", "a2", "b1", "c1", "c2"], labels: [0, 0, 1, 2, 2] });
+  });
+
+  it("changes nothing where there are no more", () => {
+    expect(limitListing(listing, 6)).to.equal(listing);
+    expect(limitListing(listing, undefined)).to.equal(listing);
+  });
+});

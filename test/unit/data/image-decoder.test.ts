@@ -1,0 +1,110 @@
+import { expect } from "chai";
+import sharp from "sharp";
+import { ImageDecoder, resizedSide } from "../../../lib/data/image-decoder.js";
+import { loadSharp } from "../../../lib/data/load-sharp.js";
+import { addon } from "../../../lib/native.js";
+import { gradient, picture } from "../../support/image-files.js";
+
+const CROPS = { scale: [0.08, 1], ratio: [3 / 4, 4 / 3] } as const;
+const CENTER = { kind: "center" } as const;
+
+describe("image decoder", () => {
+  let decoder: (size: number) => ImageDecoder;
+  before(async () => {
+    const loaded = await loadSharp();
+    decoder = (size) => new ImageDecoder(loaded, { size, ...CROPS });
+  });
+
+  /** Red grows to the right and green downwards; the pixel at a place of the decoded square. */
+  const at = (pixels: Uint8Array, size: number, x: number, y: number): number[] => [...pixels.subarray(3 * (y * size + x), 3 * (y * size + x) + 3)];
+
+  it("resizes to 256 for 224, and in this proportion for other sizes", () => {
+    expect([224, 112, 64, 32].map(resizedSide)).to.deep.equal([256, 128, 73, 37]);
+  });
+
+  it("cuts out the middle without resizing where the short side fits already", async () => {
+    const [width, height, size] = [40, 37, 32];
+    const pixels = await decoder(size).decode(await picture(width, height).png().toBuffer(), CENTER);
+    const source = gradient(width, height);
+    // left = 4, top = 2.5, which Python rounds to 2.
+    for (const [x, y] of [[0, 0], [31, 31], [7, 20]] as const) {
+      expect(at(pixels, size, x, y)).to.deep.equal([...source.subarray(3 * ((y + 2) * width + x + 4), 3 * ((y + 2) * width + x + 4) + 3)]);
+    }
+  });
+
+  it("cuts out the middle of wide and of high images", async () => {
+    for (const [width, height] of [[300, 74], [74, 300]] as const) {
+      const pixels = await decoder(32).decode(await picture(width, height).png().toBuffer(), CENTER);
+      expect(pixels.length).to.equal(3 * 32 * 32);
+      // The longer side shows its middle ninth: 32 of 150 pixels around the centre; the shorter one nearly all.
+      const [first, last] = [at(pixels, 32, 0, 0), at(pixels, 32, 31, 31)];
+      const [long, short] = width > height ? [0, 1] : [1, 0];
+      expect([first[long]!, last[long]!].map((value) => Math.round(value / 5))).to.deep.equal([20, 31]);
+      expect([first[short]! < 25, last[short]! > 230]).to.deep.equal([true, true]);
+    }
+  });
+
+  it("cuts, resizes and mirrors the window that was drawn", async () => {
+    const size = 16;
+    const encoded = await picture(200, 150).png().toBuffer();
+    for (let index = 0; index < 6; ++index) {
+      const crop = { kind: "random", seed: 1, epoch: 2, index } as const;
+      const { top, left, height, width, flip } = addon().randomResizedCrop(1, 2, index, 150, 200, CROPS);
+      const pixels = await decoder(size).decode(encoded, crop);
+      for (const [x, y] of [[3, 4], [12, 9]] as const) {
+        const sourceX = left + ((flip ? size - 1 - x : x) + 0.5) * (width / size) - 0.5;
+        const sourceY = top + (y + 0.5) * (height / size) - 0.5;
+        const [red, green] = at(pixels, size, x, y);
+        // Resizing a gradient gives the gradient, but for the rounding of both.
+        expect(red).to.be.closeTo((255 * sourceX) / 199, 2);
+        expect(green).to.be.closeTo((255 * sourceY) / 149, 2);
+      }
+    }
+  });
+
+  it("turns the image as its EXIF data say, before it is cut", async () => {
+    const size = 16;
+    // Orientation 6: the stored top row is the right column.
+    const turned = await picture(60, 40).withMetadata({ orientation: 6 }).jpeg({ quality: 100, chromaSubsampling: "4:4:4" }).toBuffer();
+    const upright = await picture(60, 40).rotate(90).png().toBuffer();
+    for (const crop of [CENTER, { kind: "random", seed: 0, epoch: 0, index: 3 } as const]) {
+      const [a, b] = [await decoder(size).decode(turned, crop), await decoder(size).decode(upright, crop)];
+      // JPEG at its best is off by a few.
+      a.forEach((value, index) => expect(value).to.be.closeTo(b[index]!, 6));
+    }
+  });
+
+  const gray = 119;
+  const plain = { create: { width: 40, height: 40, channels: 3, background: { r: gray, g: gray, b: gray } } } as const;
+
+  it("makes three channels of grey, 16-bit, transparent and CMYK images", async () => {
+    const files = {
+      grey: await sharp(plain).toColourspace("b-w").png().toBuffer(),
+      "16 bits": await sharp(plain).toColourspace("rgb16").png().toBuffer(),
+      transparent: await sharp(plain).ensureAlpha(0.5).png().toBuffer(),
+      webp: await sharp(plain).webp({ lossless: true }).toBuffer(),
+      cmyk: await sharp(plain).toColourspace("cmyk").jpeg().toBuffer(),
+    };
+    for (const [name, file] of Object.entries(files)) {
+      const pixels = await decoder(8).decode(file, CENTER);
+      expect(pixels.length, name).to.equal(3 * 8 * 8);
+      // There and back through CMYK without a profile is not exact.
+      pixels.forEach((value) => expect(value, name).to.be.closeTo(gray, name === "cmyk" ? 16 : 1));
+    }
+  });
+
+  it("takes an image of a single pixel", async () => {
+    for (const crop of [CENTER, { kind: "random", seed: 0, epoch: 0, index: 0 } as const]) {
+      expect((await decoder(8).decode(await picture(1, 1).png().toBuffer(), crop)).length).to.equal(3 * 8 * 8);
+    }
+  });
+
+  it("throws at data that are no image, and at an image whose data end early", async () => {
+    const whole = await picture(64, 64, 5).jpeg().toBuffer();
+    for (const bytes of [Buffer.from("no image"), Buffer.alloc(0), whole.subarray(0, whole.length / 2)]) {
+      let threw = false;
+      await decoder(8).decode(bytes, CENTER).catch(() => { threw = true; });
+      expect(threw).to.equal(true);
+    }
+  });
+});
