@@ -4,6 +4,8 @@ import { LineCounter, parseDocument } from "yaml";
 import { messageOf, ReviewKdError } from "./errors.js";
 import { isSettings, mergeSettings, type Settings } from "./merge-settings.js";
 import { findPreset } from "./presets.js";
+import type { StoredDataSource } from "./schemas/data.js";
+import type { Preset } from "./schemas/preset.js";
 import { DEFAULT_KINDS, RunConfig, type RunConfigInput } from "./schemas/run-config.js";
 import { parse, valueText } from "./validation.js";
 
@@ -31,10 +33,13 @@ export function parseRunConfig(input: RunConfigInput | Settings, what = "the run
   return parse(RunConfig, mergeSettings(...layers, settings), what, "CONFIG_INVALID");
 }
 
+/** The kind of data source that a preset's data set comes as. */
+const DATA_KINDS = { cifar100: "cifar100", imagenet: "image-folder" } as const satisfies Record<Preset["dataset"], StoredDataSource["kind"]>;
+
 /** What a preset settles of a run of this task. */
 export function presetSettings(task: RunConfig["task"], name: string): Settings {
   const { dataset, teacher, student, method, training } = findPreset(name);
-  const shared = { ...(dataset === "imagenet" ? {} : { data: { kind: dataset } }), training };
+  const shared = { data: { kind: DATA_KINDS[dataset] }, training };
   if (task === "train") return shared;
   return {
     ...shared,

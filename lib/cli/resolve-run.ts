@@ -57,7 +57,10 @@ function requireInputs(task: Task, settings: Settings): void {
 export function demandData(settings: Settings): void {
   const preset = presetOf(settings);
   const kind = valueAt(settings, "data", "kind") ?? preset?.dataset;
-  if (kind === "imagenet") demand(undefined, "image-folder:DIR", "--data", `the preset ${preset?.name ?? ""} is for ImageNet, in folders train/CLASS and val/CLASS`);
+  if (kind === "imagenet") {
+    const remedy = `the preset ${preset?.name ?? ""} is for ImageNet, in folders train/CLASS and val/CLASS`;
+    demand(valueAt(settings, "data", "root"), "image-folder:DIR", "--data", remedy);
+  }
   if (kind === "cifar10" || kind === "cifar100") {
     demand(valueAt(settings, "data", "root"), `${kind}:DIR`, "--data", `\`reviewkd data fetch ${kind}\` downloads the data set`);
   }

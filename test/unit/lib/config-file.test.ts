@@ -4,6 +4,7 @@ import { expect } from "chai";
 import { parseRunConfig, readRunConfig, readRunConfigInput } from "../../../lib/config-file.js";
 import { ReviewKdError } from "../../../lib/errors.js";
 import { findPreset } from "../../../lib/presets.js";
+import type { RunConfig } from "../../../lib/schemas/run-config.js";
 import { failureOf, scratchDirectory } from "./small-run.js";
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../../fixtures/config/${name}`, import.meta.url));
@@ -81,6 +82,15 @@ describe("parseRunConfig", () => {
       expect(error.message).to.contain(text);
     });
   }
+
+  it("takes from an ImageNet preset that its data are folders of images, and asks for them", () => {
+    const config = { task: "distill", preset: "resnet34-resnet18", teacher: { weights: "t.safetensors" } };
+    const { data, teacher } = parseRunConfig({ ...config, data: { root: "imagenet" } }) as Extract<RunConfig, { task: "distill" }>;
+    expect(data).to.include({ kind: "image-folder", root: "imagenet", imageSize: 224 });
+    expect(teacher).to.deep.equal({ name: "resnet34", weights: "t.safetensors" });
+    expect(failure(config).message).to.include("data.root");
+    expect(parseRunConfig({ ...config, data: { kind: "synthetic" } }).data).to.include({ kind: "synthetic" });
+  });
 
   it("refuses an unknown preset by its name", () => {
     expect(failure({ task: "train", preset: "imagenet21k", model: { name: "resnet20" } }).code).to.equal("UNKNOWN_NAME");
