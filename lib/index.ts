@@ -2,6 +2,8 @@ export { createModel, listModels, Model, readWeightsInfo } from "./model.js";
 export type { EvaluateOptions, LoadReport, ModelOutput, StageFeature } from "./model.js";
 export { createDistiller, Distiller, listMethods } from "./distiller.js";
 export type { DistillerOutput, DistillerParts, TermOutput } from "./distiller.js";
+export { explainPair } from "./explain-pair.js";
+export type { ExplainPairOptions } from "./explain-pair.js";
 export { createSession, Session } from "./session.js";
 export type { SessionPosition, SessionTarget, TrainEpochOptions } from "./session.js";
 export { Dataset, DatasetSplit, loadDataset } from "./dataset.js";
@@ -38,6 +40,7 @@ export type {
   Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair, TeacherMode, Term, TermInput, TermKind,
 } from "./schemas/method.js";
 export type { FeatureSpec, ModelInfo, ModelOptionsInput, StoredDType, WeightsInfo } from "./schemas/model.js";
+export type { PairExplanation, PairOptionsInput } from "./schemas/pair.js";
 export type { Preset, PresetMark } from "./schemas/preset.js";
 export type { RunConfig, RunConfigInput } from "./schemas/run-config.js";
 export type { CellResult, ConditionResult, Spread, StudyConfig, StudyConfigInput, StudyEvent, StudyKind, StudyResult } from "./schemas/study.js";

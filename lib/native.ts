@@ -98,9 +98,21 @@ export interface NativeModel extends Disposable {
   evaluate: NativeEvaluate;
 }
 
+/** Multiply-adds of one image's forward pass, and bytes while a batch is trained on. */
+export interface NativePairCost {
+  teacherMultiplyAdds: number;
+  studentMultiplyAdds: number;
+  trainingOnlyMultiplyAdds: number;
+  stateBytes: number;
+  velocityBytes: number;
+  stepBytes: number;
+  mappedBytes: number;
+}
+
 export interface NativeDistiller extends Disposable {
   parameters(): number;
   matching(): Matching;
+  measure(height: number, width: number, batchSize: number, stop: NativeStopFlag): Promise<NativePairCost>;
   forward(images: NativeTensor, labels: NativeTensor | undefined): Promise<{
     studentLogits: NativeTensor;
     teacherLogits: NativeTensor;

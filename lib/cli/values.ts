@@ -42,6 +42,18 @@ export const distinctCounts: ValueParser<number[]> = (option) => (text) => {
   return values;
 };
 
+const LARGEST_SIDE = 16_384;
+
+/** Height and width in pixels: `HEIGHTxWIDTH`, or one number for both. */
+export const imageSize: ValueParser<[height: number, width: number]> = (option) => (text) => {
+  const [, first, second = first] = /^(\d+)(?:[x×](\d+))?$/.exec(text.trim()) ?? [];
+  const sides = [Number(first), Number(second)] as const;
+  if (!sides.every((side) => side >= 1 && side <= LARGEST_SIDE)) {
+    throw usageError(`HEIGHTxWIDTH or one number, from 1 to ${LARGEST_SIDE},`, option, text);
+  }
+  return [...sides];
+};
+
 /** One of a few words. */
 export function oneOf<const Word extends string>(words: readonly Word[]): ValueParser<Word> {
   return (option) => (text) => {

@@ -4,6 +4,7 @@ export * from "./events.js";
 export * from "./fetch.js";
 export * from "./method.js";
 export * from "./model.js";
+export * from "./pair.js";
 export * from "./preset.js";
 export * from "./run-config.js";
 export * from "./run-record.js";

@@ -5,9 +5,11 @@
 #include "binding/arguments.h"
 #include "binding/async.h"
 #include "binding/model.h"
+#include "binding/stop_flag.h"
 #include "binding/tensor.h"
 #include "core/distillation/hcl.h"
 #include "core/registry.h"
+#include "core/training/pair_cost.h"
 #include "core/training/precision.h"
 #include "core/training/session.h"
 
@@ -102,7 +104,7 @@ Napi::Array to_js(Napi::Env env, const std::vector<TermResult>& terms) {
 
 void DistillerHandle::define(Napi::Env env) {
   Handle::define(env, InstanceMethod("parameters", &DistillerHandle::parameters), InstanceMethod("forward", &DistillerHandle::forward),
-                 InstanceMethod("matching", &DistillerHandle::matching),
+                 InstanceMethod("matching", &DistillerHandle::matching), InstanceMethod("measure", &DistillerHandle::measure),
                  InstanceMethod("stateDict", &DistillerHandle::get_state_dict),
                  InstanceMethod("loadStateDict", &DistillerHandle::put_state_dict));
 }
@@ -147,6 +149,29 @@ Napi::Value DistillerHandle::matching(const Napi::CallbackInfo& info) {
     object.Set("stages", stages);
     object.Set("note", matching.note ? Napi::Value(Napi::String::New(env, *matching.note)) : env.Null());
     return object;
+  });
+}
+
+Napi::Value DistillerHandle::measure(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const ImageSize image{integer_of(info[0], "height"), integer_of(info[1], "width")};
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [distiller = resource(), image, batch_size = integer_of(info[2], "batchSize"), stop = StopFlagHandle::unwrap(info[3])] {
+          return measure_pair(distiller, image, batch_size, *stop);
+        },
+        [](Napi::Env env, const PairCost& cost) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          const auto set = [&](const char* field, int64_t value) { object.Set(field, static_cast<double>(value)); };
+          set("teacherMultiplyAdds", cost.teacher_multiply_adds);
+          set("studentMultiplyAdds", cost.student_multiply_adds);
+          set("trainingOnlyMultiplyAdds", cost.training_only_multiply_adds);
+          set("stateBytes", cost.state_bytes);
+          set("velocityBytes", cost.velocity_bytes);
+          set("stepBytes", cost.step_bytes);
+          set("mappedBytes", cost.mapped_bytes);
+          return object;
+        });
   });
 }
 

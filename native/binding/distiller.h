@@ -20,6 +20,8 @@ class DistillerHandle : public Handle<DistillerHandle, Distiller> {
   Napi::Value parameters(const Napi::CallbackInfo& info);
   Napi::Value matching(const Napi::CallbackInfo& info);
   Napi::Value forward(const Napi::CallbackInfo& info);
+  /// (height, width, batchSize, stop: StopFlag) -> Promise<PairCost>
+  Napi::Value measure(const Napi::CallbackInfo& info);
   Napi::Value get_state_dict(const Napi::CallbackInfo& info);
   Napi::Value put_state_dict(const Napi::CallbackInfo& info);
 };

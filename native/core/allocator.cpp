@@ -4,11 +4,13 @@
 #include <c10/core/CPUAllocator.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -25,9 +27,16 @@ constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kHeader = 64;
 
 struct Header {
-  size_t bytes;  // of the whole block; 0: from malloc
+  size_t bytes;      // of the whole block; 0: from malloc
+  size_t requested;  // of these, the data's
 };
 static_assert(sizeof(Header) <= kHeader);
+
+thread_local AllocationRecorder* recorder_of_thread = nullptr;
+
+void record(int64_t bytes) {
+  if (recorder_of_thread != nullptr) recorder_of_thread->record(bytes);
+}
 
 Header* header_of(void* data) { return reinterpret_cast<Header*>(static_cast<char*>(data) - kHeader); }
 
@@ -108,6 +117,7 @@ BlockCache& cache() {
 void release(void* data) {
   if (data == nullptr) return;
   Header* header = header_of(data);
+  record(-static_cast<int64_t>(header->requested));
   if (header->bytes == 0) {
     std::free(header);
   } else {
@@ -138,7 +148,8 @@ class CachingAllocator final : public c10::Allocator {
       block_bytes = rounded(bytes + kHeader);
       block = cache().take(block_bytes);
     }
-    new (block) Header{block_bytes};
+    new (block) Header{block_bytes, bytes};
+    record(static_cast<int64_t>(bytes));
     return static_cast<char*>(block) + kHeader;
   }
 };
@@ -155,5 +166,38 @@ void install_caching_allocator() {
 }
 
 size_t cached_bytes() { return cache().cached(); }
+
+AllocationRecorder::AllocationRecorder() : outer_(std::exchange(recorder_of_thread, this)) {}
+
+AllocationRecorder::~AllocationRecorder() { recorder_of_thread = outer_; }
+
+std::vector<int64_t> AllocationRecorder::take() { return std::exchange(events_, {}); }
+
+int64_t most_mapped(const std::vector<int64_t>& events) {
+  std::map<size_t, int64_t> free_blocks;
+  size_t cached = 0;
+  int64_t mapped = 0;
+  int64_t most = 0;
+  for (const int64_t event : events) {
+    const size_t bytes = static_cast<size_t>(std::abs(event)) + kHeader;
+    if (bytes < kSmallest) {
+      mapped += event;
+    } else if (const size_t block = rounded(bytes); event < 0) {
+      if (cached + block <= kMostCached) {
+        ++free_blocks[block];
+        cached += block;
+      } else {
+        mapped -= static_cast<int64_t>(block);
+      }
+    } else if (int64_t& free = free_blocks[block]; free > 0) {
+      --free;
+      cached -= block;
+    } else {
+      mapped += static_cast<int64_t>(block);
+    }
+    most = std::max(most, mapped);
+  }
+  return most;
+}
 
 }  // namespace reviewkd

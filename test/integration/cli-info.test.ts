@@ -29,6 +29,26 @@ describe("command line: models, doctor, data, demo", () => {
     expect(resnet20?.features.map(({ channels, height }) => [channels, height])).to.deep.include.members([[16, 32], [32, 16], [64, 8]]);
   });
 
+  it("explains what review does with a pair, as text and as an event", async () => {
+    const words = ["models", "--pair", "resnet8", "mobilenetv2-half", "--image-size", "16x24", "--classes", "7", "--batch-size", "8", "--mid-channels", "4"];
+    const { stdout } = await succeed(words);
+    expect(stdout).to.include("mobilenetv2-half under resnet8, 16×24 pixels, 7 classes");
+    expect(stdout).to.match(/│ blocks\.2 +│ 16@4×6 +│ layer1 +│ 16@16×24 +│ 4×6 → 16×24 +│ +\d+ │/);
+    expect(stdout).to.include("without a partner, for resnet8 has fewer stages: blocks.1 (12@8×12) of mobilenetv2-half");
+    expect(stdout).to.match(/│ in training alone +│ +[\d,]+ │ +[\d,]+ │/);
+    expect(stdout).to.match(/│ together +│ +[\d.]+ MiB │/).and.include("extrapolated to batches of 8");
+    const [event, ...rest] = jsonEvents((await succeed([...words, "--json"])).stdout);
+    expect(rest).to.deep.equal([]);
+    expect(event).to.deep.include({ type: "pair", imageSize: [16, 24], numClasses: 7, batchSize: 8 });
+  });
+
+  it("refuses a pair of other than two networks, unknown networks, and settings of a pair without one", async () => {
+    expect(await fail(["models", "--pair", "resnet8"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("two networks");
+    expect(await fail(["models", "--pair", "a", "b", "c"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include('got "a b c"');
+    expect(await fail(["models", "--pair", "resnet8", "shufflenetv7"], { exit: 2, code: "UNKNOWN_NAME" })).to.include('did you mean "shufflenetv1"?');
+    expect(await fail(["models", "--classes", "3"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("expected --pair TEACHER STUDENT for --classes");
+  });
+
   it("lists the presets with their published accuracies, and marks what is less certain", async () => {
     const { stdout } = await succeed(["presets"]);
     expect(stdout).to.match(/ vgg13-vgg8 +│ +5‡ │ +240 │ +128 │ +0\.1 │ +74\.64\* │ +70\.36\* │ +74\.84 │ /);

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { isReviewKdError } from "../../../lib/index.js";
-import { count, counts, dataSpec, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text } from "../../../lib/cli/values.js";
+import { count, counts, dataSpec, imageSize, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text } from "../../../lib/cli/values.js";
 
 function refusal(read: () => unknown): { code: string; message: string } {
   try {
@@ -23,6 +23,18 @@ describe("cli/values", () => {
       const { code, message } = refusal(() => positiveCount("--epochs")(bad));
       expect(code).to.equal("INVALID_ARGUMENT");
       expect(message).to.equal(`expected a whole number ≥ 1 for --epochs, got "${bad}"`);
+    });
+  }
+
+  it("reads image sizes, one number standing for both sides", () => {
+    const read = imageSize("--image-size");
+    expect(["224", "64x96", "64×96", " 1x1 "].map((value) => read(value))).to.deep.equal([[224, 224], [64, 96], [64, 96], [1, 1]]);
+  });
+
+  for (const bad of ["", "0", "64x", "x64", "64x0", "64x96x3", "-4", "1.5", "16385", "large"]) {
+    it(`refuses "${bad}" as an image size`, () => {
+      expect(refusal(() => imageSize("--image-size")(bad)).message)
+        .to.equal(`expected HEIGHTxWIDTH or one number, from 1 to 16384, for --image-size, got "${bad}"`);
     });
   }
 
