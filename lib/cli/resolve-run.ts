@@ -25,7 +25,7 @@ export async function resolveRun(task: Task, flags: TrainingFlags, settings: Set
   if (flags.config !== undefined) layers.push(await fileSettings(task, flags.config));
   const merged = mergeSettings(...layers, given({ preset: flags.preset }), settings);
   requireInputs(task, merged);
-  const config = parseRunConfig(merged);
+  const config = parseRunConfig(merged, flags.config === undefined ? "the flags" : `${flags.config} with the flags`);
   return { config, runDirectory: flags.run ?? defaultRunDirectory(config) };
 }
 

@@ -99,13 +99,17 @@ export const ConditionResult = z.strictObject({
 });
 export type ConditionResult = z.infer<typeof ConditionResult>;
 
+/** Versions and hardware. No paths: results are handed on. */
+export const StudySystem = SystemInfo.omit({ addonPath: true }).extend({ libtorch: SystemInfo.shape.libtorch.omit({ path: true }) });
+export type StudySystem = z.infer<typeof StudySystem>;
+
 /** What `results.json` holds and `runStudy` returns. */
 export const StudyResult = z.strictObject({
   kind: StudyKind,
   directory: z.string(),
   config: StudyConfig,
-  /** Versions and hardware of the process that wrote this. */
-  system: SystemInfo,
+  /** Of the process that trained last. */
+  system: StudySystem,
   /** The teacher's accuracy on the same test images, percent; `null` before it is known. */
   teacherTop1: z.number().nullable(),
   /** Names of the matched stages, shallow to deep; stage 1 of a condition is the first. */

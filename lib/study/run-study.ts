@@ -3,8 +3,8 @@ import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import { runDistillation, runTraining } from "../experiment.js";
 import type { Settings } from "../merge-settings.js";
 import { discardBrokenRun } from "../run-directory.js";
-import type { FitEvent, SystemInfo } from "../schemas/events.js";
-import type { CellResult, StudyConfig, StudyConfigInput, StudyEvent, StudyResult } from "../schemas/study.js";
+import type { FitEvent } from "../schemas/events.js";
+import type { CellResult, StudyConfig, StudyConfigInput, StudyEvent, StudyResult, StudySystem } from "../schemas/study.js";
 import { systemInfo } from "../system.js";
 import { cellResult, inspectCell, type CellState } from "./cell-state.js";
 import { cellsOf, TEACHER, type Cell } from "./cells.js";
@@ -74,7 +74,7 @@ class Study {
   readonly #clock: StudyClock;
   #teacherTop1: number | null;
   /** Of the process that trained; that of an earlier one until this one does. */
-  #system: SystemInfo | undefined;
+  #system: StudySystem | undefined;
 
   constructor(private readonly parts: StudyParts, private readonly states: Map<Cell, CellState>, earlier: StudyResult | undefined) {
     this.#clock = new StudyClock(parts.cells);
@@ -151,7 +151,7 @@ class Study {
 
   async *#train({ config, runDirectory }: Cell, resume: boolean): AsyncGenerator<FitEvent, void, void> {
     const { inputs, signal } = this.parts;
-    this.#system = await systemInfo();
+    this.#system = await studySystem();
     const data = await inputs.data();
     if (config.task === "train") {
       yield* runTraining(config, { data }, { runDirectory, resume, signal });
@@ -183,7 +183,7 @@ class Study {
   async #result(): Promise<StudyResult> {
     const { config, stages, directory, conditions } = this.parts;
     const cells = this.parts.cells.map((cell) => this.#cellResult(cell));
-    this.#system ??= await systemInfo();
+    this.#system ??= await studySystem();
     return {
       kind: config.kind,
       directory: directory.path,
@@ -208,4 +208,9 @@ class Study {
   #state(cell: Cell): CellState {
     return this.states.get(cell) ?? { is: "new" };
   }
+}
+
+async function studySystem(): Promise<StudySystem> {
+  const { version, node, platform, libtorch, cuda, threads, cpu } = await systemInfo();
+  return { version, node, platform, libtorch: { version: libtorch.version, cudaBuild: libtorch.cudaBuild }, cuda, threads, cpu };
 }

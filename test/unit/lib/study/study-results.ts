@@ -5,8 +5,8 @@ import { parseStudyConfig } from "../../../../lib/study/study-config.js";
 const STAGES = { student: ["layer1", "layer2"], teacher: ["block1", "block2"] };
 
 const SYSTEM: StudyResult["system"] = {
-  version: "0.0.0", node: "v20.0.0", platform: "linux-x64", addonPath: "addon", threads: 1,
-  libtorch: { version: "2.14.1", path: "libtorch", cudaBuild: false },
+  version: "0.0.0", node: "v20.0.0", platform: "linux-x64", threads: 1,
+  libtorch: { version: "2.14.1", cudaBuild: false },
   cuda: { available: false, devices: [], reason: null },
   cpu: { model: "a processor", cores: 1, instructionSets: [], capability: "AVX2" },
 };
