@@ -14,7 +14,13 @@ export async function runTraining(task: Task, flags: TrainingFlags, settings: Se
   const reporter = createFitReporter(output);
   let saved = false;
   try {
-    const run = runExperiment(config, { runDirectory, resume: flags.resume === true, signal: interrupt.signal });
+    const run = runExperiment(config, {
+      runDirectory,
+      resume: flags.resume === true,
+      override: flags.override === true,
+      forceUnlock: flags.forceUnlock === true,
+      signal: interrupt.signal,
+    });
     for await (const event of run) {
       reporter.handle(event);
       if (event.type === "interrupted") saved = event.checkpoint !== null;
