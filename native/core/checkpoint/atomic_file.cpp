@@ -67,16 +67,17 @@ void AtomicFile::commit(const std::string& keep_as) {
 void AtomicFile::keep_former(const std::string& name) const {
   const std::string linked = temporary_name(name);
   ::unlink(linked.c_str());
-  if (::link(path_.c_str(), linked.c_str()) == 0) {
-    if (::rename(linked.c_str(), name.c_str()) == 0) return;
+  int result = ::link(path_.c_str(), linked.c_str());
+  if (result == 0) {
+    result = ::rename(linked.c_str(), name.c_str());
     const int reason = errno;
-    ::unlink(linked.c_str());
+    ::unlink(linked.c_str());  // rename(2) leaves it where both names are of one file already: after an attempt that failed later on
     errno = reason;
-    fail_writing("to keep the former file");
+  } else if (errno != ENOENT) {
+    // Not every file system has links. For a moment the former file is then to be found under the other name alone.
+    result = ::rename(path_.c_str(), name.c_str());
   }
-  if (errno == ENOENT) return;  // there is none
-  // Not every file system has links. For a moment the former file is then to be found under the other name alone.
-  if (::rename(path_.c_str(), name.c_str()) != 0) fail_writing("to keep the former file");
+  if (result != 0 && errno != ENOENT) fail_writing("to keep the former file");  // or there is none
 }
 
 // The renames themselves last only once the directory is on the disk.
