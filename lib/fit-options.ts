@@ -11,7 +11,7 @@ import type { SessionTarget } from "./session.js";
 import { parse } from "./validation.js";
 
 /** Long enough for a file server that is started anew, or for somebody who makes room at once. */
-const RETRY_DELAYS_MS = [1000, 5000, 15_000];
+const RETRY_DELAYS_MS = [1000, 3000, 9000];
 
 /** What `fit` needs beside the settings of the training. */
 export interface FitSettings {
@@ -24,7 +24,7 @@ export interface FitSettings {
   readonly override?: boolean | undefined;
   /** Take `runDirectory` over from a run on another machine that never gave it back. Default false. */
   readonly forceUnlock?: boolean | undefined;
-  /** Pauses between the last attempts to save at the end of a training. Default: 1, 5 and 15 seconds. */
+  /** Pauses between the last attempts to save at the end of a training. Default: 1, 3 and 9 seconds. */
   readonly retryDelaysMs?: readonly number[] | undefined;
   /** A preset whose training settings stand where the options are silent. Its method is not used: the distiller has one. */
   readonly preset?: PresetName | undefined;

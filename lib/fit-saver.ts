@@ -35,15 +35,11 @@ export class FitSaver {
 
   constructor(private readonly plan: FitPlan, private readonly directory: RunDirectory, private readonly session: Session) {}
 
-  get owesNothing(): boolean {
-    return this.#owed.size === 0;
-  }
-
   /** Writes these, and what is owed, and tells of both. */
   async *save(kinds: readonly SavedKind[], standing: Standing): AsyncGenerator<FitEvent, void, void> {
     for (const kind of OF_ONE_EPOCH) this.#owed.delete(kind);
     for (const kind of kinds) this.#owed.add(kind);
-    yield* this.#attempt(standing, null);
+    yield* this.#attempt(standing);
   }
 
   /** Saves between two steps of the epoch that runs. */
@@ -51,7 +47,10 @@ export class FitSaver {
     const kinds: SavedKind[] = ["last"];
     try {
       await this.directory.restore();
+      if (this.#owed.has("metrics")) await this.#writeFile("metrics", standing);
+      this.#owed.delete("metrics");
       if (!(await this.session.saveWithinEpoch(this.directory.file("last"), this.#metadata(standing), this.#keepingPrevious()))) return;
+      this.#owed.delete("last");
       this.#saved = standing;
       yield* this.#told(kinds, standing);
     } catch (error) {
@@ -61,22 +60,22 @@ export class FitSaver {
   }
 
   /**
-   * Tries again what is owed, now and after each of the pauses.
+   * Tries again what is owed, after each of the pauses.
    *
    * @throws `SAVE_FAILED`: something is still owed.
    */
   async *settle(standing: Standing, signal?: AbortSignal): AsyncGenerator<FitEvent, void, void> {
     for (const milliseconds of this.plan.retryDelaysMs) {
-      if (this.owesNothing || signal?.aborted === true) break;
-      yield this.#failureEvent([...this.#owed], standing, milliseconds / 1000);
+      if (this.#owesNothing || signal?.aborted === true) break;
+      yield this.#failureEvent(this.#owes(), standing, milliseconds / 1000);
       await delay(milliseconds, undefined, { signal }).catch(() => undefined);
-      yield* this.#attempt(standing, null, { silent: true });
+      yield* this.#attempt(standing, { silent: true });
     }
-    if (this.owesNothing) return;
+    if (this.#owesNothing) return;
     const { epochsDone } = standing.progress;
     throw new ReviewKdError(
       "SAVE_FAILED",
-      `expected to save ${[...this.#owed].join(", ")} of the run in ${this.directory.path} after ${epochsDone} epochs, got: ${this.#failure?.reason ?? ""}. ` +
+      `expected to save ${this.#owes().join(", ")} of the run in ${this.directory.path} after ${epochsDone} epochs, got: ${this.#failure?.reason ?? ""}. ` +
         `${this.lastSaved()} In a program the trained network is still in memory: \`model.save(path)\` writes it elsewhere.`,
     );
   }
@@ -94,11 +93,11 @@ export class FitSaver {
     this.#saved = standing;
   }
 
-  async *#attempt(standing: Standing, retrySeconds: number | null, { silent = false } = {}): AsyncGenerator<FitEvent, void, void> {
+  async *#attempt(standing: Standing, { silent = false } = {}): AsyncGenerator<FitEvent, void, void> {
     const written: SavedKind[] = [];
     try {
       await this.directory.restore();
-      for (const kind of ORDER.filter((candidate) => this.#owed.has(candidate))) {
+      for (const kind of this.#owes()) {
         // A checkpoint whose epoch has no line would leave a gap.
         if (kind === "last" && this.#owed.has("metrics")) continue;
         if (await this.#write(kind, standing)) written.push(kind);
@@ -107,7 +106,16 @@ export class FitSaver {
       this.#failed(error);
     }
     yield* this.#told(written, standing);
-    if (!this.owesNothing && !silent) yield this.#failureEvent([...this.#owed], standing, retrySeconds);
+    if (!this.#owesNothing && !silent) yield this.#failureEvent(this.#owes(), standing, null);
+  }
+
+  get #owesNothing(): boolean {
+    return this.#owed.size === 0;
+  }
+
+  /** What is owed, in the order in which it is written. */
+  #owes(): SavedKind[] {
+    return ORDER.filter((kind) => this.#owed.has(kind));
   }
 
   async #write(kind: SavedKind, standing: Standing): Promise<boolean> {

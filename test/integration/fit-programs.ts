@@ -35,7 +35,7 @@ export interface Training {
 }
 
 /** A rule of test/support/faults.cpp. */
-export type Fault = `${"open" | "write" | "fsync" | "rename" | "link" | "unlink" | "mkdir" | "any"} ${string} ${number} ${"ENOSPC" | "EIO" | "EROFS" | "EACCES" | "EINVAL" | "short" | "kill"}`;
+export type Fault = `${"open" | "write" | "fsync" | "rename" | "link" | "unlink" | "mkdir" | "lock" | "any"} ${string} ${number} ${"ENOSPC" | "EIO" | "EROFS" | "EACCES" | "EINVAL" | "ENOLCK" | "short" | "kill"}`;
 
 /** The file layer of one test suite: compiled once, with rules that can be changed while a process runs. */
 export class FaultyFiles {

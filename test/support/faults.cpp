@@ -3,8 +3,8 @@
 //
 //   OPERATION NAME SKIP ACTION
 //
-// OPERATION: open, write, fsync, rename, link, unlink, mkdir or any. NAME: a part of the path, or its end where a $ follows; * for each
-// path. SKIP: matching calls that pass first (where writes are refused: bytes). ACTION: an error (ENOSPC, EIO, EROFS, EACCES, EINVAL), short
+// OPERATION: open, write, fsync, rename, link, unlink, mkdir, lock or any. NAME: a part of the path, or its end where a $ follows; * for each
+// path. SKIP: matching calls that pass first (where writes are refused: bytes). ACTION: an error (ENOSPC, EIO, EROFS, EACCES, EINVAL, ENOLCK), short
 // (a write takes 100 bytes at most), or kill (SIGKILL before the call). Several rules: the first that matches.
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -47,6 +47,7 @@ int error_of(const std::string& name) {
   if (name == "EIO") return EIO;
   if (name == "EROFS") return EROFS;
   if (name == "EINVAL") return EINVAL;
+  if (name == "ENOLCK") return ENOLCK;
   return EACCES;
 }
 
@@ -168,6 +169,9 @@ int rename(const char* from, const char* to) {
 }
 int link(const char* from, const char* to) { return refused(judge("link", to)) ? -1 : next<int (*)(const char*, const char*)>("link")(from, to); }
 int unlink(const char* path) { return refused(judge("unlink", path)) ? -1 : next<int (*)(const char*)>("unlink")(path); }
+int flock(int descriptor, int operation) {
+  return refused(judge("lock", path_of(descriptor))) ? -1 : next<int (*)(int, int)>("flock")(descriptor, operation);
+}
 int mkdir(const char* path, mode_t mode) { return refused(judge("mkdir", path)) ? -1 : next<int (*)(const char*, mode_t)>("mkdir")(path, mode); }
 
 }  // extern "C"

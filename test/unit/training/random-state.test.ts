@@ -47,7 +47,7 @@ describe("random state", () => {
           using model = await createModel(name, { numClasses: CLASSES, seed: 1 });
           using session = await createSession({ model, threads: 1 });
           await session.trainEpoch(images, { epoch: 0, epochs: 1, batchSize: 4, seed: 5 });
-          return weightsOf(model);
+          return await weightsOf(model);
         };
         expect(await weights()).to.deep.equal(await weights());
       });
