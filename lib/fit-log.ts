@@ -1,7 +1,8 @@
 import { configChanges, configHash, refuseChanges } from "./config-changes.js";
-import { isReviewKdError, ReviewKdError } from "./errors.js";
+import { jsonOrNothing } from "./directory-files.js";
+import { isReviewKdError, messageOf, ReviewKdError } from "./errors.js";
 import type { FitPlan } from "./fit-options.js";
-import { FitSaver, METADATA, type Standing } from "./fit-saver.js";
+import { FitSaver, isBest, METADATA, type Standing } from "./fit-saver.js";
 import { readWeightsInfo } from "./model.js";
 import { newestCheckpoint, putAside } from "./run-checkpoints.js";
 import { createRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, type RunDirectory } from "./run-directory.js";
@@ -26,6 +27,8 @@ export class FitLog implements Disposable {
   #stepsDone = 0;
   #saver: FitSaver | undefined;
   #resumed: FitEvent | undefined;
+  #due: readonly SavedKind[] = [];
+  #fallback: RunDirectory | undefined;
   /** What an earlier process has spent, and when this one began. */
   #earlierSeconds = 0;
   readonly #began = performance.now();
@@ -86,6 +89,7 @@ export class FitLog implements Disposable {
       this.#earlierSeconds = progress.elapsedSeconds;
       this.#saver?.found(this.#standing());
       await putAside(directory.path, found.damaged);
+      this.#due = await this.#missing(directory);
     }
     await directory.keepEpochs(this.#progress.epochsDone);
     if (changes.length > 0) {
@@ -116,45 +120,71 @@ export class FitLog implements Disposable {
     return configChanges(former, config);
   }
 
-  /** All steps of an epoch are done. */
-  trained(summary: EpochSummary): void {
+  /** What an earlier process could not write, and the checkpoint can make up for. */
+  async #missing(directory: RunDirectory): Promise<SavedKind[]> {
+    const { epochsDone } = this.#progress;
+    if (epochsDone === 0) return [];
+    const missing: SavedKind[] = [];
+    const student = await metadataOf(directory.file("student"));
+    if (student["epoch"] !== String(epochsDone - 1)) missing.push("student");
+    if (isBest(this.#standing())) {
+      const recorded = FitProgress.safeParse(jsonOrNothing((await metadataOf(directory.file("best")))[METADATA.progress] ?? ""));
+      if (recorded.data?.epochsDone !== epochsDone) missing.push("best");
+    }
+    return missing;
+  }
+
+  /** Writes it. */
+  async *makeUp(): AsyncGenerator<FitEvent, void, void> {
+    if (this.#saver !== undefined && this.#due.length > 0) yield* this.#saver.save(this.#due, this.#standing());
+  }
+
+  /** All steps of an epoch are done, but not its evaluation, which may take long: saves it where the last checkpoint is some time ago. */
+  async *trained(summary: EpochSummary): AsyncGenerator<FitEvent, void, void> {
     this.#progress = { ...this.#progress, trained: summary, elapsedSeconds: this.#elapsed() };
     this.#stepsDone = summary.step;
+    if (this.#saver === undefined || !this.#isDue()) return;
+    yield* this.#saver.save(["last"], this.#standing());
+    this.#savedAt = performance.now();
   }
 
   /** An epoch runs, and has done so many steps: saves it where the last checkpoint is some time ago. */
   async *running(step: number): AsyncGenerator<FitEvent, void, void> {
-    const { checkpointMinutes } = this.plan.training;
-    if (this.#saver === undefined || checkpointMinutes === null || performance.now() - this.#savedAt < checkpointMinutes * 60_000) return;
+    if (this.#saver === undefined || !this.#isDue()) return;
     this.#progress = { ...this.#progress, elapsedSeconds: this.#elapsed() };
     yield* this.#saver.saveWithinEpoch({ progress: this.#progress, stepsDone: step });
     this.#savedAt = performance.now();
+  }
+
+  #isDue(): boolean {
+    const { checkpointMinutes } = this.plan.training;
+    return checkpointMinutes !== null && performance.now() - this.#savedAt >= checkpointMinutes * 60_000;
   }
 
   /** An epoch was trained and evaluated: records it and saves the state. */
   async *evaluated(finished: FinishedEpoch): AsyncGenerator<FitEvent, void, void> {
     const { epoch, train, test } = finished;
     const { best: before } = this.#progress;
-    const isBest = before === null || test.top1 > before.top1;
-    const best = isBest ? { epoch, top1: test.top1 } : before;
+    const isBetter = before === null || test.top1 > before.top1;
+    const best = isBetter ? { epoch, top1: test.top1 } : before;
     this.#progress = { epochsDone: epoch + 1, trained: null, last: test, best, elapsedSeconds: this.#elapsed() };
     this.#stepsDone = 0;
     const { etaSeconds, ...rest } = finished;
-    const record = { ...rest, learningRate: train.learningRate, best, isBest };
+    const record = { ...rest, learningRate: train.learningRate, best, isBest: isBetter };
     const events: FitEvent[] = [];
     if (this.#saver !== undefined) {
       this.directory?.addEpoch({ ...record, elapsedSeconds: this.#progress.elapsedSeconds });
-      for await (const event of this.#saver.save(this.#dueAfter(epoch, isBest), this.#standing())) events.push(event);
+      for await (const event of this.#saver.save(this.#dueAfter(epoch), this.#standing())) events.push(event);
       this.#savedAt = performance.now();
     }
     yield { type: "epoch", ...record, etaSeconds };
     yield* events;
   }
 
-  #dueAfter(epoch: number, isBest: boolean): SavedKind[] {
+  #dueAfter(epoch: number): SavedKind[] {
     const { checkpointEvery } = this.plan.training;
     const isKept = checkpointEvery !== null && (epoch + 1) % checkpointEvery === 0;
-    return ["metrics", "last", "student", ...(isBest ? ["best" as const] : []), ...(isKept ? ["epoch" as const] : [])];
+    return ["metrics", "last", "student", ...(isBest(this.#standing()) ? ["best" as const] : []), ...(isKept ? ["epoch" as const] : [])];
   }
 
   /** Saves the state within an epoch, and says where the training stands. */
@@ -166,9 +196,14 @@ export class FitLog implements Disposable {
     }
     if (this.#saver !== undefined) {
       yield* this.#saver.save(["last", "student"], this.#standing());
-      yield* this.#saver.settle(this.#standing());
+      try {
+        yield* this.#settle(this.#saver);
+      } catch (error) {
+        // Whatever else is missing, the run can go on from what was saved, and will make up for it.
+        if (!this.#saver.savedIs(this.#standing())) throw error;
+      }
     }
-    return { epoch: this.#progress.epochsDone, step: this.#stepsDone, checkpoint: this.directory?.file("last") ?? null };
+    return { epoch: this.#progress.epochsDone, step: this.#stepsDone, checkpoint: this.#written?.file("last") ?? null };
   }
 
   /**
@@ -177,7 +212,28 @@ export class FitLog implements Disposable {
    * @throws `SAVE_FAILED`
    */
   async *finish(): AsyncGenerator<FitEvent, void, void> {
-    if (this.#saver !== undefined) yield* this.#saver.settle(this.#standing(), this.plan.signal);
+    if (this.#saver !== undefined) yield* this.#settle(this.#saver, this.plan.signal);
+  }
+
+  async *#settle(saver: FitSaver, signal?: AbortSignal): AsyncGenerator<FitEvent, void, void> {
+    try {
+      yield* saver.settle(this.#standing(), signal);
+    } catch (error) {
+      const { fallbackDirectory } = this.plan;
+      if (fallbackDirectory === undefined || this.directory === undefined) throw error;
+      try {
+        this.#fallback = await createRunDirectory(fallbackDirectory, this.plan);
+        await this.#fallback.inherit(this.directory);
+        yield* saver.moveTo(this.#fallback, this.#standing());
+      } catch (cause) {
+        throw new ReviewKdError("SAVE_FAILED", `${messageOf(error)} Nor could it be saved in the fallback directory: ${messageOf(cause)}`, { cause });
+      }
+    }
+  }
+
+  /** Where the newest checkpoint was written. */
+  get #written(): RunDirectory | undefined {
+    return this.#fallback ?? this.directory;
   }
 
   /** What is returned when all epochs are done. */
@@ -186,7 +242,7 @@ export class FitLog implements Disposable {
     if (last === null || best === null) throw new ReviewKdError("INTERNAL", "expected an evaluated epoch at the end of a training, got none");
     const { training, data } = this.plan;
     return {
-      epochs: training.epochs, last, best, seconds: elapsedSeconds, runDirectory: this.directory?.path ?? null, classNames: [...data.classNames],
+      epochs: training.epochs, last, best, seconds: elapsedSeconds, runDirectory: this.#written?.path ?? null, classNames: [...data.classNames],
     };
   }
 
@@ -200,6 +256,7 @@ export class FitLog implements Disposable {
   /** Lets others write into the run directory. */
   [Symbol.dispose](): void {
     this.directory?.close();
+    this.#fallback?.close();
   }
 
   #standing(): Standing {
@@ -227,6 +284,11 @@ function readProgress(metadata: Readonly<Record<string, string>>, path: string):
   } catch (cause) {
     throw new ReviewKdError("FILE_CORRUPT", `expected a checkpoint of fit at ${path}, got one without its progress`, { cause });
   }
+}
+
+/** Nothing where there is no such file, or none that can be read. */
+async function metadataOf(path: string): Promise<Readonly<Record<string, string>>> {
+  return readWeightsInfo(path).then(({ metadata }) => metadata, () => ({}));
 }
 
 async function readOrigin(path: string): Promise<Origin | undefined> {

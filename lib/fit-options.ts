@@ -24,6 +24,8 @@ export interface FitSettings {
   readonly override?: boolean | undefined;
   /** Take `runDirectory` over from a run on another machine that never gave it back. Default false. */
   readonly forceUnlock?: boolean | undefined;
+  /** A new run directory to save in at the end, where `runDirectory` cannot be written to. */
+  readonly fallbackDirectory?: string | undefined;
   /** Pauses between the last attempts to save at the end of a training. Default: 1, 3 and 9 seconds. */
   readonly retryDelaysMs?: readonly number[] | undefined;
   /** A preset whose training settings stand where the options are silent. Its method is not used: the distiller has one. */
@@ -48,6 +50,7 @@ export interface FitPlan {
   readonly resume: boolean;
   readonly override: boolean;
   readonly forceUnlock: boolean;
+  readonly fallbackDirectory: string | undefined;
   readonly retryDelaysMs: readonly number[];
   readonly signal: AbortSignal | undefined;
   readonly config: unknown;
@@ -58,7 +61,7 @@ export interface FitPlan {
 export function planFit(options: FitOptions): FitPlan {
   const {
     distiller, model, data, runDirectory, resume = false, override = false, forceUnlock = false, retryDelaysMs = RETRY_DELAYS_MS,
-    preset, signal, config, ...explicit
+    fallbackDirectory, preset, signal, config, ...explicit
   } = options;
   const layers: Settings[] = preset === undefined ? [explicit] : [findPreset(preset).training, explicit];
   const training = parse(TrainingOptions, mergeSettings(...layers), "fit options");
@@ -66,7 +69,7 @@ export function planFit(options: FitOptions): FitPlan {
     throw new ReviewKdError("INVALID_ARGUMENT", "expected a runDirectory for resume, got none");
   }
   parse(z.array(NonNegativeNumber), retryDelaysMs, "retryDelaysMs");
-  const shared = { data, runDirectory, resume, override, forceUnlock, retryDelaysMs, signal, training };
+  const shared = { data, runDirectory, resume, override, forceUnlock, fallbackDirectory, retryDelaysMs, signal, training };
   if (distiller !== undefined && (model as unknown) === undefined) {
     const plan = { ...shared, target: { distiller }, model: distiller.student, distiller };
     return { ...plan, config: config ?? deriveConfig({ ...plan, preset }) };

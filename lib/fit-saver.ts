@@ -33,7 +33,7 @@ export class FitSaver {
   /** Where the newest checkpoint of this process stands. */
   #saved: Standing | undefined;
 
-  constructor(private readonly plan: FitPlan, private readonly directory: RunDirectory, private readonly session: Session) {}
+  constructor(private readonly plan: FitPlan, private directory: RunDirectory, private readonly session: Session) {}
 
   /** Writes these, and what is owed, and tells of both. */
   async *save(kinds: readonly SavedKind[], standing: Standing): AsyncGenerator<FitEvent, void, void> {
@@ -71,13 +71,28 @@ export class FitSaver {
       await delay(milliseconds, undefined, { signal }).catch(() => undefined);
       yield* this.#attempt(standing, { silent: true });
     }
-    if (this.#owesNothing) return;
-    const { epochsDone } = standing.progress;
-    throw new ReviewKdError(
+    if (!this.#owesNothing) throw this.#saveFailed(standing);
+  }
+
+  #saveFailed({ progress: { epochsDone } }: Standing): ReviewKdError {
+    return new ReviewKdError(
       "SAVE_FAILED",
       `expected to save ${this.#owes().join(", ")} of the run in ${this.directory.path} after ${epochsDone} epochs, got: ${this.#failure?.reason ?? ""}. ` +
         `${this.lastSaved()} In a program the trained network is still in memory: \`model.save(path)\` writes it elsewhere.`,
     );
+  }
+
+  /**
+   * Writes everything into another directory.
+   *
+   * @throws `SAVE_FAILED`: something could not be written there, either.
+   */
+  async *moveTo(directory: RunDirectory, standing: Standing): AsyncGenerator<FitEvent, void, void> {
+    this.directory = directory;
+    for (const kind of ["metrics", "student", "last"] as const) this.#owed.add(kind);
+    if (isBest(standing)) this.#owed.add("best");
+    yield* this.#attempt(standing);
+    if (!this.#owesNothing) throw this.#saveFailed(standing);
   }
 
   /** A sentence that names the newest checkpoint that was written. */
@@ -86,6 +101,11 @@ export class FitSaver {
     const { progress: { epochsDone }, stepsDone } = this.#saved;
     const place = stepsDone > 0 ? `step ${stepsDone} of epoch ${epochsDone}` : `epoch ${epochsDone - 1}`;
     return `The last good checkpoint is ${this.directory.file("last")}, after ${place}.`;
+  }
+
+  /** Whether the newest checkpoint is of this state. */
+  savedIs({ progress, stepsDone }: Standing): boolean {
+    return this.#saved?.progress === progress && this.#saved.stepsDone === stepsDone;
   }
 
   /** A checkpoint that an earlier process wrote. */
@@ -198,6 +218,11 @@ export class FitSaver {
     const { code = "INTERNAL", reason = "" } = this.#failure ?? {};
     return { type: "checkpoint-failed", kinds, code, reason, epoch: epochOf(standing), retrySeconds };
   }
+}
+
+/** Whether a state is the one with the best test accuracy so far. */
+export function isBest({ progress: { epochsDone, best }, stepsDone }: Standing): boolean {
+  return stepsDone === 0 && best?.epoch === epochsDone - 1;
 }
 
 /** The epoch that a state belongs to: the one that it is in, or the one that it finished. */

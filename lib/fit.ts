@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { throwIfAborted } from "./abort.js";
 import { isReviewKdError, ReviewKdError } from "./errors.js";
 import { FitLog } from "./fit-log.js";
@@ -59,11 +60,12 @@ class Fit {
     const { log } = this;
     yield this.#startEvent();
     if (log.resumed !== undefined) yield log.resumed;
+    yield* log.makeUp();
     try {
       while (log.progress.epochsDone < this.#epochs) {
         const epoch = log.progress.epochsDone;
         const train = log.progress.trained ?? (yield* this.#train(epoch));
-        log.trained(train);
+        yield* log.trained(train);
         yield* this.#brokenImages(epoch);
         const test = await this.#evaluate();
         yield* this.#brokenImages(epoch);
@@ -130,7 +132,7 @@ class Fit {
     yield { type: "interrupted", epoch, step, checkpoint };
     const remedy = checkpoint === null
       ? "nothing was saved, for there is no run directory"
-      : `go on with \`resume: true\` and the same run directory (on the command line --run ${this.plan.runDirectory ?? ""} --resume)`;
+      : `go on with \`resume: true\` and the same run directory (on the command line --run ${dirname(checkpoint)} --resume)`;
     throw new ReviewKdError("ABORTED", `the training was stopped in epoch ${epoch} after step ${step}: ${remedy}.`, { cause });
   }
 

@@ -126,6 +126,13 @@ export class RunDirectory {
     await this.#rewriteEpochs();
   }
 
+  /** Goes on with the run of another directory: its configuration, and the lines that are to be written. */
+  async inherit(from: RunDirectory): Promise<void> {
+    this.#lines = [...from.#lines];
+    this.#config = from.#config;
+    if (this.#config !== undefined) await writeWhole(this.path, this.file("config"), this.#config);
+  }
+
   /** Takes up what `config.json` holds. */
   remember(config: string): void {
     this.#config = config;

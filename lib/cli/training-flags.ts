@@ -21,6 +21,7 @@ export interface TrainingFlags extends DataFlags {
   readonly resume?: true;
   readonly override?: true;
   readonly forceUnlock?: true;
+  readonly fallbackDirectory?: string;
   readonly checkpointEvery?: number;
   readonly keepCheckpoints?: number;
   readonly checkpointMinutes?: number;
@@ -121,6 +122,7 @@ export function addTrainingFlags(command: Command): Command {
   command.option("--resume", "go on where the run directory's newest whole checkpoint stands");
   command.option("--override", "resume with other settings than the run was begun with, and record the change");
   addSavingFlags(command);
+  addValue(command, "--fallback-directory <dir>", "a new run directory to save in at the end, where the first cannot be written to", text);
   addValue(command, "--preset <name>", "settings of a published run; config file and flags override them", text);
   addValue(command, "--config <file>", "settings from a YAML or JSON file; flags override them", text);
   return addJson(command);

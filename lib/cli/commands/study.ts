@@ -10,7 +10,7 @@ import { createStudyReporter } from "../study-reporter.js";
 import { addJson, addRecipeFlags, addSavingFlags, addValue, trainingSettings, type TrainingFlags } from "../training-flags.js";
 import { distinctCounts, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text } from "../values.js";
 
-interface StudyFlags extends Omit<TrainingFlags, "run" | "resume" | "override"> {
+interface StudyFlags extends Omit<TrainingFlags, "run" | "resume" | "override" | "fallbackDirectory"> {
   readonly study?: string;
   readonly teacher?: string;
   readonly teacherWeights?: string;

@@ -1,3 +1,4 @@
+import { mkdirSync } from "node:fs";
 import { copyFile, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { expect } from "chai";
@@ -198,6 +199,91 @@ describe("what fit saves", () => {
       expect(await readdir(scratch("run")).catch(() => [])).to.not.include("run.lock");
     });
   }
+
+  describe("where a file cannot be written to the end", () => {
+    /** Directories stand where checkpoints shall be: whoever may write anything cannot write these. */
+    const inTheWay = (event: FitEvent): void => {
+      if (event.type !== "start") return;
+      mkdirSync(scratch("run", "last.safetensors"));
+      mkdirSync(scratch("run", "previous.safetensors", "full"), { recursive: true });
+    };
+
+    it("goes into the fallback directory, a run directory as good as the first", async () => {
+      await run({ runDirectory: scratch("calm") });
+      const { events, result } = await drain(fit(await options({ fallbackDirectory: scratch("other") })), inTheWay);
+      expect(ofType(events, "checkpoint-failed").map(({ kinds, epoch }) => [kinds, epoch])).to.deep.equal([[["last"], 0], [["last"], 1]]);
+      expect(result.runDirectory).to.equal(scratch("other"));
+      const files = ["config.json", "metrics.jsonl", "last.safetensors", "student.safetensors"];
+      // The best of an earlier epoch stays where it could be written.
+      expect(await readdir(scratch("other"))).to.have.members(result.best.epoch === 1 ? [...files, "best.safetensors"] : files);
+      expect(await bytes("other", "last.safetensors")).to.deep.equal(await bytes("calm", "last.safetensors"));
+      const again = await run({ runDirectory: scratch("other"), resume: true });
+      expect(again.map(({ type }) => type)).to.deep.equal(["start", "resumed", "end"]);
+      expect((await readFile(scratch("other", "metrics.jsonl"), "utf8")).trimEnd().split("\n")).to.have.lengthOf(2);
+    });
+
+    it("is made up for when a run is resumed, also one that is done", async () => {
+      await run({ runDirectory: scratch("calm"), epochs: 1 });
+      const error = await failing({ epochs: 1 }, (event) => {
+        if (event.type === "start") for (const name of ["student", "best"]) mkdirSync(scratch("run", `${name}.safetensors`));
+      });
+      expect(error.message).to.include("save best, student of the run");
+      for (const name of ["student", "best"]) await rm(scratch("run", `${name}.safetensors`), { recursive: true });
+      const events = await run({ epochs: 1, resume: true });
+      expect(events.map((event) => (event.type === "checkpoint" ? event.kind : event.type))).to.deep.equal(["start", "resumed", "best", "student", "end"]);
+      for (const name of ["student", "best"]) expect(await bytes("run", `${name}.safetensors`)).to.deep.equal(await bytes("calm", `${name}.safetensors`));
+    });
+
+    it("is told of with a code where there is no such directory, or it cannot be used", async () => {
+      const error = await failing({}, inTheWay);
+      expect(error.code).to.equal("SAVE_FAILED");
+      expect(error.message).to.include(scratch("run")).and.to.include("after 2 epochs").and.to.include("model.save");
+      await rm(scratch("run"), { recursive: true });
+      await run({ runDirectory: scratch("other") });
+      const both = await failing({ fallbackDirectory: scratch("other") }, inTheWay);
+      expect(both.code).to.equal("SAVE_FAILED");
+      expect(both.message).to.include("fallback directory").and.to.include("holds a run already");
+    });
+
+    it("does not keep a training that was stopped from being resumed, where it is not the checkpoint", async () => {
+      const controller = new AbortController();
+      const seen: FitEvent[] = [];
+      const error = await failing({ signal: controller.signal, batchSize: 2 }, (event) => {
+        seen.push(event);
+        if (event.type === "start") mkdirSync(scratch("run", "student.safetensors"));
+        if (event.type === "progress") controller.abort();
+      });
+      expect(error.code).to.equal("ABORTED");
+      expect(seen.at(-1)).to.include({ type: "interrupted", checkpoint: scratch("run", "last.safetensors") });
+      expect(ofType(seen, "checkpoint-failed")[0]?.kinds).to.deep.equal(["student"]);
+    });
+
+    it("is told of where a training was stopped, instead of what was saved", async () => {
+      const controller = new AbortController();
+      const seen: FitEvent[] = [];
+      const error = await failing({ signal: controller.signal, batchSize: 2 }, (event) => {
+        seen.push(event);
+        inTheWay(event);
+        if (event.type === "progress") controller.abort();
+      });
+      expect(error.code).to.equal("SAVE_FAILED");
+      expect(seen.map(({ type }) => type)).to.include("checkpoint-failed").and.not.include("interrupted");
+    });
+  });
+
+  it("saves an epoch that is trained before it is evaluated, where the last checkpoint is some time ago", async () => {
+    await run({ runDirectory: scratch("calm") });
+    const training = fit(await options({ checkpointMinutes: 1e-9 }));
+    let trained = false;
+    for await (const event of training) {
+      if (event.type === "progress") trained = event.step === event.steps;
+      if (trained && event.type === "checkpoint") break;
+    }
+    const events = await run({ resume: true });
+    expect(ofType(events, "start")[0]).to.include({ startEpoch: 0, startStep: 4 });
+    expect(ofType(events, "progress").filter(({ epoch }) => epoch === 0)).to.deep.equal([]);
+    expect(await bytes("run", "last.safetensors")).to.deep.equal(await bytes("calm", "last.safetensors"));
+  });
 
   it("is refused pauses that are none", async () => {
     expect((await failing({ retryDelaysMs: [-1] })).code).to.equal("INVALID_ARGUMENT");
