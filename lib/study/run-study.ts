@@ -86,14 +86,14 @@ class Study {
   }
 
   async *run(): AsyncGenerator<StudyEvent, StudyResult, void> {
-    const { cells, directory } = this.parts;
+    const { cells } = this.parts;
     yield this.#startEvent();
     await this.#prepare();
     for (const [index, cell] of cells.entries()) {
       if (this.#waitsForTeacher(cell)) continue;
       const skipped = this.#state(cell).is === "done";
       yield* this.#cell(cell, index);
-      if (!skipped) await directory.writeResult(await this.#result());
+      if (!skipped) yield* this.#resultSoFar();
     }
     return yield* this.#end();
   }
@@ -163,6 +163,15 @@ class Study {
       yield* runDistillation(config, { data, teacher: await inputs.teacher(config) }, { runDirectory, resume, forceUnlock, signal });
     } finally {
       inputs.used(config);
+    }
+  }
+
+  /** Results are written again after the next cell: what keeps them from being written now ends no study. */
+  async *#resultSoFar(): AsyncGenerator<StudyEvent, void, void> {
+    try {
+      await this.parts.directory.writeResult(await this.#result());
+    } catch (error) {
+      yield { type: "study-notice", message: `could not write the results so far: ${messageOf(error)}` };
     }
   }
 

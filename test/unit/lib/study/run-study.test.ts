@@ -1,4 +1,5 @@
 import { readdir, readFile, rm, truncate, writeFile, mkdir } from "node:fs/promises";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { readRunConfig } from "../../../../lib/config-file.js";
@@ -132,6 +133,16 @@ describe("runStudy", () => {
       expect(result.cells.map(({ last, best }) => ({ last, best }))).to.deep.equal(before.result.cells.map(({ last, best }) => ({ last, best })));
     });
   }
+
+  it("goes on where its results cannot be written for a while, and says so", async () => {
+    const csv = scratch("study", "results.csv");
+    const { events } = await study(scratch("study"), { seeds: [0] }, {}, (event) => {
+      if (event.type === "cell-start" && event.index === 0) mkdirSync(csv);
+      if (event.type === "study-notice") rmSync(csv, { recursive: true, force: true });
+    });
+    expect(ofType(events, "study-notice")[0]?.message).to.include("could not write the results so far").and.to.include(scratch("study"));
+    expect((await readFile(csv, "utf8")).split("\n")).to.have.length.above(3);
+  });
 
   it("tells a second study in its directory that it is at work there", async () => {
     let second: Promise<unknown> | undefined;
