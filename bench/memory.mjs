@@ -27,8 +27,9 @@ function resident() {
 function summary(samples) {
   const tenth = Math.max(1, Math.floor(samples.length / 10));
   const mean = (part) => part.reduce((sum, value) => sum + value, 0) / part.length;
-  const [first, last] = [mean(samples.slice(0, tenth)), mean(samples.slice(-tenth))];
-  return { firstMiB: first, lastMiB: last, growthMiB: last - first, largestMiB: Math.max(...samples), samples: samples.length };
+  const tenths = Array.from({ length: 10 }, (_, index) => mean(samples.slice(index * tenth, (index + 1) * tenth)));
+  const [first, last] = [tenths[0], tenths[9]];
+  return { firstMiB: first, lastMiB: last, growthMiB: last - first, largestMiB: Math.max(...samples), tenthsMiB: tenths };
 }
 
 function pixels(samples) {
@@ -82,6 +83,7 @@ if (flags.json) {
     console.log(`  ${what}: first tenth ${firstMiB.toFixed(1)} MiB, last tenth ${lastMiB.toFixed(1)} MiB (${growthMiB >= 0 ? "+" : ""}${growthMiB.toFixed(1)}), at most ${largestMiB.toFixed(1)} MiB`);
   console.log("resident memory");
   line(`${count(flags.steps)} steps, an evaluation and checkpoints after every ${STEPS_PER_EPOCH}`, results.training);
+  console.log(`    by tenth: ${results.training.tenthsMiB.map((value) => value.toFixed(1)).join(", ")}`);
   line(`${count(flags.models)} networks built and disposed of`, results.models);
   console.log(`  ${about.cpu}, ${about.cores} cores; Node ${about.node}; libtorch ${about.libtorch}`);
   console.log(passed ? `neither grew by more than ${LIMIT_MIB} MiB` : `more than ${LIMIT_MIB} MiB were added`);

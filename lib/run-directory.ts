@@ -1,9 +1,10 @@
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { configChanges, refuseChanges } from "./config-changes.js";
 import { appendFlushed, exists, guarded, jsonOrNothing, readText, removeTemporaries, writeWhole } from "./directory-files.js";
 import { DirectoryLock } from "./directory-lock.js";
 import { ReviewKdError } from "./errors.js";
+import { LineFile } from "./line-file.js";
 import { CHECKPOINTS, hasCheckpoint, isCheckpointName, numberedName } from "./run-checkpoints.js";
 import type { Change } from "./schemas/events.js";
 import { ConfigChange, EpochRecord } from "./schemas/run-record.js";
@@ -29,11 +30,11 @@ export function runFile(directory: string, name: keyof typeof RUN_FILES): string
 /** The files of one training, which nobody else writes to. Made by {@link createRunDirectory} and {@link resumeRunDirectory}. */
 export class RunDirectory {
   #config: string | undefined;
-  /** Those of `metrics.jsonl`, as they ought to be there; and how many bytes of them are. */
-  #lines: string[] = [];
-  #written = { lines: 0, bytes: 0 };
+  readonly #metrics: LineFile;
 
-  constructor(readonly path: string, private lock: DirectoryLock) {}
+  constructor(readonly path: string, private lock: DirectoryLock) {
+    this.#metrics = new LineFile(path, runFile(path, "metrics"));
+  }
 
   /** Path of one of its files. */
   file(name: keyof typeof RUN_FILES): string {
@@ -70,20 +71,12 @@ export class RunDirectory {
 
   /** Takes up a line for `metrics.jsonl`, which {@link RunDirectory.writeEpochs} writes. */
   addEpoch(record: EpochRecord): void {
-    this.#lines.push(`${JSON.stringify(record)}\n`);
+    this.#metrics.add(JSON.stringify(record));
   }
 
   /** Writes the lines that are not in `metrics.jsonl` yet; the whole file where it is not as this left it. */
   async writeEpochs(): Promise<void> {
-    const path = this.file("metrics");
-    const found = await stat(path).then(({ size }) => size, () => 0);
-    if (found !== this.#written.bytes || found === 0) {
-      await this.#rewriteEpochs();
-      return;
-    }
-    const text = this.#lines.slice(this.#written.lines).join("");
-    await appendFlushed(this.path, path, text);
-    this.#written = { lines: this.#lines.length, bytes: found + Buffer.byteLength(text) };
+    await this.#metrics.write();
   }
 
   /**
@@ -103,14 +96,7 @@ export class RunDirectory {
   /** Removes the lines of epochs that will be trained again, and half lines. */
   async keepEpochs(count: number): Promise<void> {
     const kept = (await this.readEpochs()).filter((record) => record.epoch < count);
-    this.#lines = kept.map((record) => `${JSON.stringify(record)}\n`);
-    await this.#rewriteEpochs();
-  }
-
-  async #rewriteEpochs(): Promise<void> {
-    const text = this.#lines.join("");
-    await writeWhole(this.path, this.file("metrics"), text);
-    this.#written = { lines: this.#lines.length, bytes: Buffer.byteLength(text) };
+    await this.#metrics.replace(kept.map((record) => `${JSON.stringify(record)}\n`).join(""));
   }
 
   /**
@@ -123,14 +109,14 @@ export class RunDirectory {
     await guarded(this.path, () => mkdir(this.path, { recursive: true }));
     this.lock = await this.lock.again();
     if (this.#config !== undefined) await writeWhole(this.path, this.file("config"), this.#config);
-    await this.#rewriteEpochs();
+    await this.#metrics.write();
   }
 
   /** Goes on with the run of another directory: its configuration, and the lines that are to be written. */
   async inherit(from: RunDirectory): Promise<void> {
-    this.#lines = [...from.#lines];
     this.#config = from.#config;
     if (this.#config !== undefined) await writeWhole(this.path, this.file("config"), this.#config);
+    await this.#metrics.replace(await from.#metrics.text());
   }
 
   /** Takes up what `config.json` holds. */
@@ -140,6 +126,7 @@ export class RunDirectory {
 
   /** Lets others write here. */
   close(): void {
+    this.#metrics.close();
     this.lock.release();
   }
 }
