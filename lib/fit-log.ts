@@ -278,7 +278,12 @@ export async function readFitProgress(runDirectory: string): Promise<FitProgress
   return found?.content;
 }
 
-function readProgress(metadata: Readonly<Record<string, string>>, path: string): FitProgress {
+/**
+ * What a checkpoint's metadata say of the training.
+ *
+ * @throws `FILE_CORRUPT`
+ */
+export function readProgress(metadata: Readonly<Record<string, string>>, path: string): FitProgress {
   try {
     return FitProgress.parse(JSON.parse(metadata[METADATA.progress] ?? ""));
   } catch (cause) {
