@@ -6,7 +6,7 @@ export type { DistillerOutput, DistillerParts, TermOutput } from "./distiller.js
 export { explainPair } from "./explain-pair.js";
 export type { ExplainPairOptions } from "./explain-pair.js";
 export { createSession, Session } from "./session.js";
-export type { SessionPosition, SessionTarget, TrainEpochOptions } from "./session.js";
+export type { SaveCheckpointOptions, SessionPosition, SessionTarget, TrainEpochOptions } from "./session.js";
 export { Dataset, DatasetSplit, loadDataset } from "./dataset.js";
 export type { Batch } from "./dataset.js";
 export { Tensor } from "./tensor.js";
@@ -35,7 +35,7 @@ export type { DType, Device, ModelDType, Precision, Shape } from "./schemas/comm
 export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization, StoredDataSource } from "./schemas/data.js";
 export type { StreamItem, StreamItems, StreamIterable, StreamPass, StreamPixels } from "./schemas/stream.js";
 export type {
-  BrokenImage, ClassScore, EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult, SystemInfo, TermLosses,
+  BrokenImage, Change, ClassScore, EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult, SystemInfo, TermLosses,
 } from "./schemas/events.js";
 export type {
   Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair, TeacherMode, Term, TermInput, TermKind,

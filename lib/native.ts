@@ -52,7 +52,7 @@ export interface NativeWindow {
 /** One pass over images that JavaScript puts in and a native thread takes out. */
 export interface NativeBatchQueue extends Disposable {
   /** For passes that nobody else opens: those that `next` goes through. */
-  open(batchSize: number, smallestBatch: number): void;
+  open(batchSize: number, smallestBatch: number, firstBatch: number): void;
   /** Once there was room: the batch with which the pass begins. */
   firstBatch(): number;
   put(values: Uint8Array | Float32Array, labels: BigInt64Array, replaced: number): void;
@@ -146,7 +146,7 @@ export interface NativeDataset extends Disposable {
   };
   batches(
     split: string,
-    options: { batchSize: number; seed: number; epoch: number; shuffle: boolean; augment: boolean; dropLast: boolean },
+    options: { batchSize: number; seed: number; epoch: number; shuffle: boolean; augment: boolean; dropLast: boolean; firstBatch: number },
   ): NativeBatchReader;
 }
 
@@ -174,8 +174,20 @@ export interface NativeSession extends Disposable {
   gradients(): Promise<NativeEntries>;
   position(): Promise<{ epoch: number; step: number; steps: number; totalSteps: number }>;
   configure(options: { epoch?: number; learningRate?: number }): Promise<void>;
-  save(path: string, metadata: Record<string, string>): Promise<void>;
-  load(path: string): Promise<Record<string, string>>;
+  save(path: string, metadata: Record<string, string>, keepAs: string): Promise<void>;
+  /** Between two steps of the epoch that runs; false where none does. */
+  saveWithinEpoch(path: string, metadata: Record<string, string>, keepAs: string): Promise<boolean>;
+  load(path: string, otherTeacher: boolean): Promise<Record<string, string>>;
+}
+
+/** Held until it is disposed of, or until the process ends. */
+export interface NativeFileLock extends Disposable {
+  /** False where the file system has no locks. */
+  supported(): boolean;
+  /** Whether the path still names the locked file. */
+  intact(): boolean;
+  /** Replaces what stands in the file, which is removed with the lock from then on. */
+  write(text: string): void;
 }
 
 export interface Addon {
@@ -207,6 +219,8 @@ export interface Addon {
   ): NativeWindow;
   createDistiller(teacher: NativeModel, student: NativeModel, method: object, seed: number): Promise<NativeDistiller>;
   createSession(target: NativeDistiller | NativeModel, options: object): Promise<NativeSession>;
+  /** Nothing where somebody else holds the lock. */
+  lockFile(path: string): Promise<NativeFileLock | undefined>;
   hierarchicalContextLoss(student: NativeTensor, teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
 }
 

@@ -5,6 +5,7 @@
 #include "binding/batch_queue.h"
 #include "binding/dataset.h"
 #include "binding/distiller.h"
+#include "binding/file_lock.h"
 #include "binding/model.h"
 #include "binding/runtime.h"
 #include "binding/session.h"
@@ -39,6 +40,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   BatchQueueHandle::define(env);
   DistillerHandle::define(env);
   SessionHandle::define(env);
+  FileLockHandle::define(env);
 
   const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));
@@ -61,6 +63,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("randomResizedCrop", random_resized_crop_of);
   add("createDistiller", create_distiller);
   add("createSession", create_session);
+  add("lockFile", lock_file);
   add("hierarchicalContextLoss", hierarchical_context_loss_of);
   return exports;
 }

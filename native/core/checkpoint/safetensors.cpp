@@ -55,19 +55,23 @@ SafetensorsFile read_safetensors(const std::string& path) {
 }
 
 void write_safetensors(const std::string& path, const NamedTensors& tensors, const Metadata& metadata) {
+  AtomicFile file(path);
+  write_safetensors(file, tensors, metadata);
+  file.commit();
+}
+
+void write_safetensors(AtomicFile& file, const NamedTensors& tensors, const Metadata& metadata) {
   const std::string header = header_text(tensors, metadata);
   uint8_t length_bytes[kSafetensorsLengthBytes];
   for (size_t i = 0; i < kSafetensorsLengthBytes; ++i) {
     length_bytes[i] = static_cast<uint8_t>(static_cast<uint64_t>(header.size()) >> (8 * i));
   }
-  AtomicFile file(path);
   file.write(length_bytes, kSafetensorsLengthBytes);
   file.write(header.data(), header.size());
   for (const auto& [name, tensor] : tensors) {
     TORCH_INTERNAL_ASSERT(tensor.is_contiguous() && tensor.device().is_cpu(), name, " must lie on the CPU, row by row");
     file.write(tensor.const_data_ptr(), tensor.nbytes());
   }
-  file.commit();
 }
 
 }  // namespace reviewkd

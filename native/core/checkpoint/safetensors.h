@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "core/checkpoint/atomic_file.h"
 #include "core/checkpoint/formats/tensor_table.h"
 #include "core/models/state_dict.h"
 
@@ -20,5 +21,8 @@ SafetensorsFile read_safetensors(const std::string& path);
 /// Writes to a temporary file beside `path`, flushes it to the disk and renames it: the path holds either what it held
 /// before or the whole new file. Tensors must lie on the CPU, row by row. Throws FILE_ACCESS.
 void write_safetensors(const std::string& path, const NamedTensors& tensors, const Metadata& metadata);
+
+/// The same into a file that its owner commits.
+void write_safetensors(AtomicFile& file, const NamedTensors& tensors, const Metadata& metadata);
 
 }  // namespace reviewkd
