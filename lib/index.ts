@@ -1,5 +1,6 @@
 export { createModel, listModels, Model, readWeightsInfo } from "./model.js";
-export type { EvaluateOptions, LoadReport, ModelOutput, StageFeature } from "./model.js";
+export type { EvaluateOptions, ModelOutput, StageFeature } from "./model.js";
+export { convertWeights, exportStudent, inspectWeights, readStateDict, writeStateDict } from "./weights.js";
 export { createDistiller, Distiller, listMethods } from "./distiller.js";
 export type { DistillerOutput, DistillerParts, TermOutput } from "./distiller.js";
 export { explainPair } from "./explain-pair.js";
@@ -39,7 +40,10 @@ export type {
 export type {
   Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair, TeacherMode, Term, TermInput, TermKind,
 } from "./schemas/method.js";
-export type { FeatureSpec, ModelInfo, ModelOptionsInput, StoredDType, WeightsInfo } from "./schemas/model.js";
+export type { FeatureSpec, ModelInfo, ModelOptionsInput } from "./schemas/model.js";
+export type {
+  ConvertOptionsInput, ExportOptionsInput, LoadOptionsInput, LoadReport, ModelFit, StoredDType, WeightsChoice, WeightsFormat, WeightsInfo, WeightsInspection,
+} from "./schemas/weights.js";
 export type { PairExplanation, PairOptionsInput } from "./schemas/pair.js";
 export type { Preset, PresetMark } from "./schemas/preset.js";
 export type { RunConfig, RunConfigInput } from "./schemas/run-config.js";

@@ -10,7 +10,8 @@ import { messageOf, ReviewKdError } from "./errors.js";
 import type { DType } from "./schemas/common.js";
 import type { Losses } from "./schemas/events.js";
 import type { Matching, TermKind } from "./schemas/method.js";
-import type { FeatureSpec, ModelInfo, WeightsInfo } from "./schemas/model.js";
+import type { FeatureSpec, ModelInfo } from "./schemas/model.js";
+import type { LoadReport, WeightsInfo, WeightsInspection } from "./schemas/weights.js";
 
 /** Arrays that tensors are made of. */
 export type TensorValues = Float32Array | Float64Array | BigInt64Array | Uint8Array | Int8Array | Int16Array | Int32Array;
@@ -30,9 +31,9 @@ export interface NativeTensor extends Disposable {
 
 export type NativeEntries = [name: string, tensor: NativeTensor][];
 
-export interface NativeLoadReport {
-  missing: string[];
-  unexpected: string[];
+/** Which of a file's state dicts is meant. */
+interface NativeWeightsChoice {
+  key?: string | undefined;
 }
 
 export interface NativeStopFlag extends Disposable {
@@ -92,9 +93,9 @@ export interface NativeModel extends Disposable {
     images: NativeTensor, options: { mode: string; features: boolean },
   ): Promise<{ logits: NativeTensor; features: { name: string; before: NativeTensor; after: NativeTensor }[] }>;
   stateDict(): Promise<NativeEntries>;
-  loadStateDict(entries: NativeEntries, strict: boolean): Promise<NativeLoadReport>;
+  loadStateDict(entries: NativeEntries, strict: boolean): Promise<LoadReport>;
   save(path: string, metadata: Record<string, string>): Promise<void>;
-  load(path: string, strict: boolean): Promise<NativeLoadReport>;
+  load(path: string, strict: boolean, key: string): Promise<LoadReport>;
   evaluate: NativeEvaluate;
 }
 
@@ -121,7 +122,7 @@ export interface NativeDistiller extends Disposable {
     terms: { kind: TermKind; loss: number; perStage: number[] }[];
   }>;
   stateDict(): Promise<NativeEntries>;
-  loadStateDict(entries: NativeEntries, strict: boolean): Promise<NativeLoadReport>;
+  loadStateDict(entries: NativeEntries, strict: boolean): Promise<LoadReport>;
 }
 
 export interface NativeBatchReader extends Disposable {
@@ -202,7 +203,13 @@ export interface Addon {
   tensorFrom(values: TensorValues, shape: readonly number[], dtype: DType): NativeTensor;
   newStopFlag(): NativeStopFlag;
   createModel(options: object): Promise<NativeModel>;
-  readWeightsInfo(path: string): Promise<Omit<WeightsInfo, "classNames">>;
+  readWeightsInfo(path: string, options: NativeWeightsChoice): Promise<Omit<WeightsInfo, "classNames">>;
+  inspectWeights(path: string, options: NativeWeightsChoice): Promise<Omit<WeightsInspection, "classNames">>;
+  readStateDict(path: string, options: NativeWeightsChoice): Promise<{ entries: NativeEntries; metadata: Record<string, string> }>;
+  writeStateDict(path: string, entries: NativeEntries, metadata: Record<string, string>): Promise<void>;
+  convertWeights(
+    from: string, to: string, options: NativeWeightsChoice & { dtype?: string | undefined }, metadata: Record<string, string>,
+  ): Promise<number>;
   loadDataset(source: object): Promise<NativeDataset>;
   newBatchQueue(options: object): NativeBatchQueue;
   dataOrder(size: number, seed: number, epoch: number, shuffle: boolean): Promise<Uint32Array>;

@@ -12,6 +12,7 @@
 #include "binding/stop_flag.h"
 #include "binding/system.h"
 #include "binding/tensor.h"
+#include "binding/weights.h"
 #include "core/allocator.h"
 
 namespace reviewkd::binding {
@@ -52,6 +53,10 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("newStopFlag", new_stop_flag);
   add("createModel", create_model);
   add("readWeightsInfo", read_weights_info);
+  add("inspectWeights", inspect_weights);
+  add("readStateDict", read_state_dict);
+  add("writeStateDict", write_state_dict);
+  add("convertWeights", convert_weights);
   add("loadDataset", load_dataset);
   add("newBatchQueue", new_batch_queue);
   add("dataOrder", data_order_of);
