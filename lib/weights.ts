@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { exists } from "./directory-files.js";
 import { ReviewKdError } from "./errors.js";
-import { readProgress } from "./fit-log.js";
+import { readStanding } from "./fit-log.js";
 import { METADATA } from "./fit-saver.js";
 import { CLASS_NAMES_KEY, classNamesIn, readWeightsInfo } from "./model.js";
 import { addon } from "./native.js";
@@ -107,13 +107,12 @@ async function metadataOf(runDirectory: string, checkpoint: string): Promise<Met
   const student = runFile(runDirectory, "student");
   const recorded = await exists(student) ? (await readWeightsInfo(student)).metadata : {};
   const kept = Object.entries(recorded).filter(([key]) => ["model", "numClasses", "dataset", "normalization", CLASS_NAMES_KEY].includes(key));
-  const { last, epochsDone } = readProgress(metadata, checkpoint);
-  const isWithinEpoch = metadata["session.epoch"] === String(epochsDone) && metadata["session.epoch-step"] !== "0";
+  const { progress: { last, epochsDone }, stepsDone } = await readStanding(checkpoint);
   return {
     ...(fit === null ? {} : { model: fit.name, numClasses: String(fit.numClasses) }),
     ...(metadata[CLASS_NAMES_KEY] === undefined ? {} : { [CLASS_NAMES_KEY]: metadata[CLASS_NAMES_KEY] }),
     ...Object.fromEntries(kept),
-    ...(last === null || isWithinEpoch ? {} : { top1: String(last.top1) }),
+    ...(last === null || stepsDone > 0 ? {} : { top1: String(last.top1) }),
     ...(epochsDone === 0 ? {} : { epoch: String(epochsDone - 1) }),
   };
 }
