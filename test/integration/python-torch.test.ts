@@ -11,7 +11,7 @@ import { valuesOf } from "../support/numeric.js";
 
 describe("with Python's torch", function () {
   this.timeout(180_000);
-  let folder: string;
+  let folder: string | undefined;
   let python: string;
 
   before(async function () {
@@ -23,13 +23,19 @@ describe("with Python's torch", function () {
     python = found;
     folder = await mkdtemp(join(tmpdir(), "reviewkd-python-"));
   });
-  after(async () => { await rm(folder, { recursive: true, force: true }); });
+  after(async () => { if (folder !== undefined) await rm(folder, { recursive: true, force: true }); });
+
+  /** A path in the folder of these tests. */
+  function file(name: string): string {
+    if (folder === undefined) throw new Error("expected the folder of these tests, got none");
+    return join(folder, name);
+  }
 
   it("reads every variant that it writes, and these are the committed ones", async () => {
-    await writeCheckpoints(python, join(folder, "written"));
-    const { files } = expectedIn(join(folder, "written"));
+    await writeCheckpoints(python, file("written"));
+    const { files } = expectedIn(file("written"));
     expect(Object.keys(files)).to.include.members(Object.keys(expectedIn(CHECKPOINTS).files).filter((name) => !name.startsWith("numpy")));
-    for (const [name, expected] of Object.entries(files)) await expectCheckpoint(join(folder, "written", name), expected);
+    for (const [name, expected] of Object.entries(files)) await expectCheckpoint(join(file("written"), name), expected);
   });
 
   async function expectEqual({ class: kind, tensors }: LoadedInPython, model: Model): Promise<void> {
@@ -44,7 +50,7 @@ describe("with Python's torch", function () {
   it("loads our networks with weights_only=True, in float64 and float32, metadata included", async () => {
     using double = await filledModel("resnet8", 3);
     using single = await createModel("wrn-16-1", { numClasses: 10, seed: 3 });
-    const paths = [join(folder, "double.pt"), join(folder, "single.pth")];
+    const paths = [file("double.pt"), file("single.pth")];
     await double.save(paths[0]!, { metadata: { note: "ünï 猫" } });
     await single.save(paths[1]!);
     const [ofDouble, ofSingle] = await loadInPython(python, paths);
@@ -55,7 +61,7 @@ describe("with Python's torch", function () {
 
   it("loads what every variant is converted to, with equal values", async () => {
     const files = Object.entries(expectedIn(CHECKPOINTS).files);
-    const paths = files.map(([name]) => join(folder, `converted-${name}`));
+    const paths = files.map(([name]) => file(`converted-${name}`));
     for (const [index, [name]] of files.entries()) await convertWeights(join(CHECKPOINTS, name), paths[index]!);
     const loaded = await loadInPython(python, paths);
     for (const [index, [name, expected]] of files.entries()) expect(loaded[index]!.tensors, name).to.deep.equal(expected);
