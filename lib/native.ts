@@ -8,7 +8,7 @@ import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { messageOf, ReviewKdError } from "./errors.js";
 import type { DType } from "./schemas/common.js";
-import type { Losses } from "./schemas/events.js";
+import type { Losses, StepSeconds } from "./schemas/events.js";
 import type { Matching, TermKind } from "./schemas/method.js";
 import type { FeatureSpec, ModelInfo, WeightsInfo } from "./schemas/model.js";
 
@@ -165,7 +165,7 @@ export interface NativeEpochState {
 }
 
 export interface NativeSession extends Disposable {
-  step(images: NativeTensor, labels: NativeTensor): Promise<{ losses: Losses; step: number; learningRate: number; gradientNorm: number | null }>;
+  step(images: NativeTensor, labels: NativeTensor): Promise<{ losses: Losses; step: number; learningRate: number; gradientNorm: number | null; seconds: StepSeconds }>;
   trainEpoch(
     data: NativeImages, options: object, stop: NativeStopFlag, onProgress: (state: NativeEpochState) => void,
   ): Promise<NativeEpochState>;

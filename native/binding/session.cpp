@@ -83,6 +83,16 @@ Napi::Object to_js(Napi::Env env, const Losses& losses) {
   return object;
 }
 
+Napi::Object to_js(Napi::Env env, const StepSeconds& seconds) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("teacher", seconds.teacher);
+  object.Set("student", seconds.student);
+  object.Set("method", seconds.method);
+  object.Set("backward", seconds.backward);
+  object.Set("optimizer", seconds.optimizer);
+  return object;
+}
+
 Napi::Value to_js(Napi::Env env, const EpochState& state) {
   Napi::Object object = Napi::Object::New(env);
   const double images = static_cast<double>(state.images);
@@ -141,6 +151,7 @@ Napi::Value SessionHandle::step(const Napi::CallbackInfo& info) {
           object.Set("losses", to_js(env, result.losses));
           object.Set("step", static_cast<double>(result.step));
           object.Set("learningRate", result.learning_rate);
+          object.Set("seconds", to_js(env, result.seconds));
           object.Set("gradientNorm", result.gradient_norm ? Napi::Number::New(env, *result.gradient_norm) : env.Null());
           return object;
         });
