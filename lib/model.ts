@@ -30,6 +30,8 @@ export type LoadReport = NativeLoadReport;
 const EvaluateOptions = z.strictObject({
   batchSize: PositiveCount.default(256),
   precision: Precision.default("float32"),
+  /** As in a session's options. */
+  reference: z.boolean().default(false),
   /** Count by class, too. */
   perClass: z.boolean().default(false),
 });

@@ -79,6 +79,7 @@ export interface NativeEvaluation {
 interface NativeEvaluationOptions {
   batchSize: number;
   precision: string;
+  reference: boolean;
 }
 
 type NativeEvaluate = (

@@ -35,7 +35,8 @@ SessionOptions session_options_of(const Options& options) {
                          .precision = precision_of(options),
                          .accumulate = options.integer("accumulate"),
                          .clip_norm = std::nullopt,
-                         .threads = options.has("threads") ? static_cast<int>(options.integer("threads")) : 0};
+                         .threads = options.has("threads") ? static_cast<int>(options.integer("threads")) : 0,
+                         .reference = options.boolean("reference")};
   if (options.has("clipNorm")) session.clip_norm = options.number("clipNorm");
   return session;
 }

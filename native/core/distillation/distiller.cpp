@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/models/inference.h"
 #include "core/models/init.h"
 #include "core/stopwatch.h"
 
@@ -58,7 +59,7 @@ DistillerOutput Distiller::forward(const at::Tensor& images, const at::Tensor& l
   {
     torch::NoGradGuard no_grad;
     teacher_->module->train(options_.teacher_mode == TeacherMode::kTrain);
-    output.teacher = teacher_->module->forward(images);
+    output.teacher = infer(*teacher_->module, images);
   }
   output.teacher_seconds = watch.lap();
   student_->module->train();

@@ -39,6 +39,33 @@ nn::Linear linear(int64_t in_features, int64_t out_features) {
   return layer;
 }
 
+ConvNorm::ConvNorm(nn::Conv2d convolution, nn::BatchNorm2d norm) : convolution_(std::move(convolution)), norm_(std::move(norm)) {}
+
+at::Tensor ConvNorm::run(const at::Tensor& x, const at::Tensor& residual, bool relu) {
+  const auto& options = convolution_->options;
+  double momentum = 0.0;
+  if (norm_->is_training()) {
+    norm_->num_batches_tracked.add_(1);
+    // Without a momentum, statistics are the mean over all batches.
+    momentum = norm_->options.momentum() ? *norm_->options.momentum() : 1.0 / norm_->num_batches_tracked.item<double>();
+  }
+  const ops::ConvNormParameters parameters{
+      .weight = convolution_->weight,
+      .bias = convolution_->bias,
+      .stride = options.stride()->front(),
+      .padding = std::get<torch::ExpandingArray<2>>(options.padding())->front(),
+      .groups = options.groups(),
+      .gamma = norm_->weight,
+      .beta = norm_->bias,
+      .running_mean = norm_->running_mean,
+      .running_variance = norm_->running_var,
+      .epsilon = norm_->options.eps(),
+      .momentum = momentum,
+      .training = norm_->is_training(),
+  };
+  return ops::conv_norm(x, parameters, *folded_, residual, relu);
+}
+
 nn::ReLU relu_in_place() { return nn::ReLU(nn::ReLUOptions(/*inplace=*/true)); }
 
 at::Tensor shuffle_channels(const at::Tensor& x, int64_t groups) {

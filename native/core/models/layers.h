@@ -5,10 +5,14 @@
 // untouched, so that a network costs next to nothing until its values are drawn.
 
 #include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
 
+#include <memory>
+
 #include "core/models/backbone.h"
+#include "core/ops/conv_norm.h"
 
 namespace reviewkd {
 
@@ -23,6 +27,25 @@ torch::nn::Conv2d conv1x1(int64_t in_channels, int64_t out_channels, int64_t str
 
 /// A linear layer with bias, without values.
 torch::nn::Linear linear(int64_t in_features, int64_t out_features);
+
+/// A convolution, the batch normalization behind it and what follows, run as one operation. The two layers stay modules of their
+/// owner, who registers them under their published names.
+class ConvNorm {
+ public:
+  ConvNorm(torch::nn::Conv2d convolution, torch::nn::BatchNorm2d norm);
+
+  /// x: [N, in, H, W] -> BN(conv(x)) + residual, where there is one: [N, out, H', W']. The result is the caller's alone.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/false); }
+  /// ReLU of that.
+  at::Tensor relu(const at::Tensor& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/true); }
+
+ private:
+  at::Tensor run(const at::Tensor& x, const at::Tensor& residual, bool relu);
+
+  torch::nn::Conv2d convolution_;
+  torch::nn::BatchNorm2d norm_;
+  std::shared_ptr<ops::FoldedWeights> folded_ = std::make_shared<ops::FoldedWeights>();
+};
 
 /// ReLU that overwrites what it reads, for places where nothing else holds it: inside a block, behind a batch normalization.
 torch::nn::ReLU relu_in_place();

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/numeric.h"
+#include "core/ops/dispatch.h"
 #include "core/stopwatch.h"
 #include "core/training/evaluator.h"
 
@@ -92,6 +93,7 @@ StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels)
     student_lock.lock();
   }
 
+  const ops::ReferenceScope path(options_.reference);
   const auto weights = distiller_ ? distiller_->weights_at(state_.epoch) : std::vector<double>{};
   const at::Tensor input = as_input(images, network_->dtype(), network_->device());  // [N, 3, H, W]
   const at::Tensor target = labels.to(network_->device());                           // [N]

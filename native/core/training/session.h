@@ -27,6 +27,8 @@ struct SessionOptions {
   std::optional<double> clip_norm;
   /// Threads of one operation; 0: as many as there are cores.
   int threads = 0;
+  /// Take the readable reference of every operation instead of its fast path.
+  bool reference = false;
 };
 
 /// Where the seconds of a step went; parts of a batch are summed up. On a CUDA device, until the work was handed over.
