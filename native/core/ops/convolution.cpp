@@ -12,10 +12,13 @@ namespace {
 /// Slots of scratch memory.
 constexpr int kImage = 0;
 constexpr int kGradient = 1;
-constexpr int kPairs = 2;
+constexpr int kPairs = 2;  // also of transformed tiles
 
 /// Input channels times taps up to which a kernel's values are gathered.
 constexpr int64_t kMostGathered = 64;
+
+/// Transformed values of a kernel.
+constexpr int64_t kTransformed = 16;
 
 int64_t rounded_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
@@ -78,11 +81,56 @@ DirectConvolution::DirectConvolution(const ConvolutionShape& shape, at::ScalarTy
   if (shape.in_channels % kLanes != 0) gathered_ = rounded_up(shape.in_channels * shape.kernel * shape.kernel, kLanes);
 }
 
+bool DirectConvolution::transforms() const {
+  return winograd_kernels(type_) != nullptr && !gathers() && shape_.kernel == 3 && shape_.stride == 1 && shape_.height % 2 == 0 &&
+         shape_.width % 2 == 0;
+}
+
+bool DirectConvolution::transforms_weight_gradient() const {
+  // With few channels the transforms outweigh what they save.
+  return transforms() && shape_.in_channels * shape_.out_channels > kLanes * kLanes;
+}
+
+void DirectConvolution::run(const Convolution& task) const {
+  if (!transforms()) return kernels_->convolve(task);
+  const WinogradKernels& kernels = *winograd_kernels(type_);
+  kernels.convolve(task, scratch(kPairs, kernels.scratch_bytes(task)));
+}
+
+template <typename Weight>
+at::Tensor DirectConvolution::pack_for(int64_t out_channels, int64_t in_channels, const Weight& weight) const {
+  const int64_t blocks = out_channels / kLanes;
+  if (!transforms()) return packed_of(blocks, taps(), in_channels, type_, weight);
+  // G g Gᵀ of each pair of channels.
+  at::Tensor transformed = at::empty({blocks, kTransformed, in_channels, kLanes}, at::kFloat);
+  float* const data = transformed.data_ptr<float>();
+  for (int64_t o = 0; o < out_channels; ++o) {
+    for (int64_t i = 0; i < in_channels; ++i) {
+      double rows[4][3];
+      for (int64_t c = 0; c < 3; ++c) {
+        const double g0 = weight(o, c, i), g1 = weight(o, 3 + c, i), g2 = weight(o, 6 + c, i);
+        rows[0][c] = g0;
+        rows[1][c] = (g0 + g1 + g2) / 2;
+        rows[2][c] = (g0 - g1 + g2) / 2;
+        rows[3][c] = g2;
+      }
+      float* to = data + (o / kLanes * kTransformed * in_channels + i) * kLanes + o % kLanes;
+      for (const auto& [g0, g1, g2] : rows) {
+        for (const double value : {g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2}) {
+          *to = static_cast<float>(value);
+          to += in_channels * kLanes;
+        }
+      }
+    }
+  }
+  return transformed;
+}
+
 at::Tensor DirectConvolution::pack(const at::Tensor& weight, const float* factors) const {
   const WeightReader read(weight);
   const int64_t in = shape_.in_channels;
   const int64_t gathered_values = in * shape_.kernel * shape_.kernel;
-  return packed_of(shape_.out_channels / kLanes, taps(), channels(), type_, [&](int64_t o, int64_t t, int64_t i) {
+  return pack_for(shape_.out_channels, channels(), [&](int64_t o, int64_t t, int64_t i) {
     if (gathers()) {
       if (i >= gathered_values) return 0.0f;
       t = i / in;
@@ -94,8 +142,10 @@ at::Tensor DirectConvolution::pack(const at::Tensor& weight, const float* factor
 
 at::Tensor DirectConvolution::pack_for_gradient(const at::Tensor& weight) const {
   const WeightReader read(weight);
-  return packed_of(shape_.in_channels / kLanes, taps(), shape_.out_channels, type_,
-                   [&](int64_t i, int64_t t, int64_t o) { return read(o, i, t); });
+  // The input's gradient is a convolution of the output's with the kernel turned around; where tiles are transformed, that is what
+  // they expect, and elsewhere the taps' offsets run backwards.
+  const bool turned = transforms();
+  return pack_for(shape_.in_channels, shape_.out_channels, [&](int64_t i, int64_t t, int64_t o) { return read(o, i, turned ? 8 - t : t); });
 }
 
 const void* DirectConvolution::lay_out(const void* image) const {
@@ -150,7 +200,7 @@ void DirectConvolution::forward(const void* laid_out, const at::Tensor& packed, 
     task.offsets[t] = (t / shape_.kernel * laid_out_width() + t % shape_.kernel) * channels();
     task.weight_tap[t] = t;
   }
-  kernels_->convolve(task);
+  run(task);
 }
 
 void* DirectConvolution::gradient_start() const {
@@ -196,7 +246,7 @@ void DirectConvolution::input_gradient(const at::Tensor& packed, void* out) cons
         task.weight_tap[task.taps] = t;
         task.offsets[task.taps++] = ((down / stride + shape_.padding) * gradient_width() + right / stride + shape_.padding) * out_channels;
       }
-      kernels_->convolve(task);
+      run(task);
     }
   }
 }
@@ -212,13 +262,39 @@ void DirectConvolution::add_weight_gradient(const void* laid_out, float* sums) c
       .rows = shape_.out_height, .columns = shape_.out_width,
   };
   for (int64_t t = 0; t < task.taps; ++t) task.offsets[t] = (t / shape_.kernel * laid_out_width() + t % shape_.kernel) * channels();
-  if (const int64_t bytes = kernels_->weight_gradient_scratch(task); bytes > 0) task.scratch = scratch(kPairs, bytes);
-  kernels_->add_weight_gradient(task);
+  const WinogradKernels* const winograd = transforms_weight_gradient() ? winograd_kernels(type_) : nullptr;
+  const int64_t bytes = winograd ? winograd->weight_gradient_scratch(task) : kernels_->weight_gradient_scratch(task);
+  if (bytes > 0) task.scratch = scratch(kPairs, bytes);
+  winograd ? winograd->add_weight_gradient(task) : kernels_->add_weight_gradient(task);
 }
 
-int64_t DirectConvolution::weight_sums() const { return taps() * channels() * shape_.out_channels; }
+int64_t DirectConvolution::weight_sums() const { return (transforms_weight_gradient() ? kTransformed : taps()) * channels() * shape_.out_channels; }
+
+void DirectConvolution::unpack_transformed(const float* sums, at::Tensor& gradient) const {
+  float* const data = gradient.data_ptr<float>();
+  const int64_t pairs = shape_.in_channels * shape_.out_channels;
+  for (int64_t pair = 0; pair < pairs; ++pair) {
+    // Gᵀ s G.
+    double rows[3][4];
+    for (int64_t c = 0; c < 4; ++c) {
+      const double s0 = sums[c * pairs + pair], s1 = sums[(4 + c) * pairs + pair];
+      const double s2 = sums[(8 + c) * pairs + pair], s3 = sums[(12 + c) * pairs + pair];
+      rows[0][c] = s0 + (s1 + s2) / 2;
+      rows[1][c] = (s1 - s2) / 2;
+      rows[2][c] = (s1 + s2) / 2 + s3;
+    }
+    float* const to = data + pair / shape_.out_channels * gradient.stride(1) + pair % shape_.out_channels * gradient.stride(0);
+    for (int64_t r = 0; r < 3; ++r) {
+      const auto& [s0, s1, s2, s3] = rows[r];
+      to[r * gradient.stride(2)] = static_cast<float>(s0 + (s1 + s2) / 2);
+      to[r * gradient.stride(2) + gradient.stride(3)] = static_cast<float>((s1 - s2) / 2);
+      to[r * gradient.stride(2) + 2 * gradient.stride(3)] = static_cast<float>((s1 + s2) / 2 + s3);
+    }
+  }
+}
 
 void DirectConvolution::unpack_weight_gradient(const float* sums, at::Tensor& gradient) const {
+  if (transforms_weight_gradient()) return unpack_transformed(sums, gradient);
   float* const data = gradient.data_ptr<float>();
   const int64_t in = shape_.in_channels;
   for (int64_t t = 0; t < shape_.kernel * shape_.kernel; ++t) {

@@ -61,6 +61,14 @@ class DirectConvolution {
 
   /// Whether the values under a kernel are gathered into the channels of one pixel.
   bool gathers() const { return gathered_ > 0; }
+  /// Whether it runs on transformed weights (Winograd's algorithm).
+  bool transforms() const;
+  bool transforms_weight_gradient() const;
+  void unpack_transformed(const float* sums, at::Tensor& gradient) const;
+  /// weight(o, i, t) in the order that `run` reads.
+  template <typename Weight>
+  at::Tensor pack_for(int64_t out_channels, int64_t in_channels, const Weight& weight) const;
+  void run(const Convolution& task) const;
   int64_t taps() const { return gathers() ? 1 : shape_.kernel * shape_.kernel; }
   int64_t channels() const { return gathers() ? gathered_ : shape_.in_channels; }
   int64_t laid_out_width() const { return gathers() ? shape_.out_width : shape_.width + 2 * shape_.padding; }

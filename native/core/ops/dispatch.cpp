@@ -59,6 +59,15 @@ const ConvolutionKernels* convolution_kernels(at::ScalarType type) {
   return nullptr;
 }
 
+const WinogradKernels* winograd_kernels(at::ScalarType type) {
+#ifdef REVIEWKD_X86_KERNELS
+  // bfloat16 has too few digits for sums of inputs.
+  if (type == at::kFloat && instructions() >= Instructions::kAvx512) return &avx512::kWinogradFloat;
+#endif
+  static_cast<void>(type);
+  return nullptr;
+}
+
 const MapKernels* map_kernels(at::ScalarType type) {
   if (type != at::kFloat && type != at::kBFloat16) return nullptr;
   const bool is_float = type == at::kFloat;

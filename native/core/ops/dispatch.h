@@ -29,6 +29,7 @@ at::ScalarType computing_type(const at::Tensor& x);
 /// Fast kernels for values of a type; none where the processor lacks the instructions, or for a type that has no fast path
 /// (float64). PyTorch's ATEN_CPU_CAPABILITY bounds the instructions here, too.
 const ConvolutionKernels* convolution_kernels(at::ScalarType type);
+const WinogradKernels* winograd_kernels(at::ScalarType type);
 const MapKernels* map_kernels(at::ScalarType type);
 SgdKernel sgd_kernel();
 

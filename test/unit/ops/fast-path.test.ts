@@ -8,6 +8,8 @@ import { normOf, valuesOf } from "../../support/numeric.js";
 import { uniforms } from "../training/small-training.js";
 
 const CLASSES = 5;
+/** Tensors of more values are left out: they say nothing that the smaller ones do not, and take seconds to read. */
+const LARGEST = 40_000;
 
 interface Pair {
   readonly teacher: string;
@@ -51,8 +53,11 @@ async function outcomeOf(pair: Pair, { dtype = "float32", ...path }: Path): Prom
   using session = await createSession({ distiller: computing, ...path, optimizer: { kind: "sgd", learningRate: 0.01 } });
   const { losses } = await session.step(batchOf(pair));
   const tensors = new Map<string, number[]>();
-  for (const [name, gradient] of Object.entries(await session.gradients())) tensors.set(`gradient of ${name}`, valuesOf(gradient));
-  for (const [name, value] of Object.entries(await computing.student.stateDict())) tensors.set(name, valuesOf(value));
+  const keep = (name: string, tensor: Tensor): void => {
+    if (tensor.shape.reduce((product, size) => product * size, 1) <= LARGEST) tensors.set(name, valuesOf(tensor));
+  };
+  for (const [name, gradient] of Object.entries(await session.gradients())) keep(`gradient of ${name}`, gradient);
+  for (const [name, value] of Object.entries(await computing.student.stateDict())) keep(name, value);
   return { losses, tensors };
 }
 

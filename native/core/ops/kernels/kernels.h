@@ -56,6 +56,16 @@ struct ConvolutionKernels {
   int64_t (*weight_gradient_scratch)(const WeightGradient&);
 };
 
+/// The same for 3×3 kernels of stride 1 and even numbers of rows and columns, by transformed weights: [o / 16][position 16][i][16].
+/// `in` is the padded image's corner; taps and offsets are not looked at. Sums of weight gradients are transformed as the weights
+/// are: sums[position][i][o].
+struct WinogradKernels {
+  void (*convolve)(const Convolution&, void* scratch);
+  int64_t (*scratch_bytes)(const Convolution&);
+  void (*add_weight_gradient)(const WeightGradient&);
+  int64_t (*weight_gradient_scratch)(const WeightGradient&);
+};
+
 /// Loops over `count` pixels of `channels` values each.
 struct ChannelKernels {
   /// mean[c], and m2[c] = Σ (x - mean)²: both in two passes over the pixels, which should lie in the cache.
@@ -126,6 +136,7 @@ namespace avx512 {
 extern const MapKernels kMapsFloat, kMapsBfloat16;
 extern const SgdKernel kSgd;
 extern const ConvolutionKernels kConvolutionsFloat, kConvolutionsBfloat16;
+extern const WinogradKernels kWinogradFloat;
 }
 
 }  // namespace reviewkd::ops
