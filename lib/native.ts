@@ -202,6 +202,10 @@ export interface Addon {
   createDistiller(teacher: NativeModel, student: NativeModel, method: object, seed: number): Promise<NativeDistiller>;
   createSession(target: NativeDistiller | NativeModel, options: object): Promise<NativeSession>;
   hierarchicalContextLoss(student: NativeTensor, teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
+  /** Inputs: x, weight, gamma, beta and, where there is one, what is added. For tests. */
+  convNorm(inputs: readonly NativeTensor[], outputGradient: NativeTensor, options: object): Promise<{
+    output: NativeTensor; gradients: NativeTensor[]; runningMean: NativeTensor; runningVariance: NativeTensor;
+  }>;
 }
 
 /** The directory of package.json, from the sources and from what is built of them alike. */

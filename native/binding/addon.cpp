@@ -6,6 +6,7 @@
 #include "binding/dataset.h"
 #include "binding/distiller.h"
 #include "binding/model.h"
+#include "binding/operations.h"
 #include "binding/runtime.h"
 #include "binding/session.h"
 #include "binding/stop_flag.h"
@@ -57,6 +58,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("createDistiller", create_distiller);
   add("createSession", create_session);
   add("hierarchicalContextLoss", hierarchical_context_loss_of);
+  add("convNorm", conv_norm_of);
   return exports;
 }
 

@@ -12,7 +12,7 @@ namespace reviewkd {
 namespace {
 
 /// Bytes of the first map of the images that a core takes at a time: two or three such maps are in use at once.
-constexpr int64_t kBytesAtATime = int64_t{192} << 10;
+constexpr int64_t kBytesAtATime = int64_t{512} << 10;
 
 /// Images that a core takes at a time. The first layers' maps have as many values as 16 and more channels of the image.
 int64_t images_at_a_time(const at::Tensor& images) {

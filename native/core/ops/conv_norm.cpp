@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "core/ops/batch_moments.h"
-#include "core/ops/convolution.h"
 #include "core/ops/dispatch.h"
+#include "core/ops/image_convolution.h"
 #include "core/ops/images.h"
 
 namespace reviewkd::ops {
@@ -21,19 +21,19 @@ at::Tensor empty_map(int64_t images, const ConvolutionShape& shape, at::ScalarTy
   return at::empty({images, shape.out_channels, shape.out_height, shape.out_width}, at::TensorOptions(type), at::MemoryFormat::ChannelsLast);
 }
 
-std::optional<DirectConvolution> direct_convolution(const at::Tensor& x, const ConvNormParameters& parameters, at::ScalarType type) {
+std::shared_ptr<const ImageConvolution> convolution_of(const at::Tensor& x, const ConvNormParameters& parameters, at::ScalarType type) {
   const at::Tensor& weight = parameters.weight;
   if (!x.is_cpu() || parameters.groups != 1 || x.dim() != 4 || x.numel() == 0 || weight.scalar_type() != at::kFloat || weight.size(2) != weight.size(3) ||
       weight.size(1) != x.size(1)) {
-    return std::nullopt;
+    return nullptr;
   }
   const auto out = [&](int64_t size) { return (size + 2 * parameters.padding - weight.size(2)) / parameters.stride + 1; };
-  return DirectConvolution::create({.in_channels = weight.size(1), .out_channels = weight.size(0), .kernel = weight.size(2),
+  return ImageConvolution::create({.in_channels = weight.size(1), .out_channels = weight.size(0), .kernel = weight.size(2),
                                     .stride = parameters.stride, .padding = parameters.padding, .height = x.size(2), .width = x.size(3),
                                     .out_height = out(x.size(2)), .out_width = out(x.size(3))}, type);
 }
 
-at::Tensor folded_forward(const DirectConvolution& convolution, const at::Tensor& x, const ConvNormParameters& parameters,
+at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor& x, const ConvNormParameters& parameters,
                           FoldedWeights& cache, const at::Tensor& residual, bool relu, at::ScalarType type) {
   const auto folded = cache.get(parameters, type, [&]() -> FoldedWeights::Folded {
     const at::Tensor scale = (parameters.gamma.to(at::kDouble) / (parameters.running_variance.to(at::kDouble) + parameters.epsilon).sqrt());
@@ -47,8 +47,9 @@ at::Tensor folded_forward(const DirectConvolution& convolution, const at::Tensor
   at::Tensor result = empty_map(x.size(0), convolution.shape(), type);
   const Images images(input), residuals(added), results(result);
   each_range(x.size(0), [&](int64_t first, int64_t last, int64_t) {
-    for (int64_t n = first; n < last; ++n) {
-      convolution.forward(convolution.lay_out(images[n]), folded->packed, folded->shift.const_data_ptr<float>(), residuals[n], relu, results[n]);
+    for (int64_t n = first; n < last; n += convolution.group()) {
+      const int64_t group = std::min(convolution.group(), last - n);
+      convolution.forward(images[n], group, folded->packed, folded->shift.const_data_ptr<float>(), residuals[n], relu, results[n]);
     }
   });
   return result;
@@ -72,7 +73,7 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
  public:
   static Variable forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                           const at::Tensor& gamma, const at::Tensor& beta, const std::optional<at::Tensor>& residual,
-                          const ConvNormParameters& parameters, const DirectConvolution& convolution, bool relu, at::ScalarType type) {
+                          const ConvNormParameters& parameters, const ImageConvolution& convolution, bool relu, at::ScalarType type) {
     const ConvolutionShape& shape = convolution.shape();
     const int64_t count = x.size(0);
     const int64_t channels = shape.out_channels;
@@ -86,9 +87,12 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     const Images images(input), residuals(added), raws(raw), results(result);
     ImageMoments image_moments(count, channels);
     each_range(count, [&](int64_t first, int64_t last, int64_t) {
-      for (int64_t n = first; n < last; ++n) {
-        convolution.forward(convolution.lay_out(images[n]), packed, nullptr, nullptr, false, raws[n]);
-        kernels.moments(raws[n], shape.out_pixels(), channels, image_moments.mean(n), image_moments.m2(n));
+      for (int64_t n = first; n < last; n += convolution.group()) {
+        const int64_t group = std::min(convolution.group(), last - n);
+        convolution.forward(images[n], group, packed, nullptr, nullptr, false, raws[n]);
+        for (int64_t k = n; k < n + group; ++k) {
+          kernels.moments(raws[k], shape.out_pixels(), channels, image_moments.mean(k), image_moments.m2(k));
+        }
       }
     });
     const BatchMoments moments = combined(image_moments, shape.out_pixels());
@@ -122,7 +126,8 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     parameters.weight = weight;
     parameters.stride = context->saved_data["stride"].toInt();
     parameters.padding = context->saved_data["padding"].toInt();
-    const DirectConvolution convolution = direct_convolution(input, parameters, type).value();
+    const auto fast = convolution_of(input, parameters, type);
+    const ImageConvolution& convolution = *fast;
     const ConvolutionShape& shape = convolution.shape();
     const ChannelKernels& kernels = map_kernels(type)->channels;
     const int64_t count = input.size(0);
@@ -152,16 +157,19 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     const int64_t weight_sums = convolution.weight_sums();
     at::Tensor thread_sums = at::zeros({threads, weight_sums}, at::kFloat);
     each_range(count, [&](int64_t first, int64_t last, int64_t thread) {
-      convolution.clear_gradient_border();
       const int64_t row_bytes = shape.out_width * channels * static_cast<int64_t>(raw.element_size());
-      for (int64_t n = first; n < last; ++n) {
-        for (int64_t r = 0; r < shape.out_height; ++r) {
-          const char* row_active = actives[n] == nullptr ? nullptr : actives[n] + r * row_bytes;
-          kernels.normalization_gradient(gradients_of[n] + r * row_bytes, row_active, raws[n] + r * row_bytes, coefficients.a.data(),
-                                         coefficients.b.data(), coefficients.k.data(), convolution.gradient_row(r), shape.out_width, channels);
+      for (int64_t n = first; n < last; n += convolution.group()) {
+        const int64_t group = std::min(convolution.group(), last - n);
+        convolution.begin_gradients(group);
+        for (int64_t k = 0; k < group; ++k) {
+          for (int64_t r = 0; r < shape.out_height; ++r) {
+            const char* row_active = actives[n + k] == nullptr ? nullptr : actives[n + k] + r * row_bytes;
+            kernels.normalization_gradient(gradients_of[n + k] + r * row_bytes, row_active, raws[n + k] + r * row_bytes, coefficients.a.data(),
+                                           coefficients.b.data(), coefficients.k.data(), convolution.gradient_row(k, r), shape.out_width, channels);
+          }
         }
-        if (needs_input) convolution.input_gradient(packed, input_gradients[n]);
-        convolution.add_weight_gradient(convolution.lay_out(inputs[n]), thread_sums.data_ptr<float>() + thread * weight_sums);
+        if (needs_input) convolution.input_gradient(group, packed, input_gradients[n]);
+        convolution.add_weight_gradient(inputs[n], group, thread_sums.data_ptr<float>() + thread * weight_sums);
       }
     });
     const at::Tensor total = threads > 1 ? thread_sums.sum(0) : thread_sums;
@@ -200,7 +208,7 @@ at::Tensor conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, 
                      bool relu) {
   if (takes_reference_path()) return conv_norm_reference(x, parameters, residual, relu);
   const at::ScalarType type = computing_type(x);
-  const auto convolution = direct_convolution(x, parameters, type);
+  const auto convolution = convolution_of(x, parameters, type);
   const bool differentiates = at::GradMode::is_enabled();
   const bool folds = !parameters.training && !differentiates;
   if (!convolution || !(folds || parameters.training) || (differentiates && x.requires_grad() && !convolution->has_input_gradient())) {

@@ -65,8 +65,8 @@ class FoldedWeights {
 /// act(BN(conv(x)) + residual) by PyTorch's operations. x: [N, I, H, W]; residual: as the result, or undefined -> [N, O, Ho, Wo].
 at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu);
 
-/// The same, by the fast path where it applies: float32 and bfloat16 on processors with AVX-512, shapes that
-/// DirectConvolution takes, and, where gradients are asked for, training mode. Everything else, float64 with it, takes the reference.
+/// The same, by the fast path where it applies: float32 and bfloat16, shapes that ImageConvolution has kernels for
+/// on this processor and, where gradients are asked for, training mode. Everything else, float64 with it, takes the reference.
 /// The result is the caller's alone.
 at::Tensor conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual,
                      bool relu);

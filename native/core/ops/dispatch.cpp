@@ -61,8 +61,10 @@ const ConvolutionKernels* convolution_kernels(at::ScalarType type) {
 
 const WinogradKernels* winograd_kernels(at::ScalarType type) {
 #ifdef REVIEWKD_X86_KERNELS
-  // bfloat16 has too few digits for sums of inputs.
-  if (type == at::kFloat && instructions() >= Instructions::kAvx512) return &avx512::kWinogradFloat;
+  const bool is_float = type == at::kFloat;
+  if (!is_float && type != at::kBFloat16) return nullptr;
+  if (instructions() >= Instructions::kAvx512) return is_float ? &avx512::kWinogradFloat : &avx512::kWinogradBfloat16;
+  if (instructions() == Instructions::kAvx2) return is_float ? &avx2::kWinogradFloat : &avx2::kWinogradBfloat16;
 #endif
   static_cast<void>(type);
   return nullptr;

@@ -56,15 +56,41 @@ struct ConvolutionKernels {
   int64_t (*weight_gradient_scratch)(const WeightGradient&);
 };
 
-/// The same for 3×3 kernels of stride 1 and even numbers of rows and columns, by transformed weights: [o / 16][position 16][i][16].
-/// `in` is the padded image's corner; taps and offsets are not looked at. Sums of weight gradients are transformed as the weights
-/// are: sums[position][i][o].
-struct WinogradKernels {
-  void (*convolve)(const Convolution&, void* scratch);
-  int64_t (*scratch_bytes)(const Convolution&);
-  void (*add_weight_gradient)(const WeightGradient&);
-  int64_t (*weight_gradient_scratch)(const WeightGradient&);
+/// A 3×3 convolution of images that lie one behind the other, with stride 1 and padding 1, by Winograd's F(4×4, 3×3).
+/// out[n, r, c, o] = act(bias[o] + Σ x · filter + residual[n, r, c, o]).
+struct Winograd {
+  const void* in;         // [images, height, width, in_channels]
+  const float* filters;   // [36, in_channels, out_channels], see `transform_filters`
+  void* out;              // [images, height, width, out_channels]
+  float* scratch;         // floats of `scratch_size`
+  int64_t images, height, width;
+  int64_t in_channels, out_channels;
+  const float* bias;      // [out_channels], or none
+  const void* residual;   // as out, or none
+  bool relu;
 };
+
+/// Adds the share of these images to the gradient of the transformed filters: sums[36][i][o].
+struct WinogradGradient {
+  const void* in;         // [images, height, width, in_channels]
+  const void* gradient;   // [images, height, width, out_channels]
+  float* sums;
+  float* scratch;         // floats of `scratch_size`
+  int64_t images, height, width;
+  int64_t in_channels, out_channels;
+};
+
+struct WinogradKernels {
+  /// G g Gᵀ: [9, pairs] -> [36, pairs], a plane for each place of the filter and for each pair of points.
+  void (*transform_filters)(const float* filters, int64_t pairs, float* transformed);
+  /// Gᵀ g G, the way back: [36, pairs] -> [9, pairs].
+  void (*restore_filters)(const float* transformed, int64_t pairs, float* filters);
+  void (*convolve)(const Winograd&);
+  void (*add_gradient)(const WinogradGradient&);
+  int64_t (*scratch_size)(int64_t in_channels, int64_t out_channels);
+};
+
+constexpr int64_t kWinogradPoints = 36;
 
 /// Loops over `count` pixels of `channels` values each.
 struct ChannelKernels {
@@ -131,12 +157,13 @@ extern const SgdKernel kSgd;
 namespace avx2 {
 extern const MapKernels kMapsFloat, kMapsBfloat16;
 extern const SgdKernel kSgd;
+extern const WinogradKernels kWinogradFloat, kWinogradBfloat16;
 }
 namespace avx512 {
 extern const MapKernels kMapsFloat, kMapsBfloat16;
 extern const SgdKernel kSgd;
+extern const WinogradKernels kWinogradFloat, kWinogradBfloat16;
 extern const ConvolutionKernels kConvolutionsFloat, kConvolutionsBfloat16;
-extern const WinogradKernels kWinogradFloat;
 }
 
 }  // namespace reviewkd::ops

@@ -1,15 +1,21 @@
 #pragma once
-// Sixteen values at a time, in the compiler's vector types: one register where AVX-512 is, several elsewhere.
+// Some values at a time, in the compiler's vector types: one register of the instruction set, or several where it is none in particular.
 
 #include <cstdint>
 #include <cstring>
 
 namespace reviewkd::ops::REVIEWKD_ISA {
 
-typedef float Floats __attribute__((vector_size(64)));
-typedef int32_t Ints __attribute__((vector_size(64)));
-typedef uint32_t Bits __attribute__((vector_size(64)));
-typedef uint16_t Halves __attribute__((vector_size(32)));
+#if defined(__AVX2__) && !defined(__AVX512F__)
+constexpr int64_t kWidth = 8;
+#else
+constexpr int64_t kWidth = 16;
+#endif
+
+typedef float Floats __attribute__((vector_size(4 * kWidth)));
+typedef int32_t Ints __attribute__((vector_size(4 * kWidth)));
+typedef uint32_t Bits __attribute__((vector_size(4 * kWidth)));
+typedef uint16_t Halves __attribute__((vector_size(2 * kWidth)));
 
 /// A value of 16 bits that PyTorch calls BFloat16.
 struct Bfloat16 {
@@ -40,7 +46,8 @@ inline void store(Bfloat16* to, Floats value) {
   std::memcpy(to, &halves, sizeof halves);
 }
 
-inline Floats splat(float value) { return Floats{} + value; }
+/// A difference, for the compiler may drop - 0 but not + 0, which makes 0 of -0.
+inline Floats splat(float value) { return value - Floats{}; }
 
 /// The values above zero, NaN included, as at::relu leaves them.
 inline Floats above_zero(Floats value) { return value < 0 ? Floats{} : value; }
