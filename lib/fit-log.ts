@@ -278,6 +278,11 @@ export async function readFitProgress(runDirectory: string): Promise<FitProgress
   return found?.content;
 }
 
+/** How far a training was when it wrote this checkpoint. @throws `FILE_CORRUPT` */
+export async function readCheckpointProgress(path: string): Promise<FitProgress> {
+  return readProgress((await readWeightsInfo(path)).metadata, path);
+}
+
 function readProgress(metadata: Readonly<Record<string, string>>, path: string): FitProgress {
   try {
     return FitProgress.parse(JSON.parse(metadata[METADATA.progress] ?? ""));

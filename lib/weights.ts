@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { exists } from "./directory-files.js";
 import { ReviewKdError } from "./errors.js";
-import { readFitProgress } from "./fit-log.js";
+import { readCheckpointProgress } from "./fit-log.js";
 import { CLASS_NAMES_KEY, classNamesIn, readWeightsInfo } from "./model.js";
 import { addon } from "./native.js";
 import { runFile } from "./run-directory.js";
@@ -106,7 +106,7 @@ async function metadataOf(runDirectory: string, checkpoint: string): Promise<Met
   const student = runFile(runDirectory, "student");
   const recorded = await exists(student) ? (await readWeightsInfo(student)).metadata : {};
   const kept = Object.entries(recorded).filter(([key]) => ["model", "numClasses", "dataset", "normalization", CLASS_NAMES_KEY].includes(key));
-  const { last, epochsDone, stepsDone } = await readFitProgress(checkpoint);
+  const { last, epochsDone, stepsDone } = await readCheckpointProgress(checkpoint);
   return {
     ...(fit === null ? {} : { model: fit.name, numClasses: String(fit.numClasses) }),
     ...(metadata[CLASS_NAMES_KEY] === undefined ? {} : { [CLASS_NAMES_KEY]: metadata[CLASS_NAMES_KEY] }),
