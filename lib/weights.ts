@@ -106,12 +106,14 @@ async function metadataOf(runDirectory: string, checkpoint: string): Promise<Met
   const student = runFile(runDirectory, "student");
   const recorded = await exists(student) ? (await readWeightsInfo(student)).metadata : {};
   const kept = Object.entries(recorded).filter(([key]) => ["model", "numClasses", "dataset", "normalization", CLASS_NAMES_KEY].includes(key));
-  const { last, epochsDone, stepsDone } = await readCheckpointProgress(checkpoint);
+  const { last, epochsDone, trained } = await readCheckpointProgress(checkpoint);
+  // Steps of the epoch that follows: its weights are no longer those that were evaluated.
+  const goesOn = trained !== null || Number(metadata["session.epoch-step"] ?? 0) > 0;
   return {
     ...(fit === null ? {} : { model: fit.name, numClasses: String(fit.numClasses) }),
     ...(metadata[CLASS_NAMES_KEY] === undefined ? {} : { [CLASS_NAMES_KEY]: metadata[CLASS_NAMES_KEY] }),
     ...Object.fromEntries(kept),
-    ...(last === null || stepsDone > 0 ? {} : { top1: String(last.top1) }),
+    ...(last === null || goesOn ? {} : { top1: String(last.top1) }),
     ...(epochsDone === 0 ? {} : { epoch: String(epochsDone - 1) }),
   };
 }

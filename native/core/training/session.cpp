@@ -265,7 +265,7 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
     state_.stall_seconds += waited;
     state_.seconds += waited + watch.lap();
     if (progress) progress(state_);
-    lap();  // reports, and checkpoints that are written between two steps, are no training
+    watch.lap();  // reports, and checkpoints that are written between two steps, are no training
     if (stop) break;
   }
   if (state_.step < steps) {
