@@ -88,7 +88,7 @@ function peakMemory(setting) {
   const memory = {};
   const precisions = setting.size > 64 ? ["float32"] : ["float32", "bfloat16"];
   for (const precision of precisions) {
-    const output = execFileSync(process.execPath, [fileURLToPath(new URL("memory.mjs", import.meta.url)), JSON.stringify({ ...setting, precision })], { encoding: "utf8" });
+    const output = execFileSync(process.execPath, [fileURLToPath(new URL("step-memory.mjs", import.meta.url)), JSON.stringify({ ...setting, precision })], { encoding: "utf8" });
     memory[`reviewkd ${precision}`] = JSON.parse(output);
   }
   return memory;
@@ -121,7 +121,7 @@ if (flags.loop) {
 }
 progress("augmentation");
 {
-  const data = await loadDataset({ kind: "synthetic", numClasses: 100, trainSamples: 12800, testSamples: 100 });
+  const data = await loadDataset({ kind: "synthetic", numClasses: 20, trainSamples: 12800, testSamples: 100 });
   const started = performance.now();
   let images = 0;
   for await (const batch of data.train.batches({ batchSize: 128, seed: 1 })) {

@@ -10,7 +10,7 @@ export async function describeMachine() {
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     node: process.version,
     libtorch: system.libtorch.version,
-    capability: system.capability,
+    capability: system.cpu.capability,
     date: new Date().toISOString().slice(0, 10),
   };
 }

@@ -18,8 +18,8 @@ function pixels(count) {
  * read their images from the same data set; the own loop reads each step's result.
  */
 export async function measureLoop({ threads, batch = 64, steps = 30, rounds = 4 }) {
-  const data = await loadDataset({ kind: "synthetic", numClasses: 100, trainSamples: batch * steps, testSamples: 100 });
-  const networks = [await createModel("resnet56", { numClasses: 100, seed: 1 }), await createModel("resnet20", { numClasses: 100, seed: 2 })];
+  const data = await loadDataset({ kind: "synthetic", numClasses: 20, trainSamples: batch * steps, testSamples: 100 });
+  const networks = [await createModel("resnet56", { numClasses: 20, seed: 1 }), await createModel("resnet20", { numClasses: 20, seed: 2 })];
   const distiller = await createDistiller({ teacher: networks[0], student: networks[1], method: { kind: "review", weight: 0.6, warmupEpochs: 0 } });
   const session = await createSession({ distiller, threads, optimizer: { kind: "sgd", learningRate: 0.01 } });
   const own = [];

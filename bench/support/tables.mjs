@@ -8,14 +8,14 @@ const times = (ratio) => `${ratio.toFixed(2)}×`;
 function pairTables({ setting, results, rates, floor, memory }) {
   const { teacher, student, batch, size } = setting;
   const steps = Object.entries(results).map(([name, { step, imagesPerSecond }]) => [
-    name, ms(step), `${step.quarter.toFixed(1)} … ${step.threeQuarters.toFixed(1)}`, imagesPerSecond.toFixed(0),
+    name, ms(step), step.lowest.toFixed(1), `${step.quarter.toFixed(1)} … ${step.threeQuarters.toFixed(1)}`, imagesPerSecond.toFixed(0),
     memory[name] === undefined ? "" : `${(memory[name].stepBytes / 2 ** 20).toFixed(0)}`,
   ]);
   const ours = Object.entries(results).filter(([name]) => name.startsWith("reviewkd"));
   const parts = ours.map(([name, entry]) => [name, ...["teacher", "student", "method", "backward", "optimizer"].map((part) => ms(entry[part]))]);
   const lines = [
     `### ${teacher} → ${student}, batch ${batch}, ${size}×${size}`, "",
-    table(["", "step, ms (median)", "quartiles", "images/s", "memory of a step, MiB"], steps), "",
+    table(["", "step, ms (median)", "fastest", "quartiles", "images/s", "memory of a step, MiB"], steps), "",
     table(["parts, ms", "teacher", "student forward", "review and losses", "backward", "optimizer"], parts),
   ];
   if (results.published !== undefined) {

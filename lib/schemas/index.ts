@@ -11,3 +11,4 @@ export * from "./run-record.js";
 export * from "./stream.js";
 export * from "./study.js";
 export * from "./training.js";
+export * from "./weights.js";

@@ -18,12 +18,6 @@ nn::Sequential conv_bn(int64_t in_channels, int64_t out_channels, int64_t kernel
   return nn::Sequential(conv2d(options), nn::BatchNorm2d(out_channels));
 }
 
-/// Both layers of `conv_bn`.
-ConvNorm as_one(const nn::Sequential& layers) {
-  return {nn::Conv2d(std::dynamic_pointer_cast<nn::Conv2dImpl>(layers->ptr(0))),
-          nn::BatchNorm2d(std::dynamic_pointer_cast<nn::BatchNorm2dImpl>(layers->ptr(1)))};
-}
-
 void initialize_conv_bn(nn::Sequential& layers, at::Generator generator) {
   init::kaiming_uniform(layers[0]->as<nn::Conv2dImpl>()->weight, 1.0, generator);
   init::batch_norm(*layers[1]->as<nn::BatchNorm2dImpl>());
@@ -34,9 +28,9 @@ void initialize_conv_bn(nn::Sequential& layers, at::Generator generator) {
 AbfImpl::AbfImpl(const AbfOptions& options)
     : has_residual_(options.has_residual), conv1(conv_bn(options.in_channels, options.mid_channels, 1)) {
   register_module("conv1", conv1);
-  narrow_.emplace(as_one(conv1));
+  narrow_ = ConvNormChain(conv1);
   if (options.out_channels) conv2 = register_module("conv2", conv_bn(options.mid_channels, *options.out_channels, 3));
-  if (conv2) widen_.emplace(as_one(conv2));
+  if (conv2) widen_ = ConvNormChain(conv2);
   if (options.has_residual && options.fusion == Fusion::kAbf) {
     att_conv = register_module(
         "att_conv", nn::Sequential(conv2d(nn::Conv2dOptions(2 * options.mid_channels, 2, 1)), nn::Sigmoid()));
@@ -44,7 +38,7 @@ AbfImpl::AbfImpl(const AbfOptions& options)
 }
 
 Fused AbfImpl::forward(const at::Tensor& x_in, const at::Tensor& residual, ImageSize teacher) {
-  at::Tensor x = (*narrow_)(x_in);                                       // [N, mid, H, W]
+  at::Tensor x = narrow_(x_in);                                          // [N, mid, H, W]
   if (has_residual_) {
     if (att_conv) {
       const auto* attention = att_conv[0]->as<nn::Conv2dImpl>();
@@ -54,7 +48,7 @@ Fused AbfImpl::forward(const at::Tensor& x_in, const at::Tensor& residual, Image
     }
   }
   x = resize_nearest(x, teacher);                                        // [N, mid, Ht, Wt]
-  return {widen_ ? (*widen_)(x) : at::Tensor(), x};                      // output: [N, out, Ht, Wt]
+  return {conv2 ? widen_(x) : at::Tensor(), x};                          // output: [N, out, Ht, Wt]
 }
 
 void AbfImpl::initialize(at::Generator generator) {

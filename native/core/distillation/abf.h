@@ -48,7 +48,7 @@ class AbfImpl : public torch::nn::Module {
   bool has_residual_;
   torch::nn::Sequential conv1;
   torch::nn::Sequential conv2{nullptr};
-  std::optional<ConvNorm> narrow_, widen_;  // the layers of conv1 and conv2
+  ConvNormChain narrow_, widen_;  // the layers of conv1 and conv2
   torch::nn::Sequential att_conv{nullptr};
 };
 TORCH_MODULE(Abf);

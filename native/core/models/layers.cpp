@@ -66,6 +66,30 @@ at::Tensor ConvNorm::run(const at::Tensor& x, const at::Tensor& residual, bool r
   return ops::conv_norm(x, parameters, *folded_, residual, relu);
 }
 
+ConvNormChain::ConvNormChain(const nn::Sequential& layers) {
+  for (size_t i = 0; i < layers->size(); ++i) {
+    const auto layer = layers->ptr(i);
+    if (layer->as<nn::ReLU>() != nullptr && !links_.empty()) {
+      links_.back().relu = true;
+      continue;
+    }
+    const auto convolution = std::dynamic_pointer_cast<nn::Conv2dImpl>(layer);
+    const auto norm = ++i < layers->size() ? std::dynamic_pointer_cast<nn::BatchNorm2dImpl>(layers->ptr(i)) : nullptr;
+    if (!convolution || !norm) fail(ErrorCode::kInternal, "expected convolutions with batch normalizations behind them, got ", layer->name());
+    links_.push_back({ConvNorm(nn::Conv2d(convolution), nn::BatchNorm2d(norm)), false});
+  }
+}
+
+at::Tensor ConvNormChain::operator()(const at::Tensor& x, const at::Tensor& residual, bool relu) {
+  at::Tensor result = x;
+  for (auto& link : links_) {
+    const bool is_last = &link == &links_.back();
+    const at::Tensor& added = is_last ? residual : at::Tensor();
+    result = link.relu || (is_last && relu) ? link.layers.relu(result, added) : link.layers(result, added);
+  }
+  return result;
+}
+
 nn::ReLU relu_in_place() { return nn::ReLU(nn::ReLUOptions(/*inplace=*/true)); }
 
 at::Tensor shuffle_channels(const at::Tensor& x, int64_t groups) {

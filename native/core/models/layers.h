@@ -6,6 +6,7 @@
 
 #include <torch/nn/modules/activation.h>
 #include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
 
@@ -45,6 +46,27 @@ class ConvNorm {
   torch::nn::Conv2d convolution_;
   torch::nn::BatchNorm2d norm_;
   std::shared_ptr<ops::FoldedWeights> folded_ = std::make_shared<ops::FoldedWeights>();
+};
+
+/// Convolutions with batch normalizations behind them, and ReLUs behind some of these: the layers of a Sequential that its owner
+/// registers.
+class ConvNormChain {
+ public:
+  ConvNormChain() = default;
+  /// Throws INTERNAL where the layers are others.
+  explicit ConvNormChain(const torch::nn::Sequential& layers);
+
+  /// What the layers make of x, with `residual`, where there is one, added in front of the last ReLU; a last ReLU that is not among
+  /// the layers is asked for by `relu`. The result is the caller's alone.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& residual = {}, bool relu = false);
+
+ private:
+  struct Link {
+    ConvNorm layers;
+    bool relu;
+  };
+
+  std::vector<Link> links_;
 };
 
 /// ReLU that overwrites what it reads, for places where nothing else holds it: inside a block, behind a batch normalization.

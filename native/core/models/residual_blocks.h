@@ -38,7 +38,7 @@ class ResidualBlockImpl : public torch::nn::Module {
   at::Tensor joined(ConvNorm& last, const at::Tensor& hidden, const at::Tensor& x, bool relu);
 
  private:
-  std::optional<ConvNorm> projection_;
+  std::optional<ConvNormChain> projection_;
 };
 
 /// Two 3×3 convolutions.

@@ -200,8 +200,9 @@ at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& pa
   const at::Tensor convolved = at::conv2d(x, parameters.weight, parameters.bias, parameters.stride, parameters.padding, 1, parameters.groups);
   at::Tensor result = at::batch_norm(convolved, parameters.gamma, parameters.beta, parameters.running_mean, parameters.running_variance,
                                      parameters.training, parameters.momentum, parameters.epsilon, /*cudnn_enabled=*/true);
-  if (residual.defined()) result = result + residual;
-  return relu ? result.relu() : result;  // [N, O, Ho, Wo]
+  // Nobody else holds what is written over.
+  if (residual.defined()) result.add_(residual);
+  return relu ? result.relu_() : result;  // [N, O, Ho, Wo]
 }
 
 at::Tensor conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual,
