@@ -1,9 +1,10 @@
+#pragma once
 // All loops of one instruction set.
 
-#include "core/ops/kernels/attention.inc"
-#include "core/ops/kernels/channels.inc"
-#include "core/ops/kernels/pyramid.inc"
-#include "core/ops/kernels/sgd.inc"
+#include "core/ops/kernels/attention.h"
+#include "core/ops/kernels/channels.h"
+#include "core/ops/kernels/pyramid.h"
+#include "core/ops/kernels/sgd.h"
 
 namespace reviewkd::ops::REVIEWKD_ISA {
 

@@ -1,3 +1,4 @@
+#pragma once
 // A step of stochastic gradient descent over one parameter; see SgdKernel. Included once for each instruction set.
 
 #include "core/ops/kernels/kernels.h"

@@ -1,3 +1,4 @@
+#pragma once
 // Loops over pixels that treat each channel alike; see ChannelKernels. Included once for each instruction set.
 
 #include "core/ops/kernels/kernels.h"

@@ -1,3 +1,4 @@
+#pragma once
 // Attention based fusion of one image; see AttentionKernels. Included once for each instruction set.
 
 #include <math.h>

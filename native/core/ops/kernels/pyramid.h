@@ -1,3 +1,4 @@
+#pragma once
 // The difference of two maps and its averages over a grid; see PyramidKernels. Included once for each instruction set.
 
 #include "core/ops/kernels/kernels.h"
