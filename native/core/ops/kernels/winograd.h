@@ -1,3 +1,4 @@
+#pragma once
 // Winograd's convolution of images in channels-last order: 36 products for a tile of 4×4 outputs, where the definition has 144. Included once
 // for each instruction set. A block of tiles is transformed, multiplied point by point and transformed back while it lies in the cache.
 
