@@ -36,8 +36,8 @@ export async function* fit(options: FitOptions): AsyncGenerator<FitEvent, FitRes
   const plan = planFit(options);
   throwIfAborted(plan.signal, "the training");
   using log = await FitLog.open(plan);
-  const { optimizer, precision, accumulate, clipNorm, threads, device } = plan.training;
-  using session = await createSession({ ...plan.target, optimizer, precision, accumulate, clipNorm, threads, device });
+  const { optimizer, precision, accumulate, clipNorm, threads, reference, device } = plan.training;
+  using session = await createSession({ ...plan.target, optimizer, precision, accumulate, clipNorm, threads, reference, device });
   await log.begin(session);
   return yield* new Fit(plan, session, log).run();
 }

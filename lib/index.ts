@@ -35,7 +35,7 @@ export type { DType, Device, ModelDType, Precision, Shape } from "./schemas/comm
 export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization, StoredDataSource } from "./schemas/data.js";
 export type { StreamItem, StreamItems, StreamIterable, StreamPass, StreamPixels } from "./schemas/stream.js";
 export type {
-  BrokenImage, Change, ClassScore, EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult, SystemInfo, TermLosses,
+  BrokenImage, Change, ClassScore, EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult, StepSeconds, SystemInfo, TermLosses,
 } from "./schemas/events.js";
 export type {
   Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair, TeacherMode, Term, TermInput, TermKind,

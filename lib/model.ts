@@ -27,6 +27,8 @@ export interface ModelOutput {
 const EvaluateOptions = z.strictObject({
   batchSize: PositiveCount.default(256),
   precision: Precision.default("float32"),
+  /** As in a session's options. */
+  reference: z.boolean().default(false),
   /** Count by class, too. */
   perClass: z.boolean().default(false),
 });

@@ -8,7 +8,7 @@ import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { messageOf, ReviewKdError } from "./errors.js";
 import type { DType } from "./schemas/common.js";
-import type { Losses } from "./schemas/events.js";
+import type { Losses, StepSeconds } from "./schemas/events.js";
 import type { Matching, TermKind } from "./schemas/method.js";
 import type { FeatureSpec, ModelInfo } from "./schemas/model.js";
 import type { LoadReport, WeightsInfo, WeightsInspection } from "./schemas/weights.js";
@@ -80,6 +80,7 @@ export interface NativeEvaluation {
 interface NativeEvaluationOptions {
   batchSize: number;
   precision: string;
+  reference: boolean;
 }
 
 type NativeEvaluate = (
@@ -166,7 +167,7 @@ export interface NativeEpochState {
 }
 
 export interface NativeSession extends Disposable {
-  step(images: NativeTensor, labels: NativeTensor): Promise<{ losses: Losses; step: number; learningRate: number; gradientNorm: number | null }>;
+  step(images: NativeTensor, labels: NativeTensor): Promise<{ losses: Losses; step: number; learningRate: number; gradientNorm: number | null; seconds: StepSeconds }>;
   trainEpoch(
     data: NativeImages, options: object, stop: NativeStopFlag, onProgress: (state: NativeEpochState) => void,
   ): Promise<NativeEpochState>;
@@ -222,6 +223,10 @@ export interface Addon {
   /** Nothing where somebody else holds the lock. */
   lockFile(path: string): Promise<NativeFileLock | undefined>;
   hierarchicalContextLoss(student: NativeTensor, teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
+  /** Inputs: x, weight, gamma, beta and, where there is one, what is added. For tests. */
+  convNorm(inputs: readonly NativeTensor[], outputGradient: NativeTensor, options: object): Promise<{
+    output: NativeTensor; gradients: NativeTensor[]; runningMean: NativeTensor; runningVariance: NativeTensor;
+  }>;
 }
 
 /** The directory of package.json, from the sources and from what is built of them alike. */

@@ -108,7 +108,7 @@ export class Session {
 
   /** As {@link Model.evaluate}, for the trained network and on this session's thread, after the calls made before. */
   async evaluate(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
-    return evaluateWith(this.#native, data, { precision: this.options.precision, ...options });
+    return evaluateWith(this.#native, data, { precision: this.options.precision, reference: this.options.reference, ...options });
   }
 
   /** Gradients of the last step, after clipping, by state-dict name. */

@@ -44,6 +44,7 @@ export interface TrainingFlags extends DataFlags {
   readonly device?: (typeof DEVICES)[number];
   readonly precision?: (typeof PRECISIONS)[number];
   readonly threads?: number;
+  readonly reference?: true;
 }
 
 /** Adds an option whose text `parser` reads; its long flag names it in errors. */
@@ -102,6 +103,7 @@ export function addRecipeFlags(command: Command): Command {
   command.optionsGroup("Machine:");
   addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
   addValue(command, "--threads <n>", "threads of one operation", positiveCount);
+  command.option("--reference", "the plain PyTorch form of every operation: slower, the same within rounding");
   return command;
 }
 
@@ -151,6 +153,7 @@ export function trainingSettings(flags: TrainingFlags): Settings {
     device: flags.device,
     precision: flags.precision,
     threads: flags.threads,
+    reference: flags.reference,
     accumulate: flags.accumulate,
     clipNorm: flags.clipNorm,
     augment: flags.augment === false ? false : undefined,

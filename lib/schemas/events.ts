@@ -30,6 +30,16 @@ export const Losses = z.strictObject({
 });
 export type Losses = z.infer<typeof Losses>;
 
+/** Where the seconds of a step went: both networks' forward passes, the method's with the losses' values, backward, optimizer. */
+export const StepSeconds = z.strictObject({
+  teacher: NonNegativeNumber,
+  student: NonNegativeNumber,
+  method: NonNegativeNumber,
+  backward: NonNegativeNumber,
+  optimizer: NonNegativeNumber,
+});
+export type StepSeconds = z.infer<typeof StepSeconds>;
+
 /** What a session says of the step that it just took. */
 export const StepResult = z.strictObject({
   losses: Losses,
@@ -38,6 +48,7 @@ export const StepResult = z.strictObject({
   learningRate: NonNegativeNumber,
   /** L2 norm of all gradients before clipping; `null` where nothing is clipped. */
   gradientNorm: z.number().nullable(),
+  seconds: StepSeconds,
 });
 export type StepResult = z.infer<typeof StepResult>;
 

@@ -69,6 +69,8 @@ export const StepOptions = z.strictObject({
   clipNorm: PositiveNumber.nullable().default(null),
   /** Threads of one operation; `null`: as many as the machine has cores. */
   threads: PositiveCount.nullable().default(null),
+  /** Take the plain PyTorch form of every operation instead of its fast path: slower, the same within rounding. */
+  reference: z.boolean().default(false),
   /** Where to compute; networks move there when the session is made. `undefined` leaves them where they are. */
   device: Device.optional(),
 });

@@ -7,6 +7,7 @@
 #include "binding/distiller.h"
 #include "binding/file_lock.h"
 #include "binding/model.h"
+#include "binding/operations.h"
 #include "binding/runtime.h"
 #include "binding/session.h"
 #include "binding/stop_flag.h"
@@ -65,6 +66,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("createSession", create_session);
   add("lockFile", lock_file);
   add("hierarchicalContextLoss", hierarchical_context_loss_of);
+  add("convNorm", conv_norm_of);
   return exports;
 }
 

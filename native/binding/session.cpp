@@ -35,7 +35,8 @@ SessionOptions session_options_of(const Options& options) {
                          .precision = precision_of(options),
                          .accumulate = options.integer("accumulate"),
                          .clip_norm = std::nullopt,
-                         .threads = options.has("threads") ? static_cast<int>(options.integer("threads")) : 0};
+                         .threads = options.has("threads") ? static_cast<int>(options.integer("threads")) : 0,
+                         .reference = options.boolean("reference")};
   if (options.has("clipNorm")) session.clip_norm = options.number("clipNorm");
   return session;
 }
@@ -80,6 +81,16 @@ Napi::Object to_js(Napi::Env env, const Losses& losses) {
     terms.Set(k, entry);
   }
   object.Set("terms", terms);
+  return object;
+}
+
+Napi::Object to_js(Napi::Env env, const StepSeconds& seconds) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("teacher", seconds.teacher);
+  object.Set("student", seconds.student);
+  object.Set("method", seconds.method);
+  object.Set("backward", seconds.backward);
+  object.Set("optimizer", seconds.optimizer);
   return object;
 }
 
@@ -167,6 +178,7 @@ Napi::Value SessionHandle::step(const Napi::CallbackInfo& info) {
           object.Set("losses", to_js(env, result.losses));
           object.Set("step", static_cast<double>(result.step));
           object.Set("learningRate", result.learning_rate);
+          object.Set("seconds", to_js(env, result.seconds));
           object.Set("gradientNorm", result.gradient_norm ? Napi::Number::New(env, *result.gradient_norm) : env.Null());
           return object;
         });

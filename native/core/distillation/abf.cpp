@@ -7,6 +7,7 @@
 #include "core/distillation/maps.h"
 #include "core/models/init.h"
 #include "core/models/layers.h"
+#include "core/ops/attention_fusion.h"
 
 namespace reviewkd {
 namespace nn = torch::nn;
@@ -27,7 +28,9 @@ void initialize_conv_bn(nn::Sequential& layers, at::Generator generator) {
 AbfImpl::AbfImpl(const AbfOptions& options)
     : has_residual_(options.has_residual), conv1(conv_bn(options.in_channels, options.mid_channels, 1)) {
   register_module("conv1", conv1);
+  narrow_ = ConvNormChain(conv1);
   if (options.out_channels) conv2 = register_module("conv2", conv_bn(options.mid_channels, *options.out_channels, 3));
+  if (conv2) widen_ = ConvNormChain(conv2);
   if (options.has_residual && options.fusion == Fusion::kAbf) {
     att_conv = register_module(
         "att_conv", nn::Sequential(conv2d(nn::Conv2dOptions(2 * options.mid_channels, 2, 1)), nn::Sigmoid()));
@@ -35,18 +38,17 @@ AbfImpl::AbfImpl(const AbfOptions& options)
 }
 
 Fused AbfImpl::forward(const at::Tensor& x_in, const at::Tensor& residual, ImageSize teacher) {
-  at::Tensor x = conv1->forward(x_in);                                   // [N, mid, H, W]
+  at::Tensor x = narrow_(x_in);                                          // [N, mid, H, W]
   if (has_residual_) {
-    const at::Tensor y = resize_nearest(residual, size_of(x));           // [N, mid, H, W]
     if (att_conv) {
-      const at::Tensor z = att_conv->forward(at::cat({x, y}, 1));        // [N, 2, H, W]
-      x = x * z.narrow(1, 0, 1) + y * z.narrow(1, 1, 1);
+      const auto* attention = att_conv[0]->as<nn::Conv2dImpl>();
+      x = ops::attention_fusion(x, residual, attention->weight, attention->bias);
     } else {
-      x = x + y;
+      x = x + resize_nearest(residual, size_of(x));
     }
   }
   x = resize_nearest(x, teacher);                                        // [N, mid, Ht, Wt]
-  return {conv2 ? conv2->forward(x) : at::Tensor(), x};                  // output: [N, out, Ht, Wt]
+  return {conv2 ? widen_(x) : at::Tensor(), x};                          // output: [N, out, Ht, Wt]
 }
 
 void AbfImpl::initialize(at::Generator generator) {

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "core/distillation/method.h"
+#include "core/models/layers.h"
 
 namespace reviewkd {
 
@@ -47,6 +48,7 @@ class AbfImpl : public torch::nn::Module {
   bool has_residual_;
   torch::nn::Sequential conv1;
   torch::nn::Sequential conv2{nullptr};
+  ConvNormChain narrow_, widen_;  // the layers of conv1 and conv2
   torch::nn::Sequential att_conv{nullptr};
 };
 TORCH_MODULE(Abf);

@@ -6,7 +6,9 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/models/inference.h"
 #include "core/models/init.h"
+#include "core/stopwatch.h"
 
 namespace reviewkd {
 namespace {
@@ -53,14 +55,17 @@ Distiller::Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> 
 DistillerOutput Distiller::forward(const at::Tensor& images, const at::Tensor& labels) {
   check(images, labels);
   DistillerOutput output;
+  Stopwatch watch;
   {
     torch::NoGradGuard no_grad;
     teacher_->module->train(options_.teacher_mode == TeacherMode::kTrain);
-    output.teacher = teacher_->module->forward(images);
+    output.teacher = infer(*teacher_->module, images);
   }
+  output.teacher_seconds = watch.lap();
   student_->module->train();
   modules_->train();
   output.student = student_->module->forward(images);
+  output.student_seconds = watch.lap();
   for (const auto& term : terms_) output.terms.push_back(term.method->forward({output.student, output.teacher, labels}));
   return output;
 }

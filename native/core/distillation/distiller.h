@@ -34,6 +34,9 @@ struct DistillerOutput {
   BackboneOutput student;
   BackboneOutput teacher;
   std::vector<MethodOutput> terms;
+  /// How long the two networks took.
+  double teacher_seconds = 0;
+  double student_seconds = 0;
 };
 
 class Distiller {

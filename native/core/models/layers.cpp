@@ -39,6 +39,57 @@ nn::Linear linear(int64_t in_features, int64_t out_features) {
   return layer;
 }
 
+ConvNorm::ConvNorm(nn::Conv2d convolution, nn::BatchNorm2d norm) : convolution_(std::move(convolution)), norm_(std::move(norm)) {}
+
+at::Tensor ConvNorm::run(const at::Tensor& x, const at::Tensor& residual, bool relu) {
+  const auto& options = convolution_->options;
+  double momentum = 0.0;
+  if (norm_->is_training()) {
+    norm_->num_batches_tracked.add_(1);
+    // Without a momentum, statistics are the mean over all batches.
+    momentum = norm_->options.momentum() ? *norm_->options.momentum() : 1.0 / norm_->num_batches_tracked.item<double>();
+  }
+  const ops::ConvNormParameters parameters{
+      .weight = convolution_->weight,
+      .bias = convolution_->bias,
+      .stride = options.stride()->front(),
+      .padding = std::get<torch::ExpandingArray<2>>(options.padding())->front(),
+      .groups = options.groups(),
+      .gamma = norm_->weight,
+      .beta = norm_->bias,
+      .running_mean = norm_->running_mean,
+      .running_variance = norm_->running_var,
+      .epsilon = norm_->options.eps(),
+      .momentum = momentum,
+      .training = norm_->is_training(),
+  };
+  return ops::conv_norm(x, parameters, *folded_, residual, relu);
+}
+
+ConvNormChain::ConvNormChain(const nn::Sequential& layers) {
+  for (size_t i = 0; i < layers->size(); ++i) {
+    const auto layer = layers->ptr(i);
+    if (layer->as<nn::ReLU>() != nullptr && !links_.empty()) {
+      links_.back().relu = true;
+      continue;
+    }
+    const auto convolution = std::dynamic_pointer_cast<nn::Conv2dImpl>(layer);
+    const auto norm = ++i < layers->size() ? std::dynamic_pointer_cast<nn::BatchNorm2dImpl>(layers->ptr(i)) : nullptr;
+    if (!convolution || !norm) fail(ErrorCode::kInternal, "expected convolutions with batch normalizations behind them, got ", layer->name());
+    links_.push_back({ConvNorm(nn::Conv2d(convolution), nn::BatchNorm2d(norm)), false});
+  }
+}
+
+at::Tensor ConvNormChain::operator()(const at::Tensor& x, const at::Tensor& residual, bool relu) {
+  at::Tensor result = x;
+  for (auto& link : links_) {
+    const bool is_last = &link == &links_.back();
+    const at::Tensor& added = is_last ? residual : at::Tensor();
+    result = link.relu || (is_last && relu) ? link.layers.relu(result, added) : link.layers(result, added);
+  }
+  return result;
+}
+
 nn::ReLU relu_in_place() { return nn::ReLU(nn::ReLUOptions(/*inplace=*/true)); }
 
 at::Tensor shuffle_channels(const at::Tensor& x, int64_t groups) {

@@ -5,10 +5,15 @@
 // untouched, so that a network costs next to nothing until its values are drawn.
 
 #include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
 
+#include <memory>
+
 #include "core/models/backbone.h"
+#include "core/ops/conv_norm.h"
 
 namespace reviewkd {
 
@@ -23,6 +28,46 @@ torch::nn::Conv2d conv1x1(int64_t in_channels, int64_t out_channels, int64_t str
 
 /// A linear layer with bias, without values.
 torch::nn::Linear linear(int64_t in_features, int64_t out_features);
+
+/// A convolution, the batch normalization behind it and what follows, run as one operation. The two layers stay modules of their
+/// owner, who registers them under their published names.
+class ConvNorm {
+ public:
+  ConvNorm(torch::nn::Conv2d convolution, torch::nn::BatchNorm2d norm);
+
+  /// x: [N, in, H, W] -> BN(conv(x)) + residual, where there is one: [N, out, H', W']. The result is the caller's alone.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/false); }
+  /// ReLU of that.
+  at::Tensor relu(const at::Tensor& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/true); }
+
+ private:
+  at::Tensor run(const at::Tensor& x, const at::Tensor& residual, bool relu);
+
+  torch::nn::Conv2d convolution_;
+  torch::nn::BatchNorm2d norm_;
+  std::shared_ptr<ops::FoldedWeights> folded_ = std::make_shared<ops::FoldedWeights>();
+};
+
+/// Convolutions with batch normalizations behind them, and ReLUs behind some of these: the layers of a Sequential that its owner
+/// registers.
+class ConvNormChain {
+ public:
+  ConvNormChain() = default;
+  /// Throws INTERNAL where the layers are others.
+  explicit ConvNormChain(const torch::nn::Sequential& layers);
+
+  /// What the layers make of x, with `residual`, where there is one, added in front of the last ReLU; a last ReLU that is not among
+  /// the layers is asked for by `relu`. The result is the caller's alone.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& residual = {}, bool relu = false);
+
+ private:
+  struct Link {
+    ConvNorm layers;
+    bool relu;
+  };
+
+  std::vector<Link> links_;
+};
 
 /// ReLU that overwrites what it reads, for places where nothing else holds it: inside a block, behind a batch normalization.
 torch::nn::ReLU relu_in_place();

@@ -49,9 +49,10 @@ MobileNetV1Impl::MobileNetV1Impl(const MobileNetV1Options& options) : options_(o
   nn::ModuleList model;
   int64_t in_channels = 3;
   for (const auto& [channels, stride, ends_stage] : kMobileNetV1Blocks) {
-    blocks_.push_back(blocks_.empty() ? nn::Sequential(conv3x3(in_channels, channels, stride), nn::BatchNorm2d(channels))
-                                      : separable(in_channels, channels, stride));
-    model->push_back(blocks_.back());
+    const nn::Sequential block = blocks_.empty() ? nn::Sequential(conv3x3(in_channels, channels, stride), nn::BatchNorm2d(channels))
+                                                 : separable(in_channels, channels, stride);
+    model->push_back(block);
+    blocks_.emplace_back(block);
     in_channels = channels;
   }
   register_module("model", model);
@@ -62,7 +63,7 @@ BackboneOutput MobileNetV1Impl::forward(const at::Tensor& images) {
   BackboneOutput output;
   at::Tensor x = images;                                                     // [N, 3, H, W]
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    const at::Tensor before = blocks_[i]->forward(x);                        // [N, Ci, H / 2 … H / 32, W / 2 … W / 32]
+    const at::Tensor before = blocks_[i](x);                                 // [N, Ci, H / 2 … H / 32, W / 2 … W / 32]
     x = at::relu(before);
     if (kMobileNetV1Blocks[i].ends_stage) output.features.push_back({before, x});
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/models/backbone.h"
+#include "core/models/layers.h"
 
 namespace reviewkd {
 
@@ -32,7 +33,7 @@ class MobileNetV1Impl : public BackboneImpl {
  private:
   MobileNetV1Options options_;
   /// What lies before each block's last ReLU.
-  std::vector<torch::nn::Sequential> blocks_;
+  std::vector<ConvNormChain> blocks_;
   torch::nn::Linear fc{nullptr};
 };
 TORCH_MODULE(MobileNetV1);

@@ -50,11 +50,11 @@ InvertedResidualImpl::InvertedResidualImpl(const InvertedResidualOptions& option
       "conv", nn::Sequential(conv1x1(options.in_channels, mid), nn::BatchNorm2d(mid), relu_in_place(),
                              conv3x3(mid, mid, options.stride, mid), nn::BatchNorm2d(mid), relu_in_place(),
                              conv1x1(mid, options.out_channels), nn::BatchNorm2d(options.out_channels)));
+  chain_ = ConvNormChain(conv);
 }
 
 at::Tensor InvertedResidualImpl::forward(const at::Tensor& x) {
-  const at::Tensor out = conv->forward(x);                                   // [N, out, H / stride, W / stride]
-  return has_shortcut_ ? x + out : out;
+  return chain_(x, has_shortcut_ ? x : at::Tensor());                        // [N, out, H / stride, W / stride]
 }
 
 MobileNetV2Impl::MobileNetV2Impl(const MobileNetV2Options& options) : options_(options) {

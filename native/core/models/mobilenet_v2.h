@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/models/backbone.h"
+#include "core/models/layers.h"
 
 namespace reviewkd {
 
@@ -32,6 +33,7 @@ class InvertedResidualImpl : public torch::nn::Module {
  private:
   bool has_shortcut_;
   torch::nn::Sequential conv;
+  ConvNormChain chain_;  // its layers
 };
 TORCH_MODULE(InvertedResidual);
 

@@ -7,18 +7,22 @@ namespace nn = torch::nn;
 
 void ResidualBlockImpl::register_shortcut(const ResidualBlockOptions& options, int64_t out_channels) {
   if (options.stride == 1 && options.in_channels == out_channels) return;
-  projection_ = register_module(
-      options.shortcut_name,
-      nn::Sequential(conv1x1(options.in_channels, out_channels, options.stride), nn::BatchNorm2d(out_channels)));
+  const nn::Sequential layers(conv1x1(options.in_channels, out_channels, options.stride), nn::BatchNorm2d(out_channels));
+  projection_.emplace(register_module(options.shortcut_name, layers));
 }
 
-at::Tensor ResidualBlockImpl::shortcut(const at::Tensor& x) { return projection_.is_empty() ? x : projection_->forward(x); }
+at::Tensor ResidualBlockImpl::joined(ConvNorm& last, const at::Tensor& hidden, const at::Tensor& x, bool relu) {
+  const at::Tensor shortcut = projection_ ? (*projection_)(x) : x;       // [N, out, H / stride, W / stride]
+  return relu ? last.relu(hidden, shortcut) : last(hidden, shortcut);
+}
 
 BasicBlockImpl::BasicBlockImpl(const ResidualBlockOptions& options)
     : conv1(conv3x3(options.in_channels, options.channels, options.stride)),
       conv2(conv3x3(options.channels, options.channels)),
       bn1(options.channels),
-      bn2(options.channels) {
+      bn2(options.channels),
+      first_(conv1, bn1),
+      second_(conv2, bn2) {
   register_module("conv1", conv1);
   register_module("bn1", bn1);
   register_module("conv2", conv2);
@@ -26,9 +30,9 @@ BasicBlockImpl::BasicBlockImpl(const ResidualBlockOptions& options)
   register_shortcut(options, options.channels * kExpansion);
 }
 
-at::Tensor BasicBlockImpl::forward(const at::Tensor& x) {
-  const at::Tensor hidden = bn1(conv1(x)).relu_();                       // [N, C, H / stride, W / stride]
-  return bn2(conv2(hidden)).add_(shortcut(x));
+at::Tensor BasicBlockImpl::forward(const at::Tensor& x, bool relu) {
+  const at::Tensor hidden = first_.relu(x);                              // [N, C, H / stride, W / stride]
+  return joined(second_, hidden, x, relu);
 }
 
 BottleneckImpl::BottleneckImpl(const ResidualBlockOptions& options)
@@ -37,7 +41,10 @@ BottleneckImpl::BottleneckImpl(const ResidualBlockOptions& options)
       conv3(conv1x1(options.channels, options.channels * kExpansion)),
       bn1(options.channels),
       bn2(options.channels),
-      bn3(options.channels * kExpansion) {
+      bn3(options.channels * kExpansion),
+      first_(conv1, bn1),
+      second_(conv2, bn2),
+      third_(conv3, bn3) {
   register_module("conv1", conv1);
   register_module("bn1", bn1);
   register_module("conv2", conv2);
@@ -47,10 +54,10 @@ BottleneckImpl::BottleneckImpl(const ResidualBlockOptions& options)
   register_shortcut(options, options.channels * kExpansion);
 }
 
-at::Tensor BottleneckImpl::forward(const at::Tensor& x) {
-  at::Tensor hidden = bn1(conv1(x)).relu_();                             // [N, C, H, W]
-  hidden = bn2(conv2(hidden)).relu_();                                   // [N, C, H / stride, W / stride]
-  return bn3(conv3(hidden)).add_(shortcut(x));                           // [N, 4C, H / stride, W / stride]
+at::Tensor BottleneckImpl::forward(const at::Tensor& x, bool relu) {
+  at::Tensor hidden = first_.relu(x);                                    // [N, C, H, W]
+  hidden = second_.relu(hidden);                                         // [N, C, H / stride, W / stride]
+  return joined(third_, hidden, x, relu);                                // [N, 4C, H / stride, W / stride]
 }
 
 }  // namespace reviewkd

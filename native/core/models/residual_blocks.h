@@ -8,7 +8,10 @@
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/pimpl.h>
 
+#include <optional>
 #include <string>
+
+#include "core/models/layers.h"
 
 namespace reviewkd {
 
@@ -23,19 +26,19 @@ struct ResidualBlockOptions {
 
 class ResidualBlockImpl : public torch::nn::Module {
  public:
-  /// x: [N, in, H, W] -> the sum of branch and shortcut, before the ReLU: [N, out, H / stride, W / stride], rounded up. The
-  /// result is the caller's alone.
-  virtual at::Tensor forward(const at::Tensor& x) = 0;
+  /// x: [N, in, H, W] -> the sum of branch and shortcut, after the ReLU or before it: [N, out, H / stride, W / stride], rounded
+  /// up. The result is the caller's alone.
+  virtual at::Tensor forward(const at::Tensor& x, bool relu) = 0;
 
  protected:
   /// Comes after the branch's layers: state dicts have this order.
   void register_shortcut(const ResidualBlockOptions& options, int64_t out_channels);
 
-  /// x, projected where the block changes its shape.
-  at::Tensor shortcut(const at::Tensor& x);
+  /// BN(conv(hidden)) + x, which is projected where the block changes its shape; under a ReLU or not.
+  at::Tensor joined(ConvNorm& last, const at::Tensor& hidden, const at::Tensor& x, bool relu);
 
  private:
-  torch::nn::Sequential projection_{nullptr};
+  std::optional<ConvNormChain> projection_;
 };
 
 /// Two 3×3 convolutions.
@@ -44,11 +47,12 @@ class BasicBlockImpl : public ResidualBlockImpl {
   static constexpr int64_t kExpansion = 1;
 
   explicit BasicBlockImpl(const ResidualBlockOptions& options);
-  at::Tensor forward(const at::Tensor& x) override;
+  at::Tensor forward(const at::Tensor& x, bool relu) override;
 
  private:
   torch::nn::Conv2d conv1, conv2;
   torch::nn::BatchNorm2d bn1, bn2;
+  ConvNorm first_, second_;
 };
 TORCH_MODULE(BasicBlock);
 
@@ -58,11 +62,12 @@ class BottleneckImpl : public ResidualBlockImpl {
   static constexpr int64_t kExpansion = 4;
 
   explicit BottleneckImpl(const ResidualBlockOptions& options);
-  at::Tensor forward(const at::Tensor& x) override;
+  at::Tensor forward(const at::Tensor& x, bool relu) override;
 
  private:
   torch::nn::Conv2d conv1, conv2, conv3;
   torch::nn::BatchNorm2d bn1, bn2, bn3;
+  ConvNorm first_, second_, third_;
 };
 TORCH_MODULE(Bottleneck);
 

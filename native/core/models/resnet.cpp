@@ -78,6 +78,7 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options)
     : options_(options),
       conv1(stem_of(options)),
       bn1(options.stem_channels),
+      stem_(conv1, bn1),
       classifier_(linear(options.channels.back() * expansion_of(options.block), options.num_classes)) {
   if (options.blocks.size() != options.channels.size()) {
     fail(ErrorCode::kInvalidArgument, "expected blocks and channels for each stage of a ResNet, got ", options.blocks.size(),
@@ -104,14 +105,12 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options)
 
 BackboneOutput ResNetImpl::forward(const at::Tensor& images) {
   BackboneOutput output;
-  at::Tensor x = bn1(conv1(images)).relu_();                                  // CIFAR: [N, C, H, W], ImageNet: halved
+  at::Tensor x = stem_.relu(images);                                  // CIFAR: [N, C, H, W], ImageNet: halved
   if (options_.stem == ResNetStem::kImageNet) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});  // [N, C, H / 4, W / 4]
   for (const auto& stage : stages_) {
-    at::Tensor sum;
-    for (const auto& block : *stage) {
-      if (sum.defined()) x = sum.relu_();  // between blocks nobody else sees the sum
-      sum = block->as<ResidualBlockImpl>()->forward(x);
-    }
+    // Between blocks nobody else sees the sum.
+    for (size_t block = 0; block + 1 < stage->size(); ++block) x = stage->ptr(block)->as<ResidualBlockImpl>()->forward(x, /*relu=*/true);
+    const at::Tensor sum = stage->ptr(stage->size() - 1)->as<ResidualBlockImpl>()->forward(x, /*relu=*/false);
     x = at::relu(sum);
     output.features.push_back({sum, x});                                      // each stage but the first halves the size
   }

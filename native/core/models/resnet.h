@@ -60,6 +60,7 @@ class ResNetImpl : public BackboneImpl {
   ResNetOptions options_;
   torch::nn::Conv2d conv1;
   torch::nn::BatchNorm2d bn1;
+  ConvNorm stem_;
   std::vector<torch::nn::ModuleList> stages_;
   torch::nn::Linear classifier_;
 };

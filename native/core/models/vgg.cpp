@@ -51,6 +51,7 @@ VggImpl::VggImpl(const VggOptions& options) : options_(options), classifier(line
   for (size_t i = 0; i < blocks_.size(); ++i) {
     blocks_[i] = vgg_block(i == 0 ? 3 : kVggChannels[i - 1], kVggChannels[i], convolutions[i]);
     register_module("block" + std::to_string(i), blocks_[i]);
+    chains_[i] = ConvNormChain(blocks_[i]);
   }
   register_module("classifier", classifier);
 }
@@ -61,11 +62,11 @@ BackboneOutput VggImpl::forward(const at::Tensor& images) {
   at::Tensor x = images;
   for (size_t i = 0; i < blocks_.size(); ++i) {
     if (pooled_before(i, images.size(2))) x = at::max_pool2d(x, {2, 2});      // [N, C(i-1), Hi, Wi]
-    at::Tensor normalized = blocks_[i]->forward(x);                           // [N, Ci, Hi, Wi]
     if (i == 0) {  // not a stage that is handed over
-      x = normalized.relu_();
+      x = chains_[i](x, {}, /*relu=*/true);
       continue;
     }
+    const at::Tensor normalized = chains_[i](x);                              // [N, Ci, Hi, Wi]
     x = at::relu(normalized);
     output.features.push_back({normalized, x});
   }

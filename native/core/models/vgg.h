@@ -10,6 +10,7 @@
 #include <array>
 
 #include "core/models/backbone.h"
+#include "core/models/layers.h"
 
 namespace reviewkd {
 
@@ -32,6 +33,7 @@ class VggImpl : public BackboneImpl {
   VggOptions options_;
   /// Convolutions, normalizations and the ReLUs between them; the ReLU after the last normalization is not part of a block.
   std::array<torch::nn::Sequential, 5> blocks_;
+  std::array<ConvNormChain, 5> chains_;  // their layers
   torch::nn::Linear classifier;
 };
 TORCH_MODULE(Vgg);

@@ -17,7 +17,8 @@ WideBlockImpl::WideBlockImpl(int64_t in_channels, int64_t out_channels, int64_t 
     : bn1(in_channels),
       bn2(out_channels),
       conv1(conv3x3(in_channels, out_channels, stride)),
-      conv2(conv3x3(out_channels, out_channels)) {
+      conv2(conv3x3(out_channels, out_channels)),
+      first_(conv1, bn2) {
   register_module("bn1", bn1);
   register_module("conv1", conv1);
   register_module("bn2", bn2);
@@ -26,7 +27,7 @@ WideBlockImpl::WideBlockImpl(int64_t in_channels, int64_t out_channels, int64_t 
 }
 
 at::Tensor WideBlockImpl::forward(const at::Tensor& x, const at::Tensor& active) {
-  const at::Tensor hidden = bn2(conv1(active)).relu_();                  // [N, out, H / stride, W / stride]
+  const at::Tensor hidden = first_.relu(active);                         // [N, out, H / stride, W / stride]
   return conv2(hidden).add_(conv_shortcut.is_empty() ? x : conv_shortcut(active));
 }
 

@@ -12,6 +12,7 @@
 #include <array>
 
 #include "core/models/backbone.h"
+#include "core/models/layers.h"
 
 namespace reviewkd {
 
@@ -30,6 +31,7 @@ class WideBlockImpl : public torch::nn::Module {
   torch::nn::BatchNorm2d bn1, bn2;
   torch::nn::Conv2d conv1, conv2;
   torch::nn::Conv2d conv_shortcut{nullptr};
+  ConvNorm first_;  // conv1 and bn2
 };
 TORCH_MODULE(WideBlock);
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/models/inference.h"
+#include "core/ops/dispatch.h"
 
 namespace reviewkd {
 
@@ -42,11 +44,12 @@ Evaluation evaluate(Network& network, const ImageSet& set, const EvaluationOptio
   while (const auto batch = source->next()) {
     const std::lock_guard lock(network.mutex);
     const auto device = network.device();
+    const ops::ReferenceScope path(options.reference);
     const PrecisionScope scope(options.precision, device);
     network.module->eval();
     const at::Tensor images = as_input(batch->images, network.dtype(), device);
     const at::Tensor labels = batch->labels.to(device);
-    const at::Tensor logits = network.module->forward(images).logits.to(at::kDouble);  // [N, classes]
+    const at::Tensor logits = infer(*network.module, images).logits.to(at::kDouble);  // [N, classes]
     const at::Tensor best = std::get<1>(logits.topk(k, 1));                            // [N, k]
     const at::Tensor hits = best.eq(labels.unsqueeze(1));                              // [N, k]
     count_classes(labels, hits.select(1, 0).contiguous(), sums.per_class);

@@ -28,6 +28,8 @@ struct Evaluation {
 struct EvaluationOptions {
   int64_t batch_size = 256;
   Precision precision = Precision::kFloat32;
+  /// As in SessionOptions.
+  bool reference = false;
 };
 
 /// Told after each batch how many images are done.

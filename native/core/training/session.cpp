@@ -2,18 +2,17 @@
 
 #include <ATen/Parallel.h>
 
-#include <chrono>
 #include <cmath>
 #include <utility>
 
 #include "core/error.h"
 #include "core/numeric.h"
+#include "core/ops/dispatch.h"
+#include "core/stopwatch.h"
 #include "core/training/evaluator.h"
 
 namespace reviewkd {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 void freeze(torch::nn::Module& module) {
   for (auto& parameter : module.parameters()) parameter.set_requires_grad(false);
@@ -94,6 +93,7 @@ StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels)
     student_lock.lock();
   }
 
+  const ops::ReferenceScope path(options_.reference);
   const auto weights = distiller_ ? distiller_->weights_at(state_.epoch) : std::vector<double>{};
   const at::Tensor input = as_input(images, network_->dtype(), network_->device());  // [N, 3, H, W]
   const at::Tensor target = labels.to(network_->device());                           // [N]
@@ -107,13 +107,18 @@ StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels)
     const int64_t begin = count * part / parts;
     const int64_t length = count * (part + 1) / parts - begin;
     const double share = static_cast<double>(length) / static_cast<double>(count);
+    Stopwatch watch;
     const Pass pass = forward(input.narrow(0, begin, length), target.narrow(0, begin, length));
     const Losses losses = read(pass, weights);
     check_finite(losses);
+    result.seconds.teacher += pass.teacher_seconds;
+    result.seconds.student += pass.student_seconds;
+    result.seconds.method += watch.lap() - pass.teacher_seconds - pass.student_seconds;
 
     at::Tensor total = pass.cross_entropy.to(at::kDouble);
     for (size_t k = 0; k < pass.terms.size(); ++k) total = total + weights[k] * pass.terms[k].loss;
     (share * total).backward();
+    result.seconds.backward += watch.lap();
 
     result.losses.add(losses, share);
     correct_ += pass.logits.detach().argmax(1).eq(target.narrow(0, begin, length)).sum().item<int64_t>();
@@ -122,6 +127,7 @@ StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels)
   for (size_t k = 0; k < weights.size(); ++k) result.losses.terms[k].weight = weights[k];
   result.losses.distillation_weight = overall_weight(weights);
 
+  Stopwatch watch;
   if (options_.clip_norm) {
     result.gradient_norm = optimizer_.clip_gradients(*options_.clip_norm);
     if (!std::isfinite(*result.gradient_norm)) {
@@ -130,6 +136,7 @@ StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels)
     }
   }
   optimizer_.step(learning_rate_);
+  result.seconds.optimizer = watch.lap();
   result.learning_rate = learning_rate_;
   result.step = ++steps_;
   return result;
@@ -142,9 +149,13 @@ Session::Pass Session::forward(const at::Tensor& images, const at::Tensor& label
     DistillerOutput output = distiller_->forward(images, labels);
     pass.logits = output.student.logits;
     pass.terms = std::move(output.terms);
+    pass.teacher_seconds = output.teacher_seconds;
+    pass.student_seconds = output.student_seconds;
   } else {
+    Stopwatch watch;
     network_->module->train();
     pass.logits = network_->module->forward(images).logits;
+    pass.student_seconds = watch.lap();
   }
   pass.cross_entropy = at::cross_entropy_loss(at_least_float32(pass.logits), labels);
   return pass;
@@ -245,20 +256,16 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
   }
 
   const auto source = images.open(plan);
-  auto last = Clock::now();
-  const auto lap = [&last] {  // seconds since the last call
-    const auto before = std::exchange(last, Clock::now());
-    return std::chrono::duration<double>(last - before).count();
-  };
+  Stopwatch watch;
   while (const auto batch = source->next()) {
-    const double waited = lap();
+    const double waited = watch.lap();
     const StepPosition position{options.epoch, options.epochs, state_.step, steps};
     learning_rate_ = options_.optimizer.learning_rate * learning_rate_scale(options.schedule, position);
     add_to_epoch(run_step(batch->images, batch->labels), *batch);
     state_.stall_seconds += waited;
-    state_.seconds += waited + lap();
+    state_.seconds += waited + watch.lap();
     if (progress) progress(state_);
-    lap();  // reports, and checkpoints that are written between two steps, are no training
+    watch.lap();  // reports, and checkpoints that are written between two steps, are no training
     if (stop) break;
   }
   if (state_.step < steps) {

@@ -27,10 +27,23 @@ struct SessionOptions {
   std::optional<double> clip_norm;
   /// Threads of one operation; 0: as many as there are cores.
   int threads = 0;
+  /// Take the readable reference of every operation instead of its fast path.
+  bool reference = false;
+};
+
+/// Where the seconds of a step went; parts of a batch are summed up. On a CUDA device, until the work was handed over.
+struct StepSeconds {
+  double teacher = 0;
+  double student = 0;
+  /// The methods' forward passes and the losses' values.
+  double method = 0;
+  double backward = 0;
+  double optimizer = 0;
 };
 
 struct StepResult {
   Losses losses;
+  StepSeconds seconds;
   int64_t step = 0;
   double learning_rate = 0;
   std::optional<double> gradient_norm;
@@ -118,6 +131,8 @@ class Session {
     at::Tensor logits;  // [N, classes]
     at::Tensor cross_entropy;
     std::vector<MethodOutput> terms;
+    double teacher_seconds = 0;
+    double student_seconds = 0;
   };
 
   Pass forward(const at::Tensor& images, const at::Tensor& labels);

@@ -5,6 +5,7 @@
 #include <regex>
 
 #include "core/error.h"
+#include "core/ops/sgd_step.h"
 
 namespace reviewkd {
 namespace {
@@ -52,11 +53,9 @@ void Sgd::step(double learning_rate) {
     auto& parameter = parameters_[i].second;
     auto& slot = slots_[i];
     if (!parameter.grad().defined()) continue;
-    at::Tensor gradient = parameter.grad();
-    if (slot.weight_decay != 0) gradient = gradient.add(parameter, slot.weight_decay);
-    slot.velocity.mul_(options_.momentum).add_(gradient);
-    const at::Tensor update = options_.nesterov ? gradient.add(slot.velocity, options_.momentum) : slot.velocity;
-    parameter.sub_(update, learning_rate * slot.learning_rate_scale);
+    ops::sgd_step(parameter, parameter.grad(), slot.velocity,
+                  {.rate = learning_rate * slot.learning_rate_scale, .momentum = options_.momentum, .decay = slot.weight_decay,
+                   .nesterov = options_.nesterov});
   }
 }
 

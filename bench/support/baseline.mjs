@@ -1,0 +1,37 @@
+// The PyTorch baselines as a child process that answers requests one by one.
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const SCRIPT = fileURLToPath(new URL("../pytorch_baseline.py", import.meta.url));
+
+export class Baseline {
+  #process;
+  #lines;
+  #ended = false;
+
+  /** The Python is REVIEWKD_BENCH_PYTHON, or else python3, and must have torch and numpy. */
+  constructor(python = process.env.REVIEWKD_BENCH_PYTHON ?? "python3") {
+    this.python = python;
+    this.#process = spawn(python, [SCRIPT], { stdio: ["pipe", "pipe", "inherit"] });
+    this.#process.on("error", () => { this.#ended = true; });
+    this.#process.stdin.on("error", () => { this.#ended = true; });
+    this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
+  }
+
+  /** One request; its answer without the envelope. */
+  async ask(operation, request = {}) {
+    if (!this.#ended) this.#process.stdin.write(`${JSON.stringify({ operation, ...request })}\n`);
+    const { value, done } = await this.#lines.next();
+    if (done) {
+      throw new Error(`expected a Python with torch and numpy for the baselines, got ${this.python}, which ended: set REVIEWKD_BENCH_PYTHON, or leave the baselines out with --no-baselines`);
+    }
+    const answer = JSON.parse(value);
+    if (answer.error !== undefined) throw new Error(`the baseline failed at ${operation}: ${answer.error}`);
+    return answer;
+  }
+
+  close() {
+    this.#process.stdin.end();
+  }
+}

@@ -1,0 +1,30 @@
+# The kernels in native/core/ops/kernels are compiled once for each instruction set, each file with flags of its own; which one runs is
+# decided at run time. They stay out of unity files and precompiled headers, which are compiled for every processor.
+
+file(GLOB kernel_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/native/core/ops/kernels/*.cpp")
+set(x86_kernel_sources ${kernel_sources})
+list(FILTER x86_kernel_sources INCLUDE REGEX "_(avx2|avx512)")
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  add_compile_definitions(REVIEWKD_X86_KERNELS)
+else()
+  list(REMOVE_ITEM core_sources ${x86_kernel_sources})
+endif()
+
+foreach(source IN LISTS kernel_sources)
+  # No function that takes or gives vectors leaves its file. GCC 12's own intrinsics trip its warning of uninitialized values.
+  set(options -O3 -ffp-contract=fast -Wno-psabi -Wno-maybe-uninitialized)
+  if(source MATCHES "_avx2")
+    list(APPEND options -mavx2 -mfma)
+  elseif(source MATCHES "_avx512")
+    list(APPEND options -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mprefer-vector-width=512)
+    if(source MATCHES "bfloat16")
+      list(APPEND options -mavx512bf16)
+    endif()
+  endif()
+  if(MSVC)
+    set(options "")
+  endif()
+  set_source_files_properties("${source}" PROPERTIES
+    COMPILE_OPTIONS "${options}" SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)
+endforeach()

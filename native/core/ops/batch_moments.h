@@ -1,0 +1,69 @@
+#pragma once
+// The statistics of a batch and the sums of its gradient: taken image by image in float, put together in double and in the order
+// of the images, so that they do not depend on how images are dealt out to threads.
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+namespace reviewkd::ops {
+
+/// Mean and sum of squared distances from it, [N, C] each.
+class ImageMoments {
+ public:
+  ImageMoments(int64_t images, int64_t channels) : images(images), channels(channels), values_(2 * images * channels) {}
+
+  float* mean(int64_t image) { return values_.data() + image * channels; }
+  float* m2(int64_t image) { return values_.data() + (images + image) * channels; }
+
+  const int64_t images;
+  const int64_t channels;
+
+ private:
+  std::vector<float> values_;
+};
+
+struct BatchMoments {
+  int64_t count;  // values of a channel
+  std::vector<double> mean, variance;  // [C]; the variance is divided by `count`
+};
+
+/// Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing sample variances" (1979).
+BatchMoments combined(ImageMoments& images, int64_t pixels);
+
+/// scale · x + shift = gamma · (x - mean) / sqrt(variance + epsilon) + beta; [C] each.
+struct Normalizing {
+  Normalizing(const BatchMoments& moments, const at::Tensor& gamma, const at::Tensor& beta, double epsilon);
+
+  at::Tensor mean_tensor() const;
+  at::Tensor inverse_tensor() const;
+
+  std::vector<float> scale, shift, mean, inverse;  // inverse: 1 / sqrt(variance + epsilon)
+};
+
+/// Σ g and Σ g · (x - mean), [N, C] each, from 0.
+class ImageSums {
+ public:
+  ImageSums(int64_t images, int64_t channels) : images(images), channels(channels), values_(2 * images * channels, 0.0f) {}
+
+  float* sum(int64_t image) { return values_.data() + image * channels; }
+  float* product(int64_t image) { return values_.data() + (images + image) * channels; }
+
+  const int64_t images;
+  const int64_t channels;
+
+ private:
+  std::vector<float> values_;
+};
+
+/// The gradient of what was normalized is a · g + b · x + k; [C] each.
+struct NormalizationGradient {
+  NormalizationGradient(ImageSums& sums, const at::Tensor& mean, const at::Tensor& inverse, const at::Tensor& gamma, int64_t pixels);
+
+  at::Tensor gamma_gradient() const;
+  at::Tensor beta_gradient() const;
+
+  std::vector<float> a, b, k, gamma_sums, beta_sums;
+};
+
+}  // namespace reviewkd::ops

@@ -1,0 +1,223 @@
+#include "core/ops/conv_norm.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <cmath>
+
+#include "core/ops/batch_moments.h"
+#include "core/ops/dispatch.h"
+#include "core/ops/image_convolution.h"
+#include "core/ops/images.h"
+
+namespace reviewkd::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+at::Tensor empty_map(int64_t images, const ConvolutionShape& shape, at::ScalarType type) {
+  return at::empty({images, shape.out_channels, shape.out_height, shape.out_width}, at::TensorOptions(type), at::MemoryFormat::ChannelsLast);
+}
+
+std::shared_ptr<const ImageConvolution> convolution_of(const at::Tensor& x, const ConvNormParameters& parameters, at::ScalarType type) {
+  const at::Tensor& weight = parameters.weight;
+  if (!x.is_cpu() || parameters.groups != 1 || x.dim() != 4 || x.numel() == 0 || weight.scalar_type() != at::kFloat || weight.size(2) != weight.size(3) ||
+      weight.size(1) != x.size(1)) {
+    return nullptr;
+  }
+  const auto out = [&](int64_t size) { return (size + 2 * parameters.padding - weight.size(2)) / parameters.stride + 1; };
+  return ImageConvolution::create({.in_channels = weight.size(1), .out_channels = weight.size(0), .kernel = weight.size(2),
+                                    .stride = parameters.stride, .padding = parameters.padding, .height = x.size(2), .width = x.size(3),
+                                    .out_height = out(x.size(2)), .out_width = out(x.size(3))}, type);
+}
+
+at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor& x, const ConvNormParameters& parameters,
+                          FoldedWeights& cache, const at::Tensor& residual, bool relu, at::ScalarType type) {
+  const auto folded = cache.get(parameters, type, [&]() -> FoldedWeights::Folded {
+    const at::Tensor scale = (parameters.gamma.to(at::kDouble) / (parameters.running_variance.to(at::kDouble) + parameters.epsilon).sqrt());
+    at::Tensor center = parameters.running_mean.to(at::kDouble);
+    if (parameters.bias.defined()) center = center - parameters.bias.to(at::kDouble);
+    const at::Tensor shift = parameters.beta.to(at::kDouble) - scale * center;
+    return {convolution.pack(parameters.weight, scale.to(at::kFloat).const_data_ptr<float>()), shift.to(at::kFloat)};
+  });
+  const at::Tensor input = in_order(x, type);
+  const at::Tensor added = residual.defined() ? in_order(residual, type) : residual;
+  at::Tensor result = empty_map(x.size(0), convolution.shape(), type);
+  const Images images(input), residuals(added), results(result);
+  each_range(x.size(0), [&](int64_t first, int64_t last, int64_t) {
+    for (int64_t n = first; n < last; n += convolution.group()) {
+      const int64_t group = std::min(convolution.group(), last - n);
+      convolution.forward(images[n], group, folded->packed, folded->shift.const_data_ptr<float>(), residuals[n], relu, results[n]);
+    }
+  });
+  return result;
+}
+
+void move_statistics(const ConvNormParameters& parameters, const BatchMoments& moments) {
+  at::NoGradGuard no_grad;
+  at::Tensor mean = at::empty_like(parameters.running_mean);
+  at::Tensor variance = at::empty_like(parameters.running_variance);
+  const double unbiased = static_cast<double>(moments.count) / static_cast<double>(std::max<int64_t>(1, moments.count - 1));
+  for (int64_t c = 0; c < mean.numel(); ++c) {
+    mean.data_ptr<float>()[c] = static_cast<float>(moments.mean[c]);
+    variance.data_ptr<float>()[c] = static_cast<float>(moments.variance[c] * unbiased);
+  }
+  if (parameters.bias.defined()) mean += parameters.bias;
+  parameters.running_mean.mul_(1 - parameters.momentum).add_(mean, parameters.momentum);
+  parameters.running_variance.mul_(1 - parameters.momentum).add_(variance, parameters.momentum);
+}
+
+class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
+ public:
+  static Variable forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                          const at::Tensor& gamma, const at::Tensor& beta, const std::optional<at::Tensor>& residual,
+                          const ConvNormParameters& parameters, const ImageConvolution& convolution, bool relu, at::ScalarType type) {
+    const ConvolutionShape& shape = convolution.shape();
+    const int64_t count = x.size(0);
+    const int64_t channels = shape.out_channels;
+    const ChannelKernels& kernels = map_kernels(type)->channels;
+    const at::Tensor input = in_order(x, type);
+    const at::Tensor added = residual ? in_order(*residual, type) : at::Tensor();
+    const at::Tensor packed = convolution.pack(weight);
+    at::Tensor raw = empty_map(count, shape, type);  // [N, O, Ho, Wo], before the normalization
+    at::Tensor result = at::empty_like(raw);
+
+    const Images images(input), residuals(added), raws(raw), results(result);
+    ImageMoments image_moments(count, channels);
+    each_range(count, [&](int64_t first, int64_t last, int64_t) {
+      for (int64_t n = first; n < last; n += convolution.group()) {
+        const int64_t group = std::min(convolution.group(), last - n);
+        convolution.forward(images[n], group, packed, nullptr, nullptr, false, raws[n]);
+        for (int64_t k = n; k < n + group; ++k) {
+          kernels.moments(raws[k], shape.out_pixels(), channels, image_moments.mean(k), image_moments.m2(k));
+        }
+      }
+    });
+    const BatchMoments moments = combined(image_moments, shape.out_pixels());
+    move_statistics(parameters, moments);
+    const Normalizing normalizing(moments, gamma, beta, parameters.epsilon);
+    each_range(count, [&](int64_t first, int64_t last, int64_t) {
+      for (int64_t n = first; n < last; ++n) {
+        kernels.normalize(raws[n], normalizing.scale.data(), normalizing.shift.data(), residuals[n], relu, results[n], shape.out_pixels(), channels);
+      }
+    });
+
+    context->save_for_backward({input, weight, gamma, raw, relu ? result : at::Tensor()});
+    context->saved_data["mean"] = normalizing.mean_tensor();
+    context->saved_data["inverse"] = normalizing.inverse_tensor();
+    context->saved_data["stride"] = parameters.stride;
+    context->saved_data["padding"] = parameters.padding;
+    context->saved_data["relu"] = relu;
+    context->saved_data["residual"] = residual.has_value();
+    context->saved_data["bias"] = bias.has_value();
+    context->saved_data["input_type"] = static_cast<int64_t>(x.scalar_type());
+    return result;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &input = saved[0], &weight = saved[1], &gamma = saved[2], &raw = saved[3], &active = saved[4];
+    const at::ScalarType type = raw.scalar_type();
+    const bool relu = context->saved_data["relu"].toBool();
+    const bool has_residual = context->saved_data["residual"].toBool();
+    ConvNormParameters parameters{};
+    parameters.weight = weight;
+    parameters.stride = context->saved_data["stride"].toInt();
+    parameters.padding = context->saved_data["padding"].toInt();
+    const auto fast = convolution_of(input, parameters, type);
+    const ImageConvolution& convolution = *fast;
+    const ConvolutionShape& shape = convolution.shape();
+    const ChannelKernels& kernels = map_kernels(type)->channels;
+    const int64_t count = input.size(0);
+    const int64_t channels = shape.out_channels;
+    const at::Tensor gradient = in_order(gradients[0], type);
+    const at::Tensor mean = context->saved_data["mean"].toTensor();
+    const at::Tensor inverse = context->saved_data["inverse"].toTensor();
+
+    // Where nothing is masked, what is added gets the gradient as it came.
+    at::Tensor masked;
+    if (has_residual) masked = relu ? at::empty_like(gradient) : gradient;
+    const Images raws(raw), actives(active), gradients_of(gradient), masks(has_residual && relu ? masked : at::Tensor());
+    ImageSums sums(count, channels);
+    each_range(count, [&](int64_t first, int64_t last, int64_t) {
+      for (int64_t n = first; n < last; ++n) {
+        kernels.reduce_gradient(gradients_of[n], actives[n], raws[n], mean.const_data_ptr<float>(), masks[n], sums.sum(n), sums.product(n),
+                                shape.out_pixels(), channels);
+      }
+    });
+    const NormalizationGradient coefficients(sums, mean, inverse, gamma, shape.out_pixels());
+
+    const bool needs_input = context->needs_input_grad(0);
+    at::Tensor input_gradient = needs_input ? at::empty_like(input) : at::Tensor();
+    const at::Tensor packed = needs_input ? convolution.pack_for_gradient(weight) : at::Tensor();
+    const Images inputs(input), input_gradients(input_gradient);
+    const int64_t threads = at::get_num_threads();
+    const int64_t weight_sums = convolution.weight_sums();
+    at::Tensor thread_sums = at::zeros({threads, weight_sums}, at::kFloat);
+    each_range(count, [&](int64_t first, int64_t last, int64_t thread) {
+      const int64_t row_bytes = shape.out_width * channels * static_cast<int64_t>(raw.element_size());
+      for (int64_t n = first; n < last; n += convolution.group()) {
+        const int64_t group = std::min(convolution.group(), last - n);
+        convolution.begin_gradients(group);
+        for (int64_t k = 0; k < group; ++k) {
+          for (int64_t r = 0; r < shape.out_height; ++r) {
+            const char* row_active = actives[n + k] == nullptr ? nullptr : actives[n + k] + r * row_bytes;
+            kernels.normalization_gradient(gradients_of[n + k] + r * row_bytes, row_active, raws[n + k] + r * row_bytes, coefficients.a.data(),
+                                           coefficients.b.data(), coefficients.k.data(), convolution.gradient_row(k, r), shape.out_width, channels);
+          }
+        }
+        if (needs_input) convolution.input_gradient(group, packed, input_gradients[n]);
+        convolution.add_weight_gradient(inputs[n], group, thread_sums.data_ptr<float>() + thread * weight_sums);
+      }
+    });
+    const at::Tensor total = threads > 1 ? thread_sums.sum(0) : thread_sums;
+    at::Tensor weight_gradient = at::empty_like(weight);
+    convolution.unpack_weight_gradient(total.const_data_ptr<float>(), weight_gradient);
+
+    const auto input_type = static_cast<at::ScalarType>(context->saved_data["input_type"].toInt());
+    if (needs_input && input_type != type) input_gradient = input_gradient.to(input_type);
+    // A bias moves the mean, which is subtracted again.
+    const at::Tensor bias_gradient = context->saved_data["bias"].toBool() ? at::zeros_like(gamma) : at::Tensor();
+    return {input_gradient, weight_gradient, bias_gradient, coefficients.gamma_gradient(), coefficients.beta_gradient(), masked,
+            at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+std::vector<std::pair<const void*, uint32_t>> FoldedWeights::state_of(const ConvNormParameters& parameters) {
+  std::vector<std::pair<const void*, uint32_t>> state;
+  for (const auto* tensor : {&parameters.weight, &parameters.bias, &parameters.gamma, &parameters.beta, &parameters.running_mean,
+                             &parameters.running_variance}) {
+    if (tensor->defined()) state.emplace_back(tensor->const_data_ptr(), tensor->_version());
+  }
+  return state;
+}
+
+at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
+  const at::Tensor convolved = at::conv2d(x, parameters.weight, parameters.bias, parameters.stride, parameters.padding, 1, parameters.groups);
+  at::Tensor result = at::batch_norm(convolved, parameters.gamma, parameters.beta, parameters.running_mean, parameters.running_variance,
+                                     parameters.training, parameters.momentum, parameters.epsilon, /*cudnn_enabled=*/true);
+  // Nobody else holds what is written over.
+  if (residual.defined()) result.add_(residual);
+  return relu ? result.relu_() : result;  // [N, O, Ho, Wo]
+}
+
+at::Tensor conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual,
+                     bool relu) {
+  if (takes_reference_path()) return conv_norm_reference(x, parameters, residual, relu);
+  const at::ScalarType type = computing_type(x);
+  const auto convolution = convolution_of(x, parameters, type);
+  const bool differentiates = at::GradMode::is_enabled();
+  const bool folds = !parameters.training && !differentiates;
+  if (!convolution || !(folds || parameters.training) || (differentiates && x.requires_grad() && !convolution->has_input_gradient())) {
+    return conv_norm_reference(x, parameters, residual, relu);
+  }
+  if (folds) return folded_forward(*convolution, x, parameters, folded, residual, relu, type);
+  return ConvNormFunction::apply(x, parameters.weight, where_defined(parameters.bias), parameters.gamma, parameters.beta,
+                                 where_defined(residual), parameters, *convolution, relu, type);
+}
+
+}  // namespace reviewkd::ops

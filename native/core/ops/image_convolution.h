@@ -1,0 +1,64 @@
+#pragma once
+// Convolutions of images in channels-last order, some images at a time, so that whoever calls decides what happens to them before and after
+// while they lie in the cache.
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+namespace reviewkd::ops {
+
+/// A convolution of square kernels and equal strides and paddings in both directions.
+struct ConvolutionShape {
+  int64_t in_channels, out_channels;
+  int64_t kernel, stride, padding;
+  int64_t height, width;          // of the input
+  int64_t out_height, out_width;
+
+  int64_t in_pixels() const { return height * width; }
+  int64_t out_pixels() const { return out_height * out_width; }
+};
+
+class ImageConvolution {
+ public:
+  /// The fastest that this processor has for maps of this type, or none.
+  static std::shared_ptr<const ImageConvolution> create(const ConvolutionShape& shape, at::ScalarType type);
+
+  explicit ImageConvolution(const ConvolutionShape& shape) : shape_(shape) {}
+  virtual ~ImageConvolution() = default;
+  ImageConvolution(const ImageConvolution&) = delete;
+  ImageConvolution& operator=(const ImageConvolution&) = delete;
+
+  const ConvolutionShape& shape() const { return shape_; }
+
+  /// How many images are best taken at a time; functions that take a `count` take no more.
+  virtual int64_t group() const { return 1; }
+
+  /// weight: [O, I, k, k], float32, in any order; each output channel times its factor, where there are any -> the order that
+  /// `forward` reads.
+  virtual at::Tensor pack(const at::Tensor& weight, const float* factors = nullptr) const = 0;
+  /// The order that `input_gradient` reads.
+  virtual at::Tensor pack_for_gradient(const at::Tensor& weight) const = 0;
+  virtual bool has_input_gradient() const { return true; }
+
+  /// images: [count, H, W, I] -> out, [count, Ho, Wo, O]. bias: [O], or none; residual: as out, or none.
+  virtual void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual, bool relu,
+                       void* out) const = 0;
+
+  /// Where row r of an image's gradient, [Wo, O], is to be written, in the thread's scratch memory; `begin_gradients` comes first.
+  virtual void begin_gradients(int64_t count) const = 0;
+  virtual void* gradient_row(int64_t image, int64_t r) const = 0;
+  /// out: [count, H, W, I], from the rows that were written.
+  virtual void input_gradient(int64_t count, const at::Tensor& packed, void* out) const = 0;
+  /// Adds to sums of `weight_sums` floats.
+  virtual void add_weight_gradient(const void* images, int64_t count, float* sums) const = 0;
+
+  virtual int64_t weight_sums() const = 0;
+  /// Sums to the weight's gradient, [O, I, k, k].
+  virtual void unpack_weight_gradient(const float* sums, at::Tensor& gradient) const = 0;
+
+ private:
+  ConvolutionShape shape_;
+};
+
+}  // namespace reviewkd::ops

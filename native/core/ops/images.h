@@ -1,0 +1,33 @@
+#pragma once
+// Maps in channels-last order, image by image.
+
+#include <ATen/ATen.h>
+
+#include <optional>
+
+namespace reviewkd::ops {
+
+/// The map in this type and in channels-last order; itself where it is so already.
+inline at::Tensor in_order(const at::Tensor& map, at::ScalarType type) { return map.to(type).contiguous(at::MemoryFormat::ChannelsLast); }
+
+/// A function's inputs have a device, so that an undefined tensor is none.
+inline std::optional<at::Tensor> where_defined(const at::Tensor& tensor) {
+  return tensor.defined() ? std::optional(tensor) : std::nullopt;
+}
+
+class Images {
+ public:
+  /// map: [N, C, H, W] in channels-last order, or undefined.
+  explicit Images(const at::Tensor& map)
+      : data_(map.defined() ? static_cast<char*>(map.data_ptr()) : nullptr),
+        bytes_(map.defined() ? map.size(1) * map.size(2) * map.size(3) * static_cast<int64_t>(map.element_size()) : 0) {}
+
+  /// Null where there is no map.
+  char* operator[](int64_t image) const { return data_ == nullptr ? nullptr : data_ + image * bytes_; }
+
+ private:
+  char* data_;
+  int64_t bytes_;
+};
+
+}  // namespace reviewkd::ops

@@ -1,0 +1,169 @@
+#pragma once
+// What the fast CPU paths are made of: loops over images in channels-last order, compiled once for each instruction set and
+// picked at run time. Nothing here knows libtorch, for an inline function of its headers that is compiled for one instruction
+// set must not be the one that the linker keeps for all.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace reviewkd::ops {
+
+/// Values of 16 channels stand together in packed weights; channel counts of fast convolutions are multiples of it.
+constexpr int64_t kLanes = 16;
+constexpr int64_t kMostTaps = 9;
+
+/// A sum over taps and input channels for each pixel of an output image:
+/// out[r, c, o] = act(bias[o] + Σ_t Σ_i in[offset(t) + r · in_row + c · in_pixel + i] · weights[o / 16][t][i][o % 16] + residual[r, c, o]).
+/// Distances are counted in values. `in` is padded so that every tap of every pixel lies inside.
+struct Convolution {
+  const void* in;
+  const void* weights;
+  void* out;
+  int64_t taps;
+  int64_t offsets[kMostTaps];
+  /// Number of each tap in `weights`, of `weight_taps` that stand there.
+  int64_t weight_tap[kMostTaps];
+  int64_t weight_taps;
+  int64_t in_channels;
+  int64_t out_channels;
+  int64_t in_pixel, in_row;
+  int64_t out_pixel, out_row;
+  int64_t rows, columns;
+  const float* bias;     // [out_channels], or none
+  const void* residual;  // as out, or none
+  bool relu;
+};
+
+/// Adds one image's share of Σ_r Σ_c in[offset(t) + …, i] · gradient[r, c, o] to sums[t][i][o].
+struct WeightGradient {
+  const void* in;
+  const void* gradient;
+  float* sums;
+  void* scratch;  // bytes of `weight_gradient_scratch`
+  int64_t taps;
+  int64_t offsets[kMostTaps];
+  int64_t in_channels;
+  int64_t out_channels;
+  int64_t in_pixel, in_row;
+  int64_t gradient_pixel, gradient_row;
+  int64_t rows, columns;
+};
+
+/// Convolutions of one type of values: float, or bfloat16 with float sums.
+struct ConvolutionKernels {
+  void (*convolve)(const Convolution&);
+  void (*add_weight_gradient)(const WeightGradient&);
+  int64_t (*weight_gradient_scratch)(const WeightGradient&);
+};
+
+/// A 3×3 convolution of images that lie one behind the other, with stride 1 and padding 1, by Winograd's F(4×4, 3×3).
+/// out[n, r, c, o] = act(bias[o] + Σ x · filter + residual[n, r, c, o]).
+struct Winograd {
+  const void* in;         // [images, height, width, in_channels]
+  const float* filters;   // [36, in_channels, out_channels], see `transform_filters`
+  void* out;              // [images, height, width, out_channels]
+  float* scratch;         // floats of `scratch_size`
+  int64_t images, height, width;
+  int64_t in_channels, out_channels;
+  const float* bias;      // [out_channels], or none
+  const void* residual;   // as out, or none
+  bool relu;
+};
+
+/// Adds the share of these images to the gradient of the transformed filters: sums[36][i][o].
+struct WinogradGradient {
+  const void* in;         // [images, height, width, in_channels]
+  const void* gradient;   // [images, height, width, out_channels]
+  float* sums;
+  float* scratch;         // floats of `scratch_size`
+  int64_t images, height, width;
+  int64_t in_channels, out_channels;
+};
+
+struct WinogradKernels {
+  /// G g Gᵀ: [9, pairs] -> [36, pairs], a plane for each place of the filter and for each pair of points.
+  void (*transform_filters)(const float* filters, int64_t pairs, float* transformed);
+  /// Gᵀ g G, the way back: [36, pairs] -> [9, pairs].
+  void (*restore_filters)(const float* transformed, int64_t pairs, float* filters);
+  void (*convolve)(const Winograd&);
+  void (*add_gradient)(const WinogradGradient&);
+  int64_t (*scratch_size)(int64_t in_channels, int64_t out_channels);
+};
+
+constexpr int64_t kWinogradPoints = 36;
+
+/// Loops over `count` pixels of `channels` values each.
+struct ChannelKernels {
+  /// mean[c], and m2[c] = Σ (x - mean)²: both in two passes over the pixels, which should lie in the cache.
+  void (*moments)(const void* x, int64_t count, int64_t channels, float* mean, float* m2);
+  /// out = act(scale[c] · x + shift[c] + residual); `residual` may be none.
+  void (*normalize)(const void* x, const float* scale, const float* shift, const void* residual, bool relu, void* out, int64_t count,
+                    int64_t channels);
+  /// With g = gradient, where `active` is none or above zero, otherwise 0: sum[c] += Σ g, product[c] += Σ g · (x - mean[c]);
+  /// `masked` takes g where it is not none.
+  void (*reduce_gradient)(const void* gradient, const void* active, const void* x, const float* mean, void* masked, float* sum,
+                          float* product, int64_t count, int64_t channels);
+  /// out = a[c] · g + b[c] · x + k[c].
+  void (*normalization_gradient)(const void* gradient, const void* active, const void* x, const float* a, const float* b,
+                                 const float* k, void* out, int64_t count, int64_t channels);
+};
+
+/// The difference of two maps [height, width, channels] in a grid of cells × cells equal windows. Sizes are multiples of `cells`,
+/// channels of kLanes.
+struct PyramidKernels {
+  /// sums[cell][c] = Σ (left - right) over the cell's window -> Σ (left - right)² over the map.
+  double (*difference)(const void* left, const void* right, int64_t height, int64_t width, int64_t channels, int64_t cells, float* sums);
+  /// out = factor · (left - right) + shifts[cell][c].
+  void (*gradient)(const void* left, const void* right, int64_t height, int64_t width, int64_t channels, int64_t cells, float factor,
+                   const float* shifts, void* out);
+};
+
+/// One image of attention based fusion: x, out and gradient are [rows · down, columns · right, channels], y is [rows, columns,
+/// channels], each of whose pixels stands for down × right; weights are [2][2 · channels], for the channels of x, then of y.
+struct Attention {
+  const void* x;
+  const void* y;
+  const float* weights;
+  int64_t rows, columns, down, right, channels;
+};
+
+struct AttentionKernels {
+  /// z[pixel][k] = sigmoid(bias[k] + weights[k] · (x, y)); out = x · z₀ + y · z₁.
+  void (*forward)(const Attention& image, const float* bias, float* z, void* out);
+  /// Gradients of x and y; weight_sums[2][2 · channels] and bias_sums[2] are overwritten; `slopes` is room for [pixel][2].
+  void (*backward)(const Attention& image, const float* z, const void* gradient, float* slopes, void* x_gradient, void* y_gradient,
+                   float* weight_sums, float* bias_sums);
+};
+
+struct SgdCoefficients {
+  float rate, momentum, decay;
+  bool nesterov;
+};
+
+/// g ← gradient + decay · p;  v ← momentum · v + g;  p ← p - rate · (nesterov ? g + momentum · v : v).
+using SgdKernel = void (*)(float* parameter, const float* gradient, float* velocity, int64_t count, const SgdCoefficients& coefficients);
+
+/// All loops of one instruction set for one type of maps.
+struct MapKernels {
+  ChannelKernels channels;
+  PyramidKernels pyramid;
+  AttentionKernels attention;
+};
+
+namespace generic {
+extern const MapKernels kMapsFloat, kMapsBfloat16;
+extern const SgdKernel kSgd;
+}
+namespace avx2 {
+extern const MapKernels kMapsFloat, kMapsBfloat16;
+extern const SgdKernel kSgd;
+extern const WinogradKernels kWinogradFloat, kWinogradBfloat16;
+}
+namespace avx512 {
+extern const MapKernels kMapsFloat, kMapsBfloat16;
+extern const SgdKernel kSgd;
+extern const WinogradKernels kWinogradFloat, kWinogradBfloat16;
+extern const ConvolutionKernels kConvolutionsFloat, kConvolutionsBfloat16;
+}
+
+}  // namespace reviewkd::ops

@@ -1,0 +1,55 @@
+#pragma once
+// Some values at a time, in the compiler's vector types: one register of the instruction set, or several where it is none in particular.
+
+#include <cstdint>
+#include <cstring>
+
+namespace reviewkd::ops::REVIEWKD_ISA {
+
+#if defined(__AVX2__) && !defined(__AVX512F__)
+constexpr int64_t kWidth = 8;
+#else
+constexpr int64_t kWidth = 16;
+#endif
+
+typedef float Floats __attribute__((vector_size(4 * kWidth)));
+typedef int32_t Ints __attribute__((vector_size(4 * kWidth)));
+typedef uint32_t Bits __attribute__((vector_size(4 * kWidth)));
+typedef uint16_t Halves __attribute__((vector_size(2 * kWidth)));
+
+/// A value of 16 bits that PyTorch calls BFloat16.
+struct Bfloat16 {
+  uint16_t bits;
+};
+
+template <typename Vector>
+inline Vector bytes_of(const void* from) {
+  Vector value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+
+inline Floats load(const float* from) { return bytes_of<Floats>(from); }
+inline Floats load(const Bfloat16* from) {
+  const Bits wide = __builtin_convertvector(bytes_of<Halves>(from), Bits) << 16;
+  return bytes_of<Floats>(&wide);
+}
+
+inline void store(float* to, Floats value) { std::memcpy(to, &value, sizeof value); }
+/// Rounds to the nearest, ties to even, as PyTorch does.
+inline void store(Bfloat16* to, Floats value) {
+  Bits bits = bytes_of<Bits>(&value);
+  const Bits rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  const Ints is_number = value == value;
+  const Bits chosen = (rounded & bytes_of<Bits>(&is_number)) | (0x7fc0 & ~bytes_of<Bits>(&is_number));
+  const Halves halves = __builtin_convertvector(chosen, Halves);
+  std::memcpy(to, &halves, sizeof halves);
+}
+
+/// A difference, for the compiler may drop - 0 but not + 0, which makes 0 of -0.
+inline Floats splat(float value) { return value - Floats{}; }
+
+/// The values above zero, NaN included, as at::relu leaves them.
+inline Floats above_zero(Floats value) { return value < 0 ? Floats{} : value; }
+
+}  // namespace reviewkd::ops::REVIEWKD_ISA

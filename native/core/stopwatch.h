@@ -1,0 +1,22 @@
+#pragma once
+// Seconds between two moments of a thread.
+
+#include <chrono>
+#include <utility>
+
+namespace reviewkd {
+
+class Stopwatch {
+ public:
+  /// Seconds since the last call, or since the start.
+  double lap() {
+    const auto before = std::exchange(last_, Clock::now());
+    return std::chrono::duration<double>(last_ - before).count();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point last_ = Clock::now();
+};
+
+}  // namespace reviewkd
