@@ -11,7 +11,7 @@ export type { Batch } from "./dataset.js";
 export { Tensor } from "./tensor.js";
 export type { StateDict, TensorInput } from "./tensor.js";
 export { hierarchicalContextLoss } from "./functional.js";
-export { packageVersion, systemInfo } from "./system.js";
+export { inspectInstallation, packageVersion, systemInfo } from "./system.js";
 export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError } from "./errors.js";
 export type { ErrorCode, ReviewKdErrorOptions } from "./errors.js";
 export { fit } from "./fit.js";
@@ -39,6 +39,7 @@ export type {
 export type {
   Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair, TeacherMode, Term, TermInput, TermKind,
 } from "./schemas/method.js";
+export type { InstallationAttempt, InstallationPlace, InstallationReport } from "./schemas/installation.js";
 export type { FeatureSpec, ModelInfo, ModelOptionsInput, StoredDType, WeightsInfo } from "./schemas/model.js";
 export type { PairExplanation, PairOptionsInput } from "./schemas/pair.js";
 export type { Preset, PresetMark } from "./schemas/preset.js";
