@@ -12,6 +12,8 @@ export { Tensor } from "./tensor.js";
 export type { StateDict, TensorInput } from "./tensor.js";
 export { hierarchicalContextLoss } from "./functional.js";
 export { inspectInstallation, packageVersion, systemInfo } from "./system.js";
+export { installCudaLibTorch, listLibTorches, removeLibTorch } from "./libtorch.js";
+export type { InstalledLibTorch } from "./libtorch.js";
 export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError } from "./errors.js";
 export type { ErrorCode, ReviewKdErrorOptions } from "./errors.js";
 export { fit } from "./fit.js";

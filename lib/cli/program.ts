@@ -5,6 +5,7 @@ import { addDemoCommand } from "./commands/demo.js";
 import { addDistillCommand } from "./commands/distill.js";
 import { addDoctorCommand } from "./commands/doctor.js";
 import { addEvalCommand } from "./commands/eval.js";
+import { addLibtorchCommand } from "./commands/libtorch.js";
 import { addModelsCommand } from "./commands/models.js";
 import { addPresetsCommand } from "./commands/presets.js";
 import { addStudyCommand } from "./commands/study.js";
@@ -27,6 +28,7 @@ export function buildProgram(): Command {
   addModelsCommand(program);
   addPresetsCommand(program);
   addDoctorCommand(program);
+  addLibtorchCommand(program);
   addDataCommand(program);
   return program;
 }

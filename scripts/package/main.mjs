@@ -18,6 +18,8 @@ export async function stageMainPackage(root, directory) {
   await mkdir(directory, { recursive: true });
   // The compiler's own records begin with a dot.
   await cp(join(root, "dist"), join(directory, "dist"), { recursive: true, filter: (path) => !/[/\\]\.[^/\\]*$/.test(path) });
+  // What `reviewkd libtorch install` runs.
+  for (const name of ["libtorch.mjs", "libtorch", "support"]) await cp(join(root, "scripts", name), join(directory, "scripts", name), { recursive: true });
   for (const name of ["README.md", "LICENSE", "CHANGELOG.md"]) await copyFile(join(root, name), join(directory, name));
   await writeFile(join(directory, "package.json"), `${JSON.stringify(publishedManifest(JSON.parse(await readFile(join(root, "package.json"), "utf8"))), undefined, 2)}\n`);
 }

@@ -185,7 +185,7 @@ function readme({ libtorch, variant, glibc, glibcxx }) {
   const asks = [glibc && `glibc ${glibc} or later`, glibcxx && `a libstdc++ with GLIBCXX_${glibcxx}`].filter(Boolean).join(" and ");
   return `# @reviewkd/${platformName}
 
-The binaries of [reviewkd](https://www.npmjs.com/package/reviewkd), which installs this package by itself: its addon with the CPU half of
+The binaries of the package \`reviewkd\`, which installs this package by itself: its addon with the CPU half of
 libtorch ${libtorch} (${variant}) and what that loads.${asks ? ` They ask for ${asks}.` : ""}
 
 The libraries are those of PyTorch's wheel, unchanged but for symbols that only debuggers read. \`licenses\` holds the licence of each: PyTorch with
