@@ -26,7 +26,8 @@ DROP = (
     "torch/lib/libtorch.*", "torch/lib/torch.*", "torch/lib/*global_deps*",
 )
 CUDA_KEEP = KEEP + ("nvidia/*/lib/*.so*",)
-CUDA_DROP = ("torch/lib/*python*", "torch/lib/*shm*")
+# libtorch_cuda.so asks for libtorch_nvshmem.so: of the names with shm only libshm is Python's.
+CUDA_DROP = ("torch/lib/*python*", "torch/lib/libshm*")
 
 
 def matches(name, patterns):

@@ -27,7 +27,7 @@ describe("installCudaLibTorch", () => {
   const entry = (): string => cudaEntry(env(), VERSION, "cu130");
   const torch = (): Wheel => {
     const files = Object.entries(fakeLibTorchFiles({ variant: "cu130" })).map(([name, content]) => [`torch/${name}`, content]);
-    const more = { "torch/lib/libtorch_cuda.so": fakeLibrary("cuda"), "torch/lib/libtorch_python.so": fakeLibrary(), "torch/nn/__init__.py": Buffer.from("") };
+    const more = { "torch/lib/libtorch_cuda.so": fakeLibrary("cuda"), "torch/lib/libtorch_python.so": fakeLibrary(), "torch/lib/libtorch_nvshmem.so": fakeLibrary(), "torch/lib/libshm.so": fakeLibrary(), "torch/nn/__init__.py": Buffer.from("") };
     return writeWheel(wheels(), `torch-${VERSION}`, { ...(Object.fromEntries(files) as Record<string, Buffer>), ...more });
   };
   const cudnn = (tamper: Record<string, Buffer> = {}): Wheel =>
@@ -47,8 +47,8 @@ describe("installCudaLibTorch", () => {
     const wanted = pins({ [TORCH]: torch().sha256, [CUDNN]: cudnn().sha256 });
     const found = await installCudaLibTorch(env(), progress, wanted);
     expect(found).to.deep.equal({ directory: join(entry(), "torch"), version: VERSION, variant: "cu130", source: "cache" });
-    for (const name of ["torch/lib/libtorch_cpu.so", "torch/lib/libtorch_cuda.so", "nvidia/cudnn/lib/libcudnn.so.9"]) expect(existsSync(join(entry(), name)), name).to.equal(true);
-    for (const name of ["torch/nn", "torch/lib/libtorch_python.so", "nvidia/cudnn/include"]) expect(existsSync(join(entry(), name)), name).to.equal(false);
+    for (const name of ["torch/lib/libtorch_cpu.so", "torch/lib/libtorch_cuda.so", "torch/lib/libtorch_nvshmem.so", "nvidia/cudnn/lib/libcudnn.so.9"]) expect(existsSync(join(entry(), name)), name).to.equal(true);
+    for (const name of ["torch/nn", "torch/lib/libtorch_python.so", "torch/lib/libshm.so", "nvidia/cudnn/include"]) expect(existsSync(join(entry(), name)), name).to.equal(false);
     expect(installedCudaLibTorches(env()).map(({ root }) => root)).to.deep.equal([found.directory]);
     expect(readdirSync(dirname(entry()))).to.deep.equal([basename(entry())]);
     expect(downloads()).to.deep.equal([TORCH, CUDNN]);
