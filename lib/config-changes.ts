@@ -1,9 +1,33 @@
+import { createHash } from "node:crypto";
 import { ReviewKdError } from "./errors.js";
 import { isSettings } from "./merge-settings.js";
+import type { Change } from "./schemas/events.js";
 import { valueText } from "./validation.js";
 
-/** Keys of a configuration in which a resumed run may differ: they name the machine, not the training. */
-const MACHINE_KEYS: ReadonlySet<string> = new Set(["threads", "device", "training.threads", "training.device", "data.decoders"]);
+/** Keys of a configuration in which a resumed run may differ: they name the machine or what is saved when, not what is trained. */
+const FREE_KEYS: ReadonlySet<string> = new Set([
+  ...["threads", "device", "checkpointEvery", "keepCheckpoints", "checkpointMinutes"].flatMap((key) => [key, `training.${key}`]), "data.decoders",
+]);
+
+/** The settings in which two configurations differ, but for those that do not change what is trained. */
+export function configChanges(recorded: unknown, config: unknown): Change[] {
+  const before = settingsOf(recorded);
+  const now = settingsOf(config);
+  return [...new Set([...before.keys(), ...now.keys()])]
+    .filter((key) => JSON.stringify(before.get(key)) !== JSON.stringify(now.get(key)))
+    .map((key) => ({ key, was: before.get(key), now: now.get(key) }));
+}
+
+/** SHA-256 (hexadecimal) of all settings that change what is trained. */
+export function configHash(config: unknown): string {
+  const settings = [...settingsOf(config)].sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash("sha256").update(JSON.stringify(settings)).digest("hex");
+}
+
+/** A change in words. */
+export function changeText({ key, was, now }: Change): string {
+  return `${key}: was ${plain(was)}, now ${plain(now)}`;
+}
 
 /**
  * Sees to it that what goes on is what was begun.
@@ -13,18 +37,20 @@ const MACHINE_KEYS: ReadonlySet<string> = new Set(["threads", "device", "trainin
  * @throws `RUN_MISMATCH`: lists each difference.
  */
 export function refuseChanges(recorded: unknown, config: unknown, { what, remedy }: { readonly what: string; readonly remedy: string }): void {
-  const before = flatten(recorded);
-  // Through JSON and back, or a key with the value `undefined` would count as a change.
-  const now = flatten(JSON.parse(JSON.stringify(config)));
-  const changes = [...new Set([...before.keys(), ...now.keys()])]
-    .filter((key) => !MACHINE_KEYS.has(key) && JSON.stringify(before.get(key)) !== JSON.stringify(now.get(key)))
-    .map((key) => `  - ${key}: was ${plain(before.get(key))}, now ${plain(now.get(key))}`);
+  const changes = configChanges(recorded, config);
   if (changes.length === 0) return;
   throw new ReviewKdError(
     "RUN_MISMATCH",
     `expected the configuration with which ${what} was begun, got ${changes.length} difference${changes.length === 1 ? "" : "s"}\n` +
-      `${changes.join("\n")}\n${remedy}`,
+      `${changes.map((change) => `  - ${changeText(change)}`).join("\n")}\n${remedy}`,
   );
+}
+
+function settingsOf(config: unknown): Map<string, unknown> {
+  // Through JSON and back, or a key with the value `undefined` would count as a change.
+  const settings = flatten(JSON.parse(JSON.stringify(config ?? null)));
+  for (const key of FREE_KEYS) settings.delete(key);
+  return settings;
 }
 
 /** Leaves of nested objects under dotted keys. Arrays count as leaves, but for those of objects. */

@@ -1,5 +1,5 @@
-import { randomUUID } from "node:crypto";
-import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { messageOf, ReviewKdError } from "./errors.js";
 
 /** What a JSON text holds, or `undefined` where it is none. */
@@ -29,20 +29,61 @@ export async function readText(path: string): Promise<string | undefined> {
   }
 }
 
+/** What native code names its temporary files, too (native/core/checkpoint/atomic_file.cpp): the file's name and the writer's process. */
+const TEMPORARY = /^(.+)\.tmp-\d+$/;
+
 /**
- * Writes a file so that it appears whole or not at all.
+ * Writes a file so that it appears whole or not at all, and stays when the power goes.
  *
  * @throws `RUN_DIRECTORY`
  */
 export async function writeWhole(directory: string, path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
+  const temporary = `${path}.tmp-${process.pid}`;
   await guarded(directory, async () => {
     try {
       await writeFile(temporary, text, { flush: true });
       await rename(temporary, path);
     } catch (error) {
-      await rm(temporary, { force: true });
+      await rm(temporary, { force: true }).catch(() => undefined);
       throw error;
+    }
+    await flushDirectory(dirname(path));
+  });
+}
+
+/**
+ * Adds text to a file and waits until it is on the disk.
+ *
+ * @throws `RUN_DIRECTORY`
+ */
+export async function appendFlushed(directory: string, path: string, text: string): Promise<void> {
+  await guarded(directory, () => appendFile(path, text, { flush: true }));
+}
+
+/** A new name lasts only once its directory is on the disk. */
+async function flushDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } catch (error) {
+    // A file system that cannot flush a directory says so by one of these.
+    if (!["EINVAL", "ENOTSUP", "ENOSYS"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  } finally {
+    await directory.close();
+  }
+}
+
+/**
+ * Removes what a process left that was killed while it wrote. Nobody else may be writing here.
+ *
+ * @param isOurs - Whether a file of this name is written in this way.
+ * @throws `RUN_DIRECTORY`
+ */
+export async function removeTemporaries(directory: string, isOurs: (name: string) => boolean): Promise<void> {
+  await guarded(directory, async () => {
+    for (const name of await readdir(directory)) {
+      const target = TEMPORARY.exec(name)?.[1];
+      if (target !== undefined && isOurs(target)) await rm(join(directory, name), { force: true });
     }
   });
 }

@@ -1,7 +1,8 @@
 import { addon, type NativeDistiller } from "./native.js";
-import type { LoadReport, Model } from "./model.js";
+import type { Model } from "./model.js";
 import { Seed } from "./schemas/common.js";
 import { Method, METHODS, type Matching, type MethodInfo, type MethodInput, type TermKind } from "./schemas/method.js";
+import type { LoadReport } from "./schemas/weights.js";
 import { Tensor, toEntries, toStateDict, type StateDict } from "./tensor.js";
 import { parse } from "./validation.js";
 

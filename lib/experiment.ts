@@ -11,8 +11,8 @@ import type { FitResult } from "./schemas/run-record.js";
 
 type ConfigOf<Task extends RunConfig["task"]> = Extract<RunConfig, { task: Task }>;
 
-/** Where a run is kept, and what stops it. */
-export type ExperimentOptions = Pick<FitSettings, "runDirectory" | "resume" | "signal">;
+/** Where a run is kept, how it goes on, and what stops it. */
+export type ExperimentOptions = Pick<FitSettings, "runDirectory" | "resume" | "override" | "forceUnlock" | "fallbackDirectory" | "retryDelaysMs" | "signal">;
 
 /**
  * Does all that a run configuration says: loads the data, builds the networks, trains, and frees everything in the end.

@@ -1,15 +1,16 @@
-import { isReviewKdError, ReviewKdError } from "./errors.js";
+import { configChanges, configHash, refuseChanges } from "./config-changes.js";
+import { jsonOrNothing } from "./directory-files.js";
+import { isReviewKdError, messageOf, ReviewKdError } from "./errors.js";
 import type { FitPlan } from "./fit-options.js";
-import { CLASS_NAMES_KEY, readWeightsInfo } from "./model.js";
-import { createRunDirectory, resumeRunDirectory, type RunDirectory } from "./run-directory.js";
-import type { EpochSummary, Evaluation, FitEvent } from "./schemas/events.js";
-import { FitProgress, type FitResult } from "./schemas/run-record.js";
-import type { Session } from "./session.js";
+import { FitSaver, isBest, METADATA, type Standing } from "./fit-saver.js";
+import { readWeightsInfo } from "./model.js";
+import { newestCheckpoint, putAside } from "./run-checkpoints.js";
+import { createRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, type RunDirectory } from "./run-directory.js";
+import type { Change, EpochSummary, Evaluation, FitEvent, SavedKind } from "./schemas/events.js";
+import { FitProgress, Origin, type FitResult } from "./schemas/run-record.js";
+import { ORIGIN_KEY, type Session } from "./session.js";
 
-/** Under this key the metadata of a checkpoint holds a {@link FitProgress}. */
-const METADATA_KEY = "fit";
-
-const NOTHING_DONE: FitProgress = { epochsDone: 0, stepsDone: 0, trained: null, last: null, best: null, elapsedSeconds: 0 };
+const NOTHING_DONE: FitProgress = { epochsDone: 0, trained: null, last: null, best: null, elapsedSeconds: 0 };
 
 /** A finished epoch, before it is known whether it is the best. */
 interface FinishedEpoch {
@@ -21,95 +22,218 @@ interface FinishedEpoch {
 }
 
 /** How far a training is, and its trace in the run directory, where there is one. */
-export class FitLog {
+export class FitLog implements Disposable {
   #progress = NOTHING_DONE;
+  #stepsDone = 0;
+  #saver: FitSaver | undefined;
+  #resumed: FitEvent | undefined;
+  #due: readonly SavedKind[] = [];
+  #fallback: RunDirectory | undefined;
   /** What an earlier process has spent, and when this one began. */
   #earlierSeconds = 0;
   readonly #began = performance.now();
+  #savedAt = performance.now();
 
-  private constructor(private readonly plan: FitPlan, private readonly directory: RunDirectory | undefined) {}
+  private constructor(
+    private readonly plan: FitPlan, private readonly directory: RunDirectory | undefined, private readonly changes: readonly Change[],
+  ) {}
 
-  /** Makes the run directory, or opens the one to resume. Nothing is written into it yet. */
+  /** Makes the run directory, or opens the one to resume. Nothing but the lock is written into it yet. */
   static async open(plan: FitPlan): Promise<FitLog> {
     const { runDirectory, resume, config } = plan;
-    if (runDirectory === undefined) return new FitLog(plan, undefined);
-    return new FitLog(plan, resume ? await resumeRunDirectory(runDirectory, config) : await createRunDirectory(runDirectory));
+    if (runDirectory === undefined) return new FitLog(plan, undefined, []);
+    if (!resume) return new FitLog(plan, await createRunDirectory(runDirectory, plan), []);
+    const { run, changes } = await resumeRunDirectory(runDirectory, config, plan);
+    return new FitLog(plan, run, changes);
   }
 
   get progress(): FitProgress {
     return this.#progress;
   }
 
-  /** Records the configuration of a new run; brings the session of a resumed one to where its last checkpoint stands. */
+  /** Steps done in the epoch after those that are done. */
+  get stepsDone(): number {
+    return this.#stepsDone;
+  }
+
+  /** What there is to tell of a run that goes on. */
+  get resumed(): FitEvent | undefined {
+    return this.#resumed;
+  }
+
+  /** Records the configuration of a new run; brings the session of a resumed one to where its newest whole checkpoint stands. */
   async begin(session: Session): Promise<void> {
     if (this.directory === undefined) return;
+    this.#saver = new FitSaver(this.plan, this.directory, session);
     if (!this.plan.resume) {
       await this.directory.writeConfig(this.plan.config);
       return;
     }
-    const path = this.directory.file("last");
-    const metadata = await session.loadCheckpoint(path);
-    this.#progress = readProgress(metadata[METADATA_KEY], path);
-    this.#earlierSeconds = this.#progress.elapsedSeconds;
-    await this.directory.keepEpochs(this.#progress.epochsDone);
+    await this.#goOn(this.directory, session);
   }
 
-  /** All steps of an epoch are done. */
-  trained(summary: EpochSummary): void {
-    this.#progress = { ...this.#progress, stepsDone: summary.step, trained: summary, elapsedSeconds: this.#elapsed() };
+  async #goOn(directory: RunDirectory, session: Session): Promise<void> {
+    const { override, config } = this.plan;
+    const found = await newestCheckpoint(directory.path, async (path) => {
+      const metadata = await session.loadCheckpoint(path, { otherTeacher: override });
+      return { metadata, progress: readProgress(metadata, path), origin: await readOrigin(path) };
+    });
+    let changes = this.changes;
+    if (found !== undefined) {
+      const { path, content: { metadata, progress } } = found;
+      changes = await this.#changesSince(directory, path, metadata);
+      const { epoch, step } = await session.position();
+      this.#progress = progress;
+      // The session may still stand at the end of the epoch before, where no step of this one was taken.
+      this.#stepsDone = epoch === progress.epochsDone ? step : 0;
+      this.#earlierSeconds = progress.elapsedSeconds;
+      this.#saver?.found(this.#standing());
+      await putAside(directory.path, found.damaged);
+      this.#due = await this.#missing(directory);
+    }
+    await directory.keepEpochs(this.#progress.epochsDone);
+    if (changes.length > 0) {
+      await directory.changeConfig(config, { epoch: this.#progress.epochsDone, step: this.#stepsDone, changes: [...changes] });
+    }
+    this.#resumed = {
+      type: "resumed",
+      checkpoint: found?.path ?? null,
+      damaged: [...found?.damaged ?? []],
+      changes: [...changes],
+      environment: found === undefined ? [] : environmentChanges(found.content.origin, await session.origin()),
+    };
+  }
+
+  /**
+   * What differs between the configuration of a checkpoint and that of now. `config.json` was compared before; it may have been
+   * edited by hand, or changed by a process that wrote no checkpoint afterwards.
+   *
+   * @throws `RUN_MISMATCH`
+   */
+  async #changesSince(directory: RunDirectory, path: string, metadata: Readonly<Record<string, string>>): Promise<readonly Change[]> {
+    const { override, config } = this.plan;
+    const recorded = metadata[METADATA.configHash];
+    if (this.changes.length > 0 || recorded === configHash(config)) return this.changes;
+    if ((await directory.formerConfigs()).some((former) => configHash(former) === recorded)) return [];
+    const former: unknown = JSON.parse(metadata[METADATA.config] ?? "null");
+    if (!override) refuseChanges(former, config, { what: `the checkpoint ${path}`, remedy: OTHER_CONFIG_REMEDY });
+    return configChanges(former, config);
+  }
+
+  /** What an earlier process could not write, and the checkpoint can make up for. */
+  async #missing(directory: RunDirectory): Promise<SavedKind[]> {
+    const { epochsDone } = this.#progress;
+    if (epochsDone === 0) return [];
+    const missing: SavedKind[] = [];
+    const student = await metadataOf(directory.file("student"));
+    if (student["epoch"] !== String(epochsDone - 1)) missing.push("student");
+    if (isBest(this.#standing())) {
+      const recorded = FitProgress.safeParse(jsonOrNothing((await metadataOf(directory.file("best")))[METADATA.progress] ?? ""));
+      if (recorded.data?.epochsDone !== epochsDone) missing.push("best");
+    }
+    return missing;
+  }
+
+  /** Writes it. */
+  async *makeUp(): AsyncGenerator<FitEvent, void, void> {
+    if (this.#saver !== undefined && this.#due.length > 0) yield* this.#saver.save(this.#due, this.#standing());
+  }
+
+  /** All steps of an epoch are done, but not its evaluation, which may take long: saves it where the last checkpoint is some time ago. */
+  async *trained(summary: EpochSummary): AsyncGenerator<FitEvent, void, void> {
+    this.#progress = { ...this.#progress, trained: summary, elapsedSeconds: this.#elapsed() };
+    this.#stepsDone = summary.step;
+    if (this.#saver === undefined || !this.#isDue()) return;
+    yield* this.#saver.save(["last"], this.#standing());
+    this.#savedAt = performance.now();
+  }
+
+  /** An epoch runs, and has done so many steps: saves it where the last checkpoint is some time ago. */
+  async *running(step: number): AsyncGenerator<FitEvent, void, void> {
+    if (this.#saver === undefined || !this.#isDue()) return;
+    this.#progress = { ...this.#progress, elapsedSeconds: this.#elapsed() };
+    yield* this.#saver.saveWithinEpoch({ progress: this.#progress, stepsDone: step });
+    this.#savedAt = performance.now();
+  }
+
+  #isDue(): boolean {
+    const { checkpointMinutes } = this.plan.training;
+    return checkpointMinutes !== null && performance.now() - this.#savedAt >= checkpointMinutes * 60_000;
   }
 
   /** An epoch was trained and evaluated: records it and saves the state. */
-  async *evaluated(finished: FinishedEpoch, session: Session): AsyncGenerator<FitEvent, void, void> {
+  async *evaluated(finished: FinishedEpoch): AsyncGenerator<FitEvent, void, void> {
     const { epoch, train, test } = finished;
     const { best: before } = this.#progress;
-    const isBest = before === null || test.top1 > before.top1;
-    const best = isBest ? { epoch, top1: test.top1 } : before;
-    this.#progress = { epochsDone: epoch + 1, stepsDone: 0, trained: null, last: test, best, elapsedSeconds: this.#elapsed() };
+    const isBetter = before === null || test.top1 > before.top1;
+    const best = isBetter ? { epoch, top1: test.top1 } : before;
+    this.#progress = { epochsDone: epoch + 1, trained: null, last: test, best, elapsedSeconds: this.#elapsed() };
+    this.#stepsDone = 0;
     const { etaSeconds, ...rest } = finished;
-    const record = { ...rest, learningRate: train.learningRate, best, isBest };
-    // The line comes first: one without its checkpoint is cut on resume, a checkpoint without its line would leave a gap.
-    await this.directory?.appendEpoch({ ...record, elapsedSeconds: this.#progress.elapsedSeconds });
-    const saved = await this.#save(session, isBest);
+    const record = { ...rest, learningRate: train.learningRate, best, isBest: isBetter };
+    const events: FitEvent[] = [];
+    if (this.#saver !== undefined) {
+      this.directory?.addEpoch({ ...record, elapsedSeconds: this.#progress.elapsedSeconds });
+      for await (const event of this.#saver.save(this.#dueAfter(epoch), this.#standing())) events.push(event);
+      this.#savedAt = performance.now();
+    }
     yield { type: "epoch", ...record, etaSeconds };
-    for (const kind of saved) yield { type: "checkpoint", kind, path: this.directory?.file(kind) ?? "", epoch };
+    yield* events;
+  }
+
+  #dueAfter(epoch: number): SavedKind[] {
+    const { checkpointEvery } = this.plan.training;
+    const isKept = checkpointEvery !== null && (epoch + 1) % checkpointEvery === 0;
+    return ["metrics", "last", "student", ...(isBest(this.#standing()) ? ["best" as const] : []), ...(isKept ? ["epoch" as const] : [])];
   }
 
   /** Saves the state within an epoch, and says where the training stands. */
-  async interrupted(session: Session): Promise<{ epoch: number; step: number; checkpoint: string | null }> {
+  async *interrupted(session: Session): AsyncGenerator<FitEvent, { epoch: number; step: number; checkpoint: string | null }, void> {
     if (this.#progress.trained === null) {
       const { epoch, step } = await session.position();
-      // The session may still stand at the end of the epoch before, where no step of this one was taken.
-      const stepsDone = epoch === this.#progress.epochsDone ? step : 0;
-      this.#progress = { ...this.#progress, stepsDone, elapsedSeconds: this.#elapsed() };
+      this.#stepsDone = epoch === this.#progress.epochsDone ? step : 0;
+      this.#progress = { ...this.#progress, elapsedSeconds: this.#elapsed() };
     }
-    await this.#save(session, false);
-    const { epochsDone: epoch, stepsDone: step } = this.#progress;
-    return { epoch, step, checkpoint: this.directory?.file("last") ?? null };
+    if (this.#saver !== undefined) {
+      yield* this.#saver.save(["last", "student"], this.#standing());
+      try {
+        yield* this.#settle(this.#saver);
+      } catch (error) {
+        // Whatever else is missing, the run can go on from what was saved, and will make up for it.
+        if (!this.#saver.savedIs(this.#standing())) throw error;
+      }
+    }
+    return { epoch: this.#progress.epochsDone, step: this.#stepsDone, checkpoint: this.#written?.file("last") ?? null };
   }
 
-  async #save(session: Session, isBest: boolean): Promise<("last" | "best" | "student")[]> {
-    if (this.directory === undefined) return [];
-    const metadata = { [METADATA_KEY]: JSON.stringify(this.#progress), [CLASS_NAMES_KEY]: JSON.stringify(this.plan.data.classNames) };
-    // `last` decides where a resumed run begins, so it is written when all else is in place.
-    if (isBest) await session.saveCheckpoint(this.directory.file("best"), metadata);
-    await session.model.save(this.directory.file("student"), { metadata: this.#studentMetadata() });
-    await session.saveCheckpoint(this.directory.file("last"), metadata);
-    return isBest ? ["last", "best", "student"] : ["last", "student"];
+  /**
+   * All epochs are done: makes up for what could not be saved.
+   *
+   * @throws `SAVE_FAILED`
+   */
+  async *finish(): AsyncGenerator<FitEvent, void, void> {
+    if (this.#saver !== undefined) yield* this.#settle(this.#saver, this.plan.signal);
   }
 
-  #studentMetadata(): Record<string, string> {
-    const { data } = this.plan;
-    const { last, epochsDone, stepsDone } = this.#progress;
-    return {
-      dataset: data.kind,
-      [CLASS_NAMES_KEY]: JSON.stringify(data.classNames),
-      normalization: JSON.stringify(data.normalization),
-      // Within an epoch no accuracy belongs to these weights.
-      ...(last === null || stepsDone > 0 ? {} : { top1: String(last.top1) }),
-      ...(epochsDone === 0 ? {} : { epoch: String(epochsDone - 1) }),
-      ...(stepsDone === 0 ? {} : { stepsOfNextEpoch: String(stepsDone) }),
-    };
+  async *#settle(saver: FitSaver, signal?: AbortSignal): AsyncGenerator<FitEvent, void, void> {
+    try {
+      yield* saver.settle(this.#standing(), signal);
+    } catch (error) {
+      const { fallbackDirectory } = this.plan;
+      if (fallbackDirectory === undefined || this.directory === undefined) throw error;
+      try {
+        this.#fallback = await createRunDirectory(fallbackDirectory, this.plan);
+        await this.#fallback.inherit(this.directory);
+        yield* saver.moveTo(this.#fallback, this.#standing());
+      } catch (cause) {
+        throw new ReviewKdError("SAVE_FAILED", `${messageOf(error)} Nor could it be saved in the fallback directory: ${messageOf(cause)}`, { cause });
+      }
+    }
+  }
+
+  /** Where the newest checkpoint was written. */
+  get #written(): RunDirectory | undefined {
+    return this.#fallback ?? this.directory;
   }
 
   /** What is returned when all epochs are done. */
@@ -118,17 +242,25 @@ export class FitLog {
     if (last === null || best === null) throw new ReviewKdError("INTERNAL", "expected an evaluated epoch at the end of a training, got none");
     const { training, data } = this.plan;
     return {
-      epochs: training.epochs, last, best, seconds: elapsedSeconds, runDirectory: this.directory?.path ?? null, classNames: [...data.classNames],
+      epochs: training.epochs, last, best, seconds: elapsedSeconds, runDirectory: this.#written?.path ?? null, classNames: [...data.classNames],
     };
   }
 
   /** Adds to an error what is still good after it. */
   explain(error: unknown): unknown {
     if (!isReviewKdError(error) || error.code !== "NON_FINITE_LOSS") return error;
-    const good = this.directory !== undefined && this.#progress.epochsDone > 0
-      ? `The last good checkpoint is ${this.directory.file("last")}, after epoch ${this.#progress.epochsDone - 1}.`
-      : "No checkpoint had been written.";
+    const good = this.#saver?.lastSaved() ?? "No checkpoint was written, for there is no run directory.";
     return new ReviewKdError("NON_FINITE_LOSS", `epoch ${this.#progress.epochsDone}: ${error.message} ${good}`, { cause: error });
+  }
+
+  /** Lets others write into the run directory. */
+  [Symbol.dispose](): void {
+    this.directory?.close();
+    this.#fallback?.close();
+  }
+
+  #standing(): Standing {
+    return { progress: this.#progress, stepsDone: this.#stepsDone };
   }
 
   #elapsed(): number {
@@ -137,19 +269,36 @@ export class FitLog {
 }
 
 /**
- * How far the training of a checkpoint is, without its tensors.
+ * How far the training of a run directory is, by its newest checkpoint that has a whole header; nothing where there is no checkpoint.
  *
- * @throws `FILE_NOT_FOUND`, `FILE_CORRUPT`
+ * @throws `FILE_CORRUPT`: there are some, but none is whole; `FILE_ACCESS`
  */
-export async function readFitProgress(path: string): Promise<FitProgress> {
-  const { metadata } = await readWeightsInfo(path);
-  return readProgress(metadata[METADATA_KEY], path);
+export async function readFitProgress(runDirectory: string): Promise<FitProgress | undefined> {
+  const found = await newestCheckpoint(runDirectory, async (path) => readProgress((await readWeightsInfo(path)).metadata, path));
+  return found?.content;
 }
 
-function readProgress(text: string | undefined, path: string): FitProgress {
+function readProgress(metadata: Readonly<Record<string, string>>, path: string): FitProgress {
   try {
-    return FitProgress.parse(JSON.parse(text ?? ""));
+    return FitProgress.parse(JSON.parse(metadata[METADATA.progress] ?? ""));
   } catch (cause) {
     throw new ReviewKdError("FILE_CORRUPT", `expected a checkpoint of fit at ${path}, got one without its progress`, { cause });
   }
+}
+
+/** Nothing where there is no such file, or none that can be read. */
+async function metadataOf(path: string): Promise<Readonly<Record<string, string>>> {
+  return readWeightsInfo(path).then(({ metadata }) => metadata, () => ({}));
+}
+
+async function readOrigin(path: string): Promise<Origin | undefined> {
+  const { metadata } = await readWeightsInfo(path);
+  return Origin.safeParse(JSON.parse(metadata[ORIGIN_KEY] ?? "null")).data;
+}
+
+/** What the same bits depend on beside the settings. */
+function environmentChanges(before: Origin | undefined, now: Origin): Change[] {
+  return (["package", "libtorch", "threads", "device"] as const)
+    .filter((key) => before?.[key] !== now[key])
+    .map((key) => ({ key, was: before?.[key], now: now[key] }));
 }

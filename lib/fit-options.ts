@@ -1,20 +1,33 @@
+import { z } from "zod";
 import type { Dataset } from "./dataset.js";
 import type { Distiller } from "./distiller.js";
 import { ReviewKdError } from "./errors.js";
 import { mergeSettings, type Settings } from "./merge-settings.js";
 import type { Model } from "./model.js";
 import { findPreset, type PresetName } from "./presets.js";
+import { NonNegativeNumber } from "./schemas/common.js";
 import { TrainingOptions, type TrainingOptionsInput } from "./schemas/training.js";
 import type { SessionTarget } from "./session.js";
 import { parse } from "./validation.js";
+
+/** Long enough for a file server that is started anew, or for somebody who makes room at once. */
+const RETRY_DELAYS_MS = [1000, 3000, 9000];
 
 /** What `fit` needs beside the settings of the training. */
 export interface FitSettings {
   readonly data: Dataset;
   /** Directory for configuration, metrics, checkpoints and the trained network; omitted: nothing is written. */
   readonly runDirectory?: string | undefined;
-  /** Go on from the last checkpoint in `runDirectory`. Default false. */
+  /** Go on from the newest whole checkpoint in `runDirectory`, or from the beginning where it has none yet. Default false. */
   readonly resume?: boolean | undefined;
+  /** Resume with another configuration than the run was begun with; the change is recorded in `config-history.jsonl`. Default false. */
+  readonly override?: boolean | undefined;
+  /** Take `runDirectory` over from a run on another machine that never gave it back. Default false. */
+  readonly forceUnlock?: boolean | undefined;
+  /** A new run directory to save in at the end, where `runDirectory` cannot be written to. */
+  readonly fallbackDirectory?: string | undefined;
+  /** Pauses between the last attempts to save at the end of a training. Default: 1, 3 and 9 seconds. */
+  readonly retryDelaysMs?: readonly number[] | undefined;
   /** A preset whose training settings stand where the options are silent. Its method is not used: the distiller has one. */
   readonly preset?: PresetName | undefined;
   /** Stops within one step and saves. */
@@ -35,6 +48,10 @@ export interface FitPlan {
   readonly data: Dataset;
   readonly runDirectory: string | undefined;
   readonly resume: boolean;
+  readonly override: boolean;
+  readonly forceUnlock: boolean;
+  readonly fallbackDirectory: string | undefined;
+  readonly retryDelaysMs: readonly number[];
   readonly signal: AbortSignal | undefined;
   readonly config: unknown;
   readonly training: TrainingOptions;
@@ -42,13 +59,17 @@ export interface FitPlan {
 
 /** @throws `INVALID_ARGUMENT`, `UNKNOWN_NAME` */
 export function planFit(options: FitOptions): FitPlan {
-  const { distiller, model, data, runDirectory, resume = false, preset, signal, config, ...explicit } = options;
+  const {
+    distiller, model, data, runDirectory, resume = false, override = false, forceUnlock = false, retryDelaysMs = RETRY_DELAYS_MS,
+    fallbackDirectory, preset, signal, config, ...explicit
+  } = options;
   const layers: Settings[] = preset === undefined ? [explicit] : [findPreset(preset).training, explicit];
   const training = parse(TrainingOptions, mergeSettings(...layers), "fit options");
   if (resume && runDirectory === undefined) {
     throw new ReviewKdError("INVALID_ARGUMENT", "expected a runDirectory for resume, got none");
   }
-  const shared = { data, runDirectory, resume, signal, training };
+  parse(z.array(NonNegativeNumber), retryDelaysMs, "retryDelaysMs");
+  const shared = { data, runDirectory, resume, override, forceUnlock, fallbackDirectory, retryDelaysMs, signal, training };
   if (distiller !== undefined && (model as unknown) === undefined) {
     const plan = { ...shared, target: { distiller }, model: distiller.student, distiller };
     return { ...plan, config: config ?? deriveConfig({ ...plan, preset }) };

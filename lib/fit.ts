@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { throwIfAborted } from "./abort.js";
 import { isReviewKdError, ReviewKdError } from "./errors.js";
 import { FitLog } from "./fit-log.js";
@@ -16,8 +17,12 @@ const PROGRESS_INTERVAL_MS = 100;
  * Trains a distiller's student, or a model on labels alone: all epochs, an evaluation after each, checkpoints and
  * metrics in `runDirectory`. Leaving the loop early stops the running epoch; its steps since the last checkpoint are lost.
  *
- * @throws `ABORTED` after `signal` was heard and the state saved; `NON_FINITE_LOSS` (earlier checkpoints stay);
- * `RUN_DIRECTORY`, `RUN_MISMATCH`, `INVALID_ARGUMENT`, `UNKNOWN_NAME`, and what `Session.trainEpoch` throws.
+ * What cannot be written while it trains is told ("checkpoint-failed") and tried again; the training goes on.
+ *
+ * @throws `ABORTED` after `signal` was heard and the state saved; `NON_FINITE_LOSS` (earlier checkpoints stay); `SAVE_FAILED`: the
+ * training was done or stopped, but could not be saved, and the network in memory can be saved elsewhere; `RUN_DIRECTORY`, `RUN_MISMATCH`,
+ * `RUN_LOCKED` (somebody else writes to the directory), `FILE_CORRUPT` (no checkpoint to resume from is whole), `INVALID_ARGUMENT`,
+ * `UNKNOWN_NAME`, and what `Session.trainEpoch` throws.
  * @see "Distilling Knowledge via Knowledge Review", https://arxiv.org/abs/2104.09044
  *
  * @example
@@ -30,7 +35,7 @@ const PROGRESS_INTERVAL_MS = 100;
 export async function* fit(options: FitOptions): AsyncGenerator<FitEvent, FitResult, void> {
   const plan = planFit(options);
   throwIfAborted(plan.signal, "the training");
-  const log = await FitLog.open(plan);
+  using log = await FitLog.open(plan);
   const { optimizer, precision, accumulate, clipNorm, threads, device } = plan.training;
   using session = await createSession({ ...plan.target, optimizer, precision, accumulate, clipNorm, threads, device });
   await log.begin(session);
@@ -54,16 +59,19 @@ class Fit {
   async *run(): AsyncGenerator<FitEvent, FitResult, void> {
     const { log } = this;
     yield this.#startEvent();
+    if (log.resumed !== undefined) yield log.resumed;
+    yield* log.makeUp();
     try {
       while (log.progress.epochsDone < this.#epochs) {
         const epoch = log.progress.epochsDone;
         const train = log.progress.trained ?? (yield* this.#train(epoch));
-        log.trained(train);
+        yield* log.trained(train);
         yield* this.#brokenImages(epoch);
         const test = await this.#evaluate();
         yield* this.#brokenImages(epoch);
-        yield* log.evaluated({ epoch, epochs: this.#epochs, train, test, etaSeconds: this.#timeLeft.from(epoch + 1, 0) }, this.session);
+        yield* log.evaluated({ epoch, epochs: this.#epochs, train, test, etaSeconds: this.#timeLeft.from(epoch + 1, 0) });
       }
+      yield* log.finish();
     } catch (error) {
       if (this.#wasInterrupted(error)) yield* this.#interrupted(error);
       throw log.explain(error);
@@ -90,6 +98,7 @@ class Fit {
         const etaSeconds = this.#timeLeft.from(epoch, progress.images);
         yield* this.#brokenImages(epoch);
         yield { type: "progress", ...progress, epochs: this.#epochs, etaSeconds };
+        yield* this.log.running(progress.step);
       }
     } finally {
       // Where the consumer has left, this stops the epoch and waits for its last step.
@@ -119,17 +128,17 @@ class Fit {
   }
 
   async *#interrupted(cause: unknown): AsyncGenerator<FitEvent, never, void> {
-    const { checkpoint, epoch, step } = await this.log.interrupted(this.session);
+    const { checkpoint, epoch, step } = yield* this.log.interrupted(this.session);
     yield { type: "interrupted", epoch, step, checkpoint };
     const remedy = checkpoint === null
       ? "nothing was saved, for there is no run directory"
-      : `go on with \`resume: true\` and the same run directory (on the command line --run ${this.plan.runDirectory ?? ""} --resume)`;
+      : `go on with \`resume: true\` and the same run directory (on the command line --run ${dirname(checkpoint)} --resume)`;
     throw new ReviewKdError("ABORTED", `the training was stopped in epoch ${epoch} after step ${step}: ${remedy}.`, { cause });
   }
 
   #startEvent(): FitEvent {
     const { model, distiller, data, training, runDirectory } = this.plan;
-    const { epochsDone, stepsDone } = this.log.progress;
+    const { stepsDone, progress: { epochsDone } } = this.log;
     const terms = distiller === undefined ? [] : termsOf(distiller.method);
     return {
       type: "start",

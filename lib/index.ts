@@ -1,11 +1,12 @@
 export { createModel, listModels, Model, readWeightsInfo } from "./model.js";
-export type { EvaluateOptions, LoadReport, ModelOutput, StageFeature } from "./model.js";
+export type { EvaluateOptions, ModelOutput, StageFeature } from "./model.js";
+export { convertWeights, exportStudent, inspectWeights, readStateDict, writeStateDict } from "./weights.js";
 export { createDistiller, Distiller, listMethods } from "./distiller.js";
 export type { DistillerOutput, DistillerParts, TermOutput } from "./distiller.js";
 export { explainPair } from "./explain-pair.js";
 export type { ExplainPairOptions } from "./explain-pair.js";
 export { createSession, Session } from "./session.js";
-export type { SessionPosition, SessionTarget, TrainEpochOptions } from "./session.js";
+export type { SaveCheckpointOptions, SessionPosition, SessionTarget, TrainEpochOptions } from "./session.js";
 export { Dataset, DatasetSplit, loadDataset } from "./dataset.js";
 export type { Batch } from "./dataset.js";
 export { Tensor } from "./tensor.js";
@@ -36,13 +37,16 @@ export type { DType, Device, ModelDType, Precision, Shape } from "./schemas/comm
 export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization, StoredDataSource } from "./schemas/data.js";
 export type { StreamItem, StreamItems, StreamIterable, StreamPass, StreamPixels } from "./schemas/stream.js";
 export type {
-  BrokenImage, ClassScore, EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult, SystemInfo, TermLosses,
+  BrokenImage, Change, ClassScore, EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult, SystemInfo, TermLosses,
 } from "./schemas/events.js";
 export type {
   Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair, TeacherMode, Term, TermInput, TermKind,
 } from "./schemas/method.js";
 export type { InstallationAttempt, InstallationPlace, InstallationReport } from "./schemas/installation.js";
-export type { FeatureSpec, ModelInfo, ModelOptionsInput, StoredDType, WeightsInfo } from "./schemas/model.js";
+export type { FeatureSpec, ModelInfo, ModelOptionsInput } from "./schemas/model.js";
+export type {
+  ConvertOptionsInput, ExportOptionsInput, LoadOptionsInput, LoadReport, ModelFit, StoredDType, WeightsChoice, WeightsFormat, WeightsInfo, WeightsInspection,
+} from "./schemas/weights.js";
 export type { PairExplanation, PairOptionsInput } from "./schemas/pair.js";
 export type { Preset, PresetMark } from "./schemas/preset.js";
 export type { RunConfig, RunConfigInput } from "./schemas/run-config.js";

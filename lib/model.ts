@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { withSignal } from "./abort.js";
 import type { DatasetSplit } from "./dataset.js";
-import { ReviewKdError } from "./errors.js";
-import { addon, type NativeLoadReport, type NativeModel, type NativeSession } from "./native.js";
+import { addon, type NativeModel, type NativeSession } from "./native.js";
 import { type ModelDType, PositiveCount, Precision } from "./schemas/common.js";
 import type { Evaluation } from "./schemas/events.js";
-import { ModelOptions, type FeatureSpec, type ModelInfo, type ModelOptionsInput, type WeightsInfo } from "./schemas/model.js";
+import { ModelOptions, type FeatureSpec, type ModelInfo, type ModelOptionsInput } from "./schemas/model.js";
+import { LoadOptions, WeightsChoice, type LoadOptionsInput, type LoadReport, type WeightsInfo } from "./schemas/weights.js";
 import { Tensor, toEntries, toStateDict, type StateDict } from "./tensor.js";
 import { parse } from "./validation.js";
 
@@ -23,9 +23,6 @@ export interface ModelOutput {
   /** Shallow to deep; empty unless asked for. */
   readonly features: readonly StageFeature[];
 }
-
-/** Names that a state dict had too few or too many of. */
-export type LoadReport = NativeLoadReport;
 
 const EvaluateOptions = z.strictObject({
   batchSize: PositiveCount.default(256),
@@ -124,8 +121,8 @@ export class Model {
   /**
    * Copies values into parameters and buffers by name, converting types.
    *
-   * @param options - `strict` (default true): names must agree; false: loads what there is and reports the rest. A shape
-   * that differs is always an error.
+   * @param options - `strict` (default true): names and shapes must agree; false: loads what fits and reports the rest, a
+   * classifier of another number of classes say.
    * @throws ReviewKdError `STATE_DICT_MISMATCH`, naming the first differences; nothing is changed then.
    */
   async loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): Promise<LoadReport> {
@@ -133,21 +130,26 @@ export class Model {
   }
 
   /**
-   * Writes the parameters to a `.safetensors` file, which appears whole or not at all.
+   * Writes the parameters to a `.safetensors`, `.pt` or `.pth` file, which appears whole or not at all. In Python,
+   * `torch.load(path, weights_only=True)` reads the latter two.
    *
    * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`.
    */
   async save(path: string, options: { metadata?: Readonly<Record<string, string>> } = {}): Promise<void> {
-    await this.#native.save(requireSafetensors(path), { model: this.name, numClasses: String(this.numClasses), ...options.metadata });
+    await this.#native.save(path, { model: this.name, numClasses: String(this.numClasses), ...options.metadata });
   }
 
   /**
-   * Reads parameters from a `.safetensors` file.
+   * Reads parameters from a `.safetensors` file or one that `torch.save` wrote, whose content decides. A state dict may lie in
+   * a dictionary beside other things, and its names may begin with `module.` or `student.`. Nothing in a file is executed.
    *
-   * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `STATE_DICT_MISMATCH`.
+   * @param options - as for {@link Model.loadStateDict}; `key` chooses one of several state dicts.
+   * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `STATE_DICT_MISMATCH`,
+   * `UNKNOWN_NAME` (a key, with the list of those there are).
    */
-  async load(path: string, options: { strict?: boolean } = {}): Promise<LoadReport> {
-    return this.#native.load(requireSafetensors(path), options.strict ?? true);
+  async load(path: string, options: LoadOptionsInput = {}): Promise<LoadReport> {
+    const { strict, key } = parse(LoadOptions, options, "load options");
+    return this.#native.load(path, strict, key ?? "");
   }
 
   /**
@@ -171,14 +173,6 @@ export class Model {
 
 /** Under this key the metadata of weights and checkpoints hold the names of the classes, a JSON array. */
 export const CLASS_NAMES_KEY = "classNames";
-
-function requireSafetensors(path: string): string {
-  if (path.endsWith(".safetensors")) return path;
-  throw new ReviewKdError(
-    "FILE_UNSUPPORTED",
-    `expected a .safetensors file for weights, got ${path}. In Python, safetensors.torch.save_file(state_dict, "weights.safetensors") makes one.`,
-  );
-}
 
 /**
  * Builds a network of the registry with its published initialisation.
@@ -210,17 +204,17 @@ export function listModels(): ModelInfo[] {
 }
 
 /**
- * Reads the header of a `.safetensors` file.
+ * Reads what a weights file says of itself, without its values: any format, told by its content.
  *
- * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`.
+ * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `UNKNOWN_NAME` (a key).
  */
-export async function readWeightsInfo(path: string): Promise<WeightsInfo> {
-  const info = await addon().readWeightsInfo(requireSafetensors(path));
+export async function readWeightsInfo(path: string, options: WeightsChoice = {}): Promise<WeightsInfo> {
+  const info = await addon().readWeightsInfo(path, parse(WeightsChoice, options, "options"));
   return { ...info, classNames: classNamesIn(info.metadata) };
 }
 
-/** What {@link CLASS_NAMES_KEY} holds, where it is a list of names. */
-function classNamesIn(metadata: Readonly<Record<string, string>>): string[] | null {
+/** @internal What {@link CLASS_NAMES_KEY} holds, where it is a list of names. */
+export function classNamesIn(metadata: Readonly<Record<string, string>>): string[] | null {
   try {
     return z.array(z.string()).parse(JSON.parse(metadata[CLASS_NAMES_KEY] ?? ""));
   } catch {

@@ -8,7 +8,8 @@ import type { DType } from "./schemas/common.js";
 import type { Losses } from "./schemas/events.js";
 import type { Matching, TermKind } from "./schemas/method.js";
 import type { InstallationReport } from "./schemas/installation.js";
-import type { FeatureSpec, ModelInfo, WeightsInfo } from "./schemas/model.js";
+import type { FeatureSpec, ModelInfo } from "./schemas/model.js";
+import type { LoadReport, WeightsInfo, WeightsInspection } from "./schemas/weights.js";
 
 /** Arrays that tensors are made of. */
 export type TensorValues = Float32Array | Float64Array | BigInt64Array | Uint8Array | Int8Array | Int16Array | Int32Array;
@@ -28,9 +29,9 @@ export interface NativeTensor extends Disposable {
 
 export type NativeEntries = [name: string, tensor: NativeTensor][];
 
-export interface NativeLoadReport {
-  missing: string[];
-  unexpected: string[];
+/** Which of a file's state dicts is meant. */
+interface NativeWeightsChoice {
+  key?: string | undefined;
 }
 
 export interface NativeStopFlag extends Disposable {
@@ -49,7 +50,7 @@ export interface NativeWindow {
 /** One pass over images that JavaScript puts in and a native thread takes out. */
 export interface NativeBatchQueue extends Disposable {
   /** For passes that nobody else opens: those that `next` goes through. */
-  open(batchSize: number, smallestBatch: number): void;
+  open(batchSize: number, smallestBatch: number, firstBatch: number): void;
   /** Once there was room: the batch with which the pass begins. */
   firstBatch(): number;
   put(values: Uint8Array | Float32Array, labels: BigInt64Array, replaced: number): void;
@@ -90,9 +91,9 @@ export interface NativeModel extends Disposable {
     images: NativeTensor, options: { mode: string; features: boolean },
   ): Promise<{ logits: NativeTensor; features: { name: string; before: NativeTensor; after: NativeTensor }[] }>;
   stateDict(): Promise<NativeEntries>;
-  loadStateDict(entries: NativeEntries, strict: boolean): Promise<NativeLoadReport>;
+  loadStateDict(entries: NativeEntries, strict: boolean): Promise<LoadReport>;
   save(path: string, metadata: Record<string, string>): Promise<void>;
-  load(path: string, strict: boolean): Promise<NativeLoadReport>;
+  load(path: string, strict: boolean, key: string): Promise<LoadReport>;
   evaluate: NativeEvaluate;
 }
 
@@ -119,7 +120,7 @@ export interface NativeDistiller extends Disposable {
     terms: { kind: TermKind; loss: number; perStage: number[] }[];
   }>;
   stateDict(): Promise<NativeEntries>;
-  loadStateDict(entries: NativeEntries, strict: boolean): Promise<NativeLoadReport>;
+  loadStateDict(entries: NativeEntries, strict: boolean): Promise<LoadReport>;
 }
 
 export interface NativeBatchReader extends Disposable {
@@ -143,7 +144,7 @@ export interface NativeDataset extends Disposable {
   };
   batches(
     split: string,
-    options: { batchSize: number; seed: number; epoch: number; shuffle: boolean; augment: boolean; dropLast: boolean },
+    options: { batchSize: number; seed: number; epoch: number; shuffle: boolean; augment: boolean; dropLast: boolean; firstBatch: number },
   ): NativeBatchReader;
 }
 
@@ -171,8 +172,20 @@ export interface NativeSession extends Disposable {
   gradients(): Promise<NativeEntries>;
   position(): Promise<{ epoch: number; step: number; steps: number; totalSteps: number }>;
   configure(options: { epoch?: number; learningRate?: number }): Promise<void>;
-  save(path: string, metadata: Record<string, string>): Promise<void>;
-  load(path: string): Promise<Record<string, string>>;
+  save(path: string, metadata: Record<string, string>, keepAs: string): Promise<void>;
+  /** Between two steps of the epoch that runs; false where none does. */
+  saveWithinEpoch(path: string, metadata: Record<string, string>, keepAs: string): Promise<boolean>;
+  load(path: string, otherTeacher: boolean): Promise<Record<string, string>>;
+}
+
+/** Held until it is disposed of, or until the process ends. */
+export interface NativeFileLock extends Disposable {
+  /** False where the file system has no locks. */
+  supported(): boolean;
+  /** Whether the path still names the locked file. */
+  intact(): boolean;
+  /** Replaces what stands in the file, which is removed with the lock from then on. */
+  write(text: string): void;
 }
 
 export interface Addon {
@@ -188,7 +201,13 @@ export interface Addon {
   tensorFrom(values: TensorValues, shape: readonly number[], dtype: DType): NativeTensor;
   newStopFlag(): NativeStopFlag;
   createModel(options: object): Promise<NativeModel>;
-  readWeightsInfo(path: string): Promise<Omit<WeightsInfo, "classNames">>;
+  readWeightsInfo(path: string, options: NativeWeightsChoice): Promise<Omit<WeightsInfo, "classNames">>;
+  inspectWeights(path: string, options: NativeWeightsChoice): Promise<Omit<WeightsInspection, "classNames">>;
+  readStateDict(path: string, options: NativeWeightsChoice): Promise<{ entries: NativeEntries; metadata: Record<string, string> }>;
+  writeStateDict(path: string, entries: NativeEntries, metadata: Record<string, string>): Promise<void>;
+  convertWeights(
+    from: string, to: string, options: NativeWeightsChoice & { dtype?: string | undefined }, metadata: Record<string, string>,
+  ): Promise<number>;
   loadDataset(source: object): Promise<NativeDataset>;
   newBatchQueue(options: object): NativeBatchQueue;
   dataOrder(size: number, seed: number, epoch: number, shuffle: boolean): Promise<Uint32Array>;
@@ -198,6 +217,8 @@ export interface Addon {
   ): NativeWindow;
   createDistiller(teacher: NativeModel, student: NativeModel, method: object, seed: number): Promise<NativeDistiller>;
   createSession(target: NativeDistiller | NativeModel, options: object): Promise<NativeSession>;
+  /** Nothing where somebody else holds the lock. */
+  lockFile(path: string): Promise<NativeFileLock | undefined>;
   hierarchicalContextLoss(student: NativeTensor, teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
 }
 

@@ -6,11 +6,22 @@ import { ReviewKdError } from "./errors.js";
 import { evaluateWith, type EvaluateOptions, type Model } from "./model.js";
 import { addon, type NativeEpochState, type NativeSession } from "./native.js";
 import { Count, PositiveNumber, PositiveCount, Seed } from "./schemas/common.js";
-import type { EpochProgress, EpochSummary, Evaluation, StepResult } from "./schemas/events.js";
+import type { EpochProgress, EpochSummary, Evaluation, StepResult, SystemInfo } from "./schemas/events.js";
+import type { Origin } from "./schemas/run-record.js";
 import { Schedule, StepOptions, type StepOptionsInput } from "./schemas/training.js";
 import type { DatasetSplit } from "./dataset.js";
 import { toStateDict, type StateDict } from "./tensor.js";
+import { systemInfo } from "./system.js";
 import { parse } from "./validation.js";
+
+/** Under this key the metadata of a checkpoint holds an {@link Origin}, JSON. Native code keeps it from callers of `loadCheckpoint`. */
+export const ORIGIN_KEY = "session.origin";
+
+/** How {@link Session.saveCheckpoint} goes about it. */
+export interface SaveCheckpointOptions {
+  /** The name under which the file stays that the path held so far. */
+  readonly keepAs?: string | undefined;
+}
 
 const EpochOptions = z.strictObject({
   epoch: Count,
@@ -46,6 +57,7 @@ export interface SessionPosition {
  */
 export class Session {
   readonly #native: NativeSession;
+  #system: Promise<SystemInfo> | undefined;
 
   /** @internal */
   constructor(
@@ -119,24 +131,47 @@ export class Session {
   }
 
   /**
-   * Writes everything that is needed to go on: networks, the method's modules, the optimizer and the position, also
-   * within an epoch. The file appears whole or not at all.
+   * Writes everything that is needed to go on: networks, the method's modules, the optimizer, learning rate and position, also
+   * within an epoch; a teacher in train mode, too, and of a frozen one a checksum. There is no random state to keep: order and
+   * augmentation follow from seed, epoch and position. The file appears whole or not at all, and carries a checksum.
    *
-   * @param metadata - strings that {@link Session.loadCheckpoint} returns.
+   * @param metadata - strings that {@link Session.loadCheckpoint} returns; keys that begin with "session." are taken.
    * @throws ReviewKdError `FILE_ACCESS`.
    */
-  async saveCheckpoint(path: string, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
-    await this.#native.save(path, { ...metadata });
+  async saveCheckpoint(path: string, metadata: Readonly<Record<string, string>> = {}, options: SaveCheckpointOptions = {}): Promise<void> {
+    await this.#native.save(path, await this.#signed(metadata), options.keepAs ?? "");
+  }
+
+  /**
+   * The same between two steps of the epoch that `trainEpoch` runs, without waiting for its end.
+   *
+   * @returns false where no epoch runs, or it ended before: nothing was written then.
+   * @throws ReviewKdError `FILE_ACCESS`; the epoch goes on.
+   */
+  async saveWithinEpoch(path: string, metadata: Readonly<Record<string, string>> = {}, options: SaveCheckpointOptions = {}): Promise<boolean> {
+    return this.#native.saveWithinEpoch(path, await this.#signed(metadata), options.keepAs ?? "");
   }
 
   /**
    * Goes on from a checkpoint of a session with the same networks.
    *
+   * @param options - `otherTeacher`: go on under a frozen teacher with other weights than it had then. Default false.
    * @returns the metadata that was saved with it.
-   * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_CORRUPT`, `STATE_DICT_MISMATCH`; nothing is changed then.
+   * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` (a byte differs from what was written), `FILE_UNSUPPORTED`
+   * (a format of another version), `STATE_DICT_MISMATCH` (other networks, another teacher); nothing is changed then.
    */
-  async loadCheckpoint(path: string): Promise<Record<string, string>> {
-    return this.#native.load(path);
+  async loadCheckpoint(path: string, options: { readonly otherTeacher?: boolean | undefined } = {}): Promise<Record<string, string>> {
+    return this.#native.load(path, options.otherTeacher ?? false);
+  }
+
+  /** @internal */
+  async origin(): Promise<Origin> {
+    const { version, node, libtorch, threads } = await (this.#system ??= systemInfo());
+    return { package: version, node, libtorch: libtorch.version, threads: this.options.threads ?? threads, device: this.model.device };
+  }
+
+  async #signed(metadata: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+    return { ...metadata, [ORIGIN_KEY]: JSON.stringify(await this.origin()) };
   }
 
   /** Ends the session's thread once the calls made so far are done, and frees the optimizer. Networks stay. */

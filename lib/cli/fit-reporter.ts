@@ -3,6 +3,7 @@ import { epochHead, epochRow, progressText, startText, type EpochEvent, type Pro
 import { formatDuration, formatLoss, formatPercent } from "./format.js";
 import type { Output } from "./output.js";
 import { openBar } from "./progress-bar.js";
+import { noticesOf } from "./run-notices.js";
 import { renderTable } from "./table.js";
 
 /** Where nobody can watch a bar move, an epoch that takes long says so this often. */
@@ -89,6 +90,10 @@ function textReporter(output: Output, live: LiveProgress, withSummary: boolean):
             output.line(`going on at epoch ${event.startEpoch + 1}, step ${event.startStep}`);
           }
           output.line(epochHead(run));
+          break;
+        case "resumed":
+        case "checkpoint-failed":
+          for (const line of noticesOf(event)) output.notice(line);
           break;
         case "progress":
           live.update(run, event);

@@ -1,10 +1,13 @@
 import { Command } from "commander";
 import { packageVersion } from "../index.js";
+import { addConvertCommand } from "./commands/convert.js";
 import { addDataCommand } from "./commands/data.js";
 import { addDemoCommand } from "./commands/demo.js";
 import { addDistillCommand } from "./commands/distill.js";
 import { addDoctorCommand } from "./commands/doctor.js";
 import { addEvalCommand } from "./commands/eval.js";
+import { addExportCommand } from "./commands/export.js";
+import { addInspectCommand } from "./commands/inspect.js";
 import { addLibtorchCommand } from "./commands/libtorch.js";
 import { addModelsCommand } from "./commands/models.js";
 import { addPresetsCommand } from "./commands/presets.js";
@@ -25,6 +28,9 @@ export function buildProgram(): Command {
   addDistillCommand(program);
   addStudyCommand(program);
   addEvalCommand(program);
+  addInspectCommand(program);
+  addConvertCommand(program);
+  addExportCommand(program);
   addModelsCommand(program);
   addPresetsCommand(program);
   addDoctorCommand(program);

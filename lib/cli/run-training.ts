@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { runExperiment, type Settings } from "../index.js";
 import { createFitReporter } from "./fit-reporter.js";
 import { listenForInterrupt } from "./interrupt.js";
@@ -12,15 +13,22 @@ export async function runTraining(task: Task, flags: TrainingFlags, settings: Se
   const { config, runDirectory } = await resolveRun(task, flags, settings);
   using interrupt = listenForInterrupt(() => { output.notice("\nfinishing the step and saving… (again: stop at once)"); });
   const reporter = createFitReporter(output);
-  let saved = false;
+  let saved: string | null = null;
   try {
-    const run = runExperiment(config, { runDirectory, resume: flags.resume === true, signal: interrupt.signal });
+    const run = runExperiment(config, {
+      runDirectory,
+      resume: flags.resume === true,
+      override: flags.override === true,
+      forceUnlock: flags.forceUnlock === true,
+      fallbackDirectory: flags.fallbackDirectory,
+      signal: interrupt.signal,
+    });
     for await (const event of run) {
       reporter.handle(event);
-      if (event.type === "interrupted") saved = event.checkpoint !== null;
+      if (event.type === "interrupted") saved = event.checkpoint;
     }
   } finally {
     reporter.close();
-    if (saved) output.notice(`to go on: ${commandLine([task, "--run", runDirectory, "--resume"])}`);
+    if (saved !== null) output.notice(`to go on: ${commandLine([task, "--run", dirname(saved), "--resume"])}`);
   }
 }

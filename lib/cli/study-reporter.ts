@@ -2,6 +2,7 @@ import type { FitEvent, StudyEvent } from "../index.js";
 import { formatDuration, formatLoss, formatPercent } from "./format.js";
 import type { Output } from "./output.js";
 import { openBar } from "./progress-bar.js";
+import { noticesOf } from "./run-notices.js";
 import { studyTable } from "./study-table.js";
 
 /** Where nobody can watch a bar move, a cell that takes long says so this often. */
@@ -38,6 +39,10 @@ export function createStudyReporter(output: Output, now: () => number = () => pe
       if (event.type === "cell-run") {
         if (event.run.type === "progress") progress(event, event.run);
         if (event.run.type === "interrupted") bar.clear();
+        if (!output.json && (event.run.type === "checkpoint-failed" || event.run.type === "resumed")) {
+          bar.clear();
+          for (const line of noticesOf(event.run)) output.notice(`${place(event)} ${event.cell}: ${line}`);
+        }
         return;
       }
       bar.clear();

@@ -19,6 +19,12 @@ export interface TrainingFlags extends DataFlags {
   readonly config?: string;
   readonly run?: string;
   readonly resume?: true;
+  readonly override?: true;
+  readonly forceUnlock?: true;
+  readonly fallbackDirectory?: string;
+  readonly checkpointEvery?: number;
+  readonly keepCheckpoints?: number;
+  readonly checkpointMinutes?: number;
   readonly json?: true;
   readonly epochs?: number;
   readonly batchSize?: number;
@@ -99,12 +105,24 @@ export function addRecipeFlags(command: Command): Command {
   return command;
 }
 
+/** What is saved when, and who may write. */
+export function addSavingFlags(command: Command): Command {
+  const { checkpointMinutes } = schemas.TrainingOptions.parse({});
+  addValue(command, "--checkpoint-every <n>", "keep a checkpoint of its own after every N epochs, beside the last and the best", positiveCount);
+  addValue(command, "--keep-checkpoints <n>", "of these, keep the newest N (default: all)", positiveCount);
+  addValue(command, "--checkpoint-minutes <x>", `save within an epoch this often (default: ${checkpointMinutes ?? "never"})`, positiveNumber);
+  return command.option("--force-unlock", "take the directory over from another machine's run that never gave it back");
+}
+
 /** Everything that `train` and `distill` share. */
 export function addTrainingFlags(command: Command): Command {
   addRecipeFlags(command);
   command.optionsGroup("Run:");
   addValue(command, "--run <dir>", "run directory (default: runs/<task>-<networks>-<seed>)", text);
-  command.option("--resume", "go on where the run directory's last checkpoint stands");
+  command.option("--resume", "go on where the run directory's newest whole checkpoint stands");
+  command.option("--override", "resume with other settings than the run was begun with, and record the change");
+  addSavingFlags(command);
+  addValue(command, "--fallback-directory <dir>", "a new run directory to save in at the end, where the first cannot be written to", text);
   addValue(command, "--preset <name>", "settings of a published run; config file and flags override them", text);
   addValue(command, "--config <file>", "settings from a YAML or JSON file; flags override them", text);
   return addJson(command);
@@ -136,6 +154,9 @@ export function trainingSettings(flags: TrainingFlags): Settings {
     accumulate: flags.accumulate,
     clipNorm: flags.clipNorm,
     augment: flags.augment === false ? false : undefined,
+    checkpointEvery: flags.checkpointEvery,
+    keepCheckpoints: flags.keepCheckpoints,
+    checkpointMinutes: flags.checkpointMinutes,
     optimizer,
     schedule,
   });

@@ -27,5 +27,5 @@ export interface SplitImages {
   /** Runs native work that goes through the images, from whichever batch it asks for. */
   pass<Result>(plan: PassPlan, work: PassWork<Result>): Promise<Result>;
   /** Goes through the images in batches. */
-  batches(plan: PassPlan & { readonly dropLast: boolean }): AsyncGenerator<NativeBatch, void, void>;
+  batches(plan: PassPlan & { readonly dropLast: boolean; readonly firstBatch: number }): AsyncGenerator<NativeBatch, void, void>;
 }

@@ -51,10 +51,10 @@ export class StreamedImages implements SplitImages {
     }
   }
 
-  async *batches(plan: PassPlan & { readonly dropLast: boolean }): AsyncGenerator<NativeBatch, void, void> {
+  async *batches(plan: PassPlan & { readonly dropLast: boolean; readonly firstBatch: number }): AsyncGenerator<NativeBatch, void, void> {
     const { queue, feed, close } = this.#open(plan);
     try {
-      queue.open(plan.batchSize, plan.dropLast ? plan.batchSize : 1);
+      queue.open(plan.batchSize, plan.dropLast ? plan.batchSize : 1, plan.firstBatch);
       for (let batch = await queue.next(); batch !== undefined; batch = await queue.next()) yield batch;
     } catch (error) {
       throw feed.failure === undefined ? error : feed.failure.error;

@@ -1,9 +1,9 @@
 // The caller's side of a host: calls that wait for their answers, and what becomes of them when the trainer ends.
-import { existsSync, readdirSync, rmSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { throwIfAborted } from "../abort.js";
 import { ReviewKdError } from "../errors.js";
-import { RUN_FILES, runFile } from "../run-directory.js";
+import { runFile } from "../run-directory.js";
 import { parse } from "../validation.js";
 import { CALLS, PROTOCOL, ToCaller, unpackError, type CallName, type Progress, type RequestOf, type ResponseOf } from "./protocol.js";
 import type { BrokenImage } from "../schemas/events.js";
@@ -61,7 +61,6 @@ export class Connection {
   #nextCall = 1;
   #closing = false;
   #end: HostEnd | undefined;
-  #pid: number | undefined;
   #fault: string | undefined;
 
   constructor(private readonly transport: Transport) {
@@ -144,7 +143,6 @@ export class Connection {
     }
     switch (message.type) {
       case "ready":
-        this.#pid = message.pid;
         if (message.protocol === PROTOCOL) opening.resolve(message.pid);
         else opening.reject(new ReviewKdError("INTERNAL", `expected a trainer of this package's version, got one with protocol ${message.protocol} instead of ${PROTOCOL}`));
         break;
@@ -179,7 +177,6 @@ export class Connection {
     this.#fault ??= error;
     for (const directory of this.#runs) {
       if (existsSync(runFile(directory, "last"))) this.#checkpoint = runFile(directory, "last");
-      removeHalfFiles(directory, this.#pid);
     }
     this.#end = { signal, exitCode, checkpoint: this.#checkpoint, closed: this.#closing && signal === null && exitCode === 0 };
     for (const { name, reject } of this.#pending.values()) reject(this.#diedIn(name));
@@ -201,15 +198,5 @@ export class Connection {
       : `Its last checkpoint is ${checkpoint}: start another host and go on from there (\`resume: true\`)`;
     return new ReviewKdError("HOST_DIED",
       `expected the trainer's process to answer for ${what}, got ${how}${this.#fault === undefined ? "" : ` (${this.#fault})`}. ${saved}.`, { cause: this.#end });
-  }
-}
-
-/** What a process that is no more had not written to its end. */
-function removeHalfFiles(directory: string, pid: number | undefined): void {
-  if (!existsSync(directory)) return;
-  const names = Object.values(RUN_FILES).map((name) => basename(name));
-  for (const name of readdirSync(directory)) {
-    const isHalf = name.endsWith(`.tmp-${String(pid)}`) || name.endsWith(".tmp");
-    if (isHalf && names.some((whole) => name.startsWith(`${whole}.`))) rmSync(join(directory, name), { force: true });
   }
 }

@@ -9,6 +9,7 @@ import { FeatureSpec, ModelInfo } from "../schemas/model.js";
 import { PairExplanation } from "../schemas/pair.js";
 import { FitResult } from "../schemas/run-record.js";
 import { StepOptions } from "../schemas/training.js";
+import { LoadReport } from "../schemas/weights.js";
 
 /** Changes when messages do; both sides come from one package, unless an application was put together wrongly. */
 export const PROTOCOL = 1;
@@ -50,9 +51,9 @@ export type DatasetFacts = z.infer<typeof DatasetFacts>;
 const Strict = { strict: z.boolean().optional() };
 const Entries = z.array(z.tuple([z.string(), Handle]));
 const StateFacts = z.array(z.tuple([z.string(), TensorFacts]));
-const LoadReport = z.strictObject({ missing: z.array(z.string()), unexpected: z.array(z.string()) });
 const Split = z.strictObject({ dataset: Handle, name: z.enum(["train", "test"]) });
 export type Split = z.infer<typeof Split>;
+const KeepAs = { keepAs: z.string().optional() };
 const Metadata = z.record(z.string(), z.string());
 const Nothing = z.null();
 
@@ -83,7 +84,7 @@ export const CALLS = {
     logits: TensorFacts, features: z.array(z.strictObject({ name: z.string(), before: TensorFacts, after: TensorFacts })),
   })),
   modelSave: call(z.strictObject({ model: Handle, path: z.string(), metadata: Metadata.optional() }), Nothing),
-  modelLoad: call(z.strictObject({ model: Handle, path: z.string(), ...Strict }), LoadReport),
+  modelLoad: call(z.strictObject({ model: Handle, path: z.string(), options: Checked }), LoadReport),
   distillerForward: call(z.strictObject({ distiller: Handle, images: Handle, labels: Handle.optional() }), z.strictObject({
     studentLogits: TensorFacts, teacherLogits: TensorFacts, reviewOutputs: z.array(TensorFacts), teacherFeatures: z.array(TensorFacts),
     perStage: z.array(z.number()), terms: z.array(z.strictObject({ kind: TermKind, loss: z.number(), perStage: z.array(z.number()) })),
@@ -99,8 +100,9 @@ export const CALLS = {
   position: call(z.strictObject({ session: Handle }), z.strictObject({ epoch: Count, step: Count, steps: Count, totalSteps: Count })),
   setEpoch: call(z.strictObject({ session: Handle, epoch: Checked }), Nothing),
   setLearningRate: call(z.strictObject({ session: Handle, learningRate: Checked }), Nothing),
-  saveCheckpoint: call(z.strictObject({ session: Handle, path: z.string(), metadata: Metadata }), Nothing),
-  loadCheckpoint: call(z.strictObject({ session: Handle, path: z.string() }), Metadata),
+  saveCheckpoint: call(z.strictObject({ session: Handle, path: z.string(), metadata: Metadata, ...KeepAs }), Nothing),
+  saveWithinEpoch: call(z.strictObject({ session: Handle, path: z.string(), metadata: Metadata, ...KeepAs }), z.boolean()),
+  loadCheckpoint: call(z.strictObject({ session: Handle, path: z.string(), otherTeacher: z.boolean().optional() }), Metadata),
 } as const;
 
 export type CallName = keyof typeof CALLS;

@@ -4,7 +4,7 @@ import { ReviewKdError } from "../errors.js";
 import type { EpochProgress, EpochSummary, Evaluation, StepResult } from "../schemas/events.js";
 import type { EvaluateOptions } from "../model.js";
 import type { StepOptions, StepOptionsInput } from "../schemas/training.js";
-import type { Session, SessionPosition, TrainEpochOptions } from "../session.js";
+import type { SaveCheckpointOptions, Session, SessionPosition, TrainEpochOptions } from "../session.js";
 import type { Connection } from "./connection.js";
 import type { SessionFacts } from "./protocol.js";
 import { toRemoteState, type HostDistiller, type HostModel, type HostStateDict } from "./remote.js";
@@ -55,13 +55,19 @@ export class HostSession extends RemoteThing implements Remote<Session> {
     await this.connection.call("setLearningRate", { session: this.handle, learningRate });
   }
 
-  async saveCheckpoint(path: string, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
-    await this.connection.call("saveCheckpoint", { session: this.handle, path, metadata });
+  async saveCheckpoint(path: string, metadata: Readonly<Record<string, string>> = {}, options: SaveCheckpointOptions = {}): Promise<void> {
+    await this.connection.call("saveCheckpoint", { session: this.handle, path, metadata, ...options });
     this.connection.saved(path);
   }
 
-  async loadCheckpoint(path: string): Promise<Record<string, string>> {
-    return this.connection.call("loadCheckpoint", { session: this.handle, path });
+  async saveWithinEpoch(path: string, metadata: Readonly<Record<string, string>> = {}, options: SaveCheckpointOptions = {}): Promise<boolean> {
+    const written = await this.connection.call("saveWithinEpoch", { session: this.handle, path, metadata, ...options });
+    if (written) this.connection.saved(path);
+    return written;
+  }
+
+  async loadCheckpoint(path: string, options: { readonly otherTeacher?: boolean | undefined } = {}): Promise<Record<string, string>> {
+    return this.connection.call("loadCheckpoint", { session: this.handle, path, ...options });
   }
 }
 

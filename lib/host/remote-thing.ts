@@ -29,7 +29,7 @@ type Answer<Value> =
 
 /** A class of the package's API as it is with a host: the same members, under the same names, with the same parameters. */
 export type Remote<Class> = {
-  [Key in Exclude<keyof Class, "native" | "images">]:
+  [Key in Exclude<keyof Class, "native" | "images" | "origin">]:
   Class[Key] extends (...parameters: infer Parameters) => infer Result
     ? (...parameters: { [Index in keyof Parameters]: Api<Parameters[Index]> }) => Answer<Result>
     : Api<Class[Key]>;

@@ -4,7 +4,8 @@ import type { DType, ModelDType, Shape } from "../schemas/common.js";
 import type { Evaluation } from "../schemas/events.js";
 import type { Matching, Method } from "../schemas/method.js";
 import type { FeatureSpec } from "../schemas/model.js";
-import type { EvaluateOptions, LoadReport, Model, ModelOutput } from "../model.js";
+import type { EvaluateOptions, Model, ModelOutput } from "../model.js";
+import type { LoadOptionsInput, LoadReport } from "../schemas/weights.js";
 import { ReviewKdError } from "../errors.js";
 import { tensorParts, type Tensor, type TensorInput } from "../tensor.js";
 import type { TypedArray } from "../native.js";
@@ -118,8 +119,8 @@ export class HostModel extends RemoteThing implements Remote<Model> {
     await this.connection.call("modelSave", { model: this.handle, path, metadata: options.metadata });
   }
 
-  async load(path: string, options: { strict?: boolean } = {}): Promise<LoadReport> {
-    return this.connection.call("modelLoad", { model: this.handle, path, ...options });
+  async load(path: string, options: LoadOptionsInput = {}): Promise<LoadReport> {
+    return this.connection.call("modelLoad", { model: this.handle, path, options });
   }
 
   evaluate(data: HostDatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {

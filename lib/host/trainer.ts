@@ -13,6 +13,7 @@ import type { RunConfigInput } from "../schemas/run-config.js";
 import type { FitResult } from "../schemas/run-record.js";
 import type { StepOptionsInput } from "../schemas/training.js";
 import { createSession, type SessionTarget, type TrainEpochOptions } from "../session.js";
+import type { LoadOptionsInput } from "../schemas/weights.js";
 import { systemInfo } from "../system.js";
 import { Tensor } from "../tensor.js";
 import { parse } from "../validation.js";
@@ -207,7 +208,7 @@ export class Trainer {
       await this.#things.model(model).save(path, metadata === undefined ? {} : { metadata });
       return null;
     },
-    modelLoad: ({ model, path, strict = true }) => this.#things.model(model).load(path, { strict }),
+    modelLoad: ({ model, path, options }) => this.#things.model(model).load(path, options as LoadOptionsInput),
     distillerForward: async ({ distiller, images, labels }) => {
       const output = await this.#things.distiller(distiller).forward(this.#things.tensor(images), labels === undefined ? {} : { labels: this.#things.tensor(labels) });
       return {
@@ -236,11 +237,12 @@ export class Trainer {
       await this.#things.session(session).setLearningRate(learningRate as number);
       return null;
     },
-    saveCheckpoint: async ({ session, path, metadata }) => {
-      await this.#things.session(session).saveCheckpoint(path, metadata);
+    saveCheckpoint: async ({ session, path, metadata, keepAs }) => {
+      await this.#things.session(session).saveCheckpoint(path, metadata, { keepAs });
       return null;
     },
-    loadCheckpoint: ({ session, path }) => this.#things.session(session).loadCheckpoint(path),
+    saveWithinEpoch: ({ session, path, metadata, keepAs }) => this.#things.session(session).saveWithinEpoch(path, metadata, { keepAs }),
+    loadCheckpoint: ({ session, path, otherTeacher }) => this.#things.session(session).loadCheckpoint(path, { otherTeacher }),
   };
 }
 

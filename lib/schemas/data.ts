@@ -154,6 +154,8 @@ export const BatchOptions = z.strictObject({
   augment: z.boolean().optional(),
   /** Leave out a last batch that is not full. */
   dropLast: z.boolean().default(false),
+  /** The batch to begin with: how many of this pass are done, where a loop goes on within an epoch. */
+  firstBatch: Count.default(0),
 });
 export type BatchOptions = z.infer<typeof BatchOptions>;
 export type BatchOptionsInput = z.input<typeof BatchOptions>;

@@ -136,8 +136,44 @@ export const EpochEvent = event("epoch", {
   etaSeconds: NonNegativeNumber,
 });
 
-/** A checkpoint was written. */
-export const CheckpointEvent = event("checkpoint", { kind: z.enum(["last", "best", "student"]), path: z.string(), epoch: Count });
+/** A setting that is another than it was; absent where there was, or is, none. */
+export const Change = z.strictObject({ key: z.string(), was: z.unknown().optional(), now: z.unknown().optional() });
+export type Change = z.infer<typeof Change>;
+
+/** A file that was passed over, and why. */
+const DamagedFile = z.strictObject({ path: z.string(), code: z.string(), reason: z.string() });
+
+/** A run goes on; comes after "start". */
+export const ResumedEvent = event("resumed", {
+  /** Where it goes on from; `null`: it had saved nothing and begins anew. */
+  checkpoint: z.string().nullable(),
+  /** Newer checkpoints that are torn or damaged. The newest of them is kept as `*.damaged`. */
+  damaged: z.array(DamagedFile),
+  /** Settings that differ and were allowed to by `override`. */
+  changes: z.array(Change),
+  /** Versions, threads and device that differ: the same bits as those of an undisturbed run are not promised then. */
+  environment: z.array(Change),
+});
+
+/** What a run directory is given: the line in `metrics.jsonl`, and files of weights. `epoch`: one of every so many epochs. */
+export const SavedKind = z.enum(["metrics", "last", "best", "epoch", "student"]);
+export type SavedKind = z.infer<typeof SavedKind>;
+
+/** A checkpoint, or the trained network alone, was written. `epoch` is the one it belongs to, finished or not. */
+export const CheckpointEvent = event("checkpoint", { kind: SavedKind.exclude(["metrics"]), path: z.string(), epoch: Count });
+
+/**
+ * Something could not be written. What was there before is whole, the training goes on in memory, and what is missing is
+ * written at the next opportunity; what is missing at the end ends `fit` with the code `SAVE_FAILED`.
+ */
+export const CheckpointFailedEvent = event("checkpoint-failed", {
+  kinds: z.array(SavedKind),
+  code: z.string(),
+  reason: z.string(),
+  epoch: Count,
+  /** Seconds until it is tried again, at the end of a training; `null`: at the next checkpoint, or not any more. */
+  retrySeconds: NonNegativeNumber.nullable(),
+});
 
 /** The signal was heard; the state was saved where there is a run directory. An error with code `ABORTED` follows. */
 export const InterruptedEvent = event("interrupted", { epoch: Count, step: Count, checkpoint: z.string().nullable() });
@@ -155,7 +191,7 @@ export const EndEvent = event("end", {
 
 /** What `fit` yields. */
 export const FitEvent = z.discriminatedUnion("type", [
-  StartEvent, ProgressEvent, BrokenImageEvent, EpochEvent, CheckpointEvent, InterruptedEvent, EndEvent,
+  StartEvent, ResumedEvent, ProgressEvent, BrokenImageEvent, EpochEvent, CheckpointEvent, CheckpointFailedEvent, InterruptedEvent, EndEvent,
 ]);
 export type FitEvent = z.infer<typeof FitEvent>;
 

@@ -12,3 +12,4 @@ export * from "./run-record.js";
 export * from "./stream.js";
 export * from "./study.js";
 export * from "./training.js";
+export * from "./weights.js";

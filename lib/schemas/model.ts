@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Count, Device, ModelDType, PositiveCount, Seed, Shape } from "./common.js";
+import { Count, Device, ModelDType, PositiveCount, Seed } from "./common.js";
 
 /** How a network is built. */
 export const ModelOptions = z.strictObject({
@@ -8,7 +8,7 @@ export const ModelOptions = z.strictObject({
   seed: Seed.default(0),
   dtype: ModelDType.default("float32"),
   device: Device.default("cpu"),
-  /** A `.safetensors` file whose entries replace the initialisation. */
+  /** A file whose entries replace the initialisation: `.safetensors`, or a `.pt` or `.pth` of PyTorch. */
   weights: z.string().min(1).optional(),
 });
 export type ModelOptions = z.infer<typeof ModelOptions>;
@@ -38,17 +38,3 @@ export const ModelInfo = z.strictObject({
   features: z.array(FeatureSpec),
 });
 export type ModelInfo = z.infer<typeof ModelInfo>;
-
-/** Element types that a weights file can hold. */
-export const StoredDType = z.enum(["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "uint8", "bool"]);
-export type StoredDType = z.infer<typeof StoredDType>;
-
-/** What a weights file says of itself, without its values. */
-export const WeightsInfo = z.strictObject({
-  metadata: z.record(z.string(), z.string()),
-  /** Of the data that the network was trained on; `null` where the file does not say. */
-  classNames: z.array(z.string()).nullable(),
-  /** In the order of the file. */
-  tensors: z.array(z.strictObject({ name: z.string(), dtype: StoredDType, shape: Shape })),
-});
-export type WeightsInfo = z.infer<typeof WeightsInfo>;

@@ -142,7 +142,7 @@ export const StudyEvent = z.discriminatedUnion("type", [
   event("cell-failed", { ...cell, label: z.string(), seed: Seed, code: z.string(), message: z.string() }),
   /** A file with results was written. */
   event("study-file", { kind: z.enum(["csv", "json", "picture"]), path: z.string() }),
-  /** The picture was not drawn: why, and how to get it. */
+  /** The picture was not drawn, or the results so far could not be written: why, and what helps. */
   event("study-notice", { message: z.string() }),
   event("study-end", { result: StudyResult }),
 ]);

@@ -84,6 +84,12 @@ export const TrainingOptions = StepOptions.extend({
   seed: Seed.default(0),
   /** Pad, crop and flip the training images. */
   augment: z.boolean().default(true),
+  /** Keep a checkpoint of its own after every so many epochs; `null`: none beside the last and the best. */
+  checkpointEvery: PositiveCount.nullable().default(null),
+  /** Of these, the newest that are kept; `null`: all. */
+  keepCheckpoints: PositiveCount.nullable().default(null),
+  /** Save within an epoch as often; `null`: only at its end. */
+  checkpointMinutes: PositiveNumber.nullable().default(10),
 });
 export type TrainingOptions = z.infer<typeof TrainingOptions>;
 export type TrainingOptionsInput = z.input<typeof TrainingOptions>;

@@ -1,13 +1,13 @@
 import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { readFitProgress } from "../fit-log.js";
-import { inspectRunDirectory, runFile } from "../run-directory.js";
+import { holdsRun } from "../run-directory.js";
 import type { FitResult } from "../schemas/run-record.js";
 import type { CellResult } from "../schemas/study.js";
 import type { Cell } from "./cells.js";
 
-/** How a cell stands: as it was found, or as its run left it. `broken`: begun, but ended before it saved a checkpoint. */
+/** How a cell stands: as it was found, or as its run left it. */
 export type CellState =
-  | { readonly is: "new" | "begun" | "broken" }
+  | { readonly is: "new" | "begun" }
   | ({ readonly is: "done" } & Pick<FitResult, "last" | "best" | "seconds">)
   | { readonly is: "failed"; readonly error: ReviewKdError };
 
@@ -18,10 +18,10 @@ export type CellState =
  */
 export async function inspectCell({ runDirectory, config }: Cell): Promise<CellState> {
   try {
-    const found = await inspectRunDirectory(runDirectory, config);
-    if (found === "none") return { is: "new" };
-    if (found === "broken") return { is: "broken" };
-    const { epochsDone, last, best, elapsedSeconds } = await readFitProgress(runFile(runDirectory, "last"));
+    if (!(await holdsRun(runDirectory, config))) return { is: "new" };
+    const progress = await readFitProgress(runDirectory);
+    if (progress === undefined) return { is: "begun" };
+    const { epochsDone, last, best, elapsedSeconds } = progress;
     if (epochsDone < config.training.epochs || last === null || best === null) return { is: "begun" };
     return { is: "done", last, best, seconds: elapsedSeconds };
   } catch (error) {

@@ -2,7 +2,6 @@ import { throwIfAborted } from "../abort.js";
 import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import { runDistillation, runTraining } from "../experiment.js";
 import type { Settings } from "../merge-settings.js";
-import { discardBrokenRun } from "../run-directory.js";
 import type { FitEvent } from "../schemas/events.js";
 import type { CellResult, StudyConfig, StudyConfigInput, StudyEvent, StudyResult, StudySystem } from "../schemas/study.js";
 import { systemInfo } from "../system.js";
@@ -23,6 +22,8 @@ export interface StudyOptions {
   readonly directory: string;
   /** Stops within one step and saves. */
   readonly signal?: AbortSignal | undefined;
+  /** Take the directory, and those of the cells, over from a study on another machine that never gave them back. Default false. */
+  readonly forceUnlock?: boolean | undefined;
 }
 
 /**
@@ -30,7 +31,8 @@ export interface StudyOptions {
  * fails is reported, and the others go on. Writes tables and a picture into the study's directory.
  *
  * @returns the results; cells that failed, or wait for a teacher that failed, are among them.
- * @throws `CONFIG_INVALID`, `UNKNOWN_NAME`; `RUN_MISMATCH`: the directory holds another study; `RUN_DIRECTORY`; `ABORTED` after
+ * @throws `CONFIG_INVALID`, `UNKNOWN_NAME`; `RUN_MISMATCH`: the directory holds another study; `RUN_DIRECTORY`; `RUN_LOCKED`: somebody else
+ * writes to it; `SAVE_FAILED`: it was stopped, but a cell could not be saved; `ABORTED` after
  * `signal` was heard and the state saved; and what loading the data, or given weights of the teacher, throws.
  * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), whose analyses these are
  *
@@ -45,13 +47,13 @@ export async function* runStudy(input: StudyConfigInput | Settings, options: Stu
   throwIfAborted(options.signal, "the study");
   const stages = matchedStages(config.student.name, config.teacher.name);
   const conditions = conditionsOf(config, stages);
-  const directory = await openStudyDirectory(options.directory, config);
+  using directory = await openStudyDirectory(options.directory, config, options);
   const cells = cellsOf(config, conditions, directory.path);
   const states = new Map<Cell, CellState>();
   for (const cell of cells) states.set(cell, await inspectCell(cell));
   using inputs = new SharedInputs(config.data);
   try {
-    return yield* new Study({ config, stages, conditions, directory, cells, inputs, signal: options.signal }, states, await directory.readResult()).run();
+    return yield* new Study({ config, stages, conditions, directory, cells, inputs, signal: options.signal, forceUnlock: options.forceUnlock }, states, await directory.readResult()).run();
   } catch (error) {
     if (options.signal?.aborted !== true || !isReviewKdError(error) || error.code !== "ABORTED") throw error;
     const remedy = "run the same study in the same directory to go on (on the command line: the same command)";
@@ -67,6 +69,7 @@ interface StudyParts {
   readonly cells: readonly Cell[];
   readonly inputs: SharedInputs;
   readonly signal: AbortSignal | undefined;
+  readonly forceUnlock: boolean | undefined;
 }
 
 /** One call of `runStudy`. */
@@ -83,14 +86,14 @@ class Study {
   }
 
   async *run(): AsyncGenerator<StudyEvent, StudyResult, void> {
-    const { cells, directory } = this.parts;
+    const { cells } = this.parts;
     yield this.#startEvent();
     await this.#prepare();
     for (const [index, cell] of cells.entries()) {
       if (this.#waitsForTeacher(cell)) continue;
       const skipped = this.#state(cell).is === "done";
       yield* this.#cell(cell, index);
-      if (!skipped) await directory.writeResult(await this.#result());
+      if (!skipped) yield* this.#resultSoFar();
     }
     return yield* this.#end();
   }
@@ -129,7 +132,6 @@ class Study {
       if (found.is === "failed") throw found.error;
       if (found.is !== "done") {
         yield { type: "cell-start", ...place, label, seed, resumed: found.is === "begun" };
-        if (found.is === "broken") await discardBrokenRun(cell.runDirectory);
         for await (const run of this.#train(cell, found.is === "begun")) {
           if (run.type === "end") this.states.set(cell, { is: "done", last: run.last, best: run.best, seconds: run.seconds });
           yield { type: "cell-run", ...place, run, etaSeconds: this.#clock.during(cell, run) };
@@ -150,17 +152,26 @@ class Study {
   }
 
   async *#train({ config, runDirectory }: Cell, resume: boolean): AsyncGenerator<FitEvent, void, void> {
-    const { inputs, signal } = this.parts;
+    const { inputs, signal, forceUnlock } = this.parts;
     this.#system = await studySystem();
     const data = await inputs.data();
     if (config.task === "train") {
-      yield* runTraining(config, { data }, { runDirectory, resume, signal });
+      yield* runTraining(config, { data }, { runDirectory, resume, forceUnlock, signal });
       return;
     }
     try {
-      yield* runDistillation(config, { data, teacher: await inputs.teacher(config) }, { runDirectory, resume, signal });
+      yield* runDistillation(config, { data, teacher: await inputs.teacher(config) }, { runDirectory, resume, forceUnlock, signal });
     } finally {
       inputs.used(config);
+    }
+  }
+
+  /** Results are written again after the next cell: what keeps them from being written now ends no study. */
+  async *#resultSoFar(): AsyncGenerator<StudyEvent, void, void> {
+    try {
+      await this.parts.directory.writeResult(await this.#result());
+    } catch (error) {
+      yield { type: "study-notice", message: `could not write the results so far: ${messageOf(error)}` };
     }
   }
 

@@ -1,7 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { refuseChanges } from "../config-changes.js";
-import { guarded, jsonOrNothing, readText, writeWhole } from "../directory-files.js";
+import { guarded, jsonOrNothing, readText, removeTemporaries, writeWhole } from "../directory-files.js";
+import { DirectoryLock } from "../directory-lock.js";
 import { ReviewKdError } from "../errors.js";
 import { StudyResult, type StudyConfig, type StudyKind } from "../schemas/study.js";
 import { resultsCsv } from "./results-csv.js";
@@ -17,8 +18,8 @@ export const STUDY_FILES = {
 } as const;
 
 /** The files of a study beside its runs. Made by {@link openStudyDirectory}. */
-export class StudyDirectory {
-  constructor(readonly path: string) {}
+export class StudyDirectory implements Disposable {
+  constructor(readonly path: string, private readonly lock: DirectoryLock) {}
 
   file(name: keyof typeof STUDY_FILES): string {
     return join(this.path, STUDY_FILES[name]);
@@ -42,20 +43,39 @@ export class StudyDirectory {
   async writePicture(kind: StudyKind, svg: string): Promise<void> {
     await writeWhole(this.path, this.picture(kind), svg);
   }
+
+  /** Lets others write here. */
+  [Symbol.dispose](): void {
+    this.lock.release();
+  }
 }
 
 /**
  * Makes the directory of a study, or opens that of the same study.
  *
- * @throws `RUN_DIRECTORY`: it cannot be made or read; `RUN_MISMATCH`: it holds another study.
+ * @throws `RUN_DIRECTORY`: it cannot be made or read; `RUN_MISMATCH`: it holds another study; `RUN_LOCKED`: somebody else writes to it.
  */
-export async function openStudyDirectory(path: string, config: StudyConfig): Promise<StudyDirectory> {
-  const directory = new StudyDirectory(path);
+export async function openStudyDirectory(
+  path: string, config: StudyConfig, options: { readonly forceUnlock?: boolean | undefined } = {},
+): Promise<StudyDirectory> {
   await guarded(path, () => mkdir(path, { recursive: true }));
+  const directory = new StudyDirectory(path, await DirectoryLock.take(path, options));
+  try {
+    await removeTemporaries(path, (name) => Object.values<string>(STUDY_FILES).includes(name) || name.endsWith(".svg"));
+    await beginOrGoOn(directory, config);
+  } catch (error) {
+    directory[Symbol.dispose]();
+    throw error;
+  }
+  return directory;
+}
+
+async function beginOrGoOn(directory: StudyDirectory, config: StudyConfig): Promise<void> {
+  const { path } = directory;
   const text = await readText(directory.file("config"));
   if (text === undefined) {
     await writeWhole(path, directory.file("config"), `${JSON.stringify(config, null, 2)}\n`);
-    return directory;
+    return;
   }
   const recorded = jsonOrNothing(text);
   if (recorded === undefined) {
@@ -65,5 +85,4 @@ export async function openStudyDirectory(path: string, config: StudyConfig): Pro
     what: `the study at ${path}`,
     remedy: "Go on with the recorded settings, or start a new study in another directory (on the command line --study DIR).",
   });
-  return directory;
 }

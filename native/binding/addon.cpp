@@ -5,12 +5,14 @@
 #include "binding/batch_queue.h"
 #include "binding/dataset.h"
 #include "binding/distiller.h"
+#include "binding/file_lock.h"
 #include "binding/model.h"
 #include "binding/runtime.h"
 #include "binding/session.h"
 #include "binding/stop_flag.h"
 #include "binding/system.h"
 #include "binding/tensor.h"
+#include "binding/weights.h"
 #include "core/allocator.h"
 
 namespace reviewkd::binding {
@@ -38,6 +40,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   BatchQueueHandle::define(env);
   DistillerHandle::define(env);
   SessionHandle::define(env);
+  FileLockHandle::define(env);
 
   const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));
@@ -50,12 +53,17 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("newStopFlag", new_stop_flag);
   add("createModel", create_model);
   add("readWeightsInfo", read_weights_info);
+  add("inspectWeights", inspect_weights);
+  add("readStateDict", read_state_dict);
+  add("writeStateDict", write_state_dict);
+  add("convertWeights", convert_weights);
   add("loadDataset", load_dataset);
   add("newBatchQueue", new_batch_queue);
   add("dataOrder", data_order_of);
   add("randomResizedCrop", random_resized_crop_of);
   add("createDistiller", create_distiller);
   add("createSession", create_session);
+  add("lockFile", lock_file);
   add("hierarchicalContextLoss", hierarchical_context_loss_of);
   return exports;
 }

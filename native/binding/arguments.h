@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "core/checkpoint/safetensors.h"
+#include "core/checkpoint/formats/tensor_table.h"
 
 namespace reviewkd::binding {
 

@@ -12,10 +12,10 @@
 
 namespace reviewkd::binding {
 
-/// Runs `work()` on `thread` and resolves with `convert(env, result)` on the environment's thread, or rejects with what
-/// either threw; `settled(env)` comes first either way. `work` must not touch Napi.
-template <typename Work, typename Convert>
-Napi::Promise run_async(Napi::Env env, const std::shared_ptr<WorkerThread>& thread, Work work, Convert convert,
+/// Runs `work()` on `thread` (a WorkerThread, or whatever else tasks are posted to) and resolves with `convert(env, result)` on the
+/// environment's thread, or rejects with what either threw; `settled(env)` comes first either way. `work` must not touch Napi.
+template <typename Thread, typename Work, typename Convert>
+Napi::Promise run_async(Napi::Env env, const std::shared_ptr<Thread>& thread, Work work, Convert convert,
                         std::function<void(Napi::Env)> settled = {}) {
   using Result = decltype(work());
   struct State {

@@ -43,7 +43,9 @@ void BatchQueueHandle::define(Napi::Env env) {
 
 void BatchQueueHandle::open(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
-    resource()->queue->open({.batch_size = integer_of(info[0], "batchSize"), .smallest_batch = integer_of(info[1], "smallestBatch")});
+    resource()->queue->open({.batch_size = integer_of(info[0], "batchSize"),
+                             .smallest_batch = integer_of(info[1], "smallestBatch"),
+                             .first_batch = integer_of(info[2], "firstBatch")});
   });
 }
 

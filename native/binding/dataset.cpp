@@ -202,6 +202,7 @@ Napi::Value DatasetHandle::batches(const Napi::CallbackInfo& info) {
     plan.shuffle = options.boolean("shuffle");
     plan.augment = options.boolean("augment");
     plan.smallest_batch = options.boolean("dropLast") ? plan.batch_size : 1;
+    plan.first_batch = options.integer("firstBatch");
     return BatchReaderHandle::create(info.Env(), std::make_shared<BatchLoader>(dataset, split, plan), 0);
   });
 }

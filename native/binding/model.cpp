@@ -7,7 +7,7 @@
 #include "binding/dataset.h"
 #include "binding/stop_flag.h"
 #include "binding/tensor.h"
-#include "core/checkpoint/safetensors.h"
+#include "core/checkpoint/weights_file.h"
 #include "core/device.h"
 #include "core/models/init.h"
 #include "core/registry.h"
@@ -26,17 +26,6 @@ Napi::Array to_js(Napi::Env env, const std::vector<FeatureSpec>& specs) {
     array.Set(i, spec);
   }
   return array;
-}
-
-/// Types that a weights file can hold, by the names that JavaScript knows them by.
-const char* stored_dtype_name(at::ScalarType dtype) {
-  switch (dtype) {
-    case at::kHalf: return "float16";
-    case at::kInt: return "int32";
-    case at::kShort: return "int16";
-    case at::kBool: return "bool";
-    default: return dtype_name(dtype);
-  }
 }
 
 std::shared_ptr<Network> build(const std::string& name, int64_t classes, uint64_t seed, at::ScalarType dtype, at::Device device) {
@@ -62,6 +51,15 @@ Napi::Value to_js(Napi::Env env, const LoadReport& report) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("missing", to_array(env, report.missing));
   object.Set("unexpected", to_array(env, report.unexpected));
+  Napi::Array mismatched = Napi::Array::New(env, report.mismatched.size());
+  for (size_t i = 0; i < report.mismatched.size(); ++i) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", report.mismatched[i].name);
+    entry.Set("expected", to_array(env, report.mismatched[i].expected));
+    entry.Set("got", to_array(env, report.mismatched[i].got));
+    mismatched.Set(i, entry);
+  }
+  object.Set("mismatched", mismatched);
   return object;
 }
 
@@ -184,12 +182,13 @@ Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [network = resource(), path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata")] {
+          check_weights_ending(path);
           NamedTensors tensors;
           {
             const std::lock_guard lock(network->mutex);
             tensors = detached_copy(state_dict(*network->module));
           }
-          write_safetensors(path, tensors, metadata);
+          write_weights(path, tensors, metadata);
           return Nothing{};
         },
         to_undefined);
@@ -200,8 +199,8 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [network = resource(), path = string_of(info[0], "path"), strict = info[1].ToBoolean().Value()] {
-          const SafetensorsFile file = read_safetensors(path);
+        [network = resource(), path = string_of(info[0], "path"), strict = info[1].ToBoolean().Value(), key = string_of(info[2], "key")] {
+          const WeightsFile file = read_weights(path, {.key = key, .network = true});
           const std::lock_guard lock(network->mutex);
           return load_state_dict(state_dict(*network->module), file.tensors, strict);
         },
@@ -272,33 +271,6 @@ Napi::Value list_models(const Napi::CallbackInfo& info) {
       rows.Set(i, row);
     }
     return rows;
-  });
-}
-
-Napi::Value read_weights_info(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    return run_async(
-        info.Env(), Runtime::of(info.Env()).background(),
-        [path = string_of(info[0], "path")] { return read_safetensors_header(path); },
-        [](Napi::Env env, const SafetensorsHeader& header) -> Napi::Value {
-          Napi::Object metadata = Napi::Object::New(env);
-          for (const auto& [key, value] : header.metadata) metadata.Set(key, value);
-          Napi::Array tensors = Napi::Array::New(env, header.entries.size());
-          for (size_t i = 0; i < header.entries.size(); ++i) {
-            const TensorEntry& entry = header.entries[i];
-            Napi::Array shape = Napi::Array::New(env, entry.shape.size());
-            for (size_t j = 0; j < entry.shape.size(); ++j) shape.Set(j, static_cast<double>(entry.shape[j]));
-            Napi::Object tensor = Napi::Object::New(env);
-            tensor.Set("name", entry.name);
-            tensor.Set("dtype", stored_dtype_name(entry.dtype));
-            tensor.Set("shape", shape);
-            tensors.Set(i, tensor);
-          }
-          Napi::Object object = Napi::Object::New(env);
-          object.Set("metadata", metadata);
-          object.Set("tensors", tensors);
-          return object;
-        });
   });
 }
 

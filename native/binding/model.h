@@ -36,9 +36,6 @@ Napi::Value create_model(const Napi::CallbackInfo& info);
 /// () -> the rows of the model registry
 Napi::Value list_models(const Napi::CallbackInfo& info);
 
-/// (path) -> Promise<{ metadata, tensors }>: what a weights file holds, without its values.
-Napi::Value read_weights_info(const Napi::CallbackInfo& info);
-
 Napi::Value to_js(Napi::Env env, const LoadReport& report);
 Napi::Value to_js(Napi::Env env, const Evaluation& evaluation);
 

@@ -120,13 +120,39 @@ Napi::Value on_thread(Napi::Env env, const std::shared_ptr<SessionThread>& owner
       std::move(convert), std::move(settled));
 }
 
+/// Where tasks are posted that are done between two steps of an epoch that runs, or else as soon as the thread is free.
+struct NextStep {
+  std::shared_ptr<SessionThread> owner;
+
+  void post(std::function<void()> task) {
+    owner->interjections.post(std::move(task));
+    owner->thread->post([owner = owner] { owner->interjections.run(/*within_epoch=*/false); });
+  }
+};
+
 }  // namespace
+
+void Interjections::post(std::function<void()> task) {
+  const std::lock_guard lock(mutex_);
+  tasks_.push_back(std::move(task));
+}
+
+void Interjections::run(bool within_epoch) {
+  std::deque<std::function<void()>> tasks;
+  {
+    const std::lock_guard lock(mutex_);
+    tasks.swap(tasks_);
+  }
+  within_epoch_ = within_epoch;
+  for (auto& task : tasks) task();
+}
 
 void SessionHandle::define(Napi::Env env) {
   Handle::define(env, InstanceMethod("step", &SessionHandle::step), InstanceMethod("trainEpoch", &SessionHandle::train_epoch),
                  InstanceMethod("evaluate", &SessionHandle::evaluate), InstanceMethod("gradients", &SessionHandle::gradients),
                  InstanceMethod("position", &SessionHandle::position), InstanceMethod("configure", &SessionHandle::configure),
-                 InstanceMethod("save", &SessionHandle::save), InstanceMethod("load", &SessionHandle::load));
+                 InstanceMethod("save", &SessionHandle::save), InstanceMethod("saveWithinEpoch", &SessionHandle::save_within_epoch),
+                 InstanceMethod("load", &SessionHandle::load));
 }
 
 Napi::Value SessionHandle::step(const Napi::CallbackInfo& info) {
@@ -159,7 +185,12 @@ Napi::Value SessionHandle::train_epoch(const Napi::CallbackInfo& info) {
     return on_thread(
         env, owner,
         [=](Session& session) {
-          return session.train_epoch(images, options, [&](const EpochState& state) { relay.send(state); }, *stop);
+          const auto between_steps = [&](const EpochState& state) {
+            relay.send(state);
+            // After the last step the epoch is over: a session that went on from there would begin it anew.
+            if (state.step < state.steps) owner->interjections.run(/*within_epoch=*/true);
+          };
+          return session.train_epoch(images, options, between_steps, *stop);
         },
         [](Napi::Env env, const EpochState& state) { return to_js(env, state); }, [relay](Napi::Env env) { relay.release(env); });
   });
@@ -219,18 +250,38 @@ Napi::Value SessionHandle::save(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return on_thread(
         info.Env(), resource(),
-        [path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata")](Session& session) {
-          save_checkpoint(session, path, metadata);
+        [path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata"), keep_as = string_of(info[2], "keepAs")](Session& session) {
+          save_checkpoint(session, path, metadata, keep_as);
           return Nothing{};
         },
         to_undefined);
   });
 }
 
+Napi::Value SessionHandle::save_within_epoch(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto owner = resource();
+    return run_async(
+        info.Env(), std::make_shared<NextStep>(NextStep{owner}),
+        // The session keeps its tasks, so that a task must not keep the session.
+        [session = std::weak_ptr(owner), path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata"),
+         keep_as = string_of(info[2], "keepAs")] {
+          const auto owner = session.lock();
+          if (!owner || !owner->interjections.within_epoch()) return false;
+          save_checkpoint(*owner->session, path, metadata, keep_as);
+          return true;
+        },
+        [](Napi::Env env, bool saved) -> Napi::Value { return Napi::Boolean::New(env, saved); });
+  });
+}
+
 Napi::Value SessionHandle::load(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return on_thread(
-        info.Env(), resource(), [path = string_of(info[0], "path")](Session& session) { return load_checkpoint(session, path); },
+        info.Env(), resource(),
+        [path = string_of(info[0], "path"), other_teacher = info[1].ToBoolean().Value()](Session& session) {
+          return load_checkpoint(session, path, other_teacher);
+        },
         [](Napi::Env env, const Metadata& metadata) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);
           for (const auto& [key, value] : metadata) object.Set(key, value);

@@ -153,6 +153,8 @@ Napi::Array to_array(Napi::Env env, const std::vector<double>& numbers) {
   return array;
 }
 
+Napi::Array to_array(Napi::Env env, const std::vector<int64_t>& numbers) { return to_array(env, std::vector<double>(numbers.begin(), numbers.end())); }
+
 at::Tensor for_javascript(const at::Tensor& tensor) { return tensor.detach().to(at::kCPU).contiguous(); }
 
 }  // namespace reviewkd::binding

@@ -36,6 +36,7 @@ NamedTensors entries_of(const Napi::Value& value);
 Napi::Array to_array(Napi::Env env, const std::vector<at::Tensor>& tensors);
 Napi::Array to_array(Napi::Env env, const std::vector<std::string>& strings);
 Napi::Array to_array(Napi::Env env, const std::vector<double>& numbers);
+Napi::Array to_array(Napi::Env env, const std::vector<int64_t>& numbers);
 
 /// A tensor's own copy on the CPU, row by row, without a gradient.
 at::Tensor for_javascript(const at::Tensor& tensor);

@@ -22,9 +22,9 @@ export function addDistillCommand(program: Command): void {
   const command = program.command("distill").description("train a student under a trained teacher");
   command.optionsGroup("Networks and data:");
   addValue(command, "--teacher <name>", "the teacher; `reviewkd models` lists the networks", text);
-  addValue(command, "--teacher-weights <file>", "its trained weights (.safetensors)", text);
+  addValue(command, "--teacher-weights <file>", "its trained weights (.safetensors, .pt or .pth)", text);
   addValue(command, "--student <name>", "the network that is trained", text);
-  addValue(command, "--student-weights <file>", "start it from these weights (.safetensors)", text);
+  addValue(command, "--student-weights <file>", "start it from these weights (.safetensors, .pt or .pth)", text);
   command.optionsGroup("Distillation:");
   addValue(command, "--method <kind>", "how the student learns, with this kind's defaults; see below (default: review)", text);
   addValue(command, "--weight <x>", "weight of the distillation loss beside cross entropy", nonNegativeNumber);

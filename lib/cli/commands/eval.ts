@@ -23,7 +23,7 @@ interface EvalFlags extends DataFlags {
 export function addEvalCommand(program: Command): void {
   const command = program.command("eval").description("evaluate trained weights: top-1, top-5 and mean loss");
   addValue(command, "--model <name>", "the network (default: the one that the weights file names)", text);
-  addValue(command, "--weights <file>", "its weights (.safetensors); must be given", text, { mandatory: true });
+  addValue(command, "--weights <file>", "its weights (.safetensors, .pt or .pth); must be given", text, { mandatory: true });
   addData(command);
   addValue(command, "--precision <type>", "float32 (default) or bfloat16", oneOf(PRECISIONS));
   addValue(command, "--split <name>", "test (default) or train", oneOf(["test", "train"]));

@@ -7,10 +7,10 @@ import { processOutput } from "../output.js";
 import { commandLine } from "../program-name.js";
 import { resolveStudy } from "../resolve-study.js";
 import { createStudyReporter } from "../study-reporter.js";
-import { addJson, addRecipeFlags, addValue, trainingSettings, type TrainingFlags } from "../training-flags.js";
+import { addJson, addRecipeFlags, addSavingFlags, addValue, trainingSettings, type TrainingFlags } from "../training-flags.js";
 import { distinctCounts, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text } from "../values.js";
 
-interface StudyFlags extends Omit<TrainingFlags, "run" | "resume"> {
+interface StudyFlags extends Omit<TrainingFlags, "run" | "resume" | "override" | "fallbackDirectory"> {
   readonly study?: string;
   readonly teacher?: string;
   readonly teacherWeights?: string;
@@ -67,6 +67,7 @@ function addKind(parent: Command, kind: StudyKind): void {
   addValue(command, "--study <dir>", `directory of the study (default: runs/study-${kind}-<student>-from-<teacher>)`, text);
   addValue(command, "--preset <name>", "settings of a published run; config file and flags override them", text);
   addValue(command, "--config <file>", "settings from a YAML or JSON file, study.json of a study say; flags override them", text);
+  addSavingFlags(command);
   addJson(command).action((flags: StudyFlags) => study(kind, flags));
 }
 
@@ -76,7 +77,7 @@ async function study(kind: StudyKind, flags: StudyFlags): Promise<void> {
   using interrupt = listenForInterrupt(() => { output.notice("\nfinishing the step and saving… (again: stop at once)"); });
   const reporter = createStudyReporter(output);
   try {
-    for await (const event of runStudy(config, { directory, signal: interrupt.signal })) {
+    for await (const event of runStudy(config, { directory, signal: interrupt.signal, forceUnlock: flags.forceUnlock === true })) {
       reporter.handle(event);
       if (event.type === "study-end") requireAll(event.result);
     }

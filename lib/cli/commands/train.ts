@@ -14,7 +14,7 @@ export function addTrainCommand(program: Command): void {
   const command = program.command("train").description("train a network on labels alone");
   command.optionsGroup("Network and data:");
   addValue(command, "--model <name>", "the network; `reviewkd models` lists them", text);
-  addValue(command, "--weights <file>", "start from these weights (.safetensors)", text);
+  addValue(command, "--weights <file>", "start from these weights (.safetensors, .pt or .pth)", text);
   addTrainingFlags(command).action(async (flags: TrainFlags) => {
     const model = givenOrNothing({ name: flags.model, weights: flags.weights });
     await runTraining("train", flags, { ...given({ model }), ...trainingSettings(flags) });

@@ -8,19 +8,21 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "core/error.h"
 
 namespace reviewkd {
 namespace {
 
-// A name of its own for each process; two writers of one path in one process are the caller's to keep apart.
+// A name of its own for each process; two writers of one path in one process are the caller's to keep apart. Whoever resumes a run
+// knows leftovers by this form (lib/directory-files.ts).
 std::string temporary_name(const std::string& path) { return path + ".tmp-" + std::to_string(getpid()); }
 
 }  // namespace
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), temporary_(temporary_name(path_)) {
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  descriptor_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail_writing("to create a file");
 }
 
@@ -42,21 +44,54 @@ void AtomicFile::write(const void* data, size_t bytes) {
   }
 }
 
-void AtomicFile::commit() {
+void AtomicFile::overwrite(size_t offset, const void* data, size_t bytes) {
+  if (::lseek(descriptor_, static_cast<off_t>(offset), SEEK_SET) < 0) fail_writing("to write");
+  write(data, bytes);
+  if (::lseek(descriptor_, 0, SEEK_END) < 0) fail_writing("to write");
+}
+
+void AtomicFile::commit(const std::string& keep_as) {
   if (::fsync(descriptor_) != 0) fail_writing("to flush to the disk");
   const int descriptor = std::exchange(descriptor_, -1);
-  if (::close(descriptor) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    const int reason = errno;
+  try {
+    if (::close(descriptor) != 0) fail_writing("to close a file");
+    if (!keep_as.empty()) keep_former(keep_as);
+    if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_writing("to rename a file into place");
+  } catch (...) {
     ::unlink(temporary_.c_str());
-    errno = reason;
-    fail_writing("to rename into place");
+    throw;
   }
-  // The rename itself lasts only once the directory is on the disk.
-  const auto directory = std::filesystem::path(path_).parent_path();
-  const int handle = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (handle < 0) return;
-  ::fsync(handle);
+  flush_directory();
+}
+
+void AtomicFile::keep_former(const std::string& name) const {
+  const std::string linked = temporary_name(name);
+  ::unlink(linked.c_str());
+  int result = ::link(path_.c_str(), linked.c_str());
+  if (result == 0) {
+    result = ::rename(linked.c_str(), name.c_str());
+    const int reason = errno;
+    ::unlink(linked.c_str());  // rename(2) leaves it where both names are of one file already: after an attempt that failed later on
+    errno = reason;
+  } else if (errno != ENOENT) {
+    // Not every file system has links. For a moment the former file is then to be found under the other name alone.
+    result = ::rename(path_.c_str(), name.c_str());
+  }
+  if (result != 0 && errno != ENOENT) fail_writing("to keep the former file");  // or there is none
+}
+
+// The renames themselves last only once the directory is on the disk.
+void AtomicFile::flush_directory() const {
+  const auto parent = std::filesystem::path(path_).parent_path();
+  const int handle = ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (handle < 0) fail_writing("to open the directory, so as to flush it");
+  const int result = ::fsync(handle);
+  const int reason = errno;
   ::close(handle);
+  // A file system that cannot flush a directory says so by one of these.
+  if (result == 0 || reason == EINVAL || reason == ENOTSUP || reason == ENOSYS) return;
+  errno = reason;
+  fail_writing("to flush the directory");
 }
 
 void AtomicFile::fail_writing(const char* what) const {

@@ -16,10 +16,21 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   void write(const void* data, size_t bytes);
-  void commit();
+
+  /// Replaces bytes that were written.
+  void overwrite(size_t offset, const void* data, size_t bytes);
+
+  /// What was written so far can be read here.
+  int descriptor() const { return descriptor_; }
+
+  /// `keep_as`: the name under which the file stays that `path` held, unless it is empty. At each moment one of the two names
+  /// has a whole file.
+  void commit(const std::string& keep_as = "");
 
  private:
   [[noreturn]] void fail_writing(const char* what) const;
+  void keep_former(const std::string& name) const;
+  void flush_directory() const;
 
   std::string path_;
   std::string temporary_;

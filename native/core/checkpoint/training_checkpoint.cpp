@@ -1,13 +1,20 @@
 #include "core/checkpoint/training_checkpoint.h"
 
+#include <torch/version.h>
+
 #include <charconv>
 
+#include "core/checkpoint/checksum.h"
+#include "core/checkpoint/seal.h"
 #include "core/error.h"
 
 namespace reviewkd {
 namespace {
 
 const std::string kPrefix = "session.";
+
+/// Raised when an older reader would misread a file. 1 had no checksum; it was never part of a release.
+constexpr int64_t kFormat = 2;
 
 /// Hexadecimal floating point: exact in both directions.
 std::string exact(double value) {
@@ -48,7 +55,7 @@ class Fields {
 
   [[noreturn]] void corrupt(const std::string& name) const {
     fail(ErrorCode::kFileCorrupt, "expected the field ", kPrefix, name, " in the checkpoint ", path_,
-         ", got none or a damaged one: is this a file of weights alone?");
+         ", got none or a damaged one: is this a file of weights alone, or one of an earlier version?");
   }
 
  private:
@@ -69,6 +76,36 @@ TermLosses read_term(const Fields& fields, const std::string& name) {
   return term;
 }
 
+/// A teacher that is the same throughout is not written each time: CRC-32 of its names and bytes stands for it.
+std::string teacher_checksum(const Session& session) {
+  const auto teacher = session.frozen_teacher();
+  if (!teacher) return "";
+  NamedTensors state;
+  {
+    const std::lock_guard lock(teacher->mutex);
+    state = detached_copy(state_dict(*teacher->module));
+  }
+  uint32_t sum = 0;
+  for (const auto& [name, tensor] : state) {
+    sum = crc32(name.data(), name.size(), sum);
+    sum = crc32(tensor.const_data_ptr(), tensor.nbytes(), sum);
+  }
+  return std::to_string(sum);
+}
+
+void check_format(const Fields& fields, const std::string& path) {
+  const int64_t format = fields.integer("format");
+  if (format == kFormat) return;
+  fail(ErrorCode::kFileUnsupported, "expected a checkpoint of format ", kFormat, " at ", path, ", got format ", format,
+       ": use the version of this package that wrote it");
+}
+
+void check_teacher(const Session& session, const std::string& recorded, const std::string& path) {
+  if (recorded == teacher_checksum(session)) return;
+  fail(ErrorCode::kStateDictMismatch, "expected the teacher under which the checkpoint ", path,
+       " was trained, got other weights or another mode. Load the weights that the teacher had then.");
+}
+
 /// Methods without parameters, kd and dkd say, leave no trace among the tensors; an epoch that one began must not go on
 /// with another.
 void check_terms(const Session& session, const EpochState& state, const std::string& path) {
@@ -81,9 +118,14 @@ void check_terms(const Session& session, const EpochState& state, const std::str
 
 }  // namespace
 
-void save_checkpoint(const Session& session, const std::string& path, Metadata metadata) {
+void save_checkpoint(const Session& session, const std::string& path, Metadata metadata, const std::string& keep_as) {
   const EpochState& state = session.state();
   const auto put = [&](const std::string& name, const std::string& value) { metadata[kPrefix + name] = value; };
+  metadata[kSealKey] = kBlankSeal;
+  put("format", std::to_string(kFormat));
+  put("libtorch", TORCH_VERSION);
+  put("teacher", teacher_checksum(session));
+  put("current-learning-rate", exact(session.learning_rate()));
   put("steps", std::to_string(session.steps()));
   put("epoch", std::to_string(state.epoch));
   put("epoch-step", std::to_string(state.step));
@@ -114,12 +156,19 @@ void save_checkpoint(const Session& session, const std::string& path, Metadata m
     const std::lock_guard lock(session.network().mutex);
     tensors = detached_copy(session.training_state());
   }
-  write_safetensors(path, tensors, metadata);
+  AtomicFile file(path);
+  write_safetensors(file, tensors, metadata);
+  seal(file);
+  file.commit(keep_as);
 }
 
-Metadata load_checkpoint(Session& session, const std::string& path) {
+Metadata load_checkpoint(Session& session, const std::string& path, bool other_teacher) {
+  // Comes first: whatever else may be wrong with a damaged file, it is called damaged.
+  const bool sealed = check_seal(path);
   const SafetensorsFile file = read_safetensors(path);
   const Fields fields(file.metadata, path);
+  if (!sealed) fields.corrupt(kSealKey.substr(kPrefix.size()));
+  check_format(fields, path);
   EpochState state;
   state.epoch = fields.integer("epoch");
   state.step = fields.integer("epoch-step");
@@ -137,13 +186,16 @@ Metadata load_checkpoint(Session& session, const std::string& path) {
   const int64_t terms = fields.count("terms");
   for (int64_t k = 0; k < terms; ++k) state.sums.terms.push_back(read_term(fields, "term-" + std::to_string(k)));
   const int64_t steps = fields.integer("steps");
+  const double learning_rate = fields.number("current-learning-rate");
+  const std::string teacher = fields.text("teacher");
   check_terms(session, state, path);
+  if (!other_teacher) check_teacher(session, teacher, path);
 
   {
     const std::lock_guard lock(session.network().mutex);
     load_state_dict(session.training_state(), file.tensors, /*strict=*/true);
   }
-  session.restore(state, steps);
+  session.restore(state, steps, learning_rate);
 
   Metadata own;
   for (const auto& [key, value] : file.metadata) {

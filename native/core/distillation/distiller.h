@@ -57,6 +57,7 @@ class Distiller {
   Network& teacher() const { return *teacher_; }
   Network& student() const { return *student_; }
   const std::shared_ptr<Network>& student_network() const { return student_; }
+  const std::shared_ptr<Network>& teacher_network() const { return teacher_; }
   const Matching& matching() const { return *matching_; }
   const std::vector<Term>& terms() const { return terms_; }
   /// All that the methods hold, under its published names.

@@ -2,7 +2,9 @@
 
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include <sstream>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/error.h"
 
@@ -22,6 +24,25 @@ std::string summary(const std::vector<std::string>& items) {
   for (size_t i = 0; i < std::min(items.size(), kShown); ++i) text += (i ? ", " : "") + items[i];
   if (items.size() > kShown) text += ", and " + std::to_string(items.size() - kShown) + " more";
   return text;
+}
+
+void require_agreement(const LoadReport& report) {
+  if (report.missing.empty() && report.unexpected.empty() && report.mismatched.empty()) return;
+  std::vector<std::string> mismatched;
+  for (const auto& [name, expected, got] : report.mismatched) {
+    std::ostringstream text;
+    text << name << " (expected " << at::IntArrayRef(expected) << ", got " << at::IntArrayRef(got) << ")";
+    mismatched.push_back(text.str());
+  }
+  std::string message = "expected the entries of this network for its state dict, got others: ";
+  const auto add = [&](const char* what, const std::vector<std::string>& items) {
+    if (!items.empty()) message += std::string(message.back() == ' ' ? "" : "; ") + what + summary(items);
+  };
+  add("other shapes: ", mismatched);
+  add("missing: ", report.missing);
+  add("unexpected: ", report.unexpected);
+  fail(ErrorCode::kStateDictMismatch, message,
+       ". Are these the weights of another architecture or number of classes? `strict: false` loads what fits");
 }
 
 }  // namespace
@@ -48,42 +69,26 @@ LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& sourc
   for (const auto& [name, tensor] : source) given.emplace(name, tensor);
 
   LoadReport report;
-  std::vector<std::string> mismatched;
+  NamedTensors fitting;
   for (const auto& [name, tensor] : target) {
     const auto found = given.find(name);
     if (found == given.end()) {
       report.missing.push_back(name);
-      continue;
-    }
-    if (found->second.sizes() != tensor.sizes()) {
-      std::ostringstream text;
-      text << name << " (expected " << tensor.sizes() << ", got " << found->second.sizes() << ")";
-      mismatched.push_back(text.str());
+    } else if (found->second.sizes() != tensor.sizes()) {
+      report.mismatched.push_back({name, tensor.sizes().vec(), found->second.sizes().vec()});
+    } else {
+      fitting.emplace_back(name, tensor);
     }
   }
-  std::unordered_map<std::string, bool> wanted;
-  for (const auto& [name, tensor] : target) wanted.emplace(name, true);
+  std::unordered_set<std::string> wanted;
+  for (const auto& [name, tensor] : target) wanted.insert(name);
   for (const auto& [name, tensor] : source) {
     if (!wanted.count(name)) report.unexpected.push_back(name);
   }
-
-  const bool keys_differ = !report.missing.empty() || !report.unexpected.empty();
-  if (!mismatched.empty() || (strict && keys_differ)) {
-    std::string message = "expected the entries of this network for its state dict, got others: ";
-    const auto add = [&](const char* what, const std::vector<std::string>& items) {
-      if (!items.empty()) message += std::string(message.back() == ' ' ? "" : "; ") + what + summary(items);
-    };
-    add("other shapes: ", mismatched);
-    add("missing: ", report.missing);
-    add("unexpected: ", report.unexpected);
-    fail(ErrorCode::kStateDictMismatch, message, ". Are these the weights of another architecture or number of classes?");
-  }
+  if (strict) require_agreement(report);
 
   torch::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : target) {
-    const auto found = given.find(name);
-    if (found != given.end()) at::Tensor(tensor).copy_(found->second);
-  }
+  for (const auto& [name, tensor] : fitting) at::Tensor(tensor).copy_(given.at(name));
   return report;
 }
 

@@ -19,13 +19,21 @@ NamedTensors state_dict(const torch::nn::Module& module, const std::string& pref
 /// A copy that shares no memory with the module, on the CPU and row by row.
 NamedTensors detached_copy(const NamedTensors& state);
 
+/// An entry whose shapes differ.
+struct ShapeMismatch {
+  std::string name;
+  std::vector<int64_t> expected;
+  std::vector<int64_t> got;
+};
+
 struct LoadReport {
   std::vector<std::string> missing;
   std::vector<std::string> unexpected;
+  std::vector<ShapeMismatch> mismatched;
 };
 
-/// Copies `source` into `target` by name, converting types. Strict: every name must be found on both sides. A shape that
-/// differs is an error either way. Throws STATE_DICT_MISMATCH, naming the first differences, before anything is changed.
+/// Copies `source` into `target` by name, converting types. Strict: every name must be found on both sides and with the same
+/// shape; else STATE_DICT_MISMATCH, naming the first differences, before anything is changed. Not strict: what fits is copied.
 LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& source, bool strict);
 
 }  // namespace reviewkd

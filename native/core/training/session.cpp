@@ -258,6 +258,7 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
     state_.stall_seconds += waited;
     state_.seconds += waited + lap();
     if (progress) progress(state_);
+    lap();  // reports, and checkpoints that are written between two steps, are no training
     if (stop) break;
   }
   if (state_.step < steps) {
@@ -315,9 +316,15 @@ void Session::set_epoch(int64_t epoch) {
   state_.epoch = epoch;
 }
 
-void Session::restore(const EpochState& state, int64_t steps) {
+void Session::restore(const EpochState& state, int64_t steps, double learning_rate) {
   state_ = state;
   steps_ = steps;
+  learning_rate_ = learning_rate;
+}
+
+std::shared_ptr<Network> Session::frozen_teacher() const {
+  if (!distiller_ || distiller_->options().teacher_mode == TeacherMode::kTrain) return nullptr;
+  return distiller_->teacher_network();
 }
 
 }  // namespace reviewkd

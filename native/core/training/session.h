@@ -98,9 +98,12 @@ class Session {
   int64_t steps() const { return steps_; }
   double learning_rate() const { return learning_rate_; }
   /// Goes on from a checkpoint.
-  void restore(const EpochState& state, int64_t steps);
+  void restore(const EpochState& state, int64_t steps, double learning_rate);
   /// Kinds of the methods that it trains with; none without a teacher.
   std::vector<std::string> term_kinds() const;
+
+  /// The teacher, where training leaves it as it is; nothing without one, or where its statistics move.
+  std::shared_ptr<Network> frozen_teacher() const;
 
   Network& network() const { return *network_; }
   const std::shared_ptr<Network>& shared_network() const { return network_; }

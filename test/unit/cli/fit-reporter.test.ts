@@ -48,6 +48,29 @@ describe("cli/fit-reporter", () => {
     expect(output.lines).to.deep.equal([]);
   });
 
+  it("says on standard error what is special about a run that goes on, and what could not be saved", () => {
+    const output = recordingOutput(false);
+    const reporter = createFitReporter(output);
+    reporter.handle({
+      type: "resumed", checkpoint: "runs/a/previous.safetensors", damaged: [{ path: "runs/a/last.safetensors", code: "FILE_CORRUPT", reason: "torn" }],
+      changes: [{ key: "training.epochs", was: 1, now: 2 }, { key: "preset", now: "cifar100" }], environment: [{ key: "threads", was: 1, now: 2 }],
+    });
+    reporter.handle({ type: "resumed", checkpoint: null, damaged: [], changes: [], environment: [] });
+    reporter.handle({ type: "resumed", checkpoint: "runs/a/last.safetensors", damaged: [], changes: [], environment: [] });
+    const failure = { type: "checkpoint-failed", kinds: ["student", "last"], code: "FILE_ACCESS", reason: "no space", epoch: 3 } as const;
+    reporter.handle({ ...failure, kinds: ["student", "last"], retrySeconds: null });
+    reporter.handle({ ...failure, kinds: ["last"], retrySeconds: 3 });
+    expect(output.notices).to.deep.equal([
+      "cannot use runs/a/last.safetensors: torn",
+      "going on from runs/a/previous.safetensors, the one before",
+      'settings changed (recorded in config-history.jsonl): training.epochs: was 1, now 2; preset: was nothing, now "cifar100"',
+      "not bit for bit what an undisturbed run would give: threads: was 1, now 2",
+      "the run had saved no checkpoint yet and begins anew",
+      "could not save student, last: no space. The training goes on in memory; the next checkpoint tries again.",
+      "could not save last: no space. Trying again in 3.0s.",
+    ]);
+  });
+
   it("writes a row for each epoch under a head of the same width, and a table at the end", () => {
     const output = recordingOutput(false);
     const reporter = createFitReporter(output);

@@ -83,7 +83,7 @@ describe("fit", () => {
   it("fills the run directory", async () => {
     const { run, model } = await smallRun({ runDirectory: scratch("run") });
     const { events } = await drain(run);
-    expect((await readdir(scratch("run"))).sort()).to.deep.equal(["best.safetensors", "config.json", "last.safetensors", "metrics.jsonl", "student.safetensors"]);
+    expect((await readdir(scratch("run"))).sort()).to.deep.equal(["best.safetensors", "config.json", "last.safetensors", "metrics.jsonl", "previous.safetensors", "student.safetensors"]);
 
     const records = (await jsonLines(scratch("run", "metrics.jsonl"))).map((line) => EpochRecord.parse(line));
     expect(records.map(({ epoch, test }) => [epoch, test])).to.deep.equal(ofType(events, "epoch").map(({ epoch, test }) => [epoch, test]));
@@ -172,7 +172,7 @@ describe("fit", () => {
     const { result } = await drain(first.run);
     const again = await smallRun({ runDirectory: scratch("run"), resume: true });
     const { events, result: same } = await drain(again.run);
-    expect(events.map(({ type }) => type)).to.deep.equal(["start", "end"]);
+    expect(events.map(({ type }) => type)).to.deep.equal(["start", "resumed", "end"]);
     expect(same).to.deep.equal(result);
   });
 

@@ -1,7 +1,8 @@
-import { appendFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect } from "chai";
 import { createRunDirectory, resumeRunDirectory, type RunDirectory } from "../../../lib/run-directory.js";
-import type { EpochRecord } from "../../../lib/schemas/run-record.js";
+import { ConfigChange, type EpochRecord } from "../../../lib/schemas/run-record.js";
 import { failureOf, scratchDirectory } from "./small-run.js";
 
 function record(epoch: number): EpochRecord {
@@ -19,27 +20,47 @@ const CONFIG = { task: "train", data: { kind: "synthetic", seed: 1 }, training: 
 describe("a run directory", () => {
   const scratch = scratchDirectory();
 
+  const open: RunDirectory[] = [];
+  afterEach(() => { for (const run of open.splice(0)) run.close(); });
+  const kept = <Run extends RunDirectory>(run: Run): Run => {
+    open.push(run);
+    return run;
+  };
   const begun = async (config: unknown = CONFIG): Promise<RunDirectory> => {
-    const run = await createRunDirectory(scratch("deep", "run"));
+    const run = kept(await createRunDirectory(scratch("deep", "run")));
     await run.writeConfig(config);
     return run;
   };
-  const withCheckpoint = async (): Promise<RunDirectory> => {
+  /** A run that no process holds. */
+  const ended = async (): Promise<RunDirectory> => {
     const run = await begun();
+    run.close();
+    return run;
+  };
+  const withCheckpoint = async (): Promise<RunDirectory> => {
+    const run = await ended();
     await writeFile(run.file("last"), "");
     return run;
+  };
+  const resume = async (path: string, config: unknown, options?: { override?: boolean }): Promise<RunDirectory> =>
+    kept((await resumeRunDirectory(path, config, options)).run);
+  const append = async (run: RunDirectory, epoch: number): Promise<void> => {
+    run.addEpoch(record(epoch));
+    await run.writeEpochs();
   };
 
   it("is made with its parents, and leaves no temporary file beside its configuration", async () => {
     const run = await begun();
     expect(JSON.parse(await readFile(run.file("config"), "utf8"))).to.deep.equal(CONFIG);
+    expect(await readdir(run.path)).to.deep.equal(["config.json", "run.lock"]);
+    run.close();
     expect(await readdir(run.path)).to.deep.equal(["config.json"]);
   });
 
   it("may hold files that are of no run", async () => {
     await mkdir(scratch("notes"));
     await writeFile(scratch("notes", "notes.txt"), "");
-    expect((await createRunDirectory(scratch("notes"))).path).to.equal(scratch("notes"));
+    expect(kept(await createRunDirectory(scratch("notes"))).path).to.equal(scratch("notes"));
   });
 
   it("is refused to a new run where it holds one that can be resumed", async () => {
@@ -49,11 +70,12 @@ describe("a run directory", () => {
     expect(error.message).to.contain("holds a run already").and.to.contain("--resume");
   });
 
-  it("is refused to a new run where one has begun in it, and not sent to resume what cannot be", async () => {
-    const { path } = await begun();
+  it("is refused to a new run where one has begun in it, which can be resumed from its beginning", async () => {
+    const { path } = await ended();
     const error = await failureOf(createRunDirectory(path));
     expect(error.code).to.equal("RUN_DIRECTORY");
-    expect(error.message).to.contain("saved no checkpoint (config.json)").and.not.to.contain("--resume");
+    expect(error.message).to.contain("saved no checkpoint (config.json)").and.to.contain("--resume");
+    expect((await resume(path, CONFIG)).path).to.equal(path);
   });
 
   it("says why it cannot be made", async () => {
@@ -66,8 +88,8 @@ describe("a run directory", () => {
 
   it("reads back the epochs that were written", async () => {
     const run = await begun();
-    await run.appendEpoch(record(0));
-    await run.appendEpoch(record(1));
+    await append(run, 0);
+    await append(run, 1);
     expect(await run.readEpochs()).to.deep.equal([record(0), record(1)]);
   });
 
@@ -77,17 +99,17 @@ describe("a run directory", () => {
 
   it("passes over a line that was cut in half", async () => {
     const run = await begun();
-    await run.appendEpoch(record(0));
+    await append(run, 0);
     await appendFile(run.file("metrics"), JSON.stringify(record(1)).slice(0, 40));
     expect(await run.readEpochs()).to.deep.equal([record(0)]);
   });
 
   it("cuts half lines and epochs that will be repeated", async () => {
     const run = await begun();
-    for (const epoch of [0, 1, 2]) await run.appendEpoch(record(epoch));
+    for (const epoch of [0, 1, 2]) await append(run, epoch);
     await appendFile(run.file("metrics"), '{"epoch":3');
     await run.keepEpochs(2);
-    await run.appendEpoch(record(2));
+    await append(run, 2);
     expect((await readFile(run.file("metrics"), "utf8")).split("\n").map((line) => line.slice(0, 10)))
       .to.deep.equal(['{"epoch":0', '{"epoch":1', '{"epoch":2', ""]);
   });
@@ -95,18 +117,74 @@ describe("a run directory", () => {
   it("tells that a line cannot be added", async () => {
     const run = await begun();
     await mkdir(run.file("metrics"));
-    expect((await failureOf(run.appendEpoch(record(0)))).code).to.equal("RUN_DIRECTORY");
+    expect((await failureOf(append(run, 0))).code).to.equal("RUN_DIRECTORY");
+  });
+
+  it("makes up for lines that could not be added, or only in part", async () => {
+    const run = await begun();
+    await append(run, 0);
+    const whole = await readFile(run.file("metrics"));
+    await rm(run.file("metrics"));
+    await mkdir(run.file("metrics"));
+    await failureOf(append(run, 1));
+    await rm(run.file("metrics"), { recursive: true });
+    await writeFile(run.file("metrics"), whole);
+    await truncate(run.file("metrics"), whole.length - 5);
+    await append(run, 2);
+    expect(await run.readEpochs()).to.deep.equal([record(0), record(1), record(2)]);
+  });
+
+  it("is made anew where it vanished, with all that is known of it", async () => {
+    const run = await begun();
+    await append(run, 0);
+    await rm(run.path, { recursive: true });
+    await run.restore();
+    expect(await readdir(run.path)).to.deep.equal(["config.json", "metrics.jsonl", "run.lock"]);
+    expect(JSON.parse(await readFile(run.file("config"), "utf8"))).to.deep.equal(CONFIG);
+    await append(run, 1);
+    expect(await run.readEpochs()).to.deep.equal([record(0), record(1)]);
+    expect((await failureOf(createRunDirectory(run.path))).code).to.equal("RUN_LOCKED");
+  });
+
+  it("is left to whoever took it after it vanished", async () => {
+    const run = await begun();
+    await rm(run.path, { recursive: true });
+    kept(await createRunDirectory(run.path));
+    expect((await failureOf(run.restore())).code).to.equal("RUN_LOCKED");
+  });
+
+  it("is rid of what a killed process left half written, and of nothing else", async () => {
+    const { path } = await ended();
+    const leftovers = ["last.safetensors.tmp-77", "epoch-0003.safetensors.tmp-77", "config.json.tmp-1", "previous.safetensors.tmp-77", "metrics.jsonl.tmp-9"];
+    const others = ["notes.tmp-77", "last.safetensors.tmp-x", "my.tmp-7.txt"];
+    for (const name of [...leftovers, ...others]) await writeFile(join(path, name), "half");
+    await resume(path, CONFIG);
+    expect((await readdir(path)).sort()).to.deep.equal(["config.json", "run.lock", ...others].sort());
+  });
+
+  it("records the configuration before when it is changed on the way", async () => {
+    const { path } = await withCheckpoint();
+    const changed = { ...CONFIG, training: { ...CONFIG.training, epochs: 12 } };
+    const { run, changes } = await resumeRunDirectory(path, changed, { override: true });
+    kept(run);
+    expect(changes).to.deep.equal([{ key: "training.epochs", was: 10, now: 12 }]);
+    await run.changeConfig(changed, { epoch: 3, step: 4, changes: [...changes] });
+    expect(JSON.parse(await readFile(run.file("config"), "utf8"))).to.deep.equal(changed);
+    expect(await run.formerConfigs()).to.deep.equal([CONFIG]);
+    const line = ConfigChange.parse(JSON.parse(await readFile(run.file("history"), "utf8")));
+    expect(line).to.deep.include({ epoch: 3, step: 4, changes, former: CONFIG });
+    expect(Date.parse(line.time)).to.be.within(Date.now() - 60_000, Date.now());
   });
 
   it("is opened to resume with the same configuration", async () => {
     const { path } = await withCheckpoint();
-    expect((await resumeRunDirectory(path, structuredClone(CONFIG))).path).to.equal(path);
+    expect((await resume(path, structuredClone(CONFIG))).path).to.equal(path);
   });
 
-  it("may be resumed on another device with another number of threads", async () => {
+  it("may be resumed on another device with another number of threads, and save more often", async () => {
     const { path } = await withCheckpoint();
-    const elsewhere = { ...CONFIG, training: { ...CONFIG.training, threads: 8, device: undefined } };
-    expect((await resumeRunDirectory(path, elsewhere)).path).to.equal(path);
+    const elsewhere = { ...CONFIG, training: { ...CONFIG.training, threads: 8, device: undefined, checkpointEvery: 5, keepCheckpoints: 2, checkpointMinutes: 1 } };
+    expect((await resume(path, elsewhere)).path).to.equal(path);
   });
 
   it("is not resumed with settings that differ, each of which is named", async () => {
@@ -119,17 +197,11 @@ describe("a run directory", () => {
     ]);
   });
 
-  for (const [state, prepare, text] of [
-    ["is not there", (): Promise<unknown> => Promise.resolve(), "got no config.json"],
-    ["holds no checkpoint", begun, "got no last.safetensors"],
-  ] as const) {
-    it(`is not resumed where it ${state}`, async () => {
-      await prepare();
-      const error = await failureOf(resumeRunDirectory(scratch("deep", "run"), CONFIG));
-      expect(error.code).to.equal("RUN_DIRECTORY");
-      expect(error.message).to.contain(text);
-    });
-  }
+  it("is not resumed where it is not there", async () => {
+    const error = await failureOf(resumeRunDirectory(scratch("deep", "run"), CONFIG));
+    expect(error.code).to.equal("RUN_DIRECTORY");
+    expect(error.message).to.contain("got no config.json");
+  });
 
   it("is not made by an attempt to resume", async () => {
     await failureOf(resumeRunDirectory(scratch("none"), CONFIG));

@@ -2,10 +2,12 @@ import { expect } from "chai";
 import { createSession, Tensor, type Dataset, type Session } from "../../../lib/index.js";
 import type { MethodInput } from "../../../lib/schemas/method.js";
 import { failureOf } from "../../support/errors.js";
+import { scratchDirectory } from "../lib/small-run.js";
 import { smallBatch, smallData, smallDistiller, smallModel, weightsOf } from "./small-training.js";
 
 describe("a loop of one's own", () => {
   let data: Dataset;
+  const scratch = scratchDirectory();
 
   before(async () => {
     data = await smallData();
@@ -35,6 +37,34 @@ describe("a loop of one's own", () => {
     }
     expect(await weightsOf(own.distiller!)).to.deep.equal(await weightsOf(native.distiller!));
     expect((await own.position()).totalSteps).to.equal(8);
+  });
+
+  it("goes on from a checkpoint within an epoch to the same bits", async () => {
+    const path = scratch("own.safetensors");
+    const plan = { batchSize: 8, seed: 9 };
+    /** A training of two epochs; `epoch` and `step` are where it goes on. */
+    const train = async (session: Session, epoch: number, step: number, stopAfter = Infinity): Promise<void> => {
+      for (let done = 0; epoch < 2; ++epoch, step = 0) {
+        await session.setEpoch(epoch);
+        await session.setLearningRate(0.02 / (epoch + 1));
+        for await (const batch of data.train.batches({ ...plan, epoch, firstBatch: step })) {
+          await session.step(batch);
+          ++step;
+          if (++done < stopAfter) continue;
+          await session.saveCheckpoint(path, { epoch: String(epoch), step: String(step) });
+          return;
+        }
+      }
+    };
+    const method = { warmupEpochs: 4 } as const;
+    const [whole, first, second] = [await newSession(method), await newSession(method), await newSession(method)];
+    await train(whole, 0, 0);
+    await train(first, 0, 0, 6);
+    const { epoch, step } = await second.loadCheckpoint(path);
+    expect([epoch, step]).to.deep.equal(["1", "2"]);
+    await train(second, Number(epoch), Number(step));
+    expect(await weightsOf(second.distiller!)).to.deep.equal(await weightsOf(whole.distiller!));
+    expect(await second.position()).to.deep.equal(await whole.position());
   });
 
   it("tells the losses of each step", async () => {

@@ -1,12 +1,13 @@
 import { getEventListeners } from "node:events";
+import { readdir } from "node:fs/promises";
 import { expect } from "chai";
-import { createModel, createSession, type Dataset, type Session, type TrainEpochOptions } from "../../../lib/index.js";
+import { createModel, createSession, loadDataset, type Dataset, type Session, type StreamItem, type StreamItems, type TrainEpochOptions } from "../../../lib/index.js";
 import type { EpochSummary } from "../../../lib/schemas/events.js";
 import type { MethodInput } from "../../../lib/schemas/method.js";
 import { failureOf } from "../../support/errors.js";
 import type { ReviewOptions } from "../../support/networks.js";
 import { scratchDirectory } from "../lib/small-run.js";
-import { CLASSES, smallData, smallDistiller, smallModel, weightsOf } from "./small-training.js";
+import { CLASSES, SIDE, smallData, smallDistiller, smallModel, uniforms, weightsOf } from "./small-training.js";
 
 /** An epoch of so many steps that a signal given at its beginning is heard long before its end. */
 const STEPS = 32;
@@ -80,6 +81,70 @@ describe("an epoch that is stopped", () => {
     expect(summary).to.deep.equal(untimed(await reference.trainEpoch(data, options)));
     expect(summary.losses.terms.map(({ kind, perStage }) => [kind, perStage.length])).to.deep.equal([["kd", 0], ["review", 4], ["multi-layer", 4]]);
     expect(await weightsOf(fresh.distiller!)).to.deep.equal(await weightsOf(reference.distiller!));
+  });
+
+  it("goes on from its checkpoint in a fresh session to the same bits in bfloat16, with parts of batches and clipping", async () => {
+    const path = scratch("bfloat16.safetensors");
+    const session = async (): Promise<Session> => createSession({
+      distiller: await smallDistiller(), threads: 1, precision: "bfloat16", accumulate: 2, clipNorm: 0.5, optimizer: { kind: "sgd", learningRate: 0.02 },
+    });
+    const [begun, fresh] = [await session(), await session()];
+    let saved: Promise<boolean> | undefined;
+    await begun.trainEpoch(data, { ...options, batchSize: 4, onProgress: () => { saved ??= begun.saveWithinEpoch(path); } });
+    expect(await saved).to.equal(true);
+    await fresh.loadCheckpoint(path);
+    expect((await fresh.position()).step).to.be.within(1, STEPS / 2 - 1);
+    await fresh.trainEpoch(data, { ...options, batchSize: 4 });
+    expect(await weightsOf(fresh.distiller!)).to.deep.equal(await weightsOf(begun.distiller!));
+  });
+
+  for (const [made, itemsOf] of [
+    ["made from where it goes on", (all: StreamItem[]): StreamItems => ({ firstImage }) => all.slice(firstImage)],
+    ["gone through anew", (all: StreamItem[]): StreamItems => all],
+  ] as const) {
+    it(`goes on from its checkpoint in a fresh session to the same bits where images are streamed, ${made}`, async () => {
+      const path = scratch("stream.safetensors");
+      const all = Array.from({ length: 2 * STEPS }, (_, index): StreamItem => ({
+        image: Float32Array.from(uniforms(index, 3 * SIDE * SIDE), (value) => 4 * value - 2), label: index % CLASSES,
+      }));
+      const split = { samples: all.length, items: itemsOf(all) };
+      using streamed = await loadDataset({ kind: "stream", numClasses: CLASSES, height: SIDE, width: SIDE, train: split, test: split });
+      const [session, fresh, reference] = [await newSession(), await newSession(), await newSession()];
+      const controller = new AbortController();
+      const failure = failureOf("ABORTED", () => session.trainEpoch(streamed, { ...options, signal: controller.signal, onProgress: () => { controller.abort(); } }));
+      await failure;
+      await session.saveCheckpoint(path);
+      expect((await session.position()).step).to.be.within(1, STEPS - 1);
+      await fresh.loadCheckpoint(path);
+      const summary = untimed(await fresh.trainEpoch(streamed, options));
+      expect(summary).to.deep.equal(untimed(await reference.trainEpoch(streamed, options)));
+      expect(await weightsOf(fresh.distiller!)).to.deep.equal(await weightsOf(reference.distiller!));
+    });
+  }
+
+  it("is saved between two of its steps, without waiting for its end", async () => {
+    const path = scratch("within.safetensors");
+    const session = await newSession();
+    let saved: Promise<boolean> | undefined;
+    const whole = await session.trainEpoch(data, { ...options, onProgress: () => { saved ??= session.saveWithinEpoch(path, { note: "on the way" }); } });
+    expect(await saved).to.equal(true);
+    const fresh = await newSession();
+    expect(await fresh.loadCheckpoint(path)).to.deep.equal({ note: "on the way" });
+    expect((await fresh.position()).step).to.be.within(1, STEPS - 1);
+    expect(untimed(await fresh.trainEpoch(data, options))).to.deep.equal(untimed(whole));
+    expect(await weightsOf(fresh.distiller!)).to.deep.equal(await weightsOf(session.distiller!));
+  });
+
+  it("is not saved within where none runs, and goes on where it cannot be saved", async () => {
+    const session = await newSession();
+    expect(await session.saveWithinEpoch(scratch("none.safetensors"))).to.equal(false);
+    expect(await readdir(scratch())).to.deep.equal([]);
+    let failure: Promise<unknown> | undefined;
+    const { step } = await session.trainEpoch(data, {
+      ...options, onProgress: () => { failure ??= failureOf("FILE_ACCESS", () => session.saveWithinEpoch(scratch("nowhere", "a.safetensors"))); },
+    });
+    await failure;
+    expect(step).to.equal(STEPS);
   });
 
   it("does not go on with another method, also where neither has weights of its own", async () => {

@@ -1,4 +1,5 @@
-import { readdir, readFile, rm, writeFile, mkdir } from "node:fs/promises";
+import { readdir, readFile, rm, truncate, writeFile, mkdir } from "node:fs/promises";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { readRunConfig } from "../../../../lib/config-file.js";
@@ -117,12 +118,37 @@ describe("runStudy", () => {
     expect((await failureOf(study(scratch("study"), {}, { signal: AbortSignal.abort() }))).code).to.equal("ABORTED");
   });
 
-  it("begins a cell anew that ended before it saved a checkpoint", async () => {
-    await study(scratch("study"), { seeds: [0] });
-    await rm(scratch("study", "distilled-seed0", "last.safetensors"));
-    const { events, result } = await study(scratch("study"), { seeds: [0] });
-    expect(ofType(events, "cell-start").map(({ cell, resumed }) => [cell, resumed])).to.deep.equal([["distilled-seed0", false]]);
-    expect(statuses(result)).to.deep.equal(["done", "done", "done"]);
+  for (const [state, damage] of [
+    ["that ended before it saved a checkpoint", (path: string): Promise<void> => rm(path, { force: true })],
+    ["whose checkpoints are gone but for the one before the last", (path: string): Promise<void> => path.endsWith("last.safetensors") ? rm(path) : Promise.resolve()],
+    ["whose last checkpoint is cut in half", (path: string): Promise<void> => path.endsWith("last.safetensors") ? truncate(path, 1000) : Promise.resolve()],
+  ] as const) {
+    it(`goes on with a cell ${state}, to the same result`, async () => {
+      const settings = { seeds: [0], training: { ...STUDY.training, epochs: 2 } };
+      const before = await study(scratch("study"), settings);
+      for (const name of ["last", "previous"]) await damage(scratch("study", "distilled-seed0", `${name}.safetensors`));
+      const { events, result } = await study(scratch("study"), settings);
+      expect(ofType(events, "cell-start").map(({ cell, resumed }) => [cell, resumed])).to.deep.equal([["distilled-seed0", true]]);
+      expect(statuses(result)).to.deep.equal(["done", "done", "done"]);
+      expect(result.cells.map(({ last, best }) => ({ last, best }))).to.deep.equal(before.result.cells.map(({ last, best }) => ({ last, best })));
+    });
+  }
+
+  it("goes on where its results cannot be written for a while, and says so", async () => {
+    const csv = scratch("study", "results.csv");
+    const { events } = await study(scratch("study"), { seeds: [0] }, {}, (event) => {
+      if (event.type === "cell-start" && event.index === 0) mkdirSync(csv);
+      if (event.type === "study-notice") rmSync(csv, { recursive: true, force: true });
+    });
+    expect(ofType(events, "study-notice")[0]?.message).to.include("could not write the results so far").and.to.include(scratch("study"));
+    expect((await readFile(csv, "utf8")).split("\n")).to.have.length.above(3);
+  });
+
+  it("tells a second study in its directory that it is at work there", async () => {
+    let second: Promise<unknown> | undefined;
+    await study(scratch("study"), { seeds: [0] }, {}, () => { second ??= failureOf(study(scratch("study"), { seeds: [0] })); });
+    expect(await second).to.include({ code: "RUN_LOCKED" });
+    expect(await readdir(scratch("study"))).to.not.include("run.lock");
   });
 
   it("refuses to go on as another study, and names the differences", async () => {

@@ -1,27 +1,22 @@
 // The header's JSON: read strictly by a grammar that knows nothing but what a header may hold.
 
+#include "core/checkpoint/formats/safetensors_header.h"
+
 #include <algorithm>
-#include <array>
 #include <limits>
+#include <optional>
 #include <set>
 
-#include "core/checkpoint/safetensors.h"
+#include "core/checkpoint/formats/utf8.h"
 #include "core/error.h"
 
 namespace reviewkd {
 namespace {
 
-struct DTypeName {
-  const char* name;
-  at::ScalarType dtype;
-};
-
-constexpr std::array<DTypeName, 9> kDTypes = {{
-    {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16}, {"I64", at::kLong},
-    {"I32", at::kInt}, {"I16", at::kShort}, {"U8", at::kByte}, {"BOOL", at::kBool},
-}};
-
 constexpr size_t kMaxDimensions = 16;
+// Names in all of the header, four for a tensor: a hundred thousand tensors. Short names would otherwise take ten times the memory
+// of their text.
+constexpr size_t kMostMembers = 400'000;
 
 class HeaderReader {
  public:
@@ -50,12 +45,12 @@ class HeaderReader {
 
  private:
   TensorEntry entry(const std::string& name) {
-    TensorEntry entry{name, at::kFloat, {}, 0, 0};
+    TensorEntry entry{name, ElementType::kFloat32, {}, 0, 0};
     std::set<std::string> seen;
     each_member([&](const std::string& key) {
       seen.insert(key);
       if (key == "dtype") {
-        entry.dtype = dtype(name);
+        entry.type = type(name);
       } else if (key == "shape") {
         for (uint64_t length : numbers(kMaxDimensions)) {
           if (length > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) corrupt("a shape that fits into memory");
@@ -74,13 +69,11 @@ class HeaderReader {
     return entry;
   }
 
-  at::ScalarType dtype(const std::string& tensor) {
+  ElementType type(const std::string& tensor) {
     const std::string name = string();
-    for (const auto& known : kDTypes) {
-      if (name == known.name) return known.dtype;
-    }
-    fail(ErrorCode::kFileUnsupported, "expected F64, F32, F16, BF16, I64, I32, I16, U8 or BOOL for the type of \"", tensor,
-         "\" in ", path_, ", got ", name);
+    if (const auto known = element_type_of_safetensors(name)) return *known;
+    fail(ErrorCode::kFileUnsupported, "expected F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL for the type of \"", tensor, "\" in ",
+         path_, ", got ", name);
   }
 
   template <typename Visit>
@@ -89,6 +82,9 @@ class HeaderReader {
     if (accept('}')) return;
     do {
       const std::string key = string();
+      if (++members_ > kMostMembers) {
+        fail(ErrorCode::kFileUnsupported, "expected no more than ", kMostMembers, " names in the header of ", path_, ", got more");
+      }
       expect(':');
       visit(key);
     } while (accept(','));
@@ -126,7 +122,10 @@ class HeaderReader {
     while (true) {
       if (position_ >= text_.size()) corrupt("a closing quote");
       const char c = text_[position_++];
-      if (c == '"') return value;
+      if (c == '"') {
+        if (!is_utf8(value)) corrupt("strings in UTF-8");
+        return value;
+      }
       if (static_cast<unsigned char>(c) < 0x20) corrupt("no control characters in strings");
       if (c == '\\') {
         append_escape(value);
@@ -154,7 +153,8 @@ class HeaderReader {
     uint32_t value = 0;
     for (int i = 0; i < 4; ++i) {
       const char c = position_ < text_.size() ? text_[position_++] : '\0';
-      const uint32_t digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 16;
+      const uint32_t digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                           : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 16;
       if (digit == 16) corrupt("four hexadecimal digits after \\u");
       value = value * 16 + digit;
     }
@@ -211,15 +211,18 @@ class HeaderReader {
   const std::string& text_;
   const std::string& path_;
   size_t position_ = 0;
+  size_t members_ = 0;
 };
 
-/// Bytes that type and shape ask for, or nothing where the product does not fit into 64 bits.
+/// Bytes that type and shape ask for, or nothing where lengths multiply beyond 64 bits: also where another one is 0.
 std::optional<uint64_t> bytes_of(const TensorEntry& entry) {
-  uint64_t bytes = c10::elementSize(entry.dtype);
-  for (int64_t length : entry.shape) {
-    if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(length), &bytes)) return std::nullopt;
+  uint64_t bytes = bytes_of(entry.type);
+  bool is_empty = false;
+  for (const int64_t length : entry.shape) {
+    is_empty = is_empty || length == 0;
+    if (length > 0 && __builtin_mul_overflow(bytes, static_cast<uint64_t>(length), &bytes)) return std::nullopt;
   }
-  return bytes;
+  return is_empty ? 0 : bytes;
 }
 
 }  // namespace

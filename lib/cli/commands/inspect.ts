@@ -1,0 +1,72 @@
+import type { Command } from "commander";
+import { inspectWeights, type LoadReport, type WeightsInspection } from "../../index.js";
+import { formatCount, formatPercent } from "../format.js";
+import { given } from "../given.js";
+import { processOutput } from "../output.js";
+import { renderTable } from "../table.js";
+import { addJson } from "../training-flags.js";
+import { addKey } from "../weights-flags.js";
+
+const FORMATS: Readonly<Record<WeightsInspection["format"], string>> = {
+  safetensors: ".safetensors",
+  "pytorch-zip": "PyTorch, zip archive",
+  "pytorch-legacy": "PyTorch, stream of pickles (before 1.6)",
+};
+
+/** Characters of a text from a file, and of a line of it; names that are shown of each kind of difference. */
+const LONGEST_TEXT = 400;
+const TEXT_WIDTH = 70;
+const NAMES_SHOWN = 5;
+
+/** `reviewkd inspect`: what a file of weights holds, without loading it. */
+export function addInspectCommand(program: Command): void {
+  const command = program.command("inspect").description("look into a file of weights: tensors, metadata, and which network it is of");
+  command.argument("<file>", ".safetensors, or .pt or .pth of PyTorch; nothing in it is executed");
+  addKey(command);
+  addJson(command).action(async (file: string, flags: { key?: string; json?: true }) => {
+    const output = processOutput(flags.json === true);
+    const inspection = await inspectWeights(file, given({ key: flags.key }));
+    output.event({ type: "weights", file, ...inspection });
+    output.line(tensorTable(inspection));
+    output.line(summaryTable(file, inspection));
+    if (inspection.fit !== null) for (const line of differences(inspection.fit.differences)) output.line(line);
+  });
+}
+
+function tensorTable({ tensors }: WeightsInspection): string {
+  return renderTable(["name", "type", "shape"], tensors.map(({ name, dtype, shape }) => [plain(name), dtype, `[${shape.join(", ")}]`]));
+}
+
+function summaryTable(file: string, { format, metadata, tensors, parameters, selection, fit }: WeightsInspection): string {
+  return renderTable([file, ""], [
+    ["format", FORMATS[format]],
+    ["tensors", formatCount(tensors.length)],
+    ["parameters", formatCount(parameters)],
+    ...(selection.key === "" ? [] : [["found under", plain(selection.key)]]),
+    ...(selection.prefixes.length === 0 ? [] : [["taken off names", selection.prefixes.join(" ")]]),
+    ...(selection.leftAside === 0 ? [] : [["left aside", `${formatCount(selection.leftAside)} tensors of no network, or of another`]]),
+    ["network", fit === null ? "none of `reviewkd models`" : `${fit.name} with ${formatCount(fit.numClasses)} classes`],
+    ...(fit === null ? [] : [["entries that fit", `${fit.matching} of ${fit.entries} (${formatPercent((100 * fit.matching) / fit.entries)} %)`]]),
+    ...Object.entries(metadata).map(([key, value]) => [plain(key), wrapped(plain(value))]),
+  ]);
+}
+
+/** Text of a file is a stranger's: without what a terminal would obey, and not at any length. */
+function plain(text: string): string {
+  const harmless = text.replace(/\p{C}/gu, " ");
+  return harmless.length > LONGEST_TEXT ? `${harmless.slice(0, LONGEST_TEXT)}…` : harmless;
+}
+
+/** In lines of {@link TEXT_WIDTH} characters. */
+function wrapped(text: string): string {
+  return (text.match(new RegExp(`.{1,${TEXT_WIDTH}}`, "gu")) ?? []).join("\n");
+}
+
+function differences({ missing, unexpected, mismatched }: LoadReport): string[] {
+  const list = (what: string, names: readonly string[]): string[] => {
+    const rest = names.length - NAMES_SHOWN;
+    return names.length === 0 ? [] : [`${what}: ${plain(names.slice(0, NAMES_SHOWN).join(", "))}${rest > 0 ? `, and ${rest} more` : ""}`];
+  };
+  const shapes = mismatched.map(({ name, expected, got }) => `${name} ([${expected.join(", ")}], here [${got.join(", ")}])`);
+  return [...list("the network has in addition", missing), ...list("the file has in addition", unexpected), ...list("other shapes", shapes)];
+}

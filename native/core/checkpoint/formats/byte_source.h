@@ -1,0 +1,56 @@
+#pragma once
+// Bytes that are read where they lie: nothing is taken into memory before its range was checked against the size.
+
+#include <cstdint>
+#include <string>
+
+namespace reviewkd {
+
+class ByteSource {
+ public:
+  virtual ~ByteSource() = default;
+  ByteSource(const ByteSource&) = delete;
+  ByteSource& operator=(const ByteSource&) = delete;
+
+  uint64_t size() const { return size_; }
+  /// What messages call it: the path.
+  const std::string& name() const { return name_; }
+
+  /// Whether `bytes` bytes from `offset` on lie within.
+  bool holds(uint64_t offset, uint64_t bytes) const { return offset <= size_ && bytes <= size_ - offset; }
+
+  /// Copies a range. Throws FILE_CORRUPT where it does not lie within, FILE_ACCESS where it cannot be read.
+  void read(uint64_t offset, void* target, uint64_t bytes) const;
+
+ protected:
+  ByteSource(std::string name, uint64_t size) : name_(std::move(name)), size_(size) {}
+  virtual void copy(uint64_t offset, void* target, uint64_t bytes) const = 0;
+
+  std::string name_;
+  uint64_t size_;
+};
+
+/// A file. Throws FILE_NOT_FOUND or FILE_ACCESS.
+class FileSource : public ByteSource {
+ public:
+  explicit FileSource(const std::string& path);
+  ~FileSource() override;
+
+ private:
+  void copy(uint64_t offset, void* target, uint64_t bytes) const override;
+
+  int descriptor_ = -1;
+};
+
+/// Bytes in memory, which must outlive it.
+class MemorySource : public ByteSource {
+ public:
+  MemorySource(std::string name, const void* data, uint64_t bytes) : ByteSource(std::move(name), bytes), data_(data) {}
+
+ private:
+  void copy(uint64_t offset, void* target, uint64_t bytes) const override;
+
+  const void* data_;
+};
+
+}  // namespace reviewkd

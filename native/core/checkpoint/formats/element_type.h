@@ -1,0 +1,33 @@
+#pragma once
+// Types of elements that weights files hold, apart from libtorch: what reads strangers' bytes is built and fuzzed without it.
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace reviewkd {
+
+enum class ElementType : uint8_t { kFloat64, kFloat32, kFloat16, kBFloat16, kInt64, kInt32, kInt16, kInt8, kUInt8, kBool };
+
+/// One type as each format spells it.
+struct ElementTypeRow {
+  ElementType type;
+  uint64_t bytes;
+  /// As JavaScript knows it, and Python's torch: torch.float32.
+  const char* name;
+  const char* safetensors;
+  /// The class of its storages in pickles, below the module torch.
+  const char* storage;
+};
+
+const ElementTypeRow& row_of(ElementType type);
+
+/// Bytes of one element.
+inline uint64_t bytes_of(ElementType type) { return row_of(type).bytes; }
+
+/// Lookups by spelling; nothing where there is no such type.
+std::optional<ElementType> element_type_of_name(std::string_view name);
+std::optional<ElementType> element_type_of_safetensors(std::string_view name);
+std::optional<ElementType> element_type_of_storage(std::string_view name);
+
+}  // namespace reviewkd

@@ -1,0 +1,15 @@
+#pragma once
+// State dicts as torch.save writes them: a zip archive that torch.load reads with weights_only=True.
+
+#include <string>
+
+#include "core/checkpoint/formats/tensor_table.h"
+#include "core/models/state_dict.h"
+
+namespace reviewkd {
+
+/// Writes an OrderedDict of the tensors, atomically. `metadata` becomes its attribute `metadata`, which Python keeps beside
+/// the entries: `torch.load(path).metadata`. Tensors must lie on the CPU, row by row. Throws FILE_ACCESS.
+void write_pytorch(const std::string& path, const NamedTensors& tensors, const Metadata& metadata);
+
+}  // namespace reviewkd

@@ -1,0 +1,50 @@
+// Fuzzes a reader of strangers' files with libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which needs clang.
+// Usage: npm run fuzz -- READER SECONDS [--keep]
+//   READER   safetensors, zip or legacy
+//   --keep   afterwards puts the smallest set of inputs with the same coverage into test/fuzz/corpus
+// CXX names the compiler (default: clang++). Inputs that fail are kept in build/fuzz-libfuzzer/artifacts.
+import { spawn } from "node:child_process";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { buildHarness, packCorpus, READERS, unpackCorpus } from "./fuzz/build.mjs";
+
+const BUILD = "build/fuzz-libfuzzer";
+// No single allocation may be larger: a length would have been believed. The readers' own bounds lie far below. Time is that of a
+// clock on the wall, which goes on while a busy machine gives the fuzzer none.
+const LIMITS = ["-max_len=12000", "-malloc_limit_mb=64", "-rss_limit_mb=1024", "-timeout=60"];
+
+const { values: flags, positionals: [reader = "", seconds = ""] } = parseArgs({ allowPositionals: true, options: { keep: { type: "boolean", default: false } } });
+if (!READERS.includes(reader) || !(Number(seconds) > 0)) {
+  console.error(`expected READER SECONDS with one of ${READERS.join(", ")} and a number above 0, got "${reader} ${seconds}"`);
+  process.exit(2);
+}
+
+/** @param {readonly string[]} parameters */
+function fuzz(parameters) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(join(BUILD, `fuzz-${reader}`), parameters, { stdio: "inherit" });
+    child.on("error", reject);
+    child.on("close", (code) => { resolve(code ?? 1); });
+  });
+}
+
+const failure = await buildHarness(BUILD, ["-DREVIEWKD_LIBFUZZER=ON", `-DCMAKE_CXX_COMPILER=${process.env["CXX"] ?? "clang++"}`]);
+if (failure !== undefined) {
+  console.error(`expected clang++ with libFuzzer for the harness (CXX names another one), got:\n${failure}`);
+  process.exit(1);
+}
+const corpus = join(BUILD, "corpus", reader);
+await unpackCorpus(reader, corpus);
+await mkdir(join(BUILD, "artifacts"), { recursive: true });
+const dictionary = join("test/fuzz", reader === "safetensors" ? "safetensors.dict" : "pickle.dict");
+process.exitCode = await fuzz([
+  `-max_total_time=${seconds}`, `-dict=${dictionary}`, `-artifact_prefix=${join(BUILD, "artifacts", `${reader}-`)}`, "-print_final_stats=1", ...LIMITS, corpus,
+]);
+if (flags.keep && process.exitCode === 0) {
+  const small = join(BUILD, "minimised", reader);
+  await rm(small, { recursive: true, force: true });
+  await mkdir(small, { recursive: true });
+  process.exitCode = await fuzz(["-merge=1", ...LIMITS, small, corpus]);
+  if (process.exitCode === 0) await packCorpus(reader, small);
+}

@@ -1,0 +1,81 @@
+#include "harness.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <set>
+#include <string_view>
+
+#include "core/checkpoint/formats/pytorch_file.h"
+#include "core/checkpoint/formats/safetensors_header.h"
+#include "core/checkpoint/formats/state_dict_picker.h"
+#include "core/checkpoint/formats/utf8.h"
+#include "core/checkpoint/formats/weights_table.h"
+#include "core/error.h"
+
+namespace reviewkd::fuzz {
+namespace {
+
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "expected %s\n", what);
+  std::abort();
+}
+
+/// Whether every element lies within the storage; counted in 128 bits, apart from the readers' own arithmetic.
+void check_tensor(const ByteSource& source, const TensorTable& table, const StoredTensor& tensor) {
+  require(tensor.storage < table.storages.size(), "a storage of the table");
+  require(tensor.shape.size() == tensor.strides.size(), "a stride for each dimension");
+  require(tensor.offset >= 0, "an offset that is not negative");
+  const FileRange& storage = table.storages[tensor.storage];
+  __int128 last = tensor.offset;
+  bool is_empty = false;
+  for (size_t i = 0; i < tensor.shape.size(); ++i) {
+    require(tensor.shape[i] >= 0 && tensor.strides[i] >= 0, "lengths and strides that are not negative");
+    is_empty = is_empty || tensor.shape[i] == 0;
+    if (tensor.shape[i] > 0) last += static_cast<__int128>(tensor.shape[i] - 1) * tensor.strides[i];
+  }
+  if (is_empty) return;
+  const auto bytes = static_cast<__int128>(bytes_of(tensor.type));
+  require((last + 1) * bytes <= static_cast<__int128>(storage.bytes), "elements within the storage");
+  // The first and the last element are there to be read.
+  char element[8];
+  source.read(storage.begin + static_cast<uint64_t>(tensor.offset) * bytes_of(tensor.type), element, bytes_of(tensor.type));
+  source.read(storage.begin + static_cast<uint64_t>(last * bytes), element, bytes_of(tensor.type));
+}
+
+void check_table(const ByteSource& source, const TensorTable& table) {
+  for (const auto& storage : table.storages) require(source.holds(storage.begin, storage.bytes), "storages within the file");
+  std::set<std::string_view> names;
+  for (const auto& tensor : table.tensors) {
+    require(names.insert(tensor.name).second, "each name once");
+    require(is_utf8(tensor.name), "names in UTF-8");
+    check_tensor(source, table, tensor);
+  }
+  for (const auto& [key, value] : table.metadata) require(is_utf8(key) && is_utf8(value), "metadata in UTF-8");
+}
+
+TensorTable read(const std::string& reader, const ByteSource& source) {
+  if (reader == "safetensors") return read_safetensors_table(source);
+  if (reader == "zip") return pick_state_dict(read_pytorch_zip(source), source, "");
+  require(reader == "legacy", "safetensors, zip or legacy for the reader");
+  return pick_state_dict(read_pytorch_legacy(source), source, "");
+}
+
+}  // namespace
+
+bool run(const std::string& reader, const uint8_t* data, size_t size) {
+  const MemorySource source("input", data, size);
+  try {
+    TensorTable table = read(reader, source);
+    check_table(source, table);
+    keep_network(table);
+    check_table(source, table);
+    check_expansion(table, source);
+  } catch (const Error& error) {
+    require(error.code() == ErrorCode::kFileCorrupt || error.code() == ErrorCode::kFileUnsupported, "FILE_CORRUPT or FILE_UNSUPPORTED for a refusal");
+    return false;
+  }
+  return true;
+}
+
+}  // namespace reviewkd::fuzz

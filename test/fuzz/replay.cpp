@@ -1,0 +1,117 @@
+// Replays a corpus, then changes it deterministically until the time is up: what the test command runs where there is no
+// libFuzzer. Usage: replay READER SECONDS DIRECTORY
+//
+// Prints how many inputs were replayed and how many changed ones were run; ends with the input on disk where one fails.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <string>
+
+#include "archive.h"
+#include "harness.h"
+
+namespace {
+
+using reviewkd::fuzz::Bytes;
+
+std::vector<Bytes> corpus_in(const std::filesystem::path& directory) {
+  std::vector<std::filesystem::path> paths;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) paths.push_back(entry.path());
+  std::sort(paths.begin(), paths.end());
+  std::vector<Bytes> corpus;
+  for (const auto& path : paths) {
+    std::ifstream stream(path, std::ios::binary);
+    corpus.emplace_back(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
+  }
+  return corpus;
+}
+
+class Mutator {
+ public:
+  explicit Mutator(const std::vector<Bytes>& corpus) : corpus_(corpus) {}
+
+  Bytes next(const std::string& reader) {
+    const Bytes& base = corpus_[below(corpus_.size())];
+    const auto change = [&](Bytes bytes) {
+      for (size_t times = 1 + below(4); times-- > 0;) bytes = changed(std::move(bytes));
+      return bytes;
+    };
+    return reader == "zip" && below(4) != 0 ? reviewkd::fuzz::with_changed_pickle(base, change) : change(base);
+  }
+
+ private:
+  size_t below(size_t limit) { return limit == 0 ? 0 : random_() % limit; }
+
+  Bytes changed(Bytes bytes) {
+    const size_t at = below(bytes.size());
+    const auto position = bytes.begin() + static_cast<std::ptrdiff_t>(at);
+    const size_t count = std::min(below(16) + 1, bytes.size() - at);
+    switch (below(7)) {
+      case 0: if (!bytes.empty()) bytes[at] = static_cast<uint8_t>(random_()); break;
+      case 1: if (!bytes.empty()) bytes[at] ^= static_cast<uint8_t>(1u << below(8)); break;
+      case 2: bytes.erase(position, position + static_cast<std::ptrdiff_t>(count)); break;
+      case 3: bytes.resize(at); break;
+      case 4: {  // extreme numbers are where lengths go wrong
+        constexpr uint8_t kExtremes[] = {0x00, 0x01, 0x7F, 0x80, 0xFF};
+        std::fill_n(position, count, kExtremes[below(std::size(kExtremes))]);
+        break;
+      }
+      case 5: {  // a piece of itself elsewhere
+        const Bytes piece(position, position + static_cast<std::ptrdiff_t>(count));
+        bytes.insert(bytes.begin() + static_cast<std::ptrdiff_t>(below(bytes.size() + 1)), piece.begin(), piece.end());
+        break;
+      }
+      default: {  // a piece of another
+        const Bytes& other = corpus_[below(corpus_.size())];
+        const size_t from = below(other.size());
+        const size_t length = std::min(below(64) + 1, other.size() - from);
+        const auto begin = other.begin() + static_cast<std::ptrdiff_t>(from);
+        bytes.insert(position, begin, begin + static_cast<std::ptrdiff_t>(length));
+      }
+    }
+    return bytes;
+  }
+
+  const std::vector<Bytes>& corpus_;
+  std::mt19937_64 random_{20'211};  // the same changes each time
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) {
+    std::fprintf(stderr, "usage: replay READER SECONDS DIRECTORY\n");
+    return 2;
+  }
+  const std::string reader = argv[1];
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(std::atof(argv[2]));
+  const std::vector<Bytes> corpus = corpus_in(argv[3]);
+  if (corpus.empty()) {
+    std::fprintf(stderr, "expected inputs in %s, got none\n", argv[3]);
+    return 2;
+  }
+  // Where the process ends in the middle, this file holds what it ended on.
+  const std::string last = std::string(argv[3]) + "/../last-" + reader;
+  const auto run = [&](const Bytes& input) {
+    std::ofstream(last, std::ios::binary).write(reinterpret_cast<const char*>(input.data()), static_cast<std::streamsize>(input.size()));
+    return reviewkd::fuzz::run(reader, input.data(), input.size());
+  };
+  size_t accepted = 0;
+  for (const Bytes& input : corpus) accepted += run(input);
+  Mutator mutator(corpus);
+  size_t runs = 0;
+  size_t accepted_changed = 0;
+  while (std::chrono::steady_clock::now() < deadline) {
+    accepted_changed += run(mutator.next(reader));
+    ++runs;
+  }
+  std::filesystem::remove(last);
+  std::printf("{\"replayed\":%zu,\"accepted\":%zu,\"changed\":%zu,\"changedAccepted\":%zu}\n", corpus.size(), accepted, runs, accepted_changed);
+  return 0;
+}

@@ -1,0 +1,63 @@
+// Against a Python that has torch: REVIEWKD_TEST_PYTHON names one, or else python3. The committed files in
+// test/fixtures/checkpoints stand in for it where there is none.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { convertWeights, createModel, type Model } from "../../lib/index.js";
+import { CHECKPOINTS, expectCheckpoint, expectedIn, loadInPython, pythonWithTorch, writeCheckpoints, type LoadedInPython } from "../support/checkpoints.js";
+import { filledModel } from "../support/networks.js";
+import { valuesOf } from "../support/numeric.js";
+
+describe("with Python's torch", function () {
+  this.timeout(180_000);
+  let folder: string;
+  let python: string;
+
+  before(async function () {
+    const found = await pythonWithTorch();
+    if (found === undefined) {
+      console.warn("      no Python with torch here (REVIEWKD_TEST_PYTHON names one): the committed files alone are read");
+      this.skip();
+    }
+    python = found;
+    folder = await mkdtemp(join(tmpdir(), "reviewkd-python-"));
+  });
+  after(async () => { await rm(folder, { recursive: true, force: true }); });
+
+  it("reads every variant that it writes, and these are the committed ones", async () => {
+    await writeCheckpoints(python, join(folder, "written"));
+    const { files } = expectedIn(join(folder, "written"));
+    expect(Object.keys(files)).to.include.members(Object.keys(expectedIn(CHECKPOINTS).files).filter((name) => !name.startsWith("numpy")));
+    for (const [name, expected] of Object.entries(files)) await expectCheckpoint(join(folder, "written", name), expected);
+  });
+
+  async function expectEqual({ class: kind, tensors }: LoadedInPython, model: Model): Promise<void> {
+    expect(kind).to.equal("OrderedDict");
+    const state = await model.stateDict();
+    expect(Object.keys(tensors)).to.deep.equal(Object.keys(state));
+    for (const [name, tensor] of Object.entries(state)) {
+      expect(tensors[name], name).to.deep.equal({ dtype: tensor.dtype, shape: tensor.shape, values: valuesOf(tensor) });
+    }
+  }
+
+  it("loads our networks with weights_only=True, in float64 and float32, metadata included", async () => {
+    using double = await filledModel("resnet8", 3);
+    using single = await createModel("wrn-16-1", { numClasses: 10, seed: 3 });
+    const paths = [join(folder, "double.pt"), join(folder, "single.pth")];
+    await double.save(paths[0]!, { metadata: { note: "ünï 猫" } });
+    await single.save(paths[1]!);
+    const [ofDouble, ofSingle] = await loadInPython(python, paths);
+    await expectEqual(ofDouble!, double);
+    await expectEqual(ofSingle!, single);
+    expect(ofDouble!.metadata).to.deep.equal({ model: "resnet8", numClasses: "3", note: "ünï 猫" });
+  });
+
+  it("loads what every variant is converted to, with equal values", async () => {
+    const files = Object.entries(expectedIn(CHECKPOINTS).files);
+    const paths = files.map(([name]) => join(folder, `converted-${name}`));
+    for (const [index, [name]] of files.entries()) await convertWeights(join(CHECKPOINTS, name), paths[index]!);
+    const loaded = await loadInPython(python, paths);
+    for (const [index, [name, expected]] of files.entries()) expect(loaded[index]!.tensors, name).to.deep.equal(expected);
+  });
+});

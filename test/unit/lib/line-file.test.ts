@@ -1,0 +1,59 @@
+import { mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { expect } from "chai";
+import { LineFile } from "../../../lib/line-file.js";
+import { failureOf, scratchDirectory } from "./small-run.js";
+
+describe("a file of lines", () => {
+  const scratch = scratchDirectory();
+  const open: LineFile[] = [];
+  afterEach(() => { for (const file of open.splice(0)) file.close(); });
+
+  const path = (): string => scratch("run", "lines");
+  const written = (): Promise<string> => readFile(path(), "utf8");
+  async function begun(...lines: string[]): Promise<LineFile> {
+    await mkdir(scratch("run"));
+    const file = new LineFile(scratch("run"), path());
+    open.push(file);
+    for (const line of lines) {
+      file.add(line);
+      await file.write();
+    }
+    return file;
+  }
+
+  it("grows by what is added", async () => {
+    const file = await begun("one", "zwölf");
+    file.add("three");
+    expect(await written()).to.equal("one\nzwölf\n");
+    expect(await file.text()).to.equal("one\nzwölf\nthree\n");
+    await file.write();
+    expect(await written()).to.equal("one\nzwölf\nthree\n");
+  });
+
+  it("is whole again after its directory was removed", async () => {
+    const file = await begun("one", "two");
+    await rm(scratch("run"), { recursive: true });
+    file.add("three");
+    expect((await failureOf(file.write())).code).to.equal("RUN_DIRECTORY");
+    await mkdir(scratch("run"));
+    file.add("four");
+    await file.write();
+    expect(await written()).to.equal("one\ntwo\nthree\nfour\n");
+  });
+
+  it("is whole again after a line was written in part, or somebody else wrote", async () => {
+    const file = await begun("one", "two");
+    await writeFile(path(), "one\ntwo\nthr");
+    file.add("three");
+    await file.write();
+    expect(await written()).to.equal("one\ntwo\nthree\n");
+  });
+
+  it("keeps the whole lines where somebody cuts it", async () => {
+    const file = await begun("one", "two");
+    await truncate(path(), 6);
+    file.add("three");
+    await file.write();
+    expect(await written()).to.equal("one\nthree\n");
+  });
+});
