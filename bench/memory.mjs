@@ -1,5 +1,6 @@
 // Resident memory over 10,000 steps with an evaluation and checkpoints after every ten of them, and over 1,000 networks that are built and
-// disposed of. Prints means over the first and the last tenth; exits 1 where a last one is more than LIMIT_MIB above the first.
+// disposed of. Prints means over the first and the last tenth. A process warms up (compiled code, allocator), and a leak grows on: exits 1 where
+// the last tenth is more than LIMIT_MIB above the sixth.
 // Usage: npm run bench:memory -- [--json] [--steps N] [--models N]
 import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
@@ -7,7 +8,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createDistiller, createModel, fit, loadDataset, systemInfo } from "../dist/index.js";
 
-const LIMIT_MIB = 4;
+const LIMIT_MIB = 1;
 const SIDE = 8;
 const BATCH = 16;
 const STEPS_PER_EPOCH = 10;
@@ -29,7 +30,7 @@ function summary(samples) {
   const mean = (part) => part.reduce((sum, value) => sum + value, 0) / part.length;
   const tenths = Array.from({ length: 10 }, (_, index) => mean(samples.slice(index * tenth, (index + 1) * tenth)));
   const [first, last] = [tenths[0], tenths[9]];
-  return { firstMiB: first, lastMiB: last, growthMiB: last - first, largestMiB: Math.max(...samples), tenthsMiB: tenths };
+  return { firstMiB: first, lastMiB: last, growthMiB: last - first, settledGrowthMiB: last - tenths[5], largestMiB: Math.max(...samples), tenthsMiB: tenths };
 }
 
 function pixels(samples) {
@@ -73,7 +74,7 @@ async function models(number) {
 if (typeof globalThis.gc !== "function") throw new Error("expected --expose-gc for this benchmark; npm run bench:memory gives it");
 const results = { training: await training(count(flags.steps)), models: await models(count(flags.models)) };
 const system = await systemInfo();
-const passed = Object.values(results).every(({ growthMiB }) => growthMiB <= LIMIT_MIB);
+const passed = Object.values(results).every(({ settledGrowthMiB }) => settledGrowthMiB <= LIMIT_MIB);
 const about = { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length, node: process.version, libtorch: system.libtorch.version };
 
 if (flags.json) {
@@ -86,6 +87,6 @@ if (flags.json) {
   console.log(`    by tenth: ${results.training.tenthsMiB.map((value) => value.toFixed(1)).join(", ")}`);
   line(`${count(flags.models)} networks built and disposed of`, results.models);
   console.log(`  ${about.cpu}, ${about.cores} cores; Node ${about.node}; libtorch ${about.libtorch}`);
-  console.log(passed ? `neither grew by more than ${LIMIT_MIB} MiB` : `more than ${LIMIT_MIB} MiB were added`);
+  console.log(passed ? `neither grew by more than ${LIMIT_MIB} MiB in its second half` : `more than ${LIMIT_MIB} MiB were added in the second half`);
 }
 if (!passed) process.exitCode = 1;

@@ -278,6 +278,19 @@ export async function readFitProgress(runDirectory: string): Promise<FitProgress
   return found?.content;
 }
 
+/**
+ * How far the training of one checkpoint is, without its tensors.
+ *
+ * @throws `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`
+ */
+export async function readStanding(path: string): Promise<Standing> {
+  const { metadata } = await readWeightsInfo(path);
+  const progress = readProgress(metadata, path);
+  // The session may still stand at the end of the epoch before.
+  const isWithin = Number(metadata["session.epoch"]) === progress.epochsDone;
+  return { progress, stepsDone: isWithin ? Number(metadata["session.epoch-step"]) : 0 };
+}
+
 function readProgress(metadata: Readonly<Record<string, string>>, path: string): FitProgress {
   try {
     return FitProgress.parse(JSON.parse(metadata[METADATA.progress] ?? ""));

@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import { exists } from "./directory-files.js";
 import { ReviewKdError } from "./errors.js";
-import { readFitProgress } from "./fit-log.js";
+import { readStanding } from "./fit-log.js";
+import { METADATA } from "./fit-saver.js";
 import { CLASS_NAMES_KEY, classNamesIn, readWeightsInfo } from "./model.js";
 import { addon } from "./native.js";
 import { runFile } from "./run-directory.js";
@@ -14,8 +15,8 @@ import { parse } from "./validation.js";
 
 type Metadata = Record<string, string>;
 
-/** What a checkpoint of a training carries for itself alone. */
-const TRAINING_KEYS = /^(session\.|fit$)/;
+/** Metadata of a training checkpoint begin with it, but for those of {@link METADATA}. */
+const SESSION_PREFIX = "session.";
 
 /**
  * {@link readWeightsInfo}, and which network of the registry the file is of: the one that most names and shapes speak for.
@@ -106,7 +107,7 @@ async function metadataOf(runDirectory: string, checkpoint: string): Promise<Met
   const student = runFile(runDirectory, "student");
   const recorded = await exists(student) ? (await readWeightsInfo(student)).metadata : {};
   const kept = Object.entries(recorded).filter(([key]) => ["model", "numClasses", "dataset", "normalization", CLASS_NAMES_KEY].includes(key));
-  const { last, epochsDone, stepsDone } = await readFitProgress(checkpoint);
+  const { progress: { last, epochsDone }, stepsDone } = await readStanding(checkpoint);
   return {
     ...(fit === null ? {} : { model: fit.name, numClasses: String(fit.numClasses) }),
     ...(metadata[CLASS_NAMES_KEY] === undefined ? {} : { [CLASS_NAMES_KEY]: metadata[CLASS_NAMES_KEY] }),
@@ -116,8 +117,11 @@ async function metadataOf(runDirectory: string, checkpoint: string): Promise<Met
   };
 }
 
+/** What a checkpoint of a training carries for itself alone is left out. */
 function withoutTraining(metadata: Readonly<Metadata>): Metadata {
-  return Object.fromEntries(Object.entries(metadata).filter(([key]) => !TRAINING_KEYS.test(key)));
+  const isTraining = Object.keys(metadata).some((key) => key.startsWith(SESSION_PREFIX));
+  const own = Object.values<string>(METADATA);
+  return Object.fromEntries(Object.entries(metadata).filter(([key]) => !isTraining || !(key.startsWith(SESSION_PREFIX) || own.includes(key))));
 }
 
 async function refuseToReplace(path: string, overwrite: boolean): Promise<void> {

@@ -58,7 +58,9 @@ describe("command line: bad input", () => {
     const garbage = join(directory.path, "garbage.safetensors");
     await writeFile(garbage, "not a header");
     expect(await fail(evaluate(garbage), { exit: 1, code: "FILE_CORRUPT" })).to.include(garbage);
-    expect(await fail(evaluate("weights.pth"), { exit: 1, code: "FILE_UNSUPPORTED" })).to.include(".safetensors");
+    const pickle = join(directory.path, "pickle.pth");
+    await writeFile(pickle, Buffer.of(0x80, 2, 0x7d, 0x2e)); // an empty dictionary that torch.save did not write
+    expect(await fail(evaluate(pickle), { exit: 1, code: "FILE_UNSUPPORTED" })).to.include("torch.save(model.state_dict()");
   });
 
   it("says why there is no CUDA where it is asked for, and uses it where there is", async () => {
