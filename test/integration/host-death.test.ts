@@ -13,7 +13,7 @@ import { runProgram } from "./child-program.js";
 
 /** `npm run test:kills` asks for a hundred. */
 const KILLS = Number(process.env["REVIEWKD_KILLS"] ?? 6);
-const RUN_FILES = ["best.safetensors", "config.json", "last.safetensors", "metrics.jsonl", "previous.safetensors", "run.lock", "student.safetensors"];
+const RUN_FILES = ["best.safetensors", "config.json", "last.safetensors", "metrics.jsonl", "previous.safetensors", "student.safetensors"];
 
 const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
 
