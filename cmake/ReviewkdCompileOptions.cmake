@@ -5,7 +5,10 @@ function(reviewkd_compile_options target)
     return()
   endif()
 
-  target_compile_options(${target} PRIVATE -Wall -Wextra)
+  # Messages of libtorch's checks carry the names of its headers: without the directories of this machine, so that the same sources
+  # give the same bytes wherever they lie.
+  target_compile_options(${target} PRIVATE -Wall -Wextra
+    "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=" "-ffile-prefix-map=${CMAKE_BINARY_DIR}/=build/" "-ffile-prefix-map=${REVIEWKD_LIBTORCH_DIR}/=libtorch/")
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # GCC 12 sees overflows in std::string's operator+ that are not there (its bug 105651).
     target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow)

@@ -12,7 +12,9 @@ export type { Batch } from "./dataset.js";
 export { Tensor } from "./tensor.js";
 export type { StateDict, TensorInput } from "./tensor.js";
 export { hierarchicalContextLoss } from "./functional.js";
-export { packageVersion, systemInfo } from "./system.js";
+export { inspectInstallation, packageVersion, systemInfo } from "./system.js";
+export { installCudaLibTorch, listLibTorches, removeLibTorch } from "./libtorch.js";
+export type { InstalledLibTorch } from "./libtorch.js";
 export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError } from "./errors.js";
 export type { ErrorCode, ReviewKdErrorOptions } from "./errors.js";
 export { fit } from "./fit.js";
@@ -40,6 +42,7 @@ export type {
 export type {
   Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair, TeacherMode, Term, TermInput, TermKind,
 } from "./schemas/method.js";
+export type { InstallationAttempt, InstallationPlace, InstallationReport } from "./schemas/installation.js";
 export type { FeatureSpec, ModelInfo, ModelOptionsInput } from "./schemas/model.js";
 export type {
   ConvertOptionsInput, ExportOptionsInput, LoadOptionsInput, LoadReport, ModelFit, StoredDType, WeightsChoice, WeightsFormat, WeightsInfo, WeightsInspection,

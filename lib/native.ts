@@ -1,15 +1,13 @@
 /**
- * Finds and loads the addon, on first use, so that help and validation work without it. The one place that knows its
- * untyped surface.
+ * The addon, found and loaded on first use, so that help and validation work without it. The one place that knows its
+ * untyped surface; `native/` holds how it is found.
  */
-import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { messageOf, ReviewKdError } from "./errors.js";
+import { ReviewKdError } from "./errors.js";
+import { inspectInstallation as lookAround, loadAddon, type LoadedAddon } from "./native/load.js";
 import type { DType } from "./schemas/common.js";
 import type { Losses, StepSeconds } from "./schemas/events.js";
 import type { Matching, TermKind } from "./schemas/method.js";
+import type { InstallationReport } from "./schemas/installation.js";
 import type { FeatureSpec, ModelInfo } from "./schemas/model.js";
 import type { LoadReport, WeightsInfo, WeightsInspection } from "./schemas/weights.js";
 
@@ -229,44 +227,34 @@ export interface Addon {
   }>;
 }
 
-/** The directory of package.json, from the sources and from what is built of them alike. */
-export function packageRoot(): string {
-  return resolve(dirname(fileURLToPath(import.meta.url)), "..");
-}
-
-/** Where the addon of a checkout lies. */
-export function addonPath(): string {
-  return resolve(packageRoot(), "build", "Release", "reviewkd.node");
-}
-
-let loaded: Addon | undefined;
+let loaded: LoadedAddon | undefined;
 
 /**
  * The addon, loaded once per thread.
  *
- * @throws ReviewKdError `ADDON_NOT_FOUND` where it was not built, `ADDON_LOAD_FAILED` where it cannot be loaded.
+ * @throws ReviewKdError `ADDON_NOT_FOUND` where there is none, `ADDON_LOAD_FAILED` where none can be loaded.
  */
 export function addon(): Addon {
-  loaded ??= load(addonPath());
-  return loaded;
+  return theAddon().module as Addon;
 }
 
-function load(path: string): Addon {
-  if (!existsSync(path)) {
-    throw new ReviewKdError("ADDON_NOT_FOUND", `expected the addon at ${path}, got no such file. In a checkout, \`npm run build\` makes it.`);
-  }
-  let module: Addon;
-  try {
-    module = createRequire(import.meta.url)(path) as Addon;
-  } catch (error) {
-    throw new ReviewKdError(
-      "ADDON_LOAD_FAILED",
-      `expected the addon at ${path} to load, got: ${messageOf(error)}. If libtorch moved since the build, \`npm run build\` finds it again.`,
-      { cause: error },
-    );
-  }
+/** Where the addon lies that this thread works with. */
+export function addonPath(): string {
+  return theAddon().path;
+}
+
+function theAddon(): LoadedAddon {
+  if (loaded !== undefined) return loaded;
+  const found = loadAddon();
+  const module = found.module as Addon;
   module.setErrorClass(ReviewKdError);
   // process.exit() runs no cleanup hooks of native code; a step that is under way must end before libtorch goes.
   process.once("exit", () => { module.shutDown(); });
-  return module;
+  loaded = found;
+  return loaded;
+}
+
+/** What was found of the native half, where it was looked for and what is wrong with it; what is loaded already is told, and nothing is loaded anew. */
+export function inspectInstallation(): InstallationReport {
+  return loaded?.report ?? lookAround();
 }

@@ -1,23 +1,14 @@
-import { existsSync, readFileSync } from "node:fs";
-import { arch, availableParallelism, cpus, platform } from "node:os";
-import { resolve } from "node:path";
-import { addon, addonPath, packageRoot } from "./native.js";
+import { availableParallelism, cpus } from "node:os";
+import { addon, addonPath, inspectInstallation } from "./native.js";
+import { packageRoot, readManifest } from "./native/layout.js";
+import { thisMachine } from "./native/machine.js";
 import type { SystemInfo } from "./schemas/events.js";
 
-const INSTRUCTION_SETS = ["avx", "avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16"];
+export { inspectInstallation };
 
 /** Version of this package. */
 export function packageVersion(): string {
-  const manifest = JSON.parse(readFileSync(resolve(packageRoot(), "package.json"), "utf8")) as { version: string };
-  return manifest.version;
-}
-
-/** Vector instructions that the kernel reports; empty where it does not tell. */
-function instructionSets(): string[] {
-  const path = "/proc/cpuinfo";
-  if (!existsSync(path)) return [];
-  const flags = /^flags\s*:\s*(.*)$/m.exec(readFileSync(path, "utf8"))?.[1]?.split(" ") ?? [];
-  return INSTRUCTION_SETS.filter((name) => flags.includes(name));
+  return readManifest(packageRoot())?.version ?? "unknown";
 }
 
 /**
@@ -30,11 +21,11 @@ export async function systemInfo(): Promise<SystemInfo> {
   return {
     version: packageVersion(),
     node: process.version,
-    platform: `${platform()}-${arch()}`,
+    platform: thisMachine().platform,
     addonPath: addonPath(),
     libtorch,
     cuda,
     threads,
-    cpu: { model: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism(), instructionSets: instructionSets(), capability },
+    cpu: { model: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism(), instructionSets: [...(thisMachine().instructionSets ?? [])], capability },
   };
 }

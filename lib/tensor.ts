@@ -16,6 +16,19 @@ const DTYPE_OF: readonly (readonly [new (length: number) => TensorValues, DType]
   [Uint8Array, "uint8"],
 ];
 
+/** @internal What a tensor is made of, checked as far as can be without making it. */
+export function tensorParts(
+  values: TensorInput, shape: Shape, options: { dtype?: DType } = {},
+): { readonly values: TensorValues; readonly shape: readonly number[]; readonly dtype: DType } {
+  const lengths = parse(Shape, shape, "shape");
+  const array = Array.isArray(values) ? Float32Array.from(values as readonly number[]) : (values as TensorValues);
+  const own = DTYPE_OF.find(([type]) => array instanceof type)?.[1];
+  if (own === undefined) {
+    throw new ReviewKdError("DTYPE_MISMATCH", "expected a typed array or numbers for a tensor's values, got something else");
+  }
+  return { values: array, shape: lengths, dtype: options.dtype === undefined ? own : parse(DType, options.dtype, "dtype") };
+}
+
 /**
  * A dense array of numbers in native memory, row by row. It is never changed after it was made.
  *
@@ -50,14 +63,8 @@ export class Tensor {
    * @throws ReviewKdError `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_ARGUMENT`.
    */
   static from(values: TensorInput, shape: Shape, options: { dtype?: DType } = {}): Tensor {
-    const lengths = parse(Shape, shape, "shape");
-    const array = Array.isArray(values) ? Float32Array.from(values as readonly number[]) : (values as TensorValues);
-    const own = DTYPE_OF.find(([type]) => array instanceof type)?.[1];
-    if (own === undefined) {
-      throw new ReviewKdError("DTYPE_MISMATCH", "expected a typed array or numbers for a tensor's values, got something else");
-    }
-    const dtype = options.dtype === undefined ? own : parse(DType, options.dtype, "dtype");
-    return new Tensor(addon().tensorFrom(array, lengths, dtype));
+    const parts = tensorParts(values, shape, options);
+    return new Tensor(addon().tensorFrom(parts.values, parts.shape, parts.dtype));
   }
 
   /** @internal */

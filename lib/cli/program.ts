@@ -8,6 +8,7 @@ import { addDoctorCommand } from "./commands/doctor.js";
 import { addEvalCommand } from "./commands/eval.js";
 import { addExportCommand } from "./commands/export.js";
 import { addInspectCommand } from "./commands/inspect.js";
+import { addLibtorchCommand } from "./commands/libtorch.js";
 import { addModelsCommand } from "./commands/models.js";
 import { addPresetsCommand } from "./commands/presets.js";
 import { addStudyCommand } from "./commands/study.js";
@@ -33,6 +34,7 @@ export function buildProgram(): Command {
   addModelsCommand(program);
   addPresetsCommand(program);
   addDoctorCommand(program);
+  addLibtorchCommand(program);
   addDataCommand(program);
   return program;
 }

@@ -2,6 +2,7 @@ export * from "./common.js";
 export * from "./data.js";
 export * from "./events.js";
 export * from "./fetch.js";
+export * from "./installation.js";
 export * from "./method.js";
 export * from "./model.js";
 export * from "./pair.js";

@@ -45,17 +45,44 @@ export async function downloadCpuWheel(env, progress, pins, platform, directory)
  */
 export async function downloadPinnedWheels(env, progress, pins, platform, directory) {
   progress(`downloading torch ${pins.torch} (${platform.variant}) through pip, once for this machine`);
+  await downloadPinned(env, progress, pins, platform, platform.wheels, directory);
+}
+
+/**
+ * Downloads one pinned wheel; pip checks its hash.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {(line: string) => void} progress
+ * @param {Pins} pins
+ * @param {Omit<PlatformPins, "cuda">} platform
+ * @param {string} requirement
+ * @param {string} directory
+ * @throws {BuildError} as `downloadPinnedWheels`
+ */
+export async function downloadPinnedWheel(env, progress, pins, platform, requirement, directory) {
+  await downloadPinned(env, progress, pins, platform, { [requirement]: platform.wheels[requirement] ?? "" }, directory);
+}
+
+/**
+ * @param {NodeJS.ProcessEnv} env
+ * @param {(line: string) => void} progress
+ * @param {Pins} pins
+ * @param {Omit<PlatformPins, "cuda">} platform
+ * @param {Record<string, string>} wheels
+ * @param {string} directory
+ */
+async function downloadPinned(env, progress, pins, platform, wheels, directory) {
   const requirements = join(directory, "requirements.txt");
-  await writeFile(requirements, Object.entries(platform.wheels).map(([wheel, hash]) => `${wheel} --hash=sha256:${hash}\n`).join(""));
+  await writeFile(requirements, Object.entries(wheels).map(([wheel, hash]) => `${wheel} --hash=sha256:${hash}\n`).join(""));
   // pip says why it got no answer only when it may ask again.
   const { status, output } = await pipDownload(env, pins, platform, directory, ["--retries", "3", "--require-hashes", "--requirement", requirements], progress);
-  if (status !== 0) throw pipFailure(output, Object.keys(platform.wheels), directory);
+  if (status !== 0) throw pipFailure(output, Object.keys(wheels), directory);
 }
 
 /**
  * @param {NodeJS.ProcessEnv} env
  * @param {Pins} pins
- * @param {PlatformPins} platform
+ * @param {Omit<PlatformPins, "cuda">} platform
  * @param {string} directory
  * @param {readonly string[]} wanted
  * @param {(line: string) => void} [progress] told what pip complains of; its progress bar then shows as well

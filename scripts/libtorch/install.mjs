@@ -96,12 +96,15 @@ async function fetchLibTorch(env, progress, pins, platform) {
 }
 
 /**
+ * Unpacks what is needed of a wheel, each file checked against the wheel's RECORD.
+ *
  * @param {NodeJS.ProcessEnv} env
  * @param {string} wheel
  * @param {string} destination
+ * @param {readonly string[]} [flags] of unpack.py
  */
-async function unpack(env, wheel, destination) {
-  const { status, output } = await run(python, [UNPACK, wheel, destination], { env });
+export async function unpack(env, wheel, destination, flags = []) {
+  const { status, output } = await run(python, [UNPACK, wheel, destination, ...flags], { env });
   if (status === 0) return;
   if (/No space left on device|Errno 28/.test(output)) throw diskFull(destination);
   if (/^corrupt: /m.test(output)) {
@@ -115,7 +118,7 @@ async function unpack(env, wheel, destination) {
  * @param {string} folder
  * @param {number} megabytes
  */
-async function requireDiskSpace(folder, megabytes) {
+export async function requireDiskSpace(folder, megabytes) {
   const { bavail, bsize } = await statfs(folder);
   const free = Math.floor((bavail * bsize) / 1e6);
   if (free < megabytes) throw diskFull(folder, `${megabytes} MB free`, `${free} MB`);
@@ -137,7 +140,7 @@ function diskFull(folder, expected = "enough room", got = "a full disk") {
  * @param {unknown} error
  * @param {string} folder
  */
-function fileSystemFailure(error, folder) {
+export function fileSystemFailure(error, folder) {
   const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
   if (error instanceof BuildError || !(error instanceof Error)) return error;
   if (code === "ENOSPC") return diskFull(folder);

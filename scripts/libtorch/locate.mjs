@@ -14,6 +14,7 @@ import { python, torchOfPython } from "./python.mjs";
  * @property {string[]} tags wheel platform tags, the most specific first
  * @property {Record<string, string>} wheels requirement to SHA-256
  * @property {number} diskMegabytes needed while unpacking
+ * @property {Omit<PlatformPins, "cuda">} [cuda] the same for both halves of a CUDA build, with NVIDIA's libraries
  *
  * @typedef {object} Pins the contents of lock.json
  * @property {string} torch

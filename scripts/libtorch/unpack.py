@@ -1,6 +1,8 @@
 """Unpacks the parts of a wheel that the addon needs, each checked against the wheel's RECORD.
 
-usage: unpack.py WHEEL DESTINATION
+usage: unpack.py WHEEL DESTINATION [--cuda]
+
+With --cuda the CUDA half of libtorch and all of NVIDIA's libraries are kept as well.
 
 Prints one line of JSON: the number of files and bytes that were written.
 """
@@ -23,13 +25,17 @@ DROP = (
     "torch/lib/*cuda*", "torch/lib/*python*", "torch/lib/*shm*", "torch/lib/*nvrtc*",
     "torch/lib/libtorch.*", "torch/lib/torch.*", "torch/lib/*global_deps*",
 )
+CUDA_KEEP = KEEP + ("nvidia/*/lib/*.so*",)
+# libtorch_cuda.so asks for libtorch_nvshmem.so: of the names with shm only libshm is Python's.
+CUDA_DROP = ("torch/lib/*python*", "torch/lib/libshm*")
 
 
 def matches(name, patterns):
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def main(wheel, destination):
+def main(wheel, destination, half="--cpu"):
+    keep, drop = (CUDA_KEEP, CUDA_DROP) if half == "--cuda" else (KEEP, DROP)
     destination = os.path.realpath(destination)
     with zipfile.ZipFile(wheel) as archive:
         record_name = next((name for name in archive.namelist() if name.endswith(".dist-info/RECORD")), None)
@@ -40,7 +46,7 @@ def main(wheel, destination):
         files = total = 0
         for entry in archive.infolist():
             name = entry.filename
-            if entry.is_dir() or not matches(name, KEEP) or matches(name, DROP):
+            if entry.is_dir() or not matches(name, keep) or matches(name, drop):
                 continue
             path = os.path.realpath(os.path.join(destination, name))
             if not path.startswith(destination + os.sep):
@@ -62,6 +68,6 @@ def main(wheel, destination):
 
 
 try:
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:])
 except (zipfile.BadZipFile, EOFError) as error:
     sys.exit("corrupt: %s" % error)

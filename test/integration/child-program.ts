@@ -14,12 +14,18 @@ export interface ProgramEnd {
   readonly stderr: string;
 }
 
+interface ProgramOptions {
+  readonly words?: readonly string[];
+  readonly nodeOptions?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** Runs one of `programs/` to its end in a process of its own, with the built package as its users import it. */
-export function runProgram(name: string, options: { words?: readonly string[]; nodeOptions?: readonly string[] } = {}): Promise<ProgramEnd> {
+export function runProgram(name: string, options: ProgramOptions = {}): Promise<ProgramEnd> {
   if (!existsSync(join(root, "dist", "index.js"))) throw new Error("expected the built package for this test; run `npm run build` first");
   const program = join(root, "test", "integration", "programs", name);
   // What mocha's loader set for this process is no part of a user's shell.
-  const env = { ...process.env };
+  const env: NodeJS.ProcessEnv = { ...process.env, ...options.env };
   delete env["NODE_OPTIONS"];
   const child = spawn(process.execPath, [...(options.nodeOptions ?? []), program, ...(options.words ?? [])], { env, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
-import { findPreset, listPresets } from "../../lib/index.js";
+import { findPreset, listPresets, schemas } from "../../lib/index.js";
 import { fail, jsonEvents, packageWithoutAddon, reviewkd, succeed, temporaryDirectory } from "./helpers.js";
 
 interface ModelRow {
@@ -69,9 +69,10 @@ describe("command line: models, doctor, data, demo", () => {
 
   it("tells what it found and that all is well", async () => {
     const { stdout } = await succeed(["doctor"]);
-    for (const name of ["addon", "libtorch", "devices", "threads", "instruction sets", "node"]) expect(stdout).to.match(new RegExp(`^${name} `, "m"));
+    for (const name of ["addon", "libtorch", "devices", "GPU", "C library", "threads", "instruction sets", "node"]) expect(stdout).to.match(new RegExp(`^${name} `, "m"));
     const [event] = jsonEvents((await succeed(["doctor", "--json"])).stdout);
     expect(event).to.include({ type: "doctor", healthy: true, node: process.version });
+    expect(schemas.InstallationReport.parse(event!["installation"]).attempts.at(-1)).to.include({ place: "checkout", outcome: "loaded" });
     expect(existsSync((event as unknown as { addonPath: string }).addonPath)).to.equal(true);
   });
 
@@ -79,7 +80,7 @@ describe("command line: models, doctor, data, demo", () => {
     const options = { package: await packageWithoutAddon(join(directory.path, "package")) };
     const { code, stdout } = await reviewkd(["doctor"], options);
     expect(code).to.equal(1);
-    expect(stdout).to.include("fault [ADDON_NOT_FOUND]").and.include("fix: npm run build");
+    expect(stdout).to.include("fault [ADDON_NOT_FOUND]").and.include("fix: npm install --include=optional");
     const json = await reviewkd(["doctor", "--json"], options);
     expect(json.code).to.equal(1);
     expect(jsonEvents(json.stdout)[0]).to.include({ type: "doctor", healthy: false });

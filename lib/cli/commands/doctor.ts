@@ -1,6 +1,6 @@
 import { cpus } from "node:os";
 import type { Command } from "commander";
-import { isReviewKdError, messageOf, systemInfo, type SystemInfo } from "../../index.js";
+import { inspectInstallation, isReviewKdError, messageOf, systemInfo, type InstallationReport, type SystemInfo } from "../../index.js";
 import { EXIT } from "../errors.js";
 import { processOutput } from "../output.js";
 import { addJson } from "../training-flags.js";
@@ -12,11 +12,6 @@ interface Fault {
   readonly fix: string;
 }
 
-const FIXES: Readonly<Record<string, string>> = {
-  ADDON_NOT_FOUND: "npm run build",
-  ADDON_LOAD_FAILED: "npm run build, with REVIEWKD_LIBTORCH naming the libtorch to use where there are several",
-};
-
 const OLDEST_NODE = 20;
 
 /** `reviewkd doctor`: what was found, and what is wrong with it. */
@@ -25,12 +20,17 @@ export function addDoctorCommand(program: Command): void {
   addJson(command).action(async (flags: { json?: true }) => {
     const output = processOutput(flags.json === true);
     const faults = nodeFaults();
+    const installation = inspectInstallation();
     const info = await systemInfo().catch((error: unknown) => {
-      faults.push(faultOf(error));
+      faults.push(faultOf(error, installation));
       return undefined;
     });
-    output.event({ type: "doctor", ...(info ?? {}), healthy: faults.length === 0, faults });
-    for (const [name, value] of info === undefined ? withoutAddon() : found(info)) output.line(`${name.padEnd(18)} ${value}`);
+    output.event({ type: "doctor", ...(info ?? {}), gpu: gpuUse(info, installation), installation, healthy: faults.length === 0, faults });
+    for (const [name, value] of [...(info === undefined ? withoutAddon() : found(info)), ...surroundings(info, installation)]) output.line(`${name.padEnd(18)} ${value}`);
+    output.line("\nlooked for the addon and its libtorch in");
+    for (const { place, outcome, path, reason } of installation.attempts) {
+      output.line(`  ${place.padEnd(18)} ${outcome.padEnd(10)} ${[path, reason].filter((part) => part !== null).join(": ")}`);
+    }
     for (const fault of faults) {
       output.line(`\nfault [${fault.code}]: ${fault.message}`);
       output.line(`  fix: ${fault.fix}`);
@@ -47,9 +47,26 @@ function nodeFaults(): Fault[] {
   return [{ code: "INVALID_ARGUMENT", message, fix: `install Node ${OLDEST_NODE} or newer` }];
 }
 
-function faultOf(error: unknown): Fault {
+function faultOf(error: unknown, { fix }: InstallationReport): Fault {
   const code = isReviewKdError(error) ? error.code : "INTERNAL";
-  return { code, message: messageOf(error), fix: FIXES[code] ?? "report this with the output of `reviewkd doctor --json`" };
+  return { code, message: messageOf(error), fix: fix ?? "report this with the output of `reviewkd doctor --json`" };
+}
+
+/** Whether `device: "auto"` means a GPU, and why it does not. */
+function gpuUse(info: SystemInfo | undefined, { nvidiaDriver }: InstallationReport): { used: boolean; reason: string | null } {
+  if (info?.cuda.available === true) return { used: true, reason: null };
+  if (nvidiaDriver === null) return { used: false, reason: "this machine has no NVIDIA driver" };
+  return { used: false, reason: `there is an NVIDIA driver ${nvidiaDriver}, but ${info?.cuda.reason ?? "the addon cannot be loaded"}` };
+}
+
+/** What there is to say with and without an addon. */
+function surroundings(info: SystemInfo | undefined, installation: InstallationReport): [string, string][] {
+  const { used, reason } = gpuUse(info, installation);
+  return [
+    ["GPU", used ? "used by device auto and cuda" : `not used: ${reason ?? "no device"}`],
+    ["NVIDIA driver", installation.nvidiaDriver ?? "none"],
+    ["C library", installation.libc ?? "the system's own"],
+  ];
 }
 
 function found(info: SystemInfo): [string, string][] {
@@ -62,12 +79,11 @@ function found(info: SystemInfo): [string, string][] {
     ["libtorch path", libtorch.path],
     ["devices", devices.join(", ")],
   ];
-  if (!cuda.available && cuda.reason !== null) rows.push(["CUDA", `not available: ${cuda.reason}`]);
   rows.push(
     ["threads", String(info.threads)],
     ["processor", `${cpu.model}, ${cpu.cores} cores`],
     ["instruction sets", cpu.instructionSets.join(" ")],
-    ["kernels in use", cpu.capability],
+    ["kernels in use", cpu.capability === "DEFAULT" ? "DEFAULT, the slowest: this processor has no AVX2" : cpu.capability],
     ["node", info.node],
     ["platform", info.platform],
   );

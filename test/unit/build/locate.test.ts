@@ -83,7 +83,7 @@ describe("libtorch.mjs locate", () => {
   it("says what it expects of its parameters", () => {
     const { status, stderr } = libtorch(["find"], env());
     expect(status).to.equal(1);
-    expect(stderr).to.equal("USAGE: expected locate or install, then perhaps --json, got find\n");
+    expect(stderr).to.equal("USAGE: expected locate or install, perhaps --cuda, then perhaps --json, got find\n");
   });
 });
 

@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+// Packs a built checkout into the tarballs that are published:  node scripts/package.mjs [--out DIRECTORY] [--main] [--platform]   (both when neither is given)
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { platformName } from "./libtorch/locate.mjs";
+import { stageMainPackage } from "./package/main.mjs";
+import { pack } from "./package/pack.mjs";
+import { stagePlatformPackage } from "./package/platform.mjs";
+import { BuildError, runMain } from "./support/errors.mjs";
+
+// What a registry takes without complaint, and a user waits for.
+const MOST_BYTES = 130e6;
+
+await runMain(async () => {
+  const root = dirname(dirname(fileURLToPath(import.meta.url)));
+  const { main, platform, out } = options(root);
+  const progress = (/** @type {string} */ line) => process.stderr.write(`package: ${line}\n`);
+  const staging = await mkdtemp(join(tmpdir(), "reviewkd-package-"));
+  try {
+    /** @type {[string, (directory: string) => Promise<void>][]} */
+    const packages = [];
+    if (main) packages.push(["reviewkd", (directory) => stageMainPackage(root, directory)]);
+    if (platform) packages.push([`@reviewkd/${platformName}`, (directory) => stagePlatformPackage(root, directory, progress)]);
+    for (const [name, stage] of packages) {
+      progress(`laying out ${name}`);
+      const directory = join(staging, name.replace("/", "-"));
+      await stage(directory);
+      progress(`packing ${name}`);
+      const { path, bytes, unpackedBytes, sha256 } = await pack(directory, out);
+      if (bytes > MOST_BYTES) throw new BuildError("TOO_LARGE", `expected at most ${MOST_BYTES / 1e6} MB for ${name}, got ${(bytes / 1e6).toFixed(1)} MB in ${path}`);
+      process.stdout.write(`${JSON.stringify({ name, path, bytes, unpackedBytes, sha256 })}\n`);
+    }
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+});
+
+/** @param {string} root */
+function options(root) {
+  try {
+    const { values } = parseArgs({ options: { out: { type: "string" }, main: { type: "boolean" }, platform: { type: "boolean" } } });
+    const both = values.main !== true && values.platform !== true;
+    return { out: values.out ?? join(root, "build/packages"), main: both || values.main === true, platform: both || values.platform === true };
+  } catch (error) {
+    throw new BuildError("USAGE", `expected --out DIRECTORY, --main, --platform or nothing, got ${process.argv.slice(2).join(" ")} (${/** @type {Error} */ (error).message})`);
+  }
+}

@@ -1,0 +1,63 @@
+// What a library says of itself, as binutils read it: what it loads, from where, and which versions and symbols it asks for.
+import { BuildError } from "../support/errors.mjs";
+import { lastLines, run } from "../support/process.mjs";
+
+/**
+ * @typedef {object} Library
+ * @property {string[]} needed names of the libraries that it loads
+ * @property {string[]} runPath directories in which it looks for them
+ * @property {string | undefined} glibc the newest version that it asks for
+ * @property {string | undefined} glibcxx
+ * @property {string[]} imports undefined symbols, without their versions
+ */
+
+/**
+ * @param {string} path
+ * @returns {Promise<Library>}
+ * @throws {BuildError} TOOL_FAILED
+ */
+export async function readLibrary(path) {
+  const dynamic = await readelf("--dynamic", path);
+  const versions = await readelf("--version-info", path);
+  const symbols = await readelf("--dyn-syms", path);
+  return {
+    needed: matches(dynamic, /\(NEEDED\)\s+Shared library: \[(.+?)\]/g),
+    runPath: matches(dynamic, /\((?:RUNPATH|RPATH)\)\s+Library r(?:un)?path: \[(.+?)\]/g).flatMap((paths) => paths.split(":")),
+    glibc: newest(matches(versions, /\bName: GLIBC_([\d.]+)/g)),
+    glibcxx: newest(matches(versions, /\bName: GLIBCXX_([\d.]+)/g)),
+    imports: matches(symbols, /\bUND\s+([^\s@]+)/g),
+  };
+}
+
+/**
+ * The newest of some versions.
+ *
+ * @param {readonly (string | undefined)[]} versions
+ */
+export function newest(versions) {
+  const parts = (/** @type {string} */ version) => version.split(".").map(Number);
+  return versions.filter((version) => version !== undefined).sort((a, b) => {
+    const [left, right] = [parts(a), parts(b)];
+    const at = left.findIndex((part, index) => part !== (right[index] ?? 0));
+    return at < 0 ? left.length - right.length : (left[at] ?? 0) - (right[at] ?? 0);
+  }).at(-1);
+}
+
+/**
+ * @param {string} what
+ * @param {string} path
+ */
+async function readelf(what, path) {
+  const { status, stdout, output, startError } = await run("readelf", ["--wide", what, path]);
+  if (status === 0) return stdout;
+  throw new BuildError("TOOL_FAILED",
+    `expected readelf to read ${path}, got ${startError ? "no readelf on PATH; install binutils" : `\n${lastLines(output)}`}`);
+}
+
+/**
+ * @param {string} text
+ * @param {RegExp} pattern with one group
+ */
+function matches(text, pattern) {
+  return [...text.matchAll(pattern)].map(([, found]) => found ?? "");
+}

