@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "core/error.h"
 #include "core/ops/batch_moments.h"
 #include "core/ops/dispatch.h"
 #include "core/ops/image_convolution.h"
@@ -19,6 +20,17 @@ using torch::autograd::variable_list;
 
 at::Tensor empty_map(int64_t images, const ConvolutionShape& shape, at::ScalarType type) {
   return at::empty({images, shape.out_channels, shape.out_height, shape.out_width}, at::TensorOptions(type), at::MemoryFormat::ChannelsLast);
+}
+
+/// As torch::nn::functional::batch_norm asks, and at::batch_norm does not.
+void require_several_values(const at::Tensor& x, const ConvNormParameters& parameters) {
+  if (x.dim() != 4) return;  // the convolution says what is wrong
+  const auto out = [&](int64_t dimension) {
+    return (x.size(dimension) + 2 * parameters.padding - parameters.weight.size(dimension)) / parameters.stride + 1;
+  };
+  if (x.size(0) * out(2) * out(3) != 1) return;
+  fail(ErrorCode::kBatchTooSmall, "expected at least 2 values in each channel for training, got 1: batch normalization over a single value is "
+       "undefined. Use more or larger images.");
 }
 
 std::shared_ptr<const ImageConvolution> convolution_of(const at::Tensor& x, const ConvNormParameters& parameters, at::ScalarType type) {
@@ -207,6 +219,7 @@ at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& pa
 
 at::Tensor conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual,
                      bool relu) {
+  if (parameters.training) require_several_values(x, parameters);
   if (takes_reference_path()) return conv_norm_reference(x, parameters, residual, relu);
   const at::ScalarType type = computing_type(x);
   const auto convolution = convolution_of(x, parameters, type);

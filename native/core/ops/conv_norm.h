@@ -67,7 +67,7 @@ at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& pa
 
 /// The same, by the fast path where it applies: float32 and bfloat16, shapes that ImageConvolution has kernels for
 /// on this processor and, where gradients are asked for, training mode. Everything else, float64 with it, takes the reference.
-/// The result is the caller's alone.
+/// The result is the caller's alone. Throws BATCH_TOO_SMALL where a channel would be normalized over a single value.
 at::Tensor conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual,
                      bool relu);
 

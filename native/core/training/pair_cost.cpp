@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/models/init.h"
 #include "core/multiply_adds.h"
+#include "core/ops/dispatch.h"
 #include "core/training/session.h"
 
 namespace reviewkd {
@@ -83,6 +84,8 @@ void count_arithmetic(Distiller& distiller, const at::Tensor& image, PairCost& c
 }  // namespace
 
 PairCost measure_pair(const std::shared_ptr<Distiller>& distiller, ImageSize image, int64_t batch_size, const std::atomic<bool>& stop) {
+  // What PyTorch's operations take: their products are counted, and the number of their allocations does not depend on the batch.
+  const ops::ReferenceScope path(true);
   Network& student = distiller->student();
   const at::Tensor noise = at::empty({kLargerBatch, 3, image.height, image.width}, at::dtype(student.dtype()));
   init::normal(noise, 1.0, init::generator(0));
