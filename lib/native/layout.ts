@@ -4,10 +4,18 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { PlatformRequirements } from "../schemas/installation.js";
 
 /** The platforms that packages are made for. */
 export const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-arm64", "win32-x64"];
+
+/** What the manifest of a platform package tells of its binaries, as `npm run package` read it from them; a later version may tell more. */
+export const PlatformRequirements = z.looseObject({
+  libtorch: z.string(),
+  glibc: z.string().optional(),
+  glibcxx: z.string().optional(),
+  instructionSets: z.array(z.string()).default([]),
+});
+export type PlatformRequirements = z.infer<typeof PlatformRequirements>;
 
 const Manifest = z.looseObject({ name: z.string(), version: z.string(), libc: z.array(z.string()).optional(), reviewkd: PlatformRequirements.optional() });
 export type Manifest = z.infer<typeof Manifest>;

@@ -28,12 +28,3 @@ export const InstallationReport = z.strictObject({
   fix: z.string().nullable(),
 });
 export type InstallationReport = z.infer<typeof InstallationReport>;
-
-/** What the manifest of a platform package tells of its binaries, as `npm run package` read it from them. */
-export const PlatformRequirements = z.looseObject({
-  libtorch: z.string(),
-  glibc: z.string().optional(),
-  glibcxx: z.string().optional(),
-  instructionSets: z.array(z.string()).default([]),
-});
-export type PlatformRequirements = z.infer<typeof PlatformRequirements>;
