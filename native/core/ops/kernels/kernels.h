@@ -163,7 +163,13 @@ namespace avx512 {
 extern const MapKernels kMapsFloat, kMapsBfloat16;
 extern const SgdKernel kSgd;
 extern const WinogradKernels kWinogradFloat, kWinogradBfloat16;
-extern const ConvolutionKernels kConvolutionsFloat, kConvolutionsBfloat16;
+extern const ConvolutionKernels kConvolutionsFloat;
+}
+namespace avx512_bfloat16 {
+extern const MapKernels kMapsFloat, kMapsBfloat16;
+extern const SgdKernel kSgd;
+extern const WinogradKernels kWinogradFloat, kWinogradBfloat16;
+extern const ConvolutionKernels kConvolutionsBfloat16;
 }
 
 }  // namespace reviewkd::ops
