@@ -221,11 +221,30 @@ export interface Addon {
   /** Nothing where somebody else holds the lock. */
   lockFile(path: string): Promise<NativeFileLock | undefined>;
   hierarchicalContextLoss(student: NativeTensor, teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
-  /** Inputs: x, weight, gamma, beta and, where there is one, what is added. For tests. */
-  convNorm(inputs: readonly NativeTensor[], outputGradient: NativeTensor, options: object): Promise<{
-    output: NativeTensor; gradients: NativeTensor[]; runningMean: NativeTensor; runningVariance: NativeTensor;
-  }>;
+  // Operations by themselves, for tests. Inputs: x, weight, gamma, beta and, where there is one, what is added.
+  convNorm: OperationRunner<{ readonly stride: number; readonly relu: boolean }>;
+  /** Inputs: x, y, weight, bias. */
+  attentionFusion: OperationRunner;
+  /** Inputs: student, teacher. */
+  contextLoss: OperationRunner;
 }
+
+/** How an operation is computed; with `training` also its gradients. */
+export interface OperationOptions {
+  readonly reference: boolean;
+  readonly bfloat16: boolean;
+  readonly training: boolean;
+}
+
+export interface OperationResult {
+  readonly output: NativeTensor;
+  readonly gradients: NativeTensor[];
+  readonly statistics: NativeTensor[];
+}
+
+export type OperationRunner<Options = unknown> = (
+  inputs: readonly NativeTensor[], outputGradient: NativeTensor, options: OperationOptions & Options,
+) => Promise<OperationResult>;
 
 let loaded: LoadedAddon | undefined;
 

@@ -67,6 +67,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("lockFile", lock_file);
   add("hierarchicalContextLoss", hierarchical_context_loss_of);
   add("convNorm", conv_norm_of);
+  add("attentionFusion", attention_fusion_of);
+  add("contextLoss", context_loss_of);
   return exports;
 }
 

@@ -4,11 +4,15 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include <functional>
+
 #include "binding/arguments.h"
 #include "binding/async.h"
 #include "binding/errors.h"
 #include "binding/runtime.h"
 #include "binding/tensor.h"
+#include "core/distillation/hcl.h"
+#include "core/ops/attention_fusion.h"
 #include "core/ops/conv_norm.h"
 #include "core/ops/dispatch.h"
 #include "core/training/precision.h"
@@ -16,53 +20,98 @@
 namespace reviewkd::binding {
 namespace {
 
-struct ConvNormResult {
+struct Computed {
   at::Tensor output;
-  std::vector<at::Tensor> gradients;
-  at::Tensor running_mean, running_variance;
+  std::vector<at::Tensor> gradients;  // of the inputs, in their order; none where none were asked for
+  std::vector<at::Tensor> statistics;
 };
+
+/// How an operation is computed, and whether it is differentiated.
+struct Manner {
+  explicit Manner(const Options& options)
+      : reference(options.boolean("reference")),
+        precision(options.boolean("bfloat16") ? Precision::kBfloat16 : Precision::kFloat32),
+        differentiates(options.boolean("training")) {}
+
+  bool reference;
+  Precision precision;
+  bool differentiates;
+};
+
+/// Fills in `output` and `statistics`.
+using Operation = std::function<void(const std::vector<at::Tensor>& inputs, Computed& computed)>;
+
+/// Runs an operation on copies of the inputs, and back again from the gradient of its output. Arguments: inputs, gradient, options.
+Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
+  const auto list = info[0].As<Napi::Array>();
+  std::vector<at::Tensor> inputs;
+  for (uint32_t i = 0; i < list.Length(); ++i) inputs.push_back(*TensorHandle::unwrap(list.Get(i)));
+  return run_async(
+      info.Env(), Runtime::of(info.Env()).background(),
+      [inputs, gradient = *TensorHandle::unwrap(info[1]), manner = Manner(Options(info[2], "options")), operation = std::move(operation)]() mutable {
+        const ops::ReferenceScope path(manner.reference);
+        const PrecisionScope computing(manner.precision, at::kCPU);
+        for (auto& input : inputs) {
+          input = input.clone(input.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous).set_requires_grad(manner.differentiates);
+        }
+        const at::AutoGradMode mode(manner.differentiates);
+        Computed computed;
+        operation(inputs, computed);
+        if (manner.differentiates) {
+          computed.gradients = torch::autograd::grad({computed.output}, inputs, {gradient.to(computed.output.scalar_type())}, std::nullopt,
+                                                     /*create_graph=*/false, /*allow_unused=*/true);
+        }
+        computed.output = computed.output.detach();
+        return computed;
+      },
+      [](Napi::Env env, const Computed& computed) -> Napi::Value {
+        std::vector<at::Tensor> gradients;
+        for (const auto& gradient : computed.gradients) {
+          if (gradient.defined()) gradients.push_back(gradient);
+        }
+        Napi::Object object = Napi::Object::New(env);
+        object.Set("output", TensorHandle::from(env, computed.output));
+        object.Set("gradients", to_array(env, gradients));
+        object.Set("statistics", to_array(env, computed.statistics));
+        return object;
+      });
+}
 
 }  // namespace
 
 Napi::Value conv_norm_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto list = info[0].As<Napi::Array>();
-    std::vector<at::Tensor> inputs;
-    for (uint32_t i = 0; i < list.Length(); ++i) inputs.push_back(*TensorHandle::unwrap(list.Get(i)));
     const Options options(info[2], "options");
-    return run_async(
-        info.Env(), Runtime::of(info.Env()).background(),
-        [inputs, gradient = *TensorHandle::unwrap(info[1]), stride = options.integer("stride"), relu = options.boolean("relu"),
-         training = options.boolean("training"), reference = options.boolean("reference"),
-         precision = options.boolean("bfloat16") ? Precision::kBfloat16 : Precision::kFloat32]() mutable {
-          const ops::ReferenceScope path(reference);
-          const PrecisionScope computing(precision, at::kCPU);
-          for (auto& input : inputs) {
-            input = input.clone(input.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous).set_requires_grad(training);
-          }
-          const at::Tensor& weight = inputs.at(1);
-          const ops::ConvNormParameters parameters{
-              .weight = weight, .bias = {}, .stride = stride, .padding = weight.size(2) / 2, .gamma = inputs.at(2), .beta = inputs.at(3),
-              .running_mean = at::zeros({weight.size(0)}, weight.options().requires_grad(false)),
-              .running_variance = at::ones({weight.size(0)}, weight.options().requires_grad(false)),
-              .epsilon = 1e-5, .momentum = 0.1, .training = training,
-          };
-          ops::FoldedWeights folded;
-          const at::Tensor residual = inputs.size() > 4 ? inputs[4] : at::Tensor();
-          const at::AutoGradMode mode(training);
-          const at::Tensor output = ops::conv_norm(inputs[0], parameters, folded, residual, relu);
-          ConvNormResult result{output.detach(), {}, parameters.running_mean, parameters.running_variance};
-          if (training) result.gradients = torch::autograd::grad({output}, inputs, {gradient.to(output.scalar_type())});
-          return result;
-        },
-        [](Napi::Env env, const ConvNormResult& result) -> Napi::Value {
-          Napi::Object object = Napi::Object::New(env);
-          object.Set("output", TensorHandle::from(env, result.output));
-          object.Set("gradients", to_array(env, result.gradients));
-          object.Set("runningMean", TensorHandle::from(env, result.running_mean));
-          object.Set("runningVariance", TensorHandle::from(env, result.running_variance));
-          return object;
-        });
+    return run_operation(info, [stride = options.integer("stride"), relu = options.boolean("relu"), training = options.boolean("training")](
+                                   const std::vector<at::Tensor>& inputs, Computed& computed) {
+      const at::Tensor& weight = inputs.at(1);
+      const ops::ConvNormParameters parameters{
+          .weight = weight, .bias = {}, .stride = stride, .padding = weight.size(2) / 2, .gamma = inputs.at(2), .beta = inputs.at(3),
+          .running_mean = at::zeros({weight.size(0)}, weight.options().requires_grad(false)),
+          .running_variance = at::ones({weight.size(0)}, weight.options().requires_grad(false)),
+          .epsilon = 1e-5, .momentum = 0.1, .training = training,
+      };
+      ops::FoldedWeights folded;
+      const at::Tensor residual = inputs.size() > 4 ? inputs[4] : at::Tensor();
+      computed.output = ops::conv_norm(inputs[0], parameters, folded, residual, relu);
+      computed.statistics = {parameters.running_mean, parameters.running_variance};
+    });
+  });
+}
+
+Napi::Value attention_fusion_of(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return run_operation(info, [](const std::vector<at::Tensor>& inputs, Computed& computed) {
+      computed.output = ops::attention_fusion(inputs.at(0), inputs.at(1), inputs.at(2), inputs.at(3));
+    });
+  });
+}
+
+Napi::Value context_loss_of(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return run_operation(info, [](const std::vector<at::Tensor>& inputs, Computed& computed) {
+      computed.output = hierarchical_context_loss(inputs.at(0), inputs.at(1).detach());
+    });
   });
 }
 

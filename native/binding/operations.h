@@ -5,8 +5,17 @@
 
 namespace reviewkd::binding {
 
-/// (inputs: [x, weight, gamma, beta, residual?], outputGradient: Tensor, options: {stride, relu, training, reference, bfloat16}) ->
-/// Promise<{output: Tensor, gradients: Tensor[], runningMean: Tensor, runningVariance: Tensor}>. Running statistics begin with 0 and 1.
+/// All take (inputs: Tensor[], outputGradient: Tensor, options: {reference, bfloat16, training}) and give Promise<{output: Tensor,
+/// gradients: Tensor[], statistics: Tensor[]}>: gradients of the inputs that have one, in training; both paths by `reference`.
+
+/// inputs: x, weight, gamma, beta and, where there is one, what is added; options also hold {stride, relu}; statistics: the running mean
+/// and variance, which begin with 0 and 1.
 Napi::Value conv_norm_of(const Napi::CallbackInfo& info);
+
+/// inputs: x, y, weight, bias.
+Napi::Value attention_fusion_of(const Napi::CallbackInfo& info);
+
+/// inputs: student, teacher.
+Napi::Value context_loss_of(const Napi::CallbackInfo& info);
 
 }  // namespace reviewkd::binding

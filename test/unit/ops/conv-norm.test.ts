@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { expect } from "chai";
 import { Tensor } from "../../../lib/index.js";
 import { addon } from "../../../lib/native.js";
-import { expectAllNear, normOf, slopeOf, sumOf, valuesOf } from "../../support/numeric.js";
-import { uniforms } from "../training/small-training.js";
+import { distance, expectAllNear, slopeOf, sumOf, valuesOf } from "../../support/numeric.js";
+import { tensorOf } from "../../support/operations.js";
 
 interface Case {
   readonly images: number;
@@ -25,12 +25,6 @@ interface Path {
   readonly training?: boolean;
 }
 
-/** Values between -1 and 1, the same in each run, of which float32 holds each exactly. */
-function tensorOf(seed: number, shape: readonly number[], { dtype }: Path, scale = 1, shift = 0): Tensor {
-  const count = shape.reduce((product, length) => product * length, 1);
-  return Tensor.from(Float32Array.from(uniforms(seed, count), (value) => scale * (2 * value - 1) + shift), [...shape], { dtype });
-}
-
 /** x, weight, gamma, beta and what is added. */
 function inputsOf({ images, height, width, channels: [from, to], kernel = 3, stride = 1, residual = false }: Case, path: Path): Tensor[] {
   const out = [images, to, Math.ceil(height / stride), Math.ceil(width / stride)];
@@ -46,18 +40,12 @@ function inputsOf({ images, height, width, channels: [from, to], kernel = 3, str
 async function run(task: Case, path: Path, inputs = inputsOf(task, path)): Promise<Map<string, number[]>> {
   const { stride = 1, relu = false } = task;
   const out = [task.images, task.channels[1], Math.ceil(task.height / stride), Math.ceil(task.width / stride)];
-  const { output, gradients, runningMean, runningVariance } = await addon().convNorm(
+  const { output, gradients, statistics } = await addon().convNorm(
     inputs.map(({ native }) => native), tensorOf(6, out, path).native, { stride, relu, training: path.training ?? true, reference: path.reference, bfloat16: path.bfloat16 ?? false });
   const names = ["x", "weight", "gamma", "beta", "residual"].map((name) => `gradient of ${name}`);
-  const tensors = [output, ...gradients, runningMean, runningVariance].map((native) => valuesOf(Tensor.wrap(native)));
+  const tensors = [output, ...gradients, ...statistics].map((native) => valuesOf(Tensor.wrap(native)));
   const all = ["output", ...names.slice(0, gradients.length), "running mean", "running variance"];
   return new Map(all.map((name, i) => [name, tensors[i]!]));
-}
-
-/** Norm of the difference, relative to what is wanted unless that is zero. */
-function distance(got: readonly number[], want: readonly number[]): number {
-  expect(got).to.have.length(want.length);
-  return normOf(got.map((value, i) => value - want[i]!)) / (normOf(want) || 1);
 }
 
 const CASES: Record<string, Case> = {
@@ -100,7 +88,7 @@ describe("convolution and normalization", () => {
     const task = CASES["whole tiles"]!;
     const [plain, cut] = [await run(task, { dtype: "float32", reference: false }), await run({ ...task, relu: true }, { dtype: "float32", reference: false })];
     expectAllNear(cut.get("output")!, plain.get("output")!.map((value) => Math.max(0, value)), 0, "output");
-    const outputGradient = valuesOf(tensorOf(6, [3, 16, 32, 32], { dtype: "float32", reference: false }));
+    const outputGradient = valuesOf(tensorOf(6, [3, 16, 32, 32], { dtype: "float32" }));
     const betas = Array.from({ length: 16 }, (_, channel) => sumOf(outputGradient.filter((_value, i) =>
       Math.floor(i / 1024) % 16 === channel && cut.get("output")![i]! > 0)));
     expectAllNear(cut.get("gradient of beta")!, betas, 1e-5, "gradient of beta");

@@ -5,7 +5,7 @@ import type { ModelDType, Precision } from "../../../lib/schemas/common.js";
 import type { Losses } from "../../../lib/schemas/events.js";
 import type { MethodInput } from "../../../lib/schemas/method.js";
 import { normOf, valuesOf } from "../../support/numeric.js";
-import { uniforms } from "../training/small-training.js";
+import { uniforms } from "../../support/uniforms.js";
 
 const CLASSES = 5;
 /** Tensors of more values are left out: they say nothing that the smaller ones do not, and take seconds to read. */
