@@ -86,7 +86,8 @@ Napi::Value conv_norm_of(const Napi::CallbackInfo& info) {
                                    const std::vector<at::Tensor>& inputs, Computed& computed) {
       const at::Tensor& weight = inputs.at(1);
       const ops::ConvNormParameters parameters{
-          .weight = weight, .bias = {}, .stride = stride, .padding = weight.size(2) / 2, .gamma = inputs.at(2), .beta = inputs.at(3),
+          .weight = weight, .bias = {}, .stride = stride, .padding = weight.size(2) / 2,
+          .groups = inputs[0].size(1) / weight.size(1), .gamma = inputs.at(2), .beta = inputs.at(3),
           .running_mean = at::zeros({weight.size(0)}, weight.options().requires_grad(false)),
           .running_variance = at::ones({weight.size(0)}, weight.options().requires_grad(false)),
           .epsilon = 1e-5, .momentum = 0.1, .training = training,

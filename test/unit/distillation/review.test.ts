@@ -13,8 +13,8 @@ import { referenceReview } from "../../support/review-reference.js";
 const TOLERANCE = 1e-10;
 const FLOAT32_TOLERANCE = 3e-4;
 const FLOAT32_GRADIENT_TOLERANCE = 3e-3;
-/** Its deepest normalizations go over eight values: PyTorch's own operations in float32 are 0.02 away from float64, too. */
-const ILL_CONDITIONED = { pair: "mobilenetv1--mobilenetv2-half", gradientTolerance: 0.05 };
+/** Their deepest normalizations go over a dozen values: PyTorch's own operations in float32 are as far away from float64. */
+const ILL_CONDITIONED: Readonly<Record<string, number>> = { "mobilenetv1--mobilenetv2-half": 0.05, "shufflenetv2--shufflenetv1": 0.02 };
 
 describe("the review recursion", () => {
   interface Case {
@@ -141,7 +141,7 @@ describe("the review goldens", () => {
         const gradients = await session.gradients();
         expect(Object.keys(gradients)).to.have.members(Object.keys(golden.gradientNorms));
         // A gradient can be zero but for rounding; such a norm is held against the size of its neighbours.
-        const allowed = dtype === "float32" && pair === ILL_CONDITIONED.pair ? ILL_CONDITIONED.gradientTolerance : gradientTolerance;
+        const allowed = (dtype === "float32" ? ILL_CONDITIONED[pair] : undefined) ?? gradientTolerance;
         const floor = 1e-5 * Math.max(...Object.values(golden.gradientNorms));
         for (const [name, want] of Object.entries(golden.gradientNorms)) {
           expectNear(normOf(valuesOf(gradients[name]!)), want, allowed, `gradient of ${name}`, floor);

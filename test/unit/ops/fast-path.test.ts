@@ -88,7 +88,8 @@ describe("the fast path", () => {
     "a Wide ResNet": { teacher: "wrn-16-2", student: "wrn-16-1" },
     "VGG, whose convolutions have biases": { teacher: "vgg8", student: "vgg8" },
     "depthwise convolutions": { teacher: "resnet8", student: "mobilenetv2-half", height: 32, width: 32 },
-    "channels that fill no vector": { teacher: "resnet8", student: "shufflenetv2", height: 32, width: 32 },
+    "channels that fill no vector": { teacher: "resnet8", student: "shufflenetv2", height: 40, width: 32 },
+    "groups that are shuffled": { teacher: "resnet8", student: "shufflenetv1", height: 32, width: 40, images: 8 },
     "every stage in one sum": { teacher: "resnet14", student: "resnet8", method: { kind: "review-pairs", warmupEpochs: 0 } },
     "a teacher in train mode": { teacher: "resnet14", student: "resnet8", teacherMode: "train" },
   };
