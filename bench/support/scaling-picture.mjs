@@ -11,10 +11,10 @@ export function drawScaling({ pair, questions }) {
   const rows = Math.ceil(questions.length / columns);
   const place = (index) => ({ left: (index % columns) * PANEL.width + MARGIN.left, top: Math.floor(index / columns) * PANEL.height + MARGIN.top });
   const label = { color: QUIET_INK, fontSize: TEXT.small };
-  const axis = { axisLabel: label, axisLine: { show: true, lineStyle: { color: FRAME } }, axisTick: { show: true, lineStyle: { color: FRAME } }, splitLine: { lineStyle: { color: "#e6e6e6" } }, min: 0 };
+  const axis = { axisLabel: label, axisLine: { show: true, lineStyle: { color: FRAME } }, axisTick: { show: true, lineStyle: { color: FRAME } }, minInterval: 1, splitLine: { lineStyle: { color: "#e6e6e6" } }, min: 0 };
   const option = {
     ...BASE,
-    legend: { top: 12, left: "center", data: Object.keys(questions[0].lines), textStyle: { color: INK, fontSize: TEXT.label }, itemWidth: 36 },
+    legend: { top: 12, left: "center", data: Object.keys(questions[0].lines), textStyle: { color: INK, fontSize: TEXT.label }, itemWidth: 36, itemGap: 24 },
     grid: questions.map((_, index) => ({ ...place(index), width: PANEL.width - MARGIN.left - MARGIN.right, height: PANEL.height - MARGIN.top - MARGIN.bottom })),
     xAxis: questions.map(({ axis: name }, index) => ({ ...axis, gridIndex: index, type: "value", name, nameLocation: "middle", nameGap: 30, nameTextStyle: { color: INK, fontSize: TEXT.label } })),
     yAxis: questions.map((_, index) => ({ ...axis, gridIndex: index, type: "value", name: "ms a step", nameLocation: "middle", nameGap: 48, nameTextStyle: { color: INK, fontSize: TEXT.label } })),
