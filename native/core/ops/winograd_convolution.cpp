@@ -14,9 +14,10 @@ constexpr int kTiles = 0;
 constexpr int kGradients = 1;
 
 int64_t group_of(const ConvolutionShape& shape) {
-  constexpr int64_t kFewTiles = 32;
+  // The more values the filters have the more tiles should share one reading of them.
+  const int64_t few_tiles = std::max(shape.in_channels, shape.out_channels) < 128 ? 32 : 48;
   const int64_t tiles = ((shape.height + 3) / 4) * ((shape.width + 3) / 4);
-  return (kFewTiles + tiles - 1) / tiles;
+  return (few_tiles + tiles - 1) / tiles;
 }
 
 /// [I, O] planes of the nine places -> [36, I, O].

@@ -14,14 +14,19 @@ namespace {
 constexpr int64_t kTile = 4;
 constexpr int64_t kPatch = 6;
 
+/// Rows that a product is at least taken for.
+constexpr int64_t kFewRows = 4;
+
 /// Few channels: what a block holds stays near the core. Many: the filters, which each block reads anew, weigh more.
-int64_t tiles_of_block(int64_t in_channels, int64_t out_channels) { return std::max(in_channels, out_channels) < 128 ? 16 : 48; }
+int64_t most_tiles(int64_t in_channels, int64_t out_channels) { return std::max(in_channels, out_channels) < 128 ? 16 : 64; }
+
+int64_t rounded_rows(int64_t rows) { return (rows + kFewRows - 1) / kFewRows * kFewRows; }
 
 /// Floats from one point to the next. Not a power of two, or all points would fall into the same lines of a cache.
 int64_t point_stride(int64_t tiles, int64_t channels) { return tiles * channels + 16; }
 
 int64_t scratch_size(int64_t in_channels, int64_t out_channels) {
-  const int64_t tiles = tiles_of_block(in_channels, out_channels);
+  const int64_t tiles = most_tiles(in_channels, out_channels);
   return kWinogradPoints * (point_stride(tiles, in_channels) + point_stride(tiles, out_channels));
 }
 
@@ -37,7 +42,7 @@ class Tiles {
       : across_((task.width + kTile - 1) / kTile),
         in_image_((task.height + kTile - 1) / kTile * across_),
         count_(in_image_ * task.images),
-        in_block_(tiles_of_block(task.in_channels, task.out_channels)),
+        in_block_(equal_part(count_, most_tiles(task.in_channels, task.out_channels))),
         in_stride_(point_stride(in_block_, task.in_channels)),
         out_stride_(point_stride(in_block_, task.out_channels)) {}
 
@@ -56,6 +61,12 @@ class Tiles {
   }
 
  private:
+  /// In as few blocks as there can be, all of nearly one size.
+  static int64_t equal_part(int64_t count, int64_t most) {
+    const int64_t blocks = (count + most - 1) / most;
+    return rounded_rows((count + blocks - 1) / blocks);
+  }
+
   int64_t across_, in_image_, count_, in_block_, in_stride_, out_stride_;
 };
 
@@ -131,9 +142,8 @@ struct Left {
 };
 
 /// result[r][c] (+)= Σ_k left(r, k) · right[k][c] for a block of rows and `kVectors` vectors, all of which stay in registers.
-template <int kVectors, bool kAdd>
+template <int kVectors, int kRows, bool kAdd>
 void multiply_block(const Left& left, const float* right, float* result, int64_t columns, int64_t depth) {
-  constexpr int kRows = static_cast<int>(kWidth) / kVectors;
   Floats sums[kRows][kVectors] = {};
   for (int64_t k = 0; k < depth; ++k) {
     Floats line[kVectors];
@@ -156,22 +166,31 @@ void multiply_block(const Left& left, const float* right, float* result, int64_t
   }
 }
 
-template <int kVectors, bool kAdd>
+/// As many columns as fill `kVectors` vectors. rows is a multiple of kFewRows.
+template <int kVectors, int kRows, bool kAdd>
 void multiply_columns(const Left& left, const float* right, float* result, int64_t rows, int64_t columns, int64_t depth) {
-  for (int64_t r = 0; r < rows; r += kWidth / kVectors) {
-    multiply_block<kVectors, kAdd>({left.values + r * left.row, left.row, left.k}, right, result + r * columns, columns, depth);
-  }
+  const auto from_row = [&](int64_t r) { return Left{left.values + r * left.row, left.row, left.k}; };
+  int64_t r = 0;
+  for (; r + kRows <= rows; r += kRows) multiply_block<kVectors, kRows, kAdd>(from_row(r), right, result + r * columns, columns, depth);
+  for (; r < rows; r += kFewRows) multiply_block<kVectors, kFewRows, kAdd>(from_row(r), right, result + r * columns, columns, depth);
 }
 
-/// rows and columns are multiples of 16.
+/// columns is a multiple of 16, rows of kFewRows.
 template <bool kAdd>
 void multiply(const Left& left, const float* right, float* result, int64_t rows, int64_t columns, int64_t depth) {
+  constexpr int kOne = static_cast<int>(kWidth);
   int64_t c = 0;
   if constexpr (kWidth == 16) {
-    for (; c + 4 * kWidth <= columns; c += 4 * kWidth) multiply_columns<4, kAdd>(left, right + c, result + c, rows, columns, depth);
+    // What many channels read of `right` no longer stays in the nearest cache: the more rows share it the better.
+    constexpr int64_t kManyValues = 96;
+    if (depth < kManyValues) {
+      for (; c + 4 * kWidth <= columns; c += 4 * kWidth) multiply_columns<4, kOne / 4, kAdd>(left, right + c, result + c, rows, columns, depth);
+    } else {
+      for (; c + 2 * kWidth <= columns; c += 2 * kWidth) multiply_columns<2, 12, kAdd>(left, right + c, result + c, rows, columns, depth);
+    }
   }
-  for (; c + 2 * kWidth <= columns; c += 2 * kWidth) multiply_columns<2, kAdd>(left, right + c, result + c, rows, columns, depth);
-  for (; c < columns; c += kWidth) multiply_columns<1, kAdd>(left, right + c, result + c, rows, columns, depth);
+  for (; c + 2 * kWidth <= columns; c += 2 * kWidth) multiply_columns<2, kOne / 2, kAdd>(left, right + c, result + c, rows, columns, depth);
+  for (; c < columns; c += kWidth) multiply_columns<1, kOne, kAdd>(left, right + c, result + c, rows, columns, depth);
 }
 
 template <typename T>
@@ -182,8 +201,8 @@ void convolve(const Winograd& task) {
   float* const products = patches + kWinogradPoints * tiles.in_stride();   // [36][tiles][out]
   tiles.each_block([&](int64_t first, int64_t count) {
     for (int64_t t = 0; t < count; ++t) read_patch<T>(task, tiles.at(first + t), patches + t * in, tiles.in_stride());
-    // The last block may be no multiple; what stands in the rows behind is multiplied, too, and seen by nobody.
-    const int64_t rows = (count + kLanes - 1) / kLanes * kLanes;
+    // The last rows may be no tiles; what stands there is multiplied, too, and seen by nobody.
+    const int64_t rows = rounded_rows(count);
     for (int64_t p = 0; p < kWinogradPoints; ++p) {
       float* const left = patches + p * tiles.in_stride();
       std::fill(left + count * in, left + rows * in, 0.0f);
