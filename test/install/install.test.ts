@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { readLibrary } from "../../scripts/package/elf.mjs";
 import { run } from "../../scripts/support/process.mjs";
 import { packInstalled, runTimeDependencies } from "./dependencies.js";
 import { expectSuccess, npm, startRegistry, version, type Registry } from "./registry.js";
@@ -16,6 +17,13 @@ const NODES = ["20.20.2", "22.23.3", "24.21.0"];
 
 /** What npm says where there is no way to its registry. REVIEWKD_ALL_NODES=1 takes that for a failure too, as the release does. */
 const UNREACHABLE = /\b(?:EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|ERR_SOCKET_TIMEOUT|ENOTCACHED)\b/;
+
+/** Whose licence stands for a library of the platform package. */
+const LICENCES: readonly (readonly [RegExp, string])[] = [
+  [/^lib(torch|c10)/, "torch"], [/^libgomp/, "libgomp"], [/^libcudart/, "nvidia-cuda-runtime"], [/^libcupti/, "nvidia-cuda-cupti"],
+];
+
+const readManifest = (package_: string): Record<string, unknown> => JSON.parse(readFileSync(join(package_, "package.json"), "utf8")) as Record<string, unknown>;
 
 interface Packed {
   readonly name: string;
@@ -128,6 +136,37 @@ describe("packages from a registry", function () {
     rmSync(join(project, "node_modules"), { recursive: true });
     await inProject(project, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund");
     expectDistilled(await inProject(project, "distill.mjs"));
+  });
+
+  it("hold no script, and of each library only what is run, with its licence", async () => {
+    const modules = join(directory, "npm", "node_modules");
+    const main = readManifest(join(modules, "reviewkd"));
+    const own = readManifest(join(modules, "@reviewkd", platform));
+    expect([main["scripts"], own["scripts"]]).to.deep.equal([undefined, undefined]);
+    expect(own).to.deep.include({ os: [process.platform], cpu: [process.arch], ...(process.platform === "linux" ? { libc: ["glibc"] } : {}) });
+    expect(readdirSync(join(modules, "reviewkd"), { recursive: true, encoding: "utf8" }).filter((name) => /\.(node|so|dll|dylib)(\.|$)/.test(name))).to.deep.equal([]);
+    if (process.platform !== "linux") return;
+
+    const binaries = join(modules, "@reviewkd", platform);
+    const libraries = readdirSync(binaries).filter((name) => /\.so(\.|$)/.test(name));
+    expect(libraries).to.include.members(["libtorch_cpu.so", "libc10.so"]);
+    for (const name of libraries) {
+      const [, folder] = LICENCES.find(([pattern]) => pattern.test(name)) ?? [];
+      expect(folder, `a licence for ${name}`).to.be.a("string");
+      expect(readdirSync(join(binaries, "licenses", folder!)), name).to.not.deep.equal([]);
+    }
+    for (const name of [...libraries, "reviewkd.node", "preload.node"]) {
+      const { needed, runPath } = await readLibrary(join(binaries, name));
+      // Found beside each other, wherever they lie, or the system's own.
+      expect(needed.filter((other) => libraries.includes(other)).length === 0 || runPath.includes("$ORIGIN"), `${name}: ${runPath.join(":")}`).to.equal(true);
+      expect(runPath.filter((path) => path.startsWith("/")), name).to.deep.equal([]);
+      const sections = await run("readelf", ["--wide", "--sections", join(binaries, name)]);
+      expectSuccess("readelf", sections);
+      expect(sections.stdout.match(/ \.(debug_\w+|symtab) /g), name).to.equal(null);
+    }
+    const { glibc, glibcxx, instructionSets } = own["reviewkd"] as Record<string, unknown>;
+    expect([glibc, glibcxx].every((asked) => typeof asked === "string")).to.equal(true);
+    console.log(`        asks for glibc ${String(glibc)}, GLIBCXX_${String(glibcxx)} and ${String(instructionSets)}`);
   });
 
   describe("on Node", () => {

@@ -17,10 +17,13 @@ const readManifest = (path: string): Manifest => JSON.parse(readFileSync(path, "
 
 describe("the Electron example's packing", () => {
   it("leaves the binaries outside of the archive, and needs no Electron that runs as Node", () => {
-    const { asarUnpack, npmRebuild, electronFuses } = parse(readFileSync(join(example, "electron-builder.yml"), "utf8")) as Record<string, unknown>;
+    const { asarUnpack, npmRebuild, electronFuses, directories, files } = parse(readFileSync(join(example, "electron-builder.yml"), "utf8")) as Record<string, unknown>;
     // As the package's own error says it where they lie inside.
     expect(asarUnpack).to.deep.equal(["**/node_modules/@reviewkd/**"]);
     expect(npmRebuild).to.equal(false);
+    // What is built lies in build/, which electron-builder takes for its own resources unless it is told otherwise.
+    expect(files).to.include("build/**");
+    expect(directories).to.have.property("buildResources").that.is.not.equal("build");
     expect(electronFuses).to.deep.include({ runAsNode: false, onlyLoadAppFromAsar: true });
   });
 

@@ -31,7 +31,7 @@ export class StandInWindow extends EventEmitter {
   focused = 0;
   #destroyed = false;
 
-  constructor(readonly electron: StandInElectron, readonly options: { readonly webPreferences: Record<string, unknown> & { readonly preload: string } }, readonly front: Front) {
+  constructor(readonly electron: StandInElectron, readonly options: { readonly minWidth: number; readonly minHeight: number; readonly webPreferences: Record<string, unknown> & { readonly preload: string } }, readonly front: Front) {
     super();
   }
 
