@@ -215,12 +215,9 @@ export class Workbench {
 
 /** How good a teacher from a file is on these data. */
 async function judgeTeacher(rk: Host, { teacher, teacherWeights, data: source }: Plan, signal: AbortSignal): Promise<number> {
-  const data = await rk.loadDataset(source);
-  const model = await rk.createModel(teacher, { numClasses: data.numClasses, ...(teacherWeights === null ? {} : { weights: teacherWeights }) });
-  const { top1 } = await model.evaluate(data.test, { signal });
-  model.dispose();
-  data.dispose();
-  return top1;
+  using data = await rk.loadDataset(source);
+  using model = await rk.createModel(teacher, { numClasses: data.numClasses, ...(teacherWeights === null ? {} : { weights: teacherWeights }) });
+  return (await model.evaluate(data.test, { signal })).top1;
 }
 
 function isAbort(error: unknown): boolean {
