@@ -9,7 +9,7 @@ const nodeGlobals = Object.fromEntries(
 );
 
 export default defineConfig(
-  globalIgnores(["build/", "build-*/", "dist/", "runs/", "node_modules/"]),
+  globalIgnores(["**/build/", "build-*/", "dist/", "runs/", "node_modules/"]),
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   {
     files: ["**/*.{js,mjs}"],
@@ -20,7 +20,7 @@ export default defineConfig(
   {
     files: ["**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked],
-    languageOptions: { parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname } },
+    languageOptions: { parserOptions: { project: ["./tsconfig.json", "./examples/electron/tsconfig.json"], tsconfigRootDir: import.meta.dirname } },
     rules: {
       eqeqeq: "error",
       "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],
@@ -30,7 +30,7 @@ export default defineConfig(
     },
   },
   {
-    files: ["test/**/*.ts"],
+    files: ["test/**/*.ts", "examples/electron/test/**/*.ts"],
     rules: {
       // chai's assertions are property reads; each is an expression statement.
       "@typescript-eslint/no-unused-expressions": "off",

@@ -6,6 +6,7 @@ import type { PairExplanation } from "./schemas/pair.js";
 import type { RunConfigInput } from "./schemas/run-config.js";
 import type { FitResult } from "./schemas/run-record.js";
 import type { StepOptionsInput, TrainingOptionsInput } from "./schemas/training.js";
+import type { ExportOptionsInput, WeightsChoice, WeightsInspection } from "./schemas/weights.js";
 import { ReviewKdError } from "./errors.js";
 import type { ExperimentOptions } from "./experiment.js";
 import type { ExplainPairOptions } from "./explain-pair.js";
@@ -111,6 +112,16 @@ export class Host {
   /** As `explainPair`. */
   explainPair({ signal, ...options }: ExplainPairOptions): Promise<PairExplanation> {
     return this.#connection.call("explainPair", { options }, { signal });
+  }
+
+  /** As `inspectWeights`. */
+  inspectWeights(path: string, options: WeightsChoice = {}): Promise<WeightsInspection> {
+    return this.#connection.call("inspectWeights", { path, options });
+  }
+
+  /** As `exportStudent`. Relative paths are those of this process where the trainer was started. */
+  exportStudent(runDirectory: string, path?: string, options: ExportOptionsInput = {}): Promise<string> {
+    return this.#connection.call("exportStudent", { runDirectory, path, options });
   }
 
   /** As `listModels`. */

@@ -9,7 +9,7 @@ import { FeatureSpec, ModelInfo } from "../schemas/model.js";
 import { PairExplanation } from "../schemas/pair.js";
 import { FitResult } from "../schemas/run-record.js";
 import { StepOptions } from "../schemas/training.js";
-import { LoadReport } from "../schemas/weights.js";
+import { LoadReport, WeightsInspection } from "../schemas/weights.js";
 
 /** Changes when messages do; both sides come from one package, unless an application was put together wrongly. */
 export const PROTOCOL = 1;
@@ -64,6 +64,8 @@ export const CALLS = {
   listModels: call(z.strictObject({}), z.array(ModelInfo)),
   systemInfo: call(z.strictObject({}), SystemInfo),
   explainPair: call(z.strictObject({ options: Checked }), PairExplanation),
+  inspectWeights: call(z.strictObject({ path: z.string(), options: Checked }), WeightsInspection),
+  exportStudent: call(z.strictObject({ runDirectory: z.string(), path: z.string().optional(), options: Checked }), z.string()),
   createTensor: call(z.strictObject({ handle: Handle, values: Values, shape: Shape, dtype: DType }), Nothing),
   createModel: call(z.strictObject({ name: Checked, options: Checked }), ModelFacts),
   createDistiller: call(z.strictObject({ teacher: Handle, student: Handle, method: Checked, seed: Checked }), DistillerFacts),

@@ -13,10 +13,11 @@ import type { RunConfigInput } from "../schemas/run-config.js";
 import type { FitResult } from "../schemas/run-record.js";
 import type { StepOptionsInput } from "../schemas/training.js";
 import { createSession, type SessionTarget, type TrainEpochOptions } from "../session.js";
-import type { LoadOptionsInput } from "../schemas/weights.js";
+import type { ExportOptionsInput, LoadOptionsInput, WeightsChoice } from "../schemas/weights.js";
 import { systemInfo } from "../system.js";
 import { Tensor } from "../tensor.js";
 import { parse } from "../validation.js";
+import { exportStudent, inspectWeights } from "../weights.js";
 import { CALLS, packError, type CallName, type ModelFacts, type Progress, type ResponseOf, type ToCaller, type ToTrainer } from "./protocol.js";
 import { Things } from "./things.js";
 
@@ -148,6 +149,8 @@ export class Trainer {
     listModels: () => listModels(),
     systemInfo: () => systemInfo(),
     explainPair: ({ options }, { signal }) => explainPair({ ...(options as ExplainPairOptions), signal }),
+    inspectWeights: ({ path, options }) => inspectWeights(path, options as WeightsChoice | undefined),
+    exportStudent: ({ runDirectory, path, options }) => exportStudent(runDirectory, path, options as ExportOptionsInput | undefined),
     createTensor: ({ handle, values, shape, dtype }) => {
       try {
         this.#things.holdAs(handle, Tensor.from(values, shape, { dtype }));

@@ -1,4 +1,4 @@
-// A real registry on loopback: what it does not hold itself it takes from the registry that npm is set up with here.
+// A real registry on loopback. It holds what is published to it and asks no other one.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -38,14 +38,12 @@ export async function startRegistry(directory: string): Promise<Registry> {
   mkdirSync(directory, { recursive: true });
   const port = await freePort();
   const url = `http://127.0.0.1:${String(port)}/`;
-  const upstream = (await runNpm(["config", "get", "registry"], root)).trim();
-  const own = { access: "$all", publish: "$all" };
   const config = join(directory, "config.yaml");
   writeFileSync(config, stringify({
     storage: join(directory, "storage"),
     auth: { htpasswd: { file: join(directory, "htpasswd") } },
-    uplinks: { upstream: { url: upstream, timeout: "60s", maxage: "60m" } },
-    packages: { "@reviewkd/*": own, "reviewkd": own, "**": { access: "$all", proxy: "upstream" } },
+    uplinks: {},
+    packages: { "**": { access: "$all", publish: "$all" } },
     max_body_size: "400mb",
     web: { enable: false },
     log: { type: "stdout", format: "json", level: "warn" },

@@ -1,12 +1,14 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { freemem, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { runProgram } from "./child-program.js";
 
 const FIXTURES = fileURLToPath(new URL("../fixtures/allocator", import.meta.url));
+
+const GIB = 2 ** 30;
 
 describe("under a host's allocator that ends the process on requests of 256 MiB", function () {
   this.timeout(600_000);
@@ -44,6 +46,20 @@ describe("under a host's allocator that ends the process on requests of 256 MiB"
     const { code, signal, stdout, stderr } = await train(trap);
     expect({ code, signal, stderr }).to.deep.equal({ code: 0, signal: null, stderr: "" });
     expect(JSON.parse(stdout)).to.deep.equal({ images: 1040, finite: true });
+  });
+
+  it("what is freed is kept for reuse, within a bound", async function () {
+    // It takes 5 GiB for a moment.
+    if (freemem() < 7 * GIB) {
+      console.log(`    not done: expected 7 GiB of free memory for this test, got ${(freemem() / GIB).toFixed(1)}`);
+      this.skip();
+    }
+    const { code, stdout, stderr } = await runProgram("free-big-tensors.mjs");
+    expect(code, stderr).to.equal(0);
+    const { before, held, after } = JSON.parse(stdout) as Record<"before" | "held" | "after", number>;
+    expect(held - before).to.be.above(3.9 * GIB);
+    // The bound is 3 GiB, and four of the six blocks fit below it.
+    expect(after - before).to.be.within(2 * GIB, 3.1 * GIB);
   });
 
   it("libtorch's own allocator would not have done", async () => {

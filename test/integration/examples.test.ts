@@ -39,7 +39,9 @@ describe("the examples", function () {
   }
 
   it("are each tested, and listed in their README", () => {
-    expect(readdirSync(examples).sort()).to.deep.equal(["README.md", "express-server.ts", "own-loop.ts", "plain-script.ts", "worker-pool.mjs"]);
+    expect(readdirSync(examples).sort()).to.deep.equal(["README.md", "electron", "express-server.ts", "own-loop.ts", "plain-script.ts", "worker-pool.mjs"]);
+    // That one is an application, with tests of its own.
+    expect(readdirSync(join(examples, "electron", "test")).filter((name) => name.endsWith(".test.ts"))).to.include.members(["application.test.ts", "window.test.ts"]);
   });
 
   it("plain-script.ts trains, distills and saves", async () => {

@@ -1,41 +1,11 @@
-// Electron itself cannot be had where this is tested. Its utilityProcess, as its documentation describes it, is put in its place: a child
-// process whose way to the parent is process.parentPort.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+// On a stand-in for Electron's utility processes: electron-package.ts says what it is.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { run } from "../../scripts/support/process.mjs";
+import { installElectron } from "./electron-package.js";
 import { install, installPlatform } from "./installed.js";
-
-const CHILD = `
-const { EventEmitter } = require("node:events");
-const { pathToFileURL } = require("node:url");
-const [program] = process.argv.splice(2, 1);
-const port = new EventEmitter();
-const [send, on] = [process.send.bind(process), process.on.bind(process)];
-on("message", (data) => port.emit("message", { data, ports: [] }));
-port.postMessage = (message) => send(message);
-process.send = undefined;
-process.parentPort = port;
-import(pathToFileURL(program));
-`;
-
-const MAIN = `
-const { EventEmitter } = require("node:events");
-const { fork } = require("node:child_process");
-exports.utilityProcess = {
-  fork(program, parameters, { execArgv, env, serviceName }) {
-    const child = fork(require.resolve("./child.cjs"), [program, ...parameters], { execArgv, env, serialization: "advanced" });
-    const utility = new EventEmitter();
-    child.on("message", (message) => utility.emit("message", message));
-    child.on("exit", (code) => utility.emit("exit", code ?? 9));
-    utility.postMessage = (message) => child.send(message);
-    utility.kill = () => child.kill("SIGKILL");
-    utility.serviceName = serviceName;
-    return utility;
-  },
-};
-`;
 
 const PROGRAM = `
 import { startHost } from "reviewkd/host";
@@ -60,9 +30,7 @@ describe("a host via utilityProcess", function () {
 
   it("speaks through the ports that Electron documents", async () => {
     installPlatform(install(project));
-    const electron = join(project, "node_modules", "electron");
-    mkdirSync(electron);
-    for (const [name, text] of Object.entries({ "package.json": '{ "name": "electron", "main": "main.cjs" }', "main.cjs": MAIN, "child.cjs": CHILD })) writeFileSync(join(electron, name), text);
+    installElectron(project);
     writeFileSync(join(project, "program.mjs"), PROGRAM);
     const { status, stdout, output } = await run(process.execPath, ["program.mjs"], { cwd: project, env: { ...process.env, NODE_OPTIONS: "", REVIEWKD_LIBTORCH: "" } });
     expect(status, output).to.equal(0);

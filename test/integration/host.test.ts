@@ -125,6 +125,12 @@ for (const via of ["process", "worker"] as const) {
       for await (const event of rk.fit({ ...options, distiller: (await pair()).distiller, resume: true })) resumed.push(event);
       expect(resumed[0]).to.deep.include({ type: "start", startEpoch: 1 });
       expect(resumed.at(-1)?.type).to.equal("end");
+
+      const path = await rk.exportStudent(options.runDirectory, join(directory, "student.pt"), { checkpoint: "best" });
+      const { format, fit, metadata } = await rk.inspectWeights(path);
+      expect([format, fit?.name, metadata["model"]]).to.deep.equal(["pytorch-zip", "resnet8", "resnet8"]);
+      await failureOf("INVALID_ARGUMENT", () => rk.exportStudent(options.runDirectory, path));
+      await failureOf("FILE_NOT_FOUND", () => rk.exportStudent(join(directory, "never")));
     });
 
     it("saves and reads states", async () => {

@@ -1,0 +1,231 @@
+// What the application does: it trains in a host, keeps runs and exports them. Nothing of Electron is known here.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { listMethods, parseRunConfig, type FitEvent } from "reviewkd";
+import { isReviewKdError, ReviewKdError, startHost, type Host, type HostOptionsInput } from "reviewkd/host";
+import { configOf, drawnLosses, partsOf, RunStore, type StoredRun } from "./runs.js";
+import type { Description, Failure, Part, Plan, RequestOf, ResponseOf, Run, Update } from "./shared/contract.js";
+
+export interface WorkbenchOptions {
+  /** Where runs are kept. */
+  readonly directory: string;
+  readonly via: NonNullable<HostOptionsInput["via"]>;
+  readonly onUpdate: (update: Update) => void;
+}
+
+/** A run that is under way. */
+interface Current {
+  readonly name: string;
+  readonly controller: AbortController;
+  readonly ended: Promise<void>;
+}
+
+/** One trainer, and the runs that it makes; one at a time. */
+export class Workbench {
+  readonly #store: RunStore;
+  readonly #options: WorkbenchOptions;
+  /** Paths that somebody chose in a dialog: a window that was taken over cannot name others. */
+  readonly #chosen = new Set<string>();
+  readonly #failures = new Map<string, Failure>();
+  #host: Promise<Host> | undefined;
+  #current: Current | undefined;
+  #closing = false;
+
+  constructor(options: WorkbenchOptions) {
+    this.#options = options;
+    this.#store = new RunStore(options.directory);
+  }
+
+  async describe(): Promise<Description> {
+    const rk = await this.#trainer();
+    const [models, system] = await Promise.all([rk.listModels(), rk.systemInfo()]);
+    const { available, devices, reason } = system.cuda;
+    return {
+      networks: models.map(({ name, parameters, imageSize: [imageSize] }) => ({ name, parameters, imageSize })),
+      methods: listMethods().filter(({ kind }) => kind !== "sum").map(({ kind, summary }) => ({ kind, summary })),
+      version: system.version, libtorch: system.libtorch.version, threads: system.threads, pid: rk.pid,
+      device: available ? devices.join(", ") : system.cpu.model, noGpu: available ? null : reason ?? "no reason is known",
+    };
+  }
+
+  async runs(): Promise<Run[]> {
+    return (await this.#store.list()).map((run) => this.#complete(run));
+  }
+
+  async open(name: string): Promise<Run> {
+    return this.#complete(await this.#store.read(name));
+  }
+
+  /** Takes up a file or directory that was chosen in a dialog. */
+  choose(path: string): void {
+    this.#chosen.add(path);
+  }
+
+  /** Which network a chosen file is of. */
+  async inspectWeights(path: string): Promise<NonNullable<ResponseOf<"chooseWeights">>> {
+    const { fit } = await (await this.#trainer()).inspectWeights(path);
+    this.choose(path);
+    return { path, network: fit?.name ?? null, numClasses: fit?.numClasses ?? null };
+  }
+
+  async start(plan: Plan): Promise<Run> {
+    this.#refuseSecond();
+    for (const path of [plan.teacherWeights, "root" in plan.data ? plan.data.root : null]) {
+      if (path !== null && !this.#chosen.has(path)) throw new ReviewKdError("INVALID_ARGUMENT", `expected a path that was chosen in a dialog, got "${path}"`);
+    }
+    parseRunConfig(configOf(plan, "distilled", this.#options.directory));
+    await this.#refuseUnknown(plan);
+    this.#refuseSecond();
+    const name = await this.#store.create({ plan, teacherTop1: null });
+    this.#begin(name, plan);
+    return this.open(name);
+  }
+
+  /** Goes on with a run where it stands. */
+  async resume(name: string): Promise<Run> {
+    const { plan } = await this.#store.readPlan(name);
+    this.#refuseSecond();
+    this.#begin(name, plan);
+    return this.open(name);
+  }
+
+  /** Finishes the step and saves; the run's update tells when. */
+  stop(): void {
+    const current = this.#current;
+    if (current === undefined) return;
+    current.controller.abort();
+    this.#tell(current.name);
+  }
+
+  /** Writes the distilled student alone, in the format that the path's ending names. */
+  async exportStudent({ run, checkpoint }: Pick<RequestOf<"exportStudent">, "run" | "checkpoint">, path: string): Promise<string> {
+    return (await this.#trainer()).exportStudent(join(this.#store.path(run), "distilled"), path, { checkpoint, overwrite: true });
+  }
+
+  /** Saves what is being trained and ends the trainer. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#current?.controller.abort();
+    await this.#current?.ended;
+    const host = await this.#host?.catch(() => undefined);
+    await host?.close();
+  }
+
+  /** Starts a trainer where none lives. */
+  #trainer(): Promise<Host> {
+    if (this.#closing) throw new ReviewKdError("DISPOSED", "expected an application that is open, got one that is being closed");
+    this.#host ??= this.#startTrainer();
+    return this.#host;
+  }
+
+  async #startTrainer(): Promise<Host> {
+    try {
+      const host = await startHost({ via: this.#options.via });
+      void host.ended.then(() => { this.#host = undefined; });
+      return host;
+    } catch (error) {
+      this.#host = undefined;
+      throw error;
+    }
+  }
+
+  #refuseSecond(): void {
+    if (this.#current !== undefined) throw new ReviewKdError("RUN_LOCKED", `expected no other run under way, got ${this.#current.name}; stop it first`);
+  }
+
+  /** Before a teacher is trained for hours: whether its student can learn from it. */
+  async #refuseUnknown({ teacher, student }: Plan): Promise<void> {
+    const names = (await (await this.#trainer()).listModels()).map(({ name }) => name);
+    for (const name of [teacher, student]) {
+      if (!names.includes(name)) throw new ReviewKdError("UNKNOWN_NAME", `expected the name of a network, got "${name}"`, { valid: names });
+    }
+  }
+
+  #begin(name: string, plan: Plan): void {
+    const controller = new AbortController();
+    this.#failures.delete(name);
+    const ended = this.#train(name, plan, controller.signal)
+      .catch((error: unknown) => { if (!isAbort(error)) this.#failures.set(name, failureOf(error)); })
+      .finally(() => {
+        this.#current = undefined;
+        this.#tell(name);
+      });
+    this.#current = { name, controller, ended };
+  }
+
+  async #train(name: string, plan: Plan, signal: AbortSignal): Promise<void> {
+    const rk = await this.#trainer();
+    const directory = this.#store.path(name);
+    const { teacherTop1 } = await this.#store.readPlan(name);
+    if (plan.teacherWeights !== null && teacherTop1 === null) await this.#store.write(name, { plan, teacherTop1: await judgeTeacher(rk, plan, signal) });
+    for (const part of partsOf(plan)) {
+      signal.throwIfAborted();
+      const run = await this.#store.read(name);
+      if (run.parts.find((state) => state.part === part)?.done === true) continue;
+      this.#options.onUpdate({ type: "run", run: this.#complete(run) });
+      const runDirectory = join(directory, part);
+      const resume = existsSync(join(runDirectory, "config.json"));
+      for await (const event of rk.runExperiment(configOf(plan, part, directory), { runDirectory, resume, signal })) this.#pass(event, name, part);
+    }
+  }
+
+  #pass(event: FitEvent, run: string, part: Part): void {
+    const { onUpdate } = this.#options;
+    switch (event.type) {
+      case "progress": {
+        const { epoch, epochs, step, steps, losses, imagesPerSecond, etaSeconds } = event;
+        onUpdate({ type: "progress", run, progress: { part, epoch: epoch + 1, of: epochs, step, steps, losses: drawnLosses(losses), imagesPerSecond, etaSeconds } });
+        break;
+      }
+      case "epoch":
+        onUpdate({ type: "epoch", run, part, epoch: { epoch: event.epoch + 1, losses: drawnLosses(event.train.losses), top1: event.test.top1, seconds: event.train.seconds } });
+        break;
+      case "checkpoint-failed":
+        onUpdate({ type: "warning", run, message: `Could not be saved yet (${event.code}): ${event.reason}` });
+        break;
+      case "broken-image":
+        onUpdate({ type: "warning", run, message: `Left out ${event.path}: ${event.reason}` });
+        break;
+      case "resumed":
+        for (const { path, reason } of event.damaged) onUpdate({ type: "warning", run, message: `Passed over ${path}: ${reason}` });
+        break;
+      case "start":
+      case "checkpoint":
+      case "interrupted":
+      case "end":
+        break;
+    }
+  }
+
+  #tell(name: string): void {
+    this.open(name).then((run) => { this.#options.onUpdate({ type: "run", run }); }, (error: unknown) => { console.error(error); });
+  }
+
+  #complete(run: StoredRun): Run {
+    const failure = this.#failures.get(run.name) ?? null;
+    return { ...run, failure, status: this.#statusOf(run, failure) };
+  }
+
+  #statusOf({ name, parts }: StoredRun, failure: Failure | null): Run["status"] {
+    if (this.#current?.name === name) return this.#current.controller.signal.aborted ? "stopping" : "running";
+    if (parts.every(({ done }) => done)) return "finished";
+    return failure === null ? "stopped" : "failed";
+  }
+}
+
+/** How good a teacher from a file is on these data. */
+async function judgeTeacher(rk: Host, { teacher, teacherWeights, data: source }: Plan, signal: AbortSignal): Promise<number> {
+  using data = await rk.loadDataset(source);
+  using model = await rk.createModel(teacher, { numClasses: data.numClasses, ...(teacherWeights === null ? {} : { weights: teacherWeights }) });
+  return (await model.evaluate(data.test, { signal })).top1;
+}
+
+function isAbort(error: unknown): boolean {
+  return (isReviewKdError(error) && error.code === "ABORTED") || (error instanceof Error && error.name === "AbortError");
+}
+
+/** A failure as it is sent to the window. */
+export function failureOf(error: unknown): Failure {
+  const message = error instanceof Error ? error.message : String(error);
+  return isReviewKdError(error) ? { code: error.code, message, valid: [...error.valid] } : { code: "INTERNAL", message, valid: [] };
+}

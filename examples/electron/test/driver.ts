@@ -1,0 +1,106 @@
+// An application that was started for a test, and what its window has heard.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runApplication } from "../src/application.js";
+import { askerFor, type Asker } from "../src/renderer/ask.js";
+import { afterUpdate, START, withRun, type State } from "../src/renderer/state.js";
+import type { Part, Plan, Run } from "../src/shared/contract.js";
+import { buildApplication } from "../build.mjs";
+import type { BridgeFront } from "./fronts.js";
+import { StandInElectron, type Front } from "./stand-in.js";
+
+/** A run of a second or two. */
+export const SMALL_PLAN: Plan = {
+  teacher: "resnet14", teacherWeights: null, student: "resnet8", method: "review", weight: 1, alone: true,
+  data: { kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 32 }, epochs: 3, batchSize: 16, learningRate: 0.05, seed: 0,
+};
+
+/** The built application in a directory of its own; the directory goes with it. */
+export class Bench implements Disposable {
+  readonly directory = mkdtempSync(join(tmpdir(), "reviewkd-electron-example-"));
+  readonly userData = join(this.directory, "user");
+  readonly build = join(this.directory, "build");
+
+  static async make(): Promise<Bench> {
+    const bench = new Bench();
+    await buildApplication(bench.build);
+    return bench;
+  }
+
+  /** Starts the application with a front of that kind in its window. */
+  async start<Kind extends Front>(front: Kind): Promise<{ electron: StandInElectron; front: Kind }> {
+    const electron = new StandInElectron(this.userData, () => front);
+    await runApplication(electron.platform, { page: join(this.build, "index.html"), preload: join(this.build, "preload.cjs"), via: "process" });
+    return { electron, front };
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** A window without a page: the preload script's bridge with the page's own logic behind it. */
+export class Listener {
+  readonly asker: Asker;
+  state: State = START;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(front: BridgeFront) {
+    if (front.trainer === undefined) throw new Error("expected the preload script to expose a trainer, got nothing");
+    this.asker = askerFor(front.trainer);
+    this.asker.onUpdate((update) => {
+      this.state = afterUpdate(this.state, update);
+      for (const check of this.#waiting) check();
+    });
+  }
+
+  async start(plan: Plan): Promise<Run> {
+    const run = await this.asker.ask("start", plan);
+    this.state = withRun(this.state, run);
+    return run;
+  }
+
+  async resume(name: string): Promise<void> {
+    this.state = withRun(this.state, await this.asker.ask("resume", { run: name }));
+  }
+
+  run(name: string): Run {
+    const run = this.state.runs.find((candidate) => candidate.name === name);
+    if (run === undefined) throw new Error(`expected the run ${name}, got ${this.state.runs.map((other) => other.name).join(", ") || "none"}`);
+    return run;
+  }
+
+  /** Waits until a run is in a state; a run that failed in another way fails the test with what it said. */
+  async until(name: string, is: (run: Run) => boolean): Promise<Run> {
+    await new Promise<void>((resolve, reject) => {
+      const check = (): void => {
+        const run = this.state.runs.find((candidate) => candidate.name === name);
+        if (run === undefined) return;
+        const met = is(run);
+        if (!met && run.failure === null) return;
+        this.#waiting.delete(check);
+        if (met) resolve();
+        else reject(new Error(`${run.failure?.code ?? ""}: ${run.failure?.message ?? ""}`));
+      };
+      this.#waiting.add(check);
+      check();
+    });
+    return this.run(name);
+  }
+}
+
+/** How many epochs of a part are known. */
+export function epochsOf(run: Run, part: Part): number {
+  return run.parts.find((state) => state.part === part)?.epochs.length ?? 0;
+}
+
+/** Whether a process is there. */
+export function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

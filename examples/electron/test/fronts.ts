@@ -1,0 +1,81 @@
+// What stands in a window: the preload script with nothing behind it, or a page of a real Chromium.
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { createContext, runInContext } from "node:vm";
+import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+import type { Bridge } from "../src/shared/contract.js";
+import { preloadProgram, type Front, type Invoke } from "./stand-in.js";
+
+type Listener = (channel: string, message: unknown) => void;
+
+/** The bridge alone: what a page would find in its window. */
+export class BridgeFront implements Front {
+  trainer: Bridge | undefined;
+  #listener: Listener | undefined;
+
+  load(page: string, preload: string, invoke: Invoke): Promise<void> {
+    const url = pathToFileURL(page).href;
+    const context = createContext({
+      expose: (name: string, api: Bridge) => { if (name === "trainer") this.trainer = api; },
+      invoke: (channel: string, request: unknown) => invoke(channel, request, url),
+      listen: (listener: Listener) => { this.#listener = listener; },
+    });
+    runInContext(preloadProgram(preload, { expose: "expose", invoke: "invoke", listen: "listen" }), context);
+    return Promise.resolve();
+  }
+
+  deliver(channel: string, message: unknown): void { this.#listener?.(channel, message); }
+  reload(): Promise<void> { return Promise.resolve(); }
+  close(): Promise<void> { return Promise.resolve(); }
+}
+
+/** A page of a real Chromium. */
+export class ChromiumFront implements Front {
+  /** What the page's console said that it should not have: errors, and what its content security policy forbade. */
+  readonly complaints: string[] = [];
+  #page: Page | undefined;
+
+  constructor(private readonly context: BrowserContext) {}
+
+  get page(): Page {
+    if (this.#page === undefined) throw new Error("expected a page that was loaded, got none yet");
+    return this.#page;
+  }
+
+  async load(page: string, preload: string, invoke: Invoke): Promise<void> {
+    const shown = this.#page = await this.context.newPage();
+    shown.on("console", (message) => { if (message.type() === "error" || message.type() === "warning") this.complaints.push(message.text()); });
+    shown.on("pageerror", (error) => { this.complaints.push(error.message); });
+    await shown.exposeBinding("standInInvoke", ({ frame }, channel: string, request: unknown) => invoke(channel, request, frame.url()));
+    await shown.addInitScript({ content: preloadProgram(preload, {
+      expose: "(name, api) => Object.defineProperty(window, name, { value: api })",
+      invoke: "window.standInInvoke",
+      listen: "(listener) => Object.defineProperty(window, 'standInDeliver', { value: listener })",
+    }) });
+    await shown.goto(pathToFileURL(page).href);
+  }
+
+  deliver(channel: string, message: unknown): void {
+    // A page that is being loaded anew or closed hears nothing.
+    this.page.evaluate(`window.standInDeliver?.(${JSON.stringify(channel)}, ${JSON.stringify(message)})`).catch(() => undefined);
+  }
+
+  async reload(): Promise<void> { await this.page.reload(); }
+  async close(): Promise<void> { await this.page.close(); }
+}
+
+/** A Chromium of this machine: the one that REVIEWKD_CHROMIUM names, or the first on PATH. */
+export function findChromium(): string | undefined {
+  const named = process.env["REVIEWKD_CHROMIUM"];
+  if (named !== undefined && named !== "") return named;
+  const places = (process.env["PATH"] ?? "").split(delimiter);
+  const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+  const others = ["/Applications/Chromium.app/Contents/MacOS/Chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"];
+  return [...names.flatMap((name) => places.map((place) => join(place, name))), ...others].find((path) => existsSync(path));
+}
+
+/** Starts it without a window, a sandbox, which root may not have, and what it would fetch by itself. */
+export function launchChromium(executablePath: string): Promise<Browser> {
+  return chromium.launch({ executablePath, args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"] });
+}

@@ -1,0 +1,42 @@
+// Electron itself cannot be had where this is tested. Its utilityProcess, as its documentation describes it, is put in its place: a child
+// process whose way to the parent is process.parentPort.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const CHILD = `
+const { EventEmitter } = require("node:events");
+const { pathToFileURL } = require("node:url");
+const [program] = process.argv.splice(2, 1);
+const port = new EventEmitter();
+const [send, on] = [process.send.bind(process), process.on.bind(process)];
+on("message", (data) => port.emit("message", { data, ports: [] }));
+port.postMessage = (message) => send(message);
+process.send = undefined;
+process.parentPort = port;
+import(pathToFileURL(program));
+`;
+
+const MAIN = `
+const { EventEmitter } = require("node:events");
+const { fork } = require("node:child_process");
+exports.utilityProcess = {
+  fork(program, parameters, { execArgv, env, serviceName }) {
+    const child = fork(require.resolve("./child.cjs"), [program, ...parameters], { execArgv, env, serialization: "advanced" });
+    const utility = new EventEmitter();
+    child.on("message", (message) => utility.emit("message", message));
+    child.on("exit", (code) => utility.emit("exit", code ?? 9));
+    utility.postMessage = (message) => child.send(message);
+    utility.kill = () => child.kill("SIGKILL");
+    utility.serviceName = serviceName;
+    return utility;
+  },
+};
+`;
+
+/** Puts a package `electron` into a project; `more` is what else its main module does. */
+export function installElectron(project: string, more = ""): void {
+  const directory = join(project, "node_modules", "electron");
+  mkdirSync(directory, { recursive: true });
+  const files = { "package.json": '{ "name": "electron", "main": "main.cjs" }', "main.cjs": `{${MAIN}}\n{${more}}`, "child.cjs": CHILD };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+}
