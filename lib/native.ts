@@ -3,9 +3,10 @@
  * untyped surface; `native/` holds how it is found.
  */
 import { ReviewKdError } from "./errors.js";
+import { findCudaPlugin } from "./native/layout.js";
 import { inspectInstallation as lookAround, loadAddon, type LoadedAddon } from "./native/load.js";
 import type { DType } from "./schemas/common.js";
-import type { Losses, StepSeconds } from "./schemas/events.js";
+import type { CudaPlugin, Losses, StepSeconds } from "./schemas/events.js";
 import type { Matching, TermKind } from "./schemas/method.js";
 import type { InstallationReport } from "./schemas/installation.js";
 import type { FeatureSpec, ModelInfo } from "./schemas/model.js";
@@ -162,6 +163,7 @@ export interface NativeEpochState {
   stallSeconds: number;
   stallFraction: number;
   brokenImages: number;
+  graph?: { replayed: boolean; reason: string | null };
 }
 
 export interface NativeSession extends Disposable {
@@ -192,9 +194,11 @@ export interface NativeFileLock extends Disposable {
 export interface Addon {
   setErrorClass(errorClass: typeof ReviewKdError): void;
   shutDown(): void;
+  /** A plugin for CUDA devices to look at, before the first use of one. */
+  offerCudaPlugin(path: string): void;
   systemInfo(): Promise<{
     libtorch: { version: string; path: string; cudaBuild: boolean };
-    cuda: { available: boolean; devices: string[]; reason: string | null };
+    cuda: { available: boolean; devices: string[]; reason: string | null; plugin: CudaPlugin | null };
     threads: number;
     capability: string;
   }>;
@@ -225,6 +229,12 @@ export interface Addon {
   convNorm(inputs: readonly NativeTensor[], outputGradient: NativeTensor, options: object): Promise<{
     output: NativeTensor; gradients: NativeTensor[]; runningMean: NativeTensor; runningVariance: NativeTensor;
   }>;
+  /** Inputs: x, y, weight, bias. For tests, as what follows. */
+  attentionFusion(inputs: readonly NativeTensor[], outputGradient: NativeTensor, options: object): Promise<{ output: NativeTensor; gradients: NativeTensor[] }>;
+  /** The hierarchical context loss of two maps, and the gradient of the first. */
+  pyramidLoss(maps: readonly NativeTensor[], options: object): Promise<{ output: NativeTensor; gradients: NativeTensor[] }>;
+  /** Images and labels, batch by batch, as a device makes them; none where it does not. */
+  deviceBatches(data: NativeImages, split: string, options: object): Promise<NativeTensor[]>;
 }
 
 let loaded: LoadedAddon | undefined;
@@ -248,6 +258,8 @@ function theAddon(): LoadedAddon {
   const found = loadAddon();
   const module = found.module as Addon;
   module.setErrorClass(ReviewKdError);
+  const plugin = findCudaPlugin();
+  if (plugin !== undefined) module.offerCudaPlugin(plugin);
   // process.exit() runs no cleanup hooks of native code; a step that is under way must end before libtorch goes.
   process.once("exit", () => { module.shutDown(); });
   loaded = found;

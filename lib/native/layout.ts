@@ -63,6 +63,13 @@ export function findPlatformPackage(root: string, platform: string): PlatformPac
   return manifest === undefined ? undefined : { directory, manifest };
 }
 
+/** The CUDA plugin of its package, as Node resolves that from `root`; undefined where it is not installed. */
+export function findCudaPlugin(root: string = packageRoot(), platform = `${process.platform}-${process.arch}`): string | undefined {
+  const found = findPlatformPackage(root, `${platform}-cuda`);
+  const path = found === undefined ? undefined : join(found.directory, "reviewkd_cuda.so");
+  return path !== undefined && existsSync(path) ? path : undefined;
+}
+
 /** Electron's archives hold no libraries that can be loaded: those lie beside, in a directory of the archive's name with `.unpacked`. */
 export function outsideArchive(path: string): string {
   const unpacked = path.replace(/\.asar(?=[/\\])/, ".asar.unpacked");

@@ -109,6 +109,12 @@ Napi::Value to_js(Napi::Env env, const EpochState& state) {
   object.Set("stallSeconds", state.stall_seconds);
   object.Set("stallFraction", state.seconds > 0 ? state.stall_seconds / state.seconds : 0.0);
   object.Set("brokenImages", static_cast<double>(state.replaced));
+  if (state.replayed) {
+    Napi::Object graph = Napi::Object::New(env);
+    graph.Set("replayed", *state.replayed);
+    graph.Set("reason", state.why_not_recorded.empty() ? env.Null() : Napi::String::New(env, state.why_not_recorded));
+    object.Set("graph", graph);
+  }
   return object;
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/ops/batch_moments.h"
+#include "core/ops/device_conv_norm.h"
 #include "core/ops/dispatch.h"
 #include "core/ops/image_convolution.h"
 #include "core/ops/images.h"
@@ -221,6 +222,7 @@ at::Tensor conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, 
                      bool relu) {
   if (parameters.training) require_several_values(x, parameters);
   if (takes_reference_path()) return conv_norm_reference(x, parameters, residual, relu);
+  if (auto result = conv_norm_on_device(x, parameters, folded, residual, relu)) return *result;
   const at::ScalarType type = computing_type(x);
   const auto convolution = convolution_of(x, parameters, type);
   const bool differentiates = at::GradMode::is_enabled();
