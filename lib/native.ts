@@ -235,6 +235,8 @@ export interface Addon {
   pyramidLoss(maps: readonly NativeTensor[], options: object): Promise<{ output: NativeTensor; gradients: NativeTensor[] }>;
   /** Images and labels, batch by batch, as a device makes them; none where it does not. */
   deviceBatches(data: NativeImages, split: string, options: object): Promise<NativeTensor[]>;
+  /** A copy and the kernels of a device, timed; none where it has none. For the bench. */
+  kernelRates(options: object): Promise<{ name: string; seconds: number; bytes: number }[]>;
 }
 
 let loaded: LoadedAddon | undefined;

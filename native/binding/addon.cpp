@@ -71,6 +71,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("attentionFusion", attention_fusion_of);
   add("pyramidLoss", pyramid_loss_of);
   add("deviceBatches", device_batches_of);
+  add("kernelRates", kernel_rates_of);
   return exports;
 }
 

@@ -15,6 +15,7 @@
 #include "core/distillation/hcl.h"
 #include "core/ops/attention_fusion.h"
 #include "core/ops/conv_norm.h"
+#include "core/ops/device_rates.h"
 #include "core/ops/dispatch.h"
 #include "core/training/precision.h"
 
@@ -159,6 +160,31 @@ Napi::Value device_batches_of(const Napi::CallbackInfo& info) {
           return all;
         },
         [](Napi::Env env, const std::vector<at::Tensor>& all) -> Napi::Value { return to_array(env, all); });
+  });
+}
+
+Napi::Value kernel_rates_of(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Options options(info[0], "options");
+    ops::RateOptions rates{.device = parse_device(options.string("device"))};
+    rates.type = options.boolean("bfloat16") ? at::kBFloat16 : at::kFloat;
+    rates.images = options.integer("images");
+    rates.channels = options.integer("channels");
+    rates.side = options.integer("side");
+    rates.runs = options.integer("runs");
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(), [rates] { return ops::measure_kernels(rates); },
+        [](Napi::Env env, const std::vector<ops::KernelRate>& all) -> Napi::Value {
+          Napi::Array list = Napi::Array::New(env, all.size());
+          for (uint32_t i = 0; i < all.size(); ++i) {
+            Napi::Object entry = Napi::Object::New(env);
+            entry.Set("name", all[i].name);
+            entry.Set("seconds", all[i].seconds);
+            entry.Set("bytes", static_cast<double>(all[i].bytes));
+            list.Set(i, entry);
+          }
+          return list;
+        });
   });
 }
 

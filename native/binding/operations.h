@@ -21,4 +21,8 @@ Napi::Value pyramid_loss_of(const Napi::CallbackInfo& info);
 /// device makes them of images that lie there; none where it does not.
 Napi::Value device_batches_of(const Napi::CallbackInfo& info);
 
+/// (options: {device, bfloat16, images, channels, side, runs}) -> Promise<{name, seconds, bytes}[]>: a copy and the kernels of a device, timed; none
+/// where it has none.
+Napi::Value kernel_rates_of(const Napi::CallbackInfo& info);
+
 }  // namespace reviewkd::binding

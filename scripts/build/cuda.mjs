@@ -1,7 +1,7 @@
 // Builds the plugin for CUDA devices: compiler and CUDA libtorch are found or fetched, CMake compiles and links, and every symbol that the plugin asks
 // for is looked up in the libraries that it will find. Needs no GPU.
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { ensureCudaToolkit } from "../cuda/toolkit.mjs";
@@ -50,6 +50,7 @@ export async function buildCuda(root, env, progress) {
   const seconds = (performance.now() - begin) / 1000;
   const plugin = join(output, "reviewkd_cuda.so");
   const resolved = await resolveSymbols(plugin, libtorch, toolkit);
+  await writeFile(join(output, "cuda.json"), `${JSON.stringify({ libtorch: libtorch.version, variant: libtorch.variant })}\n`);
   return {
     plugin, bytes: (await stat(plugin)).size, seconds, ...resolved, libtorch,
     compiler: (await run(join(toolkit, "bin/nvcc"), ["--version"])).stdout.split("\n").find((line) => line.includes("release"))?.trim() ?? "unknown",
