@@ -8,9 +8,18 @@
 namespace reviewkd::ops {
 namespace {
 
+/// Whether elements that belong together lie at the same places. How far a dimension of one element would go does not matter.
+bool in_same_order(const at::Tensor& a, const at::Tensor& b) {
+  if (a.sizes() != b.sizes()) return false;
+  for (int64_t i = 0; i < a.dim(); ++i) {
+    if (a.size(i) != 1 && a.stride(i) != b.stride(i)) return false;
+  }
+  return true;
+}
+
 bool is_fast(const DeviceSgdStep& step) {
   const auto ready = [&](const at::Tensor& values) {
-    return values.scalar_type() == at::kFloat && values.is_non_overlapping_and_dense() && values.strides() == step.parameter.strides();
+    return values.scalar_type() == at::kFloat && values.is_non_overlapping_and_dense() && in_same_order(values, step.parameter);
   };
   return accelerator_for(step.parameter) != nullptr && ready(step.parameter) && ready(step.gradient) && ready(step.velocity);
 }

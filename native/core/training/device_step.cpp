@@ -43,9 +43,6 @@ DeviceStep::DeviceStep(const ops::Accelerator& accelerator, c10::Device device, 
   rate_ = at::zeros({}, floats);
   finite_ = at::ones({}, floats);
   step_ = numbers({});
-  // float32 is float32, and the same bits each time.
-  at::globalContext().setAllowTF32CuDNN(false);
-  at::globalContext().setDeterministicCuDNN(true);
   if (!streams_) why_not_recorded_ = "this device has no graphs";
   else if (!graphs_wanted()) why_not_recorded_ = "REVIEWKD_CUDA_GRAPHS is 0";
 }

@@ -52,7 +52,7 @@ describe("the kernels for CUDA devices, on the CPU", function () {
     "test/unit/ops/conv-norm.test.ts", "test/unit/ops/attention-fusion.test.ts", "test/unit/ops/pyramid-loss.test.ts", "test/unit/ops/device-batches.test.ts",
     "test/unit/ops/fast-path.test.ts", "test/unit/training/sgd.test.ts", "test/unit/training/non-finite.test.ts", "test/unit/training/clipping.test.ts",
     "test/unit/training/accumulation.test.ts", "test/unit/training/resume.test.ts", "test/unit/training/evaluation.test.ts", "test/unit/training/own-loop.test.ts",
-    "test/unit/training/determinism.test.ts", "test/unit/training/bad-batches.test.ts",
+    "test/unit/training/determinism.test.ts", "test/unit/training/bad-batches.test.ts", "test/gpu/training.test.ts",
   ];
   for (const suite of SUITES) {
     it(`pass ${suite}`, () => {
