@@ -1,5 +1,6 @@
 #include "core/ops/device_streams.h"
 
+#include <exception>
 #include <utility>
 
 namespace reviewkd::ops {
@@ -7,6 +8,15 @@ namespace {
 
 thread_local const DeviceStreams* entered = nullptr;
 thread_local std::vector<at::Tensor>* kept_tensors = nullptr;
+
+/// For destructors. A device that has failed fails again at the next call, which may throw.
+template <typename Work>
+void quietly(const Work& work) {
+  try {
+    work();
+  } catch (const std::exception&) {
+  }
+}
 
 }  // namespace
 
@@ -19,7 +29,7 @@ StreamsScope::StreamsScope(const DeviceStreams* streams) : outer_(std::exchange(
 }
 
 StreamsScope::~StreamsScope() {
-  if (streams_ != nullptr) streams_->accelerator().leave(streams_->context());
+  if (streams_ != nullptr) quietly([&] { streams_->accelerator().leave(streams_->context()); });
   entered = outer_;
 }
 
@@ -28,7 +38,7 @@ BesideScope::BesideScope() : streams_(entered) {
 }
 
 BesideScope::~BesideScope() {
-  if (streams_ != nullptr) streams_->accelerator().end_beside(streams_->context());
+  if (streams_ != nullptr) quietly([&] { streams_->accelerator().end_beside(streams_->context()); });
 }
 
 void join_beside() {
@@ -42,7 +52,7 @@ DeviceGraph::Recording::Recording(const DeviceStreams& streams) : streams_(strea
 
 DeviceGraph::Recording::~Recording() {
   kept_tensors = nullptr;
-  if (open_) streams_.accelerator().abandon_capture(streams_.context());
+  if (open_) quietly([&] { streams_.accelerator().abandon_capture(streams_.context()); });
 }
 
 std::unique_ptr<DeviceGraph> DeviceGraph::Recording::finish() {
