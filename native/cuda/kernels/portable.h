@@ -72,33 +72,61 @@ struct Pack {
   REVIEWKD_BOTH float operator[](int i) const { return values[i]; }
 };
 
-template <typename T>
-struct alignas(16) Stored {
-  T values[Pack<T>::kSize];
+/// The bits of a pack, which a thread of a device reads and writes at once.
+struct alignas(16) Words {
+  uint32_t values[4];
 };
+
+REVIEWKD_BOTH Pack<float> unpacked(const Words& words, const float*) {
+  Pack<float> pack;
+  for (int i = 0; i < 4; ++i) pack[i] = bits_of<float>(words.values[i]);
+  return pack;
+}
+
+REVIEWKD_BOTH Pack<Bfloat16> unpacked(const Words& words, const Bfloat16*) {
+  Pack<Bfloat16> pack;
+  for (int i = 0; i < 4; ++i) {
+    pack[2 * i] = bits_of<float>(words.values[i] << 16);
+    pack[2 * i + 1] = bits_of<float>(words.values[i] & 0xffff0000u);
+  }
+  return pack;
+}
+
+REVIEWKD_BOTH Words packed(const Pack<float>& pack) {
+  Words words;
+  for (int i = 0; i < 4; ++i) words.values[i] = bits_of<uint32_t>(pack[i]);
+  return words;
+}
+
+REVIEWKD_BOTH Words packed(const Pack<Bfloat16>& pack) {
+  Words words;
+  for (int i = 0; i < 4; ++i) {
+    words.values[i] = static_cast<uint32_t>(from_float<Bfloat16>(pack[2 * i]).bits) | static_cast<uint32_t>(from_float<Bfloat16>(pack[2 * i + 1]).bits) << 16;
+  }
+  return words;
+}
 
 /// from: a multiple of 16.
 template <typename T>
 REVIEWKD_BOTH Pack<T> load(const T* from) {
 #ifdef __CUDA_ARCH__
-  const Stored<T> stored = *reinterpret_cast<const Stored<T>*>(from);
+  // One instruction for all 16 bytes.
+  const uint4 words = *reinterpret_cast<const uint4*>(from);
+  return unpacked(Words{{words.x, words.y, words.z, words.w}}, from);
 #else
-  Stored<T> stored;
-  memcpy(&stored, from, sizeof stored);
+  Words words;
+  memcpy(&words, from, sizeof words);
+  return unpacked(words, from);
 #endif
-  Pack<T> pack;
-  for (int i = 0; i < Pack<T>::kSize; ++i) pack[i] = to_float(stored.values[i]);
-  return pack;
 }
 
 template <typename T>
 REVIEWKD_BOTH void store(T* to, const Pack<T>& pack) {
-  Stored<T> stored;
-  for (int i = 0; i < Pack<T>::kSize; ++i) stored.values[i] = from_float<T>(pack[i]);
+  const Words words = packed(pack);
 #ifdef __CUDA_ARCH__
-  *reinterpret_cast<Stored<T>*>(to) = stored;
+  *reinterpret_cast<uint4*>(to) = make_uint4(words.values[0], words.values[1], words.values[2], words.values[3]);
 #else
-  memcpy(to, &stored, sizeof stored);
+  memcpy(to, &words, sizeof words);
 #endif
 }
 
