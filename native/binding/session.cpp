@@ -154,6 +154,11 @@ void Interjections::post(std::function<void()> task) {
   tasks_.push_back(std::move(task));
 }
 
+bool Interjections::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return !tasks_.empty();
+}
+
 void Interjections::run(bool within_epoch) {
   std::deque<std::function<void()>> tasks;
   {
@@ -208,7 +213,7 @@ Napi::Value SessionHandle::train_epoch(const Napi::CallbackInfo& info) {
             // After the last step the epoch is over: a session that went on from there would begin it anew.
             if (state.step < state.steps) owner->interjections.run(/*within_epoch=*/true);
           };
-          return session.train_epoch(images, options, between_steps, *stop);
+          return session.train_epoch(images, options, between_steps, *stop, [&] { return owner->interjections.waiting(); });
         },
         [](Napi::Env env, const EpochState& state) { return to_js(env, state); }, [relay](Napi::Env env) { relay.release(env); });
   });

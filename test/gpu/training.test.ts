@@ -15,9 +15,11 @@ const DEVICE = TEST_DEVICE === "cuda" ? "cuda" : "cpu";
 const RECORDED = DEVICE === "cuda" ? { replayed: true, reason: null } : { replayed: false, reason: "a step could not be recorded: nothing can be recorded here" };
 const NOT_RECORDED = { replayed: false, reason: "REVIEWKD_CUDA_GRAPHS is 0" };
 const CLASSES = 10;
-const EPOCHS = 3;
+/** Enough for both shapes of an epoch's batches to be recorded. What stands in for a device is slow. */
+const { EPOCHS, BATCH, SAMPLES } = DEVICE === "cuda" ? { EPOCHS: 5, BATCH: 32, SAMPLES: 264 } : { EPOCHS: 2, BATCH: 16, SAMPLES: 72 };
+const ALL = Array.from({ length: EPOCHS }, (_, epoch) => epoch);
 
-const dataOf = (): Promise<Dataset> => loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: 264, testSamples: 100, seed: 3 });
+const dataOf = (): Promise<Dataset> => loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: SAMPLES, testSamples: 100, seed: 3 });
 
 async function sessionOn(device: "cpu" | "cuda", { precision = "float32", clipNorm = null, accumulate = 1, learningRate = 0.05, reference = false }: {
   precision?: Precision; clipNorm?: number | null; accumulate?: number; learningRate?: number; reference?: boolean;
@@ -32,7 +34,7 @@ async function sessionOn(device: "cpu" | "cuda", { precision = "float32", clipNo
 /** The last batch of an epoch is smaller: there are two shapes. */
 async function train(session: Session, data: Dataset, epochs: readonly number[]): Promise<EpochSummary[]> {
   const summaries: EpochSummary[] = [];
-  for (const epoch of epochs) summaries.push(await session.trainEpoch(data, { epoch, epochs: EPOCHS, batchSize: 32, seed: 7 }));
+  for (const epoch of epochs) summaries.push(await session.trainEpoch(data, { epoch, epochs: EPOCHS, batchSize: BATCH, seed: 7 }));
   return summaries;
 }
 
@@ -69,22 +71,23 @@ describe("training on a GPU", function () {
     await rm(folder, { recursive: true, force: true });
   });
 
-  // One step from the same values: sums in another order. Roundings of bfloat16 are 2⁻⁸, through some twenty layers.
-  for (const [precision, bound] of [["float32", 1e-3], ["bfloat16", 0.1]] as const) {
-    it(`takes a step that is the CPU's within ${bound} in ${precision}`, async () => {
+  // One step from the same values: sums in another order. Roundings of bfloat16 are 2⁻⁸, through some twenty layers and back; what began as 0 is nothing but
+  // such a gradient afterwards.
+  for (const [precision, lossBound, bound] of [["float32", 1e-4, 1e-3], ["bfloat16", 0.03, 0.25]] as const) {
+    it(`takes a step that is the CPU's within ${lossBound} and ${bound} in ${precision}`, async () => {
       const losses: Losses[] = [];
       const weights: Map<string, number[]>[] = [];
       // By the reference on the CPU, which no plugin has a part in.
       for (const [device, reference] of [["cpu", true], [DEVICE, false]] as const) {
         using session = await sessionOn(device, { precision, reference });
-        for await (const batch of data.train.batches({ batchSize: 32, seed: 1 })) {
+        for await (const batch of data.train.batches({ batchSize: BATCH, seed: 1 })) {
           losses.push((await session.step(batch)).losses);
           break;
         }
         weights.push(await weightsOf(session));
       }
       const [cpu, cuda] = losses as [Losses, Losses];
-      for (const key of ["total", "crossEntropy", "distillation"] as const) expect(Math.abs(cuda[key] / cpu[key] - 1), key).to.be.lessThan(bound);
+      for (const key of ["total", "crossEntropy", "distillation"] as const) expect(Math.abs(cuda[key] / cpu[key] - 1), key).to.be.lessThan(lossBound);
       expect(distance(weights[1]!, weights[0]!)).to.be.lessThan(bound);
     });
   }
@@ -92,11 +95,11 @@ describe("training on a GPU", function () {
   for (const options of [{}, { precision: "bfloat16" as const }, { clipNorm: 0.5 }, { accumulate: 2 }]) {
     it(`gives the same bits with recorded steps and without: ${JSON.stringify(options)}`, async () => {
       using recording = await sessionOn(DEVICE, options);
-      const recorded = await train(recording, data, [0, 1, 2]);
+      const recorded = await train(recording, data, ALL);
       expect(recorded.at(-1)!.graph).to.deep.equal(RECORDED);
       const [plainly, weights] = await withoutGraphs(async () => {
         using session = await sessionOn(DEVICE, options);
-        return [await train(session, data, [0, 1, 2]), await weightsOf(session)] as const;
+        return [await train(session, data, ALL), await weightsOf(session)] as const;
       });
       expect(plainly.at(-1)!.graph).to.deep.equal(NOT_RECORDED);
       expect(recorded.map(({ losses, top1 }) => ({ losses, top1 }))).to.deep.equal(plainly.map(({ losses, top1 }) => ({ losses, top1 })));
@@ -106,13 +109,13 @@ describe("training on a GPU", function () {
 
   it("goes on from a checkpoint to the bits of an undisturbed run", async () => {
     using whole = await sessionOn(DEVICE);
-    await train(whole, data, [0, 1, 2]);
+    await train(whole, data, ALL);
     using first = await sessionOn(DEVICE);
-    await train(first, data, [0, 1]);
+    await train(first, data, ALL.slice(0, -1));
     await first.saveCheckpoint(join(folder, "half.safetensors"));
     using second = await sessionOn(DEVICE);
     await second.loadCheckpoint(join(folder, "half.safetensors"));
-    await train(second, data, [2]);
+    await train(second, data, ALL.slice(-1));
     expect(await weightsOf(second)).to.deep.equal(await weightsOf(whole));
   });
 
@@ -121,7 +124,7 @@ describe("training on a GPU", function () {
     const [undisturbed] = await train(whole, data, [0]);
     using session = await sessionOn(DEVICE);
     const controller = new AbortController();
-    const stopped = session.trainEpoch(data, { epoch: 0, epochs: EPOCHS, batchSize: 32, seed: 7, signal: controller.signal });
+    const stopped = session.trainEpoch(data, { epoch: 0, epochs: EPOCHS, batchSize: BATCH, seed: 7, signal: controller.signal });
     controller.abort();
     await failureOf("ABORTED", () => stopped);
     const [continued] = await train(session, data, [0]);
@@ -144,7 +147,7 @@ describe("training on a GPU", function () {
 
   it("names the step whose loss was not finite, and leaves parameters as they were before it", async () => {
     using session = await sessionOn(DEVICE, { learningRate: 1e30 });
-    const error = await failureOf("NON_FINITE_LOSS", () => session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: 32 }));
+    const error = await failureOf("NON_FINITE_LOSS", () => session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: BATCH }));
     expect(error.message).to.match(/in step [12]\b/);
     const { totalSteps } = await session.position();
     expect(totalSteps).to.be.oneOf([1, 2]);

@@ -310,7 +310,7 @@ void Session::check_batch(const at::Tensor& images, const at::Tensor& labels) co
 }
 
 EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& options, const EpochProgress& progress,
-                                const std::atomic<bool>& stop) {
+                                const std::atomic<bool>& stop, const std::function<bool()>& asked) {
   check_classes(*network_->module, images);
   const bool goes_on = state_.epoch == options.epoch && state_.step > 0 && state_.step < state_.steps;
   BatchPlan plan{
@@ -340,7 +340,7 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
   const auto source = open_on(network_->device(), images, plan);
   Stopwatch watch;
   Stopwatch unread;
-  double seconds_unread = 0;
+  double seconds_unread = kSecondsUnread;
   const auto next = [&] {
     try {
       return source->next();
@@ -358,7 +358,8 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
     add_to_epoch(result, *batch);
     seconds_unread += unread.lap();
     const bool stopped = stop;
-    const bool is_read = device == nullptr || stopped || state_.step == steps || seconds_unread >= kSecondsUnread;
+    const bool is_read =
+        device == nullptr || stopped || state_.step == steps || seconds_unread >= kSecondsUnread || (asked && asked());
     if (device != nullptr && is_read) {
       settle();
       seconds_unread = 0;

@@ -99,10 +99,11 @@ class Session {
 
   /// Runs an epoch, or the rest of it where `state()` stands within this epoch. A last batch of a single image is left
   /// out. Throws ABORTED after the step during which `stop` was set; the epoch can then be continued, in as many steps
-  /// as it was begun with (INVALID_ARGUMENT). `progress` hears of every step; on a device with the plugin's kernels a few times a second
-  /// and of the last, for only then is anything read back. NON_FINITE_LOSS comes as late there, and names the step that it was.
+  /// as it was begun with (INVALID_ARGUMENT). `progress` hears of every step; on a device with the plugin's kernels of the first and
+  /// the last, a few times a second, and where `asked` says that somebody waits for it, for only then is anything read back. NON_FINITE_LOSS
+  /// comes as late there, and names the step that it was.
   EpochState train_epoch(const ImageSet& images, const EpochOptions& options, const EpochProgress& progress,
-                         const std::atomic<bool>& stop);
+                         const std::atomic<bool>& stop, const std::function<bool()>& asked = {});
 
   /// Gradients of the last step, clipped, by the names of `named_parameters`.
   NamedTensors gradients() const;
