@@ -3,20 +3,18 @@
 // --record writes what was built with what into a file of Markdown.
 import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { buildCuda } from "./build/cuda.mjs";
 import { BuildError, runMain } from "./support/errors.mjs";
-import { withFileLock } from "./support/file-lock.mjs";
 import { run } from "./support/process.mjs";
 
 await runMain(async () => {
   const { record } = options();
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
   const progress = (/** @type {string} */ line) => process.stderr.write(`build:cuda: ${line}\n`);
-  const built = await withFileLock(join(root, "build/.cuda-lock"), () => buildCuda(root, process.env, progress),
-    () => progress("another build is running here: waiting for it"));
+  const built = await buildCuda(root, process.env, progress);
   const text = await describe(root, built);
   process.stdout.write(text);
   if (record !== undefined) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Packs a built checkout into the tarballs that are published:  node scripts/package.mjs [--out DIRECTORY] [--main] [--platform] [--cuda]
-// The first two when none is given; --cuda packs the plugin that `npm run build:cuda` built.
+// The first two when none is given; --cuda builds the plugin for CUDA devices and packs that.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -26,7 +26,7 @@ await runMain(async () => {
     const packages = [];
     if (main) packages.push(["reviewkd", (directory) => stageMainPackage(root, directory)]);
     if (platform) packages.push([`@reviewkd/${platformName}`, (directory) => stagePlatformPackage(root, directory, progress)]);
-    if (cuda) packages.push([`@reviewkd/${platformName}-cuda`, (directory) => stageCudaPackage(root, directory)]);
+    if (cuda) packages.push([`@reviewkd/${platformName}-cuda`, (directory) => stageCudaPackage(root, directory, progress)]);
     for (const [name, stage] of packages) {
       progress(`laying out ${name}`);
       const directory = join(staging, name.replace("/", "-"));

@@ -1,7 +1,7 @@
 // Builds the plugin for CUDA devices: compiler and CUDA libtorch are found or fetched, CMake compiles and links, and every symbol that the plugin asks
 // for is looked up in the libraries that it will find. Needs no GPU.
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { ensureCudaToolkit } from "../cuda/toolkit.mjs";
@@ -11,6 +11,7 @@ import { defaultPins, platformName } from "../libtorch/locate.mjs";
 import { torchOfPython } from "../libtorch/python.mjs";
 import { definedSymbols, readLibrary } from "../package/elf.mjs";
 import { BuildError } from "../support/errors.mjs";
+import { withFileLock } from "../support/file-lock.mjs";
 import { lastLines, run } from "../support/process.mjs";
 
 /**
@@ -35,6 +36,16 @@ import { lastLines, run } from "../support/process.mjs";
  * @throws {BuildError} CONFIGURE_FAILED, COMPILE_FAILED, SYMBOLS_MISSING, and what fetching the compiler and libtorch throws
  */
 export async function buildCuda(root, env, progress) {
+  return withFileLock(join(root, "build/.cuda-lock"), () => build(root, env, progress), () => progress("another build is running here: waiting for it"));
+}
+
+/**
+ * @param {string} root
+ * @param {NodeJS.ProcessEnv} env
+ * @param {(line: string) => void} progress
+ * @returns {Promise<CudaBuild>}
+ */
+async function build(root, env, progress) {
   const libtorch = await findCudaLibTorch(env, progress);
   progress(`CUDA libtorch ${libtorch.version} (${libtorch.variant}): ${libtorch.directory}`);
   const toolkit = env["CUDA_HOME"] || await ensureCudaToolkit(env, progress);
@@ -50,7 +61,6 @@ export async function buildCuda(root, env, progress) {
   const seconds = (performance.now() - begin) / 1000;
   const plugin = join(output, "reviewkd_cuda.so");
   const resolved = await resolveSymbols(plugin, libtorch, toolkit);
-  await writeFile(join(output, "cuda.json"), `${JSON.stringify({ libtorch: libtorch.version, variant: libtorch.variant })}\n`);
   return {
     plugin, bytes: (await stat(plugin)).size, seconds, ...resolved, libtorch,
     compiler: (await run(join(toolkit, "bin/nvcc"), ["--version"])).stdout.split("\n").find((line) => line.includes("release"))?.trim() ?? "unknown",

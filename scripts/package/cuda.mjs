@@ -1,28 +1,27 @@
 // The package with the plugin for CUDA devices alone: kernels and glue, half a megabyte. libtorch's CUDA half, which it works with, does not fit a
 // registry: `reviewkd libtorch install --cuda` fetches that.
-import { existsSync } from "node:fs";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { platformName } from "../libtorch/locate.mjs";
+import { buildCuda } from "../build/cuda.mjs";
 import { BuildError } from "../support/errors.mjs";
 import { lastLines, run } from "../support/process.mjs";
 import { readLibrary } from "./elf.mjs";
 
 /**
- * Lays out the package in `directory`, which is empty.
+ * Builds the plugin and lays its package out in `directory`, which is empty.
  *
- * @param {string} root of the checkout, where `npm run build:cuda` has run
+ * @param {string} root of the checkout
  * @param {string} directory
- * @throws {BuildError} NOT_BUILT or TOOL_FAILED
+ * @param {(line: string) => void} progress
+ * @throws {BuildError} TOOL_FAILED, and what `buildCuda` throws
  */
-export async function stageCudaPackage(root, directory) {
-  const plugin = join(root, "build/Release/reviewkd_cuda.so");
-  if (!existsSync(plugin)) throw new BuildError("NOT_BUILT", `expected the CUDA plugin for packing, got no ${plugin}; run \`npm run build:cuda\``);
+export async function stageCudaPackage(root, directory, progress) {
+  const { plugin, libtorch: { version: libtorch } } = await buildCuda(root, process.env, progress);
   await mkdir(directory, { recursive: true });
   const target = join(directory, "reviewkd_cuda.so");
   const { status, output, startError } = await run("strip", ["--strip-unneeded", "-o", target, plugin]);
   if (status !== 0) throw new BuildError("TOOL_FAILED", `expected strip to succeed, got ${startError ? "no such program" : lastLines(output)}; install binutils`);
-  const libtorch = /** @type {string} */ (JSON.parse(await readFile(join(root, "build/Release/cuda.json"), "utf8")).libtorch);
   const { glibc, glibcxx } = await readLibrary(target);
   const { version, engines } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
   const manifest = {
