@@ -2,8 +2,8 @@
 // registry: `reviewkd libtorch install --cuda` fetches that.
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { platformName } from "../libtorch/locate.mjs";
 import { buildCuda } from "../build/cuda.mjs";
+import { platformName } from "../libtorch/locate.mjs";
 import { BuildError } from "../support/errors.mjs";
 import { lastLines, run } from "../support/process.mjs";
 import { readLibrary } from "./elf.mjs";

@@ -17,23 +17,9 @@ bool in_same_order(const at::Tensor& a, const at::Tensor& b) {
   return true;
 }
 
-bool is_fast(const DeviceSgdStep& step) {
-  const auto ready = [&](const at::Tensor& values) {
-    return values.scalar_type() == at::kFloat && values.is_non_overlapping_and_dense() && in_same_order(values, step.parameter);
-  };
-  return accelerator_for(step.parameter) != nullptr && ready(step.parameter) && ready(step.gradient) && ready(step.velocity);
-}
-
-void plain(const DeviceSgdStep& step, const at::Tensor& rate, const at::Tensor& finite, double momentum, bool nesterov) {
-  const at::Tensor decayed = step.decay != 0 ? step.gradient.add(step.parameter, step.decay) : step.gradient;
-  const at::Tensor velocity = step.velocity.mul(momentum).add_(decayed);
-  const at::Tensor moved = step.parameter - (nesterov ? decayed.add(velocity, momentum) : velocity) * (rate * step.rate_scale);
-  // A factor of 0 would leave NaN what it is.
-  const at::Tensor changes = finite != 0;
-  at::Tensor kept_velocity = step.velocity;
-  at::Tensor kept_parameter = step.parameter;
-  kept_velocity.copy_(at::where(changes, velocity, step.velocity));
-  kept_parameter.copy_(at::where(changes, moved, step.parameter));
+/// The values in the parameter's order; themselves where they are so already.
+at::Tensor ordered(const at::Tensor& values, const at::Tensor& parameter) {
+  return in_same_order(values, parameter) ? values : at::empty_like(parameter).copy_(values);
 }
 
 }  // namespace
@@ -42,19 +28,21 @@ void sgd_on_device(const std::vector<DeviceSgdStep>& steps, const at::Tensor& ra
   if (steps.empty()) return;
   const c10::OptionalDeviceGuard device(rate.device());
   std::vector<SgdTensor> tensors;
-  for (const auto& step : steps) {
-    if (!is_fast(step)) {
-      plain(step, rate, finite, momentum, nesterov);
-      continue;
-    }
-    tensors.push_back({step.parameter.data_ptr<float>(), step.gradient.const_data_ptr<float>(), step.velocity.data_ptr<float>(),
-                       step.parameter.numel(), static_cast<float>(step.rate_scale), static_cast<float>(step.decay)});
-    mark_changed(step.parameter);
-    mark_changed(step.velocity);
+  std::vector<at::Tensor> gradients, velocities;  // which live until the kernel has its work
+  for (const auto& [parameter, gradient, velocity, rate_scale, decay] : steps) {
+    TORCH_CHECK(parameter.scalar_type() == at::kFloat && parameter.is_non_overlapping_and_dense(), "expected dense float32 parameters");
+    gradients.push_back(ordered(gradient, parameter));
+    velocities.push_back(ordered(velocity, parameter));
+    tensors.push_back({parameter.data_ptr<float>(), gradients.back().const_data_ptr<float>(), velocities.back().data_ptr<float>(), parameter.numel(),
+                       static_cast<float>(rate_scale), static_cast<float>(decay)});
+    mark_changed(parameter);
+    mark_changed(velocity);
   }
-  if (tensors.empty()) return;
   accelerator_of(rate.device().type())->sgd({tensors.data(), static_cast<int64_t>(tensors.size()), rate.const_data_ptr<float>(),
                                              finite.const_data_ptr<float>(), static_cast<float>(momentum), nesterov});
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (!velocities[i].is_same(steps[i].velocity)) steps[i].velocity.copy_(velocities[i]);
+  }
 }
 
 }  // namespace reviewkd::ops

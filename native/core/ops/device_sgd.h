@@ -12,8 +12,7 @@ struct DeviceSgdStep {
   double rate_scale, decay;
 };
 
-/// rate, finite: float32 scalars on the device; where `finite` is 0, nothing is changed. Parameters that no kernel takes go by PyTorch's
-/// operations.
+/// Dense float32 parameters on a device that an accelerator serves. rate, finite: float32 scalars there; where `finite` is 0, nothing is changed.
 void sgd_on_device(const std::vector<DeviceSgdStep>& steps, const at::Tensor& rate, const at::Tensor& finite, double momentum, bool nesterov);
 
 }  // namespace reviewkd::ops
