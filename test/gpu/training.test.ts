@@ -71,16 +71,16 @@ describe("training on a GPU", function () {
     await rm(folder, { recursive: true, force: true });
   });
 
-  // One step from the same values: sums in another order. Roundings of bfloat16 are 2⁻⁸, through some twenty layers and back; what began as 0 is nothing but
-  // such a gradient afterwards.
-  for (const [precision, lossBound, bound] of [["float32", 1e-4, 1e-3], ["bfloat16", 0.03, 0.25]] as const) {
+  // One step from the same values: sums in another order, and values within rounding of 0 on the other side of a ReLU. What began as 0 is nothing but a gradient
+  // afterwards, and shows that most. Roundings of bfloat16 are 2⁻⁸, through some twenty layers and back.
+  for (const [precision, lossBound, bound] of [["float32", 1e-4, 5e-3], ["bfloat16", 0.03, 0.25]] as const) {
     it(`takes a step that is the CPU's within ${lossBound} and ${bound} in ${precision}`, async () => {
       const losses: Losses[] = [];
       const weights: Map<string, number[]>[] = [];
       // By the reference on the CPU, which no plugin has a part in.
       for (const [device, reference] of [["cpu", true], [DEVICE, false]] as const) {
         using session = await sessionOn(device, { precision, reference });
-        for await (const batch of data.train.batches({ batchSize: BATCH, seed: 1 })) {
+        for await (const batch of data.train.batches({ batchSize: 32, seed: 1 })) {
           losses.push((await session.step(batch)).losses);
           break;
         }
