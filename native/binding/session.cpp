@@ -112,7 +112,7 @@ Napi::Value to_js(Napi::Env env, const EpochState& state) {
   if (state.replayed) {
     Napi::Object graph = Napi::Object::New(env);
     graph.Set("replayed", *state.replayed);
-    graph.Set("reason", state.why_not_recorded.empty() ? env.Null() : Napi::String::New(env, state.why_not_recorded));
+    graph.Set("reason", state.why_not_replayed.empty() ? env.Null() : Napi::String::New(env, state.why_not_replayed));
     object.Set("graph", graph);
   }
   return object;

@@ -59,6 +59,7 @@ void DeviceStep::run(const at::Tensor& images, const at::Tensor& labels, const s
   if (shape.graph && shape.state != state()) shape.graph.reset();
   if (!shape.graph && may_record(shape)) record(shape, input, target);
   replays_ = shape.graph != nullptr;
+  is_new_ = shape.steps < kStepsBefore;
   if (replays_) replay(shape, input, target);
   else work_on(input, target);
   ++shape.steps;
@@ -118,7 +119,13 @@ void DeviceStep::note(const at::Tensor& values, const at::Tensor& norm, const at
   sums_.add_(at::where(finite_ != 0, share, at::zeros_like(share)));
 }
 
-bool DeviceStep::may_record(Shape& shape) {
+std::string DeviceStep::why_not_replayed() const {
+  if (replays_) return "";
+  if (!why_not_recorded_.empty()) return why_not_recorded_;
+  return is_new_ ? "the first steps with batches of a size are not recorded" : "steps with batches of other sizes are recorded, and no more are";
+}
+
+bool DeviceStep::may_record(const Shape& shape) const {
   if (!why_not_recorded_.empty() || shape.steps < kStepsBefore) return false;
   size_t graphs = 0;
   for (const auto& [sizes, other] : shapes_) graphs += other.graph ? 1 : 0;

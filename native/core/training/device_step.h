@@ -62,9 +62,9 @@ class DeviceStep {
   /// Sums go on from these; none: from 0. What was not finite is forgotten.
   void begin_sums(int64_t images = 0, int64_t correct = 0, const std::vector<double>& sums = {});
 
-  /// Whether the last step was a replay; and why steps are not recorded, where they are not.
+  /// Whether the last step was a replay, and if not, why.
   bool replays() const { return replays_; }
-  const std::string& why_not_recorded() const { return why_not_recorded_; }
+  std::string why_not_replayed() const;
 
  private:
   /// Steps of one shape.
@@ -80,7 +80,7 @@ class DeviceStep {
   /// The step itself: nothing in it waits for the device.
   void work_on(const at::Tensor& images, const at::Tensor& labels);
   void note(const at::Tensor& values, const at::Tensor& norm, const at::Tensor& correct, int64_t images);
-  bool may_record(Shape& shape);
+  bool may_record(const Shape& shape) const;
   void record(Shape& shape, const at::Tensor& images, const at::Tensor& labels);
   void replay(Shape& shape, const at::Tensor& images, const at::Tensor& labels);
   std::vector<std::pair<const void*, uint32_t>> state() const;
@@ -91,6 +91,9 @@ class DeviceStep {
   std::unique_ptr<ops::DeviceStreams> streams_;
   std::map<std::vector<int64_t>, Shape> shapes_;
   bool replays_ = false;
+  /// Of the last step: whether its shape is new.
+  bool is_new_ = true;
+  /// Why no step is recorded, once that is so.
   std::string why_not_recorded_;
 
   // On the device, at addresses that stay, for graphs read and write them.

@@ -78,7 +78,7 @@ struct EpochState {
 
   /// On a device with the plugin's kernels: whether the last step was a recorded one that was replayed, or why it was none.
   std::optional<bool> replayed;
-  std::string why_not_recorded;
+  std::string why_not_replayed;
 
   /// `sums` divided by the number of images.
   Losses means() const;

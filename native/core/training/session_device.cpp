@@ -43,7 +43,7 @@ void Session::complete(StepResult& result) {
 void Session::settle() {
   const DeviceReport report = device_step_->read();
   state_.replayed = device_step_->replays();
-  state_.why_not_recorded = device_step_->why_not_recorded();
+  state_.why_not_replayed = device_step_->why_not_replayed();
   if (report.bad_step) state_.step -= steps_ - *report.bad_step;
   check_reported(report);
   state_.images = report.images;
