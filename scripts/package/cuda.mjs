@@ -1,4 +1,4 @@
-// The package with the plugin for CUDA devices alone: kernels and glue, half a megabyte. libtorch's CUDA half, which it works with, does not fit a
+// The package with the plugin for CUDA devices alone: kernels and glue. libtorch's CUDA half, which it works with, does not fit a
 // registry: `reviewkd libtorch install --cuda` fetches that.
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
