@@ -58,17 +58,10 @@ list(GET reviewkd_architectures -1 newest)
 list(APPEND reviewkd_codes -gencode "arch=compute_${newest},code=compute_${newest}")
 list(JOIN reviewkd_architectures ", " reviewkd_built_for)
 
-# The same sources give the same bytes; without a seed, names of internal functions have random parts.
-execute_process(COMMAND "${reviewkd_nvcc}" --help OUTPUT_VARIABLE reviewkd_nvcc_help)
-set(reviewkd_seed "")
-if(reviewkd_nvcc_help MATCHES "frandom-seed")
-  set(reviewkd_seed -frandom-seed=reviewkd)
-endif()
-
 set(reviewkd_kernels "${CMAKE_BINARY_DIR}/kernels.o")
 file(GLOB reviewkd_kernel_headers CONFIGURE_DEPENDS native/cuda/*.h native/cuda/kernels/*.h)
 add_custom_command(OUTPUT "${reviewkd_kernels}"
-  COMMAND "${reviewkd_nvcc}" -std=c++20 -O3 ${reviewkd_seed} ${reviewkd_codes} --threads 0 -ccbin "${CMAKE_CXX_COMPILER}"
+  COMMAND "${reviewkd_nvcc}" -std=c++20 -O3 ${reviewkd_codes} --threads 0 -ccbin "${CMAKE_CXX_COMPILER}"
     -Xcompiler=-fPIC,-fvisibility=hidden,-Wall,-Wextra,-ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -I native -c native/cuda/kernels.cu -o "${reviewkd_kernels}"
   WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}" VERBATIM COMMENT "Compiling the CUDA kernels for ${reviewkd_built_for}"
   DEPENDS native/cuda/kernels.cu native/core/ops/accelerator.h ${reviewkd_kernel_headers})

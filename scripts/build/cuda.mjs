@@ -1,7 +1,7 @@
 // Builds the plugin for CUDA devices: compiler and CUDA libtorch are found or fetched, CMake compiles and links, and every symbol that the plugin asks
 // for is looked up in the libraries that it will find. Needs no GPU.
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { ensureCudaToolkit } from "../cuda/toolkit.mjs";
@@ -50,7 +50,8 @@ async function build(root, env, progress) {
   progress(`CUDA libtorch ${libtorch.version} (${libtorch.variant}): ${libtorch.directory}`);
   const toolkit = env["CUDA_HOME"] || await ensureCudaToolkit(env, progress);
   const directory = join(root, "build/cuda");
-  const output = join(root, "build/Release");
+  // A directory of its own: what is cleaned there must not be the addon.
+  const output = join(directory, "Release");
   await mkdir(directory, { recursive: true });
   // Found libraries and a compiler that is another by now must not stay.
   await rm(join(directory, "CMakeCache.txt"), { force: true });
@@ -59,8 +60,12 @@ async function build(root, env, progress) {
   const begin = performance.now();
   await cmake(["--build", directory, "--target", "reviewkd_cuda", "--clean-first", "--parallel", String(availableParallelism())], "COMPILE_FAILED", "compile the plugin");
   const seconds = (performance.now() - begin) / 1000;
-  const plugin = join(output, "reviewkd_cuda.so");
-  const resolved = await resolveSymbols(plugin, libtorch, toolkit);
+  const resolved = await resolveSymbols(join(output, "reviewkd_cuda.so"), libtorch, toolkit);
+  // Beside the addon, which looks for it there; put in place in one rename, for it may be loaded.
+  const plugin = join(root, "build/Release/reviewkd_cuda.so");
+  await mkdir(dirname(plugin), { recursive: true });
+  await copyFile(join(output, "reviewkd_cuda.so"), `${plugin}.new`);
+  await rename(`${plugin}.new`, plugin);
   return {
     plugin, bytes: (await stat(plugin)).size, seconds, ...resolved, libtorch,
     compiler: (await run(join(toolkit, "bin/nvcc"), ["--version"])).stdout.split("\n").find((line) => line.includes("release"))?.trim() ?? "unknown",
