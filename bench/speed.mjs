@@ -1,13 +1,11 @@
 // One training step of Knowledge Review, here and in PyTorch, side by side: all take turns, step by step, in one run.
-// Usage: npm run bench -- [--rounds 15] [--threads N] [--pairs resnet56-resnet20@128x32,…] [--no-compiled] [--no-baselines]
-//                         [--write NAME]   keeps the figures as bench/results/NAME.json and the tables as bench/results/NAME-tables.md
-// The baselines need a Python with torch and numpy: REVIEWKD_BENCH_PYTHON, or python3.
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { loadDataset } from "../dist/index.js";
+import { wholeNumber } from "./support/arguments.mjs";
 import { Baseline } from "./support/baseline.mjs";
 import { describeMachine } from "./support/machine.mjs";
 import { measureLoop, prepareOurs } from "./support/ours.mjs";
@@ -15,27 +13,29 @@ import { rooflineSeconds } from "./support/roofline.mjs";
 import { median, spreadMs } from "./support/statistics.mjs";
 import { tablesOf } from "./support/tables.mjs";
 
-const { values: flags } = parseArgs({
-  options: {
-    pairs: { type: "string", default: "resnet56-resnet20@128x32,resnet32x4-resnet8x4@128x32,resnet34-resnet18@16x224" },
-    rounds: { type: "string", default: "15" },
-    threads: { type: "string", default: String(cpus().length) },
-    compiled: { type: "boolean", default: true },
-    baselines: { type: "boolean", default: true },
-    loop: { type: "boolean", default: true },
-    write: { type: "string" },
-  },
-  allowNegative: true,
-});
-const threads = Number(flags.threads);
-const progress = (line) => process.stderr.write(`bench: ${line}\n`);
-
-function settingOf(text) {
-  const match = /^(\w+)-(\w+)@(\d+)x(\d+)$/.exec(text);
-  if (!match) throw new Error(`expected TEACHER-STUDENT@BATCHxSIZE for --pairs, got ${text}`);
-  const [, teacher, student, batch, size] = match;
-  return { teacher, student, batch: Number(batch), size: Number(size), classes: Number(size) === 32 ? 100 : 1000, threads };
+function pairsOf(text) {
+  return text.split(",").map((pair) => {
+    const match = /^([\w-]+?)-(resnet\w+)@(\d+)x(\d+)$/.exec(pair);
+    if (!match) throw new InvalidArgumentError(`expected TEACHER-STUDENT@BATCHxSIZE, got ${pair}`);
+    const [, teacher, student, batch, size] = match;
+    return { teacher, student, batch: Number(batch), size: Number(size), classes: Number(size) < 64 ? 100 : 1000 };
+  });
 }
+
+const ALL_PAIRS = "resnet56-resnet20@128x32,resnet32x4-resnet8x4@128x32,resnet34-resnet18@16x224";
+const flags = new Command("npm run bench --")
+  .description("Measures a training step of Knowledge Review here and in PyTorch, side by side: all take turns, step by step, in one run.")
+  .addOption(new Option("--pairs <list>", "TEACHER-STUDENT@BATCHxSIZE with commas between").argParser(pairsOf).default(pairsOf(ALL_PAIRS), ALL_PAIRS))
+  .option("--rounds <n>", "steps of each", wholeNumber, 15)
+  .option("--threads <n>", "threads of each", wholeNumber, cpus().length)
+  .option("--no-compiled", "leave torch.compile out")
+  .option("--no-baselines", "leave PyTorch out")
+  .option("--no-loop", "leave out a loop of one's own beside the native epoch")
+  .option("--write <name>", "keep the figures as bench/results/NAME.json and the tables as bench/results/NAME-tables.md")
+  .addHelpText("after", "\nThe baselines need a Python with torch and numpy: REVIEWKD_BENCH_PYTHON, or python3.")
+  .parse().opts();
+const { threads } = flags;
+const progress = (line) => process.stderr.write(`bench: ${line}\n`);
 
 /** Milliseconds by contender and part, all in turns. */
 async function measure(setting, baseline, machine) {
@@ -61,7 +61,7 @@ async function measure(setting, baseline, machine) {
   }
   const seconds = new Map([...contenders.keys()].map((name) => [name, []]));
   const rates = [];
-  for (let round = 0; round < Number(flags.rounds); ++round) {
+  for (let round = 0; round < flags.rounds; ++round) {
     progress(`${setting.teacher} → ${setting.student}: round ${round + 1} of ${flags.rounds}`);
     for (const [name, step] of contenders) seconds.get(name).push(await step());
     if (baseline !== undefined && round % 3 === 0) rates.push(await baseline.ask("rates"));
@@ -107,9 +107,9 @@ async function peakMemoryOfBaselines(setting) {
 const machine = await describeMachine();
 const baseline = flags.baselines ? new Baseline() : undefined;
 if (baseline !== undefined) machine.baseline = await baseline.ask("describe", { threads });
-const report = { command: `npm run bench -- ${process.argv.slice(2).join(" ")}`, machine, threads, rounds: Number(flags.rounds), pairs: [] };
-for (const text of flags.pairs.split(",")) {
-  const setting = settingOf(text);
+const report = { command: `npm run bench -- ${process.argv.slice(2).join(" ")}`, machine, threads, rounds: flags.rounds, pairs: [] };
+for (const pair of flags.pairs) {
+  const setting = { ...pair, threads };
   const measured = await measure(setting, baseline, machine);
   progress("peak memory");
   measured.memory = { ...(baseline === undefined ? {} : await peakMemoryOfBaselines(setting)), ...peakMemory(setting) };

@@ -225,19 +225,36 @@ export interface Addon {
   /** Nothing where somebody else holds the lock. */
   lockFile(path: string): Promise<NativeFileLock | undefined>;
   hierarchicalContextLoss(student: NativeTensor, teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
-  /** Inputs: x, weight, gamma, beta and, where there is one, what is added. For tests. */
-  convNorm(inputs: readonly NativeTensor[], outputGradient: NativeTensor, options: object): Promise<{
-    output: NativeTensor; gradients: NativeTensor[]; runningMean: NativeTensor; runningVariance: NativeTensor;
-  }>;
-  /** Inputs: x, y, weight, bias. For tests, as what follows. */
-  attentionFusion(inputs: readonly NativeTensor[], outputGradient: NativeTensor, options: object): Promise<{ output: NativeTensor; gradients: NativeTensor[] }>;
-  /** The hierarchical context loss of two maps, and the gradient of the first. */
-  pyramidLoss(maps: readonly NativeTensor[], options: object): Promise<{ output: NativeTensor; gradients: NativeTensor[] }>;
+  // Operations by themselves, for tests. Inputs: x, weight, gamma, beta and, where there is one, what is added.
+  convNorm: OperationRunner<{ readonly stride: number; readonly relu: boolean }>;
+  /** Inputs: x, y, weight, bias. */
+  attentionFusion: OperationRunner;
+  /** Inputs: student, teacher. */
+  contextLoss: OperationRunner;
   /** Images and labels, batch by batch, as a device makes them; none where it does not. */
   deviceBatches(data: NativeImages, split: string, options: object): Promise<NativeTensor[]>;
   /** A copy and the kernels of a device, timed; none where it has none. For the bench. */
   kernelRates(options: object): Promise<{ name: string; seconds: number; bytes: number }[]>;
 }
+
+/** How an operation is computed; with `training` also its gradients. */
+export interface OperationOptions {
+  readonly reference: boolean;
+  readonly bfloat16: boolean;
+  readonly training: boolean;
+  /** The CPU by default. */
+  readonly device?: string;
+}
+
+export interface OperationResult {
+  readonly output: NativeTensor;
+  readonly gradients: NativeTensor[];
+  readonly statistics: NativeTensor[];
+}
+
+export type OperationRunner<Options = unknown> = (
+  inputs: readonly NativeTensor[], outputGradient: NativeTensor, options: OperationOptions & Options,
+) => Promise<OperationResult>;
 
 let loaded: LoadedAddon | undefined;
 

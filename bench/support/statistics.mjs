@@ -16,3 +16,14 @@ export function spreadMs(seconds) {
   const ms = seconds.map((value) => 1000 * value);
   return { median: median(ms), lowest: Math.min(...ms), quarter: quantile(ms, 0.25), threeQuarters: quantile(ms, 0.75), highest: Math.max(...ms), runs: ms.length };
 }
+
+/** The line through these points with the least squared distances, and what part of the variance it explains. */
+export function linearFit(x, y) {
+  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const [centerX, centerY] = [mean(x), mean(y)];
+  const products = (left, right) => left.reduce((sum, value, index) => sum + value * right[index], 0);
+  const [dx, dy] = [x.map((value) => value - centerX), y.map((value) => value - centerY)];
+  const slope = products(dx, dy) / products(dx, dx);
+  const r2 = products(dx, dy) ** 2 / (products(dx, dx) * products(dy, dy));
+  return { intercept: centerY - slope * centerX, slope, r2 };
+}

@@ -2,7 +2,7 @@
 
 const ms = ({ median }) => median.toFixed(1);
 const row = (cells) => `| ${cells.join(" | ")} |`;
-const table = (head, rows) => [row(head), row(head.map(() => "---")), ...rows.map(row)].join("\n");
+export const table = (head, rows) => [row(head), row(head.map(() => "---")), ...rows.map(row)].join("\n");
 const times = (ratio) => `${ratio.toFixed(2)}×`;
 
 function pairTables({ setting, results, rates, floor, memory }) {
@@ -32,11 +32,16 @@ function pairTables({ setting, results, rates, floor, memory }) {
   return lines.join("\n");
 }
 
-export function tablesOf({ machine, threads, rounds, pairs, loop, augmentation, command }) {
+/** Hardware, versions and command in a line. */
+export function describeRun({ machine, command }) {
   const python = machine.baseline === undefined ? "" : `; torch ${machine.baseline.torch}, Python ${machine.baseline.python}`;
+  return `${machine.cpu}, ${machine.cores} cores (${machine.capability}), ${machine.memoryGiB} GiB; Node ${machine.node}, libtorch ${machine.libtorch}${python}; `
+    + `${machine.date}. \`${command}\``;
+}
+
+export function tablesOf({ machine, threads, rounds, pairs, loop, augmentation, command }) {
   const lines = [
-    `${machine.cpu}, ${machine.cores} cores (${machine.capability}), ${machine.memoryGiB} GiB; Node ${machine.node}, libtorch ${machine.libtorch}${python}; `
-    + `${threads} threads, ${rounds} rounds, ${machine.date}. \`${command.trim()}\``,
+    `${describeRun({ machine, command: command.trim() })}, ${threads} threads, ${rounds} rounds.`,
     ...pairs.map(pairTables),
   ];
   if (loop !== undefined) {

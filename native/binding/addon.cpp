@@ -69,7 +69,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("hierarchicalContextLoss", hierarchical_context_loss_of);
   add("convNorm", conv_norm_of);
   add("attentionFusion", attention_fusion_of);
-  add("pyramidLoss", pyramid_loss_of);
+  add("contextLoss", context_loss_of);
   add("deviceBatches", device_batches_of);
   add("kernelRates", kernel_rates_of);
   return exports;

@@ -4,6 +4,8 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include <functional>
+
 #include "binding/arguments.h"
 #include "binding/async.h"
 #include "binding/dataset.h"
@@ -22,50 +24,67 @@
 namespace reviewkd::binding {
 namespace {
 
-/// Where and by which path an operation is done.
-struct Path {
-  explicit Path(const Options& options)
+struct Computed {
+  at::Tensor output;
+  std::vector<at::Tensor> gradients;  // of the inputs, in their order; none where none were asked for
+  std::vector<at::Tensor> statistics;
+};
+
+/// How and where an operation is computed, and whether it is differentiated.
+struct Manner {
+  explicit Manner(const Options& options)
       : reference(options.boolean("reference")),
         precision(options.boolean("bfloat16") ? Precision::kBfloat16 : Precision::kFloat32),
+        differentiates(options.boolean("training")),
         device(parse_device(options.has("device") ? options.string("device") : "cpu")) {}
 
   bool reference;
   Precision precision;
+  bool differentiates;
   c10::Device device;
 };
 
-/// A copy on the path's device, of which gradients are asked for.
-at::Tensor input_of(const at::Tensor& tensor, const Path& path, bool differentiates) {
-  const auto order = tensor.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-  return tensor.to(path.device).clone(order).set_requires_grad(differentiates);
-}
+/// Fills in `output` and `statistics`.
+using Operation = std::function<void(const std::vector<at::Tensor>& inputs, Computed& computed)>;
 
-std::vector<at::Tensor> tensors_of(const Napi::Value& value) {
-  const auto list = value.As<Napi::Array>();
-  std::vector<at::Tensor> tensors;
-  for (uint32_t i = 0; i < list.Length(); ++i) tensors.push_back(*TensorHandle::unwrap(list.Get(i)));
-  return tensors;
-}
-
-struct OperationResult {
-  at::Tensor output;
-  std::vector<at::Tensor> gradients;
-  at::Tensor running_mean, running_variance;
-};
-
-OperationResult on_host(OperationResult result) {
-  for (auto* tensor : {&result.output, &result.running_mean, &result.running_variance}) {
-    if (tensor->defined()) *tensor = tensor->cpu();
-  }
-  for (auto& gradient : result.gradients) gradient = gradient.cpu();
-  return result;
-}
-
-Napi::Object to_js(Napi::Env env, const OperationResult& result) {
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("output", TensorHandle::from(env, result.output));
-  object.Set("gradients", to_array(env, result.gradients));
-  return object;
+/// Runs an operation on copies of the inputs, and back again from the gradient of its output. Arguments: inputs, gradient, options.
+Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
+  const auto list = info[0].As<Napi::Array>();
+  std::vector<at::Tensor> inputs;
+  for (uint32_t i = 0; i < list.Length(); ++i) inputs.push_back(*TensorHandle::unwrap(list.Get(i)));
+  return run_async(
+      info.Env(), Runtime::of(info.Env()).background(),
+      [inputs, gradient = *TensorHandle::unwrap(info[1]), manner = Manner(Options(info[2], "options")), operation = std::move(operation)]() mutable {
+        const ops::ReferenceScope path(manner.reference);
+        const PrecisionScope computing(manner.precision, manner.device);
+        for (auto& input : inputs) {
+          const auto order = input.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+          input = input.to(manner.device).clone(order).set_requires_grad(manner.differentiates);
+        }
+        const at::AutoGradMode mode(manner.differentiates);
+        Computed computed;
+        operation(inputs, computed);
+        if (manner.differentiates) {
+          computed.gradients = torch::autograd::grad({computed.output}, inputs, {gradient.to(computed.output.options())}, std::nullopt,
+                                                     /*create_graph=*/false, /*allow_unused=*/true);
+        }
+        computed.output = computed.output.detach().cpu();
+        for (auto* tensors : {&computed.gradients, &computed.statistics}) {
+          for (auto& tensor : *tensors) tensor = tensor.defined() ? tensor.cpu() : tensor;
+        }
+        return computed;
+      },
+      [](Napi::Env env, const Computed& computed) -> Napi::Value {
+        std::vector<at::Tensor> gradients;
+        for (const auto& gradient : computed.gradients) {
+          if (gradient.defined()) gradients.push_back(gradient);
+        }
+        Napi::Object object = Napi::Object::New(env);
+        object.Set("output", TensorHandle::from(env, computed.output));
+        object.Set("gradients", to_array(env, gradients));
+        object.Set("statistics", to_array(env, computed.statistics));
+        return object;
+      });
 }
 
 }  // namespace
@@ -73,67 +92,39 @@ Napi::Object to_js(Napi::Env env, const OperationResult& result) {
 Napi::Value conv_norm_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Options options(info[2], "options");
-    return run_async(
-        info.Env(), Runtime::of(info.Env()).background(),
-        [inputs = tensors_of(info[0]), gradient = *TensorHandle::unwrap(info[1]), stride = options.integer("stride"), relu = options.boolean("relu"),
-         training = options.boolean("training"), path = Path(options)]() mutable {
-          const ops::ReferenceScope scope(path.reference);
-          const PrecisionScope computing(path.precision, path.device);
-          for (auto& input : inputs) input = input_of(input, path, training);
-          const at::Tensor& weight = inputs.at(1);
-          const ops::ConvNormParameters parameters{
-              .weight = weight, .bias = {}, .stride = stride, .padding = weight.size(2) / 2, .gamma = inputs.at(2), .beta = inputs.at(3),
-              .running_mean = at::zeros({weight.size(0)}, weight.options().requires_grad(false)),
-              .running_variance = at::ones({weight.size(0)}, weight.options().requires_grad(false)),
-              .epsilon = 1e-5, .momentum = 0.1, .training = training,
-          };
-          ops::FoldedWeights folded;
-          const at::Tensor residual = inputs.size() > 4 ? inputs[4] : at::Tensor();
-          const at::AutoGradMode mode(training);
-          const at::Tensor output = ops::conv_norm(inputs[0], parameters, folded, residual, relu);
-          OperationResult result{output.detach(), {}, parameters.running_mean, parameters.running_variance};
-          if (training) result.gradients = torch::autograd::grad({output}, inputs, {gradient.to(output.options())});
-          return on_host(result);
-        },
-        [](Napi::Env env, const OperationResult& result) -> Napi::Value {
-          Napi::Object object = to_js(env, result);
-          object.Set("runningMean", TensorHandle::from(env, result.running_mean));
-          object.Set("runningVariance", TensorHandle::from(env, result.running_variance));
-          return object;
-        });
+    return run_operation(info, [stride = options.integer("stride"), relu = options.boolean("relu"), training = options.boolean("training")](
+                                   const std::vector<at::Tensor>& inputs, Computed& computed) {
+      const at::Tensor& weight = inputs.at(1);
+      const ops::ConvNormParameters parameters{
+          .weight = weight, .bias = {}, .stride = stride, .padding = weight.size(2) / 2,
+          .groups = inputs[0].size(1) / weight.size(1), .gamma = inputs.at(2), .beta = inputs.at(3),
+          .running_mean = at::zeros({weight.size(0)}, weight.options().requires_grad(false)),
+          .running_variance = at::ones({weight.size(0)}, weight.options().requires_grad(false)),
+          .epsilon = 1e-5, .momentum = 0.1, .training = training,
+      };
+      ops::FoldedWeights folded;
+      const at::Tensor residual = inputs.size() > 4 ? inputs[4] : at::Tensor();
+      computed.output = ops::conv_norm(inputs[0], parameters, folded, residual, relu);
+      computed.statistics = {parameters.running_mean, parameters.running_variance};
+    });
   });
 }
 
 Napi::Value attention_fusion_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return run_async(
-        info.Env(), Runtime::of(info.Env()).background(),
-        [inputs = tensors_of(info[0]), gradient = *TensorHandle::unwrap(info[1]), path = Path(Options(info[2], "options"))]() mutable {
-          const ops::ReferenceScope scope(path.reference);
-          const PrecisionScope computing(path.precision, path.device);
-          for (auto& input : inputs) input = input_of(input, path, true);
-          const at::Tensor output = ops::attention_fusion(inputs.at(0), inputs.at(1), inputs.at(2), inputs.at(3));
-          return on_host({output.detach(), torch::autograd::grad({output}, inputs, {gradient.to(output.options())}), {}, {}});
-        },
-        [](Napi::Env env, const OperationResult& result) -> Napi::Value { return to_js(env, result); });
+    return run_operation(info, [](const std::vector<at::Tensor>& inputs, Computed& computed) {
+      computed.output = ops::attention_fusion(inputs.at(0), inputs.at(1), inputs.at(2), inputs.at(3));
+    });
   });
 }
 
-Napi::Value pyramid_loss_of(const Napi::CallbackInfo& info) {
+Napi::Value context_loss_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return run_async(
-        info.Env(), Runtime::of(info.Env()).background(),
-        [maps = tensors_of(info[0]), path = Path(Options(info[1], "options"))]() mutable {
-          const ops::ReferenceScope scope(path.reference);
-          // Losses are outside of autocast: the maps have the type that a network gives them.
-          for (auto& map : maps) {
-            if (path.precision == Precision::kBfloat16) map = map.to(at::kBFloat16);
-          }
-          const at::Tensor student = input_of(maps.at(0), path, true);
-          const at::Tensor loss = hierarchical_context_loss(student, input_of(maps.at(1), path, false));
-          return on_host({loss.detach(), torch::autograd::grad({loss}, {student}), {}, {}});
-        },
-        [](Napi::Env env, const OperationResult& result) -> Napi::Value { return to_js(env, result); });
+    return run_operation(info, [](const std::vector<at::Tensor>& inputs, Computed& computed) {
+      // Losses are outside of autocast: the maps have the type that a network gives them.
+      const at::ScalarType type = ops::computing_type(inputs.at(0));
+      computed.output = hierarchical_context_loss(inputs[0].to(type), inputs.at(1).detach().to(type));
+    });
   });
 }
 

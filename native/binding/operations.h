@@ -5,17 +5,18 @@
 
 namespace reviewkd::binding {
 
-// Options of all: {reference, bfloat16, device?}, the CPU by default.
+/// All take (inputs: Tensor[], outputGradient: Tensor, options: {reference, bfloat16, training, device?}) and give Promise<{output: Tensor,
+/// gradients: Tensor[], statistics: Tensor[]}>: gradients of the inputs that have one, in training; both paths by `reference`.
 
-/// (inputs: [x, weight, gamma, beta, residual?], outputGradient: Tensor, options: {stride, relu, training, …}) ->
-/// Promise<{output: Tensor, gradients: Tensor[], runningMean: Tensor, runningVariance: Tensor}>. Running statistics begin with 0 and 1.
+/// inputs: x, weight, gamma, beta and, where there is one, what is added; options also hold {stride, relu}; statistics: the running mean
+/// and variance, which begin with 0 and 1.
 Napi::Value conv_norm_of(const Napi::CallbackInfo& info);
 
-/// (inputs: [x, y, weight, bias], outputGradient: Tensor, options) -> Promise<{output: Tensor, gradients: Tensor[]}>.
+/// inputs: x, y, weight, bias.
 Napi::Value attention_fusion_of(const Napi::CallbackInfo& info);
 
-/// (maps: [student, teacher], options) -> Promise<{output: Tensor, gradients: Tensor[]}>: the hierarchical context loss, and the gradient of the first.
-Napi::Value pyramid_loss_of(const Napi::CallbackInfo& info);
+/// inputs: student, teacher.
+Napi::Value context_loss_of(const Napi::CallbackInfo& info);
 
 /// (data: Dataset, split, options: {batchSize, seed, epoch, shuffle, augment, device}) -> Promise<Tensor[]>: images and labels, batch by batch, as a
 /// device makes them of images that lie there; none where it does not.

@@ -1,5 +1,5 @@
 // The readers of strangers' files on their own, without libtorch: how much memory the worst files cost, and the corpus of the fuzzing
-// replayed and changed for twenty seconds each. `npm run fuzz` goes on where this ends.
+// replayed and changed for twenty seconds each, all at once. `npm run fuzz` goes on where this ends.
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -69,21 +69,33 @@ describe("the readers of strangers' files", function () {
     }
   });
 
-  for (const reader of READERS) {
-    it(`the ${reader} reader survives the corpus and ${SECONDS} seconds of changes to it`, async () => {
-      const corpus = join(folder, reader);
-      await unpackCorpus(reader, corpus);
-      const inputs = await readdir(corpus);
-      expect(inputs.length, "committed inputs").to.be.above(20);
-      const { status, stdout, output } = await run(join(BUILD, "replay"), [reader, String(SECONDS), corpus]);
-      expect(status, `${output}\nthe input lies in ${folder}/last-${reader}`).to.equal(0);
-      const counts = JSON.parse(stdout) as { replayed: number; accepted: number; changed: number; changedAccepted: number };
-      expect(counts.replayed).to.equal(inputs.length);
-      // Inputs that are all refused at the door would show nothing.
-      expect(counts.accepted).to.be.above(0);
-      expect(counts.changedAccepted).to.be.within(1, counts.changed - 1);
+  describe("under fire", () => {
+    /** All of them run at once, on as many cores as there are. */
+    const replays = new Map<string, { readonly inputs: number; readonly ended: ReturnType<typeof run> }>();
+
+    before(async () => {
+      for (const reader of READERS) {
+        const corpus = join(folder, reader);
+        await unpackCorpus(reader, corpus);
+        const inputs = (await readdir(corpus)).length;
+        replays.set(reader, { inputs, ended: run(join(BUILD, "replay"), [reader, String(SECONDS), corpus]) });
+      }
     });
-  }
+
+    for (const reader of READERS) {
+      it(`the ${reader} reader survives the corpus and ${SECONDS} seconds of changes to it`, async () => {
+        const { inputs, ended } = replays.get(reader)!;
+        expect(inputs, "committed inputs").to.be.above(20);
+        const { status, stdout, output } = await ended;
+        expect(status, `${output}\nthe input lies in ${folder}/last-${reader}`).to.equal(0);
+        const counts = JSON.parse(stdout) as { replayed: number; accepted: number; changed: number; changedAccepted: number };
+        expect(counts.replayed).to.equal(inputs);
+        // Inputs that are all refused at the door would show nothing.
+        expect(counts.accepted).to.be.above(0);
+        expect(counts.changedAccepted).to.be.within(1, counts.changed - 1);
+      });
+    }
+  });
 
   it("under AddressSanitizer and UndefinedBehaviorSanitizer", function () {
     if (unsanitized === undefined) return;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "chai";
-import { uniforms } from "../unit/training/small-training.js";
+import { uniforms } from "../support/uniforms.js";
 import { FaultyFiles, outcomeOf, startFit, told, type Ended, type Fault } from "./fit-programs.js";
 
 const KILLS = 50;

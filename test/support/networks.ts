@@ -1,12 +1,13 @@
 /** Networks and distillers whose every weight is the value of its name. */
 import { createDistiller, createModel, Tensor, type Distiller, type Model } from "../../lib/index.js";
+import type { ModelDType } from "../../lib/schemas/common.js";
 import type { MethodInput, MethodInputOf } from "../../lib/schemas/method.js";
 import { filled } from "./deterministic.js";
 import { FeatureMap } from "./maps.js";
 
-/** A float64 network of the registry, filled. */
-export async function filledModel(name: string, numClasses: number, prefix = ""): Promise<Model> {
-  const model = await createModel(name, { numClasses, dtype: "float64" });
+/** A network of the registry, filled. */
+export async function filledModel(name: string, numClasses: number, prefix = "", dtype: ModelDType = "float64"): Promise<Model> {
+  const model = await createModel(name, { numClasses, dtype });
   await model.loadStateDict(filled(await model.stateDict(), prefix));
   return model;
 }
@@ -20,15 +21,17 @@ export interface PairOptions {
   readonly numClasses?: number;
   /** Default: review. Settings without a kind are those of review without warm-up; others stand as they are. */
   readonly method?: ReviewOptions | MethodInput;
+  /** Default: float64. */
+  readonly dtype?: ModelDType;
 }
 
-/** A filled teacher and student in float64 with a filled method between them. */
+/** A filled teacher and student with a filled method between them. */
 export async function filledDistiller({
-  teacher = "resnet8", student = "resnet8", numClasses = 10, method = {},
+  teacher = "resnet8", student = "resnet8", numClasses = 10, method = {}, dtype = "float64",
 }: PairOptions = {}): Promise<Distiller> {
   const distiller = await createDistiller({
-    teacher: await filledModel(teacher, numClasses, "teacher."),
-    student: await filledModel(student, numClasses),
+    teacher: await filledModel(teacher, numClasses, "teacher.", dtype),
+    student: await filledModel(student, numClasses, "", dtype),
     method: "kind" in method ? method : { kind: "review", warmupEpochs: 0, ...method },
   });
   await distiller.loadStateDict(filled(await distiller.stateDict()));

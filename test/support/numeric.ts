@@ -32,6 +32,12 @@ export function rmsOf(values: readonly number[]): number {
   return normOf(values) / Math.sqrt(values.length);
 }
 
+/** Norm of the difference, relative to what is wanted unless that is zero. */
+export function distance(got: readonly number[], want: readonly number[]): number {
+  expect(got).to.have.length(want.length);
+  return normOf(got.map((value, i) => value - want[i]!)) / (normOf(want) || 1);
+}
+
 /** Holds two numbers against each other, relative to the wanted one or to `scale` where that is larger. */
 export function expectNear(got: number, want: number, tolerance: number, what: string, scale = 0): void {
   const deviation = Math.abs(got - want) / Math.max(Math.abs(want), scale, Number.MIN_VALUE);

@@ -33,6 +33,18 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::write(const void* data, size_t bytes) {
+  write_here(data, bytes);
+  written_ += bytes;
+#ifdef __linux__
+  // The disk begins while the rest is prepared, and `commit` waits less. A hint: what comes of it, fsync tells.
+  constexpr size_t kFlushStep = size_t{8} << 20;
+  if (written_ - flushed_ < kFlushStep) return;
+  ::sync_file_range(descriptor_, static_cast<off_t>(flushed_), static_cast<off_t>(written_ - flushed_), SYNC_FILE_RANGE_WRITE);
+  flushed_ = written_;
+#endif
+}
+
+void AtomicFile::write_here(const void* data, size_t bytes) {
   constexpr size_t kLargestWrite = size_t{1} << 30;
   const char* next = static_cast<const char*>(data);
   while (bytes > 0) {
@@ -46,7 +58,7 @@ void AtomicFile::write(const void* data, size_t bytes) {
 
 void AtomicFile::overwrite(size_t offset, const void* data, size_t bytes) {
   if (::lseek(descriptor_, static_cast<off_t>(offset), SEEK_SET) < 0) fail_writing("to write");
-  write(data, bytes);
+  write_here(data, bytes);
   if (::lseek(descriptor_, 0, SEEK_END) < 0) fail_writing("to write");
 }
 

@@ -28,6 +28,8 @@ class AtomicFile {
   void commit(const std::string& keep_as = "");
 
  private:
+  /// At the descriptor's position.
+  void write_here(const void* data, size_t bytes);
   [[noreturn]] void fail_writing(const char* what) const;
   void keep_former(const std::string& name) const;
   void flush_directory() const;
@@ -35,6 +37,8 @@ class AtomicFile {
   std::string path_;
   std::string temporary_;
   int descriptor_ = -1;
+  size_t written_ = 0;
+  size_t flushed_ = 0;  // of these, what was handed to the disk
 };
 
 }  // namespace reviewkd

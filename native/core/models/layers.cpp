@@ -1,6 +1,7 @@
 #include "core/models/layers.h"
 
 #include "core/error.h"
+#include "core/ops/normalization.h"
 
 namespace reviewkd {
 namespace nn = torch::nn;
@@ -39,22 +40,19 @@ nn::Linear linear(int64_t in_features, int64_t out_features) {
   return layer;
 }
 
-ConvNorm::ConvNorm(nn::Conv2d convolution, nn::BatchNorm2d norm) : convolution_(std::move(convolution)), norm_(std::move(norm)) {}
+Norm::Norm(nn::BatchNorm2d norm) : norm_(std::move(norm)) {}
 
-at::Tensor ConvNorm::run(const at::Tensor& x, const at::Tensor& residual, bool relu) {
-  const auto& options = convolution_->options;
+at::Tensor Norm::run(const at::Tensor& x, bool relu) { return ops::batch_norm(x, parameters(), {}, relu); }
+
+ops::ConvNormParameters Norm::parameters() {
   double momentum = 0.0;
   if (norm_->is_training()) {
     norm_->num_batches_tracked.add_(1);
     // Without a momentum, statistics are the mean over all batches.
     momentum = norm_->options.momentum() ? *norm_->options.momentum() : 1.0 / norm_->num_batches_tracked.item<double>();
   }
-  const ops::ConvNormParameters parameters{
-      .weight = convolution_->weight,
-      .bias = convolution_->bias,
-      .stride = options.stride()->front(),
-      .padding = std::get<torch::ExpandingArray<2>>(options.padding())->front(),
-      .groups = options.groups(),
+  return {
+      .weight = {}, .bias = {}, .stride = 1, .padding = 0, .groups = 1,
       .gamma = norm_->weight,
       .beta = norm_->bias,
       .running_mean = norm_->running_mean,
@@ -63,6 +61,18 @@ at::Tensor ConvNorm::run(const at::Tensor& x, const at::Tensor& residual, bool r
       .momentum = momentum,
       .training = norm_->is_training(),
   };
+}
+
+ConvNorm::ConvNorm(nn::Conv2d convolution, nn::BatchNorm2d norm) : convolution_(std::move(convolution)), norm_(std::move(norm)) {}
+
+at::Tensor ConvNorm::run(const at::Tensor& x, const at::Tensor& residual, bool relu) {
+  const auto& options = convolution_->options;
+  ops::ConvNormParameters parameters = norm_.parameters();
+  parameters.weight = convolution_->weight;
+  parameters.bias = convolution_->bias;
+  parameters.stride = options.stride()->front();
+  parameters.padding = std::get<torch::ExpandingArray<2>>(options.padding())->front();
+  parameters.groups = options.groups();
   return ops::conv_norm(x, parameters, *folded_, residual, relu);
 }
 

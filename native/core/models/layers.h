@@ -29,6 +29,25 @@ torch::nn::Conv2d conv1x1(int64_t in_channels, int64_t out_channels, int64_t str
 /// A linear layer with bias, without values.
 torch::nn::Linear linear(int64_t in_features, int64_t out_features);
 
+/// A batch normalization and what follows, run as one operation. The layer stays a module of its owner, who registers it.
+class Norm {
+ public:
+  explicit Norm(torch::nn::BatchNorm2d norm);
+
+  /// x: [N, C, H, W] -> BN(x). The result is the caller's alone.
+  at::Tensor operator()(const at::Tensor& x) { return run(x, /*relu=*/false); }
+  /// ReLU of that.
+  at::Tensor relu(const at::Tensor& x) { return run(x, /*relu=*/true); }
+
+  /// What a normalization behind a convolution needs of it; in train mode it counts as another batch.
+  ops::ConvNormParameters parameters();
+
+ private:
+  at::Tensor run(const at::Tensor& x, bool relu);
+
+  torch::nn::BatchNorm2d norm_;
+};
+
 /// A convolution, the batch normalization behind it and what follows, run as one operation. The two layers stay modules of their
 /// owner, who registers them under their published names.
 class ConvNorm {
@@ -44,7 +63,7 @@ class ConvNorm {
   at::Tensor run(const at::Tensor& x, const at::Tensor& residual, bool relu);
 
   torch::nn::Conv2d convolution_;
-  torch::nn::BatchNorm2d norm_;
+  Norm norm_;
   std::shared_ptr<ops::FoldedWeights> folded_ = std::make_shared<ops::FoldedWeights>();
 };
 

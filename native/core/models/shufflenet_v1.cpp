@@ -1,7 +1,6 @@
 #include "core/models/shufflenet_v1.h"
 
 #include "core/models/init.h"
-#include "core/models/layers.h"
 
 namespace reviewkd {
 namespace nn = torch::nn;
@@ -10,29 +9,40 @@ namespace {
 /// Channels of the stem.
 constexpr int64_t kShuffleNetV1Stem = 24;
 
+/// Channels that the convolutions add to the block's result, and those between them.
+int64_t added_channels(const ShuffleBottleneckOptions& options) {
+  return options.stride == 2 ? options.out_channels - options.in_channels : options.out_channels;
+}
+int64_t mid_channels(const ShuffleBottleneckOptions& options) { return added_channels(options) / 4; }
+
 }  // namespace
 
-ShuffleBottleneckImpl::ShuffleBottleneckImpl(const ShuffleBottleneckOptions& options) : options_(options) {
-  const auto [in_channels, out_channels, stride, in_groups, out_groups] = options;
-  const int64_t added = stride == 2 ? out_channels - in_channels : out_channels;
-  const int64_t mid = added / 4;
-  conv1 = register_module("conv1", conv1x1(in_channels, mid, 1, in_groups));
-  bn1 = register_module("bn1", nn::BatchNorm2d(mid));
-  conv2 = register_module("conv2", conv3x3(mid, mid, stride, mid));
-  bn2 = register_module("bn2", nn::BatchNorm2d(mid));
-  conv3 = register_module("conv3", conv1x1(mid, added, 1, out_groups));
-  bn3 = register_module("bn3", nn::BatchNorm2d(added));
+ShuffleBottleneckImpl::ShuffleBottleneckImpl(const ShuffleBottleneckOptions& options)
+    : options_(options),
+      conv1(conv1x1(options.in_channels, mid_channels(options), 1, options.in_groups)),
+      conv2(conv3x3(mid_channels(options), mid_channels(options), options.stride, mid_channels(options))),
+      conv3(conv1x1(mid_channels(options), added_channels(options), 1, options.out_groups)),
+      bn1(mid_channels(options)),
+      bn2(mid_channels(options)),
+      bn3(added_channels(options)),
+      first_(conv1, bn1),
+      second_(conv2, bn2),
+      third_(conv3, bn3) {
+  register_module("conv1", conv1);
+  register_module("bn1", bn1);
+  register_module("conv2", conv2);
+  register_module("bn2", bn2);
+  register_module("conv3", conv3);
+  register_module("bn3", bn3);
 }
 
 StageFeature ShuffleBottleneckImpl::forward(const at::Tensor& x) {
-  at::Tensor out = bn1(conv1(x)).relu_();                                    // [N, mid, H, W]
+  at::Tensor out = first_.relu(x);                                           // [N, mid, H, W]
   out = shuffle_channels(out, options_.in_groups);
-  out = bn2(conv2(out)).relu_();                                             // [N, mid, H / stride, W / stride]
-  out = bn3(conv3(out));                                                     // [N, added, H / stride, W / stride]
+  out = second_.relu(out);                                                   // [N, mid, H / stride, W / stride]
+  out = third_(out, options_.stride == 2 ? at::Tensor() : x);                // [N, added, H / stride, W / stride]
   if (options_.stride == 2) {
     out = at::cat({out, at::avg_pool2d(x, 3, /*stride=*/2, /*padding=*/1)}, 1);  // [N, out, H / 2, W / 2]
-  } else {
-    out = out + x;
   }
   return {out, at::relu(out)};
 }
@@ -41,6 +51,7 @@ ShuffleNetV1Impl::ShuffleNetV1Impl(const ShuffleNetV1Options& options)
     : options_(options),
       conv1(conv1x1(3, kShuffleNetV1Stem)),
       bn1(kShuffleNetV1Stem),
+      stem_(conv1, bn1),
       linear(reviewkd::linear(options.channels.back(), options.num_classes)) {
   register_module("conv1", conv1);
   register_module("bn1", bn1);
@@ -64,7 +75,7 @@ ShuffleNetV1Impl::ShuffleNetV1Impl(const ShuffleNetV1Options& options)
 
 BackboneOutput ShuffleNetV1Impl::forward(const at::Tensor& images) {
   BackboneOutput output;
-  at::Tensor x = bn1(conv1(images)).relu_();                                 // [N, 24, H, W]
+  at::Tensor x = stem_.relu(images);                                         // [N, 24, H, W]
   for (const auto& stage : stages_) {
     StageFeature feature;
     for (const auto& block : *stage) {

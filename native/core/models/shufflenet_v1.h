@@ -12,7 +12,7 @@
 
 #include <array>
 
-#include "core/models/backbone.h"
+#include "core/models/layers.h"
 
 namespace reviewkd {
 
@@ -38,8 +38,9 @@ class ShuffleBottleneckImpl : public torch::nn::Module {
 
  private:
   ShuffleBottleneckOptions options_;
-  torch::nn::Conv2d conv1{nullptr}, conv2{nullptr}, conv3{nullptr};
-  torch::nn::BatchNorm2d bn1{nullptr}, bn2{nullptr}, bn3{nullptr};
+  torch::nn::Conv2d conv1, conv2, conv3;
+  torch::nn::BatchNorm2d bn1, bn2, bn3;
+  ConvNorm first_, second_, third_;
 };
 TORCH_MODULE(ShuffleBottleneck);
 
@@ -66,6 +67,7 @@ class ShuffleNetV1Impl : public BackboneImpl {
   ShuffleNetV1Options options_;
   torch::nn::Conv2d conv1;
   torch::nn::BatchNorm2d bn1;
+  ConvNorm stem_;  // conv1 and bn1
   std::array<torch::nn::ModuleList, 3> stages_;
   torch::nn::Linear linear;
 };

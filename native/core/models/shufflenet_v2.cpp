@@ -1,7 +1,6 @@
 #include "core/models/shufflenet_v2.h"
 
 #include "core/models/init.h"
-#include "core/models/layers.h"
 
 namespace reviewkd {
 namespace nn = torch::nn;
@@ -24,7 +23,12 @@ ShuffleDownBlockImpl::ShuffleDownBlockImpl(int64_t in_channels, int64_t out_chan
       bn2(out_channels / 2),
       bn3(out_channels / 2),
       bn4(out_channels / 2),
-      bn5(out_channels / 2) {
+      bn5(out_channels / 2),
+      first_(conv1, bn1),
+      second_(conv2, bn2),
+      third_(conv3, bn3),
+      fourth_(conv4, bn4),
+      fifth_(conv5, bn5) {
   register_module("conv1", conv1);
   register_module("bn1", bn1);
   register_module("conv2", conv2);
@@ -38,11 +42,11 @@ ShuffleDownBlockImpl::ShuffleDownBlockImpl(int64_t in_channels, int64_t out_chan
 }
 
 at::Tensor ShuffleDownBlockImpl::forward(const at::Tensor& x) {
-  at::Tensor left = bn1(conv1(x));                                           // [N, in, H / 2, W / 2]
-  left = bn2(conv2(left)).relu_();                                           // [N, out / 2, H / 2, W / 2]
-  at::Tensor right = bn3(conv3(x)).relu_();                                  // [N, out / 2, H, W]
-  right = bn4(conv4(right));                                                 // [N, out / 2, H / 2, W / 2]
-  right = bn5(conv5(right)).relu_();
+  at::Tensor left = first_(x);                                               // [N, in, H / 2, W / 2]
+  left = second_.relu(left);                                                 // [N, out / 2, H / 2, W / 2]
+  at::Tensor right = third_.relu(x);                                         // [N, out / 2, H, W]
+  right = fourth_(right);                                                    // [N, out / 2, H / 2, W / 2]
+  right = fifth_.relu(right);
   return shuffle_channels(at::cat({left, right}, 1), kHalves);                // [N, out, H / 2, W / 2]
 }
 
@@ -53,7 +57,10 @@ ShuffleSplitBlockImpl::ShuffleSplitBlockImpl(int64_t channels)
       conv3(conv1x1(half_, half_)),
       bn1(half_),
       bn2(half_),
-      bn3(half_) {
+      bn3(half_),
+      first_(conv1, bn1),
+      second_(conv2, bn2),
+      third_(conv3, bn3) {
   register_module("conv1", conv1);
   register_module("bn1", bn1);
   register_module("conv2", conv2);
@@ -65,9 +72,7 @@ ShuffleSplitBlockImpl::ShuffleSplitBlockImpl(int64_t channels)
 StageFeature ShuffleSplitBlockImpl::forward(const at::Tensor& x) {
   const at::Tensor passed = x.narrow(1, 0, half_);                           // [N, C / 2, H, W]
   at::Tensor out = x.narrow(1, half_, half_);                                // [N, C / 2, H, W]
-  out = bn1(conv1(out)).relu_();
-  out = bn2(conv2(out));
-  out = bn3(conv3(out));
+  out = third_(second_(first_.relu(out)));
   return {at::cat({passed, out}, 1), shuffle_channels(at::cat({passed, at::relu(out)}, 1), kHalves)};
 }
 
@@ -77,6 +82,8 @@ ShuffleNetV2Impl::ShuffleNetV2Impl(const ShuffleNetV2Options& options)
       conv2(conv1x1(options.channels[2], options.channels[3])),
       bn1(kShuffleNetV2Stem),
       bn2(options.channels[3]),
+      stem_(conv1, bn1),
+      last_(conv2, bn2),
       linear(reviewkd::linear(options.channels[3], options.num_classes)) {
   register_module("conv1", conv1);
   register_module("bn1", bn1);
@@ -94,7 +101,7 @@ ShuffleNetV2Impl::ShuffleNetV2Impl(const ShuffleNetV2Options& options)
 
 BackboneOutput ShuffleNetV2Impl::forward(const at::Tensor& images) {
   BackboneOutput output;
-  at::Tensor x = bn1(conv1(images)).relu_();                                 // [N, 24, H, W]
+  at::Tensor x = stem_.relu(images);                                         // [N, 24, H, W]
   for (auto& stage : stages_) {
     x = stage[0]->as<ShuffleDownBlockImpl>()->forward(x);                    // [N, Ci, H / 2^i, W / 2^i]
     StageFeature feature;
@@ -104,7 +111,7 @@ BackboneOutput ShuffleNetV2Impl::forward(const at::Tensor& images) {
     }
     output.features.push_back(feature);
   }
-  x = bn2(conv2(x)).relu_();                                                 // [N, C4, H / 8, W / 8]
+  x = last_.relu(x);                                                         // [N, C4, H / 8, W / 8]
   const at::Tensor pooled = at::adaptive_avg_pool2d(x, {1, 1});              // [N, C4, 1, 1]
   output.features.push_back({pooled, pooled});
   output.logits = linear(pooled.flatten(1));                                 // [N, classes]

@@ -12,7 +12,7 @@
 
 #include <array>
 
-#include "core/models/backbone.h"
+#include "core/models/layers.h"
 
 namespace reviewkd {
 
@@ -28,6 +28,7 @@ class ShuffleDownBlockImpl : public torch::nn::Module {
   torch::nn::Conv2d conv1, conv2;         // the left branch
   torch::nn::Conv2d conv3, conv4, conv5;  // the right branch
   torch::nn::BatchNorm2d bn1, bn2, bn3, bn4, bn5;
+  ConvNorm first_, second_, third_, fourth_, fifth_;
 };
 TORCH_MODULE(ShuffleDownBlock);
 
@@ -44,6 +45,7 @@ class ShuffleSplitBlockImpl : public torch::nn::Module {
   int64_t half_;
   torch::nn::Conv2d conv1, conv2, conv3;
   torch::nn::BatchNorm2d bn1, bn2, bn3;
+  ConvNorm first_, second_, third_;
 };
 TORCH_MODULE(ShuffleSplitBlock);
 
@@ -70,6 +72,7 @@ class ShuffleNetV2Impl : public BackboneImpl {
   ShuffleNetV2Options options_;
   torch::nn::Conv2d conv1, conv2;
   torch::nn::BatchNorm2d bn1, bn2;
+  ConvNorm stem_, last_;
   std::array<torch::nn::ModuleList, 3> stages_;
   torch::nn::Linear linear;
 };

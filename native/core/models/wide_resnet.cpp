@@ -18,6 +18,7 @@ WideBlockImpl::WideBlockImpl(int64_t in_channels, int64_t out_channels, int64_t 
       bn2(out_channels),
       conv1(conv3x3(in_channels, out_channels, stride)),
       conv2(conv3x3(out_channels, out_channels)),
+      norm_(bn1),
       first_(conv1, bn2) {
   register_module("bn1", bn1);
   register_module("conv1", conv1);
@@ -62,12 +63,13 @@ BackboneOutput WideResNetImpl::forward(const at::Tensor& images) {
     bool first = true;
     for (const auto& module : *stages_[i]) {
       auto* block = module->as<WideBlockImpl>();
-      at::Tensor active = block->normalize(x);
+      at::Tensor active;
       if (first && i > 0) {
-        output.features.push_back({active, x});                          // [N, Ci, Hi, Wi] of the stage before
-        active = at::relu(active);
+        const at::Tensor normalized = block->norm()(x);
+        output.features.push_back({normalized, x});                      // [N, Ci, Hi, Wi] of the stage before
+        active = at::relu(normalized);
       } else {
-        active.relu_();
+        active = block->norm().relu(x);
       }
       first = false;
       x = block->forward(x, active);                                     // each stage but the first halves the size

@@ -21,16 +21,17 @@ class WideBlockImpl : public torch::nn::Module {
  public:
   WideBlockImpl(int64_t in_channels, int64_t out_channels, int64_t stride);
 
-  /// The first normalization of x, which is also what the stage before hands over as its side before the activation.
-  at::Tensor normalize(const at::Tensor& x) { return bn1(x); }
+  /// The first normalization, which gives what the stage before hands over as its side before the activation.
+  Norm& norm() { return norm_; }
 
-  /// x: [N, in, H, W]; active: ReLU of normalize(x) -> [N, out, H / stride, W / stride], rounded up.
+  /// x: [N, in, H, W]; active: norm().relu(x) -> [N, out, H / stride, W / stride], rounded up.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& active);
 
  private:
   torch::nn::BatchNorm2d bn1, bn2;
   torch::nn::Conv2d conv1, conv2;
   torch::nn::Conv2d conv_shortcut{nullptr};
+  Norm norm_;       // bn1
   ConvNorm first_;  // conv1 and bn2
 };
 TORCH_MODULE(WideBlock);

@@ -48,8 +48,7 @@ Normalizing::Normalizing(const BatchMoments& moments, const at::Tensor& gamma, c
 at::Tensor Normalizing::mean_tensor() const { return tensor_of(mean); }
 at::Tensor Normalizing::inverse_tensor() const { return tensor_of(inverse); }
 
-NormalizationGradient::NormalizationGradient(ImageSums& sums, const at::Tensor& mean, const at::Tensor& inverse, const at::Tensor& gamma,
-                                             int64_t pixels) {
+NormalizationGradient::NormalizationGradient(ImageSums& sums, const at::Tensor& inverse, const at::Tensor& gamma, int64_t pixels) {
   const double count = static_cast<double>(sums.images * pixels);
   for (int64_t c = 0; c < sums.channels; ++c) {
     double sum = 0.0;
@@ -63,7 +62,7 @@ NormalizationGradient::NormalizationGradient(ImageSums& sums, const at::Tensor& 
     const double slope = -factor * one_over_deviation * one_over_deviation * product / count;
     a.push_back(static_cast<float>(factor));
     b.push_back(static_cast<float>(slope));
-    k.push_back(static_cast<float>(-factor * sum / count - slope * mean.const_data_ptr<float>()[c]));
+    k.push_back(static_cast<float>(-factor * sum / count));
     gamma_sums.push_back(static_cast<float>(product * one_over_deviation));
     beta_sums.push_back(static_cast<float>(sum));
   }

@@ -56,9 +56,9 @@ class ImageSums {
   std::vector<float> values_;
 };
 
-/// The gradient of what was normalized is a · g + b · x + k; [C] each.
+/// The gradient of what was normalized is a · g + b · (x - mean) + k; [C] each.
 struct NormalizationGradient {
-  NormalizationGradient(ImageSums& sums, const at::Tensor& mean, const at::Tensor& inverse, const at::Tensor& gamma, int64_t pixels);
+  NormalizationGradient(ImageSums& sums, const at::Tensor& inverse, const at::Tensor& gamma, int64_t pixels);
 
   at::Tensor gamma_gradient() const;
   at::Tensor beta_gradient() const;

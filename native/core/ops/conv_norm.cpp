@@ -3,14 +3,12 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <cmath>
-
 #include "core/error.h"
-#include "core/ops/batch_moments.h"
 #include "core/ops/device_conv_norm.h"
 #include "core/ops/dispatch.h"
 #include "core/ops/image_convolution.h"
 #include "core/ops/images.h"
+#include "core/ops/normalization.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -23,15 +21,12 @@ at::Tensor empty_map(int64_t images, const ConvolutionShape& shape, at::ScalarTy
   return at::empty({images, shape.out_channels, shape.out_height, shape.out_width}, at::TensorOptions(type), at::MemoryFormat::ChannelsLast);
 }
 
-/// As torch::nn::functional::batch_norm asks, and at::batch_norm does not.
-void require_several_values(const at::Tensor& x, const ConvNormParameters& parameters) {
+void require_several_outputs(const at::Tensor& x, const ConvNormParameters& parameters) {
   if (x.dim() != 4) return;  // the convolution says what is wrong
   const auto out = [&](int64_t dimension) {
     return (x.size(dimension) + 2 * parameters.padding - parameters.weight.size(dimension)) / parameters.stride + 1;
   };
-  if (x.size(0) * out(2) * out(3) != 1) return;
-  fail(ErrorCode::kBatchTooSmall, "expected at least 2 values in each channel for training, got 1: batch normalization over a single value is "
-       "undefined. Use more or larger images.");
+  require_several_values(x.size(0) * out(2) * out(3));
 }
 
 std::shared_ptr<const ImageConvolution> convolution_of(const at::Tensor& x, const ConvNormParameters& parameters, at::ScalarType type) {
@@ -49,11 +44,8 @@ std::shared_ptr<const ImageConvolution> convolution_of(const at::Tensor& x, cons
 at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor& x, const ConvNormParameters& parameters,
                           FoldedWeights& cache, const at::Tensor& residual, bool relu, at::ScalarType type) {
   const auto folded = cache.get(parameters, type, [&]() -> FoldedWeights::Folded {
-    const at::Tensor scale = (parameters.gamma.to(at::kDouble) / (parameters.running_variance.to(at::kDouble) + parameters.epsilon).sqrt());
-    at::Tensor center = parameters.running_mean.to(at::kDouble);
-    if (parameters.bias.defined()) center = center - parameters.bias.to(at::kDouble);
-    const at::Tensor shift = parameters.beta.to(at::kDouble) - scale * center;
-    return {convolution.pack(parameters.weight, scale.to(at::kFloat).const_data_ptr<float>()), shift.to(at::kFloat)};
+    const Folding folding(parameters);
+    return {convolution.pack(parameters.weight, folding.scale.const_data_ptr<float>()), folding.shift};
   });
   const at::Tensor input = in_order(x, type);
   const at::Tensor added = residual.defined() ? in_order(residual, type) : residual;
@@ -66,20 +58,6 @@ at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor&
     }
   });
   return result;
-}
-
-void move_statistics(const ConvNormParameters& parameters, const BatchMoments& moments) {
-  at::NoGradGuard no_grad;
-  at::Tensor mean = at::empty_like(parameters.running_mean);
-  at::Tensor variance = at::empty_like(parameters.running_variance);
-  const double unbiased = static_cast<double>(moments.count) / static_cast<double>(std::max<int64_t>(1, moments.count - 1));
-  for (int64_t c = 0; c < mean.numel(); ++c) {
-    mean.data_ptr<float>()[c] = static_cast<float>(moments.mean[c]);
-    variance.data_ptr<float>()[c] = static_cast<float>(moments.variance[c] * unbiased);
-  }
-  if (parameters.bias.defined()) mean += parameters.bias;
-  parameters.running_mean.mul_(1 - parameters.momentum).add_(mean, parameters.momentum);
-  parameters.running_variance.mul_(1 - parameters.momentum).add_(variance, parameters.momentum);
 }
 
 class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
@@ -111,11 +89,7 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     const BatchMoments moments = combined(image_moments, shape.out_pixels());
     move_statistics(parameters, moments);
     const Normalizing normalizing(moments, gamma, beta, parameters.epsilon);
-    each_range(count, [&](int64_t first, int64_t last, int64_t) {
-      for (int64_t n = first; n < last; ++n) {
-        kernels.normalize(raws[n], normalizing.scale.data(), normalizing.shift.data(), residuals[n], relu, results[n], shape.out_pixels(), channels);
-      }
-    });
+    normalize({count, shape.out_pixels(), channels, kernels}, raws, normalizing.scale.data(), normalizing.shift.data(), residuals, relu, results);
 
     context->save_for_backward({input, weight, gamma, raw, relu ? result : at::Tensor()});
     context->saved_data["mean"] = normalizing.mean_tensor();
@@ -153,14 +127,8 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     at::Tensor masked;
     if (has_residual) masked = relu ? at::empty_like(gradient) : gradient;
     const Images raws(raw), actives(active), gradients_of(gradient), masks(has_residual && relu ? masked : at::Tensor());
-    ImageSums sums(count, channels);
-    each_range(count, [&](int64_t first, int64_t last, int64_t) {
-      for (int64_t n = first; n < last; ++n) {
-        kernels.reduce_gradient(gradients_of[n], actives[n], raws[n], mean.const_data_ptr<float>(), masks[n], sums.sum(n), sums.product(n),
-                                shape.out_pixels(), channels);
-      }
-    });
-    const NormalizationGradient coefficients(sums, mean, inverse, gamma, shape.out_pixels());
+    const NormalizationGradient coefficients =
+        reduce_gradient({count, shape.out_pixels(), channels, kernels}, gradients_of, actives, raws, mean, inverse, gamma, masks);
 
     const bool needs_input = context->needs_input_grad(0);
     at::Tensor input_gradient = needs_input ? at::empty_like(input) : at::Tensor();
@@ -177,7 +145,7 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
         for (int64_t k = 0; k < group; ++k) {
           for (int64_t r = 0; r < shape.out_height; ++r) {
             const char* row_active = actives[n + k] == nullptr ? nullptr : actives[n + k] + r * row_bytes;
-            kernels.normalization_gradient(gradients_of[n + k] + r * row_bytes, row_active, raws[n + k] + r * row_bytes, coefficients.a.data(),
+            kernels.normalization_gradient(gradients_of[n + k] + r * row_bytes, row_active, raws[n + k] + r * row_bytes, mean.const_data_ptr<float>(), coefficients.a.data(),
                                            coefficients.b.data(), coefficients.k.data(), convolution.gradient_row(k, r), shape.out_width, channels);
           }
         }
@@ -211,16 +179,12 @@ std::vector<std::pair<const void*, uint32_t>> FoldedWeights::state_of(const Conv
 
 at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
   const at::Tensor convolved = at::conv2d(x, parameters.weight, parameters.bias, parameters.stride, parameters.padding, 1, parameters.groups);
-  at::Tensor result = at::batch_norm(convolved, parameters.gamma, parameters.beta, parameters.running_mean, parameters.running_variance,
-                                     parameters.training, parameters.momentum, parameters.epsilon, /*cudnn_enabled=*/true);
-  // Nobody else holds what is written over.
-  if (residual.defined()) result.add_(residual);
-  return relu ? result.relu_() : result;  // [N, O, Ho, Wo]
+  return batch_norm_reference(convolved, parameters, residual, relu);
 }
 
 at::Tensor conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual,
                      bool relu) {
-  if (parameters.training) require_several_values(x, parameters);
+  if (parameters.training) require_several_outputs(x, parameters);
   if (takes_reference_path()) return conv_norm_reference(x, parameters, residual, relu);
   if (auto result = conv_norm_on_device(x, parameters, folded, residual, relu)) return *result;
   const at::ScalarType type = computing_type(x);
@@ -228,7 +192,9 @@ at::Tensor conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, 
   const bool differentiates = at::GradMode::is_enabled();
   const bool folds = !parameters.training && !differentiates;
   if (!convolution || !(folds || parameters.training) || (differentiates && x.requires_grad() && !convolution->has_input_gradient())) {
-    return conv_norm_reference(x, parameters, residual, relu);
+    // PyTorch convolves, and what follows is done in one pass over the result.
+    const at::Tensor convolved = at::conv2d(x, parameters.weight, parameters.bias, parameters.stride, parameters.padding, 1, parameters.groups);
+    return batch_norm(convolved, parameters, residual, relu);
   }
   if (folds) return folded_forward(*convolution, x, parameters, folded, residual, relu, type);
   return ConvNormFunction::apply(x, parameters.weight, where_defined(parameters.bias), parameters.gamma, parameters.beta,

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/ops/dispatch.h"
@@ -116,6 +117,7 @@ const void* DirectConvolution::lay_out(const void* image) const {
 }
 
 const void* DirectConvolution::gather(const void* image) const {
+  const int64_t kernel = shape().kernel;
   const int64_t pixel = shape().in_channels * value_bytes_;
   const int64_t gathered_pixel = gathered_ * value_bytes_;
   auto* to = static_cast<char*>(scratch(kImage, shape().out_pixels() * gathered_pixel));
@@ -123,11 +125,15 @@ const void* DirectConvolution::gather(const void* image) const {
   for (int64_t r = 0; r < shape().out_height; ++r) {
     for (int64_t c = 0; c < shape().out_width; ++c, to += gathered_pixel) {
       std::memset(to, 0, gathered_pixel);
-      for (int64_t t = 0; t < shape().kernel * shape().kernel; ++t) {
-        const int64_t y = r * shape().stride + t / shape().kernel - shape().padding;
-        const int64_t x = c * shape().stride + t % shape().kernel - shape().padding;
-        if (y < 0 || y >= shape().height || x < 0 || x >= shape().width) continue;
-        std::memcpy(to + t * pixel, static_cast<const char*>(image) + (y * shape().width + x) * pixel, pixel);
+      // The pixels of a row of the kernel lie side by side, except for those outside of the image.
+      const int64_t left = c * shape().stride - shape().padding;
+      const int64_t first = std::max<int64_t>(0, -left);
+      const int64_t count = std::min(kernel, shape().width - left) - first;
+      if (count <= 0) continue;
+      for (int64_t k = 0; k < kernel; ++k) {
+        const int64_t y = r * shape().stride + k - shape().padding;
+        if (y < 0 || y >= shape().height) continue;
+        std::memcpy(to + (k * kernel + first) * pixel, static_cast<const char*>(image) + (y * shape().width + left + first) * pixel, count * pixel);
       }
     }
   }

@@ -8,6 +8,7 @@
 #include "core/ops/device_streams.h"
 #include "core/ops/dispatch.h"
 #include "core/ops/images.h"
+#include "core/ops/normalization.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -108,11 +109,8 @@ at::Tensor normalized(const Accelerator& accelerator, const at::Tensor& x, const
                       const at::Tensor& residual, bool relu, at::ScalarType type) {
   const c10::OptionalDeviceGuard device(x.device());
   const auto folded = cache.get(parameters, type, [&]() -> FoldedWeights::Folded {
-    const at::Tensor scale = parameters.gamma.to(at::kDouble) / (parameters.running_variance.to(at::kDouble) + parameters.epsilon).sqrt();
-    at::Tensor center = parameters.running_mean.to(at::kDouble);
-    if (parameters.bias.defined()) center = center - parameters.bias.to(at::kDouble);
-    const at::Tensor shift = parameters.beta.to(at::kDouble) - scale * center;
-    return {in_order(parameters.weight.detach(), type), at::stack({scale, shift}).to(at::kFloat)};
+    const Folding folding(parameters);
+    return {in_order(parameters.weight.detach(), type), at::stack({folding.scale, folding.shift})};
   });
   keep_for_graph(folded->packed);
   keep_for_graph(folded->shift);

@@ -53,20 +53,27 @@ at::ScalarType computing_type(const at::Tensor& x) {
 const ConvolutionKernels* convolution_kernels(at::ScalarType type) {
 #ifdef REVIEWKD_X86_KERNELS
   if (type == at::kFloat && instructions() >= Instructions::kAvx512) return &avx512::kConvolutionsFloat;
-  if (type == at::kBFloat16 && instructions() == Instructions::kAvx512Bfloat16) return &avx512::kConvolutionsBfloat16;
+  if (type == at::kBFloat16 && instructions() == Instructions::kAvx512Bfloat16) return &avx512_bfloat16::kConvolutionsBfloat16;
 #endif
   static_cast<void>(type);
   return nullptr;
 }
 
 const WinogradKernels* winograd_kernels(at::ScalarType type) {
+  if (type != at::kFloat && type != at::kBFloat16) return nullptr;
 #ifdef REVIEWKD_X86_KERNELS
   const bool is_float = type == at::kFloat;
-  if (!is_float && type != at::kBFloat16) return nullptr;
-  if (instructions() >= Instructions::kAvx512) return is_float ? &avx512::kWinogradFloat : &avx512::kWinogradBfloat16;
-  if (instructions() == Instructions::kAvx2) return is_float ? &avx2::kWinogradFloat : &avx2::kWinogradBfloat16;
+  switch (instructions()) {
+    case Instructions::kAvx512Bfloat16:
+      return is_float ? &avx512_bfloat16::kWinogradFloat : &avx512_bfloat16::kWinogradBfloat16;
+    case Instructions::kAvx512:
+      return is_float ? &avx512::kWinogradFloat : &avx512::kWinogradBfloat16;
+    case Instructions::kAvx2:
+      return is_float ? &avx2::kWinogradFloat : &avx2::kWinogradBfloat16;
+    case Instructions::kGeneric:
+      break;
+  }
 #endif
-  static_cast<void>(type);
   return nullptr;
 }
 
@@ -74,16 +81,32 @@ const MapKernels* map_kernels(at::ScalarType type) {
   if (type != at::kFloat && type != at::kBFloat16) return nullptr;
   const bool is_float = type == at::kFloat;
 #ifdef REVIEWKD_X86_KERNELS
-  if (instructions() >= Instructions::kAvx512) return is_float ? &avx512::kMapsFloat : &avx512::kMapsBfloat16;
-  if (instructions() == Instructions::kAvx2) return is_float ? &avx2::kMapsFloat : &avx2::kMapsBfloat16;
+  switch (instructions()) {
+    case Instructions::kAvx512Bfloat16:
+      return is_float ? &avx512_bfloat16::kMapsFloat : &avx512_bfloat16::kMapsBfloat16;
+    case Instructions::kAvx512:
+      return is_float ? &avx512::kMapsFloat : &avx512::kMapsBfloat16;
+    case Instructions::kAvx2:
+      return is_float ? &avx2::kMapsFloat : &avx2::kMapsBfloat16;
+    case Instructions::kGeneric:
+      break;
+  }
 #endif
   return is_float ? &generic::kMapsFloat : &generic::kMapsBfloat16;
 }
 
 SgdKernel sgd_kernel() {
 #ifdef REVIEWKD_X86_KERNELS
-  if (instructions() >= Instructions::kAvx512) return avx512::kSgd;
-  if (instructions() == Instructions::kAvx2) return avx2::kSgd;
+  switch (instructions()) {
+    case Instructions::kAvx512Bfloat16:
+      return avx512_bfloat16::kSgd;
+    case Instructions::kAvx512:
+      return avx512::kSgd;
+    case Instructions::kAvx2:
+      return avx2::kSgd;
+    case Instructions::kGeneric:
+      break;
+  }
 #endif
   return generic::kSgd;
 }

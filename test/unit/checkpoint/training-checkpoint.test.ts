@@ -3,7 +3,8 @@ import { expect } from "chai";
 import { createSession, readWeightsInfo, type Session } from "../../../lib/index.js";
 import { failureOf } from "../../support/errors.js";
 import { scratchDirectory } from "../lib/small-run.js";
-import { smallBatch, smallDistiller, smallModel, uniforms, weightsOf } from "../training/small-training.js";
+import { smallBatch, smallDistiller, smallModel, weightsOf } from "../training/small-training.js";
+import { uniforms } from "../../support/uniforms.js";
 
 /** Length of the JSON header. */
 const headerLength = (file: Buffer): number => Number(file.readBigUInt64LE(0));

@@ -2,7 +2,8 @@ import { expect } from "chai";
 import { loadDataset, type DatasetSplit } from "../../../lib/index.js";
 import type { ArraySplit, DataSourceInput } from "../../../lib/schemas/data.js";
 import { failureOf } from "../../support/errors.js";
-import { numbersIn, uniforms } from "../training/small-training.js";
+import { numbersIn } from "../training/small-training.js";
+import { uniforms } from "../../support/uniforms.js";
 
 const HEIGHT = 2;
 const WIDTH = 3;

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { loadDataset, type Dataset } from "../../../lib/index.js";
 import type { BatchOptionsInput, Normalization } from "../../../lib/schemas/data.js";
-import { uniforms } from "../training/small-training.js";
+import { uniforms } from "../../support/uniforms.js";
 
 const HEIGHT = 6;
 const WIDTH = 5;

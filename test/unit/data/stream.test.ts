@@ -4,7 +4,8 @@ import {
   createModel, createSession, loadDataset, type Dataset, type Session, type StreamItem, type StreamItems, type StreamIterable, type StreamPass,
 } from "../../../lib/index.js";
 import { failureOf } from "../../support/errors.js";
-import { CLASSES, SIDE, smallModel, uniforms, weightsOf } from "../training/small-training.js";
+import { CLASSES, SIDE, smallModel, weightsOf } from "../training/small-training.js";
+import { uniforms } from "../../support/uniforms.js";
 
 const VALUES = 3 * SIDE * SIDE;
 const TRAIN = 30;

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { createSession } from "../../../lib/index.js";
+import type { ModelDType } from "../../../lib/schemas/common.js";
 import { goldenImages, labelTensor } from "../../support/deterministic.js";
 import { expectSummary, readReviewGolden, reviewPairs } from "../../support/golden.js";
 import { concatenate, convolve, FeatureMap, normalizeBatch, referenceHcl, resizeNearest } from "../../support/maps.js";
@@ -10,6 +11,10 @@ import { referenceReview } from "../../support/review-reference.js";
 // float64 on both sides: what differs is the order of summation. Normalization over few values multiplies the rounding of
 // 1e-16 by up to 1e4.
 const TOLERANCE = 1e-10;
+const FLOAT32_TOLERANCE = 3e-4;
+const FLOAT32_GRADIENT_TOLERANCE = 3e-3;
+/** Their deepest normalizations go over a dozen values: PyTorch's own operations in float32 are as far away from float64. */
+const ILL_CONDITIONED: Readonly<Record<string, number>> = { "mobilenetv1--mobilenetv2-half": 0.05, "shufflenetv2--shufflenetv1": 0.02 };
 
 describe("the review recursion", () => {
   interface Case {
@@ -99,36 +104,50 @@ describe("the review goldens", () => {
     ]);
   });
 
-  for (const pair of reviewPairs()) {
-    it(`agrees with PyTorch: ${pair}`, async () => {
-      const golden = readReviewGolden(pair);
-      const { teacher, student, numClasses, switches, weight } = golden;
-      const parts = { teacher, student, numClasses, method: { ...switches, weight } };
-      const images = goldenImages(golden.batch, golden.imageSize);
+  interface Arithmetic {
+    readonly dtype: ModelDType;
+    readonly tolerance: number;
+    readonly gradientTolerance: number;
+  }
+  const ARITHMETICS: readonly Arithmetic[] = [
+    { dtype: "float64", tolerance: TOLERANCE, gradientTolerance: 1e-9 },
+    // The fast path: rounding of 6e-8, which normalization over few values multiplies as above.
+    { dtype: "float32", tolerance: FLOAT32_TOLERANCE, gradientTolerance: FLOAT32_GRADIENT_TOLERANCE },
+  ];
 
-      const distiller = await filledDistiller(parts);
-      expect(distiller.trainingOnlyParameterCount()).to.equal(golden.trainingOnlyParameters);
-      const output = await distiller.forward(images);
-      expectSummary(output.teacherLogits, golden.teacherLogits, TOLERANCE, "teacher's logits");
-      expectSummary(output.studentLogits, golden.studentLogits, TOLERANCE, "student's logits");
-      expect(output.reviewOutputs).to.have.length(golden.outputs.length);
-      for (const [stage, want] of golden.outputs.entries()) expectSummary(output.reviewOutputs[stage]!, want, TOLERANCE, `output of stage ${stage}`);
-      expectAllNear(output.perStage, golden.losses.perStage, TOLERANCE, "losses by stage");
+  for (const { dtype, tolerance, gradientTolerance } of ARITHMETICS) {
+    for (const pair of reviewPairs()) {
+      it(`agrees with PyTorch in ${dtype} to ${tolerance}: ${pair}`, async () => {
+        const golden = readReviewGolden(pair);
+        const { teacher, student, numClasses, switches, weight } = golden;
+        const parts = { teacher, student, numClasses, dtype, method: { ...switches, weight } };
+        const images = goldenImages(golden.batch, golden.imageSize);
 
-      const session = await createSession({ distiller: await filledDistiller(parts) });
-      const { losses } = await session.step({ images, labels: labelTensor(golden.labels) });
-      expectNear(losses.crossEntropy, golden.losses.crossEntropy, TOLERANCE, "cross entropy");
-      expectAllNear(losses.perStage, golden.losses.perStage, TOLERANCE, "losses by stage in a step");
-      expectNear(losses.total, golden.losses.total, TOLERANCE, "total");
+        const distiller = await filledDistiller(parts);
+        expect(distiller.trainingOnlyParameterCount()).to.equal(golden.trainingOnlyParameters);
+        const output = await distiller.forward(images);
+        expectSummary(output.teacherLogits, golden.teacherLogits, tolerance, "teacher's logits");
+        expectSummary(output.studentLogits, golden.studentLogits, tolerance, "student's logits");
+        expect(output.reviewOutputs).to.have.length(golden.outputs.length);
+        for (const [stage, want] of golden.outputs.entries()) expectSummary(output.reviewOutputs[stage]!, want, tolerance, `output of stage ${stage}`);
+        expectAllNear(output.perStage, golden.losses.perStage, tolerance, "losses by stage");
 
-      const gradients = await session.gradients();
-      expect(Object.keys(gradients)).to.have.members(Object.keys(golden.gradientNorms));
-      // A gradient can be zero but for rounding; such a norm is held against the size of its neighbours.
-      const floor = 1e-5 * Math.max(...Object.values(golden.gradientNorms));
-      for (const [name, want] of Object.entries(golden.gradientNorms)) {
-        expectNear(normOf(valuesOf(gradients[name]!)), want, 1e-9, `gradient of ${name}`, floor);
-      }
-      session.dispose();
-    });
+        const session = await createSession({ distiller: await filledDistiller(parts) });
+        const { losses } = await session.step({ images, labels: labelTensor(golden.labels) });
+        expectNear(losses.crossEntropy, golden.losses.crossEntropy, tolerance, "cross entropy");
+        expectAllNear(losses.perStage, golden.losses.perStage, tolerance, "losses by stage in a step");
+        expectNear(losses.total, golden.losses.total, tolerance, "total");
+
+        const gradients = await session.gradients();
+        expect(Object.keys(gradients)).to.have.members(Object.keys(golden.gradientNorms));
+        // A gradient can be zero but for rounding; such a norm is held against the size of its neighbours.
+        const allowed = (dtype === "float32" ? ILL_CONDITIONED[pair] : undefined) ?? gradientTolerance;
+        const floor = 1e-5 * Math.max(...Object.values(golden.gradientNorms));
+        for (const [name, want] of Object.entries(golden.gradientNorms)) {
+          expectNear(normOf(valuesOf(gradients[name]!)), want, allowed, `gradient of ${name}`, floor);
+        }
+        session.dispose();
+      });
+    }
   }
 });

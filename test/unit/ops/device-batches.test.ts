@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { loadDataset, Tensor, type Dataset } from "../../../lib/index.js";
 import { addon } from "../../../lib/native.js";
 import { TEST_DEVICE } from "../../support/device.js";
-import { uniforms } from "../training/small-training.js";
+import { uniforms } from "../../support/uniforms.js";
 
 const HEIGHT = 9;
 const WIDTH = 7;

@@ -5,7 +5,7 @@ import type { ModelDType, Precision } from "../../../lib/schemas/common.js";
 import type { Losses } from "../../../lib/schemas/events.js";
 import type { MethodInput } from "../../../lib/schemas/method.js";
 import { normOf, valuesOf } from "../../support/numeric.js";
-import { uniforms } from "../training/small-training.js";
+import { uniforms } from "../../support/uniforms.js";
 
 const CLASSES = 5;
 /** Tensors of more values are left out: they say nothing that the smaller ones do not, and take seconds to read. */
@@ -88,7 +88,8 @@ describe("the fast path", () => {
     "a Wide ResNet": { teacher: "wrn-16-2", student: "wrn-16-1" },
     "VGG, whose convolutions have biases": { teacher: "vgg8", student: "vgg8" },
     "depthwise convolutions": { teacher: "resnet8", student: "mobilenetv2-half", height: 32, width: 32 },
-    "channels that fill no vector": { teacher: "resnet8", student: "shufflenetv2", height: 32, width: 32 },
+    "channels that fill no vector": { teacher: "resnet8", student: "shufflenetv2", height: 40, width: 32 },
+    "groups that are shuffled": { teacher: "resnet8", student: "shufflenetv1", height: 32, width: 40, images: 8 },
     "every stage in one sum": { teacher: "resnet14", student: "resnet8", method: { kind: "review-pairs", warmupEpochs: 0 } },
     "a teacher in train mode": { teacher: "resnet14", student: "resnet8", teacherMode: "train" },
   };

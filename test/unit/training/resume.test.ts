@@ -7,7 +7,8 @@ import type { MethodInput } from "../../../lib/schemas/method.js";
 import { failureOf } from "../../support/errors.js";
 import type { ReviewOptions } from "../../support/networks.js";
 import { scratchDirectory } from "../lib/small-run.js";
-import { CLASSES, SIDE, smallData, smallDistiller, smallModel, uniforms, weightsOf } from "./small-training.js";
+import { CLASSES, SIDE, smallData, smallDistiller, smallModel, weightsOf } from "./small-training.js";
+import { uniforms } from "../../support/uniforms.js";
 
 /** An epoch of so many steps that a signal given at its beginning is heard long before its end. */
 const STEPS = 32;

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { createDistiller, createModel, loadDataset, Tensor } from "../../../lib/index.js";
 import type { Batch, Dataset, Distiller, Model, StateDict } from "../../../lib/index.js";
 import type { MethodInput } from "../../../lib/schemas/method.js";
+import { uniforms } from "../../support/uniforms.js";
 import type { ReviewOptions } from "../../support/networks.js";
 import type { ModelOptionsInput } from "../../../lib/schemas/model.js";
 
@@ -9,15 +10,6 @@ import type { ModelOptionsInput } from "../../../lib/schemas/model.js";
 export const SIDE = 8;
 export const CLASSES = 4;
 const IMAGE = 3 * SIDE * SIDE;
-
-/** Numbers in [0, 1) that depend on the seed alone (Park and Miller's generator). */
-export function uniforms(seed: number, count: number): number[] {
-  let state = (seed % 2147483646) + 1;
-  return Array.from({ length: count }, () => {
-    state = (state * 48271) % 2147483647;
-    return state / 2147483647;
-  });
-}
 
 /** Noise on a tint of the class: images that a network can learn to tell apart. Labels go round the classes. */
 function tinted(count: number, classes: number, seed: number): { images: Uint8Array<ArrayBuffer>; labels: Uint8Array<ArrayBuffer> } {

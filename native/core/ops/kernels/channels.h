@@ -105,19 +105,21 @@ void reduce_gradient(const void* gradient_values, const void* active_values, con
 }
 
 template <typename T>
-void normalization_gradient(const void* gradient_values, const void* active_values, const void* x_values, const float* a_values,
-                            const float* b_values, const float* k_values, void* out_values, int64_t count, int64_t channels) {
+void normalization_gradient(const void* gradient_values, const void* active_values, const void* x_values, const float* mean,
+                            const float* a_values, const float* b_values, const float* k_values, void* out_values, int64_t count,
+                            int64_t channels) {
   each_block(channels, [&](int64_t c, int64_t lanes) {
     const T* gradient = static_cast<const T*>(gradient_values) + c;
     const T* active = active_values == nullptr ? nullptr : static_cast<const T*>(active_values) + c;
     const T* x = static_cast<const T*>(x_values) + c;
     T* out = static_cast<T*>(out_values) + c;
+    const Floats center = load_lanes(mean + c, lanes);
     const Floats a = load_lanes(a_values + c, lanes);
     const Floats b = load_lanes(b_values + c, lanes);
     const Floats k = load_lanes(k_values + c, lanes);
     for (int64_t p = 0; p < count; ++p) {
       const Floats g = masked_gradient(gradient, active, p * channels, lanes);
-      store_lanes(out + p * channels, a * g + (b * load_lanes(x + p * channels, lanes) + k), lanes);
+      store_lanes(out + p * channels, a * g + (b * (load_lanes(x + p * channels, lanes) - center) + k), lanes);
     }
   });
 }

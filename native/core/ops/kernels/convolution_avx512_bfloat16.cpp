@@ -3,78 +3,30 @@
 
 #include <immintrin.h>
 
-#define REVIEWKD_ISA avx512
+#define REVIEWKD_ISA avx512_bfloat16
 #include "core/ops/kernels/kernels.h"
 #include "core/ops/kernels/vectors.h"
 #include "core/ops/kernels/tiles.h"
+#include "core/ops/kernels/weight_gradient.h"
 
-namespace reviewkd::ops::avx512 {
+namespace reviewkd::ops::avx512_bfloat16 {
 namespace {
 
-inline Floats add_products(Floats sums, __m512i left, __m512i right) {
-  return reinterpret_cast<Floats>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sums), reinterpret_cast<__m512bh>(left), reinterpret_cast<__m512bh>(right)));
-}
-
-inline __m512i splat_pair(const Bfloat16* pair) {
-  int32_t both;
-  std::memcpy(&both, pair, sizeof both);
-  return _mm512_set1_epi32(both);
-}
-
-/// weights: [o / 16][t][i / 2][16][2].
-struct Bfloat16Tile {
+/// Two values that lie side by side meet two factors.
+struct Bfloat16Products {
   using Value = Bfloat16;
-  static constexpr int kMostPixels[] = {0, 20, 12};
+  using Factor = __m512i;
+  static constexpr int kStep = 2;
 
-  /// Three taps, of which `t` lies leftmost.
-  template <int kPixels>
-  static void sum_row(const Convolution& task, const Bfloat16* in, const Bfloat16* weights, int64_t t, int direction,
-                      Floats (&sums)[kPixels][1]) {
-    const int64_t tap = task.in_channels * kLanes;
-    const Bfloat16* x = in + task.offsets[t];
-    const Bfloat16* left = weights + task.weight_tap[t] * tap;
-    const Bfloat16* middle = weights + task.weight_tap[t + direction] * tap;
-    const Bfloat16* right = weights + task.weight_tap[t + 2 * direction] * tap;
-    for (int64_t i = 0; i < task.in_channels; i += 2) {
-      const __m512i factors[3] = {_mm512_loadu_si512(left + i * kLanes), _mm512_loadu_si512(middle + i * kLanes),
-                                  _mm512_loadu_si512(right + i * kLanes)};
-#pragma GCC unroll 32
-      for (int p = 0; p < kPixels + 2; ++p) {
-        const __m512i value = splat_pair(x + p * task.in_pixel + i);
-        if (p < kPixels) add(sums[p < kPixels ? p : 0][0], value, factors[0]);
-        if (p >= 1 && p <= kPixels) add(sums[p >= 1 && p <= kPixels ? p - 1 : 0][0], value, factors[1]);
-        if (p >= 2) add(sums[p >= 2 ? p - 2 : 0][0], value, factors[2]);
-      }
-    }
+  static __m512i factor(const Bfloat16* weights) { return _mm512_loadu_si512(weights); }
+  static __m512i input(const Bfloat16* pair) {
+    int32_t both;
+    std::memcpy(&both, pair, sizeof both);
+    return _mm512_set1_epi32(both);
   }
-
-  static void add(Floats& sum, __m512i value, __m512i factors) { sum = add_products(sum, value, factors); }
-
-  template <int kVectors, int kPixels>
-  static void sum(const Convolution& task, const Bfloat16* in, const Bfloat16* weights, Floats (&sums)[kPixels][kVectors]) {
-    const int64_t vector_stride = task.weight_taps * task.in_channels * kLanes;
-    for (int64_t t = 0; t < task.taps; ++t) {
-      if constexpr (kVectors == 1) {
-        if (const int direction = row_of_taps(task, t); direction != 0) {
-          sum_row(task, in, weights, direction > 0 ? t : t + 2, direction, sums);
-          t += 2;
-          continue;
-        }
-      }
-      const Bfloat16* x = in + task.offsets[t];
-      const Bfloat16* w = weights + task.weight_tap[t] * task.in_channels * kLanes;
-      for (int64_t i = 0; i < task.in_channels; i += 2) {
-        __m512i factors[kVectors];
-#pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) factors[v] = _mm512_loadu_si512(w + v * vector_stride + i * kLanes);
-#pragma GCC unroll 32
-        for (int p = 0; p < kPixels; ++p) {
-          const __m512i value = splat_pair(x + p * task.in_pixel + i);
-#pragma GCC unroll 4
-          for (int v = 0; v < kVectors; ++v) sums[p][v] = add_products(sums[p][v], value, factors[v]);
-        }
-      }
-    }
+  static void add(Floats& sums, __m512i input, __m512i factor) {
+    sums = reinterpret_cast<Floats>(
+        _mm512_dpbf16_ps(reinterpret_cast<__m512>(sums), reinterpret_cast<__m512bh>(input), reinterpret_cast<__m512bh>(factor)));
   }
 };
 
@@ -86,8 +38,8 @@ inline __m512i interleaved(const Bfloat16* first, const Bfloat16* second) {
   return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
 }
 
-/// [rows][columns / 2][channels][2]; an odd last column is paired with zeros.
-void pair_pixels(const Bfloat16* image, int64_t rows, int64_t columns, int64_t row, int64_t pixel, int64_t channels, Bfloat16* pairs) {
+/// Pairs of pixels side by side: [rows][columns / 2][channels][2]. An odd last column is paired with zeros.
+void pair_columns(const Bfloat16* image, int64_t rows, int64_t columns, int64_t row, int64_t pixel, int64_t channels, Bfloat16* pairs) {
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < columns; c += 2) {
       const Bfloat16* first = image + r * row + c * pixel;
@@ -98,63 +50,80 @@ void pair_pixels(const Bfloat16* image, int64_t rows, int64_t columns, int64_t r
   }
 }
 
-/// x: [pairs][in_channels][2]; gradient: [pairs][out_channels][2].
-template <int kVectors, int kRows>
-void add_block(const WeightGradient& task, int64_t pairs, const Bfloat16* x, const Bfloat16* gradient, float* sums) {
-  Floats block[kRows][kVectors] = {};
-  for (int64_t p = 0; p < pairs; ++p, x += 2 * task.in_channels, gradient += 2 * task.out_channels) {
-    __m512i factors[kVectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) factors[v] = _mm512_loadu_si512(gradient + 2 * v * kLanes);
-#pragma GCC unroll 32
-    for (int i = 0; i < kRows; ++i) {
-      const __m512i value = splat_pair(x + 2 * i);
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) block[i][v] = add_products(block[i][v], value, factors[v]);
-    }
-  }
-#pragma GCC unroll 32
-  for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
-      float* to = sums + i * task.out_channels + v * kLanes;
-      store(to, load(to) + block[i][v]);
+/// Pairs of pixels one above the other, from rows of `values` that begin `row` apart: [rows / 2][values][2]. An odd last row is paired with zeros.
+void pair_rows(const Bfloat16* image, int64_t rows, int64_t values, int64_t row, Bfloat16* pairs) {
+  for (int64_t r = 0; r < rows; r += 2) {
+    const Bfloat16* first = image + r * row;
+    for (int64_t k = 0; k < values; k += kLanes, pairs += 2 * kLanes) {
+      _mm512_storeu_si512(pairs, interleaved(first + k, r + 1 < rows ? first + row + k : nullptr));
     }
   }
 }
 
-int64_t pairs_of(const WeightGradient& task) { return task.rows * ((task.columns + 1) / 2); }
+int64_t half(int64_t count) { return (count + 1) / 2; }
 
-int64_t weight_gradient_scratch(const WeightGradient& task) {
-  return pairs_of(task) * 2 * (task.in_channels + task.out_channels) * static_cast<int64_t>(sizeof(Bfloat16));
+/// Values of a row, and of three maps of pairs of rows.
+struct RowPairs {
+  explicit RowPairs(const WeightGradient& task)
+      : gradient_row(task.columns * task.out_channels), x_row((task.columns + 2) * task.in_channels),
+        gradient(half(task.rows) * 2 * gradient_row), even(half(task.rows + 2) * 2 * x_row), odd(half(task.rows + 1) * 2 * x_row) {}
+
+  int64_t gradient_row, x_row;
+  int64_t gradient, even, odd;
+};
+
+/// A tap's rows begin one row further down than those of the tap above: pairs that begin with an even row serve the first and the last
+/// row of taps, and those that begin with an odd one the row between.
+void add_by_rows(const WeightGradient& task) {
+  const RowPairs size(task);
+  auto* gradient = static_cast<Bfloat16*>(task.scratch);
+  Bfloat16* even = gradient + size.gradient;
+  Bfloat16* odd = even + size.even;
+  const auto* image = static_cast<const Bfloat16*>(task.in) + task.offsets[0];
+  pair_rows(static_cast<const Bfloat16*>(task.gradient), task.rows, size.gradient_row, task.gradient_row, gradient);
+  pair_rows(image, task.rows + 2, size.x_row, size.x_row, even);
+  pair_rows(image + size.x_row, task.rows + 1, size.x_row, size.x_row, odd);
+  Pixels<Bfloat16Products> pixels{
+      .x = even, .gradient = gradient, .rows = half(task.rows), .columns = task.columns,
+      .x_row = 2 * size.x_row, .x_pixel = 2 * task.in_channels, .gradient_row = 2 * size.gradient_row, .gradient_pixel = 2 * task.out_channels,
+      .in_channels = task.in_channels, .out_channels = task.out_channels,
+  };
+  const Bfloat16* starts[] = {even, odd, even + pixels.x_row};
+  for (int64_t row = 0; row < 3; ++row) {
+    pixels.x = starts[row];
+    add_row_of_taps(pixels, task.sums + 3 * row * task.in_channels * task.out_channels);
+  }
 }
 
-void add_weight_gradient(const WeightGradient& task) {
-  const int64_t pairs = pairs_of(task);
+void add_tap_by_tap(const WeightGradient& task) {
+  const int64_t pairs = task.rows * half(task.columns);
   auto* gradient = static_cast<Bfloat16*>(task.scratch);
   Bfloat16* x = gradient + pairs * 2 * task.out_channels;
-  pair_pixels(static_cast<const Bfloat16*>(task.gradient), task.rows, task.columns, task.gradient_row, task.gradient_pixel,
-              task.out_channels, gradient);
+  pair_columns(static_cast<const Bfloat16*>(task.gradient), task.rows, task.columns, task.gradient_row, task.gradient_pixel,
+               task.out_channels, gradient);
+  const Pixels<Bfloat16Products> pixels{
+      .x = x, .gradient = gradient, .rows = 1, .columns = pairs,
+      .x_row = 0, .x_pixel = 2 * task.in_channels, .gradient_row = 0, .gradient_pixel = 2 * task.out_channels,
+      .in_channels = task.in_channels, .out_channels = task.out_channels,
+  };
   for (int64_t t = 0; t < task.taps; ++t) {
-    pair_pixels(static_cast<const Bfloat16*>(task.in) + task.offsets[t], task.rows, task.columns, task.in_row, task.in_pixel,
-                task.in_channels, x);
-    float* tap = task.sums + t * task.in_channels * task.out_channels;
-    int64_t o = 0;
-    for (; o + 2 * kLanes <= task.out_channels; o += 2 * kLanes) {
-      for (int64_t i = 0; i < task.in_channels; i += 8) {
-        add_block<2, 8>(task, pairs, x + 2 * i, gradient + 2 * o, tap + i * task.out_channels + o);
-      }
-    }
-    for (; o < task.out_channels; o += kLanes) {
-      for (int64_t i = 0; i < task.in_channels; i += 16) {
-        add_block<1, 16>(task, pairs, x + 2 * i, gradient + 2 * o, tap + i * task.out_channels + o);
-      }
-    }
+    pair_columns(static_cast<const Bfloat16*>(task.in) + task.offsets[t], task.rows, task.columns, task.in_row, task.in_pixel,
+                 task.in_channels, x);
+    add_tap(pixels, task.sums + t * task.in_channels * task.out_channels);
   }
 }
+
+int64_t weight_gradient_scratch(const WeightGradient& task) {
+  const RowPairs size(task);
+  const int64_t values = takes_rows_of_taps(task) ? size.gradient + size.even + size.odd
+                                                  : task.rows * half(task.columns) * 2 * (task.in_channels + task.out_channels);
+  return values * static_cast<int64_t>(sizeof(Bfloat16));
+}
+
+void add_weight_gradient(const WeightGradient& task) { takes_rows_of_taps(task) ? add_by_rows(task) : add_tap_by_tap(task); }
 
 }  // namespace
 
-const ConvolutionKernels kConvolutionsBfloat16 = {&convolve<Bfloat16Tile>, &add_weight_gradient, &weight_gradient_scratch};
+const ConvolutionKernels kConvolutionsBfloat16 = {&convolve<Bfloat16Products>, &add_weight_gradient, &weight_gradient_scratch};
 
-}  // namespace reviewkd::ops::avx512
+}  // namespace reviewkd::ops::avx512_bfloat16

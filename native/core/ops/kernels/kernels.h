@@ -103,8 +103,8 @@ struct ChannelKernels {
   /// `masked` takes g where it is not none.
   void (*reduce_gradient)(const void* gradient, const void* active, const void* x, const float* mean, void* masked, float* sum,
                           float* product, int64_t count, int64_t channels);
-  /// out = a[c] · g + b[c] · x + k[c].
-  void (*normalization_gradient)(const void* gradient, const void* active, const void* x, const float* a, const float* b,
+  /// out = a[c] · g + b[c] · (x - mean[c]) + k[c].
+  void (*normalization_gradient)(const void* gradient, const void* active, const void* x, const float* mean, const float* a, const float* b,
                                  const float* k, void* out, int64_t count, int64_t channels);
 };
 
@@ -163,7 +163,13 @@ namespace avx512 {
 extern const MapKernels kMapsFloat, kMapsBfloat16;
 extern const SgdKernel kSgd;
 extern const WinogradKernels kWinogradFloat, kWinogradBfloat16;
-extern const ConvolutionKernels kConvolutionsFloat, kConvolutionsBfloat16;
+extern const ConvolutionKernels kConvolutionsFloat;
+}
+namespace avx512_bfloat16 {
+extern const MapKernels kMapsFloat, kMapsBfloat16;
+extern const SgdKernel kSgd;
+extern const WinogradKernels kWinogradFloat, kWinogradBfloat16;
+extern const ConvolutionKernels kConvolutionsBfloat16;
 }
 
 }  // namespace reviewkd::ops

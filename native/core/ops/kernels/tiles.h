@@ -16,10 +16,68 @@ inline int row_of_taps(const Convolution& task, int64_t t) {
   return first == task.in_pixel ? 1 : first == -task.in_pixel ? -1 : 0;
 }
 
-template <typename Tile, int kVectors, int kPixels>
-void convolve_tile(const Convolution& task, const typename Tile::Value* in, const typename Tile::Value* weights, int64_t channel,
+/// What an instruction adds up: `kStep` input channels at a time, see the two files that include this.
+///
+/// Value: of maps and weights; Factor: one vector of weights. factor(weights) and input(values) read them; add(sums, input, factor) adds the
+/// products of `kStep` channels. weights: [o / 16][t][i / kStep][16][kStep].
+
+/// Three taps, of which `t` lies leftmost.
+template <typename Products, int kPixels>
+void sum_row(const Convolution& task, const typename Products::Value* in, const typename Products::Value* weights, int64_t t, int direction,
+             Floats (&sums)[kPixels][1]) {
+  const int64_t tap = task.in_channels * kLanes;
+  const auto* x = in + task.offsets[t];
+  const auto* left = weights + task.weight_tap[t] * tap;
+  const auto* middle = weights + task.weight_tap[t + direction] * tap;
+  const auto* right = weights + task.weight_tap[t + 2 * direction] * tap;
+  for (int64_t i = 0; i < task.in_channels; i += Products::kStep) {
+    const typename Products::Factor factors[3] = {Products::factor(left + i * kLanes), Products::factor(middle + i * kLanes),
+                                                  Products::factor(right + i * kLanes)};
+#pragma GCC unroll 32
+    for (int p = 0; p < kPixels + 2; ++p) {
+      const auto value = Products::input(x + p * task.in_pixel + i);
+      if (p < kPixels) Products::add(sums[p < kPixels ? p : 0][0], value, factors[0]);
+      if (p >= 1 && p <= kPixels) Products::add(sums[p >= 1 && p <= kPixels ? p - 1 : 0][0], value, factors[1]);
+      if (p >= 2) Products::add(sums[p >= 2 ? p - 2 : 0][0], value, factors[2]);
+    }
+  }
+}
+
+template <typename Products, int kVectors, int kPixels>
+void sum_taps(const Convolution& task, const typename Products::Value* in, const typename Products::Value* weights,
+              Floats (&sums)[kPixels][kVectors]) {
+  const int64_t vector_stride = task.weight_taps * task.in_channels * kLanes;
+  for (int64_t t = 0; t < task.taps; ++t) {
+    if constexpr (kVectors == 1) {
+      if (const int direction = row_of_taps(task, t); direction != 0) {
+        sum_row<Products>(task, in, weights, direction > 0 ? t : t + 2, direction, sums);
+        t += 2;
+        continue;
+      }
+    }
+    const auto* x = in + task.offsets[t];
+    const auto* w = weights + task.weight_tap[t] * task.in_channels * kLanes;
+    for (int64_t i = 0; i < task.in_channels; i += Products::kStep) {
+      typename Products::Factor factors[kVectors];
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) factors[v] = Products::factor(w + v * vector_stride + i * kLanes);
+#pragma GCC unroll 32
+      for (int p = 0; p < kPixels; ++p) {
+        const auto value = Products::input(x + p * task.in_pixel + i);
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) Products::add(sums[p][v], value, factors[v]);
+      }
+    }
+  }
+}
+
+/// Pixels of a tile by vectors of output channels: their sums fill the registers that inputs and weights leave.
+constexpr int kMostPixels[] = {0, 20, 12};
+
+template <typename Products, int kVectors, int kPixels>
+void convolve_tile(const Convolution& task, const typename Products::Value* in, const typename Products::Value* weights, int64_t channel,
                    int64_t out_offset) {
-  using Value = typename Tile::Value;
+  using Value = typename Products::Value;
   Floats sums[kPixels][kVectors];
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
@@ -27,7 +85,7 @@ void convolve_tile(const Convolution& task, const typename Tile::Value* in, cons
 #pragma GCC unroll 32
     for (int p = 0; p < kPixels; ++p) sums[p][v] = start;
   }
-  Tile::template sum<kVectors, kPixels>(task, in, weights, sums);
+  sum_taps<Products>(task, in, weights, sums);
   Value* out = static_cast<Value*>(task.out) + out_offset + channel;
   const Value* residual = task.residual == nullptr ? nullptr : static_cast<const Value*>(task.residual) + out_offset + channel;
 #pragma GCC unroll 32
@@ -43,19 +101,19 @@ void convolve_tile(const Convolution& task, const typename Tile::Value* in, cons
   }
 }
 
-template <typename Tile, int kVectors, int kPixels>
-void convolve_tile_of(int64_t pixels, const Convolution& task, const typename Tile::Value* in, const typename Tile::Value* weights,
+template <typename Products, int kVectors, int kPixels>
+void convolve_tile_of(int64_t pixels, const Convolution& task, const typename Products::Value* in, const typename Products::Value* weights,
                       int64_t channel, int64_t out_offset) {
   if constexpr (kPixels > 0) {
-    if (pixels == kPixels) return convolve_tile<Tile, kVectors, kPixels>(task, in, weights, channel, out_offset);
-    convolve_tile_of<Tile, kVectors, kPixels - 1>(pixels, task, in, weights, channel, out_offset);
+    if (pixels == kPixels) return convolve_tile<Products, kVectors, kPixels>(task, in, weights, channel, out_offset);
+    convolve_tile_of<Products, kVectors, kPixels - 1>(pixels, task, in, weights, channel, out_offset);
   }
 }
 
-template <typename Tile, int kVectors>
+template <typename Products, int kVectors>
 void convolve_channels(const Convolution& task, int64_t channel) {
-  using Value = typename Tile::Value;
-  constexpr int kMost = Tile::kMostPixels[kVectors];
+  using Value = typename Products::Value;
+  constexpr int kMost = kMostPixels[kVectors];
   const Value* weights = static_cast<const Value*>(task.weights) + channel * task.weight_taps * task.in_channels;
   const int64_t tiles = (task.columns + kMost - 1) / kMost;
   for (int64_t r = 0; r < task.rows; ++r) {
@@ -64,17 +122,17 @@ void convolve_channels(const Convolution& task, int64_t channel) {
       // Tiles of nearly one width, so that none is too narrow to hide the latency of its sums.
       const int64_t pixels = (task.columns - column + (tiles - tile) - 1) / (tiles - tile);
       const Value* in = static_cast<const Value*>(task.in) + r * task.in_row + column * task.in_pixel;
-      convolve_tile_of<Tile, kVectors, kMost>(pixels, task, in, weights, channel, r * task.out_row + column * task.out_pixel);
+      convolve_tile_of<Products, kVectors, kMost>(pixels, task, in, weights, channel, r * task.out_row + column * task.out_pixel);
       column += pixels;
     }
   }
 }
 
-template <typename Tile>
+template <typename Products>
 void convolve(const Convolution& task) {
   int64_t channel = 0;
-  for (; channel + 2 * kLanes <= task.out_channels; channel += 2 * kLanes) convolve_channels<Tile, 2>(task, channel);
-  for (; channel < task.out_channels; channel += kLanes) convolve_channels<Tile, 1>(task, channel);
+  for (; channel + 2 * kLanes <= task.out_channels; channel += 2 * kLanes) convolve_channels<Products, 2>(task, channel);
+  for (; channel < task.out_channels; channel += kLanes) convolve_channels<Products, 1>(task, channel);
 }
 
 }  // namespace

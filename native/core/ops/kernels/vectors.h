@@ -4,6 +4,10 @@
 #include <cstdint>
 #include <cstring>
 
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
 namespace reviewkd::ops::REVIEWKD_ISA {
 
 #if defined(__AVX2__) && !defined(__AVX512F__)
@@ -36,13 +40,17 @@ inline Floats load(const Bfloat16* from) {
 }
 
 inline void store(float* to, Floats value) { std::memcpy(to, &value, sizeof value); }
-/// Rounds to the nearest, ties to even, as PyTorch does.
+/// Rounds to the nearest, ties to even, as PyTorch does. The instruction takes values below 2⁻¹²⁶ for 0.
 inline void store(Bfloat16* to, Floats value) {
+#ifdef __AVX512BF16__
+  const __m256bh halves = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(value));
+#else
   Bits bits = bytes_of<Bits>(&value);
   const Bits rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
   const Ints is_number = value == value;
   const Bits chosen = (rounded & bytes_of<Bits>(&is_number)) | (0x7fc0 & ~bytes_of<Bits>(&is_number));
   const Halves halves = __builtin_convertvector(chosen, Halves);
+#endif
   std::memcpy(to, &halves, sizeof halves);
 }
 
