@@ -132,7 +132,7 @@ class Distillation(nn.Module):
             parameter.requires_grad_(False)
 
     def forward(self, images, labels):
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bfloat16"):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             if self.published:
                 _, teacher_maps, _ = self.teacher(images)
             else:
@@ -152,11 +152,13 @@ class Training:
         style = request["style"].split("-")
         self.published = style[0] == "published"
         batch, size, classes = request["batch"], request["size"], request["classes"]
+        device = request.get("device", "cpu")
         torch.manual_seed(0)
         teacher, student = (NETWORKS[request[key]](classes) for key in ("teacher", "student"))
         self.images = torch.randn(batch, 3, size, size)
         self.labels = torch.randint(0, classes, (batch,))
-        self.module = Distillation(teacher, student, self.images[:2], self.published, "bfloat16" if "bfloat16" in style else "float32")
+        self.module = Distillation(teacher, student, self.images[:2], self.published, "bfloat16" if "bfloat16" in style else "float32").to(device)
+        self.images, self.labels = self.images.to(device), self.labels.to(device)
         if not self.published:
             self.module = self.module.to(memory_format=torch.channels_last)
             self.images = self.images.contiguous(memory_format=torch.channels_last)
@@ -176,9 +178,24 @@ class Training:
         done = time.perf_counter()
         return {"step": done - started, "forward": forward - started, "backward": backward - forward, "optimizer": done - backward}
 
+    def burst(self, steps):
+        """Seconds of a step where they follow one another. Published style reads each step's losses, expert style the last one's."""
+        started = time.perf_counter()
+        for _ in range(steps):
+            self.optimizer.zero_grad(set_to_none=not self.published)
+            loss, cross_entropy, review = self.run(self.images, self.labels)
+            loss.backward()
+            self.optimizer.step()
+            if self.published:
+                cross_entropy.item(), review.item()
+        loss.item()
+        if self.images.is_cuda:
+            torch.cuda.synchronize()
+        return {"step": (time.perf_counter() - started) / steps}
+
     def teacher_seconds(self):
         started = time.perf_counter()
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.module.precision == "bfloat16"):
+        with torch.no_grad(), torch.autocast(self.images.device.type, torch.bfloat16, enabled=self.module.precision == "bfloat16"):
             self.module.teacher(self.images)
         return time.perf_counter() - started
 
@@ -276,7 +293,8 @@ def answer(request, trainings):
         torch.set_num_threads(request["threads"])
     if operation == "describe":
         return {"torch": torch.__version__, "python": platform.python_version(), "capability": torch.backends.cpu.get_cpu_capability(),
-                "compiler": shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")}
+                "compiler": shutil.which("c++") or shutil.which("g++") or shutil.which("clang++"),
+                "gpu": torch.cuda.get_device_name() if request.get("device") == "cuda" else None}
     if operation == "rates":
         return {"float32": matrix_product_rate(torch.float32), "bfloat16": matrix_product_rate(torch.bfloat16), "copy": copy_rate()}
     if operation == "prepare":
@@ -284,6 +302,8 @@ def answer(request, trainings):
         return {}
     if operation == "step":
         return trainings[request["name"]].step()
+    if operation == "burst":
+        return trainings[request["name"]].burst(request["steps"])
     if operation == "teacher":
         return {"teacher": trainings[request["name"]].teacher_seconds()}
     if operation == "drop":

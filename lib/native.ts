@@ -3,9 +3,10 @@
  * untyped surface; `native/` holds how it is found.
  */
 import { ReviewKdError } from "./errors.js";
+import { findCudaPlugin } from "./native/layout.js";
 import { inspectInstallation as lookAround, loadAddon, type LoadedAddon } from "./native/load.js";
 import type { DType } from "./schemas/common.js";
-import type { Losses, StepSeconds } from "./schemas/events.js";
+import type { CudaPlugin, Losses, StepSeconds } from "./schemas/events.js";
 import type { Matching, TermKind } from "./schemas/method.js";
 import type { InstallationReport } from "./schemas/installation.js";
 import type { FeatureSpec, ModelInfo } from "./schemas/model.js";
@@ -162,6 +163,7 @@ export interface NativeEpochState {
   stallSeconds: number;
   stallFraction: number;
   brokenImages: number;
+  graph?: { replayed: boolean; reason: string | null };
 }
 
 export interface NativeSession extends Disposable {
@@ -192,9 +194,11 @@ export interface NativeFileLock extends Disposable {
 export interface Addon {
   setErrorClass(errorClass: typeof ReviewKdError): void;
   shutDown(): void;
+  /** A plugin for CUDA devices to look at, before the first use of one. */
+  offerCudaPlugin(path: string): void;
   systemInfo(): Promise<{
     libtorch: { version: string; path: string; cudaBuild: boolean };
-    cuda: { available: boolean; devices: string[]; reason: string | null };
+    cuda: { available: boolean; devices: string[]; reason: string | null; plugin: CudaPlugin | null };
     threads: number;
     capability: string;
   }>;
@@ -227,6 +231,10 @@ export interface Addon {
   attentionFusion: OperationRunner;
   /** Inputs: student, teacher. */
   contextLoss: OperationRunner;
+  /** Images and labels, batch by batch, as a device makes them; none where it does not. */
+  deviceBatches(data: NativeImages, split: string, options: object): Promise<NativeTensor[]>;
+  /** A copy and the kernels of a device, timed; none where it has none. For the bench. */
+  kernelRates(options: object): Promise<{ name: string; seconds: number; bytes: number }[]>;
 }
 
 /** How an operation is computed; with `training` also its gradients. */
@@ -234,6 +242,8 @@ export interface OperationOptions {
   readonly reference: boolean;
   readonly bfloat16: boolean;
   readonly training: boolean;
+  /** The CPU by default. */
+  readonly device?: string;
 }
 
 export interface OperationResult {
@@ -267,6 +277,8 @@ function theAddon(): LoadedAddon {
   const found = loadAddon();
   const module = found.module as Addon;
   module.setErrorClass(ReviewKdError);
+  const plugin = findCudaPlugin();
+  if (plugin !== undefined) module.offerCudaPlugin(plugin);
   // process.exit() runs no cleanup hooks of native code; a step that is under way must end before libtorch goes.
   process.once("exit", () => { module.shutDown(); });
   loaded = found;

@@ -185,8 +185,11 @@ export class Session {
 }
 
 function toProgress(state: NativeEpochState): EpochProgress {
-  const { epoch, step, steps, images, losses, top1, learningRate, imagesPerSecond, stallSeconds, stallFraction, brokenImages } = state;
-  return { epoch, step, steps, images, losses, top1, learningRate, imagesPerSecond, stallSeconds, stallFraction, brokenImages };
+  const { epoch, step, steps, images, losses, top1, learningRate, imagesPerSecond, stallSeconds, stallFraction, brokenImages, graph } = state;
+  return {
+    epoch, step, steps, images, losses, top1, learningRate, imagesPerSecond, stallSeconds, stallFraction, brokenImages,
+    ...(graph === undefined ? {} : { graph }),
+  };
 }
 
 /** What a session trains: a student under its teacher, or a network by itself. */

@@ -1,11 +1,13 @@
 #!/usr/bin/env node
-// Packs a built checkout into the tarballs that are published:  node scripts/package.mjs [--out DIRECTORY] [--main] [--platform]   (both when neither is given)
+// Packs a built checkout into the tarballs that are published:  node scripts/package.mjs [--out DIRECTORY] [--main] [--platform] [--cuda]
+// The first two when none is given; --cuda builds the plugin for CUDA devices and packs that.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { platformName } from "./libtorch/locate.mjs";
+import { stageCudaPackage } from "./package/cuda.mjs";
 import { stageMainPackage } from "./package/main.mjs";
 import { pack } from "./package/pack.mjs";
 import { stagePlatformPackage } from "./package/platform.mjs";
@@ -16,7 +18,7 @@ const MOST_BYTES = 130e6;
 
 await runMain(async () => {
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
-  const { main, platform, out } = options(root);
+  const { main, platform, cuda, out } = options(root);
   const progress = (/** @type {string} */ line) => process.stderr.write(`package: ${line}\n`);
   const staging = await mkdtemp(join(tmpdir(), "reviewkd-package-"));
   try {
@@ -24,6 +26,7 @@ await runMain(async () => {
     const packages = [];
     if (main) packages.push(["reviewkd", (directory) => stageMainPackage(root, directory)]);
     if (platform) packages.push([`@reviewkd/${platformName}`, (directory) => stagePlatformPackage(root, directory, progress)]);
+    if (cuda) packages.push([`@reviewkd/${platformName}-cuda`, (directory) => stageCudaPackage(root, directory, progress)]);
     for (const [name, stage] of packages) {
       progress(`laying out ${name}`);
       const directory = join(staging, name.replace("/", "-"));
@@ -41,10 +44,12 @@ await runMain(async () => {
 /** @param {string} root */
 function options(root) {
   try {
-    const { values } = parseArgs({ options: { out: { type: "string" }, main: { type: "boolean" }, platform: { type: "boolean" } } });
-    const both = values.main !== true && values.platform !== true;
-    return { out: values.out ?? join(root, "build/packages"), main: both || values.main === true, platform: both || values.platform === true };
+    const { values } = parseArgs({ options: { out: { type: "string" }, main: { type: "boolean" }, platform: { type: "boolean" }, cuda: { type: "boolean" } } });
+    const both = values.main !== true && values.platform !== true && values.cuda !== true;
+    return {
+      out: values.out ?? join(root, "build/packages"), main: both || values.main === true, platform: both || values.platform === true, cuda: values.cuda === true,
+    };
   } catch (error) {
-    throw new BuildError("USAGE", `expected --out DIRECTORY, --main, --platform or nothing, got ${process.argv.slice(2).join(" ")} (${/** @type {Error} */ (error).message})`);
+    throw new BuildError("USAGE", `expected --out DIRECTORY, --main, --platform, --cuda or nothing, got ${process.argv.slice(2).join(" ")} (${/** @type {Error} */ (error).message})`);
   }
 }

@@ -63,6 +63,16 @@ export function findPlatformPackage(root: string, platform: string): PlatformPac
   return manifest === undefined ? undefined : { directory, manifest };
 }
 
+/**
+ * The CUDA plugin of its package; undefined where it is not installed. As Node resolves it from here and, since pnpm shows a package its own
+ * dependencies alone and this is none, from the project that is being worked in.
+ */
+export function findCudaPlugin(roots: readonly string[] = [packageRoot(), process.cwd()], platform = `${process.platform}-${process.arch}`): string | undefined {
+  return roots.map((root) => findPlatformPackage(root, `${platform}-cuda`))
+    .map((found) => (found === undefined ? undefined : join(found.directory, "reviewkd_cuda.so")))
+    .find((path) => path !== undefined && existsSync(path));
+}
+
 /** Electron's archives hold no libraries that can be loaded: those lie beside, in a directory of the archive's name with `.unpacked`. */
 export function outsideArchive(path: string): string {
   const unpacked = path.replace(/\.asar(?=[/\\])/, ".asar.unpacked");

@@ -86,6 +86,8 @@ export const EpochProgress = z.strictObject({
   stallFraction: z.number().min(0).max(1),
   /** Training images of this epoch so far that could not be decoded, each replaced by another one. */
   brokenImages: Count,
+  /** On a device with the plugin's kernels: whether steps are replays of a recorded one, and why they are not recorded. */
+  graph: z.strictObject({ replayed: z.boolean(), reason: z.string().nullable() }).optional(),
 });
 export type EpochProgress = z.infer<typeof EpochProgress>;
 
@@ -206,6 +208,18 @@ export const FitEvent = z.discriminatedUnion("type", [
 ]);
 export type FitEvent = z.infer<typeof FitEvent>;
 
+/** Kernels for CUDA devices. Without them CUDA works by PyTorch's operations. */
+export const CudaPlugin = z.strictObject({
+  loaded: z.boolean(),
+  path: z.string().nullable(),
+  /** The devices that it holds code for. */
+  builtFor: z.string().nullable(),
+  /** Why it is not loaded, and what would mend that. */
+  reason: z.string().nullable(),
+  fix: z.string().nullable(),
+});
+export type CudaPlugin = z.infer<typeof CudaPlugin>;
+
 /** What the addon and the machine are, as `doctor` tells it. */
 export const SystemInfo = z.strictObject({
   version: z.string(),
@@ -213,7 +227,7 @@ export const SystemInfo = z.strictObject({
   platform: z.string(),
   addonPath: z.string(),
   libtorch: z.strictObject({ version: z.string(), path: z.string(), cudaBuild: z.boolean() }),
-  cuda: z.strictObject({ available: z.boolean(), devices: z.array(z.string()), reason: z.string().nullable() }),
+  cuda: z.strictObject({ available: z.boolean(), devices: z.array(z.string()), reason: z.string().nullable(), plugin: CudaPlugin.nullable() }),
   threads: PositiveCount,
   cpu: z.strictObject({ model: z.string(), cores: PositiveCount, instructionSets: z.array(z.string()), capability: z.string() }),
 });

@@ -49,6 +49,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("setErrorClass", set_error_class);
   add("shutDown", shut_down);
   add("systemInfo", system_info);
+  add("offerCudaPlugin", offer_cuda_plugin);
   add("listModels", list_models);
   add("tensorFrom", tensor_from);
   add("newStopFlag", new_stop_flag);
@@ -69,6 +70,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("convNorm", conv_norm_of);
   add("attentionFusion", attention_fusion_of);
   add("contextLoss", context_loss_of);
+  add("deviceBatches", device_batches_of);
+  add("kernelRates", kernel_rates_of);
   return exports;
 }
 

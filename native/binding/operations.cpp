@@ -8,12 +8,16 @@
 
 #include "binding/arguments.h"
 #include "binding/async.h"
+#include "binding/dataset.h"
 #include "binding/errors.h"
 #include "binding/runtime.h"
 #include "binding/tensor.h"
+#include "core/data/resident_images.h"
+#include "core/device.h"
 #include "core/distillation/hcl.h"
 #include "core/ops/attention_fusion.h"
 #include "core/ops/conv_norm.h"
+#include "core/ops/device_rates.h"
 #include "core/ops/dispatch.h"
 #include "core/training/precision.h"
 
@@ -26,16 +30,18 @@ struct Computed {
   std::vector<at::Tensor> statistics;
 };
 
-/// How an operation is computed, and whether it is differentiated.
+/// How and where an operation is computed, and whether it is differentiated.
 struct Manner {
   explicit Manner(const Options& options)
       : reference(options.boolean("reference")),
         precision(options.boolean("bfloat16") ? Precision::kBfloat16 : Precision::kFloat32),
-        differentiates(options.boolean("training")) {}
+        differentiates(options.boolean("training")),
+        device(parse_device(options.has("device") ? options.string("device") : "cpu")) {}
 
   bool reference;
   Precision precision;
   bool differentiates;
+  c10::Device device;
 };
 
 /// Fills in `output` and `statistics`.
@@ -50,18 +56,22 @@ Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
       info.Env(), Runtime::of(info.Env()).background(),
       [inputs, gradient = *TensorHandle::unwrap(info[1]), manner = Manner(Options(info[2], "options")), operation = std::move(operation)]() mutable {
         const ops::ReferenceScope path(manner.reference);
-        const PrecisionScope computing(manner.precision, at::kCPU);
+        const PrecisionScope computing(manner.precision, manner.device);
         for (auto& input : inputs) {
-          input = input.clone(input.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous).set_requires_grad(manner.differentiates);
+          const auto order = input.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+          input = input.to(manner.device).clone(order).set_requires_grad(manner.differentiates);
         }
         const at::AutoGradMode mode(manner.differentiates);
         Computed computed;
         operation(inputs, computed);
         if (manner.differentiates) {
-          computed.gradients = torch::autograd::grad({computed.output}, inputs, {gradient.to(computed.output.scalar_type())}, std::nullopt,
+          computed.gradients = torch::autograd::grad({computed.output}, inputs, {gradient.to(computed.output.options())}, std::nullopt,
                                                      /*create_graph=*/false, /*allow_unused=*/true);
         }
-        computed.output = computed.output.detach();
+        computed.output = computed.output.detach().cpu();
+        for (auto* tensors : {&computed.gradients, &computed.statistics}) {
+          for (auto& tensor : *tensors) tensor = tensor.defined() ? tensor.cpu() : tensor;
+        }
         return computed;
       },
       [](Napi::Env env, const Computed& computed) -> Napi::Value {
@@ -111,8 +121,61 @@ Napi::Value attention_fusion_of(const Napi::CallbackInfo& info) {
 Napi::Value context_loss_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return run_operation(info, [](const std::vector<at::Tensor>& inputs, Computed& computed) {
-      computed.output = hierarchical_context_loss(inputs.at(0), inputs.at(1).detach());
+      // Losses are outside of autocast: the maps have the type that a network gives them.
+      const at::ScalarType type = ops::computing_type(inputs.at(0));
+      computed.output = hierarchical_context_loss(inputs[0].to(type), inputs.at(1).detach().to(type));
     });
+  });
+}
+
+Napi::Value device_batches_of(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Options options(info[2], "options");
+    BatchPlan plan;
+    plan.batch_size = options.integer("batchSize");
+    plan.seed = static_cast<uint64_t>(options.integer("seed"));
+    plan.epoch = options.integer("epoch");
+    plan.shuffle = options.boolean("shuffle");
+    plan.augment = options.boolean("augment");
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [images = image_set_of(info[0], string_of(info[1], "split")), plan, device = parse_device(options.string("device"))] {
+          std::vector<at::Tensor> all;
+          const auto resident = images.resident ? images.resident(device) : nullptr;
+          if (!resident) return all;
+          const auto source = resident->open(plan);
+          while (const auto batch = source->next()) {
+            all.push_back(batch->images.cpu());
+            all.push_back(batch->labels.cpu());
+          }
+          return all;
+        },
+        [](Napi::Env env, const std::vector<at::Tensor>& all) -> Napi::Value { return to_array(env, all); });
+  });
+}
+
+Napi::Value kernel_rates_of(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Options options(info[0], "options");
+    ops::RateOptions rates{.device = parse_device(options.string("device"))};
+    rates.type = options.boolean("bfloat16") ? at::kBFloat16 : at::kFloat;
+    rates.images = options.integer("images");
+    rates.channels = options.integer("channels");
+    rates.side = options.integer("side");
+    rates.runs = options.integer("runs");
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(), [rates] { return ops::measure_kernels(rates); },
+        [](Napi::Env env, const std::vector<ops::KernelRate>& all) -> Napi::Value {
+          Napi::Array list = Napi::Array::New(env, all.size());
+          for (uint32_t i = 0; i < all.size(); ++i) {
+            Napi::Object entry = Napi::Object::New(env);
+            entry.Set("name", all[i].name);
+            entry.Set("seconds", all[i].seconds);
+            entry.Set("bytes", static_cast<double>(all[i].bytes));
+            list.Set(i, entry);
+          }
+          return list;
+        });
   });
 }
 

@@ -5,7 +5,7 @@
 
 namespace reviewkd::binding {
 
-/// All take (inputs: Tensor[], outputGradient: Tensor, options: {reference, bfloat16, training}) and give Promise<{output: Tensor,
+/// All take (inputs: Tensor[], outputGradient: Tensor, options: {reference, bfloat16, training, device?}) and give Promise<{output: Tensor,
 /// gradients: Tensor[], statistics: Tensor[]}>: gradients of the inputs that have one, in training; both paths by `reference`.
 
 /// inputs: x, weight, gamma, beta and, where there is one, what is added; options also hold {stride, relu}; statistics: the running mean
@@ -17,5 +17,13 @@ Napi::Value attention_fusion_of(const Napi::CallbackInfo& info);
 
 /// inputs: student, teacher.
 Napi::Value context_loss_of(const Napi::CallbackInfo& info);
+
+/// (data: Dataset, split, options: {batchSize, seed, epoch, shuffle, augment, device}) -> Promise<Tensor[]>: images and labels, batch by batch, as a
+/// device makes them of images that lie there; none where it does not.
+Napi::Value device_batches_of(const Napi::CallbackInfo& info);
+
+/// (options: {device, bfloat16, images, channels, side, runs}) -> Promise<{name, seconds, bytes}[]>: a copy and the kernels of a device, timed; none
+/// where it has none.
+Napi::Value kernel_rates_of(const Napi::CallbackInfo& info);
 
 }  // namespace reviewkd::binding

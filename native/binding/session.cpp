@@ -109,6 +109,12 @@ Napi::Value to_js(Napi::Env env, const EpochState& state) {
   object.Set("stallSeconds", state.stall_seconds);
   object.Set("stallFraction", state.seconds > 0 ? state.stall_seconds / state.seconds : 0.0);
   object.Set("brokenImages", static_cast<double>(state.replaced));
+  if (state.replayed) {
+    Napi::Object graph = Napi::Object::New(env);
+    graph.Set("replayed", *state.replayed);
+    graph.Set("reason", state.why_not_replayed.empty() ? env.Null() : Napi::String::New(env, state.why_not_replayed));
+    object.Set("graph", graph);
+  }
   return object;
 }
 
@@ -146,6 +152,11 @@ struct NextStep {
 void Interjections::post(std::function<void()> task) {
   const std::lock_guard lock(mutex_);
   tasks_.push_back(std::move(task));
+}
+
+bool Interjections::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return !tasks_.empty();
 }
 
 void Interjections::run(bool within_epoch) {
@@ -202,7 +213,7 @@ Napi::Value SessionHandle::train_epoch(const Napi::CallbackInfo& info) {
             // After the last step the epoch is over: a session that went on from there would begin it anew.
             if (state.step < state.steps) owner->interjections.run(/*within_epoch=*/true);
           };
-          return session.train_epoch(images, options, between_steps, *stop);
+          return session.train_epoch(images, options, between_steps, *stop, [&] { return owner->interjections.waiting(); });
         },
         [](Napi::Env env, const EpochState& state) { return to_js(env, state); }, [relay](Napi::Env env) { relay.release(env); });
   });

@@ -21,11 +21,14 @@ class Interjections {
   /// On the session's thread: does what was posted. `within_epoch`: between two steps.
   void run(bool within_epoch);
 
+  /// From any thread: whether there is something to be done.
+  bool waiting() const;
+
   /// For tasks.
   bool within_epoch() const { return within_epoch_; }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::deque<std::function<void()>> tasks_;
   bool within_epoch_ = false;
 };

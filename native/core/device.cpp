@@ -31,6 +31,9 @@ CudaStatus find_cuda() {
     const auto count = at::hasCUDA() ? at::detail::getCUDAHooks().getNumGPUs() : 0;
     for (int index = 0; index < count; ++index) status.devices.push_back("cuda:" + std::to_string(index));
     status.available = count > 0;
+    // float32 is float32 here, and the same seed gives the same bits.
+    at::globalContext().setAllowTF32CuDNN(false);
+    at::globalContext().setDeterministicCuDNN(true);
     if (!status.available) status.reason = "no CUDA device was found by the driver";
   } catch (const std::exception& error) {
     status.reason = error.what();

@@ -1,8 +1,8 @@
 """Unpacks the parts of a wheel that the addon needs, each checked against the wheel's RECORD.
 
-usage: unpack.py WHEEL DESTINATION [--cuda]
+usage: unpack.py WHEEL DESTINATION [--cuda | --toolkit]
 
-With --cuda the CUDA half of libtorch and all of NVIDIA's libraries are kept as well.
+With --cuda the CUDA half of libtorch and all of NVIDIA's libraries are kept as well, with --toolkit NVIDIA's compiler and its headers alone.
 
 Prints one line of JSON: the number of files and bytes that were written.
 """
@@ -28,6 +28,7 @@ DROP = (
 CUDA_KEEP = KEEP + ("nvidia/*/lib/*.so*",)
 # libtorch_cuda.so asks for libtorch_nvshmem.so: of the names with shm only libshm is Python's.
 CUDA_DROP = ("torch/lib/*python*", "torch/lib/libshm*")
+HALVES = {"--cpu": (KEEP, DROP), "--cuda": (CUDA_KEEP, CUDA_DROP), "--toolkit": (("nvidia/cu13/*", "*.dist-info/*"), ())}
 
 
 def matches(name, patterns):
@@ -35,7 +36,7 @@ def matches(name, patterns):
 
 
 def main(wheel, destination, half="--cpu"):
-    keep, drop = (CUDA_KEEP, CUDA_DROP) if half == "--cuda" else (KEEP, DROP)
+    keep, drop = HALVES[half]
     destination = os.path.realpath(destination)
     with zipfile.ZipFile(wheel) as archive:
         record_name = next((name for name in archive.namelist() if name.endswith(".dist-info/RECORD")), None)
@@ -58,6 +59,9 @@ def main(wheel, destination, half="--cpu"):
                     digest.update(block)
                     size += len(block)
                     target.write(block)
+            # Programs stay what they are.
+            if entry.external_attr >> 16 & 0o111:
+                os.chmod(path, 0o755)
             if name != record_name:
                 expected = "sha256=" + base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
                 if record.get(name) != (expected, str(size)):

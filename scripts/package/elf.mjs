@@ -9,6 +9,7 @@ import { lastLines, run } from "../support/process.mjs";
  * @property {string | undefined} glibc the newest version that it asks for
  * @property {string | undefined} glibcxx
  * @property {string[]} imports undefined symbols, without their versions
+ * @property {string[]} strongImports those that must be found
  */
 
 /**
@@ -26,7 +27,19 @@ export async function readLibrary(path) {
     glibc: newest(matches(versions, /\bName: GLIBC_([\d.]+)/g)),
     glibcxx: newest(matches(versions, /\bName: GLIBCXX_([\d.]+)/g)),
     imports: matches(symbols, /\bUND\s+([^\s@]+)/g),
+    strongImports: matches(symbols, /\bGLOBAL\s+DEFAULT\s+UND\s+([^\s@]+)/g),
   };
+}
+
+/**
+ * The symbols that a library gives to others, without their versions.
+ *
+ * @param {string} path
+ * @returns {Promise<string[]>}
+ * @throws {BuildError} TOOL_FAILED
+ */
+export async function definedSymbols(path) {
+  return matches(await readelf("--dyn-syms", path), /\b(?:GLOBAL|WEAK|UNIQUE)\s+\w+\s+(?!UND)\w+\s+([^\s@]+)/g);
 }
 
 /**

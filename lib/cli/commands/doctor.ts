@@ -78,6 +78,7 @@ function found(info: SystemInfo): [string, string][] {
     ["libtorch", `${libtorch.version}, ${libtorch.cudaBuild ? "CUDA" : "CPU"} build`],
     ["libtorch path", libtorch.path],
     ["devices", devices.join(", ")],
+    ...(cuda.plugin === null ? [] : [["CUDA plugin", pluginText(cuda.plugin)] satisfies [string, string]]),
   ];
   rows.push(
     ["threads", String(info.threads)],
@@ -88,6 +89,12 @@ function found(info: SystemInfo): [string, string][] {
     ["platform", info.platform],
   );
   return rows;
+}
+
+/** Without it nothing is broken, but slow: no fault, but its cause and what mends it. */
+function pluginText({ loaded, path, builtFor, reason, fix }: NonNullable<SystemInfo["cuda"]["plugin"]>): string {
+  if (loaded) return `${path ?? "?"}, for ${builtFor ?? "unknown devices"}`;
+  return `not used${path === null ? "" : ` (${path})`}: ${reason ?? "no reason"}; CUDA works without its kernels, slower. To mend it: ${fix ?? "npx reviewkd doctor"}`;
 }
 
 function withoutAddon(): [string, string][] {

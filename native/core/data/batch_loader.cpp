@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/data/augmentation.h"
+#include "core/data/resident_images.h"
 #include "core/error.h"
 #include "core/random.h"
 
@@ -89,7 +90,8 @@ Batch BatchLoader::prepare(const std::vector<int64_t>& order, int64_t batch) con
 
 ImageSet images_of(std::shared_ptr<const Dataset> dataset, const Split& split) {
   return {.kind = dataset->kind, .num_classes = dataset->num_classes, .size = split.size(),
-          .open = [dataset, &split](const BatchPlan& plan) { return std::make_shared<BatchLoader>(dataset, split, plan); }};
+          .open = [dataset, &split](const BatchPlan& plan) { return std::make_shared<BatchLoader>(dataset, split, plan); },
+          .resident = [dataset, &split](c10::Device device) { return split.resident->on(device, split, dataset->normalization); }};
 }
 
 }  // namespace reviewkd

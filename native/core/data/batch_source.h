@@ -46,6 +46,8 @@ class BatchSource {
   virtual std::optional<Batch> next() = 0;
 };
 
+class ResidentImages;
+
 /// Labelled images that can be gone through, again and again.
 struct ImageSet {
   /// Names the data set in messages.
@@ -53,6 +55,8 @@ struct ImageSet {
   int64_t num_classes = 0;
   int64_t size = 0;
   std::function<std::shared_ptr<BatchSource>(const BatchPlan&)> open;
+  /// The images on a device, or nothing where they cannot lie there; see resident_images.h. Unset where they are not in memory.
+  std::function<std::shared_ptr<const ResidentImages>(c10::Device)> resident = nullptr;
 };
 
 }  // namespace reviewkd

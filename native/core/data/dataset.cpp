@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/data/resident_images.h"
 #include "core/error.h"
 
 namespace reviewkd {
+
+std::shared_ptr<ResidentCopy> no_resident_copy() { return std::make_shared<ResidentCopy>(); }
 
 void check_split(const Split& split, int64_t num_classes, const std::string& name) {
   const auto& images = split.images;

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/models/inference.h"
 #include "core/models/init.h"
+#include "core/ops/device_streams.h"
 #include "core/stopwatch.h"
 
 namespace reviewkd {
@@ -58,6 +59,7 @@ DistillerOutput Distiller::forward(const at::Tensor& images, const at::Tensor& l
   Stopwatch watch;
   {
     torch::NoGradGuard no_grad;
+    const ops::BesideScope beside;  // where a device does two things at once
     teacher_->module->train(options_.teacher_mode == TeacherMode::kTrain);
     output.teacher = infer(*teacher_->module, images);
   }
@@ -66,6 +68,7 @@ DistillerOutput Distiller::forward(const at::Tensor& images, const at::Tensor& l
   modules_->train();
   output.student = student_->module->forward(images);
   output.student_seconds = watch.lap();
+  ops::join_beside();
   for (const auto& term : terms_) output.terms.push_back(term.method->forward({output.student, output.teacher, labels}));
   return output;
 }

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "core/ops/device_attention_fusion.h"
 #include "core/ops/dispatch.h"
 #include "core/ops/images.h"
 
@@ -83,6 +84,7 @@ at::Tensor attention_fusion_reference(const at::Tensor& x, const at::Tensor& y, 
 }
 
 at::Tensor attention_fusion(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
+  if (auto result = attention_fusion_on_device(x, y, weight, bias)) return *result;
   const at::ScalarType type = computing_type(x);
   const bool fast = !takes_reference_path() && x.is_cpu() && map_kernels(type) != nullptr && weight.scalar_type() == at::kFloat &&
                     x.numel() > 0 && x.size(1) % kLanes == 0 && x.size(2) % y.size(2) == 0 && x.size(3) % y.size(3) == 0;

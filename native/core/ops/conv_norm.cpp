@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/error.h"
+#include "core/ops/device_conv_norm.h"
 #include "core/ops/dispatch.h"
 #include "core/ops/image_convolution.h"
 #include "core/ops/images.h"
@@ -185,6 +186,7 @@ at::Tensor conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, 
                      bool relu) {
   if (parameters.training) require_several_outputs(x, parameters);
   if (takes_reference_path()) return conv_norm_reference(x, parameters, residual, relu);
+  if (auto result = conv_norm_on_device(x, parameters, folded, residual, relu)) return *result;
   const at::ScalarType type = computing_type(x);
   const auto convolution = convolution_of(x, parameters, type);
   const bool differentiates = at::GradMode::is_enabled();

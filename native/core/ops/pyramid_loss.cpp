@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/numeric.h"
+#include "core/ops/device_pyramid_loss.h"
 #include "core/ops/dispatch.h"
 #include "core/ops/images.h"
 
@@ -130,6 +131,7 @@ at::Tensor pyramid_loss_reference(const at::Tensor& student_map, const at::Tenso
 }
 
 at::Tensor pyramid_loss(const at::Tensor& student, const at::Tensor& teacher, double weight, const std::vector<PyramidLevel>& levels) {
+  if (auto result = pyramid_loss_on_device(student, teacher, weight, levels)) return *result;
   if (!is_fast(student, teacher, levels)) return pyramid_loss_reference(student, teacher, weight, levels);
   return PyramidLossFunction::apply(student, teacher, weight, levels);
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/data/resident_images.h"
 #include "core/error.h"
 #include "core/numeric.h"
 #include "core/ops/dispatch.h"
@@ -38,6 +39,19 @@ NamedTensors prepared(const Distiller& distiller) {
   use_fast_memory_order(*distiller.student().module);
   use_fast_memory_order(distiller.modules());
   return only_parameters(distiller_state(distiller));
+}
+
+/// How long an epoch on a device goes on at most before it is read back how it stands.
+constexpr double kSecondsUnread = 0.25;
+
+/// What Pass::values would be, for losses or for sums of such.
+std::vector<double> values_of(const Losses& losses) {
+  std::vector<double> values = {losses.cross_entropy};
+  for (const auto& term : losses.terms) {
+    values.push_back(term.loss);
+    values.insert(values.end(), term.per_stage.begin(), term.per_stage.end());
+  }
+  return values;
 }
 
 NamedTensors prepared(Network& network) {
@@ -80,7 +94,9 @@ void Session::use_threads() const {
 
 StepResult Session::step(const at::Tensor& images, const at::Tensor& labels) {
   check_batch(images, labels);
-  return run_step(images, labels);
+  StepResult result = run_step(images, labels);
+  if (device_step()) complete(result);
+  return result;
 }
 
 StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels) {
@@ -94,7 +110,16 @@ StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels)
   }
 
   const ops::ReferenceScope path(options_.reference);
-  const auto weights = distiller_ ? distiller_->weights_at(state_.epoch) : std::vector<double>{};
+  const auto weights = this->weights();
+  if (DeviceStep* device = device_step()) {
+    Stopwatch watch;
+    device->run(as_input(images, network_->dtype(), images.device()), labels, weights, learning_rate_, steps_);
+    StepResult result;
+    result.seconds.backward = watch.lap();
+    result.learning_rate = learning_rate_;
+    result.step = ++steps_;
+    return result;
+  }
   const at::Tensor input = as_input(images, network_->dtype(), network_->device());  // [N, 3, H, W]
   const at::Tensor target = labels.to(network_->device());                           // [N]
   const int64_t count = input.size(0);
@@ -109,8 +134,9 @@ StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels)
     const double share = static_cast<double>(length) / static_cast<double>(count);
     Stopwatch watch;
     const Pass pass = forward(input.narrow(0, begin, length), target.narrow(0, begin, length));
-    const Losses losses = read(pass, weights);
-    check_finite(losses);
+    const at::Tensor values = pass.values().cpu();  // one copy for all terms
+    const Losses losses = losses_of(values.const_data_ptr<double>(), weights);
+    check_finite(losses, steps_);
     result.seconds.teacher += pass.teacher_seconds;
     result.seconds.student += pass.student_seconds;
     result.seconds.method += watch.lap() - pass.teacher_seconds - pass.student_seconds;
@@ -130,10 +156,7 @@ StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels)
   Stopwatch watch;
   if (options_.clip_norm) {
     result.gradient_norm = optimizer_.clip_gradients(*options_.clip_norm);
-    if (!std::isfinite(*result.gradient_norm)) {
-      fail(ErrorCode::kNonFiniteLoss, "expected finite gradients in step ", steps_, ", got a norm of ", *result.gradient_norm,
-           ". Lower the learning rate or lengthen its warm-up.");
-    }
+    check_norm(*result.gradient_norm, steps_);
   }
   optimizer_.step(learning_rate_);
   result.seconds.optimizer = watch.lap();
@@ -142,7 +165,7 @@ StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels)
   return result;
 }
 
-Session::Pass Session::forward(const at::Tensor& images, const at::Tensor& labels) {
+Pass Session::forward(const at::Tensor& images, const at::Tensor& labels) {
   const PrecisionScope scope(options_.precision, network_->device());
   Pass pass;
   if (distiller_) {
@@ -161,26 +184,19 @@ Session::Pass Session::forward(const at::Tensor& images, const at::Tensor& label
   return pass;
 }
 
+std::vector<double> Session::weights() const { return distiller_ ? distiller_->weights_at(state_.epoch) : std::vector<double>{}; }
+
 double Session::overall_weight(const std::vector<double>& weights) const {
   if (!distiller_) return 0.0;
   return distiller_->options().is_sum ? 1.0 : weights.at(0);
 }
 
-Losses Session::read(const Pass& pass, const std::vector<double>& weights) const {
-  std::vector<at::Tensor> scalars = {pass.cross_entropy};
-  for (const auto& term : pass.terms) {
-    scalars.push_back(term.loss);
-    scalars.insert(scalars.end(), term.per_stage.begin(), term.per_stage.end());
-  }
-  for (auto& scalar : scalars) scalar = scalar.detach().to(at::kDouble);
-  const at::Tensor values = at::stack(scalars).cpu();  // one copy for all terms
-  const double* value = values.const_data_ptr<double>();
-
+Losses Session::losses_of(const double* value, const std::vector<double>& weights) const {
   Losses losses;
   losses.cross_entropy = *value++;
   losses.distillation_weight = overall_weight(weights);
-  for (size_t k = 0; k < pass.terms.size(); ++k) {
-    const size_t stages = pass.terms[k].per_stage.size();
+  for (size_t k = 0; k < weights.size(); ++k) {
+    const size_t stages = distiller_->terms()[k].method->stages().size();
     TermLosses term{distiller_->terms()[k].kind, *value++, weights[k], {value, value + stages}};
     value += stages;
     losses.distillation += distiller_->options().is_sum ? term.weight * term.loss : term.loss;
@@ -190,10 +206,16 @@ Losses Session::read(const Pass& pass, const std::vector<double>& weights) const
   return losses;
 }
 
-void Session::check_finite(const Losses& losses) const {
+void Session::check_norm(double norm, int64_t step) const {
+  if (std::isfinite(norm)) return;
+  fail(ErrorCode::kNonFiniteLoss, "expected finite gradients in step ", step, ", got a norm of ", norm,
+       ". Lower the learning rate or lengthen its warm-up.");
+}
+
+void Session::check_finite(const Losses& losses, int64_t step) const {
   const auto check = [&](double value, const std::string& term) {
     if (std::isfinite(value)) return;
-    fail(ErrorCode::kNonFiniteLoss, "expected a finite loss in step ", steps_, ", got ", value, " for ", term,
+    fail(ErrorCode::kNonFiniteLoss, "expected a finite loss in step ", step, ", got ", value, " for ", term,
          ". Lower the learning rate, lengthen its warm-up or bound the gradients (clipNorm); check the data for NaN.");
   };
   check(losses.cross_entropy, "crossEntropy");
@@ -231,7 +253,7 @@ void Session::check_batch(const at::Tensor& images, const at::Tensor& labels) co
 }
 
 EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& options, const EpochProgress& progress,
-                                const std::atomic<bool>& stop) {
+                                const std::atomic<bool>& stop, const std::function<bool()>& asked) {
   check_classes(*network_->module, images);
   const bool goes_on = state_.epoch == options.epoch && state_.step > 0 && state_.step < state_.steps;
   BatchPlan plan{
@@ -255,18 +277,41 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
     state_.steps = steps;
   }
 
-  const auto source = images.open(plan);
+  DeviceStep* device = device_step();
+  if (device != nullptr && !goes_on) device->begin_sums();
+  if (device != nullptr && goes_on) device->begin_sums(state_.images, state_.correct, values_of(state_.sums));
+  const auto source = open_on(network_->device(), images, plan);
   Stopwatch watch;
-  while (const auto batch = source->next()) {
+  Stopwatch unread;
+  double seconds_unread = kSecondsUnread;
+  const auto next = [&] {
+    try {
+      return source->next();
+    } catch (...) {
+      // Who saves after this saves what was done.
+      if (device != nullptr && state_.step > 0) settle();
+      throw;
+    }
+  };
+  while (const auto batch = next()) {
     const double waited = watch.lap();
     const StepPosition position{options.epoch, options.epochs, state_.step, steps};
     learning_rate_ = options_.optimizer.learning_rate * learning_rate_scale(options.schedule, position);
-    add_to_epoch(run_step(batch->images, batch->labels), *batch);
+    const StepResult result = run_step(batch->images, batch->labels);
+    add_to_epoch(result, *batch);
+    seconds_unread += unread.lap();
+    const bool stopped = stop;
+    const bool is_read =
+        device == nullptr || stopped || state_.step == steps || seconds_unread >= kSecondsUnread || (asked && asked());
+    if (device != nullptr && is_read) {
+      settle();
+      seconds_unread = 0;
+    }
     state_.stall_seconds += waited;
     state_.seconds += waited + watch.lap();
-    if (progress) progress(state_);
+    if (progress && is_read) progress(state_);
     watch.lap();  // reports, and checkpoints that are written between two steps, are no training
-    if (stop) break;
+    if (stopped) break;
   }
   if (state_.step < steps) {
     if (stop) throw Error(ErrorCode::kAborted, "the epoch was stopped after step " + std::to_string(state_.step));
@@ -278,9 +323,11 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
 
 void Session::add_to_epoch(const StepResult& result, const Batch& batch) {
   const int64_t images = batch.labels.size(0);
-  state_.sums.add(result.losses, static_cast<double>(images));
-  state_.correct += correct_;
-  state_.images += images;
+  if (device_step_ == nullptr) {
+    state_.sums.add(result.losses, static_cast<double>(images));
+    state_.correct += correct_;
+    state_.images += images;
+  }
   state_.replaced += batch.replaced;
   state_.learning_rate = result.learning_rate;
   ++state_.step;

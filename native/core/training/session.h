@@ -11,8 +11,10 @@
 
 #include "core/data/batch_source.h"
 #include "core/distillation/distiller.h"
+#include "core/training/device_step.h"
 #include "core/training/learning_rate.h"
 #include "core/training/losses.h"
+#include "core/training/pass.h"
 #include "core/training/precision.h"
 #include "core/training/sgd.h"
 
@@ -31,7 +33,8 @@ struct SessionOptions {
   bool reference = false;
 };
 
-/// Where the seconds of a step went; parts of a batch are summed up. On a CUDA device, until the work was handed over.
+/// Where the seconds of a step went; parts of a batch are summed up. On a CUDA device, until the work was handed over; with the plugin's kernels
+/// a step is handed over in one, and all of it stands at `backward`.
 struct StepSeconds {
   double teacher = 0;
   double student = 0;
@@ -73,6 +76,10 @@ struct EpochState {
   /// Of these, how long the trainer waited for batches.
   double stall_seconds = 0;
 
+  /// On a device with the plugin's kernels: whether the last step was a recorded one that was replayed, or why it was none.
+  std::optional<bool> replayed;
+  std::string why_not_replayed;
+
   /// `sums` divided by the number of images.
   Losses means() const;
 };
@@ -92,9 +99,11 @@ class Session {
 
   /// Runs an epoch, or the rest of it where `state()` stands within this epoch. A last batch of a single image is left
   /// out. Throws ABORTED after the step during which `stop` was set; the epoch can then be continued, in as many steps
-  /// as it was begun with (INVALID_ARGUMENT).
+  /// as it was begun with (INVALID_ARGUMENT). `progress` hears of every step; on a device with the plugin's kernels of the first and
+  /// the last, a few times a second, and where `asked` says that somebody waits for it, for only then is anything read back. NON_FINITE_LOSS
+  /// comes as late there, and names the step that it was.
   EpochState train_epoch(const ImageSet& images, const EpochOptions& options, const EpochProgress& progress,
-                         const std::atomic<bool>& stop);
+                         const std::atomic<bool>& stop, const std::function<bool()>& asked = {});
 
   /// Gradients of the last step, clipped, by the names of `named_parameters`.
   NamedTensors gradients() const;
@@ -126,21 +135,21 @@ class Session {
   void use_threads() const;
 
  private:
-  /// What a forward pass of a part of a batch gives.
-  struct Pass {
-    at::Tensor logits;  // [N, classes]
-    at::Tensor cross_entropy;
-    std::vector<MethodOutput> terms;
-    double teacher_seconds = 0;
-    double student_seconds = 0;
-  };
-
   Pass forward(const at::Tensor& images, const at::Tensor& labels);
   StepResult run_step(const at::Tensor& images, const at::Tensor& labels);
-  Losses read(const Pass& pass, const std::vector<double>& weights) const;
+  /// values: as Pass::values has them.
+  Losses losses_of(const double* values, const std::vector<double>& weights) const;
+  /// What steps on this device go through, where they go beside the host.
+  DeviceStep* device_step();
+  /// Reads back what the device's last step gave, or its steps of this epoch. Throws NON_FINITE_LOSS.
+  void complete(StepResult& result);
+  void settle();
+  void check_reported(const DeviceReport& report);
   /// What stands beside `Losses::distillation`: λ of the one method, 1 for a sum, 0 without a teacher.
   double overall_weight(const std::vector<double>& weights) const;
-  void check_finite(const Losses& losses) const;
+  std::vector<double> weights() const;
+  void check_finite(const Losses& losses, int64_t step) const;
+  void check_norm(double norm, int64_t step) const;
   void check_batch(const at::Tensor& images, const at::Tensor& labels) const;
   void add_to_epoch(const StepResult& result, const Batch& batch);
 
@@ -152,6 +161,8 @@ class Session {
   int64_t steps_ = 0;
   int64_t correct_ = 0;  // of the last step
   double learning_rate_;
+  std::unique_ptr<DeviceStep> device_step_;
+  std::optional<at::Device> device_;  // that device_step_ was made for
 };
 
 /// Parameters of the student and the methods under their published names ("student.*", "abfs.*"; "methods.0.abfs.*" of a sum).

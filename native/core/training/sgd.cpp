@@ -5,6 +5,7 @@
 #include <regex>
 
 #include "core/error.h"
+#include "core/ops/device_sgd.h"
 #include "core/ops/sgd_step.h"
 
 namespace reviewkd {
@@ -76,6 +77,41 @@ double Sgd::clip_gradients(double limit) {
     }
   }
   return norm;
+}
+
+void Sgd::step_on_device(const at::Tensor& rate, const at::Tensor& finite) {
+  torch::NoGradGuard no_grad;
+  std::vector<ops::DeviceSgdStep> steps;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const auto& parameter = parameters_[i].second;
+    const auto& slot = slots_[i];
+    if (parameter.grad().defined()) steps.push_back({parameter, parameter.grad(), slot.velocity, slot.learning_rate_scale, slot.weight_decay});
+  }
+  ops::sgd_on_device(steps, rate, finite, options_.momentum, options_.nesterov);
+}
+
+at::Tensor Sgd::clip_gradients_on_device(double limit) {
+  torch::NoGradGuard no_grad;
+  std::vector<at::Tensor> squares;
+  for (const auto& gradient : gradients()) {
+    if (gradient.defined()) squares.push_back(gradient.pow(2).sum(at::kDouble));
+  }
+  const at::Tensor norm = at::stack(squares).sum().sqrt();
+  const at::Tensor factor = (limit / norm).clamp_max(1.0);
+  for (auto& gradient : gradients()) {
+    if (gradient.defined()) gradient.mul_(factor.to(gradient.scalar_type()));
+  }
+  return norm;
+}
+
+std::vector<at::Tensor> Sgd::gradients() const {
+  std::vector<at::Tensor> gradients;
+  for (const auto& [name, parameter] : parameters_) gradients.push_back(parameter.grad());
+  return gradients;
+}
+
+void Sgd::set_gradients(const std::vector<at::Tensor>& gradients) {
+  for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].second.mutable_grad() = gradients.at(i);
 }
 
 NamedTensors Sgd::state() const {

@@ -39,6 +39,14 @@ class Sgd {
   /// L2 norm over all gradients; scales them down to `limit` where they exceed it.
   double clip_gradients(double limit);
 
+  /// The same without waiting for a device. rate, finite: float32 scalars there; where `finite` is 0, nothing is changed. The norm: a float64 scalar.
+  void step_on_device(const at::Tensor& rate, const at::Tensor& finite);
+  at::Tensor clip_gradients_on_device(double limit);
+
+  /// Of each parameter, undefined where it has none.
+  std::vector<at::Tensor> gradients() const;
+  void set_gradients(const std::vector<at::Tensor>& gradients);
+
   /// Parameters with their names, as they were given.
   const NamedTensors& parameters() const { return parameters_; }
 

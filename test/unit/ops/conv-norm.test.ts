@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { expect } from "chai";
 import { Tensor } from "../../../lib/index.js";
 import { addon } from "../../../lib/native.js";
+import { TEST_DEVICE } from "../../support/device.js";
 import { distance, expectAllNear, slopeOf, sumOf, valuesOf } from "../../support/numeric.js";
 import { tensorOf } from "../../support/operations.js";
 
@@ -42,7 +43,8 @@ async function run(task: Case, path: Path, inputs = inputsOf(task, path)): Promi
   const { stride = 1, relu = false } = task;
   const out = [task.images, task.channels[1], Math.ceil(task.height / stride), Math.ceil(task.width / stride)];
   const { output, gradients, statistics } = await addon().convNorm(
-    inputs.map(({ native }) => native), tensorOf(6, out, path).native, { stride, relu, training: path.training ?? true, reference: path.reference, bfloat16: path.bfloat16 ?? false });
+    inputs.map(({ native }) => native), tensorOf(6, out, path).native, { stride, relu, training: path.training ?? true, reference: path.reference, bfloat16: path.bfloat16 ?? false,
+      device: path.dtype === "float64" ? "cpu" : TEST_DEVICE });
   const names = ["x", "weight", "gamma", "beta", "residual"].map((name) => `gradient of ${name}`);
   const tensors = [output, ...gradients, ...statistics].map((native) => valuesOf(Tensor.wrap(native)));
   const all = ["output", ...names.slice(0, gradients.length), "running mean", "running variance"];
@@ -64,8 +66,8 @@ const CASES: Record<string, Case> = {
   "ImageNet's first filters": { images: 2, height: 18, width: 16, channels: [3, 32], kernel: 7, stride: 2 },
 };
 
-/** Set where these tests run for a processor with less instructions. */
-const LOWERED = process.env["ATEN_CPU_CAPABILITY"] !== undefined;
+/** Set where these tests run for a processor with less instructions, or with a device's kernels. */
+const LOWERED = process.env["ATEN_CPU_CAPABILITY"] !== undefined || process.env["REVIEWKD_CUDA_PLUGIN"] !== undefined || TEST_DEVICE !== "cpu";
 
 describe("convolution and normalization", () => {
   for (const [name, task] of Object.entries(CASES)) {

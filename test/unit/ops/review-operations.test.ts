@@ -3,6 +3,7 @@
 import { expect } from "chai";
 import { Tensor } from "../../../lib/index.js";
 import { addon, type OperationOptions, type OperationResult, type NativeTensor } from "../../../lib/native.js";
+import { TEST_DEVICE } from "../../support/device.js";
 import { distance, expectAllNear, slopeOf, sumOf, valuesOf } from "../../support/numeric.js";
 import { tensorOf } from "../../support/operations.js";
 
@@ -30,6 +31,8 @@ const OPERATIONS: Record<string, Operation> = {
       "maps of one size": fusion(2, 16, [5, 3], [5, 3]),
       "sizes that no whole number stands between": fusion(2, 16, [7, 5], [4, 3]),
       "channels that fill no vector": fusion(2, 12, [6, 6], [3, 3]),
+      "more channels than a block of a device reads at once": fusion(2, 512, [6, 6], [3, 3]),
+      "sides that differ": fusion(2, 24, [6, 15], [3, 5]),
     },
   },
   "hierarchical context loss": {
@@ -42,6 +45,10 @@ const OPERATIONS: Record<string, Operation> = {
       "a single pixel": maps(5, 64, 1, 1),
       "grids that do not divide the map": maps(2, 16, 7, 6),
       "channels that fill no vector": maps(2, 20, 8, 8),
+      "more channels than a block of a device reads at once": maps(2, 512, 8, 8),
+      "windows of a single pixel": maps(2, 16, 4, 8),
+      "one grid, of a single window": maps(4, 16, 2, 2),
+      "multiples of eight channels": maps(2, 24, 8, 12),
     },
   },
 };
@@ -51,7 +58,7 @@ describe("fused operations of review", () => {
     const compute = async ({ shapes, output }: Operation["cases"][string], options: OperationOptions & { dtype: "float64" | "float32" }, changed?: readonly Tensor[]): Promise<Map<string, number[]>> => {
       const { dtype, ...manner } = options;
       const inputs = changed ?? shapes.map((shape, i) => tensorOf(i + 1, shape, { dtype }));
-      const result = await run(inputs.map(({ native }) => native), tensorOf(9, output, { dtype }).native, manner);
+      const result = await run(inputs.map(({ native }) => native), tensorOf(9, output, { dtype }).native, { ...manner, device: dtype === "float64" ? "cpu" : TEST_DEVICE });
       expect(result.gradients).to.have.length(names.length);
       const tensors = new Map([["output", valuesOf(Tensor.wrap(result.output))]]);
       for (const [i, name] of names.entries()) tensors.set(`gradient of ${name}`, valuesOf(Tensor.wrap(result.gradients[i]!)));

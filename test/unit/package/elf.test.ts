@@ -1,5 +1,6 @@
 import { expect } from "chai";
-import { newest, readLibrary } from "../../../scripts/package/elf.mjs";
+import { join } from "node:path";
+import { definedSymbols, newest, readLibrary } from "../../../scripts/package/elf.mjs";
 import { checkoutAddonPath } from "../../../lib/native/load.js";
 
 describe("readLibrary", () => {
@@ -10,6 +11,25 @@ describe("readLibrary", () => {
     expect(glibc).to.match(/^2\.\d+$/);
     expect(glibcxx).to.match(/^3\.4\.\d+$/);
     expect(imports).to.include("napi_create_function");
+  });
+});
+
+describe("symbols", () => {
+  // A small library of this checkout, which is there wherever the addon is.
+  const library = join(checkoutAddonPath(), "..", "reviewkd_stand_in.so");
+  before(function () {
+    if (process.platform !== "linux") this.skip();
+  });
+
+  it("are read of a library that gives one function", async () => {
+    expect((await definedSymbols(library)).filter((symbol) => symbol.startsWith("reviewkd"))).to.deep.equal(["reviewkd_accelerator"]);
+  });
+
+  it("that may be missing are told from those that must be found", async () => {
+    const { imports, strongImports } = await readLibrary(library);
+    expect(imports).to.include.members(["__cxa_finalize", "_Unwind_Resume"]);
+    expect(strongImports).to.include("_Unwind_Resume").and.not.include("__cxa_finalize");
+    expect(strongImports.every((symbol) => imports.includes(symbol))).to.equal(true);
   });
 });
 

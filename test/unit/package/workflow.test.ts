@@ -11,18 +11,18 @@ interface Job {
 }
 
 describe("the release workflow", () => {
-  const { jobs } = parse(readFileSync(".github/workflows/release.yml", "utf8")) as { jobs: Record<"binaries" | "main" | "test" | "publish", Job> };
+  const { jobs } = parse(readFileSync(".github/workflows/release.yml", "utf8")) as { jobs: Record<"binaries" | "cuda" | "main" | "test" | "publish", Job> };
   const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
 
   it("packs for every platform that the main package asks for", () => {
     expect(jobs.binaries.strategy?.matrix.include?.map(({ platform }) => platform)).to.deep.equal(PLATFORMS);
     const published = jobs.publish.steps.map(({ run }) => run ?? "").join("\n");
-    expect(published).to.include(`packages/{${[...PLATFORMS, "main"].join(",")}}/*.tgz`).and.include("--provenance");
+    expect(published).to.include(`packages/{${[...PLATFORMS, "linux-x64-cuda", "main"].join(",")}}/*.tgz`).and.include("--provenance");
     expect(jobs.publish.permissions).to.include({ "id-token": "write" });
   });
 
   it("publishes nothing that was not tested on each Node", () => {
-    expect(jobs.publish.needs).to.have.members(["binaries", "main", "test"]);
+    expect(jobs.publish.needs).to.have.members(["binaries", "cuda", "main", "test"]);
     expect(jobs.test.strategy?.matrix.node).to.deep.equal([20, 22, 24]);
   });
 

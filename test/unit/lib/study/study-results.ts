@@ -7,7 +7,7 @@ const STAGES = { student: ["layer1", "layer2"], teacher: ["block1", "block2"] };
 const SYSTEM: StudyResult["system"] = {
   version: "0.0.0", node: "v20.0.0", platform: "linux-x64", threads: 1,
   libtorch: { version: "2.14.1", cudaBuild: false },
-  cuda: { available: false, devices: [], reason: null },
+  cuda: { available: false, devices: [], reason: null, plugin: null },
   cpu: { model: "a processor", cores: 1, instructionSets: [], capability: "AVX2" },
 };
 

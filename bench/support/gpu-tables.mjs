@@ -1,0 +1,37 @@
+// The figures of bench/gpu.mjs as Markdown.
+
+/** The paper trains 240 epochs of 50,000 images. */
+const IMAGES_OF_THE_PAPER = 240 * 50_000;
+
+function table(header, rows) {
+  return [header, header.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
+}
+
+function kernelTable(rates) {
+  const [copy] = rates;
+  const speed = ({ bytes, seconds }) => bytes / seconds / 1e9;
+  return table(["kernel", "GB/s", "of a copy's"], rates.map((rate) => [rate.name, speed(rate).toFixed(0), `${(100 * speed(rate) / speed(copy)).toFixed(0)} %`]));
+}
+
+function pairTable({ setting, results, graphs }) {
+  const published = results.published?.median;
+  const rows = Object.entries(results).map(([name, { median, quarter, threeQuarters }]) => [
+    name, `${median.toFixed(2)} (${quarter.toFixed(2)} to ${threeQuarters.toFixed(2)})`, (1000 * setting.batch / median).toFixed(0),
+    published === undefined ? "–" : `${(published / median).toFixed(2)}×`, `${(IMAGES_OF_THE_PAPER / (1000 * setting.batch / median) / 60).toFixed(1)} min`,
+    graphs[name] === undefined || graphs[name] === null ? "–" : graphs[name].replayed ? "replayed" : graphs[name].reason,
+  ]);
+  return `${setting.teacher} → ${setting.student}, batch ${setting.batch}\n\n${table(["", "ms a step (quartiles)", "images/s", "against published", "240 epochs", "recorded steps"], rows)}`;
+}
+
+export function gpuTables({ command, machine, rounds, steps, pairs, kernels }) {
+  const python = machine.baseline === undefined ? "" : `; torch ${machine.baseline.torch} on ${machine.baseline.gpu ?? "no GPU"}`;
+  const lines = [
+    `${machine.gpu.join(", ") || "no GPU"}, plugin for ${machine.plugin?.builtFor ?? "no device"}; ${machine.cpu}, ${machine.cores} cores; Node ${machine.node}, libtorch ${machine.libtorch}${python}; `
+    + `${rounds} rounds of ${steps} steps, in turns, ${machine.date}. \`${command}\``,
+    ...pairs.map(pairTable),
+  ];
+  for (const [precision, rates] of Object.entries(kernels)) {
+    if (rates.length > 0) lines.push(`Kernels in ${precision}: the traffic that they need at least, per second\n\n${kernelTable(rates)}`);
+  }
+  return lines.join("\n\n");
+}

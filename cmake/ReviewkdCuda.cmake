@@ -1,0 +1,79 @@
+# The plugin for CUDA devices, and what stands in for it in tests.
+#
+# -DREVIEWKD_CUDA=ON builds it with the nvcc of REVIEWKD_CUDA_TOOLKIT_DIR, or of PATH, against the CUDA build of libtorch that
+# REVIEWKD_LIBTORCH_DIR names. CMake's own CUDA language is not used: it does not know the layout in which pip installs the toolkit, and one file
+# is all that nvcc compiles.
+
+# The device's kernels, run thread by thread on the CPU.
+if(UNIX)
+  add_library(reviewkd_stand_in MODULE native/cuda/stand_in/stand_in.cpp)
+  reviewkd_compile_options(reviewkd_stand_in)
+  target_include_directories(reviewkd_stand_in PRIVATE native)
+  set_target_properties(reviewkd_stand_in PROPERTIES
+    PREFIX "" OUTPUT_NAME reviewkd_stand_in SUFFIX ".so" UNITY_BUILD OFF
+    LIBRARY_OUTPUT_DIRECTORY "${REVIEWKD_OUTPUT_DIR}$<1:>")
+endif()
+
+option(REVIEWKD_CUDA "Build the plugin for CUDA devices" OFF)
+if(NOT REVIEWKD_CUDA)
+  return()
+endif()
+
+set(REVIEWKD_CUDA_TOOLKIT_DIR "" CACHE PATH "The CUDA toolkit, with bin/nvcc and include; empty for the one of PATH")
+set(REVIEWKD_CUDA_ARCHITECTURES "" CACHE STRING "Such as 80;90; empty for all that the compiler knows of a list")
+
+find_program(reviewkd_nvcc nvcc HINTS "${REVIEWKD_CUDA_TOOLKIT_DIR}/bin" "$ENV{CUDA_HOME}/bin" /usr/local/cuda/bin NO_CACHE REQUIRED)
+get_filename_component(reviewkd_toolkit "${reviewkd_nvcc}" REALPATH)
+get_filename_component(reviewkd_toolkit "${reviewkd_toolkit}/../.." ABSOLUTE)
+find_path(reviewkd_cuda_include cuda_runtime_api.h HINTS "${reviewkd_toolkit}/include" "${reviewkd_toolkit}/targets/x86_64-linux/include" NO_CACHE REQUIRED)
+
+find_library(reviewkd_torch_cuda torch_cuda PATHS "${libtorch_library_dir}" NO_DEFAULT_PATH NO_CACHE REQUIRED)
+find_library(reviewkd_c10_cuda c10_cuda PATHS "${libtorch_library_dir}" NO_DEFAULT_PATH NO_CACHE REQUIRED)
+# The runtime that libtorch loads, wherever its build keeps it: pip's layout beside torch, libtorch's own directory, or the toolkit.
+file(GLOB reviewkd_cudart
+  "${REVIEWKD_LIBTORCH_DIR}/../nvidia/*/lib/libcudart.so.[0-9][0-9]" "${libtorch_library_dir}/libcudart*.so*" "${reviewkd_toolkit}/lib64/libcudart.so"
+  "${reviewkd_toolkit}/lib/libcudart.so.[0-9][0-9]")
+if(NOT reviewkd_cudart)
+  message(FATAL_ERROR "expected a libcudart for the CUDA plugin, got none beside ${REVIEWKD_LIBTORCH_DIR} or in ${reviewkd_toolkit}")
+endif()
+list(GET reviewkd_cudart 0 reviewkd_cudart)
+
+# Code for one device runs on later ones of the same generation; what comes after the newest is compiled from PTX by its driver.
+if(REVIEWKD_CUDA_ARCHITECTURES)
+  set(reviewkd_architectures ${REVIEWKD_CUDA_ARCHITECTURES})
+else()
+  execute_process(COMMAND "${reviewkd_nvcc}" --list-gpu-arch OUTPUT_VARIABLE known COMMAND_ERROR_IS_FATAL ANY)
+  set(reviewkd_architectures "")
+  foreach(architecture IN ITEMS 75 80 86 90 100 120)
+    if(known MATCHES "compute_${architecture}[^0-9a-z]")
+      list(APPEND reviewkd_architectures ${architecture})
+    endif()
+  endforeach()
+endif()
+set(reviewkd_codes "")
+foreach(architecture IN LISTS reviewkd_architectures)
+  list(APPEND reviewkd_codes -gencode "arch=compute_${architecture},code=sm_${architecture}")
+endforeach()
+list(GET reviewkd_architectures -1 newest)
+list(APPEND reviewkd_codes -gencode "arch=compute_${newest},code=compute_${newest}")
+list(JOIN reviewkd_architectures ", " reviewkd_built_for)
+
+set(reviewkd_kernels "${CMAKE_BINARY_DIR}/kernels.o")
+file(GLOB reviewkd_kernel_headers CONFIGURE_DEPENDS native/cuda/*.h native/cuda/kernels/*.h)
+add_custom_command(OUTPUT "${reviewkd_kernels}"
+  COMMAND "${reviewkd_nvcc}" -std=c++20 -O3 ${reviewkd_codes} --threads 0 -ccbin "${CMAKE_CXX_COMPILER}"
+    -Xcompiler=-fPIC,-fvisibility=hidden,-Wall,-Wextra,-ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -I native -c native/cuda/kernels.cu -o "${reviewkd_kernels}"
+  WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}" VERBATIM COMMENT "Compiling the CUDA kernels for ${reviewkd_built_for}"
+  DEPENDS native/cuda/kernels.cu native/core/ops/accelerator.h ${reviewkd_kernel_headers})
+
+add_library(reviewkd_cuda MODULE native/cuda/plugin.cpp "${reviewkd_kernels}")
+reviewkd_compile_options(reviewkd_cuda)
+target_compile_definitions(reviewkd_cuda PRIVATE "REVIEWKD_CUDA_BUILT_FOR=\"sm ${reviewkd_built_for}, PTX ${newest}\"")
+target_include_directories(reviewkd_cuda PRIVATE native)
+target_include_directories(reviewkd_cuda SYSTEM PRIVATE "${reviewkd_cuda_include}")
+target_link_libraries(reviewkd_cuda PRIVATE "${reviewkd_torch_cuda}" "${reviewkd_c10_cuda}" "${reviewkd_cudart}" LibTorch::cpu)
+# Every symbol is found now, and not by whoever has a GPU. Its libraries are loaded before it: it needs no run path to them.
+target_link_options(reviewkd_cuda PRIVATE -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete -Wl,--allow-shlib-undefined)
+set_target_properties(reviewkd_cuda PROPERTIES
+  PREFIX "" OUTPUT_NAME reviewkd_cuda SUFFIX ".so" UNITY_BUILD OFF BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN"
+  LIBRARY_OUTPUT_DIRECTORY "${REVIEWKD_OUTPUT_DIR}$<1:>")

@@ -1,0 +1,175 @@
+#pragma once
+// What a plugin for a device gives: kernels for the fused operations, streams and graphs of work. A table of plain functions on plain
+// pointers, so that kernels are compiled without libtorch's headers; all memory comes from whoever calls.
+//
+// Maps lie in channels-last order, [pixels, channels]. Channels are multiples of kAcceleratorChannels, addresses of maps multiples of
+// kAcceleratorAlignment. Kernels run on the calling thread's current stream and do not wait; what goes wrong is thrown as std::runtime_error.
+
+#include <cstdint>
+
+namespace reviewkd::ops {
+
+/// Raised whenever something below changes. A plugin of another version is not used.
+constexpr int32_t kAcceleratorVersion = 1;
+constexpr const char* kAcceleratorSymbol = "reviewkd_accelerator";
+
+constexpr int64_t kAcceleratorChannels = 8;
+constexpr int64_t kAcceleratorAlignment = 16;
+constexpr int kMostLevels = 8;
+
+enum class ValueType : int32_t { kFloat, kBfloat16 };
+
+/// [pixels, channels]
+struct MapShape {
+  ValueType type;
+  int64_t pixels, channels;
+};
+
+/// Batch statistics to scale · x + shift = gamma · (x - mean) · inverse + beta, inverse being 1 / sqrt(variance + epsilon); moves the
+/// running statistics by `momentum`. All but x and scratch: [channels].
+struct BatchNormStatistics {
+  MapShape shape;
+  const void* x;
+  const float *gamma, *beta;
+  const float* bias;  // of the convolution in front, which was not added; or none
+  double epsilon, momentum;
+  float *running_mean, *running_variance;
+  float* scratch;  // batch_norm_scratch(shape) floats
+  float *scale, *shift, *mean, *inverse;
+};
+
+/// out = act(scale[c] · x + shift[c] + residual).
+struct Normalization {
+  MapShape shape;
+  const void* x;
+  const float *scale, *shift;
+  const void* residual;  // or none
+  bool relu;
+  void* out;
+};
+
+/// The gradients of what stands above, g being `gradient` where `active` is none or above zero, otherwise 0.
+struct BatchNormGradient {
+  MapShape shape;
+  const void *gradient, *active, *x;
+  const float *mean, *inverse, *gamma;
+  void* masked;    // takes g, for what was added; or none
+  float* scratch;  // batch_norm_scratch(shape) floats
+  float* factors;  // [3, channels]
+  float *gamma_gradient, *beta_gradient;
+  void* x_gradient;
+};
+
+/// See pyramid_loss.h. Grids from fine to coarse, each a part of the one before; sizes are multiples of `cells`, the finest grid's, which is
+/// 1 where there is none.
+struct Pyramid {
+  ValueType type;
+  int64_t images, height, width, channels, cells;
+  int levels;
+  int64_t level_cells[kMostLevels];
+  double level_weight[kMostLevels];
+  double weight;
+  const void *left, *right;
+  float* shifts;   // [images, cells · cells, channels]: written forward, read backward
+  float* scratch;  // pyramid_scratch floats, forward
+  float* loss;     // one value, forward
+  const float* loss_gradient;  // one value, backward
+  void* left_gradient;         // backward
+};
+
+/// See attention_fusion.h. x: [images, rows · down, columns · right, channels]; y: [images, rows, columns, channels]; weights: [2, 2 · channels].
+struct AttentionMaps {
+  ValueType type;
+  int64_t images, rows, columns, down, right, channels;
+  const void *x, *y;
+  const float *weights, *bias;
+  float* z;    // [pixels of x, 2]: written forward, read backward
+  void* out;   // forward
+  // backward
+  const void* gradient;
+  float* scratch;  // attention_scratch floats
+  void *x_gradient, *y_gradient;
+  float *weight_gradient, *bias_gradient;
+};
+
+/// A parameter for which sgd_step.h's step is made; all three in the same memory order.
+struct SgdTensor {
+  float* parameter;
+  const float* gradient;
+  float* velocity;
+  int64_t count;
+  float rate_scale, decay;
+};
+
+struct SgdTensors {
+  const SgdTensor* tensors;  // on the host
+  int64_t count;
+  const float* rate;    // on the device: one value
+  const float* finite;  // on the device: nothing is changed where it is 0; or none
+  float momentum;
+  bool nesterov;
+};
+
+/// Which image of a set, and the window that is cut from it: see augmentation.h. top, left: 0 … 2 · padding.
+struct ImagePick {
+  int32_t index;
+  uint8_t top, left, flip, unused;
+};
+
+/// images: [set, 3, height, width], of bytes where there is a lookup table [3, 256], otherwise of floats -> out: [count, height, width, 3].
+struct ImageGathering {
+  const void* images;
+  const int64_t* labels;  // [set]
+  const float* lookup;    // or none
+  const ImagePick* picks;  // on the device
+  int64_t count, height, width, padding;
+  float* out;
+  int64_t* out_labels;  // [count]
+};
+
+struct Accelerator {
+  int32_t version;  // kAcceleratorVersion
+  /// "CUDA", or "CPU" of the one that stands in for it in tests.
+  const char* device;
+  /// The libtorch that it was linked with; empty where it needs none.
+  const char* libtorch;
+  /// What it was compiled for, for reports.
+  const char* built_for;
+
+  int64_t (*batch_norm_scratch)(const MapShape& shape);
+  void (*batch_norm_statistics)(const BatchNormStatistics& call);
+  void (*normalize)(const Normalization& call);
+  void (*batch_norm_gradient)(const BatchNormGradient& call);
+  int64_t (*pyramid_scratch)(const Pyramid& call);
+  void (*pyramid_loss)(const Pyramid& call);
+  void (*pyramid_gradient)(const Pyramid& call);
+  int64_t (*attention_scratch)(const AttentionMaps& call);
+  void (*attention)(const AttentionMaps& call);
+  void (*attention_gradient)(const AttentionMaps& call);
+  void (*sgd)(const SgdTensors& call);
+  void (*gather_images)(const ImageGathering& call);
+
+  /// Bytes of the device's memory that nobody uses.
+  int64_t (*free_memory)();
+
+  // Streams and graphs, or none. A context belongs to one thread at a time.
+  /// Two streams of the current device.
+  void* (*create_context)();
+  void (*destroy_context)(void* context);
+  /// Work of this thread goes to the first stream from here on, behind what the thread's stream was given so far; until `leave`, which puts what
+  /// follows on the thread's stream behind it.
+  void (*enter)(void* context);
+  void (*leave)(void* context);
+  /// To the second stream, behind what the first was given so far, and back without waiting; `join` makes the first wait for the second.
+  void (*begin_beside)(void* context);
+  void (*end_beside)(void* context);
+  void (*join)(void* context);
+  /// Work of the entered context is recorded instead of done. Ends with `end_capture`, which gives the graph, or `abandon_capture`.
+  void (*begin_capture)(void* context);
+  void* (*end_capture)(void* context);
+  void (*abandon_capture)(void* context);
+  void (*replay)(void* graph);
+  void (*destroy_graph)(void* graph);
+};
+
+}  // namespace reviewkd::ops

@@ -1,0 +1,178 @@
+// Training on a GPU: against the CPU, with and without recorded steps, across stop and resume. `npm run test:gpu` runs this where there is one;
+// test/unit/ops/device-kernels.test.ts with the plugin that stands in for a device, which has the kernels and no graphs.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { createDistiller, createModel, createSession, loadDataset, Tensor, type Dataset, type Session } from "../../lib/index.js";
+import type { Precision } from "../../lib/schemas/common.js";
+import type { EpochSummary, Losses } from "../../lib/schemas/events.js";
+import { TEST_DEVICE } from "../support/device.js";
+import { failureOf } from "../support/errors.js";
+import { normOf, valuesOf } from "../support/numeric.js";
+
+const DEVICE = TEST_DEVICE === "cuda" ? "cuda" : "cpu";
+const RECORDED = DEVICE === "cuda" ? { replayed: true, reason: null } : { replayed: false, reason: "a step could not be recorded: nothing can be recorded here" };
+const NOT_RECORDED = { replayed: false, reason: "REVIEWKD_CUDA_GRAPHS is 0" };
+const CLASSES = 10;
+/** Enough for both shapes of an epoch's batches to be recorded. What stands in for a device is slow. */
+const { EPOCHS, BATCH, SAMPLES } = DEVICE === "cuda" ? { EPOCHS: 5, BATCH: 32, SAMPLES: 264 } : { EPOCHS: 2, BATCH: 16, SAMPLES: 72 };
+const ALL = Array.from({ length: EPOCHS }, (_, epoch) => epoch);
+
+const dataOf = (): Promise<Dataset> => loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: SAMPLES, testSamples: 100, seed: 3 });
+
+async function sessionOn(device: "cpu" | "cuda", { precision = "float32", clipNorm = null, accumulate = 1, learningRate = 0.05, reference = false }: {
+  precision?: Precision; clipNorm?: number | null; accumulate?: number; learningRate?: number; reference?: boolean;
+} = {}): Promise<Session> {
+  const distiller = await createDistiller({
+    teacher: await createModel("resnet14", { numClasses: CLASSES, seed: 1 }), student: await createModel("resnet8", { numClasses: CLASSES, seed: 2 }),
+    method: { kind: "review", weight: 0.6, warmupEpochs: 2 }, seed: 3,
+  });
+  return createSession({ distiller, device, precision, clipNorm, accumulate, reference, optimizer: { kind: "sgd", learningRate } });
+}
+
+/** The last batch of an epoch is smaller: there are two shapes. */
+async function train(session: Session, data: Dataset, epochs: readonly number[]): Promise<EpochSummary[]> {
+  const summaries: EpochSummary[] = [];
+  for (const epoch of epochs) summaries.push(await session.trainEpoch(data, { epoch, epochs: EPOCHS, batchSize: BATCH, seed: 7 }));
+  return summaries;
+}
+
+async function weightsOf(session: Session): Promise<Map<string, number[]>> {
+  return new Map(Object.entries(await session.model.stateDict()).map(([name, tensor]) => [name, valuesOf(tensor)]));
+}
+
+function distance(got: ReadonlyMap<string, number[]>, want: ReadonlyMap<string, number[]>): number {
+  expect([...got.keys()]).to.deep.equal([...want.keys()]);
+  const distances = [...want].map(([name, values]) => normOf(got.get(name)!.map((value, i) => value - values[i]!)) / Math.max(normOf(values), 1e-3));
+  return Math.max(...distances);
+}
+
+async function withoutGraphs<Result>(work: () => Promise<Result>): Promise<Result> {
+  process.env["REVIEWKD_CUDA_GRAPHS"] = "0";
+  try {
+    return await work();
+  } finally {
+    delete process.env["REVIEWKD_CUDA_GRAPHS"];
+  }
+}
+
+describe("training on a GPU", function () {
+  this.timeout(300_000);
+  let data: Dataset;
+  let folder: string;
+
+  before(async () => {
+    data = await dataOf();
+    folder = await mkdtemp(join(tmpdir(), "reviewkd-gpu-"));
+  });
+  after(async () => {
+    data.dispose();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  // One step from the same values: sums in another order, and values within rounding of 0 on the other side of a ReLU. What began as 0 is nothing but a gradient
+  // afterwards, and shows that most. Roundings of bfloat16 are 2⁻⁸, through some twenty layers and back.
+  for (const [precision, lossBound, bound] of [["float32", 1e-4, 5e-3], ["bfloat16", 0.03, 0.25]] as const) {
+    it(`takes a step that is the CPU's within ${lossBound} and ${bound} in ${precision}`, async () => {
+      const losses: Losses[] = [];
+      const weights: Map<string, number[]>[] = [];
+      // By the reference on the CPU, which no plugin has a part in.
+      for (const [device, reference] of [["cpu", true], [DEVICE, false]] as const) {
+        using session = await sessionOn(device, { precision, reference });
+        for await (const batch of data.train.batches({ batchSize: 32, seed: 1 })) {
+          losses.push((await session.step(batch)).losses);
+          break;
+        }
+        weights.push(await weightsOf(session));
+      }
+      const [cpu, cuda] = losses as [Losses, Losses];
+      for (const key of ["total", "crossEntropy", "distillation"] as const) expect(Math.abs(cuda[key] / cpu[key] - 1), key).to.be.lessThan(lossBound);
+      expect(distance(weights[1]!, weights[0]!)).to.be.lessThan(bound);
+    });
+  }
+
+  for (const options of [{}, { precision: "bfloat16" as const }, { clipNorm: 0.5 }, { accumulate: 2 }]) {
+    it(`gives the same bits with recorded steps and without: ${JSON.stringify(options)}`, async () => {
+      using recording = await sessionOn(DEVICE, options);
+      const recorded = await train(recording, data, ALL);
+      expect(recorded.at(-1)!.graph).to.deep.equal(RECORDED);
+      const [plainly, weights] = await withoutGraphs(async () => {
+        using session = await sessionOn(DEVICE, options);
+        return [await train(session, data, ALL), await weightsOf(session)] as const;
+      });
+      expect(plainly.at(-1)!.graph).to.deep.equal(NOT_RECORDED);
+      expect(recorded.map(({ losses, top1 }) => ({ losses, top1 }))).to.deep.equal(plainly.map(({ losses, top1 }) => ({ losses, top1 })));
+      expect(await weightsOf(recording)).to.deep.equal(weights);
+    });
+  }
+
+  it("goes on from a checkpoint to the bits of an undisturbed run", async () => {
+    using whole = await sessionOn(DEVICE);
+    await train(whole, data, ALL);
+    using first = await sessionOn(DEVICE);
+    await train(first, data, ALL.slice(0, -1));
+    await first.saveCheckpoint(join(folder, "half.safetensors"));
+    using second = await sessionOn(DEVICE);
+    await second.loadCheckpoint(join(folder, "half.safetensors"));
+    await train(second, data, ALL.slice(-1));
+    expect(await weightsOf(second)).to.deep.equal(await weightsOf(whole));
+  });
+
+  it("goes on within an epoch to the bits of an undisturbed one", async () => {
+    using whole = await sessionOn(DEVICE);
+    const [undisturbed] = await train(whole, data, [0]);
+    using session = await sessionOn(DEVICE);
+    const controller = new AbortController();
+    const stopped = session.trainEpoch(data, { epoch: 0, epochs: EPOCHS, batchSize: BATCH, seed: 7, signal: controller.signal });
+    controller.abort();
+    await failureOf("ABORTED", () => stopped);
+    const [continued] = await train(session, data, [0]);
+    expect(continued!.losses).to.deep.equal(undisturbed!.losses);
+    expect(await weightsOf(session)).to.deep.equal(await weightsOf(whole));
+  });
+
+  it("evaluates as the CPU does", async () => {
+    using session = await sessionOn(DEVICE);
+    await train(session, data, [0]);
+    const there = await session.evaluate(data.test);
+    await session.model.save(join(folder, "student.safetensors"));
+    using here = await createModel("resnet8", { numClasses: CLASSES, weights: join(folder, "student.safetensors") });
+    const wanted = await here.evaluate(data.test);
+    expect(there.samples).to.equal(wanted.samples);
+    // A single image of a hundred may lie between two classes.
+    expect(Math.abs(there.top1 - wanted.top1)).to.be.at.most(1);
+    expect(Math.abs(there.loss / wanted.loss - 1)).to.be.lessThan(1e-3);
+  });
+
+  it("names the step whose loss was not finite, and leaves parameters as they were before it", async () => {
+    using session = await sessionOn(DEVICE, { learningRate: 1e30 });
+    const error = await failureOf("NON_FINITE_LOSS", () => session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: BATCH }));
+    expect(error.message).to.match(/in step [12]\b/);
+    const { totalSteps } = await session.position();
+    expect(totalSteps).to.be.oneOf([1, 2]);
+    const bad = Tensor.from(new Float32Array(2 * 3 * 32 * 32).fill(Number.NaN), [2, 3, 32, 32]);
+    using good = await sessionOn(DEVICE);
+    const before = await weightsOf(good);
+    await failureOf("NON_FINITE_LOSS", () => good.step({ images: bad, labels: Tensor.from(BigInt64Array.of(0n, 1n), [2]) }));
+    const parameters = Object.keys(await good.gradients()).filter((name) => name.startsWith("student.")).map((name) => name.slice("student.".length));
+    const after = await weightsOf(good);
+    expect(parameters).to.have.length.greaterThan(10);
+    for (const name of parameters) expect(after.get(name), name).to.deep.equal(before.get(name));
+  });
+
+  it("records anew when the teacher is another", async () => {
+    using session = await sessionOn(DEVICE);
+    await train(session, data, [0]);
+    const other = await createModel("resnet14", { numClasses: CLASSES, seed: 99 });
+    await session.distiller!.teacher.loadStateDict(await other.stateDict());
+    const [changed] = await train(session, data, [1]);
+    const plain = await withoutGraphs(async () => {
+      using again = await sessionOn(DEVICE);
+      await train(again, data, [0]);
+      await again.distiller!.teacher.loadStateDict(await other.stateDict());
+      return (await train(again, data, [1]))[0]!;
+    });
+    expect(changed!.losses).to.deep.equal(plain.losses);
+  });
+});

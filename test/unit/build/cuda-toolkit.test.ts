@@ -1,0 +1,66 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { defaultToolkit, ensureCudaToolkit } from "../../../scripts/cuda/toolkit.mjs";
+import { platformName } from "../../../scripts/libtorch/locate.mjs";
+import { pathWithoutTorch, useTemporaryDirectory, writeWheel, type Wheel } from "./fake-libtorch.js";
+
+type Pins = NonNullable<Parameters<typeof ensureCudaToolkit>[2]>;
+
+// The real pip runs here, on wheels in a local directory.
+describe("ensureCudaToolkit", () => {
+  const directory = useTemporaryDirectory();
+  let lines: string[];
+  beforeEach(() => { lines = []; });
+
+  const progress = (line: string): void => { lines.push(line); };
+  const wheels = (): string => join(directory(), "wheels");
+  const env = (): NodeJS.ProcessEnv => ({
+    ...process.env, PATH: pathWithoutTorch(directory()), REVIEWKD_CACHE: join(directory(), "cache"), PIP_CONFIG_FILE: "/dev/null", PIP_NO_INDEX: "1", PIP_QUIET: "1",
+    PIP_FIND_LINKS: wheels(),
+  });
+  const compiler = (name = "nvcc"): Wheel => writeWheel(wheels(), "nvidia_cuda_nvcc-13.0.88", { [`nvidia/cu13/bin/${name}`]: Buffer.from("#!/bin/sh\n"), "nvidia/other/lib/unwanted.so": Buffer.from("no") });
+  const pins = (sha256: string): Pins => ({
+    toolkit: "13.0.88", pythonVersion: "3.12",
+    platforms: { [platformName]: { variant: "cu130", tags: ["manylinux_2_17_x86_64"], wheels: { "nvidia-cuda-nvcc==13.0.88": sha256 }, diskMegabytes: 1 } },
+  });
+  const codeOf = async (wanted: Pins): Promise<string> => {
+    const outcome = await ensureCudaToolkit(env(), progress, wanted).then(() => undefined, (error: unknown) => error as { code: string });
+    expect(outcome, "an error").to.be.an("error");
+    return outcome!.code;
+  };
+
+  it("unpacks the compiler into the cache, and once", async () => {
+    const { sha256 } = compiler();
+    const found = await ensureCudaToolkit(env(), progress, pins(sha256));
+    expect(found).to.equal(join(directory(), "cache", "cuda-toolkit", `13.0.88-${platformName}`, "nvidia", "cu13"));
+    expect(readFileSync(join(found, "bin", "nvcc"), "utf8")).to.equal("#!/bin/sh\n");
+    expect(existsSync(join(found, "..", "other"))).to.equal(false);
+    const fetched = lines.length;
+    expect(fetched).to.be.greaterThan(0);
+    const { mtimeMs } = statSync(join(found, "bin", "nvcc"));
+    expect(await ensureCudaToolkit(env(), progress, pins(sha256))).to.equal(found);
+    expect(lines).to.have.length(fetched);
+    expect(statSync(join(found, "bin", "nvcc")).mtimeMs).to.equal(mtimeMs);
+  });
+
+  it("takes no wheel with another hash, and leaves nothing behind", async () => {
+    compiler();
+    expect(await codeOf(pins("0".repeat(64)))).to.equal("HASH_MISMATCH");
+    expect(readdirSync(join(directory(), "cache", "cuda-toolkit")).filter((name) => name !== ".lock")).to.deep.equal([]);
+  });
+
+  it("says so where the wheels hold no compiler", async () => {
+    expect(await codeOf(pins(compiler("ptxas").sha256))).to.equal("CUDA_TOOLKIT_NOT_FOUND");
+  });
+
+  it("says so where none is pinned for this platform", async () => {
+    expect(await codeOf({ ...pins(""), platforms: {} })).to.equal("CUDA_TOOLKIT_NOT_FOUND");
+  });
+
+  it("pins compiler, its parts and the runtime by hash", () => {
+    const { wheels: pinned } = defaultToolkit.platforms["linux-x64"]!;
+    expect(Object.keys(pinned).map((name) => name.split("==")[0])).to.deep.equal(["nvidia-cuda-nvcc", "nvidia-cuda-crt", "nvidia-nvvm", "nvidia-cuda-runtime"]);
+    expect(Object.values(pinned).every((hash) => /^[0-9a-f]{64}$/.test(hash))).to.equal(true);
+  });
+});

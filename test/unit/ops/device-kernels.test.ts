@@ -1,0 +1,69 @@
+// The CUDA device's kernels, run thread by thread on this processor by the plugin that stands in for a device's: the same arithmetic, the same way
+// there and back through the dispatch, autograd and the session. What needs a GPU is in test/gpu.
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { expect } from "chai";
+
+const STAND_IN = resolve("build/Release/reviewkd_stand_in.so");
+
+interface Child {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function withPlugin(plugin: string, parameters: readonly string[]): Child {
+  return spawnSync(process.execPath, parameters, { env: { ...process.env, REVIEWKD_CUDA_PLUGIN: plugin }, encoding: "utf8" });
+}
+
+/** What `doctor --json` says of a plugin. */
+function pluginOf(path: string): Record<string, unknown> {
+  const { stdout, stderr } = withPlugin(path, ["--import", "tsx", "lib/cli/main.ts", "doctor", "--json"]);
+  const event = stdout.split("\n").find((line) => line.includes('"doctor"'));
+  expect(event, stderr).to.be.a("string");
+  return (JSON.parse(event!) as { cuda: { plugin: Record<string, unknown> } }).cuda.plugin;
+}
+
+describe("the kernels for CUDA devices, on the CPU", function () {
+  this.timeout(300_000);
+
+  it("are loaded from the plugin that is named", () => {
+    expect(existsSync(STAND_IN), STAND_IN).to.equal(true);
+    expect(pluginOf(STAND_IN)).to.deep.equal({ loaded: true, path: STAND_IN, builtFor: "the host", reason: null, fix: null });
+  });
+
+  it("say what is wrong where there is no such plugin", () => {
+    const plugin = pluginOf("/nowhere/reviewkd_cuda.so");
+    expect(plugin).to.include({ loaded: false, path: null });
+    expect(plugin["reason"]).to.equal("there is no /nowhere/reviewkd_cuda.so, which REVIEWKD_CUDA_PLUGIN names");
+    expect(plugin["fix"]).to.include("npm run build:cuda");
+    const { stdout } = withPlugin("/nowhere/reviewkd_cuda.so", ["--import", "tsx", "lib/cli/main.ts", "doctor"]);
+    expect(stdout).to.match(/^CUDA plugin +not used: there is no .*; CUDA works without its kernels, slower\. To mend it: npm /m);
+  });
+
+  it("say what is wrong where it is something else", () => {
+    const other = resolve("build/Release/preload.node");
+    const plugin = pluginOf(other);
+    expect(plugin).to.include({ loaded: false, path: other });
+    expect(plugin["reason"]).to.match(/could not be loaded: |expected a function reviewkd_accelerator in it, got none/);
+  });
+
+  // Each of these holds fast paths against references, gradients and values found by hand: here, with the device's kernels.
+  const SUITES: readonly (string | readonly [string, string])[] = [
+    "test/unit/ops/conv-norm.test.ts", "test/unit/ops/review-operations.test.ts", "test/unit/ops/device-batches.test.ts",
+    // Thread by thread, some pairs take long.
+    ["test/unit/ops/fast-path.test.ts", "small ResNet|odd sizes|VGG|fill no vector|every stage|train mode|same bits"],
+    "test/unit/training/sgd.test.ts", "test/unit/training/non-finite.test.ts", "test/unit/training/clipping.test.ts",
+    "test/unit/training/accumulation.test.ts", "test/unit/training/resume.test.ts", "test/unit/training/evaluation.test.ts", "test/unit/training/own-loop.test.ts",
+    "test/unit/training/determinism.test.ts", "test/unit/training/bad-batches.test.ts", "test/gpu/training.test.ts",
+  ];
+  for (const suite of SUITES) {
+    const [file, pattern = ""] = typeof suite === "string" ? [suite] : suite;
+    it(`pass ${file}`, () => {
+      const { status, stdout, stderr } = withPlugin(STAND_IN, ["node_modules/mocha/bin/mocha.js", file, ...(pattern === "" ? [] : ["--grep", pattern])]);
+      expect(status, `${stdout}\n${stderr}`).to.equal(0);
+      expect(stdout).to.match(/\b[1-9]\d* passing/);
+    });
+  }
+});
