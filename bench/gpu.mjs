@@ -3,13 +3,13 @@
 //                             [--write NAME]   keeps the figures as bench/results/NAME.json and the tables as bench/results/NAME.md
 // The baselines need a Python with a CUDA torch and numpy: REVIEWKD_BENCH_PYTHON, or python3. They leave data preparation out; here the images are cropped
 // and flipped on the device, and that counts.
-import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { createDistiller, createModel, createSession, loadDataset, systemInfo } from "../dist/index.js";
 import { addon } from "../dist/native.js";
 import { Baseline } from "./support/baseline.mjs";
 import { gpuTables } from "./support/gpu-tables.mjs";
 import { describeMachine } from "./support/machine.mjs";
+import { keepResults } from "./support/results.mjs";
 import { spreadMs } from "./support/statistics.mjs";
 
 const { values: flags } = parseArgs({
@@ -117,8 +117,4 @@ baseline?.close();
 
 const tables = gpuTables(report);
 console.log(tables);
-if (flags.write !== undefined) {
-  const results = new URL("results/", import.meta.url);
-  writeFileSync(new URL(`${flags.write}.json`, results), `${JSON.stringify(report, null, 1)}\n`);
-  writeFileSync(new URL(`${flags.write}.md`, results), `# On a GPU\n\n${tables}\n`);
-}
+if (flags.write !== undefined) keepResults(flags.write, report, { ".md": `# On a GPU\n\n${tables}\n` });

@@ -1,11 +1,11 @@
 // What a training step costs against batch size, depth, resolution and threads. All points of one question take turns, step by step.
-import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { Command } from "commander";
 import { wholeNumber } from "./support/arguments.mjs";
 import { drawScaling } from "./support/scaling-picture.mjs";
 import { describeMachine } from "./support/machine.mjs";
 import { prepareOurs } from "./support/ours.mjs";
+import { keepResults } from "./support/results.mjs";
 import { spreadMs } from "./support/statistics.mjs";
 import { scalingTables } from "./support/scaling-tables.mjs";
 
@@ -60,9 +60,4 @@ for (const question of asked) report.questions.push(await measure(question));
 
 const tables = scalingTables(report);
 console.log(tables);
-if (flags.write !== undefined) {
-  const results = new URL("results/", import.meta.url);
-  writeFileSync(new URL(`${flags.write}.json`, results), `${JSON.stringify(report, null, 1)}\n`);
-  writeFileSync(new URL(`${flags.write}-tables.md`, results), `${tables}\n`);
-  writeFileSync(new URL(`${flags.write}.svg`, results), drawScaling(report));
-}
+if (flags.write !== undefined) keepResults(flags.write, report, { "-tables.md": `${tables}\n`, ".svg": drawScaling(report) });

@@ -1,6 +1,5 @@
 // One training step of Knowledge Review, here and in PyTorch, side by side: all take turns, step by step, in one run.
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
@@ -10,6 +9,7 @@ import { Baseline } from "./support/baseline.mjs";
 import { describeMachine } from "./support/machine.mjs";
 import { measureLoop, prepareOurs } from "./support/ours.mjs";
 import { rooflineSeconds } from "./support/roofline.mjs";
+import { keepResults } from "./support/results.mjs";
 import { median, spreadMs } from "./support/statistics.mjs";
 import { tablesOf } from "./support/tables.mjs";
 
@@ -137,8 +137,4 @@ baseline?.close();
 
 const tables = tablesOf(report);
 console.log(tables);
-if (flags.write !== undefined) {
-  const results = new URL("results/", import.meta.url);
-  writeFileSync(new URL(`${flags.write}.json`, results), `${JSON.stringify(report, null, 1)}\n`);
-  writeFileSync(new URL(`${flags.write}-tables.md`, results), `${tables}\n`);
-}
+if (flags.write !== undefined) keepResults(flags.write, report, { "-tables.md": `${tables}\n` });

@@ -190,17 +190,22 @@ Napi::Value DatasetHandle::describe(const Napi::CallbackInfo& info) {
   });
 }
 
+BatchPlan batch_plan_of(const Options& options) {
+  BatchPlan plan;
+  plan.batch_size = options.integer("batchSize");
+  plan.seed = static_cast<uint64_t>(options.integer("seed"));
+  plan.epoch = options.integer("epoch");
+  plan.shuffle = options.boolean("shuffle");
+  plan.augment = options.boolean("augment");
+  return plan;
+}
+
 Napi::Value DatasetHandle::batches(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const auto dataset = resource();
     const Split& split = split_of(*dataset, string_of(info[0], "split"));
     const Options options(info[1], "options");
-    BatchPlan plan;
-    plan.batch_size = options.integer("batchSize");
-    plan.seed = static_cast<uint64_t>(options.integer("seed"));
-    plan.epoch = options.integer("epoch");
-    plan.shuffle = options.boolean("shuffle");
-    plan.augment = options.boolean("augment");
+    BatchPlan plan = batch_plan_of(options);
     plan.smallest_batch = options.boolean("dropLast") ? plan.batch_size : 1;
     plan.first_batch = options.integer("firstBatch");
     return BatchReaderHandle::create(info.Env(), std::make_shared<BatchLoader>(dataset, split, plan), 0);

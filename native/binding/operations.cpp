@@ -131,12 +131,7 @@ Napi::Value context_loss_of(const Napi::CallbackInfo& info) {
 Napi::Value device_batches_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Options options(info[2], "options");
-    BatchPlan plan;
-    plan.batch_size = options.integer("batchSize");
-    plan.seed = static_cast<uint64_t>(options.integer("seed"));
-    plan.epoch = options.integer("epoch");
-    plan.shuffle = options.boolean("shuffle");
-    plan.augment = options.boolean("augment");
+    const BatchPlan plan = batch_plan_of(options);
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [images = image_set_of(info[0], string_of(info[1], "split")), plan, device = parse_device(options.string("device"))] {

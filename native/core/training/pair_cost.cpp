@@ -99,7 +99,12 @@ PairCost measure_pair(const std::shared_ptr<Distiller>& distiller, ImageSize ima
   const SingleThread single_thread;
   AllocationRecorder recorder;
   // A rate of 0 leaves the parameters as they are.
-  Session session(distiller, SessionOptions{.optimizer = {.learning_rate = 0, .momentum = 0.9, .nesterov = true, .weight_decay = 5e-4}});
+  SessionOptions options;
+  options.optimizer.learning_rate = 0;
+  options.optimizer.momentum = 0.9;
+  options.optimizer.nesterov = true;
+  options.optimizer.weight_decay = 5e-4;
+  Session session(distiller, options);
   const auto step = [&](int64_t images) {
     recorder.take();
     {
