@@ -36,7 +36,7 @@ void batch_norm_statistics(const ops::BatchNormStatistics& call) {
   with_type(call.shape.type, [&](auto typed) {
     using T = typename decltype(typed)::Type;
     const Layout layout = layout_of<T>(call.shape);
-    launch(BatchMoments<T>{layout, static_cast<const T*>(call.x), call.scratch});
+    launch(BatchMoments<T>{{layout, call.scratch}, static_cast<const T*>(call.x)});
     launch(FinishStatistics<T>{{layout.parts, call.shape.channels, call.scratch}, call});
   });
 }
@@ -49,7 +49,7 @@ void batch_norm_gradient(const ops::BatchNormGradient& call) {
   with_type(call.shape.type, [&](auto typed) {
     using T = typename decltype(typed)::Type;
     const Layout layout = layout_of<T>(call.shape);
-    launch(ReduceGradient<T>{layout, call});
+    launch(ReduceGradient<T>{{layout, call.scratch}, call});
     launch(FinishGradient{{layout.parts, call.shape.channels, call.scratch}, call});
     launch(ApplyGradient<T>{call});
   });

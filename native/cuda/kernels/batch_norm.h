@@ -8,40 +8,35 @@
 
 namespace reviewkd::cuda {
 
-/// Moments about a channel's first value, which is near enough to the mean that squares do not cancel. partials: [parts, 2, channels].
-template <typename T>
-struct BatchMoments {
+/// Two sums of each channel over the pixels of a block: partials of [parts, 2, channels]. Derived::begin(channel) reads what a pack of channels
+/// is held against; Derived::add(at, that, first, second) adds a pixel's share of the pack, whose values begin at `at`.
+template <typename T, typename Derived>
+struct PartialSums {
   using Sums = RowSums<2 * Pack<T>::kSize>;
   static constexpr int kThreads = kBlockThreads;
   static constexpr int kPhases = 3;
   static constexpr int kShared = Sums::kShared;
 
   Layout layout;
-  const T* x;
   float* partials;
 
   int64_t blocks() const { return layout.blocks(); }
 
   REVIEWKD_BOTH void run(int phase, int64_t block, int thread, float* shared) const {
     constexpr int kSize = Pack<T>::kSize;
-    const int64_t channels = layout.packs * kSize;
+    const Derived& derived = *static_cast<const Derived*>(this);
     if (phase == 0) {
-      Pack<T> sums{}, squares{};
+      Pack<T> first{}, second{};
       const int64_t pack = layout.pack(block, thread);
       if (pack < layout.packs) {
-        const Pack<T> origin = load(x + pack * kSize);
+        const Pack<T> start = derived.begin(pack * kSize);
         for (int64_t p = layout.first_pixel(block, thread); p < layout.pixels; p += layout.pixel_step()) {
-          const Pack<T> value = load(x + p * channels + pack * kSize);
-          for (int i = 0; i < kSize; ++i) {
-            const float distance = value[i] - origin[i];
-            sums[i] += distance;
-            squares[i] += distance * distance;
-          }
+          derived.add((p * layout.packs + pack) * kSize, start, first, second);
         }
       }
       for (int i = 0; i < kSize; ++i) {
-        Sums::give(shared, thread, i) = sums[i];
-        Sums::give(shared, thread, kSize + i) = squares[i];
+        Sums::give(shared, thread, i) = first[i];
+        Sums::give(shared, thread, kSize + i) = second[i];
       }
     } else if (phase == 1) {
       Sums::fold_rows(layout, thread, shared);
@@ -49,8 +44,25 @@ struct BatchMoments {
       Sums::folded(layout, thread, shared, [&](int value, int lane, float sum) {
         const int64_t pack = layout.pack(block, lane);
         if (pack >= layout.packs) return;
-        partials[(layout.part(block) * 2 + value / kSize) * channels + pack * kSize + value % kSize] = sum;
+        partials[((layout.part(block) * 2 + value / kSize) * layout.packs + pack) * kSize + value % kSize] = sum;
       });
+    }
+  }
+};
+
+/// Moments about a channel's first value, which is near enough to the mean that squares do not cancel.
+template <typename T>
+struct BatchMoments : PartialSums<T, BatchMoments<T>> {
+  const T* x;
+
+  REVIEWKD_BOTH Pack<T> begin(int64_t channel) const { return load(x + channel); }
+
+  REVIEWKD_BOTH void add(int64_t at, const Pack<T>& origin, Pack<T>& sums, Pack<T>& squares) const {
+    const Pack<T> value = load(x + at);
+    for (int i = 0; i < Pack<T>::kSize; ++i) {
+      const float distance = value[i] - origin[i];
+      sums[i] += distance;
+      squares[i] += distance * distance;
     }
   }
 };
@@ -160,56 +172,29 @@ REVIEWKD_BOTH Pack<T> masked_gradient(const void* gradient, const void* active, 
   return result;
 }
 
-/// Σ g and Σ g · (x - mean): partials of [parts, 2, channels].
+/// Σ g and Σ g · (x - mean).
 template <typename T>
-struct ReduceGradient {
-  using Sums = RowSums<2 * Pack<T>::kSize>;
-  static constexpr int kThreads = kBlockThreads;
-  static constexpr int kPhases = 3;
-  static constexpr int kShared = Sums::kShared;
-
-  Layout layout;
+struct ReduceGradient : PartialSums<T, ReduceGradient<T>> {
   ops::BatchNormGradient call;
 
-  int64_t blocks() const { return layout.blocks(); }
+  REVIEWKD_BOTH Pack<T> begin(int64_t channel) const {
+    Pack<T> mean;
+    for (int i = 0; i < Pack<T>::kSize; ++i) mean[i] = call.mean[channel + i];
+    return mean;
+  }
 
-  REVIEWKD_BOTH void run(int phase, int64_t block, int thread, float* shared) const {
-    constexpr int kSize = Pack<T>::kSize;
-    const int64_t channels = layout.packs * kSize;
-    if (phase == 0) {
-      Pack<T> sums{}, products{};
-      const int64_t pack = layout.pack(block, thread);
-      if (pack < layout.packs) {
-        Pack<T> mean;
-        for (int i = 0; i < kSize; ++i) mean[i] = call.mean[pack * kSize + i];
-        for (int64_t p = layout.first_pixel(block, thread); p < layout.pixels; p += layout.pixel_step()) {
-          const int64_t at = p * channels + pack * kSize;
-          const Pack<T> g = masked_gradient<T>(call.gradient, call.active, at);
-          const Pack<T> value = load(static_cast<const T*>(call.x) + at);
-          for (int i = 0; i < kSize; ++i) {
-            sums[i] += g[i];
-            products[i] += g[i] * (value[i] - mean[i]);
-          }
-          if (call.masked != nullptr) store(static_cast<T*>(call.masked) + at, g);
-        }
-      }
-      for (int i = 0; i < kSize; ++i) {
-        Sums::give(shared, thread, i) = sums[i];
-        Sums::give(shared, thread, kSize + i) = products[i];
-      }
-    } else if (phase == 1) {
-      Sums::fold_rows(layout, thread, shared);
-    } else {
-      Sums::folded(layout, thread, shared, [&](int value, int lane, float sum) {
-        const int64_t pack = layout.pack(block, lane);
-        if (pack >= layout.packs) return;
-        call.scratch[(layout.part(block) * 2 + value / kSize) * channels + pack * kSize + value % kSize] = sum;
-      });
+  REVIEWKD_BOTH void add(int64_t at, const Pack<T>& mean, Pack<T>& sums, Pack<T>& products) const {
+    const Pack<T> g = masked_gradient<T>(call.gradient, call.active, at);
+    const Pack<T> value = load(static_cast<const T*>(call.x) + at);
+    for (int i = 0; i < Pack<T>::kSize; ++i) {
+      sums[i] += g[i];
+      products[i] += g[i] * (value[i] - mean[i]);
     }
+    if (call.masked != nullptr) store(static_cast<T*>(call.masked) + at, g);
   }
 };
 
-/// The gradient of what was normalized is a · g + b · x + k: factors are [a, b, k] of each channel.
+/// The gradient of what was normalized is a · g + b · (x - mean) + k: factors are [a, b, k] of each channel.
 struct FinishGradient : ChannelSums<FinishGradient> {
   ops::BatchNormGradient call;
 
@@ -220,7 +205,7 @@ struct FinishGradient : ChannelSums<FinishGradient> {
     const double slope = -factor * inverse * inverse * product / count;
     call.factors[c] = static_cast<float>(factor);
     call.factors[channels + c] = static_cast<float>(slope);
-    call.factors[2 * channels + c] = static_cast<float>(-factor * sum / count - slope * static_cast<double>(call.mean[c]));
+    call.factors[2 * channels + c] = static_cast<float>(-factor * sum / count);
     call.gamma_gradient[c] = static_cast<float>(product * inverse);
     call.beta_gradient[c] = static_cast<float>(sum);
   }
@@ -246,7 +231,7 @@ struct ApplyGradient {
     const Pack<T> value = load(static_cast<const T*>(call.x) + at);
     Pack<T> out;
     for (int i = 0; i < kSize; ++i) {
-      out[i] = call.factors[c + i] * g[i] + (call.factors[channels + c + i] * value[i] + call.factors[2 * channels + c + i]);
+      out[i] = call.factors[c + i] * g[i] + (call.factors[channels + c + i] * (value[i] - call.mean[c + i]) + call.factors[2 * channels + c + i]);
     }
     store(static_cast<T*>(call.x_gradient) + at, out);
   }
