@@ -8,8 +8,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <list>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,7 +23,7 @@ namespace {
 
 /// Smaller requests go to malloc, which is good at them.
 constexpr size_t kSmallest = size_t{64} << 10;
-/// Free blocks beyond this much are unmapped at once.
+/// Of free blocks no more than this much is kept.
 constexpr size_t kMostCached = size_t{3} << 30;
 constexpr size_t kHugePage = size_t{2} << 20;
 /// In front of the data, at the alignment that vector instructions want.
@@ -47,22 +50,66 @@ size_t rounded(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+/// Blocks that wait to be asked for again. Where they would be too many, those go that have waited longest: they are of a size that
+/// nobody uses any more, such as a former network's.
+class FreeBlocks {
+ public:
+  struct Block {
+    void* start;
+    size_t bytes;
+  };
+
+  /// Among equal blocks the one that was freed last, of which the most may still lie in a processor's cache.
+  std::optional<void*> take(size_t bytes) {
+    const auto found = by_size_.find(bytes);
+    if (found == by_size_.end()) return std::nullopt;
+    const auto block = found->second.back();
+    found->second.pop_back();
+    if (found->second.empty()) by_size_.erase(found);
+    void* const start = block->start;
+    by_age_.erase(block);
+    bytes_ -= bytes;
+    return start;
+  }
+
+  void add(Block block) {
+    by_size_[block.bytes].push_back(by_age_.insert(by_age_.end(), block));
+    bytes_ += block.bytes;
+  }
+
+  /// Takes out what has waited longest, until no more than `most` bytes are left.
+  std::vector<Block> shrink(size_t most) {
+    std::vector<Block> gone;
+    while (bytes_ > most) {
+      const Block oldest = by_age_.front();
+      const auto equals = by_size_.find(oldest.bytes);
+      equals->second.pop_front();
+      if (equals->second.empty()) by_size_.erase(equals);
+      by_age_.pop_front();
+      bytes_ -= oldest.bytes;
+      gone.push_back(oldest);
+    }
+    return gone;
+  }
+
+  size_t bytes() const { return bytes_; }
+
+ private:
+  std::list<Block> by_age_;  // the oldest first
+  std::map<size_t, std::deque<std::list<Block>::iterator>> by_size_;
+  size_t bytes_ = 0;
+};
+
 class BlockCache {
  public:
   void* take(size_t bytes) {
     {
       const std::lock_guard lock(mutex_);
-      const auto found = free_.find(bytes);
-      if (found != free_.end() && !found->second.empty()) {
-        void* block = found->second.back();
-        found->second.pop_back();
-        cached_ -= bytes;
-        return block;
-      }
+      if (const auto block = free_.take(bytes)) return *block;
     }
     void* block = map(bytes);
     if (block == MAP_FAILED) {
-      release_all();
+      shrink(0);
       block = map(bytes);
     }
     if (block == MAP_FAILED) fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none: use a smaller batch");
@@ -72,18 +119,15 @@ class BlockCache {
   void give_back(void* block, size_t bytes) {
     {
       const std::lock_guard lock(mutex_);
-      if (cached_ + bytes <= kMostCached) {
-        free_[bytes].push_back(block);
-        cached_ += bytes;
-        return;
-      }
+      free_.add({block, bytes});
+      if (free_.bytes() <= kMostCached) return;
     }
-    munmap(block, bytes);
+    shrink(kMostCached);
   }
 
   size_t cached() {
     const std::lock_guard lock(mutex_);
-    return cached_;
+    return free_.bytes();
   }
 
  private:
@@ -95,18 +139,17 @@ class BlockCache {
     return block;
   }
 
-  void release_all() {
-    const std::lock_guard lock(mutex_);
-    for (auto& [bytes, blocks] : free_) {
-      for (void* block : blocks) munmap(block, bytes);
+  void shrink(size_t most) {
+    std::vector<FreeBlocks::Block> gone;
+    {
+      const std::lock_guard lock(mutex_);
+      gone = free_.shrink(most);
     }
-    free_.clear();
-    cached_ = 0;
+    for (const auto& [start, bytes] : gone) munmap(start, bytes);
   }
 
   std::mutex mutex_;
-  std::map<size_t, std::vector<void*>> free_;
-  size_t cached_ = 0;
+  FreeBlocks free_;
 };
 
 BlockCache& cache() {
@@ -174,8 +217,7 @@ AllocationRecorder::~AllocationRecorder() { recorder_of_thread = outer_; }
 std::vector<int64_t> AllocationRecorder::take() { return std::exchange(events_, {}); }
 
 int64_t most_mapped(const std::vector<int64_t>& events) {
-  std::map<size_t, int64_t> free_blocks;
-  size_t cached = 0;
+  FreeBlocks free_blocks;
   int64_t mapped = 0;
   int64_t most = 0;
   for (const int64_t event : events) {
@@ -183,16 +225,9 @@ int64_t most_mapped(const std::vector<int64_t>& events) {
     if (bytes < kSmallest) {
       mapped += event;
     } else if (const size_t block = rounded(bytes); event < 0) {
-      if (cached + block <= kMostCached) {
-        ++free_blocks[block];
-        cached += block;
-      } else {
-        mapped -= static_cast<int64_t>(block);
-      }
-    } else if (int64_t& free = free_blocks[block]; free > 0) {
-      --free;
-      cached -= block;
-    } else {
+      free_blocks.add({nullptr, block});
+      for (const auto& gone : free_blocks.shrink(kMostCached)) mapped -= static_cast<int64_t>(gone.bytes);
+    } else if (!free_blocks.take(block)) {
       mapped += static_cast<int64_t>(block);
     }
     most = std::max(most, mapped);
