@@ -59,17 +59,18 @@ class FreeBlocks {
     size_t bytes;
   };
 
-  /// Among equal blocks the one that was freed last, of which the most may still lie in a processor's cache.
-  std::optional<void*> take(size_t bytes) {
-    const auto found = by_size_.find(bytes);
-    if (found == by_size_.end()) return std::nullopt;
-    const auto block = found->second.back();
+  /// The smallest that is large enough and not much larger: a step needs some sizes here and others there, and should not hold both at a
+  /// time. Among equal ones that which was freed last, of which the most may still lie in a processor's cache.
+  std::optional<Block> take(size_t bytes) {
+    const auto found = by_size_.lower_bound(bytes);
+    if (found == by_size_.end() || found->first > bytes + bytes / 2) return std::nullopt;
+    const auto place = found->second.back();
     found->second.pop_back();
     if (found->second.empty()) by_size_.erase(found);
-    void* const start = block->start;
-    by_age_.erase(block);
-    bytes_ -= bytes;
-    return start;
+    const Block block = *place;
+    by_age_.erase(place);
+    bytes_ -= block.bytes;
+    return block;
   }
 
   void add(Block block) {
@@ -102,7 +103,8 @@ class FreeBlocks {
 
 class BlockCache {
  public:
-  void* take(size_t bytes) {
+  /// At least so many.
+  FreeBlocks::Block take(size_t bytes) {
     {
       const std::lock_guard lock(mutex_);
       if (const auto block = free_.take(bytes)) return *block;
@@ -113,13 +115,13 @@ class BlockCache {
       block = map(bytes);
     }
     if (block == MAP_FAILED) fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none: use a smaller batch");
-    return block;
+    return {block, bytes};
   }
 
-  void give_back(void* block, size_t bytes) {
+  void give_back(FreeBlocks::Block block) {
     {
       const std::lock_guard lock(mutex_);
-      free_.add({block, bytes});
+      free_.add(block);
       if (free_.bytes() <= kMostCached) return;
     }
     shrink(kMostCached);
@@ -164,7 +166,7 @@ void release(void* data) {
   if (header->bytes == 0) {
     std::free(header);
   } else {
-    cache().give_back(header, header->bytes);
+    cache().give_back({header, header->bytes});
   }
 }
 
@@ -181,19 +183,17 @@ class CachingAllocator final : public c10::Allocator {
 
  private:
   static void* take(size_t bytes) {
-    void* block = nullptr;
-    size_t block_bytes = 0;
+    FreeBlocks::Block block{nullptr, 0};
     if (bytes + kHeader < kSmallest) {
-      if (posix_memalign(&block, kHeader, bytes + kHeader) != 0) {
+      if (posix_memalign(&block.start, kHeader, bytes + kHeader) != 0) {
         fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none");
       }
     } else {
-      block_bytes = rounded(bytes + kHeader);
-      block = cache().take(block_bytes);
+      block = cache().take(rounded(bytes + kHeader));
     }
-    new (block) Header{block_bytes, bytes};
+    new (block.start) Header{block.bytes, bytes};
     record(static_cast<int64_t>(bytes));
-    return static_cast<char*>(block) + kHeader;
+    return static_cast<char*>(block.start) + kHeader;
   }
 };
 
@@ -218,6 +218,7 @@ std::vector<int64_t> AllocationRecorder::take() { return std::exchange(events_, 
 
 int64_t most_mapped(const std::vector<int64_t>& events) {
   FreeBlocks free_blocks;
+  std::map<size_t, std::vector<size_t>> taken;  // blocks by the size that was asked for
   int64_t mapped = 0;
   int64_t most = 0;
   for (const int64_t event : events) {
@@ -225,10 +226,14 @@ int64_t most_mapped(const std::vector<int64_t>& events) {
     if (bytes < kSmallest) {
       mapped += event;
     } else if (const size_t block = rounded(bytes); event < 0) {
-      free_blocks.add({nullptr, block});
+      std::vector<size_t>& equals = taken[block];
+      free_blocks.add({nullptr, equals.empty() ? block : equals.back()});
+      if (!equals.empty()) equals.pop_back();
       for (const auto& gone : free_blocks.shrink(kMostCached)) mapped -= static_cast<int64_t>(gone.bytes);
-    } else if (!free_blocks.take(block)) {
-      mapped += static_cast<int64_t>(block);
+    } else {
+      const auto free = free_blocks.take(block);
+      if (!free) mapped += static_cast<int64_t>(block);
+      taken[block].push_back(free ? free->bytes : block);
     }
     most = std::max(most, mapped);
   }
