@@ -38,17 +38,17 @@ AbfImpl::AbfImpl(const AbfOptions& options)
 }
 
 Fused AbfImpl::forward(const at::Tensor& x_in, const at::Tensor& residual, ImageSize teacher) {
-  at::Tensor x = narrow_(x_in);                                          // [N, mid, H, W]
+  ops::Map x = narrow_(x_in);                                            // [N, mid, H, W]
   if (has_residual_) {
     if (att_conv) {
       const auto* attention = att_conv[0]->as<nn::Conv2dImpl>();
       x = ops::attention_fusion(x, residual, attention->weight, attention->bias);
     } else {
-      x = x + resize_nearest(residual, size_of(x));
+      x = x.values() + resize_nearest(residual, size_of(x)).values();
     }
   }
   x = resize_nearest(x, teacher);                                        // [N, mid, Ht, Wt]
-  return {conv2 ? widen_(x) : at::Tensor(), x};                          // output: [N, out, Ht, Wt]
+  return {conv2 ? widen_(x).values() : at::Tensor(), x};                 // output: [N, out, Ht, Wt]
 }
 
 void AbfImpl::initialize(at::Generator generator) {

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include "core/models/backbone.h"
+#include "core/ops/recomputation.h"
 
 namespace reviewkd {
 
@@ -11,8 +12,9 @@ namespace reviewkd {
 inline ImageSize size_of(const at::Tensor& map) { return {map.size(2), map.size(3)}; }
 
 /// [N, C, any, any] -> [N, C, H, W], each pixel from the one that its corner falls into.
-inline at::Tensor resize_nearest(const at::Tensor& map, ImageSize size) {
-  if (map.size(2) == size.height && map.size(3) == size.width) return map;
+inline ops::Map resize_nearest(const ops::Map& map, ImageSize size) {
+  const ImageSize own = size_of(map);
+  if (own.height == size.height && own.width == size.width) return map;
   return at::upsample_nearest2d(map, {size.height, size.width});
 }
 

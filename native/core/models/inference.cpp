@@ -14,10 +14,11 @@ namespace {
 /// Bytes of the first map of the images that a core takes at a time: two or three such maps are in use at once.
 constexpr int64_t kBytesAtATime = int64_t{512} << 10;
 
-/// Images that a core takes at a time. The first layers' maps have as many values as 16 and more channels of the image.
+/// Images that a core takes at a time, 0 where not even one stays in its cache. The first layers' maps have as many values as 16 and more
+/// channels of the image.
 int64_t images_at_a_time(const at::Tensor& images) {
   const int64_t bytes = 16 * images.size(2) * images.size(3) * static_cast<int64_t>(sizeof(float));
-  return std::max<int64_t>(1, kBytesAtATime / bytes);
+  return kBytesAtATime / bytes;
 }
 
 at::Tensor like(const at::Tensor& part, int64_t images) {
@@ -52,7 +53,7 @@ BackboneOutput infer(BackboneImpl& network, const at::Tensor& images) {
   const int64_t count = images.size(0);
   const int64_t step = images_at_a_time(images);
   if (ops::takes_reference_path() || !images.is_cpu() || images.scalar_type() != at::kFloat || network.is_training() ||
-      at::GradMode::is_enabled() || count <= step) {
+      at::GradMode::is_enabled() || step == 0 || count <= step) {
     return network.forward(images);
   }
   BackboneOutput output;

@@ -42,7 +42,7 @@ nn::Linear linear(int64_t in_features, int64_t out_features) {
 
 Norm::Norm(nn::BatchNorm2d norm) : norm_(std::move(norm)) {}
 
-at::Tensor Norm::run(const at::Tensor& x, bool relu) { return ops::batch_norm(x, parameters(), {}, relu); }
+ops::Map Norm::run(const at::Tensor& x, bool relu) { return ops::batch_norm(x, parameters(), {}, relu); }
 
 ops::ConvNormParameters Norm::parameters() {
   double momentum = 0.0;
@@ -65,7 +65,7 @@ ops::ConvNormParameters Norm::parameters() {
 
 ConvNorm::ConvNorm(nn::Conv2d convolution, nn::BatchNorm2d norm) : convolution_(std::move(convolution)), norm_(std::move(norm)) {}
 
-at::Tensor ConvNorm::run(const at::Tensor& x, const at::Tensor& residual, bool relu) {
+ops::Map ConvNorm::run(const ops::Map& x, const at::Tensor& residual, bool relu) {
   const auto& options = convolution_->options;
   ops::ConvNormParameters parameters = norm_.parameters();
   parameters.weight = convolution_->weight;
@@ -90,11 +90,11 @@ ConvNormChain::ConvNormChain(const nn::Sequential& layers) {
   }
 }
 
-at::Tensor ConvNormChain::operator()(const at::Tensor& x, const at::Tensor& residual, bool relu) {
-  at::Tensor result = x;
+ops::Map ConvNormChain::operator()(const ops::Map& x, const at::Tensor& residual, bool relu) {
+  ops::Map result = x;
   for (auto& link : links_) {
     const bool is_last = &link == &links_.back();
-    const at::Tensor& added = is_last ? residual : at::Tensor();
+    const at::Tensor added = is_last ? residual : at::Tensor();
     result = link.relu || (is_last && relu) ? link.layers.relu(result, added) : link.layers(result, added);
   }
   return result;

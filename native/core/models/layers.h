@@ -35,15 +35,15 @@ class Norm {
   explicit Norm(torch::nn::BatchNorm2d norm);
 
   /// x: [N, C, H, W] -> BN(x). The result is the caller's alone.
-  at::Tensor operator()(const at::Tensor& x) { return run(x, /*relu=*/false); }
+  ops::Map operator()(const at::Tensor& x) { return run(x, /*relu=*/false); }
   /// ReLU of that.
-  at::Tensor relu(const at::Tensor& x) { return run(x, /*relu=*/true); }
+  ops::Map relu(const at::Tensor& x) { return run(x, /*relu=*/true); }
 
   /// What a normalization behind a convolution needs of it; in train mode it counts as another batch.
   ops::ConvNormParameters parameters();
 
  private:
-  at::Tensor run(const at::Tensor& x, bool relu);
+  ops::Map run(const at::Tensor& x, bool relu);
 
   torch::nn::BatchNorm2d norm_;
 };
@@ -55,12 +55,12 @@ class ConvNorm {
   ConvNorm(torch::nn::Conv2d convolution, torch::nn::BatchNorm2d norm);
 
   /// x: [N, in, H, W] -> BN(conv(x)) + residual, where there is one: [N, out, H', W']. The result is the caller's alone.
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/false); }
+  ops::Map operator()(const ops::Map& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/false); }
   /// ReLU of that.
-  at::Tensor relu(const at::Tensor& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/true); }
+  ops::Map relu(const ops::Map& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/true); }
 
  private:
-  at::Tensor run(const at::Tensor& x, const at::Tensor& residual, bool relu);
+  ops::Map run(const ops::Map& x, const at::Tensor& residual, bool relu);
 
   torch::nn::Conv2d convolution_;
   Norm norm_;
@@ -77,7 +77,7 @@ class ConvNormChain {
 
   /// What the layers make of x, with `residual`, where there is one, added in front of the last ReLU; a last ReLU that is not among
   /// the layers is asked for by `relu`. The result is the caller's alone.
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& residual = {}, bool relu = false);
+  ops::Map operator()(const ops::Map& x, const at::Tensor& residual = {}, bool relu = false);
 
  private:
   struct Link {

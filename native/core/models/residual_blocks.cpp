@@ -11,8 +11,8 @@ void ResidualBlockImpl::register_shortcut(const ResidualBlockOptions& options, i
   projection_.emplace(register_module(options.shortcut_name, layers));
 }
 
-at::Tensor ResidualBlockImpl::joined(ConvNorm& last, const at::Tensor& hidden, const at::Tensor& x, bool relu) {
-  const at::Tensor shortcut = projection_ ? (*projection_)(x) : x;       // [N, out, H / stride, W / stride]
+at::Tensor ResidualBlockImpl::joined(ConvNorm& last, const ops::Map& hidden, const at::Tensor& x, bool relu) {
+  const at::Tensor shortcut = projection_ ? (*projection_)(x).values() : x;  // [N, out, H / stride, W / stride]
   return relu ? last.relu(hidden, shortcut) : last(hidden, shortcut);
 }
 
@@ -31,7 +31,7 @@ BasicBlockImpl::BasicBlockImpl(const ResidualBlockOptions& options)
 }
 
 at::Tensor BasicBlockImpl::forward(const at::Tensor& x, bool relu) {
-  const at::Tensor hidden = first_.relu(x);                              // [N, C, H / stride, W / stride]
+  const ops::Map hidden = first_.relu(x);                                // [N, C, H / stride, W / stride]
   return joined(second_, hidden, x, relu);
 }
 
@@ -55,7 +55,7 @@ BottleneckImpl::BottleneckImpl(const ResidualBlockOptions& options)
 }
 
 at::Tensor BottleneckImpl::forward(const at::Tensor& x, bool relu) {
-  at::Tensor hidden = first_.relu(x);                                    // [N, C, H, W]
+  ops::Map hidden = first_.relu(x);                                      // [N, C, H, W]
   hidden = second_.relu(hidden);                                         // [N, C, H / stride, W / stride]
   return joined(third_, hidden, x, relu);                                // [N, 4C, H / stride, W / stride]
 }

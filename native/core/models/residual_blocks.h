@@ -35,7 +35,7 @@ class ResidualBlockImpl : public torch::nn::Module {
   void register_shortcut(const ResidualBlockOptions& options, int64_t out_channels);
 
   /// BN(conv(hidden)) + x, which is projected where the block changes its shape; under a ReLU or not.
-  at::Tensor joined(ConvNorm& last, const at::Tensor& hidden, const at::Tensor& x, bool relu);
+  at::Tensor joined(ConvNorm& last, const ops::Map& hidden, const at::Tensor& x, bool relu);
 
  private:
   std::optional<ConvNormChain> projection_;

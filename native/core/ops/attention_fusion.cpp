@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
 #include "core/ops/device_attention_fusion.h"
 #include "core/ops/dispatch.h"
 #include "core/ops/images.h"
@@ -17,61 +19,106 @@ using torch::autograd::variable_list;
 /// Slot of scratch memory.
 constexpr int kSlopes = 3;
 
-Attention attention_of(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight) {
-  return {.x = nullptr, .y = nullptr, .weights = weight.const_data_ptr<float>(),
-          .rows = y.size(2), .columns = y.size(3), .down = x.size(2) / y.size(2), .right = x.size(3) / y.size(3), .channels = x.size(1)};
+/// So much of x, about, is treated at a time: it stays near the core meanwhile.
+constexpr int64_t kPartBytes = int64_t{256} << 10;
+
+/// x: sizes [N, C, H, W].
+Attention attention_of(at::IntArrayRef x, const at::Tensor& y) {
+  return {.x = nullptr, .y = nullptr, .weights = nullptr, .rows = y.size(2), .columns = y.size(3), .down = x[2] / y.size(2),
+          .right = x[3] / y.size(3), .channels = x[1]};
+}
+
+/// The fused map made again of y, of z and of what x is or is made of.
+Recomputation fused_again(const KeptMap& x, const at::Tensor& y, const at::Tensor& z) {
+  std::vector<at::Tensor> sources = x.sources();
+  sources.insert(sources.end(), {y, z});
+  return {std::move(sources), [make_x = x.make()](const std::vector<at::Tensor>& made_of, int64_t first, int64_t count, void* out) {
+    const auto end_of_x = made_of.end() - 2;
+    const at::Tensor &merged_y = end_of_x[0], &weights = end_of_x[1];
+    if (make_x) make_x({made_of.begin(), end_of_x}, first, count, out);
+    const Images ys(merged_y), zs(weights);
+    const int64_t pixels = weights.size(2) * weights.size(3);
+    const int64_t pixel_bytes = merged_y.size(1) * static_cast<int64_t>(merged_y.element_size());
+    Attention image = attention_of({weights.size(0), merged_y.size(1), weights.size(2), weights.size(3)}, merged_y);
+    char* to = static_cast<char*>(out);
+    for (int64_t n = first / pixels; count > 0; ++n) {
+      const int64_t inside = first % pixels;
+      const int64_t part = std::min(count, pixels - inside);
+      image.x = make_x ? to : Images(made_of.front()).pixel(0, first);
+      image.y = ys[n];
+      map_kernels(merged_y.scalar_type())->attention.merge(image, reinterpret_cast<const float*>(zs[n]), inside, part, to);
+      to += part * pixel_bytes;
+      first += part;
+      count -= part;
+    }
+  }};
 }
 
 class AttentionFusionFunction : public torch::autograd::Function<AttentionFusionFunction> {
  public:
+  /// x_again: how to make x again, if it is known; again: takes how to make the result again.
   static Variable forward(AutogradContext* context, const at::Tensor& x_map, const at::Tensor& y_map, const at::Tensor& weight,
-                          const at::Tensor& bias, at::ScalarType type) {
+                          const at::Tensor& bias, at::ScalarType type, const std::optional<Recomputation>& x_again, Recomputation* again) {
     const AttentionKernels& kernels = map_kernels(type)->attention;
     const at::Tensor x = in_order(x_map, type);
     const at::Tensor y = in_order(y_map, type);
     const at::Tensor weights = weight.contiguous();
-    at::Tensor z = at::empty({x.size(0), x.size(2) * x.size(3), 2}, at::kFloat);
+    at::Tensor z = at::empty({x.size(0), 2, x.size(2), x.size(3)}, at::TensorOptions(at::kFloat), at::MemoryFormat::ChannelsLast);
     at::Tensor result = at::empty_like(x);
-    const Images xs(x), ys(y), zs(z.unsqueeze(1)), results(result);
+    const Images xs(x), ys(y), zs(z), results(result);
     each_range(x.size(0), [&](int64_t first, int64_t last, int64_t) {
-      Attention image = attention_of(x, y, weights);
+      Attention image = attention_of(x.sizes(), y);
+      image.weights = weights.const_data_ptr<float>();
       for (int64_t n = first; n < last; ++n) {
         image.x = xs[n];
         image.y = ys[n];
         kernels.forward(image, bias.const_data_ptr<float>(), reinterpret_cast<float*>(zs[n]), results[n]);
       }
     });
-    context->save_for_backward({x, y, weights, z});
+    const KeptMap kept(x, x.is_same(x_map) ? x_again : std::nullopt);
+    kept.save(context, {y, weights, z});
     context->saved_data["x_type"] = static_cast<int64_t>(x_map.scalar_type());
     context->saved_data["y_type"] = static_cast<int64_t>(y_map.scalar_type());
+    *again = fused_again(kept, y, z);
     return result;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    const variable_list saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &y = saved[1], &weights = saved[2], &z = saved[3];
-    const AttentionKernels& kernels = map_kernels(x.scalar_type())->attention;
-    const at::Tensor gradient = in_order(gradients[0], x.scalar_type());
-    const int64_t count = x.size(0);
-    at::Tensor x_gradient = at::empty_like(x);
+    variable_list saved = context->get_saved_variables();
+    const KeptMap x = KeptMap::restored(context, saved);
+    const at::Tensor &y = saved[0], &weights = saved[1], &z = saved[2];
+    const AttentionKernels& kernels = map_kernels(x.type())->attention;
+    const at::Tensor gradient = in_order(gradients[0], x.type());
+    at::Tensor x_gradient = x.empty_like();
     at::Tensor y_gradient = at::empty_like(y);
-    at::Tensor weight_sums = at::empty({count, weights.numel()}, at::kFloat);
-    at::Tensor bias_sums = at::empty({count, 2}, at::kFloat);
-    const Images xs(x), ys(y), zs(z.unsqueeze(1)), gradients_of(gradient), x_gradients(x_gradient), y_gradients(y_gradient);
+    const int64_t count = y.size(0);
+    at::Tensor weight_sums = at::zeros({count, weights.numel()}, at::kFloat);
+    at::Tensor bias_sums = at::zeros({count, 2}, at::kFloat);
+    const Images ys(y), zs(z), gradients_of(gradient), x_gradients(x_gradient), y_gradients(y_gradient);
+    const Attention whole = attention_of(x.sizes(), y);
+    const int64_t width = whole.columns * whole.right;
+    const int64_t row_bytes = whole.down * width * whole.channels * static_cast<int64_t>(gradient.element_size());
+    const int64_t rows = std::clamp<int64_t>(kPartBytes / row_bytes, 1, whole.rows);
     each_range(count, [&](int64_t first, int64_t last, int64_t) {
-      Attention image = attention_of(x, y, weights);
-      auto* slopes = static_cast<float*>(scratch(kSlopes, x.size(2) * x.size(3) * 2 * static_cast<int64_t>(sizeof(float))));
+      auto* slopes = static_cast<float*>(scratch(kSlopes, rows * whole.down * width * 2 * static_cast<int64_t>(sizeof(float))));
+      Attention part = whole;
+      part.weights = weights.const_data_ptr<float>();
       for (int64_t n = first; n < last; ++n) {
-        image.x = xs[n];
-        image.y = ys[n];
-        kernels.backward(image, reinterpret_cast<const float*>(zs[n]), gradients_of[n], slopes, x_gradients[n], y_gradients[n],
-                         weight_sums.data_ptr<float>() + n * weights.numel(), bias_sums.data_ptr<float>() + 2 * n);
+        for (int64_t row = 0; row < whole.rows; row += rows) {
+          part.rows = std::min(rows, whole.rows - row);
+          const int64_t pixel = row * whole.down * width;
+          part.x = x.pixels(n * whole.rows * whole.down * width + pixel, part.rows * whole.down * width);
+          part.y = ys.pixel(n, row * whole.columns);
+          kernels.backward(part, reinterpret_cast<const float*>(zs.pixel(n, pixel)), gradients_of.pixel(n, pixel), slopes,
+                           x_gradients.pixel(n, pixel), y_gradients.pixel(n, row * whole.columns),
+                           weight_sums.data_ptr<float>() + n * weights.numel(), bias_sums.data_ptr<float>() + 2 * n);
+        }
       }
     });
     const auto type_of = [&](const char* name) { return static_cast<at::ScalarType>(context->saved_data[name].toInt()); };
     return {x_gradient.to(type_of("x_type")), y_gradient.to(type_of("y_type")),
             weight_sums.sum(0, false, at::kDouble).to(at::kFloat).view(weights.sizes()), bias_sums.sum(0, false, at::kDouble).to(at::kFloat),
-            at::Tensor()};
+            at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -83,13 +130,16 @@ at::Tensor attention_fusion_reference(const at::Tensor& x, const at::Tensor& y, 
   return x * z.narrow(1, 0, 1) + resized * z.narrow(1, 1, 1);
 }
 
-at::Tensor attention_fusion(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
+Map attention_fusion(const Map& map, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
+  const at::Tensor& x = map;
   if (auto result = attention_fusion_on_device(x, y, weight, bias)) return *result;
   const at::ScalarType type = computing_type(x);
   const bool fast = !takes_reference_path() && x.is_cpu() && map_kernels(type) != nullptr && weight.scalar_type() == at::kFloat &&
                     x.numel() > 0 && x.size(1) % kLanes == 0 && x.size(2) % y.size(2) == 0 && x.size(3) % y.size(3) == 0;
   if (!fast) return attention_fusion_reference(x, y, weight, bias);
-  return AttentionFusionFunction::apply(x, y, weight, bias, type);
+  Recomputation again;
+  const at::Tensor result = AttentionFusionFunction::apply(x, y, weight, bias, type, map.again(), &again);
+  return at::GradMode::is_enabled() ? Map(result, std::move(again)) : Map(result);
 }
 
 }  // namespace reviewkd::ops

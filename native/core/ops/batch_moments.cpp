@@ -35,20 +35,20 @@ BatchMoments combined(ImageMoments& images, int64_t pixels) {
 }
 
 Normalizing::Normalizing(const BatchMoments& moments, const at::Tensor& gamma, const at::Tensor& beta, double epsilon) {
-  for (size_t c = 0; c < moments.mean.size(); ++c) {
+  const auto channels = static_cast<int64_t>(moments.mean.size());
+  values_ = at::empty({4, channels}, at::kFloat);
+  float* const values = values_.data_ptr<float>();
+  for (int64_t c = 0; c < channels; ++c) {
     const double one_over_deviation = 1.0 / std::sqrt(moments.variance[c] + epsilon);
     const double factor = gamma.const_data_ptr<float>()[c] * one_over_deviation;
-    scale.push_back(static_cast<float>(factor));
-    shift.push_back(static_cast<float>(beta.const_data_ptr<float>()[c] - moments.mean[c] * factor));
-    mean.push_back(static_cast<float>(moments.mean[c]));
-    inverse.push_back(static_cast<float>(one_over_deviation));
+    values[c] = static_cast<float>(factor);
+    values[channels + c] = static_cast<float>(beta.const_data_ptr<float>()[c] - moments.mean[c] * factor);
+    values[2 * channels + c] = static_cast<float>(moments.mean[c]);
+    values[3 * channels + c] = static_cast<float>(one_over_deviation);
   }
 }
 
-at::Tensor Normalizing::mean_tensor() const { return tensor_of(mean); }
-at::Tensor Normalizing::inverse_tensor() const { return tensor_of(inverse); }
-
-NormalizationGradient::NormalizationGradient(ImageSums& sums, const at::Tensor& inverse, const at::Tensor& gamma, int64_t pixels) {
+NormalizationGradient::NormalizationGradient(ImageSums& sums, const float* inverse, const at::Tensor& gamma, int64_t pixels) {
   const double count = static_cast<double>(sums.images * pixels);
   for (int64_t c = 0; c < sums.channels; ++c) {
     double sum = 0.0;
@@ -57,7 +57,7 @@ NormalizationGradient::NormalizationGradient(ImageSums& sums, const at::Tensor& 
       sum += sums.sum(n)[c];
       product += sums.product(n)[c];
     }
-    const double one_over_deviation = inverse.const_data_ptr<float>()[c];
+    const double one_over_deviation = inverse[c];
     const double factor = gamma.const_data_ptr<float>()[c] * one_over_deviation;
     const double slope = -factor * one_over_deviation * one_over_deviation * product / count;
     a.push_back(static_cast<float>(factor));

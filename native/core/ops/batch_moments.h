@@ -31,14 +31,26 @@ struct BatchMoments {
 /// Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing sample variances" (1979).
 BatchMoments combined(ImageMoments& images, int64_t pixels);
 
-/// scale · x + shift = gamma · (x - mean) / sqrt(variance + epsilon) + beta; [C] each.
-struct Normalizing {
+/// scale · x + shift = gamma · (x - mean) / sqrt(variance + epsilon) + beta.
+class Normalizing {
+ public:
   Normalizing(const BatchMoments& moments, const at::Tensor& gamma, const at::Tensor& beta, double epsilon);
+  /// From the values of another.
+  explicit Normalizing(at::Tensor values) : values_(std::move(values)) {}
 
-  at::Tensor mean_tensor() const;
-  at::Tensor inverse_tensor() const;
+  /// [4, C], float32.
+  const at::Tensor& values() const { return values_; }
 
-  std::vector<float> scale, shift, mean, inverse;  // inverse: 1 / sqrt(variance + epsilon)
+  const float* scale() const { return row(0); }
+  const float* shift() const { return row(1); }
+  const float* mean() const { return row(2); }
+  /// 1 / sqrt(variance + epsilon).
+  const float* inverse() const { return row(3); }
+
+ private:
+  const float* row(int64_t index) const { return values_.const_data_ptr<float>() + index * values_.size(1); }
+
+  at::Tensor values_;
 };
 
 /// Σ g and Σ g · (x - mean), [N, C] each, from 0.
@@ -58,7 +70,7 @@ class ImageSums {
 
 /// The gradient of what was normalized is a · g + b · (x - mean) + k; [C] each.
 struct NormalizationGradient {
-  NormalizationGradient(ImageSums& sums, const at::Tensor& inverse, const at::Tensor& gamma, int64_t pixels);
+  NormalizationGradient(ImageSums& sums, const float* inverse, const at::Tensor& gamma, int64_t pixels);
 
   at::Tensor gamma_gradient() const;
   at::Tensor beta_gradient() const;

@@ -29,24 +29,26 @@ void require_several_outputs(const at::Tensor& x, const ConvNormParameters& para
   require_several_values(x.size(0) * out(2) * out(3));
 }
 
-std::shared_ptr<const ImageConvolution> convolution_of(const at::Tensor& x, const ConvNormParameters& parameters, at::ScalarType type) {
+/// x: sizes of the input.
+std::shared_ptr<const ImageConvolution> convolution_of(at::IntArrayRef x, const ConvNormParameters& parameters, at::ScalarType type) {
   const at::Tensor& weight = parameters.weight;
-  if (!x.is_cpu() || parameters.groups != 1 || x.dim() != 4 || x.numel() == 0 || weight.scalar_type() != at::kFloat || weight.size(2) != weight.size(3) ||
-      weight.size(1) != x.size(1)) {
+  if (parameters.groups != 1 || x.size() != 4 || c10::multiply_integers(x) == 0 || weight.scalar_type() != at::kFloat ||
+      weight.size(2) != weight.size(3) || weight.size(1) != x[1]) {
     return nullptr;
   }
   const auto out = [&](int64_t size) { return (size + 2 * parameters.padding - weight.size(2)) / parameters.stride + 1; };
   return ImageConvolution::create({.in_channels = weight.size(1), .out_channels = weight.size(0), .kernel = weight.size(2),
-                                    .stride = parameters.stride, .padding = parameters.padding, .height = x.size(2), .width = x.size(3),
-                                    .out_height = out(x.size(2)), .out_width = out(x.size(3))}, type);
+                                    .stride = parameters.stride, .padding = parameters.padding, .height = x[2], .width = x[3],
+                                    .out_height = out(x[2]), .out_width = out(x[3])}, type);
 }
 
 at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor& x, const ConvNormParameters& parameters,
                           FoldedWeights& cache, const at::Tensor& residual, bool relu, at::ScalarType type) {
-  const auto folded = cache.get(parameters, type, [&]() -> FoldedWeights::Folded {
+  const auto fold = [&]() -> FoldedWeights::Folded {
     const Folding folding(parameters);
     return {convolution.pack(parameters.weight, folding.scale.const_data_ptr<float>()), folding.shift};
-  });
+  };
+  const auto folded = cache.get(parameters, type, fold, /*keeps=*/!convolution.packs_anew_for(x.size(0)));
   const at::Tensor input = in_order(x, type);
   const at::Tensor added = residual.defined() ? in_order(residual, type) : residual;
   at::Tensor result = empty_map(x.size(0), convolution.shape(), type);
@@ -62,9 +64,11 @@ at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor&
 
 class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
  public:
+  /// x_again: how to make x again, if it is known; again: takes how to make the result again, where nothing is added.
   static Variable forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                           const at::Tensor& gamma, const at::Tensor& beta, const std::optional<at::Tensor>& residual,
-                          const ConvNormParameters& parameters, const ImageConvolution& convolution, bool relu, at::ScalarType type) {
+                          const ConvNormParameters& parameters, const ImageConvolution& convolution, bool relu, at::ScalarType type,
+                          const std::optional<Recomputation>& x_again, std::optional<Recomputation>* again) {
     const ConvolutionShape& shape = convolution.shape();
     const int64_t count = x.size(0);
     const int64_t channels = shape.out_channels;
@@ -89,68 +93,67 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     const BatchMoments moments = combined(image_moments, shape.out_pixels());
     move_statistics(parameters, moments);
     const Normalizing normalizing(moments, gamma, beta, parameters.epsilon);
-    normalize({count, shape.out_pixels(), channels, kernels}, raws, normalizing.scale.data(), normalizing.shift.data(), residuals, relu, results);
+    normalize({count, shape.out_pixels(), channels, kernels}, raws, normalizing.scale(), normalizing.shift(), residuals, relu, results);
 
-    context->save_for_backward({input, weight, gamma, raw, relu ? result : at::Tensor()});
-    context->saved_data["mean"] = normalizing.mean_tensor();
-    context->saved_data["inverse"] = normalizing.inverse_tensor();
+    KeptMap(input, input.is_same(x) ? x_again : std::nullopt)
+        .save(context, {weight, gamma, raw, normalizing.values(), Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
     context->saved_data["stride"] = parameters.stride;
     context->saved_data["padding"] = parameters.padding;
     context->saved_data["relu"] = relu;
     context->saved_data["residual"] = residual.has_value();
     context->saved_data["bias"] = bias.has_value();
     context->saved_data["input_type"] = static_cast<int64_t>(x.scalar_type());
+    if (!residual) *again = normalized_again(raw, normalizing, relu);
     return result;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    const variable_list saved = context->get_saved_variables();
-    const at::Tensor &input = saved[0], &weight = saved[1], &gamma = saved[2], &raw = saved[3], &active = saved[4];
+    variable_list saved = context->get_saved_variables();
+    const KeptMap input = KeptMap::restored(context, saved);
+    const at::Tensor &weight = saved[0], &gamma = saved[1], &raw = saved[2];
+    const Normalizing normalizing(saved[3]);
+    const Activation activation{context->saved_data["relu"].toBool(), saved[4]};
     const at::ScalarType type = raw.scalar_type();
-    const bool relu = context->saved_data["relu"].toBool();
     const bool has_residual = context->saved_data["residual"].toBool();
     ConvNormParameters parameters{};
     parameters.weight = weight;
     parameters.stride = context->saved_data["stride"].toInt();
     parameters.padding = context->saved_data["padding"].toInt();
-    const auto fast = convolution_of(input, parameters, type);
+    const auto fast = convolution_of(input.sizes(), parameters, type);
     const ImageConvolution& convolution = *fast;
     const ConvolutionShape& shape = convolution.shape();
     const ChannelKernels& kernels = map_kernels(type)->channels;
-    const int64_t count = input.size(0);
+    const int64_t count = input.sizes()[0];
     const int64_t channels = shape.out_channels;
     const at::Tensor gradient = in_order(gradients[0], type);
-    const at::Tensor mean = context->saved_data["mean"].toTensor();
-    const at::Tensor inverse = context->saved_data["inverse"].toTensor();
 
     // Where nothing is masked, what is added gets the gradient as it came.
     at::Tensor masked;
-    if (has_residual) masked = relu ? at::empty_like(gradient) : gradient;
-    const Images raws(raw), actives(active), gradients_of(gradient), masks(has_residual && relu ? masked : at::Tensor());
+    if (has_residual) masked = activation.relu ? at::empty_like(gradient) : gradient;
+    const NormalizedImages maps({count, shape.out_pixels(), channels, kernels}, raw, gradient, normalizing, activation);
     const NormalizationGradient coefficients =
-        reduce_gradient({count, shape.out_pixels(), channels, kernels}, gradients_of, actives, raws, mean, inverse, gamma, masks);
+        reduce_gradient(maps, gamma, Images(has_residual && activation.relu ? masked : at::Tensor()));
 
     const bool needs_input = context->needs_input_grad(0);
-    at::Tensor input_gradient = needs_input ? at::empty_like(input) : at::Tensor();
+    at::Tensor input_gradient = needs_input ? input.empty_like() : at::Tensor();
     const at::Tensor packed = needs_input ? convolution.pack_for_gradient(weight) : at::Tensor();
-    const Images inputs(input), input_gradients(input_gradient);
+    const Images input_gradients(input_gradient);
     const int64_t threads = at::get_num_threads();
     const int64_t weight_sums = convolution.weight_sums();
     at::Tensor thread_sums = at::zeros({threads, weight_sums}, at::kFloat);
     each_range(count, [&](int64_t first, int64_t last, int64_t thread) {
-      const int64_t row_bytes = shape.out_width * channels * static_cast<int64_t>(raw.element_size());
       for (int64_t n = first; n < last; n += convolution.group()) {
         const int64_t group = std::min(convolution.group(), last - n);
         convolution.begin_gradients(group);
         for (int64_t k = 0; k < group; ++k) {
           for (int64_t r = 0; r < shape.out_height; ++r) {
-            const char* row_active = actives[n + k] == nullptr ? nullptr : actives[n + k] + r * row_bytes;
-            kernels.normalization_gradient(gradients_of[n + k] + r * row_bytes, row_active, raws[n + k] + r * row_bytes, mean.const_data_ptr<float>(), coefficients.a.data(),
-                                           coefficients.b.data(), coefficients.k.data(), convolution.gradient_row(k, r), shape.out_width, channels);
+            kernels.normalization_gradient(maps.from(n + k, r * shape.out_width), coefficients.a.data(), coefficients.b.data(),
+                                           coefficients.k.data(), convolution.gradient_row(k, r), shape.out_width, channels);
           }
         }
         if (needs_input) convolution.input_gradient(group, packed, input_gradients[n]);
-        convolution.add_weight_gradient(inputs[n], group, thread_sums.data_ptr<float>() + thread * weight_sums);
+        const void* images = input.pixels(n * shape.in_pixels(), group * shape.in_pixels());
+        convolution.add_weight_gradient(images, group, thread_sums.data_ptr<float>() + thread * weight_sums);
       }
     });
     const at::Tensor total = threads > 1 ? thread_sums.sum(0) : thread_sums;
@@ -162,7 +165,7 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     // A bias moves the mean, which is subtracted again.
     const at::Tensor bias_gradient = context->saved_data["bias"].toBool() ? at::zeros_like(gamma) : at::Tensor();
     return {input_gradient, weight_gradient, bias_gradient, coefficients.gamma_gradient(), coefficients.beta_gradient(), masked,
-            at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+            at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -182,13 +185,13 @@ at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& pa
   return batch_norm_reference(convolved, parameters, residual, relu);
 }
 
-at::Tensor conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual,
-                     bool relu) {
+Map conv_norm(const Map& map, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu) {
+  const at::Tensor& x = map;
   if (parameters.training) require_several_outputs(x, parameters);
   if (takes_reference_path()) return conv_norm_reference(x, parameters, residual, relu);
   if (auto result = conv_norm_on_device(x, parameters, folded, residual, relu)) return *result;
   const at::ScalarType type = computing_type(x);
-  const auto convolution = convolution_of(x, parameters, type);
+  const auto convolution = x.is_cpu() ? convolution_of(x.sizes(), parameters, type) : nullptr;
   const bool differentiates = at::GradMode::is_enabled();
   const bool folds = !parameters.training && !differentiates;
   if (!convolution || !(folds || parameters.training) || (differentiates && x.requires_grad() && !convolution->has_input_gradient())) {
@@ -197,8 +200,10 @@ at::Tensor conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, 
     return batch_norm(convolved, parameters, residual, relu);
   }
   if (folds) return folded_forward(*convolution, x, parameters, folded, residual, relu, type);
-  return ConvNormFunction::apply(x, parameters.weight, where_defined(parameters.bias), parameters.gamma, parameters.beta,
-                                 where_defined(residual), parameters, *convolution, relu, type);
+  std::optional<Recomputation> again;
+  const at::Tensor result = ConvNormFunction::apply(x, parameters.weight, where_defined(parameters.bias), parameters.gamma, parameters.beta,
+                                                    where_defined(residual), parameters, *convolution, relu, type, map.again(), &again);
+  return {result, differentiates ? std::move(again) : std::nullopt};
 }
 
 }  // namespace reviewkd::ops

@@ -4,8 +4,9 @@
 //
 // The fast path reads and writes each map as seldom as batch statistics allow. In training: one pass convolves and takes the
 // moments while an image lies in the cache, a second normalizes, adds and activates; backward, one pass sums up, a second makes
-// the gradient image by image and hands it to both of the convolution's gradients at once. With running statistics the
-// normalization is folded into the weights, and one pass does all.
+// the gradient image by image and hands it to both of the convolution's gradients at once. Of the maps between two layers only what was
+// convolved is kept: what the normalization made of it is made again where the next layer's gradient asks for it. With running statistics
+// the normalization is folded into the weights, and one pass does all.
 
 #include <ATen/core/Tensor.h>
 
@@ -13,6 +14,8 @@
 #include <mutex>
 #include <optional>
 #include <vector>
+
+#include "core/ops/recomputation.h"
 
 namespace reviewkd::ops {
 
@@ -40,10 +43,14 @@ class FoldedWeights {
     at::Tensor shift;  // [O], float32
   };
 
-  /// What `fold` gave last, if nothing has changed since.
+  /// What `fold` gave last, if nothing has changed since. What is not to be kept is made for each call.
   template <typename Fold>
-  std::shared_ptr<const Folded> get(const ConvNormParameters& parameters, at::ScalarType type, const Fold& fold) {
+  std::shared_ptr<const Folded> get(const ConvNormParameters& parameters, at::ScalarType type, const Fold& fold, bool keeps = true) {
     const std::lock_guard lock(mutex_);
+    if (!keeps) {
+      folded_.reset();
+      return std::make_shared<const Folded>(fold());
+    }
     std::vector<std::pair<const void*, uint32_t>> state = state_of(parameters);
     if (!folded_ || type != type_ || state != state_) {
       folded_ = std::make_shared<const Folded>(fold());
@@ -68,7 +75,6 @@ at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& pa
 /// The same, by the fast path where it applies: float32 and bfloat16, shapes that ImageConvolution has kernels for
 /// on this processor and, where gradients are asked for, training mode. Everything else, float64 with it, takes the reference.
 /// The result is the caller's alone. Throws BATCH_TOO_SMALL where a channel would be normalized over a single value.
-at::Tensor conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual,
-                     bool relu);
+Map conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu);
 
 }  // namespace reviewkd::ops

@@ -116,7 +116,7 @@ void* scratch(int which, int64_t bytes) {
     std::unique_ptr<void, decltype(&std::free)> data{nullptr, &std::free};
     int64_t bytes = 0;
   };
-  static thread_local std::array<Block, 4> blocks;
+  static thread_local std::array<Block, 5> blocks;
   Block& block = blocks.at(which);
   if (block.bytes < bytes) {
     const int64_t rounded = (bytes + 4095) / 4096 * 4096;

@@ -37,6 +37,8 @@ class ImageConvolution {
   /// weight: [O, I, k, k], float32, in any order; each output channel times its factor, where there are any -> the order that
   /// `forward` reads.
   virtual at::Tensor pack(const at::Tensor& weight, const float* factors = nullptr) const = 0;
+  /// Whether packed weights that never change are better packed anew for so many images than kept.
+  virtual bool packs_anew_for(int64_t) const { return false; }
   /// The order that `input_gradient` reads.
   virtual at::Tensor pack_for_gradient(const at::Tensor& weight) const = 0;
   virtual bool has_input_gradient() const { return true; }

@@ -20,14 +20,16 @@ class Images {
   /// map: [N, C, H, W] in channels-last order, or undefined.
   explicit Images(const at::Tensor& map)
       : data_(map.defined() ? static_cast<char*>(map.data_ptr()) : nullptr),
-        bytes_(map.defined() ? map.size(1) * map.size(2) * map.size(3) * static_cast<int64_t>(map.element_size()) : 0) {}
+        pixels_(map.defined() ? map.size(2) * map.size(3) : 0),
+        pixel_bytes_(map.defined() ? map.size(1) * static_cast<int64_t>(map.element_size()) : 0) {}
 
   /// Null where there is no map.
-  char* operator[](int64_t image) const { return data_ == nullptr ? nullptr : data_ + image * bytes_; }
+  char* operator[](int64_t image) const { return pixel(image, 0); }
+  char* pixel(int64_t image, int64_t index) const { return data_ == nullptr ? nullptr : data_ + (image * pixels_ + index) * pixel_bytes_; }
 
  private:
   char* data_;
-  int64_t bytes_;
+  int64_t pixels_, pixel_bytes_;
 };
 
 }  // namespace reviewkd::ops

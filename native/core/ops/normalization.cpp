@@ -27,10 +27,20 @@ BatchMoments moments_of(const ImagePass& pass, const Images& x) {
   return combined(moments, pass.pixels);
 }
 
+template <bool kRelu>
+void make_normalized(const std::vector<at::Tensor>& sources, int64_t first, int64_t count, void* out) {
+  const at::Tensor& x = sources[0];
+  const Normalizing normalizing(sources[1]);
+  map_kernels(x.scalar_type())->channels.normalize(Images(x).pixel(0, first), normalizing.scale(), normalizing.shift(), nullptr, kRelu, out,
+                                                   count, x.size(1));
+}
+
 class BatchNormFunction : public torch::autograd::Function<BatchNormFunction> {
  public:
+  /// again: takes how to make the result again, where nothing is added.
   static Variable forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
-                          const std::optional<at::Tensor>& residual, const ConvNormParameters& parameters, bool relu) {
+                          const std::optional<at::Tensor>& residual, const ConvNormParameters& parameters, bool relu,
+                          std::optional<Recomputation>* again) {
     const at::Tensor input = in_order(x, x.scalar_type());
     const at::Tensor added = residual ? in_order(*residual, x.scalar_type()) : at::Tensor();
     const ImagePass pass = pass_over(input);
@@ -38,37 +48,37 @@ class BatchNormFunction : public torch::autograd::Function<BatchNormFunction> {
     move_statistics(parameters, moments);
     const Normalizing normalizing(moments, gamma, beta, parameters.epsilon);
     at::Tensor result = at::empty_like(input);
-    normalize(pass, Images(input), normalizing.scale.data(), normalizing.shift.data(), Images(added), relu, Images(result));
+    normalize(pass, Images(input), normalizing.scale(), normalizing.shift(), Images(added), relu, Images(result));
 
-    context->save_for_backward({input, gamma, relu ? result : at::Tensor()});
-    context->saved_data["mean"] = normalizing.mean_tensor();
-    context->saved_data["inverse"] = normalizing.inverse_tensor();
+    context->save_for_backward({input, gamma, normalizing.values(), Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
+    context->saved_data["relu"] = relu;
     context->saved_data["residual"] = residual.has_value();
+    if (!residual) *again = normalized_again(input, normalizing, relu);
     return result;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor &input = saved[0], &gamma = saved[1], &active = saved[2];
+    const at::Tensor &input = saved[0], &gamma = saved[1];
+    const Normalizing normalizing(saved[2]);
+    const Activation activation{context->saved_data["relu"].toBool(), saved[3]};
     const at::Tensor gradient = in_order(gradients[0], input.scalar_type());
-    const at::Tensor mean = context->saved_data["mean"].toTensor();
-    const ImagePass pass = pass_over(input);
     // Where nothing is masked, what is added gets the gradient as it came.
     at::Tensor masked;
-    if (context->saved_data["residual"].toBool()) masked = active.defined() ? at::empty_like(gradient) : gradient;
-    const Images inputs(input), actives(active), gradients_of(gradient);
+    if (context->saved_data["residual"].toBool()) masked = activation.relu ? at::empty_like(gradient) : gradient;
+    const NormalizedImages maps(pass_over(input), input, gradient, normalizing, activation);
     const NormalizationGradient coefficients =
-        reduce_gradient(pass, gradients_of, actives, inputs, mean, context->saved_data["inverse"].toTensor(), gamma,
-                        Images(masked.defined() && active.defined() ? masked : at::Tensor()));
+        reduce_gradient(maps, gamma, Images(masked.defined() && activation.relu ? masked : at::Tensor()));
     at::Tensor input_gradient = at::empty_like(input);
     const Images input_gradients(input_gradient);
+    const ImagePass& pass = maps.pass();
     each_range(pass.images, [&](int64_t first, int64_t last, int64_t) {
       for (int64_t n = first; n < last; ++n) {
-        pass.kernels.normalization_gradient(gradients_of[n], actives[n], inputs[n], mean.const_data_ptr<float>(), coefficients.a.data(), coefficients.b.data(),
-                                            coefficients.k.data(), input_gradients[n], pass.pixels, pass.channels);
+        pass.kernels.normalization_gradient(maps.from(n, 0), coefficients.a.data(), coefficients.b.data(), coefficients.k.data(),
+                                            input_gradients[n], pass.pixels, pass.channels);
       }
     });
-    return {input_gradient, coefficients.gamma_gradient(), coefficients.beta_gradient(), masked, at::Tensor(), at::Tensor()};
+    return {input_gradient, coefficients.gamma_gradient(), coefficients.beta_gradient(), masked, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -111,16 +121,24 @@ void normalize(const ImagePass& pass, const Images& x, const float* scale, const
   });
 }
 
-NormalizationGradient reduce_gradient(const ImagePass& pass, const Images& gradients, const Images& actives, const Images& x,
-                                      const at::Tensor& mean, const at::Tensor& inverse, const at::Tensor& gamma, const Images& masks) {
+Recomputation normalized_again(const at::Tensor& x, const Normalizing& normalizing, bool relu) {
+  return {{x, normalizing.values()}, relu ? &make_normalized<true> : &make_normalized<false>};
+}
+
+NormalizedMap NormalizedImages::from(int64_t image, int64_t pixel) const {
+  return {.gradient = gradients_.pixel(image, pixel), .x = x_.pixel(image, pixel), .mean = normalizing_.mean(),
+          .active = actives_.pixel(image, pixel), .scale = cut_by_input_ ? normalizing_.scale() : nullptr, .shift = normalizing_.shift()};
+}
+
+NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Tensor& gamma, const Images& masks) {
+  const ImagePass& pass = maps.pass();
   ImageSums sums(pass.images, pass.channels);
   each_range(pass.images, [&](int64_t first, int64_t last, int64_t) {
     for (int64_t n = first; n < last; ++n) {
-      pass.kernels.reduce_gradient(gradients[n], actives[n], x[n], mean.const_data_ptr<float>(), masks[n], sums.sum(n), sums.product(n),
-                                   pass.pixels, pass.channels);
+      pass.kernels.reduce_gradient(maps.from(n, 0), masks[n], sums.sum(n), sums.product(n), pass.pixels, pass.channels);
     }
   });
-  return NormalizationGradient(sums, inverse, gamma, pass.pixels);
+  return NormalizationGradient(sums, maps.normalizing().inverse(), gamma, pass.pixels);
 }
 
 at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
@@ -131,7 +149,7 @@ at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& p
   return relu ? result.relu_() : result;
 }
 
-at::Tensor batch_norm(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
+Map batch_norm(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
   if (parameters.training && x.dim() == 4 && x.size(1) > 0) require_several_values(x.numel() / x.size(1));
   const bool differentiates = at::GradMode::is_enabled();
   const bool fast = !takes_reference_path() && x.is_cpu() && x.dim() == 4 && x.numel() > 0 && map_kernels(x.scalar_type()) != nullptr &&
@@ -140,7 +158,11 @@ at::Tensor batch_norm(const at::Tensor& x, const ConvNormParameters& parameters,
   // The statistics are those of x as it is, a convolution's bias included.
   ConvNormParameters own = parameters;
   own.bias = at::Tensor();
-  if (parameters.training) return BatchNormFunction::apply(x, parameters.gamma, parameters.beta, where_defined(residual), own, relu);
+  if (parameters.training) {
+    std::optional<Recomputation> again;
+    const at::Tensor result = BatchNormFunction::apply(x, parameters.gamma, parameters.beta, where_defined(residual), own, relu, &again);
+    return {result, differentiates ? std::move(again) : std::nullopt};
+  }
   const Folding folding(own);
   const at::Tensor input = in_order(x, x.scalar_type());
   const at::Tensor added = residual.defined() ? in_order(residual, x.scalar_type()) : residual;

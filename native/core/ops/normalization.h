@@ -9,6 +9,7 @@
 #include "core/ops/conv_norm.h"
 #include "core/ops/images.h"
 #include "core/ops/kernels/kernels.h"
+#include "core/ops/recomputation.h"
 
 namespace reviewkd::ops {
 
@@ -25,9 +26,40 @@ void move_statistics(const ConvNormParameters& parameters, const BatchMoments& m
 void normalize(const ImagePass& pass, const Images& x, const float* scale, const float* shift, const Images& residuals, bool relu,
                const Images& results);
 
-/// Sums of the gradient, where `actives` are none or above zero. `masks` takes what is left of the gradient, or is none.
-NormalizationGradient reduce_gradient(const ImagePass& pass, const Images& gradients, const Images& actives, const Images& x,
-                                      const at::Tensor& mean, const at::Tensor& inverse, const at::Tensor& gamma, const Images& masks);
+/// A normalization made again of what it was made of.
+Recomputation normalized_again(const at::Tensor& x, const Normalizing& normalizing, bool relu);
+
+/// What an activation cut off: nothing, what stands in its result, or what follows from its input, as nothing was added to that.
+struct Activation {
+  /// Whether a result must be kept for the backward pass.
+  static bool keeps_result(bool relu, bool has_residual) { return relu && has_residual; }
+
+  bool relu;
+  at::Tensor result;  // undefined where it is not kept
+};
+
+/// Maps that were normalized, with the gradient of what came of them.
+class NormalizedImages {
+ public:
+  NormalizedImages(const ImagePass& pass, const at::Tensor& x, const at::Tensor& gradient, const Normalizing& normalizing,
+                   const Activation& activation)
+      : pass_(pass), x_(x), gradients_(gradient), actives_(activation.result), normalizing_(normalizing),
+        cut_by_input_(activation.relu && !activation.result.defined()) {}
+
+  const ImagePass& pass() const { return pass_; }
+  const Normalizing& normalizing() const { return normalizing_; }
+  /// From this pixel of the image on.
+  NormalizedMap from(int64_t image, int64_t pixel) const;
+
+ private:
+  ImagePass pass_;
+  Images x_, gradients_, actives_;
+  const Normalizing& normalizing_;
+  bool cut_by_input_;
+};
+
+/// Sums of the gradient. `masks` takes what is left of it behind the activation, or is none.
+NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Tensor& gamma, const Images& masks);
 
 /// Running statistics as a scale and a shift of each channel behind a convolution without its bias; [O], float32.
 struct Folding {
@@ -44,6 +76,6 @@ at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& p
 
 /// The same, in one pass over x behind its statistics: float32 and bfloat16 on the CPU, in training mode or without gradients. Everything else
 /// takes the reference. The result is the caller's alone. Throws BATCH_TOO_SMALL.
-at::Tensor batch_norm(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu);
+Map batch_norm(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu);
 
 }  // namespace reviewkd::ops

@@ -1,6 +1,7 @@
 #include "core/ops/winograd_convolution.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 
@@ -13,11 +14,21 @@ namespace {
 constexpr int kTiles = 0;
 constexpr int kGradients = 1;
 
+/// Of an image.
+int64_t tiles_of(const ConvolutionShape& shape) { return ((shape.height + 3) / 4) * ((shape.width + 3) / 4); }
+
 int64_t group_of(const ConvolutionShape& shape) {
   // The more values the filters have the more tiles should share one reading of them.
   const int64_t few_tiles = std::max(shape.in_channels, shape.out_channels) < 128 ? 32 : 48;
-  const int64_t tiles = ((shape.height + 3) / 4) * ((shape.width + 3) / 4);
+  const int64_t tiles = tiles_of(shape);
   return (few_tiles + tiles - 1) / tiles;
+}
+
+/// Calls work(first, count) for parts of so many pairs of channels, side by side where they are many.
+template <typename Work>
+void each_pairs(int64_t pairs, const Work& work) {
+  constexpr int64_t kFewest = 4096;
+  at::parallel_for(0, pairs / kLanes, kFewest / kLanes, [&](int64_t first, int64_t last) { work(first * kLanes, (last - first) * kLanes); });
 }
 
 /// [I, O] planes of the nine places -> [36, I, O].
@@ -25,7 +36,9 @@ at::Tensor transformed(const at::Tensor& planes, const WinogradKernels& kernels)
   const at::Tensor filters = planes.contiguous();  // [3, 3, I, O]
   const int64_t pairs = filters.size(2) * filters.size(3);
   at::Tensor result = at::empty({kWinogradPoints, filters.size(2), filters.size(3)}, filters.options());
-  kernels.transform_filters(filters.const_data_ptr<float>(), pairs, result.data_ptr<float>());
+  each_pairs(pairs, [&](int64_t first, int64_t count) {
+    kernels.transform_filters(filters.const_data_ptr<float>() + first, pairs, count, result.data_ptr<float>() + first);
+  });
   return result;
 }
 
@@ -47,6 +60,13 @@ at::Tensor WinogradConvolution::pack(const at::Tensor& weight, const float* fact
   at::Tensor planes = weight.detach().permute({2, 3, 1, 0});  // [3, 3, I, O]
   if (factors != nullptr) planes = planes * at::from_blob(const_cast<float*>(factors), {shape().out_channels}, at::kFloat);
   return transformed(planes, *kernels_);
+}
+
+bool WinogradConvolution::packs_anew_for(int64_t images) const {
+  // Transformed filters take four times the weights' memory, and 64 tiles are ten times the work of transforming them.
+  constexpr int64_t kMuchMemory = int64_t{1} << 20;
+  constexpr int64_t kManyTiles = 64;
+  return weight_sums() * static_cast<int64_t>(sizeof(float)) > kMuchMemory && images * tiles_of(shape()) >= kManyTiles;
 }
 
 at::Tensor WinogradConvolution::pack_for_gradient(const at::Tensor& weight) const {
@@ -90,7 +110,9 @@ int64_t WinogradConvolution::weight_sums() const { return kWinogradPoints * shap
 
 void WinogradConvolution::unpack_weight_gradient(const float* sums, at::Tensor& gradient) const {
   const at::Tensor planes = at::empty({3, 3, shape().in_channels, shape().out_channels}, at::kFloat);
-  kernels_->restore_filters(sums, shape().in_channels * shape().out_channels, planes.data_ptr<float>());
+  const int64_t pairs = shape().in_channels * shape().out_channels;
+  float* const places = planes.data_ptr<float>();
+  each_pairs(pairs, [&](int64_t first, int64_t count) { kernels_->restore_filters(sums + first, pairs, count, places + first); });
   gradient.copy_(planes.permute({3, 2, 0, 1}));
 }
 

@@ -28,6 +28,7 @@ const OPERATIONS: Record<string, Operation> = {
     cases: {
       "a map of twice the size": fusion(3, 64, [8, 8], [4, 4]),
       "a map that grew from one pixel": fusion(2, 32, [7, 6], [1, 1]),
+      "a map that is treated in parts": fusion(2, 64, [40, 44], [20, 11]),
       "maps of one size": fusion(2, 16, [5, 3], [5, 3]),
       "sizes that no whole number stands between": fusion(2, 16, [7, 5], [4, 3]),
       "channels that fill no vector": fusion(2, 12, [6, 6], [3, 3]),

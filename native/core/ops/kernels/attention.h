@@ -17,6 +17,12 @@ inline float sum_of(Floats values) {
 
 inline float sigmoid(float value) { return 1.0f / (1.0f + expf(-value)); }
 
+/// x · z₀ + y · z₁ of one pixel.
+template <typename T>
+void merge_pixel(const T* x, const T* y, const float* z, T* out, int64_t channels) {
+  for (int64_t c = 0; c < channels; c += kWidth) store(out + c, load(x + c) * z[0] + load(y + c) * z[1]);
+}
+
 /// Calls body(pixel of x, pixel of y).
 template <typename Body>
 void each_pixel(const Attention& image, const Body& body) {
@@ -42,18 +48,26 @@ void attention_forward(const Attention& image, const float* bias, float* z, void
       sums[0] += mine * load(first + c) + other * load(first + channels + c);
       sums[1] += mine * load(second + c) + other * load(second + channels + c);
     }
-    const float z0 = sigmoid(bias[0] + sum_of(sums[0]));
-    const float z1 = sigmoid(bias[1] + sum_of(sums[1]));
-    z[2 * pixel] = z0;
-    z[2 * pixel + 1] = z1;
-    for (int64_t c = 0; c < channels; c += kWidth) store(out + c, load(x + c) * z0 + load(y + c) * z1);
+    for (int k = 0; k < 2; ++k) z[2 * pixel + k] = sigmoid(bias[k] + sum_of(sums[k]));
+    merge_pixel(x, y, z + 2 * pixel, out, channels);
   });
+}
+
+template <typename T>
+void attention_merge(const Attention& image, const float* z, int64_t first, int64_t count, void* out_values) {
+  const int64_t channels = image.channels;
+  const int64_t width = image.columns * image.right;
+  for (int64_t pixel = first; pixel < first + count; ++pixel) {
+    const T* x = static_cast<const T*>(image.x) + (pixel - first) * channels;
+    const T* y = static_cast<const T*>(image.y) + (pixel / width / image.down * image.columns + pixel % width / image.right) * channels;
+    T* out = static_cast<T*>(out_values) + (pixel - first) * channels;
+    merge_pixel(x, y, z + 2 * pixel, out, channels);
+  }
 }
 
 /// slopes[pixel][k]: the gradient of what the sigmoid was taken of.
 template <typename T>
 void attention_slopes(const Attention& image, const float* z, const T* gradients, float* slopes, float* bias_sums) {
-  bias_sums[0] = bias_sums[1] = 0.0f;
   each_pixel(image, [&](int64_t pixel, int64_t y_pixel) {
     const T* x = static_cast<const T*>(image.x) + pixel * image.channels;
     const T* y = static_cast<const T*>(image.y) + y_pixel * image.channels;
@@ -111,14 +125,16 @@ void attention_backward(const Attention& image, const float* z, const void* grad
       }
     }
     for (int k = 0; k < 2; ++k) {
-      store(weight_sums + 2 * k * channels + c, sums_x[k]);
-      store(weight_sums + (2 * k + 1) * channels + c, sums_y[k]);
+      float* const for_x = weight_sums + 2 * k * channels + c;
+      float* const for_y = for_x + channels;
+      store(for_x, load(for_x) + sums_x[k]);
+      store(for_y, load(for_y) + sums_y[k]);
     }
   }
 }
 
 template <typename T>
-constexpr AttentionKernels kAttention = {&attention_forward<T>, &attention_backward<T>};
+constexpr AttentionKernels kAttention = {&attention_forward<T>, &attention_merge<T>, &attention_backward<T>};
 
 }  // namespace
 }  // namespace reviewkd::ops::REVIEWKD_ISA

@@ -1,16 +1,27 @@
 #pragma once
 // Loops over pixels that treat each channel alike; see ChannelKernels. Included once for each instruction set.
 
+#include <type_traits>
+
 #include "core/ops/kernels/kernels.h"
 #include "core/ops/kernels/vectors.h"
 
 namespace reviewkd::ops::REVIEWKD_ISA {
 namespace {
 
-/// Calls body(first channel, lanes): whole vectors, then one of what remains.
-template <typename Body>
-void each_block(int64_t channels, const Body& body) {
-  for (int64_t c = 0; c < channels; c += kWidth) body(c, channels - c < kWidth ? channels - c : kWidth);
+/// So much of a map is treated channel after channel before the next part is: it stays near the core meanwhile.
+constexpr int64_t kPartBytes = int64_t{128} << 10;
+
+/// Calls body(first pixel, pixels, first channel, lanes): some pixels after others and, of each, whole vectors of channels, then one of what
+/// remains.
+template <typename T, typename Body>
+void each_block(int64_t count, int64_t channels, const Body& body) {
+  const int64_t fitting = kPartBytes / (channels * static_cast<int64_t>(sizeof(T)));
+  const int64_t part = fitting > 0 ? fitting : 1;
+  for (int64_t first = 0; first < count; first += part) {
+    const int64_t pixels = count - first < part ? count - first : part;
+    for (int64_t c = 0; c < channels; c += kWidth) body(first, pixels, c, channels - c < kWidth ? channels - c : kWidth);
+  }
 }
 
 // What a block that ends before the vector does reads and writes beyond its channels must stay unseen.
@@ -32,41 +43,51 @@ void store_lanes(T* to, Floats value, int64_t lanes) {
 
 template <typename T>
 void moments(const void* x_values, int64_t count, int64_t channels, float* mean, float* m2) {
-  each_block(channels, [&](int64_t c, int64_t lanes) {
-    const T* x = static_cast<const T*>(x_values) + c;
+  each_block<T>(count, channels, [&](int64_t first, int64_t pixels, int64_t c, int64_t lanes) {
+    const T* x = static_cast<const T*>(x_values) + first * channels + c;
     Floats sums[4] = {};
     int64_t p = 0;
-    for (; p + 4 <= count; p += 4) {
+    for (; p + 4 <= pixels; p += 4) {
       for (int64_t k = 0; k < 4; ++k) sums[k] += load_lanes(x + (p + k) * channels, lanes);
     }
-    for (; p < count; ++p) sums[0] += load_lanes(x + p * channels, lanes);
-    const Floats center = ((sums[0] + sums[1]) + (sums[2] + sums[3])) / static_cast<float>(count);
+    for (; p < pixels; ++p) sums[0] += load_lanes(x + p * channels, lanes);
+    Floats center = ((sums[0] + sums[1]) + (sums[2] + sums[3])) / static_cast<float>(pixels);
     Floats squares[4] = {};
-    for (p = 0; p + 4 <= count; p += 4) {
+    for (p = 0; p + 4 <= pixels; p += 4) {
       for (int64_t k = 0; k < 4; ++k) {
         const Floats distance = load_lanes(x + (p + k) * channels, lanes) - center;
         squares[k] += distance * distance;
       }
     }
-    for (; p < count; ++p) {
+    for (; p < pixels; ++p) {
       const Floats distance = load_lanes(x + p * channels, lanes) - center;
       squares[0] += distance * distance;
     }
+    Floats sum = (squares[0] + squares[1]) + (squares[2] + squares[3]);
+    if (first > 0) {
+      // Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing sample variances" (1979).
+      const Floats before = load_lanes(mean + c, lanes);
+      const Floats distance = center - before;
+      const float share = static_cast<float>(pixels) / static_cast<float>(first + pixels);
+      center = before + distance * share;
+      sum += load_lanes(m2 + c, lanes) + distance * distance * (static_cast<float>(first) * share);
+    }
     store_lanes(mean + c, center, lanes);
-    store_lanes(m2 + c, (squares[0] + squares[1]) + (squares[2] + squares[3]), lanes);
+    store_lanes(m2 + c, sum, lanes);
   });
 }
 
 template <typename T>
 void normalize(const void* x_values, const float* scale, const float* shift, const void* residual, bool relu, void* out_values,
                int64_t count, int64_t channels) {
-  each_block(channels, [&](int64_t c, int64_t lanes) {
-    const T* x = static_cast<const T*>(x_values) + c;
-    const T* added = residual == nullptr ? nullptr : static_cast<const T*>(residual) + c;
-    T* out = static_cast<T*>(out_values) + c;
+  each_block<T>(count, channels, [&](int64_t first, int64_t pixels, int64_t c, int64_t lanes) {
+    const int64_t start = first * channels + c;
+    const T* x = static_cast<const T*>(x_values) + start;
+    const T* added = residual == nullptr ? nullptr : static_cast<const T*>(residual) + start;
+    T* out = static_cast<T*>(out_values) + start;
     const Floats a = load_lanes(scale + c, lanes);
     const Floats b = load_lanes(shift + c, lanes);
-    for (int64_t p = 0; p < count; ++p) {
+    for (int64_t p = 0; p < pixels; ++p) {
       Floats value = load_lanes(x + p * channels, lanes) * a + b;
       if (added != nullptr) value += load_lanes(added + p * channels, lanes);
       if (relu) value = above_zero(value);
@@ -75,52 +96,91 @@ void normalize(const void* x_values, const float* scale, const float* shift, con
   });
 }
 
-template <typename T>
-Floats masked_gradient(const T* gradient, const T* active, int64_t offset, int64_t lanes) {
-  const Floats value = load_lanes(gradient + offset, lanes);
-  if (active == nullptr) return value;
-  return load_lanes(active + offset, lanes) > 0 ? value : Floats{};
+/// What a gradient was cut off by; see NormalizedMap.
+enum class Cut { kNothing, kResult, kInput };
+
+/// Calls body with the map's kind of cut as a constant.
+template <typename Body>
+void with_cut(const NormalizedMap& map, const Body& body) {
+  if (map.active != nullptr) {
+    body(std::integral_constant<Cut, Cut::kResult>());
+  } else if (map.scale != nullptr) {
+    body(std::integral_constant<Cut, Cut::kInput>());
+  } else {
+    body(std::integral_constant<Cut, Cut::kNothing>());
+  }
 }
 
-template <typename T>
-void reduce_gradient(const void* gradient_values, const void* active_values, const void* x_values, const float* mean, void* masked,
-                     float* sum, float* product, int64_t count, int64_t channels) {
-  each_block(channels, [&](int64_t c, int64_t lanes) {
-    const T* gradient = static_cast<const T*>(gradient_values) + c;
-    const T* active = active_values == nullptr ? nullptr : static_cast<const T*>(active_values) + c;
-    const T* x = static_cast<const T*>(x_values) + c;
-    T* out = masked == nullptr ? nullptr : static_cast<T*>(masked) + c;
-    const Floats center = load_lanes(mean + c, lanes);
-    Floats sums = {};
-    Floats products = {};
-    for (int64_t p = 0; p < count; ++p) {
-      const Floats g = masked_gradient(gradient, active, p * channels, lanes);
-      sums += g;
-      products += g * (load_lanes(x + p * channels, lanes) - center);
-      if (out != nullptr) store_lanes(out + p * channels, g, lanes);
+/// One vector of channels of such a map.
+template <typename T, Cut kCut>
+class NormalizedChannels {
+ public:
+  NormalizedChannels(const NormalizedMap& map, int64_t start, int64_t c, int64_t lanes) : lanes_(lanes), center_(load_lanes(map.mean + c, lanes)) {
+    gradient_ = static_cast<const T*>(map.gradient) + start;
+    x_ = static_cast<const T*>(map.x) + start;
+    if constexpr (kCut == Cut::kResult) active_ = static_cast<const T*>(map.active) + start;
+    if constexpr (kCut == Cut::kInput) {
+      scale_ = load_lanes(map.scale + c, lanes);
+      shift_ = load_lanes(map.shift + c, lanes);
     }
-    store_lanes(sum + c, load_lanes(sum + c, lanes) + sums, lanes);
-    store_lanes(product + c, load_lanes(product + c, lanes) + products, lanes);
+  }
+
+  /// Calls body(g, x - mean) for the value at this offset.
+  template <typename Body>
+  void at(int64_t offset, const Body& body) const {
+    Floats g = load_lanes(gradient_ + offset, lanes_);
+    const Floats x = load_lanes(x_ + offset, lanes_);
+    if constexpr (kCut == Cut::kResult) g = load_lanes(active_ + offset, lanes_) > 0 ? g : Floats{};
+    if constexpr (kCut == Cut::kInput) g = x * scale_ + shift_ > 0 ? g : Floats{};
+    body(g, x - center_);
+  }
+
+ private:
+  int64_t lanes_;
+  Floats center_;
+  const T* gradient_;
+  const T* x_;
+  const T* active_ = nullptr;
+  Floats scale_ = {}, shift_ = {};
+};
+
+template <typename T>
+void reduce_gradient(const NormalizedMap& map, void* masked, float* sum, float* product, int64_t count, int64_t channels) {
+  with_cut(map, [&](auto cut) {
+    each_block<T>(count, channels, [&](int64_t first, int64_t pixels, int64_t c, int64_t lanes) {
+      const int64_t start = first * channels + c;
+      const NormalizedChannels<T, decltype(cut)::value> values(map, start, c, lanes);
+      T* out = masked == nullptr ? nullptr : static_cast<T*>(masked) + start;
+      Floats sums = {};
+      Floats products = {};
+      for (int64_t p = 0; p < pixels; ++p) {
+        values.at(p * channels, [&](Floats g, Floats distance) {
+          sums += g;
+          products += g * distance;
+          if (out != nullptr) store_lanes(out + p * channels, g, lanes);
+        });
+      }
+      store_lanes(sum + c, load_lanes(sum + c, lanes) + sums, lanes);
+      store_lanes(product + c, load_lanes(product + c, lanes) + products, lanes);
+    });
   });
 }
 
 template <typename T>
-void normalization_gradient(const void* gradient_values, const void* active_values, const void* x_values, const float* mean,
-                            const float* a_values, const float* b_values, const float* k_values, void* out_values, int64_t count,
-                            int64_t channels) {
-  each_block(channels, [&](int64_t c, int64_t lanes) {
-    const T* gradient = static_cast<const T*>(gradient_values) + c;
-    const T* active = active_values == nullptr ? nullptr : static_cast<const T*>(active_values) + c;
-    const T* x = static_cast<const T*>(x_values) + c;
-    T* out = static_cast<T*>(out_values) + c;
-    const Floats center = load_lanes(mean + c, lanes);
-    const Floats a = load_lanes(a_values + c, lanes);
-    const Floats b = load_lanes(b_values + c, lanes);
-    const Floats k = load_lanes(k_values + c, lanes);
-    for (int64_t p = 0; p < count; ++p) {
-      const Floats g = masked_gradient(gradient, active, p * channels, lanes);
-      store_lanes(out + p * channels, a * g + (b * (load_lanes(x + p * channels, lanes) - center) + k), lanes);
-    }
+void normalization_gradient(const NormalizedMap& map, const float* a_values, const float* b_values, const float* k_values, void* out_values,
+                            int64_t count, int64_t channels) {
+  with_cut(map, [&](auto cut) {
+    each_block<T>(count, channels, [&](int64_t first, int64_t pixels, int64_t c, int64_t lanes) {
+      const int64_t start = first * channels + c;
+      const NormalizedChannels<T, decltype(cut)::value> values(map, start, c, lanes);
+      T* out = static_cast<T*>(out_values) + start;
+      const Floats a = load_lanes(a_values + c, lanes);
+      const Floats b = load_lanes(b_values + c, lanes);
+      const Floats k = load_lanes(k_values + c, lanes);
+      for (int64_t p = 0; p < pixels; ++p) {
+        values.at(p * channels, [&](Floats g, Floats distance) { store_lanes(out + p * channels, a * g + (b * distance + k), lanes); });
+      }
+    });
   });
 }
 

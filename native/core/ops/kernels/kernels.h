@@ -81,16 +81,28 @@ struct WinogradGradient {
 };
 
 struct WinogradKernels {
-  /// G g Gᵀ: [9, pairs] -> [36, pairs], a plane for each place of the filter and for each pair of points.
-  void (*transform_filters)(const float* filters, int64_t pairs, float* transformed);
+  /// G g Gᵀ: [9, pairs] -> [36, pairs], a plane for each place of the filter and for each pair of points; the first `count` pairs of each.
+  void (*transform_filters)(const float* filters, int64_t pairs, int64_t count, float* transformed);
   /// Gᵀ g G, the way back: [36, pairs] -> [9, pairs].
-  void (*restore_filters)(const float* transformed, int64_t pairs, float* filters);
+  void (*restore_filters)(const float* transformed, int64_t pairs, int64_t count, float* filters);
   void (*convolve)(const Winograd&);
   void (*add_gradient)(const WinogradGradient&);
   int64_t (*scratch_size)(int64_t in_channels, int64_t out_channels);
 };
 
 constexpr int64_t kWinogradPoints = 36;
+
+/// Pixels of a map that was normalized, with the gradient of act(scale · x + shift + residual).
+struct NormalizedMap {
+  const void* gradient;
+  const void* x;
+  const float* mean;
+  // What the activation cut off has no gradient: where `active`, the result, is not above zero or, as long as nothing was added,
+  // scale · x + shift, which saves reading the result. None of them: nothing was cut off.
+  const void* active;
+  const float* scale;
+  const float* shift;
+};
 
 /// Loops over `count` pixels of `channels` values each.
 struct ChannelKernels {
@@ -99,13 +111,12 @@ struct ChannelKernels {
   /// out = act(scale[c] · x + shift[c] + residual); `residual` may be none.
   void (*normalize)(const void* x, const float* scale, const float* shift, const void* residual, bool relu, void* out, int64_t count,
                     int64_t channels);
-  /// With g = gradient, where `active` is none or above zero, otherwise 0: sum[c] += Σ g, product[c] += Σ g · (x - mean[c]);
-  /// `masked` takes g where it is not none.
-  void (*reduce_gradient)(const void* gradient, const void* active, const void* x, const float* mean, void* masked, float* sum,
-                          float* product, int64_t count, int64_t channels);
+  /// With g = the gradient where nothing was cut off, otherwise 0: sum[c] += Σ g, product[c] += Σ g · (x - mean[c]); `masked` takes g where it
+  /// is not none.
+  void (*reduce_gradient)(const NormalizedMap& map, void* masked, float* sum, float* product, int64_t count, int64_t channels);
   /// out = a[c] · g + b[c] · (x - mean[c]) + k[c].
-  void (*normalization_gradient)(const void* gradient, const void* active, const void* x, const float* mean, const float* a, const float* b,
-                                 const float* k, void* out, int64_t count, int64_t channels);
+  void (*normalization_gradient)(const NormalizedMap& map, const float* a, const float* b, const float* k, void* out, int64_t count,
+                                 int64_t channels);
 };
 
 /// The difference of two maps [height, width, channels] in a grid of cells × cells equal windows. Sizes are multiples of `cells`,
@@ -130,7 +141,10 @@ struct Attention {
 struct AttentionKernels {
   /// z[pixel][k] = sigmoid(bias[k] + weights[k] · (x, y)); out = x · z₀ + y · z₁.
   void (*forward)(const Attention& image, const float* bias, float* z, void* out);
-  /// Gradients of x and y; weight_sums[2][2 · channels] and bias_sums[2] are overwritten; `slopes` is room for [pixel][2].
+  /// Pixels first … first + count of `out`, from the same z. x and out are those pixels alone, and may be the same.
+  void (*merge)(const Attention& image, const float* z, int64_t first, int64_t count, void* out);
+  /// Gradients of x and y; what belongs to these rows is added to weight_sums[2][2 · channels] and bias_sums[2]; `slopes` is room for
+  /// [pixel][2].
   void (*backward)(const Attention& image, const float* z, const void* gradient, float* slopes, void* x_gradient, void* y_gradient,
                    float* weight_sums, float* bias_sums);
 };

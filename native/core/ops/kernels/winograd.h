@@ -229,10 +229,10 @@ void add_gradient(const WinogradGradient& task) {
   });
 }
 
-/// [from², pairs] -> [to², pairs].
+/// [from², pairs] -> [to², pairs], the first `count` pairs.
 template <int kFrom, int kTo, void (*transform)(const Floats*, Floats*)>
-void transform_planes(const float* from, int64_t pairs, float* to) {
-  for (int64_t k = 0; k < pairs; k += kWidth) {
+void transform_planes(const float* from, int64_t pairs, int64_t count, float* to) {
+  for (int64_t k = 0; k < count; k += kWidth) {
     along_both<kFrom, kTo, transform>([&](int64_t i, int64_t j) { return load(from + (i * kFrom + j) * pairs + k); },
                                       [&](int64_t i, int64_t j, Floats value) { store(to + (i * kTo + j) * pairs + k, value); });
   }

@@ -1,0 +1,71 @@
+#pragma once
+// Maps that are not kept until the backward pass but made again then, from maps that are kept anyway: what a normalization makes of a
+// convolution's result, above all. Chen et al.: "Training Deep Nets with Sublinear Memory Cost" (2016).
+
+#include <ATen/core/Tensor.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+namespace reviewkd::ops {
+
+/// How a map is made again, any part of it, by the arithmetic that made it.
+struct Recomputation {
+  /// Writes pixels first … first + count of the map, counted over all images, in its type and in channels-last order.
+  using Make = std::function<void(const std::vector<at::Tensor>& sources, int64_t first, int64_t count, void* out)>;
+
+  std::vector<at::Tensor> sources;
+  Make make;
+};
+
+/// A map [N, C, H, W] and, where it is known, how to make it again. Stands wherever a tensor does.
+class Map {
+ public:
+  Map() = default;
+  Map(at::Tensor values, std::optional<Recomputation> again = std::nullopt) : values_(std::move(values)), again_(std::move(again)) {}
+
+  operator const at::Tensor&() const { return values_; }
+  const at::Tensor& values() const { return values_; }
+  const std::optional<Recomputation>& again() const { return again_; }
+
+ private:
+  at::Tensor values_;
+  std::optional<Recomputation> again_;
+};
+
+/// What a function keeps of an input until its backward pass: the map, or what it is made of.
+class KeptMap {
+ public:
+  /// map: [N, C, H, W], in channels-last order.
+  KeptMap(const at::Tensor& map, const std::optional<Recomputation>& again);
+
+  /// Beside other tensors of the function's; one such map for each function.
+  void save(torch::autograd::AutogradContext* context, torch::autograd::variable_list others) const;
+  /// Leaves the others in `saved`.
+  static KeptMap restored(torch::autograd::AutogradContext* context, torch::autograd::variable_list& saved);
+
+  /// Pixels first … first + count, counted over all images; made in scratch memory of the calling thread if they were not kept.
+  const char* pixels(int64_t first, int64_t count) const;
+
+  /// Nothing where the map was kept itself, the only source.
+  const Recomputation::Make& make() const { return make_; }
+  const std::vector<at::Tensor>& sources() const { return sources_; }
+
+  at::IntArrayRef sizes() const { return sizes_; }
+  at::ScalarType type() const { return type_; }
+  /// An empty map of this kind, in channels-last order.
+  at::Tensor empty_like() const;
+
+ private:
+  KeptMap(std::vector<at::Tensor> sources, Recomputation::Make make, std::vector<int64_t> sizes, at::ScalarType type)
+      : sources_(std::move(sources)), make_(std::move(make)), sizes_(std::move(sizes)), type_(type) {}
+
+  std::vector<at::Tensor> sources_;
+  Recomputation::Make make_;
+  std::vector<int64_t> sizes_;
+  at::ScalarType type_;
+};
+
+}  // namespace reviewkd::ops
