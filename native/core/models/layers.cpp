@@ -66,6 +66,12 @@ ops::ConvNormParameters Norm::parameters() {
 ConvNorm::ConvNorm(nn::Conv2d convolution, nn::BatchNorm2d norm) : convolution_(std::move(convolution)), norm_(std::move(norm)) {}
 
 ops::Map ConvNorm::run(const ops::Map& x, const at::Tensor& residual, bool relu) {
+  return ops::conv_norm(x, parameters(), *folded_, residual, relu);
+}
+
+ops::Forked ConvNorm::forked_relu(const at::Tensor& x) { return ops::forked_conv_norm(x, parameters(), *folded_, /*relu=*/true); }
+
+ops::ConvNormParameters ConvNorm::parameters() {
   const auto& options = convolution_->options;
   ops::ConvNormParameters parameters = norm_.parameters();
   parameters.weight = convolution_->weight;
@@ -73,7 +79,7 @@ ops::Map ConvNorm::run(const ops::Map& x, const at::Tensor& residual, bool relu)
   parameters.stride = options.stride()->front();
   parameters.padding = std::get<torch::ExpandingArray<2>>(options.padding())->front();
   parameters.groups = options.groups();
-  return ops::conv_norm(x, parameters, *folded_, residual, relu);
+  return parameters;
 }
 
 ConvNormChain::ConvNormChain(const nn::Sequential& layers) {

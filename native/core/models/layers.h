@@ -58,9 +58,12 @@ class ConvNorm {
   ops::Map operator()(const ops::Map& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/false); }
   /// ReLU of that.
   ops::Map relu(const ops::Map& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/true); }
+  /// ReLU of BN(conv(x)) where a branch begins, and x for its shortcut.
+  ops::Forked forked_relu(const at::Tensor& x);
 
  private:
   ops::Map run(const ops::Map& x, const at::Tensor& residual, bool relu);
+  ops::ConvNormParameters parameters();
 
   torch::nn::Conv2d convolution_;
   Norm norm_;

@@ -31,8 +31,8 @@ BasicBlockImpl::BasicBlockImpl(const ResidualBlockOptions& options)
 }
 
 at::Tensor BasicBlockImpl::forward(const at::Tensor& x, bool relu) {
-  const ops::Map hidden = first_.relu(x);                                // [N, C, H / stride, W / stride]
-  return joined(second_, hidden, x, relu);
+  const auto [hidden, shortcut] = first_.forked_relu(x);                 // [N, C, H / stride, W / stride]
+  return joined(second_, hidden, shortcut, relu);
 }
 
 BottleneckImpl::BottleneckImpl(const ResidualBlockOptions& options)
@@ -55,9 +55,9 @@ BottleneckImpl::BottleneckImpl(const ResidualBlockOptions& options)
 }
 
 at::Tensor BottleneckImpl::forward(const at::Tensor& x, bool relu) {
-  ops::Map hidden = first_.relu(x);                                      // [N, C, H, W]
+  auto [hidden, shortcut] = first_.forked_relu(x);                       // [N, C, H, W]
   hidden = second_.relu(hidden);                                         // [N, C, H / stride, W / stride]
-  return joined(third_, hidden, x, relu);                                // [N, 4C, H / stride, W / stride]
+  return joined(third_, hidden, shortcut, relu);                         // [N, 4C, H / stride, W / stride]
 }
 
 }  // namespace reviewkd

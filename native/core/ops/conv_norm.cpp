@@ -64,11 +64,11 @@ at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor&
 
 class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
  public:
-  /// x_again: how to make x again, if it is known; again: takes how to make the result again, where nothing is added.
-  static Variable forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+  /// x_again: how to make x again, if it is known; again: takes how to make the result again, where nothing is added. Gives x, too, for a fork.
+  static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                           const at::Tensor& gamma, const at::Tensor& beta, const std::optional<at::Tensor>& residual,
                           const ConvNormParameters& parameters, const ImageConvolution& convolution, bool relu, at::ScalarType type,
-                          const std::optional<Recomputation>& x_again, std::optional<Recomputation>* again) {
+                          bool forks, const std::optional<Recomputation>& x_again, std::optional<Recomputation>* again) {
     const ConvolutionShape& shape = convolution.shape();
     const int64_t count = x.size(0);
     const int64_t channels = shape.out_channels;
@@ -104,7 +104,7 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     context->saved_data["bias"] = bias.has_value();
     context->saved_data["input_type"] = static_cast<int64_t>(x.scalar_type());
     if (!residual) *again = normalized_again(raw, normalizing, relu);
-    return result;
+    return forks ? variable_list{result, x} : variable_list{result};
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -137,7 +137,8 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     const bool needs_input = context->needs_input_grad(0);
     at::Tensor input_gradient = needs_input ? input.empty_like() : at::Tensor();
     const at::Tensor packed = needs_input ? convolution.pack_for_gradient(weight) : at::Tensor();
-    const Images input_gradients(input_gradient);
+    const at::Tensor beside = gradients.size() > 1 && gradients[1].defined() ? in_order(gradients[1], type) : at::Tensor();
+    const Images input_gradients(input_gradient), gradients_beside(beside);
     const int64_t threads = at::get_num_threads();
     const int64_t weight_sums = convolution.weight_sums();
     at::Tensor thread_sums = at::zeros({threads, weight_sums}, at::kFloat);
@@ -151,7 +152,7 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
                                            coefficients.k.data(), convolution.gradient_row(k, r), shape.out_width, channels);
           }
         }
-        if (needs_input) convolution.input_gradient(group, packed, input_gradients[n]);
+        if (needs_input) convolution.input_gradient(group, packed, gradients_beside[n], input_gradients[n]);
         const void* images = input.pixels(n * shape.in_pixels(), group * shape.in_pixels());
         convolution.add_weight_gradient(images, group, thread_sums.data_ptr<float>() + thread * weight_sums);
       }
@@ -165,7 +166,7 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     // A bias moves the mean, which is subtracted again.
     const at::Tensor bias_gradient = context->saved_data["bias"].toBool() ? at::zeros_like(gamma) : at::Tensor();
     return {input_gradient, weight_gradient, bias_gradient, coefficients.gamma_gradient(), coefficients.beta_gradient(), masked,
-            at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+            at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -185,11 +186,13 @@ at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& pa
   return batch_norm_reference(convolved, parameters, residual, relu);
 }
 
-Map conv_norm(const Map& map, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu) {
+namespace {
+
+Forked run(const Map& map, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu, bool forks) {
   const at::Tensor& x = map;
   if (parameters.training) require_several_outputs(x, parameters);
-  if (takes_reference_path()) return conv_norm_reference(x, parameters, residual, relu);
-  if (auto result = conv_norm_on_device(x, parameters, folded, residual, relu)) return *result;
+  if (takes_reference_path()) return {conv_norm_reference(x, parameters, residual, relu), x};
+  if (auto result = conv_norm_on_device(x, parameters, folded, residual, relu)) return {*result, x};
   const at::ScalarType type = computing_type(x);
   const auto convolution = x.is_cpu() ? convolution_of(x.sizes(), parameters, type) : nullptr;
   const bool differentiates = at::GradMode::is_enabled();
@@ -197,13 +200,24 @@ Map conv_norm(const Map& map, const ConvNormParameters& parameters, FoldedWeight
   if (!convolution || !(folds || parameters.training) || (differentiates && x.requires_grad() && !convolution->has_input_gradient())) {
     // PyTorch convolves, and what follows is done in one pass over the result.
     const at::Tensor convolved = at::conv2d(x, parameters.weight, parameters.bias, parameters.stride, parameters.padding, 1, parameters.groups);
-    return batch_norm(convolved, parameters, residual, relu);
+    return {batch_norm(convolved, parameters, residual, relu), x};
   }
-  if (folds) return folded_forward(*convolution, x, parameters, folded, residual, relu, type);
+  if (folds) return {folded_forward(*convolution, x, parameters, folded, residual, relu, type), x};
+  forks = forks && differentiates && x.requires_grad();
   std::optional<Recomputation> again;
-  const at::Tensor result = ConvNormFunction::apply(x, parameters.weight, where_defined(parameters.bias), parameters.gamma, parameters.beta,
-                                                    where_defined(residual), parameters, *convolution, relu, type, map.again(), &again);
-  return {result, differentiates ? std::move(again) : std::nullopt};
+  const variable_list results = ConvNormFunction::apply(x, parameters.weight, where_defined(parameters.bias), parameters.gamma, parameters.beta,
+                                                        where_defined(residual), parameters, *convolution, relu, type, forks, map.again(), &again);
+  return {{results[0], differentiates ? std::move(again) : std::nullopt}, forks ? results[1] : x};
+}
+
+}  // namespace
+
+Map conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu) {
+  return run(x, parameters, folded, residual, relu, /*forks=*/false).layer;
+}
+
+Forked forked_conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, bool relu) {
+  return run(x, parameters, folded, {}, relu, /*forks=*/true);
 }
 
 }  // namespace reviewkd::ops

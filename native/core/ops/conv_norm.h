@@ -77,4 +77,13 @@ at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& pa
 /// The result is the caller's alone. Throws BATCH_TOO_SMALL where a channel would be normalized over a single value.
 Map conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu);
 
+/// A branch's first layer, and what its shortcut begins with: x, whose two gradients are then summed while one of them is made.
+struct Forked {
+  Map layer;
+  at::Tensor x;
+};
+
+/// act(BN(conv(x))) as above, and x.
+Forked forked_conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, bool relu);
+
 }  // namespace reviewkd::ops

@@ -178,22 +178,22 @@ void* DirectConvolution::gradient_row(int64_t, int64_t r) const {
   return static_cast<char*>(gradient_start()) + ((r + shape().padding) * gradient_width() + shape().padding) * pixel;
 }
 
-void DirectConvolution::input_gradient(int64_t, const at::Tensor& packed, void* out) const {
+void DirectConvolution::input_gradient(int64_t, const at::Tensor& packed, const void* added, void* out) const {
   const int64_t stride = shape().stride;
   const int64_t out_channels = shape().out_channels;
   const void* const gradient = gradient_start();
   // Pixels of one parity in each direction meet the same taps.
   for (int64_t top = 0; top < stride && top < shape().height; ++top) {
     for (int64_t left = 0; left < stride && left < shape().width; ++left) {
+      const int64_t start = (top * shape().width + left) * shape().in_channels * value_bytes_;
       Convolution task{
-          .in = gradient, .weights = packed.const_data_ptr(),
-          .out = static_cast<char*>(out) + (top * shape().width + left) * shape().in_channels * value_bytes_,
+          .in = gradient, .weights = packed.const_data_ptr(), .out = static_cast<char*>(out) + start,
           .taps = 0, .offsets = {}, .weight_tap = {}, .weight_taps = taps(),
           .in_channels = out_channels, .out_channels = shape().in_channels,
           .in_pixel = out_channels, .in_row = gradient_width() * out_channels,
           .out_pixel = stride * shape().in_channels, .out_row = stride * shape().width * shape().in_channels,
           .rows = (shape().height - top + stride - 1) / stride, .columns = (shape().width - left + stride - 1) / stride,
-          .bias = nullptr, .residual = nullptr, .relu = false,
+          .bias = nullptr, .residual = added == nullptr ? nullptr : static_cast<const char*>(added) + start, .relu = false,
       };
       for (int64_t t = 0; t < taps(); ++t) {
         const int64_t down = top + shape().padding - t / shape().kernel;

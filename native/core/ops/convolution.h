@@ -26,7 +26,7 @@ class DirectConvolution : public ImageConvolution {
   /// The border of the gradient is zero.
   void begin_gradients(int64_t count) const override;
   void* gradient_row(int64_t image, int64_t r) const override;
-  void input_gradient(int64_t count, const at::Tensor& packed, void* out) const override;
+  void input_gradient(int64_t count, const at::Tensor& packed, const void* added, void* out) const override;
   void add_weight_gradient(const void* images, int64_t count, float* sums) const override;
 
   int64_t weight_sums() const override;

@@ -50,8 +50,8 @@ class ImageConvolution {
   /// Where row r of an image's gradient, [Wo, O], is to be written, in the thread's scratch memory; `begin_gradients` comes first.
   virtual void begin_gradients(int64_t count) const = 0;
   virtual void* gradient_row(int64_t image, int64_t r) const = 0;
-  /// out: [count, H, W, I], from the rows that were written.
-  virtual void input_gradient(int64_t count, const at::Tensor& packed, void* out) const = 0;
+  /// out: [count, H, W, I], from the rows that were written; plus `added`, as out, or none.
+  virtual void input_gradient(int64_t count, const at::Tensor& packed, const void* added, void* out) const = 0;
   /// Adds to sums of `weight_sums` floats.
   virtual void add_weight_gradient(const void* images, int64_t count, float* sums) const = 0;
 

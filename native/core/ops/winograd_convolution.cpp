@@ -89,12 +89,12 @@ void* WinogradConvolution::gradient_row(int64_t image, int64_t r) const {
   return static_cast<char*>(scratch(kGradients, group_ * shape().height * row)) + (image * shape().height + r) * row;
 }
 
-void WinogradConvolution::input_gradient(int64_t count, const at::Tensor& packed, void* out) const {
+void WinogradConvolution::input_gradient(int64_t count, const at::Tensor& packed, const void* added, void* out) const {
   kernels_->convolve({
       .in = gradient_row(0, 0), .filters = packed.const_data_ptr<float>(), .out = out, .scratch = kernel_scratch(),
       .images = count, .height = shape().height, .width = shape().width,
       .in_channels = shape().out_channels, .out_channels = shape().in_channels,
-      .bias = nullptr, .residual = nullptr, .relu = false,
+      .bias = nullptr, .residual = added, .relu = false,
   });
 }
 

@@ -21,10 +21,11 @@ inline int row_of_taps(const Convolution& task, int64_t t) {
 /// Value: of maps and weights; Factor: one vector of weights. factor(weights) and input(values) read them; add(sums, input, factor) adds the
 /// products of `kStep` channels. weights: [o / 16][t][i / kStep][16][kStep].
 
-/// Three taps, of which `t` lies leftmost.
-template <typename Products, int kPixels>
+/// Three taps, of which `t` lies leftmost. kPixel: the distance of pixels where it is known beforehand, so that addresses need no registers.
+template <typename Products, int kPixels, int64_t kPixel = 0>
 void sum_row(const Convolution& task, const typename Products::Value* in, const typename Products::Value* weights, int64_t t, int direction,
              Floats (&sums)[kPixels][1]) {
+  const int64_t pixel = kPixel > 0 ? kPixel : task.in_pixel;
   const int64_t tap = task.in_channels * kLanes;
   const auto* x = in + task.offsets[t];
   const auto* left = weights + task.weight_tap[t] * tap;
@@ -35,7 +36,7 @@ void sum_row(const Convolution& task, const typename Products::Value* in, const 
                                                   Products::factor(right + i * kLanes)};
 #pragma GCC unroll 32
     for (int p = 0; p < kPixels + 2; ++p) {
-      const auto value = Products::input(x + p * task.in_pixel + i);
+      const auto value = Products::input(x + p * pixel + i);
       if (p < kPixels) Products::add(sums[p < kPixels ? p : 0][0], value, factors[0]);
       if (p >= 1 && p <= kPixels) Products::add(sums[p >= 1 && p <= kPixels ? p - 1 : 0][0], value, factors[1]);
       if (p >= 2) Products::add(sums[p >= 2 ? p - 2 : 0][0], value, factors[2]);
@@ -50,7 +51,12 @@ void sum_taps(const Convolution& task, const typename Products::Value* in, const
   for (int64_t t = 0; t < task.taps; ++t) {
     if constexpr (kVectors == 1) {
       if (const int direction = row_of_taps(task, t); direction != 0) {
-        sum_row<Products>(task, in, weights, direction > 0 ? t : t + 2, direction, sums);
+        const int64_t leftmost = direction > 0 ? t : t + 2;
+        if (task.in_pixel == kLanes) {
+          sum_row<Products, kPixels, kLanes>(task, in, weights, leftmost, direction, sums);
+        } else {
+          sum_row<Products, kPixels>(task, in, weights, leftmost, direction, sums);
+        }
         t += 2;
         continue;
       }
