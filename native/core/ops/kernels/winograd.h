@@ -40,7 +40,8 @@ class Tiles {
 
   explicit Tiles(const Task& task)
       : across_((task.width + kTile - 1) / kTile),
-        in_image_((task.height + kTile - 1) / kTile * across_),
+        down_((task.height + kTile - 1) / kTile),
+        in_image_(down_ * across_),
         count_(in_image_ * task.images),
         in_block_(equal_part(count_, most_tiles(task.in_channels, task.out_channels))),
         in_stride_(point_stride(in_block_, task.in_channels)),
@@ -60,6 +61,16 @@ class Tiles {
     return {tile / in_image_, inside / across_ * kTile, inside % across_ * kTile};
   }
 
+  /// The tile behind this one.
+  Corner next(Corner corner) const {
+    corner.column += kTile;
+    if (corner.column < across_ * kTile) return corner;
+    corner.column = 0;
+    corner.row += kTile;
+    if (corner.row < down_ * kTile) return corner;
+    return {corner.image + 1, 0, 0};
+  }
+
  private:
   /// In as few blocks as there can be, all of nearly one size.
   static int64_t equal_part(int64_t count, int64_t most) {
@@ -67,28 +78,53 @@ class Tiles {
     return rounded_rows((count + blocks - 1) / blocks);
   }
 
-  int64_t across_, in_image_, count_, in_block_, in_stride_, out_stride_;
+  int64_t across_, down_, in_image_, count_, in_block_, in_stride_, out_stride_;
 };
 
-/// The 6×6 pixels that a tile's outputs see; outside of the image lie zeros. to: [36] points, `stride` apart.
+/// The 6×6 pixels that the outputs of `count` tiles see, transformed; outside of the image lie zeros. to: [36] points, `stride` apart, of
+/// [count, in_channels].
 template <typename T, typename Task>
-void read_patch(const Task& task, const typename Tiles<Task>::Corner& corner, float* to, int64_t stride) {
+void read_patches(const Task& task, const Tiles<Task>& tiles, int64_t first, int64_t count, float* to, int64_t stride) {
   const int64_t channels = task.in_channels;
-  const int64_t top = corner.row - 1, left = corner.column - 1;
-  const T* image = static_cast<const T*>(task.in) + corner.image * task.height * task.width * channels;
-  const bool inside = top >= 0 && left >= 0 && top + kPatch <= task.height && left + kPatch <= task.width;
   for (int64_t c = 0; c < channels; c += kWidth) {
-    const auto pixel = [&](int64_t i, int64_t j) { return load(image + ((top + i) * task.width + left + j) * channels + c); };
-    const auto write = [&](int64_t i, int64_t j, Floats value) { store(to + (i * kPatch + j) * stride + c, value); };
-    if (inside) {
-      along_both<kPatch, kPatch, transform_patch>(pixel, write);
-    } else {
-      along_both<kPatch, kPatch, transform_patch>(
-          [&](int64_t i, int64_t j) {
-            const bool exists = top + i >= 0 && top + i < task.height && left + j >= 0 && left + j < task.width;
-            return exists ? pixel(i, j) : Floats{};
-          },
-          write);
+    Floats columns[kPatch][kPatch];  // transformed downwards
+    auto corner = tiles.at(first);
+    for (int64_t t = 0; t < count; ++t, corner = tiles.next(corner)) {
+      const int64_t top = corner.row - 1, left = corner.column - 1;
+      const T* const image = static_cast<const T*>(task.in) + corner.image * task.height * task.width * channels + c;
+      const bool whole = top >= 0 && top + kPatch <= task.height;
+      const auto column = [&](int64_t j) {
+        Floats values[kPatch] = {}, transformed[kPatch];
+        if (left + j >= 0 && left + j < task.width) {
+#pragma GCC unroll 6
+          for (int64_t i = 0; i < kPatch; ++i) {
+            if (whole || (top + i >= 0 && top + i < task.height)) values[i] = load(image + ((top + i) * task.width + left + j) * channels);
+          }
+        }
+        transform_patch(values, transformed);
+#pragma GCC unroll 6
+        for (int64_t i = 0; i < kPatch; ++i) columns[i][j] = transformed[i];
+      };
+      // The tile to the left has seen the first two.
+      if (t > 0 && corner.column > 0) {
+#pragma GCC unroll 6
+        for (int64_t i = 0; i < kPatch; ++i) {
+          columns[i][0] = columns[i][kTile];
+          columns[i][1] = columns[i][kTile + 1];
+        }
+      } else {
+        column(0);
+        column(1);
+      }
+#pragma GCC unroll 4
+      for (int64_t j = kPatch - kTile; j < kPatch; ++j) column(j);
+#pragma GCC unroll 6
+      for (int64_t i = 0; i < kPatch; ++i) {
+        Floats transformed[kPatch];
+        transform_patch(columns[i], transformed);
+#pragma GCC unroll 6
+        for (int64_t j = 0; j < kPatch; ++j) store(to + (i * kPatch + j) * stride + t * channels + c, transformed[j]);
+      }
     }
   }
 }
@@ -200,7 +236,7 @@ void convolve(const Winograd& task) {
   float* const patches = task.scratch;                                     // [36][tiles][in]
   float* const products = patches + kWinogradPoints * tiles.in_stride();   // [36][tiles][out]
   tiles.each_block([&](int64_t first, int64_t count) {
-    for (int64_t t = 0; t < count; ++t) read_patch<T>(task, tiles.at(first + t), patches + t * in, tiles.in_stride());
+    read_patches<T>(task, tiles, first, count, patches, tiles.in_stride());
     // The last rows may be no tiles; what stands there is multiplied, too, and seen by nobody.
     const int64_t rows = rounded_rows(count);
     for (int64_t p = 0; p < kWinogradPoints; ++p) {
@@ -219,10 +255,8 @@ void add_gradient(const WinogradGradient& task) {
   float* const patches = task.scratch;                                      // [36][tiles][in]
   float* const gradients = patches + kWinogradPoints * tiles.in_stride();   // [36][tiles][out]
   tiles.each_block([&](int64_t first, int64_t count) {
-    for (int64_t t = 0; t < count; ++t) {
-      read_patch<T>(task, tiles.at(first + t), patches + t * in, tiles.in_stride());
-      read_gradient<T>(task, tiles.at(first + t), gradients + t * out, tiles.out_stride());
-    }
+    read_patches<T>(task, tiles, first, count, patches, tiles.in_stride());
+    for (int64_t t = 0; t < count; ++t) read_gradient<T>(task, tiles.at(first + t), gradients + t * out, tiles.out_stride());
     for (int64_t p = 0; p < kWinogradPoints; ++p) {
       multiply<true>({patches + p * tiles.in_stride(), 1, in}, gradients + p * tiles.out_stride(), task.sums + p * in * out, in, out, count);
     }
