@@ -28,6 +28,33 @@ Attention attention_of(at::IntArrayRef x, const at::Tensor& y) {
           .right = x[3] / y.size(3), .channels = x[1]};
 }
 
+/// Where a part lies: some rows of y in an image, and the pixels of x that they stand for.
+struct Place {
+  int64_t image;
+  int64_t pixel_of_y;             // in the image
+  int64_t pixel, pixels;          // of x, in the image
+  int64_t pixel_of_all;           // of x, counted over all images
+};
+
+/// Calls body(part, place) for parts of all images, those of an image by one thread and in order.
+template <typename Body>
+void each_part(at::IntArrayRef x, const at::Tensor& y, const Body& body) {
+  const Attention whole = attention_of(x, y);
+  const int64_t width = whole.columns * whole.right;
+  const int64_t row = whole.down * width;  // pixels of x for a row of y
+  const int64_t rows = std::clamp<int64_t>(kPartBytes / (row * whole.channels * static_cast<int64_t>(y.element_size())), 1, whole.rows);
+  each_range(x[0], [&](int64_t first, int64_t last, int64_t) {
+    for (int64_t n = first; n < last; ++n) {
+      for (int64_t r = 0; r < whole.rows; r += rows) {
+        Attention part = whole;
+        part.rows = std::min(rows, whole.rows - r);
+        body(part, Place{.image = n, .pixel_of_y = r * whole.columns, .pixel = r * row, .pixels = part.rows * row,
+                         .pixel_of_all = (n * whole.rows + r) * row});
+      }
+    }
+  });
+}
+
 /// The fused map made again of y, of z and of what x is or is made of.
 Recomputation fused_again(const KeptMap& x, const at::Tensor& y, const at::Tensor& z) {
   std::vector<at::Tensor> sources = x.sources();
@@ -56,24 +83,22 @@ Recomputation fused_again(const KeptMap& x, const at::Tensor& y, const at::Tenso
 
 class AttentionFusionFunction : public torch::autograd::Function<AttentionFusionFunction> {
  public:
-  /// x_again: how to make x again, if it is known; again: takes how to make the result again.
+  /// x_again: how to make x again, if it is known, and must be made where x but carries it; again: takes how to make the result again.
   static Variable forward(AutogradContext* context, const at::Tensor& x_map, const at::Tensor& y_map, const at::Tensor& weight,
-                          const at::Tensor& bias, at::ScalarType type, const std::optional<Recomputation>& x_again, Recomputation* again) {
+                          const at::Tensor& bias, at::ScalarType type, const std::optional<Recomputation>& x_again, bool x_is_made, Recomputation* again) {
     const AttentionKernels& kernels = map_kernels(type)->attention;
     const at::Tensor x = in_order(x_map, type);
     const at::Tensor y = in_order(y_map, type);
     const at::Tensor weights = weight.contiguous();
     at::Tensor z = at::empty({x.size(0), 2, x.size(2), x.size(3)}, at::TensorOptions(at::kFloat), at::MemoryFormat::ChannelsLast);
     at::Tensor result = at::empty_like(x);
-    const Images xs(x), ys(y), zs(z), results(result);
-    each_range(x.size(0), [&](int64_t first, int64_t last, int64_t) {
-      Attention image = attention_of(x.sizes(), y);
-      image.weights = weights.const_data_ptr<float>();
-      for (int64_t n = first; n < last; ++n) {
-        image.x = xs[n];
-        image.y = ys[n];
-        kernels.forward(image, bias.const_data_ptr<float>(), reinterpret_cast<float*>(zs[n]), results[n]);
-      }
+    const KeptMap reading(x, x_is_made ? std::nullopt : x_again);
+    const Images ys(y), zs(z), results(result);
+    each_part(x.sizes(), y, [&](Attention part, const Place& at) {
+      part.x = reading.pixels(at.pixel_of_all, at.pixels);
+      part.y = ys.pixel(at.image, at.pixel_of_y);
+      part.weights = weights.const_data_ptr<float>();
+      kernels.forward(part, bias.const_data_ptr<float>(), reinterpret_cast<float*>(zs.pixel(at.image, at.pixel)), results.pixel(at.image, at.pixel));
     });
     const KeptMap kept(x, x.is_same(x_map) ? x_again : std::nullopt);
     kept.save(context, {y, weights, z});
@@ -95,30 +120,19 @@ class AttentionFusionFunction : public torch::autograd::Function<AttentionFusion
     at::Tensor weight_sums = at::zeros({count, weights.numel()}, at::kFloat);
     at::Tensor bias_sums = at::zeros({count, 2}, at::kFloat);
     const Images ys(y), zs(z), gradients_of(gradient), x_gradients(x_gradient), y_gradients(y_gradient);
-    const Attention whole = attention_of(x.sizes(), y);
-    const int64_t width = whole.columns * whole.right;
-    const int64_t row_bytes = whole.down * width * whole.channels * static_cast<int64_t>(gradient.element_size());
-    const int64_t rows = std::clamp<int64_t>(kPartBytes / row_bytes, 1, whole.rows);
-    each_range(count, [&](int64_t first, int64_t last, int64_t) {
-      auto* slopes = static_cast<float*>(scratch(kSlopes, rows * whole.down * width * 2 * static_cast<int64_t>(sizeof(float))));
-      Attention part = whole;
+    each_part(x.sizes(), y, [&](Attention part, const Place& at) {
+      part.x = x.pixels(at.pixel_of_all, at.pixels);
+      part.y = ys.pixel(at.image, at.pixel_of_y);
       part.weights = weights.const_data_ptr<float>();
-      for (int64_t n = first; n < last; ++n) {
-        for (int64_t row = 0; row < whole.rows; row += rows) {
-          part.rows = std::min(rows, whole.rows - row);
-          const int64_t pixel = row * whole.down * width;
-          part.x = x.pixels(n * whole.rows * whole.down * width + pixel, part.rows * whole.down * width);
-          part.y = ys.pixel(n, row * whole.columns);
-          kernels.backward(part, reinterpret_cast<const float*>(zs.pixel(n, pixel)), gradients_of.pixel(n, pixel), slopes,
-                           x_gradients.pixel(n, pixel), y_gradients.pixel(n, row * whole.columns),
-                           weight_sums.data_ptr<float>() + n * weights.numel(), bias_sums.data_ptr<float>() + 2 * n);
-        }
-      }
+      auto* slopes = static_cast<float*>(scratch(kSlopes, at.pixels * 2 * static_cast<int64_t>(sizeof(float))));
+      kernels.backward(part, reinterpret_cast<const float*>(zs.pixel(at.image, at.pixel)), gradients_of.pixel(at.image, at.pixel), slopes,
+                       x_gradients.pixel(at.image, at.pixel), y_gradients.pixel(at.image, at.pixel_of_y),
+                       weight_sums.data_ptr<float>() + at.image * weights.numel(), bias_sums.data_ptr<float>() + 2 * at.image);
     });
     const auto type_of = [&](const char* name) { return static_cast<at::ScalarType>(context->saved_data[name].toInt()); };
     return {x_gradient.to(type_of("x_type")), y_gradient.to(type_of("y_type")),
             weight_sums.sum(0, false, at::kDouble).to(at::kFloat).view(weights.sizes()), bias_sums.sum(0, false, at::kDouble).to(at::kFloat),
-            at::Tensor(), at::Tensor(), at::Tensor()};
+            at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -131,14 +145,17 @@ at::Tensor attention_fusion_reference(const at::Tensor& x, const at::Tensor& y, 
 }
 
 Map attention_fusion(const Map& map, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
-  const at::Tensor& x = map;
-  if (auto result = attention_fusion_on_device(x, y, weight, bias)) return *result;
-  const at::ScalarType type = computing_type(x);
-  const bool fast = !takes_reference_path() && x.is_cpu() && map_kernels(type) != nullptr && weight.scalar_type() == at::kFloat &&
-                    x.numel() > 0 && x.size(1) % kLanes == 0 && x.size(2) % y.size(2) == 0 && x.size(3) % y.size(3) == 0;
-  if (!fast) return attention_fusion_reference(x, y, weight, bias);
+  const at::Tensor& variable = map.variable();
+  if (auto result = attention_fusion_on_device(variable, y, weight, bias)) return *result;
+  const at::ScalarType type = computing_type(variable);
+  const auto divides = [&](int64_t dimension) { return variable.size(dimension) % y.size(dimension) == 0; };
+  const bool fast = !takes_reference_path() && variable.is_cpu() && map_kernels(type) != nullptr && weight.scalar_type() == at::kFloat &&
+                    variable.numel() > 0 && variable.size(1) % kLanes == 0 && divides(2) && divides(3);
+  if (!fast) return attention_fusion_reference(map, y, weight, bias);
+  const bool reads_unmade = !map.is_made() && variable.scalar_type() == type;
   Recomputation again;
-  const at::Tensor result = AttentionFusionFunction::apply(x, y, weight, bias, type, map.again(), &again);
+  const at::Tensor result = AttentionFusionFunction::apply(reads_unmade ? variable : map.values(), y, weight, bias, type, map.again(),
+                                                           !reads_unmade, &again);
   return at::GradMode::is_enabled() ? Map(result, std::move(again)) : Map(result);
 }
 

@@ -48,7 +48,7 @@ at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor&
     const Folding folding(parameters);
     return {convolution.pack(parameters.weight, folding.scale.const_data_ptr<float>()), folding.shift};
   };
-  const auto folded = cache.get(parameters, type, fold, /*keeps=*/!convolution.packs_anew_for(x.size(0)));
+  const auto folded = cache.get(parameters, type, fold, /*keeps=*/takes_parts() || !convolution.packs_anew_for(x.size(0)));
   const at::Tensor input = in_order(x, type);
   const at::Tensor added = residual.defined() ? in_order(residual, type) : residual;
   at::Tensor result = empty_map(x.size(0), convolution.shape(), type);
@@ -64,11 +64,12 @@ at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor&
 
 class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
  public:
-  /// x_again: how to make x again, if it is known; again: takes how to make the result again, where nothing is added. Gives x, too, for a fork.
+  /// x_again: how to make x again, if it is known, and must be made where x but carries it. again: takes how to make the result, where nothing
+  /// is added; what is returned then carries the result, but holds what was convolved. Gives x, too, for a fork.
   static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                           const at::Tensor& gamma, const at::Tensor& beta, const std::optional<at::Tensor>& residual,
                           const ConvNormParameters& parameters, const ImageConvolution& convolution, bool relu, at::ScalarType type,
-                          bool forks, const std::optional<Recomputation>& x_again, std::optional<Recomputation>* again) {
+                          bool forks, const std::optional<Recomputation>& x_again, bool x_is_made, std::optional<Recomputation>* again) {
     const ConvolutionShape& shape = convolution.shape();
     const int64_t count = x.size(0);
     const int64_t channels = shape.out_channels;
@@ -77,14 +78,13 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     const at::Tensor added = residual ? in_order(*residual, type) : at::Tensor();
     const at::Tensor packed = convolution.pack(weight);
     at::Tensor raw = empty_map(count, shape, type);  // [N, O, Ho, Wo], before the normalization
-    at::Tensor result = at::empty_like(raw);
-
-    const Images images(input), residuals(added), raws(raw), results(result);
+    const KeptMap reading(input, x_is_made ? std::nullopt : x_again);
+    const Images raws(raw);
     ImageMoments image_moments(count, channels);
     each_range(count, [&](int64_t first, int64_t last, int64_t) {
       for (int64_t n = first; n < last; n += convolution.group()) {
         const int64_t group = std::min(convolution.group(), last - n);
-        convolution.forward(images[n], group, packed, nullptr, nullptr, false, raws[n]);
+        convolution.forward(reading.pixels(n * shape.in_pixels(), group * shape.in_pixels()), group, packed, nullptr, nullptr, false, raws[n]);
         for (int64_t k = n; k < n + group; ++k) {
           kernels.moments(raws[k], shape.out_pixels(), channels, image_moments.mean(k), image_moments.m2(k));
         }
@@ -93,7 +93,14 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     const BatchMoments moments = combined(image_moments, shape.out_pixels());
     move_statistics(parameters, moments);
     const Normalizing normalizing(moments, gamma, beta, parameters.epsilon);
-    normalize({count, shape.out_pixels(), channels, kernels}, raws, normalizing.scale(), normalizing.shift(), residuals, relu, results);
+    at::Tensor result;
+    if (residual) {
+      result = at::empty_like(raw);
+      normalize({count, shape.out_pixels(), channels, kernels}, raws, normalizing.scale(), normalizing.shift(), Images(added), relu, Images(result));
+    } else {
+      result = raw.detach();
+      *again = normalized_again(raw, normalizing, relu);
+    }
 
     KeptMap(input, input.is_same(x) ? x_again : std::nullopt)
         .save(context, {weight, gamma, raw, normalizing.values(), Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
@@ -103,7 +110,6 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     context->saved_data["residual"] = residual.has_value();
     context->saved_data["bias"] = bias.has_value();
     context->saved_data["input_type"] = static_cast<int64_t>(x.scalar_type());
-    if (!residual) *again = normalized_again(raw, normalizing, relu);
     return forks ? variable_list{result, x} : variable_list{result};
   }
 
@@ -166,7 +172,7 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     // A bias moves the mean, which is subtracted again.
     const at::Tensor bias_gradient = context->saved_data["bias"].toBool() ? at::zeros_like(gamma) : at::Tensor();
     return {input_gradient, weight_gradient, bias_gradient, coefficients.gamma_gradient(), coefficients.beta_gradient(), masked,
-            at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+            at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -189,25 +195,29 @@ at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& pa
 namespace {
 
 Forked run(const Map& map, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu, bool forks) {
-  const at::Tensor& x = map;
-  if (parameters.training) require_several_outputs(x, parameters);
-  if (takes_reference_path()) return {conv_norm_reference(x, parameters, residual, relu), x};
-  if (auto result = conv_norm_on_device(x, parameters, folded, residual, relu)) return {*result, x};
-  const at::ScalarType type = computing_type(x);
-  const auto convolution = x.is_cpu() ? convolution_of(x.sizes(), parameters, type) : nullptr;
+  const at::Tensor& variable = map.variable();
+  if (parameters.training) require_several_outputs(variable, parameters);
+  if (takes_reference_path()) return {conv_norm_reference(map, parameters, residual, relu), map};
+  if (auto result = conv_norm_on_device(variable, parameters, folded, residual, relu)) return {*result, map};
+  const at::ScalarType type = computing_type(variable);
+  const auto convolution = variable.is_cpu() ? convolution_of(variable.sizes(), parameters, type) : nullptr;
   const bool differentiates = at::GradMode::is_enabled();
   const bool folds = !parameters.training && !differentiates;
-  if (!convolution || !(folds || parameters.training) || (differentiates && x.requires_grad() && !convolution->has_input_gradient())) {
+  if (!convolution || !(folds || parameters.training) || (differentiates && variable.requires_grad() && !convolution->has_input_gradient())) {
     // PyTorch convolves, and what follows is done in one pass over the result.
-    const at::Tensor convolved = at::conv2d(x, parameters.weight, parameters.bias, parameters.stride, parameters.padding, 1, parameters.groups);
-    return {batch_norm(convolved, parameters, residual, relu), x};
+    const at::Tensor convolved = at::conv2d(map, parameters.weight, parameters.bias, parameters.stride, parameters.padding, 1, parameters.groups);
+    return {batch_norm(convolved, parameters, residual, relu), map};
   }
-  if (folds) return {folded_forward(*convolution, x, parameters, folded, residual, relu, type), x};
+  if (folds) return {folded_forward(*convolution, map, parameters, folded, residual, relu, type), map};
+  const bool reads_unmade = !map.is_made() && variable.scalar_type() == type;
+  const at::Tensor& x = reads_unmade ? variable : map.values();
   forks = forks && differentiates && x.requires_grad();
   std::optional<Recomputation> again;
-  const variable_list results = ConvNormFunction::apply(x, parameters.weight, where_defined(parameters.bias), parameters.gamma, parameters.beta,
-                                                        where_defined(residual), parameters, *convolution, relu, type, forks, map.again(), &again);
-  return {{results[0], differentiates ? std::move(again) : std::nullopt}, forks ? results[1] : x};
+  const variable_list results =
+      ConvNormFunction::apply(x, parameters.weight, where_defined(parameters.bias), parameters.gamma, parameters.beta, where_defined(residual),
+                              parameters, *convolution, relu, type, forks, map.again(), !reads_unmade, &again);
+  const Map layer = again ? Map::unmade(results[0], std::move(*again)) : Map(results[0]);
+  return {differentiates ? layer : Map(layer.values()), forks ? results[1] : x};
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ namespace reviewkd::ops {
 namespace {
 
 thread_local bool reference_path = false;
+thread_local int parts_scopes = 0;
 
 enum class Instructions { kGeneric, kAvx2, kAvx512, kAvx512Bfloat16 };
 
@@ -43,6 +44,12 @@ ReferenceScope::ReferenceScope(bool enabled) : outer_(reference_path) { referenc
 ReferenceScope::~ReferenceScope() { reference_path = outer_; }
 
 bool takes_reference_path() { return reference_path; }
+
+PartsScope::PartsScope() { ++parts_scopes; }
+
+PartsScope::~PartsScope() { --parts_scopes; }
+
+bool takes_parts() { return parts_scopes > 0; }
 
 at::ScalarType computing_type(const at::Tensor& x) {
   const auto device = x.device().type();

@@ -23,6 +23,17 @@ class ReferenceScope {
 
 bool takes_reference_path();
 
+/// While it lives, this thread takes one part of a batch after the other through a network: what all of them need should be kept.
+class PartsScope {
+ public:
+  PartsScope();
+  ~PartsScope();
+  PartsScope(const PartsScope&) = delete;
+  PartsScope& operator=(const PartsScope&) = delete;
+};
+
+bool takes_parts();
+
 /// The type that a layer computes in: bfloat16 for float32 values under autocast, otherwise their own.
 at::ScalarType computing_type(const at::Tensor& x);
 

@@ -18,7 +18,36 @@ struct Maker : torch::CustomClassHolder {
   const Recomputation::Make make;
 };
 
+class MakeFunction : public torch::autograd::Function<MakeFunction> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& carrier, const Recomputation& again) {
+    at::Tensor values = at::empty_like(carrier);
+    const Images images(values);
+    const int64_t pixels = carrier.size(2) * carrier.size(3);
+    each_range(carrier.size(0), [&](int64_t first, int64_t last, int64_t) {
+      for (int64_t n = first; n < last; ++n) again.make(again.sources, n * pixels, pixels, images[n]);
+    });
+    return values;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, const torch::autograd::variable_list& gradients) {
+    return {gradients[0], at::Tensor()};
+  }
+};
+
 }  // namespace
+
+Map Map::unmade(at::Tensor carrier, Recomputation again) {
+  Map map;
+  map.carrier_ = std::move(carrier);
+  map.again_ = std::move(again);
+  return map;
+}
+
+const at::Tensor& Map::values() const {
+  if (!is_made()) values_ = MakeFunction::apply(carrier_, *again_);
+  return values_;
+}
 
 KeptMap::KeptMap(const at::Tensor& map, const std::optional<Recomputation>& again)
     : sources_(again ? again->sources : std::vector<at::Tensor>{map}),

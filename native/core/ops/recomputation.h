@@ -26,19 +26,28 @@ class Map {
   Map() = default;
   Map(at::Tensor values, std::optional<Recomputation> again = std::nullopt) : values_(std::move(values)), again_(std::move(again)) {}
 
-  operator const at::Tensor&() const { return values_; }
-  const at::Tensor& values() const { return values_; }
+  /// A map that is not made before its values are asked for, for functions read it part by part and make each part while they need it.
+  /// carrier: of the map's sizes and type, with its place in the graph, and with other values.
+  static Map unmade(at::Tensor carrier, Recomputation again);
+
+  operator const at::Tensor&() const { return values(); }
+  const at::Tensor& values() const;
   const std::optional<Recomputation>& again() const { return again_; }
 
+  /// What stands for the map in the graph: its values, or their carrier.
+  const at::Tensor& variable() const { return values_.defined() ? values_ : carrier_; }
+  bool is_made() const { return values_.defined() || !carrier_.defined(); }
+
  private:
-  at::Tensor values_;
+  at::Tensor carrier_;
+  mutable at::Tensor values_;
   std::optional<Recomputation> again_;
 };
 
 /// What a function keeps of an input until its backward pass: the map, or what it is made of.
 class KeptMap {
  public:
-  /// map: [N, C, H, W], in channels-last order.
+  /// map: [N, C, H, W], in channels-last order, or what carries it.
   KeptMap(const at::Tensor& map, const std::optional<Recomputation>& again);
 
   /// Beside other tensors of the function's; one such map for each function.
