@@ -2,7 +2,6 @@
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/platform/memory.h"
 
 namespace reviewkd {
 namespace {
@@ -22,7 +22,6 @@ namespace {
 constexpr size_t kSmallest = size_t{64} << 10;
 /// Free blocks beyond this much are unmapped at once.
 constexpr size_t kMostCached = size_t{3} << 30;
-constexpr size_t kHugePage = size_t{2} << 20;
 /// In front of the data, at the alignment that vector instructions want.
 constexpr size_t kHeader = 64;
 
@@ -60,12 +59,12 @@ class BlockCache {
         return block;
       }
     }
-    void* block = map(bytes);
-    if (block == MAP_FAILED) {
+    void* block = platform::map_pages(bytes);
+    if (block == nullptr) {
       release_all();
-      block = map(bytes);
+      block = platform::map_pages(bytes);
     }
-    if (block == MAP_FAILED) fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none: use a smaller batch");
+    if (block == nullptr) fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none: use a smaller batch");
     return block;
   }
 
@@ -78,7 +77,7 @@ class BlockCache {
         return;
       }
     }
-    munmap(block, bytes);
+    platform::unmap_pages(block, bytes);
   }
 
   size_t cached() {
@@ -87,18 +86,10 @@ class BlockCache {
   }
 
  private:
-  static void* map(size_t bytes) {
-    void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-#ifdef MADV_HUGEPAGE
-    if (block != MAP_FAILED && bytes >= kHugePage) madvise(block, bytes, MADV_HUGEPAGE);
-#endif
-    return block;
-  }
-
   void release_all() {
     const std::lock_guard lock(mutex_);
     for (auto& [bytes, blocks] : free_) {
-      for (void* block : blocks) munmap(block, bytes);
+      for (void* block : blocks) platform::unmap_pages(block, bytes);
     }
     free_.clear();
     cached_ = 0;
@@ -119,7 +110,7 @@ void release(void* data) {
   Header* header = header_of(data);
   record(-static_cast<int64_t>(header->requested));
   if (header->bytes == 0) {
-    std::free(header);
+    platform::free_aligned(header);
   } else {
     cache().give_back(header, header->bytes);
   }
@@ -141,9 +132,8 @@ class CachingAllocator final : public c10::Allocator {
     void* block = nullptr;
     size_t block_bytes = 0;
     if (bytes + kHeader < kSmallest) {
-      if (posix_memalign(&block, kHeader, bytes + kHeader) != 0) {
-        fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none");
-      }
+      block = platform::allocate_aligned(kHeader, bytes + kHeader);
+      if (block == nullptr) fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none");
     } else {
       block_bytes = rounded(bytes + kHeader);
       block = cache().take(block_bytes);

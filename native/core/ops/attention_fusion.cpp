@@ -22,6 +22,9 @@ Attention attention_of(const at::Tensor& x, const at::Tensor& y, const at::Tenso
           .rows = y.size(2), .columns = y.size(3), .down = x.size(2) / y.size(2), .right = x.size(3) / y.size(3), .channels = x.size(1)};
 }
 
+}  // namespace
+
+// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
 class AttentionFusionFunction : public torch::autograd::Function<AttentionFusionFunction> {
  public:
   static Variable forward(AutogradContext* context, const at::Tensor& x_map, const at::Tensor& y_map, const at::Tensor& weight,
@@ -74,8 +77,6 @@ class AttentionFusionFunction : public torch::autograd::Function<AttentionFusion
             at::Tensor()};
   }
 };
-
-}  // namespace
 
 at::Tensor attention_fusion_reference(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
   const at::Tensor resized = at::upsample_nearest2d(y, {x.size(2), x.size(3)});             // [N, C, H, W]

@@ -60,6 +60,9 @@ at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor&
   return result;
 }
 
+}  // namespace
+
+// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
 class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
  public:
   static Variable forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
@@ -165,8 +168,6 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
             at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
-
-}  // namespace
 
 std::vector<std::pair<const void*, uint32_t>> FoldedWeights::state_of(const ConvNormParameters& parameters) {
   std::vector<std::pair<const void*, uint32_t>> state;

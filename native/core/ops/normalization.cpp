@@ -27,6 +27,9 @@ BatchMoments moments_of(const ImagePass& pass, const Images& x) {
   return combined(moments, pass.pixels);
 }
 
+}  // namespace
+
+// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
 class BatchNormFunction : public torch::autograd::Function<BatchNormFunction> {
  public:
   static Variable forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
@@ -71,8 +74,6 @@ class BatchNormFunction : public torch::autograd::Function<BatchNormFunction> {
     return {input_gradient, coefficients.gamma_gradient(), coefficients.beta_gradient(), masked, at::Tensor(), at::Tensor()};
   }
 };
-
-}  // namespace
 
 void require_several_values(int64_t values) {
   if (values != 1) return;
