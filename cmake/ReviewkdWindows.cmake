@@ -4,6 +4,8 @@ if(NOT WIN32)
 endif()
 
 include(ReviewkdImportLibrary)
+file(TO_CMAKE_PATH "${CMAKE_JS_NODELIB_DEF}" CMAKE_JS_NODELIB_DEF)
+file(TO_CMAKE_PATH "${CMAKE_JS_SRC}" CMAKE_JS_SRC)
 
 # Windows' header defines macros with everyday names, so that files which see it stay out of unity files.
 set(windows_sources ${core_sources} ${platform_sources} ${CMAKE_JS_SRC})
