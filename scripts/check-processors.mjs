@@ -10,7 +10,7 @@ import { LIBTORCH_ASKS_FOR } from "./package/platform.mjs";
 import { BuildError, runMain } from "./support/errors.mjs";
 import { run } from "./support/process.mjs";
 
-// Intel's processors of 64 bits, the oldest first, as QEMU names them, each with what it brought.
+// Intel's processors of 64 bits, the oldest first, as QEMU names them, each with what it brought. It emulates no AVX-512.
 const PROCESSORS = [
   { name: "Conroe", year: 2006, brought: ["sse3", "ssse3"] },
   { name: "Penryn", year: 2008, brought: ["sse4_1"] },
