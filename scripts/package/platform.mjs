@@ -1,8 +1,7 @@
 // The package with the binaries of this platform: the addon, the CPU half of libtorch, all that they load, and everybody's licence.
-import { copyFile, cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { findToolchain } from "../build/visual-studio.mjs";
 import { platformName } from "../libtorch/locate.mjs";
 import { BuildError } from "../support/errors.mjs";
@@ -11,13 +10,13 @@ import { newest, readLibrary } from "./elf.mjs";
 import { codeOfElf } from "./elf-code.mjs";
 import { addonInstructions, instructionSetsOf } from "./instructions.mjs";
 import { copyLibraries } from "./libraries.mjs";
+import { copyLicenses, ownersOf } from "./licenses.mjs";
 import { readMachO } from "./mach-o.mjs";
 import { readPe } from "./pe.mjs";
 
 // Measured with emulated processors by `npm run check:processors`: libtorch's convolutions fail without it. No reading could tell, for oneDNN
 // writes their code when it runs. All beyond, AVX2 and AVX-512, is chosen at run time.
 export const LIBTORCH_ASKS_FOR = process.arch === "x64" ? ["sse4_1"] : [];
-const LICENSES = fileURLToPath(new URL("./licenses", import.meta.url));
 
 /**
  * @typedef {import("../libtorch/inspect.mjs").LibTorch} LibTorch
@@ -47,7 +46,8 @@ export async function stagePlatformPackage(root, directory, progress) {
   // CMake knows how to give the modules the run path that they have beside their libraries.
   await tool("cmake", ["--install", join(root, "build/cmake"), "--prefix", directory, "--strip"], "`npm run build` first");
   const libraries = await copyLibraries(process.platform, ["reviewkd.node", "preload.node"].map((name) => join(directory, name)), await libraryFolders(libtorch), directory, progress);
-  await copyLicenses(root, libtorch, directory, libraries);
+  await copyFile(join(root, "LICENSE"), join(directory, "LICENSE"));
+  await copyLicenses(libtorch.directory, ownersOf(libraries, process.arch), join(directory, "licenses"));
   progress("reading instruction sets");
   const requirements = await requirementsOf(root, directory, libtorch);
   await writeFile(join(directory, "package.json"), `${JSON.stringify(await manifest(root, requirements), undefined, 2)}\n`);
@@ -81,33 +81,6 @@ async function runtimeFolders() {
   if (redistributable === undefined) return [];
   const folder = join(redistributable, process.arch);
   return (await readdir(folder)).filter((name) => /^Microsoft\.VC\d+\.CRT$/.test(name)).map((name) => join(folder, name));
-}
-
-/**
- * @param {string} root
- * @param {LibTorch} libtorch
- * @param {string} directory
- * @param {string[]} libraries
- */
-async function copyLicenses(root, libtorch, directory, libraries) {
-  const target = join(directory, "licenses");
-  await copyFile(join(root, "LICENSE"), join(directory, "LICENSE"));
-  const beside = dirname(libtorch.directory);
-  const wanted = { torch: /^torch-/, "nvidia-cuda-runtime": /^nvidia_cuda_runtime-/, "nvidia-cuda-cupti": /^nvidia_cuda_cupti-/ };
-  const needs = { torch: true, "nvidia-cuda-runtime": libraries.some((name) => name.startsWith("libcudart")), "nvidia-cuda-cupti": libraries.some((name) => name.startsWith("libcupti")) };
-  const names = await readdir(beside);
-  for (const [name, pattern] of Object.entries(wanted)) {
-    if (!needs[/** @type {keyof typeof needs} */ (name)]) continue;
-    const info = names.find((folder) => pattern.test(folder) && folder.endsWith(".dist-info"));
-    const folder = info === undefined ? undefined : ["licenses", "LICENSE"].map((entry) => join(beside, info, entry)).find((path) => existsSync(path));
-    if (folder === undefined) {
-      throw new BuildError("LICENSE_NOT_FOUND",
-        `expected the licence of ${name} beside ${libtorch.directory}, got none; pack with the libtorch of a wheel, whose .dist-info holds it`);
-    }
-    await cp(folder, join(target, name), { recursive: true });
-  }
-  if (libraries.some((name) => name.startsWith("libgomp"))) await cp(join(LICENSES, "libgomp"), join(target, "libgomp"), { recursive: true });
-  if (process.arch === "x64") await cp(join(LICENSES, "mkl"), join(target, "mkl"), { recursive: true });
 }
 
 /**

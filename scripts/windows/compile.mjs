@@ -127,6 +127,9 @@ async function requireLinkable(root, objects) {
 
 /** @param {readonly Command[]} commands */
 async function countFiles(commands) {
-  const parts = await Promise.all(commands.map(async ({ file }) => (/[/\\]Unity[/\\]/.test(file) ? (await readFile(file, "utf8")).match(/^#include/gm)?.length ?? 0 : 1)));
-  return parts.reduce((sum, count) => sum + count, 0) - 1;
+  const own = commands.filter(({ file }) => !file.endsWith("cmake_pch.cxx"));
+  const parts = await Promise.all(own.map(async ({ file }) => (
+    /[/\\]Unity[/\\]/.test(file) ? [...(await readFile(file, "utf8")).matchAll(/^#include "(.+)"/gm)].map(([, path]) => path) : [file]
+  )));
+  return new Set(parts.flat()).size;
 }
