@@ -54,6 +54,11 @@ if(UNIX AND NOT APPLE)
   else()
     set(libtorch_openmp gomp)
   endif()
+elseif(WIN32)
+  # The wheel has Intel's runtime without a library to link with.
+  set(libtorch_openmp "${CMAKE_BINARY_DIR}/libiomp5md.lib")
+  include(ReviewkdImportLibrary)
+  reviewkd_import_library("${CMAKE_CURRENT_LIST_DIR}/libiomp5md.def" "${libtorch_openmp}")
 endif()
 
 set(LibTorch_RUNTIME_DIRS "${libtorch_library_dir}")

@@ -1,14 +1,23 @@
 # Options that core and binding share: warnings, optimisation, OpenMP and sanitizers.
 function(reviewkd_compile_options target)
+  # Messages of libtorch's checks carry the names of its headers: without the directories of this machine, so that the same sources
+  # give the same bytes wherever they lie.
+  set(prefix_maps "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=" "-ffile-prefix-map=${CMAKE_BINARY_DIR}/=build/" "-ffile-prefix-map=${REVIEWKD_LIBTORCH_DIR}/=libtorch/")
+
   if(MSVC)
-    target_compile_options(${target} PRIVATE /W4 /EHsc /bigobj /utf-8)
+    # clang-cl, which passes on what stands behind /clang:. OpenMP's runtime is named by LibTorch::cpu here, too.
+    list(TRANSFORM prefix_maps PREPEND "/clang:")
+    target_compile_options(${target} PRIVATE /W4 /EHsc /bigobj /utf-8 /openmp ${prefix_maps})
+    target_compile_definitions(${target} PRIVATE NOMINMAX _USE_MATH_DEFINES _CRT_SECURE_NO_WARNINGS)
+    get_target_property(type ${target} TYPE)
+    if(NOT type STREQUAL "OBJECT_LIBRARY")
+      # No time of linking in the file, for the same reason; and no second runtime of OpenMP.
+      target_link_options(${target} PRIVATE /Brepro /NODEFAULTLIB:libomp)
+    endif()
     return()
   endif()
 
-  # Messages of libtorch's checks carry the names of its headers: without the directories of this machine, so that the same sources
-  # give the same bytes wherever they lie.
-  target_compile_options(${target} PRIVATE -Wall -Wextra
-    "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=" "-ffile-prefix-map=${CMAKE_BINARY_DIR}/=build/" "-ffile-prefix-map=${REVIEWKD_LIBTORCH_DIR}/=libtorch/")
+  target_compile_options(${target} PRIVATE -Wall -Wextra ${prefix_maps})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # GCC 12 sees overflows in std::string's operator+ that are not there (its bug 105651).
     target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow)

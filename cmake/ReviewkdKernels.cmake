@@ -23,7 +23,8 @@ foreach(source IN LISTS kernel_sources)
     endif()
   endif()
   if(MSVC)
-    set(options "")
+    # clang-cl has options of its own: what it does not know by itself, it is told to pass on.
+    list(TRANSFORM options REPLACE "^(-[Of].*|-mprefer.*)$" "/clang:\\1")
   endif()
   set_source_files_properties("${source}" PROPERTIES
     COMPILE_OPTIONS "${options}" SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)

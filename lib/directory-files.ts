@@ -66,8 +66,8 @@ async function flushDirectory(path: string): Promise<void> {
   try {
     await directory.sync();
   } catch (error) {
-    // A file system that cannot flush a directory says so by one of these.
-    if (!["EINVAL", "ENOTSUP", "ENOSYS"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    // A file system that cannot flush a directory says so by one of these, and Windows, where names need no flushing, by the last.
+    if (!["EINVAL", "ENOTSUP", "ENOSYS", ...(process.platform === "win32" ? ["EPERM"] : [])].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
   } finally {
     await directory.close();
   }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Packs a built checkout into the tarballs that are published:  node scripts/package.mjs [--out DIRECTORY] [--main] [--platform] [--cuda]
-// The first two when none is given; --cuda builds the plugin for CUDA devices and packs that.
+// Packs a built checkout into the tarballs that are published:  node scripts/package.mjs [--out DIRECTORY] [--main] [--platform] [--cuda] [--built DIRECTORY]
+// The main package and the platform's when none is given; --cuda builds the plugin for CUDA devices and packs that. The main package asks for the
+// packages of all platforms, or, with --built, for those whose tarballs lie below that directory.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -8,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { platformName } from "./libtorch/locate.mjs";
 import { stageCudaPackage } from "./package/cuda.mjs";
-import { stageMainPackage } from "./package/main.mjs";
+import { defaultPlatforms, platformsBelow, stageMainPackage } from "./package/main.mjs";
 import { pack } from "./package/pack.mjs";
 import { stagePlatformPackage } from "./package/platform.mjs";
 import { BuildError, runMain } from "./support/errors.mjs";
@@ -18,13 +19,14 @@ const MOST_BYTES = 130e6;
 
 await runMain(async () => {
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
-  const { main, platform, cuda, out } = options(root);
+  const { main, platform, cuda, out, built } = options(root);
+  const platforms = built === undefined ? defaultPlatforms : await platformsBelow(built);
   const progress = (/** @type {string} */ line) => process.stderr.write(`package: ${line}\n`);
   const staging = await mkdtemp(join(tmpdir(), "reviewkd-package-"));
   try {
     /** @type {[string, (directory: string) => Promise<void>][]} */
     const packages = [];
-    if (main) packages.push(["reviewkd", (directory) => stageMainPackage(root, directory)]);
+    if (main) packages.push(["reviewkd", (directory) => stageMainPackage(root, directory, platforms)]);
     if (platform) packages.push([`@reviewkd/${platformName}`, (directory) => stagePlatformPackage(root, directory, progress)]);
     if (cuda) packages.push([`@reviewkd/${platformName}-cuda`, (directory) => stageCudaPackage(root, directory, progress)]);
     for (const [name, stage] of packages) {
@@ -44,12 +46,12 @@ await runMain(async () => {
 /** @param {string} root */
 function options(root) {
   try {
-    const { values } = parseArgs({ options: { out: { type: "string" }, main: { type: "boolean" }, platform: { type: "boolean" }, cuda: { type: "boolean" } } });
+    const { values } = parseArgs({ options: { out: { type: "string" }, main: { type: "boolean" }, platform: { type: "boolean" }, cuda: { type: "boolean" }, built: { type: "string" } } });
     const both = values.main !== true && values.platform !== true && values.cuda !== true;
     return {
-      out: values.out ?? join(root, "build/packages"), main: both || values.main === true, platform: both || values.platform === true, cuda: values.cuda === true,
+      out: values.out ?? join(root, "build/packages"), main: both || values.main === true, built: values.built, platform: both || values.platform === true, cuda: values.cuda === true,
     };
   } catch (error) {
-    throw new BuildError("USAGE", `expected --out DIRECTORY, --main, --platform, --cuda or nothing, got ${process.argv.slice(2).join(" ")} (${/** @type {Error} */ (error).message})`);
+    throw new BuildError("USAGE", `expected --out DIRECTORY, --main, --platform, --cuda, --built DIRECTORY or nothing, got ${process.argv.slice(2).join(" ")} (${/** @type {Error} */ (error).message})`);
   }
 }

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { messageOf } from "../errors.js";
-import { isCheckout, platformPackageName, PLATFORMS, projectOf, readManifest } from "./layout.js";
+import { isCheckout, platformPackageName, PLATFORMS, projectOf, readManifest, reinstallCommand } from "./layout.js";
 import type { Machine } from "./machine.js";
 
 /** What is wrong, and what mends it. */
@@ -16,7 +16,7 @@ export function diagnoseAbsence(root: string, machine: Machine): Diagnosis {
   const name = platformPackageName(machine.platform);
   const version = readManifest(root)?.version ?? "latest";
   if (isCheckout(root)) return { reason: "not installed, for this is a checkout", fix: "npm run build" };
-  return bundled(root) ?? unsupported(machine) ?? otherPlatform(root, name, version) ?? leftOut(root, name);
+  return bundled(root) ?? unsupported(machine) ?? otherPlatform(root, name, version, machine) ?? leftOut(root, name);
 }
 
 /** A bundler moved this code away from its package, and node_modules with it. */
@@ -44,12 +44,12 @@ function unsupported(machine: Machine): Diagnosis | undefined {
 }
 
 /** node_modules or the lock file came from another machine. */
-function otherPlatform(root: string, name: string, version: string): Diagnosis | undefined {
+function otherPlatform(root: string, name: string, version: string, machine: Machine): Diagnosis | undefined {
   const others = scopes(root).flatMap((scope) => (existsSync(scope) ? readdirSync(scope) : [])).filter((other) => PLATFORMS.includes(other));
   if (others.length > 0) {
     return {
       reason: `not installed, but ${[...new Set(others)].map(platformPackageName).join(" and ")} is: node_modules was made on another platform and copied here`,
-      fix: "rm -rf node_modules && npm install",
+      fix: reinstallCommand(machine.platform, "node_modules"),
     };
   }
   const project = projectOf(root);

@@ -13,7 +13,11 @@ export const PlatformRequirements = z.looseObject({
   libtorch: z.string(),
   glibc: z.string().optional(),
   glibcxx: z.string().optional(),
+  macos: z.string().optional(),
+  /** That a processor must have. */
   instructionSets: z.array(z.string()).default([]),
+  /** All that there is code of, most of it chosen at run time. */
+  contains: z.array(z.string()).optional(),
 });
 export type PlatformRequirements = z.infer<typeof PlatformRequirements>;
 
@@ -71,6 +75,11 @@ export function findCudaPlugin(roots: readonly string[] = [packageRoot(), proces
   return roots.map((root) => findPlatformPackage(root, `${platform}-cuda`))
     .map((found) => (found === undefined ? undefined : join(found.directory, "reviewkd_cuda.so")))
     .find((path) => path !== undefined && existsSync(path));
+}
+
+/** The command that brings packages anew. Windows' two shells agree on no other one, and it takes away all of node_modules first. */
+export function reinstallCommand(platform: string, ...folders: readonly string[]): string {
+  return platform.startsWith("win32") ? "npm ci" : `rm -rf ${folders.join(" ")} && npm install`;
 }
 
 /** Electron's archives hold no libraries that can be loaded: those lie beside, in a directory of the archive's name with `.unpacked`. */

@@ -15,7 +15,13 @@ export interface LibTorchDirectory {
 // Written last by whoever installs one.
 const MARKER = "reviewkd-cache.json";
 
-const mainLibrary = process.platform === "darwin" ? "libtorch_cpu.dylib" : "libtorch_cpu.so";
+/** What the system calls the file of one of libtorch's libraries, of `torch_cpu` say. */
+export function libraryFile(name: string, platform: string = process.platform): string {
+  if (platform.startsWith("win32")) return `${name}.dll`;
+  return platform.startsWith("darwin") ? `lib${name}.dylib` : `lib${name}.so`;
+}
+
+const mainLibrary = libraryFile("torch_cpu");
 
 /** The libtorch in `directory`, or in a `torch` below it; undefined where there is none. */
 export function readLibTorch(directory: string): LibTorchDirectory | undefined {

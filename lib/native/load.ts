@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { messageOf, ReviewKdError } from "../errors.js";
 import type { InstallationAttempt, InstallationPlace, InstallationReport } from "../schemas/installation.js";
 import { diagnoseAbsence, type Diagnosis } from "./absence.js";
-import { findPlatformPackage, isCheckout, packageRoot, platformPackageName, type PlatformPackage } from "./layout.js";
-import { cudaLibTorchDirectory, installedCudaLibTorches, isCompatible, readLibTorch, type LibTorchDirectory } from "./libtorch-directory.js";
+import { findPlatformPackage, isCheckout, packageRoot, platformPackageName, reinstallCommand, type PlatformPackage } from "./layout.js";
+import { cudaLibTorchDirectory, installedCudaLibTorches, isCompatible, libraryFile, readLibTorch, type LibTorchDirectory } from "./libtorch-directory.js";
 import { thisMachine, type Machine } from "./machine.js";
 import { probe, type Binary } from "./probe.js";
 import { diagnoseRefusal, diagnoseRequirements } from "./refusal.js";
@@ -127,7 +127,7 @@ class Search {
     if (directory === undefined || directory === "") return absent(null, "not set");
     const found = readLibTorch(directory);
     if (found === undefined) {
-      return failed(directory, `expected a libtorch (a directory with lib/libtorch_cpu.so), got none in ${directory}`, "set REVIEWKD_LIBTORCH to a libtorch, or unset it");
+      return failed(directory, `expected a libtorch (a directory with lib/${libraryFile("torch_cpu")}), got none in ${directory}`, "set REVIEWKD_LIBTORCH to a libtorch, or unset it");
     }
     return this.#withLibTorch(found, "unset REVIEWKD_LIBTORCH, or set it to that version");
   }
@@ -163,7 +163,7 @@ class Search {
     if (this.#packageFault !== undefined) return failed(directory, this.#packageFault.reason, this.#packageFault.fix);
     const candidate = this.#candidates.find(({ place }) => place === "platform-package");
     if (candidate === undefined) {
-      return failed(directory, `expected reviewkd.node in ${directory}, got none: the package was not unpacked to its end`, "rm -rf node_modules/@reviewkd && npm install");
+      return failed(directory, `expected reviewkd.node in ${directory}, got none: the package was not unpacked to its end`, reinstallCommand(this.#surroundings.machine.platform, "node_modules/@reviewkd"));
     }
     return this.#load(candidate, candidate.path, { addon: candidate.path, libraries: candidate.libraries });
   }
@@ -203,7 +203,7 @@ class Search {
     const { directory, manifest } = this.#package;
     const path = join(directory, "reviewkd.node");
     if (!existsSync(path)) return undefined;
-    const libraries = ["libtorch_cpu.so", "libc10.so", "libtorch_cpu.dylib", "libc10.dylib"].map((name) => join(directory, name)).filter((file) => existsSync(file));
+    const libraries = ["torch_cpu", "c10"].map((name) => join(directory, libraryFile(name))).filter((file) => existsSync(file));
     return { place: "platform-package", path, directory, libtorch: manifest.reviewkd?.libtorch, libraries };
   }
 
@@ -212,7 +212,7 @@ class Search {
     const path = checkoutAddonPath(root);
     if (!existsSync(path)) return undefined;
     const built = builtWith(join(root, "build", "Release"));
-    const libraries = built === undefined ? [] : [join(built.directory, "lib", "libtorch_cpu.so")];
+    const libraries = built === undefined ? [] : [join(built.directory, "lib", libraryFile("torch_cpu"))];
     return { place: "checkout", path, directory: join(root, "build", "Release"), libtorch: built?.version, libraries };
   }
 }

@@ -22,6 +22,14 @@ export interface ProbeFailure {
 
 const TIMEOUT_MS = 120_000;
 
+// Windows has no signals: a process that a fault ended has its number for an exit code.
+const FAULTS_OF_WINDOWS: ReadonlyMap<number, NodeJS.Signals> = new Map([
+  [0xc000_001d, "SIGILL"], // STATUS_ILLEGAL_INSTRUCTION
+  [0xc000_0005, "SIGSEGV"], // STATUS_ACCESS_VIOLATION
+  [0xc000_0006, "SIGBUS"], // STATUS_IN_PAGE_ERROR
+  [0xc000_0409, "SIGABRT"], // STATUS_STACK_BUFFER_OVERRUN, as abort() ends a process
+]);
+
 // CommonJS, and without our own modules, so that it runs wherever Node does.
 const PROGRAM = `
 const { addon, libtorch } = JSON.parse(process.argv[1]);
@@ -74,6 +82,8 @@ function tryInChild({ addon, libtorch }: Binary): ProbeFailure | undefined {
   if (child.pid === 0) return undefined;
   if (child.signal !== null) return { message: `it ended its process with ${child.signal}`, signal: child.signal };
   if (child.status === 0) return undefined;
+  const fault = FAULTS_OF_WINDOWS.get(child.status ?? 0);
+  if (fault !== undefined) return { message: `it ended its process with ${fault}`, signal: fault };
   return { message: child.stdout.trim() || `it ended its process with exit code ${String(child.status)}`, signal: null };
 }
 

@@ -2,11 +2,10 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Diagnosis } from "./absence.js";
-import { isInArchive, readManifest, type PlatformPackage } from "./layout.js";
+import { isInArchive, readManifest, reinstallCommand, type PlatformPackage } from "./layout.js";
 import type { Machine } from "./machine.js";
 import type { ProbeFailure } from "./probe.js";
 
-const REINSTALL = "rm -rf node_modules/reviewkd node_modules/@reviewkd && npm install";
 const NEWER_SYSTEM = "use a newer system, such as Debian 12, Ubuntu 22.04 or the image `node:22-bookworm-slim`";
 
 /** What a package asks for and a machine lacks, seen before anything is loaded; undefined where nothing is missing. */
@@ -52,7 +51,7 @@ function oldProcessor(lacking: readonly string[]): Diagnosis {
 /** What a failure to load means; `binary` is the addon's path. */
 export function diagnoseRefusal(binary: string, failure: ProbeFailure, machine: Machine, rebuild: boolean): Diagnosis {
   const { message, signal } = failure;
-  const again = rebuild ? "npm run build" : REINSTALL;
+  const again = rebuild ? "npm run build" : reinstallCommand(machine.platform, "node_modules/reviewkd", "node_modules/@reviewkd");
   if (signal === "SIGILL") {
     if (machine.instructionSets !== null && !machine.instructionSets.includes("avx2")) return oldProcessor(["avx2"]);
     return { reason: "it asks for an instruction that this processor does not have (SIGILL)", fix: again };
@@ -82,8 +81,14 @@ export function diagnoseRefusal(binary: string, failure: ProbeFailure, machine: 
   if (/undefined symbol|symbol lookup/.test(message)) {
     return { reason: `it was built with another libtorch than the one it found (${message})`, fix: rebuild ? "npm run build" : "unset LD_LIBRARY_PATH and LD_PRELOAD, or take libtorch out of them" };
   }
-  if (/wrong ELF class|Exec format|incompatible architecture/.test(message)) {
-    return { reason: `it is for another processor than ${machine.platform} (${message})`, fix: "rm -rf node_modules && npm install" };
+  if (/The specified module could not be found/.test(message)) {
+    return { reason: `a library that it loads is missing beside it, in ${dirname(binary)} (${message.trim()})`, fix: again };
+  }
+  if (/The specified procedure could not be found/.test(message)) {
+    return { reason: `it was built with another libtorch than the one it found (${message.trim()})`, fix: again };
+  }
+  if (/wrong ELF class|Exec format|incompatible architecture|is not a valid Win32 application/.test(message)) {
+    return { reason: `it is for another processor than ${machine.platform} (${message})`, fix: reinstallCommand(machine.platform, "node_modules") };
   }
   return { reason: message, fix: again };
 }

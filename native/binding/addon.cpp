@@ -15,6 +15,7 @@
 #include "binding/tensor.h"
 #include "binding/weights.h"
 #include "core/allocator.h"
+#include "core/platform/library.h"
 
 namespace reviewkd::binding {
 namespace {
@@ -78,6 +79,10 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
 }  // namespace
 }  // namespace reviewkd::binding
 
-static Napi::Object InitReviewkd(Napi::Env env, Napi::Object exports) { return reviewkd::binding::initialize(env, exports); }
+static Napi::Object InitReviewkd(Napi::Env env, Napi::Object exports) {
+  // A worker thread that ends would otherwise unload the addon, and with it libtorch, while libtorch's threads still run.
+  reviewkd::platform::keep_loaded(reinterpret_cast<const void*>(&InitReviewkd));
+  return reviewkd::binding::initialize(env, exports);
+}
 
 NODE_API_MODULE(reviewkd, InitReviewkd)

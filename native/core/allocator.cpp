@@ -2,7 +2,6 @@
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/platform/memory.h"
 
 namespace reviewkd {
 namespace {
@@ -25,7 +25,6 @@ namespace {
 constexpr size_t kSmallest = size_t{64} << 10;
 /// Of free blocks no more than this much is kept.
 constexpr size_t kMostCached = size_t{3} << 30;
-constexpr size_t kHugePage = size_t{2} << 20;
 /// In front of the data, at the alignment that vector instructions want.
 constexpr size_t kHeader = 64;
 
@@ -109,12 +108,12 @@ class BlockCache {
       const std::lock_guard lock(mutex_);
       if (const auto block = free_.take(bytes)) return *block;
     }
-    void* block = map(bytes);
-    if (block == MAP_FAILED) {
+    void* block = platform::map_pages(bytes);
+    if (block == nullptr) {
       shrink(0);
-      block = map(bytes);
+      block = platform::map_pages(bytes);
     }
-    if (block == MAP_FAILED) fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none: use a smaller batch");
+    if (block == nullptr) fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none: use a smaller batch");
     return {block, bytes};
   }
 
@@ -133,21 +132,13 @@ class BlockCache {
   }
 
  private:
-  static void* map(size_t bytes) {
-    void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-#ifdef MADV_HUGEPAGE
-    if (block != MAP_FAILED && bytes >= kHugePage) madvise(block, bytes, MADV_HUGEPAGE);
-#endif
-    return block;
-  }
-
   void shrink(size_t most) {
     std::vector<FreeBlocks::Block> gone;
     {
       const std::lock_guard lock(mutex_);
       gone = free_.shrink(most);
     }
-    for (const auto& [start, bytes] : gone) munmap(start, bytes);
+    for (const auto& [start, bytes] : gone) platform::unmap_pages(start, bytes);
   }
 
   std::mutex mutex_;
@@ -164,7 +155,7 @@ void release(void* data) {
   Header* header = header_of(data);
   record(-static_cast<int64_t>(header->requested));
   if (header->bytes == 0) {
-    std::free(header);
+    platform::free_aligned(header);
   } else {
     cache().give_back({header, header->bytes});
   }
@@ -185,9 +176,8 @@ class CachingAllocator final : public c10::Allocator {
   static void* take(size_t bytes) {
     FreeBlocks::Block block{nullptr, 0};
     if (bytes + kHeader < kSmallest) {
-      if (posix_memalign(&block.start, kHeader, bytes + kHeader) != 0) {
-        fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none");
-      }
+      block.start = platform::allocate_aligned(kHeader, bytes + kHeader);
+      if (block.start == nullptr) fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none");
     } else {
       block = cache().take(rounded(bytes + kHeader));
     }

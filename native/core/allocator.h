@@ -1,5 +1,5 @@
 #pragma once
-// Memory of CPU tensors: blocks from mmap that are kept and given out again, because a training step asks for the same
+// Memory of CPU tensors: blocks from the system that are kept and given out again, because a training step asks for the same
 // sizes over and over, and fresh pages cost more than the arithmetic on them.
 
 #include <cstddef>

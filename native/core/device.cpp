@@ -1,29 +1,35 @@
 #include "core/device.h"
 
 #include <ATen/Context.h>
-#include <dlfcn.h>
 
 #include <filesystem>
 #include <mutex>
 
 #include "core/error.h"
+#include "core/platform/library.h"
+#include "core/platform/system.h"
 
 namespace reviewkd {
 namespace {
 
+namespace fs = std::filesystem;
+
+/// Beside libtorch's CPU half.
+fs::path beside(const std::string& name) { return platform::path_of(libtorch_directory()) / platform::library_file(name); }
+
 CudaStatus find_cuda() {
   CudaStatus status;
   if (!at::hasCUDA()) {
-    const auto library = std::filesystem::path(libtorch_directory()) / "libtorch_cuda.so";
+    const fs::path path = beside("torch_cuda");
     std::error_code ignored;
-    if (!std::filesystem::exists(library, ignored)) {
-      status.reason = "this libtorch is a CPU build or was installed without its CUDA half (no " + library.string() + ")";
+    if (!fs::exists(path, ignored)) {
+      status.reason = "this libtorch is a CPU build or was installed without its CUDA half (no " + platform::utf8_of(path) + ")";
       return status;
     }
-    // Registers its kernels with the dispatcher; stays loaded for the life of the process.
-    if (dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
-      const char* message = dlerror();
-      status.reason = std::string("libtorch_cuda could not be loaded: ") + (message ? message : "unknown reason");
+    // Registers its kernels with the dispatcher.
+    std::string reason;
+    if (platform::load_library(platform::utf8_of(path), platform::Symbols::kEverybodys, reason) == nullptr) {
+      status.reason = "libtorch_cuda could not be loaded: " + reason;
       return status;
     }
   }
@@ -61,19 +67,16 @@ c10::Device parse_device(const std::string& name) {
 }
 
 std::string libtorch_directory() {
-  Dl_info info{};
   // Any function that lives in libtorch_cpu will do.
-  if (dladdr(reinterpret_cast<const void*>(&at::globalContext), &info) == 0 || info.dli_fname == nullptr) return "";
-  std::error_code ignored;
-  const auto path = std::filesystem::canonical(info.dli_fname, ignored);
-  return (ignored ? std::filesystem::path(info.dli_fname) : path).parent_path().string();
+  const fs::path library = platform::path_of(platform::library_of(reinterpret_cast<const void*>(&at::globalContext)));
+  std::error_code error;
+  const fs::path path = fs::canonical(library, error);
+  return platform::utf8_of((error ? library : path).parent_path());
 }
 
 bool libtorch_is_cuda_build() {
   std::error_code ignored;
-  const std::filesystem::path directory = libtorch_directory();
-  return std::filesystem::exists(directory / "libtorch_cuda.so", ignored) ||
-         std::filesystem::exists(directory / "libc10_cuda.so", ignored);
+  return fs::exists(beside("torch_cuda"), ignored) || fs::exists(beside("c10_cuda"), ignored);
 }
 
 }  // namespace reviewkd

@@ -1,20 +1,20 @@
 // Loads a libtorch before the addon that is linked against one of the same names: the dynamic linker then takes the one that is there already.
 // A module of its own, since the addon cannot be loaded before its libtorch is.
 
-#include <dlfcn.h>
 #include <napi.h>
 
 #include <string>
 
+#include "core/platform/library.h"
+
 namespace {
+
+namespace platform = reviewkd::platform;
 
 /// (path: string) -> undefined. The library stays for the life of the process, and its symbols are everybody's.
 Napi::Value load_library(const Napi::CallbackInfo& info) {
-  const std::string path = info[0].ToString().Utf8Value();
-  if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE) == nullptr) {
-    const char* reason = dlerror();
-    throw Napi::Error::New(info.Env(), reason != nullptr ? reason : path + ": cannot be loaded");
-  }
+  std::string reason;
+  if (platform::load_library(info[0].ToString().Utf8Value(), platform::Symbols::kEverybodys, reason) == nullptr) throw Napi::Error::New(info.Env(), reason);
   return info.Env().Undefined();
 }
 

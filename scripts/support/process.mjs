@@ -8,6 +8,7 @@ const KEPT_CHARACTERS = 64 * 1024;
  * @property {string} [cwd]
  * @property {NodeJS.ProcessEnv} [env]
  * @property {(line: string) => void} [onLine] called with each line of stdout and stderr while it comes
+ * @property {boolean} [verbatim] gives the words to a program for Windows as they are, for one that reads quotes in its own way
  * @property {boolean} [inheritOutput] gives the child our stderr as its stdout, so that it can draw a progress bar
  *
  * @typedef {object} RunResult
@@ -27,9 +28,9 @@ const KEPT_CHARACTERS = 64 * 1024;
  * @returns {Promise<RunResult>}
  */
 export function run(file, parameters, options = {}) {
-  const { cwd, env, onLine, inheritOutput = false } = options;
+  const { cwd, env, onLine, inheritOutput = false, verbatim = false } = options;
   return new Promise((resolve) => {
-    const child = spawn(file, [...parameters], { cwd, env, stdio: ["ignore", inheritOutput ? 2 : "pipe", "pipe"] });
+    const child = spawn(file, [...parameters], { cwd, env, stdio: ["ignore", inheritOutput ? 2 : "pipe", "pipe"], windowsVerbatimArguments: verbatim });
     let stdout = "";
     let output = "";
     /** @type {NodeJS.ErrnoException | undefined} */

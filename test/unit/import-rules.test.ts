@@ -20,17 +20,18 @@ function filesBelow(folder: string, pattern: RegExp): string[] {
 describe("import rules of native", () => {
   // Each layer with the layers that its files may include; a layer may always include itself.
   const ALLOWED: Record<string, readonly string[]> = {
-    base: [],
-    ops: ["base"],
+    platform: [],
+    base: ["platform"],
+    ops: ["platform", "base"],
     models: ["base", "ops"],
-    data: ["base", "ops"],
+    data: ["platform", "base", "ops"],
     distillation: ["base", "ops", "models", "data"],
     registry: ["base", "ops", "models", "data", "distillation"],
     training: ["base", "ops", "models", "data", "distillation", "registry"],
-    checkpoint: ["base", "ops", "models", "data", "distillation", "registry", "training"],
-    binding: ["base", "ops", "models", "data", "distillation", "registry", "training", "checkpoint"],
+    checkpoint: ["platform", "base", "ops", "models", "data", "distillation", "registry", "training"],
+    binding: ["platform", "base", "ops", "models", "data", "distillation", "registry", "training", "checkpoint"],
     cuda: ["ops"],
-    preload: [],
+    preload: ["platform"],
   };
 
   const files = filesBelow("native", /\.(h|cpp|cu|cuh)$/);
@@ -82,6 +83,21 @@ describe("import rules of native", () => {
   it("includes napi.h in the binding and the small module that is loaded before it", () => {
     const wrong = includes.filter(({ from, name }) => /^(napi|node_api|js_native_api|node|uv|v8)\b.*\.h$/.test(name) && !["binding", "preload"].includes(layerOf(from)));
     expect(wrong.map(({ from, name }) => `${from} includes ${name}`)).to.deep.equal([]);
+  });
+
+  it("speaks to the system in the platform layer alone", () => {
+    const systems = /^(windows|winsock2|io|direct|process|dlfcn|unistd|fcntl|pthread|sched|dirent|poll|signal|sys\/.*|link|linux\/.*)\.h$/;
+    const headers = includes.filter(({ from, name }) => systems.test(name) && layerOf(from) !== "platform");
+    expect(headers.map(({ from, name }) => `${from} includes ${name}`)).to.deep.equal([]);
+    const asks = /^[ \t]*#[ \t]*(?:el)?if.*\b(?:_WIN32|_WIN64|WIN32|_MSC_VER|__MINGW32__|__linux__|__APPLE__|__unix__)\b/m;
+    expect(files.filter((file) => layerOf(file) !== "platform" && asks.test(text.get(file) ?? ""))).to.deep.equal([]);
+    expect(files.some((file) => asks.test(text.get(file) ?? ""))).to.equal(true);
+  });
+
+  it("gives each header of the platform layer a file for each system", () => {
+    const of = (system: string): string[] => files.filter((file) => file.endsWith(`_${system}.cpp`)).map((file) => file.replace(`_${system}.cpp`, ".h"));
+    expect(of("windows")).to.include("native/core/platform/file.h").and.deep.equal(of("posix"));
+    expect(of("windows").filter((header) => !text.has(header))).to.deep.equal([]);
   });
 
   it("guards each header with #pragma once", () => {

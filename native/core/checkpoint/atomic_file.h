@@ -2,7 +2,11 @@
 // A file that appears whole or not at all.
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <system_error>
+
+#include "core/platform/file.h"
 
 namespace reviewkd {
 
@@ -21,24 +25,22 @@ class AtomicFile {
   void overwrite(size_t offset, const void* data, size_t bytes);
 
   /// What was written so far can be read here.
-  int descriptor() const { return descriptor_; }
+  const platform::File& file() const { return file_; }
 
   /// `keep_as`: the name under which the file stays that `path` held, unless it is empty. At each moment one of the two names
   /// has a whole file.
   void commit(const std::string& keep_as = "");
 
  private:
-  /// At the descriptor's position.
-  void write_here(const void* data, size_t bytes);
-  [[noreturn]] void fail_writing(const char* what) const;
   void keep_former(const std::string& name) const;
-  void flush_directory() const;
+  /// Throws where there is an error.
+  void check(const std::error_code& error, const char* what) const;
 
   std::string path_;
   std::string temporary_;
-  int descriptor_ = -1;
-  size_t written_ = 0;
-  size_t flushed_ = 0;  // of these, what was handed to the disk
+  platform::File file_;
+  uint64_t written_ = 0;
+  uint64_t flushed_ = 0;  // of these, what was handed to the disk
 };
 
 }  // namespace reviewkd

@@ -3,10 +3,13 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+
+#include "core/platform/file.h"
 
 namespace reviewkd {
 
-/// An open file under flock(2). What is written into it says who holds it; the lock itself is the kernel's, so that nothing is left
+/// An open, locked file. What is written into it says who holds it; the lock itself is the kernel's, so that nothing is left
 /// to judge after a kill, and two holders in one process are told apart, too.
 class FileLock {
  public:
@@ -28,11 +31,11 @@ class FileLock {
   bool intact() const;
 
  private:
-  FileLock(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
+  FileLock(std::string path, platform::File file, bool supported) : path_(std::move(path)), file_(std::move(file)), supported_(supported) {}
 
   std::string path_;
-  int descriptor_;
-  bool supported_ = true;
+  platform::File file_;
+  bool supported_;
   bool written_ = false;
 };
 

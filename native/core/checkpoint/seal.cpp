@@ -1,17 +1,13 @@
 #include "core/checkpoint/seal.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <cstdio>
 #include <optional>
 #include <vector>
 
 #include "core/checkpoint/checksum.h"
 #include "core/error.h"
+#include "core/platform/system.h"
 
 namespace reviewkd {
 namespace {
@@ -19,25 +15,14 @@ namespace {
 /// An open file that is read at any place.
 class SealedFile {
  public:
-  SealedFile(int descriptor, const std::string& path) : descriptor_(descriptor), path_(path) {
-    struct stat status {};
-    if (::fstat(descriptor, &status) != 0) unreadable();
-    size_ = static_cast<uint64_t>(status.st_size);
-  }
+  SealedFile(const platform::File& file, const std::string& path) : file_(file), path_(path) { check(file_.size(size_)); }
 
   uint64_t size() const { return size_; }
 
   void read(uint64_t offset, void* out, size_t bytes) const {
-    char* next = static_cast<char*>(out);
-    while (bytes > 0) {
-      const ssize_t count = ::pread(descriptor_, next, bytes, static_cast<off_t>(offset));
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) unreadable();
-      if (count == 0) fail(ErrorCode::kFileCorrupt, "expected ", size_, " bytes in ", path_, ", got fewer");
-      next += count;
-      offset += static_cast<uint64_t>(count);
-      bytes -= static_cast<size_t>(count);
-    }
+    uint64_t count = 0;
+    check(file_.read(offset, out, bytes, count));
+    if (count < bytes) fail(ErrorCode::kFileCorrupt, "expected ", size_, " bytes in ", path_, ", got fewer");
   }
 
   /// Where the digits stand, or nothing where there are none. A quote within a string of the header has a backslash before it, so that
@@ -82,11 +67,11 @@ class SealedFile {
   static constexpr uint64_t kLongestHeader = 100'000'000;
 
   // That the file could be opened but not read tells of the disk, not of permissions.
-  [[noreturn]] void unreadable() const {
-    fail(ErrorCode::kFileCorrupt, "expected to read ", path_, ", got: ", std::strerror(errno));
+  void check(const std::error_code& error) const {
+    if (error) fail(ErrorCode::kFileCorrupt, "expected to read ", path_, ", got: ", platform::reason_of(error));
   }
 
-  int descriptor_;
+  const platform::File& file_;
   const std::string& path_;
   uint64_t size_ = 0;
 };
@@ -97,28 +82,23 @@ std::string hexadecimal(uint32_t value) {
   return text;
 }
 
-struct OpenDescriptor {
-  int value;
-  ~OpenDescriptor() { ::close(value); }
-};
-
 }  // namespace
 
 void seal(AtomicFile& file) {
   const std::string path = "the file that is written";
-  const SealedFile sealed(file.descriptor(), path);
+  const SealedFile sealed(file.file(), path);
   const auto digits = sealed.digits();
   TORCH_INTERNAL_ASSERT(digits, "a file without a blank seal cannot be sealed");
   file.overwrite(*digits, hexadecimal(sealed.checksum(*digits)).data(), kBlankSeal.size());
 }
 
 bool check_seal(const std::string& path) {
-  const OpenDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.value < 0) {
-    const auto code = errno == ENOENT || errno == ENOTDIR ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess;
-    fail(code, "expected a checkpoint at ", path, ", got: ", std::strerror(errno));
+  platform::File file;
+  if (const auto error = file.open(path, platform::Access::kRead)) {
+    const bool missing = error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory;
+    fail(missing ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "expected a checkpoint at ", path, ", got: ", platform::reason_of(error));
   }
-  const SealedFile sealed(file.value, path);
+  const SealedFile sealed(file, path);
   const auto digits = sealed.digits();
   if (!digits) return false;
   std::string recorded(kBlankSeal.size(), '\0');

@@ -3,6 +3,10 @@
 #include <torch/version.h>
 
 #include <charconv>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <string_view>
 
 #include "core/checkpoint/checksum.h"
 #include "core/checkpoint/seal.h"
@@ -23,6 +27,31 @@ std::string exact(double value) {
   return std::string(text, end);
 }
 
+/// What `exact` wrote, or nothing. Not std::from_chars, which some standard libraries have for whole numbers alone.
+std::optional<double> exact_number(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  const double sign = negative ? -1.0 : 1.0;
+  if (text == "inf") return sign * std::numeric_limits<double>::infinity();
+  if (text.starts_with("nan")) return std::numeric_limits<double>::quiet_NaN();
+  const size_t power = text.find('p');
+  if (power == std::string_view::npos || text.starts_with('.')) return std::nullopt;
+  std::string digits(text.substr(0, power));
+  const size_t point = digits.find('.');
+  const int places = point == std::string::npos ? 0 : static_cast<int>(digits.size() - point - 1);
+  if (point != std::string::npos) digits.erase(point, 1);
+  uint64_t mantissa = 0;
+  int exponent = 0;
+  std::string_view after = text.substr(power + 1);
+  if (after.starts_with('+')) after.remove_prefix(1);
+  const auto read = [](std::string_view number, auto& value, int base) {
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value, base);
+    return error == std::errc() && end == number.data() + number.size();
+  };
+  if (!read(digits, mantissa, 16) || !read(after, exponent, 10)) return std::nullopt;
+  return sign * std::ldexp(static_cast<double>(mantissa), exponent - 4 * places);
+}
+
 class Fields {
  public:
   explicit Fields(const Metadata& metadata, const std::string& path) : metadata_(metadata), path_(path) {}
@@ -36,11 +65,9 @@ class Fields {
   }
 
   double number(const std::string& name) const {
-    const std::string& text = find(name);
-    double value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::hex);
-    if (error != std::errc() || end != text.data() + text.size()) corrupt(name);
-    return value;
+    const std::optional<double> value = exact_number(find(name));
+    if (!value) corrupt(name);
+    return *value;
   }
 
   /// The length of a list, which is never long.

@@ -1,7 +1,6 @@
 #include "core/ops/accelerators.h"
 
 #include <ATen/ATen.h>
-#include <dlfcn.h>
 #include <torch/version.h>
 
 #include <cstdlib>
@@ -12,6 +11,8 @@
 #include "core/device.h"
 #include "core/ops/dispatch.h"
 #include "core/ops/images.h"
+#include "core/platform/library.h"
+#include "core/platform/system.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -34,10 +35,8 @@ const char* wished_for() {
 }
 
 fs::path own_directory() {
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&accelerator_status), &info) == 0 || info.dli_fname == nullptr) return {};
   std::error_code ignored;
-  return fs::weakly_canonical(info.dli_fname, ignored).parent_path();
+  return fs::weakly_canonical(platform::path_of(platform::library_of(reinterpret_cast<const void*>(&accelerator_status))), ignored).parent_path();
 }
 
 std::vector<std::string> places() {
@@ -47,8 +46,8 @@ std::vector<std::string> places() {
     const std::lock_guard lock(offers_mutex);
     result = offers();
   }
-  result.push_back((own_directory() / kFile).string());
-  result.push_back((fs::path(libtorch_directory()) / kFile).string());
+  result.push_back(platform::utf8_of(own_directory() / kFile));
+  result.push_back(platform::utf8_of(platform::path_of(libtorch_directory()) / kFile));
   return result;
 }
 
@@ -72,16 +71,16 @@ AcceleratorStatus find() {
   const CudaStatus& cuda = cuda_status();
   for (const std::string& place : places()) {
     std::error_code ignored;
-    if (!fs::exists(place, ignored)) continue;
+    if (!fs::exists(platform::path_of(place), ignored)) continue;
     status.path = place;
-    void* library = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
+    std::string reason;
+    void* library = platform::load_library(place, platform::Symbols::kOwn, reason);
     if (library == nullptr) {
-      const char* message = dlerror();
-      status.reason = "it could not be loaded: " + std::string(message ? message : "unknown reason");
+      status.reason = "it could not be loaded: " + reason;
       status.fix = cuda.available ? kInstall : "npx reviewkd libtorch install --cuda, on a machine with an NVIDIA driver";
       return status;
     }
-    const auto give = reinterpret_cast<const Accelerator* (*)()>(dlsym(library, kAcceleratorSymbol));
+    const auto give = reinterpret_cast<const Accelerator* (*)()>(platform::symbol_of(library, kAcceleratorSymbol));
     status.reason = give == nullptr ? "expected a function " + std::string(kAcceleratorSymbol) + " in it, got none" : refusal(*give());
     status.fix = status.reason.empty() ? "" : kInstall;
     if (status.reason.empty()) status.table = give();

@@ -81,6 +81,9 @@ Recomputation fused_again(const KeptMap& x, const at::Tensor& y, const at::Tenso
   }};
 }
 
+}  // namespace
+
+// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
 class AttentionFusionFunction : public torch::autograd::Function<AttentionFusionFunction> {
  public:
   /// x_again: how to make x again, if it is known, and must be made where x but carries it; again: takes how to make the result again.
@@ -135,8 +138,6 @@ class AttentionFusionFunction : public torch::autograd::Function<AttentionFusion
             at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
-
-}  // namespace
 
 at::Tensor attention_fusion_reference(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
   const at::Tensor resized = at::upsample_nearest2d(y, {x.size(2), x.size(3)});             // [N, C, H, W]

@@ -62,6 +62,9 @@ at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor&
   return result;
 }
 
+}  // namespace
+
+// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
 class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
  public:
   /// x_again: how to make x again, if it is known, and must be made where x but carries it. again: takes how to make the result, where nothing
@@ -175,8 +178,6 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
             at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
-
-}  // namespace
 
 std::vector<std::pair<const void*, uint32_t>> FoldedWeights::state_of(const ConvNormParameters& parameters) {
   std::vector<std::pair<const void*, uint32_t>> state;

@@ -30,6 +30,9 @@ AttentionMaps maps_of(const at::Tensor& x, const at::Tensor& y, const at::Tensor
   return call;
 }
 
+}  // namespace
+
+// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
 class DeviceAttentionFusionFunction : public torch::autograd::Function<DeviceAttentionFusionFunction> {
  public:
   static Variable forward(AutogradContext* context, const at::Tensor& x_map, const at::Tensor& y_map, const at::Tensor& weight,
@@ -73,8 +76,6 @@ class DeviceAttentionFusionFunction : public torch::autograd::Function<DeviceAtt
     return {x_gradient.to(type_of("x_type")), y_gradient.to(type_of("y_type")), weight_gradient, bias_gradient, at::Tensor()};
   }
 };
-
-}  // namespace
 
 std::optional<at::Tensor> attention_fusion_on_device(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
   if (accelerator_for(x) == nullptr || x.numel() == 0 || weight.scalar_type() != at::kFloat) return std::nullopt;

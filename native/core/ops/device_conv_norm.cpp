@@ -21,6 +21,9 @@ at::Tensor convolved(const at::Tensor& input, const at::Tensor& kernel, int64_t 
   return for_kernels(at::convolution(input, kernel, {}, {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0}, groups), input.scalar_type());
 }
 
+}  // namespace
+
+// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
 class DeviceConvNormFunction : public torch::autograd::Function<DeviceConvNormFunction> {
  public:
   static Variable forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
@@ -103,6 +106,8 @@ class DeviceConvNormFunction : public torch::autograd::Function<DeviceConvNormFu
             at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
+
+namespace {
 
 /// With running statistics: their scale and shift are kept, for nothing changes them.
 at::Tensor normalized(const Accelerator& accelerator, const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& cache,

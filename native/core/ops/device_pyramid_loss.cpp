@@ -29,6 +29,9 @@ Pyramid pyramid_of(const at::Tensor& left, const at::Tensor& right, int64_t cell
   return call;
 }
 
+}  // namespace
+
+// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
 class DevicePyramidLossFunction : public torch::autograd::Function<DevicePyramidLossFunction> {
  public:
   static Variable forward(AutogradContext* context, const at::Tensor& student, const at::Tensor& teacher, double weight,
@@ -70,8 +73,6 @@ class DevicePyramidLossFunction : public torch::autograd::Function<DevicePyramid
     return {result, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
-
-}  // namespace
 
 std::optional<at::Tensor> pyramid_loss_on_device(const at::Tensor& student, const at::Tensor& teacher, double weight,
                                                  const std::vector<PyramidLevel>& levels) {

@@ -6,9 +6,12 @@
 #include <ATen/autocast_mode.h>
 
 #include <array>
-#include <cstdlib>
 #include <memory>
+#include <new>
 #include <string>
+
+#include "core/platform/memory.h"
+#include "core/platform/processor.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -21,13 +24,10 @@ enum class Instructions { kGeneric, kAvx2, kAvx512, kAvx512Bfloat16 };
 Instructions find_instructions() {
 #ifdef REVIEWKD_X86_KERNELS
   const std::string allowed = at::get_cpu_capability();
-  if (allowed == "AVX512" && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
-    return __builtin_cpu_supports("avx512bf16") ? Instructions::kAvx512Bfloat16 : Instructions::kAvx512;
+  if (allowed == "AVX512" && platform::supports(platform::Instructions::kAvx512)) {
+    return platform::supports(platform::Instructions::kAvx512Bfloat16) ? Instructions::kAvx512Bfloat16 : Instructions::kAvx512;
   }
-  if ((allowed == "AVX512" || allowed == "AVX2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    return Instructions::kAvx2;
-  }
+  if ((allowed == "AVX512" || allowed == "AVX2") && platform::supports(platform::Instructions::kAvx2)) return Instructions::kAvx2;
 #endif
   return Instructions::kGeneric;
 }
@@ -120,14 +120,14 @@ SgdKernel sgd_kernel() {
 
 void* scratch(int which, int64_t bytes) {
   struct Block {
-    std::unique_ptr<void, decltype(&std::free)> data{nullptr, &std::free};
+    std::unique_ptr<void, decltype(&platform::free_aligned)> data{nullptr, &platform::free_aligned};
     int64_t bytes = 0;
   };
   static thread_local std::array<Block, 5> blocks;
   Block& block = blocks.at(which);
   if (block.bytes < bytes) {
     const int64_t rounded = (bytes + 4095) / 4096 * 4096;
-    block.data.reset(std::aligned_alloc(64, rounded));
+    block.data.reset(platform::allocate_aligned(64, static_cast<size_t>(rounded)));
     if (!block.data) throw std::bad_alloc();
     block.bytes = rounded;
   }

@@ -35,6 +35,9 @@ void make_normalized(const std::vector<at::Tensor>& sources, int64_t first, int6
                                                    count, x.size(1));
 }
 
+}  // namespace
+
+// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
 class BatchNormFunction : public torch::autograd::Function<BatchNormFunction> {
  public:
   /// again: takes how to make the result again, where nothing is added.
@@ -81,8 +84,6 @@ class BatchNormFunction : public torch::autograd::Function<BatchNormFunction> {
     return {input_gradient, coefficients.gamma_gradient(), coefficients.beta_gradient(), masked, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
-
-}  // namespace
 
 void require_several_values(int64_t values) {
   if (values != 1) return;

@@ -15,6 +15,8 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
+}  // namespace
+
 /// Sums over the cells of the finest grid, [cells · cells, C], to the loss's part and to what each cell adds to the gradient.
 class Cells {
  public:
@@ -55,6 +57,7 @@ class Cells {
   int64_t finest_, images_, channels_, pixels_;
 };
 
+// As the cells in it, with a name outside of this file: Windows imports the base class, which it does for no class without such a name.
 class PyramidLossFunction : public torch::autograd::Function<PyramidLossFunction> {
  public:
   static Variable forward(AutogradContext* context, const at::Tensor& student, const at::Tensor& teacher, double weight,
@@ -103,6 +106,8 @@ class PyramidLossFunction : public torch::autograd::Function<PyramidLossFunction
     return {result, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
+
+namespace {
 
 bool is_fast(const at::Tensor& student, const at::Tensor& teacher, const std::vector<PyramidLevel>& levels) {
   if (takes_reference_path() || !student.is_cpu() || map_kernels(student.scalar_type()) == nullptr || teacher.requires_grad() ||

@@ -18,6 +18,9 @@ struct Maker : torch::CustomClassHolder {
   const Recomputation::Make make;
 };
 
+}  // namespace
+
+// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
 class MakeFunction : public torch::autograd::Function<MakeFunction> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& carrier, const Recomputation& again) {
@@ -34,8 +37,6 @@ class MakeFunction : public torch::autograd::Function<MakeFunction> {
     return {gradients[0], at::Tensor()};
   }
 };
-
-}  // namespace
 
 Map Map::unmade(at::Tensor carrier, Recomputation again) {
   Map map;

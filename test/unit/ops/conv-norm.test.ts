@@ -1,9 +1,9 @@
 // Convolution, normalization, addition and ReLU as one operation, against the same by PyTorch's operations in double.
-import { spawnSync } from "node:child_process";
 import { expect } from "chai";
 import { Tensor } from "../../../lib/index.js";
 import { addon } from "../../../lib/native.js";
 import { TEST_DEVICE } from "../../support/device.js";
+import { repeatLowered } from "../../support/lowered.js";
 import { distance, expectAllNear, slopeOf, sumOf, valuesOf } from "../../support/numeric.js";
 import { tensorOf } from "../../support/operations.js";
 
@@ -68,9 +68,6 @@ const CASES: Record<string, Case> = {
   "ImageNet's first filters": { images: 2, height: 18, width: 16, channels: [3, 32], kernel: 7, stride: 2 },
 };
 
-/** Set where these tests run for a processor with less instructions, or with a device's kernels. */
-const LOWERED = process.env["ATEN_CPU_CAPABILITY"] !== undefined || process.env["REVIEWKD_CUDA_PLUGIN"] !== undefined || TEST_DEVICE !== "cpu";
-
 describe("convolution and normalization", () => {
   for (const [name, task] of Object.entries(CASES)) {
     for (const training of [true, false]) {
@@ -120,15 +117,5 @@ describe("convolution and normalization", () => {
     }
   });
 
-  if (!LOWERED) {
-    for (const capability of ["avx2", "default"]) {
-      it(`do all of that for processors that have no more than ${capability}`, function () {
-        this.timeout(120_000);
-        const { status, stdout } = spawnSync(process.execPath, ["node_modules/mocha/bin/mocha.js", "test/unit/ops/conv-norm.test.ts"],
-          { env: { ...process.env, ATEN_CPU_CAPABILITY: capability }, encoding: "utf8" });
-        expect(status, stdout).to.equal(0);
-        expect(stdout).to.match(new RegExp(`\\b${3 * Object.keys(CASES).length + 2} passing`));
-      });
-    }
-  }
+  repeatLowered("test/unit/ops/conv-norm.test.ts", 3 * Object.keys(CASES).length + 2);
 });

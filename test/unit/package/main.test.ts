@@ -1,6 +1,8 @@
-import { readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
-import { publishedManifest } from "../../../scripts/package/main.mjs";
+import { platformsBelow, publishedManifest } from "../../../scripts/package/main.mjs";
 
 interface Manifest {
   readonly version: string;
@@ -17,6 +19,10 @@ describe("the published manifest", () => {
     expect(published.optionalDependencies).to.deep.equal(Object.fromEntries(platforms));
   });
 
+  it("asks for no package that a release does not have", () => {
+    expect((publishedManifest({ ...own }, ["linux-x64"]) as unknown as Manifest).optionalDependencies).to.deep.equal({ "@reviewkd/linux-x64": own.version });
+  });
+
   it("has no script, no build description and nothing of the checkout", () => {
     for (const name of ["scripts", "devDependencies", "allowScripts", "overrides", "config", "binary", "gypfile"]) expect(published).to.not.have.property(name);
   });
@@ -25,5 +31,24 @@ describe("the published manifest", () => {
     for (const name of ["name", "version", "license", "type", "engines", "exports", "bin", "dependencies", "peerDependencies"] as const) {
       expect(published).to.have.deep.property(name, own[name as keyof Manifest]);
     }
+  });
+});
+
+describe("platformsBelow", () => {
+  let directory: string;
+  beforeEach(() => { directory = mkdtempSync(join(tmpdir(), "reviewkd-built-")); });
+  afterEach(() => { rmSync(directory, { recursive: true, force: true }); });
+
+  it("finds the tarballs of platforms, wherever they were put, and takes no plugin for one", async () => {
+    for (const name of ["linux-x64/reviewkd-linux-x64-1.2.3.tgz", "win32-x64/reviewkd-win32-x64-1.2.3-beta.1.tgz", "cuda/reviewkd-linux-arm64-cuda-1.2.3.tgz", "reviewkd-1.2.3.tgz"]) {
+      mkdirSync(join(directory, name, ".."), { recursive: true });
+      writeFileSync(join(directory, name), "");
+    }
+    expect(await platformsBelow(directory)).to.deep.equal(["linux-x64", "win32-x64"]);
+  });
+
+  it("says where there is none", async () => {
+    const error: unknown = await platformsBelow(join(directory, "none")).then(() => undefined, (thrown: unknown) => thrown);
+    expect(error).to.have.property("code", "NOT_PACKED");
   });
 });

@@ -4,9 +4,10 @@ import { parse } from "yaml";
 import { PLATFORMS } from "../../../lib/native/layout.js";
 
 interface Job {
-  readonly needs?: string[];
+  readonly needs?: string | string[];
   readonly permissions?: Record<string, string>;
-  readonly strategy?: { readonly matrix: { readonly node?: number[]; readonly include?: { readonly platform: string }[] } };
+  readonly strategy?: { readonly matrix: { readonly node?: number[]; readonly include?: { readonly platform: string; readonly experimental: boolean }[] } };
+  readonly "continue-on-error"?: string;
   readonly steps: { readonly run?: string }[];
 }
 
@@ -24,6 +25,19 @@ describe("the release workflow", () => {
   it("publishes nothing that was not tested on each Node", () => {
     expect(jobs.publish.needs).to.have.members(["binaries", "cuda", "main", "test"]);
     expect(jobs.test.strategy?.matrix.node).to.deep.equal([20, 22, 24]);
+  });
+
+  it("goes on without a platform that was never proven, and not without one that was", () => {
+    const proven = jobs.binaries.strategy?.matrix.include?.filter(({ experimental }) => !experimental).map(({ platform }) => platform);
+    expect(proven).to.deep.equal(["linux-x64"]);
+    expect(jobs.binaries["continue-on-error"]).to.equal("${{ matrix.experimental }}");
+    expect(jobs.main.needs).to.equal("binaries");
+    expect(jobs.main.steps.map(({ run }) => run)).to.include("npm run package -- --main --built built --out packages");
+  });
+
+  it("tries each platform's package where it was made", () => {
+    const runs = jobs.binaries.steps.map(({ run }) => run ?? "");
+    expect(runs.indexOf("npm run try:packages -- packages")).to.be.above(runs.indexOf("npm run package -- --out packages"));
   });
 
   it("calls only npm scripts that there are", () => {

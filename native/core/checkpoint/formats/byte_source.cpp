@@ -1,21 +1,16 @@
 #include "core/checkpoint/formats/byte_source.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "core/error.h"
+#include "core/platform/system.h"
 
 namespace reviewkd {
 namespace {
 
-[[noreturn]] void fail_reading(const std::string& path, int reason) {
-  fail(reason == ENOENT ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "expected a readable file of weights at ", path, ", got: ",
-       std::strerror(reason));
+[[noreturn]] void fail_reading(const std::string& path, const std::error_code& error) {
+  fail(error == std::errc::no_such_file_or_directory ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "expected a readable file of weights at ",
+       path, ", got: ", platform::reason_of(error));
 }
 
 }  // namespace
@@ -29,33 +24,15 @@ void ByteSource::read(uint64_t offset, void* target, uint64_t bytes) const {
 }
 
 FileSource::FileSource(const std::string& path) : ByteSource(path, 0) {
-  // A pipe would be waited for in silence otherwise.
-  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor_ < 0) fail_reading(path, errno);
-  struct stat status {};
-  const int reason = ::fstat(descriptor_, &status) != 0 ? errno : S_ISDIR(status.st_mode) ? EISDIR : S_ISREG(status.st_mode) ? 0 : EINVAL;
-  if (reason != 0) {
-    ::close(descriptor_);
-    fail_reading(path, reason);
-  }
-  size_ = static_cast<uint64_t>(status.st_size);
+  if (const auto error = file_.open(path, platform::Access::kRead)) fail_reading(path, error);
+  if (const auto error = file_.size(size_)) fail_reading(path, error);
 }
 
-FileSource::~FileSource() { ::close(descriptor_); }
-
 void FileSource::copy(uint64_t offset, void* target, uint64_t bytes) const {
-  constexpr uint64_t kLargestRead = uint64_t{1} << 30;
-  char* next = static_cast<char*>(target);
-  while (bytes > 0) {
-    const ssize_t count = ::pread(descriptor_, next, std::min(bytes, kLargestRead), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail_reading(name_, errno);
-    if (count == 0) {
-      fail(ErrorCode::kFileCorrupt, "expected ", bytes, " more bytes in ", name_, ", got its end: somebody shortened it meanwhile");
-    }
-    next += count;
-    offset += static_cast<uint64_t>(count);
-    bytes -= static_cast<uint64_t>(count);
+  uint64_t count = 0;
+  if (const auto error = file_.read(offset, target, bytes, count)) fail_reading(name_, error);
+  if (count < bytes) {
+    fail(ErrorCode::kFileCorrupt, "expected ", bytes - count, " more bytes in ", name_, ", got its end: somebody shortened it meanwhile");
   }
 }
 

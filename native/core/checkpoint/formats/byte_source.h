@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "core/platform/file.h"
+
 namespace reviewkd {
 
 class ByteSource {
@@ -34,12 +36,11 @@ class ByteSource {
 class FileSource : public ByteSource {
  public:
   explicit FileSource(const std::string& path);
-  ~FileSource() override;
 
  private:
   void copy(uint64_t offset, void* target, uint64_t bytes) const override;
 
-  int descriptor_ = -1;
+  platform::File file_;
 };
 
 /// Bytes in memory, which must outlive it.

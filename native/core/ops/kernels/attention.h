@@ -9,9 +9,17 @@
 namespace reviewkd::ops::REVIEWKD_ISA {
 namespace {
 
+static_assert(kWidth == 8 || kWidth == 16);
+
 inline float sum_of(Floats values) {
   float halves[8];
-  for (int i = 0; i < 8; ++i) halves[i] = values[i] + values[i + 8];
+  for (int i = 0; i < 8; ++i) {
+    if constexpr (kWidth == 16) {
+      halves[i] = values[i] + values[i + 8];
+    } else {
+      halves[i] = values[i];
+    }
+  }
   return ((halves[0] + halves[4]) + (halves[2] + halves[6])) + ((halves[1] + halves[5]) + (halves[3] + halves[7]));
 }
 

@@ -65,6 +65,16 @@ describe("diagnoseRefusal", () => {
     expect(refusal("reviewkd.node: wrong ELF class: ELFCLASS32").reason).to.include("it is for another processor than linux-x64");
   });
 
+  it("tells what Windows says of libraries, and the command that its shells know", () => {
+    const onWindows = (message: string): ReturnType<typeof diagnoseRefusal> =>
+      diagnoseRefusal("C:/packages/win32-x64/reviewkd.node", { message, signal: null }, machine({ platform: "win32-x64", libc: null }), false);
+    const missing = onWindows("The specified module could not be found.\r\n\\\\?\\C:\\packages\\win32-x64\\reviewkd.node");
+    expect(missing.reason).to.include("a library that it loads is missing beside it, in C:/packages/win32-x64");
+    expect(missing.fix).to.equal("npm ci");
+    expect(onWindows("The specified procedure could not be found.").reason).to.include("built with another libtorch");
+    expect(onWindows("reviewkd.node is not a valid Win32 application.").reason).to.include("for another processor than win32-x64");
+  });
+
   it("asks for a build in a checkout, and for an installation elsewhere", () => {
     expect(refusal("file too short", { rebuild: true }).fix).to.equal("npm run build");
     expect(refusal("file too short").fix).to.match(/&& npm install$/);

@@ -1,0 +1,61 @@
+// Where the code of an ELF library stands, and which function each part of it is. System V: "Executable and Linkable Format".
+import { Bytes } from "./bytes.mjs";
+
+/**
+ * @typedef {object} Part of a library's code
+ * @property {number} offset in the file
+ * @property {number} size
+ * @property {string} [name] of the function, mangled
+ */
+
+const SYMBOLS = 2;
+const EXECUTABLE = 4n;
+const FUNCTION = 2;
+
+/**
+ * @param {string} path
+ * @returns {Promise<Part[]>} ranges that hold code
+ * @throws {BuildError} LIBRARY_DAMAGED
+ */
+export function codeOfElf(path) {
+  return Bytes.of(path, async (bytes) => (await sectionsOf(bytes)).filter(({ flags, type }) => (flags & EXECUTABLE) !== 0n && type === 1).map(({ offset, size }) => ({ offset, size })));
+}
+
+/**
+ * @param {string} path of a library that was not stripped
+ * @returns {Promise<Part[]>} its functions, in the order of the file; each byte once
+ * @throws {BuildError} LIBRARY_DAMAGED
+ */
+export function functionsOfElf(path) {
+  return Bytes.of(path, async (bytes) => {
+    const sections = await sectionsOf(bytes);
+    const table = sections.find(({ type }) => type === SYMBOLS);
+    const names = table === undefined ? undefined : sections[table.link];
+    if (table === undefined || names === undefined) throw bytes.damaged("symbols (is it stripped?)");
+    const symbols = await bytes.read(table.offset, table.size);
+    const strings = await bytes.read(names.offset, names.size);
+    /** @type {Map<number, Part>} aliases stand in one place */
+    const found = new Map();
+    for (let at = 0; at + 24 <= symbols.length; at += 24) {
+      const section = sections[symbols.readUInt16LE(at + 6)];
+      const size = Number(symbols.readBigUInt64LE(at + 16));
+      if ((symbols.readUInt8(at + 4) & 0xf) !== FUNCTION || size === 0 || section === undefined || section.type !== 1) continue;
+      const offset = Number(symbols.readBigUInt64LE(at + 8)) - section.address + section.offset;
+      const start = symbols.readUInt32LE(at);
+      if ((found.get(offset)?.size ?? 0) < size) found.set(offset, { offset, size, name: strings.toString("latin1", start, strings.indexOf(0, start)) });
+    }
+    return [...found.values()].sort((a, b) => a.offset - b.offset);
+  });
+}
+
+/** @param {Bytes} bytes */
+async function sectionsOf(bytes) {
+  const header = await bytes.read(0, 64);
+  if (header.readUInt32BE(0) !== 0x7f454c46 || header.readUInt8(4) !== 2) throw bytes.damaged("a 64-bit ELF library");
+  const [entry, count] = [header.readUInt16LE(58), header.readUInt16LE(60)];
+  const table = await bytes.read(Number(header.readBigUInt64LE(40)), entry * count);
+  return Array.from({ length: count }, (_, index) => table.subarray(entry * index, entry * (index + 1))).map((section) => ({
+    type: section.readUInt32LE(4), flags: section.readBigUInt64LE(8), address: Number(section.readBigUInt64LE(16)),
+    offset: Number(section.readBigUInt64LE(24)), size: Number(section.readBigUInt64LE(32)), link: section.readUInt32LE(40),
+  }));
+}

@@ -1,0 +1,42 @@
+// What a library for macOS says of itself. Apple: <mach-o/loader.h>.
+import { Bytes } from "./bytes.mjs";
+
+/**
+ * @typedef {object} MachOLibrary
+ * @property {string[]} needed paths of the libraries that it loads, as they stand in it
+ * @property {string[]} runPath what stands for the run path in them
+ * @property {string | undefined} macos the oldest version that it is for
+ */
+
+const MAGIC_64 = 0xfeedfacf;
+const LOAD = new Set([0xc, 0x80000018, 0x8000001f]); // at once, weakly, for re-export
+const RUN_PATH = 0x8000001c;
+const BUILD_VERSION = 0x32;
+
+/**
+ * @param {string} path of a library for one 64-bit processor
+ * @returns {Promise<MachOLibrary>}
+ * @throws {BuildError} LIBRARY_DAMAGED
+ */
+export function readMachO(path) {
+  return Bytes.of(path, async (bytes) => {
+    const header = await bytes.read(0, 32);
+    if (header.readUInt32LE(0) !== MAGIC_64) throw bytes.damaged("a library of one 64-bit processor for macOS");
+    const commands = await bytes.read(32, header.readUInt32LE(20));
+    /** @type {MachOLibrary} */
+    const library = { needed: [], runPath: [], macos: undefined };
+    for (let index = 0, offset = 0; index < header.readUInt32LE(16); ++index) {
+      if (offset + 8 > commands.length) throw bytes.damaged("all load commands");
+      const size = commands.readUInt32LE(offset + 4);
+      const command = commands.subarray(offset, offset + size);
+      if (size < 8 || command.length < size) throw bytes.damaged("a whole load command");
+      offset += size;
+      const kind = command.readUInt32LE(0);
+      const text = () => command.toString("utf8", command.readUInt32LE(8)).replace(/\0.*$/s, "");
+      if (LOAD.has(kind)) library.needed.push(text());
+      else if (kind === RUN_PATH) library.runPath.push(text());
+      else if (kind === BUILD_VERSION) library.macos = `${command.readUInt16LE(14)}.${command.readUInt8(13)}`;
+    }
+    return library;
+  });
+}

@@ -1,0 +1,52 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { expect } from "chai";
+import { copyLicenses, ownersOf } from "../../../scripts/package/licenses.mjs";
+
+describe("licences", () => {
+  let directory: string;
+  beforeEach(() => { directory = mkdtempSync(join(tmpdir(), "reviewkd-licences-")); });
+  afterEach(() => { rmSync(directory, { recursive: true, force: true }); });
+
+  const failure = (copying: Promise<unknown>): Promise<unknown> => copying.then(() => undefined, (error: unknown) => error);
+
+  /** A libtorch beside the notes of wheels. */
+  function libtorchWith(...notes: string[]): string {
+    for (const note of notes) {
+      const path = join(directory, note);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, note);
+    }
+    return join(directory, "torch");
+  }
+
+  it("are asked of the owner of each library, on every system", () => {
+    expect(ownersOf(["libc10.so", "libtorch_cpu.so", "libgomp.so.1", "libcudart.so.13", "libcupti.so.13"], "x64"))
+      .to.deep.equal(["libgomp", "mkl", "nvidia-cuda-cupti", "nvidia-cuda-runtime", "torch"]);
+    expect(ownersOf(["c10.dll", "torch_cpu.dll", "uv.dll", "libiomp5md.dll", "VCRUNTIME140_THREADS.dll"], "x64")).to.deep.equal(["microsoft", "mkl", "torch"]);
+    expect(ownersOf(["libc10.dylib", "libomp.dylib", "libtorch_cpu.dylib"], "arm64")).to.deep.equal(["torch"]);
+    expect(ownersOf(["libnvpl_blas_core.so.0", "libarm_compute.so"], "arm64")).to.deep.equal(["arm-compute-library", "nvpl"]);
+  });
+
+  it("keep a library out whose owner nobody knows", () => {
+    expect(() => ownersOf(["libnew.so"], "arm64")).to.throw("expected to know whose libnew.so is").with.property("code", "LICENSE_NOT_FOUND");
+  });
+
+  it("come from the wheels' notes, and from here where a wheel has none", async () => {
+    const libtorch = libtorchWith("torch-2.14.1.dist-info/licenses/LICENSE", "nvidia_cuda_runtime-13.dist-info/LICENSE");
+    await copyLicenses(libtorch, ["libgomp", "microsoft", "nvidia-cuda-runtime", "torch"], join(directory, "out"));
+    expect(readdirSync(join(directory, "out")).sort()).to.deep.equal(["libgomp", "nvidia-cuda-runtime", "torch"]);
+    expect(readFileSync(join(directory, "out/torch/LICENSE"), "utf8")).to.include("torch-2.14.1");
+    expect(readdirSync(join(directory, "out/libgomp"))).to.include("COPYING3");
+  });
+
+  it("are missed by name, with the place where they belong", async () => {
+    const libtorch = libtorchWith("other/LICENSE");
+    for (const [owner, remedy] of [["torch", "the libtorch of a wheel"], ["nvpl", "scripts/package/licenses/nvpl"]] as const) {
+      const error = await failure(copyLicenses(libtorch, [owner], join(directory, "out")));
+      expect(error).to.have.property("code", "LICENSE_NOT_FOUND");
+      expect(error).to.have.property("message").that.includes(owner).and.includes(remedy);
+    }
+  });
+});
