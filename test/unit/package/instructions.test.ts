@@ -65,7 +65,7 @@ describe("instruction sets", () => {
         namespace reviewkd::ops::avx2 { void fine(Floats* x) { *x += *x; } }
         namespace reviewkd::ops { void unguarded(Floats* x) { *x += *x; } }
       `);
-      const { status, output } = await run("g++", ["-shared", "-fPIC", "-O2", "-mavx2", source, "-o", library]);
+      const { status, output } = await run("c++", ["-shared", "-fPIC", "-O2", "-mavx2", source, "-o", library]);
       expect(status, output).to.equal(0);
       const error: unknown = await addonInstructions(library).then(() => undefined, (thrown: unknown) => thrown);
       expect(error).to.have.property("code", "INSTRUCTIONS_UNGUARDED");
