@@ -86,16 +86,16 @@ Recomputation fused_again(const KeptMap& x, const at::Tensor& y, const at::Tenso
 // With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
 class AttentionFusionFunction : public torch::autograd::Function<AttentionFusionFunction> {
  public:
-  /// x_again: how to make x again, if it is known, and must be made where x but carries it; again: takes how to make the result again.
-  static Variable forward(AutogradContext* context, const at::Tensor& x_map, const at::Tensor& y_map, const at::Tensor& weight,
-                          const at::Tensor& bias, at::ScalarType type, const std::optional<Recomputation>& x_again, bool x_is_made, Recomputation* again) {
+  /// x_variable: what stands for `map` in the graph; again: takes how to make the result again.
+  static Variable forward(AutogradContext* context, const at::Tensor& x_variable, const at::Tensor& y_map, const at::Tensor& weight,
+                          const at::Tensor& bias, at::ScalarType type, const Map& map, Recomputation* again) {
     const AttentionKernels& kernels = map_kernels(type)->attention;
-    const at::Tensor x = in_order(x_map, type);
+    const at::Tensor x = in_order(x_variable, type);
     const at::Tensor y = in_order(y_map, type);
     const at::Tensor weights = weight.contiguous();
     at::Tensor z = at::empty({x.size(0), 2, x.size(2), x.size(3)}, at::TensorOptions(at::kFloat), at::MemoryFormat::ChannelsLast);
     at::Tensor result = at::empty_like(x);
-    const KeptMap reading(x, x_is_made ? std::nullopt : x_again);
+    const KeptMap reading(x, map.is_made() ? std::nullopt : map.again());
     const Images ys(y), zs(z), results(result);
     each_part(x.sizes(), y, [&](Attention part, const Place& at) {
       part.x = reading.pixels(at.pixel_of_all, at.pixels);
@@ -103,9 +103,9 @@ class AttentionFusionFunction : public torch::autograd::Function<AttentionFusion
       part.weights = weights.const_data_ptr<float>();
       kernels.forward(part, bias.const_data_ptr<float>(), reinterpret_cast<float*>(zs.pixel(at.image, at.pixel)), results.pixel(at.image, at.pixel));
     });
-    const KeptMap kept(x, x.is_same(x_map) ? x_again : std::nullopt);
+    const KeptMap kept(x, x.is_same(x_variable) ? map.again() : std::nullopt);
     kept.save(context, {y, weights, z});
-    context->saved_data["x_type"] = static_cast<int64_t>(x_map.scalar_type());
+    context->saved_data["x_type"] = static_cast<int64_t>(x_variable.scalar_type());
     context->saved_data["y_type"] = static_cast<int64_t>(y_map.scalar_type());
     *again = fused_again(kept, y, z);
     return result;
@@ -135,7 +135,7 @@ class AttentionFusionFunction : public torch::autograd::Function<AttentionFusion
     const auto type_of = [&](const char* name) { return static_cast<at::ScalarType>(context->saved_data[name].toInt()); };
     return {x_gradient.to(type_of("x_type")), y_gradient.to(type_of("y_type")),
             weight_sums.sum(0, false, at::kDouble).to(at::kFloat).view(weights.sizes()), bias_sums.sum(0, false, at::kDouble).to(at::kFloat),
-            at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+            at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -153,10 +153,10 @@ Map attention_fusion(const Map& map, const at::Tensor& y, const at::Tensor& weig
   const bool fast = !takes_reference_path() && variable.is_cpu() && map_kernels(type) != nullptr && weight.scalar_type() == at::kFloat &&
                     variable.numel() > 0 && variable.size(1) % kLanes == 0 && divides(2) && divides(3);
   if (!fast) return attention_fusion_reference(map, y, weight, bias);
-  const bool reads_unmade = !map.is_made() && variable.scalar_type() == type;
+  // In another type than the kernels read, the map is made after all.
+  const at::Tensor& x = variable.scalar_type() == type ? variable : map.values();
   Recomputation again;
-  const at::Tensor result = AttentionFusionFunction::apply(reads_unmade ? variable : map.values(), y, weight, bias, type, map.again(),
-                                                           !reads_unmade, &again);
+  const at::Tensor result = AttentionFusionFunction::apply(x, y, weight, bias, type, map, &again);
   return at::GradMode::is_enabled() ? Map(result, std::move(again)) : Map(result);
 }
 

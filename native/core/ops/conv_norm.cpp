@@ -67,12 +67,12 @@ at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor&
 // With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
 class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
  public:
-  /// x_again: how to make x again, if it is known, and must be made where x but carries it. again: takes how to make the result, where nothing
-  /// is added; what is returned then carries the result, but holds what was convolved. Gives x, too, for a fork.
+  /// x: what stands for `map` in the graph. again: takes how to make the result, where nothing is added; what is returned then carries the
+  /// result, but holds what was convolved. Gives x, too, for a fork.
   static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                           const at::Tensor& gamma, const at::Tensor& beta, const std::optional<at::Tensor>& residual,
                           const ConvNormParameters& parameters, const ImageConvolution& convolution, bool relu, at::ScalarType type,
-                          bool forks, const std::optional<Recomputation>& x_again, bool x_is_made, std::optional<Recomputation>* again) {
+                          bool forks, const Map& map, std::optional<Recomputation>* again) {
     const ConvolutionShape& shape = convolution.shape();
     const int64_t count = x.size(0);
     const int64_t channels = shape.out_channels;
@@ -81,7 +81,7 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     const at::Tensor added = residual ? in_order(*residual, type) : at::Tensor();
     const at::Tensor packed = convolution.pack(weight);
     at::Tensor raw = empty_map(count, shape, type);  // [N, O, Ho, Wo], before the normalization
-    const KeptMap reading(input, x_is_made ? std::nullopt : x_again);
+    const KeptMap reading(input, map.is_made() ? std::nullopt : map.again());
     const Images raws(raw);
     ImageMoments image_moments(count, channels);
     each_range(count, [&](int64_t first, int64_t last, int64_t) {
@@ -105,7 +105,7 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
       *again = normalized_again(raw, normalizing, relu);
     }
 
-    KeptMap(input, input.is_same(x) ? x_again : std::nullopt)
+    KeptMap(input, input.is_same(x) ? map.again() : std::nullopt)
         .save(context, {weight, gamma, raw, normalizing.values(), Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
     context->saved_data["stride"] = parameters.stride;
     context->saved_data["padding"] = parameters.padding;
@@ -175,7 +175,7 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     // A bias moves the mean, which is subtracted again.
     const at::Tensor bias_gradient = context->saved_data["bias"].toBool() ? at::zeros_like(gamma) : at::Tensor();
     return {input_gradient, weight_gradient, bias_gradient, coefficients.gamma_gradient(), coefficients.beta_gradient(), masked,
-            at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+            at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -210,13 +210,13 @@ Forked run(const Map& map, const ConvNormParameters& parameters, FoldedWeights& 
     return {batch_norm(convolved, parameters, residual, relu), map};
   }
   if (folds) return {folded_forward(*convolution, map, parameters, folded, residual, relu, type), map};
-  const bool reads_unmade = !map.is_made() && variable.scalar_type() == type;
-  const at::Tensor& x = reads_unmade ? variable : map.values();
+  // In another type than the convolution reads, the map is made after all.
+  const at::Tensor& x = variable.scalar_type() == type ? variable : map.values();
   forks = forks && differentiates && x.requires_grad();
   std::optional<Recomputation> again;
   const variable_list results =
       ConvNormFunction::apply(x, parameters.weight, where_defined(parameters.bias), parameters.gamma, parameters.beta, where_defined(residual),
-                              parameters, *convolution, relu, type, forks, map.again(), !reads_unmade, &again);
+                              parameters, *convolution, relu, type, forks, map, &again);
   const Map layer = again ? Map::unmade(results[0], std::move(*again)) : Map(results[0]);
   return {differentiates ? layer : Map(layer.values()), forks ? results[1] : x};
 }
