@@ -23,8 +23,14 @@ class File {
  public:
   File() = default;
   File(File&& other) noexcept : handle_(std::exchange(other.handle_, kNone)) {}
-  File& operator=(File&& other) noexcept;
-  ~File();
+  File& operator=(File&& other) noexcept {
+    if (is_open()) static_cast<void>(close());
+    handle_ = std::exchange(other.handle_, kNone);
+    return *this;
+  }
+  ~File() {
+    if (is_open()) static_cast<void>(close());
+  }
 
   [[nodiscard]] std::error_code open(const std::string& path, Access access);
   bool is_open() const { return handle_ != kNone; }

@@ -47,16 +47,6 @@ std::error_code refusal_of_kind(int descriptor) {
 
 }  // namespace
 
-File& File::operator=(File&& other) noexcept {
-  if (is_open()) static_cast<void>(close());
-  handle_ = std::exchange(other.handle_, kNone);
-  return *this;
-}
-
-File::~File() {
-  if (is_open()) static_cast<void>(close());
-}
-
 std::error_code File::open(const std::string& path, Access access) {
   handle_ = ::open(path.c_str(), flags_of(access) | O_CLOEXEC, 0644);
   if (!is_open()) return last_error();

@@ -84,16 +84,6 @@ bool is_removed(HANDLE handle) {
 
 }  // namespace
 
-File& File::operator=(File&& other) noexcept {
-  if (is_open()) static_cast<void>(close());
-  handle_ = std::exchange(other.handle_, kNone);
-  return *this;
-}
-
-File::~File() {
-  if (is_open()) static_cast<void>(close());
-}
-
 std::error_code File::open(const std::string& path, Access access) {
   const std::wstring name = wide_path(path);
   if (access == Access::kRead) return open_to_read(name, handle_);

@@ -1,6 +1,6 @@
 #pragma once
 // What every part of this layer speaks of. The layer is all that differs between systems: each header has one .cpp for POSIX and one for
-// Windows, and the rest of the code names no system. Paths and messages are UTF-8 everywhere.
+// Windows (the processor's, one for both), and the rest of the code names no system. Paths and messages are UTF-8 everywhere.
 
 #include <cstdint>
 #include <filesystem>
