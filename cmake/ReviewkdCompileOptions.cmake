@@ -22,6 +22,10 @@ function(reviewkd_compile_options target)
     # GCC 12 sees overflows in std::string's operator+ that are not there (its bug 105651).
     target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow)
   endif()
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # GCC notes on ARM that it passes pairs of numbers as it does since its version 10.
+    target_compile_options(${target} PRIVATE -Wno-psabi)
+  endif()
   if(NOT APPLE)
     # at::parallel_for is inlined from libtorch's headers as OpenMP. The runtime is linked by LibTorch::cpu, which names libtorch's own copy:
     # -fopenmp at link time would bring the compiler's in as well.

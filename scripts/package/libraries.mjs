@@ -22,7 +22,8 @@ import { readPe } from "./pe.mjs";
 /** @type {Record<string, System>} */
 const SYSTEMS = {
   linux: {
-    own: /^(?:ld-linux.*|lib(?:c|m|dl|rt|pthread|util|gcc_s|stdc\+\+))\.so/,
+    // zlib, which Fortran's runtime asks for, is among what the manylinux policy counts on.
+    own: /^(?:ld-linux.*|lib(?:c|m|dl|rt|pthread|util|gcc_s|stdc\+\+|z))\.so/,
     async needsOf(path) {
       const { needed, runPath } = await readLibrary(path);
       return { names: needed, besides: runPath.includes("$ORIGIN") };

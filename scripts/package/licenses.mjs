@@ -8,40 +8,45 @@ import { BuildError } from "../support/errors.mjs";
 const OURS = fileURLToPath(new URL("./licenses", import.meta.url));
 
 /**
- * Whose a library is. Of PyTorch are also those that its wheel has the licences of: LLVM's OpenMP, in Intel's build too, and libuv.
+ * Whose a library is, and how the package's README names it. Of PyTorch are also those that its wheel has the licences of.
  *
- * @type {readonly (readonly [RegExp, string])[]}
+ * @type {readonly { libraries: RegExp, owner: string, words: string }[]}
  */
 const OWNERS = [
-  [/^(?:lib)?(?:torch|c10)|^lib(?:omp\.dylib|iomp5md\.dll)|^uv\.dll/, "torch"],
-  [/^libcudart/, "nvidia-cuda-runtime"],
-  [/^libcupti/, "nvidia-cuda-cupti"],
-  [/^libgomp/, "libgomp"],
-  [/^libarm_compute/, "arm-compute-library"],
-  [/^libnvpl/, "nvpl"],
-  // Passed on under the terms of Visual Studio, which the package's README names.
-  [/^(?:msvcp|vcruntime)140/i, "microsoft"],
+  { libraries: /^(?:lib)?(?:torch|c10)/, owner: "torch", words: "PyTorch with all that it is made of" },
+  { libraries: /^libomp\.dylib/, owner: "torch", words: "LLVM's OpenMP runtime" },
+  { libraries: /^libiomp5md\.dll/, owner: "torch", words: "LLVM's OpenMP runtime in Intel's build" },
+  { libraries: /^uv\.dll/, owner: "torch", words: "libuv" },
+  { libraries: /^libcudart/, owner: "nvidia-cuda-runtime", words: "NVIDIA's CUDA runtime" },
+  { libraries: /^libcupti/, owner: "nvidia-cuda-cupti", words: "NVIDIA's CUPTI" },
+  { libraries: /^libnvpl/, owner: "nvpl", words: "NVIDIA's Performance Libraries" },
+  { libraries: /^libarm_compute/, owner: "arm-compute-library", words: "the Arm Compute Library" },
+  { libraries: /^libopenblas/, owner: "openblas", words: "OpenBLAS with LAPACK" },
+  { libraries: /^lib(?:gomp|gfortran)/, owner: "gcc-runtime", words: "GCC's runtime libraries under the GPL with the GCC Runtime Library Exception, whose sources are those of GCC, https://gcc.gnu.org" },
+  { libraries: /^(?:msvcp|vcruntime)140/i, owner: "microsoft", words: "Microsoft's C++ runtime, passed on unchanged under the terms of Visual Studio" },
 ];
 const WITHOUT_A_TEXT = "microsoft";
+const MKL = { owner: "mkl", words: "Intel's oneMKL, which is linked into libtorch" };
 
 /** Names of wheels whose `.dist-info` holds the licence. */
 const OF_WHEELS = ["torch", "nvidia-cuda-runtime", "nvidia-cuda-cupti"];
 
 /**
- * Owners of libraries, each once. oneMKL is linked into libtorch on x86, and has no library of its own.
+ * Owners of libraries, each once and sorted, and what there is of them. oneMKL is linked into libtorch on x86, and has no library of its own.
  *
  * @param {readonly string[]} libraries
  * @param {string} arch as Node calls it
- * @returns {string[]} sorted
+ * @returns {{ owners: string[], words: string[] }}
  * @throws {BuildError} LICENSE_NOT_FOUND
  */
 export function ownersOf(libraries, arch) {
-  const owners = libraries.map((name) => {
-    const owner = OWNERS.find(([pattern]) => pattern.test(name))?.[1];
-    if (owner === undefined) throw new BuildError("LICENSE_NOT_FOUND", `expected to know whose ${name} is, got no owner of it in scripts/package/licenses.mjs; add one, and the licence`);
-    return owner;
+  const found = libraries.map((name) => {
+    const known = OWNERS.find((entry) => entry.libraries.test(name));
+    if (known === undefined) throw new BuildError("LICENSE_NOT_FOUND", `expected to know whose ${name} is, got no owner of it in scripts/package/licenses.mjs; add one, and the licence`);
+    return known;
   });
-  return [...new Set([...owners, ...(arch === "x64" ? ["mkl"] : [])])].sort();
+  const all = [...OWNERS.filter((entry) => found.includes(entry)), ...(arch === "x64" ? [MKL] : [])];
+  return { owners: [...new Set(all.map(({ owner }) => owner))].sort(), words: all.map(({ words }) => words) };
 }
 
 /**

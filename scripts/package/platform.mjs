@@ -47,11 +47,12 @@ export async function stagePlatformPackage(root, directory, progress) {
   await tool("cmake", ["--install", join(root, "build/cmake"), "--prefix", directory, "--strip"], "`npm run build` first");
   const libraries = await copyLibraries(process.platform, ["reviewkd.node", "preload.node"].map((name) => join(directory, name)), await libraryFolders(libtorch), directory, progress);
   await copyFile(join(root, "LICENSE"), join(directory, "LICENSE"));
-  await copyLicenses(libtorch.directory, ownersOf(libraries, process.arch), join(directory, "licenses"));
+  const { owners, words } = ownersOf(libraries, process.arch);
+  await copyLicenses(libtorch.directory, owners, join(directory, "licenses"));
   progress("reading instruction sets");
   const requirements = await requirementsOf(root, directory, libtorch);
   await writeFile(join(directory, "package.json"), `${JSON.stringify(await manifest(root, requirements), undefined, 2)}\n`);
-  await writeFile(join(directory, "README.md"), readme(requirements));
+  await writeFile(join(directory, "README.md"), readme(requirements, words));
 }
 
 /**
@@ -133,19 +134,11 @@ async function manifest(root, requirements) {
   };
 }
 
-/** @type {Record<string, string>} whose licences a package holds */
-const LICENSED = {
-  linux: `PyTorch with
-all that it is made of, Intel's oneMKL, which is linked into it, NVIDIA's CUDA runtime and CUPTI, and GCC's libgomp, which stands under the GPL with the GCC
-Runtime Library Exception; its sources are those of GCC, https://gcc.gnu.org.`,
-  darwin: "PyTorch with all that it is made of, LLVM's OpenMP runtime included.",
-  win32: `PyTorch with
-all that it is made of, libuv and LLVM's OpenMP runtime, which Intel built, included, and Intel's oneMKL, which is linked into it. Microsoft's C++ runtime (msvcp140.dll, vcruntime140*.dll) is
-passed on unchanged under the terms of Visual Studio.`,
-};
-
-/** @param {Requirements} requirements */
-function readme({ libtorch, variant, glibc, glibcxx, macos, instructionSets, contains }) {
+/**
+ * @param {Requirements} requirements
+ * @param {readonly string[]} licensed what there is a licence of
+ */
+function readme({ libtorch, variant, glibc, glibcxx, macos, instructionSets, contains }, licensed) {
   const systems = [glibc && `glibc ${glibc} or later`, glibcxx && `a libstdc++ with GLIBCXX_${glibcxx}`, macos && `macOS ${macos} or later`].filter(Boolean);
   const asks = [...systems, instructionSets.length > 0 && `a processor with ${instructionSets.join(" and ")}`].filter(Boolean).join(" and ");
   const sets = contains && `
@@ -158,7 +151,9 @@ processor lacks of them is not used, but for ${instructionSets.join(" and ")}, w
 The binaries of the package \`reviewkd\`, which installs this package by itself: its addon with the CPU half of
 libtorch ${libtorch} (${variant}) and what that loads.${asks ? ` They ask for ${asks}.` : ""}
 ${sets ?? ""}
-The libraries are those of PyTorch's wheel, unchanged but for symbols that only debuggers read. \`licenses\` holds the licence of each: ${LICENSED[process.platform] ?? LICENSED["linux"]}
+The libraries are those of PyTorch's wheel, unchanged but for symbols that only debuggers read. \`licenses\` holds the licences under which they are passed on:
+
+${licensed.map((words) => `- ${words}`).join("\n")}
 `;
 }
 

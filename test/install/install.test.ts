@@ -20,7 +20,7 @@ const UNREACHABLE = /\b(?:EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|EHOSTUNREA
 
 /** Whose licence stands for a library of the platform package. */
 const LICENCES: readonly (readonly [RegExp, string])[] = [
-  [/^lib(torch|c10)/, "torch"], [/^libgomp/, "libgomp"], [/^libcudart/, "nvidia-cuda-runtime"], [/^libcupti/, "nvidia-cuda-cupti"],
+  [/^lib(torch|c10)/, "torch"], [/^libgomp/, "gcc-runtime"], [/^libcudart/, "nvidia-cuda-runtime"], [/^libcupti/, "nvidia-cuda-cupti"],
 ];
 
 const readManifest = (package_: string): Record<string, unknown> => JSON.parse(readFileSync(join(package_, "package.json"), "utf8")) as Record<string, unknown>;

@@ -19,16 +19,15 @@ namespace {
 thread_local bool reference_path = false;
 thread_local int parts_scopes = 0;
 
+#ifdef REVIEWKD_X86_KERNELS
 enum class Instructions { kGeneric, kAvx2, kAvx512, kAvx512Bfloat16 };
 
 Instructions find_instructions() {
-#ifdef REVIEWKD_X86_KERNELS
   const std::string allowed = at::get_cpu_capability();
   if (allowed == "AVX512" && platform::supports(platform::Instructions::kAvx512)) {
     return platform::supports(platform::Instructions::kAvx512Bfloat16) ? Instructions::kAvx512Bfloat16 : Instructions::kAvx512;
   }
   if ((allowed == "AVX512" || allowed == "AVX2") && platform::supports(platform::Instructions::kAvx2)) return Instructions::kAvx2;
-#endif
   return Instructions::kGeneric;
 }
 
@@ -36,6 +35,7 @@ Instructions instructions() {
   static const Instructions found = find_instructions();
   return found;
 }
+#endif
 
 }  // namespace
 
