@@ -54,6 +54,12 @@ if(UNIX AND NOT APPLE)
   else()
     set(libtorch_openmp gomp)
   endif()
+elseif(APPLE)
+  # Its header lies among libtorch's own.
+  set(libtorch_openmp "${libtorch_library_dir}/libomp.dylib")
+  if(NOT EXISTS "${libtorch_openmp}")
+    message(FATAL_ERROR "expected libtorch's OpenMP runtime for the addon, got no ${libtorch_openmp}: run `npm run build`, which finds or fetches a whole libtorch")
+  endif()
 elseif(WIN32)
   # The wheel has Intel's runtime without a library to link with.
   set(libtorch_openmp "${CMAKE_BINARY_DIR}/libiomp5md.lib")

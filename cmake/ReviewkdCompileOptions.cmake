@@ -26,9 +26,11 @@ function(reviewkd_compile_options target)
     # GCC notes on ARM that it passes pairs of numbers as it does since its version 10.
     target_compile_options(${target} PRIVATE -Wno-psabi)
   endif()
-  if(NOT APPLE)
-    # at::parallel_for is inlined from libtorch's headers as OpenMP. The runtime is linked by LibTorch::cpu, which names libtorch's own copy:
-    # -fopenmp at link time would bring the compiler's in as well.
+  # at::parallel_for is inlined from libtorch's headers as OpenMP. The runtime is linked by LibTorch::cpu, which names libtorch's own copy:
+  # -fopenmp at link time would bring the compiler's in as well. Apple's clang has OpenMP, but no option of its own for it.
+  if(APPLE)
+    target_compile_options(${target} PRIVATE "SHELL:-Xclang -fopenmp")
+  else()
     target_compile_options(${target} PRIVATE -fopenmp)
   endif()
 

@@ -9,11 +9,11 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { libTorchOf } from "./cross/libtorch.mjs";
 import { BuildError, runMain } from "./support/errors.mjs";
 import { run } from "./support/process.mjs";
 import { compileForWindows } from "./windows/compile.mjs";
 import { configureForWindows } from "./windows/configure.mjs";
-import { libTorchForWindows } from "./windows/libtorch.mjs";
 import { testPlatform } from "./windows/platform.mjs";
 import { checkWheel } from "./windows/wheel.mjs";
 
@@ -38,7 +38,7 @@ await runMain(async () => {
   const say = (/** @type {string} */ line) => process.stdout.write(`${line}\n`);
 
   await testPlatform(root, join(directory, "platform"), progress, say);
-  const libtorch = await libTorchForWindows(process.env, progress);
+  const libtorch = await libTorchOf("win32-x64", process.env, progress);
   const { libraries, runtime } = await checkWheel(root, libtorch);
   say(`with the addon go ${libraries.join(", ")} of the wheel, and of Microsoft's runtime ${runtime.join(", ")}`);
   const commands = await configureForWindows(root, join(directory, "addon"), libtorch, progress);

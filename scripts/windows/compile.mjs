@@ -3,6 +3,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
+import { countFiles } from "../cross/files.mjs";
 import { BuildError } from "../support/errors.mjs";
 import { lastLines, run } from "../support/process.mjs";
 
@@ -67,7 +68,7 @@ export async function compileForWindows(root, directory, commands, progress) {
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
   const openMp = await requireLinkable(root, objects);
-  return { files: await countFiles(commands), openMp };
+  return { files: await countFiles(commands.map(({ file }) => file)), openMp };
 }
 
 /**
@@ -123,13 +124,4 @@ async function requireLinkable(root, objects) {
       `expected functions that are linked on Windows, got ${missing.join(", ")}; write the code without the former kind, list the latter in cmake/libiomp5md.def`);
   }
   return openMp;
-}
-
-/** @param {readonly Command[]} commands */
-async function countFiles(commands) {
-  const own = commands.filter(({ file }) => !file.endsWith("cmake_pch.cxx"));
-  const parts = await Promise.all(own.map(async ({ file }) => (
-    /[/\\]Unity[/\\]/.test(file) ? [...(await readFile(file, "utf8")).matchAll(/^#include "(.+)"/gm)].map(([, path]) => path) : [file]
-  )));
-  return new Set(parts.flat()).size;
 }

@@ -1,4 +1,4 @@
-// The libtorch of the wheel for Windows, wherever this runs.
+// The libtorch of another platform's wheel, wherever this runs.
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -10,21 +10,20 @@ import { requirePip } from "../libtorch/python.mjs";
 import { BuildError } from "../support/errors.mjs";
 import { withFileLock } from "../support/file-lock.mjs";
 
-const PLATFORM = "win32-x64";
-
 /**
  * Its directory in the cache, filled through pip where it is not there.
  *
+ * @param {string} platform such as `win32-x64`
  * @param {NodeJS.ProcessEnv} env
  * @param {(line: string) => void} progress
  * @returns {Promise<string>}
  * @throws {BuildError} as `ensureLibTorch` throws
  */
-export async function libTorchForWindows(env, progress) {
-  const pins = defaultPins.platforms[PLATFORM];
-  if (pins === undefined) throw new BuildError("LIBTORCH_NOT_FOUND", `expected pins for ${PLATFORM}, got none`);
-  const entry = cacheEntry(env, defaultPins.torch, pins.variant, PLATFORM);
-  await withFileLock(join(dirname(entry), `.lock-${PLATFORM}`), async () => {
+export async function libTorchOf(platform, env, progress) {
+  const pins = defaultPins.platforms[platform];
+  if (pins === undefined) throw new BuildError("LIBTORCH_NOT_FOUND", `expected pins for ${platform}, got none`);
+  const entry = cacheEntry(env, defaultPins.torch, pins.variant, platform);
+  await withFileLock(join(dirname(entry), `.lock-${platform}`), async () => {
     if (existsSync(entry)) return;
     await requirePip(env);
     const staging = `${entry}.${process.pid}.partial`;
