@@ -58,7 +58,8 @@ elseif(APPLE)
   # Its header lies among libtorch's own.
   set(libtorch_openmp "${libtorch_library_dir}/libomp.dylib")
   if(NOT EXISTS "${libtorch_openmp}")
-    message(FATAL_ERROR "expected libtorch's OpenMP runtime for the addon, got no ${libtorch_openmp}: run `npm run build`, which finds or fetches a whole libtorch")
+    message(FATAL_ERROR "expected libtorch's OpenMP runtime for the addon, got no ${libtorch_openmp}: "
+      "set REVIEWKD_LIBTORCH to the torch directory of PyTorch's own wheel, which has it")
   endif()
 elseif(WIN32)
   # The wheel has Intel's runtime without a library to link with.
