@@ -5,7 +5,6 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cstdlib>
-#include <string_view>
 
 #include "core/ops/accelerators.h"
 #include "core/ops/batch_counters.h"
@@ -23,9 +22,10 @@ constexpr size_t kMostGraphs = 4;
 /// Places in front of a step's values in values_ and sums_, and behind them in first_bad_.
 constexpr int64_t kExtra = 2;
 
-bool graphs_wanted() {
+/// 0: no graphs; 1: as the time of a step suggests; more: graphs of several steps.
+int graphs_wanted() {
   const char* wish = std::getenv("REVIEWKD_CUDA_GRAPHS");
-  return wish == nullptr || std::string_view(wish) != "0";
+  return wish == nullptr ? 1 : std::atoi(wish);
 }
 
 /// Copied while the device continues its work, if memory allows that.
@@ -51,7 +51,7 @@ DeviceStep::DeviceStep(const ops::Accelerator& accelerator, c10::Device device, 
     : device_(device), work_(std::move(work)), streams_(ops::DeviceStreams::create(accelerator)), schedule_(device) {
   finite_ = at::ones({}, at::TensorOptions(at::kFloat).device(device));
   if (!streams_) why_not_recorded_ = "this device has no graphs";
-  else if (!graphs_wanted()) why_not_recorded_ = "REVIEWKD_CUDA_GRAPHS is 0";
+  else if (graphs_wanted() == 0) why_not_recorded_ = "REVIEWKD_CUDA_GRAPHS is 0";
 }
 
 at::Tensor DeviceStep::numbers(at::IntArrayRef sizes) const { return at::zeros(sizes, at::TensorOptions(at::kDouble).device(device_)); }
@@ -75,7 +75,13 @@ void DeviceStep::run(const at::Tensor& images, const at::Tensor& labels, const s
   advance(graph, [this, &graph] { work_on(graph, graph.batch.images, graph.batch.labels); }, kStepsBefore);
 }
 
-int64_t DeviceStep::run(ResidentPass& pass, const std::vector<double>& weights) {
+bool DeviceStep::takes_several(const Kind& kind, const Graph& single, int64_t left, int64_t most) const {
+  if (!single.recorded || left < kStepsPerGraph || (most < kStepsPerGraph && graphs_wanted() <= 1)) return false;
+  const auto known = graphs_.find(kind);
+  return (known != graphs_.end() && known->second.recorded) || may_record();
+}
+
+int64_t DeviceStep::run(ResidentPass& pass, const std::vector<double>& weights, int64_t most) {
   const c10::OptionalDeviceGuard guard(device_);
   const ops::StreamsScope streams(streams_.get());
   drop_outdated();
@@ -84,9 +90,7 @@ int64_t DeviceStep::run(ResidentPass& pass, const std::vector<double>& weights) 
   Graph& single = graph_of(kind, weights);
   Kind several = kind;
   several.steps = kStepsPerGraph;
-  const auto known = graphs_.find(several);
-  const bool repeats = single.recorded && pass.whole_batches_left() >= kStepsPerGraph &&
-                       ((known != graphs_.end() && known->second.recorded) || may_record());
+  const bool repeats = takes_several(several, single, pass.whole_batches_left(), most);
   if (repeats) kind = several;
   Graph& graph = repeats ? graph_of(kind, weights) : single;
   if (!graph.batch.images.defined()) graph.batch = batches.empty_batch(batches.batch_size);

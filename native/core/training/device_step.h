@@ -52,7 +52,8 @@ struct DeviceReport {
 
 class DeviceStep {
  public:
-  /// None if no accelerator serves the device. REVIEWKD_CUDA_GRAPHS=0 keeps steps from being recorded.
+  /// None if no accelerator serves the device. REVIEWKD_CUDA_GRAPHS=0 keeps steps from being recorded, a number greater
+  /// than 1 makes graphs of several steps whatever `most` says.
   static std::unique_ptr<DeviceStep> create(c10::Device device, DeviceWork work);
 
   DeviceStep(const ops::Accelerator& accelerator, c10::Device device, DeviceWork work);
@@ -66,9 +67,9 @@ class DeviceStep {
   /// Hands the schedule's next step over. images: [N, 3, H, W] as the network takes them; labels: [N]; a weight for each term.
   void run(const at::Tensor& images, const at::Tensor& labels, const std::vector<double>& weights);
 
-  /// The same with the pass's batch at the schedule's position: one step, or as many as one graph has. At least one whole batch must be left.
-  /// Returns the number of steps.
-  int64_t run(ResidentPass& pass, const std::vector<double>& weights);
+  /// The same with the pass's batch at the schedule's position: one step, or as many as a graph has, if that is not more than `most`. At least one whole
+  /// batch must be left. Returns the number of steps.
+  int64_t run(ResidentPass& pass, const std::vector<double>& weights, int64_t most);
 
   /// Waits for the steps that were handed over.
   DeviceReport read();
@@ -107,6 +108,8 @@ class DeviceStep {
 
   /// Lets go of graphs that read what is no longer so.
   void drop_outdated();
+  /// Whether as many steps as a graph of several has come next.
+  bool takes_several(const Kind& kind, const Graph& single, int64_t left, int64_t most) const;
   Graph& graph_of(const Kind& kind, const std::vector<double>& weights);
   /// The step itself: nothing in it waits for the device.
   void work_on(const Graph& graph, const at::Tensor& images, const at::Tensor& labels);

@@ -45,6 +45,9 @@ NamedTensors prepared(const Distiller& distiller) {
 /// How long an epoch on a device goes on at most before it is read back how it stands.
 constexpr double kSecondsUnread = 0.25;
 
+/// How much work a device is given at a time at most, if that is more than one step: within it, no stop is noticed.
+constexpr double kSecondsAtOnce = 0.02;
+
 /// What Pass::values would be, for losses or for sums of such.
 std::vector<double> values_of(const Losses& losses) {
   std::vector<double> values = {losses.cross_entropy};
@@ -315,6 +318,8 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
   Stopwatch watch;
   Stopwatch unread;
   double seconds_unread = kSecondsUnread;
+  Stopwatch since_settled;
+  int64_t settled = state_.step;
   const auto next = [&] {
     try {
       return source->next();
@@ -327,7 +332,7 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
   while (state_.step < steps) {
     double waited = 0;
     if (resident != nullptr && resident->whole_batches_left() > 0) {
-      const int64_t taken = run_on_device([&](const std::vector<double>& weights) { return device->run(*resident, weights); });
+      const int64_t taken = run_on_device([&](const std::vector<double>& weights) { return device->run(*resident, weights, steps_at_once(stop || (asked && asked()))); });
       state_.step += taken;
       learning_rate_ = state_.learning_rate = rate_at(options, state_.step - 1);
     } else {
@@ -343,6 +348,8 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
         device == nullptr || stopped || state_.step == steps || seconds_unread >= kSecondsUnread || (asked && asked());
     if (device != nullptr && is_read) {
       settle();
+      seconds_per_step_ = since_settled.lap() / static_cast<double>(std::max<int64_t>(1, state_.step - settled));
+      settled = state_.step;
       seconds_unread = 0;
     }
     state_.stall_seconds += waited;
@@ -357,6 +364,11 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
          ", got ", state_.step);
   }
   return state_;
+}
+
+int64_t Session::steps_at_once(bool is_awaited) const {
+  if (is_awaited || seconds_per_step_ <= 0) return 1;
+  return static_cast<int64_t>(std::max(1.0, kSecondsAtOnce / seconds_per_step_));
 }
 
 double Session::rate_at(const EpochOptions& options, int64_t step) const {

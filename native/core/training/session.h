@@ -98,7 +98,7 @@ class Session {
   StepResult step(const at::Tensor& images, const at::Tensor& labels);
 
   /// Runs an epoch, or the rest of it where `state()` stands within this epoch. A last batch of a single image is left
-  /// out. Throws ABORTED after the step during which `stop` was set; the epoch can then be continued, in as many steps
+  /// out. Throws ABORTED after the step during which `stop` was set (on a device, after 20 ms of steps at most); the epoch can then be continued, in as many steps
   /// as it was begun with (INVALID_ARGUMENT). `progress` hears of every step; on a device with the plugin's kernels of the first and
   /// the last, a few times a second, and where `asked` says that somebody waits for it, for only then is anything read back. NON_FINITE_LOSS
   /// comes as late there, and names the step that it was.
@@ -165,6 +165,8 @@ class Session {
   void check_batch(const at::Tensor& images, const at::Tensor& labels) const;
   void add_to_epoch(const StepResult& result, const Batch& batch);
   double rate_at(const EpochOptions& options, int64_t step) const;
+  /// Steps that a device may be given at a time; is_awaited: whether a stop or a report is waited for.
+  int64_t steps_at_once(bool is_awaited) const;
 
   std::shared_ptr<Distiller> distiller_;
   std::shared_ptr<Network> network_;
@@ -177,6 +179,7 @@ class Session {
   std::unique_ptr<DeviceStep> device_step_;
   std::optional<at::Device> device_;  // that device_step_ was made for
   at::Tensor picks_;                  // see open_on
+  double seconds_per_step_ = 0;       // on a device, as it was last read back; 0 before that
   mutable TeacherChecksum teacher_checksum_;
 };
 
