@@ -56,13 +56,24 @@ export function shortName(call) {
   const name = call.name ?? "";
   if (call.kind === "copy") return `copy ${name}`;
   if (call.kind === "memset") return "memset";
-  const own = /run_kernel<reviewkd::cuda::(.+?)>\(/.exec(name);
+  const own = /^(?:.*run_kernel<)?reviewkd::cuda::(\w+(?:<[\w:]+>)?)/.exec(name);
   if (own?.[1]) return `reviewkd ${own[1].replaceAll("reviewkd::cuda::", "")}`;
   const plain = name.replace(/^void /, "").replaceAll("(anonymous namespace)::", "").replaceAll("at::native::", "");
   const kernel = /^[\w:]+/.exec(plain)?.[0] ?? plain;
   if (!/elementwise_kernel/.test(kernel) && kernel !== "reduce_kernel") return call.call === "cudaLaunchKernel" ? `at ${kernel}` : plain;
-  const made = /(\w+)\(at::TensorIterator(?:Base)?&/.exec(name)?.[1]
-    ?? [...plain.matchAll(/(\w*(?:Functor|Ops|functor|CUDAFunctor_add)\w*)(?:<([\w:, ]+)>?)?/g)].filter(([, functor]) => !/^(?:AUnary|BUnary|Binary)Functor$/.test(functor ?? "")).map(([, functor, types]) => `${functor}<${types ?? ""}>`)[0];
+  return `at ${kernel === "reduce_kernel" ? "reduce" : "elementwise"} ${functorOf(plain)}`;
+}
+
+/**
+ * What an elementwise kernel or a reduction was made for: the function that launches it and the type of its values, or the innermost functor.
+ *
+ * @param {string} name
+ */
+function functorOf(name) {
+  const source = /(\w+)\(at::TensorIterator(?:Base)?&/.exec(name)?.[1];
   const type = /lambda\((bool|float|double|long|int|c10::\w+)/.exec(name)?.[1];
-  return `at ${kernel === "reduce_kernel" ? "reduce" : "elementwise"} ${made ?? plain.slice(0, 80)}${type ? ` (${type})` : ""}`;
+  if (source !== undefined) return `${source}${type === undefined ? "" : ` (${type})`}`;
+  const functors = [...name.matchAll(/(\w*(?:Functor|_functor|Ops)\w*)<([\w:]+)/g)].filter(([, functor]) => !/^(?:AUnary|BUnary|Binary)Functor$/.test(functor ?? ""));
+  const [, functor, of] = functors[0] ?? [];
+  return functor === undefined ? name.slice(0, 80) : `${functor} (${of})`;
 }

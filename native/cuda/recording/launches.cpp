@@ -69,13 +69,17 @@ using namespace reviewkd::recording;
 extern "C" {
 
 /// For the plugin's kernels: recorded, and run(parameters) called whenever the work is done. `parameters` are copied.
-void reviewkd_recording_launch(const char* mangled, void* stream, unsigned blocks, unsigned threads, void (*run)(const void*), const void* parameters, size_t bytes) {
+cudaError_t reviewkd_recording_launch(const char* mangled, void* stream, unsigned blocks, unsigned threads, void (*run)(const void*), const void* parameters,
+                                      size_t bytes) {
   const RuntimeLock lock(runtime_mutex());
   const std::shared_ptr<void> copy(std::aligned_alloc(64, (bytes + 63) / 64 * 64), &std::free);
   std::memcpy(copy.get(), parameters, bytes);
   Work work{"cudaLaunchKernel", "kernel", demangled(mangled), 0, dim3{blocks, 1, 1}, dim3{threads, 1, 1}, {}};
   if (Options::get().executes_plugin) work.execute = [=] { run(copy.get()); };
-  submit(static_cast<cudaStream_t>(stream), std::move(work));
+  const cudaError_t error = submit(static_cast<cudaStream_t>(stream), std::move(work));
+  // As a launch on a device leaves none behind where its caller has looked.
+  cudaGetLastError();
+  return error;
 }
 
 void** __cudaRegisterFatBinary(void* binary) { return new void*(binary); }
