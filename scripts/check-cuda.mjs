@@ -41,8 +41,8 @@ function test(root, recording, options) {
 function count(root, recording, options) {
   const folder = mkdtempSync(join(tmpdir(), "reviewkd-recording-"));
   try {
-    // Run on the host, kernels of this size would take minutes.
-    const env = { ...process.env, ...recording, REVIEWKD_RECORDING_FILE: join(folder, "calls.jsonl"), REVIEWKD_RECORDING_EXECUTE: "0" };
+    // On the host, kernels of this size would take minutes; those with scalars in one block are what the session reads back.
+    const env = { ...process.env, ...recording, REVIEWKD_RECORDING_FILE: join(folder, "calls.jsonl"), REVIEWKD_RECORDING_MAX_BLOCKS: "1" };
     const { status } = spawnSync(process.execPath, [join(root, "bench/kernels-per-step.mjs"), ...options], { cwd: root, stdio: "inherit", env });
     return status ?? 1;
   } finally {

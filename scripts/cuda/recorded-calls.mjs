@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
  * @property {string} [name] of the kernel, demangled; `DtoH pageable` of a copy
  * @property {number} [stream] 0: the legacy default stream
  * @property {number} [capture] under way on that stream
+ * @property {number} [event] that was recorded or waited for
  * @property {number} [graph]
  * @property {number} [exec] an instantiated graph
  * @property {number} [nodes]

@@ -147,7 +147,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mo
 cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* graph) {
   const RuntimeLock lock(runtime_mutex());
   Stream& stream = stream_of(handle);
-  *graph = nullptr;
+  if (stream.capture) *graph = nullptr;
   const int64_t id = stream.capture ? stream.capture->id : 0;
   const cudaError_t injected = injected_failure("cudaStreamEndCapture", stream.capture != nullptr);
   const cudaError_t ended = end(stream, injected != cudaSuccess, graph);
@@ -195,6 +195,7 @@ cudaError_t cudaGraphGetNodes(cudaGraph_t handle, cudaGraphNode_t* nodes, size_t
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   const RuntimeLock lock(runtime_mutex());
+  if (graph == nullptr) return returned(cudaErrorInvalidValue);
   Line("cudaGraphDestroy").number("graph", graph_of(graph).id);
   --live().graphs;
   delete &graph_of(graph);
@@ -203,6 +204,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
 
 cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* handle, cudaGraph_t graph_handle, unsigned long long) {
   const RuntimeLock lock(runtime_mutex());
+  if (graph_handle == nullptr) return returned(cudaErrorInvalidValue);
   const Graph& graph = graph_of(graph_handle);
   const cudaError_t error = injected_failure("cudaGraphInstantiate", false);
   Line line("cudaGraphInstantiate");
@@ -219,6 +221,7 @@ cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* handle, cudaGraph_t g
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t handle, cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
+  if (handle == nullptr) return returned(cudaErrorInvalidValue);
   const GraphExec& exec = exec_of(handle);
   Work work{"cudaGraphLaunch", "graph", "exec " + std::to_string(exec.id), 0, {0, 0, 0}, {0, 0, 0}, {}};
   work.execute = [works = exec.works] {
@@ -231,6 +234,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t handle, cudaStream_t stream) {
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t handle) {
   const RuntimeLock lock(runtime_mutex());
+  if (handle == nullptr) return returned(cudaErrorInvalidValue);
   const cudaError_t error = check_unsafe_call("cudaGraphExecDestroy");
   Line("cudaGraphExecDestroy").number("exec", exec_of(handle).id).error(error);
   --live().graph_execs;

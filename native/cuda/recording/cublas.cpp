@@ -21,7 +21,7 @@ constexpr int kExecutionFailed = 13;
 
 int record(const char* name, cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
-  return submit(stream, Work{"cublas", "kernel", name, 0, {0, 0, 0}, {0, 0, 0}, {}}) == cudaSuccess ? 0 : kExecutionFailed;
+  return submit_for_library(stream, Work{"cublas", "kernel", name, 0, {0, 0, 0}, {0, 0, 0}, {}}) ? 0 : kExecutionFailed;
 }
 
 /// cublasLtMatmulHeuristicResult_t

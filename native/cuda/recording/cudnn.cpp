@@ -199,8 +199,8 @@ int cudnnBackendGetAttribute(Descriptor* descriptor, int attribute, int type, in
 
 int cudnnBackendExecute(void* handle, Descriptor* plan, Descriptor*) {
   const RuntimeLock lock(runtime_mutex());
-  const cudaError_t error = submit(static_cast<Handle*>(handle)->stream, Work{"cudnnBackendExecute", "kernel", name_of_plan(*plan->state), 0, {0, 0, 0}, {0, 0, 0}, {}});
-  return error == cudaSuccess ? kSuccess : kExecutionFailed;
+  Work work{"cudnnBackendExecute", "kernel", name_of_plan(*plan->state), 0, {0, 0, 0}, {0, 0, 0}, {}};
+  return submit_for_library(static_cast<Handle*>(handle)->stream, std::move(work)) ? kSuccess : kExecutionFailed;
 }
 
 }  // extern "C"

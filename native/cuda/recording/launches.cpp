@@ -75,9 +75,9 @@ cudaError_t reviewkd_recording_launch(const char* mangled, void* stream, unsigne
   const std::shared_ptr<void> copy(std::aligned_alloc(64, (bytes + 63) / 64 * 64), &std::free);
   std::memcpy(copy.get(), parameters, bytes);
   Work work{"cudaLaunchKernel", "kernel", demangled(mangled), 0, dim3{blocks, 1, 1}, dim3{threads, 1, 1}, {}};
-  if (Options::get().executes_plugin) work.execute = [=] { run(copy.get()); };
+  if (blocks <= Options::get().max_blocks) work.execute = [=] { run(copy.get()); };
   const cudaError_t error = submit(static_cast<cudaStream_t>(stream), std::move(work));
-  // As a launch on a device leaves none behind where its caller has looked.
+  // The caller receives the error: as after cudaGetLastError, none is left behind.
   cudaGetLastError();
   return error;
 }

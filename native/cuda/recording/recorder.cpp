@@ -64,8 +64,7 @@ const Options& Options::get() {
     Options result;
     result.file = variable("REVIEWKD_RECORDING_FILE");
     if (*variable("REVIEWKD_RECORDING_MEMORY") != '\0') result.memory = std::strtoull(variable("REVIEWKD_RECORDING_MEMORY"), nullptr, 10);
-    result.executes_plugin = std::string_view(variable("REVIEWKD_RECORDING_EXECUTE")) != "0";
-    result.is_verbose = std::string_view(variable("REVIEWKD_RECORDING_VERBOSE")) == "1";
+    if (*variable("REVIEWKD_RECORDING_MAX_BLOCKS") != '\0') result.max_blocks = std::strtoull(variable("REVIEWKD_RECORDING_MAX_BLOCKS"), nullptr, 10);
     return result;
   }();
   return options;

@@ -17,10 +17,8 @@ struct Options {
   std::string file;
   /// REVIEWKD_RECORDING_MEMORY: bytes of the device, 80 GiB by default.
   size_t memory = size_t{80} << 30;
-  /// REVIEWKD_RECORDING_EXECUTE=0: kernels of the plugin are recorded and not run on the host.
-  bool executes_plugin = true;
-  /// REVIEWKD_RECORDING_VERBOSE=1: calls that change nothing (attributes, queries of state) are recorded, too.
-  bool is_verbose = false;
+  /// REVIEWKD_RECORDING_MAX_BLOCKS: kernels of the plugin with more blocks are recorded and not run on the host.
+  uint64_t max_blocks = UINT64_MAX;
 
   static const Options& get();
 };

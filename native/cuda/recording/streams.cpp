@@ -45,6 +45,12 @@ cudaError_t submit(cudaStream_t handle, Work work) {
   return cudaSuccess;
 }
 
+bool submit_for_library(cudaStream_t stream, Work work) {
+  if (submit(stream, std::move(work)) == cudaSuccess) return true;
+  cudaGetLastError();
+  return false;
+}
+
 }  // namespace reviewkd::recording
 
 using namespace reviewkd::recording;
@@ -161,7 +167,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* handle, unsigned) {
   const RuntimeLock lock(runtime_mutex());
   if (const cudaError_t error = injected_failure("cudaEventCreateWithFlags", false)) return returned(error);
   ++live().events;
-  *handle = reinterpret_cast<cudaEvent_t>(new Event());
+  *handle = reinterpret_cast<cudaEvent_t>(new Event{next_id(), false, nullptr, {}});
   return cudaSuccess;
 }
 
@@ -182,9 +188,9 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t handle, cudaStream_t stream_han
   cudaError_t error = injected_failure("cudaEventRecord", stream.capture != nullptr);
   if (error != cudaSuccess) invalidate(stream);
   else if (stream.capture && stream.capture->is_invalid) error = cudaErrorStreamCaptureInvalidated;
-  if (error == cudaSuccess) event = Event{true, stream.capture, stream.leaves};
+  if (error == cudaSuccess) event = Event{event.id, true, stream.capture, stream.leaves};
   Line line("cudaEventRecord");
-  line.text("kind", "order").number("stream", stream.id).error(error);
+  line.text("kind", "order").number("stream", stream.id).number("event", event.id).error(error);
   if (stream.capture) line.number("capture", stream.capture->id);
   return returned(error);
 }
@@ -199,7 +205,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream_handle, cudaEvent_t handle, 
   else if (stream.capture && stream.capture->is_invalid) error = cudaErrorStreamCaptureInvalidated;
   else error = wait_for(stream, event_of(handle));
   Line line("cudaStreamWaitEvent");
-  line.text("kind", "order").number("stream", stream.id).error(error);
+  line.text("kind", "order").number("stream", stream.id).number("event", event_of(handle).id).error(error);
   if (stream.capture) line.number("capture", stream.capture->id);
   return returned(error);
 }

@@ -62,6 +62,7 @@ struct Stream {
 };
 
 struct Event {
+  int64_t id = 0;
   bool is_recorded = false;
   std::shared_ptr<Capture> capture;
   std::vector<Node*> leaves;
@@ -77,6 +78,9 @@ Stream& stream_of(cudaStream_t handle);
 
 /// Does the work, or adds it to the graph that its stream captures. Records it either way.
 cudaError_t submit(cudaStream_t stream, Work work);
+
+/// The same for a library, which reports a failure by a status of its own and leaves no error of the runtime behind.
+bool submit_for_library(cudaStream_t stream, Work work);
 
 /// Checks a call that could wait for work of a capture, such as cudaMalloc: where it may not be made now, it invalidates the captures and returns
 /// their error.
