@@ -21,10 +21,10 @@ const [, teacher, student, size] = /^(\w+)-(\w+)@(\d+)$/.exec(flags.pair) ?? [];
 if (teacher === undefined || student === undefined || size === undefined) throw new Error(`invalid --pair: expected TEACHER-STUDENT@BATCH, received ${flags.pair}.`);
 const batch = Number(size);
 
-/** The calls of an epoch of so many steps. */
-async function epochOf(steps, graphs) {
-  const images = new Uint8Array(batch * steps * 3 * SIDE * SIDE);
-  const train = { images, labels: Uint8Array.from({ length: batch * steps }, (_, i) => i % CLASSES) };
+/** The calls of an epoch, after one that chooses algorithms and takes memory; and all that was recorded. */
+async function epochOf(graphs) {
+  const images = new Uint8Array(batch * STEPS * 3 * SIDE * SIDE);
+  const train = { images, labels: Uint8Array.from({ length: batch * STEPS }, (_, i) => i % CLASSES) };
   const data = await loadDataset({ kind: "arrays", numClasses: CLASSES, height: SIDE, width: SIDE, train, test: { images: images.slice(0, 3 * SIDE * SIDE), labels: Uint8Array.of(0) } });
   const networks = [await createModel(teacher, { numClasses: CLASSES, seed: 1 }), await createModel(student, { numClasses: CLASSES, seed: 2 })];
   const distiller = await createDistiller({ teacher: networks[0], student: networks[1], method: { kind: "review", weight: 0.6, warmupEpochs: 0 } });
@@ -32,43 +32,38 @@ async function epochOf(steps, graphs) {
     distiller, precision: flags.precision, device: "cuda", optimizer: { kind: "sgd", learningRate: 0.001, momentum: 0.9, nesterov: true, weightDecay: 5e-4 },
   });
   process.env["REVIEWKD_CUDA_GRAPHS"] = graphs ? "1" : "0";
-  // The first epoch chooses algorithms and takes memory.
   const settings = { epochs: 100, batchSize: batch, seed: 1 };
   await session.trainEpoch(data, { epoch: 0, ...settings });
-  const marks = [`begin ${steps} ${graphs}`, `end ${steps} ${graphs}`];
-  control.mark(marks[0]);
+  control.mark("begin");
   const { graph } = await session.trainEpoch(data, { epoch: 1, ...settings });
-  control.mark(marks[1]);
+  control.mark("end");
   for (const owner of [session, distiller, ...networks, data]) owner.dispose();
-  const calls = readRecording(recording);
-  return { graph, epoch: between(calls, marks[0], marks[1]), all: calls };
+  const all = readRecording(recording);
+  writeFileSync(recording, "");
+  return { graph, epoch: between(all, "begin", "end"), all };
 }
 
-/** [name, stream] to how often. */
-function counted(calls) {
+/** One step of an epoch: from what it does first to the same of the next one. Losses are read by the clock; steps in which they are not are taken. */
+function stepOf(epoch) {
+  const anchor = epoch.find((call) => (isWork(call) || call.kind === "graph") && epoch.filter(({ name }) => name === call.name).length === STEPS)?.name;
+  const begins = epoch.flatMap(({ name }, index) => (anchor !== undefined && name === anchor ? [index] : []));
+  const steps = begins.slice(0, -1).map((begin, index) => epoch.slice(begin, begins[index + 1]));
+  const step = steps.findLast((calls) => !calls.some(({ kind }) => kind === "synchronize"));
+  if (step === undefined) throw new Error("expected a step whose losses are not read, received none: is the machine busy?");
+  return rowsOf(step);
+}
+
+/** [name, stream, how often] */
+function rowsOf(calls) {
   const counts = new Map();
-  for (const call of calls) {
+  for (const call of renumbered(calls.filter(isWork))) {
     const key = JSON.stringify([shortName(call), call.stream]);
     counts.set(key, (counts.get(key) ?? 0) + 1);
   }
-  return counts;
+  return [...counts].map(([key, count]) => [...JSON.parse(key), count]);
 }
 
-/** What the longer epoch has more of is a step. Losses are read by the clock, so that some epochs have one read more than others: those are repeated. */
-async function stepOf(graphs) {
-  for (let attempt = 0; attempt < 5; ++attempt) {
-    const short = await epochOf(STEPS, graphs);
-    const long = await epochOf(STEPS + 1, graphs);
-    const reads = (calls) => calls.filter(({ kind }) => kind === "synchronize").length;
-    if (reads(short.epoch) !== reads(long.epoch)) continue;
-    // Streams have other numbers in another session: they are numbered as they first appear.
-    const [less, more] = [short, long].map(({ epoch }) => counted(renumbered(epoch.filter((call) => isWork(call) && call.capture === undefined))));
-    const rows = [...more].map(([key, count]) => [...JSON.parse(key), count - (less.get(key) ?? 0)]).filter(([, , count]) => count !== 0);
-    return { graph: long.graph, rows, calls: long.all };
-  }
-  throw new Error("expected two epochs whose losses are read equally often, received none in 5 attempts.");
-}
-
+/** Streams are A, B … as they first appear. */
 function renumbered(calls) {
   const order = [];
   return calls.map((call) => {
@@ -89,18 +84,18 @@ function table(title, rows) {
     ...lines, `| **all** | **${all.reduce((sum, count) => sum + count, 0)}** | ${all.join(" | ")} |`, ""].join("\n");
 }
 
-const eager = await stepOf(false);
-writeFileSync(recording, "");
-const replayed = await stepOf(true);
-const launch = replayed.calls.findLast(({ call }) => call === "cudaGraphLaunch");
+const step = stepOf((await epochOf(false)).epoch);
+const replayed = await epochOf(true);
+const outside = stepOf(replayed.epoch);
+const launch = replayed.all.findLast(({ call }) => call === "cudaGraphLaunch");
 const exec = Number(/exec (\d+)/.exec(launch?.name ?? "")?.[1]);
-const graph = replayed.calls.find((call) => call.call === "cudaGraphInstantiate" && call.exec === exec)?.graph;
-const capture = replayed.calls.find((call) => call.call === "cudaStreamEndCapture" && call.graph === graph)?.capture;
-const nodes = [...counted(renumbered(replayed.calls.filter((call) => isWork(call) && call.capture === capture)))].map(([key, count]) => [...JSON.parse(key), count]);
+const graph = replayed.all.find((call) => call.call === "cudaGraphInstantiate" && call.exec === exec)?.graph;
+const capture = replayed.all.find((call) => call.call === "cudaStreamEndCapture" && call.graph === graph)?.capture;
+const nodes = rowsOf(replayed.all.filter((call) => capture !== undefined && call.capture === capture));
 if (flags.json) {
-  process.stdout.write(`${JSON.stringify({ pair: flags.pair, precision: flags.precision, step: eager.rows, graph: nodes, outside: replayed.rows }, undefined, 2)}\n`);
+  process.stdout.write(`${JSON.stringify({ pair: flags.pair, precision: flags.precision, step, graph: nodes, outside }, undefined, 2)}\n`);
 } else {
-  process.stdout.write([`# Work of a step: ${flags.pair}, ${flags.precision}`, "", table("A step by itself", eager.rows),
-    capture === undefined ? `No graph: ${replayed.graph?.reason}\n` : table("The recorded graph", nodes), table("In front of a replay", replayed.rows)].join("\n"));
+  process.stdout.write([`# Work of a step: ${flags.pair}, ${flags.precision}`, "", table("A step by itself", step),
+    capture === undefined ? `No graph: ${replayed.graph?.reason}\n` : table("The recorded graph", nodes), table("In front of a replay", outside)].join("\n"));
 }
 rmSync(recording, { force: true });

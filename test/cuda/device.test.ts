@@ -24,7 +24,7 @@ describe("the CUDA device", function () {
   });
 
   it("is found after the same process has trained on the CPU", () => {
-    const { result } = runScenario<{ outcome: { error: unknown }; cuda: Cuda }>("device after the CPU", {}, AS_USERS_DO);
+    const { result } = runScenario("device after the CPU", undefined, AS_USERS_DO);
     expect(result.outcome.error).to.equal(null);
     expect(result.cuda.reason).to.equal(null);
     expect(result.cuda).to.deep.include({ available: true, devices: ["cuda:0"] });

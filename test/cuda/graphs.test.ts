@@ -22,7 +22,7 @@ describe("a training on a CUDA device", function () {
   let steady: RecordedCall[][];
 
   before(() => {
-    const run = runScenario<{ outcomes: Outcome[] }>("epochs", { steps: STEPS });
+    const run = runScenario("epochs", { steps: STEPS });
     outcomes = run.result.outcomes;
     calls = section(run.calls, "begin 1", "end 1");
     steady = steadySteps(calls);
@@ -75,5 +75,14 @@ describe("a training on a CUDA device", function () {
     const step = section(run.calls, "begin 5", "end 5");
     expect(step.filter(({ kind, name }) => kind === "copy" && name?.startsWith("DtoH"))).to.have.length(1);
     expect(step.filter(({ kind }) => kind === "synchronize")).to.have.length(1);
+  });
+
+  it("records the same work once more when the teacher has other weights", () => {
+    const run = runScenario("other teachers", { count: 2 });
+    expect(run.result.outcomes.map(({ graph }) => graph)).to.deep.equal([REPLAYED, REPLAYED]);
+    const [first, second, ...others] = run.calls.filter(({ call }) => call === "cudaStreamEndCapture").map(({ nodes }) => nodes);
+    expect(others).to.deep.equal([]);
+    // What is computed once from those weights is not a part of every step.
+    expect(second).to.equal(first);
   });
 });

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { readRecording, type RecordedCall } from "../../scripts/cuda/recorded-calls.mjs";
+import type { SCENARIOS } from "./scenarios.js";
 
 export type { RecordedCall } from "../../scripts/cuda/recorded-calls.mjs";
 
@@ -47,10 +48,16 @@ export function runRecorded(parameters: readonly string[], { fail = "", memory, 
   }
 }
 
-/** Runs a scenario of scenarios.ts; its result is the last line that it prints. */
-export function runScenario<Result>(name: string, settings: object = {}, options: RecordingOptions = {}): RecordedRun & { readonly result: Result } {
-  const run = runRecorded(["test/cuda/scenario.ts", name, JSON.stringify(settings)], options);
-  return { ...run, result: JSON.parse(run.stdout.trimEnd().split("\n").at(-1)!) as Result };
+type Scenarios = typeof SCENARIOS;
+type Settings<Name extends keyof Scenarios> = Exclude<Parameters<Scenarios[Name]>[0], undefined>;
+export interface ScenarioRun<Name extends keyof Scenarios> extends RecordedRun {
+  readonly result: Awaited<ReturnType<Scenarios[Name]>>;
+}
+
+/** Runs a program of scenarios.ts; its result is the last line that it prints. */
+export function runScenario<Name extends keyof Scenarios>(name: Name, settings?: Settings<Name>, options: RecordingOptions = {}): ScenarioRun<Name> {
+  const run = runRecorded(["test/cuda/scenario.ts", name, JSON.stringify(settings ?? {})], options);
+  return { ...run, result: JSON.parse(run.stdout.trimEnd().split("\n").at(-1)!) as ScenarioRun<Name>["result"] };
 }
 
 /** The calls between two marks. */

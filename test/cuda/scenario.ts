@@ -3,7 +3,7 @@ import "./control.js"; // comes before the package, which loads libtorch
 import { SCENARIOS } from "./scenarios.js";
 
 const [name = "", settings = "{}"] = process.argv.slice(2);
-const scenario = SCENARIOS[name];
+const scenario = (SCENARIOS as Readonly<Record<string, (settings: never) => Promise<unknown>>>)[name];
 if (scenario === undefined) throw new Error(`invalid scenario: expected one of ${Object.keys(SCENARIOS).join(", ")}, received ${name}.`);
-const result: unknown = await scenario(JSON.parse(settings) as Record<string, unknown>);
+const result = await scenario(JSON.parse(settings) as never);
 process.stdout.write(`${JSON.stringify(result)}\n`);

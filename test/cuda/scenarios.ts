@@ -55,7 +55,7 @@ function batchOf(images = BATCH): { images: Tensor; labels: Tensor } {
   return { images: Tensor.from(new Float32Array(images * 3 * 32 * 32), [images, 3, 32, 32]), labels: Tensor.from(new BigInt64Array(images), [images]) };
 }
 
-export const SCENARIOS: Readonly<Record<string, (settings: Readonly<Record<string, unknown>>) => Promise<unknown>>> = {
+export const SCENARIOS = {
   /** Trains an epoch on the CPU, then looks for a CUDA device. */
   async "device after the CPU"() {
     const session = await sessionOf(await distillerOf(), "cpu");
@@ -76,14 +76,15 @@ export const SCENARIOS: Readonly<Record<string, (settings: Readonly<Record<strin
   async "two sessions"({ steps = 10 }: { steps?: number }) {
     const data = await dataOf(steps);
     const first = await sessionOf(await distillerOf());
-    const outcomes = [await train(first, data, "first")];
+    const failed = await train(first, data, "first");
     const between = control.state();
     const second = await sessionOf(await distillerOf());
-    outcomes.push(await train(second, data, "second"), await train(first, data, "third"));
+    const other = await train(second, data, "second");
+    const later = await train(first, data, "third");
     const state = control.state();
     first.dispose();
     second.dispose();
-    return { outcomes, between, state, disposed: control.state() };
+    return { failed, other, later, between, state };
   },
 
   /** Sessions one after the other, each disposed before the next one begins; in each of them `fail` fails. */
@@ -148,12 +149,12 @@ export const SCENARIOS: Readonly<Record<string, (settings: Readonly<Record<strin
   async "failing step"({ fail = "" }: { fail?: string }) {
     const data = await dataOf(8);
     const session = await sessionOf(await distillerOf());
-    const outcomes = [await train(session, await dataOf(1), "before")];
+    await train(session, await dataOf(1), "before");
     control.failNext(fail);
-    outcomes.push(await train(session, await dataOf(1), "failing"));
+    const failing = await train(session, await dataOf(1), "failing");
     const state = control.state();
-    outcomes.push(await train(session, await dataOf(1), "after"), await train(session, data, "recorded"));
-    return { outcomes, state };
+    const after = await train(session, await dataOf(1), "after");
+    return { failing, after, recorded: await train(session, data, "recorded"), state };
   },
 
   /** A session whose networks a later one takes to another device. */
@@ -161,10 +162,9 @@ export const SCENARIOS: Readonly<Record<string, (settings: Readonly<Record<strin
     const data = await dataOf(6);
     const distiller = await distillerOf();
     const first = await sessionOf(distiller);
-    const outcomes = [await train(first, data, "first")];
+    const before = await train(first, data, "first");
     await sessionOf(distiller, "cpu");
-    outcomes.push(await train(first, data, "moved"));
-    return { outcomes };
+    return { before, moved: await train(first, data, "moved") };
   },
 
   /** Saves a checkpoint after a step. */

@@ -1,7 +1,6 @@
 import { expect } from "chai";
 import { isWork } from "../../scripts/cuda/recorded-calls.mjs";
 import { isOrdered, runScenario, section, type RecordedCall } from "./recording.js";
-import type { Outcome, State } from "./scenarios.js";
 
 function streamsOf(calls: readonly RecordedCall[]): number[] {
   return [...new Set(calls.filter(isWork).map(({ stream }) => stream ?? 0))].filter((stream) => stream !== 0);
@@ -10,8 +9,8 @@ function streamsOf(calls: readonly RecordedCall[]): number[] {
 describe("the streams of sessions", function () {
   this.timeout(300_000);
 
-  it("are nobody else's: 33 sessions share none", () => {
-    const { calls, result: { outcomes } } = runScenario<{ outcomes: Outcome[] }>("many sessions", { count: 33 });
+  it("belong to one session each: 33 sessions share none", () => {
+    const { calls, result: { outcomes } } = runScenario("many sessions", { count: 33 });
     expect(outcomes.map(({ error }) => error)).to.deep.equal(Array(33).fill(null));
     const streams = outcomes.map((_, index) => streamsOf(section(calls, `begin ${index}`, `end ${index}`)));
     for (const each of streams) expect(each).to.have.length(2);
@@ -20,8 +19,8 @@ describe("the streams of sessions", function () {
 
   // The teacher's stream is ahead when the student's forward fails, in a step by itself and in one that is being recorded.
   it("are joined when a step fails between the teacher's forward and the join", () => {
-    const { calls, result: { outcomes, state } } = runScenario<{ outcomes: Outcome[]; state: State }>("failing step", { fail: "cudnnBackendExecute:20" });
-    expect(outcomes[1]!.error!.message).to.match(/cuDNN error/);
+    const { calls, result: { failing, after, recorded, state } } = runScenario("failing step", { fail: "cudnnBackendExecute:20" });
+    expect(failing.error!.message).to.match(/cuDNN error/);
     expect(state.captures).to.equal(0);
     const failure = calls.findIndex(({ call }) => call === "injected");
     const main = calls[failure + 1]!.stream;
@@ -31,8 +30,8 @@ describe("the streams of sessions", function () {
     const next = calls.findIndex((call, index) => index > failure + 1 && isWork(call) && call.stream === main);
     expect(next).to.be.greaterThan(failure);
     expect(isOrdered(calls, side, next), "what follows waits for the teacher's stream").to.equal(true);
-    expect(outcomes.slice(2).map(({ error }) => error)).to.deep.equal([null, null]);
-    expect(outcomes[3]!.graph).to.deep.equal({ replayed: true, reason: null });
+    expect(after.error).to.equal(null);
+    expect(recorded).to.deep.equal({ error: null, graph: { replayed: true, reason: null } });
   });
 
   it("are joined before losses of the teacher's and the student's maps are computed", () => {
@@ -50,9 +49,9 @@ describe("a session whose networks another session moved to the CPU", function (
   this.timeout(120_000);
 
   it("refuses to train, by an error with a code", () => {
-    const { outcomes: [first, moved] } = runScenario<{ outcomes: Outcome[] }>("moved networks").result;
-    expect(first!.error).to.equal(null);
-    expect(moved!.error).not.to.equal(null);
-    expect(moved!.error!.code).not.to.be.oneOf(["none", "INTERNAL", "NON_FINITE_LOSS"]);
+    const { before, moved } = runScenario("moved networks").result;
+    expect(before.error).to.equal(null);
+    expect(moved.error).not.to.equal(null);
+    expect(moved.error!.code).not.to.be.oneOf(["none", "INTERNAL", "NON_FINITE_LOSS"]);
   });
 });
