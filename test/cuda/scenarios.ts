@@ -87,11 +87,12 @@ export const SCENARIOS = {
     return { failed, other, later, between, state };
   },
 
-  /** Sessions one after the other, each disposed before the next one begins; in each of them `fail` fails. */
-  async "disposed sessions"({ sessions = 1, fail = "" }: { sessions?: number; fail?: string }) {
+  /** Sessions one after the other, each disposed before the next one begins; in each of them `fail` fails. `recorded`: from which one on steps are recorded. */
+  async "disposed sessions"({ sessions = 1, fail = "", recorded = 0 }: { sessions?: number; fail?: string; recorded?: number }) {
     const data = await dataOf(6);
     const outcomes: Outcome[] = [];
     for (let index = 0; index < sessions; ++index) {
+      process.env["REVIEWKD_CUDA_GRAPHS"] = index < recorded ? "0" : "1";
       const distiller = await distillerOf();
       const session = await sessionOf(distiller);
       control.failNext(fail);
