@@ -16,45 +16,53 @@ namespace Allocator = c10::cuda::CUDACachingAllocator;
 /// the call, as they have ended that themselves.
 void end_allocations(const GraphPool& pool) {
   try {
-    Allocator::endAllocateToPool(pool.device(), pool.id());
+    Allocator::endAllocateToPool(pool.device, pool.id);
   } catch (const std::exception&) {
     return;
   }
-  Allocator::releasePool(pool.device(), pool.id());
+  Allocator::releasePool(pool.device, pool.id);
 }
 
 /// Ends the capture whatever state it is in. The reason of the failure is known already, and what CUDA reports of it is nothing new.
-void abandon(std::unique_ptr<at::cuda::CUDAGraph> graph, const GraphPool& pool) noexcept {
+void abandon(std::unique_ptr<RecordedGraph> recording) noexcept {
   try {
-    graph->capture_end();
+    recording->graph.capture_end();
   } catch (const std::exception&) {
     static_cast<void>(cudaGetLastError());
   }
-  graph.reset();
-  end_allocations(pool);
+  const auto pool = recording->pool;
+  recording.reset();
+  end_allocations(*pool);
   static_cast<void>(cudaGetLastError());
 }
 
-std::mutex& recording() {
+std::mutex& recording_mutex() {
   static std::mutex mutex;
   return mutex;
 }
 
 }  // namespace
 
-std::unique_ptr<at::cuda::CUDAGraph> record_graph(const GraphPool& pool, void (*work)(void*), void* argument) {
-  const std::lock_guard one_at_a_time(recording());
+std::shared_ptr<const GraphPool> GraphPools::current() {
+  auto pool = pool_.lock();
+  if (!pool) pool_ = pool = std::make_shared<const GraphPool>(GraphPool{device_});
+  return pool;
+}
+
+std::unique_ptr<RecordedGraph> record_graph(GraphPools& pools, void (*work)(void*), void* argument) {
+  const std::lock_guard one_at_a_time(recording_mutex());
   // The memory of steps that were not recorded: the pool takes as much.
   Allocator::emptyCache();
-  auto graph = std::make_unique<at::cuda::CUDAGraph>();
+  auto recording = std::make_unique<RecordedGraph>();
+  recording->pool = pools.current();
   try {
     // Other threads of the process, other sessions among them, continue their work.
-    graph->capture_begin(pool.id(), cudaStreamCaptureModeThreadLocal);
+    recording->graph.capture_begin(recording->pool->id, cudaStreamCaptureModeThreadLocal);
     work(argument);
-    graph->capture_end();
-    return graph;
+    recording->graph.capture_end();
+    return recording;
   } catch (...) {
-    abandon(std::move(graph), pool);
+    abandon(std::move(recording));
     // An allocation that failed may have left the rest of the device's memory in the pool.
     Allocator::emptyCache();
     throw;

@@ -76,7 +76,7 @@ struct Context {
   CUDAStream side = new_stream(device);
   std::optional<CUDAStream> outer;  // where the thread's work went before `enter`
   Event entered, begun, joined;
-  GraphPool pool{device};
+  GraphPools pools{device};
 };
 
 /// Contexts that were given back. libtorch's allocator keeps freed blocks by stream, so that the next session finds the memory of the last.
@@ -142,13 +142,13 @@ void end_side(void* context) { c10::cuda::setCurrentCUDAStream(of(context).main)
 
 void join(void* context) { of(context).joined.order(of(context).side, of(context).main); }
 
-void* record(void* context, void (*work)(void*), void* argument) { return record_graph(of(context).pool, work, argument).release(); }
-void replay(void* graph) { static_cast<at::cuda::CUDAGraph*>(graph)->replay(); }
+void* record(void* context, void (*work)(void*), void* argument) { return record_graph(of(context).pools, work, argument).release(); }
+void replay(void* graph) { static_cast<RecordedGraph*>(graph)->graph.replay(); }
 
 void destroy_graph(void* graph) {
   // A graph that is still at work keeps its memory until it is done.
   cudaDeviceSynchronize();
-  delete static_cast<at::cuda::CUDAGraph*>(graph);
+  delete static_cast<RecordedGraph*>(graph);
 }
 
 }  // namespace

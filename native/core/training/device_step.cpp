@@ -240,7 +240,7 @@ void DeviceStep::record(Graph& graph, const std::function<void()>& work) {
     graph.gradients = work_.optimizer.gradients();
     graph.state = state();
   } catch (const c10::OutOfMemoryError&) {
-    why_not_recorded_ = "the device's memory does not hold a recorded step in addition; use smaller batches or microbatches (accumulate)";
+    why_not_recorded_ = "a step could not be recorded: the device is out of memory for it; use smaller batches or more microbatches (accumulate)";
   } catch (const std::exception& error) {
     // What cannot be recorded is done step by step. Errors of the step itself come again there.
     const std::string message = error.what();
