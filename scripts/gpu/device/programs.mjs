@@ -54,7 +54,7 @@ const PROGRAMS = {
     if (version === null) throw new Error(`invalid libtorch: expected a version in ${versionFile}, received none. Pass --libtorch DIRECTORY.`);
     mkdirSync(release, { recursive: true });
     writeFileSync(join(release, "libtorch.json"), `${JSON.stringify({ directory: libtorch(), version: version[1], variant: version[2] ?? "cu130" })}\n`);
-    console.log(`unpacked for libtorch ${version[0]}: ${readdirSync(release).join(", ")}`);
+    console.log(`unpacked for libtorch ${version[1]}: ${readdirSync(release).join(", ")}`);
   },
 
   /** Addon and plugin by this machine's compilers, apart from those in use. */

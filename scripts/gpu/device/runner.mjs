@@ -200,7 +200,14 @@ function killGroup(pid, signal) {
   }
 }
 
-/** @param {string} path */
+/**
+ * The last line of a log; the message of an uncaught error, below which Node prints its version.
+ *
+ * @param {string} path
+ */
 function lastLine(path) {
-  return existsSync(path) ? readFileSync(path, "utf8").split("\n").findLast((line) => line.trim() !== "")?.trim() ?? "" : "";
+  if (!existsSync(path)) return "";
+  const lines = readFileSync(path, "utf8").split("\n").filter((line) => line.trim() !== "");
+  const last = lines.at(-1)?.trim() ?? "";
+  return (/^Node\.js v/.test(last) ? lines.findLast((line) => /^\w*Error\b.*: /.test(line)) : undefined) ?? last;
 }

@@ -27,7 +27,7 @@ const ON_CPU = DEVICE === "cpu";
  */
 
 /** @type {Pair} */
-const SMALL = { teacher: "resnet14", student: "resnet8", batch: ON_CPU ? 8 : 32 };
+const SMALL = { teacher: "resnet14", student: "resnet8", batch: ON_CPU ? 2 : 32 };
 /** @type {Pair} */
 const LARGE = ON_CPU ? SMALL : { teacher: "resnet56", student: "resnet20", batch: 128 };
 const CLASSES = 100;
@@ -127,7 +127,7 @@ function describe(error) {
 const SCENARIOS = {
   /** The same seed gives the same bits: twice recorded, once step by step. */
   async determinism() {
-    const data = await dataOf(LARGE.batch, 8);
+    const data = await dataOf(LARGE.batch, ON_CPU ? 2 : 8);
     /** @type {Record<string, unknown>} */
     const found = {};
     let holds = true;
@@ -141,7 +141,7 @@ const SCENARIOS = {
 
   /** Three trainings at a time in one process, one recording while the others work, give the same bits as one after the other. */
   async concurrent() {
-    const data = await dataOf(SMALL.batch, 12);
+    const data = await dataOf(SMALL.batch, ON_CPU ? 2 : 12);
     const options = /** @type {const} */ ([{ precision: "bfloat16" }, { precision: "float32" }, { precision: "bfloat16" }]);
     const alone = [];
     for (const option of options) alone.push(await outcomeOf(SMALL, data, option));
@@ -164,14 +164,14 @@ const SCENARIOS = {
 
   /** A step that cannot be recorded (without caching, allocations are forbidden meanwhile) is trained step by step, to the same bits. */
   async abandoned() {
-    const data = await dataOf(SMALL.batch, 6);
+    const data = await dataOf(SMALL.batch, ON_CPU ? 2 : 6);
     const plain = await outcomeOf(SMALL, data, { graphs: false });
     const child = inChild("abandoned-child", { PYTORCH_NO_CUDA_MEMORY_CACHING: "1" });
     const outcome = /** @type {typeof plain | undefined} */ (child.result?.["outcome"]);
     return { holds: outcome?.digest === plain.digest && (ON_CPU || outcome.graph?.replayed === false), plain, child };
   },
   async "abandoned-child"() {
-    return { holds: true, outcome: await outcomeOf(SMALL, await dataOf(SMALL.batch, 6), {}) };
+    return { holds: true, outcome: await outcomeOf(SMALL, await dataOf(SMALL.batch, ON_CPU ? 2 : 6), {}) };
   },
 
   /** Networks that another session moved to another device are an error, which does not end the process. */
@@ -267,5 +267,5 @@ for (const name of names) {
   if (!outcome.holds) ++failures;
   console.log(JSON.stringify({ scenario: name, seconds: Number(((performance.now() - begin) / 1000).toFixed(1)), ...outcome }));
 }
-console.log(failures === 0 ? `all ${names.length} scenarios hold` : `${failures} of ${names.length} scenarios do not hold`);
+console.log(`${names.length - failures} of ${names.length} scenarios hold`);
 process.exitCode = failures === 0 && names.length > 0 ? 0 : 1;
