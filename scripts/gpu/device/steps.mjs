@@ -17,7 +17,7 @@ import { join } from "node:path";
 
 /** Of the machine, in the order in which one wants to know. Those that follow `build` use what was compiled on the machine. */
 export const MODES = /** @type {const} */ ({
-  proof: { seconds: 570, steps: ["tests", "scenarios", "build", "speed", "bench", "figures", "profile", "memcheck", "racecheck", "compiled", "bench-large"] },
+  proof: { seconds: 570, steps: ["tests", "scenarios", "build", "speed", "bench", "figures", "profile", "memcheck", "racecheck", "compiled", "bench-large", "autotune"] },
   quick: { seconds: 240, steps: ["speed", "tests", "scenarios", "build"] },
   data: { seconds: 60, steps: [] },
   train: { seconds: 540, steps: ["teacher", "student"] },
@@ -28,6 +28,7 @@ export const MODES = /** @type {const} */ ({
 const HERE = import.meta.dirname;
 const QUICK_SCENARIOS = ["determinism", "concurrent", "abandoned"];
 const SCENARIOS = [...QUICK_SCENARIOS, "many", "evaluate", "moved"];
+const COMPILED = ["--pairs", "resnet56-resnet20@128", "--rounds", "5", "--steps", "40", "--no-kernels"];
 const METRICS = [
   "gpu__time_duration.sum", "dram__bytes_read.sum", "dram__bytes_write.sum", "lts__t_bytes.sum", "launch__registers_per_thread", "launch__grid_size",
   "launch__block_size", "sm__warps_active.avg.pct_of_peak_sustained_active",
@@ -55,7 +56,8 @@ export function stepsOf(context, mode) {
     scenarios: { limit: isQuick ? 60 : 110, commands: [scenarios(...(isQuick ? QUICK_SCENARIOS : SCENARIOS))] },
     speed: { limit: 60, commands: [scenarios("speed")] },
     bench: { limit: 150, needs: ["device"], ...bench(context, "gpu", ["--pairs", "resnet56-resnet20@128", "--no-compiled", "--rounds", "7", "--steps", "40"]) },
-    compiled: { limit: 180, needs: ["device"], ...bench(context, "gpu-compiled", ["--pairs", "resnet56-resnet20@128", "--only-compiled", "--rounds", "5", "--steps", "40"]) },
+    compiled: { limit: 130, needs: ["device"], ...bench(context, "gpu-compiled", [...COMPILED, "--styles", stylesWith("reduce-overhead"), "--ready-seconds", "90"]) },
+    autotune: { limit: 240, needs: ["device"], ...bench(context, "gpu-autotune", [...COMPILED, "--styles", stylesWith("max-autotune"), "--ready-seconds", "70"]) },
     "bench-large": { limit: 90, needs: ["device"], ...bench(context, "gpu-large", ["--pairs", "resnet32x4-resnet8x4@128", "--no-compiled", "--rounds", "5", "--steps", "20"]) },
     figures: { limit: 60, needs: ["device"], commands: [["python3", join(HERE, "figures.py"), "ceilings", "gaps", "convolutions"]] },
     profile: {
@@ -73,6 +75,11 @@ export function stepsOf(context, mode) {
     teacher: { limit: Infinity, commands: [training(context, "teacher"), ["cp", join(work, "teacher.safetensors"), out]] },
     student: { limit: Infinity, commands: [training(context, "student")] },
   };
+}
+
+/** @param {string} execution of bench/pytorch_styles.py */
+function stylesWith(execution) {
+  return ["published", ...["expert-bfloat16", "expert-tf32", "expert"].map((style) => `${style}-${execution}`)].join(",");
 }
 
 /**
