@@ -12,6 +12,7 @@ const SIDE = 32;
 const PLANE = SIDE * SIDE;
 const LABELS = 2;
 export const RECORD_BYTES = LABELS + 3 * PLANE;
+/** Of a file: small enough for several to fill a part. */
 const CHUNK_RECORDS = 5000;
 const NAMES = /** @type {const} */ (["train", "test"]);
 const INDEX = "index.json";
@@ -116,9 +117,10 @@ export function decodeRecords(chunk) {
  * @param {string} source the directory of train.bin and test.bin
  * @param {string} target
  * @param {number} limitBytes
+ * @param {number} [chunkRecords]
  * @returns {string[]} the directories
  */
-export function packCifar(source, target, limitBytes) {
+export function packCifar(source, target, limitBytes, chunkRecords = CHUNK_RECORDS) {
   /** @type {[string, Buffer][]} */
   const files = [];
   /** @type {Record<string, Entry>} */
@@ -128,9 +130,9 @@ export function packCifar(source, target, limitBytes) {
     if (raw.length === 0 || raw.length % RECORD_BYTES !== 0) {
       throw new Error(`invalid ${name}.bin: expected records of ${RECORD_BYTES} bytes, received ${raw.length} bytes. Use the binary version of CIFAR-100.`);
     }
-    const chunks = Math.ceil(raw.length / RECORD_BYTES / CHUNK_RECORDS);
+    const chunks = Math.ceil(raw.length / RECORD_BYTES / chunkRecords);
     for (let chunk = 0; chunk < chunks; ++chunk) {
-      const bytes = CHUNK_RECORDS * RECORD_BYTES;
+      const bytes = chunkRecords * RECORD_BYTES;
       files.push([chunkName(name, chunk), encodeRecords(raw.subarray(chunk * bytes, (chunk + 1) * bytes))]);
     }
     index[name] = { records: raw.length / RECORD_BYTES, chunks, sha256: sha256(raw) };
