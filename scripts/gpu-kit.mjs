@@ -94,7 +94,9 @@ function parse() {
 }
 
 /** @param {string} message */
-const usage = (message) => new BuildError("USAGE", message);
+function usage(message) {
+  return new BuildError("USAGE", message);
+}
 
 /**
  * The parts that an earlier run packed; they do not depend on the sources.

@@ -24,6 +24,9 @@ const OFFICIAL_EPOCHS = 240;
 /** Kept for the last evaluation and for saving. */
 const RESERVE_SECONDS = 5;
 const LOGGED_EVERY = 10;
+/** Epochs that measure the pace; fewer when one takes more than this share of the time that is left. */
+const TRIAL_EPOCHS = 3;
+const TRIAL_SHARE = 0.05;
 
 const device = /** @type {"cuda" | "cpu"} */ (values.device);
 const precision = /** @type {"bfloat16" | "float32"} */ (values.precision);
@@ -86,14 +89,15 @@ async function trainStudent() {
 async function epochsThatFit(createTrial) {
   const session = await createTrial();
   let seconds = 0;
-  for (let epoch = 0; epoch < 3; ++epoch) {
+  let graph;
+  for (let epoch = 0; epoch < TRIAL_EPOCHS && seconds < TRIAL_SHARE * secondsLeft(); ++epoch) {
     const start = performance.now();
-    const { graph } = await session.trainEpoch(data, { epoch, epochs: 3, batchSize: BATCH });
+    ({ graph } = await session.trainEpoch(data, { epoch, epochs: TRIAL_EPOCHS, batchSize: BATCH }));
     await session.evaluate(data.test);
     seconds = (performance.now() - start) / 1000;
-    if (epoch === 2) log({ type: "pace", seconds, graph });
   }
   session.dispose();
+  log({ type: "pace", seconds, graph });
   const epochs = Math.max(1, Math.min(Number(values.epochs), Math.floor((secondsLeft() - RESERVE_SECONDS) / seconds)));
   log({ type: "plan", epochs, secondsLeft: secondsLeft() });
   return epochs;

@@ -11,12 +11,12 @@ interface Peer {
   kill(): void;
 }
 interface Peers {
-  stylesOf(flags: { compiled: boolean }): string[];
-  startPeers(styles: string[], setting: object, options: { readySeconds: number; progress: (line: string) => void; create: () => Peer }):
-  Promise<{ peers: Map<string, Peer>; failures: Record<string, string> }>;
+  stylesOf: (flags: { compiled: boolean }) => string[];
+  startPeers: (styles: string[], setting: object, options: { readySeconds: number; progress: (line: string) => void; create: () => Peer })
+  => Promise<{ peers: Map<string, Peer>; failures: Record<string, string> }>;
 }
 interface Tables {
-  gpuTables(report: object): string;
+  gpuTables: (report: object) => string;
 }
 // The benchmarks are plain JavaScript without types.
 const load = async <T>(path: string): Promise<T> => import(pathToFileURL(join(BENCH, path)).href) as Promise<T>;
