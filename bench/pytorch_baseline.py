@@ -171,8 +171,8 @@ class Training:
         if not self.published:
             self.module = self.module.to(memory_format=torch.channels_last)
             self.images = self.images.contiguous(memory_format=torch.channels_last)
-        self.optimizer = self.create_optimizer(device)
         self.run, self.replay = self.module, None
+        self.optimizer = self.create_optimizer(is_fused=device == "cuda" and not self.published)
         if self.style.is_compiled:
             self.run = torch.compile(self.module, mode=self.style.compile_mode)
         elif self.style.execution == "graphed-callables":
@@ -185,12 +185,19 @@ class Training:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.style.tf32
         torch.backends.cudnn.benchmark = True
 
-    def create_optimizer(self, device):
-        """SGD. Expert style on a GPU: one fused kernel, which reads the learning rate from the device, so that a schedule may change it between replays."""
+    def create_optimizer(self, is_fused):
+        """SGD; fused: one kernel, which reads the learning rate from the device, so that a schedule may change it between replays of a graph."""
         trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
-        is_fused = device == "cuda" and not self.published
-        learning_rate = torch.tensor(0.01, device=device) if is_fused else 0.01
-        return torch.optim.SGD(trained, lr=learning_rate, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=is_fused or None)
+        options = {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
+        if not is_fused:
+            return torch.optim.SGD(trained, lr=0.01, **options)
+        self.optimizer = torch.optim.SGD(trained, lr=torch.tensor(0.01, device=self.images.device), fused=True, **options)
+        try:
+            self.take_step()
+            return self.optimizer
+        except RuntimeError as error:  # it requires that parameters and gradients have the same strides
+            print(f"{self.style}: SGD is not fused: {error}", file=sys.stderr)
+            return self.create_optimizer(is_fused=False)
 
     def forward(self):
         """The losses, with gradients zeroed before."""

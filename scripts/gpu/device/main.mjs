@@ -1,6 +1,6 @@
 // Builds, tests, measures and trains on a GPU machine; run.sh starts it. What a step finds ends up in $OUT, also when the step failed.
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
 import { report } from "./report.mjs";
@@ -77,24 +77,8 @@ async function main({ mode, device, libtorch, limits, only, seconds, ...training
       building = undefined;
       if (isDone) await run("use-build");
     };
-    if (!(await findDevice())) await useBuild();
+    if (!(await run("doctor"))) await useBuild();
     for (const name of wanted) await (name === "build" ? useBuild() : run(name));
-  }
-
-  /** The doctor; if it finds no device on a machine that has one, again with the CUDA half of libtorch loaded first. */
-  async function findDevice() {
-    if (await run("doctor")) return true;
-    const library = join(process.env["REVIEWKD_LIBTORCH"] ?? "", "lib/libtorch_cuda.so");
-    if (tools.get("device") !== true || !existsSync(library)) return false;
-    const wrapper = join(work, "node-with-cuda");
-    // Profiler and sanitizer use the same variable.
-    writeFileSync(wrapper, `#!/bin/sh\nLD_PRELOAD="\${LD_PRELOAD:+$LD_PRELOAD:}${library}" exec "${process.execPath}" "$@"\n`);
-    chmodSync(wrapper, 0o755);
-    const { doctor } = stepsOf({ ...context, node: wrapper }, mode);
-    if (doctor === undefined || !(await runner.run("doctor-preload", doctor))) return false;
-    context.node = wrapper;
-    console.log("Warning: the device is found only if libtorch_cuda is loaded before the addon.");
-    return true;
   }
 
   async function train() {

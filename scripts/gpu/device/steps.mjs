@@ -15,7 +15,7 @@ import { join } from "node:path";
  * @property {string} [ncu]
  */
 
-/** Of the machine, in the order in which one wants to know. Those that follow `build` use what was compiled on the machine. */
+/** Steps in the order of their importance, since the time may end before the list. Those after `build` use what was compiled on the machine. */
 export const MODES = /** @type {const} */ ({
   proof: { seconds: 570, steps: ["tests", "scenarios", "build", "speed", "bench", "figures", "profile", "memcheck", "racecheck", "compiled", "bench-large", "autotune"] },
   quick: { seconds: 240, steps: ["speed", "tests", "scenarios", "build"] },
