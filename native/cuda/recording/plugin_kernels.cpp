@@ -1,0 +1,40 @@
+// The plugin's kernels for the recording runtime, in place of kernels.cu: launches are recorded by it, and run block by block on the host's memory.
+
+#include <cuda_runtime_api.h>
+
+#include <stdexcept>
+#include <string>
+#include <typeinfo>
+
+#include "core/ops/accelerator.h"
+#include "cuda/kernels.h"
+#include "cuda/run_on_host.h"
+
+/// Of launches.cpp.
+extern "C" cudaError_t reviewkd_recording_launch(const char* mangled, void* stream, unsigned blocks, unsigned threads, void (*run)(const void*), const void* parameters,
+                                                 size_t bytes);
+
+namespace reviewkd::cuda {
+namespace {
+
+template <typename Kernel>
+void launch(const Kernel& kernel) {
+  const int64_t blocks = kernel.blocks();
+  if (blocks == 0) return;
+  const cudaError_t error = reviewkd_recording_launch(typeid(Kernel).name(), current_stream().handle, static_cast<unsigned>(blocks), Kernel::kThreads,
+                                                      [](const void* parameters) { run_on_host(*static_cast<const Kernel*>(parameters)); }, &kernel, sizeof kernel);
+  if (error != cudaSuccess) {
+    throw std::runtime_error(std::string("expected a CUDA kernel to start, got ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
+  }
+}
+
+}  // namespace
+}  // namespace reviewkd::cuda
+
+#include "cuda/kernel_table.h"
+
+namespace reviewkd::cuda {
+
+ops::Accelerator device_kernels() { return kernel_table(); }
+
+}  // namespace reviewkd::cuda
