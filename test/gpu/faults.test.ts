@@ -32,7 +32,7 @@ async function bitsOf(session: Session): Promise<Record<string, number[]>> {
 function streamed(failAt: () => number): Promise<Dataset> {
   const split = {
     samples: BATCH * STEPS,
-    async *items({ firstImage }: { firstImage: number }) {
+    *items({ firstImage }: { firstImage: number }) {
       for (let i = firstImage; i < BATCH * STEPS; ++i) {
         if (i >= failAt()) throw new Error("the camera is gone");
         yield { image: new Uint8Array(3 * SIDE * SIDE).map((_, k) => (i * 37 + k * 11) % 256), label: i % CLASSES };
