@@ -8,6 +8,7 @@
 #include "cuda/kernels/images.h"
 #include "cuda/kernels/pyramid.h"
 #include "cuda/kernels/sgd.h"
+#include "cuda/tensor_convolution_table.h"
 
 namespace reviewkd::cuda {
 namespace {
@@ -146,6 +147,9 @@ ops::Accelerator kernel_table() {
   table.attention_gradient = &attention_gradient;
   table.sgd = &sgd;
   table.gather_images = &gather_images;
+  table.tensor_convolution_parts = &tensor_convolution_parts;
+  table.pack_tensor_weights = &pack_tensor_weights;
+  table.tensor_convolution = &tensor_convolution;
   return table;
 }
 

@@ -36,6 +36,8 @@ void launch(const Kernel& kernel) {
 }  // namespace
 }  // namespace reviewkd::cuda
 
+#include "cuda/launch_warps.h"
+
 #include "cuda/kernel_table.h"
 
 namespace reviewkd::cuda {

@@ -7,6 +7,7 @@
 
 #include "core/ops/accelerator.h"
 #include "cuda/kernels/portable.h"
+#include "cuda/stand_in/launch_warps.h"
 
 namespace reviewkd::cuda {
 namespace {
