@@ -4,6 +4,8 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
+#include <stdexcept>
+#include <string>
 
 #include "cuda/kernels.h"
 #include "cuda/kernels/warp.h"
@@ -11,13 +13,16 @@
 namespace reviewkd::cuda {
 namespace {
 
-/// The least device with mma of bfloat16, cp.async and 99 KB of shared memory for a block: Ampere.
-constexpr int kWarpMajor = 8;
+/// Ampere: the first with mma of bfloat16, cp.async, and 99 KB of shared memory for a block.
+constexpr int kWarpArchitecture = 80;
+
+/// Blocks for which a multiprocessor has registers: no fewer, and no more at the price of spills. 512 of a batch of CIFAR's images fill 132 processors.
+constexpr int kBlocksAtOnce = 4;
 
 /// kSharedBytes is a parameter for its place in the kernel's name: ptxas lists only shared memory of a fixed size (see scripts/cuda/resources.mjs).
 template <typename Kernel, int kSharedBytes>
-__global__ void __launch_bounds__(Kernel::kWarps * kLanes) run_warps(const __grid_constant__ Kernel kernel) {
-#if __CUDA_ARCH__ >= 100 * 8  // kWarpMajor; empty for earlier devices, on which supports_warps is false
+__global__ void __launch_bounds__(Kernel::kWarps * kLanes, kBlocksAtOnce) run_warps(const __grid_constant__ Kernel kernel) {
+#if __CUDA_ARCH__ >= 800  // kWarpArchitecture; empty for earlier devices, on which supports_warps is false.
   extern __shared__ __align__(16) std::byte shared[];
   // The same in all lanes, which the compiler cannot know of threadIdx.
   const int warp = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / kLanes, 0);
@@ -34,12 +39,12 @@ void require(cudaError_t error, const char* what) {
   if (error != cudaSuccess) throw std::runtime_error(std::string("failed to ") + what + ": " + cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
 }
 
-/// Of the current device.
+/// Whether the code that the current device runs for this kernel is not empty. A later device may run code for an earlier one, if the plugin holds no other.
+template <typename Kernel>
 bool supports_warps() {
-  int device = 0, major = 0;
-  require(cudaGetDevice(&device), "find the current CUDA device");
-  require(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "read a CUDA device's compute capability");
-  return major >= kWarpMajor;
+  cudaFuncAttributes attributes{};
+  require(cudaFuncGetAttributes(&attributes, &run_warps<Kernel, Kernel::kSharedBytes>), "read a CUDA kernel's attributes");
+  return attributes.ptxVersion >= kWarpArchitecture;
 }
 
 template <typename Kernel>

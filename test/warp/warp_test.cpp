@@ -1,5 +1,5 @@
-// The host emulation of warp instructions (native/cuda/kernels/warp.h), compared with the tables of the PTX ISA and with a plain product, as a program
-// that tests itself:  c++ -std=c++20 -I native test/warp/warp_test.cpp -o warp && ./warp
+// The host emulation of warp instructions (native/cuda/kernels/warp.h), compared with the tables of the PTX ISA and with a plain product, and the layout of
+// the convolution's tiles in the banks of shared memory, as a program that tests itself:  c++ -std=c++20 -I native test/warp/warp_test.cpp -o warp && ./warp
 // The tables are written here as PTX has them, by element of a fragment and not by register, so that a mistake is not made twice in the same words.
 
 #include <cmath>
@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "cuda/kernels/tensor_convolution.h"
 #include "cuda/kernels/warp.h"
 
 namespace {
@@ -121,6 +122,7 @@ void pairs_are_rounded_to_even() {
   check(round_pair(1.0f, -2.0f) == 0xc0003f80u, "the first value lies in the lower half");
   check(round_pair(1.0f + 0x1p-8f, 1.0f + 3 * 0x1p-8f) == 0x3f823f80u, "ties go to even");
   check(std::isnan(low_half(round_pair(NAN, 0.0f))), "NaN stays NaN");
+  check(round_pair_relu(-1.0f, 2.0f) == 0x40000000u && std::isnan(high_half(round_pair_relu(0.0f, NAN))), "ReLU cuts off what is below zero and keeps NaN");
 }
 
 void copies_land_when_they_are_waited_for() {
@@ -137,6 +139,36 @@ void copies_land_when_they_are_waited_for() {
   check(to[1][0] == 2 && to[2][3] == 3, "all land in the end");
 }
 
+/// ldmatrix reads the rows of eight lanes at a time, 16 bytes each: at once if they lie in all of the 128 bytes of the banks.
+template <int kIn, int kOut, int kStride>
+void pixels_lie_in_different_banks() {
+  using Kernel = TensorConvolution<kIn, kOut, kStride>;
+  for (int warp = 0; warp < Kernel::kWarps; ++warp) {
+    typename Kernel::Registers registers;
+    Kernel::begin(warp, registers);
+    for (auto& pixels : registers.pixels) {
+      for (int first = 0; first < kLanes; first += 8) {
+        unsigned banks = 0;
+        for (int lane = first; lane < first + 8; ++lane) banks |= 1u << pixels[lane] * 2 / 16 % 8;
+        check(banks == 0xffu, "the pixels of an ldmatrix lie in different banks");
+      }
+    }
+  }
+}
+
+template <int kStride>
+void tiles_have_no_bank_conflicts() {
+  pixels_lie_in_different_banks<16, 16, kStride>();
+  pixels_lie_in_different_banks<16, 32, kStride>();
+  pixels_lie_in_different_banks<16, 64, kStride>();
+  pixels_lie_in_different_banks<32, 16, kStride>();
+  pixels_lie_in_different_banks<32, 32, kStride>();
+  pixels_lie_in_different_banks<32, 64, kStride>();
+  pixels_lie_in_different_banks<64, 16, kStride>();
+  pixels_lie_in_different_banks<64, 32, kStride>();
+  pixels_lie_in_different_banks<64, 64, kStride>();
+}
+
 }  // namespace
 
 int main() {
@@ -147,6 +179,8 @@ int main() {
   sums_are_scattered<16>();
   pairs_are_rounded_to_even();
   copies_land_when_they_are_waited_for();
+  tiles_have_no_bank_conflicts<1>();
+  tiles_have_no_bank_conflicts<2>();
   std::printf("%d claims hold\n", claims);
   return 0;
 }

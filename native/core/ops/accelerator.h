@@ -10,7 +10,7 @@
 namespace reviewkd::ops {
 
 /// Raised whenever something below changes. A plugin of another version is not used.
-constexpr int32_t kAcceleratorVersion = 1;
+constexpr int32_t kAcceleratorVersion = 2;
 constexpr const char* kAcceleratorSymbol = "reviewkd_accelerator";
 
 constexpr int64_t kAcceleratorChannels = 8;

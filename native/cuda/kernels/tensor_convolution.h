@@ -9,51 +9,15 @@
 //   A  pixels × input channels: read by ldmatrix at a pixel's address in the tile, moved by the tap. A pixel takes an odd multiple of 16 bytes, so
 //      the eight pixels that are read at once, neighbours in a row, lie in different banks. With a stride of 2 the tile's even columns lie in front
 //      of its odd ones, so that pixels which are read together are neighbours there, too.
-//   B  input × output channels: packed in the order of the fragments, 16 bytes a lane.
-//   C  output channels are dealt to the columns of B such that a lane's sums belong to neighbouring channels of a pixel, which it writes at once.
+//   B  input × output channels: packed in the order of the fragments by tensor_weights.h, 16 bytes a lane.
+//   C  a lane's sums belong to neighbouring channels of a pixel, which it writes at once: so column_channel orders the columns of B.
 
 #include "core/ops/accelerator.h"
 #include "cuda/kernels/portable.h"
+#include "cuda/kernels/tensor_weights.h"
 #include "cuda/kernels/warp.h"
 
 namespace reviewkd::cuda {
-
-/// Tiles of eight columns of B whose sums one warp keeps.
-constexpr REVIEWKD_BOTH int channel_tiles(int64_t out_channels) { return out_channels == 16 ? 2 : 4; }
-
-/// The output channel of column n of tile j, both of a group of `tiles` tiles: column 2 t + e of all tiles belongs to lanes with lane % 4 = t.
-constexpr REVIEWKD_BOTH int column_channel(int tiles, int j, int n) { return n / 2 * 2 * tiles + 2 * j + n % 2; }
-
-/// Weights [out, 3, 3, in] -> [9 · in / 16, out / 16, lane, 8]: the registers of B of two tiles side by side. A thread for each lane.
-template <typename T>
-struct PackTensorWeights {
-  static constexpr int kThreads = kBlockThreads;
-  static constexpr int kPhases = 1;
-  static constexpr int kShared = 1;
-
-  ops::TensorConvolutionWeights call;
-
-  REVIEWKD_BOTH int64_t lanes() const { return 9 * call.in_channels / 16 * (call.out_channels / 16) * kLanes; }
-  int64_t blocks() const { return ceil_div(lanes(), kThreads); }
-
-  REVIEWKD_BOTH void run(int, int64_t block, int thread, float*) const {
-    const int64_t at = block * kThreads + thread;
-    if (at >= lanes()) return;
-    const int lane = static_cast<int>(at % kLanes), g = lane / 4, t = lane % 4;
-    const int pairs = static_cast<int>(call.out_channels / 16), tiles = channel_tiles(call.out_channels);
-    const int pair = static_cast<int>(at / kLanes % pairs), group = 2 * pair / tiles;
-    const int64_t first_row = at / kLanes / pairs * 16;  // of B, which is tap · in_channels + channel
-    const int64_t tap = first_row / call.in_channels, first_channel = first_row % call.in_channels;
-    Pack<Bfloat16> registers;
-    for (int i = 0; i < 8; ++i) {
-      const int j = 2 * pair % tiles + i / 4;
-      const int64_t in = first_channel + 2 * t + 8 * (i / 2 % 2) + i % 2;
-      const int64_t out = 8 * tiles * group + column_channel(tiles, j, g);
-      registers[i] = to_float(static_cast<const T*>(call.weights)[(out * 9 + tap) * call.in_channels + in]);
-    }
-    store(static_cast<Bfloat16*>(call.packed) + 8 * at, registers);
-  }
-};
 
 template <int kIn, int kOut, int kStride>
 struct TensorConvolution {
@@ -96,15 +60,17 @@ struct TensorConvolution {
 
   ops::TensorConvolution call;
 
-  REVIEWKD_BOTH int out_height() const { return static_cast<int>(ceil_div(call.height, kStride)); }
-  REVIEWKD_BOTH int out_width() const { return static_cast<int>(ceil_div(call.width, kStride)); }
-  REVIEWKD_BOTH int tiles_down() const { return static_cast<int>(ceil_div(out_height(), kRows)); }
-  REVIEWKD_BOTH int tiles_across() const { return static_cast<int>(ceil_div(out_width(), kColumns)); }
+  // In 32 bits and without signs, where divisions by constants are shifts.
+  static constexpr REVIEWKD_BOTH unsigned parts_of(int64_t size, unsigned part) { return (static_cast<unsigned>(size) + part - 1) / part; }
+  REVIEWKD_BOTH int out_height() const { return static_cast<int>(parts_of(call.height, kStride)); }
+  REVIEWKD_BOTH int out_width() const { return static_cast<int>(parts_of(call.width, kStride)); }
+  REVIEWKD_BOTH unsigned tiles_down() const { return parts_of(out_height(), kRows); }
+  REVIEWKD_BOTH unsigned tiles_across() const { return parts_of(out_width(), kColumns); }
   int64_t blocks() const { return call.images * tiles_down() * tiles_across(); }
 
   REVIEWKD_WARP Tile tile_of(int64_t block) const {
-    const uint32_t at = static_cast<uint32_t>(block), across = static_cast<uint32_t>(tiles_across()), down = static_cast<uint32_t>(tiles_down());
-    return {static_cast<int>(at / across / down), static_cast<int>(at / across % down) * kRows, static_cast<int>(at % across) * kColumns};
+    const unsigned at = static_cast<unsigned>(block), row = at / tiles_across(), image = row / tiles_down();
+    return {static_cast<int>(image), static_cast<int>(row - image * tiles_down()) * kRows, static_cast<int>(at - row * tiles_across()) * kColumns};
   }
 
   REVIEWKD_WARP void run(int phase, int64_t block, int warp, Registers& registers, std::byte* shared) const {
@@ -139,18 +105,18 @@ struct TensorConvolution {
       const Bfloat16* from = static_cast<const Bfloat16*>(call.weights) + row * kRowWeights;
       REVIEWKD_UNROLL
       for (int at = 0; at < kRowWeights; at += 8 * kThreads) {
-        if (at + first < kRowWeights) copies.copy(weights + row * kRowWeights + at + first, from + at + first);
+        if (kRowWeights % (8 * kThreads) == 0 || at + first < kRowWeights) copies.copy(weights + row * kRowWeights + at + first, from + at + first);
       }
     });
     copies.commit();
   }
 
   /// Where column x of the tile lies in its row.
-  static constexpr REVIEWKD_BOTH int slot(int x) { return kStride == 1 ? x : x % 2 * ((kInColumns + 1) / 2) + x / 2; }
+  static constexpr REVIEWKD_BOTH unsigned slot(unsigned x) { return kStride == 1 ? x : x % 2 * ((kInColumns + 1) / 2) + x / 2; }
 
   /// input: [kInRows, kInColumns, kPixel]. Pixels outside of the image are 0 after the normalization, as a convolution pads what it is given.
   REVIEWKD_WARP void stage_input(const Tile& tile, int warp, Bfloat16* input) const {
-    constexpr int kPixels = kInRows * kInColumns, kPixelsAtOnce = kThreads / kPacks;
+    constexpr unsigned kPixels = kInRows * kInColumns, kPixelsAtOnce = kThreads / kPacks;
     constexpr int kLoads = 8;  // that are on their way before the first is used
     const int top = tile.row * kStride - 1, left = tile.column * kStride - 1;
     const int height = static_cast<int>(call.height), width = static_cast<int>(call.width);
@@ -158,39 +124,39 @@ struct TensorConvolution {
     for_each_lane([&](int lane) {
       // The packs of a pixel divide the threads: each thread has the same channels throughout.
       const int thread = warp * kLanes + lane, channel = thread % kPacks * 8;
-      float scale[8], shift[8];
+      float scale[8] = {}, shift[8] = {};
       if (call.scale != nullptr) {
         for (int i = 0; i < 8; ++i) scale[i] = call.scale[channel + i];
         for (int i = 0; i < 8; ++i) shift[i] = call.shift[channel + i];
       }
       REVIEWKD_KEEP_LOOP
-      for (int first = thread / kPacks; first < kPixels; first += kLoads * kPixelsAtOnce) {
+      for (unsigned first = static_cast<unsigned>(thread) / kPacks; first < kPixels; first += kLoads * kPixelsAtOnce) {
         LaneWords<4> words[kLoads];
         bool inside[kLoads];
         REVIEWKD_UNROLL
         for (int i = 0; i < kLoads; ++i) {
-          const int pixel = first + i * kPixelsAtOnce;
-          const int y = top + pixel / kInColumns, x = left + pixel % kInColumns;
-          inside[i] = pixel < kPixels && 0 <= y && y < height && 0 <= x && x < width;
+          const unsigned pixel = first + static_cast<unsigned>(i) * kPixelsAtOnce;
+          const int y = top + static_cast<int>(pixel / kInColumns), x = left + static_cast<int>(pixel % kInColumns);
+          // As unsigned, numbers below 0 are above all sizes.
+          inside[i] = pixel < kPixels && static_cast<unsigned>(y) < static_cast<unsigned>(height) && static_cast<unsigned>(x) < static_cast<unsigned>(width);
           words[i] = inside[i] ? LaneWords<4>::load(image + (y * width + x) * kIn + channel) : LaneWords<4>{};
         }
         REVIEWKD_UNROLL
         for (int i = 0; i < kLoads; ++i) {
-          const int pixel = first + i * kPixelsAtOnce;
+          const unsigned pixel = first + static_cast<unsigned>(i) * kPixelsAtOnce;
           if (pixel >= kPixels) break;
           if (call.scale != nullptr && inside[i]) words[i] = normalized(words[i], scale, shift);
-          words[i].store(input + (pixel / kInColumns * kInColumns + slot(pixel % kInColumns)) * kPixel + channel);
+          words[i].store_shared(input + (pixel / kInColumns * kInColumns + slot(pixel % kInColumns)) * kPixel + channel);
         }
       }
     });
   }
 
-  /// relu(scale · x + shift), which keeps NaN as at::relu does.
+  /// relu(scale · x + shift)
   static REVIEWKD_WARP LaneWords<4> normalized(const LaneWords<4>& x, const float (&scale)[8], const float (&shift)[8]) {
     LaneWords<4> result;
     for (int i = 0; i < 4; ++i) {
-      const float low = low_half(x[i]) * scale[2 * i] + shift[2 * i], high = high_half(x[i]) * scale[2 * i + 1] + shift[2 * i + 1];
-      result[i] = round_pair(low < 0.0f ? 0.0f : low, high < 0.0f ? 0.0f : high);
+      result[i] = round_pair_relu(low_half(x[i]) * scale[2 * i] + shift[2 * i], high_half(x[i]) * scale[2 * i + 1] + shift[2 * i + 1]);
     }
     return result;
   }
@@ -223,7 +189,7 @@ struct TensorConvolution {
         REVIEWKD_UNROLL
         for (int m = 0; m < kPixelTiles; ++m) {
           FragmentA a;
-          load_matrices(a, input, registers.pixels[m], (row * kInColumns + slot(column)) * kPixel + channel);
+          load_matrices(a, input, registers.pixels[m], (row * kInColumns + static_cast<int>(slot(column))) * kPixel + channel);
           REVIEWKD_UNROLL
           for (int j = 0; j < kChannelTiles; ++j) multiply_add(registers.sums[m][j], a, b[j]);
         }
@@ -272,7 +238,7 @@ struct TensorConvolution {
               sums[kLaneChannels + 2 * j + e][lane] += distances[e] * distances[e];
             }
           }
-          words.store(image + (y * width + x) * kOut + channel);
+          words.store_global(image + (y * width + x) * kOut + channel);
         }
       }
     });

@@ -92,6 +92,17 @@ REVIEWKD_WARP uint32_t round_pair(float low, float high) {
 #endif
 }
 
+/// The same after ReLU, which keeps NaN as at::relu does.
+REVIEWKD_WARP uint32_t round_pair_relu(float low, float high) {
+#ifdef __CUDACC__
+  uint32_t pair;
+  asm("cvt.rn.relu.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+#else
+  return round_pair(low < 0.0f ? 0.0f : low, high < 0.0f ? 0.0f : high);
+#endif
+}
+
 #ifdef __CUDACC__
 REVIEWKD_WARP uint32_t shared_address(const void* shared) { return static_cast<uint32_t>(__cvta_generic_to_shared(shared)); }
 #endif
@@ -187,7 +198,7 @@ struct LaneWords {
   REVIEWKD_WARP uint32_t& operator[](int i) { return values[i]; }
   REVIEWKD_WARP uint32_t operator[](int i) const { return values[i]; }
 
-  /// from: a multiple of 16, as the addresses below.
+  /// from: a multiple of 16, as are the addresses below of 4 · kCount.
   REVIEWKD_WARP static LaneWords load(const void* from) {
 #ifdef __CUDACC__
     static_assert(kCount == 4);
@@ -200,10 +211,20 @@ struct LaneWords {
 #endif
   }
 
-  REVIEWKD_WARP void store(void* to) const {
+  REVIEWKD_WARP void store_shared(void* to) const {
 #ifdef __CUDACC__
-    if constexpr (kCount == 4) *static_cast<uint4*>(to) = make_uint4(values[0], values[1], values[2], values[3]);
-    if constexpr (kCount == 2) *static_cast<uint2*>(to) = make_uint2(values[0], values[1]);
+    static_assert(kCount == 4);
+    *static_cast<uint4*>(to) = make_uint4(values[0], values[1], values[2], values[3]);
+#else
+    memcpy(to, values, sizeof values);
+#endif
+  }
+
+  /// By intrinsics, for the compiler takes a plain assignment apart into stores of 4 bytes in some kernels.
+  REVIEWKD_WARP void store_global(void* to) const {
+#ifdef __CUDACC__
+    if constexpr (kCount == 4) __stwb(static_cast<uint4*>(to), make_uint4(values[0], values[1], values[2], values[3]));
+    if constexpr (kCount == 2) __stwb(static_cast<uint2*>(to), make_uint2(values[0], values[1]));
 #else
     memcpy(to, values, sizeof values);
 #endif

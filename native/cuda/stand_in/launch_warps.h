@@ -13,7 +13,10 @@
 namespace reviewkd::cuda {
 namespace {
 
-bool supports_warps() { return true; }
+template <typename Kernel>
+bool supports_warps() {
+  return true;
+}
 
 template <typename Kernel>
 void launch_warps(const Kernel& kernel) {
