@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Builds the plugin for CUDA devices into build/Release:  node scripts/build-cuda.mjs [--record FILE]
-// --record writes what was built with what into a file of Markdown.
+// Prints what was built with what, and the registers and memory of each kernel; --record writes that into a file of Markdown as well.
 import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { dirname, relative } from "node:path";

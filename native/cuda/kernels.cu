@@ -8,6 +8,7 @@
 #include "core/ops/accelerator.h"
 #include "cuda/kernels.h"
 #include "cuda/kernels/portable.h"
+#include "cuda/launch_warps.h"
 
 namespace reviewkd::cuda {
 namespace {
@@ -35,8 +36,6 @@ void launch(const Kernel& kernel) {
 
 }  // namespace
 }  // namespace reviewkd::cuda
-
-#include "cuda/launch_warps.h"
 
 #include "cuda/kernel_table.h"
 

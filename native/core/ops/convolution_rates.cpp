@@ -26,7 +26,7 @@ constexpr int64_t kRecordedCalls = 20;
 template <typename Work>
 double seconds_of(const Accelerator& accelerator, const RateOptions& options, const Work& work) {
   at::Tensor output;
-  const auto wait = [&] { output.flatten().select(0, 0).item<float>(); };
+  const auto wait = [&] { output[0][0][0][0].item<float>(); };
   for (int i = 0; i < 3; ++i) output = work();
   wait();
   const auto timed = [&](int64_t calls, const auto& repeat) {
