@@ -56,7 +56,7 @@ void launch_warps(const Kernel& kernel) {
   if (Kernel::kSharedBytes > 48 * 1024) {
     require(cudaFuncSetAttribute(run, cudaFuncAttributeMaxDynamicSharedMemorySize, Kernel::kSharedBytes), "reserve a CUDA kernel's shared memory");
   }
-  run<<<static_cast<unsigned>(blocks), Kernel::kWarps * kLanes, Kernel::kSharedBytes, static_cast<cudaStream_t>(current_stream())>>>(kernel);
+  run<<<static_cast<unsigned>(blocks), Kernel::kWarps * kLanes, Kernel::kSharedBytes, static_cast<cudaStream_t>(current_stream().handle)>>>(kernel);
   require(cudaGetLastError(), "start a CUDA kernel");
 }
 

@@ -207,8 +207,8 @@ struct TensorConvolution {
     });
   }
 
-  /// Rounds and writes the sums. moments: [kWarpsDown, 2, kOut], of what was rounded, about origins that all blocks know before they begin. FinishStatistics<float>
-  /// of batch_norm.h reads the partials that they become, if its x is the origins.
+  /// Rounds and writes the sums. moments: [kWarpsDown, 2, kOut], of what was rounded, about origins that all blocks know before they begin. The partials
+  /// that they become are laid out as those of batch_norm.h.
   REVIEWKD_WARP void write(const Tile& tile, int warp, Registers& registers, float* moments) const {
     PerLane<float> sums[2 * kLaneChannels];  // of values, then of squares
     const int height = out_height(), width = out_width();

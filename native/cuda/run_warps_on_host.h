@@ -1,5 +1,5 @@
 #pragma once
-// The launch of warp kernels (see kernels/warp.h) on the host, warp by warp. What a device would not forgive is made visible: shared memory begins as NaN,
+// Warp kernels (see kernels/warp.h) on the host, warp by warp. What a device would not forgive is made visible: shared memory begins as NaN,
 // asynchronous copies land when they are waited for, and every second block runs its warps in reverse, so that a warp that reads what another one
 // writes in the same phase gives other results.
 
@@ -14,12 +14,7 @@ namespace reviewkd::cuda {
 namespace {
 
 template <typename Kernel>
-bool supports_warps() {
-  return true;
-}
-
-template <typename Kernel>
-void launch_warps(const Kernel& kernel) {
+void run_warps_on_host(const Kernel& kernel) {
   struct alignas(16) Bytes {
     std::byte values[Kernel::kSharedBytes];
   };

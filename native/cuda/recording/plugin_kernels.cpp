@@ -1,0 +1,64 @@
+// The plugin's kernels for the recording runtime, in place of kernels.cu: launches are recorded by it, and run block by block on the host's memory.
+
+#include <cuda_runtime_api.h>
+
+#include <stdexcept>
+#include <string>
+#include <typeinfo>
+
+#include "core/ops/accelerator.h"
+#include "cuda/kernels.h"
+#include "cuda/kernels/portable.h"
+#include "cuda/run_warps_on_host.h"
+
+/// Of launches.cpp.
+extern "C" cudaError_t reviewkd_recording_launch(const char* mangled, void* stream, unsigned blocks, unsigned threads, void (*run)(const void*), const void* parameters,
+                                                 size_t bytes);
+
+namespace reviewkd::cuda {
+namespace {
+
+template <typename Kernel>
+void run_on_host(const void* parameters) {
+  const Kernel& kernel = *static_cast<const Kernel*>(parameters);
+  static thread_local double shared[(Kernel::kShared + 1) / 2];
+  for (int64_t block = 0; block < kernel.blocks(); ++block) {
+    for (int phase = 0; phase < Kernel::kPhases; ++phase) {
+      for (int thread = 0; thread < Kernel::kThreads; ++thread) kernel.run(phase, block, thread, reinterpret_cast<float*>(shared));
+    }
+  }
+}
+
+template <typename Kernel>
+void launch(const Kernel& kernel) {
+  const int64_t blocks = kernel.blocks();
+  if (blocks == 0) return;
+  const cudaError_t error = reviewkd_recording_launch(typeid(Kernel).name(), current_stream(), static_cast<unsigned>(blocks), Kernel::kThreads, &run_on_host<Kernel>, &kernel, sizeof kernel);
+  if (error != cudaSuccess) {
+    throw std::runtime_error(std::string("expected a CUDA kernel to start, got ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
+  }
+}
+
+template <typename Kernel>
+void launch_warps(const Kernel& kernel) {
+  if (kernel.blocks() == 0) return;
+  const cudaError_t error = reviewkd_recording_launch(typeid(Kernel).name(), current_stream().handle, static_cast<unsigned>(kernel.blocks()), Kernel::kWarps * kLanes,
+                                                      [](const void* parameters) { run_warps_on_host(*static_cast<const Kernel*>(parameters)); }, &kernel, sizeof kernel);
+  if (error != cudaSuccess) throw std::runtime_error(std::string("a CUDA kernel did not start: ") + cudaGetErrorName(error));
+}
+
+template <typename Kernel>
+bool supports_warps() {
+  return true;
+}
+
+}  // namespace
+}  // namespace reviewkd::cuda
+
+#include "cuda/kernel_table.h"
+
+namespace reviewkd::cuda {
+
+ops::Accelerator device_kernels() { return kernel_table(); }
+
+}  // namespace reviewkd::cuda

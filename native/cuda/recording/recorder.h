@@ -1,0 +1,60 @@
+#pragma once
+// Recorded calls as lines of JSON, injected failures, and the lock under which all of the recording runtime runs.
+
+#include <driver_types.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace reviewkd::recording {
+
+/// Settings, from the environment.
+struct Options {
+  /// REVIEWKD_RECORDING_FILE: lines of JSON are appended to it; empty: nothing is written.
+  std::string file;
+  /// REVIEWKD_RECORDING_MEMORY: bytes of the device, 80 GiB by default.
+  size_t memory = size_t{80} << 30;
+  /// REVIEWKD_RECORDING_MAX_BLOCKS: kernels of the plugin with more blocks are recorded and not run on the host.
+  uint64_t max_blocks = UINT64_MAX;
+
+  static const Options& get();
+};
+
+/// Held by every entry point: calls of several threads are recorded in one order.
+std::recursive_mutex& runtime_mutex();
+using RuntimeLock = std::lock_guard<std::recursive_mutex>;
+
+/// A line of the recording, written when it ends.
+class Line {
+ public:
+  explicit Line(std::string_view call);
+  ~Line();
+  Line(const Line&) = delete;
+  Line& operator=(const Line&) = delete;
+
+  Line& number(std::string_view key, int64_t value);
+  Line& text(std::string_view key, std::string_view value);
+  Line& numbers(std::string_view key, std::initializer_list<int64_t> values);
+  /// Nothing where it is cudaSuccess.
+  Line& error(cudaError_t error);
+
+ private:
+  bool enabled_;
+  std::string text_;
+};
+
+/// Remembers an error as the thread's last one, and returns it.
+cudaError_t returned(cudaError_t error);
+
+/// The error that REVIEWKD_RECORDING_FAIL or `fail_next` wants of this invocation of `call`, otherwise cudaSuccess. It names calls as
+/// `NAME:N[:ERROR]`, separated by commas: the N-th invocation from now on fails. `NAME@capture` counts invocations on a capturing stream alone.
+cudaError_t injected_failure(std::string_view call, bool is_capturing);
+void fail_next(std::string_view failures);
+
+/// A number for streams, graphs and captures in the recording.
+int64_t next_id();
+
+}  // namespace reviewkd::recording

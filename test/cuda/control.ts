@@ -1,0 +1,4 @@
+/** The connection of a child process to the recording runtime. */
+import { connect } from "../../scripts/cuda/recording-control.mjs";
+
+export const control = connect();

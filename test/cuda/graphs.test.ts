@@ -1,0 +1,88 @@
+import { expect } from "chai";
+import { isWork } from "../../scripts/cuda/recorded-calls.mjs";
+import { runScenario, section, type RecordedCall } from "./recording.js";
+import type { Outcome } from "./scenarios.js";
+
+const REPLAYED = { replayed: true, reason: null };
+const STEPS = 14;
+
+/** The calls from one replay to the next, which is a step each. */
+function steadySteps(calls: readonly RecordedCall[]): RecordedCall[][] {
+  const launches = calls.flatMap(({ call }, index) => (call === "cudaGraphLaunch" ? [index] : []));
+  return launches.slice(0, -1).map((begin, index) => calls.slice(begin + 1, launches[index + 1]));
+}
+
+/** Losses are read by the clock. */
+const reads = (step: readonly RecordedCall[]): boolean => step.some(({ kind, name }) => kind === "copy" && name?.startsWith("DtoH"));
+
+describe("a training on a CUDA device", function () {
+  this.timeout(120_000);
+  let outcomes: readonly Outcome[];
+  let calls: readonly RecordedCall[];
+  let steady: RecordedCall[][];
+
+  before(() => {
+    const run = runScenario("epochs", { steps: STEPS });
+    outcomes = run.result.outcomes;
+    calls = section(run.calls, "begin 1", "end 1");
+    steady = steadySteps(calls);
+  });
+
+  it("records a step and replays it", () => {
+    expect(outcomes).to.deep.equal([{ error: null, graph: REPLAYED }]);
+    const captured = calls.filter(({ call }) => call === "cudaStreamEndCapture");
+    expect(captured).to.have.length(1);
+    expect(captured[0]!.error).to.equal(undefined);
+    expect(steady.length).to.be.at.least(STEPS - 6);
+  });
+
+  it("records what it gives the teacher's stream into the same graph", () => {
+    const capture = calls.find(({ call }) => call === "cudaStreamBeginCapture")!;
+    const nodes = calls.filter((call) => isWork(call) && call.capture === capture.capture);
+    expect(nodes.length).to.equal(calls.find(({ call }) => call === "cudaStreamEndCapture")!.nodes);
+    expect(new Set(nodes.map(({ stream }) => stream)).size).to.equal(2);
+  });
+
+  it("gives the device nothing but the batch and scalars in front of a replay", () => {
+    for (const step of steady.filter((each) => !reads(each))) {
+      const work = step.filter(isWork);
+      expect(work.filter(({ name }) => /convolution|gemm|Matmul/.test(name ?? ""))).to.deep.equal([]);
+      expect(work.length).to.be.at.most(8);
+    }
+  });
+
+  it("leaves the legacy default stream to the gathering of batches", () => {
+    const work = steady.filter((each) => !reads(each)).flat().filter((call) => isWork(call) && call.stream === 0);
+    expect(work.filter(({ name }) => !name?.includes("GatherImages"))).to.deep.equal([]);
+  });
+
+  it("allocates nothing in replayed steps", () => {
+    expect(steady.flat().filter(({ kind }) => kind === "memory")).to.deep.equal([]);
+  });
+
+  it("waits for the device where losses are read, and nowhere else in replayed steps", () => {
+    expect(steady.filter((each) => !reads(each)).length).to.be.at.least(3);
+    for (const step of steady) {
+      const waits = step.filter(({ kind }) => kind === "synchronize");
+      const copies = step.filter(({ kind, name }) => kind === "copy" && name?.startsWith("DtoH"));
+      expect(waits.length).to.be.at.most(1);
+      expect(copies).to.have.length(waits.length);
+    }
+  });
+
+  it("reads the losses of a step of one's own loop in one copy", () => {
+    const run = runScenario("own loop", { steps: 6 });
+    const step = section(run.calls, "begin 5", "end 5");
+    expect(step.filter(({ kind, name }) => kind === "copy" && name?.startsWith("DtoH"))).to.have.length(1);
+    expect(step.filter(({ kind }) => kind === "synchronize")).to.have.length(1);
+  });
+
+  it("records the same work once more when the teacher has other weights", () => {
+    const run = runScenario("other teachers", { count: 2 });
+    expect(run.result.outcomes.map(({ graph }) => graph)).to.deep.equal([REPLAYED, REPLAYED]);
+    const [first, second, ...others] = run.calls.filter(({ call }) => call === "cudaStreamEndCapture").map(({ nodes }) => nodes);
+    expect(others).to.deep.equal([]);
+    // What is computed once from those weights is not a part of every step.
+    expect(second).to.equal(first);
+  });
+});

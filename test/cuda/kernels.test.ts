@@ -1,0 +1,34 @@
+import { expect } from "chai";
+import { runRecorded } from "./recording.js";
+
+/** What the launches of a step cost has to stay below what its arithmetic takes. */
+const MOST_NODES = 350;
+
+type Row = readonly [name: string, stream: string, count: number];
+const total = (rows: readonly Row[]): number => rows.reduce((sum, [, , count]) => sum + count, 0);
+
+describe("a step of ResNet-20 under ResNet-56 in bfloat16, with 128 images", function () {
+  this.timeout(300_000);
+  let counted: { step: Row[]; graph: Row[]; outside: Row[] };
+
+  before(() => {
+    const { stdout } = runRecorded(["bench/kernels-per-step.mjs", "--json"], { env: { REVIEWKD_RECORDING_MAX_BLOCKS: "1" } });
+    counted = JSON.parse(stdout) as typeof counted;
+  });
+
+  it(`is a graph of fewer than ${MOST_NODES} kernels and copies`, () => {
+    expect(total(counted.graph)).to.be.greaterThan(100).and.lessThan(MOST_NODES);
+  });
+
+  it("convolves each layer once forward, and once each for the gradients of input and weight", () => {
+    const count = (name: string): number => total(counted.graph.filter(([each]) => each.includes(name)));
+    // 57 of the teacher, with its shortcuts, 29 of the student and of the fusion; the first layer's input has no gradient.
+    expect(count("convolution forward")).to.equal(86);
+    expect(count("convolution backward filter")).to.equal(29);
+    expect(count("convolution backward data")).to.equal(28);
+  });
+
+  it("takes little more without a graph", () => {
+    expect(total(counted.step)).to.be.lessThan(total(counted.graph) + 20);
+  });
+});

@@ -1,0 +1,57 @@
+import { expect } from "chai";
+import { isWork } from "../../scripts/cuda/recorded-calls.mjs";
+import { isOrdered, runScenario, section, type RecordedCall } from "./recording.js";
+
+function streamsOf(calls: readonly RecordedCall[]): number[] {
+  return [...new Set(calls.filter(isWork).map(({ stream }) => stream ?? 0))].filter((stream) => stream !== 0);
+}
+
+describe("the streams of sessions", function () {
+  this.timeout(300_000);
+
+  it("belong to one session each: 33 sessions share none", () => {
+    const { calls, result: { outcomes } } = runScenario("many sessions", { count: 33 });
+    expect(outcomes.map(({ error }) => error)).to.deep.equal(Array(33).fill(null));
+    const streams = outcomes.map((_, index) => streamsOf(section(calls, `begin ${index}`, `end ${index}`)));
+    for (const each of streams) expect(each).to.have.length(2);
+    expect(new Set(streams.flat()).size).to.equal(66);
+  });
+
+  // The teacher's stream is ahead when the student's forward fails, in a step by itself and in one that is being recorded.
+  it("are joined when a step fails between the teacher's forward and the join", () => {
+    const { calls, result: { failing, after, recorded, state } } = runScenario("failing step", { fail: "cudnnBackendExecute:20" });
+    expect(failing.error!.message).to.match(/cuDNN error/);
+    expect(state.captures).to.equal(0);
+    const failure = calls.findIndex(({ call }) => call === "injected");
+    const main = calls[failure + 1]!.stream;
+    const begin = calls.findIndex(({ call, name }) => call === "mark" && name === "begin failing");
+    const side = calls.findLastIndex((call, index) => index > begin && index < failure && isWork(call) && call.stream !== main && call.stream !== 0);
+    expect(side, "work of the teacher").to.be.greaterThan(begin);
+    const next = calls.findIndex((call, index) => index > failure + 1 && isWork(call) && call.stream === main);
+    expect(next).to.be.greaterThan(failure);
+    expect(isOrdered(calls, side, next), "what follows waits for the teacher's stream").to.equal(true);
+    expect(after.error).to.equal(null);
+    expect(recorded).to.deep.equal({ error: null, graph: { replayed: true, reason: null } });
+  });
+
+  it("are joined before losses of the teacher's and the student's maps are computed", () => {
+    const { calls } = runScenario("epochs", { steps: 2 });
+    const epoch = section(calls, "begin 1", "end 1");
+    const loss = epoch.findIndex(({ name }) => name?.includes("WindowDifferences"));
+    expect(loss).to.be.at.least(0);
+    const side = epoch.findLastIndex((call, index) => index < loss && isWork(call) && call.stream !== epoch[loss]!.stream && call.stream !== 0);
+    expect(side).to.be.at.least(0);
+    expect(isOrdered(epoch, side, loss)).to.equal(true);
+  });
+});
+
+describe("a session whose networks another session moved to the CPU", function () {
+  this.timeout(120_000);
+
+  it("refuses to train, by an error with a code", () => {
+    const { before, moved } = runScenario("moved networks").result;
+    expect(before.error).to.equal(null);
+    expect(moved.error).not.to.equal(null);
+    expect(moved.error!.code).not.to.be.oneOf(["none", "INTERNAL", "NON_FINITE_LOSS"]);
+  });
+});
