@@ -11,7 +11,6 @@
 #include "cuda/kernels/warp.h"
 
 namespace reviewkd::cuda {
-namespace {
 
 template <typename Kernel>
 void run_warps_on_host(const Kernel& kernel) {
@@ -31,5 +30,4 @@ void run_warps_on_host(const Kernel& kernel) {
   }
 }
 
-}  // namespace
 }  // namespace reviewkd::cuda

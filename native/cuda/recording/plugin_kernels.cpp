@@ -8,7 +8,7 @@
 
 #include "core/ops/accelerator.h"
 #include "cuda/kernels.h"
-#include "cuda/kernels/portable.h"
+#include "cuda/run_on_host.h"
 #include "cuda/run_warps_on_host.h"
 
 /// Of launches.cpp.
@@ -19,21 +19,11 @@ namespace reviewkd::cuda {
 namespace {
 
 template <typename Kernel>
-void run_on_host(const void* parameters) {
-  const Kernel& kernel = *static_cast<const Kernel*>(parameters);
-  static thread_local double shared[(Kernel::kShared + 1) / 2];
-  for (int64_t block = 0; block < kernel.blocks(); ++block) {
-    for (int phase = 0; phase < Kernel::kPhases; ++phase) {
-      for (int thread = 0; thread < Kernel::kThreads; ++thread) kernel.run(phase, block, thread, reinterpret_cast<float*>(shared));
-    }
-  }
-}
-
-template <typename Kernel>
 void launch(const Kernel& kernel) {
   const int64_t blocks = kernel.blocks();
   if (blocks == 0) return;
-  const cudaError_t error = reviewkd_recording_launch(typeid(Kernel).name(), current_stream(), static_cast<unsigned>(blocks), Kernel::kThreads, &run_on_host<Kernel>, &kernel, sizeof kernel);
+  const cudaError_t error = reviewkd_recording_launch(typeid(Kernel).name(), current_stream().handle, static_cast<unsigned>(blocks), Kernel::kThreads,
+                                                      [](const void* parameters) { run_on_host(*static_cast<const Kernel*>(parameters)); }, &kernel, sizeof kernel);
   if (error != cudaSuccess) {
     throw std::runtime_error(std::string("expected a CUDA kernel to start, got ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
   }

@@ -10,36 +10,17 @@
 #include <string_view>
 
 #include "core/ops/accelerator.h"
-#include "cuda/kernels.h"
-#include "cuda/kernels/portable.h"
+#include "cuda/run_on_host.h"
 #include "cuda/run_warps_on_host.h"
 
 namespace reviewkd::cuda {
 namespace {
 
-template <typename Kernel>
-constexpr bool kFinishes = requires { Kernel::kFinishPhases; };
-
 thread_local bool is_recording = false;
 
 template <typename Kernel>
 void launch(const Kernel& kernel) {
-  if (is_recording) return;
-  static thread_local double shared_memory[(Kernel::kShared + 1) / 2];
-  float* shared = reinterpret_cast<float*>(shared_memory);
-  uint32_t counters[kMostGroups] = {};
-  for (int64_t block = 0; block < kernel.blocks(); ++block) {
-    for (int phase = 0; phase < Kernel::kPhases; ++phase) {
-      for (int thread = 0; thread < Kernel::kThreads; ++thread) kernel.run(phase, block, thread, shared);
-    }
-    if constexpr (kFinishes<Kernel>) {
-      const uint32_t group = kernel.group(block);
-      if (++counters[group] < kernel.blocks_of_group()) continue;
-      for (int phase = 0; phase < Kernel::kFinishPhases; ++phase) {
-        for (int thread = 0; thread < Kernel::kThreads; ++thread) kernel.finish(phase, group, thread, shared);
-      }
-    }
-  }
+  if (!is_recording) run_on_host(kernel);
 }
 
 template <typename Kernel>
