@@ -49,7 +49,8 @@ async function train(session: Session, data: Dataset, name: string, batchSize = 
 /** Sessions are destroyed on their threads, after `dispose` has returned: waits until nothing changes any more. */
 async function released(): Promise<void> {
   let before = "";
-  for (let quiet = 0; quiet < 4; await setTimeout(50)) {
+  for (let quiet = 0; quiet < 4;) {
+    await setTimeout(50);
     const now = JSON.stringify(control.state());
     quiet = now === before ? quiet + 1 : 0;
     before = now;
