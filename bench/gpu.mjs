@@ -1,14 +1,17 @@
 // One training step of Knowledge Review on a GPU, here and in PyTorch, in turns; and this package's kernels beside a copy of the same device.
-// Usage: npm run bench:gpu -- [--rounds 15] [--steps 20] [--pairs resnet56-resnet20@128,…] [--no-compiled] [--no-baselines]
-//                             [--write NAME]   keeps the figures as bench/results/NAME.json and the tables as bench/results/NAME.md
+// Usage: npm run bench:gpu -- [--rounds 15] [--steps 20] [--pairs resnet56-resnet20@128,…] [--no-compiled] [--no-baselines] [--no-kernels]
+//                             [--styles LIST]        of bench/pytorch_styles.py, instead of all
+//                             [--ready-seconds 600]  in which a style must be compiled
+//                             [--write NAME]         keeps the figures as bench/results/NAME.json and the tables as bench/results/NAME.md
 // The baselines need a Python with a CUDA torch and numpy: REVIEWKD_BENCH_PYTHON, or python3. They leave data preparation out; here the images are cropped
-// and flipped on the device, and that counts.
+// and flipped on the device, and that counts. A style that fails is in the table with its reason.
 import { parseArgs } from "node:util";
 import { createDistiller, createModel, createSession, loadDataset, systemInfo } from "../dist/index.js";
 import { addon } from "../dist/native.js";
 import { Baseline } from "./support/baseline.mjs";
 import { gpuTables } from "./support/gpu-tables.mjs";
 import { describeMachine } from "./support/machine.mjs";
+import { reasonOf, startPeers, stylesOf } from "./support/peers.mjs";
 import { keepResults } from "./support/results.mjs";
 import { spreadMs } from "./support/statistics.mjs";
 
@@ -20,6 +23,9 @@ const { values: flags } = parseArgs({
     device: { type: "string", default: "cuda" },
     compiled: { type: "boolean", default: true },
     baselines: { type: "boolean", default: true },
+    kernels: { type: "boolean", default: true },
+    styles: { type: "string" },
+    "ready-seconds": { type: "string", default: "600" },
     write: { type: "string" },
   },
   allowNegative: true,
@@ -70,13 +76,10 @@ async function prepare({ teacher, student, batch }, { precision, graphs = true, 
   };
 }
 
-async function measure(setting, baseline, compiler) {
-  const styles = baseline === undefined ? [] : ["published", ...["expert", "expert-bfloat16"].flatMap((style) => (flags.compiled && compiler ? [style, `${style}-compiled`] : [style]))];
-  const contenders = new Map();
-  for (const style of styles) {
-    await baseline.ask("prepare", { name: style, style, ...setting });
-    contenders.set(style, () => baseline.ask("burst", { name: style, steps }));
-  }
+async function measure(setting, styles) {
+  const label = `${setting.teacher} → ${setting.student}`;
+  const { peers, failures } = await startPeers(styles, setting, { readySeconds: Number(flags["ready-seconds"]), progress: (line) => progress(`${label}: ${line}`) });
+  const contenders = new Map([...peers].map(([style, peer]) => [style, () => peer.ask("burst", { name: style, steps })]));
   const trainings = new Map();
   for (const [name, options] of Object.entries({
     "reviewkd float32": { precision: "float32" }, "reviewkd bfloat16": { precision: "bfloat16" },
@@ -86,34 +89,43 @@ async function measure(setting, baseline, compiler) {
     trainings.set(name, training);
     contenders.set(name, () => training.run());
   }
-  for (const [name, run] of contenders) {
-    progress(`${setting.teacher} → ${setting.student}: ${name} warms up`);
-    for (let i = 0; i < 2; ++i) await run();
-  }
   const seconds = new Map([...contenders.keys()].map((name) => [name, []]));
-  for (let round = 0; round < Number(flags.rounds); ++round) {
-    progress(`${setting.teacher} → ${setting.student}: round ${round + 1} of ${flags.rounds}`);
-    for (const [name, run] of contenders) seconds.get(name).push((await run()).step);
+  // The first two rounds warm up.
+  for (let round = -2; round < Number(flags.rounds); ++round) {
+    progress(`${label}: ${round < 0 ? "warm-up" : `round ${round + 1} of ${flags.rounds}`}`);
+    for (const [name, run] of contenders) {
+      try {
+        const { step } = await run();
+        if (round >= 0) seconds.get(name).push(step);
+      } catch (error) {
+        failures[name] = reasonOf(error);
+        contenders.delete(name);
+        seconds.delete(name);
+      }
+    }
   }
   const graphs = Object.fromEntries([...trainings].map(([name, { graph }]) => [name, graph ?? null]));
-  for (const style of styles) await baseline.ask("drop", { name: style });
+  for (const peer of peers.values()) peer.close();
   for (const training of trainings.values()) training.dispose();
   const results = Object.fromEntries([...seconds].map(([name, list]) => [name, spreadMs(list)]));
-  return { setting, results, graphs };
+  return { setting, results, graphs, failures };
 }
 
 const machine = { ...(await describeMachine()), gpu: cuda.devices, plugin: cuda.plugin };
-const baseline = flags.baselines ? new Baseline() : undefined;
-if (baseline !== undefined) machine.baseline = await baseline.ask("describe", { device: flags.device });
+if (flags.baselines) {
+  const baseline = new Baseline();
+  machine.baseline = await baseline.ask("describe", { device: flags.device });
+  baseline.close();
+}
+const styles = flags.baselines ? flags.styles?.split(",") ?? stylesOf(flags) : [];
 const report = { command: `npm run bench:gpu -- ${process.argv.slice(2).join(" ")}`.trim(), machine, rounds: Number(flags.rounds), steps, pairs: [], kernels: {} };
-for (const bfloat16 of [false, true]) {
+for (const bfloat16 of flags.kernels ? [false, true] : []) {
   progress(`kernels in ${bfloat16 ? "bfloat16" : "float32"}`);
   const small = flags.device === "cpu"; // the plugin that stands in for a device, which tests that this program works
   const options = { device: flags.device, bfloat16, images: small ? 2 : 1024, channels: 64, side: 32, runs: small ? 1 : 100 };
   report.kernels[bfloat16 ? "bfloat16" : "float32"] = await addon().kernelRates(options);
 }
-for (const text of flags.pairs.split(",")) report.pairs.push(await measure(settingOf(text), baseline, machine.baseline?.compiler));
-baseline?.close();
+for (const text of flags.pairs.split(",")) report.pairs.push(await measure(settingOf(text), styles));
 
 const tables = gpuTables(report);
 console.log(tables);

@@ -1,10 +1,10 @@
 """What people would run otherwise: ResNets distilled by Knowledge Review in PyTorch, written for comparison alone.
 
 A server: one JSON request a line on stdin, one JSON answer a line on stdout. So another program can take turns with it, step by
-step, and both meet the same machine. Two manners of writing the same training step:
+step, and both meet the same machine. Two ways of writing the same training step, each in the styles of pytorch_styles.py:
 
 published  as the method's CIFAR code has it: NCHW, the teacher in train mode with frozen parameters, losses read after each step
-expert     channels_last, the teacher in eval mode under no_grad; with "bfloat16" under autocast; with "compiled" through torch.compile
+expert     channels_last, the teacher in eval mode under no_grad, on a GPU the fused optimizer
 """
 
 import json
@@ -18,6 +18,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from pytorch_styles import parse_style
+
+# Before a capture: optimizer state exists and cuDNN has chosen its algorithms.
+WARM_UP_STEPS = 3
 
 
 class BasicBlock(nn.Module):
@@ -115,9 +120,10 @@ def hierarchical_context_loss(student, teacher):
 class Distillation(nn.Module):
     """images, labels -> the loss, and its two terms."""
 
-    def __init__(self, teacher, student, sample, published, precision):
+    def __init__(self, teacher, student, sample, published, precision, cache_casts=True):
         super().__init__()
         self.teacher, self.student, self.published, self.precision = teacher, student, published, precision
+        self.cache_casts = cache_casts
         with torch.no_grad():
             _, _, student_maps = student.eval()(sample)
             _, teacher_maps, _ = teacher.eval()(sample)
@@ -132,7 +138,7 @@ class Distillation(nn.Module):
             parameter.requires_grad_(False)
 
     def forward(self, images, labels):
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16", cache_enabled=self.cache_casts):
             if self.published:
                 _, teacher_maps, _ = self.teacher(images)
             else:
@@ -149,43 +155,104 @@ class Distillation(nn.Module):
 
 class Training:
     def __init__(self, request):
-        style = request["style"].split("-")
-        self.published = style[0] == "published"
-        batch, size, classes = request["batch"], request["size"], request["classes"]
         device = request.get("device", "cpu")
+        self.style = parse_style(request["style"], device)
+        self.published = self.style.published
+        batch, size, classes = request["batch"], request["size"], request["classes"]
+        self.select_precision()
         torch.manual_seed(0)
         teacher, student = (NETWORKS[request[key]](classes) for key in ("teacher", "student"))
         self.images = torch.randn(batch, 3, size, size)
         self.labels = torch.randint(0, classes, (batch,))
-        self.module = Distillation(teacher, student, self.images[:2], self.published, "bfloat16" if "bfloat16" in style else "float32").to(device)
+        # Casts that autocast caches in one capture must not be used outside of it.
+        cache_casts = self.style.execution != "graphed-callables"
+        self.module = Distillation(teacher, student, self.images[:2], self.published, self.style.precision, cache_casts).to(device)
         self.images, self.labels = self.images.to(device), self.labels.to(device)
         if not self.published:
             self.module = self.module.to(memory_format=torch.channels_last)
             self.images = self.images.contiguous(memory_format=torch.channels_last)
-        self.run = torch.compile(self.module) if "compiled" in style else self.module
+        self.run, self.replay = self.module, None
+        self.optimizer = self.create_optimizer(is_fused=device == "cuda" and not self.published)
+        if self.style.is_compiled:
+            self.run = torch.compile(self.module, mode=self.style.compile_mode)
+        elif self.style.execution == "graphed-callables":
+            self.run = torch.cuda.make_graphed_callables(self.module, (self.images, self.labels), allow_unused_input=True)
+        elif self.style.execution == "graph":
+            self.replay = self.capture()
+
+    def select_precision(self):
+        """Flags of the process: set before each use, since several trainings may take turns in one process."""
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.style.tf32
+        torch.backends.cudnn.benchmark = True
+
+    def create_optimizer(self, is_fused):
+        """SGD; fused: one kernel, which reads the learning rate from the device, so that a schedule may change it between replays of a graph."""
         trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.SGD(trained, lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
+        options = {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
+        if not is_fused:
+            return torch.optim.SGD(trained, lr=0.01, **options)
+        self.optimizer = torch.optim.SGD(trained, lr=torch.tensor(0.01, device=self.images.device), fused=True, **options)
+        try:
+            self.take_step()
+            return self.optimizer
+        except RuntimeError as error:  # it requires that parameters and gradients have the same strides
+            print(f"{self.style}: SGD is not fused: {error}", file=sys.stderr)
+            return self.create_optimizer(is_fused=False)
+
+    def forward(self):
+        """The losses, with gradients zeroed before."""
+        self.optimizer.zero_grad(set_to_none=not self.published or self.style.execution == "graph")
+        if self.style.is_compiled:
+            torch.compiler.cudagraph_mark_step_begin()  # outputs of the step before may be overwritten
+        return self.run(self.images, self.labels)
+
+    def take_step(self):
+        losses = self.forward()
+        losses[0].backward()
+        self.optimizer.step()
+        return losses
+
+    def capture(self):
+        """The whole step as one CUDA graph, warmed up on a side stream as PyTorch's documentation prescribes. Returns the replay, which gives the losses."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP_STEPS):
+                self.take_step()
+        torch.cuda.current_stream().wait_stream(side)
+        self.optimizer.zero_grad(set_to_none=True)  # so that gradients are allocated from the graph's memory
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            losses = self.take_step()
+
+        def replay():
+            graph.replay()
+            return losses
+
+        return replay
 
     def step(self):
+        self.select_precision()
         started = time.perf_counter()
-        self.optimizer.zero_grad(set_to_none=not self.published)
-        loss, cross_entropy, review = self.run(self.images, self.labels)
+        if self.replay is not None:
+            self.replay()[0].item()
+            return {"step": time.perf_counter() - started}
+        loss, cross_entropy, review = self.forward()
         forward = time.perf_counter()
         loss.backward()
         backward = time.perf_counter()
         self.optimizer.step()
-        cross_entropy.item(), review.item()  # both are shown beside the progress bar
+        cross_entropy.item(), review.item()  # both appear in the progress bar
         done = time.perf_counter()
         return {"step": done - started, "forward": forward - started, "backward": backward - forward, "optimizer": done - backward}
 
     def burst(self, steps):
         """Seconds of a step where they follow one another. Published style reads each step's losses, expert style the last one's."""
+        self.select_precision()
+        advance = self.replay or self.take_step
         started = time.perf_counter()
         for _ in range(steps):
-            self.optimizer.zero_grad(set_to_none=not self.published)
-            loss, cross_entropy, review = self.run(self.images, self.labels)
-            loss.backward()
-            self.optimizer.step()
+            loss, cross_entropy, review = advance()
             if self.published:
                 cross_entropy.item(), review.item()
         loss.item()

@@ -66,7 +66,7 @@ add_custom_command(OUTPUT "${reviewkd_kernels}"
   WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}" VERBATIM COMMENT "Compiling the CUDA kernels for ${reviewkd_built_for}"
   DEPENDS native/cuda/kernels.cu native/core/ops/accelerator.h ${reviewkd_kernel_headers})
 
-add_library(reviewkd_cuda MODULE native/cuda/plugin.cpp "${reviewkd_kernels}")
+add_library(reviewkd_cuda MODULE native/cuda/plugin.cpp native/cuda/streams.cpp native/cuda/graph.cpp "${reviewkd_kernels}")
 reviewkd_compile_options(reviewkd_cuda)
 target_compile_definitions(reviewkd_cuda PRIVATE "REVIEWKD_CUDA_BUILT_FOR=\"sm ${reviewkd_built_for}, PTX ${newest}\"")
 target_include_directories(reviewkd_cuda PRIVATE native)

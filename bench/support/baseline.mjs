@@ -34,4 +34,10 @@ export class Baseline {
   close() {
     this.#process.stdin.end();
   }
+
+  /** Ends it also while it works on a request. */
+  kill() {
+    this.#ended = true;
+    this.#process.kill("SIGKILL");
+  }
 }

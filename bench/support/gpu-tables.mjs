@@ -13,13 +13,14 @@ function kernelTable(rates) {
   return table(["kernel", "GB/s", "of a copy's"], rates.map((rate) => [rate.name, speed(rate).toFixed(0), `${(100 * speed(rate) / speed(copy)).toFixed(0)} %`]));
 }
 
-function pairTable({ setting, results, graphs }) {
+function pairTable({ setting, results, graphs, failures = {} }) {
   const published = results.published?.median;
   const rows = Object.entries(results).map(([name, { median, quarter, threeQuarters }]) => [
     name, `${median.toFixed(2)} (${quarter.toFixed(2)} to ${threeQuarters.toFixed(2)})`, (1000 * setting.batch / median).toFixed(0),
     published === undefined ? "–" : `${(published / median).toFixed(2)}×`, `${(IMAGES_OF_THE_PAPER / (1000 * setting.batch / median) / 60).toFixed(1)} min`,
     graphs[name] === undefined || graphs[name] === null ? "–" : graphs[name].replayed ? "replayed" : graphs[name].reason,
   ]);
+  for (const [name, reason] of Object.entries(failures)) rows.push([name, "failed", "–", "–", "–", reason.replaceAll("|", "\\|")]);
   return `${setting.teacher} → ${setting.student}, batch ${setting.batch}\n\n${table(["", "ms a step (quartiles)", "images/s", "against published", "240 epochs", "recorded steps"], rows)}`;
 }
 

@@ -15,6 +15,7 @@
 #include "binding/tensor.h"
 #include "binding/weights.h"
 #include "core/allocator.h"
+#include "core/device.h"
 #include "core/platform/library.h"
 
 namespace reviewkd::binding {
@@ -32,6 +33,7 @@ Napi::Value shut_down(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  load_cuda_half();
   install_caching_allocator();
   env.SetInstanceData(new Runtime(env));  // owned by the environment from here on
   TensorHandle::define(env);

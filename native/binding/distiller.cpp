@@ -71,7 +71,7 @@ struct ForwardResult {
 ForwardResult forward_once(Distiller& distiller, const at::Tensor& images, const at::Tensor& labels) {
   image_size_of(images);
   if (labels.defined()) check_labels(labels, images, distiller.student().module->num_classes());
-  const std::scoped_lock lock(distiller.student().mutex, distiller.teacher().mutex);
+  const NetworkLock lock(distiller.student(), &distiller.teacher());
   const torch::NoGradGuard no_grad;
   const auto device = distiller.student().device();
   const DistillerOutput output =
@@ -180,7 +180,7 @@ Napi::Value DistillerHandle::get_state_dict(const Napi::CallbackInfo& info) {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [distiller = resource()] {
-          const std::lock_guard lock(distiller->student().mutex);
+          const NetworkLock lock(distiller->student());
           return detached_copy(distiller_state(*distiller));
         },
         to_entries);
@@ -192,7 +192,7 @@ Napi::Value DistillerHandle::put_state_dict(const Napi::CallbackInfo& info) {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [distiller = resource(), source = entries_of(info[0]), strict = info[1].ToBoolean().Value()] {
-          const std::lock_guard lock(distiller->student().mutex);
+          const NetworkLock lock(distiller->student());
           return load_state_dict(distiller_state(*distiller), source, strict);
         },
         [](Napi::Env env, const LoadReport& report) { return to_js(env, report); });

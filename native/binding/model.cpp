@@ -126,7 +126,7 @@ Napi::Value ModelHandle::forward(const Napi::CallbackInfo& info) {
     };
     const auto work = [network, images, train, features] {
       const ImageSize size = image_size_of(*images);
-      const std::lock_guard lock(network->mutex);
+      const NetworkLock lock(*network);
       const torch::NoGradGuard no_grad;
       network->module->train(train);
       Result result{network->module->forward(as_input(*images, network->dtype(), network->device())), network->module->feature_specs(size)};
@@ -158,7 +158,7 @@ Napi::Value ModelHandle::get_state_dict(const Napi::CallbackInfo& info) {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [network = resource()] {
-          const std::lock_guard lock(network->mutex);
+          const NetworkLock lock(*network);
           return detached_copy(state_dict(*network->module));
         },
         to_entries);
@@ -170,7 +170,7 @@ Napi::Value ModelHandle::put_state_dict(const Napi::CallbackInfo& info) {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [network = resource(), source = entries_of(info[0]), strict = info[1].ToBoolean().Value()] {
-          const std::lock_guard lock(network->mutex);
+          const NetworkLock lock(*network);
           return load_state_dict(state_dict(*network->module), source, strict);
         },
         [](Napi::Env env, const LoadReport& report) { return to_js(env, report); });
@@ -185,7 +185,7 @@ Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {
           check_weights_ending(path);
           NamedTensors tensors;
           {
-            const std::lock_guard lock(network->mutex);
+            const NetworkLock lock(*network);
             tensors = detached_copy(state_dict(*network->module));
           }
           write_weights(path, tensors, metadata);
@@ -201,7 +201,7 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
         info.Env(), Runtime::of(info.Env()).background(),
         [network = resource(), path = string_of(info[0], "path"), strict = info[1].ToBoolean().Value(), key = string_of(info[2], "key")] {
           const WeightsFile file = read_weights(path, {.key = key, .network = true});
-          const std::lock_guard lock(network->mutex);
+          const NetworkLock lock(*network);
           return load_state_dict(state_dict(*network->module), file.tensors, strict);
         },
         [](Napi::Env env, const LoadReport& report) { return to_js(env, report); });

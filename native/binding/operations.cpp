@@ -138,7 +138,8 @@ Napi::Value device_batches_of(const Napi::CallbackInfo& info) {
           std::vector<at::Tensor> all;
           const auto resident = images.resident ? images.resident(device) : nullptr;
           if (!resident) return all;
-          const auto source = resident->open(plan);
+          at::Tensor picks;
+          const auto source = resident->open(plan, picks);
           while (const auto batch = source->next()) {
             all.push_back(batch->images.cpu());
             all.push_back(batch->labels.cpu());

@@ -120,7 +120,7 @@ Napi::Value to_js(Napi::Env env, const EpochState& state) {
 
 void move_to(const std::optional<at::Device>& device, Network& network) {
   if (!device) return;
-  const std::lock_guard lock(network.mutex);
+  const NetworkLock lock(network);
   network.module->to(*device);
 }
 

@@ -14,24 +14,50 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Beside libtorch's CPU half.
-fs::path beside(const std::string& name) { return platform::path_of(libtorch_directory()) / platform::library_file(name); }
+/// A file in the directory of libtorch's CPU half.
+fs::path library_next_to_libtorch(const std::string& name) { return platform::path_of(libtorch_directory()) / platform::library_file(name); }
+
+struct CudaHalf {
+  bool loaded = false;
+  /// Why it is not loaded; empty if it is.
+  std::string reason;
+};
+
+/// libtorch_cpu of a CUDA build comes with CUDA's runtime, which is cheap to ask; the driver alone may be there without a device.
+bool may_have_device() {
+  if (const auto count_devices = reinterpret_cast<int (*)(int*)>(platform::symbol_in_scope("cudaGetDeviceCount"))) {
+    int count = 0;
+    return count_devices(&count) == 0 && count > 0;
+  }
+  std::string ignored;
+  return platform::load_library(platform::cuda_driver_library(), platform::Symbols::kOwn, ignored) != nullptr;
+}
+
+CudaHalf find_cuda_half() {
+  const fs::path path = library_next_to_libtorch("torch_cuda");
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) {
+    return {false, "this libtorch is a CPU build or was installed without its CUDA half (no " + platform::utf8_of(path) + ")"};
+  }
+  if (!may_have_device()) return {false, "no CUDA device was found by the driver"};
+  // Its static objects register kernels with the dispatcher and hooks with at::Context.
+  std::string reason;
+  if (platform::load_library(platform::utf8_of(path), platform::Symbols::kEverybodys, reason) == nullptr) {
+    return {false, "libtorch_cuda could not be loaded: " + reason};
+  }
+  return {true, ""};
+}
+
+const CudaHalf& cuda_half() {
+  static const CudaHalf half = find_cuda_half();
+  return half;
+}
 
 CudaStatus find_cuda() {
   CudaStatus status;
-  if (!at::hasCUDA()) {
-    const fs::path path = beside("torch_cuda");
-    std::error_code ignored;
-    if (!fs::exists(path, ignored)) {
-      status.reason = "this libtorch is a CPU build or was installed without its CUDA half (no " + platform::utf8_of(path) + ")";
-      return status;
-    }
-    // Registers its kernels with the dispatcher.
-    std::string reason;
-    if (platform::load_library(platform::utf8_of(path), platform::Symbols::kEverybodys, reason) == nullptr) {
-      status.reason = "libtorch_cuda could not be loaded: " + reason;
-      return status;
-    }
+  if (!cuda_half().loaded) {
+    status.reason = cuda_half().reason;
+    return status;
   }
   try {
     const auto count = at::hasCUDA() ? at::detail::getCUDAHooks().getNumGPUs() : 0;
@@ -40,7 +66,7 @@ CudaStatus find_cuda() {
     // float32 is float32 here, and the same seed gives the same bits.
     at::globalContext().setAllowTF32CuDNN(false);
     at::globalContext().setDeterministicCuDNN(true);
-    if (!status.available) status.reason = "no CUDA device was found by the driver";
+    if (!status.available) status.reason = "libtorch's CUDA half reports no device";
   } catch (const std::exception& error) {
     status.reason = error.what();
   }
@@ -48,6 +74,8 @@ CudaStatus find_cuda() {
 }
 
 }  // namespace
+
+void load_cuda_half() { cuda_half(); }
 
 const CudaStatus& cuda_status() {
   static const CudaStatus status = find_cuda();
@@ -76,7 +104,7 @@ std::string libtorch_directory() {
 
 bool libtorch_is_cuda_build() {
   std::error_code ignored;
-  return fs::exists(beside("torch_cuda"), ignored) || fs::exists(beside("c10_cuda"), ignored);
+  return fs::exists(library_next_to_libtorch("torch_cuda"), ignored) || fs::exists(library_next_to_libtorch("c10_cuda"), ignored);
 }
 
 }  // namespace reviewkd

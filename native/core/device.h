@@ -1,5 +1,5 @@
 #pragma once
-// Where tensors live. The addon links only the CPU half of libtorch; the CUDA half is loaded on first demand.
+// Where tensors live. The addon links only the CPU half of libtorch; the CUDA half is loaded at its start where there may be a device.
 
 #include <c10/core/Device.h>
 
@@ -15,7 +15,12 @@ struct CudaStatus {
   std::string reason;
 };
 
-/// Looks for CUDA once per process: loads libtorch_cuda from beside libtorch_cpu and asks it for devices.
+/// Loads libtorch's CUDA half, once per process, if CUDA's runtime reports a device or, without that runtime, NVIDIA's driver can be loaded.
+/// Must run before anything else of libtorch: at::hasCUDA() keeps its first answer for the life of the process, and the autograd engine has
+/// threads for only those devices that were known at the first backward pass. Never throws.
+void load_cuda_half();
+
+/// The CUDA devices of this process, looked up once.
 const CudaStatus& cuda_status();
 
 /// "cpu", "cuda" or "auto" (CUDA where it is available). Throws CUDA_UNAVAILABLE with the reason, or INVALID_ARGUMENT.

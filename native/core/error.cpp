@@ -8,6 +8,7 @@ const char* to_string(ErrorCode code) {
     case ErrorCode::kUnknownName: return "UNKNOWN_NAME";
     case ErrorCode::kShapeMismatch: return "SHAPE_MISMATCH";
     case ErrorCode::kDtypeMismatch: return "DTYPE_MISMATCH";
+    case ErrorCode::kDeviceMismatch: return "DEVICE_MISMATCH";
     case ErrorCode::kStateDictMismatch: return "STATE_DICT_MISMATCH";
     case ErrorCode::kLabelOutOfRange: return "LABEL_OUT_OF_RANGE";
     case ErrorCode::kBatchTooSmall: return "BATCH_TOO_SMALL";

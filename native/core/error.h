@@ -15,6 +15,7 @@ enum class ErrorCode {
   kUnknownName,
   kShapeMismatch,
   kDtypeMismatch,
+  kDeviceMismatch,
   kStateDictMismatch,
   kLabelOutOfRange,
   kBatchTooSmall,

@@ -107,17 +107,23 @@ TermLosses read_term(const Fields& fields, const std::string& name) {
 std::string teacher_checksum(const Session& session) {
   const auto teacher = session.frozen_teacher();
   if (!teacher) return "";
+  Session::TeacherChecksum& known = session.known_teacher_checksum();
   NamedTensors state;
   {
-    const std::lock_guard lock(teacher->mutex);
-    state = detached_copy(state_dict(*teacher->module));
+    const NetworkLock lock(*teacher);
+    const NamedTensors current = state_dict(*teacher->module);
+    StateVersion version = version_of(current);
+    if (known.of == version && !known.text.empty()) return known.text;
+    state = detached_copy(current);
+    known.of = std::move(version);
   }
   uint32_t sum = 0;
   for (const auto& [name, tensor] : state) {
     sum = crc32(name.data(), name.size(), sum);
     sum = crc32(tensor.const_data_ptr(), tensor.nbytes(), sum);
   }
-  return std::to_string(sum);
+  known.text = std::to_string(sum);
+  return known.text;
 }
 
 void check_format(const Fields& fields, const std::string& path) {
@@ -180,7 +186,7 @@ void save_checkpoint(const Session& session, const std::string& path, Metadata m
 
   NamedTensors tensors;
   {
-    const std::lock_guard lock(session.network().mutex);
+    const NetworkLock lock(session.network());
     tensors = detached_copy(session.training_state());
   }
   AtomicFile file(path);
@@ -219,7 +225,7 @@ Metadata load_checkpoint(Session& session, const std::string& path, bool other_t
   if (!other_teacher) check_teacher(session, teacher, path);
 
   {
-    const std::lock_guard lock(session.network().mutex);
+    const NetworkLock lock(session.network());
     load_state_dict(session.training_state(), file.tensors, /*strict=*/true);
   }
   session.restore(state, steps, learning_rate);

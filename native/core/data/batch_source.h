@@ -34,6 +34,8 @@ struct BatchPlan {
 /// Batches in a whole pass over `size` images. Throws INVALID_ARGUMENT unless the batch size is positive.
 int64_t batch_count(int64_t size, const BatchPlan& plan);
 
+class ResidentPass;
+
 /// The batches of one pass, in order.
 class BatchSource {
  public:
@@ -44,6 +46,9 @@ class BatchSource {
 
   /// The next batch, or nothing after the last. Waits for whoever makes them. To be called from one thread at a time.
   virtual std::optional<Batch> next() = 0;
+
+  /// This pass, if its images lie on a device; see resident_images.h.
+  virtual ResidentPass* resident() { return nullptr; }
 };
 
 class ResidentImages;

@@ -34,47 +34,51 @@ at::Tensor picks_of(int64_t size, const BatchPlan& plan) {
   return picks;
 }
 
-class ResidentPass : public BatchSource {
- public:
-  ResidentPass(at::Tensor images, at::Tensor labels, at::Tensor lookup, const BatchPlan& plan)
-      : images_(std::move(images)), labels_(std::move(labels)), lookup_(std::move(lookup)), plan_(plan),
-        batches_(batch_count(images_.size(0), plan)), next_(plan.first_batch), picks_(picks_of(images_.size(0), plan).to(images_.device())) {}
-
-  std::optional<Batch> next() override {
-    if (next_ >= batches_) return std::nullopt;
-    const c10::OptionalDeviceGuard device(images_.device());
-    const int64_t first = next_++ * plan_.batch_size;
-    const int64_t count = std::min(plan_.batch_size, images_.size(0) - first);
-    const int64_t height = images_.size(2);
-    const int64_t width = images_.size(3);
-    Batch batch{at::empty({count, 3, height, width}, images_.options().dtype(at::kFloat), at::MemoryFormat::ChannelsLast),
-                at::empty({count}, labels_.options())};
-    ops::accelerator_of(images_.device().type())->gather_images({
-        .images = images_.const_data_ptr(), .labels = labels_.const_data_ptr<int64_t>(), .lookup = ops::address<const float>(lookup_),
-        .picks = reinterpret_cast<const ops::ImagePick*>(picks_.const_data_ptr()) + first,
-        .count = count, .height = height, .width = width, .padding = kPadding,
-        .out = batch.images.data_ptr<float>(), .out_labels = batch.labels.data_ptr<int64_t>(),
-    });
-    return batch;
-  }
-
- private:
-  at::Tensor images_, labels_, lookup_;
-  BatchPlan plan_;
-  int64_t batches_;
-  int64_t next_;
-  at::Tensor picks_;
-};
-
 }  // namespace
+
+Batch ResidentBatches::empty_batch(int64_t count) const {
+  return {at::empty({count, 3, images.size(2), images.size(3)}, images.options().dtype(at::kFloat), at::MemoryFormat::ChannelsLast),
+          at::empty({count}, labels.options())};
+}
+
+void ResidentBatches::gather(Batch& into, int64_t batch, const int64_t* position) const {
+  const c10::OptionalDeviceGuard device(images.device());
+  const int64_t first = position != nullptr ? 0 : batch * batch_size;
+  ops::accelerator_of(images.device().type())->gather_images({
+      .images = images.const_data_ptr(), .labels = labels.const_data_ptr<int64_t>(), .lookup = ops::address<const float>(lookup),
+      .picks = reinterpret_cast<const ops::ImagePick*>(picks.const_data_ptr()) + first, .position = position,
+      .count = into.labels.size(0), .height = images.size(2), .width = images.size(3), .padding = kPadding,
+      .out = into.images.data_ptr<float>(), .out_labels = into.labels.data_ptr<int64_t>(),
+  });
+}
+
+ResidentPass::ResidentPass(ResidentBatches batches, const BatchPlan& plan)
+    : batches_(std::move(batches)), count_(batch_count(batches_.images.size(0), plan)), next_(plan.first_batch) {}
+
+std::optional<Batch> ResidentPass::next() {
+  if (next_ >= count_) return std::nullopt;
+  const int64_t first = next_ * batches_.batch_size;
+  Batch batch = batches_.empty_batch(std::min(batches_.batch_size, batches_.images.size(0) - first));
+  batches_.gather(batch, next_++);
+  return batch;
+}
+
+int64_t ResidentPass::whole_batches_left() const {
+  return std::max<int64_t>(0, std::min(count_, batches_.images.size(0) / batches_.batch_size) - next_);
+}
 
 ResidentImages::ResidentImages(const Split& split, const Normalization& normalization, c10::Device device)
     : images_(split.images.contiguous().to(device)), labels_(split.labels.contiguous().to(device)) {
   if (split.images.scalar_type() == at::kByte) lookup_ = lookup_tensor(normalization, device);
+  copied_.record(device);
 }
 
-std::shared_ptr<BatchSource> ResidentImages::open(const BatchPlan& plan) const {
-  return std::make_shared<ResidentPass>(images_, labels_, lookup_, plan);
+std::shared_ptr<BatchSource> ResidentImages::open(const BatchPlan& plan, at::Tensor& picks) const {
+  copied_.wait(device());
+  const at::Tensor order = picks_of(images_.size(0), plan);
+  if (picks.defined() && picks.device() == device() && picks.sizes() == order.sizes()) picks.copy_(order);
+  else picks = order.to(device());
+  return std::make_shared<ResidentPass>(ResidentBatches{images_, labels_, lookup_, picks, plan.batch_size}, plan);
 }
 
 std::shared_ptr<const ResidentImages> ResidentCopy::on(c10::Device device, const Split& split, const Normalization& normalization) {
@@ -88,9 +92,9 @@ std::shared_ptr<const ResidentImages> ResidentCopy::on(c10::Device device, const
   return images_;
 }
 
-std::shared_ptr<BatchSource> open_on(c10::Device device, const ImageSet& images, const BatchPlan& plan) {
+std::shared_ptr<BatchSource> open_on(c10::Device device, const ImageSet& images, const BatchPlan& plan, at::Tensor& picks) {
   const auto resident = images.resident ? images.resident(device) : nullptr;
-  return resident ? resident->open(plan) : images.open(plan);
+  return resident ? resident->open(plan, picks) : images.open(plan);
 }
 
 }  // namespace reviewkd

@@ -57,18 +57,18 @@ DistillerOutput Distiller::forward(const at::Tensor& images, const at::Tensor& l
   check(images, labels);
   DistillerOutput output;
   Stopwatch watch;
-  {
+  ops::SideWork side;  // on a device alongside the student
+  side.run([&] {
     torch::NoGradGuard no_grad;
-    const ops::BesideScope beside;  // where a device does two things at once
     teacher_->module->train(options_.teacher_mode == TeacherMode::kTrain);
     output.teacher = infer(*teacher_->module, images);
-  }
+  });
   output.teacher_seconds = watch.lap();
   student_->module->train();
   modules_->train();
   output.student = student_->module->forward(images);
   output.student_seconds = watch.lap();
-  ops::join_beside();
+  side.join();
   for (const auto& term : terms_) output.terms.push_back(term.method->forward({output.student, output.teacher, labels}));
   return output;
 }

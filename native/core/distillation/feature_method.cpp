@@ -1,6 +1,7 @@
 #include "core/distillation/feature_method.h"
 
 #include "core/error.h"
+#include "core/ops/scalar_sum.h"
 
 namespace reviewkd {
 namespace {
@@ -30,14 +31,9 @@ const at::Tensor& FeatureMethodImpl::teacher_map(const MethodInput& input, int64
 
 at::Tensor FeatureMethodImpl::weighted_sum(const std::vector<at::Tensor>& per_stage) const {
   TORCH_INTERNAL_ASSERT(per_stage.size() == stages().size());
-  // In double, so that the sum that is reported is the one that is differentiated, whatever the maps' type.
-  at::Tensor sum;
-  for (size_t k = 0; k < per_stage.size(); ++k) {
-    const double weight = options_.stage_weights.empty() ? 1.0 : options_.stage_weights[static_cast<size_t>(stages()[k] - 1)];
-    const at::Tensor term = weight * per_stage[k].to(at::kDouble);
-    sum = sum.defined() ? sum + term : term;
-  }
-  return sum;
+  std::vector<double> weights;
+  for (const int64_t stage : stages()) weights.push_back(options_.stage_weights.empty() ? 1.0 : options_.stage_weights[static_cast<size_t>(stage - 1)]);
+  return ops::scalar_sum(per_stage, weights);
 }
 
 }  // namespace reviewkd

@@ -1,8 +1,36 @@
 #include "core/models/backbone.h"
 
+#include <exception>
+
 #include "core/error.h"
 
 namespace reviewkd {
+
+NetworkLock::NetworkLock(Network& first, Network* second) : first_(first), second_(second) {
+  if (second_ == nullptr) first_.mutex.lock();
+  else std::lock(first_.mutex, second_->mutex);
+  try {
+    for (const Network* network : {&first_, second_}) {
+      if (network != nullptr) network->fence.wait(network->device());
+    }
+  } catch (...) {
+    first_.mutex.unlock();
+    if (second_ != nullptr) second_->mutex.unlock();
+    throw;
+  }
+}
+
+NetworkLock::~NetworkLock() {
+  for (Network* network : {&first_, second_}) {
+    if (network == nullptr) continue;
+    try {
+      network->fence.record(network->device());
+    } catch (const std::exception&) {
+      // A device that has failed fails again at the next call, which may throw.
+    }
+    network->mutex.unlock();
+  }
+}
 
 ImageSize image_size_of(const at::Tensor& images) {
   if (images.dim() != 4 || images.size(0) < 1 || images.size(1) != 3 || images.size(2) < 1 || images.size(3) < 1) {

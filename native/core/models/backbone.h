@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "core/ops/device_fence.h"
+
 namespace reviewkd {
 
 /// Height and width in pixels.
@@ -67,9 +69,26 @@ struct Network {
   std::string name;
   Backbone module;
   std::mutex mutex;
+  /// Behind the work on a device that the last holder of the mutex gave it.
+  ops::DeviceFence fence;
 
   at::ScalarType dtype() const { return module->parameters().front().scalar_type(); }
   at::Device device() const { return module->parameters().front().device(); }
+};
+
+/// One or two networks for the calling thread alone. On a device its current stream waits for the work of the holder before, and the next holder's for
+/// what this one gives it.
+class NetworkLock {
+ public:
+  explicit NetworkLock(Network& network) : NetworkLock(network, nullptr) {}
+  NetworkLock(Network& first, Network* second);
+  ~NetworkLock();
+  NetworkLock(const NetworkLock&) = delete;
+  NetworkLock& operator=(const NetworkLock&) = delete;
+
+ private:
+  Network& first_;
+  Network* second_;
 };
 
 /// Throws SHAPE_MISMATCH unless `images` is [N, 3, H, W] with N ≥ 1, and returns its size.

@@ -1,6 +1,7 @@
 #include "core/models/layers.h"
 
 #include "core/error.h"
+#include "core/ops/batch_counters.h"
 #include "core/ops/normalization.h"
 
 namespace reviewkd {
@@ -47,9 +48,14 @@ ops::Map Norm::run(const at::Tensor& x, bool relu) { return ops::batch_norm(x, p
 ops::ConvNormParameters Norm::parameters() {
   double momentum = 0.0;
   if (norm_->is_training()) {
-    norm_->num_batches_tracked.add_(1);
-    // Without a momentum, statistics are the mean over all batches.
-    momentum = norm_->options.momentum() ? *norm_->options.momentum() : 1.0 / norm_->num_batches_tracked.item<double>();
+    if (norm_->options.momentum()) {
+      ops::count_batch(norm_->num_batches_tracked);
+      momentum = *norm_->options.momentum();
+    } else {
+      // Statistics are the mean over all batches.
+      norm_->num_batches_tracked.add_(1);
+      momentum = 1.0 / norm_->num_batches_tracked.item<double>();
+    }
   }
   return {
       .weight = {}, .bias = {}, .stride = 1, .padding = 0, .groups = 1,
@@ -69,7 +75,11 @@ ops::Map ConvNorm::run(const ops::Map& x, const at::Tensor& residual, bool relu)
   return ops::conv_norm(x, parameters(), *folded_, residual, relu);
 }
 
-ops::Forked ConvNorm::forked_relu(const at::Tensor& x) { return ops::forked_conv_norm(x, parameters(), *folded_, /*relu=*/true); }
+ops::Forked ConvNorm::forked_relu(const ops::Map& x) { return ops::forked_conv_norm(x, parameters(), *folded_, /*relu=*/true); }
+
+ops::Activated ConvNorm::activated(const ops::Map& x, const at::Tensor& residual) {
+  return ops::activated_conv_norm(x, parameters(), *folded_, residual);
+}
 
 ops::ConvNormParameters ConvNorm::parameters() {
   const auto& options = convolution_->options;

@@ -59,7 +59,9 @@ class ConvNorm {
   /// ReLU of that.
   ops::Map relu(const ops::Map& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/true); }
   /// ReLU of BN(conv(x)) where a branch begins, and x for its shortcut.
-  ops::Forked forked_relu(const at::Tensor& x);
+  ops::Forked forked_relu(const ops::Map& x);
+  /// BN(conv(x)) + residual, and ReLU of that.
+  ops::Activated activated(const ops::Map& x, const at::Tensor& residual);
 
  private:
   ops::Map run(const ops::Map& x, const at::Tensor& residual, bool relu);

@@ -11,9 +11,16 @@ void ResidualBlockImpl::register_shortcut(const ResidualBlockOptions& options, i
   projection_.emplace(register_module(options.shortcut_name, layers));
 }
 
-at::Tensor ResidualBlockImpl::joined(ConvNorm& last, const ops::Map& hidden, const at::Tensor& x, bool relu) {
-  const at::Tensor shortcut = projection_ ? (*projection_)(x).values() : x;  // [N, out, H / stride, W / stride]
-  return relu ? last.relu(hidden, shortcut) : last(hidden, shortcut);
+at::Tensor ResidualBlockImpl::shortcut(const at::Tensor& x) { return projection_ ? (*projection_)(x).values() : x; }
+
+ops::Map ResidualBlockImpl::forward(const ops::Map& x) {
+  const Branch branch = this->branch(x);
+  return branch.last.relu(branch.hidden, shortcut(branch.x));
+}
+
+ops::Activated ResidualBlockImpl::forward_with_sum(const ops::Map& x) {
+  const Branch branch = this->branch(x);
+  return branch.last.activated(branch.hidden, shortcut(branch.x));
 }
 
 BasicBlockImpl::BasicBlockImpl(const ResidualBlockOptions& options)
@@ -30,9 +37,9 @@ BasicBlockImpl::BasicBlockImpl(const ResidualBlockOptions& options)
   register_shortcut(options, options.channels * kExpansion);
 }
 
-at::Tensor BasicBlockImpl::forward(const at::Tensor& x, bool relu) {
+ResidualBlockImpl::Branch BasicBlockImpl::branch(const ops::Map& x) {
   const auto [hidden, shortcut] = first_.forked_relu(x);                 // [N, C, H / stride, W / stride]
-  return joined(second_, hidden, shortcut, relu);
+  return {hidden, shortcut, second_};
 }
 
 BottleneckImpl::BottleneckImpl(const ResidualBlockOptions& options)
@@ -54,10 +61,9 @@ BottleneckImpl::BottleneckImpl(const ResidualBlockOptions& options)
   register_shortcut(options, options.channels * kExpansion);
 }
 
-at::Tensor BottleneckImpl::forward(const at::Tensor& x, bool relu) {
-  auto [hidden, shortcut] = first_.forked_relu(x);                       // [N, C, H, W]
-  hidden = second_.relu(hidden);                                         // [N, C, H / stride, W / stride]
-  return joined(third_, hidden, shortcut, relu);                         // [N, 4C, H / stride, W / stride]
+ResidualBlockImpl::Branch BottleneckImpl::branch(const ops::Map& x) {
+  const auto [hidden, shortcut] = first_.forked_relu(x);                 // [N, C, H, W]
+  return {second_.relu(hidden), shortcut, third_};                       // [N, C, H / stride, W / stride]
 }
 
 }  // namespace reviewkd

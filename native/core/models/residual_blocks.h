@@ -26,18 +26,28 @@ struct ResidualBlockOptions {
 
 class ResidualBlockImpl : public torch::nn::Module {
  public:
-  /// x: [N, in, H, W] -> the sum of branch and shortcut, after the ReLU or before it: [N, out, H / stride, W / stride], rounded
-  /// up. The result is the caller's alone.
-  virtual at::Tensor forward(const at::Tensor& x, bool relu) = 0;
+  /// x: [N, in, H, W] -> ReLU of the sum of branch and shortcut: [N, out, H / stride, W / stride], rounded up. The result is the
+  /// caller's alone.
+  ops::Map forward(const ops::Map& x);
+  /// The same, and the sum.
+  ops::Activated forward_with_sum(const ops::Map& x);
 
  protected:
+  /// The branch up to its last layer, and x for the shortcut.
+  struct Branch {
+    ops::Map hidden;
+    at::Tensor x;
+    ConvNorm& last;
+  };
+  virtual Branch branch(const ops::Map& x) = 0;
+
   /// Comes after the branch's layers: state dicts have this order.
   void register_shortcut(const ResidualBlockOptions& options, int64_t out_channels);
 
-  /// BN(conv(hidden)) + x, which is projected where the block changes its shape; under a ReLU or not.
-  at::Tensor joined(ConvNorm& last, const ops::Map& hidden, const at::Tensor& x, bool relu);
-
  private:
+  /// x, which is projected if the block changes its shape: [N, out, H / stride, W / stride].
+  at::Tensor shortcut(const at::Tensor& x);
+
   std::optional<ConvNormChain> projection_;
 };
 
@@ -47,9 +57,10 @@ class BasicBlockImpl : public ResidualBlockImpl {
   static constexpr int64_t kExpansion = 1;
 
   explicit BasicBlockImpl(const ResidualBlockOptions& options);
-  at::Tensor forward(const at::Tensor& x, bool relu) override;
 
  private:
+  Branch branch(const ops::Map& x) override;
+
   torch::nn::Conv2d conv1, conv2;
   torch::nn::BatchNorm2d bn1, bn2;
   ConvNorm first_, second_;
@@ -62,9 +73,10 @@ class BottleneckImpl : public ResidualBlockImpl {
   static constexpr int64_t kExpansion = 4;
 
   explicit BottleneckImpl(const ResidualBlockOptions& options);
-  at::Tensor forward(const at::Tensor& x, bool relu) override;
 
  private:
+  Branch branch(const ops::Map& x) override;
+
   torch::nn::Conv2d conv1, conv2, conv3;
   torch::nn::BatchNorm2d bn1, bn2, bn3;
   ConvNorm first_, second_, third_;

@@ -105,14 +105,14 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options)
 
 BackboneOutput ResNetImpl::forward(const at::Tensor& images) {
   BackboneOutput output;
-  at::Tensor x = stem_.relu(images);                                  // CIFAR: [N, C, H, W], ImageNet: halved
+  ops::Map x = stem_.relu(images);                                    // CIFAR: [N, C, H, W], ImageNet: halved
   if (options_.stem == ResNetStem::kImageNet) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});  // [N, C, H / 4, W / 4]
   for (const auto& stage : stages_) {
-    // Between blocks nobody else sees the sum.
-    for (size_t block = 0; block + 1 < stage->size(); ++block) x = stage->ptr(block)->as<ResidualBlockImpl>()->forward(x, /*relu=*/true);
-    const at::Tensor sum = stage->ptr(stage->size() - 1)->as<ResidualBlockImpl>()->forward(x, /*relu=*/false);
-    x = at::relu(sum);
-    output.features.push_back({sum, x});                                      // each stage but the first halves the size
+    // Between blocks only the activated sum is read.
+    for (size_t block = 0; block + 1 < stage->size(); ++block) x = stage->ptr(block)->as<ResidualBlockImpl>()->forward(x);
+    auto [sum, active] = stage->ptr(stage->size() - 1)->as<ResidualBlockImpl>()->forward_with_sum(x);
+    x = std::move(active);
+    output.features.push_back({sum, x.values()});                             // each stage but the first halves the size
   }
   const at::Tensor pooled = at::adaptive_avg_pool2d(x, {1, 1});               // [N, C, 1, 1]
   output.features.push_back({pooled, pooled});

@@ -2,7 +2,9 @@
 
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include <map>
 #include <sstream>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -16,6 +18,13 @@ void collect(const torch::nn::Module& module, const std::string& prefix, NamedTe
   for (const auto& item : module.named_buffers(/*recurse=*/false)) out.emplace_back(prefix + item.key(), item.value());
   for (const auto& child : module.named_children()) collect(*child.value(), prefix + child.key() + ".", out);
 }
+
+struct DeviceAndTypeOrder {
+  using Key = std::pair<at::Device, at::ScalarType>;
+  bool operator()(const Key& a, const Key& b) const {
+    return std::tuple(a.first.type(), a.first.index(), a.second) < std::tuple(b.first.type(), b.first.index(), b.second);
+  }
+};
 
 /// The first few of a list of differences, and how many more there are.
 std::string summary(const std::vector<std::string>& items) {
@@ -54,14 +63,35 @@ NamedTensors state_dict(const torch::nn::Module& module, const std::string& pref
 }
 
 NamedTensors detached_copy(const NamedTensors& state) {
+  torch::NoGradGuard no_grad;
   NamedTensors copy;
   copy.reserve(state.size());
+  std::map<std::pair<at::Device, at::ScalarType>, std::vector<size_t>, DeviceAndTypeOrder> elsewhere;
   for (const auto& [name, tensor] : state) {
     at::Tensor values = at::empty(tensor.sizes(), tensor.options().device(at::kCPU).requires_grad(false));
-    values.copy_(tensor.detach());
+    if (tensor.is_cpu()) values.copy_(tensor.detach());
+    else elsewhere[{tensor.device(), tensor.scalar_type()}].push_back(copy.size());
     copy.emplace_back(name, values);
   }
+  // From a device in one piece: each copy waits for it.
+  for (const auto& [key, indices] : elsewhere) {
+    std::vector<at::Tensor> flat;
+    for (const size_t i : indices) flat.push_back(state[i].second.detach().contiguous().view({-1}));
+    const at::Tensor all = at::cat(flat).cpu();
+    int64_t first = 0;
+    for (const size_t i : indices) {
+      at::Tensor& values = copy[i].second;
+      values.copy_(all.narrow(0, first, values.numel()).view(values.sizes()));
+      first += values.numel();
+    }
+  }
   return copy;
+}
+
+StateVersion version_of(const NamedTensors& state) {
+  StateVersion version;
+  for (const auto& [name, tensor] : state) version.emplace_back(tensor.const_data_ptr(), tensor._version());
+  return version;
 }
 
 LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& source, bool strict) {

@@ -19,6 +19,10 @@ NamedTensors state_dict(const torch::nn::Module& module, const std::string& pref
 /// A copy that shares no memory with the module, on the CPU and row by row.
 NamedTensors detached_copy(const NamedTensors& state);
 
+/// Where tensors lie and how often they were changed: whether what was made of them still holds.
+using StateVersion = std::vector<std::pair<const void*, uint32_t>>;
+StateVersion version_of(const NamedTensors& state);
+
 /// An entry whose shapes differ.
 struct ShapeMismatch {
   std::string name;

@@ -10,12 +10,17 @@
 namespace reviewkd::ops {
 
 /// Raised whenever something below changes. A plugin of another version is not used.
-constexpr int32_t kAcceleratorVersion = 1;
+constexpr int32_t kAcceleratorVersion = 2;
 constexpr const char* kAcceleratorSymbol = "reviewkd_accelerator";
 
 constexpr int64_t kAcceleratorChannels = 8;
 constexpr int64_t kAcceleratorAlignment = 16;
+/// Channels are read in groups of 128 bytes; the blocks of a group share a counter, of which there are so many.
+constexpr int64_t kMostChannels = 4096;
+/// Pixels of a map are counted in 32 bits.
+constexpr int64_t kMostPixels = int64_t{1} << 30;
 constexpr int kMostLevels = 8;
+constexpr int kMostScalars = 64;
 
 enum class ValueType : int32_t { kFloat, kBfloat16 };
 
@@ -38,20 +43,22 @@ struct BatchNormStatistics {
   float *scale, *shift, *mean, *inverse;
 };
 
-/// out = act(scale[c] · x + shift[c] + residual).
+/// out = scale[c] · x + shift[c] + residual; active = ReLU of that.
 struct Normalization {
   MapShape shape;
   const void* x;
-  const float *scale, *shift;
+  const float* scale;  // or none: 1
+  const float* shift;
   const void* residual;  // or none
-  bool relu;
-  void* out;
+  void *out, *active;    // one of them may be none
 };
 
-/// The gradients of what stands above, g being `gradient` where `active` is none or above zero, otherwise 0.
+/// The gradients of what stands above, g being `gradient` + `other_gradient` where `active` is none or above zero, otherwise 0.
 struct BatchNormGradient {
   MapShape shape;
-  const void *gradient, *active, *x;
+  const void* gradient;
+  const void* other_gradient;  // of a second reader of the result; or none
+  const void *active, *x;
   const float *mean, *inverse, *gamma;
   void* masked;    // takes g, for what was added; or none
   float* scratch;  // batch_norm_scratch(shape) floats
@@ -92,22 +99,93 @@ struct AttentionMaps {
   float *weight_gradient, *bias_gradient;
 };
 
-/// A parameter for which sgd_step.h's step is made; all three in the same memory order.
+/// A parameter for which sgd_step.h's step is made; all of it in the same memory order.
 struct SgdTensor {
   float* parameter;
-  const float* gradient;
-  float* velocity;
+  const void* gradient;
+  float* momentum_buffer;
+  void* bfloat16_copy;  // receives the parameter, rounded; or none
   int64_t count;
   float rate_scale, decay;
+  ValueType gradient_type;
 };
 
 struct SgdTensors {
   const SgdTensor* tensors;  // on the host
   int64_t count;
-  const float* rate;    // on the device: one value
-  const float* finite;  // on the device: nothing is changed where it is 0; or none
+  const float* rates;       // on the device
+  const int64_t* position;  // on the device: which of the rates
+  const float* finite;      // on the device: nothing is changed where it is 0; or none
   float momentum;
   bool nesterov;
+};
+
+/// Mean cross entropy of logits [rows, classes], the number of rows whose greatest logit is the label's, and (softmax - one-hot) / rows.
+struct CrossEntropy {
+  ValueType type;
+  int64_t rows, classes;
+  const void* logits;
+  const int64_t* labels;
+  float* gradient;  // [rows, classes]
+  float* scratch;   // cross_entropy_scratch floats
+  float *loss, *correct;
+};
+
+/// out[i] = values[i] · factor[0], out of a type.
+struct ScaledCopy {
+  ValueType type;
+  int64_t count;
+  const float *values, *factor;
+  void* out;
+};
+
+/// sum[0] = Σ weights[i] · terms[i][0].
+struct ScalarSum {
+  const float* terms[kMostScalars];
+  double weights[kMostScalars];
+  int32_t count;
+  double* sum;
+};
+
+/// out[i] = gradient[0] · weights[i].
+struct ScalarSumGradient {
+  double weights[kMostScalars];
+  int32_t count;
+  const double* gradient;
+  float* out;
+};
+
+/// A scalar on the device, float32 or float64.
+struct ScalarValue {
+  const void* address;
+  bool is_double;
+};
+
+/// The report of a step that may be taken in parts, each with its share of the batch. With n values: `values` [2 + n] is the gradients' norm, the
+/// number of images classified correctly and the values; `sums` [2 + n] runs over all finite steps: images, correct ones, values · images;
+/// `first_bad` [3 + n] is `values` and the number of the first step in which one of them was not finite. From that step on `finite` is 0.
+struct StepReport {
+  ScalarValue scalars[kMostScalars];
+  int32_t count;
+  bool first_part, last_part;
+  double share, images;
+  const float* correct;
+  const double* norm;  // or none
+  double *values, *sums, *first_bad;
+  float* finite;
+  const double* step;
+};
+
+/// The end of a step: counters of batches grow, and the schedule moves on.
+struct StepEnd {
+  struct Counter {
+    int64_t* value;
+    int64_t increment;
+  };
+  const Counter* counters;  // on the host, each value once
+  int64_t count;
+  int64_t* position;
+  double* step;
 };
 
 /// Which image of a set, and the window that is cut from it: see augmentation.h. top, left: 0 … 2 · padding.
@@ -122,6 +200,7 @@ struct ImageGathering {
   const int64_t* labels;  // [set]
   const float* lookup;    // or none
   const ImagePick* picks;  // on the device
+  const int64_t* position;  // on the device: which batch of `count` picks; or none: the first
   int64_t count, height, width, padding;
   float* out;
   int64_t* out_labels;  // [count]
@@ -147,28 +226,36 @@ struct Accelerator {
   void (*attention)(const AttentionMaps& call);
   void (*attention_gradient)(const AttentionMaps& call);
   void (*sgd)(const SgdTensors& call);
+  int64_t (*cross_entropy_scratch)(const CrossEntropy& call);
+  void (*cross_entropy)(const CrossEntropy& call);
+  void (*scaled_copy)(const ScaledCopy& call);
+  void (*scalar_sum)(const ScalarSum& call);
+  void (*scalar_sum_gradient)(const ScalarSumGradient& call);
+  void (*step_report)(const StepReport& call);
+  void (*step_end)(const StepEnd& call);
   void (*gather_images)(const ImageGathering& call);
 
-  /// Bytes of the device's memory that nobody uses.
+  /// Bytes of the device's memory that are free for this process, what its allocator keeps for later included.
   int64_t (*free_memory)();
 
   // Streams and graphs, or none. A context belongs to one thread at a time.
-  /// Two streams of the current device.
+  /// Two streams of the current device that no other context has.
   void* (*create_context)();
+  /// Waits for the work of both streams.
   void (*destroy_context)(void* context);
-  /// Work of this thread goes to the first stream from here on, behind what the thread's stream was given so far; until `leave`, which puts what
-  /// follows on the thread's stream behind it.
+  /// Work of this thread goes to the first stream from here on, behind the work that the thread's stream has been given so far; until `leave`.
   void (*enter)(void* context);
   void (*leave)(void* context);
-  /// To the second stream, behind what the first was given so far, and back without waiting; `join` makes the first wait for the second.
-  void (*begin_beside)(void* context);
-  void (*end_beside)(void* context);
+  /// To the second stream, behind the work that the first has been given so far, and back without waiting; `join` makes the first wait for the second.
+  void (*begin_side)(void* context);
+  void (*end_side)(void* context);
   void (*join)(void* context);
-  /// Work of the entered context is recorded instead of done. Ends with `end_capture`, which gives the graph, or `abandon_capture`.
-  void (*begin_capture)(void* context);
-  void* (*end_capture)(void* context);
-  void (*abandon_capture)(void* context);
+  /// A graph of the work that `work(argument)` gives to the entered context, which is not done now. One recording at a time in a process; the
+  /// graphs of a context share their memory. If work throws or cannot be recorded, everything is as before, and the exception is passed on.
+  void* (*record)(void* context, void (*work)(void*), void* argument);
+  /// Does the recorded work, on the entered context that recorded it.
   void (*replay)(void* graph);
+  /// Waits for replays that are under way.
   void (*destroy_graph)(void* graph);
 };
 

@@ -116,7 +116,13 @@ const Accelerator* accelerator_for(const at::Tensor& x) {
 }
 
 bool accelerates(at::ScalarType type, int64_t channels) {
-  return (type == at::kFloat || type == at::kBFloat16) && channels % kAcceleratorChannels == 0;
+  return (type == at::kFloat || type == at::kBFloat16) && channels % kAcceleratorChannels == 0 && channels <= kMostChannels;
+}
+
+bool has_few_pixels(const at::Tensor& map) { return map.size(0) * map.size(2) * map.size(3) <= kMostPixels / 4; }
+
+bool accelerates(const at::Tensor& map) {
+  return map.dim() == 4 && map.numel() > 0 && accelerates(map.scalar_type(), map.size(1)) && has_few_pixels(map);
 }
 
 at::Tensor for_kernels(const at::Tensor& map, at::ScalarType type) {

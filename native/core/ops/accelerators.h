@@ -32,6 +32,10 @@ const Accelerator* accelerator_for(const at::Tensor& x);
 
 /// Whether its kernels take maps of this type and so many channels.
 bool accelerates(at::ScalarType type, int64_t channels);
+/// Whether the pixels of a map [N, C, H, W], and of one twice as large, can be counted in 32 bits.
+bool has_few_pixels(const at::Tensor& map);
+/// Both, of a map [N, C, H, W] with elements.
+bool accelerates(const at::Tensor& map);
 
 /// The map in this type, in channels-last order and at an address that kernels take; itself where it is so already.
 at::Tensor for_kernels(const at::Tensor& map, at::ScalarType type);

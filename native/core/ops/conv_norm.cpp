@@ -188,6 +188,19 @@ std::vector<std::pair<const void*, uint32_t>> FoldedWeights::state_of(const Conv
   return state;
 }
 
+void FoldedWeights::share(const Folded& folded) {
+  if (folded.packed.is_cpu()) {
+    keep_for_graph(folded.packed);
+    return;
+  }
+  for (const auto* tensor : {&folded.packed, &folded.shift, &folded.bias}) {
+    if (is_recording()) keep_for_graph(*tensor);
+    else keep_until_done(*tensor);
+  }
+  // While work is recorded, what came before the recording must not be waited for; the steps before it have done so.
+  if (!is_recording()) folded.made.wait(folded.packed.device());
+}
+
 at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
   const at::Tensor convolved = at::conv2d(x, parameters.weight, parameters.bias, parameters.stride, parameters.padding, 1, parameters.groups);
   return batch_norm_reference(convolved, parameters, residual, relu);
@@ -199,7 +212,9 @@ Forked run(const Map& map, const ConvNormParameters& parameters, FoldedWeights& 
   const at::Tensor& variable = map.variable();
   if (parameters.training) require_several_outputs(variable, parameters);
   if (takes_reference_path()) return {conv_norm_reference(map, parameters, residual, relu), map};
-  if (auto result = conv_norm_on_device(variable, parameters, folded, residual, relu)) return {*result, map};
+  if (auto result = conv_norm_on_device(variable, parameters, folded, residual, relu ? NormOutputs::kActive : NormOutputs::kSum)) {
+    return {std::move(result->layer), map.fork()};
+  }
   const at::ScalarType type = computing_type(variable);
   const auto convolution = variable.is_cpu() ? convolution_of(variable.sizes(), parameters, type) : nullptr;
   const bool differentiates = at::GradMode::is_enabled();
@@ -227,8 +242,20 @@ Map conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights&
   return run(x, parameters, folded, residual, relu, /*forks=*/false).layer;
 }
 
-Forked forked_conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, bool relu) {
-  return run(x, parameters, folded, {}, relu, /*forks=*/true);
+Forked forked_conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, bool relu) {
+  // The shortcut reads the map as well: it is computed now rather than by its readers.
+  return run(x.has_fork() ? x : Map(x.values()), parameters, folded, {}, relu, /*forks=*/true);
+}
+
+Activated activated_conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual) {
+  if (parameters.training) require_several_outputs(x.variable(), parameters);
+  if (!takes_reference_path()) {
+    if (auto result = conv_norm_on_device(x.variable(), parameters, folded, residual, NormOutputs::kBoth)) {
+      return {std::move(result->before), std::move(result->layer)};
+    }
+  }
+  const at::Tensor sum = conv_norm(x, parameters, folded, residual, /*relu=*/false);
+  return {sum, at::relu(sum)};
 }
 
 }  // namespace reviewkd::ops

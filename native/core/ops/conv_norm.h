@@ -10,11 +10,15 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "core/ops/device_fence.h"
+#include "core/ops/device_streams.h"
 #include "core/ops/recomputation.h"
 
 namespace reviewkd::ops {
@@ -41,26 +45,40 @@ class FoldedWeights {
   struct Folded {
     at::Tensor packed;
     at::Tensor shift;  // [O], float32
+    at::Tensor bias;   // the same in the layer's type, for a device's library
+    DeviceFence made;  // on a device
+    mutable std::atomic<bool> library_fuses = true;
+
+    Folded(at::Tensor packed, at::Tensor shift, at::Tensor bias = {}) : packed(std::move(packed)), shift(std::move(shift)), bias(std::move(bias)) {}
+    Folded(Folded&& other) noexcept : Folded(std::move(other.packed), std::move(other.shift), std::move(other.bias)) {}
   };
 
-  /// What `fold` gave last, if nothing has changed since. What is not to be kept is made for each call.
+  /// What `fold` gave last, if nothing has changed since, for the current stream of its device. What is not to be kept is made for each call, and
+  /// what is made while work is recorded belongs to the graph: no values stand in it before a replay.
   template <typename Fold>
   std::shared_ptr<const Folded> get(const ConvNormParameters& parameters, at::ScalarType type, const Fold& fold, bool keeps = true) {
     const std::lock_guard lock(mutex_);
-    if (!keeps) {
+    if (!keeps || (is_recording() && !is_current(parameters, type))) {
       folded_.reset();
       return std::make_shared<const Folded>(fold());
     }
-    std::vector<std::pair<const void*, uint32_t>> state = state_of(parameters);
-    if (!folded_ || type != type_ || state != state_) {
-      folded_ = std::make_shared<const Folded>(fold());
+    if (!is_current(parameters, type)) {
+      auto folded = std::make_shared<Folded>(fold());
+      folded->made.record(folded->packed.device());
+      folded_ = std::move(folded);
       type_ = type;
-      state_ = std::move(state);
+      state_ = state_of(parameters);
     }
+    share(*folded_);
     return folded_;
   }
 
  private:
+  bool is_current(const ConvNormParameters& parameters, at::ScalarType type) const {
+    return folded_ && type == type_ && state_of(parameters) == state_;
+  }
+  /// Orders the current stream behind the folding, and keeps the memory for it or for the graph that it records.
+  static void share(const Folded& folded);
   static std::vector<std::pair<const void*, uint32_t>> state_of(const ConvNormParameters& parameters);
 
   std::mutex mutex_;
@@ -84,6 +102,15 @@ struct Forked {
 };
 
 /// act(BN(conv(x))) as above, and x.
-Forked forked_conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, bool relu);
+Forked forked_conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, bool relu);
+
+/// A map on both sides of its activation.
+struct Activated {
+  at::Tensor before;
+  Map after;
+};
+
+/// BN(conv(x)) + residual, and ReLU of that.
+Activated activated_conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual);
 
 }  // namespace reviewkd::ops

@@ -78,7 +78,7 @@ class DeviceAttentionFusionFunction : public torch::autograd::Function<DeviceAtt
 };
 
 std::optional<at::Tensor> attention_fusion_on_device(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
-  if (accelerator_for(x) == nullptr || x.numel() == 0 || weight.scalar_type() != at::kFloat) return std::nullopt;
+  if (accelerator_for(x) == nullptr || x.dim() != 4 || x.numel() == 0 || !has_few_pixels(x) || weight.scalar_type() != at::kFloat) return std::nullopt;
   const at::ScalarType type = computing_type(x);
   if (!accelerates(type, x.size(1)) || x.size(2) % y.size(2) != 0 || x.size(3) % y.size(3) != 0) return std::nullopt;
   return DeviceAttentionFusionFunction::apply(x, y, weight, bias, type);

@@ -76,7 +76,7 @@ class DevicePyramidLossFunction : public torch::autograd::Function<DevicePyramid
 
 std::optional<at::Tensor> pyramid_loss_on_device(const at::Tensor& student, const at::Tensor& teacher, double weight,
                                                  const std::vector<PyramidLevel>& levels) {
-  if (accelerator_for(student) == nullptr || !accelerates(student.scalar_type(), student.size(1)) || teacher.requires_grad() ||
+  if (accelerator_for(student) == nullptr || !accelerates(student) || teacher.requires_grad() ||
       levels.size() > kMostLevels) {
     return std::nullopt;
   }

@@ -60,11 +60,11 @@ class Measurement {
                                           .scale = row(4), .shift = row(5), .mean = row(6), .inverse = row(7)});
     });
     add("normalize, add, ReLU", 3 * bytes, [&] {
-      accelerator_.normalize({.shape = shape, .x = address(map_), .scale = row(4), .shift = row(5), .residual = address(other), .relu = true, .out = address(out)});
+      accelerator_.normalize({.shape = shape, .x = address(map_), .scale = row(4), .shift = row(5), .residual = address(other), .out = nullptr, .active = address(out)});
     });
-    // Sums first, for the gradient of each value depends on all.
-    add("batch normalization: gradient", 8 * bytes, [&] {
-      accelerator_.batch_norm_gradient({.shape = shape, .gradient = address(other), .active = address(out), .x = address(map_), .mean = row(6), .inverse = row(7),
+    // Sums first, for the gradient of each value depends on all: gradient, ReLU and map are read, what is left of the gradient is written and read again.
+    add("batch normalization: gradient", 7 * bytes, [&] {
+      accelerator_.batch_norm_gradient({.shape = shape, .gradient = address(other), .other_gradient = nullptr, .active = address(out), .x = address(map_), .mean = row(6), .inverse = row(7),
                                         .gamma = row(0), .masked = address(masked), .scratch = scratch.data_ptr<float>(), .factors = row(8),
                                         .gamma_gradient = row(2), .beta_gradient = row(3), .x_gradient = address(masked)});
     });
@@ -128,12 +128,15 @@ class Measurement {
   void optimizer() {
     const int64_t count = map_.numel() / 8;
     const at::Tensor parameter = floats({8, count}), gradient = floats({8, count}), velocity = floats({8, count}), rate = floats({1}), finite = at::ones_like(rate);
+    const at::Tensor position = at::zeros({}, at::TensorOptions(at::kLong).device(options_.device));
     std::vector<SgdTensor> tensors;
     for (int64_t i = 0; i < 8; ++i) {
-      tensors.push_back({parameter.data_ptr<float>() + i * count, gradient.data_ptr<float>() + i * count, velocity.data_ptr<float>() + i * count, count, 1.0f, 5e-4f});
+      tensors.push_back({.parameter = parameter.data_ptr<float>() + i * count, .gradient = gradient.data_ptr<float>() + i * count,
+                         .momentum_buffer = velocity.data_ptr<float>() + i * count, .bfloat16_copy = nullptr, .count = count, .rate_scale = 1.0f,
+                         .decay = 5e-4f, .gradient_type = ValueType::kFloat});
     }
     add("optimizer", 5 * static_cast<int64_t>(parameter.nbytes()), [&] {
-      accelerator_.sgd({tensors.data(), 8, rate.data_ptr<float>(), finite.data_ptr<float>(), 0.9f, true});
+      accelerator_.sgd({tensors.data(), 8, rate.data_ptr<float>(), position.const_data_ptr<int64_t>(), finite.data_ptr<float>(), 0.9f, true});
     });
   }
 
@@ -148,7 +151,7 @@ class Measurement {
     const at::Tensor out = floats({count, side, side, 3}), out_labels = at::empty_like(labels);
     add("batches: crop, flip, normalize", static_cast<int64_t>(pixels.nbytes() + out.nbytes()), [&] {
       accelerator_.gather_images({.images = address(pixels), .labels = labels.const_data_ptr<int64_t>(), .lookup = lookup.data_ptr<float>(),
-                                  .picks = static_cast<const ImagePick*>(address(picks)), .count = count, .height = side, .width = side, .padding = 4,
+                                  .picks = static_cast<const ImagePick*>(address(picks)), .position = nullptr, .count = count, .height = side, .width = side, .padding = 4,
                                   .out = out.data_ptr<float>(), .out_labels = out_labels.data_ptr<int64_t>()});
     });
   }

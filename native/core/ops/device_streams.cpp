@@ -1,7 +1,6 @@
 #include "core/ops/device_streams.h"
 
 #include <exception>
-#include <utility>
 
 namespace reviewkd::ops {
 namespace {
@@ -18,51 +17,68 @@ void quietly(const Work& work) {
   }
 }
 
+/// While it lives, keep_for_graph gives tensors to this list.
+class KeepingScope {
+ public:
+  explicit KeepingScope(std::vector<at::Tensor>& kept) { kept_tensors = &kept; }
+  ~KeepingScope() { kept_tensors = nullptr; }
+};
+
 }  // namespace
 
 std::unique_ptr<DeviceStreams> DeviceStreams::create(const Accelerator& accelerator) {
   return accelerator.create_context == nullptr ? nullptr : std::make_unique<DeviceStreams>(accelerator);
 }
 
-StreamsScope::StreamsScope(const DeviceStreams* streams) : outer_(std::exchange(entered, streams)), streams_(streams) {
-  if (streams_ != nullptr) streams_->accelerator().enter(streams_->context());
+StreamsScope::StreamsScope(const DeviceStreams* streams) : outer_(entered), streams_(streams == entered ? nullptr : streams) {
+  if (streams_ == nullptr) return;
+  streams_->accelerator().enter(streams_->context());
+  entered = streams_;
 }
 
 StreamsScope::~StreamsScope() {
-  if (streams_ != nullptr) quietly([&] { streams_->accelerator().leave(streams_->context()); });
+  if (streams_ == nullptr) return;
+  quietly([&] { streams_->accelerator().leave(streams_->context()); });
   entered = outer_;
 }
 
-BesideScope::BesideScope() : streams_(entered) {
-  if (streams_ != nullptr) streams_->accelerator().begin_beside(streams_->context());
+SideWork::SideWork() : streams_(entered) {}
+
+SideWork::~SideWork() {
+  quietly([&] { join(); });
 }
 
-BesideScope::~BesideScope() {
-  if (streams_ != nullptr) quietly([&] { streams_->accelerator().end_beside(streams_->context()); });
+void SideWork::join() {
+  if (streams_ == nullptr || !is_open_) return;
+  is_open_ = false;
+  streams_->accelerator().join(streams_->context());
 }
 
-void join_beside() {
-  if (entered != nullptr) entered->accelerator().join(entered->context());
+SideWork::Scope::Scope(SideWork& work) : streams_(work.streams_) {
+  if (streams_ == nullptr) return;
+  streams_->accelerator().begin_side(streams_->context());
+  work.is_open_ = true;
 }
 
-DeviceGraph::Recording::Recording(const DeviceStreams& streams) : streams_(streams) {
-  streams_.accelerator().begin_capture(streams_.context());
-  kept_tensors = &kept_;
+SideWork::Scope::~Scope() {
+  if (streams_ != nullptr) quietly([&] { streams_->accelerator().end_side(streams_->context()); });
 }
 
-DeviceGraph::Recording::~Recording() {
-  kept_tensors = nullptr;
-  if (open_) quietly([&] { streams_.accelerator().abandon_capture(streams_.context()); });
+std::unique_ptr<DeviceGraph> DeviceGraph::record(const DeviceStreams& streams, std::function<void()> work) {
+  std::unique_ptr<DeviceGraph> graph(new DeviceGraph(streams.accelerator(), std::move(work)));
+  const KeepingScope keeping(graph->kept_);
+  graph->graph_ = streams.accelerator().record(streams.context(), [](void* recorded) { (*static_cast<std::function<void()>*>(recorded))(); }, &graph->work_);
+  return graph;
 }
 
-std::unique_ptr<DeviceGraph> DeviceGraph::Recording::finish() {
-  void* graph = streams_.accelerator().end_capture(streams_.context());
-  open_ = false;
-  return std::make_unique<DeviceGraph>(streams_.accelerator(), graph, std::move(kept_));
+DeviceGraph::~DeviceGraph() {
+  if (graph_ != nullptr) quietly([&] { accelerator_.destroy_graph(graph_); });
 }
+
+bool is_recording() { return kept_tensors != nullptr; }
 
 void keep_for_graph(const at::Tensor& tensor) {
-  if (kept_tensors != nullptr) kept_tensors->push_back(tensor);
+  if (kept_tensors != nullptr && tensor.defined()) kept_tensors->push_back(tensor);
 }
 
 }  // namespace reviewkd::ops

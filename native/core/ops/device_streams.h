@@ -1,9 +1,11 @@
 #pragma once
-// Streams and graphs of a device, as accelerator.h has them, owned. Everything here does nothing where there is no such device.
+// Streams and graphs of a device, as accelerator.h has them, owned. Everything here does nothing without such a device.
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/ops/accelerator.h"
@@ -13,7 +15,7 @@ namespace reviewkd::ops {
 /// Two streams, for the work of one thread at a time.
 class DeviceStreams {
  public:
-  /// None where the accelerator has no streams.
+  /// None if the accelerator has no streams.
   static std::unique_ptr<DeviceStreams> create(const Accelerator& accelerator);
   explicit DeviceStreams(const Accelerator& accelerator) : accelerator_(accelerator), context_(accelerator.create_context()) {}
   ~DeviceStreams() { accelerator_.destroy_context(context_); }
@@ -28,7 +30,7 @@ class DeviceStreams {
   void* context_;
 };
 
-/// While it lives, this thread's work goes to these streams; none: nothing changes.
+/// While it lives, this thread's work goes to these streams; with none, or within another scope of the same, nothing changes.
 class StreamsScope {
  public:
   explicit StreamsScope(const DeviceStreams* streams);
@@ -41,59 +43,63 @@ class StreamsScope {
   const DeviceStreams* streams_;
 };
 
-/// While it lives, this thread's work goes beside what it was on, behind what that was given so far. What it makes may be read after
-/// `join_beside`, and be let go of once this thread has been in another BesideScope or left the streams.
-class BesideScope {
+/// Work on the second of this thread's streams, alongside what follows it on the first. What it makes may be read after `join`, which comes at the end of
+/// the object's life at the latest, and may be released once this thread has begun other such work or left the streams.
+class SideWork {
  public:
-  BesideScope();
-  ~BesideScope();
-  BesideScope(const BesideScope&) = delete;
-  BesideScope& operator=(const BesideScope&) = delete;
+  SideWork();
+  ~SideWork();
+  SideWork(const SideWork&) = delete;
+  SideWork& operator=(const SideWork&) = delete;
 
- private:
-  const DeviceStreams* streams_;
-};
-
-void join_beside();
-
-/// Work that was recorded once and is done as often as `replay` is called, on the same memory. Made inside of a StreamsScope.
-class DeviceGraph {
- public:
-  /// Records what `work` puts on this thread's streams. What it throws, and what cannot be recorded, is thrown.
   template <typename Work>
-  static std::unique_ptr<DeviceGraph> record(const DeviceStreams& streams, const Work& work) {
-    Recording recording(streams);
+  void run(const Work& work) {
+    const Scope scope(*this);
     work();
-    return recording.finish();
   }
 
-  DeviceGraph(const Accelerator& accelerator, void* graph, std::vector<at::Tensor> kept)
-      : accelerator_(accelerator), graph_(graph), kept_(std::move(kept)) {}
-  ~DeviceGraph() { accelerator_.destroy_graph(graph_); }
+  /// Makes the first stream wait for the second.
+  void join();
+
+ private:
+  class Scope {
+   public:
+    explicit Scope(SideWork& work);
+    ~Scope();
+
+   private:
+    const DeviceStreams* streams_;
+  };
+
+  const DeviceStreams* streams_;
+  bool is_open_ = false;
+};
+
+/// Work that was recorded once and is done as often as `replay` is called, on the same memory. Made and replayed inside of a StreamsScope.
+class DeviceGraph {
+ public:
+  /// Records what `work` puts on this thread's streams. What it throws, and what cannot be recorded, is thrown. The graph keeps `work`.
+  static std::unique_ptr<DeviceGraph> record(const DeviceStreams& streams, std::function<void()> work);
+
+  ~DeviceGraph();
   DeviceGraph(const DeviceGraph&) = delete;
   DeviceGraph& operator=(const DeviceGraph&) = delete;
 
   void replay() const { accelerator_.replay(graph_); }
 
  private:
-  class Recording {
-   public:
-    explicit Recording(const DeviceStreams& streams);
-    ~Recording();
-    std::unique_ptr<DeviceGraph> finish();
-
-   private:
-    const DeviceStreams& streams_;
-    std::vector<at::Tensor> kept_;
-    bool open_ = true;
-  };
+  explicit DeviceGraph(const Accelerator& accelerator, std::function<void()> work) : accelerator_(accelerator), work_(std::move(work)) {}
 
   const Accelerator& accelerator_;
-  void* graph_;
+  std::function<void()> work_;
+  void* graph_ = nullptr;
   std::vector<at::Tensor> kept_;
 };
 
-/// A graph that is being recorded on this thread reads this tensor, which its owner may let go of: from here on the graph holds it, too.
+/// Whether this thread's work is recorded instead of done: nothing that it makes can be read before a replay.
+bool is_recording();
+
+/// A graph that is being recorded on this thread reads this tensor, which its owner may release: from here on the graph holds it, too.
 void keep_for_graph(const at::Tensor& tensor);
 
 }  // namespace reviewkd::ops

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/ops/device_norm.h"
 #include "core/ops/dispatch.h"
 
 namespace reviewkd::ops {
@@ -152,6 +153,7 @@ at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& p
 
 Map batch_norm(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
   if (parameters.training && x.dim() == 4 && x.size(1) > 0) require_several_values(x.numel() / x.size(1));
+  if (auto result = batch_norm_on_device(x, parameters, residual, relu)) return *result;
   const bool differentiates = at::GradMode::is_enabled();
   const bool fast = !takes_reference_path() && x.is_cpu() && x.dim() == 4 && x.numel() > 0 && map_kernels(x.scalar_type()) != nullptr &&
                     parameters.gamma.scalar_type() == at::kFloat && (parameters.training || !differentiates);

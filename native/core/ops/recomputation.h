@@ -30,17 +30,28 @@ class Map {
   /// carrier: of the map's sizes and type, with its place in the graph, and with other values.
   static Map unmade(at::Tensor carrier, Recomputation again);
 
+  /// A map whose maker sums the gradients of two readers: fork has the values' memory and a place of its own in the graph.
+  static Map with_fork(at::Tensor values, at::Tensor fork) {
+    Map map(std::move(values));
+    map.fork_ = std::move(fork);
+    return map;
+  }
+
   operator const at::Tensor&() const { return values(); }
   const at::Tensor& values() const;
   const std::optional<Recomputation>& again() const { return again_; }
 
   /// What stands for the map in the graph: its values, or their carrier.
   const at::Tensor& variable() const { return values_.defined() ? values_ : carrier_; }
+  /// The map for a second reader; the values for makers that do not tell readers apart.
+  const at::Tensor& fork() const { return fork_.defined() ? fork_ : values(); }
+  bool has_fork() const { return fork_.defined(); }
   bool is_made() const { return values_.defined() || !carrier_.defined(); }
 
  private:
   at::Tensor carrier_;
   mutable at::Tensor values_;
+  at::Tensor fork_;
   std::optional<Recomputation> again_;
 };
 

@@ -17,6 +17,10 @@ void* load_library(const std::string& path, Symbols symbols, std::string& reason
 /// The address of what the library exports under this name, or none.
 void* symbol_of(void* library, const char* name);
 
+/// The address of what a library that this code was loaded with, or the program itself, exports under this name; none where no such library is
+/// loaded, and on Windows, where a name belongs to its library.
+void* symbol_in_scope(const char* name);
+
 /// The file of the loaded library that this code belongs to; empty where the system does not tell.
 std::string library_of(const void* code);
 
@@ -25,5 +29,8 @@ void keep_loaded(const void* code);
 
 /// What the system calls the file of a library, of "torch_cpu" say.
 std::string library_file(const std::string& name);
+
+/// The library through which NVIDIA's driver is reached.
+const char* cuda_driver_library();
 
 }  // namespace reviewkd::platform

@@ -15,6 +15,8 @@ void* load_library(const std::string& path, Symbols symbols, std::string& reason
 
 void* symbol_of(void* library, const char* name) { return ::dlsym(library, name); }
 
+void* symbol_in_scope(const char* name) { return ::dlsym(RTLD_DEFAULT, name); }
+
 std::string library_of(const void* code) {
   Dl_info info{};
   return ::dladdr(code, &info) != 0 && info.dli_fname != nullptr ? info.dli_fname : "";
@@ -29,5 +31,7 @@ std::string library_file(const std::string& name) {
   return "lib" + name + ".so";
 #endif
 }
+
+const char* cuda_driver_library() { return "libcuda.so.1"; }
 
 }  // namespace reviewkd::platform

@@ -25,6 +25,8 @@ void* load_library(const std::string& path, Symbols, std::string& reason) {
 
 void* symbol_of(void* library, const char* name) { return reinterpret_cast<void*>(::GetProcAddress(static_cast<HMODULE>(library), name)); }
 
+void* symbol_in_scope(const char*) { return nullptr; }
+
 std::string library_of(const void* code) {
   const HMODULE module = module_of(code, GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT);
   if (module == nullptr) return "";
@@ -38,5 +40,7 @@ std::string library_of(const void* code) {
 void keep_loaded(const void* code) { module_of(code, GET_MODULE_HANDLE_EX_FLAG_PIN); }
 
 std::string library_file(const std::string& name) { return name + ".dll"; }
+
+const char* cuda_driver_library() { return "nvcuda.dll"; }
 
 }  // namespace reviewkd::platform

@@ -94,14 +94,15 @@ Evaluation evaluate(Network& network, const ImageSet& set, const EvaluationOptio
   const int64_t k = std::min<int64_t>(5, classes);
   const bool beside = !options.reference && ops::accelerator_of(network.device().type()) != nullptr;
   const BatchPlan plan{.batch_size = options.batch_size};
-  const auto source = beside ? open_on(network.device(), set, plan) : set.open(plan);
+  at::Tensor picks;
+  const auto source = beside ? open_on(network.device(), set, plan, picks) : set.open(plan);
   HostTally on_host(classes);
   std::optional<DeviceTally> on_device;
   if (beside) on_device.emplace(classes, network.device());
   int64_t done = 0;
   torch::NoGradGuard no_grad;
   while (const auto batch = source->next()) {
-    const std::lock_guard lock(network.mutex);
+    const NetworkLock lock(network);
     const auto device = network.device();
     const ops::ReferenceScope path(options.reference);
     const PrecisionScope scope(options.precision, device);

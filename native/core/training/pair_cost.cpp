@@ -66,7 +66,7 @@ class SingleThread {
 };
 
 void count_arithmetic(Distiller& distiller, const at::Tensor& image, PairCost& cost) {
-  const std::scoped_lock lock(distiller.student().mutex, distiller.teacher().mutex);
+  const NetworkLock lock(distiller.student(), &distiller.teacher());
   const torch::NoGradGuard no_grad;
   distiller.teacher().module->eval();
   distiller.student().module->eval();

@@ -8,6 +8,7 @@
 #include "core/data/resident_images.h"
 #include "core/error.h"
 #include "core/numeric.h"
+#include "core/ops/device_cross_entropy.h"
 #include "core/ops/dispatch.h"
 #include "core/stopwatch.h"
 #include "core/training/evaluator.h"
@@ -43,6 +44,9 @@ NamedTensors prepared(const Distiller& distiller) {
 
 /// How long an epoch on a device goes on at most before it is read back how it stands.
 constexpr double kSecondsUnread = 0.25;
+
+/// How much work a device is given at a time at most, if that is more than one step: within it, no stop is noticed.
+constexpr double kSecondsAtOnce = 0.02;
 
 /// What Pass::values would be, for losses or for sums of such.
 std::vector<double> values_of(const Losses& losses) {
@@ -94,32 +98,49 @@ void Session::use_threads() const {
 
 StepResult Session::step(const at::Tensor& images, const at::Tensor& labels) {
   check_batch(images, labels);
+  check_devices();
+  DeviceStep* device = device_step();
+  if (device == nullptr) return run_step(images, labels);
+  const ops::StreamsScope streams(device->streams());
+  device->begin_schedule({learning_rate_}, 0, steps_);
   StepResult result = run_step(images, labels);
-  if (device_step()) complete(result);
+  complete(result);
   return result;
 }
 
-StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels) {
-  std::unique_lock<std::mutex> student_lock(network_->mutex, std::defer_lock);
-  std::unique_lock<std::mutex> teacher_lock;
-  if (distiller_) {
-    teacher_lock = std::unique_lock(distiller_->teacher().mutex, std::defer_lock);
-    std::lock(student_lock, teacher_lock);
-  } else {
-    student_lock.lock();
-  }
+void Session::check_devices() const {
+  optimizer_.check_devices();
+  if (!distiller_ || distiller_->teacher().device() == network_->device()) return;
+  fail(ErrorCode::kDeviceMismatch, "invalid device of the teacher: expected ", network_->device(), " as the student's, received ",
+       distiller_->teacher().device(), ": another session moved it. Create a new session, or let all of them use one device.");
+}
 
-  const ops::ReferenceScope path(options_.reference);
-  const auto weights = this->weights();
+template <typename HandOver>
+int64_t Session::run_on_device(const HandOver& hand_over) {
+  const NetworkLock lock(*network_, distiller_ ? &distiller_->teacher() : nullptr);
+  check_devices();
+  const int64_t steps = hand_over(weights());
+  steps_ += steps;
+  return steps;
+}
+
+StepResult Session::run_step(const at::Tensor& images, const at::Tensor& labels) {
   if (DeviceStep* device = device_step()) {
     Stopwatch watch;
-    device->run(as_input(images, network_->dtype(), images.device()), labels, weights, learning_rate_, steps_);
+    run_on_device([&](const std::vector<double>& weights) {
+      device->run(as_input(images, network_->dtype(), images.device()), labels, weights);
+      return int64_t{1};
+    });
     StepResult result;
     result.seconds.backward = watch.lap();
     result.learning_rate = learning_rate_;
-    result.step = ++steps_;
+    result.step = steps_;
     return result;
   }
+  const NetworkLock lock(*network_, distiller_ ? &distiller_->teacher() : nullptr);
+  check_devices();
+  const ops::ReferenceScope path(options_.reference);
+  const auto weights = this->weights();
   const at::Tensor input = as_input(images, network_->dtype(), network_->device());  // [N, 3, H, W]
   const at::Tensor target = labels.to(network_->device());                           // [N]
   const int64_t count = input.size(0);
@@ -180,7 +201,12 @@ Pass Session::forward(const at::Tensor& images, const at::Tensor& labels) {
     pass.logits = network_->module->forward(images).logits;
     pass.student_seconds = watch.lap();
   }
-  pass.cross_entropy = at::cross_entropy_loss(at_least_float32(pass.logits), labels);
+  if (auto classified = ops::cross_entropy_on_device(pass.logits, labels)) {
+    pass.cross_entropy = std::move(classified->cross_entropy);
+    pass.correct = std::move(classified->correct);
+  } else {
+    pass.cross_entropy = at::cross_entropy_loss(at_least_float32(pass.logits), labels);
+  }
   return pass;
 }
 
@@ -277,34 +303,53 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
     state_.steps = steps;
   }
 
+  check_devices();
   DeviceStep* device = device_step();
-  if (device != nullptr && !goes_on) device->begin_sums();
-  if (device != nullptr && goes_on) device->begin_sums(state_.images, state_.correct, values_of(state_.sums));
-  const auto source = open_on(network_->device(), images, plan);
+  const ops::StreamsScope streams(device != nullptr ? device->streams() : nullptr);
+  if (device != nullptr) {
+    if (goes_on) device->begin_sums(state_.images, state_.correct, values_of(state_.sums));
+    else device->begin_sums();
+    std::vector<double> rates;
+    for (int64_t step = 0; step < steps; ++step) rates.push_back(rate_at(options, step));
+    device->begin_schedule(rates, state_.step, steps_);
+  }
+  const auto source = open_on(network_->device(), images, plan, picks_);
+  ResidentPass* resident = device != nullptr ? source->resident() : nullptr;
   Stopwatch watch;
   Stopwatch unread;
   double seconds_unread = kSecondsUnread;
+  Stopwatch since_settled;
+  int64_t settled = state_.step;
   const auto next = [&] {
     try {
       return source->next();
     } catch (...) {
-      // Who saves after this saves what was done.
+      // A checkpoint that is saved after this holds what was done.
       if (device != nullptr && state_.step > 0) settle();
       throw;
     }
   };
-  while (const auto batch = next()) {
-    const double waited = watch.lap();
-    const StepPosition position{options.epoch, options.epochs, state_.step, steps};
-    learning_rate_ = options_.optimizer.learning_rate * learning_rate_scale(options.schedule, position);
-    const StepResult result = run_step(batch->images, batch->labels);
-    add_to_epoch(result, *batch);
+  while (state_.step < steps) {
+    double waited = 0;
+    if (resident != nullptr && resident->whole_batches_left() > 0) {
+      const int64_t taken = run_on_device([&](const std::vector<double>& weights) { return device->run(*resident, weights, steps_at_once(stop || (asked && asked()))); });
+      state_.step += taken;
+      learning_rate_ = state_.learning_rate = rate_at(options, state_.step - 1);
+    } else {
+      const auto batch = next();
+      if (!batch) break;
+      waited = watch.lap();
+      learning_rate_ = rate_at(options, state_.step);
+      add_to_epoch(run_step(batch->images, batch->labels), *batch);
+    }
     seconds_unread += unread.lap();
     const bool stopped = stop;
     const bool is_read =
         device == nullptr || stopped || state_.step == steps || seconds_unread >= kSecondsUnread || (asked && asked());
     if (device != nullptr && is_read) {
       settle();
+      seconds_per_step_ = since_settled.lap() / static_cast<double>(std::max<int64_t>(1, state_.step - settled));
+      settled = state_.step;
       seconds_unread = 0;
     }
     state_.stall_seconds += waited;
@@ -321,6 +366,16 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
   return state_;
 }
 
+int64_t Session::steps_at_once(bool is_awaited) const {
+  if (is_awaited || seconds_per_step_ <= 0) return 1;
+  return static_cast<int64_t>(std::max(1.0, kSecondsAtOnce / seconds_per_step_));
+}
+
+double Session::rate_at(const EpochOptions& options, int64_t step) const {
+  const StepPosition position{options.epoch, options.epochs, step, state_.steps};
+  return options_.optimizer.learning_rate * learning_rate_scale(options.schedule, position);
+}
+
 void Session::add_to_epoch(const StepResult& result, const Batch& batch) {
   const int64_t images = batch.labels.size(0);
   if (device_step_ == nullptr) {
@@ -334,10 +389,12 @@ void Session::add_to_epoch(const StepResult& result, const Batch& batch) {
 }
 
 NamedTensors Session::gradients() const {
-  const std::lock_guard lock(network_->mutex);
+  const NetworkLock lock(*network_);
   NamedTensors gradients;
-  for (const auto& [name, parameter] : optimizer_.parameters()) {
-    if (parameter.grad().defined()) gradients.emplace_back(name, parameter.grad());
+  const auto values = optimizer_.gradients();
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto& [name, parameter] = optimizer_.parameters()[i];
+    if (values[i].defined()) gradients.emplace_back(name, values[i].to(parameter.scalar_type()));
   }
   return detached_copy(gradients);
 }

@@ -98,7 +98,7 @@ class Session {
   StepResult step(const at::Tensor& images, const at::Tensor& labels);
 
   /// Runs an epoch, or the rest of it where `state()` stands within this epoch. A last batch of a single image is left
-  /// out. Throws ABORTED after the step during which `stop` was set; the epoch can then be continued, in as many steps
+  /// out. Throws ABORTED after the step during which `stop` was set (on a device, after 20 ms of steps at most); the epoch can then be continued, in as many steps
   /// as it was begun with (INVALID_ARGUMENT). `progress` hears of every step; on a device with the plugin's kernels of the first and
   /// the last, a few times a second, and where `asked` says that somebody waits for it, for only then is anything read back. NON_FINITE_LOSS
   /// comes as late there, and names the step that it was.
@@ -127,6 +127,13 @@ class Session {
   /// The teacher, where training leaves it as it is; nothing without one, or where its statistics move.
   std::shared_ptr<Network> frozen_teacher() const;
 
+  /// What a checkpoint knows of the frozen teacher, and the state that it was taken of; empty at first.
+  struct TeacherChecksum {
+    StateVersion of;
+    std::string text;
+  };
+  TeacherChecksum& known_teacher_checksum() const { return teacher_checksum_; }
+
   Network& network() const { return *network_; }
   const std::shared_ptr<Network>& shared_network() const { return network_; }
   const SessionOptions& options() const { return options_; }
@@ -137,6 +144,11 @@ class Session {
  private:
   Pass forward(const at::Tensor& images, const at::Tensor& labels);
   StepResult run_step(const at::Tensor& images, const at::Tensor& labels);
+  /// Steps on a device: `hand_over(weights)` gives them to it and returns their number.
+  template <typename HandOver>
+  int64_t run_on_device(const HandOver& hand_over);
+  /// Throws DEVICE_MISMATCH if another session has moved a network.
+  void check_devices() const;
   /// values: as Pass::values has them.
   Losses losses_of(const double* values, const std::vector<double>& weights) const;
   /// What steps on this device go through, where they go beside the host.
@@ -152,6 +164,9 @@ class Session {
   void check_norm(double norm, int64_t step) const;
   void check_batch(const at::Tensor& images, const at::Tensor& labels) const;
   void add_to_epoch(const StepResult& result, const Batch& batch);
+  double rate_at(const EpochOptions& options, int64_t step) const;
+  /// Steps that a device may be given at a time; is_awaited: whether a stop or a report is waited for.
+  int64_t steps_at_once(bool is_awaited) const;
 
   std::shared_ptr<Distiller> distiller_;
   std::shared_ptr<Network> network_;
@@ -163,6 +178,9 @@ class Session {
   double learning_rate_;
   std::unique_ptr<DeviceStep> device_step_;
   std::optional<at::Device> device_;  // that device_step_ was made for
+  at::Tensor picks_;                  // see open_on
+  double seconds_per_step_ = 0;       // on a device, as it was last read back; 0 before that
+  mutable TeacherChecksum teacher_checksum_;
 };
 
 /// Parameters of the student and the methods under their published names ("student.*", "abfs.*"; "methods.0.abfs.*" of a sum).

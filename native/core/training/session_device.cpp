@@ -1,6 +1,7 @@
 // What a session does where its steps go beside the host: handing them over, and reading back what they gave.
 
 #include "core/error.h"
+#include "core/ops/accelerators.h"
 #include "core/training/session.h"
 
 namespace reviewkd {
@@ -25,6 +26,7 @@ DeviceStep* Session::device_step() {
     const bool moves = distiller_->options().teacher_mode == TeacherMode::kTrain;
     for (auto& tensor : tensors_of(*distiller_->teacher().module)) (moves ? changed : frozen).push_back(tensor);
   }
+  if (options_.precision == Precision::kBfloat16 && ops::accelerator_of(device_->type()) != nullptr) optimizer_.keep_low_precision_copies();
   device_step_ = DeviceStep::create(*device_, {
       .forward = [this](const at::Tensor& images, const at::Tensor& labels) { return forward(images, labels); },
       .optimizer = optimizer_, .accumulate = options_.accumulate, .clip_norm = options_.clip_norm,
@@ -41,6 +43,8 @@ void Session::complete(StepResult& result) {
 }
 
 void Session::settle() {
+  // A source may fail before the first step after a resume.
+  if (!device_step_->has_steps()) return;
   const DeviceReport report = device_step_->read();
   state_.replayed = device_step_->replays();
   state_.why_not_replayed = device_step_->why_not_replayed();

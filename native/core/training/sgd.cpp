@@ -5,7 +5,6 @@
 #include <regex>
 
 #include "core/error.h"
-#include "core/ops/device_sgd.h"
 #include "core/ops/sgd_step.h"
 
 namespace reviewkd {
@@ -62,6 +61,7 @@ void Sgd::step(double learning_rate) {
 
 void Sgd::zero_grad() {
   for (auto& [name, parameter] : parameters_) parameter.mutable_grad() = at::Tensor();
+  if (copies_) copies_->clear_gradients();
 }
 
 double Sgd::clip_gradients(double limit) {
@@ -79,15 +79,37 @@ double Sgd::clip_gradients(double limit) {
   return norm;
 }
 
-void Sgd::step_on_device(const at::Tensor& rate, const at::Tensor& finite) {
+void Sgd::step_on_device(const ops::DeviceRates& rates, const at::Tensor& finite) {
   torch::NoGradGuard no_grad;
   std::vector<ops::DeviceSgdStep> steps;
+  const auto gradients = this->gradients();
   for (size_t i = 0; i < slots_.size(); ++i) {
+    if (!gradients[i].defined()) continue;
     const auto& parameter = parameters_[i].second;
-    const auto& slot = slots_[i];
-    if (parameter.grad().defined()) steps.push_back({parameter, parameter.grad(), slot.velocity, slot.learning_rate_scale, slot.weight_decay});
+    const auto* copy = copies_ ? copies_->find(parameter) : nullptr;
+    steps.push_back({parameter, gradients[i], slots_[i].velocity, copy != nullptr ? copy->values : at::Tensor(), slots_[i].learning_rate_scale,
+                     slots_[i].weight_decay});
   }
-  ops::sgd_on_device(steps, rate, finite, options_.momentum, options_.nesterov);
+  ops::sgd_on_device(steps, rates, finite, options_.momentum, options_.nesterov);
+  if (copies_) copies_->mark_current();
+}
+
+void Sgd::keep_low_precision_copies() {
+  std::vector<at::Tensor> weights;
+  for (const auto& [name, parameter] : parameters_) {
+    if (parameter.dim() == 4) weights.push_back(parameter);
+  }
+  copies_ = std::make_unique<ops::LowPrecisionCopies>(weights);
+}
+
+void Sgd::check_devices() const {
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const at::Device now = parameters_[i].second.device();
+    const at::Device then = slots_[i].velocity.device();
+    if (now == then) continue;
+    fail(ErrorCode::kDeviceMismatch, "invalid device of ", parameters_[i].first, ": expected ", then, ", received ", now,
+         ": another session moved the network. Create a new session for it, or let both use one device.");
+  }
 }
 
 at::Tensor Sgd::clip_gradients_on_device(double limit) {
@@ -106,12 +128,20 @@ at::Tensor Sgd::clip_gradients_on_device(double limit) {
 
 std::vector<at::Tensor> Sgd::gradients() const {
   std::vector<at::Tensor> gradients;
-  for (const auto& [name, parameter] : parameters_) gradients.push_back(parameter.grad());
+  for (const auto& [name, parameter] : parameters_) {
+    const auto* copy = copies_ ? copies_->find(parameter) : nullptr;
+    gradients.push_back(copy != nullptr && copy->gradient.defined() ? copy->gradient : parameter.grad());
+  }
   return gradients;
 }
 
 void Sgd::set_gradients(const std::vector<at::Tensor>& gradients) {
-  for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].second.mutable_grad() = gradients.at(i);
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    auto& parameter = parameters_[i].second;
+    auto* copy = copies_ ? copies_->find(parameter) : nullptr;
+    if (copy != nullptr) copy->gradient = gradients.at(i);
+    else parameter.mutable_grad() = gradients.at(i);
+  }
 }
 
 NamedTensors Sgd::state() const {

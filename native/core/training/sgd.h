@@ -2,11 +2,14 @@
 // Stochastic gradient descent with momentum, Nesterov's variant and weight decay, in PyTorch's formulation.
 // Sutskever, Martens, Dahl, Hinton: "On the importance of initialization and momentum in deep learning" (ICML 2013).
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/models/state_dict.h"
+#include "core/ops/device_sgd.h"
+#include "core/ops/low_precision_copies.h"
 
 namespace reviewkd {
 
@@ -39,13 +42,21 @@ class Sgd {
   /// L2 norm over all gradients; scales them down to `limit` where they exceed it.
   double clip_gradients(double limit);
 
-  /// The same without waiting for a device. rate, finite: float32 scalars there; where `finite` is 0, nothing is changed. The norm: a float64 scalar.
-  void step_on_device(const at::Tensor& rate, const at::Tensor& finite);
+  /// The same without waiting for a device. finite: a float32 scalar there; where it is 0, nothing is changed. The norm: a float64 scalar.
+  void step_on_device(const ops::DeviceRates& rates, const at::Tensor& finite);
   at::Tensor clip_gradients_on_device(double limit);
 
-  /// Of each parameter, undefined where it has none.
+  /// Keeps the convolutions' weights in bfloat16 as well, for steps on a device: layers read those and leave their gradients there.
+  void keep_low_precision_copies();
+  /// None before that.
+  ops::LowPrecisionCopies* low_precision_copies() const { return copies_.get(); }
+
+  /// Of each parameter, in the type that its layer gave; undefined if it has none.
   std::vector<at::Tensor> gradients() const;
   void set_gradients(const std::vector<at::Tensor>& gradients);
+
+  /// Throws DEVICE_MISMATCH if the parameters are no longer on the device of their momentum buffers.
+  void check_devices() const;
 
   /// Parameters with their names, as they were given.
   const NamedTensors& parameters() const { return parameters_; }
@@ -63,6 +74,7 @@ class Sgd {
   NamedTensors parameters_;
   SgdOptions options_;
   std::vector<Slot> slots_;
+  std::unique_ptr<ops::LowPrecisionCopies> copies_;
 };
 
 }  // namespace reviewkd

@@ -4,35 +4,43 @@
 #include <cmath>
 
 #include "core/ops/accelerator.h"
-#include "cuda/kernels/portable.h"
+#include "cuda/kernels/layout.h"
 
 namespace reviewkd::cuda {
 
-/// Two sums of each channel over the pixels of a block: partials of [parts, 2, channels]. Derived::begin(channel) reads what a pack of channels
-/// is held against; Derived::add(at, that, first, second) adds a pixel's share of the pack, whose values begin at `at`.
+/// Two sums of each channel over the pixels: partials of [parts, 2, channels], summed by the block of a group that ends last, which passes both sums of
+/// a channel to Derived::finish_channel. Derived::origin(channel) reads the values that a pack of channels is compared with; Derived::Loaded,
+/// read(at) and add(at, loaded, origin, first, second) add a pixel's share of the pack, whose values begin at `at`.
 template <typename T, typename Derived>
-struct PartialSums {
-  using Sums = RowSums<2 * Pack<T>::kSize>;
+struct ChannelSums {
+  static constexpr int kSize = Pack<T>::kSize;
+  /// Channels of a group.
+  static constexpr int kChannels = Layout::kMostLanes * kSize;
+  using Sums = RowSums<2 * kSize>;
   static constexpr int kThreads = kBlockThreads;
   static constexpr int kPhases = 3;
-  static constexpr int kShared = Sums::kShared;
+  static constexpr int kFinishPhases = 2;
+  static constexpr int kShared = Sums::kShared > 2 * PartSums::doubles(2 * kChannels) ? Sums::kShared : 2 * PartSums::doubles(2 * kChannels);
 
   Layout layout;
   float* partials;
 
   int64_t blocks() const { return layout.blocks(); }
+  REVIEWKD_BOTH uint32_t group(int64_t block) const { return layout.group(block); }
+  REVIEWKD_BOTH uint32_t blocks_of_group() const { return layout.parts; }
+  REVIEWKD_BOTH int64_t channels() const { return static_cast<int64_t>(layout.packs) * kSize; }
 
   REVIEWKD_BOTH void run(int phase, int64_t block, int thread, float* shared) const {
-    constexpr int kSize = Pack<T>::kSize;
     const Derived& derived = *static_cast<const Derived*>(this);
     if (phase == 0) {
       Pack<T> first{}, second{};
-      const int64_t pack = layout.pack(block, thread);
+      const uint32_t pack = layout.pack(block, thread);
       if (pack < layout.packs) {
-        const Pack<T> start = derived.begin(pack * kSize);
-        for (int64_t p = layout.first_pixel(block, thread); p < layout.pixels; p += layout.pixel_step()) {
-          derived.add((p * layout.packs + pack) * kSize, start, first, second);
-        }
+        const auto at = [&](int64_t pixel) { return (pixel * layout.packs + pack) * kSize; };
+        const Pack<T> origin = derived.origin(static_cast<int64_t>(pack) * kSize);
+        typename Derived::Loaded loaded[kInFlight];
+        each_pixel(layout, block, thread, [&](int i, int64_t pixel) { loaded[i] = derived.read(at(pixel)); },
+                   [&](int i, int64_t pixel) { derived.add(at(pixel), loaded[i], origin, first, second); });
       }
       for (int i = 0; i < kSize; ++i) {
         Sums::give(shared, thread, i) = first[i];
@@ -42,77 +50,51 @@ struct PartialSums {
       Sums::fold_rows(layout, thread, shared);
     } else {
       Sums::folded(layout, thread, shared, [&](int value, int lane, float sum) {
-        const int64_t pack = layout.pack(block, lane);
+        const uint32_t pack = layout.pack(block, lane);
         if (pack >= layout.packs) return;
-        partials[((layout.part(block) * 2 + value / kSize) * layout.packs + pack) * kSize + value % kSize] = sum;
+        partials[(static_cast<int64_t>(layout.part(block)) * 2 + value / kSize) * channels() + static_cast<int64_t>(pack) * kSize + value % kSize] = sum;
       });
+    }
+  }
+
+  REVIEWKD_BOTH void finish(int phase, uint32_t group, int thread, float* shared) const {
+    double* sums = reinterpret_cast<double*>(shared);
+    const int64_t first = static_cast<int64_t>(group) * layout.lanes * kSize;
+    const int64_t left = channels() - first;
+    const int count = static_cast<int>(smaller<int64_t>(layout.lanes * kSize, left));
+    if (phase == 0) {
+      PartSums::gather(2 * count, static_cast<int>(layout.parts), thread, sums,
+                       [&](int value, int part) { return partials + (2 * static_cast<int64_t>(part) + value / count) * channels() + first + value % count; });
+    } else if (thread < count) {
+      static_cast<const Derived*>(this)->finish_channel(first + thread, PartSums::total(2 * count, thread, sums), PartSums::total(2 * count, count + thread, sums));
     }
   }
 };
 
 /// Moments about a channel's first value, which is near enough to the mean that squares do not cancel.
 template <typename T>
-struct BatchMoments : PartialSums<T, BatchMoments<T>> {
-  const T* x;
+struct BatchStatistics : ChannelSums<T, BatchStatistics<T>> {
+  using Loaded = Words;
 
-  REVIEWKD_BOTH Pack<T> begin(int64_t channel) const { return load(x + channel); }
+  ops::BatchNormStatistics call;
 
-  REVIEWKD_BOTH void add(int64_t at, const Pack<T>& origin, Pack<T>& sums, Pack<T>& squares) const {
-    const Pack<T> value = load(x + at);
+  REVIEWKD_BOTH const T* x() const { return static_cast<const T*>(call.x); }
+  REVIEWKD_BOTH Pack<T> origin(int64_t channel) const { return load(x() + channel); }
+  REVIEWKD_BOTH Loaded read(int64_t at) const { return load_words(x() + at); }
+
+  REVIEWKD_BOTH void add(int64_t, const Loaded& loaded, const Pack<T>& origin, Pack<T>& sums, Pack<T>& squares) const {
+    const Pack<T> value = unpacked<T>(loaded);
     for (int i = 0; i < Pack<T>::kSize; ++i) {
       const float distance = value[i] - origin[i];
       sums[i] += distance;
       squares[i] += distance * distance;
     }
   }
-};
 
-/// Adds partial sums of [parts, 2, channels] up in double, for kChannels channels a block, and hands them to `finish` of Derived.
-template <typename Derived>
-struct ChannelSums {
-  static constexpr int kChannels = 8;
-  static constexpr int kRows = kBlockThreads / kChannels;
-  static constexpr int kThreads = kBlockThreads;
-  static constexpr int kPhases = 2;
-  static constexpr int kShared = 2 * 2 * kBlockThreads;  // doubles
-
-  int64_t parts, channels;
-  const float* partials;
-
-  int64_t blocks() const { return ceil_div(channels, kChannels); }
-
-  REVIEWKD_BOTH void run(int phase, int64_t block, int thread, float* shared) const {
-    double* sums = reinterpret_cast<double*>(shared);
-    if (phase == 0) {
-      const int64_t c = block * kChannels + thread % kChannels;
-      double first = 0.0, second = 0.0;
-      if (c < channels) {
-        for (int64_t part = thread / kChannels; part < parts; part += kRows) {
-          first += static_cast<double>(partials[2 * part * channels + c]);
-          second += static_cast<double>(partials[(2 * part + 1) * channels + c]);
-        }
-      }
-      sums[thread] = first;
-      sums[kBlockThreads + thread] = second;
-    } else if (thread < kChannels && block * kChannels + thread < channels) {
-      double first = 0.0, second = 0.0;
-      for (int row = 0; row < kRows; ++row) {
-        first += sums[row * kChannels + thread];
-        second += sums[kBlockThreads + row * kChannels + thread];
-      }
-      static_cast<const Derived*>(this)->finish(block * kChannels + thread, first, second);
-    }
-  }
-};
-
-template <typename T>
-struct FinishStatistics : ChannelSums<FinishStatistics<T>> {
-  ops::BatchNormStatistics call;
-
-  REVIEWKD_BOTH void finish(int64_t c, double sum, double squares) const {
+  REVIEWKD_BOTH void finish_channel(int64_t c, double sum, double squares) const {
     const double count = static_cast<double>(call.shape.pixels);
     const double distance = sum / count;
-    const double mean = static_cast<double>(to_float(static_cast<const T*>(call.x)[c])) + distance;
+    const double mean = static_cast<double>(to_float(x()[c])) + distance;
     const double spread = squares / count - distance * distance;
     const double variance = spread > 0.0 ? spread : 0.0;
     const double inverse = 1.0 / sqrt(variance + call.epsilon);
@@ -123,82 +105,122 @@ struct FinishStatistics : ChannelSums<FinishStatistics<T>> {
     call.inverse[c] = static_cast<float>(inverse);
     const double unbiased = count > 1.0 ? variance * count / (count - 1.0) : variance;
     const double biased_mean = call.bias == nullptr ? mean : mean + static_cast<double>(call.bias[c]);
-    call.running_mean[c] = moved(call.running_mean[c], biased_mean);
-    call.running_variance[c] = moved(call.running_variance[c], unbiased);
+    call.running_mean[c] = updated(call.running_mean[c], biased_mean);
+    call.running_variance[c] = updated(call.running_variance[c], unbiased);
   }
 
-  REVIEWKD_BOTH float moved(float running, double value) const {
+  REVIEWKD_BOTH float updated(float running, double value) const {
     return static_cast<float>((1.0 - call.momentum) * static_cast<double>(running) + call.momentum * value);
   }
 };
 
-/// A thread for each pack of values.
+/// Up to kInFlight pixels of a pack of channels for each thread, which reads the pack's scale and shift once.
 template <typename T>
 struct Normalize {
+  static constexpr int kSize = Pack<T>::kSize;
   static constexpr int kThreads = kBlockThreads;
   static constexpr int kPhases = 1;
   static constexpr int kShared = 1;
 
+  Layout layout;
   ops::Normalization call;
 
-  int64_t packs() const { return call.shape.pixels * call.shape.channels / Pack<T>::kSize; }
-  int64_t blocks() const { return ceil_div(packs(), kThreads); }
+  int64_t blocks() const { return layout.blocks(); }
 
   REVIEWKD_BOTH void run(int, int64_t block, int thread, float*) const {
-    constexpr int kSize = Pack<T>::kSize;
-    const int64_t at = (block * kThreads + thread) * kSize;
-    if (at >= call.shape.pixels * call.shape.channels) return;
-    const int64_t c = at % call.shape.channels;
-    Pack<T> value = load(static_cast<const T*>(call.x) + at);
-    for (int i = 0; i < kSize; ++i) value[i] = value[i] * call.scale[c + i] + call.shift[c + i];
-    if (call.residual != nullptr) {
-      const Pack<T> added = load(static_cast<const T*>(call.residual) + at);
-      for (int i = 0; i < kSize; ++i) value[i] += added[i];
+    const uint32_t pack = layout.pack(block, thread);
+    if (pack >= layout.packs) return;
+    const int64_t channel = static_cast<int64_t>(pack) * kSize;
+    float scale[kSize], shift[kSize];
+    for (int i = 0; i < kSize; ++i) {
+      scale[i] = call.scale == nullptr ? 1.0f : call.scale[channel + i];
+      shift[i] = call.shift[channel + i];
     }
-    if (call.relu) {
-      // NaN stays, as at::relu leaves it.
-      for (int i = 0; i < kSize; ++i) value[i] = value[i] < 0.0f ? 0.0f : value[i];
-    }
-    store(static_cast<T*>(call.out) + at, value);
+    const auto at = [&](int64_t pixel) { return pixel * layout.packs * kSize + channel; };
+    Words x[kInFlight], residual[kInFlight];
+    each_pixel(layout, block, thread,
+               [&](int i, int64_t pixel) {
+                 x[i] = load_words(static_cast<const T*>(call.x) + at(pixel));
+                 if (call.residual != nullptr) residual[i] = load_words(static_cast<const T*>(call.residual) + at(pixel));
+               },
+               [&](int i, int64_t pixel) {
+                 Pack<T> value = unpacked<T>(x[i]);
+                 for (int k = 0; k < kSize; ++k) value[k] = value[k] * scale[k] + shift[k];
+                 if (call.residual != nullptr) {
+                   const Pack<T> added = unpacked<T>(residual[i]);
+                   for (int k = 0; k < kSize; ++k) value[k] += added[k];
+                 }
+                 if (call.out != nullptr) store(static_cast<T*>(call.out) + at(pixel), value);
+                 if (call.active == nullptr) return;
+                 // NaN stays, as at::relu leaves it.
+                 for (int k = 0; k < kSize; ++k) value[k] = value[k] < 0.0f ? 0.0f : value[k];
+                 store(static_cast<T*>(call.active) + at(pixel), value);
+               });
   }
 };
 
-template <typename T>
-REVIEWKD_BOTH Pack<T> masked_gradient(const void* gradient, const void* active, int64_t at) {
-  Pack<T> result = load(static_cast<const T*>(gradient) + at);
-  if (active == nullptr) return result;
-  const Pack<T> above = load(static_cast<const T*>(active) + at);
-  for (int i = 0; i < Pack<T>::kSize; ++i) result[i] = above[i] > 0.0f ? result[i] : 0.0f;
-  return result;
-}
+/// A pack of the gradient of a normalization's result, as it lies in memory.
+struct GradientWords {
+  Words gradient, other, active, x;
+};
 
-/// Σ g and Σ g · (x - mean).
+/// Reads `gradient` + `other_gradient` where `active` is above zero.
 template <typename T>
-struct ReduceGradient : PartialSums<T, ReduceGradient<T>> {
+struct MaskedGradient {
+  const ops::BatchNormGradient& call;
+
+  REVIEWKD_BOTH GradientWords read(int64_t at) const {
+    GradientWords words{};
+    words.gradient = load_words(static_cast<const T*>(call.gradient) + at);
+    if (call.other_gradient != nullptr) words.other = load_words(static_cast<const T*>(call.other_gradient) + at);
+    if (call.active != nullptr) words.active = load_words(static_cast<const T*>(call.active) + at);
+    words.x = load_words(static_cast<const T*>(call.x) + at);
+    return words;
+  }
+
+  REVIEWKD_BOTH Pack<T> gradient(const GradientWords& words) const {
+    Pack<T> result = unpacked<T>(words.gradient);
+    if (call.other_gradient != nullptr) {
+      const Pack<T> other = unpacked<T>(words.other);
+      // Rounded as a map that holds the sum.
+      for (int i = 0; i < Pack<T>::kSize; ++i) result[i] = to_float(from_float<T>(result[i] + other[i]));
+    }
+    if (call.active != nullptr) {
+      const Pack<T> active = unpacked<T>(words.active);
+      for (int i = 0; i < Pack<T>::kSize; ++i) result[i] = active[i] > 0.0f ? result[i] : 0.0f;
+    }
+    return result;
+  }
+};
+
+/// Σ g and Σ g · (x - mean), and what follows from them: the gradient of what was normalized is a · g + b · (x - mean) + k, factors being [a, b, k]
+/// of each channel.
+template <typename T>
+struct ReduceGradient : ChannelSums<T, ReduceGradient<T>> {
+  using Loaded = GradientWords;
+
   ops::BatchNormGradient call;
 
-  REVIEWKD_BOTH Pack<T> begin(int64_t channel) const {
+  REVIEWKD_BOTH Pack<T> origin(int64_t channel) const {
     Pack<T> mean;
     for (int i = 0; i < Pack<T>::kSize; ++i) mean[i] = call.mean[channel + i];
     return mean;
   }
 
-  REVIEWKD_BOTH void add(int64_t at, const Pack<T>& mean, Pack<T>& sums, Pack<T>& products) const {
-    const Pack<T> g = masked_gradient<T>(call.gradient, call.active, at);
-    const Pack<T> value = load(static_cast<const T*>(call.x) + at);
+  REVIEWKD_BOTH Loaded read(int64_t at) const { return MaskedGradient<T>{call}.read(at); }
+
+  REVIEWKD_BOTH void add(int64_t at, const Loaded& loaded, const Pack<T>& mean, Pack<T>& sums, Pack<T>& products) const {
+    const Pack<T> g = MaskedGradient<T>{call}.gradient(loaded);
+    const Pack<T> value = unpacked<T>(loaded.x);
     for (int i = 0; i < Pack<T>::kSize; ++i) {
       sums[i] += g[i];
       products[i] += g[i] * (value[i] - mean[i]);
     }
     if (call.masked != nullptr) store(static_cast<T*>(call.masked) + at, g);
   }
-};
 
-/// The gradient of what was normalized is a · g + b · (x - mean) + k: factors are [a, b, k] of each channel.
-struct FinishGradient : ChannelSums<FinishGradient> {
-  ops::BatchNormGradient call;
-
-  REVIEWKD_BOTH void finish(int64_t c, double sum, double product) const {
+  REVIEWKD_BOTH void finish_channel(int64_t c, double sum, double product) const {
+    const int64_t channels = call.shape.channels;
     const double count = static_cast<double>(call.shape.pixels);
     const double inverse = static_cast<double>(call.inverse[c]);
     const double factor = static_cast<double>(call.gamma[c]) * inverse;
@@ -213,27 +235,40 @@ struct FinishGradient : ChannelSums<FinishGradient> {
 
 template <typename T>
 struct ApplyGradient {
+  static constexpr int kSize = Pack<T>::kSize;
   static constexpr int kThreads = kBlockThreads;
   static constexpr int kPhases = 1;
   static constexpr int kShared = 1;
 
+  Layout layout;
+  /// With the masked gradient, where there is one, in the place of the gradients that it was made of.
   ops::BatchNormGradient call;
 
-  int64_t blocks() const { return ceil_div(call.shape.pixels * call.shape.channels / Pack<T>::kSize, kThreads); }
+  int64_t blocks() const { return layout.blocks(); }
 
   REVIEWKD_BOTH void run(int, int64_t block, int thread, float*) const {
-    constexpr int kSize = Pack<T>::kSize;
+    const uint32_t pack = layout.pack(block, thread);
+    if (pack >= layout.packs) return;
     const int64_t channels = call.shape.channels;
-    const int64_t at = (block * kThreads + thread) * kSize;
-    if (at >= call.shape.pixels * channels) return;
-    const int64_t c = at % channels;
-    const Pack<T> g = masked_gradient<T>(call.gradient, call.active, at);
-    const Pack<T> value = load(static_cast<const T*>(call.x) + at);
-    Pack<T> out;
+    const int64_t channel = static_cast<int64_t>(pack) * kSize;
+    float a[kSize], b[kSize], k[kSize], mean[kSize];
     for (int i = 0; i < kSize; ++i) {
-      out[i] = call.factors[c + i] * g[i] + (call.factors[channels + c + i] * (value[i] - call.mean[c + i]) + call.factors[2 * channels + c + i]);
+      a[i] = call.factors[channel + i];
+      b[i] = call.factors[channels + channel + i];
+      k[i] = call.factors[2 * channels + channel + i];
+      mean[i] = call.mean[channel + i];
     }
-    store(static_cast<T*>(call.x_gradient) + at, out);
+    const auto at = [&](int64_t pixel) { return pixel * channels + channel; };
+    const MaskedGradient<T> source{call};
+    GradientWords loaded[kInFlight];
+    each_pixel(layout, block, thread, [&](int i, int64_t pixel) { loaded[i] = source.read(at(pixel)); },
+               [&](int i, int64_t pixel) {
+                 const Pack<T> g = source.gradient(loaded[i]);
+                 const Pack<T> value = unpacked<T>(loaded[i].x);
+                 Pack<T> out;
+                 for (int j = 0; j < kSize; ++j) out[j] = a[j] * g[j] + (b[j] * (value[j] - mean[j]) + k[j]);
+                 store(static_cast<T*>(call.x_gradient) + at(pixel), out);
+               });
   }
 };
 

@@ -21,7 +21,7 @@ struct GatherImages {
     const int64_t plane = call.height * call.width;
     const int64_t image = at / plane;
     if (image >= call.count) return;
-    const ops::ImagePick pick = call.picks[image];
+    const ops::ImagePick pick = call.picks[(call.position == nullptr ? 0 : *call.position * call.count) + image];
     const int64_t x = at % call.width;
     const int64_t source_y = at % plane / call.width + pick.top - call.padding;
     const int64_t source_x = (pick.flip != 0 ? call.width - 1 - x : x) + pick.left - call.padding;

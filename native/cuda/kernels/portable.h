@@ -1,26 +1,32 @@
 #pragma once
-// What kernels are written in: C++ that nvcc compiles for the device and any compiler for the host, so that their arithmetic is tested where
-// there is no GPU.
+// The language of the kernels: C++ that nvcc compiles for the device and any compiler for the host, so that their arithmetic is tested without a GPU.
 //
 // A kernel is a struct of its parameters with
 //   kThreads, kPhases, kShared   threads of a block; parts between which a block's threads wait for one another; shared floats
 //   blocks()                     how many blocks it takes
-//   run(phase, block, thread, shared)   what one thread does in one phase. Nothing but `shared` is handed on from phase to phase.
+//   run(phase, block, thread, shared)   the work of one thread in one phase. Only `shared` is passed on from phase to phase.
+// A kernel whose blocks give partial results has in addition
+//   kFinishPhases                phases of the block of a group that ends last, when the results of all others can be read
+//   group(block), blocks_of_group()
+//   finish(phase, group, thread, shared)
+// Which block ends last varies, what it reads does not: sums are taken in a fixed order.
 
 #include <cstdint>
 #include <cstring>
 
 #ifdef __CUDACC__
 #define REVIEWKD_BOTH __host__ __device__ __forceinline__
+#define REVIEWKD_UNROLL _Pragma("unroll")
 #else
 #define REVIEWKD_BOTH inline
+#define REVIEWKD_UNROLL
 #endif
 
 namespace reviewkd::cuda {
 
 constexpr int kBlockThreads = 256;
-/// Most blocks that share the sums of one operation: what they give is added up by one block.
-constexpr int64_t kMostParts = 512;
+/// Loads of 16 bytes that a thread has in flight at a time, to hide the memory's latency.
+constexpr int kInFlight = 4;
 
 constexpr REVIEWKD_BOTH int64_t ceil_div(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
 
@@ -92,6 +98,11 @@ REVIEWKD_BOTH Pack<Bfloat16> unpacked(const Words& words, const Bfloat16*) {
   return pack;
 }
 
+template <typename T>
+REVIEWKD_BOTH Pack<T> unpacked(const Words& words) {
+  return unpacked(words, static_cast<const T*>(nullptr));
+}
+
 REVIEWKD_BOTH Words packed(const Pack<float>& pack) {
   Words words;
   for (int i = 0; i < 4; ++i) words.values[i] = bits_of<uint32_t>(pack[i]);
@@ -106,18 +117,23 @@ REVIEWKD_BOTH Words packed(const Pack<Bfloat16>& pack) {
   return words;
 }
 
-/// from: a multiple of 16.
+/// from: at a multiple of 16 bytes.
 template <typename T>
-REVIEWKD_BOTH Pack<T> load(const T* from) {
+REVIEWKD_BOTH Words load_words(const T* from) {
 #ifdef __CUDA_ARCH__
   // One instruction for all 16 bytes.
   const uint4 words = *reinterpret_cast<const uint4*>(from);
-  return unpacked(Words{{words.x, words.y, words.z, words.w}}, from);
+  return {{words.x, words.y, words.z, words.w}};
 #else
   Words words;
   memcpy(&words, from, sizeof words);
-  return unpacked(words, from);
+  return words;
 #endif
+}
+
+template <typename T>
+REVIEWKD_BOTH Pack<T> load(const T* from) {
+  return unpacked<T>(load_words(from));
 }
 
 template <typename T>
@@ -130,66 +146,13 @@ REVIEWKD_BOTH void store(T* to, const Pack<T>& pack) {
 #endif
 }
 
-/// How the threads of a block are laid over [pixels, channels]: `lanes` neighbours read neighbouring packs of a pixel, and `rows` pixels are
-/// read at once. The pixels are cut into `parts`, the packs into `groups`, and each block takes one of each.
-struct Layout {
-  int64_t pixels, packs, parts, groups;
-  int lanes, rows;
-
-  /// pixels_at_once: how many pixels a thread reads at least, while there are more parts than one.
-  static Layout of(int64_t pixels, int64_t packs, int64_t pixels_at_once = 4) {
-    Layout layout{pixels, packs, 1, 1, 1, 1};
-    while (layout.lanes < packs && layout.lanes < 32) layout.lanes *= 2;
-    layout.rows = kBlockThreads / layout.lanes;
-    layout.groups = ceil_div(packs, layout.lanes);
-    layout.parts = ceil_div(pixels, layout.rows * pixels_at_once);
-    if (layout.parts > kMostParts) layout.parts = kMostParts;
-    return layout;
-  }
-
-  int64_t blocks() const { return parts * groups; }
-  REVIEWKD_BOTH int64_t part(int64_t block) const { return block / groups; }
-  /// The thread's pack of channels; `packs` and more where it has none.
-  REVIEWKD_BOTH int64_t pack(int64_t block, int thread) const { return block % groups * lanes + thread % lanes; }
-  REVIEWKD_BOTH int64_t first_pixel(int64_t block, int thread) const { return part(block) * rows + thread / lanes; }
-  REVIEWKD_BOTH int64_t pixel_step() const { return parts * rows; }
-};
-
-/// Adds up, over the rows of a block, kValues sums for each lane. The values of a thread lie kBlockThreads apart in `shared`, so that neighbours use
-/// different banks. After `give` and a wait come `fold_rows`, a wait, and `folded`.
-template <int kValues>
-struct RowSums {
-  static constexpr int kOutputs = kValues * 32;
-  static constexpr int kShared = kValues * kBlockThreads + (kOutputs > kBlockThreads ? kOutputs : kBlockThreads);
-
-  REVIEWKD_BOTH static float& give(float* shared, int thread, int value) { return shared[value * kBlockThreads + thread]; }
-
-  REVIEWKD_BOTH static int shares(const Layout& layout) {
-    const int shares = kBlockThreads / (kValues * layout.lanes);
-    return shares < 1 ? 1 : smaller(shares, layout.rows);
-  }
-
-  REVIEWKD_BOTH static void fold_rows(const Layout& layout, int thread, float* shared) {
-    const int outputs = kValues * layout.lanes;
-    const int step = shares(layout);
-    for (int i = thread; i < outputs * step; i += kBlockThreads) {
-      const float* from = shared + i % outputs / layout.lanes * kBlockThreads + i % layout.lanes;
-      float sum = 0.0f;
-      for (int row = i / outputs; row < layout.rows; row += step) sum += from[row * layout.lanes];
-      shared[kValues * kBlockThreads + i] = sum;
-    }
-  }
-
-  /// Calls take(value, lane, sum) for the thread's share of the outputs.
-  template <typename Take>
-  REVIEWKD_BOTH static void folded(const Layout& layout, int thread, const float* shared, const Take& take) {
-    const int outputs = kValues * layout.lanes;
-    for (int i = thread; i < outputs; i += kBlockThreads) {
-      float sum = 0.0f;
-      for (int share = 0; share < shares(layout); ++share) sum += shared[kValues * kBlockThreads + share * outputs + i];
-      take(i / layout.lanes, i % layout.lanes, sum);
-    }
-  }
-};
+/// A value that another block of this kernel has written: read past this multiprocessor's own cache.
+REVIEWKD_BOTH float load_fresh(const float* from) {
+#ifdef __CUDA_ARCH__
+  return __ldcg(from);
+#else
+  return *from;
+#endif
+}
 
 }  // namespace reviewkd::cuda

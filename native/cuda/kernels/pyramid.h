@@ -2,24 +2,28 @@
 // The pyramid loss; see Pyramid in accelerator.h.
 
 #include "core/ops/accelerator.h"
-#include "cuda/kernels/portable.h"
+#include "cuda/kernels/layout.h"
 
 namespace reviewkd::cuda {
 
 /// The windows of the finest grid in a map.
 struct Windows {
-  int64_t rows, columns;  // pixels of a window
+  uint32_t rows, columns;  // pixels of a window
 
-  static REVIEWKD_BOTH Windows of(const ops::Pyramid& call) { return {call.height / call.cells, call.width / call.cells}; }
-
-  REVIEWKD_BOTH int64_t pixels() const { return rows * columns; }
-  /// The place in [images, height, width] of pixel `p` of window `window`, both counted row by row, windows image by image.
-  REVIEWKD_BOTH int64_t pixel(const ops::Pyramid& call, int64_t window, int64_t p) const {
-    const int64_t cell = window % (call.cells * call.cells);
-    const int64_t row = cell / call.cells * rows + p / columns;
-    const int64_t column = cell % call.cells * columns + p % columns;
-    return (window / (call.cells * call.cells) * call.height + row) * call.width + column;
+  static REVIEWKD_BOTH Windows of(const ops::Pyramid& call) {
+    return {static_cast<uint32_t>(call.height / call.cells), static_cast<uint32_t>(call.width / call.cells)};
   }
+
+  REVIEWKD_BOTH uint32_t pixels() const { return rows * columns; }
+  /// The place in [images, height, width] of the first pixel of window `window`, both counted row by row, windows image by image.
+  REVIEWKD_BOTH uint32_t corner(const ops::Pyramid& call, uint32_t window) const {
+    const uint32_t cells = static_cast<uint32_t>(call.cells);
+    const uint32_t cell = window % (cells * cells);
+    const uint32_t row = window / (cells * cells) * static_cast<uint32_t>(call.height) + cell / cells * rows;
+    return row * static_cast<uint32_t>(call.width) + cell % cells * columns;
+  }
+  /// Pixel `p` of a window, counted from its corner.
+  REVIEWKD_BOTH uint32_t offset(const ops::Pyramid& call, uint32_t p) const { return p / columns * static_cast<uint32_t>(call.width) + p % columns; }
 };
 
 /// A block for each window and group of channels: Σ (left - right) of each channel into shifts, Σ (left - right)² into squares [blocks].
@@ -28,7 +32,7 @@ struct WindowDifferences {
   using Sums = RowSums<Pack<T>::kSize + 1>;
   static constexpr int kThreads = kBlockThreads;
   static constexpr int kPhases = 4;
-  static constexpr int kShared = Sums::kShared + 32;
+  static constexpr int kShared = Sums::kShared + Layout::kMostLanes;
 
   Layout layout;  // of one window's pixels
   ops::Pyramid call;
@@ -38,22 +42,35 @@ struct WindowDifferences {
 
   REVIEWKD_BOTH void run(int phase, int64_t block, int thread, float* shared) const {
     constexpr int kSize = Pack<T>::kSize;
-    const int64_t window = block / layout.groups;
-    const int64_t group = block % layout.groups;
+    const uint32_t window = static_cast<uint32_t>(block) / layout.groups;
+    const uint32_t group = layout.group(block);
     if (phase == 0) {
       Pack<T> sums{};
       float square = 0.0f;
-      const int64_t pack = layout.pack(group, thread);
+      const uint32_t pack = layout.pack_of_group(group, thread);
       if (pack < layout.packs) {
         const Windows windows = Windows::of(call);
-        for (int64_t p = thread / layout.lanes; p < windows.pixels(); p += layout.rows) {
-          const int64_t at = windows.pixel(call, window, p) * call.channels + pack * kSize;
-          const Pack<T> left = load(static_cast<const T*>(call.left) + at);
-          const Pack<T> right = load(static_cast<const T*>(call.right) + at);
-          for (int i = 0; i < kSize; ++i) {
-            const float distance = left[i] - right[i];
-            sums[i] += distance;
-            square += distance * distance;
+        const uint32_t corner = windows.corner(call, window);
+        const uint32_t rows = static_cast<uint32_t>(layout.rows);
+        for (uint32_t first = static_cast<uint32_t>(thread / layout.lanes); first < windows.pixels(); first += kInFlight * rows) {
+          Words left[kInFlight], right[kInFlight];
+          REVIEWKD_UNROLL
+          for (uint32_t i = 0; i < kInFlight; ++i) {
+            if (first + i * rows >= windows.pixels()) break;
+            const int64_t at = (static_cast<int64_t>(corner + windows.offset(call, first + i * rows)) * layout.packs + pack) * kSize;
+            left[i] = load_words(static_cast<const T*>(call.left) + at);
+            right[i] = load_words(static_cast<const T*>(call.right) + at);
+          }
+          REVIEWKD_UNROLL
+          for (uint32_t i = 0; i < kInFlight; ++i) {
+            if (first + i * rows >= windows.pixels()) break;
+            const Pack<T> student = unpacked<T>(left[i]);
+            const Pack<T> teacher = unpacked<T>(right[i]);
+            for (int k = 0; k < kSize; ++k) {
+              const float distance = student[k] - teacher[k];
+              sums[k] += distance;
+              square += distance * distance;
+            }
           }
         }
       }
@@ -64,8 +81,8 @@ struct WindowDifferences {
     } else if (phase == 2) {
       Sums::folded(layout, thread, shared, [&](int value, int lane, float sum) {
         if (value == kSize) shared[Sums::kShared + lane] = sum;
-        const int64_t pack = layout.pack(group, lane);
-        if (value < kSize && pack < layout.packs) call.shifts[window * call.channels + pack * kSize + value] = sum;
+        const uint32_t pack = layout.pack_of_group(group, lane);
+        if (value < kSize && pack < layout.packs) call.shifts[static_cast<int64_t>(window) * call.channels + pack * kSize + value] = sum;
       });
     } else if (thread == 0) {
       float sum = 0.0f;
@@ -75,22 +92,46 @@ struct WindowDifferences {
   }
 };
 
-/// A thread for each image and channel: turns its sums into shifts of the gradient; its part of the loss goes into parts [images · channels].
+/// A thread for each image and channel: turns its sums into shifts of the gradient; the sum of a block's share of the loss goes into parts [blocks]. The
+/// block that ends last sums all of it up: factor · Σ squares + Σ parts.
 struct TurnSums {
   static constexpr int kThreads = kBlockThreads;
-  static constexpr int kPhases = 1;
-  static constexpr int kShared = 1;
+  static constexpr int kPhases = 3;
+  static constexpr int kFinishPhases = 2;
+  static constexpr int kShared = 2 * kBlockThreads;  // doubles
   /// 4 × 4, the finest grid of the hierarchical context loss; finer ones are left to the reference.
   static constexpr int kMostCells = 16;
+  /// Values that one thread sums up in between.
+  static constexpr int kRun = 16;
 
   ops::Pyramid call;
+  const float* squares;
+  int64_t squares_count;
+  double factor;
   float* parts;
 
   int64_t blocks() const { return ceil_div(call.images * call.channels, kThreads); }
+  REVIEWKD_BOTH uint32_t group(int64_t) const { return 0; }
+  REVIEWKD_BOTH uint32_t blocks_of_group() const { return static_cast<uint32_t>(ceil_div(call.images * call.channels, kThreads)); }
 
-  REVIEWKD_BOTH void run(int, int64_t block, int thread, float*) const {
-    const int64_t at = block * kThreads + thread;
-    if (at >= call.images * call.channels) return;
+  REVIEWKD_BOTH void run(int phase, int64_t block, int thread, float* shared) const {
+    if (phase == 0) {
+      shared[thread] = turn(block * kThreads + thread);
+    } else if (phase == 1) {
+      if (thread % kRun != 0) return;
+      float sum = 0.0f;
+      for (int i = 0; i < kRun; ++i) sum += shared[thread + i];
+      shared[thread] = sum;
+    } else if (thread == 0) {
+      float sum = 0.0f;
+      for (int i = 0; i < kThreads; i += kRun) sum += shared[i];
+      parts[block] = sum;
+    }
+  }
+
+  /// The loss of an image's channel in all levels.
+  REVIEWKD_BOTH float turn(int64_t at) const {
+    if (at >= call.images * call.channels) return 0.0f;
     const int cells = static_cast<int>(call.cells);
     float* sums = call.shifts + at / call.channels * (cells * cells) * call.channels + at % call.channels;
     float shifts[kMostCells];
@@ -113,68 +154,68 @@ struct TurnSums {
       }
     }
     for (int i = 0; i < cells * cells; ++i) sums[i * call.channels] = shifts[i];
-    parts[at] = loss;
+    return loss;
   }
-};
 
-/// One block: factor · Σ squares + Σ parts.
-struct SumLoss {
-  static constexpr int kThreads = kBlockThreads;
-  static constexpr int kPhases = 2;
-  static constexpr int kShared = 2 * kBlockThreads;  // doubles
-
-  const float* squares;
-  int64_t squares_count;
-  double factor;
-  const float* parts;
-  int64_t parts_count;
-  float* loss;
-
-  int64_t blocks() const { return 1; }
-
-  REVIEWKD_BOTH void run(int phase, int64_t, int thread, float* shared) const {
+  REVIEWKD_BOTH void finish(int phase, uint32_t, int thread, float* shared) const {
     double* sums = reinterpret_cast<double*>(shared);
     if (phase == 0) {
       double square = 0.0, part = 0.0;
       for (int64_t i = thread; i < squares_count; i += kThreads) square += static_cast<double>(squares[i]);
-      for (int64_t i = thread; i < parts_count; i += kThreads) part += static_cast<double>(parts[i]);
+      for (int64_t i = thread; i < blocks_of_group(); i += kThreads) part += static_cast<double>(load_fresh(parts + i));
       sums[thread] = factor * square + part;
     } else if (thread == 0) {
       double sum = 0.0;
       for (int i = 0; i < kThreads; ++i) sum += sums[i];
-      *loss = static_cast<float>(sum);
+      *call.loss = static_cast<float>(sum);
     }
   }
 };
 
-/// A thread for each pack of values: loss_gradient · (factor · (left - right) + shift of the window).
+/// Up to kInFlight pixels of a pack of channels for each thread: loss_gradient · (factor · (left - right) + shift of the window).
 template <typename T>
 struct PyramidGradient {
+  static constexpr int kSize = Pack<T>::kSize;
   static constexpr int kThreads = kBlockThreads;
   static constexpr int kPhases = 1;
   static constexpr int kShared = 1;
 
+  Layout layout;  // of all pixels
   ops::Pyramid call;
   float factor;
 
-  int64_t values() const { return call.images * call.height * call.width * call.channels; }
-  int64_t blocks() const { return ceil_div(values() / Pack<T>::kSize, kThreads); }
+  int64_t blocks() const { return layout.blocks(); }
 
   REVIEWKD_BOTH void run(int, int64_t block, int thread, float*) const {
-    constexpr int kSize = Pack<T>::kSize;
-    const int64_t at = (block * kThreads + thread) * kSize;
-    const int64_t pixel = at / call.channels;
-    const int64_t image = pixel / (call.height * call.width);
-    if (image >= call.images) return;
-    const int64_t row = pixel / call.width % call.height / (call.height / call.cells);
-    const int64_t column = pixel % call.width / (call.width / call.cells);
-    const float* shifts = call.shifts + (image * call.cells * call.cells + row * call.cells + column) * call.channels + at % call.channels;
+    const uint32_t pack = layout.pack(block, thread);
+    if (pack >= layout.packs) return;
     const float scale = *call.loss_gradient;
-    const Pack<T> left = load(static_cast<const T*>(call.left) + at);
-    const Pack<T> right = load(static_cast<const T*>(call.right) + at);
-    Pack<T> out;
-    for (int i = 0; i < kSize; ++i) out[i] = scale * (factor * (left[i] - right[i]) + shifts[i]);
-    store(static_cast<T*>(call.left_gradient) + at, out);
+    const auto at = [&](int64_t pixel) { return (pixel * layout.packs + pack) * kSize; };
+    Words left[kInFlight], right[kInFlight];
+    each_pixel(layout, block, thread,
+               [&](int i, int64_t pixel) {
+                 left[i] = load_words(static_cast<const T*>(call.left) + at(pixel));
+                 right[i] = load_words(static_cast<const T*>(call.right) + at(pixel));
+               },
+               [&](int i, int64_t pixel) {
+                 const float* shifts = call.shifts + cell_of(static_cast<uint32_t>(pixel)) * call.channels + static_cast<int64_t>(pack) * kSize;
+                 const Pack<T> student = unpacked<T>(left[i]);
+                 const Pack<T> teacher = unpacked<T>(right[i]);
+                 Pack<T> out;
+                 for (int k = 0; k < kSize; ++k) out[k] = scale * (factor * (student[k] - teacher[k]) + shifts[k]);
+                 store(static_cast<T*>(call.left_gradient) + at(pixel), out);
+               });
+  }
+
+  /// The pixel's cell of the finest grid, counted over all images.
+  REVIEWKD_BOTH int64_t cell_of(uint32_t pixel) const {
+    const uint32_t width = static_cast<uint32_t>(call.width);
+    const uint32_t height = static_cast<uint32_t>(call.height);
+    const uint32_t cells = static_cast<uint32_t>(call.cells);
+    const uint32_t line = pixel / width;
+    const uint32_t row = line % height / (height / cells);
+    const uint32_t column = pixel % width / (width / cells);
+    return (static_cast<int64_t>(line / height) * cells + row) * cells + column;
   }
 };
 

@@ -6,20 +6,23 @@
 
 namespace reviewkd::cuda {
 
-/// Parameters of a kernel have 4 KB: so many tensors are told in them. With more, there are several launches.
-constexpr int kMostTensors = 72;
+/// Parameters of a kernel have 32 KB since CUDA 12.1, of which this takes most: one launch for all parameters of most networks.
+constexpr int kMostTensors = 448;
 
 struct SgdSteps {
   static constexpr int kThreads = kBlockThreads;
   static constexpr int kPhases = 1;
   static constexpr int kShared = 1;
+  /// Values of a thread, read before the first is changed.
+  static constexpr int kEach = 4;
   /// Values of one block.
-  static constexpr int64_t kValues = 4 * kBlockThreads;
+  static constexpr int64_t kValues = kEach * kBlockThreads;
 
   ops::SgdTensor tensors[kMostTensors];
   int32_t first_block[kMostTensors + 1];
   int32_t count;
-  const float* rate;
+  const float* rates;
+  const int64_t* position;
   const float* finite;
   float momentum;
   bool nesterov;
@@ -35,19 +38,32 @@ struct SgdSteps {
       else high = middle;
     }
     const ops::SgdTensor& tensor = tensors[low];
-    const float step = *rate * tensor.rate_scale;
-    const int64_t first = (block - first_block[low]) * kValues;
-    const int64_t end = smaller(first + kValues, tensor.count);
-    for (int64_t i = first + thread; i < end; i += kThreads) {
-      const float parameter = tensor.parameter[i];
-      const float g = tensor.gradient[i] + tensor.decay * parameter;
-      const float velocity = momentum * tensor.velocity[i] + g;
-      tensor.velocity[i] = velocity;
-      tensor.parameter[i] = parameter - step * (nesterov ? g + momentum * velocity : velocity);
+    const bool is_bfloat16 = tensor.gradient_type == ops::ValueType::kBfloat16;
+    const float rate = rates[*position] * tensor.rate_scale;
+    const int64_t first = (block - first_block[low]) * kValues + thread;
+    float parameter[kEach] = {}, gradient[kEach] = {}, buffer[kEach] = {};
+    REVIEWKD_UNROLL
+    for (int i = 0; i < kEach; ++i) {
+      const int64_t at = first + i * kThreads;
+      if (at >= tensor.count) break;
+      parameter[i] = tensor.parameter[at];
+      gradient[i] = is_bfloat16 ? to_float(static_cast<const Bfloat16*>(tensor.gradient)[at]) : static_cast<const float*>(tensor.gradient)[at];
+      buffer[i] = tensor.momentum_buffer[at];
+    }
+    REVIEWKD_UNROLL
+    for (int i = 0; i < kEach; ++i) {
+      const int64_t at = first + i * kThreads;
+      if (at >= tensor.count) break;
+      const float g = gradient[i] + tensor.decay * parameter[i];
+      const float moved = momentum * buffer[i] + g;
+      const float updated = parameter[i] - rate * (nesterov ? g + momentum * moved : moved);
+      tensor.momentum_buffer[at] = moved;
+      tensor.parameter[at] = updated;
+      if (tensor.bfloat16_copy != nullptr) static_cast<Bfloat16*>(tensor.bfloat16_copy)[at] = from_float<Bfloat16>(updated);
     }
   }
 };
 
-static_assert(sizeof(SgdSteps) <= 4096);
+static_assert(sizeof(SgdSteps) <= 32764);
 
 }  // namespace reviewkd::cuda

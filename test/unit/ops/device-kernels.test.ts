@@ -57,6 +57,7 @@ describe("the kernels for CUDA devices, on the CPU", function () {
     "test/unit/training/sgd.test.ts", "test/unit/training/non-finite.test.ts", "test/unit/training/clipping.test.ts",
     "test/unit/training/accumulation.test.ts", "test/unit/training/resume.test.ts", "test/unit/training/evaluation.test.ts", "test/unit/training/own-loop.test.ts",
     "test/unit/training/determinism.test.ts", "test/unit/training/bad-batches.test.ts", "test/gpu/training.test.ts",
+    "test/gpu/faults.test.ts",
   ];
   for (const suite of SUITES) {
     const [file, pattern = ""] = typeof suite === "string" ? [suite] : suite;

@@ -1,0 +1,10 @@
+#pragma once
+// Streams and graphs behind the plain functions of accelerator.h.
+
+#include "core/ops/accelerator.h"
+
+namespace reviewkd::cuda {
+
+void add_streams_and_graphs(ops::Accelerator& table);
+
+}  // namespace reviewkd::cuda

@@ -1,0 +1,47 @@
+// The modules that run the package, its test suites and its build on a GPU machine.
+
+/** @typedef {{ dependencies?: Record<string, string> }} LockedPackage an entry of package-lock.json */
+
+const DEVELOPMENT = ["chai", "mocha", "node-addon-api", "node-api-headers", "tsx"];
+/** Optional dependencies that nothing replaces on the GPU machine. */
+const BINARIES = ["node_modules/@esbuild/linux-x64"];
+
+/** Patterns of `tar --exclude`: nothing of these is read at run time. */
+export const EXCLUDED = ["*.map", "*.d.ts", "*.d.cts", "*.d.mts", ".built", "node-api-headers/def", "zod/src"];
+
+/**
+ * The directories of the modules and of all their dependencies, without optional and peer dependencies.
+ *
+ * @param {Record<string, LockedPackage>} packages of package-lock.json, with the project itself under the empty name
+ * @param {readonly string[]} [names] by default the project's dependencies and the development dependencies that its tests need
+ * @returns {string[]} such as `node_modules/zod`
+ */
+export function selectModules(packages, names = [...Object.keys(packages[""]?.dependencies ?? {}), ...DEVELOPMENT]) {
+  /** @type {Set<string>} */
+  const selected = new Set();
+  const pending = names.map((name) => ({ name, from: "" }));
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const path = resolve(packages, next.name, next.from);
+    if (path === undefined || selected.has(path)) continue;
+    selected.add(path);
+    pending.push(...Object.keys(packages[path]?.dependencies ?? {}).map((name) => ({ name, from: path })));
+  }
+  for (const path of BINARIES) if (packages[path] !== undefined) selected.add(path);
+  return [...selected].sort();
+}
+
+/**
+ * Node's resolution: the nearest node_modules, from the dependent up to the root.
+ *
+ * @param {Record<string, LockedPackage>} packages
+ * @param {string} name
+ * @param {string} from
+ * @returns {string | undefined}
+ */
+function resolve(packages, name, from) {
+  for (let directory = from; ; directory = directory.slice(0, Math.max(0, directory.lastIndexOf("/node_modules/")))) {
+    const path = `${directory === "" ? "" : `${directory}/`}node_modules/${name}`;
+    if (packages[path] !== undefined) return path;
+    if (directory === "") return undefined;
+  }
+}

@@ -1,0 +1,38 @@
+// The working tree as it travels to the GPU machine: tracked files and untracked ones that git does not ignore.
+import { cpSync, existsSync, mkdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { BuildError } from "../support/errors.mjs";
+import { run } from "../support/process.mjs";
+
+/**
+ * @param {string} root
+ * @returns {Promise<string[]>} paths relative to the root
+ */
+export async function workingTree(root) {
+  const { status, stdout } = await run("git", ["-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+  if (status !== 0) throw new BuildError("NOT_A_CHECKOUT", `invalid checkout: expected a git working tree, received ${root}. Pack the kit in a clone of the repository.`);
+  // A file that was deleted and not committed yet is still listed.
+  return stdout.split("\0").filter((name) => name !== "" && existsSync(join(root, name)));
+}
+
+/**
+ * @param {string} root
+ * @param {readonly string[]} names
+ * @returns {number} bytes
+ */
+export function bytesOf(root, names) {
+  return names.reduce((sum, name) => sum + statSync(join(root, name)).size, 0);
+}
+
+/**
+ * Copies the working tree into an empty directory.
+ *
+ * @param {string} root
+ * @param {string} target
+ */
+export async function copyWorkingTree(root, target) {
+  for (const name of await workingTree(root)) {
+    mkdirSync(dirname(join(target, name)), { recursive: true });
+    cpSync(join(root, name), join(target, name));
+  }
+}
