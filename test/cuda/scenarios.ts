@@ -20,9 +20,9 @@ const BATCH = 8;
 const dataOf = (steps: number, batch = BATCH): Promise<Dataset> =>
   loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: steps * batch, testSamples: 10, seed: 3 });
 
-async function distillerOf(teacher = "resnet14"): Promise<Distiller> {
+async function distillerOf(teacher = "resnet14", student = "resnet8"): Promise<Distiller> {
   return createDistiller({
-    teacher: await createModel(teacher, { numClasses: CLASSES, seed: 1 }), student: await createModel("resnet8", { numClasses: CLASSES, seed: 2 }),
+    teacher: await createModel(teacher, { numClasses: CLASSES, seed: 1 }), student: await createModel(student, { numClasses: CLASSES, seed: 2 }),
     method: { kind: "review", weight: 0.6, warmupEpochs: 0 }, seed: 3,
   });
 }
@@ -70,9 +70,9 @@ export const SCENARIOS = {
   },
 
   /** Some epochs of one session, by names `1`, `2` … */
-  async epochs({ count = 1, steps = 8 }: { count?: number; steps?: number }) {
+  async epochs({ count = 1, steps = 8, teacher = "resnet14", student = "resnet8" }: { count?: number; steps?: number; teacher?: string; student?: string }) {
     const data = await dataOf(steps);
-    const session = await sessionOf(await distillerOf());
+    const session = await sessionOf(await distillerOf(teacher, student));
     const outcomes: Outcome[] = [];
     for (let epoch = 1; epoch <= count; ++epoch) outcomes.push(await train(session, data, String(epoch)));
     return { outcomes, state: control.state() };

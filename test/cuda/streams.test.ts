@@ -25,6 +25,21 @@ describe("the streams of sessions", function () {
     expect(new Set(captures.map(({ nodes }) => nodes)).size, "nodes of one session in the graph of another").to.equal(1);
     expect(captures).to.have.length(3);
     expect(state.captures).to.equal(0);
+    // Recordings of one libtorch share state: one at a time.
+    let open = 0;
+    for (const { call } of calls) {
+      if (call === "cudaStreamBeginCapture") expect(++open).to.equal(1);
+      if (call === "cudaStreamEndCapture") --open;
+    }
+  });
+
+  it("do not wait for one another", () => {
+    const { calls } = runScenario("concurrent sessions", { count: 2, steps: 40 });
+    const replays = calls.flatMap(({ call }, index) => (call === "cudaGraphLaunch" ? [index] : []));
+    const steady = calls.slice(replays[0], replays.at(-1));
+    expect(new Set(steady.filter(({ call }) => call === "cudaGraphLaunch").map(({ stream }) => stream)).size, "sessions that replay").to.equal(2);
+    // The legacy default stream is everybody's: behind the work of one session it would hold up the next.
+    expect(steady.filter(({ call, stream }) => call === "cudaStreamWaitEvent" && stream === 0)).to.deep.equal([]);
   });
 
   // The teacher's stream is ahead when the student's forward fails, in a step by itself and in one that is being recorded.
