@@ -36,6 +36,7 @@ WideResNetImpl::WideResNetImpl(const WideResNetOptions& options)
     : options_(options),
       conv1(conv3x3(3, 16)),
       bn1(wide_channels(options.width, 2)),
+      head_norm_(bn1),
       fc(linear(wide_channels(options.width, 2), options.num_classes)) {
   if (options.depth < 10 || (options.depth - 4) % 6 != 0) {
     fail(ErrorCode::kInvalidArgument, "expected 6n + 4 for depth, got ", options.depth);
@@ -75,7 +76,7 @@ BackboneOutput WideResNetImpl::forward(const at::Tensor& images) {
       x = block->forward(x, active);                                     // each stage but the first halves the size
     }
   }
-  const at::Tensor normalized = bn1(x);                                  // [N, C3, H / 4, W / 4]
+  const at::Tensor normalized = head_norm_(x);                                // [N, C3, H / 4, W / 4]
   output.features.push_back({normalized, x});
   // The published code averages over 8×8, the whole map of a 32×32 image.
   const at::Tensor pooled = at::adaptive_avg_pool2d(at::relu(normalized), {1, 1});  // [N, C3, 1, 1]

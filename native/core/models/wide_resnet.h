@@ -58,6 +58,7 @@ class WideResNetImpl : public BackboneImpl {
   torch::nn::Conv2d conv1;
   std::array<torch::nn::ModuleList, 3> stages_;
   torch::nn::BatchNorm2d bn1;
+  Norm head_norm_;  // bn1
   torch::nn::Linear fc;
 };
 TORCH_MODULE(WideResNet);
