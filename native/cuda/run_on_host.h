@@ -1,5 +1,6 @@
 #pragma once
-// Runs a kernel on the host, block by block and thread by thread; see portable.h for the form of a kernel.
+// Runs a kernel on the host, block by block and thread by thread; see portable.h for the form of a kernel. Every second block runs its threads in reverse:
+// one that reads what another one writes in the same phase gives other results.
 
 #include "cuda/kernels.h"
 #include "cuda/kernels/portable.h"
@@ -13,15 +14,14 @@ void run_on_host(const Kernel& kernel) {
   uint32_t counters[kMostGroups] = {};
   const int64_t blocks = kernel.blocks();
   for (int64_t block = 0; block < blocks; ++block) {
-    for (int phase = 0; phase < Kernel::kPhases; ++phase) {
-      for (int thread = 0; thread < Kernel::kThreads; ++thread) kernel.run(phase, block, thread, shared);
-    }
+    const auto each_thread = [&](const auto& work) {
+      for (int i = 0; i < Kernel::kThreads; ++i) work(block % 2 == 0 ? i : Kernel::kThreads - 1 - i);
+    };
+    for (int phase = 0; phase < Kernel::kPhases; ++phase) each_thread([&](int thread) { kernel.run(phase, block, thread, shared); });
     if constexpr (requires { Kernel::kFinishPhases; }) {
       const uint32_t group = kernel.group(block);
       if (++counters[group] < kernel.blocks_of_group()) continue;
-      for (int phase = 0; phase < Kernel::kFinishPhases; ++phase) {
-        for (int thread = 0; thread < Kernel::kThreads; ++thread) kernel.finish(phase, group, thread, shared);
-      }
+      for (int phase = 0; phase < Kernel::kFinishPhases; ++phase) each_thread([&](int thread) { kernel.finish(phase, group, thread, shared); });
     }
   }
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cuda/run_on_host.h"
+#include "cuda/run_warps_on_host.h"
 
 namespace reviewkd::cuda {
 namespace {
@@ -16,6 +17,16 @@ namespace {
 template <typename Kernel>
 void launch(const Kernel& kernel) {
   run_on_host(kernel);
+}
+
+template <typename Kernel>
+void launch_warps(const Kernel& kernel) {
+  run_warps_on_host(kernel);
+}
+
+template <typename Kernel>
+bool supports_warps() {
+  return true;
 }
 
 }  // namespace

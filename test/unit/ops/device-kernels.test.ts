@@ -53,7 +53,7 @@ describe("the kernels for CUDA devices, on the CPU", function () {
   const SUITES: readonly (string | readonly [string, string])[] = [
     "test/unit/ops/conv-norm.test.ts", "test/unit/ops/review-operations.test.ts", "test/unit/ops/device-batches.test.ts", "test/unit/ops/tensor-convolution.test.ts",
     // Thread by thread, some pairs take long.
-    ["test/unit/ops/fast-path.test.ts", "small ResNet|odd sizes|VGG|fill no vector|every stage|train mode|same bits"],
+    ["test/unit/ops/fast-path.test.ts", "small ResNet|Wide ResNet|odd sizes|VGG|fill no vector|every stage|train mode|same bits"],
     "test/unit/training/sgd.test.ts", "test/unit/training/non-finite.test.ts", "test/unit/training/clipping.test.ts",
     "test/unit/training/accumulation.test.ts", "test/unit/training/resume.test.ts", "test/unit/training/evaluation.test.ts", "test/unit/training/own-loop.test.ts",
     "test/unit/training/determinism.test.ts", "test/unit/training/bad-batches.test.ts", "test/gpu/training.test.ts",
