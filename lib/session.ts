@@ -77,7 +77,7 @@ export class Session {
    *
    * @param batch - images `[N, 3, H, W]`, normalized, and labels `[N]`, int64.
    * @throws ReviewKdError `NON_FINITE_LOSS` (names step and term; no parameter was changed), `LABEL_OUT_OF_RANGE`,
-   * `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `BATCH_TOO_SMALL`, `DISPOSED`.
+   * `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `DEVICE_MISMATCH` (another session moved a network), `BATCH_TOO_SMALL`, `DISPOSED`.
    * @example
    * ```ts
    * const { losses } = await session.step({ images, labels });
