@@ -26,9 +26,8 @@ await runMain(async () => {
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
   const progress = (/** @type {string} */ line) => process.stderr.write(`check:libtorch: ${line}\n`);
   const results = await withFileLock(join(root, "build/.libtorch-versions-lock"), () => checkAll(root, options, progress), () => progress("another check is running here: waiting for it"));
-  process.stdout.write(`${formatTable(results.rows)}\n`);
-  if (options.record !== undefined) await writeFile(options.record, formatRecord(results.rows, await describe(results.toolkit)));
-  const failed = results.rows.filter((row) => !hasPassed(row)).map(({ torch }) => torch);
+  process.stdout.write(`${formatTable(results)}\n`);
+  const failed = results.filter((row) => !hasPassed(row)).map(({ torch }) => torch);
   if (failed.length > 0) throw new BuildError("CHECK_FAILED", `invalid native code: expected builds without warnings that load, received failures for torch ${failed.join(", ")}. Fix what is reported above.`);
 });
 
@@ -37,7 +36,7 @@ await runMain(async () => {
  * @param {import("./libtorch-versions/options.mjs").CheckOptions} options
  * @param {(line: string) => void} progress
  */
-async function checkAll(root, { versions, clean }, progress) {
+async function checkAll(root, { versions, record, clean }, progress) {
   const toolkit = process.env["CUDA_HOME"] || await ensureCudaToolkit(process.env, progress);
   const directory = join(root, "build/libtorch-versions");
   // Kernels of an earlier run would hide their warnings.
@@ -46,9 +45,11 @@ async function checkAll(root, { versions, clean }, progress) {
   for (const version of versions) {
     const pins = pinsOf(version, "--versions");
     rows.push(await checkVersion(pins, { root, directory, toolkit, env: process.env, progress }));
+    // After each version: a run of an hour that is interrupted leaves what it found.
+    if (record !== undefined) await writeFile(record, formatRecord(rows, await describe(toolkit)));
     if (clean) await removeVersion(pins, process.env);
   }
-  return { rows, toolkit };
+  return rows;
 }
 
 /**
