@@ -23,8 +23,9 @@ set(REVIEWKD_CUDA_TOOLKIT_DIR "" CACHE PATH "The CUDA toolkit, with bin/nvcc and
 set(REVIEWKD_CUDA_ARCHITECTURES "" CACHE STRING "Such as 80;90; empty for all that the compiler knows of a list")
 
 find_program(reviewkd_nvcc nvcc HINTS "${REVIEWKD_CUDA_TOOLKIT_DIR}/bin" "$ENV{CUDA_HOME}/bin" /usr/local/cuda/bin NO_CACHE REQUIRED)
-get_filename_component(reviewkd_toolkit "${reviewkd_nvcc}" REALPATH)
-get_filename_component(reviewkd_toolkit "${reviewkd_toolkit}/../.." ABSOLUTE)
+# nvcc looks for nvcc.profile, which says where its headers are, in the directory that it is invoked from, and follows no link there.
+get_filename_component(reviewkd_nvcc "${reviewkd_nvcc}" REALPATH)
+get_filename_component(reviewkd_toolkit "${reviewkd_nvcc}/../.." ABSOLUTE)
 find_path(reviewkd_cuda_include cuda_runtime_api.h HINTS "${reviewkd_toolkit}/include" "${reviewkd_toolkit}/targets/x86_64-linux/include" NO_CACHE REQUIRED)
 
 find_library(reviewkd_torch_cuda torch_cuda PATHS "${libtorch_library_dir}" NO_DEFAULT_PATH NO_CACHE REQUIRED)
@@ -58,13 +59,18 @@ list(GET reviewkd_architectures -1 newest)
 list(APPEND reviewkd_codes -gencode "arch=compute_${newest},code=compute_${newest}")
 list(JOIN reviewkd_architectures ", " reviewkd_built_for)
 
+set(reviewkd_nvcc_options -std=c++20 -O3 -ccbin "${CMAKE_CXX_COMPILER}" -Xcompiler=-fPIC,-fvisibility=hidden,-Wall,-Wextra,-ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -I native)
 set(reviewkd_kernels "${CMAKE_BINARY_DIR}/kernels.o")
 file(GLOB reviewkd_kernel_headers CONFIGURE_DEPENDS native/cuda/*.h native/cuda/kernels/*.h)
 add_custom_command(OUTPUT "${reviewkd_kernels}"
-  COMMAND "${reviewkd_nvcc}" -std=c++20 -O3 ${reviewkd_codes} --threads 0 -ccbin "${CMAKE_CXX_COMPILER}"
-    -Xcompiler=-fPIC,-fvisibility=hidden,-Wall,-Wextra,-ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -I native -c native/cuda/kernels.cu -o "${reviewkd_kernels}"
+  COMMAND "${reviewkd_nvcc}" ${reviewkd_nvcc_options} ${reviewkd_codes} --threads 0 -c native/cuda/kernels.cu -o "${reviewkd_kernels}"
   WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}" VERBATIM COMMENT "Compiling the CUDA kernels for ${reviewkd_built_for}"
   DEPENDS native/cuda/kernels.cu native/core/ops/accelerator.h ${reviewkd_kernel_headers})
+
+# The same for one device, with what ptxas has to say of each kernel's registers and memory. Separately, for the lines of several devices mix.
+add_custom_target(reviewkd_kernel_resources
+  COMMAND "${reviewkd_nvcc}" ${reviewkd_nvcc_options} -arch=sm_90 -cubin -Xptxas=-v native/cuda/kernels.cu -o "${CMAKE_BINARY_DIR}/kernels.cubin"
+  WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}" VERBATIM COMMENT "Listing the registers and memory of the CUDA kernels for sm_90")
 
 add_library(reviewkd_cuda MODULE native/cuda/plugin.cpp native/cuda/streams.cpp native/cuda/graph.cpp "${reviewkd_kernels}")
 reviewkd_compile_options(reviewkd_cuda)

@@ -233,8 +233,37 @@ export interface Addon {
   contextLoss: OperationRunner;
   /** Images and labels, batch by batch, as a device makes them; none where it does not. */
   deviceBatches(data: NativeImages, split: string, options: object): Promise<NativeTensor[]>;
+  /** A 3 × 3 convolution by tensor cores, or its reference, in float64; undefined if the device has no kernel for these inputs. */
+  tensorConvolution(inputs: TensorConvolutionInputs, options: { readonly stride: number; readonly reference: boolean; readonly device: string }): Promise<TensorConvolutionResult | undefined>;
   /** A copy and the kernels of a device, timed; none where it has none. For the bench. */
-  kernelRates(options: object): Promise<{ name: string; seconds: number; bytes: number }[]>;
+  kernelRates(options: object): Promise<KernelRate[]>;
+}
+
+/** All in float32: x [N, I, H, W], weight [O, I, 3, 3], scale and shift [I], origin [O]. */
+export interface TensorConvolutionInputs {
+  readonly x: NativeTensor;
+  readonly weight: NativeTensor;
+  /** With `shift`: relu(scale · x + shift) is convolved. */
+  readonly scale?: NativeTensor;
+  readonly shift?: NativeTensor;
+  /** Requests the moments about it. */
+  readonly origin?: NativeTensor;
+}
+
+export interface TensorConvolutionResult {
+  readonly output: NativeTensor;
+  /** [2, O]: Σ (output − origin) and Σ (output − origin)². */
+  readonly moments?: NativeTensor;
+}
+
+export interface KernelRate {
+  readonly name: string;
+  /** Of one run. */
+  readonly seconds: number;
+  /** That it must read and write at least. */
+  readonly bytes: number;
+  /** Floating point operations, two for a multiply-add; 0 for kernels that memory alone limits. */
+  readonly operations: number;
 }
 
 /** How an operation is computed; with `training` also its gradients. */

@@ -28,7 +28,7 @@ await runMain(async () => {
  */
 function test(root, recording, options) {
   const files = readdirSync(join(root, "test/cuda")).filter((name) => name.endsWith(".test.ts")).map((name) => `test/cuda/${name}`);
-  const { status } = spawnSync(process.execPath, [join(root, "node_modules/mocha/bin/mocha.js"), ...files, ...options],
+  const { status } = spawnSync(process.execPath, [join(root, "node_modules/mocha/bin/mocha.js"), "--parallel", "--jobs", "2", ...files, ...options],
     { cwd: root, stdio: "inherit", env: { ...process.env, REVIEWKD_RECORDING: JSON.stringify(recording) } });
   return status ?? 1;
 }

@@ -10,7 +10,10 @@ function table(header, rows) {
 function kernelTable(rates) {
   const [copy] = rates;
   const speed = ({ bytes, seconds }) => bytes / seconds / 1e9;
-  return table(["kernel", "GB/s", "of a copy's"], rates.map((rate) => [rate.name, speed(rate).toFixed(0), `${(100 * speed(rate) / speed(copy)).toFixed(0)} %`]));
+  const arithmetic = ({ operations, seconds }) => (operations === 0 ? "–" : (operations / seconds / 1e12).toFixed(1));
+  return table(["kernel", "µs", "GB/s", "of a copy's", "TFLOP/s"], rates.map((rate) => [
+    rate.name, (1e6 * rate.seconds).toFixed(1), speed(rate).toFixed(0), `${(100 * speed(rate) / speed(copy)).toFixed(0)} %`, arithmetic(rate),
+  ]));
 }
 
 function pairTable({ setting, results, graphs, failures = {} }) {

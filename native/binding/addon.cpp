@@ -74,6 +74,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("attentionFusion", attention_fusion_of);
   add("contextLoss", context_loss_of);
   add("deviceBatches", device_batches_of);
+  add("tensorConvolution", tensor_convolution_of);
   add("kernelRates", kernel_rates_of);
   return exports;
 }

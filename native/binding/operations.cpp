@@ -19,6 +19,7 @@
 #include "core/ops/conv_norm.h"
 #include "core/ops/device_rates.h"
 #include "core/ops/dispatch.h"
+#include "core/ops/tensor_convolution.h"
 #include "core/training/precision.h"
 
 namespace reviewkd::binding {
@@ -150,6 +151,42 @@ Napi::Value device_batches_of(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value tensor_convolution_of(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Options options(info[1], "options");
+    const Options tensors(info[0], "inputs");
+    const auto tensor = [&](const char* name) { return tensors.has(name) ? *TensorHandle::unwrap(tensors.value(name)) : at::Tensor(); };
+    const ops::TensorConvolutionInputs given{.x = tensor("x"), .weight = tensor("weight"), .stride = options.integer("stride"),
+                                             .scale = tensor("scale"), .shift = tensor("shift"), .origin = tensor("origin")};
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [inputs = given, reference = options.boolean("reference"), device = parse_device(options.string("device"))]() mutable {
+          const at::NoGradGuard plain;
+          ops::TensorConvolutionResult result;
+          for (auto* input : {&inputs.x, &inputs.weight, &inputs.scale, &inputs.shift, &inputs.origin}) {
+            if (input->defined()) *input = input->to(device);
+          }
+          if (reference) {
+            result = ops::reference_tensor_convolution(inputs);
+          } else if (ops::supports_tensor_convolution(inputs)) {
+            result = ops::tensor_convolution(inputs, ops::pack_tensor_weights(inputs.weight));
+          }
+          for (auto* output : {&result.output, &result.moments}) {
+            if (output->defined()) *output = output->to(at::kDouble).cpu();
+          }
+          if (result.moments.defined()) result.moments = result.moments.sum(0);
+          return result;
+        },
+        [](Napi::Env env, const ops::TensorConvolutionResult& result) -> Napi::Value {
+          if (!result.output.defined()) return env.Undefined();
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("output", TensorHandle::from(env, result.output));
+          object.Set("moments", result.moments.defined() ? TensorHandle::from(env, result.moments) : env.Undefined());
+          return object;
+        });
+  });
+}
+
 Napi::Value kernel_rates_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Options options(info[0], "options");
@@ -168,6 +205,7 @@ Napi::Value kernel_rates_of(const Napi::CallbackInfo& info) {
             entry.Set("name", all[i].name);
             entry.Set("seconds", all[i].seconds);
             entry.Set("bytes", static_cast<double>(all[i].bytes));
+            entry.Set("operations", static_cast<double>(all[i].operations));
             list.Set(i, entry);
           }
           return list;

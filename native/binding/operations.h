@@ -22,7 +22,11 @@ Napi::Value context_loss_of(const Napi::CallbackInfo& info);
 /// device makes them of images that lie there; none where it does not.
 Napi::Value device_batches_of(const Napi::CallbackInfo& info);
 
-/// (options: {device, bfloat16, images, channels, side, runs}) -> Promise<{name, seconds, bytes}[]>: a copy and the kernels of a device, timed; none
+/// (inputs: {x, weight, scale?, shift?, origin?}, options: {stride, reference, device}) -> Promise<{output, moments?} | undefined>: the tensor cores'
+/// convolution or its reference, in double, with the moments of all parts added up; undefined if the device has no kernel for it.
+Napi::Value tensor_convolution_of(const Napi::CallbackInfo& info);
+
+/// (options: {device, bfloat16, images, channels, side, runs}) -> Promise<{name, seconds, bytes, operations}[]>: a copy and the kernels of a device, timed; none
 /// where it has none.
 Napi::Value kernel_rates_of(const Napi::CallbackInfo& info);
 

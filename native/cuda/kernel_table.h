@@ -10,6 +10,7 @@
 #include "cuda/kernels/pyramid.h"
 #include "cuda/kernels/scalars.h"
 #include "cuda/kernels/sgd.h"
+#include "cuda/tensor_convolution_table.h"
 
 namespace reviewkd::cuda {
 namespace {
@@ -200,6 +201,9 @@ ops::Accelerator kernel_table() {
   table.step_report = &step_report;
   table.step_end = &step_end;
   table.gather_images = &gather_images;
+  table.tensor_convolution_parts = &tensor_convolution_parts;
+  table.pack_tensor_weights = &pack_tensor_weights;
+  table.tensor_convolution = &tensor_convolution;
   return table;
 }
 

@@ -8,6 +8,7 @@
 #include "core/ops/accelerator.h"
 #include "cuda/kernels.h"
 #include "cuda/kernels/portable.h"
+#include "cuda/launch_warps.h"
 
 namespace reviewkd::cuda {
 namespace {

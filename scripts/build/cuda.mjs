@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { copyFile, mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { kernelResources } from "../cuda/resources.mjs";
 import { ensureCudaToolkit } from "../cuda/toolkit.mjs";
 import { cudaEntry, installCudaLibTorch } from "../libtorch/cuda.mjs";
 import { inspectLibTorch } from "../libtorch/inspect.mjs";
@@ -26,6 +27,7 @@ import { lastLines, run } from "../support/process.mjs";
  * @property {LibTorch} libtorch
  * @property {string[]} libraries that it loads
  * @property {number} symbols that were looked up in them
+ * @property {import("../cuda/resources.mjs").KernelResources[]} kernels as compiled for sm_90
  */
 
 /**
@@ -33,7 +35,7 @@ import { lastLines, run } from "../support/process.mjs";
  * @param {NodeJS.ProcessEnv} env
  * @param {(line: string) => void} progress
  * @returns {Promise<CudaBuild>}
- * @throws {BuildError} CONFIGURE_FAILED, COMPILE_FAILED, SYMBOLS_MISSING, and what fetching the compiler and libtorch throws
+ * @throws {BuildError} CONFIGURE_FAILED, COMPILE_FAILED, SYMBOLS_MISSING, RESOURCES_UNREADABLE, and what fetching the compiler and libtorch throws
  */
 export async function buildCuda(root, env, progress) {
   return withFileLock(join(root, "build/.cuda-lock"), () => build(root, env, progress), () => progress("another build is running here: waiting for it"));
@@ -61,13 +63,15 @@ async function build(root, env, progress) {
   await cmake(["--build", directory, "--target", "reviewkd_cuda", "--clean-first", "--parallel", String(availableParallelism())], "COMPILE_FAILED", "compile the plugin");
   const seconds = (performance.now() - begin) / 1000;
   const resolved = await resolveSymbols(join(output, "reviewkd_cuda.so"), libtorch, toolkit);
+  progress("listing the registers and memory of each kernel");
+  const kernels = await kernelResources(await cmake(["--build", directory, "--target", "reviewkd_kernel_resources"], "COMPILE_FAILED", "list the resources of the kernels"));
   // Beside the addon, which looks for it there; put in place in one rename, for it may be loaded.
   const plugin = join(root, "build/Release/reviewkd_cuda.so");
   await mkdir(dirname(plugin), { recursive: true });
   await copyFile(join(output, "reviewkd_cuda.so"), `${plugin}.new`);
   await rename(`${plugin}.new`, plugin);
   return {
-    plugin, bytes: (await stat(plugin)).size, seconds, ...resolved, libtorch,
+    plugin, bytes: (await stat(plugin)).size, seconds, ...resolved, libtorch, kernels,
     compiler: (await run(join(toolkit, "bin/nvcc"), ["--version"])).stdout.split("\n").find((line) => line.includes("release"))?.trim() ?? "unknown",
     architectures: /sm [\d, ]+, PTX \d+/.exec(await readFile(plugin, "latin1"))?.[0] ?? "unknown",
   };
@@ -96,11 +100,15 @@ async function findCudaLibTorch(env, progress) {
  * @param {readonly string[]} parameters
  * @param {string} code
  * @param {string} what
+ * @returns {Promise<string>} all that it printed
  */
 async function cmake(parameters, code, what) {
-  const { status, output, startError } = await run("cmake", parameters);
+  /** @type {string[]} */
+  const lines = [];
+  const { status, output, startError } = await run("cmake", parameters, { onLine: (line) => lines.push(line) });
   if (startError) throw new BuildError("CMAKE_NOT_FOUND", "expected CMake 3.22 or later for building the plugin, got none on PATH; install it");
   if (status !== 0) throw new BuildError(code, `expected CMake to ${what}, got\n${lastLines(output, 40)}`);
+  return lines.join("\n");
 }
 
 /**

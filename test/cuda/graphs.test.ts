@@ -18,12 +18,14 @@ const reads = (step: readonly RecordedCall[]): boolean => step.some(({ kind, nam
 describe("a training on a CUDA device", function () {
   this.timeout(120_000);
   let outcomes: readonly Outcome[];
+  let all: readonly RecordedCall[];
   let calls: readonly RecordedCall[];
   let steady: RecordedCall[][];
 
   before(() => {
     const run = runScenario("epochs", { steps: STEPS });
     outcomes = run.result.outcomes;
+    all = run.calls;
     calls = section(run.calls, "begin 1", "end 1");
     steady = steadySteps(calls);
   });
@@ -34,6 +36,12 @@ describe("a training on a CUDA device", function () {
     expect(captured).to.have.length(1);
     expect(captured[0]!.error).to.equal(undefined);
     expect(steady.length).to.be.at.least(STEPS - 6);
+  });
+
+  it("calls nothing that the recording runtime lacks, and nothing fails", () => {
+    // libtorch registers for the driver's log, and does without it.
+    expect(all.filter(({ call, name }) => call === "unmodelled" && name !== "a function of the driver")).to.deep.equal([]);
+    expect(all.filter(({ error }) => error !== undefined)).to.deep.equal([]);
   });
 
   it("records what it gives the teacher's stream into the same graph", () => {
@@ -51,9 +59,8 @@ describe("a training on a CUDA device", function () {
     }
   });
 
-  it("leaves the legacy default stream to the gathering of batches", () => {
-    const work = steady.filter((each) => !reads(each)).flat().filter((call) => isWork(call) && call.stream === 0);
-    expect(work.filter(({ name }) => !name?.includes("GatherImages"))).to.deep.equal([]);
+  it("leaves the legacy default stream alone", () => {
+    expect(steady.filter((each) => !reads(each)).flat().filter((call) => isWork(call) && call.stream === 0)).to.deep.equal([]);
   });
 
   it("allocates nothing in replayed steps", () => {

@@ -1,11 +1,24 @@
 import { expect } from "chai";
-import { runRecorded } from "./recording.js";
+import { runRecorded, runScenario } from "./recording.js";
 
 /** What the launches of a step cost has to stay below what its arithmetic takes. */
 const MOST_NODES = 350;
 
 type Row = readonly [name: string, stream: string, count: number];
 const total = (rows: readonly Row[]): number => rows.reduce((sum, [, , count]) => sum + count, 0);
+
+describe("a step of Wide ResNets, whose blocks begin with a normalization", function () {
+  this.timeout(120_000);
+
+  it("normalizes by kernels of the plugin alone", () => {
+    const { calls, result: { outcomes: [outcome] } } = runScenario("epochs", { steps: 2, teacher: "wrn-16-2", student: "wrn-16-1" });
+    expect(outcome!.error).to.equal(null);
+    const names = calls.filter(({ kind }) => kind === "kernel").map(({ name }) => name ?? "");
+    expect(names.filter((name) => /batch_?norm/i.test(name.replace(/BatchNormGradient|BatchNormStatistics/g, "")))).to.deep.equal([]);
+    // Thirteen normalizations of the student in each of two steps, and those of the fusion.
+    expect(names.filter((name) => name.includes("BatchStatistics")).length).to.be.at.least(2 * 13);
+  });
+});
 
 describe("a step of ResNet-20 under ResNet-56 in bfloat16, with 128 images", function () {
   this.timeout(300_000);

@@ -20,9 +20,9 @@ const BATCH = 8;
 const dataOf = (steps: number, batch = BATCH): Promise<Dataset> =>
   loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: steps * batch, testSamples: 10, seed: 3 });
 
-async function distillerOf(teacher = "resnet14"): Promise<Distiller> {
+async function distillerOf(teacher = "resnet14", student = "resnet8"): Promise<Distiller> {
   return createDistiller({
-    teacher: await createModel(teacher, { numClasses: CLASSES, seed: 1 }), student: await createModel("resnet8", { numClasses: CLASSES, seed: 2 }),
+    teacher: await createModel(teacher, { numClasses: CLASSES, seed: 1 }), student: await createModel(student, { numClasses: CLASSES, seed: 2 }),
     method: { kind: "review", weight: 0.6, warmupEpochs: 0 }, seed: 3,
   });
 }
@@ -46,9 +46,15 @@ async function train(session: Session, data: Dataset, name: string, batchSize = 
   }
 }
 
-/** Sessions are destroyed on their threads, after `dispose` has returned. */
+/** Sessions are destroyed on their threads, after `dispose` has returned: waits until nothing changes any more. */
 async function released(): Promise<void> {
-  for (let attempt = 0; attempt < 100 && control.state().events > 0; ++attempt) await setTimeout(50);
+  let before = "";
+  for (let quiet = 0; quiet < 4;) {
+    await setTimeout(50);
+    const now = JSON.stringify(control.state());
+    quiet = now === before ? quiet + 1 : 0;
+    before = now;
+  }
 }
 
 function batchOf(images = BATCH): { images: Tensor; labels: Tensor } {
@@ -64,9 +70,9 @@ export const SCENARIOS = {
   },
 
   /** Some epochs of one session, by names `1`, `2` … */
-  async epochs({ count = 1, steps = 8 }: { count?: number; steps?: number }) {
+  async epochs({ count = 1, steps = 8, teacher = "resnet14", student = "resnet8" }: { count?: number; steps?: number; teacher?: string; student?: string }) {
     const data = await dataOf(steps);
-    const session = await sessionOf(await distillerOf());
+    const session = await sessionOf(await distillerOf(teacher, student));
     const outcomes: Outcome[] = [];
     for (let epoch = 1; epoch <= count; ++epoch) outcomes.push(await train(session, data, String(epoch)));
     return { outcomes, state: control.state() };
@@ -117,6 +123,18 @@ export const SCENARIOS = {
       states.push(control.state());
     }
     return { outcomes, states };
+  },
+
+  /** Sessions that train at the same time, on threads of their own, and evaluate then. */
+  async "concurrent sessions"({ count = 2, steps = 12 }: { count?: number; steps?: number }) {
+    const sessions: Session[] = [];
+    for (let index = 0; index < count; ++index) sessions.push(await sessionOf(await distillerOf()));
+    return { outcomes: await Promise.all(sessions.map(async (session, index) => {
+      const data = await dataOf(steps);
+      const outcome = await train(session, data, String(index));
+      await session.evaluate(data.test);
+      return outcome;
+    })), state: control.state() };
   },
 
   /** Trains with batches of each size until they are recorded. */

@@ -17,6 +17,31 @@ describe("the streams of sessions", function () {
     expect(new Set(streams.flat()).size).to.equal(66);
   });
 
+  it("are captured while other threads allocate, copy, wait and capture", () => {
+    const { calls, result: { outcomes, state } } = runScenario("concurrent sessions", { count: 3 });
+    expect(outcomes).to.deep.equal(Array(3).fill({ error: null, graph: { replayed: true, reason: null } }));
+    expect(calls.filter(({ error }) => error !== undefined)).to.deep.equal([]);
+    const captures = calls.filter(({ call }) => call === "cudaStreamEndCapture");
+    expect(new Set(captures.map(({ nodes }) => nodes)).size, "nodes of one session in the graph of another").to.equal(1);
+    expect(captures).to.have.length(3);
+    expect(state.captures).to.equal(0);
+    // Recordings of one libtorch share state: one at a time.
+    let open = 0;
+    for (const { call } of calls) {
+      if (call === "cudaStreamBeginCapture") expect(++open).to.equal(1);
+      if (call === "cudaStreamEndCapture") --open;
+    }
+  });
+
+  it("do not wait for one another", () => {
+    const { calls } = runScenario("concurrent sessions", { count: 2, steps: 40 });
+    const replays = calls.flatMap(({ call }, index) => (call === "cudaGraphLaunch" ? [index] : []));
+    const steady = calls.slice(replays[0], replays.at(-1));
+    expect(new Set(steady.filter(({ call }) => call === "cudaGraphLaunch").map(({ stream }) => stream)).size, "sessions that replay").to.equal(2);
+    // The legacy default stream is everybody's: behind the work of one session it would hold up the next.
+    expect(steady.filter(({ call, stream }) => call === "cudaStreamWaitEvent" && stream === 0)).to.deep.equal([]);
+  });
+
   // The teacher's stream is ahead when the student's forward fails, in a step by itself and in one that is being recorded.
   it("are joined when a step fails between the teacher's forward and the join", () => {
     const { calls, result: { failing, after, recorded, state } } = runScenario("failing step", { fail: "cudnnBackendExecute:20" });

@@ -206,6 +206,27 @@ struct ImageGathering {
   int64_t* out_labels;  // [count]
 };
 
+/// Weights of a 3 × 3 convolution in the order in which tensor cores read them.
+struct TensorConvolutionWeights {
+  ValueType type;
+  int64_t in_channels, out_channels;
+  const void* weights;  // [out_channels, 3, 3, in_channels]
+  void* packed;         // bfloat16 [9 · in_channels · out_channels]
+};
+
+/// 3 × 3 convolution with padding 1 of bfloat16 maps by tensor cores. Optionally x is normalized on the way, relu(scale[c] · x + shift[c]) rounded to
+/// bfloat16 and then padded with zeros, and the moments of the output as rounded are summed up about an origin per channel: Σ (out - origin) and
+/// Σ (out - origin)². The origin is known before the output is, such as a running mean; the closer it is to the mean, the less squares cancel.
+struct TensorConvolution {
+  int64_t images, height, width, in_channels, out_channels, stride;
+  const void* x;                // [images, height, width, in_channels]
+  const void* weights;          // as packed by pack_tensor_weights
+  const float *scale, *shift;   // [in_channels]; null for x as it is
+  const float* origin;          // [out_channels]; null without partials
+  float* partials;              // [tensor_convolution_parts, 2, out_channels]; null for none
+  void* out;                    // [images, ⌈height / stride⌉, ⌈width / stride⌉, out_channels]
+};
+
 struct Accelerator {
   int32_t version;  // kAcceleratorVersion
   /// "CUDA", or "CPU" of the one that stands in for it in tests.
@@ -257,6 +278,11 @@ struct Accelerator {
   void (*replay)(void* graph);
   /// Waits for replays that are under way.
   void (*destroy_graph)(void* graph);
+
+  /// Into how many partial moments a convolution sums up; 0 if the current device or these channels and this stride are not supported.
+  int64_t (*tensor_convolution_parts)(const TensorConvolution& call);
+  void (*pack_tensor_weights)(const TensorConvolutionWeights& call);
+  void (*tensor_convolution)(const TensorConvolution& call);
 };
 
 }  // namespace reviewkd::ops

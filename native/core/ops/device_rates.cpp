@@ -4,6 +4,7 @@
 #include <c10/core/DeviceGuard.h>
 
 #include "core/ops/accelerators.h"
+#include "core/ops/convolution_rates.h"
 #include "core/stopwatch.h"
 
 namespace reviewkd::ops {
@@ -23,6 +24,9 @@ class Measurement {
     attention(bytes);
     optimizer();
     images();
+    if (options_.type == at::kBFloat16) {
+      for (KernelRate& rate : measure_convolutions(accelerator_, options_)) rates_.push_back(std::move(rate));
+    }
     return std::move(rates_);
   }
 
@@ -45,7 +49,7 @@ class Measurement {
     Stopwatch watch;
     for (int64_t i = 0; i < options_.runs; ++i) work();
     wait();
-    rates_.push_back({name, watch.lap() / static_cast<double>(options_.runs), bytes});
+    rates_.push_back({name, watch.lap() / static_cast<double>(options_.runs), bytes, 0});
   }
 
   void normalization(int64_t bytes) {

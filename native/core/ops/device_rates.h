@@ -12,6 +12,7 @@ struct KernelRate {
   std::string name;
   double seconds;  // of one run
   int64_t bytes;   // that it must read and write at least
+  int64_t operations = 0;  // of floating point, two for a multiply-add; 0 for kernels that memory alone limits
 };
 
 struct RateOptions {

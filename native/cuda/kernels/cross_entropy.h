@@ -32,12 +32,13 @@ struct ClassifyRows {
     const int row_of_block = thread / kLanes;
     const int64_t row = block * kRows + row_of_block;
     const bool exists = row < call.rows;
+    const int classes = static_cast<int>(call.classes);
     const T* logits = static_cast<const T*>(call.logits) + (exists ? row : 0) * call.classes;
     float* row_values = shared + kRowValues;
     if (phase == 0) {
       float greatest = -INFINITY;
-      int64_t best = lane;
-      for (int64_t c = lane; exists && c < call.classes; c += kLanes) {
+      int best = lane;
+      for (int c = lane; exists && c < classes; c += kLanes) {
         const float value = to_float(logits[c]);
         if (value > greatest || value != value) {
           greatest = value;
@@ -63,21 +64,21 @@ struct ClassifyRows {
       row_values[kRows + row_of_block] = best;
     } else if (phase == 2) {
       float sum = 0.0f;
-      for (int64_t c = lane; exists && c < call.classes; c += kLanes) sum += expf(to_float(logits[c]) - row_values[row_of_block]);
+      for (int c = lane; exists && c < classes; c += kLanes) sum += expf(to_float(logits[c]) - row_values[row_of_block]);
       shared[thread] = sum;
     } else {
       float sum = 0.0f;
       for (int i = 0; i < kLanes; ++i) sum += shared[thread - lane + i];
       const float greatest = row_values[row_of_block];
-      const int64_t label = exists ? call.labels[row] : 0;
+      const int label = exists ? static_cast<int>(call.labels[row]) : 0;
       const float share = 1.0f / static_cast<float>(call.rows);
-      for (int64_t c = lane; exists && c < call.classes; c += kLanes) {
+      for (int c = lane; exists && c < classes; c += kLanes) {
         const float probability = expf(to_float(logits[c]) - greatest) / sum;
-        call.gradient[row * call.classes + c] = (probability - (c == label ? 1.0f : 0.0f)) * share;
+        call.gradient[row * classes + c] = (probability - (c == label ? 1.0f : 0.0f)) * share;
       }
       if (lane == 0 && exists) {
         call.scratch[2 * row] = logf(sum) + (greatest - to_float(logits[label]));
-        call.scratch[2 * row + 1] = static_cast<int64_t>(row_values[kRows + row_of_block]) == label ? 1.0f : 0.0f;
+        call.scratch[2 * row + 1] = static_cast<int>(row_values[kRows + row_of_block]) == label ? 1.0f : 0.0f;
       }
     }
   }

@@ -125,6 +125,7 @@ REVIEWKD_UNROLL
 
   REVIEWKD_BOTH static double total(int count, int value, const double* sums) {
     double sum = 0.0;
+    REVIEWKD_UNROLL_BY_4
     for (int share = 0; share < shares(count); ++share) sum += sums[share * count + value];
     return sum;
   }

@@ -17,9 +17,12 @@
 #ifdef __CUDACC__
 #define REVIEWKD_BOTH __host__ __device__ __forceinline__
 #define REVIEWKD_UNROLL _Pragma("unroll")
+/// For long sums of a known length, which the compiler would otherwise load as a whole.
+#define REVIEWKD_UNROLL_BY_4 _Pragma("unroll 4")
 #else
 #define REVIEWKD_BOTH inline
 #define REVIEWKD_UNROLL
+#define REVIEWKD_UNROLL_BY_4
 #endif
 
 namespace reviewkd::cuda {

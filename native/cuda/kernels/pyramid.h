@@ -166,6 +166,7 @@ struct TurnSums {
       sums[thread] = factor * square + part;
     } else if (thread == 0) {
       double sum = 0.0;
+      REVIEWKD_UNROLL_BY_4
       for (int i = 0; i < kThreads; ++i) sum += sums[i];
       *call.loss = static_cast<float>(sum);
     }

@@ -1,5 +1,6 @@
 // cuDNN's backend interface, by which libtorch convolves: descriptors keep what they are given, heuristics propose one engine without a workspace, and
-// executing a plan is recorded as one kernel named after its operations. (The real library may launch several.)
+// executing a plan is recorded as one kernel named after its operations. (The real library may launch several.) What it would write becomes zeros, so that
+// what the plugin's kernels make of it stays finite.
 //
 // Numbers are those of cudnn_graph.h, which is not part of what is fetched.
 
@@ -8,11 +9,13 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "cuda/recording/memory.h"
 #include "cuda/recording/streams.h"
 
 using namespace reviewkd::recording;
@@ -33,8 +36,17 @@ enum Attribute {
   kPlanConfig = 401,
   kPlanWorkspace = 402,
   kOperationPointwise = 750,
+  kForwardOutput = 705,
+  kDataOutput = 710,
+  kFilterOutput = 715,
+  kPointwiseOutput = 753,
   kGraphOperations = 801,
   kGraphEngineCount = 802,
+  kTensorType = 901,
+  kTensorSizes = 902,
+  kTensorId = 906,
+  kPackIds = 1000,
+  kPackPointers = 1001,
   kEngineGraph = 1300,
   kEngineIndex = 1301,
 };
@@ -93,14 +105,51 @@ std::string operation_name(const State& operation) {
   }
 }
 
-std::string name_of_plan(const State& plan) {
+/// In the order in which they are done.
+std::vector<std::shared_ptr<State>> operations_of(const State& plan) {
   const auto config = first(plan, kPlanConfig);
   const auto engine = config ? first(*config, kConfigEngine) : nullptr;
   const auto graph = engine ? first(*engine, kEngineGraph) : nullptr;
-  if (!graph) return "cudnn plan";
+  return graph ? graph->descriptors[kGraphOperations] : std::vector<std::shared_ptr<State>>();
+}
+
+std::string name_of_plan(const State& plan) {
   std::string name = "cudnn";
-  for (const auto& operation : graph->descriptors[kGraphOperations]) name += (name == "cudnn" ? " " : " + ") + operation_name(*operation);
+  for (const auto& operation : operations_of(plan)) name += (name == "cudnn" ? " " : " + ") + operation_name(*operation);
   return name;
+}
+
+template <typename T>
+std::vector<T> values_of(const State& state, int attribute) {
+  const auto found = state.values.find(attribute);
+  if (found == state.values.end()) return {};
+  std::vector<T> values(found->second.size() / sizeof(T));
+  if (!values.empty()) std::memcpy(values.data(), found->second.data(), values.size() * sizeof(T));
+  return values;
+}
+
+/// The tensor that an operation writes.
+std::shared_ptr<State> output_of(const State& operation) {
+  for (const int attribute : {kForwardOutput, kDataOutput, kFilterOutput, kPointwiseOutput}) {
+    if (auto output = first(operation, attribute)) return output;
+  }
+  return nullptr;
+}
+
+/// Writes zeros where the plan's last operation would write; none where that is not known.
+std::function<void()> zero_output(const State& plan, const State& pack) {
+  const auto operations = operations_of(plan);
+  const auto output = operations.empty() ? nullptr : output_of(*operations.back());
+  if (!output) return {};
+  const auto id = values_of<int64_t>(*output, kTensorId);
+  const auto type = values_of<int>(*output, kTensorType);
+  const auto ids = values_of<int64_t>(pack, kPackIds);
+  const auto pointers = values_of<void*>(pack, kPackPointers);
+  const size_t at = id.empty() ? ids.size() : static_cast<size_t>(std::find(ids.begin(), ids.end(), id[0]) - ids.begin());
+  if (type.empty() || at >= pointers.size() || region_of(pointers[at]).place != Place::kDevice) return {};
+  size_t bytes = type[0] == 1 ? 8 : type[0] == 2 || type[0] == 9 ? 2 : 4;  // DOUBLE; HALF and BFLOAT16
+  for (const int64_t size : values_of<int64_t>(*output, kTensorSizes)) bytes *= static_cast<size_t>(size);
+  return [=, memory = pointers[at]] { std::memset(memory, 0, bytes); };
 }
 
 /// What a configuration has where the heuristics made it up.
@@ -197,9 +246,9 @@ int cudnnBackendGetAttribute(Descriptor* descriptor, int attribute, int type, in
   return kSuccess;
 }
 
-int cudnnBackendExecute(void* handle, Descriptor* plan, Descriptor*) {
+int cudnnBackendExecute(void* handle, Descriptor* plan, Descriptor* pack) {
   const RuntimeLock lock(runtime_mutex());
-  Work work{"cudnnBackendExecute", "kernel", name_of_plan(*plan->state), 0, {0, 0, 0}, {0, 0, 0}, {}};
+  Work work{"cudnnBackendExecute", "kernel", name_of_plan(*plan->state), 0, {0, 0, 0}, {0, 0, 0}, zero_output(*plan->state, *pack->state)};
   return submit_for_library(static_cast<Handle*>(handle)->stream, std::move(work)) ? kSuccess : kExecutionFailed;
 }
 

@@ -10,6 +10,7 @@
 #include "cuda/kernels.h"
 #include "cuda/kernels/scalars.h"
 #include "cuda/run_on_host.h"
+#include "cuda/run_warps_on_host.h"
 
 /// Of launches.cpp.
 extern "C" cudaError_t reviewkd_recording_launch(const char* mangled, void* stream, unsigned blocks, unsigned threads, void (*run)(const void*), const void* parameters,
@@ -44,6 +45,19 @@ void launch(const Kernel& kernel) {
   if (error != cudaSuccess) {
     throw std::runtime_error(std::string("a CUDA kernel did not start: ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
   }
+}
+
+template <typename Kernel>
+void launch_warps(const Kernel& kernel) {
+  if (kernel.blocks() == 0) return;
+  const cudaError_t error = reviewkd_recording_launch(typeid(Kernel).name(), current_stream().handle, static_cast<unsigned>(kernel.blocks()), Kernel::kWarps * kLanes,
+                                                      [](const void* parameters) { run_warps_on_host(*static_cast<const Kernel*>(parameters)); }, &kernel, sizeof kernel);
+  if (error != cudaSuccess) throw std::runtime_error(std::string("a CUDA kernel did not start: ") + cudaGetErrorName(error));
+}
+
+template <typename Kernel>
+bool supports_warps() {
+  return true;
 }
 
 }  // namespace

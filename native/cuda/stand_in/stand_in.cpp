@@ -11,6 +11,7 @@
 
 #include "core/ops/accelerator.h"
 #include "cuda/run_on_host.h"
+#include "cuda/run_warps_on_host.h"
 
 namespace reviewkd::cuda {
 namespace {
@@ -20,6 +21,16 @@ thread_local bool is_recording = false;
 template <typename Kernel>
 void launch(const Kernel& kernel) {
   if (!is_recording) run_on_host(kernel);
+}
+
+template <typename Kernel>
+void launch_warps(const Kernel& kernel) {
+  if (!is_recording) run_warps_on_host(kernel);
+}
+
+template <typename Kernel>
+bool supports_warps() {
+  return true;
 }
 
 struct Streams {
