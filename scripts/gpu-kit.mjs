@@ -10,6 +10,7 @@ import { packCifar } from "./gpu/device/cifar.mjs";
 import { buildForDevice, DEFAULT_TORCH } from "./gpu/prebuilt.mjs";
 import { rehearse } from "./gpu/rehearse.mjs";
 import { bytesOf, workingTree } from "./gpu/tree.mjs";
+import { TORCH_VERSIONS } from "./libtorch-versions/pins.mjs";
 import { BuildError, runMain } from "./support/errors.mjs";
 
 const MIB = 2 ** 20;
@@ -24,7 +25,7 @@ docs/cuda.md, "A machine with a GPU and nothing else", describes what to run the
 
   --data DIRECTORY      packs train.bin and test.bin of CIFAR-100's binary version
   --teacher FILE        brings trained weights of the teacher, so that only the student is trained
-  --torch VERSION       torch on the GPU machine, for which the binaries are built (default ${DEFAULT_TORCH})
+  --torch VERSION       torch on the GPU machine, for which the binaries are built: ${TORCH_VERSIONS.join(", ")} (default ${DEFAULT_TORCH})
   --architectures LIST  CUDA architectures of the binaries, as CMake lists them (default 90)
   --prebuilt DIRECTORY  packs the binaries of this directory and builds none
   --no-prebuilt         packs no binaries: they are compiled on the GPU machine, in a minute of its time

@@ -118,8 +118,10 @@ async function cmake(parameters, code, what) {
  * @param {string} plugin
  * @param {LibTorch} libtorch
  * @param {string} toolkit
+ * @returns {Promise<{ libraries: string[], symbols: number }>}
+ * @throws {BuildError} SYMBOLS_MISSING
  */
-async function resolveSymbols(plugin, libtorch, toolkit) {
+export async function resolveSymbols(plugin, libtorch, toolkit) {
   const { needed, strongImports } = await readLibrary(plugin);
   const nvidia = join(dirname(libtorch.directory), "nvidia");
   const beside = existsSync(nvidia) ? (await readdir(nvidia)).map((name) => join(nvidia, name, "lib")) : [];

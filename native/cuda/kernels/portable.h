@@ -16,13 +16,19 @@
 
 #ifdef __CUDACC__
 #define REVIEWKD_BOTH __host__ __device__ __forceinline__
+#else
+#define REVIEWKD_BOTH inline
+#endif
+// For the device's code alone: nvcc passes the host's on to a compiler that warns of pragmas which it does not know.
+#ifdef __CUDA_ARCH__
 #define REVIEWKD_UNROLL _Pragma("unroll")
 /// For long sums of a known length, which the compiler would otherwise load as a whole.
 #define REVIEWKD_UNROLL_BY_4 _Pragma("unroll 4")
+#define REVIEWKD_KEEP_LOOP _Pragma("unroll 1")
 #else
-#define REVIEWKD_BOTH inline
 #define REVIEWKD_UNROLL
 #define REVIEWKD_UNROLL_BY_4
+#define REVIEWKD_KEEP_LOOP
 #endif
 
 namespace reviewkd::cuda {

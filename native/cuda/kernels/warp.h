@@ -19,13 +19,9 @@
 
 #ifdef __CUDACC__
 #define REVIEWKD_WARP __device__ __forceinline__
-#define REVIEWKD_UNROLL _Pragma("unroll")
-#define REVIEWKD_KEEP_LOOP _Pragma("unroll 1")
 #else
 #include <vector>
 #define REVIEWKD_WARP inline
-#define REVIEWKD_UNROLL
-#define REVIEWKD_KEEP_LOOP
 #endif
 
 namespace reviewkd::cuda {

@@ -2,17 +2,18 @@ import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { parse } from "yaml";
 import { PLATFORMS } from "../../../lib/native/layout.js";
+import { TORCH_VERSIONS } from "../../../scripts/libtorch-versions/pins.mjs";
 
 interface Job {
   readonly needs?: string | string[];
   readonly permissions?: Record<string, string>;
-  readonly strategy?: { readonly matrix: { readonly node?: number[]; readonly include?: { readonly platform: string; readonly experimental: boolean }[] } };
+  readonly strategy?: { readonly matrix: { readonly node?: number[]; readonly torch?: string[]; readonly include?: { readonly platform: string; readonly experimental: boolean }[] } };
   readonly "continue-on-error"?: string;
   readonly steps: { readonly run?: string }[];
 }
 
 describe("the release workflow", () => {
-  const { jobs } = parse(readFileSync(".github/workflows/release.yml", "utf8")) as { jobs: Record<"binaries" | "cuda" | "main" | "test" | "publish", Job> };
+  const { jobs } = parse(readFileSync(".github/workflows/release.yml", "utf8")) as { jobs: Record<"binaries" | "cuda" | "main" | "test" | "libtorch" | "publish", Job> };
   const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
 
   it("packs for every platform that the main package asks for", () => {
@@ -23,8 +24,13 @@ describe("the release workflow", () => {
   });
 
   it("publishes nothing that was not tested on each Node", () => {
-    expect(jobs.publish.needs).to.have.members(["binaries", "cuda", "main", "test"]);
+    expect(jobs.publish.needs).to.have.members(["binaries", "cuda", "main", "test", "libtorch"]);
     expect(jobs.test.strategy?.matrix.node).to.deep.equal([20, 22, 24]);
+  });
+
+  it("builds against each pinned libtorch before it publishes", () => {
+    expect(jobs.libtorch.strategy?.matrix.torch).to.deep.equal(TORCH_VERSIONS);
+    expect(jobs.libtorch.steps.map(({ run }) => run)).to.include("npm run check:libtorch -- --versions ${{ matrix.torch }}");
   });
 
   it("goes on without a platform that was never proven, and not without one that was", () => {
