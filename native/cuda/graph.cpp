@@ -53,8 +53,7 @@ std::unique_ptr<RecordedGraph> record_graph(GraphPools& pools, void (*work)(void
   const std::lock_guard one_at_a_time(recording_mutex());
   // The memory of steps that were not recorded: the pool takes as much.
   Allocator::emptyCache();
-  auto recording = std::make_unique<RecordedGraph>();
-  recording->pool = pools.current();
+  auto recording = std::make_unique<RecordedGraph>(pools.current(), c10::cuda::getCurrentCUDAStream());
   try {
     // Other threads of the process, other sessions among them, continue their work.
     recording->graph.capture_begin(recording->pool->id, cudaStreamCaptureModeThreadLocal);

@@ -3,7 +3,10 @@
 
 #include <ATen/cuda/CUDAGraph.h>
 
+#include <c10/cuda/CUDAStream.h>
+
 #include <memory>
+#include <utility>
 
 namespace reviewkd::cuda {
 
@@ -15,7 +18,10 @@ struct GraphPool {
 
 struct RecordedGraph {
   std::shared_ptr<const GraphPool> pool;
+  c10::cuda::CUDAStream stream;  // that it was recorded on and is replayed on
   at::cuda::CUDAGraph graph;
+
+  RecordedGraph(std::shared_ptr<const GraphPool> pool, c10::cuda::CUDAStream stream) : pool(std::move(pool)), stream(stream) {}
 };
 
 /// The graphs of one session share their memory: they are replayed one after the other, and tensors that outlive a recording keep their blocks. libtorch

@@ -146,9 +146,10 @@ void* record(void* context, void (*work)(void*), void* argument) { return record
 void replay(void* graph) { static_cast<RecordedGraph*>(graph)->graph.replay(); }
 
 void destroy_graph(void* graph) {
-  // A graph that is still at work keeps its memory until it is done.
-  cudaDeviceSynchronize();
-  delete static_cast<RecordedGraph*>(graph);
+  const std::unique_ptr<RecordedGraph> owned(static_cast<RecordedGraph*>(graph));
+  // A graph that is still at work keeps its memory until it is done. Waiting for the whole device would break the recording of another thread; after an
+  // error of the device nothing is at work any more.
+  static_cast<void>(cudaStreamSynchronize(owned->stream.stream()));
 }
 
 }  // namespace

@@ -84,8 +84,10 @@ bool DeviceStep::takes_several(const Kind& kind, const Graph& single, int64_t le
 int64_t DeviceStep::run(ResidentPass& pass, const std::vector<double>& weights, int64_t most) {
   const c10::OptionalDeviceGuard guard(device_);
   const ops::StreamsScope streams(streams_.get());
-  drop_outdated();
   const ResidentBatches& batches = pass.batches();
+  drop_outdated();
+  // Those of another data set keep its images on the device.
+  std::erase_if(graphs_, [&](const auto& entry) { return entry.first.images != nullptr && entry.first.images != batches.images.const_data_ptr(); });
   Kind kind{{batches.batch_size, 3, batches.images.size(2), batches.images.size(3)}, batches.images.const_data_ptr(), batches.picks.const_data_ptr(), 1};
   Graph& single = graph_of(kind, weights);
   Kind several = kind;
