@@ -126,8 +126,8 @@ void attention_gradient(const ops::AttentionMaps& call) {
     float* slopes = call.scratch;
     float* partials = slopes + 2 * static_cast<int64_t>(x_pixels(call));
     launch(AttentionSlopes<T>{call, slopes});
-    if (AttentionWindowGradient<T>::suits(call)) launch(AttentionWindowGradient<T>{layout_of<T>(call), call, slopes, partials});
-    else launch(AttentionGradient<T>{layout_of<T>(call), call, slopes, partials});
+    if (AttentionWindowGradient<T>::suits(call)) launch(AttentionWindowGradient<T>{{layout_of<T>(call), call, slopes, partials}});
+    else launch(AttentionGradient<T>{{layout_of<T>(call), call, slopes, partials}});
   });
 }
 

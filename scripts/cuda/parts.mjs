@@ -1,16 +1,14 @@
 // The parts that the recording runtime is built with: libtorch's CUDA half without NVIDIA's libraries, and the headers of the CUDA runtime. Both are found
 // where `npm run build:cuda` or `reviewkd libtorch install --cuda` put them; otherwise what is missing is fetched.
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { cacheRoot, checkEntry, markComplete } from "../libtorch/cache.mjs";
 import { cudaEntry } from "../libtorch/cuda.mjs";
-import { downloadPinnedWheels } from "../libtorch/download.mjs";
-import { fileSystemFailure, requireDiskSpace, unpack } from "../libtorch/install.mjs";
+import { fileSystemFailure } from "../libtorch/install.mjs";
 import { defaultPins, platformName } from "../libtorch/locate.mjs";
-import { requirePip } from "../libtorch/python.mjs";
 import { BuildError } from "../support/errors.mjs";
 import { withFileLock } from "../support/file-lock.mjs";
+import { fetchWheels } from "./fetch-wheels.mjs";
 import { defaultToolkit } from "./toolkit.mjs";
 
 /** @typedef {import("../libtorch/locate.mjs").PlatformPins} PlatformPins */
@@ -76,23 +74,7 @@ async function ensureEntry(env, progress, what, platform, pins) {
         checkEntry(entry);
         return entry;
       }
-      await requirePip(env);
-      const staging = `${entry}.partial`;
-      const [wheels, unpacked] = [join(staging, "wheels"), join(staging, "unpacked")];
-      // The holder of the lock before this one may have been interrupted.
-      await rm(staging, { recursive: true, force: true });
-      await mkdir(wheels, { recursive: true });
-      await requireDiskSpace(staging, platform.diskMegabytes);
-      try {
-        await downloadPinnedWheels(env, progress, pins, platform, wheels);
-        for (const wheel of (await readdir(wheels)).filter((file) => file.endsWith(".whl")).sort()) await unpack(env, join(wheels, wheel), unpacked, [what.flag]);
-        if (!existsSync(join(unpacked, what.contents))) throw new BuildError("LIBTORCH_FETCH_FAILED", `invalid wheels: expected ${what.contents} in them, received none.`);
-        await markComplete(unpacked);
-        await rm(entry, { recursive: true, force: true });
-        await rename(unpacked, entry);
-      } finally {
-        await rm(staging, { recursive: true, force: true });
-      }
+      await fetchWheels(env, progress, { entry, contents: what.contents, code: "LIBTORCH_FETCH_FAILED", flag: what.flag, platform, pins, complete: markComplete });
       return entry;
     }, () => progress("another process is fetching the same: waiting for it"));
   } catch (error) {

@@ -1,14 +1,12 @@
 // The CUDA compiler, out of pip's wheels, in the cache: what `npm run build:cuda` compiles kernels with. Nothing of it is needed to run them.
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { cacheRoot } from "../libtorch/cache.mjs";
-import { downloadPinnedWheels } from "../libtorch/download.mjs";
-import { fileSystemFailure, requireDiskSpace, unpack } from "../libtorch/install.mjs";
+import { fileSystemFailure } from "../libtorch/install.mjs";
 import { platformName } from "../libtorch/locate.mjs";
-import { requirePip } from "../libtorch/python.mjs";
 import { BuildError } from "../support/errors.mjs";
 import { withFileLock } from "../support/file-lock.mjs";
+import { fetchWheels } from "./fetch-wheels.mjs";
 
 /**
  * @typedef {import("../libtorch/locate.mjs").PlatformPins} PlatformPins
@@ -66,22 +64,7 @@ function toolkitIn(entry) {
  * @param {string} entry
  */
 async function fetchToolkit(env, progress, pins, platform, entry) {
-  await requirePip(env);
-  const staging = `${entry}.partial`;
-  const [wheels, unpacked] = [join(staging, "wheels"), join(staging, "unpacked")];
-  // Whoever held the lock and was interrupted left this behind.
-  await rm(staging, { recursive: true, force: true });
-  await mkdir(wheels, { recursive: true });
-  await requireDiskSpace(staging, platform.diskMegabytes);
-  try {
-    progress(`fetching the CUDA compiler ${pins.toolkit}, once for this machine`);
-    await downloadPinnedWheels(env, progress, { ...pins, torch: pins.toolkit }, platform, wheels);
-    for (const wheel of (await readdir(wheels)).filter((name) => name.endsWith(".whl")).sort()) await unpack(env, join(wheels, wheel), unpacked, ["--toolkit"]);
-    if (toolkitIn(unpacked) === undefined) throw new BuildError("CUDA_TOOLKIT_NOT_FOUND", `expected nvidia/cu13/bin/nvcc in the wheels of the CUDA compiler, got none`);
-    await rm(entry, { recursive: true, force: true });
-    await rename(unpacked, entry);
-  } finally {
-    await rm(staging, { recursive: true, force: true });
-  }
+  progress(`fetching the CUDA compiler ${pins.toolkit}, once for this machine`);
+  await fetchWheels(env, progress, { entry, contents: "nvidia/cu13/bin/nvcc", code: "CUDA_TOOLKIT_NOT_FOUND", flag: "--toolkit", platform, pins: { ...pins, torch: pins.toolkit } });
   return /** @type {string} */ (toolkitIn(entry));
 }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <limits>
 #include <vector>
 
@@ -34,6 +33,8 @@ bool supports_warps() {
 
 #include "cuda/kernel_table.h"
 
+#include "claims.h"
+
 namespace {
 
 using namespace reviewkd;
@@ -44,15 +45,6 @@ const ops::Accelerator kernels = cuda::kernel_table();
 using cuda::Bfloat16;
 using cuda::from_float;
 using cuda::to_float;
-
-int claims = 0;
-
-void check(bool claim, const char* what) {
-  ++claims;
-  if (claim) return;
-  std::printf("FAIL %s\n", what);
-  std::exit(1);
-}
 
 bool near(double value, double wanted, double bound) { return std::abs(value - wanted) <= bound * std::max(1.0, std::abs(wanted)); }
 

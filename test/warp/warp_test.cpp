@@ -4,25 +4,16 @@
 
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
 #include "cuda/kernels/tensor_convolution.h"
 #include "cuda/kernels/warp.h"
+#include "../kernels/claims.h"
 
 namespace {
 
 using namespace reviewkd::cuda;
-
-int claims = 0;
-
-void check(bool claim, const char* what) {
-  ++claims;
-  if (claim) return;
-  std::printf("FAIL %s\n", what);
-  std::exit(1);
-}
 
 Bfloat16 bfloat16(float value) { return from_float<Bfloat16>(value); }
 

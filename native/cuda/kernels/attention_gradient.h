@@ -46,15 +46,11 @@ struct AttentionWeightSums {
   }
 };
 
-/// A thread goes through pixels of y, each with the window of x that is fused with it.
+/// What both kernels below have: parameters, and the end of their groups.
 template <typename T>
-struct AttentionGradient {
-  static constexpr int kSize = Pack<T>::kSize;
-  using Sums = RowSums<4 * kSize + 2>;
+struct AttentionGradientParts {
   static constexpr int kThreads = kBlockThreads;
-  static constexpr int kPhases = 3;
   static constexpr int kFinishPhases = 2;
-  static constexpr int kShared = Sums::kShared > AttentionWeightSums<T>::kShared ? Sums::kShared : AttentionWeightSums<T>::kShared;
 
   Layout layout;  // of the pixels of y
   ops::AttentionMaps call;
@@ -66,6 +62,18 @@ struct AttentionGradient {
   REVIEWKD_BOTH uint32_t blocks_of_group() const { return layout.parts; }
   REVIEWKD_BOTH AttentionWeightSums<T> weight_sums() const { return {call, layout, partials, static_cast<int>(layout.parts)}; }
   REVIEWKD_BOTH void finish(int phase, uint32_t group, int thread, float* shared) const { weight_sums().finish(phase, group, thread, shared); }
+};
+
+/// A thread goes through pixels of y, each with the window of x that is fused with it.
+template <typename T>
+struct AttentionGradient : AttentionGradientParts<T> {
+  using AttentionGradientParts<T>::layout, AttentionGradientParts<T>::call, AttentionGradientParts<T>::slopes, AttentionGradientParts<T>::weight_sums;
+
+  static constexpr int kSize = Pack<T>::kSize;
+  using Sums = RowSums<4 * kSize + 2>;
+  static constexpr int kPhases = 3;
+  static constexpr int kShared = Sums::kShared > AttentionWeightSums<T>::kShared ? Sums::kShared : AttentionWeightSums<T>::kShared;
+
 
   REVIEWKD_BOTH void run(int phase, int64_t block, int thread, float* shared) const {
     const uint32_t pack = layout.pack(block, thread);
@@ -147,14 +155,14 @@ struct AttentionGradient {
 
 /// The same for large windows, a map of one pixel above all: a block for each pixel of y and group of channels, whose threads share the window.
 template <typename T>
-struct AttentionWindowGradient {
+struct AttentionWindowGradient : AttentionGradientParts<T> {
+  using AttentionGradientParts<T>::layout, AttentionGradientParts<T>::call, AttentionGradientParts<T>::slopes, AttentionGradientParts<T>::weight_sums;
+
   static constexpr int kSize = Pack<T>::kSize;
   /// Of x under both slopes, of the gradient under z₁; then both slopes.
   static constexpr int kSums = 3 * kSize + 2;
   using Sums = RowSums<kSums>;
-  static constexpr int kThreads = kBlockThreads;
   static constexpr int kPhases = 4;
-  static constexpr int kFinishPhases = 2;
   static constexpr int kTotals = Sums::kShared;
   static constexpr int kWithTotals = kTotals + kSums * Layout::kMostLanes;
   static constexpr int kShared = kWithTotals > AttentionWeightSums<T>::kShared ? kWithTotals : AttentionWeightSums<T>::kShared;
@@ -162,22 +170,12 @@ struct AttentionWindowGradient {
   /// For windows that give the threads of a block enough to do, and as many parts as one block sums up in a moment.
   static bool suits(const ops::AttentionMaps& call) { return call.down * call.right >= 16 && call.images * call.rows * call.columns <= 1024; }
 
-  Layout layout;  // of the pixels of y, each a part
-  ops::AttentionMaps call;
-  const float* slopes;
-  float* partials;
-
+  /// Each pixel of y is a part.
   static Layout layout_of(int64_t y_pixels, int64_t packs) {
     Layout layout = Layout::over(y_pixels, packs);
     layout.parts = static_cast<uint32_t>(y_pixels);
     return layout;
   }
-
-  int64_t blocks() const { return layout.blocks(); }
-  REVIEWKD_BOTH uint32_t group(int64_t block) const { return layout.group(block); }
-  REVIEWKD_BOTH uint32_t blocks_of_group() const { return layout.parts; }
-  REVIEWKD_BOTH AttentionWeightSums<T> weight_sums() const { return {call, layout, partials, static_cast<int>(layout.parts)}; }
-  REVIEWKD_BOTH void finish(int phase, uint32_t group, int thread, float* shared) const { weight_sums().finish(phase, group, thread, shared); }
 
   REVIEWKD_BOTH void run(int phase, int64_t block, int thread, float* shared) const {
     const int64_t part = layout.part(block);
