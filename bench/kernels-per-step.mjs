@@ -3,7 +3,7 @@
 // Usage: npm run check:cuda -- --count [--pair resnet56-resnet20@128] [--precision bfloat16] [--json]
 import { rmSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { between, isWork, readRecording, shortName } from "../scripts/cuda/recorded-calls.mjs";
+import { between, isWork, readRecording, shortName, waitsForAll } from "../scripts/cuda/recorded-calls.mjs";
 import { connect } from "../scripts/cuda/recording-control.mjs";
 
 const { values: flags } = parseArgs({
@@ -48,7 +48,7 @@ function stepOf(epoch) {
   const anchor = epoch.find((call) => (isWork(call) || call.kind === "graph") && epoch.filter(({ name }) => name === call.name).length === STEPS)?.name;
   const begins = epoch.flatMap(({ name }, index) => (anchor !== undefined && name === anchor ? [index] : []));
   const steps = begins.slice(0, -1).map((begin, index) => epoch.slice(begin, begins[index + 1]));
-  const step = steps.findLast((calls) => !calls.some(({ kind }) => kind === "synchronize"));
+  const step = steps.findLast((calls) => !calls.some(waitsForAll));
   if (step === undefined) throw new Error("expected a step whose losses are not read, received none: is the machine busy?");
   return rowsOf(step);
 }

@@ -8,6 +8,8 @@
 if(UNIX)
   add_library(reviewkd_stand_in MODULE native/cuda/stand_in/stand_in.cpp)
   reviewkd_compile_options(reviewkd_stand_in)
+  # Shared memory holds floats in one phase and doubles in the next.
+  target_compile_options(reviewkd_stand_in PRIVATE -fno-strict-aliasing)
   target_include_directories(reviewkd_stand_in PRIVATE native)
   set_target_properties(reviewkd_stand_in PROPERTIES
     PREFIX "" OUTPUT_NAME reviewkd_stand_in SUFFIX ".so" UNITY_BUILD OFF

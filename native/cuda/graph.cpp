@@ -20,7 +20,11 @@ void end_allocations(const GraphPool& pool) {
   } catch (const std::exception&) {
     return;
   }
-  Allocator::releasePool(pool.device, pool.id);
+  try {
+    Allocator::releasePool(pool.device, pool.id);
+  } catch (const std::exception&) {
+    // The pool is lost to this process, and nothing else.
+  }
 }
 
 /// Ends the capture whatever state it is in. The reason of the failure is known already, and what CUDA reports of it is nothing new.
@@ -42,6 +46,13 @@ std::mutex& recording_mutex() {
 }
 
 }  // namespace
+
+void destroy_graph(std::unique_ptr<RecordedGraph> graph) {
+  // Of its own stream: waiting for the whole device would break the recording of another thread. After an error of the device nothing is at work any more.
+  static_cast<void>(cudaStreamSynchronize(graph->stream.stream()));
+  const std::lock_guard no_recording(recording_mutex());
+  graph.reset();
+}
 
 std::shared_ptr<const GraphPool> GraphPools::current() {
   auto pool = pool_.lock();

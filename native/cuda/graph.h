@@ -40,4 +40,8 @@ class GraphPools {
 /// allocator are then as before. One recording at a time: those of libtorch 2.11 share the state of the default generator.
 std::unique_ptr<RecordedGraph> record_graph(GraphPools& pools, void (*work)(void*), void* argument);
 
+/// Waits until the graph is no longer at work, as it keeps its memory until then, and not while another is recorded: it unregisters from the generator that
+/// they share.
+void destroy_graph(std::unique_ptr<RecordedGraph> graph);
+
 }  // namespace reviewkd::cuda

@@ -1,4 +1,4 @@
-// The plugin: its table. Links the CUDA half of libtorch, which whoever loads this has loaded before.
+// The plugin: its table. Links the CUDA half of libtorch, which is loaded before the plugin.
 
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAException.h>

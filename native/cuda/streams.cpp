@@ -145,12 +145,7 @@ void join(void* context) { of(context).joined.order(of(context).side, of(context
 void* record(void* context, void (*work)(void*), void* argument) { return record_graph(of(context).pools, work, argument).release(); }
 void replay(void* graph) { static_cast<RecordedGraph*>(graph)->graph.replay(); }
 
-void destroy_graph(void* graph) {
-  const std::unique_ptr<RecordedGraph> owned(static_cast<RecordedGraph*>(graph));
-  // A graph that is still at work keeps its memory until it is done. Waiting for the whole device would break the recording of another thread; after an
-  // error of the device nothing is at work any more.
-  static_cast<void>(cudaStreamSynchronize(owned->stream.stream()));
-}
+void destroy_graph(void* graph) { cuda::destroy_graph(std::unique_ptr<RecordedGraph>(static_cast<RecordedGraph*>(graph))); }
 
 }  // namespace
 

@@ -18,6 +18,15 @@ import { readFileSync } from "node:fs";
  * @property {string} [error] such as `cudaErrorMemoryAllocation`; undefined: it succeeded
  */
 
+/**
+ * Whether the host waits for all that a stream was given, as it does to read something; not for an event, two hand-overs back.
+ *
+ * @param {RecordedCall} call
+ */
+export function waitsForAll({ call, kind }) {
+  return kind === "synchronize" && call !== "cudaEventSynchronize";
+}
+
 /** Kinds of calls that give the device work, and become nodes of a graph while one is recorded. */
 export const WORK = ["kernel", "copy", "memset"];
 

@@ -14,7 +14,7 @@ import { join } from "node:path";
  * @property {number} captures under way
  *
  * @typedef {object} RecordingControl
- * @property {(path: string) => void} preload loads a library before anything asks for it
+ * @property {(path: string) => void} preload loads a library before anything requires it
  * @property {(name: string) => void} mark writes a line into the recording
  * @property {(list: string) => void} failNext such as `cudaStreamEndCapture:1`: that call fails, once
  * @property {() => RecordingState} state

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { isWork } from "../../scripts/cuda/recorded-calls.mjs";
+import { isWork, waitsForAll } from "../../scripts/cuda/recorded-calls.mjs";
 import { runScenario, section, type RecordedCall } from "./recording.js";
 import type { Outcome } from "./scenarios.js";
 
@@ -70,7 +70,7 @@ describe("a training on a CUDA device", function () {
   it("waits for the device where losses are read, and nowhere else in replayed steps", () => {
     expect(steady.filter((each) => !reads(each)).length).to.be.at.least(3);
     for (const step of steady) {
-      const waits = step.filter(({ kind }) => kind === "synchronize");
+      const waits = step.filter(waitsForAll);
       const copies = step.filter(({ kind, name }) => kind === "copy" && name?.startsWith("DtoH"));
       expect(waits.length).to.be.at.most(1);
       expect(copies).to.have.length(waits.length);
@@ -81,7 +81,7 @@ describe("a training on a CUDA device", function () {
     const run = runScenario("own loop", { steps: 6 });
     const step = section(run.calls, "begin 5", "end 5");
     expect(step.filter(({ kind, name }) => kind === "copy" && name?.startsWith("DtoH"))).to.have.length(1);
-    expect(step.filter(({ kind }) => kind === "synchronize")).to.have.length(1);
+    expect(step.filter(waitsForAll)).to.have.length(1);
   });
 
   it("records the same work once more when the teacher has other weights", () => {

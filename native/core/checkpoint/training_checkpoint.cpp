@@ -186,7 +186,7 @@ void save_checkpoint(const Session& session, const std::string& path, Metadata m
 
   NamedTensors tensors;
   {
-    const NetworkLock lock(session.network());
+    const NetworkLock lock(session.network(), session.moving_teacher());
     tensors = detached_copy(session.training_state());
   }
   AtomicFile file(path);
@@ -225,7 +225,7 @@ Metadata load_checkpoint(Session& session, const std::string& path, bool other_t
   if (!other_teacher) check_teacher(session, teacher, path);
 
   {
-    const NetworkLock lock(session.network());
+    const NetworkLock lock(session.network(), session.moving_teacher());
     load_state_dict(session.training_state(), file.tensors, /*strict=*/true);
   }
   session.restore(state, steps, learning_rate);

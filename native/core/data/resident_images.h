@@ -10,7 +10,7 @@
 
 namespace reviewkd {
 
-/// The batches of a pass as a kernel gathers them. Whoever keeps this keeps the memory that the kernel reads.
+/// The batches of a pass as a kernel gathers them. Its owner holds the memory that the kernel reads.
 struct ResidentBatches {
   at::Tensor images;  // [set, 3, H, W], uint8 or float32
   at::Tensor labels;  // [set], int64

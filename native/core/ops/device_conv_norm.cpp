@@ -100,7 +100,7 @@ std::optional<at::Tensor> fused_by_library(const at::Tensor& input, const Folded
   } catch (const c10::OutOfMemoryError&) {
     throw;
   } catch (const c10::Error&) {
-    // This version of cuDNN has no engine for the shape, now and in every later step.
+    // This version of cuDNN has no engine for the layer, now and in every later step.
     folded.library_fuses = false;
     return std::nullopt;
   }

@@ -20,6 +20,10 @@ void DeviceFence::wait(c10::Device device) const {
   if (event_ && device == device_) event_->block(current_stream(device));
 }
 
+void DeviceFence::synchronize() const {
+  if (event_) event_->synchronize();
+}
+
 void keep_until_done(const at::Tensor& tensor) {
   if (tensor.defined() && !tensor.is_cpu()) tensor.record_stream(current_stream(tensor.device()));
 }

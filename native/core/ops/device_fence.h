@@ -14,13 +14,15 @@ class DeviceFence {
   void record(c10::Device device);
   /// Makes that stream wait for what was recorded last, if that was on the same device.
   void wait(c10::Device device) const;
+  /// Makes the calling thread wait for it.
+  void synchronize() const;
 
  private:
   c10::Device device_ = c10::kCPU;
   std::unique_ptr<c10::Event> event_;
 };
 
-/// Keeps the memory of a tensor that another stream made until the work that the current one has been given so far is done, whoever lets go of it.
+/// Keeps the memory of a tensor that another stream made until the work that the current one has been given so far is done, though its owner may release it before.
 void keep_until_done(const at::Tensor& tensor);
 
 }  // namespace reviewkd::ops

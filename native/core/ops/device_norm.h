@@ -33,7 +33,7 @@ struct DeviceNormGradient {
   at::Tensor gamma, beta;   // [C], float32
 };
 
-/// gradients: of what outputs_of gave, each undefined if nobody read it. active: undefined without ReLU.
+/// gradients: of what outputs_of gave, each undefined if it was not read. active: undefined without ReLU.
 DeviceNormGradient normalize_batch_gradient(const torch::autograd::variable_list& gradients, NormOutputs outputs, const at::Tensor& raw,
                                             const at::Tensor& active, const at::Tensor& statistics, const at::Tensor& gamma, bool has_residual);
 

@@ -10,12 +10,9 @@ thread_local LowPrecisionCopies* current = nullptr;
 }  // namespace
 
 LowPrecisionCopies::LowPrecisionCopies(const std::vector<at::Tensor>& parameters) {
-  const at::NoGradGuard no_grad;
   for (const auto& parameter : parameters) {
     auto copy = std::make_unique<Copy>();
     copy->parameter = parameter;
-    copy->values = parameter.detach().to(at::kBFloat16);
-    copy->version = parameter._version();
     by_parameter_.emplace(parameter.unsafeGetTensorImpl(), copy.get());
     copies_.push_back(std::move(copy));
   }
@@ -29,7 +26,8 @@ LowPrecisionCopies::Copy* LowPrecisionCopies::find(const at::Tensor& parameter) 
 void LowPrecisionCopies::refresh() {
   const at::NoGradGuard no_grad;
   for (const auto& copy : copies_) {
-    if (copy->version == copy->parameter._version()) continue;
+    if (copy->values.defined() && copy->version == copy->parameter._version()) continue;
+    if (!copy->values.defined()) copy->values = at::empty_like(copy->parameter, copy->parameter.options().dtype(at::kBFloat16));
     copy->values.copy_(copy->parameter);
     copy->version = copy->parameter._version();
   }

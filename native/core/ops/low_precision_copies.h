@@ -1,5 +1,5 @@
 #pragma once
-// Parameters in bfloat16 beside their float32 values: the optimizer writes both, so that no layer converts its weights in each step, and reads the
+// Parameters in bfloat16 in addition to their float32 values: the optimizer writes both, so that no layer converts its weights in each step, and reads the
 // gradients in the type in which the layers give them.
 // Micikevicius et al.: "Mixed Precision Training" (ICLR 2018), section 3.1.
 
@@ -15,7 +15,7 @@ class LowPrecisionCopies {
  public:
   struct Copy {
     at::Tensor parameter;
-    at::Tensor values;    // bfloat16, in the parameter's memory order
+    at::Tensor values;    // bfloat16, in the parameter's memory order; undefined before the first `refresh`
     at::Tensor gradient;  // of the last backward pass; undefined before it
     uint32_t version = 0;  // of the parameter that `values` stand for
   };
@@ -26,7 +26,7 @@ class LowPrecisionCopies {
   /// None if the parameter has no copy.
   Copy* find(const at::Tensor& parameter);
 
-  /// Rounds the parameters again that changed otherwise than by the optimizer. Not while a graph is recorded: the next replay needs it before.
+  /// Rounds the parameters that changed otherwise than by the optimizer, on the current stream. Not while a graph is recorded: the next replay needs it before.
   void refresh();
   /// Marks all copies as those of the parameters' present values.
   void mark_current();

@@ -4,7 +4,9 @@
 #include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <exception>
 
 #include "core/ops/accelerators.h"
 #include "core/ops/batch_counters.h"
@@ -34,6 +36,25 @@ at::Tensor moved(const at::Tensor& tensor, c10::Device device) {
   return tensor.pin_memory().to(device, tensor.scalar_type(), /*non_blocking=*/true);
 }
 
+/// Records, when it ends, how far the work that was handed over reaches.
+class HandedOver {
+ public:
+  HandedOver(ops::DeviceFence& fence, c10::Device device) : fence_(fence), device_(device) {}
+  ~HandedOver() {
+    try {
+      fence_.record(device_);
+    } catch (const std::exception&) {
+      // A device that has failed fails again at the next call, which may throw.
+    }
+  }
+  HandedOver(const HandedOver&) = delete;
+  HandedOver& operator=(const HandedOver&) = delete;
+
+ private:
+  ops::DeviceFence& fence_;
+  c10::Device device_;
+};
+
 /// A scalar that a kernel reads, float32 or float64.
 at::Tensor readable(const at::Tensor& scalar) {
   const at::Tensor values = scalar.detach();
@@ -44,11 +65,13 @@ at::Tensor readable(const at::Tensor& scalar) {
 
 std::unique_ptr<DeviceStep> DeviceStep::create(c10::Device device, DeviceWork work) {
   const ops::Accelerator* accelerator = ops::accelerator_of(device.type());
+  const c10::OptionalDeviceGuard guard(device);
   return accelerator == nullptr ? nullptr : std::make_unique<DeviceStep>(*accelerator, device, std::move(work));
 }
 
 DeviceStep::DeviceStep(const ops::Accelerator& accelerator, c10::Device device, DeviceWork work)
-    : device_(device), work_(std::move(work)), streams_(ops::DeviceStreams::create(accelerator)), schedule_(device) {
+    : device_(device), work_(std::move(work)), schedule_(device), streams_(ops::DeviceStreams::create(accelerator)) {
+  const ops::StreamsScope streams(streams_.get());
   finite_ = at::ones({}, at::TensorOptions(at::kFloat).device(device));
   if (!streams_) why_not_recorded_ = "this device has no graphs";
   else if (graphs_wanted() == 0) why_not_recorded_ = "REVIEWKD_CUDA_GRAPHS is 0";
@@ -69,6 +92,11 @@ void DeviceStep::run(const at::Tensor& images, const at::Tensor& labels, const s
   const at::Tensor input = moved(images, device_);
   const at::Tensor target = moved(labels, device_);
   Graph& graph = graph_of({input.sizes().vec(), nullptr, nullptr, 1}, weights);
+  if (!graph.recorded && (!may_record() || graph.steps < kStepsBefore)) {
+    advance(graph, [&] { work_on(graph, input, target); }, kStepsBefore);
+    return;
+  }
+  // What a graph reads stays where it is.
   if (!graph.batch.images.defined()) graph.batch = {at::empty_like(input), at::empty_like(target)};
   graph.batch.images.copy_(input, /*non_blocking=*/true);
   graph.batch.labels.copy_(target, /*non_blocking=*/true);
@@ -140,6 +168,10 @@ DeviceStep::Graph& DeviceStep::graph_of(const Kind& kind, const std::vector<doub
 }
 
 void DeviceStep::advance(Graph& graph, const std::function<void()>& work, int64_t steps_before) {
+  // The host is two hand-overs ahead at most: what is handed over is neither stopped nor reported any more.
+  handed_over_[turn_].synchronize();
+  const HandedOver hand_over(handed_over_[turn_], device_);
+  turn_ = (turn_ + 1) % handed_over_.size();
   if (auto* copies = work_.optimizer.low_precision_copies()) copies->refresh();
   if (!graph.recorded && may_record() && graph.steps >= steps_before) record(graph, work);
   replays_ = graph.recorded != nullptr;
@@ -168,7 +200,7 @@ void DeviceStep::work_on(const Graph& graph, const at::Tensor& images, const at:
     const at::Tensor part_labels = labels.narrow(0, begin, length);
     Pass pass = work_.forward(images.narrow(0, begin, length), part_labels);
     if (!pass.correct.defined()) pass.correct = pass.logits.detach().argmax(1).eq(part_labels).sum().to(at::kFloat);
-    // Each loss with its factor: the derivative of their weighted sum, which nobody needs as a value.
+    // Each loss with its factor: the derivative of their weighted sum, which is needed for its derivative alone.
     torch::autograd::variable_list losses = {pass.cross_entropy};
     torch::autograd::variable_list factors = {graph.shares.select(0, part)};
     for (size_t k = 0; k < pass.terms.size(); ++k) {

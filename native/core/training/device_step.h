@@ -6,6 +6,7 @@
 // A loss that is not finite is therefore found late, at the next read. Until then the device itself makes sure that nothing more is changed: the first
 // such step and all behind it leave parameters and momentum buffers as they were.
 
+#include <array>
 #include <compare>
 #include <functional>
 #include <map>
@@ -85,7 +86,7 @@ class DeviceStep {
   std::string why_not_replayed() const;
 
  private:
-  /// What tells graphs apart.
+  /// The key of a graph.
   struct Kind {
     std::vector<int64_t> sizes;  // of the images
     const void* images;          // that batches are gathered from, and
@@ -106,7 +107,7 @@ class DeviceStep {
     int64_t steps = 0;
   };
 
-  /// Lets go of graphs that read what is no longer so.
+  /// Releases graphs that read what is no longer so.
   void drop_outdated();
   /// Whether as many steps as a graph of several has come next.
   bool takes_several(const Kind& kind, const Graph& single, int64_t left, int64_t most) const;
@@ -124,9 +125,14 @@ class DeviceStep {
 
   c10::Device device_;
   DeviceWork work_;
-  // Graphs are let go of before their streams.
-  std::unique_ptr<ops::DeviceStreams> streams_;
+  // On the device, at addresses that stay, for graphs read and write them; see StepReport. They outlive the streams, which wait for their work.
+  at::Tensor finite_;                          // float32
+  at::Tensor values_, first_bad_, sums_;       // float64: [n + 2], [n + 3] and [n + 2]
   DeviceSchedule schedule_;
+  // Graphs are released before their streams.
+  std::unique_ptr<ops::DeviceStreams> streams_;
+  std::array<ops::DeviceFence, 2> handed_over_;
+  size_t turn_ = 0;
   std::map<Kind, Graph> graphs_;
   bool replays_ = false;
   bool has_steps_ = false;
@@ -134,10 +140,6 @@ class DeviceStep {
   bool is_new_ = true;
   /// Why no step is recorded, once that is so.
   std::string why_not_recorded_;
-
-  // On the device, at addresses that stay, for graphs read and write them; see StepReport.
-  at::Tensor finite_;                          // float32
-  at::Tensor values_, first_bad_, sums_;       // float64: [n + 2], [n + 3] and [n + 2]
   std::vector<double> first_sums_;
 };
 

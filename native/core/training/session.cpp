@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -320,11 +321,11 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
   double seconds_unread = kSecondsUnread;
   Stopwatch since_settled;
   int64_t settled = state_.step;
-  const auto next = [&] {
+  /// A checkpoint that is saved after an error holds what was done before it.
+  const auto settled_on_error = [&](const auto& work) {
     try {
-      return source->next();
+      return work();
     } catch (...) {
-      // A checkpoint that is saved after this holds what was done.
       if (device != nullptr && state_.step > 0) settle();
       throw;
     }
@@ -332,15 +333,17 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
   while (state_.step < steps) {
     double waited = 0;
     if (resident != nullptr && resident->whole_batches_left() > 0) {
-      const int64_t taken = run_on_device([&](const std::vector<double>& weights) { return device->run(*resident, weights, steps_at_once(stop || (asked && asked()))); });
+      const int64_t taken = settled_on_error([&] {
+        return run_on_device([&](const std::vector<double>& weights) { return device->run(*resident, weights, steps_at_once(stop || (asked && asked()))); });
+      });
       state_.step += taken;
       learning_rate_ = state_.learning_rate = rate_at(options, state_.step - 1);
     } else {
-      const auto batch = next();
+      const auto batch = settled_on_error([&] { return source->next(); });
       if (!batch) break;
       waited = watch.lap();
       learning_rate_ = rate_at(options, state_.step);
-      add_to_epoch(run_step(batch->images, batch->labels), *batch);
+      add_to_epoch(settled_on_error([&] { return run_step(batch->images, batch->labels); }), *batch);
     }
     seconds_unread += unread.lap();
     const bool stopped = stop;
@@ -397,6 +400,10 @@ NamedTensors Session::gradients() const {
     if (values[i].defined()) gradients.emplace_back(name, values[i].to(parameter.scalar_type()));
   }
   return detached_copy(gradients);
+}
+
+Network* Session::moving_teacher() const {
+  return distiller_ && distiller_->options().teacher_mode == TeacherMode::kTrain ? &distiller_->teacher() : nullptr;
 }
 
 NamedTensors Session::training_state() const {

@@ -98,7 +98,7 @@ class Session {
   StepResult step(const at::Tensor& images, const at::Tensor& labels);
 
   /// Runs an epoch, or the rest of it where `state()` stands within this epoch. A last batch of a single image is left
-  /// out. Throws ABORTED after the step during which `stop` was set (on a device, after 20 ms of steps at most); the epoch can then be continued, in as many steps
+  /// out. Throws ABORTED after the step during which `stop` was set (on a device, after two steps more, or twice 20 ms of short ones); the epoch can then be continued, in as many steps
   /// as it was begun with (INVALID_ARGUMENT). `progress` hears of every step; on a device with the plugin's kernels of the first and
   /// the last, a few times a second, and where `asked` says that somebody waits for it, for only then is anything read back. NON_FINITE_LOSS
   /// comes as late there, and names the step that it was.
@@ -126,6 +126,9 @@ class Session {
 
   /// The teacher, where training leaves it as it is; nothing without one, or where its statistics move.
   std::shared_ptr<Network> frozen_teacher() const;
+
+  /// The teacher whose statistics training updates, which are a part of its state; none otherwise.
+  Network* moving_teacher() const;
 
   /// What a checkpoint knows of the frozen teacher, and the state that it was taken of; empty at first.
   struct TeacherChecksum {

@@ -49,7 +49,6 @@ void Session::settle() {
   state_.replayed = device_step_->replays();
   state_.why_not_replayed = device_step_->why_not_replayed();
   if (report.bad_step) state_.step -= steps_ - *report.bad_step;
-  check_reported(report);
   state_.images = report.images;
   state_.correct = report.all_correct;
   const double images = static_cast<double>(report.images);
@@ -57,6 +56,8 @@ void Session::settle() {
   state_.sums = losses_of(report.sums.data(), weights);
   for (size_t k = 0; k < weights.size(); ++k) state_.sums.terms[k].weight = weights[k] * images;
   state_.sums.distillation_weight = overall_weight(weights) * images;
+  // Comes last: a checkpoint that is saved after the error holds the finite steps, and their sums.
+  check_reported(report);
 }
 
 void Session::check_reported(const DeviceReport& report) {

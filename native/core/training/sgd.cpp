@@ -116,12 +116,13 @@ at::Tensor Sgd::clip_gradients_on_device(double limit) {
   torch::NoGradGuard no_grad;
   std::vector<at::Tensor> squares;
   for (const auto& gradient : gradients()) {
-    if (gradient.defined()) squares.push_back(gradient.pow(2).sum(at::kDouble));
+    if (gradient.defined()) squares.push_back(gradient.to(at::kFloat).pow(2).sum(at::kDouble));
   }
   const at::Tensor norm = at::stack(squares).sum().sqrt();
   const at::Tensor factor = (limit / norm).clamp_max(1.0);
   for (auto& gradient : gradients()) {
-    if (gradient.defined()) gradient.mul_(factor.to(gradient.scalar_type()));
+    // In float32 and rounded once, whatever the gradient's type.
+    if (gradient.defined()) gradient.copy_(gradient.to(at::kFloat) * factor.to(at::kFloat));
   }
   return norm;
 }

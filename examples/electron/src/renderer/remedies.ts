@@ -7,6 +7,7 @@ const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   CONFIG_INVALID: "Correct the setting that is named and start again.",
   SHAPE_MISMATCH: "These networks or images do not fit each other. Choose another pair, or another image size.",
   DTYPE_MISMATCH: "The data have another element type than was expected. Choose other data.",
+  DEVICE_MISMATCH: "Another training moved the network to another device. Start this one again, on the same device.",
   STATE_DICT_MISMATCH: "The weights are of another network, or of another number of classes. Choose the network that they belong to, or another file.",
   LABEL_OUT_OF_RANGE: "The data name a class that the network does not have. Look into the data's labels.",
   BATCH_TOO_SMALL: "Choose a batch size of two or more that leaves no single image over.",
