@@ -1,5 +1,5 @@
 // What goes wrong around a device's steps, and what must come of it. As training.test.ts, on a GPU or on the host's emulation of one.
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -15,11 +15,11 @@ const SIDE = 32;
 const BATCH = 8;
 const STEPS = 6;
 
-async function sessionOn(method: MethodInput = { kind: "review", weight: 0.6 }): Promise<Session> {
+async function sessionOn(method: MethodInput = { kind: "review", weight: 0.6 }, learningRate = 0.05): Promise<Session> {
   const distiller = await createDistiller({
     teacher: await createModel("resnet14", { numClasses: CLASSES, seed: 1 }), student: await createModel("resnet8", { numClasses: CLASSES, seed: 2 }), method, seed: 3,
   });
-  return createSession({ distiller, device: DEVICE, optimizer: { kind: "sgd", learningRate: 0.05 } });
+  return createSession({ distiller, device: DEVICE, optimizer: { kind: "sgd", learningRate } });
 }
 
 const epochOptions = (epoch = 0) => ({ epoch, epochs: 2, batchSize: BATCH, seed: 7 });
@@ -81,6 +81,18 @@ describe("a device's steps", function () {
     const undisturbed = await whole.trainEpoch(images, epochOptions());
     expect(resumed.losses).to.deep.equal(undisturbed.losses);
     expect(await bitsOf(second)).to.deep.equal(await bitsOf(whole));
+  });
+
+  it("are in the sums of a checkpoint as far as they were finite, and in its position", async () => {
+    using session = await sessionOn({ kind: "review", weight: 0.6 }, 1e6);
+    await failureOf("NON_FINITE_LOSS", () => session.trainEpoch(data, epochOptions()));
+    const path = join(folder, "not-finite.safetensors");
+    await session.saveCheckpoint(path);
+    const file = await readFile(path);
+    const header = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString()) as { __metadata__: Record<string, string> };
+    const field = (name: string): number => Number(header.__metadata__[`session.${name}`]);
+    expect(field("epoch-step")).to.be.within(1, STEPS - 1);
+    expect(field("epoch-images")).to.equal(BATCH * field("epoch-step"));
   });
 
   it("continue one by one to the same bits when recording fails, and say why", async () => {

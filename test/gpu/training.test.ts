@@ -16,7 +16,7 @@ const RECORDED = { replayed: true, reason: null };
 const NOT_RECORDED = { replayed: false, reason: "REVIEWKD_CUDA_GRAPHS is 0" };
 const CLASSES = 10;
 /** Enough for both shapes of an epoch's batches to be recorded, and eight steps at a time. The host's emulation is slow. */
-const { EPOCHS, BATCH, SAMPLES } = DEVICE === "cuda" ? { EPOCHS: 5, BATCH: 32, SAMPLES: 264 } : { EPOCHS: 5, BATCH: 8, SAMPLES: 68 };
+const { EPOCHS, BATCH, SAMPLES } = DEVICE === "cuda" ? { EPOCHS: 4, BATCH: 32, SAMPLES: 264 } : { EPOCHS: 4, BATCH: 6, SAMPLES: 52 };
 const ALL = Array.from({ length: EPOCHS }, (_, epoch) => epoch);
 
 const dataOf = (): Promise<Dataset> => loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: SAMPLES, testSamples: 100, seed: 3 });

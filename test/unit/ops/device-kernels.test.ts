@@ -26,7 +26,7 @@ function pluginOf(path: string): Record<string, unknown> {
 }
 
 describe("the kernels for CUDA devices, on the CPU", function () {
-  this.timeout(300_000);
+  this.timeout(900_000);
 
   it("are loaded from the plugin that is named", () => {
     expect(existsSync(STAND_IN), STAND_IN).to.equal(true);
