@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { MODES, stepsOf, within, type Context, type Mode } from "../../../scripts/gpu/device/steps.mjs";
 
 describe("the modes of a GPU machine", () => {
-  const context: Context = { node: "node", work: "/work", out: "/out", device: "cuda", architectures: "90", pair: "resnet56-resnet20", epochs: 240 };
+  const context: Context = { node: "node", work: "/scratch", out: "/out", device: "cuda", architectures: "90", pair: "resnet56-resnet20", epochs: 240 };
   const modes = Object.keys(MODES) as Mode[];
 
   it("list steps that exist, each with a limit and with programs that exist", () => {
