@@ -34,7 +34,7 @@ describe("the streams of sessions", function () {
   });
 
   it("do not wait for one another", () => {
-    const { calls } = runScenario("concurrent sessions", { count: 2, steps: 40 });
+    const { calls } = runScenario("concurrent sessions", { count: 2, steps: 80 });
     // While both replay: before the first of them is evaluated.
     const steady = calls.slice(calls.findIndex(({ call }) => call === "cudaGraphLaunch"), calls.findIndex(({ call, name }) => call === "mark" && name?.startsWith("end") === true));
     expect(new Set(steady.filter(({ call }) => call === "cudaGraphLaunch").map(({ stream }) => stream)).size, "sessions that replay").to.equal(2);
