@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { systemInfo } from "../dist/index.js";
 import { BuildError, runMain } from "./support/errors.mjs";
 
-const OPERATIONS = ["conv-norm", "review-operations", "device-batches", "tensor-convolution"];
+const OPERATIONS = ["conv-norm", "review-operations", "device-batches"];
 
 await runMain(async () => {
   const root = dirname(dirname(fileURLToPath(import.meta.url)));

@@ -51,7 +51,7 @@ describe("the kernels for CUDA devices, on the CPU", function () {
 
   // Each of these holds fast paths against references, gradients and values found by hand: here, with the device's kernels.
   const SUITES: readonly (string | readonly [string, string])[] = [
-    "test/unit/ops/conv-norm.test.ts", "test/unit/ops/review-operations.test.ts", "test/unit/ops/device-batches.test.ts", "test/unit/ops/tensor-convolution.test.ts",
+    "test/unit/ops/conv-norm.test.ts", "test/unit/ops/review-operations.test.ts", "test/unit/ops/device-batches.test.ts", "test/gpu/tensor-convolution.test.ts",
     // Thread by thread, some pairs take long.
     ["test/unit/ops/fast-path.test.ts", "small ResNet|Wide ResNet|odd sizes|VGG|fill no vector|every stage|train mode|same bits"],
     "test/unit/training/sgd.test.ts", "test/unit/training/non-finite.test.ts", "test/unit/training/clipping.test.ts",

@@ -1,10 +1,10 @@
 // The tensor cores' 3 × 3 convolution, against PyTorch's in double: on a GPU, or its warps emulated by the plugin that stands in for one (device-kernels.test.ts).
 import { expect } from "chai";
-import { Tensor } from "../../../lib/index.js";
-import { addon } from "../../../lib/native.js";
-import { TEST_DEVICE } from "../../support/device.js";
-import { expectAllNear, rmsOf, valuesOf } from "../../support/numeric.js";
-import { uniforms } from "../../support/uniforms.js";
+import { Tensor } from "../../lib/index.js";
+import { addon } from "../../lib/native.js";
+import { TEST_DEVICE } from "../support/device.js";
+import { expectAllNear, rmsOf, valuesOf } from "../support/numeric.js";
+import { uniforms } from "../support/uniforms.js";
 
 const HAS_KERNELS = TEST_DEVICE !== "cpu" || process.env["REVIEWKD_CUDA_PLUGIN"] !== undefined;
 const CHANNELS = [16, 32, 64] as const;
