@@ -9,7 +9,7 @@ const nodeGlobals = Object.fromEntries(
 );
 
 export default defineConfig(
-  globalIgnores(["**/build/", "build-*/", "dist/", "runs/", "node_modules/"]),
+  globalIgnores(["build/", "build-*/", "examples/electron/build/", "examples/electron/release/", "dist/", "runs/", "node_modules/"]),
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   {
     files: ["**/*.{js,mjs}"],

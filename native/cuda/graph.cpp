@@ -2,77 +2,118 @@
 
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAException.h>
-#include <cuda_runtime_api.h>
+#include <c10/cuda/CUDAGuard.h>
 
-#include <exception>
 #include <mutex>
+#include <type_traits>
+#include <utility>
 
 namespace reviewkd::cuda {
 namespace {
 
 namespace Allocator = c10::cuda::CUDACachingAllocator;
+using c10::cuda::CUDAStream;
 
-/// Where cudaStreamEndCapture fails, libtorch 2.11 and 2.12 go on putting allocations into the pool, though its graph is gone; later versions refuse
-/// the call, as they have ended that themselves.
-void end_allocations(const GraphPool& pool) {
-  try {
-    Allocator::endAllocateToPool(pool.device, pool.id);
-  } catch (const std::exception&) {
-    return;
-  }
-  try {
-    Allocator::releasePool(pool.device, pool.id);
-  } catch (const std::exception&) {
-    // The pool is lost to this process, and nothing else.
+struct DestroyGraph {
+  void operator()(cudaGraph_t graph) const { static_cast<void>(cudaGraphDestroy(graph)); }
+};
+using Graph = std::unique_ptr<std::remove_pointer_t<cudaGraph_t>, DestroyGraph>;
+
+/// From 2.13 on libtorch's allocator counts the captures that are underway: while there is one, it neither frees memory nor asks events.
+enum class CaptureState { kBegins, kEnds };
+template <typename CudaAllocator>
+void announce(CudaAllocator& allocator, c10::DeviceIndex device, CaptureState state) {
+  if constexpr (requires { allocator.markCaptureBegin(device); }) {
+    if (state == CaptureState::kBegins) {
+      allocator.markCaptureBegin(device);
+    } else {
+      allocator.markCaptureEnd(device);
+    }
   }
 }
 
-/// Ends the capture whatever state it is in. The reason of the failure is known already, and what CUDA reports of it is nothing new.
-void abandon(std::unique_ptr<RecordedGraph> recording) noexcept {
-  try {
-    recording->graph.capture_end();
-  } catch (const std::exception&) {
-    static_cast<void>(cudaGetLastError());
+/// A stream that is being captured. Work that ends by an exception ends this, and what was captured is dropped.
+class StreamCapture {
+ public:
+  explicit StreamCapture(CUDAStream stream) : stream_(stream) {
+    announce(*Allocator::get(), stream_.device_index(), CaptureState::kBegins);
+    // Other threads of the process, other sessions among them, continue their work.
+    const cudaError_t error = cudaStreamBeginCapture(stream_.stream(), cudaStreamCaptureModeThreadLocal);
+    if (error != cudaSuccess) announce(*Allocator::get(), stream_.device_index(), CaptureState::kEnds);
+    C10_CUDA_CHECK(error);
+    is_open_ = true;
   }
-  const auto pool = recording->pool;
-  recording.reset();
-  end_allocations(*pool);
-  static_cast<void>(cudaGetLastError());
-}
 
-std::mutex& recording_mutex() {
-  static std::mutex mutex;
-  return mutex;
-}
+  StreamCapture(const StreamCapture&) = delete;
+  StreamCapture& operator=(const StreamCapture&) = delete;
+
+  ~StreamCapture() {
+    Graph graph;
+    // The reason of the failure is known already, and what CUDA reports of it is nothing new.
+    if (is_open_ && close(graph) != cudaSuccess) static_cast<void>(cudaGetLastError());
+  }
+
+  c10::CaptureId_t id() const {
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    unsigned long long id = 0;
+    C10_CUDA_CHECK(cudaStreamGetCaptureInfo(stream_.stream(), &status, &id));
+    return id;
+  }
+
+  Graph end() {
+    Graph graph;
+    C10_CUDA_CHECK(close(graph));
+    return graph;
+  }
+
+ private:
+  cudaError_t close(Graph& graph) {
+    is_open_ = false;
+    cudaGraph_t captured = nullptr;
+    const cudaError_t error = cudaStreamEndCapture(stream_.stream(), &captured);
+    graph.reset(captured);
+    announce(*Allocator::get(), stream_.device_index(), CaptureState::kEnds);
+    return error;
+  }
+
+  CUDAStream stream_;
+  bool is_open_ = false;
+};
 
 }  // namespace
 
-void destroy_graph(std::unique_ptr<RecordedGraph> graph) {
-  // Of its own stream: waiting for the whole device would break the recording of another thread. After an error of the device nothing is at work any more.
-  static_cast<void>(cudaStreamSynchronize(graph->stream.stream()));
-  const std::lock_guard no_recording(recording_mutex());
-  graph.reset();
+RecordedGraph::RecordedGraph(std::shared_ptr<const GraphPool> pool, CUDAStream stream, void (*work)(void*), void* argument) : stream_(stream), memory_(std::move(pool)) {
+  StreamCapture capture(stream);
+  memory_.open(capture.id());
+  work(argument);
+  const Graph graph = capture.end();
+  memory_.close();
+  // As libtorch does: for its allocator that leaves memory to CUDA, and for streams that have priorities.
+  constexpr unsigned flags = cudaGraphInstantiateFlagAutoFreeOnLaunch | cudaGraphInstantiateFlagUseNodePriority;
+  C10_CUDA_CHECK(cudaGraphInstantiateWithFlags(&exec_, graph.get(), flags));
 }
 
-std::shared_ptr<const GraphPool> GraphPools::current() {
-  auto pool = pool_.lock();
-  if (!pool) pool_ = pool = std::make_shared<const GraphPool>(GraphPool{device_});
-  return pool;
+RecordedGraph::~RecordedGraph() {
+  // Of its own stream: waiting for the whole device would break the recording of another thread. After an error of the device nothing is at work any more.
+  static_cast<void>(cudaStreamSynchronize(stream_.stream()));
+  static_cast<void>(cudaGraphExecDestroy(exec_));
+  static_cast<void>(cudaGetLastError());
+}
+
+void RecordedGraph::replay() const {
+  const c10::cuda::CUDAGuard device(stream_.device_index());
+  C10_CUDA_CHECK(cudaGraphLaunch(exec_, stream_.stream()));
 }
 
 std::unique_ptr<RecordedGraph> record_graph(GraphPools& pools, void (*work)(void*), void* argument) {
-  const std::lock_guard one_at_a_time(recording_mutex());
+  static std::mutex mutex;
+  const std::lock_guard one_at_a_time(mutex);
   // The memory of steps that were not recorded: the pool takes as much.
   Allocator::emptyCache();
-  auto recording = std::make_unique<RecordedGraph>(pools.current(), c10::cuda::getCurrentCUDAStream());
   try {
-    // Other threads of the process, other sessions among them, continue their work.
-    recording->graph.capture_begin(recording->pool->id, cudaStreamCaptureModeThreadLocal);
-    work(argument);
-    recording->graph.capture_end();
-    return recording;
+    return std::make_unique<RecordedGraph>(pools.current(), c10::cuda::getCurrentCUDAStream(), work, argument);
   } catch (...) {
-    abandon(std::move(recording));
+    static_cast<void>(cudaGetLastError());
     // An allocation that failed may have left the rest of the device's memory in the pool.
     Allocator::emptyCache();
     throw;

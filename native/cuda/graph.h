@@ -1,47 +1,37 @@
 #pragma once
-// Recorded work: at::cuda::CUDAGraph in a pool that a session's graphs share, with a way back where a recording fails.
-
-#include <ATen/cuda/CUDAGraph.h>
+// Recorded work, and a way back where a recording fails.
 
 #include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
 
 #include <memory>
-#include <utility>
+
+#include "cuda/graph_memory.h"
 
 namespace reviewkd::cuda {
 
-/// The name of the memory that graphs share.
-struct GraphPool {
-  c10::DeviceIndex device;
-  at::cuda::MempoolId_t id = at::cuda::graph_pool_handle();
-};
-
-struct RecordedGraph {
-  std::shared_ptr<const GraphPool> pool;
-  c10::cuda::CUDAStream stream;  // that it was recorded on and is replayed on
-  at::cuda::CUDAGraph graph;
-
-  RecordedGraph(std::shared_ptr<const GraphPool> pool, c10::cuda::CUDAStream stream) : pool(std::move(pool)), stream(stream) {}
-};
-
-/// The graphs of one session share their memory: they are replayed one after the other, and tensors that outlive a recording keep their blocks. libtorch
-/// forgets a pool with its last graph; the next one then begins another.
-class GraphPools {
+/// Work that was recorded from a stream. Not at::cuda::CUDAGraph: until libtorch 2.13 one whose recording fails leaves behind, in the allocators, what differs
+/// from version to version, and it registers with the random generator of the device, which nothing here uses.
+class RecordedGraph {
  public:
-  explicit GraphPools(c10::DeviceIndex device) : device_(device) {}
-  std::shared_ptr<const GraphPool> current();
+  /// Records what work(argument) gives to the stream, which is the current one. Throws what `work` throws, or what CUDA refuses.
+  RecordedGraph(std::shared_ptr<const GraphPool> pool, c10::cuda::CUDAStream stream, void (*work)(void*), void* argument);
+  /// Waits until it is no longer at work, as its memory is freed.
+  ~RecordedGraph();
+  RecordedGraph(const RecordedGraph&) = delete;
+  RecordedGraph& operator=(const RecordedGraph&) = delete;
+
+  /// Gives the work to the stream that it was recorded from.
+  void replay() const;
 
  private:
-  c10::DeviceIndex device_;
-  std::weak_ptr<const GraphPool> pool_;
+  c10::cuda::CUDAStream stream_;
+  GraphMemory memory_;
+  cudaGraphExec_t exec_ = nullptr;
 };
 
-/// A graph of the work that work(argument) gives to the current stream. Throws what work throws, or the reason why it cannot be recorded; stream and
-/// allocator are then as before. One recording at a time: those of libtorch 2.11 share the state of the default generator.
+/// Records from the current stream. Throws what work throws, or the reason why it cannot be recorded; stream and allocators are then as before. One recording
+/// of the process at a time: it begins by giving freed memory back to the device, which libtorch's allocator refuses while another thread records.
 std::unique_ptr<RecordedGraph> record_graph(GraphPools& pools, void (*work)(void*), void* argument);
-
-/// Waits until the graph is no longer at work, as it keeps its memory until then, and not while another is recorded: it unregisters from the generator that
-/// they share.
-void destroy_graph(std::unique_ptr<RecordedGraph> graph);
 
 }  // namespace reviewkd::cuda

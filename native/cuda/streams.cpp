@@ -143,9 +143,8 @@ void end_side(void* context) { c10::cuda::setCurrentCUDAStream(of(context).main)
 void join(void* context) { of(context).joined.order(of(context).side, of(context).main); }
 
 void* record(void* context, void (*work)(void*), void* argument) { return record_graph(of(context).pools, work, argument).release(); }
-void replay(void* graph) { static_cast<RecordedGraph*>(graph)->graph.replay(); }
-
-void destroy_graph(void* graph) { cuda::destroy_graph(std::unique_ptr<RecordedGraph>(static_cast<RecordedGraph*>(graph))); }
+void replay(void* graph) { static_cast<RecordedGraph*>(graph)->replay(); }
+void destroy_graph(void* graph) { delete static_cast<RecordedGraph*>(graph); }
 
 }  // namespace
 

@@ -47,12 +47,16 @@ describe("a step that cannot be recorded", function () {
         expect(ends.length).to.be.at.least(2);
         expect(taken(epoch.slice(ends.at(-2)))).to.equal(0);
       });
+
+      it("leaves no memory behind when its session is gone", () => {
+        const after = (sessions: number): number => {
+          const { outcomes, state } = runScenario("disposed sessions", { sessions, fail }, SMALL_WORKSPACES).result;
+          expect(outcomes.map(({ error, graph }) => [error, graph!.replayed])).to.deep.equal(Array(sessions).fill([null, false]));
+          return state.deviceBytes;
+        };
+        // Each graph would take four segments of the allocator's or more. One more of them is what differs from run to run.
+        expect(after(4) - after(1)).to.be.at.most(2 * 2 ** 20);
+      });
     });
   }
-
-  it("leaves no memory behind when its session is gone", () => {
-    const one = runScenario("disposed sessions", { sessions: 1 }, SMALL_WORKSPACES).result.state.deviceBytes;
-    const { outcomes } = runScenario("disposed sessions", { sessions: 4, fail: "cudaStreamEndCapture:1" }, { ...SMALL_WORKSPACES, memory: Math.round(one * 1.5) }).result;
-    expect(outcomes.map(({ error }) => error)).to.deep.equal(Array(4).fill(null));
-  });
 });

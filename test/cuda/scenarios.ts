@@ -125,16 +125,34 @@ export const SCENARIOS = {
     return { outcomes, states };
   },
 
-  /** Sessions that train at the same time, on threads of their own, and evaluate then. */
-  async "concurrent sessions"({ count = 2, steps = 12 }: { count?: number; steps?: number }) {
+  /** Sessions that train at the same time, on threads of their own, and evaluate then; `more`: steps of a further epoch before that, once all are recorded. */
+  async "concurrent sessions"({ count = 2, steps = 12, more = 0 }: { count?: number; steps?: number; more?: number }) {
     const sessions: Session[] = [];
     for (let index = 0; index < count; ++index) sessions.push(await sessionOf(await distillerOf()));
-    return { outcomes: await Promise.all(sessions.map(async (session, index) => {
-      const data = await dataOf(steps);
-      const outcome = await train(session, data, String(index));
-      await session.evaluate(data.test);
-      return outcome;
-    })), state: control.state() };
+    const trainAll = async (length: number, name: string): Promise<Outcome[]> => {
+      const data = await dataOf(length);
+      return Promise.all(sessions.map((session, index) => train(session, data, `${name} ${index}`)));
+    };
+    const outcomes = await trainAll(steps, "first");
+    if (more > 0) outcomes.push(...await trainAll(more, "second"));
+    await Promise.all(sessions.map(async (session) => session.evaluate((await dataOf(1)).test)));
+    return { outcomes, state: control.state() };
+  },
+
+  /** Sessions on `threads` threads at a time, on each one after the other: some are recorded while others are disposed. */
+  async "overlapping sessions"({ threads = 3, sessions = 4 }: { threads?: number; sessions?: number }) {
+    const outcomes = await Promise.all(Array.from({ length: threads }, async (_, thread) => {
+      const each: Outcome[] = [];
+      for (let index = 0; index < sessions; ++index) {
+        const distiller = await distillerOf();
+        const session = await sessionOf(distiller);
+        each.push(await train(session, await dataOf(4 + thread), `${thread} ${index}`));
+        for (const owner of [session, distiller, distiller.student, distiller.teacher]) owner.dispose();
+      }
+      return each;
+    }));
+    await released();
+    return { outcomes: outcomes.flat(), state: control.state() };
   },
 
   /** Trains with batches of each size until they are recorded. */
@@ -164,7 +182,7 @@ export const SCENARIOS = {
     return { outcomes };
   },
 
-  /** A step in which a call fails, then one without, then an epoch that is recorded. */
+  /** A step in which a call fails, then one without and an evaluation, then an epoch that is recorded. */
   async "failing step"({ fail = "" }: { fail?: string }) {
     const data = await dataOf(8);
     const session = await sessionOf(await distillerOf());
@@ -173,6 +191,9 @@ export const SCENARIOS = {
     const failing = await train(session, await dataOf(1), "failing");
     const state = control.state();
     const after = await train(session, await dataOf(1), "after");
+    control.mark("begin evaluation");
+    await session.evaluate(data.test);
+    control.mark("end evaluation");
     return { failing, after, recorded: await train(session, data, "recorded"), state };
   },
 

@@ -33,10 +33,17 @@ describe("the streams of sessions", function () {
     }
   });
 
+  it("are captured while graphs of other threads are destroyed", () => {
+    const { calls, result: { outcomes, state } } = runScenario("overlapping sessions", { threads: 3, sessions: 4 });
+    expect(outcomes).to.deep.equal(Array(12).fill({ error: null, graph: { replayed: true, reason: null } }));
+    expect(calls.filter(({ error }) => error !== undefined)).to.deep.equal([]);
+    expect(state).to.include({ captures: 0, graphs: 0, graphExecs: 0 });
+  });
+
   it("do not wait for one another", () => {
-    const { calls } = runScenario("concurrent sessions", { count: 2, steps: 80 });
-    // While both replay: before the first of them is evaluated.
-    const steady = calls.slice(calls.findIndex(({ call }) => call === "cudaGraphLaunch"), calls.findIndex(({ call, name }) => call === "mark" && name?.startsWith("end") === true));
+    const { calls } = runScenario("concurrent sessions", { count: 2, steps: 8, more: 80 });
+    const at = (name: string): number => calls.findIndex((call) => call.call === "mark" && call.name?.startsWith(name) === true);
+    const steady = calls.slice(Math.max(at("begin second 0"), at("begin second 1")), at("end second"));
     expect(new Set(steady.filter(({ call }) => call === "cudaGraphLaunch").map(({ stream }) => stream)).size, "sessions that replay").to.equal(2);
     // The legacy default stream is everybody's: behind the work of one session it would hold up the next.
     expect(steady.filter(({ call, stream }) => call === "cudaStreamWaitEvent" && stream === 0)).to.deep.equal([]);
@@ -57,6 +64,20 @@ describe("the streams of sessions", function () {
     expect(isOrdered(calls, side, next), "what follows waits for the teacher's stream").to.equal(true);
     expect(after.error).to.equal(null);
     expect(recorded).to.deep.equal({ error: null, graph: { replayed: true, reason: null } });
+  });
+
+  it("are entered by the next step when a step could not enter them", () => {
+    const failed = runScenario("failing step", { fail: "cudaEventRecord:1" });
+    const whole = runScenario("failing step");
+    expect(failed.result.failing.error!.message).to.match(/CUDA error/);
+    const work = section(failed.calls, "begin failing", "end failing");
+    expect(work.slice(work.findIndex(({ call }) => call === "injected")).filter(isWork), "what follows the failure").to.deep.equal([]);
+    for (const name of ["after", "evaluation"]) {
+      const given = ({ calls }: { calls: readonly RecordedCall[] }): unknown[] =>
+        section(calls, `begin ${name}`, `end ${name}`).filter(isWork).map((call) => [call.call, call.name, call.stream]);
+      expect(given(failed), name).to.deep.equal(given(whole));
+    }
+    expect(failed.result.recorded).to.deep.equal({ error: null, graph: { replayed: true, reason: null } });
   });
 
   it("are joined before losses of the teacher's and the student's maps are computed", () => {
