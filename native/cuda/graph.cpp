@@ -5,6 +5,8 @@
 #include <c10/cuda/CUDAGuard.h>
 
 #include <mutex>
+#include <stdexcept>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -14,12 +16,14 @@ namespace {
 namespace Allocator = c10::cuda::CUDACachingAllocator;
 using c10::cuda::CUDAStream;
 
+constexpr const char* kInvalidated = "CUDA broke off the recording: a call failed, or is not allowed while a stream is captured";
+
 struct DestroyGraph {
   void operator()(cudaGraph_t graph) const { static_cast<void>(cudaGraphDestroy(graph)); }
 };
 using Graph = std::unique_ptr<std::remove_pointer_t<cudaGraph_t>, DestroyGraph>;
 
-/// From 2.13 on libtorch's allocator counts the captures that are underway: while there is one, it neither frees memory nor asks events.
+/// From 2.13 on libtorch's allocator counts the captures that are underway.
 enum class CaptureState { kBegins, kEnds };
 template <typename CudaAllocator>
 void announce(CudaAllocator& allocator, c10::DeviceIndex device, CaptureState state) {
@@ -57,7 +61,13 @@ class StreamCapture {
     cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
     unsigned long long id = 0;
     C10_CUDA_CHECK(cudaStreamGetCaptureInfo(stream_.stream(), &status, &id));
+    if (status != cudaStreamCaptureStatusActive) throw std::runtime_error(kInvalidated);
     return id;
+  }
+
+  bool is_invalidated() const {
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    return cudaStreamIsCapturing(stream_.stream(), &status) == cudaSuccess && status == cudaStreamCaptureStatusInvalidated;
   }
 
   Graph end() {
@@ -85,7 +95,13 @@ class StreamCapture {
 RecordedGraph::RecordedGraph(std::shared_ptr<const GraphPool> pool, CUDAStream stream, void (*work)(void*), void* argument) : stream_(stream), memory_(std::move(pool)) {
   StreamCapture capture(stream);
   memory_.open(capture.id());
-  work(argument);
+  try {
+    work(argument);
+  } catch (const c10::Error& error) {
+    // From 2.13 on libtorch's allocator meets a capture that CUDA has broken off with an assertion, in place of the call's own error.
+    if (std::string_view(error.what_without_backtrace()).find("INTERNAL ASSERT") == std::string_view::npos || !capture.is_invalidated()) throw;
+    throw std::runtime_error(kInvalidated);
+  }
   const Graph graph = capture.end();
   memory_.close();
   // As libtorch does: for its allocator that leaves memory to CUDA, and for streams that have priorities.

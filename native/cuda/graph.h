@@ -31,7 +31,7 @@ class RecordedGraph {
 };
 
 /// Records from the current stream. Throws what work throws, or the reason why it cannot be recorded; stream and allocators are then as before. One recording
-/// of the process at a time: it begins by giving freed memory back to the device, which libtorch's allocator refuses while another thread records.
+/// of the process at a time: it begins by giving freed memory back to the device, which libtorch 2.11 and 2.12 refuse while another thread records.
 std::unique_ptr<RecordedGraph> record_graph(GraphPools& pools, void (*work)(void*), void* argument);
 
 }  // namespace reviewkd::cuda

@@ -35,14 +35,15 @@ struct DeviceAllocator {
   static void release(const GraphPool& pool) { c10::cuda::CUDACachingAllocator::releasePool(pool.device, pool.id); }
 };
 
-/// Of page-locked memory.
+/// Of page-locked memory. What a recording has copied from, it gives to no later one.
 struct HostAllocator {
   static at::HostAllocator& get() { return *at::getHostAllocator(at::kCUDA); }
   static void begin(const GraphPool& pool, StreamFilter filter) {
-    get().begin_allocate_to_pool(pool.id, [filter = std::move(filter)](c10::Stream stream) { return filter(CUDAStream(CUDAStream::UNCHECKED, stream).stream()); });
+    get().begin_allocate_to_pool(pool.host, [filter = std::move(filter)](c10::Stream stream) { return filter(CUDAStream(CUDAStream::UNCHECKED, stream).stream()); });
   }
-  static void end(const GraphPool& pool) { get().end_allocate_to_pool(pool.id); }
-  static void release(const GraphPool& pool) { get().release_pool(pool.id); }
+  static void end(const GraphPool& pool) { get().end_allocate_to_pool(pool.host); }
+  // A pool that is released would stay, with some 50 KB of its own, until the cache of page-locked memory is emptied.
+  static void release(const GraphPool&) {}
 };
 
 /// A graph's part in what one allocator has for a pool.
@@ -95,7 +96,7 @@ void GraphMemory::close() {
 
 std::shared_ptr<const GraphPool> GraphPools::current() {
   auto pool = pool_.lock();
-  if (!pool) pool_ = pool = std::make_shared<const GraphPool>(GraphPool{device_});
+  if (!pool) pool_ = pool = std::make_shared<const GraphPool>(GraphPool{device_, host_});
   return pool;
 }
 

@@ -7,14 +7,15 @@
 
 namespace reviewkd::cuda {
 
-/// The name of the memory that graphs share.
+/// The names of the memory that graphs share: of the device, and page-locked of the host.
 struct GraphPool {
   c10::DeviceIndex device;
+  c10::MempoolId_t host;
   c10::MempoolId_t id = at::cuda::MemPool::graph_pool_handle();
 };
 
 /// The graphs of one session share their memory: they are replayed one after the other, and tensors that outlive a recording keep their blocks. libtorch
-/// forgets a pool with its last graph; the next one then begins another.
+/// forgets the device's part of a pool with its last graph, and the next one then begins another; it never forgets the host's, so that there is one for all.
 class GraphPools {
  public:
   explicit GraphPools(c10::DeviceIndex device) : device_(device) {}
@@ -22,6 +23,7 @@ class GraphPools {
 
  private:
   c10::DeviceIndex device_;
+  c10::MempoolId_t host_ = at::cuda::MemPool::graph_pool_handle();
   std::weak_ptr<const GraphPool> pool_;
 };
 

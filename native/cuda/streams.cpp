@@ -15,6 +15,11 @@
 #include "cuda/graph.h"
 #include "cuda/kernels.h"
 
+/// Of libtorch; its header wants those of NVIDIA's libraries. 2.11 has none and keeps what cuBLAS took.
+namespace at::cuda {
+__attribute__((weak)) void clearCublasWorkspacesForStream(cudaStream_t stream);
+}
+
 namespace reviewkd::cuda {
 namespace {
 
@@ -44,7 +49,7 @@ class Counters {
     const std::lock_guard lock(mutex_);
     uint32_t*& counters = counters_[{device, stream}];
     if (counters != nullptr) return counters;
-    // Neither the allocation nor the wait can be recorded: each stream has run a step before its first recording.
+    // Cannot be recorded: a session's streams get theirs when they are made.
     void* memory = nullptr;
     C10_CUDA_CHECK(cudaMalloc(&memory, kMostGroups * sizeof(uint32_t)));
     C10_CUDA_CHECK(cudaMemsetAsync(memory, 0, kMostGroups * sizeof(uint32_t), stream));
@@ -66,7 +71,13 @@ Counters& stream_counters() {
 CUDAStream new_stream(c10::DeviceIndex device) {
   cudaStream_t stream = nullptr;
   C10_CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  stream_counters().of(stream, device);
   return c10::cuda::getStreamFromExternal(stream, device);
+}
+
+/// Gives back what cuBLAS took for the stream, 32 MiB for each thread that used it. Graphs read that: none of the stream's may be left.
+void clear_workspaces(const CUDAStream& stream) {
+  if (at::cuda::clearCublasWorkspacesForStream != nullptr) at::cuda::clearCublasWorkspacesForStream(stream.stream());
 }
 
 /// Two streams of its own: libtorch deals its 32 streams out in turn, so that sessions would share them and one record the work of another.
@@ -119,6 +130,7 @@ void destroy_context(void* context) {
   std::unique_ptr<Context> owned(static_cast<Context*>(context));
   // After an error of the device the streams are of no use to another session.
   if (cudaStreamSynchronize(owned->side.stream()) != cudaSuccess || cudaStreamSynchronize(owned->main.stream()) != cudaSuccess) return;
+  for (const CUDAStream& stream : {owned->side, owned->main}) clear_workspaces(stream);
   owned->outer.reset();
   free_contexts().give(std::move(owned));
 }

@@ -29,12 +29,12 @@ the suites of test/cuda, or the kernels of a training step, counted. docs/cuda.m
  */
 export function parseOptions(parameters) {
   /** @type {CheckOptions} */
-  const options = { help: false, count: false, torch: undefined, rest: [] };
+  const options = { help: parameters.includes("--help"), count: false, torch: undefined, rest: [] };
   for (const words = [...parameters]; words.length > 0;) {
     const word = /** @type {string} */ (words.shift());
-    if (word === "--help") options.help = true;
-    else if (word === "--count") options.count = true;
-    else if (word === "--torch" || word.startsWith("--torch=")) options.torch = pinned(word === "--torch" ? words.shift() : word.slice("--torch=".length));
+    if (word === "--help") continue;
+    if (word === "--count") options.count = true;
+    else if (!options.help && (word === "--torch" || word.startsWith("--torch="))) options.torch = pinned(word === "--torch" ? words.shift() : word.slice("--torch=".length));
     else options.rest.push(word);
   }
   return options;
@@ -43,5 +43,5 @@ export function parseOptions(parameters) {
 /** @param {string | undefined} version */
 function pinned(version) {
   if (version !== undefined && TORCH_VERSIONS.includes(version)) return version;
-  throw new BuildError("USAGE", `invalid --torch: expected ${TORCH_VERSIONS.join(", ")}, received ${version ?? "none"}. Give one of these, or leave the option out.`);
+  throw new BuildError("USAGE", `invalid --torch: expected ${TORCH_VERSIONS.join(", ")}, received ${version || "none"}. Give one of these, or leave the option out.`);
 }

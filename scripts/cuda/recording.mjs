@@ -20,43 +20,67 @@ const PACKAGE = [".mocharc.json", "bench", "dist", "lib", "package.json", "scrip
  */
 
 /**
- * For the libtorch that the package was built with, or for another one: then the addon is compiled for that as well, into a copy of the package, since a
- * package has one addon.
+ * Builds the runtime and calls `work` with it, which has the build to itself. For the libtorch that the package was built with, or for another one: then the
+ * addon is compiled for that as well, into a copy of the package, since a package has one addon.
  *
+ * @template T
  * @param {object} options
  * @param {string} options.root of the checkout
  * @param {string | undefined} options.torch another version, such as `2.11.0`
  * @param {NodeJS.ProcessEnv} options.env
  * @param {(line: string) => void} options.progress
- * @returns {Promise<Recording>}
- * @throws {BuildError} CONFIGURE_FAILED, COMPILE_FAILED, CMAKE_NOT_FOUND, USAGE for a version without pins, and what fetching throws
+ * @param {(recording: Recording) => Promise<T>} work
+ * @returns {Promise<T>}
+ * @throws {BuildError} CONFIGURE_FAILED, COMPILE_FAILED, CMAKE_NOT_FOUND, NOT_BUILT, USAGE for a version without pins, and what fetching and `work` throw
  */
-export async function buildRecording({ root, torch, env, progress }) {
-  const include = await ensureCudaHeaders(env, progress);
-  const directory = join(root, "build", torch === undefined ? "recording" : `recording-${torch}`);
-  const wait = () => progress("another build is running here: waiting for it");
-  return withFileLock(join(root, "build/.recording-lock"), async () => {
+export async function withRecording({ root, torch, env, progress }, work) {
+  const name = torch === undefined ? "recording" : `recording-${torch}`;
+  const directory = join(root, "build", name);
+  return withFileLock(join(root, `build/.${name}-lock`), async () => {
+    const include = await ensureCudaHeaders(env, progress);
     await mkdir(directory, { recursive: true });
-    if (torch === undefined) {
-      const libtorch = await ensureCudaHalf(env, progress);
-      const output = join(directory, "Release");
-      progress("building the recording CUDA runtime");
-      await build({ root, directory, output, libtorch, include, targets: ["reviewkd_recording_all"] });
-      return { root, env: variables(output, libtorch) };
-    }
-    const libtorch = await ensureVersion(pinsOf(torch, "--torch"), env, progress);
-    const copy = join(directory, "package");
-    const output = join(copy, "build/Release");
-    progress(`building the recording CUDA runtime and the addon for torch ${torch}`);
-    await build({ root, directory, output, libtorch: libtorch.directory, include, targets: ["reviewkd", "reviewkd_preload", "reviewkd_recording_all"] });
-    for (const name of PACKAGE) {
-      await rm(join(copy, name), { recursive: true, force: true });
-      await cp(join(root, name), join(copy, name), { recursive: true });
-    }
-    if (!existsSync(join(copy, "node_modules"))) await symlink(join(root, "node_modules"), join(copy, "node_modules"));
-    await writeFile(join(output, "libtorch.json"), `${JSON.stringify(libtorch)}\n`);
-    return { root: copy, env: variables(output, libtorch.directory) };
-  }, wait);
+    return work(torch === undefined ? await forThePackage(root, directory, include, env, progress) : await forAnother(torch, root, directory, include, env, progress));
+  }, () => progress("another check is running here: waiting for it"));
+}
+
+/**
+ * @param {string} root
+ * @param {string} directory of the build
+ * @param {string} include
+ * @param {NodeJS.ProcessEnv} env
+ * @param {(line: string) => void} progress
+ * @returns {Promise<Recording>}
+ */
+async function forThePackage(root, directory, include, env, progress) {
+  const libtorch = await ensureCudaHalf(env, progress);
+  const output = join(directory, "Release");
+  progress("building the recording CUDA runtime");
+  await build({ root, directory, output, libtorch, include, targets: ["reviewkd_recording_all"] });
+  return { root, env: variables(output, libtorch) };
+}
+
+/**
+ * @param {string} torch
+ * @param {string} root
+ * @param {string} directory of the build
+ * @param {string} include
+ * @param {NodeJS.ProcessEnv} env
+ * @param {(line: string) => void} progress
+ * @returns {Promise<Recording>}
+ */
+async function forAnother(torch, root, directory, include, env, progress) {
+  const missing = PACKAGE.filter((name) => !existsSync(join(root, name)));
+  if (missing.length > 0) throw new BuildError("NOT_BUILT", `invalid package: expected ${PACKAGE.join(", ")} in ${root}, received none of ${missing.join(", ")}. Run \`npm run build\`.`);
+  const libtorch = await ensureVersion(pinsOf(torch, "--torch"), env, progress);
+  const copy = join(directory, "package");
+  const output = join(copy, "build/Release");
+  progress(`building the recording CUDA runtime and the addon for torch ${torch}`);
+  await build({ root, directory, output, libtorch: libtorch.directory, include, targets: ["reviewkd", "reviewkd_preload", "reviewkd_recording_all"] });
+  for (const name of [...PACKAGE, "node_modules"]) await rm(join(copy, name), { recursive: true, force: true });
+  for (const name of PACKAGE) await cp(join(root, name), join(copy, name), { recursive: true });
+  await symlink(join(root, "node_modules"), join(copy, "node_modules"));
+  await writeFile(join(output, "libtorch.json"), `${JSON.stringify(libtorch)}\n`);
+  return { root: copy, env: variables(output, libtorch.directory) };
 }
 
 /**

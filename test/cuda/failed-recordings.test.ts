@@ -6,7 +6,7 @@ const SMALL_WORKSPACES = { env: { CUBLAS_WORKSPACE_CONFIG: ":16:8", CUBLASLT_WOR
 
 /** Where a recording can fail: when it begins, on both streams, when it ends, when it becomes something that can be launched. */
 const FAILURES = [
-  "cudaStreamBeginCapture:1", "cudaStreamWaitEvent@capture:1", "cudaLaunchKernel@capture:50", "cudnnBackendExecute@capture:20", "cudaStreamEndCapture:1", "cudaGraphInstantiate:1",
+  "cudaStreamBeginCapture:1", "cudaStreamWaitEvent@capture:1", "cudaLaunchKernel@capture:50", "cudnnBackendExecute@capture:1", "cudnnBackendExecute@capture:20", "cudaStreamEndCapture:1", "cudaGraphInstantiate:1",
 ];
 
 describe("a step that cannot be recorded", function () {
@@ -25,7 +25,7 @@ describe("a step that cannot be recorded", function () {
         const { failed, later, between } = run.result;
         expect(failed.error).to.equal(null);
         expect(failed.graph!.replayed).to.equal(false);
-        expect(failed.graph!.reason).to.match(/record/).and.match(/CUDA error|cuDNN error|CUDA kernel did not start/);
+        expect(failed.graph!.reason).to.match(/record/).and.match(/CUDA error|cuDNN error|CUDA kernel did not start|CUDA broke off the recording/).and.not.match(/INTERNAL ASSERT/);
         expect(later.error).to.equal(null);
         expect(between).to.include({ captures: 0, graphs: 0, graphExecs: 0 });
       });
@@ -54,8 +54,8 @@ describe("a step that cannot be recorded", function () {
           expect(outcomes.map(({ error, graph }) => [error, graph!.replayed])).to.deep.equal(Array(sessions).fill([null, false]));
           return state.deviceBytes;
         };
-        // Each graph would take four segments of the allocator's or more. One more of them is what differs from run to run.
-        expect(after(4) - after(1)).to.be.at.most(2 * 2 ** 20);
+        // The second one finds what the libraries took for the streams of the first.
+        expect(after(4)).to.equal(after(2));
       });
     });
   }

@@ -20,6 +20,18 @@ describe("a step of Wide ResNets, whose blocks begin with a normalization", func
   });
 });
 
+describe("the rates of kernels", function () {
+  this.timeout(120_000);
+
+  it("are measured by recorded calls, on streams that have done nothing else", () => {
+    const { calls, result: { rates } } = runScenario("kernel rates");
+    expect(rates).not.to.be.empty;
+    for (const { name, seconds } of rates) expect(seconds, name).to.be.greaterThan(0);
+    expect(calls.filter(({ error }) => error !== undefined)).to.deep.equal([]);
+    expect(calls.some(({ call }) => call === "cudaGraphLaunch")).to.equal(true);
+  });
+});
+
 describe("a step of ResNet-20 under ResNet-56 in bfloat16, with 128 images", function () {
   this.timeout(300_000);
   let counted: { step: Row[]; graph: Row[]; outside: Row[] };

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { createDistiller, createModel, createSession, loadDataset, ReviewKdError, systemInfo, Tensor, type Dataset, type Distiller, type Session } from "../../lib/index.js";
+import { addon } from "../../lib/native.js";
 import { control } from "./control.js";
 
 export type State = ReturnType<typeof control.state>;
@@ -46,13 +47,15 @@ async function train(session: Session, data: Dataset, name: string, batchSize = 
   }
 }
 
-/** Sessions are destroyed on their threads, after `dispose` has returned: waits until nothing changes any more. */
+/** Sessions are destroyed on their threads, after `dispose` has returned: waits until no graph is left and nothing changes any more, 30 seconds at most. */
 async function released(): Promise<void> {
   let before = "";
-  for (let quiet = 0; quiet < 4;) {
+  const end = performance.now() + 30_000;
+  for (let quiet = 0; quiet < 4 && performance.now() < end;) {
     await setTimeout(50);
-    const now = JSON.stringify(control.state());
-    quiet = now === before ? quiet + 1 : 0;
+    const state = control.state();
+    const now = JSON.stringify(state);
+    quiet = now === before && state.graphExecs === 0 ? quiet + 1 : 0;
     before = now;
   }
 }
@@ -125,17 +128,14 @@ export const SCENARIOS = {
     return { outcomes, states };
   },
 
-  /** Sessions that train at the same time, on threads of their own, and evaluate then; `more`: steps of a further epoch before that, once all are recorded. */
-  async "concurrent sessions"({ count = 2, steps = 12, more = 0 }: { count?: number; steps?: number; more?: number }) {
+  /** Sessions that train at the same time, on threads of their own, and evaluate then; epochs begin together. */
+  async "concurrent sessions"({ count = 2, steps = 12, epochs: length = 1 }: { count?: number; steps?: number; epochs?: number }) {
+    const data = await dataOf(steps);
     const sessions: Session[] = [];
     for (let index = 0; index < count; ++index) sessions.push(await sessionOf(await distillerOf()));
-    const trainAll = async (length: number, name: string): Promise<Outcome[]> => {
-      const data = await dataOf(length);
-      return Promise.all(sessions.map((session, index) => train(session, data, `${name} ${index}`)));
-    };
-    const outcomes = await trainAll(steps, "first");
-    if (more > 0) outcomes.push(...await trainAll(more, "second"));
-    await Promise.all(sessions.map(async (session) => session.evaluate((await dataOf(1)).test)));
+    const outcomes: Outcome[] = [];
+    for (let epoch = 1; epoch <= length; ++epoch) outcomes.push(...await Promise.all(sessions.map((session, index) => train(session, data, `${epoch} ${index}`))));
+    await Promise.all(sessions.map((session) => session.evaluate(data.test)));
     return { outcomes, state: control.state() };
   },
 
@@ -220,6 +220,11 @@ export const SCENARIOS = {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  },
+
+  /** Measures kernels, as `bench:gpu` does first of all. */
+  async "kernel rates"() {
+    return { rates: await addon().kernelRates({ device: "cuda", bfloat16: true, images: 2, channels: 64, side: 32, runs: 1 }) };
   },
 
   /** Steps of a loop of one's own. */

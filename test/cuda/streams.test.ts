@@ -34,16 +34,27 @@ describe("the streams of sessions", function () {
   });
 
   it("are captured while graphs of other threads are destroyed", () => {
-    const { calls, result: { outcomes, state } } = runScenario("overlapping sessions", { threads: 3, sessions: 4 });
-    expect(outcomes).to.deep.equal(Array(12).fill({ error: null, graph: { replayed: true, reason: null } }));
-    expect(calls.filter(({ error }) => error !== undefined)).to.deep.equal([]);
-    expect(state).to.include({ captures: 0, graphs: 0, graphExecs: 0 });
+    // When threads meet is chance: so often that they do.
+    for (let met = 0, runs = 0; met === 0; ++runs) {
+      expect(runs, "runs in which no graph was destroyed during a capture").to.be.lessThan(6);
+      const { calls, result: { outcomes, state } } = runScenario("overlapping sessions", { threads: 3, sessions: 5 });
+      expect(outcomes).to.deep.equal(Array(15).fill({ error: null, graph: { replayed: true, reason: null } }));
+      expect(calls.filter(({ error }) => error !== undefined)).to.deep.equal([]);
+      expect(state).to.include({ captures: 0, graphs: 0, graphExecs: 0 });
+      let open = 0;
+      for (const { call } of calls) {
+        if (call === "cudaStreamBeginCapture") ++open;
+        if (call === "cudaStreamEndCapture") --open;
+        if (call === "cudaGraphExecDestroy") met += open;
+      }
+    }
   });
 
   it("do not wait for one another", () => {
-    const { calls } = runScenario("concurrent sessions", { count: 2, steps: 8, more: 80 });
+    const { calls } = runScenario("concurrent sessions", { count: 2, steps: 40, epochs: 2 });
     const at = (name: string): number => calls.findIndex((call) => call.call === "mark" && call.name?.startsWith(name) === true);
-    const steady = calls.slice(Math.max(at("begin second 0"), at("begin second 1")), at("end second"));
+    const steady = calls.slice(Math.max(at("begin 2 0"), at("begin 2 1")), at("end 2"));
+    expect(steady.filter(({ call }) => call === "cudaStreamBeginCapture")).to.deep.equal([]);
     expect(new Set(steady.filter(({ call }) => call === "cudaGraphLaunch").map(({ stream }) => stream)).size, "sessions that replay").to.equal(2);
     // The legacy default stream is everybody's: behind the work of one session it would hold up the next.
     expect(steady.filter(({ call, stream }) => call === "cudaStreamWaitEvent" && stream === 0)).to.deep.equal([]);

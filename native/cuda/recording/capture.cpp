@@ -47,21 +47,33 @@ void release(const std::shared_ptr<Capture>& capture) {
   --live().captures;
 }
 
-}  // namespace
-
-cudaError_t check_unsafe_call(const char* call) {
-  if (thread_mode == cudaStreamCaptureModeRelaxed) return cudaSuccess;
-  const auto self = std::this_thread::get_id();
+/// Invalidates the captures that a call disturbs, and gives its error.
+template <typename Disturbs>
+cudaError_t invalidate_where(const char* call, const Disturbs& disturbs) {
   cudaError_t error = cudaSuccess;
   for (const auto& capture : active()) {
-    const bool is_own = capture->thread == self && capture->mode != cudaStreamCaptureModeRelaxed;
-    const bool is_others = thread_mode == cudaStreamCaptureModeGlobal && capture->mode == cudaStreamCaptureModeGlobal;
-    if (!is_own && !is_others) continue;
+    if (!disturbs(*capture)) continue;
     capture->is_invalid = true;
     error = cudaErrorStreamCaptureUnsupported;
     Line("unsafe call during capture").text("name", call).number("capture", capture->id);
   }
   return error;
+}
+
+}  // namespace
+
+cudaError_t check_unsafe_call(const char* call) {
+  if (thread_mode == cudaStreamCaptureModeRelaxed) return cudaSuccess;
+  const auto self = std::this_thread::get_id();
+  return invalidate_where(call, [&](const Capture& capture) {
+    const bool is_own = capture.thread == self && capture.mode != cudaStreamCaptureModeRelaxed;
+    const bool is_others = thread_mode == cudaStreamCaptureModeGlobal && capture.mode == cudaStreamCaptureModeGlobal;
+    return is_own || is_others;
+  });
+}
+
+cudaError_t check_device_wait(const char* call) {
+  return invalidate_where(call, [](const Capture&) { return true; });
 }
 
 cudaError_t check_legacy_stream() {

@@ -121,7 +121,7 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 cudaError_t cudaDeviceSynchronize() {
   const RuntimeLock lock(runtime_mutex());
   cudaError_t error = injected_failure("cudaDeviceSynchronize", false);
-  if (error == cudaSuccess) error = check_unsafe_call("cudaDeviceSynchronize");
+  if (error == cudaSuccess) error = check_device_wait("cudaDeviceSynchronize");
   Line("cudaDeviceSynchronize").text("kind", "synchronize").error(error);
   return returned(error);
 }

@@ -86,6 +86,9 @@ bool submit_for_library(cudaStream_t stream, Work work);
 /// their error.
 cudaError_t check_unsafe_call(const char* call);
 
+/// The same for a call that waits for the whole device: no stream may be captured then, by whichever thread.
+cudaError_t check_device_wait(const char* call);
+
 /// The error of work on the legacy default stream, which waits for all blocking streams, those that capture among them.
 cudaError_t check_legacy_stream();
 

@@ -13,6 +13,7 @@ describe("parseOptions of check:cuda", () => {
 
   it("names the pinned versions where another one is given", () => {
     expect(() => parseOptions(["--torch", "2.10.0"])).to.throw("invalid --torch: expected 2.11.0, ").with.property("code", "USAGE");
-    expect(() => parseOptions(["--torch"])).to.throw("received none.").with.property("code", "USAGE");
+    for (const option of ["--torch", "--torch="]) expect(() => parseOptions([option])).to.throw("received none.").with.property("code", "USAGE");
+    expect(parseOptions(["--torch", "2.10.0", "--help"])).to.include({ help: true });
   });
 });
