@@ -30,6 +30,10 @@ std::unique_ptr<DeviceStreams> DeviceStreams::create(const Accelerator& accelera
   return accelerator.create_context == nullptr ? nullptr : std::make_unique<DeviceStreams>(accelerator);
 }
 
+DeviceStreams::~DeviceStreams() {
+  quietly([&] { accelerator_.destroy_context(context_); });
+}
+
 StreamsScope::StreamsScope(const DeviceStreams* streams) : outer_(entered), streams_(streams == entered ? nullptr : streams) {
   if (streams_ == nullptr) return;
   streams_->accelerator().enter(streams_->context());

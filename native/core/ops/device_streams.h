@@ -18,7 +18,7 @@ class DeviceStreams {
   /// None if the accelerator has no streams.
   static std::unique_ptr<DeviceStreams> create(const Accelerator& accelerator);
   explicit DeviceStreams(const Accelerator& accelerator) : accelerator_(accelerator), context_(accelerator.create_context()) {}
-  ~DeviceStreams() { accelerator_.destroy_context(context_); }
+  ~DeviceStreams();
   DeviceStreams(const DeviceStreams&) = delete;
   DeviceStreams& operator=(const DeviceStreams&) = delete;
 
