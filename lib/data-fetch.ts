@@ -6,8 +6,8 @@ import { pipeline } from "node:stream/promises";
 import { extract } from "tar";
 import { download, DownloadError, type DownloadProgress } from "./download.js";
 import { messageOf, ReviewKdError } from "./errors.js";
-import { FetchOptions, type FetchKind } from "./schemas/fetch.js";
-import { parse } from "./validation.js";
+import { FetchOptions, type FetchKind } from "./config/schemas/fetch.js";
+import { parse } from "./config/validation.js";
 
 /** An archive that can be fetched. */
 export interface Archive {

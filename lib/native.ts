@@ -5,12 +5,12 @@
 import { ReviewKdError } from "./errors.js";
 import { findCudaPlugin } from "./native/layout.js";
 import { inspectInstallation as lookAround, loadAddon, type LoadedAddon } from "./native/load.js";
-import type { DType } from "./schemas/common.js";
-import type { CudaPlugin, Losses, StepSeconds } from "./schemas/events.js";
-import type { Matching, TermKind } from "./schemas/method.js";
-import type { InstallationReport } from "./schemas/installation.js";
-import type { FeatureSpec, ModelInfo } from "./schemas/model.js";
-import type { LoadReport, WeightsInfo, WeightsInspection } from "./schemas/weights.js";
+import type { DType } from "./config/schemas/common.js";
+import type { CudaPlugin, Losses, StepSeconds } from "./config/schemas/events.js";
+import type { Matching, TermKind } from "./config/schemas/method.js";
+import type { InstallationReport } from "./config/schemas/installation.js";
+import type { FeatureSpec, ModelInfo } from "./config/schemas/model.js";
+import type { LoadReport, WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
 
 /** Arrays that tensors are made of. */
 export type TensorValues = Float32Array | Float64Array | BigInt64Array | Uint8Array | Int8Array | Int16Array | Int32Array;

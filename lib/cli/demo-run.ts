@@ -2,10 +2,10 @@ import { join } from "node:path";
 import {
   createDistiller, createModel, fit, type Dataset, type Evaluation, type FitEvent, type Model,
 } from "../index.js";
-import type { DemoSettings } from "./demo-settings.js";
-import { createFitReporter } from "./fit-reporter.js";
-import { formatCount } from "./format.js";
-import type { Output } from "./output.js";
+import type { DemoSettings } from "./options/demo-settings.js";
+import { createFitReporter } from "./display/fit-reporter.js";
+import { formatCount } from "./display/format.js";
+import type { Output } from "./display/output.js";
 
 /** The three networks of the demonstration. */
 export type DemoPart = "teacher" | "alone" | "distilled";

@@ -1,11 +1,11 @@
 import { dirname } from "node:path";
 import { runExperiment, type Settings } from "../index.js";
-import { createFitReporter } from "./fit-reporter.js";
+import { createFitReporter } from "./display/fit-reporter.js";
 import { listenForInterrupt } from "./interrupt.js";
-import { processOutput } from "./output.js";
+import { processOutput } from "./display/output.js";
 import { commandLine } from "./program-name.js";
-import { resolveRun, type Task } from "./resolve-run.js";
-import type { TrainingFlags } from "./training-flags.js";
+import { resolveRun, type Task } from "./options/resolve-run.js";
+import type { TrainingFlags } from "./options/training-flags.js";
 
 /** Trains as `train` and `distill` say, shows what happens, and tells how to go on where it is interrupted. */
 export async function runTraining(task: Task, flags: TrainingFlags, settings: Settings): Promise<void> {

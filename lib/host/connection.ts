@@ -1,12 +1,12 @@
 // The caller's side of a host: calls that wait for their answers, and what becomes of them when the trainer ends.
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { throwIfAborted } from "../abort.js";
+import { throwIfAborted } from "../api/abort.js";
 import { ReviewKdError } from "../errors.js";
-import { runFile } from "../run-directory.js";
-import { parse } from "../validation.js";
+import { runFile } from "../runs/run-directory.js";
+import { parse } from "../config/validation.js";
 import { CALLS, PROTOCOL, ToCaller, unpackError, type CallName, type Progress, type RequestOf, type ResponseOf } from "./protocol.js";
-import type { BrokenImage } from "../schemas/events.js";
+import type { BrokenImage } from "../config/schemas/events.js";
 import type { Ending, Transport } from "./transport.js";
 
 /** How a host ended, and where its last training can go on. The cause of errors with the code `HOST_DIED`. */

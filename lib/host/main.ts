@@ -1,7 +1,7 @@
 // What runs in the trainer's process or thread. Its caller's messages come through whatever started it.
 import { parentPort } from "node:worker_threads";
 import { messageOf } from "../errors.js";
-import { parse } from "../validation.js";
+import { parse } from "../config/validation.js";
 import { PROTOCOL, ToTrainer, type ToCaller } from "./protocol.js";
 import { Trainer } from "./trainer.js";
 

@@ -1,15 +1,15 @@
 // What a caller and its trainer say to each other. Each side checks what it receives against these schemas.
 import { z } from "zod";
 import { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
-import { Count, DType, ModelDType, PositiveCount, Shape } from "../schemas/common.js";
-import { Normalization } from "../schemas/data.js";
-import { BrokenImage, EpochProgress, EpochSummary, Evaluation, FitEvent, StepResult, SystemInfo } from "../schemas/events.js";
-import { Matching, Method, TermKind } from "../schemas/method.js";
-import { FeatureSpec, ModelInfo } from "../schemas/model.js";
-import { PairExplanation } from "../schemas/pair.js";
-import { FitResult } from "../schemas/run-record.js";
-import { StepOptions } from "../schemas/training.js";
-import { LoadReport, WeightsInspection } from "../schemas/weights.js";
+import { Count, DType, ModelDType, PositiveCount, Shape } from "../config/schemas/common.js";
+import { Normalization } from "../config/schemas/data.js";
+import { BrokenImage, EpochProgress, EpochSummary, Evaluation, FitEvent, StepResult, SystemInfo } from "../config/schemas/events.js";
+import { Matching, Method, TermKind } from "../config/schemas/method.js";
+import { FeatureSpec, ModelInfo } from "../config/schemas/model.js";
+import { PairExplanation } from "../config/schemas/pair.js";
+import { FitResult } from "../config/schemas/run-record.js";
+import { StepOptions } from "../config/schemas/training.js";
+import { LoadReport, WeightsInspection } from "../config/schemas/weights.js";
 
 /** Changes when messages do; both sides come from one package, unless an application was put together wrongly. */
 export const PROTOCOL = 1;

@@ -1,8 +1,8 @@
 // The caller's side of data sets.
-import type { Batch, Dataset, DatasetSplit } from "../dataset.js";
-import type { EvaluateOptions } from "../model.js";
-import type { BatchOptionsInput, Normalization } from "../schemas/data.js";
-import type { BrokenImage, Evaluation } from "../schemas/events.js";
+import type { Batch, Dataset, DatasetSplit } from "../api/dataset.js";
+import type { EvaluateOptions } from "../api/model.js";
+import type { BatchOptionsInput, Normalization } from "../config/schemas/data.js";
+import type { BrokenImage, Evaluation } from "../config/schemas/events.js";
 import type { Connection } from "./connection.js";
 import type { DatasetFacts, Split, SplitFacts } from "./protocol.js";
 import { HostTensor } from "./remote.js";

@@ -1,7 +1,7 @@
 // The caller's side of a training that runs its own loop in the trainer.
 import { ReviewKdError } from "../errors.js";
-import type { FitEvent } from "../schemas/events.js";
-import type { FitResult } from "../schemas/run-record.js";
+import type { FitEvent } from "../config/schemas/events.js";
+import type { FitResult } from "../config/schemas/run-record.js";
 import type { Connection } from "./connection.js";
 
 /** Goes through the events of a training: each is asked for, as without a host, so that nothing heaps up. */

@@ -1,10 +1,10 @@
 // The caller's side of sessions.
-import type { Batch } from "../dataset.js";
+import type { Batch } from "../api/dataset.js";
 import { ReviewKdError } from "../errors.js";
-import type { EpochProgress, EpochSummary, Evaluation, StepResult } from "../schemas/events.js";
-import type { EvaluateOptions } from "../model.js";
-import type { StepOptions, StepOptionsInput } from "../schemas/training.js";
-import type { SaveCheckpointOptions, Session, SessionPosition, TrainEpochOptions } from "../session.js";
+import type { EpochProgress, EpochSummary, Evaluation, StepResult } from "../config/schemas/events.js";
+import type { EvaluateOptions } from "../api/model.js";
+import type { StepOptions, StepOptionsInput } from "../config/schemas/training.js";
+import type { SaveCheckpointOptions, Session, SessionPosition, TrainEpochOptions } from "../api/session.js";
 import type { Connection } from "./connection.js";
 import type { SessionFacts } from "./protocol.js";
 import { toRemoteState, type HostDistiller, type HostModel, type HostStateDict } from "./remote.js";

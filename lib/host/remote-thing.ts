@@ -1,10 +1,10 @@
 // What all things of a trainer have in common on their caller's side, and the types that keep them like those of one process.
-import type { Dataset, DatasetSplit } from "../dataset.js";
-import type { Distiller } from "../distiller.js";
+import type { Dataset, DatasetSplit } from "../api/dataset.js";
+import type { Distiller } from "../api/distiller.js";
 import { ReviewKdError } from "../errors.js";
-import type { Model } from "../model.js";
-import type { Session } from "../session.js";
-import type { Tensor } from "../tensor.js";
+import type { Model } from "../api/model.js";
+import type { Session } from "../api/session.js";
+import type { Tensor } from "../api/tensor.js";
 import type { Connection } from "./connection.js";
 import type { HostDistiller, HostModel, HostTensor } from "./remote.js";
 import type { HostDataset, HostDatasetSplit } from "./remote-data.js";

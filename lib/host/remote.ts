@@ -1,13 +1,13 @@
 // The caller's side of what the trainer holds, other than trainings and data.
-import type { Distiller, DistillerOutput, DistillerParts } from "../distiller.js";
-import type { DType, ModelDType, Shape } from "../schemas/common.js";
-import type { Evaluation } from "../schemas/events.js";
-import type { Matching, Method } from "../schemas/method.js";
-import type { FeatureSpec } from "../schemas/model.js";
-import type { EvaluateOptions, Model, ModelOutput } from "../model.js";
-import type { LoadOptionsInput, LoadReport } from "../schemas/weights.js";
+import type { Distiller, DistillerOutput, DistillerParts } from "../api/distiller.js";
+import type { DType, ModelDType, Shape } from "../config/schemas/common.js";
+import type { Evaluation } from "../config/schemas/events.js";
+import type { Matching, Method } from "../config/schemas/method.js";
+import type { FeatureSpec } from "../config/schemas/model.js";
+import type { EvaluateOptions, Model, ModelOutput } from "../api/model.js";
+import type { LoadOptionsInput, LoadReport } from "../config/schemas/weights.js";
 import { ReviewKdError } from "../errors.js";
-import { tensorParts, type Tensor, type TensorInput } from "../tensor.js";
+import { tensorParts, type Tensor, type TensorInput } from "../api/tensor.js";
 import type { TypedArray } from "../native.js";
 import { RemoteThing, type Api, type Remote } from "./remote-thing.js";
 import type { Connection } from "./connection.js";

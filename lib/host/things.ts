@@ -1,11 +1,11 @@
 // What a trainer holds for its caller, by handle.
 import { ReviewKdError } from "../errors.js";
-import { Dataset, type DatasetSplit } from "../dataset.js";
-import { Distiller } from "../distiller.js";
-import { Model } from "../model.js";
-import type { BrokenImage } from "../schemas/events.js";
-import { Session } from "../session.js";
-import { Tensor, type StateDict } from "../tensor.js";
+import { Dataset, type DatasetSplit } from "../api/dataset.js";
+import { Distiller } from "../api/distiller.js";
+import { Model } from "../api/model.js";
+import type { BrokenImage } from "../config/schemas/events.js";
+import { Session } from "../api/session.js";
+import { Tensor, type StateDict } from "../api/tensor.js";
 import type { Split, TensorFacts } from "./protocol.js";
 
 /** Anything that can be held. */

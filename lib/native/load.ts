@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { messageOf, ReviewKdError } from "../errors.js";
-import type { InstallationAttempt, InstallationPlace, InstallationReport } from "../schemas/installation.js";
+import type { InstallationAttempt, InstallationPlace, InstallationReport } from "../config/schemas/installation.js";
 import { diagnoseAbsence, type Diagnosis } from "./absence.js";
 import { findPlatformPackage, isCheckout, packageRoot, platformPackageName, reinstallCommand, type PlatformPackage } from "./layout.js";
 import { cudaLibTorchDirectory, installedCudaLibTorches, isCompatible, libraryFile, readLibTorch, type LibTorchDirectory } from "./libtorch-directory.js";

@@ -1,8 +1,8 @@
 import { isReviewKdError, ReviewKdError } from "../errors.js";
-import { readFitProgress } from "../fit-log.js";
-import { holdsRun } from "../run-directory.js";
-import type { FitResult } from "../schemas/run-record.js";
-import type { CellResult } from "../schemas/study.js";
+import { readFitProgress } from "../runs/run-state.js";
+import { holdsRun } from "../runs/run-directory.js";
+import type { FitResult } from "../config/schemas/run-record.js";
+import type { CellResult } from "../config/schemas/study.js";
 import type { Cell } from "./cells.js";
 
 /** How a cell stands: as it was found, or as its run left it. */

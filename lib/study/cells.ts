@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
-import { runFile } from "../run-directory.js";
-import type { RunConfig } from "../schemas/run-config.js";
-import type { StudyConfig } from "../schemas/study.js";
+import { runFile } from "../runs/run-directory.js";
+import type { RunConfig } from "../config/schemas/run-config.js";
+import type { StudyConfig } from "../config/schemas/study.js";
 import { STUDENT_ALONE, type Condition } from "./conditions.js";
 
 /** One training of a study, an ordinary run in a directory of its own. */

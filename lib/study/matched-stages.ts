@@ -1,8 +1,8 @@
 import { ReviewKdError } from "../errors.js";
-import { listModels } from "../model.js";
-import { didYouMean } from "../nearest-name.js";
-import type { ModelInfo } from "../schemas/model.js";
-import { listed } from "../schema-text.js";
+import { listModels } from "../api/model.js";
+import { didYouMean } from "../config/nearest-name.js";
+import type { ModelInfo } from "../config/schemas/model.js";
+import { listed } from "../config/schema-text.js";
 
 /** Names of the deepest stages that two networks have in common, as many in each, shallow to deep. */
 export interface MatchedStages {

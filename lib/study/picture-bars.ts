@@ -1,5 +1,5 @@
 import type { BarSeriesOption, CustomSeriesOption } from "echarts";
-import type { Spread, StudyResult } from "../schemas/study.js";
+import type { Spread, StudyResult } from "../config/schemas/study.js";
 import { BASE, FONT, FRAME, INK, QUIET_INK, signed, subject, TEXT, textWidth, type Chart } from "./picture-style.js";
 
 const ROW = 46;

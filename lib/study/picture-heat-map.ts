@@ -1,4 +1,4 @@
-import type { ConditionResult, StudyResult } from "../schemas/study.js";
+import type { ConditionResult, StudyResult } from "../config/schemas/study.js";
 import { BASE, FONT, FRAME, INK, QUIET_INK, signed, subject, TEXT, type Chart } from "./picture-style.js";
 
 const CELL = 78;

@@ -1,4 +1,4 @@
-import type { CellResult, ConditionResult, StudyResult } from "../schemas/study.js";
+import type { CellResult, ConditionResult, StudyResult } from "../config/schemas/study.js";
 
 type Value = string | number | null | undefined;
 

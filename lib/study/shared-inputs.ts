@@ -1,8 +1,9 @@
-import { loadDataset, type Dataset } from "../dataset.js";
-import { buildModel } from "../experiment.js";
-import type { Model } from "../model.js";
-import type { RunConfig } from "../schemas/run-config.js";
-import type { StudyConfig } from "../schemas/study.js";
+import { type Dataset } from "../api/dataset.js";
+import { loadDataset } from "../datasets/load-dataset.js";
+import { buildModel } from "../runs/experiment.js";
+import type { Model } from "../api/model.js";
+import type { RunConfig } from "../config/schemas/run-config.js";
+import type { StudyConfig } from "../config/schemas/study.js";
 
 type DistillConfig = Extract<RunConfig, { task: "distill" }>;
 

@@ -1,8 +1,8 @@
-import { presetSettings } from "../config-file.js";
-import { isSettings, mergeSettings, type Settings } from "../merge-settings.js";
-import { DEFAULT_KINDS } from "../schemas/run-config.js";
-import { AblationConfig, StagesConfig, StudyConfig, type StudyConfigInput, type StudyKind } from "../schemas/study.js";
-import { parse } from "../validation.js";
+import { presetSettings } from "../config/config-file.js";
+import { isSettings, mergeSettings, type Settings } from "../config/merge-settings.js";
+import { DEFAULT_KINDS } from "../config/schemas/run-config.js";
+import { AblationConfig, StagesConfig, StudyConfig, type StudyConfigInput, type StudyKind } from "../config/schemas/study.js";
+import { parse } from "../config/validation.js";
 
 /** The settings of a method that a kind of study leaves to its user; of `seeds` all of them. */
 const METHOD_KEYS: Readonly<Record<StudyKind, readonly string[] | undefined>> = {

@@ -1,10 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { refuseChanges } from "../config-changes.js";
-import { guarded, jsonOrNothing, readText, removeTemporaries, writeWhole } from "../directory-files.js";
-import { DirectoryLock } from "../directory-lock.js";
+import { refuseChanges } from "../runs/config-changes.js";
+import { guarded, jsonOrNothing, readText, removeTemporaries, writeWhole } from "../runs/directory-files.js";
+import { DirectoryLock } from "../runs/directory-lock.js";
 import { ReviewKdError } from "../errors.js";
-import { StudyResult, type StudyConfig, type StudyKind } from "../schemas/study.js";
+import { StudyResult, type StudyConfig, type StudyKind } from "../config/schemas/study.js";
 import { resultsCsv } from "./results-csv.js";
 
 /** Names of the files beside the run directories of a study's cells. */

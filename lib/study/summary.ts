@@ -1,5 +1,5 @@
-import type { CellResult, ConditionResult, Spread } from "../schemas/study.js";
-import { meanAndDeviation } from "../statistics.js";
+import type { CellResult, ConditionResult, Spread } from "../config/schemas/study.js";
+import { meanAndDeviation } from "./statistics.js";
 import { aloneCellId } from "./cells.js";
 import { STUDENT_ALONE, type Condition } from "./conditions.js";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { createDistiller, createModel, createSession, loadDataset, Tensor, type Dataset, type Session } from "../../lib/index.js";
-import type { MethodInput } from "../../lib/schemas/method.js";
+import type { MethodInput } from "../../lib/config/schemas/method.js";
 import { TEST_DEVICE } from "../support/device.js";
 import { failureOf } from "../support/errors.js";
 import { valuesOf } from "../support/numeric.js";

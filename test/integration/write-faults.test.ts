@@ -5,8 +5,8 @@ import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { expect } from "chai";
-import { readFitProgress } from "../../lib/fit-log.js";
-import type { FitEvent } from "../../lib/schemas/events.js";
+import { readFitProgress } from "../../lib/runs/run-state.js";
+import type { FitEvent } from "../../lib/config/schemas/events.js";
 import { FaultyFiles, outcomeOf, startFit, tensorHash, told, type Ended, type Fault, type Outcome } from "./fit-programs.js";
 
 const OPTIONS = { epochs: 6 };

@@ -1,7 +1,7 @@
 /** Networks and distillers whose every weight is the value of its name. */
 import { createDistiller, createModel, Tensor, type Distiller, type Model } from "../../lib/index.js";
-import type { ModelDType } from "../../lib/schemas/common.js";
-import type { MethodInput, MethodInputOf } from "../../lib/schemas/method.js";
+import type { ModelDType } from "../../lib/config/schemas/common.js";
+import type { MethodInput, MethodInputOf } from "../../lib/config/schemas/method.js";
 import { filled } from "./deterministic.js";
 import { FeatureMap } from "./maps.js";
 

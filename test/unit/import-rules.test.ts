@@ -7,6 +7,62 @@ import ts from "typescript";
 interface Import {
   from: string;
   to: string;
+  /** Whether it imports types alone, which nothing remains of at run time. */
+  isType: boolean;
+}
+
+interface Edge {
+  from: string;
+  to: string;
+}
+
+/** The cycles of a graph, each as its members in the order of the alphabet (Tarjan's strongly connected components). */
+function cyclesOf(edges: readonly Edge[]): string[] {
+  const targets = new Map<string, string[]>();
+  for (const { from, to } of edges) targets.set(from, [...(targets.get(from) ?? []), to]);
+  const index = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const cycles: string[] = [];
+  const visit = (node: string): void => {
+    index.set(node, index.size);
+    low.set(node, index.get(node)!);
+    stack.push(node);
+    for (const next of targets.get(node) ?? []) {
+      if (!index.has(next)) visit(next);
+      if (stack.includes(next)) low.set(node, Math.min(low.get(node)!, low.get(next)!));
+    }
+    if (low.get(node) !== index.get(node)) return;
+    const members = stack.splice(stack.indexOf(node));
+    if (members.length > 1) cycles.push(members.sort().join(" -> "));
+  };
+  for (const node of targets.keys()) if (!index.has(node)) visit(node);
+  return cycles.sort();
+}
+
+/** The modules that a TypeScript file imports. */
+function importsOf(from: string): { from: string; name: string; isType: boolean }[] {
+  const source = ts.createSourceFile(from, readFileSync(from, "utf8"), ts.ScriptTarget.Latest);
+  const found: { from: string; name: string; isType: boolean }[] = [];
+  const visit = (node: ts.Node): void => {
+    if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier !== undefined && ts.isStringLiteral(node.moduleSpecifier)) {
+      const isType = ts.isImportDeclaration(node) ? isTypeImport(node) : node.isTypeOnly;
+      found.push({ from, name: node.moduleSpecifier.text, isType });
+    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      const [specifier] = node.arguments;
+      if (specifier !== undefined && ts.isStringLiteral(specifier)) found.push({ from, name: specifier.text, isType: false });
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}
+
+function isTypeImport({ importClause }: ts.ImportDeclaration): boolean {
+  if (importClause === undefined) return false;
+  if (importClause.phaseModifier === ts.SyntaxKind.TypeKeyword) return true;
+  const bindings = importClause.namedBindings;
+  return importClause.name === undefined && bindings !== undefined && ts.isNamedImports(bindings) && bindings.elements.every((element) => element.isTypeOnly);
 }
 
 function filesBelow(folder: string, pattern: RegExp): string[] {
@@ -109,21 +165,35 @@ describe("import rules of native", () => {
 });
 
 describe("import rules of lib", () => {
-  const LAYERS = ["errors", "schemas", "native", "rest", "index", "cli"] as const;
-  type Layer = (typeof LAYERS)[number];
+  // Each folder (or file of the root) with those that its files may import; a folder may always import itself.
+  const BASE = ["errors", "support", "config", "install", "native", "api"];
+  const ALLOWED: Record<string, readonly string[]> = {
+    errors: [],
+    support: ["errors"],
+    config: ["errors"],
+    install: ["errors", "support", "config"],
+    native: ["errors", "config", "install"],
+    api: ["errors", "support", "config", "install", "native"],
+    datasets: BASE,
+    weights: BASE,
+    fit: BASE,
+    runs: [...BASE, "datasets", "weights", "fit"],
+    study: [...BASE, "datasets", "weights", "fit", "runs"],
+    worker: [...BASE, "datasets", "weights", "fit", "runs"],
+    index: [...BASE, "datasets", "weights", "fit", "runs", "study"],
+    cli: ["index"],
+  };
 
-  function layerOf(file: string): Layer {
+  function layerOf(file: string): string {
     const [, top = ""] = file.split("/");
-    const name = top.replace(/\.ts$/, "");
-    return (LAYERS as readonly string[]).includes(name) && name !== "rest" ? (name as Layer) : "rest";
+    return top.replace(/\.ts$/, "");
   }
 
   const files = filesBelow("lib", /\.ts$/);
-  const imports = files.flatMap((from) =>
-    ts.preProcessFile(readFileSync(from, "utf8"), true, true).importedFiles.map(({ fileName }) => ({ from, name: fileName })));
+  const imports = files.flatMap((from) => importsOf(from));
   const local: Import[] = imports
     .filter(({ name }) => name.startsWith("."))
-    .map(({ from, name }) => ({ from, to: normalize(join(dirname(from), name)).replaceAll("\\", "/").replace(/\.js$/, ".ts") }));
+    .map(({ from, name, isType }) => ({ from, to: normalize(join(dirname(from), name)).replaceAll("\\", "/").replace(/\.js$/, ".ts"), isType }));
 
   const show = (wrong: Import[]): string[] => wrong.map(({ from, to }) => `${from} imports ${to}`);
 
@@ -136,28 +206,56 @@ describe("import rules of lib", () => {
     expect(show(local.filter(({ to }) => !files.includes(to)))).to.deep.equal([]);
   });
 
-  it("imports downwards only", () => {
-    const rank = (file: string): number => LAYERS.indexOf(layerOf(file));
-    expect(show(local.filter(({ from, to }) => rank(to) > rank(from)))).to.deep.equal([]);
+  it("knows every folder", () => {
+    expect(files.filter((file) => !(layerOf(file) in ALLOWED))).to.deep.equal([]);
   });
 
-  it("gives the command line the public API alone", () => {
-    const wrong = local.filter(({ from, to }) => layerOf(from) === "cli" && layerOf(to) !== "cli" && to !== "lib/index.ts");
+  it("imports downwards only", () => {
+    const wrong = local.filter(({ from, to }) => layerOf(from) !== layerOf(to) && !(ALLOWED[layerOf(from)] ?? []).includes(layerOf(to)));
     expect(show(wrong)).to.deep.equal([]);
+  });
+
+  it("has no cycle of folders, and at run time none of files", () => {
+    const folders = local.map(({ from, to }) => ({ from: layerOf(from), to: layerOf(to) })).filter(({ from, to }) => from !== to);
+    expect(cyclesOf(folders)).to.deep.equal([]);
+    expect(cyclesOf(local.filter(({ isType }) => !isType))).to.deep.equal([]);
+  });
+
+  it("finds a cycle where there is one", () => {
+    expect(cyclesOf([{ from: "a", to: "b" }, { from: "b", to: "c" }, { from: "c", to: "b" }])).to.deep.equal(["b -> c"]);
   });
 
   it("never imports the package by its own name", () => {
     expect(imports.filter(({ name }) => name === "reviewkd" || name.startsWith("reviewkd/"))).to.deep.equal([]);
   });
 
-  it("loads the addon in native.ts alone", () => {
+  it("loads the addon in install alone", () => {
     const loads = /process\.dlopen|\.node["'`]/;
-    expect(files.filter((file) => layerOf(file) !== "native" && loads.test(readFileSync(file, "utf8")))).to.deep.equal([]);
+    expect(files.filter((file) => layerOf(file) !== "install" && loads.test(readFileSync(file, "utf8")))).to.deep.equal([]);
   });
 
   it("exports from index.ts and does nothing else there", () => {
     const index = ts.createSourceFile("index.ts", readFileSync("lib/index.ts", "utf8"), ts.ScriptTarget.Latest);
     const others = index.statements.filter((statement) => !ts.isExportDeclaration(statement));
     expect(others.map((statement) => ts.SyntaxKind[statement.kind])).to.deep.equal([]);
+  });
+});
+
+describe("the layout of the source tree", () => {
+  const MOST_ENTRIES = 20;
+  const folders = ["lib", "native", "scripts"].flatMap((root) => [
+    root,
+    ...readdirSync(root, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join(entry.parentPath, entry.name).replaceAll("\\", "/")),
+  ]);
+
+  it(`holds at most ${MOST_ENTRIES} entries a folder`, () => {
+    const sizes = folders.map((folder) => ({ folder, entries: readdirSync(folder).length }));
+    expect(sizes.filter(({ entries }) => entries > MOST_ENTRIES).map(({ folder, entries }) => `${folder}: ${entries}`)).to.deep.equal([]);
+  });
+
+  it("holds at most 6 files at the root of lib", () => {
+    expect(readdirSync("lib", { withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name }) => name)).to.have.length.at.most(6);
   });
 });

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { convertWeights } from "../../index.js";
-import { formatCount } from "../format.js";
-import { given } from "../given.js";
-import { processOutput } from "../output.js";
-import { addJson } from "../training-flags.js";
-import { addForce, addKey, addStoredType, type StoredFlags } from "../weights-flags.js";
+import { formatCount } from "../display/format.js";
+import { given } from "../options/omit-undefined.js";
+import { processOutput } from "../display/output.js";
+import { addJson } from "../options/training-flags.js";
+import { addForce, addKey, addStoredType, type StoredFlags } from "../options/weights-flags.js";
 
 interface ConvertFlags extends StoredFlags {
   readonly key?: string;

@@ -1,12 +1,12 @@
 import type { Command } from "commander";
 import { fetchDataset, loadDataset, type DataSourceInput } from "../../index.js";
-import { formatBytes, formatCount, wrapList } from "../format.js";
+import { formatBytes, formatCount, wrapList } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
-import { processOutput, type Output } from "../output.js";
-import { openBar } from "../progress-bar.js";
-import { renderTable } from "../table.js";
-import { addImageFolder, addJson, addValue, dataSettings, type DataFlags } from "../training-flags.js";
-import { DATA_SPECS, dataSpec, oneOf, text } from "../values.js";
+import { processOutput, type Output } from "../display/output.js";
+import { openBar } from "../display/progress-bar.js";
+import { renderTable } from "../display/table.js";
+import { addImageFolder, addJson, addValue, dataSettings, type DataFlags } from "../options/training-flags.js";
+import { DATA_SPECS, dataSpec, oneOf, text } from "../options/values.js";
 
 const FETCHABLE = ["cifar10", "cifar100"] as const;
 type Fetchable = (typeof FETCHABLE)[number];

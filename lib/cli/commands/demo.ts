@@ -1,13 +1,13 @@
 import type { Command } from "commander";
 import { loadDataset, meanAndDeviation } from "../../index.js";
-import { DEMO, QUICK_DEMO } from "../demo-settings.js";
+import { DEMO, QUICK_DEMO } from "../options/demo-settings.js";
 import { runDemoOnce, type DemoPart, type DemoResult } from "../demo-run.js";
-import { formatCount, formatDuration, formatPercent } from "../format.js";
+import { formatCount, formatDuration, formatPercent } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
-import { processOutput, type Output } from "../output.js";
-import { renderTable } from "../table.js";
-import { addJson, addValue } from "../training-flags.js";
-import { count, distinctCounts, text } from "../values.js";
+import { processOutput, type Output } from "../display/output.js";
+import { renderTable } from "../display/table.js";
+import { addJson, addValue } from "../options/training-flags.js";
+import { count, distinctCounts, text } from "../options/values.js";
 
 interface DemoFlags {
   readonly seed?: number;

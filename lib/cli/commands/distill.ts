@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { listMethods } from "../../index.js";
-import { given, givenOrNothing } from "../given.js";
+import { given, givenOrNothing } from "../options/omit-undefined.js";
 import { runTraining } from "../run-training.js";
-import { addTrainingFlags, addValue, trainingSettings, type TrainingFlags } from "../training-flags.js";
-import { nonNegativeNumber, oneOf, positiveCount, text } from "../values.js";
+import { addTrainingFlags, addValue, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
+import { nonNegativeNumber, oneOf, positiveCount, text } from "../options/values.js";
 
 interface DistillFlags extends TrainingFlags {
   readonly teacher?: string;

@@ -2,8 +2,8 @@ import { cpus } from "node:os";
 import type { Command } from "commander";
 import { inspectInstallation, isReviewKdError, messageOf, systemInfo, type InstallationReport, type SystemInfo } from "../../index.js";
 import { EXIT } from "../errors.js";
-import { processOutput } from "../output.js";
-import { addJson } from "../training-flags.js";
+import { processOutput } from "../display/output.js";
+import { addJson } from "../options/training-flags.js";
 
 /** What is wrong with an installation, and what repairs it. */
 interface Fault {

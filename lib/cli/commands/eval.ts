@@ -1,12 +1,12 @@
 import type { Command } from "commander";
 import { createModel, loadDataset, readWeightsInfo, ReviewKdError, type ClassScore, type DataSourceInput } from "../../index.js";
-import { formatCount, formatLoss, formatPercent } from "../format.js";
+import { formatCount, formatLoss, formatPercent } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
-import { given } from "../given.js";
-import { processOutput, type Output } from "../output.js";
-import { renderTable } from "../table.js";
-import { addData, addJson, addValue, dataSettings, DEVICES, PRECISIONS, type DataFlags } from "../training-flags.js";
-import { oneOf, positiveCount, text } from "../values.js";
+import { given } from "../options/omit-undefined.js";
+import { processOutput, type Output } from "../display/output.js";
+import { renderTable } from "../display/table.js";
+import { addData, addJson, addValue, dataSettings, DEVICES, PRECISIONS, type DataFlags } from "../options/training-flags.js";
+import { oneOf, positiveCount, text } from "../options/values.js";
 
 interface EvalFlags extends DataFlags {
   readonly model?: string;

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { exportStudent } from "../../index.js";
-import { given } from "../given.js";
-import { processOutput } from "../output.js";
-import { addJson } from "../training-flags.js";
-import { addForce, addStoredType, type StoredFlags } from "../weights-flags.js";
+import { given } from "../options/omit-undefined.js";
+import { processOutput } from "../display/output.js";
+import { addJson } from "../options/training-flags.js";
+import { addForce, addStoredType, type StoredFlags } from "../options/weights-flags.js";
 
 interface ExportFlags extends StoredFlags {
   readonly best?: true;

@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import { inspectWeights, type LoadReport, type WeightsInspection } from "../../index.js";
-import { formatCount, formatPercent } from "../format.js";
-import { given } from "../given.js";
-import { processOutput } from "../output.js";
-import { renderTable } from "../table.js";
-import { addJson } from "../training-flags.js";
-import { addKey } from "../weights-flags.js";
+import { formatCount, formatPercent } from "../display/format.js";
+import { given } from "../options/omit-undefined.js";
+import { processOutput } from "../display/output.js";
+import { renderTable } from "../display/table.js";
+import { addJson } from "../options/training-flags.js";
+import { addKey } from "../options/weights-flags.js";
 
 const FORMATS: Readonly<Record<WeightsInspection["format"], string>> = {
   safetensors: ".safetensors",

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { installCudaLibTorch, listLibTorches, removeLibTorch, ReviewKdError } from "../../index.js";
-import { processOutput } from "../output.js";
-import { addJson } from "../training-flags.js";
+import { processOutput } from "../display/output.js";
+import { addJson } from "../options/training-flags.js";
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
 

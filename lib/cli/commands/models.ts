@@ -1,12 +1,12 @@
 import type { Command } from "commander";
 import { explainPair, listModels, ReviewKdError } from "../../index.js";
 import { usageError } from "../errors.js";
-import { formatCount } from "../format.js";
-import { processOutput, type Output } from "../output.js";
-import { pairText } from "../pair-text.js";
-import { renderTable } from "../table.js";
-import { addJson, addValue } from "../training-flags.js";
-import { imageSize, positiveCount } from "../values.js";
+import { formatCount } from "../display/format.js";
+import { processOutput, type Output } from "../display/output.js";
+import { pairText } from "../display/pair-text.js";
+import { renderTable } from "../display/table.js";
+import { addJson, addValue } from "../options/training-flags.js";
+import { imageSize, positiveCount } from "../options/values.js";
 
 interface ModelsFlags {
   readonly pair?: readonly string[];

@@ -1,14 +1,14 @@
 import type { Command } from "commander";
 import { ReviewKdError, runStudy, schemas, type ErrorCode, type Settings, type StudyKind, type StudyResult } from "../../index.js";
 import { usageError } from "../errors.js";
-import { given, givenOrNothing } from "../given.js";
+import { given, givenOrNothing } from "../options/omit-undefined.js";
 import { listenForInterrupt } from "../interrupt.js";
-import { processOutput } from "../output.js";
+import { processOutput } from "../display/output.js";
 import { commandLine } from "../program-name.js";
-import { resolveStudy } from "../resolve-study.js";
-import { createStudyReporter } from "../study-reporter.js";
-import { addJson, addRecipeFlags, addSavingFlags, addValue, trainingSettings, type TrainingFlags } from "../training-flags.js";
-import { distinctCounts, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text } from "../values.js";
+import { resolveStudy } from "../options/resolve-study.js";
+import { createStudyReporter } from "../display/study-reporter.js";
+import { addJson, addRecipeFlags, addSavingFlags, addValue, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
+import { distinctCounts, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text } from "../options/values.js";
 
 interface StudyFlags extends Omit<TrainingFlags, "run" | "resume" | "override" | "fallbackDirectory"> {
   readonly study?: string;

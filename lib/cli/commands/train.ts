@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { given, givenOrNothing } from "../given.js";
+import { given, givenOrNothing } from "../options/omit-undefined.js";
 import { runTraining } from "../run-training.js";
-import { addTrainingFlags, addValue, trainingSettings, type TrainingFlags } from "../training-flags.js";
-import { text } from "../values.js";
+import { addTrainingFlags, addValue, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
+import { text } from "../options/values.js";
 
 interface TrainFlags extends TrainingFlags {
   readonly model?: string;

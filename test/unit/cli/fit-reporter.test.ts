@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { FitEvent } from "../../../lib/index.js";
-import { createFitReporter } from "../../../lib/cli/fit-reporter.js";
-import type { Output } from "../../../lib/cli/output.js";
+import { createFitReporter } from "../../../lib/cli/display/fit-reporter.js";
+import type { Output } from "../../../lib/cli/display/output.js";
 
 function recordingOutput(json: boolean): Output & { lines: string[]; events: object[]; notices: string[] } {
   const lines: string[] = [];

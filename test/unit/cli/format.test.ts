@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { formatBytes, formatCount, formatDuration, formatLoss, formatPercent, wrapList } from "../../../lib/cli/format.js";
-import { renderTable } from "../../../lib/cli/table.js";
+import { formatBytes, formatCount, formatDuration, formatLoss, formatPercent, wrapList } from "../../../lib/cli/display/format.js";
+import { renderTable } from "../../../lib/cli/display/table.js";
 
 describe("cli/format", () => {
   it("groups digits by thousands", () => {

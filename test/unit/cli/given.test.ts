@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { given, givenOrNothing } from "../../../lib/cli/given.js";
+import { given, givenOrNothing } from "../../../lib/cli/options/omit-undefined.js";
 
 describe("cli/given", () => {
   it("treats what was not given as absent, but keeps null, false and 0", () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { isReviewKdError } from "../../../lib/index.js";
-import { resolveRun, type Task } from "../../../lib/cli/resolve-run.js";
+import { resolveRun, type Task } from "../../../lib/cli/options/resolve-run.js";
 
 async function refusal(task: Task, ...rest: [Parameters<typeof resolveRun>[1], Parameters<typeof resolveRun>[2]]): Promise<{ code: string; message: string }> {
   const error: unknown = await resolveRun(task, ...rest).then(() => undefined, (reason: unknown) => reason);

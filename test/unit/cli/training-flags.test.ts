@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { expect } from "chai";
 import { schemas } from "../../../lib/index.js";
-import { addTrainingFlags, trainingSettings, type TrainingFlags } from "../../../lib/cli/training-flags.js";
+import { addTrainingFlags, trainingSettings, type TrainingFlags } from "../../../lib/cli/options/training-flags.js";
 
 function settingsOf(...words: string[]): ReturnType<typeof trainingSettings> {
   const command = addTrainingFlags(new Command("train").exitOverride());

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { isReviewKdError } from "../../../lib/index.js";
-import { count, counts, dataSpec, imageSize, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text } from "../../../lib/cli/values.js";
+import { count, counts, dataSpec, imageSize, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text } from "../../../lib/cli/options/values.js";
 
 function refusal(read: () => unknown): { code: string; message: string } {
   try {

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { loadDataset, type DatasetSplit } from "../../../lib/index.js";
-import type { ArraySplit, DataSourceInput } from "../../../lib/schemas/data.js";
+import type { ArraySplit, DataSourceInput } from "../../../lib/config/schemas/data.js";
 import { failureOf } from "../../support/errors.js";
 import { numbersIn } from "../training/small-training.js";
 import { uniforms } from "../../support/uniforms.js";

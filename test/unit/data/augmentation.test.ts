@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { loadDataset, type Dataset } from "../../../lib/index.js";
-import type { BatchOptionsInput, Normalization } from "../../../lib/schemas/data.js";
+import type { BatchOptionsInput, Normalization } from "../../../lib/config/schemas/data.js";
 import { uniforms } from "../../support/uniforms.js";
 
 const HEIGHT = 6;

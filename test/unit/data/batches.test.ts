@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { type Dataset, type DatasetSplit } from "../../../lib/index.js";
-import type { BatchOptionsInput } from "../../../lib/schemas/data.js";
+import type { BatchOptionsInput } from "../../../lib/config/schemas/data.js";
 import { failureOf } from "../../support/errors.js";
 import { smallData } from "../training/small-training.js";
 

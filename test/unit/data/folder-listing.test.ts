@@ -1,6 +1,6 @@
 import { symlink } from "node:fs/promises";
 import { expect } from "chai";
-import { limitListing, listImageFolder } from "../../../lib/data/folder-listing.js";
+import { limitListing, listImageFolder } from "../../../lib/datasets/folder-listing.js";
 import { failureOf } from "../../support/errors.js";
 import { writeFiles } from "../../support/image-files.js";
 import { scratchDirectory } from "../lib/small-run.js";

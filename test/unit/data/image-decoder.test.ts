@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import sharp from "sharp";
-import { ImageDecoder, resizedSide } from "../../../lib/data/image-decoder.js";
-import { loadSharp } from "../../../lib/data/load-sharp.js";
+import { ImageDecoder, resizedSide } from "../../../lib/datasets/image-decoder.js";
+import { loadSharp } from "../../../lib/datasets/load-sharp.js";
 import { addon } from "../../../lib/native.js";
 import { gradient, picture } from "../../support/image-files.js";
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { loadSharp } from "../../../lib/data/load-sharp.js";
+import { loadSharp } from "../../../lib/datasets/load-sharp.js";
 import { failureOf } from "../../support/errors.js";
 
 describe("loadSharp", () => {

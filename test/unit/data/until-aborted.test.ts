@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { untilAborted } from "../../../lib/data/until-aborted.js";
+import { untilAborted } from "../../../lib/datasets/until-aborted.js";
 
 async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
   const taken: Item[] = [];

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createSession, type Distiller } from "../../../lib/index.js";
-import type { MethodInputOf } from "../../../lib/schemas/method.js";
+import type { MethodInputOf } from "../../../lib/config/schemas/method.js";
 import { goldenImages, labelTensor } from "../../support/deterministic.js";
 import { failureOf } from "../../support/errors.js";
 import { filledDistiller, setLogits } from "../../support/networks.js";

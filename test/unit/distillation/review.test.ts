@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createSession } from "../../../lib/index.js";
-import type { ModelDType } from "../../../lib/schemas/common.js";
+import type { ModelDType } from "../../../lib/config/schemas/common.js";
 import { goldenImages, labelTensor } from "../../support/deterministic.js";
 import { expectSummary, readReviewGolden, reviewPairs } from "../../support/golden.js";
 import { concatenate, convolve, FeatureMap, normalizeBatch, referenceHcl, resizeNearest } from "../../support/maps.js";

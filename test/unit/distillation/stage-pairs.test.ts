@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createDistiller, createModel } from "../../../lib/index.js";
-import type { MethodInput } from "../../../lib/schemas/method.js";
+import type { MethodInput } from "../../../lib/config/schemas/method.js";
 import { goldenImages } from "../../support/deterministic.js";
 import { filledDistiller, mapsOf, setEntries, silence } from "../../support/networks.js";
 import { expectAllNear, expectNear, largestOf, rmsOf, sumOf, valuesOf } from "../../support/numeric.js";

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { createDistiller, createModel, createSession, listMethods, Tensor, type Losses, type MethodInput, type StateDict } from "../../../lib/index.js";
 import { addon } from "../../../lib/native.js";
-import type { TermInput } from "../../../lib/schemas/method.js";
+import type { TermInput } from "../../../lib/config/schemas/method.js";
 import { filled, goldenImages, labelTensor } from "../../support/deterministic.js";
 import { failureOf } from "../../support/errors.js";
 import { filledDistiller, filledModel } from "../../support/networks.js";

@@ -1,10 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { parseRunConfig, readRunConfig, readRunConfigInput } from "../../../lib/config-file.js";
+import { parseRunConfig, readRunConfig, readRunConfigInput } from "../../../lib/config/config-file.js";
 import { ReviewKdError } from "../../../lib/errors.js";
-import { findPreset } from "../../../lib/presets.js";
-import type { RunConfig } from "../../../lib/schemas/run-config.js";
+import { findPreset } from "../../../lib/config/presets/index.js";
+import type { RunConfig } from "../../../lib/config/schemas/run-config.js";
 import { failureOf, scratchDirectory } from "./small-run.js";
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../../fixtures/config/${name}`, import.meta.url));

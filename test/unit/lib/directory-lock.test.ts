@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { expect } from "chai";
-import { DirectoryLock, LOCK_FILE } from "../../../lib/directory-lock.js";
+import { DirectoryLock, LOCK_FILE } from "../../../lib/runs/directory-lock.js";
 import { failureOf, scratchDirectory } from "./small-run.js";
 
 describe("the lock of a directory", () => {

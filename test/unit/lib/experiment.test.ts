@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { expect } from "chai";
-import { readRunConfig } from "../../../lib/config-file.js";
-import { runExperiment } from "../../../lib/experiment.js";
-import { createModel } from "../../../lib/model.js";
-import type { RunConfigInput } from "../../../lib/schemas/run-config.js";
-import type { TrainingOptionsInput } from "../../../lib/schemas/training.js";
+import { readRunConfig } from "../../../lib/config/config-file.js";
+import { runExperiment } from "../../../lib/runs/experiment.js";
+import { createModel } from "../../../lib/api/model.js";
+import type { RunConfigInput } from "../../../lib/config/schemas/run-config.js";
+import type { TrainingOptionsInput } from "../../../lib/config/schemas/training.js";
 import { drain, failureOf, ofType, scratchDirectory, SMALL_DATA, SMALL_TRAINING } from "./small-run.js";
 
 describe("runExperiment", () => {

@@ -1,12 +1,13 @@
 import { readdir, readFile } from "node:fs/promises";
 import { expect } from "chai";
-import { loadDataset, type Dataset } from "../../../lib/dataset.js";
-import { createDistiller } from "../../../lib/distiller.js";
-import { fit } from "../../../lib/fit.js";
-import type { FitOptions } from "../../../lib/fit-options.js";
-import { createModel, readWeightsInfo, type Model } from "../../../lib/model.js";
-import { FitEvent } from "../../../lib/schemas/events.js";
-import { EpochRecord } from "../../../lib/schemas/run-record.js";
+import { type Dataset } from "../../../lib/api/dataset.js";
+import { loadDataset } from "../../../lib/datasets/load-dataset.js";
+import { createDistiller } from "../../../lib/api/distiller.js";
+import { fit } from "../../../lib/runs/fit.js";
+import type { FitOptions } from "../../../lib/fit/plan.js";
+import { createModel, readWeightsInfo, type Model } from "../../../lib/api/model.js";
+import { FitEvent } from "../../../lib/config/schemas/events.js";
+import { EpochRecord } from "../../../lib/config/schemas/run-record.js";
 import { drain, failureOf, ofType, scratchDirectory, SMALL_DATA, SMALL_TRAINING } from "./small-run.js";
 
 async function jsonLines(path: string): Promise<unknown[]> {

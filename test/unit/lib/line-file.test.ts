@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { expect } from "chai";
-import { LineFile } from "../../../lib/line-file.js";
+import { LineFile } from "../../../lib/runs/jsonl-file.js";
 import { failureOf, scratchDirectory } from "./small-run.js";
 
 describe("a file of lines", () => {

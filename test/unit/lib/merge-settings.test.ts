@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { mergeSettings } from "../../../lib/merge-settings.js";
+import { mergeSettings } from "../../../lib/config/merge-settings.js";
 
 describe("mergeSettings", () => {
   it("lets upper layers win, key by key", () => {

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { parseRunConfig, type ReviewKdError, type Settings } from "../../../lib/index.js";
-import { Method } from "../../../lib/schemas/method.js";
-import { parse } from "../../../lib/validation.js";
+import { Method } from "../../../lib/config/schemas/method.js";
+import { parse } from "../../../lib/config/validation.js";
 import { failureOf } from "../../support/errors.js";
 
 const refusal = (method: unknown): Promise<ReviewKdError> => failureOf("INVALID_ARGUMENT", () => parse(Method, method, "method"));

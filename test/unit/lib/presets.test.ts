@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { ReviewKdError } from "../../../lib/errors.js";
-import { listModels } from "../../../lib/model.js";
-import { findPreset, listPresets } from "../../../lib/presets.js";
-import { Preset } from "../../../lib/schemas/preset.js";
+import { listModels } from "../../../lib/api/model.js";
+import { findPreset, listPresets } from "../../../lib/config/presets/index.js";
+import { Preset } from "../../../lib/config/schemas/preset.js";
 
 describe("presets", () => {
   it("are found by their names, which are unique", () => {

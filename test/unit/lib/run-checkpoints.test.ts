@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { expect } from "chai";
 import { ReviewKdError, type ErrorCode } from "../../../lib/errors.js";
-import { newestCheckpoint, numberedName, putAside, removeOldest } from "../../../lib/run-checkpoints.js";
+import { newestCheckpoint, numberedName, putAside, removeOldest } from "../../../lib/runs/run-checkpoints.js";
 import { failureOf, scratchDirectory } from "./small-run.js";
 
 describe("the checkpoints of a run", () => {

@@ -1,8 +1,8 @@
 import { appendFile, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createRunDirectory, resumeRunDirectory, type RunDirectory } from "../../../lib/run-directory.js";
-import { ConfigChange, type EpochRecord } from "../../../lib/schemas/run-record.js";
+import { createRunDirectory, resumeRunDirectory, type RunDirectory } from "../../../lib/runs/run-directory.js";
+import { ConfigChange, type EpochRecord } from "../../../lib/config/schemas/run-record.js";
 import { failureOf, scratchDirectory } from "./small-run.js";
 
 function record(epoch: number): EpochRecord {

@@ -1,11 +1,11 @@
 import { readdirSync } from "node:fs";
 import { expect } from "chai";
 import { z } from "zod";
-import { DataSource, StoredDataSource } from "../../../lib/schemas/data.js";
-import { Method } from "../../../lib/schemas/method.js";
-import { RunConfig } from "../../../lib/schemas/run-config.js";
-import { EpochRecord, FitProgress } from "../../../lib/schemas/run-record.js";
-import { StepOptions, TrainingOptions } from "../../../lib/schemas/training.js";
+import { DataSource, StoredDataSource } from "../../../lib/config/schemas/data.js";
+import { Method } from "../../../lib/config/schemas/method.js";
+import { RunConfig } from "../../../lib/config/schemas/run-config.js";
+import { EpochRecord, FitProgress } from "../../../lib/config/schemas/run-record.js";
+import { StepOptions, TrainingOptions } from "../../../lib/config/schemas/training.js";
 
 const directory = new URL("../../../lib/schemas/", import.meta.url);
 

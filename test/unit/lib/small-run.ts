@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { FitEvent } from "../../../lib/schemas/events.js";
+import type { FitEvent } from "../../../lib/config/schemas/events.js";
 import { ReviewKdError } from "../../../lib/errors.js";
 
 /** Data that an epoch goes through in a fraction of a second. */

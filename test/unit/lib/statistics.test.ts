@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { ReviewKdError } from "../../../lib/errors.js";
-import { meanAndDeviation } from "../../../lib/statistics.js";
+import { meanAndDeviation } from "../../../lib/study/statistics.js";
 
 describe("meanAndDeviation", () => {
   it("computes mean and sample deviation", () => {

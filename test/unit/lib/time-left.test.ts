@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { TimeLeft } from "../../../lib/time-left.js";
+import { TimeLeft } from "../../../lib/fit/eta-estimator.js";
 
 describe("TimeLeft", () => {
   const plan = { epochs: 3, trainSamples: 1000, testSamples: 300 };

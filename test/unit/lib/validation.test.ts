@@ -1,10 +1,10 @@
 import { expect } from "chai";
 import type { z } from "zod";
 import { ReviewKdError } from "../../../lib/errors.js";
-import { nearestName } from "../../../lib/nearest-name.js";
-import { DataSource } from "../../../lib/schemas/data.js";
-import { TrainingOptions } from "../../../lib/schemas/training.js";
-import { parse, valueText } from "../../../lib/validation.js";
+import { nearestName } from "../../../lib/config/nearest-name.js";
+import { DataSource } from "../../../lib/config/schemas/data.js";
+import { TrainingOptions } from "../../../lib/config/schemas/training.js";
+import { parse, valueText } from "../../../lib/config/validation.js";
 
 function failure(schema: z.ZodType, value: unknown, what = "training options"): ReviewKdError {
   try {

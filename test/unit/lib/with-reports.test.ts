@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
-import { withReports } from "../../../lib/with-reports.js";
+import { withReports } from "../../../lib/fit/with-reports.js";
 
 async function collect<Report, Result>(run: AsyncGenerator<Report, Result, void>): Promise<{ reports: Report[]; result: Result }> {
   const reports: Report[] = [];

@@ -1,9 +1,9 @@
 // Whole steps by the fast path against the same steps by the reference path, which is PyTorch's operations.
 import { expect } from "chai";
 import { createDistiller, createModel, createSession, Tensor, type Batch, type Distiller } from "../../../lib/index.js";
-import type { ModelDType, Precision } from "../../../lib/schemas/common.js";
-import type { Losses } from "../../../lib/schemas/events.js";
-import type { MethodInput } from "../../../lib/schemas/method.js";
+import type { ModelDType, Precision } from "../../../lib/config/schemas/common.js";
+import type { Losses } from "../../../lib/config/schemas/events.js";
+import type { MethodInput } from "../../../lib/config/schemas/method.js";
 import { normOf, valuesOf } from "../../support/numeric.js";
 import { uniforms } from "../../support/uniforms.js";
 

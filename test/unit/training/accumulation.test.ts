@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createSession, type Session } from "../../../lib/index.js";
-import type { StepResult } from "../../../lib/schemas/events.js";
+import type { StepResult } from "../../../lib/config/schemas/events.js";
 import { largestDifference, part, smallBatch, smallDistiller, smallModel, numbersOf, weightsOf } from "./small-training.js";
 
 const BATCH = smallBatch(5, 7);

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createSession, type Dataset, type Session } from "../../../lib/index.js";
-import type { ScheduleInput } from "../../../lib/schemas/training.js";
+import type { ScheduleInput } from "../../../lib/config/schemas/training.js";
 import { failureOf } from "../../support/errors.js";
 import { smallData, smallModel } from "./small-training.js";
 

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createSession, Tensor, type Dataset, type Session } from "../../../lib/index.js";
-import type { MethodInput } from "../../../lib/schemas/method.js";
+import type { MethodInput } from "../../../lib/config/schemas/method.js";
 import { failureOf } from "../../support/errors.js";
 import { scratchDirectory } from "../lib/small-run.js";
 import { smallBatch, smallData, smallDistiller, smallModel, weightsOf } from "./small-training.js";

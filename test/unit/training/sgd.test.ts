@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createSession, type Distiller, type Model, type Session } from "../../../lib/index.js";
-import type { OptimizerInput } from "../../../lib/schemas/training.js";
+import type { OptimizerInput } from "../../../lib/config/schemas/training.js";
 import { failureOf } from "../../support/errors.js";
 import { largestDifference, smallBatch, smallDistiller, smallModel, numbersOf, weightsOf } from "./small-training.js";
 

@@ -1,10 +1,10 @@
 import { expect } from "chai";
 import { createDistiller, createModel, loadDataset, Tensor } from "../../../lib/index.js";
 import type { Batch, Dataset, Distiller, Model, StateDict } from "../../../lib/index.js";
-import type { MethodInput } from "../../../lib/schemas/method.js";
+import type { MethodInput } from "../../../lib/config/schemas/method.js";
 import { uniforms } from "../../support/uniforms.js";
 import type { ReviewOptions } from "../../support/networks.js";
-import type { ModelOptionsInput } from "../../../lib/schemas/model.js";
+import type { ModelOptionsInput } from "../../../lib/config/schemas/model.js";
 
 /** Networks accept any size; at 8×8 pixels a step takes about a millisecond. */
 export const SIDE = 8;

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { expect } from "chai";
-import { RunConfig } from "../../../../lib/schemas/run-config.js";
+import { RunConfig } from "../../../../lib/config/schemas/run-config.js";
 import { cellsOf } from "../../../../lib/study/cells.js";
 import { conditionsOf } from "../../../../lib/study/conditions.js";
 import { configOf } from "./study-results.js";

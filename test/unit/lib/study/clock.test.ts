@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import type { FitEvent } from "../../../../lib/schemas/events.js";
+import type { FitEvent } from "../../../../lib/config/schemas/events.js";
 import { cellsOf } from "../../../../lib/study/cells.js";
-import { StudyClock } from "../../../../lib/study/clock.js";
+import { StudyClock } from "../../../../lib/study/eta-estimator.js";
 import { conditionsOf } from "../../../../lib/study/conditions.js";
 import { configOf } from "./study-results.js";
 

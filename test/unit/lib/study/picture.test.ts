@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { drawPicture } from "../../../../lib/study/picture.js";
-import type { StudyResult } from "../../../../lib/schemas/study.js";
+import type { StudyResult } from "../../../../lib/config/schemas/study.js";
 import { resultOf, spread } from "./study-results.js";
 
 async function svgOf(result: StudyResult): Promise<string> {

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { CellResult } from "../../../../lib/schemas/study.js";
+import type { CellResult } from "../../../../lib/config/schemas/study.js";
 import { resultsCsv } from "../../../../lib/study/results-csv.js";
 import { resultOf } from "./study-results.js";
 

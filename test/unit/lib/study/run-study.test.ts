@@ -2,10 +2,10 @@ import { readdir, readFile, rm, truncate, writeFile, mkdir } from "node:fs/promi
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { readRunConfig } from "../../../../lib/config-file.js";
-import { runExperiment } from "../../../../lib/experiment.js";
-import { createModel } from "../../../../lib/model.js";
-import { StudyEvent, StudyResult, type StudyConfigInput } from "../../../../lib/schemas/study.js";
+import { readRunConfig } from "../../../../lib/config/config-file.js";
+import { runExperiment } from "../../../../lib/runs/experiment.js";
+import { createModel } from "../../../../lib/api/model.js";
+import { StudyEvent, StudyResult, type StudyConfigInput } from "../../../../lib/config/schemas/study.js";
 import { runStudy, type StudyOptions } from "../../../../lib/study/run-study.js";
 import { drain, failureOf, scratchDirectory, SMALL_DATA } from "../small-run.js";
 

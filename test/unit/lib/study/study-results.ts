@@ -1,4 +1,4 @@
-import type { ConditionResult, Spread, StudyConfigInput, StudyResult } from "../../../../lib/schemas/study.js";
+import type { ConditionResult, Spread, StudyConfigInput, StudyResult } from "../../../../lib/config/schemas/study.js";
 import { conditionsOf } from "../../../../lib/study/conditions.js";
 import { parseStudyConfig } from "../../../../lib/study/study-config.js";
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { CellResult } from "../../../../lib/schemas/study.js";
+import type { CellResult } from "../../../../lib/config/schemas/study.js";
 import { conditionsOf, STUDENT_ALONE, type Condition } from "../../../../lib/study/conditions.js";
 import { summarize } from "../../../../lib/study/summary.js";
 import { configOf } from "./study-results.js";

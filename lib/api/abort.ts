@@ -1,0 +1,50 @@
+import { ReviewKdError } from "../errors.js";
+import { addon, type NativeStopFlag } from "../native.js";
+
+/** @throws ReviewKdError `ABORTED` where the signal was given already. */
+export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
+  if (signal?.aborted === true) throw new ReviewKdError("ABORTED", `${what} was not begun: its signal is aborted`, { cause: signal.reason });
+}
+
+/**
+ * Runs a native operation that an `AbortSignal` stops and that reports to a callback. An error that the callback throws
+ * stops the operation and rejects with that error.
+ */
+export async function withSignal<Value, Result>(
+  options: {
+    readonly signal?: AbortSignal | undefined;
+    readonly onProgress?: ((value: Value) => void) | undefined;
+    /** Called when the operation is told to stop, for what the stop flag does not reach. */
+    readonly onStop?: (() => void) | undefined;
+    readonly what: string;
+  },
+  run: (stop: NativeStopFlag, onProgress: (value: Value) => void) => Promise<Result>,
+): Promise<Result> {
+  throwIfAborted(options.signal, options.what);
+  const stop = addon().newStopFlag();
+  const abort = (): void => {
+    stop.set();
+    options.onStop?.();
+  };
+  let callbackError: { readonly error: unknown } | undefined;
+  const onProgress = (value: Value): void => {
+    if (callbackError !== undefined) return;
+    try {
+      options.onProgress?.(value);
+    } catch (error) {
+      callbackError = { error };
+      abort();
+    }
+  };
+  options.signal?.addEventListener("abort", abort, { once: true });
+  try {
+    const result = await run(stop, onProgress);
+    if (callbackError === undefined) return result;
+  } catch (error) {
+    if (callbackError === undefined) throw error;
+  } finally {
+    options.signal?.removeEventListener("abort", abort);
+    stop.dispose();
+  }
+  throw callbackError.error;
+}

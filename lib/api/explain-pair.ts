@@ -1,0 +1,91 @@
+import { withSignal } from "./abort.js";
+import { createDistiller, type Distiller } from "./distiller.js";
+import { ReviewKdError } from "../errors.js";
+import { createModel, listModels } from "./model.js";
+import { didYouMean } from "../config/nearest-name.js";
+import type { ModelInfo } from "../config/schemas/model.js";
+import { PairOptions, type PairExplanation, type PairOptionsInput } from "../config/schemas/pair.js";
+import { listed } from "../config/schema-text.js";
+import { parse } from "../config/validation.js";
+
+/** Which pair, for which images and batches, and what stops the measurement. */
+export interface ExplainPairOptions extends PairOptionsInput {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Explains what review will do with a pair of networks, before it is trained: which stages are matched, and what the pair costs in
+ * parameters, arithmetic and memory. Counts while the networks run on noise, on the CPU: some seconds, more for ImageNet.
+ *
+ * @throws ReviewKdError `UNKNOWN_NAME` (with the list of names), `INVALID_ARGUMENT`, `SHAPE_MISMATCH` where a network does not admit
+ * the image size, `ABORTED` once the signal was heard.
+ * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), figure 2 (d).
+ * @example
+ * ```ts
+ * const { stages, trainingOnly, memory } = await explainPair({ teacher: "resnet56", student: "resnet20", batchSize: 128 });
+ * ```
+ */
+export async function explainPair({ signal, ...options }: ExplainPairOptions): Promise<PairExplanation> {
+  const pair = parse(PairOptions, options, "pair options");
+  requireModel(pair.teacher, "the teacher");
+  const published = requireModel(pair.student, "the student");
+  const { batchSize, fusion, midChannels, numClasses = published.numClasses, imageSize: [height, width] = published.imageSize } = pair;
+
+  using teacher = await createModel(pair.teacher, { numClasses });
+  using student = await createModel(pair.student, { numClasses });
+  const specs = { teacher: teacher.featureSpecs(height, width), student: student.featureSpecs(height, width) };
+  // Without warm-up, so that the very first steps take the whole way.
+  const method = { kind: "review" as const, warmupEpochs: 0, fusion, ...(midChannels === undefined ? {} : { midChannels }) };
+  using distiller = await createDistiller({ teacher, student, method });
+  const parameters = await parametersByStage(distiller);
+  const cost = await withSignal({ signal, what: "the explanation" }, (stop) => distiller.native.measure(height, width, batchSize, stop));
+
+  const matched = distiller.matching.stages.length;
+  const stages = distiller.matching.stages.map((names, index) => {
+    const ofStudent = present(specs.student.find(({ name }) => name === names.student), names.student);
+    const ofTeacher = present(specs.teacher.find(({ name }) => name === names.teacher), names.teacher);
+    const resized = ofStudent.height !== ofTeacher.height || ofStudent.width !== ofTeacher.width;
+    return { student: ofStudent, teacher: ofTeacher, resized, parameters: present(parameters[index], `fusion ${index}`) };
+  });
+  return {
+    imageSize: [height, width],
+    numClasses,
+    batchSize,
+    teacher: { name: teacher.name, parameters: teacher.parameterCount(), multiplyAdds: cost.teacherMultiplyAdds },
+    student: { name: student.name, parameters: student.parameterCount(), multiplyAdds: cost.studentMultiplyAdds },
+    trainingOnly: { parameters: distiller.trainingOnlyParameterCount(), multiplyAdds: cost.trainingOnlyMultiplyAdds },
+    stages,
+    unmatched: { teacher: specs.teacher.slice(0, -matched), student: specs.student.slice(0, -matched) },
+    memory: {
+      state: cost.stateBytes,
+      velocities: cost.velocityBytes,
+      step: cost.stepBytes,
+      tensors: cost.stateBytes + cost.velocityBytes + cost.stepBytes,
+      process: cost.mappedBytes,
+    },
+  };
+}
+
+function requireModel(name: string, what: string): ModelInfo {
+  const models = listModels();
+  const info = models.find((candidate) => candidate.name === name);
+  if (info !== undefined) return info;
+  const valid = models.map((model) => model.name);
+  throw new ReviewKdError("UNKNOWN_NAME", `expected ${listed(valid)} for ${what}, got "${name}"${didYouMean(name, valid)}`, { valid });
+}
+
+function present<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new ReviewKdError("INTERNAL", `expected ${what} in this pair, got nothing`);
+  return value;
+}
+
+/** Trainable values of each fusion, shallow to deep; `abfs.0` is the deepest. */
+async function parametersByStage(distiller: Distiller): Promise<number[]> {
+  const counts: number[] = [];
+  for (const [name, tensor] of Object.entries(await distiller.stateDict())) {
+    const depth = /^abfs\.(\d+)\.(?!.*(running_mean|running_var|num_batches_tracked)$)/.exec(name)?.[1];
+    if (depth !== undefined) counts[Number(depth)] = (counts[Number(depth)] ?? 0) + tensor.shape.reduce((a, b) => a * b, 1);
+    tensor.dispose();
+  }
+  return counts.reverse();
+}

@@ -1,0 +1,31 @@
+import { availableParallelism, cpus } from "node:os";
+import { addon, addonPath, inspectInstallation } from "../native.js";
+import { packageRoot, readManifest } from "../native/layout.js";
+import { thisMachine } from "../native/machine.js";
+import type { SystemInfo } from "../config/schemas/events.js";
+
+export { inspectInstallation };
+
+/** Version of this package. */
+export function packageVersion(): string {
+  return readManifest(packageRoot())?.version ?? "unknown";
+}
+
+/**
+ * What this package runs on: addon, libtorch, devices, threads and instruction sets.
+ *
+ * @throws ReviewKdError `ADDON_NOT_FOUND`, `ADDON_LOAD_FAILED`.
+ */
+export async function systemInfo(): Promise<SystemInfo> {
+  const { libtorch, cuda, threads, capability } = await addon().systemInfo();
+  return {
+    version: packageVersion(),
+    node: process.version,
+    platform: thisMachine().platform,
+    addonPath: addonPath(),
+    libtorch,
+    cuda,
+    threads,
+    cpu: { model: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism(), instructionSets: [...(thisMachine().instructionSets ?? [])], capability },
+  };
+}

@@ -1,0 +1,142 @@
+import type { FitEvent } from "../../index.js";
+import { epochHead, epochRow, progressText, startText, type EpochEvent, type ProgressEvent, type RunShape } from "./epoch-rows.js";
+import { formatDuration, formatLoss, formatPercent } from "./format.js";
+import type { Output } from "./output.js";
+import { openBar } from "./progress-bar.js";
+import { noticesOf } from "./run-notices.js";
+import { renderTable } from "./table.js";
+
+/** Where nobody can watch a bar move, an epoch that takes long says so this often. */
+const PLAIN_PROGRESS_MS = 10_000;
+
+/** Shows the events of one training run. */
+export interface FitReporter {
+  handle(event: FitEvent): void;
+  /** Takes a half-drawn progress bar away; to be called however the run ended. */
+  close(): void;
+}
+
+interface FitReporterOptions {
+  /** Print a table when all epochs are done. */
+  readonly summary?: boolean;
+  /** Milliseconds on a clock that never goes back. */
+  readonly now?: () => number;
+}
+
+/** JSON lines, a bar with rows above it, or plain lines: whichever the output asks for. `tag` is added to each JSON event. */
+export function createFitReporter(
+  output: Output,
+  tag: Readonly<Record<string, string | number>> = {},
+  { summary = true, now = () => performance.now() }: FitReporterOptions = {},
+): FitReporter {
+  if (output.json) {
+    return {
+      handle(event) {
+        output.event({ ...event, ...tag });
+      },
+      close() {},
+    };
+  }
+  const live = output.interactive ? barProgress() : lineProgress(output, now);
+  return textReporter(output, live, summary);
+}
+
+/** How a running epoch is shown; `clear` leaves the cursor at the start of an empty line. */
+interface LiveProgress {
+  update(run: RunShape, event: ProgressEvent): void;
+  clear(): void;
+}
+
+function barProgress(): LiveProgress {
+  const bar = openBar();
+  return {
+    update(run, event) {
+      bar.update(event.step, event.steps, { label: `epoch ${event.epoch + 1}/${event.epochs}`, text: progressText(run, event) });
+    },
+    clear() {
+      bar.clear();
+    },
+  };
+}
+
+function lineProgress(output: Output, now: () => number): LiveProgress {
+  let quietSince = now();
+  return {
+    update(run, event) {
+      if (now() - quietSince < PLAIN_PROGRESS_MS) return;
+      quietSince = now();
+      output.line(`epoch ${event.epoch + 1}/${event.epochs}  step ${event.step}/${event.steps}  ${progressText(run, event)}`);
+    },
+    clear() {
+      quietSince = now();
+    },
+  };
+}
+
+function textReporter(output: Output, live: LiveProgress, withSummary: boolean): FitReporter {
+  let run: RunShape = { task: "train", terms: [] };
+  let lastEpoch: EpochEvent | undefined;
+  let weights: string | undefined;
+
+  return {
+    handle(event) {
+      if (event.type !== "progress") live.clear();
+      switch (event.type) {
+        case "start":
+          run = event;
+          output.line(startText(event));
+          if (typeof event.matching?.note === "string") output.line(event.matching.note);
+          if (event.startEpoch > 0 || event.startStep > 0) {
+            output.line(`going on at epoch ${event.startEpoch + 1}, step ${event.startStep}`);
+          }
+          output.line(epochHead(run));
+          break;
+        case "resumed":
+        case "checkpoint-failed":
+          for (const line of noticesOf(event)) output.notice(line);
+          break;
+        case "progress":
+          live.update(run, event);
+          break;
+        case "broken-image":
+          output.notice(`left out ${event.path}, which cannot be decoded: ${event.reason}`);
+          break;
+        case "epoch":
+          lastEpoch = event;
+          output.line(epochRow(run, event));
+          break;
+        case "checkpoint":
+          if (event.kind === "student") weights = event.path;
+          break;
+        case "interrupted":
+          output.notice(`interrupted in epoch ${event.epoch + 1} after step ${event.step}; ` +
+            (event.checkpoint === null ? "nothing was saved, for there is no run directory" : `saved ${event.checkpoint}`));
+          break;
+        case "end":
+          if (withSummary) output.line(resultTable(event, lastEpoch, weights));
+          break;
+      }
+    },
+    close() {
+      live.clear();
+    },
+  };
+}
+
+function resultTable(end: Extract<FitEvent, { type: "end" }>, lastEpoch: EpochEvent | undefined, weights: string | undefined): string {
+  const rows = [
+    ["top-1, last epoch", `${formatPercent(end.last.top1)} %`],
+    ["top-5, last epoch", `${formatPercent(end.last.top5)} %`],
+    ["test loss, last epoch", formatLoss(end.last.loss)],
+    ["top-1, best epoch", `${formatPercent(end.best.top1)} % (epoch ${end.best.epoch + 1}, chosen on the test set)`],
+    ["training time", formatDuration(end.seconds)],
+  ];
+  if (lastEpoch !== undefined) {
+    const { imagesPerSecond, stallFraction, brokenImages } = lastEpoch.train;
+    rows.push(["speed", `${imagesPerSecond.toFixed(0)} images/s, ${formatPercent(100 * stallFraction)} % of the time waiting for data`]);
+    if (brokenImages > 0) rows.push(["broken images", `${brokenImages} replaced in each epoch`]);
+  }
+  if (end.runDirectory !== null) rows.push(["run directory", end.runDirectory]);
+  if (weights !== undefined) rows.push(["network alone", weights]);
+  return renderTable(["result", ""], rows);
+}

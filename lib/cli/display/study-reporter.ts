@@ -1,0 +1,87 @@
+import type { FitEvent, StudyEvent } from "../../index.js";
+import { formatDuration, formatLoss, formatPercent } from "./format.js";
+import type { Output } from "./output.js";
+import { openBar } from "./progress-bar.js";
+import { noticesOf } from "./run-notices.js";
+import { studyTable } from "./study-table.js";
+
+/** Where nobody can watch a bar move, a cell that takes long says so this often. */
+const PLAIN_PROGRESS_MS = 10_000;
+
+type EventOf<Type extends StudyEvent["type"]> = Extract<StudyEvent, { type: Type }>;
+type Progress = Extract<FitEvent, { type: "progress" }>;
+
+/** Shows the events of a study: a line per cell, and between them a bar or now and then a line. */
+export interface StudyReporter {
+  handle(event: StudyEvent): void;
+  /** Takes a half-drawn progress bar away; to be called however the study ended. */
+  close(): void;
+}
+
+export function createStudyReporter(output: Output, now: () => number = () => performance.now()): StudyReporter {
+  const bar = openBar();
+  let quietSince = now();
+
+  function progress(event: EventOf<"cell-run">, run: Progress): void {
+    const [done, total] = [run.epoch * run.steps + run.step, run.epochs * run.steps];
+    const text = `epoch ${run.epoch + 1}/${run.epochs}  loss ${formatLoss(run.losses.total)}  study ETA ${formatDuration(event.etaSeconds)}`;
+    if (output.interactive) {
+      bar.update(done, total, { label: place(event), text });
+    } else if (now() - quietSince >= PLAIN_PROGRESS_MS) {
+      quietSince = now();
+      output.line(`${place(event)} ${event.cell}: ${text}`);
+    }
+  }
+
+  return {
+    handle(event) {
+      output.event(event);
+      if (event.type === "cell-run") {
+        if (event.run.type === "progress") progress(event, event.run);
+        if (event.run.type === "interrupted") bar.clear();
+        if (!output.json && (event.run.type === "checkpoint-failed" || event.run.type === "resumed")) {
+          bar.clear();
+          for (const line of noticesOf(event.run)) output.notice(`${place(event)} ${event.cell}: ${line}`);
+        }
+        return;
+      }
+      bar.clear();
+      quietSince = now();
+      const text = lineOf(event);
+      if (text !== undefined) output.line(text);
+    },
+    close() {
+      bar.clear();
+    },
+  };
+}
+
+function place({ index, cells }: { readonly index: number; readonly cells: number }): string {
+  return `[${index + 1}/${cells}]`;
+}
+
+function lineOf(event: Exclude<StudyEvent, EventOf<"cell-run">>): string | undefined {
+  switch (event.type) {
+    case "study-start": {
+      const done = event.cells.filter(({ state }) => state === "done").length;
+      const teacher = event.trainsTeacher && done === 0 ? "; no --teacher-weights were given, so the study trains the teacher first" : "";
+      return `study of ${event.kind} in ${event.directory}: ${event.cells.length} cells, ${done} of them done${teacher}`;
+    }
+    case "cell-start":
+      return `${place(event)} ${event.label}, seed ${event.seed}${event.resumed ? ", going on where it was stopped" : ""}`;
+    case "cell-end": {
+      const { last, best, seconds } = event.result;
+      if (last === null || best === null) return undefined;
+      const text = `last ${formatPercent(last.top1)} %, best ${formatPercent(best.top1)} % (epoch ${best.epoch + 1}), ${formatDuration(seconds ?? 0)}`;
+      return event.skipped ? `${place(event)} ${event.label}, seed ${event.seed}: done before, ${text}` : `${place(event)} done: ${text}`;
+    }
+    case "cell-failed":
+      return `${place(event)} ${event.label}, seed ${event.seed} failed [${event.code}]: ${event.message}`;
+    case "study-file":
+      return `wrote ${event.path}`;
+    case "study-notice":
+      return event.message;
+    case "study-end":
+      return studyTable(event.result);
+  }
+}

@@ -1,0 +1,172 @@
+import { dirname } from "node:path";
+import type { Session } from "../api/session.js";
+import type { EpochProgress, EpochSummary, Evaluation, FitEvent } from "../config/schemas/events.js";
+import { termsOf } from "../config/schemas/method.js";
+import type { FitProgress, FitResult } from "../config/schemas/run-record.js";
+import { isReviewKdError, ReviewKdError } from "../errors.js";
+import { TimeLeft } from "./eta-estimator.js";
+import type { FitPlan } from "./plan.js";
+import { withReports } from "./with-reports.js";
+
+/** Between two progress events; a display needs no more. */
+const PROGRESS_INTERVAL_MS = 100;
+
+/** Records the progress of a training and its checkpoints. */
+export interface TrainingRecorder {
+  readonly progress: FitProgress;
+  /** Steps done in the epoch after `progress.epochsDone`. */
+  readonly stepsDone: number;
+  /** The event that describes a resumed run; undefined for a new one. */
+  readonly resumed: FitEvent | undefined;
+  /** Writes the files that an earlier process could not write. */
+  writePending(): AsyncGenerator<FitEvent, void, void>;
+  /** `step` steps of the running epoch are done. */
+  running(step: number): AsyncGenerator<FitEvent, void, void>;
+  /** All steps of an epoch are done; its evaluation is still to come. */
+  trained(summary: EpochSummary): AsyncGenerator<FitEvent, void, void>;
+  /** An epoch was trained and evaluated. */
+  evaluated(finished: FinishedEpoch): AsyncGenerator<FitEvent, void, void>;
+  /** The training was aborted: saves the state within the epoch and returns the position. */
+  interrupted(session: Session): AsyncGenerator<FitEvent, { epoch: number; step: number; checkpoint: string | null }, void>;
+  /**
+   * All epochs are done: retries what could not be saved.
+   *
+   * @throws `SAVE_FAILED`
+   */
+  finish(): AsyncGenerator<FitEvent, void, void>;
+  result(): FitResult;
+  /** Adds the newest good checkpoint to an error. */
+  explain(error: unknown): unknown;
+}
+
+/** A finished epoch, before it is compared with the best. */
+export interface FinishedEpoch {
+  readonly epoch: number;
+  readonly epochs: number;
+  readonly train: EpochSummary;
+  readonly test: Evaluation;
+  readonly etaSeconds: number;
+}
+
+/** The loop of one training: epochs, evaluations, events. */
+export class FitLoop {
+  readonly #epochs: number;
+  /** Broken images that were told of, or met before this training. */
+  #brokenTold: number;
+  readonly #timeLeft: TimeLeft;
+
+  constructor(private readonly plan: FitPlan, private readonly session: Session, private readonly log: TrainingRecorder) {
+    const { data, training } = plan;
+    this.#epochs = training.epochs;
+    this.#brokenTold = data.brokenImages.length;
+    this.#timeLeft = new TimeLeft({ epochs: training.epochs, trainSamples: data.train.size, testSamples: data.test.size });
+  }
+
+  async *run(): AsyncGenerator<FitEvent, FitResult, void> {
+    const { log } = this;
+    yield this.#startEvent();
+    if (log.resumed !== undefined) yield log.resumed;
+    yield* log.writePending();
+    try {
+      while (log.progress.epochsDone < this.#epochs) {
+        const epoch = log.progress.epochsDone;
+        const train = log.progress.trained ?? (yield* this.#train(epoch));
+        yield* log.trained(train);
+        yield* this.#brokenImages(epoch);
+        const test = await this.#evaluate();
+        yield* this.#brokenImages(epoch);
+        yield* log.evaluated({ epoch, epochs: this.#epochs, train, test, etaSeconds: this.#timeLeft.from(epoch + 1, 0) });
+      }
+      yield* log.finish();
+    } catch (error) {
+      if (this.#wasInterrupted(error)) yield* this.#interrupted(error);
+      throw log.explain(error);
+    }
+    const result = log.result();
+    yield { type: "end", ...result };
+    return result;
+  }
+
+  async *#train(epoch: number): AsyncGenerator<FitEvent, EpochSummary, void> {
+    const { batchSize, seed, augment, schedule } = this.plan.training;
+    const reports = withReports<EpochProgress, EpochSummary>(
+      (onProgress, signal) => this.session.trainEpoch(this.plan.data, {
+        epoch, epochs: this.#epochs, batchSize, seed, augment, schedule, onProgress, signal,
+      }),
+      { intervalMs: PROGRESS_INTERVAL_MS, signal: this.plan.signal },
+    );
+    try {
+      for (;;) {
+        const next = await reports.next();
+        if (next.done === true) return next.value;
+        const progress = next.value;
+        this.#timeLeft.trainedAt(progress.imagesPerSecond);
+        const etaSeconds = this.#timeLeft.from(epoch, progress.images);
+        yield* this.#brokenImages(epoch);
+        yield { type: "progress", ...progress, epochs: this.#epochs, etaSeconds };
+        yield* this.log.running(progress.step);
+      }
+    } finally {
+      // Where the consumer has left, this stops the epoch and waits for its last step.
+      await reports.return(undefined as never);
+    }
+  }
+
+  async #evaluate(): Promise<Evaluation> {
+    const { data, training, signal } = this.plan;
+    const began = performance.now();
+    const evaluation = await this.session.evaluate(data.test, { batchSize: training.evaluationBatchSize, signal });
+    this.#timeLeft.evaluatedIn((performance.now() - began) / 1000);
+    return evaluation;
+  }
+
+  /** Tells of each broken image as soon as it is known. */
+  *#brokenImages(epoch: number): Generator<FitEvent, void, void> {
+    const { brokenImages } = this.plan.data;
+    for (; this.#brokenTold < brokenImages.length; ++this.#brokenTold) {
+      const broken = brokenImages[this.#brokenTold];
+      if (broken !== undefined) yield { type: "broken-image", ...broken, epoch };
+    }
+  }
+
+  #wasInterrupted(error: unknown): boolean {
+    return this.plan.signal?.aborted === true && isReviewKdError(error) && error.code === "ABORTED";
+  }
+
+  async *#interrupted(cause: unknown): AsyncGenerator<FitEvent, never, void> {
+    const { checkpoint, epoch, step } = yield* this.log.interrupted(this.session);
+    yield { type: "interrupted", epoch, step, checkpoint };
+    const remedy = checkpoint === null
+      ? "nothing was saved, for there is no run directory"
+      : `go on with \`resume: true\` and the same run directory (on the command line --run ${dirname(checkpoint)} --resume)`;
+    throw new ReviewKdError("ABORTED", `the training was stopped in epoch ${epoch} after step ${step}: ${remedy}.`, { cause });
+  }
+
+  #startEvent(): FitEvent {
+    const { model, distiller, data, training, runDirectory } = this.plan;
+    const { stepsDone, progress: { epochsDone } } = this.log;
+    const terms = distiller === undefined ? [] : termsOf(distiller.method);
+    return {
+      type: "start",
+      task: distiller === undefined ? "train" : "distill",
+      epochs: this.#epochs,
+      stepsPerEpoch: stepsPerEpoch(data.train.size, training.batchSize),
+      trainSamples: data.train.size,
+      testSamples: data.test.size,
+      startEpoch: epochsDone,
+      startStep: stepsDone,
+      device: model.device,
+      parameters: model.parameterCount(),
+      trainingOnlyParameters: distiller?.trainingOnlyParameterCount() ?? 0,
+      terms: terms.map(({ kind }) => kind),
+      matching: terms.some((term) => "studentFeatures" in term) ? distiller?.matching ?? null : null,
+      runDirectory: runDirectory ?? null,
+    };
+  }
+}
+
+/** A last batch of a single image is left out, unless all batches are such: batch normalization needs two. */
+function stepsPerEpoch(samples: number, batchSize: number): number {
+  const rest = samples % batchSize;
+  return Math.floor(samples / batchSize) + (rest >= Math.min(2, batchSize) ? 1 : 0);
+}

@@ -1,0 +1,67 @@
+import { createHash } from "node:crypto";
+import { ReviewKdError } from "../errors.js";
+import { isSettings } from "../config/merge-settings.js";
+import type { Change } from "../config/schemas/events.js";
+import { valueText } from "../config/validation.js";
+
+/** Keys of a configuration in which a resumed run may differ: they name the machine or what is saved when, not what is trained. */
+const FREE_KEYS: ReadonlySet<string> = new Set([
+  ...["threads", "device", "checkpointEvery", "keepCheckpoints", "checkpointMinutes"].flatMap((key) => [key, `training.${key}`]), "data.decoders",
+]);
+
+/** The settings in which two configurations differ, but for those that do not change what is trained. */
+export function configChanges(recorded: unknown, config: unknown): Change[] {
+  const before = settingsOf(recorded);
+  const now = settingsOf(config);
+  return [...new Set([...before.keys(), ...now.keys()])]
+    .filter((key) => JSON.stringify(before.get(key)) !== JSON.stringify(now.get(key)))
+    .map((key) => ({ key, was: before.get(key), now: now.get(key) }));
+}
+
+/** SHA-256 (hexadecimal) of all settings that change what is trained. */
+export function configHash(config: unknown): string {
+  const settings = [...settingsOf(config)].sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash("sha256").update(JSON.stringify(settings)).digest("hex");
+}
+
+/** A change in words. */
+export function changeText({ key, was, now }: Change): string {
+  return `${key}: was ${plain(was)}, now ${plain(now)}`;
+}
+
+/**
+ * Sees to it that what goes on is what was begun.
+ *
+ * @param what - What was begun, with its place: "the run at runs/a".
+ * @param remedy - A sentence.
+ * @throws `RUN_MISMATCH`: lists each difference.
+ */
+export function refuseChanges(recorded: unknown, config: unknown, { what, remedy }: { readonly what: string; readonly remedy: string }): void {
+  const changes = configChanges(recorded, config);
+  if (changes.length === 0) return;
+  throw new ReviewKdError(
+    "RUN_MISMATCH",
+    `expected the configuration with which ${what} was begun, got ${changes.length} difference${changes.length === 1 ? "" : "s"}\n` +
+      `${changes.map((change) => `  - ${changeText(change)}`).join("\n")}\n${remedy}`,
+  );
+}
+
+function settingsOf(config: unknown): Map<string, unknown> {
+  // Through JSON and back, or a key with the value `undefined` would count as a change.
+  const settings = flatten(JSON.parse(JSON.stringify(config ?? null)));
+  for (const key of FREE_KEYS) settings.delete(key);
+  return settings;
+}
+
+/** Leaves of nested objects under dotted keys. Arrays count as leaves, but for those of objects. */
+function flatten(value: unknown, prefix = ""): Map<string, unknown> {
+  if (Array.isArray(value) && value.some(isSettings)) {
+    return new Map(value.flatMap((inner: unknown, index) => [...flatten(inner, `${prefix}[${index}]`)]));
+  }
+  if (!isSettings(value)) return new Map([[prefix, value]]);
+  return new Map(Object.entries(value).flatMap(([key, inner]) => [...flatten(inner, prefix === "" ? key : `${prefix}.${key}`)]));
+}
+
+function plain(value: unknown): string {
+  return Array.isArray(value) ? JSON.stringify(value) : valueText(value);
+}

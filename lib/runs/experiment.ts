@@ -1,0 +1,59 @@
+import { parseRunConfig } from "../config/config-file.js";
+import { type Dataset } from "../api/dataset.js";
+import { loadDataset } from "../datasets/load-dataset.js";
+import { createDistiller } from "../api/distiller.js";
+import { fit } from "./fit.js";
+import type { FitSettings } from "../fit/plan.js";
+import { createModel, type Model } from "../api/model.js";
+import type { Device } from "../config/schemas/common.js";
+import type { FitEvent } from "../config/schemas/events.js";
+import type { NetworkConfig, RunConfig, RunConfigInput } from "../config/schemas/run-config.js";
+import type { FitResult } from "../config/schemas/run-record.js";
+
+type ConfigOf<Task extends RunConfig["task"]> = Extract<RunConfig, { task: Task }>;
+
+/** Where a run is kept, how it goes on, and what stops it. */
+export type ExperimentOptions = Pick<FitSettings, "runDirectory" | "resume" | "override" | "forceUnlock" | "fallbackDirectory" | "retryDelaysMs" | "signal">;
+
+/**
+ * Does all that a run configuration says: loads the data, builds the networks, trains, and frees everything in the end.
+ * Every seed follows from `training.seed`, so that the same configuration gives the same weights.
+ *
+ * @throws `CONFIG_INVALID` (a distillation without the teacher's weights, say), and what `loadDataset`, `createModel`,
+ * `createDistiller` and `fit` throw.
+ *
+ * @example
+ * ```ts
+ * const config = { task: "train", model: { name: "resnet20" }, data: { kind: "synthetic" } } as const;
+ * for await (const event of runExperiment(config, { runDirectory: "runs/first" })) console.log(event.type);
+ * ```
+ */
+export async function* runExperiment(input: RunConfigInput, options: ExperimentOptions = {}): AsyncGenerator<FitEvent, FitResult, void> {
+  const config = parseRunConfig(input);
+  using data = await loadDataset(config.data);
+  if (config.task === "train") return yield* runTraining(config, { data }, options);
+  using teacher = await buildModel(config.teacher, data, config.training.seed);
+  return yield* runDistillation(config, { data, teacher }, options);
+}
+
+/** The network that a configuration names, for these data. A session moves it to where it computes; `device` is for use without one. */
+export function buildModel({ name, weights }: NetworkConfig, data: Dataset, seed: number, device?: Device): Promise<Model> {
+  return createModel(name, { numClasses: data.numClasses, seed, weights, device });
+}
+
+/** A run of task `"train"` on data that are loaded already, so that several runs can share them. */
+export async function* runTraining(
+  config: ConfigOf<"train">, { data }: { readonly data: Dataset }, options: ExperimentOptions,
+): AsyncGenerator<FitEvent, FitResult, void> {
+  using model = await buildModel(config.model, data, config.training.seed);
+  return yield* fit({ ...options, ...config.training, data, config, model });
+}
+
+/** A run of task `"distill"` on data and under a teacher that are loaded already. */
+export async function* runDistillation(
+  config: ConfigOf<"distill">, { data, teacher }: { readonly data: Dataset; readonly teacher: Model }, options: ExperimentOptions,
+): AsyncGenerator<FitEvent, FitResult, void> {
+  using student = await buildModel(config.student, data, config.training.seed);
+  using distiller = await createDistiller({ teacher, student, method: config.method, seed: config.training.seed });
+  return yield* fit({ ...options, ...config.training, data, config, distiller });
+}

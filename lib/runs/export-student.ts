@@ -1,0 +1,43 @@
+import { join } from "node:path";
+import { CLASS_NAMES_KEY, readWeightsInfo } from "../api/model.js";
+import { ExportOptions, type ExportOptionsInput } from "../config/schemas/weights.js";
+import { parse } from "../config/validation.js";
+import { convertWeights, inspectWeights } from "../weights/weights.js";
+import { exists } from "./directory-files.js";
+import { runFile } from "./run-directory.js";
+import { readStanding } from "./run-state.js";
+
+/**
+ * Writes the trained network of a run directory alone, without teacher, review modules and optimizer.
+ *
+ * @param path - default: `student-last.safetensors` or `student-best.safetensors` in the directory.
+ * @returns where it was written.
+ * @throws ReviewKdError `FILE_NOT_FOUND` where the directory has no such checkpoint, and what {@link convertWeights} throws.
+ * @example
+ * ```ts
+ * await exportStudent("runs/r56-r20", "resnet20.pt", { checkpoint: "best" });
+ * ```
+ */
+export async function exportStudent(runDirectory: string, path?: string, options: ExportOptionsInput = {}): Promise<string> {
+  const { checkpoint, ...rest } = parse(ExportOptions, options, "export options");
+  const from = runFile(runDirectory, checkpoint);
+  const to = path ?? join(runDirectory, `student-${checkpoint}.safetensors`);
+  await convertWeights(from, to, { ...rest, metadata: await metadataOf(runDirectory, from) });
+  return to;
+}
+
+/** What the run knows of the network, and how good it was at this checkpoint. */
+async function metadataOf(runDirectory: string, checkpoint: string): Promise<Record<string, string>> {
+  const { fit, metadata } = await inspectWeights(checkpoint);
+  const student = runFile(runDirectory, "student");
+  const recorded = await exists(student) ? (await readWeightsInfo(student)).metadata : {};
+  const kept = Object.entries(recorded).filter(([key]) => ["model", "numClasses", "dataset", "normalization", CLASS_NAMES_KEY].includes(key));
+  const { progress: { last, epochsDone }, stepsDone } = await readStanding(checkpoint);
+  return {
+    ...(fit === null ? {} : { model: fit.name, numClasses: String(fit.numClasses) }),
+    ...(metadata[CLASS_NAMES_KEY] === undefined ? {} : { [CLASS_NAMES_KEY]: metadata[CLASS_NAMES_KEY] }),
+    ...Object.fromEntries(kept),
+    ...(last === null || stepsDone > 0 ? {} : { top1: String(last.top1) }),
+    ...(epochsDone === 0 ? {} : { epoch: String(epochsDone - 1) }),
+  };
+}

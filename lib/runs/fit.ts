@@ -1,0 +1,36 @@
+import { throwIfAborted } from "../api/abort.js";
+import { createSession } from "../api/session.js";
+import type { FitEvent } from "../config/schemas/events.js";
+import type { FitResult } from "../config/schemas/run-record.js";
+import { FitLoop } from "../fit/fit-loop.js";
+import { planFit, type FitOptions } from "../fit/plan.js";
+import { FitLog } from "./run-state.js";
+
+/**
+ * Trains a distiller's student, or a model on labels alone: all epochs, an evaluation after each, checkpoints and
+ * metrics in `runDirectory`. Leaving the loop early stops the running epoch; its steps since the last checkpoint are lost.
+ *
+ * What cannot be written while it trains is told ("checkpoint-failed") and tried again; the training goes on.
+ *
+ * @throws `ABORTED` after `signal` was heard and the state saved; `NON_FINITE_LOSS` (earlier checkpoints stay); `SAVE_FAILED`: the
+ * training was done or stopped, but could not be saved, and the network in memory can be saved elsewhere; `RUN_DIRECTORY`, `RUN_MISMATCH`,
+ * `RUN_LOCKED` (somebody else writes to the directory), `FILE_CORRUPT` (no checkpoint to resume from is whole), `INVALID_ARGUMENT`,
+ * `UNKNOWN_NAME`, and what `Session.trainEpoch` throws.
+ * @see "Distilling Knowledge via Knowledge Review", https://arxiv.org/abs/2104.09044
+ *
+ * @example
+ * ```ts
+ * for await (const event of fit({ distiller, data, preset: "cifar100", runDirectory: "runs/r56-r20" })) {
+ *   if (event.type === "epoch") console.log(event.epoch, event.train.losses.total, event.test.top1);
+ * }
+ * ```
+ */
+export async function* fit(options: FitOptions): AsyncGenerator<FitEvent, FitResult, void> {
+  const plan = planFit(options);
+  throwIfAborted(plan.signal, "the training");
+  using log = await FitLog.open(plan);
+  const { optimizer, precision, accumulate, clipNorm, threads, reference, device } = plan.training;
+  using session = await createSession({ ...plan.target, optimizer, precision, accumulate, clipNorm, threads, reference, device });
+  await log.begin(session);
+  return yield* new FitLoop(plan, session, log).run();
+}

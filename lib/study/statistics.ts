@@ -1,0 +1,19 @@
+import { ReviewKdError } from "../errors.js";
+
+/**
+ * Mean and sample standard deviation; the deviation of a single value is `null`.
+ *
+ * @throws `INVALID_ARGUMENT`: there is no value.
+ *
+ * @example
+ * ```ts
+ * const { mean, deviation } = meanAndDeviation([71.2, 71.9, 71.5]);
+ * ```
+ */
+export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number | null } {
+  if (values.length === 0) throw new ReviewKdError("INVALID_ARGUMENT", "expected one or more values for a mean, got none");
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  if (values.length < 2) return { mean, deviation: null };
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean, deviation: Math.sqrt(squares / (values.length - 1)) };
+}
