@@ -6,7 +6,7 @@
 
 # The device's kernels, run thread by thread on the CPU.
 if(UNIX)
-  add_library(reviewkd_stand_in MODULE native/cuda/stand_in/stand_in.cpp)
+  add_library(reviewkd_stand_in MODULE native/cuda/host_emulation/host_emulation.cpp)
   reviewkd_compile_options(reviewkd_stand_in)
   # Shared memory holds floats in one phase and doubles in the next.
   target_compile_options(reviewkd_stand_in PRIVATE -fno-strict-aliasing)
@@ -67,7 +67,7 @@ file(GLOB reviewkd_kernel_headers CONFIGURE_DEPENDS native/cuda/*.h native/cuda/
 add_custom_command(OUTPUT "${reviewkd_kernels}"
   COMMAND "${reviewkd_nvcc}" ${reviewkd_nvcc_options} ${reviewkd_codes} --threads 0 -c native/cuda/kernels.cu -o "${reviewkd_kernels}"
   WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}" VERBATIM COMMENT "Compiling the CUDA kernels for ${reviewkd_built_for}"
-  DEPENDS native/cuda/kernels.cu native/core/ops/accelerator.h ${reviewkd_kernel_headers})
+  DEPENDS native/cuda/kernels.cu native/core/ops/backend/kernel_backend.h ${reviewkd_kernel_headers})
 
 # The same for one device, with what ptxas has to say of each kernel's registers and memory. Separately, for the lines of several devices mix.
 add_custom_target(reviewkd_kernel_resources

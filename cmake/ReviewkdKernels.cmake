@@ -1,7 +1,8 @@
-# The kernels in native/core/ops/kernels are compiled once for each instruction set, each file with flags of its own; which one runs is
+# The kernels of native/core/ops (the files in folders named kernels) are compiled once for each instruction set, each file with flags of its own; which one runs is
 # decided at run time. They stay out of unity files and precompiled headers, which are compiled for every processor.
 
-file(GLOB kernel_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/native/core/ops/kernels/*.cpp")
+file(GLOB kernel_sources CONFIGURE_DEPENDS 
+  "${CMAKE_SOURCE_DIR}/native/core/ops/kernels/*.cpp" "${CMAKE_SOURCE_DIR}/native/core/ops/convolution/kernels/*.cpp")
 set(x86_kernel_sources ${kernel_sources})
 list(FILTER x86_kernel_sources INCLUDE REGEX "_(avx2|avx512)")
 

@@ -29,7 +29,7 @@ export async function readText(path: string): Promise<string | undefined> {
   }
 }
 
-/** What native code names its temporary files, too (native/core/checkpoint/atomic_file.cpp): the file's name and the writer's process. */
+/** What native code names its temporary files, too (native/core/io/atomic_file.cpp): the file's name and the writer's process. */
 const TEMPORARY = /^(.+)\.tmp-\d+$/;
 
 /**

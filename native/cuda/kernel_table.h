@@ -2,7 +2,7 @@
 // The operations of accelerator.h as launches of kernels. Included by the one file that launches on the device and by the one that runs the same
 // kernels on the host; each brings its own `launch(kernel)`.
 
-#include "core/ops/accelerator.h"
+#include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/attention_gradient.h"
 #include "cuda/kernels/batch_norm.h"
 #include "cuda/kernels/cross_entropy.h"

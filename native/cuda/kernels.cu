@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "core/ops/accelerator.h"
+#include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels.h"
 #include "cuda/kernels/portable.h"
 #include "cuda/launch_warps.h"

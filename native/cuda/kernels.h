@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "core/ops/accelerator.h"
+#include "core/ops/backend/kernel_backend.h"
 
 namespace reviewkd::cuda {
 

@@ -5,7 +5,7 @@
 #include <cuda_runtime_api.h>
 #include <torch/version.h>
 
-#include "core/ops/accelerator.h"
+#include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels.h"
 #include "cuda/streams.h"
 

@@ -1,7 +1,7 @@
 #pragma once
 // Streams and graphs behind the plain functions of accelerator.h.
 
-#include "core/ops/accelerator.h"
+#include "core/ops/backend/kernel_backend.h"
 
 namespace reviewkd::cuda {
 

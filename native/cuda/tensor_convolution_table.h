@@ -6,7 +6,7 @@
 #include <string>
 #include <type_traits>
 
-#include "core/ops/accelerator.h"
+#include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/tensor_convolution.h"
 
 namespace reviewkd::cuda {

@@ -29,7 +29,7 @@ export function connect(env = process.env) {
   if (addon === undefined) throw new Error("expected REVIEWKD_RECORDING_CONTROL from `npm run check:cuda`, received nothing.");
   const module = { exports: /** @type {RecordingControl} */ ({}) };
   process.dlopen(module, addon, constants.dlopen.RTLD_NOW);
-  // See core/device.cpp: the answer of a libtorch without its CUDA half is remembered.
+  // See core/ops/backend/device.cpp: the answer of a libtorch without its CUDA half is remembered.
   if (env["REVIEWKD_RECORDING_PRELOAD"] !== "0") module.exports.preload(join(env["REVIEWKD_LIBTORCH"] ?? "", "lib", "libtorch_cuda.so"));
   return module.exports;
 }

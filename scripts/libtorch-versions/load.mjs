@@ -26,6 +26,6 @@ export async function loadInNewProcess(output, libtorch, env) {
   if (libraries.length === 0 || other.length > 0) {
     throw new BuildError("LOAD_FAILED", `invalid libtorch: expected the libraries of ${expected}, received ${other.join(", ") || "none"}. Remove the other libtorch from the loader's search path.`);
   }
-  if (models === 0) throw new BuildError("LOAD_FAILED", "invalid listModels(): expected networks, received an empty list. Check native/core/registry.cpp.");
+  if (models === 0) throw new BuildError("LOAD_FAILED", "invalid listModels(): expected networks, received an empty list. Check native/core/models/backbones/registry.cpp.");
   return models;
 }

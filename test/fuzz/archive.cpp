@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "core/checkpoint/formats/zip_archive.h"
-#include "core/error.h"
+#include "formats/pytorch/zip_archive.h"
+#include "core/base/error.h"
 
 namespace reviewkd::fuzz {
 namespace {

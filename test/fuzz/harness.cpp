@@ -5,12 +5,12 @@
 #include <set>
 #include <string_view>
 
-#include "core/checkpoint/formats/pytorch_file.h"
-#include "core/checkpoint/formats/safetensors_header.h"
-#include "core/checkpoint/formats/state_dict_picker.h"
-#include "core/checkpoint/formats/utf8.h"
-#include "core/checkpoint/formats/weights_table.h"
-#include "core/error.h"
+#include "formats/pytorch/pytorch_file.h"
+#include "formats/safetensors/safetensors_header.h"
+#include "formats/state_dict_picker.h"
+#include "formats/utf8.h"
+#include "formats/weights_table.h"
+#include "core/base/error.h"
 
 namespace reviewkd::fuzz {
 namespace {

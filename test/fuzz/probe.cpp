@@ -7,8 +7,8 @@
 #include <fstream>
 #include <string>
 
-#include "core/checkpoint/formats/weights_table.h"
-#include "core/error.h"
+#include "formats/weights_table.h"
+#include "core/base/error.h"
 
 namespace {
 

@@ -1,10 +1,10 @@
 // What the core makes of the layer, as far as it does without libtorch.
 
 #include "check.h"
-#include "core/checkpoint/atomic_file.h"
-#include "core/checkpoint/file_lock.h"
-#include "core/checkpoint/formats/byte_source.h"
-#include "core/error.h"
+#include "core/io/atomic_file.h"
+#include "core/io/file_lock.h"
+#include "formats/byte_source.h"
+#include "core/base/error.h"
 
 using reviewkd::AtomicFile;
 using reviewkd::Error;

@@ -1,11 +1,11 @@
-// The scopes of native/core/ops/device_streams.h on a table of functions that count, and fail where a claim wants it.
+// The scopes of native/core/ops/backend/device_streams.h on a table of functions that count, and fail where a claim wants it.
 #include <ATen/core/Tensor.h>
 
 #include <cstdio>
 #include <stdexcept>
 
 #include "../kernels/claims.h"
-#include "core/ops/device_streams.h"
+#include "core/ops/backend/device_streams.h"
 
 namespace {
 

@@ -113,7 +113,7 @@ describe("import rules of native", () => {
       ({ from, name, quote, to: resolveInclude(from, name) })));
 
   it("finds sources to look at", () => {
-    expect(files).to.include("native/core/error.h");
+    expect(files).to.include("native/core/base/error.h");
     expect(includes.filter(({ to }) => to !== undefined)).to.have.length.greaterThan(10);
   });
 

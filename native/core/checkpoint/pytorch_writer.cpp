@@ -6,10 +6,10 @@
 
 #include <exception>
 
-#include "core/checkpoint/atomic_file.h"
-#include "core/checkpoint/formats/pickle_writer.h"
+#include "core/io/atomic_file.h"
+#include "formats/pickle/pickle_writer.h"
 #include "core/checkpoint/weights_file.h"
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace reviewkd {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "core/checkpoint/formats/tensor_table.h"
+#include "formats/tensor_table.h"
 #include "core/models/state_dict.h"
 
 namespace reviewkd {

@@ -2,8 +2,8 @@
 
 #include <cstdio>
 
-#include "core/checkpoint/atomic_file.h"
-#include "core/checkpoint/formats/safetensors_header.h"
+#include "core/io/atomic_file.h"
+#include "formats/safetensors/safetensors_header.h"
 #include "core/checkpoint/weights_file.h"
 
 namespace reviewkd {

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "core/checkpoint/atomic_file.h"
-#include "core/checkpoint/formats/tensor_table.h"
+#include "core/io/atomic_file.h"
+#include "formats/tensor_table.h"
 #include "core/models/state_dict.h"
 
 namespace reviewkd {

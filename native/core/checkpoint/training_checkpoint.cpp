@@ -8,9 +8,9 @@
 #include <optional>
 #include <string_view>
 
-#include "core/checkpoint/checksum.h"
-#include "core/checkpoint/seal.h"
-#include "core/error.h"
+#include "core/io/checksum.h"
+#include "core/checkpoint/file_checksum.h"
+#include "core/base/error.h"
 
 namespace reviewkd {
 namespace {

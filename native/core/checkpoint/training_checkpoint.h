@@ -12,7 +12,7 @@ namespace reviewkd {
 /// keys that begin with "session." are this function's. `keep_as`: as AtomicFile::commit. The session must not be in a step.
 ///
 /// No random state is among it, for there is none: order and augmentation are pure functions of seed, epoch and position
-/// (core/random.h), and nothing else draws after the networks were initialised.
+/// (core/base/random.h), and nothing else draws after the networks were initialised.
 void save_checkpoint(const Session& session, const std::string& path, Metadata metadata, const std::string& keep_as = "");
 
 /// Brings a session of the same networks to where the checkpoint was written and returns the caller's metadata. A frozen teacher is no

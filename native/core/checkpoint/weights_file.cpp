@@ -5,10 +5,10 @@
 #include <numeric>
 #include <string_view>
 
-#include "core/checkpoint/checksum.h"
+#include "core/io/checksum.h"
 #include "core/checkpoint/pytorch_writer.h"
 #include "core/checkpoint/safetensors.h"
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace reviewkd {
 namespace {

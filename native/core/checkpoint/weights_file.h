@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "core/checkpoint/formats/weights_table.h"
+#include "formats/weights_table.h"
 #include "core/models/state_dict.h"
 
 namespace reviewkd {

@@ -1,6 +1,6 @@
 #include "core/data/augmentation.h"
 
-#include "core/random.h"
+#include "core/base/random.h"
 
 namespace reviewkd {
 

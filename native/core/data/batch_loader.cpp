@@ -5,8 +5,8 @@
 
 #include "core/data/augmentation.h"
 #include "core/data/resident_images.h"
-#include "core/error.h"
-#include "core/random.h"
+#include "core/base/error.h"
+#include "core/base/random.h"
 
 namespace reviewkd {
 

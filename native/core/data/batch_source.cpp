@@ -1,6 +1,6 @@
 #include "core/data/batch_source.h"
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace reviewkd {
 

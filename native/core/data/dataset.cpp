@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/data/resident_images.h"
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace reviewkd {
 

@@ -8,7 +8,7 @@
 
 #include "core/data/augmentation.h"
 #include "core/data/batch_loader.h"
-#include "core/ops/accelerators.h"
+#include "core/ops/backend/kernel_backends.h"
 
 namespace reviewkd {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "core/data/batch_source.h"
 #include "core/data/dataset.h"
-#include "core/ops/device_fence.h"
+#include "core/ops/backend/device_fence.h"
 
 namespace reviewkd {
 

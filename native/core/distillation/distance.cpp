@@ -1,7 +1,7 @@
 #include "core/distillation/distance.h"
 
 #include "core/distillation/hcl.h"
-#include "core/numeric.h"
+#include "core/base/numeric.h"
 
 namespace reviewkd {
 

@@ -5,11 +5,11 @@
 
 #include <algorithm>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/models/inference.h"
 #include "core/models/init.h"
-#include "core/ops/device_streams.h"
-#include "core/stopwatch.h"
+#include "core/ops/backend/device_streams.h"
+#include "core/base/stopwatch.h"
 
 namespace reviewkd {
 namespace {

@@ -1,7 +1,7 @@
 #include "core/distillation/hcl.h"
 
-#include "core/error.h"
-#include "core/ops/pyramid_loss.h"
+#include "core/base/error.h"
+#include "core/ops/pyramid_loss/pyramid_loss.h"
 
 namespace reviewkd {
 

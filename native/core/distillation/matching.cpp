@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <sstream>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace reviewkd {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <exception>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace reviewkd {
 

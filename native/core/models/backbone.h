@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "core/ops/device_fence.h"
+#include "core/ops/backend/device_fence.h"
 
 namespace reviewkd {
 

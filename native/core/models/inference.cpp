@@ -6,7 +6,7 @@
 
 #include <mutex>
 
-#include "core/ops/dispatch.h"
+#include "core/ops/backend/dispatch.h"
 
 namespace reviewkd {
 namespace {

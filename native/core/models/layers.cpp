@@ -1,8 +1,8 @@
 #include "core/models/layers.h"
 
-#include "core/error.h"
-#include "core/ops/batch_counters.h"
-#include "core/ops/normalization.h"
+#include "core/base/error.h"
+#include "core/ops/conv_norm/batch_counters.h"
+#include "core/ops/conv_norm/normalization.h"
 
 namespace reviewkd {
 namespace nn = torch::nn;

@@ -13,7 +13,7 @@
 #include <memory>
 
 #include "core/models/backbone.h"
-#include "core/ops/conv_norm.h"
+#include "core/ops/conv_norm/conv_norm.h"
 
 namespace reviewkd {
 

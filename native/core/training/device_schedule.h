@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "core/ops/device_sgd.h"
+#include "core/ops/sgd/device.h"
 
 namespace reviewkd {
 

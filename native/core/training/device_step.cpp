@@ -8,9 +8,9 @@
 #include <cstdlib>
 #include <exception>
 
-#include "core/ops/accelerators.h"
-#include "core/ops/batch_counters.h"
-#include "core/ops/low_precision_copies.h"
+#include "core/ops/backend/kernel_backends.h"
+#include "core/ops/conv_norm/batch_counters.h"
+#include "core/ops/low_precision_copies/low_precision_copies.h"
 
 namespace reviewkd {
 namespace {

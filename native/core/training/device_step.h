@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "core/data/resident_images.h"
-#include "core/ops/device_streams.h"
+#include "core/ops/backend/device_streams.h"
 #include "core/training/device_schedule.h"
 #include "core/training/pass.h"
 #include "core/training/sgd.h"

@@ -5,10 +5,10 @@
 #include <algorithm>
 
 #include "core/data/resident_images.h"
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/models/inference.h"
-#include "core/ops/accelerators.h"
-#include "core/ops/dispatch.h"
+#include "core/ops/backend/kernel_backends.h"
+#include "core/ops/backend/dispatch.h"
 
 namespace reviewkd {
 

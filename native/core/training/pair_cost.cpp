@@ -5,11 +5,11 @@
 
 #include <algorithm>
 
-#include "core/allocator.h"
-#include "core/error.h"
+#include "core/ops/backend/allocator.h"
+#include "core/base/error.h"
 #include "core/models/init.h"
-#include "core/multiply_adds.h"
-#include "core/ops/dispatch.h"
+#include "core/models/multiply_adds.h"
+#include "core/ops/backend/dispatch.h"
 #include "core/training/session.h"
 
 namespace reviewkd {

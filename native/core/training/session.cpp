@@ -7,11 +7,11 @@
 #include <utility>
 
 #include "core/data/resident_images.h"
-#include "core/error.h"
-#include "core/numeric.h"
-#include "core/ops/device_cross_entropy.h"
-#include "core/ops/dispatch.h"
-#include "core/stopwatch.h"
+#include "core/base/error.h"
+#include "core/base/numeric.h"
+#include "core/ops/cross_entropy/device.h"
+#include "core/ops/backend/dispatch.h"
+#include "core/base/stopwatch.h"
 #include "core/training/evaluator.h"
 
 namespace reviewkd {

@@ -1,7 +1,7 @@
 // What a session does where its steps go beside the host: handing them over, and reading back what they gave.
 
-#include "core/error.h"
-#include "core/ops/accelerators.h"
+#include "core/base/error.h"
+#include "core/ops/backend/kernel_backends.h"
 #include "core/training/session.h"
 
 namespace reviewkd {

@@ -4,8 +4,8 @@
 
 #include <regex>
 
-#include "core/error.h"
-#include "core/ops/sgd_step.h"
+#include "core/base/error.h"
+#include "core/ops/sgd/sgd_step.h"
 
 namespace reviewkd {
 namespace {

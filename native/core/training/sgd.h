@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/models/state_dict.h"
-#include "core/ops/device_sgd.h"
-#include "core/ops/low_precision_copies.h"
+#include "core/ops/sgd/device.h"
+#include "core/ops/low_precision_copies/low_precision_copies.h"
 
 namespace reviewkd {
 

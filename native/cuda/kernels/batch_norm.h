@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "core/ops/accelerator.h"
+#include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/layout.h"
 
 namespace reviewkd::cuda {

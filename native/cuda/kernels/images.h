@@ -1,7 +1,7 @@
 #pragma once
 // Batches from a set of images on the device, to the bits of the loader on the host; see ImageGathering in accelerator.h.
 
-#include "core/ops/accelerator.h"
+#include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/portable.h"
 
 namespace reviewkd::cuda {

@@ -1,7 +1,7 @@
 #pragma once
 // The pyramid loss; see Pyramid in accelerator.h.
 
-#include "core/ops/accelerator.h"
+#include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/layout.h"
 
 namespace reviewkd::cuda {

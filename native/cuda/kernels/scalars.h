@@ -2,7 +2,7 @@
 // Scalars of a step: weighted sums of losses, the step's report, and its end; see ScalarSum and what follows it in accelerator.h. Some dozen values
 // each, so that one block does all and one kernel stands for a score of small ones.
 
-#include "core/ops/accelerator.h"
+#include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/portable.h"
 
 namespace reviewkd::cuda {

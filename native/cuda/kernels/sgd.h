@@ -1,7 +1,7 @@
 #pragma once
 // A step of stochastic gradient descent over many parameters at once; see SgdTensors in accelerator.h.
 
-#include "core/ops/accelerator.h"
+#include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/portable.h"
 
 namespace reviewkd::cuda {

@@ -12,7 +12,7 @@
 //   B  input × output channels: packed in the order of the fragments by tensor_weights.h, 16 bytes a lane.
 //   C  a lane's sums belong to neighbouring channels of a pixel, which it writes at once: so column_channel orders the columns of B.
 
-#include "core/ops/accelerator.h"
+#include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/portable.h"
 #include "cuda/kernels/tensor_weights.h"
 #include "cuda/kernels/warp.h"

@@ -1,7 +1,7 @@
 #pragma once
 // The weights of a 3 × 3 convolution as tensor_convolution.h reads them; see TensorConvolutionWeights in accelerator.h.
 
-#include "core/ops/accelerator.h"
+#include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/portable.h"
 #include "cuda/kernels/warp.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <typeinfo>
 
-#include "core/ops/accelerator.h"
+#include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels.h"
 #include "cuda/kernels/scalars.h"
 #include "cuda/run_on_host.h"

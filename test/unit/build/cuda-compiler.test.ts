@@ -34,7 +34,7 @@ describe("the CUDA compiler of the CMake build", function () {
   });
 
   beforeEach(() => {
-    const sources = ["native/cuda/stand_in/stand_in.cpp", "native/cuda/plugin.cpp", "native/cuda/streams.cpp", "native/cuda/graph.cpp", "native/cuda/graph_memory.cpp", "native/cuda/kernels.cu", "native/core/ops/accelerator.h"];
+    const sources = ["native/cuda/host_emulation/host_emulation.cpp", "native/cuda/plugin.cpp", "native/cuda/streams.cpp", "native/cuda/graph.cpp", "native/cuda/graph_memory.cpp", "native/cuda/kernels.cu", "native/core/ops/backend/kernel_backend.h"];
     writeFiles(root(), { "CMakeLists.txt": PROJECT, ...Object.fromEntries(sources.map((name) => [name, ""])), "library.cpp": "" });
     mkdirSync(join(root(), "torch/lib"), { recursive: true });
     for (const name of ["torch/lib/libtorch_cuda.so", "torch/lib/libc10_cuda.so", "torch/lib/libcudart.so.13"]) {

@@ -11,7 +11,7 @@ describe("the streams of a device", () => {
     this.slow(60_000);
     const { directory } = JSON.parse(readFileSync("build/Release/libtorch.json", "utf8")) as { directory: string };
     const libraries = join(directory, "lib");
-    const printed = await runCpp(["test/streams/streams_test.cpp", "native/core/ops/device_streams.cpp"],
+    const printed = await runCpp(["test/streams/streams_test.cpp", "native/core/ops/backend/device_streams.cpp"],
       ["-isystem", join(directory, "include"), "-L", libraries, "-lc10", "-ltorch_cpu", `-Wl,-rpath,${libraries}`]);
     expect(printed).to.equal("14 claims hold\n");
   });

@@ -1,10 +1,10 @@
 #pragma once
 // All loops of one instruction set.
 
-#include "core/ops/kernels/attention.h"
-#include "core/ops/kernels/channels.h"
-#include "core/ops/kernels/pyramid.h"
-#include "core/ops/kernels/sgd.h"
+#include "core/ops/attention_fusion/kernel.inl"
+#include "core/ops/conv_norm/kernel.inl"
+#include "core/ops/pyramid_loss/kernel.inl"
+#include "core/ops/sgd/kernel.inl"
 
 namespace reviewkd::ops::REVIEWKD_ISA {
 

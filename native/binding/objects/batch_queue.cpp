@@ -1,0 +1,175 @@
+#include "binding/objects/batch_queue.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "binding/support/arguments.h"
+#include "binding/support/async.h"
+#include "binding/objects/dataset.h"
+#include "core/data/batch_loader.h"
+#include "core/data/resized_crop.h"
+
+namespace reviewkd::binding {
+namespace {
+
+const uint8_t* data_of(const Napi::TypedArray& array) {
+  return static_cast<const uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+}
+
+/// Runs `work` on a thread of its own: it may wait for what JavaScript does meanwhile.
+template <typename Work, typename Convert>
+Napi::Value on_own_thread(Napi::Env env, Work work, Convert convert) {
+  const auto thread = Runtime::of(env).new_thread();
+  const Napi::Promise promise = run_async(env, thread, std::move(work), std::move(convert));
+  thread->close();
+  return promise;
+}
+
+std::pair<double, double> range_of(const Options& options, const char* field) {
+  const Napi::Value value = options.value(field);
+  if (!value.IsArray() || value.As<Napi::Array>().Length() != 2) fail(ErrorCode::kInvalidArgument, "expected two numbers for ", field);
+  const auto array = value.As<Napi::Array>();
+  return {number_of(array.Get(0u), field), number_of(array.Get(1u), field)};
+}
+
+}  // namespace
+
+void BatchQueueHandle::define(Napi::Env env) {
+  Handle::define(env, InstanceMethod("open", &BatchQueueHandle::open), InstanceMethod("firstBatch", &BatchQueueHandle::first_batch),
+                 InstanceMethod("put", &BatchQueueHandle::put), InstanceMethod("room", &BatchQueueHandle::room),
+                 InstanceMethod("next", &BatchQueueHandle::next), InstanceMethod("finish", &BatchQueueHandle::finish),
+                 InstanceMethod("fail", &BatchQueueHandle::fail_with), InstanceMethod("cancel", &BatchQueueHandle::cancel));
+}
+
+void BatchQueueHandle::open(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    resource()->queue->open({.batch_size = integer_of(info[0], "batchSize"),
+                             .smallest_batch = integer_of(info[1], "smallestBatch"),
+                             .first_batch = integer_of(info[2], "firstBatch")});
+  });
+}
+
+Napi::Value BatchQueueHandle::first_batch(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] { return Napi::Number::New(info.Env(), static_cast<double>(resource()->queue->first_batch())); });
+}
+
+void BatchQueueHandle::put(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const auto images = resource();
+    if (!info[0].IsTypedArray() || !info[1].IsTypedArray()) fail(ErrorCode::kInvalidArgument, "expected typed arrays for images and labels");
+    const auto pixels = info[0].As<Napi::TypedArray>();
+    const auto labels = info[1].As<Napi::TypedArray>();
+    const bool bytes = pixels.TypedArrayType() == napi_uint8_array;
+    if ((!bytes && pixels.TypedArrayType() != napi_float32_array) || labels.TypedArrayType() != napi_bigint64_array) {
+      fail(ErrorCode::kDtypeMismatch, "expected Uint8Array or Float32Array images and BigInt64Array labels");
+    }
+    const auto count = static_cast<int64_t>(labels.ElementLength());
+    const int64_t expected = count * images->image_values;
+    if (static_cast<int64_t>(pixels.ElementLength()) != expected) {
+      fail(ErrorCode::kShapeMismatch, "expected ", expected, " values for ", count, " images, got ", pixels.ElementLength());
+    }
+    images->queue->put({.values = data_of(pixels),
+                        .dtype = bytes ? at::kByte : at::kFloat,
+                        .labels = reinterpret_cast<const int64_t*>(data_of(labels)),
+                        .count = count,
+                        .replaced = integer_of(info[2], "replaced")});
+  });
+}
+
+Napi::Value BatchQueueHandle::room(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Napi::Env env = info.Env();
+    const auto queue = resource()->queue;
+    // Most often there is room: then the event loop need not turn for it.
+    if (queue->has_room()) {
+      const Napi::Promise::Deferred deferred(env);
+      deferred.Resolve(Napi::Boolean::New(env, true));
+      return deferred.Promise();
+    }
+    auto [promise, settle] = open_promise<bool>(env, [](Napi::Env env, bool room) { return Napi::Boolean::New(env, room); });
+    queue->when_room(std::move(settle));
+    return promise;
+  });
+}
+
+Napi::Value BatchQueueHandle::next(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return on_own_thread(info.Env(), [queue = resource()->queue] { return queue->next(); }, to_js_batch);
+  });
+}
+
+void BatchQueueHandle::finish(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] { resource()->queue->finish(); });
+}
+
+void BatchQueueHandle::fail_with(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    // Whoever waits for the trainer has the producer's own error; this one only ends the pass.
+    resource()->queue->fail(std::make_exception_ptr(Error(ErrorCode::kInternal, string_of(info[0], "message"))));
+  });
+}
+
+void BatchQueueHandle::cancel(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] { resource()->queue->cancel(); });
+}
+
+Napi::Value new_batch_queue(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Options options(info[0], "options");
+    const BatchQueueOptions queue_options{
+        .height = options.integer("height"),
+        .width = options.integer("width"),
+        .num_classes = options.integer("numClasses"),
+        .normalization = normalization_of(options.options("normalization")),
+        .layout = options.choice<PixelLayout>("layout", {{"planes", PixelLayout::kPlanes}, {"interleaved", PixelLayout::kInterleaved}}),
+        .ahead = static_cast<size_t>(options.integer("ahead")),
+    };
+    auto images = std::make_shared<QueuedImages>();
+    images->queue = std::make_shared<BatchQueue>(queue_options);
+    images->image_values = 3 * queue_options.height * queue_options.width;
+    images->set = {.kind = options.string("kind"), .num_classes = queue_options.num_classes, .size = options.integer("size"),
+                   .open = [queue = images->queue](const BatchPlan& plan) {
+                     queue->open(plan);
+                     return queue;
+                   }};
+    Runtime::of(info.Env()).watch(images->queue);
+    return BatchQueueHandle::create(info.Env(), images, 0);
+  });
+}
+
+Napi::Value data_order_of(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const int64_t size = integer_of(info[0], "size");
+    if (size < 0 || size > std::numeric_limits<uint32_t>::max()) fail(ErrorCode::kInvalidArgument, "expected 0 to 2^32 - 1 for size, got ", size);
+    return on_own_thread(
+        info.Env(),
+        [size, seed = static_cast<uint64_t>(integer_of(info[1], "seed")), epoch = integer_of(info[2], "epoch"),
+         shuffle = info[3].ToBoolean().Value()] { return data_order(size, seed, epoch, shuffle); },
+        [](Napi::Env env, const std::vector<int64_t>& order) -> Napi::Value {
+          Napi::Uint32Array array = Napi::Uint32Array::New(env, order.size());
+          std::copy(order.begin(), order.end(), array.Data());
+          return array;
+        });
+  });
+}
+
+Napi::Value random_resized_crop_of(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Options options(info[5], "options");
+    const auto [smallest, largest] = range_of(options, "scale");
+    const auto [narrowest, widest] = range_of(options, "ratio");
+    const Window window = random_resized_crop(
+        static_cast<uint64_t>(integer_of(info[0], "seed")), integer_of(info[1], "epoch"), integer_of(info[2], "index"),
+        integer_of(info[3], "height"), integer_of(info[4], "width"),
+        {.smallest_area = smallest, .largest_area = largest, .narrowest = narrowest, .widest = widest});
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("top", static_cast<double>(window.top));
+    object.Set("left", static_cast<double>(window.left));
+    object.Set("height", static_cast<double>(window.height));
+    object.Set("width", static_cast<double>(window.width));
+    object.Set("flip", window.flip);
+    return object;
+  });
+}
+
+}  // namespace reviewkd::binding

@@ -1,0 +1,49 @@
+#pragma once
+// The way from JavaScript's images to a native thread that trains or evaluates.
+
+#include <napi.h>
+
+#include "binding/support/handle.h"
+#include "core/data/batch_queue.h"
+
+namespace reviewkd::binding {
+
+/// A queue for one pass, and what it is a pass over.
+struct QueuedImages {
+  std::shared_ptr<BatchQueue> queue;
+  ImageSet set;
+  /// Values of one image.
+  int64_t image_values = 0;
+
+  ~QueuedImages() { queue->cancel(); }
+};
+
+class BatchQueueHandle : public Handle<BatchQueueHandle, QueuedImages> {
+ public:
+  static constexpr const char* kName = "BatchQueue";
+  static constexpr napi_type_tag kTag = {0x4e19d07ac5b3f286, 0xa83c5f0e6d2174b9};
+
+  using Handle::Handle;
+  static void define(Napi::Env env);
+
+ private:
+  void open(const Napi::CallbackInfo& info);
+  Napi::Value first_batch(const Napi::CallbackInfo& info);
+  void put(const Napi::CallbackInfo& info);
+  Napi::Value room(const Napi::CallbackInfo& info);
+  Napi::Value next(const Napi::CallbackInfo& info);
+  void finish(const Napi::CallbackInfo& info);
+  void fail_with(const Napi::CallbackInfo& info);
+  void cancel(const Napi::CallbackInfo& info);
+};
+
+/// ({ kind, numClasses, size, height, width, layout, normalization, ahead }) -> BatchQueue
+Napi::Value new_batch_queue(const Napi::CallbackInfo& info);
+
+/// (size, seed, epoch, shuffle) -> Promise<Uint32Array>: the order of a pass.
+Napi::Value data_order_of(const Napi::CallbackInfo& info);
+
+/// (seed, epoch, index, height, width, { scale: [number, number], ratio: [number, number] }) -> { top, left, height, width, flip }
+Napi::Value random_resized_crop_of(const Napi::CallbackInfo& info);
+
+}  // namespace reviewkd::binding

@@ -1,0 +1,244 @@
+#include "binding/objects/distiller.h"
+
+#include <torch/csrc/autograd/grad_mode.h>
+
+#include "binding/support/arguments.h"
+#include "binding/support/async.h"
+#include "binding/objects/model.h"
+#include "binding/support/stop_flag.h"
+#include "binding/objects/tensor.h"
+#include "core/distillation/hcl.h"
+#include "core/distillation/methods/registry.h"
+#include "core/training/pair_cost.h"
+#include "core/training/precision.h"
+#include "core/training/session.h"
+
+namespace reviewkd::binding {
+namespace {
+
+FeatureTap tap_of(const Options& options, const char* field) {
+  return options.choice<FeatureTap>(field, {{"before", FeatureTap::kBefore}, {"after", FeatureTap::kAfter}});
+}
+
+MethodOptions method_options_of(const Options& options) {
+  MethodOptions method;
+  method.kind = options.string("kind");
+  method.path = options.name();
+  const auto number = [&](const char* field, double& target) {
+    if (options.has(field)) target = options.number(field);
+  };
+  const auto integer = [&](const char* field, std::optional<int64_t>& target) {
+    if (options.has(field)) target = options.integer(field);
+  };
+  number("weight", method.weight);
+  number("warmupEpochs", method.warmup_epochs);
+  number("warmupFrom", method.warmup_from);
+  if (options.has("teacherFeatures")) method.teacher_features = tap_of(options, "teacherFeatures");
+  if (options.has("studentFeatures")) method.student_features = tap_of(options, "studentFeatures");
+  if (options.has("distance")) method.distance = options.choice<Distance>("distance", {{"hcl", Distance::kHcl}, {"l2", Distance::kL2}});
+  if (options.has("stageWeights")) method.stage_weights = options.numbers("stageWeights");
+  if (options.has("fusion")) method.fusion = options.choice<Fusion>("fusion", {{"abf", Fusion::kAbf}, {"sum", Fusion::kSum}});
+  integer("midChannels", method.mid_channels);
+  integer("stage", method.stage);
+  integer("teacherStage", method.teacher_stage);
+  number("temperature", method.temperature);
+  number("alpha", method.alpha);
+  number("beta", method.beta);
+  if (options.has("of")) {
+    for (const Options& term : options.list("of")) method.of.push_back(method_options_of(term));
+  }
+  return method;
+}
+
+TeacherMode teacher_mode_of(const Options& options) {
+  return options.choice<TeacherMode>("teacherMode", {{"eval", TeacherMode::kEval}, {"train", TeacherMode::kTrain}});
+}
+
+struct TermResult {
+  std::string kind;
+  double loss;
+  std::vector<double> per_stage;
+};
+
+struct ForwardResult {
+  at::Tensor student_logits;
+  at::Tensor teacher_logits;
+  std::vector<at::Tensor> outputs;
+  std::vector<at::Tensor> targets;
+  std::vector<TermResult> terms;
+};
+
+ForwardResult forward_once(Distiller& distiller, const at::Tensor& images, const at::Tensor& labels) {
+  image_size_of(images);
+  if (labels.defined()) check_labels(labels, images, distiller.student().module->num_classes());
+  const NetworkLock lock(distiller.student(), &distiller.teacher());
+  const torch::NoGradGuard no_grad;
+  const auto device = distiller.student().device();
+  const DistillerOutput output =
+      distiller.forward(as_input(images, distiller.student().dtype(), device), labels.defined() ? labels.to(device) : labels);
+  ForwardResult result{for_javascript(output.student.logits), for_javascript(output.teacher.logits), {}, {}, {}};
+  for (size_t k = 0; k < output.terms.size(); ++k) {
+    const MethodOutput& method = output.terms[k];
+    for (const auto& tensor : method.outputs) result.outputs.push_back(for_javascript(tensor));
+    for (const auto& tensor : method.targets) result.targets.push_back(for_javascript(tensor));
+    TermResult term{distiller.terms()[k].kind, method.loss.item<double>(), {}};
+    for (const auto& loss : method.per_stage) term.per_stage.push_back(loss.item<double>());
+    result.terms.push_back(std::move(term));
+  }
+  return result;
+}
+
+Napi::Array to_js(Napi::Env env, const std::vector<TermResult>& terms) {
+  Napi::Array array = Napi::Array::New(env, terms.size());
+  for (uint32_t k = 0; k < terms.size(); ++k) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("kind", terms[k].kind);
+    object.Set("loss", terms[k].loss);
+    object.Set("perStage", to_array(env, terms[k].per_stage));
+    array.Set(k, object);
+  }
+  return array;
+}
+
+}  // namespace
+
+void DistillerHandle::define(Napi::Env env) {
+  Handle::define(env, InstanceMethod("parameters", &DistillerHandle::parameters), InstanceMethod("forward", &DistillerHandle::forward),
+                 InstanceMethod("matching", &DistillerHandle::matching), InstanceMethod("measure", &DistillerHandle::measure),
+                 InstanceMethod("stateDict", &DistillerHandle::get_state_dict),
+                 InstanceMethod("loadStateDict", &DistillerHandle::put_state_dict));
+}
+
+Napi::Value DistillerHandle::parameters(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] { return Napi::Number::New(info.Env(), static_cast<double>(parameter_count(resource()->modules()))); });
+}
+
+Napi::Value DistillerHandle::forward(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [distiller = resource(), images = TensorHandle::unwrap(info[0]),
+         labels = info[1].IsUndefined() ? std::make_shared<at::Tensor>() : TensorHandle::unwrap(info[1])] {
+          return forward_once(*distiller, *images, *labels);
+        },
+        [](Napi::Env env, const ForwardResult& result) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("studentLogits", TensorHandle::from(env, result.student_logits));
+          object.Set("teacherLogits", TensorHandle::from(env, result.teacher_logits));
+          object.Set("reviewOutputs", to_array(env, result.outputs));
+          object.Set("teacherFeatures", to_array(env, result.targets));
+          object.Set("terms", to_js(env, result.terms));
+          return object;
+        });
+  });
+}
+
+Napi::Value DistillerHandle::matching(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Napi::Env env = info.Env();
+    const auto distiller = resource();
+    const Matching& matching = distiller->matching();
+    Napi::Array stages = Napi::Array::New(env, matching.stages.size());
+    for (uint32_t i = 0; i < matching.stages.size(); ++i) {
+      Napi::Object stage = Napi::Object::New(env);
+      stage.Set("student", matching.stages[i].student.name);
+      stage.Set("teacher", matching.stages[i].teacher.name);
+      stages.Set(i, stage);
+    }
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("stages", stages);
+    object.Set("note", matching.note ? Napi::Value(Napi::String::New(env, *matching.note)) : env.Null());
+    return object;
+  });
+}
+
+Napi::Value DistillerHandle::measure(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const ImageSize image{integer_of(info[0], "height"), integer_of(info[1], "width")};
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [distiller = resource(), image, batch_size = integer_of(info[2], "batchSize"), stop = StopFlagHandle::unwrap(info[3])] {
+          return measure_pair(distiller, image, batch_size, *stop);
+        },
+        [](Napi::Env env, const PairCost& cost) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          const auto set = [&](const char* field, int64_t value) { object.Set(field, static_cast<double>(value)); };
+          set("teacherMultiplyAdds", cost.teacher_multiply_adds);
+          set("studentMultiplyAdds", cost.student_multiply_adds);
+          set("trainingOnlyMultiplyAdds", cost.training_only_multiply_adds);
+          set("stateBytes", cost.state_bytes);
+          set("velocityBytes", cost.velocity_bytes);
+          set("stepBytes", cost.step_bytes);
+          set("mappedBytes", cost.mapped_bytes);
+          return object;
+        });
+  });
+}
+
+Napi::Value DistillerHandle::get_state_dict(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [distiller = resource()] {
+          const NetworkLock lock(distiller->student());
+          return detached_copy(distiller_state(*distiller));
+        },
+        to_entries);
+  });
+}
+
+Napi::Value DistillerHandle::put_state_dict(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [distiller = resource(), source = entries_of(info[0]), strict = info[1].ToBoolean().Value()] {
+          const NetworkLock lock(distiller->student());
+          return load_state_dict(distiller_state(*distiller), source, strict);
+        },
+        [](Napi::Env env, const LoadReport& report) { return to_js(env, report); });
+  });
+}
+
+Napi::Value create_distiller(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Options options(info[2], "method");
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [teacher = ModelHandle::unwrap(info[0]), student = ModelHandle::unwrap(info[1]), method = method_options_of(options),
+         mode = teacher_mode_of(options), seed = static_cast<uint64_t>(integer_of(info[3], "seed"))] {
+          return build_distiller(teacher, student, method, mode, seed);
+        },
+        [](Napi::Env env, const std::shared_ptr<Distiller>& distiller) -> Napi::Value {
+          return DistillerHandle::create(env, distiller, bytes_of(distiller->modules()));
+        });
+  });
+}
+
+Napi::Value hierarchical_context_loss_of(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    struct Result {
+      double loss;
+      at::Tensor gradient;
+    };
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [student = TensorHandle::unwrap(info[0]), teacher = TensorHandle::unwrap(info[1])] {
+          if (!student->is_floating_point() || !teacher->is_floating_point()) {
+            fail(ErrorCode::kDtypeMismatch, "expected two floating point maps for the hierarchical context loss, got ",
+                 student->scalar_type(), " and ", teacher->scalar_type());
+          }
+          const at::Tensor map = student->detach().clone().set_requires_grad(true);
+          const at::Tensor loss = hierarchical_context_loss(map, *teacher);
+          loss.backward();
+          return Result{loss.item<double>(), map.grad()};
+        },
+        [](Napi::Env env, const Result& result) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("loss", result.loss);
+          object.Set("gradient", TensorHandle::from(env, result.gradient));
+          return object;
+        });
+  });
+}
+
+}  // namespace reviewkd::binding

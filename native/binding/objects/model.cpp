@@ -1,0 +1,277 @@
+#include "binding/objects/model.h"
+
+#include <torch/csrc/autograd/grad_mode.h>
+
+#include "binding/support/arguments.h"
+#include "binding/support/async.h"
+#include "binding/objects/dataset.h"
+#include "binding/support/stop_flag.h"
+#include "binding/objects/tensor.h"
+#include "core/checkpoint/weights_file.h"
+#include "core/ops/backend/device.h"
+#include "core/models/init.h"
+#include "core/models/backbones/registry.h"
+
+namespace reviewkd::binding {
+namespace {
+
+Napi::Array to_js(Napi::Env env, const std::vector<FeatureSpec>& specs) {
+  Napi::Array array = Napi::Array::New(env, specs.size());
+  for (size_t i = 0; i < specs.size(); ++i) {
+    Napi::Object spec = Napi::Object::New(env);
+    spec.Set("name", specs[i].name);
+    spec.Set("channels", static_cast<double>(specs[i].channels));
+    spec.Set("height", static_cast<double>(specs[i].height));
+    spec.Set("width", static_cast<double>(specs[i].width));
+    array.Set(i, spec);
+  }
+  return array;
+}
+
+std::shared_ptr<Network> build(const std::string& name, int64_t classes, uint64_t seed, at::ScalarType dtype, at::Device device) {
+  const ModelEntry& entry = find_model(name);
+  auto network = std::make_shared<Network>();
+  network->name = name;
+  network->module = entry.build(classes);
+  network->module->initialize(init::generator(seed));
+  init::place(*network->module, device, dtype);
+  network->module->eval();
+  return network;
+}
+
+}  // namespace
+
+int64_t bytes_of(const torch::nn::Module& module) {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : state_dict(module)) bytes += static_cast<int64_t>(tensor.nbytes());
+  return bytes;
+}
+
+Napi::Value to_js(Napi::Env env, const LoadReport& report) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("missing", to_array(env, report.missing));
+  object.Set("unexpected", to_array(env, report.unexpected));
+  Napi::Array mismatched = Napi::Array::New(env, report.mismatched.size());
+  for (size_t i = 0; i < report.mismatched.size(); ++i) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", report.mismatched[i].name);
+    entry.Set("expected", to_array(env, report.mismatched[i].expected));
+    entry.Set("got", to_array(env, report.mismatched[i].got));
+    mismatched.Set(i, entry);
+  }
+  object.Set("mismatched", mismatched);
+  return object;
+}
+
+Napi::Value to_js(Napi::Env env, const Evaluation& evaluation) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("top1", evaluation.top1);
+  object.Set("top5", evaluation.top5);
+  object.Set("loss", evaluation.loss);
+  object.Set("samples", static_cast<double>(evaluation.samples));
+  Napi::Array classes = Napi::Array::New(env, evaluation.per_class.size());
+  for (size_t i = 0; i < evaluation.per_class.size(); ++i) {
+    Napi::Object score = Napi::Object::New(env);
+    score.Set("samples", static_cast<double>(evaluation.per_class[i].samples));
+    score.Set("correct", static_cast<double>(evaluation.per_class[i].correct));
+    classes.Set(i, score);
+  }
+  object.Set("perClass", classes);
+  return object;
+}
+
+void ModelHandle::define(Napi::Env env) {
+  Handle::define(env, InstanceMethod("describe", &ModelHandle::describe),
+                 InstanceMethod("featureSpecs", &ModelHandle::feature_specs), InstanceMethod("forward", &ModelHandle::forward),
+                 InstanceMethod("stateDict", &ModelHandle::get_state_dict),
+                 InstanceMethod("loadStateDict", &ModelHandle::put_state_dict), InstanceMethod("save", &ModelHandle::save),
+                 InstanceMethod("load", &ModelHandle::load), InstanceMethod("evaluate", &ModelHandle::evaluate));
+}
+
+Napi::Object ModelHandle::from(Napi::Env env, std::shared_ptr<Network> network) {
+  const int64_t bytes = bytes_of(*network->module);
+  return create(env, std::move(network), bytes);
+}
+
+Napi::Value ModelHandle::describe(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto network = resource();
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("name", network->name);
+    object.Set("numClasses", static_cast<double>(network->module->num_classes()));
+    object.Set("parameters", static_cast<double>(parameter_count(*network->module)));
+    object.Set("dtype", dtype_name(network->dtype()));
+    object.Set("device", network->device().is_cuda() ? "cuda" : "cpu");
+    return object;
+  });
+}
+
+Napi::Value ModelHandle::feature_specs(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const ImageSize image{integer_of(info[0], "height"), integer_of(info[1], "width")};
+    return to_js(info.Env(), resource()->module->feature_specs(image));
+  });
+}
+
+Napi::Value ModelHandle::forward(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto network = resource();
+    const auto images = TensorHandle::unwrap(info[0]);
+    const Options options(info[1], "options");
+    const bool train = options.choice<bool>("mode", {{"eval", false}, {"train", true}});
+    const bool features = options.boolean("features");
+    struct Result {
+      BackboneOutput output;
+      std::vector<FeatureSpec> specs;
+    };
+    const auto work = [network, images, train, features] {
+      const ImageSize size = image_size_of(*images);
+      const NetworkLock lock(*network);
+      const torch::NoGradGuard no_grad;
+      network->module->train(train);
+      Result result{network->module->forward(as_input(*images, network->dtype(), network->device())), network->module->feature_specs(size)};
+      result.output.logits = for_javascript(result.output.logits);
+      if (!features) result.output.features.clear();
+      for (auto& feature : result.output.features) feature = {for_javascript(feature.before), for_javascript(feature.after)};
+      return result;
+    };
+    const auto convert = [](Napi::Env env, Result& result) -> Napi::Value {
+      Napi::Array features = Napi::Array::New(env, result.output.features.size());
+      for (size_t i = 0; i < result.output.features.size(); ++i) {
+        Napi::Object feature = Napi::Object::New(env);
+        feature.Set("name", result.specs.at(i).name);
+        feature.Set("before", TensorHandle::from(env, result.output.features[i].before));
+        feature.Set("after", TensorHandle::from(env, result.output.features[i].after));
+        features.Set(i, feature);
+      }
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("logits", TensorHandle::from(env, result.output.logits));
+      object.Set("features", features);
+      return object;
+    };
+    return run_async(info.Env(), Runtime::of(info.Env()).background(), work, convert);
+  });
+}
+
+Napi::Value ModelHandle::get_state_dict(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [network = resource()] {
+          const NetworkLock lock(*network);
+          return detached_copy(state_dict(*network->module));
+        },
+        to_entries);
+  });
+}
+
+Napi::Value ModelHandle::put_state_dict(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [network = resource(), source = entries_of(info[0]), strict = info[1].ToBoolean().Value()] {
+          const NetworkLock lock(*network);
+          return load_state_dict(state_dict(*network->module), source, strict);
+        },
+        [](Napi::Env env, const LoadReport& report) { return to_js(env, report); });
+  });
+}
+
+Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [network = resource(), path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata")] {
+          check_weights_ending(path);
+          NamedTensors tensors;
+          {
+            const NetworkLock lock(*network);
+            tensors = detached_copy(state_dict(*network->module));
+          }
+          write_weights(path, tensors, metadata);
+          return Nothing{};
+        },
+        to_undefined);
+  });
+}
+
+Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [network = resource(), path = string_of(info[0], "path"), strict = info[1].ToBoolean().Value(), key = string_of(info[2], "key")] {
+          const WeightsFile file = read_weights(path, {.key = key, .network = true});
+          const NetworkLock lock(*network);
+          return load_state_dict(state_dict(*network->module), file.tensors, strict);
+        },
+        [](Napi::Env env, const LoadReport& report) { return to_js(env, report); });
+  });
+}
+
+Napi::Value ModelHandle::evaluate(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    // Who fills a queue may need the thread in the background for it, which must not wait for him.
+    const bool waits = is_queue(info[0]);
+    const auto thread = waits ? Runtime::of(info.Env()).new_thread() : Runtime::of(info.Env()).background();
+    const Napi::Value result = evaluate_on(info, thread, resource(), [] {});
+    if (waits) thread->close();
+    return result;
+  });
+}
+
+Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<WorkerThread>& thread,
+                        std::shared_ptr<Network> network, std::function<void()> prepare_thread) {
+  const Napi::Env env = info.Env();
+  const ImageSet images = image_set_of(info[0], string_of(info[1], "split"));
+  const Options options(info[2], "options");
+  const EvaluationOptions evaluation{options.integer("batchSize"), precision_of(options), options.boolean("reference")};
+  const auto stop = StopFlagHandle::unwrap(info[3]);
+  const auto convert_progress = [](Napi::Env env, int64_t done) -> Napi::Value { return Napi::Number::New(env, static_cast<double>(done)); };
+  const Relay<int64_t, decltype(convert_progress)> relay(env, info[4].As<Napi::Function>(), convert_progress);
+  return run_async(
+      env, thread,
+      [=] {
+        prepare_thread();
+        return reviewkd::evaluate(*network, images, evaluation, [&](int64_t done) { relay.send(done); }, *stop);
+      },
+      [](Napi::Env env, const Evaluation& result) { return to_js(env, result); }, [relay](Napi::Env env) { relay.release(env); });
+}
+
+Napi::Value create_model(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Options options(info[0], "options");
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [name = options.string("name"), classes = options.integer("numClasses"), seed = static_cast<uint64_t>(options.integer("seed")),
+         dtype = parse_dtype(options.string("dtype")), device = options.string("device")] {
+          return build(name, classes, seed, dtype, parse_device(device));
+        },
+        [](Napi::Env env, const std::shared_ptr<Network>& network) -> Napi::Value { return ModelHandle::from(env, network); });
+  });
+}
+
+Napi::Value list_models(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Napi::Env env = info.Env();
+    const auto& registry = model_registry();
+    Napi::Array rows = Napi::Array::New(env, registry.size());
+    for (size_t i = 0; i < registry.size(); ++i) {
+      const ModelEntry& entry = registry[i];
+      const Backbone module = entry.build(entry.published_classes);
+      Napi::Object row = Napi::Object::New(env);
+      row.Set("name", entry.name);
+      row.Set("source", entry.source);
+      Napi::Array size = Napi::Array::New(env, 2);
+      size.Set(0u, static_cast<double>(entry.image_size.height));
+      size.Set(1u, static_cast<double>(entry.image_size.width));
+      row.Set("imageSize", size);
+      row.Set("numClasses", static_cast<double>(entry.published_classes));
+      row.Set("parameters", static_cast<double>(parameter_count(*module)));
+      row.Set("features", to_js(env, module->feature_specs(entry.image_size)));
+      rows.Set(i, row);
+    }
+    return rows;
+  });
+}
+
+}  // namespace reviewkd::binding

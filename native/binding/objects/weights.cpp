@@ -1,0 +1,169 @@
+#include "binding/objects/weights.h"
+
+#include "binding/support/arguments.h"
+#include "binding/support/async.h"
+#include "binding/objects/model.h"
+#include "binding/objects/tensor.h"
+#include "core/checkpoint/architecture_match.h"
+#include "core/checkpoint/weights_file.h"
+
+namespace reviewkd::binding {
+namespace {
+
+struct Inspection {
+  TensorTable table;
+  std::optional<ModelFit> fit;
+};
+
+WeightsRequest request_of(const Options& options) { return {.key = options.has("key") ? options.string("key") : "", .network = true}; }
+
+Napi::Object to_js(Napi::Env env, const Metadata& metadata) {
+  Napi::Object object = Napi::Object::New(env);
+  for (const auto& [key, value] : metadata) object.Set(key, value);
+  return object;
+}
+
+/// Trainable values, as far as names and types tell: running statistics are not.
+double parameters_in(const TensorTable& table) {
+  const auto ends_with = [](const std::string& name, std::string_view ending) { return std::string_view(name).ends_with(ending); };
+  double count = 0;
+  for (const auto& tensor : table.tensors) {
+    const bool is_statistic = ends_with(tensor.name, "running_mean") || ends_with(tensor.name, "running_var");
+    if (at::isFloatingType(scalar_type(tensor.type)) && !is_statistic) count += static_cast<double>(element_count(tensor.shape));
+  }
+  return count;
+}
+
+Napi::Value to_js(Napi::Env env, const std::optional<ModelFit>& fit) {
+  if (!fit) return env.Null();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("name", fit->name);
+  object.Set("numClasses", static_cast<double>(fit->num_classes));
+  object.Set("matching", static_cast<double>(fit->matching));
+  object.Set("entries", static_cast<double>(fit->entries));
+  object.Set("differences", binding::to_js(env, fit->differences));
+  return object;
+}
+
+Napi::Object to_js(Napi::Env env, const TensorTable& table) {
+  Napi::Array tensors = Napi::Array::New(env, table.tensors.size());
+  for (size_t i = 0; i < table.tensors.size(); ++i) {
+    const StoredTensor& entry = table.tensors[i];
+    Napi::Object tensor = Napi::Object::New(env);
+    tensor.Set("name", entry.name);
+    tensor.Set("dtype", row_of(entry.type).name);
+    tensor.Set("shape", to_array(env, entry.shape));
+    tensors.Set(i, tensor);
+  }
+  Napi::Object selection = Napi::Object::New(env);
+  selection.Set("key", table.selection.key);
+  selection.Set("prefixes", to_array(env, table.selection.prefixes));
+  selection.Set("leftAside", static_cast<double>(table.selection.left_aside));
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("format", to_string(table.format));
+  object.Set("metadata", to_js(env, table.metadata));
+  object.Set("tensors", tensors);
+  object.Set("parameters", parameters_in(table));
+  object.Set("selection", selection);
+  return object;
+}
+
+/// The type of a Tensor in JavaScript that holds every value of a stored type.
+at::ScalarType widened(at::ScalarType type) {
+  switch (type) {
+    case at::kHalf: return at::kFloat;
+    case at::kInt: case at::kShort: case at::kChar: return at::kLong;
+    case at::kBool: return at::kByte;
+    default: return type;
+  }
+}
+
+/// Row by row, and what is floating point in the type that is asked for.
+NamedTensors converted(const NamedTensors& tensors, std::optional<at::ScalarType> floating) {
+  NamedTensors result;
+  for (const auto& [name, tensor] : tensors) {
+    const bool converts = floating && at::isFloatingType(tensor.scalar_type());
+    result.emplace_back(name, (converts ? tensor.to(*floating) : tensor).contiguous());
+  }
+  return result;
+}
+
+}  // namespace
+
+Napi::Value read_weights_info(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [path = string_of(info[0], "path"), request = request_of(Options(info[1], "options"))] {
+          return reviewkd::read_weights_info(path, request);
+        },
+        [](Napi::Env env, const TensorTable& table) -> Napi::Value { return to_js(env, table); });
+  });
+}
+
+Napi::Value inspect_weights(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [path = string_of(info[0], "path"), request = request_of(Options(info[1], "options"))] {
+          Inspection inspection{reviewkd::read_weights_info(path, request), std::nullopt};
+          inspection.fit = best_fit(inspection.table);
+          return inspection;
+        },
+        [](Napi::Env env, const Inspection& inspection) -> Napi::Value {
+          Napi::Object object = to_js(env, inspection.table);
+          object.Set("fit", to_js(env, inspection.fit));
+          return object;
+        });
+  });
+}
+
+Napi::Value read_state_dict(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [path = string_of(info[0], "path"), request = request_of(Options(info[1], "options"))] {
+          WeightsFile file = read_weights(path, request);
+          for (auto& [name, tensor] : file.tensors) tensor = tensor.to(widened(tensor.scalar_type()));
+          return file;
+        },
+        [](Napi::Env env, const WeightsFile& file) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("entries", to_entries(env, file.tensors));
+          object.Set("metadata", to_js(env, file.metadata));
+          return object;
+        });
+  });
+}
+
+Napi::Value write_state_dict(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [path = string_of(info[0], "path"), tensors = entries_of(info[1]), metadata = metadata_of(info[2], "metadata")] {
+          write_weights(path, converted(tensors, std::nullopt), metadata);
+          return Nothing{};
+        },
+        to_undefined);
+  });
+}
+
+Napi::Value convert_weights(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Options options(info[2], "options");
+    const auto dtype = options.has("dtype") ? element_type_of_name(options.string("dtype")) : std::nullopt;
+    const auto floating = dtype ? std::optional(scalar_type(*dtype)) : std::nullopt;
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [from = string_of(info[0], "path"), to = string_of(info[1], "path"), request = request_of(options), floating,
+         metadata = metadata_of(info[3], "metadata")] {
+          check_weights_ending(to);
+          const WeightsFile file = read_weights(from, request);
+          write_weights(to, converted(file.tensors, floating), metadata);
+          return static_cast<int64_t>(file.tensors.size());
+        },
+        [](Napi::Env env, int64_t count) -> Napi::Value { return Napi::Number::New(env, static_cast<double>(count)); });
+  });
+}
+
+}  // namespace reviewkd::binding

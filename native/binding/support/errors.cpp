@@ -1,0 +1,69 @@
+#include "binding/support/errors.h"
+
+#include <c10/util/Exception.h>
+
+#include <new>
+
+#include "binding/support/runtime.h"
+#include "core/base/error.h"
+
+namespace reviewkd::binding {
+namespace {
+
+struct Description {
+  ErrorCode code;
+  std::string message;
+  std::vector<std::string> valid;
+};
+
+/// libtorch's messages begin with the failed check's place and may carry a trace; the first line says what happened.
+Description describe_libtorch(const c10::Error& error) {
+  std::string message = error.what_without_backtrace();
+  const bool memory = message.find("alloc") != std::string::npos && message.find("memory") != std::string::npos;
+  if (message.find("more than 1 value per channel") != std::string::npos) {
+    return {ErrorCode::kBatchTooSmall,
+            "expected at least 2 values in each channel for training, got 1: batch normalization over a single value is undefined. "
+            "Use more or larger images.",
+            {}};
+  }
+  const auto line_end = message.find('\n');
+  if (line_end != std::string::npos) message.resize(line_end);
+  return {memory ? ErrorCode::kOutOfMemory : ErrorCode::kInternal, "libtorch: " + message, {}};
+}
+
+Description describe(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const Error& own) {
+    return {own.code(), own.what(), own.valid()};
+  } catch (const c10::Error& libtorch) {
+    return describe_libtorch(libtorch);
+  } catch (const std::bad_alloc&) {
+    return {ErrorCode::kOutOfMemory, "expected enough memory for this operation, got none: use a smaller batch", {}};
+  } catch (const std::exception& other) {
+    return {ErrorCode::kInternal, other.what(), {}};
+  } catch (...) {
+    return {ErrorCode::kInternal, "an unknown C++ exception", {}};
+  }
+}
+
+}  // namespace
+
+Napi::Error to_js_error(Napi::Env env, std::exception_ptr error) {
+  const Description description = describe(error);
+  const Napi::Function error_class = Runtime::of(env).error_class();
+  if (error_class.IsEmpty()) {
+    Napi::Error plain = Napi::Error::New(env, description.message);
+    plain.Set("code", to_string(description.code));
+    return plain;
+  }
+  Napi::Array valid = Napi::Array::New(env, description.valid.size());
+  for (size_t i = 0; i < description.valid.size(); ++i) valid.Set(i, description.valid[i]);
+  Napi::Object options = Napi::Object::New(env);
+  options.Set("valid", valid);
+  const Napi::Object instance = error_class.New(
+      {Napi::String::New(env, to_string(description.code)), Napi::String::New(env, description.message), options});
+  return Napi::Error(env, instance);
+}
+
+}  // namespace reviewkd::binding

@@ -1,0 +1,100 @@
+#include "binding/support/runtime.h"
+
+#include <algorithm>
+
+namespace reviewkd::binding {
+
+Completions::Completions(Napi::Env env)
+    : function_(Function::New(env, "reviewkd", /*maxQueueSize=*/0, /*initialThreadCount=*/1)) {
+  function_.Unref(env);
+}
+
+void Completions::call(Napi::Env env, Napi::Function, std::nullptr_t*, Callback* callback) {
+  const std::unique_ptr<Callback> owned(callback);
+  if (env == nullptr) return;  // the environment is going
+  const Napi::HandleScope scope(env);
+  (*owned)(env);
+}
+
+void Completions::post(Callback callback) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return;
+  auto* raw = new Callback(std::move(callback));  // a thread-safe function carries a plain pointer; `call` owns it
+  if (function_.NonBlockingCall(raw) != napi_ok) delete raw;
+}
+
+void Completions::begin(Napi::Env env) {
+  if (pending_++ == 0) function_.Ref(env);
+}
+
+void Completions::end(Napi::Env env) {
+  if (--pending_ == 0) function_.Unref(env);
+}
+
+void Completions::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+}
+
+Runtime::Runtime(Napi::Env env)
+    : completions_(std::make_shared<Completions>(env)), background_(std::make_shared<WorkerThread>()) {
+  // Hooks run in reverse order, so this one comes before that of the thread-safe function.
+  env.AddCleanupHook([this] { shut_down(); });
+}
+
+void Runtime::shut_down() {
+  for (const auto& flag : stop_flags_) {
+    if (const auto alive = flag.lock()) alive->store(true);
+  }
+  completions_->close();
+  for (const auto& queue : queues_) {
+    if (const auto alive = queue.lock()) alive->cancel();
+  }
+  threads_.push_back(background_);
+  for (const auto& thread : threads_) thread->abandon();
+  for (const auto& thread : threads_) thread->join();  // at most one step each
+  threads_.clear();
+}
+
+std::shared_ptr<WorkerThread> Runtime::new_thread() {
+  std::erase_if(threads_, [](const auto& thread) { return thread->finished(); });
+  return threads_.emplace_back(std::make_shared<WorkerThread>());
+}
+
+StopFlag Runtime::new_stop_flag() {
+  std::erase_if(stop_flags_, [](const auto& flag) { return flag.expired(); });
+  auto flag = std::make_shared<std::atomic<bool>>(false);
+  stop_flags_.push_back(flag);
+  return flag;
+}
+
+void Runtime::watch(const std::shared_ptr<BatchQueue>& queue) {
+  std::erase_if(queues_, [](const auto& other) { return other.expired(); });
+  queues_.push_back(queue);
+}
+
+Napi::Function Runtime::error_class() const {
+  return error_class_.IsEmpty() ? Napi::Function() : error_class_.Value();
+}
+
+void Runtime::set_error_class(Napi::Function error_class) { error_class_ = Napi::Persistent(error_class); }
+
+uint64_t Runtime::keep_callback(Napi::Function callback) {
+  callbacks_.emplace(++next_callback_, Napi::Persistent(callback));
+  return next_callback_;
+}
+
+void Runtime::drop_callback(uint64_t number) { callbacks_.erase(number); }
+
+Napi::Function Runtime::callback(uint64_t number) const {
+  const auto found = callbacks_.find(number);
+  return found == callbacks_.end() ? Napi::Function() : found->second.Value();
+}
+
+void Runtime::set_constructor(const std::string& name, Napi::Function constructor) {
+  constructors_.insert_or_assign(name, Napi::Persistent(constructor));
+}
+
+Napi::Function Runtime::constructor(const std::string& name) const { return constructors_.at(name).Value(); }
+
+}  // namespace reviewkd::binding

@@ -1,0 +1,98 @@
+#pragma once
+// What one JavaScript environment (the main thread or a worker) keeps of this addon. Nothing is shared between two.
+
+#include <napi.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "binding/support/worker_thread.h"
+#include "core/data/batch_queue.h"
+
+namespace reviewkd::binding {
+
+/// Set to make a long operation stop after the step it is in.
+using StopFlag = std::shared_ptr<std::atomic<bool>>;
+
+/// Carries work from native threads to the environment's own. Outlives the environment: what is posted after its end is
+/// dropped.
+class Completions {
+ public:
+  using Callback = std::function<void(Napi::Env)>;
+
+  explicit Completions(Napi::Env env);
+
+  /// From any thread: run `callback` on the environment's thread.
+  void post(Callback callback);
+
+  /// On the environment's thread: an operation begins or ends. While one runs, the process stays alive.
+  void begin(Napi::Env env);
+  void end(Napi::Env env);
+
+  /// The environment goes: drop what comes from now on.
+  void close();
+
+ private:
+  static void call(Napi::Env env, Napi::Function, std::nullptr_t*, Callback* callback);
+  using Function = Napi::TypedThreadSafeFunction<std::nullptr_t, Callback, &Completions::call>;
+
+  std::mutex mutex_;
+  Function function_;
+  bool closed_ = false;
+  int pending_ = 0;
+};
+
+class Runtime {
+ public:
+  explicit Runtime(Napi::Env env);
+
+  static Runtime& of(Napi::Env env) { return *env.GetInstanceData<Runtime>(); }
+
+  const std::shared_ptr<Completions>& completions() const { return completions_; }
+
+  /// The thread for work that belongs to no session.
+  const std::shared_ptr<WorkerThread>& background() const { return background_; }
+
+  /// A thread of its own, for a session. It is waited for when the environment goes.
+  std::shared_ptr<WorkerThread> new_thread();
+
+  /// A flag that is set, too, when the environment goes.
+  StopFlag new_stop_flag();
+
+  /// Cancels the queue when the environment goes, so that no thread waits for it.
+  void watch(const std::shared_ptr<BatchQueue>& queue);
+
+  /// The class with which errors are made; empty until `set_error_class`.
+  Napi::Function error_class() const;
+  void set_error_class(Napi::Function error_class);
+
+  /// JavaScript functions that native threads call by number: references may be touched on this thread alone.
+  uint64_t keep_callback(Napi::Function callback);
+  void drop_callback(uint64_t number);
+  Napi::Function callback(uint64_t number) const;
+
+  /// Classes of wrapped objects by name.
+  void set_constructor(const std::string& name, Napi::Function constructor);
+  Napi::Function constructor(const std::string& name) const;
+
+  /// Stops what runs, within a step, and waits for it; results are dropped from then on. Calling it again does nothing.
+  void shut_down();
+
+ private:
+  std::shared_ptr<Completions> completions_;
+  std::shared_ptr<WorkerThread> background_;
+  std::vector<std::shared_ptr<WorkerThread>> threads_;
+  std::vector<std::weak_ptr<std::atomic<bool>>> stop_flags_;
+  std::vector<std::weak_ptr<BatchQueue>> queues_;
+  Napi::FunctionReference error_class_;
+  std::unordered_map<uint64_t, Napi::FunctionReference> callbacks_;
+  std::unordered_map<std::string, Napi::FunctionReference> constructors_;
+  uint64_t next_callback_ = 0;
+};
+
+}  // namespace reviewkd::binding

@@ -1,0 +1,63 @@
+#include "binding/support/worker_thread.h"
+
+namespace reviewkd::binding {
+
+WorkerThread::WorkerThread() : thread_([this] { run(); }) {}
+
+WorkerThread::~WorkerThread() {
+  close();
+  join();
+}
+
+void WorkerThread::post(std::function<void()> task) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return;
+    tasks_.push_back(std::move(task));
+  }
+  changed_.notify_one();
+}
+
+void WorkerThread::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  changed_.notify_one();
+}
+
+void WorkerThread::abandon() {
+  std::deque<std::function<void()>> dropped;  // what the tasks hold goes after the lock
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    dropped.swap(tasks_);
+  }
+  changed_.notify_one();
+}
+
+void WorkerThread::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+bool WorkerThread::finished() const {
+  const std::lock_guard lock(mutex_);
+  return finished_;
+}
+
+void WorkerThread::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [&] { return !tasks_.empty() || closed_; });
+    if (tasks_.empty()) break;
+    auto task = std::move(tasks_.front());
+    tasks_.pop_front();
+    lock.unlock();
+    task();
+    task = nullptr;  // what it holds goes before the lock is taken again
+    lock.lock();
+  }
+  finished_ = true;
+}
+
+}  // namespace reviewkd::binding

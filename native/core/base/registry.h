@@ -1,0 +1,22 @@
+#pragma once
+// Lookup of a registry's entry by its name.
+
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+
+namespace reviewkd {
+
+/// The entry whose member `key` is `name`. Throws UNKNOWN_NAME with the list of names; `what` says in the message what the name is of.
+template <typename Entry>
+const Entry& find_entry(const std::vector<Entry>& entries, std::string Entry::*key, const std::string& name, const char* what) {
+  std::vector<std::string> names;
+  for (const Entry& entry : entries) {
+    if (entry.*key == name) return entry;
+    names.push_back(entry.*key);
+  }
+  throw Error(ErrorCode::kUnknownName, "expected one of " + joined(names) + " for " + what + ", got \"" + name + "\"", names);
+}
+
+}  // namespace reviewkd

@@ -1,0 +1,133 @@
+#include "core/data/sources/cifar.h"
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "core/base/error.h"
+#include "core/platform/system.h"
+
+namespace reviewkd {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kCifarSide = 32;
+constexpr int64_t kCifarPixels = 3 * kCifarSide * kCifarSide;
+
+/// One record: `label_bytes` labels, of which the last is the one to learn, then red, green and blue planes.
+struct Layout {
+  const char* kind;
+  int64_t num_classes;
+  int64_t label_bytes;
+  std::vector<std::string> train_files;
+  std::vector<std::string> test_files;
+  const char* names_file;
+};
+
+// Statistics of the official code, given in pixels of 0 to 255 for the mean and the standard deviation.
+constexpr Normalization kCifarNormalization = {{125.3 / 255, 123.0 / 255, 113.9 / 255}, {63.0 / 255, 62.1 / 255, 66.7 / 255}};
+
+int64_t record_count(const fs::path& path, int64_t record_bytes, const char* kind) {
+  std::error_code error;
+  const auto bytes = fs::file_size(path, error);
+  if (error) {
+    const bool missing = error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory;
+    fail(missing ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "expected the file ", platform::utf8_of(path.filename()), " of ",
+         kind, " in ", platform::utf8_of(path.parent_path()), ", got: ", platform::reason_of(error), ". `reviewkd data fetch ", kind,
+         "` downloads the data set.");
+  }
+  if (bytes == 0 || bytes % record_bytes != 0) {
+    fail(ErrorCode::kFileCorrupt, "expected a multiple of ", record_bytes, " bytes for ", platform::utf8_of(path), ", got ", bytes,
+         ": the file is truncated or not the binary version of ", kind);
+  }
+  return static_cast<int64_t>(bytes) / record_bytes;
+}
+
+void read_records(const fs::path& path, int64_t count, const Layout& layout, uint8_t* images, int64_t* labels) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<char> record(layout.label_bytes + kCifarPixels);
+  for (int64_t i = 0; i < count; ++i) {
+    if (!file.read(record.data(), static_cast<std::streamsize>(record.size()))) {
+      fail(ErrorCode::kFileAccess, "expected to read ", count, " records from ", platform::utf8_of(path), ", got an error at record ", i);
+    }
+    const auto label = static_cast<uint8_t>(record[layout.label_bytes - 1]);
+    if (label >= layout.num_classes) {
+      fail(ErrorCode::kLabelOutOfRange, "expected 0 to ", layout.num_classes - 1, " for the label of record ", i, " in ",
+           platform::utf8_of(path), ", got ", static_cast<int>(label));
+    }
+    labels[i] = label;
+    std::memcpy(images + i * kCifarPixels, record.data() + layout.label_bytes, kCifarPixels);
+  }
+}
+
+Split read_split(const fs::path& root, const std::vector<std::string>& files, const Layout& layout) {
+  std::vector<int64_t> counts;
+  int64_t total = 0;
+  for (const auto& name : files) {
+    counts.push_back(record_count(root / name, layout.label_bytes + kCifarPixels, layout.kind));
+    total += counts.back();
+  }
+  Split split{at::empty({total, 3, kCifarSide, kCifarSide}, at::kByte), at::empty({total}, at::kLong)};
+  int64_t done = 0;
+  for (size_t i = 0; i < files.size(); ++i) {
+    read_records(root / files[i], counts[i], layout, split.images.data_ptr<uint8_t>() + done * kCifarPixels,
+                 split.labels.data_ptr<int64_t>() + done);
+    done += counts[i];
+  }
+  return split;
+}
+
+/// One name a line; the classes' numbers where the file is absent.
+std::vector<std::string> read_names(const fs::path& path, int64_t num_classes) {
+  std::vector<std::string> names;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (!line.empty()) names.push_back(line);
+  }
+  if (!file.is_open()) {
+    for (int64_t i = 0; i < num_classes; ++i) names.push_back(std::to_string(i));
+  }
+  if (static_cast<int64_t>(names.size()) != num_classes) {
+    fail(ErrorCode::kFileCorrupt, "expected ", num_classes, " class names in ", platform::utf8_of(path), ", one a line, got ", names.size(),
+         ". Mend the file, or remove it to number the classes.");
+  }
+  return names;
+}
+
+Dataset load(const Layout& layout, const DatasetOptions& options) {
+  const fs::path root = platform::path_of(options.root);
+  return {
+      .kind = layout.kind,
+      .num_classes = layout.num_classes,
+      .class_names = read_names(root / layout.names_file, layout.num_classes),
+      .normalization = kCifarNormalization,
+      .train = read_split(root, layout.train_files, layout),
+      .test = read_split(root, layout.test_files, layout),
+  };
+}
+
+}  // namespace
+
+Dataset load_cifar10(const DatasetOptions& options) {
+  return load({.kind = "cifar10",
+               .num_classes = 10,
+               .label_bytes = 1,
+               .train_files = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
+               .test_files = {"test_batch.bin"},
+               .names_file = "batches.meta.txt"},
+              options);
+}
+
+Dataset load_cifar100(const DatasetOptions& options) {
+  return load({.kind = "cifar100",
+               .num_classes = 100,
+               .label_bytes = 2,
+               .train_files = {"train.bin"},
+               .test_files = {"test.bin"},
+               .names_file = "fine_label_names.txt"},
+              options);
+}
+
+}  // namespace reviewkd

@@ -1,0 +1,61 @@
+#include "core/distillation/methods/logits_kd.h"
+
+#include "core/base/error.h"
+#include "core/base/numeric.h"
+
+namespace reviewkd {
+namespace {
+
+at::Tensor softened(const at::Tensor& logits, double temperature) { return at_least_float32(logits) / temperature; }
+
+/// KL(teacher ‖ student) of distributions given by their logarithms [N, K]: summed over K, mean over N.
+at::Tensor divergence(const at::Tensor& teacher, const at::Tensor& student) {
+  return at::kl_div(student, teacher, at::Reduction::Sum, /*log_target=*/true) / static_cast<double>(student.size(0));
+}
+
+/// Logarithms of what dkd looks at, of one network.
+struct Decoupled {
+  at::Tensor target;  // [N, 2]: of the label's class and of all others together
+  at::Tensor others;  // [N, C - 1]: of the others among themselves
+};
+
+Decoupled decoupled(const at::Tensor& logits, const at::Tensor& labels) {
+  const at::Tensor label = labels.unsqueeze(1);                                       // [N, 1]
+  const at::Tensor classes = at::arange(logits.size(1) - 1, label.options());         // [C - 1]
+  const at::Tensor own = logits.gather(1, label);                                     // [N, 1]
+  const at::Tensor others = logits.gather(1, classes + classes.ge(label));            // [N, C - 1]: the label is stepped over
+  // log p = -log(1 + exp(-d)) and log(1 - p) = -log(1 + exp(d)), d being the log-odds of the label: no 1 - p that could round to 0.
+  const at::Tensor odds = own - others.logsumexp(1, /*keepdim=*/true);                // [N, 1]
+  return {at::cat({at::log_sigmoid(odds), at::log_sigmoid(-odds)}, 1), at::log_softmax(others, 1)};
+}
+
+}  // namespace
+
+MethodOutput KdImpl::forward(const MethodInput& input) {
+  const at::Tensor student = at::log_softmax(softened(input.student.logits, temperature_), 1);  // [N, C]
+  const at::Tensor teacher = at::log_softmax(softened(input.teacher.logits, temperature_), 1);  // [N, C]
+  MethodOutput result;
+  result.loss = temperature_ * temperature_ * divergence(teacher, student).to(at::kDouble);
+  return result;
+}
+
+void DkdImpl::check(const BatchSpec& batch) const {
+  if (!batch.has_labels) {
+    fail(ErrorCode::kInvalidArgument, "expected labels for dkd, got none: hand them over beside the images, forward(images, { labels })");
+  }
+  if (batch.classes < 2) {
+    fail(ErrorCode::kInvalidArgument, "expected at least 2 classes for dkd, got ", batch.classes, ": use kd, or networks with more classes");
+  }
+}
+
+MethodOutput DkdImpl::forward(const MethodInput& input) {
+  const Decoupled student = decoupled(softened(input.student.logits, temperature_), input.labels);
+  const Decoupled teacher = decoupled(softened(input.teacher.logits, temperature_), input.labels);
+  const at::Tensor tckd = divergence(teacher.target, student.target).to(at::kDouble);
+  const at::Tensor nckd = divergence(teacher.others, student.others).to(at::kDouble);
+  MethodOutput result;
+  result.loss = temperature_ * temperature_ * (alpha_ * tckd + beta_ * nckd);
+  return result;
+}
+
+}  // namespace reviewkd

@@ -1,0 +1,66 @@
+#include "core/distillation/methods/review.h"
+
+#include <algorithm>
+
+#include "core/distillation/methods/maps.h"
+#include "core/base/error.h"
+
+namespace reviewkd {
+
+ReviewImpl::ReviewImpl(std::shared_ptr<const Matching> shared, const MethodOptions& options)
+    : FeatureMethodImpl(std::move(shared), options) {
+  const int64_t n = matching().size();
+  for (int64_t j = n; j >= 1; --j) abfs->push_back(Abf(fusion_of(matching(), options, j, /*with_output=*/true)));
+  for (int64_t j = 1; j <= n; ++j) stages_.push_back(j);
+  register_module("abfs", abfs);
+}
+
+MethodOutput ReviewImpl::forward(const MethodInput& input) {
+  MethodOutput result;
+  at::Tensor residual;  // nothing lies deeper than the deepest stage
+  int64_t j = matching().size();
+  for (const auto& abf : *abfs) {
+    const at::Tensor& teacher = teacher_map(input, j);                                                   // [N, Ct, Ht, Wt]
+    const Fused fused = abf->as<AbfImpl>()->forward(student_map(input, j), residual, size_of(teacher));  // [N, Ct, Ht, Wt]
+    residual = fused.residual;                                                                           // [N, mid, Ht, Wt]
+    result.outputs.push_back(fused.output);
+    result.targets.push_back(teacher);
+    result.per_stage.push_back(distance(fused.output, teacher));
+    --j;
+  }
+  for (auto* list : {&result.outputs, &result.targets, &result.per_stage}) std::reverse(list->begin(), list->end());
+  result.loss = weighted_sum(result.per_stage);
+  return result;
+}
+
+void ReviewImpl::check(const BatchSpec& batch) const { check_fusions(matching(), batch); }
+
+void ReviewImpl::initialize(at::Generator generator) {
+  for (const auto& abf : *abfs) abf->as<AbfImpl>()->initialize(generator);
+}
+
+AbfOptions fusion_of(const Matching& matching, const MethodOptions& options, int64_t j, bool with_output) {
+  const MatchedStage& stage = matching.stage(j);
+  const int64_t deepest = matching.size();
+  return {
+      .in_channels = stage.student.channels,
+      .mid_channels = options.mid_channels.value_or(std::min<int64_t>(512, matching.stage(deepest).student.channels)),
+      .out_channels = with_output ? std::optional(stage.teacher.channels) : std::nullopt,
+      .has_residual = j < deepest,
+      .fusion = options.fusion,
+  };
+}
+
+void check_fusions(const Matching& matching, const BatchSpec& batch) {
+  if (batch.images > 1) return;
+  for (const auto& stage : matching.stages) {
+    for (const auto& map : {batch.student.at(stage.student.index), batch.teacher.at(stage.teacher.index)}) {
+      if (map.height * map.width > 1) continue;
+      fail(ErrorCode::kBatchTooSmall, "expected at least 2 images in a batch for training with a pooled stage, got 1: batch "
+           "normalization over a single value is undefined (stage ", map.name,
+           " is 1×1). Use a larger batch or leave out a last batch of one image.");
+    }
+  }
+}
+
+}  // namespace reviewkd

@@ -1,0 +1,54 @@
+#include "core/distillation/methods/review_fused.h"
+
+#include "core/distillation/methods/maps.h"
+#include "core/distillation/methods/review.h"
+
+namespace reviewkd {
+namespace nn = torch::nn;
+
+ReviewFusedImpl::ReviewFusedImpl(std::shared_ptr<const Matching> shared, const MethodOptions& options)
+    : FeatureMethodImpl(std::move(shared), options) {
+  const int64_t n = matching().size();
+  for (int64_t j = n; j >= 1; --j) {
+    nn::ModuleList stack;
+    for (int64_t i = n; i >= j; --i) stack->push_back(Abf(fusion_of(matching(), options, i, /*with_output=*/i == j)));
+    stacks->push_back(stack);
+  }
+  for (int64_t j = 1; j <= n; ++j) stages_.push_back(j);
+  register_module("stacks", stacks);
+}
+
+at::Tensor ReviewFusedImpl::fuse(const MethodInput& input, int64_t j) {
+  const int64_t n = matching().size();
+  Fused fused;
+  int64_t i = n;
+  for (const auto& abf : *stacks[static_cast<size_t>(n - j)]->as<nn::ModuleListImpl>()) {
+    // Each passes its map on in the size of the teacher's stage, as in (d).
+    fused = abf->as<AbfImpl>()->forward(student_map(input, i), fused.residual, size_of(teacher_map(input, i)));
+    --i;
+  }
+  return fused.output;
+}
+
+MethodOutput ReviewFusedImpl::forward(const MethodInput& input) {
+  MethodOutput result;
+  for (const int64_t j : stages()) {
+    const at::Tensor& teacher = teacher_map(input, j);  // [N, Ct, Ht, Wt]
+    const at::Tensor output = fuse(input, j);           // [N, Ct, Ht, Wt]
+    result.outputs.push_back(output);
+    result.targets.push_back(teacher);
+    result.per_stage.push_back(distance(output, teacher));
+  }
+  result.loss = weighted_sum(result.per_stage);
+  return result;
+}
+
+void ReviewFusedImpl::check(const BatchSpec& batch) const { check_fusions(matching(), batch); }
+
+void ReviewFusedImpl::initialize(at::Generator generator) {
+  for (const auto& stack : *stacks) {
+    for (const auto& abf : *stack->as<nn::ModuleListImpl>()) abf->as<AbfImpl>()->initialize(generator);
+  }
+}
+
+}  // namespace reviewkd

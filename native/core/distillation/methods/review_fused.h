@@ -1,0 +1,30 @@
+#pragma once
+// Review with one fusion for each of the teacher's stages, equation 7 and figure 2 (c) of
+// Chen, Liu, Zhao, Jia: "Distilling Knowledge via Knowledge Review" (CVPR 2021).
+//
+// (d) is (c) with the fusions shared among the stacks: where each stack holds (d)'s parameters, both give the same.
+
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/nn/pimpl.h>
+
+#include "core/distillation/methods/feature_method.h"
+
+namespace reviewkd {
+
+class ReviewFusedImpl : public FeatureMethodImpl {
+ public:
+  ReviewFusedImpl(std::shared_ptr<const Matching> matching, const MethodOptions& options);
+
+  void check(const BatchSpec& batch) const override;
+  MethodOutput forward(const MethodInput& input) override;
+  void initialize(at::Generator generator) override;
+
+ private:
+  /// U_j(F_s^j, …, F_s^n): [N, Ct, Ht, Wt] of the teacher's stage j.
+  at::Tensor fuse(const MethodInput& input, int64_t j);
+
+  torch::nn::ModuleList stacks;  // U_n first; each is a list of fusions, that of stage n first
+};
+TORCH_MODULE(ReviewFused);
+
+}  // namespace reviewkd

@@ -1,0 +1,42 @@
+#pragma once
+// Methods that hold single stages against each other, Σ D(M^{i,j}(F_s^i), F_t^j): equations 2 to 5 and figure 2 (a), (b) of
+// Chen, Liu, Zhao, Jia: "Distilling Knowledge via Knowledge Review" (CVPR 2021). They differ in the pairs (i, j) alone.
+
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/nn/pimpl.h>
+
+#include "core/distillation/methods/feature_method.h"
+
+namespace reviewkd {
+
+/// Student stage i learns the teacher's stage j; both are numbers of matched stages.
+struct StagePair {
+  int64_t i;
+  int64_t j;
+};
+
+/// One (i, j) for any i and j. Throws INVALID_ARGUMENT where there is no such stage; so does `review_stage_pairs`.
+std::vector<StagePair> single_layer_pairs(const Matching& matching, const MethodOptions& options);
+/// (i, i) for each i.
+std::vector<StagePair> multi_layer_pairs(const Matching& matching, const MethodOptions& options);
+/// (a): (i, j) for one i and each j ≤ i.
+std::vector<StagePair> review_stage_pairs(const Matching& matching, const MethodOptions& options);
+/// (b): (i, j) for each i and each j ≤ i.
+std::vector<StagePair> review_pairs(const Matching& matching, const MethodOptions& options);
+
+class StagePairsImpl : public FeatureMethodImpl {
+ public:
+  StagePairsImpl(std::shared_ptr<const Matching> matching, const MethodOptions& options, std::vector<StagePair> pairs);
+
+  MethodOutput forward(const MethodInput& input) override;
+
+  /// Convolutions from kaiming_uniform(a = 1), biases 0.
+  void initialize(at::Generator generator) override;
+
+ private:
+  std::vector<StagePair> pairs_;
+  torch::nn::ModuleList transforms;  // M, pair by pair
+};
+TORCH_MODULE(StagePairs);
+
+}  // namespace reviewkd

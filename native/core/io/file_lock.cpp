@@ -1,0 +1,40 @@
+#include "core/io/file_lock.h"
+
+#include "core/base/error.h"
+#include "core/platform/system.h"
+
+namespace reviewkd {
+namespace {
+
+[[noreturn]] void fail_locking(const std::string& path, const std::error_code& error) {
+  fail(ErrorCode::kFileAccess, "expected to write a lock at ", path, ", got: ", platform::reason_of(error));
+}
+
+}  // namespace
+
+std::shared_ptr<FileLock> FileLock::try_lock(const std::string& path) {
+  for (;;) {
+    platform::File file;
+    if (const auto error = file.open(path, platform::Access::kShare)) fail_locking(path, error);
+    const platform::LockResult result = file.try_lock();
+    if (result == platform::LockResult::kHeldElsewhere) return nullptr;
+    std::shared_ptr<FileLock> lock(new FileLock(path, std::move(file), result == platform::LockResult::kTaken));
+    // Its last holder may have removed the file between the two calls: then nobody else would find this lock.
+    if (lock->intact()) return lock;
+  }
+}
+
+FileLock::~FileLock() {
+  // Removed while it is held, so that only the own file can go.
+  if (written_ && intact()) platform::remove(path_);
+}
+
+void FileLock::write(const std::string& text) {
+  written_ = true;
+  if (const auto error = file_.clear()) fail_locking(path_, error);
+  if (const auto error = file_.write(0, text.data(), text.size())) fail_locking(path_, error);
+}
+
+bool FileLock::intact() const { return file_.is_named(path_); }
+
+}  // namespace reviewkd

@@ -1,0 +1,163 @@
+#include "core/ops/attention_fusion/attention_fusion.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+
+#include "core/ops/attention_fusion/device.h"
+#include "core/ops/backend/dispatch.h"
+#include "core/ops/backend/nhwc_view.h"
+
+namespace reviewkd::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+/// Slot of scratch memory.
+constexpr int kSlopes = 3;
+
+/// So much of x, about, is treated at a time: it stays near the core meanwhile.
+constexpr int64_t kPartBytes = int64_t{256} << 10;
+
+/// x: sizes [N, C, H, W].
+Attention attention_of(at::IntArrayRef x, const at::Tensor& y) {
+  return {.x = nullptr, .y = nullptr, .weights = nullptr, .rows = y.size(2), .columns = y.size(3), .down = x[2] / y.size(2),
+          .right = x[3] / y.size(3), .channels = x[1]};
+}
+
+/// Where a part lies: some rows of y in an image, and the pixels of x that they stand for.
+struct Place {
+  int64_t image;
+  int64_t pixel_of_y;             // in the image
+  int64_t pixel, pixels;          // of x, in the image
+  int64_t pixel_of_all;           // of x, counted over all images
+};
+
+/// Calls body(part, place) for parts of all images, those of an image by one thread and in order.
+template <typename Body>
+void each_part(at::IntArrayRef x, const at::Tensor& y, const Body& body) {
+  const Attention whole = attention_of(x, y);
+  const int64_t width = whole.columns * whole.right;
+  const int64_t row = whole.down * width;  // pixels of x for a row of y
+  const int64_t rows = std::clamp<int64_t>(kPartBytes / (row * whole.channels * static_cast<int64_t>(y.element_size())), 1, whole.rows);
+  each_range(x[0], [&](int64_t first, int64_t last, int64_t) {
+    for (int64_t n = first; n < last; ++n) {
+      for (int64_t r = 0; r < whole.rows; r += rows) {
+        Attention part = whole;
+        part.rows = std::min(rows, whole.rows - r);
+        body(part, Place{.image = n, .pixel_of_y = r * whole.columns, .pixel = r * row, .pixels = part.rows * row,
+                         .pixel_of_all = (n * whole.rows + r) * row});
+      }
+    }
+  });
+}
+
+/// The fused map made again of y, of z and of what x is or is made of.
+Recomputation fused_again(const KeptMap& x, const at::Tensor& y, const at::Tensor& z) {
+  std::vector<at::Tensor> sources = x.sources();
+  sources.insert(sources.end(), {y, z});
+  return {std::move(sources), [make_x = x.make()](const std::vector<at::Tensor>& made_of, int64_t first, int64_t count, void* out) {
+    const auto end_of_x = made_of.end() - 2;
+    const at::Tensor &merged_y = end_of_x[0], &weights = end_of_x[1];
+    if (make_x) make_x({made_of.begin(), end_of_x}, first, count, out);
+    const Images ys(merged_y), zs(weights);
+    const int64_t pixels = weights.size(2) * weights.size(3);
+    const int64_t pixel_bytes = merged_y.size(1) * static_cast<int64_t>(merged_y.element_size());
+    Attention image = attention_of({weights.size(0), merged_y.size(1), weights.size(2), weights.size(3)}, merged_y);
+    char* to = static_cast<char*>(out);
+    for (int64_t n = first / pixels; count > 0; ++n) {
+      const int64_t inside = first % pixels;
+      const int64_t part = std::min(count, pixels - inside);
+      image.x = make_x ? to : Images(made_of.front()).pixel(0, first);
+      image.y = ys[n];
+      map_kernels(merged_y.scalar_type())->attention.merge(image, reinterpret_cast<const float*>(zs[n]), inside, part, to);
+      to += part * pixel_bytes;
+      first += part;
+      count -= part;
+    }
+  }};
+}
+
+}  // namespace
+
+// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
+class AttentionFusionFunction : public torch::autograd::Function<AttentionFusionFunction> {
+ public:
+  /// x_variable: what stands for `map` in the graph; again: takes how to make the result again.
+  static Variable forward(AutogradContext* context, const at::Tensor& x_variable, const at::Tensor& y_map, const at::Tensor& weight,
+                          const at::Tensor& bias, at::ScalarType type, const Map& map, Recomputation* again) {
+    const AttentionKernels& kernels = map_kernels(type)->attention;
+    const at::Tensor x = in_order(x_variable, type);
+    const at::Tensor y = in_order(y_map, type);
+    const at::Tensor weights = weight.contiguous();
+    at::Tensor z = at::empty({x.size(0), 2, x.size(2), x.size(3)}, at::TensorOptions(at::kFloat), at::MemoryFormat::ChannelsLast);
+    at::Tensor result = at::empty_like(x);
+    const KeptMap reading(x, map.is_made() ? std::nullopt : map.again());
+    const Images ys(y), zs(z), results(result);
+    each_part(x.sizes(), y, [&](Attention part, const Place& at) {
+      part.x = reading.pixels(at.pixel_of_all, at.pixels);
+      part.y = ys.pixel(at.image, at.pixel_of_y);
+      part.weights = weights.const_data_ptr<float>();
+      kernels.forward(part, bias.const_data_ptr<float>(), reinterpret_cast<float*>(zs.pixel(at.image, at.pixel)), results.pixel(at.image, at.pixel));
+    });
+    const KeptMap kept(x, x.is_same(x_variable) ? map.again() : std::nullopt);
+    kept.save(context, {y, weights, z});
+    context->saved_data["x_type"] = static_cast<int64_t>(x_variable.scalar_type());
+    context->saved_data["y_type"] = static_cast<int64_t>(y_map.scalar_type());
+    *again = fused_again(kept, y, z);
+    return result;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    variable_list saved = context->get_saved_variables();
+    const KeptMap x = KeptMap::restored(context, saved);
+    const at::Tensor &y = saved[0], &weights = saved[1], &z = saved[2];
+    const AttentionKernels& kernels = map_kernels(x.type())->attention;
+    const at::Tensor gradient = in_order(gradients[0], x.type());
+    at::Tensor x_gradient = x.empty_like();
+    at::Tensor y_gradient = at::empty_like(y);
+    const int64_t count = y.size(0);
+    at::Tensor weight_sums = at::zeros({count, weights.numel()}, at::kFloat);
+    at::Tensor bias_sums = at::zeros({count, 2}, at::kFloat);
+    const Images ys(y), zs(z), gradients_of(gradient), x_gradients(x_gradient), y_gradients(y_gradient);
+    each_part(x.sizes(), y, [&](Attention part, const Place& at) {
+      part.x = x.pixels(at.pixel_of_all, at.pixels);
+      part.y = ys.pixel(at.image, at.pixel_of_y);
+      part.weights = weights.const_data_ptr<float>();
+      auto* slopes = static_cast<float*>(scratch(kSlopes, at.pixels * 2 * static_cast<int64_t>(sizeof(float))));
+      kernels.backward(part, reinterpret_cast<const float*>(zs.pixel(at.image, at.pixel)), gradients_of.pixel(at.image, at.pixel), slopes,
+                       x_gradients.pixel(at.image, at.pixel), y_gradients.pixel(at.image, at.pixel_of_y),
+                       weight_sums.data_ptr<float>() + at.image * weights.numel(), bias_sums.data_ptr<float>() + 2 * at.image);
+    });
+    const auto type_of = [&](const char* name) { return static_cast<at::ScalarType>(context->saved_data[name].toInt()); };
+    return {x_gradient.to(type_of("x_type")), y_gradient.to(type_of("y_type")),
+            weight_sums.sum(0, false, at::kDouble).to(at::kFloat).view(weights.sizes()), bias_sums.sum(0, false, at::kDouble).to(at::kFloat),
+            at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+at::Tensor attention_fusion_reference(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
+  const at::Tensor resized = at::upsample_nearest2d(y, {x.size(2), x.size(3)});             // [N, C, H, W]
+  const at::Tensor z = at::conv2d(at::cat({x, resized}, 1), weight, bias).sigmoid();        // [N, 2, H, W]
+  return x * z.narrow(1, 0, 1) + resized * z.narrow(1, 1, 1);
+}
+
+Map attention_fusion(const Map& map, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
+  const at::Tensor& variable = map.variable();
+  if (auto result = attention_fusion_on_device(variable, y, weight, bias)) return *result;
+  const at::ScalarType type = computing_type(variable);
+  const auto divides = [&](int64_t dimension) { return variable.size(dimension) % y.size(dimension) == 0; };
+  const bool fast = !takes_reference_path() && variable.is_cpu() && map_kernels(type) != nullptr && weight.scalar_type() == at::kFloat &&
+                    variable.numel() > 0 && variable.size(1) % kLanes == 0 && divides(2) && divides(3);
+  if (!fast) return attention_fusion_reference(map, y, weight, bias);
+  // In another type than the kernels read, the map is made after all.
+  const at::Tensor& x = variable.scalar_type() == type ? variable : map.values();
+  Recomputation again;
+  const at::Tensor result = AttentionFusionFunction::apply(x, y, weight, bias, type, map, &again);
+  return at::GradMode::is_enabled() ? Map(result, std::move(again)) : Map(result);
+}
+
+}  // namespace reviewkd::ops

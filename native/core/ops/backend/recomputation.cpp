@@ -1,0 +1,85 @@
+#include "core/ops/backend/recomputation.h"
+
+#include <ATen/ATen.h>
+#include <torch/custom_class.h>
+
+#include "core/ops/backend/dispatch.h"
+#include "core/ops/backend/nhwc_view.h"
+
+namespace reviewkd::ops {
+namespace {
+
+/// Slot of scratch memory.
+constexpr int kMadeAgain = 4;
+
+/// A function among what a context keeps.
+struct Maker : torch::CustomClassHolder {
+  explicit Maker(Recomputation::Make make) : make(std::move(make)) {}
+  const Recomputation::Make make;
+};
+
+}  // namespace
+
+// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
+class MakeFunction : public torch::autograd::Function<MakeFunction> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& carrier, const Recomputation& again) {
+    at::Tensor values = at::empty_like(carrier);
+    const Images images(values);
+    const int64_t pixels = carrier.size(2) * carrier.size(3);
+    each_range(carrier.size(0), [&](int64_t first, int64_t last, int64_t) {
+      for (int64_t n = first; n < last; ++n) again.make(again.sources, n * pixels, pixels, images[n]);
+    });
+    return values;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, const torch::autograd::variable_list& gradients) {
+    return {gradients[0], at::Tensor()};
+  }
+};
+
+Map Map::unmade(at::Tensor carrier, Recomputation again) {
+  Map map;
+  map.carrier_ = std::move(carrier);
+  map.again_ = std::move(again);
+  return map;
+}
+
+const at::Tensor& Map::values() const {
+  if (!is_made()) values_ = MakeFunction::apply(carrier_, *again_);
+  return values_;
+}
+
+KeptMap::KeptMap(const at::Tensor& map, const std::optional<Recomputation>& again)
+    : sources_(again ? again->sources : std::vector<at::Tensor>{map}),
+      make_(again ? again->make : nullptr),
+      sizes_(map.sizes().vec()),
+      type_(map.scalar_type()) {}
+
+void KeptMap::save(torch::autograd::AutogradContext* context, torch::autograd::variable_list others) const {
+  context->saved_data["sources"] = static_cast<int64_t>(sources_.size());
+  context->saved_data["make"] = at::IValue::make_capsule(c10::make_intrusive<Maker>(make_));
+  context->saved_data["sizes"] = sizes_;
+  context->saved_data["type"] = static_cast<int64_t>(type_);
+  others.insert(others.end(), sources_.begin(), sources_.end());
+  context->save_for_backward(std::move(others));
+}
+
+KeptMap KeptMap::restored(torch::autograd::AutogradContext* context, torch::autograd::variable_list& saved) {
+  const auto first = saved.end() - context->saved_data["sources"].toInt();
+  std::vector<at::Tensor> sources(first, saved.end());
+  saved.erase(first, saved.end());
+  return {std::move(sources), c10::static_intrusive_pointer_cast<Maker>(context->saved_data["make"].toCapsule())->make,
+          context->saved_data["sizes"].toIntVector(), static_cast<at::ScalarType>(context->saved_data["type"].toInt())};
+}
+
+const char* KeptMap::pixels(int64_t first, int64_t count) const {
+  if (!make_) return Images(sources_.front()).pixel(0, first);
+  void* const out = scratch(kMadeAgain, count * sizes_[1] * static_cast<int64_t>(c10::elementSize(type_)));
+  make_(sources_, first, count, out);
+  return static_cast<const char*>(out);
+}
+
+at::Tensor KeptMap::empty_like() const { return at::empty(sizes_, at::TensorOptions(type_), at::MemoryFormat::ChannelsLast); }
+
+}  // namespace reviewkd::ops

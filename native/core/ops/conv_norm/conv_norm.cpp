@@ -1,0 +1,261 @@
+#include "core/ops/conv_norm/conv_norm.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "core/base/error.h"
+#include "core/ops/conv_norm/device_conv_norm.h"
+#include "core/ops/backend/dispatch.h"
+#include "core/ops/convolution/image_convolution.h"
+#include "core/ops/backend/nhwc_view.h"
+#include "core/ops/conv_norm/normalization.h"
+
+namespace reviewkd::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+at::Tensor empty_map(int64_t images, const ConvolutionShape& shape, at::ScalarType type) {
+  return at::empty({images, shape.out_channels, shape.out_height, shape.out_width}, at::TensorOptions(type), at::MemoryFormat::ChannelsLast);
+}
+
+void require_several_outputs(const at::Tensor& x, const ConvNormParameters& parameters) {
+  if (x.dim() != 4) return;  // the convolution says what is wrong
+  const auto out = [&](int64_t dimension) {
+    return (x.size(dimension) + 2 * parameters.padding - parameters.weight.size(dimension)) / parameters.stride + 1;
+  };
+  require_several_values(x.size(0) * out(2) * out(3));
+}
+
+/// x: sizes of the input.
+std::shared_ptr<const ImageConvolution> convolution_of(at::IntArrayRef x, const ConvNormParameters& parameters, at::ScalarType type) {
+  const at::Tensor& weight = parameters.weight;
+  if (parameters.groups != 1 || x.size() != 4 || c10::multiply_integers(x) == 0 || weight.scalar_type() != at::kFloat ||
+      weight.size(2) != weight.size(3) || weight.size(1) != x[1]) {
+    return nullptr;
+  }
+  const auto out = [&](int64_t size) { return (size + 2 * parameters.padding - weight.size(2)) / parameters.stride + 1; };
+  return ImageConvolution::create({.in_channels = weight.size(1), .out_channels = weight.size(0), .kernel = weight.size(2),
+                                    .stride = parameters.stride, .padding = parameters.padding, .height = x[2], .width = x[3],
+                                    .out_height = out(x[2]), .out_width = out(x[3])}, type);
+}
+
+at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor& x, const ConvNormParameters& parameters,
+                          FoldedWeights& cache, const at::Tensor& residual, bool relu, at::ScalarType type) {
+  const auto fold = [&]() -> FoldedWeights::Folded {
+    const Folding folding(parameters);
+    return {convolution.pack(parameters.weight, folding.scale.const_data_ptr<float>()), folding.shift};
+  };
+  const auto folded = cache.get(parameters, type, fold, /*keeps=*/takes_parts() || !convolution.packs_anew_for(x.size(0)));
+  const at::Tensor input = in_order(x, type);
+  const at::Tensor added = residual.defined() ? in_order(residual, type) : residual;
+  at::Tensor result = empty_map(x.size(0), convolution.shape(), type);
+  const Images images(input), residuals(added), results(result);
+  each_range(x.size(0), [&](int64_t first, int64_t last, int64_t) {
+    for (int64_t n = first; n < last; n += convolution.group()) {
+      const int64_t group = std::min(convolution.group(), last - n);
+      convolution.forward(images[n], group, folded->packed, folded->shift.const_data_ptr<float>(), residuals[n], relu, results[n]);
+    }
+  });
+  return result;
+}
+
+}  // namespace
+
+// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
+class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
+ public:
+  /// x: what stands for `map` in the graph. again: takes how to make the result, where nothing is added; what is returned then carries the
+  /// result, but holds what was convolved. Gives x, too, for a fork.
+  static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                          const at::Tensor& gamma, const at::Tensor& beta, const std::optional<at::Tensor>& residual,
+                          const ConvNormParameters& parameters, const ImageConvolution& convolution, bool relu, at::ScalarType type,
+                          bool forks, const Map& map, std::optional<Recomputation>* again) {
+    const ConvolutionShape& shape = convolution.shape();
+    const int64_t count = x.size(0);
+    const int64_t channels = shape.out_channels;
+    const ChannelKernels& kernels = map_kernels(type)->channels;
+    const at::Tensor input = in_order(x, type);
+    const at::Tensor added = residual ? in_order(*residual, type) : at::Tensor();
+    const at::Tensor packed = convolution.pack(weight);
+    at::Tensor raw = empty_map(count, shape, type);  // [N, O, Ho, Wo], before the normalization
+    const KeptMap reading(input, map.is_made() ? std::nullopt : map.again());
+    const Images raws(raw);
+    ImageMoments image_moments(count, channels);
+    each_range(count, [&](int64_t first, int64_t last, int64_t) {
+      for (int64_t n = first; n < last; n += convolution.group()) {
+        const int64_t group = std::min(convolution.group(), last - n);
+        convolution.forward(reading.pixels(n * shape.in_pixels(), group * shape.in_pixels()), group, packed, nullptr, nullptr, false, raws[n]);
+        for (int64_t k = n; k < n + group; ++k) {
+          kernels.moments(raws[k], shape.out_pixels(), channels, image_moments.mean(k), image_moments.m2(k));
+        }
+      }
+    });
+    const BatchMoments moments = combined(image_moments, shape.out_pixels());
+    move_statistics(parameters, moments);
+    const Normalizing normalizing(moments, gamma, beta, parameters.epsilon);
+    at::Tensor result;
+    if (residual) {
+      result = at::empty_like(raw);
+      normalize({count, shape.out_pixels(), channels, kernels}, raws, normalizing.scale(), normalizing.shift(), Images(added), relu, Images(result));
+    } else {
+      result = raw.detach();
+      *again = normalized_again(raw, normalizing, relu);
+    }
+
+    KeptMap(input, input.is_same(x) ? map.again() : std::nullopt)
+        .save(context, {weight, gamma, raw, normalizing.values(), Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
+    context->saved_data["stride"] = parameters.stride;
+    context->saved_data["padding"] = parameters.padding;
+    context->saved_data["relu"] = relu;
+    context->saved_data["residual"] = residual.has_value();
+    context->saved_data["bias"] = bias.has_value();
+    context->saved_data["input_type"] = static_cast<int64_t>(x.scalar_type());
+    return forks ? variable_list{result, x} : variable_list{result};
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    variable_list saved = context->get_saved_variables();
+    const KeptMap input = KeptMap::restored(context, saved);
+    const at::Tensor &weight = saved[0], &gamma = saved[1], &raw = saved[2];
+    const Normalizing normalizing(saved[3]);
+    const Activation activation{context->saved_data["relu"].toBool(), saved[4]};
+    const at::ScalarType type = raw.scalar_type();
+    const bool has_residual = context->saved_data["residual"].toBool();
+    ConvNormParameters parameters{};
+    parameters.weight = weight;
+    parameters.stride = context->saved_data["stride"].toInt();
+    parameters.padding = context->saved_data["padding"].toInt();
+    const auto fast = convolution_of(input.sizes(), parameters, type);
+    const ImageConvolution& convolution = *fast;
+    const ConvolutionShape& shape = convolution.shape();
+    const ChannelKernels& kernels = map_kernels(type)->channels;
+    const int64_t count = input.sizes()[0];
+    const int64_t channels = shape.out_channels;
+    const at::Tensor gradient = in_order(gradients[0], type);
+
+    // Where nothing is masked, what is added gets the gradient as it came.
+    at::Tensor masked;
+    if (has_residual) masked = activation.relu ? at::empty_like(gradient) : gradient;
+    const NormalizedImages maps({count, shape.out_pixels(), channels, kernels}, raw, gradient, normalizing, activation);
+    const NormalizationGradient coefficients =
+        reduce_gradient(maps, gamma, Images(has_residual && activation.relu ? masked : at::Tensor()));
+
+    const bool needs_input = context->needs_input_grad(0);
+    at::Tensor input_gradient = needs_input ? input.empty_like() : at::Tensor();
+    const at::Tensor packed = needs_input ? convolution.pack_for_gradient(weight) : at::Tensor();
+    const at::Tensor beside = gradients.size() > 1 && gradients[1].defined() ? in_order(gradients[1], type) : at::Tensor();
+    const Images input_gradients(input_gradient), gradients_beside(beside);
+    const int64_t threads = at::get_num_threads();
+    const int64_t weight_sums = convolution.weight_sums();
+    at::Tensor thread_sums = at::zeros({threads, weight_sums}, at::kFloat);
+    each_range(count, [&](int64_t first, int64_t last, int64_t thread) {
+      for (int64_t n = first; n < last; n += convolution.group()) {
+        const int64_t group = std::min(convolution.group(), last - n);
+        convolution.begin_gradients(group);
+        for (int64_t k = 0; k < group; ++k) {
+          for (int64_t r = 0; r < shape.out_height; ++r) {
+            kernels.normalization_gradient(maps.from(n + k, r * shape.out_width), coefficients.a.data(), coefficients.b.data(),
+                                           coefficients.k.data(), convolution.gradient_row(k, r), shape.out_width, channels);
+          }
+        }
+        if (needs_input) convolution.input_gradient(group, packed, gradients_beside[n], input_gradients[n]);
+        const void* images = input.pixels(n * shape.in_pixels(), group * shape.in_pixels());
+        convolution.add_weight_gradient(images, group, thread_sums.data_ptr<float>() + thread * weight_sums);
+      }
+    });
+    const at::Tensor total = threads > 1 ? thread_sums.sum(0) : thread_sums;
+    at::Tensor weight_gradient = at::empty_like(weight);
+    convolution.unpack_weight_gradient(total.const_data_ptr<float>(), weight_gradient);
+
+    const auto input_type = static_cast<at::ScalarType>(context->saved_data["input_type"].toInt());
+    if (needs_input && input_type != type) input_gradient = input_gradient.to(input_type);
+    // A bias moves the mean, which is subtracted again.
+    const at::Tensor bias_gradient = context->saved_data["bias"].toBool() ? at::zeros_like(gamma) : at::Tensor();
+    return {input_gradient, weight_gradient, bias_gradient, coefficients.gamma_gradient(), coefficients.beta_gradient(), masked,
+            at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+std::vector<std::pair<const void*, uint32_t>> FoldedWeights::state_of(const ConvNormParameters& parameters) {
+  std::vector<std::pair<const void*, uint32_t>> state;
+  for (const auto* tensor : {&parameters.weight, &parameters.bias, &parameters.gamma, &parameters.beta, &parameters.running_mean,
+                             &parameters.running_variance}) {
+    if (tensor->defined()) state.emplace_back(tensor->const_data_ptr(), tensor->_version());
+  }
+  return state;
+}
+
+void FoldedWeights::share(const Folded& folded) {
+  if (folded.packed.is_cpu()) {
+    keep_for_graph(folded.packed);
+    return;
+  }
+  for (const auto* tensor : {&folded.packed, &folded.shift, &folded.bias}) {
+    if (is_recording()) keep_for_graph(*tensor);
+    else keep_until_done(*tensor);
+  }
+  // While work is recorded, what came before the recording must not be waited for; the steps before it have done so.
+  if (!is_recording()) folded.made.wait(folded.packed.device());
+}
+
+at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
+  const at::Tensor convolved = at::conv2d(x, parameters.weight, parameters.bias, parameters.stride, parameters.padding, 1, parameters.groups);
+  return batch_norm_reference(convolved, parameters, residual, relu);
+}
+
+namespace {
+
+Forked run(const Map& map, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu, bool forks) {
+  const at::Tensor& variable = map.variable();
+  if (parameters.training) require_several_outputs(variable, parameters);
+  if (takes_reference_path()) return {conv_norm_reference(map, parameters, residual, relu), map};
+  if (auto result = conv_norm_on_device(variable, parameters, folded, residual, relu ? NormOutputs::kActive : NormOutputs::kSum)) {
+    return {std::move(result->layer), map.fork()};
+  }
+  const at::ScalarType type = computing_type(variable);
+  const auto convolution = variable.is_cpu() ? convolution_of(variable.sizes(), parameters, type) : nullptr;
+  const bool differentiates = at::GradMode::is_enabled();
+  const bool folds = !parameters.training && !differentiates;
+  if (!convolution || !(folds || parameters.training) || (differentiates && variable.requires_grad() && !convolution->has_input_gradient())) {
+    // PyTorch convolves, and what follows is done in one pass over the result.
+    const at::Tensor convolved = at::conv2d(map, parameters.weight, parameters.bias, parameters.stride, parameters.padding, 1, parameters.groups);
+    return {batch_norm(convolved, parameters, residual, relu), map};
+  }
+  if (folds) return {folded_forward(*convolution, map, parameters, folded, residual, relu, type), map};
+  // In another type than the convolution reads, the map is made after all.
+  const at::Tensor& x = variable.scalar_type() == type ? variable : map.values();
+  forks = forks && differentiates && x.requires_grad();
+  std::optional<Recomputation> again;
+  const variable_list results =
+      ConvNormFunction::apply(x, parameters.weight, where_defined(parameters.bias), parameters.gamma, parameters.beta, where_defined(residual),
+                              parameters, *convolution, relu, type, forks, map, &again);
+  const Map layer = again ? Map::unmade(results[0], std::move(*again)) : Map(results[0]);
+  return {differentiates ? layer : Map(layer.values()), forks ? results[1] : x};
+}
+
+}  // namespace
+
+Map conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu) {
+  return run(x, parameters, folded, residual, relu, /*forks=*/false).layer;
+}
+
+Forked forked_conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, bool relu) {
+  // The shortcut reads the map as well: it is computed now rather than by its readers.
+  return run(x.has_fork() ? x : Map(x.values()), parameters, folded, {}, relu, /*forks=*/true);
+}
+
+Activated activated_conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual) {
+  if (parameters.training) require_several_outputs(x.variable(), parameters);
+  if (!takes_reference_path()) {
+    if (auto result = conv_norm_on_device(x.variable(), parameters, folded, residual, NormOutputs::kBoth)) {
+      return {std::move(result->before), std::move(result->layer)};
+    }
+  }
+  const at::Tensor sum = conv_norm(x, parameters, folded, residual, /*relu=*/false);
+  return {sum, at::relu(sum)};
+}
+
+}  // namespace reviewkd::ops

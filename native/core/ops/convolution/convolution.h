@@ -1,0 +1,53 @@
+#pragma once
+// Convolutions by their definition: each image is laid out with its padding, and every output is a sum over taps and channels.
+
+#include "core/ops/convolution/image_convolution.h"
+#include "core/ops/backend/kernels.h"
+
+namespace reviewkd::ops {
+
+class DirectConvolution : public ImageConvolution {
+ public:
+  /// None where there are no kernels for this type or shape: they take 1×1 kernels without and 3×3 with a padding of 1, strides
+  /// 1 and 2, and multiples of 16 channels; input channels that are few (an image's three) need not be.
+  static std::shared_ptr<const DirectConvolution> create(const ConvolutionShape& shape, at::ScalarType type);
+
+  DirectConvolution(const ConvolutionShape& shape, at::ScalarType type, const ConvolutionKernels& kernels);
+
+  at::Tensor pack(const at::Tensor& weight, const float* factors = nullptr) const override;
+  at::Tensor pack_for_gradient(const at::Tensor& weight) const override;
+
+  /// False where the values under a kernel are gathered: nobody needs the gradient of pixels.
+  bool has_input_gradient() const override { return !gathers(); }
+
+  void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual, bool relu,
+               void* out) const override;
+
+  /// The border of the gradient is zero.
+  void begin_gradients(int64_t count) const override;
+  void* gradient_row(int64_t image, int64_t r) const override;
+  void input_gradient(int64_t count, const at::Tensor& packed, const void* added, void* out) const override;
+  void add_weight_gradient(const void* images, int64_t count, float* sums) const override;
+
+  int64_t weight_sums() const override;
+  void unpack_weight_gradient(const float* sums, at::Tensor& gradient) const override;
+
+ private:
+  /// Whether the values under a kernel are gathered into the channels of one pixel.
+  bool gathers() const { return gathered_ > 0; }
+  int64_t taps() const { return gathers() ? 1 : shape().kernel * shape().kernel; }
+  int64_t channels() const { return gathers() ? gathered_ : shape().in_channels; }
+  int64_t laid_out_width() const { return gathers() ? shape().out_width : shape().width + 2 * shape().padding; }
+  int64_t gradient_width() const { return shape().out_width + 2 * shape().padding; }
+  /// One image, [H, W, I], laid out with its padding in the thread's scratch memory.
+  const void* lay_out(const void* image) const;
+  const void* gather(const void* image) const;
+  void* gradient_start() const;
+
+  at::ScalarType type_;
+  int64_t value_bytes_;
+  const ConvolutionKernels* kernels_;
+  int64_t gathered_ = 0;
+};
+
+}  // namespace reviewkd::ops

@@ -1,0 +1,3 @@
+// Winograd's convolution, compiled for one instruction set.
+#define REVIEWKD_ISA avx512
+#include "core/ops/convolution/kernels/winograd.inl"

@@ -1,0 +1,124 @@
+#include "core/ops/convolution/winograd_convolution.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+#include "core/ops/backend/dispatch.h"
+
+namespace reviewkd::ops {
+namespace {
+
+/// Slots of scratch memory.
+constexpr int kTiles = 0;
+constexpr int kGradients = 1;
+
+/// Of an image.
+int64_t tiles_of(const ConvolutionShape& shape) { return ((shape.height + 3) / 4) * ((shape.width + 3) / 4); }
+
+int64_t group_of(const ConvolutionShape& shape) {
+  // The more values the filters have the more tiles should share one reading of them.
+  const int64_t few_tiles = std::max(shape.in_channels, shape.out_channels) < 128 ? 32 : 48;
+  const int64_t tiles = tiles_of(shape);
+  return (few_tiles + tiles - 1) / tiles;
+}
+
+/// Calls work(first, count) for parts of so many pairs of channels, side by side where they are many.
+template <typename Work>
+void each_pairs(int64_t pairs, const Work& work) {
+  constexpr int64_t kFewest = 4096;
+  at::parallel_for(0, pairs / kLanes, kFewest / kLanes, [&](int64_t first, int64_t last) { work(first * kLanes, (last - first) * kLanes); });
+}
+
+/// [I, O] planes of the nine places -> [36, I, O].
+at::Tensor transformed(const at::Tensor& planes, const WinogradKernels& kernels) {
+  const at::Tensor filters = planes.contiguous();  // [3, 3, I, O]
+  const int64_t pairs = filters.size(2) * filters.size(3);
+  at::Tensor result = at::empty({kWinogradPoints, filters.size(2), filters.size(3)}, filters.options());
+  each_pairs(pairs, [&](int64_t first, int64_t count) {
+    kernels.transform_filters(filters.const_data_ptr<float>() + first, pairs, count, result.data_ptr<float>() + first);
+  });
+  return result;
+}
+
+}  // namespace
+
+std::shared_ptr<const WinogradConvolution> WinogradConvolution::create(const ConvolutionShape& shape, at::ScalarType type) {
+  const WinogradKernels* kernels = winograd_kernels(type);
+  if (kernels == nullptr || shape.kernel != 3 || shape.stride != 1 || shape.padding != 1 || shape.in_channels % kLanes != 0 ||
+      shape.out_channels % kLanes != 0) {
+    return nullptr;
+  }
+  return std::make_shared<const WinogradConvolution>(shape, type, *kernels);
+}
+
+WinogradConvolution::WinogradConvolution(const ConvolutionShape& shape, at::ScalarType type, const WinogradKernels& kernels)
+    : ImageConvolution(shape), value_bytes_(static_cast<int64_t>(c10::elementSize(type))), kernels_(&kernels), group_(group_of(shape)) {}
+
+at::Tensor WinogradConvolution::pack(const at::Tensor& weight, const float* factors) const {
+  at::Tensor planes = weight.detach().permute({2, 3, 1, 0});  // [3, 3, I, O]
+  if (factors != nullptr) planes = planes * at::from_blob(const_cast<float*>(factors), {shape().out_channels}, at::kFloat);
+  return transformed(planes, *kernels_);
+}
+
+bool WinogradConvolution::packs_anew_for(int64_t images) const {
+  // Transformed filters take four times the weights' memory, and 64 tiles are ten times the work of transforming them.
+  constexpr int64_t kMuchMemory = int64_t{1} << 20;
+  constexpr int64_t kManyTiles = 64;
+  return weight_sums() * static_cast<int64_t>(sizeof(float)) > kMuchMemory && images * tiles_of(shape()) >= kManyTiles;
+}
+
+at::Tensor WinogradConvolution::pack_for_gradient(const at::Tensor& weight) const {
+  // The gradient of the input is a convolution, too: with the filters turned around and the channels exchanged.
+  return transformed(weight.detach().flip({2, 3}).permute({2, 3, 0, 1}), *kernels_);
+}
+
+void WinogradConvolution::forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual,
+                                  bool relu, void* out) const {
+  kernels_->convolve({
+      .in = images, .filters = packed.const_data_ptr<float>(), .out = out, .scratch = kernel_scratch(),
+      .images = count, .height = shape().height, .width = shape().width,
+      .in_channels = shape().in_channels, .out_channels = shape().out_channels,
+      .bias = bias, .residual = residual, .relu = relu,
+  });
+}
+
+void* WinogradConvolution::gradient_row(int64_t image, int64_t r) const {
+  const int64_t row = shape().width * shape().out_channels * value_bytes_;
+  return static_cast<char*>(scratch(kGradients, group_ * shape().height * row)) + (image * shape().height + r) * row;
+}
+
+void WinogradConvolution::input_gradient(int64_t count, const at::Tensor& packed, const void* added, void* out) const {
+  kernels_->convolve({
+      .in = gradient_row(0, 0), .filters = packed.const_data_ptr<float>(), .out = out, .scratch = kernel_scratch(),
+      .images = count, .height = shape().height, .width = shape().width,
+      .in_channels = shape().out_channels, .out_channels = shape().in_channels,
+      .bias = nullptr, .residual = added, .relu = false,
+  });
+}
+
+void WinogradConvolution::add_weight_gradient(const void* images, int64_t count, float* sums) const {
+  kernels_->add_gradient({
+      .in = images, .gradient = gradient_row(0, 0), .sums = sums, .scratch = kernel_scratch(),
+      .images = count, .height = shape().height, .width = shape().width,
+      .in_channels = shape().in_channels, .out_channels = shape().out_channels,
+  });
+}
+
+int64_t WinogradConvolution::weight_sums() const { return kWinogradPoints * shape().in_channels * shape().out_channels; }
+
+void WinogradConvolution::unpack_weight_gradient(const float* sums, at::Tensor& gradient) const {
+  const at::Tensor planes = at::empty({3, 3, shape().in_channels, shape().out_channels}, at::kFloat);
+  const int64_t pairs = shape().in_channels * shape().out_channels;
+  float* const places = planes.data_ptr<float>();
+  each_pairs(pairs, [&](int64_t first, int64_t count) { kernels_->restore_filters(sums + first, pairs, count, places + first); });
+  gradient.copy_(planes.permute({3, 2, 0, 1}));
+}
+
+float* WinogradConvolution::kernel_scratch() const {
+  const int64_t floats = kernels_->scratch_size(shape().in_channels, shape().out_channels);
+  return static_cast<float*>(scratch(kTiles, floats * static_cast<int64_t>(sizeof(float))));
+}
+
+}  // namespace reviewkd::ops

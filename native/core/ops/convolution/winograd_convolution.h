@@ -1,0 +1,42 @@
+#pragma once
+// 3×3 convolutions of stride 1 by Winograd's F(4×4, 3×3): a quarter of the products, for transforms before and after.
+
+#include "core/ops/convolution/image_convolution.h"
+#include "core/ops/backend/kernels.h"
+
+namespace reviewkd::ops {
+
+class WinogradConvolution : public ImageConvolution {
+ public:
+  /// None where there are no kernels for this type or shape: they take 3×3 with a stride and a padding of 1 and multiples of 16 channels.
+  static std::shared_ptr<const WinogradConvolution> create(const ConvolutionShape& shape, at::ScalarType type);
+
+  WinogradConvolution(const ConvolutionShape& shape, at::ScalarType type, const WinogradKernels& kernels);
+
+  /// Enough for some dozen tiles, which then share one reading of the filters.
+  int64_t group() const override { return group_; }
+
+  at::Tensor pack(const at::Tensor& weight, const float* factors = nullptr) const override;
+  bool packs_anew_for(int64_t images) const override;
+  at::Tensor pack_for_gradient(const at::Tensor& weight) const override;
+
+  void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual, bool relu,
+               void* out) const override;
+
+  void begin_gradients(int64_t) const override {}
+  void* gradient_row(int64_t image, int64_t r) const override;
+  void input_gradient(int64_t count, const at::Tensor& packed, const void* added, void* out) const override;
+  void add_weight_gradient(const void* images, int64_t count, float* sums) const override;
+
+  int64_t weight_sums() const override;
+  void unpack_weight_gradient(const float* sums, at::Tensor& gradient) const override;
+
+ private:
+  float* kernel_scratch() const;
+
+  int64_t value_bytes_;
+  const WinogradKernels* kernels_;
+  int64_t group_;
+};
+
+}  // namespace reviewkd::ops

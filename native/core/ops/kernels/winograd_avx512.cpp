@@ -1,3 +1,0 @@
-// Winograd's convolution, compiled for one instruction set.
-#define REVIEWKD_ISA avx512
-#include "core/ops/kernels/winograd.h"

@@ -1,0 +1,43 @@
+#include "formats/byte_source.h"
+
+#include <cstring>
+
+#include "core/base/error.h"
+#include "core/platform/system.h"
+
+namespace reviewkd {
+namespace {
+
+[[noreturn]] void fail_reading(const std::string& path, const std::error_code& error) {
+  fail(error == std::errc::no_such_file_or_directory ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "expected a readable file of weights at ",
+       path, ", got: ", platform::reason_of(error));
+}
+
+}  // namespace
+
+void ByteSource::read(uint64_t offset, void* target, uint64_t bytes) const {
+  if (!holds(offset, bytes)) {
+    fail(ErrorCode::kFileCorrupt, "expected ", bytes, " bytes from byte ", offset, " on in ", name_, ", got a file of ", size_,
+         ": it is damaged or was cut short");
+  }
+  if (bytes > 0) copy(offset, target, bytes);
+}
+
+FileSource::FileSource(const std::string& path) : ByteSource(path, 0) {
+  if (const auto error = file_.open(path, platform::Access::kRead)) fail_reading(path, error);
+  if (const auto error = file_.size(size_)) fail_reading(path, error);
+}
+
+void FileSource::copy(uint64_t offset, void* target, uint64_t bytes) const {
+  uint64_t count = 0;
+  if (const auto error = file_.read(offset, target, bytes, count)) fail_reading(name_, error);
+  if (count < bytes) {
+    fail(ErrorCode::kFileCorrupt, "expected ", bytes - count, " more bytes in ", name_, ", got its end: somebody shortened it meanwhile");
+  }
+}
+
+void MemorySource::copy(uint64_t offset, void* target, uint64_t bytes) const {
+  std::memcpy(target, static_cast<const char*>(data_) + offset, bytes);
+}
+
+}  // namespace reviewkd

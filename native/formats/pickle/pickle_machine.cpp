@@ -1,0 +1,280 @@
+#include "formats/pickle/pickle_machine.h"
+
+#include <bit>
+
+#include "formats/little_endian.h"
+#include "formats/pickle/pickle_calls.h"
+#include "core/base/error.h"
+
+namespace reviewkd::pickle {
+namespace {
+
+constexpr size_t kDeepestStack = 200'000;
+constexpr size_t kDeepestNesting = 100;
+
+/// From the pickletools of Python 3.
+enum Opcode : uint8_t {
+  kMark = '(', kStop = '.', kPop = '0', kPopMark = '1', kBinFloat = 'G', kBinInt = 'J', kBinInt1 = 'K', kBinInt2 = 'M', kNone = 'N',
+  kBinPersId = 'Q', kReduce = 'R', kBinString = 'T', kShortBinString = 'U', kBinUnicode = 'X', kAppend = 'a', kBuild = 'b', kGlobal = 'c',
+  kDict = 'd', kEmptyDict = '}', kAppends = 'e', kBinGet = 'h', kLongBinGet = 'j', kList = 'l', kEmptyList = ']', kBinPut = 'q',
+  kLongBinPut = 'r', kSetItem = 's', kTuple = 't', kEmptyTuple = ')', kSetItems = 'u', kBinBytes = 'B', kShortBinBytes = 'C',
+  kProto = 0x80, kNewObj = 0x81, kTuple1 = 0x85, kTuple2 = 0x86, kTuple3 = 0x87, kNewTrue = 0x88, kNewFalse = 0x89, kLong1 = 0x8A,
+  kShortBinUnicode = 0x8C, kEmptySet = 0x8F, kAddItems = 0x90, kStackGlobal = 0x93, kMemoize = 0x94, kFrame = 0x95,
+};
+constexpr uint8_t kNewestProtocol = 5;
+
+class Machine {
+ public:
+  Machine(Input& input, Heap& heap) : input_(input), heap_(heap) {}
+
+  Id run() {
+    while (true) {
+      const auto opcode = static_cast<Opcode>(input_.byte());
+      if (opcode == kStop) return pop();
+      step(opcode);
+    }
+  }
+
+ private:
+  void step(Opcode opcode) {
+    switch (opcode) {
+      case kProto: if (input_.byte() > kNewestProtocol) fail_corrupt(input_, "a known protocol"); return;
+      case kFrame: input_.take(8); return;
+      case kMark: marks_.push_back(stack_.size()); return bound(marks_.size(), kDeepestStack);
+      case kPop: pop(); return;
+      case kPopMark: pop_to_mark(); return;
+
+      case kNone: return push({});
+      case kNewTrue: case kNewFalse: return push_integer(Kind::kBool, opcode == kNewTrue);
+      case kBinInt: return push_integer(Kind::kInteger, static_cast<int32_t>(number<4>()));
+      case kBinInt1: return push_integer(Kind::kInteger, input_.byte());
+      case kBinInt2: return push_integer(Kind::kInteger, static_cast<int64_t>(number<2>()));
+      case kLong1: return push_long(input_.take(input_.byte()));
+      case kBinFloat: return push_real(input_.take(8));
+      case kBinUnicode: return push_text(Kind::kText, input_.take(number<4>()));
+      // Python 2 wrote its strings so: names of parameters among them.
+      case kBinString: return push_text(Kind::kText, input_.take(number<4>()));
+      case kShortBinString: case kShortBinUnicode: return push_text(Kind::kText, input_.take(input_.byte()));
+      case kBinBytes: return push_text(Kind::kBytes, input_.take(number<4>()));
+      case kShortBinBytes: return push_text(Kind::kBytes, input_.take(input_.byte()));
+
+      case kEmptyTuple: return push_container(Kind::kTuple, 0);
+      case kTuple1: return push_container(Kind::kTuple, 1);
+      case kTuple2: return push_container(Kind::kTuple, 2);
+      case kTuple3: return push_container(Kind::kTuple, 3);
+      case kTuple: return push_container(Kind::kTuple, above_mark());
+      case kEmptyList: case kEmptySet: return push_container(Kind::kList, 0);
+      case kList: return push_container(Kind::kList, above_mark());
+      case kEmptyDict: return push_container(Kind::kDict, 0);
+      case kDict: return push_container(Kind::kDict, above_mark());
+      case kAppend: return extend(Kind::kList, 1);
+      case kAppends: case kAddItems: return extend(Kind::kList, above_mark());
+      case kSetItem: return extend(Kind::kDict, 2);
+      case kSetItems: return extend(Kind::kDict, above_mark());
+
+      case kBinPut: return memoize(input_.byte());
+      case kLongBinPut: return memoize(number<4>());
+      case kMemoize: return memoize(memo_.size());
+      case kBinGet: return recall(input_.byte());
+      case kLongBinGet: return recall(number<4>());
+
+      case kGlobal: {
+        const std::string_view module = input_.line();
+        return push(resolve(input_, module, input_.line()));
+      }
+      case kStackGlobal: {
+        const std::string_view name = popped(Kind::kText, "a name").text;
+        return push(resolve(input_, popped(Kind::kText, "a module").text, name));
+      }
+      case kReduce: case kNewObj: {
+        const Value& arguments = popped(Kind::kTuple, "a tuple of arguments");
+        const Value& callable = popped(Kind::kCallable, "something to call");
+        return push(call(input_, heap_, callable, arguments));
+      }
+      case kBinPersId: return push(persistent(input_, heap_, popped(Kind::kTuple, "a tuple for a persistent id")));
+      case kBuild: return build();
+      default:
+        fail(ErrorCode::kFileUnsupported, "expected opcodes that pickles of weights have in ", input_.name(), ", got ",
+             static_cast<int>(opcode), " at byte ", input_.position() - 1, ". In Python, torch.save(model.state_dict(), \"weights.pt\") writes a file that can be read");
+    }
+  }
+
+  template <size_t Bytes>
+  uint64_t number() {
+    return little_endian<Bytes>(input_.take(Bytes).data());
+  }
+
+  void bound(size_t count, size_t most) { check_bound(input_, count, most); }
+
+  void push(Value value) {
+    heap_.values.push_back(std::move(value));
+    bound(heap_.values.size(), kMostValues);
+    push_id(static_cast<Id>(heap_.values.size() - 1));
+  }
+
+  void push_id(Id id) {
+    stack_.push_back(id);
+    bound(stack_.size(), kDeepestStack);
+  }
+
+  void push_integer(Kind kind, int64_t integer) {
+    Value value;
+    value.kind = kind;
+    value.integer = integer;
+    push(std::move(value));
+  }
+
+  void push_real(std::string_view big_endian) {
+    uint64_t bits = 0;
+    for (const char c : big_endian) bits = (bits << 8) | static_cast<uint8_t>(c);
+    Value value;
+    value.kind = Kind::kReal;
+    value.real = std::bit_cast<double>(bits);
+    push(std::move(value));
+  }
+
+  /// Two's complement, least byte first, as short as can be.
+  void push_long(std::string_view bytes) {
+    if (bytes.size() > 8) return push_text(Kind::kBigInteger, bytes);
+    uint64_t value = !bytes.empty() && (bytes.back() & 0x80) ? ~uint64_t{0} : 0;
+    for (size_t i = bytes.size(); i-- > 0;) value = (value << 8) | static_cast<uint8_t>(bytes[i]);
+    push_integer(Kind::kInteger, static_cast<int64_t>(value));
+  }
+
+  void push_text(Kind kind, std::string_view text) {
+    Value value;
+    value.kind = kind;
+    value.text = text;
+    push(std::move(value));
+  }
+
+  /// Where the values begin that the innermost mark has below it: what comes under it is not at hand.
+  size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
+
+  Id pop() {
+    if (stack_.size() <= floor()) fail_corrupt(input_, "a value on the stack");
+    const Id id = stack_.back();
+    stack_.pop_back();
+    return id;
+  }
+
+  const Value& popped(Kind kind, std::string_view what) {
+    const Value& value = heap_.at(pop());
+    if (value.kind != kind) fail_corrupt(input_, what);
+    return value;
+  }
+
+  void pop_to_mark() { stack_.resize(stack_.size() - above_mark()); }
+
+  /// Takes the innermost mark away and returns how many values lie above it.
+  size_t above_mark() {
+    if (marks_.empty()) fail_corrupt(input_, "a mark on the stack");
+    const size_t count = stack_.size() - marks_.back();
+    marks_.pop_back();
+    return count;
+  }
+
+  void move_items(size_t count, std::vector<Id>& to) {
+    if (stack_.size() - floor() < count) fail_corrupt(input_, "values on the stack");
+    heap_.references += count;
+    bound(heap_.references, kMostReferences);
+    to.insert(to.end(), stack_.end() - static_cast<std::ptrdiff_t>(count), stack_.end());
+    stack_.resize(stack_.size() - count);
+  }
+
+  void push_container(Kind kind, size_t count) {
+    Value value;
+    value.kind = kind;
+    if (kind == Kind::kDict && count % 2 != 0) fail_corrupt(input_, "a value for each key");
+    move_items(count, value.items);
+    push(std::move(value));
+  }
+
+  /// Adds the topmost values to the container under them.
+  void extend(Kind kind, size_t count) {
+    if (kind == Kind::kDict && count % 2 != 0) fail_corrupt(input_, "a value for each key");
+    if (stack_.size() - floor() < count + 1) fail_corrupt(input_, "a container on the stack");
+    Value& container = heap_.values[stack_[stack_.size() - count - 1]];
+    if (container.kind != kind) fail_corrupt(input_, kind == Kind::kDict ? "a dictionary to add to" : "a list to add to");
+    move_items(count, container.items);
+  }
+
+  void memoize(uint64_t key) {
+    if (stack_.size() <= floor()) fail_corrupt(input_, "a value to remember");
+    // Keys are counted up; memory for one that is not must not be had by naming a large one.
+    bound(key, kMostValues);
+    if (key >= memo_.size()) memo_.resize(key + 1, pickle::kNothing);
+    memo_[key] = stack_.back();
+  }
+
+  void recall(uint64_t key) {
+    if (key >= memo_.size() || memo_[key] == pickle::kNothing) fail_corrupt(input_, "a value that was remembered");
+    push_id(memo_[key]);
+  }
+
+  /// State for what lies under it: attributes of an OrderedDict count, those of harmless objects do not.
+  void build() {
+    const Id state = pop();
+    if (stack_.size() <= floor()) fail_corrupt(input_, "an object under its state");
+    Value& object = heap_.values[stack_.back()];
+    if (object.kind == Kind::kDict && heap_.at(state).kind == Kind::kDict) {
+      object.attributes = state;
+    } else if (object.kind != Kind::kOpaque) {
+      fail_corrupt(input_, "a dictionary for the state of an OrderedDict");
+    }
+  }
+
+  Input& input_;
+  Heap& heap_;
+  std::vector<Id> stack_;
+  std::vector<size_t> marks_;
+  std::vector<Id> memo_;
+};
+
+/// Refuses what contains itself, and nesting that only a hostile file has. Each value is looked at once, however often it
+/// is referred to.
+void check_nesting(const Input& input, const Heap& heap, Id root) {
+  enum class State : uint8_t { kNew, kOpen, kDone };
+  struct Frame {
+    Id id;
+    size_t next;
+  };
+  std::vector<State> states(heap.values.size(), State::kNew);
+  std::vector<Frame> path;
+  const auto enter = [&](Id id) {
+    if (states[id] == State::kOpen) {
+      fail(ErrorCode::kFileCorrupt, "expected values that do not contain themselves in ", input.name(), ", got a cycle");
+    }
+    if (states[id] == State::kDone) return;
+    if (path.size() >= kDeepestNesting) {
+      fail(ErrorCode::kFileUnsupported, "expected values nested no deeper than ", kDeepestNesting, " in ", input.name(),
+           ", got a deeper nesting");
+    }
+    states[id] = State::kOpen;
+    path.push_back({id, 0});
+  };
+  enter(root);
+  while (!path.empty()) {
+    Frame& frame = path.back();
+    const Value& value = heap.at(frame.id);
+    if (frame.next < value.items.size()) {
+      enter(value.items[frame.next++]);
+    } else if (frame.next == value.items.size() && value.attributes != kNothing) {
+      ++frame.next;
+      enter(value.attributes);
+    } else {
+      states[frame.id] = State::kDone;
+      path.pop_back();
+    }
+  }
+}
+
+}  // namespace
+
+Id read(Input& input, Heap& heap) {
+  const Id root = Machine(input, heap).run();
+  check_nesting(input, heap, root);
+  return root;
+}
+
+}  // namespace reviewkd::pickle

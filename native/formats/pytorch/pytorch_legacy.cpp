@@ -1,0 +1,90 @@
+#include <string_view>
+
+#include "formats/little_endian.h"
+#include "formats/pickle/pickle_calls.h"
+#include "formats/pickle/pickle_machine.h"
+#include "formats/pytorch/pytorch_file.h"
+#include "core/base/error.h"
+
+namespace reviewkd {
+namespace {
+
+// torch/serialization.py: MAGIC_NUMBER = 0x1950A86A20F9469CFC6C, least byte first.
+constexpr std::string_view kMagic = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+constexpr int64_t kProtocolVersion = 1001;
+constexpr uint64_t kCountBytes = 8;
+
+class LegacyReader {
+ public:
+  explicit LegacyReader(const ByteSource& source) : source_(source) {}
+
+  PyTorchFile read() {
+    file_.format = WeightsFormat::kPyTorchLegacy;
+    file_.input = std::make_unique<pickle::Input>(source_, 0, source_.size());
+    check_preface();
+    file_.root = next();
+    const pickle::Value keys = file_.heap.at(next());
+    if (keys.kind != pickle::Kind::kList) corrupt("a list of storages");
+    place_storages(keys);
+    return std::move(file_);
+  }
+
+ private:
+  template <typename... Parts>
+  [[noreturn]] void corrupt(const Parts&... expected) const {
+    fail(ErrorCode::kFileCorrupt, "expected ", expected..., " in ", source_.name(), ": the file is damaged or was cut short");
+  }
+
+  pickle::Id next() { return pickle::read(*file_.input, file_.heap); }
+
+  void check_preface() {
+    const pickle::Value magic = file_.heap.at(next());
+    if (magic.kind != pickle::Kind::kBigInteger || magic.text != kMagic) {
+      fail(ErrorCode::kFileUnsupported, "expected a file that torch.save wrote, got another pickle at ", source_.name(),
+           ". In Python, torch.save(model.state_dict(), \"weights.pt\") writes one");
+    }
+    const pickle::Value version = file_.heap.at(next());
+    if (version.kind != pickle::Kind::kInteger || version.integer != kProtocolVersion) {
+      corrupt("version ", kProtocolVersion, " of the layout");
+    }
+    const pickle::Value system = file_.heap.at(next());
+    const pickle::Value* little = pickle::find(file_.heap, system, "little_endian");
+    if (little == nullptr || little->kind != pickle::Kind::kBool) corrupt("a description of the system that wrote it");
+    if (little->integer == 0) {
+      fail(ErrorCode::kFileUnsupported, "expected numbers with the least byte first in ", source_.name(), ", got big-endian ones");
+    }
+  }
+
+  /// Behind the pickles: of each storage the count of its elements, then these.
+  void place_storages(const pickle::Value& keys) {
+    const auto& storages = file_.heap.storages;
+    if (keys.items.size() != storages.size()) corrupt("as many storages as tensors lie in");
+    file_.storages.resize(storages.size());
+    std::vector<bool> placed(storages.size());
+    uint64_t position = file_.input->position();
+    for (const pickle::Id id : keys.items) {
+      const pickle::Value& key = file_.heap.at(id);
+      const auto found = key.kind == pickle::Kind::kText ? file_.heap.storage_of_key.find(key.text) : file_.heap.storage_of_key.end();
+      if (found == file_.heap.storage_of_key.end() || placed[found->second]) corrupt("each storage once");
+      const pickle::Storage& storage = storages[found->second];
+      uint8_t count[kCountBytes];
+      source_.read(position, count, kCountBytes);
+      position += kCountBytes;
+      if (little_endian<8>(count) != storage.bytes / bytes_of(storage.type) || !source_.holds(position, storage.bytes)) {
+        corrupt("the ", storage.bytes, " bytes of storage ", storage.key);
+      }
+      file_.storages[found->second] = {position, storage.bytes};
+      placed[found->second] = true;
+      position += storage.bytes;
+    }
+  }
+
+  const ByteSource& source_;
+  PyTorchFile file_;
+};
+
+}  // namespace
+
+PyTorchFile read_pytorch_legacy(const ByteSource& source) { return LegacyReader(source).read(); }
+
+}  // namespace reviewkd

@@ -1,0 +1,40 @@
+#include "formats/little_endian.h"
+#include "formats/safetensors/safetensors_header.h"
+#include "core/base/error.h"
+
+namespace reviewkd {
+namespace {
+
+// The format allows 100 MB; the largest published headers have a few. Less keeps a hostile file's memory small.
+constexpr uint64_t kMaxHeaderBytes = uint64_t{16} << 20;
+
+}  // namespace
+
+TensorTable read_safetensors_table(const ByteSource& source) {
+  if (source.size() < kSafetensorsLengthBytes) {
+    fail(ErrorCode::kFileCorrupt, "expected at least 8 bytes in the .safetensors file ", source.name(), ", got ", source.size());
+  }
+  uint8_t length_bytes[kSafetensorsLengthBytes];
+  source.read(0, length_bytes, kSafetensorsLengthBytes);
+  const uint64_t length = little_endian<8>(length_bytes);
+  const uint64_t rest = source.size() - kSafetensorsLengthBytes;
+  if (length > kMaxHeaderBytes || length > rest) {
+    fail(ErrorCode::kFileCorrupt, "expected a header that fits into the ", source.size(), " bytes of ", source.name(), ", got one of ",
+         length, " bytes: the file is truncated or no safetensors file");
+  }
+  std::string text(length, '\0');
+  source.read(kSafetensorsLengthBytes, text.data(), length);
+  SafetensorsHeader header = parse_safetensors_header(text, rest - length, source.name());
+
+  TensorTable table;
+  table.format = WeightsFormat::kSafetensors;
+  table.metadata = std::move(header.metadata);
+  for (auto& entry : header.entries) {
+    std::vector<int64_t> strides = contiguous_strides(entry.shape);
+    table.tensors.push_back({std::move(entry.name), entry.type, std::move(entry.shape), std::move(strides), table.storages.size(), 0});
+    table.storages.push_back({kSafetensorsLengthBytes + length + entry.begin, entry.end - entry.begin});
+  }
+  return table;
+}
+
+}  // namespace reviewkd

@@ -1,0 +1,85 @@
+#include "formats/tensor_table.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "core/base/error.h"
+
+namespace reviewkd {
+namespace {
+
+constexpr std::string_view kOptimizer = "optimizer.";
+constexpr std::string_view kParallel = "module.";
+constexpr std::string_view kStudent = "student.";
+
+bool begins_with(const StoredTensor& tensor, std::string_view prefix) {
+  return tensor.name.size() > prefix.size() && std::string_view(tensor.name).substr(0, prefix.size()) == prefix;
+}
+
+template <typename Leaves>
+void leave_aside(TensorTable& table, Leaves leaves) {
+  table.selection.left_aside += std::erase_if(table.tensors, leaves);
+}
+
+void take_off(TensorTable& table, std::string_view prefix) {
+  for (auto& tensor : table.tensors) tensor.name.erase(0, prefix.size());
+  table.selection.prefixes.emplace_back(prefix);
+}
+
+}  // namespace
+
+const char* to_string(WeightsFormat format) {
+  switch (format) {
+    case WeightsFormat::kSafetensors: return "safetensors";
+    case WeightsFormat::kPyTorchZip: return "pytorch-zip";
+    case WeightsFormat::kPyTorchLegacy: return "pytorch-legacy";
+  }
+  return "";
+}
+
+uint64_t element_count(const std::vector<int64_t>& shape) {
+  uint64_t count = 1;
+  for (const int64_t length : shape) count *= static_cast<uint64_t>(length);
+  return count;
+}
+
+std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& shape) {
+  std::vector<int64_t> strides(shape.size(), 1);
+  for (size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * std::max<int64_t>(shape[i], 1);
+  return strides;
+}
+
+void keep_network(TensorTable& table) {
+  const auto of = [](std::string_view prefix) { return [=](const StoredTensor& tensor) { return begins_with(tensor, prefix); }; };
+  const auto all_begin_with = [&](std::string_view prefix) {
+    return !table.tensors.empty() && std::all_of(table.tensors.begin(), table.tensors.end(), of(prefix));
+  };
+  if (!all_begin_with(kOptimizer)) leave_aside(table, of(kOptimizer));
+  bool found = true;
+  while (found) {
+    found = all_begin_with(kParallel);
+    if (found) take_off(table, kParallel);
+  }
+  if (std::any_of(table.tensors.begin(), table.tensors.end(), of(kStudent))) {
+    leave_aside(table, [&](const StoredTensor& tensor) { return !begins_with(tensor, kStudent); });
+    take_off(table, kStudent);
+    if (all_begin_with(kParallel)) take_off(table, kParallel);
+  }
+}
+
+void check_expansion(const TensorTable& table, const ByteSource& source) {
+  constexpr uint64_t kTimes = 4;
+  constexpr uint64_t kBeside = uint64_t{16} << 20;
+  uint64_t bytes = 0;
+  for (const auto& tensor : table.tensors) {
+    uint64_t own = 0;
+    const bool overflows = __builtin_mul_overflow(element_count(tensor.shape), bytes_of(tensor.type), &own) ||
+                           __builtin_add_overflow(bytes, own, &bytes);
+    if (!overflows && bytes / kTimes <= source.size() + kBeside) continue;
+    fail(ErrorCode::kFileUnsupported, "expected tensors of no more than ", kTimes, " times the ", source.size(), " bytes of ",
+         source.name(), ", got ", tensor.name,
+         ", which repeats its elements more often. In Python, tensor.contiguous() stores each of them");
+  }
+}
+
+}  // namespace reviewkd
