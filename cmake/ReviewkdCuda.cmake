@@ -6,13 +6,13 @@
 
 # The device's kernels, run thread by thread on the CPU.
 if(UNIX)
-  add_library(reviewkd_stand_in MODULE native/cuda/host_emulation/host_emulation.cpp)
-  reviewkd_compile_options(reviewkd_stand_in)
+  add_library(reviewkd_host_emulation MODULE native/cuda/host_emulation/host_emulation.cpp)
+  reviewkd_compile_options(reviewkd_host_emulation)
   # Shared memory holds floats in one phase and doubles in the next.
-  target_compile_options(reviewkd_stand_in PRIVATE -fno-strict-aliasing)
-  target_include_directories(reviewkd_stand_in PRIVATE native)
-  set_target_properties(reviewkd_stand_in PROPERTIES
-    PREFIX "" OUTPUT_NAME reviewkd_stand_in SUFFIX ".so" UNITY_BUILD OFF
+  target_compile_options(reviewkd_host_emulation PRIVATE -fno-strict-aliasing)
+  target_include_directories(reviewkd_host_emulation PRIVATE native)
+  set_target_properties(reviewkd_host_emulation PROPERTIES
+    PREFIX "" OUTPUT_NAME reviewkd_host_emulation SUFFIX ".so" UNITY_BUILD OFF
     LIBRARY_OUTPUT_DIRECTORY "${REVIEWKD_OUTPUT_DIR}$<1:>")
 endif()
 

@@ -47,7 +47,7 @@ export type {
 export type { InstallationAttempt, InstallationPlace, InstallationReport } from "./config/schemas/installation.js";
 export type { FeatureSpec, ModelInfo, ModelOptionsInput } from "./config/schemas/model.js";
 export type {
-  ConvertOptionsInput, ExportOptionsInput, LoadOptionsInput, LoadReport, ModelFit, StoredDType, WeightsChoice, WeightsFormat, WeightsInfo, WeightsInspection,
+  ConvertOptionsInput, ExportOptionsInput, LoadOptionsInput, LoadReport, ArchitectureMatch, StoredDType, WeightsChoice, WeightsFormat, WeightsInfo, WeightsInspection,
 } from "./config/schemas/weights.js";
 export type { PairExplanation, PairOptionsInput } from "./config/schemas/pair.js";
 export type { Preset, PresetMark } from "./config/schemas/preset.js";

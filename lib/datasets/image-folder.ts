@@ -25,13 +25,13 @@ export interface OpenImageFolder {
 
 /** Lists the images and makes sure that they can be decoded; none is read yet. */
 export async function openImageFolder(source: ImageFolderSource, sharp = loadSharp): Promise<OpenImageFolder> {
-  const { root, imageSize, scale, ratio, limitTrain, limitTest, onBroken } = source;
+  const { root, imageSize, scale, ratio, limitTrain, limitTest, onDecodeError } = source;
   const decoder = new ImageDecoder(await sharp(), { size: imageSize, scale, ratio });
   const { classNames, trainFolder, testFolder, train, test } = await listImageFolder(root);
   const broken: BrokenImage[] = [];
-  const decoders = source.decoders ?? availableParallelism();
+  const numWorkers = source.numWorkers ?? availableParallelism();
   const open = (split: "train" | "test", folder: string, listing: FolderListing): StreamedImages => {
-    const images = new FolderImages({ split, folder, listing, decoder, decoders, onBroken, broken });
+    const images = new FolderImages({ split, folder, listing, decoder, numWorkers, onDecodeError, broken });
     return new StreamedImages({
       kind: source.kind, split, numClasses: classNames.length, size: listing.paths.length, height: imageSize, width: imageSize,
       layout: "interleaved", normalization: source.normalization ?? IMAGENET_NORMALIZATION, produce: (pass) => images.produce(pass),
@@ -49,8 +49,8 @@ interface FolderOptions {
   readonly folder: string;
   readonly listing: FolderListing;
   readonly decoder: ImageDecoder;
-  readonly decoders: number;
-  readonly onBroken: "fail" | "skip";
+  readonly numWorkers: number;
+  readonly onDecodeError: "fail" | "skip";
   readonly broken: BrokenImage[];
 }
 
@@ -62,10 +62,10 @@ class FolderImages {
   constructor(private readonly options: FolderOptions) {}
 
   async *produce(pass: StreamPass): AsyncGenerator<ImageBlock, void, void> {
-    const { listing, decoders } = this.options;
+    const { listing, numWorkers } = this.options;
     const order = await addon().dataOrder(listing.paths.length, pass.seed, pass.epoch, pass.shuffle);
     const positions = range(pass.firstImage, order.length);
-    for await (const block of mapInOrder(positions, decoders, (position) => this.#blockAt(position, order, pass))) {
+    for await (const block of mapInOrder(positions, numWorkers, (position) => this.#blockAt(position, order, pass))) {
       if (block !== undefined) yield block;
     }
   }
@@ -105,11 +105,11 @@ class FolderImages {
   }
 
   #skip(index: number, path: string, reason: string, cause?: unknown): void {
-    if (this.options.onBroken === "fail") {
+    if (this.options.onDecodeError === "fail") {
       throw new ReviewKdError(
         "FILE_CORRUPT",
         `expected an image that can be decoded at ${path}, got: ${reason}. Replace or remove it, or leave broken images out with ` +
-          'onBroken: "skip" (on the command line --on-broken skip).',
+          'onDecodeError: "skip" (on the command line --on-decode-error skip).',
         { cause },
       );
     }

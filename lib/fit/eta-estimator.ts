@@ -2,7 +2,7 @@
 const EVALUATION_SHARE = 1 / 3;
 
 /** Foretells how long a training will still take. */
-export class TimeLeft {
+export class EtaEstimator {
   #evaluationSeconds: number | undefined;
   #imagesPerSecond = 0;
 

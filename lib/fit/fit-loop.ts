@@ -4,7 +4,7 @@ import type { EpochProgress, EpochSummary, Evaluation, FitEvent } from "../confi
 import { termsOf } from "../config/schemas/method.js";
 import type { FitProgress, FitResult } from "../config/schemas/run-record.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
-import { TimeLeft } from "./eta-estimator.js";
+import { EtaEstimator } from "./eta-estimator.js";
 import type { FitPlan } from "./plan.js";
 import { withReports } from "./with-reports.js";
 
@@ -53,13 +53,13 @@ export class FitLoop {
   readonly #epochs: number;
   /** Broken images that were told of, or met before this training. */
   #brokenTold: number;
-  readonly #timeLeft: TimeLeft;
+  readonly #timeLeft: EtaEstimator;
 
   constructor(private readonly plan: FitPlan, private readonly session: Session, private readonly log: TrainingRecorder) {
     const { data, training } = plan;
     this.#epochs = training.epochs;
     this.#brokenTold = data.brokenImages.length;
-    this.#timeLeft = new TimeLeft({ epochs: training.epochs, trainSamples: data.train.size, testSamples: data.test.size });
+    this.#timeLeft = new EtaEstimator({ epochs: training.epochs, trainSamples: data.train.size, testSamples: data.test.size });
   }
 
   async *run(): AsyncGenerator<FitEvent, FitResult, void> {

@@ -11,7 +11,7 @@ import type { FitProgress } from "../config/schemas/run-record.js";
 import type { Session } from "../api/session.js";
 
 /** How far a training is. */
-export interface Standing {
+export interface RunPosition {
   readonly progress: FitProgress;
   /** Steps done in the epoch after `progress.epochsDone`. */
   readonly stepsDone: number;
@@ -24,36 +24,36 @@ const ORDER: readonly SavedKind[] = ["metrics", "best", "epoch", "student", "las
 const OF_ONE_EPOCH: readonly SavedKind[] = ["best", "epoch"];
 
 /** Writes what a run directory is due, and remembers what could not be written. */
-export class FitSaver {
+export class CheckpointWriter {
   /** What could not be written so far. */
-  readonly #owed = new Set<SavedKind>();
+  readonly #pending = new Set<SavedKind>();
   #failure: { readonly code: string; readonly reason: string } | undefined;
   /** Where the newest checkpoint of this process stands. */
-  #saved: Standing | undefined;
+  #saved: RunPosition | undefined;
 
   constructor(private readonly plan: FitPlan, private directory: RunDirectory, private readonly session: Session) {}
 
   /** Writes these, and what is owed, and tells of both. */
-  async *save(kinds: readonly SavedKind[], standing: Standing): AsyncGenerator<FitEvent, void, void> {
-    for (const kind of OF_ONE_EPOCH) this.#owed.delete(kind);
-    for (const kind of kinds) this.#owed.add(kind);
-    yield* this.#attempt(standing);
+  async *save(kinds: readonly SavedKind[], position: RunPosition): AsyncGenerator<FitEvent, void, void> {
+    for (const kind of OF_ONE_EPOCH) this.#pending.delete(kind);
+    for (const kind of kinds) this.#pending.add(kind);
+    yield* this.#attempt(position);
   }
 
   /** Saves between two steps of the epoch that runs. */
-  async *saveWithinEpoch(standing: Standing): AsyncGenerator<FitEvent, void, void> {
+  async *saveWithinEpoch(position: RunPosition): AsyncGenerator<FitEvent, void, void> {
     const kinds: SavedKind[] = ["last"];
     try {
       await this.directory.restore();
-      if (this.#owed.has("metrics")) await this.#writeFile("metrics", standing);
-      this.#owed.delete("metrics");
-      if (!(await this.session.saveWithinEpoch(this.directory.file("last"), this.#metadata(standing), this.#keepingPrevious()))) return;
-      this.#owed.delete("last");
-      this.#saved = standing;
-      yield* this.#told(kinds, standing);
+      if (this.#pending.has("metrics")) await this.#writeFile("metrics", position);
+      this.#pending.delete("metrics");
+      if (!(await this.session.saveWithinEpoch(this.directory.file("last"), this.#metadata(position), this.#keepingPrevious()))) return;
+      this.#pending.delete("last");
+      this.#saved = position;
+      yield* this.#checkpointEvents(kinds, position);
     } catch (error) {
       this.#failed(error);
-      yield this.#failureEvent(kinds, standing, null);
+      yield this.#failureEvent(kinds, position, null);
     }
   }
 
@@ -62,20 +62,20 @@ export class FitSaver {
    *
    * @throws `SAVE_FAILED`: something is still owed.
    */
-  async *settle(standing: Standing, signal?: AbortSignal): AsyncGenerator<FitEvent, void, void> {
+  async *retryPending(position: RunPosition, signal?: AbortSignal): AsyncGenerator<FitEvent, void, void> {
     for (const milliseconds of this.plan.retryDelaysMs) {
-      if (this.#owesNothing || signal?.aborted === true) break;
-      yield this.#failureEvent(this.#owes(), standing, milliseconds / 1000);
+      if (this.#hasNothingPending || signal?.aborted === true) break;
+      yield this.#failureEvent(this.#pendingKinds(), position, milliseconds / 1000);
       await delay(milliseconds, undefined, { signal }).catch(() => undefined);
-      yield* this.#attempt(standing, { silent: true });
+      yield* this.#attempt(position, { silent: true });
     }
-    if (!this.#owesNothing) throw this.#saveFailed(standing);
+    if (!this.#hasNothingPending) throw this.#saveFailed(position);
   }
 
-  #saveFailed({ progress: { epochsDone } }: Standing): ReviewKdError {
+  #saveFailed({ progress: { epochsDone } }: RunPosition): ReviewKdError {
     return new ReviewKdError(
       "SAVE_FAILED",
-      `expected to save ${this.#owes().join(", ")} of the run in ${this.directory.path} after ${epochsDone} epochs, got: ${this.#failure?.reason ?? ""}. ` +
+      `expected to save ${this.#pendingKinds().join(", ")} of the run in ${this.directory.path} after ${epochsDone} epochs, got: ${this.#failure?.reason ?? ""}. ` +
         `${this.lastSaved()} In a program the trained network is still in memory: \`model.save(path)\` writes it elsewhere.`,
     );
   }
@@ -85,12 +85,12 @@ export class FitSaver {
    *
    * @throws `SAVE_FAILED`: something could not be written there, either.
    */
-  async *moveTo(directory: RunDirectory, standing: Standing): AsyncGenerator<FitEvent, void, void> {
+  async *moveTo(directory: RunDirectory, position: RunPosition): AsyncGenerator<FitEvent, void, void> {
     this.directory = directory;
-    for (const kind of ["metrics", "student", "last"] as const) this.#owed.add(kind);
-    if (isBest(standing)) this.#owed.add("best");
-    yield* this.#attempt(standing);
-    if (!this.#owesNothing) throw this.#saveFailed(standing);
+    for (const kind of ["metrics", "student", "last"] as const) this.#pending.add(kind);
+    if (isBest(position)) this.#pending.add("best");
+    yield* this.#attempt(position);
+    if (!this.#hasNothingPending) throw this.#saveFailed(position);
   }
 
   /** A sentence that names the newest checkpoint that was written. */
@@ -102,69 +102,69 @@ export class FitSaver {
   }
 
   /** Whether the newest checkpoint is of this state. */
-  savedIs({ progress, stepsDone }: Standing): boolean {
+  savedIs({ progress, stepsDone }: RunPosition): boolean {
     return this.#saved?.progress === progress && this.#saved.stepsDone === stepsDone;
   }
 
   /** A checkpoint that an earlier process wrote. */
-  found(standing: Standing): void {
-    this.#saved = standing;
+  markSaved(position: RunPosition): void {
+    this.#saved = position;
   }
 
-  async *#attempt(standing: Standing, { silent = false } = {}): AsyncGenerator<FitEvent, void, void> {
+  async *#attempt(position: RunPosition, { silent = false } = {}): AsyncGenerator<FitEvent, void, void> {
     const written: SavedKind[] = [];
     try {
       await this.directory.restore();
-      for (const kind of this.#owes()) {
+      for (const kind of this.#pendingKinds()) {
         // A checkpoint whose epoch has no line would leave a gap.
-        if (kind === "last" && this.#owed.has("metrics")) continue;
-        if (await this.#write(kind, standing)) written.push(kind);
+        if (kind === "last" && this.#pending.has("metrics")) continue;
+        if (await this.#write(kind, position)) written.push(kind);
       }
     } catch (error) {
       this.#failed(error);
     }
-    yield* this.#told(written, standing);
-    if (!this.#owesNothing && !silent) yield this.#failureEvent(this.#owes(), standing, null);
+    yield* this.#checkpointEvents(written, position);
+    if (!this.#hasNothingPending && !silent) yield this.#failureEvent(this.#pendingKinds(), position, null);
   }
 
-  get #owesNothing(): boolean {
-    return this.#owed.size === 0;
+  get #hasNothingPending(): boolean {
+    return this.#pending.size === 0;
   }
 
   /** What is owed, in the order in which it is written. */
-  #owes(): SavedKind[] {
-    return ORDER.filter((kind) => this.#owed.has(kind));
+  #pendingKinds(): SavedKind[] {
+    return ORDER.filter((kind) => this.#pending.has(kind));
   }
 
-  async #write(kind: SavedKind, standing: Standing): Promise<boolean> {
+  async #write(kind: SavedKind, position: RunPosition): Promise<boolean> {
     try {
-      await this.#writeFile(kind, standing);
+      await this.#writeFile(kind, position);
     } catch (error) {
       this.#failed(error);
       return false;
     }
-    this.#owed.delete(kind);
-    if (kind === "last") this.#saved = standing;
+    this.#pending.delete(kind);
+    if (kind === "last") this.#saved = position;
     return true;
   }
 
-  async #writeFile(kind: SavedKind, standing: Standing): Promise<void> {
+  async #writeFile(kind: SavedKind, position: RunPosition): Promise<void> {
     const { session, directory } = this;
     switch (kind) {
       case "metrics":
         await directory.writeEpochs();
         break;
       case "student":
-        await session.model.save(directory.file("student"), { metadata: this.#studentMetadata(standing) });
+        await session.model.save(directory.file("student"), { metadata: this.#studentMetadata(position) });
         break;
       case "last":
-        await session.saveCheckpoint(directory.file("last"), this.#metadata(standing), this.#keepingPrevious());
+        await session.saveCheckpoint(directory.file("last"), this.#metadata(position), this.#keepingPrevious());
         break;
       case "best":
-        await session.saveCheckpoint(directory.file("best"), this.#metadata(standing));
+        await session.saveCheckpoint(directory.file("best"), this.#metadata(position));
         break;
       case "epoch": {
-        await session.saveCheckpoint(directory.numbered(standing.progress.epochsDone), this.#metadata(standing));
+        await session.saveCheckpoint(directory.numbered(position.progress.epochsDone), this.#metadata(position));
         const { keepCheckpoints } = this.plan.training;
         if (keepCheckpoints !== null) await removeOldest(directory.path, keepCheckpoints);
         break;
@@ -176,7 +176,7 @@ export class FitSaver {
     return { keepAs: this.directory.file("previous") };
   }
 
-  #metadata({ progress }: Standing): Record<string, string> {
+  #metadata({ progress }: RunPosition): Record<string, string> {
     const { config, data } = this.plan;
     return {
       [TRAINING_METADATA.progress]: JSON.stringify(progress),
@@ -186,7 +186,7 @@ export class FitSaver {
     };
   }
 
-  #studentMetadata({ progress: { last, epochsDone }, stepsDone }: Standing): Record<string, string> {
+  #studentMetadata({ progress: { last, epochsDone }, stepsDone }: RunPosition): Record<string, string> {
     const { data } = this.plan;
     return {
       dataset: data.kind,
@@ -199,11 +199,11 @@ export class FitSaver {
     };
   }
 
-  *#told(kinds: readonly SavedKind[], standing: Standing): Generator<FitEvent, void, void> {
+  *#checkpointEvents(kinds: readonly SavedKind[], position: RunPosition): Generator<FitEvent, void, void> {
     for (const kind of ["last", "best", "epoch", "student"] as const) {
       if (!kinds.includes(kind)) continue;
-      const path = kind === "epoch" ? this.directory.numbered(standing.progress.epochsDone) : this.directory.file(kind);
-      yield { type: "checkpoint", kind, path, epoch: epochOf(standing) };
+      const path = kind === "epoch" ? this.directory.numbered(position.progress.epochsDone) : this.directory.file(kind);
+      yield { type: "checkpoint", kind, path, epoch: epochOf(position) };
     }
   }
 
@@ -212,18 +212,18 @@ export class FitSaver {
     this.#failure = { code, reason: messageOf(error) };
   }
 
-  #failureEvent(kinds: SavedKind[], standing: Standing, retrySeconds: number | null): FitEvent {
+  #failureEvent(kinds: SavedKind[], position: RunPosition, retrySeconds: number | null): FitEvent {
     const { code = "INTERNAL", reason = "" } = this.#failure ?? {};
-    return { type: "checkpoint-failed", kinds, code, reason, epoch: epochOf(standing), retrySeconds };
+    return { type: "checkpoint-failed", kinds, code, reason, epoch: epochOf(position), retrySeconds };
   }
 }
 
 /** Whether a state is the one with the best test accuracy so far. */
-export function isBest({ progress: { epochsDone, best }, stepsDone }: Standing): boolean {
+export function isBest({ progress: { epochsDone, best }, stepsDone }: RunPosition): boolean {
   return stepsDone === 0 && best?.epoch === epochsDone - 1;
 }
 
 /** The epoch that a state belongs to: the one that it is in, or the one that it finished. */
-function epochOf({ progress: { epochsDone }, stepsDone }: Standing): number {
+function epochOf({ progress: { epochsDone }, stepsDone }: RunPosition): number {
   return stepsDone > 0 ? epochsDone : Math.max(0, epochsDone - 1);
 }

@@ -5,7 +5,7 @@ import type { Change } from "../config/schemas/events.js";
 import { valueText } from "../config/validation.js";
 
 /** Keys of a configuration in which a resumed run may differ: they name the machine or what is saved when, not what is trained. */
-const FREE_KEYS: ReadonlySet<string> = new Set([
+const RESUMABLE_KEYS: ReadonlySet<string> = new Set([
   ...["threads", "device", "checkpointEvery", "keepCheckpoints", "checkpointMinutes"].flatMap((key) => [key, `training.${key}`]), "data.decoders",
 ]);
 
@@ -36,7 +36,7 @@ export function changeText({ key, was, now }: Change): string {
  * @param remedy - A sentence.
  * @throws `RUN_MISMATCH`: lists each difference.
  */
-export function refuseChanges(recorded: unknown, config: unknown, { what, remedy }: { readonly what: string; readonly remedy: string }): void {
+export function assertSameConfig(recorded: unknown, config: unknown, { what, remedy }: { readonly what: string; readonly remedy: string }): void {
   const changes = configChanges(recorded, config);
   if (changes.length === 0) return;
   throw new ReviewKdError(
@@ -49,7 +49,7 @@ export function refuseChanges(recorded: unknown, config: unknown, { what, remedy
 function settingsOf(config: unknown): Map<string, unknown> {
   // Through JSON and back, or a key with the value `undefined` would count as a change.
   const settings = flatten(JSON.parse(JSON.stringify(config ?? null)));
-  for (const key of FREE_KEYS) settings.delete(key);
+  for (const key of RESUMABLE_KEYS) settings.delete(key);
   return settings;
 }
 

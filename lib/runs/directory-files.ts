@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { messageOf, ReviewKdError } from "../errors.js";
 
 /** What a JSON text holds, or `undefined` where it is none. */
-export function jsonOrNothing(text: string): unknown {
+export function tryParseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -37,9 +37,9 @@ const TEMPORARY = /^(.+)\.tmp-\d+$/;
  *
  * @throws `RUN_DIRECTORY`
  */
-export async function writeWhole(directory: string, path: string, text: string): Promise<void> {
+export async function writeAtomic(directory: string, path: string, text: string): Promise<void> {
   const temporary = `${path}.tmp-${process.pid}`;
-  await guarded(directory, async () => {
+  await withDirectoryErrors(directory, async () => {
     try {
       await writeFile(temporary, text, { flush: true });
       await rename(temporary, path);
@@ -57,7 +57,7 @@ export async function writeWhole(directory: string, path: string, text: string):
  * @throws `RUN_DIRECTORY`
  */
 export async function appendFlushed(directory: string, path: string, text: string): Promise<void> {
-  await guarded(directory, () => appendFile(path, text, { flush: true }));
+  await withDirectoryErrors(directory, () => appendFile(path, text, { flush: true }));
 }
 
 /** A new name lasts only once its directory is on the disk. */
@@ -80,7 +80,7 @@ async function flushDirectory(path: string): Promise<void> {
  * @throws `RUN_DIRECTORY`
  */
 export async function removeTemporaries(directory: string, isOurs: (name: string) => boolean): Promise<void> {
-  await guarded(directory, async () => {
+  await withDirectoryErrors(directory, async () => {
     for (const name of await readdir(directory)) {
       const target = TEMPORARY.exec(name)?.[1];
       if (target !== undefined && isOurs(target)) await rm(join(directory, name), { force: true });
@@ -89,7 +89,7 @@ export async function removeTemporaries(directory: string, isOurs: (name: string
 }
 
 /** @throws `RUN_DIRECTORY`: what `work` threw, with the directory and what to do. */
-export async function guarded<T>(directory: string, work: () => Promise<T>): Promise<T> {
+export async function withDirectoryErrors<T>(directory: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { jsonOrNothing } from "./directory-files.js";
+import { tryParseJson } from "./directory-files.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { addon, type NativeFileLock } from "../native.js";
 
@@ -112,7 +112,7 @@ function described({ pid, host, since }: Holder): string {
 
 async function readHolder(path: string): Promise<Holder | undefined> {
   const text = await readFile(path, "utf8").catch(() => "");
-  return Holder.safeParse(jsonOrNothing(text)).data;
+  return Holder.safeParse(tryParseJson(text)).data;
 }
 
 async function ownHolder(): Promise<Holder> {

@@ -5,7 +5,7 @@ import { parse } from "../config/validation.js";
 import { convertWeights, inspectWeights } from "../weights/weights.js";
 import { exists } from "./directory-files.js";
 import { runFile } from "./run-directory.js";
-import { readStanding } from "./run-state.js";
+import { readRunPosition } from "./run-state.js";
 
 /**
  * Writes the trained network of a run directory alone, without teacher, review modules and optimizer.
@@ -32,7 +32,7 @@ async function metadataOf(runDirectory: string, checkpoint: string): Promise<Rec
   const student = runFile(runDirectory, "student");
   const recorded = await exists(student) ? (await readWeightsInfo(student)).metadata : {};
   const kept = Object.entries(recorded).filter(([key]) => ["model", "numClasses", "dataset", "normalization", CLASS_NAMES_KEY].includes(key));
-  const { progress: { last, epochsDone }, stepsDone } = await readStanding(checkpoint);
+  const { progress: { last, epochsDone }, stepsDone } = await readRunPosition(checkpoint);
   return {
     ...(fit === null ? {} : { model: fit.name, numClasses: String(fit.numClasses) }),
     ...(metadata[CLASS_NAMES_KEY] === undefined ? {} : { [CLASS_NAMES_KEY]: metadata[CLASS_NAMES_KEY] }),

@@ -4,7 +4,7 @@ import type { FitEvent } from "../config/schemas/events.js";
 import type { FitResult } from "../config/schemas/run-record.js";
 import { FitLoop } from "../fit/fit-loop.js";
 import { planFit, type FitOptions } from "../fit/plan.js";
-import { FitLog } from "./run-state.js";
+import { RunState } from "./run-state.js";
 
 /**
  * Trains a distiller's student, or a model on labels alone: all epochs, an evaluation after each, checkpoints and
@@ -28,7 +28,7 @@ import { FitLog } from "./run-state.js";
 export async function* fit(options: FitOptions): AsyncGenerator<FitEvent, FitResult, void> {
   const plan = planFit(options);
   throwIfAborted(plan.signal, "the training");
-  using log = await FitLog.open(plan);
+  using log = await RunState.open(plan);
   const { optimizer, precision, accumulate, clipNorm, threads, reference, device } = plan.training;
   using session = await createSession({ ...plan.target, optimizer, precision, accumulate, clipNorm, threads, reference, device });
   await log.begin(session);

@@ -1,7 +1,7 @@
 import { close, open, read } from "node:fs";
 import { stat } from "node:fs/promises";
 import { promisify } from "node:util";
-import { appendFlushed, guarded, writeWhole } from "./directory-files.js";
+import { appendFlushed, withDirectoryErrors, writeAtomic } from "./directory-files.js";
 
 const openFile = promisify(open);
 const readFile = promisify(read);
@@ -10,7 +10,7 @@ const readFile = promisify(read);
  * A file of lines that one process adds to, and that it can write anew wherever its directory vanished or a line was written in part: the
  * file stays open, so that what was written can be read even after it was removed, and nothing of it is kept in memory.
  */
-export class LineFile {
+export class JsonlFile {
   /** Lines that are not in the file yet. */
   #pending: string[] = [];
   /** How much of the open file is as this left it. */
@@ -19,7 +19,7 @@ export class LineFile {
 
   constructor(private readonly directory: string, readonly path: string) {}
 
-  /** Takes up a line, which {@link LineFile.write} writes. */
+  /** Takes up a line, which {@link JsonlFile.write} writes. */
   add(line: string): void {
     this.#pending.push(`${line}\n`);
   }
@@ -48,8 +48,8 @@ export class LineFile {
    * @throws `RUN_DIRECTORY`
    */
   async replace(text: string): Promise<void> {
-    await writeWhole(this.directory, this.path, text);
-    const descriptor = await guarded(this.directory, () => openFile(this.path, "r"));
+    await writeAtomic(this.directory, this.path, text);
+    const descriptor = await withDirectoryErrors(this.directory, () => openFile(this.path, "r"));
     this.close();
     this.#descriptor = descriptor;
     this.#bytes = Buffer.byteLength(text);

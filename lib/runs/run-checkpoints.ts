@@ -1,6 +1,6 @@
 import { readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { guarded } from "./directory-files.js";
+import { withDirectoryErrors } from "./directory-files.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
 
 /** Checkpoints of a run directory in the order in which they are written, those after every so many epochs apart. */
@@ -75,12 +75,12 @@ export async function hasCheckpoint(directory: string): Promise<boolean> {
 export async function putAside(directory: string, damaged: readonly DamagedCheckpoint[]): Promise<void> {
   const last = join(directory, CHECKPOINTS.last);
   if (!damaged.some(({ path }) => path === last)) return;
-  await guarded(directory, () => rename(last, `${last}.damaged`));
+  await withDirectoryErrors(directory, () => rename(last, `${last}.damaged`));
 }
 
 /** Removes all but the newest of those that are kept after every so many epochs. */
 export async function removeOldest(directory: string, keep: number): Promise<void> {
-  await guarded(directory, async () => {
+  await withDirectoryErrors(directory, async () => {
     for (const { name } of numbered(await filesOf(directory)).slice(0, -keep)) await rm(join(directory, name), { force: true });
   });
 }

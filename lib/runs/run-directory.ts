@@ -1,10 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { configChanges, refuseChanges } from "./config-changes.js";
-import { appendFlushed, exists, guarded, jsonOrNothing, readText, removeTemporaries, writeWhole } from "./directory-files.js";
+import { configChanges, assertSameConfig } from "./config-changes.js";
+import { appendFlushed, exists, withDirectoryErrors, tryParseJson, readText, removeTemporaries, writeAtomic } from "./directory-files.js";
 import { DirectoryLock } from "./directory-lock.js";
 import { ReviewKdError } from "../errors.js";
-import { LineFile } from "./jsonl-file.js";
+import { JsonlFile } from "./jsonl-file.js";
 import { CHECKPOINTS, hasCheckpoint, isCheckpointName, numberedName } from "./run-checkpoints.js";
 import type { Change } from "../config/schemas/events.js";
 import { ConfigChange, EpochRecord } from "../config/schemas/run-record.js";
@@ -30,10 +30,10 @@ export function runFile(directory: string, name: keyof typeof RUN_FILES): string
 /** The files of one training, which nobody else writes to. Made by {@link createRunDirectory} and {@link resumeRunDirectory}. */
 export class RunDirectory {
   #config: string | undefined;
-  readonly #metrics: LineFile;
+  readonly #metrics: JsonlFile;
 
   constructor(readonly path: string, private lock: DirectoryLock) {
-    this.#metrics = new LineFile(path, runFile(path, "metrics"));
+    this.#metrics = new JsonlFile(path, runFile(path, "metrics"));
   }
 
   /** Path of one of its files. */
@@ -49,12 +49,12 @@ export class RunDirectory {
   /** Writes `config.json`: anything that JSON can hold. */
   async writeConfig(config: unknown): Promise<void> {
     this.#config = `${JSON.stringify(config, null, 2)}\n`;
-    await writeWhole(this.path, this.file("config"), this.#config);
+    await writeAtomic(this.path, this.file("config"), this.#config);
   }
 
   /** Puts another configuration into `config.json`, once the one before is on record. */
   async changeConfig(config: unknown, changed: Omit<ConfigChange, "former" | "time">): Promise<void> {
-    const former = jsonOrNothing(await readText(this.file("config")) ?? "");
+    const former = tryParseJson(await readText(this.file("config")) ?? "");
     const line: ConfigChange = { time: new Date().toISOString(), ...changed, former };
     await appendFlushed(this.path, this.file("history"), `${JSON.stringify(line)}\n`);
     await this.writeConfig(config);
@@ -64,7 +64,7 @@ export class RunDirectory {
   async formerConfigs(): Promise<unknown[]> {
     const lines = (await readText(this.file("history")) ?? "").split("\n");
     return lines.flatMap((line) => {
-      const change = ConfigChange.safeParse(jsonOrNothing(line));
+      const change = ConfigChange.safeParse(tryParseJson(line));
       return change.success ? [change.data.former] : [];
     });
   }
@@ -86,7 +86,7 @@ export class RunDirectory {
     const text = await readText(this.file("metrics"));
     const records: EpochRecord[] = [];
     for (const line of (text ?? "").split("\n")) {
-      const record = EpochRecord.safeParse(jsonOrNothing(line));
+      const record = EpochRecord.safeParse(tryParseJson(line));
       if (!record.success) break;
       records.push(record.data);
     }
@@ -106,16 +106,16 @@ export class RunDirectory {
    */
   async restore(): Promise<void> {
     if (this.lock.intact()) return;
-    await guarded(this.path, () => mkdir(this.path, { recursive: true }));
+    await withDirectoryErrors(this.path, () => mkdir(this.path, { recursive: true }));
     this.lock = await this.lock.again();
-    if (this.#config !== undefined) await writeWhole(this.path, this.file("config"), this.#config);
+    if (this.#config !== undefined) await writeAtomic(this.path, this.file("config"), this.#config);
     await this.#metrics.write();
   }
 
   /** Goes on with the run of another directory: its configuration, and the lines that are to be written. */
   async inherit(from: RunDirectory): Promise<void> {
     this.#config = from.#config;
-    if (this.#config !== undefined) await writeWhole(this.path, this.file("config"), this.#config);
+    if (this.#config !== undefined) await writeAtomic(this.path, this.file("config"), this.#config);
     await this.#metrics.replace(await from.#metrics.text());
   }
 
@@ -143,7 +143,7 @@ export interface LockOptions {
  * @throws `RUN_DIRECTORY`: it holds a run already, or cannot be made; `RUN_LOCKED`: somebody else writes to it.
  */
 export async function createRunDirectory(path: string, options: LockOptions = {}): Promise<RunDirectory> {
-  await guarded(path, () => mkdir(path, { recursive: true }));
+  await withDirectoryErrors(path, () => mkdir(path, { recursive: true }));
   return locked(path, options, async (run) => {
     const refuse = (found: string): never => {
       throw new ReviewKdError(
@@ -198,13 +198,13 @@ async function locked<Result>(path: string, options: LockOptions, work: (run: Ru
 }
 
 function recordedConfig(path: string, text: string): unknown {
-  const recorded = jsonOrNothing(text);
+  const recorded = tryParseJson(text);
   if (recorded !== undefined) return recorded;
   throw new ReviewKdError("RUN_DIRECTORY", `expected JSON in ${runFile(path, "config")}, got text that is none. Restore the file to resume the run.`);
 }
 
 function refuseOtherRun(path: string, text: string, config: unknown): void {
-  refuseChanges(recordedConfig(path, text), config, { what: `the run at ${path}`, remedy: OTHER_CONFIG_REMEDY });
+  assertSameConfig(recordedConfig(path, text), config, { what: `the run at ${path}`, remedy: OTHER_CONFIG_REMEDY });
 }
 
 export const OTHER_CONFIG_REMEDY =

@@ -1,10 +1,10 @@
-import { configChanges, configHash, refuseChanges } from "./config-changes.js";
-import { jsonOrNothing } from "./directory-files.js";
+import { configChanges, configHash, assertSameConfig } from "./config-changes.js";
+import { tryParseJson } from "./directory-files.js";
 import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import type { FinishedEpoch, TrainingRecorder } from "../fit/fit-loop.js";
 import type { FitPlan } from "../fit/plan.js";
 import { TRAINING_METADATA } from "../api/checkpoint-metadata.js";
-import { FitSaver, isBest, type Standing } from "./checkpoint-writer.js";
+import { CheckpointWriter, isBest, type RunPosition } from "./checkpoint-writer.js";
 import { readWeightsInfo } from "../api/model.js";
 import { newestCheckpoint, putAside } from "./run-checkpoints.js";
 import { createRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, type RunDirectory } from "./run-directory.js";
@@ -15,10 +15,10 @@ import { ORIGIN_KEY, type Session } from "../api/session.js";
 const NOTHING_DONE: FitProgress = { epochsDone: 0, trained: null, last: null, best: null, elapsedSeconds: 0 };
 
 /** How far a training is, and its trace in the run directory, where there is one. */
-export class FitLog implements TrainingRecorder, Disposable {
+export class RunState implements TrainingRecorder, Disposable {
   #progress = NOTHING_DONE;
   #stepsDone = 0;
-  #saver: FitSaver | undefined;
+  #saver: CheckpointWriter | undefined;
   #resumed: FitEvent | undefined;
   #due: readonly SavedKind[] = [];
   #fallback: RunDirectory | undefined;
@@ -32,12 +32,12 @@ export class FitLog implements TrainingRecorder, Disposable {
   ) {}
 
   /** Makes the run directory, or opens the one to resume. Nothing but the lock is written into it yet. */
-  static async open(plan: FitPlan): Promise<FitLog> {
+  static async open(plan: FitPlan): Promise<RunState> {
     const { runDirectory, resume, config } = plan;
-    if (runDirectory === undefined) return new FitLog(plan, undefined, []);
-    if (!resume) return new FitLog(plan, await createRunDirectory(runDirectory, plan), []);
+    if (runDirectory === undefined) return new RunState(plan, undefined, []);
+    if (!resume) return new RunState(plan, await createRunDirectory(runDirectory, plan), []);
     const { run, changes } = await resumeRunDirectory(runDirectory, config, plan);
-    return new FitLog(plan, run, changes);
+    return new RunState(plan, run, changes);
   }
 
   get progress(): FitProgress {
@@ -57,15 +57,15 @@ export class FitLog implements TrainingRecorder, Disposable {
   /** Records the configuration of a new run; brings the session of a resumed one to where its newest whole checkpoint stands. */
   async begin(session: Session): Promise<void> {
     if (this.directory === undefined) return;
-    this.#saver = new FitSaver(this.plan, this.directory, session);
+    this.#saver = new CheckpointWriter(this.plan, this.directory, session);
     if (!this.plan.resume) {
       await this.directory.writeConfig(this.plan.config);
       return;
     }
-    await this.#goOn(this.directory, session);
+    await this.#resumeFrom(this.directory, session);
   }
 
-  async #goOn(directory: RunDirectory, session: Session): Promise<void> {
+  async #resumeFrom(directory: RunDirectory, session: Session): Promise<void> {
     const { override, config } = this.plan;
     const found = await newestCheckpoint(directory.path, async (path) => {
       const metadata = await session.loadCheckpoint(path, { otherTeacher: override });
@@ -80,7 +80,7 @@ export class FitLog implements TrainingRecorder, Disposable {
       // The session may still stand at the end of the epoch before, where no step of this one was taken.
       this.#stepsDone = epoch === progress.epochsDone ? step : 0;
       this.#earlierSeconds = progress.elapsedSeconds;
-      this.#saver?.found(this.#standing());
+      this.#saver?.markSaved(this.#position());
       await putAside(directory.path, found.damaged);
       this.#due = await this.#missing(directory);
     }
@@ -109,7 +109,7 @@ export class FitLog implements TrainingRecorder, Disposable {
     if (this.changes.length > 0 || recorded === configHash(config)) return this.changes;
     if ((await directory.formerConfigs()).some((former) => configHash(former) === recorded)) return [];
     const former: unknown = JSON.parse(metadata[TRAINING_METADATA.config] ?? "null");
-    if (!override) refuseChanges(former, config, { what: `the checkpoint ${path}`, remedy: OTHER_CONFIG_REMEDY });
+    if (!override) assertSameConfig(former, config, { what: `the checkpoint ${path}`, remedy: OTHER_CONFIG_REMEDY });
     return configChanges(former, config);
   }
 
@@ -120,8 +120,8 @@ export class FitLog implements TrainingRecorder, Disposable {
     const missing: SavedKind[] = [];
     const student = await metadataOf(directory.file("student"));
     if (student["epoch"] !== String(epochsDone - 1)) missing.push("student");
-    if (isBest(this.#standing())) {
-      const recorded = FitProgress.safeParse(jsonOrNothing((await metadataOf(directory.file("best")))[TRAINING_METADATA.progress] ?? ""));
+    if (isBest(this.#position())) {
+      const recorded = FitProgress.safeParse(tryParseJson((await metadataOf(directory.file("best")))[TRAINING_METADATA.progress] ?? ""));
       if (recorded.data?.epochsDone !== epochsDone) missing.push("best");
     }
     return missing;
@@ -129,7 +129,7 @@ export class FitLog implements TrainingRecorder, Disposable {
 
   /** Writes it. */
   async *writePending(): AsyncGenerator<FitEvent, void, void> {
-    if (this.#saver !== undefined && this.#due.length > 0) yield* this.#saver.save(this.#due, this.#standing());
+    if (this.#saver !== undefined && this.#due.length > 0) yield* this.#saver.save(this.#due, this.#position());
   }
 
   /** All steps of an epoch are done, but not its evaluation, which may take long: saves it where the last checkpoint is some time ago. */
@@ -137,7 +137,7 @@ export class FitLog implements TrainingRecorder, Disposable {
     this.#progress = { ...this.#progress, trained: summary, elapsedSeconds: this.#elapsed() };
     this.#stepsDone = summary.step;
     if (this.#saver === undefined || !this.#isDue()) return;
-    yield* this.#saver.save(["last"], this.#standing());
+    yield* this.#saver.save(["last"], this.#position());
     this.#savedAt = performance.now();
   }
 
@@ -167,7 +167,7 @@ export class FitLog implements TrainingRecorder, Disposable {
     const events: FitEvent[] = [];
     if (this.#saver !== undefined) {
       this.directory?.addEpoch({ ...record, elapsedSeconds: this.#progress.elapsedSeconds });
-      for await (const event of this.#saver.save(this.#dueAfter(epoch), this.#standing())) events.push(event);
+      for await (const event of this.#saver.save(this.#dueAfter(epoch), this.#position())) events.push(event);
       this.#savedAt = performance.now();
     }
     yield { type: "epoch", ...record, etaSeconds };
@@ -177,7 +177,7 @@ export class FitLog implements TrainingRecorder, Disposable {
   #dueAfter(epoch: number): SavedKind[] {
     const { checkpointEvery } = this.plan.training;
     const isKept = checkpointEvery !== null && (epoch + 1) % checkpointEvery === 0;
-    return ["metrics", "last", "student", ...(isBest(this.#standing()) ? ["best" as const] : []), ...(isKept ? ["epoch" as const] : [])];
+    return ["metrics", "last", "student", ...(isBest(this.#position()) ? ["best" as const] : []), ...(isKept ? ["epoch" as const] : [])];
   }
 
   /** Saves the state within an epoch, and says where the training stands. */
@@ -188,12 +188,12 @@ export class FitLog implements TrainingRecorder, Disposable {
       this.#progress = { ...this.#progress, elapsedSeconds: this.#elapsed() };
     }
     if (this.#saver !== undefined) {
-      yield* this.#saver.save(["last", "student"], this.#standing());
+      yield* this.#saver.save(["last", "student"], this.#position());
       try {
-        yield* this.#settle(this.#saver);
+        yield* this.#retryPending(this.#saver);
       } catch (error) {
         // Whatever else is missing, the run can go on from what was saved, and will make up for it.
-        if (!this.#saver.savedIs(this.#standing())) throw error;
+        if (!this.#saver.savedIs(this.#position())) throw error;
       }
     }
     return { epoch: this.#progress.epochsDone, step: this.#stepsDone, checkpoint: this.#written?.file("last") ?? null };
@@ -205,19 +205,19 @@ export class FitLog implements TrainingRecorder, Disposable {
    * @throws `SAVE_FAILED`
    */
   async *finish(): AsyncGenerator<FitEvent, void, void> {
-    if (this.#saver !== undefined) yield* this.#settle(this.#saver, this.plan.signal);
+    if (this.#saver !== undefined) yield* this.#retryPending(this.#saver, this.plan.signal);
   }
 
-  async *#settle(saver: FitSaver, signal?: AbortSignal): AsyncGenerator<FitEvent, void, void> {
+  async *#retryPending(saver: CheckpointWriter, signal?: AbortSignal): AsyncGenerator<FitEvent, void, void> {
     try {
-      yield* saver.settle(this.#standing(), signal);
+      yield* saver.retryPending(this.#position(), signal);
     } catch (error) {
       const { fallbackDirectory } = this.plan;
       if (fallbackDirectory === undefined || this.directory === undefined) throw error;
       try {
         this.#fallback = await createRunDirectory(fallbackDirectory, this.plan);
         await this.#fallback.inherit(this.directory);
-        yield* saver.moveTo(this.#fallback, this.#standing());
+        yield* saver.moveTo(this.#fallback, this.#position());
       } catch (cause) {
         throw new ReviewKdError("SAVE_FAILED", `${messageOf(error)} Nor could it be saved in the fallback directory: ${messageOf(cause)}`, { cause });
       }
@@ -252,7 +252,7 @@ export class FitLog implements TrainingRecorder, Disposable {
     this.#fallback?.close();
   }
 
-  #standing(): Standing {
+  #position(): RunPosition {
     return { progress: this.#progress, stepsDone: this.#stepsDone };
   }
 
@@ -276,7 +276,7 @@ export async function readFitProgress(runDirectory: string): Promise<FitProgress
  *
  * @throws `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`
  */
-export async function readStanding(path: string): Promise<Standing> {
+export async function readRunPosition(path: string): Promise<RunPosition> {
   const { metadata } = await readWeightsInfo(path);
   const progress = readProgress(metadata, path);
   // The session may still stand at the end of the epoch before.

@@ -5,7 +5,7 @@ import type { Cell } from "./cells.js";
 const TELLING_SHARE = { from: 0.02, to: 0.95 } as const;
 
 /** Foretells how long a study will still take. */
-export class StudyClock {
+export class EtaEstimator {
   /** Seconds of a whole cell, as measured or foretold, by what it trains. */
   readonly #seconds = new Map<string, number>();
   readonly #left: Set<Cell>;

@@ -7,7 +7,7 @@ import type { CellResult, StudyConfig, StudyConfigInput, StudyEvent, StudyResult
 import { systemInfo } from "../api/system.js";
 import { cellResult, inspectCell, type CellState } from "./cell-state.js";
 import { cellsOf, TEACHER, type Cell } from "./cells.js";
-import { StudyClock } from "./eta-estimator.js";
+import { EtaEstimator } from "./eta-estimator.js";
 import { conditionsOf, isRerun, type Condition } from "./conditions.js";
 import { matchedStages, type MatchedStages } from "./matched-stages.js";
 import { drawPicture } from "./picture.js";
@@ -74,13 +74,13 @@ interface StudyParts {
 
 /** One call of `runStudy`. */
 class Study {
-  readonly #clock: StudyClock;
+  readonly #clock: EtaEstimator;
   #teacherTop1: number | null;
   /** Of the process that trained; that of an earlier one until this one does. */
   #system: StudySystem | undefined;
 
   constructor(private readonly parts: StudyParts, private readonly states: Map<Cell, CellState>, earlier: StudyResult | undefined) {
-    this.#clock = new StudyClock(parts.cells);
+    this.#clock = new EtaEstimator(parts.cells);
     this.#teacherTop1 = earlier?.teacherTop1 ?? null;
     this.#system = earlier?.system;
   }

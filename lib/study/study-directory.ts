@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { refuseChanges } from "../runs/config-changes.js";
-import { guarded, jsonOrNothing, readText, removeTemporaries, writeWhole } from "../runs/directory-files.js";
+import { assertSameConfig } from "../runs/config-changes.js";
+import { withDirectoryErrors, tryParseJson, readText, removeTemporaries, writeAtomic } from "../runs/directory-files.js";
 import { DirectoryLock } from "../runs/directory-lock.js";
 import { ReviewKdError } from "../errors.js";
 import { StudyResult, type StudyConfig, type StudyKind } from "../config/schemas/study.js";
@@ -32,16 +32,16 @@ export class StudyDirectory implements Disposable {
   /** The results of an earlier process, or `undefined` where there are none that can be read. */
   async readResult(): Promise<StudyResult | undefined> {
     const text = await readText(this.file("json"));
-    return text === undefined ? undefined : StudyResult.safeParse(jsonOrNothing(text)).data;
+    return text === undefined ? undefined : StudyResult.safeParse(tryParseJson(text)).data;
   }
 
   async writeResult(result: StudyResult): Promise<void> {
-    await writeWhole(this.path, this.file("csv"), resultsCsv(result));
-    await writeWhole(this.path, this.file("json"), `${JSON.stringify(result, null, 2)}\n`);
+    await writeAtomic(this.path, this.file("csv"), resultsCsv(result));
+    await writeAtomic(this.path, this.file("json"), `${JSON.stringify(result, null, 2)}\n`);
   }
 
   async writePicture(kind: StudyKind, svg: string): Promise<void> {
-    await writeWhole(this.path, this.picture(kind), svg);
+    await writeAtomic(this.path, this.picture(kind), svg);
   }
 
   /** Lets others write here. */
@@ -58,7 +58,7 @@ export class StudyDirectory implements Disposable {
 export async function openStudyDirectory(
   path: string, config: StudyConfig, options: { readonly forceUnlock?: boolean | undefined } = {},
 ): Promise<StudyDirectory> {
-  await guarded(path, () => mkdir(path, { recursive: true }));
+  await withDirectoryErrors(path, () => mkdir(path, { recursive: true }));
   const directory = new StudyDirectory(path, await DirectoryLock.take(path, options));
   try {
     await removeTemporaries(path, (name) => Object.values<string>(STUDY_FILES).includes(name) || name.endsWith(".svg"));
@@ -74,14 +74,14 @@ async function beginOrGoOn(directory: StudyDirectory, config: StudyConfig): Prom
   const { path } = directory;
   const text = await readText(directory.file("config"));
   if (text === undefined) {
-    await writeWhole(path, directory.file("config"), `${JSON.stringify(config, null, 2)}\n`);
+    await writeAtomic(path, directory.file("config"), `${JSON.stringify(config, null, 2)}\n`);
     return;
   }
-  const recorded = jsonOrNothing(text);
+  const recorded = tryParseJson(text);
   if (recorded === undefined) {
     throw new ReviewKdError("RUN_DIRECTORY", `expected JSON in ${directory.file("config")}, got text that is none. Restore the file to go on with the study.`);
   }
-  refuseChanges(recorded, config, {
+  assertSameConfig(recorded, config, {
     what: `the study at ${path}`,
     remedy: "Go on with the recorded settings, or start a new study in another directory (on the command line --study DIR).",
   });

@@ -179,9 +179,9 @@ void step_end(const ops::StepEnd& call) {
 void gather_images(const ops::ImageGathering& call) { launch(GatherImages{call}); }
 
 /// The kernels; the rest is for the caller to fill in.
-ops::Accelerator kernel_table() {
-  ops::Accelerator table{};
-  table.version = ops::kAcceleratorVersion;
+ops::KernelBackend kernel_table() {
+  ops::KernelBackend table{};
+  table.version = ops::kKernelBackendVersion;
   table.batch_norm_scratch = &batch_norm_scratch;
   table.batch_norm_statistics = &batch_norm_statistics;
   table.normalize = &normalize;

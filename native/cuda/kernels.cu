@@ -68,6 +68,6 @@ void launch(const Kernel& kernel) {
 
 namespace reviewkd::cuda {
 
-ops::Accelerator device_kernels() { return kernel_table(); }
+ops::KernelBackend device_kernels() { return kernel_table(); }
 
 }  // namespace reviewkd::cuda

@@ -8,7 +8,7 @@
 namespace reviewkd::cuda {
 
 /// The table with its kernels alone.
-ops::Accelerator device_kernels();
+ops::KernelBackend device_kernels();
 
 /// Groups of blocks that a kernel may have which sums up partial results: kMostChannels of four bytes in groups of 128 bytes.
 constexpr int kMostGroups = 128;

@@ -26,10 +26,10 @@ int64_t free_memory() {
 }  // namespace
 }  // namespace reviewkd::cuda
 
-extern "C" __attribute__((visibility("default"))) const reviewkd::ops::Accelerator* reviewkd_accelerator() {
+extern "C" __attribute__((visibility("default"))) const reviewkd::ops::KernelBackend* reviewkd_kernel_backend() {
   namespace cuda = reviewkd::cuda;
-  static const reviewkd::ops::Accelerator table = [] {
-    reviewkd::ops::Accelerator result = cuda::device_kernels();
+  static const reviewkd::ops::KernelBackend table = [] {
+    reviewkd::ops::KernelBackend result = cuda::device_kernels();
     result.device = "CUDA";
     result.libtorch = TORCH_VERSION;
     result.built_for = REVIEWKD_CUDA_BUILT_FOR;

@@ -165,7 +165,7 @@ Stream current_stream() {
   return {stream.stream(), stream_counters().of(stream.stream(), stream.device_index())};
 }
 
-void add_streams_and_graphs(ops::Accelerator& table) {
+void add_streams_and_graphs(ops::KernelBackend& table) {
   table.create_context = &create_context;
   table.destroy_context = &destroy_context;
   table.enter = &enter;

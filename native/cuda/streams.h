@@ -5,6 +5,6 @@
 
 namespace reviewkd::cuda {
 
-void add_streams_and_graphs(ops::Accelerator& table);
+void add_streams_and_graphs(ops::KernelBackend& table);
 
 }  // namespace reviewkd::cuda

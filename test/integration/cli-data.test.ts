@@ -28,11 +28,11 @@ describe("command line: image folders and IDX files", () => {
 
   it("ends at a broken image with its name, and says how to leave it out", async () => {
     const message = await fail(train("--run", below("broken")), { exit: 1, code: "FILE_CORRUPT" });
-    expect(message).to.include(join(root, "train", "bee", "broken.jpg")).and.include("--on-broken skip");
+    expect(message).to.include(join(root, "train", "bee", "broken.jpg")).and.include("--on-decode-error skip");
   });
 
   it("trains on a folder, names the broken image, and leaves a run that carries the class names", async () => {
-    const { stdout, stderr } = await succeed(train("--on-broken", "skip", "--run", run, "--json"));
+    const { stdout, stderr } = await succeed(train("--on-decode-error", "skip", "--run", run, "--json"));
     const events = jsonEvents(stdout);
     expect(events.find(({ type }) => type === "broken-image")).to.include({ split: "train", path: join(root, "train", "bee", "broken.jpg"), epoch: 0 });
     const { train: summary } = events.find(({ type }) => type === "epoch") as unknown as { train: Record<string, number> };
@@ -41,11 +41,11 @@ describe("command line: image folders and IDX files", () => {
     expect(events.at(-1)).to.deep.include({ type: "end", classNames: ["ant", "bee"] });
     expect(stderr).to.equal("");
     const { data } = JSON.parse(await readFile(join(run, "config.json"), "utf8")) as { data: object };
-    expect(data).to.include({ kind: "image-folder", root, imageSize: 8, onBroken: "skip" });
+    expect(data).to.include({ kind: "image-folder", root, imageSize: 8, onDecodeError: "skip" });
   });
 
   it("says so on standard error where people read, and in the table at the end", async () => {
-    const { stdout, stderr } = await succeed(train("--on-broken", "skip", "--decoders", "2", "--run", below("told")));
+    const { stdout, stderr } = await succeed(train("--on-decode-error", "skip", "--num-workers", "2", "--run", below("told")));
     expect(stderr).to.match(/^left out .*broken\.jpg, which cannot be decoded: .*unsupported image format/);
     expect(stdout).to.match(/images\/s, \d+\.\d % of the time waiting for data/).and.match(/broken images .* 1 replaced/);
   });
@@ -93,7 +93,7 @@ describe("command line: image folders and IDX files", () => {
 
   const bad: readonly [what: string, words: readonly string[], code: string, exit: number, remedy: string][] = [
     ["a folder that is not there", ["--data", "image-folder:/nonexistent"], "FILE_NOT_FOUND", 1, "train/CLASS/*.jpg"],
-    ["a decision that there is not", ["--data", "image-folder:x", "--on-broken", "ignore"], "INVALID_ARGUMENT", 2, "fail, skip"],
+    ["a decision that there is not", ["--data", "image-folder:x", "--on-decode-error", "ignore"], "INVALID_ARGUMENT", 2, "fail, skip"],
     ["an image size for other data", ["--data", "cifar10:x", "--image-size", "8"], "CONFIG_INVALID", 2, 'unknown key "imageSize"'],
   ];
   for (const [what, words, code, exit, remedy] of bad) {

@@ -40,7 +40,7 @@ namespace {
 using namespace reviewkd;
 
 /// As a plugin gives them: nothing of the table is missing.
-const ops::Accelerator kernels = cuda::kernel_table();
+const ops::KernelBackend kernels = cuda::kernel_table();
 
 using cuda::Bfloat16;
 using cuda::from_float;

@@ -20,8 +20,8 @@ Counts counts;
 bool fails_to_enter = false;
 bool fails_to_begin = false;
 
-ops::Accelerator counting_table() {
-  ops::Accelerator table = {};
+ops::KernelBackend counting_table() {
+  ops::KernelBackend table = {};
   table.create_context = []() -> void* { return &counts; };
   table.destroy_context = [](void*) {};
   table.enter = [](void*) {
@@ -105,7 +105,7 @@ void test_exceptions_before_the_join(const ops::DeviceStreams& streams) {
 }  // namespace
 
 int main() {
-  const ops::Accelerator table = counting_table();
+  const ops::KernelBackend table = counting_table();
   const ops::DeviceStreams streams(table);
   test_scopes(streams);
   test_enter_that_throws(streams);

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { convertWeights } from "../../index.js";
 import { formatCount } from "../display/format.js";
-import { given } from "../options/omit-undefined.js";
+import { omitUndefined } from "../options/omit-undefined.js";
 import { processOutput } from "../display/output.js";
 import { addJson } from "../options/training-flags.js";
 import { addForce, addKey, addStoredType, type StoredFlags } from "../options/weights-flags.js";
@@ -21,7 +21,7 @@ export function addConvertCommand(program: Command): void {
   addForce(command);
   addJson(command).action(async (from: string, to: string, flags: ConvertFlags) => {
     const output = processOutput(flags.json === true);
-    const tensors = await convertWeights(from, to, given({ key: flags.key, dtype: flags.dtype, overwrite: flags.force }));
+    const tensors = await convertWeights(from, to, omitUndefined({ key: flags.key, dtype: flags.dtype, overwrite: flags.force }));
     output.event({ type: "converted", from, to, tensors });
     output.line(`${formatCount(tensors)} tensors of ${from} are in ${to}`);
   });

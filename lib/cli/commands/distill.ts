@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { listMethods } from "../../index.js";
-import { given, givenOrNothing } from "../options/omit-undefined.js";
+import { omitUndefined, omitEmpty } from "../options/omit-undefined.js";
 import { runTraining } from "../run-training.js";
 import { addTrainingFlags, addValue, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
 import { nonNegativeNumber, oneOf, positiveCount, text } from "../options/values.js";
@@ -34,16 +34,16 @@ export function addDistillCommand(program: Command): void {
   command.optionsGroup("Networks and data:");
   command.addHelpText("after", methodsHelp);
   addTrainingFlags(command).action(async (flags: DistillFlags) => {
-    const teacher = givenOrNothing({ name: flags.teacher, weights: flags.teacherWeights });
-    const student = givenOrNothing({ name: flags.student, weights: flags.studentWeights });
-    const method = givenOrNothing({
+    const teacher = omitEmpty({ name: flags.teacher, weights: flags.teacherWeights });
+    const student = omitEmpty({ name: flags.student, weights: flags.studentWeights });
+    const method = omitEmpty({
       kind: flags.method,
       weight: flags.weight,
       warmupEpochs: flags.warmupEpochs,
       teacherMode: flags.teacherMode,
       midChannels: flags.midChannels,
     });
-    await runTraining("distill", flags, { ...given({ teacher, student, method }), ...trainingSettings(flags) });
+    await runTraining("distill", flags, { ...omitUndefined({ teacher, student, method }), ...trainingSettings(flags) });
   });
 }
 

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { createModel, loadDataset, readWeightsInfo, ReviewKdError, type ClassScore, type DataSourceInput } from "../../index.js";
 import { formatCount, formatLoss, formatPercent } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
-import { given } from "../options/omit-undefined.js";
+import { omitUndefined } from "../options/omit-undefined.js";
 import { processOutput, type Output } from "../display/output.js";
 import { renderTable } from "../display/table.js";
 import { addData, addJson, addValue, dataSettings, DEVICES, PRECISIONS, type DataFlags } from "../options/training-flags.js";
@@ -41,12 +41,12 @@ async function evaluateWeights(flags: EvalFlags): Promise<void> {
   using interrupt = listenForInterrupt(() => { output.notice("stopping…"); });
   using data = await loadDataset(source as DataSourceInput);
   warnOfOtherClasses(output, classNames, data.classNames);
-  using model = await createModel(name, { numClasses: data.numClasses, weights: flags.weights, ...given({ device: flags.device }) });
+  using model = await createModel(name, { numClasses: data.numClasses, weights: flags.weights, ...omitUndefined({ device: flags.device }) });
   const split = flags.split ?? "test";
   const started = performance.now();
   const result = await model.evaluate(data[split], {
     signal: interrupt.signal,
-    ...given({ batchSize: flags.batchSize, precision: flags.precision, perClass: flags.perClass }),
+    ...omitUndefined({ batchSize: flags.batchSize, precision: flags.precision, perClass: flags.perClass }),
   });
   const seconds = (performance.now() - started) / 1000;
 

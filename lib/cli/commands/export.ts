@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { exportStudent } from "../../index.js";
-import { given } from "../options/omit-undefined.js";
+import { omitUndefined } from "../options/omit-undefined.js";
 import { processOutput } from "../display/output.js";
 import { addJson } from "../options/training-flags.js";
 import { addForce, addStoredType, type StoredFlags } from "../options/weights-flags.js";
@@ -21,7 +21,7 @@ export function addExportCommand(program: Command): void {
   addJson(command).action(async (run: string, out: string | undefined, flags: ExportFlags) => {
     const output = processOutput(flags.json === true);
     const checkpoint = flags.best === true ? "best" : "last";
-    const path = await exportStudent(run, out, given({ checkpoint, dtype: flags.dtype, overwrite: flags.force }));
+    const path = await exportStudent(run, out, omitUndefined({ checkpoint, dtype: flags.dtype, overwrite: flags.force }));
     output.event({ type: "exported", run, checkpoint, path });
     output.line(`the network of ${run} (${checkpoint}) is in ${path}`);
   });

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { inspectWeights, type LoadReport, type WeightsInspection } from "../../index.js";
 import { formatCount, formatPercent } from "../display/format.js";
-import { given } from "../options/omit-undefined.js";
+import { omitUndefined } from "../options/omit-undefined.js";
 import { processOutput } from "../display/output.js";
 import { renderTable } from "../display/table.js";
 import { addJson } from "../options/training-flags.js";
@@ -25,7 +25,7 @@ export function addInspectCommand(program: Command): void {
   addKey(command);
   addJson(command).action(async (file: string, flags: { key?: string; json?: true }) => {
     const output = processOutput(flags.json === true);
-    const inspection = await inspectWeights(file, given({ key: flags.key }));
+    const inspection = await inspectWeights(file, omitUndefined({ key: flags.key }));
     output.event({ type: "weights", file, ...inspection });
     output.line(tensorTable(inspection));
     output.line(summaryTable(file, inspection));

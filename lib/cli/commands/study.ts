@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { ReviewKdError, runStudy, schemas, type ErrorCode, type Settings, type StudyKind, type StudyResult } from "../../index.js";
 import { usageError } from "../errors.js";
-import { given, givenOrNothing } from "../options/omit-undefined.js";
+import { omitUndefined, omitEmpty } from "../options/omit-undefined.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { processOutput } from "../display/output.js";
 import { commandLine } from "../program-name.js";
@@ -95,11 +95,11 @@ function studySettings(flags: StudyFlags): Settings {
   const { seed, ...rest } = flags;
   return {
     ...trainingSettings(rest),
-    ...given({
-      teacher: givenOrNothing({ name: flags.teacher, weights: flags.teacherWeights }),
-      student: givenOrNothing({ name: flags.student }),
-      teacherTraining: givenOrNothing({ epochs: flags.teacherEpochs, learningRate: flags.teacherLearningRate }),
-      method: givenOrNothing({
+    ...omitUndefined({
+      teacher: omitEmpty({ name: flags.teacher, weights: flags.teacherWeights }),
+      student: omitEmpty({ name: flags.student }),
+      teacherTraining: omitEmpty({ epochs: flags.teacherEpochs, learningRate: flags.teacherLearningRate }),
+      method: omitEmpty({
         kind: flags.method,
         weight: flags.weight,
         warmupEpochs: flags.warmupEpochs,

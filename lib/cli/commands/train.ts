@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { given, givenOrNothing } from "../options/omit-undefined.js";
+import { omitUndefined, omitEmpty } from "../options/omit-undefined.js";
 import { runTraining } from "../run-training.js";
 import { addTrainingFlags, addValue, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
 import { text } from "../options/values.js";
@@ -16,7 +16,7 @@ export function addTrainCommand(program: Command): void {
   addValue(command, "--model <name>", "the network; `reviewkd models` lists them", text);
   addValue(command, "--weights <file>", "start from these weights (.safetensors, .pt or .pth)", text);
   addTrainingFlags(command).action(async (flags: TrainFlags) => {
-    const model = givenOrNothing({ name: flags.model, weights: flags.weights });
-    await runTraining("train", flags, { ...given({ model }), ...trainingSettings(flags) });
+    const model = omitEmpty({ name: flags.model, weights: flags.weights });
+    await runTraining("train", flags, { ...omitUndefined({ model }), ...trainingSettings(flags) });
   });
 }

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import {
   findPreset, isReviewKdError, mergeSettings, parseRunConfig, readRunConfigInput, ReviewKdError, type Preset, type RunConfig, type Settings,
 } from "../../index.js";
-import { given } from "./omit-undefined.js";
+import { omitUndefined } from "./omit-undefined.js";
 import type { TrainingFlags } from "./training-flags.js";
 
 export type Task = RunConfig["task"];
@@ -23,7 +23,7 @@ export async function resolveRun(task: Task, flags: TrainingFlags, settings: Set
   const layers: Settings[] = [{ task }];
   if (flags.resume === true && flags.run !== undefined) layers.push(await recordedSettings(task, flags.run));
   if (flags.config !== undefined) layers.push(await fileSettings(task, flags.config));
-  const merged = mergeSettings(...layers, given({ preset: flags.preset }), settings);
+  const merged = mergeSettings(...layers, omitUndefined({ preset: flags.preset }), settings);
   requireInputs(task, merged);
   const config = parseRunConfig(merged, flags.config === undefined ? "the flags" : `${flags.config} with the flags`);
   return { config, runDirectory: flags.run ?? defaultRunDirectory(config) };

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { mergeSettings, parseStudyConfig, readRunConfigInput, ReviewKdError, type Settings, type StudyConfig, type StudyKind } from "../../index.js";
-import { given } from "./omit-undefined.js";
+import { omitUndefined } from "./omit-undefined.js";
 import { demandData, demandPair } from "./resolve-run.js";
 
 /** A checked study, and where it is kept. */
@@ -23,7 +23,7 @@ export async function resolveStudy(
   const recorded = flags.study === undefined ? undefined : join(flags.study, "study.json");
   if (recorded !== undefined && existsSync(recorded)) layers.push(await fileSettings(kind, recorded));
   if (flags.config !== undefined) layers.push(await fileSettings(kind, flags.config));
-  const merged = mergeSettings(...layers, given({ preset: flags.preset }), settings);
+  const merged = mergeSettings(...layers, omitUndefined({ preset: flags.preset }), settings);
   demandPair(merged);
   demandData(merged);
   const config = parseStudyConfig(merged);

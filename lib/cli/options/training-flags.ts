@@ -1,14 +1,14 @@
 import { Option, type Command } from "commander";
 import { schemas, type Settings } from "../../index.js";
-import { given, givenOrNothing } from "./omit-undefined.js";
+import { omitUndefined, omitEmpty } from "./omit-undefined.js";
 import { count, counts, DATA_SPECS, dataSpec, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text, type DataSpec, type ValueParser } from "./values.js";
 
 /** What Commander hands over for {@link addData}. */
 export interface DataFlags {
   readonly data?: DataSpec;
   readonly imageSize?: number;
-  readonly onBroken?: "fail" | "skip";
-  readonly decoders?: number;
+  readonly onDecodeError?: "fail" | "skip";
+  readonly numWorkers?: number;
   readonly limitTrain?: number;
   readonly limitTest?: number;
 }
@@ -69,8 +69,8 @@ export function addData(command: Command): Command {
 /** What only image folders take. */
 export function addImageFolder(command: Command): Command {
   addValue(command, "--image-size <n>", "image folders: height and width that the network sees (default: 224)", positiveCount);
-  addValue(command, "--on-broken <what>", "image folders: fail (default) at a file that cannot be decoded, or skip it", oneOf(["fail", "skip"]));
-  return addValue(command, "--decoders <n>", "image folders: images decoded at a time (default: number of cores)", positiveCount);
+  addValue(command, "--on-decode-error <what>", "image folders: fail (default) at a file that cannot be decoded, or skip it", oneOf(["fail", "skip"]));
+  return addValue(command, "--num-workers <n>", "image folders: images decoded at a time (default: number of cores)", positiveCount);
 }
 
 /** `--json`. */
@@ -133,19 +133,19 @@ export function addTrainingFlags(command: Command): Command {
 /** The flags in the shape of a run configuration: only what was given. */
 export function trainingSettings(flags: TrainingFlags): Settings {
   // Commander gives a `--no-…` option the value true where the flag is absent.
-  const optimizer = givenOrNothing({
+  const optimizer = omitEmpty({
     learningRate: flags.learningRate,
     momentum: flags.momentum,
     nesterov: flags.nesterov === false ? false : undefined,
     weightDecay: flags.weightDecay,
   });
-  const schedule = givenOrNothing({
+  const schedule = omitEmpty({
     kind: flags.schedule ?? (flags.milestones === undefined && flags.lrFactor === undefined ? undefined : "multi-step"),
     milestones: flags.milestones,
     factor: flags.lrFactor,
     warmupEpochs: flags.lrWarmupEpochs,
   });
-  const training = givenOrNothing({
+  const training = omitEmpty({
     epochs: flags.epochs,
     batchSize: flags.batchSize,
     evaluationBatchSize: flags.evaluationBatchSize,
@@ -163,11 +163,11 @@ export function trainingSettings(flags: TrainingFlags): Settings {
     optimizer,
     schedule,
   });
-  return given({ data: dataSettings(flags), training });
+  return omitUndefined({ data: dataSettings(flags), training });
 }
 
 /** The data source that the flags tell of: only what was given. */
 export function dataSettings(flags: DataFlags): Settings | undefined {
-  const { data, imageSize, onBroken, decoders, limitTrain, limitTest } = flags;
-  return givenOrNothing({ ...data, imageSize, onBroken, decoders, limitTrain, limitTest });
+  const { data, imageSize, onDecodeError, numWorkers, limitTrain, limitTest } = flags;
+  return omitEmpty({ ...data, imageSize, onDecodeError, numWorkers, limitTrain, limitTest });
 }

@@ -62,12 +62,12 @@ export const ImageFolder = z.strictObject({
    * Images that are decoded at a time. Default: as many as there are cores. Node runs no more than its thread pool has
    * threads: 4, or what UV_THREADPOOL_SIZE says.
    */
-  decoders: PositiveCount.optional(),
+  numWorkers: PositiveCount.optional(),
   /**
    * What happens with a file that cannot be decoded: `"fail"` ends the training with its name, as torchvision does, for who
    * was not told that data are missing should hear of it; `"skip"` names and counts it, and goes on with another one.
    */
-  onBroken: z.enum(["fail", "skip"]).default("fail"),
+  onDecodeError: z.enum(["fail", "skip"]).default("fail"),
   ...shared,
 });
 export type ImageFolderSource = z.infer<typeof ImageFolder>;

@@ -64,7 +64,7 @@ export const LoadReport = z.strictObject({
 export type LoadReport = z.infer<typeof LoadReport>;
 
 /** The network of the registry that names and shapes of a file speak for. */
-export const ModelFit = z.strictObject({
+export const ArchitectureMatch = z.strictObject({
   name: z.string(),
   /** As the file's classifier has it. */
   numClasses: PositiveCount,
@@ -73,10 +73,10 @@ export const ModelFit = z.strictObject({
   entries: Count,
   differences: LoadReport,
 });
-export type ModelFit = z.infer<typeof ModelFit>;
+export type ArchitectureMatch = z.infer<typeof ArchitectureMatch>;
 
 /** {@link WeightsInfo}, and which network the file is of; `null` where no entry is one of a known network. */
-export const WeightsInspection = WeightsInfo.extend({ fit: ModelFit.nullable() });
+export const WeightsInspection = WeightsInfo.extend({ fit: ArchitectureMatch.nullable() });
 export type WeightsInspection = z.infer<typeof WeightsInspection>;
 
 /** How a file of weights is written anew. */

@@ -79,7 +79,7 @@ ForwardResult forward_once(Distiller& distiller, const at::Tensor& images, const
   ForwardResult result{for_javascript(output.student.logits), for_javascript(output.teacher.logits), {}, {}, {}};
   for (size_t k = 0; k < output.terms.size(); ++k) {
     const MethodOutput& method = output.terms[k];
-    for (const auto& tensor : method.outputs) result.outputs.push_back(for_javascript(tensor));
+    for (const auto& tensor : method.student_maps) result.student_maps.push_back(for_javascript(tensor));
     for (const auto& tensor : method.targets) result.targets.push_back(for_javascript(tensor));
     TermResult term{distiller.terms()[k].kind, method.loss.item<double>(), {}};
     for (const auto& loss : method.per_stage) term.per_stage.push_back(loss.item<double>());
@@ -125,7 +125,7 @@ Napi::Value DistillerHandle::forward(const Napi::CallbackInfo& info) {
           Napi::Object object = Napi::Object::New(env);
           object.Set("studentLogits", TensorHandle::from(env, result.student_logits));
           object.Set("teacherLogits", TensorHandle::from(env, result.teacher_logits));
-          object.Set("reviewOutputs", to_array(env, result.outputs));
+          object.Set("reviewOutputs", to_array(env, result.student_maps));
           object.Set("teacherFeatures", to_array(env, result.targets));
           object.Set("terms", to_js(env, result.terms));
           return object;

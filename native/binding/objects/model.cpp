@@ -227,7 +227,7 @@ Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<Wo
   const EvaluationOptions evaluation{options.integer("batchSize"), precision_of(options), options.boolean("reference")};
   const auto stop = StopFlagHandle::unwrap(info[3]);
   const auto convert_progress = [](Napi::Env env, int64_t done) -> Napi::Value { return Napi::Number::New(env, static_cast<double>(done)); };
-  const Relay<int64_t, decltype(convert_progress)> relay(env, info[4].As<Napi::Function>(), convert_progress);
+  const LatestValueCallback<int64_t, decltype(convert_progress)> relay(env, info[4].As<Napi::Function>(), convert_progress);
   return run_async(
       env, thread,
       [=] {

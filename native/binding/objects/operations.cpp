@@ -32,8 +32,8 @@ struct Computed {
 };
 
 /// How and where an operation is computed, and whether it is differentiated.
-struct Manner {
-  explicit Manner(const Options& options)
+struct OpOptions {
+  explicit OpOptions(const Options& options)
       : reference(options.boolean("reference")),
         precision(options.boolean("bfloat16") ? Precision::kBfloat16 : Precision::kFloat32),
         differentiates(options.boolean("training")),
@@ -55,7 +55,7 @@ Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
   for (uint32_t i = 0; i < list.Length(); ++i) inputs.push_back(*TensorHandle::unwrap(list.Get(i)));
   return run_async(
       info.Env(), Runtime::of(info.Env()).background(),
-      [inputs, gradient = *TensorHandle::unwrap(info[1]), manner = Manner(Options(info[2], "options")), operation = std::move(operation)]() mutable {
+      [inputs, gradient = *TensorHandle::unwrap(info[1]), manner = OpOptions(Options(info[2], "options")), operation = std::move(operation)]() mutable {
         const ops::ReferenceScope path(manner.reference);
         const PrecisionScope computing(manner.precision, manner.device);
         for (auto& input : inputs) {

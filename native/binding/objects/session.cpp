@@ -149,17 +149,17 @@ struct NextStep {
 
 }  // namespace
 
-void Interjections::post(std::function<void()> task) {
+void BetweenStepTasks::post(std::function<void()> task) {
   const std::lock_guard lock(mutex_);
   tasks_.push_back(std::move(task));
 }
 
-bool Interjections::waiting() const {
+bool BetweenStepTasks::waiting() const {
   const std::lock_guard lock(mutex_);
   return !tasks_.empty();
 }
 
-void Interjections::run(bool within_epoch) {
+void BetweenStepTasks::run(bool within_epoch) {
   std::deque<std::function<void()>> tasks;
   {
     const std::lock_guard lock(mutex_);
@@ -204,7 +204,7 @@ Napi::Value SessionHandle::train_epoch(const Napi::CallbackInfo& info) {
     const auto stop = StopFlagHandle::unwrap(info[2]);
     const auto owner = resource();
     const auto convert = [](Napi::Env env, const EpochState& state) { return to_js(env, state); };
-    const Relay<EpochState, decltype(convert)> relay(env, info[3].As<Napi::Function>(), convert);
+    const LatestValueCallback<EpochState, decltype(convert)> relay(env, info[3].As<Napi::Function>(), convert);
     return on_thread(
         env, owner,
         [=](Session& session) {

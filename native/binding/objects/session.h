@@ -13,7 +13,7 @@
 namespace reviewkd::binding {
 
 /// Work that is done between two steps of an epoch, on the session's thread. Where no epoch runs it is done all the same, and told so.
-class Interjections {
+class BetweenStepTasks {
  public:
   /// From any thread. A task must not throw.
   void post(std::function<void()> task);
@@ -38,7 +38,7 @@ struct SessionThread {
   std::unique_ptr<Session> session;
   std::shared_ptr<WorkerThread> thread;
   /// Work that does not wait for the epoch that runs.
-  Interjections interjections;
+  BetweenStepTasks interjections;
 
   ~SessionThread() {
     if (thread) thread->close();

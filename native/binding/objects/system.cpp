@@ -19,10 +19,10 @@ namespace {
 struct Found {
   CudaStatus cuda;
   bool has_plugin_status;
-  ops::AcceleratorStatus plugin;
+  ops::KernelBackendStatus plugin;
 };
 
-Napi::Value to_js(Napi::Env env, const ops::AcceleratorStatus& plugin) {
+Napi::Value to_js(Napi::Env env, const ops::KernelBackendStatus& plugin) {
   const auto text = [&](const std::string& value) -> Napi::Value { return value.empty() ? env.Null() : Napi::String::New(env, value); };
   Napi::Object object = Napi::Object::New(env);
   object.Set("loaded", plugin.table != nullptr);
@@ -37,7 +37,7 @@ Napi::Value to_js(Napi::Env env, const ops::AcceleratorStatus& plugin) {
 
 Napi::Value offer_cuda_plugin(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    ops::offer_accelerator(string_of(info[0], "path"));
+    ops::offer_kernel_backend(string_of(info[0], "path"));
     return info.Env().Undefined();
   });
 }
@@ -50,7 +50,7 @@ Napi::Value system_info(const Napi::CallbackInfo& info) {
           const CudaStatus status = cuda_status();
           // Without a device there is nothing that it could do, unless somebody asks for it all the same.
           const bool wanted = status.available || std::getenv("REVIEWKD_CUDA_PLUGIN") != nullptr;
-          return Found{status, wanted, wanted ? ops::accelerator_status() : ops::AcceleratorStatus{}};
+          return Found{status, wanted, wanted ? ops::kernel_backend_status() : ops::KernelBackendStatus{}};
         },
         [](Napi::Env env, const Found& found) -> Napi::Value {
           const CudaStatus& status = found.cuda;

@@ -12,7 +12,7 @@ namespace {
 
 struct Inspection {
   TensorTable table;
-  std::optional<ModelFit> fit;
+  std::optional<ArchitectureMatch> fit;
 };
 
 WeightsRequest request_of(const Options& options) { return {.key = options.has("key") ? options.string("key") : "", .network = true}; }
@@ -34,7 +34,7 @@ double parameters_in(const TensorTable& table) {
   return count;
 }
 
-Napi::Value to_js(Napi::Env env, const std::optional<ModelFit>& fit) {
+Napi::Value to_js(Napi::Env env, const std::optional<ArchitectureMatch>& fit) {
   if (!fit) return env.Null();
   Napi::Object object = Napi::Object::New(env);
   object.Set("name", fit->name);
@@ -107,7 +107,7 @@ Napi::Value inspect_weights(const Napi::CallbackInfo& info) {
         info.Env(), Runtime::of(info.Env()).background(),
         [path = string_of(info[0], "path"), request = request_of(Options(info[1], "options"))] {
           Inspection inspection{reviewkd::read_weights_info(path, request), std::nullopt};
-          inspection.fit = best_fit(inspection.table);
+          inspection.fit = identify_model(inspection.table);
           return inspection;
         },
         [](Napi::Env env, const Inspection& inspection) -> Napi::Value {

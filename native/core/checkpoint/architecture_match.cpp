@@ -41,9 +41,9 @@ Expectation expectation_of(const ModelEntry& entry, const Given& given) {
   return result;
 }
 
-ModelFit fit_of(const ModelEntry& entry, const TensorTable& table, const Given& given) {
+ArchitectureMatch fit_of(const ModelEntry& entry, const TensorTable& table, const Given& given) {
   const auto [shapes, num_classes] = expectation_of(entry, given);
-  ModelFit fit{entry.name, num_classes, 0, shapes.size(), {}};
+  ArchitectureMatch fit{entry.name, num_classes, 0, shapes.size(), {}};
   std::unordered_set<std::string> wanted;
   for (const auto& [name, shape] : shapes) {
     wanted.insert(name);
@@ -64,13 +64,13 @@ ModelFit fit_of(const ModelEntry& entry, const TensorTable& table, const Given& 
 
 }  // namespace
 
-std::optional<ModelFit> best_fit(const TensorTable& table) {
+std::optional<ArchitectureMatch> identify_model(const TensorTable& table) {
   Given given;
   for (const auto& tensor : table.tensors) given.emplace(tensor.name, &tensor.shape);
-  std::optional<ModelFit> best;
+  std::optional<ArchitectureMatch> best;
   double best_share = 0;
   for (const auto& entry : model_registry()) {
-    ModelFit fit = fit_of(entry, table, given);
+    ArchitectureMatch fit = fit_of(entry, table, given);
     const double share = 2.0 * static_cast<double>(fit.matching) / static_cast<double>(fit.entries + table.tensors.size());
     if (share > best_share) {
       best_share = share;

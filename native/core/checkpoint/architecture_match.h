@@ -9,7 +9,7 @@
 
 namespace reviewkd {
 
-struct ModelFit {
+struct ArchitectureMatch {
   std::string name;
   /// As the file's classifier has it.
   int64_t num_classes;
@@ -23,6 +23,6 @@ struct ModelFit {
 
 /// The network that most names and shapes speak for, counted against what either side has beside them; nothing where no
 /// tensor matches one. No values are drawn.
-std::optional<ModelFit> best_fit(const TensorTable& table);
+std::optional<ArchitectureMatch> identify_model(const TensorTable& table);
 
 }  // namespace reviewkd

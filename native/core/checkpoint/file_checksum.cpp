@@ -84,7 +84,7 @@ std::string hexadecimal(uint32_t value) {
 
 }  // namespace
 
-void seal(AtomicFile& file) {
+void write_checksum(AtomicFile& file) {
   const std::string path = "the file that is written";
   const SealedFile sealed(file.file(), path);
   const auto digits = sealed.digits();
@@ -92,7 +92,7 @@ void seal(AtomicFile& file) {
   file.overwrite(*digits, hexadecimal(sealed.checksum(*digits)).data(), kBlankSeal.size());
 }
 
-bool check_seal(const std::string& path) {
+bool verify_checksum(const std::string& path) {
   platform::File file;
   if (const auto error = file.open(path, platform::Access::kRead)) {
     const bool missing = error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory;

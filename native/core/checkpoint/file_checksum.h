@@ -12,9 +12,9 @@ inline const std::string kSealKey = "session.checksum";
 inline const std::string kBlankSeal = "00000000";
 
 /// Puts the checksum of what was written so far where the blank one stands. To be called last.
-void seal(AtomicFile& file);
+void write_checksum(AtomicFile& file);
 
 /// Reads the whole file and compares. False: it has no seal. Throws FILE_NOT_FOUND, FILE_ACCESS, or FILE_CORRUPT where a byte differs.
-bool check_seal(const std::string& path);
+bool verify_checksum(const std::string& path);
 
 }  // namespace reviewkd

@@ -191,13 +191,13 @@ void save_checkpoint(const Session& session, const std::string& path, Metadata m
   }
   AtomicFile file(path);
   write_safetensors(file, tensors, metadata);
-  seal(file);
+  write_checksum(file);
   file.commit(keep_as);
 }
 
 Metadata load_checkpoint(Session& session, const std::string& path, bool other_teacher) {
   // Comes first: whatever else may be wrong with a damaged file, it is called damaged.
-  const bool sealed = check_seal(path);
+  const bool sealed = verify_checksum(path);
   const SafetensorsFile file = read_safetensors(path);
   const Fields fields(file.metadata, path);
   if (!sealed) fields.corrupt(kSealKey.substr(kPrefix.size()));

@@ -44,7 +44,7 @@ Batch ResidentBatches::empty_batch(int64_t count) const {
 void ResidentBatches::gather(Batch& into, int64_t batch, const int64_t* position) const {
   const c10::OptionalDeviceGuard device(images.device());
   const int64_t first = position != nullptr ? 0 : batch * batch_size;
-  ops::accelerator_of(images.device().type())->gather_images({
+  ops::kernel_backend_of(images.device().type())->gather_images({
       .images = images.const_data_ptr(), .labels = labels.const_data_ptr<int64_t>(), .lookup = ops::address<const float>(lookup),
       .picks = reinterpret_cast<const ops::ImagePick*>(picks.const_data_ptr()) + first, .position = position,
       .count = into.labels.size(0), .height = images.size(2), .width = images.size(3), .padding = kPadding,
@@ -82,12 +82,12 @@ std::shared_ptr<BatchSource> ResidentImages::open(const BatchPlan& plan, at::Ten
 }
 
 std::shared_ptr<const ResidentImages> ResidentCopy::on(c10::Device device, const Split& split, const Normalization& normalization) {
-  const ops::Accelerator* accelerator = ops::accelerator_of(device.type());
-  if (accelerator == nullptr) return nullptr;
+  const ops::KernelBackend* backend = ops::kernel_backend_of(device.type());
+  if (backend == nullptr) return nullptr;
   const std::lock_guard lock(mutex_);
   if (images_ && images_->device() == device) return images_;
   const c10::OptionalDeviceGuard guard(device);
-  if (static_cast<int64_t>(split.images.nbytes()) > accelerator->free_memory() / kShareOfMemory) return nullptr;
+  if (static_cast<int64_t>(split.images.nbytes()) > backend->free_memory() / kShareOfMemory) return nullptr;
   images_ = std::make_shared<ResidentImages>(split, normalization, device);
   return images_;
 }

@@ -59,7 +59,7 @@ BackboneOutput infer(BackboneImpl& network, const at::Tensor& images) {
   BackboneOutput output;
   std::mutex mutex;
   const at::ThreadLocalState state;  // gradients and precision as the caller has them
-  ops::each_range(count, [&](int64_t begin, int64_t end, int64_t) {
+  ops::parallel_for_ranges(count, [&](int64_t begin, int64_t end, int64_t) {
     const at::ThreadLocalStateGuard guard(state);
     const ops::PartsScope parts;
     for (int64_t first = begin; first < end; first += step) {

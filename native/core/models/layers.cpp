@@ -43,7 +43,7 @@ nn::Linear linear(int64_t in_features, int64_t out_features) {
 
 Norm::Norm(nn::BatchNorm2d norm) : norm_(std::move(norm)) {}
 
-ops::Map Norm::run(const at::Tensor& x, bool relu) { return ops::batch_norm(x, parameters(), {}, relu); }
+ops::LazyTensor Norm::run(const at::Tensor& x, bool relu) { return ops::batch_norm(x, parameters(), {}, relu); }
 
 ops::ConvNormParameters Norm::parameters() {
   double momentum = 0.0;
@@ -71,13 +71,13 @@ ops::ConvNormParameters Norm::parameters() {
 
 ConvNorm::ConvNorm(nn::Conv2d convolution, nn::BatchNorm2d norm) : convolution_(std::move(convolution)), norm_(std::move(norm)) {}
 
-ops::Map ConvNorm::run(const ops::Map& x, const at::Tensor& residual, bool relu) {
+ops::LazyTensor ConvNorm::run(const ops::LazyTensor& x, const at::Tensor& residual, bool relu) {
   return ops::conv_norm(x, parameters(), *folded_, residual, relu);
 }
 
-ops::Forked ConvNorm::forked_relu(const ops::Map& x) { return ops::forked_conv_norm(x, parameters(), *folded_, /*relu=*/true); }
+ops::WithShortcut ConvNorm::forked_relu(const ops::LazyTensor& x) { return ops::conv_norm_with_shortcut(x, parameters(), *folded_, /*relu=*/true); }
 
-ops::Activated ConvNorm::activated(const ops::Map& x, const at::Tensor& residual) {
+ops::Activated ConvNorm::activated(const ops::LazyTensor& x, const at::Tensor& residual) {
   return ops::activated_conv_norm(x, parameters(), *folded_, residual);
 }
 
@@ -106,8 +106,8 @@ ConvNormChain::ConvNormChain(const nn::Sequential& layers) {
   }
 }
 
-ops::Map ConvNormChain::operator()(const ops::Map& x, const at::Tensor& residual, bool relu) {
-  ops::Map result = x;
+ops::LazyTensor ConvNormChain::operator()(const ops::LazyTensor& x, const at::Tensor& residual, bool relu) {
+  ops::LazyTensor result = x;
   for (auto& link : links_) {
     const bool is_last = &link == &links_.back();
     const at::Tensor added = is_last ? residual : at::Tensor();
@@ -124,7 +124,7 @@ at::Tensor shuffle_channels(const at::Tensor& x, int64_t groups) {
       .flatten(1, 2);                  // [N, C, H, W]
 }
 
-ImageSize halved(ImageSize size) { return {(size.height + 1) / 2, (size.width + 1) / 2}; }
+ImageSize stride2_size(ImageSize size) { return {(size.height + 1) / 2, (size.width + 1) / 2}; }
 
 void require_pixels(ImageSize image, ImageSize smallest) {
   if (image.height >= smallest.height && image.width >= smallest.width) return;

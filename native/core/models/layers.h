@@ -35,15 +35,15 @@ class Norm {
   explicit Norm(torch::nn::BatchNorm2d norm);
 
   /// x: [N, C, H, W] -> BN(x). The result is the caller's alone.
-  ops::Map operator()(const at::Tensor& x) { return run(x, /*relu=*/false); }
+  ops::LazyTensor operator()(const at::Tensor& x) { return run(x, /*relu=*/false); }
   /// ReLU of that.
-  ops::Map relu(const at::Tensor& x) { return run(x, /*relu=*/true); }
+  ops::LazyTensor relu(const at::Tensor& x) { return run(x, /*relu=*/true); }
 
   /// What a normalization behind a convolution needs of it; in train mode it counts as another batch.
   ops::ConvNormParameters parameters();
 
  private:
-  ops::Map run(const at::Tensor& x, bool relu);
+  ops::LazyTensor run(const at::Tensor& x, bool relu);
 
   torch::nn::BatchNorm2d norm_;
 };
@@ -55,16 +55,16 @@ class ConvNorm {
   ConvNorm(torch::nn::Conv2d convolution, torch::nn::BatchNorm2d norm);
 
   /// x: [N, in, H, W] -> BN(conv(x)) + residual, where there is one: [N, out, H', W']. The result is the caller's alone.
-  ops::Map operator()(const ops::Map& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/false); }
+  ops::LazyTensor operator()(const ops::LazyTensor& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/false); }
   /// ReLU of that.
-  ops::Map relu(const ops::Map& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/true); }
+  ops::LazyTensor relu(const ops::LazyTensor& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/true); }
   /// ReLU of BN(conv(x)) where a branch begins, and x for its shortcut.
-  ops::Forked forked_relu(const ops::Map& x);
+  ops::WithShortcut forked_relu(const ops::LazyTensor& x);
   /// BN(conv(x)) + residual, and ReLU of that.
-  ops::Activated activated(const ops::Map& x, const at::Tensor& residual);
+  ops::Activated activated(const ops::LazyTensor& x, const at::Tensor& residual);
 
  private:
-  ops::Map run(const ops::Map& x, const at::Tensor& residual, bool relu);
+  ops::LazyTensor run(const ops::LazyTensor& x, const at::Tensor& residual, bool relu);
   ops::ConvNormParameters parameters();
 
   torch::nn::Conv2d convolution_;
@@ -82,7 +82,7 @@ class ConvNormChain {
 
   /// What the layers make of x, with `residual`, where there is one, added in front of the last ReLU; a last ReLU that is not among
   /// the layers is asked for by `relu`. The result is the caller's alone.
-  ops::Map operator()(const ops::Map& x, const at::Tensor& residual = {}, bool relu = false);
+  ops::LazyTensor operator()(const ops::LazyTensor& x, const at::Tensor& residual = {}, bool relu = false);
 
  private:
   struct Link {
@@ -102,7 +102,7 @@ at::Tensor shuffle_channels(const at::Tensor& x, int64_t groups);
 
 /// Size behind a 3×3 convolution or pooling of stride 2 and padding 1, a 7×7 convolution of stride 2 and padding 3, and a 1×1
 /// convolution of stride 2: all round up.
-ImageSize halved(ImageSize size);
+ImageSize stride2_size(ImageSize size);
 
 /// Throws SHAPE_MISMATCH where an image of this size has less than the pixels that the network needs.
 void require_pixels(ImageSize image, ImageSize smallest = {1, 1});

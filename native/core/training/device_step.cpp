@@ -64,13 +64,13 @@ at::Tensor readable(const at::Tensor& scalar) {
 }  // namespace
 
 std::unique_ptr<DeviceStep> DeviceStep::create(c10::Device device, DeviceWork work) {
-  const ops::Accelerator* accelerator = ops::accelerator_of(device.type());
+  const ops::KernelBackend* backend = ops::kernel_backend_of(device.type());
   const c10::OptionalDeviceGuard guard(device);
-  return accelerator == nullptr ? nullptr : std::make_unique<DeviceStep>(*accelerator, device, std::move(work));
+  return backend == nullptr ? nullptr : std::make_unique<DeviceStep>(*backend, device, std::move(work));
 }
 
-DeviceStep::DeviceStep(const ops::Accelerator& accelerator, c10::Device device, DeviceWork work)
-    : device_(device), work_(std::move(work)), schedule_(device), streams_(ops::DeviceStreams::create(accelerator)) {
+DeviceStep::DeviceStep(const ops::KernelBackend& backend, c10::Device device, DeviceWork work)
+    : device_(device), work_(std::move(work)), schedule_(device), streams_(ops::DeviceStreams::create(backend)) {
   const ops::StreamsScope streams(streams_.get());
   finite_ = at::ones({}, at::TensorOptions(at::kFloat).device(device));
   if (!streams_) why_not_recorded_ = "this device has no graphs";
@@ -219,7 +219,7 @@ void DeviceStep::work_on(const Graph& graph, const at::Tensor& images, const at:
     ends.push_back({counter.data_ptr<int64_t>(), increment});
     ops::mark_changed(counter);
   }
-  ops::accelerator_of(device_.type())->step_end({ends.data(), static_cast<int64_t>(ends.size()), schedule_.position(), schedule_.step()});
+  ops::kernel_backend_of(device_.type())->step_end({ends.data(), static_cast<int64_t>(ends.size()), schedule_.position(), schedule_.step()});
 }
 
 void DeviceStep::require_report(int64_t values) {
@@ -251,7 +251,7 @@ void DeviceStep::report(const Pass& pass, int64_t part, int64_t parts, int64_t i
   call.first_bad = first_bad_.data_ptr<double>();
   call.finite = finite_.data_ptr<float>();
   call.step = schedule_.step();
-  ops::accelerator_of(device_.type())->step_report(call);
+  ops::kernel_backend_of(device_.type())->step_report(call);
 }
 
 std::string DeviceStep::why_not_replayed() const {

@@ -57,7 +57,7 @@ class DeviceStep {
   /// than 1 makes graphs of several steps whatever `most` says.
   static std::unique_ptr<DeviceStep> create(c10::Device device, DeviceWork work);
 
-  DeviceStep(const ops::Accelerator& accelerator, c10::Device device, DeviceWork work);
+  DeviceStep(const ops::KernelBackend& backend, c10::Device device, DeviceWork work);
 
   /// Where its steps go; none if the accelerator has no streams.
   const ops::DeviceStreams* streams() const { return streams_.get(); }

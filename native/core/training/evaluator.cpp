@@ -92,7 +92,7 @@ Evaluation evaluate(Network& network, const ImageSet& set, const EvaluationOptio
   check_classes(*network.module, set);
   const int64_t classes = network.module->num_classes();
   const int64_t k = std::min<int64_t>(5, classes);
-  const bool beside = !options.reference && ops::accelerator_of(network.device().type()) != nullptr;
+  const bool beside = !options.reference && ops::kernel_backend_of(network.device().type()) != nullptr;
   const BatchPlan plan{.batch_size = options.batch_size};
   at::Tensor picks;
   const auto source = beside ? open_on(network.device(), set, plan, picks) : set.open(plan);

@@ -26,7 +26,7 @@ DeviceStep* Session::device_step() {
     const bool moves = distiller_->options().teacher_mode == TeacherMode::kTrain;
     for (auto& tensor : tensors_of(*distiller_->teacher().module)) (moves ? changed : frozen).push_back(tensor);
   }
-  if (options_.precision == Precision::kBfloat16 && ops::accelerator_of(device_->type()) != nullptr) optimizer_.keep_low_precision_copies();
+  if (options_.precision == Precision::kBfloat16 && ops::kernel_backend_of(device_->type()) != nullptr) optimizer_.keep_low_precision_copies();
   device_step_ = DeviceStep::create(*device_, {
       .forward = [this](const at::Tensor& images, const at::Tensor& labels) { return forward(images, labels); },
       .optimizer = optimizer_, .accumulate = options_.accumulate, .clip_norm = options_.clip_norm,

@@ -104,10 +104,10 @@ void destroy_graph(void* graph) { delete static_cast<Graph*>(graph); }
 
 #include "cuda/kernel_table.h"
 
-extern "C" __attribute__((visibility("default"))) const reviewkd::ops::Accelerator* reviewkd_accelerator() {
+extern "C" __attribute__((visibility("default"))) const reviewkd::ops::KernelBackend* reviewkd_kernel_backend() {
   namespace cuda = reviewkd::cuda;
-  static const reviewkd::ops::Accelerator table = [] {
-    reviewkd::ops::Accelerator result = cuda::kernel_table();
+  static const reviewkd::ops::KernelBackend table = [] {
+    reviewkd::ops::KernelBackend result = cuda::kernel_table();
     result.device = "CPU";
     result.libtorch = "";
     result.built_for = "the host";

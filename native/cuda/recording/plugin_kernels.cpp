@@ -67,6 +67,6 @@ bool supports_warps() {
 
 namespace reviewkd::cuda {
 
-ops::Accelerator device_kernels() { return kernel_table(); }
+ops::KernelBackend device_kernels() { return kernel_table(); }
 
 }  // namespace reviewkd::cuda

@@ -58,8 +58,8 @@ describe("image folder", () => {
   });
 
   it("draws order and windows from seed, epoch and position alone, whatever the number of decoders", async () => {
-    using one = await load({ decoders: 1 });
-    using many = await load({ decoders: 7 });
+    using one = await load({ numWorkers: 1 });
+    using many = await load({ numWorkers: 7 });
     const first = await read(one, { seed: 3, epoch: 2 });
     expect(await read(many, { seed: 3, epoch: 2 })).to.deep.equal(first);
     expect(await read(many, { seed: 3, epoch: 2, batchSize: 13 })).to.deep.include({ labels: first.labels });
@@ -78,7 +78,7 @@ describe("image folder", () => {
 
   it("goes on within an epoch, from a checkpoint too, to the weights of an epoch without a break", async () => {
     using data = await load();
-    using others = await load({ decoders: 3 });
+    using others = await load({ numWorkers: 3 });
     const epoch = { epoch: 1, epochs: 2, batchSize: 2, seed: 5 } as const;
     const straight = await smallModel({ numClasses: 3 });
     using whole = await createSession({ model: straight, threads: 1 });
@@ -115,7 +115,7 @@ describe("image folder", () => {
   it("checks its options", async () => {
     expect((await failureOf("INVALID_ARGUMENT", () => load({ scale: [0.5, 0.1] }))).message).to.include("two numbers above 0 and up to 1, the smaller one first for scale");
     expect((await failureOf("INVALID_ARGUMENT", () => load({ ratio: [0, 1] }))).message).to.include("ratio[0]");
-    expect((await failureOf("INVALID_ARGUMENT", () => load({ onBroken: "ignore" }))).message).to.include('"fail" or "skip" for onBroken, got "ignore"');
+    expect((await failureOf("INVALID_ARGUMENT", () => load({ onDecodeError: "ignore" }))).message).to.include('"fail" or "skip" for onDecodeError, got "ignore"');
     expect((await failureOf("INVALID_ARGUMENT", () => load({ imageSize: 0 }))).message).to.include("imageSize");
     expect((await failureOf("FILE_NOT_FOUND", () => load({ root: scratch("nowhere") }))).message).to.include("train/CLASS/*.jpg");
   });
@@ -142,7 +142,7 @@ describe("a broken image", () => {
     const model = await smallModel({ numClasses: 3 });
     using session = await createSession({ model, threads: 1 });
     const { message } = await failureOf("FILE_CORRUPT", () => session.trainEpoch(data, epoch));
-    expect(message).to.include(inTrain()).and.include('onBroken: "skip"').and.include("--on-broken skip");
+    expect(message).to.include(inTrain()).and.include('onDecodeError: "skip"').and.include("--on-decode-error skip");
     expect(data.brokenImages).to.deep.equal([]);
 
     await rm(scratch("data"), { recursive: true });
@@ -155,8 +155,8 @@ describe("a broken image", () => {
     await writeFile(inTrain(), "no image");
     const whole = await picture(60, 60, 3).jpeg().toBuffer();
     await writeFile(inVal(), whole.subarray(0, whole.length / 2));
-    const results = await Promise.all([1, 5].map(async (decoders) => {
-      using data = await load({ onBroken: "skip", decoders });
+    const results = await Promise.all([1, 5].map(async (numWorkers) => {
+      using data = await load({ onDecodeError: "skip", numWorkers });
       const model = await smallModel({ numClasses: 3 });
       using session = await createSession({ model, threads: 1 });
       const { step, images, brokenImages } = await session.trainEpoch(data, epoch);
@@ -176,14 +176,14 @@ describe("a broken image", () => {
   });
 
   it("that is gone since the folder was listed counts as broken", async () => {
-    using data = await load({ onBroken: "skip" });
+    using data = await load({ onDecodeError: "skip" });
     await rm(inTrain());
     expect((await read(data)).labels).to.have.length(TRAIN);
     expect(data.brokenImages).to.deep.equal([{ split: "train", path: inTrain(), reason: "the file is not there any more" }]);
   });
 
   it("has nothing to be replaced with where all are broken", async () => {
-    using data = await load({ onBroken: "skip", limitTrain: 2, limitTest: 1 });
+    using data = await load({ onDecodeError: "skip", limitTrain: 2, limitTest: 1 });
     for (const path of ["train/ant/0.jpg", "train/bee/0.jpg", "val/ant/0.jpg"]) await writeFile(scratch("data", path), "");
     using session = await createSession({ model: await smallModel({ numClasses: 3 }) });
     expect((await failureOf("FILE_CORRUPT", () => session.trainEpoch(data, epoch))).message).to.include("got 2 broken ones");
@@ -193,7 +193,7 @@ describe("a broken image", () => {
   it("is an event of fit", async () => {
     await writeFile(inTrain(), "no image");
     await writeFile(inVal(), "no image");
-    using data = await load({ onBroken: "skip" });
+    using data = await load({ onDecodeError: "skip" });
     const model = await smallModel({ numClasses: 3 });
     const { events } = await drain(fit({ model, data, epochs: 2, batchSize: 4, threads: 1 }));
     const told = ofType(events, "broken-image");

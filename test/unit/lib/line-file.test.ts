@@ -1,18 +1,18 @@
 import { mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { expect } from "chai";
-import { LineFile } from "../../../lib/runs/jsonl-file.js";
+import { JsonlFile } from "../../../lib/runs/jsonl-file.js";
 import { failureOf, scratchDirectory } from "./small-run.js";
 
 describe("a file of lines", () => {
   const scratch = scratchDirectory();
-  const open: LineFile[] = [];
+  const open: JsonlFile[] = [];
   afterEach(() => { for (const file of open.splice(0)) file.close(); });
 
   const path = (): string => scratch("run", "lines");
   const written = (): Promise<string> => readFile(path(), "utf8");
-  async function begun(...lines: string[]): Promise<LineFile> {
+  async function begun(...lines: string[]): Promise<JsonlFile> {
     await mkdir(scratch("run"));
-    const file = new LineFile(scratch("run"), path());
+    const file = new JsonlFile(scratch("run"), path());
     open.push(file);
     for (const line of lines) {
       file.add(line);

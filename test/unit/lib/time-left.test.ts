@@ -1,22 +1,22 @@
 import { expect } from "chai";
-import { TimeLeft } from "../../../lib/fit/eta-estimator.js";
+import { EtaEstimator } from "../../../lib/fit/eta-estimator.js";
 
-describe("TimeLeft", () => {
+describe("EtaEstimator", () => {
   const plan = { epochs: 3, trainSamples: 1000, testSamples: 300 };
 
   it("knows nothing before a speed was seen", () => {
-    expect(new TimeLeft(plan).from(0, 0)).to.equal(0);
+    expect(new EtaEstimator(plan).from(0, 0)).to.equal(0);
   });
 
   it("takes an evaluation for a third of the training's cost until one was measured", () => {
-    const left = new TimeLeft(plan);
+    const left = new EtaEstimator(plan);
     left.trainedAt(100);
     // 2500 images at 100/s, and three evaluations of 300 images at 300/s.
     expect(left.from(0, 500)).to.be.closeTo(25 + 3, 1e-9);
   });
 
   it("counts the evaluation that was measured for each epoch still to end", () => {
-    const left = new TimeLeft(plan);
+    const left = new EtaEstimator(plan);
     left.trainedAt(100);
     left.evaluatedIn(5);
     expect(left.from(1, 0)).to.equal(20 + 2 * 5);
@@ -24,7 +24,7 @@ describe("TimeLeft", () => {
   });
 
   it("does not take a standstill for a speed", () => {
-    const left = new TimeLeft(plan);
+    const left = new EtaEstimator(plan);
     left.trainedAt(100);
     left.trainedAt(0);
     left.evaluatedIn(0);

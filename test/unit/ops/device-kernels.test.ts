@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { expect } from "chai";
 
-const STAND_IN = resolve("build/Release/reviewkd_stand_in.so");
+const STAND_IN = resolve("build/Release/reviewkd_host_emulation.so");
 
 interface Child {
   readonly status: number | null;
@@ -46,7 +46,7 @@ describe("the kernels for CUDA devices, on the CPU", function () {
     const other = resolve("build/Release/preload.node");
     const plugin = pluginOf(other);
     expect(plugin).to.include({ loaded: false, path: other });
-    expect(plugin["reason"]).to.match(/could not be loaded: |expected a function reviewkd_accelerator in it, got none/);
+    expect(plugin["reason"]).to.match(/could not be loaded: |expected a function reviewkd_kernel_backend in it, got none/);
   });
 
   // Each of these holds fast paths against references, gradients and values found by hand: here, with the device's kernels.

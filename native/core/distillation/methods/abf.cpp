@@ -38,7 +38,7 @@ AbfImpl::AbfImpl(const AbfOptions& options)
 }
 
 Fused AbfImpl::forward(const at::Tensor& x_in, const at::Tensor& residual, ImageSize teacher) {
-  ops::Map x = narrow_(x_in);                                            // [N, mid, H, W]
+  ops::LazyTensor x = narrow_(x_in);                                            // [N, mid, H, W]
   if (has_residual_) {
     if (att_conv) {
       const auto* attention = att_conv[0]->as<nn::Conv2dImpl>();

@@ -12,7 +12,7 @@ namespace reviewkd {
 inline ImageSize size_of(const at::Tensor& map) { return {map.size(2), map.size(3)}; }
 
 /// [N, C, any, any] -> [N, C, H, W], each pixel from the one that its corner falls into.
-inline ops::Map resize_nearest(const ops::Map& map, ImageSize size) {
+inline ops::LazyTensor resize_nearest(const ops::LazyTensor& map, ImageSize size) {
   const ImageSize own = size_of(map.variable());
   if (own.height == size.height && own.width == size.width) return map;
   return at::upsample_nearest2d(map, {size.height, size.width});

@@ -78,7 +78,7 @@ std::vector<FeatureSpec> MobileNetV1Impl::feature_specs(ImageSize image) const {
   std::vector<FeatureSpec> specs;
   for (size_t i = 0; i < kMobileNetV1Blocks.size(); ++i) {
     const auto [channels, stride, ends_stage] = kMobileNetV1Blocks[i];
-    if (stride == 2) image = halved(image);
+    if (stride == 2) image = stride2_size(image);
     if (ends_stage) specs.push_back({"model." + std::to_string(i), channels, image.height, image.width});
   }
   specs.push_back({"pool", kMobileNetV1Blocks.back().channels, 1, 1});

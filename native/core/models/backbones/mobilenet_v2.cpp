@@ -97,10 +97,10 @@ BackboneOutput MobileNetV2Impl::forward(const at::Tensor& images) {
 std::vector<FeatureSpec> MobileNetV2Impl::feature_specs(ImageSize image) const {
   require_pixels(image);
   std::vector<FeatureSpec> specs;
-  image = halved(image);
+  image = stride2_size(image);
   for (size_t i = 0; i < kMobileNetV2Groups.size(); ++i) {
     const auto& group = kMobileNetV2Groups[i];
-    if (group.stride == 2) image = halved(image);
+    if (group.stride == 2) image = stride2_size(image);
     if (group.ends_stage) {
       specs.push_back({"blocks." + std::to_string(i), scaled(group.channels, options_.width), image.height, image.width});
     }

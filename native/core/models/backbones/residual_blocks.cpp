@@ -13,12 +13,12 @@ void ResidualBlockImpl::register_shortcut(const ResidualBlockOptions& options, i
 
 at::Tensor ResidualBlockImpl::shortcut(const at::Tensor& x) { return projection_ ? (*projection_)(x).values() : x; }
 
-ops::Map ResidualBlockImpl::forward(const ops::Map& x) {
+ops::LazyTensor ResidualBlockImpl::forward(const ops::LazyTensor& x) {
   const Branch branch = this->branch(x);
   return branch.last.relu(branch.hidden, shortcut(branch.x));
 }
 
-ops::Activated ResidualBlockImpl::forward_with_sum(const ops::Map& x) {
+ops::Activated ResidualBlockImpl::forward_with_sum(const ops::LazyTensor& x) {
   const Branch branch = this->branch(x);
   return branch.last.activated(branch.hidden, shortcut(branch.x));
 }
@@ -37,7 +37,7 @@ BasicBlockImpl::BasicBlockImpl(const ResidualBlockOptions& options)
   register_shortcut(options, options.channels * kExpansion);
 }
 
-ResidualBlockImpl::Branch BasicBlockImpl::branch(const ops::Map& x) {
+ResidualBlockImpl::Branch BasicBlockImpl::branch(const ops::LazyTensor& x) {
   const auto [hidden, shortcut] = first_.forked_relu(x);                 // [N, C, H / stride, W / stride]
   return {hidden, shortcut, second_};
 }
@@ -61,7 +61,7 @@ BottleneckImpl::BottleneckImpl(const ResidualBlockOptions& options)
   register_shortcut(options, options.channels * kExpansion);
 }
 
-ResidualBlockImpl::Branch BottleneckImpl::branch(const ops::Map& x) {
+ResidualBlockImpl::Branch BottleneckImpl::branch(const ops::LazyTensor& x) {
   const auto [hidden, shortcut] = first_.forked_relu(x);                 // [N, C, H, W]
   return {second_.relu(hidden), shortcut, third_};                       // [N, C, H / stride, W / stride]
 }

@@ -28,18 +28,18 @@ class ResidualBlockImpl : public torch::nn::Module {
  public:
   /// x: [N, in, H, W] -> ReLU of the sum of branch and shortcut: [N, out, H / stride, W / stride], rounded up. The result is the
   /// caller's alone.
-  ops::Map forward(const ops::Map& x);
+  ops::LazyTensor forward(const ops::LazyTensor& x);
   /// The same, and the sum.
-  ops::Activated forward_with_sum(const ops::Map& x);
+  ops::Activated forward_with_sum(const ops::LazyTensor& x);
 
  protected:
   /// The branch up to its last layer, and x for the shortcut.
   struct Branch {
-    ops::Map hidden;
+    ops::LazyTensor hidden;
     at::Tensor x;
     ConvNorm& last;
   };
-  virtual Branch branch(const ops::Map& x) = 0;
+  virtual Branch branch(const ops::LazyTensor& x) = 0;
 
   /// Comes after the branch's layers: state dicts have this order.
   void register_shortcut(const ResidualBlockOptions& options, int64_t out_channels);
@@ -59,7 +59,7 @@ class BasicBlockImpl : public ResidualBlockImpl {
   explicit BasicBlockImpl(const ResidualBlockOptions& options);
 
  private:
-  Branch branch(const ops::Map& x) override;
+  Branch branch(const ops::LazyTensor& x) override;
 
   torch::nn::Conv2d conv1, conv2;
   torch::nn::BatchNorm2d bn1, bn2;
@@ -75,7 +75,7 @@ class BottleneckImpl : public ResidualBlockImpl {
   explicit BottleneckImpl(const ResidualBlockOptions& options);
 
  private:
-  Branch branch(const ops::Map& x) override;
+  Branch branch(const ops::LazyTensor& x) override;
 
   torch::nn::Conv2d conv1, conv2, conv3;
   torch::nn::BatchNorm2d bn1, bn2, bn3;

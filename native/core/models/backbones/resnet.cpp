@@ -16,7 +16,7 @@ struct Arrangement {
 };
 
 /// Table 1 of the paper.
-const Arrangement& arrangement_of(int64_t depth) {
+const Arrangement& block_config(int64_t depth) {
   static const std::map<int64_t, Arrangement> arrangements = {
       {18, {ResNetBlock::kBasic, {2, 2, 2, 2}}},        {34, {ResNetBlock::kBasic, {3, 4, 6, 3}}},
       {50, {ResNetBlock::kBottleneck, {3, 4, 6, 3}}},   {101, {ResNetBlock::kBottleneck, {3, 4, 23, 3}}},
@@ -63,7 +63,7 @@ ResNetOptions large_cifar_resnet(int64_t depth, int64_t num_classes) {
 }
 
 ResNetOptions imagenet_resnet(int64_t depth, int64_t num_classes) {
-  const auto& [block, blocks] = arrangement_of(depth);
+  const auto& [block, blocks] = block_config(depth);
   return {
       .stem = ResNetStem::kImageNet,
       .stem_channels = 64,
@@ -105,7 +105,7 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options)
 
 BackboneOutput ResNetImpl::forward(const at::Tensor& images) {
   BackboneOutput output;
-  ops::Map x = stem_.relu(images);                                    // CIFAR: [N, C, H, W], ImageNet: halved
+  ops::LazyTensor x = stem_.relu(images);                                    // CIFAR: [N, C, H, W], ImageNet: halved
   if (options_.stem == ResNetStem::kImageNet) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});  // [N, C, H / 4, W / 4]
   for (const auto& stage : stages_) {
     // Between blocks only the activated sum is read.
@@ -122,10 +122,10 @@ BackboneOutput ResNetImpl::forward(const at::Tensor& images) {
 
 std::vector<FeatureSpec> ResNetImpl::feature_specs(ImageSize image) const {
   require_pixels(image);
-  if (options_.stem == ResNetStem::kImageNet) image = halved(halved(image));
+  if (options_.stem == ResNetStem::kImageNet) image = stride2_size(stride2_size(image));
   std::vector<FeatureSpec> specs;
   for (size_t i = 0; i < stages_.size(); ++i) {
-    if (i > 0) image = halved(image);
+    if (i > 0) image = stride2_size(image);
     specs.push_back({"layer" + std::to_string(i + 1), options_.channels[i] * expansion_of(options_.block), image.height, image.width});
   }
   specs.push_back({"pool", specs.back().channels, 1, 1});

@@ -94,7 +94,7 @@ std::vector<FeatureSpec> ShuffleNetV1Impl::feature_specs(ImageSize image) const 
   require_pixels(image);
   std::vector<FeatureSpec> specs;
   for (size_t i = 0; i < stages_.size(); ++i) {
-    image = halved(image);
+    image = stride2_size(image);
     specs.push_back({"layer" + std::to_string(i + 1), options_.channels[i], image.height, image.width});
   }
   specs.push_back({"pool", options_.channels.back(), 1, 1});

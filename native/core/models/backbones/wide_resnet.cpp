@@ -89,7 +89,7 @@ std::vector<FeatureSpec> WideResNetImpl::feature_specs(ImageSize image) const {
   require_pixels(image);
   std::vector<FeatureSpec> specs;
   for (size_t i = 0; i < stages_.size(); ++i) {
-    if (i > 0) image = halved(image);
+    if (i > 0) image = stride2_size(image);
     specs.push_back({"block" + std::to_string(i + 1), wide_channels(options_.width, i), image.height, image.width});
   }
   specs.push_back({"pool", specs.back().channels, 1, 1});

@@ -43,7 +43,7 @@ void each_part(at::IntArrayRef x, const at::Tensor& y, const Body& body) {
   const int64_t width = whole.columns * whole.right;
   const int64_t row = whole.down * width;  // pixels of x for a row of y
   const int64_t rows = std::clamp<int64_t>(kPartBytes / (row * whole.channels * static_cast<int64_t>(y.element_size())), 1, whole.rows);
-  each_range(x[0], [&](int64_t first, int64_t last, int64_t) {
+  parallel_for_ranges(x[0], [&](int64_t first, int64_t last, int64_t) {
     for (int64_t n = first; n < last; ++n) {
       for (int64_t r = 0; r < whole.rows; r += rows) {
         Attention part = whole;
@@ -56,14 +56,14 @@ void each_part(at::IntArrayRef x, const at::Tensor& y, const Body& body) {
 }
 
 /// The fused map made again of y, of z and of what x is or is made of.
-Recomputation fused_again(const KeptMap& x, const at::Tensor& y, const at::Tensor& z) {
+Recomputation recompute_fusion(const SavedActivation& x, const at::Tensor& y, const at::Tensor& z) {
   std::vector<at::Tensor> sources = x.sources();
   sources.insert(sources.end(), {y, z});
   return {std::move(sources), [make_x = x.make()](const std::vector<at::Tensor>& made_of, int64_t first, int64_t count, void* out) {
     const auto end_of_x = made_of.end() - 2;
     const at::Tensor &merged_y = end_of_x[0], &weights = end_of_x[1];
     if (make_x) make_x({made_of.begin(), end_of_x}, first, count, out);
-    const Images ys(merged_y), zs(weights);
+    const NhwcView ys(merged_y), zs(weights);
     const int64_t pixels = weights.size(2) * weights.size(3);
     const int64_t pixel_bytes = merged_y.size(1) * static_cast<int64_t>(merged_y.element_size());
     Attention image = attention_of({weights.size(0), merged_y.size(1), weights.size(2), weights.size(3)}, merged_y);
@@ -71,7 +71,7 @@ Recomputation fused_again(const KeptMap& x, const at::Tensor& y, const at::Tenso
     for (int64_t n = first / pixels; count > 0; ++n) {
       const int64_t inside = first % pixels;
       const int64_t part = std::min(count, pixels - inside);
-      image.x = make_x ? to : Images(made_of.front()).pixel(0, first);
+      image.x = make_x ? to : NhwcView(made_of.front()).pixel(0, first);
       image.y = ys[n];
       map_kernels(merged_y.scalar_type())->attention.merge(image, reinterpret_cast<const float*>(zs[n]), inside, part, to);
       to += part * pixel_bytes;
@@ -88,32 +88,32 @@ class AttentionFusionFunction : public torch::autograd::Function<AttentionFusion
  public:
   /// x_variable: what stands for `map` in the graph; again: takes how to make the result again.
   static Variable forward(AutogradContext* context, const at::Tensor& x_variable, const at::Tensor& y_map, const at::Tensor& weight,
-                          const at::Tensor& bias, at::ScalarType type, const Map& map, Recomputation* again) {
+                          const at::Tensor& bias, at::ScalarType type, const LazyTensor& map, Recomputation* again) {
     const AttentionKernels& kernels = map_kernels(type)->attention;
     const at::Tensor x = in_order(x_variable, type);
     const at::Tensor y = in_order(y_map, type);
     const at::Tensor weights = weight.contiguous();
     at::Tensor z = at::empty({x.size(0), 2, x.size(2), x.size(3)}, at::TensorOptions(at::kFloat), at::MemoryFormat::ChannelsLast);
     at::Tensor result = at::empty_like(x);
-    const KeptMap reading(x, map.is_made() ? std::nullopt : map.again());
-    const Images ys(y), zs(z), results(result);
+    const SavedActivation reading(x, map.is_made() ? std::nullopt : map.recomputation());
+    const NhwcView ys(y), zs(z), results(result);
     each_part(x.sizes(), y, [&](Attention part, const Place& at) {
       part.x = reading.pixels(at.pixel_of_all, at.pixels);
       part.y = ys.pixel(at.image, at.pixel_of_y);
       part.weights = weights.const_data_ptr<float>();
       kernels.forward(part, bias.const_data_ptr<float>(), reinterpret_cast<float*>(zs.pixel(at.image, at.pixel)), results.pixel(at.image, at.pixel));
     });
-    const KeptMap kept(x, x.is_same(x_variable) ? map.again() : std::nullopt);
+    const SavedActivation kept(x, x.is_same(x_variable) ? map.recomputation() : std::nullopt);
     kept.save(context, {y, weights, z});
     context->saved_data["x_type"] = static_cast<int64_t>(x_variable.scalar_type());
     context->saved_data["y_type"] = static_cast<int64_t>(y_map.scalar_type());
-    *again = fused_again(kept, y, z);
+    *again = recompute_fusion(kept, y, z);
     return result;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     variable_list saved = context->get_saved_variables();
-    const KeptMap x = KeptMap::restored(context, saved);
+    const SavedActivation x = SavedActivation::restored(context, saved);
     const at::Tensor &y = saved[0], &weights = saved[1], &z = saved[2];
     const AttentionKernels& kernels = map_kernels(x.type())->attention;
     const at::Tensor gradient = in_order(gradients[0], x.type());
@@ -122,7 +122,7 @@ class AttentionFusionFunction : public torch::autograd::Function<AttentionFusion
     const int64_t count = y.size(0);
     at::Tensor weight_sums = at::zeros({count, weights.numel()}, at::kFloat);
     at::Tensor bias_sums = at::zeros({count, 2}, at::kFloat);
-    const Images ys(y), zs(z), gradients_of(gradient), x_gradients(x_gradient), y_gradients(y_gradient);
+    const NhwcView ys(y), zs(z), gradients_of(gradient), x_gradients(x_gradient), y_gradients(y_gradient);
     each_part(x.sizes(), y, [&](Attention part, const Place& at) {
       part.x = x.pixels(at.pixel_of_all, at.pixels);
       part.y = ys.pixel(at.image, at.pixel_of_y);
@@ -145,7 +145,7 @@ at::Tensor attention_fusion_reference(const at::Tensor& x, const at::Tensor& y, 
   return x * z.narrow(1, 0, 1) + resized * z.narrow(1, 1, 1);
 }
 
-Map attention_fusion(const Map& map, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
+LazyTensor attention_fusion(const LazyTensor& map, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
   const at::Tensor& variable = map.variable();
   if (auto result = attention_fusion_on_device(variable, y, weight, bias)) return *result;
   const at::ScalarType type = computing_type(variable);
@@ -157,7 +157,7 @@ Map attention_fusion(const Map& map, const at::Tensor& y, const at::Tensor& weig
   const at::Tensor& x = variable.scalar_type() == type ? variable : map.values();
   Recomputation again;
   const at::Tensor result = AttentionFusionFunction::apply(x, y, weight, bias, type, map, &again);
-  return at::GradMode::is_enabled() ? Map(result, std::move(again)) : Map(result);
+  return at::GradMode::is_enabled() ? LazyTensor(result, std::move(again)) : LazyTensor(result);
 }
 
 }  // namespace reviewkd::ops

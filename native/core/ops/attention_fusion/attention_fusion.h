@@ -14,6 +14,6 @@ at::Tensor attention_fusion_reference(const at::Tensor& x, const at::Tensor& y, 
 
 /// The same. The fast path makes neither the concatenation nor the larger y; it takes float32 and bfloat16 maps of a multiple of
 /// 16 channels where y's size divides x's. Everything else, float64 with it, takes the reference.
-Map attention_fusion(const Map& x, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias);
+LazyTensor attention_fusion(const LazyTensor& x, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias);
 
 }  // namespace reviewkd::ops

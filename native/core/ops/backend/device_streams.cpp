@@ -26,23 +26,23 @@ class KeepingScope {
 
 }  // namespace
 
-std::unique_ptr<DeviceStreams> DeviceStreams::create(const Accelerator& accelerator) {
-  return accelerator.create_context == nullptr ? nullptr : std::make_unique<DeviceStreams>(accelerator);
+std::unique_ptr<DeviceStreams> DeviceStreams::create(const KernelBackend& backend) {
+  return backend.create_context == nullptr ? nullptr : std::make_unique<DeviceStreams>(backend);
 }
 
 DeviceStreams::~DeviceStreams() {
-  quietly([&] { accelerator_.destroy_context(context_); });
+  quietly([&] { backend_.destroy_context(context_); });
 }
 
 StreamsScope::StreamsScope(const DeviceStreams* streams) : outer_(entered), streams_(streams == entered ? nullptr : streams) {
   if (streams_ == nullptr) return;
-  streams_->accelerator().enter(streams_->context());
+  streams_->backend().enter(streams_->context());
   entered = streams_;
 }
 
 StreamsScope::~StreamsScope() {
   if (streams_ == nullptr) return;
-  quietly([&] { streams_->accelerator().leave(streams_->context()); });
+  quietly([&] { streams_->backend().leave(streams_->context()); });
   entered = outer_;
 }
 
@@ -55,28 +55,28 @@ SideWork::~SideWork() {
 void SideWork::join() {
   if (streams_ == nullptr || !is_open_) return;
   is_open_ = false;
-  streams_->accelerator().join(streams_->context());
+  streams_->backend().join(streams_->context());
 }
 
 SideWork::Scope::Scope(SideWork& work) : streams_(work.streams_) {
   if (streams_ == nullptr) return;
-  streams_->accelerator().begin_side(streams_->context());
+  streams_->backend().begin_side(streams_->context());
   work.is_open_ = true;
 }
 
 SideWork::Scope::~Scope() {
-  if (streams_ != nullptr) quietly([&] { streams_->accelerator().end_side(streams_->context()); });
+  if (streams_ != nullptr) quietly([&] { streams_->backend().end_side(streams_->context()); });
 }
 
 std::unique_ptr<DeviceGraph> DeviceGraph::record(const DeviceStreams& streams, std::function<void()> work) {
-  std::unique_ptr<DeviceGraph> graph(new DeviceGraph(streams.accelerator(), std::move(work)));
+  std::unique_ptr<DeviceGraph> graph(new DeviceGraph(streams.backend(), std::move(work)));
   const KeepingScope keeping(graph->kept_);
-  graph->graph_ = streams.accelerator().record(streams.context(), [](void* recorded) { (*static_cast<std::function<void()>*>(recorded))(); }, &graph->work_);
+  graph->graph_ = streams.backend().record(streams.context(), [](void* recorded) { (*static_cast<std::function<void()>*>(recorded))(); }, &graph->work_);
   return graph;
 }
 
 DeviceGraph::~DeviceGraph() {
-  if (graph_ != nullptr) quietly([&] { accelerator_.destroy_graph(graph_); });
+  if (graph_ != nullptr) quietly([&] { backend_.destroy_graph(graph_); });
 }
 
 bool is_recording() { return kept_tensors != nullptr; }

@@ -16,17 +16,17 @@ namespace reviewkd::ops {
 class DeviceStreams {
  public:
   /// None if the accelerator has no streams.
-  static std::unique_ptr<DeviceStreams> create(const Accelerator& accelerator);
-  explicit DeviceStreams(const Accelerator& accelerator) : accelerator_(accelerator), context_(accelerator.create_context()) {}
+  static std::unique_ptr<DeviceStreams> create(const KernelBackend& backend);
+  explicit DeviceStreams(const KernelBackend& backend) : backend_(backend), context_(backend.create_context()) {}
   ~DeviceStreams();
   DeviceStreams(const DeviceStreams&) = delete;
   DeviceStreams& operator=(const DeviceStreams&) = delete;
 
-  const Accelerator& accelerator() const { return accelerator_; }
+  const KernelBackend& backend() const { return backend_; }
   void* context() const { return context_; }
 
  private:
-  const Accelerator& accelerator_;
+  const KernelBackend& backend_;
   void* context_;
 };
 
@@ -85,12 +85,12 @@ class DeviceGraph {
   DeviceGraph(const DeviceGraph&) = delete;
   DeviceGraph& operator=(const DeviceGraph&) = delete;
 
-  void replay() const { accelerator_.replay(graph_); }
+  void replay() const { backend_.replay(graph_); }
 
  private:
-  explicit DeviceGraph(const Accelerator& accelerator, std::function<void()> work) : accelerator_(accelerator), work_(std::move(work)) {}
+  explicit DeviceGraph(const KernelBackend& backend, std::function<void()> work) : backend_(backend), work_(std::move(work)) {}
 
-  const Accelerator& accelerator_;
+  const KernelBackend& backend_;
   std::function<void()> work_;
   void* graph_ = nullptr;
   std::vector<at::Tensor> kept_;

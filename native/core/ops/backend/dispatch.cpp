@@ -134,7 +134,7 @@ void* scratch(int which, int64_t bytes) {
   return block.data.get();
 }
 
-void each_range(int64_t count, const std::function<void(int64_t, int64_t, int64_t)>& work) {
+void parallel_for_ranges(int64_t count, const std::function<void(int64_t, int64_t, int64_t)>& work) {
   at::parallel_for(0, count, 1, [&](int64_t first, int64_t last) { work(first, last, at::get_thread_num()); });
 }
 

@@ -49,6 +49,6 @@ void* scratch(int which, int64_t bytes);
 
 /// Calls work(first, last, thread) for ranges that cover 0 … count, one for each thread. How they are cut depends on `count` and
 /// the number of threads alone.
-void each_range(int64_t count, const std::function<void(int64_t, int64_t, int64_t)>& work);
+void parallel_for_ranges(int64_t count, const std::function<void(int64_t, int64_t, int64_t)>& work);
 
 }  // namespace reviewkd::ops

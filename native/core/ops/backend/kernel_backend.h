@@ -2,19 +2,19 @@
 // What a plugin for a device gives: kernels for the fused operations, streams and graphs of work. A table of plain functions on plain
 // pointers, so that kernels are compiled without libtorch's headers; all memory comes from whoever calls.
 //
-// Maps lie in channels-last order, [pixels, channels]. Channels are multiples of kAcceleratorChannels, addresses of maps multiples of
-// kAcceleratorAlignment. Kernels run on the calling thread's current stream and do not wait; what goes wrong is thrown as std::runtime_error.
+// Maps lie in channels-last order, [pixels, channels]. Channels are multiples of kKernelBackendChannels, addresses of maps multiples of
+// kKernelBackendAlignment. Kernels run on the calling thread's current stream and do not wait; what goes wrong is thrown as std::runtime_error.
 
 #include <cstdint>
 
 namespace reviewkd::ops {
 
 /// Raised whenever something below changes. A plugin of another version is not used.
-constexpr int32_t kAcceleratorVersion = 2;
-constexpr const char* kAcceleratorSymbol = "reviewkd_accelerator";
+constexpr int32_t kKernelBackendVersion = 2;
+constexpr const char* kKernelBackendSymbol = "reviewkd_kernel_backend";
 
-constexpr int64_t kAcceleratorChannels = 8;
-constexpr int64_t kAcceleratorAlignment = 16;
+constexpr int64_t kKernelBackendChannels = 8;
+constexpr int64_t kKernelBackendAlignment = 16;
 /// Channels are read in groups of 128 bytes; the blocks of a group share a counter, of which there are so many.
 constexpr int64_t kMostChannels = 4096;
 /// Pixels of a map are counted in 32 bits.
@@ -227,8 +227,8 @@ struct TensorConvolution {
   void* out;                    // [images, ⌈height / stride⌉, ⌈width / stride⌉, out_channels]
 };
 
-struct Accelerator {
-  int32_t version;  // kAcceleratorVersion
+struct KernelBackend {
+  int32_t version;  // kKernelBackendVersion
   /// "CUDA", or "CPU" of the one that stands in for it in tests.
   const char* device;
   /// The libtorch that it was linked with; empty where it needs none.

@@ -36,7 +36,7 @@ const char* wished_for() {
 
 fs::path own_directory() {
   std::error_code ignored;
-  return fs::weakly_canonical(platform::path_of(platform::library_of(reinterpret_cast<const void*>(&accelerator_status))), ignored).parent_path();
+  return fs::weakly_canonical(platform::path_of(platform::library_of(reinterpret_cast<const void*>(&kernel_backend_status))), ignored).parent_path();
 }
 
 std::vector<std::string> places() {
@@ -54,9 +54,9 @@ std::vector<std::string> places() {
 /// "2.14" of "2.14.1".
 std::string minor_version(const std::string& version) { return version.substr(0, version.find('.', version.find('.') + 1)); }
 
-std::string refusal(const Accelerator& table) {
-  if (table.version != kAcceleratorVersion) {
-    return "expected a plugin of interface " + std::to_string(kAcceleratorVersion) + ", got one of " + std::to_string(table.version);
+std::string refusal(const KernelBackend& table) {
+  if (table.version != kKernelBackendVersion) {
+    return "expected a plugin of interface " + std::to_string(kKernelBackendVersion) + ", got one of " + std::to_string(table.version);
   }
   const std::string libtorch = table.libtorch;
   if (!libtorch.empty() && minor_version(libtorch) != minor_version(TORCH_VERSION)) {
@@ -65,8 +65,8 @@ std::string refusal(const Accelerator& table) {
   return "";
 }
 
-AcceleratorStatus find() {
-  AcceleratorStatus status;
+KernelBackendStatus find() {
+  KernelBackendStatus status;
   // Its half of libtorch comes first: the plugin finds it by being loaded already.
   const CudaStatus& cuda = cuda_status();
   for (const std::string& place : places()) {
@@ -80,8 +80,8 @@ AcceleratorStatus find() {
       status.fix = cuda.available ? kInstall : "npx reviewkd libtorch install --cuda, on a machine with an NVIDIA driver";
       return status;
     }
-    const auto give = reinterpret_cast<const Accelerator* (*)()>(platform::symbol_of(library, kAcceleratorSymbol));
-    status.reason = give == nullptr ? "expected a function " + std::string(kAcceleratorSymbol) + " in it, got none" : refusal(*give());
+    const auto give = reinterpret_cast<const KernelBackend* (*)()>(platform::symbol_of(library, kKernelBackendSymbol));
+    status.reason = give == nullptr ? "expected a function " + std::string(kKernelBackendSymbol) + " in it, got none" : refusal(*give());
     status.fix = status.reason.empty() ? "" : kInstall;
     if (status.reason.empty()) status.table = give();
     return status;
@@ -93,30 +93,30 @@ AcceleratorStatus find() {
 
 }  // namespace
 
-const AcceleratorStatus& accelerator_status() {
-  static const AcceleratorStatus status = find();
+const KernelBackendStatus& kernel_backend_status() {
+  static const KernelBackendStatus status = find();
   return status;
 }
 
-void offer_accelerator(const std::string& path) {
+void offer_kernel_backend(const std::string& path) {
   const std::lock_guard lock(offers_mutex);
   offers().push_back(path);
 }
 
-const Accelerator* accelerator_of(c10::DeviceType device) {
+const KernelBackend* kernel_backend_of(c10::DeviceType device) {
   // On the CPU there is one only where a test asks for it.
   static const bool wished = wished_for() != nullptr;
   if (device != c10::kCUDA && !wished) return nullptr;
-  const Accelerator* table = accelerator_status().table;
+  const KernelBackend* table = kernel_backend_status().table;
   return table != nullptr && c10::DeviceTypeName(device) == table->device ? table : nullptr;
 }
 
-const Accelerator* accelerator_for(const at::Tensor& x) {
-  return takes_reference_path() ? nullptr : accelerator_of(x.device().type());
+const KernelBackend* kernel_backend_for(const at::Tensor& x) {
+  return takes_reference_path() ? nullptr : kernel_backend_of(x.device().type());
 }
 
 bool accelerates(at::ScalarType type, int64_t channels) {
-  return (type == at::kFloat || type == at::kBFloat16) && channels % kAcceleratorChannels == 0 && channels <= kMostChannels;
+  return (type == at::kFloat || type == at::kBFloat16) && channels % kKernelBackendChannels == 0 && channels <= kMostChannels;
 }
 
 bool has_few_pixels(const at::Tensor& map) { return map.size(0) * map.size(2) * map.size(3) <= kMostPixels / 4; }
@@ -127,7 +127,7 @@ bool accelerates(const at::Tensor& map) {
 
 at::Tensor for_kernels(const at::Tensor& map, at::ScalarType type) {
   const at::Tensor ordered = in_order(map, type);
-  return reinterpret_cast<uintptr_t>(ordered.const_data_ptr()) % kAcceleratorAlignment == 0 ? ordered : ordered.clone();
+  return reinterpret_cast<uintptr_t>(ordered.const_data_ptr()) % kKernelBackendAlignment == 0 ? ordered : ordered.clone();
 }
 
 MapShape map_shape(const at::Tensor& map) { return {value_type(map.scalar_type()), map.size(0) * map.size(2) * map.size(3), map.size(1)}; }

@@ -9,8 +9,8 @@
 
 namespace reviewkd::ops {
 
-struct AcceleratorStatus {
-  const Accelerator* table = nullptr;
+struct KernelBackendStatus {
+  const KernelBackend* table = nullptr;
   /// The plugin's file, or the one that is refused; empty where there is none.
   std::string path;
   /// Why there is none, and what would mend that; empty where there is one.
@@ -19,16 +19,16 @@ struct AcceleratorStatus {
 
 /// Looks for the plugin once: REVIEWKD_CUDA_PLUGIN, what was offered, beside this library, beside libtorch. To be asked where CUDA is used: it
 /// loads the CUDA half of libtorch.
-const AcceleratorStatus& accelerator_status();
+const KernelBackendStatus& kernel_backend_status();
 
 /// A file to look at, to be told before the first use of a device.
-void offer_accelerator(const std::string& path);
+void offer_kernel_backend(const std::string& path);
 
 /// The table for tensors of a device; none where there is no plugin for it.
-const Accelerator* accelerator_of(c10::DeviceType device);
+const KernelBackend* kernel_backend_of(c10::DeviceType device);
 
 /// The same for an operation on x: none on the reference path either.
-const Accelerator* accelerator_for(const at::Tensor& x);
+const KernelBackend* kernel_backend_for(const at::Tensor& x);
 
 /// Whether its kernels take maps of this type and so many channels.
 bool accelerates(at::ScalarType type, int64_t channels);

@@ -15,10 +15,10 @@ inline std::optional<at::Tensor> where_defined(const at::Tensor& tensor) {
   return tensor.defined() ? std::optional(tensor) : std::nullopt;
 }
 
-class Images {
+class NhwcView {
  public:
   /// map: [N, C, H, W] in channels-last order, or undefined.
-  explicit Images(const at::Tensor& map)
+  explicit NhwcView(const at::Tensor& map)
       : data_(map.defined() ? static_cast<char*>(map.data_ptr()) : nullptr),
         pixels_(map.defined() ? map.size(2) * map.size(3) : 0),
         pixel_bytes_(map.defined() ? map.size(1) * static_cast<int64_t>(map.element_size()) : 0) {}

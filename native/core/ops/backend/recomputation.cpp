@@ -10,7 +10,7 @@ namespace reviewkd::ops {
 namespace {
 
 /// Slot of scratch memory.
-constexpr int kMadeAgain = 4;
+constexpr int kRecompute = 4;
 
 /// A function among what a context keeps.
 struct Maker : torch::CustomClassHolder {
@@ -23,11 +23,11 @@ struct Maker : torch::CustomClassHolder {
 // With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
 class MakeFunction : public torch::autograd::Function<MakeFunction> {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& carrier, const Recomputation& again) {
-    at::Tensor values = at::empty_like(carrier);
-    const Images images(values);
-    const int64_t pixels = carrier.size(2) * carrier.size(3);
-    each_range(carrier.size(0), [&](int64_t first, int64_t last, int64_t) {
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& placeholder, const Recomputation& again) {
+    at::Tensor values = at::empty_like(placeholder);
+    const NhwcView images(values);
+    const int64_t pixels = placeholder.size(2) * placeholder.size(3);
+    parallel_for_ranges(placeholder.size(0), [&](int64_t first, int64_t last, int64_t) {
       for (int64_t n = first; n < last; ++n) again.make(again.sources, n * pixels, pixels, images[n]);
     });
     return values;
@@ -38,25 +38,25 @@ class MakeFunction : public torch::autograd::Function<MakeFunction> {
   }
 };
 
-Map Map::unmade(at::Tensor carrier, Recomputation again) {
-  Map map;
-  map.carrier_ = std::move(carrier);
-  map.again_ = std::move(again);
+LazyTensor LazyTensor::deferred(at::Tensor placeholder, Recomputation again) {
+  LazyTensor map;
+  map.placeholder_ = std::move(placeholder);
+  map.recomputation_ = std::move(again);
   return map;
 }
 
-const at::Tensor& Map::values() const {
-  if (!is_made()) values_ = MakeFunction::apply(carrier_, *again_);
+const at::Tensor& LazyTensor::values() const {
+  if (!is_made()) values_ = MakeFunction::apply(placeholder_, *recomputation_);
   return values_;
 }
 
-KeptMap::KeptMap(const at::Tensor& map, const std::optional<Recomputation>& again)
+SavedActivation::SavedActivation(const at::Tensor& map, const std::optional<Recomputation>& again)
     : sources_(again ? again->sources : std::vector<at::Tensor>{map}),
       make_(again ? again->make : nullptr),
       sizes_(map.sizes().vec()),
       type_(map.scalar_type()) {}
 
-void KeptMap::save(torch::autograd::AutogradContext* context, torch::autograd::variable_list others) const {
+void SavedActivation::save(torch::autograd::AutogradContext* context, torch::autograd::variable_list others) const {
   context->saved_data["sources"] = static_cast<int64_t>(sources_.size());
   context->saved_data["make"] = at::IValue::make_capsule(c10::make_intrusive<Maker>(make_));
   context->saved_data["sizes"] = sizes_;
@@ -65,7 +65,7 @@ void KeptMap::save(torch::autograd::AutogradContext* context, torch::autograd::v
   context->save_for_backward(std::move(others));
 }
 
-KeptMap KeptMap::restored(torch::autograd::AutogradContext* context, torch::autograd::variable_list& saved) {
+SavedActivation SavedActivation::restored(torch::autograd::AutogradContext* context, torch::autograd::variable_list& saved) {
   const auto first = saved.end() - context->saved_data["sources"].toInt();
   std::vector<at::Tensor> sources(first, saved.end());
   saved.erase(first, saved.end());
@@ -73,13 +73,13 @@ KeptMap KeptMap::restored(torch::autograd::AutogradContext* context, torch::auto
           context->saved_data["sizes"].toIntVector(), static_cast<at::ScalarType>(context->saved_data["type"].toInt())};
 }
 
-const char* KeptMap::pixels(int64_t first, int64_t count) const {
-  if (!make_) return Images(sources_.front()).pixel(0, first);
-  void* const out = scratch(kMadeAgain, count * sizes_[1] * static_cast<int64_t>(c10::elementSize(type_)));
+const char* SavedActivation::pixels(int64_t first, int64_t count) const {
+  if (!make_) return NhwcView(sources_.front()).pixel(0, first);
+  void* const out = scratch(kRecompute, count * sizes_[1] * static_cast<int64_t>(c10::elementSize(type_)));
   make_(sources_, first, count, out);
   return static_cast<const char*>(out);
 }
 
-at::Tensor KeptMap::empty_like() const { return at::empty(sizes_, at::TensorOptions(type_), at::MemoryFormat::ChannelsLast); }
+at::Tensor SavedActivation::empty_like() const { return at::empty(sizes_, at::TensorOptions(type_), at::MemoryFormat::ChannelsLast); }
 
 }  // namespace reviewkd::ops

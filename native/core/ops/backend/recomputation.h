@@ -21,50 +21,50 @@ struct Recomputation {
 };
 
 /// A map [N, C, H, W] and, where it is known, how to make it again. Stands wherever a tensor does.
-class Map {
+class LazyTensor {
  public:
-  Map() = default;
-  Map(at::Tensor values, std::optional<Recomputation> again = std::nullopt) : values_(std::move(values)), again_(std::move(again)) {}
+  LazyTensor() = default;
+  LazyTensor(at::Tensor values, std::optional<Recomputation> again = std::nullopt) : values_(std::move(values)), recomputation_(std::move(again)) {}
 
   /// A map that is not made before its values are asked for, for functions read it part by part and make each part while they need it.
-  /// carrier: of the map's sizes and type, with its place in the graph, and with other values.
-  static Map unmade(at::Tensor carrier, Recomputation again);
+  /// placeholder: of the map's sizes and type, with its place in the graph, and with other values.
+  static LazyTensor deferred(at::Tensor placeholder, Recomputation again);
 
   /// A map whose maker sums the gradients of two readers: fork has the values' memory and a place of its own in the graph.
-  static Map with_fork(at::Tensor values, at::Tensor fork) {
-    Map map(std::move(values));
+  static LazyTensor with_fork(at::Tensor values, at::Tensor fork) {
+    LazyTensor map(std::move(values));
     map.fork_ = std::move(fork);
     return map;
   }
 
   operator const at::Tensor&() const { return values(); }
   const at::Tensor& values() const;
-  const std::optional<Recomputation>& again() const { return again_; }
+  const std::optional<Recomputation>& recomputation() const { return recomputation_; }
 
-  /// What stands for the map in the graph: its values, or their carrier.
-  const at::Tensor& variable() const { return values_.defined() ? values_ : carrier_; }
+  /// What stands for the map in the graph: its values, or their placeholder.
+  const at::Tensor& variable() const { return values_.defined() ? values_ : placeholder_; }
   /// The map for a second reader; the values for makers that do not tell readers apart.
   const at::Tensor& fork() const { return fork_.defined() ? fork_ : values(); }
   bool has_fork() const { return fork_.defined(); }
-  bool is_made() const { return values_.defined() || !carrier_.defined(); }
+  bool is_made() const { return values_.defined() || !placeholder_.defined(); }
 
  private:
-  at::Tensor carrier_;
+  at::Tensor placeholder_;
   mutable at::Tensor values_;
   at::Tensor fork_;
-  std::optional<Recomputation> again_;
+  std::optional<Recomputation> recomputation_;
 };
 
 /// What a function keeps of an input until its backward pass: the map, or what it is made of.
-class KeptMap {
+class SavedActivation {
  public:
-  /// map: [N, C, H, W], in channels-last order, or what carries it.
-  KeptMap(const at::Tensor& map, const std::optional<Recomputation>& again);
+  /// map: [N, C, H, W], in channels-last order, or its placeholder.
+  SavedActivation(const at::Tensor& map, const std::optional<Recomputation>& again);
 
   /// Beside other tensors of the function's; one such map for each function.
   void save(torch::autograd::AutogradContext* context, torch::autograd::variable_list others) const;
   /// Leaves the others in `saved`.
-  static KeptMap restored(torch::autograd::AutogradContext* context, torch::autograd::variable_list& saved);
+  static SavedActivation restored(torch::autograd::AutogradContext* context, torch::autograd::variable_list& saved);
 
   /// Pixels first … first + count, counted over all images; made in scratch memory of the calling thread if they were not kept.
   const char* pixels(int64_t first, int64_t count) const;
@@ -79,7 +79,7 @@ class KeptMap {
   at::Tensor empty_like() const;
 
  private:
-  KeptMap(std::vector<at::Tensor> sources, Recomputation::Make make, std::vector<int64_t> sizes, at::ScalarType type)
+  SavedActivation(std::vector<at::Tensor> sources, Recomputation::Make make, std::vector<int64_t> sizes, at::ScalarType type)
       : sources_(std::move(sources)), make_(std::move(make)), sizes_(std::move(sizes)), type_(type) {}
 
   std::vector<at::Tensor> sources_;

@@ -34,7 +34,7 @@ BatchMoments combined(ImageMoments& images, int64_t pixels) {
   return result;
 }
 
-Normalizing::Normalizing(const BatchMoments& moments, const at::Tensor& gamma, const at::Tensor& beta, double epsilon) {
+BatchNormCoefficients::BatchNormCoefficients(const BatchMoments& moments, const at::Tensor& gamma, const at::Tensor& beta, double epsilon) {
   const auto channels = static_cast<int64_t>(moments.mean.size());
   values_ = at::empty({4, channels}, at::kFloat);
   float* const values = values_.data_ptr<float>();

@@ -32,11 +32,11 @@ struct BatchMoments {
 BatchMoments combined(ImageMoments& images, int64_t pixels);
 
 /// scale · x + shift = gamma · (x - mean) / sqrt(variance + epsilon) + beta.
-class Normalizing {
+class BatchNormCoefficients {
  public:
-  Normalizing(const BatchMoments& moments, const at::Tensor& gamma, const at::Tensor& beta, double epsilon);
+  BatchNormCoefficients(const BatchMoments& moments, const at::Tensor& gamma, const at::Tensor& beta, double epsilon);
   /// From the values of another.
-  explicit Normalizing(at::Tensor values) : values_(std::move(values)) {}
+  explicit BatchNormCoefficients(at::Tensor values) : values_(std::move(values)) {}
 
   /// [4, C], float32.
   const at::Tensor& values() const { return values_; }

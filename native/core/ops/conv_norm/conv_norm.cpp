@@ -45,15 +45,15 @@ std::shared_ptr<const ImageConvolution> convolution_of(at::IntArrayRef x, const 
 at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor& x, const ConvNormParameters& parameters,
                           FoldedWeights& cache, const at::Tensor& residual, bool relu, at::ScalarType type) {
   const auto fold = [&]() -> FoldedWeights::Folded {
-    const Folding folding(parameters);
+    const FoldedBatchNorm folding(parameters);
     return {convolution.pack(parameters.weight, folding.scale.const_data_ptr<float>()), folding.shift};
   };
   const auto folded = cache.get(parameters, type, fold, /*keeps=*/takes_parts() || !convolution.packs_anew_for(x.size(0)));
   const at::Tensor input = in_order(x, type);
   const at::Tensor added = residual.defined() ? in_order(residual, type) : residual;
   at::Tensor result = empty_map(x.size(0), convolution.shape(), type);
-  const Images images(input), residuals(added), results(result);
-  each_range(x.size(0), [&](int64_t first, int64_t last, int64_t) {
+  const NhwcView images(input), residuals(added), results(result);
+  parallel_for_ranges(x.size(0), [&](int64_t first, int64_t last, int64_t) {
     for (int64_t n = first; n < last; n += convolution.group()) {
       const int64_t group = std::min(convolution.group(), last - n);
       convolution.forward(images[n], group, folded->packed, folded->shift.const_data_ptr<float>(), residuals[n], relu, results[n]);
@@ -72,7 +72,7 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
   static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                           const at::Tensor& gamma, const at::Tensor& beta, const std::optional<at::Tensor>& residual,
                           const ConvNormParameters& parameters, const ImageConvolution& convolution, bool relu, at::ScalarType type,
-                          bool forks, const Map& map, std::optional<Recomputation>* again) {
+                          bool forks, const LazyTensor& map, std::optional<Recomputation>* again) {
     const ConvolutionShape& shape = convolution.shape();
     const int64_t count = x.size(0);
     const int64_t channels = shape.out_channels;
@@ -81,10 +81,10 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     const at::Tensor added = residual ? in_order(*residual, type) : at::Tensor();
     const at::Tensor packed = convolution.pack(weight);
     at::Tensor raw = empty_map(count, shape, type);  // [N, O, Ho, Wo], before the normalization
-    const KeptMap reading(input, map.is_made() ? std::nullopt : map.again());
-    const Images raws(raw);
+    const SavedActivation reading(input, map.is_made() ? std::nullopt : map.recomputation());
+    const NhwcView raws(raw);
     ImageMoments image_moments(count, channels);
-    each_range(count, [&](int64_t first, int64_t last, int64_t) {
+    parallel_for_ranges(count, [&](int64_t first, int64_t last, int64_t) {
       for (int64_t n = first; n < last; n += convolution.group()) {
         const int64_t group = std::min(convolution.group(), last - n);
         convolution.forward(reading.pixels(n * shape.in_pixels(), group * shape.in_pixels()), group, packed, nullptr, nullptr, false, raws[n]);
@@ -94,18 +94,18 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
       }
     });
     const BatchMoments moments = combined(image_moments, shape.out_pixels());
-    move_statistics(parameters, moments);
-    const Normalizing normalizing(moments, gamma, beta, parameters.epsilon);
+    update_running_stats(parameters, moments);
+    const BatchNormCoefficients normalizing(moments, gamma, beta, parameters.epsilon);
     at::Tensor result;
     if (residual) {
       result = at::empty_like(raw);
-      normalize({count, shape.out_pixels(), channels, kernels}, raws, normalizing.scale(), normalizing.shift(), Images(added), relu, Images(result));
+      normalize({count, shape.out_pixels(), channels, kernels}, raws, normalizing.scale(), normalizing.shift(), NhwcView(added), relu, NhwcView(result));
     } else {
       result = raw.detach();
-      *again = normalized_again(raw, normalizing, relu);
+      *again = recompute_norm(raw, normalizing, relu);
     }
 
-    KeptMap(input, input.is_same(x) ? map.again() : std::nullopt)
+    SavedActivation(input, input.is_same(x) ? map.recomputation() : std::nullopt)
         .save(context, {weight, gamma, raw, normalizing.values(), Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
     context->saved_data["stride"] = parameters.stride;
     context->saved_data["padding"] = parameters.padding;
@@ -118,9 +118,9 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     variable_list saved = context->get_saved_variables();
-    const KeptMap input = KeptMap::restored(context, saved);
+    const SavedActivation input = SavedActivation::restored(context, saved);
     const at::Tensor &weight = saved[0], &gamma = saved[1], &raw = saved[2];
-    const Normalizing normalizing(saved[3]);
+    const BatchNormCoefficients normalizing(saved[3]);
     const Activation activation{context->saved_data["relu"].toBool(), saved[4]};
     const at::ScalarType type = raw.scalar_type();
     const bool has_residual = context->saved_data["residual"].toBool();
@@ -141,17 +141,17 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     if (has_residual) masked = activation.relu ? at::empty_like(gradient) : gradient;
     const NormalizedImages maps({count, shape.out_pixels(), channels, kernels}, raw, gradient, normalizing, activation);
     const NormalizationGradient coefficients =
-        reduce_gradient(maps, gamma, Images(has_residual && activation.relu ? masked : at::Tensor()));
+        reduce_gradient(maps, gamma, NhwcView(has_residual && activation.relu ? masked : at::Tensor()));
 
     const bool needs_input = context->needs_input_grad(0);
     at::Tensor input_gradient = needs_input ? input.empty_like() : at::Tensor();
     const at::Tensor packed = needs_input ? convolution.pack_for_gradient(weight) : at::Tensor();
     const at::Tensor beside = gradients.size() > 1 && gradients[1].defined() ? in_order(gradients[1], type) : at::Tensor();
-    const Images input_gradients(input_gradient), gradients_beside(beside);
+    const NhwcView input_gradients(input_gradient), gradients_beside(beside);
     const int64_t threads = at::get_num_threads();
     const int64_t weight_sums = convolution.weight_sums();
     at::Tensor thread_sums = at::zeros({threads, weight_sums}, at::kFloat);
-    each_range(count, [&](int64_t first, int64_t last, int64_t thread) {
+    parallel_for_ranges(count, [&](int64_t first, int64_t last, int64_t thread) {
       for (int64_t n = first; n < last; n += convolution.group()) {
         const int64_t group = std::min(convolution.group(), last - n);
         convolution.begin_gradients(group);
@@ -208,7 +208,7 @@ at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& pa
 
 namespace {
 
-Forked run(const Map& map, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu, bool forks) {
+WithShortcut run(const LazyTensor& map, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu, bool forks) {
   const at::Tensor& variable = map.variable();
   if (parameters.training) require_several_outputs(variable, parameters);
   if (takes_reference_path()) return {conv_norm_reference(map, parameters, residual, relu), map};
@@ -232,22 +232,22 @@ Forked run(const Map& map, const ConvNormParameters& parameters, FoldedWeights& 
   const variable_list results =
       ConvNormFunction::apply(x, parameters.weight, where_defined(parameters.bias), parameters.gamma, parameters.beta, where_defined(residual),
                               parameters, *convolution, relu, type, forks, map, &again);
-  const Map layer = again ? Map::unmade(results[0], std::move(*again)) : Map(results[0]);
-  return {differentiates ? layer : Map(layer.values()), forks ? results[1] : x};
+  const LazyTensor layer = again ? LazyTensor::deferred(results[0], std::move(*again)) : LazyTensor(results[0]);
+  return {differentiates ? layer : LazyTensor(layer.values()), forks ? results[1] : x};
 }
 
 }  // namespace
 
-Map conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu) {
+LazyTensor conv_norm(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu) {
   return run(x, parameters, folded, residual, relu, /*forks=*/false).layer;
 }
 
-Forked forked_conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, bool relu) {
+WithShortcut conv_norm_with_shortcut(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, bool relu) {
   // The shortcut reads the map as well: it is computed now rather than by its readers.
-  return run(x.has_fork() ? x : Map(x.values()), parameters, folded, {}, relu, /*forks=*/true);
+  return run(x.has_fork() ? x : LazyTensor(x.values()), parameters, folded, {}, relu, /*forks=*/true);
 }
 
-Activated activated_conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual) {
+Activated activated_conv_norm(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual) {
   if (parameters.training) require_several_outputs(x.variable(), parameters);
   if (!takes_reference_path()) {
     if (auto result = conv_norm_on_device(x.variable(), parameters, folded, residual, NormOutputs::kBoth)) {

@@ -93,24 +93,24 @@ at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& pa
 /// The same, by the fast path where it applies: float32 and bfloat16, shapes that ImageConvolution has kernels for
 /// on this processor and, where gradients are asked for, training mode. Everything else, float64 with it, takes the reference.
 /// The result is the caller's alone. Throws BATCH_TOO_SMALL where a channel would be normalized over a single value.
-Map conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu);
+LazyTensor conv_norm(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu);
 
 /// A branch's first layer, and what its shortcut begins with: x, whose two gradients are then summed while one of them is made.
-struct Forked {
-  Map layer;
+struct WithShortcut {
+  LazyTensor layer;
   at::Tensor x;
 };
 
 /// act(BN(conv(x))) as above, and x.
-Forked forked_conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, bool relu);
+WithShortcut conv_norm_with_shortcut(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, bool relu);
 
 /// A map on both sides of its activation.
 struct Activated {
   at::Tensor before;
-  Map after;
+  LazyTensor after;
 };
 
 /// BN(conv(x)) + residual, and ReLU of that.
-Activated activated_conv_norm(const Map& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual);
+Activated activated_conv_norm(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual);
 
 }  // namespace reviewkd::ops

@@ -111,25 +111,25 @@ DeviceConvNorm folded_conv_norm(const at::Tensor& x, const ConvNormParameters& p
                                 NormOutputs outputs, at::ScalarType type) {
   const c10::OptionalDeviceGuard device(x.device());
   const auto folded = cache.get(parameters, type, [&] {
-    const Folding folding(parameters);
+    const FoldedBatchNorm folding(parameters);
     const at::Tensor weight = parameters.weight.detach() * folding.scale.view({-1, 1, 1, 1});
     return FoldedWeights::Folded{in_order(weight, type), folding.shift, folding.shift.to(type)};
   });
   const at::Tensor added = residual.defined() ? for_kernels(residual, type) : residual;
   const at::Tensor input = in_order(x, type);
   if (outputs == NormOutputs::kActive) {
-    if (const auto fused = fused_by_library(input, *folded, parameters, added)) return {Map(for_kernels(*fused, type)), {}};
+    if (const auto fused = fused_by_library(input, *folded, parameters, added)) return {LazyTensor(for_kernels(*fused, type)), {}};
   }
   const at::Tensor raw = convolved(input, folded->packed, parameters);
   const DeviceNormalized normalized = normalize_map(raw, {}, folded->shift, added, outputs);
-  return {Map(outputs == NormOutputs::kSum ? normalized.sum : normalized.active), normalized.sum};
+  return {LazyTensor(outputs == NormOutputs::kSum ? normalized.sum : normalized.active), normalized.sum};
 }
 
 }  // namespace
 
 std::optional<DeviceConvNorm> conv_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded,
                                                   const at::Tensor& residual, NormOutputs outputs) {
-  if (accelerator_for(x) == nullptr || x.dim() != 4 || x.numel() == 0 || !has_few_pixels(x)) return std::nullopt;
+  if (kernel_backend_for(x) == nullptr || x.dim() != 4 || x.numel() == 0 || !has_few_pixels(x)) return std::nullopt;
   const at::ScalarType type = computing_type(x);
   const at::Tensor& weight = parameters.weight;
   const bool folds = !parameters.training && !at::GradMode::is_enabled();
@@ -138,7 +138,7 @@ std::optional<DeviceConvNorm> conv_norm_on_device(const at::Tensor& x, const Con
   const variable_list results =
       DeviceConvNormFunction::apply(x, weight, where_defined(parameters.bias), parameters.gamma, parameters.beta, where_defined(residual), parameters,
                                     outputs, type);
-  return DeviceConvNorm{Map::with_fork(results[0], results[1]), outputs == NormOutputs::kBoth ? results[2] : at::Tensor()};
+  return DeviceConvNorm{LazyTensor::with_fork(results[0], results[1]), outputs == NormOutputs::kBoth ? results[2] : at::Tensor()};
 }
 
 }  // namespace reviewkd::ops

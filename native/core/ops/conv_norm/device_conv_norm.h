@@ -9,7 +9,7 @@
 namespace reviewkd::ops {
 
 struct DeviceConvNorm {
-  Map layer;
+  LazyTensor layer;
   at::Tensor before;  // of NormOutputs::kBoth
 };
 

@@ -16,7 +16,7 @@ DeviceNormalized normalize_map(const at::Tensor& raw, const at::Tensor& scale, c
   DeviceNormalized result;
   if (outputs != NormOutputs::kActive) result.sum = at::empty_like(raw);
   if (outputs != NormOutputs::kSum) result.active = at::empty_like(raw);
-  accelerator_of(raw.device().type())->normalize({
+  kernel_backend_of(raw.device().type())->normalize({
       .shape = map_shape(raw), .x = raw.const_data_ptr(), .scale = address<const float>(scale), .shift = shift.const_data_ptr<float>(),
       .residual = address(residual), .out = address(result.sum), .active = address(result.active),
   });
@@ -24,12 +24,12 @@ DeviceNormalized normalize_map(const at::Tensor& raw, const at::Tensor& scale, c
 }
 
 DeviceNormalized normalize_batch(const at::Tensor& raw, const ConvNormParameters& parameters, const at::Tensor& residual, NormOutputs outputs) {
-  const Accelerator& accelerator = *accelerator_of(raw.device().type());
+  const KernelBackend& backend = *kernel_backend_of(raw.device().type());
   const MapShape shape = map_shape(raw);
-  const at::Tensor scratch = device_floats({accelerator.batch_norm_scratch(shape)}, raw);
+  const at::Tensor scratch = device_floats({backend.batch_norm_scratch(shape)}, raw);
   const at::Tensor statistics = device_floats({4, shape.channels}, raw);
   float* row = statistics.data_ptr<float>();
-  accelerator.batch_norm_statistics({
+  backend.batch_norm_statistics({
       .shape = shape, .x = raw.const_data_ptr(),
       .gamma = parameters.gamma.const_data_ptr<float>(), .beta = parameters.beta.const_data_ptr<float>(), .bias = address<const float>(parameters.bias),
       .epsilon = parameters.epsilon, .momentum = parameters.momentum,
@@ -53,7 +53,7 @@ variable_list outputs_of(const DeviceNormalized& normalized, NormOutputs outputs
 
 DeviceNormGradient normalize_batch_gradient(const variable_list& gradients, NormOutputs outputs, const at::Tensor& raw, const at::Tensor& active_map,
                                             const at::Tensor& statistics, const at::Tensor& gamma, bool has_residual) {
-  const Accelerator& accelerator = *accelerator_of(raw.device().type());
+  const KernelBackend& backend = *kernel_backend_of(raw.device().type());
   const at::ScalarType type = raw.scalar_type();
   const auto ordered = [&](const at::Tensor& gradient) { return gradient.defined() ? for_kernels(gradient, type) : gradient; };
   at::Tensor first = ordered(gradients[0]), second = ordered(gradients[1]), active = active_map;
@@ -73,11 +73,11 @@ DeviceNormGradient normalize_batch_gradient(const variable_list& gradients, Norm
   const MapShape shape = map_shape(raw);
   const at::Tensor sums = device_floats({2, shape.channels}, raw);  // of gamma, beta
   const at::Tensor factors = device_floats({3, shape.channels}, raw);
-  const at::Tensor scratch = device_floats({accelerator.batch_norm_scratch(shape)}, raw);
+  const at::Tensor scratch = device_floats({backend.batch_norm_scratch(shape)}, raw);
   const float* row = statistics.const_data_ptr<float>();
   DeviceNormGradient result;
   result.raw = at::empty_like(raw);
-  accelerator.batch_norm_gradient({
+  backend.batch_norm_gradient({
       .shape = shape, .gradient = first.const_data_ptr(), .other_gradient = address(second), .active = address(active), .x = raw.const_data_ptr(),
       .mean = row + 2 * shape.channels, .inverse = row + 3 * shape.channels, .gamma = gamma.const_data_ptr<float>(),
       .masked = address(masked), .scratch = scratch.data_ptr<float>(), .factors = factors.data_ptr<float>(),
@@ -117,19 +117,19 @@ class DeviceBatchNormFunction : public torch::autograd::Function<DeviceBatchNorm
   }
 };
 
-std::optional<Map> batch_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
-  if (accelerator_for(x) == nullptr || !accelerates(x) || parameters.gamma.scalar_type() != at::kFloat) return std::nullopt;
+std::optional<LazyTensor> batch_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
+  if (kernel_backend_for(x) == nullptr || !accelerates(x) || parameters.gamma.scalar_type() != at::kFloat) return std::nullopt;
   const NormOutputs outputs = relu ? NormOutputs::kActive : NormOutputs::kSum;
   if (parameters.training) {
     const variable_list results = DeviceBatchNormFunction::apply(x, parameters.gamma, parameters.beta, where_defined(residual), parameters, outputs);
-    return Map::with_fork(results[0], results[1]);
+    return LazyTensor::with_fork(results[0], results[1]);
   }
   if (at::GradMode::is_enabled()) return std::nullopt;
   const c10::OptionalDeviceGuard device(x.device());
-  const Folding folding(parameters);
+  const FoldedBatchNorm folding(parameters);
   const at::Tensor added = residual.defined() ? for_kernels(residual, x.scalar_type()) : residual;
   const DeviceNormalized normalized = normalize_map(for_kernels(x, x.scalar_type()), folding.scale, folding.shift, added, outputs);
-  return Map(relu ? normalized.active : normalized.sum);
+  return LazyTensor(relu ? normalized.active : normalized.sum);
 }
 
 }  // namespace reviewkd::ops

@@ -38,6 +38,6 @@ DeviceNormGradient normalize_batch_gradient(const torch::autograd::variable_list
                                             const at::Tensor& active, const at::Tensor& statistics, const at::Tensor& gamma, bool has_residual);
 
 /// Batch normalization without a convolution in front; nothing where no kernel serves it.
-std::optional<Map> batch_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu);
+std::optional<LazyTensor> batch_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu);
 
 }  // namespace reviewkd::ops

@@ -20,9 +20,9 @@ ImagePass pass_over(const at::Tensor& x) {
   return {x.size(0), x.size(2) * x.size(3), x.size(1), map_kernels(x.scalar_type())->channels};
 }
 
-BatchMoments moments_of(const ImagePass& pass, const Images& x) {
+BatchMoments moments_of(const ImagePass& pass, const NhwcView& x) {
   ImageMoments moments(pass.images, pass.channels);
-  each_range(pass.images, [&](int64_t first, int64_t last, int64_t) {
+  parallel_for_ranges(pass.images, [&](int64_t first, int64_t last, int64_t) {
     for (int64_t n = first; n < last; ++n) pass.kernels.moments(x[n], pass.pixels, pass.channels, moments.mean(n), moments.m2(n));
   });
   return combined(moments, pass.pixels);
@@ -31,8 +31,8 @@ BatchMoments moments_of(const ImagePass& pass, const Images& x) {
 template <bool kRelu>
 void make_normalized(const std::vector<at::Tensor>& sources, int64_t first, int64_t count, void* out) {
   const at::Tensor& x = sources[0];
-  const Normalizing normalizing(sources[1]);
-  map_kernels(x.scalar_type())->channels.normalize(Images(x).pixel(0, first), normalizing.scale(), normalizing.shift(), nullptr, kRelu, out,
+  const BatchNormCoefficients normalizing(sources[1]);
+  map_kernels(x.scalar_type())->channels.normalize(NhwcView(x).pixel(0, first), normalizing.scale(), normalizing.shift(), nullptr, kRelu, out,
                                                    count, x.size(1));
 }
 
@@ -48,23 +48,23 @@ class BatchNormFunction : public torch::autograd::Function<BatchNormFunction> {
     const at::Tensor input = in_order(x, x.scalar_type());
     const at::Tensor added = residual ? in_order(*residual, x.scalar_type()) : at::Tensor();
     const ImagePass pass = pass_over(input);
-    const BatchMoments moments = moments_of(pass, Images(input));
-    move_statistics(parameters, moments);
-    const Normalizing normalizing(moments, gamma, beta, parameters.epsilon);
+    const BatchMoments moments = moments_of(pass, NhwcView(input));
+    update_running_stats(parameters, moments);
+    const BatchNormCoefficients normalizing(moments, gamma, beta, parameters.epsilon);
     at::Tensor result = at::empty_like(input);
-    normalize(pass, Images(input), normalizing.scale(), normalizing.shift(), Images(added), relu, Images(result));
+    normalize(pass, NhwcView(input), normalizing.scale(), normalizing.shift(), NhwcView(added), relu, NhwcView(result));
 
     context->save_for_backward({input, gamma, normalizing.values(), Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
     context->saved_data["relu"] = relu;
     context->saved_data["residual"] = residual.has_value();
-    if (!residual) *again = normalized_again(input, normalizing, relu);
+    if (!residual) *again = recompute_norm(input, normalizing, relu);
     return result;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &input = saved[0], &gamma = saved[1];
-    const Normalizing normalizing(saved[2]);
+    const BatchNormCoefficients normalizing(saved[2]);
     const Activation activation{context->saved_data["relu"].toBool(), saved[3]};
     const at::Tensor gradient = in_order(gradients[0], input.scalar_type());
     // Where nothing is masked, what is added gets the gradient as it came.
@@ -72,11 +72,11 @@ class BatchNormFunction : public torch::autograd::Function<BatchNormFunction> {
     if (context->saved_data["residual"].toBool()) masked = activation.relu ? at::empty_like(gradient) : gradient;
     const NormalizedImages maps(pass_over(input), input, gradient, normalizing, activation);
     const NormalizationGradient coefficients =
-        reduce_gradient(maps, gamma, Images(masked.defined() && activation.relu ? masked : at::Tensor()));
+        reduce_gradient(maps, gamma, NhwcView(masked.defined() && activation.relu ? masked : at::Tensor()));
     at::Tensor input_gradient = at::empty_like(input);
-    const Images input_gradients(input_gradient);
+    const NhwcView input_gradients(input_gradient);
     const ImagePass& pass = maps.pass();
-    each_range(pass.images, [&](int64_t first, int64_t last, int64_t) {
+    parallel_for_ranges(pass.images, [&](int64_t first, int64_t last, int64_t) {
       for (int64_t n = first; n < last; ++n) {
         pass.kernels.normalization_gradient(maps.from(n, 0), coefficients.a.data(), coefficients.b.data(), coefficients.k.data(),
                                             input_gradients[n], pass.pixels, pass.channels);
@@ -92,7 +92,7 @@ void require_several_values(int64_t values) {
        "undefined. Use more or larger images.");
 }
 
-Folding::Folding(const ConvNormParameters& parameters) {
+FoldedBatchNorm::FoldedBatchNorm(const ConvNormParameters& parameters) {
   const at::Tensor factor = parameters.gamma.to(at::kDouble) / (parameters.running_variance.to(at::kDouble) + parameters.epsilon).sqrt();
   at::Tensor center = parameters.running_mean.to(at::kDouble);
   if (parameters.bias.defined()) center = center - parameters.bias.to(at::kDouble);
@@ -100,7 +100,7 @@ Folding::Folding(const ConvNormParameters& parameters) {
   shift = (parameters.beta.to(at::kDouble) - factor * center).to(at::kFloat);
 }
 
-void move_statistics(const ConvNormParameters& parameters, const BatchMoments& moments) {
+void update_running_stats(const ConvNormParameters& parameters, const BatchMoments& moments) {
   at::NoGradGuard no_grad;
   at::Tensor mean = at::empty_like(parameters.running_mean);
   at::Tensor variance = at::empty_like(parameters.running_variance);
@@ -114,16 +114,16 @@ void move_statistics(const ConvNormParameters& parameters, const BatchMoments& m
   parameters.running_variance.mul_(1 - parameters.momentum).add_(variance, parameters.momentum);
 }
 
-void normalize(const ImagePass& pass, const Images& x, const float* scale, const float* shift, const Images& residuals, bool relu,
-               const Images& results) {
-  each_range(pass.images, [&](int64_t first, int64_t last, int64_t) {
+void normalize(const ImagePass& pass, const NhwcView& x, const float* scale, const float* shift, const NhwcView& residuals, bool relu,
+               const NhwcView& results) {
+  parallel_for_ranges(pass.images, [&](int64_t first, int64_t last, int64_t) {
     for (int64_t n = first; n < last; ++n) {
       pass.kernels.normalize(x[n], scale, shift, residuals[n], relu, results[n], pass.pixels, pass.channels);
     }
   });
 }
 
-Recomputation normalized_again(const at::Tensor& x, const Normalizing& normalizing, bool relu) {
+Recomputation recompute_norm(const at::Tensor& x, const BatchNormCoefficients& normalizing, bool relu) {
   return {{x, normalizing.values()}, relu ? &make_normalized<true> : &make_normalized<false>};
 }
 
@@ -132,10 +132,10 @@ NormalizedMap NormalizedImages::from(int64_t image, int64_t pixel) const {
           .active = actives_.pixel(image, pixel), .scale = cut_by_input_ ? normalizing_.scale() : nullptr, .shift = normalizing_.shift()};
 }
 
-NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Tensor& gamma, const Images& masks) {
+NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Tensor& gamma, const NhwcView& masks) {
   const ImagePass& pass = maps.pass();
   ImageSums sums(pass.images, pass.channels);
-  each_range(pass.images, [&](int64_t first, int64_t last, int64_t) {
+  parallel_for_ranges(pass.images, [&](int64_t first, int64_t last, int64_t) {
     for (int64_t n = first; n < last; ++n) {
       pass.kernels.reduce_gradient(maps.from(n, 0), masks[n], sums.sum(n), sums.product(n), pass.pixels, pass.channels);
     }
@@ -151,7 +151,7 @@ at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& p
   return relu ? result.relu_() : result;
 }
 
-Map batch_norm(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
+LazyTensor batch_norm(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
   if (parameters.training && x.dim() == 4 && x.size(1) > 0) require_several_values(x.numel() / x.size(1));
   if (auto result = batch_norm_on_device(x, parameters, residual, relu)) return *result;
   const bool differentiates = at::GradMode::is_enabled();
@@ -166,12 +166,12 @@ Map batch_norm(const at::Tensor& x, const ConvNormParameters& parameters, const 
     const at::Tensor result = BatchNormFunction::apply(x, parameters.gamma, parameters.beta, where_defined(residual), own, relu, &again);
     return {result, differentiates ? std::move(again) : std::nullopt};
   }
-  const Folding folding(own);
+  const FoldedBatchNorm folding(own);
   const at::Tensor input = in_order(x, x.scalar_type());
   const at::Tensor added = residual.defined() ? in_order(residual, x.scalar_type()) : residual;
   at::Tensor result = at::empty_like(input);
-  normalize(pass_over(input), Images(input), folding.scale.const_data_ptr<float>(), folding.shift.const_data_ptr<float>(), Images(added), relu,
-            Images(result));
+  normalize(pass_over(input), NhwcView(input), folding.scale.const_data_ptr<float>(), folding.shift.const_data_ptr<float>(), NhwcView(added), relu,
+            NhwcView(result));
   return result;
 }
 

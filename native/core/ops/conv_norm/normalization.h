@@ -20,14 +20,14 @@ struct ImagePass {
 };
 
 /// Moves the running statistics towards those of a batch, which lack the convolution's bias where there is one.
-void move_statistics(const ConvNormParameters& parameters, const BatchMoments& moments);
+void update_running_stats(const ConvNormParameters& parameters, const BatchMoments& moments);
 
 /// act(scale · x + shift + residual); [C] of each.
-void normalize(const ImagePass& pass, const Images& x, const float* scale, const float* shift, const Images& residuals, bool relu,
-               const Images& results);
+void normalize(const ImagePass& pass, const NhwcView& x, const float* scale, const float* shift, const NhwcView& residuals, bool relu,
+               const NhwcView& results);
 
 /// A normalization made again of what it was made of.
-Recomputation normalized_again(const at::Tensor& x, const Normalizing& normalizing, bool relu);
+Recomputation recompute_norm(const at::Tensor& x, const BatchNormCoefficients& normalizing, bool relu);
 
 /// What an activation cut off: nothing, what stands in its result, or what follows from its input, as nothing was added to that.
 struct Activation {
@@ -41,29 +41,29 @@ struct Activation {
 /// Maps that were normalized, with the gradient of what came of them.
 class NormalizedImages {
  public:
-  NormalizedImages(const ImagePass& pass, const at::Tensor& x, const at::Tensor& gradient, const Normalizing& normalizing,
+  NormalizedImages(const ImagePass& pass, const at::Tensor& x, const at::Tensor& gradient, const BatchNormCoefficients& normalizing,
                    const Activation& activation)
       : pass_(pass), x_(x), gradients_(gradient), actives_(activation.result), normalizing_(normalizing),
         cut_by_input_(activation.relu && !activation.result.defined()) {}
 
   const ImagePass& pass() const { return pass_; }
-  const Normalizing& normalizing() const { return normalizing_; }
+  const BatchNormCoefficients& normalizing() const { return normalizing_; }
   /// From this pixel of the image on.
   NormalizedMap from(int64_t image, int64_t pixel) const;
 
  private:
   ImagePass pass_;
-  Images x_, gradients_, actives_;
-  const Normalizing& normalizing_;
+  NhwcView x_, gradients_, actives_;
+  const BatchNormCoefficients& normalizing_;
   bool cut_by_input_;
 };
 
 /// Sums of the gradient. `masks` takes what is left of it behind the activation, or is none.
-NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Tensor& gamma, const Images& masks);
+NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Tensor& gamma, const NhwcView& masks);
 
 /// Running statistics as a scale and a shift of each channel behind a convolution without its bias; [O], float32.
-struct Folding {
-  explicit Folding(const ConvNormParameters& parameters);
+struct FoldedBatchNorm {
+  explicit FoldedBatchNorm(const ConvNormParameters& parameters);
 
   at::Tensor scale, shift;
 };
@@ -76,6 +76,6 @@ at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& p
 
 /// The same, in one pass over x behind its statistics: float32 and bfloat16 on the CPU, in training mode or without gradients. Everything else
 /// takes the reference. The result is the caller's alone. Throws BATCH_TOO_SMALL.
-Map batch_norm(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu);
+LazyTensor batch_norm(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu);
 
 }  // namespace reviewkd::ops

@@ -31,17 +31,17 @@ at::Tensor per_channel(const at::Tensor& values) { return values.to(at::kDouble)
 }  // namespace
 
 bool supports_tensor_convolution(const TensorConvolutionInputs& inputs) {
-  const Accelerator* accelerator = accelerator_of(inputs.x.device().type());
-  if (accelerator == nullptr || inputs.x.numel() == 0) return false;
+  const KernelBackend* backend = kernel_backend_of(inputs.x.device().type());
+  if (backend == nullptr || inputs.x.numel() == 0) return false;
   const c10::OptionalDeviceGuard device(inputs.x.device());
-  return accelerator->tensor_convolution_parts(sizes_of(inputs)) > 0;
+  return backend->tensor_convolution_parts(sizes_of(inputs)) > 0;
 }
 
 at::Tensor pack_tensor_weights(const at::Tensor& weight) {
   const c10::OptionalDeviceGuard device(weight.device());
   const at::Tensor ordered = weight.contiguous(at::MemoryFormat::ChannelsLast);
   at::Tensor packed = at::empty({weight.numel()}, weight.options().dtype(at::kBFloat16));
-  accelerator_of(weight.device().type())
+  kernel_backend_of(weight.device().type())
       ->pack_tensor_weights({.type = value_type(weight.scalar_type()), .in_channels = weight.size(1), .out_channels = weight.size(0),
                              .weights = ordered.const_data_ptr(), .packed = packed.data_ptr()});
   return packed;
@@ -49,13 +49,13 @@ at::Tensor pack_tensor_weights(const at::Tensor& weight) {
 
 TensorConvolutionResult tensor_convolution(const TensorConvolutionInputs& inputs, const at::Tensor& packed) {
   const c10::OptionalDeviceGuard device(inputs.x.device());
-  const Accelerator& accelerator = *accelerator_of(inputs.x.device().type());
+  const KernelBackend& backend = *kernel_backend_of(inputs.x.device().type());
   const at::Tensor x = for_kernels(inputs.x, at::kBFloat16);
   TensorConvolution call = sizes_of(inputs);
   TensorConvolutionResult result;
   result.output = at::empty({call.images, call.out_channels, strided(call.height, call.stride), strided(call.width, call.stride)}, x.options(),
                             at::MemoryFormat::ChannelsLast);
-  if (inputs.origin.defined()) result.moments = device_floats({accelerator.tensor_convolution_parts(call), 2, call.out_channels}, x);
+  if (inputs.origin.defined()) result.moments = device_floats({backend.tensor_convolution_parts(call), 2, call.out_channels}, x);
   call.x = x.const_data_ptr();
   call.weights = packed.const_data_ptr();
   call.scale = address<float>(inputs.scale);
@@ -63,7 +63,7 @@ TensorConvolutionResult tensor_convolution(const TensorConvolutionInputs& inputs
   call.origin = address<float>(inputs.origin);
   call.partials = address<float>(result.moments);
   call.out = result.output.data_ptr();
-  accelerator.tensor_convolution(call);
+  backend.tensor_convolution(call);
   return result;
 }
 

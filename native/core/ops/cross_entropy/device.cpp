@@ -28,10 +28,10 @@ class DeviceCrossEntropyFunction : public torch::autograd::Function<DeviceCrossE
     call.gradient = gradient.data_ptr<float>();
     call.loss = results.data_ptr<float>();
     call.correct = results.data_ptr<float>() + 1;
-    const Accelerator& accelerator = *accelerator_of(logits.device().type());
-    const at::Tensor scratch = device_floats({accelerator.cross_entropy_scratch(call)}, logits);
+    const KernelBackend& backend = *kernel_backend_of(logits.device().type());
+    const at::Tensor scratch = device_floats({backend.cross_entropy_scratch(call)}, logits);
     call.scratch = scratch.data_ptr<float>();
-    accelerator.cross_entropy(call);
+    backend.cross_entropy(call);
     context->save_for_backward({gradient});
     context->saved_data["type"] = static_cast<int64_t>(logits.scalar_type());
     // Two tensors of one memory: neither is written again.
@@ -46,7 +46,7 @@ class DeviceCrossEntropyFunction : public torch::autograd::Function<DeviceCrossE
     const c10::OptionalDeviceGuard device(saved.device());
     const at::Tensor factor = gradients[0].to(at::kFloat).contiguous();
     at::Tensor result = at::empty(saved.sizes(), saved.options().dtype(static_cast<at::ScalarType>(context->saved_data["type"].toInt())));
-    accelerator_of(saved.device().type())->scaled_copy({.type = value_type(result.scalar_type()), .count = result.numel(), .values = saved.const_data_ptr<float>(),
+    kernel_backend_of(saved.device().type())->scaled_copy({.type = value_type(result.scalar_type()), .count = result.numel(), .values = saved.const_data_ptr<float>(),
                                                         .factor = factor.const_data_ptr<float>(), .out = result.data_ptr()});
     return {result, at::Tensor()};
   }
@@ -54,7 +54,7 @@ class DeviceCrossEntropyFunction : public torch::autograd::Function<DeviceCrossE
 
 std::optional<Classified> cross_entropy_on_device(const at::Tensor& logits, const at::Tensor& labels) {
   const at::ScalarType type = logits.scalar_type();
-  if (accelerator_for(logits) == nullptr || (type != at::kFloat && type != at::kBFloat16) || logits.dim() != 2 || logits.numel() == 0 ||
+  if (kernel_backend_for(logits) == nullptr || (type != at::kFloat && type != at::kBFloat16) || logits.dim() != 2 || logits.numel() == 0 ||
       logits.numel() > kMostPixels) {
     return std::nullopt;
   }

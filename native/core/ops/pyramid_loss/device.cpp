@@ -37,7 +37,7 @@ class DevicePyramidLossFunction : public torch::autograd::Function<DevicePyramid
   static Variable forward(AutogradContext* context, const at::Tensor& student, const at::Tensor& teacher, double weight,
                           const std::vector<PyramidLevel>& levels) {
     const c10::OptionalDeviceGuard device(student.device());
-    const Accelerator& accelerator = *accelerator_of(student.device().type());
+    const KernelBackend& backend = *kernel_backend_of(student.device().type());
     const at::Tensor left = for_kernels(student, student.scalar_type());
     const at::Tensor right = for_kernels(teacher, student.scalar_type());
     const int64_t cells = levels.empty() ? 1 : levels.front().cells;
@@ -47,12 +47,12 @@ class DevicePyramidLossFunction : public torch::autograd::Function<DevicePyramid
       call.level_weight[call.levels++] = level.weight;
     }
     const at::Tensor shifts = device_floats({call.images, cells * cells, call.channels}, left);
-    const at::Tensor scratch = device_floats({accelerator.pyramid_scratch(call)}, left);
+    const at::Tensor scratch = device_floats({backend.pyramid_scratch(call)}, left);
     at::Tensor loss = device_floats({}, left);
     call.shifts = shifts.data_ptr<float>();
     call.scratch = scratch.data_ptr<float>();
     call.loss = loss.data_ptr<float>();
-    accelerator.pyramid_loss(call);
+    backend.pyramid_loss(call);
     context->save_for_backward({left, right, shifts});
     context->saved_data["weight"] = weight;
     context->saved_data["cells"] = cells;
@@ -69,14 +69,14 @@ class DevicePyramidLossFunction : public torch::autograd::Function<DevicePyramid
     call.shifts = shifts.data_ptr<float>();
     call.loss_gradient = gradient.const_data_ptr<float>();
     call.left_gradient = result.data_ptr();
-    accelerator_of(left.device().type())->pyramid_gradient(call);
+    kernel_backend_of(left.device().type())->pyramid_gradient(call);
     return {result, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
 std::optional<at::Tensor> pyramid_loss_on_device(const at::Tensor& student, const at::Tensor& teacher, double weight,
                                                  const std::vector<PyramidLevel>& levels) {
-  if (accelerator_for(student) == nullptr || !accelerates(student) || teacher.requires_grad() ||
+  if (kernel_backend_for(student) == nullptr || !accelerates(student) || teacher.requires_grad() ||
       levels.size() > kMostLevels) {
     return std::nullopt;
   }

@@ -71,8 +71,8 @@ class PyramidLossFunction : public torch::autograd::Function<PyramidLossFunction
     at::Tensor shifts = at::empty({count, cells.values()}, at::kFloat);
     std::vector<double> losses(count);
     const double factor = weight / static_cast<double>(left.numel());
-    const Images lefts(left), rights(right);
-    each_range(count, [&](int64_t first, int64_t last, int64_t) {
+    const NhwcView lefts(left), rights(right);
+    parallel_for_ranges(count, [&](int64_t first, int64_t last, int64_t) {
       for (int64_t n = first; n < last; ++n) {
         float* sums = shifts.data_ptr<float>() + n * cells.values();
         losses[n] = factor * kernels.difference(lefts[n], rights[n], left.size(2), left.size(3), left.size(1), cells.finest(), sums);
@@ -96,8 +96,8 @@ class PyramidLossFunction : public torch::autograd::Function<PyramidLossFunction
     const int64_t cells = context->saved_data["cells"].toInt();
     const PyramidKernels& kernels = map_kernels(left.scalar_type())->pyramid;
     at::Tensor result = at::empty_like(left);
-    const Images lefts(left), rights(right), results(result);
-    each_range(left.size(0), [&](int64_t first, int64_t last, int64_t) {
+    const NhwcView lefts(left), rights(right), results(result);
+    parallel_for_ranges(left.size(0), [&](int64_t first, int64_t last, int64_t) {
       for (int64_t n = first; n < last; ++n) {
         kernels.gradient(lefts[n], rights[n], left.size(2), left.size(3), left.size(1), cells, factor,
                          shifts.const_data_ptr<float>() + n * shifts.size(1), results[n]);

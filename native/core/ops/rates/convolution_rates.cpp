@@ -24,7 +24,7 @@ constexpr int64_t kRecordedCalls = 20;
 
 /// Seconds of one call of `work`, which returns a tensor that it has written.
 template <typename Work>
-double seconds_of(const Accelerator& accelerator, const RateOptions& options, const Work& work) {
+double seconds_of(const KernelBackend& backend, const RateOptions& options, const Work& work) {
   at::Tensor output;
   const auto wait = [&] { output[0][0][0][0].item<float>(); };
   for (int i = 0; i < 3; ++i) output = work();
@@ -37,7 +37,7 @@ double seconds_of(const Accelerator& accelerator, const RateOptions& options, co
   };
   // The plugin that emulates a device records nothing.
   if (!options.device.is_cuda()) return timed(1, [&] { output = work(); });
-  const auto streams = DeviceStreams::create(accelerator);
+  const auto streams = DeviceStreams::create(backend);
   const StreamsScope scope(streams.get());
   const auto graph = DeviceGraph::record(*streams, [&] {
     for (int64_t i = 0; i < kRecordedCalls; ++i) output = work();
@@ -49,7 +49,7 @@ double seconds_of(const Accelerator& accelerator, const RateOptions& options, co
 
 }  // namespace
 
-std::vector<KernelRate> measure_convolutions(const Accelerator& accelerator, const RateOptions& options) {
+std::vector<KernelRate> measure_convolutions(const KernelBackend& backend, const RateOptions& options) {
   const at::NoGradGuard no_grad;
   std::vector<KernelRate> rates;
   const auto values = [&](at::IntArrayRef sizes) {
@@ -71,7 +71,7 @@ std::vector<KernelRate> measure_convolutions(const Accelerator& accelerator, con
     const int64_t operations = 2 * 9 * shape.in * shape.out * pixels;
     const std::string name = "3×3 convolution, " + std::to_string(images) + "×" + std::to_string(shape.side) + "×" + std::to_string(shape.side) + "×" +
                              std::to_string(shape.in) + " → " + std::to_string(side) + "×" + std::to_string(side) + "×" + std::to_string(shape.out);
-    const auto add = [&](const char* kind, const auto& work) { rates.push_back({name + kind, seconds_of(accelerator, options, work), bytes, operations}); };
+    const auto add = [&](const char* kind, const auto& work) { rates.push_back({name + kind, seconds_of(backend, options, work), bytes, operations}); };
     add(": PyTorch (cuDNN)", [&] { return at::conv2d(plain.x, plain.weight, {}, shape.stride, 1); });
     add(": tensor cores", [&] { return tensor_convolution(plain, packed).output; });
     add(": tensor cores, with norm, ReLU and moments", [&] { return tensor_convolution(fused, packed).output; });

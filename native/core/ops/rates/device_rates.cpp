@@ -12,8 +12,8 @@ namespace {
 
 class Measurement {
  public:
-  Measurement(const Accelerator& accelerator, const RateOptions& options)
-      : accelerator_(accelerator), options_(options), map_(map({options.images, options.channels, options.side, options.side})) {}
+  Measurement(const KernelBackend& backend, const RateOptions& options)
+      : backend_(backend), options_(options), map_(map({options.images, options.channels, options.side, options.side})) {}
 
   std::vector<KernelRate> all() {
     const int64_t bytes = static_cast<int64_t>(map_.nbytes());
@@ -25,7 +25,7 @@ class Measurement {
     optimizer();
     images();
     if (options_.type == at::kBFloat16) {
-      for (KernelRate& rate : measure_convolutions(accelerator_, options_)) rates_.push_back(std::move(rate));
+      for (KernelRate& rate : measure_convolutions(backend_, options_)) rates_.push_back(std::move(rate));
     }
     return std::move(rates_);
   }
@@ -56,19 +56,19 @@ class Measurement {
     const MapShape shape = map_shape(map_);
     const at::Tensor rows = floats({12, shape.channels});
     const auto row = [&](int64_t i) { return rows.data_ptr<float>() + i * shape.channels; };
-    const at::Tensor scratch = floats({accelerator_.batch_norm_scratch(shape)});
+    const at::Tensor scratch = floats({backend_.batch_norm_scratch(shape)});
     const at::Tensor other = map(map_.sizes()), out = at::empty_like(map_), masked = at::empty_like(map_);
     add("batch normalization: statistics", bytes, [&] {
-      accelerator_.batch_norm_statistics({.shape = shape, .x = address(map_), .gamma = row(0), .beta = row(1), .bias = nullptr, .epsilon = 1e-5, .momentum = 0.1,
+      backend_.batch_norm_statistics({.shape = shape, .x = address(map_), .gamma = row(0), .beta = row(1), .bias = nullptr, .epsilon = 1e-5, .momentum = 0.1,
                                           .running_mean = row(2), .running_variance = row(3), .scratch = scratch.data_ptr<float>(),
                                           .scale = row(4), .shift = row(5), .mean = row(6), .inverse = row(7)});
     });
     add("normalize, add, ReLU", 3 * bytes, [&] {
-      accelerator_.normalize({.shape = shape, .x = address(map_), .scale = row(4), .shift = row(5), .residual = address(other), .out = nullptr, .active = address(out)});
+      backend_.normalize({.shape = shape, .x = address(map_), .scale = row(4), .shift = row(5), .residual = address(other), .out = nullptr, .active = address(out)});
     });
     // Sums first, for the gradient of each value depends on all: gradient, ReLU and map are read, what is left of the gradient is written and read again.
     add("batch normalization: gradient", 7 * bytes, [&] {
-      accelerator_.batch_norm_gradient({.shape = shape, .gradient = address(other), .other_gradient = nullptr, .active = address(out), .x = address(map_), .mean = row(6), .inverse = row(7),
+      backend_.batch_norm_gradient({.shape = shape, .gradient = address(other), .other_gradient = nullptr, .active = address(out), .x = address(map_), .mean = row(6), .inverse = row(7),
                                         .gamma = row(0), .masked = address(masked), .scratch = scratch.data_ptr<float>(), .factors = row(8),
                                         .gamma_gradient = row(2), .beta_gradient = row(3), .x_gradient = address(masked)});
     });
@@ -89,14 +89,14 @@ class Measurement {
     }
     call.left = address(map_);
     call.right = address(other);
-    const at::Tensor shifts = floats({call.images * 16 * call.channels}), scratch = floats({accelerator_.pyramid_scratch(call)}), loss = floats({1});
+    const at::Tensor shifts = floats({call.images * 16 * call.channels}), scratch = floats({backend_.pyramid_scratch(call)}), loss = floats({1});
     call.shifts = shifts.data_ptr<float>();
     call.scratch = scratch.data_ptr<float>();
     call.loss = loss.data_ptr<float>();
     call.loss_gradient = one.data_ptr<float>();
     call.left_gradient = address(gradient);
-    add("pyramid loss", 2 * bytes, [&] { accelerator_.pyramid_loss(call); });
-    add("pyramid loss: gradient", 3 * bytes, [&] { accelerator_.pyramid_gradient(call); });
+    add("pyramid loss", 2 * bytes, [&] { backend_.pyramid_loss(call); });
+    add("pyramid loss: gradient", 3 * bytes, [&] { backend_.pyramid_gradient(call); });
   }
 
   void attention(int64_t bytes) {
@@ -116,7 +116,7 @@ class Measurement {
     call.bias = bias.data_ptr<float>();
     call.z = z.data_ptr<float>();
     call.out = address(out);
-    const at::Tensor scratch = floats({accelerator_.attention_scratch(call)});
+    const at::Tensor scratch = floats({backend_.attention_scratch(call)});
     call.gradient = address(out);
     call.scratch = scratch.data_ptr<float>();
     call.x_gradient = address(x_gradient);
@@ -124,9 +124,9 @@ class Measurement {
     call.weight_gradient = weight_gradient.data_ptr<float>();
     call.bias_gradient = bias_gradient.data_ptr<float>();
     const int64_t small = bytes / 4;
-    add("attention fusion", 2 * bytes + small, [&] { accelerator_.attention(call); });
+    add("attention fusion", 2 * bytes + small, [&] { backend_.attention(call); });
     // The slopes first, for which both maps and the gradient are read.
-    add("attention fusion: gradient", 5 * bytes + 3 * small, [&] { accelerator_.attention_gradient(call); });
+    add("attention fusion: gradient", 5 * bytes + 3 * small, [&] { backend_.attention_gradient(call); });
   }
 
   void optimizer() {
@@ -140,7 +140,7 @@ class Measurement {
                          .decay = 5e-4f, .gradient_type = ValueType::kFloat});
     }
     add("optimizer", 5 * static_cast<int64_t>(parameter.nbytes()), [&] {
-      accelerator_.sgd({tensors.data(), 8, rate.data_ptr<float>(), position.const_data_ptr<int64_t>(), finite.data_ptr<float>(), 0.9f, true});
+      backend_.sgd({tensors.data(), 8, rate.data_ptr<float>(), position.const_data_ptr<int64_t>(), finite.data_ptr<float>(), 0.9f, true});
     });
   }
 
@@ -154,13 +154,13 @@ class Measurement {
     picks = picks.to(options_.device);
     const at::Tensor out = floats({count, side, side, 3}), out_labels = at::empty_like(labels);
     add("batches: crop, flip, normalize", static_cast<int64_t>(pixels.nbytes() + out.nbytes()), [&] {
-      accelerator_.gather_images({.images = address(pixels), .labels = labels.const_data_ptr<int64_t>(), .lookup = lookup.data_ptr<float>(),
+      backend_.gather_images({.images = address(pixels), .labels = labels.const_data_ptr<int64_t>(), .lookup = lookup.data_ptr<float>(),
                                   .picks = static_cast<const ImagePick*>(address(picks)), .position = nullptr, .count = count, .height = side, .width = side, .padding = 4,
                                   .out = out.data_ptr<float>(), .out_labels = out_labels.data_ptr<int64_t>()});
     });
   }
 
-  const Accelerator& accelerator_;
+  const KernelBackend& backend_;
   const RateOptions& options_;
   at::Tensor map_;
   std::vector<KernelRate> rates_;
@@ -169,10 +169,10 @@ class Measurement {
 }  // namespace
 
 std::vector<KernelRate> measure_kernels(const RateOptions& options) {
-  const Accelerator* accelerator = accelerator_of(options.device.type());
-  if (accelerator == nullptr) return {};
+  const KernelBackend* backend = kernel_backend_of(options.device.type());
+  if (backend == nullptr) return {};
   const c10::OptionalDeviceGuard device(options.device);
-  return Measurement(*accelerator, options).all();
+  return Measurement(*backend, options).all();
 }
 
 }  // namespace reviewkd::ops

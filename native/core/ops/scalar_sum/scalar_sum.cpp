@@ -27,7 +27,7 @@ class ScalarSumFunction : public torch::autograd::Function<ScalarSumFunction> {
     }
     call.count = static_cast<int32_t>(terms.size());
     call.sum = sum.data_ptr<double>();
-    accelerator_of(sum.device().type())->scalar_sum(call);
+    kernel_backend_of(sum.device().type())->scalar_sum(call);
     context->saved_data["weights"] = weights;
     return sum;
   }
@@ -42,7 +42,7 @@ class ScalarSumFunction : public torch::autograd::Function<ScalarSumFunction> {
     call.count = static_cast<int32_t>(weights.size());
     call.gradient = gradient.const_data_ptr<double>();
     call.out = out.data_ptr<float>();
-    accelerator_of(gradient.device().type())->scalar_sum_gradient(call);
+    kernel_backend_of(gradient.device().type())->scalar_sum_gradient(call);
     variable_list result;
     for (int64_t i = 0; i < out.size(0); ++i) result.push_back(out.select(0, i));
     result.emplace_back();  // of the weights
@@ -52,7 +52,7 @@ class ScalarSumFunction : public torch::autograd::Function<ScalarSumFunction> {
 
 at::Tensor scalar_sum(const std::vector<at::Tensor>& terms, const std::vector<double>& weights) {
   TORCH_INTERNAL_ASSERT(!terms.empty() && terms.size() == weights.size());
-  const bool fast = accelerator_for(terms[0]) != nullptr && terms.size() <= kMostScalars &&
+  const bool fast = kernel_backend_for(terms[0]) != nullptr && terms.size() <= kMostScalars &&
                     std::all_of(terms.begin(), terms.end(), [](const auto& term) { return term.scalar_type() == at::kFloat; });
   if (fast) return ScalarSumFunction::apply(at::TensorList(terms), weights);
   at::Tensor sum;

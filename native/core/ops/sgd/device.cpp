@@ -50,7 +50,7 @@ void sgd_on_device(const std::vector<DeviceSgdStep>& steps, const DeviceRates& r
     mark_changed(parameter);
     mark_changed(buffer);
   }
-  accelerator_of(rates.device.type())->sgd({tensors.data(), static_cast<int64_t>(tensors.size()), rates.rates, rates.position, finite.const_data_ptr<float>(),
+  kernel_backend_of(rates.device.type())->sgd({tensors.data(), static_cast<int64_t>(tensors.size()), rates.rates, rates.position, finite.const_data_ptr<float>(),
                                             static_cast<float>(momentum), nesterov});
   for (size_t i = 0; i < steps.size(); ++i) {
     if (!buffers[i].is_same(steps[i].momentum_buffer)) steps[i].momentum_buffer.copy_(buffers[i]);
