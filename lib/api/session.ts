@@ -1,14 +1,13 @@
-import { z } from "zod";
 import { withSignal } from "./abort.js";
 import type { Batch, Dataset } from "./dataset.js";
 import type { Distiller } from "./distiller.js";
 import { ReviewKdError } from "../errors.js";
 import { evaluateWith, type EvaluateOptions, type Model } from "./model.js";
 import { addon, type NativeEpochState, type NativeSession } from "../native.js";
-import { Count, PositiveNumber, PositiveCount, Seed } from "../config/schemas/common.js";
+import { Count, PositiveNumber } from "../config/schemas/common.js";
 import type { EpochProgress, EpochSummary, Evaluation, StepResult, SystemInfo } from "../config/schemas/events.js";
 import type { Origin } from "../config/schemas/run-record.js";
-import { Schedule, StepOptions, type StepOptionsInput } from "../config/schemas/training.js";
+import { EpochOptions, StepOptions, type EpochOptionsInput, type StepOptionsInput } from "../config/schemas/training.js";
 import type { DatasetSplit } from "./dataset.js";
 import { toStateDict, type StateDict } from "./tensor.js";
 import { systemInfo } from "./system.js";
@@ -23,18 +22,8 @@ export interface SaveCheckpointOptions {
   readonly keepAs?: string | undefined;
 }
 
-const EpochOptions = z.strictObject({
-  epoch: Count,
-  /** All epochs of the training, for the schedule. */
-  epochs: PositiveCount,
-  batchSize: PositiveCount.default(128),
-  seed: Seed.default(0),
-  augment: z.boolean().default(true),
-  schedule: Schedule.prefault({ kind: "constant" }),
-});
-
-/** What {@link Session.trainEpoch} does. */
-export interface TrainEpochOptions extends z.input<typeof EpochOptions> {
+/** Options of {@link Session.trainEpoch}. */
+export interface TrainEpochOptions extends EpochOptionsInput {
   readonly signal?: AbortSignal | undefined;
   /** Told how the epoch stands; several steps may lie between two calls. */
   readonly onProgress?: ((progress: EpochProgress) => void) | undefined;

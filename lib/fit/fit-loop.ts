@@ -1,7 +1,9 @@
 import { dirname } from "node:path";
+import { optionsOf } from "../config/options-of.js";
 import type { Session } from "../api/session.js";
 import type { EpochProgress, EpochSummary, Evaluation, FitEvent } from "../config/schemas/events.js";
 import { termsOf } from "../config/schemas/method.js";
+import { EpochOptions } from "../config/schemas/training.js";
 import type { FitProgress, FitResult } from "../config/schemas/run-record.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { EtaEstimator } from "./eta-estimator.js";
@@ -88,11 +90,9 @@ export class FitLoop {
   }
 
   async *#train(epoch: number): AsyncGenerator<FitEvent, EpochSummary, void> {
-    const { batchSize, seed, augment, schedule } = this.plan.training;
+    const options = optionsOf(EpochOptions, { ...this.plan.training, epoch, epochs: this.#epochs });
     const reports = withReports<EpochProgress, EpochSummary>(
-      (onProgress, signal) => this.session.trainEpoch(this.plan.data, {
-        epoch, epochs: this.#epochs, batchSize, seed, augment, schedule, onProgress, signal,
-      }),
+      (onProgress, signal) => this.session.trainEpoch(this.plan.data, { ...options, onProgress, signal }),
       { intervalMs: PROGRESS_INTERVAL_MS, signal: this.plan.signal },
     );
     try {

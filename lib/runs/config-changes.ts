@@ -1,13 +1,21 @@
 import { createHash } from "node:crypto";
+import type { z } from "zod";
 import { ReviewKdError } from "../errors.js";
 import { isSettings } from "../config/merge-settings.js";
 import type { Change } from "../config/schemas/events.js";
+import { StoredDataSource } from "../config/schemas/data.js";
+import { TrainingOptions } from "../config/schemas/training.js";
 import { valueText } from "../config/validation.js";
 
-/** Keys of a configuration in which a resumed run may differ: they name the machine or what is saved when, not what is trained. */
+/** Keys of a configuration in which a resumed run may differ, by the metadata of their schemas. */
 const RESUMABLE_KEYS: ReadonlySet<string> = new Set([
-  ...["threads", "device", "checkpointEvery", "keepCheckpoints", "checkpointMinutes"].flatMap((key) => [key, `training.${key}`]), "data.decoders",
+  ...resumableKeys(TrainingOptions).flatMap((key) => [key, `training.${key}`]),
+  ...StoredDataSource.options.flatMap((source) => resumableKeys(source).map((key) => `data.${key}`)),
 ]);
+
+function resumableKeys({ shape }: z.ZodObject): string[] {
+  return Object.entries(shape).flatMap(([key, schema]) => ((schema as z.ZodType).meta()?.["resumable"] === true ? [key] : []));
+}
 
 /** The settings in which two configurations differ, but for those that do not change what is trained. */
 export function configChanges(recorded: unknown, config: unknown): Change[] {

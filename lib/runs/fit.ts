@@ -1,7 +1,9 @@
 import { throwIfAborted } from "../api/abort.js";
 import { createSession } from "../api/session.js";
+import { optionsOf } from "../config/options-of.js";
 import type { FitEvent } from "../config/schemas/events.js";
 import type { FitResult } from "../config/schemas/run-record.js";
+import { StepOptions } from "../config/schemas/training.js";
 import { FitLoop } from "../fit/fit-loop.js";
 import { planFit, type FitOptions } from "../fit/plan.js";
 import { RunState } from "./run-state.js";
@@ -29,8 +31,7 @@ export async function* fit(options: FitOptions): AsyncGenerator<FitEvent, FitRes
   const plan = planFit(options);
   throwIfAborted(plan.signal, "the training");
   using log = await RunState.open(plan);
-  const { optimizer, precision, accumulate, clipNorm, threads, reference, device } = plan.training;
-  using session = await createSession({ ...plan.target, optimizer, precision, accumulate, clipNorm, threads, reference, device });
+  using session = await createSession({ ...plan.target, ...optionsOf(StepOptions, plan.training) });
   await log.begin(session);
   return yield* new FitLoop(plan, session, log).run();
 }

@@ -3,7 +3,7 @@ import { convertWeights } from "../../index.js";
 import { formatCount } from "../display/format.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { processOutput } from "../display/output.js";
-import { addJson } from "../options/training-flags.js";
+import { addJson } from "../options/add-value.js";
 import { addForce, addKey, addStoredType, type StoredFlags } from "../options/weights-flags.js";
 
 interface ConvertFlags extends StoredFlags {

@@ -5,7 +5,8 @@ import { listenForInterrupt } from "../interrupt.js";
 import { processOutput, type Output } from "../display/output.js";
 import { openBar } from "../display/progress-bar.js";
 import { renderTable } from "../display/table.js";
-import { addImageFolder, addJson, addValue, dataSettings, type DataFlags } from "../options/training-flags.js";
+import { addJson, addValue } from "../options/add-value.js";
+import { addImageFolder, dataSettings, type TrainingFlags } from "../options/training-flags.js";
 import { DATA_SPECS, dataSpec, oneOf, text } from "../options/values.js";
 
 const FETCHABLE = ["cifar10", "cifar100"] as const;
@@ -77,7 +78,7 @@ function fetchProgress(output: Output, kind: Fetchable): FetchProgress {
   };
 }
 
-async function showInfo(spec: string, flags: DataFlags & { readonly json?: true }): Promise<void> {
+async function showInfo(spec: string, flags: TrainingFlags): Promise<void> {
   const output = processOutput(flags.json === true);
   using data = await loadDataset(dataSettings({ ...flags, data: dataSpec("the data set")(spec) }) as DataSourceInput);
   const { kind, numClasses, classNames, normalization, train, test } = data;

@@ -6,7 +6,7 @@ import { formatCount, formatDuration, formatPercent } from "../display/format.js
 import { listenForInterrupt } from "../interrupt.js";
 import { processOutput, type Output } from "../display/output.js";
 import { renderTable } from "../display/table.js";
-import { addJson, addValue } from "../options/training-flags.js";
+import { addJson, addValue } from "../options/add-value.js";
 import { count, distinctCounts, text } from "../options/values.js";
 
 interface DemoFlags {

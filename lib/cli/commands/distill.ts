@@ -1,53 +1,31 @@
 import type { Command } from "commander";
-import { listMethods } from "../../index.js";
-import { omitUndefined, omitEmpty } from "../options/omit-undefined.js";
+import { listMethods, schemas } from "../../index.js";
+import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-flags.js";
+import { addTrainingFlags, METHOD, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
 import { runTraining } from "../run-training.js";
-import { addTrainingFlags, addValue, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
-import { nonNegativeNumber, oneOf, positiveCount, text } from "../options/values.js";
 
-interface DistillFlags extends TrainingFlags {
-  readonly teacher?: string;
-  readonly teacherWeights?: string;
-  readonly student?: string;
-  readonly studentWeights?: string;
-  readonly method?: string;
-  readonly weight?: number;
-  readonly warmupEpochs?: number;
-  readonly teacherMode?: "eval" | "train";
-  readonly midChannels?: number;
-}
+const NETWORKS: readonly FlagRow[] = [
+  { path: "teacher.name", flag: "--teacher <name>", help: "the teacher; `reviewkd models` lists the networks" },
+  { path: "teacher.weights", flag: "--teacher-weights <file>", help: "its trained weights (.safetensors, .pt or .pth)" },
+  { path: "student.name", flag: "--student <name>", help: "the network that is trained" },
+  { path: "student.weights", flag: "--student-weights <file>", help: "start it from these weights (.safetensors, .pt or .pth)" },
+];
 
 /** `reviewkd distill`: a student that learns from labels and from a trained teacher. */
 export function addDistillCommand(program: Command): void {
   const command = program.command("distill").description("train a student under a trained teacher");
   command.optionsGroup("Networks and data:");
-  addValue(command, "--teacher <name>", "the teacher; `reviewkd models` lists the networks", text);
-  addValue(command, "--teacher-weights <file>", "its trained weights (.safetensors, .pt or .pth)", text);
-  addValue(command, "--student <name>", "the network that is trained", text);
-  addValue(command, "--student-weights <file>", "start it from these weights (.safetensors, .pt or .pth)", text);
+  addSchemaFlags(command, schemas.DistillConfig, NETWORKS);
   command.optionsGroup("Distillation:");
-  addValue(command, "--method <kind>", "how the student learns, with this kind's defaults; see below (default: review)", text);
-  addValue(command, "--weight <x>", "weight of the distillation loss beside cross entropy", nonNegativeNumber);
-  addValue(command, "--warmup-epochs <x>", "epochs over which that weight rises", nonNegativeNumber);
-  addValue(command, "--teacher-mode <mode>", "batch statistics of the teacher: eval or train", oneOf(["eval", "train"]));
-  addValue(command, "--mid-channels <n>", "channels inside the fusion modules", positiveCount);
+  addSchemaFlags(command, schemas.DistillConfig, METHOD);
   command.optionsGroup("Networks and data:");
   command.addHelpText("after", methodsHelp);
-  addTrainingFlags(command).action(async (flags: DistillFlags) => {
-    const teacher = omitEmpty({ name: flags.teacher, weights: flags.teacherWeights });
-    const student = omitEmpty({ name: flags.student, weights: flags.studentWeights });
-    const method = omitEmpty({
-      kind: flags.method,
-      weight: flags.weight,
-      warmupEpochs: flags.warmupEpochs,
-      teacherMode: flags.teacherMode,
-      midChannels: flags.midChannels,
-    });
-    await runTraining("distill", flags, { ...omitUndefined({ teacher, student, method }), ...trainingSettings(flags) });
+  addTrainingFlags(command).action(async (flags: TrainingFlags) => {
+    await runTraining("distill", flags, { ...schemaSettings(flags, [...NETWORKS, ...METHOD]), ...trainingSettings(flags) });
   });
 }
 
-/** The methods by themselves, and how to have all else that they can do. */
+/** The single methods, and the way to their other options. */
 function methodsHelp(): string {
   const rows = listMethods().filter(({ kind }) => kind !== "sum");
   const width = Math.max(...rows.map(({ kind }) => kind.length));

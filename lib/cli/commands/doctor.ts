@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { inspectInstallation, isReviewKdError, messageOf, systemInfo, type InstallationReport, type SystemInfo } from "../../index.js";
 import { EXIT } from "../errors.js";
 import { processOutput } from "../display/output.js";
-import { addJson } from "../options/training-flags.js";
+import { addJson } from "../options/add-value.js";
 
 /** What is wrong with an installation, and what repairs it. */
 interface Fault {

@@ -1,14 +1,18 @@
 import type { Command } from "commander";
-import { createModel, loadDataset, readWeightsInfo, ReviewKdError, type ClassScore, type DataSourceInput } from "../../index.js";
+import { createModel, loadDataset, readWeightsInfo, ReviewKdError, schemas, type ClassScore, type DataSourceInput } from "../../index.js";
 import { formatCount, formatLoss, formatPercent } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { processOutput, type Output } from "../display/output.js";
 import { renderTable } from "../display/table.js";
-import { addData, addJson, addValue, dataSettings, DEVICES, PRECISIONS, type DataFlags } from "../options/training-flags.js";
+import { addJson, addValue } from "../options/add-value.js";
+import { addData, dataSettings, type TrainingFlags } from "../options/training-flags.js";
 import { oneOf, positiveCount, text } from "../options/values.js";
 
-interface EvalFlags extends DataFlags {
+const DEVICES = schemas.Device.options;
+const PRECISIONS = schemas.Precision.options;
+
+interface EvalFlags extends TrainingFlags {
   readonly model?: string;
   readonly weights: string;
   readonly split?: "train" | "test";
@@ -16,7 +20,6 @@ interface EvalFlags extends DataFlags {
   readonly precision?: (typeof PRECISIONS)[number];
   readonly device?: (typeof DEVICES)[number];
   readonly perClass?: true;
-  readonly json?: true;
 }
 
 /** `reviewkd eval`: accuracy and loss of trained weights. */

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { exportStudent } from "../../index.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { processOutput } from "../display/output.js";
-import { addJson } from "../options/training-flags.js";
+import { addJson } from "../options/add-value.js";
 import { addForce, addStoredType, type StoredFlags } from "../options/weights-flags.js";
 
 interface ExportFlags extends StoredFlags {

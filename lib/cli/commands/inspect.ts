@@ -4,7 +4,7 @@ import { formatCount, formatPercent } from "../display/format.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { processOutput } from "../display/output.js";
 import { renderTable } from "../display/table.js";
-import { addJson } from "../options/training-flags.js";
+import { addJson } from "../options/add-value.js";
 import { addKey } from "../options/weights-flags.js";
 
 const FORMATS: Readonly<Record<WeightsInspection["format"], string>> = {

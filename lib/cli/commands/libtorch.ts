@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { installCudaLibTorch, listLibTorches, removeLibTorch, ReviewKdError } from "../../index.js";
 import { processOutput } from "../display/output.js";
-import { addJson } from "../options/training-flags.js";
+import { addJson } from "../options/add-value.js";
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
 

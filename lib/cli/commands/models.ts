@@ -5,7 +5,7 @@ import { formatCount } from "../display/format.js";
 import { processOutput, type Output } from "../display/output.js";
 import { pairText } from "../display/pair-text.js";
 import { renderTable } from "../display/table.js";
-import { addJson, addValue } from "../options/training-flags.js";
+import { addJson, addValue } from "../options/add-value.js";
 import { imageSize, positiveCount } from "../options/values.js";
 
 interface ModelsFlags {

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { findPreset, listPresets, type Preset, type PresetMark } from "../../index.js";
 import { processOutput } from "../display/output.js";
 import { renderTable } from "../display/table.js";
-import { addJson } from "../options/training-flags.js";
+import { addJson } from "../options/add-value.js";
 
 /** What stands behind a value that is less certain than the rest, and what it means. */
 const MARKS: Readonly<Record<PresetMark["origin"], { readonly sign: string; readonly text: string }>> = {

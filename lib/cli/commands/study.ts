@@ -1,29 +1,37 @@
 import type { Command } from "commander";
 import { ReviewKdError, runStudy, schemas, type ErrorCode, type Settings, type StudyKind, type StudyResult } from "../../index.js";
 import { usageError } from "../errors.js";
-import { omitUndefined, omitEmpty } from "../options/omit-undefined.js";
+import { omitUndefined } from "../options/omit-undefined.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { processOutput } from "../display/output.js";
 import { commandLine } from "../program-name.js";
 import { resolveStudy } from "../options/resolve-study.js";
 import { createStudyReporter } from "../display/study-reporter.js";
-import { addJson, addRecipeFlags, addSavingFlags, addValue, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
-import { distinctCounts, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text } from "../options/values.js";
+import { addJson, addValue } from "../options/add-value.js";
+import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-flags.js";
+import { addRecipeFlags, addSavingFlags, METHOD, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
+import { distinctCounts, text } from "../options/values.js";
 
-interface StudyFlags extends Omit<TrainingFlags, "run" | "resume" | "override" | "fallbackDirectory"> {
+interface StudyFlags extends TrainingFlags {
   readonly study?: string;
-  readonly teacher?: string;
-  readonly teacherWeights?: string;
-  readonly teacherEpochs?: number;
-  readonly teacherLearningRate?: number;
-  readonly student?: string;
+  readonly seed?: number;
   readonly seeds?: number[];
-  readonly method?: string;
-  readonly weight?: number;
-  readonly warmupEpochs?: number;
-  readonly teacherMode?: "eval" | "train";
-  readonly midChannels?: number;
-  readonly distance?: "hcl" | "l2";
+}
+
+const NETWORKS: readonly FlagRow[] = [
+  { path: "teacher.name", flag: "--teacher <name>", help: "the teacher; `reviewkd models` lists the networks" },
+  { path: "teacher.weights", flag: "--teacher-weights <file>", help: "its trained weights (default: the study trains it first, as a cell of its own)" },
+  { path: "teacherTraining.epochs", flag: "--teacher-epochs <n>", help: "epochs of the teacher's own training (default: those of the student)" },
+  { path: "teacherTraining.learningRate", flag: "--teacher-learning-rate <x>", help: "full learning rate of the teacher's own training (default: that of the student)" },
+  { path: "student.name", flag: "--student <name>", help: "the network that is trained in each cell" },
+];
+
+const DISTANCE: FlagRow = { path: "method.distance", flag: "--distance <kind>", help: "distance of two maps: l2 or hcl" };
+
+/** The method's flags for a kind of study: only one with a free choice of it has them all. */
+function methodRows(kind: StudyKind): readonly FlagRow[] {
+  const rows = METHOD.filter(({ path }) => path !== "method.kind" || kind === "seeds");
+  return kind === "stages" ? [...rows.filter(({ path }) => path !== "method.midChannels"), DISTANCE] : rows;
 }
 
 const DESCRIPTIONS: Readonly<Record<StudyKind, string>> = {
@@ -48,18 +56,9 @@ export function addStudyCommand(program: Command): void {
 function addKind(parent: Command, kind: StudyKind): void {
   const command = parent.command(kind).description(DESCRIPTIONS[kind]);
   command.optionsGroup("Networks and data:");
-  addValue(command, "--teacher <name>", "the teacher; `reviewkd models` lists the networks", text);
-  addValue(command, "--teacher-weights <file>", "its trained weights (default: the study trains it first, as a cell of its own)", text);
-  addValue(command, "--teacher-epochs <n>", "epochs of the teacher's own training (default: those of the student)", positiveCount);
-  addValue(command, "--teacher-learning-rate <x>", "full learning rate of the teacher's own training (default: that of the student)", positiveNumber);
-  addValue(command, "--student <name>", "the network that is trained in each cell", text);
+  addSchemaFlags(command, schemas.StudyConfig, NETWORKS);
   command.optionsGroup("Distillation:");
-  if (kind === "seeds") addValue(command, "--method <kind>", "how the student learns, with this kind's defaults (default: review); `reviewkd distill --help` lists them", text);
-  addValue(command, "--weight <x>", "weight of the distillation loss beside cross entropy", nonNegativeNumber);
-  addValue(command, "--warmup-epochs <x>", "epochs over which that weight rises", nonNegativeNumber);
-  addValue(command, "--teacher-mode <mode>", "batch statistics of the teacher: eval or train", oneOf(["eval", "train"]));
-  if (kind === "stages") addValue(command, "--distance <kind>", "how far two maps are apart: l2 (default) or hcl", oneOf(["l2", "hcl"]));
-  else addValue(command, "--mid-channels <n>", "channels inside the fusion modules", positiveCount);
+  addSchemaFlags(command, schemas.StudyConfig, methodRows(kind));
   command.optionsGroup("Networks and data:");
   addRecipeFlags(command);
   command.optionsGroup("Study:");
@@ -73,7 +72,7 @@ function addKind(parent: Command, kind: StudyKind): void {
 
 async function study(kind: StudyKind, flags: StudyFlags): Promise<void> {
   const output = processOutput(flags.json === true);
-  const { config, directory } = await resolveStudy(kind, flags, studySettings(flags));
+  const { config, directory } = await resolveStudy(kind, flags, studySettings(kind, flags));
   using interrupt = listenForInterrupt(() => { output.notice("\nfinishing the step and saving… (again: stop at once)"); });
   const reporter = createStudyReporter(output);
   try {
@@ -87,28 +86,16 @@ async function study(kind: StudyKind, flags: StudyFlags): Promise<void> {
   }
 }
 
-/** The flags in the shape of a study's configuration: only what was given. */
-function studySettings(flags: StudyFlags): Settings {
-  if (flags.seed !== undefined && flags.seeds !== undefined) {
-    throw usageError("either --seed or --seeds", "a study", `--seed ${flags.seed} --seeds ${flags.seeds.join(",")}`);
+/** The flags that the user passed, in the shape of a study's configuration. */
+function studySettings(kind: StudyKind, flags: StudyFlags): Settings {
+  const { seed, seeds, ...rest } = flags;
+  if (seed !== undefined && seeds !== undefined) {
+    throw usageError("either --seed or --seeds", "a study", `--seed ${seed} --seeds ${seeds.join(",")}`);
   }
-  const { seed, ...rest } = flags;
   return {
+    ...schemaSettings(rest, [...NETWORKS, ...methodRows(kind)]),
     ...trainingSettings(rest),
-    ...omitUndefined({
-      teacher: omitEmpty({ name: flags.teacher, weights: flags.teacherWeights }),
-      student: omitEmpty({ name: flags.student }),
-      teacherTraining: omitEmpty({ epochs: flags.teacherEpochs, learningRate: flags.teacherLearningRate }),
-      method: omitEmpty({
-        kind: flags.method,
-        weight: flags.weight,
-        warmupEpochs: flags.warmupEpochs,
-        teacherMode: flags.teacherMode,
-        midChannels: flags.midChannels,
-        distance: flags.distance,
-      }),
-      seeds: flags.seeds ?? (seed === undefined ? undefined : [seed]),
-    }),
+    ...omitUndefined({ seeds: seeds ?? (seed === undefined ? undefined : [seed]) }),
   };
 }
 

@@ -1,22 +1,21 @@
 import type { Command } from "commander";
-import { omitUndefined, omitEmpty } from "../options/omit-undefined.js";
-import { runTraining } from "../run-training.js";
-import { addTrainingFlags, addValue, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
+import { schemas } from "../../index.js";
+import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-flags.js";
+import { addTrainingFlags, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
 import { text } from "../options/values.js";
+import { runTraining } from "../run-training.js";
 
-interface TrainFlags extends TrainingFlags {
-  readonly model?: string;
-  readonly weights?: string;
-}
+const NETWORK: readonly FlagRow[] = [
+  { path: "model.name", flag: "--model <name>", help: "the network; `reviewkd models` lists them", parser: text },
+  { path: "model.weights", flag: "--weights <file>", help: "start from these weights (.safetensors, .pt or .pth)" },
+];
 
 /** `reviewkd train`: one network on labels alone. */
 export function addTrainCommand(program: Command): void {
   const command = program.command("train").description("train a network on labels alone");
   command.optionsGroup("Network and data:");
-  addValue(command, "--model <name>", "the network; `reviewkd models` lists them", text);
-  addValue(command, "--weights <file>", "start from these weights (.safetensors, .pt or .pth)", text);
-  addTrainingFlags(command).action(async (flags: TrainFlags) => {
-    const model = omitEmpty({ name: flags.model, weights: flags.weights });
-    await runTraining("train", flags, { ...omitUndefined({ model }), ...trainingSettings(flags) });
+  addSchemaFlags(command, schemas.TrainConfig, NETWORK);
+  addTrainingFlags(command).action(async (flags: TrainingFlags) => {
+    await runTraining("train", flags, { ...schemaSettings(flags, NETWORK), ...trainingSettings(flags) });
   });
 }

@@ -1,20 +1,13 @@
-import { Option, type Command } from "commander";
-import { schemas, type Settings } from "../../index.js";
-import { omitUndefined, omitEmpty } from "./omit-undefined.js";
-import { count, counts, DATA_SPECS, dataSpec, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text, type DataSpec, type ValueParser } from "./values.js";
+import type { Command } from "commander";
+import { mergeSettings, schemas, type Settings } from "../../index.js";
+import { addJson, addValue } from "./add-value.js";
+import { omitEmpty } from "./omit-undefined.js";
+import { addSchemaFlags, schemaSettings, type FlagRow } from "./schema-flags.js";
+import { DATA_SPECS, dataSpec, text, type DataSpec } from "./values.js";
 
-/** What Commander hands over for {@link addData}. */
-export interface DataFlags {
+/** The options of {@link addTrainingFlags} that name no setting, and those of its tables. */
+export interface TrainingFlags extends Readonly<Record<string, unknown>> {
   readonly data?: DataSpec;
-  readonly imageSize?: number;
-  readonly onDecodeError?: "fail" | "skip";
-  readonly numWorkers?: number;
-  readonly limitTrain?: number;
-  readonly limitTest?: number;
-}
-
-/** What Commander hands over for the options that `train` and `distill` share. */
-export interface TrainingFlags extends DataFlags {
   readonly preset?: string;
   readonly config?: string;
   readonly run?: string;
@@ -22,98 +15,88 @@ export interface TrainingFlags extends DataFlags {
   readonly override?: true;
   readonly forceUnlock?: true;
   readonly fallbackDirectory?: string;
-  readonly checkpointEvery?: number;
-  readonly keepCheckpoints?: number;
-  readonly checkpointMinutes?: number;
   readonly json?: true;
-  readonly epochs?: number;
-  readonly batchSize?: number;
-  readonly evaluationBatchSize?: number;
-  readonly learningRate?: number;
-  readonly momentum?: number;
-  readonly nesterov?: boolean;
-  readonly weightDecay?: number;
-  readonly schedule?: "constant" | "multi-step" | "cosine";
-  readonly milestones?: number[];
-  readonly lrFactor?: number;
-  readonly lrWarmupEpochs?: number;
-  readonly accumulate?: number;
-  readonly clipNorm?: number;
-  readonly augment?: boolean;
-  readonly seed?: number;
-  readonly device?: (typeof DEVICES)[number];
-  readonly precision?: (typeof PRECISIONS)[number];
-  readonly threads?: number;
-  readonly reference?: true;
 }
 
-/** Adds an option whose text `parser` reads; its long flag names it in errors. */
-export function addValue<T>(
-  command: Command, flags: string, help: string, parser: ValueParser<T>, { mandatory = false } = {},
-): Command {
-  const option = new Option(flags, help).makeOptionMandatory(mandatory);
-  return command.addOption(option.argParser(parser(option.long ?? flags)));
-}
+const IMAGE_FOLDER: readonly FlagRow[] = [
+  { path: "data.imageSize", flag: "--image-size <n>", help: "image folders: height and width of the network's input" },
+  { path: "data.onDecodeError", flag: "--on-decode-error <what>", help: "image folders: fail at a file that cannot be decoded, or skip it" },
+  { path: "data.numWorkers", flag: "--num-workers <n>", help: "image folders: images decoded at a time (default: number of cores)" },
+];
 
-export const DEVICES = ["cpu", "cuda", "auto"] as const;
-export const PRECISIONS = ["float32", "bfloat16"] as const;
+const DATA: readonly FlagRow[] = [
+  ...IMAGE_FOLDER,
+  { path: "data.limitTrain", flag: "--limit-train <n>", help: "use only the first N training images, of image folders in turn from each class" },
+  { path: "data.limitTest", flag: "--limit-test <n>", help: "use only the first N test images, likewise" },
+];
 
-/** `--data` and what goes with it. */
+const TRAINING: readonly FlagRow[] = [
+  { path: "training.epochs", flag: "--epochs <n>", help: "passes over the training images" },
+  { path: "training.batchSize", flag: "--batch-size <n>", help: "images in a training batch" },
+  { path: "training.evaluationBatchSize", flag: "--evaluation-batch-size <n>", help: "images in an evaluation batch" },
+  { path: "training.optimizer.learningRate", flag: "--learning-rate <x>", help: "full learning rate" },
+  { path: "training.optimizer.momentum", flag: "--momentum <x>", help: "momentum of SGD, below 1" },
+  { path: "training.optimizer.nesterov", flag: "--no-nesterov", help: "plain momentum instead of Nesterov's" },
+  { path: "training.optimizer.weightDecay", flag: "--weight-decay <x>", help: "weight decay" },
+  { path: "training.schedule.kind", flag: "--schedule <kind>", help: "learning rate over epochs: constant, multi-step or cosine" },
+  { path: "training.schedule.milestones", flag: "--milestones <n,n,…>", help: "epochs after which multi-step lowers the rate" },
+  { path: "training.schedule.factor", flag: "--lr-factor <x>", help: "factor of the rate at each milestone" },
+  { path: "training.schedule.warmupEpochs", flag: "--lr-warmup-epochs <x>", help: "epochs over which the rate rises from 0" },
+  { path: "training.accumulate", flag: "--accumulate <n>", help: "parts that a batch is split into for one optimizer step" },
+  { path: "training.clipNorm", flag: "--clip-norm <x>", help: "largest L2 norm of the gradient" },
+  { path: "training.augment", flag: "--no-augment", help: "train on the images as they are, not padded, cropped and flipped" },
+  { path: "training.seed", flag: "--seed <n>", help: "seed of initialization, order and augmentation" },
+  { path: "training.precision", flag: "--precision <type>", help: "float32 or bfloat16" },
+];
+
+const MACHINE: readonly FlagRow[] = [
+  { path: "training.device", flag: "--device <name>", help: "cpu, cuda or auto" },
+  { path: "training.threads", flag: "--threads <n>", help: "threads of one operation" },
+  { path: "training.reference", flag: "--reference", help: "the plain PyTorch form of every operation: slower, equal within rounding" },
+];
+
+const SAVING: readonly FlagRow[] = [
+  { path: "training.checkpointEvery", flag: "--checkpoint-every <n>", help: "keep a checkpoint of its own after every N epochs, in addition to the last and the best" },
+  { path: "training.keepCheckpoints", flag: "--keep-checkpoints <n>", help: "keep only the newest N of these (default: all)" },
+  { path: "training.checkpointMinutes", flag: "--checkpoint-minutes <x>", help: "save within an epoch this often" },
+];
+
+/** Flags of a distillation method. */
+export const METHOD: readonly FlagRow[] = [
+  { path: "method.kind", flag: "--method <kind>", help: "how the student learns, with the defaults of this kind", parser: text },
+  { path: "method.weight", flag: "--weight <x>", help: "weight of the distillation loss" },
+  { path: "method.warmupEpochs", flag: "--warmup-epochs <x>", help: "epochs over which that weight rises" },
+  { path: "method.teacherMode", flag: "--teacher-mode <mode>", help: "batch statistics of the teacher: eval or train" },
+  { path: "method.midChannels", flag: "--mid-channels <n>", help: "channels inside the fusion modules" },
+];
+
+/** `--data` and its companions. */
 export function addData(command: Command): Command {
   addValue(command, "--data <kind:dir>", `${DATA_SPECS} (default: synthetic)`, dataSpec);
-  addImageFolder(command);
-  addValue(command, "--limit-train <n>", "use only the first N training images, of image folders in turn from each class", positiveCount);
-  return addValue(command, "--limit-test <n>", "the same of the test images", positiveCount);
-}
-
-/** What only image folders take. */
-export function addImageFolder(command: Command): Command {
-  addValue(command, "--image-size <n>", "image folders: height and width that the network sees (default: 224)", positiveCount);
-  addValue(command, "--on-decode-error <what>", "image folders: fail (default) at a file that cannot be decoded, or skip it", oneOf(["fail", "skip"]));
-  return addValue(command, "--num-workers <n>", "image folders: images decoded at a time (default: number of cores)", positiveCount);
-}
-
-/** `--json`. */
-export function addJson(command: Command): Command {
-  return command.option("--json", "one JSON event a line on standard output, nothing else");
-}
-
-/** Data, training and machine, as every command has them that trains. Unset flags stay unset: defaults live in the schemas. */
-export function addRecipeFlags(command: Command): Command {
-  addData(command);
-  command.optionsGroup("Training:");
-  const defaults = schemas.TrainingOptions.parse({});
-  const { optimizer } = defaults;
-  addValue(command, "--epochs <n>", `passes over the training images (default: ${defaults.epochs})`, positiveCount);
-  addValue(command, "--batch-size <n>", `images in a training batch (default: ${defaults.batchSize})`, positiveCount);
-  addValue(command, "--evaluation-batch-size <n>", `images in an evaluation batch (default: ${defaults.evaluationBatchSize})`, positiveCount);
-  addValue(command, "--learning-rate <x>", `full learning rate (default: ${optimizer.learningRate})`, positiveNumber);
-  addValue(command, "--momentum <x>", `momentum of SGD, below 1 (default: ${optimizer.momentum})`, nonNegativeNumber);
-  command.option("--no-nesterov", "plain momentum instead of Nesterov's");
-  addValue(command, "--weight-decay <x>", `weight decay (default: ${optimizer.weightDecay})`, nonNegativeNumber);
-  addValue(command, "--schedule <kind>", `learning rate over epochs: constant, multi-step or cosine (default: ${defaults.schedule.kind})`, oneOf(["constant", "multi-step", "cosine"]));
-  addValue(command, "--milestones <n,n,…>", "epochs after which multi-step lowers the rate", counts);
-  addValue(command, "--lr-factor <x>", "what multi-step multiplies the rate by", positiveNumber);
-  addValue(command, "--lr-warmup-epochs <x>", "epochs in which the rate rises from 0", nonNegativeNumber);
-  addValue(command, "--accumulate <n>", `batches averaged for one optimizer step (default: ${defaults.accumulate})`, positiveCount);
-  addValue(command, "--clip-norm <x>", "largest L2 norm of the gradient", positiveNumber);
-  command.option("--no-augment", "train on the images as they are, not padded, cropped and flipped");
-  addValue(command, "--seed <n>", `seeds initialisation, order and augmentation (default: ${defaults.seed})`, count);
-  addValue(command, "--precision <type>", `float32 or bfloat16 (default: ${defaults.precision})`, oneOf(PRECISIONS));
-  command.optionsGroup("Machine:");
-  addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
-  addValue(command, "--threads <n>", "threads of one operation", positiveCount);
-  command.option("--reference", "the plain PyTorch form of every operation: slower, the same within rounding");
+  addSchemaFlags(command, schemas.TrainConfig, DATA);
   return command;
 }
 
-/** What is saved when, and who may write. */
+/** The options of image folders alone. */
+export function addImageFolder(command: Command): Command {
+  addSchemaFlags(command, schemas.TrainConfig, IMAGE_FOLDER);
+  return command;
+}
+
+/** Data, training and machine, for every command that trains. */
+export function addRecipeFlags(command: Command): Command {
+  addData(command);
+  command.optionsGroup("Training:");
+  addSchemaFlags(command, schemas.TrainConfig, TRAINING);
+  command.optionsGroup("Machine:");
+  addSchemaFlags(command, schemas.TrainConfig, MACHINE);
+  return command;
+}
+
+/** When checkpoints are saved, and the directory's lock. */
 export function addSavingFlags(command: Command): Command {
-  const { checkpointMinutes } = schemas.TrainingOptions.parse({});
-  addValue(command, "--checkpoint-every <n>", "keep a checkpoint of its own after every N epochs, beside the last and the best", positiveCount);
-  addValue(command, "--keep-checkpoints <n>", "of these, keep the newest N (default: all)", positiveCount);
-  addValue(command, "--checkpoint-minutes <x>", `save within an epoch this often (default: ${checkpointMinutes ?? "never"})`, positiveNumber);
-  return command.option("--force-unlock", "take the directory over from another machine's run that never gave it back");
+  addSchemaFlags(command, schemas.TrainConfig, SAVING);
+  return command.option("--force-unlock", "take the directory over from a run on another machine that did not release it");
 }
 
 /** Everything that `train` and `distill` share. */
@@ -121,53 +104,30 @@ export function addTrainingFlags(command: Command): Command {
   addRecipeFlags(command);
   command.optionsGroup("Run:");
   addValue(command, "--run <dir>", "run directory (default: runs/<task>-<networks>-<seed>)", text);
-  command.option("--resume", "go on where the run directory's newest whole checkpoint stands");
-  command.option("--override", "resume with other settings than the run was begun with, and record the change");
+  command.option("--resume", "continue from the run directory's newest valid checkpoint");
+  command.option("--override", "resume with settings other than the recorded ones, and record the change");
   addSavingFlags(command);
-  addValue(command, "--fallback-directory <dir>", "a new run directory to save in at the end, where the first cannot be written to", text);
+  addValue(command, "--fallback-directory <dir>", "a new run directory to save in at the end if the first is not writable", text);
   addValue(command, "--preset <name>", "settings of a published run; config file and flags override them", text);
   addValue(command, "--config <file>", "settings from a YAML or JSON file; flags override them", text);
   return addJson(command);
 }
 
-/** The flags in the shape of a run configuration: only what was given. */
+/** The flags that the user passed, in the shape of a run configuration. */
 export function trainingSettings(flags: TrainingFlags): Settings {
-  // Commander gives a `--no-…` option the value true where the flag is absent.
-  const optimizer = omitEmpty({
-    learningRate: flags.learningRate,
-    momentum: flags.momentum,
-    nesterov: flags.nesterov === false ? false : undefined,
-    weightDecay: flags.weightDecay,
-  });
-  const schedule = omitEmpty({
-    kind: flags.schedule ?? (flags.milestones === undefined && flags.lrFactor === undefined ? undefined : "multi-step"),
-    milestones: flags.milestones,
-    factor: flags.lrFactor,
-    warmupEpochs: flags.lrWarmupEpochs,
-  });
-  const training = omitEmpty({
-    epochs: flags.epochs,
-    batchSize: flags.batchSize,
-    evaluationBatchSize: flags.evaluationBatchSize,
-    seed: flags.seed,
-    device: flags.device,
-    precision: flags.precision,
-    threads: flags.threads,
-    reference: flags.reference,
-    accumulate: flags.accumulate,
-    clipNorm: flags.clipNorm,
-    augment: flags.augment === false ? false : undefined,
-    checkpointEvery: flags.checkpointEvery,
-    keepCheckpoints: flags.keepCheckpoints,
-    checkpointMinutes: flags.checkpointMinutes,
-    optimizer,
-    schedule,
-  });
-  return omitUndefined({ data: dataSettings(flags), training });
+  const { training } = schemaSettings(flags, [...TRAINING, ...MACHINE, ...SAVING]) as { training?: Settings };
+  const schedule = training?.["schedule"] as Settings | undefined;
+  // Milestones and their factor belong to one kind of schedule.
+  const isMultiStep = schedule !== undefined && schedule["kind"] === undefined && ("milestones" in schedule || "factor" in schedule);
+  const data = dataSettings(flags);
+  return {
+    ...(data === undefined ? {} : { data }),
+    ...(training === undefined ? {} : { training: isMultiStep ? { ...training, schedule: { kind: "multi-step", ...schedule } } : training }),
+  };
 }
 
-/** The data source that the flags tell of: only what was given. */
-export function dataSettings(flags: DataFlags): Settings | undefined {
-  const { data, imageSize, onDecodeError, numWorkers, limitTrain, limitTest } = flags;
-  return omitEmpty({ ...data, imageSize, onDecodeError, numWorkers, limitTrain, limitTest });
+/** The data source of the flags; undefined if the user passed none of them. */
+export function dataSettings(flags: TrainingFlags): Settings | undefined {
+  const { data } = schemaSettings(flags, DATA) as { data?: Settings };
+  return omitEmpty(mergeSettings(flags.data ?? {}, data ?? {}));
 }

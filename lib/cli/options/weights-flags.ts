@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { schemas } from "../../index.js";
-import { addValue } from "./training-flags.js";
+import { addValue } from "./add-value.js";
 import { oneOf, text } from "./values.js";
 
 /** What Commander hands over for {@link addStoredType} and {@link addForce}. */

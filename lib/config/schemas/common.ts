@@ -1,5 +1,8 @@
 import { z } from "zod";
 
+/** Metadata of settings in which a resumed run may differ: they name the machine or decide what is saved when, not what is trained. */
+export const RESUMABLE = { resumable: true };
+
 /** A whole number ≥ 0. */
 export const Count = z.int().nonnegative();
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Count, PositiveCount, PositiveNumber, Seed } from "./common.js";
+import { Count, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "./common.js";
 import { StreamSplit } from "./stream.js";
 
 /** Per-channel statistics in units of pixel value / 255; images become (pixel / 255 - mean) / std. */
@@ -62,7 +62,7 @@ export const ImageFolder = z.strictObject({
    * Images that are decoded at a time. Default: as many as there are cores. Node runs no more than its thread pool has
    * threads: 4, or what UV_THREADPOOL_SIZE says.
    */
-  numWorkers: PositiveCount.optional(),
+  numWorkers: PositiveCount.optional().meta(RESUMABLE),
   /**
    * What happens with a file that cannot be decoded: `"fail"` ends the training with its name, as torchvision does, for who
    * was not told that data are missing should hear of it; `"skip"` names and counts it, and goes on with another one.

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Count, Device, NonNegativeNumber, PositiveCount, PositiveNumber, Precision, Seed } from "./common.js";
+import { Count, Device, NonNegativeNumber, PositiveCount, PositiveNumber, Precision, RESUMABLE, Seed } from "./common.js";
 
 /** Parameters whose state-dict name matches `pattern` get values of their own. The first group that matches wins. */
 export const ParameterGroup = z.strictObject({
@@ -68,14 +68,26 @@ export const StepOptions = z.strictObject({
   /** Gradients are scaled down to this L2 norm over all parameters; `null`: not at all. */
   clipNorm: PositiveNumber.nullable().default(null),
   /** Threads of one operation; `null`: as many as the machine has cores. */
-  threads: PositiveCount.nullable().default(null),
+  threads: PositiveCount.nullable().default(null).meta(RESUMABLE),
   /** Take the plain PyTorch form of every operation instead of its fast path: slower, the same within rounding. */
   reference: z.boolean().default(false),
   /** Where to compute; networks move there when the session is made. `undefined` leaves them where they are. */
-  device: Device.optional(),
+  device: Device.optional().meta(RESUMABLE),
 });
 export type StepOptions = z.infer<typeof StepOptions>;
 export type StepOptionsInput = z.input<typeof StepOptions>;
+
+/** One epoch of a session. */
+export const EpochOptions = z.strictObject({
+  epoch: Count,
+  /** All epochs of the training, for the schedule. */
+  epochs: PositiveCount,
+  batchSize: PositiveCount.default(128),
+  seed: Seed.default(0),
+  augment: z.boolean().default(true),
+  schedule: Schedule.prefault({ kind: "constant" }),
+});
+export type EpochOptionsInput = z.input<typeof EpochOptions>;
 
 /** Everything that `fit` decides beside networks, method and data. */
 export const TrainingOptions = StepOptions.extend({
@@ -87,11 +99,11 @@ export const TrainingOptions = StepOptions.extend({
   /** Pad, crop and flip the training images. */
   augment: z.boolean().default(true),
   /** Keep a checkpoint of its own after every so many epochs; `null`: none beside the last and the best. */
-  checkpointEvery: PositiveCount.nullable().default(null),
+  checkpointEvery: PositiveCount.nullable().default(null).meta(RESUMABLE),
   /** Of these, the newest that are kept; `null`: all. */
-  keepCheckpoints: PositiveCount.nullable().default(null),
+  keepCheckpoints: PositiveCount.nullable().default(null).meta(RESUMABLE),
   /** Save within an epoch as often; `null`: only at its end. */
-  checkpointMinutes: PositiveNumber.nullable().default(10),
+  checkpointMinutes: PositiveNumber.nullable().default(10).meta(RESUMABLE),
 });
 export type TrainingOptions = z.infer<typeof TrainingOptions>;
 export type TrainingOptionsInput = z.input<typeof TrainingOptions>;

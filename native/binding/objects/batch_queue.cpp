@@ -25,13 +25,6 @@ Napi::Value on_own_thread(Napi::Env env, Work work, Convert convert) {
   return promise;
 }
 
-std::pair<double, double> range_of(const Options& options, const char* field) {
-  const Napi::Value value = options.value(field);
-  if (!value.IsArray() || value.As<Napi::Array>().Length() != 2) fail(ErrorCode::kInvalidArgument, "expected two numbers for ", field);
-  const auto array = value.As<Napi::Array>();
-  return {number_of(array.Get(0u), field), number_of(array.Get(1u), field)};
-}
-
 }  // namespace
 
 void BatchQueueHandle::define(Napi::Env env) {
@@ -115,15 +108,8 @@ void BatchQueueHandle::cancel(const Napi::CallbackInfo& info) {
 
 Napi::Value new_batch_queue(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const Options options(info[0], "options");
-    const BatchQueueOptions queue_options{
-        .height = options.integer("height"),
-        .width = options.integer("width"),
-        .num_classes = options.integer("numClasses"),
-        .normalization = normalization_of(options.options("normalization")),
-        .layout = options.choice<PixelLayout>("layout", {{"planes", PixelLayout::kPlanes}, {"interleaved", PixelLayout::kInterleaved}}),
-        .ahead = static_cast<size_t>(options.integer("ahead")),
-    };
+    const Options options = options_of(info[0], "options");
+    const auto queue_options = BatchQueueOptions::from(options);
     auto images = std::make_shared<QueuedImages>();
     images->queue = std::make_shared<BatchQueue>(queue_options);
     images->image_values = 3 * queue_options.height * queue_options.width;
@@ -155,13 +141,9 @@ Napi::Value data_order_of(const Napi::CallbackInfo& info) {
 
 Napi::Value random_resized_crop_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const Options options(info[5], "options");
-    const auto [smallest, largest] = range_of(options, "scale");
-    const auto [narrowest, widest] = range_of(options, "ratio");
     const Window window = random_resized_crop(
         static_cast<uint64_t>(integer_of(info[0], "seed")), integer_of(info[1], "epoch"), integer_of(info[2], "index"),
-        integer_of(info[3], "height"), integer_of(info[4], "width"),
-        {.smallest_area = smallest, .largest_area = largest, .narrowest = narrowest, .widest = widest});
+        integer_of(info[3], "height"), integer_of(info[4], "width"), ResizedCropOptions::from(options_of(info[5], "options")));
     Napi::Object object = Napi::Object::New(info.Env());
     object.Set("top", static_cast<double>(window.top));
     object.Set("left", static_cast<double>(window.left));

@@ -46,14 +46,8 @@ bool is_queue(const Napi::Value& value);
 /// a pass over. The caller keeps the latter alive.
 ImageSet image_set_of(const Napi::Value& value, const std::string& split);
 
-/// {batchSize, seed, epoch, shuffle, augment}.
-BatchPlan batch_plan_of(const Options& options);
-
 /// { images, labels }, or undefined after the last batch.
 Napi::Value to_js_batch(Napi::Env env, const std::optional<Batch>& batch);
-
-/// { mean, std }
-Normalization normalization_of(const Options& options);
 
 /// The field "precision".
 Precision precision_of(const Options& options);

@@ -16,44 +16,6 @@
 namespace reviewkd::binding {
 namespace {
 
-FeatureTap tap_of(const Options& options, const char* field) {
-  return options.choice<FeatureTap>(field, {{"before", FeatureTap::kBefore}, {"after", FeatureTap::kAfter}});
-}
-
-MethodOptions method_options_of(const Options& options) {
-  MethodOptions method;
-  method.kind = options.string("kind");
-  method.path = options.name();
-  const auto number = [&](const char* field, double& target) {
-    if (options.has(field)) target = options.number(field);
-  };
-  const auto integer = [&](const char* field, std::optional<int64_t>& target) {
-    if (options.has(field)) target = options.integer(field);
-  };
-  number("weight", method.weight);
-  number("warmupEpochs", method.warmup_epochs);
-  number("warmupFrom", method.warmup_from);
-  if (options.has("teacherFeatures")) method.teacher_features = tap_of(options, "teacherFeatures");
-  if (options.has("studentFeatures")) method.student_features = tap_of(options, "studentFeatures");
-  if (options.has("distance")) method.distance = options.choice<Distance>("distance", {{"hcl", Distance::kHcl}, {"l2", Distance::kL2}});
-  if (options.has("stageWeights")) method.stage_weights = options.numbers("stageWeights");
-  if (options.has("fusion")) method.fusion = options.choice<Fusion>("fusion", {{"abf", Fusion::kAbf}, {"sum", Fusion::kSum}});
-  integer("midChannels", method.mid_channels);
-  integer("stage", method.stage);
-  integer("teacherStage", method.teacher_stage);
-  number("temperature", method.temperature);
-  number("alpha", method.alpha);
-  number("beta", method.beta);
-  if (options.has("of")) {
-    for (const Options& term : options.list("of")) method.of.push_back(method_options_of(term));
-  }
-  return method;
-}
-
-TeacherMode teacher_mode_of(const Options& options) {
-  return options.choice<TeacherMode>("teacherMode", {{"eval", TeacherMode::kEval}, {"train", TeacherMode::kTrain}});
-}
-
 struct TermResult {
   std::string kind;
   double loss;
@@ -63,8 +25,8 @@ struct TermResult {
 struct ForwardResult {
   at::Tensor student_logits;
   at::Tensor teacher_logits;
-  std::vector<at::Tensor> outputs;
-  std::vector<at::Tensor> targets;
+  std::vector<at::Tensor> student_maps;
+  std::vector<at::Tensor> teacher_maps;
   std::vector<TermResult> terms;
 };
 
@@ -80,7 +42,7 @@ ForwardResult forward_once(Distiller& distiller, const at::Tensor& images, const
   for (size_t k = 0; k < output.terms.size(); ++k) {
     const MethodOutput& method = output.terms[k];
     for (const auto& tensor : method.student_maps) result.student_maps.push_back(for_javascript(tensor));
-    for (const auto& tensor : method.targets) result.targets.push_back(for_javascript(tensor));
+    for (const auto& tensor : method.teacher_maps) result.teacher_maps.push_back(for_javascript(tensor));
     TermResult term{distiller.terms()[k].kind, method.loss.item<double>(), {}};
     for (const auto& loss : method.per_stage) term.per_stage.push_back(loss.item<double>());
     result.terms.push_back(std::move(term));
@@ -126,7 +88,7 @@ Napi::Value DistillerHandle::forward(const Napi::CallbackInfo& info) {
           object.Set("studentLogits", TensorHandle::from(env, result.student_logits));
           object.Set("teacherLogits", TensorHandle::from(env, result.teacher_logits));
           object.Set("reviewOutputs", to_array(env, result.student_maps));
-          object.Set("teacherFeatures", to_array(env, result.targets));
+          object.Set("teacherFeatures", to_array(env, result.teacher_maps));
           object.Set("terms", to_js(env, result.terms));
           return object;
         });
@@ -201,13 +163,10 @@ Napi::Value DistillerHandle::put_state_dict(const Napi::CallbackInfo& info) {
 
 Napi::Value create_distiller(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const Options options(info[2], "method");
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [teacher = ModelHandle::unwrap(info[0]), student = ModelHandle::unwrap(info[1]), method = method_options_of(options),
-         mode = teacher_mode_of(options), seed = static_cast<uint64_t>(integer_of(info[3], "seed"))] {
-          return build_distiller(teacher, student, method, mode, seed);
-        },
+        [teacher = ModelHandle::unwrap(info[0]), student = ModelHandle::unwrap(info[1]), method = options_of(info[2], "method"),
+         seed = static_cast<uint64_t>(integer_of(info[3], "seed"))] { return build_distiller(teacher, student, method, seed); },
         [](Napi::Env env, const std::shared_ptr<Distiller>& distiller) -> Napi::Value {
           return DistillerHandle::create(env, distiller, bytes_of(distiller->modules()));
         });

@@ -117,7 +117,7 @@ Napi::Value ModelHandle::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const auto network = resource();
     const auto images = TensorHandle::unwrap(info[0]);
-    const Options options(info[1], "options");
+    const Options options = options_of(info[1], "options");
     const bool train = options.choice<bool>("mode", {{"eval", false}, {"train", true}});
     const bool features = options.boolean("features");
     struct Result {
@@ -223,7 +223,7 @@ Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<Wo
                         std::shared_ptr<Network> network, std::function<void()> prepare_thread) {
   const Napi::Env env = info.Env();
   const ImageSet images = image_set_of(info[0], string_of(info[1], "split"));
-  const Options options(info[2], "options");
+  const Options options = options_of(info[2], "options");
   const EvaluationOptions evaluation{options.integer("batchSize"), precision_of(options), options.boolean("reference")};
   const auto stop = StopFlagHandle::unwrap(info[3]);
   const auto convert_progress = [](Napi::Env env, int64_t done) -> Napi::Value { return Napi::Number::New(env, static_cast<double>(done)); };
@@ -239,7 +239,7 @@ Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<Wo
 
 Napi::Value create_model(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const Options options(info[0], "options");
+    const Options options = options_of(info[0], "options");
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [name = options.string("name"), classes = options.integer("numClasses"), seed = static_cast<uint64_t>(options.integer("seed")),

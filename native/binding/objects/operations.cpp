@@ -55,7 +55,7 @@ Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
   for (uint32_t i = 0; i < list.Length(); ++i) inputs.push_back(*TensorHandle::unwrap(list.Get(i)));
   return run_async(
       info.Env(), Runtime::of(info.Env()).background(),
-      [inputs, gradient = *TensorHandle::unwrap(info[1]), manner = OpOptions(Options(info[2], "options")), operation = std::move(operation)]() mutable {
+      [inputs, gradient = *TensorHandle::unwrap(info[1]), manner = OpOptions(options_of(info[2], "options")), operation = std::move(operation)]() mutable {
         const ops::ReferenceScope path(manner.reference);
         const PrecisionScope computing(manner.precision, manner.device);
         for (auto& input : inputs) {
@@ -92,7 +92,7 @@ Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
 
 Napi::Value conv_norm_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const Options options(info[2], "options");
+    const Options options = options_of(info[2], "options");
     return run_operation(info, [stride = options.integer("stride"), relu = options.boolean("relu"), training = options.boolean("training")](
                                    const std::vector<at::Tensor>& inputs, Computed& computed) {
       const at::Tensor& weight = inputs.at(1);
@@ -131,8 +131,8 @@ Napi::Value context_loss_of(const Napi::CallbackInfo& info) {
 
 Napi::Value device_batches_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const Options options(info[2], "options");
-    const BatchPlan plan = batch_plan_of(options);
+    const Options options = options_of(info[2], "options");
+    const BatchPlan plan = BatchPlan::from(options);
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [images = image_set_of(info[0], string_of(info[1], "split")), plan, device = parse_device(options.string("device"))] {
@@ -153,9 +153,9 @@ Napi::Value device_batches_of(const Napi::CallbackInfo& info) {
 
 Napi::Value tensor_convolution_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const Options options(info[1], "options");
-    const Options tensors(info[0], "inputs");
-    const auto tensor = [&](const char* name) { return tensors.has(name) ? *TensorHandle::unwrap(tensors.value(name)) : at::Tensor(); };
+    const Options options = options_of(info[1], "options");
+    const auto tensors = info[0].As<Napi::Object>();
+    const auto tensor = [&](const char* name) { return tensors.Has(name) ? *TensorHandle::unwrap(tensors.Get(name)) : at::Tensor(); };
     const ops::TensorConvolutionInputs given{.x = tensor("x"), .weight = tensor("weight"), .stride = options.integer("stride"),
                                              .scale = tensor("scale"), .shift = tensor("shift"), .origin = tensor("origin")};
     return run_async(
@@ -189,7 +189,7 @@ Napi::Value tensor_convolution_of(const Napi::CallbackInfo& info) {
 
 Napi::Value kernel_rates_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const Options options(info[0], "options");
+    const Options options = options_of(info[0], "options");
     ops::RateOptions rates{.device = parse_device(options.string("device"))};
     rates.type = options.boolean("bfloat16") ? at::kBFloat16 : at::kFloat;
     rates.images = options.integer("images");

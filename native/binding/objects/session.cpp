@@ -200,7 +200,7 @@ Napi::Value SessionHandle::train_epoch(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Napi::Env env = info.Env();
     const ImageSet images = image_set_of(info[0], "train");
-    const EpochOptions options = epoch_options_of(Options(info[1], "options"));
+    const EpochOptions options = epoch_options_of(options_of(info[1], "options"));
     const auto stop = StopFlagHandle::unwrap(info[2]);
     const auto owner = resource();
     const auto convert = [](Napi::Env env, const EpochState& state) { return to_js(env, state); };
@@ -253,7 +253,7 @@ Napi::Value SessionHandle::position(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionHandle::configure(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const Options options(info[0], "options");
+    const Options options = options_of(info[0], "options");
     std::optional<int64_t> epoch;
     std::optional<double> rate;
     if (options.has("epoch")) epoch = options.integer("epoch");
@@ -316,7 +316,7 @@ Napi::Value SessionHandle::load(const Napi::CallbackInfo& info) {
 Napi::Value create_session(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Napi::Env env = info.Env();
-    const Options options(info[1], "options");
+    const Options options = options_of(info[1], "options");
     const SessionOptions session_options = session_options_of(options);
     const bool distills = info[0].IsObject() && info[0].As<Napi::Object>().CheckTypeTag(&DistillerHandle::kTag);
     const auto distiller = distills ? DistillerHandle::unwrap(info[0]) : nullptr;

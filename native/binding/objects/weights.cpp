@@ -94,7 +94,7 @@ Napi::Value read_weights_info(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [path = string_of(info[0], "path"), request = request_of(Options(info[1], "options"))] {
+        [path = string_of(info[0], "path"), request = request_of(options_of(info[1], "options"))] {
           return reviewkd::read_weights_info(path, request);
         },
         [](Napi::Env env, const TensorTable& table) -> Napi::Value { return to_js(env, table); });
@@ -105,7 +105,7 @@ Napi::Value inspect_weights(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [path = string_of(info[0], "path"), request = request_of(Options(info[1], "options"))] {
+        [path = string_of(info[0], "path"), request = request_of(options_of(info[1], "options"))] {
           Inspection inspection{reviewkd::read_weights_info(path, request), std::nullopt};
           inspection.fit = identify_model(inspection.table);
           return inspection;
@@ -122,7 +122,7 @@ Napi::Value read_state_dict(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [path = string_of(info[0], "path"), request = request_of(Options(info[1], "options"))] {
+        [path = string_of(info[0], "path"), request = request_of(options_of(info[1], "options"))] {
           WeightsFile file = read_weights(path, request);
           for (auto& [name, tensor] : file.tensors) tensor = tensor.to(widened(tensor.scalar_type()));
           return file;
@@ -150,7 +150,7 @@ Napi::Value write_state_dict(const Napi::CallbackInfo& info) {
 
 Napi::Value convert_weights(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const Options options(info[2], "options");
+    const Options options = options_of(info[2], "options");
     const auto dtype = options.has("dtype") ? element_type_of_name(options.string("dtype")) : std::nullopt;
     const auto floating = dtype ? std::optional(scalar_type(*dtype)) : std::nullopt;
     return run_async(

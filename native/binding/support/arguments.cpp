@@ -8,7 +8,7 @@ namespace reviewkd::binding {
 namespace {
 
 [[noreturn]] void unexpected(const char* what, const std::string& name, const Napi::Value& value) {
-  fail(ErrorCode::kInvalidArgument, "expected ", what, " for ", name, ", got ", value.ToString().Utf8Value());
+  fail(ErrorCode::kInvalidArgument, "invalid ", name, ": expected ", what, ", received ", value.ToString().Utf8Value(), ".");
 }
 
 template <typename Element>
@@ -19,6 +19,23 @@ std::vector<Element> elements_of(const Napi::Value& value, const std::string& na
   std::vector<Element> result;
   for (uint32_t i = 0; i < array.Length(); ++i) result.push_back(read(array.Get(i), name));
   return result;
+}
+
+NumberArray number_array_of(const Napi::TypedArray& array) {
+  const auto type_of = [&] {
+    switch (array.TypedArrayType()) {
+      case napi_uint8_array:
+        return NumberArray::Type::kUint8;
+      case napi_bigint64_array:
+        return NumberArray::Type::kInt64;
+      case napi_float32_array:
+        return NumberArray::Type::kFloat32;
+      default:
+        return NumberArray::Type::kOther;
+    }
+  };
+  const auto* first = static_cast<const std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+  return {type_of(), array.ElementLength(), std::make_shared<const std::vector<std::byte>>(first, first + array.ByteLength())};
 }
 
 }  // namespace
@@ -44,43 +61,30 @@ std::vector<int64_t> integers_of(const Napi::Value& value, const std::string& na
   return elements_of<int64_t>(value, name, integer_of);
 }
 
-std::vector<double> numbers_of(const Napi::Value& value, const std::string& name) {
-  return elements_of<double>(value, name, number_of);
+Value value_of(const Napi::Value& value, const std::string& name) {
+  if (value.IsUndefined() || value.IsNull()) return {};
+  if (value.IsBoolean()) return {value.As<Napi::Boolean>().Value()};
+  if (value.IsNumber()) return {value.As<Napi::Number>().DoubleValue()};
+  if (value.IsString()) return {value.As<Napi::String>().Utf8Value()};
+  if (value.IsTypedArray()) return {number_array_of(value.As<Napi::TypedArray>())};
+  if (value.IsArray()) {
+    const auto array = value.As<Napi::Array>();
+    Value::List list;
+    for (uint32_t i = 0; i < array.Length(); ++i) list.push_back(value_of(array.Get(i), name + "[" + std::to_string(i) + "]"));
+    return {std::move(list)};
+  }
+  if (!value.IsObject() || value.IsFunction()) unexpected("a plain value", name, value);
+  const auto object = value.As<Napi::Object>();
+  const Napi::Array keys = object.GetPropertyNames();
+  Value::Object fields;
+  for (uint32_t i = 0; i < keys.Length(); ++i) {
+    const std::string key = keys.Get(i).ToString().Utf8Value();
+    fields.emplace(key, value_of(object.Get(key), name + "." + key));
+  }
+  return {std::move(fields)};
 }
 
-Options::Options(const Napi::Value& value, std::string name) : name_(std::move(name)) {
-  if (!value.IsObject()) unexpected("an object", name_, value);
-  object_ = value.As<Napi::Object>();
-}
-
-bool Options::has(const char* field) const {
-  const Napi::Value value = object_.Get(field);
-  return !value.IsUndefined() && !value.IsNull();
-}
-
-int64_t Options::integer(const char* field) const { return integer_of(object_.Get(field), path(field)); }
-double Options::number(const char* field) const { return number_of(object_.Get(field), path(field)); }
-std::string Options::string(const char* field) const { return string_of(object_.Get(field), path(field)); }
-std::vector<int64_t> Options::integers(const char* field) const { return integers_of(object_.Get(field), path(field)); }
-std::vector<double> Options::numbers(const char* field) const { return numbers_of(object_.Get(field), path(field)); }
-Options Options::options(const char* field) const { return Options(object_.Get(field), path(field)); }
-
-bool Options::boolean(const char* field) const {
-  const Napi::Value value = object_.Get(field);
-  if (!value.IsBoolean()) unexpected("true or false", path(field), value);
-  return value.As<Napi::Boolean>().Value();
-}
-
-std::vector<Options> Options::list(const char* field) const {
-  const Napi::Value value = object_.Get(field);
-  if (!value.IsArray()) unexpected("an array", path(field), value);
-  const auto array = value.As<Napi::Array>();
-  std::vector<Options> result;
-  for (uint32_t i = 0; i < array.Length(); ++i) result.emplace_back(array.Get(i), path(field) + "[" + std::to_string(i) + "]");
-  return result;
-}
-
-void Options::unknown_choice(const char* field) const { unexpected("a known name", path(field), object_.Get(field)); }
+Options options_of(const Napi::Value& value, const std::string& name) { return Options(value_of(value, name), name); }
 
 Metadata metadata_of(const Napi::Value& value, const std::string& name) {
   if (!value.IsObject()) unexpected("an object", name, value);

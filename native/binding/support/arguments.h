@@ -1,14 +1,13 @@
 #pragma once
-// Reading JavaScript values. TypeScript has validated them with its schemas; what is wrong all the same is an
+// Reading JavaScript values. TypeScript has validated them with its schemas; whatever is wrong all the same is an
 // INVALID_ARGUMENT that names the field.
 
 #include <napi.h>
 
-#include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/base/options.h"
 #include "formats/tensor_table.h"
 
 namespace reviewkd::binding {
@@ -18,41 +17,12 @@ int64_t integer_of(const Napi::Value& value, const std::string& name);
 double number_of(const Napi::Value& value, const std::string& name);
 std::string string_of(const Napi::Value& value, const std::string& name);
 std::vector<int64_t> integers_of(const Napi::Value& value, const std::string& name);
-std::vector<double> numbers_of(const Napi::Value& value, const std::string& name);
 
-/// The fields of an options object.
-class Options {
- public:
-  Options(const Napi::Value& value, std::string name);
+/// A plain value, array, object or typed array, copied. Throws INVALID_ARGUMENT for any other, such as a function.
+Value value_of(const Napi::Value& value, const std::string& name);
 
-  bool has(const char* field) const;  // present, and neither undefined nor null
-  int64_t integer(const char* field) const;
-  double number(const char* field) const;
-  bool boolean(const char* field) const;
-  std::string string(const char* field) const;
-  std::vector<int64_t> integers(const char* field) const;
-  std::vector<double> numbers(const char* field) const;
-  Options options(const char* field) const;
-  std::vector<Options> list(const char* field) const;
-  Napi::Value value(const char* field) const { return object_.Get(field); }
-  /// What messages call the object, "method.of[1]" say.
-  const std::string& name() const { return name_; }
-
-  /// The native value that `table` gives for one of its names.
-  template <typename Value>
-  Value choice(const char* field, const std::map<std::string, Value>& table) const {
-    const auto found = table.find(string(field));
-    if (found == table.end()) unknown_choice(field);
-    return found->second;
-  }
-
- private:
-  std::string path(const char* field) const { return name_ + "." + field; }
-  [[noreturn]] void unknown_choice(const char* field) const;
-
-  Napi::Object object_;
-  std::string name_;
-};
+/// The options of a call, which cross as one value.
+Options options_of(const Napi::Value& value, const std::string& name);
 
 /// A plain object of strings.
 Metadata metadata_of(const Napi::Value& value, const std::string& name);

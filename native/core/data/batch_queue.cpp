@@ -8,6 +8,17 @@
 
 namespace reviewkd {
 
+BatchQueueOptions BatchQueueOptions::from(const Options& options) {
+  return {
+      .height = options.integer("height"),
+      .width = options.integer("width"),
+      .num_classes = options.integer("numClasses"),
+      .normalization = Normalization::from(options.options("normalization")),
+      .layout = options.choice<PixelLayout>("layout", {{"planes", PixelLayout::kPlanes}, {"interleaved", PixelLayout::kInterleaved}}),
+      .ahead = static_cast<size_t>(options.integer("ahead")),
+  };
+}
+
 BatchQueue::BatchQueue(const BatchQueueOptions& options) : options_(options), lookup_(lookup_of(options.normalization)) {
   thread_ = std::thread([this] { normalize_all(); });
 }

@@ -25,6 +25,8 @@ struct BatchQueueOptions {
   PixelLayout layout = PixelLayout::kPlanes;
   /// Whole batches that may wait for the trainer.
   size_t ahead = 3;
+
+  static BatchQueueOptions from(const Options& options);
 };
 
 /// Images in the queue's layout, row by row.

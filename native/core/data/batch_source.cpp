@@ -4,6 +4,19 @@
 
 namespace reviewkd {
 
+BatchPlan BatchPlan::from(const Options& options) {
+  BatchPlan plan{
+      .batch_size = options.integer("batchSize"),
+      .seed = static_cast<uint64_t>(options.integer("seed")),
+      .epoch = options.integer("epoch"),
+      .shuffle = options.boolean("shuffle"),
+      .augment = options.boolean("augment"),
+  };
+  if (options.has("dropLast") && options.boolean("dropLast")) plan.smallest_batch = plan.batch_size;
+  options.read("firstBatch", plan.first_batch);
+  return plan;
+}
+
 int64_t batch_count(int64_t size, const BatchPlan& plan) {
   if (plan.batch_size < 1) fail(ErrorCode::kInvalidArgument, "expected 1 or more for the batch size, got ", plan.batch_size);
   const int64_t rest = size % plan.batch_size;

@@ -9,6 +9,8 @@
 #include <optional>
 #include <string>
 
+#include "core/base/options.h"
+
 namespace reviewkd {
 
 struct Batch {
@@ -29,6 +31,9 @@ struct BatchPlan {
   /// Leave out a last batch with fewer images than this.
   int64_t smallest_batch = 1;
   int64_t first_batch = 0;
+
+  /// { batchSize, seed, epoch, shuffle, augment }, and where present dropLast and firstBatch.
+  static BatchPlan from(const Options& options);
 };
 
 /// Batches in a whole pass over `size` images. Throws INVALID_ARGUMENT unless the batch size is positive.

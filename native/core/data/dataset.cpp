@@ -10,6 +10,18 @@ namespace reviewkd {
 
 std::shared_ptr<ResidentCopy> no_resident_copy() { return std::make_shared<ResidentCopy>(); }
 
+Normalization Normalization::from(const Options& options) {
+  Normalization result;
+  for (const auto& [field, target] : {std::pair{"mean", &result.mean}, std::pair{"std", &result.std}}) {
+    const std::vector<double> numbers = options.numbers(field);
+    if (numbers.size() != target->size()) {
+      fail(ErrorCode::kInvalidArgument, "invalid ", options.path(field), ": expected three numbers, received ", numbers.size(), ".");
+    }
+    std::copy(numbers.begin(), numbers.end(), target->begin());
+  }
+  return result;
+}
+
 void check_split(const Split& split, int64_t num_classes, const std::string& name) {
   const auto& images = split.images;
   if (images.dim() != 4 || images.size(0) < 1 || images.size(1) != 3 || images.size(2) < 1 || images.size(3) < 1) {

@@ -10,12 +10,17 @@
 #include <string>
 #include <vector>
 
+#include "core/base/options.h"
+
 namespace reviewkd {
 
 /// Per-channel statistics; images become (pixel / 255 - mean) / std.
 struct Normalization {
   std::array<double, 3> mean{};
   std::array<double, 3> std{};
+
+  /// { mean, std }, three numbers each.
+  static Normalization from(const Options& options);
 };
 
 class ResidentCopy;
@@ -40,15 +45,6 @@ struct Dataset {
   Normalization normalization;
   Split train;
   Split test;
-};
-
-/// What the stored and drawn sources can be asked; each reads its own fields.
-struct DatasetOptions {
-  std::string root;
-  int64_t num_classes = 0;
-  int64_t train_samples = 0;
-  int64_t test_samples = 0;
-  uint64_t seed = 0;
 };
 
 /// Throws SHAPE_MISMATCH, DTYPE_MISMATCH or LABEL_OUT_OF_RANGE (naming the first bad label) unless the split is sound.

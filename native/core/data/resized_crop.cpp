@@ -41,6 +41,17 @@ Window draw_window(RandomStream& random, int64_t height, int64_t width, const Re
 
 }  // namespace
 
+ResizedCropOptions ResizedCropOptions::from(const Options& options) {
+  const auto range = [&](const char* field) {
+    const std::vector<double> numbers = options.numbers(field);
+    if (numbers.size() != 2) fail(ErrorCode::kInvalidArgument, "invalid ", options.path(field), ": expected two numbers, received ", numbers.size(), ".");
+    return std::pair{numbers[0], numbers[1]};
+  };
+  const auto [smallest, largest] = range("scale");
+  const auto [narrowest, widest] = range("ratio");
+  return {.smallest_area = smallest, .largest_area = largest, .narrowest = narrowest, .widest = widest};
+}
+
 Window random_resized_crop(uint64_t seed, int64_t epoch, int64_t index, int64_t height, int64_t width,
                            const ResizedCropOptions& options) {
   if (height < 1 || width < 1) fail(ErrorCode::kInvalidArgument, "expected 1 or more for an image's height and width, got ", height, " and ", width);

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "core/base/options.h"
+
 namespace reviewkd {
 
 /// Shares of the image's area, and ratios of width to height, that a window may have.
@@ -12,6 +14,9 @@ struct ResizedCropOptions {
   double largest_area = 1.0;
   double narrowest = 3.0 / 4.0;
   double widest = 4.0 / 3.0;
+
+  /// { scale, ratio }, two numbers each.
+  static ResizedCropOptions from(const Options& options);
 };
 
 /// A window in pixels, and whether it is mirrored.

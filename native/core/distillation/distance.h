@@ -3,6 +3,8 @@
 
 #include <torch/types.h>
 
+#include "core/base/options.h"
+
 namespace reviewkd {
 
 enum class Distance {
@@ -11,6 +13,9 @@ enum class Distance {
   /// The mean squared error of all elements.
   kL2,
 };
+
+/// The field "distance"; default: kHcl.
+Distance distance_from(const Options& options);
 
 /// The distance of two maps of one shape [N, C, H, W]; a scalar in float32 or better.
 at::Tensor distance_between(const at::Tensor& student, const at::Tensor& teacher, Distance distance);

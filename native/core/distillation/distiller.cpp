@@ -26,9 +26,11 @@ std::shared_ptr<torch::nn::Module> modules_of(const std::vector<Term>& terms, bo
 
 }  // namespace
 
-double Term::weight_at(int64_t epoch) const {
-  if (warmup_epochs <= 0) return weight;
-  return weight * std::min(1.0, (static_cast<double>(epoch) + warmup_from) / warmup_epochs);
+DistillerOptions DistillerOptions::from(const Options& options) {
+  return {
+      .teacher_mode = options.choice<TeacherMode>("teacherMode", {{"eval", TeacherMode::kEval}, {"train", TeacherMode::kTrain}}),
+      .is_sum = options.string("kind") == "sum",
+  };
 }
 
 Distiller::Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student, std::shared_ptr<const Matching> matching,
@@ -87,7 +89,7 @@ void Distiller::check(const at::Tensor& images, const at::Tensor& labels) const 
 
 std::vector<double> Distiller::weights_at(int64_t epoch) const {
   std::vector<double> weights;
-  for (const auto& term : terms_) weights.push_back(term.weight_at(epoch));
+  for (const auto& term : terms_) weights.push_back(term.share.weight_at(epoch));
   return weights;
 }
 

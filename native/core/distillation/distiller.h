@@ -13,14 +13,7 @@ enum class TeacherMode { kEval, kTrain };
 struct Term {
   std::string kind;
   Method method;
-  /// Weight λ of the method's loss, reached after the warm-up.
-  double weight = 1.0;
-  /// λ(epoch) = weight · min(1, (epoch + warmup_from) / warmup_epochs); 0: the whole weight from the start.
-  double warmup_epochs = 0.0;
-  double warmup_from = 0.0;
-
-  /// λ in `epoch`, counted from 0.
-  double weight_at(int64_t epoch) const;
+  LossShare share;
 };
 
 struct DistillerOptions {
@@ -28,6 +21,8 @@ struct DistillerOptions {
   TeacherMode teacher_mode = TeacherMode::kEval;
   /// Whether the method is a sum: names of term K's parameters then begin with "methods.K.".
   bool is_sum = false;
+
+  static DistillerOptions from(const Options& options);
 };
 
 struct DistillerOutput {

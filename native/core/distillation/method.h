@@ -10,53 +10,24 @@
 #include <string>
 #include <vector>
 
-#include "core/distillation/distance.h"
+#include "core/base/options.h"
 #include "core/distillation/matching.h"
 #include "core/models/backbone.h"
 
 namespace reviewkd {
 
-/// Which side of a stage's last activation a map is taken from.
-enum class FeatureTap { kBefore, kAfter };
-
-/// How a student stage is merged with what was fused from the deeper ones: by attention, or plainly added.
-enum class Fusion { kAbf, kSum };
-
-/// All that any method can be told; each reads what its kind has. lib/schemas/method.ts says which that is, checks ranges
-/// and gives the defaults.
-struct MethodOptions {
-  std::string kind = "review";
-  /// What messages call these options: "method", or "method.of[1]" for a term of a sum.
-  std::string path = "method";
-
-  /// λ(epoch) = weight · min(1, (epoch + warmup_from) / warmup_epochs), epochs from 0; no warm-up where warmup_epochs is 0.
+/// A method's share of the loss.
+struct LossShare {
+  /// Weight λ, reached after the warm-up.
   double weight = 1.0;
+  /// λ(epoch) = weight · min(1, (epoch + warmup_from) / warmup_epochs), epochs from 0; 0: the whole weight from the start.
   double warmup_epochs = 0.0;
   double warmup_from = 0.0;
 
-  // Methods on feature maps.
-  FeatureTap teacher_features = FeatureTap::kBefore;
-  FeatureTap student_features = FeatureTap::kAfter;
-  Distance distance = Distance::kHcl;
-  /// A factor for each matched stage, shallow to deep; empty: all 1.
-  std::vector<double> stage_weights;
+  static LossShare from(const Options& options);
 
-  // review-fused and review.
-  Fusion fusion = Fusion::kAbf;
-  /// Channels inside the fusion modules; by default min(512, channels of the student's deepest stage).
-  std::optional<int64_t> mid_channels;
-
-  // single-layer and review-stage: numbers of stages, by default the deepest and, for the teacher's, the student's.
-  std::optional<int64_t> stage;
-  std::optional<int64_t> teacher_stage;
-
-  // kd and dkd.
-  double temperature = 4.0;
-  double alpha = 1.0;
-  double beta = 8.0;
-
-  /// The terms of a sum.
-  std::vector<MethodOptions> of;
+  /// λ in `epoch`, counted from 0.
+  double weight_at(int64_t epoch) const;
 };
 
 /// What is known of a batch before a network has run.

@@ -96,8 +96,8 @@ std::vector<std::string> read_names(const fs::path& path, int64_t num_classes) {
   return names;
 }
 
-Dataset load(const Layout& layout, const DatasetOptions& options) {
-  const fs::path root = platform::path_of(options.root);
+Dataset load(const Layout& layout, const Options& source) {
+  const fs::path root = platform::path_of(source.string("root"));
   return {
       .kind = layout.kind,
       .num_classes = layout.num_classes,
@@ -110,24 +110,24 @@ Dataset load(const Layout& layout, const DatasetOptions& options) {
 
 }  // namespace
 
-Dataset load_cifar10(const DatasetOptions& options) {
+Dataset load_cifar10(const Options& source) {
   return load({.kind = "cifar10",
                .num_classes = 10,
                .label_bytes = 1,
                .train_files = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
                .test_files = {"test_batch.bin"},
                .names_file = "batches.meta.txt"},
-              options);
+              source);
 }
 
-Dataset load_cifar100(const DatasetOptions& options) {
+Dataset load_cifar100(const Options& source) {
   return load({.kind = "cifar100",
                .num_classes = 100,
                .label_bytes = 2,
                .train_files = {"train.bin"},
                .test_files = {"test.bin"},
                .names_file = "fine_label_names.txt"},
-              options);
+              source);
 }
 
 }  // namespace reviewkd

@@ -6,12 +6,12 @@
 
 namespace reviewkd {
 
-/// `options.root` holds data_batch_1.bin … data_batch_5.bin, test_batch.bin and, optionally, batches.meta.txt.
+/// `root` holds data_batch_1.bin … data_batch_5.bin, test_batch.bin and, optionally, batches.meta.txt.
 /// Throws FILE_NOT_FOUND, FILE_ACCESS, FILE_CORRUPT or LABEL_OUT_OF_RANGE, naming the file.
-Dataset load_cifar10(const DatasetOptions& options);
+Dataset load_cifar10(const Options& source);
 
-/// `options.root` holds train.bin, test.bin and, optionally, fine_label_names.txt. Labels are the fine ones.
+/// `root` holds train.bin, test.bin and, optionally, fine_label_names.txt. Labels are the fine ones.
 /// Throws as load_cifar10 does.
-Dataset load_cifar100(const DatasetOptions& options);
+Dataset load_cifar100(const Options& source);
 
 }  // namespace reviewkd

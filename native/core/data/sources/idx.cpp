@@ -9,7 +9,7 @@ namespace {
 
 /// What a file's header says: two zeros, a type (8: unsigned bytes), the number of dimensions, their lengths (big-endian).
 std::vector<int64_t> idx_shape(const IdxFile& file, size_t dimensions, const char* what) {
-  const auto& bytes = file.bytes;
+  const auto bytes = file.bytes();
   const size_t header = 4 + 4 * dimensions;
   const std::array<uint8_t, 4> magic = {0, 0, 8, static_cast<uint8_t>(dimensions)};
   if (bytes.size() < header) {
@@ -48,7 +48,7 @@ at::Tensor idx_images(const IdxFile& file, const std::vector<int64_t>& shape, in
   const int64_t height = pad_to > 0 ? pad_to : rows;
   const int64_t width = pad_to > 0 ? pad_to : columns;
   at::Tensor images = at::zeros({shape[0], 3, height, width}, at::kByte);
-  const uint8_t* source = file.bytes.data() + 16;
+  const uint8_t* source = file.bytes().data() + 16;
   uint8_t* target = images.data_ptr<uint8_t>() + (height - rows) / 2 * width + (width - columns) / 2;
   for (int64_t image = 0; image < shape[0]; ++image) {
     for (int64_t channel = 0; channel < 3; ++channel) {
@@ -69,12 +69,34 @@ Split idx_split(const IdxFiles& files, const IdxOptions& options) {
          ", got ", labels[0]);
   }
   Split split{idx_images(files.images, shape, options.pad_to), at::empty({shape[0]}, at::kLong)};
-  std::copy(files.labels.bytes.begin() + 8, files.labels.bytes.end(), split.labels.data_ptr<int64_t>());
+  std::copy(files.labels.bytes().begin() + 8, files.labels.bytes().end(), split.labels.data_ptr<int64_t>());
   check_split(split, options.num_classes, files.labels.name);
   return split;
 }
 
 }  // namespace
+
+IdxFile IdxFile::from(const Options& file) {
+  IdxFile result{file.string("name"), file.array("bytes")};
+  if (result.content.type != NumberArray::Type::kUint8) {
+    fail(ErrorCode::kDtypeMismatch, "invalid ", file.path("bytes"), ": expected a Uint8Array, received another typed array.");
+  }
+  return result;
+}
+
+std::span<const uint8_t> IdxFile::bytes() const {
+  return {reinterpret_cast<const uint8_t*>(content.bytes->data()), content.size};
+}
+
+IdxFiles IdxFiles::from(const Options& split) {
+  return {.images = IdxFile::from(split.options("images")), .labels = IdxFile::from(split.options("labels"))};
+}
+
+IdxOptions IdxOptions::from(const Options& source) {
+  IdxOptions options{.num_classes = source.integer("numClasses")};
+  source.read("padTo", options.pad_to);
+  return options;
+}
 
 Dataset read_idx(const IdxFiles& train, const IdxFiles& test, const IdxOptions& options) {
   Dataset dataset{.kind = "idx", .num_classes = options.num_classes, .class_names = {}, .normalization = {},

@@ -2,6 +2,8 @@
 // The IDX files of MNIST and its successors. LeCun, Cortes, Burges: "The MNIST database of handwritten digits" (1998);
 // Xiao, Rasul, Vollgraf: "Fashion-MNIST" (2017).
 
+#include <span>
+
 #include "core/data/dataset.h"
 
 namespace reviewkd {
@@ -9,19 +11,26 @@ namespace reviewkd {
 /// The bytes of an IDX file, and its name for messages.
 struct IdxFile {
   std::string name;
-  std::vector<uint8_t> bytes;
+  NumberArray content;
+
+  static IdxFile from(const Options& file);
+  std::span<const uint8_t> bytes() const;
 };
 
 /// Images [N, rows, columns] and labels [N] of a split, in unsigned bytes.
 struct IdxFiles {
   IdxFile images;
   IdxFile labels;
+
+  static IdxFiles from(const Options& split);
 };
 
 struct IdxOptions {
   int64_t num_classes = 10;
   /// Images are surrounded with black up to this height and width; 0: they stay as they are.
   int64_t pad_to = 0;
+
+  static IdxOptions from(const Options& source);
 };
 
 /// Grey images on three equal channels, with the normalization of the training images. Throws FILE_CORRUPT (another

@@ -1,5 +1,5 @@
 #pragma once
-// The data sets that are loaded into memory or drawn: a row each.
+// The data sets that lie in memory, loaded or drawn: a row each.
 
 #include <functional>
 #include <string>
@@ -11,12 +11,14 @@ namespace reviewkd {
 
 struct DatasetEntry {
   std::string kind;
-  std::function<Dataset(const DatasetOptions&)> load;
+  /// Reads its own options from the source.
+  std::function<Dataset(const Options& source)> load;
 };
 
 const std::vector<DatasetEntry>& dataset_registry();
 
-/// Throws UNKNOWN_NAME with the list of names.
-const DatasetEntry& find_dataset(const std::string& kind);
+/// The data set of the source's `kind`, with what the source may say of any: `limitTrain` and `limitTest` keep the first images of a split,
+/// `normalization` and `classNames` replace the data set's own. Throws UNKNOWN_NAME for another kind, and what the loaders throw.
+Dataset load_dataset(const Options& source);
 
 }  // namespace reviewkd

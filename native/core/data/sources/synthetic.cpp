@@ -163,7 +163,7 @@ void draw(int64_t label, uint64_t key, uint8_t* image) {
   }
 }
 
-Split draw_split(uint64_t split, int64_t samples, const DatasetOptions& options) {
+Split draw_split(uint64_t split, int64_t samples, const SyntheticOptions& options) {
   if (samples < 1) fail(ErrorCode::kInvalidArgument, "expected 1 or more samples for synthetic data, got ", samples);
   Split result{at::empty({samples, 3, kSide, kSide}, at::kByte), at::empty({samples}, at::kLong)};
   uint8_t* images = result.images.data_ptr<uint8_t>();
@@ -179,7 +179,16 @@ Split draw_split(uint64_t split, int64_t samples, const DatasetOptions& options)
 
 }  // namespace
 
-Dataset draw_synthetic(const DatasetOptions& options) {
+SyntheticOptions SyntheticOptions::from(const Options& source) {
+  return {
+      .num_classes = source.integer("numClasses"),
+      .train_samples = source.integer("trainSamples"),
+      .test_samples = source.integer("testSamples"),
+      .seed = static_cast<uint64_t>(source.integer("seed")),
+  };
+}
+
+Dataset draw_synthetic(const SyntheticOptions& options) {
   if (options.num_classes < 2 || options.num_classes > kSyntheticClasses) {
     fail(ErrorCode::kInvalidArgument, "expected 2 to ", kSyntheticClasses, " classes for synthetic data, got ", options.num_classes);
   }

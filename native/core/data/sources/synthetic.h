@@ -10,8 +10,16 @@ namespace reviewkd {
 /// The most classes that there are to draw.
 constexpr int64_t kSyntheticClasses = 20;
 
-/// Images of 32×32 pixels; labels go round the classes. The same options give the same data set. Reads `num_classes`
-/// (2 … 20), `train_samples`, `test_samples` and `seed`; throws INVALID_ARGUMENT.
-Dataset draw_synthetic(const DatasetOptions& options);
+struct SyntheticOptions {
+  int64_t num_classes = 0;  // 2 … 20
+  int64_t train_samples = 0;
+  int64_t test_samples = 0;
+  uint64_t seed = 0;
+
+  static SyntheticOptions from(const Options& source);
+};
+
+/// Images of 32×32 pixels; labels go round the classes. The same options give the same data set. Throws INVALID_ARGUMENT.
+Dataset draw_synthetic(const SyntheticOptions& options);
 
 }  // namespace reviewkd

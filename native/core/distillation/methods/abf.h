@@ -14,6 +14,9 @@
 
 namespace reviewkd {
 
+/// How a student stage is merged with the result of the deeper ones: by attention, or plainly added.
+enum class Fusion { kAbf, kSum };
+
 struct AbfOptions {
   /// Channels of the student's stage.
   int64_t in_channels;

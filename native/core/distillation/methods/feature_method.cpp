@@ -12,7 +12,17 @@ const at::Tensor& tapped(const StageFeature& feature, FeatureTap tap) {
 
 }  // namespace
 
-FeatureMethodImpl::FeatureMethodImpl(std::shared_ptr<const Matching> matching, const MethodOptions& options)
+FeatureOptions FeatureOptions::from(const Options& options) {
+  const std::map<std::string, FeatureTap> taps = {{"before", FeatureTap::kBefore}, {"after", FeatureTap::kAfter}};
+  FeatureOptions features{.path = options.path(), .stage_weights = {}};
+  options.read("teacherFeatures", features.teacher_features, taps);
+  options.read("studentFeatures", features.student_features, taps);
+  features.distance = distance_from(options);
+  options.read("stageWeights", features.stage_weights);
+  return features;
+}
+
+FeatureMethodImpl::FeatureMethodImpl(std::shared_ptr<const Matching> matching, const FeatureOptions& options)
     : matching_(std::move(matching)), options_(options) {
   const size_t weights = options.stage_weights.size();
   if (weights != 0 && weights != matching_->stages.size()) {

@@ -1,14 +1,30 @@
 #pragma once
 // What methods on feature maps share: taking the maps, holding one against another, and weighing stages.
 
+#include "core/distillation/distance.h"
 #include "core/distillation/method.h"
 
 namespace reviewkd {
 
+/// Which side of a stage's last activation a map is taken from.
+enum class FeatureTap { kBefore, kAfter };
+
+struct FeatureOptions {
+  /// Prefix of the options' names in messages.
+  std::string path = "method";
+  FeatureTap teacher_features = FeatureTap::kBefore;
+  FeatureTap student_features = FeatureTap::kAfter;
+  Distance distance = Distance::kHcl;
+  /// A factor for each matched stage, shallow to deep; empty: all 1.
+  std::vector<double> stage_weights;
+
+  static FeatureOptions from(const Options& options);
+};
+
 class FeatureMethodImpl : public MethodImpl {
  protected:
   /// Throws INVALID_ARGUMENT where there are stage weights, but not one for each matched stage.
-  FeatureMethodImpl(std::shared_ptr<const Matching> matching, const MethodOptions& options);
+  FeatureMethodImpl(std::shared_ptr<const Matching> matching, const FeatureOptions& options);
 
   /// F_s^i and F_t^j, [N, C, H, W], of the matched stages of these numbers.
   const at::Tensor& student_map(const MethodInput& input, int64_t i) const;
@@ -22,11 +38,10 @@ class FeatureMethodImpl : public MethodImpl {
   at::Tensor weighted_sum(const std::vector<at::Tensor>& per_stage) const;
 
   const Matching& matching() const { return *matching_; }
-  const MethodOptions& options() const { return options_; }
 
  private:
   std::shared_ptr<const Matching> matching_;
-  MethodOptions options_;
+  FeatureOptions options_;
 };
 
 }  // namespace reviewkd

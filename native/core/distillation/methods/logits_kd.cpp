@@ -31,11 +31,25 @@ Decoupled decoupled(const at::Tensor& logits, const at::Tensor& labels) {
 
 }  // namespace
 
+KdOptions KdOptions::from(const Options& options) {
+  KdOptions kd;
+  options.read("temperature", kd.temperature);
+  return kd;
+}
+
+DkdOptions DkdOptions::from(const Options& options) {
+  DkdOptions dkd;
+  options.read("temperature", dkd.temperature);
+  options.read("alpha", dkd.alpha);
+  options.read("beta", dkd.beta);
+  return dkd;
+}
+
 MethodOutput KdImpl::forward(const MethodInput& input) {
-  const at::Tensor student = at::log_softmax(softened(input.student.logits, temperature_), 1);  // [N, C]
-  const at::Tensor teacher = at::log_softmax(softened(input.teacher.logits, temperature_), 1);  // [N, C]
+  const at::Tensor student = at::log_softmax(softened(input.student.logits, options_.temperature), 1);  // [N, C]
+  const at::Tensor teacher = at::log_softmax(softened(input.teacher.logits, options_.temperature), 1);  // [N, C]
   MethodOutput result;
-  result.loss = temperature_ * temperature_ * divergence(teacher, student).to(at::kDouble);
+  result.loss = options_.temperature * options_.temperature * divergence(teacher, student).to(at::kDouble);
   return result;
 }
 
@@ -49,12 +63,12 @@ void DkdImpl::check(const BatchSpec& batch) const {
 }
 
 MethodOutput DkdImpl::forward(const MethodInput& input) {
-  const Decoupled student = decoupled(softened(input.student.logits, temperature_), input.labels);
-  const Decoupled teacher = decoupled(softened(input.teacher.logits, temperature_), input.labels);
+  const Decoupled student = decoupled(softened(input.student.logits, options_.temperature), input.labels);
+  const Decoupled teacher = decoupled(softened(input.teacher.logits, options_.temperature), input.labels);
   const at::Tensor tckd = divergence(teacher.target, student.target).to(at::kDouble);
   const at::Tensor nckd = divergence(teacher.others, student.others).to(at::kDouble);
   MethodOutput result;
-  result.loss = temperature_ * temperature_ * (alpha_ * tckd + beta_ * nckd);
+  result.loss = options_.temperature * options_.temperature * (options_.alpha * tckd + options_.beta * nckd);
   return result;
 }
 

@@ -10,32 +10,46 @@
 
 namespace reviewkd {
 
+struct KdOptions {
+  /// T, by which logits are divided.
+  double temperature = 4.0;
+
+  static KdOptions from(const Options& options);
+};
+
 /// T² · KL(softmax(Y_t / T) ‖ softmax(Y_s / T)), summed over classes, mean over images.
 class KdImpl : public MethodImpl {
  public:
-  explicit KdImpl(const MethodOptions& options) : temperature_(options.temperature) {}
+  explicit KdImpl(const KdOptions& options) : options_(options) {}
   MethodOutput forward(const MethodInput& input) override;
 
  private:
-  double temperature_;
+  KdOptions options_;
 };
 TORCH_MODULE(Kd);
+
+struct DkdOptions {
+  /// T, by which logits are divided.
+  double temperature = 4.0;
+  /// Weights of TCKD and NCKD.
+  double alpha = 1.0;
+  double beta = 8.0;
+
+  static DkdOptions from(const Options& options);
+};
 
 /// T² · (α · TCKD + β · NCKD), mean over images. TCKD: divergence of the distributions over the two classes "label" and
 /// "rest". NCKD: divergence of the distributions over the classes that are not the label.
 class DkdImpl : public MethodImpl {
  public:
-  explicit DkdImpl(const MethodOptions& options)
-      : temperature_(options.temperature), alpha_(options.alpha), beta_(options.beta) {}
+  explicit DkdImpl(const DkdOptions& options) : options_(options) {}
 
   /// Throws INVALID_ARGUMENT without labels, or where there is no class beside the label's.
   void check(const BatchSpec& batch) const override;
   MethodOutput forward(const MethodInput& input) override;
 
  private:
-  double temperature_;
-  double alpha_;
-  double beta_;
+  DkdOptions options_;
 };
 TORCH_MODULE(Dkd);
 

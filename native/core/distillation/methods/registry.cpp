@@ -10,11 +10,12 @@
 namespace reviewkd {
 namespace {
 
-using PairsOf = std::vector<StagePair> (*)(const Matching&, const MethodOptions&);
+using PairsOf = std::vector<StagePair> (*)(const Matching&, const StagePairOptions&);
 
 MethodEntry pairs_row(const char* kind, PairsOf pairs_of) {
-  return {kind, [=](const std::shared_ptr<const Matching>& matching, const MethodOptions& options) -> Method {
-            return StagePairs(matching, options, pairs_of(*matching, options)).ptr();
+  return {kind, [=](const std::shared_ptr<const Matching>& matching, const Options& options) -> Method {
+            const StagePairOptions pairs = StagePairOptions::from(options);
+            return StagePairs(matching, pairs, pairs_of(*matching, pairs)).ptr();
           }};
 }
 
@@ -22,14 +23,14 @@ MethodEntry pairs_row(const char* kind, PairsOf pairs_of) {
 
 const std::vector<MethodEntry>& method_registry() {
   static const std::vector<MethodEntry> methods = {
-      {"kd", [](const auto&, const MethodOptions& options) -> Method { return Kd(options).ptr(); }},
-      {"dkd", [](const auto&, const MethodOptions& options) -> Method { return Dkd(options).ptr(); }},
+      {"kd", [](const auto&, const Options& options) -> Method { return Kd(KdOptions::from(options)).ptr(); }},
+      {"dkd", [](const auto&, const Options& options) -> Method { return Dkd(DkdOptions::from(options)).ptr(); }},
       pairs_row("single-layer", single_layer_pairs),
       pairs_row("multi-layer", multi_layer_pairs),
       pairs_row("review-stage", review_stage_pairs),
       pairs_row("review-pairs", review_pairs),
-      {"review-fused", [](const auto& matching, const MethodOptions& options) -> Method { return ReviewFused(matching, options).ptr(); }},
-      {"review", [](const auto& matching, const MethodOptions& options) -> Method { return Review(matching, options).ptr(); }},
+      {"review-fused", [](const auto& matching, const Options& options) -> Method { return ReviewFused(matching, ReviewOptions::from(options)).ptr(); }},
+      {"review", [](const auto& matching, const Options& options) -> Method { return Review(matching, ReviewOptions::from(options)).ptr(); }},
   };
   return methods;
 }
@@ -37,19 +38,19 @@ const std::vector<MethodEntry>& method_registry() {
 const MethodEntry& find_method(const std::string& kind) { return find_entry(method_registry(), &MethodEntry::kind, kind, "the method"); }
 
 std::shared_ptr<Distiller> build_distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student,
-                                           const MethodOptions& method, TeacherMode teacher_mode, uint64_t seed) {
+                                           const Options& method, uint64_t seed) {
   const auto matching = std::make_shared<const Matching>(match_stages(*student, *teacher));
-  const bool is_sum = method.kind == "sum";
+  const DistillerOptions distiller = DistillerOptions::from(method);
   at::Generator generator = init::generator(seed);
   std::vector<Term> terms;
-  for (const MethodOptions& options : is_sum ? method.of : std::vector{method}) {
-    const Method built = find_method(options.kind).build(matching, options);
+  for (const Options& options : distiller.is_sum ? method.list("of") : std::vector{method}) {
+    const std::string kind = options.string("kind");
+    const Method built = find_method(kind).build(matching, options);
     built->initialize(generator);
-    terms.push_back({options.kind, built, options.weight, options.warmup_epochs, options.warmup_from});
+    terms.push_back({kind, built, LossShare::from(options)});
   }
-  if (terms.empty()) fail(ErrorCode::kInvalidArgument, "expected one method or more for ", method.path, ".of, got none");
-  return std::make_shared<Distiller>(std::move(teacher), std::move(student), matching, std::move(terms),
-                                     DistillerOptions{teacher_mode, is_sum});
+  if (terms.empty()) fail(ErrorCode::kInvalidArgument, "invalid ", method.path("of"), ": expected one method or more, received none.");
+  return std::make_shared<Distiller>(std::move(teacher), std::move(student), matching, std::move(terms), distiller);
 }
 
 }  // namespace reviewkd

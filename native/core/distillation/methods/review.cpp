@@ -7,8 +7,15 @@
 
 namespace reviewkd {
 
-ReviewImpl::ReviewImpl(std::shared_ptr<const Matching> shared, const MethodOptions& options)
-    : FeatureMethodImpl(std::move(shared), options) {
+ReviewOptions ReviewOptions::from(const Options& options) {
+  ReviewOptions review{.features = FeatureOptions::from(options), .mid_channels = std::nullopt};
+  options.read("fusion", review.fusion, {{"abf", Fusion::kAbf}, {"sum", Fusion::kSum}});
+  options.read("midChannels", review.mid_channels);
+  return review;
+}
+
+ReviewImpl::ReviewImpl(std::shared_ptr<const Matching> shared, const ReviewOptions& options)
+    : FeatureMethodImpl(std::move(shared), options.features) {
   const int64_t n = matching().size();
   for (int64_t j = n; j >= 1; --j) abfs->push_back(Abf(fusion_of(matching(), options, j, /*with_output=*/true)));
   for (int64_t j = 1; j <= n; ++j) stages_.push_back(j);
@@ -39,7 +46,7 @@ void ReviewImpl::initialize(at::Generator generator) {
   for (const auto& abf : *abfs) abf->as<AbfImpl>()->initialize(generator);
 }
 
-AbfOptions fusion_of(const Matching& matching, const MethodOptions& options, int64_t j, bool with_output) {
+AbfOptions fusion_of(const Matching& matching, const ReviewOptions& options, int64_t j, bool with_output) {
   const MatchedStage& stage = matching.stage(j);
   const int64_t deepest = matching.size();
   return {

@@ -10,9 +10,19 @@
 
 namespace reviewkd {
 
+/// Options of (c) and (d).
+struct ReviewOptions {
+  FeatureOptions features;
+  Fusion fusion = Fusion::kAbf;
+  /// Channels inside the fusion modules; default: min(512, channels of the student's deepest stage).
+  std::optional<int64_t> mid_channels;
+
+  static ReviewOptions from(const Options& options);
+};
+
 class ReviewImpl : public FeatureMethodImpl {
  public:
-  ReviewImpl(std::shared_ptr<const Matching> matching, const MethodOptions& options);
+  ReviewImpl(std::shared_ptr<const Matching> matching, const ReviewOptions& options);
 
   void check(const BatchSpec& batch) const override;
   MethodOutput forward(const MethodInput& input) override;
@@ -24,7 +34,7 @@ class ReviewImpl : public FeatureMethodImpl {
 TORCH_MODULE(Review);
 
 /// The fusion of student stage j, as (c) and (d) have it; with the output convolution for the teacher's stage j or without.
-AbfOptions fusion_of(const Matching& matching, const MethodOptions& options, int64_t j, bool with_output);
+AbfOptions fusion_of(const Matching& matching, const ReviewOptions& options, int64_t j, bool with_output);
 
 /// Throws BATCH_TOO_SMALL where a fusion of (c) or (d) would normalize over a single value.
 void check_fusions(const Matching& matching, const BatchSpec& batch);

@@ -1,13 +1,12 @@
 #include "core/distillation/methods/review_fused.h"
 
 #include "core/distillation/methods/maps.h"
-#include "core/distillation/methods/review.h"
 
 namespace reviewkd {
 namespace nn = torch::nn;
 
-ReviewFusedImpl::ReviewFusedImpl(std::shared_ptr<const Matching> shared, const MethodOptions& options)
-    : FeatureMethodImpl(std::move(shared), options) {
+ReviewFusedImpl::ReviewFusedImpl(std::shared_ptr<const Matching> shared, const ReviewOptions& options)
+    : FeatureMethodImpl(std::move(shared), options.features) {
   const int64_t n = matching().size();
   for (int64_t j = n; j >= 1; --j) {
     nn::ModuleList stack;

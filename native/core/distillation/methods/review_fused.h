@@ -7,13 +7,13 @@
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/pimpl.h>
 
-#include "core/distillation/methods/feature_method.h"
+#include "core/distillation/methods/review.h"
 
 namespace reviewkd {
 
 class ReviewFusedImpl : public FeatureMethodImpl {
  public:
-  ReviewFusedImpl(std::shared_ptr<const Matching> matching, const MethodOptions& options);
+  ReviewFusedImpl(std::shared_ptr<const Matching> matching, const ReviewOptions& options);
 
   void check(const BatchSpec& batch) const override;
   MethodOutput forward(const MethodInput& input) override;

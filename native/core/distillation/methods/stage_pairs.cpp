@@ -13,26 +13,33 @@
 namespace reviewkd {
 namespace nn = torch::nn;
 
-std::vector<StagePair> single_layer_pairs(const Matching& matching, const MethodOptions& options) {
-  const int64_t i = matching.checked(options.stage.value_or(matching.size()), options.path + ".stage");
-  const int64_t j = matching.checked(options.teacher_stage.value_or(i), options.path + ".teacherStage");
+StagePairOptions StagePairOptions::from(const Options& options) {
+  StagePairOptions pairs{.features = FeatureOptions::from(options), .stage = std::nullopt, .teacher_stage = std::nullopt};
+  options.read("stage", pairs.stage);
+  options.read("teacherStage", pairs.teacher_stage);
+  return pairs;
+}
+
+std::vector<StagePair> single_layer_pairs(const Matching& matching, const StagePairOptions& options) {
+  const int64_t i = matching.checked(options.stage.value_or(matching.size()), options.features.path + ".stage");
+  const int64_t j = matching.checked(options.teacher_stage.value_or(i), options.features.path + ".teacherStage");
   return {{i, j}};
 }
 
-std::vector<StagePair> multi_layer_pairs(const Matching& matching, const MethodOptions&) {
+std::vector<StagePair> multi_layer_pairs(const Matching& matching, const StagePairOptions&) {
   std::vector<StagePair> pairs;
   for (int64_t i = 1; i <= matching.size(); ++i) pairs.push_back({i, i});
   return pairs;
 }
 
-std::vector<StagePair> review_stage_pairs(const Matching& matching, const MethodOptions& options) {
-  const int64_t i = matching.checked(options.stage.value_or(matching.size()), options.path + ".stage");
+std::vector<StagePair> review_stage_pairs(const Matching& matching, const StagePairOptions& options) {
+  const int64_t i = matching.checked(options.stage.value_or(matching.size()), options.features.path + ".stage");
   std::vector<StagePair> pairs;
   for (int64_t j = 1; j <= i; ++j) pairs.push_back({i, j});
   return pairs;
 }
 
-std::vector<StagePair> review_pairs(const Matching& matching, const MethodOptions&) {
+std::vector<StagePair> review_pairs(const Matching& matching, const StagePairOptions&) {
   std::vector<StagePair> pairs;
   for (int64_t i = 1; i <= matching.size(); ++i) {
     for (int64_t j = 1; j <= i; ++j) pairs.push_back({i, j});
@@ -40,8 +47,8 @@ std::vector<StagePair> review_pairs(const Matching& matching, const MethodOption
   return pairs;
 }
 
-StagePairsImpl::StagePairsImpl(std::shared_ptr<const Matching> shared, const MethodOptions& options, std::vector<StagePair> pairs)
-    : FeatureMethodImpl(std::move(shared), options), pairs_(std::move(pairs)) {
+StagePairsImpl::StagePairsImpl(std::shared_ptr<const Matching> shared, const StagePairOptions& options, std::vector<StagePair> pairs)
+    : FeatureMethodImpl(std::move(shared), options.features), pairs_(std::move(pairs)) {
   std::set<int64_t> teacher_stages;
   for (const auto [i, j] : pairs_) {
     transforms->push_back(conv2d(nn::Conv2dOptions(matching().stage(i).student.channels, matching().stage(j).teacher.channels, 1)));

@@ -15,18 +15,28 @@ struct StagePair {
   int64_t j;
 };
 
+/// Options of methods on pairs of stages.
+struct StagePairOptions {
+  FeatureOptions features;
+  /// Numbers of matched stages; default: the deepest and, for the teacher's, the student's.
+  std::optional<int64_t> stage;
+  std::optional<int64_t> teacher_stage;
+
+  static StagePairOptions from(const Options& options);
+};
+
 /// One (i, j) for any i and j. Throws INVALID_ARGUMENT where there is no such stage; so does `review_stage_pairs`.
-std::vector<StagePair> single_layer_pairs(const Matching& matching, const MethodOptions& options);
+std::vector<StagePair> single_layer_pairs(const Matching& matching, const StagePairOptions& options);
 /// (i, i) for each i.
-std::vector<StagePair> multi_layer_pairs(const Matching& matching, const MethodOptions& options);
+std::vector<StagePair> multi_layer_pairs(const Matching& matching, const StagePairOptions& options);
 /// (a): (i, j) for one i and each j ≤ i.
-std::vector<StagePair> review_stage_pairs(const Matching& matching, const MethodOptions& options);
+std::vector<StagePair> review_stage_pairs(const Matching& matching, const StagePairOptions& options);
 /// (b): (i, j) for each i and each j ≤ i.
-std::vector<StagePair> review_pairs(const Matching& matching, const MethodOptions& options);
+std::vector<StagePair> review_pairs(const Matching& matching, const StagePairOptions& options);
 
 class StagePairsImpl : public FeatureMethodImpl {
  public:
-  StagePairsImpl(std::shared_ptr<const Matching> matching, const MethodOptions& options, std::vector<StagePair> pairs);
+  StagePairsImpl(std::shared_ptr<const Matching> matching, const StagePairOptions& options, std::vector<StagePair> pairs);
 
   MethodOutput forward(const MethodInput& input) override;
 
