@@ -186,7 +186,7 @@ class Training:
         torch.backends.cudnn.benchmark = True
 
     def create_optimizer(self, is_fused):
-        """Returns SGD; if fused, one kernel that reads the learning rate from the device, so that a schedule may change it between replays of a graph."""
+        """Returns SGD; if fused, one kernel that reads the learning rate from the device, which may change between replays of a graph."""
         trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         options = {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
         if not is_fused:
@@ -213,7 +213,10 @@ class Training:
         return losses
 
     def capture(self):
-        """Captures the whole step as one CUDA graph, warmed up on a side stream as PyTorch's documentation prescribes. Returns a function that replays it and returns the losses."""
+        """Captures the whole step as one CUDA graph, warmed up on a side stream as PyTorch's documentation prescribes.
+
+        Returns a function that replays it and returns the losses.
+        """
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):

@@ -1,4 +1,4 @@
-// What the page shows, without a page.
+// The page's state and views, without a page.
 import { expect } from "chai";
 import { ERROR_CODES } from "reviewkd/host";
 import { formatPoints, formatRunTime, formatSeconds } from "../src/renderer/format.js";
@@ -36,7 +36,7 @@ describe("the Electron example's state", () => {
     expect(activeRun(both)?.name).to.equal(NAME);
   });
 
-  it("collects points of the running epoch, and begins anew where a run goes on", () => {
+  it("collects points of the running epoch, and starts over when a run resumes", () => {
     const live = [progress(2, 1), progress(2, 2)].reduce(afterUpdate, state);
     expect(live.live[NAME]?.distilled?.points.map(({ epochs }) => epochs)).to.deep.equal([1.25, 1.5]);
     const stopped = withRun(live, { ...RUN, status: "stopped" });
@@ -80,7 +80,7 @@ describe("the Electron example's views", () => {
     expect(stepsOf({ ...RUN, status: "stopped" })[2]).to.deep.include({ state: "stopped", text: "1 of 3 epochs" });
   });
 
-  it("hold the distilled student against the one that learned alone", () => {
+  it("compare the distilled student with the one that learned alone", () => {
     expect(resultsOf(RUN).map(({ last, note }) => [last, note])).to.deep.equal([
       [75, "best 80.0 %"], [50, "best 50.0 %"], [45, "best 45.0 %, −5.0 points against alone"],
     ]);
@@ -88,13 +88,13 @@ describe("the Electron example's views", () => {
     expect(accuracyTable(RUN).rows[1]).to.deep.equal(["2", "80.0 %", "2.000", "40.0 %", "2.000", "–", "–"]);
   });
 
-  it("write times and differences for people", () => {
+  it("format times and differences for people", () => {
     expect([3, 65, 7260].map(formatSeconds)).to.deep.equal(["3 s", "1 min 5 s", "2 h 1 min"]);
     expect([1.26, -0.5, 0.01].map(formatPoints)).to.deep.equal(["+1.3 points", "−0.5 points", "±0.0 points"]);
     expect([NAME, `${NAME}_2`].map(formatRunTime)).to.deep.equal(["2026-01-02 03:04", "2026-01-02 03:04 (2)"]);
   });
 
-  it("have a remedy for every code, and one for codes to come", () => {
+  it("have a remedy for every code, and one for unknown codes", () => {
     const remedies = ERROR_CODES.map(remedyFor);
     expect(new Set(remedies).size).to.equal(ERROR_CODES.length);
     expect(remedyFor("toString")).to.equal(remedyFor("INTERNAL"));
