@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { LIBTORCH_ASKS_FOR } from "./package/platform.mjs";
+import { LIBTORCH_REQUIRES } from "./package/platform.mjs";
 import { BuildError, runMain } from "./support/errors.mjs";
 import { run } from "./support/process.mjs";
 
@@ -37,7 +37,7 @@ await runMain(async () => {
       const { status, stdout, output } = await run("qemu-x86_64", ["-cpu", name, process.execPath, join(root, "test/install/distill.mjs")], { cwd: directory });
       const works = status === 0 && /^\{"losses":\[\d/m.test(stdout);
       const reason = output.split("\n").find((line) => /Error:|error:|signal|instruction/i.test(line))?.trim();
-      const should = LIBTORCH_ASKS_FOR.every((set) => has.includes(set));
+      const should = LIBTORCH_REQUIRES.every((set) => has.includes(set));
       process.stdout.write(`${name} (${year}; ${brought.join(", ")}): ${works ? "works" : `fails${reason ? `, ${reason}` : ""}`}\n`);
       outcomes.push({ name, works, should });
     }
@@ -47,8 +47,8 @@ await runMain(async () => {
   const wrong = outcomes.filter(({ works, should }) => works !== should);
   if (wrong.length > 0) {
     throw new BuildError("REQUIREMENT_WRONG",
-      `expected processors with ${LIBTORCH_ASKS_FOR.join(", ")} to work and others to fail, got ${wrong.map(({ name, works }) => `${name}, which ${works ? "works" : "fails"}`).join("; ")}: `
-      + "mend LIBTORCH_ASKS_FOR in scripts/package/platform.mjs");
+      `expected processors with ${LIBTORCH_REQUIRES.join(", ")} to work and others to fail, got ${wrong.map(({ name, works }) => `${name}, which ${works ? "works" : "fails"}`).join("; ")}: `
+      + "mend LIBTORCH_REQUIRES in scripts/package/platform.mjs");
   }
-  process.stdout.write(`a processor needs ${LIBTORCH_ASKS_FOR.join(", ")} and nothing beyond\n`);
+  process.stdout.write(`a processor needs ${LIBTORCH_REQUIRES.join(", ")} and nothing beyond\n`);
 });
