@@ -108,7 +108,7 @@ async function startReader() {
       while (decoder.canDecode) {
         decoder.decodeOut(instruction);
         const { code: kind } = instruction;
-        // What is cut off at the end reads as no instruction at all.
+        // A truncated instruction at the end decodes as invalid.
         if (kind === Code.INVALID && decoder.position > code.length - LONGEST_INSTRUCTION) break;
         whole = decoder.position;
         if (seen.has(kind)) continue;

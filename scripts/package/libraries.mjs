@@ -42,7 +42,7 @@ const SYSTEMS = {
     copy: copyFile,
   },
   win32: {
-    // `node.exe` stands for whichever program loads the addon.
+    // `node.exe` is a placeholder for the program that loads the addon.
     own: /^(?:api-ms-win-.*|ext-ms-win-.*|node\.exe|(?:kernel32|user32|advapi32|ws2_32|psapi|iphlpapi|userenv|dbghelp|imagehlp|wintrust|shell32|ole32|bcrypt|ucrtbase|ntdll)\.dll)$/i,
     async needsOf(path) {
       const { needed, delayed } = await readPe(path);

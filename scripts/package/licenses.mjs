@@ -56,11 +56,11 @@ export function ownersOf(libraries, arch) {
  * @throws {BuildError} LICENSE_NOT_FOUND
  */
 export async function copyLicenses(libtorch, owners, target) {
-  const beside = dirname(libtorch);
-  const names = await readdir(beside);
+  const parent = dirname(libtorch);
+  const names = await readdir(parent);
   for (const owner of owners.filter((name) => name !== WITHOUT_A_TEXT)) {
     const info = names.find((folder) => folder.startsWith(`${owner.replaceAll("-", "_")}-`) && folder.endsWith(".dist-info"));
-    const places = OF_WHEELS.includes(owner) ? (info === undefined ? [] : ["licenses", "LICENSE"].map((entry) => join(beside, info, entry))) : [join(OURS, owner)];
+    const places = OF_WHEELS.includes(owner) ? (info === undefined ? [] : ["licenses", "LICENSE"].map((entry) => join(parent, info, entry))) : [join(OURS, owner)];
     const source = places.find((path) => existsSync(path));
     if (source === undefined) {
       throw new BuildError("LICENSE_NOT_FOUND", `missing licence of ${owner}. ${OF_WHEELS.includes(owner)

@@ -84,9 +84,9 @@ describe("the streams of sessions", function () {
     const work = section(failed.calls, "begin failing", "end failing");
     expect(work.slice(work.findIndex(({ call }) => call === "injected")).filter(isWork), "work after the failure").to.deep.equal([]);
     for (const name of ["after", "evaluation"]) {
-      const given = ({ calls }: { calls: readonly RecordedCall[] }): unknown[] =>
+      const workIn = ({ calls }: { calls: readonly RecordedCall[] }): unknown[] =>
         section(calls, `begin ${name}`, `end ${name}`).filter(isWork).map((call) => [call.call, call.name, call.stream]);
-      expect(given(failed), name).to.deep.equal(given(whole));
+      expect(workIn(failed), name).to.deep.equal(workIn(whole));
     }
     expect(failed.result.recorded).to.deep.equal({ error: null, graph: { replayed: true, reason: null } });
   });

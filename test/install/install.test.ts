@@ -80,11 +80,11 @@ describe("packages from a registry", function () {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  /** An empty folder with what tells a package manager of the registry. */
+  /** An empty folder with the package managers' configuration of the registry. */
   function emptyProject(name: string): string {
     const project = join(directory, name);
     mkdirSync(project);
-    writeFileSync(join(project, "package.json"), JSON.stringify({ name: "somebody", private: true, type: "module" }));
+    writeFileSync(join(project, "package.json"), JSON.stringify({ name: "user-project", private: true, type: "module" }));
     writeFileSync(join(project, ".npmrc"), `registry=${registry!.url}\n`);
     writeFileSync(join(project, ".yarnrc.yml"), [`npmRegistryServer: "${registry!.url}"`, "unsafeHttpWhitelist: [127.0.0.1]", "enableTelemetry: false", "enableGlobalCache: false", "npmMinimalAgeGate: 0", ""].join("\n"));
     copyFileSync(join(root, "test", "install", "distill.mjs"), join(project, "distill.mjs"));

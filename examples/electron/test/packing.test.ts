@@ -35,7 +35,7 @@ describe("the Electron example's packing", () => {
     expect(own.dependencies).to.deep.equal({ reviewkd: `^${checkout.version}`, zod: checkout.dependencies["zod"] });
   });
 
-  it("builds three files that load nothing but what is packed with them", async () => {
+  it("builds three files that load only packed files", async () => {
     const out = mkdtempSync(join(tmpdir(), "reviewkd-electron-build-"));
     try {
       await buildApplication(out);

@@ -51,8 +51,8 @@ describe("the Electron example's state", () => {
   });
 
   it("takes an epoch up once, also where it is trained again", () => {
-    const told = afterUpdate(state, { type: "epoch", run: NAME, part: "distilled", epoch: epoch(2, 60) });
-    const again = afterUpdate(told, { type: "epoch", run: NAME, part: "distilled", epoch: epoch(2, 61) });
+    const updated = afterUpdate(state, { type: "epoch", run: NAME, part: "distilled", epoch: epoch(2, 60) });
+    const again = afterUpdate(updated, { type: "epoch", run: NAME, part: "distilled", epoch: epoch(2, 61) });
     expect(again.runs[0]?.parts[2]?.epochs.map(({ top1 }) => top1)).to.deep.equal([45, 61]);
   });
 });
