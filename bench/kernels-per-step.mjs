@@ -1,5 +1,6 @@
-// The work that a training step submits to the device: kernels, copies and memsets by name and stream, of an unrecorded step and of the recorded graph. Runs on
-// the recording CUDA runtime, on a machine without a GPU; `npm run check:cuda -- --count` builds that and starts this program with its environment.
+// The work that a training step submits to the device: kernels, copies and memsets by name and stream, of an unrecorded step and
+// of the recorded graph. Runs on the recording CUDA runtime, on a machine without a GPU; `npm run check:cuda -- --count` builds that
+// and starts this program with its environment.
 // Usage: npm run check:cuda -- --count [--pair resnet56-resnet20@128] [--precision bfloat16] [--json]
 import { rmSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -43,7 +44,10 @@ async function epochOf(graphs) {
   return { graph, epoch: between(all, "begin", "end"), all };
 }
 
-/** One step of an epoch: from its first operation to that of the next one. Losses are read at time intervals; a step without such a read is chosen. */
+/**
+ * One step of an epoch: from its first operation to that of the next one. Losses are read at time intervals; a step without such
+ * a read is chosen.
+ */
 function stepOf(epoch) {
   const anchor = epoch.find((call) => (isWork(call) || call.kind === "graph") && epoch.filter(({ name }) => name === call.name).length === STEPS)?.name;
   const begins = epoch.flatMap(({ name }, index) => (anchor !== undefined && name === anchor ? [index] : []));

@@ -2,7 +2,8 @@
 // Checks of the code for macOS what can be checked on Linux:  node scripts/check-macos.mjs
 //   1. CMake configures for macOS on Apple's processors, against the libtorch of the real wheel for it.
 //   2. Every file of the addon compiles with macOS' headers, which Zig includes, and with OpenMP enabled as in the build there.
-//   3. All symbols that the objects require of libtorch and of OpenMP's runtime are in the wheel's libraries, and all libraries that these load are packed.
+//   3. All symbols that the objects require of libtorch and of OpenMP's runtime are in the wheel's libraries, and all libraries
+//      that these load are packed.
 // It cannot show whether Apple's clang agrees with Zig's, whether the result links and loads, or what it computes.
 import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // Checks of the code for Windows what can be checked on Linux:  node scripts/check-windows.mjs
 //   1. CMake configures for clang-cl, against the libtorch of the real wheel for Windows, and clang-cl accepts every option.
-//   2. Every file of the addon compiles for Windows, with mingw-w64's system headers and that libtorch's own, and requires no function of the compiler's
-//      run-time library that is not linked.
+//   2. Every file of the addon compiles for Windows, with mingw-w64's system headers and that libtorch's own, and requires no
+//      function of the compiler's run-time library that is not linked.
 //   3. All libraries of the wheel that must be packed with the addon are known.
 //   4. The platform layer passes test/platform under Wine, and on this system as well.
 // Nothing is linked with libtorch, because its symbols are mangled by Microsoft's compiler: only a build on Windows can show the rest.

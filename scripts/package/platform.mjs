@@ -14,8 +14,8 @@ import { copyLicenses, ownersOf } from "./licenses.mjs";
 import { readMachO } from "./mach-o.mjs";
 import { readPe } from "./pe.mjs";
 
-// Measured with emulated processors by `npm run check:processors`: libtorch's convolutions fail without it. Disassembling cannot show it, because oneDNN
-// generates their code at run time. Everything beyond, AVX2 and AVX-512, is chosen at run time.
+// Measured with emulated processors by `npm run check:processors`: libtorch's convolutions fail without it. Disassembling cannot
+// show it, because oneDNN generates their code at run time. Everything beyond, AVX2 and AVX-512, is chosen at run time.
 export const LIBTORCH_REQUIRES = process.arch === "x64" ? ["sse4_1"] : [];
 
 /**

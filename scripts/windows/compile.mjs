@@ -35,7 +35,8 @@ const OPEN_MP = /^(?:__imp_)?(__kmpc_\w+|omp_\w+)$/;
  * @param {string} directory
  * @param {readonly Command[]} commands
  * @param {(line: string) => void} progress
- * @returns {Promise<{ files: number, openMp: string[] }>} the number of files, those of unity files counted separately, and the required functions of OpenMP's runtime
+ * @returns {Promise<{ files: number, openMp: string[] }>} the number of files, those of unity files counted separately, and the
+ *   required functions of OpenMP's runtime
  * @throws {BuildError} COMPILE_FAILED, or SYMBOL_MISSING if a required function is not linked
  */
 export async function compileForWindows(root, directory, commands, progress) {

@@ -26,8 +26,8 @@ describe("the memory of recorded steps", function () {
     const recorded = runScenario("shapes", { sizes }).result;
     expect(recorded.outcomes.map(({ graph }) => graph)).to.deep.equal(Array(3).fill({ replayed: true, reason: null }));
     const graphs = recorded.states.map(({ deviceBytes }, index) => deviceBytes - plain.states[index]!.deviceBytes);
-    // Graphs of one session are replayed one after the other, so that those of smaller batches fit into the memory of the largest one. Each keeps its own
-    // memory beyond a step: batches, labels and gradients.
+    // Graphs of one session are replayed one after the other, so that those of smaller batches fit into the memory of the largest
+    // one. Each keeps its own memory beyond a step: batches, labels and gradients.
     expect(graphs[2]! / graphs[0]!).to.be.lessThan(1.5);
   });
 

@@ -1,4 +1,7 @@
-/** Programs on the recording CUDA runtime: child processes whose calls a test checks. `npm run check:cuda` builds the runtime and passes its location. */
+/**
+ * Programs on the recording CUDA runtime: child processes whose calls a test checks. `npm run check:cuda` builds the runtime and
+ * passes its location.
+ */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -68,7 +71,10 @@ export function section(calls: readonly RecordedCall[], from: string, to: string
   return calls.slice(at(from) + 1, at(to));
 }
 
-/** Whether the device runs call `later` after call `earlier` (both are indices): because of their streams, of events, or of synchronization in between. */
+/**
+ * Whether the device runs call `later` after call `earlier` (both are indices): because of their streams, of events, or of
+ * synchronization in between.
+ */
 export function isOrdered(calls: readonly RecordedCall[], earlier: number, later: number): boolean {
   const behind = new Set([calls[earlier]!.stream]);
   const events = new Set<number | undefined>();

@@ -47,7 +47,10 @@ async function train(session: Session, data: Dataset, name: string, batchSize = 
   }
 }
 
-/** Sessions are destroyed on their threads, after `dispose` has returned: waits until no graph is left and nothing changes anymore, at most 30 seconds. */
+/**
+ * Sessions are destroyed on their threads, after `dispose` has returned: waits until no graph is left and nothing changes
+ * anymore, at most 30 seconds.
+ */
 async function released(): Promise<void> {
   let before = "";
   const end = performance.now() + 30_000;

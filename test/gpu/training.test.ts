@@ -72,8 +72,8 @@ describe("training on a GPU", function () {
     await rm(folder, { recursive: true, force: true });
   });
 
-  // One step from the same values: sums in another order, and values within rounding of 0 on the other side of a ReLU. Parameters that started as 0 are only a
-  // gradient afterwards, and differ most. Roundings of bfloat16 are 2⁻⁸, through some twenty layers and back.
+  // One step from the same values: sums in another order, and values within rounding of 0 on the other side of a ReLU. Parameters
+  // that started as 0 are only a gradient afterwards, and differ most. Roundings of bfloat16 are 2⁻⁸, through some twenty layers and back.
   for (const [precision, lossBound, bound] of [["float32", 1e-4, 5e-3], ["bfloat16", 0.03, 0.25]] as const) {
     it(`takes a step that equals the CPU's within ${lossBound} and ${bound} in ${precision}`, async () => {
       const losses: Losses[] = [];

@@ -61,7 +61,8 @@ describe("packages from a registry", function () {
       packInstalled(runTimeDependencies(root), join(directory, "dependencies")).then(publishAll),
     ]);
     await publishAll(packed.map(({ path }) => path));
-    // Other platforms' packages cannot be built here. Placeholders make the registry complete, as it is for users: every name exists, and one matches.
+    // Other platforms' packages cannot be built here. Placeholders make the registry complete, as it is for users: every name
+    // exists, and one matches.
     for (const [name, [os, cpu]] of Object.entries(PLATFORMS).filter(([name]) => name !== platform)) {
       const package_ = join(directory, "placeholders", name);
       mkdirSync(package_, { recursive: true });
@@ -192,7 +193,10 @@ describe("packages from a registry", function () {
     }
   });
 
-  /** Downloads Node through npm as it is configured on this machine, the only download here. An unreachable registry is reported; other errors fail. */
+  /**
+   * Downloads Node through npm as it is configured on this machine, the only download here. An unreachable registry is reported;
+   * other errors fail.
+   */
   async function nodeFromRegistry(node: string): Promise<string | { readonly reason: string }> {
     const name = `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
     const prefix = join(directory, `node-${node}`);

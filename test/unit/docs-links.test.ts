@@ -40,7 +40,8 @@ function anchorsOf(path: string): Set<string> {
 /** The targets of a file's links and images, inline and by reference. */
 function linksOf(path: string): string[] {
   const prose = proseOf(path).join("\n").replace(/(`+)(?:(?!\1)[^])*?\1/g, "");
-  return [...prose.matchAll(/\]\(<?([^)\s>]+)>?(?: +"[^"]*")?\)|^\[[^\]]+\]: +<?([^\s>]+)>?/gm)].map(([, inline, reference]) => inline ?? reference ?? "");
+  const links = prose.matchAll(/\]\(<?([^)\s>]+)>?(?: +"[^"]*")?\)|^\[[^\]]+\]: +<?([^\s>]+)>?/gm);
+  return [...links].map(([, inline, reference]) => inline ?? reference ?? "");
 }
 
 /** Relative links whose file or anchor does not exist, as `FILE: TARGET`. */
@@ -70,14 +71,16 @@ describe("links in Markdown files", () => {
 
   it("are reported when the file or the anchor is missing", () => {
     mkdirSync(join(directory(), "docs"));
-    writeFileSync(join(directory(), "docs/other.md"), "# Other page\n\n```sh\n# not a heading\n```\n\n## What `x` does, exactly\n\n## Twice\n\n## Twice\n");
+    writeFileSync(join(directory(), "docs/other.md"), "# Other page\n\n```sh\n# not a heading\n```\n\n## Effects of `x`, exactly\n\n## Twice\n\n## Twice\n");
     writeFileSync(join(directory(), "page.md"), [
-      "[file](docs/other.md) [anchor](docs/other.md#what-x-does-exactly) [second](docs/other.md#twice-1) [own](#page) [web](https://example.com/none.md)",
+      "[file](docs/other.md) [anchor](docs/other.md#effects-of-x-exactly) [second](docs/other.md#twice-1)",
+      "[own](#page) [web](https://example.com/none.md)",
       "![picture](docs/none.png) [file](none.md) [anchor](docs/other.md#not-a-heading) [third](docs/other.md#twice-2) [own](#none)",
       "`[code](none.md)`", "```", "[code](none.md)", "```", "# Page", "[reference]: missing.md",
     ].join("\n"));
     expect(brokenLinks(directory(), ["page.md"])).to.deep.equal([
-      "page.md: docs/none.png", "page.md: none.md", "page.md: docs/other.md#not-a-heading", "page.md: docs/other.md#twice-2", "page.md: #none", "page.md: missing.md",
+      "page.md: docs/none.png", "page.md: none.md", "page.md: docs/other.md#not-a-heading", "page.md: docs/other.md#twice-2",
+      "page.md: #none", "page.md: missing.md",
     ]);
   });
 });

@@ -111,7 +111,8 @@ function bench({ node, work, out }, name, flags) {
 }
 
 /**
- * Checks only this package's kernels. Each allocation goes to the driver, so that an access beyond a tensor is detected; steps cannot be recorded then.
+ * Checks only this package's kernels. Each allocation goes to the driver, so that an access beyond a tensor is detected; steps
+ * cannot be recorded then.
  *
  * @param {string} tool
  * @param {number} limit
