@@ -14,7 +14,7 @@ export class Bytes {
   }
 
   /**
-   * Opens a file for as long as `work` takes.
+   * Opens a file while `work` runs.
    *
    * @template T
    * @param {string} path

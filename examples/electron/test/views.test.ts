@@ -50,7 +50,7 @@ describe("the Electron example's state", () => {
     expect(long.live[NAME]?.distilled?.points.length).to.be.within(1000, 2000);
   });
 
-  it("takes an epoch up once, also where it is trained again", () => {
+  it("stores an epoch once, even if it is trained again", () => {
     const updated = afterUpdate(state, { type: "epoch", run: NAME, part: "distilled", epoch: epoch(2, 60) });
     const again = afterUpdate(updated, { type: "epoch", run: NAME, part: "distilled", epoch: epoch(2, 61) });
     expect(again.runs[0]?.parts[2]?.epochs.map(({ top1 }) => top1)).to.deep.equal([45, 61]);
@@ -58,12 +58,12 @@ describe("the Electron example's state", () => {
 });
 
 describe("the Electron example's views", () => {
-  it("draw a curve of accuracy for each part, and a level for a teacher from a file", () => {
+  it("draw an accuracy curve per part, and a horizontal line for a teacher from a file", () => {
     expect(accuracyCurves(RUN).map(({ id, points }) => [id, points.length])).to.deep.equal([["teacher", 3], ["alone", 3], ["distilled", 1]]);
     expect(accuracyCurves({ ...RUN, parts: RUN.parts.slice(2), teacherTop1: 90 })[0]).to.deep.include({ id: "teacher", points: [[1, 90], [3, 90]] });
   });
 
-  it("draw losses by epoch until the window listened, and as they came since", () => {
+  it("draw losses per epoch until the first update, and every update after it", () => {
     const { live } = afterUpdate(withRun(START, RUN), progress(2, 2));
     const curves = lossCurves(RUN, "distilled", live[NAME]?.distilled);
     expect(curves.map(({ name }) => name)).to.deep.equal(["Total", "Cross entropy", "review, weighted"]);
@@ -72,7 +72,7 @@ describe("the Electron example's views", () => {
     expect(lossCurves({ ...RUN, parts: [plain] }, "teacher", undefined).map(({ id }) => id)).to.deep.equal(["crossEntropy"]);
   });
 
-  it("tell how far each part is", () => {
+  it("report the progress of each part", () => {
     const { live } = afterUpdate(withRun(START, RUN), progress(2, 2));
     expect(stepsOf(RUN, live[NAME]).map(({ state, fraction, text }) => [state, fraction, text])).to.deep.equal([
       ["done", 1, "3 epochs"], ["done", 1, "3 epochs"], ["running", 0.5, "epoch 2 of 3"],

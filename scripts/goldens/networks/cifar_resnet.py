@@ -18,7 +18,7 @@ _ARCHITECTURES = {
 
 
 class Block(nn.Module):
-    """Two 3×3 convolutions around a shortcut, which is a projection where the shape changes."""
+    """Two 3×3 convolutions around a shortcut, which is a projection if the shape changes."""
 
     def __init__(self, width_in: int, width: int, stride: int):
         super().__init__()

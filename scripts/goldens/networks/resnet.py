@@ -21,14 +21,14 @@ _CIFAR = {"resnet18-cifar": 18, "resnet50-cifar": 50}
 
 
 class Block(nn.Module):
-    """Convolutions of the given kernels and widths, normalized, around a shortcut that is projected where the shape changes."""
+    """Convolutions of the given kernels and widths, normalized, around a shortcut that is projected if the shape changes."""
 
     def __init__(self, width_in: int, kernels: tuple[int, ...], widths: tuple[int, ...], stride: int, shortcut: str):
         super().__init__()
         self.layers = len(kernels)
         incoming = width_in
         for layer, (kernel, width) in enumerate(zip(kernels, widths, strict=True), start=1):
-            # The stride goes to the first 3×3 convolution.
+            # The first 3×3 convolution has the stride.
             step = stride if kernel == 3 and 3 not in kernels[: layer - 1] else 1
             self.add_module(f"conv{layer}", nn.Conv2d(incoming, width, kernel, step, kernel // 2, bias=False))
             self.add_module(f"bn{layer}", nn.BatchNorm2d(width))
