@@ -5,7 +5,7 @@
 //      function of the compiler's run-time library that is not linked.
 //   3. All libraries of the wheel that must be packed with the addon are known.
 //   4. The platform layer passes test/platform under Wine, and on this system as well.
-// Nothing is linked with libtorch, because its symbols are mangled by Microsoft's compiler: only a build on Windows can show the rest.
+// The objects are not linked with libtorch, whose symbols are mangled by Microsoft's compiler: only a build on Windows can show the rest.
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
