@@ -1,5 +1,5 @@
-// Training with our allocator against the same training with libtorch's own: resnet20 under resnet56, in processes that take turns.
-// Prints the median images per second of each and the median of the ratios of neighbours; exits 1 where ours is more than 2 % slower. Linux, needs g++.
+// Training with this package's allocator compared with libtorch's own: resnet20 distilled from resnet56, in alternating processes.
+// Prints the median images per second of each and the median ratio of neighbouring runs; exits 1 if ours is more than 2 % slower. Linux, needs g++.
 // Usage: npm run bench:allocator -- [--rounds N] [--json]
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -18,7 +18,7 @@ async function train() {
   const teacher = await createModel("resnet56", { numClasses: 10, seed: 1 });
   const student = await createModel("resnet20", { numClasses: 10, seed: 2 });
   const session = await createSession({ distiller: await createDistiller({ teacher, student }) });
-  // The first epoch pays for fresh pages.
+  // The first epoch includes the cost of fresh pages.
   await session.trainEpoch(data, { epoch: 0, epochs: 2, batchSize: 64 });
   return (await session.trainEpoch(data, { epoch: 1, epochs: 2, batchSize: 64 })).imagesPerSecond;
 }

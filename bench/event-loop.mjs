@@ -1,5 +1,5 @@
-// How late a 5 ms timer is while an epoch trains in the same process: resnet20 under resnet56, synthetic data.
-// Prints median, p90, p99 and maximum of the lateness in milliseconds; exits 1 where p99 exceeds 20 ms.
+// How late a 5 ms timer is while an epoch trains in the same process: resnet20 distilled from resnet56, synthetic data.
+// Prints median, p90, p99 and maximum of the lateness in milliseconds; exits 1 if p99 exceeds 20 ms.
 // Usage: npm run bench:event-loop -- [--json]
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
@@ -12,7 +12,7 @@ const { values: flags } = parseArgs({ options: { json: { type: "boolean", defaul
 
 const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)];
 
-/** Lateness of each tick: time since the tick before, less the interval. */
+/** Records the lateness of each tick: time since the previous tick, less the interval. */
 function recordLateness() {
   const lateness = [];
   let last = performance.now();
@@ -23,7 +23,7 @@ function recordLateness() {
   }, INTERVAL_MS);
   return () => {
     clearInterval(timer);
-    // A tick that never came counts as well.
+    // A tick that has not fired yet counts as well.
     lateness.push(Math.max(0, performance.now() - last - INTERVAL_MS));
     return lateness.sort((a, b) => a - b);
   };

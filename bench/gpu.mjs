@@ -1,10 +1,10 @@
-// One training step of Knowledge Review on a GPU, here and in PyTorch, in turns; and this package's kernels beside a copy of the same device.
+// One training step of Knowledge Review on a GPU, here and in PyTorch, in turns; and this package's kernels compared with a copy on the same device.
 // Usage: npm run bench:gpu -- [--rounds 15] [--steps 20] [--pairs resnet56-resnet20@128,…] [--no-compiled] [--no-baselines] [--no-kernels]
 //                             [--styles LIST]        of bench/pytorch_styles.py, instead of all
-//                             [--ready-seconds 600]  in which a style must be compiled
-//                             [--write NAME]         keeps the figures as bench/results/NAME.json and the tables as bench/results/NAME.md
-// The baselines need a Python with a CUDA torch and numpy: REVIEWKD_BENCH_PYTHON, or python3. They leave data preparation out; here the images are cropped
-// and flipped on the device, and that counts. A style that fails is in the table with its reason.
+//                             [--ready-seconds 600]  time limit for compiling a style
+//                             [--write NAME]         writes the figures to bench/results/NAME.json and the tables to bench/results/NAME.md
+// The baselines need a Python with a CUDA torch and numpy: REVIEWKD_BENCH_PYTHON, or python3. They omit data preparation; here the images are cropped
+// and flipped on the device, and that time counts. A style that fails appears in the table with its reason.
 import { parseArgs } from "node:util";
 import { createDistiller, createModel, createSession, loadDataset, systemInfo } from "../dist/index.js";
 import { addon } from "../dist/native.js";
@@ -37,18 +37,18 @@ const progress = (line) => process.stderr.write(`bench:gpu: ${line}\n`);
 
 const { cuda } = await systemInfo();
 if (flags.device === "cuda" && !cuda.available) {
-  process.stderr.write(`CUDA_UNAVAILABLE: expected a CUDA device for this bench, got none: ${cuda.reason}\n`);
+  process.stderr.write(`CUDA_UNAVAILABLE: no CUDA device (${cuda.reason}). Run npx reviewkd doctor.\n`);
   process.exit(1);
 }
 if (cuda.plugin?.loaded !== true) progress(`without the plugin's kernels: ${cuda.plugin?.reason ?? "no device"}; ${cuda.plugin?.fix ?? ""}`);
 
 function settingOf(text) {
   const match = /^(\w+)-(\w+)@(\d+)$/.exec(text);
-  if (!match) throw new Error(`expected TEACHER-STUDENT@BATCH for --pairs, got ${text}`);
+  if (!match) throw new Error(`invalid --pairs: expected TEACHER-STUDENT@BATCH with commas between, received ${text}. Pass a pair such as resnet56-resnet20@128.`);
   return { teacher: match[1], student: match[2], batch: Number(match[3]), size: SIDE, classes: CLASSES, device: flags.device };
 }
 
-/** A training whose `run` takes so many steps by the native epoch. */
+/** A training whose `run` performs `steps` steps as a native epoch. */
 async function prepare({ teacher, student, batch }, { precision, graphs = true, reference = false }) {
   const count = batch * steps;
   const images = Uint8Array.from({ length: count * 3 * SIDE * SIDE }, (_, i) => Math.imul(i + 1, 2654435761) >>> 24);
@@ -121,7 +121,7 @@ const styles = flags.baselines ? flags.styles?.split(",") ?? stylesOf(flags) : [
 const report = { command: `npm run bench:gpu -- ${process.argv.slice(2).join(" ")}`.trim(), machine, rounds: Number(flags.rounds), steps, pairs: [], kernels: {} };
 for (const bfloat16 of flags.kernels ? [false, true] : []) {
   progress(`kernels in ${bfloat16 ? "bfloat16" : "float32"}`);
-  const small = flags.device === "cpu"; // the plugin that stands in for a device, which tests that this program works
+  const small = flags.device === "cpu"; // the host emulation, which tests that this program works
   const options = { device: flags.device, bfloat16, images: small ? 2 : 1024, channels: 64, side: 32, runs: small ? 1 : 100 };
   report.kernels[bfloat16 ? "bfloat16" : "float32"] = await addon().kernelRates(options);
 }

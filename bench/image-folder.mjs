@@ -1,5 +1,5 @@
 // Whether the decoder keeps the trainer busy: an epoch of an ImageNet network on a folder of JPEGs of mixed sizes. Prints the
-// share of its time that the trainer waited for images, and how fast images are decoded where nothing else is done.
+// share of its time that the trainer waited for images, and how fast images are decoded when nothing else runs.
 // Usage: npm run bench:image-folder -- [--images 2000] [--model resnet18] [--batch-size 32] [--folder DIR] [--json]
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus, tmpdir } from "node:os";
@@ -21,7 +21,7 @@ const images = Number(flags.images);
 const batchSize = Number(flags["batch-size"]);
 
 const CLASSES = 10;
-/** Short and long sides of ImageNet's photographs lie mostly in this range; their mean is about 400 by 350. */
+/** The sides of ImageNet's photographs are mostly in this range; their mean is about 400 by 350. */
 const SIDES = [220, 640];
 
 /** Uniform numbers in [0, 1) from a linear congruential generator: the same folder in each run. */
@@ -33,7 +33,7 @@ function uniform(seed) {
   };
 }
 
-/** A JPEG with structure at all scales, about as large and as dear to decode as a photograph of its size. */
+/** A JPEG with structure at all scales, about as large and as expensive to decode as a photograph of its size. */
 async function photograph(random) {
   const [low, high] = SIDES;
   const side = () => Math.round(low + (high - low) * random());
@@ -61,7 +61,7 @@ async function writeFolder(root, count) {
   return bytes;
 }
 
-/** Images a second where they are decoded and thrown away. */
+/** Images per second when they are decoded and discarded. */
 async function decodeOnly(data, count) {
   const started = performance.now();
   let done = 0;
@@ -101,7 +101,7 @@ try {
   } else {
     console.log(`${result.model}, one epoch of ${result.images} JPEGs (${result.megabytes.toFixed(0)} MB) in batches of ${batchSize}: ${result.epochSeconds.toFixed(0)} s`);
     console.log(`  the trainer waited for ${(100 * result.stallFraction).toFixed(2)} % of its time (${result.stallSeconds.toFixed(2)} s)`);
-    console.log(`  trained ${result.trainedPerSecond.toFixed(1)} images/s; decoded ${decodedPerSecond.toFixed(0)} images/s where nothing was trained`);
+    console.log(`  trained ${result.trainedPerSecond.toFixed(1)} images/s; decoded ${decodedPerSecond.toFixed(0)} images/s when nothing was trained`);
     console.log(`  ${result.cpu} (${result.instructions}), ${result.cores} cores; Node ${result.node}; libtorch ${result.libtorch}; sharp ${result.sharp}`);
   }
   session.dispose();

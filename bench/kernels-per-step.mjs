@@ -1,5 +1,6 @@
-// What a training step gives the device: kernels, copies and memsets by name and stream, of a step by itself and of the recorded graph. Runs on the recording
-// CUDA runtime, on a machine without a GPU; `npm run check:cuda -- --count` builds that and starts this with its environment.
+// The work that a training step submits to the device: kernels, copies and memsets by name and stream, of an unrecorded step and
+// of the recorded graph. Runs on the recording CUDA runtime, on a machine without a GPU; `npm run check:cuda -- --count` builds that
+// and starts this program with its environment.
 // Usage: npm run check:cuda -- --count [--pair resnet56-resnet20@128] [--precision bfloat16] [--json]
 import { rmSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -18,10 +19,10 @@ const recording = process.env["REVIEWKD_RECORDING_FILE"] ?? "";
 const control = connect();
 const { createDistiller, createModel, createSession, loadDataset } = await import("../dist/index.js");
 const [, teacher, student, size] = /^(\w+)-(\w+)@(\d+)$/.exec(flags.pair) ?? [];
-if (teacher === undefined || student === undefined || size === undefined) throw new Error(`invalid --pair: expected TEACHER-STUDENT@BATCH, received ${flags.pair}.`);
+if (teacher === undefined || student === undefined || size === undefined) throw new Error(`invalid --pair: expected TEACHER-STUDENT@BATCH, received ${flags.pair}. Pass a pair such as resnet56-resnet20@128.`);
 const batch = Number(size);
 
-/** The calls of an epoch, after one that chooses algorithms and takes memory; and all that was recorded. */
+/** The calls of an epoch, after one that chooses algorithms and allocates memory; and all recorded calls. */
 async function epochOf(graphs) {
   const images = new Uint8Array(batch * STEPS * 3 * SIDE * SIDE);
   const train = { images, labels: Uint8Array.from({ length: batch * STEPS }, (_, i) => i % CLASSES) };
@@ -43,17 +44,20 @@ async function epochOf(graphs) {
   return { graph, epoch: between(all, "begin", "end"), all };
 }
 
-/** One step of an epoch: from what it does first to the same of the next one. Losses are read by the clock; steps in which they are not are taken. */
+/**
+ * One step of an epoch: from its first operation to that of the next one. Losses are read at time intervals; a step without such
+ * a read is chosen.
+ */
 function stepOf(epoch) {
   const anchor = epoch.find((call) => (isWork(call) || call.kind === "graph") && epoch.filter(({ name }) => name === call.name).length === STEPS)?.name;
   const begins = epoch.flatMap(({ name }, index) => (anchor !== undefined && name === anchor ? [index] : []));
   const steps = begins.slice(0, -1).map((begin, index) => epoch.slice(begin, begins[index + 1]));
   const step = steps.findLast((calls) => !calls.some(waitsForAll));
-  if (step === undefined) throw new Error("expected a step whose losses are not read, received none: is the machine busy?");
+  if (step === undefined) throw new Error("no step without a read of its losses was recorded. Run this again on an idle machine.");
   return rowsOf(step);
 }
 
-/** [name, stream, how often] */
+/** [name, stream, count] */
 function rowsOf(calls) {
   const counts = new Map();
   for (const call of renumbered(calls.filter(isWork))) {
@@ -63,7 +67,7 @@ function rowsOf(calls) {
   return [...counts].map(([key, count]) => [...JSON.parse(key), count]);
 }
 
-/** Streams are A, B … as they first appear. */
+/** The calls with streams named A, B … in order of appearance. */
 function renumbered(calls) {
   const order = [];
   return calls.map((call) => {
@@ -80,7 +84,7 @@ function table(title, rows) {
   const lines = [...names].sort(([, a], [, b]) => total(b) - total(a)).map(([name, counts]) => `| ${name} | ${total(counts)} | ${streams.map((stream) => counts[stream] ?? "").join(" | ")} |`);
   const all = streams.map((stream) => rows.filter(([, other]) => other === stream).reduce((sum, [, , count]) => sum + count, 0));
   const kernels = rows.filter(([name]) => !/^(?:copy|memset)/.test(name)).reduce((sum, [, , count]) => sum + count, 0);
-  return [`## ${title}`, "", `${all.reduce((sum, count) => sum + count, 0)} in all, ${kernels} of them kernels.`, "", `| | count | ${streams.map((stream) => `stream ${stream}`).join(" | ")} |`, `|---|---|${streams.map(() => "---|").join("")}`,
+  return [`## ${title}`, "", `${all.reduce((sum, count) => sum + count, 0)} in total, ${kernels} of them kernels.`, "", `| | count | ${streams.map((stream) => `stream ${stream}`).join(" | ")} |`, `|---|---|${streams.map(() => "---|").join("")}`,
     ...lines, `| **all** | **${all.reduce((sum, count) => sum + count, 0)}** | ${all.join(" | ")} |`, ""].join("\n");
 }
 
@@ -95,7 +99,7 @@ const nodes = rowsOf(replayed.all.filter((call) => capture !== undefined && call
 if (flags.json) {
   process.stdout.write(`${JSON.stringify({ pair: flags.pair, precision: flags.precision, step, graph: nodes, outside }, undefined, 2)}\n`);
 } else {
-  process.stdout.write([`# Work of a step: ${flags.pair}, ${flags.precision}`, "", table("A step by itself", step),
-    capture === undefined ? `No graph: ${replayed.graph?.reason}\n` : table("The recorded graph", nodes), table("In front of a replay", outside)].join("\n"));
+  process.stdout.write([`# Work of a step: ${flags.pair}, ${flags.precision}`, "", table("An unrecorded step", step),
+    capture === undefined ? `No graph: ${replayed.graph?.reason}\n` : table("The recorded graph", nodes), table("Before a replay", outside)].join("\n"));
 }
 rmSync(recording, { force: true });

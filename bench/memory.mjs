@@ -1,6 +1,6 @@
 // Resident memory over 10,000 steps with an evaluation and checkpoints after every ten of them, and over 1,000 networks that are built and
-// disposed of. Prints means over the first and the last tenth; exits 1 where the last is more than LIMIT_MIB above the first. Code is compiled
-// and allocators settle in the steps before, which are told apart.
+// disposed of. Prints means over the first and the last tenth; exits 1 if the last is more than LIMIT_MIB above the first. Code is compiled
+// and allocators settle in the warm-up steps, which are reported separately.
 // Usage: npm run bench:memory -- [--json] [--steps N] [--warm-up N] [--models N]
 import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
@@ -21,13 +21,13 @@ const { values: flags } = parseArgs({
   },
 });
 
-/** MiB that are resident once what JavaScript let go of is gone. */
+/** Resident memory in MiB after a garbage collection. */
 function resident() {
   globalThis.gc();
   return process.memoryUsage.rss() / 2 ** 20;
 }
 
-/** Means by tenth after the first `warmUp` samples, and the largest of all. */
+/** Means by tenth after the first `warmUp` samples, and the maximum. */
 function summary(samples, warmUp = 0) {
   const counted = samples.slice(warmUp);
   const mean = (part) => part.reduce((sum, value) => sum + value, 0) / part.length;
@@ -74,7 +74,7 @@ async function models(number) {
   return summary(samples);
 }
 
-if (typeof globalThis.gc !== "function") throw new Error("expected --expose-gc for this benchmark; npm run bench:memory gives it");
+if (typeof globalThis.gc !== "function") throw new Error("this benchmark needs --expose-gc. Start it with npm run bench:memory.");
 const results = { training: await training(count(flags.steps), count(flags["warm-up"])), models: await models(count(flags.models)) };
 const system = await systemInfo();
 const passed = Object.values(results).every(({ growthMiB }) => growthMiB <= LIMIT_MIB);
@@ -86,7 +86,7 @@ if (flags.json) {
   const line = (what, { firstMiB, lastMiB, growthMiB, largestMiB }) =>
     console.log(`  ${what}: first tenth ${firstMiB.toFixed(1)} MiB, last tenth ${lastMiB.toFixed(1)} MiB (${growthMiB >= 0 ? "+" : ""}${growthMiB.toFixed(1)}), at most ${largestMiB.toFixed(1)} MiB`);
   console.log("resident memory");
-  console.log(`  ${count(flags["warm-up"])} steps before: from ${results.training.beforeMiB.toFixed(1)} MiB`);
+  console.log(`  ${count(flags["warm-up"])} warm-up steps: from ${results.training.beforeMiB.toFixed(1)} MiB`);
   line(`${count(flags.steps)} steps, an evaluation and checkpoints after every ${STEPS_PER_EPOCH}`, results.training);
   console.log(`    by tenth: ${results.training.tenthsMiB.map((value) => value.toFixed(1)).join(", ")}`);
   line(`${count(flags.models)} networks built and disposed of`, results.models);

@@ -1,9 +1,9 @@
-"""What people would run otherwise: ResNets distilled by Knowledge Review in PyTorch, written for comparison alone.
+"""The PyTorch baselines: ResNets distilled by Knowledge Review, written for comparison only.
 
-A server: one JSON request a line on stdin, one JSON answer a line on stdout. So another program can take turns with it, step by
-step, and both meet the same machine. Two ways of writing the same training step, each in the styles of pytorch_styles.py:
+A server: one JSON request per line on stdin, one JSON answer per line on stdout, so that another program can take turns with it, step by
+step, on the same machine. Two implementations of the same training step, each in the styles of pytorch_styles.py:
 
-published  as the method's CIFAR code has it: NCHW, the teacher in train mode with frozen parameters, losses read after each step
+published  like the method's CIFAR code: NCHW, the teacher in train mode with frozen parameters, losses read after each step
 expert     channels_last, the teacher in eval mode under no_grad, on a GPU the fused optimizer
 """
 
@@ -43,7 +43,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Gives logits and each stage's map before and after its last ReLU, the pooled vector last."""
+    """Returns logits and each stage's map before and after its last ReLU, the pooled vector last."""
 
     def __init__(self, blocks, channels, stem_channels, classes, imagenet=False):
         super().__init__()
@@ -118,7 +118,7 @@ def hierarchical_context_loss(student, teacher):
 
 
 class Distillation(nn.Module):
-    """images, labels -> the loss, and its two terms."""
+    """Maps images and labels to the loss and its two terms."""
 
     def __init__(self, teacher, student, sample, published, precision, cache_casts=True):
         super().__init__()
@@ -164,7 +164,7 @@ class Training:
         teacher, student = (NETWORKS[request[key]](classes) for key in ("teacher", "student"))
         self.images = torch.randn(batch, 3, size, size)
         self.labels = torch.randint(0, classes, (batch,))
-        # Casts that autocast caches in one capture must not be used outside of it.
+        # Casts that autocast caches during a capture must not be used outside of it.
         cache_casts = self.style.execution != "graphed-callables"
         self.module = Distillation(teacher, student, self.images[:2], self.published, self.style.precision, cache_casts).to(device)
         self.images, self.labels = self.images.to(device), self.labels.to(device)
@@ -181,12 +181,12 @@ class Training:
             self.replay = self.capture()
 
     def select_precision(self):
-        """Flags of the process: set before each use, since several trainings may take turns in one process."""
+        """Sets the process-wide flags; called before each use, since several trainings may take turns in one process."""
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.style.tf32
         torch.backends.cudnn.benchmark = True
 
     def create_optimizer(self, is_fused):
-        """SGD; fused: one kernel, which reads the learning rate from the device, so that a schedule may change it between replays of a graph."""
+        """Returns SGD; if fused, one kernel that reads the learning rate from the device, which may change between replays of a graph."""
         trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         options = {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
         if not is_fused:
@@ -200,10 +200,10 @@ class Training:
             return self.create_optimizer(is_fused=False)
 
     def forward(self):
-        """The losses, with gradients zeroed before."""
+        """Returns the losses, after zeroing the gradients."""
         self.optimizer.zero_grad(set_to_none=not self.published or self.style.execution == "graph")
         if self.style.is_compiled:
-            torch.compiler.cudagraph_mark_step_begin()  # outputs of the step before may be overwritten
+            torch.compiler.cudagraph_mark_step_begin()  # outputs of the previous step may be overwritten
         return self.run(self.images, self.labels)
 
     def take_step(self):
@@ -213,7 +213,10 @@ class Training:
         return losses
 
     def capture(self):
-        """The whole step as one CUDA graph, warmed up on a side stream as PyTorch's documentation prescribes. Returns the replay, which gives the losses."""
+        """Captures the whole step as one CUDA graph, warmed up on a side stream as PyTorch's documentation prescribes.
+
+        Returns a function that replays it and returns the losses.
+        """
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -247,7 +250,7 @@ class Training:
         return {"step": done - started, "forward": forward - started, "backward": backward - forward, "optimizer": done - backward}
 
     def burst(self, steps):
-        """Seconds of a step where they follow one another. Published style reads each step's losses, expert style the last one's."""
+        """Returns the seconds per step of consecutive steps. Published style reads each step's losses, expert style the last one's."""
         self.select_precision()
         advance = self.replay or self.take_step
         started = time.perf_counter()
@@ -291,7 +294,7 @@ class Images(torch.utils.data.Dataset):
 def loader_images_per_second(request):
     loader = torch.utils.data.DataLoader(Images(request["images"]), request["batch"], shuffle=True, num_workers=2)
     seen, started = 0, None
-    for images, _ in loader:  # the first batch pays for the start of the workers
+    for images, _ in loader:  # the first batch includes starting the workers
         if started is None:
             started = time.perf_counter()
         else:
@@ -300,14 +303,14 @@ def loader_images_per_second(request):
 
 
 def matrix_product_rate(dtype):
-    """GFLOP/s of the best of some products of 2048 × 2048 matrices."""
+    """Returns the GFLOP/s of the fastest of several products of 2048 × 2048 matrices."""
     n = 2048
     left, right = torch.randn(n, n, dtype=dtype), torch.randn(n, n, dtype=dtype)
     return 2 * n**3 / best_seconds(lambda: left @ right) / 1e9
 
 
 def copy_rate():
-    """GB/s, bytes read and bytes written, of the best copy of 256 MiB."""
+    """Returns the GB/s, bytes read plus bytes written, of the fastest copy of 256 MiB."""
     source = torch.ones(64 << 20)
     target = torch.empty_like(source)
     return 2 * source.nbytes / best_seconds(lambda: target.copy_(source)) / 1e9
@@ -324,7 +327,7 @@ def best_seconds(work, times=5):
 
 
 def operations(request):
-    """Every convolution of a step: {part, n, in, out, kernel, height, width, heightOut, widthOut, needsInputGradient}."""
+    """Returns every convolution of a step: {part, n, in, out, kernel, height, width, heightOut, widthOut, needsInputGradient}."""
     training = Training({**request, "style": "expert", "batch": 2})
     found = []
 
@@ -381,13 +384,13 @@ def answer(request, trainings):
         return {"imagesPerSecond": loader_images_per_second(request)}
     if operation == "operations":
         return {"operations": operations(request)}
-    if operation == "memory":  # once per process: the peak does not fall again
+    if operation == "memory":  # once per process: the peak never decreases
         training = Training(request)
         before = resident_bytes()
         for _ in range(3):
             training.step()
         return {"stepBytes": resident_peak_bytes() - before, "peakBytes": resident_peak_bytes()}
-    raise ValueError(f"expected a known operation, got {operation!r}")
+    raise ValueError(f"invalid operation: expected one that this server has, received {operation!r}.")
 
 
 def main():
@@ -395,7 +398,7 @@ def main():
     for line in sys.stdin:
         try:
             result = answer(json.loads(line), trainings)
-        except Exception as error:  # the other side reports it
+        except Exception as error:  # the client reports it
             result = {"error": f"{type(error).__name__}: {error}"}
         sys.stdout.write(json.dumps(result) + "\n")
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The styles in which pytorch_baseline.py writes the same training step, as `NAME[-bfloat16 | -tf32][-EXECUTION]`. Needs no torch."""
+"""The styles in which pytorch_baseline.py runs the same training step, as `NAME[-bfloat16 | -tf32][-EXECUTION]`. Requires no torch."""
 
 import dataclasses
 
@@ -33,7 +33,7 @@ class Style:
 
 
 def parse_style(text, device="cpu"):
-    """The style with this name; ValueError if there is none, or not on this device."""
+    """Returns the style with this name; ValueError if it does not exist, or not on this device."""
     name, _, rest = text.partition("-")
     precision = next((candidate for candidate in PRECISIONS if rest == candidate or rest.startswith(candidate + "-")), "")
     execution = rest[len(precision):].removeprefix("-") if precision else rest

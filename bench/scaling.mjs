@@ -1,4 +1,4 @@
-// What a training step costs against batch size, depth, resolution and threads. All points of one question take turns, step by step.
+// The cost of a training step against batch size, depth, resolution and threads. All points of one question take turns, step by step.
 import { availableParallelism } from "node:os";
 import { Command } from "commander";
 import { wholeNumber } from "./support/arguments.mjs";
@@ -16,7 +16,7 @@ const cores = availableParallelism();
 const pair = { teacher: "resnet56", student: "resnet20", batch: 128, size: 32, classes: 100, threads: cores };
 const threadCounts = Array.from({ length: cores }, (_, index) => index + 1).filter((count) => count === cores || Number.isInteger(Math.log2(count)));
 
-/** Each question varies one thing and leaves the rest as the pair has it. */
+/** Each question varies one setting of the pair and keeps the others. */
 const QUESTIONS = [
   { name: "batch", axis: "images in a batch", points: [8, 16, 32, 64, 128, 256].map((batch) => ({ at: batch, setting: { batch } })) },
   { name: "depth", axis: "layers of the student", points: [8, 14, 20, 32, 44, 56].map((depth) => ({ at: depth, setting: { student: `resnet${depth}` } })) },
@@ -25,10 +25,10 @@ const QUESTIONS = [
 ];
 
 const flags = new Command("npm run bench:scaling --")
-  .description(`Measures a training step of ${pair.student} under ${pair.teacher} against batch size, depth, resolution and threads.`)
-  .option("--rounds <n>", "steps of each point", wholeNumber, 9)
+  .description(`Measures a training step of ${pair.student} distilled from ${pair.teacher} against batch size, depth, resolution and threads.`)
+  .option("--rounds <n>", "steps per point", wholeNumber, 9)
   .option("--only <questions>", `some of ${QUESTIONS.map(({ name }) => name).join(", ")}, with commas between`, (text) => text.split(","))
-  .option("--write <name>", "keep the figures as bench/results/NAME.json, the tables as NAME-tables.md and the picture as NAME.svg")
+  .option("--write <name>", "write the figures to bench/results/NAME.json, the tables to NAME-tables.md and the picture to NAME.svg")
   .parse().opts();
 const progress = (line) => process.stderr.write(`bench: ${line}\n`);
 
@@ -38,7 +38,7 @@ async function measure({ name, axis, points }) {
     for (const precision of PRECISIONS) contenders.push({ at, precision, ours: await prepareOurs({ ...pair, ...setting, precision }), seconds: [] });
   }
   for (let round = -WARM_UPS; round < flags.rounds; ++round) {
-    progress(round < 0 ? `${name}: warms up` : `${name}: round ${round + 1} of ${flags.rounds}`);
+    progress(round < 0 ? `${name}: warm-up` : `${name}: round ${round + 1} of ${flags.rounds}`);
     for (const { ours, seconds } of contenders) {
       const { step } = await ours.step();
       if (round >= 0) seconds.push(step);
@@ -51,12 +51,12 @@ async function measure({ name, axis, points }) {
   return { name, axis, lines };
 }
 
-const asked = QUESTIONS.filter(({ name }) => flags.only === undefined || flags.only.includes(name));
-if (asked.length === 0) throw new Error(`expected some of ${QUESTIONS.map(({ name }) => name).join(", ")} for --only, got ${flags.only.join(",")}`);
+const selected = QUESTIONS.filter(({ name }) => flags.only === undefined || flags.only.includes(name));
+if (selected.length === 0) throw new Error(`invalid --only: expected some of ${QUESTIONS.map(({ name }) => name).join(", ")}, received ${flags.only.join(",")}. Separate names with commas.`);
 const report = {
   command: `npm run bench:scaling -- ${process.argv.slice(2).join(" ")}`.trim(), machine: await describeMachine(), pair, rounds: flags.rounds, questions: [],
 };
-for (const question of asked) report.questions.push(await measure(question));
+for (const question of selected) report.questions.push(await measure(question));
 
 const tables = scalingTables(report);
 console.log(tables);

@@ -16,7 +16,7 @@ import { tablesOf } from "./support/tables.mjs";
 function pairsOf(text) {
   return text.split(",").map((pair) => {
     const match = /^([\w-]+?)-(resnet\w+)@(\d+)x(\d+)$/.exec(pair);
-    if (!match) throw new InvalidArgumentError(`expected TEACHER-STUDENT@BATCHxSIZE, got ${pair}`);
+    if (!match) throw new InvalidArgumentError(`expected TEACHER-STUDENT@BATCHxSIZE, received ${pair}.`);
     const [, teacher, student, batch, size] = match;
     return { teacher, student, batch: Number(batch), size: Number(size), classes: Number(size) < 64 ? 100 : 1000 };
   });
@@ -26,18 +26,18 @@ const ALL_PAIRS = "resnet56-resnet20@128x32,resnet32x4-resnet8x4@128x32,resnet34
 const flags = new Command("npm run bench --")
   .description("Measures a training step of Knowledge Review here and in PyTorch, side by side: all take turns, step by step, in one run.")
   .addOption(new Option("--pairs <list>", "TEACHER-STUDENT@BATCHxSIZE with commas between").argParser(pairsOf).default(pairsOf(ALL_PAIRS), ALL_PAIRS))
-  .option("--rounds <n>", "steps of each", wholeNumber, 15)
-  .option("--threads <n>", "threads of each", wholeNumber, cpus().length)
-  .option("--no-compiled", "leave torch.compile out")
-  .option("--no-baselines", "leave PyTorch out")
-  .option("--no-loop", "leave out a loop of one's own beside the native epoch")
-  .option("--write <name>", "keep the figures as bench/results/NAME.json and the tables as bench/results/NAME-tables.md")
+  .option("--rounds <n>", "steps per contender", wholeNumber, 15)
+  .option("--threads <n>", "threads per contender", wholeNumber, cpus().length)
+  .option("--no-compiled", "omit torch.compile")
+  .option("--no-baselines", "omit PyTorch")
+  .option("--no-loop", "omit the comparison of a custom loop with the native epoch")
+  .option("--write <name>", "write the figures to bench/results/NAME.json and the tables to bench/results/NAME-tables.md")
   .addHelpText("after", "\nThe baselines need a Python with torch and numpy: REVIEWKD_BENCH_PYTHON, or python3.")
   .parse().opts();
 const { threads } = flags;
 const progress = (line) => process.stderr.write(`bench: ${line}\n`);
 
-/** Milliseconds by contender and part, all in turns. */
+/** Milliseconds per contender and part, measured in turns. */
 async function measure(setting, baseline, machine) {
   const precisions = setting.size > 64 ? ["float32"] : ["float32", "bfloat16"];
   const styles = baseline === undefined ? [] : ["published", ...precisions.flatMap((precision) => {
@@ -56,7 +56,7 @@ async function measure(setting, baseline, machine) {
     contenders.set(`reviewkd ${precision}`, () => ours.step());
   }
   for (const [name, step] of contenders) {
-    progress(`${setting.teacher} → ${setting.student}: ${name} warms up`);
+    progress(`${setting.teacher} → ${setting.student}: ${name}: warm-up`);
     for (let i = 0; i < 3; ++i) await step();
   }
   const seconds = new Map([...contenders.keys()].map((name) => [name, []]));
@@ -74,7 +74,7 @@ async function measure(setting, baseline, machine) {
     results[name] = Object.fromEntries(Object.keys(list[0]).map((part) => [part, spreadMs(list.map((entry) => entry[part]))]));
     results[name].imagesPerSecond = setting.batch / median(list.map(({ step }) => step));
   }
-  // Of each rate the best, for a floor is what the machine can do.
+  // The best of each rate: the floor is what the machine can do.
   const best = Object.fromEntries(Object.keys(rates[0] ?? {}).map((key) => [key, Math.max(...rates.map((entry) => entry[key]))]));
   const floor = {};
   if (baseline !== undefined) {

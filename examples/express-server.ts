@@ -1,7 +1,7 @@
-// A server that trains on request, in a host, and streams what happens as server-sent events: whatever training does, it goes on answering.
+// A server that trains on request, in a worker, and streams the events as server-sent events: whatever happens in training, it keeps answering.
 //   node --import tsx examples/express-server.ts [PORT] [DIRECTORY]
 //   curl -N -X POST -H 'content-type: application/json' -d '{"epochs":2}' localhost:3000/runs/first
-//   curl -X DELETE localhost:3000/runs/first      stops it; the same POST goes on from there
+//   curl -X DELETE localhost:3000/runs/first      stops it; the same POST resumes it
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import express from "express";
@@ -10,7 +10,7 @@ import { z } from "zod";
 
 const [port = "3000", directory = "runs"] = process.argv.slice(2);
 
-/** What a client may ask for. A name becomes a directory's: no dots, no slashes. */
+/** The names that a client may use. A name becomes that of a directory: no dots, no slashes. */
 const Name = z.string().regex(/^[a-z0-9-]+$/);
 const Request = z.strictObject({ student: z.string().default("resnet8"), epochs: z.int().positive().max(1000).default(2) });
 
@@ -26,17 +26,17 @@ app.post("/runs/:name", async (request, response) => {
     return;
   }
   if (running.has(name.data)) {
-    response.status(409).json({ error: `the run ${name.data} is under way` });
+    response.status(409).json({ error: `the run ${name.data} is already running` });
     return;
   }
   const controller = new AbortController();
   running.set(name.data, controller);
-  // Who hangs up wants no more of it; what was trained is saved.
+  // A disconnected client stops its run, which saves its progress.
   response.on("close", () => { controller.abort(); });
   response.setHeader("content-type", "text/event-stream");
   const send = (event: { readonly type: string }): void => { response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`); };
 
-  // A host of its own for each run: one that dies takes no other with it.
+  // One worker per run: one that dies does not affect the others.
   const rk = await startHost();
   try {
     const runDirectory = join(directory, name.data);

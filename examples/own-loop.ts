@@ -1,4 +1,4 @@
-// A loop of one's own with a schedule that the package does not have: one cycle, up to the full rate and down to nothing (Smith and Topin, 2018).
+// A custom training loop with a schedule that the package does not have: one cycle, up to the full rate and down to zero (Smith and Topin, 2018).
 //   node --import tsx examples/own-loop.ts
 import { createDistiller, createModel, createSession, loadDataset } from "reviewkd";
 
@@ -14,7 +14,7 @@ const session = await createSession({ distiller, optimizer: { kind: "sgd", learn
 
 const steps = EPOCHS * Math.ceil(data.train.size / BATCH_SIZE);
 
-/** From a tenth of the highest rate up to it in the first third, then along half a cosine down towards 0. */
+/** The rate at a step: from a tenth of the highest rate up to it in the first third, then along half a cosine down to 0. */
 function rateAt(step: number): number {
   const position = step / steps;
   if (position < 1 / 3) return HIGHEST_RATE * (0.1 + 0.9 * 3 * position);
@@ -27,7 +27,7 @@ for (let epoch = 0, step = 0; epoch < EPOCHS; ++epoch) {
     await session.setLearningRate(rateAt(step++));
     const { losses, learningRate } = await session.step(batch);
     if (step % 4 === 0) console.log(`step ${step}: rate ${learningRate.toFixed(4)}, loss ${losses.total.toFixed(3)}`);
-    // A step has used them; the next ones are being prepared already.
+    // The step has used them; the next batches are already being prepared.
     batch.images.dispose();
     batch.labels.dispose();
   }

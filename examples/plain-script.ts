@@ -1,4 +1,4 @@
-// The shortest way: a teacher, a student under it, and the student's weights in a file. Drawn images stand in for yours.
+// The shortest program: a teacher, a student distilled from it, and the student's weights in a file. Replace the drawn images with yours.
 //   node --import tsx examples/plain-script.ts [DIRECTORY]
 import { join } from "node:path";
 import { createDistiller, createModel, fit, loadDataset } from "reviewkd";

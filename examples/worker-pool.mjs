@@ -1,12 +1,12 @@
 // A small study on a pool of worker threads: which learning rate suits the student? Each worker has its own trainer in this process.
-// JavaScript, since on Node 20 a worker does not inherit tsx.
+// JavaScript, because on Node 20 a worker thread does not inherit tsx.
 //   node examples/worker-pool.mjs
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { createModel, fit, loadDataset } from "reviewkd";
 
-/** One training; a single thread each, for the pool has as many workers as there are cores. */
+/** Runs one training, with a single thread, because the pool has one worker per core. */
 async function train({ learningRate, seed }) {
   const data = await loadDataset({ kind: "synthetic", numClasses: 4, trainSamples: 128, testSamples: 64 });
   const model = await createModel("resnet8", { numClasses: data.numClasses, seed });

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Runs the package with its CUDA plugin and libtorch's CUDA half on a machine without a GPU, on a CUDA runtime that records what it is called for.
-// `npm run check:cuda -- --help` prints the options; docs/cuda.md says what this proves, and what it cannot.
+// Runs the package with its CUDA plugin and libtorch's CUDA half on a machine without a GPU, on a CUDA runtime that records its calls.
+// `npm run check:cuda -- --help` prints the options; docs/cuda.md describes what this shows, and what it cannot.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -42,7 +42,7 @@ function test({ root, env }, options) {
 async function count({ root, env }, options) {
   const folder = mkdtempSync(join(tmpdir(), "reviewkd-recording-"));
   try {
-    // On the host, kernels of this size would take minutes; those with scalars in one block are what the session reads back.
+    // On the host, kernels of this size would take minutes; the session only reads back those with scalars in one block.
     return await node(root, [join(root, "bench/kernels-per-step.mjs"), ...options], { ...env, REVIEWKD_RECORDING_FILE: join(folder, "calls.jsonl"), REVIEWKD_RECORDING_MAX_BLOCKS: "1" });
   } finally {
     rmSync(folder, { recursive: true, force: true });

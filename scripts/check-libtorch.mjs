@@ -45,7 +45,7 @@ async function checkAll(root, { versions, record, clean }, progress) {
   for (const version of versions) {
     const pins = pinsOf(version, "--versions");
     rows.push(await checkVersion(pins, { root, directory, toolkit, env: process.env, progress }));
-    // After each version: a run of an hour that is interrupted leaves what it found.
+    // After each version: an interrupted run of an hour keeps its results.
     if (record !== undefined) await writeFile(record, formatRecord(rows, await describe(toolkit)));
     if (clean) await removeVersion(pins, process.env);
   }

@@ -1,16 +1,16 @@
 #!/usr/bin/env node
-// Holds what a package asks of a processor against emulated ones:  node scripts/check-processors.mjs
-// On each of them the checkout's own build distills as somebody would who has just installed it. It has to work on those that have what the
-// package's manifest asks for, and on no other: then the manifest asks for too little or for too much.
+// Checks the processor requirements of a package on emulated processors:  node scripts/check-processors.mjs
+// On each of them the checkout's own build distills like a new installation. It must work on those that meet the requirements of the
+// package's manifest, and on no other: otherwise the manifest requires too little or too much.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { LIBTORCH_ASKS_FOR } from "./package/platform.mjs";
+import { LIBTORCH_REQUIRES } from "./package/platform.mjs";
 import { BuildError, runMain } from "./support/errors.mjs";
 import { run } from "./support/process.mjs";
 
-// Intel's processors of 64 bits, the oldest first, as QEMU names them, each with what it brought. It emulates no AVX-512.
+// Intel's 64-bit processors, the oldest first, by QEMU's names, each with the sets that it introduced. QEMU does not emulate AVX-512.
 const PROCESSORS = [
   { name: "Conroe", year: 2006, brought: ["sse3", "ssse3"] },
   { name: "Penryn", year: 2008, brought: ["sse4_1"] },
@@ -20,10 +20,10 @@ const PROCESSORS = [
 ];
 
 await runMain(async () => {
-  if (process.argv.length > 2) throw new BuildError("USAGE", `expected no words, got ${process.argv.slice(2).join(" ")}`);
-  if (process.platform !== "linux" || process.arch !== "x64") throw new BuildError("PLATFORM", `expected linux-x64 for emulating its processors, got ${process.platform}-${process.arch}`);
+  if (process.argv.length > 2) throw new BuildError("USAGE", `invalid arguments: expected none, received ${process.argv.slice(2).join(" ")}. Run \`npm run check:processors\` without them.`);
+  if (process.platform !== "linux" || process.arch !== "x64") throw new BuildError("PLATFORM", `invalid platform: expected linux-x64, received ${process.platform}-${process.arch}. Run the check on Linux.`);
   const { startError } = await run("qemu-x86_64", ["--version"]);
-  if (startError) throw new BuildError("TOOL_MISSING", "expected QEMU for emulating processors, got no qemu-x86_64 on PATH; apt-get install qemu-user");
+  if (startError) throw new BuildError("TOOL_MISSING", "missing tool: qemu-x86_64 on PATH. Run apt-get install qemu-user on Debian.");
 
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
   const directory = await mkdtemp(join(tmpdir(), "reviewkd-processors-"));
@@ -37,7 +37,7 @@ await runMain(async () => {
       const { status, stdout, output } = await run("qemu-x86_64", ["-cpu", name, process.execPath, join(root, "test/install/distill.mjs")], { cwd: directory });
       const works = status === 0 && /^\{"losses":\[\d/m.test(stdout);
       const reason = output.split("\n").find((line) => /Error:|error:|signal|instruction/i.test(line))?.trim();
-      const should = LIBTORCH_ASKS_FOR.every((set) => has.includes(set));
+      const should = LIBTORCH_REQUIRES.every((set) => has.includes(set));
       process.stdout.write(`${name} (${year}; ${brought.join(", ")}): ${works ? "works" : `fails${reason ? `, ${reason}` : ""}`}\n`);
       outcomes.push({ name, works, should });
     }
@@ -47,8 +47,8 @@ await runMain(async () => {
   const wrong = outcomes.filter(({ works, should }) => works !== should);
   if (wrong.length > 0) {
     throw new BuildError("REQUIREMENT_WRONG",
-      `expected processors with ${LIBTORCH_ASKS_FOR.join(", ")} to work and others to fail, got ${wrong.map(({ name, works }) => `${name}, which ${works ? "works" : "fails"}`).join("; ")}: `
-      + "mend LIBTORCH_ASKS_FOR in scripts/package/platform.mjs");
+      `invalid requirements: expected processors with ${LIBTORCH_REQUIRES.join(", ")} to work and others to fail, received ${wrong.map(({ name, works }) => `${name}, which ${works ? "works" : "fails"}`).join("; ")}. `
+      + "Fix LIBTORCH_REQUIRES in scripts/package/platform.mjs.");
   }
-  process.stdout.write(`a processor needs ${LIBTORCH_ASKS_FOR.join(", ")} and nothing beyond\n`);
+  process.stdout.write(`required of a processor: only ${LIBTORCH_REQUIRES.join(", ")}\n`);
 });

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-// Proves of the code for Windows what can be proven on Linux:  node scripts/check-windows.mjs
-//   1. CMake configures for clang-cl, against the libtorch of the real wheel for Windows, and clang-cl knows every option.
-//   2. Every file of the addon compiles for Windows, with mingw-w64's headers of the system and that libtorch's own, and asks of the compiler's
-//      run-time library for nothing that is not linked.
-//   3. Of the wheel's libraries all are known that have to go with the addon.
-//   4. The layer between the core and the system does under Wine what test/platform claims, and here as well.
-// Nothing is linked with libtorch, for its names are those of Microsoft's compiler: what this cannot tell, a build on Windows will.
+// Checks of the code for Windows what can be checked on Linux:  node scripts/check-windows.mjs
+//   1. CMake configures for clang-cl, against the libtorch of the real wheel for Windows, and clang-cl accepts every option.
+//   2. Every file of the addon compiles for Windows, with mingw-w64's system headers and that libtorch's own, and requires no
+//      function of the compiler's run-time library that is not linked.
+//   3. All libraries of the wheel that must be packed with the addon are known.
+//   4. The platform layer passes test/platform under Wine, and on this system as well.
+// The objects are not linked with libtorch, whose symbols are mangled by Microsoft's compiler: only a build on Windows can show the rest.
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,14 +21,14 @@ const TOOLS = ["clang", "clang++", "llvm-dlltool", "llvm-nm", "x86_64-w64-mingw3
 const INSTALL = "apt-get install clang llvm g++-mingw-w64-x86-64 cmake ninja-build wine wine64 on Debian";
 
 await runMain(async () => {
-  if (process.argv.length > 2) throw new BuildError("USAGE", `expected no words, got ${process.argv.slice(2).join(" ")}`);
+  if (process.argv.length > 2) throw new BuildError("USAGE", `invalid arguments: expected none, received ${process.argv.slice(2).join(" ")}. Run \`npm run check:windows\` without them.`);
   const missing = [];
   for (const tool of TOOLS) {
     const { startError } = await run(tool, ["--version"]);
     if (startError) missing.push(tool);
   }
   if (missing.length > 0) {
-    throw new BuildError("TOOL_MISSING", `expected clang, mingw-w64, CMake, Ninja and Wine for checking the code for Windows, got none of ${missing.join(", ")}; ${INSTALL}`);
+    throw new BuildError("TOOL_MISSING", `missing tools: ${missing.join(", ")}. Run ${INSTALL}.`);
   }
 
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -40,9 +40,9 @@ await runMain(async () => {
   await testPlatform(root, join(directory, "platform"), progress, say);
   const libtorch = await libTorchOf("win32-x64", process.env, progress);
   const { libraries, runtime } = await checkWheel(root, libtorch);
-  say(`with the addon go ${libraries.join(", ")} of the wheel, and of Microsoft's runtime ${runtime.join(", ")}`);
+  say(`packed with the addon: ${libraries.join(", ")} of the wheel, and ${runtime.join(", ")} of Microsoft's runtime`);
   const commands = await configureForWindows(root, join(directory, "addon"), libtorch, progress);
-  say(`clang-cl: CMake configures, and all options of ${commands.length} compilations are known`);
+  say(`clang-cl: CMake configures, and accepts all options of ${commands.length} compilations`);
   const { files, openMp } = await compileForWindows(root, join(directory, "objects"), commands, progress);
-  say(`${files} files of the addon compile for Windows; of OpenMP's runtime they ask for ${openMp.join(", ")}`);
+  say(`${files} files of the addon compile for Windows; they require ${openMp.join(", ")} of OpenMP's runtime`);
 });

@@ -1,8 +1,8 @@
-// Fuzzes a reader of strangers' files with libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which needs clang.
+// Fuzzes a reader of untrusted files with libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which requires clang.
 // Usage: npm run fuzz -- READER SECONDS [--keep]
 //   READER   safetensors, zip or legacy
-//   --keep   afterwards puts the smallest set of inputs with the same coverage into test/fuzz/corpus
-// CXX names the compiler (default: clang++). Inputs that fail are kept in build/fuzz-libfuzzer/artifacts.
+//   --keep   afterwards writes the smallest set of inputs with the same coverage to test/fuzz/corpus
+// CXX names the compiler (default: clang++). Failing inputs are kept in build/fuzz-libfuzzer/artifacts.
 import { spawn } from "node:child_process";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,13 +10,13 @@ import { parseArgs } from "node:util";
 import { buildHarness, packCorpus, READERS, unpackCorpus } from "./fuzz/build.mjs";
 
 const BUILD = "build/fuzz-libfuzzer";
-// No single allocation may be larger: a length would have been believed. The readers' own bounds lie far below. Time is that of a
-// clock on the wall, which goes on while a busy machine gives the fuzzer none.
+// A larger single allocation means that a reader trusted a length; the readers' own limits are far below. The timeout is wall time,
+// which passes even when a busy machine does not schedule the fuzzer.
 const LIMITS = ["-max_len=12000", "-malloc_limit_mb=64", "-rss_limit_mb=1024", "-timeout=60"];
 
 const { values: flags, positionals: [reader = "", seconds = ""] } = parseArgs({ allowPositionals: true, options: { keep: { type: "boolean", default: false } } });
 if (!READERS.includes(reader) || !(Number(seconds) > 0)) {
-  console.error(`expected READER SECONDS with one of ${READERS.join(", ")} and a number above 0, got "${reader} ${seconds}"`);
+  console.error(`invalid arguments: expected READER SECONDS with one of ${READERS.join(", ")} and a number above 0, received "${reader} ${seconds}". Run npm run fuzz -- zip 60.`);
   process.exit(2);
 }
 
@@ -31,7 +31,7 @@ function fuzz(parameters) {
 
 const failure = await buildHarness(BUILD, ["-DREVIEWKD_LIBFUZZER=ON", `-DCMAKE_CXX_COMPILER=${process.env["CXX"] ?? "clang++"}`]);
 if (failure !== undefined) {
-  console.error(`expected clang++ with libFuzzer for the harness (CXX names another one), got:\n${failure}`);
+  console.error(`cannot build the harness:\n${failure}\nInstall clang++ with libFuzzer, or name a compiler by CXX.`);
   process.exit(1);
 }
 const corpus = join(BUILD, "corpus", reader);

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-// Prints the goldens whose teacher and student the built package knows:  node scripts/goldens.mjs PARITY_DIRECTORY
+// Prints the goldens whose teacher and student the built package has:  node scripts/goldens.mjs PARITY_DIRECTORY
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BuildError, runMain } from "./support/errors.mjs";
 
-/** The published implementations' names of networks that are called otherwise here. */
+/** Published names of networks that differ from this package's. */
 const OUR_NAMES = new Map([
   ["shufflev1", "shufflenetv1"], ["shufflev2", "shufflenetv2"], ["mobilenet_v2_x0_5", "mobilenetv2-half"],
   ["ResNet50", "resnet50-cifar"], ["mobilenet_v1", "mobilenetv1"],
@@ -14,7 +14,7 @@ const OUR_NAMES = new Map([
 
 await runMain(async () => {
   const [parity] = process.argv.slice(2);
-  if (parity === undefined) throw new BuildError("USAGE", "expected the directory with goldens/, got nothing");
+  if (parity === undefined) throw new BuildError("USAGE", "invalid arguments: expected the directory with goldens/, received none. Pass its path.");
 
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
   const listed = execFileSync(process.execPath, [join(root, "dist/cli/main.js"), "models", "--json"], { encoding: "utf8" });

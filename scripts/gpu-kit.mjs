@@ -14,8 +14,8 @@ import { TORCH_VERSIONS } from "./libtorch-versions/pins.mjs";
 import { BuildError, runMain } from "./support/errors.mjs";
 
 const MIB = 2 ** 20;
-/** What travels at a time: the working tree and the kit, or the working tree and one part of the data. */
-const TRAVEL_BYTES = 64 * MIB;
+/** The limit of one transfer: the working tree and the kit, or the working tree and one part of the data. */
+const TRANSFER_BYTES = 64 * MIB;
 const PART_BYTES = 54 * MIB;
 
 const USAGE = `Usage: npm run gpu:kit -- [options]
@@ -24,14 +24,14 @@ Packs .gpu (Node, dist, modules, binaries) and, with --data, .gpu-data-1 and .gp
 docs/cuda.md, "A machine with a GPU and nothing else", describes what to run there.
 
   --data DIRECTORY      packs train.bin and test.bin of CIFAR-100's binary version
-  --teacher FILE        brings trained weights of the teacher, so that only the student is trained
+  --teacher FILE        packs trained weights of the teacher, so that only the student is trained
   --torch VERSION       torch on the GPU machine, for which the binaries are built: ${TORCH_VERSIONS.join(", ")} (default ${DEFAULT_TORCH})
   --architectures LIST  CUDA architectures of the binaries, as CMake lists them (default 90)
   --prebuilt DIRECTORY  packs the binaries of this directory and builds none
   --no-prebuilt         packs no binaries: they are compiled on the GPU machine, in a minute of its time
   --level N             compression level of xz, 0 to 9 (default 9)
   --out DIRECTORY       the kit's directory (default .gpu)
-  --rehearse BIN        then runs the device's half here, on the CPU, in a copy of the working tree and an empty environment;
+  --rehearse BIN        then runs the device's part here, on the CPU, in a copy of the working tree and an empty environment;
                         BIN is the bin directory of a Python with that torch
   --help                prints this text
 `;
@@ -100,7 +100,7 @@ function usage(message) {
 }
 
 /**
- * The parts that an earlier run packed; they do not depend on the sources.
+ * The parts packed by an earlier run; they do not depend on the sources.
  *
  * @param {string} kit
  */
@@ -138,7 +138,7 @@ async function describe(root, kit, parts) {
   for (const directory of [kit, ...parts]) {
     const bytes = bytesOf(directory, readdirSync(directory));
     row(basename(directory), bytes);
-    if (tree + bytes > TRAVEL_BYTES) {
+    if (tree + bytes > TRANSFER_BYTES) {
       throw new BuildError("KIT_TOO_LARGE", `invalid size: expected at most 64 MiB for the working tree and ${basename(directory)}, received ${((tree + bytes) / MIB).toFixed(1)} MiB. `
         + "Remove large untracked files, or pack with --level 9.");
     }
@@ -157,8 +157,8 @@ ${parts.map((part, index) => `  with ${basename(part)}  bash scripts/gpu/device/
  */
 async function rehearseKit(root, kit, pythonBin, progress) {
   const directory = mkdtempSync(join(tmpdir(), "reviewkd-rehearsal-"));
-  progress(`rehearsing in ${directory}, which is kept`);
+  progress(`rehearsing in ${directory}, which is not deleted`);
   const { status, out } = await rehearse({ root, kit, directory, path: `${pythonBin}:/usr/bin:/bin`, parameters: ["proof", "--device", "cpu"], onLine: (line) => process.stdout.write(`${line}\n`) });
   process.stdout.write(`results in ${out}: ${readdirSync(out).join(", ")}\n`);
-  if (status !== 0) throw new BuildError("REHEARSAL_FAILED", `the device's half ended with ${status ?? "a signal"}. Read ${join(out, "log.txt")}.`);
+  if (status !== 0) throw new BuildError("REHEARSAL_FAILED", `the device's part exited with ${status ?? "a signal"}. Read ${join(out, "log.txt")}.`);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// Packs a built checkout into the tarballs that are published:  node scripts/package.mjs [--out DIRECTORY] [--main] [--platform] [--cuda] [--built DIRECTORY]
-// The main package and the platform's when none is given; --cuda builds the plugin for CUDA devices and packs that. The main package asks for the
-// packages of all platforms, or, with --built, for those whose tarballs lie below that directory.
+// Packs a built checkout into the published tarballs:  node scripts/package.mjs [--out DIRECTORY] [--main] [--platform] [--cuda] [--built DIRECTORY]
+// Without a selection, the main package and the platform's; --cuda builds and packs the plugin for CUDA devices. The main package depends on the
+// packages of all platforms, or, with --built, on those whose tarballs are below that directory.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -14,7 +14,7 @@ import { pack } from "./package/pack.mjs";
 import { stagePlatformPackage } from "./package/platform.mjs";
 import { BuildError, runMain } from "./support/errors.mjs";
 
-// What a registry takes without complaint, and a user waits for.
+// A size that a registry accepts and users tolerate.
 const MOST_BYTES = 130e6;
 
 await runMain(async () => {
@@ -30,12 +30,12 @@ await runMain(async () => {
     if (platform) packages.push([`@reviewkd/${platformName}`, (directory) => stagePlatformPackage(root, directory, progress)]);
     if (cuda) packages.push([`@reviewkd/${platformName}-cuda`, (directory) => stageCudaPackage(root, directory, progress)]);
     for (const [name, stage] of packages) {
-      progress(`laying out ${name}`);
+      progress(`staging ${name}`);
       const directory = join(staging, name.replace("/", "-"));
       await stage(directory);
       progress(`packing ${name}`);
       const { path, bytes, unpackedBytes, sha256 } = await pack(directory, out);
-      if (bytes > MOST_BYTES) throw new BuildError("TOO_LARGE", `expected at most ${MOST_BYTES / 1e6} MB for ${name}, got ${(bytes / 1e6).toFixed(1)} MB in ${path}`);
+      if (bytes > MOST_BYTES) throw new BuildError("TOO_LARGE", `invalid size of ${name}: expected at most ${MOST_BYTES / 1e6} MB, received ${(bytes / 1e6).toFixed(1)} MB in ${path}. Remove files from the package.`);
       process.stdout.write(`${JSON.stringify({ name, path, bytes, unpackedBytes, sha256 })}\n`);
     }
   } finally {
@@ -52,6 +52,6 @@ function options(root) {
       out: values.out ?? join(root, "build/packages"), main: both || values.main === true, built: values.built, platform: both || values.platform === true, cuda: values.cuda === true,
     };
   } catch (error) {
-    throw new BuildError("USAGE", `expected --out DIRECTORY, --main, --platform, --cuda, --built DIRECTORY or nothing, got ${process.argv.slice(2).join(" ")} (${/** @type {Error} */ (error).message})`);
+    throw new BuildError("USAGE", `invalid options: ${/** @type {Error} */ (error).message}. Pass --out DIRECTORY, --main, --platform, --cuda, --built DIRECTORY or nothing.`);
   }
 }

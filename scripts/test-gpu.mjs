@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The tests that need a GPU:  npm run test:gpu [-- MOCHA'S OPTIONS]
-// The suites of fused operations, with the device's kernels held against PyTorch's operations in double, and what test/gpu has. Where there is no GPU,
-// or no plugin for it, this says why and fails: nothing that was not run passes.
+// The suites of fused operations, with the device's kernels compared with PyTorch's operations in double, and those of test/gpu. Without a GPU,
+// or a plugin for it, this prints the reason and fails: tests that did not run do not pass.
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -15,10 +15,10 @@ await runMain(async () => {
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
   const { cuda } = await systemInfo();
   if (!cuda.available) {
-    throw new BuildError("CUDA_UNAVAILABLE", `expected a CUDA device for these tests, got none: ${cuda.reason ?? "no reason"}; run them on a machine with a GPU and a CUDA libtorch`);
+    throw new BuildError("CUDA_UNAVAILABLE", `no CUDA device: ${cuda.reason ?? "unknown reason"}. Run these tests on a machine with a GPU and a CUDA libtorch.`);
   }
   if (cuda.plugin?.loaded !== true) {
-    throw new BuildError("CUDA_UNAVAILABLE", `expected the CUDA plugin for these tests, got none: ${cuda.plugin?.reason ?? "no reason"}; to mend it: ${cuda.plugin?.fix ?? "npm run build:cuda"}`);
+    throw new BuildError("CUDA_UNAVAILABLE", `no CUDA plugin: ${cuda.plugin?.reason ?? "unknown reason"}. To fix it: ${cuda.plugin?.fix ?? "npm run build:cuda"}`);
   }
   process.stderr.write(`test:gpu: ${cuda.devices.join(", ")}, ${cuda.plugin.path ?? ""}, for ${cuda.plugin.builtFor ?? ""}\n`);
   const files = [

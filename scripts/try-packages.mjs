@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Installs packed tarballs as a user's project does and distills with them:  node scripts/try-packages.mjs DIRECTORY
-// What the release does with each platform's package on that platform, before it publishes it.
+// Installs packed tarballs like a user's project and distills with them:  node scripts/try-packages.mjs DIRECTORY
+// The release does this with each platform's package on that platform before publishing it.
 import { copyFile, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -10,30 +10,30 @@ import { BuildError, runMain } from "./support/errors.mjs";
 import { lastLines, run } from "./support/process.mjs";
 
 await runMain(async () => {
-  const [given, ...others] = process.argv.slice(2);
+  const [directory, ...others] = process.argv.slice(2);
   const npm = process.env["npm_execpath"];
-  if (given === undefined || others.length > 0) throw new BuildError("USAGE", `expected a directory of tarballs, got ${process.argv.slice(2).join(" ") || "nothing"}`);
-  if (npm === undefined) throw new BuildError("USAGE", "expected to be started by npm, got no npm_execpath; use `npm run try:packages -- DIRECTORY`");
-  const tarballs = (await readdir(given)).filter((name) => name.endsWith(".tgz"));
+  if (directory === undefined || others.length > 0) throw new BuildError("USAGE", `invalid arguments: expected a directory of tarballs, received ${process.argv.slice(2).join(" ") || "none"}. Pass one directory.`);
+  if (npm === undefined) throw new BuildError("USAGE", "not started by npm: npm_execpath is missing. Use `npm run try:packages -- DIRECTORY`.");
+  const tarballs = (await readdir(directory)).filter((name) => name.endsWith(".tgz"));
   const wanted = [/^reviewkd-\d[^-]*\.tgz$/, new RegExp(`^reviewkd-${platformName}-\\d[^-]*\\.tgz$`)];
   const paths = wanted.map((pattern) => {
     const name = tarballs.find((tarball) => pattern.test(tarball));
-    if (name === undefined) throw new BuildError("NOT_PACKED", `expected a tarball like ${pattern.source} in ${given}, got ${tarballs.join(", ") || "none"}; run \`npm run package\``);
-    return join(resolve(given), name);
+    if (name === undefined) throw new BuildError("NOT_PACKED", `invalid directory: expected a tarball like ${pattern.source} in ${directory}, received ${tarballs.join(", ") || "none"}. Run \`npm run package\`.`);
+    return join(resolve(directory), name);
   });
 
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
   const project = await mkdtemp(join(tmpdir(), "reviewkd-try-"));
   try {
-    await writeFile(join(project, "package.json"), JSON.stringify({ name: "somebody", private: true, type: "module" }));
+    await writeFile(join(project, "package.json"), JSON.stringify({ name: "user-project", private: true, type: "module" }));
     await copyFile(join(root, "test/install/distill.mjs"), join(project, "distill.mjs"));
-    // The other platforms' packages are on no registry yet, nor is this one's: npm passes over what it does not find of optional ones.
+    // No platform's package is on a registry yet: npm skips optional dependencies that it does not find.
     for (const words of [[npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", ...paths], ["distill.mjs"]]) {
       const { status, stdout, output } = await run(process.execPath, words, { cwd: project });
-      if (status !== 0) throw new BuildError("PACKAGE_FAILED", `expected the packages in ${given} to install and to distill, got\n${lastLines(output, 30)}`);
+      if (status !== 0) throw new BuildError("PACKAGE_FAILED", `the packages in ${directory} do not install or do not distill:\n${lastLines(output, 30)}`);
       if (words.length > 1) continue;
       const { losses, addonPath } = JSON.parse(stdout);
-      if (!losses.every(Number.isFinite) || !addonPath.includes(`@reviewkd`)) throw new BuildError("PACKAGE_FAILED", `expected losses from the package's own addon, got ${stdout}`);
+      if (!losses.every(Number.isFinite) || !addonPath.includes(`@reviewkd`)) throw new BuildError("PACKAGE_FAILED", `invalid output: expected losses from the package's own addon, received ${stdout}. Check which addon was loaded.`);
       process.stdout.write(stdout);
     }
   } finally {

@@ -10,7 +10,7 @@ export class Baseline {
   #lines;
   #ended = false;
 
-  /** The Python is REVIEWKD_BENCH_PYTHON, or else python3, and must have torch and numpy. */
+  /** Starts REVIEWKD_BENCH_PYTHON, or else python3, which must have torch and numpy. */
   constructor(python = process.env.REVIEWKD_BENCH_PYTHON ?? "python3") {
     this.python = python;
     this.#process = spawn(python, [SCRIPT], { stdio: ["pipe", "pipe", "inherit"] });
@@ -19,12 +19,12 @@ export class Baseline {
     this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
   }
 
-  /** One request; its answer without the envelope. */
+  /** Sends one request and returns its answer. */
   async ask(operation, request = {}) {
     if (!this.#ended) this.#process.stdin.write(`${JSON.stringify({ operation, ...request })}\n`);
     const { value, done } = await this.#lines.next();
     if (done) {
-      throw new Error(`expected a Python with torch and numpy for the baselines, got ${this.python}, which ended: set REVIEWKD_BENCH_PYTHON, or leave the baselines out with --no-baselines`);
+      throw new Error(`invalid Python for the baselines: expected one with torch and numpy, received ${this.python}, which exited. Set REVIEWKD_BENCH_PYTHON, or omit the baselines with --no-baselines.`);
     }
     const answer = JSON.parse(value);
     if (answer.error !== undefined) throw new Error(`the baseline failed at ${operation}: ${answer.error}`);
@@ -35,7 +35,7 @@ export class Baseline {
     this.#process.stdin.end();
   }
 
-  /** Ends it also while it works on a request. */
+  /** Ends the process, also during a request. */
   kill() {
     this.#ended = true;
     this.#process.kill("SIGKILL");

@@ -11,7 +11,7 @@ function kernelTable(rates) {
   const [copy] = rates;
   const speed = ({ bytes, seconds }) => bytes / seconds / 1e9;
   const arithmetic = ({ operations, seconds }) => (operations === 0 ? "–" : (operations / seconds / 1e12).toFixed(1));
-  return table(["kernel", "µs", "GB/s", "of a copy's", "TFLOP/s"], rates.map((rate) => [
+  return table(["kernel", "µs", "GB/s", "relative to a copy", "TFLOP/s"], rates.map((rate) => [
     rate.name, (1e6 * rate.seconds).toFixed(1), speed(rate).toFixed(0), `${(100 * speed(rate) / speed(copy)).toFixed(0)} %`, arithmetic(rate),
   ]));
 }
@@ -24,7 +24,7 @@ function pairTable({ setting, results, graphs, failures = {} }) {
     graphs[name] === undefined || graphs[name] === null ? "–" : graphs[name].replayed ? "replayed" : graphs[name].reason,
   ]);
   for (const [name, reason] of Object.entries(failures)) rows.push([name, "failed", "–", "–", "–", reason.replaceAll("|", "\\|")]);
-  return `${setting.teacher} → ${setting.student}, batch ${setting.batch}\n\n${table(["", "ms a step (quartiles)", "images/s", "against published", "240 epochs", "recorded steps"], rows)}`;
+  return `${setting.teacher} → ${setting.student}, batch ${setting.batch}\n\n${table(["", "ms per step (quartiles)", "images/s", "faster than published", "240 epochs", "recorded steps"], rows)}`;
 }
 
 export function gpuTables({ command, machine, rounds, steps, pairs, kernels }) {
@@ -35,7 +35,7 @@ export function gpuTables({ command, machine, rounds, steps, pairs, kernels }) {
     ...pairs.map(pairTable),
   ];
   for (const [precision, rates] of Object.entries(kernels)) {
-    if (rates.length > 0) lines.push(`Kernels in ${precision}: the traffic that they need at least, per second\n\n${kernelTable(rates)}`);
+    if (rates.length > 0) lines.push(`Kernels in ${precision}: their minimal traffic per second\n\n${kernelTable(rates)}`);
   }
   return lines.join("\n\n");
 }

@@ -1,4 +1,4 @@
-// What a figure was measured on.
+// The machine on which a figure was measured.
 import { cpus, totalmem } from "node:os";
 import { systemInfo } from "../../dist/index.js";
 

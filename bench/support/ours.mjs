@@ -1,8 +1,8 @@
-// A pair of networks in training, as the bench measures it.
+// This package's training of a pair of networks, as the benchmarks measure it.
 import { createDistiller, createModel, createSession, loadDataset, Tensor } from "../../dist/index.js";
 import { median } from "./statistics.mjs";
 
-/** Numbers that look like normalized pixels, the same in each run. */
+/** Numbers distributed like normalized pixels, the same in each run. */
 function pixels(count) {
   const values = new Float32Array(count);
   let state = 12345;
@@ -14,8 +14,8 @@ function pixels(count) {
 }
 
 /**
- * Milliseconds of a step in a loop of one's own and in the native epoch, over the same batches in turns: resnet20 under resnet56. Both
- * read their images from the same data set; the own loop reads each step's result.
+ * Milliseconds of a step in a custom loop and in the native epoch, over the same batches in turns: resnet20 distilled from resnet56. Both
+ * read their images from the same data set; the custom loop reads each step's result.
  */
 export async function measureLoop({ threads, batch = 64, steps = 30, rounds = 4 }) {
   const data = await loadDataset({ kind: "synthetic", numClasses: 20, trainSamples: batch * steps, testSamples: 100 });
@@ -31,7 +31,7 @@ export async function measureLoop({ threads, batch = 64, steps = 30, rounds = 4 
     started = performance.now();
     await session.trainEpoch(data, { epoch: round, epochs: rounds + 1, batchSize: batch, seed: 1 });
     const nativeMs = (performance.now() - started) / steps;
-    if (round === 0) continue; // warms up
+    if (round === 0) continue; // warm-up
     own.push(ownMs);
     native.push(nativeMs);
   }

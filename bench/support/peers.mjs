@@ -1,4 +1,4 @@
-// PyTorch's half of bench/gpu.mjs: every style in a process of its own, so that flags such as TF32 and failures of one do not reach another.
+// PyTorch's part of bench/gpu.mjs: every style in a process of its own, so that flags such as TF32 and failures of one do not affect another.
 import { setTimeout as delay } from "node:timers/promises";
 import { Baseline } from "./baseline.mjs";
 
@@ -7,12 +7,12 @@ const EXECUTIONS = ["", "-graph", "-graphed-callables"];
 const COMPILED = ["-reduce-overhead", "-max-autotune"];
 const REASON_CHARACTERS = 200;
 
-/** The styles of pytorch_styles.py that are worth comparing with. */
+/** The styles of pytorch_styles.py to compare with. */
 export function stylesOf({ compiled }) {
   return ["published", "published-tf32", ...PRECISIONS.flatMap((name) => [...EXECUTIONS, ...(compiled ? COMPILED : [])].map((execution) => name + execution))];
 }
 
-/** In one line, as a table shows it. */
+/** The error's message on one line, for a table. */
 export function reasonOf(error) {
   const text = error.message.replace(/\s+/g, " ");
   return text.length > REASON_CHARACTERS ? `${text.slice(0, REASON_CHARACTERS)}…` : text;
@@ -29,7 +29,7 @@ export async function startPeers(styles, setting, { readySeconds, progress, crea
     const peer = peers.get(style);
     const timer = new AbortController();
     const overdue = delay(1000 * readySeconds, undefined, { signal: timer.signal }).then(() => { throw new Error(`not ready after ${readySeconds} s`); });
-    overdue.catch(() => {}); // it is aborted when the style is ready
+    overdue.catch(() => {}); // aborted when the style is ready
     try {
       await Promise.race([overdue, peer.ask("prepare", { name: style, style, ...setting }).then(() => peer.ask("burst", { name: style, steps: 2 }))]);
       progress(`${style} is ready`);

@@ -1,4 +1,4 @@
-// Where results are kept.
+// Writes results.
 import { writeFileSync } from "node:fs";
 
 /** Writes bench/results/NAME + ending for each ending; the report itself as JSON. */

@@ -1,11 +1,11 @@
-// How fast a step could be: for each operation the larger of its arithmetic at the measured rate of a matrix product and of its least
-// traffic at the measured rate of a copy, all added up.
+// A lower bound for a step: the sum over its operations of the larger of the arithmetic at the measured rate of a matrix product and the
+// minimal traffic at the measured rate of a copy.
 
 const BYTES = { float32: 4, bfloat16: 2 };
 
 /**
  * Seconds of a step. `operations`: convolutions as the baseline lists them; `rates`: GFLOP/s by precision and GB/s of `copy`. A trained
- * convolution stands for the normalization behind it, too: statistics need a second look at its output, and so do their gradients.
+ * convolution includes the normalization that follows it: statistics need a second pass over its output, and so do their gradients.
  */
 export function rooflineSeconds(operations, rates, precision) {
   const seconds = (flops, values) => Math.max(flops / (rates[precision] * 1e9), (values * BYTES[precision]) / (rates.copy * 1e9));
@@ -22,7 +22,7 @@ export function rooflineSeconds(operations, rates, precision) {
     add(flops, input + output);
     if (part === "teacher") continue;
     add(0, 2 * output); // normalize: read, write
-    add(0, 2 * output); // sums of the gradient: read the gradient and what was normalized
+    add(0, 2 * output); // sums of the gradient: read the gradient and the normalized input
     add(flops, input + output); // the weight's gradient
     if (needsInputGradient) add(flops, input + output);
     // The pyramid loss of a fusion's output: both maps forward, both and the gradient backward.

@@ -1,4 +1,4 @@
-// A report of bench/scaling.mjs as a picture: one panel for each question, one line for each precision.
+// A report of bench/scaling.mjs as a picture: one panel per question, one line per precision.
 import * as echarts from "echarts";
 import { BASE, FRAME, INK, QUIET_INK, TEXT, finished } from "../../dist/study/picture-style.js";
 
@@ -17,7 +17,7 @@ export function drawScaling({ pair, questions }) {
     legend: { top: 12, left: "center", data: Object.keys(questions[0].lines), textStyle: { color: INK, fontSize: TEXT.label }, itemWidth: 36, itemGap: 24 },
     grid: questions.map((_, index) => ({ ...place(index), width: PANEL.width - MARGIN.left - MARGIN.right, height: PANEL.height - MARGIN.top - MARGIN.bottom })),
     xAxis: questions.map(({ axis: name }, index) => ({ ...axis, gridIndex: index, type: "value", name, nameLocation: "middle", nameGap: 30, nameTextStyle: { color: INK, fontSize: TEXT.label } })),
-    yAxis: questions.map((_, index) => ({ ...axis, gridIndex: index, type: "value", name: "ms a step", nameLocation: "middle", nameGap: 48, nameTextStyle: { color: INK, fontSize: TEXT.label } })),
+    yAxis: questions.map((_, index) => ({ ...axis, gridIndex: index, type: "value", name: "ms per step", nameLocation: "middle", nameGap: 48, nameTextStyle: { color: INK, fontSize: TEXT.label } })),
     series: questions.flatMap(({ lines }, index) => Object.entries(lines).map(([precision, points]) => ({
       type: "line", name: precision, xAxisIndex: index, yAxisIndex: index, symbol: STYLES[precision].symbol, symbolSize: 7,
       lineStyle: { color: STYLES[precision].color, type: STYLES[precision].type, width: 2 }, itemStyle: { color: STYLES[precision].color },
@@ -28,7 +28,7 @@ export function drawScaling({ pair, questions }) {
   try {
     view.setOption(option);
     const what = questions.map(({ name }) => name).join(", ");
-    return finished(view.renderToSVGString(), `Milliseconds of a training step of ${pair.student} under ${pair.teacher} against ${what}`);
+    return finished(view.renderToSVGString(), `Milliseconds of a training step of ${pair.student} distilled from ${pair.teacher} against ${what}`);
   } finally {
     view.dispose();
   }

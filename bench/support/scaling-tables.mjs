@@ -4,13 +4,13 @@ import { describeRun, table } from "./tables.mjs";
 
 const ms = ({ median }) => median.toFixed(1);
 
-/** What is to be said of a question beside its figures. */
+/** The sentence below a question's table. */
 function remark({ name, lines }) {
   const of = (text) => Object.entries(lines).map(([precision, points]) => `${precision} ${text(points)}`).join("; ");
   if (name === "batch") {
-    return `A line through the points: ${of((points) => {
+    return `Linear fit: ${of((points) => {
       const { intercept, slope, r2 } = linearFit(points.map(({ at }) => at), points.map((point) => point.ms.median));
-      return `${intercept.toFixed(1)} ms + ${slope.toFixed(3)} ms an image, R² ${r2.toFixed(4)}`;
+      return `${intercept.toFixed(1)} ms + ${slope.toFixed(3)} ms per image, R² ${r2.toFixed(4)}`;
     })}.`;
   }
   if (name === "threads" && lines.float32.length > 1) {
@@ -35,7 +35,7 @@ function questionTable(question) {
 
 export function scalingTables({ machine, pair, rounds, questions, command }) {
   return [
-    `${pair.student} under ${pair.teacher}, batch ${pair.batch}, ${pair.size}×${pair.size}, ${pair.threads} threads where nothing else is said; medians of ${rounds} steps in turns.`,
+    `${pair.student} distilled from ${pair.teacher}, batch ${pair.batch}, ${pair.size}×${pair.size}, ${pair.threads} threads unless stated otherwise; medians of ${rounds} steps in turns.`,
     describeRun({ machine, command }),
     ...questions.map(questionTable),
   ].join("\n\n");

@@ -11,13 +11,13 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** Median, quartiles and extremes; in milliseconds where seconds are given. */
+/** Median, quartiles and extremes of durations in seconds, in milliseconds. */
 export function spreadMs(seconds) {
   const ms = seconds.map((value) => 1000 * value);
   return { median: median(ms), lowest: Math.min(...ms), quarter: quantile(ms, 0.25), threeQuarters: quantile(ms, 0.75), highest: Math.max(...ms), runs: ms.length };
 }
 
-/** The line through these points with the least squared distances, and what part of the variance it explains. */
+/** The least-squares line through these points, and the share of the variance that it explains. */
 export function linearFit(x, y) {
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const [centerX, centerY] = [mean(x), mean(y)];

@@ -32,7 +32,7 @@ function pairTables({ setting, results, rates, floor, memory }) {
   return lines.join("\n");
 }
 
-/** Hardware, versions and command in a line. */
+/** Hardware, versions and command on one line. */
 export function describeRun({ machine, command }) {
   const python = machine.baseline === undefined ? "" : `; torch ${machine.baseline.torch}, Python ${machine.baseline.python}`;
   return `${machine.cpu}, ${machine.cores} cores (${machine.capability}), ${machine.memoryGiB} GiB; Node ${machine.node}, libtorch ${machine.libtorch}${python}; `

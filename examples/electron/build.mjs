@@ -13,7 +13,7 @@ export async function buildApplication(out) {
   /** @type {import("esbuild").BuildOptions} */
   const shared = { bundle: true, charset: "utf8", legalComments: "linked", logLevel: "warning" };
   await Promise.all([
-    // reviewkd stays outside: its trainer is a program of its own, and its addon lies in a package of its own.
+    // reviewkd stays external: its trainer is a separate program, and its addon is in a separate package.
     build({ ...shared, entryPoints: [join(source, "main.ts")], outfile: join(out, "main.js"), platform: "node", format: "esm", target: "node22", external: ["electron", "reviewkd", "zod"] }),
     // A sandboxed preload script is one CommonJS file.
     build({ ...shared, entryPoints: [join(source, "preload.ts")], outfile: join(out, "preload.cjs"), platform: "node", format: "cjs", target: "node22", external: ["electron"] }),

@@ -1,4 +1,4 @@
-// Builds the harness of test/fuzz, which holds the readers of strangers' files without libtorch.
+// Builds the harness of test/fuzz, which contains the readers of untrusted files without libtorch.
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -12,9 +12,9 @@ export const SANITIZERS = "address,undefined";
 const SOURCE = "test/fuzz";
 
 /**
- * @param {string} directory where to build
+ * @param {string} directory of the build
  * @param {readonly string[]} settings of CMake
- * @returns {Promise<string | undefined>} what went wrong
+ * @returns {Promise<string | undefined>} the error
  */
 export async function buildHarness(directory, settings) {
   const steps = [["-S", SOURCE, "-B", directory, ...settings], ["--build", directory, "--parallel", String(availableParallelism())]];
@@ -26,10 +26,10 @@ export async function buildHarness(directory, settings) {
 }
 
 /**
- * Whether g++ or what CMake takes instead can build and start a program under the sanitizers: their runtimes are packages of their own.
+ * Whether CMake's compiler can build and start a program with the sanitizers, whose runtimes are separate packages.
  *
  * @param {string} directory for the attempt
- * @returns {Promise<string | undefined>} what is missing
+ * @returns {Promise<string | undefined>} the missing part
  */
 export async function sanitizersMissing(directory) {
   const failure = await buildHarness(directory, [`-DREVIEWKD_SANITIZE=${SANITIZERS}`]);
@@ -55,7 +55,7 @@ export async function unpackCorpus(reader, directory) {
 }
 
 /**
- * Packs inputs, so that the same inputs give the same archive.
+ * Packs inputs reproducibly.
  *
  * @param {string} reader
  * @param {string} directory

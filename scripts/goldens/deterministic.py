@@ -7,7 +7,7 @@ import torch
 
 
 def fnv1a32(text: str) -> int:
-    """The 32-bit FNV-1a hash of the text's UTF-8 bytes; 1 in place of 0."""
+    """Returns the 32-bit FNV-1a hash of the text's UTF-8 bytes; 1 instead of 0."""
     state = 0x811C9DC5
     for byte in text.encode():
         state = ((state ^ byte) * 0x01000193) & 0xFFFFFFFF
@@ -15,9 +15,9 @@ def fnv1a32(text: str) -> int:
 
 
 def sequence(name: str, shape) -> torch.Tensor:
-    """Values in [-0.5, 0.5) of a linear congruential generator that starts from the hash of `name`."""
+    """Returns values in [-0.5, 0.5) of a linear congruential generator seeded with the hash of `name`."""
     count = math.prod(shape)
-    # s -> a·s + c, k times over, is a^k·s + c·(1 + a + … + a^(k-1)). 32-bit numbers wrap around, which is the modulus.
+    # s -> a·s + c, applied k times, is a^k·s + c·(1 + a + … + a^(k-1)). 32-bit numbers wrap around, which is the modulus.
     a, c = np.uint32(1664525), np.uint32(1013904223)
     powers = np.cumprod(np.full(count, a), dtype=np.uint32)
     sums = np.cumsum(np.concatenate((np.ones(1, np.uint32), powers[:-1]))[:count], dtype=np.uint32)
@@ -26,7 +26,7 @@ def sequence(name: str, shape) -> torch.Tensor:
 
 
 def fill(name: str, shape) -> torch.Tensor:
-    """The value of the state-dict entry `name`: weights of unit gain, scales near 0.6, variances near 1."""
+    """Returns the value of the state-dict entry `name`: weights of unit gain, scales near 0.6, variances near 1."""
     if name.endswith("num_batches_tracked"):
         return torch.zeros(tuple(shape), dtype=torch.int64)
     values = sequence(name, shape)
@@ -41,11 +41,11 @@ def fill(name: str, shape) -> torch.Tensor:
 
 
 def fill_module(module: torch.nn.Module, prefix: str = "") -> None:
-    """Gives every parameter and buffer the value of its name, `prefix` put before it."""
+    """Sets every parameter and buffer to the value of its name, prefixed with `prefix`."""
     state = module.state_dict()
     module.load_state_dict({name: fill(prefix + name, tuple(value.shape)) for name, value in state.items()})
 
 
 def images_of(batch: int, size) -> torch.Tensor:
-    """Images [batch, 3, H, W] in [-2, 2)."""
+    """Returns images [batch, 3, H, W] in [-2, 2)."""
     return 4 * sequence("input", (batch, 3, *size))

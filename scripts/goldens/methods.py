@@ -1,6 +1,6 @@
-"""The methods beside review: soft targets, and the design steps of Chen et al., CVPR 2021, section 3.1.
+"""The methods other than review: soft targets, and the design steps of Chen et al., CVPR 2021, section 3.1.
 
-Each method gives, for a batch, the loss and by stage of the teacher the distances without weights.
+Each method returns, for a batch, the loss and per stage of the teacher the unweighted distances.
 """
 
 import torch
@@ -13,7 +13,7 @@ DISTANCES = {"hcl": hcl, "l2": F.mse_loss}
 
 
 class Kd(nn.Module):
-    """Hinton et al. 2015: cross entropy of softened distributions, here as divergence."""
+    """Hinton et al. 2015: cross entropy of softened distributions, here as a divergence."""
 
     def __init__(self, options):
         super().__init__()
@@ -26,7 +26,7 @@ class Kd(nn.Module):
 
 
 class Dkd(nn.Module):
-    """Zhao et al., CVPR 2022: target and non-target classes apart, in probabilities as the paper writes them."""
+    """Zhao et al., CVPR 2022: target and non-target classes separately, in probabilities as in the paper."""
 
     def __init__(self, options):
         super().__init__()
@@ -64,7 +64,7 @@ class OnFeatures(nn.Module):
 
 
 class StagePairs(OnFeatures):
-    """Pairs (i, j) of student and teacher stages, each with a 1×1 convolution of its own; i and j count from 1."""
+    """Pairs (i, j) of student and teacher stages, each with its own 1×1 convolution; i and j count from 1."""
 
     def __init__(self, options, student_channels, teacher_channels):
         n = len(student_channels)

@@ -18,7 +18,7 @@ def hcl(student, teacher):
 
 
 class Abf(nn.Module):
-    """Fusion of a student stage with what was fused from deeper ones: by attention ("abf") or by addition ("sum")."""
+    """Fusion of a student stage with the fusion of deeper ones: by attention ("abf") or by addition ("sum")."""
 
     def __init__(self, width_in: int, mid: int, width_out: int | None, deepest: bool, fusion: str = "abf"):
         super().__init__()
@@ -54,7 +54,7 @@ class Review(nn.Module):
         self.abfs = nn.ModuleList(Abf(s, mid, t, i == 0, fusion) for i, (s, t) in enumerate(pairs))
 
     def forward(self, student_maps, teacher_maps):
-        """Fused maps and losses by stage, shallow to deep."""
+        """Returns fused maps and losses per stage, shallow to deep."""
         residual, outputs, losses = None, [], []
         pairs = list(zip(student_maps, teacher_maps, strict=True))[::-1]
         for abf, (student, teacher) in zip(self.abfs, pairs, strict=True):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the golden values that the tests compare with:  python scripts/goldens/write_goldens.py
 
-Computes in float64 on the CPU with PyTorch. Networks and losses are written out in this folder, apart from the native
-code, and every weight is a function of its name (deterministic.py). Needs torch and numpy.
+Computes in float64 on the CPU with PyTorch. Networks and losses are implemented in this folder, independently of the native
+code, and every weight is a function of its name (deterministic.py). Requires torch and numpy.
 """
 
 import json
@@ -52,7 +52,7 @@ WEIGHTING = {"weight": 1.0, "warmupEpochs": 0}
 FEATURES = {**WEIGHTING, "teacherFeatures": "before", "studentFeatures": "after"}
 FUSED = {**FEATURES, "fusion": "abf", "distance": "hcl", "midChannels": 16}
 
-# One golden for each method at least, and one for each of its switches. resnet8x4 has other channels than resnet8, vgg13 one
+# At least one golden for each method, and one for each of its switches. resnet8x4 has other channels than resnet8, vgg13 one
 # stage more.
 METHODS = [
     ("kd", "resnet14", {**WEIGHTING, "kind": "kd", "temperature": 4.0, "weight": 0.9}),
@@ -92,7 +92,7 @@ def summary(tensor: torch.Tensor, shown: int = 6) -> dict:
 
 def write(path: Path, golden: dict) -> None:
     text = json.dumps({**PROVENANCE, **golden}, indent=2)
-    # Lists of plain values go onto one line: shapes and numbers are read as such.
+    # Lists of plain values are written on one line: shapes and numbers are easier to read.
     text = re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda match: "[" + re.sub(r"\s+", " ", match[1]) + "]", text)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text + "\n")

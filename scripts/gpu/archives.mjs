@@ -31,7 +31,7 @@ export async function packNode(target, level, env) {
 }
 
 /**
- * Packs `dist` and the modules that count on the GPU machine.
+ * Packs `dist` and the modules that are used on the GPU machine.
  *
  * @param {string} root of the checkout
  * @param {string} target

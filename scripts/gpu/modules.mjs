@@ -3,7 +3,7 @@
 /** @typedef {{ dependencies?: Record<string, string> }} LockedPackage an entry of package-lock.json */
 
 const DEVELOPMENT = ["chai", "mocha", "node-addon-api", "node-api-headers", "tsx"];
-/** Optional dependencies that nothing replaces on the GPU machine. */
+/** Optional dependencies that are required on the GPU machine. */
 const BINARIES = ["node_modules/@esbuild/linux-x64"];
 
 /** Patterns of `tar --exclude`: nothing of these is read at run time. */

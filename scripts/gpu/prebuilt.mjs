@@ -1,4 +1,5 @@
-// The addon and the CUDA plugin, compiled here for the libtorch of the GPU machine: its time is spent on measuring, and a compile error is found before.
+// The addon and the CUDA plugin, compiled here for the libtorch of the GPU machine: its time is spent on measuring, and compile
+// errors are found early.
 import { copyFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ensureCudaToolkit } from "../cuda/toolkit.mjs";
@@ -29,7 +30,8 @@ export function kitCache(env) {
  * @param {NodeJS.ProcessEnv} options.env
  * @param {(line: string) => void} options.progress
  * @returns {Promise<string>} the directory of the binaries
- * @throws {BuildError} USAGE for a version without pins, CMAKE_NOT_FOUND, CONFIGURE_FAILED, COMPILE_FAILED, and what fetching the compiler and libtorch throws
+ * @throws {BuildError} USAGE for a version without pins, CMAKE_NOT_FOUND, CONFIGURE_FAILED, COMPILE_FAILED, and what fetching the
+ *   compiler and libtorch throws
  */
 export async function buildForDevice({ root, torch, architectures, env, progress }) {
   const libtorch = await ensureVersion(pinsOf(torch, "--torch"), env, progress);
@@ -40,7 +42,7 @@ export async function buildForDevice({ root, torch, architectures, env, progress
 }
 
 /**
- * Copies the binaries of `directory` to `target` without the symbols that only a debugger reads.
+ * Copies the binaries of `directory` to `target` without debug symbols.
  *
  * @param {string} directory
  * @param {string} target
@@ -55,7 +57,7 @@ export async function stageBinaries(directory, target) {
 }
 
 /**
- * Strips a binary, or copies it as it is when this machine has no `strip`.
+ * Strips a binary, or copies it unchanged if this machine has no `strip`.
  *
  * @param {string} source
  * @param {string} target

@@ -1,4 +1,4 @@
-// Runs the device's half of the kit on this machine: in a copy of the working tree, with nothing in the environment but what a GPU machine has.
+// Runs the device's part of the kit on this machine: in a copy of the working tree, with only the environment of a GPU machine.
 import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { run } from "../support/process.mjs";
@@ -8,7 +8,7 @@ import { copyWorkingTree } from "./tree.mjs";
  * @param {object} options
  * @param {string} options.root of the checkout
  * @param {string} options.kit the packed kit, or a part of the data
- * @param {string} options.directory for the copy, the results and the device's working files; a second run continues there
+ * @param {string} options.directory for the copy, the results and the device's working files; a second run continues in it
  * @param {string} options.path PATH on the device
  * @param {readonly string[]} options.parameters of run.sh
  * @param {(line: string) => void} [options.onLine]

@@ -1,4 +1,4 @@
-// A file that is read where it lies: libraries are large, and what they say of themselves is little.
+// Reads ranges of a file without loading all of it: libraries are large, their tables are small.
 import { open } from "node:fs/promises";
 import { BuildError } from "../support/errors.mjs";
 
@@ -14,7 +14,7 @@ export class Bytes {
   }
 
   /**
-   * Opens a file for as long as `work` takes.
+   * Opens a file while `work` runs.
    *
    * @template T
    * @param {string} path
@@ -33,8 +33,8 @@ export class Bytes {
   /**
    * @param {number} offset
    * @param {number} length
-   * @returns {Promise<Buffer>} all of them
-   * @throws {BuildError} LIBRARY_DAMAGED where the file ends before
+   * @returns {Promise<Buffer>} exactly `length` bytes
+   * @throws {BuildError} LIBRARY_DAMAGED if the file is shorter
    */
   async read(offset, length) {
     const buffer = Buffer.alloc(length);
@@ -47,7 +47,7 @@ export class Bytes {
   }
 
   /**
-   * A text that ends with a zero.
+   * Reads a zero-terminated text.
    *
    * @param {number} offset
    */
@@ -60,8 +60,8 @@ export class Bytes {
     return buffer.toString("utf8", 0, end);
   }
 
-  /** @param {string} wanted */
-  damaged(wanted) {
-    return new BuildError("LIBRARY_DAMAGED", `expected ${wanted} in ${this.path}, got a file that is damaged or of another kind`);
+  /** @param {string} expected */
+  damaged(expected) {
+    return new BuildError("LIBRARY_DAMAGED", `invalid library: expected ${expected} in ${this.path}, received a file that is damaged or of another kind. Restore it.`);
   }
 }

@@ -1,5 +1,5 @@
-// The package with the plugin for CUDA devices alone: kernels and glue. libtorch's CUDA half, which it works with, does not fit a
-// registry: `reviewkd libtorch install --cuda` fetches that.
+// The package with only the plugin for CUDA devices: kernels and glue. libtorch's CUDA half, which it requires, is too large for a
+// registry: `reviewkd libtorch install --cuda` fetches it.
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildCuda } from "../build/cuda.mjs";
@@ -9,7 +9,7 @@ import { lastLines, run } from "../support/process.mjs";
 import { readLibrary } from "./elf.mjs";
 
 /**
- * Builds the plugin and lays its package out in `directory`, which is empty.
+ * Builds the plugin and stages its package in `directory`, which is empty.
  *
  * @param {string} root of the checkout
  * @param {string} directory
@@ -21,7 +21,7 @@ export async function stageCudaPackage(root, directory, progress) {
   await mkdir(directory, { recursive: true });
   const target = join(directory, "reviewkd_cuda.so");
   const { status, output, startError } = await run("strip", ["--strip-unneeded", "-o", target, plugin]);
-  if (status !== 0) throw new BuildError("TOOL_FAILED", `expected strip to succeed, got ${startError ? "no such program" : lastLines(output)}; install binutils`);
+  if (status !== 0) throw new BuildError("TOOL_FAILED", `strip failed: ${startError ? "no such program. " : `\n${lastLines(output)}\n`}Install binutils.`);
   const { glibc, glibcxx } = await readLibrary(target);
   const { version, engines } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
   const manifest = {
@@ -34,7 +34,7 @@ export async function stageCudaPackage(root, directory, progress) {
   await copyFile(join(root, "LICENSE"), join(directory, "LICENSE"));
   await writeFile(join(directory, "README.md"), `# @reviewkd/${platformName}-cuda
 
-Kernels for CUDA devices: a plugin that the package \`reviewkd\` loads where it finds this one installed and a GPU. It works with libtorch ${libtorch},
-whose CUDA half \`npx reviewkd libtorch install --cuda\` puts into your cache. \`npx reviewkd doctor\` tells whether it is used.
+Kernels for CUDA devices: a plugin that the package \`reviewkd\` loads if this package is installed and a GPU is available. It works with libtorch ${libtorch},
+whose CUDA half \`npx reviewkd libtorch install --cuda\` puts into your cache. \`npx reviewkd doctor\` reports whether it is used.
 `);
 }

@@ -1,4 +1,4 @@
-// Where the code of an ELF library stands, and which function each part of it is. System V: "Executable and Linkable Format".
+// The code ranges of an ELF library and the function of each. System V: "Executable and Linkable Format".
 import { Bytes } from "./bytes.mjs";
 
 /**
@@ -14,7 +14,7 @@ const FUNCTION = 2;
 
 /**
  * @param {string} path
- * @returns {Promise<Part[]>} ranges that hold code
+ * @returns {Promise<Part[]>} ranges that contain code
  * @throws {BuildError} LIBRARY_DAMAGED
  */
 export function codeOfElf(path) {
@@ -23,7 +23,7 @@ export function codeOfElf(path) {
 
 /**
  * @param {string} path of a library that was not stripped
- * @returns {Promise<Part[]>} its functions, in the order of the file; each byte once
+ * @returns {Promise<Part[]>} its functions in file order, each byte once
  * @throws {BuildError} LIBRARY_DAMAGED
  */
 export function functionsOfElf(path) {
@@ -34,17 +34,17 @@ export function functionsOfElf(path) {
     if (table === undefined || names === undefined) throw bytes.damaged("symbols (is it stripped?)");
     const symbols = await bytes.read(table.offset, table.size);
     const strings = await bytes.read(names.offset, names.size);
-    /** @type {Map<number, Part>} aliases stand in one place */
-    const found = new Map();
+    /** @type {Map<number, Part>} by offset: aliases share one */
+    const functions = new Map();
     for (let at = 0; at + 24 <= symbols.length; at += 24) {
       const section = sections[symbols.readUInt16LE(at + 6)];
       const size = Number(symbols.readBigUInt64LE(at + 16));
       if ((symbols.readUInt8(at + 4) & 0xf) !== FUNCTION || size === 0 || section === undefined || section.type !== 1) continue;
       const offset = Number(symbols.readBigUInt64LE(at + 8)) - section.address + section.offset;
       const start = symbols.readUInt32LE(at);
-      if ((found.get(offset)?.size ?? 0) < size) found.set(offset, { offset, size, name: strings.toString("latin1", start, strings.indexOf(0, start)) });
+      if ((functions.get(offset)?.size ?? 0) < size) functions.set(offset, { offset, size, name: strings.toString("latin1", start, strings.indexOf(0, start)) });
     }
-    return [...found.values()].sort((a, b) => a.offset - b.offset);
+    return [...functions.values()].sort((a, b) => a.offset - b.offset);
   });
 }
 

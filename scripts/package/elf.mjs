@@ -1,15 +1,15 @@
-// What a library says of itself, as binutils read it: what it loads, from where, and which versions and symbols it asks for.
+// A library's own tables, read by binutils: the libraries that it loads, from where, and the versions and symbols that it requires.
 import { BuildError } from "../support/errors.mjs";
 import { lastLines, run } from "../support/process.mjs";
 
 /**
  * @typedef {object} Library
  * @property {string[]} needed names of the libraries that it loads
- * @property {string[]} runPath directories in which it looks for them
- * @property {string | undefined} glibc the newest version that it asks for
+ * @property {string[]} runPath directories in which they are searched for
+ * @property {string | undefined} glibc the newest version that it requires
  * @property {string | undefined} glibcxx
  * @property {string[]} imports undefined symbols, without their versions
- * @property {string[]} strongImports those that must be found
+ * @property {string[]} strongImports those that must be defined
  */
 
 /**
@@ -32,7 +32,7 @@ export async function readLibrary(path) {
 }
 
 /**
- * The symbols that a library gives to others, without their versions.
+ * The symbols that a library exports, without their versions.
  *
  * @param {string} path
  * @returns {Promise<string[]>}
@@ -43,7 +43,7 @@ export async function definedSymbols(path) {
 }
 
 /**
- * The newest of some versions.
+ * The newest of several versions.
  *
  * @param {readonly (string | undefined)[]} versions
  */
@@ -64,7 +64,7 @@ async function readelf(what, path) {
   const { status, stdout, output, startError } = await run("readelf", ["--wide", what, path]);
   if (status === 0) return stdout;
   throw new BuildError("TOOL_FAILED",
-    `expected readelf to read ${path}, got ${startError ? "no readelf on PATH; install binutils" : `\n${lastLines(output)}`}`);
+    `cannot read ${path}: ${startError ? "no readelf on PATH. Install binutils." : `readelf failed:\n${lastLines(output)}`}`);
 }
 
 /**

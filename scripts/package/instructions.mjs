@@ -1,22 +1,22 @@
-// Which instruction sets of x86 processors a library's code is of, as a disassembler reads it: every instruction of every code section.
+// The x86 instruction sets that a library's code uses, according to a disassembler: every instruction of every code section.
 import { BuildError } from "../support/errors.mjs";
 import { Bytes } from "./bytes.mjs";
 import { functionsOfElf } from "./elf-code.mjs";
 
 /** @typedef {import("./elf-code.mjs").Part} Part */
 
-// What every 64-bit processor has: AMD, "AMD64 Architecture Programmer's Manual", and those that older ones take for another instruction,
-// the no-operations that mark a branch's target, wait or fetch ahead.
+// The sets of every 64-bit processor: AMD, "AMD64 Architecture Programmer's Manual"; and those that older ones execute as another instruction,
+// the no-operations that mark a branch's target, wait or prefetch.
 const OF_EVERY_PROCESSOR = new Set([
   "INTEL8086", "INTEL8086_ONLY", "INTEL186", "INTEL286", "INTEL386", "INTEL486", "X64", "FPU", "FPU287", "FPU387", "MMX", "SSE", "SSE2", "CMOV", "CX8", "CPUID", "TSC",
   "MSR", "SEP", "SYSCALL", "FXSR", "CLFSH", "MULTIBYTENOP", "PAUSE", "CET_IBT", "PREFETCHW",
 ]);
-// `rep bsf`: compilers write it where the operand is not zero, for there both mean the same.
+// `rep bsf`: compilers emit it when the operand is not zero, because then both instructions are equivalent.
 const ALSO_BSF = /^Tzcnt_/;
-// Asks the system which registers it saves, after CPUID said that it may be asked.
-const ASKS_THE_SYSTEM = /^_ZN8reviewkd8platform/;
+// Queries which registers the system saves, after CPUID reported that the query is supported.
+const QUERIES_THE_SYSTEM = /^_ZN8reviewkd8platform/;
 
-// The namespaces of native/core/ops/kernels, one for each choice that ops/dispatch.cpp has, as they stand in mangled names.
+// The namespaces of native/core/ops/kernels in mangled names, one for each choice of ops/backend/dispatch.cpp.
 const KERNELS = [
   { namespace: "N8reviewkd3ops15avx512_bfloat16", name: "avx512_bfloat16" },
   { namespace: "N8reviewkd3ops6avx512", name: "avx512" },
@@ -26,7 +26,7 @@ const PIECE = 8 << 20;
 const LONGEST_INSTRUCTION = 15;
 
 /**
- * All sets beyond what every 64-bit processor has, as Linux spells them in /proc/cpuinfo, for instance `sse4_1` and `avx512_bf16`.
+ * All sets beyond those of every 64-bit processor, spelled as in Linux' /proc/cpuinfo, such as `sse4_1` and `avx512_bf16`.
  *
  * @param {string} path
  * @param {readonly Part[]} code
@@ -37,7 +37,7 @@ export async function instructionSetsOf(path, code) {
   const reader = await startReader();
   await Bytes.of(path, async (bytes) => {
     for (const { offset, size } of code) {
-      // An instruction may go on in the next piece: its first bytes are read again there.
+      // An instruction may continue in the next piece: its first bytes are then read again.
       for (let done = 0; done < size;) {
         const wanted = Math.min(PIECE, size - done);
         const read = reader.read(await bytes.read(offset + done, wanted));
@@ -50,37 +50,37 @@ export async function instructionSetsOf(path, code) {
 
 /**
  * @typedef {object} AddonInstructions
- * @property {Record<string, string[]>} kernels the sets of each choice that is made at run time
- * @property {number} functions how many were looked at besides
+ * @property {Record<string, string[]>} kernels the sets of each run-time choice
+ * @property {number} functions the number of other functions that were read
  */
 
 /**
- * Reads the addon function by function: what is not a kernel that is chosen at run time must run on every processor.
+ * Reads the addon function by function: everything except kernels chosen at run time must run on every processor.
  *
  * @param {string} path of the addon with its symbols
  * @returns {Promise<AddonInstructions>}
- * @throws {BuildError} INSTRUCTIONS_UNGUARDED: a function would end the process on processors that lack what it uses
+ * @throws {BuildError} INSTRUCTIONS_UNGUARDED: a function would end the process on processors that lack its instructions
  */
 export async function addonInstructions(path) {
   const functions = await functionsOfElf(path);
-  const everybodys = functions.filter(({ name = "" }) => kernelOf(name) === undefined);
+  const unconditional = functions.filter(({ name = "" }) => kernelOf(name) === undefined);
   /** @type {string[]} */
   const unguarded = [];
   await Bytes.of(path, async (bytes) => {
-    for (const { name = "", offset, size } of everybodys) {
+    for (const { name = "", offset, size } of unconditional) {
       const reader = await startReader();
       reader.read(await bytes.read(offset, size));
-      const beyond = [...reader.sets()].filter((set) => !(set === "xsave" && ASKS_THE_SYSTEM.test(name)));
+      const beyond = [...reader.sets()].filter((set) => !(set === "xsave" && QUERIES_THE_SYSTEM.test(name)));
       if (beyond.length > 0) unguarded.push(`${name} (${beyond.join(", ")})`);
     }
   });
   if (unguarded.length > 0) {
     throw new BuildError("INSTRUCTIONS_UNGUARDED",
-      `expected code for every 64-bit processor outside of the kernels that are chosen at run time, got ${unguarded.length} functions with more in ${path}:\n`
-      + `${unguarded.slice(0, 5).map((line) => `    ${line}`).join("\n")}\nput them into the namespace of their instruction set, in a file of native/core/ops/kernels`);
+      `invalid addon: expected code for every 64-bit processor outside of the kernels that are chosen at run time, received ${unguarded.length} functions that require more in ${path}:\n`
+      + `${unguarded.slice(0, 5).map((line) => `    ${line}`).join("\n")}\nPut them into the namespace of their instruction set, in a file of native/core/ops/kernels.`);
   }
   const named = KERNELS.map(async ({ name }) => [name, await instructionSetsOf(path, functions.filter((part) => kernelOf(part.name ?? "") === name))]);
-  return { kernels: Object.fromEntries(await Promise.all(named)), functions: everybodys.length };
+  return { kernels: Object.fromEntries(await Promise.all(named)), functions: unconditional.length };
 }
 
 /** @param {string} name */
@@ -88,7 +88,7 @@ function kernelOf(name) {
   return KERNELS.find(({ namespace }) => name.includes(namespace))?.name;
 }
 
-/** Decodes code and notes its sets. */
+/** Decodes code and collects its sets. */
 async function startReader() {
   const { Code, CpuidFeature, Decoder, DecoderOptions, Instruction } = await disassembler();
   const instruction = new Instruction();
@@ -100,7 +100,7 @@ async function startReader() {
     sets: () => sets,
     /**
      * @param {Uint8Array} code
-     * @returns {number} how many bytes were whole instructions
+     * @returns {number} the number of bytes in complete instructions
      */
     read(code) {
       const decoder = new Decoder(64, code, DecoderOptions.None);
@@ -108,7 +108,7 @@ async function startReader() {
       while (decoder.canDecode) {
         decoder.decodeOut(instruction);
         const { code: kind } = instruction;
-        // What is cut off at the end reads as no instruction at all.
+        // A truncated instruction at the end decodes as invalid.
         if (kind === Code.INVALID && decoder.position > code.length - LONGEST_INSTRUCTION) break;
         whole = decoder.position;
         if (seen.has(kind)) continue;
@@ -130,7 +130,7 @@ let loaded;
 
 function disassembler() {
   loaded ??= import("iced-x86").then((module) => /** @type {{ default?: typeof import("iced-x86") }} */ (module).default ?? module, (error) => {
-    throw new BuildError("DEPENDENCIES_MISSING", `expected the disassembler iced-x86 for reading instruction sets, got ${error.message}; run \`npm ci\``);
+    throw new BuildError("DEPENDENCIES_MISSING", `cannot load the disassembler iced-x86: ${error.message}. Run \`npm ci\`.`);
   });
   return loaded;
 }

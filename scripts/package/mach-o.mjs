@@ -1,15 +1,15 @@
-// What a library for macOS says of itself. Apple: <mach-o/loader.h>.
+// The tables of a library for macOS. Apple: <mach-o/loader.h>.
 import { Bytes } from "./bytes.mjs";
 
 /**
  * @typedef {object} MachOLibrary
- * @property {string[]} needed paths of the libraries that it loads, as they stand in it
- * @property {string[]} runPath what stands for the run path in them
- * @property {string | undefined} macos the oldest version that it is for
+ * @property {string[]} needed paths of the libraries that it loads, as written in its load commands
+ * @property {string[]} runPath the directories that `@rpath` stands for
+ * @property {string | undefined} macos the oldest version that it supports
  */
 
 const MAGIC_64 = 0xfeedfacf;
-const LOAD = new Set([0xc, 0x80000018, 0x8000001f]); // at once, weakly, for re-export
+const LOAD = new Set([0xc, 0x80000018, 0x8000001f]); // immediately, weakly, for re-export
 const RUN_PATH = 0x8000001c;
 const BUILD_VERSION = 0x32;
 

@@ -1,4 +1,4 @@
-// Turns a laid out package into the tarball that `npm publish` sends: by npm itself, which writes no times, owners or order of its own into it.
+// Turns a staged package into the tarball that `npm publish` sends, with npm itself, which writes no times, owners or order of its own into it.
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, stat } from "node:fs/promises";
@@ -17,7 +17,7 @@ import { lastLines, run } from "../support/process.mjs";
 
 /**
  * @param {string} directory the package
- * @param {string} out where the tarball goes
+ * @param {string} out the directory of the tarball
  * @returns {Promise<Tarball>}
  * @throws {BuildError} TOOL_FAILED
  */
@@ -26,7 +26,7 @@ export async function pack(directory, out) {
   const npm = process.env["npm_execpath"];
   const [program, first] = npm === undefined ? ["npm", []] : [process.execPath, [npm]];
   const { status, stdout, output } = await run(program, [...first, "pack", "--json", "--ignore-scripts", "--pack-destination", resolve(out)], { cwd: directory });
-  if (status !== 0) throw new BuildError("TOOL_FAILED", `expected npm to pack ${directory}, got\n${lastLines(output)}`);
+  if (status !== 0) throw new BuildError("TOOL_FAILED", `npm could not pack ${directory}:\n${lastLines(output)}`);
   const answer = JSON.parse(stdout);
   const { filename, unpackedSize } = /** @type {{ filename: string, unpackedSize: number }} */ (Array.isArray(answer) ? answer[0] : Object.values(answer)[0]);
   const path = join(resolve(out), filename);

@@ -1,12 +1,12 @@
-// What a library for Windows says of itself: which others it loads, what it gives to others, where its code stands.
+// The tables of a library for Windows: the libraries that it loads, its exports, and the ranges of its code.
 // Microsoft: "PE Format", https://learn.microsoft.com/windows/win32/debug/pe-format
 import { Bytes } from "./bytes.mjs";
 
 /**
  * @typedef {object} PeLibrary
- * @property {string[]} needed names of the libraries that it loads at once
+ * @property {string[]} needed names of the libraries that it loads immediately
  * @property {string[]} delayed those that it loads when they are first called
- * @property {string[]} exports names that it gives to others
+ * @property {string[]} exports names that it exports
  * @property {{ offset: number, size: number }[]} code ranges of the file
  */
 
@@ -48,7 +48,7 @@ async function readHeaders(bytes) {
   const sections = Array.from({ length: count }, (_, index) => table.subarray(40 * index, 40 * index + 40)).map((section) => ({
     size: section.readUInt32LE(8), address: section.readUInt32LE(12), stored: section.readUInt32LE(16), offset: section.readUInt32LE(20), flags: section.readUInt32LE(36),
   }));
-  /** Where an address of the loaded library stands in the file. */
+  /** The file offset of an address of the loaded library. */
   const at = (/** @type {number} */ address) => {
     const section = sections.find((candidate) => address >= candidate.address && address < candidate.address + candidate.stored);
     if (section === undefined) throw bytes.damaged(`a section with the address ${address}`);
@@ -58,13 +58,13 @@ async function readHeaders(bytes) {
 }
 
 /**
- * The names of a table whose last entry is zeros.
+ * The names of a table whose last entry is all zeros.
  *
  * @param {Bytes} bytes
  * @param {{ at: (address: number) => number }} headers
- * @param {number | undefined} table its address; 0 where there is none
+ * @param {number | undefined} table its address; 0 if absent
  * @param {number} entrySize
- * @param {number} nameAt where the name's address stands in an entry
+ * @param {number} nameAt the offset of the name's address in an entry
  */
 async function namesOf(bytes, { at }, table, entrySize, nameAt) {
   /** @type {string[]} */
@@ -88,7 +88,7 @@ async function exportsOf(bytes, at, table) {
   const count = directory.readUInt32LE(24);
   if (count === 0) return [];
   const names = await bytes.read(at(directory.readUInt32LE(32)), 4 * count);
-  const found = [];
-  for (let index = 0; index < count; ++index) found.push(await bytes.text(at(names.readUInt32LE(4 * index))));
-  return found;
+  const exported = [];
+  for (let index = 0; index < count; ++index) exported.push(await bytes.text(at(names.readUInt32LE(4 * index))));
+  return exported;
 }

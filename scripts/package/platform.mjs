@@ -1,4 +1,4 @@
-// The package with the binaries of this platform: the addon, the CPU half of libtorch, all that they load, and everybody's licence.
+// The package with the binaries of this platform: the addon, the CPU half of libtorch, the libraries that they load, and all licences.
 import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -14,25 +14,25 @@ import { copyLicenses, ownersOf } from "./licenses.mjs";
 import { readMachO } from "./mach-o.mjs";
 import { readPe } from "./pe.mjs";
 
-// Measured with emulated processors by `npm run check:processors`: libtorch's convolutions fail without it. No reading could tell, for oneDNN
-// writes their code when it runs. All beyond, AVX2 and AVX-512, is chosen at run time.
-export const LIBTORCH_ASKS_FOR = process.arch === "x64" ? ["sse4_1"] : [];
+// Measured with emulated processors by `npm run check:processors`: libtorch's convolutions fail without it. Disassembling cannot
+// show it, because oneDNN generates their code at run time. Everything beyond, AVX2 and AVX-512, is chosen at run time.
+export const LIBTORCH_REQUIRES = process.arch === "x64" ? ["sse4_1"] : [];
 
 /**
  * @typedef {import("../libtorch/inspect.mjs").LibTorch} LibTorch
  *
- * @typedef {object} Requirements what the binaries ask of a machine, as it was read from them
+ * @typedef {object} Requirements of the binaries, read from them
  * @property {string} libtorch
  * @property {string} variant
  * @property {string} [glibc]
  * @property {string} [glibcxx]
  * @property {string} [macos]
  * @property {string[]} instructionSets that a processor must have
- * @property {string[]} [contains] all that there is code of, most of it chosen at run time
+ * @property {string[]} [contains] all sets with code, most of it chosen at run time
  */
 
 /**
- * Lays out the platform package in `directory`, which is empty.
+ * Stages the platform package in `directory`, which is empty.
  *
  * @param {string} root of the checkout, built
  * @param {string} directory
@@ -43,8 +43,8 @@ export const LIBTORCH_ASKS_FOR = process.arch === "x64" ? ["sse4_1"] : [];
 export async function stagePlatformPackage(root, directory, progress) {
   const libtorch = await readLibTorch(root);
   await mkdir(directory, { recursive: true });
-  // CMake knows how to give the modules the run path that they have beside their libraries.
-  await tool("cmake", ["--install", join(root, "build/cmake"), "--prefix", directory, "--strip"], "`npm run build` first");
+  // CMake sets the modules' run path to their own directory.
+  await tool("cmake", ["--install", join(root, "build/cmake"), "--prefix", directory, "--strip"], "Run `npm run build` first.");
   const libraries = await copyLibraries(process.platform, ["reviewkd.node", "preload.node"].map((name) => join(directory, name)), await libraryFolders(libtorch), directory, progress);
   await copyFile(join(root, "LICENSE"), join(directory, "LICENSE"));
   const { owners, words } = ownersOf(libraries, process.arch);
@@ -63,19 +63,19 @@ async function readLibTorch(root) {
   try {
     return JSON.parse(await readFile(join(root, "build/Release/libtorch.json"), "utf8"));
   } catch (error) {
-    throw new BuildError("NOT_BUILT", `expected a built checkout for packing, got ${/** @type {Error} */ (error).message}; run \`npm run build\``);
+    throw new BuildError("NOT_BUILT", `the checkout is not built: ${/** @type {Error} */ (error).message}. Run \`npm run build\`.`);
   }
 }
 
 /** @param {LibTorch} libtorch */
 async function libraryFolders(libtorch) {
-  const beside = dirname(libtorch.directory);
-  const nvidia = join(beside, "nvidia");
+  const parent = dirname(libtorch.directory);
+  const nvidia = join(parent, "nvidia");
   const cuda = existsSync(nvidia) ? (await readdir(nvidia)).sort().map((name) => join(nvidia, name, "lib")) : [];
-  return [join(libtorch.directory, "lib"), join(beside, "torch.libs"), ...cuda, ...await runtimeFolders()];
+  return [join(libtorch.directory, "lib"), join(parent, "torch.libs"), ...cuda, ...await runtimeFolders()];
 }
 
-/** Where Visual Studio keeps Microsoft's C++ runtime for passing on: not every Windows has one, or one that is new enough. */
+/** The directories of Microsoft's redistributable C++ runtime in Visual Studio: not every Windows has one that is new enough. */
 async function runtimeFolders() {
   if (process.platform !== "win32") return [];
   const redistributable = (await findToolchain(process.env)).env["VCToolsRedistDir"];
@@ -98,7 +98,7 @@ async function requirementsOf(root, directory, { version, variant }) {
   const macos = process.platform === "darwin" ? newest((await Promise.all(binaries.map(readMachO))).map((library) => library.macos)) : undefined;
   const contains = process.arch === "x64" ? await setsOf(root, binaries) : undefined;
   return {
-    libtorch: version, variant, ...(glibc && { glibc }), ...(glibcxx && { glibcxx }), ...(macos && { macos }), instructionSets: LIBTORCH_ASKS_FOR, ...(contains && { contains }),
+    libtorch: version, variant, ...(glibc && { glibc }), ...(glibcxx && { glibcxx }), ...(macos && { macos }), instructionSets: LIBTORCH_REQUIRES, ...(contains && { contains }),
   };
 }
 
@@ -107,7 +107,7 @@ async function requirementsOf(root, directory, { version, variant }) {
  * @param {readonly string[]} binaries
  */
 async function setsOf(root, binaries) {
-  // Throws where the addon asks for more than every processor has. Symbols, which tell its functions apart, are in what CMake built on Linux.
+  // Throws if the addon requires more than every processor has. The symbols that identify its functions are in CMake's build on Linux.
   if (process.platform === "linux") await addonInstructions(join(root, "build/Release/reviewkd.node"));
   const sets = [];
   for (const path of binaries) sets.push(...await instructionSetsOf(path, process.platform === "win32" ? (await readPe(path)).code : await codeOfElf(path)));
@@ -136,22 +136,22 @@ async function manifest(root, requirements) {
 
 /**
  * @param {Requirements} requirements
- * @param {readonly string[]} licensed what there is a licence of
+ * @param {readonly string[]} licensed descriptions of everything that has a licence
  */
 function readme({ libtorch, variant, glibc, glibcxx, macos, instructionSets, contains }, licensed) {
   const systems = [glibc && `glibc ${glibc} or later`, glibcxx && `a libstdc++ with GLIBCXX_${glibcxx}`, macos && `macOS ${macos} or later`].filter(Boolean);
-  const asks = [...systems, instructionSets.length > 0 && `a processor with ${instructionSets.join(" and ")}`].filter(Boolean).join(" and ");
+  const requires = [...systems, instructionSets.length > 0 && `a processor with ${instructionSets.join(" and ")}`].filter(Boolean).join(" and ");
   const sets = contains && `
-Their code is of these instruction sets beyond those of every 64-bit processor, as a disassembler read them: ${contains.join(", ")}. What a
-processor lacks of them is not used, but for ${instructionSets.join(" and ")}, without which libtorch's convolutions fail.${process.platform === "linux"
-    ? " The addon's own code,\noutside of kernels that are chosen at run time, asks for none: read function by function." : ""}
+According to a disassembler, their code uses these instruction sets beyond those of every 64-bit processor: ${contains.join(", ")}. Sets that a
+processor lacks are not used, except ${instructionSets.join(" and ")}, without which libtorch's convolutions fail.${process.platform === "linux"
+    ? " The addon's own code,\noutside of kernels that are chosen at run time, requires none: it was read function by function." : ""}
 `;
   return `# @reviewkd/${platformName}
 
 The binaries of the package \`reviewkd\`, which installs this package by itself: its addon with the CPU half of
-libtorch ${libtorch} (${variant}) and what that loads.${asks ? ` They ask for ${asks}.` : ""}
+libtorch ${libtorch} (${variant}) and the libraries that it loads.${requires ? ` They require ${requires}.` : ""}
 ${sets ?? ""}
-The libraries are those of PyTorch's wheel, unchanged but for symbols that only debuggers read. \`licenses\` holds the licences under which they are passed on:
+The libraries are those of PyTorch's wheel, unchanged except for stripped debug symbols. \`licenses\` contains the licences under which they are redistributed:
 
 ${licensed.map((words) => `- ${words}`).join("\n")}
 `;
@@ -165,5 +165,5 @@ ${licensed.map((words) => `- ${words}`).join("\n")}
 async function tool(program, parameters, remedy) {
   const { status, output, startError } = await run(program, parameters);
   if (status === 0) return;
-  throw new BuildError("TOOL_FAILED", `expected ${program} ${parameters[0] ?? ""} to succeed, got ${startError ? "no such program" : `\n${lastLines(output)}\n`}; ${remedy}`);
+  throw new BuildError("TOOL_FAILED", `${program} ${parameters[0] ?? ""} failed: ${startError ? "no such program. " : `\n${lastLines(output)}\n`}${remedy}`);
 }

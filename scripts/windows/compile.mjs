@@ -1,4 +1,4 @@
-// Compiles what clang-cl would compile, for the other kind of Windows, whose headers a Linux machine can have: mingw-w64's.
+// Compiles the files that clang-cl would compile, for mingw-w64, whose Windows headers are available on Linux.
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -10,8 +10,8 @@ import { lastLines, run } from "../support/process.mjs";
 /** @typedef {import("./configure.mjs").Command} Command */
 
 const TARGET = "x86_64-w64-mingw32";
-// libtorch's headers ask for Microsoft's compiler where it matters to them that Windows cannot import a variable of each thread, and take
-// every other for one that has glibc's assert.
+// libtorch's headers test for Microsoft's compiler where it matters that Windows cannot import thread-local variables, and assume
+// glibc's assert for every other compiler.
 const PREFACE = `#pragma once
 #include <cassert>
 extern "C" [[noreturn]] void __assert_fail(const char*, const char*, unsigned, const char*) noexcept;
@@ -21,12 +21,12 @@ extern "C" [[noreturn]] void __assert_fail(const char*, const char*, unsigned, c
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #undef C10_ANDROID
 `;
-// GCC's is not for clang. These are what libtorch's headers call.
+// GCC's header does not work with clang. These are the functions that libtorch's headers call.
 const OPEN_MP_HEADER = `#pragma once
 extern "C" int omp_get_num_threads(void);
 extern "C" int omp_get_thread_num(void);
 `;
-/** Functions of a compiler's run-time library, which clang-cl does not link: overflow and division in 128 bits, asking for the processor. */
+/** Functions of a compiler's run-time library, which clang-cl does not link: overflow and division in 128 bits, processor detection. */
 const OF_THE_RUNTIME = /^__(?:mulo|mul|u?div|u?mod|ash|lsh|fix|float|add|sub|neg|ffs|popcount|c[lt]z|parity|cmp|ucmp|bswap)\w*[sdt][if]\d?$|^__cpu_/;
 const OPEN_MP = /^(?:__imp_)?(__kmpc_\w+|omp_\w+)$/;
 
@@ -35,8 +35,9 @@ const OPEN_MP = /^(?:__imp_)?(__kmpc_\w+|omp_\w+)$/;
  * @param {string} directory
  * @param {readonly Command[]} commands
  * @param {(line: string) => void} progress
- * @returns {Promise<{ files: number, openMp: string[] }>} how many files, unity files taken apart, and what they ask of OpenMP's runtime
- * @throws {BuildError} COMPILE_FAILED, or SYMBOL_MISSING where a function that is asked for is linked from nowhere
+ * @returns {Promise<{ files: number, openMp: string[] }>} the number of files, those of unity files counted separately, and the
+ *   required functions of OpenMP's runtime
+ * @throws {BuildError} COMPILE_FAILED, or SYMBOL_MISSING if a required function is not linked
  */
 export async function compileForWindows(root, directory, commands, progress) {
   await rm(directory, { recursive: true, force: true });
@@ -48,7 +49,7 @@ export async function compileForWindows(root, directory, commands, progress) {
   const base = [`--target=${TARGET}`, "-std=c++20", ...await standardHeaders(), "-isystem", join(directory, "include"), "-D_WIN32_WINNT=0x0A00000B", "-Wall", "-Wextra", "-Werror"];
 
   const header = commands.find(({ file }) => file.endsWith("cmake_pch.cxx"));
-  if (header === undefined) throw new BuildError("COMPILE_FAILED", "expected a precompiled header among the compilations, got none");
+  if (header === undefined) throw new BuildError("COMPILE_FAILED", "no precompiled header among the compilations. Check CMake's compile_commands.json.");
   const precompiled = join(directory, "pch.pch");
   progress("precompiling libtorch's headers");
   await clang([...base, ...portable(header), "-Wno-pragma-once-outside-header", "-Wno-pragma-system-header-outside-header", "-include", preface, "-x", "c++-header", header.file.replace(/\.cxx$/, ".hxx"), "-o", precompiled], header.file);
@@ -72,7 +73,7 @@ export async function compileForWindows(root, directory, commands, progress) {
 }
 
 /**
- * Options of clang-cl in the words of the other driver.
+ * Translates options of clang-cl into those of clang++.
  *
  * @param {Command} command
  */
@@ -84,17 +85,17 @@ function portable({ words }) {
     if (word.startsWith("/clang:") && !word.includes("prefix-map")) return [word.slice("/clang:".length)];
     return word === "/openmp" ? ["-fopenmp"] : [];
   });
-  // One warning that is named is GCC's.
+  // One of the named warnings is GCC's.
   return [...options, "-Wno-unknown-warning-option"];
 }
 
-/** Headers of C++ and C for this target: clang does not know where Debian keeps the ones for threads of POSIX' kind. */
+/** The C++ and C headers of this target: clang does not find Debian's headers for POSIX threads. */
 async function standardHeaders() {
   const { stdout } = await run(`${TARGET}-g++-posix`, ["-print-file-name=include"]);
   const gcc = stdout.trim();
   const system = ["/usr/share/mingw-w64/include", `/usr/${TARGET}/include`].filter((path) => existsSync(path));
   if (!existsSync(join(gcc, "c++")) || system.length === 0) {
-    throw new BuildError("TOOL_MISSING", `expected mingw-w64's headers beside its compiler, got none in ${gcc}; apt-get install g++-mingw-w64-x86-64`);
+    throw new BuildError("TOOL_MISSING", `missing headers of mingw-w64 in ${gcc}. Run apt-get install g++-mingw-w64-x86-64.`);
   }
   return [join(gcc, "c++"), join(gcc, "c++", TARGET), ...system].flatMap((path) => ["-isystem", path]);
 }
@@ -105,7 +106,7 @@ async function standardHeaders() {
  */
 async function clang(words, file) {
   const { status, output } = await run("clang++", words);
-  if (status !== 0) throw new BuildError("COMPILE_FAILED", `expected ${file} to compile for Windows, got\n${lastLines(output, 40)}`);
+  if (status !== 0) throw new BuildError("COMPILE_FAILED", `${file} does not compile for Windows:\n${lastLines(output, 40)}`);
 }
 
 /**
@@ -114,14 +115,14 @@ async function clang(words, file) {
  */
 async function requireLinkable(root, objects) {
   const { status, stdout, output } = await run("llvm-nm", ["--undefined-only", "--just-symbol-name", ...objects]);
-  if (status !== 0) throw new BuildError("TOOL_FAILED", `expected llvm-nm to read the objects, got\n${lastLines(output)}`);
-  const asked = [...new Set(stdout.split("\n").map((line) => line.trim()))];
-  const given = (await readFile(join(root, "cmake/libiomp5md.def"), "utf8")).split("\n").map((line) => line.trim());
-  const openMp = [...new Set(asked.flatMap((name) => OPEN_MP.exec(name)?.[1] ?? []))].sort();
-  const missing = [...asked.filter((name) => OF_THE_RUNTIME.test(name)), ...openMp.filter((name) => !given.includes(name))];
+  if (status !== 0) throw new BuildError("TOOL_FAILED", `llvm-nm could not read the objects:\n${lastLines(output)}`);
+  const required = [...new Set(stdout.split("\n").map((line) => line.trim()))];
+  const listed = (await readFile(join(root, "cmake/libiomp5md.def"), "utf8")).split("\n").map((line) => line.trim());
+  const openMp = [...new Set(required.flatMap((name) => OPEN_MP.exec(name)?.[1] ?? []))].sort();
+  const missing = [...required.filter((name) => OF_THE_RUNTIME.test(name)), ...openMp.filter((name) => !listed.includes(name))];
   if (missing.length > 0) {
     throw new BuildError("SYMBOL_MISSING",
-      `expected functions that are linked on Windows, got ${missing.join(", ")}; write the code without the former kind, list the latter in cmake/libiomp5md.def`);
+      `functions that are not linked on Windows: ${missing.join(", ")}. Avoid those of the compiler's runtime, and list OpenMP's in cmake/libiomp5md.def.`);
   }
   return openMp;
 }

@@ -8,7 +8,7 @@ import { lastLines, run } from "../support/process.mjs";
  * @param {string} root
  * @param {string} directory
  * @param {(line: string) => void} progress
- * @param {(line: string) => void} say what was proven
+ * @param {(line: string) => void} say prints a result
  * @throws {BuildError} BUILD_FAILED, PLATFORM_FAILED
  */
 export async function testPlatform(root, directory, progress, say) {
@@ -22,16 +22,16 @@ export async function testPlatform(root, directory, progress, say) {
     await rm(build, { recursive: true, force: true });
     for (const words of [["-S", join(root, "test/platform"), "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", ...settings], ["--build", build, "--parallel"]]) {
       const { status, output } = await run("cmake", words);
-      if (status !== 0) throw new BuildError("BUILD_FAILED", `expected test/platform to build for ${name}, got\n${lastLines(output, 30)}`);
+      if (status !== 0) throw new BuildError("BUILD_FAILED", `test/platform does not build for ${name}:\n${lastLines(output, 30)}`);
     }
     const files = join(build, "files");
     await mkdir(files);
     const [program = "", ...words] = [...start, join(build, `platform${suffix}`), files];
-    // A Windows of its own, which is made on the first start and says much on the way.
+    // A separate Wine prefix, which is created on the first start with verbose output.
     const { status, stdout, output } = await run(program, words, { env: { ...process.env, WINEPREFIX: join(directory, "wine"), WINEDEBUG: "-all" } });
     const lines = stdout.split(/\r?\n/);
     const total = lines.find((line) => /^\d+ cases, /.test(line));
-    if (status !== 0 || total === undefined) throw new BuildError("PLATFORM_FAILED", `expected every claim of test/platform to hold on ${name}, got\n${lastLines(output, 30)}`);
+    if (status !== 0 || total === undefined) throw new BuildError("PLATFORM_FAILED", `test/platform failed on ${name}:\n${lastLines(output, 30)}`);
     say(`platform layer on ${name}: ${total}`);
     lines.forEach((line, index) => { if (line.startsWith("?")) say(`  ${line.slice(1).trim()}: ${(lines[index + 1] ?? "").trim()}`); });
   }

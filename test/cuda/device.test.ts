@@ -8,7 +8,7 @@ interface Cuda {
   readonly plugin: { readonly loaded: boolean };
 }
 
-/** libtorch's CUDA half is loaded by the package alone, as on a user's machine. */
+/** Only the package loads libtorch's CUDA half, as on a user's machine. */
 const AS_USERS_DO = { env: { REVIEWKD_RECORDING_PRELOAD: "0" } };
 
 describe("the CUDA device", function () {
@@ -23,7 +23,7 @@ describe("the CUDA device", function () {
     expect(cuda.plugin.loaded).to.equal(true);
   });
 
-  it("is found after the same process has trained on the CPU", () => {
+  it("is found after the same process trained on the CPU", () => {
     const { result } = runScenario("device after the CPU", undefined, AS_USERS_DO);
     expect(result.outcome.error).to.equal(null);
     expect(result.cuda.reason).to.equal(null);

@@ -1,4 +1,4 @@
-// What goes wrong around a device's steps, and what must come of it. As training.test.ts, on a GPU or on the host's emulation of one.
+// Failures around a device's steps, and their consequences. Like training.test.ts, on a GPU or on the host emulation.
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ async function bitsOf(session: Session): Promise<Record<string, number[]>> {
   return Object.fromEntries(Object.entries(await session.model.stateDict()).map(([name, tensor]) => [name, valuesOf(tensor)]));
 }
 
-/** Images as a stream, which ends with an error at the image whose number this is. */
+/** A stream of images that fails at the image number that `failAt` returns. */
 function streamed(failAt: () => number): Promise<Dataset> {
   const split = {
     samples: BATCH * STEPS,
@@ -42,7 +42,7 @@ function streamed(failAt: () => number): Promise<Dataset> {
   return loadDataset({ kind: "stream", numClasses: CLASSES, height: SIDE, width: SIDE, train: split, test: split });
 }
 
-async function cameraIsGone(session: Session, images: Dataset): Promise<void> {
+async function expectSourceFailure(session: Session, images: Dataset): Promise<void> {
   const outcome = await session.trainEpoch(images, epochOptions()).then(() => "the epoch ended", (error: unknown) => (error as Error).message);
   expect(outcome).to.include("the camera is gone");
 }
@@ -65,7 +65,7 @@ describe("a device's steps", function () {
     let failAt = 3 * BATCH;
     using images = await streamed(() => failAt);
     using first = await sessionOn();
-    await cameraIsGone(first, images);
+    await expectSourceFailure(first, images);
     const path = join(folder, "within.safetensors");
     await first.saveCheckpoint(path);
     const { step } = await first.position();
@@ -73,17 +73,17 @@ describe("a device's steps", function () {
     using second = await sessionOn();
     await second.loadCheckpoint(path);
     failAt = step * BATCH;
-    await cameraIsGone(second, images);
+    await expectSourceFailure(second, images);
     expect((await second.position()).step).to.equal(step);
     failAt = Number.POSITIVE_INFINITY;
     const resumed = await second.trainEpoch(images, epochOptions());
     using whole = await sessionOn();
-    const undisturbed = await whole.trainEpoch(images, epochOptions());
-    expect(resumed.losses).to.deep.equal(undisturbed.losses);
+    const uninterrupted = await whole.trainEpoch(images, epochOptions());
+    expect(resumed.losses).to.deep.equal(uninterrupted.losses);
     expect(await bitsOf(second)).to.deep.equal(await bitsOf(whole));
   });
 
-  it("are in the sums of a checkpoint as far as they were finite, and in its position", async () => {
+  it("count in the sums and the position of a checkpoint as far as they were finite", async () => {
     using session = await sessionOn({ kind: "review", weight: 0.6 }, 1e6);
     await failureOf("NON_FINITE_LOSS", () => session.trainEpoch(data, epochOptions()));
     const path = join(folder, "not-finite.safetensors");
@@ -95,12 +95,12 @@ describe("a device's steps", function () {
     expect(field("epoch-images")).to.equal(BATCH * field("epoch-step"));
   });
 
-  it("continue one by one to the same bits when recording fails, and say why", async () => {
+  it("continue without graphs to the same bits when recording fails, and report the reason", async () => {
     process.env["REVIEWKD_STAND_IN_RECORDING"] = "fail";
     try {
       using failing = await sessionOn();
       const summary = await failing.trainEpoch(data, epochOptions());
-      // A GPU knows nothing of the variable.
+      // The variable has no effect on a GPU.
       if (DEVICE === "cpu") expect(summary.graph).to.deep.equal({ replayed: false, reason: "a step could not be recorded: the recording was made to fail" });
       process.env["REVIEWKD_CUDA_GRAPHS"] = "0";
       using plain = await sessionOn();
@@ -113,7 +113,7 @@ describe("a device's steps", function () {
     }
   });
 
-  it("leave no stream unjoined when the student fails behind its teacher", async () => {
+  it("leave no stream unjoined when the student fails after its teacher", async () => {
     using session = await sessionOn({ kind: "kd", weight: 1 });
     // One image of 4×4: the student's last maps are a single value, which cannot be normalized in training; the teacher does not train.
     const small = { images: Tensor.from(new Float32Array(3 * 4 * 4), [1, 3, 4, 4]), labels: Tensor.from(BigInt64Array.of(0n), [1]) };

@@ -1,4 +1,5 @@
-// The tensor cores' 3 × 3 convolution, against PyTorch's in double: on a GPU, or its warps emulated by the plugin that stands in for one (device-kernels.test.ts).
+// The tensor cores' 3 × 3 convolution, compared with PyTorch's in double: on a GPU, or with warps emulated by the host emulation
+// (device-kernels.test.ts).
 import { expect } from "chai";
 import { Tensor } from "../../lib/index.js";
 import { addon } from "../../lib/native.js";
@@ -15,10 +16,10 @@ interface Case {
   readonly width: number;
   readonly channels: readonly [number, number];
   readonly stride?: number;
-  /** relu(scale · x + shift) is convolved. */
+  /** The convolution's input is relu(scale · x + shift). */
   readonly normalized?: boolean;
   readonly moments?: boolean;
-  /** All values are multiples of `step`; of 0, they have all digits that bfloat16 holds. */
+  /** All values are multiples of `step`; with 0 they use all digits of bfloat16. */
   readonly step?: number;
 }
 
@@ -58,7 +59,7 @@ async function run(task: Case, { reference }: { readonly reference: boolean }): 
   return result && { output: valuesOf(Tensor.wrap(result.output)), moments: result.moments && valuesOf(Tensor.wrap(result.moments)) };
 }
 
-/** [2, O]: Σ (output − origin) and Σ (output − origin)² of an output that was rounded. */
+/** [2, O]: Σ (output − origin) and Σ (output − origin)² of a rounded output. */
 function momentsOf({ output }: Outcome, task: Case): number[] {
   const channels = task.channels[1];
   const origin = valuesOf(inputsOf(task)["origin"]!);
@@ -74,7 +75,7 @@ function momentsOf({ output }: Outcome, task: Case): number[] {
 
 async function expectExact(task: Case): Promise<void> {
   const [got, want] = [(await run(task, { reference: false }))!, (await run(task, { reference: true }))!];
-  // Nothing is lost before the output is rounded once: these are the same bits.
+  // All sums are exact until the output is rounded once: the bits are the same.
   expect(got.output).to.deep.equal(want.output.map(toBfloat16));
   if (task.moments !== true) return;
   // Float sums of the pixels of a tile, at most 256; of differences, relative to their size.
@@ -115,7 +116,7 @@ describe("the tensor cores' convolution", function () {
     }
   }
 
-  it("takes the input as it is without a normalization, and sums up no moments unless requested", async () => {
+  it("uses the input unchanged without a normalization, and sums up no moments unless requested", async () => {
     const plain: Case = { images: 2, height: 9, width: 10, channels: [32, 64] };
     await expectExact(plain);
     await expectExact({ ...plain, moments: true });

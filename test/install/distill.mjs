@@ -1,4 +1,4 @@
-// Twenty lines of somebody who has just installed reviewkd: a small student learns from a small teacher.
+// The first program of a new user, in twenty lines: a small student learns from a small teacher.
 import { createDistiller, createModel, fit, loadDataset, systemInfo } from "reviewkd";
 
 const data = await loadDataset({ kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 32 });

@@ -1,4 +1,4 @@
-// What a user does: an empty folder, a package manager, a script. On a machine that has Node and nothing else.
+// A user's installation: an empty folder, a package manager, a script. On a machine with only Node.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync, copyFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,10 +15,10 @@ const PLATFORMS = { "linux-x64": ["linux", "x64"], "linux-arm64": ["linux", "arm
 /** The newest of each line that the registry has. */
 const NODES = ["20.20.2", "22.23.3", "24.21.0"];
 
-/** What npm says where there is no way to its registry. REVIEWKD_ALL_NODES=1 takes that for a failure too, as the release does. */
+/** npm's errors if its registry cannot be reached. With REVIEWKD_ALL_NODES=1, as in the release, that is a failure too. */
 const UNREACHABLE = /\b(?:EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|ERR_SOCKET_TIMEOUT|ENOTCACHED)\b/;
 
-/** Whose licence stands for a library of the platform package. */
+/** The owner of the licence for each library of the platform package. */
 const LICENCES: readonly (readonly [RegExp, string])[] = [
   [/^lib(torch|c10)/, "torch"], [/^libgomp/, "gcc-runtime"], [/^libcudart/, "nvidia-cuda-runtime"], [/^libcupti/, "nvidia-cuda-cupti"],
 ];
@@ -47,7 +47,7 @@ describe("packages from a registry", function () {
   let registry: Registry | undefined;
   let packed: Packed[];
   let packedAgain: Packed[];
-  /** A machine that has Node and nothing else. */
+  /** The environment of a machine with only Node. */
   let bare: Record<string, string>;
 
   before(async () => {
@@ -61,11 +61,12 @@ describe("packages from a registry", function () {
       packInstalled(runTimeDependencies(root), join(directory, "dependencies")).then(publishAll),
     ]);
     await publishAll(packed.map(({ path }) => path));
-    // Node's other platforms cannot be built here. Stand-ins keep the registry as it is for users: every name is there, and one of them fits.
+    // Other platforms' packages cannot be built here. Placeholders make the registry complete, as it is for users: every name
+    // exists, and one matches.
     for (const [name, [os, cpu]] of Object.entries(PLATFORMS).filter(([name]) => name !== platform)) {
-      const package_ = join(directory, "stand-ins", name);
+      const package_ = join(directory, "placeholders", name);
       mkdirSync(package_, { recursive: true });
-      writeFileSync(join(package_, "package.json"), JSON.stringify({ name: `@reviewkd/${name}`, version, os: [os], cpu: [cpu], description: "A stand-in for tests." }));
+      writeFileSync(join(package_, "package.json"), JSON.stringify({ name: `@reviewkd/${name}`, version, os: [os], cpu: [cpu], description: "A placeholder for tests." }));
       await started.publish(package_);
     }
     const bin = join(directory, "bin");
@@ -80,11 +81,11 @@ describe("packages from a registry", function () {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  /** An empty folder with what tells a package manager of the registry. */
+  /** An empty folder with the package managers' configuration of the registry. */
   function emptyProject(name: string): string {
     const project = join(directory, name);
     mkdirSync(project);
-    writeFileSync(join(project, "package.json"), JSON.stringify({ name: "somebody", private: true, type: "module" }));
+    writeFileSync(join(project, "package.json"), JSON.stringify({ name: "user-project", private: true, type: "module" }));
     writeFileSync(join(project, ".npmrc"), `registry=${registry!.url}\n`);
     writeFileSync(join(project, ".yarnrc.yml"), [`npmRegistryServer: "${registry!.url}"`, "unsafeHttpWhitelist: [127.0.0.1]", "enableTelemetry: false", "enableGlobalCache: false", "npmMinimalAgeGate: 0", ""].join("\n"));
     copyFileSync(join(root, "test", "install", "distill.mjs"), join(project, "distill.mjs"));
@@ -117,7 +118,7 @@ describe("packages from a registry", function () {
     for (const { name, bytes, unpackedBytes } of packed) console.log(`        ${name}: ${(bytes / 1e6).toFixed(1)} MB, ${(unpackedBytes / 1e6).toFixed(1)} MB unpacked`);
   });
 
-  it("stay below what a registry takes", () => {
+  it("stay below the size limit of a registry", () => {
     const [main, binaries] = packed.map(({ bytes }) => bytes);
     expect(main).to.be.below(1e6);
     expect(binaries).to.be.below(130e6);
@@ -138,7 +139,7 @@ describe("packages from a registry", function () {
     expectDistilled(await inProject(project, "distill.mjs"));
   });
 
-  it("hold no script, and of each library only what is run, with its licence", async () => {
+  it("contain no scripts, and stripped libraries with their licences", async () => {
     const modules = join(directory, "npm", "node_modules");
     const main = readManifest(join(modules, "reviewkd"));
     const own = readManifest(join(modules, "@reviewkd", platform));
@@ -157,7 +158,7 @@ describe("packages from a registry", function () {
     }
     for (const name of [...libraries, "reviewkd.node", "preload.node"]) {
       const { needed, runPath } = await readLibrary(join(binaries, name));
-      // Found beside each other, wherever they lie, or the system's own.
+      // Found in their own directory, wherever it is, or part of the system.
       expect(needed.filter((other) => libraries.includes(other)).length === 0 || runPath.includes("$ORIGIN"), `${name}: ${runPath.join(":")}`).to.equal(true);
       expect(runPath.filter((path) => path.startsWith("/")), name).to.deep.equal([]);
       const sections = await run("readelf", ["--wide", "--sections", join(binaries, name)]);
@@ -166,9 +167,9 @@ describe("packages from a registry", function () {
     }
     const { glibc, glibcxx, instructionSets, contains } = own["reviewkd"] as Record<string, unknown>;
     expect([glibc, glibcxx].every((asked) => typeof asked === "string")).to.equal(true);
-    // What a processor must have is among what there is code of.
+    // The required instruction sets are among those that the code uses.
     if (process.arch === "x64") expect(contains).to.include.members([...(instructionSets as string[]), "avx2", "avx512f"]);
-    console.log(`        asks for glibc ${String(glibc)}, GLIBCXX_${String(glibcxx)} and ${String(instructionSets)}; contains ${String(contains)}`);
+    console.log(`        requires glibc ${String(glibc)}, GLIBCXX_${String(glibcxx)} and ${String(instructionSets)}; contains ${String(contains)}`);
   });
 
   describe("on Node", () => {
@@ -179,10 +180,10 @@ describe("packages from a registry", function () {
     });
 
     for (const node of NODES) {
-      it(`${node}, as the registry's node package has it, distill`, async function () {
+      it(`${node}, from the registry's node package, distill`, async function () {
         const binary = await nodeFromRegistry(node);
         if (typeof binary !== "string") {
-          console.log(`        not run on Node ${node}: ${binary.reason}`);
+          console.log(`        skipped on Node ${node}: ${binary.reason}`);
           this.skip();
         }
         const result = await run(binary, ["distill.mjs"], { cwd: project, env: { ...bare, REVIEWKD_CACHE: join(directory, `cache-${node}`) } });
@@ -192,7 +193,10 @@ describe("packages from a registry", function () {
     }
   });
 
-  /** The one thing here that comes from outside, by npm as it is set up on this machine. Who has no way there is told so; nothing else is forgiven. */
+  /**
+   * Downloads Node through npm as it is configured on this machine, the only download here. An unreachable registry is reported;
+   * other errors fail.
+   */
   async function nodeFromRegistry(node: string): Promise<string | { readonly reason: string }> {
     const name = `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
     const prefix = join(directory, `node-${node}`);
@@ -201,7 +205,7 @@ describe("packages from a registry", function () {
     const { status, output } = await run(process.execPath, [npm, ...install], { cwd: prefix, env: process.env });
     const unreachable = UNREACHABLE.exec(output);
     if (status !== 0 && unreachable !== null && process.env["REVIEWKD_ALL_NODES"] !== "1") return { reason: `npm reaches no registry here (${unreachable[0]})` };
-    if (status !== 0) throw new Error(`npm install ${name}@${node} ended with ${String(status)}:\n${output}`);
+    if (status !== 0) throw new Error(`npm install ${name}@${node} exited with ${String(status)}:\n${output}`);
     return join(prefix, "node_modules", name, "bin", "node");
   }
 
@@ -210,7 +214,7 @@ describe("packages from a registry", function () {
     const project = emptyProject("pnpm");
     const store = ["--store-dir", join(directory, "pnpm-store")];
     await inProject(project, pnpm, "add", "reviewkd", "--ignore-scripts", "--no-optional", ...store);
-    await expectMended(project, /not in pnpm's layout/, "pnpm install --force", () => inProject(project, pnpm, "install", "--force", "--ignore-scripts", ...store));
+    await expectFixed(project, /not in pnpm's layout/, "pnpm install --force", () => inProject(project, pnpm, "install", "--force", "--ignore-scripts", ...store));
     rmSync(join(project, "node_modules"), { recursive: true });
     await timed("pnpm install", () => inProject(project, pnpm, "install", "--ignore-scripts", ...store));
     expectDistilled(await inProject(project, "distill.mjs"));
@@ -227,15 +231,15 @@ describe("packages from a registry", function () {
     });
   }
 
-  /** The doctor names the fault and the remedy, and the remedy mends it. */
-  async function expectMended(project: string, message: RegExp, fix: string, mend: () => Promise<unknown>): Promise<void> {
+  /** Checks that the doctor names the fault and the fix, and that the fix works. */
+  async function expectFixed(project: string, message: RegExp, fix: string, applyFix: () => Promise<unknown>): Promise<void> {
     const doctor = join(project, "node_modules", "reviewkd", "dist", "cli", "main.js");
     const { status, stdout } = await run(process.execPath, [doctor, "doctor", "--json"], { cwd: project, env: bare });
     expect(status, stdout).to.equal(1);
     const [fault] = (JSON.parse(stdout) as { faults: { message: string; fix: string }[] }).faults;
     expect(fault!.message).to.match(message);
     expect(fault!.fix).to.equal(fix);
-    await mend();
+    await applyFix();
     expectDistilled(await inProject(project, "distill.mjs"));
   }
 
@@ -245,29 +249,29 @@ describe("packages from a registry", function () {
     it("come with the command that the doctor names", async () => {
       const project = emptyProject("omitted");
       await inProject(project, npm, ...install, "reviewkd", "--omit=optional");
-      await expectMended(project, /npm was told to leave out optional dependencies/, "npm install --include=optional",
+      await expectFixed(project, /npm was told to leave out optional dependencies/, "npm install --include=optional",
         () => inProject(project, npm, ...install, "--include=optional"));
     });
 
-    it("come after node_modules was made for another platform", async () => {
+    it("come after node_modules was installed for another platform", async () => {
       const project = emptyProject("elsewhere");
       const [name, [os, cpu]] = Object.entries(PLATFORMS).find(([other]) => other !== platform && !other.startsWith(process.platform))!;
       await inProject(project, npm, ...install, "reviewkd", `--os=${os!}`, `--cpu=${cpu!}`);
-      await expectMended(project, new RegExp(`@reviewkd/${name} is: node_modules was made on another platform`), "rm -rf node_modules && npm install", async () => {
+      await expectFixed(project, new RegExp(`@reviewkd/${name} is: node_modules was made on another platform`), "rm -rf node_modules && npm install", async () => {
         rmSync(join(project, "node_modules"), { recursive: true });
         await inProject(project, npm, ...install);
       });
     });
 
-    it("come where the lock file does not list them", async () => {
+    it("come if the lock file does not list them", async () => {
       const project = emptyProject("lock");
       await inProject(project, npm, ...install, "reviewkd", "--omit=optional");
       const lock = join(project, "package-lock.json");
       const { packages, ...rest } = JSON.parse(readFileSync(lock, "utf8")) as { packages: Record<string, unknown> };
-      // As npm writes it on a platform where node_modules was there already.
+      // npm writes this on a platform where node_modules already existed.
       const others = Object.entries(packages).filter(([path]) => path !== `node_modules/@reviewkd/${platform}`);
       writeFileSync(lock, JSON.stringify({ ...rest, packages: Object.fromEntries(others) }));
-      await expectMended(project, /the lock file was written on another platform/, `npm install --save-optional @reviewkd/${platform}@${version}`,
+      await expectFixed(project, /the lock file was written on another platform/, `npm install --save-optional @reviewkd/${platform}@${version}`,
         () => inProject(project, npm, ...install, "--save-optional", `@reviewkd/${platform}@${version}`));
     });
   });

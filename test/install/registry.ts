@@ -1,4 +1,4 @@
-// A real registry on loopback. It holds what is published to it and asks no other one.
+// A real registry on loopback, without an upstream registry.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -11,19 +11,19 @@ import { run, type RunResult } from "../../scripts/support/process.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** npm's own program, which runs without an `npm` on PATH. */
+/** npm's program file, which runs without an `npm` on PATH. */
 export const npm = process.env["npm_execpath"] ?? join(dirname(process.execPath), "..", "lib", "node_modules", "npm", "bin", "npm-cli.js");
 
-/** Runs npm with all that this process has; fails with what it said. */
+/** Runs npm with this process' environment; fails with its output. */
 export async function runNpm(words: readonly string[], cwd: string): Promise<string> {
   const result = await run(process.execPath, [npm, ...words], { cwd, env: process.env });
   expectSuccess(`npm ${words.join(" ")}`, result);
   return result.stdout;
 }
 
-/** Fails with what a program said unless it ended well. */
+/** Fails with a program's output unless it succeeded. */
 export function expectSuccess(what: string, { status, output }: RunResult): void {
-  if (status !== 0) throw new Error(`${what} ended with ${String(status)}:\n${output}`);
+  if (status !== 0) throw new Error(`${what} exited with ${String(status)}:\n${output}`);
 }
 
 export interface Registry {
@@ -33,7 +33,7 @@ export interface Registry {
   stop(): Promise<void>;
 }
 
-/** Starts a registry that keeps its things in `directory`. */
+/** Starts a registry that stores its files in `directory`. */
 export async function startRegistry(directory: string): Promise<Registry> {
   mkdirSync(directory, { recursive: true });
   const port = await freePort();
@@ -55,8 +55,8 @@ export async function startRegistry(directory: string): Promise<Registry> {
   await untilAnswering(child, `${url}-/ping`, () => output);
 
   const npmrc = join(directory, "npmrc");
-  // npm wants to be somebody; this registry takes packages from anybody.
-  writeFileSync(npmrc, `registry=${url}\n//127.0.0.1:${String(port)}/:_authToken=anybody\n`);
+  // npm requires a token; this registry accepts any.
+  writeFileSync(npmrc, `registry=${url}\n//127.0.0.1:${String(port)}/:_authToken=any-token\n`);
   return {
     url,
     publish: async (what) => { await runNpm(["publish", what, "--userconfig", npmrc, "--registry", url, "--ignore-scripts"], directory); },
@@ -78,7 +78,7 @@ async function freePort(): Promise<number> {
 
 async function untilAnswering(child: ChildProcess, url: string, output: () => string): Promise<void> {
   for (let attempt = 0; attempt < 600; ++attempt) {
-    if (child.exitCode !== null) throw new Error(`the registry ended with ${String(child.exitCode)}:\n${output()}`);
+    if (child.exitCode !== null) throw new Error(`the registry exited with ${String(child.exitCode)}:\n${output()}`);
     if (await fetch(url).then((response) => response.ok, () => false)) return;
     await delay(100);
   }
@@ -86,5 +86,5 @@ async function untilAnswering(child: ChildProcess, url: string, output: () => st
   throw new Error(`the registry never answered:\n${output()}`);
 }
 
-/** The version that the tarballs carry. */
+/** The version of the tarballs. */
 export const version = (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }).version;

@@ -1,11 +1,11 @@
 import { expect } from "chai";
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import ts from "typescript";
 
 const root = resolve(import.meta.dirname, "../..");
 
-/** Type errors of programs that lie nowhere, as if they stood in the project's root; by name. */
+/** Type errors of programs by name, checked as files of the project's root. */
 function typeErrors(programs: Readonly<Record<string, string>>): Record<string, string[]> {
   const sources = new Map(Object.entries(programs).map(([name, source]) => [resolve(root, `${name}.ts`), source]));
   const config = ts.readConfigFile(resolve(root, "tsconfig.json"), (path) => ts.sys.readFile(path));
@@ -26,22 +26,31 @@ function typeErrors(programs: Readonly<Record<string, string>>): Record<string, 
   return Object.fromEntries(Object.keys(programs).map((name) => [name, errorsIn(resolve(root, `${name}.ts`))]));
 }
 
-describe("README.md", () => {
-  const readme = readFileSync(resolve(root, "README.md"), "utf8");
-  const examples = [...readme.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => code ?? "");
+describe("the documentation", () => {
+  const pagesIn = (folder: string): string[] => readdirSync(join(root, folder)).filter((name) => name.endsWith(".md")).map((name) => join(folder, name));
+  const pages = [".", "docs", "bench/results", "examples", "examples/electron"].flatMap(pagesIn)
+    .map((name) => ({ name, text: readFileSync(resolve(root, name), "utf8") }));
+  const examples = Object.fromEntries(pages.flatMap(({ name, text }) =>
+    [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code], index) => [`${name.replaceAll("/", "-")}-${index}`, code ?? ""])));
 
   it("shows TypeScript that compiles, by a check that can fail", () => {
-    expect(examples).to.have.lengthOf(1);
+    expect(Object.keys(examples)).to.include.members(["README.md-0", "docs-typescript.md-0", "docs-embedding.md-0"]);
     const wrong = 'import { createModel } from "reviewkd";\nawait createModel(5);\n';
-    const errors = typeErrors({ example: examples[0] ?? "", wrong });
-    expect(errors["example"]).to.deep.equal([]);
-    expect(errors["wrong"]).to.have.lengthOf(1);
+    const { wrong: expected, ...errors } = typeErrors({ ...examples, wrong });
+    expect(errors).to.deep.equal(Object.fromEntries(Object.keys(examples).map((name) => [name, []])));
+    expect(expected).to.have.lengthOf(1);
   });
 
-  it("names only npm scripts that there are", () => {
-    const { scripts } = JSON.parse(readFileSync(resolve(root, "package.json"), "utf8")) as { scripts: Record<string, string> };
-    const named = [...readme.matchAll(/npm run ([\w:-]+)/g)].map(([, name]) => name ?? "");
-    expect(named).to.include("demo");
-    for (const name of named) expect(scripts).to.have.property(name);
+  it("names only npm scripts that exist", () => {
+    const scriptsOf = (manifest: string): string[] =>
+      Object.keys((JSON.parse(readFileSync(resolve(root, manifest), "utf8")) as { scripts: Record<string, string> }).scripts);
+    const scripts = [...scriptsOf("package.json"), ...scriptsOf("examples/electron/package.json")];
+    const named = pages.flatMap(({ text }) => [...text.matchAll(/npm run ([\w:-]+)/g)].map(([, name]) => name ?? ""));
+    expect(named).to.include.members(["demo", "bench:worker", "check:cuda"]);
+    expect(named.filter((name) => !scripts.includes(name))).to.deep.equal([]);
+  });
+
+  it("keeps README.md within 100 lines", () => {
+    expect(readFileSync(resolve(root, "README.md"), "utf8").trimEnd().split("\n")).to.have.length.of.at.most(100);
   });
 });

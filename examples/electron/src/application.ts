@@ -1,4 +1,4 @@
-// The main process: one window, what it may ask, and what happens when it is closed.
+// The main process: one window, the requests it may send, and shutdown.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ReviewKdError } from "reviewkd/host";
@@ -8,11 +8,11 @@ import { CHANNELS, UPDATES, type Channel } from "./shared/channels.js";
 import { CONTRACT, Update, type Answer, type ResponseOf } from "./shared/contract.js";
 import { failureOf, Workbench, type WorkbenchOptions } from "./workbench.js";
 
-/** The parts of Electron that are used. Tests bring others. */
+/** The parts of Electron that are used. Tests provide substitutes. */
 export type Platform = Pick<typeof Electron, "app" | "BrowserWindow" | "dialog" | "ipcMain">;
 
 export interface ApplicationOptions extends Pick<WorkbenchOptions, "via"> {
-  /** Files: what the window shows, and its preload script. */
+  /** The files of the window's page and of its preload script. */
   readonly page: string;
   readonly preload: string;
 }
@@ -20,9 +20,9 @@ export interface ApplicationOptions extends Pick<WorkbenchOptions, "via"> {
 type Requests = { [Name in Channel]: z.output<(typeof CONTRACT)[Name]["request"]> };
 type Handlers = { readonly [Name in Channel]: (request: Requests[Name]) => Promise<ResponseOf<Name>> | ResponseOf<Name> };
 
-/** Opens the window, once Electron is ready. */
+/** Opens the window once Electron is ready. */
 export async function runApplication({ app, BrowserWindow, dialog, ipcMain }: Platform, { page, preload, via }: ApplicationOptions): Promise<void> {
-  // Two would write to the same runs.
+  // Two instances would write to the same runs.
   if (!app.requestSingleInstanceLock()) {
     app.quit();
     return;
@@ -35,8 +35,8 @@ export async function runApplication({ app, BrowserWindow, dialog, ipcMain }: Pl
     webPreferences: { preload, sandbox: true, contextIsolation: true, nodeIntegration: false, webSecurity: true, spellcheck: false },
   });
   const { webContents } = window;
-  const tell = (update: Update): void => { if (!window.isDestroyed()) webContents.send(UPDATES, Update.parse(update)); };
-  const workbench = new Workbench({ directory: join(app.getPath("userData"), "runs"), via, onUpdate: tell });
+  const sendUpdate = (update: Update): void => { if (!window.isDestroyed()) webContents.send(UPDATES, Update.parse(update)); };
+  const workbench = new Workbench({ directory: join(app.getPath("userData"), "runs"), via, onUpdate: sendUpdate });
 
   const handlers = handlersOf(workbench, window, dialog);
   const own = pathToFileURL(page).href;
@@ -44,11 +44,11 @@ export async function runApplication({ app, BrowserWindow, dialog, ipcMain }: Pl
     ipcMain.handle(name, (event, request: unknown) => answer(name, handlers, event.senderFrame?.url === own, request));
   }
 
-  // The window shows its own page and nothing else, and may ask the system for nothing.
+  // The window shows only its own page and has no permissions.
   webContents.setWindowOpenHandler(() => ({ action: "deny" }));
   webContents.on("will-navigate", (event) => { event.preventDefault(); });
   webContents.session.setPermissionRequestHandler((_contents, _permission, allow) => { allow(false); });
-  // What was trained is in the trainer's hands: a page that crashed is shown again.
+  // The trainer is unaffected: a crashed page is reloaded.
   webContents.on("render-process-gone", (_event, { reason }) => { if (reason !== "clean-exit" && !window.isDestroyed()) webContents.reload(); });
   app.on("second-instance", () => {
     if (window.isMinimized()) window.restore();
@@ -57,9 +57,9 @@ export async function runApplication({ app, BrowserWindow, dialog, ipcMain }: Pl
 
   let ending: Promise<void> | undefined;
   window.on("close", (event) => {
-    // Closed for good only when all is saved.
+    // The window is destroyed only when everything is saved.
     event.preventDefault();
-    tell({ type: "closing" });
+    sendUpdate({ type: "closing" });
     ending ??= workbench.close().catch((error: unknown) => { dialog.showErrorBox("Not everything could be saved", failureOf(error).message); })
       .finally(() => { window.destroy(); });
   });
@@ -67,13 +67,13 @@ export async function runApplication({ app, BrowserWindow, dialog, ipcMain }: Pl
   await window.loadFile(page);
 }
 
-/** Checks who asks and what, does it, and checks what comes of it. */
+/** Validates the sender and the request, handles it, and validates the result. */
 async function answer(name: Channel, handlers: Handlers, trusted: boolean, request: unknown): Promise<Answer> {
   try {
-    if (!trusted) throw new ReviewKdError("INVALID_ARGUMENT", "expected a request of the application's own page, got one of another page");
+    if (!trusted) throw new ReviewKdError("INVALID_ARGUMENT", "invalid sender: expected the application's own page, received another page. Send requests from the application's window.");
     const { request: Request, response: Response } = CONTRACT[name];
     const checked = Request.safeParse(request);
-    if (!checked.success) throw new ReviewKdError("INVALID_ARGUMENT", `expected a request for ${name}, got one that is none: ${z.prettifyError(checked.error)}`);
+    if (!checked.success) throw new ReviewKdError("INVALID_ARGUMENT", `invalid request for ${name}: ${z.prettifyError(checked.error)}`);
     const handler = handlers[name] as (request: unknown) => unknown;
     return { ok: true, value: Response.parse(await handler(checked.data)) };
   } catch (error) {
@@ -110,7 +110,7 @@ function handlersOf(workbench: Workbench, window: Electron.BrowserWindow, dialog
         title: "Export the student", defaultPath: `${plan.student}-${checkpoint}.${format}`, filters: [{ name: "Weights", extensions: [format] }],
       });
       if (filePath === "") return null;
-      // Some systems do not add the ending, which names the format.
+      // Some systems do not add the extension, which selects the format.
       const path = filePath.endsWith(`.${format}`) ? filePath : `${filePath}.${format}`;
       return { path: await workbench.exportStudent({ run, checkpoint }, path) };
     },

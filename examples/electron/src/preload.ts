@@ -1,15 +1,15 @@
-// The only bridge into the window: one function for each thing that may be asked, and one to listen. Electron itself stays on this side.
+// The only bridge into the window: one function per request, and one to subscribe to updates. Electron itself is not exposed.
 import { contextBridge, ipcRenderer } from "electron";
 import { CHANNELS, UPDATES } from "./shared/channels.js";
 
-const questions = Object.fromEntries(CHANNELS.map((name) => [name, (request: unknown): Promise<unknown> => ipcRenderer.invoke(name, request)]));
+const requests = Object.fromEntries(CHANNELS.map((name) => [name, (request: unknown): Promise<unknown> => ipcRenderer.invoke(name, request)]));
 
 contextBridge.exposeInMainWorld("trainer", {
-  ...questions,
+  ...requests,
   onUpdate: (listener: (update: unknown) => void): (() => void) => {
-    // Without the event, which would hand the window Electron's own objects.
-    const heard = (_event: unknown, update: unknown): void => { listener(update); };
-    ipcRenderer.on(UPDATES, heard);
-    return () => { ipcRenderer.off(UPDATES, heard); };
+    // The event is left out because it would expose Electron's own objects to the window.
+    const onMessage = (_event: unknown, update: unknown): void => { listener(update); };
+    ipcRenderer.on(UPDATES, onMessage);
+    return () => { ipcRenderer.off(UPDATES, onMessage); };
   },
 });

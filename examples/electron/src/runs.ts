@@ -1,4 +1,4 @@
-// Runs as they lie on the disk: `run.json` with what was asked for, and a run directory of reviewkd for each training.
+// Runs on the disk: `run.json` with the plan, and a run directory of reviewkd for each training.
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,23 +7,23 @@ import { ReviewKdError } from "reviewkd/host";
 import { z } from "zod";
 import { Plan, RunName, type Epoch, type Losses, type Part, type PartState, type Run } from "./shared/contract.js";
 
-/** What `run.json` holds. */
+/** The content of `run.json`. */
 const Stored = z.strictObject({ plan: Plan, teacherTop1: z.number().nullable() });
 export type Stored = z.infer<typeof Stored>;
 
-/** A run without what only the process knows that trains it. */
+/** A run without the state that only the training process has. */
 export type StoredRun = Omit<Run, "status" | "failure">;
 
-/** The trainings of a plan, in their order. */
+/** The trainings of a plan, in order. */
 export function partsOf({ teacherWeights, alone }: Plan): Part[] {
   return [...(teacherWeights === null ? ["teacher"] as const : []), ...(alone ? ["alone"] as const : []), "distilled"];
 }
 
-/** What `runExperiment` is told for one training of a plan; `directory` is that of the run. */
+/** The configuration of `runExperiment` for one training of a plan; `directory` is that of the run. */
 export function configOf(plan: Plan, part: Part, directory: string): RunConfigInput {
   const { data, epochs, batchSize, learningRate } = plan;
   const warmupEpochs = epochs < 10 ? 0 : 1;
-  // The teacher's seed differs, or it would begin with the student's random numbers. The student begins alike, alone and distilled.
+  // The teacher's seed differs, or it would start with the student's random numbers. The student starts identically, alone and distilled.
   const seed = part === "teacher" ? plan.seed + 1 : plan.seed;
   const training = { epochs, batchSize, seed, optimizer: { kind: "sgd", learningRate }, schedule: { kind: "cosine", warmupEpochs } } as const;
   if (part !== "distilled") return { task: "train", model: { name: part === "teacher" ? plan.teacher : plan.student }, data, training };
@@ -31,14 +31,14 @@ export function configOf(plan: Plan, part: Part, directory: string): RunConfigIn
     task: "distill",
     teacher: { name: plan.teacher, weights: plan.teacherWeights ?? join(directory, "teacher", "student.safetensors") },
     student: { name: plan.student },
-    // The published warm-up of 20 epochs belongs to 240 of them. Which kinds there are is checked with the rest of the configuration.
+    // The published warm-up of 20 epochs belongs to 240 of them. The kind is validated with the rest of the configuration.
     method: { kind: plan.method as "review", weight: plan.weight, warmupEpochs: Math.min(20, Math.floor(epochs / 10)), warmupFrom: 1 },
     data,
     training,
   };
 }
 
-/** Losses of a step or an epoch as they are drawn. */
+/** Losses of a step or an epoch, for drawing. */
 export function drawnLosses({ total, crossEntropy, terms }: EpochProgress["losses"]): Losses {
   return { total, crossEntropy, terms: terms.map(({ kind, loss, weight }) => ({ kind, value: loss * weight })) };
 }
@@ -51,7 +51,7 @@ export class RunStore {
     return join(this.directory, RunName.parse(name));
   }
 
-  /** Makes a directory that is named after the time. */
+  /** Creates a directory named after the time. */
   async create(stored: Stored, now = new Date()): Promise<string> {
     const [date = "", time = ""] = new Date(now.getTime() - now.getTimezoneOffset() * 60_000).toISOString().slice(0, 19).replaceAll(":", "-").split("T");
     await mkdir(this.directory, { recursive: true });
@@ -64,18 +64,18 @@ export class RunStore {
     }
   }
 
-  /** Replaces `run.json` whole. */
+  /** Replaces `run.json` atomically. */
   async write(name: string, stored: Stored): Promise<void> {
     const path = join(this.path(name), "run.json");
     await writeFile(`${path}.partial`, `${JSON.stringify(stored, null, 2)}\n`);
     await rename(`${path}.partial`, path);
   }
 
-  /** @throws ReviewKdError `RUN_DIRECTORY` where there is no such run, or none that can be read. */
+  /** @throws ReviewKdError `RUN_DIRECTORY` if the run is missing or cannot be read. */
   async readPlan(name: string): Promise<Stored> {
     const path = join(this.path(name), "run.json");
     const { data } = Stored.safeParse(parseJson(await readFile(path, "utf8").catch(() => "")));
-    if (data === undefined) throw new ReviewKdError("RUN_DIRECTORY", `expected the record of a run in ${path}, got none that can be read`);
+    if (data === undefined) throw new ReviewKdError("RUN_DIRECTORY", `no readable run at ${path}. Choose another run, or restore the file.`);
     return data;
   }
 
@@ -85,7 +85,7 @@ export class RunStore {
     return { name, plan, parts, teacherTop1 };
   }
 
-  /** The newest first. What is no run, or none that can be read, is left out. */
+  /** All runs, the newest first. Other directories and unreadable runs are left out. */
   async list(): Promise<StoredRun[]> {
     const names = existsSync(this.directory) ? (await readdir(this.directory)).filter((name) => RunName.safeParse(name).success).sort().reverse() : [];
     const runs = await Promise.all(names.map((name) => this.read(name).catch(() => undefined)));
@@ -98,7 +98,7 @@ export class RunStore {
     const epochs: Epoch[] = [];
     for (const line of lines) {
       const record = schemas.EpochRecord.safeParse(parseJson(line));
-      // Half a line is what an interruption left; that epoch is trained again.
+      // An interruption leaves half a line; that epoch is trained again.
       if (!record.success) break;
       const { epoch, train, test } = record.data;
       epochs.push({ epoch: epoch + 1, losses: drawnLosses(train.losses), top1: test.top1, seconds: train.seconds });

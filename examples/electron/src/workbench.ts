@@ -1,4 +1,4 @@
-// What the application does: it trains in a host, keeps runs and exports them. Nothing of Electron is known here.
+// The application's logic: it trains in a worker, stores runs and exports them. Independent of Electron.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { listMethods, parseRunConfig, type FitEvent } from "reviewkd";
@@ -7,24 +7,24 @@ import { configOf, drawnLosses, partsOf, RunStore, type StoredRun } from "./runs
 import type { Description, Failure, Part, Plan, RequestOf, ResponseOf, Run, Update } from "./shared/contract.js";
 
 export interface WorkbenchOptions {
-  /** Where runs are kept. */
+  /** The directory of all runs. */
   readonly directory: string;
   readonly via: NonNullable<HostOptionsInput["via"]>;
   readonly onUpdate: (update: Update) => void;
 }
 
-/** A run that is under way. */
+/** The active run. */
 interface Current {
   readonly name: string;
   readonly controller: AbortController;
   readonly ended: Promise<void>;
 }
 
-/** One trainer, and the runs that it makes; one at a time. */
+/** One trainer and its runs, one at a time. */
 export class Workbench {
   readonly #store: RunStore;
   readonly #options: WorkbenchOptions;
-  /** Paths that somebody chose in a dialog: a window that was taken over cannot name others. */
+  /** Paths that the user chose in a dialog: a compromised window cannot name others. */
   readonly #chosen = new Set<string>();
   readonly #failures = new Map<string, Failure>();
   #host: Promise<Host> | undefined;
@@ -56,12 +56,12 @@ export class Workbench {
     return this.#complete(await this.#store.read(name));
   }
 
-  /** Takes up a file or directory that was chosen in a dialog. */
+  /** Registers a file or directory that was chosen in a dialog. */
   choose(path: string): void {
     this.#chosen.add(path);
   }
 
-  /** Which network a chosen file is of. */
+  /** Identifies the network of a chosen file. */
   async inspectWeights(path: string): Promise<NonNullable<ResponseOf<"chooseWeights">>> {
     const { fit } = await (await this.#trainer()).inspectWeights(path);
     this.choose(path);
@@ -71,7 +71,7 @@ export class Workbench {
   async start(plan: Plan): Promise<Run> {
     this.#refuseSecond();
     for (const path of [plan.teacherWeights, "root" in plan.data ? plan.data.root : null]) {
-      if (path !== null && !this.#chosen.has(path)) throw new ReviewKdError("INVALID_ARGUMENT", `expected a path that was chosen in a dialog, got "${path}"`);
+      if (path !== null && !this.#chosen.has(path)) throw new ReviewKdError("INVALID_ARGUMENT", `invalid path: expected a path that was chosen in a dialog, received "${path}". Choose it in the form.`);
     }
     parseRunConfig(configOf(plan, "distilled", this.#options.directory));
     await this.#refuseUnknown(plan);
@@ -81,7 +81,7 @@ export class Workbench {
     return this.open(name);
   }
 
-  /** Goes on with a run where it stands. */
+  /** Resumes a run. */
   async resume(name: string): Promise<Run> {
     const { plan } = await this.#store.readPlan(name);
     this.#refuseSecond();
@@ -89,20 +89,20 @@ export class Workbench {
     return this.open(name);
   }
 
-  /** Finishes the step and saves; the run's update tells when. */
+  /** Finishes the step and saves; the run's update reports when. */
   stop(): void {
     const current = this.#current;
     if (current === undefined) return;
     current.controller.abort();
-    this.#tell(current.name);
+    this.#sendRun(current.name);
   }
 
-  /** Writes the distilled student alone, in the format that the path's ending names. */
+  /** Writes the distilled student alone, in the format of the path's extension. */
   async exportStudent({ run, checkpoint }: Pick<RequestOf<"exportStudent">, "run" | "checkpoint">, path: string): Promise<string> {
     return (await this.#trainer()).exportStudent(join(this.#store.path(run), "distilled"), path, { checkpoint, overwrite: true });
   }
 
-  /** Saves what is being trained and ends the trainer. */
+  /** Saves the active run and ends the trainer. */
   async close(): Promise<void> {
     this.#closing = true;
     this.#current?.controller.abort();
@@ -111,9 +111,9 @@ export class Workbench {
     await host?.close();
   }
 
-  /** Starts a trainer where none lives. */
+  /** Returns the trainer, starting one if necessary. */
   #trainer(): Promise<Host> {
-    if (this.#closing) throw new ReviewKdError("DISPOSED", "expected an application that is open, got one that is being closed");
+    if (this.#closing) throw new ReviewKdError("DISPOSED", "the application is being closed. Open it again.");
     this.#host ??= this.#startTrainer();
     return this.#host;
   }
@@ -130,14 +130,14 @@ export class Workbench {
   }
 
   #refuseSecond(): void {
-    if (this.#current !== undefined) throw new ReviewKdError("RUN_LOCKED", `expected no other run under way, got ${this.#current.name}; stop it first`);
+    if (this.#current !== undefined) throw new ReviewKdError("RUN_LOCKED", `the run ${this.#current.name} is active. Stop it first.`);
   }
 
-  /** Before a teacher is trained for hours: whether its student can learn from it. */
+  /** Rejects unknown networks before a teacher is trained for hours. */
   async #refuseUnknown({ teacher, student }: Plan): Promise<void> {
     const names = (await (await this.#trainer()).listModels()).map(({ name }) => name);
     for (const name of [teacher, student]) {
-      if (!names.includes(name)) throw new ReviewKdError("UNKNOWN_NAME", `expected the name of a network, got "${name}"`, { valid: names });
+      if (!names.includes(name)) throw new ReviewKdError("UNKNOWN_NAME", `invalid network: expected the name of a network, received "${name}". Choose one of the listed names.`, { valid: names });
     }
   }
 
@@ -148,7 +148,7 @@ export class Workbench {
       .catch((error: unknown) => { if (!isAbort(error)) this.#failures.set(name, failureOf(error)); })
       .finally(() => {
         this.#current = undefined;
-        this.#tell(name);
+        this.#sendRun(name);
       });
     this.#current = { name, controller, ended };
   }
@@ -181,13 +181,13 @@ export class Workbench {
         onUpdate({ type: "epoch", run, part, epoch: { epoch: event.epoch + 1, losses: drawnLosses(event.train.losses), top1: event.test.top1, seconds: event.train.seconds } });
         break;
       case "checkpoint-failed":
-        onUpdate({ type: "warning", run, message: `Could not be saved yet (${event.code}): ${event.reason}` });
+        onUpdate({ type: "warning", run, message: `Not saved yet (${event.code}): ${event.reason}` });
         break;
       case "broken-image":
-        onUpdate({ type: "warning", run, message: `Left out ${event.path}: ${event.reason}` });
+        onUpdate({ type: "warning", run, message: `Skipped ${event.path}: ${event.reason}` });
         break;
       case "resumed":
-        for (const { path, reason } of event.damaged) onUpdate({ type: "warning", run, message: `Passed over ${path}: ${reason}` });
+        for (const { path, reason } of event.damaged) onUpdate({ type: "warning", run, message: `Skipped ${path}: ${reason}` });
         break;
       case "start":
       case "checkpoint":
@@ -197,7 +197,7 @@ export class Workbench {
     }
   }
 
-  #tell(name: string): void {
+  #sendRun(name: string): void {
     this.open(name).then((run) => { this.#options.onUpdate({ type: "run", run }); }, (error: unknown) => { console.error(error); });
   }
 
@@ -213,7 +213,7 @@ export class Workbench {
   }
 }
 
-/** How good a teacher from a file is on these data. */
+/** The test accuracy of a teacher from a file. */
 async function judgeTeacher(rk: Host, { teacher, teacherWeights, data: source }: Plan, signal: AbortSignal): Promise<number> {
   using data = await rk.loadDataset(source);
   using model = await rk.createModel(teacher, { numClasses: data.numClasses, ...(teacherWeights === null ? {} : { weights: teacherWeights }) });
@@ -224,7 +224,7 @@ function isAbort(error: unknown): boolean {
   return (isReviewKdError(error) && error.code === "ABORTED") || (error instanceof Error && error.name === "AbortError");
 }
 
-/** A failure as it is sent to the window. */
+/** The failure that is sent to the window. */
 export function failureOf(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error);
   return isReviewKdError(error) ? { code: error.code, message, valid: [...error.valid] } : { code: "INTERNAL", message, valid: [] };

@@ -1,4 +1,4 @@
-// The application without a page: its main process, its preload script and the page's logic, with a real host process at work.
+// The application without a page: its main process, its preload script and the page's logic, with a real worker process.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -16,7 +16,7 @@ async function failureOf(action: () => Promise<unknown>): Promise<Failure> {
     if (error instanceof AskError) return error.failure;
     throw error;
   }
-  throw new Error("expected a failure, got none");
+  throw new Error("the action did not fail");
 }
 
 describe("the Electron example's application", function () {
@@ -47,7 +47,7 @@ describe("the Electron example's application", function () {
     bench[Symbol.dispose]();
   });
 
-  it("opens one window that is sandboxed and goes nowhere else", async () => {
+  it("opens one sandboxed window that cannot navigate", async () => {
     const { window: shown } = electron;
     expect(shown.options.webPreferences).to.deep.include({ sandbox: true, contextIsolation: true, nodeIntegration: false, webSecurity: true });
     expect(shown.shown).to.equal(true);
@@ -67,7 +67,7 @@ describe("the Electron example's application", function () {
     expect(second.windows).to.deep.equal([]);
   });
 
-  it("tells what can be trained, and in which process", async () => {
+  it("reports networks, methods and the trainer's process", async () => {
     const { networks, methods, pid } = await window.asker.ask("describe", {});
     expect(networks.map(({ name }) => name)).to.include.members(["resnet8", "resnet56", "mobilenetv1"]);
     expect(methods.map(({ kind }) => kind)).to.include.members(["review", "kd", "dkd"]).and.not.include("sum");
@@ -95,7 +95,7 @@ describe("the Electron example's application", function () {
     await window.resume(name);
     const finished = await window.until(name, (run) => run.status === "finished");
     expect(finished.parts.map(({ epochs }) => epochs.length)).to.deep.equal([12, 12, 12]);
-    // What was trained before the stop was not trained again.
+    // Epochs before the stop were not trained again.
     expect(finished.parts[2]!.epochs.slice(0, before)).to.deep.equal(stopped.parts[2]!.epochs);
     expect(await window.asker.ask("runs", {})).to.deep.equal([finished]);
 
@@ -111,7 +111,7 @@ describe("the Electron example's application", function () {
     expect(await window.asker.ask("exportStudent", { run: name, checkpoint: "best", format: "pt" })).to.equal(null);
   });
 
-  it("takes a teacher's weights from a file, and says how good it is", async () => {
+  it("takes a teacher's weights from a file, and reports its accuracy", async () => {
     const { name } = await window.start({ ...SMALL_PLAN, alone: false, epochs: 2 });
     await window.until(name, (run) => run.status === "finished");
     const weights = join(bench.userData, "runs", name, "teacher", "student.safetensors");
@@ -126,7 +126,7 @@ describe("the Electron example's application", function () {
     expect(finished.teacherTop1).to.be.closeTo(window.run(name).parts[0]!.epochs.at(-1)!.top1, 1e-9);
   });
 
-  it("lives on where its trainer is killed, and resumes", async () => {
+  it("survives the death of its trainer, and resumes", async () => {
     const { pid } = await window.asker.ask("describe", {});
     const { name } = await window.start({ ...SMALL_PLAN, alone: false, epochs: 8 });
     await window.until(name, (run) => epochsOf(run, "teacher") >= 1);
@@ -140,7 +140,7 @@ describe("the Electron example's application", function () {
     expect((await window.asker.ask("describe", {})).pid).to.not.equal(pid);
   });
 
-  it("saves and ends when its window is closed in the midst of training", async () => {
+  it("saves and exits when its window is closed during training", async () => {
     const { pid } = await window.asker.ask("describe", {});
     const { name } = await window.start({ ...SMALL_PLAN, epochs: 500 });
     const known = epochsOf(await window.until(name, (run) => epochsOf(run, "teacher") >= 2), "teacher");
@@ -161,7 +161,7 @@ describe("the Electron example's application", function () {
     await window.until(name, (resumed) => epochsOf(resumed, "teacher") > epochsOf(run!, "teacher"));
   });
 
-  it("refuses what is no request, and requests of other pages", async () => {
+  it("refuses invalid requests, and requests of other pages", async () => {
     const { asker } = window;
     const wrong: readonly [string, () => Promise<unknown>][] = [
       ["learningRate", () => asker.ask("start", { ...SMALL_PLAN, learningRate: 0 })],

@@ -1,5 +1,5 @@
-// The application as it is built, on an installed package, with its trainer in a utility process: in plain Node, with a stand-in for the package
-// `electron` whose utility processes are child processes that speak through `process.parentPort`.
+// The built application on an installed package, with its trainer in a utility process: in plain Node, with a substitute for the package
+// `electron` whose utility processes are child processes that communicate through `process.parentPort`.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { buildApplication } from "../build.mjs";
 import type { Answer } from "../src/shared/contract.js";
 import { SMALL_PLAN } from "./driver.js";
 
-/** A window that asks by itself: it trains, and is closed at the end. */
+/** A window that sends requests by itself: it trains, and is closed at the end. */
 const WINDOW = `
 const { EventEmitter } = require("node:events");
 const { pathToFileURL } = require("node:url");
@@ -19,7 +19,7 @@ const handlers = new Map();
 const lines = [];
 exports.app = Object.assign(new EventEmitter(), {
   requestSingleInstanceLock: () => true,
-  // Electron is ready once its entry point has been run to its end.
+  // Electron is ready once its entry point has finished.
   whenReady: () => new Promise((resolve) => { setTimeout(resolve, 20); }),
   getPath: () => process.env.USER_DATA,
   quit: () => { console.log(JSON.stringify(lines)); },
@@ -54,7 +54,7 @@ exports.BrowserWindow = class extends EventEmitter {
 };
 `;
 
-describe("the Electron example as it is built", function () {
+describe("the built Electron example", function () {
   this.timeout(120_000);
   this.slow(20_000);
   let project: string;

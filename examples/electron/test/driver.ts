@@ -1,4 +1,4 @@
-// An application that was started for a test, and what its window has heard.
+// An application started for a test, and the updates that its window received.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ export const SMALL_PLAN: Plan = {
   data: { kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 32 }, epochs: 3, batchSize: 16, learningRate: 0.05, seed: 0,
 };
 
-/** The built application in a directory of its own; the directory goes with it. */
+/** The built application in its own directory, which is removed with it. */
 export class Bench implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), "reviewkd-electron-example-"));
   readonly userData = join(this.directory, "user");
@@ -28,7 +28,7 @@ export class Bench implements Disposable {
     return bench;
   }
 
-  /** Starts the application with a front of that kind in its window. */
+  /** Starts the application with the given front in its window. */
   async start<Kind extends Front>(front: Kind): Promise<{ electron: StandInElectron; front: Kind }> {
     const electron = new StandInElectron(this.userData, () => front);
     await runApplication(electron.platform, { page: join(this.build, "index.html"), preload: join(this.build, "preload.cjs"), via: "process" });
@@ -47,7 +47,7 @@ export class Listener {
   readonly #waiting = new Set<() => void>();
 
   constructor(front: BridgeFront) {
-    if (front.trainer === undefined) throw new Error("expected the preload script to expose a trainer, got nothing");
+    if (front.trainer === undefined) throw new Error("the preload script did not expose a trainer");
     this.asker = askerFor(front.trainer);
     this.asker.onUpdate((update) => {
       this.state = afterUpdate(this.state, update);
@@ -67,11 +67,11 @@ export class Listener {
 
   run(name: string): Run {
     const run = this.state.runs.find((candidate) => candidate.name === name);
-    if (run === undefined) throw new Error(`expected the run ${name}, got ${this.state.runs.map((other) => other.name).join(", ") || "none"}`);
+    if (run === undefined) throw new Error(`invalid run: expected one of ${this.state.runs.map((other) => other.name).join(", ") || "none"}, received ${name}.`);
     return run;
   }
 
-  /** Waits until a run is in a state; a run that failed in another way fails the test with what it said. */
+  /** Waits until a run is in a state; a run that fails instead fails the test with its message. */
   async until(name: string, is: (run: Run) => boolean): Promise<Run> {
     await new Promise<void>((resolve, reject) => {
       const check = (): void => {
@@ -90,12 +90,12 @@ export class Listener {
   }
 }
 
-/** How many epochs of a part are known. */
+/** The number of known epochs of a part. */
 export function epochsOf(run: Run, part: Part): number {
   return run.parts.find((state) => state.part === part)?.epochs.length ?? 0;
 }
 
-/** Whether a process is there. */
+/** Whether a process exists. */
 export function lives(pid: number): boolean {
   try {
     process.kill(pid, 0);

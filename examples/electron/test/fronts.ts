@@ -1,4 +1,4 @@
-// What stands in a window: the preload script with nothing behind it, or a page of a real Chromium.
+// The content of a window: the preload script alone, or a page of a real Chromium.
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -9,7 +9,7 @@ import { preloadProgram, type Front, type Invoke } from "./stand-in.js";
 
 type Listener = (channel: string, message: unknown) => void;
 
-/** The bridge alone: what a page would find in its window. */
+/** The bridge alone, as a page would find it in its window. */
 export class BridgeFront implements Front {
   trainer: Bridge | undefined;
   #listener: Listener | undefined;
@@ -32,14 +32,14 @@ export class BridgeFront implements Front {
 
 /** A page of a real Chromium. */
 export class ChromiumFront implements Front {
-  /** What the page's console said that it should not have: errors, and what its content security policy forbade. */
+  /** Unexpected output of the page's console: errors, and violations of the content security policy. */
   readonly complaints: string[] = [];
   #page: Page | undefined;
 
   constructor(private readonly context: BrowserContext) {}
 
   get page(): Page {
-    if (this.#page === undefined) throw new Error("expected a page that was loaded, got none yet");
+    if (this.#page === undefined) throw new Error("the page was not loaded yet");
     return this.#page;
   }
 
@@ -57,7 +57,7 @@ export class ChromiumFront implements Front {
   }
 
   deliver(channel: string, message: unknown): void {
-    // A page that is being loaded anew or closed hears nothing.
+    // A page that is being reloaded or closed receives nothing.
     this.page.evaluate(`window.standInDeliver?.(${JSON.stringify(channel)}, ${JSON.stringify(message)})`).catch(() => undefined);
   }
 
@@ -65,7 +65,7 @@ export class ChromiumFront implements Front {
   async close(): Promise<void> { await this.page.close(); }
 }
 
-/** A Chromium of this machine: the one that REVIEWKD_CHROMIUM names, or the first on PATH. */
+/** The path of a Chromium: the one that REVIEWKD_CHROMIUM names, or the first on PATH. */
 export function findChromium(): string | undefined {
   const named = process.env["REVIEWKD_CHROMIUM"];
   if (named !== undefined && named !== "") return named;
@@ -75,7 +75,7 @@ export function findChromium(): string | undefined {
   return [...names.flatMap((name) => places.map((place) => join(place, name))), ...others].find((path) => existsSync(path));
 }
 
-/** Starts it without a window, a sandbox, which root may not have, and what it would fetch by itself. */
+/** Starts Chromium without a window, without a sandbox, which root may not use, and without downloads of its own. */
 export function launchChromium(executablePath: string): Promise<Browser> {
   return chromium.launch({ executablePath, args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"] });
 }

@@ -1,4 +1,4 @@
-// What is built and packed: electron-builder itself is not run here.
+// The built and packed files. electron-builder itself does not run here.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,18 +16,18 @@ interface Manifest {
 const readManifest = (path: string): Manifest => JSON.parse(readFileSync(path, "utf8")) as Manifest;
 
 describe("the Electron example's packing", () => {
-  it("leaves the binaries outside of the archive, and needs no Electron that runs as Node", () => {
+  it("keeps the binaries outside the archive, and does not need Electron to run as Node", () => {
     const { asarUnpack, npmRebuild, electronFuses, directories, files } = parse(readFileSync(join(example, "electron-builder.yml"), "utf8")) as Record<string, unknown>;
-    // As the package's own error says it where they lie inside.
+    // The pattern that the package's own error names if they are inside.
     expect(asarUnpack).to.deep.equal(["**/node_modules/@reviewkd/**"]);
     expect(npmRebuild).to.equal(false);
-    // What is built lies in build/, which electron-builder takes for its own resources unless it is told otherwise.
+    // The built files are in build/, which electron-builder would by default treat as its own resources.
     expect(files).to.include("build/**");
     expect(directories).to.have.property("buildResources").that.is.not.equal("build");
     expect(electronFuses).to.deep.include({ runAsNode: false, onlyLoadAppFromAsar: true });
   });
 
-  it("asks for the versions that are tested here", () => {
+  it("requires the versions that are tested here", () => {
     const own = readManifest(join(example, "package.json"));
     const checkout = readManifest(join(example, "..", "..", "package.json"));
     const { electron, echarts, esbuild } = own.devDependencies;
@@ -35,7 +35,7 @@ describe("the Electron example's packing", () => {
     expect(own.dependencies).to.deep.equal({ reviewkd: `^${checkout.version}`, zod: checkout.dependencies["zod"] });
   });
 
-  it("builds three files that load nothing but what is packed with them", async () => {
+  it("builds three files that load only packed files", async () => {
     const out = mkdtempSync(join(tmpdir(), "reviewkd-electron-build-"));
     try {
       await buildApplication(out);

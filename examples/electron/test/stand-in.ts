@@ -1,13 +1,13 @@
-// Electron's own binary cannot be had everywhere. The parts of it that the application uses are put in its place here, as its documentation
-// describes them; what a window shows is up to a front: a real Chromium, or the preload script alone.
+// A substitute for Electron, whose binary is not available everywhere: the parts that the application uses, as its documentation
+// describes them. A front provides the window's content: a real Chromium, or the preload script alone.
 import { EventEmitter } from "node:events";
 import { readFile } from "node:fs/promises";
 import type { Platform } from "../src/application.js";
 
-/** Asks the main process, as `ipcRenderer.invoke` does. */
+/** Sends a request to the main process, like `ipcRenderer.invoke`. */
 export type Invoke = (channel: string, request: unknown, from: string) => Promise<unknown>;
 
-/** What a window shows. */
+/** The content of a window. */
 export interface Front {
   load(page: string, preload: string, invoke: Invoke): Promise<void>;
   deliver(channel: string, message: unknown): void;
@@ -17,7 +17,7 @@ export interface Front {
 
 type Handler = (event: { readonly senderFrame: { readonly url: string } }, request: unknown) => Promise<unknown>;
 
-/** A window whose page a front shows. */
+/** A window whose content a front provides. */
 export class StandInWindow extends EventEmitter {
   readonly webContents = Object.assign(new EventEmitter(), {
     send: (channel: string, message: unknown): void => { this.front.deliver(channel, structuredClone(message)); },
@@ -47,7 +47,7 @@ export class StandInWindow extends EventEmitter {
   restore(): void { this.focus(); }
   isDestroyed(): boolean { return this.#destroyed; }
 
-  /** What a click on its cross does. */
+  /** Closes the window as the user would. */
   close(): void {
     const event = { prevented: false, preventDefault(): void { this.prevented = true; } };
     this.emit("close", event);
@@ -64,10 +64,10 @@ export class StandInWindow extends EventEmitter {
   }
 }
 
-/** What stands for `import("electron")` in a main process. */
+/** The substitute for `import("electron")` in a main process. */
 export class StandInElectron {
   readonly windows: StandInWindow[] = [];
-  /** What somebody chooses in the dialogs to come; nothing: they are cancelled. */
+  /** The user's choices in the next dialogs; empty: they are cancelled. */
   readonly choices: string[] = [];
   readonly dialogs: { readonly kind: "open" | "save"; readonly defaultPath?: string | undefined }[] = [];
   readonly errorBoxes: string[] = [];
@@ -87,7 +87,7 @@ export class StandInElectron {
 
   get window(): StandInWindow {
     const [window, ...others] = this.windows;
-    if (window === undefined || others.length > 0) throw new Error(`expected one window, got ${this.windows.length}`);
+    if (window === undefined || others.length > 0) throw new Error(`invalid windows: expected one, received ${this.windows.length}.`);
     return window;
   }
 
@@ -98,7 +98,7 @@ export class StandInElectron {
     return structuredClone(await handler({ senderFrame: { url: from } }, structuredClone(request)));
   }
 
-  /** As the application asks for it. */
+  /** The parts of Electron that the application requires. */
   get platform(): Platform {
     const { app, windows, makeFront } = this;
     const handlers = this.#handlers;
@@ -125,7 +125,7 @@ export class StandInElectron {
   }
 }
 
-/** The part of `electron` that a preload script sees, as source text: `invoke` and `listen` are the ways out of it. */
+/** The part of `electron` that a preload script sees, as source text; `invoke` and `listen` connect it to the outside. */
 export function preloadProgram(preload: string, { expose, invoke, listen }: { readonly expose: string; readonly invoke: string; readonly listen: string }): string {
   return `(() => {
     const listeners = new Map();

@@ -1,4 +1,4 @@
-// What the page shows, without a page.
+// The page's state and views, without a page.
 import { expect } from "chai";
 import { ERROR_CODES } from "reviewkd/host";
 import { formatPoints, formatRunTime, formatSeconds } from "../src/renderer/format.js";
@@ -36,7 +36,7 @@ describe("the Electron example's state", () => {
     expect(activeRun(both)?.name).to.equal(NAME);
   });
 
-  it("collects points of the running epoch, and begins anew where a run goes on", () => {
+  it("collects points of the running epoch, and starts over when a run resumes", () => {
     const live = [progress(2, 1), progress(2, 2)].reduce(afterUpdate, state);
     expect(live.live[NAME]?.distilled?.points.map(({ epochs }) => epochs)).to.deep.equal([1.25, 1.5]);
     const stopped = withRun(live, { ...RUN, status: "stopped" });
@@ -50,20 +50,20 @@ describe("the Electron example's state", () => {
     expect(long.live[NAME]?.distilled?.points.length).to.be.within(1000, 2000);
   });
 
-  it("takes an epoch up once, also where it is trained again", () => {
-    const told = afterUpdate(state, { type: "epoch", run: NAME, part: "distilled", epoch: epoch(2, 60) });
-    const again = afterUpdate(told, { type: "epoch", run: NAME, part: "distilled", epoch: epoch(2, 61) });
+  it("stores an epoch once, even if it is trained again", () => {
+    const updated = afterUpdate(state, { type: "epoch", run: NAME, part: "distilled", epoch: epoch(2, 60) });
+    const again = afterUpdate(updated, { type: "epoch", run: NAME, part: "distilled", epoch: epoch(2, 61) });
     expect(again.runs[0]?.parts[2]?.epochs.map(({ top1 }) => top1)).to.deep.equal([45, 61]);
   });
 });
 
 describe("the Electron example's views", () => {
-  it("draw a curve of accuracy for each part, and a level for a teacher from a file", () => {
+  it("draw an accuracy curve per part, and a horizontal line for a teacher from a file", () => {
     expect(accuracyCurves(RUN).map(({ id, points }) => [id, points.length])).to.deep.equal([["teacher", 3], ["alone", 3], ["distilled", 1]]);
     expect(accuracyCurves({ ...RUN, parts: RUN.parts.slice(2), teacherTop1: 90 })[0]).to.deep.include({ id: "teacher", points: [[1, 90], [3, 90]] });
   });
 
-  it("draw losses by epoch until the window listened, and as they came since", () => {
+  it("draw losses per epoch until the first update, and every update after it", () => {
     const { live } = afterUpdate(withRun(START, RUN), progress(2, 2));
     const curves = lossCurves(RUN, "distilled", live[NAME]?.distilled);
     expect(curves.map(({ name }) => name)).to.deep.equal(["Total", "Cross entropy", "review, weighted"]);
@@ -72,7 +72,7 @@ describe("the Electron example's views", () => {
     expect(lossCurves({ ...RUN, parts: [plain] }, "teacher", undefined).map(({ id }) => id)).to.deep.equal(["crossEntropy"]);
   });
 
-  it("tell how far each part is", () => {
+  it("report the progress of each part", () => {
     const { live } = afterUpdate(withRun(START, RUN), progress(2, 2));
     expect(stepsOf(RUN, live[NAME]).map(({ state, fraction, text }) => [state, fraction, text])).to.deep.equal([
       ["done", 1, "3 epochs"], ["done", 1, "3 epochs"], ["running", 0.5, "epoch 2 of 3"],
@@ -80,7 +80,7 @@ describe("the Electron example's views", () => {
     expect(stepsOf({ ...RUN, status: "stopped" })[2]).to.deep.include({ state: "stopped", text: "1 of 3 epochs" });
   });
 
-  it("hold the distilled student against the one that learned alone", () => {
+  it("compare the distilled student with the one that learned alone", () => {
     expect(resultsOf(RUN).map(({ last, note }) => [last, note])).to.deep.equal([
       [75, "best 80.0 %"], [50, "best 50.0 %"], [45, "best 45.0 %, −5.0 points against alone"],
     ]);
@@ -88,13 +88,13 @@ describe("the Electron example's views", () => {
     expect(accuracyTable(RUN).rows[1]).to.deep.equal(["2", "80.0 %", "2.000", "40.0 %", "2.000", "–", "–"]);
   });
 
-  it("write times and differences for people", () => {
+  it("format times and differences for people", () => {
     expect([3, 65, 7260].map(formatSeconds)).to.deep.equal(["3 s", "1 min 5 s", "2 h 1 min"]);
     expect([1.26, -0.5, 0.01].map(formatPoints)).to.deep.equal(["+1.3 points", "−0.5 points", "±0.0 points"]);
     expect([NAME, `${NAME}_2`].map(formatRunTime)).to.deep.equal(["2026-01-02 03:04", "2026-01-02 03:04 (2)"]);
   });
 
-  it("have a remedy for every code, and one for codes to come", () => {
+  it("have a remedy for every code, and one for unknown codes", () => {
     const remedies = ERROR_CODES.map(remedyFor);
     expect(new Set(remedies).size).to.equal(ERROR_CODES.length);
     expect(remedyFor("toString")).to.equal(remedyFor("INTERNAL"));

@@ -1,5 +1,5 @@
-// The window in a real Chromium: the page as it is built, behind the preload script, with the application's main process and a real host process.
-//   REVIEWKD_PICTURES=DIRECTORY takes the README's pictures on the way, of a longer training.
+// The window in a real Chromium: the built page behind the preload script, with the application's main process and a real worker process.
+//   REVIEWKD_PICTURES=DIRECTORY also takes the README's pictures, of a longer training.
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -25,8 +25,8 @@ describe("the Electron example's window in Chromium", function () {
   before(async function () {
     const executable = findChromium();
     if (executable === undefined) {
-      console.log("    not done: the window was not looked at, for there is no Chromium here (apt-get install chromium, or name one by REVIEWKD_CHROMIUM).");
-      console.log("    The application behind it, its preload script and the page's logic were tested without one.");
+      console.log("    skipped: no Chromium found for the window (apt-get install chromium, or name one by REVIEWKD_CHROMIUM).");
+      console.log("    The application behind it, its preload script and the page's logic are tested without one.");
       this.skip();
     }
     browser = await launchChromium(executable);
@@ -54,7 +54,7 @@ describe("the Electron example's window in Chromium", function () {
     if (this.currentTest?.isFailed() === true) console.log(await page.locator("body").innerText().catch(() => "no page"));
     await close();
     bench[Symbol.dispose]();
-    // Chromium complains of whatever the content security policy forbids.
+    // Chromium logs everything that the content security policy forbids.
     expect(front.complaints).to.deep.equal([]);
   });
 
@@ -72,7 +72,7 @@ describe("the Electron example's window in Chromium", function () {
   const start = async (): Promise<void> => { await page.getByRole("button", { name: "Start training" }).click(); };
   const trainerPid = async (): Promise<number> => Number(/process (\d+)\./.exec(await page.locator("#about").innerText())?.[1]);
   const statusIs = async (status: string, timeout = 120_000): Promise<void> => { await page.locator(`#run-status[data-status="${status}"]`).waitFor({ timeout }); };
-  /** Waits for a part that has been trained for so many epochs, as the table of epochs tells. */
+  /** Waits until the table of epochs shows that many epochs of a part. */
   const epochShown = async (part: string, epoch: number): Promise<void> => {
     await page.waitForFunction(([name, wanted]) => {
       const head = [...document.querySelectorAll("#table th")].findIndex((cell) => cell.textContent === `${name}: accuracy`);
@@ -81,7 +81,7 @@ describe("the Electron example's window in Chromium", function () {
     }, [part, epoch] as const, { timeout: 600_000 });
   };
 
-  /** How many pixels of a chart have a colour of the style sheet. */
+  /** The number of pixels of a chart that have a colour of the style sheet. */
   const inked = (chart: string, colour: string): Promise<number> => page.evaluate(([id, name]) => {
     const canvas = document.querySelector<HTMLCanvasElement>(`#${id} canvas`);
     if (canvas === null) return 0;
@@ -97,12 +97,12 @@ describe("the Electron example's window in Chromium", function () {
 
   it("trains, draws, stops, resumes and exports", async () => {
     await picture("1-new-run");
-    // The pictures' run is long enough for curves; the test's shows the same in seconds.
+    // The pictures' run is long enough for curves; the test's takes seconds.
     await fillIn(pictures === undefined ? short : { "To train": "1200", "To test": "600", Epochs: "12", "Learning rate": "0.1" });
     await start();
     await statusIs("running");
     await epochShown("Student distilled", pictures === undefined ? 1 : 6);
-    // Held still, so that what follows is looked at in the midst of training however fast that is.
+    // Paused, so that the following checks happen during training however fast it is.
     const pid = await trainerPid();
     process.kill(pid, "SIGSTOP");
     expect(await page.locator("#rate").innerText()).to.match(/^Student distilled: \d+ images\/s · .+ to go$/);
@@ -112,7 +112,7 @@ describe("the Electron example's window in Chromium", function () {
     }
     await picture("2-training");
 
-    // The page answers whatever the trainer does: the loss of another part, the form, and back.
+    // The page responds while the trainer is paused: the loss of another part, the form, and back.
     await page.getByRole("button", { name: "Teacher", exact: true }).click();
     await page.getByRole("img", { name: 'Losses of the part "Teacher"' }).waitFor();
     await page.getByRole("button", { name: "New run" }).click();
@@ -139,7 +139,7 @@ describe("the Electron example's window in Chromium", function () {
       expect(existsSync(path)).to.equal(true);
     }
     if (pictures === undefined) return;
-    // In the dark, and without the paths of a test.
+    // In the dark theme, and without the paths of a test.
     await close();
     await open("dark");
     await page.getByRole("button", { name: /resnet8 under resnet14/ }).click();
@@ -194,7 +194,7 @@ describe("the Electron example's window in Chromium", function () {
     await statusIs("stopped");
   });
 
-  it("says what is wrong with a field, and stays there", async () => {
+  it("reports an invalid field and focuses it", async () => {
     await fillIn({ "Learning rate": "0" });
     await start();
     await page.getByRole("alert").getByText("INVALID_ARGUMENT").waitFor();
@@ -209,18 +209,18 @@ describe("the Electron example's window in Chromium", function () {
     await page.getByRole("alert").waitFor({ state: "hidden" });
   });
 
-  it("tells that the trainer died and what to do, and resumes", async () => {
+  it("reports that the trainer died and what to do, and resumes", async () => {
     const pid = await trainerPid();
     await fillIn({ ...short, Epochs: pictures === undefined ? "300" : "30" });
     await start();
     await epochShown("Teacher", 3);
     process.kill(pid, "SIGKILL");
     await page.getByRole("alert").getByText("HOST_DIED").waitFor();
-    expect(await page.getByRole("alert").innerText()).to.include("goes on from its last checkpoint").and.include("SIGKILL");
+    expect(await page.getByRole("alert").innerText()).to.include("continues from its last checkpoint").and.include("SIGKILL");
     expect(lives(pid)).to.equal(false);
     if (pictures !== undefined) {
       await page.waitForTimeout(300);
-      // The path is that of a test.
+      // Hides the path of the test.
       await page.locator("#notice-message").evaluate((node, directory) => { node.textContent = node.textContent.replace(directory, "…"); }, bench.userData);
     }
     await picture("4-trainer-died");
@@ -231,7 +231,7 @@ describe("the Electron example's window in Chromium", function () {
     await statusIs("stopped");
   });
 
-  it("finds its run again when it is loaded anew in the midst of training", async () => {
+  it("shows its run after a reload during training", async () => {
     await fillIn({ ...short, Epochs: "300" });
     await start();
     await epochShown("Teacher", 2);
@@ -241,7 +241,7 @@ describe("the Electron example's window in Chromium", function () {
     await epochShown("Teacher", 4);
   });
 
-  it("runs no script but its own, loads nothing from elsewhere, and has nothing of Node", async () => {
+  it("runs only its own script, loads nothing from elsewhere, and has no access to Node", async () => {
     const outcome = await page.evaluate(async () => {
       const script = document.createElement("script");
       script.textContent = "window.injected = true";

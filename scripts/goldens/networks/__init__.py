@@ -1,10 +1,10 @@
-"""The networks, written out in PyTorch: one file a family, each with a table NETWORKS of names and `build(num_classes)`.
+"""The networks, implemented in PyTorch: one file per family, each with a table NETWORKS of names and `build(num_classes)`.
 
-A network's forward pass gives its logits, and for each stage its name and its map before and after the stage's last
+A network's forward pass returns its logits, and for each stage its name and its map before and after the stage's last
 activation, from shallow to deep, the pooled map last.
 
-A golden holds a network at some numbers of classes, image sizes and modes: the published number of classes and another one, and
-a size that is not square. A family whose networks need other cases than the usual ones lists theirs in a table CASES.
+A golden covers a network at several numbers of classes, image sizes and modes: the published number of classes and another one, and
+a size that is not square. A family whose networks need other cases than the default ones lists them in a table CASES.
 """
 
 from networks import cifar_resnet, mobilenet_v1, mobilenet_v2, resnet, shufflenet, vgg, wide_resnet

@@ -18,7 +18,7 @@ _ARCHITECTURES = {
 
 
 class Block(nn.Module):
-    """Two 3×3 convolutions around a shortcut, which is a projection where the shape changes."""
+    """Two 3×3 convolutions around a shortcut, which is a projection if the shape changes."""
 
     def __init__(self, width_in: int, width: int, stride: int):
         super().__init__()
@@ -32,7 +32,7 @@ class Block(nn.Module):
             self.downsample = nn.Identity()
 
     def forward(self, x):
-        """The sum before the last ReLU."""
+        """Returns the sum before the last ReLU."""
         hidden = F.relu(self.bn1(self.conv1(x)))
         return self.bn2(self.conv2(hidden)) + self.downsample(x)
 
@@ -54,7 +54,7 @@ class CifarResNet(nn.Module):
         self.fc = nn.Linear(width_in, num_classes)
 
     def forward(self, images):
-        """Logits, and for each stage its name and its map before and after the last ReLU; the pooled map last."""
+        """Returns logits, and for each stage its name and its map before and after the last ReLU; the pooled map last."""
         x = F.relu(self.bn1(self.conv1(images)))
         features = []
         for name in ("layer1", "layer2", "layer3"):

@@ -3,9 +3,9 @@
 from torch import nn
 from torch.nn import functional as F
 
-# Channels and stride of each depthwise separable convolution behind the stem.
+# Channels and stride of each depthwise separable convolution after the stem.
 _BLOCKS = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
-# The last block of each size, but for the first size.
+# The last block of each size except the first.
 _STAGES = {"3": "model.3", "5": "model.5", "11": "model.11", "13": "model.13"}
 
 
@@ -35,5 +35,5 @@ class MobileNetV1(nn.Module):
 
 NETWORKS = {"mobilenetv1": MobileNetV1}
 
-# Batch statistics of a handful of values would amplify rounding: the deepest map of 64×96 has 2×3.
+# Batch statistics of a few values would amplify rounding: the deepest map of 64×96 has 2×3.
 CASES = {"mobilenetv1": [(10, (64, 64), "eval"), (1000, (37, 51), "eval"), (10, (64, 96), "train")]}

@@ -41,7 +41,7 @@ class MobileNetV2(nn.Module):
         self.classifier = nn.Sequential(nn.Linear(1280, num_classes))
 
     def forward(self, images):
-        """No stage has a last activation: both sides are one map."""
+        """Returns logits and features. No stage has a last activation: the maps before and after it are the same."""
         x = self.conv1(images)
         features = []
         for index, group in enumerate(self.blocks):
@@ -55,5 +55,5 @@ class MobileNetV2(nn.Module):
 
 NETWORKS = {"mobilenetv2-half": lambda num_classes: MobileNetV2(0.5, num_classes)}
 
-# Batch statistics of a handful of values would amplify rounding: the deepest map of 32×48 has 2×3.
+# Batch statistics of a few values would amplify rounding: the deepest map of 32×48 has 2×3.
 CASES = {"mobilenetv2-half": [(10, (32, 32), "eval"), (100, (13, 21), "eval"), (10, (32, 48), "train")]}

@@ -1,4 +1,4 @@
-"""ResNets in the arrangement for ImageNet: He et al., "Deep Residual Learning for Image Recognition" (CVPR 2016), table 1.
+"""ResNets in the ImageNet configuration: He et al., "Deep Residual Learning for Image Recognition" (CVPR 2016), table 1.
 
 The bottleneck has its stride on the 3×3 convolution. `resnet18-cifar` and `resnet50-cifar` have a stem that keeps the size of
 a 32×32 image.
@@ -21,14 +21,14 @@ _CIFAR = {"resnet18-cifar": 18, "resnet50-cifar": 50}
 
 
 class Block(nn.Module):
-    """Convolutions of the given kernels and widths, normalized, around a shortcut that is projected where the shape changes."""
+    """Convolutions of the given kernels and widths, normalized, around a shortcut that is projected if the shape changes."""
 
     def __init__(self, width_in: int, kernels: tuple[int, ...], widths: tuple[int, ...], stride: int, shortcut: str):
         super().__init__()
         self.layers = len(kernels)
         incoming = width_in
         for layer, (kernel, width) in enumerate(zip(kernels, widths, strict=True), start=1):
-            # The stride goes to the first 3×3 convolution.
+            # The first 3×3 convolution has the stride.
             step = stride if kernel == 3 and 3 not in kernels[: layer - 1] else 1
             self.add_module(f"conv{layer}", nn.Conv2d(incoming, width, kernel, step, kernel // 2, bias=False))
             self.add_module(f"bn{layer}", nn.BatchNorm2d(width))
@@ -39,7 +39,7 @@ class Block(nn.Module):
             self.add_module(self.projection, projection)
 
     def forward(self, x):
-        """The sum before the last ReLU."""
+        """Returns the sum before the last ReLU."""
         branch = x
         for layer in range(1, self.layers + 1):
             branch = getattr(self, f"bn{layer}")(getattr(self, f"conv{layer}")(branch))
@@ -68,7 +68,7 @@ class ResNet(nn.Module):
         self.add_module(self.classifier, nn.Linear(incoming, num_classes))
 
     def forward(self, images):
-        """Logits, and for each stage its name and its map before and after the last ReLU; the pooled map last."""
+        """Returns logits, and for each stage its name and its map before and after the last ReLU; the pooled map last."""
         x = F.relu(self.bn1(self.conv1(images)))
         if not self.cifar:
             x = F.max_pool2d(x, 3, 2, 1)
@@ -91,5 +91,5 @@ NETWORKS = {
     **{name: _builder(depth, cifar=True) for name, depth in _CIFAR.items()},
     **{name: _builder(depth, cifar=False) for name, depth in _IMAGENET.items()},
 }
-# 1000 classes at 224×224 are what was published; a tenth of the pixels keeps the goldens quick to check.
+# Published are 1000 classes at 224×224; a tenth of the pixels keeps the goldens quick to check.
 CASES = {name: [(10, (64, 64), "eval"), (1000, (64, 96), "train")] for name in _IMAGENET}

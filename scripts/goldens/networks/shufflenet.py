@@ -41,7 +41,7 @@ class Bottleneck(nn.Module):
         _add_convolutions(self, [(width_in, mid, 1, 1, self.groups), (mid, mid, 3, stride, mid), (mid, added, 1, 1, groups)])
 
     def forward(self, x):
-        """Before and after the last ReLU."""
+        """Returns the map before and after the last ReLU."""
         hidden = _shuffle(F.relu(_normalized(self, 1, x)), self.groups)
         out = _normalized(self, 3, F.relu(_normalized(self, 2, hidden)))
         before = torch.cat((out, F.avg_pool2d(x, 3, 2, 1)), 1) if self.halves else x + out
@@ -66,7 +66,7 @@ class DownBlock(nn.Module):
 
 
 class SplitBlock(nn.Module):
-    """Convolves the second half of the channels. What lies before the ReLU is handed out unshuffled."""
+    """Convolves the second half of the channels. The map before the ReLU is returned unshuffled."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -80,7 +80,7 @@ class SplitBlock(nn.Module):
 
 
 class ShuffleNet(nn.Module):
-    """Stages as lists of blocks; `head` widens the last map where there is one."""
+    """Stages as lists of blocks; `head`, if any, widens the last map."""
 
     def __init__(self, stages, width: int, head: int | None, num_classes: int):
         super().__init__()

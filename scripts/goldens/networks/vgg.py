@@ -22,12 +22,12 @@ class Vgg(nn.Module):
             for width in widths:
                 layers += [nn.Conv2d(incoming, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
                 incoming = width
-            # The last ReLU stays outside, so that the map before it can be seen.
+            # The last ReLU is applied outside, so that the map before it is available.
             self.add_module(f"block{index}", nn.Sequential(*layers[:-1]))
         self.classifier = nn.Linear(incoming, num_classes)
 
     def forward(self, images):
-        """Logits and features: four blocks, the first being none of the stages, and the pooled map."""
+        """Returns logits and features: four blocks, the first of which is not a stage, and the pooled map."""
         x = F.relu(self.block0(images))
         features = []
         for name in ("block1", "block2", "block3", "block4"):

@@ -49,7 +49,7 @@ class WideResNet(nn.Module):
         self.fc = nn.Linear(incoming, num_classes)
 
     def forward(self, images):
-        """Logits and features. After a stage stands its raw sum, before it (so to say) what the next normalization makes of it."""
+        """Returns logits and features. A stage's map "after" is its raw sum, the one "before" is the next normalization's output."""
         first = self.block1(self.conv1(images))
         second = self.block2(first)
         third = self.block3(second)

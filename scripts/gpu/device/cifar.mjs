@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// CIFAR-100's binary files at 56 % of their size, and back to the byte:  node cifar.mjs unpack PARTS DIRECTORY
+// Compresses CIFAR-100's binary files to 56 % of their size, and restores them to the byte:  node cifar.mjs unpack PARTS DIRECTORY
 // Each color is predicted from its neighbours to the left, above and diagonally (the median of LOCO-I, as in JPEG-LS), red and blue as differences from green;
-// what remains is small and goes through deflate's Huffman coding. xz of the files alone keeps 75 %.
+// the small residuals are compressed by deflate's Huffman coding. xz alone reaches only 75 %.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ const SIDE = 32;
 const PLANE = SIDE * SIDE;
 const LABELS = 2;
 export const RECORD_BYTES = LABELS + 3 * PLANE;
-/** Of a file: small enough for several to fill a part. */
+/** Records per file: few enough for several files to fit into a part. */
 const CHUNK_RECORDS = 5000;
 const NAMES = /** @type {const} */ (["train", "test"]);
 const INDEX = "index.json";
@@ -39,7 +39,7 @@ function predict(plane, at) {
 const signed = (value) => (value << 24) >> 24;
 
 /**
- * Visits the pixels of a plane in the order in which both directions know their neighbours.
+ * Visits the pixels of a plane in the order in which encoder and decoder both know the neighbours.
  *
  * @param {(pixel: number, at: number) => void} visit gets the index in the plane and in the padded plane
  */
@@ -112,7 +112,7 @@ export function decodeRecords(chunk) {
 }
 
 /**
- * Writes the packed data set into TARGET-1, TARGET-2, …, none of them above the limit.
+ * Writes the packed data set to TARGET-1, TARGET-2, …, none of them above the limit.
  *
  * @param {string} source the directory of train.bin and test.bin
  * @param {string} target
@@ -162,7 +162,7 @@ export function packCifar(source, target, limitBytes, chunkRecords = CHUNK_RECOR
  */
 export function unpackCifar(source, target) {
   if (!existsSync(join(source, INDEX))) {
-    throw new Error(`invalid data: expected all parts of the data set in ${source}, received ${existsSync(source) ? readdirSync(source).join(", ") || "none" : "none"}. Bring every .gpu-data-N.`);
+    throw new Error(`invalid data: expected all parts of the data set in ${source}, received ${existsSync(source) ? readdirSync(source).join(", ") || "none" : "none"}. Copy every .gpu-data-N.`);
   }
   /** @type {Record<string, Entry>} */
   const index = JSON.parse(readFileSync(join(source, INDEX), "utf8"));
@@ -170,7 +170,7 @@ export function unpackCifar(source, target) {
   for (const [name, entry] of Object.entries(index)) {
     const names = Array.from({ length: entry.chunks }, (_, chunk) => chunkName(name, chunk));
     const missing = names.filter((chunk) => !existsSync(join(source, chunk)));
-    if (missing.length > 0) throw new Error(`invalid data: expected ${names.length} chunks of ${name}.bin, received none of ${missing.join(", ")}. Bring every .gpu-data-N.`);
+    if (missing.length > 0) throw new Error(`invalid data: expected ${names.length} chunks of ${name}.bin, received none of ${missing.join(", ")}. Copy every .gpu-data-N.`);
     const raw = Buffer.concat(names.map((chunk) => decodeRecords(readFileSync(join(source, chunk)))));
     if (sha256(raw) !== entry.sha256) throw new Error(`invalid data: expected SHA-256 ${entry.sha256} for ${name}.bin, received ${sha256(raw)}. Pack the data set again.`);
     writeFileSync(join(target, `${name}.bin`), raw);

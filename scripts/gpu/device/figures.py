@@ -1,10 +1,10 @@
-"""Upper bounds of this device, measured with PyTorch alone:  python3 figures.py ceilings gaps convolutions
+"""Measures upper bounds of this device with PyTorch alone:  python3 figures.py ceilings gaps convolutions
 
-ceilings      a copy, and matrix products: the best rates of moving and computing
-gaps          the cost of one dependent kernel of a graph that does next to nothing, and of launching a graph
+ceilings      a copy, and matrix products: the best rates of memory traffic and arithmetic
+gaps          the cost of one dependent, nearly empty kernel of a graph, and of launching a graph
 convolutions  each convolution of a step of ResNet56 -> ResNet20 at batch 128, forward and both gradients, by type and memory format
 
-One line of JSON each; exits with 1 if one fails, and without a CUDA device.
+Prints one line of JSON each; exits with 1 if one fails, and without a CUDA device.
 """
 
 import json
@@ -24,7 +24,7 @@ def synchronize():
 
 
 def median_seconds(work, runs=20):
-    """The median of `runs` calls by CUDA events; a single call by the clock on the CPU."""
+    """Returns the median of `runs` calls by CUDA events; on the CPU the wall time of a single call."""
     for _ in range(3 if ON_CUDA else 1):
         work()
     synchronize()
@@ -44,7 +44,7 @@ def median_seconds(work, runs=20):
 
 
 def capture(work, times):
-    """Replays `work` that many times as one CUDA graph, so that launches cost nothing. Returns the replay and its count."""
+    """Captures repetitions of `work` as one CUDA graph, so that launches cost nothing. Returns the replay and the count."""
     if not ON_CUDA:
         return work, 1
     side = torch.cuda.Stream()
@@ -66,7 +66,7 @@ def captured_seconds(work, times=20, runs=7):
 
 
 def host_microseconds(replay, times=10):
-    """What launching costs the host."""
+    """Measures the host's cost of a launch."""
     begin = time.perf_counter()
     for _ in range(times):
         replay()
@@ -79,7 +79,7 @@ def ceilings():
     count = (1 << 30) if ON_CUDA else (1 << 18)
     source, target = torch.randn(count, device=DEVICE), torch.empty(count, device=DEVICE)
     copy = 2 * source.nbytes / median_seconds(lambda: target.copy_(source)) / 1e9
-    # The size of a step's feature maps, which stay in the second-level cache.
+    # The size of a step's feature maps, which fit into the second-level cache.
     small, copied = (torch.randn(BATCH * 16 * 32 * 32, device=DEVICE).bfloat16() for _ in range(2))
     cached = 2 * small.nbytes / captured_seconds(lambda: copied.copy_(small), 100) / 1e9
     n = 8192 if ON_CUDA else 64
@@ -135,7 +135,7 @@ VARIANTS = {
 
 
 def convolution_microseconds(shape, dtype, memory_format):
-    """Forward, gradient of the input, gradient of the weight."""
+    """Returns the times of forward, gradient of the input and gradient of the weight."""
     in_channels, out_channels, side, kernel, stride = shape
     like = {"device": DEVICE, "dtype": dtype}
     x = torch.randn(BATCH, in_channels, side, side, **like).contiguous(memory_format=memory_format)
@@ -187,7 +187,7 @@ def main(names):
         begin = time.perf_counter()
         try:
             found = FIGURES[name]()
-        except Exception as error:  # the next figure may still be measured
+        except Exception as error:  # the next figure can still be measured
             found = {"error": f"{type(error).__name__}: {error}"[:400]}
             failures += 1
         device = torch.cuda.get_device_name() if ON_CUDA else None

@@ -1,4 +1,4 @@
-"""Nsight Compute's raw page of a training, condensed to the kernels of one step:  python3 kernels.py CSV JSON"""
+"""Condenses Nsight Compute's raw page of a training to the kernels of one step:  python3 kernels.py CSV JSON"""
 
 import csv
 import json
@@ -13,7 +13,7 @@ PREFIX = "reviewkd "
 
 
 def read_rows(path):
-    """Rows as {column: value}, numbers in microseconds and bytes."""
+    """Returns rows as {column: value}, numbers in microseconds and bytes."""
     with open(path, newline="") as file:
         lines = [line for line in csv.reader(file) if len(line) > 5]  # the profiler's messages have fewer columns
     head = next(i for i, line in enumerate(lines) if "Kernel Name" in line)
@@ -33,7 +33,7 @@ def read_rows(path):
 
 
 def short_name(name):
-    """A kernel's name without namespaces and arguments: `reviewkd NAME<TYPE>` for this package's."""
+    """Returns a kernel's name without namespaces and arguments: `reviewkd NAME<TYPE>` for this package's."""
     name = re.sub(r"reviewkd::cuda::|<unnamed>::|\(anonymous namespace\)::", "", name)
     own = re.search(r"run_kernel<(\w+)(?:<(\w+) ?>)?", name)
     if own:
@@ -45,7 +45,7 @@ def short_name(name):
 
 
 def last_step(kernels):
-    """The kernels behind the last step but one; a step ends with the optimizer's launches."""
+    """Returns the kernels of the last complete step; a step ends with the optimizer's launches."""
     is_end = ["SgdSteps" in name for name, _ in kernels]
     ends = [i for i, end in enumerate(is_end) if end and not (i + 1 < len(kernels) and is_end[i + 1])]
     return kernels[ends[-2] + 1:ends[-1] + 1] if len(ends) > 1 else kernels

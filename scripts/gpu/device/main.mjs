@@ -1,4 +1,4 @@
-// Builds, tests, measures and trains on a GPU machine; run.sh starts it. What a step finds ends up in $OUT, also when the step failed.
+// Builds, tests, measures and trains on a GPU machine; run.sh starts it. The results of each step end up in $OUT, even if it failed.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -15,20 +15,20 @@ import { MODES, stepsOf, within } from "./steps.mjs";
 const USAGE = `Usage: bash scripts/gpu/device/run.sh MODE [options]
 
   proof   builds, tests, measures, profiles and checks everything (${MODES.proof.seconds} s)
-  quick   the same, reduced to what must be known before a training (${MODES.quick.seconds} s)
+  quick   the same, reduced to what is needed before a training (${MODES.quick.seconds} s)
   data    keeps the part of the data set that came with this call
-  train   unpacks the data set, trains the teacher unless one was brought, then the student under it (${MODES.train.seconds} s)
+  train   unpacks the data set, trains the teacher unless the kit has one, then distills the student from it (${MODES.train.seconds} s)
 
-  --seconds N            for all steps together
-  --only STEP,…          of the mode's steps only these
+  --seconds N            time limit for all steps together
+  --only STEP,…          runs only these steps of the mode
   --limit STEP=SECONDS   replaces the limit of a step; may be repeated
   --device cuda|cpu      cpu rehearses: steps that need a GPU end as "no device" (default cuda)
-  --libtorch DIRECTORY   libtorch for the addon (default: that of python3's torch)
+  --libtorch DIRECTORY   libtorch for the addon (default: python3's torch)
   --architectures LIST   CUDA architectures of the build (default 90)
   --pair TEACHER-STUDENT networks to train (default resnet56-resnet20)
-  --epochs N             of each training at most; fewer if the time does not suffice (default 240)
+  --epochs N             maximum for each training; fewer if the time does not suffice (default 240)
 `;
-/** Of the time that is left, when both networks are trained. */
+/** The teacher's share of the remaining time if both networks are trained. */
 const TEACHER_SHARE = 0.45;
 
 const root = process.cwd();
@@ -68,7 +68,7 @@ async function main({ mode, device, libtorch, limits, only, seconds, ...training
   async function prove() {
     await run("facts");
     if (!(await run("unpack"))) return;
-    // It compiles in the background, for what was compiled elsewhere may not run here.
+    // It compiles in the background, because binaries compiled elsewhere may not run here.
     const { build } = stepsOf(context, mode);
     let building = build !== undefined && (wanted.includes("build") || !isAddonBuilt()) ? runner.startIfPossible("build", build) : undefined;
     const useBuild = async () => {

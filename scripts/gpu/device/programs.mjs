@@ -42,7 +42,7 @@ const PROGRAMS = {
     console.log(`Node ${process.version}, libtorch in ${process.env["REVIEWKD_LIBTORCH"] ?? "no directory"}`);
   },
 
-  /** Everything that was brought, in its place. */
+  /** Unpacks the kit. */
   unpack() {
     for (const name of ["modules", "prebuilt"]) {
       const archive = join(work, "kit", `${name}.tar.xz`);
@@ -57,9 +57,9 @@ const PROGRAMS = {
     console.log(`unpacked for libtorch ${version[1]}: ${readdirSync(release).join(", ")}`);
   },
 
-  /** Addon and plugin by this machine's compilers, apart from those in use. */
+  /** Builds addon and plugin with this machine's compilers, separately from those in use. */
   build() {
-    // A link to nvcc does not tell where the toolkit's headers are.
+    // A symbolic link to nvcc does not lead to the toolkit's headers.
     const nvcc = realpathSync(outputOf("which", ["nvcc"]) ?? "/usr/local/cuda/bin/nvcc");
     const generator = outputOf("ninja", ["--version"]) === undefined ? [] : ["-G", "Ninja"];
     call("cmake", ["-S", root, "-B", dirname(built), ...generator, "-DCMAKE_BUILD_TYPE=Release", "-DREVIEWKD_CUDA=ON", `-DREVIEWKD_LIBTORCH_DIR=${libtorch()}`,
@@ -67,7 +67,7 @@ const PROGRAMS = {
     call("nice", ["-n", "5", "cmake", "--build", dirname(built), "--parallel", String(availableParallelism())]);
   },
 
-  /** Puts what was built here in place of what was brought. */
+  /** Replaces the kit's binaries by those built here. */
   "use-build"() {
     mkdirSync(release, { recursive: true });
     const names = readdirSync(built).filter((name) => /\.(?:node|so)$/.test(name));
@@ -75,7 +75,7 @@ const PROGRAMS = {
     console.log(`in use: ${names.join(", ")}`);
   },
 
-  /** Whether the package finds the device and its plugin. */
+  /** Checks whether the package finds the device and its plugin. */
   doctor() {
     const device = process.argv[3] ?? "cuda";
     call(process.execPath, ["dist/cli/main.js", "doctor"]);
@@ -87,7 +87,7 @@ const PROGRAMS = {
     if (device === "cuda" && !(cuda.available && isLoaded)) process.exitCode = 1;
   },
 
-  /** Keeps the part of the data that came with this call. */
+  /** Stores the part of the data that came with this call. */
   "keep-data"() {
     const target = join(work, "data");
     mkdirSync(target, { recursive: true });

@@ -1,4 +1,4 @@
-// What is brought home: every log in one file, the table of steps, the results. Eight files at most.
+// The results to copy back: every log in one file, the table of steps, the results. Eight files at most.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 const LOG_CHARACTERS = 1_000_000;
 const SHOWN_LINES = 20;
 const SHOWN_CHARACTERS = 200;
-/** Steps whose last lines are shown, the most important last: a terminal keeps the end. */
+/** Steps whose last lines are shown, the most important last, because the end of a terminal's output stays visible. */
 const SHOWN = ["figures", "profile", "racecheck", "memcheck", "scenarios", "speed", "build", "tests", "teacher", "student"];
 
 /**

@@ -12,16 +12,16 @@ const LAST_LINE_CHARACTERS = 200;
  * @typedef {object} Step
  * @property {number} limit in seconds
  * @property {string[][]} commands programs with their arguments, run until one fails
- * @property {string[]} [needs] names for `missing`, such as `device`
+ * @property {string[]} [needs] names that are passed to `missing`, such as `device`
  * @property {NodeJS.ProcessEnv} [env] added to the environment
  *
  * @typedef {"ok" | "failed" | "timeout" | "skipped" | `no ${string}`} Status
  * @typedef {{ name: string, status: Status, seconds: number, detail: string }} Row
  *
- * @typedef {object} Running a step that works in the background
+ * @typedef {object} Running a step in the background
  * @property {string} name
  * @property {Promise<number>} done its exit status
- * @property {() => Promise<void>} stop ends its whole process group
+ * @property {() => Promise<void>} stop ends its process group
  */
 
 export class StepRunner {
@@ -39,7 +39,7 @@ export class StepRunner {
   /**
    * @param {object} options
    * @param {string} options.directory of the table `steps.tsv` and of the logs
-   * @param {number} options.seconds for all steps together
+   * @param {number} options.seconds time limit for all steps together
    * @param {(need: string) => boolean} [options.missing] whether this machine lacks what a step needs
    * @param {Readonly<Record<string, number>>} [options.limits] in seconds, in place of the steps' own
    * @param {(row: Row) => void} [options.onRow] called when a step ends
@@ -130,7 +130,7 @@ export class StepRunner {
   }
 
   /**
-   * Waits for a step, at most for its limit and for what is left of the whole time.
+   * Waits for a step, at most for its limit and for the remaining time.
    *
    * @param {Running} running
    * @param {number} limit in seconds
@@ -155,7 +155,7 @@ export class StepRunner {
   }
 
   /**
-   * Whether the machine lacks what the step needs; the table then says so.
+   * Whether the machine lacks what the step needs, which is then recorded in the table.
    *
    * @param {string} name
    * @param {Step} step

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// What the test suites leave out of a GPU:  node scenarios.mjs [--device cuda|cpu] NAME…
+// Checks on a GPU beyond the test suites:  node scenarios.mjs [--device cuda|cpu] NAME…
 // One line of JSON per scenario, with `holds`; exits with 1 if one does not hold.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -35,7 +35,7 @@ const SIDE = 32;
 const OPTIMIZER = /** @type {const} */ ({ kind: "sgd", learningRate: 0.02, momentum: 0.9, nesterov: true, weightDecay: 5e-4 });
 
 /**
- * Batches of noise that carries something of the image's class.
+ * Batches of noise that depends on the image's class.
  *
  * @param {number} batch
  * @param {number} batches
@@ -80,7 +80,7 @@ async function training(name) {
 const trainEpoch = (session, data, batchSize, epoch = 0) => session.trainEpoch(data, { epoch, epochs: 1000, batchSize, seed: 7 });
 
 /**
- * Trains two epochs; the digest of the weights, the loss and whether steps were replayed.
+ * Trains two epochs and returns the digest of the weights, the loss and whether steps were replayed.
  *
  * @param {Pair} pair
  * @param {Data} data
@@ -103,7 +103,7 @@ function usedMebibytes() {
 }
 
 /**
- * Runs a scenario in a process of its own, which may end with it.
+ * Runs a scenario in a separate process, which it may crash.
  *
  * @param {string} name
  * @param {NodeJS.ProcessEnv} [env]
@@ -125,7 +125,7 @@ function describe(error) {
 
 /** @type {Record<string, () => Promise<Outcome>>} */
 const SCENARIOS = {
-  /** The same seed gives the same bits: twice recorded, once step by step. */
+  /** The same seed gives the same bits: twice with recorded steps, once without. */
   async determinism() {
     const data = await dataOf(LARGE.batch, ON_CPU ? 2 : 8);
     /** @type {Record<string, unknown>} */
@@ -139,7 +139,7 @@ const SCENARIOS = {
     return { holds, found };
   },
 
-  /** Three trainings at a time in one process, one recording while the others work, give the same bits as one after the other. */
+  /** Three simultaneous trainings in one process, one recording while the others run, give the same bits as sequential ones. */
   async concurrent() {
     const data = await dataOf(SMALL.batch, ON_CPU ? 2 : 12);
     const options = /** @type {const} */ ([{ precision: "bfloat16" }, { precision: "float32" }, { precision: "bfloat16" }]);
@@ -149,7 +149,7 @@ const SCENARIOS = {
     return { holds: alone.every(({ digest }, index) => digest === together[index]?.digest), alone, together };
   },
 
-  /** Sessions that come and go, more than the pool has streams, leave no memory in use on the device. */
+  /** Many sessions in sequence, more than the pool has streams, leave no memory in use on the device. */
   async many() {
     const data = await dataOf(SMALL.batch, ON_CPU ? 2 : 6);
     const digests = new Set();
@@ -163,7 +163,7 @@ const SCENARIOS = {
     return { holds: digests.size === 1 && (second === undefined || last === undefined || last <= second + 64), digests: digests.size, mebibytes };
   },
 
-  /** A step that cannot be recorded (without caching, allocations are forbidden meanwhile) is trained step by step, to the same bits. */
+  /** Steps that cannot be recorded (without caching, a recording forbids allocations) are run one by one and give the same bits. */
   async abandoned() {
     const data = await dataOf(SMALL.batch, ON_CPU ? 2 : 6);
     const plain = await outcomeOf(SMALL, data, { graphs: false });
@@ -175,7 +175,7 @@ const SCENARIOS = {
     return { holds: true, outcome: await outcomeOf(SMALL, await dataOf(SMALL.batch, ON_CPU ? 2 : 6), {}) };
   },
 
-  /** Networks that another session moved to another device are an error, which does not end the process. */
+  /** Networks that another session moved to another device cause an error that does not end the process. */
   async moved() {
     const child = inChild("moved-child");
     return { holds: child.signal === null && child.status === 0 && child.result !== undefined, child };
@@ -187,7 +187,7 @@ const SCENARIOS = {
     const second = await createSession({ distiller, device: DEVICE, precision: "float32", optimizer: OPTIMIZER });
     const lossOf = (/** @type {typeof second} */ session, /** @type {number} */ epoch) => trainEpoch(session, data, SMALL.batch, epoch).then(({ losses }) => losses.total, describe);
     const outcome = await lossOf(first, 1);
-    // Whatever became of the first session, the second one trains.
+    // The second session trains, whatever happened to the first one.
     const after = await lossOf(second, 0);
     return { holds: typeof after === "number", outcome, after };
   },
@@ -205,7 +205,7 @@ const SCENARIOS = {
     return { holds, onDevice: [onDevice.top1, onDevice.loss], onCpu: [onCpu.top1, onCpu.loss] };
   },
 
-  /** Milliseconds per step at two batch sizes: equal where launches are the limit. Steps are replayed unless that is switched off. */
+  /** Milliseconds per step at two batch sizes: equal if launches are the bottleneck. Steps are replayed unless that is disabled. */
   async speed() {
     const steps = ON_CPU ? 2 : 60;
     const contenders = /** @type {[string, () => Promise<Awaited<ReturnType<typeof training>>>][]} */ ([
@@ -238,7 +238,7 @@ const SCENARIOS = {
     return { holds: ON_CPU || rows.every(({ what, replayed }) => replayed === !what.includes("step by step")), rows };
   },
 
-  /** For the sanitizer: some steps and an evaluation in both precisions. */
+  /** For the sanitizer: several steps and an evaluation in both precisions. */
   async small() {
     const data = await dataOf(16, 2, 40);
     const losses = [];
@@ -250,7 +250,7 @@ const SCENARIOS = {
     return { holds: losses.every(Number.isFinite), losses };
   },
 
-  /** For the profiler: two steps of the pair that is measured. */
+  /** For the profiler: two steps of the measured pair. */
   async steps() {
     const { session } = await distillation(LARGE, { graphs: false });
     const { losses } = await trainEpoch(session, await dataOf(LARGE.batch, 2), LARGE.batch);

@@ -1,4 +1,4 @@
-// The steps of each mode: programs, limits and what of the machine they need.
+// The steps of each mode: programs, limits and their requirements.
 import { join } from "node:path";
 
 /**
@@ -7,15 +7,15 @@ import { join } from "node:path";
  * @typedef {object} Context
  * @property {string} node the program that runs JavaScript
  * @property {string} work the directory of the kit, the data and everything temporary
- * @property {string} out the directory that is brought home
+ * @property {string} out the directory that is copied back
  * @property {"cuda" | "cpu"} device
  * @property {string} architectures
  * @property {string} pair such as `resnet56-resnet20`
- * @property {number} epochs at most, of each training
+ * @property {number} epochs the maximum for each training
  * @property {string} [ncu]
  */
 
-/** Steps in the order of their importance, since the time may end before the list. Those after `build` use what was compiled on the machine. */
+/** Steps in order of importance, because the time may not suffice for all. Those after `build` use the binaries compiled on the machine. */
 export const MODES = /** @type {const} */ ({
   proof: { seconds: 570, steps: ["tests", "scenarios", "build", "speed", "bench", "figures", "profile", "memcheck", "racecheck", "compiled", "bench-large", "autotune"] },
   quick: { seconds: 240, steps: ["speed", "tests", "scenarios", "build"] },
@@ -35,7 +35,7 @@ const METRICS = [
 ];
 
 /**
- * All steps by name. Limits of the trainings are what is left when they begin.
+ * All steps by name. The limit of a training is the time that remains when it starts.
  *
  * @param {Context} context
  * @param {Mode} mode
@@ -83,7 +83,7 @@ function stylesWith(execution) {
 }
 
 /**
- * A training's step within a limit. The program is left some seconds to save what it has.
+ * A training's step within a limit. The program has some seconds of it to save its weights.
  *
  * @param {Step} step
  * @param {number} seconds
@@ -111,7 +111,8 @@ function bench({ node, work, out }, name, flags) {
 }
 
 /**
- * Checks this package's kernels alone. Each allocation is one of the driver's, so that an access beyond a tensor is found; then nothing can be recorded.
+ * Checks only this package's kernels. Each allocation goes to the driver, so that an access beyond a tensor is detected; steps
+ * cannot be recorded then.
  *
  * @param {string} tool
  * @param {number} limit

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Trains the teacher or the student of a CIFAR-100 pair within a time limit:  node train.mjs teacher|student --data DIRECTORY --teacher FILE --out DIRECTORY …
-// As many epochs as fit, at most --epochs, with the schedule shortened accordingly. Weights are saved also when the time runs out before.
+// As many epochs as fit, at most --epochs, with the schedule shortened accordingly. Weights are saved even if the time runs out.
 import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -19,12 +19,12 @@ const { values, positionals: [role] } = parseArgs({
 });
 const CLASSES = 100;
 const BATCH = 128;
-/** Of the official schedule, whose milestones are scaled with the number of epochs. */
+/** The epochs of the official schedule, whose milestones are scaled with the number of epochs. */
 const OFFICIAL_EPOCHS = 240;
-/** Kept for the last evaluation and for saving. */
+/** Reserved for the last evaluation and for saving. */
 const RESERVE_SECONDS = 5;
 const LOGGED_EVERY = 10;
-/** Epochs that measure the pace; fewer when one takes more than this share of the time that is left. */
+/** Epochs that measure the speed; fewer if one takes more than this share of the remaining time. */
 const TRIAL_EPOCHS = 3;
 const TRIAL_SHARE = 0.05;
 
@@ -61,7 +61,7 @@ async function trainTeacher() {
 }
 
 async function trainStudent() {
-  if (!existsSync(values.teacher)) throw new Error(`invalid teacher: expected trained weights, received no ${values.teacher}. Train the teacher first, or bring it with --teacher of gpu:kit.`);
+  if (!existsSync(values.teacher)) throw new Error(`invalid teacher: expected trained weights, received no ${values.teacher}. Train the teacher first, or pack it with --teacher of gpu:kit.`);
   const teacher = await createModel(teacherName, { numClasses: CLASSES, weights: values.teacher });
   const { top1 } = await teacher.evaluate(data.test);
   log({ type: "teacher", top1 });
@@ -82,7 +82,7 @@ async function trainStudent() {
 }
 
 /**
- * Measures an epoch with its evaluation on networks that are then discarded. The first epochs warm up and record.
+ * Measures an epoch with its evaluation on temporary networks. The first epochs warm up and record.
  *
  * @param {() => Promise<import("../../../lib/index.js").Session>} createTrial
  */
@@ -108,7 +108,7 @@ function timeout() {
 }
 
 /**
- * The last epoch, also of a training that was stopped.
+ * Returns the last epoch, also of a stopped training.
  *
  * @param {AsyncIterable<import("../../../lib/index.js").FitEvent>} events
  */
@@ -123,7 +123,7 @@ async function follow(events) {
       log({ type: "epoch", epoch, loss: train.losses.total, trainTop1: train.top1, top5: test.top5, replayed: train.graph?.replayed, ...last });
     }
   } catch (error) {
-    // Out of time: what was learned until then counts. Anything else is a failure of the step.
+    // Out of time: the result so far counts. Anything else is a failure of the step.
     if (/** @type {Error} */ (error).name !== "AbortError" && /** @type {{ code?: string }} */ (error).code !== "ABORTED") throw error;
     log({ type: "stopped", reason: /** @type {Error} */ (error).message });
   }

@@ -30,7 +30,7 @@ interface Parsed {
 }
 
 describe("PyTorch's styles in the GPU benchmark", () => {
-  /** What pytorch_styles.py makes of each style: its fields, or the error's message. */
+  /** The result of pytorch_styles.py for each style: its fields, or the error's message. */
   function parsed(styles: string[], device = "cuda"): (Parsed | string)[] {
     const code = `
 import dataclasses, json, sys, pytorch_styles
@@ -55,7 +55,7 @@ print(json.dumps([parse(text) for text in json.load(sys.stdin)]))`;
     ]);
   });
 
-  it("are all known to PyTorch's half", async () => {
+  it("are all known to PyTorch's part", async () => {
     const { stylesOf } = await load<Peers>("support/peers.mjs");
     const styles = stylesOf({ compiled: true });
     expect(parsed(styles).filter((style) => typeof style === "string")).to.deep.equal([]);
@@ -93,7 +93,7 @@ print(json.dumps([parse(text) for text in json.load(sys.stdin)]))`;
     expect(killed).to.have.members(["broken", "slow"]);
   });
 
-  it("have a row with the reason in the table when they failed", async () => {
+  it("have a row with the reason in the table if they failed", async () => {
     const { gpuTables } = await load<Tables>("support/gpu-tables.mjs");
     const spread = { median: 10, quarter: 9, threeQuarters: 11 };
     const setting = { teacher: "resnet56", student: "resnet20", batch: 128 };

@@ -8,7 +8,7 @@ import { cifarRecords } from "../../support/cifar-records.js";
 describe("CIFAR-100 for a GPU machine", () => {
   const directory = useTemporaryDirectory();
 
-  /** Packs both files, brings all parts into one directory and unpacks them. */
+  /** Packs both files and returns the directories of the parts. */
   function packed(train: Buffer, test: Buffer, limitBytes: number, chunkRecords?: number): string[] {
     writeFileSync(join(directory(), "train.bin"), train);
     writeFileSync(join(directory(), "test.bin"), test);
@@ -20,7 +20,7 @@ describe("CIFAR-100 for a GPU machine", () => {
     expect(decodeRecords(encodeRecords(smooth)).equals(smooth)).to.equal(true);
   });
 
-  it("restores every value next to every other, where differences wrap around", () => {
+  it("restores every value next to every other, when differences wrap around", () => {
     const records = Buffer.alloc(70 * RECORD_BYTES);
     // Pairs (left, right) of all bytes in green, of their complements in red and blue.
     for (let index = 0; index < records.length; ++index) records[index] = Math.imul(index, 2654435761) >>> (8 * (index % 4));
@@ -29,7 +29,7 @@ describe("CIFAR-100 for a GPU machine", () => {
     expect(decodeRecords(encodeRecords(records)).equals(records)).to.equal(true);
   });
 
-  it("takes less room than the pixels of smooth images", () => {
+  it("takes less space than the pixels of smooth images", () => {
     const records = cifarRecords(20);
     expect(encodeRecords(records).length).to.be.lessThan(0.6 * records.length);
   });
@@ -51,7 +51,7 @@ describe("CIFAR-100 for a GPU machine", () => {
     expect(readFileSync(join(directory(), "restored", "test.bin")).equals(test)).to.equal(true);
   });
 
-  it("names what is missing when a part was not brought", () => {
+  it("names the missing files of a missing part", () => {
     const [part] = packed(cifarRecords(3), cifarRecords(2, 5), 1e6);
     expect(() => unpackCifar(join(directory(), "nowhere"), directory())).to.throw("invalid data: expected all parts of the data set");
     mkdirSync(join(directory(), "all"));
@@ -59,13 +59,13 @@ describe("CIFAR-100 for a GPU machine", () => {
     expect(() => unpackCifar(join(directory(), "all"), directory())).to.throw("received none of train-00.cifar");
   });
 
-  it("detects another content by its checksum", () => {
+  it("detects changed content by its checksum", () => {
     const [part] = packed(cifarRecords(3), cifarRecords(2, 5), 1e6);
     writeFileSync(join(part!, "test-00.cifar"), encodeRecords(cifarRecords(2, 6)));
     expect(() => unpackCifar(part!, join(directory(), "restored"))).to.throw(/expected SHA-256 \w+ for test\.bin/);
   });
 
-  it("rejects files that hold no whole records", () => {
+  it("rejects files with incomplete records", () => {
     expect(() => packed(Buffer.alloc(10), cifarRecords(1), 1e6)).to.throw("invalid train.bin: expected records of 3074 bytes, received 10 bytes");
   });
 });

@@ -7,7 +7,7 @@ import { useTemporaryDirectory } from "../build/fake-libtorch.js";
 
 const DEVICE = join(import.meta.dirname, "../../../scripts/gpu/device");
 
-// The real Python runs here; kernels.py needs nothing but its standard library.
+// The real Python runs here; kernels.py requires only its standard library.
 describe("kernels of a profile", () => {
   const directory = useTemporaryDirectory();
 
@@ -28,7 +28,7 @@ describe("kernels of a profile", () => {
     ]);
   });
 
-  it("sums the kernels of the last whole step, in microseconds and megabytes", () => {
+  it("sums the kernels of the last complete step, in microseconds and megabytes", () => {
     const row = (name: string, us: number, bytes: number): string => `"0","x","x","x","${name}","${us}","${bytes}","${bytes}","32","50"`;
     const sgd = "void run_kernel<SgdSteps>(T1)";
     const csv = [

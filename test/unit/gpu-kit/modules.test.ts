@@ -16,11 +16,11 @@ describe("modules of the GPU kit", () => {
     expect(selectModules(packages, ["a"])).to.deep.equal(["node_modules/a", "node_modules/a/node_modules/b", "node_modules/c", "node_modules/d"]);
   });
 
-  it("leaves out what is not installed, such as optional peers", () => {
+  it("leaves out packages that are not installed, such as optional peers", () => {
     expect(selectModules({ "": none, "node_modules/a": { dependencies: { absent: "1" } } }, ["a", "missing"])).to.deep.equal(["node_modules/a"]);
   });
 
-  it("selects from the project's lock file what its tests and its build import", () => {
+  it("selects from the project's lock file the packages that its tests and its build import", () => {
     const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8")) as { packages: Record<string, object> };
     const modules = selectModules(packages);
     expect(modules).to.include.members(["zod", "tar", "mocha", "chai", "tsx", "node-addon-api", "node-api-headers"].map((name) => `node_modules/${name}`));

@@ -6,23 +6,23 @@ import { useTemporaryDirectory } from "../build/fake-libtorch.js";
 
 // Real processes run here.
 describe("steps on a GPU machine", function () {
-  before(function () { if (process.platform !== "linux") this.skip(); }); // the kit is for Linux, and process groups are a matter of POSIX
+  before(function () { if (process.platform !== "linux") this.skip(); }); // the kit is for Linux, and process groups are specific to POSIX
   const directory = useTemporaryDirectory();
   const program = (code: string): string[] => [process.execPath, "-e", code];
   const print = (text: string): string[] => program(`console.log(${JSON.stringify(text)})`);
   const runner = (options: Partial<ConstructorParameters<typeof StepRunner>[0]> = {}): StepRunner => new StepRunner({ directory: directory(), seconds: 60, ...options });
-  /** A process that has ended may stay in the table until its parent, here the system's first process, has read its status. */
+  /** Whether a process runs. One that has exited may stay in the table until its parent, here the init process, has read its status. */
   const isRunning = (pid: number): boolean => existsSync(`/proc/${pid}/stat`) && !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
   const shown = ({ name, status, detail }: Row): string => `${name}: ${status}: ${detail}`;
 
-  it("keeps the last line of a step that succeeded, and all of its output in a log", async () => {
+  it("records the last line of a successful step, and its complete output in a log", async () => {
     const steps = runner();
     expect(await steps.run("greet", { limit: 30, commands: [print("one\ntwo\n\n")] })).to.equal(true);
     expect(steps.rows.map(shown)).to.deep.equal(["greet: ok: two"]);
     expect(readFileSync(steps.logOf("greet"), "utf8")).to.equal("one\ntwo\n\n\n");
   });
 
-  it("runs the next step after one that failed, with its exit status and message", async () => {
+  it("runs the next step after a failed one, and records its exit status and message", async () => {
     const steps = runner();
     await steps.run("exit", { limit: 30, commands: [program("process.exit(3)"), print("never")] });
     await steps.run("throw", { limit: 30, commands: [program("throw new TypeError('invalid map: expected 3, received 4.')")] });
@@ -44,14 +44,14 @@ describe("steps on a GPU machine", function () {
     expect(isRunning(pid)).to.equal(false);
   });
 
-  it("reports what the machine lacks in place of running", async () => {
+  it("reports what the machine lacks instead of running", async () => {
     const steps = runner({ missing: (need) => need === "device" });
     expect(await steps.run("tests", { limit: 30, needs: ["device"], commands: [print("never")] })).to.equal(false);
     expect(await steps.run("build", { limit: 30, needs: ["nvcc"], commands: [print("built")] })).to.equal(true);
     expect(steps.rows.map(shown)).to.deep.equal(["tests: no device: this machine has no device, which the step needs", "build: ok: built"]);
   });
 
-  it("skips what no time is left for, and lets the caller replace a limit", async () => {
+  it("skips steps when no time is left, and lets the caller replace a limit", async () => {
     const steps = runner({ seconds: 6, limits: { slow: 1.5 } });
     await steps.run("slow", { limit: 100, commands: [program("setInterval(() => {}, 1000)")] });
     await steps.run("late", { limit: 100, commands: [print("never")] });

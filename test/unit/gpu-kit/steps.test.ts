@@ -19,13 +19,13 @@ describe("the modes of a GPU machine", () => {
     }
   });
 
-  it("bring at most eight files home: the log, the table, the results and one table per benchmark", () => {
+  it("return at most eight files: the log, the table, the results and one table per benchmark", () => {
     const tables = MODES.proof.steps.filter((name) => stepsOf(context, "proof")[name]!.commands.some(([program, file]) => program === "cp" && file!.endsWith(".md")));
     expect(tables).to.deep.equal(["bench", "compiled", "bench-large", "autotune"]);
     expect(3 + tables.length).to.be.at.most(8);
   });
 
-  it("need a device for all that measures, and a profiler or sanitizer where one is used", () => {
+  it("need a device for all measurements, and a profiler or sanitizer if they use one", () => {
     const steps = stepsOf(context, "proof");
     const needing = (need: string): string[] => MODES.proof.steps.filter((name) => steps[name]!.needs?.includes(need));
     expect(MODES.proof.steps.filter((name) => !needing("device").includes(name))).to.deep.equal(["scenarios", "build", "speed"]);

@@ -4,7 +4,7 @@ import { definedSymbols, newest, readLibrary } from "../../../scripts/package/el
 import { checkoutAddonPath } from "../../../lib/native/load.js";
 
 describe("readLibrary", () => {
-  it("reads what the addon loads and which versions it asks for", async function () {
+  it("reads the addon's libraries and the versions that it requires", async function () {
     if (process.platform !== "linux") this.skip();
     const { needed, glibc, glibcxx, imports } = await readLibrary(checkoutAddonPath());
     expect(needed).to.include.members(["libtorch_cpu.so", "libc10.so", "libstdc++.so.6"]);
@@ -15,17 +15,17 @@ describe("readLibrary", () => {
 });
 
 describe("symbols", () => {
-  // A small library of this checkout, which is there wherever the addon is.
+  // A small library of this checkout, which is always built together with the addon.
   const library = join(checkoutAddonPath(), "..", "reviewkd_host_emulation.so");
   before(function () {
     if (process.platform !== "linux") this.skip();
   });
 
-  it("are read of a library that gives one function", async () => {
+  it("are read from a library that exports one function", async () => {
     expect((await definedSymbols(library)).filter((symbol) => symbol.startsWith("reviewkd"))).to.deep.equal(["reviewkd_kernel_backend"]);
   });
 
-  it("that may be missing are told from those that must be found", async () => {
+  it("that may be missing are distinguished from those that must be defined", async () => {
     const { imports, strongImports } = await readLibrary(library);
     expect(imports).to.include.members(["__cxa_finalize", "_Unwind_Resume"]);
     expect(strongImports).to.include("_Unwind_Resume").and.not.include("__cxa_finalize");

@@ -20,12 +20,12 @@ describe("copyLibraries", () => {
   const copy = (platform: string): Promise<string[]> => copyLibraries(platform, [join(out, "reviewkd.node")], [lib, runtime, join(directory, "none")], out, () => undefined);
   const failure = (copying: Promise<unknown>): Promise<unknown> => copying.then(() => undefined, (error: unknown) => error);
 
-  it("takes on Windows what the addon loads, and what that loads, and neither the system's own nor what nobody asks for", async () => {
+  it("copies on Windows the libraries that are loaded, also indirectly, and neither the system's own nor unused ones", async () => {
     writeFileSync(join(out, "reviewkd.node"), pe({ needed: ["torch_cpu.dll", "c10.dll", "KERNEL32.dll", "MSVCP140.dll"], delayed: ["NODE.EXE"] }));
     writeFileSync(join(lib, "torch_cpu.dll"), pe({ needed: ["libiomp5md.dll", "uv.dll", "c10.dll", "api-ms-win-crt-heap-l1-1-0.dll"] }));
     writeFileSync(join(lib, "c10.dll"), pe({ needed: ["dbghelp.dll", "VCRUNTIME140.dll"] }));
     for (const name of ["libiomp5md.dll", "uv.dll", "libiompstubs5md.dll", "shm.dll"]) writeFileSync(join(lib, name), pe({ needed: ["USER32.dll"] }));
-    // As Visual Studio spells them.
+    // Spelled as in Visual Studio.
     for (const name of ["msvcp140.dll", "vcruntime140.dll", "concrt140.dll"]) writeFileSync(join(runtime, name), pe({ needed: ["KERNEL32.dll"] }));
     const copied = await copy("win32");
     expect(copied).to.deep.equal(["MSVCP140.dll", "VCRUNTIME140.dll", "c10.dll", "libiomp5md.dll", "torch_cpu.dll", "uv.dll"]);
@@ -33,7 +33,7 @@ describe("copyLibraries", () => {
     expect(readFileSync(join(out, "uv.dll"))).to.deep.equal(readFileSync(join(lib, "uv.dll")));
   });
 
-  it("takes on macOS what lies beside, by whichever of two names for that", async () => {
+  it("copies on macOS libraries of the same directory, named by @rpath or @loader_path", async () => {
     writeFileSync(join(out, "reviewkd.node"), machO({ needed: ["@rpath/libtorch_cpu.dylib", "/usr/lib/libSystem.B.dylib"], runPath: ["@loader_path"] }));
     writeFileSync(join(lib, "libtorch_cpu.dylib"), machO({ needed: ["@loader_path/libc10.dylib", "/System/Library/Frameworks/Metal.framework/Versions/A/Metal"] }));
     writeFileSync(join(lib, "libc10.dylib"), machO({ needed: ["/usr/lib/libc++.1.dylib"] }));
@@ -41,14 +41,14 @@ describe("copyLibraries", () => {
     expect(await copy("darwin")).to.deep.equal(["libc10.dylib", "libtorch_cpu.dylib"]);
   });
 
-  it("names a library that is nowhere, and where a runtime of Microsoft's comes from", async () => {
+  it("names a missing library, and the source of Microsoft's runtimes", async () => {
     writeFileSync(join(out, "reviewkd.node"), pe({ needed: ["new.dll"] }));
     expect(await failure(copy("win32"))).to.have.property("code", "LIBRARY_NOT_FOUND");
     writeFileSync(join(out, "reviewkd.node"), pe({ needed: ["VCRUNTIME140_THREADS.dll"] }));
-    expect(await failure(copy("win32"))).to.have.property("message").that.matches(/^expected VCRUNTIME140_THREADS\.dll for reviewkd\.node, got none in .*VCToolsRedistDir/);
+    expect(await failure(copy("win32"))).to.have.property("message").that.matches(/^cannot find VCRUNTIME140_THREADS\.dll for reviewkd\.node in .*VCToolsRedistDir/);
   });
 
-  it("refuses a module that would not look beside itself", async () => {
+  it("refuses a module that does not search its own directory", async () => {
     writeFileSync(join(out, "reviewkd.node"), machO({ needed: ["@rpath/libc10.dylib"], runPath: ["/opt/lib"] }));
     expect(await failure(copy("darwin"))).to.have.property("code", "LIBRARY_NOT_FOUND");
   });

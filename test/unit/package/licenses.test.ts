@@ -11,7 +11,7 @@ describe("licences", () => {
 
   const failure = (copying: Promise<unknown>): Promise<unknown> => copying.then(() => undefined, (error: unknown) => error);
 
-  /** A libtorch beside the notes of wheels. */
+  /** A libtorch next to the .dist-info of wheels. */
   function libtorchWith(...notes: string[]): string {
     for (const note of notes) {
       const path = join(directory, note);
@@ -21,28 +21,28 @@ describe("licences", () => {
     return join(directory, "torch");
   }
 
-  it("are asked of the owner of each library, on every system", () => {
+  it("are those of each library's owner, on every system", () => {
     const owners = (libraries: string[], arch: string): string[] => ownersOf(libraries, arch).owners;
     expect(owners(["libc10.so", "libtorch_cpu.so", "libgomp.so.1", "libcudart.so.13", "libcupti.so.13"], "x64"))
       .to.deep.equal(["gcc-runtime", "mkl", "nvidia-cuda-cupti", "nvidia-cuda-runtime", "torch"]);
     expect(owners(["c10.dll", "torch_cpu.dll", "uv.dll", "libiomp5md.dll", "VCRUNTIME140_THREADS.dll"], "x64")).to.deep.equal(["microsoft", "mkl", "torch"]);
     expect(owners(["libc10.dylib", "libomp.dylib", "libtorch_cpu.dylib"], "arm64")).to.deep.equal(["torch"]);
-    // What PyPI's wheel for linux-arm64 brings, and PyTorch's build without CUDA.
+    // The libraries of PyPI's wheel for linux-arm64, and of PyTorch's build without CUDA.
     expect(owners(["libnvpl_blas_core.so.0", "libnvpl_lapack_lp64_gomp.so.0", "libarm_compute.so", "libarm_compute_graph.so", "libgomp.so.1"], "arm64"))
       .to.deep.equal(["arm-compute-library", "gcc-runtime", "nvpl"]);
     expect(owners(["libopenblas-24fd393f.so.0", "libgfortran.so.5"], "arm64")).to.deep.equal(["gcc-runtime", "openblas"]);
   });
 
-  it("are named once, in words for the package's README", () => {
-    expect(ownersOf(["libc10.dylib", "libomp.dylib", "libtorch_cpu.dylib"], "arm64").words).to.deep.equal(["PyTorch with all that it is made of", "LLVM's OpenMP runtime"]);
+  it("are described once, for the package's README", () => {
+    expect(ownersOf(["libc10.dylib", "libomp.dylib", "libtorch_cpu.dylib"], "arm64").words).to.deep.equal(["PyTorch and its components", "LLVM's OpenMP runtime"]);
     expect(ownersOf(["libc10.so"], "x64").words.at(-1)).to.include("oneMKL");
   });
 
-  it("keep a library out whose owner nobody knows", () => {
-    expect(() => ownersOf(["libnew.so"], "arm64")).to.throw("expected to know whose libnew.so is").with.property("code", "LICENSE_NOT_FOUND");
+  it("exclude a library without a known owner", () => {
+    expect(() => ownersOf(["libnew.so"], "arm64")).to.throw("unknown owner of libnew.so").with.property("code", "LICENSE_NOT_FOUND");
   });
 
-  it("come from the wheels' notes, and from here where a wheel has none", async () => {
+  it("come from the wheels' .dist-info, and from this project if a wheel has none", async () => {
     const libtorch = libtorchWith("torch-2.14.1.dist-info/licenses/LICENSE", "nvidia_cuda_runtime-13.dist-info/LICENSE");
     await copyLicenses(libtorch, ["gcc-runtime", "microsoft", "nvidia-cuda-runtime", "torch"], join(directory, "out"));
     expect(readdirSync(join(directory, "out")).sort()).to.deep.equal(["gcc-runtime", "nvidia-cuda-runtime", "torch"]);
@@ -50,13 +50,13 @@ describe("licences", () => {
     expect(readdirSync(join(directory, "out/gcc-runtime"))).to.include("COPYING3");
   });
 
-  it("are here for every owner whose wheel has none", async () => {
+  it("are in this project for every owner whose wheel has none", async () => {
     const owners = ["arm-compute-library", "gcc-runtime", "mkl", "nvpl", "openblas"];
     await copyLicenses(libtorchWith("other/LICENSE"), owners, join(directory, "out"));
     for (const owner of owners) expect(readdirSync(join(directory, "out", owner)), owner).to.not.be.empty;
   });
 
-  it("are missed by name, with the place where they belong", async () => {
+  it("are reported by name if missing, with the place where they belong", async () => {
     const libtorch = libtorchWith("other/LICENSE");
     for (const [owner, remedy] of [["torch", "the libtorch of a wheel"], ["someone", "scripts/package/licenses/someone"]] as const) {
       const error = await failure(copyLicenses(libtorch, [owner], join(directory, "out")));

@@ -14,20 +14,20 @@ describe("the published manifest", () => {
   const own = JSON.parse(readFileSync("package.json", "utf8")) as Manifest;
   const published = publishedManifest({ ...own }) as unknown as Manifest;
 
-  it("takes each platform's binaries in exactly its own version", () => {
+  it("depends on each platform's binaries in exactly its own version", () => {
     const platforms = ["linux-x64", "linux-arm64", "darwin-arm64", "win32-x64"].map((name) => [`@reviewkd/${name}`, own.version]);
     expect(published.optionalDependencies).to.deep.equal(Object.fromEntries(platforms));
   });
 
-  it("asks for no package that a release does not have", () => {
+  it("depends on no package that a release does not have", () => {
     expect((publishedManifest({ ...own }, ["linux-x64"]) as unknown as Manifest).optionalDependencies).to.deep.equal({ "@reviewkd/linux-x64": own.version });
   });
 
-  it("has no script, no build description and nothing of the checkout", () => {
+  it("has no scripts, no build settings and no development fields", () => {
     for (const name of ["scripts", "devDependencies", "allowScripts", "overrides", "config", "binary", "gypfile"]) expect(published).to.not.have.property(name);
   });
 
-  it("keeps what its users see", () => {
+  it("keeps the fields that users need", () => {
     for (const name of ["name", "version", "license", "type", "engines", "exports", "bin", "dependencies", "peerDependencies"] as const) {
       expect(published).to.have.deep.property(name, own[name as keyof Manifest]);
     }
@@ -39,7 +39,7 @@ describe("platformsBelow", () => {
   beforeEach(() => { directory = mkdtempSync(join(tmpdir(), "reviewkd-built-")); });
   afterEach(() => { rmSync(directory, { recursive: true, force: true }); });
 
-  it("finds the tarballs of platforms, wherever they were put, and takes no plugin for one", async () => {
+  it("finds the tarballs of platforms in any subdirectory, and ignores the plugin's", async () => {
     for (const name of ["linux-x64/reviewkd-linux-x64-1.2.3.tgz", "win32-x64/reviewkd-win32-x64-1.2.3-beta.1.tgz", "cuda/reviewkd-linux-arm64-cuda-1.2.3.tgz", "reviewkd-1.2.3.tgz"]) {
       mkdirSync(join(directory, name, ".."), { recursive: true });
       writeFileSync(join(directory, name), "");
@@ -47,7 +47,7 @@ describe("platformsBelow", () => {
     expect(await platformsBelow(directory)).to.deep.equal(["linux-x64", "win32-x64"]);
   });
 
-  it("says where there is none", async () => {
+  it("fails if there are none", async () => {
     const error: unknown = await platformsBelow(join(directory, "none")).then(() => undefined, (thrown: unknown) => thrown);
     expect(error).to.have.property("code", "NOT_PACKED");
   });

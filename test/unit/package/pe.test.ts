@@ -16,25 +16,25 @@ describe("a library's own tables", () => {
     return join(directory, name);
   }
 
-  /** Whatever was thrown: a damaged file is told, and is not read beyond its end. */
+  /** The thrown error: a damaged file is reported, and is not read beyond its end. */
   const failure = (reading: Promise<unknown>): Promise<unknown> => reading.then(() => undefined, (error: unknown) => error);
 
-  it("tell on Windows what it loads, when it is loaded and later, what it gives and where its code is", async () => {
+  it("list on Windows its immediate and delayed libraries, its exports and its code", async () => {
     const path = file("a.dll", pe({ needed: ["torch_cpu.dll", "KERNEL32.dll"], delayed: ["NODE.EXE"], exports: ["__kmpc_fork_call", "omp_get_thread_num"], code: Buffer.from([0xc3]) }));
     expect(await readPe(path)).to.deep.include({ needed: ["torch_cpu.dll", "KERNEL32.dll"], delayed: ["NODE.EXE"], exports: ["__kmpc_fork_call", "omp_get_thread_num"] });
     expect((await readPe(path)).code).to.deep.equal([{ offset: 0x200, size: 1 }]);
   });
 
-  it("may tell on Windows that it loads nothing and gives nothing", async () => {
+  it("may be empty on Windows", async () => {
     expect(await readPe(file("b.dll", pe({})))).to.deep.include({ needed: [], delayed: [], exports: [] });
   });
 
-  it("tell on macOS what it loads, where from, and for which version it is", async () => {
+  it("list on macOS its libraries, its run path and its version", async () => {
     const path = file("a.dylib", machO({ needed: ["@rpath/libtorch_cpu.dylib", "/usr/lib/libc++.1.dylib"], runPath: ["@loader_path"], macos: [14, 2] }));
     expect(await readMachO(path)).to.deep.equal({ needed: ["@rpath/libtorch_cpu.dylib", "/usr/lib/libc++.1.dylib"], runPath: ["@loader_path"], macos: "14.2" });
   });
 
-  it("are missed with a code in a file of another kind, or one that was cut short", async () => {
+  it("are reported as damaged in a file of another kind, or a truncated one", async () => {
     const whole = pe({ needed: ["a.dll"], exports: ["f"] });
     for (const bytes of [Buffer.from("text"), Buffer.alloc(64), whole.subarray(0, 0x90), whole.subarray(0, whole.length - 60), machO({})]) {
       expect(await failure(readPe(file("c.dll", bytes)))).to.have.property("code", "LIBRARY_DAMAGED");

@@ -42,7 +42,7 @@ export function pe({ needed = [], delayed = [], exports = [], code = Buffer.allo
   head.writeUInt32LE(16, 0x58 + 108);
   [[0, exported], [1, imports], [13, later]].forEach(([index, at]) => { head.writeUInt32LE(at!, 0x58 + 112 + 8 * index!); });
   const section = 0x58 + 240;
-  head.writeUInt32LE(code.length, section + 8); // the code's length stands for the section's in memory
+  head.writeUInt32LE(code.length, section + 8); // the code's length as the section's size in memory
   head.writeUInt32LE(address, section + 12);
   head.writeUInt32LE(content.length, section + 16);
   head.writeUInt32LE(offset, section + 20);

@@ -16,7 +16,7 @@ describe("the release workflow", () => {
   const { jobs } = parse(readFileSync(".github/workflows/release.yml", "utf8")) as { jobs: Record<"binaries" | "cuda" | "main" | "test" | "libtorch" | "publish", Job> };
   const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
 
-  it("packs for every platform that the main package asks for", () => {
+  it("packs for every platform that the main package depends on", () => {
     expect(jobs.binaries.strategy?.matrix.include?.map(({ platform }) => platform)).to.deep.equal(PLATFORMS);
     const published = jobs.publish.steps.map(({ run }) => run ?? "").join("\n");
     expect(published).to.include(`packages/{${[...PLATFORMS, "linux-x64-cuda", "main"].join(",")}}/*.tgz`).and.include("--provenance");
@@ -33,20 +33,20 @@ describe("the release workflow", () => {
     expect(jobs.libtorch.steps.map(({ run }) => run)).to.include("npm run check:libtorch -- --versions ${{ matrix.torch }}");
   });
 
-  it("goes on without a platform that was never proven, and not without one that was", () => {
-    const proven = jobs.binaries.strategy?.matrix.include?.filter(({ experimental }) => !experimental).map(({ platform }) => platform);
-    expect(proven).to.deep.equal(["linux-x64"]);
+  it("continues without an experimental platform, and not without a tested one", () => {
+    const tested = jobs.binaries.strategy?.matrix.include?.filter(({ experimental }) => !experimental).map(({ platform }) => platform);
+    expect(tested).to.deep.equal(["linux-x64"]);
     expect(jobs.binaries["continue-on-error"]).to.equal("${{ matrix.experimental }}");
     expect(jobs.main.needs).to.equal("binaries");
     expect(jobs.main.steps.map(({ run }) => run)).to.include("npm run package -- --main --built built --out packages");
   });
 
-  it("tries each platform's package where it was made", () => {
+  it("tries each platform's package where it was built", () => {
     const runs = jobs.binaries.steps.map(({ run }) => run ?? "");
     expect(runs.indexOf("npm run try:packages -- packages")).to.be.above(runs.indexOf("npm run package -- --out packages"));
   });
 
-  it("calls only npm scripts that there are", () => {
+  it("calls only npm scripts that exist", () => {
     const called = Object.values(jobs).flatMap(({ steps }) => steps.flatMap(({ run = "" }) => [...run.matchAll(/npm run ([\w:-]+)/g)].map(([, name]) => name!)));
     expect(called).to.include.members(["package", "test:install"]);
     for (const name of called) expect(scripts).to.have.property(name);

@@ -1,4 +1,4 @@
-// Curves, drawn by ECharts on a canvas: no style that the page's content security policy would forbid.
+// Curves, drawn by ECharts on a canvas: it needs no style that the page's content security policy forbids.
 import { LineChart } from "echarts/charts";
 import { AriaComponent, GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
 import { init, use, type EChartsType } from "echarts/core";
@@ -7,7 +7,7 @@ import type { Curve } from "./views.js";
 
 use([LineChart, GridComponent, TooltipComponent, LegendComponent, AriaComponent, CanvasRenderer]);
 
-/** The style sheet's name of a curve's colour, and how it is drawn where colours cannot be told apart. */
+/** The style sheet's name of a curve's colour, and a dash pattern to distinguish curves without colours. */
 const STYLES: Readonly<Record<string, { readonly colour: string; readonly dash: "solid" | "dashed" | "dotted" }>> = {
   teacher: { colour: "--teacher", dash: "dashed" },
   alone: { colour: "--alone", dash: "dotted" },
@@ -17,13 +17,13 @@ const STYLES: Readonly<Record<string, { readonly colour: string; readonly dash: 
 };
 
 export interface ChartOptions {
-  /** How values are written. */
+  /** Formats a value. */
   readonly format: (value: number) => string;
-  /** Whether the single epochs are marked. */
+  /** Whether individual epochs are marked. */
   readonly marks: boolean;
 }
 
-/** One picture of curves over epochs, in the colours of the page. */
+/** One chart of curves over epochs, in the colours of the page. */
 export class CurveChart {
   readonly #chart: EChartsType;
   #shown: { readonly curves: readonly Curve[]; readonly epochs: number } | undefined;
@@ -35,7 +35,7 @@ export class CurveChart {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.#drawSoon(); });
   }
 
-  /** Shows curves over so many epochs. Drawn once in a frame, however often this is called. */
+  /** Shows curves over `epochs` epochs. Drawn once per frame, however often this is called. */
   show(curves: readonly Curve[], epochs: number, sentence: string): void {
     this.#shown = { curves, epochs };
     if (this.place.getAttribute("aria-label") !== sentence) this.place.setAttribute("aria-label", sentence);
@@ -64,7 +64,7 @@ export class CurveChart {
       textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
       grid: { left: 4, right: 12, top: 36, bottom: 24, containLabel: true },
       legend: { top: 2, left: 0, itemWidth: 28, itemHeight: 8, itemGap: 14, itemStyle: { opacity: 0 }, textStyle: { color: quiet, fontSize: 12 }, data: curves.map(({ name }) => name) },
-      // Drawn and not made of elements, which would bring styles of their own.
+      // Drawn on the canvas: elements would bring their own styles.
       tooltip: {
         trigger: "axis", renderMode: "richText", backgroundColor: panel, borderColor: line, textStyle: { color: text, fontSize: 12 }, confine: true,
         valueFormatter: (value: unknown) => typeof value === "number" ? format(value) : "–",

@@ -1,4 +1,4 @@
-// Numbers and times as people read them.
+// Human-readable numbers and times.
 
 /** 2 min 5 s. */
 export function formatSeconds(seconds: number): string {
@@ -25,6 +25,6 @@ export function formatCount(value: number): string {
 
 /** The time in a run's name. */
 export function formatRunTime(name: string): string {
-  const [date = "", time = "", again] = name.split("_");
-  return `${date} ${time.split("-").slice(0, 2).join(":")}${again === undefined ? "" : ` (${again})`}`;
+  const [date = "", time = "", count] = name.split("_");
+  return `${date} ${time.split("-").slice(0, 2).join(":")}${count === undefined ? "" : ` (${count})`}`;
 }

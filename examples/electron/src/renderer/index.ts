@@ -1,4 +1,4 @@
-// The window: one state, shown anew when it changes.
+// The window: one state, rendered when it changes.
 import "./without-eval.js";
 import type { Bridge, Failure, Plan, Run } from "../shared/contract.js";
 import { askerFor, failureIn } from "./ask.js";
@@ -20,7 +20,7 @@ const asker = askerFor(window.trainer);
 let state: State = START;
 let waiting = false;
 
-/** Changes the state, and shows it once before the next frame. */
+/** Changes the state, and renders it once before the next frame. */
 function change(next: State): void {
   state = next;
   if (waiting) return;
@@ -55,7 +55,7 @@ function show(): void {
   byId("run", HTMLElement).hidden = run === undefined;
   byId("closing", HTMLElement).hidden = !state.closing;
   if (run !== undefined) view.show(run, state.live[run.name] ?? {}, state.warnings[run.name] ?? [], active !== undefined);
-  form.allow(state.description !== null && active === undefined, active === undefined ? "The trainer is starting." : "Another run is under way.");
+  form.allow(state.description !== null && active === undefined, active === undefined ? "The trainer is starting." : "Another run is active.");
   showRuns(state.runs, run?.name ?? null);
   showFailure(state.failure ?? run?.failure ?? null);
 }
@@ -77,10 +77,10 @@ function showFailure(failure: Failure | null): void {
   setText(byId("notice-remedy", HTMLElement), remedyFor(failure.code));
   setText(byId("notice-code", HTMLElement), failure.code);
   setText(byId("notice-message", HTMLElement), failure.message);
-  setText(byId("notice-valid", HTMLElement), failure.valid.length === 0 ? "" : `There are: ${failure.valid.join(", ")}`);
+  setText(byId("notice-valid", HTMLElement), failure.valid.length === 0 ? "" : `Valid names: ${failure.valid.join(", ")}`);
 }
 
-/** Tells something in passing, also to who does not see the page. */
+/** Shows a message, also to users of screen readers. */
 function say(text: string): void {
   setText(byId("status", HTMLElement), text);
   const run = selectedRun(state);
@@ -107,7 +107,7 @@ asker.onUpdate((update) => {
   if (run !== undefined && run.name === state.selected) setText(byId("status", HTMLElement), accuracySentence(run));
 });
 
-/** What is there already: runs of former times, and one under way where this page was loaded anew. */
+/** Loads the stored runs; after a reload of this page one of them may be active. */
 async function begin(): Promise<void> {
   const runs = await asker.ask("runs", {});
   change({ ...state, runs, selected: runs.find(({ status }) => status === "running" || status === "stopping")?.name ?? null });

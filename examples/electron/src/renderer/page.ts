@@ -1,13 +1,13 @@
-// Small things for a page without a framework.
+// Helpers for a page without a framework.
 
-/** An element of the page that has to be there. */
+/** Returns an element of the page. @throws Error if it is missing or of another kind. */
 export function byId<Kind extends HTMLElement>(id: string, kind: new () => Kind): Kind {
-  const found = document.getElementById(id);
-  if (found instanceof kind) return found;
-  throw new Error(`expected a ${kind.name} with the id ${id} in the page, got ${found === null ? "none" : found.tagName}`);
+  const node = document.getElementById(id);
+  if (node instanceof kind) return node;
+  throw new Error(`invalid element #${id}: expected a ${kind.name}, received ${node === null ? "none" : node.tagName}. Compare the page with this script.`);
 }
 
-/** Makes an element; what it says is text and never markup. */
+/** Creates an element; its content is text, never markup. */
 export function element<Name extends keyof HTMLElementTagNameMap>(
   name: Name, attributes: Readonly<Record<string, string>> = {}, ...content: readonly (Node | string)[]
 ): HTMLElementTagNameMap[Name] {
@@ -17,14 +17,14 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** Replaces what is in an element only where it would change, so that focus and screen readers stay where they are. */
+/** Replaces the content of an element only if it changes, so that focus and screen readers keep their position. */
 export function replaceIfNew(parent: HTMLElement, ...content: readonly (Node | string)[]): void {
   const next = parent.cloneNode(false) as HTMLElement;
   next.append(...content);
   if (next.innerHTML !== parent.innerHTML) parent.replaceChildren(...next.childNodes);
 }
 
-/** Writes text only where it would change. */
+/** Writes text only if it changes. */
 export function setText(node: HTMLElement, text: string): void {
   if (node.textContent !== text) node.textContent = text;
 }

@@ -11,10 +11,10 @@ export interface PlanFormOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** What a field of the plan is called in the form, where that is another name. */
+/** The ids of form fields that differ from the plan's names. */
 const FIELDS: Readonly<Record<string, string>> = { teacherWeights: "choose-weights", "data.root": "choose-root" };
 
-/** Reads what somebody asks for, and says at once what is wrong with it. */
+/** Reads the user's plan and reports invalid fields. */
 export class PlanForm {
   readonly #form = byId("plan", HTMLFormElement);
   readonly #start = byId("start", HTMLButtonElement);
@@ -45,7 +45,7 @@ export class PlanForm {
     this.#arrange();
   }
 
-  /** Fills in what the trainer offers. */
+  /** Fills in the networks and methods that the trainer offers. */
   offer({ networks, methods }: Description): void {
     for (const [select, first] of [[this.#teacher, "resnet14"], [this.#student, "resnet8"]] as const) {
       const groups = [["For small images", networks.filter(({ imageSize }) => imageSize < 64)], ["For ImageNet", networks.filter(({ imageSize }) => imageSize >= 64)]] as const;
@@ -59,7 +59,7 @@ export class PlanForm {
     this.#arrange();
   }
 
-  /** Whether a run can be started now. */
+  /** Sets whether a run can be started now. */
   allow(allowed: boolean, reason: string): void {
     this.#start.disabled = !allowed;
     this.#start.title = allowed ? "" : reason;
@@ -69,7 +69,7 @@ export class PlanForm {
     this.#teacher.focus();
   }
 
-  /** Shows the fields that belong to what is chosen. */
+  /** Shows the fields that belong to the current choices. */
   #arrange(): void {
     const kind = this.#data.value;
     byId("synthetic-row", HTMLElement).hidden = kind !== "synthetic";
@@ -87,7 +87,7 @@ export class PlanForm {
     const chosen = await asker.ask("chooseWeights", {});
     if (chosen === null) return;
     this.#weights = chosen.path;
-    const known = chosen.network === null ? "of no network that is known here" : `${chosen.network}, ${chosen.numClasses ?? 0} classes`;
+    const known = chosen.network === null ? "unknown network" : `${chosen.network}, ${chosen.numClasses ?? 0} classes`;
     setText(byId("weights", HTMLOutputElement), `${chosen.path} (${known})`);
     if (chosen.network !== null) this.#teacher.value = chosen.network;
   }

@@ -1,4 +1,4 @@
-// One run: where it stands, its curves, its results.
+// One run: its progress, its curves, its results.
 import type { Part, Run } from "../shared/contract.js";
 import { CurveChart } from "./charts.js";
 import { formatPercent, formatRunTime, formatSeconds } from "./format.js";
@@ -22,9 +22,9 @@ export class RunView {
   readonly #stop = byId("stop", HTMLButtonElement);
   readonly #resume = byId("resume", HTMLButtonElement);
   #name = "";
-  /** The part whose loss somebody asked for; null: that of the one under way. */
+  /** The part whose loss the user selected; null: that of the active part. */
   #lossPart: Part | null = null;
-  #again: () => void = () => undefined;
+  #refresh: () => void = () => undefined;
 
   constructor({ onStop, onResume, onExport }: RunViewOptions) {
     this.#stop.addEventListener("click", onStop);
@@ -37,14 +37,14 @@ export class RunView {
     byId("loss-parts", HTMLElement).addEventListener("click", ({ target }) => {
       if (!(target instanceof HTMLButtonElement)) return;
       this.#lossPart = target.dataset["part"] as Part;
-      this.#again();
+      this.#refresh();
     });
   }
 
   show(run: Run, live: Partial<Record<Part, Live>>, warnings: readonly string[], busy: boolean): void {
     if (run.name !== this.#name) this.#lossPart = null;
     this.#name = run.name;
-    this.#again = () => { this.show(run, live, warnings, busy); };
+    this.#refresh = () => { this.show(run, live, warnings, busy); };
     const { plan, status } = run;
     setText(byId("run-title", HTMLElement), `${plan.student} under ${plan.teacher}`);
     const statusText = byId("run-status", HTMLElement);
@@ -64,8 +64,8 @@ export class RunView {
     setText(this.#stop, status === "stopping" ? "Saving…" : "Stop");
     this.#resume.hidden = status !== "stopped" && status !== "failed";
     this.#resume.disabled = busy;
-    this.#resume.title = busy ? "Another run is under way." : "";
-    // What the student has learned by now can be taken along at any time.
+    this.#resume.title = busy ? "Another run is active." : "";
+    // The student can be exported at any time after its first epoch.
     byId("export", HTMLFormElement).hidden = (parts.find(({ part }) => part === "distilled")?.epochs.length ?? 0) === 0;
   }
 
@@ -91,7 +91,7 @@ export class RunView {
     replaceIfNew(byId("loss-parts", HTMLElement), ...run.parts.map(({ part }) =>
       element("button", { type: "button", "data-part": part, "aria-pressed": String(part === shown) }, SHORT_PART_NAMES[part])));
     const curves = lossCurves(run, shown, live[shown]);
-    const last = curves.map(({ name, points }) => `${name} ${points.at(-1)?.[1].toFixed(3) ?? "not known yet"}`).join("; ");
+    const last = curves.map(({ name, points }) => `${name} ${points.at(-1)?.[1].toFixed(3) ?? "unknown"}`).join("; ");
     this.#loss.show(curves, epochs, `Losses of the part "${PART_NAMES[shown]}" over its epochs. ${last}.`);
   }
 

@@ -1,16 +1,16 @@
-// What the window knows, and how it changes. No element of the page is known here.
+// The window's state and its updates, independent of the page's elements.
 import type { Description, Failure, Losses, Part, Progress, Run, Update } from "../shared/contract.js";
 
-/** Losses somewhere within training; `epochs` counts from 0 and has fractions. */
+/** Losses at a point of the training; `epochs` counts from 0 and may be fractional. */
 export interface LossPoint {
   readonly epochs: number;
   readonly losses: Losses;
 }
 
-/** What is known of a running part beyond its finished epochs. */
+/** The progress of a running part beyond its finished epochs. */
 export interface Live {
   readonly progress: Progress;
-  /** Since this window listens. */
+  /** The points received since this window was opened. */
   readonly points: readonly LossPoint[];
 }
 
@@ -18,22 +18,22 @@ export interface State {
   readonly description: Description | null;
   /** The newest first. */
   readonly runs: readonly Run[];
-  /** The run that is shown; null: the form for a new one. */
+  /** The displayed run; null: the form for a new one. */
   readonly selected: string | null;
   readonly live: Readonly<Record<string, Partial<Record<Part, Live>>>>;
   readonly warnings: Readonly<Record<string, readonly string[]>>;
-  /** Of what was asked last; a run's own failure lies with the run. */
+  /** The failure of the last request; a run's own failure is stored in the run. */
   readonly failure: Failure | null;
   readonly closing: boolean;
 }
 
 export const START: State = { description: null, runs: [], selected: null, live: {}, warnings: {}, failure: null, closing: false };
 
-/** Of a long training's curve: half of its points go when there are more. */
+/** The limit for a long training's curve: above it, half of the points are dropped. */
 const MOST_POINTS = 2000;
 const MOST_WARNINGS = 20;
 
-/** The state after an update of the main process. */
+/** The state after an update from the main process. */
 export function afterUpdate(state: State, update: Update): State {
   switch (update.type) {
     case "run":
@@ -62,13 +62,13 @@ export function afterUpdate(state: State, update: Update): State {
   }
 }
 
-/** With a run as it is now, a new one in front. */
+/** The state with a run replaced, or added in front if it is new. */
 export function withRun(state: State, run: Run): State {
   const known = state.runs.find(({ name }) => name === run.name);
   const runs = known !== undefined ? state.runs.map((other) => other.name === run.name ? run : other) : [run, ...state.runs];
-  // What is trained again from a checkpoint on is not drawn twice.
-  const goesOn = isActive(run) && known !== undefined && !isActive(known);
-  return { ...state, runs, live: goesOn ? { ...state.live, [run.name]: {} } : state.live };
+  // Steps that are repeated after a checkpoint are not drawn twice.
+  const isResumed = isActive(run) && known !== undefined && !isActive(known);
+  return { ...state, runs, live: isResumed ? { ...state.live, [run.name]: {} } : state.live };
 }
 
 function thinned(points: readonly LossPoint[]): readonly LossPoint[] {
@@ -79,7 +79,7 @@ export function isActive({ status }: Run): boolean {
   return status === "running" || status === "stopping";
 }
 
-/** The run that is under way; there is at most one. */
+/** The active run; there is at most one. */
 export function activeRun({ runs }: State): Run | undefined {
   return runs.find(isActive);
 }
@@ -88,7 +88,7 @@ export function selectedRun({ runs, selected }: State): Run | undefined {
   return runs.find(({ name }) => name === selected);
 }
 
-/** The part that is being trained, or would be next; the last one where all is done. */
+/** The part that is being trained, or is next; the last one if all are done. */
 export function partUnderWay(run: Run): Part {
   return (run.parts.find(({ done }) => !done) ?? run.parts.at(-1))?.part ?? "distilled";
 }

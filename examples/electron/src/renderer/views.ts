@@ -1,4 +1,4 @@
-// What is shown of a run, as numbers and words: curves, steps, results. No element of the page is known here.
+// The displayed numbers and words of a run: curves, steps, results. Independent of the page's elements.
 import type { Losses, Part, Progress, Run } from "../shared/contract.js";
 import { formatPercent, formatPoints } from "./format.js";
 import { isActive, partUnderWay, type Live } from "./state.js";
@@ -14,14 +14,14 @@ export interface Curve {
   readonly points: readonly (readonly [number, number])[];
 }
 
-/** Test accuracy by epoch of each part; a teacher from a file is a level. */
+/** Test accuracy per epoch of each part; a teacher from a file is a horizontal line. */
 export function accuracyCurves({ plan, parts, teacherTop1 }: Run): Curve[] {
   const trained = parts.map(({ part, epochs }): Curve => ({ id: part, name: PART_NAMES[part], points: epochs.map(({ epoch, top1 }) => [epoch, top1]) }));
   if (teacherTop1 === null) return trained;
   return [{ id: "teacher", name: PART_NAMES.teacher, points: [[1, teacherTop1], [Math.max(2, plan.epochs), teacherTop1]] }, ...trained];
 }
 
-/** Losses of one part over its epochs: by epoch where that is all that is known, and as they came since this window listens. */
+/** Losses of one part over its epochs: one point per epoch, then every point received since this window was opened. */
 export function lossCurves(run: Run, part: Part, live: Live | undefined): Curve[] {
   const epochs = run.parts.find((state) => state.part === part)?.epochs ?? [];
   const livePoints = live?.points ?? [];
@@ -36,7 +36,7 @@ export function lossCurves(run: Run, part: Part, live: Live | undefined): Curve[
   return [...total, curve("crossEntropy", "Cross entropy", ({ crossEntropy }) => crossEntropy), ...terms];
 }
 
-/** A part on its way: how far, from 0 to 1, and in words. */
+/** The progress of a part: a fraction from 0 to 1, and in words. */
 export interface Step {
   readonly part: Part;
   readonly network: string;
@@ -67,7 +67,7 @@ export interface Result {
   readonly network: string;
   readonly last: number | null;
   readonly best: number | null;
-  /** In words: against what it is to be compared with. */
+  /** The comparison in words. */
   readonly note: string;
 }
 
@@ -84,14 +84,14 @@ export function resultsOf({ plan, parts, teacherTop1 }: Run): Result[] {
   })];
 }
 
-/** The accuracy picture in one sentence, for who does not see it. */
+/** The accuracy chart in one sentence, for screen readers. */
 export function accuracySentence(run: Run): string {
   const known = resultsOf(run).filter(({ last }) => last !== null);
   if (known.length === 0) return "Test accuracy by epoch: nothing yet.";
   return `Test accuracy by epoch. ${known.map(({ part, last }) => `${PART_NAMES[part]}: ${formatPercent(last ?? 0)}`).join("; ")}.`;
 }
 
-/** Rows of the table beneath the curves: one for each epoch. */
+/** Rows of the table below the curves: one per epoch. */
 export function accuracyTable({ plan, parts }: Run): { readonly head: readonly string[]; readonly rows: readonly (readonly string[])[] } {
   const count = Math.max(0, ...parts.map(({ epochs }) => epochs.length));
   const rows = Array.from({ length: Math.min(count, plan.epochs) }, (_, index) => [

@@ -1,4 +1,4 @@
-// The page's content security policy forbids code that is made of text; zod would try that to be faster. Imported before any schema is made.
+// The page's content security policy forbids evaluating text as code, which zod would do for speed. Imported before any schema is created.
 import { config } from "zod";
 
 config({ jitless: true });

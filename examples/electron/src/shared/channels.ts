@@ -1,7 +1,7 @@
-// What a renderer may ask of the main process, by name. The preload script offers these and nothing else.
+// The names of the requests that a renderer may send to the main process. The preload script offers these and nothing else.
 export const CHANNELS = ["describe", "runs", "open", "start", "resume", "stop", "chooseWeights", "chooseDirectory", "exportStudent"] as const;
 
 export type Channel = (typeof CHANNELS)[number];
 
-/** On this one the main process tells what happens. */
+/** The channel on which the main process sends updates. */
 export const UPDATES = "update";

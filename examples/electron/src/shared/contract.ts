@@ -1,12 +1,12 @@
-// What the window and the main process say to each other. Both check what they hear against these schemas.
+// The messages between the window and the main process. Both validate what they receive against these schemas.
 import { z } from "zod";
 import type { Channel } from "./channels.js";
 
-/** The trainings of a run, in their order. */
+/** The trainings of a run, in order. */
 export const Part = z.enum(["teacher", "alone", "distilled"]);
 export type Part = z.infer<typeof Part>;
 
-/** A run's directory, made of the time it was begun at: no dots and no slashes. */
+/** A run's directory, named after its start time: no dots and no slashes. */
 export const RunName = z.string().regex(/^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(?:_\d+)?$/);
 
 const Name = z.string().min(1).max(100);
@@ -14,7 +14,7 @@ const Path = z.string().min(1).max(4096);
 const Count = z.int().nonnegative();
 const Percent = z.number().min(0).max(100);
 
-/** What is learned from. A `root` is a directory that `chooseDirectory` gave. */
+/** The training data. A `root` is a directory that `chooseDirectory` returned. */
 export const Data = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("synthetic"), numClasses: z.int().min(2).max(20), trainSamples: z.int().min(16).max(100_000), testSamples: z.int().min(16).max(100_000) }),
   z.strictObject({ kind: z.literal("cifar10"), root: Path }),
@@ -23,14 +23,14 @@ export const Data = z.discriminatedUnion("kind", [
 ]);
 export type Data = z.infer<typeof Data>;
 
-/** What is to be trained. */
+/** The settings of a run. */
 export const Plan = z.strictObject({
   teacher: Name,
-  /** A file that `chooseWeights` gave; null: the teacher is trained first. */
+  /** A file that `chooseWeights` returned; null: the teacher is trained first. */
   teacherWeights: Path.nullable(),
   student: Name,
   method: Name,
-  /** λ, of the method's loss beside cross entropy. */
+  /** λ, the weight of the method's loss relative to cross entropy. */
   weight: z.number().nonnegative().max(1000),
   /** Train the student on labels alone, too. */
   alone: z.boolean(),
@@ -42,7 +42,7 @@ export const Plan = z.strictObject({
 });
 export type Plan = z.infer<typeof Plan>;
 
-/** Losses as they are drawn: what is optimized, and its parts, each with its weight. */
+/** Losses for drawing: the optimized total, and its weighted terms. */
 export const Losses = z.strictObject({ total: z.number(), crossEntropy: z.number(), terms: z.array(z.strictObject({ kind: z.string(), value: z.number() })) });
 export type Losses = z.infer<typeof Losses>;
 
@@ -57,7 +57,7 @@ export type Failure = z.infer<typeof Failure>;
 const PartState = z.strictObject({ part: Part, network: z.string(), epochs: z.array(Epoch), of: z.int().positive(), done: z.boolean() });
 export type PartState = z.infer<typeof PartState>;
 
-/** Everything that is known of a run. */
+/** The complete state of a run. */
 export const Run = z.strictObject({
   name: RunName,
   plan: Plan,
@@ -69,16 +69,16 @@ export const Run = z.strictObject({
 });
 export type Run = z.infer<typeof Run>;
 
-/** What the trainer is, and what it offers. */
+/** The trainer, and the networks and methods that it offers. */
 export const Description = z.strictObject({
   networks: z.array(z.strictObject({ name: z.string(), parameters: Count, imageSize: z.int().positive() })),
   methods: z.array(z.strictObject({ kind: z.string(), summary: z.string() })),
   version: z.string(),
   libtorch: z.string(),
   threads: z.int().positive(),
-  /** What computes: the GPU or the processor. */
+  /** The device: the GPU or the processor. */
   device: z.string(),
-  /** Why no GPU is used; null where one is. */
+  /** Why no GPU is used; null if one is. */
   noGpu: z.string().nullable(),
   /** Of the trainer's process. */
   pid: z.int().positive(),
@@ -92,14 +92,14 @@ const Progress = z.strictObject({
 });
 export type Progress = z.infer<typeof Progress>;
 
-/** What the main process tells unasked. */
+/** An update that the main process sends on its own. */
 export const Update = z.discriminatedUnion("type", [
-  /** A run as it is now: it began, another of its parts did, it stopped. */
+  /** The current state of a run: it started, another part started, or it stopped. */
   z.strictObject({ type: z.literal("run"), run: Run }),
   z.strictObject({ type: z.literal("progress"), run: RunName, progress: Progress }),
   z.strictObject({ type: z.literal("epoch"), run: RunName, part: Part, epoch: Epoch }),
   z.strictObject({ type: z.literal("warning"), run: RunName, message: z.string() }),
-  /** The window was closed: what was trained is being saved. */
+  /** The window was closed: progress is being saved. */
   z.strictObject({ type: z.literal("closing") }),
 ]);
 export type Update = z.infer<typeof Update>;
@@ -107,7 +107,7 @@ export type Update = z.infer<typeof Update>;
 const Nothing = z.strictObject({});
 const channel = <Request extends z.ZodType, Response extends z.ZodType>(request: Request, response: Response) => ({ request, response });
 
-/** Each question with its answer. */
+/** Each request with its response. */
 export const CONTRACT = {
   describe: channel(Nothing, Description),
   runs: channel(Nothing, z.array(Run)),
@@ -115,7 +115,7 @@ export const CONTRACT = {
   start: channel(Plan, Run),
   resume: channel(z.strictObject({ run: RunName }), Run),
   stop: channel(Nothing, z.null()),
-  /** Null where nothing was chosen. `network` is the one that the file is of, where names and shapes tell. */
+  /** Null if nothing was chosen. `network` is the file's network if names and shapes identify it. */
   chooseWeights: channel(Nothing, z.strictObject({ path: Path, network: z.string().nullable(), numClasses: Count.nullable() }).nullable()),
   chooseDirectory: channel(Nothing, z.strictObject({ path: Path }).nullable()),
   exportStudent: channel(
@@ -126,15 +126,15 @@ export const CONTRACT = {
 export type RequestOf<Name extends Channel> = z.input<(typeof CONTRACT)[Name]["request"]>;
 export type ResponseOf<Name extends Channel> = z.output<(typeof CONTRACT)[Name]["response"]>;
 
-/** An answer as it travels: a rejection would lose its code. */
+/** A response in transit: a rejection would lose its code. */
 export const Answer = z.discriminatedUnion("ok", [
   z.strictObject({ ok: z.literal(true), value: z.unknown() }),
   z.strictObject({ ok: z.literal(false), failure: Failure }),
 ]);
 export type Answer = z.infer<typeof Answer>;
 
-/** What the preload script puts into the window. */
+/** The object that the preload script adds to the window. */
 export type Bridge = { readonly [Name in Channel]: (request: unknown) => Promise<unknown> } & {
-  /** Returns what ends it. */
+  /** Returns a function that unsubscribes. */
   readonly onUpdate: (listener: (update: unknown) => void) => () => void;
 };

@@ -1,7 +1,7 @@
-// What a step costs more in a host than in this process: the same small step, in this process, a process of its own and a thread, in turns.
-// Also with a batch of 128 images of 32×32 pixels that travels with each step. Prints medians in milliseconds; exits 1 where a step whose batch lies
-// with the trainer costs over 1 ms more.
-// Usage: npm run bench:host -- [--steps N] [--json]
+// The overhead of a step in a worker: the same small step in this process, in a process of its own and in a thread, in turns.
+// Also the time to send a batch of 128 images of 32×32 pixels. Prints medians in milliseconds; exits 1 if a step whose batch is already
+// in the trainer takes over 1 ms longer.
+// Usage: npm run bench:worker -- [--steps N] [--json]
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import * as here from "../dist/index.js";
@@ -24,7 +24,7 @@ async function contender(name, api) {
   return {
     name, steps: [], uploads: [],
     step: () => session.step(batch),
-    // What is measured is the way of the values, and not the training on them.
+    // Measures sending the values, not training on them.
     async upload() {
       const tensor = images(api, LARGE);
       await session.position();
@@ -60,7 +60,7 @@ if (flags.json) {
 } else {
   console.log(`${steps} steps in turns; ${cpu.model}, ${cpus().length} cores, Node ${process.version}, libtorch ${libtorch.version}`);
   for (const { via, stepMs, stepMoreMs, uploadMs } of rows) {
-    console.log(`${via.padEnd(12)} step ${stepMs.toFixed(3)} ms, ${stepMoreMs.toFixed(3)} ms more than here; 1.5 MB of images ${uploadMs.toFixed(3)} ms`);
+    console.log(`${via.padEnd(12)} step ${stepMs.toFixed(3)} ms, ${stepMoreMs.toFixed(3)} ms more than in this process; 1.5 MB of images ${uploadMs.toFixed(3)} ms`);
   }
 }
 if (rows.some(({ stepMoreMs }) => stepMoreMs > LIMIT_MS)) process.exitCode = 1;
