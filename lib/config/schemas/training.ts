@@ -1,18 +1,18 @@
 import { z } from "zod";
 import { Count, Device, NonNegativeNumber, PositiveCount, PositiveNumber, Precision, Seed } from "./common.js";
 
-/** Parameters whose state-dict name matches `pattern` get values of their own. The first group that matches wins. */
+/** Separate settings for parameters whose state-dict name matches `pattern`. The first matching group applies. */
 export const ParameterGroup = z.strictObject({
-  /** A regular expression (ECMAScript) that is searched for in state-dict names, `"\\.bias$"` say. */
+  /** An ECMAScript regular expression that is searched for in state-dict names, for example `"\\.bias$"`. */
   pattern: z.string().min(1),
   /** Multiplies the learning rate. */
   learningRateScale: NonNegativeNumber.default(1),
-  /** Replaces the optimizer's weight decay; omitted: the optimizer's. */
+  /** Overrides the optimizer's weight decay. Default: the optimizer's. */
   weightDecay: NonNegativeNumber.optional(),
 });
 export type ParameterGroup = z.infer<typeof ParameterGroup>;
 
-/** Stochastic gradient descent with PyTorch's meaning of momentum, Nesterov and weight decay. */
+/** Stochastic gradient descent with PyTorch's definition of momentum, Nesterov and weight decay. */
 export const Sgd = z.strictObject({
   kind: z.literal("sgd"),
   learningRate: PositiveNumber.default(0.1),
@@ -23,14 +23,14 @@ export const Sgd = z.strictObject({
 });
 export type Sgd = z.infer<typeof Sgd>;
 
-/** How parameters are updated. */
+/** The optimizer. */
 export const Optimizer = z.discriminatedUnion("kind", [Sgd]);
 export type Optimizer = z.infer<typeof Optimizer>;
 export type OptimizerInput = z.input<typeof Optimizer>;
 
 const warmupEpochs = NonNegativeNumber.default(0);
 
-/** The learning rate never changes, but for its warm-up. */
+/** Constant learning rate after the warm-up. */
 export const ConstantSchedule = z.strictObject({ kind: z.literal("constant"), warmupEpochs });
 
 /**
@@ -44,40 +44,40 @@ export const MultiStepSchedule = z.strictObject({
   warmupEpochs,
 });
 
-/** Half a cosine from the full rate to `finalScale` times it over all epochs. */
+/** Half a cosine from the full rate to `finalScale` times the full rate over all epochs. */
 export const CosineSchedule = z.strictObject({
   kind: z.literal("cosine"),
   finalScale: z.number().min(0).max(1).default(0),
   warmupEpochs,
 });
 
-/** Learning rate over epochs; `warmupEpochs` (fractions allowed) rises linearly from 0 to the full rate, step by step. */
+/** Learning rate over epochs. During `warmupEpochs` (fractions allowed) it rises linearly from 0 to the full rate, step by step. */
 export const Schedule = z.discriminatedUnion("kind", [ConstantSchedule, MultiStepSchedule, CosineSchedule]);
 export type Schedule = z.infer<typeof Schedule>;
 export type ScheduleInput = z.input<typeof Schedule>;
 
-/** What one optimizer step does beside the networks and the method; shared by `createSession` and `fit`. */
+/** Options of an optimizer step, apart from networks and method; shared by `createSession` and `fit`. */
 export const StepOptions = z.strictObject({
   optimizer: Optimizer.prefault({ kind: "sgd" }),
   precision: Precision.default("float32"),
   /**
-   * Parts that a batch is split into, one after the other; their gradients are averaged before the one optimizer step. Takes
-   * the memory of a part and gives the gradient of the whole, but for batch statistics, which are those of the parts.
+   * Number of parts that a batch is split into. They run one after the other and their gradients are averaged for one optimizer
+   * step. Uses the memory of one part and gives the gradient of the whole batch, except that batch statistics are per part.
    */
   accumulate: PositiveCount.default(1),
-  /** Gradients are scaled down to this L2 norm over all parameters; `null`: not at all. */
+  /** Maximum L2 norm of the gradient over all parameters; `null`: no clipping. */
   clipNorm: PositiveNumber.nullable().default(null),
-  /** Threads of one operation; `null`: as many as the machine has cores. */
+  /** Threads per operation; `null`: number of cores. */
   threads: PositiveCount.nullable().default(null),
-  /** Take the plain PyTorch form of every operation instead of its fast path: slower, the same within rounding. */
+  /** Use plain PyTorch operations instead of the fused ones: slower, equal within rounding. */
   reference: z.boolean().default(false),
-  /** Where to compute; networks move there when the session is made. `undefined` leaves them where they are. */
+  /** Compute device; networks are moved there when the session is created. `undefined`: their current device. */
   device: Device.optional(),
 });
 export type StepOptions = z.infer<typeof StepOptions>;
 export type StepOptionsInput = z.input<typeof StepOptions>;
 
-/** Everything that `fit` decides beside networks, method and data. */
+/** Options of `fit`, apart from networks, method and data. */
 export const TrainingOptions = StepOptions.extend({
   epochs: PositiveCount.default(240),
   batchSize: PositiveCount.default(128),
@@ -86,11 +86,11 @@ export const TrainingOptions = StepOptions.extend({
   seed: Seed.default(0),
   /** Pad, crop and flip the training images. */
   augment: z.boolean().default(true),
-  /** Keep a checkpoint of its own after every so many epochs; `null`: none beside the last and the best. */
+  /** Interval of additional checkpoints in epochs; `null`: only the last and the best are kept. */
   checkpointEvery: PositiveCount.nullable().default(null),
-  /** Of these, the newest that are kept; `null`: all. */
+  /** Number of additional checkpoints to keep, newest first; `null`: all. */
   keepCheckpoints: PositiveCount.nullable().default(null),
-  /** Save within an epoch as often; `null`: only at its end. */
+  /** Interval for saving within an epoch; `null`: only at its end. */
   checkpointMinutes: PositiveNumber.nullable().default(10),
 });
 export type TrainingOptions = z.infer<typeof TrainingOptions>;
