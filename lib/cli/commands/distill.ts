@@ -17,19 +17,19 @@ interface DistillFlags extends TrainingFlags {
   readonly midChannels?: number;
 }
 
-/** `reviewkd distill`: a student that learns from labels and from a trained teacher. */
+/** `reviewkd distill`: trains a student on labels and a trained teacher. */
 export function addDistillCommand(program: Command): void {
-  const command = program.command("distill").description("train a student under a trained teacher");
+  const command = program.command("distill").description("train a student with a trained teacher");
   command.optionsGroup("Networks and data:");
-  addValue(command, "--teacher <name>", "the teacher; `reviewkd models` lists the networks", text);
-  addValue(command, "--teacher-weights <file>", "its trained weights (.safetensors, .pt or .pth)", text);
-  addValue(command, "--student <name>", "the network that is trained", text);
-  addValue(command, "--student-weights <file>", "start it from these weights (.safetensors, .pt or .pth)", text);
+  addValue(command, "--teacher <name>", "teacher network; `reviewkd models` lists the networks", text);
+  addValue(command, "--teacher-weights <file>", "trained weights of the teacher (.safetensors, .pt or .pth)", text);
+  addValue(command, "--student <name>", "student network", text);
+  addValue(command, "--student-weights <file>", "initial weights of the student (.safetensors, .pt or .pth)", text);
   command.optionsGroup("Distillation:");
-  addValue(command, "--method <kind>", "how the student learns, with this kind's defaults; see below (default: review)", text);
-  addValue(command, "--weight <x>", "weight of the distillation loss beside cross entropy", nonNegativeNumber);
-  addValue(command, "--warmup-epochs <x>", "epochs over which that weight rises", nonNegativeNumber);
-  addValue(command, "--teacher-mode <mode>", "batch statistics of the teacher: eval or train", oneOf(["eval", "train"]));
+  addValue(command, "--method <kind>", "distillation method with its default options; see below (default: review)", text);
+  addValue(command, "--weight <x>", "weight of the distillation loss relative to cross entropy", nonNegativeNumber);
+  addValue(command, "--warmup-epochs <x>", "epochs over which this weight rises", nonNegativeNumber);
+  addValue(command, "--teacher-mode <mode>", "mode of the teacher's batch normalization: eval or train", oneOf(["eval", "train"]));
   addValue(command, "--mid-channels <n>", "channels inside the fusion modules", positiveCount);
   command.optionsGroup("Networks and data:");
   command.addHelpText("after", methodsHelp);
@@ -47,14 +47,14 @@ export function addDistillCommand(program: Command): void {
   });
 }
 
-/** The methods by themselves, and how to have all else that they can do. */
+/** Lists the methods, and explains how to configure sums and other options. */
 function methodsHelp(): string {
   const rows = listMethods().filter(({ kind }) => kind !== "sum");
   const width = Math.max(...rows.map(({ kind }) => kind.length));
   return [
     "", "Methods:",
     ...rows.map(({ kind, summary }) => `  ${kind.padEnd(width)}  ${summary}`),
-    "Weighted sums of methods, and every other option of one, come from a file (--config):",
+    "Weighted sums of methods and other method options are set in a configuration file (--config):",
     "  method: { kind: sum, of: [{ kind: review, weight: 1 }, { kind: kd, temperature: 4 }] }",
   ].join("\n");
 }

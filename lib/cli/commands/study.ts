@@ -27,46 +27,46 @@ interface StudyFlags extends Omit<TrainingFlags, "run" | "resume" | "override" |
 }
 
 const DESCRIPTIONS: Readonly<Record<StudyKind, string>> = {
-  ablation: "the design steps of the paper one after the other, and the student alone",
-  stages: "each stage of the student under each stage of the teacher, and the student alone",
-  seeds: "the student alone and distilled with several seeds: mean and deviation, last and best epoch",
+  ablation: "compare the design steps of the paper with the student alone",
+  stages: "compare all pairs of student and teacher stages with the student alone",
+  seeds: "compare the student alone and distilled over several seeds: mean and deviation, last and best epoch",
 };
 
 const KINDS = schemas.StudyKind.options;
 
-/** `reviewkd study`: many trainings in one directory, which goes on where it was stopped. */
+/** `reviewkd study`: runs many trainings in one directory and resumes where it was stopped. */
 export function addStudyCommand(program: Command): void {
-  const command = program.command("study").description("train many cells and compare them; the same command goes on where it was stopped");
+  const command = program.command("study").description("train many cells and compare them; the same command resumes a stopped study");
   for (const kind of KINDS) addKind(command, kind);
-  // Reached by a word that is none of the kinds; options that may follow it belong to nobody.
+  // Runs for an unknown kind; accepts any options after it so that the error names the kind.
   command.argument("[kind]").allowUnknownOption().allowExcessArguments().usage("<kind> [options]").action((kind: string | undefined) => {
     if (kind === undefined) command.help({ error: true });
-    throw new ReviewKdError("UNKNOWN_NAME", `expected one of ${KINDS.join(", ")} for the kind of study, got "${kind}"; \`reviewkd study --help\` explains them`, { valid: KINDS });
+    throw new ReviewKdError("UNKNOWN_NAME", `invalid kind of study: expected one of ${KINDS.join(", ")}, received "${kind}". See \`reviewkd study --help\`.`, { valid: KINDS });
   });
 }
 
 function addKind(parent: Command, kind: StudyKind): void {
   const command = parent.command(kind).description(DESCRIPTIONS[kind]);
   command.optionsGroup("Networks and data:");
-  addValue(command, "--teacher <name>", "the teacher; `reviewkd models` lists the networks", text);
-  addValue(command, "--teacher-weights <file>", "its trained weights (default: the study trains it first, as a cell of its own)", text);
-  addValue(command, "--teacher-epochs <n>", "epochs of the teacher's own training (default: those of the student)", positiveCount);
-  addValue(command, "--teacher-learning-rate <x>", "full learning rate of the teacher's own training (default: that of the student)", positiveNumber);
-  addValue(command, "--student <name>", "the network that is trained in each cell", text);
+  addValue(command, "--teacher <name>", "teacher network; `reviewkd models` lists the networks", text);
+  addValue(command, "--teacher-weights <file>", "trained weights of the teacher (default: the study trains it first, as a separate cell)", text);
+  addValue(command, "--teacher-epochs <n>", "epochs of the teacher's training (default: those of the student)", positiveCount);
+  addValue(command, "--teacher-learning-rate <x>", "full learning rate of the teacher's training (default: that of the student)", positiveNumber);
+  addValue(command, "--student <name>", "student network", text);
   command.optionsGroup("Distillation:");
-  if (kind === "seeds") addValue(command, "--method <kind>", "how the student learns, with this kind's defaults (default: review); `reviewkd distill --help` lists them", text);
-  addValue(command, "--weight <x>", "weight of the distillation loss beside cross entropy", nonNegativeNumber);
-  addValue(command, "--warmup-epochs <x>", "epochs over which that weight rises", nonNegativeNumber);
-  addValue(command, "--teacher-mode <mode>", "batch statistics of the teacher: eval or train", oneOf(["eval", "train"]));
-  if (kind === "stages") addValue(command, "--distance <kind>", "how far two maps are apart: l2 (default) or hcl", oneOf(["l2", "hcl"]));
+  if (kind === "seeds") addValue(command, "--method <kind>", "distillation method with its default options (default: review); `reviewkd distill --help` lists them", text);
+  addValue(command, "--weight <x>", "weight of the distillation loss relative to cross entropy", nonNegativeNumber);
+  addValue(command, "--warmup-epochs <x>", "epochs over which this weight rises", nonNegativeNumber);
+  addValue(command, "--teacher-mode <mode>", "mode of the teacher's batch normalization: eval or train", oneOf(["eval", "train"]));
+  if (kind === "stages") addValue(command, "--distance <kind>", "distance between two maps: l2 (default) or hcl", oneOf(["l2", "hcl"]));
   else addValue(command, "--mid-channels <n>", "channels inside the fusion modules", positiveCount);
   command.optionsGroup("Networks and data:");
   addRecipeFlags(command);
   command.optionsGroup("Study:");
   addValue(command, "--seeds <n,n,…>", `train each cell with each of these seeds (default: ${kind === "seeds" ? "0,1,2" : "0"})`, distinctCounts);
-  addValue(command, "--study <dir>", `directory of the study (default: runs/study-${kind}-<student>-from-<teacher>)`, text);
-  addValue(command, "--preset <name>", "settings of a published run; config file and flags override them", text);
-  addValue(command, "--config <file>", "settings from a YAML or JSON file, study.json of a study say; flags override them", text);
+  addValue(command, "--study <dir>", `study directory (default: runs/study-${kind}-<student>-from-<teacher>)`, text);
+  addValue(command, "--preset <name>", "settings of a published run; overridden by config file and flags", text);
+  addValue(command, "--config <file>", "settings from a YAML or JSON file, such as a study's study.json; overridden by flags", text);
   addSavingFlags(command);
   addJson(command).action((flags: StudyFlags) => study(kind, flags));
 }
@@ -74,7 +74,7 @@ function addKind(parent: Command, kind: StudyKind): void {
 async function study(kind: StudyKind, flags: StudyFlags): Promise<void> {
   const output = processOutput(flags.json === true);
   const { config, directory } = await resolveStudy(kind, flags, studySettings(flags));
-  using interrupt = listenForInterrupt(() => { output.notice("\nfinishing the step and saving… (again: stop at once)"); });
+  using interrupt = listenForInterrupt(() => { output.notice("\nfinishing the step and saving… (press again to stop immediately)"); });
   const reporter = createStudyReporter(output);
   try {
     for await (const event of runStudy(config, { directory, signal: interrupt.signal, forceUnlock: flags.forceUnlock === true })) {
@@ -83,14 +83,14 @@ async function study(kind: StudyKind, flags: StudyFlags): Promise<void> {
     }
   } finally {
     reporter.close();
-    if (interrupt.signal.aborted) output.notice(`to go on: ${commandLine(["study", kind, "--study", directory])}`);
+    if (interrupt.signal.aborted) output.notice(`to resume: ${commandLine(["study", kind, "--study", directory])}`);
   }
 }
 
-/** The flags in the shape of a study's configuration: only what was given. */
+/** The given flags in the shape of a study's configuration. */
 function studySettings(flags: StudyFlags): Settings {
   if (flags.seed !== undefined && flags.seeds !== undefined) {
-    throw usageError("either --seed or --seeds", "a study", `--seed ${flags.seed} --seeds ${flags.seeds.join(",")}`);
+    throw usageError("either --seed or --seeds", "study flags", `--seed ${flags.seed} --seeds ${flags.seeds.join(",")}`);
   }
   const { seed, ...rest } = flags;
   return {
@@ -112,7 +112,7 @@ function studySettings(flags: StudyFlags): Settings {
   };
 }
 
-/** @throws ReviewKdError with the code of the first cell that failed. */
+/** @throws ReviewKdError with the code of the first failed cell. */
 function requireAll({ cells }: StudyResult): void {
   const [first, ...rest] = cells.flatMap(({ id, error }) => (error === null ? [] : [{ id, ...error }]));
   if (first === undefined) return;
@@ -120,6 +120,6 @@ function requireAll({ cells }: StudyResult): void {
   throw new ReviewKdError(
     first.code as ErrorCode,
     `${rest.length + 1} of ${cells.length} cells failed${waiting === 0 ? "" : `, ${waiting} wait for it`}: ${first.id}: ${first.message} ` +
-      "The same command tries them again and skips what is done.",
+      "Run the same command to retry them; finished cells are skipped.",
   );
 }

@@ -9,12 +9,12 @@ interface TrainFlags extends TrainingFlags {
   readonly weights?: string;
 }
 
-/** `reviewkd train`: one network on labels alone. */
+/** `reviewkd train`: trains one network on labels alone. */
 export function addTrainCommand(program: Command): void {
   const command = program.command("train").description("train a network on labels alone");
   command.optionsGroup("Network and data:");
-  addValue(command, "--model <name>", "the network; `reviewkd models` lists them", text);
-  addValue(command, "--weights <file>", "start from these weights (.safetensors, .pt or .pth)", text);
+  addValue(command, "--model <name>", "network; `reviewkd models` lists the networks", text);
+  addValue(command, "--weights <file>", "initial weights (.safetensors, .pt or .pth)", text);
   addTrainingFlags(command).action(async (flags: TrainFlags) => {
     const model = omitEmpty({ name: flags.model, weights: flags.weights });
     await runTraining("train", flags, { ...omitUndefined({ model }), ...trainingSettings(flags) });

@@ -3,7 +3,7 @@ import { schemas, type Settings } from "../../index.js";
 import { omitUndefined, omitEmpty } from "./omit-undefined.js";
 import { count, counts, DATA_SPECS, dataSpec, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text, type DataSpec, type ValueParser } from "./values.js";
 
-/** What Commander hands over for {@link addData}. */
+/** The parsed flags of {@link addData}. */
 export interface DataFlags {
   readonly data?: DataSpec;
   readonly imageSize?: number;
@@ -13,7 +13,7 @@ export interface DataFlags {
   readonly limitTest?: number;
 }
 
-/** What Commander hands over for the options that `train` and `distill` share. */
+/** The parsed flags that `train` and `distill` share. */
 export interface TrainingFlags extends DataFlags {
   readonly preset?: string;
   readonly config?: string;
@@ -47,7 +47,7 @@ export interface TrainingFlags extends DataFlags {
   readonly reference?: true;
 }
 
-/** Adds an option whose text `parser` reads; its long flag names it in errors. */
+/** Adds an option whose value is parsed by `parser`; error messages use its long flag. */
 export function addValue<T>(
   command: Command, flags: string, help: string, parser: ValueParser<T>, { mandatory = false } = {},
 ): Command {
@@ -58,81 +58,81 @@ export function addValue<T>(
 export const DEVICES = ["cpu", "cuda", "auto"] as const;
 export const PRECISIONS = ["float32", "bfloat16"] as const;
 
-/** `--data` and what goes with it. */
+/** Adds `--data` and related options. */
 export function addData(command: Command): Command {
   addValue(command, "--data <kind:dir>", `${DATA_SPECS} (default: synthetic)`, dataSpec);
   addImageFolder(command);
-  addValue(command, "--limit-train <n>", "use only the first N training images, of image folders in turn from each class", positiveCount);
-  return addValue(command, "--limit-test <n>", "the same of the test images", positiveCount);
+  addValue(command, "--limit-train <n>", "use only the first N training images; for image folders, taken from each class in turn", positiveCount);
+  return addValue(command, "--limit-test <n>", "the same for the test images", positiveCount);
 }
 
-/** What only image folders take. */
+/** Adds the options of image folders. */
 export function addImageFolder(command: Command): Command {
-  addValue(command, "--image-size <n>", "image folders: height and width that the network sees (default: 224)", positiveCount);
-  addValue(command, "--on-decode-error <what>", "image folders: fail (default) at a file that cannot be decoded, or skip it", oneOf(["fail", "skip"]));
+  addValue(command, "--image-size <n>", "image folders: height and width of the network input (default: 224)", positiveCount);
+  addValue(command, "--on-decode-error <what>", "image folders: fail (default) on a file that cannot be decoded, or skip it", oneOf(["fail", "skip"]));
   return addValue(command, "--num-workers <n>", "image folders: images decoded at a time (default: number of cores)", positiveCount);
 }
 
-/** `--json`. */
+/** Adds `--json`. */
 export function addJson(command: Command): Command {
-  return command.option("--json", "one JSON event a line on standard output, nothing else");
+  return command.option("--json", "print only JSON to standard output, one event per line");
 }
 
-/** Data, training and machine, as every command has them that trains. Unset flags stay unset: defaults live in the schemas. */
+/** Adds the data, training and machine options of all training commands. Unset flags stay unset: defaults live in the schemas. */
 export function addRecipeFlags(command: Command): Command {
   addData(command);
   command.optionsGroup("Training:");
   const defaults = schemas.TrainingOptions.parse({});
   const { optimizer } = defaults;
   addValue(command, "--epochs <n>", `passes over the training images (default: ${defaults.epochs})`, positiveCount);
-  addValue(command, "--batch-size <n>", `images in a training batch (default: ${defaults.batchSize})`, positiveCount);
-  addValue(command, "--evaluation-batch-size <n>", `images in an evaluation batch (default: ${defaults.evaluationBatchSize})`, positiveCount);
+  addValue(command, "--batch-size <n>", `images per training batch (default: ${defaults.batchSize})`, positiveCount);
+  addValue(command, "--evaluation-batch-size <n>", `images per evaluation batch (default: ${defaults.evaluationBatchSize})`, positiveCount);
   addValue(command, "--learning-rate <x>", `full learning rate (default: ${optimizer.learningRate})`, positiveNumber);
   addValue(command, "--momentum <x>", `momentum of SGD, below 1 (default: ${optimizer.momentum})`, nonNegativeNumber);
   command.option("--no-nesterov", "plain momentum instead of Nesterov's");
   addValue(command, "--weight-decay <x>", `weight decay (default: ${optimizer.weightDecay})`, nonNegativeNumber);
   addValue(command, "--schedule <kind>", `learning rate over epochs: constant, multi-step or cosine (default: ${defaults.schedule.kind})`, oneOf(["constant", "multi-step", "cosine"]));
   addValue(command, "--milestones <n,n,…>", "epochs after which multi-step lowers the rate", counts);
-  addValue(command, "--lr-factor <x>", "what multi-step multiplies the rate by", positiveNumber);
-  addValue(command, "--lr-warmup-epochs <x>", "epochs in which the rate rises from 0", nonNegativeNumber);
+  addValue(command, "--lr-factor <x>", "factor by which multi-step lowers the rate", positiveNumber);
+  addValue(command, "--lr-warmup-epochs <x>", "epochs over which the rate rises from 0", nonNegativeNumber);
   addValue(command, "--accumulate <n>", `batches averaged for one optimizer step (default: ${defaults.accumulate})`, positiveCount);
-  addValue(command, "--clip-norm <x>", "largest L2 norm of the gradient", positiveNumber);
-  command.option("--no-augment", "train on the images as they are, not padded, cropped and flipped");
-  addValue(command, "--seed <n>", `seeds initialisation, order and augmentation (default: ${defaults.seed})`, count);
+  addValue(command, "--clip-norm <x>", "maximum L2 norm of the gradient", positiveNumber);
+  command.option("--no-augment", "train on unmodified images, without padding, cropping and flipping");
+  addValue(command, "--seed <n>", `seed of initialisation, order and augmentation (default: ${defaults.seed})`, count);
   addValue(command, "--precision <type>", `float32 or bfloat16 (default: ${defaults.precision})`, oneOf(PRECISIONS));
   command.optionsGroup("Machine:");
   addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
-  addValue(command, "--threads <n>", "threads of one operation", positiveCount);
-  command.option("--reference", "the plain PyTorch form of every operation: slower, the same within rounding");
+  addValue(command, "--threads <n>", "threads per operation (default: number of cores)", positiveCount);
+  command.option("--reference", "use plain PyTorch operations instead of fused ones: slower, equal within rounding");
   return command;
 }
 
-/** What is saved when, and who may write. */
+/** Adds the options for saving and locking. */
 export function addSavingFlags(command: Command): Command {
   const { checkpointMinutes } = schemas.TrainingOptions.parse({});
-  addValue(command, "--checkpoint-every <n>", "keep a checkpoint of its own after every N epochs, beside the last and the best", positiveCount);
-  addValue(command, "--keep-checkpoints <n>", "of these, keep the newest N (default: all)", positiveCount);
-  addValue(command, "--checkpoint-minutes <x>", `save within an epoch this often (default: ${checkpointMinutes ?? "never"})`, positiveNumber);
-  return command.option("--force-unlock", "take the directory over from another machine's run that never gave it back");
+  addValue(command, "--checkpoint-every <n>", "keep an additional checkpoint every N epochs, besides the last and the best", positiveCount);
+  addValue(command, "--keep-checkpoints <n>", "keep only the newest N additional checkpoints (default: all)", positiveCount);
+  addValue(command, "--checkpoint-minutes <x>", `interval for saving within an epoch, in minutes (default: ${checkpointMinutes ?? "never"})`, positiveNumber);
+  return command.option("--force-unlock", "take over the directory from a run on another machine that did not release it");
 }
 
-/** Everything that `train` and `distill` share. */
+/** Adds all options that `train` and `distill` share. */
 export function addTrainingFlags(command: Command): Command {
   addRecipeFlags(command);
   command.optionsGroup("Run:");
   addValue(command, "--run <dir>", "run directory (default: runs/<task>-<networks>-<seed>)", text);
-  command.option("--resume", "go on where the run directory's newest whole checkpoint stands");
-  command.option("--override", "resume with other settings than the run was begun with, and record the change");
+  command.option("--resume", "resume from the newest valid checkpoint of the run directory");
+  command.option("--override", "allow resuming with changed settings, and record the change");
   addSavingFlags(command);
-  addValue(command, "--fallback-directory <dir>", "a new run directory to save in at the end, where the first cannot be written to", text);
-  addValue(command, "--preset <name>", "settings of a published run; config file and flags override them", text);
-  addValue(command, "--config <file>", "settings from a YAML or JSON file; flags override them", text);
+  addValue(command, "--fallback-directory <dir>", "new run directory to save to at the end if the first cannot be written", text);
+  addValue(command, "--preset <name>", "settings of a published run; overridden by config file and flags", text);
+  addValue(command, "--config <file>", "settings from a YAML or JSON file; overridden by flags", text);
   return addJson(command);
 }
 
-/** The flags in the shape of a run configuration: only what was given. */
+/** The given flags in the shape of a run configuration. */
 export function trainingSettings(flags: TrainingFlags): Settings {
-  // Commander gives a `--no-…` option the value true where the flag is absent.
+  // Commander sets a `--no-…` option to true if the flag is absent.
   const optimizer = omitEmpty({
     learningRate: flags.learningRate,
     momentum: flags.momentum,
@@ -166,7 +166,7 @@ export function trainingSettings(flags: TrainingFlags): Settings {
   return omitUndefined({ data: dataSettings(flags), training });
 }
 
-/** The data source that the flags tell of: only what was given. */
+/** The given flags in the shape of a data source. */
 export function dataSettings(flags: DataFlags): Settings | undefined {
   const { data, imageSize, onDecodeError, numWorkers, limitTrain, limitTest } = flags;
   return omitEmpty({ ...data, imageSize, onDecodeError, numWorkers, limitTrain, limitTest });
