@@ -37,15 +37,15 @@ export const ERROR_CODES = [
 /** One of {@link ERROR_CODES}. */
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-/** What a {@link ReviewKdError} may carry beside its message. */
+/** Options of a {@link ReviewKdError}. */
 export interface ReviewKdErrorOptions extends ErrorOptions {
-  /** The names that would have been accepted, where there is such a list. */
+  /** The accepted names, if there is a list of them. */
   readonly valid?: readonly string[];
 }
 
 /**
- * The one error type of this package: a stable `code` for programs, a message of the form
- * "expected … for …, got …" for people and, where there is one, the list of valid names.
+ * The only error type of this package: a stable `code` for programs, a message for people of the form
+ * "invalid …: expected …, received …." followed by the fix and, if there is one, the list of valid names.
  *
  * @example
  * ```ts
@@ -68,12 +68,17 @@ export class ReviewKdError extends Error {
   }
 }
 
-/** Tells whether `error` is a {@link ReviewKdError}, also one made by another copy of this package. */
+/** Whether `error` is a {@link ReviewKdError}, including one from another copy of this package. */
 export function isReviewKdError(error: unknown): error is ReviewKdError {
   return error instanceof Error && error.name === "ReviewKdError" && "code" in error;
 }
 
-/** The message of anything that can be thrown. */
+/** The message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** `text` with a final period, for messages that continue after a quoted reason. */
+export function asSentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -1,6 +1,6 @@
 /**
- * The addon, found and loaded on first use, so that help and validation work without it. The one place that knows its
- * untyped surface; `native/` holds how it is found.
+ * The addon, loaded on first use so that help and validation work without it. The only file that declares its untyped
+ * surface; `native/` locates and loads it.
  */
 import { ReviewKdError } from "./errors.js";
 import { findCudaPlugin } from "./native/layout.js";
@@ -12,10 +12,10 @@ import type { InstallationReport } from "./config/schemas/installation.js";
 import type { FeatureSpec, ModelInfo } from "./config/schemas/model.js";
 import type { LoadReport, WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
 
-/** Arrays that tensors are made of. */
+/** Arrays that tensors are created from. */
 export type TensorValues = Float32Array | Float64Array | BigInt64Array | Uint8Array | Int8Array | Int16Array | Int32Array;
 
-/** Arrays that tensors become. */
+/** Arrays that tensors are copied to. */
 export type TypedArray = Float32Array | Float64Array | BigInt64Array | Uint8Array;
 
 interface Disposable {
@@ -30,7 +30,7 @@ export interface NativeTensor extends Disposable {
 
 export type NativeEntries = [name: string, tensor: NativeTensor][];
 
-/** Which of a file's state dicts is meant. */
+/** Selects one of a file's state dicts. */
 interface NativeWeightsChoice {
   key?: string | undefined;
 }
@@ -39,7 +39,7 @@ export interface NativeStopFlag extends Disposable {
   set(): void;
 }
 
-/** The window of a random resized crop, pixels, and whether it is mirrored. */
+/** The window of a random resized crop in pixels, and whether it is mirrored. */
 export interface NativeWindow {
   top: number;
   left: number;
@@ -48,14 +48,14 @@ export interface NativeWindow {
   flip: boolean;
 }
 
-/** One pass over images that JavaScript puts in and a native thread takes out. */
+/** One pass over images: JavaScript puts them in and a native thread takes them out. */
 export interface NativeBatchQueue extends Disposable {
-  /** For passes that nobody else opens: those that `next` goes through. */
+  /** Opens a pass that is read with `next`; training and evaluation open theirs natively. */
   open(batchSize: number, smallestBatch: number, firstBatch: number): void;
-  /** Once there was room: the batch with which the pass begins. */
+  /** The first batch of the pass; valid once `room` has resolved. */
   firstBatch(): number;
   put(values: Uint8Array | Float32Array, labels: BigInt64Array, replaced: number): void;
-  /** True as soon as images are wanted, false once they are not any more. */
+  /** Resolves to true when images are needed, to false once no more are. */
   room(): Promise<boolean>;
   next(): Promise<{ images: NativeTensor; labels: NativeTensor } | undefined>;
   finish(): void;
@@ -63,16 +63,16 @@ export interface NativeBatchQueue extends Disposable {
   cancel(): void;
 }
 
-/** What native code trains and evaluates on. */
+/** An image source that native code trains and evaluates on. */
 export type NativeImages = NativeDataset | NativeBatchQueue;
 
-/** What an evaluation found. */
+/** The result of an evaluation. */
 export interface NativeEvaluation {
   top1: number;
   top5: number;
   loss: number;
   samples: number;
-  /** One entry for each class of the network. */
+  /** One entry per class of the network. */
   perClass: { samples: number; correct: number }[];
 }
 
@@ -99,7 +99,7 @@ export interface NativeModel extends Disposable {
   evaluate: NativeEvaluate;
 }
 
-/** Multiply-adds of one image's forward pass, and bytes while a batch is trained on. */
+/** Multiply-adds of one image's forward pass, and bytes used during a training step. */
 export interface NativePairCost {
   teacherMultiplyAdds: number;
   studentMultiplyAdds: number;
@@ -176,25 +176,25 @@ export interface NativeSession extends Disposable {
   position(): Promise<{ epoch: number; step: number; steps: number; totalSteps: number }>;
   configure(options: { epoch?: number; learningRate?: number }): Promise<void>;
   save(path: string, metadata: Record<string, string>, keepAs: string): Promise<void>;
-  /** Between two steps of the epoch that runs; false where none does. */
+  /** Saves between two steps of the running epoch; false if none is running. */
   saveWithinEpoch(path: string, metadata: Record<string, string>, keepAs: string): Promise<boolean>;
   load(path: string, otherTeacher: boolean): Promise<Record<string, string>>;
 }
 
-/** Held until it is disposed of, or until the process ends. */
+/** A lock that is held until it is disposed or the process ends. */
 export interface NativeFileLock extends Disposable {
-  /** False where the file system has no locks. */
+  /** False if the file system has no locks. */
   supported(): boolean;
   /** Whether the path still names the locked file. */
   intact(): boolean;
-  /** Replaces what stands in the file, which is removed with the lock from then on. */
+  /** Replaces the content of the file, which is deleted when the lock is released. */
   write(text: string): void;
 }
 
 export interface Addon {
   setErrorClass(errorClass: typeof ReviewKdError): void;
   shutDown(): void;
-  /** A plugin for CUDA devices to look at, before the first use of one. */
+  /** Registers a CUDA plugin that is loaded before the first use of a CUDA device. */
   offerCudaPlugin(path: string): void;
   systemInfo(): Promise<{
     libtorch: { version: string; path: string; cudaBuild: boolean };
@@ -222,20 +222,20 @@ export interface Addon {
   ): NativeWindow;
   createDistiller(teacher: NativeModel, student: NativeModel, method: object, seed: number): Promise<NativeDistiller>;
   createSession(target: NativeDistiller | NativeModel, options: object): Promise<NativeSession>;
-  /** Nothing where somebody else holds the lock. */
+  /** Undefined if another owner holds the lock. */
   lockFile(path: string): Promise<NativeFileLock | undefined>;
   hierarchicalContextLoss(student: NativeTensor, teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
-  // Operations by themselves, for tests. Inputs: x, weight, gamma, beta and, where there is one, what is added.
+  // Single operations, for tests. Inputs: x, weight, gamma, beta and, optionally, the shortcut to add.
   convNorm: OperationRunner<{ readonly stride: number; readonly relu: boolean }>;
   /** Inputs: x, y, weight, bias. */
   attentionFusion: OperationRunner;
   /** Inputs: student, teacher. */
   contextLoss: OperationRunner;
-  /** Images and labels, batch by batch, as a device makes them; none where it does not. */
+  /** Images and labels, batch by batch, as the device produces them; empty if the device has no such kernels. */
   deviceBatches(data: NativeImages, split: string, options: object): Promise<NativeTensor[]>;
   /** A 3 × 3 convolution by tensor cores, or its reference, in float64; undefined if the device has no kernel for these inputs. */
   tensorConvolution(inputs: TensorConvolutionInputs, options: { readonly stride: number; readonly reference: boolean; readonly device: string }): Promise<TensorConvolutionResult | undefined>;
-  /** A copy and the kernels of a device, timed; none where it has none. For the bench. */
+  /** Timings of a copy and of the kernels of a device; empty if it has none. For benchmarks. */
   kernelRates(options: object): Promise<KernelRate[]>;
 }
 
@@ -246,7 +246,7 @@ export interface TensorConvolutionInputs {
   /** With `shift`: relu(scale · x + shift) is convolved. */
   readonly scale?: NativeTensor;
   readonly shift?: NativeTensor;
-  /** Requests the moments about it. */
+  /** If given, the moments about it are computed. */
   readonly origin?: NativeTensor;
 }
 
@@ -258,20 +258,20 @@ export interface TensorConvolutionResult {
 
 export interface KernelRate {
   readonly name: string;
-  /** Of one run. */
+  /** Duration of one run. */
   readonly seconds: number;
-  /** That it must read and write at least. */
+  /** Minimum number of bytes read and written. */
   readonly bytes: number;
-  /** Floating point operations, two for a multiply-add; 0 for kernels that memory alone limits. */
+  /** Floating point operations, two per multiply-add; 0 for memory-bound kernels. */
   readonly operations: number;
 }
 
-/** How an operation is computed; with `training` also its gradients. */
+/** Options of a single operation; with `training`, gradients are computed as well. */
 export interface OperationOptions {
   readonly reference: boolean;
   readonly bfloat16: boolean;
   readonly training: boolean;
-  /** The CPU by default. */
+  /** Default: the CPU. */
   readonly device?: string;
 }
 
@@ -290,13 +290,13 @@ let loaded: LoadedAddon | undefined;
 /**
  * The addon, loaded once per thread.
  *
- * @throws ReviewKdError `ADDON_NOT_FOUND` where there is none, `ADDON_LOAD_FAILED` where none can be loaded.
+ * @throws ReviewKdError `ADDON_NOT_FOUND` if there is none, `ADDON_LOAD_FAILED` if it cannot be loaded.
  */
 export function addon(): Addon {
   return theAddon().module as Addon;
 }
 
-/** Where the addon lies that this thread works with. */
+/** Path of the addon that this thread uses. */
 export function addonPath(): string {
   return theAddon().path;
 }
@@ -308,13 +308,13 @@ function theAddon(): LoadedAddon {
   module.setErrorClass(ReviewKdError);
   const plugin = findCudaPlugin();
   if (plugin !== undefined) module.offerCudaPlugin(plugin);
-  // process.exit() runs no cleanup hooks of native code; a step that is under way must end before libtorch goes.
+  // process.exit() skips native cleanup hooks; a running step must end before libtorch is unloaded.
   process.once("exit", () => { module.shutDown(); });
   loaded = found;
   return loaded;
 }
 
-/** What was found of the native half, where it was looked for and what is wrong with it; what is loaded already is told, and nothing is loaded anew. */
+/** Reports which addon was found, where it was searched for and any problems. Reuses the report of a loaded addon. */
 export function inspectInstallation(): InstallationReport {
   return loaded?.report ?? lookAround();
 }

@@ -1,20 +1,21 @@
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeStopFlag } from "../native.js";
 
-/** @throws ReviewKdError `ABORTED` where the signal was given already. */
+/** @throws ReviewKdError `ABORTED` if the signal is already aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
-  if (signal?.aborted === true) throw new ReviewKdError("ABORTED", `${what} was not begun: its signal is aborted`, { cause: signal.reason });
+  if (signal?.aborted !== true) return;
+  throw new ReviewKdError("ABORTED", `${what} was not started: its signal is already aborted.`, { cause: signal.reason });
 }
 
 /**
- * Runs a native operation that an `AbortSignal` stops and that reports to a callback. An error that the callback throws
- * stops the operation and rejects with that error.
+ * Runs a native operation that an `AbortSignal` stops and that reports its progress to a callback. An error thrown by the
+ * callback stops the operation and becomes the rejection reason.
  */
 export async function withSignal<Value, Result>(
   options: {
     readonly signal?: AbortSignal | undefined;
     readonly onProgress?: ((value: Value) => void) | undefined;
-    /** Called when the operation is told to stop, for what the stop flag does not reach. */
+    /** Called when the operation is asked to stop, for work that does not see the stop flag. */
     readonly onStop?: (() => void) | undefined;
     readonly what: string;
   },

@@ -12,7 +12,7 @@ export interface Batch {
   readonly labels: Tensor;
 }
 
-/** One half of a data set: its training or its test images, in native memory or made while they are needed. */
+/** One split of a data set: its training or test images, stored in native memory or produced on demand. */
 export class DatasetSplit {
   /** Number of images. */
   readonly size: number;
@@ -22,9 +22,9 @@ export class DatasetSplit {
   /** @internal */
   constructor(
     /** @internal */ readonly images: SplitImages,
-    /** Which half this is. */
+    /** Name of the split. */
     readonly name: "train" | "test",
-    /** As those of the whole data set. */
+    /** The class names of the data set. */
     readonly classNames: readonly string[],
   ) {
     this.size = images.size;
@@ -32,10 +32,10 @@ export class DatasetSplit {
   }
 
   /**
-   * Goes through the images once, in batches that are prepared ahead. Order and augmentation are a pure function of `seed`
-   * and `epoch`; both are on by default for training images only.
+   * Iterates over the images once, in prefetched batches. Order and augmentation are a pure function of `seed` and `epoch`;
+   * by default only training images are shuffled and augmented.
    *
-   * @throws ReviewKdError `INVALID_ARGUMENT`, `DISPOSED`, and what the iterable or the decoder of a streamed data set throws.
+   * @throws ReviewKdError `INVALID_ARGUMENT`, `DISPOSED`, and errors from the iterable or decoder of a streamed data set.
    * @example
    * ```ts
    * for await (const { images, labels } of data.train.batches({ batchSize: 128, seed: 1, epoch })) {
@@ -52,7 +52,7 @@ export class DatasetSplit {
   }
 }
 
-/** What a {@link Dataset} is made of. */
+/** The parts of a {@link Dataset}. */
 interface DatasetParts {
   readonly kind: string;
   readonly numClasses: number;
@@ -64,16 +64,16 @@ interface DatasetParts {
   readonly dispose: () => void;
 }
 
-/** Training and test images with their labels. Made by {@link loadDataset}. */
+/** Training and test images with their labels. Created by {@link loadDataset}. */
 export class Dataset {
   readonly kind: string;
   readonly numClasses: number;
-  /** One name per class, in the order of the labels; its number where no names are known. */
+  /** One name per class, in label order; the class index if no names are known. */
   readonly classNames: readonly string[];
   readonly normalization: Normalization;
   readonly train: DatasetSplit;
   readonly test: DatasetSplit;
-  /** Files of an image folder that could not be decoded so far, each once; grows as they are met. */
+  /** Image folder files that could not be decoded so far, each listed once; grows during iteration. */
   readonly brokenImages: readonly BrokenImage[];
   readonly #dispose: () => void;
 
@@ -89,7 +89,7 @@ export class Dataset {
     this.#dispose = parts.dispose;
   }
 
-  /** Frees the images once no session reads them any more. Using the data set afterwards is an error with the code `DISPOSED`. */
+  /** Frees the images once no session reads them. Using the data set afterwards throws `DISPOSED`. */
   dispose(): void {
     this.#dispose();
   }

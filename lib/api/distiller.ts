@@ -6,38 +6,38 @@ import type { LoadReport } from "../config/schemas/weights.js";
 import { Tensor, toEntries, toStateDict, type StateDict } from "./tensor.js";
 import { parse } from "../config/validation.js";
 
-/** What one method gives for one batch. */
+/** The output of one method for one batch. */
 export interface TermOutput {
   readonly kind: TermKind;
-  /** Stage weights included, λ not. */
+  /** Includes stage weights but not λ. */
   readonly loss: number;
-  /** Distance by stage of the teacher that takes part, shallow to deep, without weights; empty for methods on logits. */
+  /** Unweighted distance per participating teacher stage, shallow to deep; empty for methods on logits. */
   readonly perStage: readonly number[];
 }
 
 /**
- * What one pass of student, teacher and method gives. Lists by stage run from shallow to deep; where several maps are held
- * against one of the teacher's, pair by pair; of a sum, term by term.
+ * The output of one pass of student, teacher and method. Lists per stage run from shallow to deep: pair by pair if several
+ * maps are compared with one teacher map, and term by term for a sum.
  */
 export interface DistillerOutput {
   /** `[N, classes]`. */
   readonly studentLogits: Tensor;
   /** `[N, classes]`. */
   readonly teacherLogits: Tensor;
-  /** The student's maps as they are held against the teacher's, `[N, C, H, W]`. */
+  /** The student's maps as compared with the teacher's, `[N, C, H, W]`. */
   readonly reviewOutputs: readonly Tensor[];
-  /** The teacher's maps that they are held against, `[N, C, H, W]`. */
+  /** The teacher's maps that they are compared with, `[N, C, H, W]`. */
   readonly teacherFeatures: readonly Tensor[];
-  /** The terms' `perStage`, one after the other. */
+  /** The `perStage` of all terms, concatenated. */
   readonly perStage: readonly number[];
   readonly terms: readonly TermOutput[];
 }
 
-/** A student, its frozen teacher and the method between them. Made by {@link createDistiller}. */
+/** A student, its frozen teacher and the distillation method. Created by {@link createDistiller}. */
 export class Distiller {
   readonly #native: NativeDistiller;
 
-  /** Which stage of the student belongs to which of the teacher, and in words which have no partner. */
+  /** The student stage matched with each teacher stage, and a note on stages without a match. */
   readonly matching: Matching;
 
   /** @internal */
@@ -45,7 +45,7 @@ export class Distiller {
     native: NativeDistiller,
     readonly teacher: Model,
     readonly student: Model,
-    /** The method with every default filled in. */
+    /** The method with all defaults applied. */
     readonly method: Method,
   ) {
     this.#native = native;
@@ -57,19 +57,19 @@ export class Distiller {
     return this.#native;
   }
 
-  /** Trainable values of the modules that exist in training alone. */
+  /** Number of trainable parameters of the modules that exist only in training. */
   trainingOnlyParameterCount(): number {
     return this.#native.parameters();
   }
 
   /**
-   * Runs the student and the method in train mode and the teacher in its mode, on one batch and without touching
-   * parameters. Running statistics move, as in training.
+   * Runs the student and the method in train mode and the teacher in its own mode on one batch, without changing parameters.
+   * Running statistics are updated as in training.
    *
    * @param images - `[N, 3, H, W]`, normalized.
-   * @param options - labels `[N]`, int64: dkd needs them.
+   * @param options - labels `[N]`, int64; required by dkd.
    * @throws ReviewKdError `INVALID_ARGUMENT` (no labels for dkd), `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `LABEL_OUT_OF_RANGE`,
-   * `BATCH_TOO_SMALL` (before any statistic has moved), `DISPOSED`.
+   * `BATCH_TOO_SMALL` (before any statistic is updated), `DISPOSED`.
    */
   async forward(images: Tensor, options: { readonly labels?: Tensor | undefined } = {}): Promise<DistillerOutput> {
     const output = await this.#native.forward(images.native, options.labels?.native);
@@ -84,8 +84,8 @@ export class Distiller {
   }
 
   /**
-   * A copy of the student's state (`student.*`) and the method's: `abfs.*` of review (the deepest stage first), `stacks.J.K.*` of
-   * review-fused (the same order, twice), `transforms.*` of the others, `methods.K.` before the names of term K of a sum.
+   * A copy of the student's state (`student.*`) and the method's: `abfs.*` of review (deepest stage first), `stacks.J.K.*` of
+   * review-fused (both indices in that order), `transforms.*` of the others, prefixed with `methods.K.` for term K of a sum.
    */
   async stateDict(): Promise<StateDict> {
     return toStateDict(await this.#native.stateDict());
@@ -100,7 +100,7 @@ export class Distiller {
     return this.#native.loadStateDict(toEntries(state), options.strict ?? true);
   }
 
-  /** Frees the method's modules once no session uses them. Teacher and student stay. */
+  /** Frees the method's modules once no session uses them. Teacher and student are kept. */
   dispose(): void {
     this.#native.dispose();
   }
@@ -110,7 +110,7 @@ export class Distiller {
   }
 }
 
-/** What a distiller is made of. */
+/** The parts of a distiller. */
 export interface DistillerParts {
   readonly teacher: Model;
   readonly student: Model;
@@ -121,7 +121,7 @@ export interface DistillerParts {
 }
 
 /**
- * The methods by which a student can learn, with what each does and where it was published.
+ * The distillation methods with a summary and source for each.
  *
  * @example
  * ```ts
@@ -133,10 +133,10 @@ export function listMethods(): readonly MethodInfo[] {
 }
 
 /**
- * Puts a student under a teacher. Channels and sizes are derived from both networks.
+ * Creates a distiller from a student and a teacher. Channels and sizes are derived from both networks.
  *
- * @throws ReviewKdError `INVALID_ARGUMENT` (options; a stage that there is not, with those that there are), `SHAPE_MISMATCH`
- * (numbers of classes differ), `DTYPE_MISMATCH`, `DISPOSED`.
+ * @throws ReviewKdError `INVALID_ARGUMENT` (options; an unknown stage, with the list of stages), `SHAPE_MISMATCH` (different
+ * numbers of classes), `DTYPE_MISMATCH`, `DISPOSED`.
  * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), figure 2 (d), for the default.
  * @example
  * ```ts

@@ -8,17 +8,17 @@ import { PairOptions, type PairExplanation, type PairOptionsInput } from "../con
 import { listed } from "../config/schema-text.js";
 import { parse } from "../config/validation.js";
 
-/** Which pair, for which images and batches, and what stops the measurement. */
+/** The pair, image size and batch size to measure, and a signal that stops the measurement. */
 export interface ExplainPairOptions extends PairOptionsInput {
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Explains what review will do with a pair of networks, before it is trained: which stages are matched, and what the pair costs in
- * parameters, arithmetic and memory. Counts while the networks run on noise, on the CPU: some seconds, more for ImageNet.
+ * Explains what review does with a pair of networks before they are trained: the matched stages and the cost in parameters,
+ * arithmetic and memory. Measures the networks on random input on the CPU: takes a few seconds, longer for ImageNet.
  *
- * @throws ReviewKdError `UNKNOWN_NAME` (with the list of names), `INVALID_ARGUMENT`, `SHAPE_MISMATCH` where a network does not admit
- * the image size, `ABORTED` once the signal was heard.
+ * @throws ReviewKdError `UNKNOWN_NAME` (with the list of names), `INVALID_ARGUMENT`, `SHAPE_MISMATCH` if a network does not
+ * support the image size, `ABORTED` after the signal was aborted.
  * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), figure 2 (d).
  * @example
  * ```ts
@@ -27,14 +27,14 @@ export interface ExplainPairOptions extends PairOptionsInput {
  */
 export async function explainPair({ signal, ...options }: ExplainPairOptions): Promise<PairExplanation> {
   const pair = parse(PairOptions, options, "pair options");
-  requireModel(pair.teacher, "the teacher");
-  const published = requireModel(pair.student, "the student");
+  requireModel(pair.teacher, "teacher");
+  const published = requireModel(pair.student, "student");
   const { batchSize, fusion, midChannels, numClasses = published.numClasses, imageSize: [height, width] = published.imageSize } = pair;
 
   using teacher = await createModel(pair.teacher, { numClasses });
   using student = await createModel(pair.student, { numClasses });
   const specs = { teacher: teacher.featureSpecs(height, width), student: student.featureSpecs(height, width) };
-  // Without warm-up, so that the very first steps take the whole way.
+  // No warm-up, so that the very first steps run the full method.
   const method = { kind: "review" as const, warmupEpochs: 0, fusion, ...(midChannels === undefined ? {} : { midChannels }) };
   using distiller = await createDistiller({ teacher, student, method });
   const parameters = await parametersByStage(distiller);
@@ -66,20 +66,21 @@ export async function explainPair({ signal, ...options }: ExplainPairOptions): P
   };
 }
 
-function requireModel(name: string, what: string): ModelInfo {
+function requireModel(name: string, role: string): ModelInfo {
   const models = listModels();
   const info = models.find((candidate) => candidate.name === name);
   if (info !== undefined) return info;
   const valid = models.map((model) => model.name);
-  throw new ReviewKdError("UNKNOWN_NAME", `expected ${listed(valid)} for ${what}, got "${name}"${didYouMean(name, valid)}`, { valid });
+  const message = `invalid ${role}: expected ${listed(valid)}, received "${name}"${didYouMean(name, valid) || "."}`;
+  throw new ReviewKdError("UNKNOWN_NAME", message, { valid });
 }
 
 function present<T>(value: T | undefined, what: string): T {
-  if (value === undefined) throw new ReviewKdError("INTERNAL", `expected ${what} in this pair, got nothing`);
+  if (value === undefined) throw new ReviewKdError("INTERNAL", `missing ${what} in this pair.`);
   return value;
 }
 
-/** Trainable values of each fusion, shallow to deep; `abfs.0` is the deepest. */
+/** Trainable parameters of each fusion module, shallow to deep; `abfs.0` is the deepest. */
 async function parametersByStage(distiller: Distiller): Promise<number[]> {
   const counts: number[] = [];
   for (const [name, tensor] of Object.entries(await distiller.stateDict())) {

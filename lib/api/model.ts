@@ -9,18 +9,18 @@ import { LoadOptions, WeightsChoice, type LoadOptionsInput, type LoadReport, typ
 import { Tensor, toEntries, toStateDict, type StateDict } from "./tensor.js";
 import { parse } from "../config/validation.js";
 
-/** A stage's map on both sides of its last activation, `[N, C, H, W]`. */
+/** A stage's feature map before and after its last activation, `[N, C, H, W]`. */
 export interface StageFeature {
   readonly name: string;
   readonly before: Tensor;
   readonly after: Tensor;
 }
 
-/** What a forward pass gives. */
+/** The output of a forward pass. */
 export interface ModelOutput {
   /** `[N, classes]`. */
   readonly logits: Tensor;
-  /** Shallow to deep; empty unless asked for. */
+  /** Shallow to deep; empty unless requested. */
   readonly features: readonly StageFeature[];
 }
 
@@ -29,14 +29,14 @@ const EvaluateOptions = z.strictObject({
   precision: Precision.default("float32"),
   /** As in a session's options. */
   reference: z.boolean().default(false),
-  /** Count by class, too. */
+  /** Also count per class. */
   perClass: z.boolean().default(false),
 });
 
-/** How {@link Model.evaluate} and `Session.evaluate` go about it. */
+/** Options of {@link Model.evaluate} and `Session.evaluate`. */
 export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
   readonly signal?: AbortSignal | undefined;
-  /** Called with the number of images done. */
+  /** Called with the number of images processed. */
   readonly onProgress?: ((done: number) => void) | undefined;
 }
 
@@ -49,14 +49,14 @@ export async function evaluateWith(native: NativeModel | NativeSession, data: Da
     withSignal({ signal, onProgress, onStop: cancel, what: "the evaluation" }, (stop, report) =>
       native.evaluate(images, data.name, parsed, stop, report)));
   if (!wantsClasses) return totals;
-  // A network may have more classes than the data, of which it then saw none.
+  // A network may have more classes than the data; the extra ones have no samples.
   const scores = data.classNames.map((name, index) => ({ name, samples: 0, correct: 0, ...perClass[index] }));
   return { ...totals, perClass: scores };
 }
 
 const ForwardOptions = z.strictObject({ features: z.boolean().default(false), mode: z.enum(["eval", "train"]).default("eval") });
 
-/** A network with its parameters, in native memory. Made by {@link createModel}. */
+/** A network with its parameters in native memory. Created by {@link createModel}. */
 export class Model {
   readonly #native: NativeModel;
   /** Name in the registry. */
@@ -80,12 +80,12 @@ export class Model {
     return this.#native;
   }
 
-  /** Where the parameters lie now. */
+  /** The device that currently holds the parameters. */
   get device(): "cpu" | "cuda" {
     return this.#native.describe().device;
   }
 
-  /** Number of trainable values. */
+  /** Number of trainable parameters. */
   parameterCount(): number {
     return this.#parameters;
   }
@@ -93,7 +93,7 @@ export class Model {
   /**
    * Name, channels and size of each stage's map, shallow to deep, for images of this size in pixels.
    *
-   * @throws ReviewKdError `SHAPE_MISMATCH` where the network does not admit the size.
+   * @throws ReviewKdError `SHAPE_MISMATCH` if the network does not support the size.
    */
   featureSpecs(height: number, width: number): FeatureSpec[] {
     return this.#native.featureSpecs(parse(PositiveCount, height, "height"), parse(PositiveCount, width, "width"));
@@ -102,9 +102,9 @@ export class Model {
   /**
    * Runs the network without gradients.
    *
-   * @param images - `[N, 3, H, W]`, normalized as in training; converted to the network's type.
-   * @param options - `features`: return each stage's maps, too. `mode`: `"eval"` (default) uses running statistics;
-   * `"train"` uses and moves batch statistics.
+   * @param images - `[N, 3, H, W]`, normalized as in training; converted to the network's dtype.
+   * @param options - `features`: also return each stage's maps. `mode`: `"eval"` (default) uses running statistics;
+   * `"train"` uses batch statistics and updates the running ones.
    * @throws ReviewKdError `SHAPE_MISMATCH`, `DISPOSED`.
    */
   async forward(images: Tensor, options: z.input<typeof ForwardOptions> = {}): Promise<ModelOutput> {
@@ -121,19 +121,19 @@ export class Model {
   }
 
   /**
-   * Copies values into parameters and buffers by name, converting types.
+   * Copies values into parameters and buffers by name, converting dtypes.
    *
-   * @param options - `strict` (default true): names and shapes must agree; false: loads what fits and reports the rest, a
-   * classifier of another number of classes say.
-   * @throws ReviewKdError `STATE_DICT_MISMATCH`, naming the first differences; nothing is changed then.
+   * @param options - `strict` (default true): names and shapes must agree; false: loads what fits and reports the rest, such
+   * as a classifier with a different number of classes.
+   * @throws ReviewKdError `STATE_DICT_MISMATCH`, naming the first differences; nothing is changed in this case.
    */
   async loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): Promise<LoadReport> {
     return this.#native.loadStateDict(toEntries(state), options.strict ?? true);
   }
 
   /**
-   * Writes the parameters to a `.safetensors`, `.pt` or `.pth` file, which appears whole or not at all. In Python,
-   * `torch.load(path, weights_only=True)` reads the latter two.
+   * Writes the parameters atomically to a `.safetensors`, `.pt` or `.pth` file. In Python, `torch.load(path, weights_only=True)`
+   * reads the latter two.
    *
    * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`.
    */
@@ -142,12 +142,13 @@ export class Model {
   }
 
   /**
-   * Reads parameters from a `.safetensors` file or one that `torch.save` wrote, whose content decides. A state dict may lie in
-   * a dictionary beside other things, and its names may begin with `module.` or `student.`. Nothing in a file is executed.
+   * Reads parameters from a `.safetensors` file or one written by `torch.save`; the format is detected from the content. A
+   * state dict may be nested in a dictionary with other entries, and its names may begin with `module.` or `student.`. Nothing
+   * in a file is executed.
    *
    * @param options - as for {@link Model.loadStateDict}; `key` chooses one of several state dicts.
    * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `STATE_DICT_MISMATCH`,
-   * `UNKNOWN_NAME` (a key, with the list of those there are).
+   * `UNKNOWN_NAME` (a key, with the list of available keys).
    */
   async load(path: string, options: LoadOptionsInput = {}): Promise<LoadReport> {
     const { strict, key } = parse(LoadOptions, options, "load options");
@@ -157,13 +158,13 @@ export class Model {
   /**
    * Accuracy and mean cross entropy over a split, in inference mode and without augmentation.
    *
-   * @throws ReviewKdError `ABORTED` once the signal was heard, `SHAPE_MISMATCH` where the data has more classes.
+   * @throws ReviewKdError `ABORTED` after the signal was aborted, `SHAPE_MISMATCH` if the data has more classes than the network.
    */
   async evaluate(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
     return evaluateWith(this.#native, data, options);
   }
 
-  /** Frees the memory once no distiller or session uses the network any more. */
+  /** Frees the memory once no distiller or session uses the network. */
   dispose(): void {
     this.#native.dispose();
   }
@@ -173,15 +174,15 @@ export class Model {
   }
 }
 
-/** Under this key the metadata of weights and checkpoints hold the names of the classes, a JSON array. */
+/** Metadata key of weights and checkpoints that holds the class names as a JSON array. */
 export const CLASS_NAMES_KEY = "classNames";
 
 /**
- * Builds a network of the registry with its published initialisation.
+ * Creates a network of the registry with its published initialisation.
  *
- * @param name - a name of {@link listModels}, `"resnet20"` say.
+ * @param name - a name from {@link listModels}, for example `"resnet20"`.
  * @throws ReviewKdError `UNKNOWN_NAME` (with the list of names), `INVALID_ARGUMENT`, `CUDA_UNAVAILABLE`, and what
- * {@link Model.load} throws where `weights` is given.
+ * {@link Model.load} throws if `weights` is given.
  * @example
  * ```ts
  * const student = await createModel("resnet20", { numClasses: 100, seed: 1 });
@@ -200,13 +201,13 @@ export async function createModel(name: string, options: ModelOptionsInput = {})
   return model;
 }
 
-/** The networks that there are, with parameters and stages at the published image size and number of classes. */
+/** The available networks, with parameters and stages at the published image size and number of classes. */
 export function listModels(): ModelInfo[] {
   return addon().listModels();
 }
 
 /**
- * Reads what a weights file says of itself, without its values: any format, told by its content.
+ * Reads the description of a weights file without its values; the format is detected from the content.
  *
  * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `UNKNOWN_NAME` (a key).
  */
@@ -215,7 +216,7 @@ export async function readWeightsInfo(path: string, options: WeightsChoice = {})
   return { ...info, classNames: classNamesIn(info.metadata) };
 }
 
-/** @internal What {@link CLASS_NAMES_KEY} holds, where it is a list of names. */
+/** @internal The class names under {@link CLASS_NAMES_KEY}; `null` if missing or invalid. */
 export function classNamesIn(metadata: Readonly<Record<string, string>>): string[] | null {
   try {
     return z.array(z.string()).parse(JSON.parse(metadata[CLASS_NAMES_KEY] ?? ""));

@@ -13,36 +13,36 @@ import { toStateDict, type StateDict } from "./tensor.js";
 import { systemInfo } from "./system.js";
 import { parse } from "../config/validation.js";
 
-/** Under this key the metadata of a checkpoint holds an {@link Origin}, JSON. Native code keeps it from callers of `loadCheckpoint`. */
+/** Metadata key of a checkpoint that holds an {@link Origin} as JSON. Native code hides it from callers of `loadCheckpoint`. */
 export const ORIGIN_KEY = "session.origin";
 
-/** How {@link Session.saveCheckpoint} goes about it. */
+/** Options of {@link Session.saveCheckpoint}. */
 export interface SaveCheckpointOptions {
-  /** The name under which the file stays that the path held so far. */
+  /** The name under which an existing file at the path is kept. */
   readonly keepAs?: string | undefined;
 }
 
 /** Options of {@link Session.trainEpoch}. */
 export interface TrainEpochOptions extends EpochOptionsInput {
   readonly signal?: AbortSignal | undefined;
-  /** Told how the epoch stands; several steps may lie between two calls. */
+  /** Called with the progress of the epoch, not necessarily after every step. */
   readonly onProgress?: ((progress: EpochProgress) => void) | undefined;
 }
 
-/** Where a session stands. */
+/** The position of a session. */
 export interface SessionPosition {
-  /** The epoch that was begun last. */
+  /** The epoch that was started last. */
   readonly epoch: number;
-  /** Steps done in it, and steps that it has. */
+  /** Completed steps of this epoch, and its total steps. */
   readonly step: number;
   readonly steps: number;
-  /** Optimizer steps since the training began. */
+  /** Optimizer steps since the training started. */
   readonly totalSteps: number;
 }
 
 /**
- * One training: a distiller or a single network with its optimizer, on a native thread of its own. Calls are done one
- * after the other, in the order in which they were made. Made by {@link createSession}.
+ * One training: a distiller or a single network with its optimizer, on its own native thread. Calls run one after the other,
+ * in the order they were made. Created by {@link createSession}.
  */
 export class Session {
   readonly #native: NativeSession;
@@ -51,21 +51,21 @@ export class Session {
   /** @internal */
   constructor(
     native: NativeSession,
-    /** The network that is trained. */
+    /** The trained network. */
     readonly model: Model,
-    /** What it learns from, beside the labels. */
+    /** The distiller that the network learns from in addition to the labels. */
     readonly distiller: Distiller | undefined,
-    /** The options with every default filled in. */
+    /** The options with all defaults applied. */
     readonly options: StepOptions,
   ) {
     this.#native = native;
   }
 
   /**
-   * Takes one optimizer step.
+   * Runs one optimizer step.
    *
    * @param batch - images `[N, 3, H, W]`, normalized, and labels `[N]`, int64.
-   * @throws ReviewKdError `NON_FINITE_LOSS` (names step and term; no parameter was changed), `LABEL_OUT_OF_RANGE`,
+   * @throws ReviewKdError `NON_FINITE_LOSS` (names the step and term; no parameter is changed), `LABEL_OUT_OF_RANGE`,
    * `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `DEVICE_MISMATCH` (another session moved a network), `BATCH_TOO_SMALL`, `DISPOSED`.
    * @example
    * ```ts
@@ -77,13 +77,13 @@ export class Session {
   }
 
   /**
-   * Runs a whole epoch natively, in random order. Where the session stands within this epoch (after an abort, or a
-   * checkpoint of one) it runs the rest. A last batch of a single image is left out.
+   * Runs a whole epoch natively, in random order. If the session is within this epoch (after an abort, or a checkpoint of
+   * one), runs the rest of it. A last batch of a single image is dropped.
    *
-   * A data set that an iterable feeds may not wait for this session meanwhile, for its calls are done one after the other.
+   * The iterable of a streamed data set must not wait for this session, because the session runs its calls one after the other.
    *
-   * @throws ReviewKdError `ABORTED` after the step during which the signal was given; the epoch can then be continued. Also
-   * what {@link Session.step} throws, and what the iterable or the decoder of a streamed data set does.
+   * @throws ReviewKdError `ABORTED` after the step during which the signal was aborted; the epoch can then be continued. Also
+   * what {@link Session.step} throws, and errors from the iterable or decoder of a streamed data set.
    */
   async trainEpoch(data: Dataset, options: TrainEpochOptions): Promise<EpochSummary> {
     const { signal, onProgress, ...rest } = options;
@@ -95,12 +95,12 @@ export class Session {
         this.#native.trainEpoch(images, parsed, stop, onState)));
   }
 
-  /** As {@link Model.evaluate}, for the trained network and on this session's thread, after the calls made before. */
+  /** Like {@link Model.evaluate}, for the trained network, on this session's thread, after earlier calls. */
   async evaluate(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
     return evaluateWith(this.#native, data, { precision: this.options.precision, reference: this.options.reference, ...options });
   }
 
-  /** Gradients of the last step, after clipping, by state-dict name. */
+  /** Gradients of the last step, after clipping, keyed by state-dict name. */
   async gradients(): Promise<StateDict> {
     return toStateDict(await this.#native.gradients());
   }
@@ -109,22 +109,22 @@ export class Session {
     return this.#native.position();
   }
 
-  /** For loops of one's own: the epoch, counted from 0, that decides the method's warm-up from the next step on. */
+  /** For custom loops: sets the epoch, counted from 0, that determines the method's warm-up from the next step on. */
   async setEpoch(epoch: number): Promise<void> {
     await this.#native.configure({ epoch: parse(Count, epoch, "epoch") });
   }
 
-  /** For loops of one's own: the learning rate from the next step on. `trainEpoch` sets it by its schedule. */
+  /** For custom loops: sets the learning rate from the next step on. `trainEpoch` sets it from its schedule. */
   async setLearningRate(learningRate: number): Promise<void> {
     await this.#native.configure({ learningRate: parse(PositiveNumber, learningRate, "learningRate") });
   }
 
   /**
-   * Writes everything that is needed to go on: networks, the method's modules, the optimizer, learning rate and position, also
-   * within an epoch; a teacher in train mode, too, and of a frozen one a checksum. There is no random state to keep: order and
-   * augmentation follow from seed, epoch and position. The file appears whole or not at all, and carries a checksum.
+   * Writes everything that is needed to resume: student, the method's modules, optimizer, learning rate and position, also
+   * within an epoch; a teacher in train mode as well, and the checksum of a frozen one. There is no random state to save: order
+   * and augmentation follow from seed, epoch and position. The file is written atomically and carries a checksum.
    *
-   * @param metadata - strings that {@link Session.loadCheckpoint} returns; keys that begin with "session." are taken.
+   * @param metadata - strings that {@link Session.loadCheckpoint} returns; keys that begin with "session." are reserved.
    * @throws ReviewKdError `FILE_ACCESS`.
    */
   async saveCheckpoint(path: string, metadata: Readonly<Record<string, string>> = {}, options: SaveCheckpointOptions = {}): Promise<void> {
@@ -132,22 +132,22 @@ export class Session {
   }
 
   /**
-   * The same between two steps of the epoch that `trainEpoch` runs, without waiting for its end.
+   * Like {@link Session.saveCheckpoint}, between two steps of the epoch that `trainEpoch` runs, without waiting for its end.
    *
-   * @returns false where no epoch runs, or it ended before: nothing was written then.
-   * @throws ReviewKdError `FILE_ACCESS`; the epoch goes on.
+   * @returns false if no epoch is running or it ended first; nothing is written in this case.
+   * @throws ReviewKdError `FILE_ACCESS`; the epoch continues.
    */
   async saveWithinEpoch(path: string, metadata: Readonly<Record<string, string>> = {}, options: SaveCheckpointOptions = {}): Promise<boolean> {
     return this.#native.saveWithinEpoch(path, await this.#signed(metadata), options.keepAs ?? "");
   }
 
   /**
-   * Goes on from a checkpoint of a session with the same networks.
+   * Restores a checkpoint of a session with the same networks.
    *
-   * @param options - `otherTeacher`: go on under a frozen teacher with other weights than it had then. Default false.
+   * @param options - `otherTeacher`: accept a frozen teacher whose weights differ from those at the time of saving. Default false.
    * @returns the metadata that was saved with it.
-   * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` (a byte differs from what was written), `FILE_UNSUPPORTED`
-   * (a format of another version), `STATE_DICT_MISMATCH` (other networks, another teacher); nothing is changed then.
+   * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` (checksum mismatch), `FILE_UNSUPPORTED` (a different
+   * format version), `STATE_DICT_MISMATCH` (different networks or teacher); nothing is changed in these cases.
    */
   async loadCheckpoint(path: string, options: { readonly otherTeacher?: boolean | undefined } = {}): Promise<Record<string, string>> {
     return this.#native.load(path, options.otherTeacher ?? false);
@@ -163,7 +163,7 @@ export class Session {
     return { ...metadata, [ORIGIN_KEY]: JSON.stringify(await this.origin()) };
   }
 
-  /** Ends the session's thread once the calls made so far are done, and frees the optimizer. Networks stay. */
+  /** Ends the session's thread after all pending calls, and frees the optimizer. The networks are kept. */
   dispose(): void {
     this.#native.dispose();
   }
@@ -181,11 +181,11 @@ function toProgress(state: NativeEpochState): EpochProgress {
   };
 }
 
-/** What a session trains: a student under its teacher, or a network by itself. */
+/** The training target of a session: a distiller's student, or a single network. */
 export type SessionTarget = { readonly distiller: Distiller; readonly model?: never } | { readonly model: Model; readonly distiller?: never };
 
 /**
- * Makes a training of a distiller, or of a single network with cross entropy alone.
+ * Creates a training session for a distiller, or for a single network with cross entropy alone.
  *
  * @throws ReviewKdError `INVALID_ARGUMENT`, `CUDA_UNAVAILABLE`, `DISPOSED`.
  * @example
@@ -198,13 +198,16 @@ export async function createSession(options: SessionTarget & StepOptionsInput): 
   const parsed = parse(StepOptions, rest, "session options");
   const trained = distiller?.student ?? model;
   const target = distiller?.native ?? model?.native;
-  // The type forbids both; JavaScript does not.
+  // The type rules out both; plain JavaScript does not.
   const both = distiller !== undefined && (model as unknown) !== undefined;
   if (trained === undefined || target === undefined || both) {
-    throw new ReviewKdError("INVALID_ARGUMENT", "expected either a distiller or a model for a session, got both or none");
+    throw new ReviewKdError("INVALID_ARGUMENT", "invalid session options: expected either a distiller or a model, received both or neither.");
   }
   if (parsed.precision === "bfloat16" && trained.dtype !== "float32") {
-    throw new ReviewKdError("INVALID_ARGUMENT", `expected a float32 network for precision bfloat16, got ${trained.dtype}`);
+    throw new ReviewKdError(
+      "INVALID_ARGUMENT",
+      `invalid network: expected dtype float32 for precision bfloat16, received ${trained.dtype}. Create the model with dtype "float32".`,
+    );
   }
   return new Session(await addon().createSession(target, parsed), trained, distiller, parsed);
 }

@@ -1,6 +1,6 @@
 import type { NativeImages, NativeTensor } from "../native.js";
 
-/** How native code goes through a split once. */
+/** The options of one pass over a split. */
 export interface PassPlan {
   readonly batchSize: number;
   readonly seed: number;
@@ -9,23 +9,23 @@ export interface PassPlan {
   readonly augment: boolean;
 }
 
-/** A batch as native code hands it out. */
+/** A batch as native code returns it. */
 export interface NativeBatch {
   readonly images: NativeTensor;
   readonly labels: NativeTensor;
 }
 
-/** Native work on the images of a pass; `cancel` makes it stop waiting for images. */
+/** Native work on the images of a pass; `cancel` stops waiting for images. */
 export type PassWork<Result> = (images: NativeImages, cancel: () => void) => Promise<Result>;
 
-/** Where the images of a split come from: memory that native code reads, or JavaScript that makes them on the way. */
+/** The image source of a split: native memory, or JavaScript that produces images on demand. */
 export interface SplitImages {
-  /** Number of images, and their size in pixels. */
+  /** Number of images, and their height and width in pixels. */
   readonly size: number;
   readonly height: number;
   readonly width: number;
-  /** Runs native work that goes through the images, from whichever batch it asks for. */
+  /** Runs native work that reads the images, starting at any batch. */
   pass<Result>(plan: PassPlan, work: PassWork<Result>): Promise<Result>;
-  /** Goes through the images in batches. */
+  /** Iterates over the images in batches. */
   batches(plan: PassPlan & { readonly dropLast: boolean; readonly firstBatch: number }): AsyncGenerator<NativeBatch, void, void>;
 }

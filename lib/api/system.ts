@@ -12,7 +12,7 @@ export function packageVersion(): string {
 }
 
 /**
- * What this package runs on: addon, libtorch, devices, threads and instruction sets.
+ * Describes the runtime environment: addon, libtorch, devices, threads and instruction sets.
  *
  * @throws ReviewKdError `ADDON_NOT_FOUND`, `ADDON_LOAD_FAILED`.
  */

@@ -3,7 +3,7 @@ import { addon, type NativeEntries, type NativeTensor, type TensorValues, type T
 import { DType, Shape } from "../config/schemas/common.js";
 import { parse } from "../config/validation.js";
 
-/** What {@link Tensor.from} accepts as values. */
+/** Values that {@link Tensor.from} accepts. */
 export type TensorInput = TensorValues | readonly number[];
 
 const DTYPE_OF: readonly (readonly [new (length: number) => TensorValues, DType])[] = [
@@ -16,7 +16,7 @@ const DTYPE_OF: readonly (readonly [new (length: number) => TensorValues, DType]
   [Uint8Array, "uint8"],
 ];
 
-/** @internal What a tensor is made of, checked as far as can be without making it. */
+/** @internal The parts of a tensor, validated as far as possible without creating it. */
 export function tensorParts(
   values: TensorInput, shape: Shape, options: { dtype?: DType } = {},
 ): { readonly values: TensorValues; readonly shape: readonly number[]; readonly dtype: DType } {
@@ -24,15 +24,15 @@ export function tensorParts(
   const array = Array.isArray(values) ? Float32Array.from(values as readonly number[]) : (values as TensorValues);
   const own = DTYPE_OF.find(([type]) => array instanceof type)?.[1];
   if (own === undefined) {
-    throw new ReviewKdError("DTYPE_MISMATCH", "expected a typed array or numbers for a tensor's values, got something else");
+    throw new ReviewKdError("DTYPE_MISMATCH", "invalid tensor values: expected a typed array or an array of numbers, received another type.");
   }
   return { values: array, shape: lengths, dtype: options.dtype === undefined ? own : parse(DType, options.dtype, "dtype") };
 }
 
 /**
- * A dense array of numbers in native memory, row by row. It is never changed after it was made.
+ * A dense, immutable, row-major array of numbers in native memory.
  *
- * Memory goes with the object; `dispose()` or `using` frees it at once.
+ * The memory is freed with the object; `dispose()` or `using` frees it immediately.
  *
  * @example
  * ```ts
@@ -56,9 +56,9 @@ export class Tensor {
   /**
    * Copies values into a new tensor.
    *
-   * @param values - a typed array or numbers, row by row; as many as `shape` asks for.
+   * @param values - a typed array or numbers in row-major order; as many as `shape` requires.
    * @param shape - one length per dimension; `[]` for a scalar.
-   * @param options - `dtype` of the tensor. Default: the typed array's own, float32 for numbers, int64 for the smaller
+   * @param options - `dtype` of the tensor. Default: that of the typed array, float32 for numbers, int64 for narrower signed
    * integers.
    * @throws ReviewKdError `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_ARGUMENT`.
    */
@@ -78,7 +78,7 @@ export class Tensor {
   }
 
   /**
-   * Copies the elements, row by row. bfloat16 becomes a `Float32Array`.
+   * Copies the elements in row-major order. bfloat16 becomes a `Float32Array`.
    *
    * @throws ReviewKdError `DISPOSED`.
    */
@@ -87,7 +87,7 @@ export class Tensor {
   }
 
   /**
-   * The one element of a tensor with a single element.
+   * The value of a tensor with a single element.
    *
    * @throws ReviewKdError `SHAPE_MISMATCH` for more or fewer elements, `DISPOSED`.
    */
@@ -95,12 +95,15 @@ export class Tensor {
     const values = this.toTypedArray();
     const value = values[0];
     if (values.length !== 1 || value === undefined) {
-      throw new ReviewKdError("SHAPE_MISMATCH", `expected a tensor with one element for item(), got shape [${this.shape.join(", ")}]`);
+      throw new ReviewKdError(
+        "SHAPE_MISMATCH",
+        `invalid tensor for item(): expected one element, received shape [${this.shape.join(", ")}]. Use toTypedArray() instead.`,
+      );
     }
     return Number(value);
   }
 
-  /** Frees the memory. Using the tensor afterwards is an error with the code `DISPOSED`; disposing twice is none. */
+  /** Frees the memory. Using the tensor afterwards throws `DISPOSED`; disposing twice is allowed. */
   dispose(): void {
     this.#native.dispose();
   }
@@ -110,7 +113,7 @@ export class Tensor {
   }
 }
 
-/** A network's parameters and buffers by their published names, in PyTorch's order. */
+/** A network's parameters and buffers keyed by their published names, in PyTorch's order. */
 export type StateDict = Record<string, Tensor>;
 
 /** @internal */
@@ -121,7 +124,9 @@ export function toStateDict(entries: NativeEntries): StateDict {
 /** @internal */
 export function toEntries(state: Readonly<StateDict>): NativeEntries {
   return Object.entries(state).map(([name, tensor]) => {
-    if (!(tensor instanceof Tensor)) throw new ReviewKdError("INVALID_ARGUMENT", `expected a Tensor for the entry ${name} of a state dict`);
+    if (!(tensor instanceof Tensor)) {
+      throw new ReviewKdError("INVALID_ARGUMENT", `invalid state dict entry ${name}: expected a Tensor, received another type.`);
+    }
     return [name, tensor.native];
   });
 }

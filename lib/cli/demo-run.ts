@@ -10,13 +10,13 @@ import type { Output } from "./display/output.js";
 /** The three networks of the demonstration. */
 export type DemoPart = "teacher" | "alone" | "distilled";
 
-/** What became of one of them. */
+/** The result of one of them. */
 export interface DemoResult {
   readonly part: DemoPart;
   readonly model: string;
   readonly parameters: number;
   readonly seed: number;
-  /** After the last epoch. */
+  /** Evaluation after the last epoch. */
   readonly test: Evaluation;
   readonly seconds: number;
 }
@@ -27,14 +27,14 @@ interface DemoContext {
   readonly seed: number;
   readonly output: Output;
   readonly signal: AbortSignal;
-  /** Where run directories are kept; `undefined`: nothing is written. */
+  /** Parent directory of the run directories; `undefined`: nothing is written. */
   readonly directory: string | undefined;
 }
 
-/** Trains a teacher, a student on labels alone, and the same student, from the same start, under the teacher. */
+/** Trains a teacher, a student on labels alone, and the same student with the same initial weights and the teacher. */
 export async function runDemoOnce(context: DemoContext): Promise<DemoResult[]> {
   const { settings, data, seed, output } = context;
-  // The teacher's seed differs, or it would begin with the student's random numbers.
+  // A different seed, so that the teacher does not start with the student's random numbers.
   using teacher = await createModel(settings.teacher, { numClasses: data.numClasses, seed: seed + 1000 });
   output.line(`\n1. The teacher, ${describe(teacher)}, learns from the labels.`);
   const first = await train(context, "teacher", teacher, { model: teacher, ...settings.teacherTraining });
@@ -45,7 +45,7 @@ export async function runDemoOnce(context: DemoContext): Promise<DemoResult[]> {
 
   using distilled = await createModel(settings.student, { numClasses: data.numClasses, seed });
   using distiller = await createDistiller({ teacher, student: distilled, method: settings.method, seed });
-  output.line(`\n3. The same student, from the same start, learns from the labels and by review of the teacher's features.`);
+  output.line(`\n3. The same student, from the same start, learns from the labels and the teacher's features.`);
   const third = await train(context, "distilled", distilled, { distiller, ...settings.studentTraining });
   return [first, second, third];
 }

@@ -1,12 +1,12 @@
 import { CommanderError } from "commander";
 import { isReviewKdError, messageOf, ReviewKdError, type ErrorCode } from "../index.js";
 
-/** What a process of this program ends with. */
+/** Exit codes of this program. */
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
 const USAGE_CODES: ReadonlySet<string> = new Set<ErrorCode>(["INVALID_ARGUMENT", "UNKNOWN_NAME", "CONFIG_INVALID"]);
 
-/** An error as the terminal and `--json` show it. */
+/** An error as shown on the terminal and with `--json`. */
 export interface ErrorReport {
   readonly code: ErrorCode;
   readonly message: string;
@@ -14,8 +14,8 @@ export interface ErrorReport {
 }
 
 /**
- * Where Commander stopped because it has printed `--help` or `--version`: the exit code, else `undefined`. Help that was
- * not asked for, since a command was missing, is a usage error.
+ * The exit code if Commander stopped after printing `--help` or `--version`, else `undefined`. Help printed because a command
+ * is missing is a usage error.
  */
 export function answeredExitCode(error: unknown): number | undefined {
   if (!(error instanceof CommanderError)) return undefined;
@@ -23,7 +23,7 @@ export function answeredExitCode(error: unknown): number | undefined {
   return error.code === "commander.help" ? EXIT.usage : undefined;
 }
 
-/** Turns anything thrown into a code, one message and an exit code. */
+/** Converts any thrown value to an error code, a message and an exit code. */
 export function describeError(error: unknown): ErrorReport {
   if (isReviewKdError(error)) return { code: error.code, message: error.message, exitCode: exitCodeOf(error.code) };
   if (error instanceof CommanderError) {
@@ -37,14 +37,15 @@ function exitCodeOf(code: ErrorCode): number {
   return USAGE_CODES.has(code) ? EXIT.usage : EXIT.failed;
 }
 
-/** Commander writes "error: …\n(Did you mean …?)"; here it is one sentence with the way to help. */
+/** Rewrites Commander's "error: …\n(Did you mean …?)" as one sentence and a pointer to the help. */
 function usageMessage(message: string): string {
   const [problem = "", hint] = message.replace(/^error: /, "").split("\n");
   const suggestion = hint === undefined ? "" : `; ${hint.replace(/^\(D(.*)\)$/, "d$1")}`;
   return `${problem}${suggestion} See \`reviewkd --help\`.`.replace(/([^.?]) See/, "$1. See");
 }
 
-/** A usage error that names the option, what it takes and what it got. */
-export function usageError(expected: string, option: string, got: string, remedy = ""): ReviewKdError {
-  return new ReviewKdError("INVALID_ARGUMENT", `expected ${expected} for ${option}, got "${got}"${remedy}`);
+/** A usage error that names the option, its expected and received value and, as a sentence, the fix. */
+export function usageError(expected: string, option: string, received: string, remedy = ""): ReviewKdError {
+  const message = `invalid ${option}: expected ${expected}, received "${received}".`;
+  return new ReviewKdError("INVALID_ARGUMENT", remedy === "" ? message : `${message} ${remedy}`);
 }

@@ -3,17 +3,17 @@ import { EXIT } from "./errors.js";
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /**
- * npm hands a terminal's Ctrl-C on to its child, which the terminal has told already: under npm a second signal that
- * follows within this time is the same key press.
+ * npm forwards a terminal's Ctrl-C to its child, which has already received it from the terminal. Under npm, a second signal
+ * within this time is therefore the same key press.
  */
 const NPM_ECHO_MS = 400;
 
-/** A signal that the first Ctrl-C fires; the second ends the process at once. */
+/** A signal that is aborted by the first Ctrl-C; the second ends the process immediately. */
 export interface Interrupt extends Disposable {
   readonly signal: AbortSignal;
 }
 
-/** Listens for SIGINT and SIGTERM until it is disposed of; `onFirst` tells the user what happens now. */
+/** Listens for SIGINT and SIGTERM until disposed; `onFirst` informs the user what happens now. */
 export function listenForInterrupt(onFirst: () => void): Interrupt {
   const controller = new AbortController();
   const underNpm = process.env["npm_lifecycle_event"] !== undefined;

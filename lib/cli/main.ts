@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { runCli } from "./run-cli.js";
 
-// A reader that has seen enough, `| head` say, ends the program without a complaint.
+// If the reader closes the pipe, as `| head` does, exit silently.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(1);
   throw error;

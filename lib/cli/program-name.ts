@@ -2,12 +2,12 @@ import { basename, relative } from "node:path";
 
 const PLAIN = /^[\w@%+=:,./-]+$/;
 
-/** Quotes a word for a POSIX shell where it needs it. */
+/** Quotes a word for a POSIX shell if necessary. */
 export function shellQuote(word: string): string {
   return PLAIN.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The words with which this process was started, so that a printed command can be pasted into the same shell. */
+/** The words that started this process, so that a printed command can be pasted into the same shell. */
 export function programWords(
   argv: readonly string[] = process.argv,
   execArgv: readonly string[] = process.execArgv,
@@ -21,7 +21,7 @@ export function programWords(
   return ["node", ...execArgv, near.startsWith("..") || near === "" ? script : near];
 }
 
-/** A command line of this program, ready to be pasted. */
+/** A command line of this program, ready to paste. */
 export function commandLine(words: readonly string[]): string {
   return [...programWords(), ...words].map(shellQuote).join(" ");
 }

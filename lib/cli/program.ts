@@ -14,7 +14,7 @@ import { addPresetsCommand } from "./commands/presets.js";
 import { addStudyCommand } from "./commands/study.js";
 import { addTrainCommand } from "./commands/train.js";
 
-/** The whole command line. Commander throws instead of writing errors or ending the process. */
+/** Builds the command line interface. Commander throws instead of printing errors or ending the process. */
 export function buildProgram(): Command {
   const program = new Command("reviewkd")
     .description("Train and distill image networks with Knowledge Review.")

@@ -1,7 +1,7 @@
 import { answeredExitCode, describeError, EXIT } from "./errors.js";
 import { buildProgram } from "./program.js";
 
-/** Runs one command line (without the program's own words) and returns the exit code; errors are written, never thrown. */
+/** Runs one command line (without the program name) and returns the exit code; errors are printed, never thrown. */
 export async function runCli(words: readonly string[]): Promise<number> {
   const program = buildProgram();
   try {
@@ -18,7 +18,7 @@ function report(error: unknown, json: boolean): number {
   const { code, message, exitCode } = describeError(error);
   if (json) process.stdout.write(`${JSON.stringify({ type: "error", code, message })}\n`);
   if (process.env["REVIEWKD_DEBUG"] === "1") console.error(error);
-  // Who stopped it was told what happens when the key was pressed.
+  // The user was informed when the key was pressed.
   if (exitCode !== EXIT.interrupted) process.stderr.write(`error [${code}]: ${message}\n`);
   return exitCode;
 }

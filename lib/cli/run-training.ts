@@ -7,11 +7,11 @@ import { commandLine } from "./program-name.js";
 import { resolveRun, type Task } from "./options/resolve-run.js";
 import type { TrainingFlags } from "./options/training-flags.js";
 
-/** Trains as `train` and `distill` say, shows what happens, and tells how to go on where it is interrupted. */
+/** Runs `train` and `distill`: displays the events, and prints how to resume after an interruption. */
 export async function runTraining(task: Task, flags: TrainingFlags, settings: Settings): Promise<void> {
   const output = processOutput(flags.json === true);
   const { config, runDirectory } = await resolveRun(task, flags, settings);
-  using interrupt = listenForInterrupt(() => { output.notice("\nfinishing the step and saving… (again: stop at once)"); });
+  using interrupt = listenForInterrupt(() => { output.notice("\nfinishing the step and saving… (press again to stop immediately)"); });
   const reporter = createFitReporter(output);
   let saved: string | null = null;
   try {
@@ -29,6 +29,6 @@ export async function runTraining(task: Task, flags: TrainingFlags, settings: Se
     }
   } finally {
     reporter.close();
-    if (saved !== null) output.notice(`to go on: ${commandLine([task, "--run", dirname(saved), "--resume"])}`);
+    if (saved !== null) output.notice(`to resume: ${commandLine([task, "--run", dirname(saved), "--resume"])}`);
   }
 }

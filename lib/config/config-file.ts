@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { LineCounter, parseDocument } from "yaml";
-import { messageOf, ReviewKdError } from "../errors.js";
+import { asSentence, messageOf, ReviewKdError } from "../errors.js";
 import { isSettings, mergeSettings, type Settings } from "./merge-settings.js";
 import { findPreset } from "./presets/index.js";
 import type { StoredDataSource } from "./schemas/data.js";
@@ -12,10 +12,10 @@ import { parse, valueText } from "./validation.js";
 const EXTENSIONS = [".yaml", ".yml", ".json"];
 
 /**
- * Checks a run configuration and fills in what it leaves open: from its preset first, then from the defaults. Settings
- * of data, method, optimizer or schedule may go without a `kind`: the default one is meant.
+ * Validates a run configuration and fills in missing values, first from its preset, then from the defaults. Settings of data,
+ * method, optimizer or schedule may omit `kind`: the default kind is used.
  *
- * @param what - What errors call it.
+ * @param what - The name of the configuration in error messages.
  * @throws `CONFIG_INVALID`, `UNKNOWN_NAME` (preset)
  *
  * @example
@@ -33,10 +33,10 @@ export function parseRunConfig(input: RunConfigInput | Settings, what = "the run
   return parse(RunConfig, mergeSettings(...layers, settings), what, "CONFIG_INVALID");
 }
 
-/** The kind of data source that a preset's data set comes as. */
+/** The kind of data source for a preset's data set. */
 const DATA_KINDS = { cifar100: "cifar100", imagenet: "image-folder" } as const satisfies Record<Preset["dataset"], StoredDataSource["kind"]>;
 
-/** What a preset settles of a run of this task. */
+/** The settings that a preset determines for a run of this task. */
 export function presetSettings(task: RunConfig["task"], name: string): Settings {
   const { dataset, teacher, student, method, training } = findPreset(name);
   const shared = { data: { kind: DATA_KINDS[dataset] }, training };
@@ -50,7 +50,7 @@ export function presetSettings(task: RunConfig["task"], name: string): Settings 
 }
 
 /**
- * Reads a whole run configuration from a `.yaml`, `.yml` or `.json` file, `config.json` of a run directory say.
+ * Reads a complete run configuration from a `.yaml`, `.yml` or `.json` file, for example `config.json` of a run directory.
  *
  * @throws `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_UNSUPPORTED`, `CONFIG_INVALID` (syntax with its line; unknown keys with the nearest known one), `UNKNOWN_NAME`
  *
@@ -64,20 +64,21 @@ export async function readRunConfig(path: string): Promise<RunConfig> {
 }
 
 /**
- * Reads settings from a `.yaml`, `.yml` or `.json` file as they stand there: checked for syntax alone, so that they may
- * be part of a configuration.
+ * Reads settings from a `.yaml`, `.yml` or `.json` file without validation beyond syntax, so that they may be a partial
+ * configuration.
  *
  * @throws `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_UNSUPPORTED`, `CONFIG_INVALID` (syntax with its line)
  */
 export async function readRunConfigInput(path: string): Promise<Settings> {
   const extension = extname(path).toLowerCase();
   if (!EXTENSIONS.includes(extension)) {
-    throw new ReviewKdError("FILE_UNSUPPORTED", `expected a name that ends in ${EXTENSIONS.join(", ")} for a configuration file, got ${path}`);
+    const message = `invalid configuration file: expected a name that ends in ${EXTENSIONS.join(", ")}, received ${path}.`;
+    throw new ReviewKdError("FILE_UNSUPPORTED", message);
   }
   const text = await readText(path);
   const value: unknown = extension === ".json" ? readJson(text, path) : readYaml(text, path);
   if (isSettings(value)) return value;
-  throw new ReviewKdError("CONFIG_INVALID", `expected keys and values for the configuration file ${path}, got ${valueText(value)}`);
+  throw new ReviewKdError("CONFIG_INVALID", `invalid configuration file ${path}: expected keys and values, received ${valueText(value)}.`);
 }
 
 async function readText(path: string): Promise<string> {
@@ -87,7 +88,9 @@ async function readText(path: string): Promise<string> {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
     throw new ReviewKdError(
       missing ? "FILE_NOT_FOUND" : "FILE_ACCESS",
-      `expected a configuration file at ${path}, got ${missing ? "nothing there" : messageOf(error)}`,
+      missing
+        ? `no configuration file at ${path}. Check the path.`
+        : `cannot read the configuration file ${path}: ${asSentence(messageOf(error))} Check its permissions.`,
       { cause: error },
     );
   }
@@ -97,7 +100,7 @@ function readJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    // V8 gives an offset, or none where the text ends too early.
+    // V8 reports an offset, except if the text ends too early.
     const offset = Number(/position (\d+)/.exec(messageOf(error))?.[1] ?? text.length);
     const before = text.slice(0, offset).split("\n");
     throw syntaxError(path, before.length, (before.at(-1)?.length ?? 0) + 1, error);
@@ -115,10 +118,12 @@ function readYaml(text: string, path: string): unknown {
   try {
     return document.toJS();
   } catch (cause) {
-    throw new ReviewKdError("CONFIG_INVALID", `expected aliases of modest size in ${path}, got: ${messageOf(cause)}`, { cause });
+    const message = `cannot expand the YAML aliases in ${path}: ${asSentence(messageOf(cause))} Write the values out.`;
+    throw new ReviewKdError("CONFIG_INVALID", message, { cause });
   }
 }
 
 function syntaxError(path: string, line: number, column: number, cause: unknown): ReviewKdError {
-  return new ReviewKdError("CONFIG_INVALID", `expected valid syntax in ${path}, got at line ${line}, column ${column}: ${messageOf(cause)}`, { cause });
+  const message = `invalid syntax in ${path} at line ${line}, column ${column}: ${asSentence(messageOf(cause))}`;
+  return new ReviewKdError("CONFIG_INVALID", message, { cause });
 }

@@ -1,13 +1,13 @@
-/** Settings before they are checked: an object as JSON has it. */
+/** Settings before validation: a JSON object. */
 export type Settings = Readonly<Record<string, unknown>>;
 
-/** An object that gives another value to one of these keys speaks of another thing than the object below it. */
+/** Keys that identify an object: with a different value it replaces the object below instead of being merged with it. */
 const IDENTITIES = ["kind", "name"] as const;
 
 /**
- * Lays settings over each other, lowest layer first. Objects are merged key by key, except that an object which names
- * another thing replaces the one below: `{ kind: "cosine" }` over `{ kind: "multi-step", factor: 0.1 }` has no `factor`.
- * Keys whose value is `undefined` are as good as absent.
+ * Merges layers of settings, lowest first. Objects are merged key by key, except that an object with a different `kind` or
+ * `name` replaces the one below: `{ kind: "cosine" }` over `{ kind: "multi-step", factor: 0.1 }` has no `factor`. Keys whose
+ * value is `undefined` count as absent.
  *
  * @example
  * ```ts
@@ -23,16 +23,16 @@ function mergeTwo(lower: Settings, upper: Settings): Settings {
   for (const [key, value] of Object.entries(upper)) {
     if (value === undefined) continue;
     const below = lower[key];
-    merged[key] = isSettings(value) && isSettings(below) && !namesAnother(below, value) ? mergeTwo(below, value) : value;
+    merged[key] = isSettings(value) && isSettings(below) && !hasOtherIdentity(below, value) ? mergeTwo(below, value) : value;
   }
   return merged;
 }
 
-function namesAnother(lower: Settings, upper: Settings): boolean {
+function hasOtherIdentity(lower: Settings, upper: Settings): boolean {
   return IDENTITIES.some((key) => upper[key] !== undefined && lower[key] !== undefined && upper[key] !== lower[key]);
 }
 
-/** Tells a plain object from everything else that `typeof` calls one. */
+/** Whether `value` is a plain object. */
 export function isSettings(value: unknown): value is Settings {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);

@@ -1,8 +1,8 @@
 import { distance } from "fastest-levenshtein";
 
 /**
- * The candidate that `name` was probably meant to be, or `undefined` where none is near: letter case counts nothing, and
- * up to a third of the letters may be wrong.
+ * The candidate closest to `name`, or `undefined` if none is close. Ignores letter case and tolerates up to a third of wrong
+ * letters.
  */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
   const allowed = Math.max(2, Math.floor(name.length / 3));
@@ -14,7 +14,7 @@ export function nearestName(name: string, candidates: readonly string[]): string
   return best?.candidate;
 }
 
-/** `; did you mean "…"?`, or nothing where no candidate is near. */
+/** `; did you mean "…"?`, or an empty string if no candidate is close. */
 export function didYouMean(name: unknown, candidates: readonly string[]): string {
   const near = typeof name === "string" ? nearestName(name, candidates) : undefined;
   return near === undefined ? "" : `; did you mean "${near}"?`;

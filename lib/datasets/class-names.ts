@@ -1,7 +1,8 @@
 import { ReviewKdError } from "../errors.js";
 
-/** @throws ReviewKdError `INVALID_ARGUMENT` where names are given, but not one for each class. */
-export function refuseOtherCount(classNames: readonly string[] | undefined, numClasses: number): void {
+/** @throws ReviewKdError `INVALID_ARGUMENT` if names are given, but not exactly one per class. */
+export function assertNamePerClass(classNames: readonly string[] | undefined, numClasses: number): void {
   if (classNames === undefined || classNames.length === numClasses) return;
-  throw new ReviewKdError("INVALID_ARGUMENT", `expected ${numClasses} names for classNames, got ${classNames.length}`);
+  const message = `invalid classNames: expected ${numClasses} names, received ${classNames.length}. Pass one name per class.`;
+  throw new ReviewKdError("INVALID_ARGUMENT", message);
 }

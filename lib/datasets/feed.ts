@@ -2,29 +2,29 @@ import { setImmediate } from "node:timers/promises";
 import { messageOf } from "../errors.js";
 import type { NativeBatchQueue } from "../native.js";
 
-/** Images in one piece, with their labels. */
+/** A contiguous block of images with their labels. */
 export interface ImageBlock {
-  /** Pixels of all images, one after the other, in the queue's layout: bytes, or floats that are used as they are. */
+  /** Pixels of all images, concatenated, in the queue's layout: bytes, or floats that are used unchanged. */
   readonly values: Uint8Array | Float32Array;
   /** One class index per image. */
   readonly labels: BigInt64Array;
-  /** How many of the images stand for others, which could not be read. Default 0. */
+  /** Number of images that replace unreadable ones. Default 0. */
   readonly replaced?: number;
 }
 
-/** More bytes than this are copied in several turns of the event loop, for each takes up to a millisecond. */
+/** Larger blocks are copied in chunks over several turns of the event loop; a chunk takes up to a millisecond. */
 const COPY_BYTES = 2 ** 21;
 
 /**
- * Fills a native queue from a producer, one pass long. Asks the producer for more only while there is room, so that it
- * never runs further ahead of the trainer than the queue's bound.
+ * Fills a native queue from a producer for one pass. Pulls from the producer only while there is room, so that it never runs
+ * further ahead of the trainer than the queue's bound.
  */
 export class Feed {
   #stopped = false;
   #failure: { readonly error: unknown } | undefined;
   readonly #done: Promise<void>;
 
-  /** Begins to fill as soon as the trainer opens the pass, and tells `produce` the first batch that it wants. */
+  /** Starts filling when the trainer opens the pass, and passes the first needed batch to `produce`. */
   constructor(private readonly queue: NativeBatchQueue, private readonly produce: (firstBatch: number) => AsyncIterable<ImageBlock>) {
     this.#done = this.#run().catch((error: unknown) => {
       if (this.#stopped) return;
@@ -33,12 +33,12 @@ export class Feed {
     });
   }
 
-  /** What the producer threw, or nothing. An error after {@link Feed.stop} does not count. */
+  /** The error thrown by the producer, if any. Errors after {@link Feed.stop} are ignored. */
   get failure(): { readonly error: unknown } | undefined {
     return this.#failure;
   }
 
-  /** Lets native code stop waiting, and waits until the producer has returned. */
+  /** Stops native code from waiting, then waits until the producer has returned. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.queue.cancel();

@@ -1,12 +1,12 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
-import { messageOf, ReviewKdError } from "../errors.js";
+import { asSentence, messageOf, ReviewKdError } from "../errors.js";
 
-/** The images of a split, class by class, and in each class by name. */
+/** The images of a split, grouped by class and sorted by name within each class. */
 export interface FolderListing {
   /** Relative to the split's folder. */
   readonly paths: readonly string[];
-  /** Class index of each. */
+  /** Class index of each image. */
   readonly labels: readonly number[];
 }
 
@@ -22,21 +22,21 @@ export interface ImageFolder {
 
 const LAYOUT = "root/train/CLASS/*.jpg and root/val/CLASS/*.jpg";
 
-/** What sharp's published builds decode. */
+/** File types that sharp's published builds decode. */
 const DECODED = new Set([".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".tif", ".tiff"]);
 
-/** Images that other tools decode; to leave them out in silence would be to train on less than there is. */
+/** Image types that sharp does not decode. Ignoring them silently would shrink the training set. */
 const UNDECODED = new Set([".bmp", ".ppm", ".pgm", ".heic", ".jp2", ".jxl"]);
 
-/** As many names are listed in a message. */
+/** Number of names listed in a message. */
 const NAMES_SHOWN = 5;
 
 /**
- * Lists a data set in ImageNet's layout: `train` and `val` (or `test`) with a folder for each class. Classes are the sorted
- * names of these folders; files are sorted by name, so that the order is the same everywhere.
+ * Lists a data set in ImageNet's layout: `train` and `val` (or `test`) with a folder per class. Classes are the sorted names of
+ * these folders; files are sorted by name, so that the order is the same on every machine.
  *
- * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` (train and val differ in their classes),
- * `FILE_UNSUPPORTED` (an image of a type that is not decoded).
+ * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` (train and val have different classes),
+ * `FILE_UNSUPPORTED` (an image of an unsupported type).
  */
 export async function listImageFolder(root: string): Promise<ImageFolder> {
   const folders = await foldersIn(root);
@@ -44,14 +44,15 @@ export async function listImageFolder(root: string): Promise<ImageFolder> {
   if (!folders.includes("train") || testName === undefined) {
     throw new ReviewKdError(
       "FILE_NOT_FOUND",
-      `expected the folders train and val (or test) for an image folder (${LAYOUT}) in ${root}, got ${some(folders)}`,
+      `invalid image folder ${root}: expected the folders train and val (or test), received ${some(folders)}. ` +
+        `Arrange the images as ${LAYOUT}.`,
     );
   }
   const trainFolder = join(root, "train");
   const testFolder = join(root, testName);
   const classNames = await foldersIn(trainFolder);
-  refuseFewClasses(classNames, trainFolder);
-  refuseOtherClasses(classNames, await foldersIn(testFolder), `${trainFolder} and ${testFolder}`);
+  assertSeveralClasses(classNames, trainFolder);
+  assertSameClasses(classNames, await foldersIn(testFolder), `${trainFolder} and ${testFolder}`);
   return {
     classNames, trainFolder, testFolder,
     train: await listSplit(trainFolder, classNames),
@@ -60,8 +61,8 @@ export async function listImageFolder(root: string): Promise<ImageFolder> {
 }
 
 /**
- * The first `limit` images, taken in turn from each class, so that a small part has all classes; a larger limit only adds
- * to a smaller one. In the order of the whole listing.
+ * The first `limit` images, taken from each class in turn, so that a small subset covers all classes; a larger limit includes
+ * the images of a smaller one. Keeps the order of the whole listing.
  */
 export function limitListing(listing: FolderListing, limit: number | undefined): FolderListing {
   if (limit === undefined || limit >= listing.paths.length) return listing;
@@ -88,28 +89,33 @@ async function listSplit(folder: string, classNames: readonly string[]): Promise
   return { paths, labels };
 }
 
-/** Images below the folder of a class, also in folders within. Hidden files, and files that are no images, do not count. */
+/** Images below a class folder, recursively. Ignores hidden files and files that are not images. */
 async function imagesIn(folder: string): Promise<string[]> {
-  const entries = await guarded(folder, () => readdir(folder, { recursive: true }));
+  const entries = await withFolderErrors(folder, () => readdir(folder, { recursive: true }));
   const files = entries.filter((entry) => !basename(entry).startsWith("."));
   const undecoded = files.filter((file) => UNDECODED.has(extname(file).toLowerCase()));
   if (undecoded[0] !== undefined) {
     throw new ReviewKdError(
       "FILE_UNSUPPORTED",
-      `expected ${[...DECODED].join(" ")} for the images in ${folder}, got ${undecoded.length} of another type, ${undecoded[0]} first. Convert or remove them.`,
+      `invalid images in ${folder}: expected ${[...DECODED].join(" ")}, ` +
+        `received ${undecoded.length} of another type, ${undecoded[0]} first. Convert or remove them.`,
       { valid: [...DECODED] },
     );
   }
   const images = files.filter((file) => DECODED.has(extname(file).toLowerCase())).sort();
   if (images.length === 0) {
-    throw new ReviewKdError("FILE_NOT_FOUND", `expected at least one image (${[...DECODED].join(" ")}) for the class in ${folder}, got none`);
+    const types = [...DECODED].join(" ");
+    throw new ReviewKdError(
+      "FILE_NOT_FOUND",
+      `invalid class folder ${folder}: expected at least one image (${types}), received none. Add images or remove the folder.`,
+    );
   }
   return images;
 }
 
-/** Names of the folders in a folder, sorted; links to folders count, hidden ones do not. */
+/** Sorted names of the subfolders of a folder, including links to folders, without hidden ones. */
 async function foldersIn(folder: string): Promise<string[]> {
-  const entries = await guarded(folder, () => readdir(folder, { withFileTypes: true }));
+  const entries = await withFolderErrors(folder, () => readdir(folder, { withFileTypes: true }));
   const names: string[] = [];
   for (const entry of entries) {
     if (entry.name.startsWith(".")) continue;
@@ -119,18 +125,22 @@ async function foldersIn(folder: string): Promise<string[]> {
   return names.sort();
 }
 
-function refuseFewClasses(names: readonly string[], folder: string): void {
+function assertSeveralClasses(names: readonly string[], folder: string): void {
   if (names.length >= 2) return;
-  throw new ReviewKdError("FILE_NOT_FOUND", `expected a folder for each of at least 2 classes (${LAYOUT}) in ${folder}, got ${some(names)}`);
+  throw new ReviewKdError(
+    "FILE_NOT_FOUND",
+    `invalid image folder ${folder}: expected a folder for each of at least 2 classes, received ${some(names)}. Arrange the images as ${LAYOUT}.`,
+  );
 }
 
-function refuseOtherClasses(train: readonly string[], test: readonly string[], where: string): void {
+function assertSameClasses(train: readonly string[], test: readonly string[], where: string): void {
   const only = (names: readonly string[], others: readonly string[]): string[] => names.filter((name) => !others.includes(name));
   const [inTrain, inTest] = [only(train, test), only(test, train)];
   if (inTrain.length === 0 && inTest.length === 0) return;
   throw new ReviewKdError(
     "FILE_CORRUPT",
-    `expected the same class folders in ${where}, got ${some(inTrain)} in the first alone and ${some(inTest)} in the second alone. Add or remove them.`,
+    `invalid class folders in ${where}: expected the same names in both, ` +
+      `received ${some(inTrain)} only in the first and ${some(inTest)} only in the second. Add or remove them.`,
   );
 }
 
@@ -140,14 +150,14 @@ function some(names: readonly string[]): string {
   return names.length <= NAMES_SHOWN ? shown : `${shown} and ${names.length - NAMES_SHOWN} more`;
 }
 
-async function guarded<T>(folder: string, work: () => Promise<T>): Promise<T> {
+async function withFolderErrors<T>(folder: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     const missing = ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
     throw new ReviewKdError(
       missing ? "FILE_NOT_FOUND" : "FILE_ACCESS",
-      `expected a folder of images at ${folder}, got: ${messageOf(error)}. An image folder has the layout ${LAYOUT}.`,
+      `cannot read the image folder ${folder}: ${asSentence(messageOf(error))} Arrange the images as ${LAYOUT}.`,
       { cause: error },
     );
   }

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { messageOf, ReviewKdError } from "../errors.js";
+import { asSentence, messageOf, ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
 import type { ImageFolderSource } from "../config/schemas/data.js";
 import type { BrokenImage } from "../config/schemas/events.js";
@@ -14,16 +14,16 @@ import { mapInOrder } from "./map-in-order.js";
 import { IMAGENET_NORMALIZATION } from "./normalization.js";
 import { StreamedImages } from "./streamed-images.js";
 
-/** What {@link openImageFolder} finds. */
+/** The result of {@link openImageFolder}. */
 export interface OpenImageFolder {
   readonly classNames: readonly string[];
   readonly train: StreamedImages;
   readonly test: StreamedImages;
-  /** Grows as broken images are met; each is named once. */
+  /** Broken images found so far, each listed once. */
   readonly broken: readonly BrokenImage[];
 }
 
-/** Lists the images and makes sure that they can be decoded; none is read yet. */
+/** Lists the images and checks that a decoder is installed, without reading any image. */
 export async function openImageFolder(source: ImageFolderSource, sharp = loadSharp): Promise<OpenImageFolder> {
   const { root, imageSize, scale, ratio, limitTrain, limitTest, onDecodeError } = source;
   const decoder = new ImageDecoder(await sharp(), { size: imageSize, scale, ratio });
@@ -54,9 +54,9 @@ interface FolderOptions {
   readonly broken: BrokenImage[];
 }
 
-/** One split of an image folder: decodes in parallel, hands out in order. */
+/** One split of an image folder: decodes in parallel, yields in order. */
 class FolderImages {
-  /** Indices of images that turned out to be broken. */
+  /** Indices of broken images. */
   readonly #broken = new Set<number>();
 
   constructor(private readonly options: FolderOptions) {}
@@ -71,8 +71,9 @@ class FolderImages {
   }
 
   /**
-   * The image at a position of the order. A broken one is replaced by the next that is not, so that batches and steps stay
-   * what they were; in a pass that is not shuffled, an evaluation say, each image counts once, and it is left out.
+   * The image at a position of the order. In a shuffled pass a broken image is replaced by the next intact one, so that the
+   * number of batches and steps stays the same; in other passes, such as an evaluation, each image counts once and a broken
+   * one is skipped.
    */
   async #blockAt(position: number, order: Uint32Array, pass: StreamPass): Promise<ImageBlock | undefined> {
     for (let offset = 0; offset < order.length; ++offset) {
@@ -84,20 +85,20 @@ class FolderImages {
       }
       if (!pass.shuffle) return undefined;
     }
-    throw new ReviewKdError("FILE_CORRUPT", `expected an image that can be decoded in ${this.options.folder}, got ${order.length} broken ones`);
+    throw new ReviewKdError("FILE_CORRUPT", `cannot decode any of the ${order.length} images in ${this.options.folder}. Replace the broken files.`);
   }
 
-  /** The image's pixels, or nothing where it is broken and may be skipped. */
+  /** The image's pixels, or `undefined` if it is broken and may be skipped. */
   async #decode(index: number, crop: Crop): Promise<Uint8Array | undefined> {
     if (this.#broken.has(index)) return undefined;
     const { folder, listing, decoder } = this.options;
     const path = join(folder, listing.paths[index] as string);
     const encoded = await readFile(path).catch((error: unknown) => {
-      refuseUnreadable(path, error);
+      rethrowUnlessMissing(path, error);
     });
     try {
       if (encoded !== undefined) return await decoder.decode(encoded, crop);
-      this.#skip(index, path, "the file is not there any more");
+      this.#skip(index, path, "the file no longer exists");
     } catch (error) {
       this.#skip(index, path, messageOf(error), error);
     }
@@ -108,7 +109,7 @@ class FolderImages {
     if (this.options.onDecodeError === "fail") {
       throw new ReviewKdError(
         "FILE_CORRUPT",
-        `expected an image that can be decoded at ${path}, got: ${reason}. Replace or remove it, or leave broken images out with ` +
+        `cannot decode the image ${path}: ${asSentence(reason)} Replace or remove it, or skip broken images with ` +
           'onDecodeError: "skip" (on the command line --on-decode-error skip).',
         { cause },
       );
@@ -119,10 +120,10 @@ class FolderImages {
   }
 }
 
-/** A file that is gone counts as broken; one that cannot be read says nothing of the data. */
-function refuseUnreadable(path: string, error: unknown): void {
+/** A missing file counts as a broken image; any other read error says nothing about the data. */
+function rethrowUnlessMissing(path: string, error: unknown): void {
   if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-  throw new ReviewKdError("FILE_ACCESS", `expected to read the image ${path}, got: ${messageOf(error)}`, { cause: error });
+  throw new ReviewKdError("FILE_ACCESS", `cannot read the image ${path}: ${asSentence(messageOf(error))} Check its permissions.`, { cause: error });
 }
 
 function* range(first: number, end: number): Generator<number, void, void> {

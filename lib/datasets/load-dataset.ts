@@ -3,7 +3,7 @@ import { DataSource, type ArraySplit, type DataSourceInput, type ImageFolderSour
 import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeDataset } from "../native.js";
-import { refuseOtherCount } from "./class-names.js";
+import { assertNamePerClass } from "./class-names.js";
 import { readIdxFiles } from "./idx-files.js";
 import { openImageFolder } from "./image-folder.js";
 import { StoredImages } from "./stored-images.js";
@@ -37,13 +37,13 @@ function streamDataset(source: StreamSource): Dataset {
   });
 }
 
-/** Brings labels into the one form that the addon takes, and checks what depends on more than one field. */
+/** Converts labels to the form that the addon takes, and validates what depends on several fields. */
 function nativeSplit(name: string, split: ArraySplit, imageValues: number): { images: ArraySplit["images"]; labels: BigInt64Array } {
   const count = split.labels.length;
   if (split.images.length !== count * imageValues) {
     throw new ReviewKdError(
       "SHAPE_MISMATCH",
-      `expected ${count * imageValues} values (${count} images of ${imageValues}) for ${name}.images, got ${split.images.length}`,
+      `invalid ${name}.images: expected ${count * imageValues} values (${count} images of ${imageValues}), received ${split.images.length}.`,
     );
   }
   const { labels } = split;
@@ -51,12 +51,12 @@ function nativeSplit(name: string, split: ArraySplit, imageValues: number): { im
 }
 
 /**
- * Loads a data set into native memory, draws it, or finds the images that are read while a network trains.
+ * Opens a data set: loads it into native memory, generates it, or lists the images that are read during training.
  *
  * @param source - by `kind`: `"synthetic"`, `"cifar10"` or `"cifar100"` with a `root`, `"idx"` (MNIST, Fashion-MNIST),
- * `"image-folder"` (ImageNet's layout), `"arrays"`, or `"stream"` for whatever an iterable makes.
+ * `"image-folder"` (ImageNet's layout), `"arrays"`, or `"stream"` for images from an iterable.
  * @throws ReviewKdError `INVALID_ARGUMENT`, `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`,
- * `LABEL_OUT_OF_RANGE`, `SHAPE_MISMATCH`, `DEPENDENCY_MISSING` (image folders need the package sharp).
+ * `LABEL_OUT_OF_RANGE`, `SHAPE_MISMATCH`, `DEPENDENCY_MISSING` (image folders require the package sharp).
  * @see Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009), for CIFAR.
  * @example
  * ```ts
@@ -71,7 +71,7 @@ function nativeSplit(name: string, split: ArraySplit, imageValues: number): { im
  */
 export async function loadDataset(source: DataSourceInput): Promise<Dataset> {
   const parsed = parse(DataSource, source, "data source");
-  if ("classNames" in parsed) refuseOtherCount(parsed.classNames, parsed.numClasses);
+  if ("classNames" in parsed) assertNamePerClass(parsed.classNames, parsed.numClasses);
   switch (parsed.kind) {
     case "image-folder":
       return folderDataset(parsed);

@@ -1,12 +1,12 @@
-import { messageOf, ReviewKdError } from "../errors.js";
+import { asSentence, messageOf, ReviewKdError } from "../errors.js";
 
-/** What of sharp's metadata is used here. */
+/** The part of sharp's metadata that is used here. */
 interface Metadata {
-  /** Size in pixels once the image is turned as its EXIF data say. */
+  /** Size in pixels after rotation according to EXIF. */
   readonly autoOrient: { readonly width: number; readonly height: number };
 }
 
-/** What of a sharp pipeline is used here. Written out, for who has no sharp has no types of it either. */
+/** The part of a sharp pipeline that is used here. Declared here because sharp's types are missing if sharp is not installed. */
 export interface SharpImage {
   metadata(): Promise<Metadata>;
   autoOrient(): SharpImage;
@@ -24,13 +24,13 @@ export type Sharp = (encoded: Uint8Array, options: { failOn: "error" }) => Sharp
 
 const PACKAGE = "sharp";
 
-/** By a name that the compiler does not look up. */
+/** Imports by a name that the compiler does not resolve. */
 const importSharp = (): Promise<unknown> => import(PACKAGE);
 
 /**
- * The decoder of image files. It is an optional peer dependency, since who trains on other data can do without it.
+ * Loads sharp, the image decoder. It is an optional peer dependency, because other data sets do not need it.
  *
- * @throws ReviewKdError `DEPENDENCY_MISSING`: it is not installed, too old, or not made for this platform.
+ * @throws ReviewKdError `DEPENDENCY_MISSING`: not installed, too old, or not built for this platform.
  */
 export async function loadSharp(load: () => Promise<unknown> = importSharp): Promise<Sharp> {
   let sharp: unknown;
@@ -38,17 +38,17 @@ export async function loadSharp(load: () => Promise<unknown> = importSharp): Pro
     sharp = ((await load()) as { default?: unknown }).default;
   } catch (cause) {
     const absent = (cause as NodeJS.ErrnoException | null)?.code === "ERR_MODULE_NOT_FOUND";
-    throw missing(absent ? "none" : messageOf(cause), cause);
+    throw missing(absent ? "it is not installed" : messageOf(cause), cause);
   }
   const pipeline: unknown = typeof sharp === "function" ? sharp.prototype : undefined;
-  if (typeof pipeline !== "object" || pipeline === null || !("autoOrient" in pipeline)) throw missing("an older one");
+  if (typeof pipeline !== "object" || pipeline === null || !("autoOrient" in pipeline)) throw missing("the installed version is older");
   return sharp as Sharp;
 }
 
-function missing(got: string, cause?: unknown): ReviewKdError {
+function missing(reason: string, cause?: unknown): ReviewKdError {
   return new ReviewKdError(
     "DEPENDENCY_MISSING",
-    `expected the package sharp, 0.34 or newer, for image folders, got ${got}. \`npm install sharp\` adds it.`,
+    `image folders require the package sharp, 0.34 or newer: ${asSentence(reason)} Run \`npm install sharp\`.`,
     { cause },
   );
 }

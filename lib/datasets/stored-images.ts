@@ -1,7 +1,7 @@
 import type { NativeDataset } from "../native.js";
 import type { NativeBatch, PassPlan, PassWork, SplitImages } from "../api/split-images.js";
 
-/** A split that lies in native memory. */
+/** A split stored in native memory. */
 export class StoredImages implements SplitImages {
   readonly size: number;
   readonly height: number;

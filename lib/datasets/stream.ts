@@ -7,7 +7,7 @@ import { IMAGENET_NORMALIZATION } from "./normalization.js";
 import { StreamedImages } from "./streamed-images.js";
 import { untilAborted } from "./until-aborted.js";
 
-/** A split of a streamed data set. */
+/** Opens a split of a streamed data set. */
 export function openStream(source: StreamSource, split: "train" | "test"): StreamedImages {
   const { numClasses, height, width, normalization = IMAGENET_NORMALIZATION } = source;
   const { samples, items } = source[split];
@@ -24,26 +24,26 @@ interface Production {
   readonly items: StreamSplit["items"];
   /** Images in a whole pass. */
   readonly size: number;
-  /** More may come, which nobody wants. */
+  /** The pass uses only the first `size` items; further ones are ignored. */
   readonly limited: boolean;
   /** Values of one image. */
   readonly imageValues: number;
   readonly pass: StreamPass;
 }
 
-/** Checks the items and cuts them to what the pass needs. */
+/** Validates the items and trims them to the range of the pass. */
 async function* produce(production: Production): AsyncGenerator<ImageBlock, void, void> {
   const { items, size, limited, imageValues, pass } = production;
   const made = typeof items === "function";
-  // What is not told where to begin begins at the first image.
+  // A plain iterable always starts at the first image.
   let position = made ? pass.firstImage : 0;
-  // The last block waits until it is known that nothing follows: an epoch shall not be finished with the wrong images.
+  // The last block is held back until the iterable ends: surplus images must fail before the epoch completes.
   let held: ImageBlock | undefined;
   for await (const item of untilAborted(made ? iterable(items(pass)) : items, pass.signal)) {
     const block = blockOf(item, imageValues, position);
     const end = position + block.labels.length;
     if (held !== undefined || (end > size && !limited)) {
-      throw wrongCount(pass, size, `more: say so in \`samples\`, or end the iterable`);
+      throw wrongCount(pass, size, "more. Set `samples` to the number of images, or end the iterable.");
     }
     const wanted = part(block, imageValues, Math.max(0, pass.firstImage - position), Math.min(end, size) - position);
     position = end;
@@ -54,54 +54,58 @@ async function* produce(production: Production): AsyncGenerator<ImageBlock, void
   if (held !== undefined) yield held;
   else if (position < size) {
     const remedy = made || position > 0
-      ? "say so in `samples`, or make as many"
-      : "what can be gone through only once, a generator say, is made anew for each pass by a function";
-    throw wrongCount(pass, size, `${position}: ${remedy}`);
+      ? "Set `samples` to the number of images, or yield that many."
+      : "Pass a function that returns a new iterable for each pass, because a generator can be iterated only once.";
+    throw wrongCount(pass, size, `${position}. ${remedy}`);
   }
 }
 
-/** @throws ReviewKdError `INVALID_ARGUMENT` where a function returned something else. */
+/** @throws ReviewKdError `INVALID_ARGUMENT` if the function returned something else. */
 function iterable(value: StreamIterable): StreamIterable {
-  // The type forbids it; JavaScript does not.
+  // The type rules this out; plain JavaScript does not.
   const made: unknown = value;
   if (typeof made === "object" && made !== null && (Symbol.asyncIterator in made || Symbol.iterator in made)) return value;
-  throw new ReviewKdError("INVALID_ARGUMENT", `expected an iterable from the items function of a stream, got ${valueText(made)}`);
+  throw new ReviewKdError("INVALID_ARGUMENT", `invalid result of a stream's items function: expected an iterable, received ${valueText(made)}.`);
 }
 
-function wrongCount(pass: StreamPass, size: number, got: string): ReviewKdError {
-  return new ReviewKdError("INVALID_ARGUMENT", `expected ${size} images from the ${pass.split} stream for epoch ${pass.epoch}, got ${got}`);
+function wrongCount(pass: StreamPass, size: number, received: string): ReviewKdError {
+  return new ReviewKdError("INVALID_ARGUMENT", `invalid ${pass.split} stream: expected ${size} images for epoch ${pass.epoch}, received ${received}`);
 }
 
-/** Brings an item into the form in which native code takes it. */
+/** Converts an item to the form that native code takes. */
 function blockOf(item: StreamItem, imageValues: number, position: number): ImageBlock {
   const { images, labels } = partsOf(item, position);
   const values = images instanceof Uint8ClampedArray ? new Uint8Array(images.buffer, images.byteOffset, images.length) : images;
   if (!(values instanceof Uint8Array || values instanceof Float32Array)) {
-    throw new ReviewKdError("DTYPE_MISMATCH", `expected a Uint8Array or Float32Array for image ${position} of a stream, got ${valueText(values)}`);
+    const message = `invalid image ${position} of a stream: expected a Uint8Array or Float32Array, received ${valueText(values)}.`;
+    throw new ReviewKdError("DTYPE_MISMATCH", message);
   }
   if (labels.length === 0 || values.length !== labels.length * imageValues) {
     throw new ReviewKdError(
       "SHAPE_MISMATCH",
-      `expected ${Math.max(1, labels.length) * imageValues} values for image ${position} of a stream ` +
-        `(${labels.length} labels, ${imageValues} values an image), got ${values.length}`,
+      `invalid image ${position} of a stream: expected ${Math.max(1, labels.length) * imageValues} values ` +
+        `(${labels.length} labels, ${imageValues} values per image), received ${values.length}.`,
     );
   }
   return { values, labels: labels instanceof BigInt64Array ? labels : BigInt64Array.from(Array.from(labels, (label) => labelOf(label, position))) };
 }
 
 function partsOf(item: StreamItem, position: number): { images: StreamPixels; labels: ArrayLike<number | bigint> } {
-  // The type has one of the two; JavaScript may have anything.
-  const given = item as unknown;
-  if (typeof given === "object" && given !== null) {
+  // The type rules out anything else; plain JavaScript does not.
+  const value = item as unknown;
+  if (typeof value === "object" && value !== null) {
     if ("image" in item && "label" in item) return { images: item.image, labels: [item.label] };
     if ("images" in item && "labels" in item) return item;
   }
-  throw new ReviewKdError("INVALID_ARGUMENT", `expected { image, label } or { images, labels } for image ${position} of a stream, got ${valueText(given)}`);
+  throw new ReviewKdError(
+    "INVALID_ARGUMENT",
+    `invalid item at image ${position} of a stream: expected { image, label } or { images, labels }, received ${valueText(value)}.`,
+  );
 }
 
 function labelOf(label: number | bigint, position: number): bigint {
   if (typeof label === "bigint" || Number.isSafeInteger(label)) return BigInt(label);
-  throw new ReviewKdError("LABEL_OUT_OF_RANGE", `expected a whole number for the label of image ${position} of a stream, got ${valueText(label)}`);
+  throw new ReviewKdError("LABEL_OUT_OF_RANGE", `invalid label of image ${position} of a stream: expected an integer, received ${valueText(label)}.`);
 }
 
 function part({ values, labels }: ImageBlock, imageValues: number, first: number, last: number): ImageBlock {
@@ -109,7 +113,7 @@ function part({ values, labels }: ImageBlock, imageValues: number, first: number
   return { values: values.subarray(begin * imageValues, last * imageValues), labels: labels.subarray(begin, last) };
 }
 
-/** Its maker may use the arrays again while this block waits. */
+/** Copies the arrays, because the producer may reuse them while this block is held back. */
 function copied({ values, labels }: ImageBlock): ImageBlock {
   return { values: values.slice(), labels: labels.slice() };
 }

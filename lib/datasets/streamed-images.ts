@@ -5,26 +5,26 @@ import type { StreamPass } from "../config/schemas/stream.js";
 import { Feed, type ImageBlock } from "./feed.js";
 import type { NativeBatch, PassPlan, PassWork, SplitImages } from "../api/split-images.js";
 
-/** Whole batches that wait for the trainer at most. */
+/** Maximum number of complete batches queued for the trainer. */
 const BATCHES_AHEAD = 3;
 
-/** What {@link StreamedImages} needs to know of a split. */
+/** Options of {@link StreamedImages}. */
 export interface StreamedOptions {
-  /** Names the data set in messages. */
+  /** Name of the data set in messages. */
   readonly kind: string;
   readonly split: "train" | "test";
   readonly numClasses: number;
   readonly size: number;
   readonly height: number;
   readonly width: number;
-  /** Order of an image's values: three planes, or three values a pixel. */
+  /** Order of an image's values: three planes, or three values per pixel. */
   readonly layout: "planes" | "interleaved";
   readonly normalization: Normalization;
-  /** Makes the images of a pass, from `firstImage` on. Ends soon after the pass's signal is aborted. */
+  /** Produces the images of a pass, from `firstImage` on. Must end soon after the pass's signal is aborted. */
   readonly produce: (pass: StreamPass) => AsyncIterable<ImageBlock>;
 }
 
-/** A split whose images JavaScript makes while they are needed. */
+/** A split whose images JavaScript produces on demand. */
 export class StreamedImages implements SplitImages {
   readonly size: number;
   readonly height: number;
@@ -64,13 +64,13 @@ export class StreamedImages implements SplitImages {
     }
   }
 
-  /** Passes that are under way go on. */
+  /** Prevents new passes; running passes continue. */
   dispose(): void {
     this.#disposed = true;
   }
 
   #open(plan: PassPlan): { queue: NativeBatchQueue; feed: Feed; close: () => Promise<void> } {
-    if (this.#disposed) throw new ReviewKdError("DISPOSED", "expected a Dataset that is in use, got one that was disposed");
+    if (this.#disposed) throw new ReviewKdError("DISPOSED", "cannot use a Dataset after it was disposed. Load it again.");
     const { kind, split, numClasses, size, height, width, layout, normalization, produce } = this.options;
     const queue = addon().newBatchQueue({ kind, numClasses, size, height, width, layout, normalization, ahead: BATCHES_AHEAD });
     const over = new AbortController();

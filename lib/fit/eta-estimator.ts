@@ -1,24 +1,24 @@
-/** What a forward pass costs of a training step: the backward pass takes about twice as long as the forward one. */
+/** Share of a training step spent in the forward pass; the backward pass takes about twice as long. */
 const EVALUATION_SHARE = 1 / 3;
 
-/** Foretells how long a training will still take. */
+/** Estimates the remaining time of a training. */
 export class EtaEstimator {
   #evaluationSeconds: number | undefined;
   #imagesPerSecond = 0;
 
   constructor(private readonly plan: { readonly epochs: number; readonly trainSamples: number; readonly testSamples: number }) {}
 
-  /** Takes notice of a speed in training. */
+  /** Records the current training speed. */
   trainedAt(imagesPerSecond: number): void {
     if (imagesPerSecond > 0) this.#imagesPerSecond = imagesPerSecond;
   }
 
-  /** Takes notice of how long one evaluation took. */
+  /** Records the duration of an evaluation. */
   evaluatedIn(seconds: number): void {
     this.#evaluationSeconds = seconds;
   }
 
-  /** Seconds to the end of the last epoch, evaluations included, where `images` of epoch `epoch` are done. */
+  /** Seconds to the end of the last epoch, including evaluations, after `images` images of epoch `epoch`. */
   from(epoch: number, images: number): number {
     if (this.#imagesPerSecond === 0) return 0;
     const { epochs, trainSamples, testSamples } = this.plan;

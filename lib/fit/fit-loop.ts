@@ -10,7 +10,7 @@ import { EtaEstimator } from "./eta-estimator.js";
 import type { FitPlan } from "./plan.js";
 import { withReports } from "./with-reports.js";
 
-/** Between two progress events; a display needs no more. */
+/** Interval of progress events; enough for a display. */
 const PROGRESS_INTERVAL_MS = 100;
 
 /** Records the progress of a training and its checkpoints. */
@@ -50,17 +50,17 @@ export interface FinishedEpoch {
   readonly etaSeconds: number;
 }
 
-/** The loop of one training: epochs, evaluations, events. */
+/** The training loop: runs epochs and evaluations and yields events. */
 export class FitLoop {
   readonly #epochs: number;
-  /** Broken images that were told of, or met before this training. */
-  #brokenTold: number;
+  /** Number of broken images that were reported, or found before this training. */
+  #brokenReported: number;
   readonly #timeLeft: EtaEstimator;
 
   constructor(private readonly plan: FitPlan, private readonly session: Session, private readonly log: TrainingRecorder) {
     const { data, training } = plan;
     this.#epochs = training.epochs;
-    this.#brokenTold = data.brokenImages.length;
+    this.#brokenReported = data.brokenImages.length;
     this.#timeLeft = new EtaEstimator({ epochs: training.epochs, trainSamples: data.train.size, testSamples: data.test.size });
   }
 
@@ -107,7 +107,7 @@ export class FitLoop {
         yield* this.log.running(progress.step);
       }
     } finally {
-      // Where the consumer has left, this stops the epoch and waits for its last step.
+      // If the consumer has stopped iterating, this stops the epoch and waits for its last step.
       await reports.return(undefined as never);
     }
   }
@@ -120,11 +120,11 @@ export class FitLoop {
     return evaluation;
   }
 
-  /** Tells of each broken image as soon as it is known. */
+  /** Reports each broken image as soon as it is known. */
   *#brokenImages(epoch: number): Generator<FitEvent, void, void> {
     const { brokenImages } = this.plan.data;
-    for (; this.#brokenTold < brokenImages.length; ++this.#brokenTold) {
-      const broken = brokenImages[this.#brokenTold];
+    for (; this.#brokenReported < brokenImages.length; ++this.#brokenReported) {
+      const broken = brokenImages[this.#brokenReported];
       if (broken !== undefined) yield { type: "broken-image", ...broken, epoch };
     }
   }
@@ -137,9 +137,9 @@ export class FitLoop {
     const { checkpoint, epoch, step } = yield* this.log.interrupted(this.session);
     yield { type: "interrupted", epoch, step, checkpoint };
     const remedy = checkpoint === null
-      ? "nothing was saved, for there is no run directory"
-      : `go on with \`resume: true\` and the same run directory (on the command line --run ${dirname(checkpoint)} --resume)`;
-    throw new ReviewKdError("ABORTED", `the training was stopped in epoch ${epoch} after step ${step}: ${remedy}.`, { cause });
+      ? "Nothing was saved because there is no run directory."
+      : `Resume with \`resume: true\` and the same run directory (on the command line --run ${dirname(checkpoint)} --resume).`;
+    throw new ReviewKdError("ABORTED", `the training was stopped in epoch ${epoch} after step ${step}. ${remedy}`, { cause });
   }
 
   #startEvent(): FitEvent {
@@ -165,7 +165,7 @@ export class FitLoop {
   }
 }
 
-/** A last batch of a single image is left out, unless all batches are such: batch normalization needs two. */
+/** Drops a last batch of a single image, unless the batch size is 1, because batch normalization requires two. */
 function stepsPerEpoch(samples: number, batchSize: number): number {
   const rest = samples % batchSize;
   return Math.floor(samples / batchSize) + (rest >= Math.min(2, batchSize) ? 1 : 0);

@@ -10,39 +10,39 @@ import { TrainingOptions, type TrainingOptionsInput } from "../config/schemas/tr
 import type { SessionTarget } from "../api/session.js";
 import { parse } from "../config/validation.js";
 
-/** Long enough for a file server that is started anew, or for somebody who makes room at once. */
+/** Long enough for a file server to restart, or for a user to free disk space. */
 const RETRY_DELAYS_MS = [1000, 3000, 9000];
 
-/** What `fit` needs beside the settings of the training. */
+/** Options of `fit` in addition to the training options. */
 export interface FitSettings {
   readonly data: Dataset;
-  /** Directory for configuration, metrics, checkpoints and the trained network; omitted: nothing is written. */
+  /** Directory for configuration, metrics, checkpoints and the trained network. Default: nothing is written. */
   readonly runDirectory?: string | undefined;
-  /** Go on from the newest whole checkpoint in `runDirectory`, or from the beginning where it has none yet. Default false. */
+  /** Resume from the newest valid checkpoint in `runDirectory`, or start from the beginning if there is none yet. Default false. */
   readonly resume?: boolean | undefined;
-  /** Resume with another configuration than the run was begun with; the change is recorded in `config-history.jsonl`. Default false. */
+  /** Allow resuming with a changed configuration; the change is recorded in `config-history.jsonl`. Default false. */
   readonly override?: boolean | undefined;
-  /** Take `runDirectory` over from a run on another machine that never gave it back. Default false. */
+  /** Take over `runDirectory` from a run on another machine that did not release it. Default false. */
   readonly forceUnlock?: boolean | undefined;
-  /** A new run directory to save in at the end, where `runDirectory` cannot be written to. */
+  /** A new run directory to save to at the end if `runDirectory` cannot be written. */
   readonly fallbackDirectory?: string | undefined;
-  /** Pauses between the last attempts to save at the end of a training. Default: 1, 3 and 9 seconds. */
+  /** Delays before each retry of saving at the end of a training. Default: 1, 3 and 9 seconds. */
   readonly retryDelaysMs?: readonly number[] | undefined;
-  /** A preset whose training settings stand where the options are silent. Its method is not used: the distiller has one. */
+  /** A preset that provides omitted training options. Its method is not used, because the distiller has one. */
   readonly preset?: PresetName | undefined;
   /** Stops within one step and saves. */
   readonly signal?: AbortSignal | undefined;
-  /** What `config.json` records, and what a resumed run is compared with. Default: derived from these options. */
+  /** The configuration to record in `config.json` and to compare a resumed run with. Default: derived from these options. */
   readonly config?: unknown;
 }
 
 /** Options of `fit`. */
 export type FitOptions = SessionTarget & FitSettings & TrainingOptionsInput;
 
-/** {@link FitOptions}, checked and with every default filled in. */
+/** Validated {@link FitOptions} with all defaults applied. */
 export interface FitPlan {
   readonly target: SessionTarget;
-  /** The network that is trained. */
+  /** The trained network. */
   readonly model: Model;
   readonly distiller: Distiller | undefined;
   readonly data: Dataset;
@@ -66,7 +66,7 @@ export function planFit(options: FitOptions): FitPlan {
   const layers: Settings[] = preset === undefined ? [explicit] : [findPreset(preset).training, explicit];
   const training = parse(TrainingOptions, mergeSettings(...layers), "fit options");
   if (resume && runDirectory === undefined) {
-    throw new ReviewKdError("INVALID_ARGUMENT", "expected a runDirectory for resume, got none");
+    throw new ReviewKdError("INVALID_ARGUMENT", "invalid fit options: resume requires a runDirectory. Pass the directory of the run to resume.");
   }
   parse(z.array(NonNegativeNumber), retryDelaysMs, "retryDelaysMs");
   const shared = { data, runDirectory, resume, override, forceUnlock, fallbackDirectory, retryDelaysMs, signal, training };
@@ -78,10 +78,10 @@ export function planFit(options: FitOptions): FitPlan {
     const plan = { ...shared, target: { model }, model, distiller: undefined };
     return { ...plan, config: config ?? deriveConfig({ ...plan, preset }) };
   }
-  throw new ReviewKdError("INVALID_ARGUMENT", "expected either a distiller or a model for fit, got both or none");
+  throw new ReviewKdError("INVALID_ARGUMENT", "invalid fit options: expected either a distiller or a model, received both or neither.");
 }
 
-/** All that these objects tell of themselves. A seed or a weights file that a network came from is not known here. */
+/** The configuration as far as these objects know it: without the seed or weights file that a network was created from. */
 function deriveConfig({ model, distiller, data, training, preset }: Pick<FitPlan, "model" | "distiller" | "data" | "training"> & { preset: string | undefined }): unknown {
   return {
     task: distiller === undefined ? "train" : "distill",

@@ -1,10 +1,9 @@
-/** What {@link withReports} runs: calls `report` as often as it likes, and stops early once `signal` is aborted. */
+/** Work for {@link withReports}: may call `report` at any rate, and stops early once `signal` is aborted. */
 export type ReportingWork<Report, Result> = (report: (value: Report) => void, signal: AbortSignal) => Promise<Result>;
 
 /**
- * Runs `work` and yields what it reports, at most once in `intervalMs`. Where reports come faster than they are taken
- * the newest replaces the one that waits, so that nothing grows; the very last one is always yielded. Where the
- * consumer stops early, the work is told to stop and waited for.
+ * Runs `work` and yields its reports, at most one per `intervalMs`. If reports arrive faster than they are consumed, the newest
+ * replaces the waiting one; the last one is always yielded. If the consumer stops early, the work is aborted and awaited.
  */
 export async function* withReports<Report, Result>(
   work: ReportingWork<Report, Result>,
@@ -23,7 +22,7 @@ export async function* withReports<Report, Result>(
     state.settled = true;
     state.wake();
   });
-  // Its rejection is passed on below; until then it must not count as unhandled.
+  // A rejection is rethrown below; until then it must not count as unhandled.
   result.catch(() => undefined);
 
   let quietUntil = 0;
@@ -51,13 +50,13 @@ export async function* withReports<Report, Result>(
 }
 
 interface State<Report> {
-  /** None, or the newest. */
+  /** Empty, or the newest report. */
   waiting: Report[];
   settled: boolean;
   wake: () => void;
 }
 
-/** Resolves at the end of the work, or at the next report; with a timeout, which a waiting report has, then instead. */
+/** Resolves at the end of the work or at the next report. With a timeout, given if a report waits, resolves after it instead. */
 function wokenBy(state: State<unknown>, timeoutMs: number | undefined): Promise<void> {
   return new Promise((resolve) => {
     const timer = timeoutMs === undefined ? undefined : setTimeout(resolve, timeoutMs);

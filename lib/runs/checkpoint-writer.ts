@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { configHash } from "./config-changes.js";
-import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
+import { asSentence, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import type { FitPlan } from "../fit/plan.js";
 import { TRAINING_METADATA } from "../api/checkpoint-metadata.js";
 import { CLASS_NAMES_KEY } from "../api/model.js";
@@ -10,37 +10,37 @@ import type { FitEvent, SavedKind } from "../config/schemas/events.js";
 import type { FitProgress } from "../config/schemas/run-record.js";
 import type { Session } from "../api/session.js";
 
-/** How far a training is. */
+/** The position of a training. */
 export interface RunPosition {
   readonly progress: FitProgress;
   /** Steps done in the epoch after `progress.epochsDone`. */
   readonly stepsDone: number;
 }
 
-/** The order in which files are written: a line without its checkpoint is cut on resume, and `last` decides where a resumed run begins. */
+/** Write order: resuming drops a metrics line without its checkpoint, and `last` determines where a resumed run starts. */
 const ORDER: readonly SavedKind[] = ["metrics", "best", "epoch", "student", "last"];
 
-/** These are of one epoch: once the weights have moved on they cannot be made up for. */
+/** Files of one specific epoch: once the weights have changed, they can no longer be written. */
 const OF_ONE_EPOCH: readonly SavedKind[] = ["best", "epoch"];
 
-/** Writes what a run directory is due, and remembers what could not be written. */
+/** Writes the files of a run directory, and keeps track of those that could not be written. */
 export class CheckpointWriter {
-  /** What could not be written so far. */
+  /** Files that could not be written yet. */
   readonly #pending = new Set<SavedKind>();
   #failure: { readonly code: string; readonly reason: string } | undefined;
-  /** Where the newest checkpoint of this process stands. */
+  /** Position of the newest checkpoint of this process. */
   #saved: RunPosition | undefined;
 
   constructor(private readonly plan: FitPlan, private directory: RunDirectory, private readonly session: Session) {}
 
-  /** Writes these, and what is owed, and tells of both. */
+  /** Writes these and all pending files, and yields an event for each. */
   async *save(kinds: readonly SavedKind[], position: RunPosition): AsyncGenerator<FitEvent, void, void> {
     for (const kind of OF_ONE_EPOCH) this.#pending.delete(kind);
     for (const kind of kinds) this.#pending.add(kind);
     yield* this.#attempt(position);
   }
 
-  /** Saves between two steps of the epoch that runs. */
+  /** Saves between two steps of the running epoch. */
   async *saveWithinEpoch(position: RunPosition): AsyncGenerator<FitEvent, void, void> {
     const kinds: SavedKind[] = ["last"];
     try {
@@ -58,9 +58,9 @@ export class CheckpointWriter {
   }
 
   /**
-   * Tries again what is owed, after each of the pauses.
+   * Retries pending files after each delay.
    *
-   * @throws `SAVE_FAILED`: something is still owed.
+   * @throws `SAVE_FAILED`: files are still pending.
    */
   async *retryPending(position: RunPosition, signal?: AbortSignal): AsyncGenerator<FitEvent, void, void> {
     for (const milliseconds of this.plan.retryDelaysMs) {
@@ -75,15 +75,16 @@ export class CheckpointWriter {
   #saveFailed({ progress: { epochsDone } }: RunPosition): ReviewKdError {
     return new ReviewKdError(
       "SAVE_FAILED",
-      `expected to save ${this.#pendingKinds().join(", ")} of the run in ${this.directory.path} after ${epochsDone} epochs, got: ${this.#failure?.reason ?? ""}. ` +
-        `${this.lastSaved()} In a program the trained network is still in memory: \`model.save(path)\` writes it elsewhere.`,
+      `cannot save ${this.#pendingKinds().join(", ")} of the run in ${this.directory.path} after ${epochsDone} epochs: ` +
+        `${asSentence(this.#failure?.reason ?? "unknown reason")} ${this.lastSaved()} ` +
+        "In a program the trained network is still in memory: save it elsewhere with `model.save(path)`.",
     );
   }
 
   /**
    * Writes everything into another directory.
    *
-   * @throws `SAVE_FAILED`: something could not be written there, either.
+   * @throws `SAVE_FAILED`: a file could not be written there, either.
    */
   async *moveTo(directory: RunDirectory, position: RunPosition): AsyncGenerator<FitEvent, void, void> {
     this.directory = directory;
@@ -93,20 +94,20 @@ export class CheckpointWriter {
     if (!this.#hasNothingPending) throw this.#saveFailed(position);
   }
 
-  /** A sentence that names the newest checkpoint that was written. */
+  /** A sentence that names the newest checkpoint written. */
   lastSaved(): string {
-    if (this.#saved === undefined) return "No checkpoint was written since this process began.";
+    if (this.#saved === undefined) return "No checkpoint was written since this process started.";
     const { progress: { epochsDone }, stepsDone } = this.#saved;
     const place = stepsDone > 0 ? `step ${stepsDone} of epoch ${epochsDone}` : `epoch ${epochsDone - 1}`;
     return `The last good checkpoint is ${this.directory.file("last")}, after ${place}.`;
   }
 
-  /** Whether the newest checkpoint is of this state. */
+  /** Whether the newest checkpoint is at this position. */
   savedIs({ progress, stepsDone }: RunPosition): boolean {
     return this.#saved?.progress === progress && this.#saved.stepsDone === stepsDone;
   }
 
-  /** A checkpoint that an earlier process wrote. */
+  /** Records the position of a checkpoint that an earlier process wrote. */
   markSaved(position: RunPosition): void {
     this.#saved = position;
   }
@@ -116,7 +117,7 @@ export class CheckpointWriter {
     try {
       await this.directory.restore();
       for (const kind of this.#pendingKinds()) {
-        // A checkpoint whose epoch has no line would leave a gap.
+        // A checkpoint whose epoch has no metrics line would leave a gap.
         if (kind === "last" && this.#pending.has("metrics")) continue;
         if (await this.#write(kind, position)) written.push(kind);
       }
@@ -131,7 +132,7 @@ export class CheckpointWriter {
     return this.#pending.size === 0;
   }
 
-  /** What is owed, in the order in which it is written. */
+  /** Pending files in write order. */
   #pendingKinds(): SavedKind[] {
     return ORDER.filter((kind) => this.#pending.has(kind));
   }
@@ -192,7 +193,7 @@ export class CheckpointWriter {
       dataset: data.kind,
       [CLASS_NAMES_KEY]: JSON.stringify(data.classNames),
       normalization: JSON.stringify(data.normalization),
-      // Within an epoch no accuracy belongs to these weights.
+      // Within an epoch there is no accuracy for these weights.
       ...(last === null || stepsDone > 0 ? {} : { top1: String(last.top1) }),
       ...(epochsDone === 0 ? {} : { epoch: String(epochsDone - 1) }),
       ...(stepsDone === 0 ? {} : { stepsOfNextEpoch: String(stepsDone) }),
@@ -218,12 +219,12 @@ export class CheckpointWriter {
   }
 }
 
-/** Whether a state is the one with the best test accuracy so far. */
+/** Whether a position is the one with the best test accuracy so far. */
 export function isBest({ progress: { epochsDone, best }, stepsDone }: RunPosition): boolean {
   return stepsDone === 0 && best?.epoch === epochsDone - 1;
 }
 
-/** The epoch that a state belongs to: the one that it is in, or the one that it finished. */
+/** The epoch of a position: the current one, or the one just finished. */
 function epochOf({ progress: { epochsDone }, stepsDone }: RunPosition): number {
   return stepsDone > 0 ? epochsDone : Math.max(0, epochsDone - 1);
 }

@@ -26,22 +26,22 @@ export function configChanges(recorded: unknown, config: unknown): Change[] {
     .map((key) => ({ key, was: before.get(key), now: now.get(key) }));
 }
 
-/** SHA-256 (hexadecimal) of all settings that change what is trained. */
+/** SHA-256 (hexadecimal) of all settings that affect the training result. */
 export function configHash(config: unknown): string {
   const settings = [...settingsOf(config)].sort(([a], [b]) => (a < b ? -1 : 1));
   return createHash("sha256").update(JSON.stringify(settings)).digest("hex");
 }
 
-/** A change in words. */
+/** A change as text. */
 export function changeText({ key, was, now }: Change): string {
   return `${key}: was ${plain(was)}, now ${plain(now)}`;
 }
 
 /**
- * Sees to it that what goes on is what was begun.
+ * Checks that a resumed run or study has the configuration that it was started with.
  *
- * @param what - What was begun, with its place: "the run at runs/a".
- * @param remedy - A sentence.
+ * @param what - The run or study with its path: "the run at runs/a".
+ * @param remedy - A sentence with the fix.
  * @throws `RUN_MISMATCH`: lists each difference.
  */
 export function assertSameConfig(recorded: unknown, config: unknown, { what, remedy }: { readonly what: string; readonly remedy: string }): void {
@@ -49,19 +49,19 @@ export function assertSameConfig(recorded: unknown, config: unknown, { what, rem
   if (changes.length === 0) return;
   throw new ReviewKdError(
     "RUN_MISMATCH",
-    `expected the configuration with which ${what} was begun, got ${changes.length} difference${changes.length === 1 ? "" : "s"}\n` +
+    `invalid configuration for ${what}: expected the recorded settings, received ${changes.length} difference${changes.length === 1 ? "" : "s"}:\n` +
       `${changes.map((change) => `  - ${changeText(change)}`).join("\n")}\n${remedy}`,
   );
 }
 
 function settingsOf(config: unknown): Map<string, unknown> {
-  // Through JSON and back, or a key with the value `undefined` would count as a change.
+  // Round trip through JSON; otherwise a key with the value `undefined` would count as a change.
   const settings = flatten(JSON.parse(JSON.stringify(config ?? null)));
   for (const key of RESUMABLE_KEYS) settings.delete(key);
   return settings;
 }
 
-/** Leaves of nested objects under dotted keys. Arrays count as leaves, but for those of objects. */
+/** Leaves of nested objects under dotted keys. Arrays count as leaves, except arrays of objects. */
 function flatten(value: unknown, prefix = ""): Map<string, unknown> {
   if (Array.isArray(value) && value.some(isSettings)) {
     return new Map(value.flatMap((inner: unknown, index) => [...flatten(inner, `${prefix}[${index}]`)]));

@@ -1,8 +1,8 @@
 import { appendFile, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { messageOf, ReviewKdError } from "../errors.js";
+import { asSentence, messageOf, ReviewKdError } from "../errors.js";
 
-/** What a JSON text holds, or `undefined` where it is none. */
+/** The value of a JSON text, or `undefined` if it is invalid. */
 export function tryParseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -16,7 +16,7 @@ export async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * The file's text, or `undefined` where there is no file.
+ * The file's text, or `undefined` if it is missing.
  *
  * @throws `RUN_DIRECTORY`
  */
@@ -25,15 +25,15 @@ export async function readText(path: string): Promise<string | undefined> {
     return await readFile(path, "utf8");
   } catch (error) {
     if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
-    throw new ReviewKdError("RUN_DIRECTORY", `expected to read ${path}, got ${messageOf(error)}`, { cause: error });
+    throw new ReviewKdError("RUN_DIRECTORY", `cannot read ${path}: ${asSentence(messageOf(error))} Check its permissions.`, { cause: error });
   }
 }
 
-/** What native code names its temporary files, too (native/core/io/atomic_file.cpp): the file's name and the writer's process. */
+/** Name of a temporary file, also in native code (native/core/io/atomic_file.cpp): the target's name and the writer's process id. */
 const TEMPORARY = /^(.+)\.tmp-\d+$/;
 
 /**
- * Writes a file so that it appears whole or not at all, and stays when the power goes.
+ * Writes a file atomically and durably.
  *
  * @throws `RUN_DIRECTORY`
  */
@@ -52,7 +52,7 @@ export async function writeAtomic(directory: string, path: string, text: string)
 }
 
 /**
- * Adds text to a file and waits until it is on the disk.
+ * Appends text to a file and waits until it is on disk.
  *
  * @throws `RUN_DIRECTORY`
  */
@@ -60,13 +60,13 @@ export async function appendFlushed(directory: string, path: string, text: strin
   await withDirectoryErrors(directory, () => appendFile(path, text, { flush: true }));
 }
 
-/** A new name lasts only once its directory is on the disk. */
+/** Flushes a directory, without which a new file name is not durable. */
 async function flushDirectory(path: string): Promise<void> {
   const directory = await open(path, "r");
   try {
     await directory.sync();
   } catch (error) {
-    // A file system that cannot flush a directory says so by one of these, and Windows, where names need no flushing, by the last.
+    // Reported by file systems that cannot flush a directory, and EPERM by Windows, where names need no flushing.
     if (!["EINVAL", "ENOTSUP", "ENOSYS", ...(process.platform === "win32" ? ["EPERM"] : [])].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
   } finally {
     await directory.close();
@@ -74,9 +74,9 @@ async function flushDirectory(path: string): Promise<void> {
 }
 
 /**
- * Removes what a process left that was killed while it wrote. Nobody else may be writing here.
+ * Removes temporary files of a process that was killed while writing. No other process may be writing here.
  *
- * @param isOurs - Whether a file of this name is written in this way.
+ * @param isOurs - Whether a file of this name is written atomically by this package.
  * @throws `RUN_DIRECTORY`
  */
 export async function removeTemporaries(directory: string, isOurs: (name: string) => boolean): Promise<void> {
@@ -88,15 +88,17 @@ export async function removeTemporaries(directory: string, isOurs: (name: string
   });
 }
 
-/** @throws `RUN_DIRECTORY`: what `work` threw, with the directory and what to do. */
+/** @throws `RUN_DIRECTORY`: wraps errors from `work` and adds the directory and the fix. */
 export async function withDirectoryErrors<T>(directory: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw new ReviewKdError(
-      "RUN_DIRECTORY",
-      `expected a directory that can be written for a run, got ${directory}: ${messageOf(error)}. Choose another one, or make room or change its permissions.`,
-      { cause: error },
-    );
+    throw writeError(directory, error);
   }
+}
+
+/** The error for a directory that cannot be written. */
+export function writeError(directory: string, cause: unknown): ReviewKdError {
+  const remedy = "Choose another directory, free disk space or change its permissions.";
+  return new ReviewKdError("RUN_DIRECTORY", `cannot write to the directory ${directory}: ${asSentence(messageOf(cause))} ${remedy}`, { cause });
 }

@@ -12,14 +12,14 @@ import type { FitResult } from "../config/schemas/run-record.js";
 
 type ConfigOf<Task extends RunConfig["task"]> = Extract<RunConfig, { task: Task }>;
 
-/** Where a run is kept, how it goes on, and what stops it. */
+/** Options of a run: its directory, how to resume it, and a signal that stops it. */
 export type ExperimentOptions = Pick<FitSettings, "runDirectory" | "resume" | "override" | "forceUnlock" | "fallbackDirectory" | "retryDelaysMs" | "signal">;
 
 /**
- * Does all that a run configuration says: loads the data, builds the networks, trains, and frees everything in the end.
- * Every seed follows from `training.seed`, so that the same configuration gives the same weights.
+ * Executes a run configuration: loads the data, creates the networks, trains, and frees everything at the end. All seeds derive
+ * from `training.seed`, so that the same configuration gives the same weights.
  *
- * @throws `CONFIG_INVALID` (a distillation without the teacher's weights, say), and what `loadDataset`, `createModel`,
+ * @throws `CONFIG_INVALID` (for example, a distillation without the teacher's weights), and what `loadDataset`, `createModel`,
  * `createDistiller` and `fit` throw.
  *
  * @example
@@ -36,12 +36,12 @@ export async function* runExperiment(input: RunConfigInput, options: ExperimentO
   return yield* runDistillation(config, { data, teacher }, options);
 }
 
-/** The network that a configuration names, for these data. A session moves it to where it computes; `device` is for use without one. */
+/** Creates the network of a configuration for a data set. A session moves it to its device; `device` is for use without one. */
 export function buildModel({ name, weights }: NetworkConfig, data: Dataset, seed: number, device?: Device): Promise<Model> {
   return createModel(name, { numClasses: data.numClasses, seed, weights, device });
 }
 
-/** A run of task `"train"` on data that are loaded already, so that several runs can share them. */
+/** Runs task `"train"` on loaded data, so that several runs can share it. */
 export async function* runTraining(
   config: ConfigOf<"train">, { data }: { readonly data: Dataset }, options: ExperimentOptions,
 ): AsyncGenerator<FitEvent, FitResult, void> {
@@ -49,7 +49,7 @@ export async function* runTraining(
   return yield* fit({ ...options, ...config.training, data, config, model });
 }
 
-/** A run of task `"distill"` on data and under a teacher that are loaded already. */
+/** Runs task `"distill"` with loaded data and teacher. */
 export async function* runDistillation(
   config: ConfigOf<"distill">, { data, teacher }: { readonly data: Dataset; readonly teacher: Model }, options: ExperimentOptions,
 ): AsyncGenerator<FitEvent, FitResult, void> {

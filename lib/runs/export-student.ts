@@ -8,11 +8,11 @@ import { runFile } from "./run-directory.js";
 import { readRunPosition } from "./run-state.js";
 
 /**
- * Writes the trained network of a run directory alone, without teacher, review modules and optimizer.
+ * Writes only the trained network of a run directory, without teacher, review modules and optimizer.
  *
  * @param path - default: `student-last.safetensors` or `student-best.safetensors` in the directory.
- * @returns where it was written.
- * @throws ReviewKdError `FILE_NOT_FOUND` where the directory has no such checkpoint, and what {@link convertWeights} throws.
+ * @returns the path of the written file.
+ * @throws ReviewKdError `FILE_NOT_FOUND` if the directory has no such checkpoint, and what {@link convertWeights} throws.
  * @example
  * ```ts
  * await exportStudent("runs/r56-r20", "resnet20.pt", { checkpoint: "best" });
@@ -26,7 +26,7 @@ export async function exportStudent(runDirectory: string, path?: string, options
   return to;
 }
 
-/** What the run knows of the network, and how good it was at this checkpoint. */
+/** Metadata of the network, and its accuracy at this checkpoint. */
 async function metadataOf(runDirectory: string, checkpoint: string): Promise<Record<string, string>> {
   const { fit, metadata } = await inspectWeights(checkpoint);
   const student = runFile(runDirectory, "student");

@@ -7,31 +7,31 @@ const openFile = promisify(open);
 const readFile = promisify(read);
 
 /**
- * A file of lines that one process adds to, and that it can write anew wherever its directory vanished or a line was written in part: the
- * file stays open, so that what was written can be read even after it was removed, and nothing of it is kept in memory.
+ * A file of lines that one process appends to and can rewrite if its directory vanished or a line was written only in part. The
+ * file stays open, so that its content can be read even after removal and need not be kept in memory.
  */
 export class JsonlFile {
   /** Lines that are not in the file yet. */
   #pending: string[] = [];
-  /** How much of the open file is as this left it. */
+  /** Size of the open file as this object last wrote it. */
   #bytes = 0;
   #descriptor: number | undefined;
 
   constructor(private readonly directory: string, readonly path: string) {}
 
-  /** Takes up a line, which {@link JsonlFile.write} writes. */
+  /** Queues a line for {@link JsonlFile.write}. */
   add(line: string): void {
     this.#pending.push(`${line}\n`);
   }
 
   /**
-   * Writes what is not in the file yet; the whole file where it is not as this left it.
+   * Writes the queued lines; rewrites the whole file if it changed since this object last wrote it.
    *
-   * @throws `RUN_DIRECTORY`; the next call makes up for it.
+   * @throws `RUN_DIRECTORY`; the next call retries.
    */
   async write(): Promise<void> {
-    const found = await stat(this.path).then(({ size }) => size, () => 0);
-    if (found !== this.#bytes || found === 0) {
+    const size = await stat(this.path).then((file) => file.size, () => 0);
+    if (size !== this.#bytes || size === 0) {
       await this.replace(await this.text());
       return;
     }
@@ -43,7 +43,7 @@ export class JsonlFile {
   }
 
   /**
-   * Makes this text the whole of the file, and of what is to be in it.
+   * Replaces the content of the file, and discards queued lines.
    *
    * @throws `RUN_DIRECTORY`
    */
@@ -56,7 +56,7 @@ export class JsonlFile {
     this.#pending = [];
   }
 
-  /** All lines, those that are not written yet included. */
+  /** All lines, including queued ones. */
   async text(): Promise<string> {
     return `${await this.#written()}${this.#pending.join("")}`;
   }
@@ -66,7 +66,7 @@ export class JsonlFile {
     const buffer = Buffer.alloc(this.#bytes);
     for (let done = 0; done < buffer.length;) {
       const { bytesRead } = await readFile(this.#descriptor, buffer, done, buffer.length - done, done);
-      // Somebody has cut it: what is whole is kept.
+      // Another process truncated the file: keep the complete lines.
       if (bytesRead === 0) return buffer.toString("utf8", 0, buffer.lastIndexOf("\n", Math.max(0, done - 1)) + 1);
       done += bytesRead;
     }

@@ -3,44 +3,44 @@ import { basename, join } from "node:path";
 import { withDirectoryErrors } from "./directory-files.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
 
-/** Checkpoints of a run directory in the order in which they are written, those after every so many epochs apart. */
+/** Checkpoints of a run directory, except the periodic ones. */
 export const CHECKPOINTS = {
-  /** Everything that is needed to go on. */
+  /** Everything that is needed to resume. */
   last: "last.safetensors",
-  /** What `last` was before. */
+  /** The former `last`. */
   previous: "previous.safetensors",
-  /** As `last`, of the epoch with the best test accuracy. */
+  /** Like `last`, for the epoch with the best test accuracy. */
   best: "best.safetensors",
 } as const;
 
 const NUMBERED = /^epoch-(\d+)\.safetensors$/;
 
-/** Name of the checkpoint that is kept after so many epochs. */
+/** Name of the periodic checkpoint after this many epochs. */
 export function numberedName(epochsDone: number): string {
   return `epoch-${String(epochsDone).padStart(4, "0")}.safetensors`;
 }
 
-/** A checkpoint that was passed over. */
+/** A checkpoint that was skipped. */
 export interface DamagedCheckpoint {
   readonly path: string;
   readonly code: string;
   readonly reason: string;
 }
 
-/** Where a run goes on from. */
+/** The checkpoint that a run resumes from. */
 export interface FoundCheckpoint<Content> {
   readonly path: string;
   readonly content: Content;
-  /** Newer ones that are torn or damaged. */
+  /** Newer checkpoints that are truncated or damaged. */
   readonly damaged: readonly DamagedCheckpoint[];
 }
 
 /**
- * The newest whole checkpoint of a run directory: `last`, else the one before, else the newest of those that are kept.
+ * The newest valid checkpoint of a run directory: `last`, else the previous one, else the newest periodic one.
  *
- * @param read - Reads one; `FILE_CORRUPT` and `FILE_UNSUPPORTED` mean that it cannot be used.
- * @returns nothing where there is no checkpoint at all.
- * @throws `FILE_CORRUPT`: there are some, but none is whole; and whatever else `read` throws.
+ * @param read - Reads a checkpoint; `FILE_CORRUPT` and `FILE_UNSUPPORTED` mean that it cannot be used.
+ * @returns `undefined` if there is no checkpoint at all.
+ * @throws `FILE_CORRUPT`: there are checkpoints, but none is valid; and other errors from `read`.
  */
 export async function newestCheckpoint<Content>(directory: string, read: (path: string) => Promise<Content>): Promise<FoundCheckpoint<Content> | undefined> {
   const names = await checkpointNames(directory);
@@ -56,7 +56,10 @@ export async function newestCheckpoint<Content>(directory: string, read: (path: 
   }
   if (damaged.length === 0) return undefined;
   const list = damaged.map(({ path, reason }) => `  - ${basename(path)}: ${reason}`).join("\n");
-  throw new ReviewKdError("FILE_CORRUPT", `expected a whole checkpoint in ${directory}, got ${damaged.length} that cannot be used:\n${list}\nRestore one, or start the run anew in another directory.`);
+  throw new ReviewKdError(
+    "FILE_CORRUPT",
+    `no valid checkpoint in ${directory}, ${damaged.length} cannot be used:\n${list}\nRestore one, or start a new run in another directory.`,
+  );
 }
 
 /** Newest first. */
@@ -66,19 +69,19 @@ async function checkpointNames(directory: string): Promise<string[]> {
   return [...[CHECKPOINTS.last, CHECKPOINTS.previous].filter((name) => names.includes(name)), ...kept];
 }
 
-/** Whether a run directory holds a checkpoint from which it may go on. */
+/** Whether a run directory holds a checkpoint to resume from. */
 export async function hasCheckpoint(directory: string): Promise<boolean> {
   return (await checkpointNames(directory)).length > 0;
 }
 
-/** Puts a damaged `last` aside, so that it never becomes the one before. */
-export async function putAside(directory: string, damaged: readonly DamagedCheckpoint[]): Promise<void> {
+/** Renames a damaged `last`, so that it never becomes the previous checkpoint. */
+export async function renameDamaged(directory: string, damaged: readonly DamagedCheckpoint[]): Promise<void> {
   const last = join(directory, CHECKPOINTS.last);
   if (!damaged.some(({ path }) => path === last)) return;
   await withDirectoryErrors(directory, () => rename(last, `${last}.damaged`));
 }
 
-/** Removes all but the newest of those that are kept after every so many epochs. */
+/** Removes all but the newest periodic checkpoints. */
 export async function removeOldest(directory: string, keep: number): Promise<void> {
   await withDirectoryErrors(directory, async () => {
     for (const { name } of numbered(await filesOf(directory)).slice(0, -keep)) await rm(join(directory, name), { force: true });

@@ -13,21 +13,21 @@ import { ConfigChange, EpochRecord } from "../config/schemas/run-record.js";
 export const RUN_FILES = {
   /** The complete configuration; `--config` reads it. */
   config: "config.json",
-  /** One line for each time that settings were changed on the way. */
+  /** One line per change of settings. */
   history: "config-history.jsonl",
   /** One line per finished epoch. */
   metrics: "metrics.jsonl",
   ...CHECKPOINTS,
-  /** The trained network alone, as it stands in `last`. */
+  /** Only the trained network, as in `last`. */
   student: "student.safetensors",
 } as const;
 
-/** Path of one of the files in a run directory. */
+/** Path of a file in a run directory. */
 export function runFile(directory: string, name: keyof typeof RUN_FILES): string {
   return join(directory, RUN_FILES[name]);
 }
 
-/** The files of one training, which nobody else writes to. Made by {@link createRunDirectory} and {@link resumeRunDirectory}. */
+/** The files of one training, locked for this process. Created by {@link createRunDirectory} and {@link resumeRunDirectory}. */
 export class RunDirectory {
   #config: string | undefined;
   readonly #metrics: JsonlFile;
@@ -36,23 +36,23 @@ export class RunDirectory {
     this.#metrics = new JsonlFile(path, runFile(path, "metrics"));
   }
 
-  /** Path of one of its files. */
+  /** Path of a file in the directory. */
   file(name: keyof typeof RUN_FILES): string {
     return runFile(this.path, name);
   }
 
-  /** Path of the checkpoint that is kept after so many epochs. */
+  /** Path of the periodic checkpoint after this many epochs. */
   numbered(epochsDone: number): string {
     return join(this.path, numberedName(epochsDone));
   }
 
-  /** Writes `config.json`: anything that JSON can hold. */
+  /** Writes `config.json`: any JSON value. */
   async writeConfig(config: unknown): Promise<void> {
     this.#config = `${JSON.stringify(config, null, 2)}\n`;
     await writeAtomic(this.path, this.file("config"), this.#config);
   }
 
-  /** Puts another configuration into `config.json`, once the one before is on record. */
+  /** Records the former configuration, then replaces `config.json`. */
   async changeConfig(config: unknown, changed: Omit<ConfigChange, "former" | "time">): Promise<void> {
     const former = tryParseJson(await readText(this.file("config")) ?? "");
     const line: ConfigChange = { time: new Date().toISOString(), ...changed, former };
@@ -60,7 +60,7 @@ export class RunDirectory {
     await this.writeConfig(config);
   }
 
-  /** The configurations before those changes. */
+  /** The former configurations on record. */
   async formerConfigs(): Promise<unknown[]> {
     const lines = (await readText(this.file("history")) ?? "").split("\n");
     return lines.flatMap((line) => {
@@ -69,18 +69,18 @@ export class RunDirectory {
     });
   }
 
-  /** Takes up a line for `metrics.jsonl`, which {@link RunDirectory.writeEpochs} writes. */
+  /** Queues a line of `metrics.jsonl` for {@link RunDirectory.writeEpochs}. */
   addEpoch(record: EpochRecord): void {
     this.#metrics.add(JSON.stringify(record));
   }
 
-  /** Writes the lines that are not in `metrics.jsonl` yet; the whole file where it is not as this left it. */
+  /** Writes the queued lines of `metrics.jsonl`; rewrites the whole file if it was changed by another process. */
   async writeEpochs(): Promise<void> {
     await this.#metrics.write();
   }
 
   /**
-   * The finished epochs, in order. A line that an interruption cut in half, and all that follows it, is left out.
+   * The finished epochs, in order. Omits a truncated line and everything after it.
    */
   async readEpochs(): Promise<EpochRecord[]> {
     const text = await readText(this.file("metrics"));
@@ -93,16 +93,16 @@ export class RunDirectory {
     return records;
   }
 
-  /** Removes the lines of epochs that will be trained again, and half lines. */
+  /** Removes truncated lines and those of epochs that will be trained again. */
   async keepEpochs(count: number): Promise<void> {
     const kept = (await this.readEpochs()).filter((record) => record.epoch < count);
     await this.#metrics.replace(kept.map((record) => `${JSON.stringify(record)}\n`).join(""));
   }
 
   /**
-   * Makes the directory anew where it has vanished, with what is known of its files.
+   * Recreates the directory and its known files if it has vanished.
    *
-   * @throws `RUN_DIRECTORY`; `RUN_LOCKED` where somebody else was faster.
+   * @throws `RUN_DIRECTORY`; `RUN_LOCKED` if another process locked it first.
    */
   async restore(): Promise<void> {
     if (this.lock.intact()) return;
@@ -112,35 +112,35 @@ export class RunDirectory {
     await this.#metrics.write();
   }
 
-  /** Goes on with the run of another directory: its configuration, and the lines that are to be written. */
+  /** Continues the run of another directory: takes over its configuration and metrics. */
   async inherit(from: RunDirectory): Promise<void> {
     this.#config = from.#config;
     if (this.#config !== undefined) await writeAtomic(this.path, this.file("config"), this.#config);
     await this.#metrics.replace(await from.#metrics.text());
   }
 
-  /** Takes up what `config.json` holds. */
+  /** Stores the content of `config.json` for {@link RunDirectory.restore}. */
   remember(config: string): void {
     this.#config = config;
   }
 
-  /** Lets others write here. */
+  /** Releases the lock. */
   close(): void {
     this.#metrics.close();
     this.lock.release();
   }
 }
 
-/** Who may write. */
+/** Options for locking a run directory. */
 export interface LockOptions {
-  /** Take the directory over from a run on another machine. */
+  /** Take over the directory from a run on another machine. */
   readonly forceUnlock?: boolean | undefined;
 }
 
 /**
- * Makes a directory for a new run.
+ * Creates a directory for a new run.
  *
- * @throws `RUN_DIRECTORY`: it holds a run already, or cannot be made; `RUN_LOCKED`: somebody else writes to it.
+ * @throws `RUN_DIRECTORY`: it already holds a run or cannot be created; `RUN_LOCKED`: another process writes to it.
  */
 export async function createRunDirectory(path: string, options: LockOptions = {}): Promise<RunDirectory> {
   await withDirectoryErrors(path, () => mkdir(path, { recursive: true }));
@@ -148,44 +148,47 @@ export async function createRunDirectory(path: string, options: LockOptions = {}
     const refuse = (found: string): never => {
       throw new ReviewKdError(
         "RUN_DIRECTORY",
-        `expected a new or empty directory for a new run, got ${path}, which holds ${found}. ` +
+        `cannot start a new run in ${path}: the directory holds ${found}. ` +
           "Resume it (`resume: true`, on the command line --resume), or choose another directory.",
       );
     };
-    if (await hasCheckpoint(path)) refuse("a run already");
-    if (await exists(run.file("config"))) refuse(`a run that has saved no checkpoint (${RUN_FILES.config})`);
+    if (await hasCheckpoint(path)) refuse("a run");
+    if (await exists(run.file("config"))) refuse(`a run without a checkpoint (${RUN_FILES.config})`);
     if (await exists(run.file("metrics"))) refuse(`results of a run (${RUN_FILES.metrics})`);
     return run;
   });
 }
 
-/** A run that goes on, and what is another than it was. */
+/** A resumed run and its changed settings. */
 export interface ResumedRun {
   readonly run: RunDirectory;
   readonly changes: readonly Change[];
 }
 
 /**
- * Opens the directory of a run that is to go on; where it has saved nothing yet, from its beginning.
+ * Opens the directory of a run to resume, also if it has no checkpoint yet.
  *
- * @param options - `override`: with another configuration than it was begun with.
- * @throws `RUN_DIRECTORY`: there is no run; `RUN_MISMATCH`: it was begun with another configuration; `RUN_LOCKED`: somebody else writes to it.
+ * @param options - `override`: allow a configuration that differs from the recorded one.
+ * @throws `RUN_DIRECTORY`: there is no run; `RUN_MISMATCH`: it has another configuration; `RUN_LOCKED`: another process writes to it.
  */
 export async function resumeRunDirectory(
   path: string, config: unknown, { override = false, ...options }: LockOptions & { readonly override?: boolean | undefined } = {},
 ): Promise<ResumedRun> {
   if (!(await exists(runFile(path, "config")))) {
-    throw new ReviewKdError("RUN_DIRECTORY", `expected a run to resume at ${path}, got no ${RUN_FILES.config} there. Start it without resume.`);
+    throw new ReviewKdError(
+      "RUN_DIRECTORY",
+      `no run to resume at ${path}: ${RUN_FILES.config} is missing. Pass the directory of an existing run, or start a new one without resume.`,
+    );
   }
   return locked(path, options, async (run) => {
     const text = await readText(run.file("config")) ?? "";
-    if (!override) refuseOtherRun(path, text, config);
+    if (!override) assertSameRun(path, text, config);
     run.remember(text);
     return { run, changes: configChanges(recordedConfig(path, text), config) };
   });
 }
 
-/** Gives the lock back where `work` fails. */
+/** Locks the directory for `work`, and releases the lock if `work` fails. */
 async function locked<Result>(path: string, options: LockOptions, work: (run: RunDirectory) => Promise<Result>): Promise<Result> {
   const run = new RunDirectory(path, await DirectoryLock.take(path, options));
   try {
@@ -200,10 +203,11 @@ async function locked<Result>(path: string, options: LockOptions, work: (run: Ru
 function recordedConfig(path: string, text: string): unknown {
   const recorded = tryParseJson(text);
   if (recorded !== undefined) return recorded;
-  throw new ReviewKdError("RUN_DIRECTORY", `expected JSON in ${runFile(path, "config")}, got text that is none. Restore the file to resume the run.`);
+  const message = `invalid ${runFile(path, "config")}: expected JSON, received other text. Restore the file to resume the run.`;
+  throw new ReviewKdError("RUN_DIRECTORY", message);
 }
 
-function refuseOtherRun(path: string, text: string, config: unknown): void {
+function assertSameRun(path: string, text: string, config: unknown): void {
   assertSameConfig(recordedConfig(path, text), config, { what: `the run at ${path}`, remedy: OTHER_CONFIG_REMEDY });
 }
 
@@ -211,13 +215,13 @@ export const OTHER_CONFIG_REMEDY =
   "Resume with the recorded settings, allow the change (`override: true`, on the command line --override), or start a new run in another directory.";
 
 /**
- * Tells whether a directory holds the run of this configuration.
+ * Whether a directory holds the run of this configuration.
  *
- * @throws `RUN_DIRECTORY`, `RUN_MISMATCH`: it holds the run of another configuration.
+ * @throws `RUN_DIRECTORY`; `RUN_MISMATCH`: it holds a run with another configuration.
  */
 export async function holdsRun(path: string, config: unknown): Promise<boolean> {
   const text = await readText(runFile(path, "config"));
   if (text === undefined) return false;
-  refuseOtherRun(path, text, config);
+  assertSameRun(path, text, config);
   return true;
 }

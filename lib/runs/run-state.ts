@@ -6,7 +6,7 @@ import type { FitPlan } from "../fit/plan.js";
 import { TRAINING_METADATA } from "../api/checkpoint-metadata.js";
 import { CheckpointWriter, isBest, type RunPosition } from "./checkpoint-writer.js";
 import { readWeightsInfo } from "../api/model.js";
-import { newestCheckpoint, putAside } from "./run-checkpoints.js";
+import { newestCheckpoint, renameDamaged } from "./run-checkpoints.js";
 import { createRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, type RunDirectory } from "./run-directory.js";
 import type { Change, EpochSummary, FitEvent, SavedKind } from "../config/schemas/events.js";
 import { FitProgress, Origin, type FitResult } from "../config/schemas/run-record.js";
@@ -14,7 +14,7 @@ import { ORIGIN_KEY, type Session } from "../api/session.js";
 
 const NOTHING_DONE: FitProgress = { epochsDone: 0, trained: null, last: null, best: null, elapsedSeconds: 0 };
 
-/** How far a training is, and its trace in the run directory, where there is one. */
+/** The progress of a training, and its files in the run directory, if there is one. */
 export class RunState implements TrainingRecorder, Disposable {
   #progress = NOTHING_DONE;
   #stepsDone = 0;
@@ -22,7 +22,7 @@ export class RunState implements TrainingRecorder, Disposable {
   #resumed: FitEvent | undefined;
   #due: readonly SavedKind[] = [];
   #fallback: RunDirectory | undefined;
-  /** What an earlier process has spent, and when this one began. */
+  /** Time spent by earlier processes, and the start of this one. */
   #earlierSeconds = 0;
   readonly #began = performance.now();
   #savedAt = performance.now();
@@ -31,7 +31,7 @@ export class RunState implements TrainingRecorder, Disposable {
     private readonly plan: FitPlan, private readonly directory: RunDirectory | undefined, private readonly changes: readonly Change[],
   ) {}
 
-  /** Makes the run directory, or opens the one to resume. Nothing but the lock is written into it yet. */
+  /** Creates the run directory, or opens the one to resume. Writes only the lock file. */
   static async open(plan: FitPlan): Promise<RunState> {
     const { runDirectory, resume, config } = plan;
     if (runDirectory === undefined) return new RunState(plan, undefined, []);
@@ -44,17 +44,17 @@ export class RunState implements TrainingRecorder, Disposable {
     return this.#progress;
   }
 
-  /** Steps done in the epoch after those that are done. */
+  /** Steps done in the current epoch. */
   get stepsDone(): number {
     return this.#stepsDone;
   }
 
-  /** What there is to tell of a run that goes on. */
+  /** The event that describes a resumed run; undefined for a new one. */
   get resumed(): FitEvent | undefined {
     return this.#resumed;
   }
 
-  /** Records the configuration of a new run; brings the session of a resumed one to where its newest whole checkpoint stands. */
+  /** Records the configuration of a new run, or restores the session of a resumed one from its newest valid checkpoint. */
   async begin(session: Session): Promise<void> {
     if (this.directory === undefined) return;
     this.#saver = new CheckpointWriter(this.plan, this.directory, session);
@@ -77,11 +77,11 @@ export class RunState implements TrainingRecorder, Disposable {
       changes = await this.#changesSince(directory, path, metadata);
       const { epoch, step } = await session.position();
       this.#progress = progress;
-      // The session may still stand at the end of the epoch before, where no step of this one was taken.
+      // The session may still be at the end of the previous epoch if no step of this one was taken.
       this.#stepsDone = epoch === progress.epochsDone ? step : 0;
       this.#earlierSeconds = progress.elapsedSeconds;
       this.#saver?.markSaved(this.#position());
-      await putAside(directory.path, found.damaged);
+      await renameDamaged(directory.path, found.damaged);
       this.#due = await this.#missing(directory);
     }
     await directory.keepEpochs(this.#progress.epochsDone);
@@ -98,8 +98,8 @@ export class RunState implements TrainingRecorder, Disposable {
   }
 
   /**
-   * What differs between the configuration of a checkpoint and that of now. `config.json` was compared before; it may have been
-   * edited by hand, or changed by a process that wrote no checkpoint afterwards.
+   * Differences between the configuration of a checkpoint and the current one. `config.json` was compared before, but it may have
+   * been edited by hand, or changed by a process that wrote no checkpoint afterwards.
    *
    * @throws `RUN_MISMATCH`
    */
@@ -113,7 +113,7 @@ export class RunState implements TrainingRecorder, Disposable {
     return configChanges(former, config);
   }
 
-  /** What an earlier process could not write, and the checkpoint can make up for. */
+  /** Files that an earlier process could not write and that can be restored from the checkpoint. */
   async #missing(directory: RunDirectory): Promise<SavedKind[]> {
     const { epochsDone } = this.#progress;
     if (epochsDone === 0) return [];
@@ -127,12 +127,12 @@ export class RunState implements TrainingRecorder, Disposable {
     return missing;
   }
 
-  /** Writes it. */
+  /** Writes the files that an earlier process could not write. */
   async *writePending(): AsyncGenerator<FitEvent, void, void> {
     if (this.#saver !== undefined && this.#due.length > 0) yield* this.#saver.save(this.#due, this.#position());
   }
 
-  /** All steps of an epoch are done, but not its evaluation, which may take long: saves it where the last checkpoint is some time ago. */
+  /** Records an epoch before its evaluation, which may take long; saves if `checkpointMinutes` have passed. */
   async *trained(summary: EpochSummary): AsyncGenerator<FitEvent, void, void> {
     this.#progress = { ...this.#progress, trained: summary, elapsedSeconds: this.#elapsed() };
     this.#stepsDone = summary.step;
@@ -141,7 +141,7 @@ export class RunState implements TrainingRecorder, Disposable {
     this.#savedAt = performance.now();
   }
 
-  /** An epoch runs, and has done so many steps: saves it where the last checkpoint is some time ago. */
+  /** Saves within the running epoch if `checkpointMinutes` have passed. */
   async *running(step: number): AsyncGenerator<FitEvent, void, void> {
     if (this.#saver === undefined || !this.#isDue()) return;
     this.#progress = { ...this.#progress, elapsedSeconds: this.#elapsed() };
@@ -154,7 +154,7 @@ export class RunState implements TrainingRecorder, Disposable {
     return checkpointMinutes !== null && performance.now() - this.#savedAt >= checkpointMinutes * 60_000;
   }
 
-  /** An epoch was trained and evaluated: records it and saves the state. */
+  /** Records a trained and evaluated epoch and saves the state. */
   async *evaluated(finished: FinishedEpoch): AsyncGenerator<FitEvent, void, void> {
     const { epoch, train, test } = finished;
     const { best: before } = this.#progress;
@@ -180,7 +180,7 @@ export class RunState implements TrainingRecorder, Disposable {
     return ["metrics", "last", "student", ...(isBest(this.#position()) ? ["best" as const] : []), ...(isKept ? ["epoch" as const] : [])];
   }
 
-  /** Saves the state within an epoch, and says where the training stands. */
+  /** Saves the state within an epoch and returns the position. */
   async *interrupted(session: Session): AsyncGenerator<FitEvent, { epoch: number; step: number; checkpoint: string | null }, void> {
     if (this.#progress.trained === null) {
       const { epoch, step } = await session.position();
@@ -192,7 +192,7 @@ export class RunState implements TrainingRecorder, Disposable {
       try {
         yield* this.#retryPending(this.#saver);
       } catch (error) {
-        // Whatever else is missing, the run can go on from what was saved, and will make up for it.
+        // The run can resume from the saved checkpoint, and will write the other missing files then.
         if (!this.#saver.savedIs(this.#position())) throw error;
       }
     }
@@ -200,7 +200,7 @@ export class RunState implements TrainingRecorder, Disposable {
   }
 
   /**
-   * All epochs are done: makes up for what could not be saved.
+   * Retries, after the last epoch, what could not be saved.
    *
    * @throws `SAVE_FAILED`
    */
@@ -219,34 +219,34 @@ export class RunState implements TrainingRecorder, Disposable {
         await this.#fallback.inherit(this.directory);
         yield* saver.moveTo(this.#fallback, this.#position());
       } catch (cause) {
-        throw new ReviewKdError("SAVE_FAILED", `${messageOf(error)} Nor could it be saved in the fallback directory: ${messageOf(cause)}`, { cause });
+        throw new ReviewKdError("SAVE_FAILED", `${messageOf(error)} Saving to the fallback directory failed, too: ${messageOf(cause)}`, { cause });
       }
     }
   }
 
-  /** Where the newest checkpoint was written. */
+  /** The directory of the newest checkpoint. */
   get #written(): RunDirectory | undefined {
     return this.#fallback ?? this.directory;
   }
 
-  /** What is returned when all epochs are done. */
+  /** The result after all epochs. */
   result(): FitResult {
     const { last, best, elapsedSeconds } = this.#progress;
-    if (last === null || best === null) throw new ReviewKdError("INTERNAL", "expected an evaluated epoch at the end of a training, got none");
+    if (last === null || best === null) throw new ReviewKdError("INTERNAL", "missing evaluated epoch at the end of a training.");
     const { training, data } = this.plan;
     return {
       epochs: training.epochs, last, best, seconds: elapsedSeconds, runDirectory: this.#written?.path ?? null, classNames: [...data.classNames],
     };
   }
 
-  /** Adds to an error what is still good after it. */
+  /** Adds the newest good checkpoint to an error. */
   explain(error: unknown): unknown {
     if (!isReviewKdError(error) || error.code !== "NON_FINITE_LOSS") return error;
-    const good = this.#saver?.lastSaved() ?? "No checkpoint was written, for there is no run directory.";
+    const good = this.#saver?.lastSaved() ?? "No checkpoint was written because there is no run directory.";
     return new ReviewKdError("NON_FINITE_LOSS", `epoch ${this.#progress.epochsDone}: ${error.message} ${good}`, { cause: error });
   }
 
-  /** Lets others write into the run directory. */
+  /** Releases the run directory. */
   [Symbol.dispose](): void {
     this.directory?.close();
     this.#fallback?.close();
@@ -262,9 +262,9 @@ export class RunState implements TrainingRecorder, Disposable {
 }
 
 /**
- * How far the training of a run directory is, by its newest checkpoint that has a whole header; nothing where there is no checkpoint.
+ * The progress of the training in a run directory, from its newest checkpoint with a valid header; `undefined` if there is none.
  *
- * @throws `FILE_CORRUPT`: there are some, but none is whole; `FILE_ACCESS`
+ * @throws `FILE_CORRUPT`: there are checkpoints, but none is valid; `FILE_ACCESS`
  */
 export async function readFitProgress(runDirectory: string): Promise<FitProgress | undefined> {
   const found = await newestCheckpoint(runDirectory, async (path) => readProgress((await readWeightsInfo(path)).metadata, path));
@@ -272,14 +272,14 @@ export async function readFitProgress(runDirectory: string): Promise<FitProgress
 }
 
 /**
- * How far the training of one checkpoint is, without its tensors.
+ * The position of a checkpoint, without reading its tensors.
  *
  * @throws `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`
  */
 export async function readRunPosition(path: string): Promise<RunPosition> {
   const { metadata } = await readWeightsInfo(path);
   const progress = readProgress(metadata, path);
-  // The session may still stand at the end of the epoch before.
+  // The session may still be at the end of the previous epoch.
   const isWithin = Number(metadata["session.epoch"]) === progress.epochsDone;
   return { progress, stepsDone: isWithin ? Number(metadata["session.epoch-step"]) : 0 };
 }
@@ -288,11 +288,11 @@ function readProgress(metadata: Readonly<Record<string, string>>, path: string):
   try {
     return FitProgress.parse(JSON.parse(metadata[TRAINING_METADATA.progress] ?? ""));
   } catch (cause) {
-    throw new ReviewKdError("FILE_CORRUPT", `expected a checkpoint of fit at ${path}, got one without its progress`, { cause });
+    throw new ReviewKdError("FILE_CORRUPT", `invalid checkpoint ${path}: expected one written by fit, received one without its progress.`, { cause });
   }
 }
 
-/** Nothing where there is no such file, or none that can be read. */
+/** The file's metadata; empty if the file is missing or cannot be read. */
 async function metadataOf(path: string): Promise<Readonly<Record<string, string>>> {
   return readWeightsInfo(path).then(({ metadata }) => metadata, () => ({}));
 }
@@ -302,7 +302,7 @@ async function readOrigin(path: string): Promise<Origin | undefined> {
   return Origin.safeParse(JSON.parse(metadata[ORIGIN_KEY] ?? "null")).data;
 }
 
-/** What the same bits depend on beside the settings. */
+/** Changes of the environment that may change results bitwise. */
 function environmentChanges(before: Origin | undefined, now: Origin): Change[] {
   return (["package", "libtorch", "threads", "device"] as const)
     .filter((key) => before?.[key] !== now[key])

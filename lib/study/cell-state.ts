@@ -5,16 +5,16 @@ import type { FitResult } from "../config/schemas/run-record.js";
 import type { CellResult } from "../config/schemas/study.js";
 import type { Cell } from "./cells.js";
 
-/** How a cell stands: as it was found, or as its run left it. */
+/** The state of a cell, as found on disk or after its run. */
 export type CellState =
   | { readonly is: "new" | "begun" }
   | ({ readonly is: "done" } & Pick<FitResult, "last" | "best" | "seconds">)
   | { readonly is: "failed"; readonly error: ReviewKdError };
 
 /**
- * Looks how far the run of a cell is. A directory that cannot be read makes the cell a failed one.
+ * Reads the state of a cell from its run directory. If the directory cannot be read, the cell counts as failed.
  *
- * @throws `RUN_MISMATCH`: the directory holds another run.
+ * @throws `RUN_MISMATCH`: the directory holds a run with another configuration.
  */
 export async function inspectCell({ runDirectory, config }: Cell): Promise<CellState> {
   try {
@@ -26,12 +26,12 @@ export async function inspectCell({ runDirectory, config }: Cell): Promise<CellS
     return { is: "done", last, best, seconds: elapsedSeconds };
   } catch (error) {
     if (!isReviewKdError(error) || error.code === "RUN_MISMATCH") throw error;
-    const remedy = `Remove ${runDirectory} to train this cell anew.`;
+    const remedy = `Remove ${runDirectory} to train this cell again.`;
     return { is: "failed", error: new ReviewKdError(error.code, `${error.message} ${remedy}`, { cause: error }) };
   }
 }
 
-/** A cell as results report it. */
+/** A cell as reported in the results. */
 export function cellResult({ id, condition, seed, runDirectory }: Cell, state: CellState): CellResult {
   const nothing = { last: null, best: null, seconds: null, error: null };
   const shared = { id, condition, seed, runDirectory, ...nothing };

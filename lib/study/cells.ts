@@ -4,7 +4,7 @@ import type { RunConfig } from "../config/schemas/run-config.js";
 import type { StudyConfig } from "../config/schemas/study.js";
 import { STUDENT_ALONE, type Condition } from "./conditions.js";
 
-/** One training of a study, an ordinary run in a directory of its own. */
+/** One training of a study: an ordinary run in its own directory. */
 export interface Cell {
   readonly id: string;
   /** {@link Condition.id}, or {@link TEACHER}. */
@@ -18,10 +18,10 @@ export interface Cell {
 /** The cell that trains the teacher. */
 export const TEACHER = "teacher";
 
-/** Keeps the teacher from beginning with a student's random numbers. */
+/** Gives the teacher different random numbers from the students. */
 const TEACHER_SEED_OFFSET = 1000;
 
-/** Every training of a study in the order in which they are done: the teacher if need be, then seed by seed. */
+/** All trainings of a study in execution order: the teacher if necessary, then seed by seed. */
 export function cellsOf(config: StudyConfig, conditions: readonly Condition[], directory: string): readonly Cell[] {
   const students = config.seeds.flatMap((seed) => conditions.map((condition) => studentCell(config, condition, seed, directory)));
   return config.teacher.weights === undefined ? [teacherCell(config, directory), ...students] : students;
@@ -44,7 +44,7 @@ function studentCell(config: StudyConfig, { id: condition, label, method }: Cond
   const { student, data } = config;
   const id = `${condition}-seed${seed}`;
   const training = { ...config.training, seed };
-  // An absolute path: the same one wherever the study is gone on with.
+  // An absolute path, so that it does not depend on where the study is resumed.
   const weights = config.teacher.weights ?? resolve(runFile(join(directory, TEACHER), "student"));
   return {
     id,

@@ -5,25 +5,25 @@ import type { MatchedStages } from "./matched-stages.js";
 
 /** One way to train the student: a row of a study. */
 export interface Condition {
-  /** Unique in its study, fit for a directory's name. */
+  /** Unique in its study and valid as a directory name. */
   readonly id: string;
-  /** As tables and pictures call it. */
+  /** Name in tables and pictures. */
   readonly label: string;
   /** `null`: labels alone. */
   readonly method: Method | null;
-  /** Matched stages from 1 (shallow), where the study varies them. */
+  /** Matched stages from 1 (shallow), if the study varies them. */
   readonly stage: number | null;
   readonly teacherStage: number | null;
-  /** Top-1 accuracy (percent) of an independent re-run; `null` where none is known. */
+  /** Top-1 accuracy of an independent re-run in percent; `null` if unknown. */
   readonly published: number | null;
 }
 
 type ConfigOf<Kind extends StudyConfig["kind"]> = Extract<StudyConfig, { kind: Kind }>;
 
-/** Networks, data and length of the independent re-run whose accuracies are quoted. */
+/** Networks, data and number of epochs of the independent re-run whose accuracies are quoted. */
 const RERUN = { teacher: "resnet56", student: "resnet20", data: "cifar100", epochs: 240 } as const;
 
-/** Whether a study can be held against that re-run. */
+/** Whether a study is comparable with that re-run. */
 export function isRerun({ teacher, student, data, training }: StudyConfig): boolean {
   return teacher.name === RERUN.teacher && student.name === RERUN.student && data.kind === RERUN.data && training.epochs === RERUN.epochs;
 }
@@ -33,7 +33,7 @@ export const STUDENT_ALONE: Condition = {
 };
 
 /**
- * The steps from a distance between stages of equal depth to the method of the paper.
+ * The steps from a distance between stages of equal depth to the paper's method.
  * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), the ablation on ResNet56 and ResNet20
  */
 const ABLATION = [
@@ -45,7 +45,7 @@ const ABLATION = [
   { id: "residual-abf-hcl", label: "residual (d), ABF, HCL", published: 71.79, method: { kind: "review", fusion: "abf", distance: "hcl" } },
 ] as const satisfies readonly (Pick<Condition, "id" | "label" | "published"> & { readonly method: MethodInput })[];
 
-/** The rows of a study, the student alone first. `stages`: the pairs that can be matched. */
+/** The rows of a study, starting with the student alone. `stages`: the matched stages. */
 export function conditionsOf(config: StudyConfig, stages: MatchedStages): readonly Condition[] {
   switch (config.kind) {
     case "ablation":

@@ -1,12 +1,12 @@
 import type { FitEvent } from "../config/schemas/events.js";
 import type { Cell } from "./cells.js";
 
-/** Estimates from less than this share of a run are too rough, and near its end they divide by nearly nothing. */
-const TELLING_SHARE = { from: 0.02, to: 0.95 } as const;
+/** Range of progress that gives usable estimates: too early they are rough, near the end they divide by almost zero. */
+const USABLE_SHARE = { from: 0.02, to: 0.95 } as const;
 
-/** Foretells how long a study will still take. */
+/** Estimates the remaining time of a study. */
 export class EtaEstimator {
-  /** Seconds of a whole cell, as measured or foretold, by what it trains. */
+  /** Duration of a whole cell in seconds, measured or estimated, by kind of work. */
   readonly #seconds = new Map<string, number>();
   readonly #left: Set<Cell>;
 
@@ -14,18 +14,18 @@ export class EtaEstimator {
     this.#left = new Set(cells);
   }
 
-  /** A cell took this long, or is not going to be done at all. */
+  /** Records the duration of a cell; `null` if it will not be done. */
   finished(cell: Cell, seconds: number | null): void {
     this.#left.delete(cell);
     if (seconds !== null) this.#seconds.set(workOf(cell), seconds);
   }
 
-  /** Seconds to the end of the study, where this is the newest event of a cell. */
+  /** Seconds to the end of the study, given the newest event of a cell. */
   during(cell: Cell, event: FitEvent): number {
     const ofCell = "etaSeconds" in event ? event.etaSeconds : 0;
     if (event.type === "progress") {
       const share = (event.epoch + event.step / event.steps) / event.epochs;
-      if (share > TELLING_SHARE.from && share < TELLING_SHARE.to) this.#seconds.set(workOf(cell), ofCell / (1 - share));
+      if (share > USABLE_SHARE.from && share < USABLE_SHARE.to) this.#seconds.set(workOf(cell), ofCell / (1 - share));
     }
     const others = [...this.#left].filter((other) => other !== cell);
     return ofCell + others.reduce((sum, other) => sum + this.#expected(other), 0);
@@ -34,13 +34,13 @@ export class EtaEstimator {
   #expected(cell: Cell): number {
     const known = this.#seconds.get(workOf(cell));
     if (known !== undefined) return known;
-    // A cell of a kind that has not been seen takes about as long as the others.
+    // A new kind of cell is assumed to take as long as the others on average.
     const others = [...this.#seconds.values()];
     return others.length === 0 ? 0 : others.reduce((sum, seconds) => sum + seconds, 0) / others.length;
   }
 }
 
-/** Cells of equal work take equally long. */
+/** Cells with the same kind of work take equally long. */
 function workOf({ config }: Cell): string {
   return config.task === "train" ? `train ${config.model.name}` : `distill ${config.method.kind}`;
 }

@@ -4,7 +4,7 @@ import { didYouMean } from "../config/nearest-name.js";
 import type { ModelInfo } from "../config/schemas/model.js";
 import { listed } from "../config/schema-text.js";
 
-/** Names of the deepest stages that two networks have in common, as many in each, shallow to deep. */
+/** Names of the matched stages of two networks, shallow to deep, the same number in each. */
 export interface MatchedStages {
   readonly student: string[];
   readonly teacher: string[];
@@ -13,7 +13,7 @@ export interface MatchedStages {
 /**
  * The stages that distillation matches between two networks of the registry.
  *
- * @throws `UNKNOWN_NAME`: there is no such network; `valid` lists them.
+ * @throws `UNKNOWN_NAME`: no such network; `valid` lists the names.
  */
 export function matchedStages(student: string, teacher: string): MatchedStages {
   const [ofStudent, ofTeacher] = [modelInfo(student, "student").features, modelInfo(teacher, "teacher").features];
@@ -27,5 +27,6 @@ function modelInfo(name: string, role: string): ModelInfo {
   const found = models.find((candidate) => candidate.name === name);
   if (found !== undefined) return found;
   const valid = models.map((candidate) => candidate.name);
-  throw new ReviewKdError("UNKNOWN_NAME", `expected ${listed(valid)} for the ${role}, got "${name}"${didYouMean(name, valid)}`, { valid });
+  const message = `invalid ${role}: expected ${listed(valid)}, received "${name}"${didYouMean(name, valid) || "."}`;
+  throw new ReviewKdError("UNKNOWN_NAME", message, { valid });
 }

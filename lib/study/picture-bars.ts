@@ -8,28 +8,28 @@ const GAP = 4;
 const MARGIN = { top: 14, bottom: 58, right: 20 } as const;
 const PLOT_WIDTH = 360;
 
-/** Blue and its light shade: told apart in print without colours, too. */
+/** Blue and a light shade of it, distinguishable also in greyscale print. */
 const FILLS = ["#2166ac", "#a6cbe3"] as const;
 
 interface Bar {
   readonly value: number;
   readonly deviation: number | null;
-  /** Stands at the end of the bar. */
+  /** Label at the end of the bar. */
   readonly text: string;
 }
 
 interface BarChart {
   readonly title: string;
   readonly axisTitle: string;
-  /** From top to bottom. */
+  /** Labels from top to bottom. */
   readonly rows: readonly string[];
-  /** For each series a bar, or none, for each row; a name where there is more than one series. */
+  /** Each series has one bar, or `null`, per row, and a name if there are several series. */
   readonly series: readonly { readonly name: string; readonly bars: readonly (Bar | null)[] }[];
-  /** A dashed line with a text above it. */
+  /** A dashed line with a text above. */
   readonly reference?: { readonly value: number; readonly text: string } | undefined;
 }
 
-/** Gain of each design step over the student alone; `undefined` where no gain is known. */
+/** Gain of each design step over the student alone; `undefined` if no gain is known. */
 export function ablationBars(result: StudyResult): Chart | undefined {
   const { conditions, config } = result;
   if (conditions.every(({ gain }) => gain === null)) return undefined;
@@ -47,7 +47,7 @@ export function ablationBars(result: StudyResult): Chart | undefined {
   });
 }
 
-/** Accuracy of the last and of the best epoch, mean and deviation over seeds; `undefined` where no cell is done. */
+/** Accuracy of the last and best epoch, mean and deviation over seeds; `undefined` if no cell is done. */
 export function seedBars({ conditions, config, teacherTop1 }: StudyResult): Chart | undefined {
   if (conditions.every(({ last }) => last === null)) return undefined;
   return barChart({
@@ -68,13 +68,13 @@ function accuracyBar(spread: Spread | null): Bar | null {
   return { value: mean, deviation, text: deviation === null ? `${mean.toFixed(1)} %` : `${mean.toFixed(1)} ± ${deviation.toFixed(1)} %` };
 }
 
-/** Bars to the right from 0, so that lengths compare. */
+/** Horizontal bars that start at 0, so that their lengths are comparable. */
 function barChart({ title, axisTitle, rows, series, reference }: BarChart): Chart {
   const left = Math.ceil(Math.max(...rows.map((row) => textWidth(row, TEXT.label)))) + 20;
   const several = series.length > 1;
   const top = MARGIN.top + (several ? 28 : 0) + (reference === undefined ? 0 : 18);
   const height = rows.length * Math.max(ROW, series.length * (THICKNESS + GAP) + 20);
-  // The longest bar ends within the plot, so its text ends within this.
+  // The longest bar ends within the plot, so its text fits into this margin.
   const right = Math.ceil(Math.max(...series.flatMap(({ bars }) => bars.map((bar) => textWidth(bar?.text ?? "", TEXT.label))))) + MARGIN.right;
   return {
     width: left + PLOT_WIDTH + right,
@@ -125,12 +125,12 @@ function filled(name: string, bars: readonly (Bar | null)[], index: number, refe
   };
 }
 
-/** Where the bar of a series lies in its row: pixels downwards from the middle. */
+/** Offset of a series' bar from the center of its row, in pixels downwards. */
 function offset(index: number, count: number): number {
   return (index - (count - 1) / 2) * (THICKNESS + GAP);
 }
 
-/** Ends of the axis at round numbers. */
+/** Axis limits at round numbers. */
 function range(bars: readonly (Bar | null)[], reference: BarChart["reference"]): { min: number; max: number; interval: number } {
   const known = bars.filter((bar) => bar !== null);
   const highest = Math.max(0, reference?.value ?? 0, ...known.map(({ value, deviation }) => value + (deviation ?? 0)));
@@ -139,18 +139,18 @@ function range(bars: readonly (Bar | null)[], reference: BarChart["reference"]):
   return { min: Math.floor(lowest / interval) * interval, max: Math.ceil(highest / interval) * interval, interval };
 }
 
-/** The next of 1, 2 and 5 times a power of ten. */
+/** Rounds up to 1, 2 or 5 times a power of ten. */
 function roundStep(step: number): number {
   const power = 10 ** Math.floor(Math.log10(step));
   return ([1, 2, 5].find((factor) => factor * power >= step) ?? 10) * power;
 }
 
-/** Error bars, and the text behind each bar. */
+/** Error bars, and the text after each bar. */
 function endings(bars: readonly (Bar | null)[], shift: number): CustomSeriesOption {
   return {
     type: "custom",
     silent: true,
-    // Above the reference line.
+    // Drawn above the reference line.
     z: 10,
     data: bars.map((bar, row) => [bar?.value ?? 0, row]),
     renderItem: (params, api) => {
@@ -162,7 +162,7 @@ function endings(bars: readonly (Bar | null)[], shift: number): CustomSeriesOpti
       const end = at(Math.max(0, value + (deviation ?? 0)));
       const label = {
         type: "text" as const,
-        // The white rim keeps it readable where a line runs through.
+        // The white outline keeps the text readable over a line.
         style: {
           text, x: end + 8, y, fontFamily: FONT, fontSize: TEXT.label, fill: INK, stroke: "#ffffff", lineWidth: 3, verticalAlign: "middle" as const,
         },

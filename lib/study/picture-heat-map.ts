@@ -5,20 +5,20 @@ const CELL = 78;
 const MARGIN = { left: 104, top: 16, bottom: 76 } as const;
 const BAR = { gap: 28, width: 14, labels: 44, title: 24 } as const;
 
-/** ColorBrewer's RdBu without its darkest ends: told apart by colour-blind readers, worse is red and better is blue. */
+/** ColorBrewer's RdBu without its darkest ends, safe for colour-blind readers: worse is red, better is blue. */
 const DIVERGING = ["#b2182b", "#d6604d", "#f4a582", "#fddbc7", "#f7f7f7", "#d1e5f0", "#92c5de", "#4393c3", "#2166ac"];
 const NOTHING = "#e4e4e4";
 
-/** From this share of the largest difference on a cell is so dark that its text must be white. */
+/** Fraction of the largest difference above which a cell is so dark that its text must be white. */
 const DARK = 0.72;
 
-/** Gains over the student alone, its stages downwards, the teacher's to the right; `undefined` where no gain is known. */
+/** Gains over the student alone, student stages by row, teacher stages by column; `undefined` if no gain is known. */
 export function stagesHeatMap(result: StudyResult): Chart | undefined {
   const { stages: { student, teacher }, conditions } = result;
   const pairs = conditions.filter((condition) => condition.stage !== null && condition.teacherStage !== null);
   const gains = pairs.flatMap(({ gain }) => (gain === null ? [] : [gain.mean]));
   if (gains.length === 0) return undefined;
-  // The same reach to both sides keeps white at no difference; rounded up to a tenth for the scale's ends.
+  // A symmetric range keeps white at zero difference; rounded up to a tenth for the scale's ends.
   const reach = Math.max(0.1, Math.ceil(Math.max(...gains.map(Math.abs)) * 10) / 10);
   const size = { width: teacher.length * CELL, height: student.length * CELL };
   const barLeft = MARGIN.left + size.width + BAR.gap;
@@ -78,7 +78,7 @@ function cell({ stage, teacherStage, gain }: ConditionResult, reach: number) {
   };
 }
 
-/** The scale of colours with its ends, its middle and what it measures. */
+/** The colour scale with labels at its ends and middle, and its title. */
 function scale(reach: number, left: number, height: number) {
   const label = (value: number, top: number) => ({
     type: "text" as const,

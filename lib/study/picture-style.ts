@@ -1,51 +1,51 @@
 import type { EChartsOption } from "echarts";
 
-/** A picture before it is drawn. Sizes in pixels of the SVG. */
+/** A picture before rendering. Sizes are in SVG pixels. */
 export interface Chart {
   readonly width: number;
   readonly height: number;
-  /** What it shows, for readers who cannot see it. */
+  /** Description of the content, for accessibility. */
   readonly title: string;
   readonly option: EChartsOption;
 }
 
-/** Sizes of text in pixels. */
+/** Text sizes in pixels. */
 export const TEXT = { axisTitle: 14, label: 13, small: 11 } as const;
 
 export const INK = "#1a1a1a";
 export const QUIET_INK = "#555555";
 export const FRAME = "#888888";
 
-/** Fonts that a paper's reader has. */
+/** Widely available fonts. */
 export const FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif";
 
-/** What all pictures have in common. */
+/** Options shared by all pictures. */
 export const BASE = { animation: false, textStyle: { fontFamily: FONT, color: INK } } satisfies EChartsOption;
 
-/** About how wide a text of this size is; nothing here can measure it. */
+/** Approximate width of a text of this size; there is no way to measure it here. */
 export function textWidth(text: string, size: number): number {
   return text.length * size * 0.54;
 }
 
-/** A difference of accuracies with its sign, by a true minus. */
+/** A difference of accuracies with its sign, using a typographic minus. */
 export function signed(value: number, digits = 1): string {
   const text = Math.abs(value).toFixed(digits);
   if (Number(text) === 0) return text;
   return `${value < 0 ? "−" : "+"}${text}`;
 }
 
-/** Gives an SVG a title and takes out what a browser would need to react to a pointer: the same picture is the same file then. */
+/** Adds a title to an SVG and removes interaction markup, so that the same picture gives the same file. */
 export function finished(svg: string, title: string): string {
   const escaped = title.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   const still = svg
     .replace(/<style\b[^>]*>.*?<\/style>\s*/s, "")
     .replaceAll(/ (?:class|pointer-events|ecmeta_\w+)="[^"]*"/g, "")
-    // Names of gradients count the pictures of the process.
+    // Gradient names contain a counter of the process's pictures.
     .replaceAll(/\bzr\d+-(?=g\d)/g, "");
   return `${still.replace(/<svg ([^>]*)>/, `<svg role="img" $1>\n<title>${escaped}</title>`).trimEnd()}\n`;
 }
 
-/** What a picture is about, in words. */
+/** The networks and data of a picture, as text. */
 export function subject({ student, teacher, data }: {
   readonly student: { readonly name: string }; readonly teacher: { readonly name: string }; readonly data: { readonly kind: string };
 }): string {

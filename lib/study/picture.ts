@@ -4,13 +4,13 @@ import { ablationBars, seedBars } from "./picture-bars.js";
 import { stagesHeatMap } from "./picture-heat-map.js";
 import { finished, type Chart } from "./picture-style.js";
 
-/** An SVG, or why there is none. */
+/** An SVG, or the reason why there is none. */
 export type Picture = { readonly svg: string } | { readonly missing: string };
 
 /** The part of ECharts that is used here. */
 type Echarts = Pick<typeof echarts, "init">;
 
-/** ECharts is no dependency but an optional peer: it is larger than all else here, and only pictures need it. */
+/** Loads ECharts, an optional peer dependency: it is larger than the rest of the package, and only pictures need it. */
 async function loadEcharts(): Promise<Echarts | undefined> {
   try {
     return await import("echarts");
@@ -23,10 +23,10 @@ async function loadEcharts(): Promise<Echarts | undefined> {
 /** Draws the results of a study as a picture for a paper: a heat map of stages, or bars. */
 export async function drawPicture(result: StudyResult, load: () => Promise<Echarts | undefined> = loadEcharts): Promise<Picture> {
   const chart = chartOf(result);
-  if (chart === undefined) return { missing: "no picture was drawn, for too few cells are done" };
+  if (chart === undefined) return { missing: "no picture was drawn: too few cells are done" };
   const library = await load();
   if (library === undefined) {
-    return { missing: "no picture was drawn, for the package echarts is not installed; `npm install echarts`, then the same study again draws it" };
+    return { missing: "no picture was drawn: the package echarts is not installed. Run `npm install echarts`, then the same study again." };
   }
   const view = library.init(null, null, { renderer: "svg", ssr: true, width: chart.width, height: chart.height });
   try {

@@ -7,7 +7,7 @@ interface Column {
   readonly value: (cell: CellResult, condition: ConditionResult | undefined) => Value;
 }
 
-/** Accuracies in percent, losses as cross entropy, times in seconds. Epochs count from 1, as on the terminal. */
+/** Accuracies in percent, losses as cross entropy, times in seconds. Epochs are counted from 1, as on the terminal. */
 const COLUMNS: readonly Column[] = [
   { head: "cell", value: ({ id }) => id },
   { head: "condition", value: ({ condition }) => condition },
@@ -25,7 +25,7 @@ const COLUMNS: readonly Column[] = [
   { head: "error", value: ({ error }) => error?.code },
 ];
 
-/** One line per cell under a line of names, as RFC 4180 has it but for line ends, which are those of Unix. */
+/** A header line and one line per cell, following RFC 4180 except for Unix line endings. */
 export function resultsCsv({ cells, conditions }: Pick<StudyResult, "cells" | "conditions">): string {
   const rows = cells.map((cell) => {
     const condition = conditions.find(({ id }) => id === cell.condition);

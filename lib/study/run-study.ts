@@ -16,25 +16,25 @@ import { parseStudyConfig } from "./study-config.js";
 import { openStudyDirectory, type StudyDirectory } from "./study-directory.js";
 import { summarize } from "./summary.js";
 
-/** Where a study is kept, and what stops it. */
+/** Options of a study: its directory and a signal that stops it. */
 export interface StudyOptions {
-  /** Directory of the study: one run directory per cell, and the results. The same study goes on in it. */
+  /** Directory of the study: one run directory per cell, and the results. Running the same study in it again resumes it. */
   readonly directory: string;
   /** Stops within one step and saves. */
   readonly signal?: AbortSignal | undefined;
-  /** Take the directory, and those of the cells, over from a study on another machine that never gave them back. Default false. */
+  /** Take over the directory, and those of the cells, from a study on another machine that did not release them. Default false. */
   readonly forceUnlock?: boolean | undefined;
 }
 
 /**
- * Trains all cells of a study, one after the other; skips those that are done and goes on with one that was stopped. A cell that
- * fails is reported, and the others go on. Writes tables and a picture into the study's directory.
+ * Trains all cells of a study, one after the other; skips finished cells and resumes a stopped one. A failed cell is reported and
+ * the others continue. Writes tables and a picture into the study's directory.
  *
- * @returns the results; cells that failed, or wait for a teacher that failed, are among them.
- * @throws `CONFIG_INVALID`, `UNKNOWN_NAME`; `RUN_MISMATCH`: the directory holds another study; `RUN_DIRECTORY`; `RUN_LOCKED`: somebody else
- * writes to it; `SAVE_FAILED`: it was stopped, but a cell could not be saved; `ABORTED` after
- * `signal` was heard and the state saved; and what loading the data, or given weights of the teacher, throws.
- * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), whose analyses these are
+ * @returns the results, including cells that failed or that wait for a failed teacher.
+ * @throws `CONFIG_INVALID`, `UNKNOWN_NAME`; `RUN_MISMATCH`: the directory holds another study; `RUN_DIRECTORY`; `RUN_LOCKED`: another
+ * process writes to it; `SAVE_FAILED`: it was stopped, but a cell could not be saved; `ABORTED` after `signal` was aborted and the
+ * state saved; and errors from loading the data or the teacher's weights.
+ * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), the source of these analyses
  *
  * @example
  * ```ts
@@ -56,8 +56,8 @@ export async function* runStudy(input: StudyConfigInput | Settings, options: Stu
     return yield* new Study({ config, stages, conditions, directory, cells, inputs, signal: options.signal, forceUnlock: options.forceUnlock }, states, await directory.readResult()).run();
   } catch (error) {
     if (options.signal?.aborted !== true || !isReviewKdError(error) || error.code !== "ABORTED") throw error;
-    const remedy = "run the same study in the same directory to go on (on the command line: the same command)";
-    throw new ReviewKdError("ABORTED", `the study at ${directory.path} was stopped, its state saved: ${remedy}.`, { cause: error });
+    const remedy = "Run the same study in the same directory to resume it (on the command line: the same command).";
+    throw new ReviewKdError("ABORTED", `the study at ${directory.path} was stopped and its state saved. ${remedy}`, { cause: error });
   }
 }
 
@@ -76,7 +76,7 @@ interface StudyParts {
 class Study {
   readonly #clock: EtaEstimator;
   #teacherTop1: number | null;
-  /** Of the process that trained; that of an earlier one until this one does. */
+  /** System of the process that trained last; from an earlier process until this one trains. */
   #system: StudySystem | undefined;
 
   constructor(private readonly parts: StudyParts, private readonly states: Map<Cell, CellState>, earlier: StudyResult | undefined) {
@@ -112,7 +112,7 @@ class Study {
     };
   }
 
-  /** Finds before the first cell what each would stumble over: data that cannot be read, weights that do not fit. */
+  /** Detects problems that would affect every cell before the first one: unreadable data, teacher weights that do not fit. */
   async #prepare(): Promise<void> {
     const { cells, inputs, config, signal } = this.parts;
     if (cells.every((cell) => this.#state(cell).is === "done")) return;
@@ -166,12 +166,12 @@ class Study {
     }
   }
 
-  /** Results are written again after the next cell: what keeps them from being written now ends no study. */
+  /** Writes intermediate results. They are written again after the next cell, so a failure does not end the study. */
   async *#resultSoFar(): AsyncGenerator<StudyEvent, void, void> {
     try {
       await this.parts.directory.writeResult(await this.#result());
     } catch (error) {
-      yield { type: "study-notice", message: `could not write the results so far: ${messageOf(error)}` };
+      yield { type: "study-notice", message: `cannot write the results so far: ${messageOf(error)}` };
     }
   }
 

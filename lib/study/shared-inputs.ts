@@ -7,7 +7,7 @@ import type { StudyConfig } from "../config/schemas/study.js";
 
 type DistillConfig = Extract<RunConfig, { task: "distill" }>;
 
-/** Data and teacher of a study's cells: loaded when the first cell asks for them, and once. */
+/** Data and teacher shared by a study's cells, loaded once on first use. */
 export class SharedInputs implements Disposable {
   #data: Promise<Dataset> | undefined;
   #teacher: { readonly model: Model; readonly weights: string } | undefined;
@@ -18,27 +18,27 @@ export class SharedInputs implements Disposable {
     return this.#data ??= loadDataset(this.source);
   }
 
-  /** The trained teacher of a distillation, just as its weights file has it. */
+  /** The trained teacher of a distillation, in the state of its weights file. */
   async teacher({ teacher, training }: Pick<DistillConfig, "teacher" | "training">): Promise<Model> {
     if (this.#teacher?.weights !== teacher.weights) {
-      this.#forgetTeacher();
+      this.#unloadTeacher();
       this.#teacher = { model: await buildModel(teacher, await this.data(), training.seed, training.device), weights: teacher.weights };
     }
     return this.#teacher.model;
   }
 
-  /** To be told of each distillation that ran: a teacher in train mode has moved its running statistics. */
+  /** Call after each distillation: a teacher in train mode has updated its running statistics and must be reloaded. */
   used({ method }: Pick<DistillConfig, "method">): void {
-    if (method.teacherMode === "train") this.#forgetTeacher();
+    if (method.teacherMode === "train") this.#unloadTeacher();
   }
 
-  #forgetTeacher(): void {
+  #unloadTeacher(): void {
     this.#teacher?.model.dispose();
     this.#teacher = undefined;
   }
 
   [Symbol.dispose](): void {
-    this.#forgetTeacher();
+    this.#unloadTeacher();
     // A data set that could not be loaded has nothing to free.
     void this.#data?.then((data) => { data.dispose(); }, () => undefined);
   }

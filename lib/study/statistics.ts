@@ -3,7 +3,7 @@ import { ReviewKdError } from "../errors.js";
 /**
  * Mean and sample standard deviation; the deviation of a single value is `null`.
  *
- * @throws `INVALID_ARGUMENT`: there is no value.
+ * @throws `INVALID_ARGUMENT`: no values.
  *
  * @example
  * ```ts
@@ -11,7 +11,7 @@ import { ReviewKdError } from "../errors.js";
  * ```
  */
 export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number | null } {
-  if (values.length === 0) throw new ReviewKdError("INVALID_ARGUMENT", "expected one or more values for a mean, got none");
+  if (values.length === 0) throw new ReviewKdError("INVALID_ARGUMENT", "invalid values for a mean: expected one or more, received none.");
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   if (values.length < 2) return { mean, deviation: null };
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);

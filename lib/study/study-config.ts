@@ -4,7 +4,7 @@ import { DEFAULT_KINDS } from "../config/schemas/run-config.js";
 import { AblationConfig, StagesConfig, StudyConfig, type StudyConfigInput, type StudyKind } from "../config/schemas/study.js";
 import { parse } from "../config/validation.js";
 
-/** The settings of a method that a kind of study leaves to its user; of `seeds` all of them. */
+/** The method settings that are configurable in each kind of study; all of them for `seeds`. */
 const METHOD_KEYS: Readonly<Record<StudyKind, readonly string[] | undefined>> = {
   ablation: Object.keys(AblationConfig.shape.method.unwrap().shape),
   stages: Object.keys(StagesConfig.shape.method.unwrap().shape),
@@ -12,9 +12,9 @@ const METHOD_KEYS: Readonly<Record<StudyKind, readonly string[] | undefined>> = 
 };
 
 /**
- * Checks the configuration of a study and fills in what it leaves open: from its preset first, then from the defaults.
+ * Validates the configuration of a study and fills in missing values, first from its preset, then from the defaults.
  *
- * @param what - What errors call it.
+ * @param what - The name of the configuration in error messages.
  * @throws `CONFIG_INVALID`, `UNKNOWN_NAME` (preset)
  *
  * @example

@@ -7,7 +7,7 @@ import { ReviewKdError } from "../errors.js";
 import { StudyResult, type StudyConfig, type StudyKind } from "../config/schemas/study.js";
 import { resultsCsv } from "./results-csv.js";
 
-/** Names of the files beside the run directories of a study's cells. */
+/** Names of the files alongside the run directories of a study's cells. */
 export const STUDY_FILES = {
   /** The complete configuration. */
   config: "study.json",
@@ -17,7 +17,7 @@ export const STUDY_FILES = {
   json: "results.json",
 } as const;
 
-/** The files of a study beside its runs. Made by {@link openStudyDirectory}. */
+/** The files of a study apart from its runs. Created by {@link openStudyDirectory}. */
 export class StudyDirectory implements Disposable {
   constructor(readonly path: string, private readonly lock: DirectoryLock) {}
 
@@ -29,7 +29,7 @@ export class StudyDirectory implements Disposable {
     return join(this.path, `${kind}.svg`);
   }
 
-  /** The results of an earlier process, or `undefined` where there are none that can be read. */
+  /** The results of an earlier process, or `undefined` if missing or invalid. */
   async readResult(): Promise<StudyResult | undefined> {
     const text = await readText(this.file("json"));
     return text === undefined ? undefined : StudyResult.safeParse(tryParseJson(text)).data;
@@ -44,16 +44,16 @@ export class StudyDirectory implements Disposable {
     await writeAtomic(this.path, this.picture(kind), svg);
   }
 
-  /** Lets others write here. */
+  /** Releases the lock. */
   [Symbol.dispose](): void {
     this.lock.release();
   }
 }
 
 /**
- * Makes the directory of a study, or opens that of the same study.
+ * Creates the directory of a study, or opens it if it holds the same study.
  *
- * @throws `RUN_DIRECTORY`: it cannot be made or read; `RUN_MISMATCH`: it holds another study; `RUN_LOCKED`: somebody else writes to it.
+ * @throws `RUN_DIRECTORY`: it cannot be created or read; `RUN_MISMATCH`: it holds another study; `RUN_LOCKED`: another process writes to it.
  */
 export async function openStudyDirectory(
   path: string, config: StudyConfig, options: { readonly forceUnlock?: boolean | undefined } = {},
@@ -62,7 +62,7 @@ export async function openStudyDirectory(
   const directory = new StudyDirectory(path, await DirectoryLock.take(path, options));
   try {
     await removeTemporaries(path, (name) => Object.values<string>(STUDY_FILES).includes(name) || name.endsWith(".svg"));
-    await beginOrGoOn(directory, config);
+    await startOrResume(directory, config);
   } catch (error) {
     directory[Symbol.dispose]();
     throw error;
@@ -70,7 +70,7 @@ export async function openStudyDirectory(
   return directory;
 }
 
-async function beginOrGoOn(directory: StudyDirectory, config: StudyConfig): Promise<void> {
+async function startOrResume(directory: StudyDirectory, config: StudyConfig): Promise<void> {
   const { path } = directory;
   const text = await readText(directory.file("config"));
   if (text === undefined) {
@@ -79,10 +79,11 @@ async function beginOrGoOn(directory: StudyDirectory, config: StudyConfig): Prom
   }
   const recorded = tryParseJson(text);
   if (recorded === undefined) {
-    throw new ReviewKdError("RUN_DIRECTORY", `expected JSON in ${directory.file("config")}, got text that is none. Restore the file to go on with the study.`);
+    const message = `invalid ${directory.file("config")}: expected JSON, received other text. Restore the file to resume the study.`;
+    throw new ReviewKdError("RUN_DIRECTORY", message);
   }
   assertSameConfig(recorded, config, {
     what: `the study at ${path}`,
-    remedy: "Go on with the recorded settings, or start a new study in another directory (on the command line --study DIR).",
+    remedy: "Use the recorded settings, or start a new study in another directory (on the command line --study DIR).",
   });
 }

@@ -3,7 +3,7 @@ import { meanAndDeviation } from "./statistics.js";
 import { aloneCellId } from "./cells.js";
 import { STUDENT_ALONE, type Condition } from "./conditions.js";
 
-/** Means and deviations of a condition over its cells that are done; gains pair cells of the same seed. */
+/** Means and deviations of a condition over its completed cells; gains compare cells with the same seed. */
 export function summarize(condition: Condition, cells: readonly CellResult[], options: { readonly published: boolean }): ConditionResult {
   const done = cells.filter((cell) => cell.condition === condition.id && cell.status === "done");
   return {
@@ -16,7 +16,7 @@ export function summarize(condition: Condition, cells: readonly CellResult[], op
   };
 }
 
-/** Points of accuracy over the student alone with the same seed, where both are done. */
+/** Gain in percentage points over the student alone with the same seed; `undefined` unless both are done. */
 function difference({ seed, last }: CellResult, cells: readonly CellResult[]): number | undefined {
   const alone = cells.find(({ id }) => id === aloneCellId(seed))?.last ?? null;
   return last === null || alone === null ? undefined : last.top1 - alone.top1;

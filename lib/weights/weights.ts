@@ -1,4 +1,4 @@
-/** Files of weights apart from any network: inspected, read, written and converted. */
+/** Weights files independent of a network: inspecting, reading, writing and converting. */
 import { existsSync } from "node:fs";
 import { TRAINING_METADATA } from "../api/checkpoint-metadata.js";
 import { classNamesIn, readWeightsInfo } from "../api/model.js";
@@ -10,13 +10,13 @@ import { addon } from "../native.js";
 
 type Metadata = Record<string, string>;
 
-/** Metadata of a training checkpoint begin with it, but for those of {@link TRAINING_METADATA}. */
+/** Prefix of a training checkpoint's metadata keys, except those of {@link TRAINING_METADATA}. */
 const SESSION_PREFIX = "session.";
 
 /**
- * {@link readWeightsInfo}, and which network of the registry the file is of: the one that most names and shapes speak for.
+ * Like {@link readWeightsInfo}, and identifies the network of the registry whose names and shapes match the file best.
  *
- * @throws ReviewKdError as {@link readWeightsInfo} does.
+ * @throws ReviewKdError as {@link readWeightsInfo}.
  * @example
  * ```ts
  * const { format, parameters, fit } = await inspectWeights("resnet20.pth");
@@ -29,8 +29,8 @@ export async function inspectWeights(path: string, options: WeightsChoice = {}):
 }
 
 /**
- * Reads the state dict of a file of any format, and the text that the file carries. float16 becomes float32, smaller integers
- * int64, and truth values uint8: all exactly.
+ * Reads the state dict and metadata of a file of any format. Losslessly converts float16 to float32, narrower integers to int64,
+ * and booleans to uint8.
  *
  * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `UNKNOWN_NAME` (a key).
  * @example
@@ -45,10 +45,10 @@ export async function readStateDict(path: string, options: WeightsChoice = {}): 
 }
 
 /**
- * Writes a state dict to a `.safetensors`, `.pt` or `.pth` file, which appears whole or not at all. In Python,
- * `torch.load(path, weights_only=True)` reads the latter two and has `metadata` as an attribute of that name.
+ * Writes a state dict atomically to a `.safetensors`, `.pt` or `.pth` file. In Python, `torch.load(path, weights_only=True)`
+ * reads the latter two; the result has `metadata` as an attribute.
  *
- * @throws ReviewKdError `FILE_UNSUPPORTED` (another ending), `FILE_ACCESS`, `INVALID_ARGUMENT`, `DISPOSED`.
+ * @throws ReviewKdError `FILE_UNSUPPORTED` (another extension), `FILE_ACCESS`, `INVALID_ARGUMENT`, `DISPOSED`.
  * @example
  * ```ts
  * await writeStateDict("head.pt", { "fc.bias": Tensor.from([0, 1], [2]) }, { note: "by hand" });
@@ -59,12 +59,12 @@ export async function writeStateDict(path: string, state: Readonly<StateDict>, m
 }
 
 /**
- * Writes the state dict of one file to another, in the format that its ending names: `.safetensors`, `.pt` or `.pth`. Prefixes
- * are taken off the names, and what belongs to no network is left out; the text that the file carries is kept.
+ * Writes the state dict of one file to another, in the format of its extension: `.safetensors`, `.pt` or `.pth`. Strips
+ * prefixes from the names and drops tensors that belong to no network; keeps the file's metadata.
  *
  * @returns the number of tensors.
- * @throws ReviewKdError `INVALID_ARGUMENT` where the other file is there and `overwrite` is not set, and what {@link readStateDict} and
- * {@link writeStateDict} throw.
+ * @throws ReviewKdError `INVALID_ARGUMENT` if the output file exists and `overwrite` is not set, and what {@link readStateDict}
+ * and {@link writeStateDict} throw.
  * @example
  * ```ts
  * await convertWeights("checkpoint.pth", "resnet20.safetensors", { dtype: "float32" });
@@ -72,19 +72,20 @@ export async function writeStateDict(path: string, state: Readonly<StateDict>, m
  */
 export async function convertWeights(from: string, to: string, options: ConvertOptionsInput = {}): Promise<number> {
   const { overwrite, metadata: added, ...rest } = parse(ConvertOptions, options, "convert options");
-  refuseToReplace(to, overwrite);
+  assertWritable(to, overwrite);
   const { metadata } = await readWeightsInfo(from, { ...(rest.key === undefined ? {} : { key: rest.key }) });
   return addon().convertWeights(from, to, rest, { ...withoutTraining(metadata), ...added });
 }
 
-/** What a checkpoint of a training carries for itself alone is left out. */
+/** The metadata without the entries that only resuming a training uses. */
 function withoutTraining(metadata: Readonly<Metadata>): Metadata {
   const isTraining = Object.keys(metadata).some((key) => key.startsWith(SESSION_PREFIX));
   const own = Object.values<string>(TRAINING_METADATA);
   return Object.fromEntries(Object.entries(metadata).filter(([key]) => !isTraining || !(key.startsWith(SESSION_PREFIX) || own.includes(key))));
 }
 
-function refuseToReplace(path: string, overwrite: boolean): void {
+function assertWritable(path: string, overwrite: boolean): void {
   if (overwrite || !existsSync(path)) return;
-  throw new ReviewKdError("INVALID_ARGUMENT", `expected the name of a new file, got "${path}", which is there. Replace it with \`overwrite: true\` (on the command line --force).`);
+  const message = `the file "${path}" already exists. Replace it with \`overwrite: true\` (on the command line --force).`;
+  throw new ReviewKdError("INVALID_ARGUMENT", message);
 }

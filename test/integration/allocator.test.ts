@@ -10,7 +10,7 @@ const FIXTURES = fileURLToPath(new URL("../fixtures/allocator", import.meta.url)
 
 const GIB = 2 ** 30;
 
-describe("under a host's allocator that ends the process on requests of 256 MiB", function () {
+describe("under a host's allocator that aborts on requests of 256 MiB", function () {
   this.timeout(600_000);
   this.slow(60_000);
 
@@ -35,27 +35,27 @@ describe("under a host's allocator that ends the process on requests of 256 MiB"
   const train = (...libraries: string[]) =>
     runProgram("train-big-batch.mjs", { words: [join(directory, "checkpoint.safetensors")], env: { LD_PRELOAD: libraries.join(":") } });
 
-  it("a process ends, so that the following tests can fail", () => {
+  it("a process aborts, so that the following tests can fail", () => {
     const allocate = (bytes: string) => spawnSync(process.execPath, ["-e", `new ArrayBuffer(${bytes})`], { env: { LD_PRELOAD: trap }, encoding: "utf8" });
     expect(allocate("100 * 2 ** 20").status).to.equal(0);
     const big = allocate("300 * 2 ** 20");
     expect({ signal: big.signal, stderr: big.stderr }).to.deep.equal({ signal: "SIGABRT", stderr: "a big request came to calloc\n" });
   });
 
-  it("a network is trained on feature maps of 260 MiB, saved and read", async () => {
+  it("a network is trained on feature maps of 260 MiB, saved and loaded", async () => {
     const { code, signal, stdout, stderr } = await train(trap);
     expect({ code, signal, stderr }).to.deep.equal({ code: 0, signal: null, stderr: "" });
     expect(JSON.parse(stdout)).to.deep.equal({ images: 1040, finite: true });
   });
 
-  /** For programs that take 5 GiB for a moment. */
+  /** For programs that briefly use 5 GiB. */
   function skipWithLittleMemory(test: Mocha.Context): void {
     if (freemem() >= 7 * GIB) return;
-    console.log(`    not done: expected 7 GiB of free memory for this test, got ${(freemem() / GIB).toFixed(1)}`);
+    console.log(`    skipped: this test requires 7 GiB of free memory, only ${(freemem() / GIB).toFixed(1)} are available`);
     test.skip();
   }
 
-  it("what is freed is kept for reuse, within a bound", async function () {
+  it("freed memory is kept for reuse, within a bound", async function () {
     skipWithLittleMemory(this);
     const { code, stdout, stderr } = await runProgram("free-big-tensors.mjs");
     expect(code, stderr).to.equal(0);
@@ -65,7 +65,7 @@ describe("under a host's allocator that ends the process on requests of 256 MiB"
     expect(after - before).to.be.within(2 * GIB, 3.1 * GIB);
   });
 
-  it("what was freed last is kept, not what former networks left", async function () {
+  it("recently freed memory is kept in preference to older blocks", async function () {
     skipWithLittleMemory(this);
     const { code, stdout, stderr } = await runProgram("reuse-after-other-sizes.mjs");
     expect(code, stderr).to.equal(0);
@@ -73,7 +73,7 @@ describe("under a host's allocator that ends the process on requests of 256 MiB"
     expect(second).to.be.below(first / 4);
   });
 
-  it("libtorch's own allocator would not have done", async () => {
+  it("libtorch's own allocator would abort", async () => {
     const { signal, stderr } = await train(trap, defaultAllocator);
     expect(signal).to.equal("SIGABRT");
     expect(stderr).to.match(/^a big request came to (posix_memalign|memalign|malloc)$/m);

@@ -5,10 +5,10 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** How a program ended. */
+/** The result of a program. */
 export interface ProgramEnd {
   readonly code: number | null;
-  /** The signal that ended it, `null` where none did: a crash shows here. */
+  /** The signal that ended it, such as that of a crash; `null` if none did. */
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -20,11 +20,11 @@ interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs one of `programs/` to its end in a process of its own, with the built package as its users import it. */
+/** Runs one of `programs/` to its end in a separate process, with the built package as its users import it. */
 export function runProgram(name: string, options: ProgramOptions = {}): Promise<ProgramEnd> {
-  if (!existsSync(join(root, "dist", "index.js"))) throw new Error("expected the built package for this test; run `npm run build` first");
+  if (!existsSync(join(root, "dist", "index.js"))) throw new Error("missing built package for this test. Run `npm run build` first.");
   const program = join(root, "test", "integration", "programs", name);
-  // What mocha's loader set for this process is no part of a user's shell.
+  // Variables that mocha's loader set for this process are not part of a user's shell.
   const env: NodeJS.ProcessEnv = { ...process.env, ...options.env };
   delete env["NODE_OPTIONS"];
   const child = spawn(process.execPath, [...(options.nodeOptions ?? []), program, ...(options.words ?? [])], { env, stdio: ["ignore", "pipe", "pipe"] });

@@ -27,31 +27,31 @@ describe("command line: bad input", () => {
     expect(message).to.include("resnet21").and.include("resnet20").and.include("resnet32x4");
   });
 
-  it("says which data file is missing and how to get it", async () => {
+  it("names a missing data file and explains how to get it", async () => {
     const words = train("--data", `cifar100:${join(directory.path, "nowhere")}`, "--run", join(directory.path, "b"));
     expect(await fail(words, { exit: 1, code: "FILE_NOT_FOUND" })).to.include("train.bin").and.include("reviewkd data fetch cifar100");
   });
 
-  it("refuses a truncated data file", async () => {
+  it("rejects a truncated data file", async () => {
     const root = await writeCifar100(join(directory.path, "short"), [1, 2]);
     await writeFile(join(root, "train.bin"), Buffer.alloc(2 * (PIXELS + 2) - 1));
     const message = await fail(["data", "info", `cifar100:${root}`], { exit: 1, code: "FILE_CORRUPT" });
     expect(message).to.include("train.bin").and.include(String(2 * (PIXELS + 2) - 1));
   });
 
-  it("refuses labels out of range", async () => {
+  it("rejects labels out of range", async () => {
     const root = await writeCifar100(join(directory.path, "labels"), [1, 100]);
     const message = await fail(["data", "info", `cifar100:${root}`], { exit: 1, code: "LABEL_OUT_OF_RANGE" });
     expect(message).to.include("record 1").and.include("100");
   });
 
-  it("refuses a run directory that cannot be written", async () => {
+  it("rejects a run directory that cannot be written", async () => {
     const file = join(directory.path, "file");
     await writeFile(file, "");
     expect(await fail(train("--run", join(file, "run")), { exit: 1, code: "RUN_DIRECTORY" })).to.include(join(file, "run"));
   });
 
-  it("refuses weights that are missing, truncated or of another format", async () => {
+  it("rejects weights that are missing, truncated or in another format", async () => {
     const evaluate = (weights: string): string[] => ["eval", "--model", "resnet8", "--weights", weights];
     const missing = join(directory.path, "no.safetensors");
     expect(await fail(evaluate(missing), { exit: 1, code: "FILE_NOT_FOUND" })).to.include(missing);
@@ -63,20 +63,20 @@ describe("command line: bad input", () => {
     expect(await fail(evaluate(pickle), { exit: 1, code: "FILE_UNSUPPORTED" })).to.include("torch.save(model.state_dict()");
   });
 
-  it("says why there is no CUDA where it is asked for, and uses it where there is", async () => {
+  it("uses CUDA if requested and available, or explains why it is not", async () => {
     const words = train("--device", "cuda", "--run", join(directory.path, "c"));
     const { cuda } = await systemInfo();
     if (cuda.available) await succeed(words);
     else expect(await fail(words, { exit: 1, code: "CUDA_UNAVAILABLE" })).to.include(cuda.reason ?? "no reason");
   });
 
-  it("judges settings of the synthetic data by their schema", async () => {
+  it("validates settings of the synthetic data by their schema", async () => {
     const words = ["data", "info", "synthetic:numClass=4"];
     expect(await fail(words, { exit: 2, code: "INVALID_ARGUMENT" })).to.include("numClass").and.include("numClasses");
     expect(await fail(["data", "info", "synthetic:numClasses=1"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("numClasses");
   });
 
-  it("stops where the loss is no number", async () => {
+  it("stops if the loss is not finite", async () => {
     const words = train("--learning-rate", "1e30", "--epochs", "3", "--run", join(directory.path, "d"));
     expect(await fail(words, { exit: 1, code: "NON_FINITE_LOSS" })).to.match(/step \d+/);
   });

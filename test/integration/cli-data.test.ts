@@ -26,12 +26,12 @@ describe("command line: image folders and IDX files", () => {
 
   const train = (...words: string[]): string[] => ["train", "--model", "resnet8", "--data", `image-folder:${root}`, ...SHORT, ...words];
 
-  it("ends at a broken image with its name, and says how to leave it out", async () => {
+  it("fails on a broken image with its name, and explains how to skip it", async () => {
     const message = await fail(train("--run", below("broken")), { exit: 1, code: "FILE_CORRUPT" });
     expect(message).to.include(join(root, "train", "bee", "broken.jpg")).and.include("--on-decode-error skip");
   });
 
-  it("trains on a folder, names the broken image, and leaves a run that carries the class names", async () => {
+  it("trains on a folder, names the broken image, and saves the class names in the run", async () => {
     const { stdout, stderr } = await succeed(train("--on-decode-error", "skip", "--run", run, "--json"));
     const events = jsonEvents(stdout);
     expect(events.find(({ type }) => type === "broken-image")).to.include({ split: "train", path: join(root, "train", "bee", "broken.jpg"), epoch: 0 });
@@ -44,13 +44,13 @@ describe("command line: image folders and IDX files", () => {
     expect(data).to.include({ kind: "image-folder", root, imageSize: 8, onDecodeError: "skip" });
   });
 
-  it("says so on standard error where people read, and in the table at the end", async () => {
-    const { stdout, stderr } = await succeed(train("--on-decode-error", "skip", "--num-workers", "2", "--run", below("told")));
-    expect(stderr).to.match(/^left out .*broken\.jpg, which cannot be decoded: .*unsupported image format/);
+  it("reports it on standard error and in the table at the end", async () => {
+    const { stdout, stderr } = await succeed(train("--on-decode-error", "skip", "--num-workers", "2", "--run", below("reported")));
+    expect(stderr).to.match(/^skipped .*broken\.jpg: cannot decode it: .*unsupported image format/);
     expect(stdout).to.match(/images\/s, \d+\.\d % of the time waiting for data/).and.match(/broken images .* 1 replaced/);
   });
 
-  it("evaluates by class, and warns of classes in another order", async () => {
+  it("evaluates per class, and warns of classes in another order", async () => {
     const words = ["eval", "--weights", weights, "--data", `image-folder:${root}`, "--image-size", "8", "--per-class"];
     const [event] = jsonEvents((await succeed([...words, "--json"])).stdout);
     const { perClass, samples, top1 } = event as unknown as { perClass: { name: string; samples: number; correct: number }[]; samples: number; top1: number };
@@ -64,7 +64,7 @@ describe("command line: image folders and IDX files", () => {
     const image = await picture(9, 9).png().toBuffer();
     await writeFiles(other, { "train/bee/1.png": image, "train/cow/1.png": image, "val/bee/1.png": image, "val/cow/1.png": image });
     const warned = await succeed(["eval", "--weights", weights, "--data", `image-folder:${other}`, "--image-size", "8"]);
-    expect(warned.stderr).to.equal('warning: class 0 is "bee" in the data, but the weights were trained with "ant"\n');
+    expect(warned.stderr).to.equal('warning: class 0 is "bee" in the data, but "ant" in the training data of the weights\n');
   });
 
   it("describes a folder", async () => {
@@ -92,12 +92,12 @@ describe("command line: image folders and IDX files", () => {
   });
 
   const bad: readonly [what: string, words: readonly string[], code: string, exit: number, remedy: string][] = [
-    ["a folder that is not there", ["--data", "image-folder:/nonexistent"], "FILE_NOT_FOUND", 1, "train/CLASS/*.jpg"],
-    ["a decision that there is not", ["--data", "image-folder:x", "--on-decode-error", "ignore"], "INVALID_ARGUMENT", 2, "fail, skip"],
+    ["a missing folder", ["--data", "image-folder:/nonexistent"], "FILE_NOT_FOUND", 1, "train/CLASS/*.jpg"],
+    ["an unknown decision", ["--data", "image-folder:x", "--on-decode-error", "ignore"], "INVALID_ARGUMENT", 2, "fail, skip"],
     ["an image size for other data", ["--data", "cifar10:x", "--image-size", "8"], "CONFIG_INVALID", 2, 'unknown key "imageSize"'],
   ];
   for (const [what, words, code, exit, remedy] of bad) {
-    it(`refuses ${what}`, async () => {
+    it(`rejects ${what}`, async () => {
       expect(await fail(["train", "--model", "resnet8", "--run", below("never"), ...words], { exit, code })).to.include(remedy);
     });
   }

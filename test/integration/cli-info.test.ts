@@ -34,22 +34,22 @@ describe("command line: models, doctor, data, demo", () => {
     const { stdout } = await succeed(words);
     expect(stdout).to.include("mobilenetv2-half under resnet8, 16×24 pixels, 7 classes");
     expect(stdout).to.match(/│ blocks\.2 +│ 16@4×6 +│ layer1 +│ 16@16×24 +│ 4×6 → 16×24 +│ +\d+ │/);
-    expect(stdout).to.include("without a partner, for resnet8 has fewer stages: blocks.1 (12@8×12) of mobilenetv2-half");
-    expect(stdout).to.match(/│ in training alone +│ +[\d,]+ │ +[\d,]+ │/);
-    expect(stdout).to.match(/│ together +│ +[\d.]+ MiB │/).and.include("extrapolated to batches of 8");
+    expect(stdout).to.include("without a match, because resnet8 has fewer stages: blocks.1 (12@8×12) of mobilenetv2-half");
+    expect(stdout).to.match(/│ only in training +│ +[\d,]+ │ +[\d,]+ │/);
+    expect(stdout).to.match(/│ total +│ +[\d.]+ MiB │/).and.include("extrapolated to batches of 8");
     const [event, ...rest] = jsonEvents((await succeed([...words, "--json"])).stdout);
     expect(rest).to.deep.equal([]);
     expect(event).to.deep.include({ type: "pair", imageSize: [16, 24], numClasses: 7, batchSize: 8 });
   });
 
-  it("refuses a pair of other than two networks, unknown networks, and settings of a pair without one", async () => {
+  it("rejects a pair of other than two networks, unknown networks, and pair options without a pair", async () => {
     expect(await fail(["models", "--pair", "resnet8"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("two networks");
-    expect(await fail(["models", "--pair", "a", "b", "c"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include('got "a b c"');
+    expect(await fail(["models", "--pair", "a", "b", "c"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include('received "a b c"');
     expect(await fail(["models", "--pair", "resnet8", "shufflenetv7"], { exit: 2, code: "UNKNOWN_NAME" })).to.include('did you mean "shufflenetv1"?');
-    expect(await fail(["models", "--classes", "3"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("expected --pair TEACHER STUDENT for --classes");
+    expect(await fail(["models", "--classes", "3"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("--classes requires --pair");
   });
 
-  it("lists the presets with their published accuracies, and marks what is less certain", async () => {
+  it("lists the presets with their published accuracies, and marks less certain values", async () => {
     const { stdout } = await succeed(["presets"]);
     expect(stdout).to.match(/ vgg13-vgg8 +│ +5‡ │ +240 │ +128 │ +0\.1 │ +74\.64\* │ +70\.36\* │ +74\.84 │ /);
     expect(stdout).to.include("* quoted from memory").and.include("‡ not published");
@@ -58,7 +58,7 @@ describe("command line: models, doctor, data, demo", () => {
     expect(event).to.deep.equal({ type: "presets", presets: JSON.parse(JSON.stringify(listPresets())) as unknown });
   });
 
-  it("shows a preset whole, and says which was meant where there is none", async () => {
+  it("shows a preset in full, and suggests the nearest for an unknown one", async () => {
     const { stdout } = await succeed(["presets", "resnet50-mobilenetv1"]);
     expect(stdout).to.match(/method\.midChannels +│ 256 /).and.match(/training\.schedule\.milestones +│ \[29,59,89\] /).and.match(/published\.review +│ 72\.56 /);
     const [event] = jsonEvents((await succeed(["presets", "vgg13-vgg8", "--json"])).stdout);
@@ -67,7 +67,7 @@ describe("command line: models, doctor, data, demo", () => {
     expect(message).to.include('did you mean "resnet56-resnet20"?').and.include("wrn-40-2-wrn-16-2");
   });
 
-  it("tells what it found and that all is well", async () => {
+  it("reports a healthy installation", async () => {
     const { stdout } = await succeed(["doctor"]);
     for (const name of ["addon", "libtorch", "devices", "GPU", "C library", "threads", "instruction sets", "node"]) expect(stdout).to.match(new RegExp(`^${name} `, "m"));
     const [event] = jsonEvents((await succeed(["doctor", "--json"])).stdout);
@@ -76,7 +76,7 @@ describe("command line: models, doctor, data, demo", () => {
     expect(existsSync((event as unknown as { addonPath: string }).addonPath)).to.equal(true);
   });
 
-  it("names the fix where the addon is missing", async () => {
+  it("names the fix for a missing addon", async () => {
     const options = { package: await packageWithoutAddon(join(directory.path, "package")) };
     const { code, stdout } = await reviewkd(["doctor"], options);
     expect(code).to.equal(1);
@@ -93,7 +93,7 @@ describe("command line: models, doctor, data, demo", () => {
     expect(table.stdout).to.include("training images").and.include("3 × 32 × 32");
   });
 
-  it("says why a download failed", async () => {
+  it("reports why a download failed", async () => {
     const server = createServer((_request, response) => { response.writeHead(404).end(); });
     await new Promise<void>((resolve) => { server.listen(0, "127.0.0.1", resolve); });
     const { port } = server.address() as AddressInfo;
@@ -105,7 +105,7 @@ describe("command line: models, doctor, data, demo", () => {
     }
   });
 
-  it("does not download a data set that is there", async () => {
+  it("does not download an existing data set", async () => {
     const root = join(directory.path, "there", "cifar-100-binary");
     await mkdir(root, { recursive: true });
     for (const file of ["train.bin", "test.bin", "fine_label_names.txt", "coarse_label_names.txt"]) await writeFile(join(root, file), "x");
@@ -134,7 +134,7 @@ describe("command line: models, doctor, data, demo", () => {
     }
   });
 
-  it("keeps its run directories where it is told to", async () => {
+  it("keeps its run directories in a given directory", async () => {
     const run = join(directory.path, "demo");
     await succeed(["demo", "--quick", "--run", run]);
     for (const part of ["teacher-0", "alone-0", "distilled-0"]) expect(existsSync(join(run, part, "student.safetensors"))).to.equal(true);

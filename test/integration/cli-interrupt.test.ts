@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { jsonEvents, start, succeed, temporaryDirectory, type Running } from "./helpers.js";
 
-/** Long enough that a signal falls into an epoch, short enough to be run several times. */
+/** Long enough for a signal to arrive within an epoch, short enough to run several times. */
 const WORDS = [
   "train", "--model", "resnet8", "--data", "synthetic:numClasses=4,trainSamples=640,testSamples=32", "--batch-size", "16",
   "--learning-rate", "0.02", "--schedule", "cosine", "--epochs", "2", "--threads", "1", "--seed", "1", "--json",
 ] as const;
 
-/** The tensors of a safetensors file: what follows its header. */
+/** The tensors of a safetensors file: everything after its header. */
 async function tensorBytes(path: string): Promise<Buffer> {
   const file = await readFile(path);
   return file.subarray(8 + Number(file.readBigUInt64LE(0)));
@@ -27,7 +27,7 @@ describe("command line: interruption", () => {
     return running;
   }
 
-  it("saves on Ctrl-C, says how to resume, and ends where an undisturbed run ends", async () => {
+  it("saves on Ctrl-C, explains how to resume, and ends like an uninterrupted run", async () => {
     const run = join(directory.path, "stopped");
     const running = await startTraining(run);
     running.child.kill("SIGINT");
@@ -60,7 +60,7 @@ describe("command line: interruption", () => {
     expect(existsSync(join(run, "last.safetensors"))).to.equal(true);
   });
 
-  it("stops at once when it is told twice", async () => {
+  it("stops immediately on a second signal", async () => {
     const running = await startTraining(join(directory.path, "twice"));
     running.child.kill("SIGINT");
     running.child.kill("SIGTERM");
@@ -69,7 +69,7 @@ describe("command line: interruption", () => {
     expect(jsonEvents(stdout).map(({ type }) => type)).to.not.include("interrupted");
   });
 
-  it("takes one key press under npm, which arrives twice, for one", async () => {
+  it("treats a key press under npm, which arrives twice, as one", async () => {
     const run = join(directory.path, "npm");
     const running = await startTraining(run, { npm_lifecycle_event: "npx" });
     running.child.kill("SIGINT");

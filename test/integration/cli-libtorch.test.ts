@@ -21,12 +21,12 @@ describe("command line: libtorch", () => {
     return entry;
   }
 
-  it("lists what is installed, and what was interrupted", async () => {
-    expect((await succeed(["libtorch", "list"], { env })).stdout).to.include("nothing is installed");
+  it("lists complete and interrupted installations", async () => {
+    expect((await succeed(["libtorch", "list"], { env })).stdout).to.include("no CUDA build is installed");
     const whole = installed("2.14.1-cu130-linux-x64", true);
     installed("2.15.0-cu130-linux-x64.partial", false);
     const { stdout } = await succeed(["libtorch", "list"], { env });
-    expect(stdout).to.match(/^2\.14\.1-cu130-linux-x64 +2\.14\.1 +0\.00 GB +\//m).and.match(/^2\.15\.0-cu130-linux-x64\.partial +not finished/m);
+    expect(stdout).to.match(/^2\.14\.1-cu130-linux-x64 +2\.14\.1 +0\.00 GB +\//m).and.match(/^2\.15\.0-cu130-linux-x64\.partial +incomplete/m);
     const [event] = jsonEvents((await succeed(["libtorch", "list", "--json"], { env })).stdout) as unknown as [{ installed: { name: string; version: string | null; directory: string; bytes: number }[] }];
     expect(event.installed.find(({ version }) => version !== null)).to.deep.equal({ name: "2.14.1-cu130-linux-x64", version: "2.14.1", directory: whole, bytes: 35 });
   });
@@ -38,10 +38,10 @@ describe("command line: libtorch", () => {
     expect((await succeed(["libtorch", "remove", "2.14.1-cu130-linux-x64"], { env })).stdout).to.include("removed 2.14.1-cu130-linux-x64");
     expect(await fail(["libtorch", "remove", "../libtorch-cuda"], { exit: 2, code: "UNKNOWN_NAME" }, { env })).to.include("2.15.0");
     await succeed(["libtorch", "remove", "2.15.0-cu130-linux-x64.partial"], { env });
-    expect((await succeed(["libtorch", "list"], { env })).stdout).to.include("nothing is installed");
+    expect((await succeed(["libtorch", "list"], { env })).stdout).to.include("no CUDA build is installed");
   });
 
-  it("says what install is for, and why it failed", async () => {
+  it("explains what install requires, and why it failed", async () => {
     expect(await fail(["libtorch", "install"], { exit: 2, code: "INVALID_ARGUMENT" }, { env })).to.include("--cuda");
     const message = await fail(["libtorch", "install", "--cuda"], { exit: 1, code: "DEPENDENCY_MISSING" }, { env: { ...env, PATH: directory.path } });
     expect(message).to.include("expected Python 3.8 or later");

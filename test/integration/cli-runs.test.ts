@@ -20,7 +20,7 @@ describe("command line: run directories", () => {
   });
   const at = (...names: string[]): string => join(directory.path, ...names);
 
-  it("tell a second process who writes to them, and are free when the first was killed", async () => {
+  it("report their owner to a second process, and are free after the first was killed", async () => {
     const running = start([...WORDS, "--epochs", "1000", "--run", at("busy"), "--json"]);
     await running.until(/"type":"epoch"/);
     for (const words of [["--resume"], ["--resume", "--force-unlock"], []]) {
@@ -29,7 +29,7 @@ describe("command line: run directories", () => {
     }
     running.child.kill("SIGKILL");
     expect((await running.finished).signal).to.equal("SIGKILL");
-    expect(await readdir(at("busy")), "what a killed process leaves").to.include("run.lock");
+    expect(await readdir(at("busy")), "files after a kill").to.include("run.lock");
     const next = start(["train", "--run", at("busy"), "--resume", "--json"]);
     await next.until(/"type":"resumed"/);
     next.child.kill("SIGTERM");
@@ -37,7 +37,7 @@ describe("command line: run directories", () => {
     expect(await readdir(at("busy"))).to.not.include("run.lock");
   });
 
-  it("on a file system without locks are judged by who is said to hold them, and whether that process lives", async () => {
+  it("on a file system without locks depend on whether the recorded owner runs", async () => {
     const env = files.environment(at("lockless"), ["lock * 0 ENOLCK"]);
     const running = start([...WORDS, "--epochs", "1000", "--run", at("lockless"), "--json"], { env });
     await running.until(/"type":"epoch"/);
@@ -45,7 +45,7 @@ describe("command line: run directories", () => {
     expect(message).to.include(`process ${running.child.pid} on ${hostname()}`);
     running.child.kill("SIGKILL");
     await running.finished;
-    // Its number may be given to another process, which began at another time.
+    // Its process id may be reused by another process with another start time.
     const holder = JSON.parse(await readFile(at("lockless", "run.lock"), "utf8")) as { pid: number; startTicks: number };
     expect(holder.pid).to.equal(running.child.pid);
     expect(holder.startTicks).to.be.a("number");
@@ -58,7 +58,7 @@ describe("command line: run directories", () => {
     }
   });
 
-  it("of another machine are taken over by force alone", async () => {
+  it("of another machine are taken over only by force", async () => {
     await succeed([...WORDS, "--epochs", "1", "--run", at("elsewhere")]);
     await writeFile(at("elsewhere", "run.lock"), JSON.stringify({ pid: 7, startTicks: 1, host: "elsewhere.invalid", bootId: "x", since: "2020-01-01T00:00:00.000Z" }));
     const message = await fail(["train", "--run", at("elsewhere"), "--resume"], { exit: 1, code: "RUN_LOCKED" });
@@ -66,15 +66,15 @@ describe("command line: run directories", () => {
     await succeed(["train", "--run", at("elsewhere"), "--resume", "--force-unlock"]);
   });
 
-  it("with a damaged checkpoint go on from the one before, and say so", async () => {
+  it("with a damaged checkpoint resume from the previous one, and report it", async () => {
     await succeed([...WORDS, "--epochs", "2", "--run", at("damaged")]);
     await truncate(at("damaged", "last.safetensors"), 50_000);
     const { stderr, stdout } = await succeed(["train", "--run", at("damaged"), "--resume"]);
-    expect(stderr).to.include(`cannot use ${at("damaged", "last.safetensors")}: `).and.to.include(`going on from ${at("damaged", "previous.safetensors")}, the one before`);
-    expect(stdout).to.include("going on at epoch 2");
+    expect(stderr).to.include(`cannot use ${at("damaged", "last.safetensors")}: `).and.to.include(`resuming from ${at("damaged", "previous.safetensors")}, the previous checkpoint`);
+    expect(stdout).to.include("resuming at epoch 2");
   });
 
-  it("refuse other settings with the differences, and record those that --override allows", async () => {
+  it("reject changed settings with the differences, and record those that --override allows", async () => {
     await succeed([...WORDS, "--epochs", "1", "--run", at("changed")]);
     const words = ["train", "--run", at("changed"), "--resume", "--epochs", "2", "--learning-rate", "0.01"];
     const message = await fail(words, { exit: 1, code: "RUN_MISMATCH" });
@@ -87,18 +87,18 @@ describe("command line: run directories", () => {
     expect(events.map(({ type }) => type)).to.deep.equal(["start", "resumed", "end"]);
   });
 
-  it("keep checkpoints after every so many epochs, the newest of them", async () => {
+  it("keep the newest periodic checkpoints", async () => {
     await succeed([...WORDS, "--epochs", "5", "--checkpoint-every", "1", "--keep-checkpoints", "2", "--checkpoint-minutes", "0.5", "--run", at("kept")]);
     expect((await readdir(at("kept"))).filter((name) => name.startsWith("epoch-"))).to.deep.equal(["epoch-0004.safetensors", "epoch-0005.safetensors"]);
   });
 
-  it("that cannot be written to are told of; the training goes on, and ends with exit code 1 where nothing helped", async () => {
+  it("that cannot be written are reported; the training continues, and exits with 1 if retries fail", async () => {
     const env = files.environment(at("full"), ["write .safetensors 500000 ENOSPC"]);
     const { code, stdout, stderr } = await reviewkd([...WORDS, "--epochs", "3", "--run", at("full")], { env });
     expect(code).to.equal(1);
     expect(stdout).to.match(/^ +3\/3 /m);
-    expect(stderr).to.match(/^could not save (\w+, )*\w+: .*No space left on device\. The training goes on in memory; the next checkpoint tries again\.$/m);
-    expect(stderr).to.match(/Trying again in .*\n.*Trying again in .*\n.*Trying again in /);
+    expect(stderr).to.match(/^cannot save (\w+, )*\w+: .*No space left on device\..* Training continues in memory; the next checkpoint retries\.$/m);
+    expect(stderr).to.match(/Retrying in .*\n.*Retrying in .*\n.*Retrying in /);
     expect(stderr).to.include("error [SAVE_FAILED]: ").and.not.match(/^\s+at /m);
   });
 });

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { fail, jsonEvents, reviewkd, start, succeed, temporaryDirectory, TINY } from "./helpers.js";
 
 const NETWORKS = ["--teacher", "resnet8", "--student", "resnet8"] as const;
-/** By soft targets, the cheapest method. */
+/** Uses soft targets, the cheapest method. */
 const SEEDS = ["study", "seeds", ...NETWORKS, ...TINY, "--epochs", "1", "--method", "kd"] as const;
 
 describe("command line: study", () => {
@@ -13,11 +13,11 @@ describe("command line: study", () => {
   before(async () => { directory = await temporaryDirectory(); });
   after(() => directory.remove());
 
-  it("trains teacher and cells, prints a table and names its files; the same command skips what is done", async () => {
+  it("trains teacher and cells, prints a table and names its files; the same command skips finished cells", async () => {
     const words = [...SEEDS, "--seeds", "0,1"];
     const { stdout } = await succeed(words, { cwd: directory.path });
     const study = join("runs", "study-seeds-resnet8-from-resnet8");
-    expect(stdout).to.include("5 cells, 0 of them done; no --teacher-weights were given, so the study trains the teacher first");
+    expect(stdout).to.include("5 cells, 0 done; no --teacher-weights given, so the study trains the teacher first");
     expect(stdout).to.match(/^\[5\/5\] done: last \d+\.\d %, best/m);
     expect(stdout).to.match(/^│ student distilled +│ +2 │ +\d+\.\d\d ± \d+\.\d\d │/m);
     for (const file of ["results.csv", "results.json", "seeds.svg"]) {
@@ -25,11 +25,11 @@ describe("command line: study", () => {
       expect(existsSync(join(directory.path, study, file))).to.equal(true);
     }
     const again = await succeed(words, { cwd: directory.path });
-    expect(again.stdout.match(/: done before, /g)).to.have.lengthOf(5);
+    expect(again.stdout.match(/: already done, /g)).to.have.lengthOf(5);
     expect(again.stdout).to.not.match(/^\[\d\/5\] done:/m);
   });
 
-  it("takes the design steps of the paper one after the other", async () => {
+  it("compares the design steps of the paper", async () => {
     const study = join(directory.path, "ablation");
     const words = ["study", "ablation", ...NETWORKS, ...TINY, "--limit-train", "16", "--epochs", "1", "--warmup-epochs", "0", "--mid-channels", "8", "--study", study];
     const { stdout } = await succeed(words);
@@ -40,7 +40,7 @@ describe("command line: study", () => {
     expect(config.method).to.include({ kind: "review", fusion: "sum", distance: "l2", midChannels: 8, warmupEpochs: 0 });
   });
 
-  it("puts each stage of the student under each stage of the teacher", async () => {
+  it("compares all pairs of student and teacher stages", async () => {
     const study = join(directory.path, "stages");
     const words = ["study", "stages", ...NETWORKS, ...TINY, "--limit-train", "16", "--epochs", "1", "--warmup-epochs", "0", "--distance", "hcl", "--study", study];
     const { stdout } = await succeed(words);
@@ -54,7 +54,7 @@ describe("command line: study", () => {
     expect(config.method).to.include({ kind: "single-layer", stage: 2, teacherStage: 3, distance: "hcl" });
   });
 
-  it("saves on Ctrl-C and says how to go on; that command needs nothing more", async () => {
+  it("saves on Ctrl-C and prints the complete command to resume", async () => {
     const study = join(directory.path, "stopped");
     const words = [...SEEDS, "--data", "synthetic:numClasses=4,trainSamples=320,testSamples=16", "--teacher-epochs", "1", "--epochs", "2", "--seed", "4", "--json", "--study", study];
     const running = start(words);
@@ -76,16 +76,16 @@ describe("command line: study", () => {
     expect(other).to.include('"seeds"').and.include("reviewkd study stages");
   });
 
-  it("ends with the error of a failed cell, after all others, and with the results of those", async () => {
+  it("fails with the error of a failed cell after all others, with the results of those", async () => {
     const study = join(directory.path, "failing");
     const { code, stdout, stderr } = await reviewkd([...SEEDS, "--method", "review", "--warmup-epochs", "0", "--weight", "1e38", "--seed", "0", "--study", study]);
     expect(code).to.equal(1);
     expect(stdout).to.match(/^\[3\/3\] student distilled, seed 0 failed \[NON_FINITE_LOSS\]/m).and.match(/^│ student alone +│ +1 │/m);
-    expect(stderr).to.include("error [NON_FINITE_LOSS]: 1 of 3 cells failed: distilled-seed0").and.include("The same command tries them again");
+    expect(stderr).to.include("error [NON_FINITE_LOSS]: 1 of 3 cells failed: distilled-seed0").and.include("Run the same command to retry them");
     expect(await readFile(join(study, "results.csv"), "utf8")).to.match(/^student-alone-seed0,.*,done,/m);
   });
 
-  it("completes without the library for pictures, and says how to get them", async () => {
+  it("completes without the library for pictures, and explains how to get them", async () => {
     const study = join(directory.path, "no-picture");
     const hook = "export const resolve = (name, context, next) => name === 'echarts' " +
       "? Promise.reject(Object.assign(new Error('not installed'), { code: 'ERR_MODULE_NOT_FOUND' })) : next(name, context);";
@@ -110,9 +110,9 @@ describe("command line: study", () => {
     expect(await readFile(join(second, "study.json"), "utf8")).to.equal(await readFile(join(first, "study.json"), "utf8"));
   });
 
-  it("names the kinds of study, and explains each", async () => {
+  it("lists the kinds of study, and explains each", async () => {
     const message = await fail(["study", "ablations", "--epochs", "3"], { exit: 2, code: "UNKNOWN_NAME" });
-    expect(message).to.include("ablation, stages, seeds").and.include('got "ablations"');
+    expect(message).to.include("ablation, stages, seeds").and.include('received "ablations"');
     for (const kind of ["ablation", "stages", "seeds"]) {
       const { stdout } = await succeed(["study", kind, "--help"]);
       for (const option of ["--teacher ", "--teacher-weights ", "--student ", "--data ", "--limit-train ", "--epochs ", "--seeds ", "--study ", "--preset ", "--threads ", "--json "]) {
@@ -123,20 +123,20 @@ describe("command line: study", () => {
   });
 
   for (const [problem, words, code, expected] of [
-    ["a seed that is given twice", ["--seeds", "0,1,0"], "INVALID_ARGUMENT", /different whole numbers .* for --seeds, got "0,1,0", where 0 is given twice/],
+    ["a duplicate seed", ["--seeds", "0,1,0"], "INVALID_ARGUMENT", /invalid --seeds: expected different .*, received "0,1,0"\. Remove the second 0\./],
     ["one seed and several", ["--seed", "0", "--seeds", "1,2"], "INVALID_ARGUMENT", /either --seed or --seeds/],
-    ["an unknown network", ["--student", "resnet9"], "UNKNOWN_NAME", /for the student, got "resnet9"; did you mean "resnet8"\?/],
+    ["an unknown network", ["--student", "resnet9"], "UNKNOWN_NAME", /invalid student: expected .*, received "resnet9"; did you mean "resnet8"\?/],
     ["an unknown preset", ["--preset", "resnet56-resnet21"], "UNKNOWN_NAME", /did you mean "resnet56-resnet20"\?/],
-    ["a preset without its data", ["--preset", "resnet56-resnet20"], "CONFIG_INVALID", /cifar100:DIR for --data, got nothing; `reviewkd data fetch cifar100`/],
+    ["a preset without its data", ["--preset", "resnet56-resnet20"], "CONFIG_INVALID", /missing --data\. Pass cifar100:DIR; `reviewkd data fetch cifar100`/],
   ] as const) {
-    it(`refuses ${problem}`, async () => {
+    it(`rejects ${problem}`, async () => {
       const message = await fail(["study", "seeds", ...NETWORKS, ...words, "--study", join(directory.path, "refused")], { exit: 2, code });
       expect(message).to.match(expected);
       expect(existsSync(join(directory.path, "refused"))).to.equal(false);
     });
   }
 
-  it("asks for the networks that are missing", async () => {
+  it("names the flags of missing networks", async () => {
     expect(await fail(["study", "ablation"], { exit: 2, code: "CONFIG_INVALID" })).to.include("--teacher");
     expect(await fail(["study", "stages", "--teacher", "resnet8"], { exit: 2, code: "CONFIG_INVALID" })).to.include("--student");
   });

@@ -29,13 +29,13 @@ describe("command line: train, distill, eval", () => {
     "--epochs", "1", "--weight", "0.5", "--warmup-epochs", "0", "--run", run,
   ];
 
-  it("writes a row for each epoch and a table at the end, in plain lines", () => {
+  it("writes a row per epoch and a table at the end, in plain lines", () => {
     expect(trainOutput).to.match(/^ +1\/2 .*\n +2\/2 /m);
     expect(trainOutput).to.include("top-1, last epoch").and.include(teacherRun);
     expect(trainOutput).to.not.include("\u001b").and.not.include("\r");
   });
 
-  it("leaves a complete run directory", async () => {
+  it("writes a complete run directory", async () => {
     for (const file of ["config.json", "metrics.jsonl", "last.safetensors", "best.safetensors", "student.safetensors"]) {
       expect(existsSync(join(teacherRun, file)), file).to.equal(true);
     }
@@ -46,18 +46,18 @@ describe("command line: train, distill, eval", () => {
     expect((await readWeightsInfo(teacherWeights)).metadata).to.include({ model: "resnet14", numClasses: "4" });
   });
 
-  it("repeats a run from its config.json, bit for bit", async () => {
+  it("reproduces a run bitwise from its config.json", async () => {
     const again = join(directory.path, "again");
     await succeed(["train", "--config", join(teacherRun, "config.json"), "--run", again]);
     expect(await readFile(join(again, "student.safetensors"))).to.deep.equal(await readFile(teacherWeights));
   });
 
-  it("does not write over a run", async () => {
+  it("does not overwrite a run", async () => {
     const message = await fail(["train", "--model", "resnet8", ...TINY, "--epochs", "1", "--run", teacherRun], { exit: 1, code: "RUN_DIRECTORY" });
     expect(message).to.include(teacherRun).and.include("resume");
   });
 
-  it("names its run directory after task, network and seed where none is given", async () => {
+  it("names its run directory after task, network and seed by default", async () => {
     await succeed(["train", "--model", "resnet8", ...TINY, "--epochs", "1", "--seed", "5"], { cwd: directory.path });
     expect(existsSync(join(directory.path, "runs", "train-resnet8-5", "student.safetensors"))).to.equal(true);
   });
@@ -72,7 +72,7 @@ describe("command line: train, distill, eval", () => {
       events = jsonEvents(stdout);
     });
 
-    it("writes one event a line and nothing else, from start to end", () => {
+    it("writes one event per line and nothing else, from start to end", () => {
       expect(events[0]).to.include({ type: "start", task: "distill", epochs: 1, trainSamples: 64, testSamples: 32, runDirectory: run });
       expect(events.at(-1)).to.include({ type: "end", epochs: 1 });
       expect(events.filter(({ type }) => type === "epoch")).to.have.length(1);
@@ -89,7 +89,7 @@ describe("command line: train, distill, eval", () => {
       expect(perStage.reduce((sum, loss) => sum + loss, 0)).to.be.closeTo(distillation, 1e-4 * distillation);
     });
 
-    it("evaluates the student alone to what training said of it, with the network named in the file", async () => {
+    it("evaluates the student to the result of training, with the network named in the file", async () => {
       const { last } = events.at(-1) as unknown as { last: { top1: number; top5: number; loss: number; samples: number } };
       const { stdout } = await succeed([
         "eval", "--weights", join(run, "student.safetensors"), "--data", "synthetic:numClasses=4,trainSamples=64,testSamples=32", "--json",
@@ -128,7 +128,7 @@ describe("command line: train, distill, eval", () => {
     expect(data).to.include({ kind: "synthetic", trainSamples: 64 });
   });
 
-  it("resumes a finished run to its end at once, and refuses to resume it as another", async () => {
+  it("resumes a finished run to its end immediately, and refuses to resume it with other settings", async () => {
     const { stdout } = await succeed(["train", "--run", teacherRun, "--resume", "--json"]);
     expect(jsonEvents(stdout).at(-1)).to.include({ type: "end", epochs: 2 });
     const message = await fail(["train", "--run", teacherRun, "--resume", "--batch-size", "8"], { exit: 1, code: "RUN_MISMATCH" });
@@ -142,7 +142,7 @@ describe("command line: train, distill, eval", () => {
     expect(await fail(classes, { exit: 1, code: "STATE_DICT_MISMATCH" })).to.include("fc.weight").and.match(/7.*4|4.*7/);
   });
 
-  it("says that distilling needs batches of more than one image", async () => {
+  it("reports that distilling requires batches of more than one image", async () => {
     const words = [...distillWords(join(directory.path, "single")), "--batch-size", "1"];
     expect(await fail(words, { exit: 1, code: "BATCH_TOO_SMALL" })).to.include("batch");
   });

@@ -5,7 +5,7 @@ import { fail, jsonEvents, packageWithoutAddon, reviewkd, succeed, temporaryDire
 
 describe("command line: usage", () => {
   let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
-  /** Nothing in here needs the addon, so nothing may look for it. */
+  /** A package without an addon, because nothing here needs one. */
   const NO_ADDON: { package?: string } = {};
 
   before(async () => {
@@ -14,7 +14,7 @@ describe("command line: usage", () => {
   });
   after(() => directory.remove());
 
-  it("explains itself and each command without an addon", async () => {
+  it("prints the help of every command without an addon", async () => {
     const top = await succeed(["--help"], NO_ADDON);
     for (const command of ["demo", "train", "distill", "eval", "models", "presets", "doctor", "data"]) {
       expect(top.stdout).to.include(`  ${command}`);
@@ -23,7 +23,7 @@ describe("command line: usage", () => {
     }
   });
 
-  it("names every option of training", async () => {
+  it("lists every training option", async () => {
     const { stdout } = await succeed(["distill", "--help"], NO_ADDON);
     for (const option of [
       "--teacher", "--teacher-weights", "--student", "--data", "--epochs", "--batch-size", "--learning-rate", "--seed", "--device",
@@ -38,7 +38,7 @@ describe("command line: usage", () => {
     }
   });
 
-  it("suggests the nearest method, and the option that it has", async () => {
+  it("suggests the nearest method, and lists its options", async () => {
     const words = ["distill", "--teacher", "resnet56", "--teacher-weights", "t.safetensors", "--student", "resnet20"];
     expect(await fail([...words, "--method", "review-pair"], { exit: 2, code: "CONFIG_INVALID" }))
       .to.include('for method.kind, got "review-pair"; did you mean "review-pairs"?');
@@ -52,7 +52,7 @@ describe("command line: usage", () => {
     expect((await succeed(["--version"])).stdout).to.match(/^\d+\.\d+\.\d+\n$/);
   });
 
-  it("prints the help as an error where there is no command", async () => {
+  it("prints the help as an error without a command", async () => {
     const { code, stdout, stderr } = await reviewkd([]);
     expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
     expect(stderr).to.include("Usage: reviewkd");
@@ -67,27 +67,27 @@ describe("command line: usage", () => {
     ["--epochs", "NaN"], ["--epochs", "-1"], ["--batch-size", "abc"], ["--learning-rate", "NaN"], ["--learning-rate", "-0.1"],
     ["--threads", "0"], ["--seed", "1.5"], ["--limit-train", "0"], ["--device", "gpu"], ["--precision", "fp8"], ["--data", "mnist:DIR"],
   ] as const) {
-    it(`refuses ${option} ${value}`, async () => {
+    it(`rejects ${option} ${value}`, async () => {
       const code = option === "--data" ? "UNKNOWN_NAME" : "INVALID_ARGUMENT";
       const message = await fail(["train", "--model", "resnet8", option, value], { exit: 2, code });
-      expect(message).to.include(option).and.include(`got "${value}"`);
+      expect(message).to.include(option).and.include(`received "${value}"`);
     });
   }
 
-  it("reports an error as one JSON event where events are asked for", async () => {
+  it("reports an error as one JSON event with --json", async () => {
     const { code, stdout } = await reviewkd(["train", "--epochs", "NaN", "--json"]);
     expect(code).to.equal(2);
     expect(jsonEvents(stdout)).to.deep.equal([
-      { type: "error", code: "INVALID_ARGUMENT", message: 'expected a whole number ≥ 1 for --epochs, got "NaN"' },
+      { type: "error", code: "INVALID_ARGUMENT", message: 'invalid --epochs: expected a whole number ≥ 1, received "NaN".' },
     ]);
   });
 
-  it("shows a stack trace only where it is asked for", async () => {
+  it("shows a stack trace only on request", async () => {
     const { stderr } = await reviewkd(["train", "--epochs", "NaN"], { env: { REVIEWKD_DEBUG: "1" } });
     expect(stderr).to.match(/^\s+at /m);
   });
 
-  it("asks for the networks that are missing", async () => {
+  it("names missing networks and weights", async () => {
     expect(await fail(["train"], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("model");
     expect(await fail(["distill", "--student", "resnet8"], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("teacher");
     const noWeights = ["distill", "--student", "resnet8", "--teacher", "resnet20"];
@@ -112,7 +112,7 @@ describe("command line: usage", () => {
     expect(await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("run.yaml").and.match(/\b[34]\b/);
   });
 
-  it("says that a configuration file is missing", async () => {
+  it("reports a missing configuration file", async () => {
     const message = await fail(["train", "--config", join(directory.path, "no.yaml")], { exit: 1, code: "FILE_NOT_FOUND" }, NO_ADDON);
     expect(message).to.include("no.yaml");
   });
@@ -123,7 +123,7 @@ describe("command line: usage", () => {
     expect(await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("reviewkd distill");
   });
 
-  it("says what is missing where a run cannot be resumed", async () => {
+  it("reports what is missing if a run cannot be resumed", async () => {
     const run = join(directory.path, "empty");
     await mkdir(run);
     const message = await fail(["train", "--run", run, "--resume"], { exit: 1, code: "RUN_DIRECTORY" }, NO_ADDON);

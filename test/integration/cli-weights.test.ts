@@ -18,22 +18,22 @@ describe("command line: inspect, convert, export", function () {
   after(() => directory.remove());
   const file = (name: string): string => join(directory.path, name);
 
-  it("shows tensors, metadata, format and the network that fits best", async () => {
+  it("shows tensors, metadata, format and the best matching network", async () => {
     using model = await createModel("resnet8", { numClasses: 6 });
     await model.save(file("weights.pth"), { metadata: { note: "mine\u001b[2J" } });
     const { stdout } = await succeed(["inspect", file("weights.pth")]);
     expect(stdout).to.match(/ layer3\.0\.conv1\.weight +│ float32 +│ \[64, 32, 3, 3\] /);
     expect(stdout).to.match(/ format +│ PyTorch, zip archive /).and.match(/ parameters +│ [\d,]{6,} /).and.match(/ note +│ mine \[2J /);
-    expect(stdout).to.match(/ network +│ resnet8 with 6 classes /).and.match(/ entries that fit +│ (\d+) of \1 \(100\.0 %\) /);
-    expect(stdout, "nothing that a terminal obeys").not.to.contain("\u001b");
+    expect(stdout).to.match(/ network +│ resnet8 with 6 classes /).and.match(/ matching entries +│ (\d+) of \1 \(100\.0 %\) /);
+    expect(stdout, "no control characters").not.to.contain("\u001b");
     const [event, ...rest] = jsonEvents((await succeed(["inspect", file("weights.pth"), "--json"])).stdout);
     expect(rest).to.deep.equal([]);
     expect(event).to.deep.include({ type: "weights", format: "pytorch-zip", parameters: model.parameterCount(), selection: { key: "", prefixes: [], leftAside: 0 } });
   });
 
-  it("says how it found the weights in a dictionary, and lets choose another", async () => {
+  it("reports how it found the weights in a dictionary, and accepts another key", async () => {
     const { stdout } = await succeed(["inspect", fixture("nested-module-prefix.legacy.pt")]);
-    expect(stdout).to.match(/ format +│ PyTorch, stream of pickles /).and.match(/ found under +│ state_dict /).and.match(/ taken off names +│ module\. /);
+    expect(stdout).to.match(/ format +│ PyTorch, stream of pickles /).and.match(/ found under +│ state_dict /).and.match(/ stripped prefixes +│ module\. /);
     const [event] = jsonEvents((await succeed(["inspect", fixture("nested-beside-average.zip.pt"), "--key", "model_ema", "--json"])).stdout);
     expect(event).to.deep.include({ selection: { key: "model_ema", prefixes: [], leftAside: 8 }, fit: null });
     expect(await fail(["inspect", fixture("nested-beside-average.zip.pt"), "--key", "teacher"], { exit: 2, code: "UNKNOWN_NAME" })).to.contain("model, model_ema");
@@ -41,7 +41,7 @@ describe("command line: inspect, convert, export", function () {
 
   it("converts, keeps the metadata, and replaces a file only by force", async () => {
     const words = ["convert", fixture("nested-model.legacy.pt"), file("a.safetensors")];
-    expect((await succeed(words)).stdout).to.contain(`8 tensors of ${fixture("nested-model.legacy.pt")} are in ${file("a.safetensors")}`);
+    expect((await succeed(words)).stdout).to.contain(`wrote 8 tensors of ${fixture("nested-model.legacy.pt")} to ${file("a.safetensors")}`);
     const { state, metadata } = await readStateDict(file("a.safetensors"));
     for (const [name, { values }] of Object.entries(expectedIn(FIXTURES).files["nested-model.legacy.pt"]!)) expect(valuesOf(state[name]!)).to.deep.equal(values);
     expect(metadata).to.deep.equal({ epoch: "7", best_acc: "71.25", arch: "tiny" });
@@ -53,11 +53,11 @@ describe("command line: inspect, convert, export", function () {
     expect(await fail(["convert", words[1]!, file("b.pt"), "--dtype", "int8"], { exit: 2, code: "INVALID_ARGUMENT" })).to.contain("float16");
   });
 
-  it("says where the disk takes no more, and leaves nothing behind", async () => {
+  it("reports a full disk, and leaves no files behind", async () => {
     using model = await createModel("resnet8", { numClasses: 6 });
     await model.save(file("whole.safetensors"));
     for (const name of ["full.pt", "full.safetensors"]) {
-      // A file that grows beyond the limit is to a program as a disk without space.
+      // To a program, a file that exceeds the limit looks like a full disk.
       const words = ["-c", 'ulimit -f 64; exec "$0" "$@"', process.execPath, "dist/cli/main.js", "convert", file("whole.safetensors"), file(name)];
       const { status, output } = await run("bash", words);
       expect(status, output).to.equal(1);
@@ -66,18 +66,18 @@ describe("command line: inspect, convert, export", function () {
     expect((await readdir(directory.path)).filter((name) => name.startsWith("full"))).to.deep.equal([]);
   });
 
-  it("exports the student of a run, last or best, for every command that takes weights", async () => {
+  it("exports the last or best student of a run, for every command that takes weights", async () => {
     const teacher = file("teacher.pth");
     using model = await createModel("resnet14", { numClasses: 4, seed: 1 });
     await model.save(teacher);
     const directoryOfRun = file("run");
     await succeed(["distill", "--teacher", "resnet14", "--teacher-weights", teacher, "--student", "resnet8", ...TINY, "--epochs", "2", "--run", directoryOfRun]);
     const { stdout } = await succeed(["export", directoryOfRun]);
-    expect(stdout).to.contain(`is in ${join(directoryOfRun, "student-last.safetensors")}`);
+    expect(stdout).to.contain(`to ${join(directoryOfRun, "student-last.safetensors")}`);
     const [event] = jsonEvents((await succeed(["export", directoryOfRun, file("best.pt"), "--best", "--json"])).stdout);
     expect(event).to.deep.equal({ type: "exported", run: directoryOfRun, checkpoint: "best", path: file("best.pt") });
 
-    // The student alone, with what the run knows of it; after the last epoch it is what the run itself wrote.
+    // Only the student, with its metadata; after the last epoch it equals the file that the run wrote.
     const own = await readStateDict(join(directoryOfRun, "student.safetensors"));
     const last = await readStateDict(join(directoryOfRun, "student-last.safetensors"));
     expect(last.metadata).to.deep.equal(own.metadata);

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "chai";
 import { createDistiller, createModel, createSession, loadDataset, type Dataset, type Session } from "../../lib/index.js";
 
-/** Turns of the event loop, timers among them, until `work` is done. */
+/** The number of timer ticks until `work` is done. */
 async function ticksDuring(work: Promise<unknown>): Promise<number> {
   let ticks = 0;
   const timer = setInterval(() => ++ticks, 1);
@@ -30,7 +30,7 @@ describe("the event loop", () => {
     expect(await ticksDuring(session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: 16 }))).to.be.at.least(3);
   });
 
-  it("runs timers while a data set is drawn and a network evaluated", async () => {
+  it("runs timers while a data set is generated and a network evaluated", async () => {
     expect(await ticksDuring(loadDataset({ kind: "synthetic", trainSamples: 500, testSamples: 1 }))).to.be.at.least(3);
     expect(await ticksDuring(session.evaluate(data.test))).to.be.at.least(1);
   });
@@ -48,7 +48,7 @@ describe("the event loop", () => {
     expect((await epoch).images).to.equal(64);
   });
 
-  it("hears of progress before the epoch is over", async () => {
+  it("receives progress before the end of an epoch", async () => {
     const steps: number[] = [];
     await session.trainEpoch(data, { epoch: 2, epochs: 3, batchSize: 4, onProgress: ({ step }) => steps.push(step) });
     expect(steps[0]).to.be.below(16);

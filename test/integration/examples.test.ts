@@ -40,7 +40,7 @@ describe("the examples", function () {
 
   it("are each tested, and listed in their README", () => {
     expect(readdirSync(examples).sort()).to.deep.equal(["README.md", "electron", "express-server.ts", "own-loop.ts", "plain-script.ts", "worker-pool.mjs"]);
-    // That one is an application, with tests of its own.
+    // The Electron application has its own tests.
     expect(readdirSync(join(examples, "electron", "test")).filter((name) => name.endsWith(".test.ts"))).to.include.members(["application.test.ts", "window.test.ts"]);
   });
 
@@ -65,7 +65,7 @@ describe("the examples", function () {
     expect(stdout.match(/^learning rate 0\.0[15], seed [01]: \d+\.\d %$/gm)).to.have.lengthOf(4);
   });
 
-  it("express-server.ts streams a run, stops and resumes it, and refuses what it should", async () => {
+  it("express-server.ts streams a run, stops and resumes it, and rejects invalid requests", async () => {
     const { started, said } = start("express-server.ts", "0", directory);
     while (!said.stdout.includes("listening")) await once(started.stdout, "data");
     const [url] = /http:\S+/.exec(said.stdout)!;
@@ -81,7 +81,7 @@ describe("the examples", function () {
     const reader = first.body!.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     while (!text.includes("event: checkpoint")) text += (await reader.read()).value ?? "";
-    // It answers while it trains.
+    // The server answers during training.
     expect(await (await fetch(`${url}/runs`)).json()).to.deep.equal(["first"]);
     expect((await post("first", { epochs: 100 })).status).to.equal(409);
     expect((await fetch(`${url}/runs/first`, { method: "DELETE" })).status).to.equal(202);

@@ -1,4 +1,4 @@
-/** Runs programs/fit-in-directory.mjs, as it is or on a file layer that fails on order. */
+/** Runs programs/fit-in-directory.mjs, optionally on a file layer with injected faults. */
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -10,34 +10,34 @@ import { FitEvent } from "../../lib/config/schemas/events.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** What is told beside the events of `fit`. */
-export interface ToldError {
+/** An error that the program prints in addition to the events of `fit`. */
+export interface ReportedError {
   readonly type: "error";
   readonly code: string;
   readonly message: string;
 }
 
-/** How a training ended. */
+/** The result of a training. */
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly events: FitEvent[];
-  readonly error: ToldError | undefined;
+  readonly error: ReportedError | undefined;
   readonly stderr: string;
 }
 
-/** A training under way. */
+/** A running training. */
 export interface Training {
   readonly child: ChildProcessWithoutNullStreams;
   readonly ended: Promise<Ended>;
-  /** Resolves with the next line, `undefined` after the last; each line once. */
+  /** Resolves with the next line, `undefined` after the last. */
   nextLine(): Promise<string | undefined>;
 }
 
 /** A rule of test/support/faults.cpp. */
 export type Fault = `${"open" | "write" | "fsync" | "rename" | "link" | "unlink" | "mkdir" | "lock" | "any"} ${string} ${number} ${"ENOSPC" | "EIO" | "EROFS" | "EACCES" | "EINVAL" | "ENOLCK" | "short" | "kill"}`;
 
-/** The file layer of one test suite: compiled once, with rules that can be changed while a process runs. */
+/** The file layer of a test suite: compiled once, with rules that can be changed while a process runs. */
 export class FaultyFiles {
   readonly #directory = mkdtempSync(join(tmpdir(), "reviewkd-faults-"));
   readonly #library = join(this.#directory, "faults.so");
@@ -46,17 +46,17 @@ export class FaultyFiles {
   constructor() {
     const source = join(root, "test", "support", "faults.cpp");
     const { status, stderr } = spawnSync("g++", ["-std=c++17", "-O1", "-shared", "-fPIC", "-o", this.#library, source, "-ldl"], { encoding: "utf8" });
-    if (status !== 0) throw new Error(`expected ${source} to compile, got:\n${stderr}`);
+    if (status !== 0) throw new Error(`cannot compile ${source}:\n${stderr}`);
     this.#rules = join(this.#directory, "rules");
     this.set();
   }
 
-  /** From now on these rules hold; none: everything works. */
+  /** Replaces the rules; without any, everything works. */
   set(...rules: readonly Fault[]): void {
     writeFileSync(this.#rules, rules.map((rule) => `${rule}\n`).join(""));
   }
 
-  /** The environment of a process on this layer; rules are for files below `below`. `own`: rules for this process alone. */
+  /** The environment of a process on this layer; rules apply to files below `below`. `own`: rules for this process only. */
   environment(below: string, own?: readonly Fault[]): Record<string, string> {
     let rules = this.#rules;
     if (own !== undefined) {
@@ -73,7 +73,7 @@ export class FaultyFiles {
   }
 }
 
-/** Begins a training in `directory`, or goes on with it. */
+/** Starts or resumes a training in `directory`. */
 export function startFit(
   directory: string,
   { options = {}, env = {}, rescue }: { readonly options?: object; readonly env?: Readonly<Record<string, string>>; readonly rescue?: string } = {},
@@ -100,9 +100,9 @@ export function startFit(
     child.on("close", (code, signal) => {
       over = true;
       wake();
-      const told = lines.map((line) => JSON.parse(line) as { readonly type: string });
-      const events = told.flatMap((event) => { const parsed = FitEvent.safeParse(event); return parsed.success ? [parsed.data] : []; });
-      resolve({ code, signal, events, error: told.find((event): event is ToldError => event.type === "error"), stderr });
+      const reported = lines.map((line) => JSON.parse(line) as { readonly type: string });
+      const events = reported.flatMap((event) => { const parsed = FitEvent.safeParse(event); return parsed.success ? [parsed.data] : []; });
+      resolve({ code, signal, events, error: reported.find((event): event is ReportedError => event.type === "error"), stderr });
     });
   });
   const nextLine = async (): Promise<string | undefined> => {
@@ -112,27 +112,27 @@ export function startFit(
   return { child, ended, nextLine };
 }
 
-/** Waits until a training has told an event of this type. */
-export async function told(training: Training, type: string): Promise<void> {
+/** Waits until a training has printed an event of this type. */
+export async function untilEvent(training: Training, type: string): Promise<void> {
   for (let line = await training.nextLine(); line !== undefined; line = await training.nextLine()) {
     if ((JSON.parse(line) as { readonly type: string }).type === type) return;
   }
-  throw new Error(`expected an event of type ${type}, got the end:\n${(await training.ended).stderr}`);
+  throw new Error(`missing event of type ${type} before the end:\n${(await training.ended).stderr}`);
 }
 
-/** SHA-256 of the tensors of a safetensors file: of all that follows its header. */
+/** SHA-256 of the tensors of a safetensors file: everything after its header. */
 export async function tensorHash(path: string): Promise<string> {
   const file = await readFile(path);
   return createHash("sha256").update(file.subarray(8 + Number(file.readBigUInt64LE(0)))).digest("hex");
 }
 
-/** What must not depend on what a run went through. */
+/** The part of a run's result that must not depend on interruptions. */
 export interface Outcome {
-  /** Of the weights and velocities; of the best where there is one. */
+  /** Hashes of weights and momentum buffers; of the best checkpoint if there is one. */
   readonly last: string;
   readonly student: string;
   readonly best: string | null;
-  /** Everything in `metrics.jsonl` but what clocks say. */
+  /** Everything in `metrics.jsonl` except times. */
   readonly epochs: readonly unknown[];
 }
 

@@ -8,10 +8,10 @@ import { expect } from "chai";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** What a finished process left behind. */
+/** The result of a finished process. */
 export interface Finished {
   readonly code: number | null;
-  /** What killed the process, where a signal did. */
+  /** The signal that killed the process, if any. */
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -21,22 +21,22 @@ export interface Finished {
 export interface Running {
   readonly child: ChildProcessWithoutNullStreams;
   readonly finished: Promise<Finished>;
-  /** Resolves when standard output or standard error matches; rejects where the process ends before. */
+  /** Resolves when standard output or standard error matches; rejects if the process ends first. */
   until(pattern: RegExp): Promise<void>;
 }
 
 interface ProcessOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** The package whose program runs; by default this one. */
+  /** The package whose program runs. Default: this one. */
   readonly package?: string;
 }
 
-/** Starts `reviewkd` as its users do: the built program in a process of its own. */
+/** Starts `reviewkd` as its users do: the built program in a separate process. */
 export function start(words: readonly string[], options: ProcessOptions = {}): Running {
   const program = join(options.package ?? root, "dist", "cli", "main.js");
-  if (!existsSync(program)) throw new Error(`expected ${program} for the tests of the command line; run \`npm run build\` first`);
-  // What npm and mocha set for this process is no part of a user's shell.
+  if (!existsSync(program)) throw new Error(`missing ${program} for the tests of the command line. Run \`npm run build\` first.`);
+  // Variables that npm and mocha set for this process are not part of a user's shell.
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("npm_") && name !== "NODE_OPTIONS");
   const env = { ...Object.fromEntries(inherited), ...options.env };
   const child = spawn(process.execPath, [program, ...words], { cwd: options.cwd, env });
@@ -74,7 +74,7 @@ export async function succeed(words: readonly string[], options: ProcessOptions 
   return result;
 }
 
-/** Runs `reviewkd`, expects this error as one message on standard error, without a stack trace, and returns the message. */
+/** Runs `reviewkd`, expects this error on standard error without a stack trace, and returns standard error. */
 export async function fail(
   words: readonly string[],
   expected: { readonly exit: number; readonly code: string },
@@ -95,7 +95,7 @@ export interface JsonEvent {
   readonly [key: string]: unknown;
 }
 
-/** Every line of `stdout` as a JSON event; fails on anything else. */
+/** All lines of `stdout` as JSON events; fails on anything else. */
 export function jsonEvents(stdout: string): JsonEvent[] {
   expect(stdout.endsWith("\n")).to.equal(true);
   return stdout.trimEnd().split("\n").map((line) => {
@@ -105,13 +105,13 @@ export function jsonEvents(stdout: string): JsonEvent[] {
   });
 }
 
-/** An empty directory of its own, and how to remove it. */
+/** An empty temporary directory, and a function that removes it. */
 export async function temporaryDirectory(): Promise<{ path: string; remove(): Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), "reviewkd-cli-"));
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
-/** A copy of the built package in `directory` that has no addon. */
+/** Creates a copy of the built package in `directory` without the addon. */
 export async function packageWithoutAddon(directory: string): Promise<string> {
   await mkdir(directory, { recursive: true });
   await cp(join(root, "dist"), join(directory, "dist"), { recursive: true });

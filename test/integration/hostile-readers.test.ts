@@ -1,5 +1,5 @@
-// The readers of strangers' files on their own, without libtorch: how much memory the worst files cost, and the corpus of the fuzzing
-// replayed and changed for half a minute each, all at once. `npm run fuzz` goes on where this ends.
+// The readers of untrusted files without libtorch: the memory cost of the worst files, and the fuzzing corpus replayed and mutated for half
+// a minute per reader, in parallel. `npm run fuzz` runs the full fuzzing.
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,17 +13,17 @@ import { buildSafetensors } from "../support/safetensors.js";
 const BUILD = "build/fuzz";
 const SECONDS = 30;
 
-describe("the readers of strangers' files", function () {
+describe("the readers of untrusted files", function () {
   this.timeout(600_000);
   let folder: string;
-  /** Why there are no sanitizers; `undefined` where there are. */
+  /** Why there are no sanitizers; `undefined` if there are. */
   let unsanitized: string | undefined;
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "reviewkd-readers-"));
     unsanitized = await buildHarness(BUILD, [`-DREVIEWKD_SANITIZE=${SANITIZERS}`]);
     if (unsanitized === undefined) return;
-    // Without the runtimes the readers are held against their promises all the same.
+    // Without the sanitizer runtimes, the readers are still tested.
     expect(await buildHarness(BUILD, ["-DREVIEWKD_SANITIZE="]), "the harness builds").to.equal(undefined);
   });
   after(() => rm(folder, { recursive: true, force: true }));
@@ -38,15 +38,15 @@ describe("the readers of strangers' files", function () {
 
   const LIMIT_KIB = 100 * 1024;
 
-  it("refuse each hostile file with its code in less than 100 MiB of memory", async () => {
+  it("reject each hostile file with its code in less than 100 MiB of memory", async () => {
     for (const { what, code, content } of HOSTILE_FILES) {
-      const { code: refusal, peakKiB } = await probe(content);
-      expect(refusal, what).to.equal(code);
+      const { code: actual, peakKiB } = await probe(content);
+      expect(actual, what).to.equal(code);
       expect(peakKiB, what).to.be.below(LIMIT_KIB);
     }
   });
 
-  it("stay below 100 MiB where a file is as large as they take it", async () => {
+  it("stay below 100 MiB for the largest accepted files", async () => {
     const entry = (index: number): string => `"${index}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`;
     const records = Array.from({ length: 60_000 }, (_, index) => ({ name: `a/data/${index}`, content: new Uint8Array(0) }));
     const repeated = (count: number, part: (index: number) => Buffer): Buffer => Buffer.concat(Array.from({ length: count }, (_, index) => part(index)));
@@ -69,8 +69,8 @@ describe("the readers of strangers' files", function () {
     }
   });
 
-  describe("under fire", () => {
-    /** All of them run at once, on as many cores as there are. */
+  describe("under fuzzing", () => {
+    /** All replays run in parallel. */
     const replays = new Map<string, { readonly inputs: number; readonly ended: ReturnType<typeof run> }>();
 
     before(async () => {
@@ -83,14 +83,14 @@ describe("the readers of strangers' files", function () {
     });
 
     for (const reader of READERS) {
-      it(`the ${reader} reader survives the corpus and ${SECONDS} seconds of changes to it`, async () => {
+      it(`the ${reader} reader survives the corpus and ${SECONDS} seconds of mutations`, async () => {
         const { inputs, ended } = replays.get(reader)!;
         expect(inputs, "committed inputs").to.be.above(20);
         const { status, stdout, output } = await ended;
-        expect(status, `${output}\nthe input lies in ${folder}/last-${reader}`).to.equal(0);
+        expect(status, `${output}\nthe input is in ${folder}/last-${reader}`).to.equal(0);
         const counts = JSON.parse(stdout) as { replayed: number; accepted: number; changed: number; changedAccepted: number };
         expect(counts.replayed).to.equal(inputs);
-        // Inputs that are all refused at the door would show nothing.
+        // Inputs that are all rejected early would test nothing.
         expect(counts.accepted).to.be.above(0);
         expect(counts.changedAccepted).to.be.within(1, counts.changed - 1);
       });
@@ -99,7 +99,7 @@ describe("the readers of strangers' files", function () {
 
   it("under AddressSanitizer and UndefinedBehaviorSanitizer", function () {
     if (unsanitized === undefined) return;
-    console.warn(`      the corpus was replayed WITHOUT sanitizers, for their runtimes are missing here:\n${unsanitized}`);
+    console.warn(`      the corpus was replayed WITHOUT sanitizers, because their runtimes are missing here:\n${unsanitized}`);
     this.skip();
   });
 });

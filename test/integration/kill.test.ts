@@ -1,20 +1,20 @@
-// A training that is killed again and again ends where an undisturbed one ends.
+// A training that is killed repeatedly ends like an uninterrupted one.
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "chai";
 import { uniforms } from "../support/uniforms.js";
-import { FaultyFiles, outcomeOf, startFit, told, type Ended, type Fault } from "./fit-programs.js";
+import { FaultyFiles, outcomeOf, startFit, untilEvent, type Ended, type Fault } from "./fit-programs.js";
 
 const KILLS = 50;
-/** Then a run is left to end, and another one begins. */
+/** After this many kills a run may finish, and another one starts. */
 const KILLS_IN_A_RUN = 7;
 
-/** Runs of about a second, in which something is written most of the time. */
+/** Runs of about a second that write most of the time. */
 const SHARED = { epochs: 10, trainSamples: 96, checkpointEvery: 3, keepCheckpoints: 2, checkpointMinutes: 1e-6 };
 
-/** What is trained; one process of each at a time, for the machine has at least two cores. */
+/** The trainings; one process of each at a time, because the machine has at least two cores. */
 const TRAININGS = [
   { ...SHARED, clipNorm: 5, accumulate: 2 },
   {
@@ -23,10 +23,10 @@ const TRAININGS = [
   },
 ];
 
-/** A moment at which a process is killed: some time after it began to train, or before one of its calls that change files. */
+/** The moment at which a process is killed: some time after it started training, or before one of its file operations. */
 type Moment = { readonly afterMs: number } | { readonly beforeCall: number };
 
-/** Seeded: what fails can be repeated, but for what the clock decides. */
+/** Seeded, so that failures can be reproduced, except for timing. */
 function moments(seed: number, count: number): Moment[] {
   return uniforms(seed, count).map((value, index) => (index % 2 === 0 ? { afterMs: Math.floor(value * 400) } : { beforeCall: Math.floor(value * 90) }));
 }
@@ -50,20 +50,20 @@ describe("a training that is killed", () => {
       return startFit(directory, { options, env: files.environment(directory, [rule]) }).ended;
     }
     const training = startFit(directory, { options });
-    await told(training, "start");
+    await untilEvent(training, "start");
     await delay(moment.afterMs);
     training.child.kill("SIGKILL");
     return training.ended;
   }
 
-  it(`at ${KILLS} random moments, also while it writes, goes on each time and ends with the same bytes`, async function () {
+  it(`at ${KILLS} random moments, also while it writes, resumes each time and ends with the same bytes`, async function () {
     this.timeout(300_000);
     const count = { kills: 0, halfWritten: 0, runs: 0, resumedWithin: 0 };
 
     const keepKilling = async (options: object, index: number): Promise<void> => {
       const calm = join(scratch, `calm-${index}`);
-      const undisturbed = await startFit(calm, { options }).ended;
-      expect(undisturbed.code, `${undisturbed.stderr}\n${JSON.stringify(undisturbed.error)}`).to.equal(0);
+      const uninterrupted = await startFit(calm, { options }).ended;
+      expect(uninterrupted.code, `${uninterrupted.stderr}\n${JSON.stringify(uninterrupted.error)}`).to.equal(0);
       const expected = await outcomeOf(calm);
       const plan = moments(index + 1, 2 * KILLS);
       for (let run = 0; count.kills < KILLS; ++run) {

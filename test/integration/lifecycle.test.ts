@@ -126,14 +126,14 @@ describe("use after dispose", () => {
     await failureOf("DISPOSED", () => outside.item());
   });
 
-  it("does not touch what others still use", async () => {
+  it("does not affect objects that others still use", async () => {
     teacher.dispose();
     student.dispose();
     distiller.dispose();
     expect((await session.step({ images, labels })).step).to.equal(1);
   });
 
-  it("waits for work that is under way, and for work that was asked for before", async () => {
+  it("waits for running and queued work", async () => {
     const work = Promise.all([
       session.trainEpoch(data, epoch), session.evaluate(data.test), session.position(), student.forward(images), distiller.forward(images),
     ]);
@@ -157,7 +157,7 @@ describe("a process", () => {
   before(async () => { directory = await mkdtemp(join(tmpdir(), "reviewkd-lifecycle-")); });
   after(async () => { await rm(directory, { recursive: true, force: true }); });
 
-  it("ends by itself with sessions, networks and data that nobody disposed", async () => {
+  it("ends by itself with undisposed sessions, networks and data", async () => {
     const { stdout, ...end } = await runProgram("end-undisposed.mjs");
     expect(end).to.deep.equal(NORMAL_END);
     expect(stdout).to.equal("stepped\n");
@@ -169,7 +169,7 @@ describe("a process", () => {
     expect(stdout).to.equal("asked\nstepped\n");
   });
 
-  it("ends with the code of process.exit() in the midst of an epoch", async () => {
+  it("ends with the code of process.exit() during an epoch", async () => {
     const { stdout, ...end } = await runProgram("exit-in-epoch.mjs", { words: ["7"] });
     expect(end).to.deep.equal({ ...NORMAL_END, code: 7 });
     expect(stdout).to.equal("training\n");
@@ -195,17 +195,17 @@ describe("a process", () => {
     expect(await exists(path)).to.equal(false);
   });
 
-  it("outlives an uncaught error in the midst of an epoch no longer than Node says", async () => {
+  it("ends on an uncaught error during an epoch, as Node does", async () => {
     const { code, signal, stderr } = await runProgram("throw-in-epoch.mjs");
     expect({ code, signal }).to.deep.equal({ code: 1, signal: null });
     expect(stderr).to.include("the program's own error");
   });
 
-  it("collects what nobody holds any more, also while it works", async () => {
+  it("collects unreachable objects, also during work", async () => {
     const { stdout, ...end } = await runProgram("collect-garbage.mjs", { nodeOptions: ["--expose-gc"] });
     expect(end).to.deep.equal(NORMAL_END);
     const { total, grown } = JSON.parse(stdout) as { total: number; grown: number };
-    // Bytes of tensors that were made and dropped, against what the process holds more than before.
+    // Compares the bytes of created and dropped tensors with the growth of the process.
     expect(grown).to.be.below(total / 3);
   });
 });

@@ -1,5 +1,5 @@
-// Against a Python that has torch: REVIEWKD_TEST_PYTHON names one, or else python3. The committed files in
-// test/fixtures/checkpoints stand in for it where there is none.
+// Compatibility with a Python that has torch: REVIEWKD_TEST_PYTHON, or else python3. Without one, the committed files in
+// test/fixtures/checkpoints are used.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ describe("with Python's torch", function () {
   before(async function () {
     const found = await pythonWithTorch();
     if (found === undefined) {
-      console.warn("      no Python with torch here (REVIEWKD_TEST_PYTHON names one): the committed files alone are read");
+      console.warn("      no Python with torch found (set REVIEWKD_TEST_PYTHON): only the committed files are read");
       this.skip();
     }
     python = found;
@@ -27,11 +27,11 @@ describe("with Python's torch", function () {
 
   /** A path in the folder of these tests. */
   function file(name: string): string {
-    if (folder === undefined) throw new Error("expected the folder of these tests, got none");
+    if (folder === undefined) throw new Error("missing folder of these tests");
     return join(folder, name);
   }
 
-  it("reads every variant that it writes, and these are the committed ones", async () => {
+  it("reads every variant that it writes, which are the committed ones", async () => {
     await writeCheckpoints(python, file("written"));
     const { files } = expectedIn(file("written"));
     expect(Object.keys(files)).to.include.members(Object.keys(expectedIn(CHECKPOINTS).files).filter((name) => !name.startsWith("numpy")));
@@ -47,7 +47,7 @@ describe("with Python's torch", function () {
     }
   }
 
-  it("loads our networks with weights_only=True, in float64 and float32, metadata included", async () => {
+  it("loads our networks with weights_only=True, in float64 and float32, including metadata", async () => {
     using double = await filledModel("resnet8", 3);
     using single = await createModel("wrn-16-1", { numClasses: 10, seed: 3 });
     const paths = [file("double.pt"), file("single.pth")];
@@ -59,7 +59,7 @@ describe("with Python's torch", function () {
     expect(ofDouble!.metadata).to.deep.equal({ model: "resnet8", numClasses: "3", note: "ünï 猫" });
   });
 
-  it("loads what every variant is converted to, with equal values", async () => {
+  it("loads every converted variant with equal values", async () => {
     const files = Object.entries(expectedIn(CHECKPOINTS).files);
     const paths = files.map(([name]) => file(`converted-${name}`));
     for (const [index, [name]] of files.entries()) await convertWeights(join(CHECKPOINTS, name), paths[index]!);

@@ -8,7 +8,7 @@ const TRAIN_IN_WORKER = new URL("./programs/train-in-worker.mjs", import.meta.ur
 
 describe("worker threads", () => {
   it("train a step in each of three at once, to the same bits", async () => {
-    // Without this process's loader: the workers run the built package.
+    // Without this process's loader, because the workers run the built package.
     const workers = [1, 2, 3].map(() => new Worker(TRAIN_IN_WORKER, { workerData: "step", execArgv: [] }));
     const ends = workers.map((worker) => once(worker, "exit"));
     const results = await Promise.all(workers.map(async (worker) => {
@@ -23,7 +23,7 @@ describe("worker threads", () => {
     expect((await Promise.all(ends)).flat()).to.deep.equal([0, 0, 0]);
   });
 
-  it("end cleanly when they are terminated in the midst of an epoch, and others train on", async () => {
+  it("end cleanly when terminated during an epoch, while others continue training", async () => {
     const { code, signal, stdout, stderr } = await runProgram("terminate-worker.mjs");
     expect({ code, signal, stderr }).to.deep.equal({ code: 0, signal: null, stderr: "" });
     expect(stdout).to.equal("terminated 1 1\nterminated 1 1\nstepped 1\n");

@@ -1,4 +1,4 @@
-// What a run directory is worth when writing into it fails: on a file layer that fails on order, and on a file system that is full.
+// Run directories under write failures: on a file layer with injected faults, and on a full file system.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
@@ -7,7 +7,7 @@ import { basename, join } from "node:path";
 import { expect } from "chai";
 import { readFitProgress } from "../../lib/runs/run-state.js";
 import type { FitEvent } from "../../lib/config/schemas/events.js";
-import { FaultyFiles, outcomeOf, startFit, tensorHash, told, type Ended, type Fault, type Outcome } from "./fit-programs.js";
+import { FaultyFiles, outcomeOf, startFit, tensorHash, untilEvent, type Ended, type Fault, type Outcome } from "./fit-programs.js";
 
 const OPTIONS = { epochs: 6 };
 
@@ -30,13 +30,13 @@ describe("a training that cannot write", () => {
     await rm(scratch, { recursive: true, force: true });
   });
 
-  /** A training that waits, so that what fails can be settled before it begins. */
+  /** Runs a training under these faults. */
   const faulty = (name: string, ...rules: Fault[]): Promise<Ended> => {
     const directory = join(scratch, name);
     return startFit(directory, { options: OPTIONS, env: files.environment(directory, rules), rescue: join(scratch, `${name}.safetensors`) }).ended;
   };
 
-  /** Resumes where everything works, and ends where an undisturbed run ends. */
+  /** Expects that the run resumes without faults, to the result of an uninterrupted run. */
   async function expectResumable(name: string): Promise<void> {
     const resumed = await startFit(join(scratch, name), { options: OPTIONS }).ended;
     expect(resumed.error).to.equal(undefined);
@@ -52,31 +52,31 @@ describe("a training that cannot write", () => {
     ["no-metrics", "write metrics.jsonl 1500 ENOSPC", "metrics"],
     ["no-directory-flush", "fsync no-directory-flush$ 6 EIO", "last"],
   ] as const) {
-    it(`keeps the checkpoint before and the network in memory, says so and tries again: ${rule}`, async () => {
+    it(`keeps the previous checkpoint and the network in memory, reports it and retries: ${rule}`, async () => {
       const ended = await faulty(name, rule);
       expect(ended.code).to.equal(1);
       expect(ended.error?.code).to.equal("SAVE_FAILED");
       expect(ended.error?.message).to.include(join(scratch, name)).and.to.include("still in memory");
-      const told = failures(ended);
-      expect(told.some(({ kinds }) => kinds.includes(kind))).to.equal(true);
-      expect(told.at(-1)).to.deep.include({ retrySeconds: 0.05 });
+      const reported = failures(ended);
+      expect(reported.some(({ kinds }) => kinds.includes(kind))).to.equal(true);
+      expect(reported.at(-1)).to.deep.include({ retrySeconds: 0.05 });
       expect(ended.events.filter(({ type }) => type === "epoch"), "all epochs were trained").to.have.lengthOf(6);
       expect(await tensorHash(join(scratch, `${name}.safetensors`)), "saved elsewhere").to.equal(expected.student);
       expect((await readdir(join(scratch, name))).filter((file) => file.includes(".tmp-") || file === "run.lock")).to.deep.equal([]);
-      // That no directory can be flushed does not undo what was written.
+      // A failed directory flush does not undo earlier writes.
       if (name !== "no-directory-flush") expect((await readFitProgress(join(scratch, name)))?.epochsDone).to.equal(1);
       await expectResumable(name);
     });
   }
 
-  it("writes whole files where each write takes less than was given", async () => {
+  it("writes complete files despite short writes", async () => {
     const ended = await faulty("short", "write * 0 short");
     expect(ended.error).to.equal(undefined);
     expect(failures(ended)).to.deep.equal([]);
     expect(await outcomeOf(join(scratch, "short"))).to.deep.equal(expected);
   });
 
-  it("does without links and without flushed directories where the file system has none", async () => {
+  it("works on a file system without links and directory flushes", async () => {
     const ended = await faulty("plain", "link * 0 EACCES", "fsync plain$ 0 EINVAL");
     expect(failures(ended)).to.deep.equal([]);
     expect(await outcomeOf(join(scratch, "plain"))).to.deep.equal(expected);
@@ -84,32 +84,32 @@ describe("a training that cannot write", () => {
   });
 
   for (const [problem, rule] of [["be locked", "open run.lock 0 EROFS"], ["be written", "write config.json 0 ENOSPC"]] as const) {
-    it(`does not begin in a directory that cannot ${problem}`, async () => {
+    it(`does not start in a directory that cannot ${problem}`, async () => {
       const ended = await faulty(basename(rule.replaceAll(" ", "-")), rule);
       expect(ended.error?.code).to.equal("RUN_DIRECTORY");
       expect(ended.events.map(({ type }) => type)).to.deep.equal([]);
     });
   }
 
-  it("saves everything once there is room again", async () => {
+  it("saves everything once there is space again", async () => {
     const directory = join(scratch, "room");
     files.set("write room/ 1000000 ENOSPC");
     const training = startFit(directory, { options: { ...OPTIONS, retryDelaysMs: Array<number>(200).fill(100) }, env: files.environment(directory) });
-    await told(training, "checkpoint-failed");
+    await untilEvent(training, "checkpoint-failed");
     files.set();
     const ended = await training.ended;
     expect(ended.error).to.equal(undefined);
     expect(failures(ended).length).to.be.above(0);
-    // The best of an epoch that could not be saved at its time cannot be made up for.
+    // A best checkpoint that could not be saved in its epoch cannot be written later.
     expect({ ...(await outcomeOf(directory)), best: null }).to.deep.equal({ ...expected, best: null });
   });
 
-  it("makes a directory anew that vanished, with all its lines", async () => {
+  it("recreates a vanished directory with all its lines", async () => {
     const directory = join(scratch, "vanished");
     const training = startFit(directory, { options: { ...OPTIONS, wait: true } });
-    await told(training, "ready");
+    await untilEvent(training, "ready");
     training.child.stdin.write("go\n");
-    await told(training, "checkpoint");
+    await untilEvent(training, "checkpoint");
     await rm(directory, { recursive: true });
     const ended = await training.ended;
     expect(ended.error).to.equal(undefined);
@@ -118,11 +118,11 @@ describe("a training that cannot write", () => {
     expect((await startFit(directory, { options: OPTIONS }).ended).error).to.equal(undefined);
   });
 
-  it("survives a file system that is really full", async function () {
+  it("survives a full file system", async function () {
     const directory = join(scratch, "full");
     await mkdir(directory);
     const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=2m", "none", directory]);
-    // Needs root, and a kernel that lets it; the same is tested above without.
+    // Requires root and a permissive kernel; the tests above cover the same without.
     if (mounted.status !== 0) this.skip();
     try {
       const options = { ...OPTIONS, checkpointEvery: 1 };

@@ -11,11 +11,11 @@ interface ConvertFlags extends StoredFlags {
   readonly json?: true;
 }
 
-/** `reviewkd convert`: weights of any format in, one of ours out. */
+/** `reviewkd convert`: converts a weights file of any supported format. */
 export function addConvertCommand(program: Command): void {
-  const command = program.command("convert").description("write the weights of a file in another format, with the text that it carries");
-  command.argument("<in>", ".safetensors, or .pt or .pth of PyTorch; nothing in it is executed");
-  command.argument("<out>", "a name that ends in .safetensors, .pt or .pth");
+  const command = program.command("convert").description("convert a weights file to another format, including its metadata");
+  command.argument("<in>", "a .safetensors file, or a PyTorch .pt or .pth file; nothing in it is executed");
+  command.argument("<out>", "output file; its extension selects the format: .safetensors, .pt or .pth");
   addKey(command);
   addStoredType(command);
   addForce(command);
@@ -23,6 +23,6 @@ export function addConvertCommand(program: Command): void {
     const output = processOutput(flags.json === true);
     const tensors = await convertWeights(from, to, omitUndefined({ key: flags.key, dtype: flags.dtype, overwrite: flags.force }));
     output.event({ type: "converted", from, to, tensors });
-    output.line(`${formatCount(tensors)} tensors of ${from} are in ${to}`);
+    output.line(`wrote ${formatCount(tensors)} tensors of ${from} to ${to}`);
   });
 }

@@ -12,19 +12,19 @@ import { DATA_SPECS, dataSpec, oneOf, text } from "../options/values.js";
 const FETCHABLE = ["cifar10", "cifar100"] as const;
 type Fetchable = (typeof FETCHABLE)[number];
 
-/** A download that nobody can watch says this often how far it is. */
+/** Interval of progress lines without an interactive terminal. */
 const PLAIN_PROGRESS_MS = 10_000;
 
-/** Characters of a line of class names. */
+/** Maximum line width of the list of class names. */
 const NAMES_WIDTH = 60;
 
-/** `reviewkd data`: what to do with data sets beside training on them. */
+/** `reviewkd data`: downloads and inspects data sets. */
 export function addDataCommand(program: Command): void {
-  const data = program.command("data").description("download a data set, or look into one");
-  const fetch = data.command("fetch").description("download a data set from its home page; goes on where it was cut off");
-  fetch.argument("<kind>", FETCHABLE.join(" or "), oneOf(FETCHABLE)("the data set"));
-  addValue(fetch, "--dir <dir>", "where its directory is put (default: data)", text);
-  addValue(fetch, "--url <url>", "take the archive from another address; its checksum is verified all the same", text);
+  const data = program.command("data").description("download or inspect a data set");
+  const fetch = data.command("fetch").description("download a data set from its home page; resumes an interrupted download");
+  fetch.argument("<kind>", FETCHABLE.join(" or "), oneOf(FETCHABLE)("data set"));
+  addValue(fetch, "--dir <dir>", "parent directory of the data set's directory (default: data)", text);
+  addValue(fetch, "--url <url>", "alternative URL of the archive; its checksum is still verified", text);
   addJson(fetch).action(fetchInto);
 
   const info = data.command("info").description("counts, classes and statistics of a data set");
@@ -35,7 +35,7 @@ export function addDataCommand(program: Command): void {
 
 async function fetchInto(kind: Fetchable, flags: { dir?: string; url?: string; json?: true }): Promise<void> {
   const output = processOutput(flags.json === true);
-  using interrupt = listenForInterrupt(() => { output.notice("\nstopping; the same command goes on from here"); });
+  using interrupt = listenForInterrupt(() => { output.notice("\nstopping; run the same command again to resume"); });
   const progress = fetchProgress(output, kind);
   try {
     const directory = await fetchDataset({
@@ -80,7 +80,7 @@ function fetchProgress(output: Output, kind: Fetchable): FetchProgress {
 
 async function showInfo(spec: string, flags: TrainingFlags): Promise<void> {
   const output = processOutput(flags.json === true);
-  using data = await loadDataset(dataSettings({ ...flags, data: dataSpec("the data set")(spec) }) as DataSourceInput);
+  using data = await loadDataset(dataSettings({ ...flags, data: dataSpec("data set")(spec) }) as DataSourceInput);
   const { kind, numClasses, classNames, normalization, train, test } = data;
   output.event({
     type: "data", kind, numClasses, classNames, normalization,

@@ -17,13 +17,13 @@ interface DemoFlags {
   readonly json?: true;
 }
 
-/** `reviewkd demo`: a student gets better under a teacher, on data that need no download. */
+/** `reviewkd demo`: shows that a student improves with a teacher, on data that needs no download. */
 export function addDemoCommand(program: Command): void {
-  const command = program.command("demo").description("train a teacher, a student alone and the same student distilled, on embedded data");
-  addValue(command, "--seed <n>", "seeds the networks and their training (default: 0)", count);
-  addValue(command, "--seeds <n,n,…>", "repeat with each of these seeds; print mean and deviation", distinctCounts);
-  command.option("--quick", "a few seconds that show only that everything runs");
-  addValue(command, "--run <dir>", "keep run directories in here (default: nothing is written)", text);
+  const command = program.command("demo").description("train a teacher, a student alone and the same student distilled, on built-in data");
+  addValue(command, "--seed <n>", "seed of the networks and their training (default: 0)", count);
+  addValue(command, "--seeds <n,n,…>", "repeat with each of these seeds and print mean and deviation", distinctCounts);
+  command.option("--quick", "run for a few seconds, only to check that everything works");
+  addValue(command, "--run <dir>", "parent directory for run directories (default: nothing is written)", text);
   addJson(command).action(runDemo);
 }
 
@@ -31,9 +31,9 @@ async function runDemo(flags: DemoFlags): Promise<void> {
   const output = processOutput(flags.json === true);
   const settings = flags.quick === true ? QUICK_DEMO : DEMO;
   const seeds = flags.seeds ?? [flags.seed ?? 0];
-  using interrupt = listenForInterrupt(() => { output.notice("\nstopping after this step… (again: at once)"); });
+  using interrupt = listenForInterrupt(() => { output.notice("\nstopping after this step… (press again to stop immediately)"); });
   using data = await loadDataset(settings.data);
-  output.line(`Drawing ${formatCount(data.train.size)} training and ${formatCount(data.test.size)} test images ` +
+  output.line(`Generating ${formatCount(data.train.size)} training and ${formatCount(data.test.size)} test images ` +
     `of ${data.numClasses} classes; ${settings.teacher} teaches ${settings.student}.`);
 
   const results: DemoResult[] = [];

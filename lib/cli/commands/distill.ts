@@ -11,9 +11,9 @@ const NETWORKS: readonly FlagRow[] = [
   { path: "student.weights", flag: "--student-weights <file>", help: "start it from these weights (.safetensors, .pt or .pth)" },
 ];
 
-/** `reviewkd distill`: a student that learns from labels and from a trained teacher. */
+/** `reviewkd distill`: trains a student on labels and a trained teacher. */
 export function addDistillCommand(program: Command): void {
-  const command = program.command("distill").description("train a student under a trained teacher");
+  const command = program.command("distill").description("train a student with a trained teacher");
   command.optionsGroup("Networks and data:");
   addSchemaFlags(command, schemas.DistillConfig, NETWORKS);
   command.optionsGroup("Distillation:");
@@ -32,7 +32,7 @@ function methodsHelp(): string {
   return [
     "", "Methods:",
     ...rows.map(({ kind, summary }) => `  ${kind.padEnd(width)}  ${summary}`),
-    "Weighted sums of methods, and every other option of one, come from a file (--config):",
+    "Weighted sums of methods and other method options are set in a configuration file (--config):",
     "  method: { kind: sum, of: [{ kind: review, weight: 1 }, { kind: kd, temperature: 4 }] }",
   ].join("\n");
 }

@@ -5,7 +5,7 @@ import { EXIT } from "../errors.js";
 import { processOutput } from "../display/output.js";
 import { addJson } from "../options/add-value.js";
 
-/** What is wrong with an installation, and what repairs it. */
+/** A problem of an installation and its fix. */
 interface Fault {
   readonly code: string;
   readonly message: string;
@@ -14,9 +14,9 @@ interface Fault {
 
 const OLDEST_NODE = 20;
 
-/** `reviewkd doctor`: what was found, and what is wrong with it. */
+/** `reviewkd doctor`: reports the installation and its problems. */
 export function addDoctorCommand(program: Command): void {
-  const command = program.command("doctor").description("print what was found on this machine, and for each fault its fix");
+  const command = program.command("doctor").description("check the installation and print a fix for each problem");
   addJson(command).action(async (flags: { json?: true }) => {
     const output = processOutput(flags.json === true);
     const faults = nodeFaults();
@@ -26,8 +26,8 @@ export function addDoctorCommand(program: Command): void {
       return undefined;
     });
     output.event({ type: "doctor", ...(info ?? {}), gpu: gpuUse(info, installation), installation, healthy: faults.length === 0, faults });
-    for (const [name, value] of [...(info === undefined ? withoutAddon() : found(info)), ...surroundings(info, installation)]) output.line(`${name.padEnd(18)} ${value}`);
-    output.line("\nlooked for the addon and its libtorch in");
+    for (const [name, value] of [...(info === undefined ? withoutAddon() : addonRows(info)), ...systemRows(info, installation)]) output.line(`${name.padEnd(18)} ${value}`);
+    output.line("\nsearched for the addon and its libtorch in");
     for (const { place, outcome, path, reason } of installation.attempts) {
       output.line(`  ${place.padEnd(18)} ${outcome.padEnd(10)} ${[path, reason].filter((part) => part !== null).join(": ")}`);
     }
@@ -35,7 +35,7 @@ export function addDoctorCommand(program: Command): void {
       output.line(`\nfault [${fault.code}]: ${fault.message}`);
       output.line(`  fix: ${fault.fix}`);
     }
-    if (faults.length === 0) output.line("\neverything is in place");
+    if (faults.length === 0) output.line("\nno problems found");
     if (faults.length > 0) process.exitCode = EXIT.failed;
   });
 }
@@ -43,7 +43,7 @@ export function addDoctorCommand(program: Command): void {
 function nodeFaults(): Fault[] {
   const major = Number(process.versions.node.split(".")[0]);
   if (major >= OLDEST_NODE) return [];
-  const message = `expected Node ${OLDEST_NODE} or newer for this package, got ${process.versions.node}`;
+  const message = `invalid Node version: expected ${OLDEST_NODE} or newer, received ${process.versions.node}.`;
   return [{ code: "INVALID_ARGUMENT", message, fix: `install Node ${OLDEST_NODE} or newer` }];
 }
 
@@ -52,15 +52,15 @@ function faultOf(error: unknown, { fix }: InstallationReport): Fault {
   return { code, message: messageOf(error), fix: fix ?? "report this with the output of `reviewkd doctor --json`" };
 }
 
-/** Whether `device: "auto"` means a GPU, and why it does not. */
+/** Whether `device: "auto"` selects a GPU, and the reason if not. */
 function gpuUse(info: SystemInfo | undefined, { nvidiaDriver }: InstallationReport): { used: boolean; reason: string | null } {
   if (info?.cuda.available === true) return { used: true, reason: null };
   if (nvidiaDriver === null) return { used: false, reason: "this machine has no NVIDIA driver" };
-  return { used: false, reason: `there is an NVIDIA driver ${nvidiaDriver}, but ${info?.cuda.reason ?? "the addon cannot be loaded"}` };
+  return { used: false, reason: `NVIDIA driver ${nvidiaDriver} is installed, but ${info?.cuda.reason ?? "the addon cannot be loaded"}` };
 }
 
-/** What there is to say with and without an addon. */
-function surroundings(info: SystemInfo | undefined, installation: InstallationReport): [string, string][] {
+/** Rows that do not require the addon. */
+function systemRows(info: SystemInfo | undefined, installation: InstallationReport): [string, string][] {
   const { used, reason } = gpuUse(info, installation);
   return [
     ["GPU", used ? "used by device auto and cuda" : `not used: ${reason ?? "no device"}`],
@@ -69,7 +69,7 @@ function surroundings(info: SystemInfo | undefined, installation: InstallationRe
   ];
 }
 
-function found(info: SystemInfo): [string, string][] {
+function addonRows(info: SystemInfo): [string, string][] {
   const { libtorch, cuda, cpu } = info;
   const devices = cuda.available ? ["cpu", ...cuda.devices.map((name) => `cuda (${name})`)] : ["cpu"];
   const rows: [string, string][] = [
@@ -84,17 +84,17 @@ function found(info: SystemInfo): [string, string][] {
     ["threads", String(info.threads)],
     ["processor", `${cpu.model}, ${cpu.cores} cores`],
     ["instruction sets", cpu.instructionSets.join(" ")],
-    ["kernels in use", cpu.capability === "DEFAULT" ? "DEFAULT, the slowest: this processor has no AVX2" : cpu.capability],
+    ["kernels in use", cpu.capability === "DEFAULT" ? "DEFAULT (slowest): this processor has no AVX2" : cpu.capability],
     ["node", info.node],
     ["platform", info.platform],
   );
   return rows;
 }
 
-/** Without it nothing is broken, but slow: no fault, but its cause and what mends it. */
+/** The state of the CUDA plugin. A missing plugin is not a problem, only slower, so the cause and fix are shown here. */
 function pluginText({ loaded, path, builtFor, reason, fix }: NonNullable<SystemInfo["cuda"]["plugin"]>): string {
   if (loaded) return `${path ?? "?"}, for ${builtFor ?? "unknown devices"}`;
-  return `not used${path === null ? "" : ` (${path})`}: ${reason ?? "no reason"}; CUDA works without its kernels, slower. To mend it: ${fix ?? "npx reviewkd doctor"}`;
+  return `not used${path === null ? "" : ` (${path})`}: ${reason ?? "no reason"}; CUDA works without its kernels, but slower. To fix it: ${fix ?? "npx reviewkd doctor"}`;
 }
 
 function withoutAddon(): [string, string][] {

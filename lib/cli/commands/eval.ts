@@ -22,17 +22,17 @@ interface EvalFlags extends TrainingFlags {
   readonly perClass?: true;
 }
 
-/** `reviewkd eval`: accuracy and loss of trained weights. */
+/** `reviewkd eval`: measures accuracy and loss of trained weights. */
 export function addEvalCommand(program: Command): void {
   const command = program.command("eval").description("evaluate trained weights: top-1, top-5 and mean loss");
-  addValue(command, "--model <name>", "the network (default: the one that the weights file names)", text);
-  addValue(command, "--weights <file>", "its weights (.safetensors, .pt or .pth); must be given", text, { mandatory: true });
+  addValue(command, "--model <name>", "network (default: the one named in the weights file)", text);
+  addValue(command, "--weights <file>", "weights of the network (.safetensors, .pt or .pth); required", text, { mandatory: true });
   addData(command);
   addValue(command, "--precision <type>", "float32 (default) or bfloat16", oneOf(PRECISIONS));
   addValue(command, "--split <name>", "test (default) or train", oneOf(["test", "train"]));
-  addValue(command, "--batch-size <n>", "images in a batch", positiveCount);
+  addValue(command, "--batch-size <n>", "images per batch", positiveCount);
   addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
-  command.option("--per-class", "accuracy by class as well");
+  command.option("--per-class", "also print the accuracy per class");
   addJson(command).action(evaluateWeights);
 }
 
@@ -55,7 +55,7 @@ async function evaluateWeights(flags: EvalFlags): Promise<void> {
 
   const { brokenImages } = data;
   output.event({ type: "evaluation", model: name, weights: flags.weights, data: source, split, ...result, brokenImages, seconds });
-  for (const { path, reason } of brokenImages) output.notice(`left out ${path}, which cannot be decoded: ${reason}`);
+  for (const { path, reason } of brokenImages) output.notice(`skipped ${path}: cannot decode it: ${reason}`);
   output.line(renderTable(["", name], [
     ["top-1", `${formatPercent(result.top1)} %`],
     ["top-5", `${formatPercent(result.top5)} %`],
@@ -70,18 +70,18 @@ function classTable(scores: readonly ClassScore[]): string {
   const rows = scores.map(({ name, samples, correct }) => [
     name, samples === 0 ? "-" : `${formatPercent((100 * correct) / samples)} %`, formatCount(correct), formatCount(samples),
   ]);
-  return renderTable(["class", "top-1", "right", "images"], rows, ["top-1", "right", "images"]);
+  return renderTable(["class", "top-1", "correct", "images"], rows, ["top-1", "correct", "images"]);
 }
 
-/** Labels are numbers: with the classes in another order, or others, accuracy means nothing. */
+/** Warns if the class names differ: labels are indices, so with other classes or another order the accuracy is meaningless. */
 function warnOfOtherClasses(output: Output, trained: readonly string[] | null, evaluated: readonly string[]): void {
   if (trained === null || areNumbers(trained) || areNumbers(evaluated)) return;
   const index = evaluated.findIndex((name, label) => trained[label] !== name);
   if (index < 0) return;
-  output.notice(`warning: class ${index} is "${evaluated[index] ?? ""}" in the data, but the weights were trained with "${trained[index] ?? "no such class"}"`);
+  output.notice(`warning: class ${index} is "${evaluated[index] ?? ""}" in the data, but "${trained[index] ?? "no such class"}" in the training data of the weights`);
 }
 
-/** What stands for names where none are known. */
+/** Whether the names are only the class indices, which are used if no names are known. */
 function areNumbers(names: readonly string[]): boolean {
   return names.every((name, label) => name === String(label));
 }
@@ -89,7 +89,7 @@ function areNumbers(names: readonly string[]): boolean {
 function nameIn(metadata: Readonly<Record<string, string>>, path: string): string {
   const name = metadata["model"];
   if (name === undefined) {
-    throw new ReviewKdError("INVALID_ARGUMENT", `expected --model NAME for "${path}", for the file does not name its network`);
+    throw new ReviewKdError("INVALID_ARGUMENT", `missing --model: "${path}" does not name its network. Pass --model NAME.`);
   }
   return name;
 }

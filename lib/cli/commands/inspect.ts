@@ -13,15 +13,15 @@ const FORMATS: Readonly<Record<WeightsInspection["format"], string>> = {
   "pytorch-legacy": "PyTorch, stream of pickles (before 1.6)",
 };
 
-/** Characters of a text from a file, and of a line of it; names that are shown of each kind of difference. */
+/** Maximum length of a metadata text and of a line of it, and number of names shown per kind of difference. */
 const LONGEST_TEXT = 400;
 const TEXT_WIDTH = 70;
 const NAMES_SHOWN = 5;
 
-/** `reviewkd inspect`: what a file of weights holds, without loading it. */
+/** `reviewkd inspect`: shows the content of a weights file without loading it. */
 export function addInspectCommand(program: Command): void {
-  const command = program.command("inspect").description("look into a file of weights: tensors, metadata, and which network it is of");
-  command.argument("<file>", ".safetensors, or .pt or .pth of PyTorch; nothing in it is executed");
+  const command = program.command("inspect").description("show the content of a weights file: tensors, metadata and the matching network");
+  command.argument("<file>", "a .safetensors file, or a PyTorch .pt or .pth file; nothing in it is executed");
   addKey(command);
   addJson(command).action(async (file: string, flags: { key?: string; json?: true }) => {
     const output = processOutput(flags.json === true);
@@ -43,21 +43,21 @@ function summaryTable(file: string, { format, metadata, tensors, parameters, sel
     ["tensors", formatCount(tensors.length)],
     ["parameters", formatCount(parameters)],
     ...(selection.key === "" ? [] : [["found under", plain(selection.key)]]),
-    ...(selection.prefixes.length === 0 ? [] : [["taken off names", selection.prefixes.join(" ")]]),
-    ...(selection.leftAside === 0 ? [] : [["left aside", `${formatCount(selection.leftAside)} tensors of no network, or of another`]]),
+    ...(selection.prefixes.length === 0 ? [] : [["stripped prefixes", selection.prefixes.join(" ")]]),
+    ...(selection.leftAside === 0 ? [] : [["ignored", `${formatCount(selection.leftAside)} tensors of other networks or of none`]]),
     ["network", fit === null ? "none of `reviewkd models`" : `${fit.name} with ${formatCount(fit.numClasses)} classes`],
-    ...(fit === null ? [] : [["entries that fit", `${fit.matching} of ${fit.entries} (${formatPercent((100 * fit.matching) / fit.entries)} %)`]]),
+    ...(fit === null ? [] : [["matching entries", `${fit.matching} of ${fit.entries} (${formatPercent((100 * fit.matching) / fit.entries)} %)`]]),
     ...Object.entries(metadata).map(([key, value]) => [plain(key), wrapped(plain(value))]),
   ]);
 }
 
-/** Text of a file is a stranger's: without what a terminal would obey, and not at any length. */
+/** Makes untrusted text from a file safe to print: removes control characters and limits its length. */
 function plain(text: string): string {
   const harmless = text.replace(/\p{C}/gu, " ");
   return harmless.length > LONGEST_TEXT ? `${harmless.slice(0, LONGEST_TEXT)}…` : harmless;
 }
 
-/** In lines of {@link TEXT_WIDTH} characters. */
+/** Wraps text to lines of {@link TEXT_WIDTH} characters. */
 function wrapped(text: string): string {
   return (text.match(new RegExp(`.{1,${TEXT_WIDTH}}`, "gu")) ?? []).join("\n");
 }
@@ -67,6 +67,6 @@ function differences({ missing, unexpected, mismatched }: LoadReport): string[] 
     const rest = names.length - NAMES_SHOWN;
     return names.length === 0 ? [] : [`${what}: ${plain(names.slice(0, NAMES_SHOWN).join(", "))}${rest > 0 ? `, and ${rest} more` : ""}`];
   };
-  const shapes = mismatched.map(({ name, expected, got }) => `${name} ([${expected.join(", ")}], here [${got.join(", ")}])`);
-  return [...list("the network has in addition", missing), ...list("the file has in addition", unexpected), ...list("other shapes", shapes)];
+  const shapes = mismatched.map(({ name, expected, got }) => `${name} (network [${expected.join(", ")}], file [${got.join(", ")}])`);
+  return [...list("only in the network", missing), ...list("only in the file", unexpected), ...list("different shapes", shapes)];
 }

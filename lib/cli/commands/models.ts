@@ -17,14 +17,14 @@ interface ModelsFlags {
   readonly json?: true;
 }
 
-/** `reviewkd models`: the registry of networks, and what review will do with two of them. */
+/** `reviewkd models`: lists the networks, or explains what review does with a pair of them. */
 export function addModelsCommand(program: Command): void {
-  const command = program.command("models").description("list the networks that can be trained, or explain what review does with two of them");
-  command.option("--pair <names...>", "a teacher and a student: matched stages, parameters, multiply-adds, memory in training");
+  const command = program.command("models").description("list the available networks, or explain what review does with a pair of them");
+  command.option("--pair <names...>", "teacher and student: matched stages, parameters, multiply-adds and training memory");
   command.optionsGroup("With --pair:");
-  addValue(command, "--image-size <size>", "HEIGHTxWIDTH or one number, pixels (default: as the student's published results)", imageSize);
-  addValue(command, "--classes <n>", "number of classes (default: as the student's published results)", positiveCount);
-  addValue(command, "--batch-size <n>", "images in a batch, for the memory (default: 128)", positiveCount);
+  addValue(command, "--image-size <size>", "HEIGHTxWIDTH or one number, in pixels (default: as in the student's published results)", imageSize);
+  addValue(command, "--classes <n>", "number of classes (default: as in the student's published results)", positiveCount);
+  addValue(command, "--batch-size <n>", "images per batch, for the memory estimate (default: 128)", positiveCount);
   addValue(command, "--mid-channels <n>", "channels inside the fusion modules", positiveCount);
   command.optionsGroup("Options:");
   addJson(command).action(async (flags: ModelsFlags) => {
@@ -56,7 +56,7 @@ function list(output: Output): void {
 async function explain(names: readonly string[], { imageSize: size, classes, batchSize, midChannels }: ModelsFlags, output: Output): Promise<void> {
   const [teacher, student, ...rest] = names;
   if (teacher === undefined || student === undefined || rest.length > 0) {
-    throw usageError("two networks, a teacher and a student,", "--pair", names.join(" "));
+    throw usageError("two networks, a teacher and a student", "--pair", names.join(" "));
   }
   const explanation = await explainPair({ teacher, student, imageSize: size, numClasses: classes, batchSize, midChannels });
   output.event({ type: "pair", ...explanation });
@@ -67,5 +67,5 @@ function requireNoPairOptions(flags: ModelsFlags): void {
   const idle = Object.entries({
     "--image-size": flags.imageSize, "--classes": flags.classes, "--batch-size": flags.batchSize, "--mid-channels": flags.midChannels,
   }).find(([, value]) => value !== undefined);
-  if (idle !== undefined) throw new ReviewKdError("INVALID_ARGUMENT", `expected --pair TEACHER STUDENT for ${idle[0]}, got no pair`);
+  if (idle !== undefined) throw new ReviewKdError("INVALID_ARGUMENT", `${idle[0]} requires --pair. Add --pair TEACHER STUDENT.`);
 }

@@ -4,17 +4,17 @@ import { processOutput } from "../display/output.js";
 import { renderTable } from "../display/table.js";
 import { addJson } from "../options/add-value.js";
 
-/** What stands behind a value that is less certain than the rest, and what it means. */
+/** Signs for values that are less certain than the rest, with their meaning. */
 const MARKS: Readonly<Record<PresetMark["origin"], { readonly sign: string; readonly text: string }>> = {
   memory: { sign: "*", text: "quoted from memory" },
   "re-run": { sign: "†", text: "from an independent re-run" },
   ours: { sign: "‡", text: "not published; chosen for this package" },
 };
 
-/** `reviewkd presets`: published settings under a name. */
+/** `reviewkd presets`: lists named published settings. */
 export function addPresetsCommand(program: Command): void {
-  const command = program.command("presets").description("list the presets with their published accuracies, or show one whole");
-  command.argument("[name]", "show this one whole");
+  const command = program.command("presets").description("list the presets with their published accuracies, or show one in full");
+  command.argument("[name]", "preset to show in full");
   addJson(command).action((name: string | undefined, flags: { json?: true }) => {
     const output = processOutput(flags.json === true);
     if (name === undefined) {
@@ -38,7 +38,7 @@ function listText(presets: readonly Preset[]): string {
       (published?.[key] === undefined ? "" : marked(`published.${key}`, published[key].toFixed(2)));
     return [
       name,
-      // Where a preset is for any pair its weight is but a default; a sum has one for each of its terms.
+      // If a preset is for any pair, its weight is only the default; a sum has one weight per term.
       published === undefined || !("weight" in method) ? "" : marked("method.weight", String(method.weight)),
       marked("training.epochs", String(training.epochs)),
       marked("training.batchSize", String(training.batchSize)),
@@ -48,9 +48,9 @@ function listText(presets: readonly Preset[]): string {
   });
   return [
     renderTable(COLUMNS, rows, COLUMNS.slice(1)),
-    "top-1 of teacher and student alone, and of the student under this teacher; without a sign: as published",
+    "top-1 of teacher and student alone, and of the student with this teacher; values without a sign are as published",
     ...legend(presets),
-    "`reviewkd presets NAME` shows one whole, `reviewkd distill --preset NAME` runs it",
+    "`reviewkd presets NAME` shows one in full, `reviewkd distill --preset NAME` runs it",
   ].join("\n");
 }
 
@@ -63,7 +63,7 @@ function wholeText(preset: Preset): string {
   return [`${name}: ${description}`, renderTable(["field", "value", "remark"], rows), `source: ${source}`].join("\n");
 }
 
-/** Values of nested objects under dotted keys, as text; lists stay whole. */
+/** Values of nested objects under dotted keys, as text; arrays are not split. */
 function leaves(value: object, prefix = ""): [field: string, text: string][] {
   return Object.entries(value).flatMap(([key, inner]: [string, unknown]): [string, string][] => {
     const field = `${prefix}${key}`;

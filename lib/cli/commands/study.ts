@@ -35,21 +35,21 @@ function methodRows(kind: StudyKind): readonly FlagRow[] {
 }
 
 const DESCRIPTIONS: Readonly<Record<StudyKind, string>> = {
-  ablation: "the design steps of the paper one after the other, and the student alone",
-  stages: "each stage of the student under each stage of the teacher, and the student alone",
-  seeds: "the student alone and distilled with several seeds: mean and deviation, last and best epoch",
+  ablation: "compare the design steps of the paper with the student alone",
+  stages: "compare all pairs of student and teacher stages with the student alone",
+  seeds: "compare the student alone and distilled over several seeds: mean and deviation, last and best epoch",
 };
 
 const KINDS = schemas.StudyKind.options;
 
-/** `reviewkd study`: many trainings in one directory, which goes on where it was stopped. */
+/** `reviewkd study`: runs many trainings in one directory and resumes where it was stopped. */
 export function addStudyCommand(program: Command): void {
-  const command = program.command("study").description("train many cells and compare them; the same command goes on where it was stopped");
+  const command = program.command("study").description("train many cells and compare them; the same command resumes a stopped study");
   for (const kind of KINDS) addKind(command, kind);
-  // Reached by a word that is none of the kinds; options that may follow it belong to nobody.
+  // Runs for an unknown kind; accepts any options after it so that the error names the kind.
   command.argument("[kind]").allowUnknownOption().allowExcessArguments().usage("<kind> [options]").action((kind: string | undefined) => {
     if (kind === undefined) command.help({ error: true });
-    throw new ReviewKdError("UNKNOWN_NAME", `expected one of ${KINDS.join(", ")} for the kind of study, got "${kind}"; \`reviewkd study --help\` explains them`, { valid: KINDS });
+    throw new ReviewKdError("UNKNOWN_NAME", `invalid kind of study: expected one of ${KINDS.join(", ")}, received "${kind}". See \`reviewkd study --help\`.`, { valid: KINDS });
   });
 }
 
@@ -63,9 +63,9 @@ function addKind(parent: Command, kind: StudyKind): void {
   addRecipeFlags(command);
   command.optionsGroup("Study:");
   addValue(command, "--seeds <n,n,…>", `train each cell with each of these seeds (default: ${kind === "seeds" ? "0,1,2" : "0"})`, distinctCounts);
-  addValue(command, "--study <dir>", `directory of the study (default: runs/study-${kind}-<student>-from-<teacher>)`, text);
-  addValue(command, "--preset <name>", "settings of a published run; config file and flags override them", text);
-  addValue(command, "--config <file>", "settings from a YAML or JSON file, study.json of a study say; flags override them", text);
+  addValue(command, "--study <dir>", `study directory (default: runs/study-${kind}-<student>-from-<teacher>)`, text);
+  addValue(command, "--preset <name>", "settings of a published run; overridden by config file and flags", text);
+  addValue(command, "--config <file>", "settings from a YAML or JSON file, such as a study's study.json; overridden by flags", text);
   addSavingFlags(command);
   addJson(command).action((flags: StudyFlags) => study(kind, flags));
 }
@@ -82,7 +82,7 @@ async function study(kind: StudyKind, flags: StudyFlags): Promise<void> {
     }
   } finally {
     reporter.close();
-    if (interrupt.signal.aborted) output.notice(`to go on: ${commandLine(["study", kind, "--study", directory])}`);
+    if (interrupt.signal.aborted) output.notice(`to resume: ${commandLine(["study", kind, "--study", directory])}`);
   }
 }
 
@@ -99,7 +99,7 @@ function studySettings(kind: StudyKind, flags: StudyFlags): Settings {
   };
 }
 
-/** @throws ReviewKdError with the code of the first cell that failed. */
+/** @throws ReviewKdError with the code of the first failed cell. */
 function requireAll({ cells }: StudyResult): void {
   const [first, ...rest] = cells.flatMap(({ id, error }) => (error === null ? [] : [{ id, ...error }]));
   if (first === undefined) return;
@@ -107,6 +107,6 @@ function requireAll({ cells }: StudyResult): void {
   throw new ReviewKdError(
     first.code as ErrorCode,
     `${rest.length + 1} of ${cells.length} cells failed${waiting === 0 ? "" : `, ${waiting} wait for it`}: ${first.id}: ${first.message} ` +
-      "The same command tries them again and skips what is done.",
+      "Run the same command to retry them; finished cells are skipped.",
   );
 }

@@ -10,7 +10,7 @@ const NETWORK: readonly FlagRow[] = [
   { path: "model.weights", flag: "--weights <file>", help: "start from these weights (.safetensors, .pt or .pth)" },
 ];
 
-/** `reviewkd train`: one network on labels alone. */
+/** `reviewkd train`: trains one network on labels alone. */
 export function addTrainCommand(program: Command): void {
   const command = program.command("train").description("train a network on labels alone");
   command.optionsGroup("Network and data:");

@@ -12,10 +12,10 @@ interface Column {
   readonly value: (event: EpochEvent) => string;
 }
 
-/** What decides how a run is shown. */
+/** The properties of a run that determine its display. */
 export type RunShape = Pick<StartEvent, "task" | "terms">;
 
-/** A sum of more terms than this is shown as one figure, for a row must fit a line. */
+/** A sum of more terms than this is shown as one figure, so that a row fits on a line. */
 const MOST_TERMS = 3;
 
 const EPOCH: Column = { head: "epoch", width: 9, value: ({ epoch, epochs }) => `${epoch + 1}/${epochs}` };
@@ -39,7 +39,7 @@ const RESULTS: readonly Column[] = [
 
 const showsTerms = (count: number): boolean => count > 1 && count <= MOST_TERMS;
 
-/** The terms of a sum as they add to the cross entropy; of a single method its loss and its weight. */
+/** Columns for the weighted terms of a sum, or for the loss and weight of a single method. */
 function distillationColumns({ terms }: RunShape): readonly Column[] {
   if (!showsTerms(terms.length)) return DISTILLATION;
   return terms.map((kind, index) => ({
@@ -56,7 +56,7 @@ function columns(run: RunShape): readonly Column[] {
   return run.task === "train" ? [EPOCH, LOSS, ...RESULTS] : [EPOCH, LOSS, CROSS_ENTROPY, ...distillationColumns(run), ...RESULTS];
 }
 
-/** The line above the epochs' rows. */
+/** The header line above the rows of epochs. */
 export function epochHead(run: RunShape): string {
   return columns(run).map(({ head, width }) => head.padStart(width)).join(" ");
 }
@@ -75,7 +75,7 @@ export function progressText({ task }: RunShape, event: ProgressEvent): string {
   return `loss ${formatLoss(total)}${parts}  ${event.imagesPerSecond.toFixed(0)} images/s  ETA ${formatDuration(event.etaSeconds)}`;
 }
 
-/** What is about to be trained, in one line. */
+/** Summary of the training that starts, in one line. */
 export function startText(event: StartEvent): string {
   const { task, epochs, trainSamples, testSamples, device, parameters, trainingOnlyParameters } = event;
   const extra = trainingOnlyParameters > 0 ? ` (+ ${trainingOnlyParameters.toLocaleString("en-US")} in training only)` : "";

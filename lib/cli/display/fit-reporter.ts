@@ -6,24 +6,24 @@ import { openBar } from "./progress-bar.js";
 import { noticesOf } from "./run-notices.js";
 import { renderTable } from "./table.js";
 
-/** Where nobody can watch a bar move, an epoch that takes long says so this often. */
+/** Interval of progress lines within an epoch without an interactive terminal. */
 const PLAIN_PROGRESS_MS = 10_000;
 
-/** Shows the events of one training run. */
+/** Displays the events of one training run. */
 export interface FitReporter {
   handle(event: FitEvent): void;
-  /** Takes a half-drawn progress bar away; to be called however the run ended. */
+  /** Clears an unfinished progress bar. Must be called however the run ends. */
   close(): void;
 }
 
 interface FitReporterOptions {
   /** Print a table when all epochs are done. */
   readonly summary?: boolean;
-  /** Milliseconds on a clock that never goes back. */
+  /** A monotonic clock in milliseconds. */
   readonly now?: () => number;
 }
 
-/** JSON lines, a bar with rows above it, or plain lines: whichever the output asks for. `tag` is added to each JSON event. */
+/** Creates a reporter of JSON lines, a progress bar with rows above, or plain lines, as the output requires. `tag` is added to each JSON event. */
 export function createFitReporter(
   output: Output,
   tag: Readonly<Record<string, string | number>> = {},
@@ -41,7 +41,7 @@ export function createFitReporter(
   return textReporter(output, live, summary);
 }
 
-/** How a running epoch is shown; `clear` leaves the cursor at the start of an empty line. */
+/** The display of a running epoch; `clear` leaves the cursor at the start of an empty line. */
 interface LiveProgress {
   update(run: RunShape, event: ProgressEvent): void;
   clear(): void;
@@ -87,7 +87,7 @@ function textReporter(output: Output, live: LiveProgress, withSummary: boolean):
           output.line(startText(event));
           if (typeof event.matching?.note === "string") output.line(event.matching.note);
           if (event.startEpoch > 0 || event.startStep > 0) {
-            output.line(`going on at epoch ${event.startEpoch + 1}, step ${event.startStep}`);
+            output.line(`resuming at epoch ${event.startEpoch + 1}, step ${event.startStep}`);
           }
           output.line(epochHead(run));
           break;
@@ -99,7 +99,7 @@ function textReporter(output: Output, live: LiveProgress, withSummary: boolean):
           live.update(run, event);
           break;
         case "broken-image":
-          output.notice(`left out ${event.path}, which cannot be decoded: ${event.reason}`);
+          output.notice(`skipped ${event.path}: cannot decode it: ${event.reason}`);
           break;
         case "epoch":
           lastEpoch = event;
@@ -110,7 +110,7 @@ function textReporter(output: Output, live: LiveProgress, withSummary: boolean):
           break;
         case "interrupted":
           output.notice(`interrupted in epoch ${event.epoch + 1} after step ${event.step}; ` +
-            (event.checkpoint === null ? "nothing was saved, for there is no run directory" : `saved ${event.checkpoint}`));
+            (event.checkpoint === null ? "nothing was saved because there is no run directory" : `saved ${event.checkpoint}`));
           break;
         case "end":
           if (withSummary) output.line(resultTable(event, lastEpoch, weights));

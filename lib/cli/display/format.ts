@@ -8,7 +8,7 @@ export function formatPercent(value: number): string {
   return value.toFixed(1);
 }
 
-/** A loss in four digits that matter, also when it is huge or tiny. */
+/** A loss with four decimals, or in scientific notation if it is very large or small. */
 export function formatLoss(value: number): string {
   const size = Math.abs(value);
   return size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : value.toFixed(4);
@@ -37,7 +37,7 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** Words between commas in lines of at most `width` characters, but for words that are longer. */
+/** Comma-separated words in lines of at most `width` characters; longer words get their own line. */
 export function wrapList(words: readonly string[], width: number): string {
   const lines: string[] = [];
   words.forEach((word, index) => {

@@ -1,6 +1,6 @@
 import { isatty } from "node:tty";
 
-/** Where a command writes: text for people, or one JSON event a line. */
+/** The output of a command: text for people, or one JSON event per line. */
 export interface Output {
   readonly json: boolean;
   /** Whether standard output is a terminal that can redraw a line. */

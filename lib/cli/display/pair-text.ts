@@ -2,7 +2,7 @@ import type { FeatureSpec, PairExplanation } from "../../index.js";
 import { formatBytes, formatCount } from "./format.js";
 import { renderTable } from "./table.js";
 
-/** What {@link PairExplanation} tells, for people. */
+/** A {@link PairExplanation} as text. */
 export function pairText(pair: PairExplanation): string {
   const { teacher, student, trainingOnly, imageSize, numClasses, batchSize } = pair;
   return [
@@ -14,12 +14,12 @@ export function pairText(pair: PairExplanation): string {
     renderTable(["", "parameters", "multiply-adds"], [
       [`teacher ${teacher.name}`, formatCount(teacher.parameters), formatCount(teacher.multiplyAdds)],
       [`student ${student.name}`, formatCount(student.parameters), formatCount(student.multiplyAdds)],
-      ["in training alone", formatCount(trainingOnly.parameters), formatCount(trainingOnly.multiplyAdds)],
+      ["only in training", formatCount(trainingOnly.parameters), formatCount(trainingOnly.multiplyAdds)],
     ], ["parameters", "multiply-adds"]),
     "multiply-adds: of convolutions and linear layers, in one image's forward pass",
     "",
     memoryTable(pair),
-    `extrapolated to batches of ${batchSize} from steps with 2 and 4 images: float32 on the CPU, SGD with momentum; loading the data comes on top`,
+    `extrapolated to batches of ${batchSize} from steps with 2 and 4 images: float32 on the CPU, SGD with momentum; data loading is not included`,
   ].join("\n");
 }
 
@@ -37,15 +37,15 @@ function stageTable({ stages }: PairExplanation): string {
 function unmatchedLines({ teacher, student, unmatched }: PairExplanation): string[] {
   const sides = [[teacher.name, student.name, unmatched.teacher], [student.name, teacher.name, unmatched.student]] as const;
   return sides.filter(([, , specs]) => specs.length > 0).map(([name, other, specs]) =>
-    `without a partner, for ${other} has fewer stages: ${specs.map((spec) => `${spec.name} (${shown(spec)})`).join(", ")} of ${name}`);
+    `without a match, because ${other} has fewer stages: ${specs.map((spec) => `${spec.name} (${shown(spec)})`).join(", ")} of ${name}`);
 }
 
 function memoryTable({ memory }: PairExplanation): string {
-  return renderTable(["memory in training", ""], [
+  return renderTable(["training memory", ""], [
     ["parameters and statistics", formatBytes(memory.state)],
-    ["velocities", formatBytes(memory.velocities)],
-    ["images, activations, gradients, at most", formatBytes(memory.step)],
-    ["together", formatBytes(memory.tensors)],
-    ["with what is kept for reuse", formatBytes(memory.process)],
+    ["momentum buffers", formatBytes(memory.velocities)],
+    ["images, activations, gradients (peak)", formatBytes(memory.step)],
+    ["total", formatBytes(memory.tensors)],
+    ["including memory cached for reuse", formatBytes(memory.process)],
   ], [""]);
 }

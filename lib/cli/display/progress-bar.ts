@@ -1,13 +1,13 @@
 import cliProgress from "cli-progress";
 
-/** A bar on the terminal behind standard output, drawn from its first update on. */
+/** A progress bar on the terminal of standard output, drawn from its first update on. */
 export interface Bar {
   update(done: number, total: number, text: { readonly label: string; readonly text: string }): void;
-  /** Takes the bar away and leaves the cursor at the start of an empty line. */
+  /** Removes the bar and leaves the cursor at the start of an empty line. */
   clear(): void;
 }
 
-/** A bar that is redrawn in place. For terminals only. */
+/** Creates a bar that is redrawn in place. Only for terminals. */
 export function openBar(): Bar {
   let bar: cliProgress.SingleBar | undefined;
 
@@ -32,7 +32,7 @@ export function openBar(): Bar {
         clearOnComplete: true,
         gracefulExit: false,
       });
-      // The bar turns line wrapping off: an exit in between must turn it on again.
+      // The bar disables line wrapping, so an exit in between must enable it again.
       process.once("exit", clear);
       bar.start(total, done, text);
     },

@@ -3,7 +3,7 @@ import { formatDuration } from "./format.js";
 
 type EventOf<Type extends FitEvent["type"]> = Extract<FitEvent, { type: Type }>;
 
-/** What people should know of a run that goes on, or that could not be saved: lines. */
+/** Lines that inform the user about a resumed run or a failed save. */
 export function noticesOf(event: EventOf<"resumed" | "checkpoint-failed">): string[] {
   return event.type === "resumed" ? resumedLines(event) : [failedText(event)];
 }
@@ -12,10 +12,10 @@ function resumedLines({ checkpoint, damaged, changes, environment }: EventOf<"re
   const list = (all: typeof changes): string => all.map(({ key, was, now }) => `${key}: was ${shown(was)}, now ${shown(now)}`).join("; ");
   return [
     ...damaged.map(({ path, reason }) => `cannot use ${path}: ${reason}`),
-    ...(checkpoint === null ? ["the run had saved no checkpoint yet and begins anew"] : []),
-    ...(checkpoint !== null && damaged.length > 0 ? [`going on from ${checkpoint}, the one before`] : []),
+    ...(checkpoint === null ? ["the run has no checkpoint yet and starts from the beginning"] : []),
+    ...(checkpoint !== null && damaged.length > 0 ? [`resuming from ${checkpoint}, the previous checkpoint`] : []),
     ...(changes.length > 0 ? [`settings changed (recorded in config-history.jsonl): ${list(changes)}`] : []),
-    ...(environment.length > 0 ? [`not bit for bit what an undisturbed run would give: ${list(environment)}`] : []),
+    ...(environment.length > 0 ? [`results may differ bitwise from an uninterrupted run: ${list(environment)}`] : []),
   ];
 }
 
@@ -24,6 +24,6 @@ function shown(value: unknown): string {
 }
 
 function failedText({ kinds, reason, retrySeconds }: EventOf<"checkpoint-failed">): string {
-  const next = retrySeconds === null ? "The training goes on in memory; the next checkpoint tries again." : `Trying again in ${formatDuration(retrySeconds)}.`;
-  return `could not save ${kinds.join(", ")}: ${reason.replace(/[^.]$/, "$&.")} ${next}`;
+  const next = retrySeconds === null ? "Training continues in memory; the next checkpoint retries." : `Retrying in ${formatDuration(retrySeconds)}.`;
+  return `cannot save ${kinds.join(", ")}: ${reason.replace(/[^.]$/, "$&.")} ${next}`;
 }

@@ -5,16 +5,16 @@ import { openBar } from "./progress-bar.js";
 import { noticesOf } from "./run-notices.js";
 import { studyTable } from "./study-table.js";
 
-/** Where nobody can watch a bar move, a cell that takes long says so this often. */
+/** Interval of progress lines within a cell without an interactive terminal. */
 const PLAIN_PROGRESS_MS = 10_000;
 
 type EventOf<Type extends StudyEvent["type"]> = Extract<StudyEvent, { type: Type }>;
 type Progress = Extract<FitEvent, { type: "progress" }>;
 
-/** Shows the events of a study: a line per cell, and between them a bar or now and then a line. */
+/** Displays the events of a study: a line per cell, and a progress bar or occasional lines in between. */
 export interface StudyReporter {
   handle(event: StudyEvent): void;
-  /** Takes a half-drawn progress bar away; to be called however the study ended. */
+  /** Clears an unfinished progress bar. Must be called however the study ends. */
   close(): void;
 }
 
@@ -64,16 +64,16 @@ function lineOf(event: Exclude<StudyEvent, EventOf<"cell-run">>): string | undef
   switch (event.type) {
     case "study-start": {
       const done = event.cells.filter(({ state }) => state === "done").length;
-      const teacher = event.trainsTeacher && done === 0 ? "; no --teacher-weights were given, so the study trains the teacher first" : "";
-      return `study of ${event.kind} in ${event.directory}: ${event.cells.length} cells, ${done} of them done${teacher}`;
+      const teacher = event.trainsTeacher && done === 0 ? "; no --teacher-weights given, so the study trains the teacher first" : "";
+      return `${event.kind} study in ${event.directory}: ${event.cells.length} cells, ${done} done${teacher}`;
     }
     case "cell-start":
-      return `${place(event)} ${event.label}, seed ${event.seed}${event.resumed ? ", going on where it was stopped" : ""}`;
+      return `${place(event)} ${event.label}, seed ${event.seed}${event.resumed ? ", resuming" : ""}`;
     case "cell-end": {
       const { last, best, seconds } = event.result;
       if (last === null || best === null) return undefined;
       const text = `last ${formatPercent(last.top1)} %, best ${formatPercent(best.top1)} % (epoch ${best.epoch + 1}), ${formatDuration(seconds ?? 0)}`;
-      return event.skipped ? `${place(event)} ${event.label}, seed ${event.seed}: done before, ${text}` : `${place(event)} done: ${text}`;
+      return event.skipped ? `${place(event)} ${event.label}, seed ${event.seed}: already done, ${text}` : `${place(event)} done: ${text}`;
     }
     case "cell-failed":
       return `${place(event)} ${event.label}, seed ${event.seed} failed [${event.code}]: ${event.message}`;

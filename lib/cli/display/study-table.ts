@@ -2,7 +2,7 @@ import type { ConditionResult, Spread, StudyResult } from "../../index.js";
 import { formatDuration } from "./format.js";
 import { renderTable } from "./table.js";
 
-/** The results of a study: rows of conditions, or for stages a square of differences under them. */
+/** The results of a study: one row per condition, or for stages a matrix of gains. */
 export function studyTable(result: StudyResult): string {
   const parts = [result.kind === "stages" ? stagesTable(result) : conditionsTable(result)];
   if (result.teacherTop1 !== null) parts.push(`teacher ${result.config.teacher.name}: ${result.teacherTop1.toFixed(2)} %`);

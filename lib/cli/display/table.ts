@@ -1,6 +1,6 @@
 import Table from "cli-table3";
 
-/** A bordered table without colours and without lines between its rows; columns named in `right` are aligned to the right. */
+/** Renders a bordered table without colours or lines between rows; columns named in `right` are right-aligned. */
 export function renderTable(head: readonly string[], rows: readonly (readonly string[])[], right: readonly string[] = []): string {
   const table = new Table({
     head: [...head],
@@ -8,7 +8,7 @@ export function renderTable(head: readonly string[], rows: readonly (readonly st
     style: { head: [], border: [] },
   });
   table.push(...rows.map((row) => [...row]));
-  // The library draws a line after every row or after none, the head included.
+  // The library draws a line after every row, including the header, or after none.
   const underHead = 2;
   return table.toString().split("\n").filter((line, index) => index === underHead || !line.startsWith("├")).join("\n");
 }

@@ -1,6 +1,6 @@
 import type { DataSourceInput, MethodInput, TrainingOptionsInput } from "../../index.js";
 
-/** What one demonstration trains, and on what. */
+/** Networks, data and training options of a demonstration. */
 export interface DemoSettings {
   readonly teacher: string;
   readonly student: string;
@@ -16,10 +16,10 @@ const training = {
   schedule: { kind: "cosine", warmupEpochs: 1 },
 } satisfies TrainingOptionsInput;
 
-/** Narrower than the method's default, so that the demonstration stays short. */
+/** Narrower than the method's default, to keep the demonstration short. */
 const method = { kind: "review", weight: 1, warmupEpochs: 1, midChannels: 16 } satisfies MethodInput;
 
-/** `reviewkd demo`: four minutes of one core's time, two minutes on two. */
+/** `reviewkd demo`: four minutes on one core, two minutes on two. */
 export const DEMO: DemoSettings = {
   teacher: "resnet14",
   student: "resnet8",
@@ -29,7 +29,7 @@ export const DEMO: DemoSettings = {
   studentTraining: training,
 };
 
-/** `reviewkd demo --quick`: a few seconds, to see that everything runs; its accuracies mean nothing. */
+/** `reviewkd demo --quick`: a few seconds, to check that everything works; its accuracies are meaningless. */
 export const QUICK_DEMO: DemoSettings = {
   teacher: "resnet14",
   student: "resnet8",

@@ -7,15 +7,15 @@ import type { TrainingFlags } from "./training-flags.js";
 
 export type Task = RunConfig["task"];
 
-/** A checked configuration, and where its run is kept. */
+/** A validated configuration and its run directory. */
 export interface ResolvedRun {
   readonly config: RunConfig;
   readonly runDirectory: string;
 }
 
 /**
- * Lays the sources of settings over each other, preset < configuration file < flags, and has the schema judge the whole.
- * A run that is resumed brings its own configuration, below the flags: so `--run DIR --resume` says everything.
+ * Merges the sources of settings, preset < configuration file < flags, and validates the result. A resumed run provides its own
+ * configuration below the flags, so that `--run DIR --resume` is sufficient.
  *
  * @throws CONFIG_INVALID, UNKNOWN_NAME, FILE_NOT_FOUND, FILE_ACCESS, FILE_UNSUPPORTED, RUN_DIRECTORY
  */
@@ -35,55 +35,55 @@ export function defaultRunDirectory(config: RunConfig): string {
   return join("runs", `${config.task}-${networks}-${config.training.seed}`);
 }
 
-const LISTS = "`reviewkd models` lists the networks";
+const LISTS = "Pass the name of a network; `reviewkd models` lists them.";
 
-/** What nobody can guess, in the words of the command line; all else is the schema's to judge. */
+/** Checks for inputs without a default, with messages that name the flags; the schema validates everything else. */
 function requireInputs(task: Task, settings: Settings): void {
-  // An unknown preset comes first: it may be what would have named the networks.
+  // Check the preset first: a misspelled one may be the reason why the networks are missing.
   presetOf(settings);
   if (task === "train") {
-    demand(valueAt(settings, "model", "name"), "a network", "--model", LISTS);
+    requireValue(valueAt(settings, "model", "name"), "--model", LISTS);
   } else {
-    demandPair(settings);
-    demand(
-      valueAt(settings, "teacher", "weights"), "a file of trained weights", "--teacher-weights",
-      "`reviewkd train` writes one, student.safetensors of its run directory",
+    requirePair(settings);
+    requireValue(
+      valueAt(settings, "teacher", "weights"), "--teacher-weights",
+      "Pass a file of trained weights; `reviewkd train` writes one, student.safetensors of its run directory.",
     );
   }
-  demandData(settings);
+  requireData(settings);
 }
 
-/** The directory of the data, where settings or their preset ask for a stored data set. */
-export function demandData(settings: Settings): void {
+/** Requires the directory of the data if the settings or their preset need a stored data set. */
+export function requireData(settings: Settings): void {
   const preset = presetOf(settings);
   const kind = valueAt(settings, "data", "kind") ?? preset?.dataset;
   if (kind === "imagenet") {
-    const remedy = `the preset ${preset?.name ?? ""} is for ImageNet, in folders train/CLASS and val/CLASS`;
-    demand(valueAt(settings, "data", "root"), "image-folder:DIR", "--data", remedy);
+    const remedy = `The preset ${preset?.name ?? ""} is for ImageNet: pass image-folder:DIR with the folders train/CLASS and val/CLASS.`;
+    requireValue(valueAt(settings, "data", "root"), "--data", remedy);
   }
   if (kind === "cifar10" || kind === "cifar100") {
-    demand(valueAt(settings, "data", "root"), `${kind}:DIR`, "--data", `\`reviewkd data fetch ${kind}\` downloads the data set`);
+    requireValue(valueAt(settings, "data", "root"), "--data", `Pass ${kind}:DIR; \`reviewkd data fetch ${kind}\` downloads the data set.`);
   }
 }
 
-/** Both networks' names, where no preset has them. */
-export function demandPair(settings: Settings): void {
+/** Requires the names of both networks, unless a preset provides them. */
+export function requirePair(settings: Settings): void {
   const preset = presetOf(settings);
-  demand(valueAt(settings, "teacher", "name") ?? preset?.teacher, "a network", "--teacher", LISTS);
-  demand(valueAt(settings, "student", "name") ?? preset?.student, "a network", "--student", LISTS);
+  requireValue(valueAt(settings, "teacher", "name") ?? preset?.teacher, "--teacher", LISTS);
+  requireValue(valueAt(settings, "student", "name") ?? preset?.student, "--student", LISTS);
 }
 
 function presetOf(settings: Settings): Preset | undefined {
   return typeof settings["preset"] === "string" ? findPreset(settings["preset"]) : undefined;
 }
 
-function demand(value: unknown, expected: string, option: string, remedy: string): void {
-  if (value === undefined) throw new ReviewKdError("CONFIG_INVALID", `expected ${expected} for ${option}, got nothing; ${remedy}`);
+function requireValue(value: unknown, option: string, remedy: string): void {
+  if (value === undefined) throw new ReviewKdError("CONFIG_INVALID", `missing ${option}. ${remedy}`);
 }
 
 function valueAt(settings: Settings, key: string, inner: string): unknown {
   const below = settings[key];
-  // What is no object is the schema's to refuse.
+  // The schema rejects values that are not objects.
   return typeof below === "object" && below !== null ? (below as Settings)[inner] : below;
 }
 
@@ -95,7 +95,7 @@ async function recordedSettings(task: Task, runDirectory: string): Promise<Setti
     if (!isReviewKdError(error) || error.code !== "FILE_NOT_FOUND") throw error;
     throw new ReviewKdError(
       "RUN_DIRECTORY",
-      `expected a run to go on with for --resume, got nothing at ${path}; name the directory of a begun run with --run, or leave --resume out`,
+      `no run to resume at ${runDirectory}: config.json is missing. Pass --run with an existing run directory, or omit --resume.`,
       { cause: error },
     );
   }
@@ -105,7 +105,7 @@ async function fileSettings(task: Task, path: string): Promise<Settings> {
   const settings = await readRunConfigInput(path);
   const other = settings["task"];
   if ((other === "train" || other === "distill") && other !== task) {
-    throw new ReviewKdError("CONFIG_INVALID", `expected the configuration of task "${task}" for \`reviewkd ${task}\`, got "${other}" in ${path}; use \`reviewkd ${other}\``);
+    throw new ReviewKdError("CONFIG_INVALID", `invalid task in ${path}: expected "${task}", received "${other}". Use \`reviewkd ${other}\`.`);
   }
   return settings;
 }

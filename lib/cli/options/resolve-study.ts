@@ -2,17 +2,17 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { mergeSettings, parseStudyConfig, readRunConfigInput, ReviewKdError, type Settings, type StudyConfig, type StudyKind } from "../../index.js";
 import { omitUndefined } from "./omit-undefined.js";
-import { demandData, demandPair } from "./resolve-run.js";
+import { requireData, requirePair } from "./resolve-run.js";
 
-/** A checked study, and where it is kept. */
+/** A validated study configuration and its directory. */
 export interface ResolvedStudy {
   readonly config: StudyConfig;
   readonly directory: string;
 }
 
 /**
- * Lays the sources of settings over each other, preset < configuration file < flags, and has the schema judge the whole. A study
- * that was begun brings its own configuration, below the others: so `--study DIR` says everything.
+ * Merges the sources of settings, preset < configuration file < flags, and validates the result. An existing study provides its
+ * own configuration below the others, so that `--study DIR` is sufficient.
  *
  * @throws CONFIG_INVALID, UNKNOWN_NAME, FILE_NOT_FOUND, FILE_ACCESS, FILE_UNSUPPORTED
  */
@@ -24,8 +24,8 @@ export async function resolveStudy(
   if (recorded !== undefined && existsSync(recorded)) layers.push(await fileSettings(kind, recorded));
   if (flags.config !== undefined) layers.push(await fileSettings(kind, flags.config));
   const merged = mergeSettings(...layers, omitUndefined({ preset: flags.preset }), settings);
-  demandPair(merged);
-  demandData(merged);
+  requirePair(merged);
+  requireData(merged);
   const config = parseStudyConfig(merged);
   return { config, directory: flags.study ?? join("runs", `study-${kind}-${config.student.name}-from-${config.teacher.name}`) };
 }
@@ -36,6 +36,6 @@ async function fileSettings(kind: StudyKind, path: string): Promise<Settings> {
   if (other === kind) return settings;
   throw new ReviewKdError(
     "CONFIG_INVALID",
-    `expected the configuration of a study of kind "${kind}" for \`reviewkd study ${kind}\`, got ${JSON.stringify(other)} in ${path}`,
+    `invalid kind of study in ${path}: expected "${kind}", received ${JSON.stringify(other)}. Use the command for that kind.`,
   );
 }

@@ -99,7 +99,7 @@ export function addSavingFlags(command: Command): Command {
   return command.option("--force-unlock", "take the directory over from a run on another machine that did not release it");
 }
 
-/** Everything that `train` and `distill` share. */
+/** Adds all options that `train` and `distill` share. */
 export function addTrainingFlags(command: Command): Command {
   addRecipeFlags(command);
   command.optionsGroup("Run:");

@@ -1,7 +1,7 @@
 import { ReviewKdError } from "../../index.js";
 import { usageError } from "../errors.js";
 
-/** Reads the text of an option. Ranges that only the schemas know are checked there. */
+/** Parses the text of an option. Ranges that only the schemas define are checked there. */
 export type ValueParser<T> = (option: string) => (text: string) => T;
 
 const WHOLE = /^[+-]?\d+$/;
@@ -15,10 +15,10 @@ function number(pattern: RegExp, expected: string, accepts: (value: number) => b
   };
 }
 
-/** A whole number ≥ 1. */
+/** An integer ≥ 1. */
 export const positiveCount = number(WHOLE, "a whole number ≥ 1", (value) => value >= 1 && Number.isSafeInteger(value));
 
-/** A whole number ≥ 0. */
+/** An integer ≥ 0. */
 export const count = number(WHOLE, "a whole number ≥ 0", (value) => value >= 0 && Number.isSafeInteger(value));
 
 /** A finite number > 0. */
@@ -27,18 +27,18 @@ export const positiveNumber = number(REAL, "a number > 0", (value) => value > 0)
 /** A finite number ≥ 0. */
 export const nonNegativeNumber = number(REAL, "a number ≥ 0", (value) => value >= 0);
 
-/** Whole numbers ≥ 0 between commas, at least one. */
+/** One or more comma-separated integers ≥ 0. */
 export const counts: ValueParser<number[]> = (option) => (text) => text.split(",").map((part) => {
   const value = WHOLE.test(part.trim()) ? Number(part) : Number.NaN;
-  if (!Number.isSafeInteger(value) || value < 0) throw usageError("whole numbers ≥ 0 between commas", option, text);
+  if (!Number.isSafeInteger(value) || value < 0) throw usageError("comma-separated whole numbers ≥ 0", option, text);
   return value;
 });
 
-/** {@link counts}, each of them once. */
+/** {@link counts} without duplicates. */
 export const distinctCounts: ValueParser<number[]> = (option) => (text) => {
   const values = counts(option)(text);
   const twice = values.find((value, index) => values.indexOf(value) !== index);
-  if (twice !== undefined) throw usageError("different whole numbers ≥ 0 between commas", option, text, `, where ${twice} is given twice`);
+  if (twice !== undefined) throw usageError("different comma-separated whole numbers ≥ 0", option, text, `Remove the second ${twice}.`);
   return values;
 };
 
@@ -49,12 +49,12 @@ export const imageSize: ValueParser<[height: number, width: number]> = (option) 
   const [, first, second = first] = /^(\d+)(?:[x×](\d+))?$/.exec(text.trim()) ?? [];
   const sides = [Number(first), Number(second)] as const;
   if (!sides.every((side) => side >= 1 && side <= LARGEST_SIDE)) {
-    throw usageError(`HEIGHTxWIDTH or one number, from 1 to ${LARGEST_SIDE},`, option, text);
+    throw usageError(`HEIGHTxWIDTH or one number, from 1 to ${LARGEST_SIDE}`, option, text);
   }
   return [...sides];
 };
 
-/** One of a few words. */
+/** One of the given words. */
 export function oneOf<const Word extends string>(words: readonly Word[]): ValueParser<Word> {
   return (option) => (text) => {
     const word = words.find((candidate) => candidate === text);
@@ -63,44 +63,44 @@ export function oneOf<const Word extends string>(words: readonly Word[]): ValueP
   };
 }
 
-/** Any text but the empty one. */
+/** Any non-empty text. */
 export const text: ValueParser<string> = (option) => (value) => {
-  if (value === "") throw usageError("a value", option, value);
+  if (value === "") throw usageError("a non-empty value", option, value);
   return value;
 };
 
-/** Kinds that a directory follows: what lies in it, and how to come by it. */
+/** Kinds with a directory: its content, and how to obtain it. */
 const DIRECTORIES = {
-  cifar10: { content: "its .bin files", remedy: "`reviewkd data fetch cifar10` downloads them" },
-  cifar100: { content: "its .bin files", remedy: "`reviewkd data fetch cifar100` downloads them" },
-  idx: { content: "train-images-idx3-ubyte and the other three files of MNIST", remedy: "download them, compressed or not" },
-  "image-folder": { content: "train/CLASS/*.jpg and val/CLASS/*.jpg", remedy: "arrange the images so" },
+  cifar10: { content: "its .bin files", remedy: "Download them with `reviewkd data fetch cifar10`." },
+  cifar100: { content: "its .bin files", remedy: "Download them with `reviewkd data fetch cifar100`." },
+  idx: { content: "train-images-idx3-ubyte and the other three files of MNIST", remedy: "Download them, compressed or not." },
+  "image-folder": { content: "train/CLASS/*.jpg and val/CLASS/*.jpg", remedy: "Arrange the images in this layout." },
 } as const;
 
 const KINDS = ["synthetic", ...(Object.keys(DIRECTORIES) as (keyof typeof DIRECTORIES)[])] as const;
 
-/** What {@link dataSpec} takes. */
+/** The syntax of {@link dataSpec}. */
 export const DATA_SPECS = "synthetic[:key=value,…], cifar10:DIR, cifar100:DIR, idx:DIR or image-folder:DIR";
 
-/** A data source as the schemas take it: a `kind` and whatever belongs to it. */
+/** A data source for the schemas: a `kind` and its settings. */
 export interface DataSpec {
   readonly kind: (typeof KINDS)[number];
   readonly [key: string]: string | number;
 }
 
-/** {@link DATA_SPECS}. */
+/** Parses {@link DATA_SPECS}. */
 export const dataSpec: ValueParser<DataSpec> = (option) => (spec) => {
   const colon = spec.indexOf(":");
   const name = colon < 0 ? spec : spec.slice(0, colon);
   const rest = colon < 0 ? "" : spec.slice(colon + 1);
   const kind = KINDS.find((candidate) => candidate === name);
   if (kind === undefined) {
-    throw new ReviewKdError("UNKNOWN_NAME", `expected ${DATA_SPECS} for ${option}, got "${spec}"`, { valid: KINDS });
+    throw new ReviewKdError("UNKNOWN_NAME", `invalid ${option}: expected ${DATA_SPECS}, received "${spec}".`, { valid: KINDS });
   }
   if (kind === "synthetic") return { kind, ...syntheticSettings(option, rest) };
   if (rest === "") {
     const { content, remedy } = DIRECTORIES[kind];
-    throw usageError(`${kind}:DIR with the directory of ${content}`, option, spec, `; ${remedy}`);
+    throw usageError(`${kind}:DIR with the directory of ${content}`, option, spec, remedy);
   }
   return { kind, root: rest };
 };
@@ -110,7 +110,7 @@ function syntheticSettings(option: string, settings: string): Record<string, num
   return Object.fromEntries(settings.split(",").map((setting) => {
     const [key = "", value = ""] = setting.split("=", 2);
     if (key === "" || !REAL.test(value)) {
-      throw usageError("key=number between commas after synthetic:", option, setting, " (numClasses=10,trainSamples=500 say)");
+      throw usageError("comma-separated key=number settings", option, setting, "Example: synthetic:numClasses=10,trainSamples=500.");
     }
     return [key, Number(value)];
   }));

@@ -3,7 +3,7 @@ import { schemas } from "../../index.js";
 import { addValue } from "./add-value.js";
 import { oneOf, text } from "./values.js";
 
-/** What Commander hands over for {@link addStoredType} and {@link addForce}. */
+/** The parsed flags of {@link addStoredType} and {@link addForce}. */
 export interface StoredFlags {
   readonly dtype?: (typeof DTYPES)[number];
   readonly force?: true;
@@ -11,15 +11,15 @@ export interface StoredFlags {
 
 const DTYPES = schemas.ConvertOptions.shape.dtype.unwrap().options;
 
-/** Which of a file's state dicts is meant. */
+/** Adds `--key`, which selects one of a file's state dicts. */
 export function addKey(command: Command): void {
-  addValue(command, "--key <name>", "which dictionary of the file, where it holds several state dicts (model_ema say)", text);
+  addValue(command, "--key <name>", "dictionary to use if the file holds several state dicts, for example model_ema", text);
 }
 
 export function addStoredType(command: Command): void {
-  addValue(command, "--dtype <type>", `what floating point numbers become: ${DTYPES.join(", ")} (default: as they are)`, oneOf(DTYPES));
+  addValue(command, "--dtype <type>", `convert floating point numbers to ${DTYPES.join(", ")} (default: unchanged)`, oneOf(DTYPES));
 }
 
 export function addForce(command: Command): void {
-  command.option("--force", "replace a file that is there");
+  command.option("--force", "replace an existing file");
 }

@@ -1,7 +1,7 @@
 import type { PresetInput } from "../schemas/preset.js";
 import { PAPER, type PresetEntry, type PresetPair } from "./entry.js";
 
-/** The official CIFAR schedule: the rate falls *after* epoch indices 150, 180 and 210, so in phases of 151, 30, 30 and 29 epochs. */
+/** The official CIFAR schedule: the rate drops *after* epoch indices 150, 180 and 210, in phases of 151, 30, 30 and 29 epochs. */
 const OFFICIAL = {
   epochs: 240,
   batchSize: 128,
@@ -11,8 +11,8 @@ const OFFICIAL = {
 } satisfies PresetInput["training"];
 
 /**
- * mdistiller counts epochs from 1 and lowers the rate once it is past 150, 180 and 210: in phases of 150, 30, 30 and 30 epochs,
- * hence one epoch less for a schedule that counts from 0.
+ * mdistiller counts epochs from 1 and lowers the rate after 150, 180 and 210, in phases of 150, 30, 30 and 30 epochs. The
+ * milestones are therefore one less in a schedule that counts from 0.
  */
 const MDISTILLER = {
   ...OFFICIAL,
@@ -21,7 +21,7 @@ const MDISTILLER = {
   schedule: { ...OFFICIAL.schedule, milestones: [149, 179, 209] },
 } satisfies PresetInput["training"];
 
-/** ShuffleNet and MobileNet students stay behind at a rate of 0.1. */
+/** ShuffleNet and MobileNet students train worse at a rate of 0.1. */
 const LOW_RATE = { ...OFFICIAL, optimizer: { ...OFFICIAL.optimizer, learningRate: 0.02 } } satisfies PresetInput["training"];
 
 const OFFICIAL_SOURCE = `${PAPER} and its published CIFAR code`;
@@ -62,9 +62,9 @@ export const CIFAR100_PRESETS = {
     training: OFFICIAL,
   },
   "cifar100-short": {
-    description: "12 epochs under a cosine, to see an effect on CIFAR-100 soon; no published figure applies.",
+    description: "12 epochs with a cosine schedule, to see an effect on CIFAR-100 quickly; not comparable with published figures.",
     origin: "ours",
-    source: "chosen for this package; not published anywhere",
+    source: "chosen for this package; not published",
     dataset: "cifar100",
     method: { kind: "review", warmupEpochs: 1 },
     training: { ...OFFICIAL, epochs: 12, schedule: { kind: "cosine", warmupEpochs: 1 } },
@@ -87,7 +87,7 @@ export const CIFAR100_PRESETS = {
       published: { teacher: 72.34, student: 69.06, review: 71.89, rerun: 71.79 },
       marks: [{ field: "method.weight", origin: "re-run", note: WEIGHT_RERUN }],
     }),
-    description: "resnet20 under resnet56 on CIFAR-100 with the weight of an independent re-run, whose ablation `reviewkd study ablation` repeats.",
+    description: "resnet20 under resnet56 on CIFAR-100 with the weight of an independent re-run, for reproducing its ablation (`reviewkd study ablation`).",
   },
   "resnet110-resnet32": pair({
     teacher: "resnet110", student: "resnet32", weight: 1,

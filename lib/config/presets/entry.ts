@@ -1,11 +1,11 @@
 import type { PresetInput } from "../schemas/preset.js";
 
-/** A row of a table of presets, whose key is its name. */
+/** An entry of a preset table, keyed by its name. */
 export type PresetEntry = Omit<PresetInput, "name">;
 
 export const PAPER = "Distilling Knowledge via Knowledge Review (CVPR 2021, arXiv 2104.09044)";
 
-/** A pair of networks, with what tells it from the other pairs on its data set. */
+/** A pair of networks and the settings that differ between the pairs of a data set. */
 export interface PresetPair {
   readonly teacher: string;
   readonly student: string;

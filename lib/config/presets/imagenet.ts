@@ -2,8 +2,8 @@ import type { PresetInput } from "../schemas/preset.js";
 import { PAPER, type PresetEntry, type PresetPair } from "./entry.js";
 
 /**
- * The official ImageNet schedule: the rate falls *with* epoch indices 30, 60 and 90. A multi-step schedule here lowers it
- * after its milestones, hence one epoch less.
+ * The official ImageNet schedule: the rate drops *at* epoch indices 30, 60 and 90. A multi-step schedule here lowers it after
+ * its milestones, which are therefore one less.
  */
 const OFFICIAL = {
   epochs: 100,
@@ -13,7 +13,7 @@ const OFFICIAL = {
   augment: true,
 } satisfies PresetInput["training"];
 
-/** No warm-up; the teacher's features come after the ReLU, which overwrites in place what was before it. */
+/** No warm-up. Teacher features are taken after the ReLU, because the official code applies it in place. */
 const METHOD = { kind: "review", warmupEpochs: 0, teacherFeatures: "after", studentFeatures: "after" } as const;
 
 const OFFICIAL_SOURCE = `${PAPER} and its published ImageNet code`;

@@ -8,7 +8,7 @@ import { parse } from "../validation.js";
 
 const TABLE = { ...CIFAR100_PRESETS, ...IMAGENET_PRESETS };
 
-/** The name of a preset. */
+/** Name of a preset. */
 export type PresetName = keyof typeof TABLE;
 
 const PRESETS: readonly Preset[] = Object.freeze(
@@ -21,7 +21,7 @@ function deepFreeze<T>(value: T): T {
 }
 
 /**
- * All presets, frozen: the official schedules, and the pairs of networks whose results were published with them.
+ * All presets, frozen: the official schedules and the pairs of networks with published results.
  *
  * @example
  * ```ts
@@ -35,11 +35,12 @@ export function listPresets(): readonly Preset[] {
 /**
  * The preset of this name.
  *
- * @throws `UNKNOWN_NAME`: there is none; `valid` lists them.
+ * @throws `UNKNOWN_NAME`: no such preset; `valid` lists the names.
  */
 export function findPreset(name: string): Preset {
   const preset = PRESETS.find((candidate) => candidate.name === name);
   if (preset !== undefined) return preset;
   const valid = PRESETS.map((candidate) => candidate.name);
-  throw new ReviewKdError("UNKNOWN_NAME", `expected ${listed(valid)} for preset, got "${name}"${didYouMean(name, valid)}`, { valid });
+  const message = `invalid preset: expected ${listed(valid)}, received "${name}"${didYouMean(name, valid) || "."}`;
+  throw new ReviewKdError("UNKNOWN_NAME", message, { valid });
 }

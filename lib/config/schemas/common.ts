@@ -6,7 +6,7 @@ export const RESUMABLE = { resumable: true };
 /** A whole number ≥ 0. */
 export const Count = z.int().nonnegative();
 
-/** A whole number ≥ 1. */
+/** An integer ≥ 1. */
 export const PositiveCount = z.int().positive();
 
 /** A finite number > 0. */
@@ -15,7 +15,7 @@ export const PositiveNumber = z.number().positive();
 /** A finite number ≥ 0. */
 export const NonNegativeNumber = z.number().nonnegative();
 
-/** Seeds everything random: a whole number from 0 to 2^53 - 1. */
+/** A random seed: an integer from 0 to 2^53 - 1. */
 export const Seed = z.int().nonnegative();
 
 /** Element types of tensors. Networks compute in `"float64"` or `"float32"`. */
@@ -30,7 +30,7 @@ export type ModelDType = z.infer<typeof ModelDType>;
 export const Precision = z.enum(["float32", "bfloat16"]);
 export type Precision = z.infer<typeof Precision>;
 
-/** Where to compute: `"auto"` takes CUDA where it is at hand, else the CPU. */
+/** Compute device: `"auto"` uses CUDA if available, otherwise the CPU. */
 export const Device = z.enum(["cpu", "cuda", "auto"]);
 export type Device = z.infer<typeof Device>;
 

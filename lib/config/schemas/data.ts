@@ -2,7 +2,7 @@ import { z } from "zod";
 import { Count, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "./common.js";
 import { StreamSplit } from "./stream.js";
 
-/** Per-channel statistics in units of pixel value / 255; images become (pixel / 255 - mean) / std. */
+/** Per-channel statistics of pixel values / 255; images become (pixel / 255 - mean) / std. */
 export const Normalization = z.strictObject({
   mean: z.tuple([z.number(), z.number(), z.number()]),
   std: z.tuple([PositiveNumber, PositiveNumber, PositiveNumber]),
@@ -14,7 +14,7 @@ const shared = {
   limitTrain: PositiveCount.optional(),
   /** Use only the first N test images. */
   limitTest: PositiveCount.optional(),
-  /** Replaces the data set's own statistics. */
+  /** Overrides the data set's own statistics. */
   normalization: Normalization.optional(),
 };
 
@@ -32,7 +32,7 @@ export const Cifar10 = cifar("cifar10");
 /** CIFAR-100 in its published binary layout: `train.bin`, `test.bin`; fine labels. */
 export const Cifar100 = cifar("cifar100");
 
-/** Drawn on the fly, the same for the same seed: classes of shapes and textures on 32×32 pixels. */
+/** Generated images, deterministic in the seed: classes of shapes and textures at 32×32 pixels. */
 export const Synthetic = z.strictObject({
   kind: z.literal("synthetic"),
   numClasses: z.int().min(2).max(20).default(20),
@@ -42,47 +42,46 @@ export const Synthetic = z.strictObject({
   ...shared,
 });
 
-/** Two numbers, the smaller one first. */
+/** Two numbers in ascending order. */
 const range = (schema: z.ZodNumber, expected: string) =>
   z.tuple([schema, schema]).refine(([low, high]) => low <= high, expected).describe(expected);
 
 /**
- * Folders in ImageNet's layout: `root/{train,val}/<class>/*.jpg` (or `test` for `val`), decoded by the package `sharp` while
- * the network trains. Training images: random resized crop and flip; test images: short side 256/224 · imageSize, middle.
+ * Folders in ImageNet's layout: `root/{train,val}/<class>/*.jpg` (or `test` for `val`), decoded by the package `sharp` during
+ * training. Training images: random resized crop and flip; test images: short side 256/224 · imageSize, center crop.
  */
 export const ImageFolder = z.strictObject({
   kind: z.literal("image-folder"),
   root: z.string().min(1).describe("a directory with train/CLASS/*.jpg and val/CLASS/*.jpg"),
-  /** Height and width of what the network sees, pixels. */
+  /** Height and width of the network input in pixels. */
   imageSize: PositiveCount.default(224),
-  /** Of the random crops: share of the image's area, and ratio of width to height. */
+  /** Range of the random crops: fraction of the image's area, and ratio of width to height. */
   scale: range(z.number().positive().max(1), "two numbers above 0 and up to 1, the smaller one first").default([0.08, 1]),
   ratio: range(PositiveNumber, "two numbers above 0, the smaller one first").default([3 / 4, 4 / 3]),
   /**
-   * Images that are decoded at a time. Default: as many as there are cores. Node runs no more than its thread pool has
-   * threads: 4, or what UV_THREADPOOL_SIZE says.
+   * Images decoded at a time. Default: number of cores. Limited by the size of Node's thread pool: 4, or UV_THREADPOOL_SIZE.
    */
   numWorkers: PositiveCount.optional().meta(RESUMABLE),
   /**
-   * What happens with a file that cannot be decoded: `"fail"` ends the training with its name, as torchvision does, for who
-   * was not told that data are missing should hear of it; `"skip"` names and counts it, and goes on with another one.
+   * Handling of a file that cannot be decoded: `"fail"` stops the training and names the file, like torchvision, so that missing
+   * data is noticed; `"skip"` reports and counts it, and continues with another image.
    */
   onDecodeError: z.enum(["fail", "skip"]).default("fail"),
   ...shared,
 });
 export type ImageFolderSource = z.infer<typeof ImageFolder>;
 
-/** A name for each class, in the order of the labels. */
+/** One name per class, in label order. */
 const classNames = z.array(z.string()).optional();
 
-/** MNIST, Fashion-MNIST and whatever else has their files: `train-images-idx3-ubyte` and so on, also compressed (`.gz`). */
+/** MNIST, Fashion-MNIST and other data sets with the same files: `train-images-idx3-ubyte` etc., optionally compressed (`.gz`). */
 export const Idx = z.strictObject({
   kind: z.literal("idx"),
   root: z.string().min(1).describe("the directory of train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k files (or .gz)"),
   numClasses: z.int().min(2).max(256).default(10),
-  /** Default: the classes' numbers. */
+  /** Default: the class indices. */
   classNames,
-  /** Surround the images with black to this height and width, 32 for networks that halve CIFAR's 32×32 often. Default: not at all. */
+  /** Pad the images with black to this height and width, for example 32 for networks designed for CIFAR. Default: no padding. */
   padTo: PositiveCount.optional(),
   ...shared,
 });
@@ -93,16 +92,16 @@ const LabelArray = z.union([
   z.array(Count), z.instanceof(Uint8Array), z.instanceof(Uint16Array), z.instanceof(Int32Array), z.instanceof(BigInt64Array),
 ]);
 
-/** One split handed over from TypeScript. */
+/** One split as typed arrays. */
 export const ArraySplit = z.strictObject({
-  /** Pixels, `[count, 3, height, width]` row by row: bytes 0–255, or floats that are used as they are. */
+  /** Pixels, `[count, 3, height, width]`, row-major: bytes 0–255, or floats that are used unchanged. */
   images: ImageArray,
   /** One class index per image, from 0. */
   labels: LabelArray,
 });
 export type ArraySplit = z.infer<typeof ArraySplit>;
 
-/** Images and labels handed over as typed arrays. Both splits have the same image size and kind of pixels. */
+/** Images and labels as typed arrays. Both splits have the same image size and pixel type. */
 export const Arrays = z.strictObject({
   kind: z.literal("arrays"),
   numClasses: z.int().min(2),
@@ -115,9 +114,8 @@ export const Arrays = z.strictObject({
 });
 
 /**
- * Images that an iterable makes, while the trainer uses those before: decoded, drawn or received in whatever way. It is asked
- * for no more than the trainer needs next, three batches ahead. Bytes are normalized, by ImageNet's statistics unless others
- * are given.
+ * Images from an iterable, produced while the trainer uses earlier ones: decoded, generated or received in any way. The
+ * iterable runs at most three batches ahead of the trainer. Bytes are normalized, by default with ImageNet's statistics.
  */
 export const Stream = z.strictObject({
   kind: z.literal("stream"),
@@ -133,12 +131,12 @@ export const Stream = z.strictObject({
 });
 export type StreamSource = z.infer<typeof Stream>;
 
-/** Where training and test images come from. */
+/** Source of training and test images. */
 export const DataSource = z.discriminatedUnion("kind", [Synthetic, Cifar10, Cifar100, ImageFolder, Idx, Arrays, Stream]);
 export type DataSource = z.infer<typeof DataSource>;
 export type DataSourceInput = z.input<typeof DataSource>;
 
-/** The kinds that a file or a command line can name. */
+/** Data sources that a configuration file or command line can specify. */
 export const StoredDataSource = z.discriminatedUnion("kind", [Synthetic, Cifar10, Cifar100, ImageFolder, Idx]);
 export type StoredDataSource = z.infer<typeof StoredDataSource>;
 
@@ -152,9 +150,9 @@ export const BatchOptions = z.strictObject({
   shuffle: z.boolean().optional(),
   /** Pad by 4, crop and flip; image folders: random resized crop and flip. Default: on for the training split. */
   augment: z.boolean().optional(),
-  /** Leave out a last batch that is not full. */
+  /** Drop an incomplete last batch. */
   dropLast: z.boolean().default(false),
-  /** The batch to begin with: how many of this pass are done, where a loop goes on within an epoch. */
+  /** Index of the first batch, to resume within an epoch. */
   firstBatch: Count.default(0),
 });
 export type BatchOptions = z.infer<typeof BatchOptions>;

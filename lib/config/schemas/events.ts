@@ -5,32 +5,32 @@ import { Matching, TermKind } from "./method.js";
 /** The loss of one method. */
 export const TermLosses = z.strictObject({
   kind: TermKind,
-  /** Stage weights included, λ not. */
+  /** Includes stage weights but not λ. */
   loss: z.number(),
   /** λ of this step, warm-up included. */
   weight: z.number(),
-  /** Distance by stage of the teacher that takes part, shallow to deep, without weights; empty for methods on logits. */
+  /** Unweighted distance per participating teacher stage, shallow to deep; empty for methods on logits. */
   perStage: z.array(z.number()),
 });
 export type TermLosses = z.infer<typeof TermLosses>;
 
-/** Losses of one step, or their mean over many images. All in the unit of the loss; without a teacher only the first two differ from 0. */
+/** Losses of one step, or their mean over many images, in units of the loss. Without a teacher only the first two differ from 0. */
 export const Losses = z.strictObject({
   /** crossEntropy + distillationWeight · distillation. */
   total: z.number(),
   crossEntropy: z.number(),
-  /** Loss of the method before it is weighted by λ; of a sum, the sum of its terms' losses, each weighted by its λ. */
+  /** Loss of the method before weighting by λ; for a sum, the sum of its terms' losses, each weighted by its λ. */
   distillation: z.number(),
   /** λ of this step, warm-up included; 1 for a sum. */
   distillationWeight: z.number(),
-  /** The terms' `perStage`, one after the other. */
+  /** The `perStage` of all terms, concatenated. */
   perStage: z.array(z.number()),
-  /** What the method's loss is made of: one term, or those of a sum. */
+  /** The terms of the method's loss: one, or several for a sum. */
   terms: z.array(TermLosses),
 });
 export type Losses = z.infer<typeof Losses>;
 
-/** Where the seconds of a step went: both networks' forward passes, the method's with the losses' values, backward, optimizer. */
+/** Time spent in the parts of a step: forward passes of teacher, student and method (with the losses), backward pass, optimizer. */
 export const StepSeconds = z.strictObject({
   teacher: NonNegativeNumber,
   student: NonNegativeNumber,
@@ -40,38 +40,38 @@ export const StepSeconds = z.strictObject({
 });
 export type StepSeconds = z.infer<typeof StepSeconds>;
 
-/** What a session says of the step that it just took. */
+/** Result of one step of a session. */
 export const StepResult = z.strictObject({
   losses: Losses,
-  /** Optimizer steps taken by this session, this one included. */
+  /** Optimizer steps of this session, including this one. */
   step: Count,
   learningRate: NonNegativeNumber,
-  /** L2 norm of all gradients before clipping; `null` where nothing is clipped. */
+  /** L2 norm of all gradients before clipping; `null` without clipping. */
   gradientNorm: z.number().nullable(),
   seconds: StepSeconds,
 });
 export type StepResult = z.infer<typeof StepResult>;
 
-/** Images of one class, and how many of them were told right. */
+/** Number of images of one class, and the number classified correctly. */
 export const ClassScore = z.strictObject({ name: z.string(), samples: Count, correct: Count });
 export type ClassScore = z.infer<typeof ClassScore>;
 
-/** Accuracy (percent) and mean cross entropy over a split. */
+/** Accuracy in percent and mean cross entropy over a split. */
 export const Evaluation = z.strictObject({
   top1: z.number(),
   top5: z.number(),
   loss: z.number(),
-  /** Images that counted: all, but for broken ones. */
+  /** Number of evaluated images: all except broken ones. */
   samples: Count,
-  /** By class, where it was asked for. */
+  /** Scores per class, if requested. */
   perClass: z.array(ClassScore).optional(),
 });
 export type Evaluation = z.infer<typeof Evaluation>;
 
-/** State of a running epoch; means run over the images of the epoch so far. */
+/** Progress of a running epoch; means are over the images of the epoch so far. */
 export const EpochProgress = z.strictObject({
   epoch: Count,
-  /** Batches done and batches in the epoch. */
+  /** Completed batches and total batches of the epoch. */
   step: Count,
   steps: PositiveCount,
   images: Count,
@@ -79,14 +79,14 @@ export const EpochProgress = z.strictObject({
   /** Top-1 accuracy on the augmented training images, percent. */
   top1: z.number(),
   learningRate: NonNegativeNumber,
-  /** Over the epoch so far, a pause not counted. */
+  /** Over the epoch so far, excluding pauses. */
   imagesPerSecond: NonNegativeNumber,
-  /** How long the trainer waited for batches, in this epoch so far, and the share of its time that this is (0 to 1). */
+  /** Time that the trainer waited for batches in this epoch so far, in seconds and as a fraction of its time (0 to 1). */
   stallSeconds: NonNegativeNumber,
   stallFraction: z.number().min(0).max(1),
-  /** Training images of this epoch so far that could not be decoded, each replaced by another one. */
+  /** Training images of this epoch so far that could not be decoded and were replaced by other images. */
   brokenImages: Count,
-  /** On a device with the plugin's kernels: whether steps are replays of a recorded one, and why they are not recorded. */
+  /** On a device with the plugin's kernels: whether steps replay a recorded graph, and the reason if not. */
   graph: z.strictObject({ replayed: z.boolean(), reason: z.string().nullable() }).optional(),
 });
 export type EpochProgress = z.infer<typeof EpochProgress>;
@@ -98,42 +98,42 @@ export type EpochSummary = z.infer<typeof EpochSummary>;
 const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) =>
   z.strictObject({ type: z.literal(type), ...shape });
 
-/** Training begins, or goes on where a checkpoint left it. */
+/** Training starts, or resumes from a checkpoint. */
 export const StartEvent = event("start", {
   task: z.enum(["train", "distill"]),
   epochs: PositiveCount,
   stepsPerEpoch: PositiveCount,
   trainSamples: PositiveCount,
   testSamples: Count,
-  /** Where training goes on; 0 and 0 for a new run. */
+  /** Position at which training starts; 0 and 0 for a new run. */
   startEpoch: Count,
   startStep: Count,
   device: Device,
-  /** Parameters of the trained network, and of the modules that exist in training only. */
+  /** Number of parameters of the trained network, and of the modules that exist only in training. */
   parameters: Count,
   trainingOnlyParameters: Count,
-  /** What the method's loss is made of: its kind, or those of a sum; none without a teacher. */
+  /** Kinds of the method's loss terms: one, or several for a sum; empty without a teacher. */
   terms: z.array(TermKind),
-  /** How stages are matched; `null` where no method looks at feature maps. */
+  /** Matched stages; `null` if no method uses feature maps. */
   matching: Matching.nullable(),
   runDirectory: z.string().nullable(),
 });
 
-/** Several times a second while an epoch runs. */
+/** Progress of the running epoch, several times a second. */
 export const ProgressEvent = event("progress", {
   ...EpochProgress.shape,
   epochs: PositiveCount,
-  /** To the end of the last epoch, evaluations included. */
+  /** Time to the end of the last epoch, including evaluations. */
   etaSeconds: NonNegativeNumber,
 });
 
 const BestEpoch = z.strictObject({ epoch: Count, top1: z.number() });
 
-/** A file of an image folder that cannot be decoded. */
+/** An image folder file that cannot be decoded. */
 export const BrokenImage = z.strictObject({ split: z.enum(["train", "test"]), path: z.string(), reason: z.string() });
 export type BrokenImage = z.infer<typeof BrokenImage>;
 
-/** An image could not be decoded and is skipped from now on. Each is told once in a process. */
+/** An image could not be decoded and is skipped from now on. Reported once per image and process. */
 export const BrokenImageEvent = event("broken-image", { ...BrokenImage.shape, epoch: Count });
 
 /** An epoch was trained and evaluated. */
@@ -143,52 +143,52 @@ export const EpochEvent = event("epoch", {
   train: EpochSummary,
   test: Evaluation,
   learningRate: NonNegativeNumber,
-  /** Best test accuracy so far, this epoch included. It is chosen on the test set: report the last one too. */
+  /** Best test accuracy so far, including this epoch. It is selected on the test set: also report the last one. */
   best: BestEpoch,
   isBest: z.boolean(),
   etaSeconds: NonNegativeNumber,
 });
 
-/** A setting that is another than it was; absent where there was, or is, none. */
+/** A changed setting; `was` or `now` is absent if the setting was added or removed. */
 export const Change = z.strictObject({ key: z.string(), was: z.unknown().optional(), now: z.unknown().optional() });
 export type Change = z.infer<typeof Change>;
 
-/** A file that was passed over, and why. */
+/** A file that was skipped, and the reason. */
 const DamagedFile = z.strictObject({ path: z.string(), code: z.string(), reason: z.string() });
 
-/** A run goes on; comes after "start". */
+/** A run resumes; follows "start". */
 export const ResumedEvent = event("resumed", {
-  /** Where it goes on from; `null`: it had saved nothing and begins anew. */
+  /** The checkpoint that it resumes from; `null` if none was saved and it starts from the beginning. */
   checkpoint: z.string().nullable(),
-  /** Newer checkpoints that are torn or damaged. The newest of them is kept as `*.damaged`. */
+  /** Newer checkpoints that are truncated or damaged. The newest of them is kept as `*.damaged`. */
   damaged: z.array(DamagedFile),
-  /** Settings that differ and were allowed to by `override`. */
+  /** Changed settings that `override` permitted. */
   changes: z.array(Change),
-  /** Versions, threads and device that differ: the same bits as those of an undisturbed run are not promised then. */
+  /** Changed versions, threads or device; results may then differ bitwise from those of an uninterrupted run. */
   environment: z.array(Change),
 });
 
-/** What a run directory is given: the line in `metrics.jsonl`, and files of weights. `epoch`: one of every so many epochs. */
+/** Items saved in a run directory: a line of `metrics.jsonl` and weights files. `epoch`: the periodic checkpoint. */
 export const SavedKind = z.enum(["metrics", "last", "best", "epoch", "student"]);
 export type SavedKind = z.infer<typeof SavedKind>;
 
-/** A checkpoint, or the trained network alone, was written. `epoch` is the one it belongs to, finished or not. */
+/** A checkpoint, or the trained network alone, was written. `epoch` is the epoch it belongs to, finished or not. */
 export const CheckpointEvent = event("checkpoint", { kind: SavedKind.exclude(["metrics"]), path: z.string(), epoch: Count });
 
 /**
- * Something could not be written. What was there before is whole, the training goes on in memory, and what is missing is
- * written at the next opportunity; what is missing at the end ends `fit` with the code `SAVE_FAILED`.
+ * Files could not be written. Existing files are intact, the training continues in memory, and missing files are written at
+ * the next opportunity. If any are missing at the end, `fit` fails with the code `SAVE_FAILED`.
  */
 export const CheckpointFailedEvent = event("checkpoint-failed", {
   kinds: z.array(SavedKind),
   code: z.string(),
   reason: z.string(),
   epoch: Count,
-  /** Seconds until it is tried again, at the end of a training; `null`: at the next checkpoint, or not any more. */
+  /** Seconds until the retry at the end of a training; `null`: retried at the next checkpoint, or not at all. */
   retrySeconds: NonNegativeNumber.nullable(),
 });
 
-/** The signal was heard; the state was saved where there is a run directory. An error with code `ABORTED` follows. */
+/** The signal was aborted; the state was saved if there is a run directory. An error with the code `ABORTED` follows. */
 export const InterruptedEvent = event("interrupted", { epoch: Count, step: Count, checkpoint: z.string().nullable() });
 
 /** All epochs are done. */
@@ -198,29 +198,29 @@ export const EndEvent = event("end", {
   best: BestEpoch,
   seconds: NonNegativeNumber,
   runDirectory: z.string().nullable(),
-  /** In the order of the labels. */
+  /** In label order. */
   classNames: z.array(z.string()),
 });
 
-/** What `fit` yields. */
+/** An event of `fit`. */
 export const FitEvent = z.discriminatedUnion("type", [
   StartEvent, ResumedEvent, ProgressEvent, BrokenImageEvent, EpochEvent, CheckpointEvent, CheckpointFailedEvent, InterruptedEvent, EndEvent,
 ]);
 export type FitEvent = z.infer<typeof FitEvent>;
 
-/** Kernels for CUDA devices. Without them CUDA works by PyTorch's operations. */
+/** The plugin with kernels for CUDA devices. Without it, CUDA uses PyTorch's operations. */
 export const CudaPlugin = z.strictObject({
   loaded: z.boolean(),
   path: z.string().nullable(),
-  /** The devices that it holds code for. */
+  /** The devices that it was built for. */
   builtFor: z.string().nullable(),
-  /** Why it is not loaded, and what would mend that. */
+  /** Why it is not loaded, and how to fix that. */
   reason: z.string().nullable(),
   fix: z.string().nullable(),
 });
 export type CudaPlugin = z.infer<typeof CudaPlugin>;
 
-/** What the addon and the machine are, as `doctor` tells it. */
+/** The addon and the machine, as reported by `doctor`. */
 export const SystemInfo = z.strictObject({
   version: z.string(),
   node: z.string(),

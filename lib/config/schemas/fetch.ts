@@ -4,12 +4,12 @@ import { z } from "zod";
 export const FetchKind = z.enum(["cifar10", "cifar100"]);
 export type FetchKind = z.infer<typeof FetchKind>;
 
-/** What to download, and where to put it. */
+/** The data set to download, and its destination. */
 export const FetchOptions = z.strictObject({
   kind: FetchKind,
-  /** Directory in which the data set's own directory is put; made where it is missing. */
+  /** Directory in which the data set's own directory is created; created if missing. */
   directory: z.string().min(1),
-  /** Another address of the same archive. Default: the data set's home page. */
+  /** Alternative URL of the same archive. Default: the data set's home page. */
   url: z.url({ protocol: /^https?$/ }).describe("an http or https address").optional(),
 });
 export type FetchOptions = z.infer<typeof FetchOptions>;

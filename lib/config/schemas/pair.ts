@@ -3,28 +3,28 @@ import { Count, PositiveCount } from "./common.js";
 import { ReviewTerm } from "./method.js";
 import { FeatureSpec } from "./model.js";
 
-/** Which pair is explained, and for which images and batches. */
+/** The pair to explain, with image size and batch size. */
 export const PairOptions = z.strictObject({
   /** Names of networks. */
   teacher: z.string(),
   student: z.string(),
-  /** Height and width in pixels; omitted: those of the student's published results. */
+  /** Height and width in pixels. Default: those of the student's published results. */
   imageSize: z.tuple([PositiveCount, PositiveCount]).optional(),
-  /** Omitted: the number of the student's published results. */
+  /** Default: that of the student's published results. */
   numClasses: PositiveCount.optional(),
   batchSize: z.int().min(2).default(128),
-  /** What of review's options has a part in the cost. */
+  /** The options of review that affect the cost. */
   fusion: ReviewTerm.shape.fusion,
   midChannels: ReviewTerm.shape.midChannels,
 });
 export type PairOptions = z.infer<typeof PairOptions>;
 export type PairOptionsInput = z.input<typeof PairOptions>;
 
-/** A network, or what exists in training alone. */
+/** The cost of a network, or of the modules that exist only in training. */
 const PartCost = z.strictObject({
-  /** Trainable values. */
+  /** Trainable parameters. */
   parameters: Count,
-  /** Multiply-adds of convolutions and linear layers in one image's forward pass; a multiplication with its addition counts as 1. */
+  /** Multiply-adds of convolutions and linear layers in one image's forward pass; a multiplication and its addition count as 1. */
   multiplyAdds: Count,
 });
 
@@ -33,11 +33,11 @@ const PairStage = z.strictObject({
   teacher: FeatureSpec,
   /** Whether the fused map is resized to the teacher's size. */
   resized: z.boolean(),
-  /** Trainable values of the fusion of this stage. */
+  /** Trainable parameters of the fusion of this stage. */
   parameters: Count,
 });
 
-/** What {@link explainPair} tells. */
+/** The result of {@link explainPair}. */
 export const PairExplanation = z.strictObject({
   imageSize: z.tuple([PositiveCount, PositiveCount]),
   numClasses: PositiveCount,
@@ -48,22 +48,22 @@ export const PairExplanation = z.strictObject({
   trainingOnly: PartCost,
   /** Matched stages, shallow to deep. */
   stages: z.array(PairStage),
-  /** Stages of one network that the other has no partner for; at most one list has any. */
+  /** Stages without a match in the other network; at most one list is not empty. */
   unmatched: z.strictObject({ teacher: z.array(FeatureSpec), student: z.array(FeatureSpec) }),
   /**
-   * Bytes of training in float32 on the CPU, with SGD and momentum. `step` and `process` are extrapolated from steps with 2 and 4
-   * images, run on one thread; loading the data comes on top.
+   * Bytes used in training with float32 on the CPU and SGD with momentum. `step` and `process` are extrapolated from steps with 2
+   * and 4 images on one thread; data loading is not included.
    */
   memory: z.strictObject({
     /** Parameters and statistics of teacher, student and fusions. */
     state: Count,
-    /** The optimizer's velocities. */
+    /** The optimizer's momentum buffers. */
     velocities: Count,
-    /** Images, activations, gradients and temporary values, where they are most. */
+    /** Peak of images, activations, gradients and temporary values. */
     step: Count,
-    /** The sum: tensors that live at once, where they are most. */
+    /** The sum: peak of all tensors that are alive at once. */
     tensors: Count,
-    /** What the process takes for them: blocks are rounded up and kept for reuse. */
+    /** Memory that the process allocates for them: blocks are rounded up and cached for reuse. */
     process: Count,
   }),
 });

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { Method } from "./method.js";
 import { TrainingOptions } from "./training.js";
 
-/** What a preset settles of a training: all that a publication determines, nothing of the machine. */
+/** The training options of a preset: everything that a publication determines, nothing specific to the machine. */
 export const PresetTraining = TrainingOptions.pick({
   epochs: true, batchSize: true, optimizer: true, schedule: true, augment: true, accumulate: true, clipNorm: true,
 });
@@ -10,42 +10,42 @@ export type PresetTraining = z.infer<typeof PresetTraining>;
 
 const Percent = z.number().min(0).max(100);
 
-/** Top-1 accuracies (percent) that others report. */
+/** Published top-1 accuracies in percent. */
 export const PublishedAccuracy = z.strictObject({
-  /** The teacher by itself. */
+  /** The teacher alone. */
   teacher: Percent,
-  /** The student by itself. */
+  /** The student alone. */
   student: Percent,
-  /** The student under this teacher. */
+  /** The student distilled from this teacher. */
   review: Percent,
-  /** The same in an independent re-run, where there is one. */
+  /** The same in an independent re-run, if there is one. */
   rerun: Percent.optional(),
 });
 export type PublishedAccuracy = z.infer<typeof PublishedAccuracy>;
 
-/** A field of a preset that is less certain than the rest of it. */
+/** A field of a preset that is less certain than the rest. */
 export const PresetMark = z.strictObject({
-  /** Its place in the preset, keys between dots: `"method.weight"`. */
+  /** Path of the field, with dots between the keys: `"method.weight"`. */
   field: z.string().min(1),
-  /** `"memory"`: quoted from memory; `"re-run"`: from an independent re-run; `"ours"`: nobody published it, chosen for this package. */
+  /** `"memory"`: quoted from memory; `"re-run"`: from an independent re-run; `"ours"`: not published, chosen for this package. */
   origin: z.enum(["memory", "re-run", "ours"]),
-  /** Why, where there is more to say. */
+  /** Further explanation. */
   note: z.string().min(1).optional(),
 });
 export type PresetMark = z.infer<typeof PresetMark>;
 
-/** Settings under a name. */
+/** Named settings. */
 export const Preset = z.strictObject({
   name: z.string().min(1),
   /** One sentence. */
   description: z.string().min(1),
-  /** `"published"`: as a publication or its code has it, but for `marks`; `"ours"`: chosen for this package, comparable with no published figure. */
+  /** `"published"`: as in a publication or its code, except for `marks`; `"ours"`: chosen for this package, not comparable with published figures. */
   origin: z.enum(["published", "ours"]),
-  /** Where settings and accuracies come from. */
+  /** Source of settings and accuracies. */
   source: z.string().min(1),
   /** The data set it is meant for. */
   dataset: z.enum(["cifar100", "imagenet"]),
-  /** Names of networks, where the preset is for one pair. */
+  /** Names of networks, if the preset is for one pair. */
   teacher: z.string().optional(),
   student: z.string().optional(),
   method: Method,

@@ -3,7 +3,7 @@ import { StoredDataSource } from "./data.js";
 import { Method } from "./method.js";
 import { TrainingOptions } from "./training.js";
 
-/** A network by name; the data set gives its number of classes, `training.seed` its initialisation. */
+/** A network by name. The data set determines its number of classes, `training.seed` its initialisation. */
 export const NetworkConfig = z.strictObject({
   name: z.string().min(1).describe("the name of a network (`reviewkd models` lists them)"),
   /** A weights file to start from. */
@@ -18,7 +18,7 @@ export const TeacherConfig = NetworkConfig.extend({
 export type TeacherConfig = z.infer<typeof TeacherConfig>;
 
 const shared = {
-  /** Name of a preset whose settings stand wherever this configuration is silent. */
+  /** Name of a preset that provides the settings omitted here. */
   preset: z.string().min(1).optional(),
   data: StoredDataSource.prefault({ kind: "synthetic" }),
   training: TrainingOptions.prefault({}),
@@ -36,12 +36,12 @@ export const DistillConfig = z.strictObject({
   ...shared,
 });
 
-/** All that determines a run: what `config.json` of a run directory holds and `--config` reads. */
+/** The complete configuration of a run, as stored in `config.json` of a run directory and read by `--config`. */
 export const RunConfig = z.discriminatedUnion("task", [TrainConfig, DistillConfig]);
 export type RunConfig = z.infer<typeof RunConfig>;
 export type RunConfigInput = z.input<typeof RunConfig>;
 
-/** The kinds that are meant where a configuration gives settings of a thing without saying its kind. */
+/** The default `kind` of each setting, for configurations that omit it. */
 export const DEFAULT_KINDS = {
   train: { data: { kind: "synthetic" }, training: { optimizer: { kind: "sgd" }, schedule: { kind: "multi-step" } } },
   distill: {

@@ -1,37 +1,37 @@
 import { z } from "zod";
 import { PositiveCount } from "./common.js";
 
-/** What a streamed pass is asked for. Order and augmentation should follow from these values alone, so that a run can be resumed. */
+/** The parameters of a streamed pass. Order and augmentation should depend only on these values, so that a run can be resumed. */
 export interface StreamPass {
   readonly split: "train" | "test";
-  /** From 0; an evaluation asks for epoch 0. */
+  /** From 0; always 0 in an evaluation. */
   readonly epoch: number;
   readonly seed: number;
   readonly batchSize: number;
-  /** The batch to begin with: above 0 where an epoch is resumed. `firstImage` is the same in images. */
+  /** Index of the first batch, above 0 if an epoch is resumed. `firstImage` is the same position in images. */
   readonly firstBatch: number;
   readonly firstImage: number;
-  /** Whether the images are wanted in a random order, and augmented. */
+  /** Whether the images should be in random order and augmented. */
   readonly shuffle: boolean;
   readonly augment: boolean;
-  /** Aborted when nobody wants images any more. */
+  /** Aborted when no more images are needed. */
   readonly signal: AbortSignal;
 }
 
-/** Pixels of images: bytes 0–255 that are normalized, or floats that are used as they are. */
+/** Pixels of images: bytes 0–255 that are normalized, or floats that are used unchanged. */
 export type StreamPixels = Uint8Array | Uint8ClampedArray | Float32Array;
 
-/** One image, or several with their labels in one piece. Its arrays may be used again once the next item was asked for. */
+/** One image, or several contiguous images with their labels. Its arrays may be reused once the next item is requested. */
 export type StreamItem =
   | { readonly image: StreamPixels; readonly label: number | bigint }
   | { readonly images: StreamPixels; readonly labels: ArrayLike<number | bigint> };
 
-/** What can be gone through item by item. */
+/** An iterable of stream items. */
 export type StreamIterable = AsyncIterable<StreamItem> | Iterable<StreamItem>;
 
 /**
- * Makes the items of a pass from `firstImage` on; or can be iterated anew for each pass, in which case a resumed pass
- * skips what it has seen.
+ * A function that returns the items of a pass from `firstImage` on, or an iterable that can be iterated once per pass, in which
+ * case a resumed pass skips the items before `firstImage`.
  */
 export type StreamItems = StreamIterable | ((pass: StreamPass) => StreamIterable);
 
@@ -40,9 +40,9 @@ function isStream(value: unknown): value is StreamItems {
     || (typeof value === "object" && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value));
 }
 
-/** One half of a streamed data set. */
+/** One split of a streamed data set. */
 export const StreamSplit = z.strictObject({
-  /** Images in a pass. */
+  /** Number of images in a pass. */
   samples: PositiveCount,
   items: z.custom<StreamItems>(isStream, "an iterable of images, or a function that returns one"),
 });

@@ -7,8 +7,8 @@ import { NetworkConfig } from "./run-config.js";
 import { TrainingOptions } from "./training.js";
 
 /**
- * What a study varies: `"ablation"` the design steps of the paper, `"stages"` which student stage learns from which teacher
- * stage, `"seeds"` nothing but the seed.
+ * The varied settings of a study: `"ablation"`: the design steps of the paper; `"stages"`: the pairing of student and teacher
+ * stages; `"seeds"`: only the seed.
  */
 export const StudyKind = z.enum(["ablation", "stages", "seeds"]);
 export type StudyKind = z.infer<typeof StudyKind>;
@@ -16,101 +16,101 @@ export type StudyKind = z.infer<typeof StudyKind>;
 const Seeds = z.array(Seed).min(1).describe("one or more whole numbers ≥ 0")
   .refine((seeds) => new Set(seeds).size === seeds.length, "seeds that differ from each other");
 
-/** Settings of a method that a study hands to each of its distillations, where they have a meaning; the rest is the study's to vary. */
+/** Method settings that a study passes to each of its distillations that supports them; the study varies the others. */
 const COMMON = { weight: true, warmupEpochs: true, warmupFrom: true, teacherFeatures: true, studentFeatures: true } as const;
 
 const AblationMethod = ReviewTerm.pick({ ...COMMON, midChannels: true }).extend({ teacherMode: TeacherMode.default("eval") });
 const StagesMethod = SingleLayerTerm.pick({ ...COMMON, distance: true }).extend({ teacherMode: TeacherMode.default("eval") });
 
 const shared = {
-  /** Name of a preset whose settings stand wherever this configuration is silent. */
+  /** Name of a preset that provides the settings omitted here. */
   preset: z.string().min(1).optional(),
-  /** Without weights the study trains the teacher first. */
+  /** Without weights, the study trains the teacher first. */
   teacher: NetworkConfig,
   student: NetworkConfig,
   data: StoredDataSource.prefault({ kind: "synthetic" }),
-  /** Of each student, and of the teacher where the study trains it. */
+  /** Training of each student, and of the teacher if the study trains it. */
   training: TrainingOptions.omit({ seed: true }).prefault({}),
-  /** Where the teacher's own training differs from that. */
+  /** Settings in which the teacher's own training differs. */
   teacherTraining: z.strictObject({ epochs: PositiveCount.optional(), learningRate: PositiveNumber.optional() }).prefault({}),
 };
 
-/** The six steps from a distance between stages of equal depth to the method of the paper, and the student alone. */
+/** The six steps from a distance between stages of equal depth to the paper's method, and the student alone. */
 export const AblationConfig = z.strictObject({
   kind: z.literal("ablation"), ...shared, method: AblationMethod.prefault({}), seeds: Seeds.default([0]),
 });
 
-/** Each matched stage of the student under each matched stage of the teacher, by one distance; and the student alone. */
+/** Each matched student stage with each matched teacher stage, using one distance, and the student alone. */
 export const StagesConfig = z.strictObject({
   kind: z.literal("stages"), ...shared, method: StagesMethod.prefault({}), seeds: Seeds.default([0]),
 });
 
-/** The student alone and distilled, with each of the seeds. */
+/** The student alone and distilled, with each seed. */
 export const SeedsConfig = z.strictObject({
   kind: z.literal("seeds"), ...shared, method: Method.prefault({ kind: "review" }), seeds: Seeds.default([0, 1, 2]),
 });
 
-/** All that determines a study: what `study.json` of its directory holds. */
+/** The complete configuration of a study, as stored in `study.json` of its directory. */
 export const StudyConfig = z.discriminatedUnion("kind", [AblationConfig, StagesConfig, SeedsConfig]);
 export type StudyConfig = z.infer<typeof StudyConfig>;
 export type StudyConfigInput = z.input<typeof StudyConfig>;
 
-/** One or more values of a figure; the sample standard deviation of a single one is `null`. */
+/** Mean and sample standard deviation of one or more values; the deviation of a single value is `null`. */
 export const Spread = z.strictObject({ mean: z.number(), deviation: NonNegativeNumber.nullable() });
 export type Spread = z.infer<typeof Spread>;
 
-/** What became of one training of a study. */
+/** The result of one training of a study. */
 export const CellResult = z.strictObject({
-  /** Also the name of its run directory in the study's. */
+  /** Also the name of its run directory within the study's. */
   id: z.string(),
-  /** Of the condition that it belongs to; `"teacher"` for the teacher. */
+  /** Id of its condition; `"teacher"` for the teacher. */
   condition: z.string(),
   seed: Seed,
-  /** `"waiting"`: not begun or not finished yet. */
+  /** `"waiting"`: not started or not finished yet. */
   status: z.enum(["done", "failed", "waiting"]),
-  /** Test results after the last epoch, and of the best one, which is chosen on the test set; `null` unless it is done. */
+  /** Test results of the last epoch, and of the best one, which is selected on the test set; `null` unless done. */
   last: Evaluation.nullable(),
   best: EndEvent.shape.best.nullable(),
-  /** Of training and evaluation, pauses not counted. */
+  /** Time of training and evaluation, excluding pauses. */
   seconds: NonNegativeNumber.nullable(),
   runDirectory: z.string(),
   error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
 });
 export type CellResult = z.infer<typeof CellResult>;
 
-/** One row of a study: a way to train the student, over all seeds. Accuracies are top-1 in percent, gains in points of it. */
+/** One row of a study: a way to train the student, over all seeds. Accuracies are top-1 in percent, gains in percentage points. */
 export const ConditionResult = z.strictObject({
   id: z.string(),
   label: z.string(),
   /** `null`: the student alone. */
   method: Method.nullable(),
-  /** Matched stages from 1 (shallow), where the study varies them. */
+  /** Matched stages from 1 (shallow), if the study varies them. */
   stage: PositiveCount.nullable(),
   teacherStage: PositiveCount.nullable(),
-  /** Those of its cells that are done. */
+  /** Seeds of its completed cells. */
   seeds: z.array(Seed),
-  /** `null` where no cell is done. */
+  /** `null` if no cell is done. */
   last: Spread.nullable(),
   best: Spread.nullable(),
-  /** `last` less that of the student alone with the same seed; `null` for that one itself. */
+  /** `last` minus that of the student alone with the same seed; `null` for the student alone. */
   gain: Spread.nullable(),
-  /** What an independent re-run reports for it, where networks and data are its own. */
+  /** The result of an independent re-run, if the study uses the same networks and data. */
   published: z.number().nullable(),
 });
 export type ConditionResult = z.infer<typeof ConditionResult>;
 
-/** Versions and hardware. No paths: results are handed on. */
+/** Versions and hardware, without paths because results are shared. */
 export const StudySystem = SystemInfo.omit({ addonPath: true }).extend({ libtorch: SystemInfo.shape.libtorch.omit({ path: true }) });
 export type StudySystem = z.infer<typeof StudySystem>;
 
-/** What `results.json` holds and `runStudy` returns. */
+/** The content of `results.json` and result of `runStudy`. */
 export const StudyResult = z.strictObject({
   kind: StudyKind,
   directory: z.string(),
   config: StudyConfig,
-  /** Of the process that trained last. */
+  /** The system of the process that trained last. */
   system: StudySystem,
-  /** The teacher's accuracy on the same test images, percent; `null` before it is known. */
+  /** The teacher's accuracy on the same test images in percent; `null` until it is known. */
   teacherTop1: z.number().nullable(),
   /** Names of the matched stages, shallow to deep; stage 1 of a condition is the first. */
   stages: z.strictObject({ student: z.array(z.string()), teacher: z.array(z.string()) }),
@@ -124,7 +124,7 @@ const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, sha
 
 const cell = { cell: z.string(), index: Count, cells: PositiveCount };
 
-/** What `runStudy` yields. `index` counts the cells from 0. */
+/** An event of `runStudy`. `index` counts the cells from 0. */
 export const StudyEvent = z.discriminatedUnion("type", [
   event("study-start", {
     kind: StudyKind,
@@ -134,15 +134,15 @@ export const StudyEvent = z.discriminatedUnion("type", [
     cells: z.array(z.strictObject({ id: z.string(), label: z.string(), seed: Seed, state: z.enum(["new", "begun", "done"]) })),
   }),
   event("cell-start", { ...cell, label: z.string(), seed: Seed, resumed: z.boolean() }),
-  /** Something happened in the run of a cell. `etaSeconds`: to the end of the whole study. */
+  /** An event from the run of a cell. `etaSeconds`: time to the end of the whole study. */
   event("cell-run", { ...cell, run: FitEvent, etaSeconds: NonNegativeNumber }),
-  /** A cell is done, or was so before. */
+  /** A cell finished, or was already done. */
   event("cell-end", { ...cell, label: z.string(), seed: Seed, skipped: z.boolean(), result: CellResult }),
-  /** A cell could not be finished; the others go on. */
+  /** A cell failed; the others continue. */
   event("cell-failed", { ...cell, label: z.string(), seed: Seed, code: z.string(), message: z.string() }),
-  /** A file with results was written. */
+  /** A results file was written. */
   event("study-file", { kind: z.enum(["csv", "json", "picture"]), path: z.string() }),
-  /** The picture was not drawn, or the results so far could not be written: why, and what helps. */
+  /** The picture was not drawn, or intermediate results could not be written: the reason and the fix. */
   event("study-notice", { message: z.string() }),
   event("study-end", { result: StudyResult }),
 ]);

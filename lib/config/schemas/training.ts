@@ -1,18 +1,18 @@
 import { z } from "zod";
 import { Count, Device, NonNegativeNumber, PositiveCount, PositiveNumber, Precision, RESUMABLE, Seed } from "./common.js";
 
-/** Parameters whose state-dict name matches `pattern` get values of their own. The first group that matches wins. */
+/** Separate settings for parameters whose state-dict name matches `pattern`. The first matching group applies. */
 export const ParameterGroup = z.strictObject({
-  /** A regular expression (ECMAScript) that is searched for in state-dict names, `"\\.bias$"` say. */
+  /** An ECMAScript regular expression that is searched for in state-dict names, for example `"\\.bias$"`. */
   pattern: z.string().min(1),
   /** Multiplies the learning rate. */
   learningRateScale: NonNegativeNumber.default(1),
-  /** Replaces the optimizer's weight decay; omitted: the optimizer's. */
+  /** Overrides the optimizer's weight decay. Default: the optimizer's. */
   weightDecay: NonNegativeNumber.optional(),
 });
 export type ParameterGroup = z.infer<typeof ParameterGroup>;
 
-/** Stochastic gradient descent with PyTorch's meaning of momentum, Nesterov and weight decay. */
+/** Stochastic gradient descent with PyTorch's definition of momentum, Nesterov and weight decay. */
 export const Sgd = z.strictObject({
   kind: z.literal("sgd"),
   learningRate: PositiveNumber.default(0.1),
@@ -23,14 +23,14 @@ export const Sgd = z.strictObject({
 });
 export type Sgd = z.infer<typeof Sgd>;
 
-/** How parameters are updated. */
+/** The optimizer. */
 export const Optimizer = z.discriminatedUnion("kind", [Sgd]);
 export type Optimizer = z.infer<typeof Optimizer>;
 export type OptimizerInput = z.input<typeof Optimizer>;
 
 const warmupEpochs = NonNegativeNumber.default(0);
 
-/** The learning rate never changes, but for its warm-up. */
+/** Constant learning rate after the warm-up. */
 export const ConstantSchedule = z.strictObject({ kind: z.literal("constant"), warmupEpochs });
 
 /**
@@ -44,28 +44,28 @@ export const MultiStepSchedule = z.strictObject({
   warmupEpochs,
 });
 
-/** Half a cosine from the full rate to `finalScale` times it over all epochs. */
+/** Half a cosine from the full rate to `finalScale` times the full rate over all epochs. */
 export const CosineSchedule = z.strictObject({
   kind: z.literal("cosine"),
   finalScale: z.number().min(0).max(1).default(0),
   warmupEpochs,
 });
 
-/** Learning rate over epochs; `warmupEpochs` (fractions allowed) rises linearly from 0 to the full rate, step by step. */
+/** Learning rate over epochs. During `warmupEpochs` (fractions allowed) it rises linearly from 0 to the full rate, step by step. */
 export const Schedule = z.discriminatedUnion("kind", [ConstantSchedule, MultiStepSchedule, CosineSchedule]);
 export type Schedule = z.infer<typeof Schedule>;
 export type ScheduleInput = z.input<typeof Schedule>;
 
-/** What one optimizer step does beside the networks and the method; shared by `createSession` and `fit`. */
+/** Options of an optimizer step, apart from networks and method; shared by `createSession` and `fit`. */
 export const StepOptions = z.strictObject({
   optimizer: Optimizer.prefault({ kind: "sgd" }),
   precision: Precision.default("float32"),
   /**
-   * Parts that a batch is split into, one after the other; their gradients are averaged before the one optimizer step. Takes
-   * the memory of a part and gives the gradient of the whole, but for batch statistics, which are those of the parts.
+   * Number of parts that a batch is split into. They run one after the other and their gradients are averaged for one optimizer
+   * step. Uses the memory of one part and gives the gradient of the whole batch, except that batch statistics are per part.
    */
   accumulate: PositiveCount.default(1),
-  /** Gradients are scaled down to this L2 norm over all parameters; `null`: not at all. */
+  /** Maximum L2 norm of the gradient over all parameters; `null`: no clipping. */
   clipNorm: PositiveNumber.nullable().default(null),
   /** Threads of one operation; `null`: as many as the machine has cores. */
   threads: PositiveCount.nullable().default(null).meta(RESUMABLE),

@@ -1,4 +1,4 @@
-// Makes one of everything again and again without disposing any, and collects while work is under way.
+// Repeatedly creates every kind of object without disposing any, and collects garbage during work.
 import process from "node:process";
 import { createModel, Tensor } from "reviewkd";
 import { setImmediate } from "node:timers/promises";
@@ -10,7 +10,7 @@ const rounds = 12;
 
 async function round() {
   const session = await smallSession();
-  // The session is dropped while its step runs; the promise alone is kept.
+  // The session is dropped while its step runs; only the promise is kept.
   const step = session.step(smallBatch());
   Tensor.from(values, [values.length]);
   gc();

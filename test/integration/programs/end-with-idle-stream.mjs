@@ -1,4 +1,4 @@
-// Ends by itself although a pass over a stream was begun, whose producer waits for room that nobody makes.
+// Ends by itself although the producer of a started pass waits for room that never comes.
 import { loadDataset } from "reviewkd";
 
 const data = await loadDataset({

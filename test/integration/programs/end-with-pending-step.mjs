@@ -1,4 +1,4 @@
-// Ends its own code while a step is under way: only the step keeps the process alive.
+// Ends its own code during a step, so that only the step keeps the process alive.
 import { smallBatch, smallSession } from "./small-session.mjs";
 
 const session = await smallSession();

@@ -1,4 +1,4 @@
-// Exits while hundreds of steps wait, and after them a file to be written.
+// Exits while hundreds of steps and a checkpoint are queued.
 import process from "node:process";
 import { smallBatch, smallSession } from "./small-session.mjs";
 

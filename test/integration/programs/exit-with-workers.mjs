@@ -1,4 +1,4 @@
-// Exits with the given code while worker threads are in the midst of their epochs.
+// Exits with the given code while worker threads run epochs.
 import { once } from "node:events";
 import process from "node:process";
 import { Worker } from "node:worker_threads";

@@ -1,6 +1,6 @@
-// Trains a small student in a run directory, gone on with where there is a run, and prints the events of `fit`, one JSON a line. What could
-// not be saved in the end is saved at a second path, where one is given.
-// Words: DIRECTORY [OPTIONS as JSON [RESCUE]]. A line on standard input, if "wait" is among the options, begins the training.
+// Trains a small student in a run directory, resuming an existing run, and prints the events of `fit`, one JSON per line. If the run fails,
+// saves the student to RESCUE, if given.
+// Arguments: DIRECTORY [OPTIONS as JSON [RESCUE]]. With the option "wait", training starts after a line on standard input.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { once } from "node:events";
@@ -9,9 +9,9 @@ import { createDistiller, createModel, fit, loadDataset } from "reviewkd";
 const SIDE = 8;
 const [directory, text = "{}", rescue] = process.argv.slice(2);
 const { method, wait = false, trainSamples = 64, ...options } = JSON.parse(text);
-const tell = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
+const report = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
 
-/** Noise on a tint of the class; labels go round the classes. */
+/** Noise on a colour per class; labels cycle through the classes. */
 function images(count, seed) {
   let state = seed;
   const values = Uint8Array.from({ length: count * 3 * SIDE * SIDE }, (_, position) => {
@@ -28,7 +28,7 @@ const teacher = await createModel("resnet8", { numClasses: 4, seed: 2 });
 const student = await createModel("resnet8", { numClasses: 4, seed: 1 });
 const distiller = await createDistiller({ teacher, student, method: method ?? { kind: "review", warmupEpochs: 2, midChannels: 8 }, seed: 3 });
 if (wait) {
-  tell({ type: "ready" });
+  report({ type: "ready" });
   await once(process.stdin, "data");
   process.stdin.destroy();
 }
@@ -37,9 +37,9 @@ try {
     distiller, data, epochs: 6, batchSize: 8, seed: 5, threads: 1, schedule: { kind: "cosine" }, optimizer: { kind: "sgd", learningRate: 0.02 },
     runDirectory: directory, resume: existsSync(join(directory, "config.json")), retryDelaysMs: [50, 50, 50], ...options,
   });
-  for await (const event of run) if (event.type !== "progress") tell(event);
+  for await (const event of run) if (event.type !== "progress") report(event);
 } catch (error) {
-  tell({ type: "error", code: error.code, message: error.message });
+  report({ type: "error", code: error.code, message: error.message });
   if (rescue !== undefined) await student.save(rescue);
   process.exitCode = 1;
 }

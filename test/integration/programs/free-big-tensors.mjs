@@ -1,4 +1,4 @@
-// Makes tensors of 4 GiB in all, frees them, and tells how much memory the process holds, in bytes.
+// Creates tensors of 4 GiB in total, frees them, and prints the memory of the process in bytes.
 import { readFileSync } from "node:fs";
 import { Tensor } from "reviewkd";
 

@@ -1,9 +1,9 @@
-// What the programs beside this file train: small, and the same in each of them.
+// The small training that the programs in this folder share.
 import { createDistiller, createModel, createSession, loadDataset, Tensor } from "reviewkd";
 
 const SIDE = 8;
 
-/** A session of a student under its teacher. */
+/** Creates a session of a student with its teacher. */
 export async function smallSession() {
   const teacher = await createModel("resnet8", { numClasses: 4, seed: 2 });
   const student = await createModel("resnet8", { numClasses: 4, seed: 1 });
@@ -17,7 +17,7 @@ export function smallBatch() {
   return { images: Tensor.from(values, [4, 3, SIDE, SIDE]), labels: Tensor.from([0, 1, 2, 3], [4], { dtype: "int64" }) };
 }
 
-/** Enough images for an epoch that nobody waits for: more than a thousand steps. */
+/** Enough images for an epoch that outlasts the test: more than a thousand steps. */
 export function longData() {
   const images = Uint8Array.from({ length: 6000 * 3 * SIDE * SIDE }, (_, index) => (index * 31) % 256);
   const train = { images, labels: Uint8Array.from({ length: 6000 }, (_, index) => index % 4) };
@@ -25,8 +25,8 @@ export function longData() {
   return loadDataset({ kind: "arrays", numClasses: 4, height: SIDE, width: SIDE, train, test });
 }
 
-/** Begins an epoch over `longData()`; `onTraining` is called once, when it is well under way. */
-export function beginLongEpoch(session, data, onTraining) {
+/** Starts an epoch over `longData()`; calls `onTraining` once, when it is running. */
+export function startLongEpoch(session, data, onTraining) {
   let called = false;
   return session.trainEpoch(data, {
     epoch: 0,

@@ -1,4 +1,4 @@
-// Terminates worker threads in the midst of their epochs, trains on in this one, and ends by itself.
+// Terminates worker threads during their epochs, continues training in this thread, and ends by itself.
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { smallBatch, smallSession } from "./small-session.mjs";

@@ -1,8 +1,8 @@
-// Dies of an error that nobody catches while an epoch runs.
-import { beginLongEpoch, longData, smallSession } from "./small-session.mjs";
+// Ends with an uncaught error while an epoch runs.
+import { startLongEpoch, longData, smallSession } from "./small-session.mjs";
 
 const session = await smallSession();
-beginLongEpoch(session, await longData(), () => {
+startLongEpoch(session, await longData(), () => {
   setImmediate(() => {
     throw new Error("the program's own error");
   });

@@ -1,4 +1,4 @@
-// Trains on a batch whose largest feature maps take more than 256 MiB each, and saves and reads what it trained.
+// Trains on a batch whose largest feature maps take more than 256 MiB each, then saves and loads a checkpoint.
 import process from "node:process";
 import { createDistiller, createModel, createSession, loadDataset } from "reviewkd";
 

@@ -4,7 +4,7 @@ import { ERROR_CODES, ReviewKdError } from "../../../lib/index.js";
 import { answeredExitCode, describeError } from "../../../lib/cli/errors.js";
 
 describe("cli/errors", () => {
-  it("ends with 2 for mistakes on the command line, 130 for an interruption and 1 for everything else", () => {
+  it("exits with 2 for usage errors, 130 for an interruption and 1 for everything else", () => {
     const exits = Object.fromEntries(ERROR_CODES.map((code) => [code, describeError(new ReviewKdError(code, "m")).exitCode]));
     const { INVALID_ARGUMENT, UNKNOWN_NAME, CONFIG_INVALID, ABORTED, ...others } = exits;
     expect([INVALID_ARGUMENT, UNKNOWN_NAME, CONFIG_INVALID]).to.deep.equal([2, 2, 2]);
@@ -12,7 +12,7 @@ describe("cli/errors", () => {
     expect(new Set(Object.values(others))).to.deep.equal(new Set([1]));
   });
 
-  it("makes one sentence of Commander's complaint and suggestion", () => {
+  it("combines Commander's error and suggestion into one sentence", () => {
     const error = new CommanderError(1, "commander.unknownOption", "error: unknown option '--epoch'\n(Did you mean --epochs?)");
     expect(describeError(error)).to.deep.equal({
       code: "INVALID_ARGUMENT",
@@ -23,11 +23,11 @@ describe("cli/errors", () => {
     expect(describeError(plain).message).to.equal("too many arguments. See `reviewkd --help`.");
   });
 
-  it("takes anything thrown", () => {
+  it("accepts any thrown value", () => {
     expect(describeError("boom")).to.deep.equal({ code: "INTERNAL", message: "boom", exitCode: 1 });
   });
 
-  it("knows help that was asked for from help for want of a command, and both from mistakes", () => {
+  it("distinguishes requested help, help for a missing command, and errors", () => {
     expect(answeredExitCode(new CommanderError(0, "commander.helpDisplayed", "(outputHelp)"))).to.equal(0);
     expect(answeredExitCode(new CommanderError(1, "commander.help", "(outputHelp)"))).to.equal(2);
     expect(answeredExitCode(new CommanderError(0, "commander.help", "(outputHelp)"))).to.equal(0);

@@ -39,7 +39,7 @@ const end: FitEvent = {
 };
 
 describe("cli/fit-reporter", () => {
-  it("hands every event on as JSON, with its tag, and writes nothing else", () => {
+  it("writes every event as JSON, with its tag, and nothing else", () => {
     const output = recordingOutput(true);
     const reporter = createFitReporter(output, { part: "teacher" });
     for (const event of [start, running, epoch, end]) reporter.handle(event);
@@ -48,7 +48,7 @@ describe("cli/fit-reporter", () => {
     expect(output.lines).to.deep.equal([]);
   });
 
-  it("says on standard error what is special about a run that goes on, and what could not be saved", () => {
+  it("reports on standard error what changed in a resumed run, and what could not be saved", () => {
     const output = recordingOutput(false);
     const reporter = createFitReporter(output);
     reporter.handle({
@@ -62,16 +62,16 @@ describe("cli/fit-reporter", () => {
     reporter.handle({ ...failure, kinds: ["last"], retrySeconds: 3 });
     expect(output.notices).to.deep.equal([
       "cannot use runs/a/last.safetensors: torn",
-      "going on from runs/a/previous.safetensors, the one before",
+      "resuming from runs/a/previous.safetensors, the previous checkpoint",
       'settings changed (recorded in config-history.jsonl): training.epochs: was 1, now 2; preset: was nothing, now "cifar100"',
-      "not bit for bit what an undisturbed run would give: threads: was 1, now 2",
-      "the run had saved no checkpoint yet and begins anew",
-      "could not save student, last: no space. The training goes on in memory; the next checkpoint tries again.",
-      "could not save last: no space. Trying again in 3.0s.",
+      "results may differ bitwise from an uninterrupted run: threads: was 1, now 2",
+      "the run has no checkpoint yet and starts from the beginning",
+      "cannot save student, last: no space. Training continues in memory; the next checkpoint retries.",
+      "cannot save last: no space. Retrying in 3.0s.",
     ]);
   });
 
-  it("writes a row for each epoch under a head of the same width, and a table at the end", () => {
+  it("writes a row per epoch under a header of the same width, and a table at the end", () => {
     const output = recordingOutput(false);
     const reporter = createFitReporter(output);
     for (const event of [start, epoch, end]) reporter.handle(event);
@@ -87,7 +87,7 @@ describe("cli/fit-reporter", () => {
   const term = (kind: "kd" | "review" | "multi-layer" | "dkd", loss: number, weight: number) => ({ kind, loss, weight, perStage: [] });
   const sumOf = (terms: ReturnType<typeof term>[]) => ({ ...losses, distillation: 0.5, distillationWeight: 1, terms });
 
-  it("shows each term of a sum as it adds to the cross entropy", () => {
+  it("shows each term of a sum, weighted as it is added to the cross entropy", () => {
     const terms = [term("kd", 0.5, 0.5), term("multi-layer", 0.25, 1)];
     const output = recordingOutput(false);
     let clock = 0;
@@ -103,7 +103,7 @@ describe("cli/fit-reporter", () => {
     expect(progressLine).to.include("loss 3.5000 (ce 3.0000 + 0.50 × kd 0.5000 + 1.00 × multi-layer 0.2500)  800 images/s");
   });
 
-  it("shows a long sum as one figure, for a row must fit a line", () => {
+  it("shows a long sum as one figure, so that a row fits on a line", () => {
     const terms = [term("kd", 1, 0.125), term("dkd", 1, 0.125), term("review", 1, 0.125), term("multi-layer", 1, 0.125)];
     const output = recordingOutput(false);
     const reporter = createFitReporter(output);
@@ -113,14 +113,14 @@ describe("cli/fit-reporter", () => {
     expect(output.lines[2]?.trim().split(/\s+/).slice(2, 5)).to.deep.equal(["3.0000", "0.5000", "1.00"]);
   });
 
-  it("says which stages have no partner", () => {
+  it("reports unmatched stages", () => {
     const output = recordingOutput(false);
     const note = "resnet20 has 4 stages, vgg13 has 5: the deepest 4 are matched, layer1~block2";
     createFitReporter(output).handle({ ...start, matching: { stages: [{ student: "layer1", teacher: "block2" }], note } });
     expect(output.lines[1]).to.equal(note);
   });
 
-  it("leaves the distillation terms out where there is no teacher", () => {
+  it("omits the distillation terms without a teacher", () => {
     const output = recordingOutput(false);
     const reporter = createFitReporter(output);
     reporter.handle({ ...start, task: "train", trainingOnlyParameters: 0, terms: [], matching: null });
@@ -130,7 +130,7 @@ describe("cli/fit-reporter", () => {
     expect(output.lines[2]?.trim().split(/\s+/)).to.have.length(9);
   });
 
-  it("writes progress lines at most every ten seconds where nobody watches", () => {
+  it("writes progress lines at most every ten seconds without a terminal", () => {
     let clock = 0;
     const output = recordingOutput(false);
     const reporter = createFitReporter(output, {}, { now: () => clock });
@@ -144,7 +144,7 @@ describe("cli/fit-reporter", () => {
     );
   });
 
-  it("says on standard error where an interrupted run stands", () => {
+  it("reports the position of an interrupted run on standard error", () => {
     const output = recordingOutput(false);
     const reporter = createFitReporter(output);
     reporter.handle({ type: "interrupted", epoch: 2, step: 7, checkpoint: "runs/a/last.safetensors" });

@@ -3,7 +3,7 @@ import { formatBytes, formatCount, formatDuration, formatLoss, formatPercent, wr
 import { renderTable } from "../../../lib/cli/display/table.js";
 
 describe("cli/format", () => {
-  it("groups digits by thousands", () => {
+  it("groups digits in thousands", () => {
     expect(formatCount(1234567)).to.equal("1,234,567");
   });
 
@@ -12,11 +12,11 @@ describe("cli/format", () => {
       .to.deep.equal(["3.2s", "1m00s", "1m15s", "1h00m", "2h01m", "?"]);
   });
 
-  it("keeps the digits of losses that are tiny or huge", () => {
+  it("keeps significant digits of very small and large losses", () => {
     expect([0, 2.30258, 0.00004, 1234567].map(formatLoss)).to.deep.equal(["0.0000", "2.3026", "4.00e-5", "1.23e+6"]);
   });
 
-  it("writes percentages with one digit and bytes in binary units", () => {
+  it("writes percentages with one decimal and bytes in binary units", () => {
     expect(formatPercent(68.26)).to.equal("68.3");
     expect([512, 2048, 169_001_437].map(formatBytes)).to.deep.equal(["512 B", "2.0 KiB", "161.2 MiB"]);
   });

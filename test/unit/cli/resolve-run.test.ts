@@ -5,9 +5,9 @@ import { expect } from "chai";
 import { isReviewKdError } from "../../../lib/index.js";
 import { resolveRun, type Task } from "../../../lib/cli/options/resolve-run.js";
 
-async function refusal(task: Task, ...rest: [Parameters<typeof resolveRun>[1], Parameters<typeof resolveRun>[2]]): Promise<{ code: string; message: string }> {
+async function rejection(task: Task, ...rest: [Parameters<typeof resolveRun>[1], Parameters<typeof resolveRun>[2]]): Promise<{ code: string; message: string }> {
   const error: unknown = await resolveRun(task, ...rest).then(() => undefined, (reason: unknown) => reason);
-  if (!isReviewKdError(error)) throw new Error(`expected a refusal, got ${String(error)}`);
+  if (!isReviewKdError(error)) throw new Error(`missing rejection: received ${String(error)}`);
   return error;
 }
 
@@ -22,7 +22,7 @@ describe("cli/resolve-run", () => {
     return path;
   };
 
-  it("trains on synthetic data unless told otherwise", async () => {
+  it("trains on synthetic data by default", async () => {
     const { config, runDirectory } = await resolveRun("train", {}, { model: { name: "resnet8" } });
     expect(config.data.kind).to.equal("synthetic");
     expect(runDirectory).to.equal(join("runs", "train-resnet8-0"));
@@ -33,7 +33,7 @@ describe("cli/resolve-run", () => {
     expect((await resolveRun("distill", {}, networks)).runDirectory).to.equal(join("runs", "distill-resnet20-from-resnet56-4"));
   });
 
-  it("puts flags over the file, the file over the preset and the preset over the defaults", async () => {
+  it("lets flags override the file, the file the preset and the preset the defaults", async () => {
     const file = await write("layers.json", {
       training: { epochs: 5, optimizer: { learningRate: 0.01 } }, data: { kind: "synthetic" }, teacher: { weights: "t.safetensors" },
     });
@@ -46,36 +46,36 @@ describe("cli/resolve-run", () => {
     expect(config.method).to.include({ kind: "review", weight: 0.6, warmupEpochs: 1 });
   });
 
-  it("takes a resumed run's own configuration, with flags above it", async () => {
+  it("uses a resumed run's own configuration, overridden by flags", async () => {
     await write("config.json", { task: "train", model: { name: "resnet8" }, training: { epochs: 7 } });
     const { config, runDirectory } = await resolveRun("train", { run: directory, resume: true }, { training: { threads: 1 } });
     expect(config.training).to.include({ epochs: 7, threads: 1 });
     expect(runDirectory).to.equal(directory);
   });
 
-  it("asks in the words of the command line for what nobody can guess", async () => {
+  it("names the flags of missing inputs that have no default", async () => {
     const cases: [Task, Parameters<typeof resolveRun>[1], object, string][] = [
       ["train", {}, {}, "--model"],
-      ["distill", {}, {}, "--teacher,"],
+      ["distill", {}, {}, "--teacher"],
       ["distill", {}, { teacher: { name: "resnet56" } }, "--student"],
       ["distill", {}, { teacher: { name: "resnet56" }, student: { name: "resnet20" } }, "--teacher-weights"],
       ["train", { preset: "cifar100" }, { model: { name: "resnet20" } }, "--data"],
       ["train", { preset: "imagenet" }, { model: { name: "resnet20" } }, "--data"],
     ];
     for (const [task, flags, settings, option] of cases) {
-      const { code, message } = await refusal(task, flags, settings as Parameters<typeof resolveRun>[2]);
+      const { code, message } = await rejection(task, flags, settings as Parameters<typeof resolveRun>[2]);
       expect(code).to.equal("CONFIG_INVALID");
-      expect(message).to.include(`for ${option}`);
+      expect(message).to.include(`missing ${option}. `);
     }
   });
 
-  it("refuses a configuration of the other task and names its command", async () => {
+  it("rejects a configuration of the other task and names its command", async () => {
     const file = await write("other.json", { task: "distill" });
-    expect((await refusal("train", { config: file }, {})).message).to.include("reviewkd distill");
+    expect((await rejection("train", { config: file }, {})).message).to.include("reviewkd distill");
   });
 
-  it("says what --resume needs", async () => {
-    const { code, message } = await refusal("train", { run: join(directory, "nothing"), resume: true }, {});
+  it("explains what --resume requires", async () => {
+    const { code, message } = await rejection("train", { run: join(directory, "nothing"), resume: true }, {});
     expect(code).to.equal("RUN_DIRECTORY");
     expect(message).to.include("config.json").and.include("--resume");
   });

@@ -10,11 +10,11 @@ function settingsOf(...words: string[]): ReturnType<typeof trainingSettings> {
 }
 
 describe("cli/training-flags", () => {
-  it("says nothing where no flag is given, so that every default is the schema's", () => {
+  it("sets nothing without flags, so that all defaults come from the schema", () => {
     expect(settingsOf()).to.deep.equal({});
   });
 
-  it("puts every flag where the schemas read it", () => {
+  it("maps every flag to its place in the schemas", () => {
     const settings = settingsOf(
       "--data", "cifar100:/d", "--limit-train", "100", "--limit-test", "50", "--epochs", "3", "--batch-size", "32",
       "--evaluation-batch-size", "64", "--learning-rate", "0.05", "--momentum", "0.8", "--no-nesterov", "--weight-decay", "1e-4",
@@ -33,7 +33,7 @@ describe("cli/training-flags", () => {
     });
   });
 
-  it("takes milestones for a multi-step schedule", () => {
+  it("infers a multi-step schedule from milestones", () => {
     expect(settingsOf("--milestones", "5,8", "--lr-factor", "0.2"))
       .to.deep.equal({ training: { schedule: { kind: "multi-step", milestones: [5, 8], factor: 0.2 } } });
   });

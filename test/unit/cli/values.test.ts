@@ -2,72 +2,72 @@ import { expect } from "chai";
 import { isReviewKdError } from "../../../lib/index.js";
 import { count, counts, dataSpec, imageSize, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text } from "../../../lib/cli/options/values.js";
 
-function refusal(read: () => unknown): { code: string; message: string } {
+function rejection(read: () => unknown): { code: string; message: string } {
   try {
     read();
   } catch (error) {
     if (isReviewKdError(error)) return error;
     throw error;
   }
-  throw new Error("expected a refusal");
+  throw new Error("missing rejection");
 }
 
 describe("cli/values", () => {
-  it("reads whole numbers", () => {
+  it("parses integers", () => {
     expect(positiveCount("--epochs")("12")).to.equal(12);
     expect(count("--seed")("0")).to.equal(0);
   });
 
   for (const bad of ["NaN", "abc", "-3", "0", "1.5", "1e3", "", " ", "12abc", "Infinity", "0x10", "9007199254740993"]) {
-    it(`refuses "${bad}" as a number of epochs and names the option`, () => {
-      const { code, message } = refusal(() => positiveCount("--epochs")(bad));
+    it(`rejects "${bad}" as a number of epochs and names the option`, () => {
+      const { code, message } = rejection(() => positiveCount("--epochs")(bad));
       expect(code).to.equal("INVALID_ARGUMENT");
-      expect(message).to.equal(`expected a whole number ≥ 1 for --epochs, got "${bad}"`);
+      expect(message).to.equal(`invalid --epochs: expected a whole number ≥ 1, received "${bad}".`);
     });
   }
 
-  it("reads image sizes, one number standing for both sides", () => {
+  it("parses image sizes, with one number for both sides", () => {
     const read = imageSize("--image-size");
     expect(["224", "64x96", "64×96", " 1x1 "].map((value) => read(value))).to.deep.equal([[224, 224], [64, 96], [64, 96], [1, 1]]);
   });
 
   for (const bad of ["", "0", "64x", "x64", "64x0", "64x96x3", "-4", "1.5", "16385", "large"]) {
-    it(`refuses "${bad}" as an image size`, () => {
-      expect(refusal(() => imageSize("--image-size")(bad)).message)
-        .to.equal(`expected HEIGHTxWIDTH or one number, from 1 to 16384, for --image-size, got "${bad}"`);
+    it(`rejects "${bad}" as an image size`, () => {
+      expect(rejection(() => imageSize("--image-size")(bad)).message)
+        .to.equal(`invalid --image-size: expected HEIGHTxWIDTH or one number, from 1 to 16384, received "${bad}".`);
     });
   }
 
-  it("reads real numbers in the notations that people use", () => {
+  it("parses real numbers in common notations", () => {
     const read = positiveNumber("--learning-rate");
     expect(["0.1", ".1", "1e-1", "1.E-1", "+0.1"].map((value) => read(value))).to.deep.equal([0.1, 0.1, 0.1, 0.1, 0.1]);
     expect(nonNegativeNumber("--weight")("0")).to.equal(0);
   });
 
   for (const bad of ["NaN", "Infinity", "-0.1", "0", "1e999", "0,1", "fast"]) {
-    it(`refuses "${bad}" as a learning rate`, () => {
-      expect(refusal(() => positiveNumber("--learning-rate")(bad)).message)
-        .to.equal(`expected a number > 0 for --learning-rate, got "${bad}"`);
+    it(`rejects "${bad}" as a learning rate`, () => {
+      expect(rejection(() => positiveNumber("--learning-rate")(bad)).message)
+        .to.equal(`invalid --learning-rate: expected a number > 0, received "${bad}".`);
     });
   }
 
-  it("reads lists of whole numbers and refuses a list with a gap", () => {
+  it("parses lists of integers and rejects a list with a gap", () => {
     expect(counts("--milestones")("150,180, 210")).to.deep.equal([150, 180, 210]);
-    for (const bad of ["1,,2", "", "1,-2", "1,NaN"]) expect(refusal(() => counts("--milestones")(bad)).code).to.equal("INVALID_ARGUMENT");
+    for (const bad of ["1,,2", "", "1,-2", "1,NaN"]) expect(rejection(() => counts("--milestones")(bad)).code).to.equal("INVALID_ARGUMENT");
   });
 
-  it("names the accepted words", () => {
+  it("lists the accepted words", () => {
     const device = oneOf(["cpu", "cuda"])("--device");
     expect(device("cuda")).to.equal("cuda");
-    expect(refusal(() => device("gpu")).message).to.equal('expected one of cpu, cuda for --device, got "gpu"');
+    expect(rejection(() => device("gpu")).message).to.equal('invalid --device: expected one of cpu, cuda, received "gpu".');
   });
 
-  it("refuses an empty text", () => {
+  it("rejects an empty text", () => {
     expect(text("--run")("a")).to.equal("a");
-    expect(refusal(() => text("--run")("")).message).to.include("--run");
+    expect(rejection(() => text("--run")("")).message).to.include("--run");
   });
 
-  it("reads data sources, with colons in the directory", () => {
+  it("parses data sources, with colons in the directory", () => {
     const read = dataSpec("--data");
     expect(read("cifar100:/tmp/c:100")).to.deep.equal({ kind: "cifar100", root: "/tmp/c:100" });
     expect(read("image-folder:data/birds")).to.deep.equal({ kind: "image-folder", root: "data/birds" });
@@ -77,20 +77,20 @@ describe("cli/values", () => {
   });
 
   it("lists the kinds of data for an unknown one", () => {
-    const { code, message } = refusal(() => dataSpec("--data")("cifar:DIR"));
+    const { code, message } = rejection(() => dataSpec("--data")("cifar:DIR"));
     expect(code).to.equal("UNKNOWN_NAME");
-    expect(message).to.include("cifar100:DIR").and.include('got "cifar:DIR"');
+    expect(message).to.include("cifar100:DIR").and.include('received "cifar:DIR"');
   });
 
-  it("says how to get a data set whose directory is not given", () => {
-    expect(refusal(() => dataSpec("--data")("cifar100")).message).to.include("reviewkd data fetch cifar100");
-    expect(refusal(() => dataSpec("--data")("idx:")).message).to.include("idx:DIR").and.include("train-images-idx3-ubyte");
-    expect(refusal(() => dataSpec("--data")("image-folder")).message).to.include("train/CLASS/*.jpg");
+  it("explains how to get a data set whose directory is missing", () => {
+    expect(rejection(() => dataSpec("--data")("cifar100")).message).to.include("reviewkd data fetch cifar100");
+    expect(rejection(() => dataSpec("--data")("idx:")).message).to.include("idx:DIR").and.include("train-images-idx3-ubyte");
+    expect(rejection(() => dataSpec("--data")("image-folder")).message).to.include("train/CLASS/*.jpg");
   });
 
-  it("refuses synthetic settings that are no numbers", () => {
+  it("rejects synthetic settings that are not numbers", () => {
     for (const bad of ["synthetic:numClasses", "synthetic:=4", "synthetic:numClasses=NaN"]) {
-      expect(refusal(() => dataSpec("--data")(bad)).code).to.equal("INVALID_ARGUMENT");
+      expect(rejection(() => dataSpec("--data")(bad)).code).to.equal("INVALID_ARGUMENT");
     }
   });
 });

@@ -99,7 +99,7 @@ describe("arrays as a data set", () => {
     using named = await loadDataset(source(train, train, { classNames: ["a", "b", "c", "d"] }));
     expect(named.classNames).to.deep.equal(["a", "b", "c", "d"]);
     const error = await failureOf("INVALID_ARGUMENT", () => loadDataset(source(train, train, { classNames: ["a", "b"] })));
-    expect(error.message).to.include("expected 4 names for classNames, got 2");
+    expect(error.message).to.include("invalid classNames: expected 4 names, received 2.");
   });
 
   it("obey limits", async () => {
@@ -111,7 +111,7 @@ describe("arrays as a data set", () => {
 
   const good: ArraySplit = { images: bytes(2), labels: [0, 1] };
   const bad = [
-    { what: "fewer values than images", code: "SHAPE_MISMATCH", source: source({ images: bytes(2).subarray(1), labels: [0, 1] }), says: "expected 36 values (2 images of 18) for train.images, got 35" },
+    { what: "fewer values than images", code: "SHAPE_MISMATCH", source: source({ images: bytes(2).subarray(1), labels: [0, 1] }), says: "invalid train.images: expected 36 values (2 images of 18), received 35." },
     { what: "more values than images in the test", code: "SHAPE_MISMATCH", source: source(good, { images: bytes(3), labels: [0, 1] }), says: "test.images" },
     { what: "no images", code: "SHAPE_MISMATCH", source: source({ images: new Uint8Array(0), labels: [] }), says: "train" },
     { what: "a label of the number of classes", code: "LABEL_OUT_OF_RANGE", source: source({ images: bytes(2), labels: [3, 4] }), says: "expected 0 to 3 for the labels of train, got 4 for image 1" },

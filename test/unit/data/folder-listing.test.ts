@@ -43,18 +43,18 @@ describe("image folder listing", () => {
     await files("train/a/1.jpg", "train/b/1.jpg", "train/c/1.jpg", "val/a/1.jpg", "val/d/1.jpg");
     const { message } = await failureOf("FILE_CORRUPT", () => listImageFolder(scratch()));
     expect(message).to.equal(
-      `expected the same class folders in ${scratch("train")} and ${scratch("val")}, ` +
-        "got b, c in the first alone and d in the second alone. Add or remove them.",
+      `invalid class folders in ${scratch("train")} and ${scratch("val")}: expected the same names in both, ` +
+        "received b, c only in the first and d only in the second. Add or remove them.",
     );
   });
 
   const missing: Readonly<Record<string, { files: string[]; names: string }>> = {
     "no folder": { files: [], names: "train/CLASS/*.jpg" },
-    "no train and val": { files: ["images/a/1.jpg"], names: "got images" },
+    "no train and val": { files: ["images/a/1.jpg"], names: "received images" },
     "no val": { files: ["train/a/1.jpg", "train/b/1.jpg"], names: "train and val (or test)" },
     "a single class": { files: ["train/a/1.jpg", "val/a/1.jpg"], names: "at least 2 classes" },
     "no class folders": { files: ["train/1.jpg", "val/1.jpg"], names: "at least 2 classes" },
-    "a class without images": { files: ["train/a/1.jpg", "train/b/notes.txt", "val/a/1.jpg", "val/b/1.jpg"], names: "train/b, got none" },
+    "a class without images": { files: ["train/a/1.jpg", "train/b/notes.txt", "val/a/1.jpg", "val/b/1.jpg"], names: "train/b: expected at least one image" },
   };
   for (const [what, { files: names, names: named }] of Object.entries(missing)) {
     it(`says what is missing: ${what}`, async () => {

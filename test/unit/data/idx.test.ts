@@ -92,13 +92,13 @@ describe("idx", () => {
     expect(data.classNames).to.deep.equal(classNames);
     expect([data.train.size, data.test.size]).to.deep.equal([2, 1]);
     const { message } = await failureOf("INVALID_ARGUMENT", () => load({ classNames: ["zero"] }));
-    expect(message).to.equal("expected 10 names for classNames, got 1");
+    expect(message).to.equal("invalid classNames: expected 10 names, received 1. Pass one name per class.");
   });
 
   it("names a file that is missing, under all its names", async () => {
     await rm(scratch("t10k-images-idx3-ubyte"));
     const { message, valid } = await failureOf("FILE_NOT_FOUND", () => load());
-    expect(message).to.include(`t10k-images-idx3-ubyte or t10k-images-idx3-ubyte.gz of an IDX data set in ${scratch()}`).and.include("Download");
+    expect(message).to.include(`no file t10k-images-idx3-ubyte or t10k-images-idx3-ubyte.gz in ${scratch()}`).and.include("Download");
     expect(valid).to.include("t10k-images.idx3-ubyte.gz");
   });
 

@@ -179,14 +179,14 @@ describe("a broken image", () => {
     using data = await load({ onDecodeError: "skip" });
     await rm(inTrain());
     expect((await read(data)).labels).to.have.length(TRAIN);
-    expect(data.brokenImages).to.deep.equal([{ split: "train", path: inTrain(), reason: "the file is not there any more" }]);
+    expect(data.brokenImages).to.deep.equal([{ split: "train", path: inTrain(), reason: "the file no longer exists" }]);
   });
 
   it("has nothing to be replaced with where all are broken", async () => {
     using data = await load({ onDecodeError: "skip", limitTrain: 2, limitTest: 1 });
     for (const path of ["train/ant/0.jpg", "train/bee/0.jpg", "val/ant/0.jpg"]) await writeFile(scratch("data", path), "");
     using session = await createSession({ model: await smallModel({ numClasses: 3 }) });
-    expect((await failureOf("FILE_CORRUPT", () => session.trainEpoch(data, epoch))).message).to.include("got 2 broken ones");
+    expect((await failureOf("FILE_CORRUPT", () => session.trainEpoch(data, epoch))).message).to.include("cannot decode any of the 2 images");
     expect((await failureOf("INVALID_ARGUMENT", () => session.evaluate(data.test))).message).to.include("expected images to evaluate on");
   });
 

@@ -10,14 +10,14 @@ describe("loadSharp", () => {
   it("says how to install it where it is not", async () => {
     const absent = Object.assign(new Error("Cannot find package 'sharp'"), { code: "ERR_MODULE_NOT_FOUND" });
     const { message, cause } = await failureOf("DEPENDENCY_MISSING", () => loadSharp(() => Promise.reject(absent)));
-    expect(message).to.equal("expected the package sharp, 0.34 or newer, for image folders, got none. `npm install sharp` adds it.");
+    expect(message).to.equal("image folders require the package sharp, 0.34 or newer: it is not installed. Run `npm install sharp`.");
     expect(cause).to.equal(absent);
   });
 
   it("says what is wrong where it cannot be loaded, or is too old", async () => {
     const broken = await failureOf("DEPENDENCY_MISSING", () => loadSharp(() => Promise.reject(new Error("no binary for this platform"))));
-    expect(broken.message).to.include("got no binary for this platform. `npm install sharp`");
+    expect(broken.message).to.include("no binary for this platform. Run `npm install sharp`");
     const old = await failureOf("DEPENDENCY_MISSING", () => loadSharp(() => Promise.resolve({ default() { /* sharp 0.33 */ } })));
-    expect(old.message).to.include("got an older one");
+    expect(old.message).to.include("the installed version is older");
   });
 });

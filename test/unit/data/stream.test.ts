@@ -353,11 +353,11 @@ describe("an epoch over a stream", () => {
   it("refuses a producer that ends early or does not end, before the last step", async () => {
     using short = await stream({ train: () => images(0, 20) });
     const early = await failureOf("INVALID_ARGUMENT", () => session.trainEpoch(short, options));
-    expect(early.message).to.equal("expected 30 images from the train stream for epoch 0, got 20: say so in `samples`, or make as many");
+    expect(early.message).to.equal("invalid train stream: expected 30 images for epoch 0, received 20. Set `samples` to the number of images, or yield that many.");
 
     using long = await stream({ train: function* () { for (let index = 0; ; ++index) yield { image: pixels(index % 7), label: 0 }; } });
     const late = await failureOf("INVALID_ARGUMENT", () => session.trainEpoch(long, { ...options, epoch: 1, epochs: 2 }));
-    expect(late.message).to.include("expected 30 images").and.include("got more");
+    expect(late.message).to.include("expected 30 images").and.include("received more");
     expect(await session.position()).to.include({ epoch: 1, step: 7, steps: 8 });
     using limited = await stream({ train: function* () { for (let index = 0; ; ++index) yield { image: pixels(index % 7), label: 0 }; }, rest: { limitTrain: 9 } });
     expect(await session.trainEpoch(limited, { ...options, epoch: 2, epochs: 3 })).to.include({ images: 8, step: 2 });
@@ -367,17 +367,17 @@ describe("an epoch over a stream", () => {
     using data = await stream({ train: images(0, TRAIN) });
     await session.trainEpoch(data, options);
     const { message } = await failureOf("INVALID_ARGUMENT", () => session.trainEpoch(data, { ...options, epoch: 1, epochs: 2 }));
-    expect(message).to.include("got 0: what can be gone through only once, a generator say, is made anew for each pass by a function");
+    expect(message).to.include("received 0. Pass a function that returns a new iterable for each pass, because a generator can be iterated only once.");
   });
 
   const wrong: readonly [what: string, item: unknown, code: Parameters<typeof failureOf>[0], message: RegExp][] = [
-    ["nothing", undefined, "INVALID_ARGUMENT", /expected \{ image, label \} or \{ images, labels \} for image 2 of a stream, got nothing/],
-    ["an image without label", { image: pixels(0) }, "INVALID_ARGUMENT", /for image 2 of a stream, got an object/],
-    ["an image of another size", { image: new Uint8Array(5), label: 0 }, "SHAPE_MISMATCH", /expected 192 values for image 2 .* got 5/],
+    ["nothing", undefined, "INVALID_ARGUMENT", /item at image 2 of a stream: expected \{ image, label \} or \{ images, labels \}, received nothing/],
+    ["an image without label", { image: pixels(0) }, "INVALID_ARGUMENT", /item at image 2 of a stream: .*, received an object/],
+    ["an image of another size", { image: new Uint8Array(5), label: 0 }, "SHAPE_MISMATCH", /image 2 of a stream: expected 192 values .* received 5/],
     ["a piece without images", { images: new Uint8Array(0), labels: [] }, "SHAPE_MISMATCH", /image 2 .*\(0 labels/],
-    ["numbers of another type", { image: new Float64Array(VALUES), label: 0 }, "DTYPE_MISMATCH", /Uint8Array or Float32Array for image 2 .* got a Float64Array/],
+    ["numbers of another type", { image: new Float64Array(VALUES), label: 0 }, "DTYPE_MISMATCH", /image 2 of a stream: expected a Uint8Array or Float32Array, received a Float64Array/],
     ["floats after bytes", { image: new Float32Array(VALUES), label: 0 }, "DTYPE_MISMATCH", /batch that begins so/],
-    ["a label that is no whole number", { image: pixels(0), label: 0.5 }, "LABEL_OUT_OF_RANGE", /label of image 2 of a stream, got 0.5/],
+    ["a label that is no whole number", { image: pixels(0), label: 0.5 }, "LABEL_OUT_OF_RANGE", /label of image 2 of a stream: expected an integer, received 0\.5/],
     ["a label without its class", { image: pixels(0), label: 4 }, "LABEL_OUT_OF_RANGE", /expected 0 to 3 for a label, got 4/],
     ["a negative label", { image: pixels(0), label: -1n }, "LABEL_OUT_OF_RANGE", /got -1/],
   ];
@@ -407,7 +407,7 @@ describe("an epoch over a stream", () => {
     expect((await failureOf("SHAPE_MISMATCH", () => session.trainEpoch(many, options))).message).to.include("9 classes for the data set stream");
     using nothing = await stream({ train: (() => 5) as never });
     expect((await failureOf("INVALID_ARGUMENT", () => session.trainEpoch(nothing, options))).message)
-      .to.equal("expected an iterable from the items function of a stream, got 5");
+      .to.equal("invalid result of a stream's items function: expected an iterable, received 5.");
     using vgg = await createSession({ model: await createModel("vgg8", { numClasses: CLASSES }) });
     const tiny = { image: new Uint8Array(3 * 4 * 4), label: 0 };
     using data = await stream({ train: Array.from({ length: TRAIN }, () => tiny), rest: { height: 4, width: 4 } });
@@ -421,7 +421,7 @@ describe("a stream's source", () => {
       .to.include("expected an iterable of images, or a function that returns one for train.items, got 5");
     expect((await failureOf("INVALID_ARGUMENT", () => stream({ trainSamples: 0 }))).message).to.include("train.samples");
     expect((await failureOf("INVALID_ARGUMENT", () => stream({ rest: { classNames: ["a"] } }))).message)
-      .to.equal("expected 4 names for classNames, got 1");
+      .to.equal("invalid classNames: expected 4 names, received 1. Pass one name per class.");
   });
 
   it("is not used after it was disposed, but for what is under way", async () => {

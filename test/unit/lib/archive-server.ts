@@ -7,13 +7,13 @@ import { join } from "node:path";
 import { create } from "tar";
 import type { Archive } from "../../../lib/data-fetch.js";
 
-/** A small archive with the layout of CIFAR-100's, and a file that nobody asked for. */
+/** A small archive with the layout of CIFAR-100's, and an unexpected file. */
 export async function makeArchive(): Promise<{ bytes: Buffer; archive: Omit<Archive, "url"> }> {
   const directory = await mkdtemp(join(tmpdir(), "reviewkd-archive-"));
   try {
     const inner = join(directory, "cifar-100-binary");
     await mkdir(inner);
-    // Bytes that do not shrink, so that the archive comes in more than one piece.
+    // Incompressible bytes, so that the archive arrives in several chunks.
     const noise = Buffer.concat(Array.from({ length: 10_000 }, (_, index) => createHash("sha256").update(String(index)).digest()));
     await writeFile(join(inner, "train.bin"), noise);
     await writeFile(join(inner, "test.bin"), "test");
@@ -29,10 +29,10 @@ export async function makeArchive(): Promise<{ bytes: Buffer; archive: Omit<Arch
   }
 }
 
-/** How a server answers one request. */
+/** Handles one request. */
 export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** A server on loopback that gives each request its next answer, and the last one ever after. */
+/** Starts a loopback server that uses one answer per request, repeating the last. */
 export async function serve(...answers: readonly Answer[]): Promise<{ url: string; requests: IncomingMessage[]; close: () => Promise<void> }> {
   const requests: IncomingMessage[] = [];
   const server = createServer((request, response) => {
@@ -52,7 +52,7 @@ export async function serve(...answers: readonly Answer[]): Promise<{ url: strin
   };
 }
 
-/** Sends the whole file, or the part that was asked for of this version. */
+/** Sends the whole file, or the requested range of this version. */
 export function sendFile(bytes: Buffer, version = '"one"'): Answer {
   return (request, response) => {
     const begin = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? NaN);
@@ -69,7 +69,7 @@ export function sendFile(bytes: Buffer, version = '"one"'): Answer {
   };
 }
 
-/** Sends the first bytes and cuts the connection. */
+/** Sends the first bytes and closes the connection. */
 export function sendStart(bytes: Buffer, count: number, headers: Record<string, string> = { etag: '"one"' }): Answer {
   return (_request, response) => {
     response.writeHead(200, { ...headers, "content-length": bytes.length });

@@ -20,13 +20,13 @@ function failure(input: unknown): ReviewKdError {
 }
 
 describe("parseRunConfig", () => {
-  it("needs no more than a task and a network to train", () => {
+  it("requires only a task and a network to train", () => {
     const config = parseRunConfig({ task: "train", model: { name: "resnet20" } });
     expect(config.data).to.deep.equal({ kind: "synthetic", numClasses: 20, trainSamples: 4000, testSamples: 2000, seed: 0 });
     expect(config.training).to.deep.include({ epochs: 240, batchSize: 128, seed: 0, threads: null });
   });
 
-  it("takes what it has given, and changes nothing in it", () => {
+  it("accepts its own output unchanged", () => {
     for (const preset of [undefined, "resnet56-resnet20"]) {
       const once = parseRunConfig({
         task: "distill", preset, teacher: { name: "resnet56", weights: "teacher.safetensors" }, student: { name: "resnet20" },
@@ -36,7 +36,7 @@ describe("parseRunConfig", () => {
     }
   });
 
-  it("lays the configuration over its preset, and that over the defaults", () => {
+  it("lets the configuration override its preset, and the preset the defaults", () => {
     const config = parseRunConfig({ task: "distill", preset: "resnet56-resnet20", teacher: { weights: "t.safetensors" }, data: { root: "data" }, method: { warmupEpochs: 2 }, training: { epochs: 5 } });
     if (config.task !== "distill") throw new Error("another task");
     expect(config.teacher).to.deep.equal({ name: "resnet56", weights: "t.safetensors" });
@@ -47,20 +47,20 @@ describe("parseRunConfig", () => {
     expect(config.training.schedule).to.deep.equal(findPreset("resnet56-resnet20").training.schedule);
   });
 
-  it("takes only the training of a pair's preset where one network is trained", () => {
+  it("uses only the training options of a pair's preset to train one network", () => {
     const config = parseRunConfig({ task: "train", preset: "resnet56-resnet20", model: { name: "resnet56" }, data: { root: "data" } });
     expect(config).to.have.all.keys("task", "preset", "model", "data", "training");
     expect(config.training.epochs).to.equal(240);
   });
 
-  it("lets settings go without the kind that is the default", () => {
+  it("lets settings omit the default kind", () => {
     const config = parseRunConfig({ task: "train", model: { name: "resnet20" }, training: { optimizer: { learningRate: 0.02 }, schedule: { milestones: [5] } }, data: { seed: 7 } });
     expect(config.training.optimizer).to.deep.include({ kind: "sgd", learningRate: 0.02 });
     expect(config.training.schedule).to.deep.include({ kind: "multi-step", milestones: [5] });
     expect(config.data).to.deep.include({ kind: "synthetic", seed: 7 });
   });
 
-  it("says how to come by a teacher's weights where they are missing", () => {
+  it("explains how to get missing teacher weights", () => {
     const error = failure({ task: "distill", teacher: { name: "resnet56" }, student: { name: "resnet20" } });
     expect(error.code).to.equal("CONFIG_INVALID");
     expect(error.message).to.contain("for teacher.weights, got nothing").and.to.contain("`reviewkd train` writes one");
@@ -72,18 +72,18 @@ describe("parseRunConfig", () => {
     ["a key of the other task", { task: "train", model: { name: "resnet20" }, method: { kind: "review" } }, 'unknown key "method"'],
     ["an unknown task", { task: "distil" }, 'did you mean "distill"?'],
     ["no task", {}, 'expected "train" or "distill" for task, got nothing'],
-    ["something else than an object", [1], "got an array of 1 elements"],
+    ["a value that is not an object", [1], "got an array of 1 elements"],
     ["no network", { task: "train" }, "for model, got nothing"],
-    ["data that only a program can hand over", { task: "train", model: { name: "resnet20" }, data: { kind: "arrays" } }, 'expected "synthetic", "cifar10", "cifar100", "image-folder" or "idx" for data.kind'],
+    ["data that only a program can pass", { task: "train", model: { name: "resnet20" }, data: { kind: "arrays" } }, 'expected "synthetic", "cifar10", "cifar100", "image-folder" or "idx" for data.kind'],
   ] as const) {
-    it(`refuses ${problem}`, () => {
+    it(`rejects ${problem}`, () => {
       const error = failure(input);
       expect(error.code).to.equal("CONFIG_INVALID");
       expect(error.message).to.contain(text);
     });
   }
 
-  it("takes from an ImageNet preset that its data are folders of images, and asks for them", () => {
+  it("derives from an ImageNet preset that its data is an image folder, and requires its root", () => {
     const config = { task: "distill", preset: "resnet34-resnet18", teacher: { weights: "t.safetensors" } };
     const { data, teacher } = parseRunConfig({ ...config, data: { root: "imagenet" } }) as Extract<RunConfig, { task: "distill" }>;
     expect(data).to.include({ kind: "image-folder", root: "imagenet", imageSize: 224 });
@@ -92,7 +92,7 @@ describe("parseRunConfig", () => {
     expect(parseRunConfig({ ...config, data: { kind: "synthetic" } }).data).to.include({ kind: "synthetic" });
   });
 
-  it("refuses an unknown preset by its name", () => {
+  it("rejects an unknown preset", () => {
     expect(failure({ task: "train", preset: "imagenet21k", model: { name: "resnet20" } }).code).to.equal("UNKNOWN_NAME");
   });
 });
@@ -117,43 +117,43 @@ describe("readRunConfig", () => {
     ["run.json", '{\n  "task": "train",\n}\n', "line 3, column 1"],
     ["run.json", '{\n  "task": "train"', "line 2, column 18"],
   ] as const) {
-    it(`names file and place of a syntax error: ${JSON.stringify(text)}`, async () => {
+    it(`reports file and position of a syntax error: ${JSON.stringify(text)}`, async () => {
       const path = await written(name, text);
       const error = await failureOf(readRunConfig(path));
       expect(error.code).to.equal("CONFIG_INVALID");
-      expect(error.message).to.contain(`${path}, got at ${place}`);
+      expect(error.message).to.contain(`${path} at ${place}`);
     });
   }
 
-  it("names the file of an unknown key, and the nearest known one", async () => {
+  it("names the file of an unknown key", async () => {
     const path = await written("run.yml", "task: train\nmodel: { name: resnet20 }\ntraining: { learningrate: 0.1 }\n");
     const error = await failureOf(readRunConfig(path));
     expect(error.message).to.contain(path).and.to.contain('unknown key "learningrate" in training');
   });
 
-  it("reads part of a configuration as it stands", async () => {
+  it("reads a partial configuration unchanged", async () => {
     const path = await written("part.yaml", "training:\n  epochs: 3\n");
     expect(await readRunConfigInput(path)).to.deep.equal({ training: { epochs: 3 } });
   });
 
-  it("tells a missing file from one that cannot be read", async () => {
+  it("distinguishes a missing file from one that cannot be read", async () => {
     expect((await failureOf(readRunConfig(scratch("none.yaml")))).code).to.equal("FILE_NOT_FOUND");
     await mkdir(scratch("directory.yaml"));
     expect((await failureOf(readRunConfig(scratch("directory.yaml")))).code).to.equal("FILE_ACCESS");
   });
 
-  it("reads no other kind of file", async () => {
+  it("rejects other file types", async () => {
     const error = await failureOf(readRunConfig(await written("run.toml", "")));
     expect(error.code).to.equal("FILE_UNSUPPORTED");
     expect(error.message).to.contain(".yaml, .yml, .json");
   });
 
-  it("refuses a file that holds no settings", async () => {
-    expect((await failureOf(readRunConfig(await written("empty.yaml", "")))).message).to.contain("got null");
-    expect((await failureOf(readRunConfig(await written("list.json", "[1, 2]")))).message).to.contain("got an array of 2 elements");
+  it("rejects a file without settings", async () => {
+    expect((await failureOf(readRunConfig(await written("empty.yaml", "")))).message).to.contain("received null");
+    expect((await failureOf(readRunConfig(await written("list.json", "[1, 2]")))).message).to.contain("received an array of 2 elements");
   });
 
-  it("does not unfold aliases without end", async () => {
+  it("limits the expansion of aliases", async () => {
     const levels = Array.from({ length: 12 }, (_, level) => `l${level}: &l${level} [${Array(9).fill(level === 0 ? "x" : `*l${level - 1}`).join(",")}]`);
     const error = await failureOf(readRunConfig(await written("bomb.yaml", levels.join("\n"))));
     expect(error.code).to.equal("CONFIG_INVALID");

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { DirectoryLock, LOCK_FILE } from "../../../lib/runs/directory-lock.js";
 import { failureOf, scratchDirectory } from "./small-run.js";
 
-describe("the lock of a directory", () => {
+describe("a directory lock", () => {
   const scratch = scratchDirectory();
   const taken: DirectoryLock[] = [];
   afterEach(() => { for (const lock of taken.splice(0)) lock.release(); });
@@ -18,7 +18,7 @@ describe("the lock of a directory", () => {
   const record = async (): Promise<Record<string, unknown>> => JSON.parse(await readFile(scratch(LOCK_FILE), "utf8")) as Record<string, unknown>;
   const write = (holder: object): Promise<void> => writeFile(scratch(LOCK_FILE), JSON.stringify(holder));
 
-  it("says who holds it, and is gone when it is given back", async () => {
+  it("names its owner, and disappears when it is released", async () => {
     const lock = await take();
     expect(await record()).to.include({ pid: process.pid, host: hostname() });
     expect(lock.intact()).to.equal(true);
@@ -26,7 +26,7 @@ describe("the lock of a directory", () => {
     expect(await readdir(scratch())).to.deep.equal([]);
   });
 
-  it("is refused to a second run of the same process, which is told who holds it", async () => {
+  it("is denied to a second run of the same process, with the owner's name", async () => {
     await take();
     for (const options of [{}, { forceUnlock: true }]) {
       const error = await failureOf(take(options));
@@ -45,19 +45,19 @@ describe("the lock of a directory", () => {
     expect(await record()).to.include({ pid: process.pid });
   });
 
-  it("is taken over where the number of the dead process was given to another one", async () => {
+  it("is taken over if another process has the id of the dead one", async () => {
     (await take()).release();
-    // This very process lives and has the number, but holds no lock: the kernel knows.
+    // This very process runs and has the id, but holds no kernel lock.
     await write({ pid: process.pid, startTicks: 1, host: hostname(), bootId: (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim(), since: "2020-01-01T00:00:00.000Z" });
     await take();
   });
 
-  it("is taken over where this machine was started anew since then", async () => {
+  it("is taken over if this machine was rebooted since then", async () => {
     await write({ pid: 1, startTicks: 1, host: hostname(), bootId: "another", since: "2020-01-01T00:00:00.000Z" });
     await take();
   });
 
-  it("is refused where another machine holds it, unless by force", async () => {
+  it("is denied if another machine holds it, unless forced", async () => {
     await write({ pid: 7, startTicks: 1, host: "elsewhere.invalid", bootId: "another", since: "2020-01-01T00:00:00.000Z" });
     const error = await failureOf(take());
     expect(error.code).to.equal("RUN_LOCKED");
@@ -67,14 +67,14 @@ describe("the lock of a directory", () => {
     expect(await record()).to.include({ pid: process.pid });
   });
 
-  it("is taken where nothing that can be read stands in its file", async () => {
+  it("is acquired if its file has no valid content", async () => {
     for (const text of ["", "{", "[]", '{"pid":"x"}']) {
       await writeFile(scratch(LOCK_FILE), text);
       (await take()).release();
     }
   });
 
-  it("notices that its file is gone, or somebody else's, whose file it leaves alone", async () => {
+  it("notices that its file is missing or belongs to another owner, and does not remove the latter", async () => {
     const lock = await take();
     await rm(scratch(LOCK_FILE));
     expect(lock.intact()).to.equal(false);
@@ -84,7 +84,7 @@ describe("the lock of a directory", () => {
     expect(await readdir(scratch())).to.deep.equal([LOCK_FILE]);
   });
 
-  it("says why it cannot be written", async () => {
+  it("reports why it cannot be written", async () => {
     await mkdir(scratch(LOCK_FILE));
     const error = await failureOf(take());
     expect(error.code).to.equal("RUN_DIRECTORY");

@@ -12,7 +12,7 @@ describe("runExperiment", () => {
   const train = (overrides: TrainingOptionsInput = {}): RunConfigInput =>
     ({ task: "train", model: { name: "resnet8" }, data: SMALL_DATA, training: { ...SMALL_TRAINING, ...overrides } });
 
-  it("trains a teacher, then a student under it", async () => {
+  it("trains a teacher, then a student with it", async () => {
     await drain(runExperiment(train(), { runDirectory: scratch("teacher") }));
     const config: RunConfigInput = {
       task: "distill", teacher: { name: "resnet8", weights: scratch("teacher", "student.safetensors") }, student: { name: "resnet8" },
@@ -24,7 +24,7 @@ describe("runExperiment", () => {
     expect(result).to.deep.include({ epochs: 2, runDirectory: scratch("student") });
   });
 
-  it("distills by a sum of methods, tells its terms and how stages are matched, and refuses to go on with another sum", async () => {
+  it("distills with a sum of methods, reports its terms and matched stages, and refuses to resume with another sum", async () => {
     using model = await createModel("vgg8", { numClasses: 4 });
     await model.save(scratch("teacher.safetensors"));
     const config = (temperature: number): RunConfigInput => ({
@@ -41,7 +41,7 @@ describe("runExperiment", () => {
     expect([error.code, error.message.split("\n")[1]]).to.deep.equal(["RUN_MISMATCH", "  - method.of[0].temperature: was 4, now 2"]);
   });
 
-  it("says nothing of stages where logits alone are compared", async () => {
+  it("reports no stages if only logits are compared", async () => {
     using model = await createModel("resnet8", { numClasses: 4 });
     await model.save(scratch("teacher.safetensors"));
     const { events } = await drain(runExperiment({
@@ -52,7 +52,7 @@ describe("runExperiment", () => {
     expect(ofType(events, "epoch")[0]!.train.losses.distillation).to.be.above(0);
   });
 
-  it("records a configuration that repeats the run bit by bit", async () => {
+  it("records a configuration that reproduces the run bitwise", async () => {
     await drain(runExperiment(train(), { runDirectory: scratch("one") }));
     await drain(runExperiment(await readRunConfig(scratch("one", "config.json")), { runDirectory: scratch("two") }));
     const [one, two] = await Promise.all(["one", "two"].map((run) => readFile(scratch(run, "student.safetensors"))));
@@ -60,14 +60,14 @@ describe("runExperiment", () => {
     expect(await readFile(scratch("one", "config.json"), "utf8")).to.equal(await readFile(scratch("two", "config.json"), "utf8"));
   });
 
-  it("follows the seed", async () => {
+  it("depends on the seed", async () => {
     await drain(runExperiment(train({ epochs: 1 }), { runDirectory: scratch("one") }));
     await drain(runExperiment(train({ epochs: 1, seed: 4 }), { runDirectory: scratch("two") }));
     const [one, two] = await Promise.all(["one", "two"].map((run) => readFile(scratch(run, "student.safetensors"))));
     expect(one!.equals(two!)).to.equal(false);
   });
 
-  it("resumes what was interrupted", async () => {
+  it("resumes an interrupted run", async () => {
     const controller = new AbortController();
     const run = runExperiment(train(), { runDirectory: scratch("run"), signal: controller.signal });
     const error = await failureOf(drain(run, ({ type }) => { if (type === "epoch") controller.abort(); }));
@@ -89,10 +89,10 @@ describe("runExperiment", () => {
   for (const [problem, config, code] of [
     ["a distillation without the teacher's weights", { task: "distill", teacher: { name: "resnet8" }, student: { name: "resnet8" } }, "CONFIG_INVALID"],
     ["an unknown network", { task: "train", model: { name: "resnet9" }, data: SMALL_DATA }, "UNKNOWN_NAME"],
-    ["weights that are not there", { task: "train", model: { name: "resnet8", weights: "none.safetensors" }, data: SMALL_DATA }, "FILE_NOT_FOUND"],
-    ["data that is not there", { task: "train", model: { name: "resnet8" }, data: { kind: "cifar100", root: "none" } }, "FILE_NOT_FOUND"],
+    ["missing weights", { task: "train", model: { name: "resnet8", weights: "none.safetensors" }, data: SMALL_DATA }, "FILE_NOT_FOUND"],
+    ["missing data", { task: "train", model: { name: "resnet8" }, data: { kind: "cifar100", root: "none" } }, "FILE_NOT_FOUND"],
   ] as const) {
-    it(`refuses ${problem}`, async () => {
+    it(`rejects ${problem}`, async () => {
       expect((await failureOf(drain(runExperiment(config as RunConfigInput)))).code).to.equal(code);
     });
   }

@@ -2,12 +2,12 @@ import { expect } from "chai";
 import { explainPair, schemas } from "../../../lib/index.js";
 import { failureOf } from "../../support/errors.js";
 
-/** Multiply-adds of one convolution: each output value is a sum over a kernel's area in all channels of its group. */
+/** Multiply-adds of one convolution: each output value sums over a kernel's area in all channels of its group. */
 const convolution = (side: number, out: number, into: number, kernel: number, groups = 1): number =>
   side * side * out * (into / groups) * kernel * kernel;
 
 describe("the explanation of a pair", () => {
-  it("names matched stages with their channels and sizes, what is resized, and what each fusion holds", async () => {
+  it("lists matched stages with channels and sizes, resized maps and the parameters of each fusion", async () => {
     const pair = await explainPair({ teacher: "resnet8x4", student: "mobilenetv2-half", numClasses: 5, batchSize: 2, midChannels: 4 });
     expect(schemas.PairExplanation.parse(pair)).to.deep.equal(pair);
     expect(pair).to.deep.include({ imageSize: [32, 32], numClasses: 5, batchSize: 2 });
@@ -30,7 +30,7 @@ describe("the explanation of a pair", () => {
       },
     ]);
     expect(pair.unmatched).to.deep.equal({ teacher: [], student: [{ name: "blocks.1", channels: 12, height: 16, width: 16 }] });
-    // 1×1 into 4 channels, 3×3 out of them, both normalized; but for the deepest, a 1×1 attention with bias over 2 · 4 channels.
+    // 1×1 into 4 channels, 3×3 out of them, both normalized; except for the deepest, a 1×1 attention with bias over 2 · 4 channels.
     const fusion = (into: number, out: number): number => into * 4 + 2 * 4 + 9 * 4 * out + 2 * out;
     const attention = 2 * 8 + 2;
     expect(pair.stages.map(({ parameters }) => parameters)).to.deep.equal([
@@ -39,7 +39,7 @@ describe("the explanation of a pair", () => {
     expect(pair.trainingOnly.parameters).to.equal(pair.stages.reduce((sum, { parameters }) => sum + parameters, 0));
   });
 
-  it("counts the multiply-adds that are counted by hand, of ResNet-20, its teacher and the fusions", async () => {
+  it("agrees with multiply-adds counted by hand for ResNet-20, its teacher and the fusions", async () => {
     const pair = await explainPair({ teacher: "resnet14", student: "resnet20", batchSize: 2 });
     const resnet = (blocks: number): number => [
       convolution(32, 16, 3, 3), 2 * blocks * convolution(32, 16, 16, 3),
@@ -56,7 +56,7 @@ describe("the explanation of a pair", () => {
     expect(pair.trainingOnly.multiplyAdds).to.equal(fusion(32, 16) + fusion(16, 32) + fusion(8, 64) + deepest);
   });
 
-  it("counts the multiply-adds that are known of ImageNet's networks, also where convolutions are depthwise", async () => {
+  it("agrees with the known multiply-adds of ImageNet networks, also with depthwise convolutions", async () => {
     const pair = await explainPair({ teacher: "resnet18", student: "mobilenetv1", batchSize: 2, midChannels: 2 });
     expect(pair.imageSize).to.deep.equal([224, 224]);
     expect((pair.teacher.multiplyAdds / 1e9).toFixed(3)).to.equal("1.814");
@@ -67,11 +67,11 @@ describe("the explanation of a pair", () => {
     expect(pair.student.multiplyAdds).to.equal(convolution(112, 32, 3, 3) + separable + 1024 * 1000);
   });
 
-  it("sums the memory of parameters, velocities and a step", async () => {
+  it("sums the memory of parameters, momentum buffers and a step", async () => {
     const { memory, teacher, student, trainingOnly } = await explainPair({ teacher: "resnet14", student: "resnet8", batchSize: 16 });
     const trained = 4 * (student.parameters + trainingOnly.parameters);
     expect(memory.velocities).to.equal(trained);
-    // Statistics: two of each normalized channel, and counters.
+    // Statistics: two per normalized channel, and counters.
     expect(memory.state).to.be.within(trained + 4 * teacher.parameters, 1.1 * (trained + 4 * teacher.parameters));
     expect(memory.tensors).to.equal(memory.state + memory.velocities + memory.step);
     // Images and gradients, and much more.
@@ -79,32 +79,33 @@ describe("the explanation of a pair", () => {
     expect(memory.process).to.be.above(memory.tensors);
   });
 
-  it("sees the batch that it measured and larger ones alike", async () => {
+  it("extrapolates consistently from measured to larger batches", async () => {
     const at = async (batchSize: number): Promise<number> =>
       (await explainPair({ teacher: "resnet8", student: "resnet8", imageSize: [16, 16], batchSize })).memory.step;
     const [four, eight, sixteen] = [await at(4), await at(8), await at(16)];
-    // Activations grow with the batch, gradients do not, so that the line starts above zero. Integer division rounds.
+    // Activations grow with the batch, gradients do not, so the line starts above zero. Integer division rounds.
     expect(eight).to.be.within(1.5 * four, 2 * four);
     expect(sixteen - eight).to.be.closeTo(2 * (eight - four), 0.02 * eight);
   });
 });
 
 describe("a pair that cannot be explained", () => {
-  it("is a name that there is not, with the one that was meant", async () => {
+  it("has an unknown network, reported with the nearest name", async () => {
     for (const [teacher, student, role] of [["resnet57", "resnet8", "teacher"], ["resnet8", "resnet57", "student"]] as const) {
       const error = await failureOf("UNKNOWN_NAME", () => explainPair({ teacher, student }));
-      expect(error.message).to.include(`for the ${role}, got "resnet57"; did you mean "resnet56"?`);
+      expect(error.message).to.include(`received "resnet57"; did you mean "resnet56"?`);
+      expect(error.message).to.match(new RegExp(`^invalid ${role}: expected `));
       expect(error.valid).to.include("shufflenetv1");
     }
   });
 
-  it("is a batch of one image, or an image size that a network does not admit", async () => {
+  it("has a batch of one image, or an image size that a network does not support", async () => {
     await failureOf("INVALID_ARGUMENT", () => explainPair({ teacher: "resnet8", student: "resnet8", batchSize: 1 }));
     await failureOf("INVALID_ARGUMENT", () => explainPair({ teacher: "resnet8", student: "resnet8", imageSize: [0, 8] }));
     await failureOf("SHAPE_MISMATCH", () => explainPair({ teacher: "vgg8", student: "resnet8", imageSize: [4, 4] }));
   });
 
-  it("is one whose signal was heard", async () => {
+  it("has an aborted signal", async () => {
     const pair = { teacher: "resnet8", student: "resnet8" };
     await failureOf("ABORTED", () => explainPair({ ...pair, signal: AbortSignal.abort() }));
     const controller = new AbortController();

@@ -40,18 +40,18 @@ describe("what fit saves", () => {
   };
   const resumed = (events: Events): Extract<FitEvent, { type: "resumed" }> => ofType(events, "resumed")[0]!;
 
-  describe("where the newest checkpoint is damaged", () => {
+  describe("if the newest checkpoint is damaged", () => {
     for (const [damage, harm] of [
-      ["torn", (path: string): Promise<void> => truncate(path, 100_000)],
+      ["truncated", (path: string): Promise<void> => truncate(path, 100_000)],
       ["empty", (path: string): Promise<void> => truncate(path, 0)],
       ["changed in one bit", async (path: string): Promise<void> => {
         const file = await readFile(path);
         file[file.length - 1000]! ^= 4;
         await writeFile(path, file);
       }],
-      ["a file of weights", (path: string): Promise<void> => copyFile(path.replace("last", "student"), path)],
+      ["a weights file", (path: string): Promise<void> => copyFile(path.replace("last", "student"), path)],
     ] as const) {
-      it(`names it where it is ${damage}, and goes on from the one before to the same bits`, async () => {
+      it(`names one that is ${damage}, and resumes from the previous one to the same bits`, async () => {
         await run({ epochs: 3, runDirectory: scratch("calm") });
         const controller = new AbortController();
         await failing({ epochs: 3, signal: controller.signal }, (event) => { if (event.type === "epoch" && event.epoch === 1) controller.abort(); });
@@ -64,7 +64,7 @@ describe("what fit saves", () => {
       });
     }
 
-    it("does not begin anew behind one's back where none is whole", async () => {
+    it("fails when no checkpoint is valid", async () => {
       await run();
       for (const name of ["last", "previous"]) await truncate(scratch("run", `${name}.safetensors`), 1000);
       const error = await failing({ resume: true });
@@ -73,7 +73,7 @@ describe("what fit saves", () => {
     });
   });
 
-  it("begins anew where a run was ended before it saved anything", async () => {
+  it("starts from the beginning if a run ended before it saved anything", async () => {
     await run({ runDirectory: scratch("calm") });
     await run();
     for (const name of ["last", "previous", "best", "student"]) await rm(scratch("run", `${name}.safetensors`));
@@ -84,19 +84,19 @@ describe("what fit saves", () => {
     expect((await readFile(scratch("run", "metrics.jsonl"), "utf8")).trimEnd().split("\n")).to.have.lengthOf(2);
   });
 
-  it("keeps a checkpoint after every so many epochs, the newest of them", async () => {
+  it("keeps the newest periodic checkpoints", async () => {
     const events = await run({ epochs: 7, checkpointEvery: 2, keepCheckpoints: 2 });
     const kept = ofType(events, "checkpoint").filter(({ kind }) => kind === "epoch");
     expect(kept.map(({ path, epoch }) => [basename(path), epoch])).to.deep.equal([2, 4, 6].map((epochs) => [`epoch-000${epochs}.safetensors`, epochs - 1]));
     expect((await readdir(scratch("run"))).filter((name) => name.startsWith("epoch-"))).to.deep.equal(["epoch-0004.safetensors", "epoch-0006.safetensors"]);
-    // They are checkpoints like any other.
+    // A run can resume from them.
     await copyFile(scratch("run", "epoch-0004.safetensors"), scratch("run", "last.safetensors"));
     const whole = await bytes("run", "epoch-0006.safetensors");
     await run({ epochs: 7, checkpointEvery: 2, keepCheckpoints: 2, resume: true });
     expect(await bytes("run", "epoch-0006.safetensors")).to.deep.equal(whole);
   });
 
-  it("saves within an epoch that takes long, without a trace in the result", async () => {
+  it("saves within a long epoch without affecting the result", async () => {
     await run({ batchSize: 2, runDirectory: scratch("calm"), checkpointMinutes: null });
     const events = await run({ batchSize: 2, checkpointMinutes: 1e-9 });
     const within = events.flatMap((event, index) => (event.type === "checkpoint" && events[index - 1]?.type === "progress" ? [event] : []));
@@ -105,10 +105,10 @@ describe("what fit saves", () => {
     expect(await bytes("run", "last.safetensors")).to.deep.equal(await bytes("calm", "last.safetensors"));
   });
 
-  it("goes on from a checkpoint that was saved within an epoch, to the same bits and means", async () => {
+  it("resumes from a checkpoint within an epoch to the same bits and means", async () => {
     await run({ batchSize: 2, runDirectory: scratch("calm") });
     const training = fit(await options({ batchSize: 2, checkpointMinutes: 1e-9 }));
-    // Leaving the loop loses what was done since the checkpoint, as a kill does.
+    // Leaving the loop loses the steps since the checkpoint, like a kill.
     for await (const event of training) if (event.type === "checkpoint") break;
     const events = await run({ batchSize: 2, resume: true });
     const start = ofType(events, "start")[0]!;
@@ -119,8 +119,8 @@ describe("what fit saves", () => {
     expect(await losses("run")).to.deep.equal(await losses("calm"));
   });
 
-  describe("where the configuration is another one", () => {
-    it("is refused with the differences, unless that is wanted, which is recorded", async () => {
+  describe("with a changed configuration", () => {
+    it("lists the differences, unless overridden, which is recorded", async () => {
       await run({ epochs: 1 });
       const changed = { epochs: 2, optimizer: { kind: "sgd", learningRate: 0.01 }, resume: true } as const;
       const error = await failing(changed);
@@ -137,19 +137,19 @@ describe("what fit saves", () => {
       const line = ConfigChange.parse(JSON.parse(await readFile(scratch("run", "config-history.jsonl"), "utf8")));
       expect(line).to.deep.include({ epoch: 1, step: 0, changes: resumed(events).changes });
       expect((line.former as typeof config).training.epochs).to.equal(1);
-      // From now on these are the settings of the run.
+      // These are now the settings of the run.
       expect((await run(changed)).map(({ type }) => type)).to.deep.equal(["start", "resumed", "end"]);
       expect((await failing({ epochs: 1, resume: true })).code).to.equal("RUN_MISMATCH");
     });
 
-    it("goes on with what was allowed, also where the run was ended before it saved again", async () => {
+    it("keeps overridden settings, also if the run ended before it saved again", async () => {
       await run({ epochs: 1 });
       const training = fit(await options({ epochs: 2, resume: true, override: true }));
       for await (const event of training) if (event.type === "resumed") break;
       expect(resumed(await run({ epochs: 2, resume: true })).changes).to.deep.equal([]);
     });
 
-    it("notices that config.json was edited, for a checkpoint knows its own", async () => {
+    it("notices an edited config.json, because a checkpoint has its own copy", async () => {
       await run({ epochs: 1 });
       const path = scratch("run", "config.json");
       await writeFile(path, (await readFile(path, "utf8")).replace('"epochs": 1', '"epochs": 2'));
@@ -159,13 +159,13 @@ describe("what fit saves", () => {
       expect(resumed(await run({ epochs: 2, resume: true, override: true })).changes).to.deep.equal([{ key: "training.epochs", was: 1, now: 2 }]);
     });
 
-    it("says so where the same bits cannot be promised: other threads", async () => {
+    it("reports another number of threads, which may change results bitwise", async () => {
       await run({ epochs: 1 });
       const events = await run({ epochs: 1, threads: 2, resume: true });
       expect(resumed(events)).to.deep.include({ changes: [], environment: [{ key: "threads", was: 1, now: 2 }] });
     });
 
-    it("does not go on under a teacher whose weights have changed, unless that is wanted", async () => {
+    it("does not resume with changed teacher weights, unless overridden", async () => {
       const distill = async (teacherSeed: number, more: Partial<FitOptions>): Promise<Events> => {
         using teacher = await createModel("resnet8", { numClasses: 4, seed: teacherSeed });
         using student = await createModel("resnet8", { numClasses: 4, seed: 3 });
@@ -180,7 +180,7 @@ describe("what fit saves", () => {
     });
   });
 
-  it("is not mixed with what a second run of the same process writes", async () => {
+  it("is protected from a second run of the same process", async () => {
     const training = fit(await options());
     await training.next();
     for (const more of [{}, { resume: true }]) {
@@ -195,27 +195,27 @@ describe("what fit saves", () => {
   for (const [end, more] of [
     ["is done", {}], ["is stopped", { signal: AbortSignal.timeout(1) }], ["fails", { schedule: { kind: "multi-step", milestones: [0], factor: 1e30 } }],
   ] as const) {
-    it(`gives the directory back when it ${end}`, async () => {
+    it(`releases the directory when it ${end}`, async () => {
       await run(more as Partial<FitOptions>).catch(() => undefined);
       expect(await readdir(scratch("run")).catch(() => [])).to.not.include("run.lock");
     });
   }
 
-  describe("where a file cannot be written to the end", () => {
-    /** Directories stand where checkpoints shall be: whoever may write anything cannot write these. */
+  describe("if a file cannot be written until the end", () => {
+    /** Creates directories in place of checkpoints, which even root cannot overwrite. */
     const inTheWay = (event: FitEvent): void => {
       if (event.type !== "start") return;
       mkdirSync(scratch("run", "last.safetensors"));
       mkdirSync(scratch("run", "previous.safetensors", "full"), { recursive: true });
     };
 
-    it("goes into the fallback directory, a run directory as good as the first", async () => {
+    it("saves to the fallback directory, a complete run directory", async () => {
       await run({ runDirectory: scratch("calm") });
       const { events, result } = await drain(fit(await options({ fallbackDirectory: scratch("other") })), inTheWay);
       expect(ofType(events, "checkpoint-failed").map(({ kinds, epoch }) => [kinds, epoch])).to.deep.equal([[["last"], 0], [["last"], 1]]);
       expect(result.runDirectory).to.equal(scratch("other"));
       const files = ["config.json", "metrics.jsonl", "last.safetensors", "student.safetensors"];
-      // The best of an earlier epoch stays where it could be written.
+      // The best checkpoint of an earlier epoch stays in the first directory.
       expect(await readdir(scratch("other"))).to.have.members(result.best.epoch === 1 ? [...files, "best.safetensors"] : files);
       expect(await bytes("other", "last.safetensors")).to.deep.equal(await bytes("calm", "last.safetensors"));
       const again = await run({ runDirectory: scratch("other"), resume: true });
@@ -223,7 +223,7 @@ describe("what fit saves", () => {
       expect((await readFile(scratch("other", "metrics.jsonl"), "utf8")).trimEnd().split("\n")).to.have.lengthOf(2);
     });
 
-    it("is made up for when a run is resumed, also one that is done", async () => {
+    it("writes it when the run is resumed, also if the run is done", async () => {
       await run({ runDirectory: scratch("calm"), epochs: 1 });
       const error = await failing({ epochs: 1 }, (event) => {
         if (event.type === "start") for (const name of ["student", "best"]) mkdirSync(scratch("run", `${name}.safetensors`));
@@ -235,7 +235,7 @@ describe("what fit saves", () => {
       for (const name of ["student", "best"]) expect(await bytes("run", `${name}.safetensors`)).to.deep.equal(await bytes("calm", `${name}.safetensors`));
     });
 
-    it("is told of with a code where there is no such directory, or it cannot be used", async () => {
+    it("fails with a code if there is no fallback directory, or it cannot be used", async () => {
       const error = await failing({}, inTheWay);
       expect(error.code).to.equal("SAVE_FAILED");
       expect(error.message).to.include(scratch("run")).and.to.include("after 2 epochs").and.to.include("model.save");
@@ -243,10 +243,10 @@ describe("what fit saves", () => {
       await run({ runDirectory: scratch("other") });
       const both = await failing({ fallbackDirectory: scratch("other") }, inTheWay);
       expect(both.code).to.equal("SAVE_FAILED");
-      expect(both.message).to.include("fallback directory").and.to.include("holds a run already");
+      expect(both.message).to.include("fallback directory").and.to.include("the directory holds a run");
     });
 
-    it("does not keep a training that was stopped from being resumed, where it is not the checkpoint", async () => {
+    it("lets a stopped training resume, unless the file is the checkpoint", async () => {
       const controller = new AbortController();
       const seen: FitEvent[] = [];
       const error = await failing({ signal: controller.signal, batchSize: 2 }, (event) => {
@@ -259,7 +259,7 @@ describe("what fit saves", () => {
       expect(ofType(seen, "checkpoint-failed")[0]?.kinds).to.deep.equal(["student"]);
     });
 
-    it("is told of where a training was stopped, instead of what was saved", async () => {
+    it("reports the failure of a stopped training instead of a saved state", async () => {
       const controller = new AbortController();
       const seen: FitEvent[] = [];
       const error = await failing({ signal: controller.signal, batchSize: 2 }, (event) => {
@@ -272,7 +272,7 @@ describe("what fit saves", () => {
     });
   });
 
-  it("saves an epoch that is trained before it is evaluated, where the last checkpoint is some time ago", async () => {
+  it("saves a trained epoch before its evaluation if the interval has passed", async () => {
     await run({ runDirectory: scratch("calm") });
     const training = fit(await options({ checkpointMinutes: 1e-9 }));
     let trained = false;
@@ -286,7 +286,7 @@ describe("what fit saves", () => {
     expect(await bytes("run", "last.safetensors")).to.deep.equal(await bytes("calm", "last.safetensors"));
   });
 
-  it("is refused pauses that are none", async () => {
+  it("rejects negative retry delays", async () => {
     expect((await failing({ retryDelaysMs: [-1] })).code).to.equal("INVALID_ARGUMENT");
   });
 });

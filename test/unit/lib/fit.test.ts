@@ -39,7 +39,7 @@ describe("fit", () => {
     return { model, run: fit({ model, data, ...SMALL_TRAINING, ...options } as FitOptions) };
   };
 
-  it("yields start, progress, epochs and end, each as its schema says", async () => {
+  it("yields start, progress, epochs and end, each valid by its schema", async () => {
     const { run } = await smallRun();
     const { events, result } = await drain(run);
     for (const event of events) FitEvent.parse(event);
@@ -59,7 +59,7 @@ describe("fit", () => {
     }
   });
 
-  it("foretells the end: ever less, and nothing after the last epoch", async () => {
+  it("estimates the remaining time, zero after the last epoch", async () => {
     const { run } = await smallRun();
     const { events } = await drain(run);
     const [first, second] = ofType(events, "epoch");
@@ -67,7 +67,7 @@ describe("fit", () => {
     expect(second!.etaSeconds).to.equal(0);
   });
 
-  it("distills, with losses by stage and parameters that exist in training only", async () => {
+  it("distills, with losses per stage and parameters that exist only in training", async () => {
     using teacher = await createModel("resnet14", { numClasses: 4, seed: 1 });
     using student = await newModel();
     using distiller = await createDistiller({ teacher, student, method: { kind: "review", warmupEpochs: 1 } });
@@ -77,7 +77,7 @@ describe("fit", () => {
     const epochs = ofType(events, "epoch").map(({ train }) => train.losses);
     expect(epochs.map(({ distillationWeight }) => distillationWeight)).to.deep.equal([0, 1]);
     expect(epochs[1]!.perStage).to.have.lengthOf(4);
-    // A mean over images of float32 losses, whose parts were each rounded.
+    // A mean over images of float32 losses whose parts are rounded separately.
     expect(epochs[1]!.total).to.be.closeTo(epochs[1]!.crossEntropy + epochs[1]!.distillation, 1e-5);
   });
 
@@ -97,14 +97,14 @@ describe("fit", () => {
     expect(tensors.map(({ name }) => name)).to.have.members(Object.keys(await model.stateDict()));
   });
 
-  it("gives the student of the run directory the accuracy that it reports", async () => {
+  it("writes a student to the run directory with the reported accuracy", async () => {
     const { run } = await smallRun({ runDirectory: scratch("run") });
     const { result } = await drain(run);
     using student = await createModel("resnet8", { numClasses: 4, weights: scratch("run", "student.safetensors") });
     expect(await student.evaluate(data.test)).to.deep.equal(result.last);
   });
 
-  it("says where it saved what", async () => {
+  it("reports each saved file", async () => {
     const { run } = await smallRun({ epochs: 1, runDirectory: scratch("run") });
     const { events } = await drain(run);
     expect(ofType(events, "checkpoint")).to.deep.equal((["last", "best", "student"] as const).map((kind) => ({
@@ -112,7 +112,7 @@ describe("fit", () => {
     })));
   });
 
-  it("saves within an epoch when the signal is given, and resumes to the same bits", async () => {
+  it("saves within an epoch when the signal is aborted, and resumes to the same bits", async () => {
     const calm = await smallRun({ batchSize: 2, runDirectory: scratch("calm") });
     await drain(calm.run);
 
@@ -139,7 +139,7 @@ describe("fit", () => {
     expect(await losses("run")).to.deep.equal(await losses("calm"));
   });
 
-  it("makes up for an evaluation that was interrupted", async () => {
+  it("repeats an interrupted evaluation", async () => {
     const calm = await smallRun({ runDirectory: scratch("calm") });
     await drain(calm.run);
     const controller = new AbortController();
@@ -157,7 +157,7 @@ describe("fit", () => {
     await expectSameWeights(resumed.model, calm.model);
   });
 
-  it("resumes between two epochs, where the signal came with the end of one", async () => {
+  it("resumes between two epochs if the signal was aborted at the end of one", async () => {
     const controller = new AbortController();
     const stopped = await smallRun({ runDirectory: scratch("run"), signal: controller.signal });
     await failureOf(drain(stopped.run, (event) => { if (event.type === "epoch") controller.abort(); }));
@@ -168,7 +168,7 @@ describe("fit", () => {
     expect(await jsonLines(scratch("run", "metrics.jsonl"))).to.have.lengthOf(2);
   });
 
-  it("tells at once of a run that is finished", async () => {
+  it("ends immediately for a finished run", async () => {
     const first = await smallRun({ runDirectory: scratch("run") });
     const { result } = await drain(first.run);
     const again = await smallRun({ runDirectory: scratch("run"), resume: true });
@@ -177,13 +177,13 @@ describe("fit", () => {
     expect(same).to.deep.equal(result);
   });
 
-  it("does nothing where the signal was given before", async () => {
+  it("does nothing if the signal is already aborted", async () => {
     const { run } = await smallRun({ runDirectory: scratch("run"), signal: AbortSignal.abort() });
     expect((await failureOf(drain(run))).code).to.equal("ABORTED");
     expect(await readdir(scratch())).to.deep.equal([]);
   });
 
-  it("stops the epoch when the loop is left, so that the model can be used", async () => {
+  it("stops the epoch when the consumer leaves the loop, so that the model can be used", async () => {
     const { run, model } = await smallRun({ epochs: 1000 });
     const seen: string[] = [];
     for await (const event of run) {
@@ -195,8 +195,8 @@ describe("fit", () => {
     expect(await run.next()).to.deep.equal({ done: true, value: undefined });
   });
 
-  it("keeps the last good checkpoint when the loss is no number any more", async () => {
-    // From the second epoch on at a rate at which any network leaves the range of float32.
+  it("keeps the last good checkpoint when the loss is not finite", async () => {
+    // From the second epoch on, the learning rate makes any network exceed the range of float32.
     const { run } = await smallRun({ runDirectory: scratch("run"), schedule: { kind: "multi-step", milestones: [0], factor: 1e30 } });
     const error = await failureOf(drain(run));
     expect(error.code).to.equal("NON_FINITE_LOSS");
@@ -205,7 +205,7 @@ describe("fit", () => {
     expect(metadata).to.have.property("fit");
   });
 
-  it("takes from a preset what the options leave open", async () => {
+  it("takes omitted options from a preset", async () => {
     const { run } = await smallRun({ preset: "cifar100-short", epochs: 1, schedule: undefined as never, runDirectory: scratch("run") });
     await drain(run);
     const config = JSON.parse(await readFile(scratch("run", "config.json"), "utf8")) as { training: Record<string, unknown>; preset: string };
@@ -217,9 +217,9 @@ describe("fit", () => {
     ["an unknown option", { learningrate: 1 }, "INVALID_ARGUMENT", 'unknown key "learningrate"'],
     ["NaN", { epochs: NaN }, "INVALID_ARGUMENT", "got NaN"],
     ["an unknown preset", { preset: "cifar10" }, "UNKNOWN_NAME", 'did you mean "cifar100"?'],
-    ["resume without a run directory", { resume: true }, "INVALID_ARGUMENT", "expected a runDirectory"],
+    ["resume without a run directory", { resume: true }, "INVALID_ARGUMENT", "requires a runDirectory"],
   ] as const) {
-    it(`refuses ${problem}`, async () => {
+    it(`rejects ${problem}`, async () => {
       const { run } = await smallRun(options as unknown as Partial<FitOptions>);
       const error = await failureOf(drain(run));
       expect(error.code).to.equal(code);
@@ -227,8 +227,8 @@ describe("fit", () => {
     });
   }
 
-  it("refuses both a model and a distiller, and neither", async () => {
-    expect((await failureOf(drain(fit({ data } as unknown as FitOptions)))).message).to.contain("got both or none");
+  it("rejects both a model and a distiller, and neither", async () => {
+    expect((await failureOf(drain(fit({ data } as unknown as FitOptions)))).message).to.contain("received both or neither");
   });
 
   it("refuses to resume with other settings", async () => {

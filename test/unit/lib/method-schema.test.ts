@@ -4,16 +4,16 @@ import { Method } from "../../../lib/config/schemas/method.js";
 import { parse } from "../../../lib/config/validation.js";
 import { failureOf } from "../../support/errors.js";
 
-const refusal = (method: unknown): Promise<ReviewKdError> => failureOf("INVALID_ARGUMENT", () => parse(Method, method, "method"));
+const rejection = (method: unknown): Promise<ReviewKdError> => failureOf("INVALID_ARGUMENT", () => parse(Method, method, "method"));
 const KINDS = ["kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused", "review"];
 
 describe("the schema of methods", () => {
-  it("warms feature losses and dkd up over 20 epochs, kd not at all", () => {
+  it("has a warm-up of 20 epochs for feature losses and dkd, and none for kd", () => {
     const warmups = KINDS.map((kind) => [kind, (Method.parse({ kind }) as { warmupEpochs: number }).warmupEpochs]);
     expect(warmups).to.deep.equal(KINDS.map((kind) => [kind, kind === "kd" ? 0 : 20]));
   });
 
-  it("holds maps against each other by HCL where they are fused, by their mean squared error elsewhere", () => {
+  it("compares fused maps by HCL, others by mean squared error", () => {
     const distances = KINDS.slice(2).map((kind) => (Method.parse({ kind }) as { distance: string }).distance);
     expect(distances).to.deep.equal(["l2", "l2", "l2", "l2", "hcl", "hcl"]);
   });
@@ -25,7 +25,7 @@ describe("the schema of methods", () => {
     });
   });
 
-  it("fills in the defaults of each term of a sum, whose teacher has one mode", () => {
+  it("applies the defaults of each term of a sum, with one teacher mode", () => {
     expect(Method.parse({ kind: "sum", of: [{ kind: "kd", weight: 0.5 }], teacherMode: "train" })).to.deep.equal({
       kind: "sum", of: [{ kind: "kd", weight: 0.5, warmupEpochs: 0, warmupFrom: 0, temperature: 4 }], teacherMode: "train",
     });
@@ -38,7 +38,7 @@ describe("the schema of methods", () => {
     ["an unknown option, with the nearest", { kind: "kd", temperatur: 2 },
       'method: unknown key "temperatur": expected kind, weight, warmupEpochs, warmupFrom, temperature, teacherMode; did you mean "temperature"?'],
     ["a negative temperature", { kind: "dkd", temperature: -4 }, "method: expected a finite number > 0 for temperature, got -4"],
-    ["a warm-up from elsewhere", { kind: "review", warmupFrom: 2 }, "method: expected 0 or 1 for warmupFrom, got 2"],
+    ["an invalid start of the warm-up", { kind: "review", warmupFrom: 2 }, "method: expected 0 or 1 for warmupFrom, got 2"],
     ["stage 0", { kind: "single-layer", stage: 0 },
       "method: expected a whole number ≥ 1, counted from the shallowest of the matched stages for stage, got 0"],
     ["one weight for all stages", { kind: "multi-layer", stageWeights: 2 },
@@ -48,12 +48,12 @@ describe("the schema of methods", () => {
     ["a sum of nothing", { kind: "sum" }, "method: expected an array of one or more methods for of, got nothing"],
     ["a sum within a sum", { kind: "sum", of: [{ kind: "kd" }, { kind: "sum", of: [{ kind: "kd" }] }] },
       'method: expected "kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused" or "review" for of[1].kind, ' +
-      'got "sum"; the terms of a sum are methods by themselves: put the terms of an inner sum beside the others'],
+      'got "sum"; a sum cannot contain another sum: list the terms of the inner sum directly'],
     ["a teacher mode of one term", { kind: "sum", of: [{ kind: "kd", teacherMode: "eval" }] },
       'method: unknown key "teacherMode" in of[0]: expected kind, weight, warmupEpochs, warmupFrom, temperature'],
   ] as const) {
-    it(`refuses ${what}`, async () => {
-      expect((await refusal(method)).message).to.equal(message);
+    it(`rejects ${what}`, async () => {
+      expect((await rejection(method)).message).to.equal(message);
     });
   }
 });
@@ -69,7 +69,7 @@ describe("a method in a run configuration", () => {
     expect(method).to.deep.equal(Method.parse({ kind: "sum", of: [{ kind: "kd" }] }));
   });
 
-  it("is refused with the path to the term", async () => {
+  it("is rejected with the path to the term", async () => {
     const method = { kind: "sum", of: [{ kind: "review" }, { kind: "kd", weight: -1 }, { kind: "dkd", temprature: 2 }] };
     const { message } = await failureOf("CONFIG_INVALID", () => parseRunConfig(config(method)));
     expect(message.split("\n")).to.deep.equal([

@@ -11,11 +11,11 @@ describe("presets", () => {
     for (const preset of listPresets()) expect(findPreset(preset.name)).to.equal(preset);
   });
 
-  it("keep to their schema", () => {
+  it("conform to their schema", () => {
     for (const preset of listPresets()) expect(Preset.parse(preset)).to.deep.equal(preset);
   });
 
-  it("name networks that there are, and are called after them", () => {
+  it("name existing networks, and are named after them", () => {
     const networks = listModels().map(({ name }) => name);
     for (const { name, teacher, student } of listPresets()) {
       if (teacher === undefined || student === undefined) continue;
@@ -24,7 +24,7 @@ describe("presets", () => {
     }
   });
 
-  it("mark fields that they have", () => {
+  it("mark only existing fields", () => {
     for (const preset of listPresets()) {
       for (const { field } of preset.marks) {
         const value = field.split(".").reduce<unknown>((inner, key) => (inner as Record<string, unknown>)[key], preset);
@@ -33,7 +33,7 @@ describe("presets", () => {
     }
   });
 
-  it("cannot be changed, however deep", () => {
+  it("are deeply frozen", () => {
     const preset = findPreset("cifar100");
     expect(() => { (preset.training.optimizer as { learningRate: number }).learningRate = 1; }).to.throw(TypeError);
     expect(() => { (listPresets() as Preset[]).push(preset); }).to.throw(TypeError);
@@ -50,7 +50,7 @@ describe("presets", () => {
     });
   });
 
-  it("have mdistiller's settings, whose rate falls an epoch earlier than the official one", () => {
+  it("have mdistiller's settings, whose rate drops an epoch earlier than the official one", () => {
     const official = findPreset("cifar100");
     const { training, method } = findPreset("mdistiller");
     expect(method).to.deep.equal({ ...official.method, warmupFrom: 1 });
@@ -82,7 +82,7 @@ describe("presets", () => {
     ]);
   });
 
-  it("mark what was quoted from memory, re-run, or not published", () => {
+  it("mark values that were quoted from memory, re-run, or not published", () => {
     const marks = listPresets().flatMap(({ name, marks: own }) => own.map(({ field, origin }) => [name, field, origin]));
     expect(marks).to.deep.equal([
       ["resnet56-resnet20-rerun", "method.weight", "re-run"],
@@ -101,14 +101,14 @@ describe("presets", () => {
     ]);
   });
 
-  it("have the official ImageNet settings, and their pairs the published switches", () => {
+  it("have the official ImageNet settings, and the published options of each pair", () => {
     const { training, method, dataset } = findPreset("imagenet");
     expect(dataset).to.equal("imagenet");
     expect(method).to.deep.include({ kind: "review", warmupEpochs: 0, teacherMode: "eval", teacherFeatures: "after", studentFeatures: "after" });
     expect(training).to.deep.equal({
       epochs: 100, batchSize: 256, augment: true, accumulate: 1, clipNorm: null,
       optimizer: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: false, weightDecay: 1e-4, groups: [] },
-      // The rate is lower from epochs 30, 60 and 90 on, that is after the ones before them.
+      // The rate is lower from epochs 30, 60 and 90 on, that is, after the previous ones.
       schedule: { kind: "multi-step", milestones: [29, 59, 89], factor: 0.1, warmupEpochs: 0 },
     });
     for (const [name, studentFeatures, midChannels] of [["resnet34-resnet18", "after", 512], ["resnet50-mobilenetv1", "before", 256]] as const) {
@@ -118,13 +118,13 @@ describe("presets", () => {
     }
   });
 
-  it("do not pass ours off as published", () => {
+  it("do not present our settings as published", () => {
     const { origin, published, source } = findPreset("cifar100-short");
     expect([origin, published]).to.deep.equal(["ours", undefined]);
     expect(source).to.contain("not published");
   });
 
-  it("say which there are where one is unknown, and which was meant", () => {
+  it("are listed for an unknown name, with the nearest", () => {
     try {
       findPreset("resnet56-resnet2");
       throw new Error("the preset was found");
@@ -132,7 +132,7 @@ describe("presets", () => {
       if (!(error instanceof ReviewKdError)) throw error;
       expect(error.code).to.equal("UNKNOWN_NAME");
       expect(error.valid).to.deep.equal(listPresets().map(({ name }) => name));
-      expect(error.message).to.contain('got "resnet56-resnet2"; did you mean "resnet56-resnet20"?');
+      expect(error.message).to.contain('received "resnet56-resnet2"; did you mean "resnet56-resnet20"?');
     }
   });
 });

@@ -2,19 +2,19 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { expect } from "chai";
 import { ReviewKdError, type ErrorCode } from "../../../lib/errors.js";
-import { newestCheckpoint, numberedName, putAside, removeOldest } from "../../../lib/runs/run-checkpoints.js";
+import { newestCheckpoint, numberedName, removeOldest, renameDamaged } from "../../../lib/runs/run-checkpoints.js";
 import { failureOf, scratchDirectory } from "./small-run.js";
 
 describe("the checkpoints of a run", () => {
   const scratch = scratchDirectory();
 
-  /** Files whose text says how reading them ends. */
-  const put = async (files: Readonly<Record<string, ErrorCode | "whole">>): Promise<void> => {
+  /** Writes files whose text determines the result of reading them. */
+  const put = async (files: Readonly<Record<string, ErrorCode | "valid">>): Promise<void> => {
     for (const [name, text] of Object.entries(files)) await writeFile(scratch(name), text);
   };
   const read = async (path: string): Promise<string> => {
     const text = await readFile(path, "utf8");
-    if (text !== "whole") throw new ReviewKdError(text as ErrorCode, `${basename(path)} is not`);
+    if (text !== "valid") throw new ReviewKdError(text as ErrorCode, `${basename(path)} is not`);
     return text;
   };
   const newest = async (): Promise<{ name: string; damaged: string[] } | undefined> => {
@@ -22,15 +22,15 @@ describe("the checkpoints of a run", () => {
     return found && { name: basename(found.path), damaged: found.damaged.map(({ path }) => basename(path)) };
   };
 
-  it("are none in an empty directory, or in none", async () => {
+  it("are none in an empty or missing directory", async () => {
     expect(await newest()).to.equal(undefined);
     expect(await newestCheckpoint(scratch("none"), read)).to.equal(undefined);
-    await put({ "best.safetensors": "whole", "student.safetensors": "whole" });
+    await put({ "best.safetensors": "valid", "student.safetensors": "valid" });
     expect(await newest()).to.equal(undefined);
   });
 
-  it("are tried from the newest on: last, the one before, those that are kept", async () => {
-    await put({ "last.safetensors": "whole", "previous.safetensors": "whole", "epoch-0009.safetensors": "whole", "epoch-0010.safetensors": "whole", "epoch-10000.safetensors": "whole" });
+  it("are tried from newest to oldest: last, previous, periodic ones", async () => {
+    await put({ "last.safetensors": "valid", "previous.safetensors": "valid", "epoch-0009.safetensors": "valid", "epoch-0010.safetensors": "valid", "epoch-10000.safetensors": "valid" });
     expect(await newest()).to.deep.equal({ name: "last.safetensors", damaged: [] });
     await put({ "last.safetensors": "FILE_CORRUPT" });
     expect(await newest()).to.deep.equal({ name: "previous.safetensors", damaged: ["last.safetensors"] });
@@ -38,7 +38,7 @@ describe("the checkpoints of a run", () => {
     expect(await newest()).to.deep.equal({ name: "epoch-10000.safetensors", damaged: ["last.safetensors", "previous.safetensors"] });
   });
 
-  it("are named, each with its reason, where none is whole", async () => {
+  it("are listed, each with its reason, if none is valid", async () => {
     await put({ "last.safetensors": "FILE_CORRUPT", "previous.safetensors": "FILE_CORRUPT" });
     const error = await failureOf(newest());
     expect(error.code).to.equal("FILE_CORRUPT");
@@ -47,25 +47,25 @@ describe("the checkpoints of a run", () => {
     ]);
   });
 
-  it("are not passed over for another reason", async () => {
-    await put({ "last.safetensors": "STATE_DICT_MISMATCH", "previous.safetensors": "whole" });
+  it("are not skipped for another reason", async () => {
+    await put({ "last.safetensors": "STATE_DICT_MISMATCH", "previous.safetensors": "valid" });
     expect((await failureOf(newest())).code).to.equal("STATE_DICT_MISMATCH");
   });
 
-  it("are kept, the newest of them", async () => {
+  it("are removed, except the newest periodic ones", async () => {
     const names = [1, 2, 9, 10, 11, 10_000].map(numberedName);
     expect(names.slice(0, 2)).to.deep.equal(["epoch-0001.safetensors", "epoch-0002.safetensors"]);
-    await put(Object.fromEntries([...names, "epoch-x.safetensors", "last.safetensors"].map((name) => [name, "whole"])));
+    await put(Object.fromEntries([...names, "epoch-x.safetensors", "last.safetensors"].map((name) => [name, "valid"])));
     await removeOldest(scratch(), 3);
     expect(await readdir(scratch())).to.have.members([...names.slice(-3), "epoch-x.safetensors", "last.safetensors"]);
   });
 
-  it("are put aside where the last is damaged, so that it never becomes the one before", async () => {
-    await put({ "last.safetensors": "FILE_CORRUPT", "previous.safetensors": "whole" });
+  it("are renamed if the last is damaged, so that it never becomes the previous one", async () => {
+    await put({ "last.safetensors": "FILE_CORRUPT", "previous.safetensors": "valid" });
     const found = await newestCheckpoint(scratch(), read);
-    await putAside(scratch(), found!.damaged);
+    await renameDamaged(scratch(), found!.damaged);
     expect(await readdir(scratch())).to.have.members(["last.safetensors.damaged", "previous.safetensors"]);
     await mkdir(scratch("other"));
-    await putAside(scratch(), []);
+    await renameDamaged(scratch(), []);
   });
 });

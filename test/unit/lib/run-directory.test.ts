@@ -26,14 +26,14 @@ describe("a run directory", () => {
     open.push(run);
     return run;
   };
-  const begun = async (config: unknown = CONFIG): Promise<RunDirectory> => {
+  const started = async (config: unknown = CONFIG): Promise<RunDirectory> => {
     const run = kept(await createRunDirectory(scratch("deep", "run")));
     await run.writeConfig(config);
     return run;
   };
-  /** A run that no process holds. */
+  /** Creates a run that no process has locked. */
   const ended = async (): Promise<RunDirectory> => {
-    const run = await begun();
+    const run = await started();
     run.close();
     return run;
   };
@@ -49,36 +49,36 @@ describe("a run directory", () => {
     await run.writeEpochs();
   };
 
-  it("is made with its parents, and leaves no temporary file beside its configuration", async () => {
-    const run = await begun();
+  it("is created with its parents, and leaves no temporary file next to its configuration", async () => {
+    const run = await started();
     expect(JSON.parse(await readFile(run.file("config"), "utf8"))).to.deep.equal(CONFIG);
     expect(await readdir(run.path)).to.deep.equal(["config.json", "run.lock"]);
     run.close();
     expect(await readdir(run.path)).to.deep.equal(["config.json"]);
   });
 
-  it("may hold files that are of no run", async () => {
+  it("may hold unrelated files", async () => {
     await mkdir(scratch("notes"));
     await writeFile(scratch("notes", "notes.txt"), "");
     expect(kept(await createRunDirectory(scratch("notes"))).path).to.equal(scratch("notes"));
   });
 
-  it("is refused to a new run where it holds one that can be resumed", async () => {
+  it("is denied to a new run if it holds one that can be resumed", async () => {
     const { path } = await withCheckpoint();
     const error = await failureOf(createRunDirectory(path));
     expect(error.code).to.equal("RUN_DIRECTORY");
-    expect(error.message).to.contain("holds a run already").and.to.contain("--resume");
+    expect(error.message).to.contain("the directory holds a run.").and.to.contain("--resume");
   });
 
-  it("is refused to a new run where one has begun in it, which can be resumed from its beginning", async () => {
+  it("is denied to a new run if it holds one without a checkpoint, which can be resumed from the beginning", async () => {
     const { path } = await ended();
     const error = await failureOf(createRunDirectory(path));
     expect(error.code).to.equal("RUN_DIRECTORY");
-    expect(error.message).to.contain("saved no checkpoint (config.json)").and.to.contain("--resume");
+    expect(error.message).to.contain("a run without a checkpoint (config.json)").and.to.contain("--resume");
     expect((await resume(path, CONFIG)).path).to.equal(path);
   });
 
-  it("says why it cannot be made", async () => {
+  it("reports why it cannot be created", async () => {
     await writeFile(scratch("file"), "");
     const error = await failureOf(createRunDirectory(scratch("file", "run")));
     expect(error.code).to.equal("RUN_DIRECTORY");
@@ -86,26 +86,26 @@ describe("a run directory", () => {
     expect((error.cause as NodeJS.ErrnoException).code).to.equal("ENOTDIR");
   });
 
-  it("reads back the epochs that were written", async () => {
-    const run = await begun();
+  it("reads back the written epochs", async () => {
+    const run = await started();
     await append(run, 0);
     await append(run, 1);
     expect(await run.readEpochs()).to.deep.equal([record(0), record(1)]);
   });
 
   it("has no epochs before the first", async () => {
-    expect(await (await begun()).readEpochs()).to.deep.equal([]);
+    expect(await (await started()).readEpochs()).to.deep.equal([]);
   });
 
-  it("passes over a line that was cut in half", async () => {
-    const run = await begun();
+  it("ignores a truncated line", async () => {
+    const run = await started();
     await append(run, 0);
     await appendFile(run.file("metrics"), JSON.stringify(record(1)).slice(0, 40));
     expect(await run.readEpochs()).to.deep.equal([record(0)]);
   });
 
-  it("cuts half lines and epochs that will be repeated", async () => {
-    const run = await begun();
+  it("removes truncated lines and epochs that will be repeated", async () => {
+    const run = await started();
     for (const epoch of [0, 1, 2]) await append(run, epoch);
     await appendFile(run.file("metrics"), '{"epoch":3');
     await run.keepEpochs(2);
@@ -114,14 +114,14 @@ describe("a run directory", () => {
       .to.deep.equal(['{"epoch":0', '{"epoch":1', '{"epoch":2', ""]);
   });
 
-  it("tells that a line cannot be added", async () => {
-    const run = await begun();
+  it("reports that a line cannot be added", async () => {
+    const run = await started();
     await mkdir(run.file("metrics"));
     expect((await failureOf(append(run, 0))).code).to.equal("RUN_DIRECTORY");
   });
 
-  it("makes up for lines that could not be added, or only in part", async () => {
-    const run = await begun();
+  it("rewrites lines that were not or only partly added", async () => {
+    const run = await started();
     await append(run, 0);
     const whole = await readFile(run.file("metrics"));
     await rm(run.file("metrics"));
@@ -134,8 +134,8 @@ describe("a run directory", () => {
     expect(await run.readEpochs()).to.deep.equal([record(0), record(1), record(2)]);
   });
 
-  it("is made anew where it vanished, with all that is known of it", async () => {
-    const run = await begun();
+  it("is recreated with its known files if it vanished", async () => {
+    const run = await started();
     await append(run, 0);
     await rm(run.path, { recursive: true });
     await run.restore();
@@ -146,14 +146,14 @@ describe("a run directory", () => {
     expect((await failureOf(createRunDirectory(run.path))).code).to.equal("RUN_LOCKED");
   });
 
-  it("is left to whoever took it after it vanished", async () => {
-    const run = await begun();
+  it("is left to another run that took it after it vanished", async () => {
+    const run = await started();
     await rm(run.path, { recursive: true });
     kept(await createRunDirectory(run.path));
     expect((await failureOf(run.restore())).code).to.equal("RUN_LOCKED");
   });
 
-  it("is rid of what a killed process left half written, and of nothing else", async () => {
+  it("is cleared of temporary files of a killed process, and of nothing else", async () => {
     const { path } = await ended();
     const leftovers = ["last.safetensors.tmp-77", "epoch-0003.safetensors.tmp-77", "config.json.tmp-1", "previous.safetensors.tmp-77", "metrics.jsonl.tmp-9"];
     const others = ["notes.tmp-77", "last.safetensors.tmp-x", "my.tmp-7.txt"];
@@ -162,7 +162,7 @@ describe("a run directory", () => {
     expect((await readdir(path)).sort()).to.deep.equal(["config.json", "run.lock", ...others].sort());
   });
 
-  it("records the configuration before when it is changed on the way", async () => {
+  it("records the former configuration when it changes", async () => {
     const { path } = await withCheckpoint();
     const changed = { ...CONFIG, training: { ...CONFIG.training, epochs: 12 } };
     const { run, changes } = await resumeRunDirectory(path, changed, { override: true });
@@ -181,13 +181,13 @@ describe("a run directory", () => {
     expect((await resume(path, structuredClone(CONFIG))).path).to.equal(path);
   });
 
-  it("may be resumed on another device with another number of threads, and save more often", async () => {
+  it("may be resumed on another device with other numbers of threads and workers, and save more often", async () => {
     const { path } = await withCheckpoint();
-    const elsewhere = { ...CONFIG, training: { ...CONFIG.training, threads: 8, device: undefined, checkpointEvery: 5, keepCheckpoints: 2, checkpointMinutes: 1 } };
+    const elsewhere = { ...CONFIG, training: { ...CONFIG.training, threads: 8, device: undefined, checkpointEvery: 5, keepCheckpoints: 2, checkpointMinutes: 1 }, data: { ...CONFIG.data, numWorkers: 4 } };
     expect((await resume(path, elsewhere)).path).to.equal(path);
   });
 
-  it("is not resumed with settings that differ, each of which is named", async () => {
+  it("is not resumed with changed settings, each of which is listed", async () => {
     const { path } = await withCheckpoint();
     const changed = { ...CONFIG, task: "distill", training: { ...CONFIG.training, milestones: [1, 3] }, data: { kind: "synthetic" } };
     const error = await failureOf(resumeRunDirectory(path, changed));
@@ -197,18 +197,18 @@ describe("a run directory", () => {
     ]);
   });
 
-  it("is not resumed where it is not there", async () => {
+  it("is not resumed if it is missing", async () => {
     const error = await failureOf(resumeRunDirectory(scratch("deep", "run"), CONFIG));
     expect(error.code).to.equal("RUN_DIRECTORY");
-    expect(error.message).to.contain("got no config.json");
+    expect(error.message).to.contain("config.json is missing");
   });
 
-  it("is not made by an attempt to resume", async () => {
+  it("is not created by an attempt to resume", async () => {
     await failureOf(resumeRunDirectory(scratch("none"), CONFIG));
     expect(await stat(scratch("none")).catch(() => "missing")).to.equal("missing");
   });
 
-  it("is not resumed where its configuration is no JSON", async () => {
+  it("is not resumed if its configuration is not JSON", async () => {
     const run = await withCheckpoint();
     await writeFile(run.file("config"), "{");
     expect((await failureOf(resumeRunDirectory(run.path, CONFIG))).message).to.contain("expected JSON");

@@ -7,7 +7,7 @@ import { RunConfig } from "../../../lib/config/schemas/run-config.js";
 import { EpochRecord, FitProgress } from "../../../lib/config/schemas/run-record.js";
 import { StepOptions, TrainingOptions } from "../../../lib/config/schemas/training.js";
 
-const directory = new URL("../../../lib/schemas/", import.meta.url);
+const directory = new URL("../../../lib/config/schemas/", import.meta.url);
 
 async function allSchemas(): Promise<[name: string, schema: z.ZodType][]> {
   const found: [string, z.ZodType][] = [];
@@ -21,13 +21,13 @@ async function allSchemas(): Promise<[name: string, schema: z.ZodType][]> {
 }
 
 describe("the schemas", () => {
-  it("refuse unknown keys wherever they describe an object", async () => {
+  it("reject unknown keys in every object", async () => {
     const objects = (await allSchemas()).filter((entry): entry is [string, z.ZodObject] => entry[1] instanceof z.ZodObject);
     expect(objects.length).to.be.above(20);
     for (const [name, schema] of objects) expect(schema.def.catchall, name).to.be.instanceOf(z.ZodNever);
   });
 
-  it("tell unions of objects apart by one key", async () => {
+  it("discriminate unions of objects by one key", async () => {
     for (const [name, schema] of await allSchemas()) {
       if (schema instanceof z.ZodUnion && schema.options.some((option) => option instanceof z.ZodObject)) {
         expect(schema, name).to.be.instanceOf(z.ZodDiscriminatedUnion);
@@ -35,7 +35,7 @@ describe("the schemas", () => {
     }
   });
 
-  it("accept what they have filled in, unchanged", () => {
+  it("accept their own output unchanged", () => {
     for (const [schema, input] of [
       [TrainingOptions, {}], [StepOptions, {}], [Method, { kind: "review" }], [Method, { kind: "sum", of: [{ kind: "kd" }, { kind: "single-layer", stage: 2 }] }], [DataSource, { kind: "synthetic" }],
       [RunConfig, { task: "train", model: { name: "resnet20" } }],
@@ -46,7 +46,7 @@ describe("the schemas", () => {
     }
   });
 
-  it("have the official CIFAR training for defaults", () => {
+  it("default to the official CIFAR training", () => {
     expect(TrainingOptions.parse({})).to.deep.include({
       epochs: 240, batchSize: 128,
       optimizer: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4, groups: [] },
@@ -58,16 +58,16 @@ describe("the schemas", () => {
     });
   });
 
-  it("let a file name every data set but those that programs hand over", () => {
+  it("let a file specify every data set except those that programs pass", () => {
     const kinds = (schema: { options: readonly { shape: { kind: { value: string } } }[] }): string[] => schema.options.map(({ shape }) => shape.kind.value);
     expect(kinds(StoredDataSource)).to.deep.equal(kinds(DataSource).filter((kind) => !["arrays", "stream"].includes(kind)));
   });
 
-  it("record of an epoch all that its event says, but for type and time left", () => {
+  it("record everything of an epoch event except type and remaining time", () => {
     expect(Object.keys(EpochRecord.shape)).to.have.members(["epoch", "epochs", "train", "test", "learningRate", "best", "isBest", "elapsedSeconds"]);
   });
 
-  it("refuse the progress of a checkpoint where part of it is missing", () => {
+  it("reject incomplete progress of a checkpoint", () => {
     const whole = { epochsDone: 1, trained: null, last: { top1: 1, top5: 2, loss: 3, samples: 4 }, best: { epoch: 0, top1: 1 }, elapsedSeconds: 1 };
     expect(FitProgress.parse(whole)).to.deep.equal(whole);
     for (const key of Object.keys(whole)) {

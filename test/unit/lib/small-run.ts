@@ -4,10 +4,10 @@ import { join } from "node:path";
 import type { FitEvent } from "../../../lib/config/schemas/events.js";
 import { ReviewKdError } from "../../../lib/errors.js";
 
-/** Data that an epoch goes through in a fraction of a second. */
+/** Data for epochs of a fraction of a second. */
 export const SMALL_DATA = { kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 32 } as const;
 
-/** Four steps in an epoch, whatever the machine. */
+/** Options for four steps per epoch on any machine. */
 export const SMALL_TRAINING = { epochs: 2, batchSize: 16, seed: 3, threads: 1, schedule: { kind: "constant" } } as const;
 
 /** The events of one type, in order. */
@@ -15,7 +15,7 @@ export function ofType<Type extends FitEvent["type"]>(events: readonly FitEvent[
   return events.filter((event): event is Extract<FitEvent, { type: Type }> => event.type === type);
 }
 
-/** Runs to the end and gives all events and the result; `onEvent` may abort on the way. */
+/** Runs to the end and returns all events and the result; `onEvent` may abort the run. */
 export async function drain<Result>(
   run: AsyncGenerator<FitEvent, Result, void>, onEvent: (event: FitEvent) => void = () => undefined,
 ): Promise<{ events: FitEvent[]; result: Result }> {
@@ -28,7 +28,7 @@ export async function drain<Result>(
   }
 }
 
-/** The error with which `work` fails; fails itself where there is none. */
+/** The error with which `work` fails; throws if it succeeds. */
 export async function failureOf(work: Promise<unknown>): Promise<ReviewKdError> {
   try {
     await work;
@@ -36,10 +36,10 @@ export async function failureOf(work: Promise<unknown>): Promise<ReviewKdError> 
     if (error instanceof ReviewKdError) return error;
     throw error;
   }
-  throw new Error("expected a failure, got none");
+  throw new Error("missing failure: the work succeeded");
 }
 
-/** A directory that lives as long as each test of the suite. */
+/** A temporary directory for each test of the suite. */
 export function scratchDirectory(): (...names: string[]) => string {
   let directory = "";
   beforeEach(async () => {

@@ -7,8 +7,8 @@ describe("meanAndDeviation", () => {
     expect(meanAndDeviation([1, 2, 3, 4])).to.deep.equal({ mean: 2.5, deviation: Math.sqrt(5 / 3) });
   });
 
-  it("knows no deviation of a single value, and nothing of none", () => {
+  it("has no deviation for a single value, and rejects an empty list", () => {
     expect(meanAndDeviation([7])).to.deep.equal({ mean: 7, deviation: null });
-    expect(() => meanAndDeviation([])).to.throw(ReviewKdError, "expected one or more values").with.property("code", "INVALID_ARGUMENT");
+    expect(() => meanAndDeviation([])).to.throw(ReviewKdError, "expected one or more, received none").with.property("code", "INVALID_ARGUMENT");
   });
 });

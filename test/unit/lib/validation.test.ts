@@ -17,7 +17,7 @@ function failure(schema: z.ZodType, value: unknown, what = "training options"): 
 }
 
 describe("parse", () => {
-  it("fills in the defaults of what was not given", () => {
+  it("applies the defaults of omitted options", () => {
     const options = parse(TrainingOptions, { epochs: 3, optimizer: { kind: "sgd", learningRate: 0.2 } }, "training options");
     expect(options.epochs).to.equal(3);
     expect(options.optimizer).to.deep.equal({ kind: "sgd", learningRate: 0.2, momentum: 0.9, nesterov: true, weightDecay: 5e-4, groups: [] });
@@ -31,13 +31,13 @@ describe("parse", () => {
     });
   }
 
-  it("says what a whole number must be", () => {
+  it("describes the accepted integers", () => {
     expect(failure(TrainingOptions, { epochs: 1.5 }).message).to.equal("training options: expected a whole number > 0 for epochs, got 1.5");
     expect(failure(TrainingOptions, { epochs: "ten" }).message).to.contain('got "ten"');
     expect(failure(TrainingOptions, { epochs: NaN }).message).to.contain("expected a whole number > 0 for epochs, got NaN");
   });
 
-  it("says both bounds of a range", () => {
+  it("describes both bounds of a range", () => {
     expect(failure(TrainingOptions, { optimizer: { kind: "sgd", momentum: 1 } }).message)
       .to.contain("expected a finite number ≥ 0 and < 1 for optimizer.momentum, got 1");
   });
@@ -49,7 +49,7 @@ describe("parse", () => {
     expect(error.valid).to.include.members(["learningRate", "momentum"]);
   });
 
-  it("suggests nothing for a key that is near to none", () => {
+  it("suggests nothing for a key without a near match", () => {
     const { message } = failure(TrainingOptions, { colour: "blue" });
     expect(message).to.contain('unknown key "colour": expected optimizer,');
     expect(message).not.to.contain("did you mean");
@@ -67,7 +67,7 @@ describe("parse", () => {
     expect(error.valid).to.deep.equal(["constant", "multi-step", "cosine"]);
   });
 
-  it("knows the keys of the kind that was chosen", () => {
+  it("lists the keys of the selected kind", () => {
     const { valid } = failure(TrainingOptions, { schedule: { kind: "cosine", milestones: [1] } });
     expect(valid).to.deep.equal(["kind", "finalScale", "warmupEpochs"]);
   });
@@ -82,18 +82,18 @@ describe("parse", () => {
     ]);
   });
 
-  it("says that a missing value is missing, and that null may stand where it may", () => {
+  it("reports a missing value, and mentions null if it is accepted", () => {
     expect(failure(DataSource, { kind: "cifar100" }, "data").message).to.equal(
       "data: expected the directory of the data set's .bin files (`reviewkd data fetch` downloads them) for root, got nothing",
     );
     expect(failure(TrainingOptions, { clipNorm: 0 }).message).to.contain("expected a finite number > 0, or null for clipNorm, got 0");
   });
 
-  it("tells what the whole value must be", () => {
+  it("describes the whole value", () => {
     expect(failure(TrainingOptions, null).message).to.equal("training options: expected an object for the whole value, got null");
   });
 
-  it("names the classes of which a value may be", () => {
+  it("lists the accepted classes of a value", () => {
     const arrays = { kind: "arrays", numClasses: 2, height: 1, width: 1, test: { images: new Uint8Array(3), labels: [0] } };
     const { message } = failure(DataSource, { ...arrays, train: { images: new Int8Array(3), labels: [0] } }, "data");
     expect(message).to.equal("data: expected a Uint8Array or a Float32Array for train.images, got an Int8Array of 3 elements");
@@ -104,7 +104,7 @@ describe("parse", () => {
       .to.contain("for schedule.milestones[1], got -2");
   });
 
-  it("takes the code of its caller", () => {
+  it("uses the caller's error code", () => {
     expect(() => parse(TrainingOptions, { epochs: 0 }, "run.yaml", "CONFIG_INVALID")).to.throw(ReviewKdError).with.property("code", "CONFIG_INVALID");
   });
 });
@@ -114,17 +114,17 @@ describe("nearestName", () => {
     expect(nearestName("ResNet56", ["resnet20", "resnet56"])).to.equal("resnet56");
   });
 
-  it("finds nothing among names that are all far", () => {
+  it("finds nothing among distant names", () => {
     expect(nearestName("vgg", ["resnet20"])).to.equal(undefined);
   });
 });
 
 describe("valueText", () => {
-  it("keeps long text short", () => {
+  it("truncates long text", () => {
     expect(valueText("x".repeat(500))).to.have.length.below(70);
   });
 
-  it("names what it cannot print", () => {
+  it("describes values that it cannot print", () => {
     expect([undefined, null, [1, 2], { a: 1 }, new Map(), 3n, () => 1, Object.create(null)].map(valueText)).to.deep.equal([
       "nothing", "null", "an array of 2 elements", "an object", "a Map", "3n", "a function", "an object",
     ]);

@@ -12,7 +12,7 @@ async function collect<Report, Result>(run: AsyncGenerator<Report, Result, void>
 }
 
 describe("withReports", () => {
-  it("yields the newest of many reports, the very last included, and returns the result", async () => {
+  it("yields the newest of many reports, including the last, and returns the result", async () => {
     const run = withReports<number, string>(async (report) => {
       for (let i = 0; i < 1000; i++) report(i);
       await sleep(5);
@@ -22,7 +22,7 @@ describe("withReports", () => {
     expect(await collect(run)).to.deep.equal({ reports: [999, 1000], result: "done" });
   });
 
-  it("passes the error of the work on, after its last report", async () => {
+  it("rethrows the error of the work after its last report", async () => {
     const reports: number[] = [];
     const run = withReports<number, never>(async (report) => {
       report(1);
@@ -40,7 +40,7 @@ describe("withReports", () => {
     expect(message).to.equal("broken");
   });
 
-  it("yields a report that had to wait, while the work goes on", async () => {
+  it("yields a waiting report while the work continues", async () => {
     let finish = (): void => undefined;
     const finished = new Promise<void>((resolve) => { finish = resolve; });
     const run = withReports<number, string>(async (report) => {
@@ -56,7 +56,7 @@ describe("withReports", () => {
     expect(await run.next()).to.deep.equal({ done: true, value: "done" });
   });
 
-  it("stops the work and waits for it when the consumer leaves", async () => {
+  it("stops the work and awaits it when the consumer leaves", async () => {
     let stopped = false;
     const run = withReports<number, string>(async (report, signal) => {
       report(1);
@@ -69,7 +69,7 @@ describe("withReports", () => {
     expect(stopped).to.equal(true);
   });
 
-  it("hands the signal of its caller on", async () => {
+  it("forwards the caller's signal", async () => {
     const controller = new AbortController();
     const run = withReports<number, unknown>(async (report, signal) => {
       report(1);
@@ -81,7 +81,7 @@ describe("withReports", () => {
     expect(await run.next()).to.deep.equal({ done: true, value: "enough" });
   });
 
-  it("begins with a signal that was given before", async () => {
+  it("starts with a signal that is already aborted", async () => {
     const run = withReports<number, boolean>((_report, signal) => Promise.resolve(signal.aborted), { intervalMs: 0, signal: AbortSignal.abort() });
     expect(await collect(run)).to.deep.equal({ reports: [], result: true });
   });

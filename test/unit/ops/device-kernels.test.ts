@@ -39,7 +39,7 @@ describe("the kernels for CUDA devices, on the CPU", function () {
     expect(plugin["reason"]).to.equal("there is no /nowhere/reviewkd_cuda.so, which REVIEWKD_CUDA_PLUGIN names");
     expect(plugin["fix"]).to.include("npm run build:cuda");
     const { stdout } = withPlugin("/nowhere/reviewkd_cuda.so", ["--import", "tsx", "lib/cli/main.ts", "doctor"]);
-    expect(stdout).to.match(/^CUDA plugin +not used: there is no .*; CUDA works without its kernels, slower\. To mend it: npm /m);
+    expect(stdout).to.match(/^CUDA plugin +not used: there is no .*; CUDA works without its kernels, but slower\. To fix it: npm /m);
   });
 
   it("say what is wrong where it is something else", () => {

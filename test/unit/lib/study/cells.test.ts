@@ -13,14 +13,14 @@ const cells = (overrides: object): ReturnType<typeof cellsOf> => {
 };
 
 describe("the cells of a study", () => {
-  it("are every condition with every seed, after the teacher where it has no weights", () => {
+  it("are every condition with every seed, after the teacher if it has no weights", () => {
     expect(cells({}).map(({ id }) => id)).to.deep.equal([
       "teacher", "student-alone-seed4", "distilled-seed4", "student-alone-seed7", "distilled-seed7",
     ]);
     expect(cells({ teacher: { name: "resnet56", weights: "t.safetensors" } }).map(({ id }) => id)).to.not.include("teacher");
   });
 
-  it("are ordinary runs that learn from the one teacher", () => {
+  it("are ordinary runs that learn from the same teacher", () => {
     for (const { config, runDirectory, seed, id } of cells({})) {
       expect(RunConfig.parse(config)).to.deep.equal(config);
       expect(config.training.seed).to.equal(seed);
@@ -31,7 +31,7 @@ describe("the cells of a study", () => {
     expect(given).to.deep.include({ task: "distill", teacher: { name: "resnet56", weights: "t.safetensors" } });
   });
 
-  it("train the teacher as long and as fast as it is told, with a seed that no student has", () => {
+  it("train the teacher with its own epochs and learning rate, and a seed that no student has", () => {
     const [teacher, student] = cells({ seeds: [0, 1000], teacherTraining: { epochs: 300, learningRate: 0.3 } });
     expect(teacher?.config.training).to.deep.include({ epochs: 300, seed: 2000 });
     expect(teacher?.config.training.optimizer.learningRate).to.equal(0.3);

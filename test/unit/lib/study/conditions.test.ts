@@ -21,7 +21,7 @@ describe("the conditions of a study", () => {
     ]);
   });
 
-  it("share the settings that are not varied, where they have a meaning", () => {
+  it("share the settings that are not varied, if their methods support them", () => {
     const method = { weight: 0.7, warmupEpochs: 3, warmupFrom: 1, teacherMode: "train", midChannels: 32, studentFeatures: "before" };
     for (const { method: own } of conditionsOf(configOf("ablation", { method }), STAGES).slice(1)) {
       const { midChannels, ...common } = method;
@@ -30,7 +30,7 @@ describe("the conditions of a study", () => {
     }
   });
 
-  it("are all pairs of matched stages, each of the student under each of the teacher", () => {
+  it("are all pairs of a matched student stage and a matched teacher stage", () => {
     const pairs = conditionsOf(configOf("stages", { method: { distance: "hcl", weight: 2 } }), STAGES).slice(1);
     expect(pairs.map(({ id, stage, teacherStage }) => [id, stage, teacherStage])).to.deep.equal([
       ["stage-1-from-1", 1, 1], ["stage-1-from-2", 1, 2], ["stage-2-from-1", 2, 1], ["stage-2-from-2", 2, 2],
@@ -38,14 +38,14 @@ describe("the conditions of a study", () => {
     for (const { method, stage, teacherStage } of pairs) expect(method).to.deep.include({ kind: "single-layer", distance: "hcl", weight: 2, stage, teacherStage });
   });
 
-  it("are with and without the teacher where seeds vary", () => {
+  it("are with and without the teacher for a study of seeds", () => {
     const [alone, distilled, ...rest] = conditionsOf(configOf("seeds", { method: { kind: "kd" } }), STAGES);
     expect(rest).to.deep.equal([]);
     expect(alone?.method).to.equal(null);
     expect(distilled?.method).to.deep.include({ kind: "kd", temperature: 4 });
   });
 
-  it("have names of their own that fit directories", () => {
+  it("have unique ids that are valid directory names", () => {
     for (const kind of ["ablation", "stages", "seeds"] as const) {
       const ids = conditionsOf(configOf(kind), STAGES).map(({ id }) => id);
       expect(new Set(ids).size).to.equal(ids.length);
@@ -53,7 +53,7 @@ describe("the conditions of a study", () => {
     }
   });
 
-  it("are held against the re-run for its own networks, data and length alone", () => {
+  it("are compared with the re-run only for the same networks, data and number of epochs", () => {
     const data = { kind: "cifar100", root: "data" };
     expect(isRerun(configOf("ablation", { data }))).to.equal(true);
     expect(isRerun(configOf("ablation", { data, training: { epochs: 10 } }))).to.equal(false);

@@ -6,7 +6,7 @@ import { matchedStages } from "../../../../lib/study/matched-stages.js";
 
 describe("matchedStages", () => {
   for (const [studentName, teacherName] of [["resnet8", "resnet14"], ["resnet8", "vgg8"], ["vgg8", "resnet8"]] as const) {
-    it(`names the stages that a distillation of ${studentName} under ${teacherName} matches`, async () => {
+    it(`lists the stages that a distillation of ${studentName} with ${teacherName} matches`, async () => {
       using student = await createModel(studentName, { numClasses: 4 });
       using teacher = await createModel(teacherName, { numClasses: 4 });
       using distiller = await createDistiller({ teacher, student });
@@ -18,8 +18,8 @@ describe("matchedStages", () => {
     });
   }
 
-  it("says which networks there are where one is unknown, and for which of the two", () => {
-    expect(() => matchedStages("resnet9", "resnet56")).to.throw(ReviewKdError, /for the student, got "resnet9"; did you mean "resnet8"\?/);
-    expect(() => matchedStages("resnet8", "resnet9")).to.throw(ReviewKdError, /for the teacher/).with.property("code", "UNKNOWN_NAME");
+  it("lists the networks for an unknown one, and names its role", () => {
+    expect(() => matchedStages("resnet9", "resnet56")).to.throw(ReviewKdError, /^invalid student: expected .*, received "resnet9"; did you mean "resnet8"\?/);
+    expect(() => matchedStages("resnet8", "resnet9")).to.throw(ReviewKdError, /^invalid teacher: /).with.property("code", "UNKNOWN_NAME");
   });
 });

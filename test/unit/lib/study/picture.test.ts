@@ -8,10 +8,10 @@ import { resultOf, spread } from "./study-results.js";
 async function svgOf(result: StudyResult): Promise<string> {
   const picture = await drawPicture(result);
   if ("svg" in picture) return picture.svg;
-  throw new Error(`expected a picture, got: ${picture.missing}`);
+  throw new Error(`missing picture: ${picture.missing}`);
 }
 
-/** The tags of an XML text, each closed in its order; throws where they are not. */
+/** The tags of an XML text; throws unless each is closed in order. */
 function elements(svg: string): string[] {
   const names: string[] = [];
   const open: string[] = [];
@@ -28,7 +28,7 @@ function elements(svg: string): string[] {
   return names;
 }
 
-/** What stands in the picture, entities resolved. */
+/** The texts in the picture, with entities resolved. */
 function texts(svg: string): string[] {
   return [...svg.matchAll(/<(?:text|tspan)[^>]*>([^<]*)</g)].map(([, text = ""]) => text.replaceAll("&amp;", "&").trim()).filter((text) => text !== "");
 }
@@ -44,7 +44,7 @@ const seeds = resultOf("seeds", (_, index) => ({ last: spread(60 + 5 * index, 0.
 
 describe("the picture of a study", () => {
   for (const [name, result] of [["an ablation", ablation], ["stages", stages], ["seeds", seeds]] as const) {
-    it(`is well-formed SVG for ${name}, and the same for the same results`, async () => {
+    it(`is well-formed, deterministic SVG for ${name}`, async () => {
       const svg = await svgOf(result);
       expect(elements(svg)[0]).to.equal("svg");
       expect(elements(svg)).to.include("title").and.not.include("style");
@@ -60,7 +60,7 @@ describe("the picture of a study", () => {
     ]);
   });
 
-  it("has a square of stages, values in its cells and a scale with the same reach to both sides", async () => {
+  it("has a matrix of stages, values in its cells and a symmetric scale", async () => {
     const shown = texts(await svgOf(stages));
     expect(shown).to.include.members(["Teacher stage", "Student stage", "Difference to the student alone (points)", "layer1", "block2", "1", "2"]);
     expect(shown).to.include.members(["−0.5", "−2.0", "+0.5", "–", "0.0", "+2.0"]);
@@ -78,14 +78,14 @@ describe("the picture of a study", () => {
     expect(new Set(missing).size).to.equal(1);
   });
 
-  it("has accuracies with deviations and the teacher's, last and best epoch apart", async () => {
+  it("has accuracies with deviations for last and best epoch, and the teacher's", async () => {
     const shown = texts(await svgOf(seeds));
     expect(shown).to.include.members([
       "Top-1 accuracy (%)", "last epoch", "best epoch (chosen on the test set)", "60.0 ± 0.3 %", "61.0 ± 0.5 %", "65.0 ± 0.3 %", "teacher 72.3 %",
     ]);
   });
 
-  it("draws error bars where there are deviations alone", async () => {
+  it("draws error bars only for deviations", async () => {
     const strokes = async (deviation: number | null): Promise<number> => {
       const result = resultOf("ablation", ({ method }) => ({ last: spread(60, deviation), gain: method === null ? null : spread(1, deviation) }));
       return [...(await svgOf(result)).matchAll(/stroke-width="1\.2"/g)].length;
@@ -94,21 +94,21 @@ describe("the picture of a study", () => {
     expect(await strokes(0.2)).to.equal(6 * 3);
   });
 
-  it("says what it shows to those who cannot see it", async () => {
+  it("has an accessible title", async () => {
     expect(await svgOf(seeds)).to.include("<title>Top-1 accuracy, mean and standard deviation over 3 seeds: resnet20 under resnet56 on synthetic</title>");
   });
 
-  it("is left out with the reason where the library is missing, or too little is done", async () => {
+  it("is omitted with a reason if the library is missing or too few cells are done", async () => {
     const missing = await drawPicture(seeds, () => Promise.resolve(undefined));
     expect(missing).to.deep.equal({
-      missing: "no picture was drawn, for the package echarts is not installed; `npm install echarts`, then the same study again draws it",
+      missing: "no picture was drawn: the package echarts is not installed. Run `npm install echarts`, then the same study again.",
     });
     for (const kind of ["ablation", "stages", "seeds"] as const) {
-      expect(await drawPicture(resultOf(kind, () => ({})))).to.deep.equal({ missing: "no picture was drawn, for too few cells are done" });
+      expect(await drawPicture(resultOf(kind, () => ({})))).to.deep.equal({ missing: "no picture was drawn: too few cells are done" });
     }
   });
 
-  it("is all that its library is loaded for: nothing imports it before", () => {
+  it("loads its library only when drawing", () => {
     const sources = readdirSync("lib", { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"))
       .map((name) => readFileSync(join("lib", name), "utf8"));
     const imports = sources.flatMap((source) => source.split("\n")).filter((line) => line.includes('"echarts"') && line.includes("import"));

@@ -22,7 +22,7 @@ describe("results.csv", () => {
   };
   const failed: CellResult = { ...cell, id: "teacher", condition: "teacher", status: "failed", last: null, best: null, seconds: null, error: { code: "NON_FINITE_LOSS", message: "m" } };
 
-  it("has a line of names and one for each cell, epochs counted from 1", () => {
+  it("has a header and one line per cell, with epochs counted from 1", () => {
     const { conditions } = resultOf("stages", () => ({}));
     expect(parseCsv(resultsCsv({ conditions, cells: [cell, failed] }))).to.deep.equal([
       ["cell", "condition", "label", "student_stage", "teacher_stage", "seed", "status", "last_top1", "last_top5", "last_loss", "best_top1", "best_epoch", "seconds", "error"],
@@ -31,7 +31,7 @@ describe("results.csv", () => {
     ]);
   });
 
-  it("quotes what has commas or quotes in it", () => {
+  it("quotes fields with commas or quotes", () => {
     const { conditions } = resultOf("seeds", ({ id }) => (id === "distilled" ? { label: 'review, "d"' } : {}));
     const text = resultsCsv({ conditions, cells: [{ ...cell, condition: "distilled" }] });
     expect(text).to.include(',"review, ""d""",');

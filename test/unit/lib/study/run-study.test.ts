@@ -24,7 +24,7 @@ const STUDY = {
 
 const CELLS = ["teacher", "student-alone-seed0", "distilled-seed0", "student-alone-seed1", "distilled-seed1"];
 
-/** Runs a study to its end and gives all events and the result. */
+/** Runs a study to its end and returns all events and the result. */
 async function study(
   directory: string, overrides: Partial<SeedsInput> = {}, options: Partial<StudyOptions> = {}, onEvent: (event: StudyEvent) => void = () => undefined,
 ): Promise<{ events: StudyEvent[]; result: StudyResult }> {
@@ -47,7 +47,7 @@ const statuses = (result: StudyResult): string[] => result.cells.map(({ status }
 describe("runStudy", () => {
   const scratch = scratchDirectory();
 
-  it("trains the teacher and every cell, each an ordinary run, and writes down what came of them", async () => {
+  it("trains the teacher and every cell as ordinary runs, and writes the results", async () => {
     const { events, result } = await study(scratch("study"));
     for (const event of events) expect(StudyEvent.parse(event)).to.deep.equal(event);
     expect(ofType(events, "study-start")[0]).to.deep.include({ kind: "seeds", directory: scratch("study"), trainsTeacher: true });
@@ -72,7 +72,7 @@ describe("runStudy", () => {
   });
 
   for (const teacherMode of ["eval", "train"] as const) {
-    it(`shares data and a teacher in ${teacherMode} mode without a trace: each cell is what its config.json makes alone`, async () => {
+    it(`shares data and a teacher in ${teacherMode} mode without side effects: each cell equals a run of its config.json`, async () => {
       await study(scratch("study"), { method: { ...STUDY.method, teacherMode } });
       const cell = "distilled-seed1";
       await drain(runExperiment(await readRunConfig(scratch("study", cell, "config.json")), { runDirectory: scratch(cell) }));
@@ -81,7 +81,7 @@ describe("runStudy", () => {
     });
   }
 
-  it("skips what is done, and draws the same again", async () => {
+  it("skips finished cells, and draws the same picture again", async () => {
     const { result } = await study(scratch("study"), { seeds: [0] });
     const picture = await readFile(scratch("study", "seeds.svg"), "utf8");
     await rm(scratch("study", "seeds.svg"));
@@ -93,7 +93,7 @@ describe("runStudy", () => {
     expect(await readFile(scratch("study", "seeds.svg"), "utf8")).to.equal(picture);
   });
 
-  it("goes on where it was stopped, to where an undisturbed study ends", async () => {
+  it("resumes where it was stopped, to the result of an uninterrupted study", async () => {
     const training = { ...STUDY.training, epochs: 2 };
     const controller = new AbortController();
     const error = await failureOf(study(scratch("study"), { training, seeds: [0] }, { signal: controller.signal }, (event) => {
@@ -114,16 +114,16 @@ describe("runStudy", () => {
     expect(resumed!.equals(whole!)).to.equal(true);
   });
 
-  it("does not begin where its signal is aborted", async () => {
+  it("does not start if its signal is aborted", async () => {
     expect((await failureOf(study(scratch("study"), {}, { signal: AbortSignal.abort() }))).code).to.equal("ABORTED");
   });
 
   for (const [state, damage] of [
     ["that ended before it saved a checkpoint", (path: string): Promise<void> => rm(path, { force: true })],
-    ["whose checkpoints are gone but for the one before the last", (path: string): Promise<void> => path.endsWith("last.safetensors") ? rm(path) : Promise.resolve()],
-    ["whose last checkpoint is cut in half", (path: string): Promise<void> => path.endsWith("last.safetensors") ? truncate(path, 1000) : Promise.resolve()],
+    ["that has only its previous checkpoint", (path: string): Promise<void> => path.endsWith("last.safetensors") ? rm(path) : Promise.resolve()],
+    ["whose last checkpoint is truncated", (path: string): Promise<void> => path.endsWith("last.safetensors") ? truncate(path, 1000) : Promise.resolve()],
   ] as const) {
-    it(`goes on with a cell ${state}, to the same result`, async () => {
+    it(`resumes a cell ${state} to the same result`, async () => {
       const settings = { seeds: [0], training: { ...STUDY.training, epochs: 2 } };
       const before = await study(scratch("study"), settings);
       for (const name of ["last", "previous"]) await damage(scratch("study", "distilled-seed0", `${name}.safetensors`));
@@ -134,39 +134,39 @@ describe("runStudy", () => {
     });
   }
 
-  it("goes on where its results cannot be written for a while, and says so", async () => {
+  it("continues if its results cannot be written for a while, and reports it", async () => {
     const csv = scratch("study", "results.csv");
     const { events } = await study(scratch("study"), { seeds: [0] }, {}, (event) => {
       if (event.type === "cell-start" && event.index === 0) mkdirSync(csv);
       if (event.type === "study-notice") rmSync(csv, { recursive: true, force: true });
     });
-    expect(ofType(events, "study-notice")[0]?.message).to.include("could not write the results so far").and.to.include(scratch("study"));
+    expect(ofType(events, "study-notice")[0]?.message).to.include("cannot write the results so far").and.to.include(scratch("study"));
     expect((await readFile(csv, "utf8")).split("\n")).to.have.length.above(3);
   });
 
-  it("tells a second study in its directory that it is at work there", async () => {
+  it("denies its directory to a second study", async () => {
     let second: Promise<unknown> | undefined;
     await study(scratch("study"), { seeds: [0] }, {}, () => { second ??= failureOf(study(scratch("study"), { seeds: [0] })); });
     expect(await second).to.include({ code: "RUN_LOCKED" });
     expect(await readdir(scratch("study"))).to.not.include("run.lock");
   });
 
-  it("refuses to go on as another study, and names the differences", async () => {
+  it("refuses to resume with another configuration, and lists the differences", async () => {
     await study(scratch("study"), { seeds: [0] });
     const error = await failureOf(study(scratch("study"), { seeds: [0, 1], training: { ...STUDY.training, batchSize: 8, threads: 2 } }));
     expect(error.code).to.equal("RUN_MISMATCH");
-    expect(error.message).to.include("got 2 differences").and.include("training.batchSize: was 16, now 8").and.include("seeds: was [0], now [0,1]")
+    expect(error.message).to.include("received 2 differences").and.include("training.batchSize: was 16, now 8").and.include("seeds: was [0], now [0,1]")
       .and.include("another directory");
   });
 
-  it("refuses a cell's directory that holds another run", async () => {
+  it("rejects a cell's directory that holds another run", async () => {
     await study(scratch("study"), { seeds: [0] });
     const path = scratch("study", "distilled-seed0", "config.json");
     await writeFile(path, (await readFile(path, "utf8")).replace('"batchSize": 16', '"batchSize": 4'));
     expect((await failureOf(study(scratch("study"), { seeds: [0] }))).message).to.include("training.batchSize: was 4, now 16");
   });
 
-  it("says what to do where its study.json is no JSON", async () => {
+  it("explains what to do if its study.json is not JSON", async () => {
     await mkdir(scratch("study"));
     await writeFile(scratch("study", "study.json"), "{");
     const error = await failureOf(study(scratch("study")));
@@ -174,8 +174,8 @@ describe("runStudy", () => {
     expect(error.message).to.include("study.json").and.include("Restore");
   });
 
-  it("reports a cell that fails, keeps the others, and tries it again", async () => {
-    // So large that the loss overflows.
+  it("reports a failed cell, keeps the others, and retries it", async () => {
+    // Large enough for the loss to overflow.
     const method = { ...STUDY.method, weight: 1e38 };
     const { events, result } = await study(scratch("study"), { method });
     const failed = ofType(events, "cell-failed");
@@ -189,7 +189,7 @@ describe("runStudy", () => {
     expect(ofType(again.events, "cell-end").every(({ skipped }) => skipped)).to.equal(true);
   });
 
-  it("reports a checkpoint that cannot be read, and how to train its cell anew", async () => {
+  it("reports a checkpoint that cannot be read, and how to train its cell again", async () => {
     await study(scratch("study"), { seeds: [0] });
     await writeFile(scratch("study", "student-alone-seed0", "last.safetensors"), "garbage");
     const { events, result } = await study(scratch("study"), { seeds: [0] });
@@ -198,29 +198,29 @@ describe("runStudy", () => {
     expect(statuses(result)).to.deep.equal(["done", "failed", "done"]);
   });
 
-  it("trains students alone where the teacher fails, and lets the others wait", async () => {
+  it("trains only undistilled students if the teacher fails, and lets the others wait", async () => {
     const { events, result } = await study(scratch("study"), { teacherTraining: { learningRate: 1e30, epochs: 3 }, seeds: [0] });
     expect(ofType(events, "cell-failed")[0]).to.include({ cell: "teacher", code: "NON_FINITE_LOSS" });
     expect(statuses(result)).to.deep.equal(["failed", "done", "waiting"]);
     expect(result.teacherTop1).to.equal(null);
   });
 
-  describe("under a teacher with weights", () => {
+  describe("with teacher weights", () => {
     const teacher = (): { name: string; weights: string } => ({ name: "resnet8", weights: scratch("teacher.safetensors") });
 
-    it("trains none, and evaluates the given one", async () => {
+    it("evaluates the given teacher instead of training one", async () => {
       using model = await createModel("resnet8", { numClasses: 4, seed: 9 });
       await model.save(teacher().weights);
       const { events, result } = await study(scratch("study"), { teacher: teacher(), seeds: [0] });
       expect(ofType(events, "study-start")[0]).to.include({ trainsTeacher: false });
       expect(result.cells.map(({ id }) => id)).to.deep.equal(["student-alone-seed0", "distilled-seed0"]);
       expect(result.teacherTop1).to.be.within(0, 100);
-      // Once known it needs no evaluation, and no file.
+      // Once known, it needs neither evaluation nor file.
       await rm(teacher().weights);
       expect((await study(scratch("study"), { teacher: teacher(), seeds: [0] })).result).to.deep.equal(result);
     });
 
-    it("finds before the first cell that the weights are not there, or not the teacher's", async () => {
+    it("detects missing or wrong weights before the first cell", async () => {
       expect((await failureOf(study(scratch("none"), { teacher: teacher() }))).code).to.equal("FILE_NOT_FOUND");
       using model = await createModel("resnet14", { numClasses: 4 });
       await model.save(teacher().weights);
@@ -233,9 +233,9 @@ describe("runStudy", () => {
     ["an unknown student", { student: { name: "resnet9" } }, "UNKNOWN_NAME"],
     ["an unknown teacher", { teacher: { name: "resnet57" } }, "UNKNOWN_NAME"],
     ["seeds that are not distinct", { seeds: [0, 0] }, "CONFIG_INVALID"],
-    ["data that are not there", { data: { kind: "cifar100", root: "none" } }, "FILE_NOT_FOUND"],
+    ["missing data", { data: { kind: "cifar100", root: "none" } }, "FILE_NOT_FOUND"],
   ] as const) {
-    it(`refuses ${problem}`, async () => {
+    it(`rejects ${problem}`, async () => {
       expect((await failureOf(study(scratch("study"), overrides as Partial<SeedsInput>))).code).to.equal(code);
     });
   }

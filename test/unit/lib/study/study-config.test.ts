@@ -4,31 +4,31 @@ import { parseStudyConfig } from "../../../../lib/study/study-config.js";
 
 const PAIR = { teacher: { name: "resnet14" }, student: { name: "resnet8" } };
 
-function refusal(input: object): ReviewKdError {
+function rejection(input: object): ReviewKdError {
   try {
     parseStudyConfig(input as Parameters<typeof parseStudyConfig>[0]);
   } catch (error) {
     if (error instanceof ReviewKdError) return error;
     throw error;
   }
-  throw new Error("expected a refusal, got none");
+  throw new Error("missing rejection: the configuration was accepted");
 }
 
 describe("parseStudyConfig", () => {
-  it("fills in one seed, or three where seeds are what is studied", () => {
+  it("defaults to one seed, or to three for a study of seeds", () => {
     expect(parseStudyConfig({ kind: "ablation", ...PAIR }).seeds).to.deep.equal([0]);
     expect(parseStudyConfig({ kind: "stages", ...PAIR }).seeds).to.deep.equal([0]);
     expect(parseStudyConfig({ kind: "seeds", ...PAIR }).seeds).to.deep.equal([0, 1, 2]);
   });
 
-  it("accepts what it has filled in, unchanged", () => {
+  it("accepts its own output unchanged", () => {
     for (const kind of ["ablation", "stages", "seeds"] as const) {
       const filled = parseStudyConfig({ kind, ...PAIR });
       expect(parseStudyConfig(filled)).to.deep.equal(filled);
     }
   });
 
-  it("takes networks and training from a preset, and of its method what the study leaves open", () => {
+  it("takes networks, training and the configurable method settings from a preset", () => {
     const data = { kind: "cifar100", root: "data" } as const;
     const preset = "resnet56-resnet20-rerun";
     const ablation = parseStudyConfig({ kind: "ablation", preset, data });
@@ -44,23 +44,23 @@ describe("parseStudyConfig", () => {
 
   for (const [problem, input, expected] of [
     ["an unknown kind", { kind: "seed", ...PAIR }, /expected "ablation", "stages" or "seeds" for kind, got "seed"; did you mean "seeds"\?/],
-    ["a seed that is there twice", { kind: "seeds", ...PAIR, seeds: [1, 2, 1] }, /expected seeds that differ from each other for seeds/],
+    ["a duplicate seed", { kind: "seeds", ...PAIR, seeds: [1, 2, 1] }, /expected seeds that differ from each other for seeds/],
     ["no seed", { kind: "seeds", ...PAIR, seeds: [] }, /expected one or more whole numbers ≥ 0 for seeds/],
-    ["a seed of its training", { kind: "ablation", ...PAIR, training: { seed: 3 } }, /unknown key "seed" in training/],
-    ["what an ablation varies", { kind: "ablation", ...PAIR, method: { fusion: "sum" } }, /unknown key "fusion" in method/],
-    ["a stage of a study of stages", { kind: "stages", ...PAIR, method: { stage: 1 } }, /unknown key "stage" in method/],
+    ["a training seed", { kind: "ablation", ...PAIR, training: { seed: 3 } }, /unknown key "seed" in training/],
+    ["a setting that an ablation varies", { kind: "ablation", ...PAIR, method: { fusion: "sum" } }, /unknown key "fusion" in method/],
+    ["a stage in a study of stages", { kind: "stages", ...PAIR, method: { stage: 1 } }, /unknown key "stage" in method/],
     ["no student", { kind: "stages", teacher: PAIR.teacher }, /expected .* for student/],
     ["no object", "ablation", /expected an object/],
   ] as const) {
-    it(`refuses ${problem}`, () => {
-      const { code, message } = refusal(input as object);
+    it(`rejects ${problem}`, () => {
+      const { code, message } = rejection(input as object);
       expect(code).to.equal("CONFIG_INVALID");
       expect(message).to.match(expected);
     });
   }
 
-  it("says which presets there are where one is unknown", () => {
-    const { code, message, valid } = refusal({ kind: "ablation", preset: "resnet56-resnet21" });
+  it("lists the presets for an unknown one", () => {
+    const { code, message, valid } = rejection({ kind: "ablation", preset: "resnet56-resnet21" });
     expect(code).to.equal("UNKNOWN_NAME");
     expect(message).to.include('did you mean "resnet56-resnet20"?');
     expect(valid).to.include("resnet56-resnet20");

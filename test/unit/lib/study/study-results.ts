@@ -17,7 +17,7 @@ export function configOf(kind: "ablation" | "stages" | "seeds", overrides: objec
   return parseStudyConfig(input);
 }
 
-/** Results of a study without cells, its conditions as `figures` has them. */
+/** Results of a study without cells, with conditions from `figures`. */
 export function resultOf(
   kind: "ablation" | "stages" | "seeds", figures: (condition: ConditionResult, index: number) => Partial<ConditionResult>,
   overrides: Partial<StudyResult> = {},

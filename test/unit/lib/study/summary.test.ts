@@ -14,7 +14,7 @@ const waiting = (condition: string, seed: number): CellResult => ({ ...done(cond
 describe("the summary of a condition", () => {
   const distilled = conditionsOf(configOf("seeds"), { student: [], teacher: [] })[1] as Condition;
 
-  it("has mean and deviation of last and best, and the gain by pairs of one seed", () => {
+  it("has mean and deviation of last and best, and the gain from pairs with the same seed", () => {
     const cells = [
       done("student-alone", 0, 60, 61), done("student-alone", 1, 64, 64), done("distilled", 0, 63, 65), done("distilled", 1, 69, 69),
     ];
@@ -25,7 +25,7 @@ describe("the summary of a condition", () => {
     expect(gain).to.deep.equal({ mean: 4, deviation: Math.sqrt(2) });
   });
 
-  it("leaves out what is not done, also from the gain", () => {
+  it("omits unfinished cells, also from the gain", () => {
     const cells = [waiting("student-alone", 0), done("student-alone", 1, 64, 64), done("distilled", 0, 63, 65), done("distilled", 1, 69, 69), waiting("distilled", 2)];
     const { seeds, last, gain } = summarize(distilled, cells, { published: false });
     expect(seeds).to.deep.equal([0, 1]);
@@ -34,7 +34,7 @@ describe("the summary of a condition", () => {
     expect(summarize(distilled, [waiting("distilled", 0)], { published: false })).to.deep.include({ seeds: [], last: null, best: null, gain: null });
   });
 
-  it("has no gain of the student alone over itself, and published figures where they apply alone", () => {
+  it("has no gain for the student alone, and published figures only if they apply", () => {
     const cells = [done("student-alone", 0, 60, 61)];
     expect(summarize(STUDENT_ALONE, cells, { published: true })).to.include({ gain: null, published: 69.06 });
     expect(summarize(STUDENT_ALONE, cells, { published: false })).to.include({ published: null });

@@ -3,14 +3,14 @@ import { expect } from "chai";
 import { JsonlFile } from "../../../lib/runs/jsonl-file.js";
 import { failureOf, scratchDirectory } from "./small-run.js";
 
-describe("a file of lines", () => {
+describe("JsonlFile", () => {
   const scratch = scratchDirectory();
   const open: JsonlFile[] = [];
   afterEach(() => { for (const file of open.splice(0)) file.close(); });
 
   const path = (): string => scratch("run", "lines");
   const written = (): Promise<string> => readFile(path(), "utf8");
-  async function begun(...lines: string[]): Promise<JsonlFile> {
+  async function started(...lines: string[]): Promise<JsonlFile> {
     await mkdir(scratch("run"));
     const file = new JsonlFile(scratch("run"), path());
     open.push(file);
@@ -21,8 +21,8 @@ describe("a file of lines", () => {
     return file;
   }
 
-  it("grows by what is added", async () => {
-    const file = await begun("one", "zwölf");
+  it("appends added lines", async () => {
+    const file = await started("one", "zwölf");
     file.add("three");
     expect(await written()).to.equal("one\nzwölf\n");
     expect(await file.text()).to.equal("one\nzwölf\nthree\n");
@@ -30,8 +30,8 @@ describe("a file of lines", () => {
     expect(await written()).to.equal("one\nzwölf\nthree\n");
   });
 
-  it("is whole again after its directory was removed", async () => {
-    const file = await begun("one", "two");
+  it("is complete again after its directory was removed", async () => {
+    const file = await started("one", "two");
     await rm(scratch("run"), { recursive: true });
     file.add("three");
     expect((await failureOf(file.write())).code).to.equal("RUN_DIRECTORY");
@@ -41,16 +41,16 @@ describe("a file of lines", () => {
     expect(await written()).to.equal("one\ntwo\nthree\nfour\n");
   });
 
-  it("is whole again after a line was written in part, or somebody else wrote", async () => {
-    const file = await begun("one", "two");
+  it("is complete again after a partial write or a write by another process", async () => {
+    const file = await started("one", "two");
     await writeFile(path(), "one\ntwo\nthr");
     file.add("three");
     await file.write();
     expect(await written()).to.equal("one\ntwo\nthree\n");
   });
 
-  it("keeps the whole lines where somebody cuts it", async () => {
-    const file = await begun("one", "two");
+  it("keeps complete lines if another process truncates it", async () => {
+    const file = await started("one", "two");
     await truncate(path(), 6);
     file.add("three");
     await file.write();

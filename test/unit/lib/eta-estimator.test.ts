@@ -4,18 +4,18 @@ import { EtaEstimator } from "../../../lib/fit/eta-estimator.js";
 describe("EtaEstimator", () => {
   const plan = { epochs: 3, trainSamples: 1000, testSamples: 300 };
 
-  it("knows nothing before a speed was seen", () => {
+  it("estimates zero before a speed is known", () => {
     expect(new EtaEstimator(plan).from(0, 0)).to.equal(0);
   });
 
-  it("takes an evaluation for a third of the training's cost until one was measured", () => {
+  it("assumes that an evaluation costs a third of training until one was measured", () => {
     const left = new EtaEstimator(plan);
     left.trainedAt(100);
     // 2500 images at 100/s, and three evaluations of 300 images at 300/s.
     expect(left.from(0, 500)).to.be.closeTo(25 + 3, 1e-9);
   });
 
-  it("counts the evaluation that was measured for each epoch still to end", () => {
+  it("adds the measured evaluation for each remaining epoch", () => {
     const left = new EtaEstimator(plan);
     left.trainedAt(100);
     left.evaluatedIn(5);
@@ -23,7 +23,7 @@ describe("EtaEstimator", () => {
     expect(left.from(3, 0)).to.equal(0);
   });
 
-  it("does not take a standstill for a speed", () => {
+  it("ignores a speed of zero", () => {
     const left = new EtaEstimator(plan);
     left.trainedAt(100);
     left.trainedAt(0);

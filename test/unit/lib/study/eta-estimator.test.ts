@@ -13,27 +13,27 @@ describe("EtaEstimator", () => {
   const cells = cellsOf(config, conditionsOf(config, { student: [], teacher: [] }), "study");
   const [alone0, distilled0, , distilled1] = cells as [typeof cells[number], typeof cells[number], typeof cells[number], typeof cells[number]];
 
-  it("takes cells that it has not seen for as long as those that it has", () => {
-    const clock = new EtaEstimator(cells);
+  it("assumes that new kinds of cells take as long as known ones", () => {
+    const estimator = new EtaEstimator(cells);
     // 50 s for the remaining five eighths: 80 s a cell.
-    expect(clock.during(alone0, progress(50))).to.be.closeTo(50 + 3 * 80, 1e-9);
+    expect(estimator.during(alone0, progress(50))).to.be.closeTo(50 + 3 * 80, 1e-9);
   });
 
-  it("knows cells of one kind apart from those of another", () => {
-    const clock = new EtaEstimator(cells);
-    clock.finished(alone0, 100);
+  it("distinguishes kinds of cells", () => {
+    const estimator = new EtaEstimator(cells);
+    estimator.finished(alone0, 100);
     // 250 s for the remaining five eighths: 400 s for each distilled cell, 100 s for the other one alone.
-    expect(clock.during(distilled0, progress(250))).to.be.closeTo(250 + 100 + 400, 1e-9);
+    expect(estimator.during(distilled0, progress(250))).to.be.closeTo(250 + 100 + 400, 1e-9);
   });
 
-  it("does not count what is over, and learns nothing from a failure", () => {
-    const clock = new EtaEstimator(cells);
-    clock.finished(alone0, 100);
-    clock.finished(distilled0, null);
-    expect(clock.during(distilled1, { ...progress(0), step: 0, epoch: 0 } as FitEvent)).to.equal(100);
+  it("ignores finished cells, and the duration of failed ones", () => {
+    const estimator = new EtaEstimator(cells);
+    estimator.finished(alone0, 100);
+    estimator.finished(distilled0, null);
+    expect(estimator.during(distilled1, { ...progress(0), step: 0, epoch: 0 } as FitEvent)).to.equal(100);
   });
 
-  it("foretells nothing before anything is known", () => {
+  it("estimates zero before anything is known", () => {
     expect(new EtaEstimator(cells).during(alone0, { type: "checkpoint", kind: "last", path: "p", epoch: 0 })).to.equal(0);
   });
 });
