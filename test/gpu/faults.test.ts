@@ -1,4 +1,4 @@
-// What goes wrong around a device's steps, and what must come of it. As training.test.ts, on a GPU or on the host's emulation of one.
+// Failures around a device's steps, and their consequences. Like training.test.ts, on a GPU or on the host emulation.
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ async function bitsOf(session: Session): Promise<Record<string, number[]>> {
   return Object.fromEntries(Object.entries(await session.model.stateDict()).map(([name, tensor]) => [name, valuesOf(tensor)]));
 }
 
-/** Images as a stream, which ends with an error at the image whose number this is. */
+/** Images as a stream, which ends with an error at the image with this number. */
 function streamed(failAt: () => number): Promise<Dataset> {
   const split = {
     samples: BATCH * STEPS,
@@ -83,7 +83,7 @@ describe("a device's steps", function () {
     expect(await bitsOf(second)).to.deep.equal(await bitsOf(whole));
   });
 
-  it("are in the sums of a checkpoint as far as they were finite, and in its position", async () => {
+  it("count in the sums of a checkpoint as far as they were finite, and in its position", async () => {
     using session = await sessionOn({ kind: "review", weight: 0.6 }, 1e6);
     await failureOf("NON_FINITE_LOSS", () => session.trainEpoch(data, epochOptions()));
     const path = join(folder, "not-finite.safetensors");
@@ -95,27 +95,28 @@ describe("a device's steps", function () {
     expect(field("epoch-images")).to.equal(BATCH * field("epoch-step"));
   });
 
-  it("continue one by one to the same bits when recording fails, and say why", async () => {
-    process.env["REVIEWKD_STAND_IN_RECORDING"] = "fail";
+  it("continue one by one to the same bits when recording fails, and report the reason", async () => {
+    process.env["REVIEWKD_HOST_EMULATION_RECORDING"] = "fail";
     try {
       using failing = await sessionOn();
       const summary = await failing.trainEpoch(data, epochOptions());
-      // A GPU knows nothing of the variable.
-      if (DEVICE === "cpu") expect(summary.graph).to.deep.equal({ replayed: false, reason: "a step could not be recorded: the recording was made to fail" });
+      // A GPU ignores the variable.
+      if (DEVICE === "cpu") expect(summary.graph).to.deep.equal({ replayed: false, reason: "a step could not be recorded: REVIEWKD_HOST_EMULATION_RECORDING requests a failure" });
       process.env["REVIEWKD_CUDA_GRAPHS"] = "0";
       using plain = await sessionOn();
       const wanted = await plain.trainEpoch(data, epochOptions());
       expect(summary.losses).to.deep.equal(wanted.losses);
       expect(await bitsOf(failing)).to.deep.equal(await bitsOf(plain));
     } finally {
-      delete process.env["REVIEWKD_STAND_IN_RECORDING"];
+      delete process.env["REVIEWKD_HOST_EMULATION_RECORDING"];
       delete process.env["REVIEWKD_CUDA_GRAPHS"];
     }
   });
 
-  it("leave no stream unjoined when the student fails behind its teacher", async () => {
+  it("leave no stream unjoined when the student fails after its teacher", async () => {
     using session = await sessionOn({ kind: "kd", weight: 1 });
-    // One image of 4×4: the student's last maps are a single value, which cannot be normalized in training; the teacher does not train.
+    // One image of 4×4: the student's last maps are a single value, which cannot be normalized in training; the
+    // teacher does not train.
     const small = { images: Tensor.from(new Float32Array(3 * 4 * 4), [1, 3, 4, 4]), labels: Tensor.from(BigInt64Array.of(0n), [1]) };
     await failureOf("BATCH_TOO_SMALL", () => session.step(small));
     const { graph } = await session.trainEpoch(data, epochOptions());
