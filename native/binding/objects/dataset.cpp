@@ -27,7 +27,7 @@ Normalization normalization_of(const Options& options) {
   Normalization result;
   for (const auto& [field, target] : {std::pair{"mean", &result.mean}, std::pair{"std", &result.std}}) {
     const Napi::Value value = options.value(field);
-    if (!value.IsArray() || value.As<Napi::Array>().Length() != 3) fail(ErrorCode::kInvalidArgument, "expected three numbers for normalization.", field);
+    if (!value.IsArray() || value.As<Napi::Array>().Length() != 3) fail(ErrorCode::kInvalidArgument, "invalid normalization.", field, ": expected an array of three numbers.");
     for (uint32_t i = 0; i < 3; ++i) (*target)[i] = number_of(value.As<Napi::Array>().Get(i), std::string("normalization.") + field);
   }
   return result;
@@ -43,22 +43,22 @@ Limits limits_of(const Options& source) {
   return limits;
 }
 
-/// A split from typed arrays that TypeScript has brought into form: bytes or floats, and labels as BigInt64Array.
+/// Builds a split from typed arrays that TypeScript has normalized: bytes or floats, and labels as BigInt64Array.
 Split split_from(const Options& options, const std::string& name, int64_t height, int64_t width) {
   const Napi::Value images = options.value("images");
   const Napi::Value labels = options.value("labels");
-  if (!images.IsTypedArray() || !labels.IsTypedArray()) fail(ErrorCode::kInvalidArgument, "expected typed arrays for the images and labels of ", name);
+  if (!images.IsTypedArray() || !labels.IsTypedArray()) fail(ErrorCode::kInvalidArgument, "invalid images or labels of ", name, ": expected typed arrays.");
   const auto pixels = images.As<Napi::TypedArray>();
   const auto numbers = labels.As<Napi::TypedArray>();
   const bool bytes = pixels.TypedArrayType() == napi_uint8_array;
   if ((!bytes && pixels.TypedArrayType() != napi_float32_array) || numbers.TypedArrayType() != napi_bigint64_array) {
-    fail(ErrorCode::kDtypeMismatch, "expected Uint8Array or Float32Array images and BigInt64Array labels for ", name);
+    fail(ErrorCode::kDtypeMismatch, "invalid arrays of ", name, ": expected Uint8Array or Float32Array images and BigInt64Array labels.");
   }
   const auto count = static_cast<int64_t>(numbers.ElementLength());
   const auto expected = count * 3 * height * width;
   if (count == 0 || static_cast<int64_t>(pixels.ElementLength()) != expected) {
-    fail(ErrorCode::kShapeMismatch, "expected ", expected, " values (", count, " images of 3×", height, "×", width, ") for the images of ",
-         name, ", got ", pixels.ElementLength());
+    fail(ErrorCode::kShapeMismatch, "invalid images of ", name, ": expected ", expected, " values (", count, " images of 3×", height, "×", width,
+         "), received ", pixels.ElementLength(), ".");
   }
   Split split{at::empty({count, 3, height, width}, bytes ? at::kByte : at::kFloat), at::empty({count}, at::kLong)};
   const auto copy = [](const Napi::TypedArray& from, at::Tensor& to) {
@@ -69,7 +69,7 @@ Split split_from(const Options& options, const std::string& name, int64_t height
   return split;
 }
 
-/// The field "classNames"; where it is absent, the classes' numbers.
+/// Reads the field "classNames"; defaults to the class numbers.
 std::vector<std::string> names_of(const Options& source) {
   std::vector<std::string> names;
   const Napi::Value given = source.value("classNames");
@@ -91,7 +91,7 @@ Dataset arrays_from(const Options& source) {
   dataset.train = split_from(source.options("train"), "train", height, width);
   dataset.test = split_from(source.options("test"), "test", height, width);
   if (dataset.train.images.scalar_type() != dataset.test.images.scalar_type()) {
-    fail(ErrorCode::kDtypeMismatch, "expected one kind of pixels for train and test, got two");
+    fail(ErrorCode::kDtypeMismatch, "invalid images: expected the same array type for train and test, received two. Convert one of them.");
   }
   dataset.class_names = names_of(source);
   return dataset;
@@ -101,7 +101,7 @@ IdxFile idx_file_of(const Options& options, const char* field) {
   const Options file = options.options(field);
   const Napi::Value bytes = file.value("bytes");
   if (!bytes.IsTypedArray() || bytes.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
-    fail(ErrorCode::kDtypeMismatch, "expected a Uint8Array for the bytes of ", field);
+    fail(ErrorCode::kDtypeMismatch, "invalid ", field, ": expected a Uint8Array of bytes.");
   }
   const auto array = bytes.As<Napi::Uint8Array>();
   return {file.string("name"), {array.Data(), array.Data() + array.ElementLength()}};
@@ -109,7 +109,8 @@ IdxFile idx_file_of(const Options& options, const char* field) {
 
 IdxFiles idx_files_of(const Options& options) { return {idx_file_of(options, "images"), idx_file_of(options, "labels")}; }
 
-/// Checks arrays and measures them where no normalization was given. Off JavaScript's thread.
+/// Validates the arrays and measures their mean and std unless a normalization was given. Runs off JavaScript's
+/// thread.
 void finish_arrays(Dataset& dataset, bool normalized) {
   check_split(dataset.train, dataset.num_classes, "train");
   check_split(dataset.test, dataset.num_classes, "test");
@@ -132,7 +133,7 @@ Napi::Value to_handle(Napi::Env env, const std::shared_ptr<const Dataset>& datas
 const Split& split_of(const Dataset& dataset, const std::string& name) {
   if (name == "train") return dataset.train;
   if (name == "test") return dataset.test;
-  fail(ErrorCode::kInvalidArgument, "expected train or test for the split, got \"", name, "\"");
+  fail(ErrorCode::kInvalidArgument, "invalid split: expected train or test, received \"", name, "\".");
 }
 
 Napi::Object describe_split(Napi::Env env, const Split& split) {

@@ -8,7 +8,7 @@ namespace reviewkd::binding {
 namespace {
 
 [[noreturn]] void unexpected(const char* what, const std::string& name, const Napi::Value& value) {
-  fail(ErrorCode::kInvalidArgument, "expected ", what, " for ", name, ", got ", value.ToString().Utf8Value());
+  fail(ErrorCode::kInvalidArgument, "invalid ", name, ": expected ", what, ", received ", value.ToString().Utf8Value(), ".");
 }
 
 template <typename Element>

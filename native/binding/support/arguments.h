@@ -1,5 +1,5 @@
 #pragma once
-// Reading JavaScript values. TypeScript has validated them with its schemas; what is wrong all the same is an
+// Readers for JavaScript values. TypeScript has validated them with its schemas; any remaining error is an
 // INVALID_ARGUMENT that names the field.
 
 #include <napi.h>
@@ -35,10 +35,10 @@ class Options {
   Options options(const char* field) const;
   std::vector<Options> list(const char* field) const;
   Napi::Value value(const char* field) const { return object_.Get(field); }
-  /// What messages call the object, "method.of[1]" say.
+  /// The object's name in messages, for example "method.of[1]".
   const std::string& name() const { return name_; }
 
-  /// The native value that `table` gives for one of its names.
+  /// Looks up a name in `table` and returns its native value.
   template <typename Value>
   Value choice(const char* field, const std::map<std::string, Value>& table) const {
     const auto found = table.find(string(field));

@@ -1,5 +1,5 @@
 #pragma once
-// How far a map of the student is from the teacher's.
+// The distance of a student's map from the teacher's.
 
 #include <torch/types.h>
 
@@ -12,7 +12,7 @@ enum class Distance {
   kL2,
 };
 
-/// The distance of two maps of one shape [N, C, H, W]; a scalar in float32 or better.
+/// The distance of two maps with equal shape [N, C, H, W]; a scalar in float32 or better.
 at::Tensor distance_between(const at::Tensor& student, const at::Tensor& teacher, Distance distance);
 
 }  // namespace reviewkd

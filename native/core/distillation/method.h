@@ -1,6 +1,6 @@
 #pragma once
-// What a distillation method is to the distiller: a module with parameters of its own that turns what both networks gave
-// into a loss.
+// The interface of a distillation method: a module with its own parameters that computes a loss from the outputs of
+// both networks.
 
 #include <ATen/core/Generator.h>
 #include <torch/nn/module.h>
@@ -16,20 +16,21 @@
 
 namespace reviewkd {
 
-/// Which side of a stage's last activation a map is taken from.
+/// The side of a stage's last activation from which a map is taken.
 enum class FeatureTap { kBefore, kAfter };
 
-/// How a student stage is merged with what was fused from the deeper ones: by attention, or plainly added.
+/// How a student stage is merged with the fused deeper ones: by attention, or by addition.
 enum class Fusion { kAbf, kSum };
 
-/// All that any method can be told; each reads what its kind has. lib/schemas/method.ts says which that is, checks ranges
-/// and gives the defaults.
+/// The options of all methods; each method reads those of its kind. lib/config defines them, with ranges and
+/// defaults.
 struct MethodOptions {
   std::string kind = "review";
-  /// What messages call these options: "method", or "method.of[1]" for a term of a sum.
+  /// The name of these options in messages: "method", or "method.of[1]" for a term of a sum.
   std::string path = "method";
 
-  /// λ(epoch) = weight · min(1, (epoch + warmup_from) / warmup_epochs), epochs from 0; no warm-up where warmup_epochs is 0.
+  /// λ(epoch) = weight · min(1, (epoch + warmup_from) / warmup_epochs), epochs from 0; no warm-up if warmup_epochs is
+  /// 0.
   double weight = 1.0;
   double warmup_epochs = 0.0;
   double warmup_from = 0.0;
@@ -38,15 +39,16 @@ struct MethodOptions {
   FeatureTap teacher_features = FeatureTap::kBefore;
   FeatureTap student_features = FeatureTap::kAfter;
   Distance distance = Distance::kHcl;
-  /// A factor for each matched stage, shallow to deep; empty: all 1.
+  /// A factor per matched stage, shallow to deep; empty: all 1.
   std::vector<double> stage_weights;
 
   // review-fused and review.
   Fusion fusion = Fusion::kAbf;
-  /// Channels inside the fusion modules; by default min(512, channels of the student's deepest stage).
+  /// Channels inside the fusion modules; defaults to min(512, channels of the student's deepest stage).
   std::optional<int64_t> mid_channels;
 
-  // single-layer and review-stage: numbers of stages, by default the deepest and, for the teacher's, the student's.
+  // single-layer and review-stage: stage numbers; the student's defaults to the deepest, the teacher's to the
+  // student's.
   std::optional<int64_t> stage;
   std::optional<int64_t> teacher_stage;
 
@@ -59,7 +61,7 @@ struct MethodOptions {
   std::vector<MethodOptions> of;
 };
 
-/// What is known of a batch before a network has run.
+/// Properties of a batch that are known before a network runs.
 struct BatchSpec {
   int64_t images;
   int64_t classes;
@@ -70,26 +72,27 @@ struct BatchSpec {
 };
 
 struct MethodInput {
-  /// Stages run from shallow to deep. The teacher's tensors carry no gradient.
+  /// Stages are ordered from shallow to deep. The teacher's tensors have no gradient.
   const BackboneOutput& student;
   const BackboneOutput& teacher;
-  /// Class of each image, [N], int64; undefined where there are none.
+  /// Class of each image, [N], int64; undefined if there are none.
   at::Tensor labels;
 };
 
 struct MethodOutput {
-  /// To be minimized, stage weights included; a float64 scalar.
+  /// The value to minimize, including stage weights; a float64 scalar.
   at::Tensor loss;
-  /// Distance by stage of the teacher, without weights, for `MethodImpl::stages`; scalars.
+  /// Unweighted distance per teacher stage, for `MethodImpl::stages`; scalars.
   std::vector<at::Tensor> per_stage;
-  /// The maps that were held against the teacher's, and these; pair by pair, shallow to deep.
+  /// The maps compared by the loss, student's and teacher's; pair by pair, shallow to deep.
   std::vector<at::Tensor> student_maps;
   std::vector<at::Tensor> teacher_maps;
 };
 
 class MethodImpl : public torch::nn::Module {
  public:
-  /// Throws where the method cannot work on such a batch. Comes before any network has run, so that nothing has changed.
+  /// Throws if the method cannot process such a batch. Called before any network has run, so that nothing has
+  /// changed.
   virtual void check(const BatchSpec&) const {}
 
   virtual MethodOutput forward(const MethodInput& input) = 0;
@@ -97,7 +100,7 @@ class MethodImpl : public torch::nn::Module {
   /// Draws every parameter from the published distributions.
   virtual void initialize(at::Generator) {}
 
-  /// Numbers of the teacher's stages that take part, shallow to deep; none where a method looks at logits alone.
+  /// Numbers of the teacher's stages used, shallow to deep; empty for methods on logits alone.
   const std::vector<int64_t>& stages() const { return stages_; }
 
  protected:

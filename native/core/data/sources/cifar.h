@@ -10,8 +10,8 @@ namespace reviewkd {
 /// Throws FILE_NOT_FOUND, FILE_ACCESS, FILE_CORRUPT or LABEL_OUT_OF_RANGE, naming the file.
 Dataset load_cifar10(const DatasetOptions& options);
 
-/// `options.root` holds train.bin, test.bin and, optionally, fine_label_names.txt. Labels are the fine ones.
-/// Throws as load_cifar10 does.
+/// `options.root` holds train.bin, test.bin and, optionally, fine_label_names.txt. Uses the fine labels. Throws as
+/// load_cifar10 does.
 Dataset load_cifar100(const DatasetOptions& options);
 
 }  // namespace reviewkd

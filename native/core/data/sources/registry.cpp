@@ -15,6 +15,6 @@ const std::vector<DatasetEntry>& dataset_registry() {
   return datasets;
 }
 
-const DatasetEntry& find_dataset(const std::string& kind) { return find_entry(dataset_registry(), &DatasetEntry::kind, kind, "the data set"); }
+const DatasetEntry& find_dataset(const std::string& kind) { return find_entry(dataset_registry(), &DatasetEntry::kind, kind, "data set"); }
 
 }  // namespace reviewkd

@@ -1,5 +1,5 @@
 #pragma once
-// The data sets that are loaded into memory or drawn: a row each.
+// The data sets that are loaded into memory or drawn, one row each.
 
 #include <functional>
 #include <string>

@@ -28,7 +28,7 @@ class DkdImpl : public MethodImpl {
   explicit DkdImpl(const MethodOptions& options)
       : temperature_(options.temperature), alpha_(options.alpha), beta_(options.beta) {}
 
-  /// Throws INVALID_ARGUMENT without labels, or where there is no class beside the label's.
+  /// Throws INVALID_ARGUMENT without labels, or if the label's class is the only one.
   void check(const BatchSpec& batch) const override;
   MethodOutput forward(const MethodInput& input) override;
 

@@ -34,7 +34,7 @@ const std::vector<MethodEntry>& method_registry() {
   return methods;
 }
 
-const MethodEntry& find_method(const std::string& kind) { return find_entry(method_registry(), &MethodEntry::kind, kind, "the method"); }
+const MethodEntry& find_method(const std::string& kind) { return find_entry(method_registry(), &MethodEntry::kind, kind, "method"); }
 
 std::shared_ptr<Distiller> build_distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student,
                                            const MethodOptions& method, TeacherMode teacher_mode, uint64_t seed) {
@@ -47,7 +47,7 @@ std::shared_ptr<Distiller> build_distiller(std::shared_ptr<Network> teacher, std
     built->initialize(generator);
     terms.push_back({options.kind, built, options.weight, options.warmup_epochs, options.warmup_from});
   }
-  if (terms.empty()) fail(ErrorCode::kInvalidArgument, "expected one method or more for ", method.path, ".of, got none");
+  if (terms.empty()) fail(ErrorCode::kInvalidArgument, "invalid ", method.path, ".of: expected one or more methods, received none.");
   return std::make_shared<Distiller>(std::move(teacher), std::move(student), matching, std::move(terms),
                                      DistillerOptions{teacher_mode, is_sum});
 }
