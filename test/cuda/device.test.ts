@@ -8,7 +8,7 @@ interface Cuda {
   readonly plugin: { readonly loaded: boolean };
 }
 
-/** libtorch's CUDA half is loaded by the package alone, as on a user's machine. */
+/** Only the package loads libtorch's CUDA half, as on a user's machine. */
 const AS_USERS_DO = { env: { REVIEWKD_RECORDING_PRELOAD: "0" } };
 
 describe("the CUDA device", function () {

@@ -6,13 +6,13 @@ import type { Outcome } from "./scenarios.js";
 const REPLAYED = { replayed: true, reason: null };
 const STEPS = 14;
 
-/** The calls from one replay to the next, which is a step each. */
+/** The calls between replays, one step each. */
 function steadySteps(calls: readonly RecordedCall[]): RecordedCall[][] {
   const launches = calls.flatMap(({ call }, index) => (call === "cudaGraphLaunch" ? [index] : []));
   return launches.slice(0, -1).map((begin, index) => calls.slice(begin + 1, launches[index + 1]));
 }
 
-/** Losses are read by the clock. */
+/** Losses are read at time intervals. */
 const reads = (step: readonly RecordedCall[]): boolean => step.some(({ kind, name }) => kind === "copy" && name?.startsWith("DtoH"));
 
 describe("a training on a CUDA device", function () {
@@ -38,20 +38,20 @@ describe("a training on a CUDA device", function () {
     expect(steady.length).to.be.at.least(STEPS - 6);
   });
 
-  it("calls nothing that the recording runtime lacks, and nothing fails", () => {
-    // libtorch registers for the driver's log, and does without it.
+  it("makes no call that the recording runtime lacks, and nothing fails", () => {
+    // libtorch registers for the driver's log, and works without it.
     expect(all.filter(({ call, name }) => call === "unmodelled" && name !== "a function of the driver")).to.deep.equal([]);
     expect(all.filter(({ error }) => error !== undefined)).to.deep.equal([]);
   });
 
-  it("records what it gives the teacher's stream into the same graph", () => {
+  it("records the work on the teacher's stream into the same graph", () => {
     const capture = calls.find(({ call }) => call === "cudaStreamBeginCapture")!;
     const nodes = calls.filter((call) => isWork(call) && call.capture === capture.capture);
     expect(nodes.length).to.equal(calls.find(({ call }) => call === "cudaStreamEndCapture")!.nodes);
     expect(new Set(nodes.map(({ stream }) => stream)).size).to.equal(2);
   });
 
-  it("gives the device nothing but the batch and scalars in front of a replay", () => {
+  it("copies only the batch and scalars to the device before a replay", () => {
     for (const step of steady.filter((each) => !reads(each))) {
       const work = step.filter(isWork);
       expect(work.filter(({ name }) => /convolution|gemm|Matmul/.test(name ?? ""))).to.deep.equal([]);
@@ -59,7 +59,7 @@ describe("a training on a CUDA device", function () {
     }
   });
 
-  it("leaves the legacy default stream alone", () => {
+  it("does not use the legacy default stream", () => {
     expect(steady.filter((each) => !reads(each)).flat().filter((call) => isWork(call) && call.stream === 0)).to.deep.equal([]);
   });
 
@@ -67,7 +67,7 @@ describe("a training on a CUDA device", function () {
     expect(steady.flat().filter(({ kind }) => kind === "memory")).to.deep.equal([]);
   });
 
-  it("waits for the device where losses are read, and nowhere else in replayed steps", () => {
+  it("waits for the device only where losses are read in replayed steps", () => {
     expect(steady.filter((each) => !reads(each)).length).to.be.at.least(3);
     for (const step of steady) {
       const waits = step.filter(waitsForAll);
@@ -77,19 +77,19 @@ describe("a training on a CUDA device", function () {
     }
   });
 
-  it("reads the losses of a step of one's own loop in one copy", () => {
+  it("reads the losses of a step of a custom loop in one copy", () => {
     const run = runScenario("own loop", { steps: 6 });
     const step = section(run.calls, "begin 5", "end 5");
     expect(step.filter(({ kind, name }) => kind === "copy" && name?.startsWith("DtoH"))).to.have.length(1);
     expect(step.filter(waitsForAll)).to.have.length(1);
   });
 
-  it("records the same work once more when the teacher has other weights", () => {
+  it("records the same work again when the teacher has other weights", () => {
     const run = runScenario("other teachers", { count: 2 });
     expect(run.result.outcomes.map(({ graph }) => graph)).to.deep.equal([REPLAYED, REPLAYED]);
     const [first, second, ...others] = run.calls.filter(({ call }) => call === "cudaStreamEndCapture").map(({ nodes }) => nodes);
     expect(others).to.deep.equal([]);
-    // What is computed once from those weights is not a part of every step.
+    // Values computed once from those weights are not part of every step.
     expect(second).to.equal(first);
   });
 });

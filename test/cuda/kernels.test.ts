@@ -1,16 +1,16 @@
 import { expect } from "chai";
 import { runRecorded, runScenario } from "./recording.js";
 
-/** What the launches of a step cost has to stay below what its arithmetic takes. */
+/** The upper limit for the number of nodes, whose launch cost must stay below the time of a step's arithmetic. */
 const MOST_NODES = 350;
 
 type Row = readonly [name: string, stream: string, count: number];
 const total = (rows: readonly Row[]): number => rows.reduce((sum, [, , count]) => sum + count, 0);
 
-describe("a step of Wide ResNets, whose blocks begin with a normalization", function () {
+describe("a step of Wide ResNets, whose blocks start with a normalization", function () {
   this.timeout(120_000);
 
-  it("normalizes by kernels of the plugin alone", () => {
+  it("normalizes only with kernels of the plugin", () => {
     const { calls, result: { outcomes: [outcome] } } = runScenario("epochs", { steps: 2, teacher: "wrn-16-2", student: "wrn-16-1" });
     expect(outcome!.error).to.equal(null);
     const names = calls.filter(({ kind }) => kind === "kernel").map(({ name }) => name ?? "");
@@ -23,7 +23,7 @@ describe("a step of Wide ResNets, whose blocks begin with a normalization", func
 describe("the rates of kernels", function () {
   this.timeout(120_000);
 
-  it("are measured by recorded calls, on streams that have done nothing else", () => {
+  it("are measured by recorded calls, on otherwise idle streams", () => {
     const { calls, result: { rates } } = runScenario("kernel rates");
     expect(rates).not.to.be.empty;
     for (const { name, seconds } of rates) expect(seconds, name).to.be.greaterThan(0);
@@ -47,13 +47,14 @@ describe("a step of ResNet-20 under ResNet-56 in bfloat16, with 128 images", fun
 
   it("convolves each layer once forward, and once each for the gradients of input and weight", () => {
     const count = (name: string): number => total(counted.graph.filter(([each]) => each.includes(name)));
-    // 57 of the teacher, with its shortcuts, 29 of the student and of the fusion; the first layer's input has no gradient.
+    // 57 of the teacher, including its shortcuts, and 29 of the student and the fusion; the first layer's input has
+    // no gradient.
     expect(count("convolution forward")).to.equal(86);
     expect(count("convolution backward filter")).to.equal(29);
     expect(count("convolution backward data")).to.equal(28);
   });
 
-  it("takes little more without a graph", () => {
+  it("needs little more without a graph", () => {
     expect(total(counted.step)).to.be.lessThan(total(counted.graph) + 20);
   });
 });

@@ -1,13 +1,13 @@
 import { expect } from "chai";
 import { runScenario } from "./recording.js";
-/** cuBLAS takes 32 MiB for each thread and stream, which is more than these networks need. */
+/** cuBLAS takes 32 MiB per thread and stream, more than these networks need. */
 const SMALL_WORKSPACES = { env: { CUBLAS_WORKSPACE_CONFIG: ":16:8", CUBLASLT_WORKSPACE_SIZE: "128" } };
 const WITHOUT_GRAPHS = { env: { REVIEWKD_CUDA_GRAPHS: "0" } };
 
 describe("the memory of recorded steps", function () {
   this.timeout(300_000);
 
-  it("may be missing: steps are done by themselves then, and the reason is reported", () => {
+  it("may be insufficient: steps then run unrecorded, and the reason is reported", () => {
     const plain = runScenario("epochs", {}, WITHOUT_GRAPHS).result.state.deviceBytesPeak;
     const recorded = runScenario("epochs").result.state.deviceBytesPeak;
     expect(recorded).to.be.greaterThan(plain);
@@ -26,18 +26,18 @@ describe("the memory of recorded steps", function () {
     const recorded = runScenario("shapes", { sizes }).result;
     expect(recorded.outcomes.map(({ graph }) => graph)).to.deep.equal(Array(3).fill({ replayed: true, reason: null }));
     const graphs = recorded.states.map(({ deviceBytes }, index) => deviceBytes - plain.states[index]!.deviceBytes);
-    // Graphs of one session are replayed one after the other, so that those of smaller batches find room in what the largest one took. They keep what each has beyond
-    // a step: batches, labels and gradients.
+    // Graphs of one session are replayed one after the other, so that those of smaller batches fit into the memory of
+    // the largest one. They keep what each needs beyond a step: batches, labels and gradients.
     expect(graphs[2]! / graphs[0]!).to.be.lessThan(1.5);
   });
 
-  it("does not grow where the teacher's weights change and steps are recorded once more", () => {
+  it("does not grow when the teacher's weights change and steps are recorded again", () => {
     const { outcomes, states } = runScenario("other teachers", { count: 5 }).result;
     expect(outcomes.map(({ graph }) => graph)).to.deep.equal(Array(5).fill({ replayed: true, reason: null }));
     expect((states[4]!.deviceBytes - states[1]!.deviceBytes) / states[1]!.deviceBytes).to.be.lessThan(0.1);
   });
 
-  it("is little more than that of steps by themselves, which is freed before a recording", () => {
+  it("is little more than that of unrecorded steps, which is freed before a recording", () => {
     const plain = runScenario("disposed sessions", { sessions: 2, recorded: 2 }, SMALL_WORKSPACES).result.state.deviceBytesPeak;
     const { outcomes } = runScenario("disposed sessions", { sessions: 2, recorded: 1 }, { ...SMALL_WORKSPACES, memory: Math.round(1.4 * plain) }).result;
     expect(outcomes[1]).to.deep.equal({ error: null, graph: { replayed: true, reason: null } });
@@ -47,7 +47,7 @@ describe("the memory of recorded steps", function () {
 describe("the memory of a disposed session", function () {
   this.timeout(300_000);
 
-  it("is there for later ones, with what libraries took for its streams", () => {
+  it("is available to later ones, including the libraries' memory for its streams", () => {
     const one = runScenario("disposed sessions", { sessions: 1 }).result.state.deviceBytes;
     const { outcomes } = runScenario("disposed sessions", { sessions: 5 }, { memory: Math.round(one * 1.3) }).result;
     expect(outcomes.map(({ error }) => error)).to.deep.equal(Array(5).fill(null));

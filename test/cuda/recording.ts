@@ -1,4 +1,7 @@
-/** Programs on the recording CUDA runtime: child processes whose calls a test looks at. `npm run check:cuda` builds the runtime and says where it is. */
+/**
+ * Programs on the recording CUDA runtime: child processes whose calls a test examines. `npm run check:cuda` builds
+ * the runtime and passes its location.
+ */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,7 +32,7 @@ function variables(): Record<string, string> {
   return JSON.parse(text!) as Record<string, string>;
 }
 
-/** Runs Node with `parameters` on the recording runtime. It has to end with 0. */
+/** Runs Node with `parameters` on the recording runtime. It must exit with 0. */
 export function runRecorded(parameters: readonly string[], { fail = "", memory, env = {} }: RecordingOptions = {}): RecordedRun {
   const folder = mkdtempSync(join(tmpdir(), "reviewkd-recording-"));
   const file = join(folder, "calls.jsonl");
@@ -68,7 +71,10 @@ export function section(calls: readonly RecordedCall[], from: string, to: string
   return calls.slice(at(from) + 1, at(to));
 }
 
-/** Whether the device does call `later` after call `earlier` (both are indices): by their streams, by events, or since the host waited in between. */
+/**
+ * Whether the device executes call `later` after call `earlier` (both are indices): because of their streams, of
+ * events, or because the host waited in between.
+ */
 export function isOrdered(calls: readonly RecordedCall[], earlier: number, later: number): boolean {
   const behind = new Set([calls[earlier]!.stream]);
   const events = new Set<number | undefined>();

@@ -1,5 +1,5 @@
-/** What a test of this folder has a child process do:  node --import tsx test/cuda/scenario.ts NAME SETTINGS */
-import "./control.js"; // comes before the package, which loads libtorch
+/** The child process of the tests in this folder:  node --import tsx test/cuda/scenario.ts NAME SETTINGS */
+import "./control.js"; // must precede the package, which loads libtorch
 import { SCENARIOS } from "./scenarios.js";
 
 const [name = "", settings = "{}"] = process.argv.slice(2);

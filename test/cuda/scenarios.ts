@@ -1,4 +1,4 @@
-/** What programs on the recording runtime do: each function is one program. */
+/** Programs on the recording runtime: each function is one program. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { control } from "./control.js";
 
 export type State = ReturnType<typeof control.state>;
 
-/** How a call ended. */
+/** The outcome of a call. */
 export interface Outcome {
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly graph: { readonly replayed: boolean; readonly reason: string | null } | null;
@@ -47,7 +47,10 @@ async function train(session: Session, data: Dataset, name: string, batchSize = 
   }
 }
 
-/** Sessions are destroyed on their threads, after `dispose` has returned: waits until no graph is left and nothing changes any more, 30 seconds at most. */
+/**
+ * Sessions are destroyed on their threads, after `dispose` has returned: waits until no graph is left and nothing
+ * changes any more, at most 30 seconds.
+ */
 async function released(): Promise<void> {
   let before = "";
   const end = performance.now() + 30_000;
@@ -72,7 +75,7 @@ export const SCENARIOS = {
     return { outcome, cuda: (await systemInfo()).cuda };
   },
 
-  /** Some epochs of one session, by names `1`, `2` … */
+  /** Some epochs of one session, named `1`, `2` … */
   async epochs({ count = 1, steps = 8, teacher = "resnet14", student = "resnet8" }: { count?: number; steps?: number; teacher?: string; student?: string }) {
     const data = await dataOf(steps);
     const session = await sessionOf(await distillerOf(teacher, student));
@@ -96,7 +99,10 @@ export const SCENARIOS = {
     return { failed, other, later, between, state };
   },
 
-  /** Sessions one after the other, each disposed before the next one begins; in each of them `fail` fails. `recorded`: from which one on steps are recorded. */
+  /**
+   * Sessions one after the other, each disposed before the next one starts; `fail` fails in each of them. `recorded`:
+   * the first session with recorded steps.
+   */
   async "disposed sessions"({ sessions = 1, fail = "", recorded = 0 }: { sessions?: number; fail?: string; recorded?: number }) {
     const data = await dataOf(6);
     const outcomes: Outcome[] = [];
@@ -128,7 +134,7 @@ export const SCENARIOS = {
     return { outcomes, states };
   },
 
-  /** Sessions that train at the same time, on threads of their own, and evaluate then; epochs begin together. */
+  /** Sessions that train concurrently, on their own threads, and then evaluate; epochs start together. */
   async "concurrent sessions"({ count = 2, steps = 12, epochs: length = 1 }: { count?: number; steps?: number; epochs?: number }) {
     const data = await dataOf(steps);
     const sessions: Session[] = [];
@@ -139,7 +145,7 @@ export const SCENARIOS = {
     return { outcomes, state: control.state() };
   },
 
-  /** Sessions on `threads` threads at a time, on each one after the other: some are recorded while others are disposed. */
+  /** `threads` threads with one session after the other each: some are recorded while others are disposed. */
   async "overlapping sessions"({ threads = 3, sessions = 4 }: { threads?: number; sessions?: number }) {
     const outcomes = await Promise.all(Array.from({ length: threads }, async (_, thread) => {
       const each: Outcome[] = [];
@@ -168,7 +174,7 @@ export const SCENARIOS = {
     return { outcomes, states };
   },
 
-  /** Sessions that live at the same time, each with networks of its own; one step each, between marks. */
+  /** Concurrent sessions, each with its own networks; one step each, between marks. */
   async "many sessions"({ count = 33 }: { count?: number }) {
     const data = await dataOf(1);
     const sessions: Session[] = [];
@@ -197,7 +203,7 @@ export const SCENARIOS = {
     return { failing, after, recorded: await train(session, data, "recorded"), state };
   },
 
-  /** A session whose networks a later one takes to another device. */
+  /** A session whose networks another session moves to another device. */
   async "moved networks"() {
     const data = await dataOf(6);
     const distiller = await distillerOf();
@@ -222,12 +228,12 @@ export const SCENARIOS = {
     }
   },
 
-  /** Measures kernels, as `bench:gpu` does first of all. */
+  /** Measures kernels, as `bench:gpu` does first. */
   async "kernel rates"() {
     return { rates: await addon().kernelRates({ device: "cuda", bfloat16: true, images: 2, channels: 64, side: 32, runs: 1 }) };
   },
 
-  /** Steps of a loop of one's own. */
+  /** Steps of a custom loop. */
   async "own loop"({ steps = 6 }: { steps?: number }) {
     const session = await sessionOf(await distillerOf());
     const batch = batchOf();

@@ -34,7 +34,7 @@ describe("the streams of sessions", function () {
   });
 
   it("are captured while graphs of other threads are destroyed", () => {
-    // When threads meet is chance: so often that they do.
+    // Threads meet only by chance: repeat until they do.
     for (let met = 0, runs = 0; met === 0; ++runs) {
       expect(runs, "runs in which no graph was destroyed during a capture").to.be.lessThan(6);
       const { calls, result: { outcomes, state } } = runScenario("overlapping sessions", { threads: 3, sessions: 5 });
@@ -56,12 +56,13 @@ describe("the streams of sessions", function () {
     const steady = calls.slice(Math.max(at("begin 2 0"), at("begin 2 1")), at("end 2"));
     expect(steady.filter(({ call }) => call === "cudaStreamBeginCapture")).to.deep.equal([]);
     expect(new Set(steady.filter(({ call }) => call === "cudaGraphLaunch").map(({ stream }) => stream)).size, "sessions that replay").to.equal(2);
-    // The legacy default stream is everybody's: behind the work of one session it would hold up the next.
+    // The legacy default stream is shared: work on it after one session's would delay the next.
     expect(steady.filter(({ call, stream }) => call === "cudaStreamWaitEvent" && stream === 0)).to.deep.equal([]);
   });
 
-  // The teacher's stream is ahead when the student's forward fails, in a step by itself and in one that is being recorded.
-  it("are joined when a step fails between the teacher's forward and the join", () => {
+  // The teacher's stream is ahead when the student's forward pass fails, in an unrecorded step and in one that is
+  // being recorded.
+  it("are joined when a step fails between the teacher's forward pass and the join", () => {
     const { calls, result: { failing, after, recorded, state } } = runScenario("failing step", { fail: "cudnnBackendExecute:20" });
     expect(failing.error!.message).to.match(/cuDNN error/);
     expect(state.captures).to.equal(0);
@@ -72,7 +73,7 @@ describe("the streams of sessions", function () {
     expect(side, "work of the teacher").to.be.greaterThan(begin);
     const next = calls.findIndex((call, index) => index > failure + 1 && isWork(call) && call.stream === main);
     expect(next).to.be.greaterThan(failure);
-    expect(isOrdered(calls, side, next), "what follows waits for the teacher's stream").to.equal(true);
+    expect(isOrdered(calls, side, next), "later work waits for the teacher's stream").to.equal(true);
     expect(after.error).to.equal(null);
     expect(recorded).to.deep.equal({ error: null, graph: { replayed: true, reason: null } });
   });
@@ -82,7 +83,7 @@ describe("the streams of sessions", function () {
     const whole = runScenario("failing step");
     expect(failed.result.failing.error!.message).to.match(/CUDA error/);
     const work = section(failed.calls, "begin failing", "end failing");
-    expect(work.slice(work.findIndex(({ call }) => call === "injected")).filter(isWork), "what follows the failure").to.deep.equal([]);
+    expect(work.slice(work.findIndex(({ call }) => call === "injected")).filter(isWork), "work after the failure").to.deep.equal([]);
     for (const name of ["after", "evaluation"]) {
       const given = ({ calls }: { calls: readonly RecordedCall[] }): unknown[] =>
         section(calls, `begin ${name}`, `end ${name}`).filter(isWork).map((call) => [call.call, call.name, call.stream]);
@@ -105,7 +106,7 @@ describe("the streams of sessions", function () {
 describe("a session whose networks another session moved to the CPU", function () {
   this.timeout(120_000);
 
-  it("refuses to train, by an error with a code", () => {
+  it("refuses to train, with an error code", () => {
     const { before, moved } = runScenario("moved networks").result;
     expect(before.error).to.equal(null);
     expect(moved.error).not.to.equal(null);

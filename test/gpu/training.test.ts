@@ -1,5 +1,6 @@
-// Training on a GPU: against the CPU, with and without recorded steps, across stop and resume. `npm run test:gpu` runs this where there is one;
-// test/unit/ops/device-kernels.test.ts with the plugin that stands in for a device, whose graphs do their work again for each replay.
+// Training on a GPU: compared with the CPU, with and without recorded steps, across stop and resume. `npm run
+// test:gpu` runs this on a GPU, test/unit/ops/device-kernels.test.ts with the host emulation, whose graphs redo their
+// work on each replay.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +16,10 @@ const DEVICE = TEST_DEVICE === "cuda" ? "cuda" : "cpu";
 const RECORDED = { replayed: true, reason: null };
 const NOT_RECORDED = { replayed: false, reason: "REVIEWKD_CUDA_GRAPHS is 0" };
 const CLASSES = 10;
-/** Enough for both shapes of an epoch's batches to be recorded, and eight steps at a time. The host's emulation is slow. */
+/**
+ * Enough for both shapes of an epoch's batches to be recorded, with up to eight steps per graph. The host emulation
+ * is slow.
+ */
 const { EPOCHS, BATCH, SAMPLES } = DEVICE === "cuda" ? { EPOCHS: 4, BATCH: 32, SAMPLES: 264 } : { EPOCHS: 4, BATCH: 6, SAMPLES: 52 };
 const ALL = Array.from({ length: EPOCHS }, (_, epoch) => epoch);
 
@@ -48,7 +52,7 @@ function distance(got: ReadonlyMap<string, number[]>, want: ReadonlyMap<string, 
   return Math.max(...distances);
 }
 
-/** What REVIEWKD_CUDA_GRAPHS says: none, by the time that a step takes, or several steps in one. */
+/** Sets REVIEWKD_CUDA_GRAPHS: no graphs, an automatic number of steps per graph, or several. */
 async function withGraphs<Result>(graphs: "0" | "1" | "8", work: () => Promise<Result>): Promise<Result> {
   process.env["REVIEWKD_CUDA_GRAPHS"] = graphs;
   try {
@@ -72,13 +76,14 @@ describe("training on a GPU", function () {
     await rm(folder, { recursive: true, force: true });
   });
 
-  // One step from the same values: sums in another order, and values within rounding of 0 on the other side of a ReLU. What began as 0 is nothing but a gradient
-  // afterwards, and shows that most. Roundings of bfloat16 are 2⁻⁸, through some twenty layers and back.
+  // One step from the same values: sums are in another order, and values within rounding of 0 fall on the other side
+  // of a ReLU. A parameter that started at 0 is purely a gradient afterwards, and shows that most. Roundings of
+  // bfloat16 are 2⁻⁸, through some twenty layers and back.
   for (const [precision, lossBound, bound] of [["float32", 1e-4, 5e-3], ["bfloat16", 0.03, 0.25]] as const) {
-    it(`takes a step that is the CPU's within ${lossBound} and ${bound} in ${precision}`, async () => {
+    it(`takes a step that matches the CPU's within ${lossBound} and ${bound} in ${precision}`, async () => {
       const losses: Losses[] = [];
       const weights: Map<string, number[]>[] = [];
-      // By the reference on the CPU, which no plugin has a part in.
+      // The reference path on the CPU involves no plugin.
       for (const [device, reference] of [["cpu", true], [DEVICE, false]] as const) {
         using session = await sessionOn(device, { precision, reference });
         for await (const batch of data.train.batches({ batchSize: 32, seed: 1 })) {
@@ -94,7 +99,7 @@ describe("training on a GPU", function () {
   }
 
   for (const [options, graphs] of [[{}, "1"], [{}, "8"], [{ precision: "bfloat16" as const }, "8"], [{ clipNorm: 0.5 }, "1"], [{ accumulate: 2 }, "1"]] as const) {
-    it(`gives the same bits with recorded steps, ${graphs} at most in a graph, and without: ${JSON.stringify(options)}`, async () => {
+    it(`gives the same bits with recorded steps, at most ${graphs} per graph, and without: ${JSON.stringify(options)}`, async () => {
       using recording = await sessionOn(DEVICE, options);
       const recorded = await withGraphs(graphs, () => train(recording, data, ALL));
       expect(recorded.at(-1)!.graph).to.deep.equal(RECORDED);
@@ -108,7 +113,7 @@ describe("training on a GPU", function () {
     });
   }
 
-  it("goes on from a checkpoint to the bits of an undisturbed run", async () => {
+  it("resumes from a checkpoint to the bits of an uninterrupted run", async () => {
     using whole = await sessionOn(DEVICE);
     await train(whole, data, ALL);
     using first = await sessionOn(DEVICE);
@@ -120,7 +125,7 @@ describe("training on a GPU", function () {
     expect(await weightsOf(second)).to.deep.equal(await weightsOf(whole));
   });
 
-  it("goes on within an epoch to the bits of an undisturbed one", async () => {
+  it("resumes within an epoch to the bits of an uninterrupted one", async () => {
     using whole = await sessionOn(DEVICE);
     const [undisturbed] = await train(whole, data, [0]);
     using session = await sessionOn(DEVICE);
@@ -133,7 +138,7 @@ describe("training on a GPU", function () {
     expect(await weightsOf(session)).to.deep.equal(await weightsOf(whole));
   });
 
-  it("evaluates as the CPU does", async () => {
+  it("evaluates like the CPU", async () => {
     using session = await sessionOn(DEVICE);
     await train(session, data, [0]);
     const there = await session.evaluate(data.test);
@@ -146,7 +151,7 @@ describe("training on a GPU", function () {
     expect(Math.abs(there.loss / wanted.loss - 1)).to.be.lessThan(1e-3);
   });
 
-  it("names the step whose loss was not finite, and leaves parameters as they were before it", async () => {
+  it("names the step whose loss was not finite, and restores the parameters from before it", async () => {
     using session = await sessionOn(DEVICE, { learningRate: 1e30 });
     const error = await failureOf("NON_FINITE_LOSS", () => session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: BATCH }));
     expect(error.message).to.match(/in step [12]\b/);
@@ -162,7 +167,7 @@ describe("training on a GPU", function () {
     for (const name of parameters) expect(after.get(name), name).to.deep.equal(before.get(name));
   });
 
-  it("records anew when the teacher is another", async () => {
+  it("records again for another teacher", async () => {
     using session = await sessionOn(DEVICE);
     await train(session, data, [0]);
     const other = await createModel("resnet14", { numClasses: CLASSES, seed: 99 });
