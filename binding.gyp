@@ -6,7 +6,7 @@
     "actions": [{
       "action_name": "cmake",
       "inputs": [],
-      # Never made: the build itself knows what is due.
+      # Never created: CMake itself knows what is out of date.
       "outputs": ["<(PRODUCT_DIR)/reviewkd.always"],
       "action": ["node", "<(module_root_dir)/scripts/build.mjs", "--native"]
     }]

@@ -1,7 +1,8 @@
-# Finds the CPU half of libtorch and gives LibTorch::cpu, LibTorch_VERSION and LibTorch_RUNTIME_DIRS.
+# Finds the CPU half of libtorch. Defines LibTorch::cpu, LibTorch_VERSION and LibTorch_RUNTIME_DIRS.
 #
-# REVIEWKD_LIBTORCH_DIR names the directory that holds lib/ and include/. Without it scripts/libtorch.mjs looks, so that the order of
-# places is written down once. TorchConfig.cmake is not used: that of a CUDA build demands a whole CUDA toolkit.
+# REVIEWKD_LIBTORCH_DIR names the directory that holds lib/ and include/. If unset, scripts/libtorch.mjs searches, so
+# the search order is defined in one place. TorchConfig.cmake is not used: that of a CUDA build requires a full CUDA
+# toolkit.
 
 set(REVIEWKD_LIBTORCH_DIR "" CACHE PATH "The libtorch directory, with lib/ and include/; empty to look for it")
 
@@ -39,13 +40,13 @@ include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch
   REQUIRED_VARS LibTorch_CPU_LIBRARY LibTorch_C10_LIBRARY libtorch_include_dir LibTorch_VERSION
   VERSION_VAR LibTorch_VERSION
-  REASON_FAILURE_MESSAGE "looked in REVIEWKD_LIBTORCH_DIR=${REVIEWKD_LIBTORCH_DIR} – `npm run build` finds or fetches libtorch by itself")
+  REASON_FAILURE_MESSAGE "looked in REVIEWKD_LIBTORCH_DIR=${REVIEWKD_LIBTORCH_DIR} – `npm run build` finds or fetches libtorch")
 if(LibTorch_VERSION VERSION_LESS 2.11 OR LibTorch_VERSION VERSION_GREATER_EQUAL 2.16)
-  message(FATAL_ERROR "expected libtorch 2.11 to 2.15 for reviewkd, got ${LibTorch_VERSION} in ${REVIEWKD_LIBTORCH_DIR}: "
-    "set REVIEWKD_LIBTORCH to a supported one")
+  message(FATAL_ERROR "invalid libtorch: expected 2.11 to 2.15, received ${LibTorch_VERSION} in ${REVIEWKD_LIBTORCH_DIR}. "
+    "Set REVIEWKD_LIBTORCH to a supported one.")
 endif()
 
-# libtorch ships its own OpenMP runtime, under a name of its own in some releases and in torch.libs beside torch in others.
+# libtorch ships its own OpenMP runtime: under a custom name in some releases, in torch.libs next to torch in others.
 set(libtorch_openmp "")
 if(UNIX AND NOT APPLE)
   file(GLOB libtorch_openmp "${libtorch_library_dir}/libgomp*.so*" "${REVIEWKD_LIBTORCH_DIR}/../torch.libs/libgomp*.so*")
@@ -55,14 +56,14 @@ if(UNIX AND NOT APPLE)
     set(libtorch_openmp gomp)
   endif()
 elseif(APPLE)
-  # Its header lies among libtorch's own.
+  # Its header is among libtorch's own.
   set(libtorch_openmp "${libtorch_library_dir}/libomp.dylib")
   if(NOT EXISTS "${libtorch_openmp}")
-    message(FATAL_ERROR "expected libtorch's OpenMP runtime for the addon, got no ${libtorch_openmp}: "
-      "set REVIEWKD_LIBTORCH to the torch directory of PyTorch's own wheel, which has it")
+    message(FATAL_ERROR "no OpenMP runtime of libtorch at ${libtorch_openmp}. "
+      "Set REVIEWKD_LIBTORCH to the torch directory of PyTorch's own wheel, which has it.")
   endif()
 elseif(WIN32)
-  # The wheel has Intel's runtime without a library to link with.
+  # The wheel contains Intel's runtime but no import library to link with.
   set(libtorch_openmp "${CMAKE_BINARY_DIR}/libiomp5md.lib")
   include(ReviewkdImportLibrary)
   reviewkd_import_library("${CMAKE_CURRENT_LIST_DIR}/libiomp5md.def" "${libtorch_openmp}")
@@ -83,7 +84,8 @@ if(NOT TARGET LibTorch::cpu)
     INTERFACE_LINK_LIBRARIES "${LibTorch_CPU_LIBRARY};${LibTorch_C10_LIBRARY};${libtorch_openmp}")
   if(UNIX AND NOT APPLE)
     set_target_properties(LibTorch::cpu PROPERTIES INTERFACE_COMPILE_DEFINITIONS "_GLIBCXX_USE_CXX11_ABI=1")
-    # libtorch_cpu.so of a CUDA build finds the CUDA runtime by its own run path, which the linker does not follow.
+    # libtorch_cpu.so of a CUDA build finds the CUDA runtime through its own run path, which the linker does not
+    # follow.
     set_property(TARGET LibTorch::cpu APPEND PROPERTY INTERFACE_LINK_OPTIONS "-Wl,--allow-shlib-undefined")
   endif()
 endif()

@@ -1,17 +1,17 @@
-# Options that core and binding share: warnings, optimisation, OpenMP and sanitizers.
+# Options shared by core and binding: warnings, optimisation, OpenMP and sanitizers.
 function(reviewkd_compile_options target)
-  # Messages of libtorch's checks carry the names of its headers: without the directories of this machine, so that the same sources
-  # give the same bytes wherever they lie.
+  # Messages of libtorch's checks contain the paths of its headers. Strip this machine's directories, so that the same
+  # sources produce the same bytes wherever they are located.
   set(prefix_maps "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=" "-ffile-prefix-map=${CMAKE_BINARY_DIR}/=build/" "-ffile-prefix-map=${REVIEWKD_LIBTORCH_DIR}/=libtorch/")
 
   if(MSVC)
-    # clang-cl, which passes on what stands behind /clang:. OpenMP's runtime is named by LibTorch::cpu here, too.
+    # clang-cl forwards what follows /clang:. LibTorch::cpu names OpenMP's runtime here, too.
     list(TRANSFORM prefix_maps PREPEND "/clang:")
     target_compile_options(${target} PRIVATE /W4 /EHsc /bigobj /utf-8 /openmp ${prefix_maps})
     target_compile_definitions(${target} PRIVATE NOMINMAX _USE_MATH_DEFINES _CRT_SECURE_NO_WARNINGS)
     get_target_property(type ${target} TYPE)
     if(NOT type STREQUAL "OBJECT_LIBRARY")
-      # No time of linking in the file, for the same reason; and no second runtime of OpenMP.
+      # No link timestamp in the file, for the same reason, and no second OpenMP runtime.
       target_link_options(${target} PRIVATE /Brepro /NODEFAULTLIB:libomp)
     endif()
     return()
@@ -19,15 +19,16 @@ function(reviewkd_compile_options target)
 
   target_compile_options(${target} PRIVATE -Wall -Wextra ${prefix_maps})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-    # GCC 12 sees overflows in std::string's operator+ that are not there (its bug 105651).
+    # GCC 12 reports false overflows in std::string's operator+ (GCC bug 105651).
     target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow)
   endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # GCC notes on ARM that it passes pairs of numbers as it does since its version 10.
+    # On ARM, GCC notes that the ABI for passing pairs of numbers changed in GCC 10.
     target_compile_options(${target} PRIVATE -Wno-psabi)
   endif()
-  # at::parallel_for is inlined from libtorch's headers as OpenMP. The runtime is linked by LibTorch::cpu, which names libtorch's own copy:
-  # -fopenmp at link time would bring the compiler's in as well. Apple's clang has OpenMP, but no option of its own for it.
+  # at::parallel_for is inlined from libtorch's headers as OpenMP. LibTorch::cpu links the runtime, libtorch's own
+  # copy: -fopenmp at link time would add the compiler's as well. Apple's clang supports OpenMP but has no driver
+  # option for it.
   if(APPLE)
     target_compile_options(${target} PRIVATE "SHELL:-Xclang -fopenmp")
   else()

@@ -1,8 +1,8 @@
-# The plugin for CUDA devices, and what stands in for it in tests.
+# The plugin for CUDA devices, and the host emulation that replaces it in tests.
 #
-# -DREVIEWKD_CUDA=ON builds it with the nvcc of REVIEWKD_CUDA_TOOLKIT_DIR, or of PATH, against the CUDA build of libtorch that
-# REVIEWKD_LIBTORCH_DIR names. CMake's own CUDA language is not used: it does not know the layout in which pip installs the toolkit, and one file
-# is all that nvcc compiles.
+# -DREVIEWKD_CUDA=ON builds it with the nvcc of REVIEWKD_CUDA_TOOLKIT_DIR, or of PATH, against the CUDA build of
+# libtorch that REVIEWKD_LIBTORCH_DIR names. CMake's own CUDA language is not used: it does not know the directory
+# layout of pip's toolkit, and nvcc compiles only one file.
 
 # The device's kernels, run thread by thread on the CPU.
 if(UNIX)
@@ -25,23 +25,26 @@ set(REVIEWKD_CUDA_TOOLKIT_DIR "" CACHE PATH "The CUDA toolkit, with bin/nvcc and
 set(REVIEWKD_CUDA_ARCHITECTURES "" CACHE STRING "Such as 80;90; empty for all that the compiler knows of a list")
 
 find_program(reviewkd_nvcc nvcc HINTS "${REVIEWKD_CUDA_TOOLKIT_DIR}/bin" "$ENV{CUDA_HOME}/bin" /usr/local/cuda/bin NO_CACHE REQUIRED)
-# nvcc looks for nvcc.profile, which says where its headers are, in the directory that it is invoked from, and follows no link there.
+# nvcc looks for nvcc.profile, which lists its include directories, in the directory it is invoked from, without
+# resolving links.
 get_filename_component(reviewkd_nvcc "${reviewkd_nvcc}" REALPATH)
 get_filename_component(reviewkd_toolkit "${reviewkd_nvcc}/../.." ABSOLUTE)
 find_path(reviewkd_cuda_include cuda_runtime_api.h HINTS "${reviewkd_toolkit}/include" "${reviewkd_toolkit}/targets/x86_64-linux/include" NO_CACHE REQUIRED)
 
 find_library(reviewkd_torch_cuda torch_cuda PATHS "${libtorch_library_dir}" NO_DEFAULT_PATH NO_CACHE REQUIRED)
 find_library(reviewkd_c10_cuda c10_cuda PATHS "${libtorch_library_dir}" NO_DEFAULT_PATH NO_CACHE REQUIRED)
-# The runtime that libtorch loads, wherever its build keeps it: pip's layout beside torch, libtorch's own directory, or the toolkit.
+# The CUDA runtime that libtorch loads, wherever its build keeps it: pip's layout next to torch, libtorch's own
+# directory, or the toolkit.
 file(GLOB reviewkd_cudart
   "${REVIEWKD_LIBTORCH_DIR}/../nvidia/*/lib/libcudart.so.[0-9][0-9]" "${libtorch_library_dir}/libcudart*.so*" "${reviewkd_toolkit}/lib64/libcudart.so"
   "${reviewkd_toolkit}/lib/libcudart.so.[0-9][0-9]")
 if(NOT reviewkd_cudart)
-  message(FATAL_ERROR "expected a libcudart for the CUDA plugin, got none beside ${REVIEWKD_LIBTORCH_DIR} or in ${reviewkd_toolkit}")
+  message(FATAL_ERROR "no libcudart for the CUDA plugin next to ${REVIEWKD_LIBTORCH_DIR} or in ${reviewkd_toolkit}. Set REVIEWKD_CUDA_TOOLKIT_DIR.")
 endif()
 list(GET reviewkd_cudart 0 reviewkd_cudart)
 
-# Code for one device runs on later ones of the same generation; what comes after the newest is compiled from PTX by its driver.
+# Code for one device also runs on later ones of the same generation; devices newer than the newest listed get PTX
+# compiled by their driver.
 if(REVIEWKD_CUDA_ARCHITECTURES)
   set(reviewkd_architectures ${REVIEWKD_CUDA_ARCHITECTURES})
 else()
@@ -69,7 +72,8 @@ add_custom_command(OUTPUT "${reviewkd_kernels}"
   WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}" VERBATIM COMMENT "Compiling the CUDA kernels for ${reviewkd_built_for}"
   DEPENDS native/cuda/kernels.cu native/core/ops/backend/kernel_backend.h ${reviewkd_kernel_headers})
 
-# The same for one device, with what ptxas has to say of each kernel's registers and memory. Separately, for the lines of several devices mix.
+# The same for one device, with ptxas's report of each kernel's registers and memory. Separate, because the output for
+# several devices would interleave.
 add_custom_target(reviewkd_kernel_resources
   COMMAND "${reviewkd_nvcc}" ${reviewkd_nvcc_options} -arch=sm_90 -cubin -Xptxas=-v native/cuda/kernels.cu -o "${CMAKE_BINARY_DIR}/kernels.cubin"
   WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}" VERBATIM COMMENT "Listing the registers and memory of the CUDA kernels for sm_90")
@@ -80,7 +84,8 @@ target_compile_definitions(reviewkd_cuda PRIVATE "REVIEWKD_CUDA_BUILT_FOR=\"sm $
 target_include_directories(reviewkd_cuda PRIVATE native)
 target_include_directories(reviewkd_cuda SYSTEM PRIVATE "${reviewkd_cuda_include}")
 target_link_libraries(reviewkd_cuda PRIVATE "${reviewkd_torch_cuda}" "${reviewkd_c10_cuda}" "${reviewkd_cudart}" LibTorch::cpu)
-# Every symbol is found now, and not by whoever has a GPU. Its libraries are loaded before it: it needs no run path to them.
+# Resolves every symbol at link time rather than on the machine of a GPU user. The plugin's libraries are loaded
+# before it, so it needs no run path.
 target_link_options(reviewkd_cuda PRIVATE -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete -Wl,--allow-shlib-undefined)
 set_target_properties(reviewkd_cuda PROPERTIES
   PREFIX "" OUTPUT_NAME reviewkd_cuda SUFFIX ".so" UNITY_BUILD OFF BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN"

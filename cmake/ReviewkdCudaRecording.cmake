@@ -1,8 +1,10 @@
-# The recording CUDA runtime, on which the package with its CUDA plugin and libtorch's CUDA half runs without a GPU: see native/cuda/recording.
+# The recording CUDA runtime, which lets the package, its CUDA plugin and libtorch's CUDA half run without a GPU: see
+# native/cuda/recording.
 #
-# `npm run check:cuda` configures this. It writes into REVIEWKD_RECORDING_GENERATED_DIR what it read from libtorch's libraries:
-#   sonames.txt     the libraries of NVIDIA's that they load; each becomes an empty one of that name
-#   generated.cpp   a weak definition of every function that they ask of those
+# `npm run check:cuda` configures this. It writes to REVIEWKD_RECORDING_GENERATED_DIR what it read from libtorch's
+# libraries:
+#   sonames.txt     the NVIDIA libraries that they load; an empty library is built for each name
+#   generated.cpp   a weak definition of every function that they import from those
 option(REVIEWKD_CUDA_RECORDING "Build the recording CUDA runtime for tests without a GPU" OFF)
 if(NOT REVIEWKD_CUDA_RECORDING)
   return()
@@ -24,7 +26,8 @@ endfunction()
 file(GLOB reviewkd_recording_sources CONFIGURE_DEPENDS native/cuda/recording/*.cpp)
 list(FILTER reviewkd_recording_sources EXCLUDE REGEX "/(control|plugin_kernels)[.]cpp$")
 
-# The runtime itself. Nothing but the functions of NVIDIA's libraries is seen from outside: it is loaded in front of everything else.
+# The runtime itself. It exports only the functions of NVIDIA's libraries, because it is loaded ahead of everything
+# else.
 add_library(reviewkd_recording SHARED ${reviewkd_recording_sources} "${REVIEWKD_RECORDING_GENERATED_DIR}/generated.cpp")
 reviewkd_recording_library(reviewkd_recording)
 set_target_properties(reviewkd_recording PROPERTIES CXX_VISIBILITY_PRESET default)
@@ -32,8 +35,8 @@ target_link_options(reviewkd_recording PRIVATE -static-libstdc++ -static-libgcc 
 set_property(TARGET reviewkd_recording APPEND PROPERTY LINK_DEPENDS "${CMAKE_SOURCE_DIR}/native/cuda/recording/exports.map")
 target_link_libraries(reviewkd_recording PRIVATE ${CMAKE_DL_LIBS})
 
-# Libraries are found by their names once one of that name is loaded. Functions are looked up in the runtime, which is loaded earlier; by handle (dlsym of
-# libcuda.so.1) in what a library loads.
+# Once a library of a given name is loaded, it is found by that name. Functions are resolved in the runtime, which is
+# loaded earlier, or, when looked up by handle (dlsym of libcuda.so.1), in the library's own dependencies.
 file(STRINGS "${REVIEWKD_RECORDING_GENERATED_DIR}/sonames.txt" reviewkd_recording_sonames)
 file(WRITE "${CMAKE_BINARY_DIR}/empty.cpp" "")
 set(reviewkd_recording_names "")
@@ -59,7 +62,7 @@ set_target_properties(reviewkd_recording_control PROPERTIES PREFIX "" SUFFIX ".n
 target_include_directories(reviewkd_recording_control SYSTEM PRIVATE "${NODE_API_HEADERS_DIR}")
 target_link_libraries(reviewkd_recording_control PRIVATE ${CMAKE_DL_LIBS})
 
-# The plugin, with kernels that the runtime runs on the host: no nvcc is needed.
+# The plugin, with kernels that the runtime runs on the host: requires no nvcc.
 add_library(reviewkd_cuda_recorded MODULE native/cuda/plugin.cpp native/cuda/streams.cpp native/cuda/graph.cpp native/cuda/graph_memory.cpp native/cuda/recording/plugin_kernels.cpp)
 reviewkd_recording_library(reviewkd_cuda_recorded)
 target_compile_options(reviewkd_cuda_recorded PRIVATE -fno-strict-aliasing)

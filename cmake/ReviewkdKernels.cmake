@@ -1,5 +1,6 @@
-# The kernels of native/core/ops (the files in folders named kernels) are compiled once for each instruction set, each file with flags of its own; which one runs is
-# decided at run time. They stay out of unity files and precompiled headers, which are compiled for every processor.
+# The kernels of native/core/ops (files in folders named kernels) are compiled once per instruction set, each file
+# with its own flags; the variant is selected at run time. They are excluded from unity files and precompiled headers,
+# which are compiled for the baseline processor.
 
 file(GLOB kernel_sources CONFIGURE_DEPENDS 
   "${CMAKE_SOURCE_DIR}/native/core/ops/kernels/*.cpp" "${CMAKE_SOURCE_DIR}/native/core/ops/convolution/kernels/*.cpp")
@@ -13,7 +14,8 @@ else()
 endif()
 
 foreach(source IN LISTS kernel_sources)
-  # No function that takes or gives vectors leaves its file. GCC 12's own intrinsics trip its warning of uninitialized values.
+  # No function with vector parameters or results leaves its file. GCC 12's own intrinsics trigger its
+  # uninitialized-value warning.
   set(options -O3 -ffp-contract=fast -Wno-psabi -Wno-maybe-uninitialized)
   if(source MATCHES "_avx2")
     list(APPEND options -mavx2 -mfma)
@@ -24,7 +26,7 @@ foreach(source IN LISTS kernel_sources)
     endif()
   endif()
   if(MSVC)
-    # clang-cl has options of its own: what it does not know by itself, it is told to pass on.
+    # clang-cl has its own options; those it does not recognise are forwarded with /clang:.
     list(TRANSFORM options REPLACE "^(-[Of].*|-mprefer.*)$" "/clang:\\1")
   endif()
   set_source_files_properties("${source}" PROPERTIES

@@ -1,4 +1,4 @@
-// The addon's surface: a thin layer that lib/native.ts alone sees.
+// The addon's surface: a thin layer that only lib/native.ts imports.
 
 #include <napi.h>
 
@@ -26,7 +26,8 @@ Napi::Value set_error_class(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-/// () -> undefined. process.exit() runs no cleanup hooks: it destroys libtorch's static objects while threads still use them.
+/// () -> undefined. process.exit() runs no cleanup hooks: it destroys libtorch's static objects while threads still
+/// use them.
 Napi::Value shut_down(const Napi::CallbackInfo& info) {
   Runtime::of(info.Env()).shut_down();
   return info.Env().Undefined();
@@ -83,7 +84,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
 }  // namespace reviewkd::binding
 
 static Napi::Object InitReviewkd(Napi::Env env, Napi::Object exports) {
-  // A worker thread that ends would otherwise unload the addon, and with it libtorch, while libtorch's threads still run.
+  // A worker thread that exits would otherwise unload the addon, and with it libtorch, while libtorch's threads still
+  // run.
   reviewkd::platform::keep_loaded(reinterpret_cast<const void*>(&InitReviewkd));
   return reviewkd::binding::initialize(env, exports);
 }

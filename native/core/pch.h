@@ -1,5 +1,5 @@
 #pragma once
-// Precompiled once for the core: the headers that nearly every file needs and none of ours.
+// Precompiled once for the core: headers that nearly every file needs, and none of ours.
 
 #include <ATen/ATen.h>
 #include <torch/nn/module.h>

@@ -16,14 +16,14 @@ namespace {
 namespace Allocator = c10::cuda::CUDACachingAllocator;
 using c10::cuda::CUDAStream;
 
-constexpr const char* kInvalidated = "CUDA broke off the recording: a call failed, or is not allowed while a stream is captured";
+constexpr const char* kInvalidated = "CUDA aborted the recording: a call failed, or is not allowed during stream capture";
 
 struct DestroyGraph {
   void operator()(cudaGraph_t graph) const { static_cast<void>(cudaGraphDestroy(graph)); }
 };
 using Graph = std::unique_ptr<std::remove_pointer_t<cudaGraph_t>, DestroyGraph>;
 
-/// From 2.13 on libtorch's allocator counts the captures that are underway.
+/// From 2.13 on, libtorch's allocator counts the captures in progress.
 enum class CaptureState { kBegins, kEnds };
 template <typename CudaAllocator>
 void announce(CudaAllocator& allocator, c10::DeviceIndex device, CaptureState state) {
@@ -36,12 +36,12 @@ void announce(CudaAllocator& allocator, c10::DeviceIndex device, CaptureState st
   }
 }
 
-/// A stream that is being captured. Work that ends by an exception ends this, and what was captured is dropped.
+/// A stream that is being captured. An exception ends the capture and discards what was captured.
 class StreamCapture {
  public:
   explicit StreamCapture(CUDAStream stream) : stream_(stream) {
     announce(*Allocator::get(), stream_.device_index(), CaptureState::kBegins);
-    // Other threads of the process, other sessions among them, continue their work.
+    // Other threads of the process, including other sessions, continue their work.
     const cudaError_t error = cudaStreamBeginCapture(stream_.stream(), cudaStreamCaptureModeThreadLocal);
     if (error != cudaSuccess) announce(*Allocator::get(), stream_.device_index(), CaptureState::kEnds);
     C10_CUDA_CHECK(error);
@@ -53,7 +53,7 @@ class StreamCapture {
 
   ~StreamCapture() {
     Graph graph;
-    // The reason of the failure is known already, and what CUDA reports of it is nothing new.
+    // The reason of the failure is already known; CUDA's error adds nothing.
     if (is_open_ && close(graph) != cudaSuccess) static_cast<void>(cudaGetLastError());
   }
 
@@ -98,19 +98,21 @@ RecordedGraph::RecordedGraph(std::shared_ptr<const GraphPool> pool, CUDAStream s
   try {
     work(argument);
   } catch (const c10::Error& error) {
-    // From 2.13 on libtorch's allocator meets a capture that CUDA has broken off with an assertion, in place of the call's own error.
+    // From 2.13 on, libtorch's allocator raises an assertion for a capture that CUDA has aborted, hiding the call's
+    // own error.
     if (std::string_view(error.what_without_backtrace()).find("INTERNAL ASSERT") == std::string_view::npos || !capture.is_invalidated()) throw;
     throw std::runtime_error(kInvalidated);
   }
   const Graph graph = capture.end();
   memory_.close();
-  // As libtorch does: for its allocator that leaves memory to CUDA, and for streams that have priorities.
+  // As libtorch does: for its allocator in the mode that leaves memory to CUDA, and for streams with priorities.
   constexpr unsigned flags = cudaGraphInstantiateFlagAutoFreeOnLaunch | cudaGraphInstantiateFlagUseNodePriority;
   C10_CUDA_CHECK(cudaGraphInstantiateWithFlags(&exec_, graph.get(), flags));
 }
 
 RecordedGraph::~RecordedGraph() {
-  // Of its own stream: waiting for the whole device would break the recording of another thread. After an error of the device nothing is at work any more.
+  // Synchronizes only its own stream: waiting for the whole device would break the recording of another thread. After
+  // a device error no work is running any more.
   static_cast<void>(cudaStreamSynchronize(stream_.stream()));
   static_cast<void>(cudaGraphExecDestroy(exec_));
   static_cast<void>(cudaGetLastError());
@@ -124,13 +126,13 @@ void RecordedGraph::replay() const {
 std::unique_ptr<RecordedGraph> record_graph(GraphPools& pools, void (*work)(void*), void* argument) {
   static std::mutex mutex;
   const std::lock_guard one_at_a_time(mutex);
-  // The memory of steps that were not recorded: the pool takes as much.
+  // Frees the memory of steps that were not recorded: the pool needs as much.
   Allocator::emptyCache();
   try {
     return std::make_unique<RecordedGraph>(pools.current(), c10::cuda::getCurrentCUDAStream(), work, argument);
   } catch (...) {
     static_cast<void>(cudaGetLastError());
-    // An allocation that failed may have left the rest of the device's memory in the pool.
+    // A failed allocation may have left the rest of the device's memory in the pool.
     Allocator::emptyCache();
     throw;
   }

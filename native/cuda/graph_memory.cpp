@@ -28,25 +28,25 @@ bool is_captured(cudaStream_t stream, c10::CaptureId_t capture) {
   return status == cudaStreamCaptureStatusActive && id == capture;
 }
 
-/// Of the device's memory.
+/// The allocator of device memory.
 struct DeviceAllocator {
   static void begin(const GraphPool& pool, StreamFilter filter) { c10::cuda::CUDACachingAllocator::beginAllocateToPool(pool.device, pool.id, std::move(filter)); }
   static void end(const GraphPool& pool) { c10::cuda::CUDACachingAllocator::endAllocateToPool(pool.device, pool.id); }
   static void release(const GraphPool& pool) { c10::cuda::CUDACachingAllocator::releasePool(pool.device, pool.id); }
 };
 
-/// Of page-locked memory. What a recording has copied from, it gives to no later one.
+/// The allocator of page-locked memory. Memory that a recording has copied from is not reused by later recordings.
 struct HostAllocator {
   static at::HostAllocator& get() { return *at::getHostAllocator(at::kCUDA); }
   static void begin(const GraphPool& pool, StreamFilter filter) {
     get().begin_allocate_to_pool(pool.host, [filter = std::move(filter)](c10::Stream stream) { return filter(CUDAStream(CUDAStream::UNCHECKED, stream).stream()); });
   }
   static void end(const GraphPool& pool) { get().end_allocate_to_pool(pool.host); }
-  // A pool that is released would stay, with some 50 KB of its own, until the cache of page-locked memory is emptied.
+  // A released pool, with some 50 KB of its own, would stay until the cache of page-locked memory is emptied.
   static void release(const GraphPool&) {}
 };
 
-/// A graph's part in what one allocator has for a pool.
+/// A graph's share of one allocator's pool.
 template <typename Allocator>
 class PoolShare {
  public:
@@ -58,7 +58,7 @@ class PoolShare {
       close();
       Allocator::release(pool_);
     } catch (const std::exception&) {
-      // The pool is lost to this process, and nothing else.
+      // The pool is lost to this process, without further consequences.
     }
   }
 
@@ -75,7 +75,7 @@ class PoolShare {
 
 struct GraphMemory::Parts {
   std::shared_ptr<const GraphPool> pool;
-  std::atomic<c10::CaptureId_t> capture = 0;  // the name of none
+  std::atomic<c10::CaptureId_t> capture = 0;  // no capture
   StreamFilter filter = [this](cudaStream_t stream) { return is_captured(stream, capture); };
   PoolShare<DeviceAllocator> device{*pool, filter};
   PoolShare<HostAllocator> host{*pool, filter};

@@ -1,6 +1,6 @@
 #pragma once
-// The operations of accelerator.h as launches of kernels. Included by the one file that launches on the device and by the one that runs the same
-// kernels on the host; each brings its own `launch(kernel)`.
+// The operations of kernel_backend.h as kernel launches. Included by the one file that launches on the device and by
+// the one that runs the same kernels on the host; each provides its own `launch(kernel)`.
 
 #include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/attention_gradient.h"
@@ -168,7 +168,7 @@ void step_end(const ops::StepEnd& call) {
     EndStep end{};
     end.count = static_cast<int32_t>(smaller<int64_t>(kMostCounters, call.count - first));
     for (int32_t i = 0; i < end.count; ++i) end.counters[i] = call.counters[first + i];
-    // The schedule moves on once.
+    // The schedule advances once.
     end.position = first == 0 ? call.position : nullptr;
     end.step = call.step;
     launch(end);
@@ -178,7 +178,7 @@ void step_end(const ops::StepEnd& call) {
 
 void gather_images(const ops::ImageGathering& call) { launch(GatherImages{call}); }
 
-/// The kernels; the rest is for the caller to fill in.
+/// The kernels; the caller fills in the rest.
 ops::KernelBackend kernel_table() {
   ops::KernelBackend table{};
   table.version = ops::kKernelBackendVersion;

@@ -1,4 +1,4 @@
-// The kernels, compiled for the device: the one file that nvcc sees, without libtorch's headers.
+// The kernels, compiled for the device: the only file that nvcc compiles, without libtorch's headers.
 
 #include <cuda_runtime_api.h>
 
@@ -16,8 +16,8 @@ namespace {
 template <typename Kernel>
 constexpr bool kFinishes = requires { Kernel::kFinishPhases; };
 
-/// The last block of a group finds its counter at the number of the others and sets it back. What a block has written is visible to all before its
-/// count is: NVIDIA's sample threadFenceReduction.
+/// The last block of a group sees its counter at the number of the others and resets it. A block's writes are visible
+/// to all before its count is: NVIDIA's sample threadFenceReduction.
 template <typename Kernel>
 __device__ void finish(const Kernel& kernel, uint32_t* counters, float* shared) {
   __shared__ bool is_last;
@@ -57,7 +57,7 @@ void launch(const Kernel& kernel) {
   run_kernel<Kernel><<<static_cast<unsigned>(blocks), Kernel::kThreads, 0, static_cast<cudaStream_t>(stream.handle)>>>(kernel, stream.counters);
   const cudaError_t error = cudaGetLastError();
   if (error != cudaSuccess) {
-    throw std::runtime_error(std::string("a CUDA kernel did not start: ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
+    throw std::runtime_error(std::string("failed to start a CUDA kernel: ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// The border between the two halves of the plugin: kernels, which nvcc compiles, and libtorch's streams, which the C++ compiler does.
+// The interface between the two halves of the plugin: kernels, compiled by nvcc, and libtorch's streams, compiled by
+// the C++ compiler.
 
 #include <cstdint>
 
@@ -7,13 +8,14 @@
 
 namespace reviewkd::cuda {
 
-/// The table with its kernels alone.
+/// The table with only its kernels set.
 ops::KernelBackend device_kernels();
 
-/// Groups of blocks that a kernel may have which sums up partial results: kMostChannels of four bytes in groups of 128 bytes.
+/// Maximum number of block groups of a kernel that sums partial results: kMostChannels of four bytes in groups of 128
+/// bytes.
 constexpr int kMostGroups = 128;
 
-/// Where the calling thread's kernels go.
+/// The calling thread's launch target.
 struct Stream {
   void* handle;        // a cudaStream_t, the current one of the current device
   uint32_t* counters;  // [kMostGroups] on the device, 0 between kernels; of this stream alone

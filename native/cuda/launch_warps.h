@@ -1,5 +1,5 @@
 #pragma once
-// The launch of warp kernels (see kernels/warp.h) on a device. Included by kernels.cu alone.
+// Launches warp kernels (see kernels/warp.h) on a device. Included only by kernels.cu.
 
 #include <cuda_runtime_api.h>
 
@@ -13,18 +13,20 @@
 namespace reviewkd::cuda {
 namespace {
 
-/// Ampere: the first with mma of bfloat16, cp.async, and 99 KB of shared memory for a block.
+/// Ampere: the first with mma of bfloat16, cp.async, and 99 KB of shared memory per block.
 constexpr int kWarpArchitecture = 80;
 
-/// Blocks for which a multiprocessor has registers: no fewer, and no more at the price of spills. 512 of a batch of CIFAR's images fill 132 processors.
+/// Blocks for which a multiprocessor has registers: not fewer, and not more at the price of spills. The 512 blocks of
+/// a batch of CIFAR images fill 132 processors.
 constexpr int kBlocksAtOnce = 4;
 
-/// kSharedBytes is a parameter for its place in the kernel's name: ptxas lists only shared memory of a fixed size (see scripts/cuda/resources.mjs).
+/// kSharedBytes is a template parameter so that it is part of the kernel's name: ptxas lists only shared memory of a
+/// fixed size (see scripts/cuda/resources.mjs).
 template <typename Kernel, int kSharedBytes>
 __global__ void __launch_bounds__(Kernel::kWarps * kLanes, kBlocksAtOnce) run_warps(const __grid_constant__ Kernel kernel) {
 #if __CUDA_ARCH__ >= 800  // kWarpArchitecture; empty for earlier devices, on which supports_warps is false.
   extern __shared__ __align__(16) std::byte shared[];
-  // The same in all lanes, which the compiler cannot know of threadIdx.
+  // Equal in all lanes, which the compiler cannot infer from threadIdx.
   const int warp = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / kLanes, 0);
   typename Kernel::Registers registers;
 #pragma unroll
@@ -39,7 +41,8 @@ void require(cudaError_t error, const char* what) {
   if (error != cudaSuccess) throw std::runtime_error(std::string("failed to ") + what + ": " + cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
 }
 
-/// Whether the code that the current device runs for this kernel is not empty. A later device may run code for an earlier one, if the plugin holds no other.
+/// Whether the current device's code for this kernel is nonempty. A later device may run code for an earlier one, if
+/// the plugin contains no other.
 template <typename Kernel>
 bool supports_warps() {
   cudaFuncAttributes attributes{};
@@ -52,7 +55,7 @@ void launch_warps(const Kernel& kernel) {
   const int64_t blocks = kernel.blocks();
   if (blocks == 0) return;
   const auto run = &run_warps<Kernel, Kernel::kSharedBytes>;
-  // More than 48 KB must be requested, on each device. That is no work of a stream, and legal while one is captured.
+  // More than 48 KB must be requested, on each device. The request is not stream work and is allowed during capture.
   if (Kernel::kSharedBytes > 48 * 1024) {
     require(cudaFuncSetAttribute(run, cudaFuncAttributeMaxDynamicSharedMemorySize, Kernel::kSharedBytes), "reserve a CUDA kernel's shared memory");
   }

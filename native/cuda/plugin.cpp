@@ -1,4 +1,4 @@
-// The plugin: its table. Links the CUDA half of libtorch, which is loaded before the plugin.
+// The plugin: its table. Links against the CUDA half of libtorch, which is loaded before the plugin.
 
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAException.h>
@@ -12,7 +12,7 @@
 namespace reviewkd::cuda {
 namespace {
 
-/// Free on the device, and free among the blocks that libtorch's allocator keeps.
+/// Free memory on the device plus free blocks in libtorch's allocator.
 int64_t free_memory() {
   size_t free_bytes = 0, all = 0;
   C10_CUDA_CHECK(cudaMemGetInfo(&free_bytes, &all));

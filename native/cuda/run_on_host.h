@@ -1,6 +1,7 @@
 #pragma once
-// Runs a kernel on the host, block by block and thread by thread; see portable.h for the form of a kernel. Every second block runs its threads in reverse:
-// one that reads what another one writes in the same phase gives other results.
+// Runs a kernel on the host, block by block and thread by thread; see portable.h for the form of a kernel. Every
+// second block runs its threads in reverse, so that a thread that reads another's writes of the same phase produces
+// different results.
 
 #include "cuda/kernels.h"
 #include "cuda/kernels/portable.h"

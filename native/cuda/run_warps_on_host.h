@@ -1,7 +1,7 @@
 #pragma once
-// Warp kernels (see kernels/warp.h) on the host, warp by warp. What a device would not forgive is made visible: shared memory begins as NaN,
-// asynchronous copies land when they are waited for, and every second block runs its warps in reverse, so that a warp that reads what another one
-// writes in the same phase gives other results.
+// Runs warp kernels (see kernels/warp.h) on the host, warp by warp. Exposes errors that would only fail on a device:
+// shared memory starts as NaN, asynchronous copies take effect when they are waited for, and every second block runs
+// its warps in reverse, so that a warp that reads another's writes of the same phase produces different results.
 
 #include <cstdint>
 #include <cstring>

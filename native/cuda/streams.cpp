@@ -15,7 +15,8 @@
 #include "cuda/graph.h"
 #include "cuda/kernels.h"
 
-/// Of libtorch; its header wants those of NVIDIA's libraries. 2.11 has none and keeps what cuBLAS took.
+/// Declared here because libtorch's header requires those of NVIDIA's libraries. 2.11 does not define it and keeps
+/// cuBLAS's workspaces.
 namespace at::cuda {
 __attribute__((weak)) void clearCublasWorkspacesForStream(cudaStream_t stream);
 }
@@ -32,7 +33,7 @@ class Event {
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
 
-  /// Work that `waiting` is given from here on comes after the work that `done` was given so far.
+  /// Orders later work of `waiting` after the work submitted so far to `done`.
   void order(const CUDAStream& done, const CUDAStream& waiting) const {
     C10_CUDA_CHECK(cudaEventRecord(event_, done.stream()));
     C10_CUDA_CHECK(cudaStreamWaitEvent(waiting.stream(), event_, 0));
@@ -42,14 +43,14 @@ class Event {
   cudaEvent_t event_ = nullptr;
 };
 
-/// The counters of each stream that has run a kernel of ours; streams are few and stay.
+/// The counters of each stream that has run one of our kernels; there are few streams, and they are never destroyed.
 class Counters {
  public:
   uint32_t* of(cudaStream_t stream, c10::DeviceIndex device) {
     const std::lock_guard lock(mutex_);
     uint32_t*& counters = counters_[{device, stream}];
     if (counters != nullptr) return counters;
-    // Cannot be recorded: a session's streams get theirs when they are made.
+    // Cannot be recorded: a session's streams get theirs on creation.
     void* memory = nullptr;
     C10_CUDA_CHECK(cudaMalloc(&memory, kMostGroups * sizeof(uint32_t)));
     C10_CUDA_CHECK(cudaMemsetAsync(memory, 0, kMostGroups * sizeof(uint32_t), stream));
@@ -62,7 +63,7 @@ class Counters {
   std::map<std::pair<c10::DeviceIndex, cudaStream_t>, uint32_t*> counters_;
 };
 
-/// Never destroyed: the driver may be gone before static objects are.
+/// Never destroyed: the driver may shut down before static objects are destroyed.
 Counters& stream_counters() {
   static auto* counters = new Counters();
   return *counters;
@@ -75,22 +76,25 @@ CUDAStream new_stream(c10::DeviceIndex device) {
   return c10::cuda::getStreamFromExternal(stream, device);
 }
 
-/// Gives back what cuBLAS took for the stream, 32 MiB for each thread that used it. Graphs read that: none of the stream's may be left.
+/// Frees cuBLAS's workspaces for the stream, 32 MiB per thread that used it. Graphs read them, so none of the
+/// stream's graphs may exist any more.
 void clear_workspaces(const CUDAStream& stream) {
   if (at::cuda::clearCublasWorkspacesForStream != nullptr) at::cuda::clearCublasWorkspacesForStream(stream.stream());
 }
 
-/// Two streams of its own: libtorch deals its 32 streams out in turn, so that sessions would share them and one record the work of another.
+/// Two dedicated streams: libtorch hands out its 32 streams round-robin, so that sessions would share them and one
+/// would record the work of another.
 struct Context {
   c10::DeviceIndex device = c10::cuda::current_device();
   CUDAStream main = new_stream(device);
   CUDAStream side = new_stream(device);
-  std::optional<CUDAStream> outer;  // where the thread's work went before `enter`
+  std::optional<CUDAStream> outer;  // the thread's previous stream, restored by `leave`
   Event entered, begun, joined;
   GraphPools pools{device};
 };
 
-/// Contexts that were given back. libtorch's allocator keeps freed blocks by stream, so that the next session finds the memory of the last.
+/// Contexts available for reuse. libtorch's allocator caches freed blocks per stream, so that the next session reuses
+/// the memory of the last.
 class FreeContexts {
  public:
   std::unique_ptr<Context> take(c10::DeviceIndex device) {
@@ -128,7 +132,7 @@ void* create_context() {
 
 void destroy_context(void* context) {
   std::unique_ptr<Context> owned(static_cast<Context*>(context));
-  // After an error of the device the streams are of no use to another session.
+  // After a device error the streams are useless to another session.
   if (cudaStreamSynchronize(owned->side.stream()) != cudaSuccess || cudaStreamSynchronize(owned->main.stream()) != cudaSuccess) return;
   for (const CUDAStream& stream : {owned->side, owned->main}) clear_workspaces(stream);
   owned->outer.reset();

@@ -1,5 +1,5 @@
 #pragma once
-// Streams and graphs behind the plain functions of accelerator.h.
+// Implements the stream and graph functions of kernel_backend.h.
 
 #include "core/ops/backend/kernel_backend.h"
 

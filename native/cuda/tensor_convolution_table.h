@@ -1,6 +1,6 @@
 #pragma once
-// The tensor core convolution of accelerator.h as launches of kernels, as in kernel_table.h, which includes this; `launch`, `launch_warps` and
-// `supports_warps` come from the including file.
+// The tensor core convolution of kernel_backend.h as kernel launches, included by kernel_table.h; the including file
+// provides `launch`, `launch_warps` and `supports_warps`.
 
 #include <stdexcept>
 #include <string>

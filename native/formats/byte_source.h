@@ -1,5 +1,5 @@
 #pragma once
-// Bytes that are read where they lie: nothing is taken into memory before its range was checked against the size.
+// Random access to bytes in place: nothing is read into memory before its range was checked against the size.
 
 #include <cstdint>
 #include <string>
@@ -15,13 +15,13 @@ class ByteSource {
   ByteSource& operator=(const ByteSource&) = delete;
 
   uint64_t size() const { return size_; }
-  /// What messages call it: the path.
+  /// The name in messages: the path.
   const std::string& name() const { return name_; }
 
-  /// Whether `bytes` bytes from `offset` on lie within.
+  /// Whether `bytes` bytes from `offset` on are within the source.
   bool holds(uint64_t offset, uint64_t bytes) const { return offset <= size_ && bytes <= size_ - offset; }
 
-  /// Copies a range. Throws FILE_CORRUPT where it does not lie within, FILE_ACCESS where it cannot be read.
+  /// Copies a range. Throws FILE_CORRUPT if it is out of bounds and FILE_ACCESS if it cannot be read.
   void read(uint64_t offset, void* target, uint64_t bytes) const;
 
  protected:

@@ -1,5 +1,6 @@
 #pragma once
-// Types of elements that weights files hold, apart from libtorch: what reads strangers' bytes is built and fuzzed without it.
+// Element types of weight files, independent of libtorch, because the readers of untrusted files are built and fuzzed
+// without it.
 
 #include <cstdint>
 #include <optional>
@@ -9,14 +10,14 @@ namespace reviewkd {
 
 enum class ElementType : uint8_t { kFloat64, kFloat32, kFloat16, kBFloat16, kInt64, kInt32, kInt16, kInt8, kUInt8, kBool };
 
-/// One type as each format spells it.
+/// One type and its spelling in each format.
 struct ElementTypeRow {
   ElementType type;
   uint64_t bytes;
-  /// As JavaScript knows it, and Python's torch: torch.float32.
+  /// The name in JavaScript and in Python's torch: torch.float32.
   const char* name;
   const char* safetensors;
-  /// The class of its storages in pickles, below the module torch.
+  /// The class of its storages in pickles, within the module torch.
   const char* storage;
 };
 
@@ -25,7 +26,7 @@ const ElementTypeRow& row_of(ElementType type);
 /// Bytes of one element.
 inline uint64_t bytes_of(ElementType type) { return row_of(type).bytes; }
 
-/// Lookups by spelling; nothing where there is no such type.
+/// Lookups by spelling; nullopt for an unknown type.
 std::optional<ElementType> element_type_of_name(std::string_view name);
 std::optional<ElementType> element_type_of_safetensors(std::string_view name);
 std::optional<ElementType> element_type_of_storage(std::string_view name);

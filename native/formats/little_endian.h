@@ -1,5 +1,5 @@
 #pragma once
-// Numbers as files hold them, least significant byte first.
+// Little-endian numbers, least significant byte first.
 
 #include <cstddef>
 #include <cstdint>

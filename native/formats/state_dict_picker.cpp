@@ -16,15 +16,16 @@ namespace {
 using pickle::Kind;
 using pickle::Value;
 
-/// Where a state dict lies, if nobody says it, when there are others: an average of weights beside it, a teacher.
+/// Names under which a state dict is chosen by default when there are several, for example an average of weights or a
+/// teacher.
 constexpr auto kUsualNames = std::to_array<std::string_view>({
     "model", "state_dict", "model_state_dict", "student", "net", "network", "weights", "params",
 });
 constexpr size_t kDeepest = 8;
 constexpr size_t kMostShown = 20;
-/// Entries of a state dict that are no tensors and may be missing, as torch.nn.Module.get_extra_state makes them.
+/// Non-tensor entries of a state dict that may be missing, as created by torch.nn.Module.get_extra_state.
 constexpr std::string_view kExtraState = "_extra_state";
-/// What the package's own files call the metadata, an attribute of the OrderedDict.
+/// The attribute of the OrderedDict that holds the metadata in the package's own files.
 constexpr std::string_view kMetadataAttribute = "metadata";
 
 struct Candidate {
@@ -45,7 +46,7 @@ class Picker {
 
   TensorTable pick(const std::string& key) {
     look(file_.root, "", {});
-    if (candidates_.empty()) {  // tensors by name with a number among them
+    if (candidates_.empty()) {  // second pass: dictionaries that also hold other values, such as numbers
       takes_others_ = true;
       seen_.clear();
       look(file_.root, "", {});
@@ -85,7 +86,7 @@ class Picker {
     return has_tensor;
   }
 
-  /// Goes into each dictionary, tuple and list once. State of an optimizer goes by numbers and is passed over so.
+  /// Visits each dictionary, tuple and list once. Optimizer state has numeric keys and is skipped for that reason.
   void look(pickle::Id id, const std::string& path, std::vector<pickle::Id> around) {
     const Value& value = heap_.at(id);
     if (around.size() > kDeepest || !seen_.insert(id).second) return;
@@ -104,8 +105,8 @@ class Picker {
 
   const Candidate& choose(const std::string& key) const {
     if (candidates_.empty()) {
-      fail(ErrorCode::kFileUnsupported, "expected a dictionary of tensors by name in ", source_.name(),
-           ", got none. In Python, torch.save(model.state_dict(), \"weights.pt\") writes one");
+      fail(ErrorCode::kFileUnsupported, "no dictionary of named tensors in ", source_.name(),
+           ". In Python, torch.save(model.state_dict(), \"weights.pt\") writes one.");
     }
     std::vector<const Candidate*> fitting;
     for (const auto& candidate : candidates_) {
@@ -127,11 +128,11 @@ class Picker {
     }
     const std::string list = joined(names) + (candidates_.size() > kMostShown ? ", …" : "");
     if (!key.empty()) {
-      throw Error(ErrorCode::kUnknownName, "expected one of " + list + " for the state dict in " + source_.name() + ", got \"" + key + "\"",
+      throw Error(ErrorCode::kUnknownName, "invalid key for " + source_.name() + ": expected one of " + list + ", received \"" + key + "\".",
                   names);
     }
     throw Error(ErrorCode::kFileUnsupported,
-                "expected one state dict in " + source_.name() + ", got several: " + list + ". Choose one with `key` (on the command line --key NAME)", names);
+                "invalid weight file " + source_.name() + ": expected one state dict, received several: " + list + ". Choose one with `key` (on the command line --key NAME).", names);
   }
 
   void collect_tensors(const Value& dict, TensorTable& table) const {
@@ -142,8 +143,8 @@ class Picker {
       if (key.kind != Kind::kText || value.kind != Kind::kTensor) continue;
       const std::string_view name = key.text;
       if (!names.insert(name).second || !is_utf8(name)) {
-        fail(ErrorCode::kFileCorrupt, "expected each name once and in UTF-8 in ", source_.name(), ", got another after ", names.size() - 1,
-             " tensors");
+        fail(ErrorCode::kFileCorrupt, "invalid names in ", source_.name(), ": expected unique UTF-8 names, received another after ", names.size() - 1,
+             " tensors.");
       }
       const pickle::Tensor& tensor = heap_.tensors[static_cast<size_t>(value.integer)];
       table.tensors.push_back({std::string(name), tensor.type, tensor.shape, tensor.strides, tensor.storage, tensor.offset});

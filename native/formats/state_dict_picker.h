@@ -1,5 +1,6 @@
 #pragma once
-// Finds the state dict in what somebody saved: alone, or in a dictionary beside an optimizer's state and numbers.
+// Finds the state dict in a saved object: the object itself, or an entry of a dictionary next to optimizer state and
+// numbers.
 
 #include <string>
 
@@ -7,8 +8,8 @@
 
 namespace reviewkd {
 
-/// The tensors of one state dict. `key`: names of the dictionaries that lead to it, with dots between; empty: the only one
-/// there is, or the only one under a name that state dicts go by. Text, numbers and truth values beside it become metadata.
+/// The tensors of one state dict. `key`: the names of the dictionaries that lead to it, joined with dots; if empty,
+/// the only one, or the only one with a conventional name. Text, numbers and booleans next to it become metadata.
 /// Throws FILE_UNSUPPORTED (none, or several: with the list of their names) or FILE_CORRUPT.
 TensorTable pick_state_dict(const PyTorchFile& file, const ByteSource& source, const std::string& key);
 

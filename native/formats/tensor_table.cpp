@@ -76,9 +76,9 @@ void check_expansion(const TensorTable& table, const ByteSource& source) {
     const bool overflows = __builtin_mul_overflow(element_count(tensor.shape), bytes_of(tensor.type), &own) ||
                            __builtin_add_overflow(bytes, own, &bytes);
     if (!overflows && bytes / kTimes <= source.size() + kBeside) continue;
-    fail(ErrorCode::kFileUnsupported, "expected tensors of no more than ", kTimes, " times the ", source.size(), " bytes of ",
-         source.name(), ", got ", tensor.name,
-         ", which repeats its elements more often. In Python, tensor.contiguous() stores each of them");
+    fail(ErrorCode::kFileUnsupported, "invalid tensor ", tensor.name, " in ", source.name(), ": expected tensors of at most ", kTimes,
+         " times the file's ", source.size(),
+         " bytes, received a view that repeats its elements more often. In Python, tensor.contiguous() stores each of them.");
   }
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// What a file of weights says of itself before a tensor is made: names, types, shapes, and which bytes they are. Common to
-// all formats, and apart from libtorch.
+// The contents of a weight file before any tensor is created: names, types, shapes and byte ranges. Common to all
+// formats and independent of libtorch.
 
 #include <cstdint>
 #include <map>
@@ -19,11 +19,11 @@ enum class WeightsFormat { kSafetensors, kPyTorchZip, kPyTorchLegacy };
 /// "safetensors", "pytorch-zip" or "pytorch-legacy".
 const char* to_string(WeightsFormat format);
 
-/// Bytes of a file.
+/// A range of bytes in a file.
 struct FileRange {
   uint64_t begin;
   uint64_t bytes;
-  /// What they must sum up to; 0 where the file does not say.
+  /// The expected checksum; 0 if the file has none.
   uint32_t crc32 = 0;
 };
 
@@ -37,13 +37,13 @@ struct StoredTensor {
   int64_t offset;                // of the first element, in elements from the storage's start
 };
 
-/// How the tensors of a network were found in a file.
+/// How a network's tensors were found in a file.
 struct Selection {
-  /// Names of the dictionaries that led to them, with dots between; empty where the file holds nothing else.
+  /// The names of the dictionaries that led to them, joined with dots; empty if the file holds nothing else.
   std::string key;
-  /// What every name began with and was taken off, "module." say.
+  /// Prefixes removed from all names, for example "module.".
   std::vector<std::string> prefixes;
-  /// How many tensors beside them were left aside: of an optimizer, of a teacher.
+  /// Number of other tensors skipped: of an optimizer or a teacher.
   size_t left_aside = 0;
 };
 
@@ -52,22 +52,22 @@ struct TensorTable {
   Metadata metadata;
   std::vector<StoredTensor> tensors;
   std::vector<FileRange> storages;
-  /// What the table itself was read from, where it has a checksum.
+  /// The source of the table itself, if it has a checksum.
   FileRange description{0, 0, 0};
   Selection selection;
 };
 
-/// Elements of a shape that was checked not to overflow.
+/// Number of elements of a shape that was checked for overflow.
 uint64_t element_count(const std::vector<int64_t>& shape);
 
-/// Steps in elements of a tensor that lies row by row.
+/// Strides, in elements, of a contiguous tensor.
 std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& shape);
 
-/// Keeps one network of a table and takes off what its names begin with: "module." of parallel training, "student." of a
-/// distiller, whose teacher is left aside. The state of an optimizer is left aside, too.
+/// Keeps one network of a table and removes the prefix of its names: "module." of data-parallel training, "student."
+/// of a distiller, whose teacher is skipped. Optimizer state is skipped, too.
 void keep_network(TensorTable& table);
 
-/// Throws FILE_UNSUPPORTED where the tensors would take far more memory than the file has bytes: views can repeat them.
+/// Throws FILE_UNSUPPORTED if the tensors would take far more memory than the file's size: views can repeat elements.
 void check_expansion(const TensorTable& table, const ByteSource& source);
 
 }  // namespace reviewkd

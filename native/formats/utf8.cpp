@@ -19,7 +19,7 @@ bool is_utf8(std::string_view bytes) {
       if ((next & 0xC0) != 0x80) return false;
       point = (point << 6) | (next & 0x3F);
     }
-    // Longer than it needs to be, a surrogate, or beyond the last code point.
+    // Overlong, a surrogate, or beyond the last code point.
     if ((length == 3 && (point < 0x800 || (point >= 0xD800 && point < 0xE000))) || (length == 4 && (point < 0x10000 || point > 0x10FFFF))) {
       return false;
     }

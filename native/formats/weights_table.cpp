@@ -25,10 +25,10 @@ bool is_safetensors(std::string_view head) {
   return head.size() > 8 && head.substr(4, 4) == std::string_view("\0\0\0\0", 4) && head[8] == '{';
 }
 
-/// PROTO of a protocol that there is.
+/// PROTO with an existing protocol version.
 bool is_pickle(std::string_view head) { return head.size() > 1 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5; }
 
-/// torch.save of 2017 and before.
+/// The torch.save format of 2017 and earlier.
 bool is_tar(std::string_view head) { return head.size() >= 262 && head.substr(257, 5) == "ustar"; }
 
 TensorTable read_any(const ByteSource& source, const std::string& key) {
@@ -37,12 +37,12 @@ TensorTable read_any(const ByteSource& source, const std::string& key) {
     if (is_zip(source)) return pick_state_dict(read_pytorch_zip(source), source, key);
     if (is_pickle(head)) return pick_state_dict(read_pytorch_legacy(source), source, key);
     if (is_tar(head)) {
-      fail(ErrorCode::kFileUnsupported, "expected .safetensors or a file of torch.save for weights, got a tar archive at ", source.name(),
-           ". In Python, torch.save(torch.load(\"old.pt\"), \"new.pt\") writes it anew");
+      fail(ErrorCode::kFileUnsupported, "invalid weight file ", source.name(), ": expected .safetensors or a file of torch.save, received a tar archive"
+           ". In Python, torch.save(torch.load(\"old.pt\"), \"new.pt\") converts it.");
     }
   }
   if (!key.empty()) {
-    fail(ErrorCode::kUnknownName, "expected no key for ", source.name(), ", for .safetensors has no dictionaries, got \"", key, "\"");
+    fail(ErrorCode::kUnknownName, "invalid key for ", source.name(), ": expected none, because .safetensors has no dictionaries, received \"", key, "\".");
   }
   return read_safetensors_table(source);
 }

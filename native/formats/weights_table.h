@@ -1,5 +1,5 @@
 #pragma once
-// One door to all formats: looks at the content, not at the name, and says which tensors lie where.
+// The common entry point for all formats: detects the format by content, not by name, and locates the tensors.
 
 #include <string>
 
@@ -7,15 +7,15 @@
 
 namespace reviewkd {
 
-/// Which of a file's tensors are wanted.
+/// Which of a file's tensors to read.
 struct WeightsRequest {
-  /// As pick_state_dict takes it; files without dictionaries have only the empty one.
+  /// As in pick_state_dict; files without dictionaries accept only the empty one.
   std::string key;
-  /// Take prefixes off and leave aside what belongs to no network; false: everything under its stored name.
+  /// Removes prefixes and skips what belongs to no network; false: keeps everything under its stored name.
   bool network = true;
 };
 
-/// Reads names, types, shapes and places, and nothing else. Throws FILE_CORRUPT, FILE_UNSUPPORTED or UNKNOWN_NAME (a key).
+/// Reads only names, types, shapes and positions. Throws FILE_CORRUPT, FILE_UNSUPPORTED or UNKNOWN_NAME (a key).
 TensorTable read_weights_table(const ByteSource& source, const WeightsRequest& request = {});
 
 }  // namespace reviewkd

@@ -1,5 +1,5 @@
-// Loads a libtorch before the addon that is linked against one of the same names: the dynamic linker then takes the one that is there already.
-// A module of its own, since the addon cannot be loaded before its libtorch is.
+// Loads a libtorch before the addon, so that the dynamic linker reuses it for the libraries of the same names that
+// the addon was linked against. A separate module, since the addon cannot be loaded before its libtorch is.
 
 #include <napi.h>
 
@@ -11,10 +11,10 @@ namespace {
 
 namespace platform = reviewkd::platform;
 
-/// (path: string) -> undefined. The library stays for the life of the process, and its symbols are everybody's.
+/// (path: string) -> undefined. The library stays loaded for the life of the process, with globally visible symbols.
 Napi::Value load_library(const Napi::CallbackInfo& info) {
   std::string reason;
-  if (platform::load_library(info[0].ToString().Utf8Value(), platform::Symbols::kEverybodys, reason) == nullptr) throw Napi::Error::New(info.Env(), reason);
+  if (platform::load_library(info[0].ToString().Utf8Value(), platform::Symbols::kGlobal, reason) == nullptr) throw Napi::Error::New(info.Env(), reason);
   return info.Env().Undefined();
 }
 

@@ -9,7 +9,7 @@ function copiesOfSave(teacher: string): number {
 describe("saving a checkpoint from a CUDA device", function () {
   this.timeout(120_000);
 
-  it("copies the student's tensors and none of the frozen teacher's", () => {
+  it("copies only the student's tensors, not the frozen teacher's", () => {
     const copies = copiesOfSave("resnet8");
     expect(copies).to.be.greaterThan(0);
     expect(copiesOfSave("resnet20")).to.equal(copies);

@@ -47,7 +47,8 @@ describe("a step of ResNet-20 distilled from ResNet-56 in bfloat16, with 128 ima
 
   it("convolves each layer once forward, and once each for the gradients of input and weight", () => {
     const count = (name: string): number => total(counted.graph.filter(([each]) => each.includes(name)));
-    // 57 of the teacher, with its shortcuts, 29 of the student and of the fusion; the first layer's input has no gradient.
+    // 57 of the teacher, including its shortcuts, and 29 of the student and the fusion; the first layer's input has
+    // no gradient.
     expect(count("convolution forward")).to.equal(86);
     expect(count("convolution backward filter")).to.equal(29);
     expect(count("convolution backward data")).to.equal(28);

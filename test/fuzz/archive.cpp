@@ -28,7 +28,7 @@ Bytes archive_of(const std::vector<Record>& records) {
     const uint64_t offset = file.size();
     const auto sizes = [&](Bytes& to) {
       put(to, 0, 4);  // time and date
-      put(to, 0, 4);  // checksum: not taken
+      put(to, 0, 4);  // checksum: none
       put(to, content.size(), 4);
       put(to, content.size(), 4);
       put(to, name.size(), 2);

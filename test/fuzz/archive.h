@@ -1,5 +1,5 @@
 #pragma once
-// Archives whose pickle was changed: a mutation that makes it longer or shorter would otherwise be lost on the zip around it.
+// Archives with a mutated pickle: a mutation that changes its length would otherwise be wasted on the zip around it.
 
 #include <cstdint>
 #include <functional>
@@ -9,8 +9,8 @@ namespace reviewkd::fuzz {
 
 using Bytes = std::vector<uint8_t>;
 
-/// The archive with its pickle replaced by what `change` makes of it and all offsets right; the bytes as they are where they
-/// are no archive with a pickle.
+/// The archive with its pickle replaced by the result of `change` and all offsets adjusted; the unchanged bytes if
+/// they are not an archive with a pickle.
 Bytes with_changed_pickle(const Bytes& archive, const std::function<Bytes(Bytes)>& change);
 
 }  // namespace reviewkd::fuzz

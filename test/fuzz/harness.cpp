@@ -21,7 +21,7 @@ void require(bool holds, const char* what) {
   std::abort();
 }
 
-/// Whether every element lies within the storage; counted in 128 bits, apart from the readers' own arithmetic.
+/// Whether every element is within the storage; computed in 128 bits, independently of the readers' own arithmetic.
 void check_tensor(const ByteSource& source, const TensorTable& table, const StoredTensor& tensor) {
   require(tensor.storage < table.storages.size(), "a storage of the table");
   require(tensor.shape.size() == tensor.strides.size(), "a stride for each dimension");
@@ -37,7 +37,7 @@ void check_tensor(const ByteSource& source, const TensorTable& table, const Stor
   if (is_empty) return;
   const auto bytes = static_cast<__int128>(bytes_of(tensor.type));
   require((last + 1) * bytes <= static_cast<__int128>(storage.bytes), "elements within the storage");
-  // The first and the last element are there to be read.
+  // The first and the last element must be readable.
   char element[8];
   source.read(storage.begin + static_cast<uint64_t>(tensor.offset) * bytes_of(tensor.type), element, bytes_of(tensor.type));
   source.read(storage.begin + static_cast<uint64_t>(last * bytes), element, bytes_of(tensor.type));

@@ -1,5 +1,5 @@
 #pragma once
-// One run of one reader on bytes that anybody may have made.
+// One run of one reader on untrusted bytes.
 
 #include <cstddef>
 #include <cstdint>
@@ -7,8 +7,9 @@
 
 namespace reviewkd::fuzz {
 
-/// Reads `data` as `reader` ("safetensors", "zip" or "legacy") and ends the process where a table comes out whose tensors do
-/// not lie within the bytes. A refusal, a reviewkd::Error, is a good end. Returns whether the bytes were accepted.
+/// Reads `data` as `reader` ("safetensors", "zip" or "legacy") and aborts the process if a resulting table has
+/// tensors outside the bytes. A rejection, a reviewkd::Error, is a valid outcome. Returns whether the bytes were
+/// accepted.
 bool run(const std::string& reader, const uint8_t* data, size_t size);
 
 }  // namespace reviewkd::fuzz

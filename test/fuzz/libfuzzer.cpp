@@ -1,4 +1,4 @@
-// The entry points of libFuzzer, for the reader that REVIEWKD_READER names.
+// The entry points of libFuzzer, for the reader specified by REVIEWKD_READER.
 
 #include <algorithm>
 #include <string_view>
@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return 0;
 }
 
-/// Archives are mutated as a whole or in their pickle alone, the others as libFuzzer does it.
+/// Archives are mutated as a whole or only in their pickle, the others with libFuzzer's default mutations.
 extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned int seed) {
   if (std::string_view(REVIEWKD_READER) != "zip" || seed % 4 == 0) return LLVMFuzzerMutate(data, size, most);
   const auto mutate = [&](reviewkd::fuzz::Bytes pickle) {

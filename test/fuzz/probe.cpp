@@ -1,4 +1,4 @@
-// Reads what a file says of itself, as `readWeightsInfo` does, and prints how that went and how much memory it took at most.
+// Reads a file's table, as `readWeightsInfo` does, and prints the outcome and the peak memory.
 // Usage: probe FILE
 
 #include <sys/resource.h>
@@ -12,7 +12,7 @@
 
 namespace {
 
-/// Most memory since the program began. Linux counts the parent's into that of getrusage, which is what other systems have.
+/// Peak memory of the program. On Linux, getrusage, which other systems use, includes the parent's.
 long peak_kib() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {

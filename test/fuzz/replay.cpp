@@ -1,7 +1,7 @@
-// Replays a corpus, then changes it deterministically until the time is up: what the test command runs where there is no
+// Replays a corpus, then mutates it deterministically until the time is up: the test command's fallback without
 // libFuzzer. Usage: replay READER SECONDS DIRECTORY
 //
-// Prints how many inputs were replayed and how many changed ones were run; ends with the input on disk where one fails.
+// Prints the number of replayed inputs and of mutated ones; on failure, leaves the input on disk and ends.
 
 #include <algorithm>
 #include <chrono>
@@ -57,7 +57,7 @@ class Mutator {
       case 1: if (!bytes.empty()) bytes[at] ^= static_cast<uint8_t>(1u << below(8)); break;
       case 2: bytes.erase(position, position + static_cast<std::ptrdiff_t>(count)); break;
       case 3: bytes.resize(at); break;
-      case 4: {  // extreme numbers are where lengths go wrong
+      case 4: {  // extreme numbers often break length checks
         constexpr uint8_t kExtremes[] = {0x00, 0x01, 0x7F, 0x80, 0xFF};
         std::fill_n(position, count, kExtremes[below(std::size(kExtremes))]);
         break;
@@ -79,7 +79,7 @@ class Mutator {
   }
 
   const std::vector<Bytes>& corpus_;
-  std::mt19937_64 random_{20'211};  // the same changes each time
+  std::mt19937_64 random_{20'211};  // the same mutations each time
 };
 
 }  // namespace
@@ -93,10 +93,10 @@ int main(int argc, char** argv) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(std::atof(argv[2]));
   const std::vector<Bytes> corpus = corpus_in(argv[3]);
   if (corpus.empty()) {
-    std::fprintf(stderr, "expected inputs in %s, got none\n", argv[3]);
+    std::fprintf(stderr, "no inputs in %s. Pass the directory of a corpus.\n", argv[3]);
     return 2;
   }
-  // Where the process ends in the middle, this file holds what it ended on.
+  // If the process crashes, this file holds the input that caused it.
   const std::string last = std::string(argv[3]) + "/../last-" + reader;
   const auto run = [&](const Bytes& input) {
     std::ofstream(last, std::ios::binary).write(reinterpret_cast<const char*>(input.data()), static_cast<std::streamsize>(input.size()));

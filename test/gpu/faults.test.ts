@@ -108,14 +108,15 @@ describe("a device's steps", function () {
       expect(summary.losses).to.deep.equal(wanted.losses);
       expect(await bitsOf(failing)).to.deep.equal(await bitsOf(plain));
     } finally {
-      delete process.env["REVIEWKD_STAND_IN_RECORDING"];
+      delete process.env["REVIEWKD_HOST_EMULATION_RECORDING"];
       delete process.env["REVIEWKD_CUDA_GRAPHS"];
     }
   });
 
   it("leave no stream unjoined when the student fails after its teacher", async () => {
     using session = await sessionOn({ kind: "kd", weight: 1 });
-    // One image of 4×4: the student's last maps are a single value, which cannot be normalized in training; the teacher does not train.
+    // One image of 4×4: the student's last maps are a single value, which cannot be normalized in training; the
+    // teacher does not train.
     const small = { images: Tensor.from(new Float32Array(3 * 4 * 4), [1, 3, 4, 4]), labels: Tensor.from(BigInt64Array.of(0n), [1]) };
     await failureOf("BATCH_TOO_SMALL", () => session.step(small));
     const { graph } = await session.trainEpoch(data, epochOptions());

@@ -34,7 +34,7 @@ function tensorOf(seed: number, shape: readonly number[], range: number, step = 
   return Tensor.from(Float32Array.from(values, (value) => (step === 0 ? toBfloat16(value) : Math.round(value / step) * step)), [...shape]);
 }
 
-/** Rounds to the nearest, ties to even. */
+/** Rounds to nearest, ties to even. */
 function toBfloat16(value: number): number {
   const bits = new Uint32Array(Float32Array.of(value).buffer);
   bits[0] = ((bits[0]! + 0x7fff + ((bits[0]! >>> 16) & 1)) & 0xffff0000) >>> 0;
@@ -78,7 +78,7 @@ async function expectExact(task: Case): Promise<void> {
   // All sums are exact until the output is rounded once: the bits are the same.
   expect(got.output).to.deep.equal(want.output.map(toBfloat16));
   if (task.moments !== true) return;
-  // Float sums of the pixels of a tile, at most 256; of differences, relative to their size.
+  // Float sums of a tile's pixels, at most 256; of differences, relative to their size.
   expectAllNear(got.moments!, momentsOf(got, task), 2e-6, "moments");
   expectAllNear(want.moments!, momentsOf(got, task), 1e-12, "moments of the reference");
 }
@@ -128,7 +128,8 @@ describe("the tensor cores' convolution", function () {
     it(`is within rounding of double for values with all digits: ${name} channels of CIFAR's maps`, async () => {
       const task: Case = { images: 2, height: side, width: side, channels, step: 0, moments: true };
       const [got, want] = [(await run(task, { reference: false }))!, (await run(task, { reference: true }))!];
-      // bfloat16 has 8 digits, so rounding to it is off by 2⁻⁸ of a value at most. Float sums of 576 products add less than 2⁻¹⁵ of their size.
+      // bfloat16 has 8 digits, so rounding to it is off by at most 2⁻⁸ of a value. Float sums of 576 products add
+      // less than 2⁻¹⁵ of their size.
       const sums = 2 ** -15 * rmsOf(want.output);
       got.output.forEach((value, i) => { expect(Math.abs(value - want.output[i]!), `output[${i}]`).to.be.at.most(2 ** -8 * Math.abs(want.output[i]!) + sums); });
       expectAllNear(got.moments!, momentsOf(got, task), 2e-6, "moments");

@@ -94,7 +94,7 @@ describe("training on a GPU", function () {
   }
 
   for (const [options, graphs] of [[{}, "1"], [{}, "8"], [{ precision: "bfloat16" as const }, "8"], [{ clipNorm: 0.5 }, "1"], [{ accumulate: 2 }, "1"]] as const) {
-    it(`gives the same bits with recorded steps, ${graphs} at most in a graph, and without: ${JSON.stringify(options)}`, async () => {
+    it(`gives the same bits with recorded steps, at most ${graphs} per graph, and without: ${JSON.stringify(options)}`, async () => {
       using recording = await sessionOn(DEVICE, options);
       const recorded = await withGraphs(graphs, () => train(recording, data, ALL));
       expect(recorded.at(-1)!.graph).to.deep.equal(RECORDED);

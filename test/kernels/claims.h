@@ -1,5 +1,5 @@
 #pragma once
-// Claims of a program that tests itself: the first that does not hold ends it.
+// Claims of a self-testing program: the first one that fails ends it.
 
 #include <cstdio>
 #include <cstdlib>

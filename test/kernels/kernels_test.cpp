@@ -1,5 +1,5 @@
-// The device's kernels on the host, against the same formulas in double, as a program that tests itself; those that no suite of the addon reaches by
-// itself:  c++ -std=c++20 -I native test/kernels/kernels_test.cpp -o kernels && ./kernels
+// The device's kernels on the host, compared with the same formulas in double, as a self-testing program; only those
+// that no suite of the addon covers:  c++ -std=c++20 -I native test/kernels/kernels_test.cpp -o kernels && ./kernels
 
 #include <algorithm>
 #include <cmath>
@@ -39,7 +39,7 @@ namespace {
 
 using namespace reviewkd;
 
-/// As a plugin gives them: nothing of the table is missing.
+/// As provided by plugins: no entry of the table is missing.
 const ops::KernelBackend kernels = cuda::kernel_table();
 
 using cuda::Bfloat16;
@@ -48,7 +48,7 @@ using cuda::to_float;
 
 bool near(double value, double wanted, double bound) { return std::abs(value - wanted) <= bound * std::max(1.0, std::abs(wanted)); }
 
-/// Values between -2 and 2 that repeat late.
+/// Values between -2 and 2 with a long period.
 float noise(int i) { return static_cast<float>((static_cast<uint32_t>(i) * 2654435761u >> 8) % 4001) / 1000.0f - 2.0f; }
 
 template <typename T>
@@ -216,7 +216,7 @@ void steps_end_once() {
 
 template <typename Gradient>
 void the_optimizer_steps(bool nesterov) {
-  constexpr size_t kTensors = 500;  // more than one launch takes
+  constexpr size_t kTensors = 500;  // more than fit in one launch
   struct Tensor {
     std::vector<float> parameter, buffer, old_parameter, old_buffer;
     std::vector<Gradient> gradient;

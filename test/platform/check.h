@@ -1,5 +1,5 @@
 #pragma once
-// Cases and what they claim. A claim that fails ends its case; the program's exit code is the number of failed cases.
+// Cases and their claims. A failed claim ends its case; the program's exit code is the number of failed cases.
 
 #include <functional>
 #include <stdexcept>
@@ -11,10 +11,11 @@ struct Case {
   std::function<void()> run;
 };
 
-/// All cases of the program, in the order of their files.
+/// All cases of the program, in file order.
 std::vector<Case>& cases();
 
-/// What Wine cannot do, so that nothing was learnt of Windows: thrown by a case that claimed what there was to claim.
+/// Thrown by a case that has checked what it can: Wine does not support the rest, so nothing was learnt about
+/// Windows.
 struct CannotTell {
   std::string reason;
 };
@@ -24,12 +25,12 @@ struct Register {
   Register(std::string name, std::function<void()> run) { cases().push_back({std::move(name), std::move(run)}); }
 };
 
-/// A directory that is empty when a case begins; its name holds letters of several alphabets.
+/// A directory that is empty at the start of a case; its name contains letters of several alphabets.
 std::string scratch();
 /// A path in it.
 std::string at(const std::string& name);
 
-/// Runs this program as a process of its own and waits: `what` is one of main.cpp's roles. The answer is its exit code.
+/// Runs this program as a child process and waits: `what` is one of main.cpp's roles. Returns its exit code.
 int other_process(const std::string& what, const std::string& path);
 
 void write_text(const std::string& path, const std::string& text);

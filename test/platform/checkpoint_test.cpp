@@ -1,4 +1,4 @@
-// What the core makes of the layer, as far as it does without libtorch.
+// The core's use of the layer, as far as it works without libtorch.
 
 #include "check.h"
 #include "core/io/atomic_file.h"
@@ -96,14 +96,14 @@ CASE("a lock says who has it, and takes its file along") {
   CHECK(code_of([] { FileLock::try_lock(at("none/run.lock")); }) == ErrorCode::kFileAccess);
 }
 
-CASE("a lock whose file was removed is no longer intact, and is had anew") {
+CASE("a lock whose file was removed is no longer intact, and can be taken again") {
   auto first = FileLock::try_lock(at("run.lock"));
   CHECK(first != nullptr);
   reviewkd::platform::remove(at("run.lock"));
   if (first->intact() && under_wine()) {
     first.reset();
     CHECK(names_in(scratch()).empty());
-    throw CannotTell{"Wine keeps the name of a removed file, and says nothing of it, until nobody has it open; then it is gone"};
+    throw CannotTell{"Wine keeps the name of a removed file, without reporting it, until the file is closed everywhere"};
   }
   CHECK(!first->intact());
   const auto second = FileLock::try_lock(at("run.lock"));

@@ -62,7 +62,7 @@ CASE("clear empties a file that is open") {
   CHECK(text_of(at("a")) == "short");
 }
 
-CASE("a file that is not there is told from one that cannot be opened") {
+CASE("a missing file is distinguished from one that cannot be opened") {
   File file;
   CHECK(missing(file.open(at("none"), Access::kRead)) && !file.is_open());
   CHECK(missing(file.open(at("none/a"), Access::kRead)));
@@ -108,7 +108,7 @@ CASE("replace puts one file in place of another, whole") {
   CHECK(!platform::flush_directory_of(at("old")));
 }
 
-CASE("replace works under a reader, who keeps what he opened") {
+CASE("replace works under a reader, who keeps the file that was opened") {
   write_text(at("old"), "old");
   write_text(at("new"), "new");
   File reader;
@@ -143,7 +143,7 @@ CASE("remove takes away a file, and passes over one that is not there") {
   CHECK(names_in(scratch()).empty());
 }
 
-CASE("a removed file is named by its path no longer, nor when the path is taken anew") {
+CASE("a removed file is no longer named by its path, even when the path is reused") {
   File file;
   CHECK(!file.open(at("a"), Access::kShare));
   CHECK(file.is_named(at("a")));
@@ -151,7 +151,7 @@ CASE("a removed file is named by its path no longer, nor when the path is taken 
   if (file.is_named(at("a")) && under_wine()) {
     CHECK(!file.close());
     CHECK(names_in(scratch()).empty());
-    throw CannotTell{"Wine keeps the name of a removed file, and says nothing of it, until nobody has it open; then it is gone"};
+    throw CannotTell{"Wine keeps the name of a removed file, without reporting it, until the file is closed everywhere"};
   }
   CHECK(!file.is_named(at("a")));
   write_text(at("a"), "another");

@@ -1,6 +1,7 @@
-// platform DIRECTORY                  runs all cases with files in DIRECTORY, which must exist; the exit code is the number of those that failed
-// platform lock DIRECTORY CASE NAME   0: this process got the lock, 3: another one has it, 4: there are none here
-// platform die DIRECTORY CASE NAME    takes the lock and ends without giving it back
+// platform DIRECTORY                  runs all cases with files in DIRECTORY, which must exist; exits with the number of
+//                                     failed cases
+// platform lock DIRECTORY CASE NAME   0: this process got the lock, 3: another one holds it, 4: locks are not supported
+// platform die DIRECTORY CASE NAME    takes the lock and exits without releasing it
 
 #include <algorithm>
 #include <cstdlib>
@@ -42,7 +43,7 @@ void die(const std::string& path) {
 int run_all() {
   int failed = 0, untold = 0;
   for (const auto& [name, run] : cases()) {
-    // A library that is loaded cannot be removed on Windows.
+    // A loaded library cannot be removed on Windows.
     current = std::to_string(std::stoi(current) + 1);
     fs::create_directories(platform::path_of(scratch()));
     std::string complaint;
@@ -81,11 +82,11 @@ std::string scratch() { return directory + "/plátno-模型-🙂-" + current; }
 std::string at(const std::string& name) { return scratch() + "/" + name; }
 
 int other_process(const std::string& what, const std::string& path) {
-  // Names beyond ASCII do not pass a command line of bytes on Windows: the other process makes the same one itself.
+  // On Windows, names beyond ASCII do not survive a byte command line: the child process builds the same one itself.
   const std::string name = path.substr(scratch().size() + 1);
   std::string command = "\"" + program + "\" " + what + " \"" + directory + "\" " + current + " " + name;
 #ifdef _WIN32
-  // The shell takes off the first and the last quote.
+  // The shell strips the first and the last quote.
   command = "\"" + command + "\"";
 #endif
   const int status = std::system(command.c_str());
@@ -128,7 +129,7 @@ int main(int count, char** words) {
     return run_all();
   }
   if (count != 5) {
-    std::cerr << "expected DIRECTORY, got " << count - 1 << " words\n";
+    std::cerr << "invalid arguments: expected DIRECTORY, received " << count - 1 << " words.\n";
     return 2;
   }
   directory = words[2];

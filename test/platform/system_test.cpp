@@ -28,7 +28,7 @@ CASE("pages are zeros, are ours to write, and go back") {
 
 CASE("more pages than there are give none") { CHECK(platform::map_pages(size_t{1} << 60) == nullptr); }
 
-CASE("a hundred mappings that were given back cost nothing") {
+CASE("a hundred released mappings cost nothing") {
   for (int i = 0; i < 100; ++i) {
     void* pages = platform::map_pages(size_t{1} << 30);
     CHECK(pages != nullptr);
@@ -48,14 +48,14 @@ CASE("memory has the alignment that was asked for, at any size") {
   platform::free_aligned(nullptr);
 }
 
-CASE("a library finds what it asks for beside itself") {
+CASE("a library finds its dependency next to itself") {
   const std::string program = platform::library_of(reinterpret_cast<const void*>(&own_function));
   CHECK(!program.empty());
   const auto directory = platform::path_of(scratch()) / "libraries";
   std::filesystem::copy(platform::path_of(program).parent_path() / "libraries", directory);
   const std::string path = platform::utf8_of(directory / LOADED_FILE);
   std::string reason;
-  void* library = platform::load_library(path, platform::Symbols::kOwn, reason);
+  void* library = platform::load_library(path, platform::Symbols::kLocal, reason);
   CHECK(library != nullptr && reason.empty());
   const auto answer = reinterpret_cast<int (*)()>(platform::symbol_of(library, "loaded_answer"));
   CHECK(answer != nullptr && answer() == 43);
@@ -69,7 +69,7 @@ CASE("a library finds what it asks for beside itself") {
 CASE("a library that is not there gives a reason with its name") {
   std::string reason;
   const std::string path = at(platform::library_file("none"));
-  CHECK(platform::load_library(path, platform::Symbols::kEverybodys, reason) == nullptr);
+  CHECK(platform::load_library(path, platform::Symbols::kGlobal, reason) == nullptr);
   CHECK(reason.find(path) != std::string::npos && reason.size() > path.size());
 }
 
@@ -85,7 +85,7 @@ CASE("the system's reasons are sentences without line ends") {
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
-CASE("the processor says what the compiler's own library says of it") {
+CASE("the processor's features match those of the compiler's own library") {
   using platform::Instructions;
   CHECK(platform::supports(Instructions::kAvx2) == (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")));
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");

@@ -1,4 +1,5 @@
-// The scopes of native/core/ops/backend/device_streams.h on a table of functions that count, and fail where a claim wants it.
+// The scopes of native/core/ops/backend/device_streams.h on a table of functions that count calls, and fail on
+// request.
 #include <ATen/core/Tensor.h>
 
 #include <cstdio>
@@ -38,7 +39,7 @@ ops::KernelBackend counting_table() {
   return table;
 }
 
-/// What `work` makes of the counts.
+/// The counts that `work` produces.
 template <typename Work>
 Counts counted(const Work& work) {
   counts = {};

@@ -1,4 +1,7 @@
-/** Checkpoints that real PyTorch wrote (scripts/fixtures/write_checkpoints.py): the committed ones, or new ones where Python has torch. */
+/**
+ * Checkpoints written by real PyTorch (scripts/fixtures/write_checkpoints.py): the committed ones, or new ones if
+ * Python has torch.
+ */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +18,7 @@ const SCRIPT = "scripts/fixtures/write_checkpoints.py";
 export interface StoredValues {
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** As float64; there are no infinities among them. */
+  /** As float64; contains no infinities. */
   readonly values: readonly number[];
 }
 
@@ -30,7 +33,7 @@ export function expectedIn(directory: string): Expected {
   return JSON.parse(readFileSync(join(directory, "expected.json"), "utf8")) as Expected;
 }
 
-/** What a checkpoint must be read as: names in order, types, shapes, and every value exactly. */
+/** The expected contents of a checkpoint: names in order, types, shapes, and every value exactly. */
 export async function expectCheckpoint(path: string, expected: StoredState): Promise<void> {
   const { format, tensors } = await readWeightsInfo(path);
   expect(format).to.equal(path.endsWith(".zip.pt") ? "pytorch-zip" : "pytorch-legacy");
@@ -43,7 +46,7 @@ export async function expectCheckpoint(path: string, expected: StoredState): Pro
   }
 }
 
-/** A Python that has torch: the one that REVIEWKD_TEST_PYTHON names, or python3. `undefined` where it has none. */
+/** A Python with torch: the one specified by REVIEWKD_TEST_PYTHON, or python3. `undefined` if it has none. */
 export async function pythonWithTorch(): Promise<string | undefined> {
   const python = process.env["REVIEWKD_TEST_PYTHON"] ?? "python3";
   return run(python, ["-c", "import torch"]).then(() => python, () => undefined);
@@ -53,14 +56,14 @@ export async function writeCheckpoints(python: string, directory: string): Promi
   await run(python, [SCRIPT, directory]);
 }
 
-/** What `torch.load(path, weights_only=True)` makes of a file. */
+/** The result of `torch.load(path, weights_only=True)` for a file. */
 export interface LoadedInPython {
   readonly class: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: StoredState;
 }
 
-/** One start of Python, which takes seconds, for all files. */
+/** Loads all files in one Python process, which takes seconds to start. */
 export async function loadInPython(python: string, paths: readonly string[]): Promise<LoadedInPython[]> {
   const { stdout } = await run(python, [SCRIPT, "--read", ...paths], { maxBuffer: 1e9 });
   return stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as LoadedInPython);

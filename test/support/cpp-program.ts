@@ -1,11 +1,13 @@
-/** Programs in C++ that test themselves. */
+/** Self-testing C++ programs. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { run } from "../../scripts/support/process.mjs";
 
-/** Compiles sources of the checkout without a warning, and runs the program. It has to end with 0; gives what it prints. */
+/**
+ * Compiles sources of the checkout without warnings, and runs the program. It must exit with 0; returns its output.
+ */
 export async function runCpp(sources: readonly string[], options: readonly string[] = []): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "reviewkd-program-"));
   try {

@@ -1,4 +1,4 @@
-/** Values that are a pure function of a name: what the goldens under test/fixtures were computed with. */
+/** Values that are a pure function of a name: the inputs of the goldens under test/fixtures. */
 import { Tensor, type StateDict } from "../../lib/index.js";
 
 function fnv1a32(text: string): number {
@@ -9,12 +9,15 @@ function fnv1a32(text: string): number {
 
 const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
-/** Values in [-0.5, 0.5) of a linear congruential generator that starts from the hash of `name`. */
+/** Values in [-0.5, 0.5) of a linear congruential generator seeded with the hash of `name`. */
 export function sequence(name: string, count: number): Float64Array {
   return affine(name, count, 1, 0);
 }
 
-/** `scale` times the sequence of `name`, and `shift`. The large networks have tens of millions of values: hence a plain loop. */
+/**
+ * `scale` times the sequence of `name`, plus `shift`. A plain loop, because the large networks have tens of millions
+ * of values.
+ */
 function affine(name: string, count: number, scale: number, shift: number): Float64Array {
   const values = new Float64Array(count);
   let state = fnv1a32(name);

@@ -1,2 +1,2 @@
-/** The device that tests of fused operations run on: a GPU where `npm run test:gpu` asks for it. */
+/** The device for tests of fused operations: a GPU if `npm run test:gpu` requests it. */
 export const TEST_DEVICE = process.env["REVIEWKD_TEST_DEVICE"] ?? "cpu";

@@ -1,6 +1,6 @@
 import { isReviewKdError, type ErrorCode, type ReviewKdError } from "../../lib/index.js";
 
-/** The error that `action` fails with, which must be of this package and carry `code`. */
+/** The error of `action`, which must be a ReviewKdError with `code`. */
 export async function failureOf(code: ErrorCode, action: () => unknown): Promise<ReviewKdError> {
   try {
     await action();
@@ -8,5 +8,5 @@ export async function failureOf(code: ErrorCode, action: () => unknown): Promise
     if (isReviewKdError(error) && error.code === code) return error;
     throw error;
   }
-  throw new Error(`expected an error with the code ${code}, got none`);
+  throw new Error(`invalid outcome: expected an error with the code ${code}, received none.`);
 }

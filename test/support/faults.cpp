@@ -1,11 +1,13 @@
-// A file layer that fails on order: preloaded into a process, it passes calls on files below REVIEWKD_FAULTS_ROOT on, refuses them, cuts
-// them short or kills the process, as the rules say that stand in the file REVIEWKD_FAULTS at that moment. A rule is a line:
+// A file layer that fails on request: preloaded into a process, it forwards calls on files below
+// REVIEWKD_FAULTS_ROOT, fails them, truncates them or kills the process, according to the current rules in the file
+// REVIEWKD_FAULTS. A rule is a line:
 //
 //   OPERATION NAME SKIP ACTION
 //
-// OPERATION: open, write, fsync, rename, link, unlink, mkdir, lock or any. NAME: a part of the path, or its end where a $ follows; * for each
-// path. SKIP: matching calls that pass first (where writes are refused: bytes). ACTION: an error (ENOSPC, EIO, EROFS, EACCES, EINVAL, ENOLCK), short
-// (a write takes 100 bytes at most), or kill (SIGKILL before the call). Several rules: the first that matches.
+// OPERATION: open, write, fsync, rename, link, unlink, mkdir, lock or any. NAME: a part of the path, or its end if
+// followed by $; * for any path. SKIP: number of matching calls that succeed first (bytes, if writes fail). ACTION:
+// an error (ENOSPC, EIO, EROFS, EACCES, EINVAL, ENOLCK), short (a write accepts at most 100 bytes), or kill (SIGKILL
+// before the call). The first matching rule applies.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -29,8 +31,8 @@
 namespace {
 
 struct Verdict {
-  int error = 0;        // refuse
-  size_t most = SIZE_MAX;  // bytes that a write may take
+  int error = 0;        // to return
+  size_t most = SIZE_MAX;  // bytes that a write may accept
 };
 
 thread_local bool inside = false;
@@ -99,7 +101,7 @@ Verdict judge(const std::string& operation, const std::string& path, size_t byte
   return verdict;
 }
 
-/// Refuses, or goes on.
+/// Fails or forwards the call.
 bool refused(const Verdict& verdict) {
   if (verdict.error == 0) return false;
   errno = verdict.error;

@@ -1,4 +1,4 @@
-/** Reads the values that scripts/goldens/write_goldens.py wrote. Tests never write them. */
+/** Reads the values written by scripts/goldens/write_goldens.py. Tests never write them. */
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
@@ -9,7 +9,7 @@ import { expectNear, normOf, sumOf, valuesOf } from "./numeric.js";
 
 const FOLDER = fileURLToPath(new URL("../fixtures/goldens/", import.meta.url));
 
-/** A tensor in brief. `first` are its leading elements, row by row. */
+/** A summary of a tensor. `first` are its leading elements, row by row. */
 export interface TensorSummary {
   readonly shape: readonly number[];
   readonly sum: number;
@@ -76,7 +76,7 @@ function read(path: string): unknown {
   try {
     return JSON.parse(readFileSync(FOLDER + path, "utf8"));
   } catch (error) {
-    throw new Error(`expected a golden at test/fixtures/goldens/${path}; scripts/goldens/write_goldens.py makes it`, { cause: error });
+    throw new Error(`fixtures/fixtures/goldens/${path}; scripts/goldens/write_goldens.py makes it`, { cause: error });
   }
 }
 
@@ -90,18 +90,21 @@ export function methodGoldens(): string[] {
   return readdirSync(`${FOLDER}methods`).map((file) => file.replace(/\.json$/, "")).sort();
 }
 
-/** The pairs of networks that there are review goldens of. */
+/** The pairs of networks with review goldens. */
 export function reviewPairs(): string[] {
   const names = readdirSync(`${FOLDER}distillation`).map((file) => file.replace(/\.json$/, ""));
   return names.filter((name) => name.includes("--")).sort();
 }
 
-/** Holds a tensor against its golden: shape exactly; norm, sum and first elements relative to the size of its elements. */
+/**
+ * Compares a tensor with its golden: shape exactly; norm, sum and first elements relative to the size of its
+ * elements.
+ */
 export function expectSummary(tensor: Tensor, golden: TensorSummary, tolerance: number, what: string): void {
   expect(tensor.shape, `${what}: shape`).to.deep.equal(golden.shape);
   const values = valuesOf(tensor);
   expectNear(normOf(values), golden.norm, tolerance, `${what}: norm`);
-  // Terms of a sum cancel; its rounding grows with the sum of magnitudes, which √n · norm bounds.
+  // Terms of a sum cancel; its rounding grows with the sum of magnitudes, bounded by √n · norm.
   expectNear(sumOf(values), golden.sum, tolerance, `${what}: sum`, Math.sqrt(values.length) * golden.norm);
   const rms = golden.norm / Math.sqrt(values.length);
   for (const [i, want] of golden.first.entries()) expectNear(values[i]!, want, tolerance, `${what}[${i}]`, rms);

@@ -1,4 +1,4 @@
-/** Files that a reader must not trust, each with the code it is refused with. The memory that they cost is measured, too. */
+/** Untrusted files, each with the expected error code. Their memory cost is measured, too. */
 import type { ErrorCode } from "../../lib/index.js";
 import { archive, bytes, dict, global, legacy, long, pickle, tensor, text, tuple, u32, u64, zip } from "./pytorch-files.js";
 import { buildSafetensors } from "./safetensors.js";
@@ -7,21 +7,21 @@ export interface HostileFile {
   readonly what: string;
   readonly code: ErrorCode;
   readonly content: Uint8Array;
-  /** What the message must tell. */
+  /** Required text of the message. */
   readonly says?: string;
 }
 
 const named = (...parts: Parameters<typeof tensor>): Buffer => dict(text("weight"), tensor(...parts));
 
-/** Pickles by what is wrong with them; each is put into both layouts. */
+/** Pickles by defect; each is put into both layouts. */
 const PICKLES: readonly (readonly [what: string, code: ErrorCode, content: Buffer, says?: string])[] = [
   ["a pickle that would run os.system", "FILE_UNSUPPORTED", pickle(global("os", "system"), tuple(text("echo hurt")), "R"), "os.system"],
   ["a pickle that would run posix.system by the name of protocol 4", "FILE_UNSUPPORTED", pickle(0x8c, 5, "posix", 0x8c, 6, "system", 0x93, tuple(text("echo hurt")), "R"), "posix.system"],
   ["a pickle that would evaluate code", "FILE_UNSUPPORTED", pickle(global("builtins", "eval"), tuple(text("1")), "R"), "builtins.eval"],
   ["a pickle of a whole network", "FILE_UNSUPPORTED", pickle(global("models.resnet", "ResNet"), ")\x81"), "models.resnet.ResNet"],
-  ["a pickle that names a callable beside the weights", "FILE_UNSUPPORTED", pickle(dict(text("model"), named(), text("args"), global("argparse", "Namespace"))), "argparse.Namespace"],
+  ["a pickle that names a callable next to the weights", "FILE_UNSUPPORTED", pickle(dict(text("model"), named(), text("args"), global("argparse", "Namespace"))), "argparse.Namespace"],
   ["a pickle that calls a type of storage", "FILE_CORRUPT", pickle(global("torch", "FloatStorage"), tuple(long(3)), "R")],
-  ["an opcode that weights have no use for", "FILE_UNSUPPORTED", pickle("I12\n"), "73"],
+  ["an opcode that weights never use", "FILE_UNSUPPORTED", pickle("I12\n"), "73"],
   ["a list that contains itself", "FILE_CORRUPT", pickle("]q\x00h\x00a"), "cycle"],
   ["a dictionary that contains itself through a tuple", "FILE_CORRUPT", pickle("}q\x00", text("a"), "h\x00\x85s"), "cycle"],
   ["a dictionary whose attributes contain it", "FILE_CORRUPT", pickle("}q\x00}", text("a"), "h\x00sb"), "cycle"],
@@ -30,14 +30,14 @@ const PICKLES: readonly (readonly [what: string, code: ErrorCode, content: Buffe
   ["a million marks", "FILE_UNSUPPORTED", pickle(Buffer.alloc(1_000_000, "("))],
   ["lists of lists of lists that would unfold to 10^30", "FILE_UNSUPPORTED",
     pickle("]q\x00", ...Array.from({ length: 30 }, (_, level) => bytes("](", ...Array<Buffer>(10).fill(bytes("h", level)), "eq", level + 1))), "dictionary of tensors"],
-  ["a memo at a place that nobody counts to", "FILE_UNSUPPORTED", pickle("Nr", u32(0xfffffff0))],
-  ["a value that was never remembered", "FILE_CORRUPT", pickle("h\x05")],
+  ["a memo entry at an unreachable index", "FILE_UNSUPPORTED", pickle("Nr", u32(0xfffffff0))],
+  ["a value that was never stored in the memo", "FILE_CORRUPT", pickle("h\x05")],
   ["a stack that is empty", "FILE_CORRUPT", pickle("R")],
   ["a text longer than the file", "FILE_CORRUPT", pickle("X", u32(0xffffffff), "abc")],
   ["a name that is not UTF-8", "FILE_CORRUPT", pickle(dict(bytes("X", u32(2), 0xc3, 0x28), tensor()))],
-  ["a name twice", "FILE_CORRUPT", pickle(dict(text("weight"), tensor(), text("weight"), tensor()))],
+  ["a duplicate name", "FILE_CORRUPT", pickle(dict(text("weight"), tensor(), text("weight"), tensor()))],
   ["no tensors", "FILE_UNSUPPORTED", pickle(dict(text("epoch"), "K\x03")), "torch.save(model.state_dict()"],
-  ["a tensor that no name leads to", "FILE_UNSUPPORTED", pickle(tensor())],
+  ["a tensor without a name", "FILE_UNSUPPORTED", pickle(tensor())],
   ["a negative length", "FILE_CORRUPT", pickle(named({ shape: [-3] }))],
   ["a negative stride", "FILE_CORRUPT", pickle(named({ strides: [-1], offset: 2 }))],
   ["a negative offset", "FILE_CORRUPT", pickle(named({ offset: -1 }))],
@@ -53,10 +53,10 @@ const PICKLES: readonly (readonly [what: string, code: ErrorCode, content: Buffe
   ["a storage of 2^60 elements", "FILE_CORRUPT", pickle(named({ elements: 2n ** 60n, shape: [2n ** 60n] }))],
   ["a storage whose bytes overflow", "FILE_CORRUPT", pickle(named({ elements: 2n ** 62n, shape: [2n ** 62n] }))],
   ["a storage with two sizes", "FILE_CORRUPT", pickle(dict(text("a"), tensor(), text("b"), tensor({ elements: 2, shape: [2] })))],
-  ["a type of element that is not known", "FILE_UNSUPPORTED", pickle(named({ type: "ComplexFloatStorage" })), "torch.ComplexFloatStorage"],
+  ["an unknown element type", "FILE_UNSUPPORTED", pickle(named({ type: "ComplexFloatStorage" })), "torch.ComplexFloatStorage"],
 ];
 
-/** What is wrong with the archive around a good pickle. */
+/** Defects of the archive around a valid pickle. */
 function archives(): HostileFile[] {
   const good = pickle(named());
   const record = { name: "archive/data.pkl", content: good };
@@ -69,38 +69,38 @@ function archives(): HostileFile[] {
   return [
     { what: "a zip bomb", code: "FILE_UNSUPPORTED", content: zip([{ ...record, method: 8 }, storage]), says: "compressed" },
     { what: "an encrypted record", code: "FILE_UNSUPPORTED", content: zip([{ ...record, flags: 1 }, storage]), says: "encrypted" },
-    { what: "records that overlap", code: "FILE_CORRUPT", content: zip([{ ...record, size: good.length + 40 }, storage]), says: "apart" },
-    { what: "one record in the place of another", code: "FILE_CORRUPT", content: zip([record, { ...storage, offset: 0 }]) },
-    { what: "a record twice", code: "FILE_CORRUPT", content: zip([record, storage, storage]) },
+    { what: "records that overlap", code: "FILE_CORRUPT", content: zip([{ ...record, size: good.length + 40 }, storage]), says: "overlap" },
+    { what: "one record at the offset of another", code: "FILE_CORRUPT", content: zip([record, { ...storage, offset: 0 }]) },
+    { what: "a duplicate record", code: "FILE_CORRUPT", content: zip([record, storage, storage]) },
     { what: "a record of 4 GiB", code: "FILE_CORRUPT", content: zip([record, { ...storage, size: 0xfffffffe }]) },
     { what: "a record that begins beyond the file", code: "FILE_CORRUPT", content: zip([record, { ...storage, offset: 0x7fffffff }]) },
-    { what: "60,000 records that are not there", code: "FILE_CORRUPT", content: zip([record, storage], { count: 60_000 }) },
+    { what: "60,000 missing records", code: "FILE_CORRUPT", content: zip([record, storage], { count: 60_000 }) },
     { what: "a directory of 2^60 bytes in zip64", code: "FILE_CORRUPT", content: zip64(0n, 2n) },
     { what: "2^60 records in zip64", code: "FILE_CORRUPT", content: zip64(2n ** 60n, 2n ** 60n) },
     { what: "a pickle that does not end", code: "FILE_CORRUPT", content: archive(good.subarray(0, -1)) },
-    { what: "a storage that is not there", code: "FILE_CORRUPT", content: archive(good, {}), says: "data/0" },
+    { what: "a missing storage", code: "FILE_CORRUPT", content: archive(good, {}), says: "data/0" },
     { what: "a storage that is too short", code: "FILE_CORRUPT", content: archive(good, { 0: new Uint8Array(11) }) },
     { what: "an archive of something else", code: "FILE_UNSUPPORTED", content: zip([{ name: "letter.txt", content: Buffer.from("dear reader") }]), says: "data.pkl" },
-    { what: "numbers with the greatest byte first", code: "FILE_UNSUPPORTED", content: zip([record, storage, { name: "archive/byteorder", content: Buffer.from("big") }]), says: "big-endian" },
+    { what: "big-endian numbers", code: "FILE_UNSUPPORTED", content: zip([record, storage, { name: "archive/byteorder", content: Buffer.from("big") }]), says: "big-endian" },
     { what: "an archive cut in half", code: "FILE_CORRUPT", content: whole.subarray(0, whole.length / 2) },
     { what: "an archive without its last byte", code: "FILE_CORRUPT", content: whole.subarray(0, -1) },
   ];
 }
 
-/** What is wrong with the stream around a good pickle. */
+/** Defects of the stream around a valid pickle. */
 function streams(): HostileFile[] {
   const good = pickle(named());
   const values = new Uint8Array(12);
   return [
     { what: "a pickle that torch.save did not write", code: "FILE_UNSUPPORTED", content: pickle(dict(text("a"), "K\x01")), says: "torch.save" },
     { what: "another magic number", code: "FILE_UNSUPPORTED", content: legacy(good, { magic: bytes(0x8a, 10, Buffer.alloc(10, 1)) }) },
-    { what: "a stream with the greatest byte first", code: "FILE_UNSUPPORTED", content: legacy(good, { little: false }), says: "big-endian" },
-    { what: "a storage of the list that no tensor has", code: "FILE_CORRUPT", content: legacy(good, { keys: ["0", "1"] }) },
-    { what: "a storage twice in the list", code: "FILE_CORRUPT", content: legacy(pickle(dict(text("a"), tensor(), text("b"), tensor({ key: "1" }))), { keys: ["0", "0"] }) },
-    { what: "a storage of no list", code: "FILE_CORRUPT", content: legacy(good, { keys: [] }) },
-    { what: "a storage that says 2^60 elements", code: "FILE_CORRUPT", content: legacy(good, { storages: [{ elements: 2n ** 60n, values }] }) },
-    { what: "a storage cut short", code: "FILE_CORRUPT", content: legacy(good).subarray(0, -1) },
-    { what: "a stream cut behind its pickles", code: "FILE_CORRUPT", content: legacy(good, { storages: [] }) },
+    { what: "a big-endian stream", code: "FILE_UNSUPPORTED", content: legacy(good, { little: false }), says: "big-endian" },
+    { what: "a listed storage without a tensor", code: "FILE_CORRUPT", content: legacy(good, { keys: ["0", "1"] }) },
+    { what: "a storage listed twice", code: "FILE_CORRUPT", content: legacy(pickle(dict(text("a"), tensor(), text("b"), tensor({ key: "1" }))), { keys: ["0", "0"] }) },
+    { what: "an unlisted storage", code: "FILE_CORRUPT", content: legacy(good, { keys: [] }) },
+    { what: "a storage that claims 2^60 elements", code: "FILE_CORRUPT", content: legacy(good, { storages: [{ elements: 2n ** 60n, values }] }) },
+    { what: "a truncated storage", code: "FILE_CORRUPT", content: legacy(good).subarray(0, -1) },
+    { what: "a stream truncated after its pickles", code: "FILE_CORRUPT", content: legacy(good, { storages: [] }) },
     { what: "a view beyond its storage", code: "FILE_CORRUPT", content: legacy(pickle(named({ shape: [2], view: tuple(text("1"), "K\x02", "K\x02") }))) },
     { what: "a tar archive of 2017", code: "FILE_UNSUPPORTED", content: bytes("storages", Buffer.alloc(249), "ustar\x00", Buffer.alloc(300)), says: "tar" },
   ];
@@ -114,7 +114,7 @@ function safetensors(): HostileFile[] {
     { what: "overlapping tensors", code: "FILE_CORRUPT", content: buildSafetensors({ a: entry([2], 0, 8), b: entry([2], 4, 12) }, 12) },
     { what: "a length of -1", code: "FILE_CORRUPT", content: buildSafetensors({ a: entry([-1], 0, 4) }, 4) },
     { what: "no elements in a shape that overflows", code: "FILE_CORRUPT", content: buildSafetensors('{"a":{"dtype":"F32","shape":[4611686018427387904,4611686018427387904,0],"data_offsets":[0,0]}}', 0) },
-    { what: "a header that is all names", code: "FILE_CORRUPT", content: buildSafetensors(`{${'"a":'.repeat(1_000_000)}`, 0) },
+    { what: "a header of nothing but names", code: "FILE_CORRUPT", content: buildSafetensors(`{${'"a":'.repeat(1_000_000)}`, 0) },
     { what: "a name that is not UTF-8", code: "FILE_CORRUPT", content: bytes(u64(14), '{"', 0xc3, 0x28, '":{}}      '.slice(0, 10)) },
   ];
 }

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import sharp, { type Sharp } from "sharp";
 
-/** Pixels `[height, width, 3]` of gradients that depend on the seed: no two places and no two seeds look alike. */
+/** Pixels `[height, width, 3]` of gradients that depend on the seed: different at all positions and for all seeds. */
 export function gradient(width: number, height: number, seed = 0): Buffer {
   const pixels = Buffer.alloc(3 * width * height);
   for (let y = 0; y < height; ++y) {
@@ -21,7 +21,7 @@ export function picture(width: number, height: number, seed = 0): Sharp {
   return sharp(gradient(width, height, seed), { raw: { width, height, channels: 3 } });
 }
 
-/** Writes files below `root`, making the folders. */
+/** Writes files below `root`, creating the folders. */
 export async function writeFiles(root: string, files: Readonly<Record<string, Uint8Array>>): Promise<void> {
   for (const [name, bytes] of Object.entries(files)) {
     await mkdir(dirname(join(root, name)), { recursive: true });
@@ -29,7 +29,9 @@ export async function writeFiles(root: string, files: Readonly<Record<string, Ui
   }
 }
 
-/** A folder in ImageNet's layout: for each class, so many JPEGs of mixed sizes in `train` and in `val`. */
+/**
+ * Creates a folder in ImageNet's layout: per class, the given number of JPEGs of mixed sizes in `train` and in `val`.
+ */
 export async function writeImageFolder(root: string, classes: Readonly<Record<string, { train: number; val: number }>>): Promise<void> {
   let seed = 0;
   for (const [name, counts] of Object.entries(classes)) {

@@ -1,4 +1,6 @@
-/** Slow, readable operations on feature maps, to hold the native ones against. Everything is in double precision. */
+/**
+ * Slow, readable operations on feature maps, for comparison with the native ones. Everything is in double precision.
+ */
 import { Tensor } from "../../lib/index.js";
 import { valuesOf } from "./numeric.js";
 
@@ -29,7 +31,7 @@ export class FeatureMap {
     return [this.n, this.c, this.h, this.w];
   }
 
-  /** An element; 0 outside of the map, as zero padding has it. */
+  /** An element; 0 outside the map, as zero padding has it. */
   at(n: number, c: number, y: number, x: number): number {
     if (y < 0 || x < 0 || y >= this.h || x >= this.w) return 0;
     return this.values[((n * this.c + c) * this.h + y) * this.w + x]!;
@@ -66,17 +68,19 @@ export function normalizeBatch(x: FeatureMap, scale: readonly number[], shift: r
     ((x.at(n, c, y, column) - mean[c]!) / Math.sqrt(variance[c]! + epsilon)) * scale[c]! + shift[c]!);
 }
 
-/** Each pixel takes the value of the pixel of `x` that its own corner falls into. */
+/** Each pixel takes the value of the pixel of `x` that contains its corner. */
 export function resizeNearest(x: FeatureMap, h: number, w: number): FeatureMap {
   return FeatureMap.from(x.n, x.c, h, w, (n, c, y, column) => x.at(n, c, Math.floor((y * x.h) / h), Math.floor((column * x.w) / w)));
 }
 
-/** The maps on top of each other. */
+/** Concatenates the channels. */
 export function concatenate(a: FeatureMap, b: FeatureMap): FeatureMap {
   return FeatureMap.from(a.n, a.c + b.c, a.h, a.w, (n, c, y, x) => (c < a.c ? a.at(n, c, y, x) : b.at(n, c - a.c, y, x)));
 }
 
-/** Means over `cells` × `cells` parts that cover the map; parts share rows and columns where it does not divide evenly. */
+/**
+ * Means over `cells` × `cells` parts that cover the map; parts share rows and columns if it does not divide evenly.
+ */
 export function averageCells(x: FeatureMap, cells: number): FeatureMap {
   const range = (cell: number, length: number): [number, number] =>
     [Math.floor((cell * length) / cells), Math.ceil(((cell + 1) * length) / cells)];

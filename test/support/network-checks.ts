@@ -1,4 +1,4 @@
-/** What the tests of every family ask of a network. */
+/** Checks shared by the tests of every network family. */
 import { expect } from "chai";
 import { createModel, type StageFeature } from "../../lib/index.js";
 import { goldenImages } from "./deterministic.js";
@@ -8,7 +8,7 @@ import { largestOf, meanOf, rmsOf, valuesOf } from "./numeric.js";
 /** Powers of two, odd sizes that strides round up, and maps that shrink to a single pixel. */
 export const ODD_SIZES = [[32, 32], [24, 40], [33, 47], [9, 6], [5, 3], [1, 7], [1, 1]] as const;
 
-/** Holds the feature specs of a network against the shapes of its real features. */
+/** Compares the feature specs of a network with the shapes of its real features. */
 export async function expectSpecsOfRealFeatures(name: string, [height, width]: readonly [number, number]): Promise<void> {
   using model = await createModel(name, { numClasses: 3 });
   const { features } = await model.forward(goldenImages(2, [height, width]), { features: true });
@@ -19,7 +19,7 @@ export async function expectSpecsOfRealFeatures(name: string, [height, width]: r
   expect(specs).to.deep.equal(features.map(({ name, before, after }) => ({ name, before: before.shape, after: after.shape })));
 }
 
-/** A filled network's features, the stages apart from the pool. */
+/** A filled network's features, the stages separate from the pool. */
 export async function featuresOf(name: string, size: readonly [number, number]): Promise<{ stages: readonly StageFeature[]; pool: StageFeature }> {
   using model = await filledModel(name, 10);
   const { features } = await model.forward(goldenImages(2, size), { features: true });
@@ -27,7 +27,7 @@ export async function featuresOf(name: string, size: readonly [number, number]):
   return { stages: features.slice(0, -1), pool: features.at(-1)! };
 }
 
-/** Holds that a stage ends with a ReLU, and that what it was given is kept. */
+/** Checks that a stage ends with a ReLU and keeps its input. */
 export function expectRelu({ name, before, after }: StageFeature): void {
   const raw = valuesOf(before);
   // An activation in place would have overwritten the negative values.
@@ -35,7 +35,7 @@ export function expectRelu({ name, before, after }: StageFeature): void {
   expect(valuesOf(after), `${name} after the activation`).to.deep.equal(raw.map((value) => Math.max(value, 0)));
 }
 
-/** Holds that `pool` is one map, and the mean over `map`. */
+/** Checks that `pool` is one map, and the mean over `map`. */
 export function expectPool(pool: StageFeature, map: StageFeature): void {
   expect(valuesOf(pool.before)).to.deep.equal(valuesOf(pool.after));
   const [batch, channels, height, width] = map.after.shape as [number, number, number, number];
@@ -44,15 +44,18 @@ export function expectPool(pool: StageFeature, map: StageFeature): void {
   const scale = largestOf(values);
   expect(pool.after.shape).to.deep.equal([batch, channels, 1, 1]);
   for (const [i, value] of valuesOf(pool.after).entries()) {
-    // Rounding of a sum of some tens of terms.
+    // Rounding of a sum of several dozen terms.
     expect(value, `pooled value ${i}`).to.be.closeTo(meanOf(values.slice(i * area, (i + 1) * area)), 1e-13 * scale);
   }
 }
 
-// Five standard errors each. Seeds are fixed, so that a draw either passes for good or not.
+// Five standard errors each. Seeds are fixed, so a draw either always passes or never.
 const ERRORS = 5;
 
-/** Holds values against N(0, σ²): mean, spread, and the share within one σ, which tells it from a uniform distribution. */
+/**
+ * Compares values with N(0, σ²): mean, spread, and the share within one σ, which distinguishes it from a uniform
+ * distribution.
+ */
 export function expectNormal(values: readonly number[], sigma: number, what: string): void {
   const count = values.length;
   expect(Math.abs(meanOf(values)), `${what}: mean`).to.be.below((ERRORS * sigma) / Math.sqrt(count));
@@ -62,12 +65,12 @@ export function expectNormal(values: readonly number[], sigma: number, what: str
   if (count > 9000) expect(largestOf(values), `${what}: tail`).to.be.above(3 * sigma);
 }
 
-/** The σ of He et al. (ICCV 2015) for a convolution `[out, in, kH, kW]`, by the number of values that it feeds. */
+/** The σ of He et al. (ICCV 2015) for a convolution `[out, in, kH, kW]`, by fan-out. */
 export function fanOutDeviation([out, , height, width]: readonly number[]): number {
   return Math.sqrt(2 / (out! * height! * width!));
 }
 
-/** Holds values against U(-bound, bound): range, mean and spread. */
+/** Compares values with U(-bound, bound): range, mean and spread. */
 export function expectUniform(values: readonly number[], bound: number, what: string): void {
   const count = values.length;
   // float32 rounds the bound, too.
@@ -79,7 +82,7 @@ export function expectUniform(values: readonly number[], bound: number, what: st
   expect(Math.abs(rmsOf(values) / sigma - 1), `${what}: spread`).to.be.below((ERRORS * Math.sqrt(0.8)) / (2 * Math.sqrt(count)));
 }
 
-/** Holds every convolution and linear layer of a state dict against PyTorch's default: U(±1 / √fan_in). */
+/** Compares every convolution and linear layer of a state dict with PyTorch's default: U(±1 / √fan_in). */
 export async function expectTorchDefault(name: string): Promise<void> {
   using model = await createModel(name, { seed: 7 });
   const state = await model.stateDict();
@@ -93,7 +96,10 @@ export async function expectTorchDefault(name: string): Promise<void> {
   }
 }
 
-/** Holds that batch normalization starts as the identity, with nothing seen; gives the number of such layers. */
+/**
+ * Checks that batch normalization is initialised to the identity, with no batches tracked; returns the number of such
+ * layers.
+ */
 export async function expectFreshNorms(name: string): Promise<number> {
   using model = await createModel(name, { seed: 1 });
   const START: Readonly<Record<string, number>> = { weight: 1, bias: 0, running_mean: 0, running_var: 1, num_batches_tracked: 0 };

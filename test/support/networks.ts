@@ -12,14 +12,14 @@ export async function filledModel(name: string, numClasses: number, prefix = "",
   return model;
 }
 
-/** Settings of review, whose kind need not be said. */
+/** Settings of review, whose kind may be omitted. */
 export type ReviewOptions = Omit<MethodInputOf<"review">, "kind">;
 
 export interface PairOptions {
   readonly teacher?: string;
   readonly student?: string;
   readonly numClasses?: number;
-  /** Default: review. Settings without a kind are those of review without warm-up; others stand as they are. */
+  /** Default: review. Settings without a kind are those of review without warm-up; others are used unchanged. */
   readonly method?: ReviewOptions | MethodInput;
   /** Default: float64. */
   readonly dtype?: ModelDType;
@@ -38,7 +38,7 @@ export async function filledDistiller({
   return distiller;
 }
 
-/** Sets entries to one value each, or to the values listed. */
+/** Sets entries to one value each, or to the listed values. */
 export async function setEntries(part: Model | Distiller, values: Readonly<Record<string, number | readonly number[]>>): Promise<void> {
   const state = await part.stateDict();
   const chosen = Object.entries(values).map(([name, value]): [string, Tensor] => {
@@ -49,22 +49,26 @@ export async function setEntries(part: Model | Distiller, values: Readonly<Recor
   await part.loadStateDict(Object.fromEntries(chosen), { strict: false });
 }
 
-/** Makes every map of a CIFAR ResNet 0: no normalization has a scale or a shift any more. */
+/** Makes every map of a CIFAR ResNet 0 by removing the scale and shift of all normalizations. */
 export async function silence(model: Model): Promise<void> {
   const norms = Object.keys(await model.stateDict()).filter((name) => /(bn\d|downsample\.1)\.(weight|bias)$/.test(name));
   await setEntries(model, Object.fromEntries(norms.map((name) => [name, 0])));
 }
 
-/** Makes a network say the same of every image, whatever its features. */
+/** Makes a network produce the same logits for every image, whatever its features. */
 export async function setLogits(model: Model, logits: readonly number[]): Promise<void> {
   await setEntries(model, { "fc.weight": 0, "fc.bias": logits });
 }
 
-/** The maps that a method sees by default: the student's after, the teacher's before the activation; all stages, shallow to deep. */
+/**
+ * The maps that a method uses by default: the student's after, the teacher's before the activation; all stages,
+ * shallow to deep.
+ */
 export async function mapsOf(
   { student, teacher }: Distiller, images: Tensor, { studentFeatures = "after", teacherFeatures = "before" }: ReviewOptions = {},
 ): Promise<{ student: FeatureMap[]; teacher: FeatureMap[] }> {
-  // Train mode leaves the student's parameters alone and normalizes by the batch, so that every pass gives the same maps.
+  // Train mode does not change the student's parameters and normalizes with batch statistics, so every pass gives the
+  // same maps.
   const of = { student: await student.forward(images, { features: true, mode: "train" }), teacher: await teacher.forward(images, { features: true }) };
   return {
     student: of.student.features.map((feature) => FeatureMap.of(feature[studentFeatures])),

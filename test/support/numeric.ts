@@ -32,20 +32,20 @@ export function rmsOf(values: readonly number[]): number {
   return normOf(values) / Math.sqrt(values.length);
 }
 
-/** Norm of the difference, relative to what is wanted unless that is zero. */
+/** Norm of the difference, relative to the wanted norm unless that is zero. */
 export function distance(got: readonly number[], want: readonly number[]): number {
   expect(got).to.have.length(want.length);
   return normOf(got.map((value, i) => value - want[i]!)) / (normOf(want) || 1);
 }
 
-/** Holds two numbers against each other, relative to the wanted one or to `scale` where that is larger. */
+/** Compares two numbers, relative to the wanted one or to `scale` if that is larger. */
 export function expectNear(got: number, want: number, tolerance: number, what: string, scale = 0): void {
   const deviation = Math.abs(got - want) / Math.max(Math.abs(want), scale, Number.MIN_VALUE);
   // Written so that NaN fails.
-  if (!(deviation <= tolerance)) expect.fail(`${what}: expected ${want} within ${tolerance} (relative), got ${got} (${deviation})`);
+  if (!(deviation <= tolerance)) expect.fail(`${what}: expected ${want} within ${tolerance} (relative), received ${got} (${deviation})`);
 }
 
-/** Holds two lists against each other, each difference relative to the wanted list's root mean square. */
+/** Compares two lists, each difference relative to the wanted list's root mean square. */
 export function expectAllNear(got: ArrayLike<number>, want: ArrayLike<number>, tolerance: number, what: string): void {
   expect(got.length, `${what}: number of values`).to.equal(want.length);
   const scale = rmsOf(Array.from(want));

@@ -1,7 +1,10 @@
-/** PyTorch's files put together by hand, apart from the native code: pickles opcode by opcode, archives, legacy streams. */
+/**
+ * PyTorch files assembled by hand, independently of the native code: pickles opcode by opcode, archives, legacy
+ * streams.
+ */
 import { crc32 } from "node:zlib";
 
-/** Bytes given as text (one byte a character), numbers (one byte each) or bytes. */
+/** Bytes given as text (one byte per character), numbers (one byte each) or bytes. */
 export type Part = string | number | Uint8Array;
 
 export function bytes(...parts: readonly Part[]): Buffer {
@@ -21,7 +24,7 @@ export const u64 = (value: number | bigint): Buffer => littleEndian(value, 8);
 /** BINUNICODE. */
 export const text = (value: string): Buffer => bytes("X", u32(Buffer.byteLength(value)), Buffer.from(value));
 
-/** LONG1 of eight bytes: any whole number that fits. */
+/** LONG1 of eight bytes: any integer that fits. */
 export const long = (value: number | bigint): Buffer => bytes(0x8a, 8, u64(value));
 
 export const global = (module: string, name: string): Buffer => bytes("c", module, "\n", name, "\n");
@@ -36,11 +39,11 @@ export interface TensorParts {
   readonly offset?: number | bigint;
   readonly shape?: readonly (number | bigint)[];
   readonly strides?: readonly (number | bigint)[];
-  /** What follows in the storage's persistent id: the view of the legacy layout. */
+  /** The last element of the storage's persistent id: the view of the legacy layout. */
   readonly view?: Part;
 }
 
-/** A tensor as torch.save has it; by default three float32 in storage "0". */
+/** A tensor as torch.save writes it; by default three float32 in storage "0". */
 export function tensor({ type = "FloatStorage", key = "0", elements = 3, offset = 0, shape = [3], strides = [1], view = "" }: TensorParts = {}): Buffer {
   const storage = tuple(text("storage"), global("torch", type), text(key), text("cpu"), long(elements), view);
   return bytes(
@@ -56,7 +59,7 @@ export const pickle = (...parts: readonly Part[]): Buffer => bytes(0x80, 2, ...p
 export interface ZipRecord {
   readonly name: string;
   readonly content: Uint8Array;
-  /** What the headers say instead of the truth. */
+  /** False values for the headers. */
   readonly method?: number;
   readonly flags?: number;
   readonly crc?: number;
@@ -64,7 +67,7 @@ export interface ZipRecord {
   readonly offset?: number;
 }
 
-/** An archive of these records, stored. `zip64`: sizes and offsets stand in extra fields of 64 bits. */
+/** An archive of these records, stored. `zip64`: sizes and offsets are in 64-bit extra fields. */
 export function zip(records: readonly ZipRecord[], { count = records.length, zip64 = false }: { readonly count?: number; readonly zip64?: boolean } = {}): Buffer {
   const files: Buffer[] = [];
   const entries: Buffer[] = [];
@@ -73,7 +76,7 @@ export function zip(records: readonly ZipRecord[], { count = records.length, zip
     const common = bytes(u16(flags), u16(method), u32(0), u32(crc));
     const file = bytes("PK\x03\x04", u16(0), common, u32(size), u32(size), u16(name.length), u16(0), name, content);
     const large = u32(0xffffffff);
-    // What comes first is of no use here and must be passed over.
+    // The first field is irrelevant here and must be skipped.
     const extra = zip64 ? bytes(u16(0x5455), u16(1), 7, u16(1), u16(24), u64(size), u64(size), u64(offset)) : bytes();
     const sizes = zip64 ? [large, large] : [u32(size), u32(size)];
     entries.push(bytes("PK\x01\x02", u32(0), common, ...sizes, u16(name.length), u16(extra.length), Buffer.alloc(10), zip64 ? large : u32(offset), name, extra));
@@ -101,7 +104,7 @@ export interface LegacyParts {
   readonly magic?: Part;
   readonly little?: boolean;
   readonly keys?: readonly string[];
-  /** Of each storage, behind the pickles. */
+  /** Of each storage, after the pickles. */
   readonly storages?: readonly { readonly elements: number | bigint; readonly values: Uint8Array }[];
 }
 

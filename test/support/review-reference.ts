@@ -1,4 +1,7 @@
-/** The methods on feature maps in slow, readable form, on the weights of a distiller's state dict. Lists of stages run shallow to deep. */
+/**
+ * The methods on feature maps in slow, readable form, using the weights of a distiller's state dict. Lists of stages
+ * run shallow to deep.
+ */
 import type { StateDict } from "../../lib/index.js";
 import { concatenate, convolve, FeatureMap, meanSquaredError, normalizeBatch, referenceHcl, resizeNearest } from "./maps.js";
 import { valuesOf } from "./numeric.js";
@@ -6,15 +9,15 @@ import { valuesOf } from "./numeric.js";
 const DISTANCES = { hcl: referenceHcl, l2: meanSquaredError };
 type DistanceName = keyof typeof DISTANCES;
 
-/** What was held against the teacher's maps, and the distances by stage of the teacher. */
-export interface Held {
+/** The maps compared with the teacher's, and the distances by teacher stage. */
+export interface Comparison {
   readonly outputs: FeatureMap[];
   readonly losses: number[];
 }
 
 export interface Fused {
   readonly output: FeatureMap;
-  /** What the next shallower fusion receives. */
+  /** The input of the next shallower fusion. */
   readonly residual: FeatureMap;
 }
 
@@ -24,8 +27,8 @@ function convolveAndNormalize(state: StateDict, name: string, input: FeatureMap)
 }
 
 /**
- * A fusion with the weights under `prefix`, up to what it passes on: by attention where it has weights of one, else by addition.
- * The deepest has no residual.
+ * A fusion with the weights under `prefix`, up to its residual output: by attention if it has such weights, otherwise by
+ * addition. The deepest has no residual input.
  */
 function fuse(state: StateDict, prefix: string, x: FeatureMap, residual: FeatureMap | undefined, teacher: FeatureMap): FeatureMap {
   const own = convolveAndNormalize(state, `${prefix}.conv1`, x);
@@ -49,10 +52,10 @@ export function referenceFusion(state: StateDict, prefix: string, x: FeatureMap,
   return { output: convolveAndNormalize(state, `${prefix}.conv2`, fused), residual: fused };
 }
 
-/** (d): from the deepest stage on, each fusion takes what the one before passes on. */
+/** (d): from the deepest stage on, each fusion receives the output of the previous one. */
 export function referenceReview(
   state: StateDict, student: readonly FeatureMap[], teacher: readonly FeatureMap[], distance: DistanceName = "hcl",
-): Held {
+): Comparison {
   const outputs: FeatureMap[] = [];
   const losses: number[] = [];
   let residual: FeatureMap | undefined;
@@ -65,10 +68,10 @@ export function referenceReview(
   return { outputs, losses };
 }
 
-/** (c): for each stage of the teacher the recursion anew, with weights of its own, and an output at its end alone. */
+/** (c): a separate recursion per teacher stage, with its own weights, and a single output at its end. */
 export function referenceStacks(
   state: StateDict, student: readonly FeatureMap[], teacher: readonly FeatureMap[], distance: DistanceName,
-): Held {
+): Comparison {
   const deepest = student.length - 1;
   const outputs = student.map((_, target) => {
     let residual: FeatureMap | undefined;
@@ -80,11 +83,11 @@ export function referenceStacks(
   return { outputs, losses: outputs.map((output, stage) => DISTANCES[distance](output, teacher[stage]!)) };
 }
 
-/** Pairs of stages, from 1: student stage i through a convolution of its own against the teacher's stage j. */
+/** Pairs of stages, from 1: student stage i through its own convolution, compared with the teacher's stage j. */
 export function referencePairs(
   state: StateDict, pairs: readonly (readonly [i: number, j: number])[], student: readonly FeatureMap[], teacher: readonly FeatureMap[],
   distance: DistanceName,
-): Held {
+): Comparison {
   const byStage = new Map<number, number>();
   const outputs = pairs.map(([i, j], index) => {
     const target = teacher[j - 1]!;

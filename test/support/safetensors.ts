@@ -1,6 +1,6 @@
-/** The safetensors format, read and written apart from the native code: length, JSON header, bytes. */
+/** The safetensors format, read and written independently of the native code: length, JSON header, bytes. */
 
-/** What a header says of one tensor. */
+/** A tensor's entry in the header. */
 export interface Entry {
   readonly dtype: string;
   readonly shape: readonly number[];
@@ -11,7 +11,7 @@ export interface Parsed {
   readonly headerBytes: number;
   readonly metadata: Readonly<Record<string, string>> | undefined;
   readonly entries: Readonly<Record<string, Entry>>;
-  /** The bytes of each tensor, a copy of its own. */
+  /** A copy of each tensor's bytes. */
   readonly data: Readonly<Record<string, Uint8Array>>;
 }
 
@@ -26,7 +26,7 @@ export function parseSafetensors(file: Uint8Array): Parsed {
   return { headerBytes, metadata, entries, data };
 }
 
-/** A file of this header, as text or as what becomes JSON, and this many bytes of data. */
+/** A file with this header, given as text or as a value to serialize, and this many bytes of data. */
 export function buildSafetensors(header: string | object, data: Uint8Array | number): Uint8Array {
   const text = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
   const body = typeof data === "number" ? new Uint8Array(data) : data;

@@ -1,4 +1,4 @@
-/** Numbers in [0, 1) that depend on the seed alone (Park and Miller's generator). */
+/** Numbers in [0, 1) that depend only on the seed (Park and Miller's generator). */
 export function uniforms(seed: number, count: number): number[] {
   let state = (seed % 2147483646) + 1;
   return Array.from({ length: count }, () => {

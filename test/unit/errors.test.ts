@@ -51,7 +51,7 @@ describe("ReviewKdError", () => {
     const { code, valid, stack, message } = error as ReviewKdError;
     expect(code).to.equal("UNKNOWN_NAME" satisfies ErrorCode);
     expect(valid).to.include.members(["resnet20", "resnet32x4"]);
-    expect(message).to.match(/^expected .*, got "resnet21"/);
+    expect(message).to.match(/^invalid model name: expected one of .*, received "resnet21"\./);
     expect(stack).to.include("resnet21");
   });
 

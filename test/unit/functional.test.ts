@@ -38,8 +38,8 @@ describe("hierarchicalContextLoss", () => {
   ] as const) {
     it(`refuses [${student.join(", ")}] against [${teacher.join(", ")}]`, async () => {
       const { message } = await failureOf("SHAPE_MISMATCH", () => hierarchicalContextLoss(map(...student), map(...teacher)));
-      expect(message).to.equal("expected two maps of one shape [N, C, H, W] for the hierarchical context loss, "
-        + `got [${student.join(", ")}] and [${teacher.join(", ")}]`);
+      expect(message).to.equal("invalid maps for the hierarchical context loss: expected two with equal shape [N, C, H, W], "
+        + `received [${student.join(", ")}] and [${teacher.join(", ")}].`);
     });
   }
 

@@ -87,7 +87,7 @@ describe("Tensor", () => {
       await failureOf("SHAPE_MISMATCH", () => Tensor.from(new Float32Array(count), shape));
     }
     const { message } = await failureOf("SHAPE_MISMATCH", () => Tensor.from(new Float32Array(5), [2, 3]));
-    expect(message).to.include("expected 6 values for shape [2, 3], got 5");
+    expect(message).to.include("invalid tensor values: expected 6 for shape [2, 3], received 5.");
   });
 
   it("refuses what is no shape, no type and no array", async () => {

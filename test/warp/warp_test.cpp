@@ -1,6 +1,9 @@
-// The host emulation of warp instructions (native/cuda/kernels/warp.h), compared with the tables of the PTX ISA and with a plain product, and the layout of
-// the convolution's tiles in the banks of shared memory, as a program that tests itself:  c++ -std=c++20 -I native test/warp/warp_test.cpp -o warp && ./warp
-// The tables are written here as PTX has them, by element of a fragment and not by register, so that a mistake is not made twice in the same words.
+// The host emulation of warp instructions (native/cuda/kernels/warp.h), compared with the tables of the PTX ISA and
+// with a plain product, and the layout of the convolution's tiles in the banks of shared memory, as a self-testing
+// program:
+// c++ -std=c++20 -I native test/warp/warp_test.cpp -o warp && ./warp
+// The tables are written as in the PTX documentation, by element of a fragment rather than by register, so that the
+// same mistake is not made twice.
 
 #include <cmath>
 #include <cstdio>
@@ -17,7 +20,7 @@ using namespace reviewkd::cuda;
 
 Bfloat16 bfloat16(float value) { return from_float<Bfloat16>(value); }
 
-/// Element i of a lane's fragment, two to a register.
+/// Element i of a lane's fragment, two per register.
 template <typename Fragment>
 void set_element(Fragment& fragment, int lane, int i, float value) {
   uint32_t& pair = fragment[i / 2][lane];
@@ -38,7 +41,7 @@ int column_of_b(int lane) { return lane >> 2; }
 int row_of_c(int lane, int i) { return i < 2 ? lane >> 2 : (lane >> 2) + 8; }
 int column_of_c(int lane, int i) { return lane % 4 * 2 + (i & 1); }
 
-/// Different values of few bits: sums of their products are exact in float.
+/// Distinct values of few bits: sums of their products are exact in float.
 float value_of(int i) { return static_cast<float>(i * 37 % 101 - 50) / 8.0f; }
 
 void products_are_those_of_matrices() {
@@ -65,7 +68,8 @@ void products_are_those_of_matrices() {
   }
 }
 
-/// With the addresses that a kernel gives for A, row r of lane r % 16, upper columns for lanes from 16 on, ldmatrix yields the fragment of A.
+/// With the addresses that a kernel passes for A, row r of lane r % 16, upper columns for lanes from 16 on, ldmatrix
+/// yields the fragment of A.
 void matrices_are_loaded_as_fragments_of_a() {
   constexpr int kPitch = 24;
   std::vector<Bfloat16> memory(16 * kPitch + 8);
@@ -130,7 +134,8 @@ void copies_land_when_they_are_waited_for() {
   check(to[1][0] == 2 && to[2][3] == 3, "all land in the end");
 }
 
-/// ldmatrix reads the rows of eight lanes at a time, 16 bytes each: at once if they lie in all of the 128 bytes of the banks.
+/// ldmatrix reads the rows of eight lanes at a time, 16 bytes each: in one access if they cover all of the banks' 128
+/// bytes.
 template <int kIn, int kOut, int kStride>
 void pixels_lie_in_different_banks() {
   using Kernel = TensorConvolution<kIn, kOut, kStride>;

@@ -16,7 +16,7 @@ const uint8_t* data_of(const Napi::TypedArray& array) {
   return static_cast<const uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset();
 }
 
-/// Runs `work` on a thread of its own: it may wait for what JavaScript does meanwhile.
+/// Runs `work` on its own thread, because it may wait for work done in JavaScript meanwhile.
 template <typename Work, typename Convert>
 Napi::Value on_own_thread(Napi::Env env, Work work, Convert convert) {
   const auto thread = Runtime::of(env).new_thread();
@@ -49,17 +49,17 @@ Napi::Value BatchQueueHandle::first_batch(const Napi::CallbackInfo& info) {
 void BatchQueueHandle::put(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
     const auto images = resource();
-    if (!info[0].IsTypedArray() || !info[1].IsTypedArray()) fail(ErrorCode::kInvalidArgument, "expected typed arrays for images and labels");
+    if (!info[0].IsTypedArray() || !info[1].IsTypedArray()) fail(ErrorCode::kInvalidArgument, "invalid images or labels: expected typed arrays.");
     const auto pixels = info[0].As<Napi::TypedArray>();
     const auto labels = info[1].As<Napi::TypedArray>();
     const bool bytes = pixels.TypedArrayType() == napi_uint8_array;
     if ((!bytes && pixels.TypedArrayType() != napi_float32_array) || labels.TypedArrayType() != napi_bigint64_array) {
-      fail(ErrorCode::kDtypeMismatch, "expected Uint8Array or Float32Array images and BigInt64Array labels");
+      fail(ErrorCode::kDtypeMismatch, "invalid arrays: expected Uint8Array or Float32Array images and BigInt64Array labels.");
     }
     const auto count = static_cast<int64_t>(labels.ElementLength());
     const int64_t expected = count * images->image_values;
     if (static_cast<int64_t>(pixels.ElementLength()) != expected) {
-      fail(ErrorCode::kShapeMismatch, "expected ", expected, " values for ", count, " images, got ", pixels.ElementLength());
+      fail(ErrorCode::kShapeMismatch, "invalid images: expected ", expected, " values for ", count, " images, received ", pixels.ElementLength(), ".");
     }
     images->queue->put({.values = data_of(pixels),
                         .dtype = bytes ? at::kByte : at::kFloat,
@@ -73,7 +73,7 @@ Napi::Value BatchQueueHandle::room(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Napi::Env env = info.Env();
     const auto queue = resource()->queue;
-    // Most often there is room: then the event loop need not turn for it.
+    // Usually there is room, so no turn of the event loop is needed.
     if (queue->has_room()) {
       const Napi::Promise::Deferred deferred(env);
       deferred.Resolve(Napi::Boolean::New(env, true));
@@ -97,7 +97,7 @@ void BatchQueueHandle::finish(const Napi::CallbackInfo& info) {
 
 void BatchQueueHandle::fail_with(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
-    // Whoever waits for the trainer has the producer's own error; this one only ends the pass.
+    // The caller that awaits the trainer receives the producer's own error; this one only ends the pass.
     resource()->queue->fail(std::make_exception_ptr(Error(ErrorCode::kInternal, string_of(info[0], "message"))));
   });
 }
@@ -126,7 +126,7 @@ Napi::Value new_batch_queue(const Napi::CallbackInfo& info) {
 Napi::Value data_order_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const int64_t size = integer_of(info[0], "size");
-    if (size < 0 || size > std::numeric_limits<uint32_t>::max()) fail(ErrorCode::kInvalidArgument, "expected 0 to 2^32 - 1 for size, got ", size);
+    if (size < 0 || size > std::numeric_limits<uint32_t>::max()) fail(ErrorCode::kInvalidArgument, "invalid size: expected 0 to 2^32 - 1, received ", size, ".");
     return on_own_thread(
         info.Env(),
         [size, seed = static_cast<uint64_t>(integer_of(info[1], "seed")), epoch = integer_of(info[2], "epoch"),

@@ -1,5 +1,5 @@
 #pragma once
-// The way from JavaScript's images to a native thread that trains or evaluates.
+// Carries images from JavaScript to a native thread that trains or evaluates.
 
 #include <napi.h>
 
@@ -8,11 +8,11 @@
 
 namespace reviewkd::binding {
 
-/// A queue for one pass, and what it is a pass over.
+/// A queue for one pass, and a description of the images in it.
 struct QueuedImages {
   std::shared_ptr<BatchQueue> queue;
   ImageSet set;
-  /// Values of one image.
+  /// Number of values per image.
   int64_t image_values = 0;
 
   ~QueuedImages() { queue->cancel(); }
@@ -40,7 +40,7 @@ class BatchQueueHandle : public Handle<BatchQueueHandle, QueuedImages> {
 /// ({ kind, numClasses, size, height, width, layout, normalization, ahead }) -> BatchQueue
 Napi::Value new_batch_queue(const Napi::CallbackInfo& info);
 
-/// (size, seed, epoch, shuffle) -> Promise<Uint32Array>: the order of a pass.
+/// (size, seed, epoch, shuffle) -> Promise<Uint32Array>: the image order of a pass.
 Napi::Value data_order_of(const Napi::CallbackInfo& info);
 
 /// (seed, epoch, index, height, width, { scale: [number, number], ratio: [number, number] }) -> { top, left, height, width, flip }

@@ -21,7 +21,7 @@ Napi::Value to_handle(Napi::Env env, const std::shared_ptr<const Dataset>& datas
 const Split& split_of(const Dataset& dataset, const std::string& name) {
   if (name == "train") return dataset.train;
   if (name == "test") return dataset.test;
-  fail(ErrorCode::kInvalidArgument, "expected train or test for the split, got \"", name, "\"");
+  fail(ErrorCode::kInvalidArgument, "invalid split: expected train or test, received \"", name, "\".");
 }
 
 Napi::Object describe_split(Napi::Env env, const Split& split) {

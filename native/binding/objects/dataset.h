@@ -1,5 +1,5 @@
 #pragma once
-// Data sets as JavaScript holds them, and passes over their splits.
+// JavaScript handles for data sets, and passes over their splits.
 
 #include <napi.h>
 
@@ -36,14 +36,14 @@ class BatchReaderHandle : public Handle<BatchReaderHandle, BatchSource> {
   Napi::Value next(const Napi::CallbackInfo& info);
 };
 
-/// (source) -> Promise<Dataset>; source as lib/schemas/data.ts describes it.
+/// (source) -> Promise<Dataset>; see lib/config for the schema of source.
 Napi::Value load_dataset(const Napi::CallbackInfo& info);
 
 /// Whether the value is a BatchQueue.
 bool is_queue(const Napi::Value& value);
 
-/// What a training or an evaluation goes through: the split "train" or "test" of a Dataset, or what a BatchQueue is
-/// a pass over. The caller keeps the latter alive.
+/// The images of a training or an evaluation: the split "train" or "test" of a Dataset, or the pass of a BatchQueue.
+/// The caller keeps the latter alive.
 ImageSet image_set_of(const Napi::Value& value, const std::string& split);
 
 /// { images, labels }, or undefined after the last batch.

@@ -183,8 +183,8 @@ Napi::Value hierarchical_context_loss_of(const Napi::CallbackInfo& info) {
         info.Env(), Runtime::of(info.Env()).background(),
         [student = TensorHandle::unwrap(info[0]), teacher = TensorHandle::unwrap(info[1])] {
           if (!student->is_floating_point() || !teacher->is_floating_point()) {
-            fail(ErrorCode::kDtypeMismatch, "expected two floating point maps for the hierarchical context loss, got ",
-                 student->scalar_type(), " and ", teacher->scalar_type());
+            fail(ErrorCode::kDtypeMismatch, "invalid maps for the hierarchical context loss: expected floating-point types, received ",
+                 student->scalar_type(), " and ", teacher->scalar_type(), ".");
           }
           const at::Tensor map = student->detach().clone().set_requires_grad(true);
           const at::Tensor loss = hierarchical_context_loss(map, *teacher);

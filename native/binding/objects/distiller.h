@@ -1,5 +1,5 @@
 #pragma once
-// Distillers as JavaScript holds them, and the hierarchical context loss by itself.
+// JavaScript handles for distillers, and the standalone hierarchical context loss.
 
 #include <napi.h>
 

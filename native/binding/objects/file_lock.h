@@ -1,5 +1,5 @@
 #pragma once
-// Locks on files as JavaScript holds them.
+// JavaScript handles for file locks.
 
 #include <napi.h>
 
@@ -22,7 +22,7 @@ class FileLockHandle : public Handle<FileLockHandle, FileLock> {
   void write(const Napi::CallbackInfo& info);
 };
 
-/// (path: string) -> Promise<FileLock | undefined>: nothing where somebody else holds it.
+/// (path: string) -> Promise<FileLock | undefined>: undefined if another process or holder has the lock.
 Napi::Value lock_file(const Napi::CallbackInfo& info);
 
 }  // namespace reviewkd::binding

@@ -210,7 +210,7 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelHandle::evaluate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    // Who fills a queue may need the thread in the background for it, which must not wait for him.
+    // The producer that fills a queue may need the background thread, which must therefore not wait for the queue.
     const bool waits = is_queue(info[0]);
     const auto thread = waits ? Runtime::of(info.Env()).new_thread() : Runtime::of(info.Env()).background();
     const Napi::Value result = evaluate_on(info, thread, resource(), [] {});
@@ -227,14 +227,14 @@ Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<Wo
   const EvaluationOptions evaluation{options.integer("batchSize"), precision_of(options), options.boolean("reference")};
   const auto stop = StopFlagHandle::unwrap(info[3]);
   const auto convert_progress = [](Napi::Env env, int64_t done) -> Napi::Value { return Napi::Number::New(env, static_cast<double>(done)); };
-  const LatestValueCallback<int64_t, decltype(convert_progress)> relay(env, info[4].As<Napi::Function>(), convert_progress);
+  const LatestValueCallback<int64_t, decltype(convert_progress)> on_progress(env, info[4].As<Napi::Function>(), convert_progress);
   return run_async(
       env, thread,
       [=] {
         prepare_thread();
-        return reviewkd::evaluate(*network, images, evaluation, [&](int64_t done) { relay.send(done); }, *stop);
+        return reviewkd::evaluate(*network, images, evaluation, [&](int64_t done) { on_progress.send(done); }, *stop);
       },
-      [](Napi::Env env, const Evaluation& result) { return to_js(env, result); }, [relay](Napi::Env env) { relay.release(env); });
+      [](Napi::Env env, const Evaluation& result) { return to_js(env, result); }, [on_progress](Napi::Env env) { on_progress.release(env); });
 }
 
 Napi::Value create_model(const Napi::CallbackInfo& info) {

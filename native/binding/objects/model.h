@@ -1,5 +1,5 @@
 #pragma once
-// Networks as JavaScript holds them.
+// JavaScript handles for networks.
 
 #include <napi.h>
 
@@ -39,7 +39,7 @@ Napi::Value list_models(const Napi::CallbackInfo& info);
 Napi::Value to_js(Napi::Env env, const LoadReport& report);
 Napi::Value to_js(Napi::Env env, const Evaluation& evaluation);
 
-/// Bytes of a module's parameters and buffers.
+/// Size in bytes of a module's parameters and buffers.
 int64_t bytes_of(const torch::nn::Module& module);
 
 /// Evaluates on `thread`: (dataset, split, { batchSize, precision }, stop, onProgress?) from the arguments of `info`.

@@ -27,7 +27,7 @@ namespace {
 
 struct Computed {
   at::Tensor output;
-  std::vector<at::Tensor> gradients;  // of the inputs, in their order; none where none were asked for
+  std::vector<at::Tensor> gradients;  // of the inputs, in their order; empty unless requested
   std::vector<at::Tensor> statistics;
 };
 
@@ -48,7 +48,8 @@ struct OpOptions {
 /// Fills in `output` and `statistics`.
 using Operation = std::function<void(const std::vector<at::Tensor>& inputs, Computed& computed)>;
 
-/// Runs an operation on copies of the inputs, and back again from the gradient of its output. Arguments: inputs, gradient, options.
+/// Runs an operation on copies of the inputs, then backpropagates the gradient of its output. Arguments: inputs,
+/// gradient, options.
 Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
   const auto list = info[0].As<Napi::Array>();
   std::vector<at::Tensor> inputs;
@@ -60,12 +61,12 @@ Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
         const PrecisionScope computing(manner.precision, manner.device);
         for (auto& input : inputs) {
           const auto order = input.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-          input = input.to(manner.device).clone(order).set_requires_grad(manner.differentiates);
+          input = input.to(options.device).clone(order).set_requires_grad(options.differentiates);
         }
-        const at::AutoGradMode mode(manner.differentiates);
+        const at::AutoGradMode mode(options.differentiates);
         Computed computed;
         operation(inputs, computed);
-        if (manner.differentiates) {
+        if (options.differentiates) {
           computed.gradients = torch::autograd::grad({computed.output}, inputs, {gradient.to(computed.output.options())}, std::nullopt,
                                                      /*create_graph=*/false, /*allow_unused=*/true);
         }
@@ -122,7 +123,7 @@ Napi::Value attention_fusion_of(const Napi::CallbackInfo& info) {
 Napi::Value context_loss_of(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return run_operation(info, [](const std::vector<at::Tensor>& inputs, Computed& computed) {
-      // Losses are outside of autocast: the maps have the type that a network gives them.
+      // Losses run outside autocast: the maps have the type that a network produces.
       const at::ScalarType type = ops::computing_type(inputs.at(0));
       computed.output = hierarchical_context_loss(inputs[0].to(type), inputs.at(1).detach().to(type));
     });

@@ -48,7 +48,7 @@ Napi::Value system_info(const Napi::CallbackInfo& info) {
         info.Env(), Runtime::of(info.Env()).background(),
         [] {
           const CudaStatus status = cuda_status();
-          // Without a device there is nothing that it could do, unless somebody asks for it all the same.
+          // Without a device the plugin is useless, unless it is requested explicitly.
           const bool wanted = status.available || std::getenv("REVIEWKD_CUDA_PLUGIN") != nullptr;
           return Found{status, wanted, wanted ? ops::kernel_backend_status() : ops::KernelBackendStatus{}};
         },

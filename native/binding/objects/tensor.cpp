@@ -16,7 +16,7 @@ constexpr DTypeRow kDTypes[] = {
     {"float64", at::kDouble}, {"float32", at::kFloat}, {"bfloat16", at::kBFloat16}, {"int64", at::kLong}, {"uint8", at::kByte},
 };
 
-/// The type of tensor that holds a typed array's elements without conversion, or as int64 for the other integers.
+/// The tensor type that holds a typed array's elements without conversion; int64 for the remaining integer types.
 at::ScalarType element_type(napi_typedarray_type type) {
   switch (type) {
     case napi_float32_array: return at::kFloat;
@@ -26,7 +26,7 @@ at::ScalarType element_type(napi_typedarray_type type) {
     case napi_int32_array: return at::kInt;
     case napi_int16_array: return at::kShort;
     case napi_int8_array: return at::kChar;
-    default: fail(ErrorCode::kDtypeMismatch, "expected a Float32Array, Float64Array, BigInt64Array, Uint8Array or Int32Array for a tensor");
+    default: fail(ErrorCode::kDtypeMismatch, "invalid tensor values: expected a Float32Array, Float64Array, BigInt64Array, Uint8Array or Int32Array.");
   }
 }
 
@@ -43,14 +43,14 @@ const char* dtype_name(at::ScalarType dtype) {
   for (const auto& row : kDTypes) {
     if (row.dtype == dtype) return row.name;
   }
-  fail(ErrorCode::kDtypeMismatch, "expected float64, float32, bfloat16, int64 or uint8 for a tensor, got ", dtype);
+  fail(ErrorCode::kDtypeMismatch, "invalid tensor type: expected float64, float32, bfloat16, int64 or uint8, received ", dtype, ".");
 }
 
 at::ScalarType parse_dtype(const std::string& name) {
   for (const auto& row : kDTypes) {
     if (name == row.name) return row.dtype;
   }
-  fail(ErrorCode::kInvalidArgument, "expected float64, float32, bfloat16, int64 or uint8 for dtype, got \"", name, "\"");
+  fail(ErrorCode::kInvalidArgument, "invalid dtype: expected float64, float32, bfloat16, int64 or uint8, received \"", name, "\".");
 }
 
 void TensorHandle::define(Napi::Env env) {
@@ -85,23 +85,23 @@ Napi::Value TensorHandle::to_typed_array(const Napi::CallbackInfo& info) {
       case at::kBFloat16: return copied<Napi::Float32Array, float>(env, tensor.to(at::kFloat));
       case at::kLong: return copied<Napi::BigInt64Array, int64_t>(env, tensor);
       case at::kByte: return copied<Napi::Uint8Array, uint8_t>(env, tensor);
-      default: fail(ErrorCode::kDtypeMismatch, "expected a type that JavaScript has, got ", tensor.scalar_type());
+      default: fail(ErrorCode::kDtypeMismatch, "invalid tensor type: expected one with a JavaScript typed array, received ", tensor.scalar_type(), ".");
     }
   });
 }
 
 Napi::Value tensor_from(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    if (info.Length() != 3 || !info[0].IsTypedArray()) fail(ErrorCode::kInvalidArgument, "expected a typed array for a tensor's values");
+    if (info.Length() != 3 || !info[0].IsTypedArray()) fail(ErrorCode::kInvalidArgument, "invalid tensor values: expected a typed array.");
     const auto values = info[0].As<Napi::TypedArray>();
     const auto shape = integers_of(info[1], "shape");
     const auto dtype = parse_dtype(string_of(info[2], "dtype"));
     int64_t count = 1;
     for (const int64_t length : shape) {
-      if (length < 0 || __builtin_mul_overflow(count, length, &count)) fail(ErrorCode::kShapeMismatch, "expected lengths of 0 or more for shape");
+      if (length < 0 || __builtin_mul_overflow(count, length, &count)) fail(ErrorCode::kShapeMismatch, "invalid shape: expected lengths ≥ 0 whose product fits 64 bits, received ", at::IntArrayRef(shape), ".");
     }
     if (count != static_cast<int64_t>(values.ElementLength())) {
-      fail(ErrorCode::kShapeMismatch, "expected ", count, " values for shape ", at::IntArrayRef(shape), ", got ", values.ElementLength());
+      fail(ErrorCode::kShapeMismatch, "invalid tensor values: expected ", count, " for shape ", at::IntArrayRef(shape), ", received ", values.ElementLength(), ".");
     }
     const at::Tensor raw = at::empty(shape, element_type(values.TypedArrayType()));
     if (count > 0) {
@@ -123,12 +123,12 @@ Napi::Value to_entries(Napi::Env env, const NamedTensors& tensors) {
 }
 
 NamedTensors entries_of(const Napi::Value& value) {
-  if (!value.IsArray()) fail(ErrorCode::kInvalidArgument, "expected a list of names and tensors for a state dict");
+  if (!value.IsArray()) fail(ErrorCode::kInvalidArgument, "invalid state dict: expected a list of names and tensors.");
   const auto array = value.As<Napi::Array>();
   NamedTensors tensors;
   for (uint32_t i = 0; i < array.Length(); ++i) {
     const Napi::Value entry = array.Get(i);
-    if (!entry.IsArray()) fail(ErrorCode::kInvalidArgument, "expected a name and a tensor for each entry of a state dict");
+    if (!entry.IsArray()) fail(ErrorCode::kInvalidArgument, "invalid state dict entry: expected a name and a tensor.");
     const auto pair = entry.As<Napi::Array>();
     tensors.emplace_back(string_of(pair.Get(0u), "state dict name"), *TensorHandle::unwrap(pair.Get(1u)));
   }

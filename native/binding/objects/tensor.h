@@ -1,5 +1,5 @@
 #pragma once
-// Tensors as JavaScript holds them: native memory that is copied to a typed array when asked for.
+// JavaScript handles for tensors: native memory, copied to a typed array on request.
 
 #include <ATen/ATen.h>
 #include <napi.h>
@@ -17,7 +17,7 @@ class TensorHandle : public Handle<TensorHandle, at::Tensor> {
   using Handle::Handle;
   static void define(Napi::Env env);
 
-  /// A new object for `tensor`, which is not changed from then on.
+  /// Creates an object for `tensor`, which must not change afterwards.
   static Napi::Object from(Napi::Env env, const at::Tensor& tensor);
 
  private:
@@ -38,7 +38,7 @@ Napi::Array to_array(Napi::Env env, const std::vector<std::string>& strings);
 Napi::Array to_array(Napi::Env env, const std::vector<double>& numbers);
 Napi::Array to_array(Napi::Env env, const std::vector<int64_t>& numbers);
 
-/// A tensor's own copy on the CPU, row by row, without a gradient.
+/// A contiguous copy of a tensor on the CPU, without a gradient.
 at::Tensor for_javascript(const at::Tensor& tensor);
 
 const char* dtype_name(at::ScalarType dtype);

@@ -23,7 +23,7 @@ Napi::Object to_js(Napi::Env env, const Metadata& metadata) {
   return object;
 }
 
-/// Trainable values, as far as names and types tell: running statistics are not.
+/// Number of trainable values, judged by names and types: running statistics are excluded.
 double parameters_in(const TensorTable& table) {
   const auto ends_with = [](const std::string& name, std::string_view ending) { return std::string_view(name).ends_with(ending); };
   double count = 0;
@@ -68,7 +68,7 @@ Napi::Object to_js(Napi::Env env, const TensorTable& table) {
   return object;
 }
 
-/// The type of a Tensor in JavaScript that holds every value of a stored type.
+/// The tensor type available in JavaScript that holds every value of a stored type.
 at::ScalarType widened(at::ScalarType type) {
   switch (type) {
     case at::kHalf: return at::kFloat;
@@ -78,7 +78,7 @@ at::ScalarType widened(at::ScalarType type) {
   }
 }
 
-/// Row by row, and what is floating point in the type that is asked for.
+/// Contiguous tensors, with floating-point values converted to the requested type.
 NamedTensors converted(const NamedTensors& tensors, std::optional<at::ScalarType> floating) {
   NamedTensors result;
   for (const auto& [name, tensor] : tensors) {

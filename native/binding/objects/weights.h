@@ -1,14 +1,15 @@
 #pragma once
-// Files of weights, apart from any network.
+// Weight files, independent of any network.
 
 #include <napi.h>
 
 namespace reviewkd::binding {
 
-/// (path, { key? }) -> Promise<{ format, metadata, tensors, parameters, selection }>: what a file holds, without its values.
+/// (path, { key? }) -> Promise<{ format, metadata, tensors, parameters, selection }>: a file's contents without the
+/// values.
 Napi::Value read_weights_info(const Napi::CallbackInfo& info);
 
-/// The same with `fit`: which network of the registry it is of.
+/// The same with `fit`: the matching network of the registry.
 Napi::Value inspect_weights(const Napi::CallbackInfo& info);
 
 /// (path, { key? }) -> Promise<{ entries, metadata }>
@@ -17,7 +18,8 @@ Napi::Value read_state_dict(const Napi::CallbackInfo& info);
 /// (path, entries, metadata) -> Promise<void>
 Napi::Value write_state_dict(const Napi::CallbackInfo& info);
 
-/// (from, to, { key?, dtype? }, metadata) -> Promise<number of tensors>: in the format that the ending of `to` names.
+/// (from, to, { key?, dtype? }, metadata) -> Promise<number of tensors>: writes the format named by the extension of
+/// `to`.
 Napi::Value convert_weights(const Napi::CallbackInfo& info);
 
 }  // namespace reviewkd::binding

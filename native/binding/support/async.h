@@ -12,8 +12,9 @@
 
 namespace reviewkd::binding {
 
-/// Runs `work()` on `thread` (a WorkerThread, or whatever else tasks are posted to) and resolves with `convert(env, result)` on the
-/// environment's thread, or rejects with what either threw; `settled(env)` comes first either way. `work` must not touch Napi.
+/// Runs `work()` on `thread` (a WorkerThread, or anything with `post`) and resolves with `convert(env, result)` on
+/// the environment's thread, or rejects with the exception that either threw; `settled(env)` runs first in both
+/// cases. `work` must not touch Napi.
 template <typename Thread, typename Work, typename Convert>
 Napi::Promise run_async(Napi::Env env, const std::shared_ptr<Thread>& thread, Work work, Convert convert,
                         std::function<void(Napi::Env)> settled = {}) {
@@ -51,8 +52,8 @@ Napi::Promise run_async(Napi::Env env, const std::shared_ptr<Thread>& thread, Wo
   return state->deferred.Promise();
 }
 
-/// A promise, and the function that settles it from any thread: it resolves with `convert(env, value)`. Unlike work on a
-/// native thread it does not keep the process alive.
+/// A promise, and the function that settles it from any thread: it resolves with `convert(env, value)`. Unlike work
+/// on a native thread, it does not keep the process alive.
 template <typename Value, typename Convert>
 std::pair<Napi::Promise, std::function<void(Value)>> open_promise(Napi::Env env, Convert convert) {
   const Napi::Promise::Deferred deferred(env);
@@ -62,13 +63,13 @@ std::pair<Napi::Promise, std::function<void(Value)>> open_promise(Napi::Env env,
   return {deferred.Promise(), std::move(settle)};
 }
 
-/// What work without a result returns.
+/// The result of work without a result.
 struct Nothing {};
 
 inline Napi::Value to_undefined(Napi::Env env, const Nothing&) { return env.Undefined(); }
 
-/// Calls a JavaScript function with the latest of many values: while one call waits for the environment's thread, newer
-/// values replace each other.
+/// Calls a JavaScript function with the latest of many values: while a call waits for the environment's thread, newer
+/// values replace the pending one.
 template <typename Value, typename Convert>
 class LatestValueCallback {
  public:
@@ -92,7 +93,7 @@ class LatestValueCallback {
     });
   }
 
-  /// On the environment's thread: the function is not called any more.
+  /// Releases the function, which is not called any more. On the environment's thread.
   void release(Napi::Env env) const { Runtime::of(env).drop_callback(state_->number); }
 
  private:

@@ -16,14 +16,15 @@ struct Description {
   std::vector<std::string> valid;
 };
 
-/// libtorch's messages begin with the failed check's place and may carry a trace; the first line says what happened.
+/// libtorch's messages start with the location of the failed check and may carry a trace; the first line describes
+/// the error.
 Description describe_libtorch(const c10::Error& error) {
   std::string message = error.what_without_backtrace();
   const bool memory = message.find("alloc") != std::string::npos && message.find("memory") != std::string::npos;
   if (message.find("more than 1 value per channel") != std::string::npos) {
     return {ErrorCode::kBatchTooSmall,
-            "expected at least 2 values in each channel for training, got 1: batch normalization over a single value is undefined. "
-            "Use more or larger images.",
+            "invalid batch: expected at least 2 values per channel for training, received 1. Batch normalization over a single "
+            "value is undefined; use more or larger images.",
             {}};
   }
   const auto line_end = message.find('\n');
@@ -39,7 +40,7 @@ Description describe(const std::exception_ptr& error) {
   } catch (const c10::Error& libtorch) {
     return describe_libtorch(libtorch);
   } catch (const std::bad_alloc&) {
-    return {ErrorCode::kOutOfMemory, "expected enough memory for this operation, got none: use a smaller batch", {}};
+    return {ErrorCode::kOutOfMemory, "out of memory. Use a smaller batch.", {}};
   } catch (const std::exception& other) {
     return {ErrorCode::kInternal, other.what(), {}};
   } catch (...) {

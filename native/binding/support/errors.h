@@ -7,11 +7,11 @@
 
 namespace reviewkd::binding {
 
-/// The JavaScript error for `error`: a ReviewKdError with code, message and valid names. Exceptions of libtorch and of the
-/// standard library, and what is none at all, become errors with the code INTERNAL or OUT_OF_MEMORY.
+/// The JavaScript error for `error`: a ReviewKdError with code, message and valid names. Other exceptions, including
+/// libtorch's and the standard library's, become errors with the code INTERNAL or OUT_OF_MEMORY.
 Napi::Error to_js_error(Napi::Env env, std::exception_ptr error);
 
-/// Runs `body` and throws what it throws as a JavaScript error.
+/// Runs `body` and rethrows its exceptions as JavaScript errors.
 template <typename Body>
 auto guarded(Napi::Env env, Body body) -> decltype(body()) {
   try {

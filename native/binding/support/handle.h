@@ -1,6 +1,6 @@
 #pragma once
-// JavaScript objects that own something native: made by the addon alone, told apart by type tags, disposed by hand or with
-// the object.
+// JavaScript objects that own a native resource: created only by the addon, distinguished by type tags, disposed
+// explicitly or with the object.
 
 #include <napi.h>
 
@@ -13,12 +13,12 @@
 
 namespace reviewkd::binding {
 
-/// `Derived` has `kName`, the name of its class, and `kTag`, a type tag of its own. `Resource` is what it shares with work
-/// that is under way, so that disposing an object never takes something from under a native thread.
+/// `Derived` has `kName`, the name of its class, and `kTag`, a unique type tag. `Resource` is shared with work in
+/// progress, so that disposing an object never frees memory that a native thread uses.
 template <typename Derived, typename Resource>
 class Handle : public Napi::ObjectWrap<Derived> {
  public:
-  /// What a new object is made of: the resource and the bytes that the garbage collector should know of.
+  /// The contents of a new object: the resource and its size in bytes as reported to the garbage collector.
   struct Contents {
     std::shared_ptr<Resource> resource;
     int64_t bytes;
@@ -26,7 +26,7 @@ class Handle : public Napi::ObjectWrap<Derived> {
 
   explicit Handle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Derived>(info) {
     if (info.Length() != 1 || !info[0].IsExternal()) {
-      throw Napi::TypeError::New(info.Env(), std::string(Derived::kName) + " objects are made by the addon alone");
+      throw Napi::TypeError::New(info.Env(), std::string(Derived::kName) + " objects can only be created by the addon");
     }
     const auto* contents = info[0].As<Napi::External<Contents>>().Data();
     resource_ = contents->resource;
@@ -42,16 +42,16 @@ class Handle : public Napi::ObjectWrap<Derived> {
     return Runtime::of(env).constructor(Derived::kName).New({Napi::External<Contents>::New(env, &contents)});
   }
 
-  /// The resource of a JavaScript value. Throws INVALID_ARGUMENT where it is no such object, DISPOSED where it was disposed.
+  /// The resource of a JavaScript value. Throws INVALID_ARGUMENT for any other value and DISPOSED after disposal.
   static std::shared_ptr<Resource> unwrap(const Napi::Value& value) {
     if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&Derived::kTag)) {
-      fail(ErrorCode::kInvalidArgument, "expected a ", Derived::kName, ", got something else");
+      fail(ErrorCode::kInvalidArgument, "invalid object: expected a ", Derived::kName, ", received another value.");
     }
     return Napi::ObjectWrap<Derived>::Unwrap(value.As<Napi::Object>())->resource();
   }
 
   std::shared_ptr<Resource> resource() const {
-    if (!resource_) fail(ErrorCode::kDisposed, "expected a ", Derived::kName, " that is in use, got one that was disposed");
+    if (!resource_) fail(ErrorCode::kDisposed, "this ", Derived::kName, " is disposed. Create a new one.");
     return resource_;
   }
 

@@ -11,7 +11,7 @@ Completions::Completions(Napi::Env env)
 
 void Completions::call(Napi::Env env, Napi::Function, std::nullptr_t*, Callback* callback) {
   const std::unique_ptr<Callback> owned(callback);
-  if (env == nullptr) return;  // the environment is going
+  if (env == nullptr) return;  // the environment is shutting down
   const Napi::HandleScope scope(env);
   (*owned)(env);
 }
@@ -38,7 +38,7 @@ void Completions::close() {
 
 Runtime::Runtime(Napi::Env env)
     : completions_(std::make_shared<Completions>(env)), background_(std::make_shared<WorkerThread>()) {
-  // Hooks run in reverse order, so this one comes before that of the thread-safe function.
+  // Hooks run in reverse order, so this one runs before that of the thread-safe function.
   env.AddCleanupHook([this] { shut_down(); });
 }
 

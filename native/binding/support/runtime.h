@@ -1,5 +1,6 @@
 #pragma once
-// What one JavaScript environment (the main thread or a worker) keeps of this addon. Nothing is shared between two.
+// State of this addon per JavaScript environment (the main thread or a worker). Nothing is shared between
+// environments.
 
 #include <napi.h>
 
@@ -16,10 +17,10 @@
 
 namespace reviewkd::binding {
 
-/// Set to make a long operation stop after the step it is in.
+/// Set to stop a long operation after its current step.
 using StopFlag = std::shared_ptr<std::atomic<bool>>;
 
-/// Carries work from native threads to the environment's own. Outlives the environment: what is posted after its end is
+/// Carries work from native threads to the environment's own. Outlives the environment: posts after its end are
 /// dropped.
 class Completions {
  public:
@@ -30,11 +31,11 @@ class Completions {
   /// From any thread: run `callback` on the environment's thread.
   void post(Callback callback);
 
-  /// On the environment's thread: an operation begins or ends. While one runs, the process stays alive.
+  /// An operation begins or ends. While one runs, the process stays alive. On the environment's thread.
   void begin(Napi::Env env);
   void end(Napi::Env env);
 
-  /// The environment goes: drop what comes from now on.
+  /// The environment shuts down: drops all later posts.
   void close();
 
  private:
@@ -58,20 +59,21 @@ class Runtime {
   /// The thread for work that belongs to no session.
   const std::shared_ptr<WorkerThread>& background() const { return background_; }
 
-  /// A thread of its own, for a session. It is waited for when the environment goes.
+  /// A dedicated thread for a session, joined at shutdown of the environment.
   std::shared_ptr<WorkerThread> new_thread();
 
-  /// A flag that is set, too, when the environment goes.
+  /// A flag that is also set at shutdown of the environment.
   StopFlag new_stop_flag();
 
-  /// Cancels the queue when the environment goes, so that no thread waits for it.
+  /// Cancels the queue at shutdown of the environment, so that no thread waits for it.
   void watch(const std::shared_ptr<BatchQueue>& queue);
 
-  /// The class with which errors are made; empty until `set_error_class`.
+  /// The class used to create errors; empty until `set_error_class`.
   Napi::Function error_class() const;
   void set_error_class(Napi::Function error_class);
 
-  /// JavaScript functions that native threads call by number: references may be touched on this thread alone.
+  /// JavaScript functions that native threads call by number: references may be touched only on the environment's
+  /// thread.
   uint64_t keep_callback(Napi::Function callback);
   void drop_callback(uint64_t number);
   Napi::Function callback(uint64_t number) const;
@@ -80,7 +82,7 @@ class Runtime {
   void set_constructor(const std::string& name, Napi::Function constructor);
   Napi::Function constructor(const std::string& name) const;
 
-  /// Stops what runs, within a step, and waits for it; results are dropped from then on. Calling it again does nothing.
+  /// Stops running work within a step and waits for it; later results are dropped. Idempotent.
   void shut_down();
 
  private:

@@ -1,5 +1,5 @@
 #pragma once
-// What an AbortSignal sets on the native side.
+// The native counterpart of an AbortSignal.
 
 #include <napi.h>
 
@@ -21,7 +21,7 @@ class StopFlagHandle : public Handle<StopFlagHandle, std::atomic<bool>> {
   }
 };
 
-/// () -> StopFlag, which the end of the environment sets, too.
+/// () -> StopFlag, which is also set at shutdown of the environment.
 inline Napi::Value new_stop_flag(const Napi::CallbackInfo& info) {
   return StopFlagHandle::create(info.Env(), Runtime::of(info.Env()).new_stop_flag(), 0);
 }

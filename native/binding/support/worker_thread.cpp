@@ -27,7 +27,7 @@ void WorkerThread::close() {
 }
 
 void WorkerThread::abandon() {
-  std::deque<std::function<void()>> dropped;  // what the tasks hold goes after the lock
+  std::deque<std::function<void()>> dropped;  // the tasks' captures are destroyed after the lock is released
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;
@@ -54,7 +54,7 @@ void WorkerThread::run() {
     tasks_.pop_front();
     lock.unlock();
     task();
-    task = nullptr;  // what it holds goes before the lock is taken again
+    task = nullptr;  // its captures are destroyed before the lock is taken again
     lock.lock();
   }
   finished_ = true;

@@ -1,5 +1,5 @@
 #pragma once
-// A native thread that does one task after the other, so that JavaScript's own never waits.
+// A native thread that runs tasks one after the other, so that JavaScript's own never waits.
 
 #include <condition_variable>
 #include <deque>
@@ -19,16 +19,16 @@ class WorkerThread {
   /// Tasks must not throw. A task posted after `close` is dropped.
   void post(std::function<void()> task);
 
-  /// Lets the thread end once the tasks posted so far are done. Does not wait.
+  /// Ends the thread after the tasks posted so far. Does not wait.
   void close();
 
-  /// Lets the thread end after the task it is in; those that wait are dropped. Does not wait.
+  /// Ends the thread after its current task; queued tasks are dropped. Does not wait.
   void abandon();
 
-  /// Waits for the thread's end. Call after `close` or `abandon`, from another thread.
+  /// Waits for the thread to end. Call after `close` or `abandon`, from another thread.
   void join();
 
-  /// Whether the thread has ended, so that `join` returns at once.
+  /// Whether the thread has ended, in which case `join` returns at once.
   bool finished() const;
 
  private:

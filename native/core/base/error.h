@@ -9,7 +9,7 @@
 
 namespace reviewkd {
 
-/// Codes as TypeScript's `ErrorCode` spells them (lib/errors.ts); a test holds the two lists against each other.
+/// The codes of TypeScript's `ErrorCode` (lib/errors.ts); a test compares the two lists.
 enum class ErrorCode {
   kInvalidArgument,
   kUnknownName,
@@ -31,7 +31,7 @@ enum class ErrorCode {
   kInternal,
 };
 
-/// The spelling that TypeScript sees, "INVALID_ARGUMENT" say.
+/// The spelling used in TypeScript, for example "INVALID_ARGUMENT".
 const char* to_string(ErrorCode code);
 
 class Error : public std::runtime_error {
@@ -40,7 +40,7 @@ class Error : public std::runtime_error {
       : std::runtime_error(message), code_(code), valid_(std::move(valid)) {}
 
   ErrorCode code() const { return code_; }
-  /// The names that would have been accepted, where there is such a list.
+  /// The names that would have been accepted, if there is such a list.
   const std::vector<std::string>& valid() const { return valid_; }
 
  private:
@@ -56,7 +56,7 @@ template <typename... Parts>
   throw Error(code, message.str());
 }
 
-/// Names as a list for messages: "a, b, c".
+/// Joins names for messages: "a, b, c".
 std::string joined(const std::vector<std::string>& names);
 
 }  // namespace reviewkd

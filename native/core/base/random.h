@@ -1,6 +1,6 @@
 #pragma once
-// Randomness as a pure function of a key and a counter, so that any position of a run can be computed again
-// without the positions before it: what makes stop and resume exact.
+// Randomness as a pure function of a key and a counter: any position of a run can be computed without the positions
+// before it, which makes stop and resume exact.
 
 #include <cstdint>
 #include <initializer_list>
@@ -14,7 +14,7 @@ constexpr uint64_t mix64(uint64_t value) {
   return value ^ (value >> 31);
 }
 
-/// One key from several numbers; their order matters.
+/// Combines several numbers into one key; their order matters.
 constexpr uint64_t key_of(std::initializer_list<uint64_t> parts) {
   uint64_t key = 0x243f6a8885a308d3ULL;
   for (uint64_t part : parts) key = mix64(key + 0x9e3779b97f4a7c15ULL + mix64(part));

@@ -1,5 +1,5 @@
 #pragma once
-// Lookup of a registry's entry by its name.
+// Looks up registry entries by name.
 
 #include <string>
 #include <vector>
@@ -8,7 +8,8 @@
 
 namespace reviewkd {
 
-/// The entry whose member `key` is `name`. Throws UNKNOWN_NAME with the list of names; `what` says in the message what the name is of.
+/// The entry whose member `key` is `name`. Throws UNKNOWN_NAME with the list of names; `what` describes the name in
+/// the message.
 template <typename Entry>
 const Entry& find_entry(const std::vector<Entry>& entries, std::string Entry::*key, const std::string& name, const char* what) {
   std::vector<std::string> names;
@@ -16,7 +17,7 @@ const Entry& find_entry(const std::vector<Entry>& entries, std::string Entry::*k
     if (entry.*key == name) return entry;
     names.push_back(entry.*key);
   }
-  throw Error(ErrorCode::kUnknownName, "expected one of " + joined(names) + " for " + what + ", got \"" + name + "\"", names);
+  throw Error(ErrorCode::kUnknownName, "invalid " + what + ": expected one of " + joined(names) + ", received \"" + name + "\".", names);
 }
 
 }  // namespace reviewkd

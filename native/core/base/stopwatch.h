@@ -1,5 +1,5 @@
 #pragma once
-// Seconds between two moments of a thread.
+// Measures elapsed seconds on one thread.
 
 #include <chrono>
 #include <utility>

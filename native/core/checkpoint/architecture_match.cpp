@@ -8,7 +8,7 @@
 namespace reviewkd {
 namespace {
 
-/// Shapes of a network by name, in order.
+/// Tensor names and shapes of a network, in order.
 std::vector<std::pair<std::string, std::vector<int64_t>>> shapes_of(const ModelEntry& entry, int64_t classes) {
   std::vector<std::pair<std::string, std::vector<int64_t>>> shapes;
   for (const auto& [name, tensor] : state_dict(*entry.build(classes))) shapes.emplace_back(name, tensor.sizes().vec());
@@ -17,8 +17,9 @@ std::vector<std::pair<std::string, std::vector<int64_t>>> shapes_of(const ModelE
 
 using Given = std::unordered_map<std::string, const std::vector<int64_t>*>;
 
-/// The network's shapes with the number of classes that the file has: where shapes of two such numbers differ, the file's
-/// first such entry says. A network of as many classes is never built, for a file can name any number.
+/// The network's shapes at the file's number of classes: where shapes at two class counts differ, the file's first
+/// such entry determines the number. A network with that many classes is never built, because a file can name any
+/// number.
 struct Expectation {
   std::vector<std::pair<std::string, std::vector<int64_t>>> shapes;
   int64_t num_classes;

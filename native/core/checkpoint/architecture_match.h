@@ -1,5 +1,5 @@
 #pragma once
-// Which network of the registry a file's tensors are those of.
+// Identifies the network of the registry that a file's tensors belong to.
 
 #include <optional>
 #include <string>
@@ -11,18 +11,18 @@ namespace reviewkd {
 
 struct ArchitectureMatch {
   std::string name;
-  /// As the file's classifier has it.
+  /// The number of classes of the file's classifier.
   int64_t num_classes;
-  /// How many tensors have name and shape of the network's.
+  /// Number of tensors whose name and shape match the network's.
   size_t matching;
-  /// Entries of the network.
+  /// Number of entries of the network.
   size_t entries;
-  /// What does not match: names of the network alone, of the file alone, and of both with other shapes.
+  /// Mismatches: names only in the network, only in the file, and in both with different shapes.
   LoadReport differences;
 };
 
-/// The network that most names and shapes speak for, counted against what either side has beside them; nothing where no
-/// tensor matches one. No values are drawn.
+/// The network with the highest Dice coefficient of matching names and shapes; nullopt when no tensor matches any.
+/// Draws no random values.
 std::optional<ArchitectureMatch> identify_model(const TensorTable& table);
 
 }  // namespace reviewkd

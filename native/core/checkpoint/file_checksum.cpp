@@ -12,21 +12,21 @@
 namespace reviewkd {
 namespace {
 
-/// An open file that is read at any place.
-class SealedFile {
+/// An open file with random access.
+class ChecksummedFile {
  public:
-  SealedFile(const platform::File& file, const std::string& path) : file_(file), path_(path) { check(file_.size(size_)); }
+  ChecksummedFile(const platform::File& file, const std::string& path) : file_(file), path_(path) { check(file_.size(size_)); }
 
   uint64_t size() const { return size_; }
 
   void read(uint64_t offset, void* out, size_t bytes) const {
     uint64_t count = 0;
     check(file_.read(offset, out, bytes, count));
-    if (count < bytes) fail(ErrorCode::kFileCorrupt, "expected ", size_, " bytes in ", path_, ", got fewer");
+    if (count < bytes) fail(ErrorCode::kFileCorrupt, "invalid file ", path_, ": expected ", size_, " bytes, received fewer. Another process truncated it.");
   }
 
-  /// Where the digits stand, or nothing where there are none. A quote within a string of the header has a backslash before it, so that
-  /// what is looked for can only be the key itself.
+  /// Offset of the digits, or nullopt if missing. A quote within a string of the header is preceded by a backslash,
+  /// so the search can only match the key itself.
   std::optional<uint64_t> digits() const {
     if (size_ < kFrontBytes) return std::nullopt;
     uint8_t length_bytes[kFrontBytes];
@@ -34,14 +34,14 @@ class SealedFile {
     uint64_t length = 0;
     for (size_t i = 0; i < kFrontBytes; ++i) length |= static_cast<uint64_t>(length_bytes[i]) << (8 * i);
     if (length > kLongestHeader || length > size_ - kFrontBytes) {
-      fail(ErrorCode::kFileCorrupt, "expected a header that fits into the ", size_, " bytes of ", path_, ", got one of ", length,
-           " bytes: the file is cut short or damaged");
+      fail(ErrorCode::kFileCorrupt, "invalid header of ", path_, ": expected one that fits the file's ", size_, " bytes, received ", length,
+           " bytes. The file is truncated or damaged.");
     }
     std::string header(length, '\0');
     read(kFrontBytes, header.data(), length);
-    const std::string key = "\"" + kSealKey + "\":\"";
+    const std::string key = "\"" + kChecksumKey + "\":\"";
     const size_t found = header.find(key);
-    if (found == std::string::npos || found + key.size() + kBlankSeal.size() > header.size()) return std::nullopt;
+    if (found == std::string::npos || found + key.size() + kBlankChecksum.size() > header.size()) return std::nullopt;
     return kFrontBytes + found + key.size();
   }
 
@@ -53,9 +53,9 @@ class SealedFile {
     for (uint64_t offset = 0; offset < size_; offset += kPieceBytes) {
       const size_t bytes = std::min<uint64_t>(kPieceBytes, size_ - offset);
       read(offset, piece.data(), bytes);
-      for (size_t i = 0; i < kBlankSeal.size(); ++i) {
+      for (size_t i = 0; i < kBlankChecksum.size(); ++i) {
         const uint64_t place = digits + i;
-        if (place >= offset && place < offset + bytes) piece[place - offset] = kBlankSeal[i];
+        if (place >= offset && place < offset + bytes) piece[place - offset] = kBlankChecksum[i];
       }
       sum = crc32(piece.data(), bytes, sum);
     }
@@ -66,9 +66,9 @@ class SealedFile {
   static constexpr size_t kFrontBytes = 8;
   static constexpr uint64_t kLongestHeader = 100'000'000;
 
-  // That the file could be opened but not read tells of the disk, not of permissions.
+  // The file could be opened but not read: a disk error, not a permission error.
   void check(const std::error_code& error) const {
-    if (error) fail(ErrorCode::kFileCorrupt, "expected to read ", path_, ", got: ", platform::reason_of(error));
+    if (error) fail(ErrorCode::kFileCorrupt, "cannot read ", path_, ": ", platform::reason_of(error), ".");
   }
 
   const platform::File& file_;
@@ -85,27 +85,27 @@ std::string hexadecimal(uint32_t value) {
 }  // namespace
 
 void write_checksum(AtomicFile& file) {
-  const std::string path = "the file that is written";
-  const SealedFile sealed(file.file(), path);
-  const auto digits = sealed.digits();
-  TORCH_INTERNAL_ASSERT(digits, "a file without a blank seal cannot be sealed");
-  file.overwrite(*digits, hexadecimal(sealed.checksum(*digits)).data(), kBlankSeal.size());
+  const std::string path = "the file being written";
+  const ChecksummedFile checksummed(file.file(), path);
+  const auto digits = checksummed.digits();
+  TORCH_INTERNAL_ASSERT(digits, "the file has no placeholder for its checksum");
+  file.overwrite(*digits, hexadecimal(checksummed.checksum(*digits)).data(), kBlankChecksum.size());
 }
 
 bool verify_checksum(const std::string& path) {
   platform::File file;
   if (const auto error = file.open(path, platform::Access::kRead)) {
     const bool missing = error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory;
-    fail(missing ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "expected a checkpoint at ", path, ", got: ", platform::reason_of(error));
+    fail(missing ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "cannot read the checkpoint ", path, ": ", platform::reason_of(error), ".");
   }
-  const SealedFile sealed(file, path);
-  const auto digits = sealed.digits();
+  const ChecksummedFile checksummed(file, path);
+  const auto digits = checksummed.digits();
   if (!digits) return false;
-  std::string recorded(kBlankSeal.size(), '\0');
-  sealed.read(*digits, recorded.data(), recorded.size());
-  const std::string actual = hexadecimal(sealed.checksum(*digits));
+  std::string recorded(kBlankChecksum.size(), '\0');
+  checksummed.read(*digits, recorded.data(), recorded.size());
+  const std::string actual = hexadecimal(checksummed.checksum(*digits));
   if (recorded != actual) {
-    fail(ErrorCode::kFileCorrupt, "expected the checksum ", recorded, " for ", path, ", got ", actual, ": the file is damaged");
+    fail(ErrorCode::kFileCorrupt, "invalid checksum of ", path, ": expected ", recorded, ", received ", actual, ". The file is damaged; use another checkpoint.");
   }
   return true;
 }

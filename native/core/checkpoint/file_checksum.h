@@ -1,5 +1,6 @@
 #pragma once
-// A checksum over every byte of a safetensors file, in its own metadata: CRC-32 of the file with zeros for the digits.
+// A checksum over every byte of a safetensors file, stored in its own metadata: CRC-32 of the file with zeros for the
+// digits.
 
 #include <string>
 
@@ -7,14 +8,15 @@
 
 namespace reviewkd {
 
-/// The key in the metadata, and what stands there until the file is sealed.
-inline const std::string kSealKey = "session.checksum";
-inline const std::string kBlankSeal = "00000000";
+/// The metadata key, and the placeholder digits until the checksum is written.
+inline const std::string kChecksumKey = "session.checksum";
+inline const std::string kBlankChecksum = "00000000";
 
-/// Puts the checksum of what was written so far where the blank one stands. To be called last.
+/// Replaces the placeholder with the checksum of everything written so far. Must be the last write.
 void write_checksum(AtomicFile& file);
 
-/// Reads the whole file and compares. False: it has no seal. Throws FILE_NOT_FOUND, FILE_ACCESS, or FILE_CORRUPT where a byte differs.
+/// Reads the whole file and compares. Returns false if the file has no checksum. Throws FILE_NOT_FOUND, FILE_ACCESS,
+/// or FILE_CORRUPT if a byte differs.
 bool verify_checksum(const std::string& path);
 
 }  // namespace reviewkd

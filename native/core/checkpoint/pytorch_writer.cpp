@@ -1,7 +1,7 @@
 #include "core/checkpoint/pytorch_writer.h"
 
-// libtorch's own writer: what it makes, every PyTorch reads. It streams, record by record, with checksums, each content at a
-// multiple of 64 bytes.
+// libtorch's own writer, whose output every PyTorch version reads. It streams record by record, with checksums, and
+// aligns each record's content to 64 bytes.
 #include <caffe2/serialize/inline_container.h>
 
 #include <exception>
@@ -14,8 +14,8 @@
 namespace reviewkd {
 namespace {
 
-/// Hands an AtomicFile to the archive's writer, whose destructor writes as well and must not throw: an error of the file is
-/// kept, what follows it is dropped, and `check` throws it.
+/// Passes an AtomicFile to the archive's writer, whose destructor also writes and must not throw: a file error is
+/// stored, later writes are dropped, and `check` throws it.
 class Sink {
  public:
   explicit Sink(AtomicFile& file) : file_(file) {}
@@ -42,7 +42,7 @@ class Sink {
 std::vector<StoredTensor> described(const NamedTensors& tensors) {
   std::vector<StoredTensor> entries;
   for (const auto& [name, tensor] : tensors) {
-    TORCH_INTERNAL_ASSERT(tensor.is_contiguous() && tensor.device().is_cpu(), name, " must lie on the CPU, row by row");
+    TORCH_INTERNAL_ASSERT(tensor.is_contiguous() && tensor.device().is_cpu(), name, " must be contiguous and on the CPU");
     const std::vector<int64_t> shape = tensor.sizes().vec();
     entries.push_back({name, element_type(tensor.scalar_type()), shape, contiguous_strides(shape), entries.size(), 0});
   }

@@ -8,8 +8,8 @@
 
 namespace reviewkd {
 
-/// Writes an OrderedDict of the tensors, atomically. `metadata` becomes its attribute `metadata`, which Python keeps beside
-/// the entries: `torch.load(path).metadata`. Tensors must lie on the CPU, row by row. Throws FILE_ACCESS.
+/// Writes an OrderedDict of the tensors, atomically. `metadata` becomes its attribute `metadata`, which Python keeps
+/// next to the entries: `torch.load(path).metadata`. Tensors must be contiguous and on the CPU. Throws FILE_ACCESS.
 void write_pytorch(const std::string& path, const NamedTensors& tensors, const Metadata& metadata);
 
 }  // namespace reviewkd

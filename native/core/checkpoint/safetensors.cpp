@@ -69,7 +69,7 @@ void write_safetensors(AtomicFile& file, const NamedTensors& tensors, const Meta
   file.write(length_bytes, kSafetensorsLengthBytes);
   file.write(header.data(), header.size());
   for (const auto& [name, tensor] : tensors) {
-    TORCH_INTERNAL_ASSERT(tensor.is_contiguous() && tensor.device().is_cpu(), name, " must lie on the CPU, row by row");
+    TORCH_INTERNAL_ASSERT(tensor.is_contiguous() && tensor.device().is_cpu(), name, " must be contiguous and on the CPU");
     file.write(tensor.const_data_ptr(), tensor.nbytes());
   }
 }

@@ -1,5 +1,5 @@
 #pragma once
-// Whole files in the safetensors format, with tensors; its header is safetensors_header.h's.
+// Whole files in the safetensors format, including tensors; safetensors_header.h handles the header.
 
 #include <string>
 
@@ -18,11 +18,11 @@ struct SafetensorsFile {
 /// FILE_UNSUPPORTED.
 SafetensorsFile read_safetensors(const std::string& path);
 
-/// Writes to a temporary file beside `path`, flushes it to the disk and renames it: the path holds either what it held
-/// before or the whole new file. Tensors must lie on the CPU, row by row. Throws FILE_ACCESS.
+/// Writes to a temporary file next to `path`, flushes it to disk and renames it: the path holds either its previous
+/// contents or the whole new file. Tensors must be contiguous and on the CPU. Throws FILE_ACCESS.
 void write_safetensors(const std::string& path, const NamedTensors& tensors, const Metadata& metadata);
 
-/// The same into a file that its owner commits.
+/// Writes to a file that its owner commits.
 void write_safetensors(AtomicFile& file, const NamedTensors& tensors, const Metadata& metadata);
 
 }  // namespace reviewkd

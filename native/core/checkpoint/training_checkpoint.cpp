@@ -17,17 +17,18 @@ namespace {
 
 const std::string kPrefix = "session.";
 
-/// Raised when an older reader would misread a file. 1 had no checksum; it was never part of a release.
+/// Incremented when an older reader would misread a file. Format 1 had no checksum and was never released.
 constexpr int64_t kFormat = 2;
 
-/// Hexadecimal floating point: exact in both directions.
+/// Formats a number as hexadecimal floating point: exact in both directions.
 std::string exact(double value) {
   char text[64];
   const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::hex).ptr;
   return std::string(text, end);
 }
 
-/// What `exact` wrote, or nothing. Not std::from_chars, which some standard libraries have for whole numbers alone.
+/// Parses the output of `exact`; nullopt if malformed. Not std::from_chars, which some standard libraries implement
+/// only for integers.
 std::optional<double> exact_number(std::string_view text) {
   const bool negative = text.starts_with('-');
   if (negative) text.remove_prefix(1);
@@ -70,7 +71,7 @@ class Fields {
     return *value;
   }
 
-  /// The length of a list, which is never long.
+  /// The length of a list, which is always short.
   int64_t count(const std::string& name) const {
     constexpr int64_t kMost = 1024;
     const int64_t value = integer(name);
@@ -81,8 +82,8 @@ class Fields {
   const std::string& text(const std::string& name) const { return find(name); }
 
   [[noreturn]] void corrupt(const std::string& name) const {
-    fail(ErrorCode::kFileCorrupt, "expected the field ", kPrefix, name, " in the checkpoint ", path_,
-         ", got none or a damaged one: is this a file of weights alone, or one of an earlier version?");
+    fail(ErrorCode::kFileCorrupt, "invalid checkpoint ", path_, ": expected the field ", kPrefix, name,
+         ", received none or a damaged one. The file may hold only weights, or come from an earlier version.");
   }
 
  private:
@@ -103,7 +104,7 @@ TermLosses read_term(const Fields& fields, const std::string& name) {
   return term;
 }
 
-/// A teacher that is the same throughout is not written each time: CRC-32 of its names and bytes stands for it.
+/// A teacher that does not change is not written each time: the CRC-32 of its names and bytes identifies it.
 std::string teacher_checksum(const Session& session) {
   const auto teacher = session.frozen_teacher();
   if (!teacher) return "";
@@ -129,24 +130,24 @@ std::string teacher_checksum(const Session& session) {
 void check_format(const Fields& fields, const std::string& path) {
   const int64_t format = fields.integer("format");
   if (format == kFormat) return;
-  fail(ErrorCode::kFileUnsupported, "expected a checkpoint of format ", kFormat, " at ", path, ", got format ", format,
-       ": use the version of this package that wrote it");
+  fail(ErrorCode::kFileUnsupported, "invalid checkpoint ", path, ": expected format ", kFormat, ", received format ", format,
+       ". Use the version of this package that wrote it.");
 }
 
 void check_teacher(const Session& session, const std::string& recorded, const std::string& path) {
   if (recorded == teacher_checksum(session)) return;
-  fail(ErrorCode::kStateDictMismatch, "expected the teacher under which the checkpoint ", path,
-       " was trained, got other weights or another mode. Load the weights that the teacher had then.");
+  fail(ErrorCode::kStateDictMismatch, "invalid teacher: expected the one of the checkpoint ", path,
+       ", received other weights or another mode. Load the weights that the teacher had then.");
 }
 
-/// Methods without parameters, kd and dkd say, leave no trace among the tensors; an epoch that one began must not go on
-/// with another.
+/// Methods without parameters, such as kd and dkd, leave no trace among the tensors; an epoch started with one must
+/// not be continued with another.
 void check_terms(const Session& session, const EpochState& state, const std::string& path) {
   std::vector<std::string> recorded;
   for (const auto& term : state.sums.terms) recorded.push_back(term.kind);
   if (recorded.empty() || recorded == session.term_kinds()) return;
-  fail(ErrorCode::kStateDictMismatch, "expected a checkpoint of a training with ", joined(session.term_kinds()), ", got one with ",
-       joined(recorded), " at ", path);
+  fail(ErrorCode::kStateDictMismatch, "invalid checkpoint ", path, ": expected one trained with ", joined(session.term_kinds()), ", received one with ",
+       joined(recorded), ". Resume with the same method.");
 }
 
 }  // namespace
@@ -154,7 +155,7 @@ void check_terms(const Session& session, const EpochState& state, const std::str
 void save_checkpoint(const Session& session, const std::string& path, Metadata metadata, const std::string& keep_as) {
   const EpochState& state = session.state();
   const auto put = [&](const std::string& name, const std::string& value) { metadata[kPrefix + name] = value; };
-  metadata[kSealKey] = kBlankSeal;
+  metadata[kChecksumKey] = kBlankChecksum;
   put("format", std::to_string(kFormat));
   put("libtorch", TORCH_VERSION);
   put("teacher", teacher_checksum(session));
@@ -196,11 +197,11 @@ void save_checkpoint(const Session& session, const std::string& path, Metadata m
 }
 
 Metadata load_checkpoint(Session& session, const std::string& path, bool other_teacher) {
-  // Comes first: whatever else may be wrong with a damaged file, it is called damaged.
-  const bool sealed = verify_checksum(path);
+  // Comes first, so that a damaged file is always reported as damaged, whatever else may be wrong with it.
+  const bool has_checksum = verify_checksum(path);
   const SafetensorsFile file = read_safetensors(path);
   const Fields fields(file.metadata, path);
-  if (!sealed) fields.corrupt(kSealKey.substr(kPrefix.size()));
+  if (!has_checksum) fields.corrupt(kChecksumKey.substr(kPrefix.size()));
   check_format(fields, path);
   EpochState state;
   state.epoch = fields.integer("epoch");

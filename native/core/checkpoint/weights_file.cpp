@@ -31,7 +31,7 @@ bool has_ending(std::string_view path, std::string_view ending) {
 bool names_safetensors(const std::string& path) { return has_ending(path, ".safetensors"); }
 bool names_pytorch(const std::string& path) { return has_ending(path, ".pt") || has_ending(path, ".pth"); }
 
-/// Reads a range in pieces that stay in the cache for their checksum.
+/// Reads a range in pieces that stay in the cache for the checksum.
 void read_range(const ByteSource& source, const FileRange& range, char* target) {
   constexpr uint64_t kPiece = uint64_t{256} << 10;
   if (range.crc32 == 0) return source.read(range.begin, target, range.bytes);
@@ -42,8 +42,8 @@ void read_range(const ByteSource& source, const FileRange& range, char* target) 
     sum = crc32(target + done, bytes, sum);
   }
   if (sum == range.crc32) return;
-  fail(ErrorCode::kFileCorrupt, "expected the ", range.bytes, " bytes from byte ", range.begin, " on in ", source.name(),
-       " to have the checksum that stands beside them, got another one: the file is damaged");
+  fail(ErrorCode::kFileCorrupt, "invalid checksum in ", source.name(), ": the ", range.bytes, " bytes at byte ", range.begin,
+       " do not match the stored one. The file is damaged; download or save it again.");
 }
 
 void check_description(const ByteSource& source, const FileRange& range) {
@@ -52,7 +52,7 @@ void check_description(const ByteSource& source, const FileRange& range) {
   read_range(source, range, text.data());
 }
 
-/// The storages that tensors lie in, read in the order of the file.
+/// Reads the tensors' storages, in file order.
 std::vector<at::Tensor> read_storages(const ByteSource& source, const TensorTable& table) {
   std::vector<at::Tensor> storages(table.storages.size());
   std::vector<size_t> order;
@@ -85,7 +85,7 @@ ElementType element_type(at::ScalarType type) {
   for (const auto& pair : kTypes) {
     if (pair.scalar == type) return pair.stored;
   }
-  fail(ErrorCode::kDtypeMismatch, "expected a type that files of weights hold, got ", type);
+  fail(ErrorCode::kDtypeMismatch, "invalid tensor type: expected one that weight files support, received ", type, ".");
 }
 
 TensorTable read_weights_info(const std::string& path, const WeightsRequest& request) {
@@ -104,7 +104,7 @@ WeightsFile read_weights(const std::string& path, const WeightsRequest& request)
 
 void check_weights_ending(const std::string& path) {
   if (names_safetensors(path) || names_pytorch(path)) return;
-  fail(ErrorCode::kFileUnsupported, "expected a name that ends in .safetensors, .pt or .pth for weights, got ", path);
+  fail(ErrorCode::kFileUnsupported, "invalid path of weights: expected the extension .safetensors, .pt or .pth, received ", path, ".");
 }
 
 void write_weights(const std::string& path, const NamedTensors& tensors, const Metadata& metadata) {

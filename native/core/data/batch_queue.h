@@ -1,5 +1,5 @@
 #pragma once
-// Batches that somebody else fills image by image: the way from a producer that must not wait to the trainer, who may.
+// Batches that a producer fills image by image: connects a producer that must not wait to a trainer that may.
 
 #include <condition_variable>
 #include <deque>
@@ -23,53 +23,53 @@ struct BatchQueueOptions {
   int64_t num_classes = 0;
   Normalization normalization;  // of bytes; floats are used as they are
   PixelLayout layout = PixelLayout::kPlanes;
-  /// Whole batches that may wait for the trainer.
+  /// Number of whole batches that may wait for the trainer.
   size_t ahead = 3;
 
   static BatchQueueOptions from(const Options& options);
 };
 
-/// Images in the queue's layout, row by row.
+/// Contiguous images in the queue's layout.
 struct PixelBlock {
   const void* values = nullptr;
   at::ScalarType dtype = at::kByte;  // kByte or kFloat
   const int64_t* labels = nullptr;
   int64_t count = 0;
-  /// How many of them stand for others, which could not be read.
+  /// How many of them replace images that could not be read.
   int64_t replaced = 0;
 };
 
-/// One pass. Its three sides may be different threads: one that puts images, one that takes batches, and the queue's own,
-/// which normalizes.
+/// One pass. Its three sides may be different threads: one that puts images, one that takes batches, and the queue's
+/// own, which normalizes.
 class BatchQueue : public BatchSource {
  public:
   explicit BatchQueue(const BatchQueueOptions& options);
   ~BatchQueue() override;
 
-  /// The trainer opens the pass: from now on there is room, unless the queue was cancelled. Throws INVALID_ARGUMENT where
-  /// it was opened before.
+  /// Opens the pass for the trainer: from now on there is room, unless the queue was cancelled. Throws
+  /// INVALID_ARGUMENT if it was opened before.
   void open(const BatchPlan& plan);
 
-  /// The batch with which the pass begins. To be asked once there is room.
+  /// The batch with which the pass begins. Valid once there is room.
   int64_t first_batch() const;
 
-  /// Copies images into the batch that is being filled. Never waits: who puts more than there is room for only takes
-  /// memory. Throws LABEL_OUT_OF_RANGE or DTYPE_MISMATCH (a batch has one type); what comes after `cancel` is dropped.
+  /// Copies images into the batch that is being filled. Never waits: exceeding the room only takes memory. Throws
+  /// LABEL_OUT_OF_RANGE or DTYPE_MISMATCH (a batch has one type); images put after `cancel` are dropped.
   void put(const PixelBlock& block);
 
-  /// Whether less than `ahead` batches wait, so that it is time to put more.
+  /// Whether fewer than `ahead` batches wait, so that more should be put.
   bool has_room() const;
 
-  /// Calls `callback` once, from any thread: with true when there is room, with false when nobody takes any more.
+  /// Calls `callback` once, from any thread: with true when there is room, with false when the queue is cancelled.
   void when_room(std::function<void(bool)> callback);
 
-  /// No more images come. What is left makes a last batch, where it is large enough for the plan.
+  /// Ends the pass. The remaining images make a last batch, if it is large enough for the plan.
   void finish();
 
-  /// No more images come: `next` throws this after the whole batches that wait.
+  /// Ends the pass with an error, which `next` throws after the whole batches that wait.
   void fail(std::exception_ptr error);
 
-  /// Nobody takes or puts any more: `next` gives nothing from now on, and whoever waits goes on.
+  /// Aborts the pass on both sides: `next` returns nullopt from now on, and waiting threads continue.
   void cancel();
 
   std::optional<Batch> next() override;
@@ -97,12 +97,12 @@ class BatchQueue : public BatchSource {
   Raw filling_;
   std::deque<Raw> raw_;
   std::deque<Batch> ready_;
-  size_t waiting_ = 0;  // raw, ready and between
+  size_t waiting_ = 0;  // raw, being normalized and ready
   std::function<void(bool)> on_room_;
   std::exception_ptr error_;
   bool opened_ = false;
-  bool finished_ = false;    // nothing more is put
-  bool normalized_ = false;  // nothing more becomes ready
+  bool finished_ = false;    // no more images are put
+  bool normalized_ = false;  // no more batches become ready
   bool cancelled_ = false;
   std::thread thread_;
 };

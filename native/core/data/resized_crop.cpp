@@ -8,7 +8,7 @@
 namespace reviewkd {
 namespace {
 
-/// The largest window in the middle whose ratio is allowed.
+/// The largest central window with an allowed ratio.
 Window central_window(int64_t height, int64_t width, const ResizedCropOptions& options) {
   const double ratio = static_cast<double>(width) / static_cast<double>(height);
   Window window{.top = 0, .left = 0, .height = height, .width = width, .flip = false};
@@ -28,7 +28,7 @@ Window draw_window(RandomStream& random, int64_t height, int64_t width, const Re
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const double target = area * random.uniform(options.smallest_area, options.largest_area);
     const double ratio = std::exp(random.uniform(std::log(options.narrowest), std::log(options.widest)));
-    // lrint rounds halves to the even number, as Python's round() does.
+    // lrint rounds halves to even, as Python's round() does.
     const int64_t w = std::lrint(std::sqrt(target * ratio));
     const int64_t h = std::lrint(std::sqrt(target / ratio));
     if (w < 1 || w > width || h < 1 || h > height) continue;
@@ -54,8 +54,8 @@ ResizedCropOptions ResizedCropOptions::from(const Options& options) {
 
 Window random_resized_crop(uint64_t seed, int64_t epoch, int64_t index, int64_t height, int64_t width,
                            const ResizedCropOptions& options) {
-  if (height < 1 || width < 1) fail(ErrorCode::kInvalidArgument, "expected 1 or more for an image's height and width, got ", height, " and ", width);
-  // The tag keeps these draws apart from those of the data order.
+  if (height < 1 || width < 1) fail(ErrorCode::kInvalidArgument, "invalid image size: expected a height and width of 1 or more, received ", height, " and ", width, ".");
+  // The tag separates these draws from those of the data order.
   constexpr uint64_t kTag = 0x77696e646f77;  // "window"
   RandomStream random(key_of({kTag, seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(index)}));
   // Drawn first, so that it does not depend on the number of attempts.

@@ -1,6 +1,6 @@
 #pragma once
-// The window that training cuts out of a photograph before it is resized.
-// Szegedy et al., "Going Deeper with Convolutions" (CVPR 2015), section 6, as torchvision's RandomResizedCrop does it.
+// The window that training crops from a photograph before resizing it.
+// Szegedy et al., "Going Deeper with Convolutions" (CVPR 2015), section 6, as in torchvision's RandomResizedCrop.
 
 #include <cstdint>
 
@@ -8,7 +8,7 @@
 
 namespace reviewkd {
 
-/// Shares of the image's area, and ratios of width to height, that a window may have.
+/// Allowed fractions of the image's area, and ratios of width to height, of a window.
 struct ResizedCropOptions {
   double smallest_area = 0.08;
   double largest_area = 1.0;
@@ -28,9 +28,9 @@ struct Window {
   bool flip = false;
 };
 
-/// Ten attempts at an area and a ratio (uniform in its logarithm); where none fits, the largest central window within the
-/// ratios. A pure function of the seed, the epoch, the image's index in its split, and its size. Throws INVALID_ARGUMENT
-/// unless height and width are positive.
+/// Makes ten attempts at an area and a ratio (log-uniform); if none fits, uses the largest central window within the
+/// ratios. A pure function of the seed, the epoch, the image's index in its split, and its size. Throws
+/// INVALID_ARGUMENT unless height and width are positive.
 Window random_resized_crop(uint64_t seed, int64_t epoch, int64_t index, int64_t height, int64_t width,
                            const ResizedCropOptions& options = {});
 

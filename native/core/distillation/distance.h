@@ -1,5 +1,5 @@
 #pragma once
-// How far a map of the student is from the teacher's.
+// The distance of a student's map from the teacher's.
 
 #include <torch/types.h>
 

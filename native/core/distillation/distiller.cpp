@@ -14,7 +14,7 @@
 namespace reviewkd {
 namespace {
 
-/// The method by itself; those of a sum under "methods".
+/// A single method itself; the methods of a sum under "methods".
 std::shared_ptr<torch::nn::Module> modules_of(const std::vector<Term>& terms, bool is_sum) {
   if (!is_sum) return terms.at(0).method;
   torch::nn::ModuleList methods;
@@ -42,15 +42,15 @@ Distiller::Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> 
       options_(options),
       modules_(modules_of(terms_, options.is_sum)) {
   if (teacher_ == student_) {
-    fail(ErrorCode::kInvalidArgument, "expected two networks for teacher and student, got the same one twice");
+    fail(ErrorCode::kInvalidArgument, "invalid student: expected a network other than the teacher, received the same one.");
   }
   if (teacher_->module->num_classes() != student_->module->num_classes()) {
-    fail(ErrorCode::kShapeMismatch, "expected one number of classes for teacher and student, got ",
-         teacher_->module->num_classes(), " and ", student_->module->num_classes());
+    fail(ErrorCode::kShapeMismatch, "invalid numClasses: expected the same for teacher and student, received ",
+         teacher_->module->num_classes(), " and ", student_->module->num_classes(), ".");
   }
   if (teacher_->dtype() != student_->dtype()) {
-    fail(ErrorCode::kDtypeMismatch, "expected one dtype for teacher and student, got ", teacher_->dtype(), " and ",
-         student_->dtype());
+    fail(ErrorCode::kDtypeMismatch, "invalid dtype: expected the same for teacher and student, received ", teacher_->dtype(), " and ",
+         student_->dtype(), ".");
   }
   init::place(*modules_, student_->device(), student_->dtype());
 }

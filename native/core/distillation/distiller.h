@@ -1,5 +1,5 @@
 #pragma once
-// A student, its frozen teacher and the methods between them: one forward pass of all.
+// A student, its frozen teacher and the methods between them: one forward pass through all.
 
 #include <memory>
 
@@ -17,9 +17,9 @@ struct Term {
 };
 
 struct DistillerOptions {
-  /// Batch statistics that drift (`kTrain`, as the official CIFAR code does) or frozen ones.
+  /// Updating batch statistics (`kTrain`, as in the official CIFAR code) or frozen ones.
   TeacherMode teacher_mode = TeacherMode::kEval;
-  /// Whether the method is a sum: names of term K's parameters then begin with "methods.K.".
+  /// Whether the method is a sum: the names of term K's parameters then start with "methods.K.".
   bool is_sum = false;
 
   static DistillerOptions from(const Options& options);
@@ -29,27 +29,27 @@ struct DistillerOutput {
   BackboneOutput student;
   BackboneOutput teacher;
   std::vector<MethodOutput> terms;
-  /// How long the two networks took.
+  /// Time that the two networks took.
   double teacher_seconds = 0;
   double student_seconds = 0;
 };
 
 class Distiller {
  public:
-  /// Both networks must hold parameters of one type on one device and classify into the same number of classes. One term,
-  /// or one and more of a sum.
+  /// Both networks must have parameters of one type on one device and the same number of classes. Requires one term,
+  /// or one or more of a sum.
   Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student, std::shared_ptr<const Matching> matching,
             std::vector<Term> terms, const DistillerOptions& options);
 
   /// Runs the student and the methods in train mode and the teacher in its mode, without gradients for the teacher.
-  /// images: [N, 3, H, W]; labels: [N], int64, undefined where there are none. What a method cannot work on is refused
-  /// before any statistic has moved: BATCH_TOO_SMALL, INVALID_ARGUMENT.
+  /// images: [N, 3, H, W]; labels: [N], int64, undefined if there are none. Rejects invalid inputs of a method before
+  /// any statistic is updated: BATCH_TOO_SMALL, INVALID_ARGUMENT.
   DistillerOutput forward(const at::Tensor& images, const at::Tensor& labels);
 
   /// The weights λ of the terms in `epoch`, counted from 0.
   std::vector<double> weights_at(int64_t epoch) const;
 
-  /// How messages call a term: its kind, and in a sum its place.
+  /// A term's name in messages: its kind and, in a sum, its position.
   std::string name_of(size_t term) const;
 
   Network& teacher() const { return *teacher_; }
@@ -58,7 +58,7 @@ class Distiller {
   const std::shared_ptr<Network>& teacher_network() const { return teacher_; }
   const Matching& matching() const { return *matching_; }
   const std::vector<Term>& terms() const { return terms_; }
-  /// All that the methods hold, under its published names.
+  /// All modules of the methods, under their published names.
   torch::nn::Module& modules() const { return *modules_; }
   const DistillerOptions& options() const { return options_; }
 

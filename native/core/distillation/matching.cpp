@@ -8,7 +8,7 @@
 namespace reviewkd {
 namespace {
 
-/// Names and channels depend on no image size; this one is admitted by every network.
+/// Names and channels do not depend on the image size; every network accepts this one.
 constexpr ImageSize kAnySize{224, 224};
 
 /// "a~b, c~d".
@@ -22,7 +22,7 @@ std::string joined_names(const std::vector<MatchedStage>& stages) {
 
 int64_t Matching::checked(int64_t number, const std::string& option) const {
   if (number >= 1 && number <= size()) return number;
-  fail(ErrorCode::kInvalidArgument, "expected 1 to ", size(), " for ", option, ", got ", number, ": the matched stages are ", listed());
+  fail(ErrorCode::kInvalidArgument, "invalid ", option, ": expected 1 to ", size(), ", received ", number, ". The matched stages are ", listed(), ".");
 }
 
 std::string Matching::listed() const {
@@ -37,7 +37,7 @@ Matching match_stages(const Network& student, const Network& teacher) {
   const auto of_student = student.module->feature_specs(kAnySize);
   const auto of_teacher = teacher.module->feature_specs(kAnySize);
   const size_t common = std::min(of_student.size(), of_teacher.size());
-  if (common == 0) fail(ErrorCode::kInvalidArgument, "expected at least one stage in both networks, got none");
+  if (common == 0) fail(ErrorCode::kInvalidArgument, "invalid networks: expected at least one stage in both, received none.");
 
   Matching matching;
   for (size_t i = of_student.size() - common, j = of_teacher.size() - common; i < of_student.size(); ++i, ++j) {

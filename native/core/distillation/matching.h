@@ -1,5 +1,5 @@
 #pragma once
-// Which stage of the student belongs to which of the teacher: the deepest that both have, one by one.
+// Matches the stages of student and teacher: the deepest that both have, one by one.
 
 #include <cstdint>
 #include <optional>
@@ -14,7 +14,7 @@ namespace reviewkd {
 struct StageOf {
   std::string name;
   int64_t channels;
-  /// Where the network's lists of stages have it.
+  /// Its index in the network's list of stages.
   size_t index;
 };
 
@@ -24,15 +24,16 @@ struct MatchedStage {
 };
 
 struct Matching {
-  /// Shallow to deep. Their numbers, by which users and messages call them, count from 1.
+  /// Shallow to deep. Users and messages number them from 1.
   std::vector<MatchedStage> stages;
-  /// In words which stages have no partner, where there are such.
+  /// A description of the unmatched stages, if any.
   std::optional<std::string> note;
 
   int64_t size() const { return static_cast<int64_t>(stages.size()); }
-  /// The stage of this number.
+  /// The stage with this number.
   const MatchedStage& stage(int64_t number) const { return stages.at(static_cast<size_t>(number - 1)); }
-  /// Throws INVALID_ARGUMENT, listing the stages, unless there is a stage of this number; returns it. `option` is named.
+  /// Throws INVALID_ARGUMENT, listing the stages, unless a stage has this number; returns it. The message names
+  /// `option`.
   int64_t checked(int64_t number, const std::string& option) const;
   /// "1: layer1~block1, 2: layer2~block2".
   std::string listed() const;

@@ -1,6 +1,6 @@
 #pragma once
-// What a distillation method is to the distiller: a module with parameters of its own that turns what both networks gave
-// into a loss.
+// The interface of a distillation method: a module with its own parameters that computes a loss from the outputs of
+// both networks.
 
 #include <ATen/core/Generator.h>
 #include <torch/nn/module.h>
@@ -30,7 +30,7 @@ struct LossShare {
   double weight_at(int64_t epoch) const;
 };
 
-/// What is known of a batch before a network has run.
+/// Properties of a batch that are known before a network runs.
 struct BatchSpec {
   int64_t images;
   int64_t classes;
@@ -41,26 +41,27 @@ struct BatchSpec {
 };
 
 struct MethodInput {
-  /// Stages run from shallow to deep. The teacher's tensors carry no gradient.
+  /// Stages are ordered from shallow to deep. The teacher's tensors have no gradient.
   const BackboneOutput& student;
   const BackboneOutput& teacher;
-  /// Class of each image, [N], int64; undefined where there are none.
+  /// Class of each image, [N], int64; undefined if there are none.
   at::Tensor labels;
 };
 
 struct MethodOutput {
-  /// To be minimized, stage weights included; a float64 scalar.
+  /// The value to minimize, including stage weights; a float64 scalar.
   at::Tensor loss;
-  /// Distance by stage of the teacher, without weights, for `MethodImpl::stages`; scalars.
+  /// Unweighted distance per teacher stage, for `MethodImpl::stages`; scalars.
   std::vector<at::Tensor> per_stage;
-  /// The maps that were held against the teacher's, and these; pair by pair, shallow to deep.
+  /// The maps compared by the loss, student's and teacher's; pair by pair, shallow to deep.
   std::vector<at::Tensor> student_maps;
   std::vector<at::Tensor> teacher_maps;
 };
 
 class MethodImpl : public torch::nn::Module {
  public:
-  /// Throws where the method cannot work on such a batch. Comes before any network has run, so that nothing has changed.
+  /// Throws if the method cannot process such a batch. Called before any network has run, so that nothing has
+  /// changed.
   virtual void check(const BatchSpec&) const {}
 
   virtual MethodOutput forward(const MethodInput& input) = 0;
@@ -68,7 +69,7 @@ class MethodImpl : public torch::nn::Module {
   /// Draws every parameter from the published distributions.
   virtual void initialize(at::Generator) {}
 
-  /// Numbers of the teacher's stages that take part, shallow to deep; none where a method looks at logits alone.
+  /// Numbers of the teacher's stages used, shallow to deep; empty for methods on logits alone.
   const std::vector<int64_t>& stages() const { return stages_; }
 
  protected:

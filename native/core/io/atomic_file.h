@@ -1,5 +1,5 @@
 #pragma once
-// A file that appears whole or not at all.
+// A file that appears either whole or not at all.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace reviewkd {
 
-/// Writes beside `path`; `commit` flushes to the disk and renames. Without `commit` nothing is left behind and the path
-/// keeps what it held. Throws FILE_ACCESS, naming path and reason.
+/// Writes next to `path`; `commit` flushes to disk and renames. Without `commit` nothing is left behind and the path
+/// keeps its contents. Throws FILE_ACCESS, naming path and reason.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);
@@ -21,26 +21,26 @@ class AtomicFile {
 
   void write(const void* data, size_t bytes);
 
-  /// Replaces bytes that were written.
+  /// Replaces bytes that were already written.
   void overwrite(size_t offset, const void* data, size_t bytes);
 
-  /// What was written so far can be read here.
+  /// The file, from which everything written so far can be read.
   const platform::File& file() const { return file_; }
 
-  /// `keep_as`: the name under which the file stays that `path` held, unless it is empty. At each moment one of the two names
-  /// has a whole file.
+  /// `keep_as`: if not empty, the name under which the previous file is kept. At each moment one of the two names has
+  /// a whole file.
   void commit(const std::string& keep_as = "");
 
  private:
   void keep_former(const std::string& name) const;
-  /// Throws where there is an error.
+  /// Throws if `error` is set.
   void check(const std::error_code& error, const char* what) const;
 
   std::string path_;
   std::string temporary_;
   platform::File file_;
   uint64_t written_ = 0;
-  uint64_t flushed_ = 0;  // of these, what was handed to the disk
+  uint64_t flushed_ = 0;  // of these, the bytes already handed to the disk
 };
 
 }  // namespace reviewkd

@@ -1,6 +1,7 @@
 #include "core/io/checksum.h"
 
-// libtorch brings Stephan Brumme's implementation, eight bytes at a time and faster. Its functions are not inline: this file alone includes it.
+// libtorch ships Stephan Brumme's implementation, which processes eight or more bytes at a time. Its functions are
+// not inline, so only this file may include it.
 #include <caffe2/serialize/crc_alt.h>
 
 namespace reviewkd {

@@ -7,7 +7,7 @@ namespace reviewkd {
 namespace {
 
 [[noreturn]] void fail_locking(const std::string& path, const std::error_code& error) {
-  fail(ErrorCode::kFileAccess, "expected to write a lock at ", path, ", got: ", platform::reason_of(error));
+  fail(ErrorCode::kFileAccess, "cannot write the lock ", path, ": ", platform::reason_of(error), ".");
 }
 
 }  // namespace
@@ -19,13 +19,14 @@ std::shared_ptr<FileLock> FileLock::try_lock(const std::string& path) {
     const platform::LockResult result = file.try_lock();
     if (result == platform::LockResult::kHeldElsewhere) return nullptr;
     std::shared_ptr<FileLock> lock(new FileLock(path, std::move(file), result == platform::LockResult::kTaken));
-    // Its last holder may have removed the file between the two calls: then nobody else would find this lock.
+    // The previous holder may have removed the file between the two calls; no other process would then find this
+    // lock.
     if (lock->intact()) return lock;
   }
 }
 
 FileLock::~FileLock() {
-  // Removed while it is held, so that only the own file can go.
+  // Removed while the lock is held, so that only the holder's own file can be removed.
   if (written_ && intact()) platform::remove(path_);
 }
 

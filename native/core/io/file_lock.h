@@ -1,5 +1,5 @@
 #pragma once
-// A lock that the kernel holds for this process and gives up with it, however it ends.
+// A lock that the kernel holds for this process and releases when the process ends for any reason.
 
 #include <memory>
 #include <string>
@@ -9,25 +9,25 @@
 
 namespace reviewkd {
 
-/// An open, locked file. What is written into it says who holds it; the lock itself is the kernel's, so that nothing is left
-/// to judge after a kill, and two holders in one process are told apart, too.
+/// An open, locked file. Its contents identify the holder; the lock itself is the kernel's, so a killed process
+/// leaves no stale lock, and two holders in one process are distinguished, too.
 class FileLock {
  public:
-  /// Nothing where somebody else holds the lock. Throws FILE_ACCESS where the file cannot be made.
+  /// Returns null if the lock is held elsewhere. Throws FILE_ACCESS if the file cannot be created.
   static std::shared_ptr<FileLock> try_lock(const std::string& path);
 
-  /// Gives the lock up; removes the file once this holder has written into it.
+  /// Releases the lock; removes the file if this holder has written to it.
   ~FileLock();
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
 
-  /// False: the file system has no locks, and who holds the file has to be judged by what stands in it.
+  /// False if the file system has no locks; the holder must then be judged by the file's contents.
   bool supported() const { return supported_; }
 
-  /// Replaces what stands in the file. Throws FILE_ACCESS.
+  /// Replaces the file's contents. Throws FILE_ACCESS.
   void write(const std::string& text);
 
-  /// Whether the path still names the locked file: it may have been removed, and made anew by somebody else.
+  /// Whether the path still names the locked file: it may have been removed and re-created by another process.
   bool intact() const;
 
  private:

@@ -26,7 +26,7 @@ NetworkLock::~NetworkLock() {
     try {
       network->fence.record(network->device());
     } catch (const std::exception&) {
-      // A device that has failed fails again at the next call, which may throw.
+      // After a device failure the next call fails again and may throw.
     }
     network->mutex.unlock();
   }
@@ -34,7 +34,7 @@ NetworkLock::~NetworkLock() {
 
 ImageSize image_size_of(const at::Tensor& images) {
   if (images.dim() != 4 || images.size(0) < 1 || images.size(1) != 3 || images.size(2) < 1 || images.size(3) < 1) {
-    fail(ErrorCode::kShapeMismatch, "expected [N, 3, H, W] for images, got ", images.sizes());
+    fail(ErrorCode::kShapeMismatch, "invalid images: expected shape [N, 3, H, W], received ", images.sizes(), ".");
   }
   return {images.size(2), images.size(3)};
 }

@@ -11,11 +11,11 @@
 namespace reviewkd {
 namespace {
 
-/// Bytes of the first map of the images that a core takes at a time: two or three such maps are in use at once.
+/// Bytes of the first map of the images that a core processes at a time: two or three such maps are in use at once.
 constexpr int64_t kBytesAtATime = int64_t{512} << 10;
 
-/// Images that a core takes at a time, 0 where not even one stays in its cache. The first layers' maps have as many values as 16 and more
-/// channels of the image.
+/// Number of images that a core processes at a time, 0 if not even one fits its cache. The first layers' maps have as
+/// many values as 16 or more channels of the image.
 int64_t images_at_a_time(const at::Tensor& images) {
   const int64_t bytes = 16 * images.size(2) * images.size(3) * static_cast<int64_t>(sizeof(float));
   return kBytesAtATime / bytes;
@@ -27,7 +27,8 @@ at::Tensor like(const at::Tensor& part, int64_t images) {
   return at::empty(sizes, part.options(), part.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
 }
 
-/// Room for all images, of which `part` is the output of some. What shares memory there shares it here.
+/// Allocates the outputs for all images, given `part`, the output for some. Tensors that share memory in `part` share
+/// it here.
 BackboneOutput room_for(const BackboneOutput& part, int64_t images) {
   BackboneOutput output;
   for (const auto& feature : part.features) {
@@ -58,7 +59,7 @@ BackboneOutput infer(BackboneImpl& network, const at::Tensor& images) {
   }
   BackboneOutput output;
   std::mutex mutex;
-  const at::ThreadLocalState state;  // gradients and precision as the caller has them
+  const at::ThreadLocalState state;  // the caller's gradient mode and precision
   ops::parallel_for_ranges(count, [&](int64_t begin, int64_t end, int64_t) {
     const at::ThreadLocalStateGuard guard(state);
     const ops::PartsScope parts;

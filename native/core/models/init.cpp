@@ -15,7 +15,7 @@ namespace {
 
 int64_t fan_in_of(const at::Tensor& weight) { return weight.numel() / weight.size(0); }
 
-// Drawn on the CPU in the parameter's type, so that a seed means the same network on every device.
+// Drawn on the CPU in the parameter's type, so that a seed produces the same network on every device.
 template <typename Draw>
 void fill(at::Tensor& parameter, Draw draw) {
   torch::NoGradGuard no_grad;
@@ -31,7 +31,7 @@ void uniform(at::Tensor& parameter, double bound, at::Generator& generator) {
 }  // namespace
 
 at::Generator generator(uint64_t seed) {
-  // PyTorch's generator reads 32 bits; larger seeds are mixed down to them, so that they differ from their lower halves.
+  // PyTorch's generator uses 32 bits; larger seeds are hashed to them, so that they differ from their lower halves.
   constexpr uint64_t kGeneratorBits = 32;
   return at::detail::createCPUGenerator(seed >> kGeneratorBits == 0 ? seed : mix64(seed));
 }
@@ -78,7 +78,7 @@ void each_layer(torch::nn::Module& root, const DrawLayer& convolution, const Dra
     } else if (auto* norm = module->as<torch::nn::BatchNorm2dImpl>()) {
       batch_norm(*norm);
     } else if (!module->parameters(/*recurse=*/false).empty()) {
-      fail(ErrorCode::kInternal, "expected convolutions, linear layers and batch normalizations, got ", module->name());
+      fail(ErrorCode::kInternal, "invalid layer: expected a convolution, a linear layer or a batch normalization, received ", module->name(), ".");
     }
   }
 }

@@ -15,7 +15,7 @@ void give_shape(at::Tensor& parameter, at::IntArrayRef shape) {
 }  // namespace
 
 nn::Conv2d conv2d(const nn::Conv2dOptions& options) {
-  // The constructor draws as few values as the groups allow.
+  // Constructed with the fewest channels that the groups allow, because the constructor draws values.
   const int64_t groups = options.groups();
   nn::Conv2d layer(nn::Conv2dOptions(options).in_channels(groups).out_channels(groups));
   layer->options.in_channels(options.in_channels()).out_channels(options.out_channels());
@@ -75,7 +75,7 @@ ops::LazyTensor ConvNorm::run(const ops::LazyTensor& x, const at::Tensor& residu
   return ops::conv_norm(x, parameters(), *folded_, residual, relu);
 }
 
-ops::WithShortcut ConvNorm::forked_relu(const ops::LazyTensor& x) { return ops::conv_norm_with_shortcut(x, parameters(), *folded_, /*relu=*/true); }
+ops::WithShortcut ConvNorm::relu_with_shortcut(const ops::LazyTensor& x) { return ops::conv_norm_with_shortcut(x, parameters(), *folded_, /*relu=*/true); }
 
 ops::Activated ConvNorm::activated(const ops::LazyTensor& x, const at::Tensor& residual) {
   return ops::activated_conv_norm(x, parameters(), *folded_, residual);
@@ -101,7 +101,7 @@ ConvNormChain::ConvNormChain(const nn::Sequential& layers) {
     }
     const auto convolution = std::dynamic_pointer_cast<nn::Conv2dImpl>(layer);
     const auto norm = ++i < layers->size() ? std::dynamic_pointer_cast<nn::BatchNorm2dImpl>(layers->ptr(i)) : nullptr;
-    if (!convolution || !norm) fail(ErrorCode::kInternal, "expected convolutions with batch normalizations behind them, got ", layer->name());
+    if (!convolution || !norm) fail(ErrorCode::kInternal, "invalid layers: expected convolutions followed by batch normalizations, received ", layer->name(), ".");
     links_.push_back({ConvNorm(nn::Conv2d(convolution), nn::BatchNorm2d(norm)), false});
   }
 }
@@ -128,8 +128,8 @@ ImageSize stride2_size(ImageSize size) { return {(size.height + 1) / 2, (size.wi
 
 void require_pixels(ImageSize image, ImageSize smallest) {
   if (image.height >= smallest.height && image.width >= smallest.width) return;
-  fail(ErrorCode::kShapeMismatch, "expected at least ", smallest.height, "×", smallest.width,
-       " pixels for the images of this network, got ", image.height, "×", image.width);
+  fail(ErrorCode::kShapeMismatch, "invalid images: expected at least ", smallest.height, "×", smallest.width,
+       " pixels for this network, received ", image.height, "×", image.width, ". Use larger images.");
 }
 
 }  // namespace reviewkd

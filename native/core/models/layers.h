@@ -1,8 +1,8 @@
 #pragma once
-// What the families share: layers, and what strides do to sizes.
+// Layers shared by the network families, and the effect of strides on sizes.
 //
-// torch::nn's constructors draw values that `initialize` replaces by the published ones. The layers here leave their memory
-// untouched, so that a network costs next to nothing until its values are drawn.
+// torch::nn's constructors draw values that `initialize` replaces with the published ones. The layers here leave
+// their memory uninitialised, so that a network costs almost nothing until its values are drawn.
 
 #include <torch/nn/modules/activation.h>
 #include <torch/nn/modules/batchnorm.h>
@@ -17,7 +17,7 @@
 
 namespace reviewkd {
 
-/// A convolution without values.
+/// A convolution with uninitialised values.
 torch::nn::Conv2d conv2d(const torch::nn::Conv2dOptions& options);
 
 /// 3×3 with padding 1 and without bias. As many groups as channels make it depthwise.
@@ -26,20 +26,21 @@ torch::nn::Conv2d conv3x3(int64_t in_channels, int64_t out_channels, int64_t str
 /// 1×1 without bias.
 torch::nn::Conv2d conv1x1(int64_t in_channels, int64_t out_channels, int64_t stride = 1, int64_t groups = 1);
 
-/// A linear layer with bias, without values.
+/// A linear layer with bias, with uninitialised values.
 torch::nn::Linear linear(int64_t in_features, int64_t out_features);
 
-/// A batch normalization and what follows, run as one operation. The layer stays a module of its owner, who registers it.
+/// A batch normalization and an optional ReLU, run as one operation. The layer remains a module of its owner, who
+/// registers it.
 class Norm {
  public:
   explicit Norm(torch::nn::BatchNorm2d norm);
 
-  /// x: [N, C, H, W] -> BN(x). The result is the caller's alone.
+  /// x: [N, C, H, W] -> BN(x). The caller owns the result exclusively.
   ops::LazyTensor operator()(const at::Tensor& x) { return run(x, /*relu=*/false); }
-  /// ReLU of that.
+  /// ReLU(BN(x)).
   ops::LazyTensor relu(const at::Tensor& x) { return run(x, /*relu=*/true); }
 
-  /// What a normalization behind a convolution needs of it; in train mode it counts as another batch.
+  /// The parameters that a normalization after a convolution needs; in train mode this counts as another batch.
   ops::ConvNormParameters parameters();
 
  private:
@@ -48,19 +49,19 @@ class Norm {
   torch::nn::BatchNorm2d norm_;
 };
 
-/// A convolution, the batch normalization behind it and what follows, run as one operation. The two layers stay modules of their
-/// owner, who registers them under their published names.
+/// A convolution, its batch normalization, an optional residual and ReLU, run as one operation. The two layers remain
+/// modules of their owner, who registers them under their published names.
 class ConvNorm {
  public:
   ConvNorm(torch::nn::Conv2d convolution, torch::nn::BatchNorm2d norm);
 
-  /// x: [N, in, H, W] -> BN(conv(x)) + residual, where there is one: [N, out, H', W']. The result is the caller's alone.
+  /// x: [N, in, H, W] -> BN(conv(x)) + residual (if any): [N, out, H', W']. The caller owns the result exclusively.
   ops::LazyTensor operator()(const ops::LazyTensor& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/false); }
-  /// ReLU of that.
+  /// ReLU of the above.
   ops::LazyTensor relu(const ops::LazyTensor& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/true); }
-  /// ReLU of BN(conv(x)) where a branch begins, and x for its shortcut.
-  ops::WithShortcut forked_relu(const ops::LazyTensor& x);
-  /// BN(conv(x)) + residual, and ReLU of that.
+  /// ReLU of BN(conv(x)) for the start of a branch, and x for its shortcut.
+  ops::WithShortcut relu_with_shortcut(const ops::LazyTensor& x);
+  /// BN(conv(x)) + residual, and its ReLU.
   ops::Activated activated(const ops::LazyTensor& x, const at::Tensor& residual);
 
  private:
@@ -72,16 +73,16 @@ class ConvNorm {
   std::shared_ptr<ops::FoldedWeights> folded_ = std::make_shared<ops::FoldedWeights>();
 };
 
-/// Convolutions with batch normalizations behind them, and ReLUs behind some of these: the layers of a Sequential that its owner
+/// Convolutions followed by batch normalizations, some of them with a ReLU: the layers of a Sequential that its owner
 /// registers.
 class ConvNormChain {
  public:
   ConvNormChain() = default;
-  /// Throws INTERNAL where the layers are others.
+  /// Throws INTERNAL for any other layers.
   explicit ConvNormChain(const torch::nn::Sequential& layers);
 
-  /// What the layers make of x, with `residual`, where there is one, added in front of the last ReLU; a last ReLU that is not among
-  /// the layers is asked for by `relu`. The result is the caller's alone.
+  /// Applies the layers to x, with `residual` (if any) added before the last ReLU; `relu` adds a final ReLU that is
+  /// not among the layers. The caller owns the result exclusively.
   ops::LazyTensor operator()(const ops::LazyTensor& x, const at::Tensor& residual = {}, bool relu = false);
 
  private:
@@ -93,18 +94,20 @@ class ConvNormChain {
   std::vector<Link> links_;
 };
 
-/// ReLU that overwrites what it reads, for places where nothing else holds it: inside a block, behind a batch normalization.
+/// ReLU that overwrites its input, for positions where nothing else holds it: inside a block, after a batch
+/// normalization.
 torch::nn::ReLU relu_in_place();
 
-/// Deals the channels out anew, the first of each group first: what the groups of one convolution computed reaches every group
-/// of the next. x: [N, C, H, W] -> [N, C, H, W]. Zhang et al., "ShuffleNet" (CVPR 2018), section 3.1.
+/// Interleaves the channels, the first of each group first, so that the output of each group of one convolution
+/// reaches every group of the next. x: [N, C, H, W] -> [N, C, H, W]. Zhang et al., "ShuffleNet" (CVPR 2018), section
+/// 3.1.
 at::Tensor shuffle_channels(const at::Tensor& x, int64_t groups);
 
-/// Size behind a 3×3 convolution or pooling of stride 2 and padding 1, a 7×7 convolution of stride 2 and padding 3, and a 1×1
-/// convolution of stride 2: all round up.
+/// Output size of a 3×3 convolution or pooling with stride 2 and padding 1, a 7×7 convolution with stride 2 and
+/// padding 3, and a 1×1 convolution with stride 2: all round up.
 ImageSize stride2_size(ImageSize size);
 
-/// Throws SHAPE_MISMATCH where an image of this size has less than the pixels that the network needs.
+/// Throws SHAPE_MISMATCH if an image of this size is smaller than the network's minimum.
 void require_pixels(ImageSize image, ImageSize smallest = {1, 1});
 
 }  // namespace reviewkd

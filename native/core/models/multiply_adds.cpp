@@ -10,21 +10,21 @@
 namespace reviewkd {
 namespace {
 
-/// What the running `count_multiply_adds` of this thread adds to.
+/// The running total of `count_multiply_adds` on this thread.
 thread_local int64_t counted_multiply_adds = 0;
 
-/// Of an operation between its begin, when its inputs can be read, and its end, when its result can.
+/// State of an operation between its begin, when its inputs are available, and its end, when its result is.
 struct Products : at::ObserverContext {
   explicit Products(int64_t per_element) : per_element(per_element) {}
-  /// How many products each element of the result is a sum of.
+  /// Number of products summed per element of the result.
   int64_t per_element;
 };
 
-/// What every convolution and every linear layer comes down to.
+/// The operations that every convolution and every linear layer dispatches to.
 std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& function) {
   const std::string_view name = function.name();
   const auto input = [&](size_t index) -> const at::Tensor& { return function.inputs()[index].toTensor(); };
-  if (name == "aten::convolution") {  // (input, weight, …); a row of the weight makes one output channel
+  if (name == "aten::convolution") {  // (input, weight, …); a row of the weight produces one output channel
     const at::Tensor& weight = input(1);
     return std::make_unique<Products>(weight.numel() / weight.size(0));
   }
@@ -38,7 +38,7 @@ void end(const at::RecordFunction& function, at::ObserverContext* context) {
   counted_multiply_adds += function.outputs()[0].toTensor().numel() * static_cast<Products*>(context)->per_element;
 }
 
-/// Observes this thread's operations while it lives.
+/// Observes this thread's operations while alive.
 class OperationObserver {
  public:
   OperationObserver()

@@ -26,7 +26,7 @@ struct DeviceAndTypeOrder {
   }
 };
 
-/// The first few of a list of differences, and how many more there are.
+/// The first few of a list of differences, and the number of remaining ones.
 std::string summary(const std::vector<std::string>& items) {
   constexpr size_t kShown = 3;
   std::string text;
@@ -40,10 +40,10 @@ void require_agreement(const LoadReport& report) {
   std::vector<std::string> mismatched;
   for (const auto& [name, expected, got] : report.mismatched) {
     std::ostringstream text;
-    text << name << " (expected " << at::IntArrayRef(expected) << ", got " << at::IntArrayRef(got) << ")";
+    text << name << " (expected " << at::IntArrayRef(expected) << ", received " << at::IntArrayRef(got) << ")";
     mismatched.push_back(text.str());
   }
-  std::string message = "expected the entries of this network for its state dict, got others: ";
+  std::string message = "invalid state dict: expected this network's entries, received others: ";
   const auto add = [&](const char* what, const std::vector<std::string>& items) {
     if (!items.empty()) message += std::string(message.back() == ' ' ? "" : "; ") + what + summary(items);
   };
@@ -51,7 +51,7 @@ void require_agreement(const LoadReport& report) {
   add("missing: ", report.missing);
   add("unexpected: ", report.unexpected);
   fail(ErrorCode::kStateDictMismatch, message,
-       ". Are these the weights of another architecture or number of classes? `strict: false` loads what fits");
+       ". The weights may belong to another architecture or number of classes; `strict: false` loads the matching entries.");
 }
 
 }  // namespace
@@ -73,7 +73,7 @@ NamedTensors detached_copy(const NamedTensors& state) {
     else elsewhere[{tensor.device(), tensor.scalar_type()}].push_back(copy.size());
     copy.emplace_back(name, values);
   }
-  // From a device in one piece: each copy waits for it.
+  // From a device in one piece, because each copy waits for it.
   for (const auto& [key, indices] : elsewhere) {
     std::vector<at::Tensor> flat;
     for (const size_t i : indices) flat.push_back(state[i].second.detach().contiguous().view({-1}));

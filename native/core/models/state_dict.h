@@ -13,13 +13,13 @@ namespace reviewkd {
 /// Names and tensors in order. Tensors share memory with the module.
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
-/// Everything that a module keeps: of each submodule its parameters, then its buffers, then its children.
+/// The complete state of a module: of each submodule its parameters, then its buffers, then its children.
 NamedTensors state_dict(const torch::nn::Module& module, const std::string& prefix = "");
 
-/// A copy that shares no memory with the module, on the CPU and row by row.
+/// A contiguous copy on the CPU that shares no memory with the module.
 NamedTensors detached_copy(const NamedTensors& state);
 
-/// Where tensors lie and how often they were changed: whether what was made of them still holds.
+/// Addresses and versions of tensors: detects whether values derived from them are outdated.
 using StateVersion = std::vector<std::pair<const void*, uint32_t>>;
 StateVersion version_of(const NamedTensors& state);
 
@@ -36,8 +36,9 @@ struct LoadReport {
   std::vector<ShapeMismatch> mismatched;
 };
 
-/// Copies `source` into `target` by name, converting types. Strict: every name must be found on both sides and with the same
-/// shape; else STATE_DICT_MISMATCH, naming the first differences, before anything is changed. Not strict: what fits is copied.
+/// Copies `source` into `target` by name, converting types. Strict: every name must exist on both sides with the same
+/// shape; otherwise throws STATE_DICT_MISMATCH, naming the first differences, before anything is changed. Not strict:
+/// copies the entries that match.
 LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& source, bool strict);
 
 }  // namespace reviewkd

@@ -1,5 +1,5 @@
 #pragma once
-// Files that are read and written at any place, locked, replaced and flushed to the disk.
+// Files with random access that can be locked, replaced and flushed to disk.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,15 +10,15 @@
 namespace reviewkd::platform {
 
 enum class Access {
-  kRead,     // a regular file, as it is: no directory, no pipe
-  kReplace,  // made, or emptied; it can be read as well
-  kShare,    // made where there is none, otherwise left as it is; it can be read as well
+  kRead,     // an existing regular file: no directory, no pipe
+  kReplace,  // created or truncated; also readable
+  kShare,    // created if missing, otherwise left as is; also readable
 };
 
 enum class LockResult { kTaken, kHeldElsewhere, kUnsupported };
 
-/// An open file, which no child process inherits and which others may read, write, replace and remove meanwhile. Calls return what the system
-/// answered; a default error code is success.
+/// An open file that child processes do not inherit and that others may read, write, replace and remove meanwhile.
+/// Calls return the system's error code; a default error code is success.
 class File {
  public:
   File() = default;
@@ -37,26 +37,26 @@ class File {
 
   [[nodiscard]] std::error_code size(uint64_t& bytes) const;
 
-  /// `count`: how many of `bytes` bytes there were from `offset` on; less than all only at the end of the file.
+  /// `count`: the number of bytes read from `offset` on; less than `bytes` only at the end of the file.
   [[nodiscard]] std::error_code read(uint64_t offset, void* target, uint64_t bytes, uint64_t& count) const;
 
-  /// All of them, or an error.
+  /// Writes all bytes or returns an error.
   [[nodiscard]] std::error_code write(uint64_t offset, const void* data, uint64_t bytes);
 
-  /// Empties it.
+  /// Truncates the file.
   [[nodiscard]] std::error_code clear();
 
-  /// Lets the disk begin with bytes that were written. A hint: what comes of it, `flush` tells.
+  /// Hints that the disk may start writing these bytes. `flush` reports the outcome.
   void begin_flush(uint64_t offset, uint64_t bytes);
 
-  /// Waits until everything is on the disk.
+  /// Waits until everything is on disk.
   [[nodiscard]] std::error_code flush();
 
-  /// Closed in any case.
+  /// Closes the file, even if an error is returned.
   [[nodiscard]] std::error_code close();
 
-  /// Takes the right to the file that one holder has at a time, in this process or another, without waiting. The system takes it back when the
-  /// file is closed, however the process ends. What stands in the file can be read by everybody all the same.
+  /// Tries to acquire the file's exclusive lock, in this process or another, without waiting. The system releases it
+  /// when the file is closed, however the process ends. The file remains readable by everyone.
   LockResult try_lock();
 
   /// Whether the path still names this file.
@@ -67,16 +67,16 @@ class File {
   intptr_t handle_ = kNone;
 };
 
-/// Gives a file another name, in place of what has that name; at each moment the name has one of the two, whole.
+/// Renames a file, replacing any existing target; at each moment the target name has one of the two, whole.
 [[nodiscard]] std::error_code replace(const std::string& from, const std::string& to);
 
-/// Gives a file a second name. Not every file system can.
+/// Gives a file a second name. Not every file system supports this.
 [[nodiscard]] std::error_code link(const std::string& path, const std::string& second);
 
-/// Removes a file that may be there.
+/// Removes a file if it exists.
 void remove(const std::string& path);
 
-/// Waits until the names in the directory of `path` are on the disk.
+/// Waits until the names in the directory of `path` are on disk.
 [[nodiscard]] std::error_code flush_directory_of(const std::string& path);
 
 }  // namespace reviewkd::platform

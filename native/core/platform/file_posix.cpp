@@ -13,7 +13,7 @@
 namespace reviewkd::platform {
 namespace {
 
-/// What one call takes on every system.
+/// The largest size that one call accepts on every system.
 constexpr uint64_t kLargestPiece = uint64_t{1} << 30;
 
 std::error_code last_error() { return {errno, std::generic_category()}; }
@@ -22,7 +22,7 @@ std::error_code answer(int result) { return result == 0 ? std::error_code() : la
 
 int flags_of(Access access) {
   switch (access) {
-    // A pipe would be waited for in silence otherwise.
+    // Without O_NONBLOCK, opening a pipe would block silently.
     case Access::kRead: return O_RDONLY | O_NONBLOCK;
     case Access::kReplace: return O_RDWR | O_CREAT | O_TRUNC;
     case Access::kShare: return O_RDWR | O_CREAT;
@@ -32,7 +32,7 @@ int flags_of(Access access) {
 
 int to_disk(int descriptor) {
 #ifdef F_FULLFSYNC
-  // fsync(2) of macOS leaves the disk its own cache. Not every file system knows the other call.
+  // On macOS, fsync(2) does not flush the disk's own cache. Not every file system supports F_FULLFSYNC.
   if (::fcntl(descriptor, F_FULLFSYNC) == 0) return 0;
 #endif
   return ::fsync(descriptor);
@@ -120,14 +120,14 @@ std::error_code link(const std::string& path, const std::string& second) { retur
 
 void remove(const std::string& path) { ::unlink(path.c_str()); }
 
-// The names last only once the directory is on the disk, too.
+// The names, too, are durable only once the directory is on disk.
 std::error_code flush_directory_of(const std::string& path) {
   const auto parent = path_of(path).parent_path();
   const int handle = ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (handle < 0) return last_error();
   const std::error_code result = answer(to_disk(handle));
   ::close(handle);
-  // A file system that cannot flush a directory says so by one of these.
+  // Error codes of file systems that cannot flush a directory.
   for (const int refusal : {EINVAL, ENOTSUP, ENOSYS}) {
     if (result.value() == refusal) return {};
   }

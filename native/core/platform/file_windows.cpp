@@ -11,9 +11,9 @@ namespace reviewkd::platform {
 namespace {
 
 constexpr DWORD kShared = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-/// What one call takes.
+/// The largest size that one call accepts.
 constexpr uint64_t kLargestPiece = uint64_t{1} << 30;
-/// Locks bind readers here, so that ours lies where no file has bytes.
+/// Locks are mandatory for readers on Windows, so the locked byte is beyond any file contents.
 constexpr uint64_t kLockedByte = uint64_t{1} << 62;
 
 HANDLE handle_of(intptr_t handle) { return reinterpret_cast<HANDLE>(handle); }
@@ -29,8 +29,8 @@ OVERLAPPED place(uint64_t offset) {
 
 bool is(const std::error_code& error, DWORD code) { return error == error_of(code); }
 
-/// Scanners and indexers open files without leave to others, for some milliseconds, and a removed file keeps its name until the last of them
-/// closes it. What is refused for such a reason is tried again, for a quarter of a second in all.
+/// Scanners and indexers open files exclusively for some milliseconds, and a removed file keeps its name until the
+/// last of them closes it. Calls refused for such a reason are retried for up to a quarter of a second.
 template <typename Call>
 std::error_code patiently(const Call& call) {
   std::error_code error = call();
@@ -58,7 +58,7 @@ std::error_code open_to_read(const std::wstring& path, intptr_t& handle) {
   return directory ? std::make_error_code(std::errc::is_a_directory) : error;
 }
 
-/// Renames as POSIX does, over a file that somebody reads meanwhile. Not every file system can.
+/// Renames as POSIX does, even over a file that is open for reading. Not every file system supports this.
 std::error_code replace_open(const std::wstring& from, const std::wstring& to) {
   intptr_t handle = -1;
   constexpr DWORD kFlags = FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_WRITE_THROUGH;
@@ -76,7 +76,7 @@ std::error_code replace_open(const std::wstring& from, const std::wstring& to) {
 
 bool identify(HANDLE handle, BY_HANDLE_FILE_INFORMATION& identity) { return ::GetFileInformationByHandle(handle, &identity) != 0; }
 
-/// On file systems that do not remove as POSIX does, the name goes with the last handle.
+/// On file systems without POSIX removal, the name disappears with the last handle.
 bool is_removed(HANDLE handle) {
   FILE_STANDARD_INFO state{};
   return ::GetFileInformationByHandleEx(handle, FileStandardInfo, &state, sizeof state) != 0 && (state.DeletePending || state.NumberOfLinks == 0);
@@ -173,7 +173,7 @@ void remove(const std::string& path) {
   static_cast<void>(patiently([&] { return answer(::DeleteFileW(name.c_str())); }));
 }
 
-// Names are written through by `replace`, and the file system keeps a journal of them.
+// `replace` writes names through, and the file system journals them.
 std::error_code flush_directory_of(const std::string&) { return {}; }
 
 }  // namespace reviewkd::platform

@@ -5,7 +5,7 @@
 namespace reviewkd::platform {
 
 void* load_library(const std::string& path, Symbols symbols, std::string& reason) {
-  const int scope = symbols == Symbols::kEverybodys ? RTLD_GLOBAL : RTLD_LOCAL;
+  const int scope = symbols == Symbols::kGlobal ? RTLD_GLOBAL : RTLD_LOCAL;
   void* library = ::dlopen(path.c_str(), RTLD_NOW | scope | RTLD_NODELETE);
   if (library != nullptr) return library;
   const char* message = ::dlerror();

@@ -15,7 +15,7 @@ HMODULE module_of(const void* code, DWORD more_flags) {
 }  // namespace
 
 void* load_library(const std::string& path, Symbols, std::string& reason) {
-  // The flag, which looks beside the library for those that it asks for, wants a whole path with backslashes.
+  // The flag that searches dependencies next to the library requires an absolute path with backslashes.
   std::error_code ignored;
   const std::filesystem::path whole = std::filesystem::absolute(path_of(path), ignored).make_preferred();
   HMODULE library = ::LoadLibraryExW((ignored ? path_of(path) : whole).c_str(), nullptr, LOAD_WITH_ALTERED_SEARCH_PATH);
@@ -30,7 +30,7 @@ void* symbol_in_scope(const char*) { return nullptr; }
 std::string library_of(const void* code) {
   const HMODULE module = module_of(code, GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT);
   if (module == nullptr) return "";
-  // A path that does not fit is cut short, and fills all the room there is.
+  // A path that does not fit is truncated and fills the whole buffer.
   for (std::wstring path(MAX_PATH, L'\0');; path.resize(2 * path.size())) {
     const DWORD length = ::GetModuleFileNameW(module, path.data(), static_cast<DWORD>(path.size()));
     if (length < path.size()) return to_utf8(path.substr(0, length));

@@ -5,16 +5,16 @@
 
 namespace reviewkd::platform {
 
-/// Whole pages of zeros; none where the system has no more.
+/// Whole pages of zeros; null if out of memory.
 void* map_pages(size_t bytes);
 
-/// As many bytes as were asked for.
+/// `bytes`: the size passed to `map_pages`.
 void unmap_pages(void* pages, size_t bytes);
 
-/// None where there is no more. `alignment`: a power of two; `bytes`: any number.
+/// Null if out of memory. `alignment`: a power of two; `bytes`: any number.
 void* allocate_aligned(size_t alignment, size_t bytes);
 
-/// What `allocate_aligned` gave, or none.
+/// Frees memory of `allocate_aligned`; null is allowed.
 void free_aligned(void* memory);
 
 }  // namespace reviewkd::platform

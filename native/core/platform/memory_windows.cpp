@@ -7,7 +7,7 @@ namespace reviewkd::platform {
 
 void* map_pages(size_t bytes) { return ::VirtualAlloc(nullptr, bytes, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE); }
 
-// The system knows how many.
+// The system knows the size.
 void unmap_pages(void* pages, size_t) { ::VirtualFree(pages, 0, MEM_RELEASE); }
 
 void* allocate_aligned(size_t alignment, size_t bytes) { return ::_aligned_malloc(bytes, alignment); }

@@ -1,6 +1,7 @@
 #include "core/platform/processor.h"
 
-// The compiler's own __builtin_cpu_supports is a function of its run-time library, which it links by itself on some systems alone.
+// The compiler's __builtin_cpu_supports needs its run-time library, which is not linked automatically on every
+// system.
 #if defined(__x86_64__) || defined(_M_X64)
 #include <cpuid.h>
 
@@ -9,14 +10,15 @@
 namespace reviewkd::platform {
 namespace {
 
-/// A bit of one of the registers in which CPUID answers. Intel: Software Developer's Manual, volume 2A.
+/// A bit of one of the registers that CPUID returns. Intel: Software Developer's Manual, volume 2A.
 constexpr bool has(uint32_t value, int bit) { return (value >> bit & 1) != 0; }
 
 struct Found {
   bool avx2 = false, avx512 = false, avx512_bfloat16 = false;
 };
 
-/// The registers that the system saves when it switches between threads. XGETBV, whose intrinsic wants a compiler flag.
+/// The registers that the system saves on a context switch. XGETBV in assembly, because its intrinsic requires a
+/// compiler flag.
 uint64_t saved_registers() {
   uint32_t low = 0, high = 0;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));

@@ -1,12 +1,12 @@
 #pragma once
-// Which vector instructions the processor has and the system lets programs use.
+// Vector instructions that the processor supports and the system enables.
 
 namespace reviewkd::platform {
 
 enum class Instructions {
   kAvx2,            // with FMA
   kAvx512,          // F, BW, VL and DQ
-  kAvx512Bfloat16,  // beyond these
+  kAvx512Bfloat16,  // in addition to these
 };
 
 /// False on processors of other families.

@@ -19,7 +19,7 @@ std::string to_utf8(std::wstring_view utf16) {
 }
 
 std::wstring wide_path(const std::string& utf8) {
-  // Room for what the calls themselves add.
+  // Leaves room for what the calls themselves append.
   constexpr size_t kLongest = MAX_PATH - 13;
   const std::wstring path = to_utf16(utf8);
   if (path.size() < kLongest || path.starts_with(LR"(\\?\)")) return path;

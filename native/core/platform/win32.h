@@ -1,5 +1,6 @@
 #pragma once
-// Windows' own header and what its calls need; for the files of this layer alone, since it defines macros with everyday names.
+// The Windows header and helpers for its calls; only for files of this layer, since it defines macros with common
+// names.
 
 #ifndef NOMINMAX
 #define NOMINMAX
@@ -17,13 +18,13 @@ namespace reviewkd::platform {
 
 inline std::error_code error_of(DWORD code) { return {static_cast<int>(code), std::system_category()}; }
 
-/// To be asked before anything else is called.
+/// The last error of the calling thread. Read it before making any other call.
 inline std::error_code last_error() { return error_of(::GetLastError()); }
 
 std::wstring to_utf16(std::string_view utf8);
 std::string to_utf8(std::wstring_view utf16);
 
-/// A path as the system's calls take it, longer than their 260 characters, too.
+/// Converts a path for the system's calls; also supports more than their 260 characters.
 std::wstring wide_path(const std::string& utf8);
 
 }  // namespace reviewkd::platform

@@ -237,7 +237,7 @@ void DeviceStep::report(const Pass& pass, int64_t part, int64_t parts, int64_t i
   const at::Tensor correct = pass.correct.contiguous();
   const int64_t length = images * (part + 1) / parts - images * part / parts;
   ops::StepReport call{};
-  TORCH_CHECK(scalars.size() <= ops::kMostScalars, "expected at most ", ops::kMostScalars, " losses in a step, got ", scalars.size());
+  TORCH_CHECK(scalars.size() <= ops::kMostScalars, "invalid losses: expected at most ", ops::kMostScalars, " in a step, received ", scalars.size(), ".");
   for (size_t i = 0; i < scalars.size(); ++i) call.scalars[i] = {scalars[i].const_data_ptr(), scalars[i].scalar_type() == at::kDouble};
   call.count = static_cast<int32_t>(scalars.size());
   call.first_part = part == 0;
@@ -257,7 +257,7 @@ void DeviceStep::report(const Pass& pass, int64_t part, int64_t parts, int64_t i
 std::string DeviceStep::why_not_replayed() const {
   if (replays_) return "";
   if (!why_not_recorded_.empty()) return why_not_recorded_;
-  return is_new_ ? "the first steps with batches of a size are not recorded" : "steps with batches of other sizes are recorded, and no more are";
+  return is_new_ ? "the first steps with a batch size are not recorded" : "steps with other batch sizes are recorded, and the number is limited";
 }
 
 bool DeviceStep::may_record() const {

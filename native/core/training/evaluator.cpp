@@ -82,8 +82,8 @@ class DeviceTally {
 
 void check_classes(const BackboneImpl& network, const ImageSet& images) {
   if (images.num_classes > network.num_classes()) {
-    fail(ErrorCode::kShapeMismatch, "expected a network with ", images.num_classes, " classes for the data set ", images.kind,
-         ", got one with ", network.num_classes());
+    fail(ErrorCode::kShapeMismatch, "invalid network: expected ", images.num_classes, " classes for the data set ", images.kind,
+         ", received ", network.num_classes(), ".");
   }
 }
 
@@ -119,8 +119,8 @@ Evaluation evaluate(Network& network, const ImageSet& set, const EvaluationOptio
     if (progress) progress(done);
     if (stop) break;
   }
-  if (stop && done < set.size) throw Error(ErrorCode::kAborted, "the evaluation was stopped");
-  if (done == 0) fail(ErrorCode::kInvalidArgument, "expected images to evaluate on, got none from the data set ", set.kind);
+  if (stop && done < set.size) throw Error(ErrorCode::kAborted, "the evaluation was stopped.");
+  if (done == 0) fail(ErrorCode::kInvalidArgument, "invalid data set ", set.kind, ": expected images to evaluate on, received none.");
   Evaluation sums = on_device ? on_device->sums() : on_host.sums();
   const double count = static_cast<double>(sums.samples);
   return {100 * sums.top1 / count, 100 * sums.top5 / count, sums.loss / count, sums.samples, std::move(sums.per_class)};

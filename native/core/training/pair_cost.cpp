@@ -34,8 +34,8 @@ int64_t parameter_bytes(const torch::nn::Module& module) {
 /// A step at `batch_size`, of which each event is linear in the batch size.
 std::vector<int64_t> extrapolated(const std::vector<int64_t>& small, const std::vector<int64_t>& larger, int64_t batch_size) {
   if (small.size() != larger.size()) {
-    fail(ErrorCode::kInternal, "expected the same allocations in steps with ", kSmallBatch, " and ", kLargerBatch, " images, got ",
-         small.size(), " and ", larger.size());
+    fail(ErrorCode::kInternal, "invalid measurement: expected the same allocations in steps with ", kSmallBatch, " and ", kLargerBatch, " images, received ",
+         small.size(), " and ", larger.size(), ".");
   }
   std::vector<int64_t> events(small.size());
   for (size_t i = 0; i < events.size(); ++i) {
@@ -111,7 +111,7 @@ PairCost measure_pair(const std::shared_ptr<Distiller>& distiller, ImageSize ima
       const at::Tensor batch = noise.narrow(0, 0, images).clone();
       session.step(batch, labels.narrow(0, 0, images).clone());
     }
-    if (stop) fail(ErrorCode::kAborted, "the measurement was stopped");
+    if (stop) fail(ErrorCode::kAborted, "the measurement was stopped.");
     return recorder.take();
   };
   step(kSmallBatch);  // leaves the gradients that every later step finds

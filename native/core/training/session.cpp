@@ -112,8 +112,8 @@ StepResult Session::step(const at::Tensor& images, const at::Tensor& labels) {
 void Session::check_devices() const {
   optimizer_.check_devices();
   if (!distiller_ || distiller_->teacher().device() == network_->device()) return;
-  fail(ErrorCode::kDeviceMismatch, "invalid device of the teacher: expected ", network_->device(), " as the student's, received ",
-       distiller_->teacher().device(), ": another session moved it. Create a new session, or let all of them use one device.");
+  fail(ErrorCode::kDeviceMismatch, "invalid device of the teacher: expected ", network_->device(), " like the student's, received ",
+       distiller_->teacher().device(), ". Another session moved it; create a new session, or let all of them use one device.");
 }
 
 template <typename HandOver>
@@ -235,14 +235,14 @@ Losses Session::losses_of(const double* value, const std::vector<double>& weight
 
 void Session::check_norm(double norm, int64_t step) const {
   if (std::isfinite(norm)) return;
-  fail(ErrorCode::kNonFiniteLoss, "expected finite gradients in step ", step, ", got a norm of ", norm,
+  fail(ErrorCode::kNonFiniteLoss, "invalid gradients in step ", step, ": expected finite values, received a norm of ", norm,
        ". Lower the learning rate or lengthen its warm-up.");
 }
 
 void Session::check_finite(const Losses& losses, int64_t step) const {
   const auto check = [&](double value, const std::string& term) {
     if (std::isfinite(value)) return;
-    fail(ErrorCode::kNonFiniteLoss, "expected a finite loss in step ", step, ", got ", value, " for ", term,
+    fail(ErrorCode::kNonFiniteLoss, "invalid loss in step ", step, ": expected a finite value, received ", value, " for ", term,
          ". Lower the learning rate, lengthen its warm-up or bound the gradients (clipNorm); check the data for NaN.");
   };
   check(losses.cross_entropy, "crossEntropy");
@@ -259,22 +259,22 @@ void Session::check_finite(const Losses& losses, int64_t step) const {
 
 void check_labels(const at::Tensor& labels, const at::Tensor& images, int64_t classes) {
   if (labels.scalar_type() != at::kLong) {
-    fail(ErrorCode::kDtypeMismatch, "expected int64 for labels, got ", labels.scalar_type());
+    fail(ErrorCode::kDtypeMismatch, "invalid labels: expected int64, received ", labels.scalar_type(), ".");
   }
   if (labels.dim() != 1 || labels.size(0) != images.size(0)) {
-    fail(ErrorCode::kShapeMismatch, "expected [", images.size(0), "] for labels, got ", labels.sizes());
+    fail(ErrorCode::kShapeMismatch, "invalid labels: expected shape [", images.size(0), "], received ", labels.sizes(), ".");
   }
   const int64_t lowest = labels.min().item<int64_t>();
   const int64_t highest = labels.max().item<int64_t>();
   if (lowest < 0 || highest >= classes) {
-    fail(ErrorCode::kLabelOutOfRange, "expected 0 to ", classes - 1, " for labels, got ", lowest < 0 ? lowest : highest);
+    fail(ErrorCode::kLabelOutOfRange, "invalid labels: expected 0 to ", classes - 1, ", received ", lowest < 0 ? lowest : highest, ".");
   }
 }
 
 void Session::check_batch(const at::Tensor& images, const at::Tensor& labels) const {
   image_size_of(images);
   if (!images.is_floating_point()) {
-    fail(ErrorCode::kDtypeMismatch, "expected normalized floating point images, got ", images.scalar_type());
+    fail(ErrorCode::kDtypeMismatch, "invalid images: expected normalized floating-point values, received ", images.scalar_type(), ".");
   }
   check_labels(labels, images, network_->module->num_classes());
 }
@@ -293,10 +293,10 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
       .first_batch = goes_on ? state_.step : 0,
   };
   const int64_t steps = batch_count(images.size, plan);
-  if (steps == 0) fail(ErrorCode::kBatchTooSmall, "expected at least 2 training images, got ", images.size);
+  if (steps == 0) fail(ErrorCode::kBatchTooSmall, "invalid training data: expected at least 2 images, received ", images.size, ".");
   if (goes_on && steps != state_.steps) {
-    fail(ErrorCode::kInvalidArgument, "expected ", state_.steps, " steps for the rest of epoch ", state_.epoch,
-         ", which was begun with so many, got ", steps, ". Continue it with the same data and batch size.");
+    fail(ErrorCode::kInvalidArgument, "invalid epoch ", state_.epoch, ": expected ", state_.steps, " steps, as when it started, received ", steps,
+         ". Continue it with the same data and batch size.");
   }
   if (!goes_on) {
     state_ = EpochState{};
@@ -362,9 +362,9 @@ EpochState Session::train_epoch(const ImageSet& images, const EpochOptions& opti
     if (stopped) break;
   }
   if (state_.step < steps) {
-    if (stop) throw Error(ErrorCode::kAborted, "the epoch was stopped after step " + std::to_string(state_.step));
-    fail(ErrorCode::kInvalidArgument, "expected ", steps, " batches for epoch ", options.epoch, " from the data set ", images.kind,
-         ", got ", state_.step);
+    if (stop) throw Error(ErrorCode::kAborted, "the epoch was stopped after step " + std::to_string(state_.step) + ".");
+    fail(ErrorCode::kInvalidArgument, "invalid data set ", images.kind, ": expected ", steps, " batches for epoch ", options.epoch,
+         ", received ", state_.step, ".");
   }
   return state_;
 }

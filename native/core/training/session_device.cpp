@@ -67,7 +67,7 @@ void Session::check_reported(const DeviceReport& report) {
   device_step_->begin_sums(report.images, report.all_correct, report.sums);
   check_finite(losses_of(report.bad_values.data(), weights()), steps_);
   check_norm(report.bad_norm, steps_);
-  fail(ErrorCode::kInternal, "expected a value that is not finite in step ", steps_, ", got none");
+  fail(ErrorCode::kInternal, "invalid report of step ", steps_, ": expected a non-finite value, received none.");
 }
 
 }  // namespace reviewkd

@@ -16,8 +16,8 @@ std::vector<std::regex> compile(const std::vector<ParameterGroup>& groups) {
     try {
       patterns.emplace_back(group.pattern);
     } catch (const std::regex_error& error) {
-      fail(ErrorCode::kInvalidArgument, "expected a regular expression for the pattern of a parameter group, got \"",
-           group.pattern, "\": ", error.what());
+      fail(ErrorCode::kInvalidArgument, "invalid pattern of a parameter group: expected a regular expression, received \"",
+           group.pattern, "\". ", error.what());
     }
   }
   return patterns;
@@ -41,8 +41,8 @@ Sgd::Sgd(NamedTensors parameters, const SgdOptions& options) : parameters_(std::
   }
   for (size_t i = 0; i < matches.size(); ++i) {
     if (matches[i] == 0) {
-      fail(ErrorCode::kInvalidArgument, "expected parameter names that match the group's pattern \"", options.groups[i].pattern,
-           "\", got none that an earlier group had not taken");
+      fail(ErrorCode::kInvalidArgument, "invalid pattern of a parameter group: expected \"", options.groups[i].pattern,
+           "\" to match a parameter name, received none that no earlier group matches.");
     }
   }
 }
@@ -108,7 +108,7 @@ void Sgd::check_devices() const {
     const at::Device then = slots_[i].velocity.device();
     if (now == then) continue;
     fail(ErrorCode::kDeviceMismatch, "invalid device of ", parameters_[i].first, ": expected ", then, ", received ", now,
-         ": another session moved the network. Create a new session for it, or let both use one device.");
+         ". Another session moved the network; create a new session for it, or let both use one device.");
   }
 }
 

@@ -1,8 +1,9 @@
-// A plugin for the CPU that runs the device's kernels thread by thread: so that their arithmetic, and all that leads to them, is tested where there
-// is no GPU. Slow, and for nothing else. Its streams only watch that they are used in the order that a device's require. While work is recorded kernels
-// do nothing, and each replay does the work: whatever a step changes by other means than kernels would be changed twice.
+// A plugin for the CPU that runs the device's kernels thread by thread, so that their arithmetic and all code that
+// leads to them are tested without a GPU. Slow, and for tests only. Its streams only verify that they are used in the
+// order that a device's require. While work is recorded, kernels do nothing, and each replay runs the work: anything
+// that a step changes by other means than kernels would be changed twice.
 //
-// REVIEWKD_STAND_IN_RECORDING=fail makes every recording fail at its end.
+// REVIEWKD_HOST_EMULATION_RECORDING=fail makes every recording fail at its end.
 
 #include <cstdlib>
 #include <stdexcept>
@@ -37,7 +38,7 @@ struct Streams {
   enum class State { kOutside, kEntered, kSide };
   State state = State::kOutside;
   bool is_joined = true;
-  /// Reported at the next `enter`, for scopes that end throw nothing.
+  /// Reported at the next `enter`, because scope destructors must not throw.
   std::string fault;
 
   void go(State from, State to, const char* what) {
@@ -52,7 +53,7 @@ void* create_context() { return new Streams(); }
 void destroy_context(void* context) { delete static_cast<Streams*>(context); }
 
 void enter(void* context) {
-  if (!of(context).fault.empty()) throw std::logic_error("streams of a device: " + of(context).fault);
+  if (!of(context).fault.empty()) throw std::logic_error("invalid use of device streams: " + of(context).fault);
   of(context).go(Streams::State::kOutside, Streams::State::kEntered, "enter");
 }
 
@@ -87,8 +88,8 @@ void* record(void* context, void (*work)(void*), void* argument) {
   of(context).go(Streams::State::kEntered, Streams::State::kEntered, "record");
   const RecordingScope recording;
   work(argument);
-  const char* wish = std::getenv("REVIEWKD_STAND_IN_RECORDING");
-  if (wish != nullptr && std::string_view(wish) == "fail") throw std::runtime_error("the recording was made to fail");
+  const char* setting = std::getenv("REVIEWKD_HOST_EMULATION_RECORDING");
+  if (setting != nullptr && std::string_view(setting) == "fail") throw std::runtime_error("REVIEWKD_HOST_EMULATION_RECORDING requests a failure");
   return new Graph{work, argument};
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Attention based fusion; see AttentionMaps in accelerator.h.
+// Attention based fusion; see AttentionMaps in kernel_backend.h.
 
 #include <cmath>
 
@@ -8,7 +8,7 @@
 
 namespace reviewkd::cuda {
 
-/// Neighbours that share a pixel in what needs sums over its channels.
+/// Neighbouring threads that share a pixel in sums over its channels.
 constexpr int kPixelLanes = 8;
 constexpr int kPixelRows = kBlockThreads / kPixelLanes;
 
@@ -19,11 +19,11 @@ REVIEWKD_BOTH uint32_t x_pixels(const ops::AttentionMaps& call) {
 /// The pixel of y that pixel `p` of x is fused with.
 REVIEWKD_BOTH uint32_t y_pixel(const ops::AttentionMaps& call, uint32_t p) {
   const uint32_t width = static_cast<uint32_t>(call.columns * call.right);
-  const uint32_t line = p / width;  // of all images
+  const uint32_t line = p / width;  // over all images
   return line / static_cast<uint32_t>(call.down) * static_cast<uint32_t>(call.columns) + p % width / static_cast<uint32_t>(call.right);
 }
 
-/// Adds up two sums of the lanes of a pixel.
+/// Adds up two sums over the lanes of a pixel.
 REVIEWKD_BOTH void lane_sums(const float* shared, int thread, float (&sums)[2]) {
   sums[0] = sums[1] = 0.0f;
   const int first = thread / kPixelLanes * kPixelLanes;
@@ -81,7 +81,7 @@ struct FuseByAttention {
   }
 };
 
-/// slopes[pixel][k] = (Σ g · (x or y)) · z_k · (1 - z_k): the gradient of what the sigmoid was taken of.
+/// slopes[pixel][k] = (Σ g · (x or y)) · z_k · (1 - z_k): the gradient of the sigmoid's input.
 template <typename T>
 struct AttentionSlopes {
   static constexpr int kThreads = kBlockThreads;

@@ -1,16 +1,17 @@
 #pragma once
-// The gradients of attention based fusion behind AttentionSlopes; see AttentionMaps in accelerator.h.
+// The gradients of attention based fusion, computed after AttentionSlopes; see AttentionMaps in kernel_backend.h.
 
 #include "cuda/kernels/attention.h"
 
 namespace reviewkd::cuda {
 
-/// The sum of all blocks' shares of the weights' and the bias's gradients: partials [parts, 4 · channels + 2], summed by the block of a group of
-/// channels that ends last. A block's own share is of the order [x under z₀, x under z₁, y under z₀, y under z₁], the weights' is [z₀: x, y; z₁: x, y].
+/// Sums all blocks' shares of the gradients of weights and bias: partials [parts, 4 · channels + 2], summed by the
+/// last block of each channel group to finish. A block's own share has the order [x under z₀, x under z₁, y under z₀,
+/// y under z₁], the weights' is [z₀: x, y; z₁: x, y].
 template <typename T>
 struct AttentionWeightSums {
   static constexpr int kSize = Pack<T>::kSize;
-  /// Values of a group at most.
+  /// Maximum number of values per group.
   static constexpr int kMost = 4 * Layout::kMostLanes * kSize + 2;
   static constexpr int kShared = 2 * PartSums::doubles(kMost);
 
@@ -21,9 +22,9 @@ struct AttentionWeightSums {
 
   REVIEWKD_BOTH int64_t values() const { return 4 * call.channels + 2; }
 
-  /// The weight that one of the four sums is the gradient of.
+  /// The weight whose gradient is one of the four sums.
   REVIEWKD_BOTH int64_t weight_of(int which, int64_t channel) const { return (which % 2 * 2 + which / 2) * call.channels + channel; }
-  /// Where a partial result lies: one of the four sums, or the bias's two behind them.
+  /// Location of a partial result: one of the four sums, or the bias's two after them.
   REVIEWKD_BOTH float* at(int64_t part, int which, int64_t channel) const { return partials + part * values() + weight_of(which, channel); }
   REVIEWKD_BOTH float* bias_at(int64_t part, int k) const { return partials + part * values() + 4 * call.channels + k; }
 
@@ -46,7 +47,7 @@ struct AttentionWeightSums {
   }
 };
 
-/// What both kernels below have: parameters, and the end of their groups.
+/// Common to both kernels below: parameters, and the final phase of their groups.
 template <typename T>
 struct AttentionGradientParts {
   static constexpr int kThreads = kBlockThreads;
@@ -64,7 +65,7 @@ struct AttentionGradientParts {
   REVIEWKD_BOTH void finish(int phase, uint32_t group, int thread, float* shared) const { weight_sums().finish(phase, group, thread, shared); }
 };
 
-/// A thread goes through pixels of y, each with the window of x that is fused with it.
+/// Each thread iterates over pixels of y, each with the window of x that is fused with it.
 template <typename T>
 struct AttentionGradient : AttentionGradientParts<T> {
   using AttentionGradientParts<T>::layout, AttentionGradientParts<T>::call, AttentionGradientParts<T>::slopes, AttentionGradientParts<T>::weight_sums;
@@ -86,7 +87,7 @@ struct AttentionGradient : AttentionGradientParts<T> {
         }
       }
       for (int i = 0; i < 4 * kSize; ++i) Sums::give(shared, thread, i) = sums[i / kSize][i % kSize];
-      // Every lane has seen the same slopes.
+      // Every lane has the same slopes.
       for (int k = 0; k < 2; ++k) Sums::give(shared, thread, 4 * kSize + k) = pack == 0 ? bias[k] : 0.0f;
     } else if (phase == 1) {
       Sums::fold_rows(layout, thread, shared);
@@ -153,7 +154,8 @@ struct AttentionGradient : AttentionGradientParts<T> {
   }
 };
 
-/// The same for large windows, a map of one pixel above all: a block for each pixel of y and group of channels, whose threads share the window.
+/// The same for large windows, in particular a map of one pixel: one block per pixel of y and channel group, whose
+/// threads share the window.
 template <typename T>
 struct AttentionWindowGradient : AttentionGradientParts<T> {
   using AttentionGradientParts<T>::layout, AttentionGradientParts<T>::call, AttentionGradientParts<T>::slopes, AttentionGradientParts<T>::weight_sums;
@@ -167,7 +169,7 @@ struct AttentionWindowGradient : AttentionGradientParts<T> {
   static constexpr int kWithTotals = kTotals + kSums * Layout::kMostLanes;
   static constexpr int kShared = kWithTotals > AttentionWeightSums<T>::kShared ? kWithTotals : AttentionWeightSums<T>::kShared;
 
-  /// For windows that give the threads of a block enough to do, and as many parts as one block sums up in a moment.
+  /// For windows that give the threads of a block enough work, and a number of parts that one block can sum quickly.
   static bool suits(const ops::AttentionMaps& call) { return call.down * call.right >= 16 && call.images * call.rows * call.columns <= 1024; }
 
   /// Each pixel of y is a part.
@@ -189,7 +191,7 @@ struct AttentionWindowGradient : AttentionGradientParts<T> {
         const uint32_t pack = layout.pack(block, lane);
         if (pack >= layout.packs) return;
         if (value < 2 * kSize) *weight_sums().at(part, value / kSize, static_cast<int64_t>(pack) * kSize + value % kSize) = sum;
-        // Every lane has seen the same slopes.
+        // Every lane has the same slopes.
         if (value >= 3 * kSize && pack == 0) *weight_sums().bias_at(part, value - 3 * kSize) = sum;
       });
     } else if (thread < layout.lanes && layout.pack(block, thread) < layout.packs) {

@@ -1,5 +1,6 @@
 #pragma once
-// Batch normalization with what is added and ReLU, around a convolution; see BatchNormStatistics and what follows it in accelerator.h.
+// Batch normalization with residual addition and ReLU, around a convolution; see BatchNormStatistics and the structs
+// after it in kernel_backend.h.
 
 #include <cmath>
 
@@ -8,13 +9,14 @@
 
 namespace reviewkd::cuda {
 
-/// Two sums of each channel over the pixels: partials of [parts, 2, channels], summed by the block of a group that ends last, which passes both sums of
-/// a channel to Derived::finish_channel. Derived::origin(channel) reads the values that a pack of channels is compared with; Derived::Loaded,
-/// read(at) and add(at, loaded, origin, first, second) add a pixel's share of the pack, whose values begin at `at`.
+/// Two sums per channel over the pixels: partials of [parts, 2, channels], summed by the last block of each group to
+/// finish, which passes both sums of a channel to Derived::finish_channel. Derived::origin(channel) reads the
+/// reference values of a pack of channels; Derived::Loaded, read(at) and add(at, loaded, origin, first, second) add a
+/// pixel's share of the pack, whose values begin at `at`.
 template <typename T, typename Derived>
 struct ChannelSums {
   static constexpr int kSize = Pack<T>::kSize;
-  /// Channels of a group.
+  /// Channels per group.
   static constexpr int kChannels = Layout::kMostLanes * kSize;
   using Sums = RowSums<2 * kSize>;
   static constexpr int kThreads = kBlockThreads;
@@ -71,7 +73,7 @@ struct ChannelSums {
   }
 };
 
-/// Moments about a channel's first value, which is near enough to the mean that squares do not cancel.
+/// Moments about a channel's first value, which is close enough to the mean that squares do not cancel.
 template <typename T>
 struct BatchStatistics : ChannelSums<T, BatchStatistics<T>> {
   using Loaded = Words;
@@ -114,7 +116,7 @@ struct BatchStatistics : ChannelSums<T, BatchStatistics<T>> {
   }
 };
 
-/// Up to kInFlight pixels of a pack of channels for each thread, which reads the pack's scale and shift once.
+/// Up to kInFlight pixels of a pack of channels per thread, which reads the pack's scale and shift once.
 template <typename T>
 struct Normalize {
   static constexpr int kSize = Pack<T>::kSize;
@@ -152,14 +154,14 @@ struct Normalize {
                  }
                  if (call.out != nullptr) store(static_cast<T*>(call.out) + at(pixel), value);
                  if (call.active == nullptr) return;
-                 // NaN stays, as at::relu leaves it.
+                 // Keeps NaN, as at::relu does.
                  for (int k = 0; k < kSize; ++k) value[k] = value[k] < 0.0f ? 0.0f : value[k];
                  store(static_cast<T*>(call.active) + at(pixel), value);
                });
   }
 };
 
-/// A pack of the gradient of a normalization's result, as it lies in memory.
+/// A pack of the gradient of a normalization's result, as stored in memory.
 struct GradientWords {
   Words gradient, other, active, x;
 };
@@ -182,7 +184,7 @@ struct MaskedGradient {
     Pack<T> result = unpacked<T>(words.gradient);
     if (call.other_gradient != nullptr) {
       const Pack<T> other = unpacked<T>(words.other);
-      // Rounded as a map that holds the sum.
+      // Rounded like a map that stores the sum.
       for (int i = 0; i < Pack<T>::kSize; ++i) result[i] = to_float(from_float<T>(result[i] + other[i]));
     }
     if (call.active != nullptr) {
@@ -193,8 +195,8 @@ struct MaskedGradient {
   }
 };
 
-/// Σ g and Σ g · (x - mean), and what follows from them: the gradient of what was normalized is a · g + b · (x - mean) + k, factors being [a, b, k]
-/// of each channel.
+/// Σ g and Σ g · (x - mean), and the resulting factors: the gradient of the normalization's input is a · g + b · (x -
+/// mean) + k, with factors [a, b, k] per channel.
 template <typename T>
 struct ReduceGradient : ChannelSums<T, ReduceGradient<T>> {
   using Loaded = GradientWords;
@@ -241,7 +243,7 @@ struct ApplyGradient {
   static constexpr int kShared = 1;
 
   Layout layout;
-  /// With the masked gradient, where there is one, in the place of the gradients that it was made of.
+  /// Replaces the gradients by the masked gradient computed from them, if there is one.
   ops::BatchNormGradient call;
 
   int64_t blocks() const { return layout.blocks(); }

@@ -1,5 +1,6 @@
 #pragma once
-// Cross entropy with its gradient and the number of images classified correctly, in one pass over the logits; see CrossEntropy in accelerator.h.
+// Cross entropy with its gradient and the number of images classified correctly, in one pass over the logits; see
+// CrossEntropy in kernel_backend.h.
 
 #include <cmath>
 
@@ -10,13 +11,13 @@ namespace reviewkd::cuda {
 
 template <typename T>
 struct ClassifyRows {
-  /// Threads that share a row, and rows of a block.
+  /// Threads per row, and rows per block.
   static constexpr int kLanes = 32;
   static constexpr int kRows = kBlockThreads / kLanes;
   static constexpr int kThreads = kBlockThreads;
   static constexpr int kPhases = 4;
   static constexpr int kFinishPhases = 2;
-  /// Behind two values of each thread: greatest value, class, loss and hit of each row.
+  /// After two values per thread: greatest value, class, loss and hit of each row.
   static constexpr int kRowValues = 2 * kBlockThreads;
   static constexpr int kShared = kRowValues + 4 * kRows;
   static_assert(kShared >= 2 * PartSums::doubles(2));
@@ -54,7 +55,7 @@ struct ClassifyRows {
       for (int i = 1; i < kLanes; ++i) {
         const float value = shared[thread + i];
         const float at = shared[kBlockThreads + thread + i];
-        // The first of several.
+        // The first of equal values.
         if (value > greatest || value != value || (value == greatest && at < best)) {
           greatest = value;
           best = at;

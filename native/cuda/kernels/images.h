@@ -1,12 +1,13 @@
 #pragma once
-// Batches from a set of images on the device, to the bits of the loader on the host; see ImageGathering in accelerator.h.
+// Batches from a set of images on the device, bit-identical to the loader's on the host; see ImageGathering in
+// kernel_backend.h.
 
 #include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/portable.h"
 
 namespace reviewkd::cuda {
 
-/// A thread for each pixel.
+/// One thread per pixel.
 struct GatherImages {
   static constexpr int kThreads = kBlockThreads;
   static constexpr int kPhases = 1;
@@ -30,7 +31,7 @@ struct GatherImages {
     for (int channel = 0; channel < 3; ++channel) {
       float value;
       if (call.lookup != nullptr) {
-        // Bytes outside of the image are black.
+        // Bytes outside the image are black.
         const uint8_t byte = inside ? static_cast<const uint8_t*>(call.images)[from + channel * plane] : uint8_t{0};
         value = call.lookup[channel * 256 + byte];
       } else {

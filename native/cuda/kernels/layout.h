@@ -1,15 +1,17 @@
 #pragma once
-// Threads over maps [pixels, channels], and sums over pixels: within a block, then over blocks.
+// Distribution of threads over maps [pixels, channels], and sums over pixels: within a block, then over blocks.
 
 #include "cuda/kernels/portable.h"
 
 namespace reviewkd::cuda {
 
-/// Most blocks that share the sums of a group of channels, two for each multiprocessor of a large device: their results are summed by one block.
+/// Maximum number of blocks that share the sums of a channel group, two per multiprocessor of a large device: one
+/// block sums their results.
 constexpr int64_t kMostParts = 264;
 
-/// How the threads of a block are laid over [pixels, channels]: `lanes` neighbours read neighbouring packs of a pixel, at most 128 bytes, and `rows`
-/// pixels are read at once. The pixels are cut into `parts`, the packs into `groups`, and each block takes one of each.
+/// Layout of a block's threads over [pixels, channels]: `lanes` neighbours read neighbouring packs of a pixel, at
+/// most 128 bytes, and `rows` pixels are read at once. The pixels are divided into `parts`, the packs into `groups`,
+/// and each block processes one of each.
 struct Layout {
   static constexpr int kMostLanes = 8;
 
@@ -17,7 +19,7 @@ struct Layout {
   uint32_t packs, parts, groups;
   int lanes, rows;
 
-  /// For sums. pixels_at_once: how many pixels a thread reads at least, while there are more parts than one.
+  /// For sums. pixels_at_once: minimum number of pixels that a thread reads if there is more than one part.
   static Layout of(int64_t pixels, int64_t packs, int64_t pixels_at_once = kInFlight) {
     Layout layout = over(pixels, packs, pixels_at_once);
     if (layout.parts > kMostParts) layout.parts = kMostParts;
@@ -37,15 +39,15 @@ struct Layout {
   int64_t blocks() const { return static_cast<int64_t>(parts) * groups; }
   REVIEWKD_BOTH uint32_t group(int64_t block) const { return static_cast<uint32_t>(block) % groups; }
   REVIEWKD_BOTH uint32_t part(int64_t block) const { return static_cast<uint32_t>(block) / groups; }
-  /// The thread's pack of channels; `packs` and more if it has none.
+  /// The thread's pack of channels; `packs` or greater if it has none.
   REVIEWKD_BOTH uint32_t pack(int64_t block, int thread) const { return pack_of_group(group(block), thread); }
   REVIEWKD_BOTH uint32_t pack_of_group(uint32_t group, int thread) const { return group * static_cast<uint32_t>(lanes) + static_cast<uint32_t>(thread % lanes); }
   REVIEWKD_BOTH int64_t first_pixel(int64_t block, int thread) const { return static_cast<int64_t>(part(block)) * rows + thread / lanes; }
   REVIEWKD_BOTH int64_t pixel_step() const { return static_cast<int64_t>(parts) * rows; }
 };
 
-/// Calls load(i, pixel) for up to kInFlight pixels of the thread, then use(i, pixel) for the same, until none is left: loads of several pixels are in
-/// flight before the first value is needed.
+/// Calls load(i, pixel) for up to kInFlight pixels of the thread, then use(i, pixel) for the same, until none is
+/// left: several loads are in flight before the first value is needed.
 template <typename Load, typename Use>
 REVIEWKD_BOTH void each_pixel(const Layout& layout, int64_t block, int thread, const Load& load, const Use& use) {
   const int64_t step = layout.pixel_step();
@@ -61,8 +63,8 @@ REVIEWKD_UNROLL
   }
 }
 
-/// Adds up, over the rows of a block, kValues sums for each lane. The values of a thread lie kBlockThreads apart in `shared`, so that neighbours use
-/// different banks. After `give` and a wait come `fold_rows`, a wait, and `folded`.
+/// Sums kValues values per lane over the rows of a block. The values of a thread are kBlockThreads apart in `shared`,
+/// so that neighbours use different banks. Call `give`, wait, `fold_rows`, wait, `folded`.
 template <int kValues>
 struct RowSums {
   static constexpr int kOutputs = kValues * Layout::kMostLanes;
@@ -98,9 +100,10 @@ struct RowSums {
   }
 };
 
-/// Sums of `count` values over the parts of a group, in double, by the block that ends last: `gather`, a wait, `total`.
+/// Sums `count` values over the parts of a group, in double, in the last block to finish: call `gather`, wait,
+/// `total`.
 struct PartSums {
-  /// Doubles in shared memory.
+  /// Number of doubles in shared memory.
   static constexpr int doubles(int most_values) { return most_values > kBlockThreads ? most_values : kBlockThreads; }
   REVIEWKD_BOTH static int shares(int count) { return count > kBlockThreads ? 1 : kBlockThreads / count; }
 

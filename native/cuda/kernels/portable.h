@@ -1,15 +1,16 @@
 #pragma once
-// The language of the kernels: C++ that nvcc compiles for the device and any compiler for the host, so that their arithmetic is tested without a GPU.
+// The language of the kernels: C++ that nvcc compiles for the device and any compiler for the host, so that their
+// arithmetic is tested without a GPU.
 //
 // A kernel is a struct of its parameters with
-//   kThreads, kPhases, kShared   threads of a block; parts between which a block's threads wait for one another; shared floats
-//   blocks()                     how many blocks it takes
-//   run(phase, block, thread, shared)   the work of one thread in one phase. Only `shared` is passed on from phase to phase.
-// A kernel whose blocks give partial results has in addition
-//   kFinishPhases                phases of the block of a group that ends last, when the results of all others can be read
+//   kThreads, kPhases, kShared   threads per block; phases separated by barriers of the block; floats of shared memory
+//   blocks()                     the number of blocks
+//   run(phase, block, thread, shared)   the work of one thread in one phase. Only `shared` persists between phases.
+// A kernel whose blocks produce partial results also has
+//   kFinishPhases                phases of a group's last block to finish, which can read the results of all others
 //   group(block), blocks_of_group()
 //   finish(phase, group, thread, shared)
-// Which block ends last varies, what it reads does not: sums are taken in a fixed order.
+// Which block finishes last varies, but not its input: sums are computed in a fixed order.
 
 #include <cstdint>
 #include <cstring>
@@ -19,10 +20,10 @@
 #else
 #define REVIEWKD_BOTH inline
 #endif
-// For the device's code alone: nvcc passes the host's on to a compiler that warns of pragmas which it does not know.
+// Only for device code: nvcc passes host code to a compiler that warns about unknown pragmas.
 #ifdef __CUDA_ARCH__
 #define REVIEWKD_UNROLL _Pragma("unroll")
-/// For long sums of a known length, which the compiler would otherwise load as a whole.
+/// For long sums of a known length, whose loads the compiler would otherwise hoist all at once.
 #define REVIEWKD_UNROLL_BY_4 _Pragma("unroll 4")
 #define REVIEWKD_KEEP_LOOP _Pragma("unroll 1")
 #else
@@ -34,7 +35,7 @@
 namespace reviewkd::cuda {
 
 constexpr int kBlockThreads = 256;
-/// Loads of 16 bytes that a thread has in flight at a time, to hide the memory's latency.
+/// Loads of 16 bytes that a thread has in flight at a time, to hide memory latency.
 constexpr int kInFlight = 4;
 
 constexpr REVIEWKD_BOTH int64_t ceil_div(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
@@ -52,7 +53,7 @@ REVIEWKD_BOTH To bits_of(From value) {
   return result;
 }
 
-/// A value of 16 bits that PyTorch calls BFloat16.
+/// A 16-bit value, PyTorch's BFloat16.
 struct Bfloat16 {
   uint16_t bits;
 };
@@ -68,7 +69,7 @@ REVIEWKD_BOTH float from_float<float>(float value) {
   return value;
 }
 
-/// Rounds to the nearest, ties to even, as PyTorch does.
+/// Rounds to nearest, ties to even, as PyTorch does.
 template <>
 REVIEWKD_BOTH Bfloat16 from_float<Bfloat16>(float value) {
   const uint32_t bits = bits_of<uint32_t>(value);
@@ -76,7 +77,7 @@ REVIEWKD_BOTH Bfloat16 from_float<Bfloat16>(float value) {
   return {static_cast<uint16_t>(rounded)};
 }
 
-/// As many values as one thread reads at a time: 16 bytes.
+/// The number of values that one thread reads at a time: 16 bytes.
 template <typename T>
 struct Pack {
   static constexpr int kSize = 16 / static_cast<int>(sizeof(T));
@@ -87,7 +88,7 @@ struct Pack {
   REVIEWKD_BOTH float operator[](int i) const { return values[i]; }
 };
 
-/// The bits of a pack, which a thread of a device reads and writes at once.
+/// The bits of a pack, which a device thread reads and writes at once.
 struct alignas(16) Words {
   uint32_t values[4];
 };
@@ -126,7 +127,7 @@ REVIEWKD_BOTH Words packed(const Pack<Bfloat16>& pack) {
   return words;
 }
 
-/// from: at a multiple of 16 bytes.
+/// from: aligned to 16 bytes.
 template <typename T>
 REVIEWKD_BOTH Words load_words(const T* from) {
 #ifdef __CUDA_ARCH__
@@ -155,7 +156,7 @@ REVIEWKD_BOTH void store(T* to, const Pack<T>& pack) {
 #endif
 }
 
-/// A value that another block of this kernel has written: read past this multiprocessor's own cache.
+/// Reads a value that another block of this kernel has written, bypassing this multiprocessor's own cache.
 REVIEWKD_BOTH float load_fresh(const float* from) {
 #ifdef __CUDA_ARCH__
   return __ldcg(from);

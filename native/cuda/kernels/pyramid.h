@@ -1,5 +1,5 @@
 #pragma once
-// The pyramid loss; see Pyramid in accelerator.h.
+// The pyramid loss; see Pyramid in kernel_backend.h.
 
 #include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/layout.h"
@@ -15,18 +15,20 @@ struct Windows {
   }
 
   REVIEWKD_BOTH uint32_t pixels() const { return rows * columns; }
-  /// The place in [images, height, width] of the first pixel of window `window`, both counted row by row, windows image by image.
+  /// Index in [images, height, width] of the first pixel of window `window`, both counted row by row, windows image
+  /// by image.
   REVIEWKD_BOTH uint32_t corner(const ops::Pyramid& call, uint32_t window) const {
     const uint32_t cells = static_cast<uint32_t>(call.cells);
     const uint32_t cell = window % (cells * cells);
     const uint32_t row = window / (cells * cells) * static_cast<uint32_t>(call.height) + cell / cells * rows;
     return row * static_cast<uint32_t>(call.width) + cell % cells * columns;
   }
-  /// Pixel `p` of a window, counted from its corner.
+  /// Offset of pixel `p` of a window from its corner.
   REVIEWKD_BOTH uint32_t offset(const ops::Pyramid& call, uint32_t p) const { return p / columns * static_cast<uint32_t>(call.width) + p % columns; }
 };
 
-/// A block for each window and group of channels: Σ (left - right) of each channel into shifts, Σ (left - right)² into squares [blocks].
+/// One block per window and channel group: Σ (left - right) per channel into shifts, Σ (left - right)² into squares
+/// [blocks].
 template <typename T>
 struct WindowDifferences {
   using Sums = RowSums<Pack<T>::kSize + 1>;
@@ -92,16 +94,16 @@ struct WindowDifferences {
   }
 };
 
-/// A thread for each image and channel: turns its sums into shifts of the gradient; the sum of a block's share of the loss goes into parts [blocks]. The
-/// block that ends last sums all of it up: factor · Σ squares + Σ parts.
+/// One thread per image and channel: converts its sums to shifts of the gradient; the sum of a block's share of the
+/// loss goes to parts [blocks]. The last block to finish sums everything: factor · Σ squares + Σ parts.
 struct TurnSums {
   static constexpr int kThreads = kBlockThreads;
   static constexpr int kPhases = 3;
   static constexpr int kFinishPhases = 2;
   static constexpr int kShared = 2 * kBlockThreads;  // doubles
-  /// 4 × 4, the finest grid of the hierarchical context loss; finer ones are left to the reference.
+  /// 4 × 4, the finest grid of the hierarchical context loss; the reference path handles finer ones.
   static constexpr int kMostCells = 16;
-  /// Values that one thread sums up in between.
+  /// Values that one thread sums at a time.
   static constexpr int kRun = 16;
 
   ops::Pyramid call;
@@ -129,7 +131,7 @@ struct TurnSums {
     }
   }
 
-  /// The loss of an image's channel in all levels.
+  /// The loss of an image's channel over all levels.
   REVIEWKD_BOTH float turn(int64_t at) const {
     if (at >= call.images * call.channels) return 0.0f;
     const int cells = static_cast<int>(call.cells);
@@ -173,7 +175,8 @@ struct TurnSums {
   }
 };
 
-/// Up to kInFlight pixels of a pack of channels for each thread: loss_gradient · (factor · (left - right) + shift of the window).
+/// Up to kInFlight pixels of a pack of channels per thread: loss_gradient · (factor · (left - right) + shift of the
+/// window).
 template <typename T>
 struct PyramidGradient {
   static constexpr int kSize = Pack<T>::kSize;

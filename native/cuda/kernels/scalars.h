@@ -1,6 +1,7 @@
 #pragma once
-// Scalars of a step: weighted sums of losses, the step's report, and its end; see ScalarSum and what follows it in accelerator.h. Some dozen values
-// each, so that one block does all and one kernel stands for a score of small ones.
+// Scalars of a step: weighted sums of losses, the step's report, and its end; see ScalarSum and the structs after it
+// in kernel_backend.h. Only several dozen values each, so that one block does everything and one kernel replaces a
+// score of small ones.
 
 #include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/portable.h"
@@ -39,7 +40,7 @@ struct SumScalarsGradient {
 };
 
 struct ReportStep {
-  /// Values in front of a step's own in `values` and `sums`.
+  /// Number of values before a step's own in `values` and `sums`.
   static constexpr int kExtra = 2;
   static constexpr int kThreads = 96;
   static constexpr int kPhases = 3;
@@ -62,7 +63,7 @@ struct ReportStep {
     if (phase == 0) {
       if (thread < entries) {
         const double value = value_of(thread);
-        // The norm is that of the whole batch's gradients.
+        // The norm covers the whole batch's gradients.
         call.values[thread] = (call.first_part || thread == 0 ? 0.0 : call.values[thread]) + value;
         const double total = call.values[thread];
         shared[thread] = total - total == 0.0 ? 1.0f : 0.0f;
@@ -86,7 +87,7 @@ struct ReportStep {
   }
 };
 
-/// Counters of one launch.
+/// Counters per launch.
 constexpr int kMostCounters = 512;
 
 struct EndStep {
@@ -96,7 +97,7 @@ struct EndStep {
 
   ops::StepEnd::Counter counters[kMostCounters];
   int32_t count;
-  int64_t* position;  // or none
+  int64_t* position;  // may be null
   double* step;
 
   int64_t blocks() const { return 1; }

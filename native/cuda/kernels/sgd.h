@@ -1,21 +1,22 @@
 #pragma once
-// A step of stochastic gradient descent over many parameters at once; see SgdTensors in accelerator.h.
+// A step of stochastic gradient descent for many parameters at once; see SgdTensors in kernel_backend.h.
 
 #include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/portable.h"
 
 namespace reviewkd::cuda {
 
-/// Parameters of a kernel have 32 KB since CUDA 12.1, of which this takes most: one launch for all parameters of most networks.
+/// Kernel parameters may take 32 KB since CUDA 12.1, most of which this uses: one launch for all parameters of most
+/// networks.
 constexpr int kMostTensors = 448;
 
 struct SgdSteps {
   static constexpr int kThreads = kBlockThreads;
   static constexpr int kPhases = 1;
   static constexpr int kShared = 1;
-  /// Values of a thread, read before the first is changed.
+  /// Values per thread, read before the first is changed.
   static constexpr int kEach = 4;
-  /// Values of one block.
+  /// Values per block.
   static constexpr int64_t kValues = kEach * kBlockThreads;
 
   ops::SgdTensor tensors[kMostTensors];

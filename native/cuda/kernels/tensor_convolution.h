@@ -1,16 +1,19 @@
 #pragma once
-// 3 × 3 convolution with padding 1 on tensor cores: an implicit GEMM of [pixels, 9 · in] by [9 · in, out] in bfloat16 with float sums. See
-// TensorConvolution in accelerator.h.
+// 3 × 3 convolution with padding 1 on tensor cores: an implicit GEMM of [pixels, 9 · in] by [9 · in, out] in bfloat16
+// with float sums. See TensorConvolution in kernel_backend.h.
 //
-// A block computes a tile of output pixels for all output channels. The tile's input with its border lies in shared memory, normalized on the way
-// there, and so do all weights. Weights arrive in three groups, one for each row of the filter: products of the first row are summed up while the
-// others are on their way. Each of four warps keeps 1,024 sums (or fewer, with a stride) in its registers.
+// A block computes a tile of output pixels for all output channels. The tile's input with its border is in shared
+// memory, normalized while it is loaded, and so are all weights. Weights arrive in three groups, one per filter row:
+// the products of the first row are accumulated while the others are in flight. Each of four warps keeps 1,024 sums
+// (or fewer, with a stride) in registers.
 //
-//   A  pixels × input channels: read by ldmatrix at a pixel's address in the tile, moved by the tap. A pixel takes an odd multiple of 16 bytes, so
-//      the eight pixels that are read at once, neighbours in a row, lie in different banks. With a stride of 2 the tile's even columns lie in front
-//      of its odd ones, so that pixels which are read together are neighbours there, too.
-//   B  input × output channels: packed in the order of the fragments by tensor_weights.h, 16 bytes a lane.
-//   C  a lane's sums belong to neighbouring channels of a pixel, which it writes at once: so column_channel orders the columns of B.
+//   A  pixels × input channels: read by ldmatrix at a pixel's address in the tile, shifted by the tap. A pixel takes
+//      an odd multiple of 16 bytes, so the eight neighbouring pixels of a row that are read at once are in different
+//      banks. With a stride of 2 the tile's even columns precede its odd ones, so that pixels read together are
+//      neighbours there, too.
+//   B  input × output channels: packed in fragment order by tensor_weights.h, 16 bytes per lane.
+//   C  a lane's sums belong to neighbouring channels of a pixel, which it writes at once: column_channel orders the
+//      columns of B accordingly.
 
 #include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/portable.h"
@@ -22,10 +25,11 @@ namespace reviewkd::cuda {
 template <int kIn, int kOut, int kStride>
 struct TensorConvolution {
   static constexpr int kWarps = 4;
-  static constexpr int kPhases = 5;  // staging, a row of the filter each, moments
+  static constexpr int kPhases = 5;  // staging, one per filter row, moments
   static constexpr int kThreads = kWarps * kLanes;
 
-  // Output pixels of a tile: as many as give a warp 1,024 sums, unless a stride makes their input too large for shared memory.
+  // Output pixels of a tile: enough for 1,024 sums per warp, unless a stride makes their input too large for shared
+  // memory.
   static constexpr int kRows = kStride == 2 && kIn == 64 ? 4 : 8;
   static constexpr int kColumns = kStride == 2 && kOut == 16 ? 16 : 512 / kOut;
   static constexpr int kInRows = kStride * (kRows - 1) + 3;
@@ -33,18 +37,18 @@ struct TensorConvolution {
   static constexpr int kPixel = kIn + 8;  // values from one pixel to the next
   static constexpr int kPacks = kIn / 8;  // of 16 bytes, in a pixel
 
-  static constexpr int kWarpsAcross = kOut == 64 ? 2 : 1;  // over output channels; the others over pixels
+  static constexpr int kWarpsAcross = kOut == 64 ? 2 : 1;  // along output channels; the others along pixels
   static constexpr int kWarpsDown = kWarps / kWarpsAcross;
-  static constexpr int kPixelTiles = kRows * kColumns / 16 / kWarpsDown;  // of a warp
+  static constexpr int kPixelTiles = kRows * kColumns / 16 / kWarpsDown;  // per warp
   static constexpr int kChannelTiles = channel_tiles(kOut);
   static constexpr int kLaneChannels = 2 * kChannelTiles;
 
-  static constexpr int kRowWeights = 3 * kIn * kOut;  // of a row of the filter
+  static constexpr int kRowWeights = 3 * kIn * kOut;  // of a filter row
   static constexpr int kWeightBytes = 3 * kRowWeights * 2;
   static constexpr int kInputBytes = kInRows * kInColumns * kPixel * 2;
   static constexpr int kMomentBytes = kWarpsDown * 2 * kOut * 4;
   static constexpr int kSharedBytes = kWeightBytes + kInputBytes + kMomentBytes;
-  static_assert(kSharedBytes <= 99 * 1024, "what a block has on the devices with the least, 8.6 and 12.0");
+  static_assert(kSharedBytes <= 99 * 1024, "the limit per block of compute capabilities 8.6 and 12.0, the lowest");
   static_assert(kColumns % 8 == 0 && kPixelTiles * kWarpsDown * 16 == kRows * kColumns && kThreads % kPacks == 0);
 
   struct Registers {
@@ -60,7 +64,7 @@ struct TensorConvolution {
 
   ops::TensorConvolution call;
 
-  // In 32 bits and without signs, where divisions by constants are shifts.
+  // Unsigned 32-bit arithmetic, in which divisions by constants are shifts.
   static constexpr REVIEWKD_BOTH unsigned parts_of(int64_t size, unsigned part) { return (static_cast<unsigned>(size) + part - 1) / part; }
   REVIEWKD_BOTH int out_height() const { return static_cast<int>(parts_of(call.height, kStride)); }
   REVIEWKD_BOTH int out_width() const { return static_cast<int>(parts_of(call.width, kStride)); }
@@ -111,13 +115,14 @@ struct TensorConvolution {
     copies.commit();
   }
 
-  /// Where column x of the tile lies in its row.
+  /// Position of tile column x in its row.
   static constexpr REVIEWKD_BOTH unsigned slot(unsigned x) { return kStride == 1 ? x : x % 2 * ((kInColumns + 1) / 2) + x / 2; }
 
-  /// input: [kInRows, kInColumns, kPixel]. Pixels outside of the image are 0 after the normalization, as a convolution pads what it is given.
+  /// input: [kInRows, kInColumns, kPixel]. Pixels outside the image are 0 after the normalization, because a
+  /// convolution pads its input.
   REVIEWKD_WARP void stage_input(const Tile& tile, int warp, Bfloat16* input) const {
     constexpr unsigned kPixels = kInRows * kInColumns, kPixelsAtOnce = kThreads / kPacks;
-    constexpr int kLoads = 8;  // that are on their way before the first is used
+    constexpr int kLoads = 8;  // in flight before the first is used
     const int top = tile.row * kStride - 1, left = tile.column * kStride - 1;
     const int height = static_cast<int>(call.height), width = static_cast<int>(call.width);
     const Bfloat16* image = static_cast<const Bfloat16*>(call.x) + static_cast<int64_t>(tile.image) * height * width * kIn;
@@ -137,7 +142,7 @@ struct TensorConvolution {
         for (int i = 0; i < kLoads; ++i) {
           const unsigned pixel = first + static_cast<unsigned>(i) * kPixelsAtOnce;
           const int y = top + static_cast<int>(pixel / kInColumns), x = left + static_cast<int>(pixel % kInColumns);
-          // As unsigned, numbers below 0 are above all sizes.
+          // As unsigned, negative numbers exceed all sizes.
           inside[i] = pixel < kPixels && static_cast<unsigned>(y) < static_cast<unsigned>(height) && static_cast<unsigned>(x) < static_cast<unsigned>(width);
           words[i] = inside[i] ? LaneWords<4>::load(image + (y * width + x) * kIn + channel) : LaneWords<4>{};
         }
@@ -178,7 +183,7 @@ struct TensorConvolution {
     });
   }
 
-  /// Adds the products of a row of the filter.
+  /// Accumulates the products of a filter row.
   static REVIEWKD_WARP void multiply_row(int row, int warp, Registers& registers, const Bfloat16* input, const Bfloat16* weights) {
     REVIEWKD_UNROLL
     for (int column = 0; column < 3; ++column) {
@@ -207,8 +212,8 @@ struct TensorConvolution {
     });
   }
 
-  /// Rounds and writes the sums. moments: [kWarpsDown, 2, kOut], of what was rounded, about origins that all blocks know before they begin. The partials
-  /// that they become are laid out as those of batch_norm.h.
+  /// Rounds and writes the sums. moments: [kWarpsDown, 2, kOut], of the rounded values, about origins known to all
+  /// blocks in advance. The partials computed from them have the layout of those in batch_norm.h.
   REVIEWKD_WARP void write(const Tile& tile, int warp, Registers& registers, float* moments) const {
     PerLane<float> sums[2 * kLaneChannels];  // of values, then of squares
     const int height = out_height(), width = out_width();

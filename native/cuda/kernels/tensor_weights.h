@@ -1,5 +1,6 @@
 #pragma once
-// The weights of a 3 × 3 convolution as tensor_convolution.h reads them; see TensorConvolutionWeights in accelerator.h.
+// The weights of a 3 × 3 convolution in the order of tensor_convolution.h; see TensorConvolutionWeights in
+// kernel_backend.h.
 
 #include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels/portable.h"
@@ -13,7 +14,8 @@ constexpr REVIEWKD_BOTH int channel_tiles(int64_t out_channels) { return out_cha
 /// The output channel of column n of tile j, both of a group of `tiles` tiles: column 2 t + e of all tiles belongs to lanes with lane % 4 = t.
 constexpr REVIEWKD_BOTH int column_channel(int tiles, int j, int n) { return n / 2 * 2 * tiles + 2 * j + n % 2; }
 
-/// Weights [out, 3, 3, in] -> [9 · in / 16, out / 16, lane, 8]: the registers of B of two tiles side by side. A thread for each lane.
+/// Weights [out, 3, 3, in] -> [9 · in / 16, out / 16, lane, 8]: the registers of B of two adjacent tiles. One thread
+/// per lane.
 template <typename T>
 struct PackTensorWeights {
   static constexpr int kThreads = kBlockThreads;

@@ -1,13 +1,15 @@
 #pragma once
-// A warp as one value: what kernels for tensor cores are written in, because ldmatrix, mma and shuffles are instructions of 32 threads together.
+// A warp as one value: the abstraction for tensor core kernels, because ldmatrix, mma and shuffles are instructions
+// of 32 threads together.
 //
-// Code is written once per warp, over PerLane values. On the device a PerLane is one register of each lane; on the host it is an array of 32, and
-// the instructions are emulated with the fragment layouts that the PTX ISA documents ("Matrix fragments for mma.m16n8k16", "ldmatrix"), so that a
-// mistake in a layout fails on the host as it would on the device. test/warp compares the emulation with those tables and with a plain product.
+// Code is written once per warp, over PerLane values. On the device a PerLane is one register per lane; on the host
+// it is an array of 32, and the instructions are emulated with the fragment layouts documented by the PTX ISA
+// ("Matrix fragments for mma.m16n8k16", "ldmatrix"), so that a layout mistake fails on the host as it would on the
+// device. The warp tests compare the emulation with those tables and with a plain product.
 //
 // A warp kernel is a struct of its parameters with
-//   kWarps, kPhases, kSharedBytes   warps of a block; parts between which the warps of a block wait for one another; shared memory
-//   Registers                       the state of a warp that lives through all phases
+//   kWarps, kPhases, kSharedBytes   warps per block; phases separated by barriers of the block; shared memory
+//   Registers                       the state of a warp, which persists over all phases
 //   blocks()                        the number of blocks
 //   run(phase, block, warp, registers, shared)   the work of one warp in one phase
 
@@ -51,7 +53,8 @@ REVIEWKD_WARP void for_each_lane(const Body& body) {
 #endif
 }
 
-/// Registers of a matrix fragment, each with two bfloat16 values: that of the lower column, or row in B, in the lower half.
+/// Registers of a matrix fragment, each with two bfloat16 values: that of the lower column (row in B) in the lower
+/// half.
 template <int kRegisters>
 struct Fragment {
   PerLane<uint32_t> registers[kRegisters];
@@ -77,7 +80,7 @@ struct FragmentC {
 REVIEWKD_WARP float low_half(uint32_t pair) { return bits_of<float>(pair << 16); }
 REVIEWKD_WARP float high_half(uint32_t pair) { return bits_of<float>(pair & 0xffff0000u); }
 
-/// Two values rounded to bfloat16, to the nearest and ties to even; `low` goes to the lower half.
+/// Rounds two values to bfloat16, to nearest and ties to even; `low` goes to the lower half.
 REVIEWKD_WARP uint32_t round_pair(float low, float high) {
 #ifdef __CUDACC__
   uint32_t pair;
@@ -103,8 +106,8 @@ REVIEWKD_WARP uint32_t round_pair_relu(float low, float high) {
 REVIEWKD_WARP uint32_t shared_address(const void* shared) { return static_cast<uint32_t>(__cvta_generic_to_shared(shared)); }
 #endif
 
-/// ldmatrix.x4: four 8 × 8 matrices, of which lane 8 i + r names row r of the i-th: 16 bytes at shared + row + offset. Register i of lane l receives the
-/// columns 2 (l % 4) and 2 (l % 4) + 1 of row l / 4 of the i-th.
+/// ldmatrix.x4: four 8 × 8 matrices; lane 8 i + r addresses row r of the i-th: 16 bytes at shared + row + offset.
+/// Register i of lane l receives the columns 2 (l % 4) and 2 (l % 4) + 1 of row l / 4 of the i-th.
 REVIEWKD_WARP void load_matrices(FragmentA& to, const Bfloat16* shared, const PerLane<int>& row, int offset) {
 #ifdef __CUDACC__
   const uint32_t address = shared_address(shared + row[0] + offset);
@@ -118,7 +121,7 @@ REVIEWKD_WARP void load_matrices(FragmentA& to, const Bfloat16* shared, const Pe
 #endif
 }
 
-/// mma.m16n8k16: c += a · b, with the products of bfloat16 values added up in float.
+/// mma.m16n8k16: c += a · b, accumulating products of bfloat16 values in float.
 REVIEWKD_WARP void multiply_add(FragmentC& c, const FragmentA& a, const FragmentB& b) {
 #ifdef __CUDACC__
   asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
@@ -158,7 +161,8 @@ REVIEWKD_WARP PerLane<float> shuffle_xor(const PerLane<float>& value, int mask) 
   return result;
 }
 
-/// Lanes with the bit kMask keep the upper half of 2 · kHalf values, the others the lower, each with what the lane across adds to it.
+/// Lanes with the bit kMask keep the upper half of 2 · kHalf values, the others the lower, each adding the opposite
+/// lane's share.
 template <int kMask, int kHalf, int kCount>
 REVIEWKD_WARP void exchange_halves(PerLane<float> (&values)[kCount]) {
   REVIEWKD_UNROLL
@@ -175,8 +179,9 @@ REVIEWKD_WARP void exchange_halves(PerLane<float> (&values)[kCount]) {
   }
 }
 
-/// Adds up kCount values over the eight lanes with the same lane % 4, in a fixed order. A lane's first kCount / 8 values are then the sums from
-/// (lane / 4) · kCount / 8 on. Takes kCount - kCount / 8 shuffles, for each exchange halves what a lane keeps.
+/// Sums kCount values over the eight lanes with the same lane % 4, in a fixed order. A lane's first kCount / 8 values
+/// are then the sums from (lane / 4) · kCount / 8 on. Takes kCount - kCount / 8 shuffles, because each exchange
+/// halves the values of a lane.
 template <int kCount>
 REVIEWKD_WARP void scatter_sums(PerLane<float> (&values)[kCount]) {
   static_assert(kCount % 8 == 0);
@@ -194,7 +199,7 @@ struct LaneWords {
   REVIEWKD_WARP uint32_t& operator[](int i) { return values[i]; }
   REVIEWKD_WARP uint32_t operator[](int i) const { return values[i]; }
 
-  /// from: a multiple of 16, as are the addresses below of 4 · kCount.
+  /// from: aligned to 16, as are the addresses below to 4 · kCount.
   REVIEWKD_WARP static LaneWords load(const void* from) {
 #ifdef __CUDACC__
     static_assert(kCount == 4);
@@ -216,7 +221,7 @@ struct LaneWords {
 #endif
   }
 
-  /// By intrinsics, for the compiler takes a plain assignment apart into stores of 4 bytes in some kernels.
+  /// By intrinsics, because in some kernels the compiler splits a plain assignment into 4-byte stores.
   REVIEWKD_WARP void store_global(void* to) const {
 #ifdef __CUDACC__
     if constexpr (kCount == 4) __stwb(static_cast<uint4*>(to), make_uint4(values[0], values[1], values[2], values[3]));
@@ -227,8 +232,8 @@ struct LaneWords {
   }
 };
 
-/// cp.async: copies of 16 bytes to shared memory that pass no register, in groups that are waited for in order. On the host a copy lands when its
-/// group is waited for and not before, so that a missing wait is found there.
+/// cp.async: copies of 16 bytes to shared memory that bypass registers, in groups that are waited for in order. On
+/// the host a copy takes effect only when its group is waited for, so that a missing wait is detected there.
 class AsyncCopies {
  public:
   REVIEWKD_WARP void copy(void* to_shared, const void* from) {
@@ -247,7 +252,7 @@ class AsyncCopies {
 #endif
   }
 
-  /// Until no more than the last kPending groups are on their way.
+  /// Waits until at most the last kPending groups are in flight.
   template <int kPending>
   REVIEWKD_WARP void wait() {
 #ifdef __CUDACC__

@@ -1,4 +1,5 @@
-// Capture of streams into graphs, with the errors of the real runtime: see "Stream Capture" in NVIDIA's CUDA programming guide.
+// Capture of streams into graphs, with the errors of the real runtime: see "Stream Capture" in NVIDIA's CUDA
+// programming guide.
 
 #include <cuda_runtime_api.h>
 
@@ -18,15 +19,15 @@ std::vector<std::shared_ptr<Capture>>& active() {
 
 thread_local cudaStreamCaptureMode thread_mode = cudaStreamCaptureModeGlobal;
 
-/// Whether all that was forked off is waited for by the stream that the capture began on.
+/// Whether the stream on which the capture began waits for all forked work.
 bool is_joined(const Capture& capture) {
   std::set<Node*> reached;
-  std::vector<Node*> waiting = capture.origin->leaves;
-  while (!waiting.empty()) {
-    Node* node = waiting.back();
-    waiting.pop_back();
+  std::vector<Node*> pending = capture.origin->leaves;
+  while (!pending.empty()) {
+    Node* node = pending.back();
+    pending.pop_back();
     if (!reached.insert(node).second) continue;
-    waiting.insert(waiting.end(), node->dependencies.begin(), node->dependencies.end());
+    pending.insert(pending.end(), node->dependencies.begin(), node->dependencies.end());
   }
   for (const Stream* stream : capture.members) {
     for (Node* leaf : stream->leaves) {
@@ -36,7 +37,7 @@ bool is_joined(const Capture& capture) {
   return true;
 }
 
-/// Ends a capture whatever its state; its streams are free afterwards.
+/// Ends a capture in any state; its streams are free afterwards.
 void release(const std::shared_ptr<Capture>& capture) {
   capture->has_ended = true;
   for (Stream* stream : capture->members) {
@@ -47,7 +48,7 @@ void release(const std::shared_ptr<Capture>& capture) {
   --live().captures;
 }
 
-/// Invalidates the captures that a call disturbs, and gives its error.
+/// Invalidates the captures that a call disturbs, and returns its error.
 template <typename Disturbs>
 cudaError_t invalidate_where(const char* call, const Disturbs& disturbs) {
   cudaError_t error = cudaSuccess;
@@ -102,7 +103,7 @@ struct UserObject {
   ~UserObject() { destroy(value); }
 };
 
-/// References that a caller holds.
+/// References held by a caller.
 std::map<cudaUserObject_t, std::shared_ptr<void>>& held_objects() {
   static std::map<cudaUserObject_t, std::shared_ptr<void>> objects;
   return objects;

@@ -1,7 +1,7 @@
-// A Node addon by which a program that runs on the recording runtime talks to it: process.dlopen gives
-//   preload(path)      loads a library before anything asks for it
-//   mark(text)         a line in the recording
-//   failNext(list)     as REVIEWKD_RECORDING_FAIL, from now on
+// A Node addon through which a program on the recording runtime controls it: process.dlopen provides
+//   preload(path)      loads a library before anything else requires it
+//   mark(text)         adds a line to the recording
+//   failNext(list)     like REVIEWKD_RECORDING_FAIL, from now on
 //   state()            { deviceBytes, deviceBytesPeak, pinnedBytes, streams, events, graphs, graphExecs, captures }
 
 #include <dlfcn.h>

@@ -1,5 +1,6 @@
-// cuBLAS and cuBLASLt, as far as libtorch's matrix products need them: handles are kept, products are recorded as kernels of their name. Functions of
-// cuBLAS that are not here come from generated.c by way of `reviewkd_recording_blas`. Types are declared as far as they are read.
+// cuBLAS and cuBLASLt, as far as libtorch's matrix products need them: handles are stored, products are recorded as
+// kernels of their name. Functions of cuBLAS that are not defined here come from generated.cpp via
+// `reviewkd_recording_blas`. Types declare only the fields that are read.
 
 #include <driver_types.h>
 
@@ -33,7 +34,7 @@ struct HeuristicResult {
   int reserved[4];
 };
 
-/// For descriptors, which nothing reads.
+/// For descriptors, which are never read.
 int create_descriptor(void** descriptor) {
   *descriptor = new char;
   return 0;

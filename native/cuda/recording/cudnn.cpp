@@ -1,8 +1,8 @@
-// cuDNN's backend interface, by which libtorch convolves: descriptors keep what they are given, heuristics propose one engine without a workspace, and
-// executing a plan is recorded as one kernel named after its operations. (The real library may launch several.) What it would write becomes zeros, so that
-// what the plugin's kernels make of it stays finite.
+// cuDNN's backend interface, through which libtorch convolves: descriptors store their attributes, heuristics propose
+// one engine without a workspace, and executing a plan is recorded as one kernel named after its operations. (The
+// real library may launch several.) Outputs are zeroed, so that results of the plugin's kernels stay finite.
 //
-// Numbers are those of cudnn_graph.h, which is not part of what is fetched.
+// Numbers are those of cudnn_graph.h, which is not part of the download.
 
 #include <driver_types.h>
 
@@ -105,7 +105,7 @@ std::string operation_name(const State& operation) {
   }
 }
 
-/// In the order in which they are done.
+/// In execution order.
 std::vector<std::shared_ptr<State>> operations_of(const State& plan) {
   const auto config = first(plan, kPlanConfig);
   const auto engine = config ? first(*config, kConfigEngine) : nullptr;
@@ -136,7 +136,7 @@ std::shared_ptr<State> output_of(const State& operation) {
   return nullptr;
 }
 
-/// Writes zeros where the plan's last operation would write; none where that is not known.
+/// Writes zeros to the output of the plan's last operation; null if that is unknown.
 std::function<void()> zero_output(const State& plan, const State& pack) {
   const auto operations = operations_of(plan);
   const auto output = operations.empty() ? nullptr : output_of(*operations.back());
@@ -152,7 +152,7 @@ std::function<void()> zero_output(const State& plan, const State& pack) {
   return [=, memory = pointers[at]] { std::memset(memory, 0, bytes); };
 }
 
-/// What a configuration has where the heuristics made it up.
+/// The content of a configuration proposed by the heuristics.
 std::shared_ptr<State> proposed_config(const std::shared_ptr<State>& graph) {
   auto engine = std::make_shared<State>(State{kEngine, {}, {}});
   engine->descriptors[kEngineGraph] = {graph};
@@ -238,7 +238,7 @@ int cudnnBackendGetAttribute(Descriptor* descriptor, int attribute, int type, in
   if (type == kTypeDescriptor) return give_descriptors(state.descriptors[attribute], requested, count, array);
   const auto found = state.values.find(attribute);
   const size_t size = size_of_type(type);
-  // Notes of an engine: it has none.
+  // The engine has no notes.
   const int64_t there = found == state.values.end() ? 0 : static_cast<int64_t>(found->second.size() / size);
   const int64_t given = array == nullptr ? 0 : std::min(requested, there);
   if (given > 0) std::memcpy(array, found->second.data(), static_cast<size_t>(given) * size);

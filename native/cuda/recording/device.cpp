@@ -1,4 +1,4 @@
-// One device that says of itself what an H100 does, and the driver's few functions that libtorch asks for.
+// One device that reports the properties of an H100, and the driver functions that libtorch uses.
 
 #include <cuda.h>
 #include <cuda_runtime_api.h>
@@ -128,7 +128,7 @@ cudaError_t cudaDeviceSynchronize() {
 
 cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned, unsigned long long, cudaDriverEntryPointQueryResult* status) {
   *function = dlsym(RTLD_DEFAULT, symbol);
-  // libtorch asks for all that it might ever call.
+  // libtorch requests everything that it might ever call.
   if (*function == nullptr) *function = reinterpret_cast<void*>(&unmodelled_driver_function);
   if (status != nullptr) *status = cudaDriverEntryPointSuccess;
   return cudaSuccess;

@@ -47,8 +47,8 @@ void write(char* to, double value) {
   std::memcpy(to, &converted, sizeof converted);
 }
 
-/// unrolled_elementwise_kernel(int count, functor, std::array<char*, 2>{output, input}, offsets, offsets, LoadWithCast<1>, StoreWithCast<1>), where the last
-/// two begin with the type.
+/// unrolled_elementwise_kernel(int count, functor, std::array<char*, 2>{output, input}, offsets, offsets,
+/// LoadWithCast<1>, StoreWithCast<1>), where the last two begin with the type.
 std::function<void()> converted_copy(void** parameters) {
   const int count = *static_cast<const int*>(parameters[0]);
   char* const* data = static_cast<char* const*>(parameters[2]);
@@ -74,13 +74,14 @@ std::function<void()> converted_copy(void** parameters) {
   };
 }
 
-/// CatArrInputTensorMetadata<T, unsigned, 128, 1>, as far as it is read.
+/// CatArrInputTensorMetadata<T, unsigned, 128, 1>, only the fields that are read.
 struct CatInputs {
   const int64_t* input[128];
   unsigned offset[128], dimension[128], count[128];
 };
 
-/// Of one-dimensional tensors of 8-byte values: (T* output, inputs, sizes and strides, dimension, stride), a row of the grid for each.
+/// For one-dimensional tensors of 8-byte values: (T* output, inputs, sizes and strides, dimension, stride), one grid
+/// row each.
 std::function<void()> concatenation(dim3 grid, void** parameters) {
   int64_t* out = *static_cast<int64_t* const*>(parameters[0]);
   const auto* inputs = static_cast<const CatInputs*>(parameters[1]);

@@ -1,6 +1,6 @@
 #pragma once
-// The few kernels of libtorch that are executed on the host: fills, conversions and concatenations of scalars, by which values reach what a program
-// reads back and is steered by.
+// The few libtorch kernels that are executed on the host: fills, conversions and concatenations of scalars, which
+// produce the values that a program reads back and branches on.
 
 #include <vector_types.h>
 
@@ -9,7 +9,8 @@
 
 namespace reviewkd::recording {
 
-/// What a launch of the kernel of this (demangled) name does; none: it is recorded alone. Reads its parameters at once, for they are gone afterwards.
+/// The effect of a launch of the kernel with this (demangled) name; null: the launch is only recorded. Reads the
+/// parameters immediately, because they are invalid afterwards.
 std::function<void()> host_execution(const std::string& name, dim3 grid, void** parameters);
 
 }  // namespace reviewkd::recording

@@ -1,5 +1,5 @@
-// Registration and launches of kernels. What libtorch's kernels compute is not computed, but for those of host_kernels.h; the plugin's run on
-// the host, where it brings them along.
+// Registration and launches of kernels. Kernels of libtorch are not computed, except those of host_kernels.h; the
+// plugin's run on the host if it provides them.
 
 #include <cuda_runtime_api.h>
 #include <cxxabi.h>
@@ -68,7 +68,8 @@ using namespace reviewkd::recording;
 
 extern "C" {
 
-/// For the plugin's kernels: recorded, and run(parameters) called whenever the work is done. `parameters` are copied.
+/// For the plugin's kernels: records the launch, and calls run(parameters) whenever the work is executed. Copies
+/// `parameters`.
 cudaError_t reviewkd_recording_launch(const char* mangled, void* stream, unsigned blocks, unsigned threads, void (*run)(const void*), const void* parameters,
                                       size_t bytes) {
   const RuntimeLock lock(runtime_mutex());
@@ -77,7 +78,7 @@ cudaError_t reviewkd_recording_launch(const char* mangled, void* stream, unsigne
   Work work{"cudaLaunchKernel", "kernel", demangled(mangled), 0, dim3{blocks, 1, 1}, dim3{threads, 1, 1}, {}};
   if (blocks <= Options::get().max_blocks) work.execute = [=] { run(copy.get()); };
   const cudaError_t error = submit(static_cast<cudaStream_t>(stream), std::move(work));
-  // The caller receives the error: as after cudaGetLastError, none is left behind.
+  // The caller receives the error; none is left behind, as after cudaGetLastError.
   cudaGetLastError();
   return error;
 }

@@ -24,7 +24,7 @@ size_t peak = 0;
 
 size_t& used_of(Place place) { return used[static_cast<int>(place)]; }
 
-/// Zeros, and no memory of the machine before it is written to.
+/// Zeroed memory that takes no physical pages before it is written to.
 void* allocate(size_t bytes, Place place) {
   void* memory = mmap(nullptr, std::max<size_t>(bytes, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
@@ -50,7 +50,7 @@ std::string direction(const void* to, const void* from) { return std::string(let
 
 cudaError_t copy(const char* call, void* to, const void* from, size_t bytes, cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
-  // Memory that is not page-locked has to be read or written before the call returns.
+  // Memory that is not page-locked must be read or written before the call returns.
   const bool is_pageable = region_of(to).place == Place::kPageable || region_of(from).place == Place::kPageable;
   const std::string name = direction(to, from) + (is_pageable ? " pageable" : "");
   return submit(stream, Work{call, "copy", name, static_cast<int64_t>(bytes), {0, 0, 0}, {0, 0, 0}, [=] { std::memmove(to, from, bytes); }});

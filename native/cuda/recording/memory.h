@@ -1,5 +1,5 @@
 #pragma once
-// The device's memory and page-locked memory, both of the host.
+// Device memory and page-locked memory, both backed by the host.
 
 #include <cstddef>
 #include <cstdint>
@@ -14,7 +14,7 @@ struct Region {
   Place place = Place::kPageable;
 };
 
-/// The allocation that `pointer` lies in; pageable memory of the host where it lies in none.
+/// The allocation that contains `pointer`; pageable host memory if there is none.
 Region region_of(const void* pointer);
 
 size_t device_memory_used();

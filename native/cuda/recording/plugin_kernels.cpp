@@ -1,4 +1,5 @@
-// The plugin's kernels for the recording runtime, in place of kernels.cu: launches are recorded by it, and run block by block on the host's memory.
+// The plugin's kernels for the recording runtime, in place of kernels.cu: launches are recorded, and run block by
+// block on the host's memory.
 
 #include <cuda_runtime_api.h>
 
@@ -12,7 +13,7 @@
 #include "cuda/run_on_host.h"
 #include "cuda/run_warps_on_host.h"
 
-/// Of launches.cpp.
+/// Defined in launches.cpp.
 extern "C" cudaError_t reviewkd_recording_launch(const char* mangled, void* stream, unsigned blocks, unsigned threads, void (*run)(const void*), const void* parameters,
                                                  size_t bytes);
 
@@ -24,7 +25,8 @@ void run(const void* parameters) {
   run_on_host(*static_cast<const Kernel*>(parameters));
 }
 
-/// Losses and norms come out of kernels that nothing computed here: they count as 0, whatever their memory held before.
+/// Losses and norms come from kernels that are not computed here: they count as 0, whatever their memory contained
+/// before.
 template <>
 void run<ReportStep>(const void* parameters) {
   ReportStep kernel = *static_cast<const ReportStep*>(parameters);
@@ -43,7 +45,7 @@ void launch(const Kernel& kernel) {
   const cudaError_t error = reviewkd_recording_launch(typeid(Kernel).name(), current_stream().handle, static_cast<unsigned>(blocks), Kernel::kThreads,
                                                       &run<Kernel>, &kernel, sizeof kernel);
   if (error != cudaSuccess) {
-    throw std::runtime_error(std::string("a CUDA kernel did not start: ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
+    throw std::runtime_error(std::string("failed to start a CUDA kernel: ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
   }
 }
 
@@ -52,7 +54,7 @@ void launch_warps(const Kernel& kernel) {
   if (kernel.blocks() == 0) return;
   const cudaError_t error = reviewkd_recording_launch(typeid(Kernel).name(), current_stream().handle, static_cast<unsigned>(kernel.blocks()), Kernel::kWarps * kLanes,
                                                       [](const void* parameters) { run_warps_on_host(*static_cast<const Kernel*>(parameters)); }, &kernel, sizeof kernel);
-  if (error != cudaSuccess) throw std::runtime_error(std::string("a CUDA kernel did not start: ") + cudaGetErrorName(error));
+  if (error != cudaSuccess) throw std::runtime_error(std::string("failed to start a CUDA kernel: ") + cudaGetErrorName(error));
 }
 
 template <typename Kernel>

@@ -71,7 +71,7 @@ const Options& Options::get() {
 }
 
 std::recursive_mutex& runtime_mutex() {
-  static std::recursive_mutex& mutex = *new std::recursive_mutex();  // outlives the threads that still run at the end of the process
+  static std::recursive_mutex& mutex = *new std::recursive_mutex();  // outlives the threads that still run at process exit
   return mutex;
 }
 
@@ -86,7 +86,7 @@ Line::~Line() {
   text_ += "}\n";
   const RuntimeLock lock(runtime_mutex());
   std::fwrite(text_.data(), 1, text_.size(), output());
-  // A process that is killed leaves what it did.
+  // The calls of a killed process stay in the recording.
   std::fflush(output());
 }
 
@@ -129,7 +129,7 @@ cudaError_t injected_failure(std::string_view call, bool is_capturing) {
 
 void fail_next(std::string_view list) {
   const RuntimeLock lock(runtime_mutex());
-  injected_failure("", false);  // those of the environment come first
+  injected_failure("", false);  // the environment's failures come first
   parse_failures(list);
 }
 

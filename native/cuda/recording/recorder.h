@@ -1,5 +1,5 @@
 #pragma once
-// Recorded calls as lines of JSON, injected failures, and the lock under which all of the recording runtime runs.
+// Recorded calls as lines of JSON, injected failures, and the lock that guards the whole recording runtime.
 
 #include <driver_types.h>
 
@@ -13,21 +13,21 @@ namespace reviewkd::recording {
 
 /// Settings, from the environment.
 struct Options {
-  /// REVIEWKD_RECORDING_FILE: lines of JSON are appended to it; empty: nothing is written.
+  /// REVIEWKD_RECORDING_FILE: the file to which lines of JSON are appended; empty: nothing is written.
   std::string file;
-  /// REVIEWKD_RECORDING_MEMORY: bytes of the device, 80 GiB by default.
+  /// REVIEWKD_RECORDING_MEMORY: bytes of device memory, 80 GiB by default.
   size_t memory = size_t{80} << 30;
-  /// REVIEWKD_RECORDING_MAX_BLOCKS: kernels of the plugin with more blocks are recorded and not run on the host.
+  /// REVIEWKD_RECORDING_MAX_BLOCKS: the plugin's kernels with more blocks are recorded but not run on the host.
   uint64_t max_blocks = UINT64_MAX;
 
   static const Options& get();
 };
 
-/// Held by every entry point: calls of several threads are recorded in one order.
+/// Held by every entry point, so that calls of several threads are recorded in one order.
 std::recursive_mutex& runtime_mutex();
 using RuntimeLock = std::lock_guard<std::recursive_mutex>;
 
-/// A line of the recording, written when it ends.
+/// A line of the recording, written on destruction.
 class Line {
  public:
   explicit Line(std::string_view call);
@@ -38,7 +38,7 @@ class Line {
   Line& number(std::string_view key, int64_t value);
   Line& text(std::string_view key, std::string_view value);
   Line& numbers(std::string_view key, std::initializer_list<int64_t> values);
-  /// Nothing where it is cudaSuccess.
+  /// Adds nothing for cudaSuccess.
   Line& error(cudaError_t error);
 
  private:
@@ -46,15 +46,16 @@ class Line {
   std::string text_;
 };
 
-/// Remembers an error as the thread's last one, and returns it.
+/// Stores an error as the thread's last one, and returns it.
 cudaError_t returned(cudaError_t error);
 
-/// The error that REVIEWKD_RECORDING_FAIL or `fail_next` wants of this invocation of `call`, otherwise cudaSuccess. It names calls as
-/// `NAME:N[:ERROR]`, separated by commas: the N-th invocation from now on fails. `NAME@capture` counts invocations on a capturing stream alone.
+/// The error that REVIEWKD_RECORDING_FAIL or `fail_next` specifies for this invocation of `call`, otherwise
+/// cudaSuccess. Calls are specified as `NAME:N[:ERROR]`, separated by commas: the N-th invocation from now on fails.
+/// `NAME@capture` counts only invocations on a capturing stream.
 cudaError_t injected_failure(std::string_view call, bool is_capturing);
 void fail_next(std::string_view failures);
 
-/// A number for streams, graphs and captures in the recording.
+/// A unique number for streams, graphs and captures in the recording.
 int64_t next_id();
 
 }  // namespace reviewkd::recording

@@ -1,4 +1,4 @@
-// What control.cpp asks of the runtime.
+// The runtime's side of control.cpp.
 
 #include <cstdint>
 

@@ -68,7 +68,7 @@ cudaError_t create(cudaStream_t* handle, unsigned flags, int priority) {
   return cudaSuccess;
 }
 
-/// Waiting for a stream, or asking whether it is done: nothing that a capturing stream can answer.
+/// Waiting for a stream, or querying whether it is done: not allowed on a capturing stream.
 cudaError_t wait(const char* call, cudaStream_t handle) {
   const RuntimeLock lock(runtime_mutex());
   Stream& stream = stream_of(handle);
@@ -143,7 +143,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t handle) {
   Line line("cudaStreamDestroy");
   line.number("stream", stream.id);
   if (stream.capture) {
-    // A capture loses its stream: nothing can end it any more.
+    // The capture loses its stream: it can no longer be ended.
     line.number("capture", stream.capture->id);
     stream.capture->is_invalid = true;
     auto& members = stream.capture->members;

@@ -1,5 +1,6 @@
 #pragma once
-// Streams, events, captures and graphs. Work is done when it is submitted, or becomes a node of a graph where its stream is capturing.
+// Streams, events, captures and graphs. Work is executed on submission, or becomes a graph node if its stream is
+// capturing.
 
 #include <driver_types.h>
 
@@ -15,12 +16,12 @@ namespace reviewkd::recording {
 
 /// A kernel, a copy, a memset.
 struct Work {
-  std::string call;  // the function by which it was submitted
+  std::string call;  // the function that submitted it
   std::string kind;  // "kernel", "copy", "memset", "graph"
   std::string name;  // of a kernel or library call; "DtoH" of a copy
   int64_t bytes = 0;
   dim3 grid{0, 0, 0}, block{0, 0, 0};
-  std::function<void()> execute;  // or none
+  std::function<void()> execute;  // may be empty
 };
 
 struct Node {
@@ -76,23 +77,23 @@ Live& live();
 
 Stream& stream_of(cudaStream_t handle);
 
-/// Does the work, or adds it to the graph that its stream captures. Records it either way.
+/// Executes the work, or adds it to the graph that its stream captures. Records it in both cases.
 cudaError_t submit(cudaStream_t stream, Work work);
 
-/// The same for a library, which reports a failure by a status of its own and leaves no error of the runtime behind.
+/// The same for a library, which reports failures through its own status and leaves no runtime error behind.
 bool submit_for_library(cudaStream_t stream, Work work);
 
-/// Checks a call that could wait for work of a capture, such as cudaMalloc: where it may not be made now, it invalidates the captures and returns
-/// their error.
+/// Checks a call that could wait for captured work, such as cudaMalloc: if it is not allowed now, it invalidates the
+/// captures and returns their error.
 cudaError_t check_unsafe_call(const char* call);
 
-/// The same for a call that waits for the whole device: no stream may be captured then, by whichever thread.
+/// The same for a call that waits for the whole device, which is not allowed while any thread captures a stream.
 cudaError_t check_device_wait(const char* call);
 
-/// The error of work on the legacy default stream, which waits for all blocking streams, those that capture among them.
+/// The error of work on the legacy default stream, which waits for all blocking streams, including capturing ones.
 cudaError_t check_legacy_stream();
 
-/// Invalidates what the stream captures.
+/// Invalidates the stream's capture.
 void invalidate(Stream& stream);
 
 }  // namespace reviewkd::recording

@@ -1,11 +1,11 @@
-// Functions of NVIDIA's libraries that nothing stands for: they fail, and the recording names them.
+// Functions of NVIDIA's libraries that are not modelled: they fail, and the recording names them.
 
 
 #include "cuda/recording/recorder.h"
 
 extern "C" {
 
-/// For the definitions in generated.c. `failure` is the library's own code for what it does not support.
+/// Called by the definitions in generated.cpp. `failure` is the library's own code for unsupported functions.
 int reviewkd_recording_unmodelled(const char* name, int failure) {
   reviewkd::recording::Line("unmodelled").text("name", name);
   return failure;

@@ -8,16 +8,16 @@
 namespace reviewkd::pickle {
 namespace {
 
-/// What a name on the list does; a type of storage or element carries its ElementType from kTypes on.
+/// The effect of an allowed name; a storage or element type carries its ElementType from kTypes on.
 enum class Callable : int64_t {
   kDict,                    // an empty or given dictionary
   kSequence,                // a tuple or list of its first argument
-  kFirstArgument,           // a tensor, with or without settings beside it
+  kFirstArgument,           // a tensor, with or without further settings
   kRebuildTensor,           // (storage, offset, shape, strides, …)
-  kRebuildTensorV3,         // the same with a type of its own
+  kRebuildTensorV3,         // the same with its own type
   kRebuildFromType,         // (function, class, arguments, state)
-  kClass,                   // stands as an argument alone
-  kHarmless,                // makes something that has no use here
+  kClass,                   // only valid as an argument
+  kHarmless,                // creates a value that is not used here
   kUntypedStorage,
   kStorageTypes = 100,      // + ElementType
   kElementTypes = 200,      // + ElementType
@@ -48,7 +48,7 @@ constexpr auto kAllowed = std::to_array<Allowed>({
     {"torch", "device", Callable::kHarmless},
     {"torch.serialization", "_get_layout", Callable::kHarmless},
     {"_codecs", "encode", Callable::kHarmless},  // bytes, as protocol 2 has them
-    // The best accuracy so far is often one of these.
+    // The best accuracy so far is often a NumPy scalar.
     {"numpy", "dtype", Callable::kHarmless},
     {"numpy.core.multiarray", "scalar", Callable::kHarmless},
     {"numpy._core.multiarray", "scalar", Callable::kHarmless},
@@ -70,14 +70,14 @@ Value indexed(Kind kind, size_t index) {
   return value;
 }
 
-/// The type that a callable of a range carries.
+/// The type encoded in a callable of a range.
 std::optional<ElementType> type_in(const Value& value, Callable first) {
   const int64_t index = value.integer - static_cast<int64_t>(first);
   if (value.kind != Kind::kCallable || index < 0 || index >= 100) return std::nullopt;
   return static_cast<ElementType>(index);
 }
 
-/// Makes values of the arguments of one call.
+/// Evaluates one call from its arguments.
 class Call {
  public:
   Call(const Input& input, Heap& heap, const Value& arguments) : input_(input), heap_(heap), arguments_(arguments) {}
@@ -95,7 +95,7 @@ class Call {
     return value;
   }
 
-  /// A whole number ≥ 0.
+  /// An integer ≥ 0.
   uint64_t length(size_t index, std::string_view what) const { return natural(at(index, what), what); }
 
   std::vector<int64_t> lengths(size_t index, std::string_view what) const {
@@ -109,7 +109,7 @@ class Call {
   Value dict() const {
     Value value;
     value.kind = Kind::kDict;
-    // Python 2 gives an OrderedDict its entries here, a list of pairs; a Counter comes with a dictionary.
+    // Python 2 passes an OrderedDict its entries here, a list of pairs; a Counter is called with a dictionary.
     if (count() > 0 && at(0, "entries").kind == Kind::kDict) {
       value.items = at(0, "entries").items;
     } else if (count() > 0) {
@@ -135,7 +135,7 @@ class Call {
     return copied(std::move(value));
   }
 
-  /// `type`: of the elements, where it is not that of the storage.
+  /// `type`: the element type, if it differs from the storage's.
   Value tensor(std::optional<ElementType> type = std::nullopt) const {
     const View& view = heap_.views[static_cast<size_t>(at(0, Kind::kStorage, "a storage for a tensor").integer)];
     Tensor tensor{view.storage, type.value_or(view.type), 0, lengths(2, "a shape of lengths ≥ 0 for a tensor"),
@@ -155,8 +155,8 @@ class Call {
     if (index >= count()) return;
     const Value& metadata = at(index, "metadata");
     if (metadata.kind == Kind::kNone || (metadata.kind == Kind::kDict && metadata.items.empty())) return;
-    fail(ErrorCode::kFileUnsupported, "expected plain tensors in ", input_.name(),
-         ", got conjugated or negated ones. In Python, x.resolve_conj() makes a plain one");
+    fail(ErrorCode::kFileUnsupported, "invalid tensors in ", input_.name(),
+         ": expected plain ones, received conjugated or negated ones. In Python, x.resolve_conj() makes them plain.");
   }
 
  private:
@@ -165,14 +165,14 @@ class Call {
     return static_cast<uint64_t>(value.integer);
   }
 
-  /// Counts references that no stack held.
+  /// Counts references that were never on the stack.
   Value copied(Value value) const {
     heap_.references += value.items.size();
     check_bound(input_, heap_.references, kMostReferences);
     return value;
   }
 
-  /// Throws where an element lies outside of the storage's `room` elements.
+  /// Throws if an element is outside the storage's `room` elements.
   void check_extent(const Tensor& tensor, uint64_t offset, uint64_t room) const {
     uint64_t last = offset;  // the farthest element
     uint64_t elements = 1;
@@ -187,9 +187,9 @@ class Call {
       fits = fits && !__builtin_mul_overflow(length - 1, static_cast<uint64_t>(tensor.strides[i]), &reach);
       fits = fits && !__builtin_add_overflow(last, reach, &last);
     }
-    // Elements are counted in 63 bits, their bytes in 64.
+    // Elements are counted in 63 bits, bytes in 64.
     fits = fits && elements <= (uint64_t{1} << 60) && (empty ? offset <= room : last < room);
-    if (!fits) fail_corrupt(input_, "a tensor that lies within its storage");
+    if (!fits) fail_corrupt(input_, "a tensor within its storage");
   }
 
   const Input& input_;
@@ -200,14 +200,14 @@ class Call {
 }  // namespace
 
 void fail_corrupt(const Input& input, std::string_view expected) {
-  fail(ErrorCode::kFileCorrupt, "expected ", expected, " in the pickle of ", input.name(), " (at byte ", input.position(),
-       "): it is damaged");
+  fail(ErrorCode::kFileCorrupt, "invalid pickle in ", input.name(), " at byte ", input.position(), ": expected ", expected,
+       ". The file is damaged; download or save it again.");
 }
 
 void check_bound(const Input& input, size_t count, size_t most) {
   if (count <= most) return;
-  fail(ErrorCode::kFileUnsupported, "expected no more than ", most, " of a kind in a pickle of weights, got more in ", input.name(),
-       ". In Python, torch.save(model.state_dict(), \"weights.pt\") writes the weights alone");
+  fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(), ": expected at most ", most,
+       " values of a kind, received more. In Python, torch.save(model.state_dict(), \"weights.pt\") writes only the weights.");
 }
 
 Value resolve(const Input& input, std::string_view module, std::string_view name) {
@@ -218,9 +218,9 @@ Value resolve(const Input& input, std::string_view module, std::string_view name
     if (const auto type = element_type_of_storage(name)) return callable_value(Callable::kStorageTypes, static_cast<int64_t>(*type));
     if (const auto type = element_type_of_name(name)) return callable_value(Callable::kElementTypes, static_cast<int64_t>(*type));
   }
-  fail(ErrorCode::kFileUnsupported, "expected tensors, numbers, text, lists and dictionaries alone in ", input.name(), ", got ",
+  fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(), ": expected only tensors, numbers, text, lists and dictionaries, received ",
        module, ".", name,
-       ", which is neither called nor loaded here. In Python, torch.save(model.state_dict(), \"weights.pt\") writes a file that can be read");
+       ", which is neither called nor loaded. In Python, torch.save(model.state_dict(), \"weights.pt\") writes a readable file.");
 }
 
 Value call(const Input& input, Heap& heap, const Value& callable, const Value& arguments) {
@@ -237,9 +237,9 @@ Value call(const Input& input, Heap& heap, const Value& callable, const Value& a
       return call.tensor(type);
     }
     case Callable::kRebuildFromType: {
-      const Value& function = call.at(0, Kind::kCallable, "a function that makes a tensor");
-      // Once, and not of itself: calls do not nest.
-      if (static_cast<Callable>(function.integer) == Callable::kRebuildFromType) fail_corrupt(input, "a function that makes a tensor");
+      const Value& function = call.at(0, Kind::kCallable, "a function that creates a tensor");
+      // Only once, and not by itself: calls do not nest.
+      if (static_cast<Callable>(function.integer) == Callable::kRebuildFromType) fail_corrupt(input, "a function that creates a tensor");
       return pickle::call(input, heap, function, call.at(2, Kind::kTuple, "arguments for a tensor"));
     }
     case Callable::kHarmless: {
@@ -247,15 +247,15 @@ Value call(const Input& input, Heap& heap, const Value& callable, const Value& a
       value.kind = Kind::kOpaque;
       return value;
     }
-    default: fail_corrupt(input, "something that can be called");
+    default: fail_corrupt(input, "a callable");
   }
 }
 
 Value persistent(const Input& input, Heap& heap, const Value& id) {
   const Call call(input, heap, id);
   if (call.at(0, Kind::kText, "a kind of storage").text != "storage") {
-    fail(ErrorCode::kFileUnsupported, "expected storages alone beside the pickle of ", input.name(), ", got \"", call.at(0, "").text,
-         "\": it holds a whole module. In Python, torch.save(model.state_dict(), \"weights.pt\") writes a file that can be read");
+    fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(), ": expected only storages, received \"", call.at(0, "").text,
+         "\", part of a whole module. In Python, torch.save(model.state_dict(), \"weights.pt\") writes a readable file.");
   }
   const Value& storage_type = call.at(1, Kind::kCallable, "a type of storage");
   const bool untyped = static_cast<Callable>(storage_type.integer) == Callable::kUntypedStorage;
@@ -273,7 +273,7 @@ Value persistent(const Input& input, Heap& heap, const Value& id) {
 
   const auto [known, is_new] = heap.storage_of_key.emplace(key, heap.storages.size());
   if (is_new) heap.storages.push_back({key, bytes, *type});
-  if (heap.storages[known->second].bytes != bytes) fail_corrupt(input, "one size for each storage");
+  if (heap.storages[known->second].bytes != bytes) fail_corrupt(input, "one size per storage");
   View view{known->second, 0, bytes, *type};
   if (call.count() > 5 && call.at(5, "a view").kind != Kind::kNone) {
     const Call part(input, heap, call.at(5, Kind::kTuple, "a view of a storage"));

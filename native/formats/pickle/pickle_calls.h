@@ -1,5 +1,5 @@
 #pragma once
-// The names that a pickle of weights may call, and what each of them makes of its arguments.
+// The names that a pickle of weights may call, and their results.
 
 #include <string_view>
 
@@ -8,16 +8,16 @@
 
 namespace reviewkd::pickle {
 
-/// What a global name stands for. Throws FILE_UNSUPPORTED, with the name, for all that are not on the list.
+/// The value of a global name. Throws FILE_UNSUPPORTED, with the name, unless it is on the list.
 Value resolve(const Input& input, std::string_view module, std::string_view name);
 
 /// Calls `callable` with the items of the tuple `arguments`. Throws FILE_UNSUPPORTED or FILE_CORRUPT.
 Value call(const Input& input, Heap& heap, const Value& callable, const Value& arguments);
 
-/// What a persistent id stands for: ("storage", type, key, location, elements), and in the legacy layout a view of it.
+/// The value of a persistent id: ("storage", type, key, location, elements), plus a view of it in the legacy layout.
 Value persistent(const Input& input, Heap& heap, const Value& id);
 
-/// Throws FILE_UNSUPPORTED where a pickle goes beyond what weights ever need.
+/// Throws FILE_UNSUPPORTED if a pickle exceeds what weights ever need.
 void check_bound(const Input& input, size_t count, size_t most);
 
 [[noreturn]] void fail_corrupt(const Input& input, std::string_view expected);

@@ -1,5 +1,5 @@
 #pragma once
-// A pickle's bytes, taken into memory as far as they are read and no further than a limit.
+// A pickle's bytes, read into memory on demand and only up to a limit.
 
 #include <memory>
 #include <string_view>
@@ -8,21 +8,21 @@
 
 namespace reviewkd::pickle {
 
-/// Pickles of state dicts take some 250 bytes a tensor.
+/// Pickles of state dicts take some 250 bytes per tensor.
 constexpr uint64_t kLargestPickle = uint64_t{8} << 20;
 
 class Input {
  public:
-  /// Bytes of `source` from `begin` to `end`. Whatever lies behind the limit counts as not there.
+  /// Bytes of `source` from `begin` to `end`. Bytes beyond the limit count as missing.
   Input(const ByteSource& source, uint64_t begin, uint64_t end);
 
-  /// The next bytes, which stay where they are as long as this object lives. Throws FILE_CORRUPT at the end.
+  /// The next bytes, which stay valid for the life of this object. Throws FILE_CORRUPT at the end.
   std::string_view take(uint64_t bytes);
   uint8_t byte() { return static_cast<uint8_t>(take(1)[0]); }
-  /// What comes before the next line feed.
+  /// The bytes before the next line feed.
   std::string_view line();
 
-  /// In the file, of the byte that comes next.
+  /// The next byte's position in the file.
   uint64_t position() const { return begin_ + next_; }
   const std::string& name() const { return source_.name(); }
 

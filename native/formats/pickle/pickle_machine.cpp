@@ -52,7 +52,7 @@ class Machine {
       case kLong1: return push_long(input_.take(input_.byte()));
       case kBinFloat: return push_real(input_.take(8));
       case kBinUnicode: return push_text(Kind::kText, input_.take(number<4>()));
-      // Python 2 wrote its strings so: names of parameters among them.
+      // The form of Python 2 strings, including parameter names.
       case kBinString: return push_text(Kind::kText, input_.take(number<4>()));
       case kShortBinString: case kShortBinUnicode: return push_text(Kind::kText, input_.take(input_.byte()));
       case kBinBytes: return push_text(Kind::kBytes, input_.take(number<4>()));
@@ -88,14 +88,14 @@ class Machine {
       }
       case kReduce: case kNewObj: {
         const Value& arguments = popped(Kind::kTuple, "a tuple of arguments");
-        const Value& callable = popped(Kind::kCallable, "something to call");
+        const Value& callable = popped(Kind::kCallable, "a callable");
         return push(call(input_, heap_, callable, arguments));
       }
       case kBinPersId: return push(persistent(input_, heap_, popped(Kind::kTuple, "a tuple for a persistent id")));
       case kBuild: return build();
       default:
-        fail(ErrorCode::kFileUnsupported, "expected opcodes that pickles of weights have in ", input_.name(), ", got ",
-             static_cast<int>(opcode), " at byte ", input_.position() - 1, ". In Python, torch.save(model.state_dict(), \"weights.pt\") writes a file that can be read");
+        fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input_.name(), " at byte ", input_.position() - 1, ": expected an opcode of weight files, received ",
+             static_cast<int>(opcode), ". In Python, torch.save(model.state_dict(), \"weights.pt\") writes a readable file.");
     }
   }
 
@@ -133,7 +133,7 @@ class Machine {
     push(std::move(value));
   }
 
-  /// Two's complement, least byte first, as short as can be.
+  /// Two's complement, least significant byte first, of minimal length.
   void push_long(std::string_view bytes) {
     if (bytes.size() > 8) return push_text(Kind::kBigInteger, bytes);
     uint64_t value = !bytes.empty() && (bytes.back() & 0x80) ? ~uint64_t{0} : 0;
@@ -148,7 +148,7 @@ class Machine {
     push(std::move(value));
   }
 
-  /// Where the values begin that the innermost mark has below it: what comes under it is not at hand.
+  /// The first value above the innermost mark; values below it are out of reach.
   size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
 
   Id pop() {
@@ -166,7 +166,7 @@ class Machine {
 
   void pop_to_mark() { stack_.resize(stack_.size() - above_mark()); }
 
-  /// Takes the innermost mark away and returns how many values lie above it.
+  /// Pops the innermost mark and returns the number of values above it.
   size_t above_mark() {
     if (marks_.empty()) fail_corrupt(input_, "a mark on the stack");
     const size_t count = stack_.size() - marks_.back();
@@ -190,7 +190,7 @@ class Machine {
     push(std::move(value));
   }
 
-  /// Adds the topmost values to the container under them.
+  /// Appends the topmost values to the container below them.
   void extend(Kind kind, size_t count) {
     if (kind == Kind::kDict && count % 2 != 0) fail_corrupt(input_, "a value for each key");
     if (stack_.size() - floor() < count + 1) fail_corrupt(input_, "a container on the stack");
@@ -200,22 +200,22 @@ class Machine {
   }
 
   void memoize(uint64_t key) {
-    if (stack_.size() <= floor()) fail_corrupt(input_, "a value to remember");
-    // Keys are counted up; memory for one that is not must not be had by naming a large one.
+    if (stack_.size() <= floor()) fail_corrupt(input_, "a value to store in the memo");
+    // Keys are counted up to; a single large key must not allocate memory.
     bound(key, kMostValues);
     if (key >= memo_.size()) memo_.resize(key + 1, pickle::kNothing);
     memo_[key] = stack_.back();
   }
 
   void recall(uint64_t key) {
-    if (key >= memo_.size() || memo_[key] == pickle::kNothing) fail_corrupt(input_, "a value that was remembered");
+    if (key >= memo_.size() || memo_[key] == pickle::kNothing) fail_corrupt(input_, "a value stored in the memo");
     push_id(memo_[key]);
   }
 
-  /// State for what lies under it: attributes of an OrderedDict count, those of harmless objects do not.
+  /// Applies state to the object below it: attributes of an OrderedDict are kept, those of harmless objects ignored.
   void build() {
     const Id state = pop();
-    if (stack_.size() <= floor()) fail_corrupt(input_, "an object under its state");
+    if (stack_.size() <= floor()) fail_corrupt(input_, "an object below its state");
     Value& object = heap_.values[stack_.back()];
     if (object.kind == Kind::kDict && heap_.at(state).kind == Kind::kDict) {
       object.attributes = state;
@@ -231,8 +231,8 @@ class Machine {
   std::vector<Id> memo_;
 };
 
-/// Refuses what contains itself, and nesting that only a hostile file has. Each value is looked at once, however often it
-/// is referred to.
+/// Rejects cycles and nesting that only a hostile file has. Each value is visited once, however often it is
+/// referenced.
 void check_nesting(const Input& input, const Heap& heap, Id root) {
   enum class State : uint8_t { kNew, kOpen, kDone };
   struct Frame {
@@ -243,12 +243,12 @@ void check_nesting(const Input& input, const Heap& heap, Id root) {
   std::vector<Frame> path;
   const auto enter = [&](Id id) {
     if (states[id] == State::kOpen) {
-      fail(ErrorCode::kFileCorrupt, "expected values that do not contain themselves in ", input.name(), ", got a cycle");
+      fail(ErrorCode::kFileCorrupt, "invalid pickle in ", input.name(), ": expected values without cycles, received one that contains itself.");
     }
     if (states[id] == State::kDone) return;
     if (path.size() >= kDeepestNesting) {
-      fail(ErrorCode::kFileUnsupported, "expected values nested no deeper than ", kDeepestNesting, " in ", input.name(),
-           ", got a deeper nesting");
+      fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(), ": expected values nested at most ", kDeepestNesting,
+           " levels, received more.");
     }
     states[id] = State::kOpen;
     path.push_back({id, 0});

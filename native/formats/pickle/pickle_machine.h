@@ -1,6 +1,6 @@
 #pragma once
-// Reads pickles without executing anything: opcodes build values, and what a pickle asks to be called is looked up in a
-// short list (pickle_calls.h). Everything else is refused by its name.
+// Reads pickles without executing anything: opcodes build values, and calls are looked up in a short list
+// (pickle_calls.h). Everything else is rejected by name.
 // https://github.com/python/cpython/blob/main/Lib/pickletools.py describes every opcode.
 
 #include "formats/pickle/pickle_input.h"
@@ -8,8 +8,8 @@
 
 namespace reviewkd::pickle {
 
-/// Reads one pickle up to its end and returns what it holds, without cycles and no deeper than a limit. Values go to `heap`,
-/// whose size is bounded. Throws FILE_CORRUPT or FILE_UNSUPPORTED.
+/// Reads one pickle to its end and returns its root value, without cycles and with bounded nesting. Values go to
+/// `heap`, whose size is bounded. Throws FILE_CORRUPT or FILE_UNSUPPORTED.
 Id read(Input& input, Heap& heap);
 
 }  // namespace reviewkd::pickle

@@ -1,5 +1,6 @@
 #pragma once
-// What a pickle of weights may hold: plain values, and tensors that say where their elements lie. Nothing here runs.
+// The values that a pickle of weights may hold: plain values, and tensors that refer to their elements. Nothing here
+// executes.
 
 #include <cstdint>
 #include <deque>
@@ -12,7 +13,7 @@
 
 namespace reviewkd::pickle {
 
-/// A value's place in its heap. Values refer to each other by it, so one can stand in many places.
+/// A value's index in its heap. Values refer to each other by it, so one can occur in many places.
 using Id = uint32_t;
 constexpr Id kNothing = 0xFFFF'FFFF;
 
@@ -27,10 +28,10 @@ enum class Kind : uint8_t {
   kTuple,
   kList,
   kDict,
-  kCallable,  // one of the few names that may stand in a pickle
+  kCallable,  // one of the few names allowed in a pickle
   kStorage,   // integer: index of a view
   kTensor,    // integer: index of a tensor
-  kOpaque,    // something harmless of no use here, such as a scalar of numpy
+  kOpaque,    // harmless but unused here, such as a NumPy scalar
 };
 
 struct Value {
@@ -40,17 +41,17 @@ struct Value {
     double real;
   };
   std::string_view text;
-  /// Of a tuple and a list; of a dictionary keys and values in turn.
+  /// Items of a tuple or list; keys and values of a dictionary in turn.
   std::vector<Id> items;
-  /// A dictionary of what was set on an OrderedDict beside its entries.
+  /// A dictionary of the attributes set on an OrderedDict.
   Id attributes = kNothing;
 };
 
-/// Bytes that lie outside the pickle, by their key.
+/// Bytes outside the pickle, by key.
 struct Storage {
   std::string_view key;
   uint64_t bytes;
-  /// Of the elements that the pickle counts them in.
+  /// The type of the elements in which the pickle measures it.
   ElementType type;
 };
 
@@ -72,26 +73,26 @@ struct Tensor {
   std::vector<int64_t> strides;  // in elements
 };
 
-// An honest state dict takes some fifteen values a tensor. With the largest pickle these bounds keep a hostile one far below
-// 100 MB of memory.
+// A legitimate state dict takes some fifteen values per tensor. Together with the largest pickle, these bounds keep a
+// hostile one far below 100 MB of memory.
 constexpr size_t kMostValues = 400'000;
 constexpr size_t kMostReferences = 2'000'000;
 constexpr size_t kMostTensors = 50'000;
 
-/// Everything that the pickles of one file made. Texts point into the buffers that the pickles were read into.
+/// All values created by the pickles of one file. Texts point into the buffers that the pickles were read into.
 struct Heap {
   std::deque<Value> values;
   std::vector<Storage> storages;
   std::unordered_map<std::string_view, size_t> storage_of_key;
   std::vector<View> views;
   std::vector<Tensor> tensors;
-  /// How many references containers hold.
+  /// Total number of references in containers.
   uint64_t references = 0;
 
   const Value& at(Id id) const { return values[id]; }
 };
 
-/// The value under a text key, or nothing.
+/// The value of a text key, or null.
 const Value* find(const Heap& heap, const Value& dict, std::string_view key);
 
 }  // namespace reviewkd::pickle

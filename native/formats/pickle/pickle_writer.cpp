@@ -5,7 +5,7 @@
 namespace reviewkd {
 namespace {
 
-/// Opcodes as they come; what they mean stands in pickle_machine.cpp.
+/// Emits opcodes; pickle_machine.cpp explains them.
 class Writer {
  public:
   void ordered_dict() { global("collections", "OrderedDict"); text_ += ")R"; }

@@ -1,5 +1,5 @@
 #pragma once
-// The pickle of a state dict, protocol 2, in the words that torch.save has for it.
+// The pickle of a state dict, protocol 2, as torch.save writes it.
 
 #include <string>
 
@@ -7,7 +7,7 @@
 
 namespace reviewkd {
 
-/// Each tensor, row by row, is the whole of a storage under the key of its index: "0", "1", ….
+/// Each contiguous tensor is a whole storage whose key is its index: "0", "1", ….
 std::string state_dict_pickle(const std::vector<StoredTensor>& tensors, const Metadata& metadata);
 
 }  // namespace reviewkd

@@ -1,6 +1,6 @@
 #pragma once
-// Files that torch.save wrote, in both layouts: a zip archive (from 1.6 on) and, before, a stream of pickles with the
-// storages behind them. Read as torch/serialization.py of PyTorch 2.11 does, and without executing anything.
+// Files written by torch.save in both layouts: a zip archive (from 1.6 on) and, before that, a stream of pickles
+// followed by the storages. Read as torch/serialization.py of PyTorch 2.11 does, without executing anything.
 
 #include <memory>
 #include <vector>
@@ -15,12 +15,12 @@ namespace reviewkd {
 struct PyTorchFile {
   WeightsFormat format = WeightsFormat::kPyTorchZip;
   pickle::Heap heap;
-  /// What was saved.
+  /// The saved object.
   pickle::Id root = 0;
-  /// Where the storages of the heap lie, in its order; each is as large as the heap has it.
+  /// File ranges of the heap's storages, in its order; each has the size given by the heap.
   std::vector<FileRange> storages;
   FileRange pickle{0, 0, 0};
-  /// The heap's texts point into this.
+  /// Owns the text that the heap's values point to.
   std::unique_ptr<pickle::Input> input;
 };
 

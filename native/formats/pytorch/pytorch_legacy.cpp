@@ -9,7 +9,7 @@
 namespace reviewkd {
 namespace {
 
-// torch/serialization.py: MAGIC_NUMBER = 0x1950A86A20F9469CFC6C, least byte first.
+// torch/serialization.py: MAGIC_NUMBER = 0x1950A86A20F9469CFC6C, least significant byte first.
 constexpr std::string_view kMagic = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 constexpr int64_t kProtocolVersion = 1001;
 constexpr uint64_t kCountBytes = 8;
@@ -32,7 +32,7 @@ class LegacyReader {
  private:
   template <typename... Parts>
   [[noreturn]] void corrupt(const Parts&... expected) const {
-    fail(ErrorCode::kFileCorrupt, "expected ", expected..., " in ", source_.name(), ": the file is damaged or was cut short");
+    fail(ErrorCode::kFileCorrupt, "invalid PyTorch file ", source_.name(), ": expected ", expected..., ". The file is damaged or truncated; download or save it again.");
   }
 
   pickle::Id next() { return pickle::read(*file_.input, file_.heap); }
@@ -40,8 +40,8 @@ class LegacyReader {
   void check_preface() {
     const pickle::Value magic = file_.heap.at(next());
     if (magic.kind != pickle::Kind::kBigInteger || magic.text != kMagic) {
-      fail(ErrorCode::kFileUnsupported, "expected a file that torch.save wrote, got another pickle at ", source_.name(),
-           ". In Python, torch.save(model.state_dict(), \"weights.pt\") writes one");
+      fail(ErrorCode::kFileUnsupported, "invalid PyTorch file ", source_.name(),
+           ": expected a file of torch.save, received another pickle. In Python, torch.save(model.state_dict(), \"weights.pt\") writes one.");
     }
     const pickle::Value version = file_.heap.at(next());
     if (version.kind != pickle::Kind::kInteger || version.integer != kProtocolVersion) {
@@ -49,16 +49,16 @@ class LegacyReader {
     }
     const pickle::Value system = file_.heap.at(next());
     const pickle::Value* little = pickle::find(file_.heap, system, "little_endian");
-    if (little == nullptr || little->kind != pickle::Kind::kBool) corrupt("a description of the system that wrote it");
+    if (little == nullptr || little->kind != pickle::Kind::kBool) corrupt("a description of the writing system");
     if (little->integer == 0) {
-      fail(ErrorCode::kFileUnsupported, "expected numbers with the least byte first in ", source_.name(), ", got big-endian ones");
+      fail(ErrorCode::kFileUnsupported, "invalid byte order of ", source_.name(), ": expected little-endian, received big-endian. Save the file on a little-endian system.");
     }
   }
 
-  /// Behind the pickles: of each storage the count of its elements, then these.
+  /// After the pickles: for each storage its element count, then the elements.
   void place_storages(const pickle::Value& keys) {
     const auto& storages = file_.heap.storages;
-    if (keys.items.size() != storages.size()) corrupt("as many storages as tensors lie in");
+    if (keys.items.size() != storages.size()) corrupt("as many storages as the tensors use");
     file_.storages.resize(storages.size());
     std::vector<bool> placed(storages.size());
     uint64_t position = file_.input->position();

@@ -12,20 +12,20 @@ namespace {
 
 constexpr std::string_view kPickle = "data.pkl";
 
-/// Everything lies in one folder, whose name is the writer's choice.
+/// Everything is in one folder, whose name the writer chooses.
 std::string folder_of(const std::vector<ZipRecord>& records, const ByteSource& source) {
   for (const auto& record : records) {
     const size_t slash = record.name.find('/');
     if (slash != std::string::npos && std::string_view(record.name).substr(slash + 1) == kPickle) return record.name.substr(0, slash + 1);
   }
-  fail(ErrorCode::kFileUnsupported, "expected an archive with ", kPickle, ", as torch.save writes it, got another one at ", source.name());
+  fail(ErrorCode::kFileUnsupported, "invalid archive ", source.name(), ": expected one with ", kPickle, ", received another. Save the weights with torch.save.");
 }
 
 void require_little_endian(const ByteSource& source, const ZipRecord& record) {
   std::string order(std::min<uint64_t>(record.bytes, 16), '\0');
   source.read(record.begin, order.data(), order.size());
   if (order != "little") {
-    fail(ErrorCode::kFileUnsupported, "expected numbers with the least byte first in ", source.name(), ", got ", order, "-endian ones");
+    fail(ErrorCode::kFileUnsupported, "invalid byte order of ", source.name(), ": expected little-endian, received ", order, "-endian. Save the file on a little-endian system.");
   }
 }
 
@@ -48,14 +48,14 @@ PyTorchFile read_pytorch_zip(const ByteSource& source) {
   for (const auto& storage : file.heap.storages) {
     const auto found = by_name.find(folder + "data/" + std::string(storage.key));
     if (found == by_name.end()) {
-      fail(ErrorCode::kFileCorrupt, "expected the record data/", storage.key, " in ", source.name(), ", got none: the file is damaged");
+      fail(ErrorCode::kFileCorrupt, "no record data/", storage.key, " in ", source.name(), ". The file is damaged; download or save it again.");
     }
     const ZipRecord& content = *found->second;
     if (content.bytes < storage.bytes) {
-      fail(ErrorCode::kFileCorrupt, "expected ", storage.bytes, " bytes in the record data/", storage.key, " of ", source.name(), ", got ",
-           content.bytes);
+      fail(ErrorCode::kFileCorrupt, "invalid record data/", storage.key, " in ", source.name(), ": expected ", storage.bytes, " bytes, received ",
+           content.bytes, ". The file is damaged; download or save it again.");
     }
-    // The checksum is that of the whole record, which is read then.
+    // The checksum covers the whole record, which is read later.
     file.storages.push_back({content.begin, content.bytes, content.crc32});
   }
   return file;

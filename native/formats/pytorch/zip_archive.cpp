@@ -23,7 +23,7 @@ constexpr uint64_t kEndBytes = 22;
 constexpr uint64_t kZip64EndBytes = 56;
 constexpr uint64_t kLocatorBytes = 20;
 constexpr uint64_t kLongestComment = 65'535;
-// A state dict has a record a storage; the largest published ones have some thousands.
+// A state dict has one record per storage; the largest published ones have some thousands.
 constexpr uint64_t kMostRecords = 100'000;
 constexpr uint64_t kLargestDirectory = uint64_t{16} << 20;
 constexpr uint32_t kIn64 = 0xFFFF'FFFF;
@@ -37,7 +37,7 @@ struct Directory {
   uint64_t bytes;
 };
 
-/// A record as the directory tells of it; where its content begins, only its own header knows.
+/// A record as listed in the directory; its content begins after its local header.
 struct Entry {
   std::string_view name;
   uint64_t header;
@@ -59,13 +59,13 @@ class DirectoryReader {
     std::string_view rest = text;
     for (uint64_t i = 0; i < directory.records; ++i) {
       const Entry entry = next(rest);
-      if (!names.insert(entry.name).second) corrupt("each record once, got ", entry.name, " again");
+      if (!names.insert(entry.name).second) corrupt("unique records, received ", entry.name, " twice");
       const uint64_t begin = content_of(entry);
       if (begin > directory.begin || entry.bytes > directory.begin - begin) corrupt("the record ", entry.name, " before the directory");
       records.push_back({std::string(entry.name), begin, entry.bytes, entry.crc32});
       extents.emplace_back(entry.header, begin + entry.bytes);
     }
-    if (!rest.empty()) corrupt("as many records as the directory counts, got ", rest.size(), " bytes more");
+    if (!rest.empty()) corrupt("as many records as the directory counts, received ", rest.size(), " more bytes");
     refuse_overlaps(extents);
     return records;
   }
@@ -73,16 +73,16 @@ class DirectoryReader {
  private:
   template <typename... Parts>
   [[noreturn]] void corrupt(const Parts&... expected) const {
-    fail(ErrorCode::kFileCorrupt, "expected ", expected..., " in the archive ", source_.name(), ": it is damaged or was cut short");
+    fail(ErrorCode::kFileCorrupt, "invalid archive ", source_.name(), ": expected ", expected..., ". The file is damaged or truncated; download or save it again.");
   }
 
   template <typename... Parts>
   [[noreturn]] void unsupported(const Parts&... expected) const {
-    fail(ErrorCode::kFileUnsupported, "expected ", expected..., " in ", source_.name(),
-         ". PyTorch writes no such archive; save the weights with torch.save");
+    fail(ErrorCode::kFileUnsupported, "invalid archive ", source_.name(), ": expected ", expected...,
+         ". PyTorch writes no such archives; save the weights with torch.save.");
   }
 
-  /// Where the directory lies: the end record of zip64 tells, or else the old one, which may be followed by a comment.
+  /// Finds the directory: through the zip64 end record, or else the old one, which a comment may follow.
   Directory find() {
     if (source_.size() < kEndBytes) corrupt("a directory at the end");
     const uint64_t bytes = std::min(source_.size(), kEndBytes + kLongestComment);
@@ -98,7 +98,7 @@ class DirectoryReader {
       if (!zip64 && (little_endian<2>(end + 4) != 0 || little_endian<2>(end + 6) != 0)) unsupported("one disk");
       if (directory.begin > position || directory.bytes > position - directory.begin) corrupt("a directory within the file");
       if (directory.bytes > kLargestDirectory || directory.records > kMostRecords) {
-        unsupported("no more than ", kMostRecords, " records with a directory of ", kLargestDirectory, " bytes");
+        unsupported("at most ", kMostRecords, " records with a directory of ", kLargestDirectory, " bytes");
       }
       if (directory.records * kEntryBytes > directory.bytes) corrupt("a directory of ", directory.records, " records");
       return directory;
@@ -115,7 +115,7 @@ class DirectoryReader {
     char record[kZip64EndBytes];
     if (!source_.holds(position, kZip64EndBytes) || position > end) corrupt("the zip64 record within the file");
     source_.read(position, record, kZip64EndBytes);
-    if (std::memcmp(record, kZip64End.data(), kZip64End.size()) != 0) corrupt("a zip64 record where it is said to be");
+    if (std::memcmp(record, kZip64End.data(), kZip64End.size()) != 0) corrupt("a zip64 record at the given offset");
     if (little_endian<4>(record + 16) != 0 || little_endian<4>(record + 20) != 0) unsupported("one disk");
     return Directory{little_endian<8>(record + 32), little_endian<8>(record + 48), little_endian<8>(record + 40)};
   }
@@ -132,13 +132,13 @@ class DirectoryReader {
     uint64_t stored = little_endian<4>(fixed + 20);
     read_zip64(rest.substr(kEntryBytes + name, extra), {&entry.bytes, &stored, &entry.header});
     rest.remove_prefix(kEntryBytes + name + extra + comment);
-    if (little_endian<2>(fixed + 8) & kEncrypted) unsupported("no encrypted records, got ", entry.name);
-    if (little_endian<2>(fixed + 10) != 0) unsupported("records that are stored as they are, got ", entry.name, ", which is compressed,");
-    if (stored != entry.bytes) corrupt("one size of the record ", entry.name);
+    if (little_endian<2>(fixed + 8) & kEncrypted) unsupported("no encrypted records, received ", entry.name);
+    if (little_endian<2>(fixed + 10) != 0) unsupported("uncompressed records, received the compressed ", entry.name);
+    if (stored != entry.bytes) corrupt("equal sizes of the record ", entry.name);
     return entry;
   }
 
-  /// Sizes and offset that do not fit into 32 bits stand in an extra field, in this order.
+  /// Sizes and offset that exceed 32 bits are in an extra field, in this order.
   void read_zip64(std::string_view extra, std::initializer_list<uint64_t*> fields) {
     std::string_view numbers;
     while (extra.size() >= 4) {
@@ -149,7 +149,7 @@ class DirectoryReader {
     }
     for (uint64_t* field : fields) {
       if (*field != kIn64) continue;
-      if (numbers.size() < 8) corrupt("sizes in 64 bits");
+      if (numbers.size() < 8) corrupt("64-bit sizes");
       *field = little_endian<8>(numbers.data());
       numbers.remove_prefix(8);
     }
@@ -160,18 +160,18 @@ class DirectoryReader {
     if (!source_.holds(entry.header, kLocalHeaderBytes)) corrupt("the record ", entry.name, " within the file");
     source_.read(entry.header, header, kLocalHeaderBytes);
     if (std::memcmp(header, kLocalHeader.data(), kLocalHeader.size()) != 0) {
-      corrupt("the record ", entry.name, " where the directory has it");
+      corrupt("the record ", entry.name, " at the directory's offset");
     }
     std::string name(little_endian<2>(header + 26), '\0');
     source_.read(entry.header + kLocalHeaderBytes, name.data(), name.size());
-    if (name != entry.name || little_endian<2>(header + 8) != 0) corrupt("the record ", entry.name, " as the directory has it");
+    if (name != entry.name || little_endian<2>(header + 8) != 0) corrupt("the record ", entry.name, " to match the directory");
     return entry.header + kLocalHeaderBytes + name.size() + little_endian<2>(header + 28);
   }
 
   void refuse_overlaps(std::vector<std::pair<uint64_t, uint64_t>>& extents) {
     std::sort(extents.begin(), extents.end());
     for (size_t i = 1; i < extents.size(); ++i) {
-      if (extents[i].first < extents[i - 1].second) corrupt("records apart from each other");
+      if (extents[i].first < extents[i - 1].second) corrupt("records that do not overlap");
     }
   }
 

@@ -1,6 +1,6 @@
 #pragma once
-// The directory of a zip archive as PyTorch writes it: stored records, zip64 where it must be. What is compressed, encrypted,
-// overlapping or spread over several disks is refused: no honest file of weights is.
+// The directory of a zip archive as PyTorch writes it: stored records, zip64 where needed. Compressed, encrypted,
+// overlapping or multi-disk archives are rejected: no legitimate weight file uses them.
 // PKWARE, APPNOTE.TXT 6.3.10.
 
 #include <string>
@@ -12,17 +12,17 @@ namespace reviewkd {
 
 struct ZipRecord {
   std::string name;
-  /// Of the content: first byte in the file, and how many.
+  /// Content: first byte in the file, and length in bytes.
   uint64_t begin;
   uint64_t bytes;
-  /// 0 where the writer took none (torch.serialization.set_crc32_options).
+  /// 0 if the writer computed none (torch.serialization.set_crc32_options).
   uint32_t crc32;
 };
 
-/// Whether the file begins like an archive.
+/// Whether the file starts like an archive.
 bool is_zip(const ByteSource& source);
 
-/// All records; each lies within the file and apart from the others, and each name is there once. Throws FILE_CORRUPT or
+/// All records; each is within the file, overlaps no other and has a unique name. Throws FILE_CORRUPT or
 /// FILE_UNSUPPORTED.
 std::vector<ZipRecord> read_zip_directory(const ByteSource& source);
 

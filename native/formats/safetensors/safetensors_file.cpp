@@ -5,22 +5,23 @@
 namespace reviewkd {
 namespace {
 
-// The format allows 100 MB; the largest published headers have a few. Less keeps a hostile file's memory small.
+// The format allows 100 MB; the largest published headers take a few MB. A lower limit bounds the memory of a hostile
+// file.
 constexpr uint64_t kMaxHeaderBytes = uint64_t{16} << 20;
 
 }  // namespace
 
 TensorTable read_safetensors_table(const ByteSource& source) {
   if (source.size() < kSafetensorsLengthBytes) {
-    fail(ErrorCode::kFileCorrupt, "expected at least 8 bytes in the .safetensors file ", source.name(), ", got ", source.size());
+    fail(ErrorCode::kFileCorrupt, "invalid safetensors file ", source.name(), ": expected at least 8 bytes, received ", source.size(), ".");
   }
   uint8_t length_bytes[kSafetensorsLengthBytes];
   source.read(0, length_bytes, kSafetensorsLengthBytes);
   const uint64_t length = little_endian<8>(length_bytes);
   const uint64_t rest = source.size() - kSafetensorsLengthBytes;
   if (length > kMaxHeaderBytes || length > rest) {
-    fail(ErrorCode::kFileCorrupt, "expected a header that fits into the ", source.size(), " bytes of ", source.name(), ", got one of ",
-         length, " bytes: the file is truncated or no safetensors file");
+    fail(ErrorCode::kFileCorrupt, "invalid header of ", source.name(), ": expected one that fits the file's ", source.size(),
+         " bytes, received ", length, " bytes. The file is truncated or not a safetensors file.");
   }
   std::string text(length, '\0');
   source.read(kSafetensorsLengthBytes, text.data(), length);

@@ -1,4 +1,4 @@
-// The header's JSON: read strictly by a grammar that knows nothing but what a header may hold.
+// Parses the header's JSON with a strict grammar that accepts only what a header may contain.
 
 #include "formats/safetensors/safetensors_header.h"
 
@@ -14,8 +14,8 @@ namespace reviewkd {
 namespace {
 
 constexpr size_t kMaxDimensions = 16;
-// Names in all of the header, four for a tensor: a hundred thousand tensors. Short names would otherwise take ten times the memory
-// of their text.
+// Names in the whole header, four per tensor: a hundred thousand tensors. Short names would otherwise take ten times
+// the memory of their text.
 constexpr size_t kMostMembers = 400'000;
 
 class HeaderReader {
@@ -26,7 +26,7 @@ class HeaderReader {
     SafetensorsHeader header;
     std::set<std::string> names;
     each_member([&](const std::string& key) {
-      if (!names.insert(key).second) corrupt("each name once, got \"" + key + "\" again");
+      if (!names.insert(key).second) corrupt("unique names, received \"" + key + "\" twice");
       if (key == "__metadata__") {
         each_member([&](const std::string& name) { header.metadata[name] = string(); });
       } else {
@@ -34,13 +34,13 @@ class HeaderReader {
       }
     });
     skip_space();
-    if (position_ != text_.size()) corrupt("nothing after the header's closing brace");
+    if (position_ != text_.size()) corrupt("no data after the closing brace");
     return header;
   }
 
   [[noreturn]] void corrupt(const std::string& expected) const {
-    fail(ErrorCode::kFileCorrupt, "expected ", expected, " in the header of ", path_, " (at byte ", position_,
-         " of the header): the file is damaged or no safetensors file");
+    fail(ErrorCode::kFileCorrupt, "invalid header of ", path_, " at byte ", position_, " of the header: expected ", expected,
+         ". The file is damaged or not a safetensors file.");
   }
 
  private:
@@ -72,8 +72,8 @@ class HeaderReader {
   ElementType type(const std::string& tensor) {
     const std::string name = string();
     if (const auto known = element_type_of_safetensors(name)) return *known;
-    fail(ErrorCode::kFileUnsupported, "expected F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL for the type of \"", tensor, "\" in ",
-         path_, ", got ", name);
+    fail(ErrorCode::kFileUnsupported, "invalid type of \"", tensor, "\" in ", path_,
+         ": expected F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL, received ", name, ".");
   }
 
   template <typename Visit>
@@ -83,7 +83,7 @@ class HeaderReader {
     do {
       const std::string key = string();
       if (++members_ > kMostMembers) {
-        fail(ErrorCode::kFileUnsupported, "expected no more than ", kMostMembers, " names in the header of ", path_, ", got more");
+        fail(ErrorCode::kFileUnsupported, "invalid header of ", path_, ": expected at most ", kMostMembers, " names, received more.");
       }
       expect(':');
       visit(key);
@@ -96,7 +96,7 @@ class HeaderReader {
     expect('[');
     if (accept(']')) return values;
     do {
-      if (values.size() == limit) corrupt("no more than " + std::to_string(limit) + " numbers in a list");
+      if (values.size() == limit) corrupt("at most " + std::to_string(limit) + " numbers in a list");
       values.push_back(number());
     } while (accept(','));
     expect(']');
@@ -214,7 +214,7 @@ class HeaderReader {
   size_t members_ = 0;
 };
 
-/// Bytes that type and shape ask for, or nothing where lengths multiply beyond 64 bits: also where another one is 0.
+/// Size in bytes by type and shape; nullopt if lengths multiply beyond 64 bits, even if another length is 0.
 std::optional<uint64_t> bytes_of(const TensorEntry& entry) {
   uint64_t bytes = bytes_of(entry.type);
   bool is_empty = false;
@@ -235,15 +235,15 @@ SafetensorsHeader parse_safetensors_header(const std::string& text, uint64_t dat
   uint64_t expected = 0;  // tensors follow each other without gaps or overlaps
   for (const auto& entry : header.entries) {
     if (entry.begin != expected || entry.end < entry.begin || entry.end > data_bytes) {
-      reader.corrupt("tensors that follow each other within the file, got other offsets for \"" + entry.name + "\"");
+      reader.corrupt("contiguous tensors within the file, received other offsets for \"" + entry.name + "\"");
     }
     if (bytes_of(entry) != entry.end - entry.begin) {
-      reader.corrupt("as many bytes as type and shape ask for, got " + std::to_string(entry.end - entry.begin) + " for \"" + entry.name + "\"");
+      reader.corrupt("the number of bytes of type and shape, received " + std::to_string(entry.end - entry.begin) + " for \"" + entry.name + "\"");
     }
     expected = entry.end;
   }
   if (expected != data_bytes) {
-    reader.corrupt("as many bytes as the tensors take (" + std::to_string(expected) + "), got " + std::to_string(data_bytes));
+    reader.corrupt(std::to_string(expected) + " bytes of tensors, received " + std::to_string(data_bytes));
   }
   return header;
 }

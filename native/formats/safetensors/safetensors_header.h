@@ -1,5 +1,5 @@
 #pragma once
-// The header of the safetensors format: an 8-byte length, JSON with names, types, shapes and offsets, then the bytes.
+// The header of the safetensors format: an 8-byte length, JSON with names, types, shapes and offsets, then the data.
 // https://github.com/huggingface/safetensors (format, version 0.5). Nothing in a file is ever executed.
 
 #include <cstdint>
@@ -10,10 +10,10 @@
 
 namespace reviewkd {
 
-/// Bytes of the header's length, which a file begins with.
+/// Size of the header's length, at the start of the file.
 constexpr uint64_t kSafetensorsLengthBytes = 8;
 
-/// What a header says of one tensor.
+/// A tensor's entry in the header.
 struct TensorEntry {
   std::string name;
   ElementType type;
@@ -28,11 +28,11 @@ struct SafetensorsHeader {
   std::vector<TensorEntry> entries;  // in the order of their bytes
 };
 
-/// Parses `text`, the JSON of a header. Every length, shape and offset is checked against `data_bytes`, the size of what
-/// follows. Throws FILE_CORRUPT or FILE_UNSUPPORTED (a type that is not known here); `path` is for messages.
+/// Parses `text`, the JSON of a header. Checks every length, shape and offset against `data_bytes`, the size of the
+/// data that follows. Throws FILE_CORRUPT or FILE_UNSUPPORTED (an unknown type); `path` is for messages.
 SafetensorsHeader parse_safetensors_header(const std::string& text, uint64_t data_bytes, const std::string& path);
 
-/// Reads names, types, shapes and places of a file. Throws as parse_safetensors_header does.
+/// Reads names, types, shapes and positions of a file. Throws as parse_safetensors_header does.
 TensorTable read_safetensors_table(const ByteSource& source);
 
 }  // namespace reviewkd

@@ -1,4 +1,4 @@
-// What loaded.cpp asks for: it has to be found beside it.
+// A dependency of loaded.cpp, which must be found next to it.
 #include "exported.h"
 
 EXPORTED int needed_answer() { return 42; }

@@ -1,4 +1,5 @@
-// What the binaries ask of the process that loads them: one binary is to serve every Node from 20 on, and Electron.
+// Symbols that the binaries import from the process that loads them: one binary must work in every Node from 20 on,
+// and in Electron.
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { expect } from "chai";
@@ -7,7 +8,7 @@ import { readLibrary } from "../../../scripts/package/elf.mjs";
 
 const NEWEST = 9;
 
-// Brings no types of its own.
+// Ships no types of its own.
 const { symbols } = createRequire(import.meta.url)("node-api-headers") as {
   symbols: Record<string, { js_native_api_symbols: string[]; node_api_symbols: string[] }>;
 };
@@ -30,11 +31,11 @@ for (const name of ["reviewkd.node", "preload.node"]) {
       const used = imports.filter((symbol) => /^(napi|node_api)_/.test(symbol));
       expect(used).to.have.length.above(10);
       expect(used.filter((symbol) => !nodeApi(NEWEST).has(symbol))).to.deep.equal([]);
-      // The list tells versions apart, or nothing was checked.
+      // The list distinguishes versions; otherwise the check would be vacuous.
       expect([...nodeApi(10)].filter((symbol) => !nodeApi(NEWEST).has(symbol))).to.not.deep.equal([]);
     });
 
-    it("make no external buffer, which Electron's memory cage forbids", () => {
+    it("create no external buffer, which Electron's memory cage forbids", () => {
       expect(nodeApi(NEWEST)).to.include.keys("napi_create_external_arraybuffer", "napi_create_external_buffer");
       expect(imports.filter((symbol) => /external_(array)?buffer|external_string/.test(symbol))).to.deep.equal([]);
     });

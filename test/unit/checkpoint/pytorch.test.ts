@@ -22,17 +22,17 @@ async function written(content: Uint8Array, name?: string): Promise<string> {
   return file(name);
 }
 
-/** float32 values as a storage has them. */
+/** float32 values as a storage contains them. */
 const floats = (...values: readonly number[]): Uint8Array => new Uint8Array(Float32Array.from(values).buffer);
 
-describe("reading what PyTorch wrote", () => {
+describe("reading files of PyTorch", () => {
   const { files } = expectedIn(CHECKPOINTS);
 
   for (const [name, expected] of Object.entries(files)) {
     it(`reads ${name} to equal values`, () => expectCheckpoint(fixture(name), expected));
   }
 
-  it("tells the dictionary, the prefixes and what it left aside", async () => {
+  it("reports the dictionary, the prefixes and the number of skipped tensors", async () => {
     const selectionOf = async (name: string): Promise<unknown> => (await readWeightsInfo(fixture(name))).selection;
     expect(await selectionOf("state-dict.zip.pt")).to.deep.equal({ key: "", prefixes: [], leftAside: 0 });
     expect(await selectionOf("nested-module-prefix.legacy.pt")).to.deep.equal({ key: "state_dict", prefixes: ["module."], leftAside: 0 });
@@ -42,13 +42,13 @@ describe("reading what PyTorch wrote", () => {
     expect(await selectionOf("nested-beside-average.zip.pt")).to.deep.equal({ key: "model", prefixes: [], leftAside: 8 });
   });
 
-  it("keeps text, numbers and truth values beside the state dict as metadata", async () => {
+  it("keeps text, numbers and booleans next to the state dict as metadata", async () => {
     const { metadata } = await readWeightsInfo(fixture("nested-model.zip.pt"));
     expect(metadata).to.deep.equal({ epoch: "7", best_acc: "71.25", arch: "tiny" });
     expect((await readWeightsInfo(fixture("nested-twice.legacy.pt"))).metadata).to.deep.equal({ note: "two levels", epoch: "3" });
   });
 
-  it("takes the state dict that is asked for, by name or path, and lists those there are", async () => {
+  it("selects the requested state dict by name or path, and lists the available ones", async () => {
     const { state } = await readStateDict(fixture("nested-beside-average.zip.pt"), { key: "model_ema" });
     const expected = files["nested-beside-average.zip.pt"]!;
     for (const [name, { values }] of Object.entries(expected)) {
@@ -62,7 +62,7 @@ describe("reading what PyTorch wrote", () => {
     expect(message).to.contain("several: first, second").and.to.contain("--key NAME");
   });
 
-  it("goes by the content, whatever the name", async () => {
+  it("detects the format by content, whatever the name", async () => {
     const path = await written(await readFile(fixture("state-dict.legacy.pt")), "renamed.safetensors");
     expect((await readWeightsInfo(path)).format).to.equal("pytorch-legacy");
     using model = await createModel("resnet8", { numClasses: 3, seed: 1 });
@@ -72,7 +72,7 @@ describe("reading what PyTorch wrote", () => {
     expect(await model.load(moved)).to.deep.equal({ missing: [], unexpected: [], mismatched: [] });
   });
 
-  it("reads pickles of Python 2, whose names are strings of bytes, with views of storages", async () => {
+  it("reads Python 2 pickles, whose names are byte strings, with views of storages", async () => {
     const name = (value: string): Buffer => bytes("U", value.length, value);
     const storage = (view: Buffer): Buffer => tuple(name("storage"), global("torch", "FloatStorage"), name("0"), name("cpu"), "K\x04", view);
     const entry = (view: Buffer, shape: number): Buffer => bytes(
@@ -84,7 +84,7 @@ describe("reading what PyTorch wrote", () => {
     expect(valuesOf(state["part"]!)).to.deep.equal([2, 3]);
   });
 
-  it("notices bytes that changed after they were written", async () => {
+  it("detects bytes that changed after they were written", async () => {
     const values = floats(1, 2, 3);
     const good = archive(pickle(dict(text("weight"), tensor())), { 0: values });
     const at = good.indexOf(values);
@@ -96,7 +96,7 @@ describe("reading what PyTorch wrote", () => {
     await failureOf("FILE_CORRUPT", async () => readStateDict(await written(renamed)));
   });
 
-  it("reads an archive in zip64, one with a comment, and passes over records that it has no use for", async () => {
+  it("reads a zip64 archive and one with a comment, and skips unneeded records", async () => {
     const records = [{ name: "m/version", content: Buffer.from("3\n") }, { name: "m/data.pkl", content: pickle(dict(text("weight"), tensor())) }, { name: "m/data/0", content: floats(1, 2, 3) }];
     const large = await readStateDict(await written(zip(records, { zip64: true })));
     expect(valuesOf(large.state["weight"]!), "zip64").to.deep.equal([1, 2, 3]);
@@ -107,9 +107,9 @@ describe("reading what PyTorch wrote", () => {
   });
 });
 
-describe("files that cannot be trusted", () => {
+describe("untrusted files", () => {
   for (const { what, code, content, says } of HOSTILE_FILES) {
-    it(`refuses ${what}`, async () => {
+    it(`rejects ${what}`, async () => {
       const path = await written(content);
       const { message } = await failureOf(code, () => readWeightsInfo(path));
       expect(message).to.contain(path).and.to.contain(says ?? path);
@@ -117,7 +117,7 @@ describe("files that cannot be trusted", () => {
     });
   }
 
-  it("refuses a real file that lost its end, wherever it was cut", async () => {
+  it("rejects a real file that was truncated anywhere", async () => {
     for (const layout of ["zip", "legacy"]) {
       const whole = await readFile(fixture(`nested-model.${layout}.pt`));
       for (let length = 0; length < whole.length; length += 97) {
@@ -128,7 +128,7 @@ describe("files that cannot be trusted", () => {
 });
 
 describe("writing for PyTorch", () => {
-  it("is undone by reading, bit for bit, with its metadata", async () => {
+  it("round-trips bit for bit, with its metadata", async () => {
     using model = await filledModel("resnet8", 3);
     for (const name of ["weights.pt", "weights.pth"]) {
       await model.save(file(name), { metadata: { note: "ünï 猫", epoch: "7" } });
@@ -141,7 +141,7 @@ describe("writing for PyTorch", () => {
     }
   });
 
-  it("keeps every type that tensors have here, scalars and empty ones", async () => {
+  it("keeps every supported tensor type, scalars and empty tensors", async () => {
     const state = {
       double: Tensor.from(Float64Array.of(1 / 3), [1]), half: Tensor.from([1.5, -2], [2], { dtype: "bfloat16" }),
       scalar: Tensor.from([7], []), empty: Tensor.from([], [0, 3]), count: Tensor.from(BigInt64Array.of(2n ** 53n), [1]), byte: Tensor.from(Uint8Array.of(255), [1, 1]),
@@ -156,7 +156,7 @@ describe("writing for PyTorch", () => {
     }
   });
 
-  it("leaves nothing behind where it fails, and what was there stays", async () => {
+  it("leaves nothing behind on failure, and keeps the existing file", async () => {
     using model = await createModel("resnet8", { numClasses: 3 });
     await failureOf("FILE_ACCESS", () => model.save(join(folder, "none", "weights.pt")));
     await failureOf("FILE_UNSUPPORTED", () => model.save(file("weights.ckpt")));

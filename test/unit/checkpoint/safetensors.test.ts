@@ -17,7 +17,7 @@ afterEach(async () => {
 
 const file = (name = "weights.safetensors"): string => join(folder, name);
 
-/** Permissions do not bind root, as whom tests run in many containers. */
+/** Permissions do not apply to root, the user that runs tests in many containers. */
 async function asOrdinaryUser(action: () => Promise<void>): Promise<void> {
   if (process.geteuid?.() !== 0) return action();
   const nobody = 65534;
@@ -55,7 +55,7 @@ describe("saving weights", () => {
       expect(Buffer.compare(data[name]!, new Uint8Array(values.buffer)), name).to.equal(0);
       offset += values.byteLength;
     }
-    expect(bytes.length, "nothing lies behind the tensors").to.equal(8 + headerBytes + offset);
+    expect(bytes.length, "no data after the tensors").to.equal(8 + headerBytes + offset);
   });
 
   it("keeps double precision", async () => {
@@ -66,7 +66,7 @@ describe("saving weights", () => {
     expect(Array.from(new Float64Array(data["fc.bias"]!.buffer))).to.deep.equal(valuesOf((await model.stateDict())["fc.bias"]!));
   });
 
-  it("is undone by loading, bit for bit", async () => {
+  it("round-trips bit for bit", async () => {
     using model = await small(1);
     using other = await small(2);
     await model.save(file());
@@ -76,7 +76,7 @@ describe("saving weights", () => {
     expect(await snapshot(third)).to.deep.equal(await snapshot(model));
   });
 
-  it("replaces a file that is there, as a whole", async () => {
+  it("replaces an existing file as a whole", async () => {
     using model = await small(1);
     await writeFile(file(), new Uint8Array(1e6));
     await model.save(file());
@@ -84,18 +84,18 @@ describe("saving weights", () => {
     expect(await readdir(folder)).to.deep.equal(["weights.safetensors"]);
   });
 
-  it("tells apart a folder that is not there and one that cannot hold the file, and leaves nothing behind", async () => {
+  it("distinguishes a missing folder from one that cannot hold the file, and leaves nothing behind", async () => {
     using model = await small(1);
     const { message } = await failureOf("FILE_ACCESS", () => model.save(join(folder, "none", "weights.safetensors")));
     expect(message).to.contain(join(folder, "none", "weights.safetensors"));
-    // A folder of that name stands in the way; even root cannot rename a file onto it.
+    // A folder with that name is in the way; even root cannot rename a file onto it.
     await mkdir(file());
     await failureOf("FILE_ACCESS", () => model.save(file()));
     expect(await readdir(folder)).to.deep.equal(["weights.safetensors"]);
     expect(await readdir(file())).to.deep.equal([]);
   });
 
-  it("fails where the folder is not writable, and the file that was there stays", async () => {
+  it("fails if the folder is not writable, and keeps the existing file", async () => {
     using model = await small(1);
     await writeFile(file(), "before");
     await chmod(folder, 0o555);
@@ -107,7 +107,7 @@ describe("saving weights", () => {
     expect(await readFile(file(), "utf8")).to.equal("before");
   });
 
-  it("refuses other endings and says what to do", async () => {
+  it("rejects other extensions with advice", async () => {
     using model = await small(1);
     for (const name of ["weights.ckpt", "weights", "weights.safetensors.bak"]) {
       const { message } = await failureOf("FILE_UNSUPPORTED", () => model.save(join(folder, name)));
@@ -118,7 +118,7 @@ describe("saving weights", () => {
 });
 
 describe("readWeightsInfo", () => {
-  it("tells metadata, names, types and shapes", async () => {
+  it("reports metadata, names, types and shapes", async () => {
     using model = await small(1);
     await model.save(file(), { metadata: { epoch: "7" } });
     const { metadata, tensors } = await readWeightsInfo(file());
@@ -128,7 +128,7 @@ describe("readWeightsInfo", () => {
     );
   });
 
-  it("reads what other writers may write: any order, space, escapes, empty tensors and no metadata", async () => {
+  it("reads files of other writers: any order, whitespace, escapes, empty tensors and no metadata", async () => {
     const header = ' { "b\\u0041\\ud83d\\ude00" : {"shape":[2],"data_offsets":[4,12],"dtype":"F32"},\n'
       + '"a":{"data_offsets":[0,4],"dtype":"I16","shape":[1,2]},'
       + `"empty":{"dtype":"F64","shape":[0,3],"data_offsets":[12,12]}, "scalar":{"dtype":"BF16","shape":[],"data_offsets":[12,14]} }  `;
@@ -143,28 +143,28 @@ describe("loading weights", () => {
   const entry = (shape: number[], begin: number, end: number, dtype = "F32"): object => ({ dtype, shape, data_offsets: [begin, end] });
   const text = (value: object): string => JSON.stringify(value);
 
-  // Each of these is a file that a reader must not trust.
+  // Each of these is an untrusted file.
   const BROKEN: [what: string, code: ErrorCode, content: Uint8Array][] = [
     ["an empty file", "FILE_CORRUPT", new Uint8Array(0)],
     ["fewer bytes than a length", "FILE_CORRUPT", new Uint8Array(7)],
     ["a header of no bytes", "FILE_CORRUPT", new Uint8Array(8)],
     ["a header longer than the file", "FILE_CORRUPT", buildSafetensors(text({ a: entry([1], 0, 4) }), 4).subarray(0, 30)],
     ["a header of 2^64 - 1 bytes", "FILE_CORRUPT", new Uint8Array(64).fill(0xff)],
-    ["text", "FILE_CORRUPT", new TextEncoder().encode("these are no weights, but a letter that someone renamed")],
+    ["text", "FILE_CORRUPT", new TextEncoder().encode("these are no weights, but a renamed letter")],
     ["a zip archive", "FILE_CORRUPT", Uint8Array.of(0x50, 0x4b, 3, 4, ...new Array<number>(60).fill(0))],
-    ["a header that is no JSON", "FILE_CORRUPT", buildSafetensors("{{{{", 4)],
-    ["a header that is no object", "FILE_CORRUPT", buildSafetensors("[]", 0)],
-    ["something behind the header's brace", "FILE_CORRUPT", buildSafetensors(`${text({ a: entry([1], 0, 4) })}x`, 4)],
-    ["a header cut short", "FILE_CORRUPT", buildSafetensors(text({ a: entry([1], 0, 4) }).slice(0, -5), 4)],
-    ["a string without an end", "FILE_CORRUPT", buildSafetensors('{"a', 4)],
+    ["a header that is not JSON", "FILE_CORRUPT", buildSafetensors("{{{{", 4)],
+    ["a header that is not an object", "FILE_CORRUPT", buildSafetensors("[]", 0)],
+    ["data after the header's brace", "FILE_CORRUPT", buildSafetensors(`${text({ a: entry([1], 0, 4) })}x`, 4)],
+    ["a truncated header", "FILE_CORRUPT", buildSafetensors(text({ a: entry([1], 0, 4) }).slice(0, -5), 4)],
+    ["an unterminated string", "FILE_CORRUPT", buildSafetensors('{"a', 4)],
     ["half a surrogate pair", "FILE_CORRUPT", buildSafetensors('{"\\ud83d":{}}', 4)],
-    ["data cut short", "FILE_CORRUPT", buildSafetensors({ a: entry([2], 0, 8) }, 7)],
+    ["truncated data", "FILE_CORRUPT", buildSafetensors({ a: entry([2], 0, 8) }, 7)],
     ["data too long", "FILE_CORRUPT", buildSafetensors({ a: entry([2], 0, 8) }, 9)],
     ["overlapping tensors", "FILE_CORRUPT", buildSafetensors({ a: entry([2], 0, 8), b: entry([2], 4, 12) }, 12)],
     ["two tensors in the same place", "FILE_CORRUPT", buildSafetensors({ a: entry([1], 0, 4), b: entry([1], 0, 4) }, 4)],
     ["a gap between tensors", "FILE_CORRUPT", buildSafetensors({ a: entry([1], 0, 4), b: entry([1], 8, 12) }, 12)],
     ["a tensor that ends before it begins", "FILE_CORRUPT", buildSafetensors({ a: entry([1], 4, 0) }, 4)],
-    ["more bytes than the shape asks for", "FILE_CORRUPT", buildSafetensors({ a: entry([1], 0, 8) }, 8)],
+    ["more bytes than the shape requires", "FILE_CORRUPT", buildSafetensors({ a: entry([1], 0, 8) }, 8)],
     ["a shape whose size overflows", "FILE_CORRUPT",
       buildSafetensors('{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}', 0)],
     ["a length beyond 64 bits", "FILE_CORRUPT",
@@ -174,14 +174,14 @@ describe("loading weights", () => {
     ["one offset only", "FILE_CORRUPT", buildSafetensors({ a: { dtype: "F32", shape: [1], data_offsets: [0] } }, 4)],
     ["no shape", "FILE_CORRUPT", buildSafetensors({ a: { dtype: "F32", data_offsets: [0, 4] } }, 4)],
     ["an unknown field", "FILE_CORRUPT", buildSafetensors({ a: { ...entry([1], 0, 4), stride: [1] } }, 4)],
-    ["a name twice", "FILE_CORRUPT", buildSafetensors(`{"a":${text(entry([1], 0, 4))},"a":${text(entry([1], 4, 8))}}`, 8)],
-    ["metadata that are no strings", "FILE_CORRUPT", buildSafetensors({ __metadata__: { epoch: 7 } }, 0)],
+    ["a duplicate name", "FILE_CORRUPT", buildSafetensors(`{"a":${text(entry([1], 0, 4))},"a":${text(entry([1], 4, 8))}}`, 8)],
+    ["metadata that are not strings", "FILE_CORRUPT", buildSafetensors({ __metadata__: { epoch: 7 } }, 0)],
     ["a type that does not exist", "FILE_UNSUPPORTED", buildSafetensors({ a: entry([4], 0, 4, "F8_NEW") }, 4)],
-    ["a type written in other letters", "FILE_UNSUPPORTED", buildSafetensors({ a: entry([1], 0, 4, "f32") }, 4)],
+    ["a type in lower case", "FILE_UNSUPPORTED", buildSafetensors({ a: entry([1], 0, 4, "f32") }, 4)],
   ];
 
   for (const [what, code, content] of BROKEN) {
-    it(`refuses ${what}`, async () => {
+    it(`rejects ${what}`, async () => {
       await writeFile(file(), content);
       using model = await small(1);
       const before = await snapshot(model);
@@ -192,7 +192,7 @@ describe("loading weights", () => {
     });
   }
 
-  it("refuses a real file that lost its end, wherever it was cut", async () => {
+  it("rejects a real file that was truncated anywhere", async () => {
     using model = await small(1);
     await model.save(file());
     const whole = await readFile(file());
@@ -204,7 +204,7 @@ describe("loading weights", () => {
     expect(await snapshot(model)).to.deep.equal(before);
   });
 
-  it("says where a file is missing, a folder, locked or of another kind", async () => {
+  it("reports a file that is missing, a folder, locked or of another kind", async () => {
     using model = await small(1);
     const { message } = await failureOf("FILE_NOT_FOUND", () => model.load(file("none.safetensors")));
     expect(message).to.contain(file("none.safetensors"));
@@ -220,18 +220,18 @@ describe("loading weights", () => {
     await failureOf("FILE_NOT_FOUND", () => createModel("resnet8", { weights: file("none.safetensors") }));
   });
 
-  it("names the differences to weights of another network, and changes nothing", async () => {
+  it("names the differences from weights of another network, and changes nothing", async () => {
     using other = await createModel("resnet8", { numClasses: 5 });
     await other.save(file());
     using model = await small(1);
     const before = await snapshot(model);
     const { message } = await failureOf("STATE_DICT_MISMATCH", () => model.load(file()));
-    expect(message).to.contain("fc.weight (expected [3, 64], got [5, 64])");
+    expect(message).to.contain("fc.weight (expected [3, 64], received [5, 64])");
     expect(await snapshot(model)).to.deep.equal(before);
     await failureOf("STATE_DICT_MISMATCH", () => createModel("resnet8", { numClasses: 3, weights: file() }));
   });
 
-  it("loads part of a network where it need not be strict, converting types", async () => {
+  it("loads part of a network when not strict, converting types", async () => {
     const values = Float64Array.of(0.5, -2, 3);
     await writeFile(file(), buildSafetensors({ "fc.bias": entry([3], 0, 24, "F64") }, new Uint8Array(values.buffer)));
     using model = await small(1);

@@ -9,7 +9,7 @@ import { uniforms } from "../../support/uniforms.js";
 /** Length of the JSON header. */
 const headerLength = (file: Buffer): number => Number(file.readBigUInt64LE(0));
 
-/** The file with another metadata entry and all lengths in order: whole as a safetensors file. */
+/** The file with a changed metadata entry and all lengths adjusted: a valid safetensors file. */
 function withMetadata(file: Buffer, change: (metadata: Record<string, string>) => void): Buffer {
   const end = 8 + headerLength(file);
   const header = JSON.parse(file.subarray(8, end).toString()) as { __metadata__: Record<string, string> };
@@ -36,7 +36,7 @@ describe("a training checkpoint", () => {
     return session.loadCheckpoint(scratch("other.safetensors"));
   };
 
-  it("is refused for any byte that differs: length, names, numbers, checksum, padding, tensors", async () => {
+  it("is rejected for any byte that differs: length, names, numbers, checksum, padding, tensors", async () => {
     const { session, file } = await saved({ note: 'says "session.checksum":"00000000", and \\ too' });
     const before = await weightsOf(session.distiller!);
     const end = 8 + headerLength(file);
@@ -63,7 +63,7 @@ describe("a training checkpoint", () => {
     expect(await load(session, file)).to.deep.equal({ note: 'says "session.checksum":"00000000", and \\ too' });
   });
 
-  it("is refused where white space stands for other white space", async () => {
+  it("is rejected when whitespace is replaced by other whitespace", async () => {
     const { session, file } = await saved();
     const end = 8 + headerLength(file);
     const longer = Buffer.concat([file.subarray(0, end), Buffer.from("        "), file.subarray(end)]);
@@ -73,19 +73,19 @@ describe("a training checkpoint", () => {
     await failureOf("FILE_CORRUPT", () => load(session, longer));
   });
 
-  it("is refused wherever it is cut", async () => {
+  it("is rejected wherever it is truncated", async () => {
     const { session, file } = await saved();
     for (const share of [0, ...uniforms(3, 40)]) await failureOf("FILE_CORRUPT", () => load(session, file.subarray(0, Math.floor(share * file.length))));
     await failureOf("FILE_CORRUPT", () => load(session, Buffer.concat([file, Buffer.from([0])])));
   });
 
-  it("is refused without a checksum, as checkpoints were before there was one", async () => {
+  it("is rejected without a checksum, like checkpoints from before there was one", async () => {
     const { session, file } = await saved();
     const { message } = await failureOf("FILE_CORRUPT", () => load(session, withMetadata(file, (metadata) => { delete metadata["session.checksum"]; })));
     expect(message).to.include("session.checksum").and.to.include("an earlier version");
   });
 
-  it("says which libtorch wrote it, and where", async () => {
+  it("records the libtorch version and platform that wrote it", async () => {
     await saved();
     const { metadata } = await readWeightsInfo(path());
     expect(metadata["session.format"]).to.equal("2");
@@ -94,7 +94,7 @@ describe("a training checkpoint", () => {
     expect(origin["libtorch"]).to.equal(metadata["session.libtorch"]);
   });
 
-  it("brings back the learning rate that a loop of one's own had set, and its epoch", async () => {
+  it("restores the learning rate and epoch set by a custom loop", async () => {
     const { session } = await saved();
     await session.setEpoch(3);
     await session.setLearningRate(0.005);
@@ -108,19 +108,19 @@ describe("a training checkpoint", () => {
     expect(await weightsOf(fresh.distiller!)).to.deep.equal(await weightsOf(session.distiller!));
   });
 
-  it("goes on under the teacher that it was trained under, and under another only where that is wanted", async () => {
+  it("continues under the teacher that it was trained under, and under another only on request", async () => {
     await saved();
     const distiller = await smallDistiller();
     const session = await createSession({ distiller, threads: 1 });
     await distiller.teacher.loadStateDict(await (await smallModel({ seed: 9 })).stateDict());
     const { message } = await failureOf("STATE_DICT_MISMATCH", () => session.loadCheckpoint(path()));
-    expect(message).to.include("the teacher");
+    expect(message).to.include("invalid teacher");
     expect((await session.position()).totalSteps).to.equal(0);
     await session.loadCheckpoint(path(), { otherTeacher: true });
     expect((await session.position()).totalSteps).to.equal(1);
   });
 
-  it("keeps the one before under another name, whole at every moment", async () => {
+  it("keeps the previous one under another name, whole at every moment", async () => {
     const { session, file } = await saved();
     await session.step(smallBatch(4, 2));
     const keepAs = scratch("before.safetensors");

@@ -27,7 +27,7 @@ describe("inspectWeights", () => {
     }
   });
 
-  it("tells how well the best one fits, and what differs", async () => {
+  it("reports how well the best one fits, and what differs", async () => {
     using model = await createModel("resnet20", { numClasses: 10 });
     const { "fc.bias": bias, ...state } = await model.stateDict();
     delete state["conv1.weight"];
@@ -40,13 +40,13 @@ describe("inspectWeights", () => {
     });
   });
 
-  it("names none where nothing fits", async () => {
+  it("reports none if nothing fits", async () => {
     expect((await inspectWeights(join(CHECKPOINTS, "dtypes.zip.pt"))).fit).to.equal(null);
   });
 });
 
 describe("convertWeights", () => {
-  it("brings each format into each, with equal values and the metadata", async () => {
+  it("converts each format to each, with equal values and the metadata", async () => {
     const expected = expectedIn(CHECKPOINTS).files["nested-model.zip.pt"]!;
     let from = join(CHECKPOINTS, "nested-model.zip.pt");
     for (const name of ["a.safetensors", "b.pt", "c.pth", "d.safetensors"]) {
@@ -58,7 +58,7 @@ describe("convertWeights", () => {
     }
   });
 
-  it("lays out views row by row", async () => {
+  it("stores views contiguously", async () => {
     const expected = expectedIn(CHECKPOINTS).files["views.legacy.pt"]!;
     for (const name of ["views.safetensors", "views.pt"]) {
       await convertWeights(join(CHECKPOINTS, "views.legacy.pt"), file(name));
@@ -69,7 +69,7 @@ describe("convertWeights", () => {
     }
   });
 
-  it("converts floating point alone where a type is asked for", async () => {
+  it("converts only floating-point values when a type is requested", async () => {
     await convertWeights(join(CHECKPOINTS, "dtypes.zip.pt"), file("half.safetensors"), { dtype: "float16" });
     const { tensors } = await readWeightsInfo(file("half.safetensors"));
     expect(Object.fromEntries(tensors.map(({ name, dtype }) => [name, dtype]))).to.deep.equal({
@@ -78,7 +78,7 @@ describe("convertWeights", () => {
     });
   });
 
-  it("replaces a file only where it is told to", async () => {
+  it("replaces a file only on request", async () => {
     await writeFile(file("a.pt"), "mine");
     const from = join(CHECKPOINTS, "state-dict.zip.pt");
     const { message } = await failureOf("INVALID_ARGUMENT", () => convertWeights(from, file("a.pt")));
@@ -92,14 +92,14 @@ describe("convertWeights", () => {
   });
 });
 
-describe("loading what does not quite fit", () => {
+describe("loading weights that do not quite fit", () => {
   it("loads the rest of a network under a new classifier, and reports what it skipped", async () => {
     using trained = await filledModel("resnet8", 5);
     await trained.save(file("five.pt"));
     using model = await createModel("resnet8", { numClasses: 3, seed: 1 });
     const before = await model.stateDict();
     const { message } = await failureOf("STATE_DICT_MISMATCH", () => model.load(file("five.pt")));
-    expect(message).to.contain("fc.weight (expected [3, 64], got [5, 64])").and.to.contain("strict: false");
+    expect(message).to.contain("fc.weight (expected [3, 64], received [5, 64])").and.to.contain("strict: false");
     const report = await model.load(file("five.pt"), { strict: false });
     expect(report).to.deep.equal({
       missing: [], unexpected: [],
@@ -110,7 +110,7 @@ describe("loading what does not quite fit", () => {
     expect(valuesOf(after["conv1.weight"]!)).to.deep.equal(valuesOf((await trained.stateDict())["conv1.weight"]!).map(Math.fround));
   });
 
-  it("refuses options that it does not know", async () => {
+  it("rejects unknown options", async () => {
     using model = await createModel("resnet8", { numClasses: 3 });
     await failureOf("INVALID_ARGUMENT", () => model.load(file("a.pt"), { strickt: false } as object));
     await failureOf("INVALID_ARGUMENT", () => readWeightsInfo(file("a.pt"), { key: "" }));
@@ -118,7 +118,7 @@ describe("loading what does not quite fit", () => {
 });
 
 describe("exportStudent", () => {
-  it("says where a directory has no run", async () => {
+  it("reports a directory without a run", async () => {
     await failureOf("FILE_NOT_FOUND", () => exportStudent(folder));
   });
 });

@@ -61,14 +61,14 @@ describe("arrays as a data set", () => {
     expect((await readAll(data.train)).values).to.deep.equal(new Array(2 * VALUES).fill(0));
   });
 
-  it("are used as they are where they are floats", async () => {
+  it("are used unchanged if they are floats", async () => {
     const train = { images: floats(3), labels: [0, 1, 2] };
     using data = await loadDataset(source(train));
     expect((await readAll(data.train)).values).to.deep.equal([...train.images]);
     expect(data.normalization).to.deep.equal({ mean: [0, 0, 0], std: [1, 1, 1] });
   });
 
-  it("are copied: what happens to them later does not matter", async () => {
+  it("are copied: later changes to them do not matter", async () => {
     const train = { images: floats(2), labels: Uint8Array.of(0, 1) };
     const before = [...train.images];
     using data = await loadDataset(source(train));
@@ -92,7 +92,7 @@ describe("arrays as a data set", () => {
     });
   }
 
-  it("number the classes where they have no names", async () => {
+  it("number the classes without names", async () => {
     const train = { images: bytes(1), labels: [0] };
     using numbered = await loadDataset(source(train));
     expect(numbered.classNames).to.deep.equal(["0", "1", "2", "3"]);
@@ -114,17 +114,17 @@ describe("arrays as a data set", () => {
     { what: "fewer values than images", code: "SHAPE_MISMATCH", source: source({ images: bytes(2).subarray(1), labels: [0, 1] }), says: "invalid train.images: expected 36 values (2 images of 18), received 35." },
     { what: "more values than images in the test", code: "SHAPE_MISMATCH", source: source(good, { images: bytes(3), labels: [0, 1] }), says: "test.images" },
     { what: "no images", code: "SHAPE_MISMATCH", source: source({ images: new Uint8Array(0), labels: [] }), says: "train" },
-    { what: "a label of the number of classes", code: "LABEL_OUT_OF_RANGE", source: source({ images: bytes(2), labels: [3, 4] }), says: "expected 0 to 3 for the labels of train, got 4 for image 1" },
-    { what: "a label below 0 in the test", code: "LABEL_OUT_OF_RANGE", source: source(good, { images: bytes(2), labels: Int32Array.of(-1, 0) }), says: "labels of test, got -1 for image 0" },
-    { what: "a label that is no whole number", code: "INVALID_ARGUMENT", source: source({ images: bytes(2), labels: [0, 0.5] }), says: "labels" },
-    { what: "bytes for training and floats for the test", code: "DTYPE_MISMATCH", source: source(good, { images: floats(2), labels: [0, 1] }), says: "one kind of pixels" },
+    { what: "a label of the number of classes", code: "LABEL_OUT_OF_RANGE", source: source({ images: bytes(2), labels: [3, 4] }), says: "invalid labels of train: expected 0 to 3, received 4 for image 1" },
+    { what: "a label below 0 in the test", code: "LABEL_OUT_OF_RANGE", source: source(good, { images: bytes(2), labels: Int32Array.of(-1, 0) }), says: "labels of test: expected 0 to 3, received -1 for image 0" },
+    { what: "a fractional label", code: "INVALID_ARGUMENT", source: source({ images: bytes(2), labels: [0, 0.5] }), says: "labels" },
+    { what: "bytes for training and floats for the test", code: "DTYPE_MISMATCH", source: source(good, { images: floats(2), labels: [0, 1] }), says: "the same array type" },
     { what: "pixels of another type", code: "INVALID_ARGUMENT", source: source({ images: new Float64Array(36), labels: [0, 1] } as never), says: "train.images" },
     { what: "a single class", code: "INVALID_ARGUMENT", source: source(good, good, { numClasses: 1 }), says: "numClasses" },
     { what: "a height of 0", code: "INVALID_ARGUMENT", source: source(good, good, { height: 0 }), says: "height" },
     { what: "a deviation of 0", code: "INVALID_ARGUMENT", source: source(good, good, { normalization: { mean: [0, 0, 0], std: [1, 0, 1] } }), says: "normalization.std" },
   ] as const;
   for (const { what, code, source: given, says } of bad) {
-    it(`are refused with ${what}`, async () => {
+    it(`are rejected with ${what}`, async () => {
       const error = await failureOf(code, () => loadDataset(given));
       expect(error.message).to.include(says);
     });

@@ -15,7 +15,7 @@ function noise(seed: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(uniforms(seed, VALUES), (value) => Math.floor(256 * value));
 }
 
-/** A data set whose training images are these, each a class of its own. */
+/** A data set with these training images, each a class of its own. */
 function dataOf(images: readonly Pixels[]): Promise<Dataset> {
   const joined = images[0] instanceof Uint8Array ? new Uint8Array(images.length * VALUES) : new Float32Array(images.length * VALUES);
   images.forEach((image, index) => { joined.set(image, index * VALUES); });
@@ -25,7 +25,9 @@ function dataOf(images: readonly Pixels[]): Promise<Dataset> {
   });
 }
 
-/** Zero-pads, cuts the window at (top, left) and mirrors it, then normalizes: pixel by pixel as the official code does it. */
+/**
+ * Zero-pads, crops the window at (top, left) and mirrors it, then normalizes: pixel by pixel like the official code.
+ */
 function window(image: Pixels, top: number, left: number, flip: boolean): Float32Array {
   const result = new Float32Array(VALUES);
   for (let channel = 0; channel < 3; ++channel) {
@@ -43,7 +45,7 @@ function window(image: Pixels, top: number, left: number, flip: boolean): Float3
   return result;
 }
 
-/** Names of all 81 windows, mirrored and not, by the values they show. */
+/** Names of all 81 windows, mirrored and not, by their values. */
 function windowsOf(image: Pixels): Map<string, string> {
   const names = new Map<string, string>();
   for (let top = 0; top <= 2 * PADDING; ++top) {
@@ -85,12 +87,12 @@ describe("pad-crop-flip", () => {
       }
     }
     expect(counts.size).to.equal(162);
-    // Of 2560 draws each half of them: six standard deviations are 152.
+    // Of 2560 draws half are mirrored: six standard deviations are 152.
     const flipped = [...counts].filter(([name]) => name.endsWith("true")).reduce((sum, [, count]) => sum + count, 0);
     expect(flipped).to.be.within(1280 - 152, 1280 + 152);
   });
 
-  it("cuts each image out of its own source, whatever the order", async () => {
+  it("crops each image from its own source, whatever the order", async () => {
     const sources = Array.from({ length: 20 }, (_, index) => noise(100 + index));
     using data = await dataOf(sources);
     const shown = await show(data, { seed: 2, epoch: 3 });
@@ -98,14 +100,14 @@ describe("pad-crop-flip", () => {
     for (const { label, values } of shown) expect(windowsOf(sources[label]!).has(values.join()), `image ${label}`).to.equal(true);
   });
 
-  it("uses floats as they are, with zeros around", async () => {
+  it("uses floats unchanged, padded with zeros", async () => {
     const image = Float32Array.from(uniforms(5, VALUES), (value) => 2 * value - 1);
     const windows = windowsOf(image);
     using data = await dataOf(new Array<Pixels>(32).fill(image));
     for (const { values } of await show(data, { seed: 1 })) expect(windows.has(values.join())).to.equal(true);
   });
 
-  it("leaves images alone where it is off", async () => {
+  it("leaves images unchanged when off", async () => {
     const sources = [noise(1), noise(2), noise(3)];
     using data = await dataOf(sources);
     const shown = await show(data, { augment: false, shuffle: false });
@@ -115,7 +117,7 @@ describe("pad-crop-flip", () => {
     });
   });
 
-  it("is a function of seed, epoch and image alone", async () => {
+  it("is a function of only seed, epoch and image", async () => {
     using data = await dataOf(Array.from({ length: 32 }, (_, index) => noise(index)));
     const byLabel = async (options: BatchOptionsInput): Promise<string[]> => {
       const shown = await show(data, options);

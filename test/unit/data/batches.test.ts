@@ -28,7 +28,7 @@ describe("batches", () => {
 
   const orderOf = async (options: BatchOptionsInput): Promise<number[]> => (await labelsOf(data.train, { batchSize: 16, ...options })).flat();
 
-  it("show every training image once, in an order that differs from epoch to epoch and from seed to seed", async () => {
+  it("show every training image once, in an order that differs by epoch and by seed", async () => {
     const orders = [await orderOf({}), await orderOf({ epoch: 1 }), await orderOf({ seed: 1 }), await orderOf({ seed: 1, epoch: 1 })];
     for (const order of orders) {
       expect([...order].sort((a, b) => a - b)).to.deep.equal(ascending);
@@ -43,7 +43,7 @@ describe("batches", () => {
     expect(await orderOf({ seed: 7, epoch: 3, batchSize: 3, augment: false })).to.deep.equal(expected);
   });
 
-  it("put every image first now and then", async () => {
+  it("put every image first occasionally", async () => {
     const first = new Set<number>();
     for (let epoch = 0; epoch < 200; ++epoch) {
       for await (const { labels } of data.train.batches({ batchSize: 5, epoch, augment: false })) {
@@ -51,11 +51,11 @@ describe("batches", () => {
         break;
       }
     }
-    // Each of 50 is missed by 200 draws with a chance of 1.8 %: about one of them.
+    // With 200 draws each of 50 images is missed with a probability of 1.8 %: about one of them.
     expect(first.size).to.be.at.least(42);
   });
 
-  it("show test images in order and as they are, unless told otherwise", async () => {
+  it("show test images in order and unaugmented by default", async () => {
     expect((await labelsOf(data.test, { batchSize: 16 })).flat()).to.deep.equal(ascending);
     expect((await labelsOf(data.test, { batchSize: 16, shuffle: true })).flat()).to.not.deep.equal(ascending);
     const pixels: unknown[] = [];
@@ -66,7 +66,7 @@ describe("batches", () => {
     expect(pixels[0]).to.not.deep.equal(pixels[2]);
   });
 
-  it("end with one that is not full, unless that is left out", async () => {
+  it("end with a partial one, unless it is dropped", async () => {
     const lengths = async (options: BatchOptionsInput): Promise<number[]> => (await labelsOf(data.train, options)).map(({ length }) => length);
     expect(await lengths({ batchSize: 16 })).to.deep.equal([16, 16, 16, 2]);
     expect(await lengths({ batchSize: 16, dropLast: true })).to.deep.equal([16, 16, 16]);
@@ -75,13 +75,13 @@ describe("batches", () => {
     expect(await lengths({ batchSize: 128, dropLast: true })).to.deep.equal([]);
   });
 
-  it("can be gone through by two readers at once", async () => {
+  it("can be read by two readers at once", async () => {
     const expected = await orderOf({ seed: 1 });
     const both = await Promise.all([orderOf({ seed: 1 }), orderOf({ seed: 1 })]);
     expect(both).to.deep.equal([expected, expected]);
   });
 
-  it("can be left early, and stay valid", async () => {
+  it("can be abandoned early, and stay valid", async () => {
     const kept = [];
     for await (const batch of data.train.batches({ batchSize: 2, seed: 4, augment: false })) {
       kept.push(batch);

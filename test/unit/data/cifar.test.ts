@@ -10,7 +10,7 @@ const TRAIN_FILES = [1, 2, 3, 4, 5].map((number) => `data_batch_${number}.bin`);
 const MEAN = [125.3, 123.0, 113.9];
 const STD = [63.0, 62.1, 66.7];
 
-/** A pixel of the record `id`; every record and every place differs. */
+/** A pixel of the record `id`; different for every record and position. */
 const pixel = (id: number, position: number): number => (id * 37 + position * 11 + Math.floor(position / 1024) * 5) % 256;
 
 /** One record: labels, then red, green and blue planes. */
@@ -40,7 +40,7 @@ function expectRecord(values: Float32Array, id: number): void {
     const expected = (pixel(id, position) / 255 - MEAN[channel]! / 255) / (STD[channel]! / 255);
     largest = Math.max(largest, Math.abs(value - expected));
   });
-  // Values lie within ±3, where float32 rounds by at most 2^-23.
+  // Values are within ±3, where float32 rounds by at most 2^-23.
   expect(largest).to.be.below(2 ** -22);
 }
 
@@ -73,7 +73,7 @@ describe("cifar10", () => {
     expect(data.normalization.std).to.deep.equal(STD.map((value) => value / 255));
   });
 
-  it("takes another normalization", async () => {
+  it("accepts another normalization", async () => {
     const normalization: Normalization = { mean: [0.5, 0.25, 0], std: [0.5, 0.25, 1] };
     using data = await loadDataset({ kind: "cifar10", root: scratch(), normalization });
     const [image] = (await readAll(data.test)).images;
@@ -84,25 +84,25 @@ describe("cifar10", () => {
     }
   });
 
-  it("takes class names from batches.meta.txt, whatever its line ends", async () => {
+  it("reads class names from batches.meta.txt, whatever its line endings", async () => {
     const names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
     await writeFile(scratch("batches.meta.txt"), `${names.join("\r\n")}\r\n\r\n`);
     using data = await load();
     expect(data.classNames).to.deep.equal(names);
   });
 
-  it("numbers the classes where no file names them", async () => {
+  it("numbers the classes without a file of names", async () => {
     using unnamed = await load();
     expect(unnamed.classNames).to.deep.equal(["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
   });
 
-  it("refuses a file of names that does not name each class", async () => {
+  it("rejects a file of names that does not name each class", async () => {
     await writeFile(scratch("batches.meta.txt"), "airplane\nautomobile\n");
     const { message } = await failureOf("FILE_CORRUPT", () => load());
-    expect(message).to.include(`expected 10 class names in ${scratch("batches.meta.txt")}`).and.include("got 2").and.include("remove it");
+    expect(message).to.include(`invalid file ${scratch("batches.meta.txt")}: expected 10 class names`).and.include("received 2").and.include("remove it");
   });
 
-  it("uses only the first images where limits are given", async () => {
+  it("uses only the first images with limits", async () => {
     using data = await load({ limitTrain: 3, limitTest: 1 });
     expect((await readAll(data.train)).labels).to.deep.equal([0, 1, 2]);
     expect((await readAll(data.test)).labels).to.deep.equal([9]);
@@ -116,23 +116,23 @@ describe("cifar10", () => {
     expect(message).to.include(scratch("data_batch_4.bin")).and.to.include("6145").and.to.include("truncated");
   });
 
-  it("refuses an empty file", async () => {
+  it("rejects an empty file", async () => {
     await writeFile(scratch("test_batch.bin"), "");
     await failureOf("FILE_CORRUPT", () => load());
   });
 
-  it("names a file that is missing and says how to get it", async () => {
+  it("names a missing file and the command that downloads it", async () => {
     await rm(scratch("data_batch_2.bin"));
     const { message } = await failureOf("FILE_NOT_FOUND", () => load());
     expect(message).to.include("data_batch_2.bin").and.to.include(scratch()).and.to.include("reviewkd data fetch cifar10");
   });
 
-  it("names a directory that is missing, or none", async () => {
+  it("names a directory that is missing, or not a directory", async () => {
     await failureOf("FILE_NOT_FOUND", () => loadDataset({ kind: "cifar10", root: scratch("nowhere") }));
     await failureOf("FILE_NOT_FOUND", () => loadDataset({ kind: "cifar10", root: scratch("test_batch.bin") }));
   });
 
-  it("refuses a directory in the place of a file", async () => {
+  it("rejects a directory in place of a file", async () => {
     await rm(scratch("test_batch.bin"));
     await mkdir(scratch("test_batch.bin"));
     await failureOf("FILE_ACCESS", () => load());
@@ -143,7 +143,7 @@ describe("cifar10", () => {
     bytes[PIXELS + 1] = 10;
     await writeFile(scratch("data_batch_3.bin"), bytes);
     const { message } = await failureOf("LABEL_OUT_OF_RANGE", () => load());
-    expect(message).to.include("record 1").and.to.include("data_batch_3.bin").and.to.include("expected 0 to 9").and.to.include("got 10");
+    expect(message).to.include("record 1").and.to.include("data_batch_3.bin").and.to.include("expected 0 to 9").and.to.include("received 10");
   });
 });
 
@@ -157,7 +157,7 @@ describe("cifar100", () => {
     await writeFile(scratch("test.bin"), Buffer.concat([record(4, 7, 13)]));
   });
 
-  it("learns the fine labels", async () => {
+  it("uses the fine labels", async () => {
     using data = await load();
     expect([data.kind, data.numClasses]).to.deep.equal(["cifar100", 100]);
     const train = await readAll(data.train);
@@ -168,26 +168,26 @@ describe("cifar100", () => {
     expectRecord(test.images[0]!, 4);
   });
 
-  it("takes class names from fine_label_names.txt", async () => {
+  it("reads class names from fine_label_names.txt", async () => {
     const names = Array.from({ length: 100 }, (_, index) => `class ${index}`);
     await writeFile(scratch("fine_label_names.txt"), names.join("\n"));
     using data = await load();
     expect(data.classNames).to.deep.equal(names);
   });
 
-  it("does not mistake CIFAR-10's records for its own", async () => {
+  it("does not accept CIFAR-10's records as its own", async () => {
     await writeFile(scratch("train.bin"), Buffer.concat([record(1, 3), record(2, 4)]));
     const { message } = await failureOf("FILE_CORRUPT", () => load());
     expect(message).to.include("train.bin").and.to.include("cifar100");
   });
 
-  it("refuses a fine label of 100", async () => {
+  it("rejects a fine label of 100", async () => {
     await writeFile(scratch("test.bin"), record(4, 7, 100));
     const { message } = await failureOf("LABEL_OUT_OF_RANGE", () => load());
-    expect(message).to.include("record 0").and.to.include("got 100");
+    expect(message).to.include("record 0").and.to.include("received 100");
   });
 
-  it("needs a root", async () => {
+  it("requires a root", async () => {
     for (const root of [undefined, ""]) await failureOf("INVALID_ARGUMENT", () => loadDataset({ kind: "cifar100", root } as never));
   });
 });

@@ -7,13 +7,13 @@ import { scratchDirectory } from "../lib/small-run.js";
 
 const scratch = scratchDirectory();
 
-/** Files below the scratch directory; their content does not matter here. */
+/** Creates files below the scratch directory; their content does not matter. */
 async function files(...names: string[]): Promise<void> {
   await writeFiles(scratch(), Object.fromEntries(names.map((name) => [name, Buffer.from("x")])));
 }
 
 describe("image folder listing", () => {
-  it("takes classes from the sorted folder names and files by name, whatever their types' letter case", async () => {
+  it("takes classes from the sorted folder names and files by name, whatever the case of their extensions", async () => {
     await files("train/zebra/b.JPEG", "train/zebra/a.png", "train/ant/10.jpg", "train/ant/9.webp", "val/zebra/v.jpg", "val/ant/w.tiff");
     expect(await listImageFolder(scratch())).to.deep.equal({
       classNames: ["ant", "zebra"],
@@ -23,14 +23,14 @@ describe("image folder listing", () => {
     });
   });
 
-  it("takes test where there is no val, and val where there are both", async () => {
+  it("uses test if there is no val, and val if there are both", async () => {
     await files("train/a/1.jpg", "train/b/1.jpg", "test/a/t.jpg", "test/b/t.jpg");
     expect((await listImageFolder(scratch())).testFolder).to.equal(scratch("test"));
     await files("val/a/v.jpg", "val/b/v.jpg");
     expect((await listImageFolder(scratch())).testFolder).to.equal(scratch("val"));
   });
 
-  it("goes into folders within a class, follows links, and passes hidden files and other files by", async () => {
+  it("descends into folders within a class, follows links, and skips hidden files and other files", async () => {
     await files("train/a/deep/er/1.jpg", "train/a/.hidden.jpg", "train/a/notes.txt", "train/.cache/1.jpg", "train/readme.md", "elsewhere/2.jpg");
     await symlink(scratch("elsewhere"), scratch("train", "b"));
     await files("val/a/1.jpg", "val/b/1.jpg");
@@ -57,14 +57,14 @@ describe("image folder listing", () => {
     "a class without images": { files: ["train/a/1.jpg", "train/b/notes.txt", "val/a/1.jpg", "val/b/1.jpg"], names: "train/b: expected at least one image" },
   };
   for (const [what, { files: names, names: named }] of Object.entries(missing)) {
-    it(`says what is missing: ${what}`, async () => {
+    it(`reports what is missing: ${what}`, async () => {
       await files(...names);
       const { message } = await failureOf("FILE_NOT_FOUND", () => listImageFolder(scratch(names.length === 0 ? "absent" : "")));
       expect(message).to.include(named);
     });
   }
 
-  it("refuses to leave out images of types that are not decoded", async () => {
+  it("refuses to skip images of types that are not decoded", async () => {
     await files("train/a/1.jpg", "train/a/2.bmp", "train/b/1.jpg", "val/a/1.jpg", "val/b/1.jpg");
     const { message, valid } = await failureOf("FILE_UNSUPPORTED", () => listImageFolder(scratch()));
     expect(message).to.include("2.bmp").and.include("Convert or remove them");
@@ -80,7 +80,7 @@ describe("a limit on a listing", () => {
     expect(limitListing(listing, 5)).to.deep.equal({ paths: ["a1", "a2", "b1", "c1", "c2"], labels: [0, 0, 1, 2, 2] });
   });
 
-  it("changes nothing where there are no more", () => {
+  it("changes nothing if there are no more", () => {
     expect(limitListing(listing, 6)).to.equal(listing);
     expect(limitListing(listing, undefined)).to.equal(listing);
   });

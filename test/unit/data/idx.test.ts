@@ -40,7 +40,7 @@ describe("idx", () => {
     await write("t10k-labels-idx1-ubyte", idx([2], [1, 2]));
   });
 
-  it("reads grey images on three equal channels, with the normalization that was measured on the training images", async () => {
+  it("reads grey images to three equal channels, with the normalization measured on the training images", async () => {
     using data = await load();
     expect([data.kind, data.numClasses, data.train.size, data.test.size, data.train.imageShape]).to.deep.equal(["idx", 10, 4, 2, [3, ROWS, COLUMNS]]);
     expect(data.classNames).to.deep.equal(["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
@@ -55,7 +55,7 @@ describe("idx", () => {
     expect([labels, shape]).to.deep.equal([[7, 0, 9, 3], [4, 3, ROWS, COLUMNS]]);
     values.forEach((value, i) => {
       const image = Math.floor(i / (3 * ROWS * COLUMNS));
-      // Values lie within ±3, where float32 rounds by at most 2^-23.
+      // Values are within ±3, where float32 rounds by at most 2^-23.
       expect(value).to.be.closeTo((pixel(image, i % (ROWS * COLUMNS)) / 255 - mean) / std, 2 ** -22);
     });
     expect((await readAll(data.test)).labels).to.deep.equal([1, 2]);
@@ -72,7 +72,7 @@ describe("idx", () => {
     expect((await readAll(data.test)).labels).to.deep.equal([1, 2]);
   });
 
-  it("surrounds the images with black where they shall be larger", async () => {
+  it("pads the images with black to a larger size", async () => {
     using data = await load({ padTo: 8, normalization: { mean: [0, 0, 0], std: [1, 1, 1] } });
     const { values, shape } = await readAll(data.train);
     expect(shape).to.deep.equal([4, 3, 8, 8]);
@@ -86,7 +86,7 @@ describe("idx", () => {
     }
   });
 
-  it("takes class names, other numbers of classes, and limits", async () => {
+  it("accepts class names, other numbers of classes, and limits", async () => {
     const classNames = Array.from({ length: 12 }, (_, index) => `class ${index}`);
     using data = await load({ numClasses: 12, classNames, limitTrain: 2, limitTest: 1 });
     expect(data.classNames).to.deep.equal(classNames);
@@ -95,7 +95,7 @@ describe("idx", () => {
     expect(message).to.equal("invalid classNames: expected 10 names, received 1. Pass one name per class.");
   });
 
-  it("names a file that is missing, under all its names", async () => {
+  it("names a missing file, under all its names", async () => {
     await rm(scratch("t10k-images-idx3-ubyte"));
     const { message, valid } = await failureOf("FILE_NOT_FOUND", () => load());
     expect(message).to.include(`no file t10k-images-idx3-ubyte or t10k-images-idx3-ubyte.gz in ${scratch()}`).and.include("Download");
@@ -103,36 +103,36 @@ describe("idx", () => {
   });
 
   const corrupt: readonly [what: string, file: string, bytes: Buffer, message: RegExp][] = [
-    ["another magic number", "train-images-idx3-ubyte", Buffer.concat([Buffer.from([0, 0, 13, 3]), images(4).subarray(4)]), /magic number 0 0 8 3 .* got 0 0 13 3/],
-    ["labels for images", "train-images-idx3-ubyte", idx([30], Array.from({ length: 30 }, () => 0)), /magic number 0 0 8 3 .* got 0 0 8 1/],
-    ["a file that ends within its header", "train-images-idx3-ubyte", images(4).subarray(0, 9), /header of 16 bytes .* got a file of 9/],
-    ["a truncated file", "train-images-idx3-ubyte", images(4).subarray(0, -1), /expected 48 bytes after the header .* got 47: it is truncated/],
-    ["bytes after the end", "train-labels-idx1-ubyte", Buffer.concat([idx([4], [7, 0, 9, 3]), Buffer.from([1])]), /expected 4 bytes .* got 5$/],
+    ["another magic number", "train-images-idx3-ubyte", Buffer.concat([Buffer.from([0, 0, 13, 3]), images(4).subarray(4)]), /magic number 0 0 8 3 .* received 0 0 13 3/],
+    ["labels for images", "train-images-idx3-ubyte", idx([30], Array.from({ length: 30 }, () => 0)), /magic number 0 0 8 3 .* received 0 0 8 1/],
+    ["a file that ends within its header", "train-images-idx3-ubyte", images(4).subarray(0, 9), /header of 16 bytes, received a file of 9\b/],
+    ["a truncated file", "train-images-idx3-ubyte", images(4).subarray(0, -1), /expected 48 bytes after the header .* received 47\. It is truncated/],
+    ["bytes after the end", "train-labels-idx1-ubyte", Buffer.concat([idx([4], [7, 0, 9, 3]), Buffer.from([1])]), /expected 4 bytes .* received 5\.$/],
     ["lengths that overflow", "train-images-idx3-ubyte", idx([0xffffffff, 0xffffffff, 0xffffffff], []), /lengths of 1 or more|after the header/],
     ["no images at all", "train-images-idx3-ubyte", idx([0, ROWS, COLUMNS], []), /lengths of 1 or more/],
-    ["fewer labels than images", "train-labels-idx1-ubyte", idx([3], [7, 0, 9]), /expected 4 labels in .*train-labels.* got 3/],
+    ["fewer labels than images", "train-labels-idx1-ubyte", idx([3], [7, 0, 9]), /train-labels.*: expected 4 labels .* received 3\.$/],
   ];
   for (const [what, file, bytes, expected] of corrupt) {
-    it(`refuses ${what} and names the file`, async () => {
+    it(`rejects ${what} and names the file`, async () => {
       await write(file, bytes);
       const { message } = await failureOf("FILE_CORRUPT", () => load());
       expect(message).to.match(expected).and.include(scratch(file));
     });
   }
 
-  it("refuses a compressed file that is damaged", async () => {
+  it("rejects a compressed file that is damaged", async () => {
     await rm(scratch("train-labels-idx1-ubyte"));
     await write("train-labels-idx1-ubyte.gz", gzipSync(idx([4], [7, 0, 9, 3])).subarray(0, -6));
     const { message } = await failureOf("FILE_CORRUPT", () => load());
     expect(message).to.include("train-labels-idx1-ubyte.gz").and.include("Download it again");
   });
 
-  it("refuses a label without its class, and sizes that do not go together", async () => {
+  it("rejects a label without its class, and incompatible sizes", async () => {
     await write("train-labels-idx1-ubyte", idx([4], [7, 0, 10, 3]));
     const { message } = await failureOf("LABEL_OUT_OF_RANGE", () => load());
-    expect(message).to.include("expected 0 to 9").and.include("got 10 for image 2");
+    expect(message).to.include("expected 0 to 9").and.include("received 10 for image 2");
     await write("train-labels-idx1-ubyte", idx([4], [7, 0, 9, 3]));
-    expect((await failureOf("SHAPE_MISMATCH", () => load({ padTo: 3 }))).message).to.include("3×4, for padTo, got 3");
+    expect((await failureOf("SHAPE_MISMATCH", () => load({ padTo: 3 }))).message).to.include("3×4, received 3");
     await write("t10k-images-idx3-ubyte", idx([2, 2, 2], [0, 0, 0, 0, 0, 0, 0, 0]));
     expect((await failureOf("SHAPE_MISMATCH", () => load())).message).to.include("3×4 and 2×2");
   });

@@ -15,14 +15,14 @@ describe("image decoder", () => {
     decoder = (size) => new ImageDecoder(loaded, { size, ...CROPS });
   });
 
-  /** Red grows to the right and green downwards; the pixel at a place of the decoded square. */
+  /** Red grows to the right and green downwards; the pixel at a position of the decoded square. */
   const at = (pixels: Uint8Array, size: number, x: number, y: number): number[] => [...pixels.subarray(3 * (y * size + x), 3 * (y * size + x) + 3)];
 
-  it("resizes to 256 for 224, and in this proportion for other sizes", () => {
+  it("resizes to 256 for 224, and proportionally for other sizes", () => {
     expect([224, 112, 64, 32].map(resizedSide)).to.deep.equal([256, 128, 73, 37]);
   });
 
-  it("cuts out the middle without resizing where the short side fits already", async () => {
+  it("crops the centre without resizing if the short side already fits", async () => {
     const [width, height, size] = [40, 37, 32];
     const pixels = await decoder(size).decode(await picture(width, height).png().toBuffer(), CENTER);
     const source = gradient(width, height);
@@ -32,7 +32,7 @@ describe("image decoder", () => {
     }
   });
 
-  it("cuts out the middle of wide and of high images", async () => {
+  it("crops the centre of wide and of high images", async () => {
     for (const [width, height] of [[300, 74], [74, 300]] as const) {
       const pixels = await decoder(32).decode(await picture(width, height).png().toBuffer(), CENTER);
       expect(pixels.length).to.equal(3 * 32 * 32);
@@ -44,7 +44,7 @@ describe("image decoder", () => {
     }
   });
 
-  it("cuts, resizes and mirrors the window that was drawn", async () => {
+  it("crops, resizes and mirrors the drawn window", async () => {
     const size = 16;
     const encoded = await picture(200, 150).png().toBuffer();
     for (let index = 0; index < 6; ++index) {
@@ -55,21 +55,21 @@ describe("image decoder", () => {
         const sourceX = left + ((flip ? size - 1 - x : x) + 0.5) * (width / size) - 0.5;
         const sourceY = top + (y + 0.5) * (height / size) - 0.5;
         const [red, green] = at(pixels, size, x, y);
-        // Resizing a gradient gives the gradient, but for the rounding of both.
+        // Resizing a gradient gives the gradient, up to the rounding of both.
         expect(red).to.be.closeTo((255 * sourceX) / 199, 2);
         expect(green).to.be.closeTo((255 * sourceY) / 149, 2);
       }
     }
   });
 
-  it("turns the image as its EXIF data say, before it is cut", async () => {
+  it("rotates the image according to its EXIF data before cropping", async () => {
     const size = 16;
     // Orientation 6: the stored top row is the right column.
     const turned = await picture(60, 40).withMetadata({ orientation: 6 }).jpeg({ quality: 100, chromaSubsampling: "4:4:4" }).toBuffer();
     const upright = await picture(60, 40).rotate(90).png().toBuffer();
     for (const crop of [CENTER, { kind: "random", seed: 0, epoch: 0, index: 3 } as const]) {
       const [a, b] = [await decoder(size).decode(turned, crop), await decoder(size).decode(upright, crop)];
-      // JPEG at its best is off by a few.
+      // JPEG at its best quality is off by a few.
       a.forEach((value, index) => expect(value).to.be.closeTo(b[index]!, 6));
     }
   });
@@ -77,7 +77,7 @@ describe("image decoder", () => {
   const gray = 119;
   const plain = { create: { width: 40, height: 40, channels: 3, background: { r: gray, g: gray, b: gray } } } as const;
 
-  it("makes three channels of grey, 16-bit, transparent and CMYK images", async () => {
+  it("converts grey, 16-bit, transparent and CMYK images to three channels", async () => {
     const files = {
       grey: await sharp(plain).toColourspace("b-w").png().toBuffer(),
       "16 bits": await sharp(plain).toColourspace("rgb16").png().toBuffer(),
@@ -88,18 +88,18 @@ describe("image decoder", () => {
     for (const [name, file] of Object.entries(files)) {
       const pixels = await decoder(8).decode(file, CENTER);
       expect(pixels.length, name).to.equal(3 * 8 * 8);
-      // There and back through CMYK without a profile is not exact.
+      // A round trip through CMYK without a profile is not exact.
       pixels.forEach((value) => expect(value, name).to.be.closeTo(gray, name === "cmyk" ? 16 : 1));
     }
   });
 
-  it("takes an image of a single pixel", async () => {
+  it("accepts an image of a single pixel", async () => {
     for (const crop of [CENTER, { kind: "random", seed: 0, epoch: 0, index: 0 } as const]) {
       expect((await decoder(8).decode(await picture(1, 1).png().toBuffer(), crop)).length).to.equal(3 * 8 * 8);
     }
   });
 
-  it("throws at data that are no image, and at an image whose data end early", async () => {
+  it("throws for data that are not an image, and for truncated images", async () => {
     const whole = await picture(64, 64, 5).jpeg().toBuffer();
     for (const bytes of [Buffer.from("no image"), Buffer.alloc(0), whole.subarray(0, whole.length / 2)]) {
       let threw = false;

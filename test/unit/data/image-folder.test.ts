@@ -57,7 +57,7 @@ describe("image folder", () => {
     values.forEach((value, at) => expect(value).to.equal(Math.fround(expected[Math.floor(at / plane) % 3]!)));
   });
 
-  it("draws order and windows from seed, epoch and position alone, whatever the number of decoders", async () => {
+  it("draws order and windows from only seed, epoch and position, whatever the number of decoders", async () => {
     using one = await load({ numWorkers: 1 });
     using many = await load({ numWorkers: 7 });
     const first = await read(one, { seed: 3, epoch: 2 });
@@ -69,14 +69,14 @@ describe("image folder", () => {
     expect(sum(await read(one, { augment: false, epoch: 5 }))).to.equal(sum(await read(one, { augment: false, shuffle: false })));
   });
 
-  it("uses only the first images of each class in turn, where limits are given", async () => {
+  it("uses only the first images of each class in turn with limits", async () => {
     using data = await load({ limitTrain: 4, limitTest: 3 });
     expect([data.train.size, data.test.size]).to.deep.equal([4, 3]);
     expect((await read(data, { shuffle: false })).labels).to.deep.equal([0, 0, 1, 2]);
     expect((await read(data, {}, "test")).labels).to.deep.equal([0, 1, 2]);
   });
 
-  it("goes on within an epoch, from a checkpoint too, to the weights of an epoch without a break", async () => {
+  it("resumes within an epoch, also from a checkpoint, to the weights of an uninterrupted epoch", async () => {
     using data = await load();
     using others = await load({ numWorkers: 3 });
     const epoch = { epoch: 1, epochs: 2, batchSize: 2, seed: 5 } as const;
@@ -85,7 +85,7 @@ describe("image folder", () => {
     const expected = await whole.trainEpoch(data, epoch);
     expect([expected.step, expected.images]).to.deep.equal([6, 12]);
 
-    // A broken image ends the first attempt, for that is exact: position 7 is in the fourth batch.
+    // A broken image ends the first attempt at an exact position: index 7 is in the fourth batch.
     const order = await addon().dataOrder(TRAIN, epoch.seed, epoch.epoch, true);
     const { trainFolder, train } = await listImageFolder(scratch("data"));
     const path = join(trainFolder, train.paths[order[7]!]!);
@@ -105,7 +105,7 @@ describe("image folder", () => {
     expect(await weightsOf(model)).to.deep.equal(await weightsOf(straight));
   });
 
-  it("says how to install sharp where it is missing, before it looks at the folders", async () => {
+  it("explains how to install sharp if it is missing, before it reads the folders", async () => {
     const absent = Object.assign(new Error("Cannot find package 'sharp'"), { code: "ERR_MODULE_NOT_FOUND" });
     const source = ImageFolder.parse({ kind: "image-folder", root: scratch("nowhere") });
     const { message } = await failureOf("DEPENDENCY_MISSING", () => openImageFolder(source, () => loadSharp(() => Promise.reject(absent))));
@@ -120,7 +120,7 @@ describe("image folder", () => {
     expect((await failureOf("FILE_NOT_FOUND", () => load({ root: scratch("nowhere") }))).message).to.include("train/CLASS/*.jpg");
   });
 
-  it("refuses images that are too small for the network", async () => {
+  it("rejects images that are too small for the network", async () => {
     using data = await load({ imageSize: 4 });
     using session = await createSession({ model: await createModel("vgg8", { numClasses: 3 }) });
     expect((await failureOf("SHAPE_MISMATCH", () => session.trainEpoch(data, { epoch: 0, epochs: 1 }))).message).to.include("4×4");
@@ -132,7 +132,7 @@ describe("a broken image", () => {
   const inTrain = (): string => scratch("data", "train", "bee", "2.jpg");
   const inVal = (): string => scratch("data", "val", "ant", "1.jpg");
 
-  it("ends the epoch with its name, unless told otherwise; mended, the epoch goes on as if nothing had been", async () => {
+  it("ends the epoch with its name by default; once fixed, the epoch resumes without a trace", async () => {
     const straight = await smallModel({ numClasses: 3 });
     using data = await load();
     using whole = await createSession({ model: straight, threads: 1 });
@@ -151,7 +151,7 @@ describe("a broken image", () => {
     expect(await weightsOf(model)).to.deep.equal(await weightsOf(straight));
   });
 
-  it("is named, counted and replaced in training, left out in evaluation, where it shall be skipped", async () => {
+  it("is named, counted and replaced in training, and left out in evaluation, when configured to skip", async () => {
     await writeFile(inTrain(), "no image");
     const whole = await picture(60, 60, 3).jpeg().toBuffer();
     await writeFile(inVal(), whole.subarray(0, whole.length / 2));
@@ -167,7 +167,7 @@ describe("a broken image", () => {
         { split: "train", path: inTrain() }, { split: "test", path: inVal() },
       ]);
       expect(data.brokenImages[0]?.reason).to.include("unsupported image format");
-      // What is known is not told again.
+      // Known broken images are not reported again.
       await session.evaluate(data.test);
       expect(data.brokenImages).to.have.length(2);
       return await weightsOf(model);
@@ -175,14 +175,14 @@ describe("a broken image", () => {
     expect(results[0]).to.deep.equal(results[1]);
   });
 
-  it("that is gone since the folder was listed counts as broken", async () => {
+  it("counts a file removed after listing as broken", async () => {
     using data = await load({ onDecodeError: "skip" });
     await rm(inTrain());
     expect((await read(data)).labels).to.have.length(TRAIN);
     expect(data.brokenImages).to.deep.equal([{ split: "train", path: inTrain(), reason: "the file no longer exists" }]);
   });
 
-  it("has nothing to be replaced with where all are broken", async () => {
+  it("cannot be replaced if all are broken", async () => {
     using data = await load({ onDecodeError: "skip", limitTrain: 2, limitTest: 1 });
     for (const path of ["train/ant/0.jpg", "train/bee/0.jpg", "val/ant/0.jpg"]) await writeFile(scratch("data", path), "");
     using session = await createSession({ model: await smallModel({ numClasses: 3 }) });
@@ -196,8 +196,8 @@ describe("a broken image", () => {
     using data = await load({ onDecodeError: "skip" });
     const model = await smallModel({ numClasses: 3 });
     const { events } = await drain(fit({ model, data, epochs: 2, batchSize: 4, threads: 1 }));
-    const told = ofType(events, "broken-image");
-    expect(told.map(({ split, path, epoch: when }) => [split, path, when])).to.deep.equal([["train", inTrain(), 0], ["test", inVal(), 0]]);
+    const reported = ofType(events, "broken-image");
+    expect(reported.map(({ split, path, epoch: when }) => [split, path, when])).to.deep.equal([["train", inTrain(), 0], ["test", inVal(), 0]]);
     const epochs = ofType(events, "epoch");
     expect(epochs.map(({ train, test }) => [train.brokenImages, test.samples])).to.deep.equal([[1, 4], [1, 4]]);
   });

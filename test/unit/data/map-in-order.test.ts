@@ -9,7 +9,7 @@ describe("mapInOrder", () => {
     expect(results).to.deep.equal([9, 1, 5, 0, 3]);
   });
 
-  it("has no more than the given number under way, and that many where there is work", async () => {
+  it("has at most the given number in progress, and that many while there is work", async () => {
     let [now, most] = [0, 0];
     const work = async (item: number): Promise<number> => {
       most = Math.max(most, ++now);
@@ -21,7 +21,7 @@ describe("mapInOrder", () => {
     expect(most).to.equal(4);
   });
 
-  it("takes no further item until its results are asked for", async () => {
+  it("takes no further item until its results are requested", async () => {
     let taken = 0;
     const items = (function* () { for (;;) yield ++taken; })();
     const results = mapInOrder(items, 3, (item) => Promise.resolve(item));
@@ -31,7 +31,7 @@ describe("mapInOrder", () => {
     await results.return();
   });
 
-  it("throws an error when its turn comes, and waits for what is under way", async () => {
+  it("throws an error when its turn comes, and waits for work in progress", async () => {
     const ended: number[] = [];
     const results: number[] = [];
     const work = async (item: number): Promise<number> => {

@@ -14,7 +14,7 @@ function mix(value: bigint): bigint {
   return mixed ^ (mixed >> 31n);
 }
 
-/** The native random numbers, spelled out. */
+/** The native random numbers, reimplemented. */
 class Random {
   #state: bigint;
 
@@ -76,13 +76,13 @@ describe("random resized crop", () => {
     }
   });
 
-  it("lies within the image, and within the bounds of area and ratio", () => {
+  it("is within the image, and within the bounds of area and ratio", () => {
     const options = { scale: [0.25, 0.5], ratio: [1, 2] } as const;
     for (let index = 0; index < 200; ++index) {
       const { top, left, height, width } = draw(index, 300, 400, options);
       expect(top + height).to.be.at.most(300);
       expect(left + width).to.be.at.most(400);
-      // Sides are whole numbers: half a pixel each way.
+      // Sides are integers: half a pixel of tolerance each way.
       expect((height + 0.5) * (width + 0.5)).to.be.at.least(0.25 * 300 * 400);
       expect((height - 0.5) * (width - 0.5)).to.be.at.most(0.5 * 300 * 400);
       expect((width + 0.5) / (height - 0.5)).to.be.at.least(1);
@@ -95,7 +95,7 @@ describe("random resized crop", () => {
     expect(draw(0, 1000, 10, { scale: [0.9, 1], ratio: [3 / 4, 4 / 3] })).to.include({ top: 493, left: 0, height: 13, width: 10 });
   });
 
-  it("mirrors half of the images, and draws anew for each image, epoch and seed", () => {
+  it("mirrors half of the images, and draws independently for each image, epoch and seed", () => {
     const flips = Array.from({ length: 1000 }, (_, index) => draw(index, 100, 100).flip).filter(Boolean).length;
     // Four standard deviations around 500.
     expect(flips).to.be.within(437, 563);
@@ -104,8 +104,8 @@ describe("random resized crop", () => {
     expect(new Set(windows).size).to.equal(4);
   });
 
-  it("refuses an image without pixels", async () => {
+  it("rejects an image without pixels", async () => {
     const { message } = await failureOf("INVALID_ARGUMENT", () => draw(0, 0, 5));
-    expect(message).to.equal("expected 1 or more for an image's height and width, got 0 and 5");
+    expect(message).to.equal("invalid image size: expected a height and width of 1 or more, received 0 and 5.");
   });
 });

@@ -70,7 +70,7 @@ async function* later(items: Iterable<StreamItem>): AsyncGenerator<StreamItem> {
   }
 }
 
-/** Images in pieces of these sizes, over and over. */
+/** Images in pieces of these sizes, repeatedly. */
 function* inPieces(sizes: readonly number[], make: (index: number) => Uint8Array | Float32Array = pixels): Generator<StreamItem> {
   for (let first = 0, turn = 0; first < TRAIN; ++turn) {
     const indices = Array.from({ length: Math.min(sizes[turn % sizes.length]!, TRAIN - first) }, (_, offset) => first + offset);
@@ -82,12 +82,12 @@ function* inPieces(sizes: readonly number[], make: (index: number) => Uint8Array
   }
 }
 
-/** Planes to interleaved values. */
+/** Converts planes to interleaved values. */
 const interleaved = (planes: Uint8Array): Uint8Array =>
   Uint8Array.from({ length: VALUES }, (_, at) => planes[(at % 3) * SIDE * SIDE + Math.floor(at / 3)]!);
 
 describe("stream", () => {
-  it("gives the batches that the same images in memory give, whatever the items look like", async () => {
+  it("gives the batches of the same images in memory, whatever the form of the items", async () => {
     using memory = await arrays();
     const expected = await read(memory, 8);
     const floats = Float32Array.from(expected.values);
@@ -112,13 +112,13 @@ describe("stream", () => {
     }
   });
 
-  it("leaves a last batch out that is not full, where it shall", async () => {
+  it("drops a partial last batch on request", async () => {
     using data = await stream();
     expect((await read(data, 8)).labels.map(({ length }) => length)).to.deep.equal([8, 8, 8, 6]);
     expect((await read(data, 8, { dropLast: true })).labels.map(({ length }) => length)).to.deep.equal([8, 8, 8]);
   });
 
-  it("tells the function what the pass is", async () => {
+  it("passes the pass's parameters to the function", async () => {
     const passes: StreamPass[] = [];
     const remember = (pass: StreamPass): StreamIterable => {
       passes.push(pass);
@@ -136,8 +136,8 @@ describe("stream", () => {
     ]);
   });
 
-  it("trains and evaluates to the bit as the same images in memory", async () => {
-    // In the order of the images: a native data set would shuffle, so both are read as batches.
+  it("trains and evaluates bit-identically to the same images in memory", async () => {
+    // In image order: a native data set would shuffle, so both are read as batches.
     const trained = await Promise.all([stream(), arrays()].map(async (loading) => {
       using data = await loading;
       const model = await smallModel();
@@ -160,7 +160,7 @@ describe("stream", () => {
 });
 
 describe("the producer of a stream", () => {
-  it("is never further ahead than three batches, however slow the trainer is", async () => {
+  it("is never more than three batches ahead, however slow the trainer is", async () => {
     const BATCH = 2;
     let [made, taken, furthest] = [0, 0, 0];
     using data = await stream({
@@ -168,7 +168,7 @@ describe("the producer of a stream", () => {
       train: function* () {
         for (const item of images(0, 40)) {
           ++made;
-          // One batch more may have been taken, of which nobody was told yet.
+          // One more batch may have been taken without being reported yet.
           furthest = Math.max(furthest, made - BATCH * (taken + 1));
           yield item;
         }
@@ -179,7 +179,7 @@ describe("the producer of a stream", () => {
       expect(labels.shape).to.deep.equal([BATCH]);
       ++taken;
       if (taken > 4) continue;
-      // The trainer rests until the producer does.
+      // The trainer pauses until the producer does.
       for (let before = -1; before !== made;) {
         before = made;
         await setTimeout(10);
@@ -191,7 +191,7 @@ describe("the producer of a stream", () => {
     expect([made, taken]).to.deep.equal([40, 20]);
   });
 
-  it("is asked for nothing until the trainer is there", async () => {
+  it("yields nothing until the trainer starts", async () => {
     let made = 0;
     using data = await stream({ train: function* () { for (const item of images(0, TRAIN)) { ++made; yield item; } } });
     using session = await createSession({ model: await smallModel(), threads: 1 });
@@ -202,7 +202,7 @@ describe("the producer of a stream", () => {
     expect(made).to.equal(TRAIN);
   });
 
-  it("is told to return when the consumer has had enough", async () => {
+  it("is asked to return when the consumer has had enough", async () => {
     let returned = false;
     const train = async function* (): AsyncGenerator<StreamItem> {
       try {
@@ -215,7 +215,7 @@ describe("the producer of a stream", () => {
     using data = await stream({ train });
     for await (const { labels } of data.train.batches({ batchSize: 4 })) {
       expect(labels.shape).to.deep.equal([4]);
-      // The producer comes to rest, for there is room for no more.
+      // The producer pauses, because there is room for no more.
       await setTimeout(60);
       break;
     }
@@ -243,7 +243,7 @@ describe("an epoch over a stream", () => {
   beforeEach(async () => { session = await createSession({ model: await smallModel(), threads: 1 }); });
   afterEach(() => { session.dispose(); });
 
-  it("ends with the error of its producer, and goes on from there to the same weights", async () => {
+  it("ends with the error of its producer, and resumes from there to the same weights", async () => {
     let broken = true;
     using data = await stream({
       train: function* (pass) {
@@ -264,7 +264,7 @@ describe("an epoch over a stream", () => {
     expect(await weightsOf(session.model)).to.deep.equal(await straightWeights());
   });
 
-  /** Of an epoch without a break. */
+  /** Weights after an uninterrupted epoch. */
   async function straightWeights(): Promise<Record<string, Float64Array>> {
     const model = await smallModel();
     using data = await stream();
@@ -273,10 +273,10 @@ describe("an epoch over a stream", () => {
     return await weightsOf(model);
   }
 
-  it("is stopped within a step, tells its producer, and goes on to the same weights, also where items begin anew", async () => {
+  it("stops within a step, notifies its producer, and resumes to the same weights, also if items start over", async () => {
     const signals: AbortSignal[] = [];
     let stop = new AbortController();
-    // The producer itself stops the first epoch: a progress callback might hear of a step when all are done.
+    // The producer itself stops the first epoch: a progress callback might receive a step only when all are done.
     const stopping = async function* (first: number): AsyncGenerator<StreamItem> {
       let index = first;
       for await (const item of later(images(first, TRAIN))) {
@@ -284,17 +284,17 @@ describe("an epoch over a stream", () => {
         yield item;
       }
     };
-    const told = (pass: StreamPass): StreamIterable => {
+    const resumable = (pass: StreamPass): StreamIterable => {
       signals.push(pass.signal);
       return stopping(pass.firstImage);
     };
-    const anew = { [Symbol.asyncIterator]: () => stopping(0) };
-    for (const train of [told, anew]) {
+    const restarting = { [Symbol.asyncIterator]: () => stopping(0) };
+    for (const train of [resumable, restarting]) {
       using data = await stream({ train });
       using stopped = await createSession({ model: await smallModel(), threads: 1 });
       stop = new AbortController();
       await failureOf("ABORTED", () => stopped.trainEpoch(data, { ...options, signal: stop.signal }));
-      // Of the four whole batches before, those that were made into a step by then.
+      // Of the four whole batches before, those that had become a step by then.
       expect((await stopped.position()).step).to.be.at.most(4);
       await stopped.trainEpoch(data, options);
       expect(await weightsOf(stopped.model)).to.deep.equal(await straightWeights());
@@ -302,7 +302,7 @@ describe("an epoch over a stream", () => {
     expect(signals.map(({ aborted }) => aborted)).to.deep.equal([true, true]);
   });
 
-  it("is stopped while it waits for a producer that will never go on", async () => {
+  it("stops while it waits for a producer that never continues", async () => {
     let returns = 0;
     const stuck: AsyncIterable<StreamItem> = {
       [Symbol.asyncIterator]: () => {
@@ -321,15 +321,15 @@ describe("an epoch over a stream", () => {
     };
     using data = await stream({ train: stuck });
     const stop = new AbortController();
-    // One batch of four can be made of six images; then nothing comes any more.
+    // One batch of four can be built from six images; then nothing more arrives.
     const onProgress = (): void => { void setTimeout(5).then(() => { stop.abort(); }); };
     const { message } = await failureOf("ABORTED", () => session.trainEpoch(data, { ...options, signal: stop.signal, onProgress }));
-    expect(message).to.equal("the epoch was stopped after step 1");
+    expect(message).to.equal("the epoch was stopped after step 1.");
     expect(returns).to.equal(1);
     expect((await session.position()).step).to.equal(1);
   });
 
-  it("is stopped by an error of its own progress callback, also while it waits", async () => {
+  it("stops on an error of its own progress callback, also while it waits", async () => {
     using data = await stream({
       train: async function* () {
         yield* images(0, 6);
@@ -342,7 +342,7 @@ describe("an epoch over a stream", () => {
     expect(thrown).to.be.instanceOf(RangeError);
   });
 
-  it("tells how long the trainer waited for its producer", async () => {
+  it("reports how long the trainer waited for its producer", async () => {
     using data = await stream({ train: ({ firstImage }) => later(images(firstImage, TRAIN)) });
     const { seconds, stallSeconds, stallFraction, brokenImages } = await session.trainEpoch(data, options);
     expect(stallSeconds).to.be.within(0, seconds);
@@ -350,7 +350,7 @@ describe("an epoch over a stream", () => {
     expect(brokenImages).to.equal(0);
   });
 
-  it("refuses a producer that ends early or does not end, before the last step", async () => {
+  it("rejects a producer that ends early or does not end, before the last step", async () => {
     using short = await stream({ train: () => images(0, 20) });
     const early = await failureOf("INVALID_ARGUMENT", () => session.trainEpoch(short, options));
     expect(early.message).to.equal("invalid train stream: expected 30 images for epoch 0, received 20. Set `samples` to the number of images, or yield that many.");
@@ -363,7 +363,7 @@ describe("an epoch over a stream", () => {
     expect(await session.trainEpoch(limited, { ...options, epoch: 2, epochs: 3 })).to.include({ images: 8, step: 2 });
   });
 
-  it("says how a generator is handed over that was gone through before", async () => {
+  it("explains how to pass a generator that was already consumed", async () => {
     using data = await stream({ train: images(0, TRAIN) });
     await session.trainEpoch(data, options);
     const { message } = await failureOf("INVALID_ARGUMENT", () => session.trainEpoch(data, { ...options, epoch: 1, epochs: 2 }));
@@ -382,7 +382,7 @@ describe("an epoch over a stream", () => {
     ["a negative label", { image: pixels(0), label: -1n }, "LABEL_OUT_OF_RANGE", /got -1/],
   ];
   for (const [what, item, code, message] of wrong) {
-    it(`refuses ${what}, and tells the producer to return`, async () => {
+    it(`rejects ${what}, and asks the producer to return`, async () => {
       let returned = false;
       using data = await stream({
         train: function* () {
@@ -402,7 +402,7 @@ describe("an epoch over a stream", () => {
     });
   }
 
-  it("refuses data with more classes than the network, images too small for it, and a function that makes nothing", async () => {
+  it("rejects data with more classes than the network, images too small for it, and a function that produces nothing", async () => {
     using many = await stream({ rest: { numClasses: 9 } });
     expect((await failureOf("SHAPE_MISMATCH", () => session.trainEpoch(many, options))).message).to.include("9 classes for the data set stream");
     using nothing = await stream({ train: (() => 5) as never });
@@ -424,7 +424,7 @@ describe("a stream's source", () => {
       .to.equal("invalid classNames: expected 4 names, received 1. Pass one name per class.");
   });
 
-  it("is not used after it was disposed, but for what is under way", async () => {
+  it("cannot be used after disposal, except for work in progress", async () => {
     const data = await stream();
     const batches = data.train.batches({ batchSize: 8 });
     expect((await batches.next()).done).to.equal(false);

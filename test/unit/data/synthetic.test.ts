@@ -12,7 +12,7 @@ interface Read {
   readonly values: Float64Array[];
 }
 
-/** All images of a split in order, as they are. */
+/** All images of a split in order, unaugmented. */
 async function readAll(split: DatasetSplit): Promise<Read> {
   const read: Read = { labels: [], images: [], values: [] };
   for await (const { images, labels } of split.batches({ batchSize: 64, shuffle: false, augment: false })) {
@@ -38,7 +38,7 @@ describe("the synthetic data set", () => {
   });
   after(() => { data.dispose(); });
 
-  it("has the sizes asked for, at 32×32 pixels", () => {
+  it("has the requested sizes, at 32×32 pixels", () => {
     expect([data.kind, data.numClasses, data.train.size, data.test.size]).to.deep.equal(["synthetic", 5, 40, 20]);
     expect([data.train.imageShape, data.test.imageShape]).to.deep.equal([[3, 32, 32], [3, 32, 32]]);
   });
@@ -56,22 +56,22 @@ describe("the synthetic data set", () => {
     expect(labels).to.deep.equal(train.labels);
   });
 
-  it("draws the first images alike, however many there are", async () => {
+  it("draws the first images the same way, however many there are", async () => {
     using fewer = await loadDataset({ ...SMALL, trainSamples: 10, normalization: data.normalization });
     expect((await readAll(fewer.train)).images).to.deep.equal(train.images.slice(0, 10));
   });
 
-  it("has as many images of each class", () => {
+  it("has equally many images of each class", () => {
     for (const [{ labels }, each] of [[train, 8], [test, 4]] as const) {
       for (let label = 0; label < 5; ++label) expect(labels.filter((value) => value === label)).to.have.length(each);
     }
   });
 
-  it("shows no image twice, and none of the training images in the test", () => {
+  it("repeats no image, and shares none between training and test", () => {
     expect(new Set([...train.images, ...test.images]).size).to.equal(60);
   });
 
-  it("draws images with contrast in each of them", () => {
+  it("draws images with contrast", () => {
     for (const values of [...train.values, ...test.values]) {
       const mean = values.reduce((sum, value) => sum + value, 0) / VALUES;
       const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / VALUES);
@@ -80,7 +80,7 @@ describe("the synthetic data set", () => {
     }
   });
 
-  it("normalizes by the statistics of its own training images", () => {
+  it("normalizes with the statistics of its own training images", () => {
     for (const channel of [0, 1, 2]) {
       const values = train.values.flatMap((image) => [...image.slice(channel * 1024, (channel + 1) * 1024)]);
       const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -99,7 +99,7 @@ describe("the synthetic data set", () => {
     expect(data.classNames).to.deep.equal(all.classNames.slice(0, 5));
   });
 
-  it("uses only the first images where limits are given", async () => {
+  it("uses only the first images with limits", async () => {
     using limited = await loadDataset({ ...SMALL, limitTrain: 7, limitTest: 3 });
     expect((await readAll(limited.train)).images).to.deep.equal(train.images.slice(0, 7));
     expect((await readAll(limited.test)).images).to.deep.equal(test.images.slice(0, 3));
@@ -107,13 +107,13 @@ describe("the synthetic data set", () => {
 
   for (const wrong of [{ numClasses: 1 }, { numClasses: 21 }, { trainSamples: 0 }, { testSamples: NaN }, { limitTrain: 0 }, { samples: 3 }]) {
     const [key, value] = Object.entries(wrong)[0]!;
-    it(`refuses ${value} for ${key}`, async () => {
+    it(`rejects ${value} for ${key}`, async () => {
       const error = await failureOf("INVALID_ARGUMENT", () => loadDataset({ kind: "synthetic", ...wrong }));
       expect(error.message).to.include(key);
     });
   }
 
-  it("is one of the kinds that an unknown one is told", async () => {
+  it("is listed when a kind is unknown", async () => {
     const error = await failureOf("INVALID_ARGUMENT", () => loadDataset({ kind: "syntetic" } as never));
     expect(error.valid).to.deep.equal(["synthetic", "cifar10", "cifar100", "image-folder", "idx", "arrays", "stream"]);
   });

@@ -7,7 +7,7 @@ async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
   return taken;
 }
 
-/** Numbers from 1 on, and whether it was told to return. */
+/** Numbers from 1 on, and a log of whether `return` was called. */
 function counter(end = Infinity): { items: AsyncIterable<number>; log: string[] } {
   const log: string[] = [];
   const items = (async function* () {
@@ -24,19 +24,19 @@ function counter(end = Infinity): { items: AsyncIterable<number>; log: string[] 
 describe("untilAborted", () => {
   const never = new AbortController().signal;
 
-  it("passes on what an iterable yields, be it synchronous or not", async () => {
+  it("yields the items of an iterable, synchronous or not", async () => {
     expect(await all(untilAborted([1, 2, 3], never))).to.deep.equal([1, 2, 3]);
     expect(await all(untilAborted(counter(3).items, never))).to.deep.equal([1, 2, 3]);
   });
 
-  it("passes on what an iterable throws", async () => {
+  it("rethrows the errors of an iterable", async () => {
     const failing = function* (): Generator<number> { yield 1; throw new RangeError("two"); };
     let thrown: unknown;
     await all(untilAborted(failing(), never)).catch((error: unknown) => { thrown = error; });
     expect(thrown).to.be.instanceOf(RangeError);
   });
 
-  it("ends at the next item once it is aborted, and waits until the iterable has returned", async () => {
+  it("ends at the next item after an abort, and waits until the iterable has returned", async () => {
     const controller = new AbortController();
     const { items, log } = counter();
     const taken: number[] = [];
@@ -47,7 +47,7 @@ describe("untilAborted", () => {
     expect([taken, log]).to.deep.equal([[1, 2, 3], ["returned"]]);
   });
 
-  it("ends while an item is owed that never comes", async () => {
+  it("ends while waiting for an item that never arrives", async () => {
     const controller = new AbortController();
     let returned = false;
     const stuck: AsyncIterable<number> = {
@@ -65,13 +65,13 @@ describe("untilAborted", () => {
     expect([await taken, returned]).to.deep.equal([[], true]);
   });
 
-  it("tells the iterable to return when its consumer has had enough", async () => {
+  it("calls the iterable's return when its consumer has had enough", async () => {
     const { items, log } = counter();
     for await (const item of untilAborted(items, never)) if (item === 2) break;
     expect(log).to.deep.equal(["returned"]);
   });
 
-  it("asks an aborted iterable for nothing", async () => {
+  it("requests nothing from an aborted iterable", async () => {
     const { items, log } = counter();
     expect(await all(untilAborted(items, AbortSignal.abort()))).to.deep.equal([]);
     expect(log).to.deep.equal([]);

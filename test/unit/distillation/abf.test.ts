@@ -6,9 +6,9 @@ import { filledDistiller, setEntries } from "../../support/networks.js";
 import { expectAllNear, largestOf, rmsOf, valuesOf } from "../../support/numeric.js";
 
 describe("the attention based fusion", () => {
-  it("gives the map that one finds by hand", async () => {
-    // One channel inside. Zero weights in every first convolution leave its normalization's shift alone, which makes constant
-    // maps; zero weights in the attention leave the sigmoid of its biases: σ(0) = ½, σ(ln 3) = ¾.
+  it("gives the map computed by hand", async () => {
+    // One channel inside. Zero weights in every first convolution leave only its normalization's shift, which makes
+    // constant maps; zero weights in the attention leave the sigmoid of its biases: σ(0) = ½, σ(ln 3) = ¾.
     const distiller = await filledDistiller({ teacher: "resnet8", student: "resnet8", method: { midChannels: 1 } });
     const ln3 = Math.log(3);
     await setEntries(distiller, {
@@ -24,14 +24,16 @@ describe("the attention based fusion", () => {
     const { reviewOutputs } = await distiller.forward(goldenImages(2, [8, 8]));
     const [, layer2, layer3] = reviewOutputs;
 
-    // layer3 is 2×2: each pixel of the 3×3 convolution sees 4 pixels and 5 of the padding. All are equal, so only the shift stays.
+    // layer3 is 2×2: each output of the 3×3 convolution covers 4 pixels and 5 of the padding. All are equal, so only
+    // the shift remains.
     expect(layer3!.shape).to.deep.equal([2, 64, 2, 2]);
     // 4 · 0.004 - 4 · 0.004 leaves at most one rounding, which the normalization multiplies by 1/√1e-5.
     for (const value of valuesOf(layer3!)) expect(value).to.be.closeTo(0.25, 1e-13);
 
-    // layer2 is 4×4: corners see 4 pixels, edges 6, the inside 9; 4, 8 and 4 pixels are such. Mean 100/16 = 6.25; variance
-    // (4 · 2.25² + 8 · 0.25² + 4 · 2.75²) / 16 = 51/16. A pixel counts -4 · 0.001 = -0.004: variance 1.6e-5 · 51/16 = 5.1e-5,
-    // to which batch normalization adds 1e-5. So 2 · -0.004 (k - 6.25) / √6.1e-5 + 0.5 for a pixel that sees k.
+    // layer2 is 4×4: corners cover 4 pixels, edges 6, the inside 9; there are 4, 8 and 4 such pixels. Mean 100/16 =
+    // 6.25; variance (4 · 2.25² + 8 · 0.25² + 4 · 2.75²) / 16 = 51/16. A pixel contributes -4 · 0.001 = -0.004:
+    // variance 1.6e-5 · 51/16 = 5.1e-5, to which batch normalization adds 1e-5. So 2 · -0.004 (k - 6.25) / √6.1e-5 +
+    // 0.5 for an output that covers k pixels.
     expect(layer2!.shape).to.deep.equal([2, 32, 4, 4]);
     const [corner, edge, inside] = [4, 6, 9].map((seen) => (2 * -0.004 * (seen - 6.25)) / Math.sqrt(6.1e-5) + 0.5);
     const row = (outer: number, inner: number): number[] => [outer, inner, inner, outer];
@@ -40,9 +42,9 @@ describe("the attention based fusion", () => {
     expectAllNear(valuesOf(layer2!), want, 1e-12, "layer2"); // a dozen roundings
   });
 
-  it("adds in place of attention where it fuses by sum", async () => {
-    // As above, without attention: layer3 passes on 2 + 4 = 6, layer2 gets -8 + 6 = -2, of which a pixel counts -0.002: a quarter of
-    // the variance, 1.6e-5 / 4 · 51/16 = 1.275e-5, to which 1e-5 is added.
+  it("adds instead of attending with fusion by sum", async () => {
+    // As above, without attention: layer3 passes on 2 + 4 = 6, layer2 gets -8 + 6 = -2, of which a pixel contributes
+    // -0.002: a quarter of the variance, 1.6e-5 / 4 · 51/16 = 1.275e-5, to which 1e-5 is added.
     const distiller = await filledDistiller({ method: { midChannels: 1, fusion: "sum" } });
     await setEntries(distiller, {
       "abfs.0.conv1.0.weight": 0, "abfs.0.conv1.1.bias": 4,
@@ -58,7 +60,7 @@ describe("the attention based fusion", () => {
     expectAllNear(valuesOf(reviewOutputs[1]!), Array.from({ length: 2 * 32 }, () => map).flat(), 1e-12, "layer2"); // a dozen roundings
   });
 
-  it("starts convolutions from ±√(3 / fan_in), the attention from ±1/√fan_in and normalization as the identity", async () => {
+  it("initialises convolutions from ±√(3 / fan_in), the attention from ±1/√fan_in and normalization as the identity", async () => {
     const teacher = await createModel("resnet8x4", { seed: 1 });
     const student = await createModel("resnet8x4", { seed: 2 });
     const distiller = await createDistiller({ teacher, student, seed: 3 });
@@ -77,12 +79,12 @@ describe("the attention based fusion", () => {
       expect(largest, name).to.be.at.most(bound * (1 + 1e-7)); // float32 rounds the bound itself
       if (values.length < 100) continue;
       expect(largest, name).to.be.above(0.95 * bound);
-      // Uniform; 1024 values or more, so that 0.1 is more than five standard errors.
+      // Uniform; at least 1024 values, so that 0.1 is more than five standard errors.
       expect((rmsOf(values) * Math.sqrt(3)) / bound, name).to.be.closeTo(1, 0.1);
     }
   });
 
-  it("is decided by its seed alone", async () => {
+  it("depends only on its seed", async () => {
     const teacher = await createModel("resnet8", { seed: 1 });
     const student = await createModel("resnet8", { seed: 2 });
     const draw = async (seed: number): Promise<string> => {
@@ -114,9 +116,9 @@ describe("the attention based fusion", () => {
     expect(Object.keys(shapes(state, "abfs.4."))).to.deep.equal([]);
   });
 
-  it("says why a batch of one image cannot be normalized", async () => {
+  it("explains why a batch of one image cannot be normalized", async () => {
     const distiller = await filledDistiller();
     const { message } = await failureOf("BATCH_TOO_SMALL", () => distiller.forward(goldenImages(1, [8, 8])));
-    expect(message).to.match(/^expected at least 2 images in a batch for training with a pooled stage, got 1: batch normalization/);
+    expect(message).to.match(/^invalid batch: expected at least 2 images for training with a pooled stage, received 1\. Batch normalization/);
   });
 });

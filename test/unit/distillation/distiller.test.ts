@@ -12,7 +12,7 @@ const isStatistic = (name: string): boolean => /running_(mean|var)$|num_batches_
 const images = (batch = 2) => goldenImages(batch, [8, 8]);
 
 describe("the teacher of a distiller", () => {
-  it("stays as it is in eval mode, the default, also over steps", async () => {
+  it("is unchanged in eval mode, the default, also over steps", async () => {
     const distiller = await filledDistiller();
     expect(distiller.method.teacherMode).to.equal("eval");
     const before = await snapshot(distiller.teacher);
@@ -23,7 +23,7 @@ describe("the teacher of a distiller", () => {
     expect(await snapshot(distiller.teacher)).to.deep.equal(before);
   });
 
-  it("lets its running statistics drift in train mode, and nothing else", async () => {
+  it("updates only its running statistics in train mode", async () => {
     const distiller = await filledDistiller({ method: { teacherMode: "train" } });
     const before = await snapshot(distiller.teacher);
     await distiller.forward(images());
@@ -34,18 +34,18 @@ describe("the teacher of a distiller", () => {
     }
   });
 
-  it("is seen as its mode has it", async () => {
+  it("is evaluated in its mode", async () => {
     for (const teacherMode of ["eval", "train"] as const) {
       const distiller = await filledDistiller({ method: { teacherMode } });
       const { logits } = await distiller.teacher.forward(images(), { mode: teacherMode });
-      // Train mode normalizes by the batch, so that statistics which moved meanwhile do not matter.
+      // Train mode normalizes with batch statistics, so running statistics that changed meanwhile do not matter.
       const { teacherLogits } = await distiller.forward(images());
       expect(valuesOf(teacherLogits), teacherMode).to.deep.equal(valuesOf(logits));
     }
   });
 
   for (const side of ["before", "after"] as const) {
-    it(`hands over its maps ${side} the activation where told to`, async () => {
+    it(`takes its maps ${side} the activation if configured`, async () => {
       const distiller = await filledDistiller({ teacher: "resnet14", method: { teacherFeatures: side } });
       const { features } = await distiller.teacher.forward(images(), { features: true });
       const { teacherFeatures } = await distiller.forward(images());
@@ -66,7 +66,7 @@ describe("the options of review", () => {
     expect((await createDistiller({ teacher, student, method: { kind: "review" } })).method).to.deep.equal(expected);
   });
 
-  it("make the student's side a choice that matters", async () => {
+  it("give the student's side an effect", async () => {
     const losses = await Promise.all((["before", "after"] as const).map(async (studentFeatures) => {
       const distiller = await filledDistiller({ method: { studentFeatures } });
       return (await distiller.forward(images())).perStage;
@@ -106,7 +106,7 @@ describe("the options of review", () => {
     session.dispose();
   });
 
-  it("raise the weight from the first epoch on where the warm-up begins at 1", async () => {
+  it("raise the weight from the first epoch on if the warm-up begins at 1", async () => {
     using session = await createSession({ distiller: await filledDistiller({ method: { weight: 0.8, warmupEpochs: 4, warmupFrom: 1 } }) });
     for (const [epoch, share] of [[0, 0.25], [2, 0.75], [3, 1], [4, 1]] as const) {
       await session.setEpoch(epoch);
@@ -129,7 +129,7 @@ describe("the options of review", () => {
     session.dispose();
   });
 
-  it("give the whole weight from the start without a warm-up", async () => {
+  it("give the full weight from the start without a warm-up", async () => {
     const session = await createSession({ distiller: await filledDistiller({ method: { weight: 0.3, warmupEpochs: 0 } }) });
     const { losses } = await session.step({ images: images(), labels: labelTensor([1, 2]) });
     expect(losses.distillationWeight).to.equal(0.3);
@@ -138,7 +138,7 @@ describe("the options of review", () => {
 });
 
 describe("a distiller", () => {
-  it("moves running statistics in a forward pass but no parameter", async () => {
+  it("updates running statistics in a forward pass but no parameter", async () => {
     const distiller = await filledDistiller();
     const before = await snapshot(distiller);
     await distiller.forward(images());
@@ -148,7 +148,7 @@ describe("a distiller", () => {
     }
   });
 
-  it("takes images of any size and shape", async () => {
+  it("accepts images of any size and shape", async () => {
     for (const [height, width] of [[8, 8], [6, 11], [13, 5], [4, 4], [1, 3]] as const) {
       const distiller = await filledDistiller({ teacher: "resnet8x4", method: { midChannels: 8 } });
       const { reviewOutputs, teacherFeatures, perStage } = await distiller.forward(goldenImages(3, [height, width]));
@@ -159,7 +159,7 @@ describe("a distiller", () => {
     }
   });
 
-  it("keeps student and method under their published names and takes them back", async () => {
+  it("has student and method under their published names and loads them again", async () => {
     const distiller = await filledDistiller();
     const state = await distiller.stateDict();
     const own = Object.keys(await distiller.student.stateDict()).map((name) => `student.${name}`);
@@ -173,7 +173,7 @@ describe("a distiller", () => {
     expect(await snapshot(other)).to.deep.equal(await snapshot(distiller));
   });
 
-  it("refuses a state dict with other names and changes nothing", async () => {
+  it("rejects a state dict with other names and changes nothing", async () => {
     const distiller = await filledDistiller();
     const before = await snapshot(distiller);
     const { message } = await failureOf("STATE_DICT_MISMATCH", async () => distiller.loadStateDict(await distiller.student.stateDict()));
@@ -182,23 +182,23 @@ describe("a distiller", () => {
     expect(await snapshot(distiller)).to.deep.equal(before);
   });
 
-  it("refuses networks with different numbers of classes", async () => {
+  it("rejects networks with different numbers of classes", async () => {
     const [teacher, student] = [await createModel("resnet8", { numClasses: 10 }), await createModel("resnet8", { numClasses: 7 })];
     const { message } = await failureOf("SHAPE_MISMATCH", () => createDistiller({ teacher, student }));
-    expect(message).to.equal("expected one number of classes for teacher and student, got 10 and 7");
+    expect(message).to.equal("invalid numClasses: expected the same for teacher and student, received 10 and 7.");
   });
 
-  it("refuses the same network twice", async () => {
+  it("rejects the same network twice", async () => {
     const teacher = await createModel("resnet8");
     await failureOf("INVALID_ARGUMENT", () => createDistiller({ teacher, student: teacher }));
   });
 
-  it("refuses networks of different types", async () => {
+  it("rejects networks of different types", async () => {
     const [teacher, student] = [await createModel("resnet8"), await createModel("resnet8", { dtype: "float64" })];
     await failureOf("DTYPE_MISMATCH", () => createDistiller({ teacher, student }));
   });
 
-  it("refuses options that make no sense", async () => {
+  it("rejects meaningless options", async () => {
     const [teacher, student] = [await createModel("resnet8"), await createModel("resnet8", { seed: 1 })];
     for (const options of [{ weight: NaN }, { weight: -1 }, { warmupEpochs: Infinity }, { midChannels: 0 }, { midChannels: 1.5 }]) {
       await failureOf("INVALID_ARGUMENT", () => createDistiller({ teacher, student, method: { kind: "review", ...options } }));
@@ -206,7 +206,7 @@ describe("a distiller", () => {
     await failureOf("INVALID_ARGUMENT", () => createDistiller({ teacher, student, seed: -1 }));
   });
 
-  it("needs more than one image for fusions over pooled maps, and changes nothing where there is but one", async () => {
+  it("needs more than one image for fusions over pooled maps, and changes nothing if there is only one", async () => {
     const distiller = await filledDistiller();
     const before = await snapshot(distiller);
     const session = await createSession({ distiller });
@@ -216,7 +216,7 @@ describe("a distiller", () => {
     session.dispose();
   });
 
-  it("says the same where an image of one pixel leaves the student nothing to normalize over", async () => {
+  it("reports the same if an image of one pixel leaves the student a single value to normalize over", async () => {
     const distiller = await filledDistiller();
     await failureOf("BATCH_TOO_SMALL", () => distiller.forward(goldenImages(1, [1, 1])));
     await failureOf("BATCH_TOO_SMALL", () => distiller.student.forward(goldenImages(1, [4, 4]), { mode: "train" }));

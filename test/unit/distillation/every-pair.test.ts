@@ -4,18 +4,18 @@ import { createDistiller, createModel, createSession, listModels, type Model, ty
 import { goldenImages, labelTensor } from "../../support/deterministic.js";
 
 const NUM_CLASSES = 5;
-// Between wide stages the default would make tens of millions of parameters, which a step takes longer for than for all else.
+// Between wide stages the default would create tens of millions of parameters, which dominate the time of a step.
 const MID_CHANNELS = 16;
 
 function isFinite(tensor: Tensor): boolean {
   return (tensor.toTypedArray() as Float32Array).every((value) => Number.isFinite(value));
 }
 
-/** Takes one review step and holds what it gives against what both networks say of their stages. */
+/** Runs one review step and compares its output with both networks' stages. */
 async function takeStep(teacher: Model, student: Model, size: readonly [number, number]): Promise<void> {
   const pair = `${teacher.name} → ${student.name}`;
   using distiller = await createDistiller({ teacher, student, method: { kind: "review", warmupEpochs: 0, midChannels: MID_CHANNELS } });
-  // Students serve in many pairs: the step is too small to take them anywhere.
+  // Students serve in many pairs: the step is too small to change them.
   using session = await createSession({ distiller, optimizer: { kind: "sgd", learningRate: 1e-6 } });
   const { losses } = await session.step({ images: goldenImages(2, size), labels: labelTensor([1, 3]) });
 
@@ -27,7 +27,8 @@ async function takeStep(teacher: Model, student: Model, size: readonly [number, 
   }
 
   const fusions = Object.entries(await session.gradients()).filter(([name]) => name.startsWith("abfs."));
-  // A weight, a scale and a shift of two normalized convolutions in each fusion, and two of the attention in all but the deepest.
+  // A weight, a scale and a shift of two normalized convolutions per fusion, and two of the attention in all but the
+  // deepest.
   expect(fusions, `${pair}: parameters of the fusions`).to.have.length(6 * stages + 2 * (stages - 1));
   for (const [name, gradient] of fusions) expect(isFinite(gradient), `${pair}: gradient of ${name}`).to.equal(true);
 }
@@ -49,7 +50,8 @@ describe("review between every ordered pair", () => {
 
   for (const name of networks) {
     it(`with ${name} as the teacher takes a step`, async () => {
-      // A network of its own: the running statistics of the students move, and far from settled they are no use to a teacher.
+      // A network of its own: the students' running statistics are updated, and are useless for a teacher until they
+      // settle.
       using teacher = await createModel(name, { numClasses: NUM_CLASSES, seed: 2 });
       for (const student of students) await takeStep(teacher, student, [16, 16]);
     });

@@ -1,4 +1,4 @@
-// Holds the gradients of a whole distillation step against differences of its loss.
+// Compares the gradients of a whole distillation step with finite differences of its loss.
 import { expect } from "chai";
 import { createSession, Tensor, type Distiller, type MethodInput, type StateDict } from "../../../lib/index.js";
 import { filled, goldenImages, labelTensor, sequence } from "../../support/deterministic.js";
@@ -8,7 +8,9 @@ import { expectNear, normOf, slopeOf, sumOf, valuesOf } from "../../support/nume
 const LABELS = [1, 3, 0];
 const images = (): Tensor => goldenImages(3, [8, 8]);
 
-/** A method, its weights by term, and parameters of each kind of its modules and of the student, at different depths. */
+/**
+ * A method, its weights by term, and parameters of each kind from its modules and the student, at different depths.
+ */
 interface Case {
   readonly method: MethodInput;
   readonly weights: readonly number[];
@@ -101,7 +103,8 @@ for (const [what, { method, weights, names }] of Object.entries(CASES)) {
       await session.step({ images: images(), labels: labelTensor(LABELS) });
       gradients = await session.gradients();
       session.dispose();
-      // A distiller that no session ever touched; running statistics move in it, which train mode does not read.
+      // A distiller that no session has used; only its running statistics are updated, which train mode does not
+      // read.
       distiller = await filledDistiller(parts);
       state = filled(await distiller.stateDict());
     });
@@ -112,11 +115,11 @@ for (const [what, { method, weights, names }] of Object.entries(CASES)) {
     });
 
     for (const name of names) {
-      it(`agree with differences for ${name}`, async () => {
+      it(`agree with finite differences for ${name}`, async () => {
         const { shape } = state[name]!;
         const start = valuesOf(state[name]!);
         const gradient = valuesOf(gradients[name]!);
-        // Along the gradient the slope is its norm; the second part makes an error in any single element show.
+        // Along the gradient the slope is its norm; the second part exposes an error in any single element.
         const noise = sequence(`direction of ${name}`, start.length);
         const norm = normOf(gradient);
         const direction = gradient.map((value, i) => value / norm + noise[i]! / Math.sqrt(start.length));
@@ -128,7 +131,7 @@ for (const [what, { method, weights, names }] of Object.entries(CASES)) {
         const slope = await slopeOf(moved, 1e-6);
         await distiller.loadStateDict({ [name]: state[name]! }, { strict: false });
         const want = sumOf(gradient.map((value, i) => value * direction[i]!));
-        // A loss near 5 rounds to 1e-15, which the step of 1e-6 makes 1e-9; the square of the step is far below.
+        // A loss near 5 rounds to 1e-15, which the step of 1e-6 turns into 1e-9; the square of the step is far below.
         expect(Math.abs(want), "a slope that differences can resolve").to.be.above(1e-3);
         expectNear(slope, want, 1e-6, name);
       });

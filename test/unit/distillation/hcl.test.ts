@@ -11,14 +11,14 @@ const ROUNDING = 1e-13;
 const lossOf = async (student: FeatureMap, teacher: FeatureMap): Promise<number> =>
   (await hierarchicalContextLoss(student.tensor(), teacher.tensor())).loss;
 
-/** A single map whose columns alternate between 1 and -1 in stripes of this width, against zeros. */
+/** The loss of a single map whose columns alternate between 1 and -1 in stripes of this width, against zeros. */
 async function lossOfStripes(height: number, width: number, stripe: number): Promise<number> {
   const stripes = FeatureMap.from(1, 1, height, width, (_n, _c, _y, x) => (Math.floor(x / stripe) % 2 === 0 ? 1 : -1));
   return lossOf(stripes, new FeatureMap(1, 1, height, width));
 }
 
 describe("the hierarchical context loss", () => {
-  it("gives the loss and the gradient that one finds by hand", async () => {
+  it("gives the loss and the gradient computed by hand", async () => {
     // Map [[1, 2], [3, 4]] against zeros. The squares' mean is (1 + 4 + 9 + 16) / 4 = 7.5. Of the levels 4, 2 and 1 only 1 is
     // smaller than the height of 2: there the mean is 2.5, its square 6.25, its weight ½. Loss (7.5 + 3.125) / 1.5 = 85 / 12.
     // Gradient by element: (2 x / 4 + ½ · 2 · 2.5 / 4) / 1.5 = (x / 2 + 5 / 8) / 1.5 = (4 x + 5) / 12.
@@ -30,8 +30,8 @@ describe("the hierarchical context loss", () => {
   });
 
   it("halves the weight at each pyramid level", async () => {
-    // Stripes cancel out in cells that hold as many of 1 as of -1 and keep their size of 1 where a cell holds one alone. On
-    // 8×8, cells are 2, 4 and 8 wide at the levels 4, 2 and 1.
+    // Stripes cancel out in cells that contain equally many of 1 and -1 and keep their magnitude of 1 in cells that
+    // contain only one. On 8×8, cells are 2, 4 and 8 wide at the levels 4, 2 and 1.
     const weights = 1 + 1 / 2 + 1 / 4 + 1 / 8;
     expectNear(await lossOfStripes(8, 8, 1), 1 / weights, ROUNDING, "seen by no average");
     expectNear(await lossOfStripes(8, 8, 2), (1 + 1 / 2) / weights, ROUNDING, "seen at level 4");
@@ -39,16 +39,16 @@ describe("the hierarchical context loss", () => {
     expectNear(await lossOfStripes(8, 8, 8), 1, ROUNDING, "seen at every level");
   });
 
-  // Stripes one pixel wide are seen by the whole map's term alone, so that the loss is 1 over the sum of weights.
+  // Only the whole map's term sees stripes one pixel wide, so the loss is 1 over the sum of weights.
   for (const [height, sum] of [[1, 1], [2, 1.5], [3, 1.75], [4, 1.75], [5, 1.875], [6, 1.875], [8, 1.875], [32, 1.875]] as const) {
-    it(`divides by ${sum} for maps ${height} high, leaving out levels that are not smaller`, async () => {
+    it(`divides by ${sum} for maps ${height} high, skipping levels that are not smaller`, async () => {
       expectNear(await lossOfStripes(height, 8, 1), 1 / sum, ROUNDING, "loss");
     });
   }
 
-  it("goes by the height alone where a map is not square", async () => {
-    // Level 4 is left out for 4×8, where level 2 has cells 4 wide; for 8×4 it is used and, as level 2 with cells 2 wide, sees the
-    // stripes as they are.
+  it("uses only the height if a map is not square", async () => {
+    // Level 4 is skipped for 4×8, where level 2 has cells 4 wide; for 8×4 it is used and, like level 2 with cells 2
+    // wide, sees the stripes unchanged.
     expectNear(await lossOfStripes(4, 8, 2), 1 / 1.75, ROUNDING, "4×8");
     expectNear(await lossOfStripes(8, 4, 2), (1 + 1 / 2 + 1 / 4) / 1.875, ROUNDING, "8×4");
   });
@@ -69,7 +69,7 @@ describe("the hierarchical context loss", () => {
   }
 
   for (const shape of [[2, 2, 3, 4], [1, 2, 6, 5]] as const) {
-    it(`has the gradient that differences give on [${shape.join(", ")}]`, async () => {
+    it(`has the gradient of finite differences on [${shape.join(", ")}]`, async () => {
       const student = FeatureMap.of(sequenceTensor("student map", shape));
       const teacher = FeatureMap.of(sequenceTensor("teacher map", shape));
       const { gradient } = await hierarchicalContextLoss(student.tensor(), teacher.tensor());
@@ -79,7 +79,7 @@ describe("the hierarchical context loss", () => {
           values[i]! += step;
           return lossOf(new FeatureMap(...student.shape, values), teacher);
         };
-        // The loss is quadratic: central differences are exact but for the rounding of 1e-16 · loss / step.
+        // The loss is quadratic: central differences are exact up to the rounding of 1e-16 · loss / step.
         expectNear(await slopeOf(moved, 1e-3), slope, 1e-10, `gradient[${i}]`, 0.01);
       }
     });
@@ -93,9 +93,9 @@ describe("the hierarchical context loss", () => {
     });
   }
 
-  it("keeps float32's precision in float32, and of bfloat16 maps sums in float32", async () => {
+  it("keeps float32's precision in float32, and sums bfloat16 maps in float32", async () => {
     const shape = [4, 16, 8, 8];
-    // Multiples of ¼ below 2 are exact in bfloat16, so that the loss may differ by the rounding of float32 sums alone.
+    // Multiples of ¼ below 2 are exact in bfloat16, so the loss may differ only by the rounding of float32 sums.
     const coarse = (name: string): Float64Array => sequence(name, 4096).map((value) => Math.round(8 * value) / 4);
     const [student, teacher] = [coarse("student map"), coarse("teacher map")];
     const loss = async (dtype: "float64" | "float32" | "bfloat16"): Promise<number> =>

@@ -5,13 +5,13 @@ import { expectSummary, methodGoldens, readMethodGolden } from "../../support/go
 import { filledDistiller } from "../../support/networks.js";
 import { expectAllNear, expectNear, normOf, sumOf, valuesOf } from "../../support/numeric.js";
 
-// float64 on both sides: what differs is the order of summation. Normalization over few values multiplies the rounding of
-// 1e-16 by up to 1e4.
+// float64 on both sides: the difference is the order of summation. Normalization over few values multiplies the
+// rounding of 1e-16 by up to 1e4.
 const TOLERANCE = 1e-10;
 
 describe("the goldens of the methods", () => {
   it("cover every method", () => {
-    // review by itself has goldens of its own, by pairs of networks.
+    // review by itself has its own goldens, by pairs of networks.
     const kinds = new Set(methodGoldens().map((name) => name.split("--")[0]));
     expect([...kinds]).to.have.members(listMethods().map(({ kind }) => kind));
   });
@@ -41,7 +41,7 @@ describe("the goldens of the methods", () => {
 
       const gradients = await session.gradients();
       expect(Object.keys(gradients)).to.have.members(Object.keys(golden.gradientNorms));
-      // A gradient can be zero but for rounding; such a norm is held against the size of its neighbours.
+      // A gradient can be zero up to rounding; such a norm is compared relative to the size of its neighbours.
       const floor = 1e-5 * Math.max(...Object.values(golden.gradientNorms));
       for (const [entry, want] of Object.entries(golden.gradientNorms)) {
         expectNear(normOf(valuesOf(gradients[entry]!)), want, 1e-9, `gradient of ${entry}`, floor);

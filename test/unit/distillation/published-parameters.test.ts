@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { createDistiller, createModel } from "../../../lib/index.js";
 
-// Millions as published: the student, and the fusions that exist in training alone.
+// Millions as published: the student, and the fusions, which exist only in training.
 const PAIRS = [
   { teacher: "resnet56", student: "resnet20", numClasses: 100, parameters: "0.278", trainingOnly: "0.114" },
   { teacher: "resnet32x4", student: "resnet8x4", numClasses: 100, parameters: "1.234", trainingOnly: "1.809" },

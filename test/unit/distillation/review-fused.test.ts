@@ -10,7 +10,7 @@ import { referenceStacks } from "../../support/review-reference.js";
 const IMAGES = goldenImages(3, [7, 10]);
 const PAIR = { teacher: "resnet8x4", student: "resnet8" };
 
-/** Gives each stack of (c) the parameters of (d): the fusion of student stage i to every stack that has one. */
+/** Copies the parameters of (d) to each stack of (c): the fusion of student stage i to every stack that has one. */
 async function copyIntoStacks(review: Distiller, fused: Distiller): Promise<void> {
   const from = await review.stateDict();
   const names = Object.keys(await fused.stateDict());
@@ -19,10 +19,10 @@ async function copyIntoStacks(review: Distiller, fused: Distiller): Promise<void
 }
 
 describe("fused review", () => {
-  it("gives the maps that one finds by hand", async () => {
-    // All maps are 0, so that a fusion's first convolution leaves its normalization's shift: 1, 2, 3 and 4 from the deepest stage on
-    // in every stack. Added up: U_4 fuses 1; U_3 fuses 1 + 2 = 3; U_2 6; U_1 10. Without weights in the output convolution,
-    // outputs are its shift: ½ of that here, against 0.
+  it("gives the maps computed by hand", async () => {
+    // All maps are 0, so a fusion's first convolution leaves its normalization's shift: 1, 2, 3 and 4 from the
+    // deepest stage on in every stack. Added up: U_4 fuses 1; U_3 fuses 1 + 2 = 3; U_2 6; U_1 10. Without weights in
+    // the output convolution, outputs are its shift: ½ of that here, against 0.
     const distiller = await filledDistiller({ method: { kind: "review-fused", fusion: "sum", distance: "l2", midChannels: 1, warmupEpochs: 0 } });
     await silence(distiller.teacher);
     await silence(distiller.student);
@@ -39,7 +39,7 @@ describe("fused review", () => {
 
   for (const fusion of ["abf", "sum"] as const) {
     for (const distance of ["hcl", "l2"] as const) {
-      it(`agrees with the readable reference, fused by ${fusion}, held by ${distance}`, async () => {
+      it(`agrees with the readable reference, fused by ${fusion}, compared by ${distance}`, async () => {
         const distiller = await filledDistiller({ ...PAIR, method: { kind: "review-fused", fusion, distance, midChannels: 8, warmupEpochs: 0 } });
         const { student, teacher } = await mapsOf(distiller, IMAGES);
         const want = referenceStacks(await distiller.stateDict(), student, teacher, distance);
@@ -52,7 +52,7 @@ describe("fused review", () => {
       });
     }
 
-    it(`computes exactly what review does where its stacks hold review's parameters, fused by ${fusion}`, async () => {
+    it(`computes exactly what review does if its stacks hold review's parameters, fused by ${fusion}`, async () => {
       const method = { fusion, midChannels: 8, warmupEpochs: 0 } as const;
       const review = await filledDistiller({ ...PAIR, method: { kind: "review", ...method } });
       const fused = await filledDistiller({ ...PAIR, method: { kind: "review-fused", ...method } });
@@ -73,7 +73,7 @@ describe("fused review", () => {
     });
   }
 
-  it("has a stack of fusions for each stage, of which the last alone has an output convolution", async () => {
+  it("has a stack of fusions per stage, of which only the last has an output convolution", async () => {
     const state = await (await filledDistiller({ ...PAIR, method: { kind: "review-fused" } })).stateDict();
     const parts = Object.keys(state).filter((name) => name.startsWith("stacks.") && name.endsWith(".0.weight"));
     const want = [0, 1, 2, 3].flatMap((j) => [0, 1, 2, 3].slice(0, j + 1).flatMap((k) => [

@@ -8,12 +8,14 @@ import { filledDistiller, mapsOf, type ReviewOptions } from "../../support/netwo
 import { expectAllNear, expectNear, normOf, valuesOf } from "../../support/numeric.js";
 import { referenceReview } from "../../support/review-reference.js";
 
-// float64 on both sides: what differs is the order of summation. Normalization over few values multiplies the rounding of
-// 1e-16 by up to 1e4.
+// float64 on both sides: the difference is the order of summation. Normalization over few values multiplies the
+// rounding of 1e-16 by up to 1e4.
 const TOLERANCE = 1e-10;
 const FLOAT32_TOLERANCE = 3e-4;
 const FLOAT32_GRADIENT_TOLERANCE = 3e-3;
-/** Their deepest normalizations go over a dozen values: PyTorch's own operations in float32 are as far away from float64. */
+/**
+ * Their deepest normalizations cover a dozen values: PyTorch's own float32 operations differ as much from float64.
+ */
 const ILL_CONDITIONED: Readonly<Record<string, number>> = { "mobilenetv1--mobilenetv2-half": 0.05, "shufflenetv2--shufflenetv1": 0.02 };
 
 describe("the review recursion", () => {
@@ -56,8 +58,9 @@ describe("the review recursion", () => {
   }
 
   for (const fusion of ["abf", "sum"] as const) {
-    it(`is for two stages what one writes out without a recursion, fused by ${fusion}`, async () => {
-      // What the two deepest stages give depends on no shallower one; weights of 0 leave these two alone in the loss.
+    it(`equals, for two stages, the formula without recursion, fused by ${fusion}`, async () => {
+      // The output of the two deepest stages does not depend on shallower ones; weights of 0 leave only these two in
+      // the loss.
       const distiller = await filledDistiller({ teacher: "resnet14", method: { midChannels: 8, fusion, stageWeights: [0, 0, 1, 1] } });
       const images = goldenImages(3, [9, 12]);
       const state = await distiller.stateDict();
@@ -87,7 +90,7 @@ describe("the review recursion", () => {
     });
   }
 
-  it("weighs stages as it is told to, and reports them without their weights", async () => {
+  it("weights stages as configured, and reports them unweighted", async () => {
     const images = goldenImages(2, [8, 8]);
     const plain = await (await filledDistiller()).forward(images);
     const weighted = await (await filledDistiller({ method: { stageWeights: [3, 0, 0.5, 2] } })).forward(images);
@@ -98,7 +101,7 @@ describe("the review recursion", () => {
 });
 
 describe("the review goldens", () => {
-  it("cover equal and other channels, an image that is not square and every switch", () => {
+  it("cover equal and different channels, a non-square image and every switch", () => {
     expect(reviewPairs()).to.include.members([
       "resnet20--resnet8", "resnet32x4--resnet8x4", "resnet8x4--resnet14", "resnet14--resnet8--switched",
     ]);
@@ -140,7 +143,7 @@ describe("the review goldens", () => {
 
         const gradients = await session.gradients();
         expect(Object.keys(gradients)).to.have.members(Object.keys(golden.gradientNorms));
-        // A gradient can be zero but for rounding; such a norm is held against the size of its neighbours.
+        // A gradient can be zero up to rounding; such a norm is compared relative to the size of its neighbours.
         const allowed = (dtype === "float32" ? ILL_CONDITIONED[pair] : undefined) ?? gradientTolerance;
         const floor = 1e-5 * Math.max(...Object.values(golden.gradientNorms));
         for (const [name, want] of Object.entries(golden.gradientNorms)) {

@@ -18,9 +18,9 @@ const PAIRS = {
 const KINDS = Object.keys(PAIRS) as (keyof typeof PAIRS)[];
 
 describe("a transform of stage pairs", () => {
-  it("gives the distance that one finds by hand", async () => {
-    // The teacher's maps are 0. The student's last normalization shifts by 2, which the pool keeps: 64 channels of 2 times a
-    // weight of 1/256 make ½, and the bias of ¼ makes ¾. The mean of (¾ - 0)² is 9/16.
+  it("gives the distance computed by hand", async () => {
+    // The teacher's maps are 0. The student's last normalization shifts by 2, which the pool keeps: 64 channels of 2
+    // times a weight of 1/256 give ½, and the bias of ¼ gives ¾. The mean of (¾ - 0)² is 9/16.
     const distiller = await filledDistiller({ method: { kind: "single-layer", warmupEpochs: 0 } });
     await silence(distiller.teacher);
     await silence(distiller.student);
@@ -31,8 +31,9 @@ describe("a transform of stage pairs", () => {
   });
 
   for (const distance of ["l2", "hcl"] as const) {
-    it(`sums squares by stage of the teacher, which one finds by hand, with distance ${distance}`, async () => {
-      // All maps are 0, so that the output of pair k is its bias k + 1 everywhere; of a constant map averages are the same.
+    it(`sums squares by stage of the teacher, as computed by hand, with distance ${distance}`, async () => {
+      // All maps are 0, so the output of pair k is its bias k + 1 everywhere; averages of a constant map are equal to
+      // it.
       for (const kind of KINDS) {
         const distiller = await filledDistiller({ teacher: "resnet8x4", method: { kind, distance, warmupEpochs: 0 } });
         await silence(distiller.teacher);
@@ -61,7 +62,7 @@ describe("a transform of stage pairs", () => {
     ]);
   });
 
-  it("starts from ±√(3 / fan_in) with biases of 0", async () => {
+  it("is initialised from ±√(3 / fan_in) with biases of 0", async () => {
     const [teacher, student] = [await createModel("resnet8x4"), await createModel("resnet8", { seed: 1 })];
     const distiller = await createDistiller({ teacher, student, method: { kind: "multi-layer" }, seed: 3 });
     const state = await distiller.stateDict();
@@ -69,7 +70,7 @@ describe("a transform of stage pairs", () => {
       const values = valuesOf(state[`transforms.${k}.weight`]!);
       const bound = Math.sqrt(3 / channels);
       expect(largestOf(values)).to.be.within(0.95 * bound, bound * (1 + 1e-7)); // float32 rounds the bound itself
-      // Uniform; 1024 values or more, so that 0.1 is more than five standard errors.
+      // Uniform; at least 1024 values, so that 0.1 is more than five standard errors.
       expect((rmsOf(values) * Math.sqrt(3)) / bound).to.be.closeTo(1, 0.1);
       expect(new Set(valuesOf(state[`transforms.${k}.bias`]!))).to.deep.equal(new Set([0]));
     }
@@ -80,7 +81,7 @@ describe("methods on stage pairs", () => {
   for (const kind of KINDS) {
     for (const distance of ["l2", "hcl"] as const) {
       it(`agree with the readable reference: ${kind} by ${distance}`, async () => {
-        // Odd sizes, so that maps are resized unevenly; other channels on both sides.
+        // Odd sizes, so that maps are resized unevenly; different channels on both sides.
         const images = goldenImages(2, [7, 10]);
         const distiller = await filledDistiller({ teacher: "resnet8x4", student: "resnet14", method: { kind, distance, warmupEpochs: 0 } });
         const { student, teacher } = await mapsOf(distiller, images);
@@ -96,7 +97,7 @@ describe("methods on stage pairs", () => {
     }
   }
 
-  it("take the stages that they are told to", async () => {
+  it("use the configured stages", async () => {
     const images = goldenImages(2, [9, 9]);
     for (const [method, pairs] of [
       [{ kind: "single-layer", stage: 2 }, [[2, 2]]],
@@ -112,7 +113,7 @@ describe("methods on stage pairs", () => {
     }
   });
 
-  it("take either side of both activations", async () => {
+  it("use either side of both activations", async () => {
     const taps = { studentFeatures: "before", teacherFeatures: "after" } as const;
     const distiller = await filledDistiller({ method: { kind: "multi-layer", ...taps } });
     const { student, teacher } = await mapsOf(distiller, IMAGES, taps);
@@ -120,7 +121,7 @@ describe("methods on stage pairs", () => {
     expectAllNear((await distiller.forward(IMAGES)).perStage, want.losses, 1e-12, "losses by stage");
   });
 
-  it("weigh the teacher's stages, of which they may use the first alone", async () => {
+  it("weight the teacher's stages and may use only the first", async () => {
     const distiller = await filledDistiller({ method: { kind: "review-stage", stage: 2, stageWeights: [3, 0.5, 100, 1000] } });
     const { terms } = await distiller.forward(IMAGES);
     const [first, second] = terms[0]!.perStage;
@@ -128,7 +129,7 @@ describe("methods on stage pairs", () => {
     expectNear(terms[0]!.loss, 3 * first! + 0.5 * second!, 1e-14, "loss");
   });
 
-  it("need no second image, for they normalize nothing", async () => {
+  it("need no second image, because they normalize nothing", async () => {
     for (const kind of KINDS) {
       const { perStage } = await (await filledDistiller({ method: { kind } })).forward(goldenImages(1, [8, 8]));
       expect(perStage.every((loss) => loss > 0), kind).to.equal(true);

@@ -14,7 +14,7 @@ const TERMS = [
   { kind: "multi-layer", weight: 2, warmupEpochs: 0, stageWeights: [1, 0.5, 0, 2] },
 ] as const satisfies readonly TermInput[];
 
-/** One step of a filled distiller, whose methods' weights are those of the sum's terms. */
+/** One step of a filled distiller, whose methods have the weights of the sum's terms. */
 async function stepOf(method: MethodInput, prefix: string): Promise<{ losses: Losses; gradients: StateDict }> {
   const distiller = await filledDistiller({ numClasses: 4, method });
   const own = Object.fromEntries(Object.entries(await distiller.stateDict()).filter(([name]) => !name.startsWith("student.")));
@@ -53,7 +53,7 @@ describe("a sum of methods", () => {
     }
   });
 
-  it("keeps its terms' modules under their places", async () => {
+  it("keeps its terms' modules under their positions", async () => {
     const distiller = await filledDistiller({ method: { kind: "sum", of: [...TERMS] } });
     const names = Object.keys(await distiller.stateDict()).filter((name) => !name.startsWith("student."));
     expect(new Set(names.map((name) => name.split(".").slice(0, 3).join(".")))).to.deep.equal(new Set(["methods.1.abfs", "methods.2.transforms"]));
@@ -61,7 +61,7 @@ describe("a sum of methods", () => {
     expect(Object.keys(await one.stateDict())).to.include("methods.0.transforms.0.weight");
   });
 
-  it("gives terms of one kind starts of their own", async () => {
+  it("gives terms of one kind different initial values", async () => {
     const [teacher, student] = [await createModel("resnet8"), await createModel("resnet8", { seed: 1 })];
     const of = [{ kind: "single-layer" }, { kind: "single-layer" }] as const;
     const state = await (await createDistiller({ teacher, student, method: { kind: "sum", of: [...of] }, seed: 5 })).stateDict();
@@ -69,7 +69,7 @@ describe("a sum of methods", () => {
     expect(first).not.to.deep.equal(second);
   });
 
-  it("warms each term up by itself, from 0 or from 1", async () => {
+  it("warms each term up independently, from 0 or from 1", async () => {
     const of: TermInput[] = [
       { kind: "kd", weight: 3 }, { kind: "dkd", weight: 2, warmupEpochs: 4 }, { kind: "single-layer", weight: 0.8, warmupEpochs: 4, warmupFrom: 1 },
     ];
@@ -83,7 +83,7 @@ describe("a sum of methods", () => {
     }
   });
 
-  it("normalizes nothing but what its terms do: one image is refused before any statistic moves", async () => {
+  it("normalizes only where its terms do: one image is rejected before any statistic is updated", async () => {
     const distiller = await filledDistiller({ numClasses: 4, method: { kind: "sum", of: [{ kind: "kd" }, { kind: "review" }], teacherMode: "train" } });
     const snapshot = async (): Promise<unknown> => Promise.all([distiller, distiller.teacher].map(async (part) =>
       Object.entries(await part.stateDict()).map(([name, tensor]) => [name, valuesOf(tensor)])));
@@ -100,18 +100,18 @@ describe("a sum of methods", () => {
     await distiller.loadStateDict({ "methods.2.transforms.1.bias": Tensor.from(new Float64Array(32).fill(NaN), bias!.shape) }, { strict: false });
     using session = await createSession({ distiller });
     const { message } = await failureOf("NON_FINITE_LOSS", () => session.step(BATCH));
-    expect(message).to.match(/^expected a finite loss in step 0, got nan for multi-layer \(method\.of\[2\]\) at stage 2 \(layer2\)\. Lower/);
+    expect(message).to.match(/^invalid loss in step 0: expected a finite value, received nan for multi-layer \(method\.of\[2\]\) at stage 2 \(layer2\)\. Lower/);
   });
 });
 
 describe("listMethods", () => {
-  it("lists what the registry of native code can build, and sums", async () => {
+  it("lists the methods of the native registry, and sums", async () => {
     const [teacher, student] = [await filledModel("resnet8", 4, "teacher."), await filledModel("resnet8", 4)];
     const { valid } = await failureOf("UNKNOWN_NAME", () => addon().createDistiller(teacher.native, student.native, { kind: "none", teacherMode: "eval" }, 0));
     expect(listMethods().map(({ kind }) => kind)).to.deep.equal([...valid, "sum"]);
   });
 
-  it("says of each what it does and where it was published", () => {
+  it("describes each method and its publication", () => {
     for (const { kind, summary, source } of listMethods()) {
       expect(summary, kind).to.match(/^[A-Z].*\.$/);
       expect(source, kind).to.have.length.above(10);

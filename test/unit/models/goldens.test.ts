@@ -1,11 +1,11 @@
-// Holds every network of the registry against PyTorch's values for the same weights.
+// Compares every network of the registry with PyTorch's values for the same weights.
 import { expect } from "chai";
 import { createModel, listModels, type Model, type StateDict } from "../../../lib/index.js";
 import { filled, goldenImages } from "../../support/deterministic.js";
 import { expectSummary, readModelGolden, type ModelCase, type ModelGolden } from "../../support/golden.js";
 
-// float64 on both sides: what differs is the order of summation. 110 layers turn the rounding of 1e-16 into at most 1e-14;
-// the rest is room for other instruction sets.
+// float64 on both sides: the difference is the order of summation. 110 layers turn the rounding of 1e-16 into at most
+// 1e-14; the rest is room for other instruction sets.
 const FLOAT64_TOLERANCE = 1e-10;
 // float32 rounds to 6e-8, which the same growth turns into 6e-6.
 const FLOAT32_TOLERANCE = 2e-5;
@@ -30,7 +30,7 @@ interface FilledModel {
 for (const { name, parameters, features, imageSize, numClasses } of listModels()) {
   describe(`${name} against PyTorch`, () => {
     const golden = readModelGolden(name);
-    // Drawing and filling tens of millions of parameters takes longer than all else: a network is shared by its tests.
+    // Drawing and filling tens of millions of parameters dominates the run time: tests of a network share it.
     const models = new Map<number, FilledModel>();
 
     /** The float64 network for this many classes, every entry with the value of its name. */
@@ -38,13 +38,13 @@ for (const { name, parameters, features, imageSize, numClasses } of listModels()
       let entry = models.get(numClasses);
       if (entry === undefined) {
         const model = await createModel(name, { numClasses, dtype: "float64" });
-        // Another number of classes changes the classifier alone; the rest is filled already.
+        // Another number of classes changes only the classifier; the rest is already filled.
         const known = [...models.values()][0]?.values ?? {};
         const others = Object.entries(await model.stateDict()).filter(([name, { shape }]) => known[name]?.shape.join() !== shape.join());
         entry = { model, values: { ...known, ...filled(Object.fromEntries(others)) } };
         models.set(numClasses, entry);
       }
-      await entry.model.loadStateDict(entry.values); // a pass in train mode moves statistics
+      await entry.model.loadStateDict(entry.values); // a pass in train mode updates statistics
       return entry;
     }
 
@@ -70,7 +70,7 @@ for (const { name, parameters, features, imageSize, numClasses } of listModels()
       await check(model, golden, expected, FLOAT32_TOLERANCE);
     });
 
-    it("names its parameters and buffers as PyTorch does, in its order", async () => {
+    it("names its parameters and buffers like PyTorch, in the same order", async () => {
       const { values } = await filledModel(10);
       expect(Object.keys(values)).to.deep.equal(Object.keys(golden.stateDict));
       for (const [entry, shape] of Object.entries(golden.stateDict)) expect(values[entry]!.shape, entry).to.deep.equal(shape);
@@ -85,7 +85,7 @@ for (const { name, parameters, features, imageSize, numClasses } of listModels()
 }
 
 describe("the goldens of networks", () => {
-  it("hold two numbers of classes and an image that is not square for each", () => {
+  it("cover two numbers of classes and a non-square image each", () => {
     for (const { name } of listModels()) {
       const { model, cases } = readModelGolden(name);
       expect(model).to.equal(name);
@@ -94,7 +94,7 @@ describe("the goldens of networks", () => {
     }
   });
 
-  it("are missed where a network has none", () => {
+  it("report a network without one", () => {
     expect(() => readModelGolden("resnet21")).to.throw("test/fixtures/goldens/models/resnet21.json");
   });
 });

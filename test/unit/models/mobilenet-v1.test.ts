@@ -27,14 +27,14 @@ describe("MobileNetV1", () => {
     expect((model.parameterCount() / 1e6).toFixed(2)).to.equal("4.23");
   });
 
-  it("ends each stage with a ReLU and keeps what it was given", async () => {
+  it("ends each stage with a ReLU and keeps its input", async () => {
     const { stages, pool } = await featuresOf(NAME, [64, 40]);
     expect(stages).to.have.length(4);
     stages.forEach(expectRelu);
     expectPool(pool, stages.at(-1)!);
   });
 
-  it("starts from PyTorch's defaults, as the published code does", async () => {
+  it("is initialised with PyTorch's defaults, like the published code", async () => {
     await expectTorchDefault(NAME);
     expect(await expectFreshNorms(NAME)).to.equal(1 + 2 * 13);
   });

@@ -30,13 +30,13 @@ describe("MobileNetV2 ×0.5", () => {
     }
   });
 
-  it("pools what the last convolution makes of the last stage, in which no value is negative", async () => {
+  it("pools the last convolution's output of the last stage, which has no negative value", async () => {
     const { pool } = await featuresOf(NAME, [32, 24]);
     expect(valuesOf(pool.before)).to.deep.equal(valuesOf(pool.after));
     expect(Math.min(...valuesOf(pool.after))).to.be.at.least(0);
   });
 
-  it("draws convolutions from N(0, 2 / fan_out), depthwise ones by all of their channels, and the classifier from N(0, 0.01²)", async () => {
+  it("draws convolutions from N(0, 2 / fan_out), depthwise ones counting all of their channels, and the classifier from N(0, 0.01²)", async () => {
     using model = await createModel(NAME, { seed: 7 });
     const weights = Object.entries(await model.stateDict()).filter(([, { shape }]) => shape.length > 1);
     expect(weights).to.have.length(2 + 17 * 3 + 1);
@@ -46,7 +46,7 @@ describe("MobileNetV2 ×0.5", () => {
     }
   });
 
-  it("starts the classifier's bias at 0 and batch normalization as the identity", async () => {
+  it("initialises the classifier's bias to 0 and batch normalization to the identity", async () => {
     using model = await createModel(NAME, { seed: 7 });
     expect(valuesOf((await model.stateDict())["classifier.0.bias"]!)).to.deep.equal(new Array(100).fill(0));
     expect(await expectFreshNorms(NAME)).to.equal(2 + 17 * 3);

@@ -40,7 +40,7 @@ describe("the feature specs of a ResNet", () => {
       ["layer1 256@56×56", "layer2 512@28×28", "layer3 1024@14×14", "layer4 2048@7×7", "pool 2048@1×1"]);
   });
 
-  it("refuse a size that is none", async () => {
+  it("reject an invalid size", async () => {
     using model = await createModel("resnet8");
     for (const size of [0, -1, 1.5, NaN]) await failureOf("INVALID_ARGUMENT", () => model.featureSpecs(32, size));
   });
@@ -48,7 +48,7 @@ describe("the feature specs of a ResNet", () => {
 
 describe("the features of a ResNet", () => {
   for (const [name, count] of [["resnet14", 3], ["resnet50-cifar", 4], ["resnet18", 4]] as const) {
-    it(`are kept before the activation as well as after it by ${name}`, async () => {
+    it(`are available before and after the activation in ${name}`, async () => {
       const { stages } = await featuresOf(name, [12, 10]);
       expect(stages).to.have.length(count);
       stages.forEach(expectRelu);
@@ -60,7 +60,7 @@ describe("the features of a ResNet", () => {
     expectPool(pool, stages.at(-1)!);
   });
 
-  it("are left out unless asked for", async () => {
+  it("are omitted unless requested", async () => {
     using model = await createModel("resnet8");
     expect((await model.forward(goldenImages(1, [8, 8]))).features).to.deep.equal([]);
   });
@@ -72,14 +72,14 @@ describe("the mode of a forward pass", () => {
     return Object.fromEntries(entries.map(([name, tensor]) => [name, valuesOf(tensor)]));
   }
 
-  it("leaves running statistics alone in eval mode, which is the default", async () => {
+  it("leaves running statistics unchanged in eval mode, the default", async () => {
     using model = await filledModel("resnet8", 10);
     const before = await statistics(model);
     await model.forward(goldenImages(2, [8, 8]));
     expect(await statistics(model)).to.deep.equal(before);
   });
 
-  it("moves them by a tenth towards the batch's in train mode", async () => {
+  it("updates them by a tenth towards the batch's in train mode", async () => {
     using model = await createModel("resnet8", { numClasses: 4, dtype: "float64", seed: 3 });
     const before = await statistics(model);
     expect(before["bn1.running_mean"]).to.deep.equal(new Array(16).fill(0));
@@ -111,7 +111,7 @@ describe("the initialisation of a ResNet", () => {
     });
   }
 
-  it("starts batch normalization as the identity, also at the end of a block", async () => {
+  it("initialises batch normalization to the identity, also at the end of a block", async () => {
     expect(await expectFreshNorms("resnet8x4")).to.equal(1 + 3 * 2 + 3);
     expect(await expectFreshNorms("resnet50-cifar")).to.equal(1 + 16 * 3 + 4);
   });
@@ -127,7 +127,7 @@ describe("the initialisation of a ResNet", () => {
     }
   });
 
-  it("is decided by the seed alone", async () => {
+  it("depends only on the seed", async () => {
     const draw = async (seed: number): Promise<StateDict> => (await createModel("resnet8", { numClasses: 5, seed })).stateDict();
     const first = await draw(11);
     expect(same(first, await draw(11))).to.equal(true);
@@ -142,7 +142,7 @@ describe("the initialisation of a ResNet", () => {
     expect(same(await draw("float32"), await draw("float64"))).to.equal(true);
   });
 
-  it("takes seeds of more than 32 bits apart", async () => {
+  it("distinguishes seeds of more than 32 bits", async () => {
     const draw = async (seed: number): Promise<StateDict> => (await createModel("resnet8", { seed })).stateDict();
     expect(same(await draw(1), await draw(2 ** 32 + 1))).to.equal(false);
   });
@@ -153,7 +153,7 @@ describe("the input of a network", () => {
     using model = await createModel("resnet8");
     for (const shape of [[3, 8, 8], [1, 1, 8, 8], [1, 4, 8, 8], [0, 3, 8, 8], [1, 3, 0, 8], [1, 3, 8, 8, 1]]) {
       const error = await failureOf("SHAPE_MISMATCH", () => model.forward(sequenceTensor("input", shape)));
-      expect(error.message).to.equal(`expected [N, 3, H, W] for images, got [${shape.join(", ")}]`);
+      expect(error.message).to.equal(`invalid images: expected shape [N, 3, H, W], received [${shape.join(", ")}].`);
     }
   });
 

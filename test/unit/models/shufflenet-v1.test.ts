@@ -7,7 +7,7 @@ import {
 const NAME = "shufflenetv1";
 
 describe("ShuffleNetV1", () => {
-  it("has the published stages, each half the size of the one before", async () => {
+  it("has the published stages, each half the size of the previous one", async () => {
     using model = await createModel(NAME);
     expect(model.featureSpecs(32, 32)).to.deep.equal([
       { name: "layer1", channels: 240, height: 16, width: 16 },
@@ -26,14 +26,14 @@ describe("ShuffleNetV1", () => {
     expect(model.parameterCount()).to.equal(949_258);
   });
 
-  it("ends each stage with a ReLU and keeps what it was given", async () => {
+  it("ends each stage with a ReLU and keeps its input", async () => {
     const { stages, pool } = await featuresOf(NAME, [16, 24]);
     expect(stages).to.have.length(3);
     stages.forEach(expectRelu);
     expectPool(pool, stages.at(-1)!);
   });
 
-  it("splits every 1×1 convolution into three groups but the first, whose 24 channels are few", async () => {
+  it("splits every 1×1 convolution into three groups except the first, which has only 24 channels", async () => {
     using model = await createModel(NAME);
     const state = await model.stateDict();
     const shape = (entry: string): readonly number[] => state[`${entry}.weight`]!.shape;
@@ -45,7 +45,7 @@ describe("ShuffleNetV1", () => {
     expect(shape("layer3.0.conv3")).to.deep.equal([480, 40, 1, 1]);
   });
 
-  it("starts from PyTorch's defaults, as the published code does", async () => {
+  it("is initialised with PyTorch's defaults, like the published code", async () => {
     await expectTorchDefault(NAME);
     expect(await expectFreshNorms(NAME)).to.equal(1 + 3 * 16);
   });

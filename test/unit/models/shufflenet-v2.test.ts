@@ -9,7 +9,7 @@ import { valuesOf } from "../../support/numeric.js";
 const NAME = "shufflenetv2";
 
 describe("ShuffleNetV2", () => {
-  it("has the published stages, each half the size of the one before, and a wider pool", async () => {
+  it("has the published stages, each half the size of the previous one, and a wider pool", async () => {
     using model = await createModel(NAME);
     expect(model.featureSpecs(32, 32)).to.deep.equal([
       { name: "layer1", channels: 116, height: 16, width: 16 },
@@ -28,7 +28,7 @@ describe("ShuffleNetV2", () => {
     expect((model.parameterCount() / 1e6).toFixed(3)).to.equal("1.356");
   });
 
-  it("ends each stage with a ReLU on half of the channels and a shuffle of both halves; before them, the halves lie side by side", async () => {
+  it("ends each stage with a ReLU on half of the channels and a shuffle of both halves; before them, the halves are concatenated", async () => {
     const { stages } = await featuresOf(NAME, [16, 24]);
     expect(stages).to.have.length(3);
     for (const { name, before, after } of stages) {
@@ -42,13 +42,13 @@ describe("ShuffleNetV2", () => {
     }
   });
 
-  it("pools what the last convolution makes of the last stage, in which no value is negative", async () => {
+  it("pools the last convolution's output of the last stage, which has no negative value", async () => {
     const { pool } = await featuresOf(NAME, [16, 24]);
     expect(valuesOf(pool.before)).to.deep.equal(valuesOf(pool.after));
     expect(Math.min(...valuesOf(pool.after))).to.be.at.least(0);
   });
 
-  it("starts from PyTorch's defaults, as the published code does", async () => {
+  it("is initialised with PyTorch's defaults, like the published code", async () => {
     await expectTorchDefault(NAME);
     expect(await expectFreshNorms(NAME)).to.equal(2 + 3 * 5 + 3 * 13);
   });

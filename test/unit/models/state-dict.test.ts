@@ -24,7 +24,7 @@ describe("loadStateDict", () => {
   async function expectRefused(state: StateDict, strict: boolean): Promise<string> {
     const before = await plain(model);
     const { message } = await failureOf("STATE_DICT_MISMATCH", () => model.loadStateDict(state, { strict }));
-    expect(await plain(model), "a refused state dict changes nothing").to.deep.equal(before);
+    expect(await plain(model), "a rejected state dict changes nothing").to.deep.equal(before);
     return message;
   }
 
@@ -39,7 +39,7 @@ describe("loadStateDict", () => {
     }
   });
 
-  it("copies: a state dict does not change with the network", async () => {
+  it("copies: a state dict is independent of later changes to the network", async () => {
     const before = await model.stateDict();
     const kept = valuesOf(before["fc.bias"]!);
     await model.loadStateDict(full);
@@ -47,13 +47,13 @@ describe("loadStateDict", () => {
     expect(valuesOf((await model.stateDict())["fc.bias"]!)).not.to.deep.equal(kept);
   });
 
-  it("names what is missing", async () => {
+  it("names missing entries", async () => {
     const message = await expectRefused(without(full, ["bn1.bias", "fc.bias"]), true);
     expect(message).to.contain("missing: bn1.bias, fc.bias");
     expect(message).not.to.contain("unexpected:");
   });
 
-  it("names what is unexpected", async () => {
+  it("names unexpected entries", async () => {
     const extra = { ...full, "fc2.weight": Tensor.from([1], [1]) };
     expect(await expectRefused(extra, true)).to.contain("unexpected: fc2.weight");
   });
@@ -66,13 +66,13 @@ describe("loadStateDict", () => {
     expect(message).to.contain("another architecture or number of classes");
   });
 
-  it("names the shapes that differ", async () => {
+  it("names entries with different shapes", async () => {
     using other = await createModel("resnet8", { numClasses: 10 });
     const message = await expectRefused(await other.stateDict(), true);
-    expect(message).to.contain("other shapes: fc.weight (expected [4, 64], got [10, 64]), fc.bias (expected [4], got [10])");
+    expect(message).to.contain("other shapes: fc.weight (expected [4, 64], received [10, 64]), fc.bias (expected [4], received [10])");
   });
 
-  it("skips and reports them where it need not be strict", async () => {
+  it("skips and reports them when not strict", async () => {
     const before = await plain(model);
     using other = await createModel("resnet8", { numClasses: 10 });
     expect(await model.loadStateDict(await other.stateDict(), { strict: false })).to.deep.equal({
@@ -85,13 +85,13 @@ describe("loadStateDict", () => {
     expect(after["conv1.weight"]).to.deep.equal(valuesOf((await other.stateDict())["conv1.weight"]!));
   });
 
-  it("does not take an equal number of elements for an equal shape", async () => {
+  it("does not accept an equal number of elements as an equal shape", async () => {
     const { shape } = full["fc.weight"]!;
     const turned = { ...full, "fc.weight": Tensor.from(valuesOf(full["fc.weight"]!), [...shape].reverse()) };
-    expect(await expectRefused(turned, true)).to.contain("fc.weight (expected [4, 64], got [64, 4])");
+    expect(await expectRefused(turned, true)).to.contain("fc.weight (expected [4, 64], received [64, 4])");
   });
 
-  it("loads what there is and reports the rest where it need not be strict", async () => {
+  it("loads the available entries and reports the rest when not strict", async () => {
     const before = await plain(model);
     const partial = { ...without(full, ["fc.weight", "fc.bias"]), head: Tensor.from([1], [1]) };
     expect(await model.loadStateDict(partial, { strict: false })).to.deep.equal({
@@ -109,7 +109,7 @@ describe("loadStateDict", () => {
     await expectRefused({}, true);
   });
 
-  it("refuses entries that are no tensors, and disposed ones", async () => {
+  it("rejects entries that are not tensors, and disposed ones", async () => {
     const numbers = { ...full, "fc.bias": [1, 2, 3, 4] as unknown as Tensor };
     const { message } = await failureOf("INVALID_ARGUMENT", () => model.loadStateDict(numbers));
     expect(message).to.contain("fc.bias");

@@ -15,11 +15,11 @@ describe("the feature specs of a VGG network", () => {
   const stagesAt = (height: number, width: number): string[] =>
     model.featureSpecs(height, width).map((stage) => `${stage.name} ${stage.channels}@${stage.height}×${stage.width}`);
 
-  it("name four blocks and the pool: the first block is none of the stages", () => {
+  it("name four blocks and the pool: the first block is not a stage", () => {
     expect(stagesAt(32, 32)).to.deep.equal(["block1 128@16×16", "block2 256@8×8", "block3 512@4×4", "block4 512@4×4", "pool 512@1×1"]);
   });
 
-  it("have a pooling more at a height of 64, and only there", () => {
+  it("have an additional pooling at a height of 64, and only there", () => {
     expect(stagesAt(64, 64)).to.deep.equal(["block1 128@32×32", "block2 256@16×16", "block3 512@8×8", "block4 512@4×4", "pool 512@1×1"]);
     expect(stagesAt(48, 64).slice(2, 4)).to.deep.equal(["block3 512@6×8", "block4 512@6×8"]);
     expect(stagesAt(65, 64).slice(2, 4)).to.deep.equal(["block3 512@8×8", "block4 512@8×8"]);
@@ -34,8 +34,8 @@ describe("the feature specs of a VGG network", () => {
   }
 
   for (const [height, width, smallest] of [[7, 32, "8×8"], [32, 7, "8×8"], [64, 15, "16×16"]] as const) {
-    it(`refuse ${height}×${width}, of which pooling would leave nothing`, async () => {
-      const message = `expected at least ${smallest} pixels for the images of this network, got ${height}×${width}`;
+    it(`reject ${height}×${width}, of which pooling would leave nothing`, async () => {
+      const message = `invalid images: expected at least ${smallest} pixels for this network, received ${height}×${width}. Use larger images.`;
       expect((await failureOf("SHAPE_MISMATCH", () => model.featureSpecs(height, width))).message).to.equal(message);
       expect((await failureOf("SHAPE_MISMATCH", () => model.forward(goldenImages(1, [height, width])))).message).to.equal(message);
     });
@@ -43,7 +43,7 @@ describe("the feature specs of a VGG network", () => {
 });
 
 describe("the features of a VGG network", () => {
-  it("are what the last normalization of a block gives, and the ReLU of it", async () => {
+  it("are the output of a block's last normalization, and its ReLU", async () => {
     const { stages, pool } = await featuresOf("vgg11", [16, 12]);
     expect(stages).to.have.length(4);
     stages.forEach(expectRelu);

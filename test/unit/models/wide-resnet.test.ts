@@ -24,9 +24,9 @@ describe("the feature specs of a Wide ResNet", () => {
 });
 
 describe("the features of a Wide ResNet", () => {
-  // The first block of wrn-16-1 keeps its channels, and with them the raw input as its shortcut.
+  // The first block of wrn-16-1 keeps its channels, and therefore the raw input as its shortcut.
   for (const name of ["wrn-16-1", "wrn-16-2"]) {
-    it(`are the raw sums of ${name}, and what the next normalization makes of them`, async () => {
+    it(`are the raw sums of ${name}, and the output of the next normalization`, async () => {
       using model = await filledModel(name, 10);
       const { features } = await model.forward(goldenImages(2, [10, 12]), { features: true });
       const state = await model.stateDict();
@@ -54,8 +54,9 @@ describe("the features of a Wide ResNet", () => {
     expectAllNear(valuesOf(pool!.after), means, 1e-13, "pool");
   });
 
-  it("cost no statistics of their own: a pass in train mode moves each normalization once", async () => {
-    // Differs from the reference: there the normalization runs again for the features, and its statistics move twice.
+  it("cost no statistics of their own: a pass in train mode updates each normalization once", async () => {
+    // Differs from the reference: there the normalization runs again for the features, and its statistics are updated
+    // twice.
     using model = await createModel("wrn-16-1", { seed: 1 });
     await model.forward(goldenImages(2, [8, 8]), { mode: "train", features: true });
     const counters = Object.entries(await model.stateDict()).filter(([name]) => name.endsWith("num_batches_tracked"));
@@ -65,7 +66,7 @@ describe("the features of a Wide ResNet", () => {
 });
 
 describe("the shortcuts of a Wide ResNet", () => {
-  it("are projections where the channels change, and nowhere else", async () => {
+  it("are projections if the channels change, and only then", async () => {
     const projections = async (name: string): Promise<string[]> => {
       using model = await createModel(name);
       return Object.keys(await model.stateDict()).filter((entry) => entry.includes("convShortcut"));

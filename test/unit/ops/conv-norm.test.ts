@@ -1,4 +1,4 @@
-// Convolution, normalization, addition and ReLU as one operation, against the same by PyTorch's operations in double.
+// Convolution, normalization, addition and ReLU as one operation, compared with PyTorch's operations in double.
 import { expect } from "chai";
 import { Tensor } from "../../../lib/index.js";
 import { addon } from "../../../lib/native.js";
@@ -27,7 +27,7 @@ interface Path {
   readonly training?: boolean;
 }
 
-/** x, weight, gamma, beta and what is added. */
+/** x, weight, gamma, beta and the residual. */
 function inputsOf({ images, height, width, channels: [from, to], kernel = 3, groups = 1, stride = 1, residual = false }: Case, path: Path): Tensor[] {
   const out = [images, to, Math.ceil(height / stride), Math.ceil(width / stride)];
   return [
@@ -72,24 +72,24 @@ describe("convolution and normalization", () => {
   for (const [name, task] of Object.entries(CASES)) {
     for (const training of [true, false]) {
       it(`${training ? "and their gradients agree" : "agree by running statistics"} with double: ${name}`, async () => {
-        // A ReLU is left out: what lies within rounding of 0 falls to either side of it.
+        // No ReLU: a value within rounding of 0 can fall on either side of it.
         const exact = await run({ ...task, residual: true }, { dtype: "float64", reference: true, training });
         const fast = await run({ ...task, residual: true }, { dtype: "float32", reference: false, training });
         expect([...fast.keys()]).to.deep.equal([...exact.keys()]);
-        // Some thousand products are summed up; Winograd's transforms lose 2.5 times as much as plain sums do.
+        // Some thousand products are summed; Winograd's transforms lose 2.5 times as much as plain sums do.
         for (const [what, want] of exact) expect(distance(fast.get(what)!, want), what).to.be.lessThan(5e-6);
       });
     }
 
-    it(`agree with double to the digits that bfloat16 has: ${name}`, async () => {
+    it(`agree with double up to bfloat16 precision: ${name}`, async () => {
       const exact = await run({ ...task, residual: true }, { dtype: "float64", reference: true });
       const fast = await run({ ...task, residual: true }, { dtype: "float32", reference: false, bfloat16: true });
-      // 2⁻⁸ for each rounding of a map: inputs, convolved, normalized, and their gradients.
+      // 2⁻⁸ per rounding of a map: inputs, convolved, normalized, and their gradients.
       for (const [what, want] of exact) expect(distance(fast.get(what)!, want), what).to.be.lessThan(4 * 2 ** -8);
     });
   }
 
-  it("cut off what is below zero, and its gradient", async () => {
+  it("clip values below zero, and their gradient", async () => {
     const task = CASES["whole tiles"]!;
     const [plain, cut] = [await run(task, { dtype: "float32", reference: false }), await run({ ...task, relu: true }, { dtype: "float32", reference: false })];
     expectAllNear(cut.get("output")!, plain.get("output")!.map((value) => Math.max(0, value)), 0, "output");
@@ -99,7 +99,7 @@ describe("convolution and normalization", () => {
     expectAllNear(cut.get("gradient of beta")!, betas, 1e-5, "gradient of beta");
   });
 
-  it("have the gradients that differences give, in double", async () => {
+  it("have the gradients of finite differences, in double", async () => {
     const path: Path = { dtype: "float64", reference: false };
     const task: Case = { images: 2, height: 5, width: 6, channels: [16, 16], residual: true };
     const outputGradient = valuesOf(tensorOf(6, [2, 16, 5, 6], path));

@@ -1,4 +1,4 @@
-// Batches that a device makes of images that lie there, against those of the loader on the host.
+// Batches that a device assembles from resident images, compared with those of the loader on the host.
 import { expect } from "chai";
 import { loadDataset, Tensor, type Dataset } from "../../../lib/index.js";
 import { addon } from "../../../lib/native.js";
@@ -8,7 +8,7 @@ import { uniforms } from "../../support/uniforms.js";
 const HEIGHT = 9;
 const WIDTH = 7;
 const COUNT = 21;
-/** Whether there are kernels to be tested: on a GPU, or by the plugin that stands in for it (device-kernels.test.ts). */
+/** Whether there are kernels to test: on a GPU, or in the host emulation (device-kernels.test.ts). */
 const HAS_KERNELS = TEST_DEVICE !== "cpu" || process.env["REVIEWKD_CUDA_PLUGIN"] !== undefined;
 
 async function dataOf(kind: "bytes" | "floats"): Promise<Dataset> {
@@ -41,10 +41,10 @@ function contentOf(tensor: Tensor): unknown {
   return { shape: [...tensor.shape], values: Array.from(tensor.toTypedArray(), Number) };
 }
 
-describe("batches made on a device", () => {
+describe("batches assembled on a device", () => {
   for (const kind of ["bytes", "floats"] as const) {
     for (const augment of [true, false]) {
-      it(`${HAS_KERNELS ? "are the loader's to the bit" : "are left to the loader where there are no kernels"}: ${kind}, ${augment ? "" : "not "}augmented`, async () => {
+      it(`${HAS_KERNELS ? "are the loader's to the bit" : "are left to the loader without kernels"}: ${kind}, ${augment ? "" : "not "}augmented`, async () => {
         using data = await dataOf(kind);
         const plan: Plan = { batchSize: 8, seed: 3, epoch: 2, shuffle: true, augment };
         const batches = await onDevice(data, plan);

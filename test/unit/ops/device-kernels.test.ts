@@ -1,11 +1,11 @@
-// The CUDA device's kernels, run thread by thread on this processor by the plugin that stands in for a device's: the same arithmetic, the same way
-// there and back through the dispatch, autograd and the session. What needs a GPU is in test/gpu.
+// The CUDA device's kernels, run thread by thread on this processor by the host emulation plugin: the same
+// arithmetic, the same path through dispatch, autograd and session. Tests that need a GPU are in test/gpu.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { expect } from "chai";
 
-const STAND_IN = resolve("build/Release/reviewkd_host_emulation.so");
+const HOST_EMULATION = resolve("build/Release/reviewkd_host_emulation.so");
 
 interface Child {
   readonly status: number | null;
@@ -17,7 +17,7 @@ function withPlugin(plugin: string, parameters: readonly string[]): Child {
   return spawnSync(process.execPath, parameters, { env: { ...process.env, REVIEWKD_CUDA_PLUGIN: plugin }, encoding: "utf8" });
 }
 
-/** What `doctor --json` says of a plugin. */
+/** The plugin's entry in `doctor --json`. */
 function pluginOf(path: string): Record<string, unknown> {
   const { stdout, stderr } = withPlugin(path, ["--import", "tsx", "lib/cli/main.ts", "doctor", "--json"]);
   const event = stdout.split("\n").find((line) => line.includes('"doctor"'));
@@ -28,12 +28,12 @@ function pluginOf(path: string): Record<string, unknown> {
 describe("the kernels for CUDA devices, on the CPU", function () {
   this.timeout(900_000);
 
-  it("are loaded from the plugin that is named", () => {
-    expect(existsSync(STAND_IN), STAND_IN).to.equal(true);
-    expect(pluginOf(STAND_IN)).to.deep.equal({ loaded: true, path: STAND_IN, builtFor: "the host", reason: null, fix: null });
+  it("are loaded from the specified plugin", () => {
+    expect(existsSync(HOST_EMULATION), HOST_EMULATION).to.equal(true);
+    expect(pluginOf(HOST_EMULATION)).to.deep.equal({ loaded: true, path: HOST_EMULATION, builtFor: "the host", reason: null, fix: null });
   });
 
-  it("say what is wrong where there is no such plugin", () => {
+  it("report a missing plugin", () => {
     const plugin = pluginOf("/nowhere/reviewkd_cuda.so");
     expect(plugin).to.include({ loaded: false, path: null });
     expect(plugin["reason"]).to.equal("there is no /nowhere/reviewkd_cuda.so, which REVIEWKD_CUDA_PLUGIN names");
@@ -42,14 +42,15 @@ describe("the kernels for CUDA devices, on the CPU", function () {
     expect(stdout).to.match(/^CUDA plugin +not used: there is no .*; CUDA works without its kernels, but slower\. To fix it: npm /m);
   });
 
-  it("say what is wrong where it is something else", () => {
+  it("report a file that is not a plugin", () => {
     const other = resolve("build/Release/preload.node");
     const plugin = pluginOf(other);
     expect(plugin).to.include({ loaded: false, path: other });
-    expect(plugin["reason"]).to.match(/could not be loaded: |expected a function reviewkd_kernel_backend in it, got none/);
+    expect(plugin["reason"]).to.match(/could not be loaded: |invalid plugin: expected a function reviewkd_kernel_backend, received none/);
   });
 
-  // Each of these holds fast paths against references, gradients and values found by hand: here, with the device's kernels.
+  // Each of these compares fast paths with references, gradients and values computed by hand: here, with the device's
+  // kernels.
   const SUITES: readonly (string | readonly [string, string])[] = [
     "test/unit/ops/conv-norm.test.ts", "test/unit/ops/review-operations.test.ts", "test/unit/ops/device-batches.test.ts", "test/gpu/tensor-convolution.test.ts",
     // Thread by thread, some pairs take long.
@@ -62,7 +63,7 @@ describe("the kernels for CUDA devices, on the CPU", function () {
   for (const suite of SUITES) {
     const [file, pattern = ""] = typeof suite === "string" ? [suite] : suite;
     it(`pass ${file}`, () => {
-      const { status, stdout, stderr } = withPlugin(STAND_IN, ["node_modules/mocha/bin/mocha.js", file, ...(pattern === "" ? [] : ["--grep", pattern])]);
+      const { status, stdout, stderr } = withPlugin(HOST_EMULATION, ["node_modules/mocha/bin/mocha.js", file, ...(pattern === "" ? [] : ["--grep", pattern])]);
       expect(status, `${stdout}\n${stderr}`).to.equal(0);
       expect(stdout).to.match(/\b[1-9]\d* passing/);
     });

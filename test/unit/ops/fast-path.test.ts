@@ -1,4 +1,4 @@
-// Whole steps by the fast path against the same steps by the reference path, which is PyTorch's operations.
+// Whole steps on the fast path, compared with the same steps on the reference path, which uses PyTorch's operations.
 import { expect } from "chai";
 import { createDistiller, createModel, createSession, Tensor, type Batch, type Distiller } from "../../../lib/index.js";
 import type { ModelDType, Precision } from "../../../lib/config/schemas/common.js";
@@ -8,7 +8,7 @@ import { normOf, valuesOf } from "../../support/numeric.js";
 import { uniforms } from "../../support/uniforms.js";
 
 const CLASSES = 5;
-/** Tensors of more values are left out: they say nothing that the smaller ones do not, and take seconds to read. */
+/** Larger tensors are skipped: they add nothing to the smaller ones and take seconds to read. */
 const LARGEST = 40_000;
 
 interface Pair {
@@ -17,7 +17,7 @@ interface Pair {
   readonly images?: number;
   readonly height?: number;
   readonly width?: number;
-  /** Further sizes of images. */
+  /** Additional image sizes. */
   readonly alsoAt?: readonly (readonly [height: number, width: number])[];
   readonly method?: MethodInput;
   readonly teacherMode?: "train" | "eval";
@@ -31,7 +31,7 @@ function batchOf({ images = 6, height = 16, width = 16 }: Pair): Batch {
 
 interface Outcome {
   readonly losses: Losses;
-  /** Gradients, and all of the student that training changed. */
+  /** Gradients, and everything in the student that training changed. */
   readonly tensors: Map<string, number[]>;
 }
 
@@ -41,7 +41,7 @@ interface Path {
   readonly dtype?: ModelDType;
 }
 
-/** One step from the same values, whatever they are computed in. */
+/** One step from the same values, whatever type they are computed in. */
 async function outcomeOf(pair: Pair, { dtype = "float32", ...path }: Path): Promise<Outcome> {
   const distillerIn = async (type: ModelDType): Promise<Distiller> => createDistiller({
     teacher: await createModel(pair.teacher, { numClasses: CLASSES, seed: 3, dtype: type }),
@@ -63,21 +63,21 @@ async function outcomeOf(pair: Pair, { dtype = "float32", ...path }: Path): Prom
   return { losses, tensors };
 }
 
-/** How far an outcome is from the exact one: root of the mean over tensors of the squared relative distance. */
+/** The deviation of an outcome from the exact one: root mean square over tensors of the relative distance. */
 function deviation(outcome: Outcome, exact: Outcome): number {
   expect([...outcome.tensors.keys()]).to.deep.equal([...exact.tensors.keys()]);
   let squares = 0;
   for (const [name, want] of exact.tensors) {
     const distance = normOf(outcome.tensors.get(name)!.map((value, i) => value - want[i]!));
-    // The gradient of a bias in front of a normalization is nothing but rounding.
+    // The gradient of a bias before a normalization is nothing but rounding.
     squares += (distance / Math.max(normOf(want), 1e-3)) ** 2;
   }
   return Math.sqrt(squares / exact.tensors.size);
 }
 
 describe("the fast path", () => {
-  // Networks of many layers with statistics of few values magnify rounding, so that no one bound fits all: what counts is that the
-  // fast path is no farther from float64 than the reference is, but for the chance of single roundings.
+  // Networks of many layers with statistics over few values magnify rounding, so that no single bound fits all: the
+  // fast path must not be farther from float64 than the reference is, up to the randomness of single roundings.
   const FACTOR = 3;
 
   const PAIRS: Record<string, Pair> = {
@@ -90,7 +90,7 @@ describe("the fast path", () => {
     "a Wide ResNet": { teacher: "wrn-16-2", student: "wrn-16-1" },
     "VGG, whose convolutions have biases": { teacher: "vgg8", student: "vgg8" },
     "depthwise convolutions": { teacher: "resnet8", student: "mobilenetv2-half", height: 32, width: 32 },
-    // The reference's own distance goes up and down by a factor of six from size to size.
+    // The reference's own distance varies by a factor of six from size to size.
     "channels that fill no vector": { teacher: "resnet8", student: "shufflenetv2", height: 32, width: 32, alsoAt: [[40, 32], [32, 48]] },
     "groups that are shuffled": { teacher: "resnet8", student: "shufflenetv1", height: 32, width: 32, alsoAt: [[40, 32], [32, 48]] },
     "every stage in one sum": { teacher: "resnet14", student: "resnet8", method: { kind: "review-pairs", warmupEpochs: 0 } },
@@ -98,7 +98,7 @@ describe("the fast path", () => {
   };
 
   for (const [name, pair] of Object.entries(PAIRS)) {
-    it(`takes a step as near to float64 as the reference does with ${name}`, async () => {
+    it(`takes a step as close to float64 as the reference does with ${name}`, async () => {
       const deviations = { fast: 0, reference: 0 };
       const sizes = [[pair.height, pair.width] as const, ...(pair.alsoAt ?? [])];
       for (const [height, width] of sizes) {
@@ -116,7 +116,7 @@ describe("the fast path", () => {
     });
   }
 
-  it("takes a step in bfloat16 as near to float64 as the reference does", async () => {
+  it("takes a step in bfloat16 as close to float64 as the reference does", async () => {
     const pair = PAIRS["a small ResNet"]!;
     const exact = await outcomeOf(pair, { reference: true, dtype: "float64" });
     const [fast, reference] = [await outcomeOf(pair, { reference: false, precision: "bfloat16" }), await outcomeOf(pair, { reference: true, precision: "bfloat16" })];
@@ -125,13 +125,13 @@ describe("the fast path", () => {
     expect(deviation(fast, exact)).to.be.lessThan(1.5 * deviation(reference, exact));
   });
 
-  it("gives other bits than the reference, which shows that it was taken", async () => {
+  it("gives other bits than the reference, which proves that it was taken", async () => {
     const pair = PAIRS["a small ResNet"]!;
     const [fast, reference] = [await outcomeOf(pair, { reference: false }), await outcomeOf(pair, { reference: true })];
     expect(fast.tensors).to.not.deep.equal(reference.tensors);
   });
 
-  it("gives the same bits again", async () => {
+  it("gives the same bits each time", async () => {
     const pair = PAIRS["images of odd sizes"]!;
     for (const precision of ["float32", "bfloat16"] as const) {
       expect(await outcomeOf(pair, { reference: false, precision })).to.deep.equal(await outcomeOf(pair, { reference: false, precision }));

@@ -1,5 +1,5 @@
-// What review is made of as fused operations, against the same by PyTorch's operations in double: the hierarchical context loss, and the
-// attention of attention based fusion.
+// The building blocks of review as fused operations, compared with PyTorch's operations in double: the hierarchical
+// context loss, and the attention of attention based fusion.
 import { expect } from "chai";
 import { Tensor } from "../../../lib/index.js";
 import { addon, type OperationOptions, type OperationResult, type NativeTensor } from "../../../lib/native.js";
@@ -58,9 +58,9 @@ const OPERATIONS: Record<string, Operation> = {
 describe("fused operations of review", () => {
   for (const [what, { run, inputs: names, cases }] of Object.entries(OPERATIONS)) {
     const compute = async ({ shapes, output }: Operation["cases"][string], options: OperationOptions & { dtype: "float64" | "float32" }, changed?: readonly Tensor[]): Promise<Map<string, number[]>> => {
-      const { dtype, ...manner } = options;
+      const { dtype, ...settings } = options;
       const inputs = changed ?? shapes.map((shape, i) => tensorOf(i + 1, shape, { dtype }));
-      const result = await run(inputs.map(({ native }) => native), tensorOf(9, output, { dtype }).native, { ...manner, device: dtype === "float64" ? "cpu" : TEST_DEVICE });
+      const result = await run(inputs.map(({ native }) => native), tensorOf(9, output, { dtype }).native, { ...settings, device: dtype === "float64" ? "cpu" : TEST_DEVICE });
       expect(result.gradients).to.have.length(names.length);
       const tensors = new Map([["output", valuesOf(Tensor.wrap(result.output))]]);
       for (const [i, name] of names.entries()) tensors.set(`gradient of ${name}`, valuesOf(Tensor.wrap(result.gradients[i]!)));
@@ -74,24 +74,24 @@ describe("fused operations of review", () => {
         for (const [part, want] of exact) expect(distance(fast.get(part)!, want), part).to.be.lessThan(2e-6);
       });
 
-      it(`agree with double to the digits that bfloat16 has: ${what}, ${name}`, async () => {
+      it(`agree with double up to bfloat16 precision: ${what}, ${name}`, async () => {
         const exact = await compute(task, { dtype: "float64", reference: true, bfloat16: false, training: true });
         const fast = await compute(task, { dtype: "float32", reference: false, bfloat16: true, training: true });
         for (const [part, want] of exact) expect(distance(fast.get(part)!, want), part).to.be.lessThan(4 * 2 ** -8);
       });
     }
 
-    it(`have the gradients that differences give: ${what}`, async () => {
-      // In double, which takes the reference; the fast path was held against it above.
+    it(`have the gradients of finite differences: ${what}`, async () => {
+      // In double, which takes the reference path; the fast path was compared with it above.
       const task = Object.values(cases)[0]!;
-      const manner = { dtype: "float64", reference: false, bfloat16: false, training: true } as const;
-      const gradients = await compute(task, manner);
-      const outputGradient = valuesOf(tensorOf(9, task.output, manner));
+      const settings = { dtype: "float64", reference: false, bfloat16: false, training: true } as const;
+      const gradients = await compute(task, settings);
+      const outputGradient = valuesOf(tensorOf(9, task.output, settings));
       for (const [index, name] of names.entries()) {
         const loss = async (step: number): Promise<number> => {
-          const inputs = task.shapes.map((shape, i) => tensorOf(i + 1, shape, manner));
+          const inputs = task.shapes.map((shape, i) => tensorOf(i + 1, shape, settings));
           inputs[index] = Tensor.from(Float64Array.from(valuesOf(inputs[index]!), (value, i) => value + (i === 1 ? step : 0)), [...task.shapes[index]!]);
-          const output = (await compute(task, manner, inputs)).get("output")!;
+          const output = (await compute(task, settings, inputs)).get("output")!;
           return sumOf(output.map((value, i) => value * outputGradient[i]!));
         };
         expectAllNear([gradients.get(`gradient of ${name}`)![1]!], [await slopeOf(loss, 1e-5)], 1e-6, name);

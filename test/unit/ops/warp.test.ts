@@ -1,10 +1,11 @@
-// The emulation of warp instructions by which kernels for tensor cores run on the host, by a program that compares it with the PTX ISA's tables.
+// The emulation of warp instructions that runs tensor core kernels on the host, through a program that compares it
+// with the PTX ISA's tables.
 import { expect } from "chai";
 import { runCpp } from "../../support/cpp-program.js";
 
 describe("the host emulation of a warp", () => {
-  it("has the fragments that the PTX ISA documents, products that are those of matrices, and tiles without bank conflicts", async function () {
-    if (process.platform === "win32") this.skip(); // The plugins are built on other systems alone.
+  it("has the fragments that the PTX ISA documents, correct matrix products, and tiles without bank conflicts", async function () {
+    if (process.platform === "win32") this.skip(); // The plugins are built only on other systems.
     this.timeout(120_000);
     this.slow(30_000);
     // 128 values of C, 256 of A, 4 · 32 shuffles, 32 and 64 sums, 4 roundings, 3 waits; 624 groups of eight pixels.

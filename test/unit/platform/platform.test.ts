@@ -1,4 +1,4 @@
-// The layer between the core and the system, by the program that `npm run check:windows` runs under Wine as well.
+// The layer between the core and the system, through the program that `npm run check:windows` also runs under Wine.
 import { mkdtempSync, mkdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ describe("the platform layer", () => {
   before(() => { directory = mkdtempSync(join(tmpdir(), "reviewkd-platform-")); });
   after(() => { rmSync(directory, { recursive: true, force: true }); });
 
-  it("does on this system what its program claims", async function () {
+  it("behaves on this system as its program claims", async function () {
     this.timeout(300_000);
     this.slow(60_000);
     const build = join(directory, "build");

@@ -20,15 +20,15 @@ describe("a batch that cannot be trained on", () => {
 
   const two = images(2, 3, SIDE, SIDE);
   const cases = [
-    { what: "a label of the number of classes", code: "LABEL_OUT_OF_RANGE", images: two, labels: labels(0, CLASSES), says: `expected 0 to ${CLASSES - 1} for labels, got ${CLASSES}` },
-    { what: "a label below 0", code: "LABEL_OUT_OF_RANGE", images: two, labels: labels(-1, 0), says: "got -1" },
+    { what: "a label of the number of classes", code: "LABEL_OUT_OF_RANGE", images: two, labels: labels(0, CLASSES), says: `invalid labels: expected 0 to ${CLASSES - 1}, received ${CLASSES}.` },
+    { what: "a label below 0", code: "LABEL_OUT_OF_RANGE", images: two, labels: labels(-1, 0), says: "received -1" },
     { what: "images of three dimensions", code: "SHAPE_MISMATCH", images: images(3, SIDE, SIDE), labels: labels(0), says: "[3, 8, 8]" },
     { what: "images of one channel", code: "SHAPE_MISMATCH", images: images(2, 1, SIDE, SIDE), labels: labels(0, 1), says: "[N, 3, H, W]" },
     { what: "no images", code: "SHAPE_MISMATCH", images: images(0, 3, SIDE, SIDE), labels: labels(), says: "[0, 3, 8, 8]" },
-    { what: "fewer labels than images", code: "SHAPE_MISMATCH", images: two, labels: labels(1), says: "expected [2] for labels, got [1]" },
+    { what: "fewer labels than images", code: "SHAPE_MISMATCH", images: two, labels: labels(1), says: "invalid labels: expected shape [2], received [1]." },
     { what: "labels of two dimensions", code: "SHAPE_MISMATCH", images: two, labels: Tensor.from([0, 1], [2, 1], { dtype: "int64" }), says: "[2, 1]" },
     { what: "labels that are no integers", code: "DTYPE_MISMATCH", images: two, labels: Tensor.from([0, 1], [2]), says: "int64" },
-    { what: "pixels that are bytes", code: "DTYPE_MISMATCH", images: Tensor.from(new Uint8Array(2 * 3 * 64), [2, 3, SIDE, SIDE]), labels: labels(0, 1), says: "floating point" },
+    { what: "pixels that are bytes", code: "DTYPE_MISMATCH", images: Tensor.from(new Uint8Array(2 * 3 * 64), [2, 3, SIDE, SIDE]), labels: labels(0, 1), says: "floating-point" },
   ] as const;
   for (const { what, code, says, ...batch } of cases) {
     it(`is one with ${what}`, async () => {

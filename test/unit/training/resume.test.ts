@@ -156,7 +156,7 @@ describe("an epoch that is stopped", () => {
     const other = await newSession({ kind: "dkd" });
     const before = await weightsOf(other.distiller!);
     const { message } = await failureOf("STATE_DICT_MISMATCH", () => other.loadCheckpoint(path));
-    expect(message).to.include("expected a checkpoint of a training with dkd, got one with kd");
+    expect(message).to.include("expected one trained with dkd, received one with kd");
     expect(await weightsOf(other.distiller!)).to.deep.equal(before);
   });
 
@@ -252,7 +252,7 @@ describe("a checkpoint", () => {
     const session = await newSession();
     await session.model.save(path);
     const error = await failureOf("FILE_CORRUPT", () => session.loadCheckpoint(path));
-    expect(error.message).to.include("weights alone").and.to.include(path);
+    expect(error.message).to.include("only weights").and.to.include(path);
   });
 
   it("has to be there, and its directory, too", async () => {

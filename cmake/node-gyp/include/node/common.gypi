@@ -1,3 +1,3 @@
 {
-  # Stands in for Node's headers: package.json points node-gyp here, so that it downloads none. The only target compiles nothing itself.
+  # Replaces Node's headers: package.json points node-gyp here, so that it downloads none. The only target compiles nothing itself.
 }

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 constexpr int64_t kCifarSide = 32;
 constexpr int64_t kCifarPixels = 3 * kCifarSide * kCifarSide;
 
-/// One record: `label_bytes` labels, of which the last is the one to learn, then red, green and blue planes.
+/// One record: `label_bytes` labels, the last of which is the training label, then red, green and blue planes.
 struct Layout {
   const char* kind;
   int64_t num_classes;
@@ -25,7 +25,7 @@ struct Layout {
   const char* names_file;
 };
 
-// Statistics of the official code, given in pixels of 0 to 255 for the mean and the standard deviation.
+// Statistics of the official code, which gives mean and standard deviation in pixel values of 0 to 255.
 constexpr Normalization kCifarNormalization = {{125.3 / 255, 123.0 / 255, 113.9 / 255}, {63.0 / 255, 62.1 / 255, 66.7 / 255}};
 
 int64_t record_count(const fs::path& path, int64_t record_bytes, const char* kind) {
@@ -33,13 +33,13 @@ int64_t record_count(const fs::path& path, int64_t record_bytes, const char* kin
   const auto bytes = fs::file_size(path, error);
   if (error) {
     const bool missing = error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory;
-    fail(missing ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "expected the file ", platform::utf8_of(path.filename()), " of ",
-         kind, " in ", platform::utf8_of(path.parent_path()), ", got: ", platform::reason_of(error), ". `reviewkd data fetch ", kind,
+    fail(missing ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "cannot read the file ", platform::utf8_of(path.filename()), " of ",
+         kind, " in ", platform::utf8_of(path.parent_path()), ": ", platform::reason_of(error), ". `reviewkd data fetch ", kind,
          "` downloads the data set.");
   }
   if (bytes == 0 || bytes % record_bytes != 0) {
-    fail(ErrorCode::kFileCorrupt, "expected a multiple of ", record_bytes, " bytes for ", platform::utf8_of(path), ", got ", bytes,
-         ": the file is truncated or not the binary version of ", kind);
+    fail(ErrorCode::kFileCorrupt, "invalid file ", platform::utf8_of(path), ": expected a multiple of ", record_bytes, " bytes, received ", bytes,
+         ". The file is truncated or not the binary version of ", kind, ".");
   }
   return static_cast<int64_t>(bytes) / record_bytes;
 }
@@ -49,12 +49,12 @@ void read_records(const fs::path& path, int64_t count, const Layout& layout, uin
   std::vector<char> record(layout.label_bytes + kCifarPixels);
   for (int64_t i = 0; i < count; ++i) {
     if (!file.read(record.data(), static_cast<std::streamsize>(record.size()))) {
-      fail(ErrorCode::kFileAccess, "expected to read ", count, " records from ", platform::utf8_of(path), ", got an error at record ", i);
+      fail(ErrorCode::kFileAccess, "cannot read record ", i, " of ", count, " from ", platform::utf8_of(path), ".");
     }
     const auto label = static_cast<uint8_t>(record[layout.label_bytes - 1]);
     if (label >= layout.num_classes) {
-      fail(ErrorCode::kLabelOutOfRange, "expected 0 to ", layout.num_classes - 1, " for the label of record ", i, " in ",
-           platform::utf8_of(path), ", got ", static_cast<int>(label));
+      fail(ErrorCode::kLabelOutOfRange, "invalid label of record ", i, " in ", platform::utf8_of(path), ": expected 0 to ",
+           layout.num_classes - 1, ", received ", static_cast<int>(label), ".");
     }
     labels[i] = label;
     std::memcpy(images + i * kCifarPixels, record.data() + layout.label_bytes, kCifarPixels);
@@ -78,7 +78,7 @@ Split read_split(const fs::path& root, const std::vector<std::string>& files, co
   return split;
 }
 
-/// One name a line; the classes' numbers where the file is absent.
+/// Reads one name per line; defaults to the class numbers if the file is missing.
 std::vector<std::string> read_names(const fs::path& path, int64_t num_classes) {
   std::vector<std::string> names;
   std::ifstream file(path);
@@ -90,8 +90,8 @@ std::vector<std::string> read_names(const fs::path& path, int64_t num_classes) {
     for (int64_t i = 0; i < num_classes; ++i) names.push_back(std::to_string(i));
   }
   if (static_cast<int64_t>(names.size()) != num_classes) {
-    fail(ErrorCode::kFileCorrupt, "expected ", num_classes, " class names in ", platform::utf8_of(path), ", one a line, got ", names.size(),
-         ". Mend the file, or remove it to number the classes.");
+    fail(ErrorCode::kFileCorrupt, "invalid file ", platform::utf8_of(path), ": expected ", num_classes, " class names, one per line, received ", names.size(),
+         ". Fix the file, or remove it to number the classes.");
   }
   return names;
 }

@@ -27,15 +27,15 @@ struct IdxFiles {
 
 struct IdxOptions {
   int64_t num_classes = 10;
-  /// Images are surrounded with black up to this height and width; 0: they stay as they are.
+  /// Pads images with black to this height and width; 0: no padding.
   int64_t pad_to = 0;
 
   static IdxOptions from(const Options& source);
 };
 
-/// Grey images on three equal channels, with the normalization of the training images. Throws FILE_CORRUPT (another
-/// magic number, too few or too many bytes, not a label for each image), SHAPE_MISMATCH (train and test differ in
-/// size, or exceed `pad_to`) or LABEL_OUT_OF_RANGE, naming the file.
+/// Grey images in three equal channels, normalized with the training images' statistics. Throws FILE_CORRUPT (wrong
+/// magic number, too few or too many bytes, or a label count that differs from the image count), SHAPE_MISMATCH
+/// (train and test differ in size, or exceed `pad_to`) or LABEL_OUT_OF_RANGE, naming the file.
 Dataset read_idx(const IdxFiles& train, const IdxFiles& test, const IdxOptions& options);
 
 }  // namespace reviewkd

@@ -18,10 +18,10 @@ constexpr int64_t kPlane = kSide * kSide;
 
 using Color = std::array<double, 3>;  // 0 … 255
 
-// What makes the classes hard to tell apart.
+// The parameters that make the classes hard to tell apart.
 constexpr double kNoise = 14;       // standard deviation of the pixel noise, in steps of 0 … 255
-constexpr double kHueSpread = 0.3;  // turns to both sides of an outline's own hue; ½ would leave no hint at all
-constexpr double kMostTurned = 0.6; // radians to both sides
+constexpr double kHueSpread = 0.3;  // turns to either side of an outline's own hue; ½ would remove all information
+constexpr double kMostTurned = 0.6; // radians to either side
 constexpr double kBarChance = 0.5;  // share of pictures with a bar in front
 
 /// A point in the shape's own frame, in which every outline fits the unit circle.
@@ -63,7 +63,7 @@ std::string class_name(int64_t label) {
   return std::string(kFills[label / outlines]) + " " + kOutlines[label % outlines].name;
 }
 
-/// A colour of full saturation; hue in turns.
+/// A fully saturated colour; hue in turns.
 Color hue_color(double hue, double brightness) {
   Color color;
   for (size_t i = 0; i < color.size(); ++i) {
@@ -73,18 +73,18 @@ Color hue_color(double hue, double brightness) {
   return color;
 }
 
-/// Shades of grey with a tint.
+/// Greys with a tint.
 Color dull_color(RandomStream& random) {
   const double grey = random.uniform(40, 170);
   return {grey + random.uniform(-25, 25), grey + random.uniform(-25, 25), grey + random.uniform(-25, 25)};
 }
 
-/// Outlines lean towards a hue of their own: a hint that is often wrong, as colours in photographs are.
+/// Each outline favours its own hue: a hint that is often wrong, like colours in photographs.
 double random_hue(int64_t outline, RandomStream& random) {
   return static_cast<double>(outline) / 10 + random.uniform(-kHueSpread, kHueSpread);
 }
 
-/// Everything about one picture that chance decides, but for its noise.
+/// All random properties of one picture except its noise.
 class Scene {
  public:
   Scene(int64_t label, RandomStream& random)
@@ -147,7 +147,7 @@ void draw(int64_t label, uint64_t key, uint8_t* image) {
   for (int64_t y = 0; y < kSide; ++y) {
     for (int64_t x = 0; x < kSide; ++x) {
       Color sum{};
-      for (const double sub_y : {0.25, 0.75}) {  // four samples a pixel soften the edges
+      for (const double sub_y : {0.25, 0.75}) {  // four samples per pixel soften the edges
         for (const double sub_x : {0.25, 0.75}) {
           const Color sample = scene.color_at(static_cast<double>(x) + sub_x, static_cast<double>(y) + sub_y);
           for (size_t i = 0; i < sum.size(); ++i) sum[i] += sample[i] / 4;
@@ -190,7 +190,7 @@ SyntheticOptions SyntheticOptions::from(const Options& source) {
 
 Dataset draw_synthetic(const SyntheticOptions& options) {
   if (options.num_classes < 2 || options.num_classes > kSyntheticClasses) {
-    fail(ErrorCode::kInvalidArgument, "expected 2 to ", kSyntheticClasses, " classes for synthetic data, got ", options.num_classes);
+    fail(ErrorCode::kInvalidArgument, "invalid numClasses: expected 2 to ", kSyntheticClasses, " for synthetic data, received ", options.num_classes, ".");
   }
   Dataset dataset{.kind = "synthetic", .num_classes = options.num_classes, .class_names = {}, .normalization = {}, .train = {}, .test = {}};
   for (int64_t label = 0; label < options.num_classes; ++label) dataset.class_names.push_back(class_name(label));

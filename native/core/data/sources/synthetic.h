@@ -1,13 +1,14 @@
 #pragma once
-// The embedded data set: shapes drawn on the fly, so that training can be tried without a download.
-// A class is an outline (disc, ring, star …) with a fill (plain or striped); place, size, angle, background, a bar in front
-// and pixel noise are chance, and the colour is no more than a hint. Easy enough to learn in minutes, hard enough to tell networks apart.
+// The built-in data set: shapes drawn on the fly, so that training can be tried without a download. A class is an
+// outline (disc, ring, star …) with a fill (plain or striped); position, size, angle, background, a bar in front and
+// pixel noise are random, and the colour is only a hint. Easy enough to learn in minutes, hard enough to rank
+// networks.
 
 #include "core/data/dataset.h"
 
 namespace reviewkd {
 
-/// The most classes that there are to draw.
+/// The number of classes that can be drawn.
 constexpr int64_t kSyntheticClasses = 20;
 
 struct SyntheticOptions {

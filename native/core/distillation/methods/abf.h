@@ -1,5 +1,5 @@
 #pragma once
-// Attention based fusion: merges one student stage with what was fused from the deeper stages.
+// Attention based fusion: merges one student stage with the fused deeper stages.
 // Chen, Liu, Zhao, Jia: "Distilling Knowledge via Knowledge Review" (CVPR 2021), section 3.2, figure 3 (a).
 
 #include <ATen/core/Generator.h>
@@ -20,17 +20,18 @@ enum class Fusion { kAbf, kSum };
 struct AbfOptions {
   /// Channels of the student's stage.
   int64_t in_channels;
-  /// Channels that all fusions of one student share.
+  /// Channels shared by all fusions of one student.
   int64_t mid_channels;
-  /// Channels of the teacher's stage; none for a fusion that nothing is held against, which has no output convolution.
+  /// Channels of the teacher's stage; nullopt for a fusion that is not compared with any, which has no output
+  /// convolution.
   std::optional<int64_t> out_channels;
   /// Whether there is a deeper stage to fuse with: false for the deepest.
   bool has_residual;
-  /// By attention, or plainly added as in the paper's ablation.
+  /// By attention, or by addition as in the paper's ablation.
   Fusion fusion = Fusion::kAbf;
 };
 
-/// What one fusion gives: a map to hold against the teacher's, and what the next shallower fusion receives.
+/// The results of one fusion: a map to compare with the teacher's, and the input of the next shallower fusion.
 struct Fused {
   at::Tensor output;    // [N, out, Ht, Wt], undefined without an output convolution
   at::Tensor residual;  // [N, mid, Ht, Wt]
@@ -40,8 +41,8 @@ class AbfImpl : public torch::nn::Module {
  public:
   explicit AbfImpl(const AbfOptions& options);
 
-  /// x: [N, in, H, W]; residual: [N, mid, any, any], undefined for the deepest stage; teacher: size of the
-  /// teacher's map. In training both convolutions normalize over N·H·W and N·Ht·Wt values, which must be more than one.
+  /// x: [N, in, H, W]; residual: [N, mid, any, any], undefined for the deepest stage; teacher: size of the teacher's
+  /// map. In training both convolutions normalize over N·H·W and N·Ht·Wt values, which must be more than one.
   Fused forward(const at::Tensor& x, const at::Tensor& residual, ImageSize teacher);
 
   /// Both convolutions from kaiming_uniform(a = 1), the attention from PyTorch's default.

@@ -26,8 +26,8 @@ FeatureMethodImpl::FeatureMethodImpl(std::shared_ptr<const Matching> matching, c
     : matching_(std::move(matching)), options_(options) {
   const size_t weights = options.stage_weights.size();
   if (weights != 0 && weights != matching_->stages.size()) {
-    fail(ErrorCode::kInvalidArgument, "expected ", matching_->size(), " numbers for ", options.path, ".stageWeights, got ", weights,
-         ": one for each matched stage, ", matching_->listed());
+    fail(ErrorCode::kInvalidArgument, "invalid ", options.path, ".stageWeights: expected ", matching_->size(), " numbers, received ", weights,
+         ". Give one per matched stage: ", matching_->listed(), ".");
   }
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// What methods on feature maps share: taking the maps, holding one against another, and weighing stages.
+// Common parts of methods on feature maps: selecting maps, comparing them, and weighting stages.
 
 #include "core/distillation/distance.h"
 #include "core/distillation/method.h"
@@ -26,7 +26,7 @@ class FeatureMethodImpl : public MethodImpl {
   /// Throws INVALID_ARGUMENT where there are stage weights, but not one for each matched stage.
   FeatureMethodImpl(std::shared_ptr<const Matching> matching, const FeatureOptions& options);
 
-  /// F_s^i and F_t^j, [N, C, H, W], of the matched stages of these numbers.
+  /// F_s^i and F_t^j, [N, C, H, W], of the matched stages with these numbers.
   const at::Tensor& student_map(const MethodInput& input, int64_t i) const;
   const at::Tensor& teacher_map(const MethodInput& input, int64_t j) const;
 
@@ -34,7 +34,7 @@ class FeatureMethodImpl : public MethodImpl {
     return distance_between(output, target, options_.distance);
   }
 
-  /// Σ_j w_j · per_stage_j over the stages that take part.
+  /// Σ_j w_j · per_stage_j over the stages used.
   at::Tensor weighted_sum(const std::vector<at::Tensor>& per_stage) const;
 
   const Matching& matching() const { return *matching_; }

@@ -13,18 +13,19 @@ at::Tensor divergence(const at::Tensor& teacher, const at::Tensor& student) {
   return at::kl_div(student, teacher, at::Reduction::Sum, /*log_target=*/true) / static_cast<double>(student.size(0));
 }
 
-/// Logarithms of what dkd looks at, of one network.
+/// Log-probabilities used by dkd, for one network.
 struct Decoupled {
   at::Tensor target;  // [N, 2]: of the label's class and of all others together
-  at::Tensor others;  // [N, C - 1]: of the others among themselves
+  at::Tensor others;  // [N, C - 1]: of the other classes among themselves
 };
 
 Decoupled decoupled(const at::Tensor& logits, const at::Tensor& labels) {
   const at::Tensor label = labels.unsqueeze(1);                                       // [N, 1]
   const at::Tensor classes = at::arange(logits.size(1) - 1, label.options());         // [C - 1]
   const at::Tensor own = logits.gather(1, label);                                     // [N, 1]
-  const at::Tensor others = logits.gather(1, classes + classes.ge(label));            // [N, C - 1]: the label is stepped over
-  // log p = -log(1 + exp(-d)) and log(1 - p) = -log(1 + exp(d)), d being the log-odds of the label: no 1 - p that could round to 0.
+  const at::Tensor others = logits.gather(1, classes + classes.ge(label));            // [N, C - 1]: skips the label
+  // log p = -log(1 + exp(-d)) and log(1 - p) = -log(1 + exp(d)), with d the log-odds of the label: avoids a 1 - p
+  // that could round to 0.
   const at::Tensor odds = own - others.logsumexp(1, /*keepdim=*/true);                // [N, 1]
   return {at::cat({at::log_sigmoid(odds), at::log_sigmoid(-odds)}, 1), at::log_softmax(others, 1)};
 }
@@ -55,10 +56,10 @@ MethodOutput KdImpl::forward(const MethodInput& input) {
 
 void DkdImpl::check(const BatchSpec& batch) const {
   if (!batch.has_labels) {
-    fail(ErrorCode::kInvalidArgument, "expected labels for dkd, got none: hand them over beside the images, forward(images, { labels })");
+    fail(ErrorCode::kInvalidArgument, "invalid labels: expected one per image for dkd, received none. Pass them with the images: forward(images, { labels }).");
   }
   if (batch.classes < 2) {
-    fail(ErrorCode::kInvalidArgument, "expected at least 2 classes for dkd, got ", batch.classes, ": use kd, or networks with more classes");
+    fail(ErrorCode::kInvalidArgument, "invalid numClasses: expected at least 2 for dkd, received ", batch.classes, ". Use kd, or networks with more classes.");
   }
 }
 

@@ -44,7 +44,7 @@ class DkdImpl : public MethodImpl {
  public:
   explicit DkdImpl(const DkdOptions& options) : options_(options) {}
 
-  /// Throws INVALID_ARGUMENT without labels, or where there is no class beside the label's.
+  /// Throws INVALID_ARGUMENT without labels, or if the label's class is the only one.
   void check(const BatchSpec& batch) const override;
   MethodOutput forward(const MethodInput& input) override;
 

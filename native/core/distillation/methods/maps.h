@@ -1,5 +1,5 @@
 #pragma once
-// Small operations on feature maps that methods share.
+// Small operations on feature maps shared by methods.
 
 #include <ATen/ATen.h>
 
@@ -11,7 +11,7 @@ namespace reviewkd {
 /// Height and width of a map [N, C, H, W].
 inline ImageSize size_of(const at::Tensor& map) { return {map.size(2), map.size(3)}; }
 
-/// [N, C, any, any] -> [N, C, H, W], each pixel from the one that its corner falls into.
+/// [N, C, any, any] -> [N, C, H, W], each pixel copied from the one that contains its corner.
 inline ops::LazyTensor resize_nearest(const ops::LazyTensor& map, ImageSize size) {
   const ImageSize own = size_of(map.variable());
   if (own.height == size.height && own.width == size.width) return map;

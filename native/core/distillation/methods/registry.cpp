@@ -35,7 +35,7 @@ const std::vector<MethodEntry>& method_registry() {
   return methods;
 }
 
-const MethodEntry& find_method(const std::string& kind) { return find_entry(method_registry(), &MethodEntry::kind, kind, "the method"); }
+const MethodEntry& find_method(const std::string& kind) { return find_entry(method_registry(), &MethodEntry::kind, kind, "method"); }
 
 std::shared_ptr<Distiller> build_distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student,
                                            const Options& method, uint64_t seed) {

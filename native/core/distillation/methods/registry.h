@@ -1,5 +1,5 @@
 #pragma once
-// The methods of distillation that exist: a row each.
+// The registry of distillation methods, one row each.
 
 #include <functional>
 #include <memory>
@@ -20,8 +20,8 @@ const std::vector<MethodEntry>& method_registry();
 /// Throws UNKNOWN_NAME with the list of names.
 const MethodEntry& find_method(const std::string& kind);
 
-/// Puts a student under a teacher by a method of the registry, or by a "sum" of such. `seed` decides the start of the
-/// methods' own parameters.
+/// Connects a student to a teacher through a method of the registry, or through a "sum" of methods. `seed` determines
+/// the initial parameters of the methods.
 std::shared_ptr<Distiller> build_distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student,
                                            const Options& method, uint64_t seed);
 

@@ -24,7 +24,7 @@ ReviewImpl::ReviewImpl(std::shared_ptr<const Matching> shared, const ReviewOptio
 
 MethodOutput ReviewImpl::forward(const MethodInput& input) {
   MethodOutput result;
-  at::Tensor residual;  // nothing lies deeper than the deepest stage
+  at::Tensor residual;  // the deepest stage has no deeper one
   int64_t j = matching().size();
   for (const auto& abf : *abfs) {
     const at::Tensor& teacher = teacher_map(input, j);                                                   // [N, Ct, Ht, Wt]
@@ -63,9 +63,9 @@ void check_fusions(const Matching& matching, const BatchSpec& batch) {
   for (const auto& stage : matching.stages) {
     for (const auto& map : {batch.student.at(stage.student.index), batch.teacher.at(stage.teacher.index)}) {
       if (map.height * map.width > 1) continue;
-      fail(ErrorCode::kBatchTooSmall, "expected at least 2 images in a batch for training with a pooled stage, got 1: batch "
+      fail(ErrorCode::kBatchTooSmall, "invalid batch: expected at least 2 images for training with a pooled stage, received 1. Batch "
            "normalization over a single value is undefined (stage ", map.name,
-           " is 1×1). Use a larger batch or leave out a last batch of one image.");
+           " is 1×1); use a larger batch or drop a last batch of one image.");
     }
   }
 }

@@ -36,7 +36,7 @@ TORCH_MODULE(Review);
 /// The fusion of student stage j, as (c) and (d) have it; with the output convolution for the teacher's stage j or without.
 AbfOptions fusion_of(const Matching& matching, const ReviewOptions& options, int64_t j, bool with_output);
 
-/// Throws BATCH_TOO_SMALL where a fusion of (c) or (d) would normalize over a single value.
+/// Throws BATCH_TOO_SMALL if a fusion of (c) or (d) would normalize over a single value.
 void check_fusions(const Matching& matching, const BatchSpec& batch);
 
 }  // namespace reviewkd

@@ -22,7 +22,7 @@ at::Tensor ReviewFusedImpl::fuse(const MethodInput& input, int64_t j) {
   Fused fused;
   int64_t i = n;
   for (const auto& abf : *stacks[static_cast<size_t>(n - j)]->as<nn::ModuleListImpl>()) {
-    // Each passes its map on in the size of the teacher's stage, as in (d).
+    // Each passes on its map in the size of the teacher's stage, as in (d).
     fused = abf->as<AbfImpl>()->forward(student_map(input, i), fused.residual, size_of(teacher_map(input, i)));
     --i;
   }

@@ -1,8 +1,8 @@
 #pragma once
-// Review with one fusion for each of the teacher's stages, equation 7 and figure 2 (c) of
-// Chen, Liu, Zhao, Jia: "Distilling Knowledge via Knowledge Review" (CVPR 2021).
+// Review with a separate stack of fusions per teacher stage, equation 7 and figure 2 (c) of Chen, Liu, Zhao, Jia:
+// "Distilling Knowledge via Knowledge Review" (CVPR 2021).
 //
-// (d) is (c) with the fusions shared among the stacks: where each stack holds (d)'s parameters, both give the same.
+// (d) is (c) with the fusions shared among the stacks: if each stack has (d)'s parameters, both give the same result.
 
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/pimpl.h>

@@ -1,6 +1,6 @@
 #pragma once
-// Methods that hold single stages against each other, Σ D(M^{i,j}(F_s^i), F_t^j): equations 2 to 5 and figure 2 (a), (b) of
-// Chen, Liu, Zhao, Jia: "Distilling Knowledge via Knowledge Review" (CVPR 2021). They differ in the pairs (i, j) alone.
+// Methods that compare single stages, Σ D(M^{i,j}(F_s^i), F_t^j): equations 2 to 5 and figure 2 (a), (b) of Chen,
+// Liu, Zhao, Jia: "Distilling Knowledge via Knowledge Review" (CVPR 2021). They differ only in the pairs (i, j).
 
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/pimpl.h>
@@ -9,7 +9,7 @@
 
 namespace reviewkd {
 
-/// Student stage i learns the teacher's stage j; both are numbers of matched stages.
+/// Student stage i learns from teacher stage j; both are numbers of matched stages.
 struct StagePair {
   int64_t i;
   int64_t j;
@@ -45,7 +45,7 @@ class StagePairsImpl : public FeatureMethodImpl {
 
  private:
   std::vector<StagePair> pairs_;
-  torch::nn::ModuleList transforms;  // M, pair by pair
+  torch::nn::ModuleList transforms;  // M, one per pair
 };
 TORCH_MODULE(StagePairs);
 

@@ -16,11 +16,11 @@ namespace {
 struct MobileNetV1Block {
   int64_t channels;
   int64_t stride;
-  /// Whether a stage ends here: at the last block of a size, but for the first size.
+  /// Whether a stage ends here: at the last block of each size except the first.
   bool ends_stage;
 };
 
-/// The stem, and then the depthwise separable convolutions.
+/// The stem, then the depthwise separable convolutions.
 constexpr std::array<MobileNetV1Block, 14> kMobileNetV1Blocks = {{
     {32, 2, false},
     {64, 1, false},

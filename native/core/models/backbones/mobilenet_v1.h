@@ -1,8 +1,8 @@
 #pragma once
 // MobileNet for ImageNet: depthwise 3×3 convolutions, each followed by a 1×1 convolution.
-// Howard et al.: "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications" (arXiv 1704.04861, 2017),
-// table 1, with the state-dict names of the code that knowledge distillation papers share (ReviewKD, ImageNet/models/mobilenet.py).
-// That code leaves PyTorch's default initialisation as it is.
+// Howard et al.: "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications" (arXiv
+// 1704.04861, 2017), table 1, with the state-dict names of the code shared by knowledge distillation papers
+// (ReviewKD, ImageNet/models/mobilenet.py), which keeps PyTorch's default initialisation.
 
 #include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/linear.h>
@@ -23,8 +23,8 @@ class MobileNetV1Impl : public BackboneImpl {
  public:
   explicit MobileNetV1Impl(const MobileNetV1Options& options);
 
-  /// Differs from the reference: it averages over windows of 7×7, which at 224×224 is the whole map; this is the whole map at
-  /// every size.
+  /// Differs from the reference: it averages over windows of 7×7, which at 224×224 is the whole map; this averages
+  /// the whole map at every size.
   BackboneOutput forward(const at::Tensor& images) override;
   std::vector<FeatureSpec> feature_specs(ImageSize image) const override;
   void initialize(at::Generator generator) override;
@@ -32,7 +32,7 @@ class MobileNetV1Impl : public BackboneImpl {
 
  private:
   MobileNetV1Options options_;
-  /// What lies before each block's last ReLU.
+  /// Each block up to its last ReLU.
   std::vector<ConvNormChain> blocks_;
   torch::nn::Linear fc{nullptr};
 };

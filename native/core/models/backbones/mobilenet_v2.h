@@ -1,7 +1,9 @@
 #pragma once
-// MobileNetV2 for 32×32 images: inverted residuals, which widen, convolve depthwise and narrow again without an activation.
-// Sandler, Howard, Zhu, Zhmoginov, Chen: "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (CVPR 2018), with the strides and
-// state-dict names of the code that knowledge distillation papers share (RepDistiller, models/mobilenetv2.py).
+// MobileNetV2 for 32×32 images: inverted residuals, which expand, convolve depthwise and project without an
+// activation.
+// Sandler, Howard, Zhu, Zhmoginov, Chen: "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (CVPR 2018), with
+// the strides and state-dict names of the code shared by knowledge distillation papers (RepDistiller,
+// models/mobilenetv2.py).
 
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/modules/container/sequential.h>
@@ -22,7 +24,7 @@ struct InvertedResidualOptions {
   int64_t expansion;
 };
 
-/// 1×1 to more channels, depthwise 3×3, 1×1 back to few; around a shortcut where the shape stays.
+/// 1×1 expansion, depthwise 3×3, 1×1 projection; with a shortcut if the shape is unchanged.
 class InvertedResidualImpl : public torch::nn::Module {
  public:
   explicit InvertedResidualImpl(const InvertedResidualOptions& options);
@@ -38,7 +40,7 @@ class InvertedResidualImpl : public torch::nn::Module {
 TORCH_MODULE(InvertedResidual);
 
 struct MobileNetV2Options {
-  /// Multiplies the published channels of each layer but the last convolution, which narrows no network below 1280.
+  /// Multiplies the published channels of each layer except the last convolution, which never has fewer than 1280.
   double width = 0.5;
   int64_t num_classes = 100;
 };
@@ -47,8 +49,8 @@ class MobileNetV2Impl : public BackboneImpl {
  public:
   explicit MobileNetV2Impl(const MobileNetV2Options& options);
 
-  /// A stage ends with a linear bottleneck, so that its map is the same tensor on both sides of an activation that it does
-  /// not have. Differs from the reference: it averages over windows of 2×2, which at 32×32 is the whole map; this is the
+  /// A stage ends with a linear bottleneck, so its map is the same tensor on both sides of the missing activation.
+  /// Differs from the reference: it averages over windows of 2×2, which at 32×32 is the whole map; this averages the
   /// whole map at every size.
   BackboneOutput forward(const at::Tensor& images) override;
   std::vector<FeatureSpec> feature_specs(ImageSize image) const override;

@@ -111,6 +111,6 @@ const std::vector<ModelEntry>& model_registry() {
   return models;
 }
 
-const ModelEntry& find_model(const std::string& name) { return find_entry(model_registry(), &ModelEntry::name, name, "the model name"); }
+const ModelEntry& find_model(const std::string& name) { return find_entry(model_registry(), &ModelEntry::name, name, "model name"); }
 
 }  // namespace reviewkd

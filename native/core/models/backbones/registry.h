@@ -1,5 +1,5 @@
 #pragma once
-// The networks that exist: a row each.
+// The registry of networks, one row each.
 
 #include <functional>
 #include <string>

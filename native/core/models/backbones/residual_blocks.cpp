@@ -38,7 +38,7 @@ BasicBlockImpl::BasicBlockImpl(const ResidualBlockOptions& options)
 }
 
 ResidualBlockImpl::Branch BasicBlockImpl::branch(const ops::LazyTensor& x) {
-  const auto [hidden, shortcut] = first_.forked_relu(x);                 // [N, C, H / stride, W / stride]
+  const auto [hidden, shortcut] = first_.relu_with_shortcut(x);                 // [N, C, H / stride, W / stride]
   return {hidden, shortcut, second_};
 }
 
@@ -62,7 +62,7 @@ BottleneckImpl::BottleneckImpl(const ResidualBlockOptions& options)
 }
 
 ResidualBlockImpl::Branch BottleneckImpl::branch(const ops::LazyTensor& x) {
-  const auto [hidden, shortcut] = first_.forked_relu(x);                 // [N, C, H, W]
+  const auto [hidden, shortcut] = first_.relu_with_shortcut(x);                 // [N, C, H, W]
   return {second_.relu(hidden), shortcut, third_};                       // [N, C, H / stride, W / stride]
 }
 

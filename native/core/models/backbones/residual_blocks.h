@@ -1,7 +1,7 @@
 #pragma once
-// The two blocks that ResNets are made of: convolutions around a shortcut.
-// He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition" (CVPR 2016), figures 2 and 5; the bottleneck has its
-// stride on the 3×3 convolution, as torchvision's and the distillation papers' code have it.
+// The two building blocks of ResNets: convolutions around a shortcut.
+// He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition" (CVPR 2016), figures 2 and 5; the bottleneck
+// has its stride on the 3×3 convolution, as in torchvision and the code of distillation papers.
 
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/container/sequential.h>
@@ -20,16 +20,16 @@ struct ResidualBlockOptions {
   /// Channels of the 3×3 convolutions.
   int64_t channels;
   int64_t stride = 1;
-  /// State-dict name of the projection that stands in for the shortcut where the shape changes.
+  /// State-dict name of the projection that replaces the shortcut if the shape changes.
   std::string shortcut_name = "downsample";
 };
 
 class ResidualBlockImpl : public torch::nn::Module {
  public:
-  /// x: [N, in, H, W] -> ReLU of the sum of branch and shortcut: [N, out, H / stride, W / stride], rounded up. The result is the
-  /// caller's alone.
+  /// x: [N, in, H, W] -> ReLU of the sum of branch and shortcut: [N, out, H / stride, W / stride], rounded up. The
+  /// caller owns the result exclusively.
   ops::LazyTensor forward(const ops::LazyTensor& x);
-  /// The same, and the sum.
+  /// The same, together with the sum before ReLU.
   ops::Activated forward_with_sum(const ops::LazyTensor& x);
 
  protected:
@@ -41,11 +41,11 @@ class ResidualBlockImpl : public torch::nn::Module {
   };
   virtual Branch branch(const ops::LazyTensor& x) = 0;
 
-  /// Comes after the branch's layers: state dicts have this order.
+  /// Call after registering the branch's layers: state dicts have this order.
   void register_shortcut(const ResidualBlockOptions& options, int64_t out_channels);
 
  private:
-  /// x, which is projected if the block changes its shape: [N, out, H / stride, W / stride].
+  /// x, projected if the block changes its shape: [N, out, H / stride, W / stride].
   at::Tensor shortcut(const at::Tensor& x);
 
   std::optional<ConvNormChain> projection_;
@@ -67,7 +67,7 @@ class BasicBlockImpl : public ResidualBlockImpl {
 };
 TORCH_MODULE(BasicBlock);
 
-/// A 3×3 convolution between a 1×1 convolution that narrows and one that widens.
+/// A 3×3 convolution between a reducing and an expanding 1×1 convolution.
 class BottleneckImpl : public ResidualBlockImpl {
  public:
   static constexpr int64_t kExpansion = 4;

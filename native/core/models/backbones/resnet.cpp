@@ -10,20 +10,20 @@ namespace reviewkd {
 namespace nn = torch::nn;
 namespace {
 
-struct Arrangement {
+struct BlockConfig {
   ResNetBlock block;
   std::vector<int64_t> blocks;
 };
 
 /// Table 1 of the paper.
-const Arrangement& block_config(int64_t depth) {
-  static const std::map<int64_t, Arrangement> arrangements = {
+const BlockConfig& block_config(int64_t depth) {
+  static const std::map<int64_t, BlockConfig> configs = {
       {18, {ResNetBlock::kBasic, {2, 2, 2, 2}}},        {34, {ResNetBlock::kBasic, {3, 4, 6, 3}}},
       {50, {ResNetBlock::kBottleneck, {3, 4, 6, 3}}},   {101, {ResNetBlock::kBottleneck, {3, 4, 23, 3}}},
       {152, {ResNetBlock::kBottleneck, {3, 8, 36, 3}}},
   };
-  const auto found = arrangements.find(depth);
-  if (found == arrangements.end()) fail(ErrorCode::kInvalidArgument, "expected 18, 34, 50, 101 or 152 for depth, got ", depth);
+  const auto found = configs.find(depth);
+  if (found == configs.end()) fail(ErrorCode::kInvalidArgument, "invalid depth: expected 18, 34, 50, 101 or 152, received ", depth, ".");
   return found->second;
 }
 
@@ -44,7 +44,7 @@ std::shared_ptr<ResidualBlockImpl> block_of(ResNetBlock kind, const ResidualBloc
 }  // namespace
 
 ResNetOptions small_cifar_resnet(int64_t depth, int64_t width, int64_t num_classes) {
-  if (depth < 8 || (depth - 2) % 6 != 0) fail(ErrorCode::kInvalidArgument, "expected 6n + 2 for depth, got ", depth);
+  if (depth < 8 || (depth - 2) % 6 != 0) fail(ErrorCode::kInvalidArgument, "invalid depth: expected 6n + 2 and at least 8, received ", depth, ".");
   const int64_t blocks = (depth - 2) / 6;
   return {
       .stem_channels = width == 1 ? 16 : 32,
@@ -81,8 +81,8 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options)
       stem_(conv1, bn1),
       classifier_(linear(options.channels.back() * expansion_of(options.block), options.num_classes)) {
   if (options.blocks.size() != options.channels.size()) {
-    fail(ErrorCode::kInvalidArgument, "expected blocks and channels for each stage of a ResNet, got ", options.blocks.size(),
-         " and ", options.channels.size());
+    fail(ErrorCode::kInvalidArgument, "invalid stages: expected as many blocks as channels, received ", options.blocks.size(),
+         " and ", options.channels.size(), ".");
   }
   register_module("conv1", conv1);
   register_module("bn1", bn1);

@@ -1,7 +1,7 @@
 #pragma once
 // ResNets for CIFAR and for ImageNet.
 // He, Zhang, Ren, Sun: "Deep Residual Learning for Image Recognition" (CVPR 2016), with projection shortcuts and the
-// state-dict names of torchvision and of the code that knowledge distillation papers share.
+// state-dict names of torchvision and of the code shared by knowledge distillation papers.
 
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/container/modulelist.h>
@@ -19,8 +19,8 @@ namespace reviewkd {
 
 enum class ResNetBlock { kBasic, kBottleneck };
 
-/// What comes before the first stage: a 3×3 convolution that keeps the size, or a 7×7 convolution and a max pooling that halve
-/// it each.
+/// The layers before the first stage: a 3×3 convolution that keeps the size, or a 7×7 convolution and a max pooling
+/// that halve it each.
 enum class ResNetStem { kCifar, kImageNet };
 
 struct ResNetOptions {
@@ -29,7 +29,7 @@ struct ResNetOptions {
   ResNetBlock block = ResNetBlock::kBasic;
   /// Blocks of each stage, shallow to deep.
   std::vector<int64_t> blocks;
-  /// Channels of the 3×3 convolutions of each stage; what a stage of bottlenecks hands over has four times as many.
+  /// Channels of the 3×3 convolutions of each stage; the output of a bottleneck stage has four times as many.
   std::vector<int64_t> channels;
   /// State-dict names of projections and of the linear layer.
   std::string shortcut_name = "downsample";
@@ -37,8 +37,8 @@ struct ResNetOptions {
   int64_t num_classes = 100;
 };
 
-/// Section 4.2: depth 6n + 2, three stages of n basic blocks for images of 32×32. `width` 4 makes the networks that are
-/// called ×4, whose stem is but twice as wide.
+/// Section 4.2: depth 6n + 2, three stages of n basic blocks for images of 32×32. `width` 4 gives the ×4 networks,
+/// whose stem is only twice as wide.
 ResNetOptions small_cifar_resnet(int64_t depth, int64_t width, int64_t num_classes);
 
 /// Table 1 with the stem of the smaller CIFAR networks; depth 18, 34, 50, 101 or 152.

@@ -9,7 +9,7 @@ namespace {
 /// Channels of the stem.
 constexpr int64_t kShuffleNetV1Stem = 24;
 
-/// Channels that the convolutions add to the block's result, and those between them.
+/// Channels that the convolutions add to the block's result, and those of the bottleneck.
 int64_t added_channels(const ShuffleBottleneckOptions& options) {
   return options.stride == 2 ? options.out_channels - options.in_channels : options.out_channels;
 }

@@ -1,8 +1,8 @@
 #pragma once
-// ShuffleNet for 32×32 images: bottlenecks of grouped 1×1 convolutions, whose channels are shuffled so that the groups mix.
-// Zhang, Zhou, Lin, Sun: "ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices" (CVPR 2018), in
-// the variant (a 1×1 stem without strides) and with the state-dict names of the code that knowledge distillation papers share
-// (RepDistiller, models/ShuffleNetv1.py). That code leaves PyTorch's default initialisation as it is.
+// ShuffleNet for 32×32 images: bottlenecks of grouped 1×1 convolutions with a channel shuffle that mixes the groups.
+// Zhang, Zhou, Lin, Sun: "ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices" (CVPR
+// 2018), in the variant (a 1×1 stem without strides) and with the state-dict names of the code shared by knowledge
+// distillation papers (RepDistiller, models/ShuffleNetv1.py), which keeps PyTorch's default initialisation.
 
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/container/modulelist.h>
@@ -18,17 +18,17 @@ namespace reviewkd {
 
 struct ShuffleBottleneckOptions {
   int64_t in_channels;
-  /// Of the whole block. A quarter of what its convolutions add to it lies between them.
+  /// Output channels of the whole block. The bottleneck has a quarter of the channels that its convolutions add.
   int64_t out_channels;
-  /// 2 joins the averaged input to the result as further channels; 1 adds the input.
+  /// 2 concatenates the averaged input with the result; 1 adds the input.
   int64_t stride;
-  /// Groups of the first 1×1 convolution, behind which the channels are shuffled.
+  /// Groups of the first 1×1 convolution, after which the channels are shuffled.
   int64_t in_groups;
   /// Groups of the last 1×1 convolution.
   int64_t out_groups;
 };
 
-/// 1×1 in groups, shuffle, depthwise 3×3, 1×1 in groups, around a shortcut.
+/// Grouped 1×1, shuffle, depthwise 3×3, grouped 1×1, with a shortcut.
 class ShuffleBottleneckImpl : public torch::nn::Module {
  public:
   explicit ShuffleBottleneckImpl(const ShuffleBottleneckOptions& options);
@@ -56,8 +56,8 @@ class ShuffleNetV1Impl : public BackboneImpl {
  public:
   explicit ShuffleNetV1Impl(const ShuffleNetV1Options& options);
 
-  /// Differs from the reference: it averages over windows of 4×4, which at 32×32 is the whole map; this is the whole map at
-  /// every size.
+  /// Differs from the reference: it averages over windows of 4×4, which at 32×32 is the whole map; this averages the
+  /// whole map at every size.
   BackboneOutput forward(const at::Tensor& images) override;
   std::vector<FeatureSpec> feature_specs(ImageSize image) const override;
   void initialize(at::Generator generator) override;

@@ -1,8 +1,8 @@
 #pragma once
-// ShuffleNet V2 for 32×32 images: each block works on half of the channels, and a shuffle mixes the halves.
-// Ma, Zhang, Zheng, Sun: "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design" (ECCV 2018), in the variant
-// (a 1×1 stem without strides) and with the state-dict names of the code that knowledge distillation papers share
-// (RepDistiller, models/ShuffleNetv2.py). That code leaves PyTorch's default initialisation as it is.
+// ShuffleNet V2 for 32×32 images: each block processes half of the channels, and a shuffle mixes the halves.
+// Ma, Zhang, Zheng, Sun: "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design" (ECCV 2018), in
+// the variant (a 1×1 stem without strides) and with the state-dict names of the code shared by knowledge distillation
+// papers (RepDistiller, models/ShuffleNetv2.py), which keeps PyTorch's default initialisation.
 
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/container/modulelist.h>
@@ -16,7 +16,7 @@
 
 namespace reviewkd {
 
-/// Halves the map: two branches, both of which see every channel, shuffled together.
+/// Halves the map: two branches, both of which read all channels, shuffled together.
 class ShuffleDownBlockImpl : public torch::nn::Module {
  public:
   ShuffleDownBlockImpl(int64_t in_channels, int64_t out_channels);
@@ -37,8 +37,8 @@ class ShuffleSplitBlockImpl : public torch::nn::Module {
  public:
   explicit ShuffleSplitBlockImpl(int64_t channels);
 
-  /// x: [N, C, H, W] -> [N, C, H, W]. The last ReLU acts on the convolved half alone; `before` has the halves side by side, as
-  /// the reference hands them out: it shuffles `after` only.
+  /// x: [N, C, H, W] -> [N, C, H, W]. The last ReLU applies only to the convolved half; `before` is the unshuffled
+  /// concatenation of the halves, as in the reference, which shuffles only `after`.
   StageFeature forward(const at::Tensor& x);
 
  private:
@@ -52,7 +52,7 @@ TORCH_MODULE(ShuffleSplitBlock);
 struct ShuffleNetV2Options {
   /// Channels of the three stages and of the last convolution.
   std::array<int64_t, 4> channels = {116, 232, 464, 1024};
-  /// Blocks of the three stages that keep the shape, behind one that halves the map.
+  /// Number of shape-preserving blocks in each of the three stages, after one that halves the map.
   std::array<int64_t, 3> blocks = {3, 7, 3};
   int64_t num_classes = 100;
 };
@@ -61,8 +61,8 @@ class ShuffleNetV2Impl : public BackboneImpl {
  public:
   explicit ShuffleNetV2Impl(const ShuffleNetV2Options& options);
 
-  /// Differs from the reference: it averages over windows of 4×4, which at 32×32 is the whole map; this is the whole map at
-  /// every size.
+  /// Differs from the reference: it averages over windows of 4×4, which at 32×32 is the whole map; this averages the
+  /// whole map at every size.
   BackboneOutput forward(const at::Tensor& images) override;
   std::vector<FeatureSpec> feature_specs(ImageSize image) const override;
   void initialize(at::Generator generator) override;

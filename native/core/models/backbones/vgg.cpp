@@ -21,7 +21,7 @@ const std::array<int64_t, 5>& vgg_convolutions(int64_t depth) {
       {8, {1, 1, 1, 1, 1}}, {11, {1, 1, 2, 2, 2}}, {13, {2, 2, 2, 2, 2}}, {16, {2, 2, 3, 3, 3}}, {19, {2, 2, 4, 4, 4}},
   };
   const auto found = convolutions.find(depth);
-  if (found == convolutions.end()) fail(ErrorCode::kInvalidArgument, "expected 8, 11, 13, 16 or 19 for depth, got ", depth);
+  if (found == convolutions.end()) fail(ErrorCode::kInvalidArgument, "invalid depth: expected 8, 11, 13, 16 or 19, received ", depth, ".");
   return found->second;
 }
 
@@ -35,8 +35,9 @@ nn::Sequential vgg_block(int64_t in_channels, int64_t channels, int64_t convolut
   return block;
 }
 
-/// Whether a max pooling stands before this block. The published code has one before the last block for images of height 64
-/// alone, so that it meets the 4×4 map of a 32×32 image there, too; at every other height the last two blocks share a size.
+/// Whether a max pooling precedes this block. In the published code, the one before the last block applies only to
+/// images of height 64, so that it reduces the map to 4×4 as for a 32×32 image; at every other height the last two
+/// blocks share a size.
 bool pooled_before(size_t block, int64_t image_height) { return block > 0 && (block < 4 || image_height == 64); }
 
 void require_vgg_size(ImageSize image) {
@@ -62,7 +63,7 @@ BackboneOutput VggImpl::forward(const at::Tensor& images) {
   at::Tensor x = images;
   for (size_t i = 0; i < blocks_.size(); ++i) {
     if (pooled_before(i, images.size(2))) x = at::max_pool2d(x, {2, 2});      // [N, C(i-1), Hi, Wi]
-    if (i == 0) {  // not a stage that is handed over
+    if (i == 0) {  // not an output stage
       x = chains_[i](x, {}, /*relu=*/true);
       continue;
     }

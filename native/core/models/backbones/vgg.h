@@ -1,7 +1,8 @@
 #pragma once
 // VGG networks with batch normalization for 32×32 images.
-// Simonyan, Zisserman: "Very Deep Convolutional Networks for Large-Scale Image Recognition" (ICLR 2015), table 1, with a
-// single linear layer; vgg8 and the state-dict names are those of the code that knowledge distillation papers share.
+// Simonyan, Zisserman: "Very Deep Convolutional Networks for Large-Scale Image Recognition" (ICLR 2015), table 1,
+// with a single linear layer; vgg8 and the state-dict names are those of the code shared by knowledge distillation
+// papers.
 
 #include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/linear.h>

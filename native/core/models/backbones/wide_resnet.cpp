@@ -39,7 +39,7 @@ WideResNetImpl::WideResNetImpl(const WideResNetOptions& options)
       head_norm_(bn1),
       fc(linear(wide_channels(options.width, 2), options.num_classes)) {
   if (options.depth < 10 || (options.depth - 4) % 6 != 0) {
-    fail(ErrorCode::kInvalidArgument, "expected 6n + 4 for depth, got ", options.depth);
+    fail(ErrorCode::kInvalidArgument, "invalid depth: expected 6n + 4, received ", options.depth, ".");
   }
   register_module("conv1", conv1);
   int64_t in_channels = 16;
@@ -67,7 +67,7 @@ BackboneOutput WideResNetImpl::forward(const at::Tensor& images) {
       at::Tensor active;
       if (first && i > 0) {
         const at::Tensor normalized = block->norm()(x);
-        output.features.push_back({normalized, x});                      // [N, Ci, Hi, Wi] of the stage before
+        output.features.push_back({normalized, x});                      // [N, Ci, Hi, Wi] of the previous stage
         active = at::relu(normalized);
       } else {
         active = block->norm().relu(x);
@@ -78,7 +78,7 @@ BackboneOutput WideResNetImpl::forward(const at::Tensor& images) {
   }
   const at::Tensor normalized = head_norm_(x);                                // [N, C3, H / 4, W / 4]
   output.features.push_back({normalized, x});
-  // The published code averages over 8×8, the whole map of a 32×32 image.
+  // The published code averages over 8×8, which is the whole map of a 32×32 image.
   const at::Tensor pooled = at::adaptive_avg_pool2d(at::relu(normalized), {1, 1});  // [N, C3, 1, 1]
   output.features.push_back({pooled, pooled});
   output.logits = fc(pooled.flatten(1));                                 // [N, classes]

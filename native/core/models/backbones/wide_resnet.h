@@ -1,7 +1,7 @@
 #pragma once
 // Wide ResNets for 32×32 images: blocks that normalize and activate before each convolution.
-// Zagoruyko, Komodakis: "Wide Residual Networks" (BMVC 2016), without dropout and with the state-dict names of the code that
-// knowledge distillation papers share.
+// Zagoruyko, Komodakis: "Wide Residual Networks" (BMVC 2016), without dropout and with the state-dict names of the
+// code shared by knowledge distillation papers.
 
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/container/modulelist.h>
@@ -16,12 +16,12 @@
 
 namespace reviewkd {
 
-/// Two 3×3 convolutions around a shortcut, which is a projection of the activated input where the channels change.
+/// Two 3×3 convolutions around a shortcut, which projects the activated input if the channels change.
 class WideBlockImpl : public torch::nn::Module {
  public:
   WideBlockImpl(int64_t in_channels, int64_t out_channels, int64_t stride);
 
-  /// The first normalization, which gives what the stage before hands over as its side before the activation.
+  /// The first normalization, whose output is the previous stage's map before the activation.
   Norm& norm() { return norm_; }
 
   /// x: [N, in, H, W]; active: norm().relu(x) -> [N, out, H / stride, W / stride], rounded up.
@@ -37,7 +37,7 @@ class WideBlockImpl : public torch::nn::Module {
 TORCH_MODULE(WideBlock);
 
 struct WideResNetOptions {
-  /// 6n + 4, n blocks in each of three stages.
+  /// 6n + 4, with n blocks in each of three stages.
   int64_t depth = 16;
   /// Channels as a multiple of 16, 32, 64.
   int64_t width = 2;

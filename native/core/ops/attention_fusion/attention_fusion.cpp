@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/ops/attention_fusion/device.h"
+#include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
 #include "core/ops/backend/nhwc_view.h"
 
@@ -19,7 +20,7 @@ using torch::autograd::variable_list;
 /// Slot of scratch memory.
 constexpr int kSlopes = 3;
 
-/// So much of x, about, is treated at a time: it stays near the core meanwhile.
+/// Approximate bytes of x processed at a time, so that they stay in the core's cache.
 constexpr int64_t kPartBytes = int64_t{256} << 10;
 
 /// x: sizes [N, C, H, W].
@@ -28,7 +29,7 @@ Attention attention_of(at::IntArrayRef x, const at::Tensor& y) {
           .right = x[3] / y.size(3), .channels = x[1]};
 }
 
-/// Where a part lies: some rows of y in an image, and the pixels of x that they stand for.
+/// A part of the work: some rows of y in an image, and the pixels of x that they cover.
 struct Place {
   int64_t image;
   int64_t pixel_of_y;             // in the image
@@ -36,7 +37,7 @@ struct Place {
   int64_t pixel_of_all;           // of x, counted over all images
 };
 
-/// Calls body(part, place) for parts of all images, those of an image by one thread and in order.
+/// Calls body(part, place) for parts of all images; one thread processes the parts of an image, in order.
 template <typename Body>
 void each_part(at::IntArrayRef x, const at::Tensor& y, const Body& body) {
   const Attention whole = attention_of(x, y);
@@ -55,7 +56,7 @@ void each_part(at::IntArrayRef x, const at::Tensor& y, const Body& body) {
   });
 }
 
-/// The fused map made again of y, of z and of what x is or is made of.
+/// Recomputes the fused map from y, from z and from x or its own recomputation.
 Recomputation recompute_fusion(const SavedActivation& x, const at::Tensor& y, const at::Tensor& z) {
   std::vector<at::Tensor> sources = x.sources();
   sources.insert(sources.end(), {y, z});
@@ -83,31 +84,30 @@ Recomputation recompute_fusion(const SavedActivation& x, const at::Tensor& y, co
 
 }  // namespace
 
-// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
-class AttentionFusionFunction : public torch::autograd::Function<AttentionFusionFunction> {
+REVIEWKD_AUTOGRAD_FUNCTION(AttentionFusionFunction) {
  public:
-  /// x_variable: what stands for `map` in the graph; again: takes how to make the result again.
+  /// x_variable: represents `map` in the graph; recomputation: receives the recomputation of the result.
   static Variable forward(AutogradContext* context, const at::Tensor& x_variable, const at::Tensor& y_map, const at::Tensor& weight,
-                          const at::Tensor& bias, at::ScalarType type, const LazyTensor& map, Recomputation* again) {
+                          const at::Tensor& bias, at::ScalarType type, const LazyTensor& map, Recomputation* recomputation) {
     const AttentionKernels& kernels = map_kernels(type)->attention;
     const at::Tensor x = in_order(x_variable, type);
     const at::Tensor y = in_order(y_map, type);
     const at::Tensor weights = weight.contiguous();
     at::Tensor z = at::empty({x.size(0), 2, x.size(2), x.size(3)}, at::TensorOptions(at::kFloat), at::MemoryFormat::ChannelsLast);
     at::Tensor result = at::empty_like(x);
-    const SavedActivation reading(x, map.is_made() ? std::nullopt : map.recomputation());
+    const SavedActivation reader(x, map.is_made() ? std::nullopt : map.recomputation());
     const NhwcView ys(y), zs(z), results(result);
     each_part(x.sizes(), y, [&](Attention part, const Place& at) {
-      part.x = reading.pixels(at.pixel_of_all, at.pixels);
+      part.x = reader.pixels(at.pixel_of_all, at.pixels);
       part.y = ys.pixel(at.image, at.pixel_of_y);
       part.weights = weights.const_data_ptr<float>();
       kernels.forward(part, bias.const_data_ptr<float>(), reinterpret_cast<float*>(zs.pixel(at.image, at.pixel)), results.pixel(at.image, at.pixel));
     });
-    const SavedActivation kept(x, x.is_same(x_variable) ? map.recomputation() : std::nullopt);
-    kept.save(context, {y, weights, z});
+    const SavedActivation saved(x, x.is_same(x_variable) ? map.recomputation() : std::nullopt);
+    saved.save(context, {y, weights, z});
     context->saved_data["x_type"] = static_cast<int64_t>(x_variable.scalar_type());
     context->saved_data["y_type"] = static_cast<int64_t>(y_map.scalar_type());
-    *again = recompute_fusion(kept, y, z);
+    *recomputation = recompute_fusion(saved, y, z);
     return result;
   }
 
@@ -153,11 +153,11 @@ LazyTensor attention_fusion(const LazyTensor& map, const at::Tensor& y, const at
   const bool fast = !takes_reference_path() && variable.is_cpu() && map_kernels(type) != nullptr && weight.scalar_type() == at::kFloat &&
                     variable.numel() > 0 && variable.size(1) % kLanes == 0 && divides(2) && divides(3);
   if (!fast) return attention_fusion_reference(map, y, weight, bias);
-  // In another type than the kernels read, the map is made after all.
+  // If the type is not the kernels' own, the map is computed after all.
   const at::Tensor& x = variable.scalar_type() == type ? variable : map.values();
-  Recomputation again;
-  const at::Tensor result = AttentionFusionFunction::apply(x, y, weight, bias, type, map, &again);
-  return at::GradMode::is_enabled() ? LazyTensor(result, std::move(again)) : LazyTensor(result);
+  Recomputation recomputation;
+  const at::Tensor result = AttentionFusionFunction::apply(x, y, weight, bias, type, map, &recomputation);
+  return at::GradMode::is_enabled() ? LazyTensor(result, std::move(recomputation)) : LazyTensor(result);
 }
 
 }  // namespace reviewkd::ops

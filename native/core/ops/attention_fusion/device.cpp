@@ -4,6 +4,7 @@
 #include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/kernel_backends.h"
 #include "core/ops/backend/dispatch.h"
 
@@ -32,8 +33,7 @@ AttentionMaps maps_of(const at::Tensor& x, const at::Tensor& y, const at::Tensor
 
 }  // namespace
 
-// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
-class DeviceAttentionFusionFunction : public torch::autograd::Function<DeviceAttentionFusionFunction> {
+REVIEWKD_AUTOGRAD_FUNCTION(DeviceAttentionFusionFunction) {
  public:
   static Variable forward(AutogradContext* context, const at::Tensor& x_map, const at::Tensor& y_map, const at::Tensor& weight,
                           const at::Tensor& bias, at::ScalarType type) {

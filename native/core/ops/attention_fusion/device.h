@@ -1,5 +1,5 @@
 #pragma once
-// attention_fusion.h's operation on a device.
+// Device implementation of attention_fusion.h.
 
 #include <optional>
 
@@ -7,8 +7,8 @@
 
 namespace reviewkd::ops {
 
-/// Nothing where this does not apply: no accelerator for x, other types than float32 and bfloat16, channels that are no multiple of 8, or a y
-/// whose size does not divide x's.
+/// Returns nullopt if unsupported: no kernel backend for x, a type other than float32 or bfloat16, a channel count
+/// that is not a multiple of 8, or a y whose size does not divide x's.
 std::optional<at::Tensor> attention_fusion_on_device(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias);
 
 }  // namespace reviewkd::ops

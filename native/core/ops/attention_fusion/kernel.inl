@@ -1,5 +1,5 @@
 #pragma once
-// Attention based fusion of one image; see AttentionKernels. Included once for each instruction set.
+// Attention based fusion of one image; see AttentionKernels. Included once per instruction set.
 
 #include <math.h>
 
@@ -73,7 +73,7 @@ void attention_merge(const Attention& image, const float* z, int64_t first, int6
   }
 }
 
-/// slopes[pixel][k]: the gradient of what the sigmoid was taken of.
+/// slopes[pixel][k]: the gradient of the sigmoid's input.
 template <typename T>
 void attention_slopes(const Attention& image, const float* z, const T* gradients, float* slopes, float* bias_sums) {
   each_pixel(image, [&](int64_t pixel, int64_t y_pixel) {
@@ -107,7 +107,7 @@ void attention_backward(const Attention& image, const float* z, const void* grad
     Floats sums_y[2] = {};
     for (int64_t r = 0; r < image.rows; ++r) {
       for (int64_t column = 0; column < image.columns; ++column) {
-        // Sums over the window that the pixel of y stands for.
+        // Sums over the window of x that the pixel of y covers.
         Floats y_gradient = {};
         float window_slopes[2] = {};
         for (int64_t down = 0; down < image.down; ++down) {

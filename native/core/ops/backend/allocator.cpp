@@ -21,16 +21,16 @@
 namespace reviewkd {
 namespace {
 
-/// Smaller requests go to malloc, which is good at them.
+/// Smaller requests go to malloc, which handles them well.
 constexpr size_t kSmallest = size_t{64} << 10;
-/// Of free blocks no more than this much is kept.
+/// Upper bound for the total size of free blocks.
 constexpr size_t kMostCached = size_t{3} << 30;
-/// In front of the data, at the alignment that vector instructions want.
+/// Size of the header before the data, which keeps the data aligned for vector instructions.
 constexpr size_t kHeader = 64;
 
 struct Header {
   size_t bytes;      // of the whole block; 0: from malloc
-  size_t requested;  // of these, the data's
+  size_t requested;  // of these, the bytes requested
 };
 static_assert(sizeof(Header) <= kHeader);
 
@@ -42,15 +42,15 @@ void record(int64_t bytes) {
 
 Header* header_of(void* data) { return reinterpret_cast<Header*>(static_cast<char*>(data) - kHeader); }
 
-/// Sizes are rounded so that nearly equal requests share blocks, by an eighth at the most.
+/// Rounds sizes up by at most an eighth, so that nearly equal requests share blocks.
 size_t rounded(size_t bytes) {
   size_t step = kSmallest;
   while (bytes > 16 * step) step *= 2;
   return (bytes + step - 1) / step * step;
 }
 
-/// Blocks that wait to be asked for again. Where they would be too many, those go that have waited longest: they are of a size that
-/// nobody uses any more, such as a former network's.
+/// Free blocks available for reuse. Beyond the bound, the ones that have been free the longest are evicted: their
+/// size is no longer in use, for example that of a previous network.
 class FreeBlocks {
  public:
   struct Block {
@@ -58,8 +58,9 @@ class FreeBlocks {
     size_t bytes;
   };
 
-  /// The smallest that is large enough and not much larger: a step needs some sizes here and others there, and should not hold both at a
-  /// time. Among equal ones that which was freed last, of which the most may still lie in a processor's cache.
+  /// The smallest block that is large enough and not much larger: different steps need different sizes, and memory
+  /// should not hold all of them at once. Among equal ones the most recently freed, most of which may still be in a
+  /// processor's cache.
   std::optional<Block> take(size_t bytes) {
     const auto found = by_size_.lower_bound(bytes);
     if (found == by_size_.end() || found->first > bytes + bytes / 2) return std::nullopt;
@@ -77,9 +78,9 @@ class FreeBlocks {
     bytes_ += block.bytes;
   }
 
-  /// Takes out what has waited longest, until no more than `most` bytes are left.
+  /// Removes the blocks that have been free the longest until at most `most` bytes are left.
   std::vector<Block> shrink(size_t most) {
-    std::vector<Block> gone;
+    std::vector<Block> evicted;
     while (bytes_ > most) {
       const Block oldest = by_age_.front();
       const auto equals = by_size_.find(oldest.bytes);
@@ -87,9 +88,9 @@ class FreeBlocks {
       if (equals->second.empty()) by_size_.erase(equals);
       by_age_.pop_front();
       bytes_ -= oldest.bytes;
-      gone.push_back(oldest);
+      evicted.push_back(oldest);
     }
-    return gone;
+    return evicted;
   }
 
   size_t bytes() const { return bytes_; }
@@ -102,7 +103,7 @@ class FreeBlocks {
 
 class BlockCache {
  public:
-  /// At least so many.
+  /// Allocates at least this many bytes.
   FreeBlocks::Block take(size_t bytes) {
     {
       const std::lock_guard lock(mutex_);
@@ -113,7 +114,7 @@ class BlockCache {
       shrink(0);
       block = platform::map_pages(bytes);
     }
-    if (block == nullptr) fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none: use a smaller batch");
+    if (block == nullptr) fail(ErrorCode::kOutOfMemory, "out of memory: cannot allocate ", bytes, " bytes for a tensor. Use a smaller batch.");
     return {block, bytes};
   }
 
@@ -133,12 +134,12 @@ class BlockCache {
 
  private:
   void shrink(size_t most) {
-    std::vector<FreeBlocks::Block> gone;
+    std::vector<FreeBlocks::Block> evicted;
     {
       const std::lock_guard lock(mutex_);
-      gone = free_.shrink(most);
+      evicted = free_.shrink(most);
     }
-    for (const auto& [start, bytes] : gone) platform::unmap_pages(start, bytes);
+    for (const auto& [start, bytes] : evicted) platform::unmap_pages(start, bytes);
   }
 
   std::mutex mutex_;
@@ -146,7 +147,7 @@ class BlockCache {
 };
 
 BlockCache& cache() {
-  static auto* const instance = new BlockCache;  // tensors may be freed while static objects are destroyed
+  static auto* const instance = new BlockCache;  // never destroyed: tensors may be freed while static objects are destroyed
   return *instance;
 }
 
@@ -177,7 +178,7 @@ class CachingAllocator final : public c10::Allocator {
     FreeBlocks::Block block{nullptr, 0};
     if (bytes + kHeader < kSmallest) {
       block.start = platform::allocate_aligned(kHeader, bytes + kHeader);
-      if (block.start == nullptr) fail(ErrorCode::kOutOfMemory, "expected ", bytes, " bytes of memory for a tensor, got none");
+      if (block.start == nullptr) fail(ErrorCode::kOutOfMemory, "out of memory: cannot allocate ", bytes, " bytes for a tensor. Use a smaller batch.");
     } else {
       block = cache().take(rounded(bytes + kHeader));
     }
@@ -193,7 +194,7 @@ void install_caching_allocator() {
   static std::once_flag once;
   std::call_once(once, [] {
     static auto* const allocator = new CachingAllocator;
-    // Above libtorch's own priority, which is 0.
+    // Higher than libtorch's own priority, which is 0.
     c10::SetCPUAllocator(allocator, /*priority=*/100);
   });
 }
@@ -208,7 +209,7 @@ std::vector<int64_t> AllocationRecorder::take() { return std::exchange(events_, 
 
 int64_t most_mapped(const std::vector<int64_t>& events) {
   FreeBlocks free_blocks;
-  std::map<size_t, std::vector<size_t>> taken;  // blocks by the size that was asked for
+  std::map<size_t, std::vector<size_t>> allocated;  // blocks by requested size
   int64_t mapped = 0;
   int64_t most = 0;
   for (const int64_t event : events) {
@@ -216,14 +217,14 @@ int64_t most_mapped(const std::vector<int64_t>& events) {
     if (bytes < kSmallest) {
       mapped += event;
     } else if (const size_t block = rounded(bytes); event < 0) {
-      std::vector<size_t>& equals = taken[block];
+      std::vector<size_t>& equals = allocated[block];
       free_blocks.add({nullptr, equals.empty() ? block : equals.back()});
       if (!equals.empty()) equals.pop_back();
-      for (const auto& gone : free_blocks.shrink(kMostCached)) mapped -= static_cast<int64_t>(gone.bytes);
+      for (const auto& evicted : free_blocks.shrink(kMostCached)) mapped -= static_cast<int64_t>(evicted.bytes);
     } else {
       const auto free = free_blocks.take(block);
       if (!free) mapped += static_cast<int64_t>(block);
-      taken[block].push_back(free ? free->bytes : block);
+      allocated[block].push_back(free ? free->bytes : block);
     }
     most = std::max(most, mapped);
   }

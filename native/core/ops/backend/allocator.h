@@ -1,6 +1,6 @@
 #pragma once
-// Memory of CPU tensors: blocks from the system that are kept and given out again, because a training step asks for the same
-// sizes over and over, and fresh pages cost more than the arithmetic on them.
+// Memory of CPU tensors: blocks from the system are cached and reused, because a training step requests the same
+// sizes repeatedly, and fresh pages cost more than the arithmetic on them.
 
 #include <cstddef>
 #include <cstdint>
@@ -8,15 +8,15 @@
 
 namespace reviewkd {
 
-/// Makes every CPU tensor of this process take its memory from the cache. Safe to call from several threads and more than
-/// once. Freed blocks are kept up to a bound and returned to the system beyond it.
+/// Makes every CPU tensor of this process allocate from the cache. Thread-safe and idempotent. Freed blocks are
+/// cached up to a bound and returned to the system beyond it.
 void install_caching_allocator();
 
-/// Bytes that are kept for reuse at present.
+/// Bytes currently cached for reuse.
 size_t cached_bytes();
 
-/// While it lives, records the memory of the CPU tensors that the calling thread makes (bytes asked for) and frees (the same
-/// bytes, negative), in order. Other threads go unrecorded and unslowed. Needs the caching allocator.
+/// While alive, records in order the CPU tensor memory that the calling thread allocates (requested bytes) and frees
+/// (the same bytes, negative). Other threads are neither recorded nor slowed down. Requires the caching allocator.
 class AllocationRecorder {
  public:
   AllocationRecorder();
@@ -24,10 +24,10 @@ class AllocationRecorder {
   AllocationRecorder(const AllocationRecorder&) = delete;
   AllocationRecorder& operator=(const AllocationRecorder&) = delete;
 
-  /// What was recorded since the start or the last call.
+  /// The events recorded since construction or the last call.
   std::vector<int64_t> take();
 
-  /// For the allocator.
+  /// Called by the allocator.
   void record(int64_t bytes) { events_.push_back(bytes); }
 
  private:
@@ -35,8 +35,8 @@ class AllocationRecorder {
   std::vector<int64_t> events_;
 };
 
-/// The most bytes that the cache takes from the system, beyond what it held at the start, to serve recorded events: what
-/// blocks are rounded up by and what is kept for reuse included.
+/// The peak number of bytes that the cache takes from the system, beyond its initial contents, to serve recorded
+/// events, including rounding and blocks kept for reuse.
 int64_t most_mapped(const std::vector<int64_t>& events);
 
 }  // namespace reviewkd

@@ -23,14 +23,15 @@ struct CudaHalf {
   std::string reason;
 };
 
-/// libtorch_cpu of a CUDA build comes with CUDA's runtime, which is cheap to ask; the driver alone may be there without a device.
+/// libtorch_cpu of a CUDA build ships CUDA's runtime, which is cheap to query; the driver alone may be installed
+/// without a device.
 bool may_have_device() {
   if (const auto count_devices = reinterpret_cast<int (*)(int*)>(platform::symbol_in_scope("cudaGetDeviceCount"))) {
     int count = 0;
     return count_devices(&count) == 0 && count > 0;
   }
   std::string ignored;
-  return platform::load_library(platform::cuda_driver_library(), platform::Symbols::kOwn, ignored) != nullptr;
+  return platform::load_library(platform::cuda_driver_library(), platform::Symbols::kLocal, ignored) != nullptr;
 }
 
 CudaHalf find_cuda_half() {
@@ -39,10 +40,10 @@ CudaHalf find_cuda_half() {
   if (!fs::exists(path, ignored)) {
     return {false, "this libtorch is a CPU build or was installed without its CUDA half (no " + platform::utf8_of(path) + ")"};
   }
-  if (!may_have_device()) return {false, "no CUDA device was found by the driver"};
+  if (!may_have_device()) return {false, "the driver found no CUDA device"};
   // Its static objects register kernels with the dispatcher and hooks with at::Context.
   std::string reason;
-  if (platform::load_library(platform::utf8_of(path), platform::Symbols::kEverybodys, reason) == nullptr) {
+  if (platform::load_library(platform::utf8_of(path), platform::Symbols::kGlobal, reason) == nullptr) {
     return {false, "libtorch_cuda could not be loaded: " + reason};
   }
   return {true, ""};
@@ -63,7 +64,7 @@ CudaStatus find_cuda() {
     const auto count = at::hasCUDA() ? at::detail::getCUDAHooks().getNumGPUs() : 0;
     for (int index = 0; index < count; ++index) status.devices.push_back("cuda:" + std::to_string(index));
     status.available = count > 0;
-    // float32 is float32 here, and the same seed gives the same bits.
+    // No TF32 for float32, and the same seed produces the same bits.
     at::globalContext().setAllowTF32CuDNN(false);
     at::globalContext().setDeterministicCuDNN(true);
     if (!status.available) status.reason = "libtorch's CUDA half reports no device";
@@ -85,17 +86,17 @@ const CudaStatus& cuda_status() {
 c10::Device parse_device(const std::string& name) {
   if (name == "cpu") return c10::Device(c10::kCPU);
   if (name != "cuda" && name != "auto") {
-    throw Error(ErrorCode::kInvalidArgument, "expected cpu, cuda or auto for device, got \"" + name + "\"", {"cpu", "cuda", "auto"});
+    throw Error(ErrorCode::kInvalidArgument, "invalid device: expected cpu, cuda or auto, received \"" + name + "\".", {"cpu", "cuda", "auto"});
   }
   const auto& cuda = cuda_status();
   if (cuda.available) return c10::Device(c10::kCUDA, 0);
   if (name == "auto") return c10::Device(c10::kCPU);
-  fail(ErrorCode::kCudaUnavailable, "expected a CUDA device for device \"cuda\", got none: ", cuda.reason,
+  fail(ErrorCode::kCudaUnavailable, "no CUDA device for device \"cuda\": ", cuda.reason,
        ". Use device \"cpu\" or \"auto\", or build against a CUDA libtorch (REVIEWKD_LIBTORCH) on a machine with a driver.");
 }
 
 std::string libtorch_directory() {
-  // Any function that lives in libtorch_cpu will do.
+  // Any function in libtorch_cpu works.
   const fs::path library = platform::path_of(platform::library_of(reinterpret_cast<const void*>(&at::globalContext)));
   std::error_code error;
   const fs::path path = fs::canonical(library, error);

@@ -1,5 +1,6 @@
 #pragma once
-// Where tensors live. The addon links only the CPU half of libtorch; the CUDA half is loaded at its start where there may be a device.
+// Device selection. The addon links only the CPU half of libtorch; the CUDA half is loaded at startup if a device may
+// be present.
 
 #include <c10/core/Device.h>
 
@@ -11,25 +12,26 @@ namespace reviewkd {
 struct CudaStatus {
   bool available = false;
   std::vector<std::string> devices;
-  /// Why CUDA cannot be used; empty where it can.
+  /// Why CUDA cannot be used; empty if it can.
   std::string reason;
 };
 
-/// Loads libtorch's CUDA half, once per process, if CUDA's runtime reports a device or, without that runtime, NVIDIA's driver can be loaded.
-/// Must run before anything else of libtorch: at::hasCUDA() keeps its first answer for the life of the process, and the autograd engine has
-/// threads for only those devices that were known at the first backward pass. Never throws.
+/// Loads libtorch's CUDA half, once per process, if CUDA's runtime reports a device or, without that runtime,
+/// NVIDIA's driver can be loaded. Must run before any other use of libtorch: at::hasCUDA() caches its first answer
+/// for the life of the process, and the autograd engine has threads only for devices known at the first backward
+/// pass. Never throws.
 void load_cuda_half();
 
 /// The CUDA devices of this process, looked up once.
 const CudaStatus& cuda_status();
 
-/// "cpu", "cuda" or "auto" (CUDA where it is available). Throws CUDA_UNAVAILABLE with the reason, or INVALID_ARGUMENT.
+/// "cpu", "cuda" or "auto" (CUDA if available). Throws CUDA_UNAVAILABLE with the reason, or INVALID_ARGUMENT.
 c10::Device parse_device(const std::string& name);
 
-/// Path of the directory that the loaded libtorch_cpu lies in.
+/// Path of the directory that contains the loaded libtorch_cpu.
 std::string libtorch_directory();
 
-/// Whether the loaded libtorch was built with CUDA support, told by the files beside it.
+/// Whether the loaded libtorch was built with CUDA support, judged by the files next to it.
 bool libtorch_is_cuda_build();
 
 }  // namespace reviewkd

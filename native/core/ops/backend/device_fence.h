@@ -1,5 +1,6 @@
 #pragma once
-// Order between streams of a device, for tensors that one stream writes and another reads. Does nothing for the CPU.
+// Ordering between streams of a device, for tensors that one stream writes and another reads. Does nothing on the
+// CPU.
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Event.h>
@@ -10,11 +11,11 @@ namespace reviewkd::ops {
 
 class DeviceFence {
  public:
-  /// Behind the work that the calling thread's current stream of the device has been given so far.
+  /// Records a point after all work submitted so far to the calling thread's current stream of the device.
   void record(c10::Device device);
-  /// Makes that stream wait for what was recorded last, if that was on the same device.
+  /// Makes that stream wait for the last recorded point, if it is on the same device.
   void wait(c10::Device device) const;
-  /// Makes the calling thread wait for it.
+  /// Makes the calling thread wait for the recorded point.
   void synchronize() const;
 
  private:
@@ -22,7 +23,8 @@ class DeviceFence {
   std::unique_ptr<c10::Event> event_;
 };
 
-/// Keeps the memory of a tensor that another stream made until the work that the current one has been given so far is done, though its owner may release it before.
+/// Keeps a tensor's memory, which another stream allocated, until the work submitted so far to the current stream is
+/// done, even if its owner releases it earlier.
 void keep_until_done(const at::Tensor& tensor);
 
 }  // namespace reviewkd::ops

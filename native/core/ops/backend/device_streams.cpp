@@ -8,7 +8,7 @@ namespace {
 thread_local const DeviceStreams* entered = nullptr;
 thread_local std::vector<at::Tensor>* kept_tensors = nullptr;
 
-/// For destructors. A device that has failed fails again at the next call, which may throw.
+/// For destructors. After a device failure the next call fails again and may throw.
 template <typename Work>
 void quietly(const Work& work) {
   try {
@@ -17,10 +17,10 @@ void quietly(const Work& work) {
   }
 }
 
-/// While it lives, keep_for_graph gives tensors to this list.
+/// While alive, keep_for_graph adds tensors to this list.
 class KeepingScope {
  public:
-  explicit KeepingScope(std::vector<at::Tensor>& kept) { kept_tensors = &kept; }
+  explicit KeepingScope(std::vector<at::Tensor>& tensors) { kept_tensors = &tensors; }
   ~KeepingScope() { kept_tensors = nullptr; }
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-// Streams and graphs of a device, as accelerator.h has them, owned. Everything here does nothing without such a device.
+// Owners of a device's streams and graphs (kernel_backend.h). Everything here is a no-op without such a device.
 
 #include <ATen/core/Tensor.h>
 
@@ -12,10 +12,10 @@
 
 namespace reviewkd::ops {
 
-/// Two streams, for the work of one thread at a time.
+/// Two streams, used by one thread at a time.
 class DeviceStreams {
  public:
-  /// None if the accelerator has no streams.
+  /// Null if the kernel backend has no streams.
   static std::unique_ptr<DeviceStreams> create(const KernelBackend& backend);
   explicit DeviceStreams(const KernelBackend& backend) : backend_(backend), context_(backend.create_context()) {}
   ~DeviceStreams();
@@ -30,7 +30,8 @@ class DeviceStreams {
   void* context_;
 };
 
-/// While it lives, this thread's work goes to these streams; with none, or within another scope of the same, nothing changes.
+/// While alive, this thread's work goes to these streams; no effect if null or if nested in a scope of the same
+/// streams.
 class StreamsScope {
  public:
   explicit StreamsScope(const DeviceStreams* streams);
@@ -43,8 +44,9 @@ class StreamsScope {
   const DeviceStreams* streams_;
 };
 
-/// Work on the second of this thread's streams, alongside what follows it on the first. What it makes may be read after `join`, which comes at the end of
-/// the object's life at the latest, and may be released once this thread has begun other such work or left the streams.
+/// Work on the second of this thread's streams, concurrent with later work on the first. Its results may be read
+/// after `join`, which the destructor calls at the latest, and may be released once this thread has begun other side
+/// work or left the streams.
 class SideWork {
  public:
   SideWork();
@@ -75,10 +77,12 @@ class SideWork {
   bool is_open_ = false;
 };
 
-/// Work that was recorded once and is done as often as `replay` is called, on the same memory. Made and replayed inside of a StreamsScope.
+/// Work that is recorded once and executed on each `replay`, on the same memory. Recorded and replayed inside a
+/// StreamsScope.
 class DeviceGraph {
  public:
-  /// Records what `work` puts on this thread's streams. What it throws, and what cannot be recorded, is thrown. The graph keeps `work`.
+  /// Records the work that `work` submits to this thread's streams. Rethrows exceptions of `work` and throws if it
+  /// cannot be recorded. The graph keeps `work`.
   static std::unique_ptr<DeviceGraph> record(const DeviceStreams& streams, std::function<void()> work);
 
   ~DeviceGraph();
@@ -96,10 +100,11 @@ class DeviceGraph {
   std::vector<at::Tensor> kept_;
 };
 
-/// Whether this thread's work is recorded instead of done: nothing that it makes can be read before a replay.
+/// Whether this thread's work is being recorded instead of executed: its results cannot be read before a replay.
 bool is_recording();
 
-/// A graph that is being recorded on this thread reads this tensor, which its owner may release: from here on the graph holds it, too.
+/// A graph being recorded on this thread reads this tensor, which its owner may release: from now on the graph holds
+/// it, too.
 void keep_for_graph(const at::Tensor& tensor);
 
 }  // namespace reviewkd::ops

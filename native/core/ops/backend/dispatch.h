@@ -1,5 +1,5 @@
 #pragma once
-// Which path an operation takes: the readable reference, or a fast one that this machine's processor can run.
+// Selects the path of an operation: the readable reference, or a fast one that this machine's processor supports.
 
 #include <ATen/core/Tensor.h>
 
@@ -9,7 +9,7 @@
 
 namespace reviewkd::ops {
 
-/// While it lives and `enabled`, every operation of this thread takes its reference path.
+/// While alive and `enabled`, every operation of this thread takes its reference path.
 class ReferenceScope {
  public:
   explicit ReferenceScope(bool enabled);
@@ -23,7 +23,8 @@ class ReferenceScope {
 
 bool takes_reference_path();
 
-/// While it lives, this thread takes one part of a batch after the other through a network: what all of them need should be kept.
+/// While alive, this thread passes the parts of a batch through a network one after another: values needed by all
+/// parts should be kept.
 class PartsScope {
  public:
   PartsScope();
@@ -37,18 +38,19 @@ bool takes_parts();
 /// The type that a layer computes in: bfloat16 for float32 values under autocast, otherwise their own.
 at::ScalarType computing_type(const at::Tensor& x);
 
-/// Fast kernels for values of a type; none where the processor lacks the instructions, or for a type that has no fast path
-/// (float64). PyTorch's ATEN_CPU_CAPABILITY bounds the instructions here, too.
+/// Fast kernels for values of a type; null if the processor lacks the instructions or the type has no fast path
+/// (float64). PyTorch's ATEN_CPU_CAPABILITY limits the instructions here, too.
 const ConvolutionKernels* convolution_kernels(at::ScalarType type);
 const WinogradKernels* winograd_kernels(at::ScalarType type);
 const MapKernels* map_kernels(at::ScalarType type);
 SgdKernel sgd_kernel();
 
-/// Memory of the calling thread that is kept for the next caller; the number tells apart what one thread uses at the same time.
+/// Scratch memory of the calling thread, reused by later callers; `which` separates buffers that a thread uses at the
+/// same time.
 void* scratch(int which, int64_t bytes);
 
-/// Calls work(first, last, thread) for ranges that cover 0 … count, one for each thread. How they are cut depends on `count` and
-/// the number of threads alone.
+/// Calls work(first, last, thread) for ranges that cover 0 … count, one per thread. The ranges depend only on `count`
+/// and the number of threads.
 void parallel_for_ranges(int64_t count, const std::function<void(int64_t, int64_t, int64_t)>& work);
 
 }  // namespace reviewkd::ops

@@ -1,21 +1,24 @@
 #pragma once
-// What a plugin for a device gives: kernels for the fused operations, streams and graphs of work. A table of plain functions on plain
-// pointers, so that kernels are compiled without libtorch's headers; all memory comes from whoever calls.
+// The interface of a device plugin: kernels for the fused operations, streams and graphs of work. A table of plain
+// functions on plain pointers, so that kernels are compiled without libtorch's headers; the caller provides all
+// memory.
 //
-// Maps lie in channels-last order, [pixels, channels]. Channels are multiples of kKernelBackendChannels, addresses of maps multiples of
-// kKernelBackendAlignment. Kernels run on the calling thread's current stream and do not wait; what goes wrong is thrown as std::runtime_error.
+// Maps are in channels-last order, [pixels, channels]. Channels are multiples of kKernelBackendChannels, addresses of
+// maps multiples of kKernelBackendAlignment. Kernels run on the calling thread's current stream and do not wait;
+// errors are thrown as std::runtime_error.
 
 #include <cstdint>
 
 namespace reviewkd::ops {
 
-/// Raised whenever something below changes. A plugin of another version is not used.
+/// Incremented whenever a declaration below changes. A plugin of another version is not used.
 constexpr int32_t kKernelBackendVersion = 2;
 constexpr const char* kKernelBackendSymbol = "reviewkd_kernel_backend";
 
 constexpr int64_t kKernelBackendChannels = 8;
 constexpr int64_t kKernelBackendAlignment = 16;
-/// Channels are read in groups of 128 bytes; the blocks of a group share a counter, of which there are so many.
+/// Channels are read in groups of 128 bytes; the blocks of a group share a counter, and the number of counters is
+/// limited.
 constexpr int64_t kMostChannels = 4096;
 /// Pixels of a map are counted in 32 bits.
 constexpr int64_t kMostPixels = int64_t{1} << 30;
@@ -30,45 +33,46 @@ struct MapShape {
   int64_t pixels, channels;
 };
 
-/// Batch statistics to scale · x + shift = gamma · (x - mean) · inverse + beta, inverse being 1 / sqrt(variance + epsilon); moves the
-/// running statistics by `momentum`. All but x and scratch: [channels].
+/// Converts batch statistics to scale · x + shift = gamma · (x - mean) · inverse + beta, with
+/// inverse = 1 / sqrt(variance + epsilon); updates the running statistics with `momentum`. All but x and scratch: [channels].
 struct BatchNormStatistics {
   MapShape shape;
   const void* x;
   const float *gamma, *beta;
-  const float* bias;  // of the convolution in front, which was not added; or none
+  const float* bias;  // of the preceding convolution, which did not add it; may be null
   double epsilon, momentum;
   float *running_mean, *running_variance;
   float* scratch;  // batch_norm_scratch(shape) floats
   float *scale, *shift, *mean, *inverse;
 };
 
-/// out = scale[c] · x + shift[c] + residual; active = ReLU of that.
+/// out = scale[c] · x + shift[c] + residual; active = ReLU(out).
 struct Normalization {
   MapShape shape;
   const void* x;
-  const float* scale;  // or none: 1
+  const float* scale;  // or null: 1
   const float* shift;
-  const void* residual;  // or none
-  void *out, *active;    // one of them may be none
+  const void* residual;  // may be null
+  void *out, *active;    // one of them may be null
 };
 
-/// The gradients of what stands above, g being `gradient` + `other_gradient` where `active` is none or above zero, otherwise 0.
+/// The gradients of the above, with g = `gradient` + `other_gradient` where `active` is null or above zero, otherwise
+/// 0.
 struct BatchNormGradient {
   MapShape shape;
   const void* gradient;
-  const void* other_gradient;  // of a second reader of the result; or none
+  const void* other_gradient;  // of a second reader of the result; may be null
   const void *active, *x;
   const float *mean, *inverse, *gamma;
-  void* masked;    // takes g, for what was added; or none
+  void* masked;    // receives g, the gradient of the residual; may be null
   float* scratch;  // batch_norm_scratch(shape) floats
   float* factors;  // [3, channels]
   float *gamma_gradient, *beta_gradient;
   void* x_gradient;
 };
 
-/// See pyramid_loss.h. Grids from fine to coarse, each a part of the one before; sizes are multiples of `cells`, the finest grid's, which is
-/// 1 where there is none.
+/// See pyramid_loss.h. Grids from fine to coarse, each dividing the previous one; sizes are multiples of `cells`, the
+/// finest grid's cells per side, or 1 without grids.
 struct Pyramid {
   ValueType type;
   int64_t images, height, width, channels, cells;
@@ -99,12 +103,12 @@ struct AttentionMaps {
   float *weight_gradient, *bias_gradient;
 };
 
-/// A parameter for which sgd_step.h's step is made; all of it in the same memory order.
+/// A parameter to update as in sgd_step.h; all tensors have the same memory order.
 struct SgdTensor {
   float* parameter;
   const void* gradient;
   float* momentum_buffer;
-  void* bfloat16_copy;  // receives the parameter, rounded; or none
+  void* bfloat16_copy;  // receives the rounded parameter; may be null
   int64_t count;
   float rate_scale, decay;
   ValueType gradient_type;
@@ -114,13 +118,14 @@ struct SgdTensors {
   const SgdTensor* tensors;  // on the host
   int64_t count;
   const float* rates;       // on the device
-  const int64_t* position;  // on the device: which of the rates
-  const float* finite;      // on the device: nothing is changed where it is 0; or none
+  const int64_t* position;  // on the device: index of the current rate
+  const float* finite;      // on the device: nothing changes where it is 0; may be null
   float momentum;
   bool nesterov;
 };
 
-/// Mean cross entropy of logits [rows, classes], the number of rows whose greatest logit is the label's, and (softmax - one-hot) / rows.
+/// Mean cross entropy of logits [rows, classes], the number of rows whose greatest logit is the label's, and
+/// (softmax - one-hot) / rows.
 struct CrossEntropy {
   ValueType type;
   int64_t rows, classes;
@@ -131,7 +136,7 @@ struct CrossEntropy {
   float *loss, *correct;
 };
 
-/// out[i] = values[i] · factor[0], out of a type.
+/// out[i] = values[i] · factor[0], with a type conversion.
 struct ScaledCopy {
   ValueType type;
   int64_t count;
@@ -161,52 +166,54 @@ struct ScalarValue {
   bool is_double;
 };
 
-/// The report of a step that may be taken in parts, each with its share of the batch. With n values: `values` [2 + n] is the gradients' norm, the
-/// number of images classified correctly and the values; `sums` [2 + n] runs over all finite steps: images, correct ones, values · images;
-/// `first_bad` [3 + n] is `values` and the number of the first step in which one of them was not finite. From that step on `finite` is 0.
+/// The report of a step, which may consist of micro-batches, each with its share of the batch. With n values:
+/// `values` [2 + n] contains the gradients' norm, the number of images classified correctly and the values;
+/// `sums` [2 + n] accumulates over all finite steps: images, correct ones, values · images; `first_bad` [3 + n] contains
+/// `values` and the number of the first step with a non-finite value. From that step on `finite` is 0.
 struct StepReport {
   ScalarValue scalars[kMostScalars];
   int32_t count;
   bool first_part, last_part;
   double share, images;
   const float* correct;
-  const double* norm;  // or none
+  const double* norm;  // may be null
   double *values, *sums, *first_bad;
   float* finite;
   const double* step;
 };
 
-/// The end of a step: counters of batches grow, and the schedule moves on.
+/// The end of a step: increments the batch counters and advances the schedule.
 struct StepEnd {
   struct Counter {
     int64_t* value;
     int64_t increment;
   };
-  const Counter* counters;  // on the host, each value once
+  const Counter* counters;  // on the host, each counter once
   int64_t count;
   int64_t* position;
   double* step;
 };
 
-/// Which image of a set, and the window that is cut from it: see augmentation.h. top, left: 0 … 2 · padding.
+/// An image of a set, and the window that is cropped from it: see augmentation.h. top, left: 0 … 2 · padding.
 struct ImagePick {
   int32_t index;
   uint8_t top, left, flip, unused;
 };
 
-/// images: [set, 3, height, width], of bytes where there is a lookup table [3, 256], otherwise of floats -> out: [count, height, width, 3].
+/// images: [set, 3, height, width], bytes with a lookup table [3, 256], otherwise floats -> out: [count, height,
+/// width, 3].
 struct ImageGathering {
   const void* images;
   const int64_t* labels;  // [set]
-  const float* lookup;    // or none
+  const float* lookup;    // may be null
   const ImagePick* picks;  // on the device
-  const int64_t* position;  // on the device: which batch of `count` picks; or none: the first
+  const int64_t* position;  // on the device: the batch of `count` picks; null: the first
   int64_t count, height, width, padding;
   float* out;
   int64_t* out_labels;  // [count]
 };
 
-/// Weights of a 3 × 3 convolution in the order in which tensor cores read them.
+/// Weights of a 3 × 3 convolution in the order that tensor cores read.
 struct TensorConvolutionWeights {
   ValueType type;
   int64_t in_channels, out_channels;
@@ -214,14 +221,15 @@ struct TensorConvolutionWeights {
   void* packed;         // bfloat16 [9 · in_channels · out_channels]
 };
 
-/// 3 × 3 convolution with padding 1 of bfloat16 maps by tensor cores. Optionally x is normalized on the way, relu(scale[c] · x + shift[c]) rounded to
-/// bfloat16 and then padded with zeros, and the moments of the output as rounded are summed up about an origin per channel: Σ (out - origin) and
-/// Σ (out - origin)². The origin is known before the output is, such as a running mean; the closer it is to the mean, the less squares cancel.
+/// 3 × 3 convolution with padding 1 of bfloat16 maps on tensor cores. Optionally normalizes x first, relu(scale[c] ·
+/// x + shift[c]) rounded to bfloat16 and then padded with zeros, and accumulates moments of the rounded output about
+/// an origin per channel: Σ (out - origin) and Σ (out - origin)². The origin is known before the output is, for
+/// example a running mean; the closer it is to the mean, the less the squares cancel.
 struct TensorConvolution {
   int64_t images, height, width, in_channels, out_channels, stride;
   const void* x;                // [images, height, width, in_channels]
   const void* weights;          // as packed by pack_tensor_weights
-  const float *scale, *shift;   // [in_channels]; null for x as it is
+  const float *scale, *shift;   // [in_channels]; null for unnormalized x
   const float* origin;          // [out_channels]; null without partials
   float* partials;              // [tensor_convolution_parts, 2, out_channels]; null for none
   void* out;                    // [images, ⌈height / stride⌉, ⌈width / stride⌉, out_channels]
@@ -229,11 +237,11 @@ struct TensorConvolution {
 
 struct KernelBackend {
   int32_t version;  // kKernelBackendVersion
-  /// "CUDA", or "CPU" of the one that stands in for it in tests.
+  /// "CUDA", or "CPU" for the host emulation used in tests.
   const char* device;
-  /// The libtorch that it was linked with; empty where it needs none.
+  /// The version of libtorch that it was linked with; empty if it does not use libtorch.
   const char* libtorch;
-  /// What it was compiled for, for reports.
+  /// The compilation target, for reports.
   const char* built_for;
 
   int64_t (*batch_norm_scratch)(const MapShape& shape);
@@ -256,30 +264,34 @@ struct KernelBackend {
   void (*step_end)(const StepEnd& call);
   void (*gather_images)(const ImageGathering& call);
 
-  /// Bytes of the device's memory that are free for this process, what its allocator keeps for later included.
+  /// Bytes of device memory available to this process, including the allocator's cache.
   int64_t (*free_memory)();
 
-  // Streams and graphs, or none. A context belongs to one thread at a time.
-  /// Two streams of the current device that no other context has.
+  // Streams and graphs; may be null. A context belongs to one thread at a time.
+  /// Creates two streams of the current device that no other context uses.
   void* (*create_context)();
   /// Waits for the work of both streams.
   void (*destroy_context)(void* context);
-  /// Work of this thread goes to the first stream from here on, behind the work that the thread's stream has been given so far; until `leave`.
+  /// Directs this thread's work to the first stream, ordered after the work submitted so far to the thread's stream;
+  /// until `leave`.
   void (*enter)(void* context);
   void (*leave)(void* context);
-  /// To the second stream, behind the work that the first has been given so far, and back without waiting; `join` makes the first wait for the second.
+  /// Directs work to the second stream, ordered after the work submitted so far to the first, and back without
+  /// waiting; `join` makes the first wait for the second.
   void (*begin_side)(void* context);
   void (*end_side)(void* context);
   void (*join)(void* context);
-  /// A graph of the work that `work(argument)` gives to the entered context, which is not done now. One recording at a time in a process; the
-  /// graphs of a context share their memory. If work throws or cannot be recorded, everything is as before, and the exception is passed on.
+  /// Records the work that `work(argument)` submits to the entered context as a graph, without executing it. One
+  /// recording at a time per process; the graphs of a context share their memory. If work throws or cannot be
+  /// recorded, the previous state is restored and the exception propagates.
   void* (*record)(void* context, void (*work)(void*), void* argument);
-  /// Does the recorded work, on the entered context that recorded it.
+  /// Executes the recorded work on the entered context that recorded it.
   void (*replay)(void* graph);
-  /// Waits for replays that are under way.
+  /// Waits for pending replays.
   void (*destroy_graph)(void* graph);
 
-  /// Into how many partial moments a convolution sums up; 0 if the current device or these channels and this stride are not supported.
+  /// The number of partial moments that a convolution produces; 0 if the current device or these channels and this
+  /// stride are not supported.
   int64_t (*tensor_convolution_parts)(const TensorConvolution& call);
   void (*pack_tensor_weights)(const TensorConvolutionWeights& call);
   void (*tensor_convolution)(const TensorConvolution& call);

@@ -29,7 +29,7 @@ std::vector<std::string>& offers() {
   return list;
 }
 
-const char* wished_for() {
+const char* requested_plugin() {
   const char* path = std::getenv(kVariable);
   return path != nullptr && *path != '\0' ? path : nullptr;
 }
@@ -40,7 +40,7 @@ fs::path own_directory() {
 }
 
 std::vector<std::string> places() {
-  if (const char* wish = wished_for()) return {wish};
+  if (const char* path = requested_plugin()) return {path};
   std::vector<std::string> result;
   {
     const std::lock_guard lock(offers_mutex);
@@ -51,42 +51,42 @@ std::vector<std::string> places() {
   return result;
 }
 
-/// "2.14" of "2.14.1".
+/// "2.14" for "2.14.1".
 std::string minor_version(const std::string& version) { return version.substr(0, version.find('.', version.find('.') + 1)); }
 
-std::string refusal(const KernelBackend& table) {
+std::string incompatibility(const KernelBackend& table) {
   if (table.version != kKernelBackendVersion) {
-    return "expected a plugin of interface " + std::to_string(kKernelBackendVersion) + ", got one of " + std::to_string(table.version);
+    return "invalid plugin: expected interface version " + std::to_string(kKernelBackendVersion) + ", received " + std::to_string(table.version);
   }
   const std::string libtorch = table.libtorch;
   if (!libtorch.empty() && minor_version(libtorch) != minor_version(TORCH_VERSION)) {
-    return "expected a plugin for libtorch " + minor_version(TORCH_VERSION) + ", got one for " + libtorch;
+    return "invalid plugin: expected one for libtorch " + minor_version(TORCH_VERSION) + ", received one for " + libtorch;
   }
   return "";
 }
 
 KernelBackendStatus find() {
   KernelBackendStatus status;
-  // Its half of libtorch comes first: the plugin finds it by being loaded already.
+  // libtorch's CUDA half comes first: the plugin resolves it as an already loaded library.
   const CudaStatus& cuda = cuda_status();
   for (const std::string& place : places()) {
     std::error_code ignored;
     if (!fs::exists(platform::path_of(place), ignored)) continue;
     status.path = place;
     std::string reason;
-    void* library = platform::load_library(place, platform::Symbols::kOwn, reason);
+    void* library = platform::load_library(place, platform::Symbols::kLocal, reason);
     if (library == nullptr) {
       status.reason = "it could not be loaded: " + reason;
       status.fix = cuda.available ? kInstall : "npx reviewkd libtorch install --cuda, on a machine with an NVIDIA driver";
       return status;
     }
-    const auto give = reinterpret_cast<const KernelBackend* (*)()>(platform::symbol_of(library, kKernelBackendSymbol));
-    status.reason = give == nullptr ? "expected a function " + std::string(kKernelBackendSymbol) + " in it, got none" : refusal(*give());
+    const auto get_table = reinterpret_cast<const KernelBackend* (*)()>(platform::symbol_of(library, kKernelBackendSymbol));
+    status.reason = get_table == nullptr ? "invalid plugin: expected a function " + std::string(kKernelBackendSymbol) + ", received none" : incompatibility(*get_table());
     status.fix = status.reason.empty() ? "" : kInstall;
-    if (status.reason.empty()) status.table = give();
+    if (status.reason.empty()) status.table = get_table();
     return status;
   }
-  status.reason = wished_for() != nullptr ? std::string("there is no ") + wished_for() + ", which " + kVariable + " names" : "it is not installed";
+  status.reason = requested_plugin() != nullptr ? std::string("there is no ") + requested_plugin() + ", which " + kVariable + " names" : "it is not installed";
   status.fix = kInstall;
   return status;
 }
@@ -104,9 +104,9 @@ void offer_kernel_backend(const std::string& path) {
 }
 
 const KernelBackend* kernel_backend_of(c10::DeviceType device) {
-  // On the CPU there is one only where a test asks for it.
-  static const bool wished = wished_for() != nullptr;
-  if (device != c10::kCUDA && !wished) return nullptr;
+  // On the CPU a backend exists only if a test requests it.
+  static const bool requested = requested_plugin() != nullptr;
+  if (device != c10::kCUDA && !requested) return nullptr;
   const KernelBackend* table = kernel_backend_status().table;
   return table != nullptr && c10::DeviceTypeName(device) == table->device ? table : nullptr;
 }

@@ -1,27 +1,28 @@
 #pragma once
-// What the fast CPU paths are made of: loops over images in channels-last order, compiled once for each instruction set and
-// picked at run time. Nothing here knows libtorch, for an inline function of its headers that is compiled for one instruction
-// set must not be the one that the linker keeps for all.
+// Building blocks of the fast CPU paths: loops over images in channels-last order, compiled once per instruction set
+// and selected at run time. Independent of libtorch, because an inline function of its headers compiled for one
+// instruction set must not become the copy that the linker keeps for all.
 
 #include <cstddef>
 #include <cstdint>
 
 namespace reviewkd::ops {
 
-/// Values of 16 channels stand together in packed weights; channel counts of fast convolutions are multiples of it.
+/// Values of 16 channels are adjacent in packed weights; channel counts of fast convolutions are multiples of it.
 constexpr int64_t kLanes = 16;
 constexpr int64_t kMostTaps = 9;
 
 /// A sum over taps and input channels for each pixel of an output image:
-/// out[r, c, o] = act(bias[o] + Σ_t Σ_i in[offset(t) + r · in_row + c · in_pixel + i] · weights[o / 16][t][i][o % 16] + residual[r, c, o]).
-/// Distances are counted in values. `in` is padded so that every tap of every pixel lies inside.
+/// out[r, c, o] = act(bias[o] + Σ_t Σ_i in[offset(t) + r · in_row + c · in_pixel + i] · weights[o / 16][t][i][o % 16]
+/// + residual[r, c, o]).
+/// Distances are counted in values. `in` is padded so that every tap of every pixel is inside.
 struct Convolution {
   const void* in;
   const void* weights;
   void* out;
   int64_t taps;
   int64_t offsets[kMostTaps];
-  /// Number of each tap in `weights`, of `weight_taps` that stand there.
+  /// Index of each tap in `weights`, which contains `weight_taps` taps.
   int64_t weight_tap[kMostTaps];
   int64_t weight_taps;
   int64_t in_channels;
@@ -29,8 +30,8 @@ struct Convolution {
   int64_t in_pixel, in_row;
   int64_t out_pixel, out_row;
   int64_t rows, columns;
-  const float* bias;     // [out_channels], or none
-  const void* residual;  // as out, or none
+  const float* bias;     // [out_channels], or null
+  const void* residual;  // as out, or null
   bool relu;
 };
 
@@ -49,24 +50,24 @@ struct WeightGradient {
   int64_t rows, columns;
 };
 
-/// Convolutions of one type of values: float, or bfloat16 with float sums.
+/// Convolutions for one value type: float, or bfloat16 with float sums.
 struct ConvolutionKernels {
   void (*convolve)(const Convolution&);
   void (*add_weight_gradient)(const WeightGradient&);
   int64_t (*weight_gradient_scratch)(const WeightGradient&);
 };
 
-/// A 3×3 convolution of images that lie one behind the other, with stride 1 and padding 1, by Winograd's F(4×4, 3×3).
+/// A 3×3 convolution of consecutive images, with stride 1 and padding 1, by Winograd's F(4×4, 3×3).
 /// out[n, r, c, o] = act(bias[o] + Σ x · filter + residual[n, r, c, o]).
 struct Winograd {
   const void* in;         // [images, height, width, in_channels]
   const float* filters;   // [36, in_channels, out_channels], see `transform_filters`
   void* out;              // [images, height, width, out_channels]
-  float* scratch;         // floats of `scratch_size`
+  float* scratch;         // `scratch_size` floats
   int64_t images, height, width;
   int64_t in_channels, out_channels;
-  const float* bias;      // [out_channels], or none
-  const void* residual;   // as out, or none
+  const float* bias;      // [out_channels], or null
+  const void* residual;   // as out, or null
   bool relu;
 };
 
@@ -75,15 +76,16 @@ struct WinogradGradient {
   const void* in;         // [images, height, width, in_channels]
   const void* gradient;   // [images, height, width, out_channels]
   float* sums;
-  float* scratch;         // floats of `scratch_size`
+  float* scratch;         // `scratch_size` floats
   int64_t images, height, width;
   int64_t in_channels, out_channels;
 };
 
 struct WinogradKernels {
-  /// G g Gᵀ: [9, pairs] -> [36, pairs], a plane for each place of the filter and for each pair of points; the first `count` pairs of each.
+  /// G g Gᵀ: [9, pairs] -> [36, pairs], one plane per filter position and per pair of points; the first `count` pairs
+  /// of each.
   void (*transform_filters)(const float* filters, int64_t pairs, int64_t count, float* transformed);
-  /// Gᵀ g G, the way back: [36, pairs] -> [9, pairs].
+  /// Gᵀ g G, the inverse direction: [36, pairs] -> [9, pairs].
   void (*restore_filters)(const float* transformed, int64_t pairs, int64_t count, float* filters);
   void (*convolve)(const Winograd&);
   void (*add_gradient)(const WinogradGradient&);
@@ -92,27 +94,27 @@ struct WinogradKernels {
 
 constexpr int64_t kWinogradPoints = 36;
 
-/// Pixels of a map that was normalized, with the gradient of act(scale · x + shift + residual).
+/// Pixels of a normalized map, with the gradient of act(scale · x + shift + residual).
 struct NormalizedMap {
   const void* gradient;
   const void* x;
   const float* mean;
-  // What the activation cut off has no gradient: where `active`, the result, is not above zero or, as long as nothing was added,
-  // scale · x + shift, which saves reading the result. None of them: nothing was cut off.
+  // The gradient is zero where the activation clipped: where the result `active` is not above zero or, if nothing was
+  // added, where scale · x + shift is not, which avoids reading the result. Neither given: no clipping.
   const void* active;
   const float* scale;
   const float* shift;
 };
 
-/// Loops over `count` pixels of `channels` values each.
+/// Loops over `count` pixels with `channels` values each.
 struct ChannelKernels {
-  /// mean[c], and m2[c] = Σ (x - mean)²: both in two passes over the pixels, which should lie in the cache.
+  /// mean[c], and m2[c] = Σ (x - mean)²: two passes over the pixels, which should be in the cache.
   void (*moments)(const void* x, int64_t count, int64_t channels, float* mean, float* m2);
-  /// out = act(scale[c] · x + shift[c] + residual); `residual` may be none.
+  /// out = act(scale[c] · x + shift[c] + residual); `residual` may be null.
   void (*normalize)(const void* x, const float* scale, const float* shift, const void* residual, bool relu, void* out, int64_t count,
                     int64_t channels);
-  /// With g = the gradient where nothing was cut off, otherwise 0: sum[c] += Σ g, product[c] += Σ g · (x - mean[c]); `masked` takes g where it
-  /// is not none.
+  /// With g = the gradient where nothing was clipped, otherwise 0: sum[c] += Σ g, product[c] += Σ g · (x - mean[c]);
+  /// writes g to `masked` unless it is null.
   void (*reduce_gradient)(const NormalizedMap& map, void* masked, float* sum, float* product, int64_t count, int64_t channels);
   /// out = a[c] · g + b[c] · (x - mean[c]) + k[c].
   void (*normalization_gradient)(const NormalizedMap& map, const float* a, const float* b, const float* k, void* out, int64_t count,
@@ -129,8 +131,9 @@ struct PyramidKernels {
                    const float* shifts, void* out);
 };
 
-/// One image of attention based fusion: x, out and gradient are [rows · down, columns · right, channels], y is [rows, columns,
-/// channels], each of whose pixels stands for down × right; weights are [2][2 · channels], for the channels of x, then of y.
+/// One image of attention based fusion: x, out and gradient are [rows · down, columns · right, channels]; y is [rows,
+/// columns, channels], and each of its pixels covers down × right pixels of x; weights are [2][2 · channels], for the
+/// channels of x, then of y.
 struct Attention {
   const void* x;
   const void* y;
@@ -141,10 +144,11 @@ struct Attention {
 struct AttentionKernels {
   /// z[pixel][k] = sigmoid(bias[k] + weights[k] · (x, y)); out = x · z₀ + y · z₁.
   void (*forward)(const Attention& image, const float* bias, float* z, void* out);
-  /// Pixels first … first + count of `out`, from the same z. x and out are those pixels alone, and may be the same.
+  /// Pixels first … first + count of `out`, from the same z. x and out contain only those pixels and may be the same
+  /// memory.
   void (*merge)(const Attention& image, const float* z, int64_t first, int64_t count, void* out);
-  /// Gradients of x and y; what belongs to these rows is added to weight_sums[2][2 · channels] and bias_sums[2]; `slopes` is room for
-  /// [pixel][2].
+  /// Gradients of x and y; adds the contribution of these rows to weight_sums[2][2 · channels] and bias_sums[2];
+  /// `slopes` is scratch memory for [pixel][2].
   void (*backward)(const Attention& image, const float* z, const void* gradient, float* slopes, void* x_gradient, void* y_gradient,
                    float* weight_sums, float* bias_sums);
 };
@@ -155,9 +159,9 @@ struct SgdCoefficients {
 };
 
 /// g ← gradient + decay · p;  v ← momentum · v + g;  p ← p - rate · (nesterov ? g + momentum · v : v).
-using SgdKernel = void (*)(float* parameter, const float* gradient, float* velocity, int64_t count, const SgdCoefficients& coefficients);
+using SgdKernel = void (*)(float* parameter, const float* gradient, float* momentum_buffer, int64_t count, const SgdCoefficients& coefficients);
 
-/// All loops of one instruction set for one type of maps.
+/// All loops of one instruction set for one map type.
 struct MapKernels {
   ChannelKernels channels;
   PyramidKernels pyramid;

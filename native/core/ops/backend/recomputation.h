@@ -1,6 +1,6 @@
 #pragma once
-// Maps that are not kept until the backward pass but made again then, from maps that are kept anyway: what a normalization makes of a
-// convolution's result, above all. Chen et al.: "Training Deep Nets with Sublinear Memory Cost" (2016).
+// Maps that are recomputed in the backward pass instead of kept, from maps that are kept anyway: mainly the
+// normalized output of a convolution. Chen et al.: "Training Deep Nets with Sublinear Memory Cost" (2016).
 
 #include <ATen/core/Tensor.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -11,7 +11,7 @@
 
 namespace reviewkd::ops {
 
-/// How a map is made again, any part of it, by the arithmetic that made it.
+/// Recomputes any part of a map with the arithmetic that produced it.
 struct Recomputation {
   /// Writes pixels first … first + count of the map, counted over all images, in its type and in channels-last order.
   using Make = std::function<void(const std::vector<at::Tensor>& sources, int64_t first, int64_t count, void* out)>;
@@ -20,17 +20,18 @@ struct Recomputation {
   Make make;
 };
 
-/// A map [N, C, H, W] and, where it is known, how to make it again. Stands wherever a tensor does.
+/// A map [N, C, H, W] and, if known, its recomputation. Usable wherever a tensor is.
 class LazyTensor {
  public:
   LazyTensor() = default;
-  LazyTensor(at::Tensor values, std::optional<Recomputation> again = std::nullopt) : values_(std::move(values)), recomputation_(std::move(again)) {}
+  LazyTensor(at::Tensor values, std::optional<Recomputation> recomputation = std::nullopt) : values_(std::move(values)), recomputation_(std::move(recomputation)) {}
 
-  /// A map that is not made before its values are asked for, for functions read it part by part and make each part while they need it.
-  /// placeholder: of the map's sizes and type, with its place in the graph, and with other values.
-  static LazyTensor deferred(at::Tensor placeholder, Recomputation again);
+  /// A map that is computed only when its values are requested, because its readers compute each part on demand.
+  /// placeholder: has the map's sizes, type and position in the graph, but other values.
+  static LazyTensor deferred(at::Tensor placeholder, Recomputation recomputation);
 
-  /// A map whose maker sums the gradients of two readers: fork has the values' memory and a place of its own in the graph.
+  /// A map whose producer sums the gradients of two readers: fork shares the values' memory but has its own position
+  /// in the graph.
   static LazyTensor with_fork(at::Tensor values, at::Tensor fork) {
     LazyTensor map(std::move(values));
     map.fork_ = std::move(fork);
@@ -41,9 +42,9 @@ class LazyTensor {
   const at::Tensor& values() const;
   const std::optional<Recomputation>& recomputation() const { return recomputation_; }
 
-  /// What stands for the map in the graph: its values, or their placeholder.
+  /// The map's tensor in the graph: its values, or their placeholder.
   const at::Tensor& variable() const { return values_.defined() ? values_ : placeholder_; }
-  /// The map for a second reader; the values for makers that do not tell readers apart.
+  /// The map for a second reader; the values themselves if the producer does not distinguish readers.
   const at::Tensor& fork() const { return fork_.defined() ? fork_ : values(); }
   bool has_fork() const { return fork_.defined(); }
   bool is_made() const { return values_.defined() || !placeholder_.defined(); }
@@ -55,21 +56,22 @@ class LazyTensor {
   std::optional<Recomputation> recomputation_;
 };
 
-/// What a function keeps of an input until its backward pass: the map, or what it is made of.
+/// A function's saved input: the map, or the sources of its recomputation.
 class SavedActivation {
  public:
   /// map: [N, C, H, W], in channels-last order, or its placeholder.
-  SavedActivation(const at::Tensor& map, const std::optional<Recomputation>& again);
+  SavedActivation(const at::Tensor& map, const std::optional<Recomputation>& recomputation);
 
-  /// Beside other tensors of the function's; one such map for each function.
+  /// Saves it together with the function's other tensors; one such map per function.
   void save(torch::autograd::AutogradContext* context, torch::autograd::variable_list others) const;
-  /// Leaves the others in `saved`.
+  /// Leaves the other tensors in `saved`.
   static SavedActivation restored(torch::autograd::AutogradContext* context, torch::autograd::variable_list& saved);
 
-  /// Pixels first … first + count, counted over all images; made in scratch memory of the calling thread if they were not kept.
+  /// Pixels first … first + count, counted over all images; recomputed in scratch memory of the calling thread if
+  /// they were not saved.
   const char* pixels(int64_t first, int64_t count) const;
 
-  /// Nothing where the map was kept itself, the only source.
+  /// Null if the map itself was saved as the only source.
   const Recomputation::Make& make() const { return make_; }
   const std::vector<at::Tensor>& sources() const { return sources_; }
 

@@ -1,5 +1,6 @@
 #pragma once
-// Some values at a time, in the compiler's vector types: one register of the instruction set, or several where it is none in particular.
+// Vectors of values in the compiler's vector types: one register of the instruction set, or several for the generic
+// build.
 
 #include <cstdint>
 #include <cstring>
@@ -21,7 +22,7 @@ typedef int32_t Ints __attribute__((vector_size(4 * kWidth)));
 typedef uint32_t Bits __attribute__((vector_size(4 * kWidth)));
 typedef uint16_t Halves __attribute__((vector_size(2 * kWidth)));
 
-/// A value of 16 bits that PyTorch calls BFloat16.
+/// A 16-bit value, PyTorch's BFloat16.
 struct Bfloat16 {
   uint16_t bits;
 };
@@ -40,7 +41,7 @@ inline Floats load(const Bfloat16* from) {
 }
 
 inline void store(float* to, Floats value) { std::memcpy(to, &value, sizeof value); }
-/// Rounds to the nearest, ties to even, as PyTorch does. The instruction takes values below 2⁻¹²⁶ for 0.
+/// Rounds to nearest, ties to even, as PyTorch does. The instruction flushes values below 2⁻¹²⁶ to 0.
 inline void store(Bfloat16* to, Floats value) {
 #ifdef __AVX512BF16__
   const __m256bh halves = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(value));
@@ -54,10 +55,10 @@ inline void store(Bfloat16* to, Floats value) {
   std::memcpy(to, &halves, sizeof halves);
 }
 
-/// A difference, for the compiler may drop - 0 but not + 0, which makes 0 of -0.
+/// A subtraction, because the compiler may drop - 0 but not + 0, which turns -0 into 0.
 inline Floats splat(float value) { return value - Floats{}; }
 
-/// The values above zero, NaN included, as at::relu leaves them.
+/// Values above zero, and NaN, as at::relu keeps them.
 inline Floats above_zero(Floats value) { return value < 0 ? Floats{} : value; }
 
 }  // namespace reviewkd::ops::REVIEWKD_ISA

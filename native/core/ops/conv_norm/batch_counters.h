@@ -1,5 +1,5 @@
 #pragma once
-// The counters of batches that normalizations keep: on a device some dozen of them grow in one launch at the end of a step.
+// Batch counters of normalizations: on a device, one launch at the end of a step increments several dozen of them.
 
 #include <ATen/core/Tensor.h>
 
@@ -8,7 +8,7 @@
 
 namespace reviewkd::ops {
 
-/// Collects, while it lives, the batches that this thread counts.
+/// Collects the batches counted by this thread while alive.
 class BatchCounterScope {
  public:
   BatchCounterScope();
@@ -16,7 +16,7 @@ class BatchCounterScope {
   BatchCounterScope(const BatchCounterScope&) = delete;
   BatchCounterScope& operator=(const BatchCounterScope&) = delete;
 
-  /// Each counter once, with how much it has to grow.
+  /// Each counter once, with its increment.
   const std::vector<std::pair<at::Tensor, int64_t>>& counted() const { return counted_; }
 
  private:
@@ -26,7 +26,7 @@ class BatchCounterScope {
   BatchCounterScope* outer_;
 };
 
-/// Adds 1 to a counter, an int64 scalar: at once, or at the end of the thread's BatchCounterScope.
+/// Adds 1 to a counter, an int64 scalar: immediately, or at the end of the thread's BatchCounterScope.
 void count_batch(const at::Tensor& counter);
 
 }  // namespace reviewkd::ops

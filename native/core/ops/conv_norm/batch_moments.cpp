@@ -16,7 +16,8 @@ at::Tensor tensor_of(const std::vector<float>& values) {
 BatchMoments combined(ImageMoments& images, int64_t pixels) {
   const int64_t channels = images.channels;
   BatchMoments result{images.images * pixels, std::vector<double>(channels, 0.0), std::vector<double>(channels, 0.0)};
-  // All images have the same number of pixels: the mean is that of the means, and each adds its distance from it.
+  // All images have the same number of pixels: the mean is the mean of the images' means, and each image adds its
+  // distance from it.
   for (int64_t n = 0; n < images.images; ++n) {
     const float* mean = images.mean(n);
     for (int64_t c = 0; c < channels; ++c) result.mean[c] += mean[c];

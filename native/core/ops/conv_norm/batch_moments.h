@@ -1,6 +1,6 @@
 #pragma once
-// The statistics of a batch and the sums of its gradient: taken image by image in float, put together in double and in the order
-// of the images, so that they do not depend on how images are dealt out to threads.
+// Batch statistics and gradient sums: computed per image in float and combined in double in image order, so that the
+// result does not depend on the distribution of images among threads.
 
 #include <ATen/core/Tensor.h>
 
@@ -8,7 +8,7 @@
 
 namespace reviewkd::ops {
 
-/// Mean and sum of squared distances from it, [N, C] each.
+/// Mean and sum of squared deviations, [N, C] each.
 class ImageMoments {
  public:
   ImageMoments(int64_t images, int64_t channels) : images(images), channels(channels), values_(2 * images * channels) {}
@@ -24,7 +24,7 @@ class ImageMoments {
 };
 
 struct BatchMoments {
-  int64_t count;  // values of a channel
+  int64_t count;  // number of values per channel
   std::vector<double> mean, variance;  // [C]; the variance is divided by `count`
 };
 
@@ -35,7 +35,7 @@ BatchMoments combined(ImageMoments& images, int64_t pixels);
 class BatchNormCoefficients {
  public:
   BatchNormCoefficients(const BatchMoments& moments, const at::Tensor& gamma, const at::Tensor& beta, double epsilon);
-  /// From the values of another.
+  /// Wraps the values of another instance.
   explicit BatchNormCoefficients(at::Tensor values) : values_(std::move(values)) {}
 
   /// [4, C], float32.
@@ -53,7 +53,7 @@ class BatchNormCoefficients {
   at::Tensor values_;
 };
 
-/// Σ g and Σ g · (x - mean), [N, C] each, from 0.
+/// Σ g and Σ g · (x - mean), [N, C] each, initially 0.
 class ImageSums {
  public:
   ImageSums(int64_t images, int64_t channels) : images(images), channels(channels), values_(2 * images * channels, 0.0f) {}
@@ -68,7 +68,7 @@ class ImageSums {
   std::vector<float> values_;
 };
 
-/// The gradient of what was normalized is a · g + b · (x - mean) + k; [C] each.
+/// The gradient of the normalization's input is a · g + b · (x - mean) + k; [C] each.
 struct NormalizationGradient {
   NormalizationGradient(ImageSums& sums, const float* inverse, const at::Tensor& gamma, int64_t pixels);
 

@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/base/error.h"
+#include "core/ops/backend/autograd_function.h"
 #include "core/ops/conv_norm/device_conv_norm.h"
 #include "core/ops/backend/dispatch.h"
 #include "core/ops/convolution/image_convolution.h"
@@ -22,7 +23,7 @@ at::Tensor empty_map(int64_t images, const ConvolutionShape& shape, at::ScalarTy
 }
 
 void require_several_outputs(const at::Tensor& x, const ConvNormParameters& parameters) {
-  if (x.dim() != 4) return;  // the convolution says what is wrong
+  if (x.dim() != 4) return;  // the convolution reports the error
   const auto out = [&](int64_t dimension) {
     return (x.size(dimension) + 2 * parameters.padding - parameters.weight.size(dimension)) / parameters.stride + 1;
   };
@@ -45,8 +46,8 @@ std::shared_ptr<const ImageConvolution> convolution_of(at::IntArrayRef x, const 
 at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor& x, const ConvNormParameters& parameters,
                           FoldedWeights& cache, const at::Tensor& residual, bool relu, at::ScalarType type) {
   const auto fold = [&]() -> FoldedWeights::Folded {
-    const FoldedBatchNorm folding(parameters);
-    return {convolution.pack(parameters.weight, folding.scale.const_data_ptr<float>()), folding.shift};
+    const FoldedBatchNorm folded_norm(parameters);
+    return {convolution.pack(parameters.weight, folded_norm.scale.const_data_ptr<float>()), folded_norm.shift};
   };
   const auto folded = cache.get(parameters, type, fold, /*keeps=*/takes_parts() || !convolution.packs_anew_for(x.size(0)));
   const at::Tensor input = in_order(x, type);
@@ -64,15 +65,14 @@ at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor&
 
 }  // namespace
 
-// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
-class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
+REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
  public:
-  /// x: what stands for `map` in the graph. again: takes how to make the result, where nothing is added; what is returned then carries the
-  /// result, but holds what was convolved. Gives x, too, for a fork.
+  /// x: represents `map` in the graph. recomputation: receives the recomputation of the result, if nothing is added; the
+  /// returned tensor then represents the result but holds the convolution's output. Also returns x for a fork.
   static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                           const at::Tensor& gamma, const at::Tensor& beta, const std::optional<at::Tensor>& residual,
                           const ConvNormParameters& parameters, const ImageConvolution& convolution, bool relu, at::ScalarType type,
-                          bool forks, const LazyTensor& map, std::optional<Recomputation>* again) {
+                          bool forks, const LazyTensor& map, std::optional<Recomputation>* recomputation) {
     const ConvolutionShape& shape = convolution.shape();
     const int64_t count = x.size(0);
     const int64_t channels = shape.out_channels;
@@ -81,13 +81,13 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     const at::Tensor added = residual ? in_order(*residual, type) : at::Tensor();
     const at::Tensor packed = convolution.pack(weight);
     at::Tensor raw = empty_map(count, shape, type);  // [N, O, Ho, Wo], before the normalization
-    const SavedActivation reading(input, map.is_made() ? std::nullopt : map.recomputation());
+    const SavedActivation reader(input, map.is_made() ? std::nullopt : map.recomputation());
     const NhwcView raws(raw);
     ImageMoments image_moments(count, channels);
     parallel_for_ranges(count, [&](int64_t first, int64_t last, int64_t) {
       for (int64_t n = first; n < last; n += convolution.group()) {
         const int64_t group = std::min(convolution.group(), last - n);
-        convolution.forward(reading.pixels(n * shape.in_pixels(), group * shape.in_pixels()), group, packed, nullptr, nullptr, false, raws[n]);
+        convolution.forward(reader.pixels(n * shape.in_pixels(), group * shape.in_pixels()), group, packed, nullptr, nullptr, false, raws[n]);
         for (int64_t k = n; k < n + group; ++k) {
           kernels.moments(raws[k], shape.out_pixels(), channels, image_moments.mean(k), image_moments.m2(k));
         }
@@ -95,18 +95,18 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     });
     const BatchMoments moments = combined(image_moments, shape.out_pixels());
     update_running_stats(parameters, moments);
-    const BatchNormCoefficients normalizing(moments, gamma, beta, parameters.epsilon);
+    const BatchNormCoefficients coefficients(moments, gamma, beta, parameters.epsilon);
     at::Tensor result;
     if (residual) {
       result = at::empty_like(raw);
-      normalize({count, shape.out_pixels(), channels, kernels}, raws, normalizing.scale(), normalizing.shift(), NhwcView(added), relu, NhwcView(result));
+      normalize({count, shape.out_pixels(), channels, kernels}, raws, coefficients.scale(), coefficients.shift(), NhwcView(added), relu, NhwcView(result));
     } else {
       result = raw.detach();
-      *again = recompute_norm(raw, normalizing, relu);
+      *recomputation = recompute_norm(raw, coefficients, relu);
     }
 
     SavedActivation(input, input.is_same(x) ? map.recomputation() : std::nullopt)
-        .save(context, {weight, gamma, raw, normalizing.values(), Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
+        .save(context, {weight, gamma, raw, coefficients.values(), Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
     context->saved_data["stride"] = parameters.stride;
     context->saved_data["padding"] = parameters.padding;
     context->saved_data["relu"] = relu;
@@ -120,7 +120,7 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     variable_list saved = context->get_saved_variables();
     const SavedActivation input = SavedActivation::restored(context, saved);
     const at::Tensor &weight = saved[0], &gamma = saved[1], &raw = saved[2];
-    const BatchNormCoefficients normalizing(saved[3]);
+    const BatchNormCoefficients coefficients(saved[3]);
     const Activation activation{context->saved_data["relu"].toBool(), saved[4]};
     const at::ScalarType type = raw.scalar_type();
     const bool has_residual = context->saved_data["residual"].toBool();
@@ -136,18 +136,18 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
     const int64_t channels = shape.out_channels;
     const at::Tensor gradient = in_order(gradients[0], type);
 
-    // Where nothing is masked, what is added gets the gradient as it came.
+    // Without a mask, the residual's gradient is the incoming gradient.
     at::Tensor masked;
     if (has_residual) masked = activation.relu ? at::empty_like(gradient) : gradient;
-    const NormalizedImages maps({count, shape.out_pixels(), channels, kernels}, raw, gradient, normalizing, activation);
-    const NormalizationGradient coefficients =
+    const NormalizedImages maps({count, shape.out_pixels(), channels, kernels}, raw, gradient, coefficients, activation);
+    const NormalizationGradient factors =
         reduce_gradient(maps, gamma, NhwcView(has_residual && activation.relu ? masked : at::Tensor()));
 
     const bool needs_input = context->needs_input_grad(0);
     at::Tensor input_gradient = needs_input ? input.empty_like() : at::Tensor();
     const at::Tensor packed = needs_input ? convolution.pack_for_gradient(weight) : at::Tensor();
-    const at::Tensor beside = gradients.size() > 1 && gradients[1].defined() ? in_order(gradients[1], type) : at::Tensor();
-    const NhwcView input_gradients(input_gradient), gradients_beside(beside);
+    const at::Tensor second_gradient = gradients.size() > 1 && gradients[1].defined() ? in_order(gradients[1], type) : at::Tensor();
+    const NhwcView input_gradients(input_gradient), second_gradients(second_gradient);
     const int64_t threads = at::get_num_threads();
     const int64_t weight_sums = convolution.weight_sums();
     at::Tensor thread_sums = at::zeros({threads, weight_sums}, at::kFloat);
@@ -157,11 +157,11 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
         convolution.begin_gradients(group);
         for (int64_t k = 0; k < group; ++k) {
           for (int64_t r = 0; r < shape.out_height; ++r) {
-            kernels.normalization_gradient(maps.from(n + k, r * shape.out_width), coefficients.a.data(), coefficients.b.data(),
-                                           coefficients.k.data(), convolution.gradient_row(k, r), shape.out_width, channels);
+            kernels.normalization_gradient(maps.from(n + k, r * shape.out_width), factors.a.data(), factors.b.data(),
+                                           factors.k.data(), convolution.gradient_row(k, r), shape.out_width, channels);
           }
         }
-        if (needs_input) convolution.input_gradient(group, packed, gradients_beside[n], input_gradients[n]);
+        if (needs_input) convolution.input_gradient(group, packed, second_gradients[n], input_gradients[n]);
         const void* images = input.pixels(n * shape.in_pixels(), group * shape.in_pixels());
         convolution.add_weight_gradient(images, group, thread_sums.data_ptr<float>() + thread * weight_sums);
       }
@@ -172,9 +172,9 @@ class ConvNormFunction : public torch::autograd::Function<ConvNormFunction> {
 
     const auto input_type = static_cast<at::ScalarType>(context->saved_data["input_type"].toInt());
     if (needs_input && input_type != type) input_gradient = input_gradient.to(input_type);
-    // A bias moves the mean, which is subtracted again.
+    // A bias shifts the mean, which is subtracted again: its gradient is 0.
     const at::Tensor bias_gradient = context->saved_data["bias"].toBool() ? at::zeros_like(gamma) : at::Tensor();
-    return {input_gradient, weight_gradient, bias_gradient, coefficients.gamma_gradient(), coefficients.beta_gradient(), masked,
+    return {input_gradient, weight_gradient, bias_gradient, factors.gamma_gradient(), factors.beta_gradient(), masked,
             at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
@@ -197,8 +197,8 @@ void FoldedWeights::share(const Folded& folded) {
     if (is_recording()) keep_for_graph(*tensor);
     else keep_until_done(*tensor);
   }
-  // While work is recorded, what came before the recording must not be waited for; the steps before it have done so.
-  if (!is_recording()) folded.made.wait(folded.packed.device());
+  // During recording, earlier work must not be waited for; the steps before the recording have done so.
+  if (!is_recording()) folded.fence.wait(folded.packed.device());
 }
 
 at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
@@ -220,19 +220,19 @@ WithShortcut run(const LazyTensor& map, const ConvNormParameters& parameters, Fo
   const bool differentiates = at::GradMode::is_enabled();
   const bool folds = !parameters.training && !differentiates;
   if (!convolution || !(folds || parameters.training) || (differentiates && variable.requires_grad() && !convolution->has_input_gradient())) {
-    // PyTorch convolves, and what follows is done in one pass over the result.
+    // PyTorch convolves; one pass over the result does the rest.
     const at::Tensor convolved = at::conv2d(map, parameters.weight, parameters.bias, parameters.stride, parameters.padding, 1, parameters.groups);
     return {batch_norm(convolved, parameters, residual, relu), map};
   }
   if (folds) return {folded_forward(*convolution, map, parameters, folded, residual, relu, type), map};
-  // In another type than the convolution reads, the map is made after all.
+  // If the type is not the convolution's own, the map is computed after all.
   const at::Tensor& x = variable.scalar_type() == type ? variable : map.values();
   forks = forks && differentiates && x.requires_grad();
-  std::optional<Recomputation> again;
+  std::optional<Recomputation> recomputation;
   const variable_list results =
       ConvNormFunction::apply(x, parameters.weight, where_defined(parameters.bias), parameters.gamma, parameters.beta, where_defined(residual),
-                              parameters, *convolution, relu, type, forks, map, &again);
-  const LazyTensor layer = again ? LazyTensor::deferred(results[0], std::move(*again)) : LazyTensor(results[0]);
+                              parameters, *convolution, relu, type, forks, map, &recomputation);
+  const LazyTensor layer = recomputation ? LazyTensor::deferred(results[0], std::move(*recomputation)) : LazyTensor(results[0]);
   return {differentiates ? layer : LazyTensor(layer.values()), forks ? results[1] : x};
 }
 
@@ -243,7 +243,7 @@ LazyTensor conv_norm(const LazyTensor& x, const ConvNormParameters& parameters, 
 }
 
 WithShortcut conv_norm_with_shortcut(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, bool relu) {
-  // The shortcut reads the map as well: it is computed now rather than by its readers.
+  // The shortcut reads the map as well: it is computed now rather than by each reader.
   return run(x.has_fork() ? x : LazyTensor(x.values()), parameters, folded, {}, relu, /*forks=*/true);
 }
 

@@ -4,6 +4,7 @@
 #include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
 #include "core/ops/backend/nhwc_view.h"
 #include "core/ops/low_precision_copies/low_precision_copies.h"
@@ -23,13 +24,12 @@ at::Tensor convolved(const at::Tensor& input, const at::Tensor& kernel, const Co
 
 }  // namespace
 
-// Named outside of an anonymous namespace: Windows imports the base class only for classes with such a name.
-class DeviceConvNormFunction : public torch::autograd::Function<DeviceConvNormFunction> {
+REVIEWKD_AUTOGRAD_FUNCTION(DeviceConvNormFunction) {
  public:
   static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                                const at::Tensor& gamma, const at::Tensor& beta, const std::optional<at::Tensor>& residual,
                                const ConvNormParameters& parameters, NormOutputs outputs, at::ScalarType type) {
-    static_cast<void>(beta);  // an input for the graph; its values come with the parameters
+    static_cast<void>(beta);  // an input only for the graph; the parameters carry its values
     const c10::OptionalDeviceGuard device(x.device());
     LowPrecisionCopies::Copy* copy = low_precision_copy(weight, type);
     const at::Tensor input = in_order(x, type);
@@ -48,7 +48,7 @@ class DeviceConvNormFunction : public torch::autograd::Function<DeviceConvNormFu
     context->saved_data["bias"] = bias.has_value();
     context->saved_data["input_type"] = static_cast<int64_t>(x.scalar_type());
     context->saved_data["residual_type"] = static_cast<int64_t>(residual ? residual->scalar_type() : type);
-    // Outlives the backward pass: it belongs to the training whose step this is.
+    // Outlives the backward pass: it is owned by the training session.
     context->saved_data["copy"] = static_cast<int64_t>(reinterpret_cast<intptr_t>(copy));
     return outputs_of(normalized, outputs);
   }
@@ -78,7 +78,7 @@ class DeviceConvNormFunction : public torch::autograd::Function<DeviceConvNormFu
     }
     at::Tensor residual_gradient = gradient.residual;
     if (residual_gradient.defined()) residual_gradient = residual_gradient.to(static_cast<at::ScalarType>(number("residual_type")));
-    // A bias moves the mean, which is subtracted again.
+    // A bias shifts the mean, which is subtracted again: its gradient is 0.
     const at::Tensor bias_gradient = context->saved_data["bias"].toBool() ? at::zeros_like(gamma) : at::Tensor();
     return {input_gradient, weight_gradient, bias_gradient, gradient.gamma, gradient.beta, residual_gradient, at::Tensor(), at::Tensor(), at::Tensor()};
   }
@@ -89,7 +89,8 @@ class DeviceConvNormFunction : public torch::autograd::Function<DeviceConvNormFu
 
 namespace {
 
-/// The layer's convolution with its statistics folded in, summed and activated by cuDNN in one kernel; nothing where that is not to be had.
+/// The layer's convolution with folded statistics, addition and activation in one cuDNN kernel; nullopt if
+/// unavailable.
 std::optional<at::Tensor> fused_by_library(const at::Tensor& input, const FoldedWeights::Folded& folded, const ConvNormParameters& parameters,
                                            const at::Tensor& residual) {
   if (!input.is_cuda() || parameters.groups != 1 || !folded.library_fuses) return std::nullopt;
@@ -100,20 +101,20 @@ std::optional<at::Tensor> fused_by_library(const at::Tensor& input, const Folded
   } catch (const c10::OutOfMemoryError&) {
     throw;
   } catch (const c10::Error&) {
-    // This version of cuDNN has no engine for the layer, now and in every later step.
+    // This version of cuDNN has no engine for the layer, so later steps do not try again.
     folded.library_fuses = false;
     return std::nullopt;
   }
 }
 
-/// With running statistics: they are folded into the weights, which are kept, for nothing changes them.
+/// With running statistics: they are folded into the weights, which are cached because nothing changes them.
 DeviceConvNorm folded_conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& cache, const at::Tensor& residual,
                                 NormOutputs outputs, at::ScalarType type) {
   const c10::OptionalDeviceGuard device(x.device());
   const auto folded = cache.get(parameters, type, [&] {
-    const FoldedBatchNorm folding(parameters);
-    const at::Tensor weight = parameters.weight.detach() * folding.scale.view({-1, 1, 1, 1});
-    return FoldedWeights::Folded{in_order(weight, type), folding.shift, folding.shift.to(type)};
+    const FoldedBatchNorm folded_norm(parameters);
+    const at::Tensor weight = parameters.weight.detach() * folded_norm.scale.view({-1, 1, 1, 1});
+    return FoldedWeights::Folded{in_order(weight, type), folded_norm.shift, folded_norm.shift.to(type)};
   });
   const at::Tensor added = residual.defined() ? for_kernels(residual, type) : residual;
   const at::Tensor input = in_order(x, type);

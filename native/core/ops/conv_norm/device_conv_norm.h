@@ -1,5 +1,5 @@
 #pragma once
-// conv_norm.h's layer on a device: its library convolves, a plugin's kernels do the rest.
+// Device implementation of conv_norm.h: the device library convolves, and a plugin's kernels do the rest.
 
 #include <optional>
 
@@ -10,10 +10,10 @@ namespace reviewkd::ops {
 
 struct DeviceConvNorm {
   LazyTensor layer;
-  at::Tensor before;  // of NormOutputs::kBoth
+  at::Tensor before;  // only for NormOutputs::kBoth
 };
 
-/// Nothing where no kernel serves the layer.
+/// Returns nullopt if no kernel supports the layer.
 std::optional<DeviceConvNorm> conv_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded,
                                                   const at::Tensor& residual, NormOutputs outputs);
 

@@ -4,6 +4,7 @@
 #include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/nhwc_view.h"
 #include "core/ops/conv_norm/normalization.h"
 
@@ -59,7 +60,7 @@ DeviceNormGradient normalize_batch_gradient(const variable_list& gradients, Norm
   at::Tensor first = ordered(gradients[0]), second = ordered(gradients[1]), active = active_map;
   if (!first.defined()) std::swap(first, second);
   if (outputs == NormOutputs::kBoth && gradients[2].defined()) {
-    // The sum has a reader of its own, which the activation does not mask.
+    // The sum has its own reader, which the activation does not mask.
     at::Tensor sum = ordered(gradients[2]);
     if (second.defined()) first = first + second;
     if (first.defined()) sum = sum + at::where(active > 0, first, at::zeros_like(first));
@@ -67,7 +68,7 @@ DeviceNormGradient normalize_batch_gradient(const variable_list& gradients, Norm
     second = active = at::Tensor();
   }
   if (!first.defined()) return {};
-  // Where nothing is masked or summed, what is added gets the gradient as it came.
+  // Without a mask or a sum, the residual's gradient is the incoming gradient.
   const bool makes_gradient = active.defined() || second.defined();
   const at::Tensor masked = has_residual && makes_gradient ? at::empty_like(raw) : at::Tensor();
   const MapShape shape = map_shape(raw);
@@ -90,12 +91,11 @@ DeviceNormGradient normalize_batch_gradient(const variable_list& gradients, Norm
   return result;
 }
 
-// Named outside of an anonymous namespace: Windows imports the base class only for classes with such a name.
-class DeviceBatchNormFunction : public torch::autograd::Function<DeviceBatchNormFunction> {
+REVIEWKD_AUTOGRAD_FUNCTION(DeviceBatchNormFunction) {
  public:
   static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
                                const std::optional<at::Tensor>& residual, const ConvNormParameters& parameters, NormOutputs outputs) {
-    static_cast<void>(beta);  // an input for the graph; its values come with the parameters
+    static_cast<void>(beta);  // an input only for the graph; the parameters carry its values
     const c10::OptionalDeviceGuard device(x.device());
     const at::Tensor raw = for_kernels(x, x.scalar_type());
     const at::Tensor added = residual ? for_kernels(*residual, x.scalar_type()) : at::Tensor();
@@ -126,9 +126,9 @@ std::optional<LazyTensor> batch_norm_on_device(const at::Tensor& x, const ConvNo
   }
   if (at::GradMode::is_enabled()) return std::nullopt;
   const c10::OptionalDeviceGuard device(x.device());
-  const FoldedBatchNorm folding(parameters);
+  const FoldedBatchNorm folded_norm(parameters);
   const at::Tensor added = residual.defined() ? for_kernels(residual, x.scalar_type()) : residual;
-  const DeviceNormalized normalized = normalize_map(for_kernels(x, x.scalar_type()), folding.scale, folding.shift, added, outputs);
+  const DeviceNormalized normalized = normalize_map(for_kernels(x, x.scalar_type()), folded_norm.scale, folded_norm.shift, added, outputs);
   return LazyTensor(relu ? normalized.active : normalized.sum);
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Loops over pixels that treat each channel alike; see ChannelKernels. Included once for each instruction set.
+// Loops over pixels that treat all channels alike; see ChannelKernels. Included once per instruction set.
 
 #include <type_traits>
 
@@ -9,11 +9,11 @@
 namespace reviewkd::ops::REVIEWKD_ISA {
 namespace {
 
-/// So much of a map is treated channel after channel before the next part is: it stays near the core meanwhile.
+/// Bytes of a map processed for all channels before the next part, so that they stay in the core's cache.
 constexpr int64_t kPartBytes = int64_t{128} << 10;
 
-/// Calls body(first pixel, pixels, first channel, lanes): some pixels after others and, of each, whole vectors of channels, then one of what
-/// remains.
+/// Calls body(first pixel, pixels, first channel, lanes): for groups of pixels, first with full vectors of channels,
+/// then with the remaining ones.
 template <typename T, typename Body>
 void each_block(int64_t count, int64_t channels, const Body& body) {
   const int64_t fitting = kPartBytes / (channels * static_cast<int64_t>(sizeof(T)));
@@ -24,7 +24,7 @@ void each_block(int64_t count, int64_t channels, const Body& body) {
   }
 }
 
-// What a block that ends before the vector does reads and writes beyond its channels must stay unseen.
+// When a block ends before the vector does, reads and writes beyond its channels must have no visible effect.
 template <typename T>
 Floats load_lanes(const T* from, int64_t lanes) {
   if (lanes == kWidth) return load(from);
@@ -96,10 +96,10 @@ void normalize(const void* x_values, const float* scale, const float* shift, con
   });
 }
 
-/// What a gradient was cut off by; see NormalizedMap.
+/// The condition by which a gradient was clipped; see NormalizedMap.
 enum class Cut { kNothing, kResult, kInput };
 
-/// Calls body with the map's kind of cut as a constant.
+/// Calls body with the map's kind of clipping as a constant.
 template <typename Body>
 void with_cut(const NormalizedMap& map, const Body& body) {
   if (map.active != nullptr) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/ops/backend/autograd_function.h"
 #include "core/ops/conv_norm/device_norm.h"
 #include "core/ops/backend/dispatch.h"
 
@@ -31,65 +32,64 @@ BatchMoments moments_of(const ImagePass& pass, const NhwcView& x) {
 template <bool kRelu>
 void make_normalized(const std::vector<at::Tensor>& sources, int64_t first, int64_t count, void* out) {
   const at::Tensor& x = sources[0];
-  const BatchNormCoefficients normalizing(sources[1]);
-  map_kernels(x.scalar_type())->channels.normalize(NhwcView(x).pixel(0, first), normalizing.scale(), normalizing.shift(), nullptr, kRelu, out,
+  const BatchNormCoefficients coefficients(sources[1]);
+  map_kernels(x.scalar_type())->channels.normalize(NhwcView(x).pixel(0, first), coefficients.scale(), coefficients.shift(), nullptr, kRelu, out,
                                                    count, x.size(1));
 }
 
 }  // namespace
 
-// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
-class BatchNormFunction : public torch::autograd::Function<BatchNormFunction> {
+REVIEWKD_AUTOGRAD_FUNCTION(BatchNormFunction) {
  public:
-  /// again: takes how to make the result again, where nothing is added.
+  /// recomputation: receives the recomputation of the result, if nothing is added.
   static Variable forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
                           const std::optional<at::Tensor>& residual, const ConvNormParameters& parameters, bool relu,
-                          std::optional<Recomputation>* again) {
+                          std::optional<Recomputation>* recomputation) {
     const at::Tensor input = in_order(x, x.scalar_type());
     const at::Tensor added = residual ? in_order(*residual, x.scalar_type()) : at::Tensor();
     const ImagePass pass = pass_over(input);
     const BatchMoments moments = moments_of(pass, NhwcView(input));
     update_running_stats(parameters, moments);
-    const BatchNormCoefficients normalizing(moments, gamma, beta, parameters.epsilon);
+    const BatchNormCoefficients coefficients(moments, gamma, beta, parameters.epsilon);
     at::Tensor result = at::empty_like(input);
-    normalize(pass, NhwcView(input), normalizing.scale(), normalizing.shift(), NhwcView(added), relu, NhwcView(result));
+    normalize(pass, NhwcView(input), coefficients.scale(), coefficients.shift(), NhwcView(added), relu, NhwcView(result));
 
-    context->save_for_backward({input, gamma, normalizing.values(), Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
+    context->save_for_backward({input, gamma, coefficients.values(), Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
     context->saved_data["relu"] = relu;
     context->saved_data["residual"] = residual.has_value();
-    if (!residual) *again = recompute_norm(input, normalizing, relu);
+    if (!residual) *recomputation = recompute_norm(input, coefficients, relu);
     return result;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &input = saved[0], &gamma = saved[1];
-    const BatchNormCoefficients normalizing(saved[2]);
+    const BatchNormCoefficients coefficients(saved[2]);
     const Activation activation{context->saved_data["relu"].toBool(), saved[3]};
     const at::Tensor gradient = in_order(gradients[0], input.scalar_type());
-    // Where nothing is masked, what is added gets the gradient as it came.
+    // Without a mask, the residual's gradient is the incoming gradient.
     at::Tensor masked;
     if (context->saved_data["residual"].toBool()) masked = activation.relu ? at::empty_like(gradient) : gradient;
-    const NormalizedImages maps(pass_over(input), input, gradient, normalizing, activation);
-    const NormalizationGradient coefficients =
+    const NormalizedImages maps(pass_over(input), input, gradient, coefficients, activation);
+    const NormalizationGradient factors =
         reduce_gradient(maps, gamma, NhwcView(masked.defined() && activation.relu ? masked : at::Tensor()));
     at::Tensor input_gradient = at::empty_like(input);
     const NhwcView input_gradients(input_gradient);
     const ImagePass& pass = maps.pass();
     parallel_for_ranges(pass.images, [&](int64_t first, int64_t last, int64_t) {
       for (int64_t n = first; n < last; ++n) {
-        pass.kernels.normalization_gradient(maps.from(n, 0), coefficients.a.data(), coefficients.b.data(), coefficients.k.data(),
+        pass.kernels.normalization_gradient(maps.from(n, 0), factors.a.data(), factors.b.data(), factors.k.data(),
                                             input_gradients[n], pass.pixels, pass.channels);
       }
     });
-    return {input_gradient, coefficients.gamma_gradient(), coefficients.beta_gradient(), masked, at::Tensor(), at::Tensor(), at::Tensor()};
+    return {input_gradient, factors.gamma_gradient(), factors.beta_gradient(), masked, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
 void require_several_values(int64_t values) {
   if (values != 1) return;
-  fail(ErrorCode::kBatchTooSmall, "expected at least 2 values in each channel for training, got 1: batch normalization over a single value is "
-       "undefined. Use more or larger images.");
+  fail(ErrorCode::kBatchTooSmall, "invalid batch: expected at least 2 values per channel for training, received 1. Batch normalization over a "
+       "single value is undefined; use more or larger images.");
 }
 
 FoldedBatchNorm::FoldedBatchNorm(const ConvNormParameters& parameters) {
@@ -123,13 +123,13 @@ void normalize(const ImagePass& pass, const NhwcView& x, const float* scale, con
   });
 }
 
-Recomputation recompute_norm(const at::Tensor& x, const BatchNormCoefficients& normalizing, bool relu) {
-  return {{x, normalizing.values()}, relu ? &make_normalized<true> : &make_normalized<false>};
+Recomputation recompute_norm(const at::Tensor& x, const BatchNormCoefficients& coefficients, bool relu) {
+  return {{x, coefficients.values()}, relu ? &make_normalized<true> : &make_normalized<false>};
 }
 
 NormalizedMap NormalizedImages::from(int64_t image, int64_t pixel) const {
-  return {.gradient = gradients_.pixel(image, pixel), .x = x_.pixel(image, pixel), .mean = normalizing_.mean(),
-          .active = actives_.pixel(image, pixel), .scale = cut_by_input_ ? normalizing_.scale() : nullptr, .shift = normalizing_.shift()};
+  return {.gradient = gradients_.pixel(image, pixel), .x = x_.pixel(image, pixel), .mean = coefficients_.mean(),
+          .active = actives_.pixel(image, pixel), .scale = cut_by_input_ ? coefficients_.scale() : nullptr, .shift = coefficients_.shift()};
 }
 
 NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Tensor& gamma, const NhwcView& masks) {
@@ -140,13 +140,13 @@ NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Te
       pass.kernels.reduce_gradient(maps.from(n, 0), masks[n], sums.sum(n), sums.product(n), pass.pixels, pass.channels);
     }
   });
-  return NormalizationGradient(sums, maps.normalizing().inverse(), gamma, pass.pixels);
+  return NormalizationGradient(sums, maps.coefficients().inverse(), gamma, pass.pixels);
 }
 
 at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
   at::Tensor result = at::batch_norm(x, parameters.gamma, parameters.beta, parameters.running_mean, parameters.running_variance,
                                      parameters.training, parameters.momentum, parameters.epsilon, /*cudnn_enabled=*/true);
-  // Nobody else holds what is written over.
+  // In place: no other reader holds the tensor.
   if (residual.defined()) result.add_(residual);
   return relu ? result.relu_() : result;
 }
@@ -158,19 +158,19 @@ LazyTensor batch_norm(const at::Tensor& x, const ConvNormParameters& parameters,
   const bool fast = !takes_reference_path() && x.is_cpu() && x.dim() == 4 && x.numel() > 0 && map_kernels(x.scalar_type()) != nullptr &&
                     parameters.gamma.scalar_type() == at::kFloat && (parameters.training || !differentiates);
   if (!fast) return batch_norm_reference(x, parameters, residual, relu);
-  // The statistics are those of x as it is, a convolution's bias included.
+  // The statistics are those of x itself, including a convolution's bias.
   ConvNormParameters own = parameters;
   own.bias = at::Tensor();
   if (parameters.training) {
-    std::optional<Recomputation> again;
-    const at::Tensor result = BatchNormFunction::apply(x, parameters.gamma, parameters.beta, where_defined(residual), own, relu, &again);
-    return {result, differentiates ? std::move(again) : std::nullopt};
+    std::optional<Recomputation> recomputation;
+    const at::Tensor result = BatchNormFunction::apply(x, parameters.gamma, parameters.beta, where_defined(residual), own, relu, &recomputation);
+    return {result, differentiates ? std::move(recomputation) : std::nullopt};
   }
-  const FoldedBatchNorm folding(own);
+  const FoldedBatchNorm folded_norm(own);
   const at::Tensor input = in_order(x, x.scalar_type());
   const at::Tensor added = residual.defined() ? in_order(residual, x.scalar_type()) : residual;
   at::Tensor result = at::empty_like(input);
-  normalize(pass_over(input), NhwcView(input), folding.scale.const_data_ptr<float>(), folding.shift.const_data_ptr<float>(), NhwcView(added), relu,
+  normalize(pass_over(input), NhwcView(input), folded_norm.scale.const_data_ptr<float>(), folded_norm.shift.const_data_ptr<float>(), NhwcView(added), relu,
             NhwcView(result));
   return result;
 }

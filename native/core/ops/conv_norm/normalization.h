@@ -1,6 +1,6 @@
 #pragma once
-// The passes over images that batch normalization is made of, by the fast kernels: behind a convolution of our own, which takes the moments
-// while an image lies in the cache, and behind any other.
+// The passes over images that implement batch normalization with the fast kernels: after our own convolution, which
+// computes the moments while an image is in the cache, and after any other operation.
 // Ioffe, Szegedy: "Batch Normalization" (ICML 2015).
 
 #include <ATen/core/Tensor.h>
@@ -13,69 +13,72 @@
 
 namespace reviewkd::ops {
 
-/// The maps [N, H, W, C] that passes go over, image by image.
+/// The shape of the maps [N, H, W, C] that a pass processes image by image.
 struct ImagePass {
   int64_t images, pixels, channels;
   const ChannelKernels& kernels;
 };
 
-/// Moves the running statistics towards those of a batch, which lack the convolution's bias where there is one.
+/// Updates the running statistics with those of a batch, which exclude the convolution's bias, if any.
 void update_running_stats(const ConvNormParameters& parameters, const BatchMoments& moments);
 
-/// act(scale · x + shift + residual); [C] of each.
+/// act(scale · x + shift + residual); [C] each.
 void normalize(const ImagePass& pass, const NhwcView& x, const float* scale, const float* shift, const NhwcView& residuals, bool relu,
                const NhwcView& results);
 
-/// A normalization made again of what it was made of.
-Recomputation recompute_norm(const at::Tensor& x, const BatchNormCoefficients& normalizing, bool relu);
+/// Recomputes a normalization from its input.
+Recomputation recompute_norm(const at::Tensor& x, const BatchNormCoefficients& coefficients, bool relu);
 
-/// What an activation cut off: nothing, what stands in its result, or what follows from its input, as nothing was added to that.
+/// How an activation clipped: not at all, as its result shows, or as its input shows if no residual was added.
 struct Activation {
-  /// Whether a result must be kept for the backward pass.
+  /// Whether the result must be saved for the backward pass.
   static bool keeps_result(bool relu, bool has_residual) { return relu && has_residual; }
 
   bool relu;
-  at::Tensor result;  // undefined where it is not kept
+  at::Tensor result;  // undefined unless saved
 };
 
-/// Maps that were normalized, with the gradient of what came of them.
+/// Normalized maps, with the gradient of the result.
 class NormalizedImages {
  public:
-  NormalizedImages(const ImagePass& pass, const at::Tensor& x, const at::Tensor& gradient, const BatchNormCoefficients& normalizing,
+  NormalizedImages(const ImagePass& pass, const at::Tensor& x, const at::Tensor& gradient, const BatchNormCoefficients& coefficients,
                    const Activation& activation)
-      : pass_(pass), x_(x), gradients_(gradient), actives_(activation.result), normalizing_(normalizing),
+      : pass_(pass), x_(x), gradients_(gradient), actives_(activation.result), coefficients_(coefficients),
         cut_by_input_(activation.relu && !activation.result.defined()) {}
 
   const ImagePass& pass() const { return pass_; }
-  const BatchNormCoefficients& normalizing() const { return normalizing_; }
-  /// From this pixel of the image on.
+  const BatchNormCoefficients& coefficients() const { return coefficients_; }
+  /// The map from this pixel of the image on.
   NormalizedMap from(int64_t image, int64_t pixel) const;
 
  private:
   ImagePass pass_;
   NhwcView x_, gradients_, actives_;
-  const BatchNormCoefficients& normalizing_;
+  const BatchNormCoefficients& coefficients_;
   bool cut_by_input_;
 };
 
-/// Sums of the gradient. `masks` takes what is left of it behind the activation, or is none.
+/// Sums of the gradient. Writes the gradient behind the activation to `masks` unless it is null.
 NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Tensor& gamma, const NhwcView& masks);
 
-/// Running statistics as a scale and a shift of each channel behind a convolution without its bias; [O], float32.
+/// Running statistics as a scale and shift per channel after a convolution without its bias; [O], float32.
 struct FoldedBatchNorm {
   explicit FoldedBatchNorm(const ConvNormParameters& parameters);
 
   at::Tensor scale, shift;
 };
 
-/// As torch::nn::functional::batch_norm asks of the values of a channel, and at::batch_norm does not. Throws BATCH_TOO_SMALL.
+/// Requires more than one value per channel, as torch::nn::functional::batch_norm does and at::batch_norm does not.
+/// Throws BATCH_TOO_SMALL.
 void require_several_values(int64_t values);
 
-/// act(BN(x) + residual) by PyTorch's operations; of `parameters`, those of the normalization count. x, residual: [N, C, H, W].
+/// act(BN(x) + residual) with PyTorch's operations; uses only the normalization's fields of `parameters`. x,
+/// residual: [N, C, H, W].
 at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu);
 
-/// The same, in one pass over x behind its statistics: float32 and bfloat16 on the CPU, in training mode or without gradients. Everything else
-/// takes the reference. The result is the caller's alone. Throws BATCH_TOO_SMALL.
+/// Computes the same function in one pass over x after the statistics: float32 and bfloat16 on the CPU, in training
+/// mode or without gradients. All other inputs take the reference path. The caller owns the result exclusively.
+/// Throws BATCH_TOO_SMALL.
 LazyTensor batch_norm(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu);
 
 }  // namespace reviewkd::ops

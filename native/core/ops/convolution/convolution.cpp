@@ -15,7 +15,7 @@ constexpr int kImage = 0;
 constexpr int kGradient = 1;
 constexpr int kPairs = 2;
 
-/// Input channels times taps up to which a kernel's values are gathered.
+/// The largest product of input channels and taps for which a kernel's values are gathered.
 constexpr int64_t kMostGathered = 64;
 
 int64_t rounded_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
@@ -125,7 +125,7 @@ const void* DirectConvolution::gather(const void* image) const {
   for (int64_t r = 0; r < shape().out_height; ++r) {
     for (int64_t c = 0; c < shape().out_width; ++c, to += gathered_pixel) {
       std::memset(to, 0, gathered_pixel);
-      // The pixels of a row of the kernel lie side by side, except for those outside of the image.
+      // The pixels of a kernel row are adjacent, except for those outside the image.
       const int64_t left = c * shape().stride - shape().padding;
       const int64_t first = std::max<int64_t>(0, -left);
       const int64_t count = std::min(kernel, shape().width - left) - first;
@@ -182,7 +182,7 @@ void DirectConvolution::input_gradient(int64_t, const at::Tensor& packed, const 
   const int64_t stride = shape().stride;
   const int64_t out_channels = shape().out_channels;
   const void* const gradient = gradient_start();
-  // Pixels of one parity in each direction meet the same taps.
+  // Pixels with equal parity in each direction use the same taps.
   for (int64_t top = 0; top < stride && top < shape().height; ++top) {
     for (int64_t left = 0; left < stride && left < shape().width; ++left) {
       const int64_t start = (top * shape().width + left) * shape().in_channels * value_bytes_;

@@ -1,5 +1,5 @@
 #pragma once
-// Convolutions by their definition: each image is laid out with its padding, and every output is a sum over taps and channels.
+// Direct convolutions: each image is copied with its padding, and every output is a sum over taps and channels.
 
 #include "core/ops/convolution/image_convolution.h"
 #include "core/ops/backend/kernels.h"
@@ -8,8 +8,9 @@ namespace reviewkd::ops {
 
 class DirectConvolution : public ImageConvolution {
  public:
-  /// None where there are no kernels for this type or shape: they take 1×1 kernels without and 3×3 with a padding of 1, strides
-  /// 1 and 2, and multiples of 16 channels; input channels that are few (an image's three) need not be.
+  /// Null if there are no kernels for this type or shape. Supported: 1×1 kernels without padding and 3×3 kernels with
+  /// padding 1, strides 1 and 2, and multiples of 16 channels; a small number of input channels (an image's three)
+  /// need not be one.
   static std::shared_ptr<const DirectConvolution> create(const ConvolutionShape& shape, at::ScalarType type);
 
   DirectConvolution(const ConvolutionShape& shape, at::ScalarType type, const ConvolutionKernels& kernels);
@@ -17,13 +18,13 @@ class DirectConvolution : public ImageConvolution {
   at::Tensor pack(const at::Tensor& weight, const float* factors = nullptr) const override;
   at::Tensor pack_for_gradient(const at::Tensor& weight) const override;
 
-  /// False where the values under a kernel are gathered: nobody needs the gradient of pixels.
+  /// False if the values under a kernel are gathered: gradients of pixels are never needed.
   bool has_input_gradient() const override { return !gathers(); }
 
   void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual, bool relu,
                void* out) const override;
 
-  /// The border of the gradient is zero.
+  /// Zeroes the border of the gradient.
   void begin_gradients(int64_t count) const override;
   void* gradient_row(int64_t image, int64_t r) const override;
   void input_gradient(int64_t count, const at::Tensor& packed, const void* added, void* out) const override;
@@ -39,7 +40,7 @@ class DirectConvolution : public ImageConvolution {
   int64_t channels() const { return gathers() ? gathered_ : shape().in_channels; }
   int64_t laid_out_width() const { return gathers() ? shape().out_width : shape().width + 2 * shape().padding; }
   int64_t gradient_width() const { return shape().out_width + 2 * shape().padding; }
-  /// One image, [H, W, I], laid out with its padding in the thread's scratch memory.
+  /// One image, [H, W, I], copied with its padding to the thread's scratch memory.
   const void* lay_out(const void* image) const;
   const void* gather(const void* image) const;
   void* gradient_start() const;

@@ -1,6 +1,6 @@
 #pragma once
-// Convolutions of images in channels-last order, some images at a time, so that whoever calls decides what happens to them before and after
-// while they lie in the cache.
+// Convolutions of a few images in channels-last order at a time, so that the caller can process them before and after
+// while they are in the cache.
 
 #include <ATen/core/Tensor.h>
 
@@ -8,7 +8,7 @@
 
 namespace reviewkd::ops {
 
-/// A convolution of square kernels and equal strides and paddings in both directions.
+/// A convolution with square kernels and equal strides and paddings in both directions.
 struct ConvolutionShape {
   int64_t in_channels, out_channels;
   int64_t kernel, stride, padding;
@@ -21,7 +21,7 @@ struct ConvolutionShape {
 
 class ImageConvolution {
  public:
-  /// The fastest that this processor has for maps of this type, or none.
+  /// The fastest implementation on this processor for maps of this type, or null.
   static std::shared_ptr<const ImageConvolution> create(const ConvolutionShape& shape, at::ScalarType type);
 
   explicit ImageConvolution(const ConvolutionShape& shape) : shape_(shape) {}
@@ -31,32 +31,33 @@ class ImageConvolution {
 
   const ConvolutionShape& shape() const { return shape_; }
 
-  /// How many images are best taken at a time; functions that take a `count` take no more.
+  /// The best number of images per call, and the upper bound of `count` parameters.
   virtual int64_t group() const { return 1; }
 
-  /// weight: [O, I, k, k], float32, in any order; each output channel times its factor, where there are any -> the order that
-  /// `forward` reads.
+  /// weight: [O, I, k, k], float32, in any order; each output channel is multiplied by its factor, if given -> the
+  /// order that `forward` reads.
   virtual at::Tensor pack(const at::Tensor& weight, const float* factors = nullptr) const = 0;
-  /// Whether packed weights that never change are better packed anew for so many images than kept.
+  /// Whether packed weights that never change are better repacked for this many images than cached.
   virtual bool packs_anew_for(int64_t) const { return false; }
   /// The order that `input_gradient` reads.
   virtual at::Tensor pack_for_gradient(const at::Tensor& weight) const = 0;
   virtual bool has_input_gradient() const { return true; }
 
-  /// images: [count, H, W, I] -> out, [count, Ho, Wo, O]. bias: [O], or none; residual: as out, or none.
+  /// images: [count, H, W, I] -> out, [count, Ho, Wo, O]. bias: [O], or null; residual: as out, or null.
   virtual void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual, bool relu,
                        void* out) const = 0;
 
-  /// Where row r of an image's gradient, [Wo, O], is to be written, in the thread's scratch memory; `begin_gradients` comes first.
+  /// Where to write row r of an image's gradient, [Wo, O], in the thread's scratch memory; call `begin_gradients`
+  /// first.
   virtual void begin_gradients(int64_t count) const = 0;
   virtual void* gradient_row(int64_t image, int64_t r) const = 0;
-  /// out: [count, H, W, I], from the rows that were written; plus `added`, as out, or none.
+  /// out: [count, H, W, I], from the written rows; plus `added`, as out, or null.
   virtual void input_gradient(int64_t count, const at::Tensor& packed, const void* added, void* out) const = 0;
-  /// Adds to sums of `weight_sums` floats.
+  /// Accumulates into sums of `weight_sums` floats.
   virtual void add_weight_gradient(const void* images, int64_t count, float* sums) const = 0;
 
   virtual int64_t weight_sums() const = 0;
-  /// Sums to the weight's gradient, [O, I, k, k].
+  /// Converts sums to the weight's gradient, [O, I, k, k].
   virtual void unpack_weight_gradient(const float* sums, at::Tensor& gradient) const = 0;
 
  private:

@@ -11,7 +11,7 @@ namespace {
 
 int64_t strided(int64_t size, int64_t stride) { return (size + stride - 1) / stride; }
 
-/// With the sizes alone.
+/// Sets only the sizes.
 TensorConvolution sizes_of(const TensorConvolutionInputs& inputs) {
   TensorConvolution call{};
   call.images = inputs.x.size(0);

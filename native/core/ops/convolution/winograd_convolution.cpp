@@ -14,24 +14,24 @@ namespace {
 constexpr int kTiles = 0;
 constexpr int kGradients = 1;
 
-/// Of an image.
+/// Tiles per image.
 int64_t tiles_of(const ConvolutionShape& shape) { return ((shape.height + 3) / 4) * ((shape.width + 3) / 4); }
 
 int64_t group_of(const ConvolutionShape& shape) {
-  // The more values the filters have the more tiles should share one reading of them.
+  // The larger the filters, the more tiles should share one read of them.
   const int64_t few_tiles = std::max(shape.in_channels, shape.out_channels) < 128 ? 32 : 48;
   const int64_t tiles = tiles_of(shape);
   return (few_tiles + tiles - 1) / tiles;
 }
 
-/// Calls work(first, count) for parts of so many pairs of channels, side by side where they are many.
+/// Calls work(first, count) for parts of the channel pairs, in parallel if there are many.
 template <typename Work>
 void each_pairs(int64_t pairs, const Work& work) {
   constexpr int64_t kFewest = 4096;
   at::parallel_for(0, pairs / kLanes, kFewest / kLanes, [&](int64_t first, int64_t last) { work(first * kLanes, (last - first) * kLanes); });
 }
 
-/// [I, O] planes of the nine places -> [36, I, O].
+/// [I, O] planes of the nine positions -> [36, I, O].
 at::Tensor transformed(const at::Tensor& planes, const WinogradKernels& kernels) {
   const at::Tensor filters = planes.contiguous();  // [3, 3, I, O]
   const int64_t pairs = filters.size(2) * filters.size(3);
@@ -63,14 +63,15 @@ at::Tensor WinogradConvolution::pack(const at::Tensor& weight, const float* fact
 }
 
 bool WinogradConvolution::packs_anew_for(int64_t images) const {
-  // Transformed filters take four times the weights' memory, and 64 tiles are ten times the work of transforming them.
+  // Transformed filters take four times the weights' memory, and 64 tiles cost ten times as much as transforming
+  // them.
   constexpr int64_t kMuchMemory = int64_t{1} << 20;
   constexpr int64_t kManyTiles = 64;
   return weight_sums() * static_cast<int64_t>(sizeof(float)) > kMuchMemory && images * tiles_of(shape()) >= kManyTiles;
 }
 
 at::Tensor WinogradConvolution::pack_for_gradient(const at::Tensor& weight) const {
-  // The gradient of the input is a convolution, too: with the filters turned around and the channels exchanged.
+  // The input gradient is a convolution, too: with flipped filters and exchanged channels.
   return transformed(weight.detach().flip({2, 3}).permute({2, 3, 0, 1}), *kernels_);
 }
 

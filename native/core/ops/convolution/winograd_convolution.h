@@ -1,5 +1,6 @@
 #pragma once
-// 3×3 convolutions of stride 1 by Winograd's F(4×4, 3×3): a quarter of the products, for transforms before and after.
+// 3×3 convolutions of stride 1 by Winograd's F(4×4, 3×3): a quarter of the products, plus transforms before and
+// after.
 
 #include "core/ops/convolution/image_convolution.h"
 #include "core/ops/backend/kernels.h"
@@ -8,12 +9,13 @@ namespace reviewkd::ops {
 
 class WinogradConvolution : public ImageConvolution {
  public:
-  /// None where there are no kernels for this type or shape: they take 3×3 with a stride and a padding of 1 and multiples of 16 channels.
+  /// Null if there are no kernels for this type or shape. Supported: 3×3 with stride 1, padding 1 and multiples of 16
+  /// channels.
   static std::shared_ptr<const WinogradConvolution> create(const ConvolutionShape& shape, at::ScalarType type);
 
   WinogradConvolution(const ConvolutionShape& shape, at::ScalarType type, const WinogradKernels& kernels);
 
-  /// Enough for some dozen tiles, which then share one reading of the filters.
+  /// Enough for several dozen tiles, which then share one read of the filters.
   int64_t group() const override { return group_; }
 
   at::Tensor pack(const at::Tensor& weight, const float* factors = nullptr) const override;

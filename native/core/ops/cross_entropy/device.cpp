@@ -4,6 +4,7 @@
 #include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/kernel_backends.h"
 
 namespace reviewkd::ops {
@@ -11,8 +12,7 @@ namespace reviewkd::ops {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Named outside of an anonymous namespace: Windows imports the base class only for classes with such a name.
-class DeviceCrossEntropyFunction : public torch::autograd::Function<DeviceCrossEntropyFunction> {
+REVIEWKD_AUTOGRAD_FUNCTION(DeviceCrossEntropyFunction) {
  public:
   static variable_list forward(AutogradContext* context, const at::Tensor& logits_in, const at::Tensor& labels) {
     const c10::OptionalDeviceGuard device(logits_in.device());
@@ -34,7 +34,7 @@ class DeviceCrossEntropyFunction : public torch::autograd::Function<DeviceCrossE
     backend.cross_entropy(call);
     context->save_for_backward({gradient});
     context->saved_data["type"] = static_cast<int64_t>(logits.scalar_type());
-    // Two tensors of one memory: neither is written again.
+    // Two tensors share memory: neither is modified again.
     const at::Tensor loss = results.select(0, 0).detach();
     const at::Tensor correct = results.select(0, 1).detach();
     context->mark_non_differentiable({correct});

@@ -12,7 +12,7 @@ struct Classified {
   at::Tensor correct;        // float32 scalar, without gradient
 };
 
-/// logits: [N, classes]; labels: [N], int64, each a class. Nothing for a device or a type that no kernel serves.
+/// logits: [N, classes]; labels: [N], int64, each a class. Returns nullopt for an unsupported device or type.
 std::optional<Classified> cross_entropy_on_device(const at::Tensor& logits, const at::Tensor& labels);
 
 }  // namespace reviewkd::ops

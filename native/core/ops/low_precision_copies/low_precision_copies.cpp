@@ -52,7 +52,7 @@ LowPrecisionCopies::Copy* low_precision_copy(const at::Tensor& parameter, at::Sc
 }
 
 void add_gradient(LowPrecisionCopies::Copy& copy, const at::Tensor& gradient) {
-  // Sums of several parts of a batch are taken in float32.
+  // Gradients of several micro-batches are summed in float32.
   copy.gradient = copy.gradient.defined() ? copy.gradient.to(at::kFloat).add_(gradient) : gradient;
 }
 

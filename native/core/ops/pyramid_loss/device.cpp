@@ -4,6 +4,7 @@
 #include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/kernel_backends.h"
 
 namespace reviewkd::ops {
@@ -31,8 +32,7 @@ Pyramid pyramid_of(const at::Tensor& left, const at::Tensor& right, int64_t cell
 
 }  // namespace
 
-// With a name outside of this file: Windows imports the base class, which it does for no class without such a name.
-class DevicePyramidLossFunction : public torch::autograd::Function<DevicePyramidLossFunction> {
+REVIEWKD_AUTOGRAD_FUNCTION(DevicePyramidLossFunction) {
  public:
   static Variable forward(AutogradContext* context, const at::Tensor& student, const at::Tensor& teacher, double weight,
                           const std::vector<PyramidLevel>& levels) {

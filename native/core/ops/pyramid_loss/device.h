@@ -1,5 +1,6 @@
 #pragma once
-// pyramid_loss.h's operation on a device: once over both maps forward, once backward, and nothing is read back.
+// Device implementation of pyramid_loss.h: one pass over both maps forward, one backward, without reading anything
+// back.
 
 #include <optional>
 
@@ -7,8 +8,9 @@
 
 namespace reviewkd::ops {
 
-/// Nothing where this does not apply: no accelerator for the maps, other types than float32 and bfloat16, channels that are no multiple of 8,
-/// grids finer than 4 × 4 or that do not divide the map or one another, or a teacher with gradient.
+/// Returns nullopt if unsupported: no kernel backend for the maps, a type other than float32 or bfloat16, a channel
+/// count that is not a multiple of 8, grids finer than 4 × 4 or that do not divide the map or one another, or a
+/// teacher with gradient.
 std::optional<at::Tensor> pyramid_loss_on_device(const at::Tensor& student, const at::Tensor& teacher, double weight,
                                                  const std::vector<PyramidLevel>& levels);
 

@@ -1,5 +1,5 @@
 #pragma once
-// The difference of two maps and its averages over a grid; see PyramidKernels. Included once for each instruction set.
+// The difference of two maps and its averages over a grid; see PyramidKernels. Included once per instruction set.
 
 #include "core/ops/backend/kernels.h"
 #include "core/ops/backend/vectors.h"

@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/base/numeric.h"
+#include "core/ops/backend/autograd_function.h"
 #include "core/ops/pyramid_loss/device.h"
 #include "core/ops/backend/dispatch.h"
 #include "core/ops/backend/nhwc_view.h"
@@ -17,7 +18,8 @@ using torch::autograd::variable_list;
 
 }  // namespace
 
-/// Sums over the cells of the finest grid, [cells · cells, C], to the loss's part and to what each cell adds to the gradient.
+/// Converts sums over the cells of the finest grid, [cells · cells, C], to their share of the loss and of the
+/// gradient.
 class Cells {
  public:
   Cells(const at::Tensor& map, const std::vector<PyramidLevel>& levels)
@@ -26,7 +28,7 @@ class Cells {
   int64_t finest() const { return finest_; }
   int64_t values() const { return finest_ * finest_ * channels_; }
 
-  /// Turns the sums of an image into shifts of its gradient.
+  /// Converts the sums of an image to shifts of its gradient.
   double turn(float* sums) const {
     std::vector<double> shifts(values(), 0.0);
     double loss = 0.0;
@@ -57,8 +59,7 @@ class Cells {
   int64_t finest_, images_, channels_, pixels_;
 };
 
-// As the cells in it, with a name outside of this file: Windows imports the base class, which it does for no class without such a name.
-class PyramidLossFunction : public torch::autograd::Function<PyramidLossFunction> {
+REVIEWKD_AUTOGRAD_FUNCTION(PyramidLossFunction) {
  public:
   static Variable forward(AutogradContext* context, const at::Tensor& student, const at::Tensor& teacher, double weight,
                           const std::vector<PyramidLevel>& levels) {

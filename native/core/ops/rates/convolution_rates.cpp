@@ -19,10 +19,10 @@ struct Shape {
 /// The 3 × 3 convolutions of ResNet-20 to ResNet-110.
 constexpr Shape kShapes[] = {{16, 16, 32, 1}, {16, 32, 32, 2}, {32, 32, 16, 1}, {32, 64, 16, 2}, {64, 64, 8, 1}};
 
-/// Calls in one graph: a launch from the host takes longer than such a kernel runs.
+/// Calls per graph: a launch from the host takes longer than such a kernel.
 constexpr int64_t kRecordedCalls = 20;
 
-/// Seconds of one call of `work`, which returns a tensor that it has written.
+/// Seconds per call of `work`, which returns a tensor that it has written.
 template <typename Work>
 double seconds_of(const KernelBackend& backend, const RateOptions& options, const Work& work) {
   at::Tensor output;
@@ -35,7 +35,7 @@ double seconds_of(const KernelBackend& backend, const RateOptions& options, cons
     wait();
     return watch.lap() / static_cast<double>(options.runs * calls);
   };
-  // The plugin that emulates a device records nothing.
+  // The host emulation records nothing.
   if (!options.device.is_cuda()) return timed(1, [&] { output = work(); });
   const auto streams = DeviceStreams::create(backend);
   const StreamsScope scope(streams.get());

@@ -1,5 +1,6 @@
 #pragma once
-// How fast the tensor cores' 3 × 3 convolution is in the shapes of CIFAR networks, next to cuDNN's of the same shape.
+// Throughput of the tensor cores' 3 × 3 convolution in the shapes of CIFAR networks, compared with cuDNN's for the
+// same shapes.
 
 #include <vector>
 
@@ -8,8 +9,8 @@
 
 namespace reviewkd::ops {
 
-/// Batches of at most 128, as networks are trained with. Their maps fit into a device's L2, in which the layer before has left them: these are rates of a
-/// network's layers, and not of memory. Empty if the device has no such kernel.
+/// Batches of at most 128, typical of training. Their maps fit into a device's L2 cache, where the previous layer has
+/// left them: these are rates of a network's layers, not of memory. Empty if the device has no such kernel.
 std::vector<KernelRate> measure_convolutions(const KernelBackend& backend, const RateOptions& options);
 
 }  // namespace reviewkd::ops

@@ -39,7 +39,7 @@ class Measurement {
     return at::arange(c10::multiply_integers(sizes), at::TensorOptions(at::kFloat).device(options_.device)).sin_().abs_().view(sizes);
   }
 
-  /// Reading a value waits for all that was handed over before.
+  /// Reading a value waits for all work submitted before.
   void wait() const { map_.select(0, 0).sum().item<float>(); }
 
   template <typename Work>
@@ -66,7 +66,8 @@ class Measurement {
     add("normalize, add, ReLU", 3 * bytes, [&] {
       backend_.normalize({.shape = shape, .x = address(map_), .scale = row(4), .shift = row(5), .residual = address(other), .out = nullptr, .active = address(out)});
     });
-    // Sums first, for the gradient of each value depends on all: gradient, ReLU and map are read, what is left of the gradient is written and read again.
+    // The sums come first, because the gradient of each value depends on all: gradient, ReLU and map are read, and
+    // the masked gradient is written and read again.
     add("batch normalization: gradient", 7 * bytes, [&] {
       backend_.batch_norm_gradient({.shape = shape, .gradient = address(other), .other_gradient = nullptr, .active = address(out), .x = address(map_), .mean = row(6), .inverse = row(7),
                                         .gamma = row(0), .masked = address(masked), .scratch = scratch.data_ptr<float>(), .factors = row(8),
@@ -125,18 +126,18 @@ class Measurement {
     call.bias_gradient = bias_gradient.data_ptr<float>();
     const int64_t small = bytes / 4;
     add("attention fusion", 2 * bytes + small, [&] { backend_.attention(call); });
-    // The slopes first, for which both maps and the gradient are read.
+    // The slopes come first: they read both maps and the gradient.
     add("attention fusion: gradient", 5 * bytes + 3 * small, [&] { backend_.attention_gradient(call); });
   }
 
   void optimizer() {
     const int64_t count = map_.numel() / 8;
-    const at::Tensor parameter = floats({8, count}), gradient = floats({8, count}), velocity = floats({8, count}), rate = floats({1}), finite = at::ones_like(rate);
+    const at::Tensor parameter = floats({8, count}), gradient = floats({8, count}), momentum_buffer = floats({8, count}), rate = floats({1}), finite = at::ones_like(rate);
     const at::Tensor position = at::zeros({}, at::TensorOptions(at::kLong).device(options_.device));
     std::vector<SgdTensor> tensors;
     for (int64_t i = 0; i < 8; ++i) {
       tensors.push_back({.parameter = parameter.data_ptr<float>() + i * count, .gradient = gradient.data_ptr<float>() + i * count,
-                         .momentum_buffer = velocity.data_ptr<float>() + i * count, .bfloat16_copy = nullptr, .count = count, .rate_scale = 1.0f,
+                         .momentum_buffer = momentum_buffer.data_ptr<float>() + i * count, .bfloat16_copy = nullptr, .count = count, .rate_scale = 1.0f,
                          .decay = 5e-4f, .gradient_type = ValueType::kFloat});
     }
     add("optimizer", 5 * static_cast<int64_t>(parameter.nbytes()), [&] {

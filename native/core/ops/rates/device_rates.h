@@ -1,5 +1,5 @@
 #pragma once
-// How fast an accelerator's kernels are, beside a copy of the same device in the same run.
+// Throughput of a kernel backend's kernels, compared with a copy on the same device in the same run.
 
 #include <ATen/core/Tensor.h>
 
@@ -10,20 +10,20 @@ namespace reviewkd::ops {
 
 struct KernelRate {
   std::string name;
-  double seconds;  // of one run
-  int64_t bytes;   // that it must read and write at least
-  int64_t operations = 0;  // of floating point, two for a multiply-add; 0 for kernels that memory alone limits
+  double seconds;  // per run
+  int64_t bytes;   // minimum that must be read and written
+  int64_t operations = 0;  // floating-point operations, two per multiply-add; 0 for memory-bound kernels
 };
 
 struct RateOptions {
   c10::Device device;
   at::ScalarType type = at::kFloat;
-  /// Maps of [images, channels, side, side]. Larger than a device's caches, or these are measured.
+  /// Maps of [images, channels, side, side]. Larger than a device's caches, otherwise these are measured.
   int64_t images = 512, channels = 64, side = 32;
   int64_t runs = 50;
 };
 
-/// The first is the copy. None where no accelerator serves the device.
+/// The first entry is the copy. Empty if no kernel backend supports the device.
 std::vector<KernelRate> measure_kernels(const RateOptions& options);
 
 }  // namespace reviewkd::ops

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/kernel_backends.h"
 
 namespace reviewkd::ops {
@@ -14,8 +15,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
-// Named outside of an anonymous namespace: Windows imports the base class only for classes with such a name.
-class ScalarSumFunction : public torch::autograd::Function<ScalarSumFunction> {
+REVIEWKD_AUTOGRAD_FUNCTION(ScalarSumFunction) {
  public:
   static Variable forward(AutogradContext* context, at::TensorList terms, const std::vector<double>& weights) {
     const c10::OptionalDeviceGuard device(terms[0].device());

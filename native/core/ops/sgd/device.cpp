@@ -9,7 +9,7 @@
 namespace reviewkd::ops {
 namespace {
 
-/// Whether elements that belong together lie at the same places. How far a dimension of one element would go does not matter.
+/// Whether corresponding elements have the same offsets. Strides of dimensions of size one are ignored.
 bool in_same_order(const at::Tensor& a, const at::Tensor& b) {
   if (a.sizes() != b.sizes()) return false;
   for (int64_t i = 0; i < a.dim(); ++i) {
@@ -18,7 +18,7 @@ bool in_same_order(const at::Tensor& a, const at::Tensor& b) {
   return true;
 }
 
-/// The values in the parameter's order; themselves where they are so already.
+/// The values in the parameter's order; the same tensor if it already is.
 at::Tensor ordered(const at::Tensor& values, const at::Tensor& parameter) {
   if (in_same_order(values, parameter)) return values;
   return at::empty_like(parameter, parameter.options().dtype(values.scalar_type())).copy_(values);
@@ -39,9 +39,9 @@ void sgd_on_device(const std::vector<DeviceSgdStep>& steps, const DeviceRates& r
   }
   const c10::OptionalDeviceGuard device(rates.device);
   std::vector<SgdTensor> tensors;
-  std::vector<at::Tensor> gradients, buffers;  // which live until the kernel has its work
+  std::vector<at::Tensor> gradients, buffers;  // kept alive until the kernel is submitted
   for (const auto& [parameter, gradient, buffer, copy, rate_scale, decay] : steps) {
-    TORCH_CHECK(parameter.scalar_type() == at::kFloat && parameter.is_non_overlapping_and_dense(), "expected dense float32 parameters");
+    TORCH_CHECK(parameter.scalar_type() == at::kFloat && parameter.is_non_overlapping_and_dense(), "invalid parameter: expected dense float32 values");
     gradients.push_back(ordered(gradient, parameter));
     buffers.push_back(ordered(buffer, parameter));
     tensors.push_back({.parameter = parameter.data_ptr<float>(), .gradient = gradients.back().const_data_ptr(), .momentum_buffer = buffers.back().data_ptr<float>(),

@@ -1,5 +1,5 @@
 #pragma once
-// sgd_step.h's step for many parameters on a device in one launch, without anything being read back.
+// sgd_step.h's update for many parameters on a device in one launch, without reading anything back.
 
 #include <ATen/core/Tensor.h>
 
@@ -15,15 +15,15 @@ struct DeviceSgdStep {
   double rate_scale, decay;
 };
 
-/// Learning rates that lie on a device, one for each step, and the number of the step that is taken.
+/// Learning rates on a device, one per step, and the index of the current step.
 struct DeviceRates {
   const float* rates;
   const int64_t* position;
   c10::Device device;
 };
 
-/// Dense parameters on the rates' device, which an accelerator serves. finite: a float32 scalar there; where it is 0, nothing is changed. Throws
-/// DEVICE_MISMATCH if a tensor is elsewhere.
+/// Dense parameters on the rates' device, which a kernel backend supports. finite: a float32 scalar there; if it is
+/// 0, nothing changes. Throws DEVICE_MISMATCH if a tensor is elsewhere.
 void sgd_on_device(const std::vector<DeviceSgdStep>& steps, const DeviceRates& rates, const at::Tensor& finite, double momentum, bool nesterov);
 
 }  // namespace reviewkd::ops

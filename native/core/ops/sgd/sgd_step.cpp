@@ -13,22 +13,22 @@ bool is_fast(const at::Tensor& values) {
 
 }  // namespace
 
-void sgd_step_reference(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& velocity, const SgdStep& step) {
+void sgd_step_reference(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& momentum_buffer, const SgdStep& step) {
   const at::Tensor decayed = step.decay != 0 ? gradient.add(parameter, step.decay) : gradient;
-  velocity.mul_(step.momentum).add_(decayed);
-  parameter.sub_(step.nesterov ? decayed.add(velocity, step.momentum) : velocity, step.rate);
+  momentum_buffer.mul_(step.momentum).add_(decayed);
+  parameter.sub_(step.nesterov ? decayed.add(momentum_buffer, step.momentum) : momentum_buffer, step.rate);
 }
 
-void sgd_step(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& velocity, const SgdStep& step) {
-  if (takes_reference_path() || !is_fast(parameter) || !is_fast(gradient) || !is_fast(velocity) ||
-      parameter.strides() != gradient.strides() || parameter.strides() != velocity.strides()) {
-    return sgd_step_reference(parameter, gradient, velocity, step);
+void sgd_step(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& momentum_buffer, const SgdStep& step) {
+  if (takes_reference_path() || !is_fast(parameter) || !is_fast(gradient) || !is_fast(momentum_buffer) ||
+      parameter.strides() != gradient.strides() || parameter.strides() != momentum_buffer.strides()) {
+    return sgd_step_reference(parameter, gradient, momentum_buffer, step);
   }
-  sgd_kernel()(parameter.data_ptr<float>(), gradient.const_data_ptr<float>(), velocity.data_ptr<float>(), parameter.numel(),
+  sgd_kernel()(parameter.data_ptr<float>(), gradient.const_data_ptr<float>(), momentum_buffer.data_ptr<float>(), parameter.numel(),
                {static_cast<float>(step.rate), static_cast<float>(step.momentum), static_cast<float>(step.decay), step.nesterov});
-  // Who keeps something that was made of a parameter tells by this that it has changed.
+  // Caches derived from a parameter detect the change by its version.
   parameter.unsafeGetTensorImpl()->bump_version();
-  velocity.unsafeGetTensorImpl()->bump_version();
+  momentum_buffer.unsafeGetTensorImpl()->bump_version();
 }
 
 }  // namespace reviewkd::ops

@@ -1,5 +1,5 @@
 #pragma once
-// One parameter's step of stochastic gradient descent, in one pass.
+// A step of stochastic gradient descent for one parameter, in one pass.
 // Sutskever, Martens, Dahl, Hinton: "On the importance of initialization and momentum in deep learning" (ICML 2013).
 
 #include <ATen/core/Tensor.h>
@@ -11,10 +11,11 @@ struct SgdStep {
   bool nesterov;
 };
 
-/// g ← gradient + decay · p;  v ← momentum · v + g;  p ← p - rate · (nesterov ? g + momentum · v : v), by PyTorch's operations.
-void sgd_step_reference(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& velocity, const SgdStep& step);
+/// g ← gradient + decay · p;  v ← momentum · v + g;  p ← p - rate · (nesterov ? g + momentum · v : v), with PyTorch's
+/// operations.
+void sgd_step_reference(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& momentum_buffer, const SgdStep& step);
 
-/// The same, in one pass over float32 on the CPU; everything else takes the reference.
-void sgd_step(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& velocity, const SgdStep& step);
+/// Computes the same in one pass for float32 on the CPU; everything else takes the reference path.
+void sgd_step(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& momentum_buffer, const SgdStep& step);
 
 }  // namespace reviewkd::ops

@@ -1,5 +1,5 @@
-// Direct convolutions on bfloat16 images in channels-last order with float32 sums, as in the float32 file; one instruction adds
-// the products of two input channels, or of two pixels where weights are differentiated.
+// Direct convolutions on bfloat16 images in channels-last order with float32 sums, analogous to the float32 file; one
+// instruction adds the products of two input channels, or of two pixels in the weight gradient.
 
 #include <immintrin.h>
 
@@ -12,7 +12,7 @@
 namespace reviewkd::ops::avx512_bfloat16 {
 namespace {
 
-/// Two values that lie side by side meet two factors.
+/// Multiplies two adjacent values by two factors.
 struct Bfloat16Products {
   using Value = Bfloat16;
   using Factor = __m512i;
@@ -38,7 +38,7 @@ inline __m512i interleaved(const Bfloat16* first, const Bfloat16* second) {
   return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
 }
 
-/// Pairs of pixels side by side: [rows][columns / 2][channels][2]. An odd last column is paired with zeros.
+/// Pairs of adjacent pixels: [rows][columns / 2][channels][2]. An odd last column is paired with zeros.
 void pair_columns(const Bfloat16* image, int64_t rows, int64_t columns, int64_t row, int64_t pixel, int64_t channels, Bfloat16* pairs) {
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < columns; c += 2) {
@@ -50,7 +50,8 @@ void pair_columns(const Bfloat16* image, int64_t rows, int64_t columns, int64_t 
   }
 }
 
-/// Pairs of pixels one above the other, from rows of `values` that begin `row` apart: [rows / 2][values][2]. An odd last row is paired with zeros.
+/// Pairs of vertically adjacent pixels, from rows of `values` with stride `row`: [rows / 2][values][2]. An odd last
+/// row is paired with zeros.
 void pair_rows(const Bfloat16* image, int64_t rows, int64_t values, int64_t row, Bfloat16* pairs) {
   for (int64_t r = 0; r < rows; r += 2) {
     const Bfloat16* first = image + r * row;
@@ -62,7 +63,7 @@ void pair_rows(const Bfloat16* image, int64_t rows, int64_t values, int64_t row,
 
 int64_t half(int64_t count) { return (count + 1) / 2; }
 
-/// Values of a row, and of three maps of pairs of rows.
+/// Sizes of a row, and of three maps of row pairs.
 struct RowPairs {
   explicit RowPairs(const WeightGradient& task)
       : gradient_row(task.columns * task.out_channels), x_row((task.columns + 2) * task.in_channels),
@@ -72,8 +73,8 @@ struct RowPairs {
   int64_t gradient, even, odd;
 };
 
-/// A tap's rows begin one row further down than those of the tap above: pairs that begin with an even row serve the first and the last
-/// row of taps, and those that begin with an odd one the row between.
+/// A tap's rows start one row below those of the tap above: pairs that start at an even row serve the first and the
+/// last row of taps, and those that start at an odd one the middle row.
 void add_by_rows(const WeightGradient& task) {
   const RowPairs size(task);
   auto* gradient = static_cast<Bfloat16*>(task.scratch);

@@ -1,5 +1,6 @@
-// Direct convolutions on float32 images in channels-last order. A tile of pixels by 16 or 32 output channels stays in registers
-// while taps and input channels are summed up; each input value is broadcast from memory and meets one vector of weights.
+// Direct convolutions on float32 images in channels-last order. A tile of pixels by 16 or 32 output channels stays in
+// registers while taps and input channels are accumulated; each input value is broadcast from memory and multiplied
+// by one vector of weights.
 
 #define REVIEWKD_ISA avx512
 #include "core/ops/backend/kernels.h"

@@ -1,5 +1,5 @@
 #pragma once
-// How a convolution's output is cut into tiles that fit the registers, and what happens to a tile's sums.
+// Splits a convolution's output into tiles that fit the registers, and stores a tile's sums.
 
 #include "core/ops/backend/kernels.h"
 #include "core/ops/backend/vectors.h"
@@ -7,8 +7,8 @@
 namespace reviewkd::ops::REVIEWKD_ISA {
 namespace {
 
-/// Whether three taps from `t` on lie one pixel apart, in order (1) or in reverse (-1); 0: they do not. An input value then meets
-/// all three weights once it is in a register.
+/// Whether three taps from `t` on are one pixel apart, in order (1) or in reverse (-1); 0: they are not. An input
+/// value in a register is then multiplied by all three weights.
 inline int row_of_taps(const Convolution& task, int64_t t) {
   if (t + 2 >= task.taps) return 0;
   const int64_t first = task.offsets[t + 1] - task.offsets[t];
@@ -16,12 +16,14 @@ inline int row_of_taps(const Convolution& task, int64_t t) {
   return first == task.in_pixel ? 1 : first == -task.in_pixel ? -1 : 0;
 }
 
-/// What an instruction adds up: `kStep` input channels at a time, see the two files that include this.
+/// The operands of an instruction, which accumulates `kStep` input channels at a time; see the two files that include
+/// this.
 ///
-/// Value: of maps and weights; Factor: one vector of weights. factor(weights) and input(values) read them; add(sums, input, factor) adds the
-/// products of `kStep` channels. weights: [o / 16][t][i / kStep][16][kStep].
+/// Value: of maps and weights; Factor: one vector of weights. factor(weights) and input(values) read them; add(sums,
+/// input, factor) adds the products of `kStep` channels. weights: [o / 16][t][i / kStep][16][kStep].
 
-/// Three taps, of which `t` lies leftmost. kPixel: the distance of pixels where it is known beforehand, so that addresses need no registers.
+/// Three taps, with `t` as the leftmost. kPixel: the distance of pixels if known at compile time, so that addresses
+/// need no registers.
 template <typename Products, int kPixels, int64_t kPixel = 0>
 void sum_row(const Convolution& task, const typename Products::Value* in, const typename Products::Value* weights, int64_t t, int direction,
              Floats (&sums)[kPixels][1]) {
@@ -125,7 +127,7 @@ void convolve_channels(const Convolution& task, int64_t channel) {
   for (int64_t r = 0; r < task.rows; ++r) {
     int64_t column = 0;
     for (int64_t tile = 0; tile < tiles; ++tile) {
-      // Tiles of nearly one width, so that none is too narrow to hide the latency of its sums.
+      // Tiles of nearly equal width, so that none is too narrow to hide the latency of its sums.
       const int64_t pixels = (task.columns - column + (tiles - tile) - 1) / (tiles - tile);
       const Value* in = static_cast<const Value*>(task.in) + r * task.in_row + column * task.in_pixel;
       convolve_tile_of<Products, kVectors, kMost>(pixels, task, in, weights, channel, r * task.out_row + column * task.out_pixel);

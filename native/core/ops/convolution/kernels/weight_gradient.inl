@@ -1,6 +1,6 @@
 #pragma once
-// The weight's gradient of a direct convolution: a block of weights stays in registers while the pixels go by. See the two files that include
-// this for `Products`, and tiles.h.
+// The weight gradient of a direct convolution: a block of weights stays in registers while iterating over the pixels.
+// See the two files that include this for `Products`, and tiles.inl.
 
 #include "core/ops/backend/kernels.h"
 #include "core/ops/backend/vectors.h"
@@ -8,8 +8,8 @@
 namespace reviewkd::ops::REVIEWKD_ISA {
 namespace {
 
-/// Two maps whose pixels stand against each other. Of `kStep` values that one instruction adds up, each channel's lie side by side. Distances
-/// are counted in values.
+/// Two maps whose pixels correspond. The `kStep` values that one instruction accumulates are adjacent for each
+/// channel. Distances are counted in values.
 template <typename Products>
 struct Pixels {
   const typename Products::Value* x;
@@ -49,7 +49,7 @@ void add_block(const Pixels<Products>& pixels, int64_t i, int64_t o, float* sums
   }
 }
 
-/// Adds one tap's share to sums[i][o].
+/// Accumulates one tap into sums[i][o].
 template <typename Products>
 void add_tap(const Pixels<Products>& pixels, float* sums) {
   int64_t o = 0;
@@ -61,7 +61,8 @@ void add_tap(const Pixels<Products>& pixels, float* sums) {
   }
 }
 
-/// Three taps of one row, one pixel apart: an input value meets the gradients of three pixels once it is in a register.
+/// Three taps of one row, one pixel apart: an input value in a register is multiplied by the gradients of three
+/// pixels.
 template <typename Products, int kRows>
 void add_row_block(const Pixels<Products>& pixels, int64_t i, int64_t o, float* sums) {
   Floats block[3][kRows] = {};
@@ -93,7 +94,7 @@ void add_row_block(const Pixels<Products>& pixels, int64_t i, int64_t o, float* 
   }
 }
 
-/// Adds the share of three taps of one row to sums[tap][i][o]; x has two pixels in a row more than the gradient.
+/// Accumulates three taps of one row into sums[tap][i][o]; x has two more pixels per row than the gradient.
 template <typename Products>
 void add_row_of_taps(const Pixels<Products>& pixels, float* sums) {
   for (int64_t o = 0; o < pixels.out_channels; o += kLanes) {
@@ -101,7 +102,8 @@ void add_row_of_taps(const Pixels<Products>& pixels, float* sums) {
   }
 }
 
-/// Whether rows of taps are the better way: where two vectors of the gradient are at hand, each input value meets two anyway.
+/// Whether processing rows of taps is faster: with two vectors of the gradient, each input value is used twice
+/// anyway.
 inline bool takes_rows_of_taps(const WeightGradient& task) {
   return task.taps == 9 && task.in_pixel == task.in_channels && task.out_channels % (2 * kLanes) != 0;
 }

@@ -1,6 +1,7 @@
 #pragma once
-// Winograd's convolution of images in channels-last order: 36 products for a tile of 4×4 outputs, where the definition has 144. Included once
-// for each instruction set. A block of tiles is transformed, multiplied point by point and transformed back while it lies in the cache.
+// Winograd's convolution of images in channels-last order: 36 products per tile of 4×4 outputs instead of 144.
+// Included once per instruction set. A block of tiles is transformed, multiplied point by point and transformed back
+// while it is in the cache.
 
 #include <algorithm>
 
@@ -14,15 +15,15 @@ namespace {
 constexpr int64_t kTile = 4;
 constexpr int64_t kPatch = 6;
 
-/// Rows that a product is at least taken for.
+/// The minimum number of rows of a product.
 constexpr int64_t kFewRows = 4;
 
-/// Few channels: what a block holds stays near the core. Many: the filters, which each block reads anew, weigh more.
+/// Few channels: a block's data stays in the core's cache. Many: the filters, which each block reads again, dominate.
 int64_t most_tiles(int64_t in_channels, int64_t out_channels) { return std::max(in_channels, out_channels) < 128 ? 16 : 64; }
 
 int64_t rounded_rows(int64_t rows) { return (rows + kFewRows - 1) / kFewRows * kFewRows; }
 
-/// Floats from one point to the next. Not a power of two, or all points would fall into the same lines of a cache.
+/// Floats from one point to the next. Not a power of two, or all points would map to the same cache lines.
 int64_t point_stride(int64_t tiles, int64_t channels) { return tiles * channels + 16; }
 
 int64_t scratch_size(int64_t in_channels, int64_t out_channels) {
@@ -50,7 +51,7 @@ class Tiles {
   int64_t in_stride() const { return in_stride_; }
   int64_t out_stride() const { return out_stride_; }
 
-  /// Calls body(first tile, how many) for each block.
+  /// Calls body(first tile, count) for each block.
   template <typename Body>
   void each_block(const Body& body) const {
     for (int64_t first = 0; first < count_; first += in_block_) body(first, std::min(in_block_, count_ - first));
@@ -61,7 +62,7 @@ class Tiles {
     return {tile / in_image_, inside / across_ * kTile, inside % across_ * kTile};
   }
 
-  /// The tile behind this one.
+  /// The next tile.
   Corner next(Corner corner) const {
     corner.column += kTile;
     if (corner.column < across_ * kTile) return corner;
@@ -72,7 +73,7 @@ class Tiles {
   }
 
  private:
-  /// In as few blocks as there can be, all of nearly one size.
+  /// Splits into as few parts as possible, all of nearly equal size.
   static int64_t equal_part(int64_t count, int64_t most) {
     const int64_t blocks = (count + most - 1) / most;
     return rounded_rows((count + blocks - 1) / blocks);
@@ -81,13 +82,13 @@ class Tiles {
   int64_t across_, down_, in_image_, count_, in_block_, in_stride_, out_stride_;
 };
 
-/// The 6×6 pixels that the outputs of `count` tiles see, transformed; outside of the image lie zeros. to: [36] points, `stride` apart, of
+/// The 6×6 input pixels of `count` tiles, transformed; zeros outside the image. to: [36] points, `stride` apart, of
 /// [count, in_channels].
 template <typename T, typename Task>
 void read_patches(const Task& task, const Tiles<Task>& tiles, int64_t first, int64_t count, float* to, int64_t stride) {
   const int64_t channels = task.in_channels;
   for (int64_t c = 0; c < channels; c += kWidth) {
-    Floats columns[kPatch][kPatch];  // transformed downwards
+    Floats columns[kPatch][kPatch];  // transformed vertically
     auto corner = tiles.at(first);
     for (int64_t t = 0; t < count; ++t, corner = tiles.next(corner)) {
       const int64_t top = corner.row - 1, left = corner.column - 1;
@@ -105,7 +106,7 @@ void read_patches(const Task& task, const Tiles<Task>& tiles, int64_t first, int
 #pragma GCC unroll 6
         for (int64_t i = 0; i < kPatch; ++i) columns[i][j] = transformed[i];
       };
-      // The tile to the left has seen the first two.
+      // The tile to the left has already transformed the first two.
       if (t > 0 && corner.column > 0) {
 #pragma GCC unroll 6
         for (int64_t i = 0; i < kPatch; ++i) {
@@ -129,7 +130,7 @@ void read_patches(const Task& task, const Tiles<Task>& tiles, int64_t first, int
   }
 }
 
-/// A tile of the gradient. to: [36] points, `stride` apart.
+/// Transforms a tile of the gradient. to: [36] points, `stride` apart.
 template <typename T>
 void read_gradient(const WinogradGradient& task, const Tiles<WinogradGradient>::Corner& corner, float* to, int64_t stride) {
   const int64_t channels = task.out_channels;
@@ -142,7 +143,7 @@ void read_gradient(const WinogradGradient& task, const Tiles<WinogradGradient>::
   }
 }
 
-/// A tile's outputs from its products, [36] points `stride` apart.
+/// Computes a tile's outputs from its products, [36] points `stride` apart.
 template <typename T>
 void write_tile(const Winograd& task, const Tiles<Winograd>::Corner& corner, const float* products, int64_t stride) {
   const int64_t channels = task.out_channels;
@@ -177,7 +178,8 @@ struct Left {
   int64_t row, k;  // distances
 };
 
-/// result[r][c] (+)= Σ_k left(r, k) · right[k][c] for a block of rows and `kVectors` vectors, all of which stay in registers.
+/// result[r][c] (+)= Σ_k left(r, k) · right[k][c] for a block of rows and `kVectors` vectors, all of which stay in
+/// registers.
 template <int kVectors, int kRows, bool kAdd>
 void multiply_block(const Left& left, const float* right, float* result, int64_t columns, int64_t depth) {
   Floats sums[kRows][kVectors] = {};
@@ -202,7 +204,7 @@ void multiply_block(const Left& left, const float* right, float* result, int64_t
   }
 }
 
-/// As many columns as fill `kVectors` vectors. rows is a multiple of kFewRows.
+/// All columns that fill `kVectors` vectors. rows is a multiple of kFewRows.
 template <int kVectors, int kRows, bool kAdd>
 void multiply_columns(const Left& left, const float* right, float* result, int64_t rows, int64_t columns, int64_t depth) {
   const auto from_row = [&](int64_t r) { return Left{left.values + r * left.row, left.row, left.k}; };
@@ -217,7 +219,7 @@ void multiply(const Left& left, const float* right, float* result, int64_t rows,
   constexpr int kOne = static_cast<int>(kWidth);
   int64_t c = 0;
   if constexpr (kWidth == 16) {
-    // What many channels read of `right` no longer stays in the nearest cache: the more rows share it the better.
+    // With many channels, `right` no longer stays in the nearest cache: the more rows share it the better.
     constexpr int64_t kManyValues = 96;
     if (depth < kManyValues) {
       for (; c + 4 * kWidth <= columns; c += 4 * kWidth) multiply_columns<4, kOne / 4, kAdd>(left, right + c, result + c, rows, columns, depth);
@@ -237,7 +239,7 @@ void convolve(const Winograd& task) {
   float* const products = patches + kWinogradPoints * tiles.in_stride();   // [36][tiles][out]
   tiles.each_block([&](int64_t first, int64_t count) {
     read_patches<T>(task, tiles, first, count, patches, tiles.in_stride());
-    // The last rows may be no tiles; what stands there is multiplied, too, and seen by nobody.
+    // The last rows may not be tiles; their values are multiplied, too, but never read.
     const int64_t rows = rounded_rows(count);
     for (int64_t p = 0; p < kWinogradPoints; ++p) {
       float* const left = patches + p * tiles.in_stride();

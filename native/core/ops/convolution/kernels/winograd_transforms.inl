@@ -1,9 +1,10 @@
 #pragma once
-// The transforms of F(4×4, 3×3) along one direction: a patch, a filter and a tile are transformed along one direction and then along the other.
+// The one-dimensional transforms of F(4×4, 3×3): a patch, a filter or a tile is transformed along one direction and
+// then along the other.
 // Lavin, Gray: "Fast Algorithms for Convolutional Neural Networks" (CVPR 2016).
 //
-// A convolution of polynomials is taken at 0, ±a, ±b and ∞. Differs from the paper, which has a = 1 and b = 2: with a = √½ and b = √2 the error
-// in float32 is half as large, 2.5 times that of the direct sum.
+// The polynomial convolution is evaluated at 0, ±a, ±b and ∞. Differs from the paper, which has a = 1 and b = 2: with
+// a = √½ and b = √2 the float32 error is half as large, 2.5 times that of the direct sum.
 
 #include "core/ops/backend/vectors.h"
 
@@ -35,7 +36,7 @@ inline void restore_tile(const Floats m[6], Floats result[4]) {
   result[3] = 0.5f * kRootOfHalf * difference_a + 2.0f * kRootOfTwo * difference_b + m[5];
 }
 
-/// A y: the gradient's way through `restore_tile`.
+/// A y: backpropagation through `restore_tile`.
 inline void transform_tile(const Floats y[4], Floats result[6]) {
   const Floats even_a = y[0] + 0.5f * y[2], odd_a = y[1] + 0.5f * y[3];
   const Floats even_b = y[0] + 2.0f * y[2], odd_b = y[1] + 2.0f * y[3];
@@ -47,7 +48,7 @@ inline void transform_tile(const Floats y[4], Floats result[6]) {
   result[5] = y[3];
 }
 
-/// G g: a filter's values at the points, divided by what the other transforms lack.
+/// G g: a filter's values at the points, divided by the factors that the other transforms omit.
 inline void transform_filter(const Floats g[3], Floats result[6]) {
   const Floats even_a = -2.0f / 3 * g[0] - 1.0f / 3 * g[2], odd_a = kRootOfTwo / 3 * g[1];
   const Floats even_b = 1.0f / 6 * g[0] + 1.0f / 3 * g[2], odd_b = kRootOfTwo / 6 * g[1];
@@ -59,7 +60,7 @@ inline void transform_filter(const Floats g[3], Floats result[6]) {
   result[5] = g[2];
 }
 
-/// Gᵀ m: the gradient's way through `transform_filter`.
+/// Gᵀ m: backpropagation through `transform_filter`.
 inline void restore_filter(const Floats m[6], Floats result[3]) {
   const Floats sum_a = m[1] + m[2], difference_a = m[2] - m[1];
   const Floats sum_b = m[3] + m[4], difference_b = m[3] - m[4];
@@ -68,7 +69,8 @@ inline void restore_filter(const Floats m[6], Floats result[3]) {
   result[2] = 1.0f / 3 * (sum_b - sum_a) + m[5];
 }
 
-/// A square of vectors, read from and written to wherever the callers say, along both directions: `transform` turns `From` into `To`.
+/// Applies `transform`, which turns `From` vectors into `To`, along both directions of a square of vectors, with
+/// caller-provided reads and writes.
 template <int From, int To, void (*transform)(const Floats*, Floats*), typename Read, typename Write>
 inline void along_both(const Read& read, const Write& write) {
   Floats columns[To][From];
