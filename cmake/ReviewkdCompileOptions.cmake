@@ -1,4 +1,4 @@
-# Options that core and binding share: warnings, optimisation, OpenMP and sanitizers.
+# Options that core and binding share: warnings, optimisation, OpenMP, sanitizers and coverage.
 function(reviewkd_compile_options target)
   # Messages of libtorch's checks carry the names of its headers: without the directories of this machine, so that the same sources
   # give the same bytes wherever they lie.
@@ -39,6 +39,15 @@ function(reviewkd_compile_options target)
     get_target_property(type ${target} TYPE)
     if(NOT type STREQUAL "OBJECT_LIBRARY")
       target_link_options(${target} PRIVATE -fsanitize=${REVIEWKD_SANITIZE})
+    endif()
+  endif()
+
+  if(REVIEWKD_COVERAGE)
+    # Several threads count the same lines.
+    target_compile_options(${target} PRIVATE --coverage -fprofile-update=atomic)
+    get_target_property(type ${target} TYPE)
+    if(NOT type STREQUAL "OBJECT_LIBRARY")
+      target_link_options(${target} PRIVATE --coverage)
     endif()
   endif()
 endfunction()
