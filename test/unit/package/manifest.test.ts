@@ -4,7 +4,8 @@ import { cudaManifest } from "../../../scripts/package/cuda.mjs";
 import { publishedManifest } from "../../../scripts/package/main.mjs";
 import { platformManifest } from "../../../scripts/package/platform.mjs";
 
-const read = (path: string): Record<string, unknown> => JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
+const read = (path: string): Record<string, unknown> =>
+  JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
 
 // `npm publish --provenance` compares the repository with the one that the workflow runs in.
 const REPOSITORY = { type: "git", url: "git+https://github.com/reviewkd/reviewkd.git" };
