@@ -43,8 +43,8 @@ function(reviewkd_compile_options target)
   endif()
 
   if(REVIEWKD_COVERAGE)
-    # Several threads count the same lines.
-    target_compile_options(${target} PRIVATE --coverage -fprofile-update=atomic)
+    # Lines stay apart without the optimizations beyond -O1; several threads count the same ones.
+    target_compile_options(${target} PRIVATE -O1 --coverage -fprofile-update=atomic)
     get_target_property(type ${target} TYPE)
     if(NOT type STREQUAL "OBJECT_LIBRARY")
       target_link_options(${target} PRIVATE --coverage)
