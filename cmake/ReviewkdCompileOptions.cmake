@@ -3,6 +3,10 @@ function(reviewkd_compile_options target)
   # Messages of libtorch's checks carry the names of its headers: without the directories of this machine, so that the same sources
   # give the same bytes wherever they lie.
   set(prefix_maps "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=" "-ffile-prefix-map=${CMAKE_BINARY_DIR}/=build/" "-ffile-prefix-map=${REVIEWKD_LIBTORCH_DIR}/=libtorch/")
+  if(REVIEWKD_COVERAGE)
+    # gcov opens the sources by the names that the compiler notes.
+    set(prefix_maps "")
+  endif()
 
   if(MSVC)
     # clang-cl, which passes on what stands behind /clang:. OpenMP's runtime is named by LibTorch::cpu here, too.
