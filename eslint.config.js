@@ -4,12 +4,13 @@ import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
 const nodeGlobals = Object.fromEntries(
-  ["AbortController", "AbortSignal", "Buffer", "URL", "clearInterval", "clearTimeout", "console", "performance", "process", "setImmediate", "setInterval",
-    "setTimeout", "structuredClone"].map((name) => [name, "readonly"]),
+  ["AbortController", "AbortSignal", "Buffer", "URL", "clearInterval", "clearTimeout", "console", "performance",
+    "process", "setImmediate", "setInterval", "setTimeout", "structuredClone"].map((name) => [name, "readonly"]),
 );
 
 export default defineConfig(
-  globalIgnores(["build/", "build-*/", "examples/electron/build/", "examples/electron/release/", "dist/", "runs/", "node_modules/"]),
+  globalIgnores(["build/", "build-*/", "examples/electron/build/", "examples/electron/release/", "dist/", "runs/",
+    "node_modules/"]),
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   {
     files: ["**/*.{js,mjs}"],
@@ -20,7 +21,10 @@ export default defineConfig(
   {
     files: ["**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked],
-    languageOptions: { parserOptions: { project: ["./tsconfig.json", "./examples/electron/tsconfig.json"], tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: { project: ["./tsconfig.json", "./examples/electron/tsconfig.json"],
+        tsconfigRootDir: import.meta.dirname },
+    },
     rules: {
       eqeqeq: "error",
       "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],

@@ -1,8 +1,12 @@
-# Options shared by core and binding: warnings, optimisation, OpenMP and sanitizers.
+# Options that core and binding share: warnings, optimisation, OpenMP, sanitizers and coverage.
 function(reviewkd_compile_options target)
   # Messages of libtorch's checks contain the paths of its headers. Strip this machine's directories, so that the same
   # sources produce the same bytes wherever they are located.
   set(prefix_maps "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=" "-ffile-prefix-map=${CMAKE_BINARY_DIR}/=build/" "-ffile-prefix-map=${REVIEWKD_LIBTORCH_DIR}/=libtorch/")
+  if(REVIEWKD_COVERAGE)
+    # gcov opens the sources by the names that the compiler notes.
+    set(prefix_maps "")
+  endif()
 
   if(MSVC)
     # clang-cl forwards what follows /clang:. LibTorch::cpu names OpenMP's runtime here, too.
@@ -40,6 +44,15 @@ function(reviewkd_compile_options target)
     get_target_property(type ${target} TYPE)
     if(NOT type STREQUAL "OBJECT_LIBRARY")
       target_link_options(${target} PRIVATE -fsanitize=${REVIEWKD_SANITIZE})
+    endif()
+  endif()
+
+  if(REVIEWKD_COVERAGE)
+    # Lines stay apart without the optimizations beyond -O1; several threads count the same ones.
+    target_compile_options(${target} PRIVATE -O1 --coverage -fprofile-update=atomic)
+    get_target_property(type ${target} TYPE)
+    if(NOT type STREQUAL "OBJECT_LIBRARY")
+      target_link_options(${target} PRIVATE --coverage)
     endif()
   endif()
 endfunction()

@@ -7,6 +7,7 @@ import { platformName } from "../libtorch/locate.mjs";
 import { BuildError } from "../support/errors.mjs";
 import { lastLines, run } from "../support/process.mjs";
 import { readLibrary } from "./elf.mjs";
+import { sharedFields } from "./manifest.mjs";
 
 /**
  * Builds the plugin and stages its package in `directory`, which is empty.
@@ -23,13 +24,8 @@ export async function stageCudaPackage(root, directory, progress) {
   const { status, output, startError } = await run("strip", ["--strip-unneeded", "-o", target, plugin]);
   if (status !== 0) throw new BuildError("TOOL_FAILED", `strip failed: ${startError ? "no such program. " : `\n${lastLines(output)}\n`}Install binutils.`);
   const { glibc, glibcxx } = await readLibrary(target);
-  const { version, engines } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
-  const manifest = {
-    name: `@reviewkd/${platformName}-cuda`, version, license: "MIT",
-    description: `Kernels of reviewkd for CUDA devices on ${platformName}, for libtorch ${libtorch}.`,
-    os: [process.platform], cpu: [process.arch], libc: ["glibc"], engines, preferUnplugged: true,
-    reviewkd: { libtorch, ...(glibc && { glibc }), ...(glibcxx && { glibcxx }), instructionSets: [] },
-  };
+  const own = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+  const manifest = cudaManifest(own, { libtorch, ...(glibc && { glibc }), ...(glibcxx && { glibcxx }), instructionSets: [] });
   await writeFile(join(directory, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
   await copyFile(join(root, "LICENSE"), join(directory, "LICENSE"));
   await writeFile(join(directory, "README.md"), `# @reviewkd/${platformName}-cuda
@@ -37,4 +33,24 @@ export async function stageCudaPackage(root, directory, progress) {
 Kernels for CUDA devices: a plugin that the package \`reviewkd\` loads if this package is installed and a GPU is available. It works with libtorch ${libtorch},
 whose CUDA half \`npx reviewkd libtorch install --cuda\` puts into your cache. \`npx reviewkd doctor\` reports whether it is used.
 `);
+}
+
+/**
+ * The manifest of the package with the plugin.
+ *
+ * @param {Record<string, unknown>} own the checkout's manifest
+ * @param {{ libtorch: string, glibc?: string, glibcxx?: string, instructionSets: string[] }} requirements
+ */
+export function cudaManifest(own, requirements) {
+  return {
+    name: `@reviewkd/${platformName}-cuda`,
+    ...sharedFields(own),
+    description: `Kernels of reviewkd for CUDA devices on ${platformName}, for libtorch ${requirements.libtorch}.`,
+    license: "MIT",
+    os: [process.platform],
+    cpu: [process.arch],
+    libc: ["glibc"],
+    preferUnplugged: true,
+    reviewkd: requirements,
+  };
 }

@@ -12,6 +12,7 @@ import { addonInstructions, instructionSetsOf } from "./instructions.mjs";
 import { copyLibraries } from "./libraries.mjs";
 import { copyLicenses, ownersOf } from "./licenses.mjs";
 import { readMachO } from "./mach-o.mjs";
+import { sharedFields } from "./manifest.mjs";
 import { readPe } from "./pe.mjs";
 
 // Measured with emulated processors by `npm run check:processors`: libtorch's convolutions fail without it. Disassembling cannot
@@ -51,7 +52,7 @@ export async function stagePlatformPackage(root, directory, progress) {
   await copyLicenses(libtorch.directory, owners, join(directory, "licenses"));
   progress("reading instruction sets");
   const requirements = await requirementsOf(root, directory, libtorch);
-  await writeFile(join(directory, "package.json"), `${JSON.stringify(await manifest(root, requirements), undefined, 2)}\n`);
+  await writeFile(join(directory, "package.json"), `${JSON.stringify(platformManifest(JSON.parse(await readFile(join(root, "package.json"), "utf8")), requirements), undefined, 2)}\n`);
   await writeFile(join(directory, "README.md"), readme(requirements, words));
 }
 
@@ -115,20 +116,20 @@ async function setsOf(root, binaries) {
 }
 
 /**
- * @param {string} root
+ * The manifest of the package for this platform.
+ *
+ * @param {Record<string, unknown>} own the checkout's manifest
  * @param {Requirements} requirements
  */
-async function manifest(root, requirements) {
-  const { version, engines } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+export function platformManifest(own, requirements) {
   return {
     name: `@reviewkd/${platformName}`,
-    version,
+    ...sharedFields(own),
     description: `The binaries of reviewkd for ${platformName}: its addon with the CPU half of libtorch ${requirements.libtorch}.`,
     license: "SEE LICENSE IN README.md",
     os: [process.platform],
     cpu: [process.arch],
     ...(process.platform === "linux" && { libc: ["glibc"] }),
-    engines,
     preferUnplugged: true,
     reviewkd: requirements,
   };

@@ -7,14 +7,21 @@ import { TORCH_VERSIONS } from "../../../scripts/libtorch-versions/pins.mjs";
 interface Job {
   readonly needs?: string | string[];
   readonly permissions?: Record<string, string>;
-  readonly strategy?: { readonly matrix: { readonly node?: number[]; readonly torch?: string[]; readonly include?: { readonly platform: string; readonly experimental: boolean }[] } };
+  readonly strategy?: { readonly matrix: { readonly os?: string[]; readonly node?: number[]; readonly torch?: string[]; readonly include?: { readonly platform: string; readonly experimental: boolean }[] } };
   readonly "continue-on-error"?: string;
   readonly steps: { readonly run?: string }[];
 }
 
+const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
+
+/** The names of all npm scripts that jobs run. */
+function scriptsCalledBy(jobs: Record<string, Job>): string[] {
+  return Object.values(jobs).flatMap(({ steps }) =>
+    steps.flatMap(({ run = "" }) => [...run.matchAll(/npm run ([\w:-]+)/g)].map(([, name]) => name!)));
+}
+
 describe("the release workflow", () => {
   const { jobs } = parse(readFileSync(".github/workflows/release.yml", "utf8")) as { jobs: Record<"binaries" | "cuda" | "main" | "test" | "libtorch" | "publish", Job> };
-  const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
 
   it("packs for every platform that the main package depends on", () => {
     expect(jobs.binaries.strategy?.matrix.include?.map(({ platform }) => platform)).to.deep.equal(PLATFORMS);
@@ -46,9 +53,36 @@ describe("the release workflow", () => {
     expect(runs.indexOf("npm run try:packages -- packages")).to.be.above(runs.indexOf("npm run package -- --out packages"));
   });
 
-  it("calls only npm scripts that exist", () => {
-    const called = Object.values(jobs).flatMap(({ steps }) => steps.flatMap(({ run = "" }) => [...run.matchAll(/npm run ([\w:-]+)/g)].map(([, name]) => name!)));
+  it("calls only existing npm scripts", () => {
+    const called = scriptsCalledBy(jobs);
     expect(called).to.include.members(["package", "test:install"]);
     for (const name of called) expect(scripts).to.have.property(name);
+  });
+});
+
+describe("the workflow of pull requests", () => {
+  const workflow = parse(readFileSync(".github/workflows/ci.yml", "utf8")) as {
+    on: Record<string, unknown>; concurrency: Record<string, string>; jobs: Record<"lint" | "tidy" | "test" | "coverage", Job>;
+  };
+
+  it("runs on pull requests and on main, and cancels what a newer push replaces", () => {
+    expect(workflow.on).to.deep.equal({ pull_request: null, push: { branches: ["main"] } });
+    expect(workflow.concurrency).to.deep.equal({ group: "ci-${{ github.ref }}", "cancel-in-progress": "${{ github.event_name == 'pull_request' }}" });
+  });
+
+  it("tests on three systems with each supported Node", () => {
+    const { os, node } = workflow.jobs.test.strategy!.matrix;
+    expect(os?.map((name) => name.split("-")[0])).to.deep.equal(["ubuntu", "macos", "windows"]);
+    expect(node).to.deep.equal([20, 22, 24]);
+  });
+
+  it("runs every check that `npm test` runs", () => {
+    const checks = [...scripts["test"]!.matchAll(/npm run ([\w:-]+)/g)].map(([, name]) => name!);
+    expect(checks).to.include.members(["lint", "test:types"]);
+    expect(scriptsCalledBy(workflow.jobs)).to.include.members([...checks, "lint:tidy", "coverage"]);
+  });
+
+  it("calls only existing npm scripts", () => {
+    for (const name of scriptsCalledBy(workflow.jobs)) expect(scripts).to.have.property(name);
   });
 });

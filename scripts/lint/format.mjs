@@ -1,0 +1,78 @@
+#!/usr/bin/env node
+// Formats TypeScript, JavaScript and JSON with dprint and C++ with clang-format:  node scripts/lint/format.mjs [--check] [FILE…]
+import { join } from "node:path";
+import { BuildError, runMain } from "../support/errors.mjs";
+import { run } from "../support/process.mjs";
+import { chunksOf, root, selectFiles } from "./files.mjs";
+import { clangTool } from "./python-tools.mjs";
+
+const CPP = /^(?:native|test|bench)\/.*\.(?:cpp|h|cu|cuh|inl)$/;
+const SCRIPT = /\.(?:ts|mjs|js|json)$/;
+
+await runMain(async () => {
+  const words = process.argv.slice(2);
+  const check = words.includes("--check");
+  const paths = words.filter((word) => word !== "--check");
+  const option = paths.find((path) => path.startsWith("-"));
+  if (option !== undefined)
+    throw new BuildError("USAGE", `invalid option: expected --check, received ${option}. Name files without a dash.`);
+  const failed = [...await formatScripts(paths, check), ...await formatCpp(paths, check)];
+  if (failed.length > 0)
+    throw new BuildError("NOT_FORMATTED",
+      `invalid format: expected the output of the formatters, received other text (see above). Run \`npm run format\`.`);
+});
+
+/**
+ * @param {readonly string[]} paths
+ * @param {boolean} check
+ * @returns {Promise<string[]>} the commands that failed
+ */
+async function formatScripts(paths, check) {
+  const files = paths.length > 0 ? await selectFiles(paths, SCRIPT) : [];
+  if (paths.length > 0 && files.length === 0) return [];
+  const dprint = join(root, "node_modules/dprint/bin.cjs");
+  return (await runTool(process.execPath, [dprint, ...(check ? ["check", "--list-different"] : ["fmt"]),
+      "--allow-no-files", ...files])) ? [] : ["dprint"];
+}
+
+/**
+ * @param {readonly string[]} paths
+ * @param {boolean} check
+ */
+async function formatCpp(paths, check) {
+  const files = await selectFiles(paths, CPP);
+  if (files.length === 0) return [];
+  const clangFormat = await clangTool("clang-format", process.env);
+  const failed = [];
+  for (const chunk of chunksOf(files)) {
+    if (!(await runTool(clangFormat, [...(check ? ["--dry-run", "-Werror"] : ["-i"]), ...chunk], nameOnce())))
+      failed.push("clang-format");
+  }
+  return failed;
+}
+
+/** Shortens the report of clang-format, which has several lines for each difference, to the names of files. */
+function nameOnce() {
+  let last = "";
+  return (/** @type {string} */ line) => {
+    const path = /^(.+?):\d+:\d+: error: code should be clang-formatted/.exec(line)?.[1];
+    if (path !== undefined && path !== last) show(path);
+    last = path ?? last;
+  };
+}
+
+/** @param {string} line */
+function show(line) {
+  process.stderr.write(`${line}\n`);
+}
+
+/**
+ * @param {string} program
+ * @param {readonly string[]} words
+ * @param {(line: string) => void} [onLine]
+ */
+async function runTool(program, words, onLine = show) {
+  const { status, startError } = await run(program, words, { cwd: root, onLine });
+  if (startError) throw new BuildError("TOOL_MISSING", `missing ${program}: ${startError.message}. Run \`npm ci\`.`);
+  return status === 0;
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+// Checks format, lint and words of the staged files; the pre-commit hook runs it:  node scripts/lint/staged.mjs
+import { join } from "node:path";
+import { BuildError, runMain } from "../support/errors.mjs";
+import { run } from "../support/process.mjs";
+import { root } from "./files.mjs";
+
+const LINTED = /\.(?:ts|mjs|js)$/;
+
+await runMain(async () => {
+  const { status, stdout, output } = await run("git", ["diff", "--cached", "--name-only", "--diff-filter=ACMR", "-z"], {
+    cwd: root,
+  });
+  if (status !== 0)
+    throw new BuildError("NOT_A_CHECKOUT",
+      `git could not list the staged files: ${output.trim()}. Run this in a clone of the repository.`);
+  const files = stdout.split("\0").filter((name) => name !== "");
+  if (files.length === 0) return;
+  const scripts = files.filter((name) => LINTED.test(name));
+  const results = [
+    await node("scripts/lint/format.mjs", "--check", ...files),
+    await node("scripts/lint/words.mjs", ...files),
+    scripts.length === 0 ||
+    (await node("node_modules/eslint/bin/eslint.js", "--max-warnings", "0", "--no-warn-ignored", ...scripts)),
+  ];
+  if (results.includes(false))
+    throw new BuildError("CHECKS_FAILED",
+      "the staged files do not pass the checks (see above). Run `npm run format`, fix the rest and stage them again.");
+});
+
+/**
+ * @param {string} program
+ * @param {...string} words
+ */
+async function node(program, ...words) {
+  const { status } = await run(process.execPath, [join(root, program), ...words], { cwd: root,
+    onLine: (line) => process.stderr.write(`${line}\n`) });
+  return status === 0;
+}

@@ -1,0 +1,98 @@
+// The types that users of the package see.
+import { createDistiller, createModel, createSession, type Dataset, type Distiller, type ErrorCode, fit, type FitEvent,
+  type FitResult, isReviewKdError, loadDataset, type Model, type ReviewKdError, type Session, type StateDict,
+  type StepResult, type Tensor } from "reviewkd";
+import { describe, expect, test } from "tstyche";
+
+declare const model: Model;
+declare const distiller: Distiller;
+declare const data: Dataset;
+
+describe("models", () => {
+  test("are created by name, with options that are checked", () => {
+    expect(createModel).type.toBeCallableWith("resnet20");
+    expect(createModel).type.toBeCallableWith("resnet20", { numClasses: 100, seed: 1, weights: "resnet20.pth",
+      device: "cpu" });
+    expect(createModel("resnet20")).type.toBe<Promise<Model>>();
+    expect(createModel).type.not.toBeCallableWith();
+    expect(createModel).type.not.toBeCallableWith("resnet20", { classes: 100 });
+    expect(createModel).type.not.toBeCallableWith("resnet20", { numClasses: "100" });
+  });
+
+  test("are disposed by `using`", () => {
+    expect<Model>().type.toBeAssignableTo<Disposable>();
+    expect<Session>().type.toBeAssignableTo<Disposable>();
+    expect<Distiller>().type.toBeAssignableTo<Disposable>();
+    expect<Dataset>().type.toBeAssignableTo<Disposable>();
+  });
+
+  test("give their state as tensors by name", () => {
+    expect<StateDict[string]>().type.toBe<Tensor>();
+  });
+});
+
+describe("distillers", () => {
+  test("take two models and a method, discriminated by its kind", () => {
+    expect(createDistiller).type.toBeCallableWith({ teacher: model, student: model });
+    expect(createDistiller).type.toBeCallableWith({ teacher: model, student: model,
+      method: { kind: "review", weight: 0.6, warmupEpochs: 20 }, seed: 1 });
+    expect(createDistiller).type.toBeCallableWith({ teacher: model, student: model, method: { kind: "dkd" } });
+    expect(createDistiller).type.not.toBeCallableWith({ student: model });
+    expect(createDistiller).type.not.toBeCallableWith({ teacher: model, student: model, method: { kind: "unknown" } });
+    expect(createDistiller).type.not.toBeCallableWith({ teacher: model, student: model, method: { weight: 1 } });
+  });
+});
+
+describe("data sets", () => {
+  test("have the options of their kind alone", () => {
+    expect(loadDataset).type.toBeCallableWith({ kind: "cifar100", root: "data/cifar-100-binary" });
+    expect(loadDataset).type.toBeCallableWith({ kind: "synthetic", numClasses: 10 });
+    expect(loadDataset).type.not.toBeCallableWith({ kind: "cifar100" });
+    expect(loadDataset).type.not.toBeCallableWith({ kind: "cifar100", root: "data", imageSize: 32 });
+    expect(loadDataset).type.not.toBeCallableWith({ kind: "unknown" });
+  });
+
+  test("give batches for a loop of one's own", () => {
+    expect(data.train.batches({ batchSize: 128, seed: 1 })).type.toBeAssignableTo<AsyncIterable<unknown>>();
+    expect(data.numClasses).type.toBe<number>();
+  });
+});
+
+describe("sessions", () => {
+  test("train a distiller or a model alone", () => {
+    expect(createSession).type.toBeCallableWith({ distiller, precision: "float32",
+      optimizer: { kind: "sgd", learningRate: 0.1 } });
+    expect(createSession).type.toBeCallableWith({ model });
+    expect(createSession).type.not.toBeCallableWith({});
+    expect(createSession).type.not.toBeCallableWith({ model, precision: "float16" });
+  });
+
+  test("give losses as numbers", () => {
+    expect<Awaited<ReturnType<Session["step"]>>>().type.toBe<StepResult>();
+    expect<StepResult["losses"]["total"]>().type.toBe<number>();
+    expect<StepResult["losses"]["crossEntropy"]>().type.toBe<number>();
+  });
+});
+
+describe("fit", () => {
+  test("yields events that are discriminated by their type, and returns the result", () => {
+    expect(fit({ distiller, data })).type.toBe<AsyncGenerator<FitEvent, FitResult, void>>();
+    expect<Extract<FitEvent, { type: "epoch" }>["test"]["top1"]>().type.toBe<number>();
+    expect<Extract<FitEvent, { type: "epoch" }>["train"]["losses"]["total"]>().type.toBe<number>();
+    expect<Extract<FitEvent, { type: "unknown" }>>().type.toBe<never>();
+  });
+});
+
+describe("errors", () => {
+  test("carry a code of a closed union", () => {
+    expect<ReviewKdError["code"]>().type.toBe<ErrorCode>();
+    expect<ErrorCode>().type.not.toBe<string>();
+    expect<"INVALID_ARGUMENT">().type.toBeAssignableTo<ErrorCode>();
+    expect<"NO_SUCH_CODE">().type.not.toBeAssignableTo<ErrorCode>();
+  });
+
+  test("are narrowed by isReviewKdError", () => {
+    const error: unknown = undefined;
+    if (isReviewKdError(error)) expect(error).type.toBe<ReviewKdError>();
+  });
+});
