@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 // Formats TypeScript, JavaScript and JSON with dprint and C++ with clang-format:  node scripts/lint/format.mjs [--check] [FILE…]
+import { createContext } from "@dprint/formatter";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BuildError, runMain } from "../support/errors.mjs";
 import { run } from "../support/process.mjs";
@@ -7,7 +9,7 @@ import { chunksOf, root, selectFiles } from "./files.mjs";
 import { clangTool } from "./python-tools.mjs";
 
 const CPP = /^(?:native|test|bench)\/.*\.(?:cpp|h|cu|cuh|inl)$/;
-const SCRIPT = /\.(?:ts|mjs|js|json)$/;
+const SCRIPT = /^(?:(?:lib|scripts|test|bench|examples)\/.*\.(?:ts|mjs|js)|eslint\.config\.js|(?:tsconfig[\w.]*|dprint|\.mocharc|\.devcontainer\/[\w-]+)\.json)$/;
 
 await runMain(async () => {
   const words = process.argv.slice(2);
@@ -23,16 +25,27 @@ await runMain(async () => {
 });
 
 /**
+ * Runs dprint's plugins in this process: they are WebAssembly, so that one package serves every system.
+ *
  * @param {readonly string[]} paths
  * @param {boolean} check
- * @returns {Promise<string[]>} the commands that failed
+ * @returns {Promise<string[]>} the formatters that found a difference
  */
 async function formatScripts(paths, check) {
-  const files = paths.length > 0 ? await selectFiles(paths, SCRIPT) : [];
-  if (paths.length > 0 && files.length === 0) return [];
-  const dprint = join(root, "node_modules/dprint/bin.cjs");
-  return (await runTool(process.execPath, [dprint, ...(check ? ["check", "--list-different"] : ["fmt"]),
-      "--allow-no-files", ...files])) ? [] : ["dprint"];
+  const { typescript, json, lineWidth, indentWidth } = JSON.parse(await readFile(join(root, "dprint.json"), "utf8"));
+  const context = createContext({ lineWidth, indentWidth });
+  for (const [plugin, settings] of [["typescript", typescript], ["json", json]])
+    context.addPlugin(await readFile(join(root, `node_modules/@dprint/${plugin}/plugin.wasm`)), settings);
+  let differs = false;
+  for (const path of await selectFiles(paths, SCRIPT)) {
+    const text = await readFile(join(root, path), "utf8");
+    const formatted = context.formatText({ filePath: join(root, path), fileText: text });
+    if (formatted === text) continue;
+    if (check) show(path);
+    else await writeFile(join(root, path), formatted);
+    differs ||= check;
+  }
+  return differs ? ["dprint"] : [];
 }
 
 /**
