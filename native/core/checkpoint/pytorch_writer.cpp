@@ -8,7 +8,7 @@
 
 #include "core/checkpoint/atomic_file.h"
 #include "core/checkpoint/formats/pickle_writer.h"
-#include "core/checkpoint/weights_file.h"
+#include "core/checkpoint/weights_reader.h"
 #include "core/error.h"
 
 namespace reviewkd {
