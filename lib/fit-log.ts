@@ -8,7 +8,9 @@ import { newestCheckpoint, putAside } from "./run-checkpoints.js";
 import { createRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, type RunDirectory } from "./run-directory.js";
 import type { Change, EpochSummary, Evaluation, FitEvent, SavedKind } from "./schemas/events.js";
 import { FitProgress, Origin, type FitResult } from "./schemas/run-record.js";
+import type { TaskInfo } from "./schemas/task.js";
 import { ORIGIN_KEY, type Session } from "./session.js";
+import { bestEpoch, isBetter, namedValue, primaryMetric } from "./task.js";
 
 const NOTHING_DONE: FitProgress = { epochsDone: 0, trained: null, last: null, best: null, elapsedSeconds: 0 };
 
@@ -24,6 +26,7 @@ interface FinishedEpoch {
 /** How far a training is, and its trace in the run directory, where there is one. */
 export class FitLog implements Disposable {
   #progress = NOTHING_DONE;
+  #taskInfo: TaskInfo | undefined;
   #stepsDone = 0;
   #saver: FitSaver | undefined;
   #resumed: FitEvent | undefined;
@@ -63,6 +66,7 @@ export class FitLog implements Disposable {
 
   /** Records the configuration of a new run; brings the session of a resumed one to where its newest whole checkpoint stands. */
   async begin(session: Session): Promise<void> {
+    this.#taskInfo = session.task;
     if (this.directory === undefined) return;
     this.#saver = new FitSaver(this.plan, this.directory, session);
     if (!this.plan.resume) {
@@ -165,12 +169,14 @@ export class FitLog implements Disposable {
   async *evaluated(finished: FinishedEpoch): AsyncGenerator<FitEvent, void, void> {
     const { epoch, train, test } = finished;
     const { best: before } = this.#progress;
-    const isBetter = before === null || test.top1 > before.top1;
-    const best = isBetter ? { epoch, top1: test.top1 } : before;
+    const metric = primaryMetric(this.#task);
+    const value = namedValue(test, metric.name);
+    const improves = before === null || isBetter(metric, value, namedValue(before, metric.name));
+    const best = improves ? bestEpoch(epoch, metric.name, value) : before;
     this.#progress = { epochsDone: epoch + 1, trained: null, last: test, best, elapsedSeconds: this.#elapsed() };
     this.#stepsDone = 0;
     const { etaSeconds, ...rest } = finished;
-    const record = { ...rest, learningRate: train.learningRate, best, isBest: isBetter };
+    const record = { ...rest, learningRate: train.learningRate, best, isBest: improves };
     const events: FitEvent[] = [];
     if (this.#saver !== undefined) {
       this.directory?.addEpoch({ ...record, elapsedSeconds: this.#progress.elapsedSeconds });
@@ -259,6 +265,12 @@ export class FitLog implements Disposable {
     this.#fallback?.close();
   }
 
+  /** Of the session, which is known once the run began. */
+  get #task(): TaskInfo {
+    if (this.#taskInfo === undefined) throw new ReviewKdError("INTERNAL", "invalid run: expected begin() before an epoch ends, received none.");
+    return this.#taskInfo;
+  }
+
   #standing(): Standing {
     return { progress: this.#progress, stepsDone: this.#stepsDone };
   }
@@ -293,7 +305,10 @@ export async function readStanding(path: string): Promise<Standing> {
 
 function readProgress(metadata: Readonly<Record<string, string>>, path: string): FitProgress {
   try {
-    return FitProgress.parse(JSON.parse(metadata[METADATA.progress] ?? ""));
+    const progress: unknown = JSON.parse(metadata[METADATA.progress] ?? "");
+    FitProgress.parse(progress);
+    // Not what parse returns: a resumed run writes the task's fields in the order in which they were.
+    return progress as FitProgress;
   } catch (cause) {
     throw new ReviewKdError("FILE_CORRUPT", `expected a checkpoint of fit at ${path}, got one without its progress`, { cause });
   }

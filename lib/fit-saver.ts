@@ -8,6 +8,7 @@ import type { RunDirectory } from "./run-directory.js";
 import type { FitEvent, SavedKind } from "./schemas/events.js";
 import type { FitProgress } from "./schemas/run-record.js";
 import type { Session } from "./session.js";
+import { namedValue } from "./task.js";
 
 /** Keys of a checkpoint's metadata: a {@link FitProgress}, the configuration, and what tells it from others. */
 export const METADATA = { progress: "fit", config: "config", configHash: "configHash" } as const;
@@ -194,8 +195,8 @@ export class FitSaver {
       dataset: data.kind,
       [CLASS_NAMES_KEY]: JSON.stringify(data.classNames),
       normalization: JSON.stringify(data.normalization),
-      // Within an epoch no accuracy belongs to these weights.
-      ...(last === null || stepsDone > 0 ? {} : { top1: String(last.top1) }),
+      // Within an epoch no metric belongs to these weights.
+      ...(last === null || stepsDone > 0 ? {} : { [this.session.task.primaryMetric]: String(namedValue(last, this.session.task.primaryMetric)) }),
       ...(epochsDone === 0 ? {} : { epoch: String(epochsDone - 1) }),
       ...(stepsDone === 0 ? {} : { stepsOfNextEpoch: String(stepsDone) }),
     };
@@ -220,7 +221,7 @@ export class FitSaver {
   }
 }
 
-/** Whether a state is the one with the best test accuracy so far. */
+/** Whether a state is the best so far by the primary metric of its task. */
 export function isBest({ progress: { epochsDone, best }, stepsDone }: Standing): boolean {
   return stepsDone === 0 && best?.epoch === epochsDone - 1;
 }

@@ -6,6 +6,7 @@ import { planFit, type FitOptions, type FitPlan } from "./fit-options.js";
 import { termsOf } from "./schemas/method.js";
 import type { EpochProgress, EpochSummary, Evaluation, FitEvent } from "./schemas/events.js";
 import type { FitResult } from "./schemas/run-record.js";
+import type { TrainingOptions } from "./schemas/training.js";
 import { createSession, type Session } from "./session.js";
 import { TimeLeft } from "./time-left.js";
 import { withReports } from "./with-reports.js";
@@ -36,8 +37,10 @@ export async function* fit(options: FitOptions): AsyncGenerator<FitEvent, FitRes
   const plan = planFit(options);
   throwIfAborted(plan.signal, "the training");
   using log = await FitLog.open(plan);
-  const { optimizer, precision, accumulate, clipNorm, threads, reference, device } = plan.training;
-  using session = await createSession({ ...plan.target, optimizer, precision, accumulate, clipNorm, threads, reference, device });
+  const { optimizer, precision, microBatches, accumulateBatches, clipNorm, threads, reference, device } = plan.training;
+  using session = await createSession({
+    ...plan.target, optimizer, precision, microBatches, accumulateBatches, clipNorm, threads, reference, device,
+  });
   await log.begin(session);
   return yield* new Fit(plan, session, log).run();
 }
@@ -143,8 +146,9 @@ class Fit {
     return {
       type: "start",
       task: distiller === undefined ? "train" : "distill",
+      taskInfo: this.session.task,
       epochs: this.#epochs,
-      stepsPerEpoch: stepsPerEpoch(data.train.size, training.batchSize),
+      stepsPerEpoch: stepsPerEpoch(data.train.size, training),
       trainSamples: data.train.size,
       testSamples: data.test.size,
       startEpoch: epochsDone,
@@ -159,8 +163,9 @@ class Fit {
   }
 }
 
-/** A last batch of a single image is left out, unless all batches are such: batch normalization needs two. */
-function stepsPerEpoch(samples: number, batchSize: number): number {
+/** Optimizer steps. A last batch of a single image is dropped, unless all batches are such: batch normalization needs two. */
+function stepsPerEpoch(samples: number, { batchSize, accumulateBatches }: Pick<TrainingOptions, "batchSize" | "accumulateBatches">): number {
   const rest = samples % batchSize;
-  return Math.floor(samples / batchSize) + (rest >= Math.min(2, batchSize) ? 1 : 0);
+  const batches = Math.floor(samples / batchSize) + (rest >= Math.min(2, batchSize) ? 1 : 0);
+  return Math.ceil(batches / accumulateBatches);
 }

@@ -6,6 +6,7 @@ export type { DistillerOutput, DistillerParts, TermOutput } from "./distiller.js
 export { explainPair } from "./explain-pair.js";
 export type { ExplainPairOptions } from "./explain-pair.js";
 export { createSession, Session } from "./session.js";
+export { namedValue, primaryMetric, taskOfModel } from "./task.js";
 export type { SaveCheckpointOptions, SessionPosition, SessionTarget, TrainEpochOptions } from "./session.js";
 export { Dataset, DatasetSplit, loadDataset } from "./dataset.js";
 export type { Batch } from "./dataset.js";
@@ -52,4 +53,5 @@ export type { Preset, PresetMark } from "./schemas/preset.js";
 export type { RunConfig, RunConfigInput } from "./schemas/run-config.js";
 export type { CellResult, ConditionResult, Spread, StudyConfig, StudyConfigInput, StudyEvent, StudyKind, StudyResult } from "./schemas/study.js";
 export type { FitResult } from "./schemas/run-record.js";
+export type { LossInfo, MetricInfo, TaskInfo } from "./schemas/task.js";
 export type { Optimizer, OptimizerInput, Schedule, ScheduleInput, StepOptionsInput, TrainingOptions, TrainingOptionsInput } from "./schemas/training.js";

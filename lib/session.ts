@@ -8,6 +8,7 @@ import { addon, type NativeEpochState, type NativeSession } from "./native.js";
 import { Count, PositiveNumber, PositiveCount, Seed } from "./schemas/common.js";
 import type { EpochProgress, EpochSummary, Evaluation, StepResult, SystemInfo } from "./schemas/events.js";
 import type { Origin } from "./schemas/run-record.js";
+import type { TaskInfo } from "./schemas/task.js";
 import { Schedule, StepOptions, type StepOptionsInput } from "./schemas/training.js";
 import type { DatasetSplit } from "./dataset.js";
 import { toStateDict, type StateDict } from "./tensor.js";
@@ -44,7 +45,7 @@ export interface TrainEpochOptions extends z.input<typeof EpochOptions> {
 export interface SessionPosition {
   /** The epoch that was begun last. */
   readonly epoch: number;
-  /** Steps done in it, and steps that it has. */
+  /** Optimizer steps done in it, and those that it has. */
   readonly step: number;
   readonly steps: number;
   /** Optimizer steps since the training began. */
@@ -64,7 +65,7 @@ export class Session {
     native: NativeSession,
     /** The network that is trained. */
     readonly model: Model,
-    /** What it learns from, beside the labels. */
+    /** What it learns from in addition to the labels. */
     readonly distiller: Distiller | undefined,
     /** The options with every default filled in. */
     readonly options: StepOptions,
@@ -72,10 +73,16 @@ export class Session {
     this.#native = native;
   }
 
+  /** The names of losses and metrics, and the metric that decides which epoch is the best. */
+  get task(): TaskInfo {
+    return this.#native.task();
+  }
+
   /**
-   * Takes one optimizer step.
+   * Takes one optimizer step. With several batches, the step follows the mean gradient over the images of all of them, as a step of
+   * `trainEpoch` with `accumulateBatches` does.
    *
-   * @param batch - images `[N, 3, H, W]`, normalized, and labels `[N]`, int64.
+   * @param batch - images `[N, 3, H, W]`, normalized, and labels `[N]`, int64; or several such batches.
    * @throws ReviewKdError `NON_FINITE_LOSS` (names step and term; no parameter was changed), `LABEL_OUT_OF_RANGE`,
    * `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `DEVICE_MISMATCH` (another session moved a network), `BATCH_TOO_SMALL`, `DISPOSED`.
    * @example
@@ -83,13 +90,15 @@ export class Session {
    * const { losses } = await session.step({ images, labels });
    * ```
    */
-  async step(batch: Batch): Promise<StepResult> {
-    return this.#native.step(batch.images.native, batch.labels.native);
+  async step(batch: Batch | readonly Batch[]): Promise<StepResult> {
+    const batches: readonly Batch[] = "images" in batch ? [batch] : batch;
+    return this.#native.step(batches.map(({ images, labels }) => ({ images: images.native, labels: labels.native })));
   }
 
   /**
-   * Runs a whole epoch natively, in random order. Where the session stands within this epoch (after an abort, or a
-   * checkpoint of one) it runs the rest. A last batch of a single image is left out.
+   * Runs a whole epoch natively, in random order. If the session stands within this epoch (after an abort, or a
+   * checkpoint of one) it runs the rest. A last batch of a single image is dropped. With `accumulateBatches`, each optimizer step averages the
+   * gradients of as many batches, the last one of the epoch those of the batches that are left.
    *
    * A data set that an iterable feeds may not wait for this session meanwhile, for its calls are done one after the other.
    *
@@ -185,18 +194,15 @@ export class Session {
 }
 
 function toProgress(state: NativeEpochState): EpochProgress {
-  const { epoch, step, steps, images, losses, top1, learningRate, imagesPerSecond, stallSeconds, stallFraction, brokenImages, graph } = state;
-  return {
-    epoch, step, steps, images, losses, top1, learningRate, imagesPerSecond, stallSeconds, stallFraction, brokenImages,
-    ...(graph === undefined ? {} : { graph }),
-  };
+  const { seconds: _, ...progress } = state;
+  return progress;
 }
 
 /** What a session trains: a student under its teacher, or a network by itself. */
 export type SessionTarget = { readonly distiller: Distiller; readonly model?: never } | { readonly model: Model; readonly distiller?: never };
 
 /**
- * Makes a training of a distiller, or of a single network with cross entropy alone.
+ * Makes a training of a distiller, or of a single network by the losses of its task alone.
  *
  * @throws ReviewKdError `INVALID_ARGUMENT`, `CUDA_UNAVAILABLE`, `DISPOSED`.
  * @example

@@ -11,6 +11,7 @@ import {
   ConvertOptions, ExportOptions, WeightsChoice, type ConvertOptionsInput, type ExportOptionsInput, type WeightsInspection,
 } from "./schemas/weights.js";
 import { toEntries, toStateDict, type StateDict } from "./tensor.js";
+import { namedValue, primaryNameOf } from "./task.js";
 import { parse } from "./validation.js";
 
 type Metadata = Record<string, string>;
@@ -107,12 +108,13 @@ async function metadataOf(runDirectory: string, checkpoint: string): Promise<Met
   const student = runFile(runDirectory, "student");
   const recorded = await exists(student) ? (await readWeightsInfo(student)).metadata : {};
   const kept = Object.entries(recorded).filter(([key]) => ["model", "numClasses", "dataset", "normalization", CLASS_NAMES_KEY].includes(key));
-  const { progress: { last, epochsDone }, stepsDone } = await readStanding(checkpoint);
+  const { progress: { last, best, epochsDone }, stepsDone } = await readStanding(checkpoint);
+  const primary = best === null ? undefined : primaryNameOf(best);
   return {
     ...(fit === null ? {} : { model: fit.name, numClasses: String(fit.numClasses) }),
     ...(metadata[CLASS_NAMES_KEY] === undefined ? {} : { [CLASS_NAMES_KEY]: metadata[CLASS_NAMES_KEY] }),
     ...Object.fromEntries(kept),
-    ...(last === null || stepsDone > 0 ? {} : { top1: String(last.top1) }),
+    ...(last === null || primary === undefined || stepsDone > 0 ? {} : { [primary]: String(namedValue(last, primary)) }),
     ...(epochsDone === 0 ? {} : { epoch: String(epochsDone - 1) }),
   };
 }

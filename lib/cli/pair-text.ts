@@ -43,7 +43,7 @@ function unmatchedLines({ teacher, student, unmatched }: PairExplanation): strin
 function memoryTable({ memory }: PairExplanation): string {
   return renderTable(["memory in training", ""], [
     ["parameters and statistics", formatBytes(memory.state)],
-    ["velocities", formatBytes(memory.velocities)],
+    ["momentum buffers", formatBytes(memory.momentumBuffers)],
     ["images, activations, gradients, at most", formatBytes(memory.step)],
     ["together", formatBytes(memory.tensors)],
     ["with what is kept for reuse", formatBytes(memory.process)],

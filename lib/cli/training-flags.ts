@@ -37,7 +37,8 @@ export interface TrainingFlags extends DataFlags {
   readonly milestones?: number[];
   readonly lrFactor?: number;
   readonly lrWarmupEpochs?: number;
-  readonly accumulate?: number;
+  readonly microBatches?: number;
+  readonly accumulateBatches?: number;
   readonly clipNorm?: number;
   readonly augment?: boolean;
   readonly seed?: number;
@@ -95,7 +96,8 @@ export function addRecipeFlags(command: Command): Command {
   addValue(command, "--milestones <n,n,…>", "epochs after which multi-step lowers the rate", counts);
   addValue(command, "--lr-factor <x>", "what multi-step multiplies the rate by", positiveNumber);
   addValue(command, "--lr-warmup-epochs <x>", "epochs in which the rate rises from 0", nonNegativeNumber);
-  addValue(command, "--accumulate <n>", `batches averaged for one optimizer step (default: ${defaults.accumulate})`, positiveCount);
+  addValue(command, "--micro-batches <n>", `parts that a batch is split into to save memory (default: ${defaults.microBatches})`, positiveCount);
+  addValue(command, "--accumulate-batches <n>", `batches averaged for one optimizer step (default: ${defaults.accumulateBatches})`, positiveCount);
   addValue(command, "--clip-norm <x>", "largest L2 norm of the gradient", positiveNumber);
   command.option("--no-augment", "train on the images as they are, not padded, cropped and flipped");
   addValue(command, "--seed <n>", `seeds initialisation, order and augmentation (default: ${defaults.seed})`, count);
@@ -154,7 +156,8 @@ export function trainingSettings(flags: TrainingFlags): Settings {
     precision: flags.precision,
     threads: flags.threads,
     reference: flags.reference,
-    accumulate: flags.accumulate,
+    microBatches: flags.microBatches,
+    accumulateBatches: flags.accumulateBatches,
     clipNorm: flags.clipNorm,
     augment: flags.augment === false ? false : undefined,
     checkpointEvery: flags.checkpointEvery,

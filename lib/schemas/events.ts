@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { Count, Device, NonNegativeNumber, PositiveCount } from "./common.js";
 import { Matching, TermKind } from "./method.js";
+import { TaskInfo } from "./task.js";
+import { taskObject } from "./task-object.js";
 
 /** The loss of one method. */
 export const TermLosses = z.strictObject({
@@ -14,10 +16,14 @@ export const TermLosses = z.strictObject({
 });
 export type TermLosses = z.infer<typeof TermLosses>;
 
-/** Losses of one step, or their mean over many images. All in the unit of the loss; without a teacher only the first two differ from 0. */
-export const Losses = z.strictObject({
-  /** crossEntropy + distillationWeight · distillation. */
+/**
+ * Losses of one step, or their mean over many images. All in the unit of the loss. The losses of the task stand between `total` and
+ * `distillation`; without a teacher the rest is 0.
+ */
+export const Losses = taskObject({
+  /** The task's losses + distillationWeight · distillation. */
   total: z.number(),
+  /** Of classification. */
   crossEntropy: z.number(),
   /** Loss of the method before it is weighted by λ; of a sum, the sum of its terms' losses, each weighted by its λ. */
   distillation: z.number(),
@@ -27,7 +33,7 @@ export const Losses = z.strictObject({
   perStage: z.array(z.number()),
   /** What the method's loss is made of: one term, or those of a sum. */
   terms: z.array(TermLosses),
-});
+}, ["crossEntropy"]);
 export type Losses = z.infer<typeof Losses>;
 
 /** Where the seconds of a step went: both networks' forward passes, the method's with the losses' values, backward, optimizer. */
@@ -52,43 +58,43 @@ export const StepResult = z.strictObject({
 });
 export type StepResult = z.infer<typeof StepResult>;
 
-/** Images of one class, and how many of them were told right. */
-export const ClassScore = z.strictObject({ name: z.string(), samples: Count, correct: Count });
+/** Images of one class, and the number of them that were classified correctly. */
+export const ClassScore = taskObject({ name: z.string(), samples: Count, correct: Count }, ["samples", "correct"]);
 export type ClassScore = z.infer<typeof ClassScore>;
 
-/** Accuracy (percent) and mean cross entropy over a split. */
-export const Evaluation = z.strictObject({
+/** The metrics of a task over a split. Of classification: accuracy (percent) and mean cross entropy. */
+export const Evaluation = taskObject({
   top1: z.number(),
   top5: z.number(),
   loss: z.number(),
   /** Images that counted: all, but for broken ones. */
   samples: Count,
-  /** By class, where it was asked for. */
+  /** By class, if requested. */
   perClass: z.array(ClassScore).optional(),
-});
+}, ["top1", "top5", "loss"]);
 export type Evaluation = z.infer<typeof Evaluation>;
 
 /** State of a running epoch; means run over the images of the epoch so far. */
-export const EpochProgress = z.strictObject({
+export const EpochProgress = taskObject({
   epoch: Count,
-  /** Batches done and batches in the epoch. */
+  /** Optimizer steps done and those of the whole epoch; a step takes `accumulateBatches` batches. */
   step: Count,
   steps: PositiveCount,
   images: Count,
   losses: Losses,
-  /** Top-1 accuracy on the augmented training images, percent. */
+  /** Of classification: top-1 accuracy on the augmented training images, percent. */
   top1: z.number(),
   learningRate: NonNegativeNumber,
   /** Over the epoch so far, a pause not counted. */
   imagesPerSecond: NonNegativeNumber,
   /** How long the trainer waited for batches, in this epoch so far, and the share of its time that this is (0 to 1). */
-  stallSeconds: NonNegativeNumber,
-  stallFraction: z.number().min(0).max(1),
+  dataWaitSeconds: NonNegativeNumber,
+  dataWaitFraction: z.number().min(0).max(1),
   /** Training images of this epoch so far that could not be decoded, each replaced by another one. */
   brokenImages: Count,
   /** On a device with the plugin's kernels: whether steps are replays of a recorded one, and why they are not recorded. */
   graph: z.strictObject({ replayed: z.boolean(), reason: z.string().nullable() }).optional(),
-});
+}, ["top1"]);
 export type EpochProgress = z.infer<typeof EpochProgress>;
 
 /** A finished training epoch. */
@@ -101,7 +107,10 @@ const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, sha
 /** Training begins, or goes on where a checkpoint left it. */
 export const StartEvent = event("start", {
   task: z.enum(["train", "distill"]),
+  /** The names of losses and metrics, and the one that decides which epoch is the best. */
+  taskInfo: TaskInfo,
   epochs: PositiveCount,
+  /** Optimizer steps. */
   stepsPerEpoch: PositiveCount,
   trainSamples: PositiveCount,
   testSamples: Count,
@@ -120,14 +129,17 @@ export const StartEvent = event("start", {
 });
 
 /** Several times a second while an epoch runs. */
-export const ProgressEvent = event("progress", {
+export const ProgressEvent = taskObject({
+  type: z.literal("progress"),
   ...EpochProgress.shape,
   epochs: PositiveCount,
   /** To the end of the last epoch, evaluations included. */
   etaSeconds: NonNegativeNumber,
-});
+}, ["top1"]);
 
-const BestEpoch = z.strictObject({ epoch: Count, top1: z.number() });
+/** The best epoch so far, with the primary metric of its task. */
+export const BestEpoch = taskObject({ epoch: Count, top1: z.number() }, ["top1"]);
+export type BestEpoch = z.infer<typeof BestEpoch>;
 
 /** A file of an image folder that cannot be decoded. */
 export const BrokenImage = z.strictObject({ split: z.enum(["train", "test"]), path: z.string(), reason: z.string() });
@@ -143,7 +155,7 @@ export const EpochEvent = event("epoch", {
   train: EpochSummary,
   test: Evaluation,
   learningRate: NonNegativeNumber,
-  /** Best test accuracy so far, this epoch included. It is chosen on the test set: report the last one too. */
+  /** The best epoch so far, this one included, by the task's primary metric. It is chosen on the test set: report the last one too. */
   best: BestEpoch,
   isBest: z.boolean(),
   etaSeconds: NonNegativeNumber,

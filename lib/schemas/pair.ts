@@ -57,8 +57,8 @@ export const PairExplanation = z.strictObject({
   memory: z.strictObject({
     /** Parameters and statistics of teacher, student and fusions. */
     state: Count,
-    /** The optimizer's velocities. */
-    velocities: Count,
+    /** The optimizer's momentum buffers. */
+    momentumBuffers: Count,
     /** Images, activations, gradients and temporary values, where they are most. */
     step: Count,
     /** The sum: tensors that live at once, where they are most. */

@@ -4,7 +4,7 @@ import { TrainingOptions } from "./training.js";
 
 /** What a preset settles of a training: all that a publication determines, nothing of the machine. */
 export const PresetTraining = TrainingOptions.pick({
-  epochs: true, batchSize: true, optimizer: true, schedule: true, augment: true, accumulate: true, clipNorm: true,
+  epochs: true, batchSize: true, optimizer: true, schedule: true, augment: true, microBatches: true, accumulateBatches: true, clipNorm: true,
 });
 export type PresetTraining = z.infer<typeof PresetTraining>;
 

@@ -4,6 +4,7 @@ import { StoredDataSource } from "./data.js";
 import { Evaluation, FitEvent, EndEvent, SystemInfo } from "./events.js";
 import { Method, ReviewTerm, SingleLayerTerm, TeacherMode } from "./method.js";
 import { NetworkConfig } from "./run-config.js";
+import { TaskInfo } from "./task.js";
 import { TrainingOptions } from "./training.js";
 
 /**
@@ -78,7 +79,7 @@ export const CellResult = z.strictObject({
 });
 export type CellResult = z.infer<typeof CellResult>;
 
-/** One row of a study: a way to train the student, over all seeds. Accuracies are top-1 in percent, gains in points of it. */
+/** One row of a study: a way to train the student, over all seeds. Results are values of the task's primary metric, gains differences of it. */
 export const ConditionResult = z.strictObject({
   id: z.string(),
   label: z.string(),
@@ -92,7 +93,7 @@ export const ConditionResult = z.strictObject({
   /** `null` where no cell is done. */
   last: Spread.nullable(),
   best: Spread.nullable(),
-  /** `last` less that of the student alone with the same seed; `null` for that one itself. */
+  /** By how much `last` is better than that of the student alone with the same seed; `null` for that one itself. */
   gain: Spread.nullable(),
   /** What an independent re-run reports for it, where networks and data are its own. */
   published: z.number().nullable(),
@@ -110,8 +111,10 @@ export const StudyResult = z.strictObject({
   config: StudyConfig,
   /** Of the process that trained last. */
   system: StudySystem,
-  /** The teacher's accuracy on the same test images, percent; `null` before it is known. */
-  teacherTop1: z.number().nullable(),
+  /** The task of the networks: its primary metric is what the study compares. */
+  taskInfo: TaskInfo,
+  /** The teacher's primary metric on the same test images; `null` before it is known. */
+  teacherMetric: z.number().nullable(),
   /** Names of the matched stages, shallow to deep; stage 1 of a condition is the first. */
   stages: z.strictObject({ student: z.array(z.string()), teacher: z.array(z.string()) }),
   cells: z.array(CellResult),
@@ -137,7 +140,7 @@ export const StudyEvent = z.discriminatedUnion("type", [
   /** Something happened in the run of a cell. `etaSeconds`: to the end of the whole study. */
   event("cell-run", { ...cell, run: FitEvent, etaSeconds: NonNegativeNumber }),
   /** A cell is done, or was so before. */
-  event("cell-end", { ...cell, label: z.string(), seed: Seed, skipped: z.boolean(), result: CellResult }),
+  event("cell-end", { ...cell, label: z.string(), seed: Seed, skipped: z.boolean(), taskInfo: TaskInfo, result: CellResult }),
   /** A cell could not be finished; the others go on. */
   event("cell-failed", { ...cell, label: z.string(), seed: Seed, code: z.string(), message: z.string() }),
   /** A file with results was written. */

@@ -10,6 +10,7 @@
 #include "binding/operations.h"
 #include "binding/runtime.h"
 #include "binding/session.h"
+#include "binding/session_results.h"
 #include "binding/stop_flag.h"
 #include "binding/system.h"
 #include "binding/tensor.h"
@@ -54,6 +55,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("systemInfo", system_info);
   add("offerCudaPlugin", offer_cuda_plugin);
   add("listModels", list_models);
+  add("listTasks", list_tasks);
   add("tensorFrom", tensor_from);
   add("newStopFlag", new_stop_flag);
   add("createModel", create_model);

@@ -70,9 +70,9 @@ inline Napi::Value to_undefined(Napi::Env env, const Nothing&) { return env.Unde
 /// Calls a JavaScript function with the latest of many values: while one call waits for the environment's thread, newer
 /// values replace each other.
 template <typename Value, typename Convert>
-class Relay {
+class LatestValueCallback {
  public:
-  Relay(Napi::Env env, Napi::Function callback, Convert convert)
+  LatestValueCallback(Napi::Env env, Napi::Function callback, Convert convert)
       : state_(std::make_shared<State>(Runtime::of(env).completions(), Runtime::of(env).keep_callback(callback), std::move(convert))) {}
 
   /// From any thread.

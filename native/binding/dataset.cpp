@@ -1,7 +1,6 @@
 #include "binding/dataset.h"
 
 #include "binding/async.h"
-#include "binding/batch_queue.h"
 #include "binding/tensor.h"
 #include "core/data/idx.h"
 #include "core/registry.h"
@@ -118,21 +117,15 @@ void finish_arrays(Dataset& dataset, bool normalized) {
   dataset.normalization = bytes ? measure(dataset.train.images) : Normalization{{0, 0, 0}, {1, 1, 1}};
 }
 
-std::shared_ptr<const Dataset> limited(Dataset dataset, const Limits& limits) {
+std::shared_ptr<const LoadedDataset> limited(Dataset dataset, const Limits& limits) {
   dataset.train = reviewkd::limited(dataset.train, limits.train);
   dataset.test = reviewkd::limited(dataset.test, limits.test);
   if (limits.normalization) dataset.normalization = *limits.normalization;
-  return std::make_shared<const Dataset>(std::move(dataset));
+  return std::make_shared<const LoadedDataset>(std::move(dataset));
 }
 
-Napi::Value to_handle(Napi::Env env, const std::shared_ptr<const Dataset>& dataset) {
-  return DatasetHandle::create(env, dataset, bytes_of(*dataset));
-}
-
-const Split& split_of(const Dataset& dataset, const std::string& name) {
-  if (name == "train") return dataset.train;
-  if (name == "test") return dataset.test;
-  fail(ErrorCode::kInvalidArgument, "expected train or test for the split, got \"", name, "\"");
+Napi::Value to_handle(Napi::Env env, const std::shared_ptr<const LoadedDataset>& dataset) {
+  return DatasetHandle::create(env, dataset, bytes_of(*dataset->data));
 }
 
 Napi::Object describe_split(Napi::Env env, const Split& split) {
@@ -145,25 +138,17 @@ Napi::Object describe_split(Napi::Env env, const Split& split) {
 
 }  // namespace
 
-bool is_queue(const Napi::Value& value) {
-  return value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&BatchQueueHandle::kTag);
-}
-
-ImageSet image_set_of(const Napi::Value& value, const std::string& split) {
-  if (is_queue(value)) return BatchQueueHandle::unwrap(value)->set;
-  const auto dataset = DatasetHandle::unwrap(value);
-  return images_of(dataset, split_of(*dataset, split));
-}
-
-Precision precision_of(const Options& options) {
-  return options.choice<Precision>("precision", {{"float32", Precision::kFloat32}, {"bfloat16", Precision::kBfloat16}});
+const Split& split_of(const Dataset& dataset, const std::string& name) {
+  if (name == "train") return dataset.train;
+  if (name == "test") return dataset.test;
+  fail(ErrorCode::kInvalidArgument, "expected train or test for the split, got \"", name, "\"");
 }
 
 Napi::Value to_js_batch(Napi::Env env, const std::optional<Batch>& batch) {
   if (!batch) return env.Undefined();
   Napi::Object object = Napi::Object::New(env);
   object.Set("images", TensorHandle::from(env, batch->images));
-  object.Set("labels", TensorHandle::from(env, batch->labels));
+  object.Set("labels", TensorHandle::from(env, batch->targets.labels()));
   return object;
 }
 
@@ -174,7 +159,7 @@ void DatasetHandle::define(Napi::Env env) {
 Napi::Value DatasetHandle::describe(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Napi::Env env = info.Env();
-    const auto dataset = resource();
+    const auto dataset = resource()->data;
     const auto numbers = [&](const std::array<double, 3>& values) { return to_array(env, std::vector<double>(values.begin(), values.end())); };
     Napi::Object normalization = Napi::Object::New(env);
     normalization.Set("mean", numbers(dataset->normalization.mean));
@@ -202,7 +187,7 @@ BatchPlan batch_plan_of(const Options& options) {
 
 Napi::Value DatasetHandle::batches(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto dataset = resource();
+    const auto dataset = resource()->data;
     const Split& split = split_of(*dataset, string_of(info[0], "split"));
     const Options options(info[1], "options");
     BatchPlan plan = batch_plan_of(options);

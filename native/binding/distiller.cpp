@@ -9,9 +9,10 @@
 #include "binding/tensor.h"
 #include "core/distillation/hcl.h"
 #include "core/registry.h"
-#include "core/training/pair_cost.h"
+#include "core/tasks/classification/classification.h"
 #include "core/training/precision.h"
-#include "core/training/session.h"
+#include "core/training/profile_pair.h"
+#include "core/training/training.h"
 
 namespace reviewkd::binding {
 namespace {
@@ -63,8 +64,8 @@ struct TermResult {
 struct ForwardResult {
   at::Tensor student_logits;
   at::Tensor teacher_logits;
-  std::vector<at::Tensor> outputs;
-  std::vector<at::Tensor> targets;
+  std::vector<at::Tensor> student_maps;
+  std::vector<at::Tensor> teacher_maps;
   std::vector<TermResult> terms;
 };
 
@@ -79,8 +80,8 @@ ForwardResult forward_once(Distiller& distiller, const at::Tensor& images, const
   ForwardResult result{for_javascript(output.student.logits), for_javascript(output.teacher.logits), {}, {}, {}};
   for (size_t k = 0; k < output.terms.size(); ++k) {
     const MethodOutput& method = output.terms[k];
-    for (const auto& tensor : method.outputs) result.outputs.push_back(for_javascript(tensor));
-    for (const auto& tensor : method.targets) result.targets.push_back(for_javascript(tensor));
+    for (const auto& tensor : method.student_maps) result.student_maps.push_back(for_javascript(tensor));
+    for (const auto& tensor : method.teacher_maps) result.teacher_maps.push_back(for_javascript(tensor));
     TermResult term{distiller.terms()[k].kind, method.loss.item<double>(), {}};
     for (const auto& loss : method.per_stage) term.per_stage.push_back(loss.item<double>());
     result.terms.push_back(std::move(term));
@@ -125,8 +126,8 @@ Napi::Value DistillerHandle::forward(const Napi::CallbackInfo& info) {
           Napi::Object object = Napi::Object::New(env);
           object.Set("studentLogits", TensorHandle::from(env, result.student_logits));
           object.Set("teacherLogits", TensorHandle::from(env, result.teacher_logits));
-          object.Set("reviewOutputs", to_array(env, result.outputs));
-          object.Set("teacherFeatures", to_array(env, result.targets));
+          object.Set("reviewOutputs", to_array(env, result.student_maps));
+          object.Set("teacherFeatures", to_array(env, result.teacher_maps));
           object.Set("terms", to_js(env, result.terms));
           return object;
         });
@@ -158,7 +159,7 @@ Napi::Value DistillerHandle::measure(const Napi::CallbackInfo& info) {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [distiller = resource(), image, batch_size = integer_of(info[2], "batchSize"), stop = StopFlagHandle::unwrap(info[3])] {
-          return measure_pair(distiller, image, batch_size, *stop);
+          return profile_pair(distiller, image, batch_size, *stop);
         },
         [](Napi::Env env, const PairCost& cost) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);
@@ -167,7 +168,7 @@ Napi::Value DistillerHandle::measure(const Napi::CallbackInfo& info) {
           set("studentMultiplyAdds", cost.student_multiply_adds);
           set("trainingOnlyMultiplyAdds", cost.training_only_multiply_adds);
           set("stateBytes", cost.state_bytes);
-          set("velocityBytes", cost.velocity_bytes);
+          set("momentumBytes", cost.momentum_bytes);
           set("stepBytes", cost.step_bytes);
           set("mappedBytes", cost.mapped_bytes);
           return object;

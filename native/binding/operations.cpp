@@ -12,7 +12,7 @@
 #include "binding/errors.h"
 #include "binding/runtime.h"
 #include "binding/tensor.h"
-#include "core/data/resident_images.h"
+#include "binding/training_images.h"
 #include "core/device.h"
 #include "core/distillation/hcl.h"
 #include "core/ops/attention_fusion.h"
@@ -135,15 +135,15 @@ Napi::Value device_batches_of(const Napi::CallbackInfo& info) {
     const BatchPlan plan = batch_plan_of(options);
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [images = image_set_of(info[0], string_of(info[1], "split")), plan, device = parse_device(options.string("device"))] {
+        [images = training_images_of(info[0], string_of(info[1], "split")), plan, device = parse_device(options.string("device"))] {
           std::vector<at::Tensor> all;
-          const auto resident = images.resident ? images.resident(device) : nullptr;
+          const auto resident = images.resident ? images.resident->on(device) : nullptr;
           if (!resident) return all;
           at::Tensor picks;
           const auto source = resident->open(plan, picks);
           while (const auto batch = source->next()) {
             all.push_back(batch->images.cpu());
-            all.push_back(batch->labels.cpu());
+            all.push_back(batch->targets.labels().cpu());
           }
           return all;
         },

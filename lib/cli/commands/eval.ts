@@ -1,6 +1,8 @@
 import type { Command } from "commander";
-import { createModel, loadDataset, readWeightsInfo, ReviewKdError, type ClassScore, type DataSourceInput } from "../../index.js";
-import { formatCount, formatLoss, formatPercent } from "../format.js";
+import {
+  createModel, loadDataset, namedValue, readWeightsInfo, ReviewKdError, taskOfModel, type ClassScore, type DataSourceInput,
+} from "../../index.js";
+import { formatCount, formatPercent, formatWithUnit } from "../format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { given } from "../given.js";
 import { processOutput, type Output } from "../output.js";
@@ -19,7 +21,7 @@ interface EvalFlags extends DataFlags {
   readonly json?: true;
 }
 
-/** `reviewkd eval`: accuracy and loss of trained weights. */
+/** `reviewkd eval`: the metrics of trained weights. */
 export function addEvalCommand(program: Command): void {
   const command = program.command("eval").description("evaluate trained weights: top-1, top-5 and mean loss");
   addValue(command, "--model <name>", "the network (default: the one that the weights file names)", text);
@@ -54,9 +56,9 @@ async function evaluateWeights(flags: EvalFlags): Promise<void> {
   output.event({ type: "evaluation", model: name, weights: flags.weights, data: source, split, ...result, brokenImages, seconds });
   for (const { path, reason } of brokenImages) output.notice(`left out ${path}, which cannot be decoded: ${reason}`);
   output.line(renderTable(["", name], [
-    ["top-1", `${formatPercent(result.top1)} %`],
-    ["top-5", `${formatPercent(result.top5)} %`],
-    ["mean loss", formatLoss(result.loss)],
+    ...taskOfModel(model.name).metrics.map((metric) => [
+      `${metric.unit === "" ? "mean " : ""}${metric.label}`, formatWithUnit(metric, namedValue(result, metric.name)),
+    ]),
     ["images", `${formatCount(result.samples)} (${split})`],
     ["speed", `${(result.samples / seconds).toFixed(0)} images/s`],
   ], [name]));
@@ -67,7 +69,7 @@ function classTable(scores: readonly ClassScore[]): string {
   const rows = scores.map(({ name, samples, correct }) => [
     name, samples === 0 ? "-" : `${formatPercent((100 * correct) / samples)} %`, formatCount(correct), formatCount(samples),
   ]);
-  return renderTable(["class", "top-1", "right", "images"], rows, ["top-1", "right", "images"]);
+  return renderTable(["class", "top-1", "correct", "images"], rows, ["top-1", "correct", "images"]);
 }
 
 /** Labels are numbers: with the classes in another order, or others, accuracy means nothing. */

@@ -27,6 +27,23 @@ std::string exact(double value) {
   return std::string(text, end);
 }
 
+/// A sum over images: a whole number in decimals, as it is for counts, otherwise as `exact`.
+std::string sum_text(double value) {
+  constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
+  if (std::trunc(value) == value && std::abs(value) <= kExactIntegers) return std::to_string(static_cast<int64_t>(value));
+  return exact(value);
+}
+
+/// "crossEntropy" -> "cross-entropy".
+std::string hyphenated(const std::string& name) {
+  std::string text;
+  for (const char letter : name) {
+    if (letter >= 'A' && letter <= 'Z') text += {'-', static_cast<char>(letter - 'A' + 'a')};
+    else text += letter;
+  }
+  return text;
+}
+
 /// What `exact` wrote, or nothing. Not std::from_chars, which some standard libraries have for whole numbers alone.
 std::optional<double> exact_number(std::string_view text) {
   const bool negative = text.starts_with('-');
@@ -70,6 +87,14 @@ class Fields {
     return *value;
   }
 
+  /// What `sum_text` wrote.
+  double sum(const std::string& name) const {
+    const bool is_whole = find(name).find_first_not_of("-0123456789") == std::string::npos;
+    return is_whole ? static_cast<double>(integer(name)) : number(name);
+  }
+
+  bool has(const std::string& name) const { return metadata_.count(kPrefix + name) > 0; }
+
   /// The length of a list, which is never long.
   int64_t count(const std::string& name) const {
     constexpr int64_t kMost = 1024;
@@ -101,6 +126,63 @@ TermLosses read_term(const Fields& fields, const std::string& name) {
   const int64_t stages = fields.count(name + "-stages");
   for (int64_t i = 0; i < stages; ++i) term.per_stage.push_back(fields.number(name + "-sum-stage-" + std::to_string(i)));
   return term;
+}
+
+/// The task of checkpoints that name none.
+const std::string kFirstTask = "classification";
+
+std::string task_of(const Fields& fields) { return fields.has("task") ? fields.text("task") : kFirstTask; }
+
+void check_task(const Session& session, const std::string& recorded, const std::string& path) {
+  const std::string& expected = session.task().info().name;
+  if (recorded == expected) return;
+  fail(ErrorCode::kStateDictMismatch, "invalid checkpoint ", path, ": expected a training of the task ", expected, ", received one of ", recorded,
+       ". Load it into a session of that task.");
+}
+
+template <typename Put>
+void put_sums(const Put& put, const TaskInfo& task, const Losses& sums) {
+  put("sum-total", exact(sums.total));
+  // Before the first step there are none yet.
+  for (size_t i = 0; i < task.losses.size(); ++i) put("sum-" + hyphenated(task.losses[i].name), exact(sums.task.empty() ? 0.0 : sums.task.at(i).value));
+  put("sum-distillation", exact(sums.distillation));
+  put("sum-distillation-weight", exact(sums.distillation_weight));
+  put("terms", std::to_string(sums.terms.size()));
+  for (size_t k = 0; k < sums.terms.size(); ++k) {
+    const TermLosses& term = sums.terms[k];
+    const std::string name = "term-" + std::to_string(k);
+    put(name + "-kind", term.kind);
+    put(name + "-sum-loss", exact(term.loss));
+    put(name + "-sum-weight", exact(term.weight));
+    put(name + "-stages", std::to_string(term.per_stage.size()));
+    for (size_t i = 0; i < term.per_stage.size(); ++i) put(name + "-sum-stage-" + std::to_string(i), exact(term.per_stage[i]));
+  }
+}
+
+Losses read_sums(const Fields& fields, const TaskInfo& task) {
+  Losses sums;
+  sums.total = fields.number("sum-total");
+  for (const LossInfo& loss : task.losses) sums.task.push_back({loss.name, fields.number("sum-" + hyphenated(loss.name))});
+  sums.distillation = fields.number("sum-distillation");
+  sums.distillation_weight = fields.number("sum-distillation-weight");
+  const int64_t terms = fields.count("terms");
+  for (int64_t k = 0; k < terms; ++k) sums.terms.push_back(read_term(fields, "term-" + std::to_string(k)));
+  return sums;
+}
+
+EpochState read_state(const Fields& fields, const TaskInfo& task) {
+  EpochState state;
+  state.epoch = fields.integer("epoch");
+  state.step = fields.integer("epoch-step");
+  state.steps = fields.integer("epoch-steps");
+  state.sums.images = fields.integer("epoch-images");
+  state.sums.metric = fields.sum("epoch-correct");
+  state.sums.losses = read_sums(fields, task);
+  state.replaced = fields.integer("epoch-replaced");
+  state.seconds = fields.number("epoch-seconds");
+  state.data_wait_seconds = fields.number("epoch-stall-seconds");
+  state.learning_rate = fields.number("learning-rate");
+  return state;
 }
 
 /// A teacher that is the same throughout is not written each time: CRC-32 of its names and bytes stands for it.
@@ -143,7 +225,7 @@ void check_teacher(const Session& session, const std::string& recorded, const st
 /// with another.
 void check_terms(const Session& session, const EpochState& state, const std::string& path) {
   std::vector<std::string> recorded;
-  for (const auto& term : state.sums.terms) recorded.push_back(term.kind);
+  for (const auto& term : state.sums.losses.terms) recorded.push_back(term.kind);
   if (recorded.empty() || recorded == session.term_kinds()) return;
   fail(ErrorCode::kStateDictMismatch, "expected a checkpoint of a training with ", joined(session.term_kinds()), ", got one with ",
        joined(recorded), " at ", path);
@@ -163,26 +245,15 @@ void save_checkpoint(const Session& session, const std::string& path, Metadata m
   put("epoch", std::to_string(state.epoch));
   put("epoch-step", std::to_string(state.step));
   put("epoch-steps", std::to_string(state.steps));
-  put("epoch-images", std::to_string(state.images));
-  put("epoch-correct", std::to_string(state.correct));
+  put("epoch-images", std::to_string(state.sums.images));
+  put("epoch-correct", sum_text(state.sums.metric));
   put("epoch-replaced", std::to_string(state.replaced));
   put("epoch-seconds", exact(state.seconds));
-  put("epoch-stall-seconds", exact(state.stall_seconds));
+  put("epoch-stall-seconds", exact(state.data_wait_seconds));
   put("learning-rate", exact(state.learning_rate));
-  put("sum-total", exact(state.sums.total));
-  put("sum-cross-entropy", exact(state.sums.cross_entropy));
-  put("sum-distillation", exact(state.sums.distillation));
-  put("sum-distillation-weight", exact(state.sums.distillation_weight));
-  put("terms", std::to_string(state.sums.terms.size()));
-  for (size_t k = 0; k < state.sums.terms.size(); ++k) {
-    const TermLosses& term = state.sums.terms[k];
-    const std::string name = "term-" + std::to_string(k);
-    put(name + "-kind", term.kind);
-    put(name + "-sum-loss", exact(term.loss));
-    put(name + "-sum-weight", exact(term.weight));
-    put(name + "-stages", std::to_string(term.per_stage.size()));
-    for (size_t i = 0; i < term.per_stage.size(); ++i) put(name + "-sum-stage-" + std::to_string(i), exact(term.per_stage[i]));
-  }
+  const TaskInfo& task = session.task().info();
+  put_sums(put, task, state.sums.losses);
+  if (task.name != kFirstTask) put("task", task.name);
 
   NamedTensors tensors;
   {
@@ -202,22 +273,8 @@ Metadata load_checkpoint(Session& session, const std::string& path, bool other_t
   const Fields fields(file.metadata, path);
   if (!sealed) fields.corrupt(kSealKey.substr(kPrefix.size()));
   check_format(fields, path);
-  EpochState state;
-  state.epoch = fields.integer("epoch");
-  state.step = fields.integer("epoch-step");
-  state.steps = fields.integer("epoch-steps");
-  state.images = fields.integer("epoch-images");
-  state.correct = fields.integer("epoch-correct");
-  state.replaced = fields.integer("epoch-replaced");
-  state.seconds = fields.number("epoch-seconds");
-  state.stall_seconds = fields.number("epoch-stall-seconds");
-  state.learning_rate = fields.number("learning-rate");
-  state.sums.total = fields.number("sum-total");
-  state.sums.cross_entropy = fields.number("sum-cross-entropy");
-  state.sums.distillation = fields.number("sum-distillation");
-  state.sums.distillation_weight = fields.number("sum-distillation-weight");
-  const int64_t terms = fields.count("terms");
-  for (int64_t k = 0; k < terms; ++k) state.sums.terms.push_back(read_term(fields, "term-" + std::to_string(k)));
+  check_task(session, task_of(fields), path);
+  const EpochState state = read_state(fields, session.task().info());
   const int64_t steps = fields.integer("steps");
   const double learning_rate = fields.number("current-learning-rate");
   const std::string teacher = fields.text("teacher");

@@ -8,7 +8,7 @@
 
 namespace reviewkd {
 
-/// Writes networks, velocities, learning rate and position to one sealed safetensors file, atomically. `metadata` is the caller's;
+/// Writes networks, momentum buffers, learning rate and position to one sealed safetensors file, atomically. `metadata` is the caller's;
 /// keys that begin with "session." are this function's. `keep_as`: as AtomicFile::commit. The session must not be in a step.
 ///
 /// No random state is among it, for there is none: order and augmentation are pure functions of seed, epoch and position

@@ -21,7 +21,7 @@ void BatchQueue::open(const BatchPlan& plan) {
   std::function<void(bool)> callback;
   {
     const std::lock_guard lock(mutex_);
-    if (std::exchange(opened_, true)) reviewkd::fail(ErrorCode::kInvalidArgument, "expected one pass for a batch queue, got a second one");
+    if (std::exchange(opened_, true)) reviewkd::fail(ErrorCode::kInvalidArgument, "invalid pass: expected one for a batch queue, received a second one. Create a queue for each pass.");
     plan_ = plan;
     if (room()) callback = std::exchange(on_room_, nullptr);
   }
@@ -30,18 +30,19 @@ void BatchQueue::open(const BatchPlan& plan) {
 
 void BatchQueue::check(const PixelBlock& block) const {
   if (filling_.count > 0 && filling_.pixels.scalar_type() != block.dtype) {
-    reviewkd::fail(ErrorCode::kDtypeMismatch, "expected ", filling_.pixels.scalar_type(), " for the images of a batch that begins so, got ", block.dtype);
+    reviewkd::fail(ErrorCode::kDtypeMismatch, "invalid images: expected ", filling_.pixels.scalar_type(), " as at the beginning of the batch, received ", block.dtype,
+                   ". Use one type.");
   }
   const auto* end = block.labels + block.count;
   const auto* bad = std::find_if(block.labels, end, [&](int64_t label) { return label < 0 || label >= options_.num_classes; });
-  if (bad != end) reviewkd::fail(ErrorCode::kLabelOutOfRange, "expected 0 to ", options_.num_classes - 1, " for a label, got ", *bad);
+  if (bad != end) reviewkd::fail(ErrorCode::kLabelOutOfRange, "invalid label: expected 0 to ", options_.num_classes - 1, ", received ", *bad, ". Check numClasses, and the labels.");
 }
 
 void BatchQueue::put(const PixelBlock& block) {
   const int64_t values = 3 * options_.height * options_.width;
   std::unique_lock lock(mutex_);
   if (cancelled_) return;
-  if (!opened_ || finished_) reviewkd::fail(ErrorCode::kInvalidArgument, "expected images while a pass is open, got some before or after it");
+  if (!opened_ || finished_) reviewkd::fail(ErrorCode::kInvalidArgument, "invalid images: expected them while a pass is open, received some before or after it. Wait for room().");
   check(block);
   for (int64_t done = 0; done < block.count;) {
     if (filling_.count == 0) {
@@ -172,7 +173,7 @@ Batch BatchQueue::normalized(const Raw& raw) const {
   const int64_t plane = options_.height * options_.width;
   Batch result{at::empty({raw.count, 3, options_.height, options_.width},
                          at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast)),
-               raw.labels.narrow(0, 0, raw.count), raw.replaced};
+               Targets::labels(raw.labels.narrow(0, 0, raw.count)), raw.replaced};
   const bool planes = options_.layout == PixelLayout::kPlanes;
   // value(channel, i) reads the i-th value of all.
   const auto write_with = [&](auto value) {

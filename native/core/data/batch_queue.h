@@ -1,5 +1,5 @@
 #pragma once
-// Batches that somebody else fills image by image: the way from a producer that must not wait to the trainer, who may.
+// Batches that a producer fills image by image: the way from a thread that must not block to the trainer, which may.
 
 #include <condition_variable>
 #include <deque>
@@ -58,16 +58,16 @@ class BatchQueue : public BatchSource {
   /// Whether less than `ahead` batches wait, so that it is time to put more.
   bool has_room() const;
 
-  /// Calls `callback` once, from any thread: with true when there is room, with false when nobody takes any more.
+  /// Calls `callback` once, from any thread: with true when there is room, with false after `cancel`.
   void when_room(std::function<void(bool)> callback);
 
-  /// No more images come. What is left makes a last batch, where it is large enough for the plan.
+  /// Ends the pass. The images that are left make a last batch, if it is large enough for the plan.
   void finish();
 
   /// No more images come: `next` throws this after the whole batches that wait.
   void fail(std::exception_ptr error);
 
-  /// Nobody takes or puts any more: `next` gives nothing from now on, and whoever waits goes on.
+  /// Ends both sides: `next` returns nullopt from now on, and calls that block return.
   void cancel();
 
   std::optional<Batch> next() override;

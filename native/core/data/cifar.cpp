@@ -33,13 +33,13 @@ int64_t record_count(const fs::path& path, int64_t record_bytes, const char* kin
   const auto bytes = fs::file_size(path, error);
   if (error) {
     const bool missing = error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory;
-    fail(missing ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "expected the file ", platform::utf8_of(path.filename()), " of ",
-         kind, " in ", platform::utf8_of(path.parent_path()), ", got: ", platform::reason_of(error), ". `reviewkd data fetch ", kind,
+    fail(missing ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "invalid root of ", kind, ": expected the file ",
+         platform::utf8_of(path.filename()), " in ", platform::utf8_of(path.parent_path()), ", received: ", platform::reason_of(error), ". `reviewkd data fetch ", kind,
          "` downloads the data set.");
   }
   if (bytes == 0 || bytes % record_bytes != 0) {
-    fail(ErrorCode::kFileCorrupt, "expected a multiple of ", record_bytes, " bytes for ", platform::utf8_of(path), ", got ", bytes,
-         ": the file is truncated or not the binary version of ", kind);
+    fail(ErrorCode::kFileCorrupt, "invalid file ", platform::utf8_of(path), ": expected a multiple of ", record_bytes, " bytes, received ", bytes,
+         ": it is truncated or not the binary version of ", kind, ". Download it again.");
   }
   return static_cast<int64_t>(bytes) / record_bytes;
 }
@@ -49,12 +49,12 @@ void read_records(const fs::path& path, int64_t count, const Layout& layout, uin
   std::vector<char> record(layout.label_bytes + kCifarPixels);
   for (int64_t i = 0; i < count; ++i) {
     if (!file.read(record.data(), static_cast<std::streamsize>(record.size()))) {
-      fail(ErrorCode::kFileAccess, "expected to read ", count, " records from ", platform::utf8_of(path), ", got an error at record ", i);
+      fail(ErrorCode::kFileAccess, "invalid file ", platform::utf8_of(path), ": expected ", count, " records, received an error at record ", i, ". Read it again.");
     }
     const auto label = static_cast<uint8_t>(record[layout.label_bytes - 1]);
     if (label >= layout.num_classes) {
-      fail(ErrorCode::kLabelOutOfRange, "expected 0 to ", layout.num_classes - 1, " for the label of record ", i, " in ",
-           platform::utf8_of(path), ", got ", static_cast<int>(label));
+      fail(ErrorCode::kLabelOutOfRange, "invalid label of record ", i, " in ", platform::utf8_of(path), ": expected 0 to ", layout.num_classes - 1,
+           ", received ", static_cast<int>(label), ". Download the file again.");
     }
     labels[i] = label;
     std::memcpy(images + i * kCifarPixels, record.data() + layout.label_bytes, kCifarPixels);
@@ -90,8 +90,8 @@ std::vector<std::string> read_names(const fs::path& path, int64_t num_classes) {
     for (int64_t i = 0; i < num_classes; ++i) names.push_back(std::to_string(i));
   }
   if (static_cast<int64_t>(names.size()) != num_classes) {
-    fail(ErrorCode::kFileCorrupt, "expected ", num_classes, " class names in ", platform::utf8_of(path), ", one a line, got ", names.size(),
-         ". Mend the file, or remove it to number the classes.");
+    fail(ErrorCode::kFileCorrupt, "invalid file ", platform::utf8_of(path), ": expected ", num_classes, " class names, one a line, received ", names.size(),
+         ". Fix the file, or remove it to number the classes.");
   }
   return names;
 }

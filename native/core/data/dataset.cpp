@@ -3,31 +3,28 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/data/resident_images.h"
 #include "core/error.h"
 
 namespace reviewkd {
 
-std::shared_ptr<ResidentCopy> no_resident_copy() { return std::make_shared<ResidentCopy>(); }
-
 void check_split(const Split& split, int64_t num_classes, const std::string& name) {
   const auto& images = split.images;
   if (images.dim() != 4 || images.size(0) < 1 || images.size(1) != 3 || images.size(2) < 1 || images.size(3) < 1) {
-    fail(ErrorCode::kShapeMismatch, "expected [N, 3, H, W] for the images of ", name, ", got ", images.sizes());
+    fail(ErrorCode::kShapeMismatch, "invalid images of ", name, ": expected [N, 3, H, W], received ", images.sizes(), ". Reshape them.");
   }
   if (images.scalar_type() != at::kByte && images.scalar_type() != at::kFloat) {
-    fail(ErrorCode::kDtypeMismatch, "expected uint8 or float32 for the images of ", name, ", got ", images.scalar_type());
+    fail(ErrorCode::kDtypeMismatch, "invalid images of ", name, ": expected uint8 or float32, received ", images.scalar_type(), ". Convert them.");
   }
   if (split.labels.dim() != 1 || split.labels.size(0) != images.size(0)) {
-    fail(ErrorCode::kShapeMismatch, "expected ", images.size(0), " labels for ", images.size(0), " images of ", name, ", got ",
-         split.labels.sizes());
+    fail(ErrorCode::kShapeMismatch, "invalid labels of ", name, ": expected ", images.size(0), " for ", images.size(0), " images, received ",
+         split.labels.sizes(), ". Pass one label per image.");
   }
   const int64_t* labels = split.labels.const_data_ptr<int64_t>();
   const int64_t* bad = std::find_if(labels, labels + images.size(0),
                                     [&](int64_t label) { return label < 0 || label >= num_classes; });
   if (bad != labels + images.size(0)) {
-    fail(ErrorCode::kLabelOutOfRange, "expected 0 to ", num_classes - 1, " for the labels of ", name, ", got ", *bad,
-         " for image ", bad - labels);
+    fail(ErrorCode::kLabelOutOfRange, "invalid label of image ", bad - labels, " of ", name, ": expected 0 to ", num_classes - 1, ", received ", *bad,
+         ". Check numClasses, and the labels.");
   }
 }
 

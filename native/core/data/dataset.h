@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,15 +17,10 @@ struct Normalization {
   std::array<double, 3> std{};
 };
 
-class ResidentCopy;
-std::shared_ptr<ResidentCopy> no_resident_copy();
-
 /// Images and labels on the CPU.
 struct Split {
   at::Tensor images;  // [N, 3, H, W], uint8 pixels or float32 values that are used as they are
   at::Tensor labels;  // [N], int64
-  /// Where a device's copy is kept; see resident_images.h.
-  std::shared_ptr<ResidentCopy> resident = no_resident_copy();
 
   int64_t size() const { return images.defined() ? images.size(0) : 0; }
   int64_t height() const { return images.size(2); }
@@ -42,7 +36,7 @@ struct Dataset {
   Split test;
 };
 
-/// What the stored and drawn sources can be asked; each reads its own fields.
+/// The options of stored and drawn sources; each reads its own fields.
 struct DatasetOptions {
   std::string root;
   int64_t num_classes = 0;

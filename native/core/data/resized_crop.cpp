@@ -43,7 +43,7 @@ Window draw_window(RandomStream& random, int64_t height, int64_t width, const Re
 
 Window random_resized_crop(uint64_t seed, int64_t epoch, int64_t index, int64_t height, int64_t width,
                            const ResizedCropOptions& options) {
-  if (height < 1 || width < 1) fail(ErrorCode::kInvalidArgument, "expected 1 or more for an image's height and width, got ", height, " and ", width);
+  if (height < 1 || width < 1) fail(ErrorCode::kInvalidArgument, "invalid size of an image: expected 1 or more for height and width, received ", height, " and ", width, ". Check the image.");
   // The tag keeps these draws apart from those of the data order.
   constexpr uint64_t kTag = 0x77696e646f77;  // "window"
   RandomStream random(key_of({kTag, seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(index)}));

@@ -23,7 +23,7 @@ struct Window {
   bool flip = false;
 };
 
-/// Ten attempts at an area and a ratio (uniform in its logarithm); where none fits, the largest central window within the
+/// Ten attempts at an area and a ratio (uniform in its logarithm); if none fits, the largest central window within the
 /// ratios. A pure function of the seed, the epoch, the image's index in its split, and its size. Throws INVALID_ARGUMENT
 /// unless height and width are positive.
 Window random_resized_crop(uint64_t seed, int64_t epoch, int64_t index, int64_t height, int64_t width,

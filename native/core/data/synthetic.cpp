@@ -18,7 +18,7 @@ constexpr int64_t kPlane = kSide * kSide;
 
 using Color = std::array<double, 3>;  // 0 … 255
 
-// What makes the classes hard to tell apart.
+// The difficulty of the classes.
 constexpr double kNoise = 14;       // standard deviation of the pixel noise, in steps of 0 … 255
 constexpr double kHueSpread = 0.3;  // turns to both sides of an outline's own hue; ½ would leave no hint at all
 constexpr double kMostTurned = 0.6; // radians to both sides
@@ -164,7 +164,7 @@ void draw(int64_t label, uint64_t key, uint8_t* image) {
 }
 
 Split draw_split(uint64_t split, int64_t samples, const DatasetOptions& options) {
-  if (samples < 1) fail(ErrorCode::kInvalidArgument, "expected 1 or more samples for synthetic data, got ", samples);
+  if (samples < 1) fail(ErrorCode::kInvalidArgument, "invalid samples of synthetic data: expected 1 or more, received ", samples, ". Choose a positive number.");
   Split result{at::empty({samples, 3, kSide, kSide}, at::kByte), at::empty({samples}, at::kLong)};
   uint8_t* images = result.images.data_ptr<uint8_t>();
   int64_t* labels = result.labels.data_ptr<int64_t>();
@@ -181,7 +181,7 @@ Split draw_split(uint64_t split, int64_t samples, const DatasetOptions& options)
 
 Dataset draw_synthetic(const DatasetOptions& options) {
   if (options.num_classes < 2 || options.num_classes > kSyntheticClasses) {
-    fail(ErrorCode::kInvalidArgument, "expected 2 to ", kSyntheticClasses, " classes for synthetic data, got ", options.num_classes);
+    fail(ErrorCode::kInvalidArgument, "invalid numClasses of synthetic data: expected 2 to ", kSyntheticClasses, ", received ", options.num_classes, ". Choose one of these.");
   }
   Dataset dataset{.kind = "synthetic", .num_classes = options.num_classes, .class_names = {}, .normalization = {}, .train = {}, .test = {}};
   for (int64_t label = 0; label < options.num_classes; ++label) dataset.class_names.push_back(class_name(label));

@@ -82,9 +82,9 @@ struct MethodOutput {
   at::Tensor loss;
   /// Distance by stage of the teacher, without weights, for `MethodImpl::stages`; scalars.
   std::vector<at::Tensor> per_stage;
-  /// The maps that were held against the teacher's, and these; pair by pair, shallow to deep.
-  std::vector<at::Tensor> outputs;
-  std::vector<at::Tensor> targets;
+  /// The student's maps that were compared with the teacher's, and these; pair by pair, shallow to deep.
+  std::vector<at::Tensor> student_maps;
+  std::vector<at::Tensor> teacher_maps;
 };
 
 class MethodImpl : public torch::nn::Module {

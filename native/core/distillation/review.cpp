@@ -23,12 +23,12 @@ MethodOutput ReviewImpl::forward(const MethodInput& input) {
     const at::Tensor& teacher = teacher_map(input, j);                                                   // [N, Ct, Ht, Wt]
     const Fused fused = abf->as<AbfImpl>()->forward(student_map(input, j), residual, size_of(teacher));  // [N, Ct, Ht, Wt]
     residual = fused.residual;                                                                           // [N, mid, Ht, Wt]
-    result.outputs.push_back(fused.output);
-    result.targets.push_back(teacher);
+    result.student_maps.push_back(fused.output);
+    result.teacher_maps.push_back(teacher);
     result.per_stage.push_back(distance(fused.output, teacher));
     --j;
   }
-  for (auto* list : {&result.outputs, &result.targets, &result.per_stage}) std::reverse(list->begin(), list->end());
+  for (auto* list : {&result.student_maps, &result.teacher_maps, &result.per_stage}) std::reverse(list->begin(), list->end());
   result.loss = weighted_sum(result.per_stage);
   return result;
 }

@@ -35,8 +35,8 @@ MethodOutput ReviewFusedImpl::forward(const MethodInput& input) {
   for (const int64_t j : stages()) {
     const at::Tensor& teacher = teacher_map(input, j);  // [N, Ct, Ht, Wt]
     const at::Tensor output = fuse(input, j);           // [N, Ct, Ht, Wt]
-    result.outputs.push_back(output);
-    result.targets.push_back(teacher);
+    result.student_maps.push_back(output);
+    result.teacher_maps.push_back(teacher);
     result.per_stage.push_back(distance(output, teacher));
   }
   result.loss = weighted_sum(result.per_stage);

@@ -59,8 +59,8 @@ MethodOutput StagePairsImpl::forward(const MethodInput& input) {
     const at::Tensor& teacher = teacher_map(input, j);                                                 // [N, Ct, Ht, Wt]
     const at::Tensor transformed = transforms[k]->as<nn::Conv2dImpl>()->forward(student_map(input, i));  // [N, Ct, H, W]
     const at::Tensor output = resize_nearest(transformed, size_of(teacher));                           // [N, Ct, Ht, Wt]
-    result.outputs.push_back(output);
-    result.targets.push_back(teacher);
+    result.student_maps.push_back(output);
+    result.teacher_maps.push_back(teacher);
     const auto place = std::lower_bound(stages().begin(), stages().end(), j) - stages().begin();
     at::Tensor& sum = result.per_stage[static_cast<size_t>(place)];
     const at::Tensor term = distance(output, teacher);

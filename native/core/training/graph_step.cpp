@@ -1,4 +1,4 @@
-#include "core/training/device_step.h"
+#include "core/training/graph_step.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/DeviceGuard.h>
@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <numeric>
 
 #include "core/ops/accelerators.h"
 #include "core/ops/batch_counters.h"
@@ -20,9 +21,6 @@ namespace {
 constexpr int64_t kStepsBefore = 3;
 constexpr int64_t kStepsPerGraph = 8;
 constexpr size_t kMostGraphs = 4;
-
-/// Places in front of a step's values in values_ and sums_, and behind them in first_bad_.
-constexpr int64_t kExtra = 2;
 
 /// 0: no graphs; 1: as the time of a step suggests; more: graphs of several steps.
 int graphs_wanted() {
@@ -55,88 +53,136 @@ class HandedOver {
   c10::Device device_;
 };
 
-/// A scalar that a kernel reads, float32 or float64.
-at::Tensor readable(const at::Tensor& scalar) {
-  const at::Tensor values = scalar.detach();
-  return values.scalar_type() == at::kFloat || values.scalar_type() == at::kDouble ? values.contiguous() : values.to(at::kDouble);
+std::vector<at::Tensor> tensors_of(const torch::nn::Module& module) {
+  std::vector<at::Tensor> tensors;
+  for (const auto& [name, tensor] : state_dict(module)) tensors.push_back(tensor);
+  return tensors;
+}
+
+std::vector<int64_t> batch_sizes_of(const std::vector<Batch>& batches) {
+  std::vector<int64_t> sizes;
+  for (const Batch& batch : batches) sizes.push_back(batch.images.size(0));
+  return sizes;
 }
 
 }  // namespace
 
-std::unique_ptr<DeviceStep> DeviceStep::create(c10::Device device, DeviceWork work) {
+std::unique_ptr<GraphStep> GraphStep::create(c10::Device device, Training& training) {
   const ops::Accelerator* accelerator = ops::accelerator_of(device.type());
   const c10::OptionalDeviceGuard guard(device);
-  return accelerator == nullptr ? nullptr : std::make_unique<DeviceStep>(*accelerator, device, std::move(work));
+  return accelerator == nullptr ? nullptr : std::make_unique<GraphStep>(*accelerator, device, training);
 }
 
-DeviceStep::DeviceStep(const ops::Accelerator& accelerator, c10::Device device, DeviceWork work)
-    : device_(device), work_(std::move(work)), schedule_(device), streams_(ops::DeviceStreams::create(accelerator)) {
+GraphStep::GraphStep(const ops::Accelerator& accelerator, c10::Device device, Training& training)
+    : device_(device), training_(training), schedule_(device), streams_(ops::DeviceStreams::create(accelerator)) {
+  const Objective& objective = training.objective;
+  changed_ = tensors_of(*objective.network().module);
+  if (const Distiller* distiller = objective.distiller()) {
+    for (auto& tensor : tensors_of(distiller->modules())) changed_.push_back(tensor);
+    for (auto& tensor : tensors_of(*distiller->teacher().module)) (objective.has_moving_teacher() ? changed_ : frozen_).push_back(tensor);
+  }
   const ops::StreamsScope streams(streams_.get());
-  finite_ = at::ones({}, at::TensorOptions(at::kFloat).device(device));
+  report_ = std::make_unique<DeviceReport>(device);
+  if (!objective.task().info().training_metric) no_metric_ = at::zeros({}, at::TensorOptions(at::kFloat).device(device));
   if (!streams_) why_not_recorded_ = "this device has no graphs";
   else if (graphs_wanted() == 0) why_not_recorded_ = "REVIEWKD_CUDA_GRAPHS is 0";
 }
 
-at::Tensor DeviceStep::numbers(at::IntArrayRef sizes) const { return at::zeros(sizes, at::TensorOptions(at::kDouble).device(device_)); }
-
-void DeviceStep::begin_schedule(const std::vector<double>& rates, int64_t position, int64_t step) {
+void GraphStep::begin_schedule(const StepSchedule& schedule) {
   const c10::OptionalDeviceGuard guard(device_);
   const ops::StreamsScope streams(streams_.get());
-  schedule_.begin(rates, position, step);
+  schedule_.begin(schedule.rates, schedule.position, schedule.number);
 }
 
-void DeviceStep::run(const at::Tensor& images, const at::Tensor& labels, const std::vector<double>& weights) {
+void GraphStep::begin_sums(const EpochSums& sums) {
+  const c10::OptionalDeviceGuard guard(device_);
+  const ops::StreamsScope streams(streams_.get());
+  has_steps_ = false;
+  report_->begin(sums.images, sums.metric, sums.losses.loss_vector());
+}
+
+void GraphStep::stage(Graph& graph, const Kind& kind, const std::vector<Batch>& batches) {
+  const auto memory_for = [&](const at::Tensor& first) {
+    std::vector<int64_t> sizes = first.sizes().vec();
+    sizes.front() = kind.sizes.front();
+    return batches.size() == 1 ? at::empty_like(first) : at::empty(sizes, first.options(), first.suggest_memory_format());
+  };
+  if (!graph.batch.images.defined()) graph.batch = {memory_for(batches.front().images), batches.front().targets.map(memory_for)};
+  int64_t begin = 0;
+  for (const Batch& batch : batches) {
+    const int64_t length = batch.images.size(0);
+    graph.batch.images.narrow(0, begin, length).copy_(batch.images, /*non_blocking=*/true);
+    for (const Target& target : batch.targets.all()) {
+      at::Tensor(graph.batch.targets.values(target.name)).narrow(0, begin, length).copy_(target.values, /*non_blocking=*/true);
+    }
+    begin += length;
+  }
+}
+
+void GraphStep::run(const std::vector<Batch>& batches, const std::vector<double>& weights) {
   const c10::OptionalDeviceGuard guard(device_);
   const ops::StreamsScope streams(streams_.get());
   drop_outdated();
-  const at::Tensor input = moved(images, device_);
-  const at::Tensor target = moved(labels, device_);
-  Graph& graph = graph_of({input.sizes().vec(), nullptr, nullptr, 1}, weights);
-  if (!graph.recorded && (!may_record() || graph.steps < kStepsBefore)) {
-    advance(graph, [&] { work_on(graph, input, target); }, kStepsBefore);
+  std::vector<Batch> there;
+  for (const Batch& batch : batches) {
+    const at::Tensor images = as_input(batch.images, training_.objective.network().dtype(), batch.images.device());
+    there.push_back({moved(images, device_), batch.targets.map([&](const at::Tensor& values) { return moved(values, device_); })});
+  }
+  const auto batch_sizes = batch_sizes_of(there);
+  std::vector<int64_t> sizes = there.front().images.sizes().vec();
+  sizes.front() = std::accumulate(batch_sizes.begin(), batch_sizes.end(), int64_t{0});
+  const Kind kind{std::move(sizes), parts_of(batch_sizes, training_.options.micro_batches), nullptr, nullptr, 1};
+  Graph& graph = graph_of(kind, weights);
+  const bool is_recorded = graph.recorded || (may_record() && graph.steps >= kStepsBefore);
+  if (there.size() == 1 && !is_recorded) {
+    advance(graph, [&] { work_on(graph, kind.parts, there.front()); }, kStepsBefore);
     return;
   }
-  // What a graph reads stays where it is.
-  if (!graph.batch.images.defined()) graph.batch = {at::empty_like(input), at::empty_like(target)};
-  graph.batch.images.copy_(input, /*non_blocking=*/true);
-  graph.batch.labels.copy_(target, /*non_blocking=*/true);
-  advance(graph, [this, &graph] { work_on(graph, graph.batch.images, graph.batch.labels); }, kStepsBefore);
+  // A graph reads the same memory in each replay.
+  stage(graph, kind, there);
+  advance(graph, [this, &graph, parts = kind.parts] { work_on(graph, parts, graph.batch); }, kStepsBefore);
 }
 
-bool DeviceStep::takes_several(const Kind& kind, const Graph& single, int64_t left, int64_t most) const {
+bool GraphStep::takes(const ResidentPass& pass) const { return pass.full_batches_left() >= batches_per_step(); }
+
+bool GraphStep::takes_several(const Kind& kind, const Graph& single, int64_t left, int64_t most) const {
   if (!single.recorded || left < kStepsPerGraph || (most < kStepsPerGraph && graphs_wanted() <= 1)) return false;
   const auto known = graphs_.find(kind);
   return (known != graphs_.end() && known->second.recorded) || may_record();
 }
 
-int64_t DeviceStep::run(ResidentPass& pass, const std::vector<double>& weights, int64_t most) {
+int64_t GraphStep::run(ResidentPass& pass, const std::vector<double>& weights, int64_t most) {
   const c10::OptionalDeviceGuard guard(device_);
   const ops::StreamsScope streams(streams_.get());
   const ResidentBatches& batches = pass.batches();
   drop_outdated();
   // Those of another data set keep its images on the device.
   std::erase_if(graphs_, [&](const auto& entry) { return entry.first.images != nullptr && entry.first.images != batches.images.const_data_ptr(); });
-  Kind kind{{batches.batch_size, 3, batches.images.size(2), batches.images.size(3)}, batches.images.const_data_ptr(), batches.picks.const_data_ptr(), 1};
+  const int64_t images = batches.batch_size * batches_per_step();
+  Kind kind{{images, 3, batches.images.size(2), batches.images.size(3)},
+            parts_of(std::vector<int64_t>(static_cast<size_t>(batches_per_step()), batches.batch_size), training_.options.micro_batches),
+            batches.images.const_data_ptr(), batches.picks.const_data_ptr(), 1};
   Graph& single = graph_of(kind, weights);
   Kind several = kind;
   several.steps = kStepsPerGraph;
-  const bool repeats = takes_several(several, single, pass.whole_batches_left(), most);
+  const bool repeats = takes_several(several, single, pass.full_batches_left() / batches_per_step(), most);
   if (repeats) kind = several;
   Graph& graph = repeats ? graph_of(kind, weights) : single;
-  if (!graph.batch.images.defined()) graph.batch = batches.empty_batch(batches.batch_size);
+  if (!graph.batch.images.defined()) graph.batch = batches.allocate(images).batch();
   // A graph keeps the memory that it gathers from.
-  const auto work = [this, &graph, batches, steps = kind.steps] {
-    for (int64_t step = 0; step < steps; ++step) {
-      batches.gather(graph.batch, 0, schedule_.position());
-      work_on(graph, graph.batch.images, graph.batch.labels);
+  const auto work = [this, &graph, batches, kind] {
+    const GatheredImages into{graph.batch.images, graph.batch.targets.labels()};
+    for (int64_t step = 0; step < kind.steps; ++step) {
+      batches.gather(into, 0, schedule_.position());
+      work_on(graph, kind.parts, graph.batch);
     }
   };
   advance(graph, work, repeats ? 0 : kStepsBefore);
-  pass.skip(kind.steps);
+  pass.skip(kind.steps * batches_per_step());
   return kind.steps;
 }
 
-void DeviceStep::drop_outdated() {
+void GraphStep::drop_outdated() {
   const StateVersion now = state();
   for (auto& [kind, graph] : graphs_) {
     if (!graph.recorded || graph.state == now) continue;
@@ -145,16 +191,17 @@ void DeviceStep::drop_outdated() {
   }
 }
 
-DeviceStep::Graph& DeviceStep::graph_of(const Kind& kind, const std::vector<double>& weights) {
+GraphStep::Graph& GraphStep::graph_of(const Kind& kind, const std::vector<double>& weights) {
+  weights_ = weights;
   Graph& graph = graphs_[kind];
   if (graph.shares.defined() && graph.weights == weights) return graph;
-  const int64_t count = kind.sizes.front();
-  const int64_t parts = std::min(work_.accumulate, count);
-  at::Tensor shares = at::empty({parts}, at::kFloat);
+  const auto& losses = training_.objective.task().info().losses;
+  const auto parts = static_cast<int64_t>(kind.parts.size());
+  at::Tensor shares = at::empty({parts, static_cast<int64_t>(losses.size())}, at::kFloat);
   at::Tensor seeds = at::empty({parts, static_cast<int64_t>(weights.size())}, at::kDouble);
   for (int64_t part = 0; part < parts; ++part) {
-    const double share = static_cast<double>(count * (part + 1) / parts - count * part / parts) / static_cast<double>(count);
-    shares[part] = share;
+    const double share = static_cast<double>(kind.parts[static_cast<size_t>(part)]) / static_cast<double>(kind.sizes.front());
+    for (size_t i = 0; i < losses.size(); ++i) shares[part][static_cast<int64_t>(i)] = share * losses[i].weight;
     for (size_t k = 0; k < weights.size(); ++k) seeds[part][static_cast<int64_t>(k)] = share * weights[k];
   }
   if (!graph.shares.defined()) {
@@ -167,53 +214,39 @@ DeviceStep::Graph& DeviceStep::graph_of(const Kind& kind, const std::vector<doub
   return graph;
 }
 
-void DeviceStep::advance(Graph& graph, const std::function<void()>& work, int64_t steps_before) {
+void GraphStep::advance(Graph& graph, const std::function<void()>& work, int64_t steps_before) {
   // The host is two hand-overs ahead at most: what is handed over is neither stopped nor reported any more.
   handed_over_[turn_].synchronize();
   const HandedOver hand_over(handed_over_[turn_], device_);
   turn_ = (turn_ + 1) % handed_over_.size();
-  if (auto* copies = work_.optimizer.low_precision_copies()) copies->refresh();
+  Sgd& optimizer = training_.optimizer;
+  if (auto* copies = optimizer.low_precision_copies()) copies->refresh();
   if (!graph.recorded && may_record() && graph.steps >= steps_before) record(graph, work);
-  replays_ = graph.recorded != nullptr;
+  is_replayed_ = graph.recorded != nullptr;
   is_new_ = graph.steps < steps_before;
   has_steps_ = true;
   ++graph.steps;
-  if (!replays_) {
+  if (!is_replayed_) {
     work();
     return;
   }
   graph.recorded->replay();
-  work_.optimizer.set_gradients(graph.gradients);
-  for (const auto& tensor : work_.changed) ops::mark_changed(tensor);
-  if (auto* copies = work_.optimizer.low_precision_copies()) copies->mark_current();
+  optimizer.set_gradients(graph.gradients);
+  for (const auto& tensor : changed_) ops::mark_changed(tensor);
+  if (auto* copies = optimizer.low_precision_copies()) copies->mark_current();
 }
 
-void DeviceStep::work_on(const Graph& graph, const at::Tensor& images, const at::Tensor& labels) {
+void GraphStep::work_on(const Graph& graph, const std::vector<int64_t>& parts, const Batch& batch) {
   const ops::BatchCounterScope counters;
-  const ops::LowPrecisionScope copies(work_.optimizer.low_precision_copies());
-  const int64_t count = images.size(0);
-  const int64_t parts = graph.shares.size(0);
-  work_.optimizer.zero_grad();
-  for (int64_t part = 0; part < parts; ++part) {
-    const int64_t begin = count * part / parts;
-    const int64_t length = count * (part + 1) / parts - begin;
-    const at::Tensor part_labels = labels.narrow(0, begin, length);
-    Pass pass = work_.forward(images.narrow(0, begin, length), part_labels);
-    if (!pass.correct.defined()) pass.correct = pass.logits.detach().argmax(1).eq(part_labels).sum().to(at::kFloat);
-    // Each loss with its factor: the derivative of their weighted sum, which is needed for its derivative alone.
-    torch::autograd::variable_list losses = {pass.cross_entropy};
-    torch::autograd::variable_list factors = {graph.shares.select(0, part)};
-    for (size_t k = 0; k < pass.terms.size(); ++k) {
-      losses.push_back(pass.terms[k].loss);
-      factors.push_back(graph.seeds.select(0, part).select(0, static_cast<int64_t>(k)));
-    }
-    for (size_t k = 0; k < losses.size(); ++k) factors[k] = factors[k].to(losses[k].scalar_type());
-    torch::autograd::backward(losses, factors);
-    const bool is_last = part + 1 == parts;
-    const at::Tensor norm = is_last && work_.clip_norm ? work_.optimizer.clip_gradients_on_device(*work_.clip_norm) : at::Tensor();
-    report(pass, part, parts, count, norm);
+  const ops::LowPrecisionScope copies(training_.optimizer.low_precision_copies());
+  training_.optimizer.zero_grad();
+  int64_t begin = 0;
+  for (size_t part = 0; part < parts.size(); ++part) {
+    work_on_part(graph, batch, static_cast<int64_t>(part), begin,
+                 {.is_first = part == 0, .is_last = part + 1 == parts.size(), .length = parts[part], .images = batch.images.size(0)});
+    begin += parts[part];
   }
-  work_.optimizer.step_on_device(schedule_.rates(), finite_);
+  training_.optimizer.step_on_device(schedule_.rates(), report_->finite());
   std::vector<ops::StepEnd::Counter> ends;
   for (const auto& [counter, increment] : counters.counted()) {
     ends.push_back({counter.data_ptr<int64_t>(), increment});
@@ -222,111 +255,80 @@ void DeviceStep::work_on(const Graph& graph, const at::Tensor& images, const at:
   ops::accelerator_of(device_.type())->step_end({ends.data(), static_cast<int64_t>(ends.size()), schedule_.position(), schedule_.step()});
 }
 
-void DeviceStep::require_report(int64_t values) {
-  if (values_.defined()) return;
-  values_ = numbers({values + kExtra});
-  first_bad_ = numbers({values + kExtra + 1});
-  sums_ = numbers({values + kExtra});
-  if (!first_sums_.empty()) sums_.copy_(at::tensor(first_sums_, at::kDouble));
+void GraphStep::work_on_part(const Graph& graph, const Batch& batch, int64_t index, int64_t begin, const StepPart& part) {
+  const ForwardResult result = training_.objective.forward(batch.images.narrow(0, begin, part.length), batch.targets.narrow(begin, part.length),
+                                                           training_.options.precision);
+  const at::Tensor metric_sum = result.metric_sum ? result.metric_sum().to(at::kFloat) : no_metric_;
+  // Each loss with its factor: the derivative of their weighted sum, which is needed for its derivative alone.
+  torch::autograd::variable_list losses, factors;
+  const auto& infos = training_.objective.task().info().losses;
+  for (size_t i = 0; i < infos.size(); ++i) {
+    if (infos[i].weight == 0) continue;
+    losses.push_back(result.task_losses[i]);
+    factors.push_back(graph.shares.select(0, index).select(0, static_cast<int64_t>(i)));
+  }
+  for (size_t k = 0; k < result.terms.size(); ++k) {
+    losses.push_back(result.terms[k].loss);
+    factors.push_back(graph.seeds.select(0, index).select(0, static_cast<int64_t>(k)));
+  }
+  for (size_t k = 0; k < losses.size(); ++k) factors[k] = factors[k].to(losses[k].scalar_type());
+  torch::autograd::backward(losses, factors);
+  const auto& limit = training_.options.clip_norm;
+  const at::Tensor norm = part.is_last && limit ? training_.optimizer.clip_gradients_on_device(*limit) : at::Tensor();
+  report_->add(result, part, metric_sum, norm, schedule_.step());
 }
 
-void DeviceStep::report(const Pass& pass, int64_t part, int64_t parts, int64_t images, const at::Tensor& norm) {
-  std::vector<at::Tensor> scalars;  // which live until the kernel has its work
-  for (const auto& scalar : pass.scalars()) scalars.push_back(readable(scalar));
-  require_report(static_cast<int64_t>(scalars.size()));
-  const at::Tensor correct = pass.correct.contiguous();
-  const int64_t length = images * (part + 1) / parts - images * part / parts;
-  ops::StepReport call{};
-  TORCH_CHECK(scalars.size() <= ops::kMostScalars, "expected at most ", ops::kMostScalars, " losses in a step, got ", scalars.size());
-  for (size_t i = 0; i < scalars.size(); ++i) call.scalars[i] = {scalars[i].const_data_ptr(), scalars[i].scalar_type() == at::kDouble};
-  call.count = static_cast<int32_t>(scalars.size());
-  call.first_part = part == 0;
-  call.last_part = part + 1 == parts;
-  call.share = static_cast<double>(length) / static_cast<double>(images);
-  call.images = static_cast<double>(images);
-  call.correct = correct.const_data_ptr<float>();
-  call.norm = norm.defined() ? norm.const_data_ptr<double>() : nullptr;
-  call.values = values_.data_ptr<double>();
-  call.sums = sums_.data_ptr<double>();
-  call.first_bad = first_bad_.data_ptr<double>();
-  call.finite = finite_.data_ptr<float>();
-  call.step = schedule_.step();
-  ops::accelerator_of(device_.type())->step_report(call);
-}
-
-std::string DeviceStep::why_not_replayed() const {
-  if (replays_) return "";
+std::string GraphStep::why_not_replayed() const {
+  if (is_replayed_) return "";
   if (!why_not_recorded_.empty()) return why_not_recorded_;
   return is_new_ ? "the first steps with batches of a size are not recorded" : "steps with batches of other sizes are recorded, and no more are";
 }
 
-bool DeviceStep::may_record() const {
+bool GraphStep::may_record() const {
   if (!why_not_recorded_.empty()) return false;
   size_t recorded = 0;
   for (const auto& [kind, graph] : graphs_) recorded += graph.recorded ? 1 : 0;
   return recorded < kMostGraphs;
 }
 
-void DeviceStep::record(Graph& graph, const std::function<void()>& work) {
-  work_.optimizer.zero_grad();
+void GraphStep::record(Graph& graph, const std::function<void()>& work) {
+  training_.optimizer.zero_grad();
   try {
     graph.recorded = ops::DeviceGraph::record(*streams_, work);
-    graph.gradients = work_.optimizer.gradients();
+    graph.gradients = training_.optimizer.gradients();
     graph.state = state();
   } catch (const c10::OutOfMemoryError&) {
-    why_not_recorded_ = "a step could not be recorded: the device is out of memory for it; use smaller batches or more microbatches (accumulate)";
+    why_not_recorded_ = "a step could not be recorded: the device is out of memory for it; use smaller batches or more micro-batches (microBatches)";
   } catch (const std::exception& error) {
-    // What cannot be recorded is done step by step. Errors of the step itself come again there.
+    // From here on each step runs as it is called. An error of the step itself is thrown again there.
     const std::string message = error.what();
     why_not_recorded_ = "a step could not be recorded: " + message.substr(0, message.find('\n'));
   }
 }
 
-StateVersion DeviceStep::state() const {
+StateVersion GraphStep::state() const {
   StateVersion result = {{schedule_.address(), 0}};
-  for (const auto& tensor : work_.frozen) result.emplace_back(tensor.const_data_ptr(), tensor._version());
-  for (const auto& tensor : work_.changed) result.emplace_back(tensor.const_data_ptr(), 0);
+  for (const auto& tensor : frozen_) result.emplace_back(tensor.const_data_ptr(), tensor._version());
+  for (const auto& tensor : changed_) result.emplace_back(tensor.const_data_ptr(), 0);
   return result;
 }
 
-DeviceReport DeviceStep::read() {
-  DeviceReport report;
-  if (!values_.defined()) return report;
+StepReport GraphStep::read() {
   const c10::OptionalDeviceGuard guard(device_);
   const ops::StreamsScope streams(streams_.get());
-  // One copy for all.
-  const at::Tensor all = at::cat({values_, sums_, first_bad_, finite_.to(at::kDouble).reshape({1})}).cpu();
-  const int64_t length = values_.size(0);
-  const double* value = all.const_data_ptr<double>();
-  report.gradient_norm = value[0];
-  report.correct = static_cast<int64_t>(value[1]);
-  report.values.assign(value + kExtra, value + length);
-  const double* sum = value + length;
-  report.images = static_cast<int64_t>(sum[0]);
-  report.all_correct = static_cast<int64_t>(sum[1]);
-  report.sums.assign(sum + kExtra, sum + length);
-  const double* bad = sum + length;
-  if (bad[length + 1] == 0) {
-    report.bad_norm = bad[0];
-    report.bad_values.assign(bad + kExtra, bad + length);
-    report.bad_step = static_cast<int64_t>(bad[length]);
+  const DeviceReport::Values found = report_->read();
+  const Objective& objective = training_.objective;
+  StepReport report;
+  report.is_replayed = is_replayed_;
+  report.why_not_replayed = why_not_replayed();
+  if (found.losses.empty()) return report;
+  report.losses = objective.losses_of(found.losses.data(), weights_);
+  if (training_.options.clip_norm) report.gradient_norm = found.gradient_norm;
+  report.sums = {found.images, found.metric, objective.sums_of(found.sums.data(), weights_, static_cast<double>(found.images))};
+  if (found.first_nonfinite_step) {
+    report.first_nonfinite = {*found.first_nonfinite_step, objective.losses_of(found.nonfinite_losses.data(), weights_), found.nonfinite_norm};
   }
   return report;
-}
-
-void DeviceStep::begin_sums(int64_t images, int64_t correct, const std::vector<double>& sums) {
-  const c10::OptionalDeviceGuard guard(device_);
-  const ops::StreamsScope streams(streams_.get());
-  has_steps_ = false;
-  finite_.fill_(1.0);
-  first_sums_.clear();
-  if (!sums.empty()) {
-    first_sums_ = {static_cast<double>(images), static_cast<double>(correct)};
-    first_sums_.insert(first_sums_.end(), sums.begin(), sums.end());
-  }
-  if (!sums_.defined()) return;
-  if (first_sums_.empty()) sums_.zero_();
-  else sums_.copy_(at::tensor(first_sums_, at::kDouble));
 }
 
 }  // namespace reviewkd

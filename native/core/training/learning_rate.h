@@ -27,7 +27,7 @@ struct StepPosition {
   int64_t steps = 1;
 };
 
-/// What the full learning rate is multiplied by. The official code lowers the rate *after* a milestone: with milestones
+/// The factor of the full learning rate. The official code lowers the rate *after* a milestone: with milestones
 /// 150, 180, 210 the phases last 151, 30, 30 and 29 of 240 epochs.
 double learning_rate_scale(const Schedule& schedule, const StepPosition& position);
 

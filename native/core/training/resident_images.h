@@ -1,8 +1,10 @@
 #pragma once
-// Images that stay on a device: batches are gathered, cropped and normalized there, to the bits of those that BatchLoader makes.
+// Images that stay on a device: batches are gathered, cropped and normalized there, with the bits that BatchLoader's have.
 
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <utility>
 
 #include "core/data/batch_source.h"
 #include "core/data/dataset.h"
@@ -10,7 +12,15 @@
 
 namespace reviewkd {
 
-/// The batches of a pass as a kernel gathers them. Its owner holds the memory that the kernel reads.
+/// Images with labels, as a kernel writes them.
+struct GatheredImages {
+  at::Tensor images;  // [N, 3, H, W], float32, channels-last
+  at::Tensor labels;  // [N], int64
+
+  Batch batch() const { return {images, Targets::labels(labels)}; }
+};
+
+/// The batches of a pass as a kernel gathers them. The owner holds the memory that the kernel reads.
 struct ResidentBatches {
   at::Tensor images;  // [set, 3, H, W], uint8 or float32
   at::Tensor labels;  // [set], int64
@@ -18,11 +28,11 @@ struct ResidentBatches {
   at::Tensor picks;   // [set, bytes of a pick], in the order of the pass
   int64_t batch_size = 0;
 
-  /// Room for a batch of `count` images.
-  Batch empty_batch(int64_t count) const;
+  /// Memory for `count` images.
+  GatheredImages allocate(int64_t count) const;
 
-  /// Gathers batch number `batch` of the pass; where a position on the device is given, the number that stands there counts instead.
-  void gather(Batch& into, int64_t batch, const int64_t* position = nullptr) const;
+  /// Gathers as many images as `into` has, from image `first` of the pass on. With a position on the device, from image position · count on.
+  void gather(const GatheredImages& into, int64_t first, const int64_t* position = nullptr) const;
 };
 
 /// One pass over images on a device.
@@ -31,12 +41,11 @@ class ResidentPass : public BatchSource {
   ResidentPass(ResidentBatches batches, const BatchPlan& plan);
 
   std::optional<Batch> next() override;
-  ResidentPass* resident() override { return this; }
 
   const ResidentBatches& batches() const { return batches_; }
-  /// Of the batches that `next` has not given yet, those of the whole batch size.
-  int64_t whole_batches_left() const;
-  /// Leaves out batches that were taken otherwise.
+  /// The batches of the whole batch size that `next` has not returned yet.
+  int64_t full_batches_left() const;
+  /// Skips batches that were gathered by the caller.
   void skip(int64_t batches) { next_ += batches; }
 
  private:
@@ -50,7 +59,7 @@ class ResidentImages {
   ResidentImages(const Split& split, const Normalization& normalization, c10::Device device);
 
   /// One pass. picks: receives the order of the pass, in its memory if that is of the right size; undefined at first.
-  std::shared_ptr<BatchSource> open(const BatchPlan& plan, at::Tensor& picks) const;
+  std::shared_ptr<ResidentPass> open(const BatchPlan& plan, at::Tensor& picks) const;
 
   c10::Device device() const { return images_.device(); }
 
@@ -59,18 +68,38 @@ class ResidentImages {
   ops::DeviceFence copied_;
 };
 
-/// A split's copy on a device, made when it is first gone through there and kept as long as the split is.
+/// A split's copy on a device, made on first use and kept until this object is destroyed or another device is requested.
 class ResidentCopy {
  public:
-  /// None if no accelerator serves the device, or the images take more than a quarter of its free memory.
-  std::shared_ptr<const ResidentImages> on(c10::Device device, const Split& split, const Normalization& normalization);
+  /// The split belongs to the data set, which is kept alive.
+  ResidentCopy(std::shared_ptr<const Dataset> dataset, const Split& split) : dataset_(std::move(dataset)), split_(split) {}
+
+  /// Null if no kernels serve the device, or the images take more than a quarter of its free memory.
+  std::shared_ptr<const ResidentImages> on(c10::Device device);
 
  private:
+  std::shared_ptr<const Dataset> dataset_;
+  const Split& split_;
   std::mutex mutex_;
   std::shared_ptr<const ResidentImages> images_;
 };
 
+/// Images to train or evaluate on.
+struct TrainingImages {
+  TrainingImages(ImageSet images, std::shared_ptr<ResidentCopy> copy = nullptr) : set(std::move(images)), resident(std::move(copy)) {}
+
+  ImageSet set;
+  /// Their copy on a device; null if they do not lie in memory.
+  std::shared_ptr<ResidentCopy> resident;
+};
+
+struct OpenPass {
+  std::shared_ptr<BatchSource> source;
+  /// The source, if its images lie on the device.
+  ResidentPass* resident = nullptr;
+};
+
 /// One pass over the images, by way of the device if possible. picks: as ResidentImages::open has it.
-std::shared_ptr<BatchSource> open_on(c10::Device device, const ImageSet& images, const BatchPlan& plan, at::Tensor& picks);
+OpenPass open_on(c10::Device device, const TrainingImages& images, const BatchPlan& plan, at::Tensor& picks);
 
 }  // namespace reviewkd

@@ -99,7 +99,7 @@ describe("cifar10", () => {
   it("refuses a file of names that does not name each class", async () => {
     await writeFile(scratch("batches.meta.txt"), "airplane\nautomobile\n");
     const { message } = await failureOf("FILE_CORRUPT", () => load());
-    expect(message).to.include(`expected 10 class names in ${scratch("batches.meta.txt")}`).and.include("got 2").and.include("remove it");
+    expect(message).to.include(`invalid file ${scratch("batches.meta.txt")}: expected 10 class names`).and.include("received 2").and.include("remove it");
   });
 
   it("uses only the first images where limits are given", async () => {
@@ -143,7 +143,7 @@ describe("cifar10", () => {
     bytes[PIXELS + 1] = 10;
     await writeFile(scratch("data_batch_3.bin"), bytes);
     const { message } = await failureOf("LABEL_OUT_OF_RANGE", () => load());
-    expect(message).to.include("record 1").and.to.include("data_batch_3.bin").and.to.include("expected 0 to 9").and.to.include("got 10");
+    expect(message).to.include("record 1").and.to.include("data_batch_3.bin").and.to.include("expected 0 to 9").and.to.include("received 10");
   });
 });
 
@@ -184,7 +184,7 @@ describe("cifar100", () => {
   it("refuses a fine label of 100", async () => {
     await writeFile(scratch("test.bin"), record(4, 7, 100));
     const { message } = await failureOf("LABEL_OUT_OF_RANGE", () => load());
-    expect(message).to.include("record 0").and.to.include("got 100");
+    expect(message).to.include("record 0").and.to.include("received 100");
   });
 
   it("needs a root", async () => {

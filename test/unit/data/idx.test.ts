@@ -103,14 +103,14 @@ describe("idx", () => {
   });
 
   const corrupt: readonly [what: string, file: string, bytes: Buffer, message: RegExp][] = [
-    ["another magic number", "train-images-idx3-ubyte", Buffer.concat([Buffer.from([0, 0, 13, 3]), images(4).subarray(4)]), /magic number 0 0 8 3 .* got 0 0 13 3/],
-    ["labels for images", "train-images-idx3-ubyte", idx([30], Array.from({ length: 30 }, () => 0)), /magic number 0 0 8 3 .* got 0 0 8 1/],
-    ["a file that ends within its header", "train-images-idx3-ubyte", images(4).subarray(0, 9), /header of 16 bytes .* got a file of 9/],
-    ["a truncated file", "train-images-idx3-ubyte", images(4).subarray(0, -1), /expected 48 bytes after the header .* got 47: it is truncated/],
-    ["bytes after the end", "train-labels-idx1-ubyte", Buffer.concat([idx([4], [7, 0, 9, 3]), Buffer.from([1])]), /expected 4 bytes .* got 5$/],
+    ["another magic number", "train-images-idx3-ubyte", Buffer.concat([Buffer.from([0, 0, 13, 3]), images(4).subarray(4)]), /magic number 0 0 8 3 .* received 0 0 13 3/],
+    ["labels for images", "train-images-idx3-ubyte", idx([30], Array.from({ length: 30 }, () => 0)), /magic number 0 0 8 3 .* received 0 0 8 1/],
+    ["a file that ends within its header", "train-images-idx3-ubyte", images(4).subarray(0, 9), /header of 16 bytes, received a file of 9/],
+    ["a truncated file", "train-images-idx3-ubyte", images(4).subarray(0, -1), /expected 48 bytes after its header.* received 47: it is truncated/],
+    ["bytes after the end", "train-labels-idx1-ubyte", Buffer.concat([idx([4], [7, 0, 9, 3]), Buffer.from([1])]), /expected 4 bytes .* received 5\. Download it again\.$/],
     ["lengths that overflow", "train-images-idx3-ubyte", idx([0xffffffff, 0xffffffff, 0xffffffff], []), /lengths of 1 or more|after the header/],
     ["no images at all", "train-images-idx3-ubyte", idx([0, ROWS, COLUMNS], []), /lengths of 1 or more/],
-    ["fewer labels than images", "train-labels-idx1-ubyte", idx([3], [7, 0, 9]), /expected 4 labels in .*train-labels.* got 3/],
+    ["fewer labels than images", "train-labels-idx1-ubyte", idx([3], [7, 0, 9]), /train-labels.*: expected 4 labels, .* received 3/],
   ];
   for (const [what, file, bytes, expected] of corrupt) {
     it(`refuses ${what} and names the file`, async () => {
@@ -130,9 +130,9 @@ describe("idx", () => {
   it("refuses a label without its class, and sizes that do not go together", async () => {
     await write("train-labels-idx1-ubyte", idx([4], [7, 0, 10, 3]));
     const { message } = await failureOf("LABEL_OUT_OF_RANGE", () => load());
-    expect(message).to.include("expected 0 to 9").and.include("got 10 for image 2");
+    expect(message).to.include("expected 0 to 9").and.include("image 2 of").and.include("received 10");
     await write("train-labels-idx1-ubyte", idx([4], [7, 0, 9, 3]));
-    expect((await failureOf("SHAPE_MISMATCH", () => load({ padTo: 3 }))).message).to.include("3×4, for padTo, got 3");
+    expect((await failureOf("SHAPE_MISMATCH", () => load({ padTo: 3 }))).message).to.include("invalid padTo").and.include("3×4, received 3");
     await write("t10k-images-idx3-ubyte", idx([2, 2, 2], [0, 0, 0, 0, 0, 0, 0, 0]));
     expect((await failureOf("SHAPE_MISMATCH", () => load())).message).to.include("3×4 and 2×2");
   });

@@ -106,6 +106,6 @@ describe("random resized crop", () => {
 
   it("refuses an image without pixels", async () => {
     const { message } = await failureOf("INVALID_ARGUMENT", () => draw(0, 0, 5));
-    expect(message).to.equal("expected 1 or more for an image's height and width, got 0 and 5");
+    expect(message).to.equal("invalid size of an image: expected 1 or more for height and width, received 0 and 5. Check the image.");
   });
 });

@@ -344,9 +344,9 @@ describe("an epoch over a stream", () => {
 
   it("tells how long the trainer waited for its producer", async () => {
     using data = await stream({ train: ({ firstImage }) => later(images(firstImage, TRAIN)) });
-    const { seconds, stallSeconds, stallFraction, brokenImages } = await session.trainEpoch(data, options);
-    expect(stallSeconds).to.be.within(0, seconds);
-    expect(stallFraction).to.equal(stallSeconds / seconds);
+    const { seconds, dataWaitSeconds, dataWaitFraction, brokenImages } = await session.trainEpoch(data, options);
+    expect(dataWaitSeconds).to.be.within(0, seconds);
+    expect(dataWaitFraction).to.equal(dataWaitSeconds / seconds);
     expect(brokenImages).to.equal(0);
   });
 
@@ -376,10 +376,10 @@ describe("an epoch over a stream", () => {
     ["an image of another size", { image: new Uint8Array(5), label: 0 }, "SHAPE_MISMATCH", /expected 192 values for image 2 .* got 5/],
     ["a piece without images", { images: new Uint8Array(0), labels: [] }, "SHAPE_MISMATCH", /image 2 .*\(0 labels/],
     ["numbers of another type", { image: new Float64Array(VALUES), label: 0 }, "DTYPE_MISMATCH", /Uint8Array or Float32Array for image 2 .* got a Float64Array/],
-    ["floats after bytes", { image: new Float32Array(VALUES), label: 0 }, "DTYPE_MISMATCH", /batch that begins so/],
+    ["floats after bytes", { image: new Float32Array(VALUES), label: 0 }, "DTYPE_MISMATCH", /as at the beginning of the batch, received Float/],
     ["a label that is no whole number", { image: pixels(0), label: 0.5 }, "LABEL_OUT_OF_RANGE", /label of image 2 of a stream, got 0.5/],
-    ["a label without its class", { image: pixels(0), label: 4 }, "LABEL_OUT_OF_RANGE", /expected 0 to 3 for a label, got 4/],
-    ["a negative label", { image: pixels(0), label: -1n }, "LABEL_OUT_OF_RANGE", /got -1/],
+    ["a label without its class", { image: pixels(0), label: 4 }, "LABEL_OUT_OF_RANGE", /invalid label: expected 0 to 3, received 4/],
+    ["a negative label", { image: pixels(0), label: -1n }, "LABEL_OUT_OF_RANGE", /received -1/],
   ];
   for (const [what, item, code, message] of wrong) {
     it(`refuses ${what}, and tells the producer to return`, async () => {
@@ -404,7 +404,7 @@ describe("an epoch over a stream", () => {
 
   it("refuses data with more classes than the network, images too small for it, and a function that makes nothing", async () => {
     using many = await stream({ rest: { numClasses: 9 } });
-    expect((await failureOf("SHAPE_MISMATCH", () => session.trainEpoch(many, options))).message).to.include("9 classes for the data set stream");
+    expect((await failureOf("SHAPE_MISMATCH", () => session.trainEpoch(many, options))).message).to.include("invalid network for the data set stream: expected 9 classes or more");
     using nothing = await stream({ train: (() => 5) as never });
     expect((await failureOf("INVALID_ARGUMENT", () => session.trainEpoch(nothing, options))).message)
       .to.equal("expected an iterable from the items function of a stream, got 5");

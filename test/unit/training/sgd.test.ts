@@ -119,6 +119,6 @@ describe("SGD", () => {
 
   it("refuses a group that an earlier one leaves nothing to", async () => {
     const error = await failureOf("INVALID_ARGUMENT", () => newSession({ groups: [{ pattern: "." }, { pattern: "^fc\\." }] }));
-    expect(error.message).to.include("an earlier group");
+    expect(error.message).to.include("no earlier group");
   });
 });

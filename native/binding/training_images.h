@@ -1,0 +1,23 @@
+#pragma once
+// The images that JavaScript passes to a training or an evaluation, and the precision that both have.
+
+#include <napi.h>
+
+#include <string>
+
+#include "binding/arguments.h"
+#include "core/training/precision.h"
+#include "core/training/resident_images.h"
+
+namespace reviewkd::binding {
+
+/// Whether the value is a BatchQueue.
+bool is_queue(const Napi::Value& value);
+
+/// The split "train" or "test" of a Dataset, or the images that a BatchQueue is a pass over. The caller keeps the latter alive.
+TrainingImages training_images_of(const Napi::Value& value, const std::string& split);
+
+/// The field "precision".
+Precision precision_of(const Options& options);
+
+}  // namespace reviewkd::binding
