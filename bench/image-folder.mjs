@@ -83,15 +83,15 @@ try {
   const session = await createSession({ model, optimizer: { kind: "sgd", learningRate: 0.01 } });
   const summary = await session.trainEpoch(data, {
     epoch: 0, epochs: 1, batchSize, seed: 0,
-    onProgress: ({ images: done, stallFraction }) => {
-      if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${images} images, stalled for ${(100 * stallFraction).toFixed(1)} % of the time `);
+    onProgress: ({ images: done, dataWaitFraction }) => {
+      if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${images} images, stalled for ${(100 * dataWaitFraction).toFixed(1)} % of the time `);
     },
   });
   if (process.stderr.isTTY) process.stderr.write("\n");
   const system = await systemInfo();
   const result = {
     model: flags.model, images: summary.images, batchSize, megabytes: bytes / 1e6,
-    stallFraction: summary.stallFraction, stallSeconds: summary.stallSeconds, epochSeconds: summary.seconds,
+    dataWaitFraction: summary.dataWaitFraction, dataWaitSeconds: summary.dataWaitSeconds, epochSeconds: summary.seconds,
     trainedPerSecond: summary.imagesPerSecond, decodedPerSecond, brokenImages: summary.brokenImages,
     cpu: cpus()[0]?.model ?? "unknown", cores: availableParallelism(), instructions: system.cpu.capability, node: process.version,
     libtorch: system.libtorch.version, sharp: sharp.versions.sharp, vips: sharp.versions.vips,
@@ -100,8 +100,8 @@ try {
     console.log(JSON.stringify(result));
   } else {
     console.log(`${result.model}, one epoch of ${result.images} JPEGs (${result.megabytes.toFixed(0)} MB) in batches of ${batchSize}: ${result.epochSeconds.toFixed(0)} s`);
-    console.log(`  the trainer waited for ${(100 * result.stallFraction).toFixed(2)} % of its time (${result.stallSeconds.toFixed(2)} s)`);
-    console.log(`  trained ${result.trainedPerSecond.toFixed(1)} images/s; decoded ${decodedPerSecond.toFixed(0)} images/s when nothing was trained`);
+    console.log(`  the trainer waited for ${(100 * result.dataWaitFraction).toFixed(2)} % of its time (${result.dataWaitSeconds.toFixed(2)} s)`);
+    console.log(`  trained ${result.trainedPerSecond.toFixed(1)} images/s; decoded ${decodedPerSecond.toFixed(0)} images/s where nothing was trained`);
     console.log(`  ${result.cpu} (${result.instructions}), ${result.cores} cores; Node ${result.node}; libtorch ${result.libtorch}; sharp ${result.sharp}`);
   }
   session.dispose();

@@ -7,6 +7,7 @@ export type { DistillerOutput, DistillerParts, TermOutput } from "./api/distille
 export { explainPair } from "./api/explain-pair.js";
 export type { ExplainPairOptions } from "./api/explain-pair.js";
 export { createSession, Session } from "./api/session.js";
+export { namedValue, primaryMetric, taskOfModel } from "./api/task.js";
 export type { SaveCheckpointOptions, SessionPosition, SessionTarget, TrainEpochOptions } from "./api/session.js";
 export { Dataset, DatasetSplit } from "./api/dataset.js";
 export { loadDataset } from "./datasets/load-dataset.js";
@@ -54,4 +55,5 @@ export type { Preset, PresetMark } from "./config/schemas/preset.js";
 export type { RunConfig, RunConfigInput } from "./config/schemas/run-config.js";
 export type { CellResult, ConditionResult, Spread, StudyConfig, StudyConfigInput, StudyEvent, StudyKind, StudyResult } from "./config/schemas/study.js";
 export type { FitResult } from "./config/schemas/run-record.js";
+export type { LossInfo, MetricInfo, TaskInfo } from "./config/schemas/task.js";
 export type { Optimizer, OptimizerInput, Schedule, ScheduleInput, StepOptionsInput, TrainingOptions, TrainingOptionsInput } from "./config/schemas/training.js";

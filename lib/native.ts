@@ -10,6 +10,7 @@ import type { CudaPlugin, Losses, StepSeconds } from "./config/schemas/events.js
 import type { Matching, TermKind } from "./config/schemas/method.js";
 import type { InstallationReport } from "./config/schemas/installation.js";
 import type { FeatureSpec, ModelInfo } from "./config/schemas/model.js";
+import type { TaskInfo } from "./config/schemas/task.js";
 import type { LoadReport, WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
 
 /** Arrays that tensors are created from. */
@@ -66,13 +67,13 @@ export interface NativeBatchQueue extends Disposable {
 /** An image source that native code trains and evaluates on. */
 export type NativeImages = NativeDataset | NativeBatchQueue;
 
-/** The result of an evaluation. */
+/** The metrics of an evaluation, by the names of the task: those of classification. */
 export interface NativeEvaluation {
   top1: number;
   top5: number;
   loss: number;
   samples: number;
-  /** One entry per class of the network. */
+  /** One entry for each class of the network, by task. */
   perClass: { samples: number; correct: number }[];
 }
 
@@ -105,7 +106,7 @@ export interface NativePairCost {
   studentMultiplyAdds: number;
   trainingOnlyMultiplyAdds: number;
   stateBytes: number;
-  velocityBytes: number;
+  momentumBytes: number;
   stepBytes: number;
   mappedBytes: number;
 }
@@ -160,14 +161,15 @@ export interface NativeEpochState {
   learningRate: number;
   imagesPerSecond: number;
   seconds: number;
-  stallSeconds: number;
-  stallFraction: number;
+  dataWaitSeconds: number;
+  dataWaitFraction: number;
   brokenImages: number;
   graph?: { replayed: boolean; reason: string | null };
 }
 
 export interface NativeSession extends Disposable {
-  step(images: NativeTensor, labels: NativeTensor): Promise<{ losses: Losses; step: number; learningRate: number; gradientNorm: number | null; seconds: StepSeconds }>;
+  task(): TaskInfo;
+  step(batches: { images: NativeTensor; labels: NativeTensor }[]): Promise<{ losses: Losses; step: number; learningRate: number; gradientNorm: number | null; seconds: StepSeconds }>;
   trainEpoch(
     data: NativeImages, options: object, stop: NativeStopFlag, onProgress: (state: NativeEpochState) => void,
   ): Promise<NativeEpochState>;
@@ -203,6 +205,7 @@ export interface Addon {
     capability: string;
   }>;
   listModels(): ModelInfo[];
+  listTasks(): TaskInfo[];
   tensorFrom(values: TensorValues, shape: readonly number[], dtype: DType): NativeTensor;
   newStopFlag(): NativeStopFlag;
   createModel(options: object): Promise<NativeModel>;

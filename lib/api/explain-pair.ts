@@ -58,9 +58,9 @@ export async function explainPair({ signal, ...options }: ExplainPairOptions): P
     unmatched: { teacher: specs.teacher.slice(0, -matched), student: specs.student.slice(0, -matched) },
     memory: {
       state: cost.stateBytes,
-      velocities: cost.velocityBytes,
+      momentumBuffers: cost.momentumBytes,
       step: cost.stepBytes,
-      tensors: cost.stateBytes + cost.velocityBytes + cost.stepBytes,
+      tensors: cost.stateBytes + cost.momentumBytes + cost.stepBytes,
       process: cost.mappedBytes,
     },
   };

@@ -7,6 +7,7 @@ import { addon, type NativeEpochState, type NativeSession } from "../native.js";
 import { Count, PositiveNumber } from "../config/schemas/common.js";
 import type { EpochProgress, EpochSummary, Evaluation, StepResult, SystemInfo } from "../config/schemas/events.js";
 import type { Origin } from "../config/schemas/run-record.js";
+import type { TaskInfo } from "../config/schemas/task.js";
 import { EpochOptions, StepOptions, type EpochOptionsInput, type StepOptionsInput } from "../config/schemas/training.js";
 import type { DatasetSplit } from "./dataset.js";
 import { toStateDict, type StateDict } from "./tensor.js";
@@ -33,7 +34,7 @@ export interface TrainEpochOptions extends EpochOptionsInput {
 export interface SessionPosition {
   /** The epoch that was started last. */
   readonly epoch: number;
-  /** Completed steps of this epoch, and its total steps. */
+  /** Optimizer steps done in it, and those that it has. */
   readonly step: number;
   readonly steps: number;
   /** Optimizer steps since the training started. */
@@ -61,24 +62,32 @@ export class Session {
     this.#native = native;
   }
 
+  /** The names of losses and metrics, and the metric that decides which epoch is the best. */
+  get task(): TaskInfo {
+    return this.#native.task();
+  }
+
   /**
-   * Runs one optimizer step.
+   * Takes one optimizer step. With several batches, the step follows the mean gradient over the images of all of them, as a step of
+   * `trainEpoch` with `accumulateBatches` does.
    *
-   * @param batch - images `[N, 3, H, W]`, normalized, and labels `[N]`, int64.
-   * @throws ReviewKdError `NON_FINITE_LOSS` (names the step and term; no parameter is changed), `LABEL_OUT_OF_RANGE`,
+   * @param batch - images `[N, 3, H, W]`, normalized, and labels `[N]`, int64; or several such batches.
+   * @throws ReviewKdError `NON_FINITE_LOSS` (names step and term; no parameter was changed), `LABEL_OUT_OF_RANGE`,
    * `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `DEVICE_MISMATCH` (another session moved a network), `BATCH_TOO_SMALL`, `DISPOSED`.
    * @example
    * ```ts
    * const { losses } = await session.step({ images, labels });
    * ```
    */
-  async step(batch: Batch): Promise<StepResult> {
-    return this.#native.step(batch.images.native, batch.labels.native);
+  async step(batch: Batch | readonly Batch[]): Promise<StepResult> {
+    const batches: readonly Batch[] = "images" in batch ? [batch] : batch;
+    return this.#native.step(batches.map(({ images, labels }) => ({ images: images.native, labels: labels.native })));
   }
 
   /**
    * Runs a whole epoch natively, in random order. If the session is within this epoch (after an abort, or a checkpoint of
-   * one), runs the rest of it. A last batch of a single image is dropped.
+   * one), runs the rest of it. A last batch of a single image is dropped. With `accumulateBatches`, each optimizer step averages the
+   * gradients of as many batches, the last one of the epoch those of the batches that are left.
    *
    * The iterable of a streamed data set must not wait for this session, because the session runs its calls one after the other.
    *
@@ -174,18 +183,15 @@ export class Session {
 }
 
 function toProgress(state: NativeEpochState): EpochProgress {
-  const { epoch, step, steps, images, losses, top1, learningRate, imagesPerSecond, stallSeconds, stallFraction, brokenImages, graph } = state;
-  return {
-    epoch, step, steps, images, losses, top1, learningRate, imagesPerSecond, stallSeconds, stallFraction, brokenImages,
-    ...(graph === undefined ? {} : { graph }),
-  };
+  const { seconds: _, ...progress } = state;
+  return progress;
 }
 
 /** The training target of a session: a distiller's student, or a single network. */
 export type SessionTarget = { readonly distiller: Distiller; readonly model?: never } | { readonly model: Model; readonly distiller?: never };
 
 /**
- * Creates a training session for a distiller, or for a single network with cross entropy alone.
+ * Makes a training of a distiller, or of a single network by the losses of its task alone.
  *
  * @throws ReviewKdError `INVALID_ARGUMENT`, `CUDA_UNAVAILABLE`, `DISPOSED`.
  * @example

@@ -3,7 +3,7 @@ import { optionsOf } from "../config/options-of.js";
 import type { Session } from "../api/session.js";
 import type { EpochProgress, EpochSummary, Evaluation, FitEvent } from "../config/schemas/events.js";
 import { termsOf } from "../config/schemas/method.js";
-import { EpochOptions } from "../config/schemas/training.js";
+import { EpochOptions, type TrainingOptions } from "../config/schemas/training.js";
 import type { FitProgress, FitResult } from "../config/schemas/run-record.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { EtaEstimator } from "./eta-estimator.js";
@@ -149,8 +149,9 @@ export class FitLoop {
     return {
       type: "start",
       task: distiller === undefined ? "train" : "distill",
+      taskInfo: this.session.task,
       epochs: this.#epochs,
-      stepsPerEpoch: stepsPerEpoch(data.train.size, training.batchSize),
+      stepsPerEpoch: stepsPerEpoch(data.train.size, training),
       trainSamples: data.train.size,
       testSamples: data.test.size,
       startEpoch: epochsDone,
@@ -165,8 +166,9 @@ export class FitLoop {
   }
 }
 
-/** Drops a last batch of a single image, unless the batch size is 1, because batch normalization requires two. */
-function stepsPerEpoch(samples: number, batchSize: number): number {
+/** Optimizer steps. A last batch of a single image is dropped, unless all batches are such: batch normalization needs two. */
+function stepsPerEpoch(samples: number, { batchSize, accumulateBatches }: Pick<TrainingOptions, "batchSize" | "accumulateBatches">): number {
   const rest = samples % batchSize;
-  return Math.floor(samples / batchSize) + (rest >= Math.min(2, batchSize) ? 1 : 0);
+  const batches = Math.floor(samples / batchSize) + (rest >= Math.min(2, batchSize) ? 1 : 0);
+  return Math.ceil(batches / accumulateBatches);
 }

@@ -8,6 +8,7 @@ import { Matching, Method, TermKind } from "../config/schemas/method.js";
 import { FeatureSpec, ModelInfo } from "../config/schemas/model.js";
 import { PairExplanation } from "../config/schemas/pair.js";
 import { FitResult } from "../config/schemas/run-record.js";
+import { TaskInfo } from "../config/schemas/task.js";
 import { StepOptions } from "../config/schemas/training.js";
 import { LoadReport, WeightsInspection } from "../config/schemas/weights.js";
 
@@ -36,7 +37,7 @@ export type ModelFacts = z.infer<typeof ModelFacts>;
 export const DistillerFacts = z.strictObject({ handle: Handle, matching: Matching, method: Method, trainingOnlyParameters: Count });
 export type DistillerFacts = z.infer<typeof DistillerFacts>;
 
-export const SessionFacts = z.strictObject({ handle: Handle, options: StepOptions, device: z.enum(["cpu", "cuda"]) });
+export const SessionFacts = z.strictObject({ handle: Handle, options: StepOptions, task: TaskInfo, device: z.enum(["cpu", "cuda"]) });
 export type SessionFacts = z.infer<typeof SessionFacts>;
 
 const SplitFacts = z.strictObject({ size: Count, imageShape: z.tuple([z.literal(3), PositiveCount, PositiveCount]) });
@@ -96,7 +97,7 @@ export const CALLS = {
   loadStateDict: call(z.strictObject({ owner: Handle, state: Entries, ...Strict }), LoadReport),
   /** By a model or a session. */
   evaluate: call(z.strictObject({ owner: Handle, split: Split, options: Checked }), Evaluation),
-  step: call(z.strictObject({ session: Handle, images: Handle, labels: Handle }), StepResult),
+  step: call(z.strictObject({ session: Handle, batches: z.array(z.strictObject({ images: Handle, labels: Handle })).min(1) }), StepResult),
   trainEpoch: call(z.strictObject({ session: Handle, data: Handle, options: Checked }), EpochSummary),
   gradients: call(z.strictObject({ session: Handle }), StateFacts),
   position: call(z.strictObject({ session: Handle }), z.strictObject({ epoch: Count, step: Count, steps: Count, totalSteps: Count })),

@@ -3,6 +3,7 @@ import type { Batch } from "../api/dataset.js";
 import { ReviewKdError } from "../errors.js";
 import type { EpochProgress, EpochSummary, Evaluation, StepResult } from "../config/schemas/events.js";
 import type { EvaluateOptions } from "../api/model.js";
+import type { TaskInfo } from "../config/schemas/task.js";
 import type { StepOptions, StepOptionsInput } from "../config/schemas/training.js";
 import type { SaveCheckpointOptions, Session, SessionPosition, TrainEpochOptions } from "../api/session.js";
 import type { Connection } from "./connection.js";
@@ -19,15 +20,24 @@ export type HostSessionTarget =
 /** {@link Session} in the trainer's process. */
 export class HostSession extends RemoteThing implements Remote<Session> {
   readonly options: StepOptions;
+  readonly #task: TaskInfo;
 
   /** @internal */
   constructor(connection: Connection, facts: SessionFacts, readonly model: HostModel, readonly distiller: HostDistiller | undefined) {
     super(connection, facts.handle, "Session");
     this.options = facts.options;
+    this.#task = facts.task;
   }
 
-  async step(batch: Api<Batch>): Promise<StepResult> {
-    return this.connection.call("step", { session: this.handle, images: batch.images.handle, labels: batch.labels.handle });
+  get task(): TaskInfo {
+    return this.#task;
+  }
+
+  async step(batch: Api<Batch> | readonly Api<Batch>[]): Promise<StepResult> {
+    const batches: readonly Api<Batch>[] = "images" in batch ? [batch] : batch;
+    return this.connection.call("step", {
+      session: this.handle, batches: batches.map(({ images, labels }) => ({ images: images.handle, labels: labels.handle })),
+    });
   }
 
   async trainEpoch(data: HostDataset, { signal, onProgress, ...options }: TrainEpochOptions): Promise<EpochSummary> {

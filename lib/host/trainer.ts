@@ -176,7 +176,7 @@ export class Trainer {
     },
     createSession: async ({ distiller, model, options }) => {
       const session = await createSession({ ...this.#target({ distiller, model }), ...(options as StepOptionsInput) });
-      return { handle: this.#things.hold(session, () => { session.dispose(); }), options: session.options, device: session.model.device };
+      return { handle: this.#things.hold(session, () => { session.dispose(); }), options: session.options, task: session.task, device: session.model.device };
     },
     loadDataset: async ({ source }) => {
       const data = await loadDataset(source as DataSourceInput);
@@ -229,7 +229,8 @@ export class Trainer {
       this.#things.stateOwner(owner).loadStateDict(Object.fromEntries(state.map(([name, handle]) => [name, this.#things.tensor(handle)])), { strict }),
     evaluate: ({ owner, split, options }, { signal, onProgress }) =>
       this.#things.evaluator(owner).evaluate(this.#things.split(split), { ...(options as EvaluateOptions), signal, onProgress }),
-    step: ({ session, images, labels }) => this.#things.session(session).step({ images: this.#things.tensor(images), labels: this.#things.tensor(labels) }),
+    step: ({ session, batches }) => this.#things.session(session).step(
+      batches.map(({ images, labels }) => ({ images: this.#things.tensor(images), labels: this.#things.tensor(labels) }))),
     trainEpoch: ({ session, data, options }, { signal, onProgress }) =>
       this.#things.session(session).trainEpoch(this.#things.dataset(data), { ...(options as TrainEpochOptions), signal, onProgress }),
     gradients: async ({ session }) => this.#things.holdState(await this.#things.session(session).gradients()),

@@ -9,6 +9,7 @@ import type { RunDirectory } from "./run-directory.js";
 import type { FitEvent, SavedKind } from "../config/schemas/events.js";
 import type { FitProgress } from "../config/schemas/run-record.js";
 import type { Session } from "../api/session.js";
+import { namedValue } from "../api/task.js";
 
 /** The position of a training. */
 export interface RunPosition {
@@ -193,8 +194,8 @@ export class CheckpointWriter {
       dataset: data.kind,
       [CLASS_NAMES_KEY]: JSON.stringify(data.classNames),
       normalization: JSON.stringify(data.normalization),
-      // Within an epoch there is no accuracy for these weights.
-      ...(last === null || stepsDone > 0 ? {} : { top1: String(last.top1) }),
+      // Within an epoch no metric belongs to these weights.
+      ...(last === null || stepsDone > 0 ? {} : { [this.session.task.primaryMetric]: String(namedValue(last, this.session.task.primaryMetric)) }),
       ...(epochsDone === 0 ? {} : { epoch: String(epochsDone - 1) }),
       ...(stepsDone === 0 ? {} : { stepsOfNextEpoch: String(stepsDone) }),
     };
@@ -219,7 +220,7 @@ export class CheckpointWriter {
   }
 }
 
-/** Whether a position is the one with the best test accuracy so far. */
+/** Whether a state is the best so far by the primary metric of its task. */
 export function isBest({ progress: { epochsDone, best }, stepsDone }: RunPosition): boolean {
   return stepsDone === 0 && best?.epoch === epochsDone - 1;
 }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { CLASS_NAMES_KEY, readWeightsInfo } from "../api/model.js";
+import { namedValue, primaryNameOf } from "../api/task.js";
 import { ExportOptions, type ExportOptionsInput } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
 import { convertWeights, inspectWeights } from "../weights/weights.js";
@@ -32,12 +33,13 @@ async function metadataOf(runDirectory: string, checkpoint: string): Promise<Rec
   const student = runFile(runDirectory, "student");
   const recorded = await exists(student) ? (await readWeightsInfo(student)).metadata : {};
   const kept = Object.entries(recorded).filter(([key]) => ["model", "numClasses", "dataset", "normalization", CLASS_NAMES_KEY].includes(key));
-  const { progress: { last, epochsDone }, stepsDone } = await readRunPosition(checkpoint);
+  const { progress: { last, best, epochsDone }, stepsDone } = await readRunPosition(checkpoint);
+  const primary = best === null ? undefined : primaryNameOf(best);
   return {
     ...(fit === null ? {} : { model: fit.name, numClasses: String(fit.numClasses) }),
     ...(metadata[CLASS_NAMES_KEY] === undefined ? {} : { [CLASS_NAMES_KEY]: metadata[CLASS_NAMES_KEY] }),
     ...Object.fromEntries(kept),
-    ...(last === null || stepsDone > 0 ? {} : { top1: String(last.top1) }),
+    ...(last === null || primary === undefined || stepsDone > 0 ? {} : { [primary]: String(namedValue(last, primary)) }),
     ...(epochsDone === 0 ? {} : { epoch: String(epochsDone - 1) }),
   };
 }

@@ -10,13 +10,16 @@ import { newestCheckpoint, renameDamaged } from "./run-checkpoints.js";
 import { createRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, type RunDirectory } from "./run-directory.js";
 import type { Change, EpochSummary, FitEvent, SavedKind } from "../config/schemas/events.js";
 import { FitProgress, Origin, type FitResult } from "../config/schemas/run-record.js";
+import type { TaskInfo } from "../config/schemas/task.js";
 import { ORIGIN_KEY, type Session } from "../api/session.js";
+import { bestEpoch, isBetter, namedValue, primaryMetric } from "../api/task.js";
 
 const NOTHING_DONE: FitProgress = { epochsDone: 0, trained: null, last: null, best: null, elapsedSeconds: 0 };
 
 /** The progress of a training, and its files in the run directory, if there is one. */
 export class RunState implements TrainingRecorder, Disposable {
   #progress = NOTHING_DONE;
+  #taskInfo: TaskInfo | undefined;
   #stepsDone = 0;
   #saver: CheckpointWriter | undefined;
   #resumed: FitEvent | undefined;
@@ -56,6 +59,7 @@ export class RunState implements TrainingRecorder, Disposable {
 
   /** Records the configuration of a new run, or restores the session of a resumed one from its newest valid checkpoint. */
   async begin(session: Session): Promise<void> {
+    this.#taskInfo = session.task;
     if (this.directory === undefined) return;
     this.#saver = new CheckpointWriter(this.plan, this.directory, session);
     if (!this.plan.resume) {
@@ -158,12 +162,14 @@ export class RunState implements TrainingRecorder, Disposable {
   async *evaluated(finished: FinishedEpoch): AsyncGenerator<FitEvent, void, void> {
     const { epoch, train, test } = finished;
     const { best: before } = this.#progress;
-    const isBetter = before === null || test.top1 > before.top1;
-    const best = isBetter ? { epoch, top1: test.top1 } : before;
+    const metric = primaryMetric(this.#task);
+    const value = namedValue(test, metric.name);
+    const improves = before === null || isBetter(metric, value, namedValue(before, metric.name));
+    const best = improves ? bestEpoch(epoch, metric.name, value) : before;
     this.#progress = { epochsDone: epoch + 1, trained: null, last: test, best, elapsedSeconds: this.#elapsed() };
     this.#stepsDone = 0;
     const { etaSeconds, ...rest } = finished;
-    const record = { ...rest, learningRate: train.learningRate, best, isBest: isBetter };
+    const record = { ...rest, learningRate: train.learningRate, best, isBest: improves };
     const events: FitEvent[] = [];
     if (this.#saver !== undefined) {
       this.directory?.addEpoch({ ...record, elapsedSeconds: this.#progress.elapsedSeconds });
@@ -252,6 +258,12 @@ export class RunState implements TrainingRecorder, Disposable {
     this.#fallback?.close();
   }
 
+  /** Of the session, which is known once the run began. */
+  get #task(): TaskInfo {
+    if (this.#taskInfo === undefined) throw new ReviewKdError("INTERNAL", "invalid run: expected begin() before an epoch ends, received none.");
+    return this.#taskInfo;
+  }
+
   #position(): RunPosition {
     return { progress: this.#progress, stepsDone: this.#stepsDone };
   }
@@ -286,7 +298,10 @@ export async function readRunPosition(path: string): Promise<RunPosition> {
 
 function readProgress(metadata: Readonly<Record<string, string>>, path: string): FitProgress {
   try {
-    return FitProgress.parse(JSON.parse(metadata[TRAINING_METADATA.progress] ?? ""));
+    const progress: unknown = JSON.parse(metadata[TRAINING_METADATA.progress] ?? "");
+    FitProgress.parse(progress);
+    // Not what parse returns: a resumed run writes the task's fields in the order in which they were.
+    return progress as FitProgress;
   } catch (cause) {
     throw new ReviewKdError("FILE_CORRUPT", `invalid checkpoint ${path}: expected one written by fit, received one without its progress.`, { cause });
   }

@@ -1,6 +1,6 @@
 import type { BarSeriesOption, CustomSeriesOption } from "echarts";
 import type { Spread, StudyResult } from "../config/schemas/study.js";
-import { BASE, FONT, FRAME, INK, QUIET_INK, signed, subject, TEXT, textWidth, type Chart } from "./picture-style.js";
+import { BASE, capitalized, FONT, FRAME, INK, measureOf, QUIET_INK, signed, subject, TEXT, textWidth, type Chart } from "./picture-style.js";
 
 const ROW = 46;
 const THICKNESS = 18;
@@ -31,41 +31,43 @@ interface BarChart {
 
 /** Gain of each design step over the student alone; `undefined` if no gain is known. */
 export function ablationBars(result: StudyResult): Chart | undefined {
-  const { conditions, config } = result;
+  const { conditions, config, taskInfo } = result;
+  const { title, unit, differenceUnit } = measureOf(taskInfo);
   if (conditions.every(({ gain }) => gain === null)) return undefined;
   const bars = conditions.map(({ method, gain, last }): Bar | null => {
     if (last === null) return null;
-    const accuracy = `${last.mean.toFixed(1)} %`;
-    if (method === null) return { value: 0, deviation: null, text: accuracy };
-    return gain === null ? null : { value: gain.mean, deviation: gain.deviation, text: `${signed(gain.mean)}  (${accuracy})` };
+    const value = `${last.mean.toFixed(1)}${unit}`;
+    if (method === null) return { value: 0, deviation: null, text: value };
+    return gain === null ? null : { value: gain.mean, deviation: gain.deviation, text: `${signed(gain.mean)}  (${value})` };
   });
   return barChart({
-    title: `Gain in top-1 accuracy of the last epoch over the student alone, by design step: ${subject(config)}`,
-    axisTitle: "Gain in top-1 accuracy over the student alone (points)",
+    title: `Gain in ${title} of the last epoch over the student alone, by design step: ${subject(config)}`,
+    axisTitle: `Gain in ${title} over the student alone${differenceUnit}`,
     rows: conditions.map(({ label }) => label),
     series: [{ name: "", bars }],
   });
 }
 
-/** Accuracy of the last and best epoch, mean and deviation over seeds; `undefined` if no cell is done. */
-export function seedBars({ conditions, config, teacherTop1 }: StudyResult): Chart | undefined {
+/** The primary metric of the last and of the best epoch, mean and deviation over seeds; `undefined` where no cell is done. */
+export function seedBars({ conditions, config, taskInfo, teacherMetric }: StudyResult): Chart | undefined {
   if (conditions.every(({ last }) => last === null)) return undefined;
+  const { title, unit } = measureOf(taskInfo);
   return barChart({
-    title: `Top-1 accuracy, mean and standard deviation over ${config.seeds.length} seeds: ${subject(config)}`,
-    axisTitle: "Top-1 accuracy (%)",
+    title: `${capitalized(title)}, mean and standard deviation over ${config.seeds.length} seeds: ${subject(config)}`,
+    axisTitle: `${capitalized(title)}${unit === "" ? "" : ` (${unit.trim()})`}`,
     rows: conditions.map(({ label }) => label),
     series: [
-      { name: "last epoch", bars: conditions.map(({ last }) => accuracyBar(last)) },
-      { name: "best epoch (chosen on the test set)", bars: conditions.map(({ best }) => accuracyBar(best)) },
+      { name: "last epoch", bars: conditions.map(({ last }) => spreadBar(last, unit)) },
+      { name: "best epoch (chosen on the test set)", bars: conditions.map(({ best }) => spreadBar(best, unit)) },
     ],
-    reference: teacherTop1 === null ? undefined : { value: teacherTop1, text: `teacher ${teacherTop1.toFixed(1)} %` },
+    reference: teacherMetric === null ? undefined : { value: teacherMetric, text: `teacher ${teacherMetric.toFixed(1)}${unit}` },
   });
 }
 
-function accuracyBar(spread: Spread | null): Bar | null {
+function spreadBar(spread: Spread | null, unit: string): Bar | null {
   if (spread === null) return null;
   const { mean, deviation } = spread;
-  return { value: mean, deviation, text: deviation === null ? `${mean.toFixed(1)} %` : `${mean.toFixed(1)} ± ${deviation.toFixed(1)} %` };
+  return { value: mean, deviation, text: `${mean.toFixed(1)}${deviation === null ? "" : ` ± ${deviation.toFixed(1)}`}${unit}` };
 }
 
 /** Horizontal bars that start at 0, so that their lengths are comparable. */

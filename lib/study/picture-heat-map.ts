@@ -1,5 +1,5 @@
 import type { ConditionResult, StudyResult } from "../config/schemas/study.js";
-import { BASE, FONT, FRAME, INK, QUIET_INK, signed, subject, TEXT, type Chart } from "./picture-style.js";
+import { BASE, capitalized, FONT, FRAME, INK, measureOf, QUIET_INK, signed, subject, TEXT, type Chart } from "./picture-style.js";
 
 const CELL = 78;
 const MARGIN = { left: 104, top: 16, bottom: 76 } as const;
@@ -15,6 +15,7 @@ const DARK = 0.72;
 /** Gains over the student alone, student stages by row, teacher stages by column; `undefined` if no gain is known. */
 export function stagesHeatMap(result: StudyResult): Chart | undefined {
   const { stages: { student, teacher }, conditions } = result;
+  const { title, differenceUnit } = measureOf(result.taskInfo);
   const pairs = conditions.filter((condition) => condition.stage !== null && condition.teacherStage !== null);
   const gains = pairs.flatMap(({ gain }) => (gain === null ? [] : [gain.mean]));
   if (gains.length === 0) return undefined;
@@ -26,7 +27,7 @@ export function stagesHeatMap(result: StudyResult): Chart | undefined {
   return {
     width: barLeft + BAR.width + BAR.labels + BAR.title,
     height: MARGIN.top + size.height + MARGIN.bottom,
-    title: `Top-1 accuracy of the last epoch, difference to the student alone in points, by student stage and teacher stage: ${subject(result.config)}`,
+    title: `${capitalized(title)} of the last epoch, difference to the student alone${differenceUnit === "" ? "" : " in points"}, by student stage and teacher stage: ${subject(result.config)}`,
     option: {
       ...BASE,
       grid: { left: MARGIN.left, top: MARGIN.top, ...size },
@@ -42,7 +43,7 @@ export function stagesHeatMap(result: StudyResult): Chart | undefined {
         label: { show: true, fontSize: TEXT.axisTitle },
         data: pairs.map((pair) => cell(pair, reach)),
       }],
-      graphic: scale(reach, barLeft, size.height),
+      graphic: scale(reach, barLeft, size.height, differenceUnit),
     },
   };
 }
@@ -78,8 +79,8 @@ function cell({ stage, teacherStage, gain }: ConditionResult, reach: number) {
   };
 }
 
-/** The colour scale with labels at its ends and middle, and its title. */
-function scale(reach: number, left: number, height: number) {
+/** The scale of colours with its ends, its middle and what it measures. */
+function scale(reach: number, left: number, height: number, differenceUnit: string) {
   const label = (value: number, top: number) => ({
     type: "text" as const,
     left: left + BAR.width + 8,
@@ -102,7 +103,7 @@ function scale(reach: number, left: number, height: number) {
       y: MARGIN.top + height / 2,
       rotation: Math.PI / 2,
       style: {
-        text: "Difference to the student alone (points)",
+        text: `Difference to the student alone${differenceUnit}`,
         fontFamily: FONT, fontSize: TEXT.axisTitle, fill: INK, align: "center" as const, verticalAlign: "middle" as const,
       },
     },

@@ -1,4 +1,6 @@
 import type { EChartsOption } from "echarts";
+import type { TaskInfo } from "../config/schemas/task.js";
+import { primaryMetric } from "../api/task.js";
 
 /** A picture before rendering. Sizes are in SVG pixels. */
 export interface Chart {
@@ -27,7 +29,18 @@ export function textWidth(text: string, size: number): number {
   return text.length * size * 0.54;
 }
 
-/** A difference of accuracies with its sign, using a typographic minus. */
+/** How pictures call the primary metric of a study: its title, its value with the unit, and the unit of differences. */
+export function measureOf(task: TaskInfo): { readonly title: string; readonly unit: string; readonly differenceUnit: string } {
+  const { title, unit } = primaryMetric(task);
+  return { title, unit: unit === "" ? "" : ` ${unit}`, differenceUnit: unit === "%" ? " (points)" : "" };
+}
+
+/** A sentence begins with a capital letter. */
+export function capitalized(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+}
+
+/** A difference with its sign, by a true minus. */
 export function signed(value: number, digits = 1): string {
   const text = Math.abs(value).toFixed(digits);
   if (Number(text) === 0) return text;

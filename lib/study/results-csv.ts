@@ -1,4 +1,6 @@
 import type { CellResult, ConditionResult, StudyResult } from "../config/schemas/study.js";
+import type { TaskInfo } from "../config/schemas/task.js";
+import { namedValue } from "../api/task.js";
 
 type Value = string | number | null | undefined;
 
@@ -7,8 +9,8 @@ interface Column {
   readonly value: (cell: CellResult, condition: ConditionResult | undefined) => Value;
 }
 
-/** Accuracies in percent, losses as cross entropy, times in seconds. Epochs are counted from 1, as on the terminal. */
-const COLUMNS: readonly Column[] = [
+/** Metrics in the units of the task, times in seconds. Epochs count from 1, as on the terminal. */
+const columnsOf = ({ metrics, primaryMetric }: TaskInfo): readonly Column[] => [
   { head: "cell", value: ({ id }) => id },
   { head: "condition", value: ({ condition }) => condition },
   { head: "label", value: ({ condition }, row) => row?.label ?? condition },
@@ -16,22 +18,21 @@ const COLUMNS: readonly Column[] = [
   { head: "teacher_stage", value: (_, row) => row?.teacherStage },
   { head: "seed", value: ({ seed }) => seed },
   { head: "status", value: ({ status }) => status },
-  { head: "last_top1", value: ({ last }) => last?.top1 },
-  { head: "last_top5", value: ({ last }) => last?.top5 },
-  { head: "last_loss", value: ({ last }) => last?.loss },
-  { head: "best_top1", value: ({ best }) => best?.top1 },
+  ...metrics.map(({ name }): Column => ({ head: `last_${name}`, value: ({ last }) => (last === null ? null : namedValue(last, name)) })),
+  { head: `best_${primaryMetric}`, value: ({ best }) => (best === null ? null : namedValue(best, primaryMetric)) },
   { head: "best_epoch", value: ({ best }) => (best === null ? null : best.epoch + 1) },
   { head: "seconds", value: ({ seconds }) => seconds },
   { head: "error", value: ({ error }) => error?.code },
 ];
 
-/** A header line and one line per cell, following RFC 4180 except for Unix line endings. */
-export function resultsCsv({ cells, conditions }: Pick<StudyResult, "cells" | "conditions">): string {
+/** One line per cell under a line of names, as RFC 4180 has it but for line ends, which are those of Unix. */
+export function resultsCsv({ cells, conditions, taskInfo }: Pick<StudyResult, "cells" | "conditions" | "taskInfo">): string {
+  const columns = columnsOf(taskInfo);
   const rows = cells.map((cell) => {
     const condition = conditions.find(({ id }) => id === cell.condition);
-    return COLUMNS.map(({ value }) => value(cell, condition));
+    return columns.map(({ value }) => value(cell, condition));
   });
-  return [COLUMNS.map(({ head }) => head), ...rows].map((row) => `${row.map(field).join(",")}\n`).join("");
+  return [columns.map(({ head }) => head), ...rows].map((row) => `${row.map(field).join(",")}\n`).join("");
 }
 
 function field(value: Value): string {

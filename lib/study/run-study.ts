@@ -2,9 +2,11 @@ import { throwIfAborted } from "../api/abort.js";
 import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import { runDistillation, runTraining } from "../runs/experiment.js";
 import type { Settings } from "../config/merge-settings.js";
-import type { FitEvent } from "../config/schemas/events.js";
+import type { Evaluation, FitEvent } from "../config/schemas/events.js";
 import type { CellResult, StudyConfig, StudyConfigInput, StudyEvent, StudyResult, StudySystem } from "../config/schemas/study.js";
+import type { TaskInfo } from "../config/schemas/task.js";
 import { systemInfo } from "../api/system.js";
+import { namedValue, taskOfModel } from "../api/task.js";
 import { cellResult, inspectCell, type CellState } from "./cell-state.js";
 import { cellsOf, TEACHER, type Cell } from "./cells.js";
 import { EtaEstimator } from "./eta-estimator.js";
@@ -75,13 +77,15 @@ interface StudyParts {
 /** One call of `runStudy`. */
 class Study {
   readonly #clock: EtaEstimator;
-  #teacherTop1: number | null;
-  /** System of the process that trained last; from an earlier process until this one trains. */
+  readonly #taskInfo: TaskInfo;
+  #teacherMetric: number | null;
+  /** Of the process that trained; that of an earlier one until this one does. */
   #system: StudySystem | undefined;
 
   constructor(private readonly parts: StudyParts, private readonly states: Map<Cell, CellState>, earlier: StudyResult | undefined) {
     this.#clock = new EtaEstimator(parts.cells);
-    this.#teacherTop1 = earlier?.teacherTop1 ?? null;
+    this.#taskInfo = taskOfModel(parts.config.student.name);
+    this.#teacherMetric = earlier?.teacherMetric ?? null;
     this.#system = earlier?.system;
   }
 
@@ -121,7 +125,7 @@ class Study {
     if (config.teacher.weights === undefined || distillation === undefined) return;
     const teacher = await inputs.teacher(distillation);
     const { evaluationBatchSize: batchSize, precision } = config.training;
-    this.#teacherTop1 ??= (await teacher.evaluate(test, { batchSize, precision, signal })).top1;
+    this.#teacherMetric ??= this.#primaryOf(await teacher.evaluate(test, { batchSize, precision, signal }));
   }
 
   async *#cell(cell: Cell, index: number): AsyncGenerator<StudyEvent, void, void> {
@@ -147,8 +151,8 @@ class Study {
     }
     const result = this.#cellResult(cell);
     this.#clock.finished(cell, result.seconds);
-    if (id === TEACHER) this.#teacherTop1 = result.last?.top1 ?? null;
-    yield { type: "cell-end", ...place, label, seed, skipped: found.is === "done", result };
+    if (id === TEACHER) this.#teacherMetric = result.last === null ? null : this.#primaryOf(result.last);
+    yield { type: "cell-end", ...place, label, seed, skipped: found.is === "done", taskInfo: this.#taskInfo, result };
   }
 
   async *#train({ config, runDirectory }: Cell, resume: boolean): AsyncGenerator<FitEvent, void, void> {
@@ -200,11 +204,16 @@ class Study {
       directory: directory.path,
       config,
       system: this.#system,
-      teacherTop1: this.#teacherTop1,
+      taskInfo: this.#taskInfo,
+      teacherMetric: this.#teacherMetric,
       stages,
       cells,
-      conditions: conditions.map((condition) => summarize(condition, cells, { published: isRerun(config) })),
+      conditions: conditions.map((condition) => summarize(condition, cells, { published: isRerun(config), taskInfo: this.#taskInfo })),
     };
+  }
+
+  #primaryOf(evaluation: Evaluation): number {
+    return namedValue(evaluation, this.#taskInfo.primaryMetric);
   }
 
   #cellResult(cell: Cell): CellResult {

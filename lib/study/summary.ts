@@ -1,25 +1,31 @@
 import type { CellResult, ConditionResult, Spread } from "../config/schemas/study.js";
+import type { MetricInfo, TaskInfo } from "../config/schemas/task.js";
 import { meanAndDeviation } from "./statistics.js";
+import { namedValue, primaryMetric } from "../api/task.js";
 import { aloneCellId } from "./cells.js";
 import { STUDENT_ALONE, type Condition } from "./conditions.js";
 
-/** Means and deviations of a condition over its completed cells; gains compare cells with the same seed. */
-export function summarize(condition: Condition, cells: readonly CellResult[], options: { readonly published: boolean }): ConditionResult {
+/** Means and deviations of the primary metric of a condition over its cells that are done; gains pair cells of the same seed. */
+export function summarize(condition: Condition, cells: readonly CellResult[], options: { readonly published: boolean; readonly taskInfo: TaskInfo }): ConditionResult {
+  const metric = primaryMetric(options.taskInfo);
+  const valueOf = (result: object | null): number | undefined => (result === null ? undefined : namedValue(result, metric.name));
   const done = cells.filter((cell) => cell.condition === condition.id && cell.status === "done");
   return {
     ...condition,
     seeds: done.map(({ seed }) => seed),
-    last: spread(done.map(({ last }) => last?.top1)),
-    best: spread(done.map(({ best }) => best?.top1)),
-    gain: condition.id === STUDENT_ALONE.id ? null : spread(done.map((cell) => difference(cell, cells))),
+    last: spread(done.map(({ last }) => valueOf(last))),
+    best: spread(done.map(({ best }) => valueOf(best))),
+    gain: condition.id === STUDENT_ALONE.id ? null : spread(done.map((cell) => improvement(cell, cells, metric))),
     published: options.published ? condition.published : null,
   };
 }
 
-/** Gain in percentage points over the student alone with the same seed; `undefined` unless both are done. */
-function difference({ seed, last }: CellResult, cells: readonly CellResult[]): number | undefined {
+/** By how much a cell is better than the student alone with the same seed, if both are done. */
+function improvement({ seed, last }: CellResult, cells: readonly CellResult[], { name, higherIsBetter }: MetricInfo): number | undefined {
   const alone = cells.find(({ id }) => id === aloneCellId(seed))?.last ?? null;
-  return last === null || alone === null ? undefined : last.top1 - alone.top1;
+  if (last === null || alone === null) return undefined;
+  const difference = namedValue(last, name) - namedValue(alone, name);
+  return higherIsBetter ? difference : -difference;
 }
 
 function spread(values: readonly (number | undefined)[]): Spread | null {

@@ -10,6 +10,7 @@
 #include "binding/objects/operations.h"
 #include "binding/support/runtime.h"
 #include "binding/objects/session.h"
+#include "binding/objects/session_results.h"
 #include "binding/support/stop_flag.h"
 #include "binding/objects/system.h"
 #include "binding/objects/tensor.h"
@@ -55,6 +56,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("systemInfo", system_info);
   add("offerCudaPlugin", offer_cuda_plugin);
   add("listModels", list_models);
+  add("listTasks", list_tasks);
   add("tensorFrom", tensor_from);
   add("newStopFlag", new_stop_flag);
   add("createModel", create_model);

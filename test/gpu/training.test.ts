@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createDistiller, createModel, createSession, loadDataset, Tensor, type Dataset, type Session } from "../../lib/index.js";
+import { createDistiller, createModel, createSession, loadDataset, Tensor, type Batch, type Dataset, type Session } from "../../lib/index.js";
 import type { Precision } from "../../lib/config/schemas/common.js";
 import type { EpochSummary, Losses } from "../../lib/config/schemas/events.js";
 import { TEST_DEVICE } from "../support/device.js";
@@ -21,20 +21,20 @@ const ALL = Array.from({ length: EPOCHS }, (_, epoch) => epoch);
 
 const dataOf = (): Promise<Dataset> => loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: SAMPLES, testSamples: 100, seed: 3 });
 
-async function sessionOn(device: "cpu" | "cuda", { precision = "float32", clipNorm = null, accumulate = 1, learningRate = 0.05, reference = false }: {
-  precision?: Precision; clipNorm?: number | null; accumulate?: number; learningRate?: number; reference?: boolean;
+async function sessionOn(device: "cpu" | "cuda", { precision = "float32", clipNorm = null, microBatches = 1, accumulateBatches = 1, learningRate = 0.05, reference = false }: {
+  precision?: Precision; clipNorm?: number | null; microBatches?: number; accumulateBatches?: number; learningRate?: number; reference?: boolean;
 } = {}): Promise<Session> {
   const distiller = await createDistiller({
     teacher: await createModel("resnet14", { numClasses: CLASSES, seed: 1 }), student: await createModel("resnet8", { numClasses: CLASSES, seed: 2 }),
     method: { kind: "review", weight: 0.6, warmupEpochs: 2 }, seed: 3,
   });
-  return createSession({ distiller, device, precision, clipNorm, accumulate, reference, optimizer: { kind: "sgd", learningRate } });
+  return createSession({ distiller, device, precision, clipNorm, microBatches, accumulateBatches, reference, optimizer: { kind: "sgd", learningRate } });
 }
 
-/** Trains epochs whose last batch is smaller: there are two shapes. */
-async function train(session: Session, data: Dataset, epochs: readonly number[]): Promise<EpochSummary[]> {
+/** The last batch of an epoch is smaller: there are two shapes. */
+async function train(session: Session, data: Dataset, epochs: readonly number[], batchSize = BATCH): Promise<EpochSummary[]> {
   const summaries: EpochSummary[] = [];
-  for (const epoch of epochs) summaries.push(await session.trainEpoch(data, { epoch, epochs: EPOCHS, batchSize: BATCH, seed: 7 }));
+  for (const epoch of epochs) summaries.push(await session.trainEpoch(data, { epoch, epochs: EPOCHS, batchSize, seed: 7 }));
   return summaries;
 }
 
@@ -93,8 +93,9 @@ describe("training on a GPU", function () {
     });
   }
 
-  for (const [options, graphs] of [[{}, "1"], [{}, "8"], [{ precision: "bfloat16" as const }, "8"], [{ clipNorm: 0.5 }, "1"], [{ accumulate: 2 }, "1"]] as const) {
-    it(`gives the same bits with recorded steps, at most ${graphs} per graph, and without: ${JSON.stringify(options)}`, async () => {
+  for (const [options, graphs] of [[{}, "1"], [{}, "8"], [{ precision: "bfloat16" as const }, "8"], [{ clipNorm: 0.5 }, "1"], [{ microBatches: 2 }, "1"],
+    [{ accumulateBatches: 2 }, "1"], [{ accumulateBatches: 2, microBatches: 2, clipNorm: 0.5 }, "8"]] as const) {
+    it(`gives the same bits with recorded steps, ${graphs} at most in a graph, and without: ${JSON.stringify(options)}`, async () => {
       using recording = await sessionOn(DEVICE, options);
       const recorded = await withGraphs(graphs, () => train(recording, data, ALL));
       expect(recorded.at(-1)!.graph).to.deep.equal(RECORDED);
@@ -108,7 +109,30 @@ describe("training on a GPU", function () {
     });
   }
 
-  it("resumes from a checkpoint with the bits of an uninterrupted run", async () => {
+  it("takes the steps of one large batch in parts, bit for bit, when it accumulates several batches", async () => {
+    using even = await loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: 16 * BATCH, testSamples: 10, seed: 3 });
+    using several = await sessionOn(DEVICE, { accumulateBatches: 2 });
+    using one = await sessionOn(DEVICE, { microBatches: 2 });
+    // Eight steps an epoch, so that graphs of several steps are recorded as well.
+    const [accumulated, whole] = await withGraphs("8", async () => [await train(several, even, ALL), await train(one, even, ALL, 2 * BATCH)] as const);
+    expect(accumulated.at(-1)).to.deep.include({ step: 8, steps: 8, images: 16 * BATCH, graph: RECORDED });
+    expect(accumulated.map(({ losses, top1 }) => ({ losses, top1 }))).to.deep.equal(whole.map(({ losses, top1 }) => ({ losses, top1 })));
+    expect(await weightsOf(several)).to.deep.equal(await weightsOf(one));
+  });
+
+  it("takes the same step of the caller's batches, recorded or not", async () => {
+    const batches: Batch[] = [];
+    for await (const batch of data.train.batches({ batchSize: BATCH, seed: 1 })) batches.push(batch);
+    const steps = async (graphs: "0" | "1"): Promise<[Losses[], Map<string, number[]>]> => withGraphs(graphs, async () => {
+      using session = await sessionOn(DEVICE);
+      const losses: Losses[] = [];
+      for (let step = 0; step < 6; ++step) losses.push((await session.step(batches.slice(step, step + 2))).losses);
+      return [losses, await weightsOf(session)];
+    });
+    expect(await steps("1")).to.deep.equal(await steps("0"));
+  });
+
+  it("goes on from a checkpoint to the bits of an undisturbed run", async () => {
     using whole = await sessionOn(DEVICE);
     await train(whole, data, ALL);
     using first = await sessionOn(DEVICE);

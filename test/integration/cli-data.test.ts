@@ -37,7 +37,7 @@ describe("command line: image folders and IDX files", () => {
     expect(events.find(({ type }) => type === "broken-image")).to.include({ split: "train", path: join(root, "train", "bee", "broken.jpg"), epoch: 0 });
     const { train: summary } = events.find(({ type }) => type === "epoch") as unknown as { train: Record<string, number> };
     expect(summary).to.include({ images: 14, brokenImages: 1 });
-    expect(summary["stallFraction"]).to.be.within(0, 1);
+    expect(summary["dataWaitFraction"]).to.be.within(0, 1);
     expect(events.at(-1)).to.deep.include({ type: "end", classNames: ["ant", "bee"] });
     expect(stderr).to.equal("");
     const { data } = JSON.parse(await readFile(join(run, "config.json"), "utf8")) as { data: object };

@@ -138,7 +138,7 @@ export interface Outcome {
 
 export async function outcomeOf(directory: string): Promise<Outcome> {
   const lines = (await readFile(join(directory, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
-  const timed = ["elapsedSeconds", "seconds", "imagesPerSecond", "stallSeconds", "stallFraction"];
+  const timed = ["elapsedSeconds", "seconds", "imagesPerSecond", "dataWaitSeconds", "dataWaitFraction"];
   return {
     last: await tensorHash(join(directory, "last.safetensors")),
     student: await tensorHash(join(directory, "student.safetensors")),

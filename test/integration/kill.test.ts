@@ -16,7 +16,7 @@ const SHARED = { epochs: 10, trainSamples: 96, checkpointEvery: 3, keepCheckpoin
 
 /** The trainings; one process of each at a time, because the machine has at least two cores. */
 const TRAININGS = [
-  { ...SHARED, clipNorm: 5, accumulate: 2 },
+  { ...SHARED, clipNorm: 5, microBatches: 2 },
   {
     ...SHARED, precision: "bfloat16",
     method: { kind: "sum", teacherMode: "train", of: [{ kind: "kd", weight: 0.5 }, { kind: "review", midChannels: 8, warmupEpochs: 3 }] },

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { loadDataset, meanAndDeviation } from "../../index.js";
+import { loadDataset, meanAndDeviation, namedValue, primaryMetric, taskOfModel } from "../../index.js";
 import { DEMO, QUICK_DEMO } from "../options/demo-settings.js";
 import { runDemoOnce, type DemoPart, type DemoResult } from "../demo-run.js";
-import { formatCount, formatDuration, formatPercent } from "../display/format.js";
+import { formatCount, formatDuration, formatMetric, formatWithUnit } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { processOutput, type Output } from "../display/output.js";
 import { renderTable } from "../display/table.js";
@@ -51,28 +51,29 @@ const TITLES: Readonly<Record<DemoPart, string>> = {
 };
 
 function showResults(output: Output, results: readonly DemoResult[], seeds: readonly number[]): void {
+  const metric = primaryMetric(taskOfModel(DEMO.student));
   const parts = (Object.keys(TITLES) as DemoPart[]).map((part) => {
     const own = results.filter((result) => result.part === part);
-    const top1 = own.map((result) => result.test.top1);
+    const values = own.map((result) => namedValue(result.test, metric.name));
     const seconds = own.reduce((sum, result) => sum + result.seconds, 0);
-    return { part, model: own[0]?.model ?? "", parameters: own[0]?.parameters ?? 0, top1, ...meanAndDeviation(top1), seconds };
+    return { part, model: own[0]?.model ?? "", parameters: own[0]?.parameters ?? 0, values, ...meanAndDeviation(values), seconds };
   });
-  output.event({ type: "demo", seeds, results: parts });
+  output.event({ type: "demo", seeds, results: parts.map(({ values, ...part }) => ({ ...part, [metric.name]: values })) });
 
   const several = seeds.length > 1;
-  const head = ["", "network", "parameters", ...(several ? seeds.map((seed) => `seed ${seed}`) : []), several ? "mean test top-1" : "test top-1", "time"];
-  const rows = parts.map(({ part, model, parameters, top1, mean, deviation, seconds }) => [
+  const head = ["", "network", "parameters", ...(several ? seeds.map((seed) => `seed ${seed}`) : []), `${several ? "mean " : ""}test ${metric.label}`, "time"];
+  const rows = parts.map(({ part, model, parameters, values, mean, deviation, seconds }) => [
     TITLES[part],
     model,
     formatCount(parameters),
-    ...(several ? top1.map(formatPercent) : []),
-    deviation === null ? `${formatPercent(mean)} %` : `${mean.toFixed(2)} ± ${deviation.toFixed(2)} %`,
+    ...(several ? values.map((value) => formatMetric(metric, value)) : []),
+    deviation === null ? formatWithUnit(metric, mean) : `${mean.toFixed(2)} ± ${deviation.toFixed(2)} ${metric.unit}`.trimEnd(),
     formatDuration(seconds),
   ]);
   output.line(`\n${renderTable(head, rows, head.slice(2))}`);
   const [, alone, distilled] = parts;
   if (alone !== undefined && distilled !== undefined) {
-    const gain = distilled.mean - alone.mean;
+    const gain = (metric.higherIsBetter ? 1 : -1) * (distilled.mean - alone.mean);
     output.line(`The teacher made the student ${Math.abs(gain).toFixed(1)} points ${gain >= 0 ? "better" : "worse"}.`);
   }
 }

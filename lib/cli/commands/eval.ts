@@ -1,6 +1,8 @@
 import type { Command } from "commander";
-import { createModel, loadDataset, readWeightsInfo, ReviewKdError, schemas, type ClassScore, type DataSourceInput } from "../../index.js";
-import { formatCount, formatLoss, formatPercent } from "../display/format.js";
+import {
+  createModel, loadDataset, namedValue, readWeightsInfo, ReviewKdError, schemas, taskOfModel, type ClassScore, type DataSourceInput,
+} from "../../index.js";
+import { formatCount, formatPercent, formatWithUnit } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { processOutput, type Output } from "../display/output.js";
@@ -22,7 +24,7 @@ interface EvalFlags extends TrainingFlags {
   readonly perClass?: true;
 }
 
-/** `reviewkd eval`: measures accuracy and loss of trained weights. */
+/** `reviewkd eval`: the metrics of trained weights. */
 export function addEvalCommand(program: Command): void {
   const command = program.command("eval").description("evaluate trained weights: top-1, top-5 and mean loss");
   addValue(command, "--model <name>", "network (default: the one named in the weights file)", text);
@@ -57,9 +59,9 @@ async function evaluateWeights(flags: EvalFlags): Promise<void> {
   output.event({ type: "evaluation", model: name, weights: flags.weights, data: source, split, ...result, brokenImages, seconds });
   for (const { path, reason } of brokenImages) output.notice(`skipped ${path}: cannot decode it: ${reason}`);
   output.line(renderTable(["", name], [
-    ["top-1", `${formatPercent(result.top1)} %`],
-    ["top-5", `${formatPercent(result.top5)} %`],
-    ["mean loss", formatLoss(result.loss)],
+    ...taskOfModel(model.name).metrics.map((metric) => [
+      `${metric.unit === "" ? "mean " : ""}${metric.label}`, formatWithUnit(metric, namedValue(result, metric.name)),
+    ]),
     ["images", `${formatCount(result.samples)} (${split})`],
     ["speed", `${(result.samples / seconds).toFixed(0)} images/s`],
   ], [name]));

@@ -1,5 +1,5 @@
-import type { FitEvent } from "../../index.js";
-import { formatDuration, formatLoss, formatPercent } from "./format.js";
+import { namedValue, primaryMetric, type FitEvent, type TaskInfo } from "../../index.js";
+import { formatDuration, formatLoss, formatMetric } from "./format.js";
 
 type EventOf<Type extends FitEvent["type"]> = Extract<FitEvent, { type: Type }>;
 export type StartEvent = EventOf<"start">;
@@ -12,34 +12,51 @@ interface Column {
   readonly value: (event: EpochEvent) => string;
 }
 
-/** The properties of a run that determine its display. */
-export type RunShape = Pick<StartEvent, "task" | "terms">;
+/** What decides how a run is shown. */
+export type RunShape = Pick<StartEvent, "task" | "taskInfo" | "terms">;
 
 /** A sum of more terms than this is shown as one figure, so that a row fits on a line. */
 const MOST_TERMS = 3;
 
 const EPOCH: Column = { head: "epoch", width: 9, value: ({ epoch, epochs }) => `${epoch + 1}/${epochs}` };
 const LOSS: Column = { head: "loss", width: 9, value: ({ train }) => formatLoss(train.losses.total) };
-const CROSS_ENTROPY: Column = { head: "ce", width: 9, value: ({ train }) => formatLoss(train.losses.crossEntropy) };
 
 const DISTILLATION: readonly Column[] = [
   { head: "distill", width: 9, value: ({ train }) => formatLoss(train.losses.distillation) },
   { head: "weight", width: 7, value: ({ train }) => train.losses.distillationWeight.toFixed(2) },
 ];
 
-const RESULTS: readonly Column[] = [
-  { head: "train %", width: 8, value: ({ train }) => formatPercent(train.top1) },
-  { head: "test %", width: 8, value: ({ test }) => formatPercent(test.top1) },
-  { head: "top-5 %", width: 8, value: ({ test }) => formatPercent(test.top5) },
-  { head: "best %", width: 8, value: ({ best, isBest }) => `${formatPercent(best.top1)}${isBest ? "*" : " "}` },
+const SPEED: readonly Column[] = [
   { head: "rate", width: 9, value: ({ learningRate }) => learningRate.toPrecision(3) },
   { head: "images/s", width: 9, value: ({ train }) => train.imagesPerSecond.toFixed(0) },
   { head: "ETA", width: 8, value: ({ epoch, epochs, etaSeconds }) => (epoch + 1 === epochs ? "-" : formatDuration(etaSeconds)) },
 ];
 
+/** The losses of the task; their sum is the whole loss of a network without a teacher. */
+function taskColumns({ losses }: TaskInfo): readonly Column[] {
+  return losses.map(({ name, label }) => ({ head: label, width: Math.max(9, label.length + 2), value: ({ train }) => formatLoss(namedValue(train.losses, name)) }));
+}
+
+/** The metrics of training and test images, and the best of the primary one. A metric without a unit is a loss by itself, which the row has no room for. */
+function resultColumns(taskInfo: TaskInfo): readonly Column[] {
+  const { metrics, trainingMetric } = taskInfo;
+  const primary = primaryMetric(taskInfo);
+  const head = (text: string, { unit } = primary): { head: string; width: number } => {
+    const full = unit === "" ? text : `${text} ${unit}`;
+    return { head: full, width: Math.max(8, full.length + 1) };
+  };
+  const others = metrics.filter(({ name, unit }) => name !== primary.name && unit !== "");
+  return [
+    ...(trainingMetric === null ? [] : [{ ...head("train"), value: ({ train }: EpochEvent) => formatMetric(primary, namedValue(train, trainingMetric)) }]),
+    { ...head("test"), value: ({ test }) => formatMetric(primary, namedValue(test, primary.name)) },
+    ...others.map((metric) => ({ ...head(metric.label, metric), value: ({ test }: EpochEvent) => formatMetric(metric, namedValue(test, metric.name)) })),
+    { ...head("best"), value: ({ best, isBest }) => `${formatMetric(primary, namedValue(best, primary.name))}${isBest ? "*" : " "}` },
+  ];
+}
+
 const showsTerms = (count: number): boolean => count > 1 && count <= MOST_TERMS;
 
-/** Columns for the weighted terms of a sum, or for the loss and weight of a single method. */
+/** The terms of a sum as they add to the task's losses; of a single method its loss and its weight. */
 function distillationColumns({ terms }: RunShape): readonly Column[] {
   if (!showsTerms(terms.length)) return DISTILLATION;
   return terms.map((kind, index) => ({
@@ -53,7 +70,9 @@ function distillationColumns({ terms }: RunShape): readonly Column[] {
 }
 
 function columns(run: RunShape): readonly Column[] {
-  return run.task === "train" ? [EPOCH, LOSS, ...RESULTS] : [EPOCH, LOSS, CROSS_ENTROPY, ...distillationColumns(run), ...RESULTS];
+  const { task, taskInfo } = run;
+  const losses = task === "train" && taskInfo.losses.length === 1 ? [] : taskColumns(taskInfo);
+  return [EPOCH, LOSS, ...losses, ...(task === "train" ? [] : distillationColumns(run)), ...resultColumns(taskInfo), ...SPEED];
 }
 
 /** The header line above the rows of epochs. */
@@ -67,10 +86,11 @@ export function epochRow(run: RunShape, event: EpochEvent): string {
 }
 
 /** Loss terms, speed and remaining time of a running epoch. */
-export function progressText({ task }: RunShape, event: ProgressEvent): string {
-  const { total, crossEntropy, distillation, distillationWeight, terms } = event.losses;
+export function progressText({ task, taskInfo }: RunShape, event: ProgressEvent): string {
+  const { total, distillation, distillationWeight, terms } = event.losses;
   const shown = showsTerms(terms.length) ? terms : [{ kind: "distill", weight: distillationWeight, loss: distillation }];
-  const sum = [`ce ${formatLoss(crossEntropy)}`, ...shown.map(({ kind, weight, loss }) => `${weight.toFixed(2)} × ${kind} ${formatLoss(loss)}`)];
+  const own = taskInfo.losses.map(({ name, label }) => `${label} ${formatLoss(namedValue(event.losses, name))}`);
+  const sum = [...own, ...shown.map(({ kind, weight, loss }) => `${weight.toFixed(2)} × ${kind} ${formatLoss(loss)}`)];
   const parts = task === "distill" ? ` (${sum.join(" + ")})` : "";
   return `loss ${formatLoss(total)}${parts}  ${event.imagesPerSecond.toFixed(0)} images/s  ETA ${formatDuration(event.etaSeconds)}`;
 }

@@ -1,6 +1,6 @@
-import type { FitEvent } from "../../index.js";
+import { namedValue, primaryMetric, type FitEvent } from "../../index.js";
 import { epochHead, epochRow, progressText, startText, type EpochEvent, type ProgressEvent, type RunShape } from "./epoch-rows.js";
-import { formatDuration, formatLoss, formatPercent } from "./format.js";
+import { formatDuration, formatPercent, formatWithUnit } from "./format.js";
 import type { Output } from "./output.js";
 import { openBar } from "./progress-bar.js";
 import { noticesOf } from "./run-notices.js";
@@ -74,7 +74,7 @@ function lineProgress(output: Output, now: () => number): LiveProgress {
 }
 
 function textReporter(output: Output, live: LiveProgress, withSummary: boolean): FitReporter {
-  let run: RunShape = { task: "train", terms: [] };
+  let run: RunShape | undefined;
   let lastEpoch: EpochEvent | undefined;
   let weights: string | undefined;
 
@@ -89,21 +89,21 @@ function textReporter(output: Output, live: LiveProgress, withSummary: boolean):
           if (event.startEpoch > 0 || event.startStep > 0) {
             output.line(`resuming at epoch ${event.startEpoch + 1}, step ${event.startStep}`);
           }
-          output.line(epochHead(run));
+          output.line(epochHead(event));
           break;
         case "resumed":
         case "checkpoint-failed":
           for (const line of noticesOf(event)) output.notice(line);
           break;
         case "progress":
-          live.update(run, event);
+          if (run !== undefined) live.update(run, event);
           break;
         case "broken-image":
           output.notice(`skipped ${event.path}: cannot decode it: ${event.reason}`);
           break;
         case "epoch":
           lastEpoch = event;
-          output.line(epochRow(run, event));
+          if (run !== undefined) output.line(epochRow(run, event));
           break;
         case "checkpoint":
           if (event.kind === "student") weights = event.path;
@@ -113,7 +113,7 @@ function textReporter(output: Output, live: LiveProgress, withSummary: boolean):
             (event.checkpoint === null ? "nothing was saved because there is no run directory" : `saved ${event.checkpoint}`));
           break;
         case "end":
-          if (withSummary) output.line(resultTable(event, lastEpoch, weights));
+          if (withSummary && run !== undefined) output.line(resultTable(run, event, lastEpoch, weights));
           break;
       }
     },
@@ -123,17 +123,18 @@ function textReporter(output: Output, live: LiveProgress, withSummary: boolean):
   };
 }
 
-function resultTable(end: Extract<FitEvent, { type: "end" }>, lastEpoch: EpochEvent | undefined, weights: string | undefined): string {
+function resultTable({ taskInfo }: RunShape, end: Extract<FitEvent, { type: "end" }>, lastEpoch: EpochEvent | undefined, weights: string | undefined): string {
+  const primary = primaryMetric(taskInfo);
   const rows = [
-    ["top-1, last epoch", `${formatPercent(end.last.top1)} %`],
-    ["top-5, last epoch", `${formatPercent(end.last.top5)} %`],
-    ["test loss, last epoch", formatLoss(end.last.loss)],
-    ["top-1, best epoch", `${formatPercent(end.best.top1)} % (epoch ${end.best.epoch + 1}, chosen on the test set)`],
+    ...taskInfo.metrics.map((metric) => [
+      `${metric.unit === "" ? "test " : ""}${metric.label}, last epoch`, formatWithUnit(metric, namedValue(end.last, metric.name)),
+    ]),
+    [`${primary.label}, best epoch`, `${formatWithUnit(primary, namedValue(end.best, primary.name))} (epoch ${end.best.epoch + 1}, chosen on the test set)`],
     ["training time", formatDuration(end.seconds)],
   ];
   if (lastEpoch !== undefined) {
-    const { imagesPerSecond, stallFraction, brokenImages } = lastEpoch.train;
-    rows.push(["speed", `${imagesPerSecond.toFixed(0)} images/s, ${formatPercent(100 * stallFraction)} % of the time waiting for data`]);
+    const { imagesPerSecond, dataWaitFraction, brokenImages } = lastEpoch.train;
+    rows.push(["speed", `${imagesPerSecond.toFixed(0)} images/s, ${formatPercent(100 * dataWaitFraction)} % of the time waiting for data`]);
     if (brokenImages > 0) rows.push(["broken images", `${brokenImages} replaced in each epoch`]);
   }
   if (end.runDirectory !== null) rows.push(["run directory", end.runDirectory]);

@@ -8,7 +8,17 @@ export function formatPercent(value: number): string {
   return value.toFixed(1);
 }
 
-/** A loss with four decimals, or in scientific notation if it is very large or small. */
+/** A metric of a task without its unit. */
+export function formatMetric({ unit }: { readonly unit: string }, value: number): string {
+  return unit === "%" ? formatPercent(value) : formatLoss(value);
+}
+
+/** The same with its unit. */
+export function formatWithUnit(metric: { readonly unit: string }, value: number): string {
+  return `${formatMetric(metric, value)}${metric.unit === "" ? "" : ` ${metric.unit}`}`;
+}
+
+/** A loss in four digits that matter, also when it is huge or tiny. */
 export function formatLoss(value: number): string {
   const size = Math.abs(value);
   return size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : value.toFixed(4);

@@ -1,5 +1,5 @@
-import type { FitEvent, StudyEvent } from "../../index.js";
-import { formatDuration, formatLoss, formatPercent } from "./format.js";
+import { namedValue, primaryMetric, type FitEvent, type StudyEvent } from "../../index.js";
+import { formatDuration, formatLoss, formatWithUnit } from "./format.js";
 import type { Output } from "./output.js";
 import { openBar } from "./progress-bar.js";
 import { noticesOf } from "./run-notices.js";
@@ -72,8 +72,10 @@ function lineOf(event: Exclude<StudyEvent, EventOf<"cell-run">>): string | undef
     case "cell-end": {
       const { last, best, seconds } = event.result;
       if (last === null || best === null) return undefined;
-      const text = `last ${formatPercent(last.top1)} %, best ${formatPercent(best.top1)} % (epoch ${best.epoch + 1}), ${formatDuration(seconds ?? 0)}`;
-      return event.skipped ? `${place(event)} ${event.label}, seed ${event.seed}: already done, ${text}` : `${place(event)} done: ${text}`;
+      const metric = primaryMetric(event.taskInfo);
+      const value = (values: object): string => formatWithUnit(metric, namedValue(values, metric.name));
+      const text = `last ${value(last)}, best ${value(best)} (epoch ${best.epoch + 1}), ${formatDuration(seconds ?? 0)}`;
+      return event.skipped ? `${place(event)} ${event.label}, seed ${event.seed}: done before, ${text}` : `${place(event)} done: ${text}`;
     }
     case "cell-failed":
       return `${place(event)} ${event.label}, seed ${event.seed} failed [${event.code}]: ${event.message}`;

@@ -1,27 +1,37 @@
-import type { ConditionResult, Spread, StudyResult } from "../../index.js";
+import { primaryMetric, type ConditionResult, type Spread, type StudyResult } from "../../index.js";
 import { formatDuration } from "./format.js";
 import { renderTable } from "./table.js";
 
 /** The results of a study: one row per condition, or for stages a matrix of gains. */
 export function studyTable(result: StudyResult): string {
   const parts = [result.kind === "stages" ? stagesTable(result) : conditionsTable(result)];
-  if (result.teacherTop1 !== null) parts.push(`teacher ${result.config.teacher.name}: ${result.teacherTop1.toFixed(2)} %`);
+  if (result.teacherMetric !== null) {
+    parts.push(`teacher ${result.config.teacher.name}: ${result.teacherMetric.toFixed(2)}${unitOf(result)}`);
+  }
   if (result.conditions.some(({ published }) => published !== null)) {
     parts.push("re-run %: an independent re-run of ResNet56 → ResNet20 on CIFAR-100, 240 epochs");
   }
   return parts.join("\n");
 }
 
-function conditionsTable({ cells, conditions }: StudyResult): string {
+/** With a space, if there is one. */
+function unitOf({ taskInfo }: StudyResult): string {
+  const { unit } = primaryMetric(taskInfo);
+  return unit === "" ? "" : ` ${unit}`;
+}
+
+function conditionsTable(result: StudyResult): string {
+  const { cells, conditions } = result;
+  const unit = unitOf(result);
   const published = conditions.some((condition) => condition.published !== null);
-  const head = ["", "seeds", "last %", "best %", "gain", ...(published ? ["re-run %"] : []), "time"];
+  const head = ["", "seeds", `last${unit}`, `best${unit}`, "gain", ...(published ? [`re-run${unit}`] : []), "time"];
   const rows = conditions.map((condition) => {
     const seconds = cells.filter((cell) => cell.condition === condition.id).reduce((sum, cell) => sum + (cell.seconds ?? 0), 0);
     return [
       condition.label,
       String(condition.seeds.length),
-      accuracy(condition.last),
-      accuracy(condition.best),
+      spreadText(condition.last),
+      spreadText(condition.best),
       gain(condition),
       ...(published ? [condition.published?.toFixed(2) ?? ""] : []),
       seconds === 0 ? "" : formatDuration(seconds),
@@ -30,7 +40,9 @@ function conditionsTable({ cells, conditions }: StudyResult): string {
   return renderTable(head, rows, head.slice(1));
 }
 
-function stagesTable({ conditions, stages }: StudyResult): string {
+function stagesTable(result: StudyResult): string {
+  const { conditions, stages } = result;
+  const unit = unitOf(result);
   const alone = conditions.find(({ method }) => method === null);
   const number = (names: readonly string[], role: string): string[] => names.map((name, index) => `${role} ${index + 1} (${name})`);
   const head = ["gain over the student alone", ...number(stages.teacher, "teacher")];
@@ -41,15 +53,15 @@ function stagesTable({ conditions, stages }: StudyResult): string {
       return pair === undefined ? "" : gain(pair);
     }),
   ]);
-  return `${renderTable(head, rows, head.slice(1))}\nstudent alone: ${accuracy(alone?.last ?? null)} % after the last epoch, ${accuracy(alone?.best ?? null)} % best`;
+  return `${renderTable(head, rows, head.slice(1))}\nstudent alone: ${spreadText(alone?.last ?? null)}${unit} after the last epoch, ${spreadText(alone?.best ?? null)}${unit} best`;
 }
 
-function accuracy(spread: Spread | null): string {
+function spreadText(spread: Spread | null): string {
   if (spread === null) return "-";
   return spread.deviation === null ? spread.mean.toFixed(2) : `${spread.mean.toFixed(2)} ± ${spread.deviation.toFixed(2)}`;
 }
 
 function gain({ gain: spread }: ConditionResult): string {
   if (spread === null) return "";
-  return `${spread.mean < 0 ? "-" : "+"}${accuracy({ ...spread, mean: Math.abs(spread.mean) })}`;
+  return `${spread.mean < 0 ? "-" : "+"}${spreadText({ ...spread, mean: Math.abs(spread.mean) })}`;
 }

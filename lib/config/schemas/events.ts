@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { Count, Device, NonNegativeNumber, PositiveCount } from "./common.js";
 import { Matching, TermKind } from "./method.js";
+import { TaskInfo } from "./task.js";
+import { taskObject } from "./task-object.js";
 
 /** The loss of one method. */
 export const TermLosses = z.strictObject({
@@ -14,10 +16,14 @@ export const TermLosses = z.strictObject({
 });
 export type TermLosses = z.infer<typeof TermLosses>;
 
-/** Losses of one step, or their mean over many images, in units of the loss. Without a teacher only the first two differ from 0. */
-export const Losses = z.strictObject({
-  /** crossEntropy + distillationWeight · distillation. */
+/**
+ * Losses of one step, or their mean over many images. All in the unit of the loss. The losses of the task stand between `total` and
+ * `distillation`; without a teacher the rest is 0.
+ */
+export const Losses = taskObject({
+  /** The task's losses + distillationWeight · distillation. */
   total: z.number(),
+  /** Of classification. */
   crossEntropy: z.number(),
   /** Loss of the method before weighting by λ; for a sum, the sum of its terms' losses, each weighted by its λ. */
   distillation: z.number(),
@@ -27,7 +33,7 @@ export const Losses = z.strictObject({
   perStage: z.array(z.number()),
   /** The terms of the method's loss: one, or several for a sum. */
   terms: z.array(TermLosses),
-});
+}, ["crossEntropy"]);
 export type Losses = z.infer<typeof Losses>;
 
 /** Time spent in the parts of a step: forward passes of teacher, student and method (with the losses), backward pass, optimizer. */
@@ -52,43 +58,43 @@ export const StepResult = z.strictObject({
 });
 export type StepResult = z.infer<typeof StepResult>;
 
-/** Number of images of one class, and the number classified correctly. */
-export const ClassScore = z.strictObject({ name: z.string(), samples: Count, correct: Count });
+/** Images of one class, and the number of them that were classified correctly. */
+export const ClassScore = taskObject({ name: z.string(), samples: Count, correct: Count }, ["samples", "correct"]);
 export type ClassScore = z.infer<typeof ClassScore>;
 
-/** Accuracy in percent and mean cross entropy over a split. */
-export const Evaluation = z.strictObject({
+/** The metrics of a task over a split. Of classification: accuracy (percent) and mean cross entropy. */
+export const Evaluation = taskObject({
   top1: z.number(),
   top5: z.number(),
   loss: z.number(),
   /** Number of evaluated images: all except broken ones. */
   samples: Count,
-  /** Scores per class, if requested. */
+  /** By class, if requested. */
   perClass: z.array(ClassScore).optional(),
-});
+}, ["top1", "top5", "loss"]);
 export type Evaluation = z.infer<typeof Evaluation>;
 
-/** Progress of a running epoch; means are over the images of the epoch so far. */
-export const EpochProgress = z.strictObject({
+/** State of a running epoch; means run over the images of the epoch so far. */
+export const EpochProgress = taskObject({
   epoch: Count,
-  /** Completed batches and total batches of the epoch. */
+  /** Optimizer steps done and those of the whole epoch; a step takes `accumulateBatches` batches. */
   step: Count,
   steps: PositiveCount,
   images: Count,
   losses: Losses,
-  /** Top-1 accuracy on the augmented training images, percent. */
+  /** Of classification: top-1 accuracy on the augmented training images, percent. */
   top1: z.number(),
   learningRate: NonNegativeNumber,
   /** Over the epoch so far, excluding pauses. */
   imagesPerSecond: NonNegativeNumber,
-  /** Time that the trainer waited for batches in this epoch so far, in seconds and as a fraction of its time (0 to 1). */
-  stallSeconds: NonNegativeNumber,
-  stallFraction: z.number().min(0).max(1),
-  /** Training images of this epoch so far that could not be decoded and were replaced by other images. */
+  /** How long the trainer waited for batches, in this epoch so far, and the share of its time that this is (0 to 1). */
+  dataWaitSeconds: NonNegativeNumber,
+  dataWaitFraction: z.number().min(0).max(1),
+  /** Training images of this epoch so far that could not be decoded, each replaced by another one. */
   brokenImages: Count,
   /** On a device with the plugin's kernels: whether steps replay a recorded graph, and the reason if not. */
   graph: z.strictObject({ replayed: z.boolean(), reason: z.string().nullable() }).optional(),
-});
+}, ["top1"]);
 export type EpochProgress = z.infer<typeof EpochProgress>;
 
 /** A finished training epoch. */
@@ -101,7 +107,10 @@ const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, sha
 /** Training starts, or resumes from a checkpoint. */
 export const StartEvent = event("start", {
   task: z.enum(["train", "distill"]),
+  /** The names of losses and metrics, and the one that decides which epoch is the best. */
+  taskInfo: TaskInfo,
   epochs: PositiveCount,
+  /** Optimizer steps. */
   stepsPerEpoch: PositiveCount,
   trainSamples: PositiveCount,
   testSamples: Count,
@@ -119,15 +128,18 @@ export const StartEvent = event("start", {
   runDirectory: z.string().nullable(),
 });
 
-/** Progress of the running epoch, several times a second. */
-export const ProgressEvent = event("progress", {
+/** Several times a second while an epoch runs. */
+export const ProgressEvent = taskObject({
+  type: z.literal("progress"),
   ...EpochProgress.shape,
   epochs: PositiveCount,
   /** Time to the end of the last epoch, including evaluations. */
   etaSeconds: NonNegativeNumber,
-});
+}, ["top1"]);
 
-const BestEpoch = z.strictObject({ epoch: Count, top1: z.number() });
+/** The best epoch so far, with the primary metric of its task. */
+export const BestEpoch = taskObject({ epoch: Count, top1: z.number() }, ["top1"]);
+export type BestEpoch = z.infer<typeof BestEpoch>;
 
 /** An image folder file that cannot be decoded. */
 export const BrokenImage = z.strictObject({ split: z.enum(["train", "test"]), path: z.string(), reason: z.string() });
@@ -143,7 +155,7 @@ export const EpochEvent = event("epoch", {
   train: EpochSummary,
   test: Evaluation,
   learningRate: NonNegativeNumber,
-  /** Best test accuracy so far, including this epoch. It is selected on the test set: also report the last one. */
+  /** The best epoch so far, this one included, by the task's primary metric. It is chosen on the test set: report the last one too. */
   best: BestEpoch,
   isBest: z.boolean(),
   etaSeconds: NonNegativeNumber,

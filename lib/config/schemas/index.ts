@@ -11,5 +11,6 @@ export * from "./run-config.js";
 export * from "./run-record.js";
 export * from "./stream.js";
 export * from "./study.js";
+export * from "./task.js";
 export * from "./training.js";
 export * from "./weights.js";

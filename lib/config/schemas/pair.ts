@@ -58,8 +58,8 @@ export const PairExplanation = z.strictObject({
     /** Parameters and statistics of teacher, student and fusions. */
     state: Count,
     /** The optimizer's momentum buffers. */
-    velocities: Count,
-    /** Peak of images, activations, gradients and temporary values. */
+    momentumBuffers: Count,
+    /** Images, activations, gradients and temporary values, where they are most. */
     step: Count,
     /** The sum: peak of all tensors that are alive at once. */
     tensors: Count,

@@ -4,7 +4,7 @@ import { TrainingOptions } from "./training.js";
 
 /** The training options of a preset: everything that a publication determines, nothing specific to the machine. */
 export const PresetTraining = TrainingOptions.pick({
-  epochs: true, batchSize: true, optimizer: true, schedule: true, augment: true, accumulate: true, clipNorm: true,
+  epochs: true, batchSize: true, optimizer: true, schedule: true, augment: true, microBatches: true, accumulateBatches: true, clipNorm: true,
 });
 export type PresetTraining = z.infer<typeof PresetTraining>;
 

@@ -4,6 +4,7 @@ import { StoredDataSource } from "./data.js";
 import { Evaluation, FitEvent, EndEvent, SystemInfo } from "./events.js";
 import { Method, ReviewTerm, SingleLayerTerm, TeacherMode } from "./method.js";
 import { NetworkConfig } from "./run-config.js";
+import { TaskInfo } from "./task.js";
 import { TrainingOptions } from "./training.js";
 
 /**
@@ -78,7 +79,7 @@ export const CellResult = z.strictObject({
 });
 export type CellResult = z.infer<typeof CellResult>;
 
-/** One row of a study: a way to train the student, over all seeds. Accuracies are top-1 in percent, gains in percentage points. */
+/** One row of a study: a way to train the student, over all seeds. Results are values of the task's primary metric, gains differences of it. */
 export const ConditionResult = z.strictObject({
   id: z.string(),
   label: z.string(),
@@ -92,7 +93,7 @@ export const ConditionResult = z.strictObject({
   /** `null` if no cell is done. */
   last: Spread.nullable(),
   best: Spread.nullable(),
-  /** `last` minus that of the student alone with the same seed; `null` for the student alone. */
+  /** By how much `last` is better than that of the student alone with the same seed; `null` for that one itself. */
   gain: Spread.nullable(),
   /** The result of an independent re-run, if the study uses the same networks and data. */
   published: z.number().nullable(),
@@ -110,8 +111,10 @@ export const StudyResult = z.strictObject({
   config: StudyConfig,
   /** The system of the process that trained last. */
   system: StudySystem,
-  /** The teacher's accuracy on the same test images in percent; `null` until it is known. */
-  teacherTop1: z.number().nullable(),
+  /** The task of the networks: its primary metric is what the study compares. */
+  taskInfo: TaskInfo,
+  /** The teacher's primary metric on the same test images; `null` before it is known. */
+  teacherMetric: z.number().nullable(),
   /** Names of the matched stages, shallow to deep; stage 1 of a condition is the first. */
   stages: z.strictObject({ student: z.array(z.string()), teacher: z.array(z.string()) }),
   cells: z.array(CellResult),
@@ -136,9 +139,9 @@ export const StudyEvent = z.discriminatedUnion("type", [
   event("cell-start", { ...cell, label: z.string(), seed: Seed, resumed: z.boolean() }),
   /** An event from the run of a cell. `etaSeconds`: time to the end of the whole study. */
   event("cell-run", { ...cell, run: FitEvent, etaSeconds: NonNegativeNumber }),
-  /** A cell finished, or was already done. */
-  event("cell-end", { ...cell, label: z.string(), seed: Seed, skipped: z.boolean(), result: CellResult }),
-  /** A cell failed; the others continue. */
+  /** A cell is done, or was so before. */
+  event("cell-end", { ...cell, label: z.string(), seed: Seed, skipped: z.boolean(), taskInfo: TaskInfo, result: CellResult }),
+  /** A cell could not be finished; the others go on. */
   event("cell-failed", { ...cell, label: z.string(), seed: Seed, code: z.string(), message: z.string() }),
   /** A results file was written. */
   event("study-file", { kind: z.enum(["csv", "json", "picture"]), path: z.string() }),

@@ -61,11 +61,17 @@ export const StepOptions = z.strictObject({
   optimizer: Optimizer.prefault({ kind: "sgd" }),
   precision: Precision.default("float32"),
   /**
-   * Number of parts that a batch is split into. They run one after the other and their gradients are averaged for one optimizer
-   * step. Uses the memory of one part and gives the gradient of the whole batch, except that batch statistics are per part.
+   * Parts that a batch is split into, one after the other; their gradients are averaged before the one optimizer step. Takes
+   * the memory of a part and gives the gradient of the whole batch, but for batch statistics, which are those of the parts.
    */
-  accumulate: PositiveCount.default(1),
-  /** Maximum L2 norm of the gradient over all parameters; `null`: no clipping. */
+  microBatches: PositiveCount.default(1),
+  /**
+   * Consecutive batches of an epoch whose gradients are averaged, weighted by their images, for one optimizer step: the gradient of one batch of
+   * as many images, but for batch statistics. The last step of an epoch averages the batches that are left. Schedules, `step` and `steps` count
+   * optimizer steps.
+   */
+  accumulateBatches: PositiveCount.default(1),
+  /** Gradients are scaled down to this L2 norm over all parameters; `null`: not at all. */
   clipNorm: PositiveNumber.nullable().default(null),
   /** Threads of one operation; `null`: as many as the machine has cores. */
   threads: PositiveCount.nullable().default(null).meta(RESUMABLE),

@@ -1,7 +1,6 @@
 #include "binding/objects/dataset.h"
 
 #include "binding/support/async.h"
-#include "binding/objects/batch_queue.h"
 #include "binding/objects/tensor.h"
 #include "core/data/sources/registry.h"
 
@@ -14,14 +13,8 @@ int64_t bytes_of(const Dataset& dataset) {
   return bytes;
 }
 
-Napi::Value to_handle(Napi::Env env, const std::shared_ptr<const Dataset>& dataset) {
-  return DatasetHandle::create(env, dataset, bytes_of(*dataset));
-}
-
-const Split& split_of(const Dataset& dataset, const std::string& name) {
-  if (name == "train") return dataset.train;
-  if (name == "test") return dataset.test;
-  fail(ErrorCode::kInvalidArgument, "invalid split: expected train or test, received \"", name, "\".");
+Napi::Value to_handle(Napi::Env env, const std::shared_ptr<const LoadedDataset>& dataset) {
+  return DatasetHandle::create(env, dataset, bytes_of(*dataset->data));
 }
 
 Napi::Object describe_split(Napi::Env env, const Split& split) {
@@ -34,25 +27,17 @@ Napi::Object describe_split(Napi::Env env, const Split& split) {
 
 }  // namespace
 
-bool is_queue(const Napi::Value& value) {
-  return value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&BatchQueueHandle::kTag);
-}
-
-ImageSet image_set_of(const Napi::Value& value, const std::string& split) {
-  if (is_queue(value)) return BatchQueueHandle::unwrap(value)->set;
-  const auto dataset = DatasetHandle::unwrap(value);
-  return images_of(dataset, split_of(*dataset, split));
-}
-
-Precision precision_of(const Options& options) {
-  return options.choice<Precision>("precision", {{"float32", Precision::kFloat32}, {"bfloat16", Precision::kBfloat16}});
+const Split& split_of(const Dataset& dataset, const std::string& name) {
+  if (name == "train") return dataset.train;
+  if (name == "test") return dataset.test;
+  fail(ErrorCode::kInvalidArgument, "invalid split: expected train or test, received \"", name, "\".");
 }
 
 Napi::Value to_js_batch(Napi::Env env, const std::optional<Batch>& batch) {
   if (!batch) return env.Undefined();
   Napi::Object object = Napi::Object::New(env);
   object.Set("images", TensorHandle::from(env, batch->images));
-  object.Set("labels", TensorHandle::from(env, batch->labels));
+  object.Set("labels", TensorHandle::from(env, batch->targets.labels()));
   return object;
 }
 
@@ -63,7 +48,7 @@ void DatasetHandle::define(Napi::Env env) {
 Napi::Value DatasetHandle::describe(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Napi::Env env = info.Env();
-    const auto dataset = resource();
+    const auto dataset = resource()->data;
     const auto numbers = [&](const std::array<double, 3>& values) { return to_array(env, std::vector<double>(values.begin(), values.end())); };
     Napi::Object normalization = Napi::Object::New(env);
     normalization.Set("mean", numbers(dataset->normalization.mean));
@@ -81,7 +66,7 @@ Napi::Value DatasetHandle::describe(const Napi::CallbackInfo& info) {
 
 Napi::Value DatasetHandle::batches(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto dataset = resource();
+    const auto dataset = resource()->data;
     const Split& split = split_of(*dataset, string_of(info[0], "split"));
     const BatchPlan plan = BatchPlan::from(options_of(info[1], "options"));
     return BatchReaderHandle::create(info.Env(), std::make_shared<BatchLoader>(dataset, split, plan), 0);
@@ -102,7 +87,7 @@ Napi::Value load_dataset(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [source = options_of(info[0], "source")] { return std::make_shared<const Dataset>(reviewkd::load_dataset(source)); }, to_handle);
+        [source = options_of(info[0], "source")] { return std::make_shared<const LoadedDataset>(reviewkd::load_dataset(source)); }, to_handle);
   });
 }
 

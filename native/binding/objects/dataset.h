@@ -7,11 +7,22 @@
 #include "binding/support/handle.h"
 #include "core/data/batch_loader.h"
 #include "core/data/dataset.h"
-#include "core/training/precision.h"
+#include "core/training/resident_images.h"
 
 namespace reviewkd::binding {
 
-class DatasetHandle : public Handle<DatasetHandle, const Dataset> {
+/// A data set, and the copies of its splits that a device holds.
+struct LoadedDataset {
+  explicit LoadedDataset(Dataset loaded)
+      : data(std::make_shared<const Dataset>(std::move(loaded))),
+        resident_train(std::make_shared<ResidentCopy>(data, data->train)),
+        resident_test(std::make_shared<ResidentCopy>(data, data->test)) {}
+
+  std::shared_ptr<const Dataset> data;
+  std::shared_ptr<ResidentCopy> resident_train, resident_test;
+};
+
+class DatasetHandle : public Handle<DatasetHandle, const LoadedDataset> {
  public:
   static constexpr const char* kName = "Dataset";
   static constexpr napi_type_tag kTag = {0x52c7e90b61f84da3, 0xa14f7b26d9c0835e};
@@ -39,17 +50,10 @@ class BatchReaderHandle : public Handle<BatchReaderHandle, BatchSource> {
 /// (source) -> Promise<Dataset>; see lib/config for the schema of source.
 Napi::Value load_dataset(const Napi::CallbackInfo& info);
 
-/// Whether the value is a BatchQueue.
-bool is_queue(const Napi::Value& value);
-
-/// The images of a training or an evaluation: the split "train" or "test" of a Dataset, or the pass of a BatchQueue.
-/// The caller keeps the latter alive.
-ImageSet image_set_of(const Napi::Value& value, const std::string& split);
+/// The split "train" or "test".
+const Split& split_of(const Dataset& dataset, const std::string& name);
 
 /// { images, labels }, or undefined after the last batch.
 Napi::Value to_js_batch(Napi::Env env, const std::optional<Batch>& batch);
-
-/// The field "precision".
-Precision precision_of(const Options& options);
 
 }  // namespace reviewkd::binding

@@ -9,9 +9,10 @@
 #include "binding/objects/tensor.h"
 #include "core/distillation/hcl.h"
 #include "core/distillation/methods/registry.h"
-#include "core/training/pair_cost.h"
+#include "core/tasks/classification/classification.h"
 #include "core/training/precision.h"
-#include "core/training/session.h"
+#include "core/training/profile_pair.h"
+#include "core/training/training.h"
 
 namespace reviewkd::binding {
 namespace {
@@ -120,7 +121,7 @@ Napi::Value DistillerHandle::measure(const Napi::CallbackInfo& info) {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [distiller = resource(), image, batch_size = integer_of(info[2], "batchSize"), stop = StopFlagHandle::unwrap(info[3])] {
-          return measure_pair(distiller, image, batch_size, *stop);
+          return profile_pair(distiller, image, batch_size, *stop);
         },
         [](Napi::Env env, const PairCost& cost) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);
@@ -129,7 +130,7 @@ Napi::Value DistillerHandle::measure(const Napi::CallbackInfo& info) {
           set("studentMultiplyAdds", cost.student_multiply_adds);
           set("trainingOnlyMultiplyAdds", cost.training_only_multiply_adds);
           set("stateBytes", cost.state_bytes);
-          set("velocityBytes", cost.velocity_bytes);
+          set("momentumBytes", cost.momentum_bytes);
           set("stepBytes", cost.step_bytes);
           set("mappedBytes", cost.mapped_bytes);
           return object;

@@ -4,13 +4,15 @@
 
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
-#include "binding/objects/dataset.h"
+#include "binding/objects/session_results.h"
 #include "binding/support/stop_flag.h"
 #include "binding/objects/tensor.h"
+#include "binding/objects/training_images.h"
 #include "core/checkpoint/weights_file.h"
 #include "core/ops/backend/device.h"
 #include "core/models/init.h"
 #include "core/models/backbones/registry.h"
+#include "core/tasks/registry.h"
 
 namespace reviewkd::binding {
 namespace {
@@ -60,23 +62,6 @@ Napi::Value to_js(Napi::Env env, const LoadReport& report) {
     mismatched.Set(i, entry);
   }
   object.Set("mismatched", mismatched);
-  return object;
-}
-
-Napi::Value to_js(Napi::Env env, const Evaluation& evaluation) {
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("top1", evaluation.top1);
-  object.Set("top5", evaluation.top5);
-  object.Set("loss", evaluation.loss);
-  object.Set("samples", static_cast<double>(evaluation.samples));
-  Napi::Array classes = Napi::Array::New(env, evaluation.per_class.size());
-  for (size_t i = 0; i < evaluation.per_class.size(); ++i) {
-    Napi::Object score = Napi::Object::New(env);
-    score.Set("samples", static_cast<double>(evaluation.per_class[i].samples));
-    score.Set("correct", static_cast<double>(evaluation.per_class[i].correct));
-    classes.Set(i, score);
-  }
-  object.Set("perClass", classes);
   return object;
 }
 
@@ -210,31 +195,30 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelHandle::evaluate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    // The producer that fills a queue may need the background thread, which must therefore not wait for the queue.
+    // Who fills a queue may need the thread in the background for it, which must not wait for him.
     const bool waits = is_queue(info[0]);
     const auto thread = waits ? Runtime::of(info.Env()).new_thread() : Runtime::of(info.Env()).background();
-    const Napi::Value result = evaluate_on(info, thread, resource(), [] {});
+    const Napi::Value result = evaluate_on(info, thread, resource(), task_of(*resource()), [] {});
     if (waits) thread->close();
     return result;
   });
 }
 
 Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<WorkerThread>& thread,
-                        std::shared_ptr<Network> network, std::function<void()> prepare_thread) {
+                        std::shared_ptr<Network> network, std::shared_ptr<const Task> task, std::function<void()> prepare_thread) {
   const Napi::Env env = info.Env();
-  const ImageSet images = image_set_of(info[0], string_of(info[1], "split"));
-  const Options options = options_of(info[2], "options");
-  const EvaluationOptions evaluation{options.integer("batchSize"), precision_of(options), options.boolean("reference")};
+  const TrainingImages images = training_images_of(info[0], string_of(info[1], "split"));
+  const EvaluationOptions evaluation = EvaluationOptions::from(options_of(info[2], "options"));
   const auto stop = StopFlagHandle::unwrap(info[3]);
   const auto convert_progress = [](Napi::Env env, int64_t done) -> Napi::Value { return Napi::Number::New(env, static_cast<double>(done)); };
-  const LatestValueCallback<int64_t, decltype(convert_progress)> on_progress(env, info[4].As<Napi::Function>(), convert_progress);
+  const LatestValueCallback<int64_t, decltype(convert_progress)> latest(env, info[4].As<Napi::Function>(), convert_progress);
   return run_async(
       env, thread,
       [=] {
         prepare_thread();
-        return reviewkd::evaluate(*network, images, evaluation, [&](int64_t done) { on_progress.send(done); }, *stop);
+        return reviewkd::evaluate(*network, *task, images, evaluation, [&](int64_t done) { latest.send(done); }, *stop);
       },
-      [](Napi::Env env, const Evaluation& result) { return to_js(env, result); }, [on_progress](Napi::Env env) { on_progress.release(env); });
+      [](Napi::Env env, const Evaluation& result) { return to_js(env, result); }, [latest](Napi::Env env) { latest.release(env); });
 }
 
 Napi::Value create_model(const Napi::CallbackInfo& info) {

@@ -1,5 +1,5 @@
 #pragma once
-// JavaScript handles for networks.
+// Networks as JavaScript holds them.
 
 #include <napi.h>
 
@@ -37,13 +37,11 @@ Napi::Value create_model(const Napi::CallbackInfo& info);
 Napi::Value list_models(const Napi::CallbackInfo& info);
 
 Napi::Value to_js(Napi::Env env, const LoadReport& report);
-Napi::Value to_js(Napi::Env env, const Evaluation& evaluation);
-
-/// Size in bytes of a module's parameters and buffers.
+/// Bytes of a module's parameters and buffers.
 int64_t bytes_of(const torch::nn::Module& module);
 
 /// Evaluates on `thread`: (dataset, split, { batchSize, precision }, stop, onProgress?) from the arguments of `info`.
 Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<WorkerThread>& thread,
-                        std::shared_ptr<Network> network, std::function<void()> prepare_thread);
+                        std::shared_ptr<Network> network, std::shared_ptr<const Task> task, std::function<void()> prepare_thread);
 
 }  // namespace reviewkd::binding

@@ -12,7 +12,7 @@
 #include "binding/support/errors.h"
 #include "binding/support/runtime.h"
 #include "binding/objects/tensor.h"
-#include "core/data/resident_images.h"
+#include "binding/objects/training_images.h"
 #include "core/ops/backend/device.h"
 #include "core/distillation/hcl.h"
 #include "core/ops/attention_fusion/attention_fusion.h"
@@ -136,15 +136,15 @@ Napi::Value device_batches_of(const Napi::CallbackInfo& info) {
     const BatchPlan plan = BatchPlan::from(options);
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [images = image_set_of(info[0], string_of(info[1], "split")), plan, device = parse_device(options.string("device"))] {
+        [images = training_images_of(info[0], string_of(info[1], "split")), plan, device = parse_device(options.string("device"))] {
           std::vector<at::Tensor> all;
-          const auto resident = images.resident ? images.resident(device) : nullptr;
+          const auto resident = images.resident ? images.resident->on(device) : nullptr;
           if (!resident) return all;
           at::Tensor picks;
           const auto source = resident->open(plan, picks);
           while (const auto batch = source->next()) {
             all.push_back(batch->images.cpu());
-            all.push_back(batch->labels.cpu());
+            all.push_back(batch->targets.labels().cpu());
           }
           return all;
         },

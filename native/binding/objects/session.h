@@ -3,42 +3,20 @@
 
 #include <napi.h>
 
-#include <deque>
-#include <functional>
-#include <mutex>
+#include <memory>
 
+#include "binding/objects/between_step_tasks.h"
 #include "binding/support/handle.h"
 #include "core/training/session.h"
 
 namespace reviewkd::binding {
 
-/// Work that is done between two steps of an epoch, on the session's thread. Where no epoch runs it is done all the same, and told so.
-class BetweenStepTasks {
- public:
-  /// From any thread. A task must not throw.
-  void post(std::function<void()> task);
-
-  /// On the session's thread: does what was posted. `within_epoch`: between two steps.
-  void run(bool within_epoch);
-
-  /// From any thread: whether there is something to be done.
-  bool waiting() const;
-
-  /// For tasks.
-  bool within_epoch() const { return within_epoch_; }
-
- private:
-  mutable std::mutex mutex_;
-  std::deque<std::function<void()>> tasks_;
-  bool within_epoch_ = false;
-};
-
-/// A session and the thread that it runs on. The thread ends when the last user of this lets go.
+/// A session and the thread that it runs on. The thread ends when the last owner of this releases it.
 struct SessionThread {
   std::unique_ptr<Session> session;
   std::shared_ptr<WorkerThread> thread;
   /// Work that does not wait for the epoch that runs.
-  BetweenStepTasks interjections;
+  BetweenStepTasks between_steps;
 
   ~SessionThread() {
     if (thread) thread->close();
@@ -58,6 +36,7 @@ class SessionHandle : public Handle<SessionHandle, SessionThread> {
   Napi::Value train_epoch(const Napi::CallbackInfo& info);
   Napi::Value evaluate(const Napi::CallbackInfo& info);
   Napi::Value gradients(const Napi::CallbackInfo& info);
+  Napi::Value task(const Napi::CallbackInfo& info);
   Napi::Value position(const Napi::CallbackInfo& info);
   Napi::Value configure(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);

@@ -8,7 +8,7 @@
 
 #include "core/io/atomic_file.h"
 #include "formats/pickle/pickle_writer.h"
-#include "core/checkpoint/weights_file.h"
+#include "core/checkpoint/weights_reader.h"
 #include "core/base/error.h"
 
 namespace reviewkd {

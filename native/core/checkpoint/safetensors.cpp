@@ -4,7 +4,7 @@
 
 #include "core/io/atomic_file.h"
 #include "formats/safetensors/safetensors_header.h"
-#include "core/checkpoint/weights_file.h"
+#include "core/checkpoint/weights_reader.h"
 
 namespace reviewkd {
 namespace {

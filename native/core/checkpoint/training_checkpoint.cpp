@@ -17,18 +17,34 @@ namespace {
 
 const std::string kPrefix = "session.";
 
-/// Incremented when an older reader would misread a file. Format 1 had no checksum and was never released.
+/// Raised when an older reader would misread a file. 1 had no checksum; it was never part of a release.
 constexpr int64_t kFormat = 2;
 
-/// Formats a number as hexadecimal floating point: exact in both directions.
+/// Hexadecimal floating point: exact in both directions.
 std::string exact(double value) {
   char text[64];
   const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::hex).ptr;
   return std::string(text, end);
 }
 
-/// Parses the output of `exact`; nullopt if malformed. Not std::from_chars, which some standard libraries implement
-/// only for integers.
+/// A sum over images: a whole number in decimals, as it is for counts, otherwise as `exact`.
+std::string sum_text(double value) {
+  constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
+  if (std::trunc(value) == value && std::abs(value) <= kExactIntegers) return std::to_string(static_cast<int64_t>(value));
+  return exact(value);
+}
+
+/// "crossEntropy" -> "cross-entropy".
+std::string hyphenated(const std::string& name) {
+  std::string text;
+  for (const char letter : name) {
+    if (letter >= 'A' && letter <= 'Z') text += {'-', static_cast<char>(letter - 'A' + 'a')};
+    else text += letter;
+  }
+  return text;
+}
+
+/// What `exact` wrote, or nothing. Not std::from_chars, which some standard libraries have for whole numbers alone.
 std::optional<double> exact_number(std::string_view text) {
   const bool negative = text.starts_with('-');
   if (negative) text.remove_prefix(1);
@@ -71,7 +87,15 @@ class Fields {
     return *value;
   }
 
-  /// The length of a list, which is always short.
+  /// What `sum_text` wrote.
+  double sum(const std::string& name) const {
+    const bool is_whole = find(name).find_first_not_of("-0123456789") == std::string::npos;
+    return is_whole ? static_cast<double>(integer(name)) : number(name);
+  }
+
+  bool has(const std::string& name) const { return metadata_.count(kPrefix + name) > 0; }
+
+  /// The length of a list, which is never long.
   int64_t count(const std::string& name) const {
     constexpr int64_t kMost = 1024;
     const int64_t value = integer(name);
@@ -82,8 +106,8 @@ class Fields {
   const std::string& text(const std::string& name) const { return find(name); }
 
   [[noreturn]] void corrupt(const std::string& name) const {
-    fail(ErrorCode::kFileCorrupt, "invalid checkpoint ", path_, ": expected the field ", kPrefix, name,
-         ", received none or a damaged one. The file may hold only weights, or come from an earlier version.");
+    fail(ErrorCode::kFileCorrupt, "expected the field ", kPrefix, name, " in the checkpoint ", path_,
+         ", got none or a damaged one: is this a file of weights alone, or one of an earlier version?");
   }
 
  private:
@@ -104,7 +128,64 @@ TermLosses read_term(const Fields& fields, const std::string& name) {
   return term;
 }
 
-/// A teacher that does not change is not written each time: the CRC-32 of its names and bytes identifies it.
+/// The task of checkpoints that name none.
+const std::string kFirstTask = "classification";
+
+std::string task_of(const Fields& fields) { return fields.has("task") ? fields.text("task") : kFirstTask; }
+
+void check_task(const Session& session, const std::string& recorded, const std::string& path) {
+  const std::string& expected = session.task().info().name;
+  if (recorded == expected) return;
+  fail(ErrorCode::kStateDictMismatch, "invalid checkpoint ", path, ": expected a training of the task ", expected, ", received one of ", recorded,
+       ". Load it into a session of that task.");
+}
+
+template <typename Put>
+void put_sums(const Put& put, const TaskInfo& task, const Losses& sums) {
+  put("sum-total", exact(sums.total));
+  // Before the first step there are none yet.
+  for (size_t i = 0; i < task.losses.size(); ++i) put("sum-" + hyphenated(task.losses[i].name), exact(sums.task.empty() ? 0.0 : sums.task.at(i).value));
+  put("sum-distillation", exact(sums.distillation));
+  put("sum-distillation-weight", exact(sums.distillation_weight));
+  put("terms", std::to_string(sums.terms.size()));
+  for (size_t k = 0; k < sums.terms.size(); ++k) {
+    const TermLosses& term = sums.terms[k];
+    const std::string name = "term-" + std::to_string(k);
+    put(name + "-kind", term.kind);
+    put(name + "-sum-loss", exact(term.loss));
+    put(name + "-sum-weight", exact(term.weight));
+    put(name + "-stages", std::to_string(term.per_stage.size()));
+    for (size_t i = 0; i < term.per_stage.size(); ++i) put(name + "-sum-stage-" + std::to_string(i), exact(term.per_stage[i]));
+  }
+}
+
+Losses read_sums(const Fields& fields, const TaskInfo& task) {
+  Losses sums;
+  sums.total = fields.number("sum-total");
+  for (const LossInfo& loss : task.losses) sums.task.push_back({loss.name, fields.number("sum-" + hyphenated(loss.name))});
+  sums.distillation = fields.number("sum-distillation");
+  sums.distillation_weight = fields.number("sum-distillation-weight");
+  const int64_t terms = fields.count("terms");
+  for (int64_t k = 0; k < terms; ++k) sums.terms.push_back(read_term(fields, "term-" + std::to_string(k)));
+  return sums;
+}
+
+EpochState read_state(const Fields& fields, const TaskInfo& task) {
+  EpochState state;
+  state.epoch = fields.integer("epoch");
+  state.step = fields.integer("epoch-step");
+  state.steps = fields.integer("epoch-steps");
+  state.sums.images = fields.integer("epoch-images");
+  state.sums.metric = fields.sum("epoch-correct");
+  state.sums.losses = read_sums(fields, task);
+  state.replaced = fields.integer("epoch-replaced");
+  state.seconds = fields.number("epoch-seconds");
+  state.data_wait_seconds = fields.number("epoch-stall-seconds");
+  state.learning_rate = fields.number("learning-rate");
+  return state;
+}
+
+/// A teacher that is the same throughout is not written each time: CRC-32 of its names and bytes stands for it.
 std::string teacher_checksum(const Session& session) {
   const auto teacher = session.frozen_teacher();
   if (!teacher) return "";
@@ -130,24 +211,24 @@ std::string teacher_checksum(const Session& session) {
 void check_format(const Fields& fields, const std::string& path) {
   const int64_t format = fields.integer("format");
   if (format == kFormat) return;
-  fail(ErrorCode::kFileUnsupported, "invalid checkpoint ", path, ": expected format ", kFormat, ", received format ", format,
-       ". Use the version of this package that wrote it.");
+  fail(ErrorCode::kFileUnsupported, "expected a checkpoint of format ", kFormat, " at ", path, ", got format ", format,
+       ": use the version of this package that wrote it");
 }
 
 void check_teacher(const Session& session, const std::string& recorded, const std::string& path) {
   if (recorded == teacher_checksum(session)) return;
-  fail(ErrorCode::kStateDictMismatch, "invalid teacher: expected the one of the checkpoint ", path,
-       ", received other weights or another mode. Load the weights that the teacher had then.");
+  fail(ErrorCode::kStateDictMismatch, "expected the teacher under which the checkpoint ", path,
+       " was trained, got other weights or another mode. Load the weights that the teacher had then.");
 }
 
-/// Methods without parameters, such as kd and dkd, leave no trace among the tensors; an epoch started with one must
-/// not be continued with another.
+/// Methods without parameters, kd and dkd say, leave no trace among the tensors; an epoch that one began must not go on
+/// with another.
 void check_terms(const Session& session, const EpochState& state, const std::string& path) {
   std::vector<std::string> recorded;
-  for (const auto& term : state.sums.terms) recorded.push_back(term.kind);
+  for (const auto& term : state.sums.losses.terms) recorded.push_back(term.kind);
   if (recorded.empty() || recorded == session.term_kinds()) return;
-  fail(ErrorCode::kStateDictMismatch, "invalid checkpoint ", path, ": expected one trained with ", joined(session.term_kinds()), ", received one with ",
-       joined(recorded), ". Resume with the same method.");
+  fail(ErrorCode::kStateDictMismatch, "expected a checkpoint of a training with ", joined(session.term_kinds()), ", got one with ",
+       joined(recorded), " at ", path);
 }
 
 }  // namespace
@@ -155,7 +236,7 @@ void check_terms(const Session& session, const EpochState& state, const std::str
 void save_checkpoint(const Session& session, const std::string& path, Metadata metadata, const std::string& keep_as) {
   const EpochState& state = session.state();
   const auto put = [&](const std::string& name, const std::string& value) { metadata[kPrefix + name] = value; };
-  metadata[kChecksumKey] = kBlankChecksum;
+  metadata[kSealKey] = kBlankSeal;
   put("format", std::to_string(kFormat));
   put("libtorch", TORCH_VERSION);
   put("teacher", teacher_checksum(session));
@@ -164,26 +245,15 @@ void save_checkpoint(const Session& session, const std::string& path, Metadata m
   put("epoch", std::to_string(state.epoch));
   put("epoch-step", std::to_string(state.step));
   put("epoch-steps", std::to_string(state.steps));
-  put("epoch-images", std::to_string(state.images));
-  put("epoch-correct", std::to_string(state.correct));
+  put("epoch-images", std::to_string(state.sums.images));
+  put("epoch-correct", sum_text(state.sums.metric));
   put("epoch-replaced", std::to_string(state.replaced));
   put("epoch-seconds", exact(state.seconds));
-  put("epoch-stall-seconds", exact(state.stall_seconds));
+  put("epoch-stall-seconds", exact(state.data_wait_seconds));
   put("learning-rate", exact(state.learning_rate));
-  put("sum-total", exact(state.sums.total));
-  put("sum-cross-entropy", exact(state.sums.cross_entropy));
-  put("sum-distillation", exact(state.sums.distillation));
-  put("sum-distillation-weight", exact(state.sums.distillation_weight));
-  put("terms", std::to_string(state.sums.terms.size()));
-  for (size_t k = 0; k < state.sums.terms.size(); ++k) {
-    const TermLosses& term = state.sums.terms[k];
-    const std::string name = "term-" + std::to_string(k);
-    put(name + "-kind", term.kind);
-    put(name + "-sum-loss", exact(term.loss));
-    put(name + "-sum-weight", exact(term.weight));
-    put(name + "-stages", std::to_string(term.per_stage.size()));
-    for (size_t i = 0; i < term.per_stage.size(); ++i) put(name + "-sum-stage-" + std::to_string(i), exact(term.per_stage[i]));
-  }
+  const TaskInfo& task = session.task().info();
+  put_sums(put, task, state.sums.losses);
+  if (task.name != kFirstTask) put("task", task.name);
 
   NamedTensors tensors;
   {
@@ -197,28 +267,14 @@ void save_checkpoint(const Session& session, const std::string& path, Metadata m
 }
 
 Metadata load_checkpoint(Session& session, const std::string& path, bool other_teacher) {
-  // Comes first, so that a damaged file is always reported as damaged, whatever else may be wrong with it.
-  const bool has_checksum = verify_checksum(path);
+  // Comes first: whatever else may be wrong with a damaged file, it is called damaged.
+  const bool sealed = verify_checksum(path);
   const SafetensorsFile file = read_safetensors(path);
   const Fields fields(file.metadata, path);
-  if (!has_checksum) fields.corrupt(kChecksumKey.substr(kPrefix.size()));
+  if (!sealed) fields.corrupt(kSealKey.substr(kPrefix.size()));
   check_format(fields, path);
-  EpochState state;
-  state.epoch = fields.integer("epoch");
-  state.step = fields.integer("epoch-step");
-  state.steps = fields.integer("epoch-steps");
-  state.images = fields.integer("epoch-images");
-  state.correct = fields.integer("epoch-correct");
-  state.replaced = fields.integer("epoch-replaced");
-  state.seconds = fields.number("epoch-seconds");
-  state.stall_seconds = fields.number("epoch-stall-seconds");
-  state.learning_rate = fields.number("learning-rate");
-  state.sums.total = fields.number("sum-total");
-  state.sums.cross_entropy = fields.number("sum-cross-entropy");
-  state.sums.distillation = fields.number("sum-distillation");
-  state.sums.distillation_weight = fields.number("sum-distillation-weight");
-  const int64_t terms = fields.count("terms");
-  for (int64_t k = 0; k < terms; ++k) state.sums.terms.push_back(read_term(fields, "term-" + std::to_string(k)));
+  check_task(session, task_of(fields), path);
+  const EpochState state = read_state(fields, session.task().info());
   const int64_t steps = fields.integer("steps");
   const double learning_rate = fields.number("current-learning-rate");
   const std::string teacher = fields.text("teacher");

@@ -1,28 +1,13 @@
 #include "core/checkpoint/weights_file.h"
 
-#include <algorithm>
-#include <array>
-#include <numeric>
 #include <string_view>
 
-#include "core/io/checksum.h"
 #include "core/checkpoint/pytorch_writer.h"
 #include "core/checkpoint/safetensors.h"
 #include "core/base/error.h"
 
 namespace reviewkd {
 namespace {
-
-struct TypePair {
-  ElementType stored;
-  at::ScalarType scalar;
-};
-
-constexpr std::array<TypePair, 10> kTypes = {{
-    {ElementType::kFloat64, at::kDouble}, {ElementType::kFloat32, at::kFloat}, {ElementType::kFloat16, at::kHalf},
-    {ElementType::kBFloat16, at::kBFloat16}, {ElementType::kInt64, at::kLong}, {ElementType::kInt32, at::kInt},
-    {ElementType::kInt16, at::kShort}, {ElementType::kInt8, at::kChar}, {ElementType::kUInt8, at::kByte}, {ElementType::kBool, at::kBool},
-}};
 
 bool has_ending(std::string_view path, std::string_view ending) {
   return path.size() > ending.size() && path.substr(path.size() - ending.size()) == ending;
@@ -31,80 +16,11 @@ bool has_ending(std::string_view path, std::string_view ending) {
 bool names_safetensors(const std::string& path) { return has_ending(path, ".safetensors"); }
 bool names_pytorch(const std::string& path) { return has_ending(path, ".pt") || has_ending(path, ".pth"); }
 
-/// Reads a range in pieces that stay in the cache for the checksum.
-void read_range(const ByteSource& source, const FileRange& range, char* target) {
-  constexpr uint64_t kPiece = uint64_t{256} << 10;
-  if (range.crc32 == 0) return source.read(range.begin, target, range.bytes);
-  uint32_t sum = 0;
-  for (uint64_t done = 0; done < range.bytes; done += kPiece) {
-    const uint64_t bytes = std::min(kPiece, range.bytes - done);
-    source.read(range.begin + done, target + done, bytes);
-    sum = crc32(target + done, bytes, sum);
-  }
-  if (sum == range.crc32) return;
-  fail(ErrorCode::kFileCorrupt, "invalid checksum in ", source.name(), ": the ", range.bytes, " bytes at byte ", range.begin,
-       " do not match the stored one. The file is damaged; download or save it again.");
-}
-
-void check_description(const ByteSource& source, const FileRange& range) {
-  if (range.crc32 == 0) return;
-  std::string text(range.bytes, '\0');
-  read_range(source, range, text.data());
-}
-
-/// Reads the tensors' storages, in file order.
-std::vector<at::Tensor> read_storages(const ByteSource& source, const TensorTable& table) {
-  std::vector<at::Tensor> storages(table.storages.size());
-  std::vector<size_t> order;
-  for (const auto& tensor : table.tensors) {
-    if (element_count(tensor.shape) > 0) order.push_back(tensor.storage);
-  }
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return table.storages[a].begin < table.storages[b].begin; });
-  order.erase(std::unique(order.begin(), order.end()), order.end());
-  for (const size_t index : order) {
-    const FileRange& range = table.storages[index];
-    storages[index] = at::empty({static_cast<int64_t>(range.bytes)}, at::kByte);
-    read_range(source, range, static_cast<char*>(storages[index].mutable_data_ptr()));
-  }
-  return storages;
-}
-
-at::Tensor tensor_of(const StoredTensor& stored, const std::vector<at::Tensor>& storages) {
-  const at::ScalarType type = scalar_type(stored.type);
-  if (element_count(stored.shape) == 0) return at::empty(stored.shape, type);
-  return at::empty({0}, type).set_(storages[stored.storage].storage(), stored.offset, stored.shape, stored.strides);
-}
-
 }  // namespace
-
-at::ScalarType scalar_type(ElementType type) {
-  return std::find_if(kTypes.begin(), kTypes.end(), [&](const TypePair& pair) { return pair.stored == type; })->scalar;
-}
-
-ElementType element_type(at::ScalarType type) {
-  for (const auto& pair : kTypes) {
-    if (pair.scalar == type) return pair.stored;
-  }
-  fail(ErrorCode::kDtypeMismatch, "invalid tensor type: expected one that weight files support, received ", type, ".");
-}
-
-TensorTable read_weights_info(const std::string& path, const WeightsRequest& request) {
-  return read_weights_table(FileSource(path), request);
-}
-
-WeightsFile read_weights(const std::string& path, const WeightsRequest& request) {
-  const FileSource source(path);
-  TensorTable table = read_weights_table(source, request);
-  check_description(source, table.description);
-  const std::vector<at::Tensor> storages = read_storages(source, table);
-  WeightsFile file{{}, std::move(table.metadata)};
-  for (const auto& stored : table.tensors) file.tensors.emplace_back(stored.name, tensor_of(stored, storages));
-  return file;
-}
 
 void check_weights_ending(const std::string& path) {
   if (names_safetensors(path) || names_pytorch(path)) return;
-  fail(ErrorCode::kFileUnsupported, "invalid path of weights: expected the extension .safetensors, .pt or .pth, received ", path, ".");
+  fail(ErrorCode::kFileUnsupported, "expected a name that ends in .safetensors, .pt or .pth for weights, got ", path);
 }
 
 void write_weights(const std::string& path, const NamedTensors& tensors, const Metadata& metadata) {

@@ -4,7 +4,6 @@
 #include <numeric>
 
 #include "core/data/augmentation.h"
-#include "core/data/resident_images.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
 
@@ -73,11 +72,12 @@ Batch BatchLoader::prepare(const std::vector<int64_t>& order, int64_t batch) con
   const int64_t first = batch * plan_.batch_size;
   const int64_t count = std::min(plan_.batch_size, split_.size() - first);
   const int64_t values = 3 * split_.height() * split_.width();
+  const at::Tensor batch_labels = at::empty({count}, at::kLong);
   Batch result{at::empty({count, 3, split_.height(), split_.width()},
                          at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast)),
-               at::empty({count}, at::kLong)};
+               Targets::labels(batch_labels)};
   float* images = result.images.data_ptr<float>();
-  int64_t* labels = result.labels.data_ptr<int64_t>();
+  int64_t* labels = batch_labels.data_ptr<int64_t>();
   const int64_t* all_labels = split_.labels.const_data_ptr<int64_t>();
   const ImageWriter writer(split_, dataset_->normalization);
   for (int64_t i = 0; i < count; ++i) {
@@ -90,8 +90,7 @@ Batch BatchLoader::prepare(const std::vector<int64_t>& order, int64_t batch) con
 
 ImageSet images_of(std::shared_ptr<const Dataset> dataset, const Split& split) {
   return {.kind = dataset->kind, .num_classes = dataset->num_classes, .size = split.size(),
-          .open = [dataset, &split](const BatchPlan& plan) { return std::make_shared<BatchLoader>(dataset, split, plan); },
-          .resident = [dataset, &split](c10::Device device) { return split.resident->on(device, split, dataset->normalization); }};
+          .open = [dataset, &split](const BatchPlan& plan) { return std::make_shared<BatchLoader>(dataset, split, plan); }};
 }
 
 }  // namespace reviewkd

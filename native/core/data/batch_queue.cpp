@@ -183,7 +183,7 @@ Batch BatchQueue::normalized(const Raw& raw) const {
   const int64_t plane = options_.height * options_.width;
   Batch result{at::empty({raw.count, 3, options_.height, options_.width},
                          at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast)),
-               raw.labels.narrow(0, 0, raw.count), raw.replaced};
+               Targets::labels(raw.labels.narrow(0, 0, raw.count)), raw.replaced};
   const bool planes = options_.layout == PixelLayout::kPlanes;
   // value(channel, i) reads the i-th value of all images.
   const auto write_with = [&](auto value) {

@@ -1,5 +1,5 @@
 #pragma once
-// What a training or an evaluation goes through: batches, wherever they come from.
+// The batches that a training or an evaluation reads, wherever they come from.
 
 #include <torch/types.h>
 
@@ -10,12 +10,13 @@
 #include <string>
 
 #include "core/base/options.h"
+#include "core/data/targets.h"
 
 namespace reviewkd {
 
 struct Batch {
   at::Tensor images;  // [N, 3, H, W], float32, channels-last
-  at::Tensor labels;  // [N], int64
+  Targets targets;
   /// Images that stand for others, which could not be read.
   int64_t replaced = 0;
 };
@@ -39,8 +40,6 @@ struct BatchPlan {
 /// Batches in a whole pass over `size` images. Throws INVALID_ARGUMENT unless the batch size is positive.
 int64_t batch_count(int64_t size, const BatchPlan& plan);
 
-class ResidentPass;
-
 /// The batches of one pass, in order.
 class BatchSource {
  public:
@@ -49,24 +48,18 @@ class BatchSource {
   BatchSource(const BatchSource&) = delete;
   BatchSource& operator=(const BatchSource&) = delete;
 
-  /// The next batch, or nothing after the last. Waits for whoever makes them. To be called from one thread at a time.
+  /// The next batch; nullopt after the last. Blocks until it is ready. Not thread-safe: one caller at a time.
   virtual std::optional<Batch> next() = 0;
-
-  /// This pass, if its images lie on a device; see resident_images.h.
-  virtual ResidentPass* resident() { return nullptr; }
 };
 
-class ResidentImages;
-
-/// Labelled images that can be gone through, again and again.
+/// Images with their targets, of which passes can be opened.
 struct ImageSet {
   /// Names the data set in messages.
   std::string kind;
+  /// Classes of the targets; 0 if they have none.
   int64_t num_classes = 0;
   int64_t size = 0;
   std::function<std::shared_ptr<BatchSource>(const BatchPlan&)> open;
-  /// The images on a device, or nothing where they cannot lie there; see resident_images.h. Unset where they are not in memory.
-  std::function<std::shared_ptr<const ResidentImages>(c10::Device)> resident = nullptr;
 };
 
 }  // namespace reviewkd

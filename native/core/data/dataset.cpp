@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/data/resident_images.h"
 #include "core/base/error.h"
 
 namespace reviewkd {
-
-std::shared_ptr<ResidentCopy> no_resident_copy() { return std::make_shared<ResidentCopy>(); }
 
 Normalization Normalization::from(const Options& options) {
   Normalization result;

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,15 +22,10 @@ struct Normalization {
   static Normalization from(const Options& options);
 };
 
-class ResidentCopy;
-std::shared_ptr<ResidentCopy> no_resident_copy();
-
 /// Images and labels on the CPU.
 struct Split {
   at::Tensor images;  // [N, 3, H, W], uint8 pixels or float32 values that are used as they are
   at::Tensor labels;  // [N], int64
-  /// Where a device's copy is kept; see resident_images.h.
-  std::shared_ptr<ResidentCopy> resident = no_resident_copy();
 
   int64_t size() const { return images.defined() ? images.size(0) : 0; }
   int64_t height() const { return images.size(2); }

@@ -28,6 +28,17 @@ double scale_after_warmup(const Schedule& schedule, const StepPosition& position
 
 }  // namespace
 
+Schedule Schedule::from(const Options& options) {
+  Schedule schedule;
+  schedule.kind = options.choice<ScheduleKind>(
+      "kind", {{"constant", ScheduleKind::kConstant}, {"multi-step", ScheduleKind::kMultiStep}, {"cosine", ScheduleKind::kCosine}});
+  options.read("milestones", schedule.milestones);
+  options.read("factor", schedule.factor);
+  options.read("finalScale", schedule.final_scale);
+  options.read("warmupEpochs", schedule.warmup_epochs);
+  return schedule;
+}
+
 double learning_rate_scale(const Schedule& schedule, const StepPosition& position) {
   double warmup = 1.0;
   if (schedule.warmup_epochs > 0) {

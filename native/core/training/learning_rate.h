@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/options.h"
+
 namespace reviewkd {
 
 enum class ScheduleKind { kConstant, kMultiStep, kCosine };
@@ -17,6 +19,8 @@ struct Schedule {
   double final_scale = 0.0;
   /// Rises linearly from 0 over so many epochs.
   double warmup_epochs = 0.0;
+
+  static Schedule from(const Options& options);
 };
 
 /// Where a step lies: `step` of `steps` in `epoch` of `epochs`, all counted from 0.
@@ -27,7 +31,7 @@ struct StepPosition {
   int64_t steps = 1;
 };
 
-/// What the full learning rate is multiplied by. The official code lowers the rate *after* a milestone: with milestones
+/// The factor of the full learning rate. The official code lowers the rate *after* a milestone: with milestones
 /// 150, 180, 210 the phases last 151, 30, 30 and 29 of 240 epochs.
 double learning_rate_scale(const Schedule& schedule, const StepPosition& position);
 

@@ -10,7 +10,20 @@ std::vector<double> Losses::per_stage() const {
   return all;
 }
 
+std::vector<double> Losses::loss_vector() const {
+  std::vector<double> values;
+  for (const auto& loss : task) values.push_back(loss.value);
+  for (const auto& term : terms) {
+    values.push_back(term.loss);
+    values.insert(values.end(), term.per_stage.begin(), term.per_stage.end());
+  }
+  return values;
+}
+
 void Losses::add(const Losses& other, double factor) {
+  if (task.empty()) {
+    for (const auto& loss : other.task) task.push_back({loss.name, 0});
+  }
   if (terms.empty()) {
     for (const auto& term : other.terms) terms.push_back({term.kind, 0, 0, std::vector<double>(term.per_stage.size())});
   }
@@ -22,7 +35,10 @@ void Losses::add(const Losses& other, double factor) {
 }
 
 void Losses::for_each(const std::function<void(double&)>& visit) {
-  for (double* value : {&total, &cross_entropy, &distillation, &distillation_weight}) visit(*value);
+  visit(total);
+  for (auto& loss : task) visit(loss.value);
+  visit(distillation);
+  visit(distillation_weight);
   for (auto& term : terms) {
     visit(term.loss);
     visit(term.weight);

@@ -7,6 +7,12 @@
 
 namespace reviewkd {
 
+/// Of the task.
+struct TaskLoss {
+  std::string name;
+  double value = 0;
+};
+
 /// Of one method.
 struct TermLosses {
   std::string kind;
@@ -19,10 +25,10 @@ struct TermLosses {
 };
 
 struct Losses {
-  /// cross_entropy + distillation_weight · distillation.
+  /// The task's losses by their weights + distillation_weight · distillation.
   double total = 0;
-  double cross_entropy = 0;
-  /// The loss of the one method with its λ beside it; of a sum Σ λ · loss, beside which stands 1.
+  std::vector<TaskLoss> task;
+  /// The loss of the one method, before it is weighted by λ; of a sum Σ λ · loss, of which the weight is 1.
   double distillation = 0;
   double distillation_weight = 0;
   std::vector<TermLosses> terms;
@@ -30,7 +36,10 @@ struct Losses {
   /// Of all terms, one after the other.
   std::vector<double> per_stage() const;
 
-  /// Adds `factor` times each value. `other` must have the same terms, unless there are none here yet.
+  /// The task's losses, then of each term its loss and its stages: as ForwardResult::loss_vector has them.
+  std::vector<double> loss_vector() const;
+
+  /// Adds `factor` times each value. `other` must have the same losses and terms, unless there are none here yet.
   void add(const Losses& other, double factor);
 
   /// Visits every number.

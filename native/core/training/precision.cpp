@@ -5,6 +5,10 @@
 
 namespace reviewkd {
 
+Precision precision_from(const Options& options) {
+  return options.choice<Precision>("precision", {{"float32", Precision::kFloat32}, {"bfloat16", Precision::kBfloat16}});
+}
+
 PrecisionScope::PrecisionScope(Precision precision, c10::Device device)
     : device_(device.type()),
       was_enabled_(at::autocast::is_autocast_enabled(device_)),

@@ -5,9 +5,14 @@
 #include <c10/core/Device.h>
 #include <torch/nn/module.h>
 
+#include "core/base/options.h"
+
 namespace reviewkd {
 
 enum class Precision { kFloat32, kBfloat16 };
+
+/// The field "precision".
+Precision precision_from(const Options& options);
 
 /// While it lives, operations of this thread on `device` run in the given precision (PyTorch's autocast).
 class PrecisionScope {

@@ -16,14 +16,30 @@ std::vector<std::regex> compile(const std::vector<ParameterGroup>& groups) {
     try {
       patterns.emplace_back(group.pattern);
     } catch (const std::regex_error& error) {
-      fail(ErrorCode::kInvalidArgument, "invalid pattern of a parameter group: expected a regular expression, received \"",
-           group.pattern, "\". ", error.what());
+      fail(ErrorCode::kInvalidArgument, "invalid pattern of a parameter group: expected a regular expression, received \"", group.pattern,
+           "\" (", error.what(), "). Escape its special characters.");
     }
   }
   return patterns;
 }
 
 }  // namespace
+
+SgdOptions SgdOptions::from(const Options& options) {
+  SgdOptions sgd{
+      .learning_rate = options.number("learningRate"),
+      .momentum = options.number("momentum"),
+      .nesterov = options.boolean("nesterov"),
+      .weight_decay = options.number("weightDecay"),
+      .groups = {},
+  };
+  for (const Options& entry : options.list("groups")) {
+    ParameterGroup group{entry.string("pattern"), entry.number("learningRateScale"), std::nullopt};
+    entry.read("weightDecay", group.weight_decay);
+    sgd.groups.push_back(std::move(group));
+  }
+  return sgd;
+}
 
 Sgd::Sgd(NamedTensors parameters, const SgdOptions& options) : parameters_(std::move(parameters)), options_(options) {
   const auto patterns = compile(options.groups);
@@ -41,8 +57,8 @@ Sgd::Sgd(NamedTensors parameters, const SgdOptions& options) : parameters_(std::
   }
   for (size_t i = 0; i < matches.size(); ++i) {
     if (matches[i] == 0) {
-      fail(ErrorCode::kInvalidArgument, "invalid pattern of a parameter group: expected \"", options.groups[i].pattern,
-           "\" to match a parameter name, received none that no earlier group matches.");
+      fail(ErrorCode::kInvalidArgument, "invalid pattern of a parameter group: expected one that matches a parameter of no earlier group, received \"",
+           options.groups[i].pattern, "\". Compare it with the names of the state dict.");
     }
   }
 }
@@ -53,7 +69,7 @@ void Sgd::step(double learning_rate) {
     auto& parameter = parameters_[i].second;
     auto& slot = slots_[i];
     if (!parameter.grad().defined()) continue;
-    ops::sgd_step(parameter, parameter.grad(), slot.velocity,
+    ops::sgd_step(parameter, parameter.grad(), slot.momentum_buffer,
                   {.rate = learning_rate * slot.learning_rate_scale, .momentum = options_.momentum, .decay = slot.weight_decay,
                    .nesterov = options_.nesterov});
   }
@@ -87,7 +103,7 @@ void Sgd::step_on_device(const ops::DeviceRates& rates, const at::Tensor& finite
     if (!gradients[i].defined()) continue;
     const auto& parameter = parameters_[i].second;
     const auto* copy = copies_ ? copies_->find(parameter) : nullptr;
-    steps.push_back({parameter, gradients[i], slots_[i].velocity, copy != nullptr ? copy->values : at::Tensor(), slots_[i].learning_rate_scale,
+    steps.push_back({parameter, gradients[i], slots_[i].momentum_buffer, copy != nullptr ? copy->values : at::Tensor(), slots_[i].learning_rate_scale,
                      slots_[i].weight_decay});
   }
   ops::sgd_on_device(steps, rates, finite, options_.momentum, options_.nesterov);
@@ -105,10 +121,10 @@ void Sgd::keep_low_precision_copies() {
 void Sgd::check_devices() const {
   for (size_t i = 0; i < slots_.size(); ++i) {
     const at::Device now = parameters_[i].second.device();
-    const at::Device then = slots_[i].velocity.device();
+    const at::Device then = slots_[i].momentum_buffer.device();
     if (now == then) continue;
     fail(ErrorCode::kDeviceMismatch, "invalid device of ", parameters_[i].first, ": expected ", then, ", received ", now,
-         ". Another session moved the network; create a new session for it, or let both use one device.");
+         ": another session moved the network. Create a new session for it, or let both use one device.");
   }
 }
 
@@ -147,7 +163,7 @@ void Sgd::set_gradients(const std::vector<at::Tensor>& gradients) {
 
 NamedTensors Sgd::state() const {
   NamedTensors state;
-  for (size_t i = 0; i < slots_.size(); ++i) state.emplace_back(parameters_[i].first, slots_[i].velocity);
+  for (size_t i = 0; i < slots_.size(); ++i) state.emplace_back(parameters_[i].first, slots_[i].momentum_buffer);
   return state;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/options.h"
 #include "core/models/state_dict.h"
 #include "core/ops/sgd/device.h"
 #include "core/ops/low_precision_copies/low_precision_copies.h"
@@ -27,6 +28,8 @@ struct SgdOptions {
   double weight_decay = 5e-4;
   /// The first group that matches a name wins.
   std::vector<ParameterGroup> groups;
+
+  static SgdOptions from(const Options& options);
 };
 
 class Sgd {
@@ -39,19 +42,19 @@ class Sgd {
 
   void zero_grad();
 
-  /// L2 norm over all gradients; scales them down to `limit` where they exceed it.
+  /// L2 norm over all gradients; scales them down to `limit` if they exceed it.
   double clip_gradients(double limit);
 
-  /// The same without waiting for a device. finite: a float32 scalar there; where it is 0, nothing is changed. The norm: a float64 scalar.
+  /// The same without waiting for a device. finite: a float32 scalar on the device; if it is 0, nothing is changed. The norm: a float64 scalar.
   void step_on_device(const ops::DeviceRates& rates, const at::Tensor& finite);
   at::Tensor clip_gradients_on_device(double limit);
 
   /// Keeps the convolutions' weights in bfloat16 as well, for steps on a device: layers read those and leave their gradients there.
   void keep_low_precision_copies();
-  /// None before that.
+  /// Null before that.
   ops::LowPrecisionCopies* low_precision_copies() const { return copies_.get(); }
 
-  /// Of each parameter, in the type that its layer gave; undefined if it has none.
+  /// Of each parameter, in the type that its layer computed; undefined if it has none.
   std::vector<at::Tensor> gradients() const;
   void set_gradients(const std::vector<at::Tensor>& gradients);
 
@@ -61,12 +64,12 @@ class Sgd {
   /// Parameters with their names, as they were given.
   const NamedTensors& parameters() const { return parameters_; }
 
-  /// Velocities by the names of their parameters.
+  /// Momentum buffers by the names of their parameters.
   NamedTensors state() const;
 
  private:
   struct Slot {
-    at::Tensor velocity;
+    at::Tensor momentum_buffer;
     double learning_rate_scale;
     double weight_decay;
   };

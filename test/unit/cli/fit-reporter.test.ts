@@ -2,6 +2,7 @@ import { expect } from "chai";
 import type { FitEvent } from "../../../lib/index.js";
 import { createFitReporter } from "../../../lib/cli/display/fit-reporter.js";
 import type { Output } from "../../../lib/cli/display/output.js";
+import { CLASSIFICATION, REGRESSION } from "../../support/tasks.js";
 
 function recordingOutput(json: boolean): Output & { lines: string[]; events: object[]; notices: string[] } {
   const lines: string[] = [];
@@ -21,11 +22,11 @@ const losses = {
 };
 const progress = {
   epoch: 0, step: 5, steps: 10, images: 80, losses, top1: 12.5, learningRate: 0.1, imagesPerSecond: 800,
-  stallSeconds: 0.01, stallFraction: 0.1, brokenImages: 0,
+  dataWaitSeconds: 0.01, dataWaitFraction: 0.1, brokenImages: 0,
 };
 
 const start: Extract<FitEvent, { type: "start" }> = {
-  type: "start", task: "distill", epochs: 2, stepsPerEpoch: 10, trainSamples: 160, testSamples: 40, startEpoch: 0, startStep: 0,
+  type: "start", task: "distill", taskInfo: CLASSIFICATION, epochs: 2, stepsPerEpoch: 10, trainSamples: 160, testSamples: 40, startEpoch: 0, startStep: 0,
   device: "cpu", parameters: 78_042, trainingOnlyParameters: 1_234, runDirectory: "runs/a",
   terms: ["review"], matching: { stages: [{ student: "layer1", teacher: "block1" }], note: null },
 };
@@ -34,7 +35,7 @@ const epoch: Extract<FitEvent, { type: "epoch" }> = {
   type: "epoch", epoch: 0, epochs: 2, train: { ...progress, step: 10, images: 160, seconds: 0.2 },
   test: { top1: 20, top5: 60, loss: 2.5, samples: 40 }, learningRate: 0.1, best: { epoch: 0, top1: 20 }, isBest: true, etaSeconds: 30,
 };
-const end: FitEvent = {
+const end: Extract<FitEvent, { type: "end" }> = {
   type: "end", epochs: 2, last: { top1: 25, top5: 70, loss: 2.25, samples: 40 }, best: { epoch: 0, top1: 26 }, seconds: 90, runDirectory: "runs/a", classNames: ["a", "b"],
 };
 
@@ -120,7 +121,24 @@ describe("cli/fit-reporter", () => {
     expect(output.lines[1]).to.equal(note);
   });
 
-  it("omits the distillation terms without a teacher", () => {
+  it("names the losses and metrics of another task, with its own best", () => {
+    const output = recordingOutput(false);
+    const reporter = createFitReporter(output);
+    const ownLosses: object = { total: 1.25, squaredError: 1, penalty: 0.25, distillation: 0, distillationWeight: 0, perStage: [], terms: [] };
+    const last: object = { meanError: 0.5, withinOne: 75, samples: 40 };
+    const best: object = { epoch: 0, meanError: 0.4 };
+    const train: object = { ...epoch.train, losses: ownLosses, meanError: 0.75 };
+    reporter.handle({ ...start, task: "train", taskInfo: REGRESSION, trainingOnlyParameters: 0, terms: [], matching: null });
+    reporter.handle({ ...epoch, train: train as typeof epoch.train, test: last as typeof epoch.test, best: best as typeof epoch.best });
+    reporter.handle({ ...end, last: last as typeof end.last, best: best as typeof end.best });
+    const [, head, row, table] = output.lines;
+    expect(head?.trim().split(/ {2,}|(?<=mse) /)).to.include.members(["mse", "penalty", "train", "test", "within 1 %", "best"]);
+    expect(head?.length).to.equal(row?.length);
+    expect(row?.trim().split(/\s+/).slice(1, 8)).to.deep.equal(["1.2500", "1.0000", "0.2500", "0.7500", "0.5000", "75.0", "0.4000*"]);
+    expect(table).to.include("test error, last epoch").and.include("within 1, last epoch").and.include("75.0 %").and.include("error, best epoch").and.include("0.4000 (epoch 1");
+  });
+
+  it("leaves the distillation terms out where there is no teacher", () => {
     const output = recordingOutput(false);
     const reporter = createFitReporter(output);
     reporter.handle({ ...start, task: "train", trainingOnlyParameters: 0, terms: [], matching: null });

@@ -18,7 +18,7 @@ describe("cli/training-flags", () => {
     const settings = settingsOf(
       "--data", "cifar100:/d", "--limit-train", "100", "--limit-test", "50", "--epochs", "3", "--batch-size", "32",
       "--evaluation-batch-size", "64", "--learning-rate", "0.05", "--momentum", "0.8", "--no-nesterov", "--weight-decay", "1e-4",
-      "--schedule", "cosine", "--lr-warmup-epochs", "0.5", "--accumulate", "2", "--clip-norm", "1.5", "--no-augment", "--seed", "7",
+      "--schedule", "cosine", "--lr-warmup-epochs", "0.5", "--micro-batches", "2", "--accumulate-batches", "3", "--clip-norm", "1.5", "--no-augment", "--seed", "7",
       "--precision", "bfloat16", "--device", "cpu", "--threads", "2", "--reference",
       "--checkpoint-every", "5", "--keep-checkpoints", "2", "--checkpoint-minutes", "0.5",
     );
@@ -27,7 +27,7 @@ describe("cli/training-flags", () => {
     const parsed = schemas.TrainingOptions.parse({ ...training, optimizer: { kind: "sgd", ...training.optimizer } });
     expect(parsed).to.deep.equal({
       epochs: 3, batchSize: 32, evaluationBatchSize: 64, seed: 7, augment: false, precision: "bfloat16", device: "cpu", threads: 2, reference: true,
-      accumulate: 2, clipNorm: 1.5, checkpointEvery: 5, keepCheckpoints: 2, checkpointMinutes: 0.5,
+      microBatches: 2, accumulateBatches: 3, clipNorm: 1.5, checkpointEvery: 5, keepCheckpoints: 2, checkpointMinutes: 0.5,
       optimizer: { kind: "sgd", learningRate: 0.05, momentum: 0.8, nesterov: false, weightDecay: 1e-4, groups: [] },
       schedule: { kind: "cosine", finalScale: 0, warmupEpochs: 0.5 },
     });

@@ -344,9 +344,9 @@ describe("an epoch over a stream", () => {
 
   it("reports how long the trainer waited for its producer", async () => {
     using data = await stream({ train: ({ firstImage }) => later(images(firstImage, TRAIN)) });
-    const { seconds, stallSeconds, stallFraction, brokenImages } = await session.trainEpoch(data, options);
-    expect(stallSeconds).to.be.within(0, seconds);
-    expect(stallFraction).to.equal(stallSeconds / seconds);
+    const { seconds, dataWaitSeconds, dataWaitFraction, brokenImages } = await session.trainEpoch(data, options);
+    expect(dataWaitSeconds).to.be.within(0, seconds);
+    expect(dataWaitFraction).to.equal(dataWaitSeconds / seconds);
     expect(brokenImages).to.equal(0);
   });
 
@@ -404,7 +404,7 @@ describe("an epoch over a stream", () => {
 
   it("rejects data with more classes than the network, images too small for it, and a function that produces nothing", async () => {
     using many = await stream({ rest: { numClasses: 9 } });
-    expect((await failureOf("SHAPE_MISMATCH", () => session.trainEpoch(many, options))).message).to.include("9 classes for the data set stream");
+    expect((await failureOf("SHAPE_MISMATCH", () => session.trainEpoch(many, options))).message).to.include("invalid network for the data set stream: expected 9 classes or more");
     using nothing = await stream({ train: (() => 5) as never });
     expect((await failureOf("INVALID_ARGUMENT", () => session.trainEpoch(nothing, options))).message)
       .to.equal("invalid result of a stream's items function: expected an iterable, received 5.");

@@ -70,10 +70,10 @@ describe("the explanation of a pair", () => {
   it("sums the memory of parameters, momentum buffers and a step", async () => {
     const { memory, teacher, student, trainingOnly } = await explainPair({ teacher: "resnet14", student: "resnet8", batchSize: 16 });
     const trained = 4 * (student.parameters + trainingOnly.parameters);
-    expect(memory.velocities).to.equal(trained);
-    // Statistics: two per normalized channel, and counters.
+    expect(memory.momentumBuffers).to.equal(trained);
+    // Statistics: two of each normalized channel, and counters.
     expect(memory.state).to.be.within(trained + 4 * teacher.parameters, 1.1 * (trained + 4 * teacher.parameters));
-    expect(memory.tensors).to.equal(memory.state + memory.velocities + memory.step);
+    expect(memory.tensors).to.equal(memory.state + memory.momentumBuffers + memory.step);
     // Images and gradients, and much more.
     expect(memory.step).to.be.above(trained + 4 * 16 * 3 * 32 * 32);
     expect(memory.process).to.be.above(memory.tensors);

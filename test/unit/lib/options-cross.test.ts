@@ -59,7 +59,7 @@ describe("options on their way to native code", () => {
   /** A value of its own for each setting, so that none can arrive by a default. */
   const TRAINING: schemas.StepOptions = {
     optimizer: { kind: "sgd", learningRate: 0.02, momentum: 0.8, nesterov: false, weightDecay: 1e-3, groups: [] },
-    precision: "bfloat16", accumulate: 2, clipNorm: 3, threads: 1, reference: true, device: "cpu",
+    precision: "bfloat16", microBatches: 2, accumulateBatches: 1, clipNorm: 3, threads: 1, reference: true, device: "cpu",
   };
 
   it("cross from fit to the session as one value, none left out", async () => {

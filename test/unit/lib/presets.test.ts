@@ -44,7 +44,7 @@ describe("presets", () => {
     expect(origin).to.equal("published");
     expect(method).to.deep.include({ kind: "review", warmupEpochs: 20, teacherMode: "eval", teacherFeatures: "before", studentFeatures: "after" });
     expect(training).to.deep.equal({
-      epochs: 240, batchSize: 128, augment: true, accumulate: 1, clipNorm: null,
+      epochs: 240, batchSize: 128, augment: true, microBatches: 1, accumulateBatches: 1, clipNorm: null,
       optimizer: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4, groups: [] },
       schedule: { kind: "multi-step", milestones: [150, 180, 210], factor: 0.1, warmupEpochs: 0 },
     });
@@ -106,7 +106,7 @@ describe("presets", () => {
     expect(dataset).to.equal("imagenet");
     expect(method).to.deep.include({ kind: "review", warmupEpochs: 0, teacherMode: "eval", teacherFeatures: "after", studentFeatures: "after" });
     expect(training).to.deep.equal({
-      epochs: 100, batchSize: 256, augment: true, accumulate: 1, clipNorm: null,
+      epochs: 100, batchSize: 256, augment: true, microBatches: 1, accumulateBatches: 1, clipNorm: null,
       optimizer: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: false, weightDecay: 1e-4, groups: [] },
       // The rate is lower from epochs 30, 60 and 90 on, that is, after the previous ones.
       schedule: { kind: "multi-step", milestones: [29, 59, 89], factor: 0.1, warmupEpochs: 0 },

@@ -9,7 +9,7 @@ function record(epoch: number): EpochRecord {
   const losses = { total: 1, crossEntropy: 1, distillation: 0, distillationWeight: 0, perStage: [], terms: [] };
   const train = {
     epoch, step: 4, steps: 4, images: 64, losses, top1: 25, learningRate: 0.1, imagesPerSecond: 100, seconds: 1,
-    stallSeconds: 0.1, stallFraction: 0.1, brokenImages: 0,
+    dataWaitSeconds: 0.1, dataWaitFraction: 0.1, brokenImages: 0,
   };
   const test = { top1: 30 + epoch, top5: 90, loss: 1, samples: 32 };
   return { epoch, epochs: 10, train, test, learningRate: 0.1, best: { epoch, top1: test.top1 }, isBest: true, elapsedSeconds: epoch + 1 };

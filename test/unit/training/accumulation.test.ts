@@ -1,7 +1,9 @@
 import { expect } from "chai";
 import { createSession, type Session } from "../../../lib/index.js";
-import type { StepResult } from "../../../lib/config/schemas/events.js";
-import { largestDifference, part, smallBatch, smallDistiller, smallModel, numbersOf, weightsOf } from "./small-training.js";
+import type { EpochSummary, StepResult } from "../../../lib/config/schemas/events.js";
+import { failureOf } from "../../support/errors.js";
+import { scratchDirectory } from "../lib/small-run.js";
+import { largestDifference, part, smallBatch, smallData, smallDistiller, smallModel, numbersOf, weightsOf } from "./small-training.js";
 
 const BATCH = smallBatch(5, 7);
 /** A batch of five in two parts. */
@@ -9,12 +11,12 @@ const BOUNDS = [[0, 2], [2, 5]] as const;
 /** Float64 sums in another order: some roundings of 2^-53. */
 const TOLERANCE = 1e-12;
 
-async function modelSession(accumulate: number): Promise<Session> {
-  return createSession({ model: await smallModel({ dtype: "float64" }), threads: 1, accumulate });
+async function modelSession(microBatches: number): Promise<Session> {
+  return createSession({ model: await smallModel({ dtype: "float64" }), threads: 1, microBatches });
 }
 
-async function distillerSession(accumulate: number): Promise<Session> {
-  return createSession({ distiller: await smallDistiller({ weight: 0.7 }, { dtype: "float64" }), threads: 1, accumulate });
+async function distillerSession(microBatches: number): Promise<Session> {
+  return createSession({ distiller: await smallDistiller({ weight: 0.7 }, { dtype: "float64" }), threads: 1, microBatches });
 }
 
 interface Taken {
@@ -28,13 +30,13 @@ async function take(session: Session, batch = BATCH): Promise<Taken> {
 }
 
 /** What each part gives by itself, from the same initial weights and with its own batch statistics. */
-function takeParts(newSession: (accumulate: number) => Promise<Session>): Promise<Taken[]> {
+function takeParts(newSession: (microBatches: number) => Promise<Session>): Promise<Taken[]> {
   return Promise.all(BOUNDS.map(async ([begin, end]) => take(await newSession(1), part(BATCH, begin, end))));
 }
 
 const mean = (first: number, second: number): number => (2 * first + 3 * second) / 5;
 
-describe("gradient accumulation", () => {
+describe("micro-batches", () => {
   for (const [what, newSession] of [["a network", modelSession], ["a distiller", distillerSession]] as const) {
     it(`averages the parts' gradients and losses by their sizes for ${what}`, async () => {
       const [first, second] = await takeParts(newSession);
@@ -78,5 +80,61 @@ describe("gradient accumulation", () => {
     const more = await take(await modelSession(64));
     expect(more.gradients).to.deep.equal(parts.gradients);
     expect(more.result.losses).to.deep.equal(parts.result.losses);
+  });
+});
+
+describe("several batches for one optimizer step", () => {
+  const IMAGES = 24;
+  const scratch = scratchDirectory();
+
+  async function trained(options: { batchSize: number; microBatches?: number; accumulateBatches?: number }, epochs = 2): Promise<{ session: Session; summary: EpochSummary }> {
+    const { batchSize, ...step } = options;
+    using data = await smallData({ train: IMAGES });
+    const session = await createSession({ distiller: await smallDistiller(), threads: 1, optimizer: { kind: "sgd", learningRate: 0.02 }, ...step });
+    let summary: EpochSummary | undefined;
+    for (let epoch = 0; epoch < epochs; ++epoch) summary = await session.trainEpoch(data, { epoch, epochs, batchSize, seed: 3, schedule: { kind: "cosine" } });
+    return { session, summary: summary! };
+  }
+
+  it("takes the same steps, bit for bit, as one large batch in as many parts", async () => {
+    const several = await trained({ batchSize: 4, accumulateBatches: 3 });
+    const one = await trained({ batchSize: 12, microBatches: 3 });
+    expect([several.summary.step, several.summary.steps, several.summary.images]).to.deep.equal([2, 2, IMAGES]);
+    expect(several.summary.losses).to.deep.equal(one.summary.losses);
+    expect(several.summary.top1).to.equal(one.summary.top1);
+    expect(several.summary.learningRate).to.equal(one.summary.learningRate);
+    expect(await weightsOf(several.session.distiller!)).to.deep.equal(await weightsOf(one.session.distiller!));
+  });
+
+  it("averages the batches that are left in the last step of an epoch", async () => {
+    const { session, summary } = await trained({ batchSize: 4, accumulateBatches: 4 }, 1);
+    expect([summary.step, summary.steps, summary.images]).to.deep.equal([2, 2, IMAGES]);
+    expect((await session.position()).totalSteps).to.equal(2);
+  });
+
+  it("takes one step of the batches that a caller passes", async () => {
+    const several = await modelSession(1);
+    const result = await several.step([part(BATCH, 0, 2), part(BATCH, 2, 5)]);
+    const one = await modelSession(2);
+    expect(result.losses).to.deep.equal((await one.step(BATCH)).losses);
+    expect(result.step).to.equal(1);
+    expect(numbersOf(await several.gradients())).to.deep.equal(numbersOf(await one.gradients()));
+    await failureOf("INVALID_ARGUMENT", () => several.step([]));
+  });
+
+  it("continues from a checkpoint within an epoch bit for bit", async () => {
+    const path = scratch("accumulated.safetensors");
+    using data = await smallData({ train: IMAGES });
+    const options = { epoch: 0, epochs: 2, batchSize: 2, seed: 3, schedule: { kind: "cosine" } } as const;
+    const newSession = async (): Promise<Session> =>
+      createSession({ distiller: await smallDistiller(), threads: 1, accumulateBatches: 3, optimizer: { kind: "sgd", learningRate: 0.02 } });
+    const [begun, fresh] = [await newSession(), await newSession()];
+    let saved: Promise<boolean> | undefined;
+    await begun.trainEpoch(data, { ...options, onProgress: () => { saved ??= begun.saveWithinEpoch(path); } });
+    expect(await saved).to.equal(true);
+    await fresh.loadCheckpoint(path);
+    expect((await fresh.position()).step).to.be.within(1, 3);
+    await fresh.trainEpoch(data, options);
+    expect(await weightsOf(fresh.distiller!)).to.deep.equal(await weightsOf(begun.distiller!));
   });
 });

@@ -25,7 +25,7 @@ describe("a batch that cannot be trained on", () => {
     { what: "images of three dimensions", code: "SHAPE_MISMATCH", images: images(3, SIDE, SIDE), labels: labels(0), says: "[3, 8, 8]" },
     { what: "images of one channel", code: "SHAPE_MISMATCH", images: images(2, 1, SIDE, SIDE), labels: labels(0, 1), says: "[N, 3, H, W]" },
     { what: "no images", code: "SHAPE_MISMATCH", images: images(0, 3, SIDE, SIDE), labels: labels(), says: "[0, 3, 8, 8]" },
-    { what: "fewer labels than images", code: "SHAPE_MISMATCH", images: two, labels: labels(1), says: "invalid labels: expected shape [2], received [1]." },
+    { what: "fewer labels than images", code: "SHAPE_MISMATCH", images: two, labels: labels(1), says: "invalid labels: expected [2], received [1]." },
     { what: "labels of two dimensions", code: "SHAPE_MISMATCH", images: two, labels: Tensor.from([0, 1], [2, 1], { dtype: "int64" }), says: "[2, 1]" },
     { what: "labels that are no integers", code: "DTYPE_MISMATCH", images: two, labels: Tensor.from([0, 1], [2]), says: "int64" },
     { what: "pixels that are bytes", code: "DTYPE_MISMATCH", images: Tensor.from(new Uint8Array(2 * 3 * 64), [2, 3, SIDE, SIDE]), labels: labels(0, 1), says: "floating-point" },
@@ -44,7 +44,7 @@ describe("a batch that cannot be trained on", () => {
   });
 
   it("is one that is split into single images under a distiller", async () => {
-    const distilling = await createSession({ distiller: await smallDistiller(), threads: 1, accumulate: 4 });
+    const distilling = await createSession({ distiller: await smallDistiller(), threads: 1, microBatches: 4 });
     await failureOf("BATCH_TOO_SMALL", () => distilling.step(smallBatch(4, 1)));
   });
 });

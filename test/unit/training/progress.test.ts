@@ -42,9 +42,9 @@ describe("progress of an epoch", () => {
   });
 
   it("tells how long the trainer waited for batches", async () => {
-    const { seconds, stallSeconds, stallFraction, brokenImages } = await session.trainEpoch(data, options);
-    expect(stallSeconds).to.be.greaterThan(0).and.lessThan(seconds);
-    expect(stallFraction).to.equal(stallSeconds / seconds);
+    const { seconds, dataWaitSeconds, dataWaitFraction, brokenImages } = await session.trainEpoch(data, options);
+    expect(dataWaitSeconds).to.be.greaterThan(0).and.lessThan(seconds);
+    expect(dataWaitFraction).to.equal(dataWaitSeconds / seconds);
     expect(brokenImages).to.equal(0);
   });
 

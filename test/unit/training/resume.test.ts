@@ -16,7 +16,7 @@ const options = { epoch: 1, epochs: 4, batchSize: 2, seed: 3, schedule: { kind: 
 
 /** A summary without what the clock says. */
 function untimed(summary: EpochSummary): EpochSummary {
-  return { ...summary, seconds: 0, imagesPerSecond: 0, stallSeconds: 0, stallFraction: 0 };
+  return { ...summary, seconds: 0, imagesPerSecond: 0, dataWaitSeconds: 0, dataWaitFraction: 0 };
 }
 
 describe("an epoch that is stopped", () => {
@@ -87,7 +87,7 @@ describe("an epoch that is stopped", () => {
   it("goes on from its checkpoint in a fresh session to the same bits in bfloat16, with parts of batches and clipping", async () => {
     const path = scratch("bfloat16.safetensors");
     const session = async (): Promise<Session> => createSession({
-      distiller: await smallDistiller(), threads: 1, precision: "bfloat16", accumulate: 2, clipNorm: 0.5, optimizer: { kind: "sgd", learningRate: 0.02 },
+      distiller: await smallDistiller(), threads: 1, precision: "bfloat16", microBatches: 2, clipNorm: 0.5, optimizer: { kind: "sgd", learningRate: 0.02 },
     });
     const [begun, fresh] = [await session(), await session()];
     let saved: Promise<boolean> | undefined;

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import type { CellResult } from "../../../../lib/config/schemas/study.js";
 import { resultsCsv } from "../../../../lib/study/results-csv.js";
+import { CLASSIFICATION, REGRESSION } from "../../../support/tasks.js";
 import { resultOf } from "./study-results.js";
 
 /** The fields of RFC 4180 text: quotes around a field, doubled within. */
@@ -24,16 +25,24 @@ describe("results.csv", () => {
 
   it("has a header and one line per cell, with epochs counted from 1", () => {
     const { conditions } = resultOf("stages", () => ({}));
-    expect(parseCsv(resultsCsv({ conditions, cells: [cell, failed] }))).to.deep.equal([
+    expect(parseCsv(resultsCsv({ conditions, taskInfo: CLASSIFICATION, cells: [cell, failed] }))).to.deep.equal([
       ["cell", "condition", "label", "student_stage", "teacher_stage", "seed", "status", "last_top1", "last_top5", "last_loss", "best_top1", "best_epoch", "seconds", "error"],
       ["stage-1-from-2-seed3", "stage-1-from-2", "student stage 1 from teacher stage 2", "1", "2", "3", "done", "61.25", "90", "1.5", "62", "5", "1.5", ""],
       ["teacher", "teacher", "teacher", "", "", "3", "failed", "", "", "", "", "", "", "NON_FINITE_LOSS"],
     ]);
   });
 
-  it("quotes fields with commas or quotes", () => {
+  it("has a column for each metric of the task", () => {
+    const { conditions } = resultOf("seeds", () => ({}));
+    const values: object = { last: { meanError: 0.5, withinOne: 90, samples: 400 }, best: { epoch: 1, meanError: 0.25 } };
+    const [head, row] = parseCsv(resultsCsv({ conditions, taskInfo: REGRESSION, cells: [{ ...cell, ...values }] }));
+    expect(head?.slice(7, 11)).to.deep.equal(["last_meanError", "last_withinOne", "best_meanError", "best_epoch"]);
+    expect(row?.slice(7, 11)).to.deep.equal(["0.5", "90", "0.25", "2"]);
+  });
+
+  it("quotes what has commas or quotes in it", () => {
     const { conditions } = resultOf("seeds", ({ id }) => (id === "distilled" ? { label: 'review, "d"' } : {}));
-    const text = resultsCsv({ conditions, cells: [{ ...cell, condition: "distilled" }] });
+    const text = resultsCsv({ conditions, taskInfo: CLASSIFICATION, cells: [{ ...cell, condition: "distilled" }] });
     expect(text).to.include(',"review, ""d""",');
     expect(parseCsv(text)[1]?.[2]).to.equal('review, "d"');
   });

@@ -67,7 +67,7 @@ describe("runStudy", () => {
     expect(result.cells.map(({ last, best, seconds }) => ({ last, best, seconds })))
       .to.deep.equal(ends.map(({ last, best, seconds }) => ({ last, best, seconds })));
     const [teacher, alone0, distilled0, alone1, distilled1] = ends.map(({ last }) => last.top1) as [number, number, number, number, number];
-    expect(result.teacherTop1).to.equal(teacher);
+    expect(result.teacherMetric).to.equal(teacher);
     expect(result.conditions.map(({ last }) => last?.mean)).to.deep.equal([(alone0 + alone1) / 2, (distilled0 + distilled1) / 2]);
   });
 
@@ -202,7 +202,7 @@ describe("runStudy", () => {
     const { events, result } = await study(scratch("study"), { teacherTraining: { learningRate: 1e30, epochs: 3 }, seeds: [0] });
     expect(ofType(events, "cell-failed")[0]).to.include({ cell: "teacher", code: "NON_FINITE_LOSS" });
     expect(statuses(result)).to.deep.equal(["failed", "done", "waiting"]);
-    expect(result.teacherTop1).to.equal(null);
+    expect(result.teacherMetric).to.equal(null);
   });
 
   describe("with teacher weights", () => {
@@ -214,8 +214,8 @@ describe("runStudy", () => {
       const { events, result } = await study(scratch("study"), { teacher: teacher(), seeds: [0] });
       expect(ofType(events, "study-start")[0]).to.include({ trainsTeacher: false });
       expect(result.cells.map(({ id }) => id)).to.deep.equal(["student-alone-seed0", "distilled-seed0"]);
-      expect(result.teacherTop1).to.be.within(0, 100);
-      // Once known, it needs neither evaluation nor file.
+      expect(result.teacherMetric).to.be.within(0, 100);
+      // Once known it needs no evaluation, and no file.
       await rm(teacher().weights);
       expect((await study(scratch("study"), { teacher: teacher(), seeds: [0] })).result).to.deep.equal(result);
     });

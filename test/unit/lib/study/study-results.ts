@@ -1,6 +1,7 @@
 import type { ConditionResult, Spread, StudyConfigInput, StudyResult } from "../../../../lib/config/schemas/study.js";
 import { conditionsOf } from "../../../../lib/study/conditions.js";
 import { parseStudyConfig } from "../../../../lib/study/study-config.js";
+import { CLASSIFICATION } from "../../../support/tasks.js";
 
 const STAGES = { student: ["layer1", "layer2"], teacher: ["block1", "block2"] };
 
@@ -27,7 +28,7 @@ export function resultOf(
     const empty: ConditionResult = { ...condition, seeds: [], last: null, best: null, gain: null };
     return { ...empty, ...figures(empty, index) };
   });
-  return { kind, directory: "runs/study", config, system: SYSTEM, teacherTop1: null, stages: STAGES, cells: [], conditions, ...overrides };
+  return { kind, directory: "runs/study", config, system: SYSTEM, taskInfo: CLASSIFICATION, teacherMetric: null, stages: STAGES, cells: [], conditions, ...overrides };
 }
 
 export function spread(mean: number, deviation: number | null = null): Spread {

@@ -1,11 +1,11 @@
-#include "core/training/pass.h"
+#include "core/training/forward_result.h"
 
 #include <ATen/ATen.h>
 
 namespace reviewkd {
 
-std::vector<at::Tensor> Pass::scalars() const {
-  std::vector<at::Tensor> scalars = {cross_entropy};
+std::vector<at::Tensor> ForwardResult::scalars() const {
+  std::vector<at::Tensor> scalars = task_losses;
   for (const auto& term : terms) {
     scalars.push_back(term.loss);
     scalars.insert(scalars.end(), term.per_stage.begin(), term.per_stage.end());
@@ -13,7 +13,7 @@ std::vector<at::Tensor> Pass::scalars() const {
   return scalars;
 }
 
-at::Tensor Pass::values() const {
+at::Tensor ForwardResult::loss_vector() const {
   std::vector<at::Tensor> scalars = this->scalars();
   for (auto& scalar : scalars) scalar = scalar.detach().to(at::kDouble);
   return at::stack(scalars);

@@ -1,4 +1,4 @@
-#include "core/training/pair_cost.h"
+#include "core/training/profile_pair.h"
 
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/grad_mode.h>
@@ -10,6 +10,7 @@
 #include "core/models/init.h"
 #include "core/models/multiply_adds.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/tasks/classification/classification.h"
 #include "core/training/session.h"
 
 namespace reviewkd {
@@ -34,7 +35,7 @@ int64_t parameter_bytes(const torch::nn::Module& module) {
 /// A step at `batch_size`, of which each event is linear in the batch size.
 std::vector<int64_t> extrapolated(const std::vector<int64_t>& small, const std::vector<int64_t>& larger, int64_t batch_size) {
   if (small.size() != larger.size()) {
-    fail(ErrorCode::kInternal, "invalid measurement: expected the same allocations in steps with ", kSmallBatch, " and ", kLargerBatch, " images, received ",
+    fail(ErrorCode::kInternal, "invalid profile: expected the same number of allocations for ", kSmallBatch, " and ", kLargerBatch, " images, received ",
          small.size(), " and ", larger.size(), ".");
   }
   std::vector<int64_t> events(small.size());
@@ -83,8 +84,8 @@ void count_arithmetic(Distiller& distiller, const at::Tensor& image, PairCost& c
 
 }  // namespace
 
-PairCost measure_pair(const std::shared_ptr<Distiller>& distiller, ImageSize image, int64_t batch_size, const std::atomic<bool>& stop) {
-  // What PyTorch's operations take: their products are counted, and the number of their allocations does not depend on the batch.
+PairCost profile_pair(const std::shared_ptr<Distiller>& distiller, ImageSize image, int64_t batch_size, const std::atomic<bool>& stop) {
+  // PyTorch's own operations: their products are counted, and the number of their allocations does not depend on the batch.
   const ops::ReferenceScope path(true);
   Network& student = distiller->student();
   const at::Tensor noise = at::empty({kLargerBatch, 3, image.height, image.width}, at::dtype(student.dtype()));
@@ -94,7 +95,7 @@ PairCost measure_pair(const std::shared_ptr<Distiller>& distiller, ImageSize ima
   PairCost cost;
   count_arithmetic(*distiller, noise.narrow(0, 0, 1), cost);
   cost.state_bytes = bytes_of(distiller_state(*distiller)) + bytes_of(state_dict(*distiller->teacher().module));
-  cost.velocity_bytes = parameter_bytes(*student.module) + parameter_bytes(distiller->modules());
+  cost.momentum_bytes = parameter_bytes(*student.module) + parameter_bytes(distiller->modules());
 
   const SingleThread single_thread;
   AllocationRecorder recorder;
@@ -104,22 +105,22 @@ PairCost measure_pair(const std::shared_ptr<Distiller>& distiller, ImageSize ima
   options.optimizer.momentum = 0.9;
   options.optimizer.nesterov = true;
   options.optimizer.weight_decay = 5e-4;
-  Session session(distiller, options);
+  Session session(distiller, std::make_shared<Classification>(), options);
   const auto step = [&](int64_t images) {
     recorder.take();
     {
       const at::Tensor batch = noise.narrow(0, 0, images).clone();
-      session.step(batch, labels.narrow(0, 0, images).clone());
+      session.step({{batch, Targets::labels(labels.narrow(0, 0, images).clone())}});
     }
-    if (stop) fail(ErrorCode::kAborted, "the measurement was stopped.");
+    if (stop) fail(ErrorCode::kAborted, "the measurement was stopped");
     return recorder.take();
   };
   step(kSmallBatch);  // leaves the gradients that every later step finds
   const auto small = step(kSmallBatch);
   const auto larger = step(kLargerBatch);
   const auto events = extrapolated(small, larger, batch_size);
-  // The events begin with the velocities and the last step's gradients in place.
-  const int64_t trained_bytes = cost.velocity_bytes;
+  // The events begin with the momentum buffers and the last step's gradients in place.
+  const int64_t trained_bytes = cost.momentum_bytes;
   cost.step_bytes = trained_bytes + peak_of(events);
   cost.mapped_bytes = cost.state_bytes + 2 * trained_bytes + most_mapped(events);
   return cost;

@@ -1,5 +1,5 @@
 #pragma once
-// What a pair of networks costs: arithmetic for one image, and memory for a training step.
+// The costs of a pair of networks: arithmetic for one image, and memory for a training step.
 
 #include <atomic>
 #include <cstdint>
@@ -19,7 +19,7 @@ struct PairCost {
   /// Parameters and statistics of teacher, student and methods.
   int64_t state_bytes = 0;
   /// The optimizer's.
-  int64_t velocity_bytes = 0;
+  int64_t momentum_bytes = 0;
   /// Images, activations, gradients and temporary values, at most.
   int64_t step_bytes = 0;
   /// All of the above with what the allocator rounds up by and keeps for reuse: what the process takes from the system.
@@ -29,6 +29,6 @@ struct PairCost {
 /// Runs the pair on noise. Memory is that of steps with two small batches, from which the wanted batch size is extrapolated,
 /// moment by moment, on the reference path: the fast one takes less. `distiller` is on the CPU and of use for this alone: running statistics move, parameters stay. Throws
 /// ABORTED after the step during which `stop` was set.
-PairCost measure_pair(const std::shared_ptr<Distiller>& distiller, ImageSize image, int64_t batch_size, const std::atomic<bool>& stop);
+PairCost profile_pair(const std::shared_ptr<Distiller>& distiller, ImageSize image, int64_t batch_size, const std::atomic<bool>& stop);
 
 }  // namespace reviewkd

@@ -1,4 +1,4 @@
-#include "core/data/resident_images.h"
+#include "core/training/resident_images.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/DeviceGuard.h>
@@ -36,17 +36,16 @@ at::Tensor picks_of(int64_t size, const BatchPlan& plan) {
 
 }  // namespace
 
-Batch ResidentBatches::empty_batch(int64_t count) const {
+GatheredImages ResidentBatches::allocate(int64_t count) const {
   return {at::empty({count, 3, images.size(2), images.size(3)}, images.options().dtype(at::kFloat), at::MemoryFormat::ChannelsLast),
           at::empty({count}, labels.options())};
 }
 
-void ResidentBatches::gather(Batch& into, int64_t batch, const int64_t* position) const {
+void ResidentBatches::gather(const GatheredImages& into, int64_t first, const int64_t* position) const {
   const c10::OptionalDeviceGuard device(images.device());
-  const int64_t first = position != nullptr ? 0 : batch * batch_size;
   ops::kernel_backend_of(images.device().type())->gather_images({
       .images = images.const_data_ptr(), .labels = labels.const_data_ptr<int64_t>(), .lookup = ops::address<const float>(lookup),
-      .picks = reinterpret_cast<const ops::ImagePick*>(picks.const_data_ptr()) + first, .position = position,
+      .picks = reinterpret_cast<const ops::ImagePick*>(picks.const_data_ptr()) + (position != nullptr ? 0 : first), .position = position,
       .count = into.labels.size(0), .height = images.size(2), .width = images.size(3), .padding = kPadding,
       .out = into.images.data_ptr<float>(), .out_labels = into.labels.data_ptr<int64_t>(),
   });
@@ -57,13 +56,13 @@ ResidentPass::ResidentPass(ResidentBatches batches, const BatchPlan& plan)
 
 std::optional<Batch> ResidentPass::next() {
   if (next_ >= count_) return std::nullopt;
-  const int64_t first = next_ * batches_.batch_size;
-  Batch batch = batches_.empty_batch(std::min(batches_.batch_size, batches_.images.size(0) - first));
-  batches_.gather(batch, next_++);
-  return batch;
+  const int64_t first = next_++ * batches_.batch_size;
+  const GatheredImages gathered = batches_.allocate(std::min(batches_.batch_size, batches_.images.size(0) - first));
+  batches_.gather(gathered, first);
+  return gathered.batch();
 }
 
-int64_t ResidentPass::whole_batches_left() const {
+int64_t ResidentPass::full_batches_left() const {
   return std::max<int64_t>(0, std::min(count_, batches_.images.size(0) / batches_.batch_size) - next_);
 }
 
@@ -73,7 +72,7 @@ ResidentImages::ResidentImages(const Split& split, const Normalization& normaliz
   copied_.record(device);
 }
 
-std::shared_ptr<BatchSource> ResidentImages::open(const BatchPlan& plan, at::Tensor& picks) const {
+std::shared_ptr<ResidentPass> ResidentImages::open(const BatchPlan& plan, at::Tensor& picks) const {
   copied_.wait(device());
   const at::Tensor order = picks_of(images_.size(0), plan);
   if (picks.defined() && picks.device() == device() && picks.sizes() == order.sizes()) picks.copy_(order);
@@ -81,20 +80,22 @@ std::shared_ptr<BatchSource> ResidentImages::open(const BatchPlan& plan, at::Ten
   return std::make_shared<ResidentPass>(ResidentBatches{images_, labels_, lookup_, picks, plan.batch_size}, plan);
 }
 
-std::shared_ptr<const ResidentImages> ResidentCopy::on(c10::Device device, const Split& split, const Normalization& normalization) {
+std::shared_ptr<const ResidentImages> ResidentCopy::on(c10::Device device) {
   const ops::KernelBackend* backend = ops::kernel_backend_of(device.type());
   if (backend == nullptr) return nullptr;
   const std::lock_guard lock(mutex_);
   if (images_ && images_->device() == device) return images_;
   const c10::OptionalDeviceGuard guard(device);
-  if (static_cast<int64_t>(split.images.nbytes()) > backend->free_memory() / kShareOfMemory) return nullptr;
-  images_ = std::make_shared<ResidentImages>(split, normalization, device);
+  if (static_cast<int64_t>(split_.images.nbytes()) > backend->free_memory() / kShareOfMemory) return nullptr;
+  images_ = std::make_shared<ResidentImages>(split_, dataset_->normalization, device);
   return images_;
 }
 
-std::shared_ptr<BatchSource> open_on(c10::Device device, const ImageSet& images, const BatchPlan& plan, at::Tensor& picks) {
-  const auto resident = images.resident ? images.resident(device) : nullptr;
-  return resident ? resident->open(plan, picks) : images.open(plan);
+OpenPass open_on(c10::Device device, const TrainingImages& images, const BatchPlan& plan, at::Tensor& picks) {
+  const auto copy = images.resident ? images.resident->on(device) : nullptr;
+  if (!copy) return {images.set.open(plan)};
+  const auto pass = copy->open(plan, picks);
+  return {pass, pass.get()};
 }
 
 }  // namespace reviewkd

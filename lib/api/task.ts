@@ -1,0 +1,48 @@
+import { ReviewKdError } from "../errors.js";
+import { addon } from "../native.js";
+import type { BestEpoch } from "../config/schemas/events.js";
+import type { MetricInfo, TaskInfo } from "../config/schemas/task.js";
+
+/** The task that a network of the registry is made for. */
+export function taskOfModel(_name: string): TaskInfo {
+  // Every network of the registry is a classifier.
+  const [classification] = addon().listTasks();
+  if (classification === undefined) throw new ReviewKdError("INTERNAL", "invalid list of tasks: expected one or more, received none.");
+  return classification;
+}
+
+/**
+ * A value that a task names, such as a metric of an evaluation.
+ *
+ * @throws `INTERNAL`: there is no such number.
+ */
+export function namedValue(values: object, name: string): number {
+  const value = (values as Readonly<Record<string, unknown>>)[name];
+  if (typeof value === "number") return value;
+  throw new ReviewKdError("INTERNAL", `invalid results: expected a number for ${name}, received ${String(value)}.`);
+}
+
+/** The metric by which a task chooses the best epoch. */
+export function primaryMetric(task: TaskInfo): MetricInfo {
+  const metric = task.metrics.find(({ name }) => name === task.primaryMetric);
+  if (metric !== undefined) return metric;
+  throw new ReviewKdError("INTERNAL", `invalid task ${task.name}: expected the metric ${task.primaryMetric}, received ${task.metrics.map(({ name }) => name).join(", ")}.`);
+}
+
+/** Whether a value of a metric is better than another one; NaN is worse than any number, and equal values are no improvement. */
+export function isBetter({ higherIsBetter }: MetricInfo, value: number, before: number): boolean {
+  if (Number.isNaN(value)) return false;
+  if (Number.isNaN(before)) return true;
+  return higherIsBetter ? value > before : value < before;
+}
+
+/** An epoch with its primary metric, under the name that the task gives it. */
+export function bestEpoch(epoch: number, metric: string, value: number): BestEpoch {
+  const best: object = { epoch, [metric]: value };
+  return best as BestEpoch;
+}
+
+/** The name of the primary metric that a best epoch was chosen by. */
+export function primaryNameOf(best: BestEpoch): string | undefined {
+  return Object.keys(best).find((name) => name !== "epoch");
+}

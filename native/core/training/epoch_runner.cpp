@@ -1,0 +1,183 @@
+#include "core/training/epoch_runner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/ops/backend/device_streams.h"
+#include "core/base/stopwatch.h"
+
+namespace reviewkd {
+namespace {
+
+/// How long an epoch on a device runs at most before its state is read back.
+constexpr double kSecondsUnread = 0.25;
+
+/// How much work a device is given at a time at most, if that is more than one step: within it, no stop is noticed.
+constexpr double kSecondsAtOnce = 0.02;
+
+}  // namespace
+
+EpochOptions EpochOptions::from(const Options& options) {
+  return {
+      .epoch = options.integer("epoch"),
+      .epochs = options.integer("epochs"),
+      .batch_size = options.integer("batchSize"),
+      .seed = static_cast<uint64_t>(options.integer("seed")),
+      .augment = options.boolean("augment"),
+      .schedule = Schedule::from(options.options("schedule")),
+  };
+}
+
+EpochRunner::EpochRunner(Training& training, TrainStep& step, const EpochOptions& options, const EpochControl& control, at::Tensor& picks)
+    : training_(training), step_(step), options_(options), control_(control), picks_(picks) {}
+
+BatchPlan EpochRunner::begin(const ImageSet& set) {
+  EpochState& state = training_.state;
+  const int64_t batches_per_step = training_.options.accumulate_batches;
+  const bool continues = state.epoch == options_.epoch && state.step > 0 && state.step < state.steps;
+  BatchPlan plan{
+      .batch_size = options_.batch_size,
+      .seed = options_.seed,
+      .epoch = options_.epoch,
+      .shuffle = true,
+      .augment = options_.augment,
+      .smallest_batch = std::min<int64_t>(2, options_.batch_size),
+      .first_batch = continues ? state.step * batches_per_step : 0,
+  };
+  batches_ = batch_count(set.size, plan);
+  if (batches_ == 0) fail(ErrorCode::kBatchTooSmall, "invalid data set ", set.kind, ": expected at least 2 training images, received ", set.size, ". Add images.");
+  const int64_t steps = (batches_ + batches_per_step - 1) / batches_per_step;
+  if (continues && steps != state.steps) {
+    fail(ErrorCode::kInvalidArgument, "invalid rest of epoch ", state.epoch, ": expected ", state.steps, " steps, as it was begun with, received ", steps,
+         ". Continue it with the same data, batch size and accumulateBatches.");
+  }
+  if (!continues) {
+    state = EpochState{};
+    state.epoch = options_.epoch;
+    state.steps = steps;
+  }
+  return plan;
+}
+
+template <typename Work>
+auto EpochRunner::settled_on_error(const Work& work) {
+  try {
+    return work();
+  } catch (...) {
+    // An eager step's state is that of the last step, without being read.
+    if (step_.is_deferred() && training_.state.step > 0) settle();
+    throw;
+  }
+}
+
+template <typename Work>
+auto EpochRunner::with_networks(const Work& work) {
+  const NetworkLock lock(training_.objective.network(), training_.objective.teacher());
+  training_.check_devices();
+  return work(training_.objective.weights_at(training_.state.epoch));
+}
+
+void EpochRunner::run(const TrainingImages& images, double& seconds_per_step) {
+  const BatchPlan plan = begin(images.set);
+  EpochState& state = training_.state;
+  training_.check_devices();
+  const ops::StreamsScope streams(step_.streams());
+  step_.begin_sums(state.sums);
+  std::vector<double> rates;
+  for (int64_t step = 0; step < state.steps; ++step) rates.push_back(rate_at(step));
+  step_.begin_schedule({std::move(rates), state.step, training_.steps});
+  const OpenPass pass = open_on(training_.objective.network().device(), images, plan, picks_);
+
+  Stopwatch watch;
+  Stopwatch unread;
+  double seconds_unread = kSecondsUnread;
+  Stopwatch since_settled;
+  int64_t settled = state.step;
+  while (state.step < state.steps && take_steps(pass, seconds_per_step)) {
+    seconds_unread += unread.lap();
+    const bool is_stopped = control_.stop;
+    const bool is_read = !step_.is_deferred() || is_stopped || state.step == state.steps || seconds_unread >= kSecondsUnread || is_report_due();
+    if (is_read) {
+      settle();
+      seconds_per_step = since_settled.lap() / static_cast<double>(std::max<int64_t>(1, state.step - settled));
+      settled = state.step;
+      seconds_unread = 0;
+    }
+    state.seconds += watch.lap();
+    if (control_.progress && is_read) control_.progress(state);
+    watch.lap();  // reports, and checkpoints that are written between two steps, are no training
+    if (is_stopped) break;
+  }
+  if (state.step == state.steps) return;
+  if (control_.stop) throw Error(ErrorCode::kAborted, "the epoch was stopped after step " + std::to_string(state.step));
+  fail(ErrorCode::kInvalidArgument, "invalid data set ", images.set.kind, ": expected ", batches_, " batches for epoch ", options_.epoch, ", received ",
+       state.step * training_.options.accumulate_batches, ". State the number of its images correctly.");
+}
+
+bool EpochRunner::take_steps(const OpenPass& pass, double seconds_per_step) {
+  if (pass.resident == nullptr || !step_.takes(*pass.resident)) return take_batches(*pass.source);
+  EpochState& state = training_.state;
+  const int64_t taken = settled_on_error([&] {
+    return with_networks([&](const std::vector<double>& weights) { return step_.run(*pass.resident, weights, steps_at_once(seconds_per_step)); });
+  });
+  state.step += taken;
+  training_.steps += taken;
+  training_.learning_rate = state.learning_rate = rate_at(state.step - 1);
+  return true;
+}
+
+bool EpochRunner::take_batches(BatchSource& source) {
+  EpochState& state = training_.state;
+  const int64_t batches_per_step = training_.options.accumulate_batches;
+  const int64_t count = std::min(batches_per_step, batches_ - state.step * batches_per_step);
+  Stopwatch waiting;
+  std::vector<Batch> batches;
+  while (static_cast<int64_t>(batches.size()) < count) {
+    auto batch = settled_on_error([&] { return source.next(); });
+    if (!batch) return false;
+    batches.push_back(std::move(*batch));
+  }
+  state.data_wait_seconds += waiting.lap();
+  training_.learning_rate = rate_at(state.step);
+  settled_on_error([&] { with_networks([&](const std::vector<double>& weights) { step_.run(batches, weights); }); });
+  ++training_.steps;
+  ++state.step;
+  state.learning_rate = training_.learning_rate;
+  for (const Batch& batch : batches) state.replaced += batch.replaced;
+  return true;
+}
+
+void EpochRunner::settle() {
+  // A source may fail before the first step after a resume.
+  if (!step_.has_steps()) return;
+  EpochState& state = training_.state;
+  StepReport report = step_.read();
+  state.is_replayed = report.is_replayed;
+  state.why_not_replayed = report.why_not_replayed;
+  if (report.first_nonfinite) state.step -= training_.steps - report.first_nonfinite->number;
+  state.sums = std::move(report.sums);
+  // Comes last: a checkpoint that is saved after the error holds the finite steps, and their sums.
+  if (report.first_nonfinite) throw_nonfinite(training_, step_, *report.first_nonfinite, state.sums);
+}
+
+double EpochRunner::rate_at(int64_t step) const {
+  const StepPosition position{options_.epoch, options_.epochs, step, training_.state.steps};
+  return training_.options.optimizer.learning_rate * learning_rate_scale(options_.schedule, position);
+}
+
+int64_t EpochRunner::steps_at_once(double seconds_per_step) const {
+  if (control_.stop || is_report_due() || seconds_per_step <= 0) return 1;
+  return static_cast<int64_t>(std::max(1.0, kSecondsAtOnce / seconds_per_step));
+}
+
+void throw_nonfinite(Training& training, TrainStep& step, const NonFiniteStep& found, const EpochSums& sums) {
+  // The steps behind it have changed nothing that is trained.
+  training.steps = found.number;
+  step.begin_sums(sums);
+  training.objective.check_finite(found.losses, found.number);
+  training.objective.check_norm(found.gradient_norm, found.number);
+  fail(ErrorCode::kInternal, "invalid report of step ", found.number, ": expected a value that is not finite, received none.");
+}
+
+}  // namespace reviewkd

@@ -1,0 +1,71 @@
+#pragma once
+// One epoch of a training, or the rest of one: batches, learning rates, reports, and the end.
+
+#include <atomic>
+#include <functional>
+#include <vector>
+
+#include "core/training/learning_rate.h"
+#include "core/training/train_step.h"
+#include "core/training/training.h"
+
+namespace reviewkd {
+
+struct EpochOptions {
+  int64_t epoch = 0;
+  int64_t epochs = 1;
+  int64_t batch_size = 128;
+  uint64_t seed = 0;
+  bool augment = true;
+  Schedule schedule;
+
+  static EpochOptions from(const Options& options);
+};
+
+/// Who follows an epoch, and what ends it early.
+struct EpochControl {
+  const EpochProgress& progress;
+  const std::atomic<bool>& stop;
+  /// Whether a report is requested now; may be empty.
+  const std::function<bool()>& is_report_due;
+};
+
+class EpochRunner {
+ public:
+  /// picks: memory that outlives the epoch; see open_on.
+  EpochRunner(Training& training, TrainStep& step, const EpochOptions& options, const EpochControl& control, at::Tensor& picks);
+
+  /// Brings `training.state` to the end of the epoch. See Session::train_epoch.
+  void run(const TrainingImages& images, double& seconds_per_step);
+
+ private:
+  /// Where the pass over the images begins: `training.state`, or a new epoch's. Throws INVALID_ARGUMENT, BATCH_TOO_SMALL.
+  BatchPlan begin(const ImageSet& set);
+  /// Takes the next step, or several. Returns false once the source has no more batches.
+  bool take_steps(const OpenPass& pass, double seconds_per_step);
+  bool take_batches(BatchSource& source);
+  /// Reads the steps so far back into `training.state`. Throws NON_FINITE_LOSS.
+  void settle();
+  /// A checkpoint that is saved after an error holds the steps before it.
+  template <typename Work>
+  auto settled_on_error(const Work& work);
+  /// Runs `work(weights)` with the networks locked.
+  template <typename Work>
+  auto with_networks(const Work& work);
+  double rate_at(int64_t step) const;
+  /// Steps that may be handed over at a time.
+  int64_t steps_at_once(double seconds_per_step) const;
+  bool is_report_due() const { return control_.is_report_due && control_.is_report_due(); }
+
+  Training& training_;
+  TrainStep& step_;
+  const EpochOptions& options_;
+  const EpochControl& control_;
+  at::Tensor& picks_;
+  int64_t batches_ = 0;  // of the whole epoch
+};
+
+/// Takes the training back to the step that was not finite, with the sums of the steps before it, and throws NON_FINITE_LOSS.
+[[noreturn]] void throw_nonfinite(Training& training, TrainStep& step, const NonFiniteStep& found, const EpochSums& sums);
+
+}  // namespace reviewkd

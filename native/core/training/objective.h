@@ -1,0 +1,54 @@
+#pragma once
+// The minimized function of a training: the losses of its task, and with a teacher the weighted losses of the methods.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/distillation/distiller.h"
+#include "core/tasks/task.h"
+#include "core/training/forward_result.h"
+#include "core/training/losses.h"
+#include "core/training/precision.h"
+
+namespace reviewkd {
+
+class Objective {
+ public:
+  Objective(std::shared_ptr<Distiller> distiller, std::shared_ptr<const Task> task);
+  Objective(std::shared_ptr<Network> network, std::shared_ptr<const Task> task);
+
+  /// Forward passes of the networks, then the losses. images: as `as_input` has them; targets: on the same device.
+  ForwardResult forward(const at::Tensor& images, const Targets& targets, Precision precision) const;
+
+  /// The weights λ of the terms in `epoch`; none without a teacher.
+  std::vector<double> weights_at(int64_t epoch) const;
+  /// The weight of `Losses::distillation`: λ of the one method, 1 for a sum, 0 without a teacher.
+  double overall_weight(const std::vector<double>& weights) const;
+
+  /// values: as ForwardResult::loss_vector has them.
+  Losses losses_of(const double* values, const std::vector<double>& weights) const;
+  /// The same of sums over `images` images, with the weights summed up as well.
+  Losses sums_of(const double* values, const std::vector<double>& weights, double images) const;
+
+  /// Throw NON_FINITE_LOSS, naming the step and the loss.
+  void check_finite(const Losses& losses, int64_t step) const;
+  void check_norm(double norm, int64_t step) const;
+
+  const Task& task() const { return *task_; }
+  const std::shared_ptr<const Task>& shared_task() const { return task_; }
+  Network& network() const { return *network_; }
+  const std::shared_ptr<Network>& shared_network() const { return network_; }
+  /// Null without a teacher.
+  Distiller* distiller() const { return distiller_.get(); }
+  Network* teacher() const { return distiller_ ? &distiller_->teacher() : nullptr; }
+  /// Whether training updates the teacher's statistics.
+  bool has_moving_teacher() const { return distiller_ && distiller_->options().teacher_mode == TeacherMode::kTrain; }
+
+ private:
+  std::shared_ptr<Distiller> distiller_;
+  std::shared_ptr<Network> network_;
+  std::shared_ptr<const Task> task_;
+};
+
+}  // namespace reviewkd

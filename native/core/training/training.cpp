@@ -1,0 +1,84 @@
+#include "core/training/training.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/error.h"
+
+namespace reviewkd {
+namespace {
+
+void require_gradients(torch::nn::Module& module, bool required) {
+  for (auto& parameter : module.parameters()) parameter.set_requires_grad(required);
+}
+
+NamedTensors only_parameters(const NamedTensors& state) {
+  NamedTensors parameters;
+  for (const auto& [name, tensor] : state) {
+    if (tensor.requires_grad()) parameters.emplace_back(name, tensor);
+  }
+  return parameters;
+}
+
+/// Puts the networks into the state in which they train. Precedes the optimizer, which collects their parameters.
+NamedTensors prepared(const Objective& objective) {
+  torch::nn::Module& network = *objective.network().module;
+  require_gradients(network, true);
+  const Distiller* distiller = objective.distiller();
+  if (distiller != nullptr) {
+    require_gradients(*distiller->teacher().module, false);
+    use_fast_memory_order(*distiller->teacher().module);
+  }
+  use_fast_memory_order(network);
+  if (distiller == nullptr) return only_parameters(state_dict(network));
+  use_fast_memory_order(distiller->modules());
+  return only_parameters(distiller_state(*distiller));
+}
+
+}  // namespace
+
+SessionOptions SessionOptions::from(const Options& options) {
+  SessionOptions session{
+      .optimizer = SgdOptions::from(options.options("optimizer")),
+      .precision = precision_from(options),
+      .micro_batches = options.integer("microBatches"),
+      .accumulate_batches = options.integer("accumulateBatches"),
+      .clip_norm = std::nullopt,
+      .threads = options.has("threads") ? static_cast<int>(options.integer("threads")) : 0,
+      .reference = options.boolean("reference"),
+  };
+  options.read("clipNorm", session.clip_norm);
+  return session;
+}
+
+Training::Training(Objective minimized, const SessionOptions& session_options)
+    : objective(std::move(minimized)),
+      options(session_options),
+      optimizer(prepared(objective), options.optimizer),
+      learning_rate(options.optimizer.learning_rate) {}
+
+void Training::check_devices() const {
+  optimizer.check_devices();
+  const Network* teacher = objective.teacher();
+  const at::Device device = objective.network().device();
+  if (teacher == nullptr || teacher->device() == device) return;
+  fail(ErrorCode::kDeviceMismatch, "invalid device of the teacher: expected ", device, " as the student's, received ", teacher->device(),
+       ": another session moved it. Create a new session, or let all of them use one device.");
+}
+
+std::vector<int64_t> parts_of(const std::vector<int64_t>& batch_sizes, int64_t micro_batches) {
+  std::vector<int64_t> lengths;
+  for (const int64_t images : batch_sizes) {
+    const int64_t parts = std::min(micro_batches, images);
+    for (int64_t part = 0; part < parts; ++part) lengths.push_back(images * (part + 1) / parts - images * part / parts);
+  }
+  return lengths;
+}
+
+NamedTensors distiller_state(const Distiller& distiller) {
+  NamedTensors state = state_dict(*distiller.student().module, "student.");
+  for (auto& entry : state_dict(distiller.modules())) state.push_back(std::move(entry));
+  return state;
+}
+
+}  // namespace reviewkd

@@ -1,0 +1,52 @@
+#pragma once
+// The parts of one training, shared by its session, its steps and its epochs.
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/training/epoch_state.h"
+#include "core/training/objective.h"
+#include "core/training/sgd.h"
+
+namespace reviewkd {
+
+struct SessionOptions {
+  SgdOptions optimizer;
+  Precision precision = Precision::kFloat32;
+  /// Parts that a batch is split into, one after the other; their gradients are averaged.
+  int64_t micro_batches = 1;
+  /// Consecutive batches of an epoch whose gradients are averaged for one optimizer step.
+  int64_t accumulate_batches = 1;
+  /// Upper bound of the gradients' L2 norm.
+  std::optional<double> clip_norm;
+  /// Threads of one operation; 0: as many as there are cores.
+  int threads = 0;
+  /// Run the readable reference of every operation instead of its fast path.
+  bool reference = false;
+
+  static SessionOptions from(const Options& options);
+};
+
+struct Training {
+  Training(Objective minimized, const SessionOptions& session_options);
+
+  /// Throws DEVICE_MISMATCH if another session has moved a network.
+  void check_devices() const;
+
+  Objective objective;
+  SessionOptions options;
+  Sgd optimizer;
+  EpochState state;
+  /// Optimizer steps since the training began.
+  int64_t steps = 0;
+  double learning_rate;
+};
+
+/// How the images of a step are split: the number of images of each part. A batch has at most `micro_batches` parts, of sizes that differ by 1 at most.
+std::vector<int64_t> parts_of(const std::vector<int64_t>& batch_sizes, int64_t micro_batches);
+
+/// Parameters of the student and the methods under their published names ("student.*", "abfs.*"; "methods.0.abfs.*" of a sum).
+NamedTensors distiller_state(const Distiller& distiller);
+
+}  // namespace reviewkd
