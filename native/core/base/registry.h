@@ -17,7 +17,7 @@ const Entry& find_entry(const std::vector<Entry>& entries, std::string Entry::*k
     if (entry.*key == name) return entry;
     names.push_back(entry.*key);
   }
-  throw Error(ErrorCode::kUnknownName, "invalid " + what + ": expected one of " + joined(names) + ", received \"" + name + "\".", names);
+  throw Error(ErrorCode::kUnknownName, std::string("invalid ") + what + ": expected one of " + joined(names) + ", received \"" + name + "\".", names);
 }
 
 }  // namespace reviewkd
