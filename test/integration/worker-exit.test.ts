@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "chai";
-import { startHost, type Host, type HostEnd } from "../../lib/host.js";
+import { startWorker, type TrainingWorker, type WorkerExit } from "../../lib/worker/index.js";
 import { createModel, fit, isReviewKdError, loadDataset } from "../../lib/index.js";
 import { failureOf } from "../support/errors.js";
 import { runProgram } from "./child-program.js";
@@ -33,7 +33,7 @@ describe("the death of a trainer", function () {
   beforeEach(() => { directory = mkdtempSync(join(tmpdir(), "reviewkd-death-")); });
   afterEach(() => { rmSync(directory, { recursive: true, force: true }); });
 
-  async function training(rk: Host, options: { runDirectory: string; resume: boolean; signal?: AbortSignal }) {
+  async function training(rk: TrainingWorker, options: { runDirectory: string; resume: boolean; signal?: AbortSignal }) {
     const model = await rk.createModel("resnet8", { numClasses: 4 });
     const data = await rk.loadDataset({ kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 16 });
     return rk.fit({ model, data, epochs: 100_000, batchSize: 16, threads: 1, ...options });
@@ -43,7 +43,7 @@ describe("the death of a trainer", function () {
     const runDirectory = join(directory, "run");
     const last = join(runDirectory, "last.safetensors");
     // The first host opens what stays open: the loader's files, the event loop's own.
-    await (await startHost()).close();
+    await (await startWorker()).close();
     const before = openFiles();
     const trainers: number[] = [];
     let furthest = 0;
@@ -52,11 +52,11 @@ describe("the death of a trainer", function () {
     for (let kill = 0; kill < KILLS; ++kill) {
       const resume = existsSync(last);
       if (!resume) rmSync(runDirectory, { recursive: true, force: true });
-      const rk = await startHost();
+      const rk = await startWorker();
       trainers.push(rk.pid);
       const born = performance.now();
       const life = longestLifeMs === undefined ? undefined : delay(Math.random() * longestLifeMs).then(() => process.kill(rk.pid, "SIGKILL"));
-      const error = await failureOf("HOST_DIED", async () => {
+      const error = await failureOf("WORKER_EXITED", async () => {
         for await (const event of await training(rk, { runDirectory, resume })) {
           if (event.type === "start") {
             // Nothing that was told as saved is lost.
@@ -72,17 +72,17 @@ describe("the death of a trainer", function () {
         }
       });
       await life;
-      const end = await rk.ended;
+      const end = await rk.exited;
       expect(end).to.deep.include({ signal: "SIGKILL", exitCode: null, closed: false });
       expect(error.cause).to.deep.equal(end);
       // Where the kill came before the training began, the host knows of no run.
       if (end.checkpoint !== null) expect(error.message).to.include("SIGKILL").and.include(`Its last checkpoint is ${last}`);
       else expect(error.message).to.include("It had saved no checkpoint");
-      await failureOf("HOST_DIED", () => rk.listModels());
+      await failureOf("WORKER_EXITED", () => rk.listModels());
     }
     expect(furthest).to.be.above(0);
 
-    const rk = await startHost();
+    const rk = await startWorker();
     trainers.push(rk.pid);
     const controller = new AbortController();
     const stopped = failureOf("ABORTED", async () => {
@@ -101,7 +101,7 @@ describe("the death of a trainer", function () {
   });
 
   it("rejects every call that waits, with signal and checkpoint", async () => {
-    const rk = await startHost();
+    const rk = await startWorker();
     const model = await rk.createModel("resnet56", { numClasses: 4 });
     const session = await rk.createSession({ model, threads: 1 });
     const path = join(directory, "own.safetensors");
@@ -111,22 +111,22 @@ describe("the death of a trainer", function () {
     const { test } = await rk.loadDataset({ kind: "synthetic", numClasses: 4, trainSamples: 4, testSamples: 4 });
     const waiting = Promise.allSettled([session.step({ images, labels }), session.position(), session.evaluate(test)]);
     process.kill(rk.pid, "SIGSEGV");
-    const expected: HostEnd = { signal: "SIGSEGV", exitCode: null, checkpoint: path, closed: false };
+    const expected: WorkerExit = { signal: "SIGSEGV", exitCode: null, checkpoint: path, closed: false };
     for (const call of await waiting) {
       const error: unknown = call.status === "rejected" ? call.reason : undefined;
-      expect(isReviewKdError(error) && error.code).to.equal("HOST_DIED");
+      expect(isReviewKdError(error) && error.code).to.equal("WORKER_EXITED");
       expect((error as Error).message).to.match(/^expected the trainer's process to answer for (step|position|evaluate), got its end by SIGSEGV\. Its last checkpoint is .*own\.safetensors/);
       expect((error as Error).cause).to.deep.equal(expected);
     }
-    expect(await rk.ended).to.deep.equal(expected);
+    expect(await rk.exited).to.deep.equal(expected);
   });
 
   it("is told where it was a thread that ended", async () => {
-    const rk = await startHost({ via: "worker" });
+    const rk = await startWorker({ via: "worker" });
     const data = await rk.loadDataset({ kind: "synthetic", numClasses: 4 });
     const session = await rk.createSession({ model: await rk.createModel("resnet8", { numClasses: 4 }) });
     const epoch = session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: 16, onProgress: () => { rk.kill(); } });
-    expect((await failureOf("HOST_DIED", () => epoch)).message).to.include("exit code 1");
+    expect((await failureOf("WORKER_EXITED", () => epoch)).message).to.include("exit code 1");
   });
 });
 
@@ -139,7 +139,7 @@ describe("the death of a caller", function () {
 
   for (const signal of ["SIGKILL", "SIGTERM"] as const) {
     it(`by ${signal} makes the trainer save and end`, async () => {
-      const program = fileURLToPath(new URL("programs/host-caller.mjs", import.meta.url));
+      const program = fileURLToPath(new URL("programs/worker-caller.mjs", import.meta.url));
       const runDirectory = join(directory, "run");
       const caller = spawn(process.execPath, [program, runDirectory], { stdio: ["ignore", "pipe", "inherit"] });
       let said = "";
@@ -162,7 +162,7 @@ describe("the death of a caller", function () {
   }
 
   it("needs no close: a process ends by itself with a host of which it awaits nothing", async () => {
-    const { stdout, ...end } = await runProgram("end-with-idle-host.mjs");
+    const { stdout, ...end } = await runProgram("end-with-idle-worker.mjs");
     expect(end).to.deep.equal({ code: 0, signal: null, stderr: "" });
     const [pid, samples] = stdout.split(" ").map(Number);
     expect(samples).to.equal(32);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { startHost, type Host } from "../../lib/host.js";
+import { startWorker, type TrainingWorker } from "../../lib/worker/index.js";
 import { createDistiller, createModel, createSession, fit, loadDataset, Tensor, type FitEvent } from "../../lib/index.js";
 import { failureOf } from "../support/errors.js";
 
@@ -20,12 +20,12 @@ function lasting(event: FitEvent): unknown {
 for (const via of ["process", "worker"] as const) {
   describe(`a host via ${via}`, function () {
     this.timeout(120_000);
-    let rk: Host;
+    let rk: TrainingWorker;
     let directory: string;
 
     before(async () => {
       directory = mkdtempSync(join(tmpdir(), "reviewkd-host-"));
-      rk = await startHost({ via });
+      rk = await startWorker({ via });
     });
     after(async () => {
       await rk.close();
@@ -173,20 +173,20 @@ for (const via of ["process", "worker"] as const) {
   });
 }
 
-describe("startHost", () => {
+describe("startWorker", () => {
   it("refuses what it does not know", async () => {
-    await failureOf("INVALID_ARGUMENT", () => startHost({ via: "thread" } as never));
-    await failureOf("INVALID_ARGUMENT", () => startHost({ via: "worker", execPath: "/usr/bin/node" }));
-    await failureOf("DEPENDENCY_MISSING", () => startHost({ via: "utilityProcess" }));
+    await failureOf("INVALID_ARGUMENT", () => startWorker({ via: "thread" } as never));
+    await failureOf("INVALID_ARGUMENT", () => startWorker({ via: "worker", execPath: "/usr/bin/node" }));
+    await failureOf("DEPENDENCY_MISSING", () => startWorker({ via: "utilityProcess" }));
   });
 
   it("says so where the program does not start, or is no trainer", async () => {
-    expect((await failureOf("HOST_DIED", () => startHost({ execPath: "/nowhere/node" }))).message).to.include("ENOENT");
-    expect((await failureOf("HOST_DIED", () => startHost({ execPath: "/bin/false" }))).message).to.include("exit code 1");
+    expect((await failureOf("WORKER_EXITED", () => startWorker({ execPath: "/nowhere/node" }))).message).to.include("ENOENT");
+    expect((await failureOf("WORKER_EXITED", () => startWorker({ execPath: "/bin/false" }))).message).to.include("exit code 1");
   });
 
   it("ends what it started when it is closed, twice or not", async () => {
-    const rk = await startHost();
+    const rk = await startWorker();
     const [first, second] = await Promise.all([rk.close(), rk.close()]);
     expect(first).to.deep.equal({ signal: null, exitCode: 0, checkpoint: null, closed: true });
     expect(second).to.deep.equal(first);

@@ -5,7 +5,7 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import * as here from "../dist/index.js";
-import { startHost } from "../dist/host.js";
+import { startWorker } from "../dist/worker/index.js";
 
 const LIMIT_MS = 1;
 const { values: flags } = parseArgs({ options: { steps: { type: "string", default: "500" }, json: { type: "boolean", default: false } } });
@@ -39,7 +39,7 @@ async function timed(work) {
   return performance.now() - began;
 }
 
-const hosts = [await startHost({ via: "process" }), await startHost({ via: "worker" })];
+const hosts = [await startWorker({ via: "process" }), await startWorker({ via: "worker" })];
 const [own, ...others] = [await contender("this process", here), await contender("process", hosts[0]), await contender("worker", hosts[1])];
 for (let step = -20; step < steps; ++step) {
   for (const one of [own, ...others]) {

@@ -1,9 +1,9 @@
 // Trains in a host for as long as it lives; says the trainer's process id and how the training goes on.
 import process from "node:process";
-import { startHost } from "reviewkd/host";
+import { startWorker } from "reviewkd/worker";
 
 const [runDirectory] = process.argv.slice(2);
-const rk = await startHost();
+const rk = await startWorker();
 console.log(`trainer ${rk.pid}`);
 const model = await rk.createModel("resnet8", { numClasses: 4 });
 const data = await rk.loadDataset({ kind: "synthetic", numClasses: 4, trainSamples: 640, testSamples: 32 });
