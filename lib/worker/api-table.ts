@@ -13,7 +13,8 @@ import { StepOptions } from "../schemas/training.js";
 import { LoadReport, WeightsInspection } from "../schemas/weights.js";
 import type { StateDict } from "../tensor.js";
 import type { ApiClasses, ApiFunctions } from "./api.js";
-import { reference, type ClassRowOf, type RowOf, type Table } from "./table.js";
+import type { ClassRowOf, RowOf, Table } from "./table.js";
+import { reference } from "./values.js";
 
 const ref = <Kind extends keyof ApiClasses>(kind: Kind): z.ZodType<ApiClasses[Kind]> => reference(kind);
 const [Tensor, Model, Distiller, Dataset, Split] = [ref("Tensor"), ref("Model"), ref("Distiller"), ref("Dataset"), ref("DatasetSplit")];
@@ -49,10 +50,9 @@ const TENSOR = {
 } satisfies ClassRowOf<ApiClasses["Tensor"]>;
 
 const MODEL = {
-  properties: { name: z.string(), numClasses: PositiveCount, dtype: ModelDType, device: z.enum(["cpu", "cuda"]) },
+  properties: { name: z.string(), numClasses: PositiveCount, dtype: ModelDType, device: z.enum(["cpu", "cuda"]), parameterCount: Count },
   // A session moves networks to where it computes.
   live: ["device"],
-  constants: { parameterCount: Count },
   methods: {
     featureSpecs: { args: [z.unknown(), z.unknown()], result: z.array(FeatureSpec) },
     forward: { args: [Tensor, Options], result: ModelOutput },
@@ -65,8 +65,7 @@ const MODEL = {
 } satisfies ClassRowOf<ApiClasses["Model"]>;
 
 const DISTILLER = {
-  properties: { matching: Matching, method: Method, teacher: Model, student: Model },
-  constants: { trainingOnlyParameterCount: Count },
+  properties: { matching: Matching, method: Method, teacher: Model, student: Model, trainingOnlyParameterCount: Count },
   methods: {
     forward: { args: [Tensor, z.strictObject({ labels: Tensor.optional() }).optional()], result: DistillerOutput },
     stateDict: { args: [], result: StateDict },

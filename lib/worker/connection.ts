@@ -6,12 +6,11 @@ import { z } from "zod";
 import { throwIfAborted } from "../abort.js";
 import { ReviewKdError } from "../errors.js";
 import { runFile } from "../run-directory.js";
-import { parse } from "../validation.js";
 import { connect, PROTOCOL, ToCaller, type CallerFunctions, type WorkerFunctions } from "./protocol.js";
-import { handleOf, RemoteObject, remoteClasses } from "./remote-object.js";
-import { decode, encode, type Reference, type Sent } from "./sent-values.js";
-import { entryOf, kindOf, type Row, type Table } from "./table.js";
+import { referTo, RemoteObject, remoteClasses } from "./remote-object.js";
+import type { Row, Table } from "./table.js";
 import type { ExitStatus, Transport } from "./transport.js";
+import { decode, encode, entryOf, type Reference } from "./values.js";
 
 /** How a worker exited, and where its last training can be resumed. The cause of errors with the code `WORKER_EXITED`. */
 export interface WorkerExit {
@@ -35,13 +34,7 @@ interface Call {
   readonly onProgress: ((value: unknown) => void) | undefined;
   readonly abort: () => void;
   /** What `onProgress` threw. */
-  failure: { readonly error: unknown } | undefined;
-}
-
-/** What an options object of an API function can hold that does not travel. */
-interface Controls {
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((value: unknown) => void) | undefined;
+  failure?: { readonly error: unknown };
 }
 
 /** One worker, seen by its caller. */
@@ -50,9 +43,7 @@ export class Connection {
   readonly ready: Promise<number>;
   /** Resolves, and never rejects, when the worker has exited. */
   readonly exited: Promise<WorkerExit>;
-  /** The functions of the table. */
-  readonly functions: Readonly<Record<string, (...args: unknown[]) => unknown>>;
-  readonly #worker: BirpcReturn<WorkerFunctions>;
+  readonly #worker: BirpcReturn<WorkerFunctions, CallerFunctions>;
   readonly #classes: ReturnType<typeof remoteClasses>;
   readonly #objects = new Map<number, WeakRef<RemoteObject>>();
   readonly #calls = new Map<number, Call>();
@@ -67,30 +58,34 @@ export class Connection {
   #closing = false;
   #exit: WorkerExit | undefined;
   #fault: string | undefined;
-  #onReady: CallerFunctions["ready"] = () => undefined;
 
   constructor(private readonly transport: Transport, private readonly table: Table) {
     this.#classes = remoteClasses(table);
-    this.functions = Object.fromEntries(Object.entries(table.functions).map(([name, row]) =>
-      [name, (...args: unknown[]) => this.invoke(null, name, row, args)]));
+    let onReady: CallerFunctions["ready"];
     this.#worker = connect<WorkerFunctions, CallerFunctions>({
-      ready: (protocol, pid) => { this.#onReady(protocol, pid); },
+      ready: (protocol, pid) => { onReady(protocol, pid); },
       progress: (id, value) => { this.#progress(id, value); },
       update: (handle, property, value) => { this.#update(handle, property, value); },
     }, transport, ToCaller, (error) => {
       // A peer that sends invalid messages cannot be relied on. Its exit rejects all calls that wait.
-      this.#fault = `it sent an ${error.message}`;
+      this.#fault = `it sent an invalid message: ${error.message}`;
       transport.kill();
     });
     this.exited = new Promise((settle) => { transport.onExit((status) => { settle(this.#onExit(status)); }); });
     this.ready = new Promise((settle, reject) => {
-      this.#onReady = (protocol, pid) => {
+      onReady = (protocol, pid) => {
         if (protocol === PROTOCOL) settle(pid);
         else reject(otherVersion(protocol));
       };
       void this.exited.then(() => { reject(this.#exitedDuring("its start")); });
     });
     this.ready.catch(() => undefined);
+  }
+
+  /** The functions of the table. */
+  functions(): Readonly<Record<string, (...args: unknown[]) => unknown>> {
+    const rows = Object.entries(this.table.functions);
+    return Object.fromEntries(rows.map(([name, row]) => [name, (...args: unknown[]) => this.invoke(null, name, row, args)]));
   }
 
   /**
@@ -103,11 +98,11 @@ export class Connection {
     return row.item === undefined ? this.#call(call) : this.#iterate(call, row.item);
   }
 
-  /** Creates an object while nothing waits. Where the worker refuses, each use of the object fails with its error. */
+  /** Creates an object while nothing waits. If the worker refuses, each use of the object fails with its error. */
   create(kind: string, state: Record<string, unknown>, args: readonly unknown[]): RemoteObject {
     const handle = this.#nextHandle--;
     if (this.#exit === undefined) void this.#worker.create.asEvent(handle, kind, this.#encode(args));
-    return this.#keep(handle, kind, state);
+    return this.#keep({ kind, handle, state });
   }
 
   /** Lets the worker forget an object that was received `count` times; null: disposes of it. */
@@ -130,18 +125,21 @@ export class Connection {
 
   #prepare(target: RemoteObject | null, name: string, row: Row, given: readonly unknown[]): Call {
     const id = this.#nextCall++;
-    const args = row.args.map((_, index) => given[index]);
-    const { signal, onProgress, ...options } = (row.signal === true ? args.at(-1) ?? {} : {}) as Controls;
-    if (row.signal === true) args[args.length - 1] = options;
     const abort = (): void => { if (this.#exit === undefined) void this.#worker.abort.asEvent(id); };
-    return { id, name, row, target, args, signal, onProgress, abort, failure: undefined };
+    const args = row.args.map((_, index) => given[index]);
+    const call = { id, name, row, target, args, signal: undefined, onProgress: undefined, abort };
+    if (row.signal !== true) return call;
+    const { signal, onProgress, ...options } = (args.pop() ?? {}) as Pick<Partial<Call>, "signal" | "onProgress">;
+    return { ...call, args: [...args, options], signal, onProgress };
   }
 
-  async #start(call: Call): Promise<Sent> {
+  async #start(call: Call): Promise<unknown> {
     const { id, name, target, args, signal, onProgress } = call;
     throwIfAborted(signal, name);
-    if (this.#closing) throw new ReviewKdError("DISPOSED", `invalid worker: expected one that is open for ${name}, received a closed one. Start another with startWorker.`);
-    const [handle, sent] = [target === null ? null : handleOf(target), this.#encode(args)];
+    if (this.#closing) {
+      throw new ReviewKdError("DISPOSED", `invalid worker: expected an open one for ${name}, received a closed one. Start another.`);
+    }
+    const [handle, sent] = [target === null ? null : referTo(target).handle, this.#encode(args)];
     this.#calls.set(id, call);
     signal?.addEventListener("abort", call.abort, { once: true });
     return this.#answer(name, () => this.#worker.call(id, handle, name, sent, onProgress !== undefined));
@@ -179,13 +177,11 @@ export class Connection {
         open = false;
         const sent = await this.#answer(name, () => this.#worker.next(id));
         open = true;
-        const next = this.#decode(step, sent, `answer of ${name}`) as { done: boolean; value: unknown };
-        if (next.done) {
-          open = false;
-          return next.value;
-        }
-        this.#saved(row.checkpoint?.(args, next.value));
-        yield next.value;
+        const { done, value } = this.#decode(step, sent, `answer of ${name}`) as IteratorResult<unknown, unknown>;
+        open = done !== true;
+        if (!open) return value;
+        this.#saved(row.checkpoint?.(args, value));
+        yield value;
       }
     } finally {
       // Leaving the loop early stops the generator; one that failed has ended already.
@@ -196,58 +192,46 @@ export class Connection {
   }
 
   /** Waits for an answer. A process stays alive for what it requested, and for nothing else. */
-  async #answer(name: string, request: () => Promise<Sent>): Promise<Sent> {
+  async #answer(name: string, request: () => Promise<unknown>): Promise<unknown> {
     if (this.#exit !== undefined) throw this.#exitedDuring(name);
-    ++this.#waiting;
-    this.#keepAlive();
+    this.#await(1);
     try {
       return await request();
     } catch (error) {
       throw error === this.#closed ? this.#exitedDuring(name) : error;
     } finally {
-      --this.#waiting;
-      this.#keepAlive();
+      this.#await(-1);
     }
   }
 
-  #keepAlive(): void {
+  #await(more: number): void {
+    this.#waiting += more;
     this.transport.keepAlive(this.#waiting > 0 || this.#closing);
   }
 
-  #encode(args: readonly unknown[]): Sent {
-    const refer = (object: object): Omit<Reference, "path"> | undefined =>
-      (object instanceof RemoteObject ? { handle: handleOf(object), kind: kindOf(object) } : undefined);
-    return encode(args, refer, this.transport.transfers);
+  #encode(args: readonly unknown[]): unknown {
+    return encode(args, (object) => (object instanceof RemoteObject ? referTo(object) : undefined), this.transport.transfers);
   }
 
-  /** @param created - gets the objects that were not known before. */
-  #decode(schema: z.ZodType, sent: Sent, what: string, created: RemoteObject[] = []): unknown {
-    return parse(schema, decode(sent, (reference) => this.#revive(reference, created)), what);
+  #decode(schema: z.ZodType, sent: unknown, what: string): unknown {
+    return decode(schema, sent, what, ({ kind, handle, state }) => {
+      const known = this.#objects.get(handle)?.deref();
+      if (known !== undefined) {
+        ++RemoteObject.internalsOf(known).receipt.count;
+        return known;
+      }
+      const { properties } = entryOf(this.table.classes, kind, "class");
+      return this.#keep({ kind, handle, state: this.#decode(z.strictObject(properties), state, kind) });
+    });
   }
 
-  #revive({ handle, kind, state }: Reference, created: RemoteObject[]): RemoteObject {
-    const known = this.#objects.get(handle)?.deref();
-    if (known !== undefined) {
-      ++RemoteObject.internalsOf(known).receipt.count;
-      return known;
-    }
-    const { properties, constants } = entryOf(this.table.classes, kind, "class");
-    const parts: RemoteObject[] = [];
-    const checked = this.#decode(z.strictObject({ ...properties, ...constants }), state ?? { references: [] }, kind, parts);
-    const object = this.#keep(handle, kind, checked as Record<string, unknown>);
-    for (const part of parts) RemoteObject.internalsOf(part).owner = object;
-    created.push(object);
+  #keep(reference: Reference): RemoteObject {
+    const object = new (entryOf(this.#classes, reference.kind, "class"))(this, reference);
+    this.#objects.set(reference.handle, new WeakRef(object));
     return object;
   }
 
-  #keep(handle: number, kind: string, state: Record<string, unknown>): RemoteObject {
-    const Class = this.#classes.get(kind) ?? RemoteObject;
-    const object = new Class(this, handle, kind, state);
-    this.#objects.set(handle, new WeakRef(object));
-    return object;
-  }
-
-  #progress(id: number, sent: Sent): void {
+  #progress(id: number, sent: unknown): void {
     const call = this.#calls.get(id);
     if (call?.onProgress === undefined || call.row.progress === undefined || call.failure !== undefined) return;
     try {
@@ -259,14 +243,13 @@ export class Connection {
     }
   }
 
-  #update(handle: number, property: string, sent: Sent): void {
+  #update(handle: number, property: string, sent: unknown): void {
     const object = this.#objects.get(handle)?.deref();
     if (object === undefined) return;
-    const { properties } = entryOf(this.table.classes, kindOf(object), "class");
-    const value = this.#decode(entryOf(properties, property, "property"), sent, property);
-    const { state } = RemoteObject.internalsOf(object);
-    const before = state[property];
-    state[property] = Array.isArray(before) && Array.isArray(value) ? [...before as unknown[], ...value as unknown[]] : value;
+    const { kind, state } = RemoteObject.internalsOf(object);
+    const schema = entryOf(entryOf(this.table.classes, kind, "class").properties, property, "property");
+    const [before, value] = [state[property], this.#decode(schema, sent, property)];
+    state[property] = Array.isArray(before) ? [...before as unknown[], ...value as unknown[]] : value;
   }
 
   #saved(path: string | null | undefined): void {
@@ -285,15 +268,17 @@ export class Connection {
 
   #exitedDuring(name: string): ReviewKdError {
     const { signal = null, exitCode = null, checkpoint = null } = this.#exit ?? {};
-    const how = signal !== null ? `it was ended by ${signal}` : exitCode !== null ? `it exited with code ${exitCode}` : "it did not start";
+    const ended = exitCode === null ? "it did not start" : `it ended with exit code ${exitCode}`;
     const fault = this.#fault === undefined ? "" : ` (${this.#fault})`;
     const saved = checkpoint === null
       ? "It had saved no checkpoint"
       : `Its last checkpoint is ${checkpoint}: start another worker and resume from there (\`resume: true\`)`;
-    return new ReviewKdError("WORKER_EXITED", `the worker exited during ${name}: ${how}${fault}. ${saved}.`, { cause: this.#exit });
+    return new ReviewKdError("WORKER_EXITED",
+      `the worker exited during ${name}: ${signal === null ? ended : `it was ended by ${signal}`}${fault}. ${saved}.`, { cause: this.#exit });
   }
 }
 
 function otherVersion(protocol: number): ReviewKdError {
-  return new ReviewKdError("INTERNAL", `invalid worker: expected protocol ${PROTOCOL}, received ${protocol}. Load reviewkd and its worker from one installed package.`);
+  return new ReviewKdError("INTERNAL",
+    `invalid worker: expected protocol ${PROTOCOL}, received protocol ${protocol}. Load reviewkd and its worker from one installation.`);
 }

@@ -1,7 +1,7 @@
 // The objects that a worker keeps for its caller, by handle.
 import { ReviewKdError } from "../errors.js";
-import { encode, type Reference, type Sent } from "./sent-values.js";
-import { setKind, type ClassRow, type Table } from "./table.js";
+import type { Table } from "./table.js";
+import { encode, type Reference } from "./values.js";
 
 /** A class as the operator `instanceof` takes it. */
 export interface Instances {
@@ -9,21 +9,13 @@ export interface Instances {
 }
 
 interface Held {
+  readonly kind: string;
+  /** The object, or the error of its creation. */
   readonly value: object;
-  /** Absent for the error of an object that could not be created. */
-  readonly row: ClassRow | undefined;
   /** How often the caller was sent the handle. */
   sent: number;
   /** Live properties as they were sent last; of a list, its length. */
   readonly known: Map<string, unknown>;
-}
-
-/** A live property that changed. */
-interface Change {
-  readonly handle: number;
-  readonly property: string;
-  /** The new value; of a list, what was added. */
-  readonly value: unknown;
 }
 
 export class HandleTable {
@@ -33,33 +25,35 @@ export class HandleTable {
 
   constructor(private readonly table: Table, private readonly classes: Readonly<Record<string, Instances>>) {}
 
-  /** A value as the caller receives it: each object of the API becomes a handle with its properties. */
-  encode(value: unknown, copy = true): Sent {
+  /** A value as it is sent: each object of the API becomes a handle with its properties. */
+  encode(value: unknown, copy = true): unknown {
     return encode(value, (object) => this.#refer(object), copy);
   }
 
-  /** Keeps an object, or the error of its creation, under a handle that the caller chose. */
-  holdAs(handle: number, value: object): void {
-    this.#hold(handle, value, this.#classOf(value), 1);
+  /** Keeps an object of a class, or the error of its creation, under a handle that the caller chose. */
+  holdAs(handle: number, kind: string, value: object): void {
+    if (this.#held.has(handle)) throw new ReviewKdError("INTERNAL", `invalid handle: expected a new one, received ${handle}, which is in use.`);
+    this.#hold(handle, kind, value).sent = 1;
   }
 
-  has(handle: number): boolean {
-    return this.#held.has(handle);
+  /** @throws ReviewKdError `DISPOSED`, and what the object's creation threw. */
+  get(handle: number, kind?: string): Pick<Held, "kind" | "value"> {
+    const held = this.#held.get(handle);
+    // The caller releases a handle when its object is disposed of, and uses none of another worker's.
+    if (held === undefined) {
+      throw new ReviewKdError("DISPOSED", `invalid handle ${handle}: expected an object in use, received one that was disposed of. Create it again.`);
+    }
+    if (held.value instanceof Error) throw held.value;
+    if (kind === undefined || held.kind === kind) return held;
+    throw new ReviewKdError("INVALID_ARGUMENT", `invalid handle ${handle}: expected a ${kind}, received a ${held.kind}.`);
   }
 
-  /** @throws ReviewKdError `DISPOSED`, or what the object's creation threw. */
-  get(handle: number): object {
-    return this.#find(handle).value;
-  }
-
-  /** An object together with the row of its class. */
-  target(handle: number): { readonly value: object; readonly row: ClassRow } {
-    const { value, row } = this.#find(handle);
-    if (row === undefined) throw new ReviewKdError("INTERNAL", `invalid handle ${handle}: expected an object of the API, received another value.`);
-    return { value, row };
-  }
-
-  /** Drops what was sent `count` times and is not used by the caller any more; null: drops it at once. */
+  /**
+   * Drops a handle that the caller has received `count` times, unless it was sent more often. Garbage collection does the rest, as in a
+   * single process.
+   *
+   * @param count - null: drops it at once and disposes of the object.
+   */
   release(handle: number, count: number | null): void {
     const held = this.#held.get(handle);
     if (held === undefined) return;
@@ -67,65 +61,45 @@ export class HandleTable {
     if (held.sent > 0) return;
     this.#held.delete(handle);
     this.#handles.delete(held.value);
-    if ("dispose" in held.value && typeof held.value.dispose === "function") held.value.dispose();
+    if (count === null) (held.value as Partial<Disposable>)[Symbol.dispose]?.();
   }
 
-  /** Live properties that changed since they were sent. */
-  *changes(): Generator<Change, void, void> {
-    for (const [handle, { value, row, known }] of this.#held) {
-      for (const property of row?.live ?? []) {
-        const current: unknown = value[property as keyof typeof value];
-        const before = known.get(property);
-        const now = measured(current);
-        if (before === now) continue;
-        known.set(property, now);
+  /** Live properties that have changed since they were sent. */
+  *changes(): Generator<{ readonly handle: number; readonly property: string; readonly value: unknown }, void, void> {
+    for (const [handle, { value, known }] of this.#held) {
+      for (const [property, before] of known) {
+        const current = read(value, property);
+        if (measured(current) === before) continue;
+        known.set(property, measured(current));
         yield { handle, property, value: Array.isArray(current) ? current.slice(Number(before)) : current };
       }
     }
   }
 
-  #refer(object: object): Omit<Reference, "path"> | undefined {
-    const kind = this.#classOf(object);
+  #refer(value: object): Reference | undefined {
+    const kind = Object.keys(this.classes).find((name) => this.classes[name]?.[Symbol.hasInstance](value) === true);
     if (kind === undefined) return undefined;
-    const handle = this.#handles.get(object) ?? this.#next++;
-    const held = this.#held.get(handle) ?? this.#hold(handle, object, kind, 0);
-    ++held.sent;
-    return { handle, kind, state: this.encode(held.row === undefined ? {} : stateOf(object, held.row)) };
+    const handle = this.#handles.get(value) ?? this.#next++;
+    ++(this.#held.get(handle) ?? this.#hold(handle, kind, value)).sent;
+    const state = Object.keys(this.table.classes[kind]?.properties ?? {}).map((name) => [name, read(value, name)] as const);
+    return { kind, handle, state: this.encode(Object.fromEntries(state)) };
   }
 
-  #hold(handle: number, value: object, kind: string | undefined, sent: number): Held {
-    const row = kind === undefined ? undefined : this.table.classes[kind];
-    const known = new Map((row?.live ?? []).map((property) => [property, measured(value[property as keyof typeof value])]));
-    const held: Held = { value, row, sent, known };
+  #hold(handle: number, kind: string, value: object): Held {
+    const live = value instanceof Error ? [] : this.table.classes[kind]?.live ?? [];
+    const held = { kind, value, sent: 0, known: new Map(live.map((property) => [property, measured(read(value, property))])) };
     this.#held.set(handle, held);
     this.#handles.set(value, handle);
-    if (kind !== undefined) setKind(value, kind);
     return held;
   }
+}
 
-  #classOf(value: object): string | undefined {
-    return Object.keys(this.classes).find((kind) => this.classes[kind]?.[Symbol.hasInstance](value) === true);
-  }
-
-  #find(handle: number): Held {
-    const held = this.#held.get(handle);
-    // The caller releases a handle when its object is disposed of, and uses none of another worker's.
-    if (held === undefined) {
-      throw new ReviewKdError("DISPOSED", `invalid handle ${handle}: expected an object that is in use, received one that was disposed of. Create it again.`);
-    }
-    if (held.value instanceof Error) throw held.value;
-    return held;
-  }
+/** A property, or the result of a constant method. */
+function read(object: object, name: string): unknown {
+  const member: unknown = object[name as keyof typeof object];
+  return typeof member === "function" ? member.call(object) as unknown : member;
 }
 
 function measured(value: unknown): unknown {
   return Array.isArray(value) ? value.length : value;
-}
-
-function stateOf(object: object, { properties, constants = {} }: ClassRow): Record<string, unknown> {
-  const member = (name: string): unknown => object[name as keyof typeof object];
-  return Object.fromEntries([
-    ...Object.keys(properties).map((name) => [name, member(name)] as const),
-    ...Object.keys(constants).map((name) => [name, (member(name) as () => unknown).call(object)] as const),
-  ]);
 }

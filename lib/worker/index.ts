@@ -78,7 +78,7 @@ export async function startWorker(options: WorkerOptionsInput = {}): Promise<Tra
   }
   const connection = new Connection(await start(via, rest), API_TABLE);
   const pid = await connection.ready;
-  const functions = connection.functions as unknown as RemoteFunctions;
+  const functions = connection.functions() as unknown as RemoteFunctions;
   return {
     ...functions,
     pid,

@@ -3,70 +3,66 @@ import { createBirpc, type BirpcReturn } from "birpc";
 import { z } from "zod";
 import { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import { parse } from "../validation.js";
-import { Sent, transferListOf } from "./sent-values.js";
+import { transferListOf } from "./values.js";
 
 /** Changes with the messages. Both sides come from one package unless an application was put together wrongly. */
 export const PROTOCOL = 2;
 
 const Id = z.int().nonnegative();
 const Handle = z.int();
+const Value = z.unknown();
 
-/** Arguments of what the worker answers. Calls are numbered by the caller; generators go by the number of their call. */
-const CALLS = {
-  /** `target`: the handle of the object whose method is called; null for a function. */
-  call: z.tuple([Id, Handle.nullable(), z.string(), Sent, z.boolean()]),
+/** Arguments of what a worker answers. Calls are numbered by the caller; a generator has the number of its call. */
+const REQUESTS = {
+  /** A method of the object with a handle, or a function if that is null; whether the caller wants progress. */
+  call: z.tuple([Id, Handle.nullable(), z.string(), Value, z.boolean()]),
   next: z.tuple([Id]),
   return: z.tuple([Id]),
 };
 
-/** Arguments of what the worker is notified of. */
+/** Arguments of what a worker does without an answer. */
 const NOTIFICATIONS = {
   /** Creates an object of a class under a handle that the caller chose. */
-  create: z.tuple([Handle.negative(), z.string(), Sent]),
+  create: z.tuple([Handle.negative(), z.string(), Value]),
   abort: z.tuple([Id]),
-  /** `count`: how often the caller received the handle; null: dispose of the object, however often that was. */
+  /** Forgets a handle that the caller received so many times; null: disposes of the object. */
   release: z.tuple([Handle, Id.nullable()]),
   close: z.tuple([]),
 };
 
-/** Arguments of what the caller is notified of. */
+/** Arguments of what a worker reports. */
 const REPORTS = {
+  /** The protocol and the process id. */
   ready: z.tuple([z.number(), Id]),
-  progress: z.tuple([Id, Sent]),
-  /** Sent before the answer to the call that changed the property. */
-  update: z.tuple([Handle, z.string(), Sent]),
+  progress: z.tuple([Id, Value]),
+  /** A property that has changed, before the answer to the call that changed it. Of a list, what was added. */
+  update: z.tuple([Handle, z.string(), Value]),
 };
 
-type Functions<Arguments extends Record<string, z.ZodType>, Result> = {
-  [Name in keyof Arguments]: (...args: Extract<z.infer<Arguments[Name]>, unknown[]>) => Result;
+type Functions<Arguments extends Record<string, z.ZodType<unknown[]>>, Result> = {
+  [Name in keyof Arguments]: (...args: z.infer<Arguments[Name]>) => Result;
 };
-export type WorkerFunctions = Functions<typeof CALLS, Promise<Sent>> & Functions<typeof NOTIFICATIONS, void>;
+export type WorkerFunctions = Functions<typeof REQUESTS, Promise<unknown>> & Functions<typeof NOTIFICATIONS, void>;
 export type CallerFunctions = Functions<typeof REPORTS, void>;
 
 /** An error as it travels. */
 const SentError = z.strictObject({
   code: z.enum(ERROR_CODES).nullable(), message: z.string(), valid: z.array(z.string()), stack: z.string().optional(),
 });
+type SentError = z.infer<typeof SentError>;
 
-// The envelopes of birpc: requests ("q") with an id, requests without one, and responses ("s").
-const request = <Name extends string, Args extends z.ZodType>(m: Name, a: Args) =>
-  z.strictObject({ t: z.literal("q"), m: z.literal(m), a, i: z.string() });
-const notification = <Name extends string, Args extends z.ZodType>(m: Name, a: Args) =>
-  z.strictObject({ t: z.literal("q"), m: z.literal(m), a });
+// The envelopes of birpc: calls ("q"), with an id if they are answered, and answers ("s").
+const call = (name: string, a: z.ZodType, id: { readonly i?: z.ZodString }) =>
+  z.strictObject({ t: z.literal("q"), m: z.literal(name), a, ...id });
+const calls = (functions: Record<string, z.ZodType>, id = {}) => Object.entries(functions).map(([name, a]) => call(name, a, id));
+const anyOf = (envelopes: readonly ReturnType<typeof call>[]) =>
+  z.discriminatedUnion("m", envelopes as [ReturnType<typeof call>, ...ReturnType<typeof call>[]]);
 
 /** From the caller to the worker. */
-export const ToWorker = z.discriminatedUnion("m", [
-  request("call", CALLS.call), request("next", CALLS.next), request("return", CALLS.return),
-  notification("create", NOTIFICATIONS.create), notification("abort", NOTIFICATIONS.abort),
-  notification("release", NOTIFICATIONS.release), notification("close", NOTIFICATIONS.close),
-]);
-
+export const ToWorker = anyOf([...calls(REQUESTS, { i: z.string() }), ...calls(NOTIFICATIONS)]);
 /** From the worker to the caller. */
 export const ToCaller = z.discriminatedUnion("t", [
-  z.strictObject({ t: z.literal("s"), i: z.string(), r: Sent.optional(), e: SentError.optional() }),
-  z.discriminatedUnion("m", [
-    notification("ready", REPORTS.ready), notification("progress", REPORTS.progress), notification("update", REPORTS.update),
-  ]),
+  z.strictObject({ t: z.literal("s"), i: z.string(), r: Value.optional(), e: SentError.optional() }), anyOf(calls(REPORTS)),
 ]);
 
 /** One end of the way between two processes or threads. */
@@ -75,9 +71,7 @@ export interface Channel {
   onMessage(listener: (message: unknown) => void): void;
 }
 
-/**
- * Opens one side. A message that does not match `incoming` is not answered: `onInvalid` gets its error.
- */
+/** Opens one side. A message that does not match `incoming` is not answered; `onInvalid` receives its error. */
 export function connect<Remote extends object, Local extends object>(
   functions: Local, channel: Channel, incoming: z.ZodType, onInvalid: (error: Error) => void,
 ): BirpcReturn<Remote, Local> {
@@ -97,19 +91,19 @@ export function connect<Remote extends object, Local extends object>(
       });
     },
     serialize: (message: object) => ("e" in message ? { ...message, e: packError(message.e) } : message),
-    deserialize: (message: { readonly e?: z.infer<typeof SentError> }) =>
+    deserialize: (message: { readonly e?: SentError }) =>
       (message.e === undefined ? message : { ...message, e: unpackError(message.e) }),
   });
 }
 
-function packError(error: unknown): z.infer<typeof SentError> {
+function packError(error: unknown): SentError {
   const stack = error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {};
   const known = isReviewKdError(error) ? { code: error.code, valid: [...error.valid] } : { code: null, valid: [] };
   return { ...known, message: messageOf(error), ...stack };
 }
 
 /** The error that was sent. Its cause has the stack of the worker. */
-function unpackError({ code, message, valid, stack }: z.infer<typeof SentError>): Error {
+function unpackError({ code, message, valid, stack }: SentError): Error {
   const cause = new Error(message);
   if (stack !== undefined) cause.stack = stack;
   return code === null ? new Error(message, { cause }) : new ReviewKdError(code, message, { valid, cause });

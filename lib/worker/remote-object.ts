@@ -1,6 +1,7 @@
-// What a caller holds of the worker's objects: a handle, the properties that came with it, and a method for each row of its class.
+// The caller's side of an object of the worker: a handle, the properties sent with it, and a method for each row of its class.
 import { ReviewKdError } from "../errors.js";
-import { kindOf, setKind, type ClassRow, type Row, type Table } from "./table.js";
+import { CONSTANTS, type ClassRow, type Row, type Table } from "./table.js";
+import type { Reference } from "./values.js";
 
 /** The way to the worker, as its objects use it. */
 export interface Caller {
@@ -16,10 +17,9 @@ interface Receipt {
 }
 
 interface Internals {
+  readonly kind: string;
   readonly receipt: Receipt;
   readonly state: Record<string, unknown>;
-  /** The object whose property this one is: while a part is in use, so is the whole. */
-  owner?: RemoteObject;
   disposed: boolean;
 }
 
@@ -31,10 +31,10 @@ export class RemoteObject {
   readonly #internals: Internals;
 
   /** @internal */
-  constructor(caller: Caller, handle: number, kind: string, state: Record<string, unknown>) {
-    this.#internals = { receipt: { caller, handle, count: 1 }, state, disposed: false };
-    setKind(this, kind);
-    unreachable.register(this, this.#internals.receipt, this);
+  constructor(caller: Caller, { kind, handle, state }: Reference) {
+    const receipt = { caller, handle, count: 1 };
+    this.#internals = { kind, receipt, state: state as Record<string, unknown>, disposed: false };
+    unreachable.register(this, receipt, this);
   }
 
   /** @internal */
@@ -43,11 +43,11 @@ export class RemoteObject {
   }
 
   dispose(): void {
-    const { disposed, receipt } = this.#internals;
+    const { receipt: { caller, handle }, disposed } = this.#internals;
     if (disposed) return;
     this.#internals.disposed = true;
     unreachable.unregister(this);
-    receipt.caller.release(receipt.handle, null);
+    caller.release(handle, null);
   }
 
   [Symbol.dispose](): void {
@@ -56,32 +56,31 @@ export class RemoteObject {
 }
 
 /** @throws ReviewKdError `DISPOSED` */
-export function handleOf(object: RemoteObject): number {
-  const { disposed, receipt } = RemoteObject.internalsOf(object);
-  if (!disposed) return receipt.handle;
-  throw new ReviewKdError("DISPOSED", `invalid ${kindOf(object)}: expected one that is in use, received one that was disposed of. Create it again.`);
+export function referTo(object: RemoteObject): Reference {
+  const { kind, receipt: { handle }, disposed } = RemoteObject.internalsOf(object);
+  if (!disposed) return { kind, handle };
+  throw new ReviewKdError("DISPOSED", `invalid ${kind}: expected one in use, received one that was disposed of. Create it again.`);
 }
 
 type RemoteClass = new (...args: ConstructorParameters<typeof RemoteObject>) => RemoteObject;
 
 /** A class of remote objects for each class of a table. */
-export function remoteClasses({ classes }: Table): ReadonlyMap<string, RemoteClass> {
-  return new Map(Object.entries(classes).map(([kind, row]) => [kind, remoteClass(kind, row)]));
+export function remoteClasses({ classes }: Table): Readonly<Record<string, RemoteClass>> {
+  return Object.fromEntries(Object.entries(classes).map(([kind, row]) => [kind, remoteClass(kind, row)]));
 }
 
-function remoteClass(kind: string, { properties, constants = {}, methods }: ClassRow): RemoteClass {
+function remoteClass(kind: string, { properties, methods }: ClassRow): RemoteClass {
   const Class = class extends RemoteObject {};
-  const define = (target: object, name: string, descriptor: PropertyDescriptor): void => {
-    Object.defineProperty(target, name, { configurable: true, ...descriptor });
+  Object.defineProperty(Class, "name", { value: `Remote${kind}` });
+  const define = (name: string, member: PropertyDescriptor & ThisType<RemoteObject>): void => {
+    Object.defineProperty(Class.prototype, name, member);
   };
-  const read = (object: RemoteObject, name: string): unknown => RemoteObject.internalsOf(object).state[name];
-  define(Class, "name", { value: `Remote${kind}` });
-  for (const name of Object.keys(properties)) define(Class.prototype, name, { get(this: RemoteObject) { return read(this, name); } });
-  for (const name of Object.keys(constants)) define(Class.prototype, name, { value(this: RemoteObject) { return read(this, name); } });
+  for (const name of Object.keys(properties)) {
+    const read = function (this: RemoteObject): unknown { return RemoteObject.internalsOf(this).state[name]; };
+    define(name, (CONSTANTS as readonly string[]).includes(name) ? { value: read } : { get: read });
+  }
   for (const [name, row] of Object.entries(methods)) {
-    define(Class.prototype, name, {
-      value(this: RemoteObject, ...args: unknown[]) { return RemoteObject.internalsOf(this).receipt.caller.invoke(this, name, row, args); },
-    });
+    define(name, { value(...args: unknown[]) { return RemoteObject.internalsOf(this).receipt.caller.invoke(this, name, row, args); } });
   }
   return Class;
 }

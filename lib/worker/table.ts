@@ -1,6 +1,5 @@
 // How classes and functions are described so that a caller in another process or thread can use them: one row each.
-import { z } from "zod";
-import { ReviewKdError } from "../errors.js";
+import type { z } from "zod";
 
 /** One method or function, as the generic proxy reads it. */
 export interface Row {
@@ -23,11 +22,10 @@ export interface Row {
 
 /** One class: what is sent along with a handle, and what is called through it. */
 export interface ClassRow {
+  /** Properties, and the results of {@link CONSTANTS}. */
   readonly properties: Readonly<Record<string, z.ZodType>>;
   /** Properties that change while an object lives. Lists only grow. */
   readonly live?: readonly string[];
-  /** Methods without parameters that always return the same value, sent like a property. */
-  readonly constants?: Readonly<Record<string, z.ZodType>>;
   readonly methods: Readonly<Record<string, Row>>;
 }
 
@@ -66,46 +64,19 @@ export type RowOf<Method> = Method extends (...args: infer Args) => infer Result
 /** Members of the API's classes that stay within its own process. */
 export type Internal = "native" | "images" | "origin";
 
-/** Methods without parameters that always return the same value: they stay synchronous. */
-export type Constant = "parameterCount" | "trainingOnlyParameterCount";
+/** Methods without parameters that always return the same value. They are sent like properties, and stay synchronous. */
+export const CONSTANTS = ["parameterCount", "trainingOnlyParameterCount"] as const;
+export type Constant = (typeof CONSTANTS)[number];
 
 type MethodName<Class> = {
   [Key in keyof Class]: Class[Key] extends (...args: never[]) => unknown ? Exclude<Key, Internal | "dispose" | symbol> : never;
 }[keyof Class];
 
-type PropertyName<Class> = Exclude<keyof Class, MethodName<Class> | Internal | "dispose" | symbol>;
+type PropertyName<Class> = Exclude<keyof Class, Exclude<MethodName<Class>, Constant> | Internal | "dispose" | symbol>;
 
 /** The row that describes `Class`: a public member that it lacks does not compile. */
 export interface ClassRowOf<Class> {
-  readonly properties: { readonly [Key in PropertyName<Class>]: z.ZodType<Class[Key]> };
+  readonly properties: { readonly [Key in PropertyName<Class>]: z.ZodType<Class[Key] extends () => infer Result ? Result : Class[Key]> };
   readonly live?: readonly PropertyName<Class>[];
-  readonly constants?: {
-    readonly [Key in MethodName<Class> & Constant]: Class[Key] extends () => infer Result ? z.ZodType<Result> : never;
-  };
   readonly methods: { readonly [Key in Exclude<MethodName<Class>, Constant>]: RowOf<Class[Key]> };
-}
-
-const kinds = new WeakMap<object, string>();
-
-/** Records the class of an object that has a handle, on either side. */
-export function setKind(object: object, kind: string): void {
-  kinds.set(object, kind);
-}
-
-/** The name of the class of an object that has a handle. */
-export function kindOf(object: object): string {
-  return kinds.get(object) ?? "object";
-}
-
-/** Accepts objects of one class: in the worker the objects themselves, in the caller their remote objects. */
-export function reference<Value extends object>(kind: string): z.ZodType<Value> {
-  return z.custom<Value>((value) => typeof value === "object" && value !== null && kinds.get(value) === kind, { error: `a ${kind}` });
-}
-
-/** The entry of a record by a name that another process sent. */
-export function entryOf<Value>(record: Readonly<Record<string, Value>>, name: string, what: string): Value {
-  const entry = Object.hasOwn(record, name) ? record[name] : undefined;
-  if (entry !== undefined) return entry;
-  const valid = Object.keys(record);
-  throw new ReviewKdError("INVALID_ARGUMENT", `invalid ${what}: expected one of ${valid.join(", ")}, received "${name}".`, { valid });
 }
