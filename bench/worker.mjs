@@ -1,7 +1,7 @@
-// What a step costs more in a host than in this process: the same small step, in this process, a process of its own and a thread, in turns.
-// Also with a batch of 128 images of 32×32 pixels that travels with each step. Prints medians in milliseconds; exits 1 where a step whose batch lies
-// with the trainer costs over 1 ms more.
-// Usage: npm run bench:host -- [--steps N] [--json]
+// The additional cost of a step in a worker: the same small step in this process, in a process of its own and in a thread, in turns.
+// Also the time to send a batch of 128 images of 32×32 pixels. Prints medians in milliseconds; exits with 1 if a step whose batch is in the worker
+// costs over 1 ms more.
+// Usage: npm run bench:worker -- [--steps N] [--json]
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import * as here from "../dist/index.js";
@@ -24,7 +24,7 @@ async function contender(name, api) {
   return {
     name, steps: [], uploads: [],
     step: () => session.step(batch),
-    // What is measured is the way of the values, and not the training on them.
+    // Measures how long the values travel, and not the training on them.
     async upload() {
       const tensor = images(api, LARGE);
       await session.position();
@@ -39,8 +39,8 @@ async function timed(work) {
   return performance.now() - began;
 }
 
-const hosts = [await startWorker({ via: "process" }), await startWorker({ via: "worker" })];
-const [own, ...others] = [await contender("this process", here), await contender("process", hosts[0]), await contender("worker", hosts[1])];
+const workers = [await startWorker({ via: "process" }), await startWorker({ via: "worker" })];
+const [own, ...others] = [await contender("this process", here), await contender("process", workers[0]), await contender("worker", workers[1])];
 for (let step = -20; step < steps; ++step) {
   for (const one of [own, ...others]) {
     const [stepMs, uploadMs] = [await timed(one.step), await timed(one.upload)];
@@ -50,7 +50,7 @@ for (let step = -20; step < steps; ++step) {
   }
 }
 const { libtorch, cpu } = await here.systemInfo();
-for (const host of hosts) await host.close();
+for (const worker of workers) await worker.close();
 
 const rows = [own, ...others].map(({ name, steps: times, uploads }) => ({
   via: name, stepMs: median(times), stepMoreMs: median(times.map((time, index) => time - own.steps[index])), uploadMs: median(uploads),

@@ -1,11 +1,11 @@
-// A server that trains on request, in a host, and streams what happens as server-sent events: whatever training does, it goes on answering.
+// A server that trains on request, in a worker, and streams the events as server-sent events: whatever training does, it keeps answering.
 //   node --import tsx examples/express-server.ts [PORT] [DIRECTORY]
 //   curl -N -X POST -H 'content-type: application/json' -d '{"epochs":2}' localhost:3000/runs/first
 //   curl -X DELETE localhost:3000/runs/first      stops it; the same POST goes on from there
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import express from "express";
-import { isReviewKdError, startHost } from "reviewkd/host";
+import { isReviewKdError, startWorker } from "reviewkd/worker";
 import { z } from "zod";
 
 const [port = "3000", directory = "runs"] = process.argv.slice(2);
@@ -36,8 +36,8 @@ app.post("/runs/:name", async (request, response) => {
   response.setHeader("content-type", "text/event-stream");
   const send = (event: { readonly type: string }): void => { response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`); };
 
-  // A host of its own for each run: one that dies takes no other with it.
-  const rk = await startHost();
+  // One worker for each run: when one exits, the others keep training.
+  const rk = await startWorker();
   try {
     const runDirectory = join(directory, name.data);
     const data = await rk.loadDataset({ kind: "synthetic", numClasses: 4, trainSamples: 256, testSamples: 64 });

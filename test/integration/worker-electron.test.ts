@@ -22,13 +22,13 @@ another.kill();
 console.log(JSON.stringify({ types, values: [...values], end, code: await waiting }));
 `;
 
-describe("a host via utilityProcess", function () {
+describe("a worker via utilityProcess", function () {
   this.timeout(120_000);
   let project: string;
   beforeEach(() => { project = mkdtempSync(join(tmpdir(), "reviewkd-electron-")); });
   afterEach(() => { rmSync(project, { recursive: true, force: true }); });
 
-  it("speaks through the ports that Electron documents", async () => {
+  it("communicates through the ports that Electron documents", async () => {
     installPlatform(install(project));
     installElectron(project);
     writeFileSync(join(project, "program.mjs"), PROGRAM);

@@ -1,4 +1,4 @@
-// The application without a page: its main process, its preload script and the page's logic, with a real host process at work.
+// The application without a page: its main process, its preload script and the page's logic, with a real worker process.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -132,7 +132,7 @@ describe("the Electron example's application", function () {
     await window.until(name, (run) => epochsOf(run, "teacher") >= 1);
     process.kill(pid, "SIGKILL");
     const failed = await window.until(name, (run) => run.status === "failed");
-    expect(failed.failure?.code).to.equal("HOST_DIED");
+    expect(failed.failure?.code).to.equal("WORKER_EXITED");
     expect(failed.failure?.message).to.include("SIGKILL");
     await window.resume(name);
     const finished = await window.until(name, (run) => run.status === "finished");

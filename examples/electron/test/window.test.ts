@@ -1,4 +1,4 @@
-// The window in a real Chromium: the page as it is built, behind the preload script, with the application's main process and a real host process.
+// The window in a real Chromium: the page as it is built, behind the preload script, with the application's main process and a real worker process.
 //   REVIEWKD_PICTURES=DIRECTORY takes the README's pictures on the way, of a longer training.
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -215,7 +215,7 @@ describe("the Electron example's window in Chromium", function () {
     await start();
     await epochShown("Teacher", 3);
     process.kill(pid, "SIGKILL");
-    await page.getByRole("alert").getByText("HOST_DIED").waitFor();
+    await page.getByRole("alert").getByText("WORKER_EXITED").waitFor();
     expect(await page.getByRole("alert").innerText()).to.include("goes on from its last checkpoint").and.include("SIGKILL");
     expect(lives(pid)).to.equal(false);
     if (pictures !== undefined) {

@@ -1,4 +1,4 @@
-// Ends by itself with a host that nobody closed and of which nothing is awaited.
+// Exits by itself with a worker that was not closed and whose calls are all answered.
 import { startWorker } from "reviewkd/worker";
 
 const rk = await startWorker();

@@ -1,5 +1,5 @@
 // What to do about each failure. The compiler holds the list against the package's codes.
-import type { ErrorCode } from "reviewkd/host";
+import type { ErrorCode } from "reviewkd/worker";
 
 const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   INVALID_ARGUMENT: "Correct the value that is named and try again.",
@@ -28,7 +28,7 @@ const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   DEPENDENCY_MISSING: "Install what is named (folders of images need `npm install sharp`), and start the application anew.",
   ADDON_NOT_FOUND: "The installation is incomplete. Run the command at the end of the message.",
   ADDON_LOAD_FAILED: "The installation does not fit this machine. Run the command at the end of the message.",
-  HOST_DIED: "The trainer ended, and the application lives on. Resume the run: it goes on from its last checkpoint.",
+  WORKER_EXITED: "The worker exited; the application keeps running. Resume the run: it continues from its last checkpoint.",
   OUT_OF_MEMORY: "Choose a smaller batch size or smaller networks.",
   INTERNAL: "This should not happen. Resume or start again; if it comes back, report it with the message.",
 };
