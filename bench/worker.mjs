@@ -5,7 +5,7 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import * as here from "../dist/index.js";
-import { startHost } from "../dist/host.js";
+import { startWorker } from "../dist/worker/index.js";
 
 const LIMIT_MS = 1;
 const { values: flags } = parseArgs({ options: { steps: { type: "string", default: "500" }, json: { type: "boolean", default: false } } });
@@ -39,8 +39,8 @@ async function timed(work) {
   return performance.now() - began;
 }
 
-const hosts = [await startHost({ via: "process" }), await startHost({ via: "worker" })];
-const [own, ...others] = [await contender("this process", here), await contender("process", hosts[0]), await contender("worker", hosts[1])];
+const workers = [await startWorker({ via: "process" }), await startWorker({ via: "worker" })];
+const [own, ...others] = [await contender("this process", here), await contender("process", workers[0]), await contender("worker", workers[1])];
 for (let step = -20; step < steps; ++step) {
   for (const one of [own, ...others]) {
     const [stepMs, uploadMs] = [await timed(one.step), await timed(one.upload)];
@@ -50,7 +50,7 @@ for (let step = -20; step < steps; ++step) {
   }
 }
 const { libtorch, cpu } = await here.systemInfo();
-for (const host of hosts) await host.close();
+for (const worker of workers) await worker.close();
 
 const rows = [own, ...others].map(({ name, steps: times, uploads }) => ({
   via: name, stepMs: median(times), stepMoreMs: median(times.map((time, index) => time - own.steps[index])), uploadMs: median(uploads),

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import express from "express";
-import { isReviewKdError, startHost } from "reviewkd/host";
+import { isReviewKdError, startWorker } from "reviewkd/worker";
 import { z } from "zod";
 
 const [port = "3000", directory = "runs"] = process.argv.slice(2);
@@ -36,8 +36,8 @@ app.post("/runs/:name", async (request, response) => {
   response.setHeader("content-type", "text/event-stream");
   const send = (event: { readonly type: string }): void => { response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`); };
 
-  // One worker per run: one that dies does not affect the others.
-  const rk = await startHost();
+  // One worker for each run: when one exits, the others keep training.
+  const rk = await startWorker();
   try {
     const runDirectory = join(directory, name.data);
     const data = await rk.loadDataset({ kind: "synthetic", numClasses: 4, trainSamples: 256, testSamples: 64 });

@@ -29,7 +29,7 @@ export const ERROR_CODES = [
   "DEPENDENCY_MISSING",
   "ADDON_NOT_FOUND",
   "ADDON_LOAD_FAILED",
-  "HOST_DIED",
+  "WORKER_EXITED",
   "OUT_OF_MEMORY",
   "INTERNAL",
 ] as const;

@@ -54,7 +54,7 @@ export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
  * it does not is asked anew each time, since what it lacks may have come since.
  */
 export function probe(binary: Binary, cache: string = cacheDirectory()): ProbeFailure | undefined {
-  // A packaged Electron application may refuse to run as Node and start itself instead. There, `reviewkd/host` keeps a crash apart.
+  // A packaged Electron application may refuse to run as Node and start itself instead. There, `reviewkd/worker` keeps a crash apart.
   if (process.versions["electron"] !== undefined && process.env["ELECTRON_RUN_AS_NODE"] === undefined) return undefined;
   const answer = join(cache, "loads", fingerprint(binary));
   if (existsSync(answer)) return undefined;

@@ -1,7 +1,7 @@
 // The main process: one window, the requests it may send, and shutdown.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { ReviewKdError } from "reviewkd/host";
+import { ReviewKdError } from "reviewkd/worker";
 import { z } from "zod";
 import type * as Electron from "electron";
 import { CHANNELS, UPDATES, type Channel } from "./shared/channels.js";

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { schemas, type EpochProgress, type RunConfigInput } from "reviewkd";
-import { ReviewKdError } from "reviewkd/host";
+import { ReviewKdError } from "reviewkd/worker";
 import { z } from "zod";
 import { Plan, RunName, type Epoch, type Losses, type Part, type PartState, type Run } from "./shared/contract.js";
 

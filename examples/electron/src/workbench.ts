@@ -1,15 +1,15 @@
-// The application's logic: it trains in a worker, stores runs and exports them. Independent of Electron.
+// The work of the application: it trains in a worker, keeps runs and exports them. Nothing is known here about Electron.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { listMethods, parseRunConfig, type FitEvent } from "reviewkd";
-import { isReviewKdError, ReviewKdError, startHost, type Host, type HostOptionsInput } from "reviewkd/host";
+import { isReviewKdError, ReviewKdError, startWorker, type TrainingWorker, type WorkerOptionsInput } from "reviewkd/worker";
 import { configOf, drawnLosses, partsOf, RunStore, type StoredRun } from "./runs.js";
 import type { Description, Failure, Part, Plan, RequestOf, ResponseOf, Run, Update } from "./shared/contract.js";
 
 export interface WorkbenchOptions {
   /** The directory of all runs. */
   readonly directory: string;
-  readonly via: NonNullable<HostOptionsInput["via"]>;
+  readonly via: NonNullable<WorkerOptionsInput["via"]>;
   readonly onUpdate: (update: Update) => void;
 }
 
@@ -20,14 +20,14 @@ interface Current {
   readonly ended: Promise<void>;
 }
 
-/** One trainer and its runs, one at a time. */
+/** One worker, and the runs that it trains, one at a time. */
 export class Workbench {
   readonly #store: RunStore;
   readonly #options: WorkbenchOptions;
   /** Paths that the user chose in a dialog: a compromised window cannot name others. */
   readonly #chosen = new Set<string>();
   readonly #failures = new Map<string, Failure>();
-  #host: Promise<Host> | undefined;
+  #worker: Promise<TrainingWorker> | undefined;
   #current: Current | undefined;
   #closing = false;
 
@@ -37,7 +37,7 @@ export class Workbench {
   }
 
   async describe(): Promise<Description> {
-    const rk = await this.#trainer();
+    const rk = await this.#rk();
     const [models, system] = await Promise.all([rk.listModels(), rk.systemInfo()]);
     const { available, devices, reason } = system.cuda;
     return {
@@ -63,7 +63,7 @@ export class Workbench {
 
   /** Identifies the network of a chosen file. */
   async inspectWeights(path: string): Promise<NonNullable<ResponseOf<"chooseWeights">>> {
-    const { fit } = await (await this.#trainer()).inspectWeights(path);
+    const { fit } = await (await this.#rk()).inspectWeights(path);
     this.choose(path);
     return { path, network: fit?.name ?? null, numClasses: fit?.numClasses ?? null };
   }
@@ -99,32 +99,32 @@ export class Workbench {
 
   /** Writes the distilled student alone, in the format of the path's extension. */
   async exportStudent({ run, checkpoint }: Pick<RequestOf<"exportStudent">, "run" | "checkpoint">, path: string): Promise<string> {
-    return (await this.#trainer()).exportStudent(join(this.#store.path(run), "distilled"), path, { checkpoint, overwrite: true });
+    return (await this.#rk()).exportStudent(join(this.#store.path(run), "distilled"), path, { checkpoint, overwrite: true });
   }
 
-  /** Saves the active run and ends the trainer. */
+  /** Saves what is being trained and ends the worker. */
   async close(): Promise<void> {
     this.#closing = true;
     this.#current?.controller.abort();
     await this.#current?.ended;
-    const host = await this.#host?.catch(() => undefined);
-    await host?.close();
+    const worker = await this.#worker?.catch(() => undefined);
+    await worker?.close();
   }
 
-  /** Returns the trainer, starting one if necessary. */
-  #trainer(): Promise<Host> {
-    if (this.#closing) throw new ReviewKdError("DISPOSED", "the application is being closed. Open it again.");
-    this.#host ??= this.#startTrainer();
-    return this.#host;
+  /** Starts a worker if none runs. */
+  #rk(): Promise<TrainingWorker> {
+    if (this.#closing) throw new ReviewKdError("DISPOSED", "expected an application that is open, got one that is being closed");
+    this.#worker ??= this.#startWorker();
+    return this.#worker;
   }
 
-  async #startTrainer(): Promise<Host> {
+  async #startWorker(): Promise<TrainingWorker> {
     try {
-      const host = await startHost({ via: this.#options.via });
-      void host.ended.then(() => { this.#host = undefined; });
-      return host;
+      const worker = await startWorker({ via: this.#options.via });
+      void worker.exited.then(() => { this.#worker = undefined; });
+      return worker;
     } catch (error) {
-      this.#host = undefined;
+      this.#worker = undefined;
       throw error;
     }
   }
@@ -135,7 +135,7 @@ export class Workbench {
 
   /** Rejects unknown networks before a teacher is trained for hours. */
   async #refuseUnknown({ teacher, student }: Plan): Promise<void> {
-    const names = (await (await this.#trainer()).listModels()).map(({ name }) => name);
+    const names = (await (await this.#rk()).listModels()).map(({ name }) => name);
     for (const name of [teacher, student]) {
       if (!names.includes(name)) throw new ReviewKdError("UNKNOWN_NAME", `invalid network: expected the name of a network, received "${name}". Choose one of the listed names.`, { valid: names });
     }
@@ -154,7 +154,7 @@ export class Workbench {
   }
 
   async #train(name: string, plan: Plan, signal: AbortSignal): Promise<void> {
-    const rk = await this.#trainer();
+    const rk = await this.#rk();
     const directory = this.#store.path(name);
     const { teacherTop1 } = await this.#store.readPlan(name);
     if (plan.teacherWeights !== null && teacherTop1 === null) await this.#store.write(name, { plan, teacherTop1: await judgeTeacher(rk, plan, signal) });
@@ -213,8 +213,8 @@ export class Workbench {
   }
 }
 
-/** The test accuracy of a teacher from a file. */
-async function judgeTeacher(rk: Host, { teacher, teacherWeights, data: source }: Plan, signal: AbortSignal): Promise<number> {
+/** How good a teacher from a file is on these data. */
+async function judgeTeacher(rk: TrainingWorker, { teacher, teacherWeights, data: source }: Plan, signal: AbortSignal): Promise<number> {
   using data = await rk.loadDataset(source);
   using model = await rk.createModel(teacher, { numClasses: data.numClasses, ...(teacherWeights === null ? {} : { weights: teacherWeights }) });
   return (await model.evaluate(data.test, { signal })).top1;

@@ -132,7 +132,7 @@ describe("the Electron example's application", function () {
     await window.until(name, (run) => epochsOf(run, "teacher") >= 1);
     process.kill(pid, "SIGKILL");
     const failed = await window.until(name, (run) => run.status === "failed");
-    expect(failed.failure?.code).to.equal("HOST_DIED");
+    expect(failed.failure?.code).to.equal("WORKER_EXITED");
     expect(failed.failure?.message).to.include("SIGKILL");
     await window.resume(name);
     const finished = await window.until(name, (run) => run.status === "finished");

@@ -42,7 +42,7 @@ describe("the Electron example's packing", () => {
       expect(readdirSync(out).filter((name) => !name.endsWith(".txt")).sort()).to.deep.equal(["index.html", "main.js", "preload.cjs", "renderer.js", "styles.css"]);
       const imported = [...readFileSync(join(out, "main.js"), "utf8").matchAll(/^import .*?from "([^"]+)";$/gm)].map(([, name]) => name!);
       const outside = new Set(imported.filter((name) => !name.startsWith("node:")));
-      expect([...outside].sort()).to.deep.equal(["electron", "reviewkd", "reviewkd/host", "zod"]);
+      expect([...outside].sort()).to.deep.equal(["electron", "reviewkd", "reviewkd/worker", "zod"]);
       // A sandboxed preload script can require electron and nothing else.
       expect([...readFileSync(join(out, "preload.cjs"), "utf8").matchAll(/require\("([^"]+)"\)/g)].map(([, name]) => name)).to.deep.equal(["electron"]);
     } finally {

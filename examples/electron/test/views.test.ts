@@ -1,6 +1,6 @@
 // The page's state and views, without a page.
 import { expect } from "chai";
-import { ERROR_CODES } from "reviewkd/host";
+import { ERROR_CODES } from "reviewkd/worker";
 import { formatPoints, formatRunTime, formatSeconds } from "../src/renderer/format.js";
 import { remedyFor } from "../src/renderer/remedies.js";
 import { activeRun, afterUpdate, START, withRun, type State } from "../src/renderer/state.js";

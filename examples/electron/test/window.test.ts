@@ -215,7 +215,7 @@ describe("the Electron example's window in Chromium", function () {
     await start();
     await epochShown("Teacher", 3);
     process.kill(pid, "SIGKILL");
-    await page.getByRole("alert").getByText("HOST_DIED").waitFor();
+    await page.getByRole("alert").getByText("WORKER_EXITED").waitFor();
     expect(await page.getByRole("alert").innerText()).to.include("continues from its last checkpoint").and.include("SIGKILL");
     expect(lives(pid)).to.equal(false);
     if (pictures !== undefined) {

@@ -1,5 +1,5 @@
 // A remedy for each failure. The compiler checks the list against the package's codes.
-import type { ErrorCode } from "reviewkd/host";
+import type { ErrorCode } from "reviewkd/worker";
 
 const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   INVALID_ARGUMENT: "Correct the value that is named and try again.",
@@ -28,7 +28,7 @@ const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   DEPENDENCY_MISSING: "Install the named package (folders of images need `npm install sharp`), and restart the application.",
   ADDON_NOT_FOUND: "The installation is incomplete. Run the command at the end of the message.",
   ADDON_LOAD_FAILED: "The installation does not match this machine. Run the command at the end of the message.",
-  HOST_DIED: "The trainer exited; the application is still running. Resume the run: it continues from its last checkpoint.",
+  WORKER_EXITED: "The worker exited; the application is still running. Resume the run: it continues from its last checkpoint.",
   OUT_OF_MEMORY: "Choose a smaller batch size or smaller networks.",
   INTERNAL: "This should not happen. Resume or restart; if it happens again, report it with the message.",
 };

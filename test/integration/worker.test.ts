@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { startHost, type Host } from "../../lib/host.js";
+import { startWorker, type TrainingWorker } from "../../lib/worker/index.js";
 import { createDistiller, createModel, createSession, fit, loadDataset, Tensor, type FitEvent } from "../../lib/index.js";
 import { failureOf } from "../support/errors.js";
 
@@ -10,7 +10,7 @@ const IMAGES = Float32Array.from({ length: 4 * 3 * 16 * 16 }, (_, index) => Math
 const SMALL = { kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 32 } as const;
 const TRAINING = { epochs: 2, batchSize: 16, threads: 1, optimizer: { kind: "sgd", learningRate: 0.02 } } as const;
 
-/** What does not depend on the clock. */
+/** The part of an event that does not depend on the clock. */
 function lasting(event: FitEvent): unknown {
   if (event.type !== "epoch") return event.type;
   const { losses, top1, images } = event.train;
@@ -18,14 +18,14 @@ function lasting(event: FitEvent): unknown {
 }
 
 for (const via of ["process", "worker"] as const) {
-  describe(`a host via ${via}`, function () {
+  describe(`a worker via ${via}`, function () {
     this.timeout(120_000);
-    let rk: Host;
+    let rk: TrainingWorker;
     let directory: string;
 
     before(async () => {
-      directory = mkdtempSync(join(tmpdir(), "reviewkd-host-"));
-      rk = await startHost({ via });
+      directory = mkdtempSync(join(tmpdir(), "reviewkd-worker-"));
+      rk = await startWorker({ via });
     });
     after(async () => {
       await rk.close();
@@ -48,7 +48,7 @@ for (const via of ["process", "worker"] as const) {
       const batch = { images: rk.Tensor.from(IMAGES, [4, 3, 16, 16]), labels: rk.Tensor.from([0, 1, 2, 3], [4], { dtype: "int64" }) };
       const ownBatch = { images: Tensor.from(IMAGES, [4, 3, 16, 16]), labels: Tensor.from([0, 1, 2, 3], [4], { dtype: "int64" }) };
       for (let step = 0; step < 2; ++step) {
-        // All but how long it took.
+        // Everything except the time it took.
         expect({ ...await session.step(batch), seconds: null }).to.deep.equal({ ...await own.step(ownBatch), seconds: null });
       }
       const [{ logits, features }, output] = [await there.student.forward(batch.images, { features: true }), await here.student.forward(ownBatch.images, { features: true })];
@@ -58,7 +58,7 @@ for (const via of ["process", "worker"] as const) {
       expect(Object.keys(await session.gradients())).to.deep.equal(Object.keys(await own.gradients()));
     });
 
-    it("tells of networks, methods and data what this process would", async () => {
+    it("describes networks, methods and data as this process does", async () => {
       const [{ teacher, distiller }, here] = [await pair(), await pairHere()];
       expect([teacher.name, teacher.numClasses, teacher.dtype, teacher.device, teacher.parameterCount()])
         .to.deep.equal([here.teacher.name, 4, "float32", "cpu", here.teacher.parameterCount()]);
@@ -95,7 +95,7 @@ for (const via of ["process", "worker"] as const) {
       expect(await events.next()).to.deep.equal({ done: true, value: undefined });
     });
 
-    it("goes through batches that stay with the trainer, and evaluates", async () => {
+    it("iterates over batches that stay in the worker, and evaluates", async () => {
       const { distiller, student } = await pair();
       const session = await rk.createSession({ distiller, threads: 1 });
       const data = await rk.loadDataset(SMALL);
@@ -162,7 +162,7 @@ for (const via of ["process", "worker"] as const) {
       expect(await rk.Tensor.from([2.5], []).item()).to.equal(2.5);
     });
 
-    it("takes arrays of every kind, and gives them back", async () => {
+    it("accepts arrays of every kind, and returns them", async () => {
       const shared = new Float32Array(new SharedArrayBuffer(8));
       shared.set([1, 2]);
       for (const values of [shared, new Float64Array([1, 2]), new BigInt64Array([1n, 2n]), new Uint8Array([9, 1, 2]).subarray(1)]) {
@@ -173,20 +173,20 @@ for (const via of ["process", "worker"] as const) {
   });
 }
 
-describe("startHost", () => {
-  it("refuses what it does not know", async () => {
-    await failureOf("INVALID_ARGUMENT", () => startHost({ via: "thread" } as never));
-    await failureOf("INVALID_ARGUMENT", () => startHost({ via: "worker", execPath: "/usr/bin/node" }));
-    await failureOf("DEPENDENCY_MISSING", () => startHost({ via: "utilityProcess" }));
+describe("startWorker", () => {
+  it("refuses invalid options", async () => {
+    await failureOf("INVALID_ARGUMENT", () => startWorker({ via: "thread" } as never));
+    await failureOf("INVALID_ARGUMENT", () => startWorker({ via: "worker", execPath: "/usr/bin/node" }));
+    await failureOf("DEPENDENCY_MISSING", () => startWorker({ via: "utilityProcess" }));
   });
 
-  it("says so where the program does not start, or is no trainer", async () => {
-    expect((await failureOf("HOST_DIED", () => startHost({ execPath: "/nowhere/node" }))).message).to.include("ENOENT");
-    expect((await failureOf("HOST_DIED", () => startHost({ execPath: "/bin/false" }))).message).to.include("exit code 1");
+  it("fails if the program does not start, or is not a worker", async () => {
+    expect((await failureOf("WORKER_EXITED", () => startWorker({ execPath: "/nowhere/node" }))).message).to.include("ENOENT");
+    expect((await failureOf("WORKER_EXITED", () => startWorker({ execPath: "/bin/false" }))).message).to.include("exit code 1");
   });
 
   it("ends what it started when it is closed, twice or not", async () => {
-    const rk = await startHost();
+    const rk = await startWorker();
     const [first, second] = await Promise.all([rk.close(), rk.close()]);
     expect(first).to.deep.equal({ signal: null, exitCode: 0, checkpoint: null, closed: true });
     expect(second).to.deep.equal(first);

@@ -1,25 +1,25 @@
-// The ways to start a trainer and to speak with it. Nothing of what is said is known here.
-import { fork, type ChildProcess } from "node:child_process";
+// The ways to start a worker and to exchange messages with it. Nothing is known here about the messages.
+import { fork, type ChildProcess, type Serializable } from "node:child_process";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { messageOf, ReviewKdError } from "../errors.js";
 import { packageRoot } from "../native/layout.js";
-import type { ToTrainer } from "./protocol.js";
+import type { Channel } from "./protocol.js";
 
-/** How a trainer came to its end. */
-export interface Ending {
+/** How a worker exited. */
+export interface ExitStatus {
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** What it threw, where that is known. */
+  /** What it threw, if that is known. */
   readonly error?: string | undefined;
 }
 
-/** A running trainer, as its caller sees it. */
-export interface Transport {
-  post(message: ToTrainer): void;
-  onMessage(listener: (message: unknown) => void): void;
-  onEnd(listener: (ending: Ending) => void): void;
-  /** Whether this process stays alive for it. */
+/** A running worker, as its caller sees it. */
+export interface Transport extends Channel {
+  /** Whether buffers can be handed over instead of being copied. */
+  readonly transfers: boolean;
+  onExit(listener: (status: ExitStatus) => void): void;
+  /** Whether this process stays alive for the worker. */
   keepAlive(wanted: boolean): void;
   kill(): void;
 }
@@ -30,15 +30,15 @@ export interface TransportOptions {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
-/** The program of a trainer. It is compiled code even where this is not. */
-const PROGRAM = join(packageRoot(), "dist", "host", "main.js");
+/** The program of a worker: compiled code, also where this file is not compiled. */
+const PROGRAM = join(packageRoot(), "dist", "worker", "main.js");
 
 /** A process of its own, of this Node or of another. */
 export function startProcess({ execPath, execArgv = [], env = process.env }: TransportOptions): Transport {
   const child = fork(PROGRAM, [], {
     ...(execPath === undefined ? {} : { execPath }),
     execArgv: [...execArgv],
-    // A program of Electron's runs as Node when it is told so. Hooks of the caller's have no business in the trainer.
+    // Electron's program runs as Node with this variable. Module hooks of the caller must not be loaded in the worker.
     env: { ...env, NODE_OPTIONS: "", ELECTRON_RUN_AS_NODE: "1" },
     serialization: "advanced",
     stdio: ["ignore", "inherit", "inherit", "ipc"],
@@ -47,20 +47,21 @@ export function startProcess({ execPath, execArgv = [], env = process.env }: Tra
 }
 
 function ofChild(child: ChildProcess): Transport {
-  // Heard from the start: a program that cannot be started says so before anybody else listens, and never exits.
-  const ending = new Promise<Ending>((resolve) => {
+  // Listened to from the start: a program that cannot be started reports this at once, and never exits.
+  const exit = new Promise<ExitStatus>((resolve) => {
     child.on("exit", (exitCode, signal) => {
-      // Answers may still lie in the channel, which closes behind the last of them.
+      // Answers may still be in the channel, which closes after the last of them.
       if (child.connected) child.once("disconnect", () => { resolve({ exitCode, signal }); });
       else resolve({ exitCode, signal });
     });
     child.on("error", (error) => { if (child.pid === undefined) resolve({ exitCode: null, signal: null, error: messageOf(error) }); });
   });
   return {
-    // What cannot be sent any more is answered by the end of the process.
-    post: (message) => { if (child.connected) child.send(message, () => undefined); },
+    transfers: false,
+    // A message that cannot be sent any more is answered by the exit of the process.
+    post: (message) => { if (child.connected) child.send(message as Serializable, () => undefined); },
     onMessage: (listener) => { child.on("message", listener); },
-    onEnd: (listener) => { void ending.then(listener); },
+    onExit: (listener) => { void exit.then(listener); },
     keepAlive: (wanted) => {
       for (const part of [child, child.channel]) part?.[wanted ? "ref" : "unref"]();
     },
@@ -68,15 +69,18 @@ function ofChild(child: ChildProcess): Transport {
   };
 }
 
-/** A thread of this process: buffers are shared and handed over, but a crash is everybody's. */
-export function startWorker({ execArgv = [], env = process.env }: TransportOptions): Transport {
+/** A thread of this process: buffers are handed over, but a crash ends both. */
+export function startThread({ execArgv = [], env = process.env }: TransportOptions): Transport {
   const worker = new Worker(PROGRAM, { execArgv: [...execArgv], env: { ...env } });
   let error: unknown;
   worker.on("error", (reason) => { error = reason; });
   return {
-    post: (message) => { worker.postMessage(message); },
+    transfers: true,
+    post: (message, transfer) => { worker.postMessage(message, transfer); },
     onMessage: (listener) => { worker.on("message", listener); },
-    onEnd: (listener) => { worker.on("exit", (exitCode) => { listener({ exitCode, signal: null, error: error === undefined ? undefined : messageOf(error) }); }); },
+    onExit: (listener) => {
+      worker.on("exit", (exitCode) => { listener({ exitCode, signal: null, error: error === undefined ? undefined : messageOf(error) }); });
+    },
     keepAlive: (wanted) => { worker[wanted ? "ref" : "unref"](); },
     kill: () => { void worker.terminate(); },
   };
@@ -90,7 +94,7 @@ interface UtilityProcess {
   kill(): boolean;
 }
 
-/** What `import("electron")` gives to a main process. */
+/** The part of `import("electron")` in a main process that is used here. */
 interface Electron {
   readonly utilityProcess?: { fork(program: string, parameters: string[], options: object): UtilityProcess };
 }
@@ -99,14 +103,15 @@ interface Electron {
 export async function startUtilityProcess({ execArgv = [], env = process.env }: TransportOptions): Promise<Transport> {
   const { utilityProcess } = await importElectron();
   if (utilityProcess === undefined) {
-    throw new ReviewKdError("DEPENDENCY_MISSING", "expected Electron's main process for a host via utilityProcess, got another one; use via: \"process\"");
+    throw new ReviewKdError("DEPENDENCY_MISSING", "invalid via: expected Electron's main process for \"utilityProcess\", received another process. Use via: \"process\".");
   }
-  const child = utilityProcess.fork(PROGRAM, [], { execArgv: [...execArgv], env: { ...env }, serviceName: "reviewkd trainer" });
+  const child = utilityProcess.fork(PROGRAM, [], { execArgv: [...execArgv], env: { ...env }, serviceName: "reviewkd worker" });
   return {
+    transfers: false,
     post: (message) => { child.postMessage(message); },
     onMessage: (listener) => { child.on("message", listener); },
-    // Electron tells no signal.
-    onEnd: (listener) => { child.on("exit", (exitCode) => { listener({ exitCode, signal: null }); }); },
+    // Electron reports no signal.
+    onExit: (listener) => { child.on("exit", (exitCode) => { listener({ exitCode, signal: null }); }); },
     keepAlive: () => undefined,
     kill: () => { child.kill(); },
   };
@@ -118,6 +123,6 @@ async function importElectron(): Promise<Electron> {
     const module = (await import(name)) as Electron & { readonly default?: Electron };
     return module.utilityProcess === undefined && typeof module.default === "object" ? module.default : module;
   } catch (cause) {
-    throw new ReviewKdError("DEPENDENCY_MISSING", "expected Electron for a host via utilityProcess, got none; use via: \"process\"", { cause });
+    throw new ReviewKdError("DEPENDENCY_MISSING", "invalid via: expected Electron for \"utilityProcess\", received a program without it. Use via: \"process\".", { cause });
   }
 }

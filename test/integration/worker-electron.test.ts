@@ -8,27 +8,27 @@ import { installElectron } from "./electron-package.js";
 import { install, installPlatform } from "./installed.js";
 
 const PROGRAM = `
-import { startHost } from "reviewkd/host";
-const rk = await startHost({ via: "utilityProcess" });
+import { startWorker } from "reviewkd/worker";
+const rk = await startWorker({ via: "utilityProcess" });
 const model = await rk.createModel("resnet8", { numClasses: 4 });
 const data = await rk.loadDataset({ kind: "synthetic", numClasses: 4, trainSamples: 32, testSamples: 16 });
 const types = [];
 for await (const event of rk.fit({ model, data, epochs: 1, batchSize: 16 })) types.push(event.type);
 const values = await rk.Tensor.from([1, 2], [2]).toTypedArray();
 const end = await rk.close();
-const another = await startHost({ via: "utilityProcess" });
+const another = await startWorker({ via: "utilityProcess" });
 const waiting = another.listModels().catch((error) => error.code);
 another.kill();
 console.log(JSON.stringify({ types, values: [...values], end, code: await waiting }));
 `;
 
-describe("a host via utilityProcess", function () {
+describe("a worker via utilityProcess", function () {
   this.timeout(120_000);
   let project: string;
   beforeEach(() => { project = mkdtempSync(join(tmpdir(), "reviewkd-electron-")); });
   afterEach(() => { rmSync(project, { recursive: true, force: true }); });
 
-  it("speaks through the ports that Electron documents", async () => {
+  it("communicates through the ports that Electron documents", async () => {
     installPlatform(install(project));
     installElectron(project);
     writeFileSync(join(project, "program.mjs"), PROGRAM);
@@ -38,6 +38,6 @@ describe("a host via utilityProcess", function () {
     expect(types.filter((type) => type !== "progress")).to.deep.equal(["start", "epoch", "end"]);
     expect(values).to.deep.equal([1, 2]);
     expect(end).to.deep.equal({ signal: null, exitCode: 0, checkpoint: null, closed: true });
-    expect(code).to.equal("HOST_DIED");
+    expect(code).to.equal("WORKER_EXITED");
   });
 });

@@ -1,0 +1,25 @@
+// What a worker serves: the package's own functions and classes. Loaded in the worker alone; its caller uses only the types.
+import { Dataset, DatasetSplit } from "../api/dataset.js";
+import { loadDataset } from "../datasets/load-dataset.js";
+import { createDistiller, Distiller } from "../api/distiller.js";
+import { runExperiment } from "../runs/experiment.js";
+import { explainPair } from "../api/explain-pair.js";
+import { fit } from "../runs/fit.js";
+import { createModel, listModels, Model } from "../api/model.js";
+import { createSession, Session } from "../api/session.js";
+import { systemInfo } from "../api/system.js";
+import { Tensor } from "../api/tensor.js";
+import { inspectWeights } from "../weights/weights.js";
+import { exportStudent } from "../runs/export-student.js";
+import type { Implementation } from "./server.js";
+
+export const API = {
+  classes: { Tensor, Model, Distiller, Session, Dataset, DatasetSplit },
+  constructors: { Tensor: (...args: Parameters<typeof Tensor.from>) => Tensor.from(...args) },
+  functions: {
+    createModel, createDistiller, createSession, loadDataset, fit, runExperiment, explainPair, inspectWeights, exportStudent, listModels, systemInfo,
+  },
+} satisfies Implementation;
+
+export type ApiFunctions = (typeof API)["functions"];
+export type ApiClasses = { readonly [Kind in keyof (typeof API)["classes"]]: (typeof API)["classes"][Kind]["prototype"] };

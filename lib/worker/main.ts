@@ -1,0 +1,83 @@
+// The program of a worker's process or thread. Messages of the caller arrive through whatever started it.
+import { parentPort } from "node:worker_threads";
+import { ReviewKdError } from "../errors.js";
+import { API_TABLE } from "./api-table.js";
+import { API } from "./api.js";
+import type { Channel } from "./protocol.js";
+import { WorkerServer } from "./server.js";
+
+/** The way to the caller. */
+interface Port extends Channel {
+  /** Called when the caller is gone. */
+  onGone(listener: () => void): void;
+  /** Ends this process or thread once everything posted has been sent. */
+  end(): void;
+}
+
+/** The port of Electron's utility process, which has a name of its own. */
+interface UtilityPort {
+  postMessage(message: unknown): void;
+  on(event: "message", listener: (event: { readonly data: unknown }) => void): void;
+}
+
+function findPort(): Port {
+  const utility = (process as { readonly parentPort?: UtilityPort }).parentPort;
+  if (utility !== undefined) return utilityPort(utility);
+  if (process.send !== undefined) return processPort(process.send.bind(process));
+  const port = parentPort;
+  if (port !== null) {
+    return {
+      post: (message, transfer) => { port.postMessage(message, transfer); },
+      onMessage: (listener) => { port.on("message", listener); },
+      // A thread ends with its process, without notice.
+      onGone: () => undefined,
+      end: () => { port.close(); },
+    };
+  }
+  throw new ReviewKdError("INTERNAL", "invalid start: expected a caller, received none. Start the worker with startWorker of reviewkd/worker.");
+}
+
+function utilityPort(port: UtilityPort): Port {
+  return {
+    post: (message) => { port.postMessage(message); },
+    onMessage: (listener) => { port.on("message", ({ data }) => { listener(data); }); },
+    // Electron ends a utility process with its parent. If it does so by a signal that can be handled, there is time to save.
+    onGone: (listener) => { process.on("SIGTERM", listener); },
+    end: () => { process.exit(); },
+  };
+}
+
+function processPort(send: NonNullable<typeof process.send>): Port {
+  return {
+    // "disconnect" reports a caller that has just gone.
+    post: (message) => { if (process.connected) send(message, undefined, {}, () => undefined); },
+    onMessage: (listener) => { process.on("message", listener); },
+    onGone: (listener) => {
+      process.on("disconnect", listener);
+      process.on("SIGTERM", listener);
+    },
+    end: () => { process.exit(); },
+  };
+}
+
+const port = findPort();
+let ending: Promise<void> | undefined;
+function end(): void {
+  ending ??= server.end().then(() => { port.end(); });
+}
+
+// Ctrl-C reaches all processes of a terminal at once. Here the caller decides; when it ends, this process saves and ends as well.
+process.on("SIGINT", () => undefined);
+port.onGone(end);
+const server = new WorkerServer({
+  table: API_TABLE,
+  implementation: API,
+  channel: port,
+  onClose: end,
+  onInvalid: (error) => {
+    // A peer that sends invalid messages cannot be answered.
+    console.error(error.message);
+    process.exitCode = 1;
+    end();
+  },
+});

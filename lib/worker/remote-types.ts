@@ -1,0 +1,38 @@
+// The types of the API as a caller of a worker uses it, derived from the API's own.
+import type { ApiClasses, ApiFunctions } from "./api.js";
+import type { Constant, Internal } from "./table.js";
+
+/** A value of the API as it is with a worker: objects are in the worker's memory, everything else is the same. */
+export type RemoteValue<Value> =
+  unknown extends Value ? Value
+    : Value extends ApiClasses[keyof ApiClasses] ? Remote<Value>
+      : Value extends AbortSignal | ArrayBufferView | ((...args: never[]) => void) | string | number | boolean | null | undefined ? Value
+        : { [Key in keyof Value]: RemoteValue<Value[Key]> };
+
+/** A result requires the worker, so that it is a promise whether or not it was one. */
+type Answer<Result> =
+  [Result] extends [AsyncGenerator<infer Item, infer Return, infer Next>]
+    ? AsyncGenerator<RemoteValue<Item>, RemoteValue<Return>, Next>
+    : Promise<RemoteValue<Awaited<Result>>>;
+
+type RemoteFunction<Function> = Function extends (...args: infer Args) => infer Result
+  ? (...args: { [Index in keyof Args]: RemoteValue<Args[Index]> }) => Answer<Result>
+  : never;
+
+/** A class of the API as it is with a worker: the same members, under the same names, with the same parameters. */
+export type Remote<Class> = {
+  [Key in keyof Class as Exclude<Key, Internal>]:
+  Key extends Constant | "dispose" | typeof Symbol.dispose ? Class[Key]
+    : Class[Key] extends (...args: never[]) => unknown ? RemoteFunction<Class[Key]>
+      : RemoteValue<Class[Key]>;
+};
+
+/** The functions of the package as they are with a worker. */
+export type RemoteFunctions = { [Name in keyof ApiFunctions]: RemoteFunction<ApiFunctions[Name]> };
+
+export type RemoteTensor = Remote<ApiClasses["Tensor"]>;
+export type RemoteModel = Remote<ApiClasses["Model"]>;
+export type RemoteDistiller = Remote<ApiClasses["Distiller"]>;
+export type RemoteSession = Remote<ApiClasses["Session"]>;
+export type RemoteDataset = Remote<ApiClasses["Dataset"]>;
+export type RemoteDatasetSplit = Remote<ApiClasses["DatasetSplit"]>;
