@@ -1,4 +1,4 @@
-// The tensor cores' 3 × 3 convolution, against PyTorch's in double: on a GPU, or its warps emulated by the plugin that stands in for one (device-kernels.test.ts).
+// The tensor cores' 3 × 3 convolution, against PyTorch's in double: on a GPU, or its warps emulated by the plugin that stands in for one (device-kernels.process.test.ts).
 import { expect } from "chai";
 import { Tensor } from "../../lib/index.js";
 import { addon } from "../../lib/native.js";

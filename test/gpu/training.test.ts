@@ -1,5 +1,5 @@
 // Training on a GPU: against the CPU, with and without recorded steps, across stop and resume. `npm run test:gpu` runs this where there is one;
-// test/unit/ops/device-kernels.test.ts with the plugin that stands in for a device, whose graphs do their work again for each replay.
+// test/unit/ops/device-kernels.process.test.ts with the plugin that stands in for a device, whose graphs do their work again for each replay.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -34,6 +34,8 @@ describe("import rules of native", () => {
     // Part of no package: a CUDA runtime for tests on Linux, with the addon by which they talk to it.
     recording: ["ops", "cuda"],
     preload: ["platform"],
+    // Nothing includes tests.
+    tests: ["platform", "base", "ops", "models", "data", "distillation", "registry", "training", "checkpoint", "cuda"],
   };
 
   const files = filesBelow("native", /\.(h|cpp|cu|cuh)$/);

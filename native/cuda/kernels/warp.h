@@ -3,7 +3,7 @@
 //
 // Code is written once per warp, over PerLane values. On the device a PerLane is one register of each lane; on the host it is an array of 32, and
 // the instructions are emulated with the fragment layouts that the PTX ISA documents ("Matrix fragments for mma.m16n8k16", "ldmatrix"), so that a
-// mistake in a layout fails on the host as it would on the device. test/warp compares the emulation with those tables and with a plain product.
+// mistake in a layout fails on the host as it would on the device. native/tests/cuda/warp_test.cpp compares the emulation with those tables and with a plain product.
 //
 // A warp kernel is a struct of its parameters with
 //   kWarps, kPhases, kSharedBytes   warps of a block; parts between which the warps of a block wait for one another; shared memory
