@@ -21,7 +21,6 @@ if(NOT GTest_FOUND)
 endif()
 
 enable_testing()
-include(GoogleTest)
 
 file(GLOB_RECURSE test_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/native/tests/*.cpp")
 # The device's kernels on the host: one program text for nvcc and for this compiler, which Windows does not build. Shared memory holds floats in one
@@ -39,10 +38,17 @@ reviewkd_compile_options(reviewkd_tests)
 target_link_libraries(reviewkd_tests PRIVATE reviewkd_core GTest::gtest GTest::gtest_main)
 # A precompiled header is valid for the options it was made with: the core's objects are position independent, so these are as well.
 if(NOT MSVC)
-  target_compile_options(reviewkd_tests PRIVATE -fPIC)
+  # References are not worth the compiler's time.
+  target_compile_options(reviewkd_tests PRIVATE -fPIC -O1 -Winvalid-pch)
 endif()
 set_target_properties(reviewkd_tests PROPERTIES POSITION_INDEPENDENT_CODE OFF BUILD_RPATH "${LibTorch_RUNTIME_DIRS}")
 target_precompile_headers(reviewkd_tests REUSE_FROM reviewkd_core)
 
-# Each test is a process of its own for CTest, which takes them side by side.
-gtest_discover_tests(reviewkd_tests DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+# One process for all tests: loading libtorch takes longer than most of them. Again with fewer instruction sets, for operations choose their kernels once
+# per process.
+foreach(capability IN ITEMS native avx2 default)
+  add_test(NAME "reviewkd_tests_${capability}" COMMAND reviewkd_tests --gtest_brief=1)
+  if(NOT capability STREQUAL "native")
+    set_tests_properties("reviewkd_tests_${capability}" PROPERTIES ENVIRONMENT "ATEN_CPU_CAPABILITY=${capability}")
+  endif()
+endforeach()

@@ -1,59 +1,37 @@
-// Names of test files decide which command runs them: CONTRIBUTING.md has the list.
+// The name of a test file decides which command runs it: CONTRIBUTING.md has the list.
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { expect } from "chai";
 import ts from "typescript";
 
 const SUFFIXES = ["process", "long", "serial"];
-/** Modules by which tests start processes or threads. */
-const STARTERS = ["node:child_process", "node:worker_threads", "node:cluster", "scripts/support/process.mjs"];
+/** Modules by which a test starts processes or threads. Those that it reaches through others are found when it runs: test/support/no-processes.ts. */
+const STARTERS = /^node:(child_process|cluster|worker_threads)$|\/support\/process\.mjs$/;
 
 const filesBelow = (folder: string): string[] =>
-  readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name).replaceAll("\\", "/")).filter((name) => name.endsWith(".ts"));
+  readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name).replaceAll("\\", "/")).filter((name) => name.endsWith(".test.ts"));
 
-const tests = [...filesBelow("test"), ...filesBelow("examples/electron/test")].filter((name) => name.endsWith(".test.ts"));
 const suffixOf = (file: string): string | undefined => /\.([a-z-]+)\.test\.ts$/.exec(file)?.[1];
-const isFast = (file: string): boolean => file.startsWith("test/unit/") && suffixOf(file) === undefined;
 
-/** The modules that a file names in an import of values, by their path below the root where they are files of the checkout. */
 function importsOf(file: string): string[] {
-  const source = ts.createSourceFile(file, readFileSync(file, "utf8"), ts.ScriptTarget.Latest);
-  const declarations = source.statements.filter((statement) => ts.isImportDeclaration(statement) || ts.isExportDeclaration(statement));
-  return declarations.flatMap((declaration) => {
-    const { moduleSpecifier } = declaration;
-    const typesAlone = ts.isImportDeclaration(declaration) && declaration.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
-    if (moduleSpecifier === undefined || !ts.isStringLiteral(moduleSpecifier) || typesAlone) return [];
-    const name = moduleSpecifier.text;
-    return [name.startsWith(".") ? join(dirname(file), name).replaceAll("\\", "/") : name];
-  });
-}
-
-/** How a file reaches a module that starts processes, through the test directory's own modules; `undefined` if it does not. */
-function wayToProcesses(file: string, seen = new Set<string>()): string | undefined {
-  seen.add(file);
-  for (const module of importsOf(file)) {
-    if (STARTERS.includes(module)) return `${file} imports ${module}`;
-    const source = module.replace(/\.js$/, ".ts");
-    if (!source.startsWith("test/") || !source.endsWith(".ts") || seen.has(source)) continue;
-    const way = wayToProcesses(source, seen);
-    if (way !== undefined) return `${file} imports ${source}; ${way}`;
-  }
-  return undefined;
+  return ts.preProcessFile(readFileSync(file, "utf8"), true, true).importedFiles.map(({ fileName }) => fileName);
 }
 
 describe("the names of test files", () => {
+  const fast = filesBelow("test/unit").filter((file) => suffixOf(file) === undefined);
+
   it("have a known suffix or none", () => {
-    const unknown = tests.filter((file) => suffixOf(file) !== undefined && !SUFFIXES.includes(suffixOf(file)!));
+    const unknown = [...filesBelow("test"), ...filesBelow("examples/electron/test")].filter((file) => !SUFFIXES.includes(suffixOf(file) ?? SUFFIXES[0]!));
     expect(unknown).to.deep.equal([]);
-    expect(tests.filter(isFast)).to.have.length.above(50);
   });
 
-  it("say which unit tests start processes, so that the fast ones start none", () => {
-    expect(tests.filter(isFast).map((file) => wayToProcesses(file)).filter((way) => way !== undefined)).to.deep.equal([]);
+  it("say which unit tests start processes", () => {
+    expect(fast).to.have.length.above(50);
+    const starting = fast.flatMap((file) => importsOf(file).filter((name) => STARTERS.test(name)).map((name) => `${file} imports ${name}: rename it to *.process.test.ts`));
+    expect(starting).to.deep.equal([]);
   });
 
-  it("carry no suffix without a reason", () => {
-    const idle = tests.filter((file) => suffixOf(file) === "process" && !/child_process|worker_threads|process\.mjs|support\/|Host\(|fake-libtorch/.test(readFileSync(file, "utf8")));
-    expect(idle).to.deep.equal([]);
+  it("leave the machine to a serial test alone", () => {
+    expect(filesBelow("test/unit").filter((file) => suffixOf(file) === "serial")).to.deep.equal([]);
   });
 });

@@ -146,7 +146,7 @@ const HostilePickle kHostile[] = {
     {"an_extension", tests::pickle(raw("\x82\x01")), "FILE_UNSUPPORTED", "opcodes"},
     {"a_protocol_of_the_future", raw("\x80\x06N."), "FILE_CORRUPT", "protocol"},
     {"no_stop", raw("\x80\x02N"), "FILE_CORRUPT"},
-    {"an_empty_stack", tests::pickle("R"), "FILE_CORRUPT", "tuple"},
+    {"an_empty_stack", tests::pickle("R"), "FILE_CORRUPT", "stack"},
     {"nothing_to_return", tests::pickle(""), "FILE_CORRUPT"},
     {"no_mark", tests::pickle("Nt"), "FILE_CORRUPT", "mark"},
     {"a_pop_below_a_mark", tests::pickle("N(0"), "FILE_CORRUPT"},

@@ -128,8 +128,8 @@ TEST(ConvNormLayer, MovesTheMeanByTheConvolutionsBias) {
   expect_close(output, ops::conv_norm_reference(exact.x, exact.parameters, {}, false), 5e-6, "output");
   expect_close(fast.parameters.running_mean, exact.parameters.running_mean, 5e-6, "running mean");
   const auto gradients = gradients_of(output, noise_tensor(kSmall.out_sizes(), 8), {fast.parameters.bias});
-  // The normalization subtracts the mean, and with it the bias.
-  EXPECT_TRUE(gradients[0].equal(at::zeros({16})));
+  // The normalization subtracts the mean, and with it the bias. PyTorch's convolution sums up 128 values of about 1 to nearly zero.
+  expect_close(gradients[0], at::zeros({16}), 1e-4, "gradient of the bias");
 }
 
 TEST(ConvNormLayer, FoldsAgainWhenAParameterChanges) {
@@ -189,7 +189,7 @@ TEST(ConvNormLayer, MatchesDifferencesInDouble) {
   const auto loss = [&](const at::Tensor& x) { return (ops::conv_norm(x, layer.parameters, layer.folded, {}, false).values() * upstream).sum(); };
   const auto gradients = torch::autograd::grad({loss(layer.x)}, {layer.x});
   const at::Tensor step = at::zeros_like(layer.x);
-  step.view(-1).slice(0, 7, 8).fill_(1e-5);
+  step[1][7][3][2].fill_(1e-5);
   const double slope = ((loss(layer.x + step) - loss(layer.x - step)) / 2e-5).item<double>();
   EXPECT_NEAR((gradients[0] * step).sum().item<double>() / 1e-5, slope, 1e-6);
 }
