@@ -10,6 +10,9 @@ find_package(GTest QUIET)
 if(NOT GTest_FOUND)
   message(STATUS "No GoogleTest on this machine: fetching release 1.17.0")
   include(FetchContent)
+  if(POLICY CMP0135)
+    cmake_policy(SET CMP0135 NEW)  # unpacked files have the time of unpacking
+  endif()
   set(INSTALL_GTEST OFF CACHE INTERNAL "")
   set(BUILD_GMOCK OFF CACHE INTERNAL "")
   # GoogleTest would choose the static runtime on Windows.
@@ -18,6 +21,7 @@ if(NOT GTest_FOUND)
     URL https://github.com/google/googletest/releases/download/v1.17.0/googletest-1.17.0.tar.gz
     URL_HASH SHA256=65fab701d9829d38cb77c14acdc431d2108bfdbf8979e40eb8ae567edf10b27c)
   FetchContent_MakeAvailable(googletest)
+  set_property(DIRECTORY "${googletest_SOURCE_DIR}" PROPERTY EXCLUDE_FROM_ALL ON)
 endif()
 
 enable_testing()
@@ -39,13 +43,13 @@ target_link_libraries(reviewkd_tests PRIVATE reviewkd_core GTest::gtest GTest::g
 # A precompiled header is valid for the options it was made with: the core's objects are position independent, so these are as well.
 if(NOT MSVC)
   # References are not worth the compiler's time.
-  target_compile_options(reviewkd_tests PRIVATE -fPIC -O1 -Winvalid-pch)
+  target_compile_options(reviewkd_tests PRIVATE -fPIC -O1)
 endif()
 set_target_properties(reviewkd_tests PROPERTIES POSITION_INDEPENDENT_CODE OFF BUILD_RPATH "${LibTorch_RUNTIME_DIRS}")
 target_precompile_headers(reviewkd_tests REUSE_FROM reviewkd_core)
 
-# One process for all tests: loading libtorch takes longer than most of them. Again with fewer instruction sets, for operations choose their kernels once
-# per process.
+# One process for all tests, as loading libtorch takes longer than most of them. Operations choose their kernels once per process: two more
+# have fewer instruction sets.
 foreach(capability IN ITEMS native avx2 default)
   add_test(NAME "reviewkd_tests_${capability}" COMMAND reviewkd_tests --gtest_brief=1)
   if(NOT capability STREQUAL "native")

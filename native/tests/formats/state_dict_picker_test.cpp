@@ -25,7 +25,7 @@ TEST(StateDictPicker, TakesAWholeFile) {
   EXPECT_EQ(table.selection.left_aside, 0u);
 }
 
-TEST(StateDictPicker, FindsTheNetworkBesideAnOptimizer) {
+TEST(StateDictPicker, FindsTheNetworkAlongsideAnOptimizer) {
   // State of an optimizer goes by numbers.
   const Bytes optimizer = dict(text("state") + dict(Bytes("K\x00", 2) + dict(text("momentum_buffer") + tensor())));
   const auto table = pick(dict(text("epoch") + "K\x05" + text("model") + network("weight") + text("optimizer") + optimizer + text("best") + "\x88"));
@@ -44,7 +44,7 @@ TEST(StateDictPicker, FollowsAKey) {
   const Bytes file = dict(text("nets") + dict(text("teacher") + network("t") + text("pupil") + network("p")));
   EXPECT_EQ(pick(file, "nets.teacher").tensors[0].name, "t");
   EXPECT_EQ(pick(file, "pupil").tensors[0].name, "p");
-  const Error unknown = error_of([&] { pick(file, "nobody"); });
+  const Error unknown = error_of([&] { pick(file, "unknown"); });
   EXPECT_STREQ(to_string(unknown.code()), "UNKNOWN_NAME");
   EXPECT_EQ(unknown.valid(), (std::vector<std::string>{"nets.teacher", "nets.pupil"}));
   const Error ambiguous = error_of([&] { pick(file); });

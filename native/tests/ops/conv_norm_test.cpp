@@ -132,7 +132,7 @@ TEST(ConvNormLayer, MovesTheMeanByTheConvolutionsBias) {
   expect_close(gradients[0], at::zeros({16}), 1e-4, "gradient of the bias");
 }
 
-TEST(ConvNormLayer, FoldsAgainWhenAParameterChanges) {
+TEST(ConvNormLayer, RefoldsWhenAParameterChanges) {
   const at::NoGradGuard no_grad;
   Layer layer(kSmall, at::kFloat, false);
   const at::Tensor before = ops::conv_norm(layer.x, layer.parameters, layer.folded, {}, false);
@@ -146,12 +146,12 @@ TEST(ConvNormLayer, FoldsAgainWhenAParameterChanges) {
 }
 
 TEST(ConvNormLayer, SumsTheGradientsOfLayerAndShortcut) {
-  const at::Tensor upstream = noise_tensor(kSmall.out_sizes(), 8), beside = noise_tensor(kSmall.out_sizes(), 9);
+  const at::Tensor upstream = noise_tensor(kSmall.out_sizes(), 8), shortcut_upstream = noise_tensor(kSmall.out_sizes(), 9);
   Layer fast(kSmall, at::kFloat, true), exact(kSmall, at::kDouble, true);
   const auto forked = ops::forked_conv_norm(fast.x, fast.parameters, fast.folded, true);
-  const at::Tensor loss = (forked.layer.values() * upstream).sum() + (forked.x * beside).sum();
+  const at::Tensor loss = (forked.layer.values() * upstream).sum() + (forked.x * shortcut_upstream).sum();
   const at::Tensor expected = ops::conv_norm_reference(exact.x, exact.parameters, {}, true);
-  const at::Tensor exact_loss = (expected * upstream).sum() + (exact.x * beside).sum();
+  const at::Tensor exact_loss = (expected * upstream).sum() + (exact.x * shortcut_upstream).sum();
   const auto gradients = torch::autograd::grad({loss}, {fast.x}), wanted = torch::autograd::grad({exact_loss}, {exact.x});
   expect_close(gradients[0], wanted[0], 5e-6, "gradient of x");
 }

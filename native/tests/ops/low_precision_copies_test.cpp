@@ -17,7 +17,7 @@ TEST(LowPrecisionCopies, RoundEachParameterOnceItChanged) {
   EXPECT_TRUE(copy->values.equal(parameter.to(at::kBFloat16)));
   EXPECT_EQ(copy->values.strides(), parameter.strides());
 
-  // What is current is not rounded again.
+  // A current copy is left as it is.
   copy->values.zero_();
   copies.refresh();
   EXPECT_TRUE(copy->values.equal(at::zeros_like(copy->values)));
@@ -37,7 +37,7 @@ TEST(LowPrecisionCopies, TakeTheOptimizersWordForCurrentValues) {
 }
 
 TEST(LowPrecisionCopies, AreFoundInTheirScopeForBfloat16Alone) {
-  const at::Tensor parameter = noise_tensor({4}, 1), stranger = noise_tensor({4}, 2);
+  const at::Tensor parameter = noise_tensor({4}, 1), other = noise_tensor({4}, 2);
   ops::LowPrecisionCopies copies({parameter});
   EXPECT_EQ(ops::low_precision_copy(parameter, at::kBFloat16), nullptr);
   {
@@ -45,7 +45,7 @@ TEST(LowPrecisionCopies, AreFoundInTheirScopeForBfloat16Alone) {
     const ops::LowPrecisionScope unchanged(nullptr);
     EXPECT_EQ(ops::low_precision_copy(parameter, at::kBFloat16), copies.find(parameter));
     EXPECT_EQ(ops::low_precision_copy(parameter, at::kFloat), nullptr);
-    EXPECT_EQ(ops::low_precision_copy(stranger, at::kBFloat16), nullptr);
+    EXPECT_EQ(ops::low_precision_copy(other, at::kBFloat16), nullptr);
   }
   EXPECT_EQ(ops::low_precision_copy(parameter, at::kBFloat16), nullptr);
 }
