@@ -15,9 +15,10 @@ const IDLE = /^ninja: no work to do|Re-checking globbed directories|^\[\s*\d+%\]
 /**
  * @param {string} root of the project
  * @param {(line: string) => void} progress
+ * @param {{ tests?: boolean }} [options] `tests`: builds the C++ tests, too
  * @throws {BuildError} COMPILER_NOT_FOUND (on Windows), CMAKE_NOT_FOUND, DEPENDENCIES_MISSING, CONFIGURE_FAILED, COMPILE_FAILED, and what `ensureLibTorch` throws
  */
-export async function buildNative(root, progress) {
+export async function buildNative(root, progress, { tests = false } = {}) {
   const libtorch = await ensureLibTorch(process.env, progress);
   const toolchain = process.platform === "win32" ? await findToolchain(process.env) : { env: process.env, compiler: undefined };
   const directory = join(root, "build/cmake");
@@ -33,9 +34,10 @@ export async function buildNative(root, progress) {
     await configure(root, directory, libtorch.directory, toolchain);
     await writeFile(stamp, wanted);
   }
+  if (tests) await configureTests(directory, toolchain.env);
 
   const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / BYTES_PER_JOB)));
-  const parameters = ["--build", directory, "--config", "Release", "--parallel", String(jobs)];
+  const parameters = ["--build", directory, "--config", "Release", "--parallel", String(jobs), ...(tests ? ["--target", "all", "reviewkd_tests"] : [])];
   const { status, output } = await run("cmake", parameters, { cwd: root, env: toolchain.env, onLine: showUnlessIdle });
   if (status !== 0) {
     // The tool's own output has been shown while it came.
@@ -85,6 +87,19 @@ async function configure(root, directory, libtorch, { env, compiler }) {
     ...(compiler === undefined ? [] : ["--generator", "Ninja", `--CDCMAKE_CXX_COMPILER=${compiler}`]),
   ], { cwd: root, env });
   if (status !== 0) throw new BuildError("CONFIGURE_FAILED", `expected CMake to configure the addon, got\n${lastLines(output, 60)}`);
+}
+
+/**
+ * Adds the C++ tests to what is configured. They stay there, and no other build includes them.
+ *
+ * @param {string} directory
+ * @param {NodeJS.ProcessEnv} env
+ */
+async function configureTests(directory, env) {
+  if (/^REVIEWKD_TESTS:BOOL=ON$/m.test((await readText(join(directory, "CMakeCache.txt"))) ?? "")) return;
+  const { status, output } = await run("cmake", ["-DREVIEWKD_TESTS=ON", directory], { env });
+  if (status === 0) return;
+  throw new BuildError("CONFIGURE_FAILED", `invalid configuration of the C++ tests: expected GoogleTest, received\n${lastLines(output, 60)}\nInstall it (Debian and Ubuntu: \`apt-get install libgtest-dev\`).`);
 }
 
 /** @param {string} line */

@@ -1,5 +1,5 @@
 // The tensor cores' 3 × 3 convolution, compared with PyTorch's in double: on a GPU, or with warps emulated by the host emulation
-// (device-kernels.test.ts).
+// (device-kernels.process.test.ts).
 import { expect } from "chai";
 import { Tensor } from "../../lib/index.js";
 import { addon } from "../../lib/native.js";

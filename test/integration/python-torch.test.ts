@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { convertWeights, createModel, type Model } from "../../lib/index.js";
-import { CHECKPOINTS, expectCheckpoint, expectedIn, loadInPython, pythonWithTorch, writeCheckpoints, type LoadedInPython } from "../support/checkpoints.js";
+import { CHECKPOINTS, expectCheckpoint, expectedIn } from "../support/checkpoints.js";
+import { loadInPython, pythonWithTorch, writeCheckpoints, type LoadedInPython } from "../support/python-torch.js";
 import { filledModel } from "../support/networks.js";
 import { valuesOf } from "../support/numeric.js";
 

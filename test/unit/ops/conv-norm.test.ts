@@ -3,7 +3,6 @@ import { expect } from "chai";
 import { Tensor } from "../../../lib/index.js";
 import { addon } from "../../../lib/native.js";
 import { TEST_DEVICE } from "../../support/device.js";
-import { repeatLowered } from "../../support/lowered.js";
 import { distance, expectAllNear, slopeOf, sumOf, valuesOf } from "../../support/numeric.js";
 import { tensorOf } from "../../support/operations.js";
 
@@ -116,6 +115,4 @@ describe("convolution and normalization", () => {
       expectAllNear([gradients.get(`gradient of ${name}`)![7]!], [slope], 1e-6, name);
     }
   });
-
-  repeatLowered("test/unit/ops/conv-norm.test.ts", 3 * Object.keys(CASES).length + 2);
 });

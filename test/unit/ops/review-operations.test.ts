@@ -4,7 +4,6 @@ import { expect } from "chai";
 import { Tensor } from "../../../lib/index.js";
 import { addon, type OperationOptions, type OperationResult, type NativeTensor } from "../../../lib/native.js";
 import { TEST_DEVICE } from "../../support/device.js";
-import { repeatLowered } from "../../support/lowered.js";
 import { distance, expectAllNear, slopeOf, sumOf, valuesOf } from "../../support/numeric.js";
 import { tensorOf } from "../../support/operations.js";
 
@@ -98,7 +97,4 @@ describe("fused operations of review", () => {
       }
     });
   }
-
-  const tests = Object.values(OPERATIONS).map(({ cases }) => 2 * Object.keys(cases).length + 1);
-  repeatLowered("test/unit/ops/review-operations.test.ts", tests.reduce((sum, count) => sum + count));
 });

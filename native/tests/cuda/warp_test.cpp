@@ -1,18 +1,15 @@
-// The host emulation of warp instructions (native/cuda/kernels/warp.h), compared with the tables of the PTX ISA and
-// with a plain product, and the layout of the convolution's tiles in the banks of shared memory, as a self-testing
-// program:
-// c++ -std=c++20 -I native test/warp/warp_test.cpp -o warp && ./warp
-// The tables are written as in the PTX documentation, by element of a fragment rather than by register, so that the
-// same mistake is not made twice.
+// The host emulation of warp instructions (native/cuda/kernels/warp.h), compared with the tables of the PTX ISA and with a plain product, and the layout of
+// the convolution's tiles in the banks of shared memory.
+// The tables are written here as PTX has them, by element of a fragment and not by register, so that a mistake is not made twice in the same words.
+
+#include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <vector>
 
 #include "cuda/kernels/tensor_convolution.h"
 #include "cuda/kernels/warp.h"
-#include "../kernels/claims.h"
 
 namespace {
 
@@ -44,7 +41,7 @@ int column_of_c(int lane, int i) { return lane % 4 * 2 + (i & 1); }
 /// Distinct values of few bits: sums of their products are exact in float.
 float value_of(int i) { return static_cast<float>(i * 37 % 101 - 50) / 8.0f; }
 
-void products_are_those_of_matrices() {
+TEST(Warp, MultipliesAndAddsMatrices) {
   float a[16][16], b[16][8], c[16][8];
   for (int i = 0; i < 256; ++i) a[i / 16][i % 16] = value_of(i);
   for (int i = 0; i < 128; ++i) b[i / 8][i % 8] = value_of(i + 300);
@@ -63,14 +60,13 @@ void products_are_those_of_matrices() {
       const int row = row_of_c(lane, i), column = column_of_c(lane, i);
       float want = c[row][column];
       for (int k = 0; k < 16; ++k) want += a[row][k] * b[k][column];
-      check(sums[i][lane] == want, "mma.m16n8k16 is c + a · b");
+      EXPECT_TRUE(sums[i][lane] == want) << "mma.m16n8k16 is c + a · b";
     }
   }
 }
 
-/// With the addresses that a kernel passes for A, row r of lane r % 16, upper columns for lanes from 16 on, ldmatrix
-/// yields the fragment of A.
-void matrices_are_loaded_as_fragments_of_a() {
+/// With the addresses that a kernel gives for A, row r of lane r % 16, upper columns for lanes from 16 on, ldmatrix yields the fragment of A.
+TEST(Warp, LoadsMatricesAsFragmentsOfA) {
   constexpr int kPitch = 24;
   std::vector<Bfloat16> memory(16 * kPitch + 8);
   for (int row = 0; row < 16; ++row) {
@@ -82,17 +78,17 @@ void matrices_are_loaded_as_fragments_of_a() {
   load_matrices(a, memory.data(), rows, 8);
   for (int lane = 0; lane < kLanes; ++lane) {
     for (int i = 0; i < 8; ++i) {
-      check(element(a, lane, i) == to_float(bfloat16(value_of(row_of_a(lane, i) * 16 + column_of_a(lane, i)))), "ldmatrix.x4 loads A's fragment");
+      EXPECT_TRUE(element(a, lane, i) == to_float(bfloat16(value_of(row_of_a(lane, i) * 16 + column_of_a(lane, i))))) << "ldmatrix.x4 loads A's fragment";
     }
   }
 }
 
-void shuffles_exchange_lanes() {
+TEST(Warp, ExchangesLanes) {
   PerLane<float> numbers;
   for (int lane = 0; lane < kLanes; ++lane) numbers[lane] = static_cast<float>(lane);
   for (const int mask : {1, 4, 16, 31}) {
     const PerLane<float> exchanged = shuffle_xor(numbers, mask);
-    for (int lane = 0; lane < kLanes; ++lane) check(exchanged[lane] == static_cast<float>(lane ^ mask), "shfl.bfly reads the lane across");
+    for (int lane = 0; lane < kLanes; ++lane) EXPECT_TRUE(exchanged[lane] == static_cast<float>(lane ^ mask)) << "shfl.bfly reads the lane across";
   }
 }
 
@@ -108,30 +104,30 @@ void sums_are_scattered() {
     for (int i = 0; i < kCount / 8; ++i) {
       float want = 0.0f;
       for (int g = 0; g < 8; ++g) want += value(lane / 4 * (kCount / 8) + i, 4 * g + lane % 4);
-      check(values[i][lane] == want, "sums over lanes of a column");
+      EXPECT_TRUE(values[i][lane] == want) << "sums over lanes of a column";
     }
   }
 }
 
-void pairs_are_rounded_to_even() {
-  check(round_pair(1.0f, -2.0f) == 0xc0003f80u, "the first value lies in the lower half");
-  check(round_pair(1.0f + 0x1p-8f, 1.0f + 3 * 0x1p-8f) == 0x3f823f80u, "ties go to even");
-  check(std::isnan(low_half(round_pair(NAN, 0.0f))), "NaN stays NaN");
-  check(round_pair_relu(-1.0f, 2.0f) == 0x40000000u && std::isnan(high_half(round_pair_relu(0.0f, NAN))), "ReLU cuts off what is below zero and keeps NaN");
+TEST(Warp, RoundsPairsToEven) {
+  EXPECT_TRUE(round_pair(1.0f, -2.0f) == 0xc0003f80u) << "the first value lies in the lower half";
+  EXPECT_TRUE(round_pair(1.0f + 0x1p-8f, 1.0f + 3 * 0x1p-8f) == 0x3f823f80u) << "ties go to even";
+  EXPECT_TRUE(std::isnan(low_half(round_pair(NAN, 0.0f)))) << "NaN stays NaN";
+  EXPECT_TRUE(round_pair_relu(-1.0f, 2.0f) == 0x40000000u && std::isnan(high_half(round_pair_relu(0.0f, NAN)))) << "ReLU cuts off what is below zero and keeps NaN";
 }
 
-void copies_land_when_they_are_waited_for() {
+TEST(Warp, CompletesCopiesWhenTheyAreWaitedFor) {
   alignas(16) uint32_t from[3][4] = {{1, 1, 1, 1}, {2, 2, 2, 2}, {3, 3, 3, 3}}, to[3][4] = {};
   AsyncCopies copies;
   for (int group = 0; group < 3; ++group) {
     copies.copy(to[group], from[group]);
     copies.commit();
   }
-  check(to[0][0] == 0, "nothing lands before a wait");
+  EXPECT_TRUE(to[0][0] == 0) << "nothing lands before a wait";
   copies.wait<2>();
-  check(to[0][3] == 1 && to[1][0] == 0, "the first group lands when two may be on their way");
+  EXPECT_TRUE(to[0][3] == 1 && to[1][0] == 0) << "the first group lands when two may be on their way";
   copies.wait<0>();
-  check(to[1][0] == 2 && to[2][3] == 3, "all land in the end");
+  EXPECT_TRUE(to[1][0] == 2 && to[2][3] == 3) << "all land in the end";
 }
 
 /// ldmatrix reads the rows of eight lanes at a time, 16 bytes each: in one access if they cover all of the banks' 128
@@ -146,7 +142,7 @@ void pixels_lie_in_different_banks() {
       for (int first = 0; first < kLanes; first += 8) {
         unsigned banks = 0;
         for (int lane = first; lane < first + 8; ++lane) banks |= 1u << pixels[lane] * 2 / 16 % 8;
-        check(banks == 0xffu, "the pixels of an ldmatrix lie in different banks");
+        EXPECT_TRUE(banks == 0xffu) << "the pixels of an ldmatrix lie in different banks";
       }
     }
   }
@@ -165,18 +161,14 @@ void tiles_have_no_bank_conflicts() {
   pixels_lie_in_different_banks<64, 64, kStride>();
 }
 
-}  // namespace
-
-int main() {
-  products_are_those_of_matrices();
-  matrices_are_loaded_as_fragments_of_a();
-  shuffles_exchange_lanes();
+TEST(Warp, ScattersSumsOverLanes) {
   sums_are_scattered<8>();
   sums_are_scattered<16>();
-  pairs_are_rounded_to_even();
-  copies_land_when_they_are_waited_for();
+}
+
+TEST(Warp, ReadsTilesWithoutBankConflicts) {
   tiles_have_no_bank_conflicts<1>();
   tiles_have_no_bank_conflicts<2>();
-  std::printf("%d claims hold\n", claims);
-  return 0;
 }
+
+}  // namespace

@@ -15,8 +15,9 @@ function isFinite(tensor: Tensor): boolean {
 async function takeStep(teacher: Model, student: Model, size: readonly [number, number]): Promise<void> {
   const pair = `${teacher.name} → ${student.name}`;
   using distiller = await createDistiller({ teacher, student, method: { kind: "review", warmupEpochs: 0, midChannels: MID_CHANNELS } });
-  // Students serve in many pairs: the step is too small to change them.
-  using session = await createSession({ distiller, optimizer: { kind: "sgd", learningRate: 1e-6 } });
+  // Students serve in many pairs: the step is too small to take them anywhere.
+  // Maps of so few pixels are not worth a second thread.
+  using session = await createSession({ distiller, threads: 1, optimizer: { kind: "sgd", learningRate: 1e-6 } });
   const { losses } = await session.step({ images: goldenImages(2, size), labels: labelTensor([1, 3]) });
 
   const stages = Math.min(teacher.featureSpecs(...size).length, student.featureSpecs(...size).length);

@@ -1,10 +1,11 @@
-// The device's kernels on the host, compared with the same formulas in double, as a self-testing program; only those
-// that no suite of the addon covers:  c++ -std=c++20 -I native test/kernels/kernels_test.cpp -o kernels && ./kernels
+// The device's kernels on the host, compared with the same formulas in double; those that no suite of the addon reaches by itself.
+
+#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "cuda/run_on_host.h"
@@ -32,8 +33,6 @@ bool supports_warps() {
 }  // namespace reviewkd::cuda
 
 #include "cuda/kernel_table.h"
-
-#include "claims.h"
 
 namespace {
 
@@ -100,27 +99,27 @@ void cross_entropy_is_that_of_doubles(int64_t rows, int64_t classes) {
     }
   }
   // Sums of up to a thousand floats, and float's exponential.
-  check(near(loss, wanted_loss, 2e-6), "a cross entropy");
-  check(correct == static_cast<float>(wanted_correct), "the number of rows classified correctly");
-  check(worst < 1e-6, "the gradient of a cross entropy");
+  EXPECT_TRUE(near(loss, wanted_loss, 2e-6)) << "a cross entropy";
+  EXPECT_TRUE(correct == static_cast<float>(wanted_correct)) << "the number of rows classified correctly";
+  EXPECT_TRUE(worst < 1e-6) << "the gradient of a cross entropy";
 
   const float factor = 0.25f;
   std::vector<T> scaled(logits.size());
   kernels.scaled_copy({.type = type_of<T>, .count = rows * classes, .values = gradient.data(), .factor = &factor, .out = scaled.data()});
   bool equal = true;
   for (size_t i = 0; i < scaled.size(); ++i) equal &= to_float(scaled[i]) == to_float(from_float<T>(gradient[i] * factor));
-  check(equal, "a scaled copy");
+  EXPECT_TRUE(equal) << "a scaled copy";
 }
 
-void a_logit_that_is_no_number_spoils_the_loss() {
+TEST(DeviceReports, GiveNoLossForALogitThatIsNan) {
   std::vector<float> logits = {1, std::numeric_limits<float>::quiet_NaN(), 0}, gradient(3), scratch(2);
   const int64_t label = 0;
   float loss = 0, correct = 0;
   kernels.cross_entropy({ops::ValueType::kFloat, 1, 3, logits.data(), &label, gradient.data(), scratch.data(), &loss, &correct});
-  check(std::isnan(loss), "a loss without a value");
+  EXPECT_TRUE(std::isnan(loss)) << "a loss without a value";
 }
 
-void scalars_are_summed_with_weights() {
+TEST(DeviceReports, SumScalarsWithTheirWeights) {
   const float terms[3] = {1.5f, -2.0f, 0.125f};
   double sum = 0;
   ops::ScalarSum call{};
@@ -131,7 +130,7 @@ void scalars_are_summed_with_weights() {
   call.count = 3;
   call.sum = &sum;
   kernels.scalar_sum(call);
-  check(near(sum, 0.15 - 0.4 + 0.0375, 1e-15), "a weighted sum");
+  EXPECT_TRUE(near(sum, 0.15 - 0.4 + 0.0375, 1e-15)) << "a weighted sum";
   const double upstream = 2.0;
   float gradient[3] = {};
   ops::ScalarSumGradient back{};
@@ -140,7 +139,7 @@ void scalars_are_summed_with_weights() {
   back.gradient = &upstream;
   back.out = gradient;
   kernels.scalar_sum_gradient(back);
-  for (int i = 0; i < 3; ++i) check(gradient[i] == static_cast<float>(2.0 * call.weights[i]), "the gradient of a weighted sum");
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(gradient[i] == static_cast<float>(2.0 * call.weights[i])) << "the gradient of a weighted sum";
 }
 
 /// Two values, of which the first is a float and the second a double.
@@ -169,37 +168,37 @@ struct Report {
   }
 };
 
-void reports_sum_up_and_stop_at_the_first_bad_step() {
+TEST(DeviceReports, SumUpAndStopAtTheFirstBadStep) {
   Report report;
   report.first = 2.0f;
   report.second = 4.0;
   report.correct = 3.0f;
   report.take(0.25, 8, true, false);
-  check(report.sums[0] == 0, "a part of a batch is no step");
+  EXPECT_TRUE(report.sums[0] == 0) << "a part of a batch is no step";
   report.first = 4.0f;
   report.second = 8.0;
   report.correct = 2.0f;
   report.norm = 5.0;
   report.take(0.75, 8, false, true);
   const double values[4] = {5, 5, 0.25 * 2 + 0.75 * 4, 0.25 * 4 + 0.75 * 8};
-  for (int i = 0; i < 4; ++i) check(report.values[i] == values[i], "the means of a batch in two parts");
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(report.values[i] == values[i]) << "the means of a batch in two parts";
   const double sums[4] = {8, 5, 8 * values[2], 8 * values[3]};
-  for (int i = 0; i < 4; ++i) check(report.sums[i] == sums[i], "the sums of an epoch");
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(report.sums[i] == sums[i]) << "the sums of an epoch";
 
   report.step = 1;
   report.second = std::numeric_limits<double>::infinity();
   report.take(1, 8, true, true);
-  check(report.finite == 0, "a step whose loss is not finite");
-  check(report.first_bad[4] == 1 && std::isinf(report.first_bad[3]) && report.first_bad[2] == 4, "what the first such step gave");
+  EXPECT_TRUE(report.finite == 0) << "a step whose loss is not finite";
+  EXPECT_TRUE(report.first_bad[4] == 1 && std::isinf(report.first_bad[3]) && report.first_bad[2] == 4) << "what the first such step gave";
   report.step = 2;
   report.second = 1;
   report.first = 7;
   report.take(1, 8, true, true);
-  check(report.finite == 0 && report.first_bad[4] == 1 && report.first_bad[2] == 4, "steps behind it");
-  for (int i = 0; i < 4; ++i) check(report.sums[i] == sums[i], "sums without such steps");
+  EXPECT_TRUE(report.finite == 0 && report.first_bad[4] == 1 && report.first_bad[2] == 4) << "steps behind it";
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(report.sums[i] == sums[i]) << "sums without such steps";
 }
 
-void steps_end_once() {
+TEST(DeviceReports, EndEachStepOnce) {
   std::vector<int64_t> counters(1100);
   std::vector<ops::StepEnd::Counter> ends;
   for (size_t i = 0; i < counters.size(); ++i) ends.push_back({&counters[i], static_cast<int64_t>(i % 3)});
@@ -208,10 +207,10 @@ void steps_end_once() {
   kernels.step_end({ends.data(), static_cast<int64_t>(ends.size()), &position, &step});
   bool equal = true;
   for (size_t i = 0; i < counters.size(); ++i) equal &= counters[i] == static_cast<int64_t>(i % 3);
-  check(equal, "counters of batches, more than one launch takes");
-  check(position == 6 && step == 18, "a schedule that moves on once");
+  EXPECT_TRUE(equal) << "counters of batches, more than one launch takes";
+  EXPECT_TRUE(position == 6 && step == 18) << "a schedule that moves on once";
   kernels.step_end({nullptr, 0, &position, &step});
-  check(position == 7 && step == 19, "a step without counters");
+  EXPECT_TRUE(position == 7 && step == 19) << "a step without counters";
 }
 
 template <typename Gradient>
@@ -240,7 +239,7 @@ void the_optimizer_steps(bool nesterov) {
   float finite = 0;
   const auto step = [&] { kernels.sgd({call.data(), static_cast<int64_t>(call.size()), rates, &position, &finite, 0.9f, nesterov}); };
   step();
-  check(tensors[3].parameter == tensors[3].old_parameter && tensors[3].buffer == tensors[3].old_buffer, "parameters behind a loss that is not finite");
+  EXPECT_TRUE(tensors[3].parameter == tensors[3].old_parameter && tensors[3].buffer == tensors[3].old_buffer) << "parameters behind a loss that is not finite";
   finite = 1;
   step();
   double worst = 0;
@@ -256,8 +255,8 @@ void the_optimizer_steps(bool nesterov) {
     }
   }
   // A few roundings of values below 8.
-  check(worst < 2e-6, "a step of the optimizer");
-  check(rounded, "parameters rounded to bfloat16");
+  EXPECT_TRUE(worst < 2e-6) << "a step of the optimizer";
+  EXPECT_TRUE(rounded) << "parameters rounded to bfloat16";
 }
 
 template <typename T>
@@ -277,7 +276,7 @@ void normalization_gives_both_sides_of_its_activation(int64_t pixels, int64_t ch
     equal &= to_float(out[i]) == to_float(from_float<T>(sum)) && to_float(active[i]) == to_float(from_float<T>(std::max(sum, 0.0f)));
     equal &= to_float(alone[i]) == to_float(active[i]);
   }
-  check(equal, "a sum and its ReLU, without a scale");
+  EXPECT_TRUE(equal) << "a sum and its ReLU, without a scale";
 }
 
 /// The gradient of a normalization under ReLU whose result had two readers.
@@ -321,7 +320,7 @@ void gradients_of_two_readers_are_summed(int64_t pixels, int64_t channels, bool 
   // The values of a thread, and those of a block, are summed in float.
   const double bound = 1e-6 * std::sqrt(static_cast<double>(pixels)) + 1e-6;
   for (size_t c = 0; c < width; ++c) {
-    check(near(beta_gradient[c], sums[c], bound) && near(gamma_gradient[c], products[c], bound), "the gradients of gamma and beta");
+    EXPECT_TRUE(near(beta_gradient[c], sums[c], bound) && near(gamma_gradient[c], products[c], bound)) << "the gradients of gamma and beta";
   }
   for (size_t i = 0; i < count; ++i) {
     const size_t c = i % width;
@@ -331,30 +330,38 @@ void gradients_of_two_readers_are_summed(int64_t pixels, int64_t channels, bool 
     masks &= !keeps_masked || static_cast<double>(to_float(masked[i])) == g(i);
   }
   // bfloat16 rounds the result at 2⁻⁹.
-  check(worst < (sizeof(T) == 4 ? 1e-5 : 4e-3), "the gradient of what was normalized");
-  check(masks, "the gradient of what was added");
+  EXPECT_TRUE(worst < (sizeof(T) == 4 ? 1e-5 : 4e-3)) << "the gradient of what was normalized";
+  EXPECT_TRUE(masks) << "the gradient of what was added";
 }
 
+constexpr std::pair<int64_t, int64_t> kSizes[] = {{1, 8}, {37, 16}, {5000, 24}, {300, 136}};
+
 template <typename T>
-void all_of(void) {
-  for (const auto& [rows, classes] : {std::pair<int64_t, int64_t>{1, 2}, {5, 7}, {128, 100}, {67, 1000}}) cross_entropy_is_that_of_doubles<T>(rows, classes);
-  for (const bool nesterov : {false, true}) the_optimizer_steps<T>(nesterov);
-  for (const auto& [pixels, channels] : {std::pair<int64_t, int64_t>{1, 8}, {37, 16}, {5000, 24}, {300, 136}}) {
-    normalization_gives_both_sides_of_its_activation<T>(pixels, channels);
+class DeviceKernels : public testing::Test {};
+
+using ValueTypes = testing::Types<float, Bfloat16>;
+TYPED_TEST_SUITE(DeviceKernels, ValueTypes);
+
+TYPED_TEST(DeviceKernels, TakeTheCrossEntropyOfDoubles) {
+  for (const auto& [rows, classes] : {std::pair<int64_t, int64_t>{1, 2}, {5, 7}, {128, 100}, {67, 1000}}) {
+    cross_entropy_is_that_of_doubles<TypeParam>(rows, classes);
+  }
+}
+
+TYPED_TEST(DeviceKernels, StepParametersAsInDoubleUnlessTheLossIsNotFinite) {
+  for (const bool nesterov : {false, true}) the_optimizer_steps<TypeParam>(nesterov);
+}
+
+TYPED_TEST(DeviceKernels, GiveBothSidesOfTheActivation) {
+  for (const auto& [pixels, channels] : kSizes) normalization_gives_both_sides_of_its_activation<TypeParam>(pixels, channels);
+}
+
+TYPED_TEST(DeviceKernels, SumTheGradientsOfTwoReaders) {
+  for (const auto& [pixels, channels] : kSizes) {
     for (const bool keeps_masked : {false, true}) {
-      for (const bool has_active : {false, true}) gradients_of_two_readers_are_summed<T>(pixels, channels, keeps_masked, has_active);
+      for (const bool has_active : {false, true}) gradients_of_two_readers_are_summed<TypeParam>(pixels, channels, keeps_masked, has_active);
     }
   }
 }
 
 }  // namespace
-
-int main() {
-  all_of<float>();
-  all_of<Bfloat16>();
-  a_logit_that_is_no_number_spoils_the_loss();
-  scalars_are_summed_with_weights();
-  reports_sum_up_and_stop_at_the_first_bad_step();
-  steps_end_once();
-  std::printf("%d claims hold\n", claims);
-}

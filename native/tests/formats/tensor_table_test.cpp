@@ -1,0 +1,82 @@
+// What a file says of its tensors, and which of them are kept.
+#include <gtest/gtest.h>
+
+#include "formats/tensor_table.h"
+#include "tests/support/errors.h"
+
+namespace reviewkd::tests::tensor_table {
+namespace {
+
+TensorTable table_of(const std::vector<std::string>& names) {
+  TensorTable table;
+  for (const auto& name : names) table.tensors.push_back({name, ElementType::kFloat32, {2}, {1}, 0, 0});
+  return table;
+}
+
+std::vector<std::string> names_of(const TensorTable& table) {
+  std::vector<std::string> names;
+  for (const auto& tensor : table.tensors) names.push_back(tensor.name);
+  return names;
+}
+
+using Names = std::vector<std::string>;
+
+TEST(TensorTable, NamesItsFormats) {
+  EXPECT_STREQ(to_string(WeightsFormat::kSafetensors), "safetensors");
+  EXPECT_STREQ(to_string(WeightsFormat::kPyTorchZip), "pytorch-zip");
+  EXPECT_STREQ(to_string(WeightsFormat::kPyTorchLegacy), "pytorch-legacy");
+}
+
+TEST(TensorTable, CountsElementsAndSteps) {
+  EXPECT_EQ(element_count({}), 1u);
+  EXPECT_EQ(element_count({2, 3, 4}), 24u);
+  EXPECT_EQ(element_count({2, 0}), 0u);
+  EXPECT_EQ(contiguous_strides({2, 3, 4}), (std::vector<int64_t>{12, 4, 1}));
+  EXPECT_EQ(contiguous_strides({2, 0, 4}), (std::vector<int64_t>{4, 4, 1}));
+  EXPECT_TRUE(contiguous_strides({}).empty());
+}
+
+TEST(TensorTable, TakesPrefixesOfParallelTrainingOff) {
+  auto table = table_of({"module.module.a", "module.module.b"});
+  keep_network(table);
+  EXPECT_EQ(names_of(table), (Names{"a", "b"}));
+  EXPECT_EQ(table.selection.prefixes, (Names{"module.", "module."}));
+}
+
+TEST(TensorTable, KeepsAPrefixThatNotAllNamesHave) {
+  auto table = table_of({"module.a", "b"});
+  keep_network(table);
+  EXPECT_EQ(names_of(table), (Names{"module.a", "b"}));
+  EXPECT_TRUE(table.selection.prefixes.empty());
+}
+
+TEST(TensorTable, KeepsADistillersStudent) {
+  auto table = table_of({"teacher.a", "student.module.a", "student.module.b", "optimizer.momentum"});
+  keep_network(table);
+  EXPECT_EQ(names_of(table), (Names{"a", "b"}));
+  EXPECT_EQ(table.selection.left_aside, 2u);
+  EXPECT_EQ(table.selection.prefixes, (Names{"student.", "module."}));
+}
+
+TEST(TensorTable, LeavesTheOptimizerAsideUnlessItIsAll) {
+  auto mixed = table_of({"a", "optimizer.a"}), alone = table_of({"optimizer.a"});
+  keep_network(mixed);
+  keep_network(alone);
+  EXPECT_EQ(names_of(mixed), (Names{"a"}));
+  EXPECT_EQ(names_of(alone), (Names{"optimizer.a"}));
+}
+
+TEST(TensorTable, RefusesToExpandViewsFarBeyondTheFile) {
+  const char byte = 0;
+  const MemorySource source("weights.pt", &byte, 1);
+  auto table = table_of({"a"});
+  EXPECT_NO_THROW(check_expansion(table, source));
+  table.tensors[0].shape = {int64_t{1} << 40};
+  table.tensors[0].strides = {0};
+  EXPECT_EQ(code_of([&] { check_expansion(table, source); }), "FILE_UNSUPPORTED");
+  table.tensors[0].shape = {int64_t{1} << 62, 1};
+  EXPECT_EQ(code_of([&] { check_expansion(table, source); }), "FILE_UNSUPPORTED");
+}
+
+}  // namespace
+}  // namespace reviewkd::tests::tensor_table
