@@ -2,8 +2,8 @@
 
 #include <napi.h>
 
-#include "binding/objects/batch_queue.h"
-#include "binding/objects/dataset.h"
+#include "binding/data/batch_queue.h"
+#include "binding/data/dataset.h"
 #include "binding/objects/distiller.h"
 #include "binding/objects/file_lock.h"
 #include "binding/objects/model.h"

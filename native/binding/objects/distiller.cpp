@@ -10,9 +10,9 @@
 #include "core/distillation/hcl.h"
 #include "core/distillation/methods/registry.h"
 #include "core/tasks/classification/classification.h"
-#include "core/training/precision.h"
+#include "core/training/state/precision.h"
 #include "core/training/profile_pair.h"
-#include "core/training/training.h"
+#include "core/training/state/training.h"
 
 namespace reviewkd::binding {
 namespace {

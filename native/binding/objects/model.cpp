@@ -7,7 +7,7 @@
 #include "binding/objects/session_results.h"
 #include "binding/support/stop_flag.h"
 #include "binding/objects/tensor.h"
-#include "binding/objects/training_images.h"
+#include "binding/data/training_images.h"
 #include "core/checkpoint/weights_file.h"
 #include "core/ops/backend/device.h"
 #include "core/models/init.h"

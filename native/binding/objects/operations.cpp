@@ -8,11 +8,11 @@
 
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
-#include "binding/objects/dataset.h"
+#include "binding/data/dataset.h"
 #include "binding/support/errors.h"
 #include "binding/support/runtime.h"
 #include "binding/objects/tensor.h"
-#include "binding/objects/training_images.h"
+#include "binding/data/training_images.h"
 #include "core/ops/backend/device.h"
 #include "core/distillation/hcl.h"
 #include "core/ops/attention_fusion/attention_fusion.h"
@@ -20,7 +20,7 @@
 #include "core/ops/rates/device_rates.h"
 #include "core/ops/backend/dispatch.h"
 #include "core/ops/convolution/tensor_convolution.h"
-#include "core/training/precision.h"
+#include "core/training/state/precision.h"
 
 namespace reviewkd::binding {
 namespace {

@@ -236,7 +236,7 @@ void check_terms(const Session& session, const EpochState& state, const std::str
 void save_checkpoint(const Session& session, const std::string& path, Metadata metadata, const std::string& keep_as) {
   const EpochState& state = session.state();
   const auto put = [&](const std::string& name, const std::string& value) { metadata[kPrefix + name] = value; };
-  metadata[kSealKey] = kBlankSeal;
+  metadata[kChecksumKey] = kBlankChecksum;
   put("format", std::to_string(kFormat));
   put("libtorch", TORCH_VERSION);
   put("teacher", teacher_checksum(session));
@@ -271,7 +271,7 @@ Metadata load_checkpoint(Session& session, const std::string& path, bool other_t
   const bool sealed = verify_checksum(path);
   const SafetensorsFile file = read_safetensors(path);
   const Fields fields(file.metadata, path);
-  if (!sealed) fields.corrupt(kSealKey.substr(kPrefix.size()));
+  if (!sealed) fields.corrupt(kChecksumKey.substr(kPrefix.size()));
   check_format(fields, path);
   check_task(session, task_of(fields), path);
   const EpochState state = read_state(fields, session.task().info());

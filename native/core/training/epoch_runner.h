@@ -5,9 +5,9 @@
 #include <functional>
 #include <vector>
 
-#include "core/training/learning_rate.h"
-#include "core/training/train_step.h"
-#include "core/training/training.h"
+#include "core/training/optimizers/learning_rate.h"
+#include "core/training/steps/train_step.h"
+#include "core/training/state/training.h"
 
 namespace reviewkd {
 

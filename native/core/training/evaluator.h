@@ -6,8 +6,8 @@
 
 #include "core/models/backbone.h"
 #include "core/tasks/task.h"
-#include "core/training/precision.h"
-#include "core/training/resident_images.h"
+#include "core/training/state/precision.h"
+#include "core/training/state/resident_images.h"
 
 namespace reviewkd {
 

@@ -7,8 +7,8 @@
 #include "core/base/error.h"
 #include "core/ops/backend/kernel_backends.h"
 #include "core/ops/backend/device_streams.h"
-#include "core/training/eager_step.h"
-#include "core/training/graph_step.h"
+#include "core/training/steps/eager_step.h"
+#include "core/training/steps/graph_step.h"
 
 namespace reviewkd {
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "core/training/epoch_runner.h"
-#include "core/training/train_step.h"
-#include "core/training/training.h"
+#include "core/training/steps/train_step.h"
+#include "core/training/state/training.h"
 
 namespace reviewkd {
 

@@ -3,7 +3,7 @@
 
 #include "core/ops/attention_fusion/attention_fusion.h"
 #include "core/ops/backend/dispatch.h"
-#include "core/training/precision.h"
+#include "core/training/state/precision.h"
 #include "tests/support/tensors.h"
 
 namespace reviewkd::tests::attention_fusion {

@@ -5,7 +5,7 @@
 
 #include "core/ops/conv_norm/conv_norm.h"
 #include "core/ops/backend/dispatch.h"
-#include "core/training/precision.h"
+#include "core/training/state/precision.h"
 #include "tests/support/errors.h"
 #include "tests/support/tensors.h"
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/ops/backend/dispatch.h"
-#include "core/training/precision.h"
+#include "core/training/state/precision.h"
 #include "tests/support/tensors.h"
 
 namespace reviewkd::tests::dispatch {

@@ -5,9 +5,9 @@
 #include <optional>
 #include <vector>
 
-#include "core/training/epoch_state.h"
-#include "core/training/objective.h"
-#include "core/training/sgd.h"
+#include "core/training/state/epoch_state.h"
+#include "core/training/state/objective.h"
+#include "core/training/optimizers/sgd.h"
 
 namespace reviewkd {
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/data/batch_source.h"
-#include "core/training/epoch_state.h"
-#include "core/training/resident_images.h"
+#include "core/training/state/epoch_state.h"
+#include "core/training/state/resident_images.h"
 
 namespace reviewkd::ops {
 class DeviceStreams;

@@ -1,4 +1,4 @@
-#include "core/training/graph_step.h"
+#include "core/training/steps/graph_step.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/DeviceGuard.h>

@@ -1,4 +1,4 @@
-#include "core/training/objective.h"
+#include "core/training/state/objective.h"
 
 #include <cmath>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "core/training/training.h"
+#include "core/training/state/training.h"
 
 #include <algorithm>
 #include <utility>

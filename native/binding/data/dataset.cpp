@@ -1,4 +1,4 @@
-#include "binding/objects/dataset.h"
+#include "binding/data/dataset.h"
 
 #include "binding/support/async.h"
 #include "binding/objects/tensor.h"

@@ -1,4 +1,4 @@
-#include "core/training/resident_images.h"
+#include "core/training/state/resident_images.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/DeviceGuard.h>

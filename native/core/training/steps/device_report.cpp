@@ -1,4 +1,4 @@
-#include "core/training/device_report.h"
+#include "core/training/steps/device_report.h"
 
 #include <ATen/ATen.h>
 

@@ -1,7 +1,7 @@
-#include "binding/objects/training_images.h"
+#include "binding/data/training_images.h"
 
-#include "binding/objects/batch_queue.h"
-#include "binding/objects/dataset.h"
+#include "binding/data/batch_queue.h"
+#include "binding/data/dataset.h"
 
 namespace reviewkd::binding {
 

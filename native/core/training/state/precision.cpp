@@ -1,4 +1,4 @@
-#include "core/training/precision.h"
+#include "core/training/state/precision.h"
 
 #include <ATen/autocast_mode.h>
 #include <torch/csrc/autograd/grad_mode.h>

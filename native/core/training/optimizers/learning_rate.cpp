@@ -1,4 +1,4 @@
-#include "core/training/learning_rate.h"
+#include "core/training/optimizers/learning_rate.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "core/training/losses.h"
+#include "core/training/state/losses.h"
 
 #include <c10/util/Exception.h>
 

@@ -1,4 +1,4 @@
-#include "core/training/forward_result.h"
+#include "core/training/state/forward_result.h"
 
 #include <ATen/ATen.h>
 

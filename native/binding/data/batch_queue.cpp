@@ -1,11 +1,11 @@
-#include "binding/objects/batch_queue.h"
+#include "binding/data/batch_queue.h"
 
 #include <algorithm>
 #include <limits>
 
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
-#include "binding/objects/dataset.h"
+#include "binding/data/dataset.h"
 #include "core/data/batch_loader.h"
 #include "core/data/resized_crop.h"
 

@@ -1,4 +1,4 @@
-#include "core/training/eager_step.h"
+#include "core/training/steps/eager_step.h"
 
 #include <utility>
 

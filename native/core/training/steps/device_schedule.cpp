@@ -1,4 +1,4 @@
-#include "core/training/device_schedule.h"
+#include "core/training/steps/device_schedule.h"
 
 #include <ATen/ATen.h>
 

@@ -1,4 +1,4 @@
-#include "core/training/epoch_state.h"
+#include "core/training/state/epoch_state.h"
 
 namespace reviewkd {
 

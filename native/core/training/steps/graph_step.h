@@ -15,10 +15,10 @@
 #include <vector>
 
 #include "core/ops/backend/device_streams.h"
-#include "core/training/device_report.h"
-#include "core/training/device_schedule.h"
-#include "core/training/train_step.h"
-#include "core/training/training.h"
+#include "core/training/steps/device_report.h"
+#include "core/training/steps/device_schedule.h"
+#include "core/training/steps/train_step.h"
+#include "core/training/state/training.h"
 
 namespace reviewkd {
 

@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "core/training/forward_result.h"
+#include "core/training/state/forward_result.h"
 
 namespace reviewkd {
 

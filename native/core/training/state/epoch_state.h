@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "core/training/losses.h"
+#include "core/training/state/losses.h"
 
 namespace reviewkd {
 

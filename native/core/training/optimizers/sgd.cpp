@@ -1,4 +1,4 @@
-#include "core/training/sgd.h"
+#include "core/training/optimizers/sgd.h"
 
 #include <torch/csrc/autograd/grad_mode.h>
 

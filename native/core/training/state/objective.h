@@ -7,9 +7,9 @@
 
 #include "core/distillation/distiller.h"
 #include "core/tasks/task.h"
-#include "core/training/forward_result.h"
-#include "core/training/losses.h"
-#include "core/training/precision.h"
+#include "core/training/state/forward_result.h"
+#include "core/training/state/losses.h"
+#include "core/training/state/precision.h"
 
 namespace reviewkd {
 

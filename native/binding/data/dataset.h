@@ -7,7 +7,7 @@
 #include "binding/support/handle.h"
 #include "core/data/batch_loader.h"
 #include "core/data/dataset.h"
-#include "core/training/resident_images.h"
+#include "core/training/state/resident_images.h"
 
 namespace reviewkd::binding {
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "binding/support/arguments.h"
-#include "core/training/resident_images.h"
+#include "core/training/state/resident_images.h"
 
 namespace reviewkd::binding {
 
