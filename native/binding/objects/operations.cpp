@@ -56,9 +56,9 @@ Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
   for (uint32_t i = 0; i < list.Length(); ++i) inputs.push_back(*TensorHandle::unwrap(list.Get(i)));
   return run_async(
       info.Env(), Runtime::of(info.Env()).background(),
-      [inputs, gradient = *TensorHandle::unwrap(info[1]), manner = OpOptions(options_of(info[2], "options")), operation = std::move(operation)]() mutable {
-        const ops::ReferenceScope path(manner.reference);
-        const PrecisionScope computing(manner.precision, manner.device);
+      [inputs, gradient = *TensorHandle::unwrap(info[1]), options = OpOptions(options_of(info[2], "options")), operation = std::move(operation)]() mutable {
+        const ops::ReferenceScope path(options.reference);
+        const PrecisionScope computing(options.precision, options.device);
         for (auto& input : inputs) {
           const auto order = input.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
           input = input.to(options.device).clone(order).set_requires_grad(options.differentiates);
