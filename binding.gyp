@@ -8,7 +8,7 @@
       "inputs": [],
       # Never made: the build itself knows what is due.
       "outputs": ["<(PRODUCT_DIR)/reviewkd.always"],
-      "action": ["node", "<(module_root_dir)/scripts/build.mjs", "--native"]
+      "action": ["node", "--import", "tsx", "<(module_root_dir)/scripts/build.ts", "--native"]
     }]
   }]
 }

@@ -1,14 +1,15 @@
 # Finds the CPU half of libtorch and gives LibTorch::cpu, LibTorch_VERSION and LibTorch_RUNTIME_DIRS.
 #
-# REVIEWKD_LIBTORCH_DIR names the directory that holds lib/ and include/. Without it scripts/libtorch.mjs looks, so that the order of
-# places is written down once. TorchConfig.cmake is not used: that of a CUDA build demands a whole CUDA toolkit.
+# REVIEWKD_LIBTORCH_DIR names the directory that holds lib/ and include/. Without it scripts/libtorch.ts searches, so that the order of
+# places is defined once. TorchConfig.cmake is not used: that of a CUDA build demands a whole CUDA toolkit.
 
-set(REVIEWKD_LIBTORCH_DIR "" CACHE PATH "The libtorch directory, with lib/ and include/; empty to look for it")
+set(REVIEWKD_LIBTORCH_DIR "" CACHE PATH "The libtorch directory, with lib/ and include/; empty to search for it")
 
 if(NOT REVIEWKD_LIBTORCH_DIR)
   find_program(REVIEWKD_NODE node REQUIRED)
   execute_process(
-    COMMAND "${REVIEWKD_NODE}" "${CMAKE_CURRENT_LIST_DIR}/../scripts/libtorch.mjs" locate --json
+    COMMAND "${REVIEWKD_NODE}" --import tsx scripts/libtorch.ts locate --json
+    WORKING_DIRECTORY "${CMAKE_CURRENT_LIST_DIR}/.."
     OUTPUT_VARIABLE located ERROR_VARIABLE location_error RESULT_VARIABLE location_status)
   if(NOT location_status EQUAL 0)
     message(FATAL_ERROR "${location_error}")
@@ -39,7 +40,7 @@ include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch
   REQUIRED_VARS LibTorch_CPU_LIBRARY LibTorch_C10_LIBRARY libtorch_include_dir LibTorch_VERSION
   VERSION_VAR LibTorch_VERSION
-  REASON_FAILURE_MESSAGE "looked in REVIEWKD_LIBTORCH_DIR=${REVIEWKD_LIBTORCH_DIR} – `npm run build` finds or fetches libtorch by itself")
+  REASON_FAILURE_MESSAGE "looked in REVIEWKD_LIBTORCH_DIR=${REVIEWKD_LIBTORCH_DIR} – `npm run build` finds or downloads libtorch")
 if(LibTorch_VERSION VERSION_LESS 2.11 OR LibTorch_VERSION VERSION_GREATER_EQUAL 2.16)
   message(FATAL_ERROR "expected libtorch 2.11 to 2.15 for reviewkd, got ${LibTorch_VERSION} in ${REVIEWKD_LIBTORCH_DIR}: "
     "set REVIEWKD_LIBTORCH to a supported one")

@@ -1,10 +1,10 @@
 /**
  * The addon, found and loaded on first use, so that help and validation work without it. The one place that knows its
- * untyped surface; `native/` holds how it is found.
+ * untyped surface; `install/` finds it.
  */
 import { ReviewKdError } from "./errors.js";
-import { findCudaPlugin } from "./native/layout.js";
-import { inspectInstallation as lookAround, loadAddon, type LoadedAddon } from "./native/load.js";
+import { findCudaPlugin } from "./install/layout.js";
+import { inspectInstallation as lookAround, loadAddon, type LoadedAddon } from "./install/load.js";
 import type { DType } from "./schemas/common.js";
 import type { CudaPlugin, Losses, StepSeconds } from "./schemas/events.js";
 import type { Matching, TermKind } from "./schemas/method.js";

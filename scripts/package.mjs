@@ -1,5 +1,5 @@
-#!/usr/bin/env node
-// Packs a built checkout into the tarballs that are published:  node scripts/package.mjs [--out DIRECTORY] [--main] [--platform] [--cuda] [--built DIRECTORY]
+#!/usr/bin/env -S node --import tsx
+// Packs a built checkout into the tarballs that are published:  node --import tsx scripts/package.mjs [--out DIRECTORY] [--main] [--platform] [--cuda] [--built DIRECTORY]
 // The main package and the platform's when none is given; --cuda builds the plugin for CUDA devices and packs that. The main package asks for the
 // packages of all platforms, or, with --built, for those whose tarballs lie below that directory.
 import { mkdtemp, rm } from "node:fs/promises";
@@ -7,12 +7,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { platformName } from "./libtorch/locate.mjs";
+import { platformName } from "../lib/install/cache.js";
 import { stageCudaPackage } from "./package/cuda.mjs";
 import { defaultPlatforms, platformsBelow, stageMainPackage } from "./package/main.mjs";
 import { pack } from "./package/pack.mjs";
 import { stagePlatformPackage } from "./package/platform.mjs";
-import { BuildError, runMain } from "./support/errors.mjs";
+import { BuildError, runMain } from "./support/errors.js";
 
 // What a registry takes without complaint, and a user waits for.
 const MOST_BYTES = 130e6;

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --import tsx
 // The tests that need a GPU:  npm run test:gpu [-- MOCHA'S OPTIONS]
 // The suites of fused operations, with the device's kernels held against PyTorch's operations in double, and what test/gpu has. Where there is no GPU,
 // or no plugin for it, this says why and fails: nothing that was not run passes.
@@ -7,7 +7,7 @@ import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemInfo } from "../dist/index.js";
-import { BuildError, runMain } from "./support/errors.mjs";
+import { BuildError, runMain } from "./support/errors.js";
 
 const OPERATIONS = ["conv-norm", "review-operations", "device-batches"];
 

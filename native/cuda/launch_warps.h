@@ -19,7 +19,7 @@ constexpr int kWarpArchitecture = 80;
 /// Blocks for which a multiprocessor has registers: no fewer, and no more at the price of spills. 512 of a batch of CIFAR's images fill 132 processors.
 constexpr int kBlocksAtOnce = 4;
 
-/// kSharedBytes is a parameter for its place in the kernel's name: ptxas lists only shared memory of a fixed size (see scripts/cuda/resources.mjs).
+/// kSharedBytes is a parameter for its place in the kernel's name: ptxas lists only shared memory of a fixed size (see scripts/cuda/resources.ts).
 template <typename Kernel, int kSharedBytes>
 __global__ void __launch_bounds__(Kernel::kWarps * kLanes, kBlocksAtOnce) run_warps(const __grid_constant__ Kernel kernel) {
 #if __CUDA_ARCH__ >= 800  // kWarpArchitecture; empty for earlier devices, on which supports_warps is false.

@@ -1,6 +1,6 @@
 // A file that is read where it lies: libraries are large, and what they say of themselves is little.
 import { open } from "node:fs/promises";
-import { BuildError } from "../support/errors.mjs";
+import { BuildError } from "../support/errors.js";
 
 /** Ranges of a file. */
 export class Bytes {

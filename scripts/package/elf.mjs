@@ -1,6 +1,6 @@
 // What a library says of itself, as binutils read it: what it loads, from where, and which versions and symbols it asks for.
-import { BuildError } from "../support/errors.mjs";
-import { lastLines, run } from "../support/process.mjs";
+import { BuildError } from "../support/errors.js";
+import { lastLines, run } from "../../lib/install/process.js";
 
 /**
  * @typedef {object} Library

@@ -1,5 +1,5 @@
 // Which instruction sets of x86 processors a library's code is of, as a disassembler reads it: every instruction of every code section.
-import { BuildError } from "../support/errors.mjs";
+import { BuildError } from "../support/errors.js";
 import { Bytes } from "./bytes.mjs";
 import { functionsOfElf } from "./elf-code.mjs";
 

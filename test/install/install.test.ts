@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { readLibrary } from "../../scripts/package/elf.mjs";
-import { run } from "../../scripts/support/process.mjs";
+import { run } from "../../lib/install/process.js";
 import { packInstalled, runTimeDependencies } from "./dependencies.js";
 import { expectSuccess, npm, startRegistry, version, type Registry } from "./registry.js";
 
@@ -34,7 +34,7 @@ interface Packed {
 }
 
 async function packInto(out: string): Promise<Packed[]> {
-  const result = await run(process.execPath, [join(root, "scripts", "package.mjs"), "--out", out], { cwd: root, env: process.env });
+  const result = await run(process.execPath, ["--import", "tsx", join(root, "scripts", "package.mjs"), "--out", out], { cwd: root, env: process.env });
   expectSuccess("npm run package", result);
   return result.stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as Packed);
 }

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
 import { expect } from "chai";
-import { checkoutAddonPath } from "../../lib/native/load.js";
+import { checkoutAddonPath } from "../../lib/install/load.js";
 import { readLibrary } from "../../scripts/package/elf.mjs";
-import { run } from "../../scripts/support/process.mjs";
+import { run } from "../../lib/install/process.js";
 import { built, install, installPlatform, moduleThat, platform, renamed, verdictOn, version, type Difference } from "./installed.js";
 import { jsonEvents, reviewkd, succeed } from "./helpers.js";
 

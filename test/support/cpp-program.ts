@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { run } from "../../scripts/support/process.mjs";
+import { run } from "../../lib/install/process.js";
 
 /** Compiles sources of the checkout without a warning, and runs the program. It has to end with 0; gives what it prints. */
 export async function runCpp(sources: readonly string[], options: readonly string[] = []): Promise<string> {

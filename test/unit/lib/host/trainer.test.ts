@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { ToCaller, type CallName } from "../../../../lib/host/protocol.js";
 import { Trainer } from "../../../../lib/host/trainer.js";
-import { packageRoot } from "../../../../lib/native/layout.js";
+import { packageRoot } from "../../../../lib/install/layout.js";
 
 describe("Trainer", () => {
   let said: ToCaller[];
