@@ -5,8 +5,7 @@ import { createModel, listModels } from "./model.js";
 import { didYouMean } from "./nearest-name.js";
 import type { ModelInfo } from "./schemas/model.js";
 import { PairOptions, type PairExplanation, type PairOptionsInput } from "./schemas/pair.js";
-import { listed } from "./schema-text.js";
-import { parse } from "./validation.js";
+import { listed, parse } from "./validation.js";
 
 /** Which pair, for which images and batches, and what stops the measurement. */
 export interface ExplainPairOptions extends PairOptionsInput {

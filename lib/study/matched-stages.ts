@@ -2,7 +2,7 @@ import { ReviewKdError } from "../errors.js";
 import { listModels } from "../model.js";
 import { didYouMean } from "../nearest-name.js";
 import type { ModelInfo } from "../schemas/model.js";
-import { listed } from "../schema-text.js";
+import { listed } from "../validation.js";
 
 /** Names of the deepest stages that two networks have in common, as many in each, shallow to deep. */
 export interface MatchedStages {

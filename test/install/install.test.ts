@@ -245,7 +245,7 @@ describe("packages from a registry", function () {
     it("come with the command that the doctor names", async () => {
       const project = emptyProject("omitted");
       await inProject(project, npm, ...install, "reviewkd", "--omit=optional");
-      await expectMended(project, /npm was told to leave out optional dependencies/, "npm install --include=optional",
+      await expectMended(project, /npm was set to omit optional dependencies/, "npm install --include=optional",
         () => inProject(project, npm, ...install, "--include=optional"));
     });
 
@@ -253,7 +253,7 @@ describe("packages from a registry", function () {
       const project = emptyProject("elsewhere");
       const [name, [os, cpu]] = Object.entries(PLATFORMS).find(([other]) => other !== platform && !other.startsWith(process.platform))!;
       await inProject(project, npm, ...install, "reviewkd", `--os=${os!}`, `--cpu=${cpu!}`);
-      await expectMended(project, new RegExp(`@reviewkd/${name} is: node_modules was made on another platform`), "rm -rf node_modules && npm install", async () => {
+      await expectMended(project, new RegExp(`@reviewkd/${name} is: node_modules was installed on another platform`), "rm -rf node_modules && npm install", async () => {
         rmSync(join(project, "node_modules"), { recursive: true });
         await inProject(project, npm, ...install);
       });

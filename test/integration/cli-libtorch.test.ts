@@ -21,7 +21,7 @@ describe("command line: libtorch", () => {
     return entry;
   }
 
-  it("lists what is installed, and what was interrupted", async () => {
+  it("lists installed builds, and interrupted installations", async () => {
     expect((await succeed(["libtorch", "list"], { env })).stdout).to.include("nothing is installed");
     const whole = installed("2.14.1-cu130-linux-x64", true);
     installed("2.15.0-cu130-linux-x64.partial", false);
@@ -41,9 +41,9 @@ describe("command line: libtorch", () => {
     expect((await succeed(["libtorch", "list"], { env })).stdout).to.include("nothing is installed");
   });
 
-  it("says what install is for, and why it failed", async () => {
+  it("explains what install is for, and why it failed", async () => {
     expect(await fail(["libtorch", "install"], { exit: 2, code: "INVALID_ARGUMENT" }, { env })).to.include("--cuda");
     const message = await fail(["libtorch", "install", "--cuda"], { exit: 1, code: "DEPENDENCY_MISSING" }, { env: { ...env, PATH: directory.path } });
-    expect(message).to.include("expected Python 3.8 or later");
+    expect(message).to.include("invalid Python: expected 3.8 or later");
   });
 });

@@ -28,10 +28,10 @@ describe("a wrong method, preset, stage or data set", () => {
   const cases: [what: string, action: () => unknown, code: ErrorCode, ...says: RegExp[]][] = [
     ["a method that there is not", () => distill({ kind: "reveiw" }), "INVALID_ARGUMENT", /"reveiw"/, /mean "review"/],
     ["an option that the method lacks", () => distill({ kind: "kd", fusion: "sum" }), "INVALID_ARGUMENT", /fusion/, /temperature/],
-    ["a distance that there is not", () => distill({ kind: "review", distance: "l1" }), "INVALID_ARGUMENT", /^method: .*distance/, /"hcl"/, /"l2"/],
-    ["a sum within a sum", () => distill({ kind: "sum", of: [{ kind: "sum", of: [{ kind: "kd" }] }] }), "INVALID_ARGUMENT", /of\[0\]\.kind/, /beside the others/],
+    ["a distance that there is not", () => distill({ kind: "review", distance: "l1" }), "INVALID_ARGUMENT", /^invalid distance in method/, /"hcl"/, /"l2"/],
+    ["a sum within a sum", () => distill({ kind: "sum", of: [{ kind: "sum", of: [{ kind: "kd" }] }] }), "INVALID_ARGUMENT", /of\[0\]\.kind/, /to the outer one/],
     ["a stage beyond the matched ones", () => distill({ kind: "single-layer", stage: 5 }), "INVALID_ARGUMENT", /method\.stage/, /1: layer1~block2/, /got 5/],
-    ["the stage 0", () => distill({ kind: "review-stage", stage: 0 }), "INVALID_ARGUMENT", /^method: .*stage/, /counted from the shallowest/],
+    ["the stage 0", () => distill({ kind: "review-stage", stage: 0 }), "INVALID_ARGUMENT", /^invalid stage in method/, /counted from the shallowest/],
     ["a weight for a stage too few", () => distill({ kind: "review", stageWeights: [1, 1, 1] }), "INVALID_ARGUMENT", /4/, /stageWeights/, /4: pool~pool/],
     ["a preset that there is not", () => findPreset("resnet56-resnet21"), "UNKNOWN_NAME", /resnet56-resnet20/, /cifar100/],
     ["a data set that there is not", () => load({ kind: "cifar1000", root: "data" }), "INVALID_ARGUMENT", /"cifar100"/],

@@ -49,7 +49,7 @@ describe("Connection", () => {
   it("checks each answer against what was asked", async () => {
     const answer = connection.call("position", { session: 1 });
     trainer.say({ type: "result", id: 1, value: { epoch: 0, step: -1, steps: 4, totalSteps: 0 } });
-    expect((await failureOf("INVALID_ARGUMENT", () => answer)).message).to.match(/the trainer's answer to position: expected .* for step, got -1/);
+    expect((await failureOf("INVALID_ARGUMENT", () => answer)).message).to.match(/invalid step in the trainer's answer to position: expected .*, received -1/);
   });
 
   it("ends a trainer that speaks another language, and rejects what waits for it", async () => {

@@ -27,7 +27,7 @@ describe("Trainer", () => {
   it("checks each request", async () => {
     const { code, message } = await errorOf("position", { session: "first" });
     expect(code).to.equal("INVALID_ARGUMENT");
-    expect(message).to.match(/a request for position: expected .* for session, got "first"/);
+    expect(message).to.match(/invalid session in a request for position: expected .*, received "first"/);
   });
 
   it("knows no handle that it did not give, and none that was released", async () => {

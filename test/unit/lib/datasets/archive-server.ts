@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "tar";
-import type { Archive } from "../../../lib/data-fetch.js";
+import type { Archive } from "../../../../lib/datasets/fetch.js";
 
 /** A small archive with the layout of CIFAR-100's, and a file that nobody asked for. */
 export async function makeArchive(): Promise<{ bytes: Buffer; archive: Omit<Archive, "url"> }> {

@@ -4,22 +4,22 @@ import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { extract } from "tar";
+import { messageOf, ReviewKdError } from "../errors.js";
+import { FetchOptions, type FetchKind } from "../schemas/fetch.js";
+import { parse } from "../validation.js";
 import { download, DownloadError, type DownloadProgress } from "./download.js";
-import { messageOf, ReviewKdError } from "./errors.js";
-import { FetchOptions, type FetchKind } from "./schemas/fetch.js";
-import { parse } from "./validation.js";
 
 /** An archive that can be fetched. */
 export interface Archive {
   readonly url: string;
   /** Of the archive, hexadecimal. */
   readonly md5: string;
-  /** The one directory in the archive, and what is taken out of it. */
+  /** The only directory in the archive, and the files that are unpacked from it. */
   readonly directory: string;
   readonly files: readonly string[];
 }
 
-/** Addresses and checksums as the data sets' home page gives them: https://www.cs.toronto.edu/~kriz/cifar.html */
+/** Addresses and checksums, as published on the data sets' home page: https://www.cs.toronto.edu/~kriz/cifar.html */
 export const ARCHIVES: Readonly<Record<FetchKind, Archive>> = {
   cifar10: {
     url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
@@ -37,18 +37,18 @@ export const ARCHIVES: Readonly<Record<FetchKind, Archive>> = {
 
 /** Options of {@link fetchDataset}. */
 export interface FetchDatasetOptions extends FetchOptions {
-  /** Stops the download; what came so far is kept. */
+  /** Stops the download; what was received so far is kept. */
   readonly signal?: AbortSignal | undefined;
-  /** Told as bytes arrive. */
+  /** Called as bytes arrive. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
 }
 
 /**
- * Downloads a data set from its home page, verifies its checksum and unpacks it. A download that was cut off goes on
- * where it ended; a data set that is there already is not downloaded again.
+ * Downloads a data set from its home page, verifies its checksum and unpacks it. An interrupted download resumes where it
+ * ended; an existing data set is not downloaded again.
  *
  * @returns the directory of its `.bin` files, which `loadDataset` takes as `root`.
- * @throws `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `FILE_CORRUPT` (a directory with part of the files is in the way),
+ * @throws `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `FILE_CORRUPT` (its directory exists with only part of the files),
  * `FILE_ACCESS`, `ABORTED`, `INVALID_ARGUMENT`
  *
  * @example
@@ -82,7 +82,7 @@ export async function fetchArchive(archive: Archive, options: Omit<FetchDatasetO
   return target;
 }
 
-/** Tells whether all files are there. */
+/** Whether all files exist. */
 async function isComplete(target: string, archive: Archive): Promise<boolean> {
   const found = await readdir(target).catch(() => undefined);
   if (found === undefined) return false;
@@ -90,7 +90,7 @@ async function isComplete(target: string, archive: Archive): Promise<boolean> {
   if (missing.length === 0) return true;
   throw new ReviewKdError(
     "FILE_CORRUPT",
-    `expected all files of ${archive.directory} in ${target}, or no such directory, got one without ${missing.join(", ")}. Remove it and try again.`,
+    `invalid directory ${target}: expected all files of ${archive.directory} or no such directory, received one without ${missing.join(", ")}. Remove it and try again.`,
   );
 }
 
@@ -103,11 +103,11 @@ async function verify(path: string, archive: Archive, signal: AbortSignal | unde
   await rm(path);
   throw new ReviewKdError(
     "CHECKSUM_MISMATCH",
-    `expected an archive with the MD5 checksum ${archive.md5} from ${archive.url}, got ${size} bytes with ${found}. The file was removed; try again, or name another address of the same archive.`,
+    `invalid archive from ${archive.url}: expected the MD5 checksum ${archive.md5}, received ${size} bytes with ${found}. The file was removed: try again, or name another address of the same archive.`,
   );
 }
 
-/** Unpacks beside the target and renames in the end, so that the target is there whole or not at all. */
+/** Unpacks into a temporary directory that is renamed at the end, so that the target is either complete or missing. */
 async function unpack(path: string, target: string, archive: Archive, signal: AbortSignal | undefined): Promise<void> {
   const wanted = new Set(archive.files.map((file) => `${archive.directory}/${file}`));
   const temporary = await mkdtemp(`${target}.`);
@@ -123,7 +123,7 @@ async function unpack(path: string, target: string, archive: Archive, signal: Ab
     const found = await readdir(unpacked).catch((): string[] => []);
     const missing = archive.files.filter((file) => !found.includes(file));
     if (missing.length > 0) {
-      throw new ReviewKdError("FILE_CORRUPT", `expected ${missing.join(", ")} in the archive from ${archive.url}, got none`);
+      throw new ReviewKdError("FILE_CORRUPT", `invalid archive from ${archive.url}: expected ${missing.join(", ")}, received none. Name another address of the same archive.`);
     }
     await rename(unpacked, target);
   } finally {
@@ -134,16 +134,16 @@ async function unpack(path: string, target: string, archive: Archive, signal: Ab
 function explain(error: unknown, archive: Archive, path: string, signal: AbortSignal | undefined): unknown {
   if (error instanceof ReviewKdError) return error;
   if (signal?.aborted === true) {
-    return new ReviewKdError("ABORTED", `the download of ${archive.url} was stopped; the next one goes on where it ended.`, { cause: error });
+    return new ReviewKdError("ABORTED", `the download of ${archive.url} was stopped. The next one resumes where it ended.`, { cause: error });
   }
   if (error instanceof DownloadError) {
-    const next = error.partial ? "What came so far is kept: the next attempt goes on from there." : "Try again later, or name another address of the same archive.";
+    const next = error.partial ? "Try again: the next attempt resumes from what was received." : "Try again later, or name another address of the same archive.";
     return new ReviewKdError(
       "DOWNLOAD_FAILED",
-      `expected the archive from ${archive.url}, got none: ${error.message}. ${next} ` +
-        `To do it by hand, download the archive with a browser and unpack it so that ${archive.directory} lies beside ${path}.`,
+      `invalid download: expected the archive from ${archive.url}, received none: ${error.message}. ${next} ` +
+        `Or download it with a browser and unpack it manually so that ${archive.directory} is next to ${path}.`,
       { cause: error },
     );
   }
-  return new ReviewKdError("FILE_ACCESS", `expected to write the data set beside ${path}, got ${messageOf(error)}`, { cause: error });
+  return new ReviewKdError("FILE_ACCESS", `invalid directory: expected to write the data set next to ${path}, received ${messageOf(error)}. Choose another directory, or free space.`, { cause: error });
 }
