@@ -8,7 +8,7 @@
       "inputs": [],
       # Never created: CMake itself knows what is out of date.
       "outputs": ["<(PRODUCT_DIR)/reviewkd.always"],
-      "action": ["node", "<(module_root_dir)/scripts/build.mjs", "--native"]
+      "action": ["node", "--import", "tsx", "<(module_root_dir)/scripts/build.ts", "--native"]
     }]
   }]
 }

@@ -4,8 +4,8 @@
 // Usage: npm run check:cuda -- --count [--pair resnet56-resnet20@128] [--precision bfloat16] [--json]
 import { rmSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { between, isWork, readRecording, shortName, waitsForAll } from "../scripts/cuda/recorded-calls.mjs";
-import { connect } from "../scripts/cuda/recording-control.mjs";
+import { between, isWork, readRecording, shortName, waitsForAll } from "../scripts/cuda/recorded-calls.js";
+import { connect } from "../scripts/cuda/recording-control.js";
 
 const { values: flags } = parseArgs({
   options: { pair: { type: "string", default: "resnet56-resnet20@128" }, precision: { type: "string", default: "bfloat16" }, json: { type: "boolean", default: false } },

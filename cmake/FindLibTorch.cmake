@@ -1,15 +1,16 @@
 # Finds the CPU half of libtorch. Defines LibTorch::cpu, LibTorch_VERSION and LibTorch_RUNTIME_DIRS.
 #
-# REVIEWKD_LIBTORCH_DIR names the directory that holds lib/ and include/. If unset, scripts/libtorch.mjs searches, so
+# REVIEWKD_LIBTORCH_DIR names the directory that holds lib/ and include/. If unset, scripts/libtorch.ts searches, so
 # the search order is defined in one place. TorchConfig.cmake is not used: that of a CUDA build requires a full CUDA
 # toolkit.
 
-set(REVIEWKD_LIBTORCH_DIR "" CACHE PATH "The libtorch directory, with lib/ and include/; empty to look for it")
+set(REVIEWKD_LIBTORCH_DIR "" CACHE PATH "The libtorch directory, with lib/ and include/; empty to search for it")
 
 if(NOT REVIEWKD_LIBTORCH_DIR)
   find_program(REVIEWKD_NODE node REQUIRED)
   execute_process(
-    COMMAND "${REVIEWKD_NODE}" "${CMAKE_CURRENT_LIST_DIR}/../scripts/libtorch.mjs" locate --json
+    COMMAND "${REVIEWKD_NODE}" --import tsx scripts/libtorch.ts locate --json
+    WORKING_DIRECTORY "${CMAKE_CURRENT_LIST_DIR}/.."
     OUTPUT_VARIABLE located ERROR_VARIABLE location_error RESULT_VARIABLE location_status)
   if(NOT location_status EQUAL 0)
     message(FATAL_ERROR "${location_error}")

@@ -1,10 +1,10 @@
 /**
  * The addon, loaded on first use so that help and validation work without it. The only file that declares its untyped
- * surface; `native/` locates and loads it.
+ * surface; `install/` locates and loads it.
  */
 import { ReviewKdError } from "./errors.js";
-import { findCudaPlugin } from "./native/layout.js";
-import { inspectInstallation as lookAround, loadAddon, type LoadedAddon } from "./native/load.js";
+import { findCudaPlugin } from "./install/layout.js";
+import { inspectInstallation as lookAround, loadAddon, type LoadedAddon } from "./install/load.js";
 import type { DType } from "./config/schemas/common.js";
 import type { CudaPlugin, Losses, StepSeconds } from "./config/schemas/events.js";
 import type { Matching, TermKind } from "./config/schemas/method.js";

@@ -1,16 +1,16 @@
-#!/usr/bin/env node
-// Prints which lines the unit tests run, of TypeScript and of C++:  node scripts/coverage.mjs [TEST FILE…]
+#!/usr/bin/env -S node --import tsx
+// Prints which lines the unit tests run, of TypeScript and of C++:  node --import tsx scripts/coverage.mjs [TEST FILE…]
 // A copy of the checkout below build/coverage has an addon that counts, so that the checkout's own stays as it is.
 import { existsSync } from "node:fs";
 import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { copyWorkingTree } from "./gpu/tree.mjs";
-import { ensureLibTorch } from "./libtorch/install.mjs";
-import { python } from "./libtorch/python.mjs";
+import { ensureLibTorch } from "../lib/install/fetch.js";
+import { python } from "../lib/install/pip.js";
 import { pythonTool } from "./lint/python-tools.mjs";
-import { BuildError, runMain } from "./support/errors.mjs";
-import { lastLines, run } from "./support/process.mjs";
+import { BuildError, runMain } from "./support/errors.js";
+import { lastLines, run } from "../lib/install/process.js";
 
 const TESTS = "test/unit/**/*.test.ts";
 
@@ -36,7 +36,7 @@ await runMain(async () => {
  * @param {string} output
  */
 async function buildCountingAddon(root, directory, output) {
-  const libtorch = await ensureLibTorch(process.env, (line) => process.stderr.write(`coverage: ${line}\n`));
+  const libtorch = await ensureLibTorch({ env: process.env, progress: (line) => process.stderr.write(`coverage: ${line}\n`) });
   const build = join(directory, "cmake");
   await step("cmake", ["-S", root, "-B", build, "-DCMAKE_BUILD_TYPE=Release", "-DREVIEWKD_COVERAGE=ON",
     `-DREVIEWKD_LIBTORCH_DIR=${libtorch.directory}`, `-DREVIEWKD_OUTPUT_DIR=${output}`]);
@@ -56,7 +56,7 @@ async function copyCheckout(root, checkout) {
   await mkdir(join(checkout, "build"), { recursive: true });
   if (!existsSync(join(checkout, "node_modules")))
     await symlink(join(root, "node_modules"), join(checkout, "node_modules"));
-  await step(process.execPath, [join(checkout, "scripts/build.mjs"), "--ts"]);
+  await step(process.execPath, ["--import", "tsx", join(checkout, "scripts/build.ts"), "--ts"]);
 }
 
 /**

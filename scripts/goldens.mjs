@@ -1,10 +1,10 @@
-#!/usr/bin/env node
-// Prints the goldens whose teacher and student the built package has:  node scripts/goldens.mjs PARITY_DIRECTORY
+#!/usr/bin/env -S node --import tsx
+// Prints the goldens whose teacher and student the built package has:  node --import tsx scripts/goldens.mjs PARITY_DIRECTORY
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { BuildError, runMain } from "./support/errors.mjs";
+import { BuildError, runMain } from "./support/errors.js";
 
 /** Published names of networks that differ from this package's. */
 const OUR_NAMES = new Map([

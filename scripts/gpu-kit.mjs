@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --import tsx
 // Packs what a Linux machine with a GPU needs to build, test and measure this package without Node and without network.
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,8 +10,8 @@ import { packCifar } from "./gpu/device/cifar.mjs";
 import { buildForDevice, DEFAULT_TORCH } from "./gpu/prebuilt.mjs";
 import { rehearse } from "./gpu/rehearse.mjs";
 import { bytesOf, workingTree } from "./gpu/tree.mjs";
-import { TORCH_VERSIONS } from "./libtorch-versions/pins.mjs";
-import { BuildError, runMain } from "./support/errors.mjs";
+import { TORCH_VERSIONS } from "./check/libtorch-versions/pins.js";
+import { BuildError, runMain } from "./support/errors.js";
 
 const MIB = 2 ** 20;
 /** The limit of one transfer: the working tree and the kit, or the working tree and one part of the data. */

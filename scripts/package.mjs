@@ -1,5 +1,5 @@
-#!/usr/bin/env node
-// Packs a built checkout into the published tarballs:  node scripts/package.mjs [--out DIRECTORY] [--main] [--platform] [--cuda] [--built DIRECTORY]
+#!/usr/bin/env -S node --import tsx
+// Packs a built checkout into the published tarballs:  node --import tsx scripts/package.mjs [--out DIRECTORY] [--main] [--platform] [--cuda] [--built DIRECTORY]
 // Without a selection, the main package and the platform's; --cuda builds and packs the plugin for CUDA devices. The main package depends on the
 // packages of all platforms, or, with --built, on those whose tarballs are below that directory.
 import { mkdtemp, rm } from "node:fs/promises";
@@ -7,12 +7,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { platformName } from "./libtorch/locate.mjs";
+import { platformName } from "../lib/install/cache.js";
 import { stageCudaPackage } from "./package/cuda.mjs";
 import { defaultPlatforms, platformsBelow, stageMainPackage } from "./package/main.mjs";
 import { pack } from "./package/pack.mjs";
 import { stagePlatformPackage } from "./package/platform.mjs";
-import { BuildError, runMain } from "./support/errors.mjs";
+import { BuildError, runMain } from "./support/errors.js";
 
 // A size that a registry accepts and users tolerate.
 const MOST_BYTES = 130e6;

@@ -1,13 +1,13 @@
-#!/usr/bin/env node
-// Installs packed tarballs like a user's project and distills with them:  node scripts/try-packages.mjs DIRECTORY
+#!/usr/bin/env -S node --import tsx
+// Installs packed tarballs like a user's project and distills with them:  node --import tsx scripts/try-packages.mjs DIRECTORY
 // The release does this with each platform's package on that platform before publishing it.
 import { copyFile, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { platformName } from "./libtorch/locate.mjs";
-import { BuildError, runMain } from "./support/errors.mjs";
-import { lastLines, run } from "./support/process.mjs";
+import { platformName } from "../lib/install/cache.js";
+import { BuildError, runMain } from "./support/errors.js";
+import { lastLines, run } from "../lib/install/process.js";
 
 await runMain(async () => {
   const [directory, ...others] = process.argv.slice(2);

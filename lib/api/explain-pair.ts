@@ -5,8 +5,7 @@ import { createModel, listModels } from "./model.js";
 import { didYouMean } from "../config/nearest-name.js";
 import type { ModelInfo } from "../config/schemas/model.js";
 import { PairOptions, type PairExplanation, type PairOptionsInput } from "../config/schemas/pair.js";
-import { listed } from "../config/schema-text.js";
-import { parse } from "../config/validation.js";
+import { listed, parse } from "../config/validation.js";
 
 /** The pair, image size and batch size to measure, and a signal that stops the measurement. */
 export interface ExplainPairOptions extends PairOptionsInput {

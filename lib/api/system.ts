@@ -1,7 +1,7 @@
 import { availableParallelism, cpus } from "node:os";
 import { addon, addonPath, inspectInstallation } from "../native.js";
-import { packageRoot, readManifest } from "../native/layout.js";
-import { thisMachine } from "../native/machine.js";
+import { packageRoot, readManifest } from "../install/layout.js";
+import { getMachineInfo } from "../install/machine-info.js";
 import type { SystemInfo } from "../config/schemas/events.js";
 
 export { inspectInstallation };
@@ -21,11 +21,11 @@ export async function systemInfo(): Promise<SystemInfo> {
   return {
     version: packageVersion(),
     node: process.version,
-    platform: thisMachine().platform,
+    platform: getMachineInfo().platform,
     addonPath: addonPath(),
     libtorch,
     cuda,
     threads,
-    cpu: { model: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism(), instructionSets: [...(thisMachine().instructionSets ?? [])], capability },
+    cpu: { model: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism(), instructionSets: [...(getMachineInfo().instructionSets ?? [])], capability },
   };
 }

@@ -1,21 +1,27 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
-import { didYouMean } from "./nearest-name.js";
-import { acceptedStrings, describeSchema, knownKeys, listed, remedyOf, schemaAt, valueAt, type PathStep } from "./schema-text.js";
+import { nearestName } from "./nearest-name.js";
 
 /** The codes with which {@link parse} can fail. */
 export type ParseErrorCode = "INVALID_ARGUMENT" | "CONFIG_INVALID";
 
 interface Problem {
+  readonly place: string;
   readonly text: string;
   readonly valid: readonly string[];
+}
+
+/** More about an expectation: the accepted names, and what to do if it is not met. */
+interface Hint {
+  readonly valid?: readonly string[];
+  readonly fix?: string;
 }
 
 /**
  * Checks `value` against `schema` and returns it with its defaults filled in.
  *
- * @param what - What the value is, as a noun: "training options", "the configuration file run.yaml".
- * @throws `INVALID_ARGUMENT` (or `code`): lists each problem as "expected … for …, got …", and for an unknown key the nearest known one.
+ * @param what - A noun for the value: "training options", "the configuration file run.yaml".
+ * @throws `INVALID_ARGUMENT` (or `code`): each problem as "invalid …: expected …, received ….", with the nearest name for an unknown one.
  *
  * @example
  * ```ts
@@ -23,55 +29,96 @@ interface Problem {
  * ```
  */
 export function parse<S extends z.ZodType>(schema: S, value: unknown, what: string, code: ParseErrorCode = "INVALID_ARGUMENT"): z.output<S> {
-  const result = schema.safeParse(value);
+  const hints = new Map<string, Hint>();
+  const result = schema.safeParse(value, { error: (issue) => expectationOf(issue, hints) });
   if (result.success) return result.data;
-  const problems = result.error.issues.flatMap((issue) => problemsOf(issue, schema, value));
+  const problems = result.error.issues.flatMap((issue) => problemsOf(issue, value, hints.get(issue.message)));
   const valid = problems.find((problem) => problem.valid.length > 0)?.valid ?? [];
   throw new ReviewKdError(code, messageFor(problems, what), { valid });
 }
 
 function messageFor(problems: readonly Problem[], what: string): string {
-  const [first, ...rest] = problems.map((problem) => problem.text);
-  if (first !== undefined && rest.length === 0) return `${what}: ${first}`;
-  return `${what}: ${problems.length} problems\n${problems.map((problem) => `  - ${problem.text}`).join("\n")}`;
+  const [first] = problems;
+  const noun = what.replace(/^(?:the|an?) /, "");
+  if (first !== undefined && problems.length === 1) return `invalid ${first.place === "" ? noun : `${first.place} in ${what}`}: ${first.text}`;
+  return `invalid ${noun}: ${problems.length} problems\n${problems.map(({ place, text }) => `  - ${place === "" ? what : place}: ${text}`).join("\n")}`;
 }
 
-function problemsOf(issue: z.core.$ZodIssue, schema: z.core.$ZodType, value: unknown): Problem[] {
-  const judge = schemaAt(schema, value, issue.path);
-  if (issue.code === "unrecognized_keys") {
-    const known = knownKeys(judge);
-    return issue.keys.map((key) => unknownKey(key, issue.path, known));
+function problemsOf(issue: z.core.$ZodIssue, value: unknown, { valid = [], fix }: Hint = {}): Problem[] {
+  const problem = (path: readonly PropertyKey[], received: unknown): Problem => {
+    const near = typeof received === "string" ? nearestName(received, valid) : undefined;
+    const help = near === undefined ? fix : `Did you mean "${near}"?`;
+    return { place: placeOf(path), text: `expected ${issue.message}, received ${valueText(received)}.${help === undefined ? "" : ` ${help}`}`, valid };
+  };
+  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => problem(issue.path, key));
+  return [problem(issue.path, valueAt(value, issue.path))];
+}
+
+/** The error map of {@link parse}: each message is what was expected, in words. The schema's own description comes first. */
+function expectationOf(issue: z.core.$ZodRawIssue, hints: Map<string, Hint>): string {
+  const schema = issue.schema ?? issue.inst;
+  const { description, fix } = (schema instanceof z.ZodType ? z.globalRegistry.get(schema) : undefined) ?? {};
+  const valid = namesIn(issue, schema);
+  const text = description ?? (issue.code === "unrecognized_keys" ? `one of the keys ${valid.join(", ") || "of an empty object"}` : inWords(issue, schema));
+  hints.set(text, { valid, ...(typeof fix === "string" && { fix }) });
+  return text;
+}
+
+/** The names that would have been accepted, if there is such a list. */
+function namesIn(issue: z.core.$ZodRawIssue, schema: unknown): string[] {
+  if (issue.code === "unrecognized_keys") return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+  const names: unknown = issue.code === "invalid_value" ? issue.values : issue.code === "invalid_union" ? issue["options"] : [];
+  return Array.isArray(names) ? names.filter((name) => typeof name === "string") : [];
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  number: "a finite number", int: "a whole number", string: "a string", boolean: "true or false", array: "an array", tuple: "an array", object: "an object", record: "an object",
+};
+
+function inWords(issue: z.core.$ZodRawIssue, schema: unknown): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return isWhole(schema) ? "a whole number" : TYPES[issue.expected] ?? withArticle(issue.expected);
+    case "too_small":
+      return issue.origin === "string" ? "a string that is not empty" : bounded(issue.origin, issue.inclusive === false ? ">" : "≥", issue.minimum, schema);
+    case "too_big":
+      return bounded(issue.origin, issue.inclusive === false ? "<" : "≤", issue.maximum, schema);
+    case "invalid_value":
+      return listed(issue.values.map((value) => JSON.stringify(value)));
+    case "invalid_union": {
+      const kinds = namesIn(issue, schema);
+      if (kinds.length > 0) return listed(kinds.map((kind) => JSON.stringify(kind)));
+      return listed([...new Set(issue.errors.flatMap(([first]) => (first === undefined ? [] : [first.message])))]);
+    }
+    default:
+      return "another value";
   }
-  const got = valueAt(value, issue.path);
-  const valid = issue.code === "invalid_union" ? discriminatorsOf(issue) : acceptedStrings(judge);
-  // A union speaks of its discriminator, one step inside of it.
-  const remedy = remedyOf(issue.code === "invalid_union" ? schemaAt(schema, value, issue.path.slice(0, -1)) : judge);
-  const help = didYouMean(got, valid) || (remedy === undefined ? "" : `; ${remedy}`);
-  return [{ text: `expected ${expectation(issue, judge)} for ${pathText(issue.path)}, got ${valueText(got)}${help}`, valid }];
 }
 
-function unknownKey(key: string, path: readonly PathStep[], known: readonly string[]): Problem {
-  const place = path.length === 0 ? "" : ` in ${pathText(path)}`;
-  const keys = known.length === 0 ? "no key" : known.join(", ");
-  return { text: `unknown key "${key}"${place}: expected ${keys}${didYouMean(key, known)}`, valid: known };
+function bounded(origin: string, relation: string, bound: number | bigint | undefined, schema: unknown): string {
+  if (origin === "array") return `an array with ${relation} ${String(bound)} elements`;
+  return `${isWhole(schema) ? "a whole number" : "a finite number"} ${relation} ${String(bound)}`;
 }
 
-function expectation(issue: z.core.$ZodIssue, judge: z.core.$ZodType | undefined): string {
-  if (issue.code === "custom") return issue.message;
-  if (issue.code === "invalid_union" && issue.discriminator !== undefined) {
-    return listed(discriminatorsOf(issue).map((kind) => JSON.stringify(kind)));
-  }
-  return judge === undefined ? issue.message : describeSchema(judge);
+function isWhole(schema: unknown): boolean {
+  return schema instanceof z.ZodNumber && schema.format === "safeint";
 }
 
-/** The kinds that a discriminated union knows; zod tells them, but its types do not say so. */
-function discriminatorsOf(issue: z.core.$ZodIssueInvalidUnion): string[] {
-  return "options" in issue && Array.isArray(issue.options) ? issue.options.map(String) : [];
+/** The value at `path`, or `undefined` if the path leaves the value. */
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((inner, step) => {
+    return typeof inner === "object" && inner !== null ? (inner as Record<PropertyKey, unknown>)[step] : undefined;
+  }, value);
 }
 
-function pathText(path: readonly PathStep[]): string {
-  if (path.length === 0) return "the whole value";
+function placeOf(path: readonly PropertyKey[]): string {
   return path.map((step, index) => (typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${String(step)}`)).join("");
+}
+
+/** `a, b or c`. */
+export function listed(texts: readonly string[]): string {
+  const last = texts.at(-1) ?? "";
+  return texts.length < 2 ? last : `${texts.slice(0, -1).join(", ")} or ${last}`;
 }
 
 /** A value as an error message shows it: short, whatever it is. */
@@ -81,17 +128,15 @@ export function valueText(value: unknown): string {
       return "nothing";
     case "string":
       return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}…` : value);
-    case "number":
-    case "boolean":
-      return String(value);
     case "bigint":
       return `${value}n`;
     case "function":
-      return "a function";
     case "symbol":
-      return "a symbol";
+      return `a ${typeof value}`;
     case "object":
       return objectText(value);
+    default:
+      return String(value);
   }
 }
 
@@ -100,6 +145,9 @@ function objectText(value: object | null): string {
   if (Array.isArray(value)) return `an array of ${value.length} elements`;
   const name = (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name;
   if (name === undefined || name === "Object" || name === "") return "an object";
-  const named = `${/^[AEIOU]/.test(name) && !name.startsWith("Uint") ? "an" : "a"} ${name}`;
-  return ArrayBuffer.isView(value) && "length" in value ? `${named} of ${String(value.length)} elements` : named;
+  return ArrayBuffer.isView(value) && "length" in value ? `${withArticle(name)} of ${String(value.length)} elements` : withArticle(name);
+}
+
+function withArticle(name: string): string {
+  return `${/^[AEIOU]/.test(name) && !name.startsWith("Uint") ? "an" : "a"} ${name}`;
 }

@@ -2,7 +2,7 @@ import { ReviewKdError } from "../errors.js";
 import { listModels } from "../api/model.js";
 import { didYouMean } from "../config/nearest-name.js";
 import type { ModelInfo } from "../config/schemas/model.js";
-import { listed } from "../config/schema-text.js";
+import { listed } from "../config/validation.js";
 
 /** Names of the matched stages of two networks, shallow to deep, the same number in each. */
 export interface MatchedStages {

@@ -3,7 +3,7 @@ import { fork, type ChildProcess, type Serializable } from "node:child_process";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { messageOf, ReviewKdError } from "../errors.js";
-import { packageRoot } from "../native/layout.js";
+import { packageRoot } from "../install/layout.js";
 import type { Channel } from "./protocol.js";
 
 /** How a worker exited. */

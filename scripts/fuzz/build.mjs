@@ -4,7 +4,7 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { create, extract } from "tar";
-import { run } from "../support/process.mjs";
+import { run } from "../../lib/install/process.js";
 
 export const READERS = ["safetensors", "zip", "legacy"];
 export const SANITIZERS = "address,undefined";

@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { BuildError } from "../support/errors.mjs";
-import { lastLines, run } from "../support/process.mjs";
+import { BuildError } from "../support/errors.js";
+import { lastLines, run } from "../../lib/install/process.js";
 import { EXCLUDED, selectModules } from "./modules.mjs";
 import { kitCache, stageBinaries, strip } from "./prebuilt.mjs";
 

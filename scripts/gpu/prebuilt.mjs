@@ -2,12 +2,12 @@
 // errors are found early.
 import { copyFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { ensureCudaToolkit } from "../cuda/toolkit.mjs";
-import { cacheRoot } from "../libtorch/cache.mjs";
-import { compileNative } from "../libtorch-versions/compile.mjs";
-import { ensureVersion, pinsOf } from "../libtorch-versions/pins.mjs";
-import { BuildError } from "../support/errors.mjs";
-import { run } from "../support/process.mjs";
+import { ensureCudaToolkit } from "../cuda/toolkit.js";
+import { cacheRoot } from "../../lib/install/cache.js";
+import { compileNative } from "../check/libtorch-versions/compile.js";
+import { ensureVersion, pinsOf } from "../check/libtorch-versions/pins.js";
+import { BuildError } from "../support/errors.js";
+import { run } from "../../lib/install/process.js";
 
 export const DEFAULT_TORCH = "2.11.0";
 
@@ -34,10 +34,10 @@ export function kitCache(env) {
  *   compiler and libtorch throws
  */
 export async function buildForDevice({ root, torch, architectures, env, progress }) {
-  const libtorch = await ensureVersion(pinsOf(torch, "--torch"), env, progress);
-  const toolkit = env["CUDA_HOME"] || await ensureCudaToolkit(env, progress);
+  const libtorch = await ensureVersion(pinsOf(torch, "--torch"), { env, progress });
+  const toolkit = env["CUDA_HOME"] || await ensureCudaToolkit({ env, progress });
   progress(`compiling the addon and the plugin for torch ${torch}, architecture ${architectures}`);
-  const { output } = await compileNative({ root, directory: join(root, "build/gpu-kit"), libtorch: libtorch.directory, toolkit, architectures, env, remedy: "Fix the error, or pass --no-prebuilt." });
+  const { output } = await compileNative({ root, directory: join(root, "build/gpu-kit"), libtorch: libtorch.directory, toolkit, architectures, env, fix: "Fix the error, or pass --no-prebuilt." });
   return output;
 }
 

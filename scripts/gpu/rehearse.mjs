@@ -1,7 +1,7 @@
 // Runs the device's part of the kit on this machine: in a copy of the working tree, with only the environment of a GPU machine.
 import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
-import { run } from "../support/process.mjs";
+import { run } from "../../lib/install/process.js";
 import { copyWorkingTree } from "./tree.mjs";
 
 /**

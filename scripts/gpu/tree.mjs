@@ -1,8 +1,8 @@
 // The part of the working tree that is copied to the GPU machine: tracked files and untracked ones that git does not ignore.
 import { cpSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { BuildError } from "../support/errors.mjs";
-import { run } from "../support/process.mjs";
+import { BuildError } from "../support/errors.js";
+import { run } from "../../lib/install/process.js";
 
 /**
  * @param {string} root

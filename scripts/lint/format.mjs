@@ -1,10 +1,10 @@
-#!/usr/bin/env node
-// Formats TypeScript, JavaScript and JSON with dprint and C++ with clang-format:  node scripts/lint/format.mjs [--check] [FILE…]
+#!/usr/bin/env -S node --import tsx
+// Formats TypeScript, JavaScript and JSON with dprint and C++ with clang-format:  node --import tsx scripts/lint/format.mjs [--check] [FILE…]
 import { createContext } from "@dprint/formatter";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { BuildError, runMain } from "../support/errors.mjs";
-import { run } from "../support/process.mjs";
+import { BuildError, runMain } from "../support/errors.js";
+import { run } from "../../lib/install/process.js";
 import { chunksOf, root, selectFiles } from "./files.mjs";
 import { clangTool } from "./python-tools.mjs";
 

@@ -3,11 +3,11 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { cacheRoot } from "../libtorch/cache.mjs";
-import { python, requirePip } from "../libtorch/python.mjs";
-import { BuildError } from "../support/errors.mjs";
-import { withFileLock } from "../support/file-lock.mjs";
-import { lastLines, run } from "../support/process.mjs";
+import { cacheRoot } from "../../lib/install/cache.js";
+import { python, requirePip } from "../../lib/install/pip.js";
+import { BuildError } from "../support/errors.js";
+import { withFileLock } from "../../lib/install/file-lock.js";
+import { lastLines, run } from "../../lib/install/process.js";
 
 /**
  * The folder with an installed tool, for PYTHONPATH; installs the tool unless the cache has it.

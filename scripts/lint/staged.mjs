@@ -1,8 +1,8 @@
-#!/usr/bin/env node
-// Checks format, lint and words of the staged files; the pre-commit hook runs it:  node scripts/lint/staged.mjs
+#!/usr/bin/env -S node --import tsx
+// Checks format, lint and words of the staged files; the pre-commit hook runs it:  node --import tsx scripts/lint/staged.mjs
 import { join } from "node:path";
-import { BuildError, runMain } from "../support/errors.mjs";
-import { run } from "../support/process.mjs";
+import { BuildError, runMain } from "../support/errors.js";
+import { run } from "../../lib/install/process.js";
 import { root } from "./files.mjs";
 
 const LINTED = /\.(?:ts|mjs|js)$/;
@@ -33,7 +33,7 @@ await runMain(async () => {
  * @param {...string} words
  */
 async function node(program, ...words) {
-  const { status } = await run(process.execPath, [join(root, program), ...words], { cwd: root,
+  const { status } = await run(process.execPath, ["--import", "tsx", join(root, program), ...words], { cwd: root,
     onLine: (line) => process.stderr.write(`${line}\n`) });
   return status === 0;
 }

@@ -1,19 +1,19 @@
-#!/usr/bin/env node
-// Runs clang-tidy on the addon's sources:  node scripts/lint/tidy.mjs [FILE…]
+#!/usr/bin/env -S node --import tsx
+// Runs clang-tidy on the addon's sources:  node --import tsx scripts/lint/tidy.mjs [FILE…]
 // A configuration of its own, without unity files and precompiled headers, gives clang-tidy one compile command for each source.
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
-import { ensureLibTorch } from "../libtorch/install.mjs";
-import { BuildError, runMain } from "../support/errors.mjs";
-import { lastLines, run } from "../support/process.mjs";
+import { ensureLibTorch } from "../../lib/install/fetch.js";
+import { BuildError, runMain } from "../support/errors.js";
+import { lastLines, run } from "../../lib/install/process.js";
 import { root } from "./files.mjs";
 import { clangTool } from "./python-tools.mjs";
 
 await runMain(async () => {
   const progress = (/** @type {string} */ line) => process.stderr.write(`tidy: ${line}\n`);
   const directory = join(root, "build/tidy");
-  const libtorch = await ensureLibTorch(process.env, progress);
+  const libtorch = await ensureLibTorch({ env: process.env, progress: progress });
   const { status, output } = await run("cmake", ["-S", root, "-B", directory, "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON",
     "-DCMAKE_UNITY_BUILD=OFF", "-DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON",
     `-DREVIEWKD_LIBTORCH_DIR=${libtorch.directory}`]);

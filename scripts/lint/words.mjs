@@ -1,8 +1,8 @@
-#!/usr/bin/env node
-// Refuses the phrases and names that words.json replaces:  node scripts/lint/words.mjs [--count] [FILE…]
+#!/usr/bin/env -S node --import tsx
+// Refuses the phrases and names that words.json replaces:  node --import tsx scripts/lint/words.mjs [--count] [FILE…]
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { BuildError, runMain } from "../support/errors.mjs";
+import { BuildError, runMain } from "../support/errors.js";
 import { root, selectFiles } from "./files.mjs";
 import { findWords } from "./find-words.mjs";
 

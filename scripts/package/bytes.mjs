@@ -1,6 +1,6 @@
 // Reads ranges of a file without loading all of it: libraries are large, their tables are small.
 import { open } from "node:fs/promises";
-import { BuildError } from "../support/errors.mjs";
+import { BuildError } from "../support/errors.js";
 
 /** Ranges of a file. */
 export class Bytes {

@@ -2,10 +2,10 @@
 // registry: `reviewkd libtorch install --cuda` fetches it.
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { buildCuda } from "../build/cuda.mjs";
-import { platformName } from "../libtorch/locate.mjs";
-import { BuildError } from "../support/errors.mjs";
-import { lastLines, run } from "../support/process.mjs";
+import { buildCuda } from "../build/cuda.js";
+import { platformName } from "../../lib/install/cache.js";
+import { BuildError } from "../support/errors.js";
+import { lastLines, run } from "../../lib/install/process.js";
 import { readLibrary } from "./elf.mjs";
 import { sharedFields } from "./manifest.mjs";
 
@@ -18,7 +18,7 @@ import { sharedFields } from "./manifest.mjs";
  * @throws {BuildError} TOOL_FAILED, and what `buildCuda` throws
  */
 export async function stageCudaPackage(root, directory, progress) {
-  const { plugin, libtorch: { version: libtorch } } = await buildCuda(root, process.env, progress);
+  const { plugin, libtorch: { version: libtorch } } = await buildCuda(root, { env: process.env, progress });
   await mkdir(directory, { recursive: true });
   const target = join(directory, "reviewkd_cuda.so");
   const { status, output, startError } = await run("strip", ["--strip-unneeded", "-o", target, plugin]);

@@ -1,6 +1,6 @@
 // A library's own tables, read by binutils: the libraries that it loads, from where, and the versions and symbols that it requires.
-import { BuildError } from "../support/errors.mjs";
-import { lastLines, run } from "../support/process.mjs";
+import { BuildError } from "../support/errors.js";
+import { lastLines, run } from "../../lib/install/process.js";
 
 /**
  * @typedef {object} Library

@@ -1,5 +1,5 @@
 // The x86 instruction sets that a library's code uses, according to a disassembler: every instruction of every code section.
-import { BuildError } from "../support/errors.mjs";
+import { BuildError } from "../support/errors.js";
 import { Bytes } from "./bytes.mjs";
 import { functionsOfElf } from "./elf-code.mjs";
 

@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { copyFile, readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { BuildError } from "../support/errors.mjs";
-import { lastLines, run } from "../support/process.mjs";
+import { BuildError } from "../support/errors.js";
+import { lastLines, run } from "../../lib/install/process.js";
 import { readLibrary } from "./elf.mjs";
 import { readMachO } from "./mach-o.mjs";
 import { readPe } from "./pe.mjs";

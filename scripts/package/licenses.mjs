@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { cp, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { BuildError } from "../support/errors.mjs";
+import { BuildError } from "../support/errors.js";
 
 const OURS = fileURLToPath(new URL("./licenses", import.meta.url));
 

@@ -1,9 +1,9 @@
 // The package that users install: compiled TypeScript and its types, no binary, no install script.
 import { copyFile, cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { defaultPins } from "../libtorch/locate.mjs";
-import { buildTypeScript } from "../build/typescript.mjs";
-import { BuildError } from "../support/errors.mjs";
+import { defaultPins } from "../../lib/install/pins.js";
+import { buildTypeScript } from "../build/typescript.js";
+import { BuildError } from "../support/errors.js";
 
 // Fields that a checkout needs and an installed package does not.
 const OF_THE_CHECKOUT = ["scripts", "devDependencies", "allowScripts", "overrides", "config", "binary", "gypfile"];
@@ -23,8 +23,6 @@ export async function stageMainPackage(root, directory, platforms = defaultPlatf
   await mkdir(directory, { recursive: true });
   // The compiler's own records start with a dot.
   await cp(join(root, "dist"), join(directory, "dist"), { recursive: true, filter: (path) => !/[/\\]\.[^/\\]*$/.test(path) });
-  // The programs of `reviewkd libtorch install`.
-  for (const name of ["libtorch.mjs", "libtorch", "support"]) await cp(join(root, "scripts", name), join(directory, "scripts", name), { recursive: true });
   for (const name of ["README.md", "LICENSE", "CHANGELOG.md"]) await copyFile(join(root, name), join(directory, name));
   await writeFile(join(directory, "package.json"), `${JSON.stringify(publishedManifest(JSON.parse(await readFile(join(root, "package.json"), "utf8")), platforms), undefined, 2)}\n`);
 }

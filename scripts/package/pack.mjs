@@ -4,8 +4,8 @@ import { createReadStream } from "node:fs";
 import { mkdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { BuildError } from "../support/errors.mjs";
-import { lastLines, run } from "../support/process.mjs";
+import { BuildError } from "../support/errors.js";
+import { lastLines, run } from "../../lib/install/process.js";
 
 /**
  * @typedef {object} Tarball

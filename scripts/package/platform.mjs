@@ -2,10 +2,10 @@
 import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { findToolchain } from "../build/visual-studio.mjs";
-import { platformName } from "../libtorch/locate.mjs";
-import { BuildError } from "../support/errors.mjs";
-import { lastLines, run } from "../support/process.mjs";
+import { findToolchain } from "../build/visual-studio.js";
+import { platformName } from "../../lib/install/cache.js";
+import { BuildError } from "../support/errors.js";
+import { lastLines, run } from "../../lib/install/process.js";
 import { newest, readLibrary } from "./elf.mjs";
 import { codeOfElf } from "./elf-code.mjs";
 import { addonInstructions, instructionSetsOf } from "./instructions.mjs";
@@ -20,7 +20,7 @@ import { readPe } from "./pe.mjs";
 export const LIBTORCH_REQUIRES = process.arch === "x64" ? ["sse4_1"] : [];
 
 /**
- * @typedef {import("../libtorch/inspect.mjs").LibTorch} LibTorch
+ * @typedef {import("../../lib/install/libtorch-directory.js").LibTorch} LibTorch
  *
  * @typedef {object} Requirements of the binaries, read from them
  * @property {string} libtorch

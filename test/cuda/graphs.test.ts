@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { isWork, waitsForAll } from "../../scripts/cuda/recorded-calls.mjs";
+import { isWork, waitsForAll } from "../../scripts/cuda/recorded-calls.js";
 import { runScenario, section, type RecordedCall } from "./recording.js";
 import type { Outcome } from "./scenarios.js";
 

@@ -7,10 +7,10 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { readRecording, type RecordedCall } from "../../scripts/cuda/recorded-calls.mjs";
+import { readRecording, type RecordedCall } from "../../scripts/cuda/recorded-calls.js";
 import type { SCENARIOS } from "./scenarios.js";
 
-export type { RecordedCall } from "../../scripts/cuda/recorded-calls.mjs";
+export type { RecordedCall } from "../../scripts/cuda/recorded-calls.js";
 
 export interface RecordingOptions {
   /** Calls that fail, such as `cudaStreamEndCapture:1`: see native/cuda/recording/recorder.h. */

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { isWork } from "../../scripts/cuda/recorded-calls.mjs";
+import { isWork } from "../../scripts/cuda/recorded-calls.js";
 import { isOrdered, runScenario, section, type RecordedCall } from "./recording.js";
 
 function streamsOf(calls: readonly RecordedCall[]): number[] {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { readLibrary } from "../../scripts/package/elf.mjs";
-import { run } from "../../scripts/support/process.mjs";
+import { run } from "../../lib/install/process.js";
 import { packInstalled, runTimeDependencies } from "./dependencies.js";
 import { expectSuccess, npm, startRegistry, version, type Registry } from "./registry.js";
 
@@ -34,7 +34,7 @@ interface Packed {
 }
 
 async function packInto(out: string): Promise<Packed[]> {
-  const result = await run(process.execPath, [join(root, "scripts", "package.mjs"), "--out", out], { cwd: root, env: process.env });
+  const result = await run(process.execPath, ["--import", "tsx", join(root, "scripts", "package.mjs"), "--out", out], { cwd: root, env: process.env });
   expectSuccess("npm run package", result);
   return result.stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as Packed);
 }
@@ -249,7 +249,7 @@ describe("packages from a registry", function () {
     it("come with the command that the doctor names", async () => {
       const project = emptyProject("omitted");
       await inProject(project, npm, ...install, "reviewkd", "--omit=optional");
-      await expectFixed(project, /npm was told to leave out optional dependencies/, "npm install --include=optional",
+      await expectFixed(project, /npm was set to omit optional dependencies/, "npm install --include=optional",
         () => inProject(project, npm, ...install, "--include=optional"));
     });
 
@@ -257,7 +257,7 @@ describe("packages from a registry", function () {
       const project = emptyProject("elsewhere");
       const [name, [os, cpu]] = Object.entries(PLATFORMS).find(([other]) => other !== platform && !other.startsWith(process.platform))!;
       await inProject(project, npm, ...install, "reviewkd", `--os=${os!}`, `--cpu=${cpu!}`);
-      await expectFixed(project, new RegExp(`@reviewkd/${name} is: node_modules was made on another platform`), "rm -rf node_modules && npm install", async () => {
+      await expectFixed(project, new RegExp(`@reviewkd/${name} is: node_modules was installed on another platform`), "rm -rf node_modules && npm install", async () => {
         rmSync(join(project, "node_modules"), { recursive: true });
         await inProject(project, npm, ...install);
       });

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { stringify } from "yaml";
-import { run, type RunResult } from "../../scripts/support/process.mjs";
+import { run, type RunResult } from "../../lib/install/process.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
 import { expect } from "chai";
-import { checkoutAddonPath } from "../../lib/native/load.js";
+import { checkoutAddonPath } from "../../lib/install/load.js";
 import { readLibrary } from "../../scripts/package/elf.mjs";
-import { run } from "../../scripts/support/process.mjs";
-import { built, install, installPlatform, moduleThat, platform, renamed, verdictOn, version, type Difference } from "./installed.js";
+import { run } from "../../lib/install/process.js";
+import { built, install, installPlatform, manifest, moduleThat, platform, renamed, verdictOn, version, type Difference } from "./installed.js";
 import { jsonEvents, reviewkd, succeed } from "./helpers.js";
 
 const NO_PACKAGE = { "REVIEWKD_LIBTORCH": "absent", "cuda-libtorch": "absent", "platform-package": "absent", "checkout": "absent" };
@@ -31,7 +31,7 @@ describe("a broken installation", () => {
     expect({ code, outcomes }).to.deep.equal({ code: expected.code ?? "ADDON_LOAD_FAILED", outcomes: expected.outcomes });
     if (expected.fix instanceof RegExp) expect(fix).to.match(expected.fix);
     else expect(fix).to.equal(expected.fix);
-    expect(message.endsWith(`to mend it: ${fix}`)).to.equal(true);
+    expect(message.endsWith(`To fix it: ${fix}`)).to.equal(true);
     messages.set(what, message.replaceAll(project, ""));
   }
 
@@ -40,11 +40,11 @@ describe("a broken installation", () => {
       expectVerdict(what, { code: "ADDON_NOT_FOUND", message, fix, outcomes: NO_PACKAGE }, from);
 
     it("says that npm left optional dependencies out", () =>
-      expectAbsence("npm", /npm was told to leave out optional dependencies \(--omit=optional/, "npm install --include=optional"));
+      expectAbsence("npm", /npm was set to omit optional dependencies \(--omit=optional/, "npm install --include=optional"));
 
     it("says that yarn left optional dependencies out", async () => {
       writeFileSync(join(project, "yarn.lock"), "");
-      await expectAbsence("yarn", /yarn was told to leave out optional dependencies/, "yarn install --force");
+      await expectAbsence("yarn", /yarn was set to omit optional dependencies/, "yarn install --force");
     });
 
     it("says that it is missing in pnpm's layout", async () => {
@@ -67,7 +67,7 @@ describe("a broken installation", () => {
     it("says that a bundler left it behind", async () => {
       const bundle = join(project, "app", "dist", "bundle.mjs");
       await build({ entryPoints: [join(main, "dist", "index.js")], bundle: true, platform: "node", format: "esm", outfile: bundle, logLevel: "silent",
-        external: Object.keys({ zod: 0, yaml: 0, tar: 0, "detect-libc": 0, echarts: 0, sharp: 0 }) });
+        external: Object.keys({ ...manifest.dependencies, echarts: 0, sharp: 0 }) });
       const { status, stdout } = await run(process.execPath, ["-e", `import(${JSON.stringify(bundle)}).then((m) => m.listModels()).catch((e) => console.log(e.code, e.message))`]);
       expect(status).to.equal(0);
       expect(stdout).to.match(/^ADDON_NOT_FOUND .*a bundler copied it.*keep reviewkd out of the bundle/s);
@@ -95,35 +95,35 @@ describe("a broken installation", () => {
     const REINSTALL = "rm -rf node_modules/reviewkd node_modules/@reviewkd && npm install";
 
     it("of another version names both versions", () =>
-      expectRefusal("version", { version: "0.0.1" }, new RegExp(`expected @reviewkd/${platform} ${version.replaceAll(".", "\\.")}, .*, got 0\\.0\\.1`), `npm install reviewkd@${version} --force`));
+      expectRefusal("version", { version: "0.0.1" }, new RegExp(`invalid @reviewkd/${platform}: expected ${version.replaceAll(".", "\\.")}, .*, received 0\\.0\\.1`), `npm install reviewkd@${version} --force`));
 
     it("for another C library names that library", () =>
-      expectRefusal("libc", { libc: ["musl"] }, /expected the C library musl, got glibc/, /^use a system with glibc/));
+      expectRefusal("libc", { libc: ["musl"] }, /invalid C library: expected musl, received glibc/, /^use a system with glibc/));
 
     it("that asks for a newer glibc names both versions", () =>
-      expectRefusal("glibc", { reviewkd: { glibc: "9.99" } }, /expected glibc 9\.99 or later, got \d/, /^use a newer system/));
+      expectRefusal("glibc", { reviewkd: { glibc: "9.99" } }, /invalid glibc: expected 9\.99 or later, received \d/, /^use a newer system/));
 
     it("whose binary alone asks for a newer glibc is refused by the linker", () => {
       const { addon, version: newer } = newerVersion("preload.node", "GLIBC", needs.glibc);
-      return expectRefusal("glibc, linker", { addon }, new RegExp(`expected glibc ${newer} or later, got \\d`), /^use a newer system/);
+      return expectRefusal("glibc, linker", { addon }, new RegExp(`invalid glibc: expected ${newer} or later, received \\d`), /^use a newer system/);
     });
 
     it("that asks for a newer libstdc++ names its version", () => {
       const { addon, version: newer } = newerVersion("reviewkd.node", "GLIBCXX", needs.glibcxx);
-      return expectRefusal("libstdc++", { addon }, new RegExp(`expected a libstdc\\+\\+ with GLIBCXX_${newer}, got an older one`), /^use a newer system/);
+      return expectRefusal("libstdc++", { addon }, new RegExp(`invalid libstdc\\+\\+: expected one with GLIBCXX_${newer}, received an older one`), /^use a newer system/);
     });
 
     it("that asks for instructions which the processor lacks names them", () =>
-      expectRefusal("processor", { reviewkd: { instructionSets: ["avx9"] } }, /expected a processor with AVX9, got one without/, /^use a processor with AVX9/));
+      expectRefusal("processor", { reviewkd: { instructionSets: ["avx9"] } }, /invalid processor: expected AVX9, received one without/, /^use a processor with AVX9/));
 
     it("without its addon says that it was not unpacked to its end", () =>
-      expectRefusal("no addon", { addon: null }, /expected reviewkd\.node in .*, got none: the package was not unpacked/, "rm -rf node_modules/@reviewkd && npm install"));
+      expectRefusal("no addon", { addon: null }, /expected reviewkd\.node in .*, received none, since the package was not completely unpacked/, "rm -rf node_modules/@reviewkd && npm install"));
 
     it("without a library of its own names the library", () =>
       expectRefusal("library", { addon: renamed(built("reviewkd.node"), "libtorch_cpu.so", "libtorch_gpu.so") }, /libtorch_gpu\.so is missing in /, REINSTALL));
 
     it("that is cut short says so", () =>
-      expectRefusal("damaged", { addon: built("reviewkd.node").subarray(0, 20_000) }, /a library is damaged or was not written to its end/, REINSTALL));
+      expectRefusal("damaged", { addon: built("reviewkd.node").subarray(0, 20_000) }, /a library is damaged or incomplete/, REINSTALL));
 
     it("built with another libtorch names the symbol", () =>
       expectRefusal("symbol", { addon: renamed(built("reviewkd.node"), "napi_create_function", "napi_create_fumction") }, /built with another libtorch.*napi_create_fumction/, /^unset LD_LIBRARY_PATH/));
@@ -140,7 +140,7 @@ describe("a broken installation", () => {
       renameSync(project, `${project}.asar`);
       try {
         const { message, fix } = await verdictOn(join(`${project}.asar`, "node_modules", "reviewkd"));
-        expect(message).to.match(/lie in an archive of Electron's/);
+        expect(message).to.match(/are inside an Electron archive/);
         expect(fix).to.include('asarUnpack: ["**/node_modules/@reviewkd/**"]');
         messages.set("archive", message);
       } finally {
@@ -154,7 +154,7 @@ describe("a broken installation", () => {
 
     it("naming nothing passes nothing over", async () => {
       const { message, fix, outcomes } = await verdictOn(main, { REVIEWKD_LIBTORCH: join(project, "nowhere") });
-      expect(message).to.match(/expected a libtorch .*, got none in .*nowhere/);
+      expect(message).to.match(/expected a libtorch .*, received none in .*nowhere/);
       expect(fix).to.equal("set REVIEWKD_LIBTORCH to a libtorch, or unset it");
       expect(outcomes).to.deep.equal({ REVIEWKD_LIBTORCH: "failed" });
       messages.set("no libtorch", message);
@@ -165,7 +165,7 @@ describe("a broken installation", () => {
       writeFileSync(join(project, "torch", "lib", "libtorch_cpu.so"), "");
       writeFileSync(join(project, "torch", "version.py"), "__version__ = '2.11.0+cpu'\n");
       const { message, fix, outcomes } = await verdictOn(main, { REVIEWKD_LIBTORCH: project });
-      expect(message).to.match(/expected libtorch 2\.14\.1, which the addon was built with, got 2\.11\.0/);
+      expect(message).to.match(/expected 2\.14\.1, which the addon was built with, received 2\.11\.0/);
       expect(fix).to.equal("unset REVIEWKD_LIBTORCH, or set it to that version");
       expect(outcomes).to.deep.equal({ REVIEWKD_LIBTORCH: "failed" });
       messages.set("other libtorch", message);

@@ -92,9 +92,9 @@ describe("command line: image folders and IDX files", () => {
   });
 
   const bad: readonly [what: string, words: readonly string[], code: string, exit: number, remedy: string][] = [
-    ["a missing folder", ["--data", "image-folder:/nonexistent"], "FILE_NOT_FOUND", 1, "train/CLASS/*.jpg"],
-    ["an unknown decision", ["--data", "image-folder:x", "--on-decode-error", "ignore"], "INVALID_ARGUMENT", 2, "fail, skip"],
-    ["an image size for other data", ["--data", "cifar10:x", "--image-size", "8"], "CONFIG_INVALID", 2, 'unknown key "imageSize"'],
+    ["a folder that is not there", ["--data", "image-folder:/nonexistent"], "FILE_NOT_FOUND", 1, "train/CLASS/*.jpg"],
+    ["a decision that there is not", ["--data", "image-folder:x", "--on-decode-error", "ignore"], "INVALID_ARGUMENT", 2, "fail, skip"],
+    ["an image size for other data", ["--data", "cifar10:x", "--image-size", "8"], "CONFIG_INVALID", 2, 'received "imageSize"'],
   ];
   for (const [what, words, code, exit, remedy] of bad) {
     it(`rejects ${what}`, async () => {

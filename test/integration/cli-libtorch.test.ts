@@ -44,6 +44,6 @@ describe("command line: libtorch", () => {
   it("explains what install requires, and why it failed", async () => {
     expect(await fail(["libtorch", "install"], { exit: 2, code: "INVALID_ARGUMENT" }, { env })).to.include("--cuda");
     const message = await fail(["libtorch", "install", "--cuda"], { exit: 1, code: "DEPENDENCY_MISSING" }, { env: { ...env, PATH: directory.path } });
-    expect(message).to.include("expected Python 3.8 or later");
+    expect(message).to.include("invalid Python: expected 3.8 or later");
   });
 });

@@ -41,11 +41,11 @@ describe("command line: usage", () => {
   it("suggests the nearest method, and lists its options", async () => {
     const words = ["distill", "--teacher", "resnet56", "--teacher-weights", "t.safetensors", "--student", "resnet20"];
     expect(await fail([...words, "--method", "review-pair"], { exit: 2, code: "CONFIG_INVALID" }))
-      .to.include('for method.kind, got "review-pair"; did you mean "review-pairs"?');
+      .to.include('received "review-pair". Did you mean "review-pairs"?');
     expect(await fail([...words, "--method", "kd", "--mid-channels", "8"], { exit: 2, code: "CONFIG_INVALID" }))
-      .to.include('unknown key "midChannels" in method: expected kind, weight, warmupEpochs, warmupFrom, temperature, teacherMode');
+      .to.include('expected one of the keys kind, weight, warmupEpochs, warmupFrom, temperature, teacherMode, received "midChannels".');
     expect(await fail([...words, "--method", "sum"], { exit: 2, code: "CONFIG_INVALID" }))
-      .to.include("expected an array of one or more methods for method.of, got nothing");
+      .to.include("expected an array of one or more methods, received nothing.");
   });
 
   it("prints the version", async () => {

@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { createModel, readStateDict, readWeightsInfo } from "../../lib/index.js";
-import { run } from "../../scripts/support/process.mjs";
+import { run } from "../../lib/install/process.js";
 import { expectedIn } from "../support/checkpoints.js";
 import { valuesOf } from "../support/numeric.js";
 import { fail, jsonEvents, succeed, temporaryDirectory, TINY } from "./helpers.js";

@@ -6,8 +6,8 @@ import { join, resolve } from "node:path";
 import { expect } from "chai";
 import { createModel } from "../../lib/index.js";
 import { rehearse } from "../../scripts/gpu/rehearse.mjs";
-import { python } from "../../scripts/libtorch/python.mjs";
-import { lastLines, run } from "../../scripts/support/process.mjs";
+import { python } from "../../lib/install/pip.js";
+import { lastLines, run } from "../../lib/install/process.js";
 import { cifarRecords } from "../support/cifar-records.js";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -42,7 +42,7 @@ describe("the GPU kit on a CPU", function () {
     writeFileSync(join(data, "test.bin"), cifarRecords(20, 5));
     kit = join(directory, ".gpu");
     const { status, output } = await run(process.execPath,
-      [join(ROOT, "scripts/gpu-kit.mjs"), "--level", "0", "--prebuilt", join(ROOT, "build/Release"), "--data", data, "--out", kit],
+      ["--import", "tsx", join(ROOT, "scripts/gpu-kit.mjs"), "--level", "0", "--prebuilt", join(ROOT, "build/Release"), "--data", data, "--out", kit],
       { env: { ...process.env, REVIEWKD_CACHE: join(directory, "cache") } });
     expect(status, lastLines(output, 30)).to.equal(0);
     expect(output).to.match(/working tree +[\d.]+ MiB\n\.gpu +[\d.]+ MiB\n\.gpu-data-1 +[\d.]+ MiB\n/);
@@ -107,7 +107,7 @@ describe("the GPU kit on a CPU", function () {
   });
 
   it("rejects options that contradict each other or name nothing", async () => {
-    const outcome = async (...parameters: string[]): Promise<string> => (await run(process.execPath, [join(ROOT, "scripts/gpu-kit.mjs"), ...parameters])).output;
+    const outcome = async (...parameters: string[]): Promise<string> => (await run(process.execPath, ["--import", "tsx", join(ROOT, "scripts/gpu-kit.mjs"), ...parameters])).output;
     expect(await outcome("--level", "12")).to.equal("USAGE: invalid --level: expected 0 to 9, received 12. The best compression is 9.\n");
     expect(await outcome("--data", "/nowhere")).to.equal("USAGE: invalid --data: expected an existing path, received /nowhere. Check its spelling.\n");
     expect(await outcome("--prebuilt", ROOT, "--no-prebuilt")).to.contain("invalid --no-prebuilt: expected one of --prebuilt and --no-prebuilt, received both.");

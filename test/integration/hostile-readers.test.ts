@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { buildHarness, READERS, SANITIZERS, unpackCorpus } from "../../scripts/fuzz/build.mjs";
-import { run } from "../../scripts/support/process.mjs";
+import { run } from "../../lib/install/process.js";
 import { HOSTILE_FILES } from "../support/hostile-files.js";
 import { archive, bytes, dict, pickle, tensor, text, u32, zip } from "../support/pytorch-files.js";
 import { buildSafetensors } from "../support/safetensors.js";

@@ -8,7 +8,7 @@ import { publishedManifest } from "../../scripts/package/main.mjs";
 import { jsonEvents, reviewkd } from "./helpers.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string; dependencies: Record<string, string> };
+export const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string; dependencies: Record<string, string> };
 
 /** The name of this platform's package without its scope. */
 export const platform = `${process.platform}-${process.arch}`;

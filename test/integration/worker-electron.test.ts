@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { run } from "../../scripts/support/process.mjs";
+import { run } from "../../lib/install/process.js";
 import { installElectron } from "./electron-package.js";
 import { install, installPlatform } from "./installed.js";
 

@@ -3,41 +3,13 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { expect } from "chai";
 import ts from "typescript";
+import { cyclesOf } from "../support/cycles.js";
 
 interface Import {
   from: string;
   to: string;
   /** Whether it imports types alone, which nothing remains of at run time. */
   isType: boolean;
-}
-
-interface Edge {
-  from: string;
-  to: string;
-}
-
-/** The cycles of a graph, each as its members in the order of the alphabet (Tarjan's strongly connected components). */
-function cyclesOf(edges: readonly Edge[]): string[] {
-  const targets = new Map<string, string[]>();
-  for (const { from, to } of edges) targets.set(from, [...(targets.get(from) ?? []), to]);
-  const index = new Map<string, number>();
-  const low = new Map<string, number>();
-  const stack: string[] = [];
-  const cycles: string[] = [];
-  const visit = (node: string): void => {
-    index.set(node, index.size);
-    low.set(node, index.get(node)!);
-    stack.push(node);
-    for (const next of targets.get(node) ?? []) {
-      if (!index.has(next)) visit(next);
-      if (stack.includes(next)) low.set(node, Math.min(low.get(node)!, low.get(next)!));
-    }
-    if (low.get(node) !== index.get(node)) return;
-    const members = stack.splice(stack.indexOf(node));
-    if (members.length > 1) cycles.push(members.sort().join(" -> "));
-  };
-  for (const node of targets.keys()) if (!index.has(node)) visit(node);
-  return cycles.sort();
 }
 
 /** The modules that a TypeScript file imports. */
@@ -130,6 +102,18 @@ describe("import rules of native", () => {
       return !(ALLOWED[layerOf(from)] ?? []).includes(layerOf(to));
     });
     expect(wrong.map(({ from, to }) => `${from} includes ${String(to)}`)).to.deep.equal([]);
+  });
+
+  it("has no cycle of folders, nor of modules: a header and its sources, whatever system they are for", () => {
+    const edges = includes.flatMap(({ from, to }) => (to === undefined ? [] : [{ from, to }]));
+    const folders = edges.map(({ from, to }) => ({ from: layerOf(from), to: layerOf(to) })).filter(({ from, to }) => from !== to);
+    expect(cyclesOf(folders)).to.deep.equal([]);
+    // A header that is a part of another file, which alone includes it.
+    const moduleOf = (file: string): string => file.replace(/(?:_posix|_windows)?\.\w+$/, "").replace("cuda/launch_warps", "cuda/kernels");
+    const modules = edges.map(({ from, to }) => ({ from: moduleOf(from), to: moduleOf(to) })).filter(({ from, to }) => from !== to);
+    // The dispatch of an operation and its paths include each other, in the operation's folder.
+    const isOneOperation = (cycle: string): boolean => new Set(cycle.split(" -> ").map((module) => dirname(module))).size === 1 && cycle.startsWith("native/core/ops/");
+    expect(cyclesOf(modules).filter((cycle) => !isOneOperation(cycle))).to.deep.equal([]);
   });
 
   it("gives the CUDA plugin headers alone", () => {

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { run } from "../../../scripts/support/process.mjs";
+import { run } from "../../../lib/install/process.js";
 import { installElectron } from "../../../test/integration/electron-package.js";
 import { install, installPlatform } from "../../../test/integration/installed.js";
 import { buildApplication } from "../build.mjs";

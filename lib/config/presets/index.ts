@@ -3,8 +3,7 @@ import { didYouMean } from "../nearest-name.js";
 import { CIFAR100_PRESETS } from "./cifar100.js";
 import { IMAGENET_PRESETS } from "./imagenet.js";
 import { Preset } from "../schemas/preset.js";
-import { listed } from "../schema-text.js";
-import { parse } from "../validation.js";
+import { listed, parse } from "../validation.js";
 
 const TABLE = { ...CIFAR100_PRESETS, ...IMAGENET_PRESETS };
 

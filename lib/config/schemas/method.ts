@@ -159,7 +159,7 @@ const TERMS = [
 
 /** A method as a part of a sum. */
 export const Term = z.discriminatedUnion("kind", TERMS).meta({
-  remedy: "a sum cannot contain another sum: list the terms of the inner sum directly",
+  fix: "The terms of a sum are single methods: add the terms of an inner sum to the outer one.",
 });
 export type Term = z.infer<typeof Term>;
 export type TermInput = z.input<typeof Term>;

@@ -52,7 +52,7 @@ export function stepsOf(context, mode) {
     doctor: { limit: 100, commands: [program("doctor", device)] },
     build: { limit: 240, needs: ["nvcc"], commands: [program("build", architectures)] },
     "use-build": { limit: 110, commands: [program("use-build"), program("doctor", device)] },
-    tests: { limit: isQuick ? 110 : 170, needs: ["device"], commands: [[node, "scripts/test-gpu.mjs", "--reporter", "dot"]] },
+    tests: { limit: isQuick ? 110 : 170, needs: ["device"], commands: [[node, "--import", "tsx", "scripts/gpu/test.mjs", "--reporter", "dot"]] },
     scenarios: { limit: isQuick ? 60 : 110, commands: [scenarios(...(isQuick ? QUICK_SCENARIOS : SCENARIOS))] },
     speed: { limit: 60, commands: [scenarios("speed")] },
     bench: { limit: 150, needs: ["device"], ...bench(context, "gpu", ["--pairs", "resnet56-resnet20@128", "--no-compiled", "--rounds", "7", "--steps", "40"]) },

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect } from "chai";
-import { python } from "../../../scripts/libtorch/python.mjs";
+import { python } from "../../../lib/install/pip.js";
 
 const BENCH = join(import.meta.dirname, "../../../bench");
 

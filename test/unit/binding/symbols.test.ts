@@ -3,7 +3,7 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { expect } from "chai";
-import { checkoutAddonPath } from "../../../lib/native/load.js";
+import { checkoutAddonPath } from "../../../lib/install/load.js";
 import { readLibrary } from "../../../scripts/package/elf.mjs";
 
 const NEWEST = 9;

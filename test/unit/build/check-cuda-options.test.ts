@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { parseOptions } from "../../../scripts/cuda/check-options.mjs";
+import { parseOptions } from "../../../scripts/cuda/check-options.js";
 
 describe("parseOptions of check:cuda", () => {
   it("leaves mocha's options to mocha", () => {

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { expect } from "chai";
-import { useTemporaryDirectory, writeFiles } from "./fake-libtorch.js";
+import { useTemporaryDirectory, writeFiles } from "../lib/install/fake-libtorch.js";
 
 /** A compiler that finds its headers by nvcc.profile in the directory that it is invoked from, links not followed, as nvcc does. */
 const NVCC = `#!/bin/sh

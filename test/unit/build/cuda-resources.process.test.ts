@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { expect } from "chai";
-import { kernelResources, resourceTable, spillSummary, spillWarnings } from "../../../scripts/cuda/resources.mjs";
+import { kernelResources, resourceTable, spillSummary, spillWarnings } from "../../../scripts/cuda/resources.js";
 
 const ANONYMOUS = "_ZN8reviewkd4cuda43_GLOBAL__N__f2d1e64a_10_kernels_cu_afb4b2ec";
 const SGD = `${ANONYMOUS}10run_kernelINS0_8SgdStepsEEEvT_`;

@@ -1,11 +1,10 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { defaultToolkit, ensureCudaToolkit } from "../../../scripts/cuda/toolkit.mjs";
-import { platformName } from "../../../scripts/libtorch/locate.mjs";
-import { pathWithoutTorch, useTemporaryDirectory, writeWheel, type Wheel } from "./fake-libtorch.js";
+import { defaultToolkit, ensureCudaToolkit, type ToolkitPins as Pins } from "../../../scripts/cuda/toolkit.js";
+import { platformName } from "../../../lib/install/cache.js";
+import { pathWithoutTorch, useTemporaryDirectory, writeWheel, type Wheel } from "../lib/install/fake-libtorch.js";
 
-type Pins = NonNullable<Parameters<typeof ensureCudaToolkit>[2]>;
 
 // The real pip runs here, on wheels in a local directory.
 describe("ensureCudaToolkit", () => {
@@ -25,37 +24,37 @@ describe("ensureCudaToolkit", () => {
     platforms: { [platformName]: { variant: "cu130", tags: ["manylinux_2_17_x86_64"], wheels: { "nvidia-cuda-nvcc==13.0.88": sha256 }, diskMegabytes: 1 } },
   });
   const codeOf = async (wanted: Pins): Promise<string> => {
-    const outcome = await ensureCudaToolkit(env(), progress, wanted).then(() => undefined, (error: unknown) => error as { code: string });
+    const outcome = await ensureCudaToolkit({ env: env(), progress }, wanted).then(() => undefined, (error: unknown) => error as { code: string });
     expect(outcome, "an error").to.be.an("error");
     return outcome!.code;
   };
 
   it("unpacks the compiler into the cache, and once", async () => {
     const { sha256 } = compiler();
-    const found = await ensureCudaToolkit(env(), progress, pins(sha256));
+    const found = await ensureCudaToolkit({ env: env(), progress }, pins(sha256));
     expect(found).to.equal(join(directory(), "cache", "cuda-toolkit", `13.0.88-${platformName}`, "nvidia", "cu13"));
     expect(readFileSync(join(found, "bin", "nvcc"), "utf8")).to.equal("#!/bin/sh\n");
     expect(existsSync(join(found, "..", "other"))).to.equal(false);
     const fetched = lines.length;
     expect(fetched).to.be.greaterThan(0);
     const { mtimeMs } = statSync(join(found, "bin", "nvcc"));
-    expect(await ensureCudaToolkit(env(), progress, pins(sha256))).to.equal(found);
+    expect(await ensureCudaToolkit({ env: env(), progress }, pins(sha256))).to.equal(found);
     expect(lines).to.have.length(fetched);
     expect(statSync(join(found, "bin", "nvcc")).mtimeMs).to.equal(mtimeMs);
   });
 
-  it("takes no wheel with another hash, and leaves nothing behind", async () => {
+  it("rejects a wheel with another hash, and leaves nothing behind", async () => {
     compiler();
-    expect(await codeOf(pins("0".repeat(64)))).to.equal("HASH_MISMATCH");
+    expect(await codeOf(pins("0".repeat(64)))).to.equal("CHECKSUM_MISMATCH");
     expect(readdirSync(join(directory(), "cache", "cuda-toolkit")).filter((name) => name !== ".lock")).to.deep.equal([]);
   });
 
-  it("says so where the wheels hold no compiler", async () => {
-    expect(await codeOf(pins(compiler("ptxas").sha256))).to.equal("CUDA_TOOLKIT_NOT_FOUND");
+  it("reports wheels without a compiler", async () => {
+    expect(await codeOf(pins(compiler("ptxas").sha256))).to.equal("FILE_CORRUPT");
   });
 
-  it("says so where none is pinned for this platform", async () => {
-    expect(await codeOf({ ...pins(""), platforms: {} })).to.equal("CUDA_TOOLKIT_NOT_FOUND");
+  it("reports a platform without pins", async () => {
+    expect(await codeOf({ ...pins(""), platforms: {} })).to.equal("CUDA_UNAVAILABLE");
   });
 
   it("pins compiler, its parts and the runtime by hash", () => {

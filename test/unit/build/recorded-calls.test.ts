@@ -1,9 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { between, isWork, readRecording, shortName, type RecordedCall } from "../../../scripts/cuda/recorded-calls.mjs";
+import { between, isWork, readRecording, shortName, type RecordedCall } from "../../../scripts/cuda/recorded-calls.js";
 import { isOrdered } from "../../cuda/recording.js";
-import { useTemporaryDirectory } from "./fake-libtorch.js";
+import { useTemporaryDirectory } from "../lib/install/fake-libtorch.js";
 
 const kernel = (name: string): RecordedCall => ({ call: "cudaLaunchKernel", thread: 1, kind: "kernel", name, stream: 1 });
 const named = (name: string): string => shortName(kernel(name));

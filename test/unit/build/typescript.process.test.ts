@@ -2,8 +2,8 @@ import { existsSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "chai";
-import { buildTypeScript } from "../../../scripts/build/typescript.mjs";
-import { useTemporaryDirectory, writeFiles } from "./fake-libtorch.js";
+import { buildTypeScript } from "../../../scripts/build/typescript.js";
+import { useTemporaryDirectory, writeFiles } from "../lib/install/fake-libtorch.js";
 
 describe("buildTypeScript", () => {
   const root = useTemporaryDirectory();
@@ -41,7 +41,7 @@ describe("buildTypeScript", () => {
     expect(readFileSync(join(root(), "dist/one.js"), "utf8")).to.include("11");
   });
 
-  it("fails with the compiler's words, and tries again the next time", async () => {
+  it("fails with the compiler's messages, and tries again the next time", async () => {
     writeFiles(root(), { "lib/one.ts": 'export const one: number = "text";\n' });
     for (const attempt of [1, 2]) {
       const error = await buildTypeScript(root()).then(() => undefined, (reason: unknown) => reason);

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { cmakePath, findToolchain, parseSettings } from "../../../scripts/build/visual-studio.mjs";
+import { cmakePath, findToolchain, parseSettings } from "../../../scripts/build/visual-studio.js";
 
 describe("the toolchain of Visual Studio", () => {
   it("is read from what its settings print", () => {

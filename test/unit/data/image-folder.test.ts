@@ -115,7 +115,7 @@ describe("image folder", () => {
   it("checks its options", async () => {
     expect((await failureOf("INVALID_ARGUMENT", () => load({ scale: [0.5, 0.1] }))).message).to.include("two numbers above 0 and up to 1, the smaller one first for scale");
     expect((await failureOf("INVALID_ARGUMENT", () => load({ ratio: [0, 1] }))).message).to.include("ratio[0]");
-    expect((await failureOf("INVALID_ARGUMENT", () => load({ onDecodeError: "ignore" }))).message).to.include('"fail" or "skip" for onDecodeError, got "ignore"');
+    expect((await failureOf("INVALID_ARGUMENT", () => load({ onDecodeError: "ignore" }))).message).to.include('invalid onDecodeError in data source: expected "fail" or "skip", received "ignore"');
     expect((await failureOf("INVALID_ARGUMENT", () => load({ imageSize: 0 }))).message).to.include("imageSize");
     expect((await failureOf("FILE_NOT_FOUND", () => load({ root: scratch("nowhere") }))).message).to.include("train/CLASS/*.jpg");
   });

@@ -418,7 +418,7 @@ describe("an epoch over a stream", () => {
 describe("a stream's source", () => {
   it("is checked when it is loaded", async () => {
     expect((await failureOf("INVALID_ARGUMENT", () => stream({ train: 5 as never }))).message)
-      .to.include("expected an iterable of images, or a function that returns one for train.items, got 5");
+      .to.include("invalid train.items in data source: expected an iterable of images, or a function that returns one, received 5.");
     expect((await failureOf("INVALID_ARGUMENT", () => stream({ trainSamples: 0 }))).message).to.include("train.samples");
     expect((await failureOf("INVALID_ARGUMENT", () => stream({ rest: { classNames: ["a"] } }))).message)
       .to.equal("invalid classNames: expected 4 names, received 1. Pass one name per class.");

@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { python } from "../../../scripts/libtorch/python.mjs";
-import { useTemporaryDirectory } from "../build/fake-libtorch.js";
+import { python } from "../../../lib/install/pip.js";
+import { useTemporaryDirectory } from "../lib/install/fake-libtorch.js";
 
 const DEVICE = join(import.meta.dirname, "../../../scripts/gpu/device");
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { StepRunner, type Row } from "../../../scripts/gpu/device/runner.mjs";
-import { useTemporaryDirectory } from "../build/fake-libtorch.js";
+import { useTemporaryDirectory } from "../lib/install/fake-libtorch.js";
 
 // Real processes run here.
 describe("steps on a GPU machine", function () {

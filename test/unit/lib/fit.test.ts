@@ -214,8 +214,8 @@ describe("fit", () => {
   });
 
   for (const [problem, options, code, text] of [
-    ["an unknown option", { learningrate: 1 }, "INVALID_ARGUMENT", 'unknown key "learningrate"'],
-    ["NaN", { epochs: NaN }, "INVALID_ARGUMENT", "got NaN"],
+    ["an unknown option", { learningrate: 1 }, "INVALID_ARGUMENT", 'received "learningrate"'],
+    ["NaN", { epochs: NaN }, "INVALID_ARGUMENT", "received NaN"],
     ["an unknown preset", { preset: "cifar10" }, "UNKNOWN_NAME", 'did you mean "cifar100"?'],
     ["resume without a run directory", { resume: true }, "INVALID_ARGUMENT", "requires a runDirectory"],
   ] as const) {

@@ -33,24 +33,24 @@ describe("the schema of methods", () => {
 
   for (const [what, method, message] of [
     ["an unknown kind, with the nearest", { kind: "review-pair" },
-      'method: expected "kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused", "review" or "sum" for kind, ' +
-      'got "review-pair"; did you mean "review-pairs"?'],
+      'invalid kind in method: expected "kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused", "review" or "sum", ' +
+      'received "review-pair". Did you mean "review-pairs"?'],
     ["an unknown option, with the nearest", { kind: "kd", temperatur: 2 },
-      'method: unknown key "temperatur": expected kind, weight, warmupEpochs, warmupFrom, temperature, teacherMode; did you mean "temperature"?'],
-    ["a negative temperature", { kind: "dkd", temperature: -4 }, "method: expected a finite number > 0 for temperature, got -4"],
-    ["an invalid start of the warm-up", { kind: "review", warmupFrom: 2 }, "method: expected 0 or 1 for warmupFrom, got 2"],
+      'invalid method: expected one of the keys kind, weight, warmupEpochs, warmupFrom, temperature, teacherMode, received "temperatur". Did you mean "temperature"?'],
+    ["a negative temperature", { kind: "dkd", temperature: -4 }, "invalid temperature in method: expected a finite number > 0, received -4."],
+    ["a warm-up from elsewhere", { kind: "review", warmupFrom: 2 }, "invalid warmupFrom in method: expected 0 or 1, received 2."],
     ["stage 0", { kind: "single-layer", stage: 0 },
-      "method: expected a whole number ≥ 1, counted from the shallowest of the matched stages for stage, got 0"],
+      "invalid stage in method: expected a whole number ≥ 1, counted from the shallowest of the matched stages, received 0."],
     ["one weight for all stages", { kind: "multi-layer", stageWeights: 2 },
-      "method: expected a number ≥ 0 for each matched stage, shallow to deep for stageWeights, got 2"],
-    ["a negative stage weight", { kind: "multi-layer", stageWeights: [1, -1] }, "method: expected a finite number ≥ 0 for stageWeights[1], got -1"],
-    ["an empty sum", { kind: "sum", of: [] }, "method: expected an array of one or more methods for of, got an array of 0 elements"],
-    ["a sum of nothing", { kind: "sum" }, "method: expected an array of one or more methods for of, got nothing"],
+      "invalid stageWeights in method: expected a number ≥ 0 for each matched stage, shallow to deep, received 2."],
+    ["a negative stage weight", { kind: "multi-layer", stageWeights: [1, -1] }, "invalid stageWeights[1] in method: expected a finite number ≥ 0, received -1."],
+    ["an empty sum", { kind: "sum", of: [] }, "invalid of in method: expected an array of one or more methods, received an array of 0 elements."],
+    ["a sum of nothing", { kind: "sum" }, "invalid of in method: expected an array of one or more methods, received nothing."],
     ["a sum within a sum", { kind: "sum", of: [{ kind: "kd" }, { kind: "sum", of: [{ kind: "kd" }] }] },
-      'method: expected "kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused" or "review" for of[1].kind, ' +
-      'got "sum"; a sum cannot contain another sum: list the terms of the inner sum directly'],
+      'invalid of[1].kind in method: expected "kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused" or "review", ' +
+      'received "sum". The terms of a sum are single methods: add the terms of an inner sum to the outer one.'],
     ["a teacher mode of one term", { kind: "sum", of: [{ kind: "kd", teacherMode: "eval" }] },
-      'method: unknown key "teacherMode" in of[0]: expected kind, weight, warmupEpochs, warmupFrom, temperature'],
+      'invalid of[0] in method: expected one of the keys kind, weight, warmupEpochs, warmupFrom, temperature, received "teacherMode".'],
   ] as const) {
     it(`rejects ${what}`, async () => {
       expect((await rejection(method)).message).to.equal(message);
@@ -73,9 +73,9 @@ describe("a method in a run configuration", () => {
     const method = { kind: "sum", of: [{ kind: "review" }, { kind: "kd", weight: -1 }, { kind: "dkd", temprature: 2 }] };
     const { message } = await failureOf("CONFIG_INVALID", () => parseRunConfig(config(method)));
     expect(message.split("\n")).to.deep.equal([
-      "the run configuration: 2 problems",
-      "  - expected a finite number ≥ 0 for method.of[1].weight, got -1",
-      '  - unknown key "temprature" in method.of[2]: expected kind, weight, warmupEpochs, warmupFrom, temperature, alpha, beta; did you mean "temperature"?',
+      "invalid run configuration: 2 problems",
+      "  - method.of[1].weight: expected a finite number ≥ 0, received -1.",
+      '  - method.of[2]: expected one of the keys kind, weight, warmupEpochs, warmupFrom, temperature, alpha, beta, received "temprature". Did you mean "temperature"?',
     ]);
   });
 });

@@ -27,43 +27,45 @@ describe("parse", () => {
     it(`rejects ${value} where a number is expected`, () => {
       const error = failure(TrainingOptions, { optimizer: { kind: "sgd", learningRate: value } });
       expect(error.code).to.equal("INVALID_ARGUMENT");
-      expect(error.message).to.equal(`training options: expected a finite number > 0 for optimizer.learningRate, got ${value}`);
+      expect(error.message).to.equal(`invalid optimizer.learningRate in training options: expected a finite number, received ${value}.`);
     });
   }
 
-  it("describes the accepted integers", () => {
-    expect(failure(TrainingOptions, { epochs: 1.5 }).message).to.equal("training options: expected a whole number > 0 for epochs, got 1.5");
-    expect(failure(TrainingOptions, { epochs: "ten" }).message).to.contain('got "ten"');
-    expect(failure(TrainingOptions, { epochs: NaN }).message).to.contain("expected a whole number > 0 for epochs, got NaN");
+  it("explains whole numbers", () => {
+    expect(failure(TrainingOptions, { epochs: 1.5 }).message).to.equal("invalid epochs in training options: expected a whole number, received 1.5.");
+    expect(failure(TrainingOptions, { epochs: "ten" }).message).to.contain('received "ten".');
+    expect(failure(TrainingOptions, { epochs: NaN }).message).to.contain("expected a whole number, received NaN.");
   });
 
-  it("describes both bounds of a range", () => {
-    expect(failure(TrainingOptions, { optimizer: { kind: "sgd", momentum: 1 } }).message)
-      .to.contain("expected a finite number ≥ 0 and < 1 for optimizer.momentum, got 1");
+  it("states the bound that a number exceeds, and whether it must be whole", () => {
+    const momentum = (value: number): string => failure(TrainingOptions, { optimizer: { kind: "sgd", momentum: value } }).message;
+    expect(momentum(1)).to.equal("invalid optimizer.momentum in training options: expected a finite number < 1, received 1.");
+    expect(momentum(-1)).to.equal("invalid optimizer.momentum in training options: expected a finite number ≥ 0, received -1.");
+    expect(failure(TrainingOptions, { epochs: -1 }).message).to.equal("invalid epochs in training options: expected a whole number > 0, received -1.");
   });
 
   it("names the nearest known key and all known keys", () => {
     const error = failure(TrainingOptions, { optimizer: { kind: "sgd", learningrate: 0.1 } });
-    expect(error.message).to.contain('unknown key "learningrate" in optimizer');
-    expect(error.message).to.contain('did you mean "learningRate"?');
+    expect(error.message).to.contain('invalid optimizer in training options: expected one of the keys kind, learningRate,');
+    expect(error.message).to.match(/, received "learningrate"\. Did you mean "learningRate"\?$/);
     expect(error.valid).to.include.members(["learningRate", "momentum"]);
   });
 
   it("suggests nothing for a key without a near match", () => {
     const { message } = failure(TrainingOptions, { colour: "blue" });
-    expect(message).to.contain('unknown key "colour": expected optimizer,');
-    expect(message).not.to.contain("did you mean");
+    expect(message).to.contain('invalid training options: expected one of the keys optimizer,');
+    expect(message).not.to.contain("Did you mean");
   });
 
   it("lists the names of a choice and the nearest of them", () => {
     const error = failure(TrainingOptions, { precision: "float23" });
-    expect(error.message).to.equal('training options: expected "float32" or "bfloat16" for precision, got "float23"; did you mean "float32"?');
+    expect(error.message).to.equal('invalid precision in training options: expected "float32" or "bfloat16", received "float23". Did you mean "float32"?');
     expect(error.valid).to.deep.equal(["float32", "bfloat16"]);
   });
 
   it("lists the kinds of a union and the nearest of them", () => {
     const error = failure(TrainingOptions, { schedule: { kind: "cosin" } });
-    expect(error.message).to.contain('expected "constant", "multi-step" or "cosine" for schedule.kind, got "cosin"; did you mean "cosine"?');
+    expect(error.message).to.contain('invalid schedule.kind in training options: expected "constant", "multi-step" or "cosine", received "cosin". Did you mean "cosine"?');
     expect(error.valid).to.deep.equal(["constant", "multi-step", "cosine"]);
   });
 
@@ -75,36 +77,36 @@ describe("parse", () => {
   it("lists every problem of one value", () => {
     const { message } = failure(TrainingOptions, { epochs: 0, batchSize: -1, seed: 0.5 });
     expect(message.split("\n")).to.deep.equal([
-      "training options: 3 problems",
-      "  - expected a whole number > 0 for epochs, got 0",
-      "  - expected a whole number > 0 for batchSize, got -1",
-      "  - expected a whole number ≥ 0 for seed, got 0.5",
+      "invalid training options: 3 problems",
+      "  - epochs: expected a whole number > 0, received 0.",
+      "  - batchSize: expected a whole number > 0, received -1.",
+      "  - seed: expected a whole number, received 0.5.",
     ]);
   });
 
-  it("reports a missing value, and mentions null if it is accepted", () => {
+  it("describes a missing value in the words of its schema", () => {
     expect(failure(DataSource, { kind: "cifar100" }, "data").message).to.equal(
-      "data: expected the directory of the data set's .bin files (`reviewkd data fetch` downloads them) for root, got nothing",
+      "invalid root in data: expected the directory of the data set's .bin files (`reviewkd data fetch` downloads them), received nothing.",
     );
-    expect(failure(TrainingOptions, { clipNorm: 0 }).message).to.contain("expected a finite number > 0, or null for clipNorm, got 0");
+    expect(failure(DataSource, { kind: "cifar100", root: "" }, "data").message).to.contain("expected the directory of the data set's .bin files");
   });
 
   it("describes the whole value", () => {
-    expect(failure(TrainingOptions, null).message).to.equal("training options: expected an object for the whole value, got null");
+    expect(failure(TrainingOptions, null).message).to.equal("invalid training options: expected an object, received null.");
   });
 
-  it("lists the accepted classes of a value", () => {
+  it("lists the accepted classes", () => {
     const arrays = { kind: "arrays", numClasses: 2, height: 1, width: 1, test: { images: new Uint8Array(3), labels: [0] } };
     const { message } = failure(DataSource, { ...arrays, train: { images: new Int8Array(3), labels: [0] } }, "data");
-    expect(message).to.equal("data: expected a Uint8Array or a Float32Array for train.images, got an Int8Array of 3 elements");
+    expect(message).to.equal("invalid train.images in data: expected a Uint8Array or a Float32Array, received an Int8Array of 3 elements.");
   });
 
   it("points at one element of an array", () => {
     expect(failure(TrainingOptions, { schedule: { kind: "multi-step", milestones: [1, -2] } }).message)
-      .to.contain("for schedule.milestones[1], got -2");
+      .to.contain("invalid schedule.milestones[1] in training options: expected");
   });
 
-  it("uses the caller's error code", () => {
+  it("uses the code that its caller passes", () => {
     expect(() => parse(TrainingOptions, { epochs: 0 }, "run.yaml", "CONFIG_INVALID")).to.throw(ReviewKdError).with.property("code", "CONFIG_INVALID");
   });
 });

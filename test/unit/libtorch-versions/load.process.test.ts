@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { loadInNewProcess } from "../../../scripts/libtorch-versions/load.mjs";
+import { loadInNewProcess } from "../../../scripts/check/libtorch-versions/load.js";
 
 describe("loadInNewProcess", () => {
   let directory: string;

@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { parseOptions } from "../../../scripts/libtorch-versions/options.mjs";
-import { TORCH_VERSIONS } from "../../../scripts/libtorch-versions/pins.mjs";
+import { parseOptions } from "../../../scripts/check/libtorch-versions/options.js";
+import { TORCH_VERSIONS } from "../../../scripts/check/libtorch-versions/pins.js";
 
 describe("parseOptions of check:libtorch", () => {
   it("checks all pinned versions by default, and keeps them", () => {

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { cacheEntry, cacheRoot } from "../../../scripts/libtorch/cache.mjs";
-import { cudaEntry } from "../../../scripts/libtorch/cuda.mjs";
-import { NEWEST_VERSION, OLDEST_VERSION } from "../../../scripts/libtorch/inspect.mjs";
-import { defaultPins } from "../../../scripts/libtorch/locate.mjs";
-import { pinsOf, TORCH_VERSIONS, versionsCache } from "../../../scripts/libtorch-versions/pins.mjs";
+import { cacheEntry, cacheRoot } from "../../../lib/install/cache.js";
+import { cudaEntry } from "../../../lib/install/cache.js";
+import { NEWEST_VERSION, OLDEST_VERSION } from "../../../lib/install/libtorch-directory.js";
+import { defaultPins } from "../../../lib/install/pins.js";
+import { pinsOf, TORCH_VERSIONS, versionsCache } from "../../../scripts/check/libtorch-versions/pins.js";
 import { DEFAULT_TORCH } from "../../../scripts/gpu/prebuilt.mjs";
 
 const minor = (version: string): number => Number(version.split(".")[1]);

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { formatRecord, formatTable, hasPassed, isWarning, type CheckResult } from "../../../scripts/libtorch-versions/report.mjs";
+import { formatRecord, formatTable, hasPassed, isWarning, type CheckResult } from "../../../scripts/check/libtorch-versions/report.js";
 
 const passed: CheckResult = { torch: "2.15.0", variant: "cu132", seconds: 181.6, warnings: [], symbols: 50, models: 41 };
 

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { join } from "node:path";
 import { definedSymbols, newest, readLibrary } from "../../../scripts/package/elf.mjs";
-import { checkoutAddonPath } from "../../../lib/native/load.js";
+import { checkoutAddonPath } from "../../../lib/install/load.js";
 
 describe("readLibrary", () => {
   it("reads the addon's libraries and the versions that it requires", async function () {

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { checkoutAddonPath } from "../../../lib/native/load.js";
+import { checkoutAddonPath } from "../../../lib/install/load.js";
 import { codeOfElf } from "../../../scripts/package/elf-code.mjs";
 import { addonInstructions, instructionSetsOf } from "../../../scripts/package/instructions.mjs";
-import { run } from "../../../scripts/support/process.mjs";
+import { run } from "../../../lib/install/process.js";
 
 describe("instruction sets", () => {
   let directory: string;

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { parse } from "yaml";
-import { PLATFORMS } from "../../../lib/native/layout.js";
-import { TORCH_VERSIONS } from "../../../scripts/libtorch-versions/pins.mjs";
+import { PLATFORMS } from "../../../lib/install/layout.js";
+import { TORCH_VERSIONS } from "../../../scripts/check/libtorch-versions/pins.js";
 
 interface Job {
   readonly needs?: string | string[];

@@ -3,7 +3,7 @@ import { mkdtempSync, mkdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { run } from "../../../scripts/support/process.mjs";
+import { run } from "../../../lib/install/process.js";
 
 describe("the platform layer", () => {
   let directory: string;

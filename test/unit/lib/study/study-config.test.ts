@@ -43,13 +43,13 @@ describe("parseStudyConfig", () => {
   });
 
   for (const [problem, input, expected] of [
-    ["an unknown kind", { kind: "seed", ...PAIR }, /expected "ablation", "stages" or "seeds" for kind, got "seed"; did you mean "seeds"\?/],
-    ["a duplicate seed", { kind: "seeds", ...PAIR, seeds: [1, 2, 1] }, /expected seeds that differ from each other for seeds/],
-    ["no seed", { kind: "seeds", ...PAIR, seeds: [] }, /expected one or more whole numbers ≥ 0 for seeds/],
-    ["a training seed", { kind: "ablation", ...PAIR, training: { seed: 3 } }, /unknown key "seed" in training/],
-    ["a setting that an ablation varies", { kind: "ablation", ...PAIR, method: { fusion: "sum" } }, /unknown key "fusion" in method/],
-    ["a stage in a study of stages", { kind: "stages", ...PAIR, method: { stage: 1 } }, /unknown key "stage" in method/],
-    ["no student", { kind: "stages", teacher: PAIR.teacher }, /expected .* for student/],
+    ["an unknown kind", { kind: "seed", ...PAIR }, /expected "ablation", "stages" or "seeds", received "seed"\. Did you mean "seeds"\?/],
+    ["a seed that is there twice", { kind: "seeds", ...PAIR, seeds: [1, 2, 1] }, /invalid seeds in .*: expected seeds that differ from each other/],
+    ["no seed", { kind: "seeds", ...PAIR, seeds: [] }, /invalid seeds in .*: expected one or more whole numbers ≥ 0/],
+    ["a seed of its training", { kind: "ablation", ...PAIR, training: { seed: 3 } }, /invalid training in .*, received "seed"/],
+    ["what an ablation varies", { kind: "ablation", ...PAIR, method: { fusion: "sum" } }, /invalid method in .*, received "fusion"/],
+    ["a stage of a study of stages", { kind: "stages", ...PAIR, method: { stage: 1 } }, /invalid method in .*, received "stage"/],
+    ["no student", { kind: "stages", teacher: PAIR.teacher }, /invalid student in /],
     ["no object", "ablation", /expected an object/],
   ] as const) {
     it(`rejects ${problem}`, () => {

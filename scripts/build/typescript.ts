@@ -1,0 +1,58 @@
+// Compiles lib/ into dist/, unless the sources are those of the last build.
+import { createHash } from "node:crypto";
+import { chmod, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { lastLines, run } from "../../lib/install/process.js";
+import { BuildError } from "../support/errors.js";
+
+const INPUTS = ["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
+
+/**
+ * Compiles the project in `root`.
+ *
+ * @returns whether anything was compiled.
+ * @throws BuildError TYPESCRIPT_FAILED.
+ */
+export async function buildTypeScript(root: string): Promise<boolean> {
+  const dist = join(root, "dist");
+  // The compiler's own record is written after a failure too.
+  const stamp = join(dist, ".built");
+  // Computed before the compiler reads: what is edited while it runs counts as changed.
+  const sources = await fingerprint(root);
+  if ((await readFile(stamp, "utf8").catch(() => undefined)) === sources) return false;
+
+  const compiler = join(root, "node_modules/typescript/bin/tsc");
+  const { status, output } = await run(process.execPath, [compiler, "-p", "tsconfig.build.json"], { cwd: root });
+  if (status !== 0) throw new BuildError("TYPESCRIPT_FAILED", `lib does not compile:\n${lastLines(output, 60)}\nFix the errors.`);
+  await removeOrphans(root, dist);
+  await chmod(join(dist, "cli/main.js"), 0o755).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  });
+  await writeFile(stamp, sources);
+  return true;
+}
+
+/**
+ * A digest of the path, size and time of every source. Times are compared for equality, not for their order: with a clock of whole milliseconds, a
+ * file written in the same instant lies in the future.
+ */
+async function fingerprint(root: string): Promise<string> {
+  const entries = await readdir(join(root, "lib"), { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => relative(root, join(entry.parentPath, entry.name)));
+  const hash = createHash("sha256");
+  for (const path of [...INPUTS, ...files.sort()]) {
+    const status = await stat(join(root, path)).catch(() => undefined);
+    hash.update(`${path} ${String(status?.size)} ${String(status?.mtimeMs)}\n`);
+  }
+  return hash.digest("hex");
+}
+
+/** Removes outputs whose source is gone: an import of one would still succeed. */
+async function removeOrphans(root: string, dist: string): Promise<void> {
+  const sources = new Set((await readdir(join(root, "lib"), { recursive: true })).map((name) => name.replace(/\.ts$/, "")));
+  for (const entry of await readdir(dist, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !/\.(js|js\.map|d\.ts)$/.test(entry.name)) continue;
+    const path = join(entry.parentPath, entry.name);
+    if (!sources.has(relative(dist, path).replace(/\.(js|js\.map|d\.ts)$/, ""))) await rm(path);
+  }
+}
