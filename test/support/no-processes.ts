@@ -2,6 +2,7 @@
 import childProcess from "node:child_process";
 import { syncBuiltinESMExports } from "node:module";
 import threads from "node:worker_threads";
+import { addon } from "../../lib/native.js";
 
 const STARTING = ["exec", "execFile", "execFileSync", "execSync", "fork", "spawn", "spawnSync"] as const;
 
@@ -12,6 +13,8 @@ function refuse(name: string): never {
 export const mochaHooks = {
   // Not before the tests run: mocha starts its own processes, and the loader of TypeScript its compiler.
   beforeAll(): void {
+    // A new addon is tried in a child process before it is loaded.
+    addon();
     for (const name of STARTING) Object.assign(childProcess, { [name]: () => refuse(name) });
     Object.assign(threads, { Worker: class { constructor() { refuse("Worker"); } } });
     // For those who import the functions by name.
