@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --import tsx
 // Prints which lines the unit tests run, of TypeScript and of C++:  node --import tsx scripts/coverage.mjs [TEST FILE…]
 // A copy of the checkout below build/coverage has an addon that counts, so that the checkout's own stays as it is.
 import { existsSync } from "node:fs";

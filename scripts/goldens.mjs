@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --import tsx
 // Prints the goldens whose teacher and student the built package has:  node --import tsx scripts/goldens.mjs PARITY_DIRECTORY
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";

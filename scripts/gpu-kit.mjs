@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --import tsx
 // Packs what a Linux machine with a GPU needs to build, test and measure this package without Node and without network.
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --import tsx
 // Packs a built checkout into the published tarballs:  node --import tsx scripts/package.mjs [--out DIRECTORY] [--main] [--platform] [--cuda] [--built DIRECTORY]
 // Without a selection, the main package and the platform's; --cuda builds and packs the plugin for CUDA devices. The main package depends on the
 // packages of all platforms, or, with --built, on those whose tarballs are below that directory.

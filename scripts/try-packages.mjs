@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --import tsx
 // Installs packed tarballs like a user's project and distills with them:  node --import tsx scripts/try-packages.mjs DIRECTORY
 // The release does this with each platform's package on that platform before publishing it.
 import { copyFile, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";

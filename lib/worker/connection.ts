@@ -10,7 +10,7 @@ import { connect, PROTOCOL, ToCaller, type CallerFunctions, type WorkerFunctions
 import { referTo, RemoteObject, remoteClasses } from "./remote-object.js";
 import type { Row, Table } from "./table.js";
 import type { ExitStatus, Transport } from "./transport.js";
-import { decode, encode, entryOf, type Reference } from "./values.js";
+import { composeOnce, decode, encode, entryOf, type Reference } from "./values.js";
 
 /** How a worker exited, and where its last training can be resumed. The cause of errors with the code `WORKER_EXITED`. */
 export interface WorkerExit {
@@ -165,9 +165,9 @@ export class Connection {
   /** Each item is requested, as in a single process, so that nothing accumulates. */
   async *#iterate(call: Call, item: z.ZodType): AsyncGenerator<unknown, unknown, void> {
     const { id, name, row, args } = call;
-    const step = z.discriminatedUnion("done", [
+    const step = composeOnce(row, () => z.discriminatedUnion("done", [
       z.strictObject({ done: z.literal(false), value: item }), z.strictObject({ done: z.literal(true), value: row.result }),
-    ]);
+    ]));
     const directory = row.runDirectory?.(args);
     if (directory !== undefined) this.#runs.add(resolve(directory));
     let open = false;
@@ -221,7 +221,8 @@ export class Connection {
         return known;
       }
       const { properties } = entryOf(this.table.classes, kind, "class");
-      return this.#keep({ kind, handle, state: this.#decode(z.strictObject(properties), state, kind) });
+      const schema = composeOnce(properties, () => z.strictObject(properties));
+      return this.#keep({ kind, handle, state: this.#decode(schema, state, kind) });
     });
   }
 

@@ -5,7 +5,7 @@ import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { HandleTable, type Instances } from "./handle-table.js";
 import { connect, PROTOCOL, ToWorker, type CallerFunctions, type Channel, type WorkerFunctions } from "./protocol.js";
 import type { Row, Table } from "./table.js";
-import { decode, entryOf } from "./values.js";
+import { composeOnce, decode, entryOf } from "./values.js";
 
 type Functions = Readonly<Record<string, (...args: never[]) => unknown>>;
 
@@ -119,7 +119,8 @@ export class WorkerServer implements WorkerFunctions {
   }
 
   #arguments(name: string, row: Row, sent: unknown, context?: CallContext): unknown[] {
-    const args = decode(z.tuple(row.args as [z.ZodType]), sent, `arguments of ${name}`, ({ handle, kind }) => this.#handles.get(handle, kind).value) as unknown[];
+    const schema = composeOnce(row.args, () => z.tuple(row.args as [z.ZodType]));
+    const args = decode(schema, sent, `arguments of ${name}`, ({ handle, kind }) => this.#handles.get(handle, kind).value) as unknown[];
     if (row.signal !== true || context === undefined) return args;
     const { id, signal, reports } = context;
     const onProgress = (value: unknown): void => { void this.#caller.progress.asEvent(id, this.#handles.encode(value)); };

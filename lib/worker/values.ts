@@ -31,6 +31,15 @@ export function decode(schema: z.ZodType, value: unknown, what: string, reviver:
   }
 }
 
+const composed = new WeakMap<object, z.ZodType>();
+
+/** The schema that `compose` makes of parts of a row, once: zod compiles each schema when it is used first. */
+export function composeOnce(part: object, compose: () => z.ZodType): z.ZodType {
+  const schema = composed.get(part) ?? compose();
+  composed.set(part, schema);
+  return schema;
+}
+
 const transfers = new WeakMap<object, ArrayBuffer[]>();
 
 /** The buffers of encoded values that are handed over with them. */

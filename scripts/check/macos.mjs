@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --import tsx
 // Checks of the code for macOS what can be checked on Linux:  node --import tsx scripts/check/macos.mjs
 //   1. CMake configures for macOS on Apple's processors, against the libtorch of the real wheel for it.
 //   2. Every file of the addon compiles with macOS' headers, which Zig includes, and with OpenMP enabled as in the build there.

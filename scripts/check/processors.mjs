@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --import tsx
 // Checks the processor requirements of a package on emulated processors:  node --import tsx scripts/check/processors.mjs
 // On each of them the checkout's own build distills like a new installation. It must work on those that meet the requirements of the
 // package's manifest, and on no other: otherwise the manifest requires too little or too much.

@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --import tsx
 // Checks of the code for Windows what can be checked on Linux:  node --import tsx scripts/check/windows.mjs
 //   1. CMake configures for clang-cl, against the libtorch of the real wheel for Windows, and clang-cl accepts every option.
 //   2. Every file of the addon compiles for Windows, with mingw-w64's system headers and that libtorch's own, and requires no

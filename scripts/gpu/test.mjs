@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --import tsx
 // The tests that need a GPU:  npm run test:gpu [-- MOCHA'S OPTIONS]
 // The suites of fused operations, with the device's kernels compared with PyTorch's operations in double, and those of test/gpu. Without a GPU,
 // or a plugin for it, this prints the reason and fails: tests that did not run do not pass.

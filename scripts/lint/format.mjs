@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --import tsx
 // Formats TypeScript, JavaScript and JSON with dprint and C++ with clang-format:  node --import tsx scripts/lint/format.mjs [--check] [FILE…]
 import { createContext } from "@dprint/formatter";
 import { readFile, writeFile } from "node:fs/promises";

@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --import tsx
 // Checks format, lint and words of the staged files; the pre-commit hook runs it:  node --import tsx scripts/lint/staged.mjs
 import { join } from "node:path";
 import { BuildError, runMain } from "../support/errors.js";

@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --import tsx
 // Runs clang-tidy on the addon's sources:  node --import tsx scripts/lint/tidy.mjs [FILE…]
 // A configuration of its own, without unity files and precompiled headers, gives clang-tidy one compile command for each source.
 import { readFile } from "node:fs/promises";

@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --import tsx
 // Refuses the phrases and names that words.json replaces:  node --import tsx scripts/lint/words.mjs [--count] [FILE…]
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

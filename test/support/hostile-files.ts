@@ -29,7 +29,7 @@ const PICKLES: readonly (readonly [what: string, code: ErrorCode, content: Buffe
   ["a million values", "FILE_UNSUPPORTED", pickle("(", Buffer.alloc(1_000_000, "N"), "l")],
   ["a million marks", "FILE_UNSUPPORTED", pickle(Buffer.alloc(1_000_000, "("))],
   ["lists of lists of lists that would unfold to 10^30", "FILE_UNSUPPORTED",
-    pickle("]q\x00", ...Array.from({ length: 30 }, (_, level) => bytes("](", ...Array<Buffer>(10).fill(bytes("h", level)), "eq", level + 1))), "dictionary of tensors"],
+    pickle("]q\x00", ...Array.from({ length: 30 }, (_, level) => bytes("](", ...Array<Buffer>(10).fill(bytes("h", level)), "eq", level + 1))), "dictionary of named tensors"],
   ["a memo entry at an unreachable index", "FILE_UNSUPPORTED", pickle("Nr", u32(0xfffffff0))],
   ["a value that was never stored in the memo", "FILE_CORRUPT", pickle("h\x05")],
   ["a stack that is empty", "FILE_CORRUPT", pickle("R")],

@@ -8,7 +8,7 @@ const core = (file: string): string => readFileSync(new URL(`../../native/core/$
 const spelled = (enumerator: string): string => enumerator.slice(1).replace(/(?<!^)[A-Z]/g, "_$&").toUpperCase();
 
 describe("error codes", () => {
-  const returned = [...core("error.cpp").matchAll(/case ErrorCode::(k\w+): return "(\w+)";/g)].map((match) => [match[1]!, match[2]!] as const);
+  const returned = [...core("base/error.cpp").matchAll(/case ErrorCode::(k\w+): return "(\w+)";/g)].map((match) => [match[1]!, match[2]!] as const);
 
   it("of native code are all known to TypeScript", () => {
     expect(returned).to.have.length.above(10);
@@ -20,7 +20,7 @@ describe("error codes", () => {
   });
 
   it("of native code each have a spelling", () => {
-    const [, body] = /enum class ErrorCode \{([^}]*)\}/.exec(core("error.h")) ?? [];
+    const [, body] = /enum class ErrorCode \{([^}]*)\}/.exec(core("base/error.h")) ?? [];
     const enumerators = [...body!.matchAll(/\bk\w+/g)].map(([name]) => name);
     expect(returned.map(([enumerator]) => enumerator)).to.deep.equal(enumerators);
   });

@@ -106,8 +106,8 @@ class Fields {
   const std::string& text(const std::string& name) const { return find(name); }
 
   [[noreturn]] void corrupt(const std::string& name) const {
-    fail(ErrorCode::kFileCorrupt, "expected the field ", kPrefix, name, " in the checkpoint ", path_,
-         ", got none or a damaged one: is this a file of weights alone, or one of an earlier version?");
+    fail(ErrorCode::kFileCorrupt, "invalid checkpoint ", path_, ": expected the field ", kPrefix, name,
+         ", received none or a damaged one. The file may hold only weights, or come from an earlier version.");
   }
 
  private:
@@ -211,14 +211,14 @@ std::string teacher_checksum(const Session& session) {
 void check_format(const Fields& fields, const std::string& path) {
   const int64_t format = fields.integer("format");
   if (format == kFormat) return;
-  fail(ErrorCode::kFileUnsupported, "expected a checkpoint of format ", kFormat, " at ", path, ", got format ", format,
-       ": use the version of this package that wrote it");
+  fail(ErrorCode::kFileUnsupported, "invalid checkpoint ", path, ": expected format ", kFormat, ", received format ", format,
+       ". Use the version of this package that wrote it.");
 }
 
 void check_teacher(const Session& session, const std::string& recorded, const std::string& path) {
   if (recorded == teacher_checksum(session)) return;
-  fail(ErrorCode::kStateDictMismatch, "expected the teacher under which the checkpoint ", path,
-       " was trained, got other weights or another mode. Load the weights that the teacher had then.");
+  fail(ErrorCode::kStateDictMismatch, "invalid teacher: expected the one of the checkpoint ", path,
+       ", received other weights or another mode. Load the weights that the teacher had then.");
 }
 
 /// Methods without parameters, kd and dkd say, leave no trace among the tensors; an epoch that one began must not go on
@@ -227,8 +227,8 @@ void check_terms(const Session& session, const EpochState& state, const std::str
   std::vector<std::string> recorded;
   for (const auto& term : state.sums.losses.terms) recorded.push_back(term.kind);
   if (recorded.empty() || recorded == session.term_kinds()) return;
-  fail(ErrorCode::kStateDictMismatch, "expected a checkpoint of a training with ", joined(session.term_kinds()), ", got one with ",
-       joined(recorded), " at ", path);
+  fail(ErrorCode::kStateDictMismatch, "invalid checkpoint ", path, ": expected one trained with ", joined(session.term_kinds()), ", received one with ",
+       joined(recorded), ". Resume with the same method.");
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ bool names_pytorch(const std::string& path) { return has_ending(path, ".pt") || 
 
 void check_weights_ending(const std::string& path) {
   if (names_safetensors(path) || names_pytorch(path)) return;
-  fail(ErrorCode::kFileUnsupported, "expected a name that ends in .safetensors, .pt or .pth for weights, got ", path);
+  fail(ErrorCode::kFileUnsupported, "invalid path of weights: expected the extension .safetensors, .pt or .pth, received ", path, ".");
 }
 
 void write_weights(const std::string& path, const NamedTensors& tensors, const Metadata& metadata) {

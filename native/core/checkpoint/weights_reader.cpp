@@ -32,8 +32,8 @@ void read_range(const ByteSource& source, const FileRange& range, char* target) 
     sum = crc32(target + done, bytes, sum);
   }
   if (sum == range.crc32) return;
-  fail(ErrorCode::kFileCorrupt, "expected the ", range.bytes, " bytes from byte ", range.begin, " on in ", source.name(),
-       " to have the checksum that stands beside them, got another one: the file is damaged");
+  fail(ErrorCode::kFileCorrupt, "invalid checksum in ", source.name(), ": the ", range.bytes, " bytes at byte ", range.begin,
+       " do not match the stored one. The file is damaged; download or save it again.");
 }
 
 void check_description(const ByteSource& source, const FileRange& range) {
@@ -75,7 +75,7 @@ ElementType element_type(at::ScalarType type) {
   for (const auto& pair : kTypes) {
     if (pair.scalar == type) return pair.stored;
   }
-  fail(ErrorCode::kDtypeMismatch, "expected a type that files of weights hold, got ", type);
+  fail(ErrorCode::kDtypeMismatch, "invalid tensor type: expected one that weight files support, received ", type, ".");
 }
 
 TensorTable read_weights_info(const std::string& path, const WeightsRequest& request) {

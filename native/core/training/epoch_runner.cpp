@@ -110,7 +110,7 @@ void EpochRunner::run(const TrainingImages& images, double& seconds_per_step) {
     if (is_stopped) break;
   }
   if (state.step == state.steps) return;
-  if (control_.stop) throw Error(ErrorCode::kAborted, "the epoch was stopped after step " + std::to_string(state.step));
+  if (control_.stop) throw Error(ErrorCode::kAborted, "the epoch was stopped after step " + std::to_string(state.step) + ".");
   fail(ErrorCode::kInvalidArgument, "invalid data set ", images.set.kind, ": expected ", batches_, " batches for epoch ", options_.epoch, ", received ",
        state.step * training_.options.accumulate_batches, ". State the number of its images correctly.");
 }

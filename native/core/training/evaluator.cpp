@@ -37,7 +37,7 @@ Evaluation evaluate(Network& network, const Task& task, const TrainingImages& im
     if (progress) progress(done);
     if (stop) break;
   }
-  if (stop && done < set.size) throw Error(ErrorCode::kAborted, "the evaluation was stopped");
+  if (stop && done < set.size) throw Error(ErrorCode::kAborted, "the evaluation was stopped.");
   if (done == 0) fail(ErrorCode::kInvalidArgument, "invalid data set ", set.kind, ": expected images to evaluate on, received none. Add images.");
   return found->compute();
 }

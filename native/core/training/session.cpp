@@ -58,7 +58,7 @@ StepResult Session::step(const std::vector<Batch>& batches) {
 void Session::check_batch(const Batch& batch) const {
   image_size_of(batch.images);
   if (!batch.images.is_floating_point()) {
-    fail(ErrorCode::kDtypeMismatch, "invalid images: expected normalized floating point values, received ", batch.images.scalar_type(),
+    fail(ErrorCode::kDtypeMismatch, "invalid images: expected normalized floating-point values, received ", batch.images.scalar_type(),
          ". Subtract the mean, and divide by the standard deviation of each channel.");
   }
   task().check_targets(*network().module, batch.images, batch.targets);

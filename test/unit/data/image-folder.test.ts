@@ -113,7 +113,7 @@ describe("image folder", () => {
   });
 
   it("checks its options", async () => {
-    expect((await failureOf("INVALID_ARGUMENT", () => load({ scale: [0.5, 0.1] }))).message).to.include("two numbers above 0 and up to 1, the smaller one first for scale");
+    expect((await failureOf("INVALID_ARGUMENT", () => load({ scale: [0.5, 0.1] }))).message).to.include("invalid scale in data source: expected two numbers above 0 and up to 1, the smaller one first");
     expect((await failureOf("INVALID_ARGUMENT", () => load({ ratio: [0, 1] }))).message).to.include("ratio[0]");
     expect((await failureOf("INVALID_ARGUMENT", () => load({ onDecodeError: "ignore" }))).message).to.include('invalid onDecodeError in data source: expected "fail" or "skip", received "ignore"');
     expect((await failureOf("INVALID_ARGUMENT", () => load({ imageSize: 0 }))).message).to.include("imageSize");

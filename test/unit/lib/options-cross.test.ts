@@ -39,8 +39,8 @@ describe("an option that is added to a schema", () => {
   });
 
   it("refuses what the schema's type refuses, naming the flag", () => {
-    expect(() => commandOf().parse(["--label-smoothing", "much"], { from: "user" })).to.throw(/number ≥ 0.*--label-smoothing.*much/);
-    expect(() => commandOf().parse(["--norm", "layer"], { from: "user" })).to.throw(/batch, group.*--norm.*layer/);
+    expect(() => commandOf().parse(["--label-smoothing", "much"], { from: "user" })).to.throw(/--label-smoothing.*number ≥ 0.*much/);
+    expect(() => commandOf().parse(["--norm", "layer"], { from: "user" })).to.throw(/--norm.*batch, group.*layer/);
   });
 
   it("is refused at a path that the schema lacks", () => {

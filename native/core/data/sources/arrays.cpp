@@ -37,7 +37,7 @@ Dataset load_arrays(const Options& source) {
   Dataset dataset{.kind = "arrays", .num_classes = source.integer("numClasses"), .class_names = {}, .normalization = {{0, 0, 0}, {1, 1, 1}},
                   .train = split_from(source.options("train"), height, width), .test = split_from(source.options("test"), height, width)};
   if (dataset.train.images.scalar_type() != dataset.test.images.scalar_type()) {
-    fail(ErrorCode::kDtypeMismatch, "invalid ", source.path("test"), ": expected images of the type of train's, received another type.");
+    fail(ErrorCode::kDtypeMismatch, "invalid ", source.path("test"), ": expected images of the same array type as those of train, received another one.");
   }
   check_split(dataset.train, dataset.num_classes, "train");
   check_split(dataset.test, dataset.num_classes, "test");

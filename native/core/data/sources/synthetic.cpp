@@ -164,7 +164,7 @@ void draw(int64_t label, uint64_t key, uint8_t* image) {
 }
 
 Split draw_split(uint64_t split, int64_t samples, const SyntheticOptions& options) {
-  if (samples < 1) fail(ErrorCode::kInvalidArgument, "expected 1 or more samples for synthetic data, got ", samples);
+  if (samples < 1) fail(ErrorCode::kInvalidArgument, "invalid samples of synthetic data: expected 1 or more, received ", samples, ".");
   Split result{at::empty({samples, 3, kSide, kSide}, at::kByte), at::empty({samples}, at::kLong)};
   uint8_t* images = result.images.data_ptr<uint8_t>();
   int64_t* labels = result.labels.data_ptr<int64_t>();

@@ -70,7 +70,7 @@ describe("Connection", () => {
   it("checks each answer against the row of its call", async () => {
     const answer = call("exportStudent", "runs/first");
     worker.answer({ r: 7 });
-    expect((await failureOf("INVALID_ARGUMENT", () => answer)).message).to.match(/answer to exportStudent: expected a string .*got 7/);
+    expect((await failureOf("INVALID_ARGUMENT", () => answer)).message).to.match(/invalid answer to exportStudent: expected a string, received 7/);
   });
 
   it("checks the class of each object, and its properties", async () => {
@@ -79,7 +79,7 @@ describe("Connection", () => {
     expect((await failureOf("INVALID_ARGUMENT", () => another)).message).to.match(/answer to createModel: expected a Model/);
     const incomplete = call("createModel", "resnet8");
     worker.answer({ r: { kind: "Model", handle: 1, state: { ...FACTS, numClasses: 0 } } });
-    expect((await failureOf("INVALID_ARGUMENT", () => incomplete)).message).to.match(/expected .* for numClasses, got 0/);
+    expect((await failureOf("INVALID_ARGUMENT", () => incomplete)).message).to.match(/invalid numClasses in Model: expected .*, received 0/);
   });
 
   it("ends a worker that sends an invalid message, and rejects what waits for it", async () => {

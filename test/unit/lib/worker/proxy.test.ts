@@ -140,7 +140,7 @@ describe("the proxy of a worker", () => {
   });
 
   it("checks arguments and refuses what the table does not have", async () => {
-    expect((await failureOf("INVALID_ARGUMENT", () => counter.add("1" as never, 2))).message).to.match(/arguments of add: expected a finite number for \[0\], got "1"/);
+    expect((await failureOf("INVALID_ARGUMENT", () => counter.add("1" as never, 2))).message).to.match(/invalid \[0\] in arguments of add: expected a finite number, received "1"/);
     expect(counter).not.to.have.property("native");
   });
 
