@@ -7,7 +7,7 @@ export type { DistillerOutput, DistillerParts, TermOutput } from "./api/distille
 export { explainPair } from "./api/explain-pair.js";
 export type { ExplainPairOptions } from "./api/explain-pair.js";
 export { createSession, Session } from "./api/session.js";
-export { namedValue, primaryMetric, taskOfModel } from "./api/task.js";
+export { namedValue, primaryMetric, registryTask } from "./api/task.js";
 export type { SaveCheckpointOptions, SessionPosition, SessionTarget, TrainEpochOptions } from "./api/session.js";
 export { Dataset, DatasetSplit } from "./api/dataset.js";
 export { loadDataset } from "./datasets/load-dataset.js";

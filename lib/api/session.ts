@@ -183,8 +183,9 @@ export class Session {
 }
 
 function toProgress(state: NativeEpochState): EpochProgress {
-  const { seconds: _, ...progress } = state;
-  return progress;
+  const progress: Partial<NativeEpochState> = { ...state };
+  delete progress.seconds;
+  return progress as EpochProgress;
 }
 
 /** The training target of a session: a distiller's student, or a single network. */

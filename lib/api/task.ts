@@ -3,9 +3,8 @@ import { addon } from "../native.js";
 import type { BestEpoch } from "../config/schemas/events.js";
 import type { MetricInfo, TaskInfo } from "../config/schemas/task.js";
 
-/** The task that a network of the registry is made for. */
-export function taskOfModel(_name: string): TaskInfo {
-  // Every network of the registry is a classifier.
+/** The task of the networks in the registry, all of which are classifiers. */
+export function registryTask(): TaskInfo {
   const [classification] = addon().listTasks();
   if (classification === undefined) throw new ReviewKdError("INTERNAL", "invalid list of tasks: expected one or more, received none.");
   return classification;

@@ -6,7 +6,7 @@ import type { Evaluation, FitEvent } from "../config/schemas/events.js";
 import type { CellResult, StudyConfig, StudyConfigInput, StudyEvent, StudyResult, StudySystem } from "../config/schemas/study.js";
 import type { TaskInfo } from "../config/schemas/task.js";
 import { systemInfo } from "../api/system.js";
-import { namedValue, taskOfModel } from "../api/task.js";
+import { namedValue, registryTask } from "../api/task.js";
 import { cellResult, inspectCell, type CellState } from "./cell-state.js";
 import { cellsOf, TEACHER, type Cell } from "./cells.js";
 import { EtaEstimator } from "./eta-estimator.js";
@@ -84,7 +84,7 @@ class Study {
 
   constructor(private readonly parts: StudyParts, private readonly states: Map<Cell, CellState>, earlier: StudyResult | undefined) {
     this.#clock = new EtaEstimator(parts.cells);
-    this.#taskInfo = taskOfModel(parts.config.student.name);
+    this.#taskInfo = registryTask();
     this.#teacherMetric = earlier?.teacherMetric ?? null;
     this.#system = earlier?.system;
   }

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { loadDataset, meanAndDeviation, namedValue, primaryMetric, taskOfModel } from "../../index.js";
+import { loadDataset, meanAndDeviation, namedValue, primaryMetric, registryTask } from "../../index.js";
 import { DEMO, QUICK_DEMO } from "../options/demo-settings.js";
 import { runDemoOnce, type DemoPart, type DemoResult } from "../demo-run.js";
 import { formatCount, formatDuration, formatMetric, formatWithUnit } from "../display/format.js";
@@ -51,7 +51,7 @@ const TITLES: Readonly<Record<DemoPart, string>> = {
 };
 
 function showResults(output: Output, results: readonly DemoResult[], seeds: readonly number[]): void {
-  const metric = primaryMetric(taskOfModel(DEMO.student));
+  const metric = primaryMetric(registryTask());
   const parts = (Object.keys(TITLES) as DemoPart[]).map((part) => {
     const own = results.filter((result) => result.part === part);
     const values = own.map((result) => namedValue(result.test, metric.name));

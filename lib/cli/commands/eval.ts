@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import {
-  createModel, loadDataset, namedValue, readWeightsInfo, ReviewKdError, schemas, taskOfModel, type ClassScore, type DataSourceInput,
+  createModel, loadDataset, namedValue, readWeightsInfo, registryTask, ReviewKdError, schemas, type ClassScore, type DataSourceInput,
 } from "../../index.js";
 import { formatCount, formatPercent, formatWithUnit } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
@@ -59,7 +59,7 @@ async function evaluateWeights(flags: EvalFlags): Promise<void> {
   output.event({ type: "evaluation", model: name, weights: flags.weights, data: source, split, ...result, brokenImages, seconds });
   for (const { path, reason } of brokenImages) output.notice(`skipped ${path}: cannot decode it: ${reason}`);
   output.line(renderTable(["", name], [
-    ...taskOfModel(model.name).metrics.map((metric) => [
+    ...registryTask().metrics.map((metric) => [
       `${metric.unit === "" ? "mean " : ""}${metric.label}`, formatWithUnit(metric, namedValue(result, metric.name)),
     ]),
     ["images", `${formatCount(result.samples)} (${split})`],
