@@ -1,4 +1,4 @@
-# What linking on Windows needs in addition: import libraries, Node's own symbols, and libraries next to the addon.
+# Extra requirements of linking on Windows: import libraries, Node's own symbols, and libraries next to the addon.
 if(NOT WIN32)
   return()
 endif()

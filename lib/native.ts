@@ -80,7 +80,7 @@ export interface NativeEvaluation {
 interface NativeEvaluationOptions {
   batchSize: number;
   precision: string;
-  reference: boolean;
+  fused: boolean;
 }
 
 type NativeEvaluate = (
@@ -237,7 +237,7 @@ export interface Addon {
   /** Images and labels, batch by batch, as the device produces them; empty if the device has no such kernels. */
   deviceBatches(data: NativeImages, split: string, options: object): Promise<NativeTensor[]>;
   /** A 3 × 3 convolution by tensor cores, or its reference, in float64; undefined if the device has no kernel for these inputs. */
-  tensorConvolution(inputs: TensorConvolutionInputs, options: { readonly stride: number; readonly reference: boolean; readonly device: string }): Promise<TensorConvolutionResult | undefined>;
+  tensorConvolution(inputs: TensorConvolutionInputs, options: { readonly stride: number; readonly fused: boolean; readonly device: string }): Promise<TensorConvolutionResult | undefined>;
   /** Timings of a copy and of the kernels of a device; empty if it has none. For benchmarks. */
   kernelRates(options: object): Promise<KernelRate[]>;
 }
@@ -271,7 +271,7 @@ export interface KernelRate {
 
 /** Options of a single operation; with `training`, gradients are computed as well. */
 export interface OperationOptions {
-  readonly reference: boolean;
+  readonly fused: boolean;
   readonly bfloat16: boolean;
   readonly training: boolean;
   /** Default: the CPU. */

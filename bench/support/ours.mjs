@@ -42,11 +42,11 @@ export async function measureLoop({ threads, batch = 64, steps = 30, rounds = 4 
   return { batch, steps, rounds, ownMs: median(own), nativeMs: median(native) };
 }
 
-export async function prepareOurs({ teacher, student, batch, size, classes, precision, threads, reference = false }) {
+export async function prepareOurs({ teacher, student, batch, size, classes, precision, threads, fused = true }) {
   const networks = [await createModel(teacher, { numClasses: classes, seed: 1 }), await createModel(student, { numClasses: classes, seed: 2 })];
   const distiller = await createDistiller({ teacher: networks[0], student: networks[1], method: { kind: "review", weight: 0.6, warmupEpochs: 0 } });
   const session = await createSession({
-    distiller, precision, threads, ...(reference ? { reference } : {}),
+    distiller, precision, threads, fused,
     optimizer: { kind: "sgd", learningRate: 0.01, momentum: 0.9, nesterov: true, weightDecay: 5e-4 },
   });
   const images = Tensor.from(pixels(batch * 3 * size * size), [batch, 3, size, size]);

@@ -28,7 +28,7 @@ const EvaluateOptions = z.strictObject({
   batchSize: PositiveCount.default(256),
   precision: Precision.default("float32"),
   /** As in a session's options. */
-  reference: z.boolean().default(false),
+  fused: z.boolean().default(true),
   /** Also count per class. */
   perClass: z.boolean().default(false),
 });

@@ -68,7 +68,7 @@ export class Session {
   }
 
   /**
-   * Takes one optimizer step. With several batches, the step follows the mean gradient over the images of all of them, as a step of
+   * Performs one optimizer step. With several batches, the step follows the mean gradient over the images of all of them, as a step of
    * `trainEpoch` with `accumulateBatches` does.
    *
    * @param batch - images `[N, 3, H, W]`, normalized, and labels `[N]`, int64; or several such batches.
@@ -106,7 +106,7 @@ export class Session {
 
   /** Like {@link Model.evaluate}, for the trained network, on this session's thread, after earlier calls. */
   async evaluate(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
-    return evaluateWith(this.#native, data, { precision: this.options.precision, reference: this.options.reference, ...options });
+    return evaluateWith(this.#native, data, { precision: this.options.precision, fused: this.options.fused, ...options });
   }
 
   /** Gradients of the last step, after clipping, keyed by state-dict name. */

@@ -38,7 +38,7 @@ export class DownloadError extends Error {
 /** Recorded next to a partial file, so that it is only ever completed with bytes of the same version. */
 const PartInfo = z.object({ url: z.string(), validator: z.string() });
 
-/** What an earlier attempt left. */
+/** The partial file of an earlier attempt. */
 interface Part {
   readonly size: number;
   /** Value for `If-Range`: an entity tag or a date. */
@@ -123,10 +123,10 @@ async function requestFile(url: string, part: Part | undefined, signal: AbortSig
   const headers = part === undefined ? {} : { range: `bytes=${part.size}-`, "if-range": part.validator };
   // Loaded on demand: programs that download nothing start faster.
   const { default: followRedirects } = await import("follow-redirects");
-  const { request } = new URL(url).protocol === "https:" ? followRedirects.https : followRedirects.http;
+  const client = new URL(url).protocol === "https:" ? followRedirects.https : followRedirects.http;
   try {
     return await new Promise((resolve, reject) => {
-      const sent = request(url, { headers, maxRedirects: MAX_REDIRECTS, ...(signal && { signal }) }, resolve);
+      const sent = client.request(url, { headers, maxRedirects: MAX_REDIRECTS, ...(signal && { signal }) }, resolve);
       sent.setTimeout(SILENCE_MS, () => sent.destroy(new Error(`nothing was received for ${SILENCE_MS / 1000} seconds`)));
       sent.once("error", reject);
       sent.end();

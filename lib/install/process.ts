@@ -37,7 +37,7 @@ export async function run(file: string, parameters: readonly string[], options: 
   });
   const started = result.exitCode !== undefined || result.signal !== undefined;
   return {
-    status: result.exitCode ?? null, signal: (result.signal ?? null) as NodeJS.Signals | null, stdout: inheritOutput ? "" : String(result.stdout),
+    status: result.exitCode ?? null, signal: result.signal ?? null, stdout: inheritOutput ? "" : String(result.stdout),
     output: String(result.all), startError: started || !(result instanceof Error) ? undefined : result,
   };
 }

@@ -1,4 +1,4 @@
-// What a worker serves: the package's own functions and classes. Loaded in the worker alone; its caller uses only the types.
+// The API that a worker serves: the package's own functions and classes. Loaded in the worker alone; its caller uses only the types.
 import { Dataset, DatasetSplit } from "../api/dataset.js";
 import { loadDataset } from "../datasets/load-dataset.js";
 import { createDistiller, Distiller } from "../api/distiller.js";

@@ -33,7 +33,7 @@ interface Call {
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((value: unknown) => void) | undefined;
   readonly abort: () => void;
-  /** What `onProgress` threw. */
+  /** The error that `onProgress` threw. */
   failure?: { readonly error: unknown };
 }
 
@@ -71,10 +71,10 @@ export class Connection {
       this.#fault = `it sent an invalid message: ${error.message}`;
       transport.kill();
     });
-    this.exited = new Promise((settle) => { transport.onExit((status) => { settle(this.#onExit(status)); }); });
-    this.ready = new Promise((settle, reject) => {
+    this.exited = new Promise((resolve) => { transport.onExit((status) => { resolve(this.#onExit(status)); }); });
+    this.ready = new Promise((resolve, reject) => {
       onReady = (protocol, pid) => {
-        if (protocol === PROTOCOL) settle(pid);
+        if (protocol === PROTOCOL) resolve(pid);
         else reject(otherVersion(protocol));
       };
       void this.exited.then(() => { reject(this.#exitedDuring("its start")); });

@@ -9,7 +9,7 @@ import { composeOnce, decode, entryOf } from "./values.js";
 
 type Functions = Readonly<Record<string, (...args: never[]) => unknown>>;
 
-/** What a {@link Table} describes. */
+/** The classes and functions that a {@link Table} describes. */
 export interface Implementation {
   readonly classes: Readonly<Record<string, Instances>>;
   readonly constructors: Functions;
@@ -139,7 +139,7 @@ export class WorkerServer implements WorkerFunctions {
   }
 }
 
-/** Takes a generator to its end: one that was aborted saves its state on the way there. */
+/** Runs a generator to its end: an aborted one saves its state before it ends. */
 async function drain({ items }: Running): Promise<void> {
   try {
     while ((await items.next()).done !== true);

@@ -10,7 +10,7 @@ import type { Channel } from "./protocol.js";
 export interface ExitStatus {
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** What it threw, if that is known. */
+  /** The error that it threw, if known. */
   readonly error?: string | undefined;
 }
 

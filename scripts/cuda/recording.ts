@@ -21,7 +21,7 @@ export interface Recording {
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** What to build the recording runtime for. */
+/** The checkout and the libtorch to build the recording runtime for. */
 export interface RecordingOptions extends InstallContext {
   /** Of the checkout. */
   readonly root: string;

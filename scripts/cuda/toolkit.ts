@@ -1,4 +1,4 @@
-// What is compiled with or against CUDA, out of pip's wheels, in the cache: the compiler, its headers, libtorch's CUDA half. None of it is needed to run kernels.
+// The CUDA build dependencies, taken from pip wheels into the cache: the compiler, its headers, libtorch's CUDA half. Running kernels requires none of them.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ReviewKdError } from "../../lib/errors.js";

@@ -1,20 +1,26 @@
 // The files of the checkout that a check reads.
 import { join } from "node:path";
 import { workingTree } from "../gpu/tree.mjs";
+import { BuildError } from "../support/errors.js";
 
 /** The root of the checkout. */
 export const root = join(import.meta.dirname, "../..");
 
 /**
- * Paths from the command line, relative to the root, or every file of the checkout when there are none.
+ * The files of the checkout at or below some paths, or all of them without a path.
  *
- * @param {readonly string[]} paths
- * @param {RegExp} pattern of the paths to keep
+ * @param {readonly string[]} paths relative to the root
+ * @param {RegExp} pattern of the files to keep
  * @returns {Promise<string[]>}
+ * @throws {BuildError} USAGE if a path names nothing
  */
 export async function selectFiles(paths, pattern) {
-  const all = paths.length > 0 ? paths.map((path) => path.replaceAll("\\", "/")) : await workingTree(root);
-  return all.filter((path) => pattern.test(path));
+  const all = await workingTree(root);
+  const wanted = paths.map((path) => path.replaceAll("\\", "/").replace(/\/$/, ""));
+  const isBelow = (/** @type {string} */ path) => (/** @type {string} */ file) => file === path || file.startsWith(`${path}/`);
+  const unknown = wanted.find((path) => !all.some(isBelow(path)));
+  if (unknown !== undefined) throw new BuildError("USAGE", `invalid path: expected a file or folder of the checkout, received ${unknown}. Name it relative to the root.`);
+  return all.filter((file) => pattern.test(file) && (wanted.length === 0 || wanted.some((path) => isBelow(path)(file))));
 }
 
 /**

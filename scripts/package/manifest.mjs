@@ -1,4 +1,4 @@
-// What the manifests of all packages have in common.
+// The fields that the manifests of all packages have in common.
 
 /**
  * The fields of the checkout's manifest that each package has too. `npm publish --provenance` refuses a package without `repository`.

@@ -96,12 +96,12 @@ describe("a device's steps", function () {
   });
 
   it("continue without graphs to the same bits when recording fails, and report the reason", async () => {
-    process.env["REVIEWKD_STAND_IN_RECORDING"] = "fail";
+    process.env["REVIEWKD_HOST_EMULATION_RECORDING"] = "fail";
     try {
       using failing = await sessionOn();
       const summary = await failing.trainEpoch(data, epochOptions());
       // The variable has no effect on a GPU.
-      if (DEVICE === "cpu") expect(summary.graph).to.deep.equal({ replayed: false, reason: "a step could not be recorded: the recording was made to fail" });
+      if (DEVICE === "cpu") expect(summary.graph).to.deep.equal({ replayed: false, reason: "a step could not be recorded: REVIEWKD_HOST_EMULATION_RECORDING requests a failure" });
       process.env["REVIEWKD_CUDA_GRAPHS"] = "0";
       using plain = await sessionOn();
       const wanted = await plain.trainEpoch(data, epochOptions());

@@ -52,10 +52,10 @@ function inputsOf({ images, height, width, channels: [from, to], normalized = fa
   };
 }
 
-async function run(task: Case, { reference }: { readonly reference: boolean }): Promise<Outcome | undefined> {
+async function run(task: Case, { fused }: { readonly fused: boolean }): Promise<Outcome | undefined> {
   const inputs = Object.fromEntries(Object.entries(inputsOf(task)).map(([name, { native }]) => [name, native]));
   const result = await addon().tensorConvolution(inputs as unknown as Parameters<ReturnType<typeof addon>["tensorConvolution"]>[0],
-    { stride: task.stride ?? 1, reference, device: reference ? "cpu" : TEST_DEVICE });
+    { stride: task.stride ?? 1, fused, device: fused ? TEST_DEVICE : "cpu" });
   return result && { output: valuesOf(Tensor.wrap(result.output)), moments: result.moments && valuesOf(Tensor.wrap(result.moments)) };
 }
 
@@ -74,7 +74,7 @@ function momentsOf({ output }: Outcome, task: Case): number[] {
 }
 
 async function expectExact(task: Case): Promise<void> {
-  const [got, want] = [(await run(task, { reference: false }))!, (await run(task, { reference: true }))!];
+  const [got, want] = [(await run(task, { fused: true }))!, (await run(task, { fused: false }))!];
   // All sums are exact until the output is rounded once: the bits are the same.
   expect(got.output).to.deep.equal(want.output.map(toBfloat16));
   if (task.moments !== true) return;
@@ -95,7 +95,7 @@ describe("the tensor cores' convolution", function () {
   this.timeout(120_000);
 
   before(async function () {
-    const unsupported = !HAS_KERNELS || (await run({ images: 1, height: 1, width: 1, channels: [16, 16] }, { reference: false })) === undefined;
+    const unsupported = !HAS_KERNELS || (await run({ images: 1, height: 1, width: 1, channels: [16, 16] }, { fused: true })) === undefined;
     if (unsupported) this.skip(); // No plugin, or a device before Ampere.
   });
 
@@ -121,13 +121,13 @@ describe("the tensor cores' convolution", function () {
     await expectExact(plain);
     await expectExact({ ...plain, moments: true });
     await expectExact({ ...plain, normalized: true });
-    expect((await run(plain, { reference: false }))!.moments).to.equal(undefined);
+    expect((await run(plain, { fused: true }))!.moments).to.equal(undefined);
   });
 
   for (const [name, channels, side] of [["16", [16, 16], 32], ["32", [32, 32], 16], ["64", [64, 64], 8]] as const) {
     it(`is within rounding of double for values with all digits: ${name} channels of CIFAR's maps`, async () => {
       const task: Case = { images: 2, height: side, width: side, channels, step: 0, moments: true };
-      const [got, want] = [(await run(task, { reference: false }))!, (await run(task, { reference: true }))!];
+      const [got, want] = [(await run(task, { fused: true }))!, (await run(task, { fused: false }))!];
       // bfloat16 has 8 digits, so rounding to it is off by at most 2⁻⁸ of a value. Float sums of 576 products add
       // less than 2⁻¹⁵ of their size.
       const sums = 2 ** -15 * rmsOf(want.output);
@@ -138,12 +138,12 @@ describe("the tensor cores' convolution", function () {
 
   it("gives the same bits each time", async () => {
     const task: Case = { images: 4, height: 16, width: 16, channels: [32, 32], step: 0, moments: true };
-    expect(await run(task, { reference: false })).to.deep.equal(await run(task, { reference: false }));
+    expect(await run(task, { fused: true })).to.deep.equal(await run(task, { fused: true }));
   });
 
   it("reports other channels and strides as unsupported", async () => {
-    expect(await run({ images: 1, height: 4, width: 4, channels: [24, 16] }, { reference: false })).to.equal(undefined);
-    expect(await run({ images: 1, height: 4, width: 4, channels: [16, 128] }, { reference: false })).to.equal(undefined);
-    expect(await run({ images: 1, height: 4, width: 4, channels: [16, 16], stride: 3 }, { reference: false })).to.equal(undefined);
+    expect(await run({ images: 1, height: 4, width: 4, channels: [24, 16] }, { fused: true })).to.equal(undefined);
+    expect(await run({ images: 1, height: 4, width: 4, channels: [16, 128] }, { fused: true })).to.equal(undefined);
+    expect(await run({ images: 1, height: 4, width: 4, channels: [16, 16], stride: 3 }, { fused: true })).to.equal(undefined);
   });
 });

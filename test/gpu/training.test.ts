@@ -21,14 +21,14 @@ const ALL = Array.from({ length: EPOCHS }, (_, epoch) => epoch);
 
 const dataOf = (): Promise<Dataset> => loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: SAMPLES, testSamples: 100, seed: 3 });
 
-async function sessionOn(device: "cpu" | "cuda", { precision = "float32", clipNorm = null, microBatches = 1, accumulateBatches = 1, learningRate = 0.05, reference = false }: {
-  precision?: Precision; clipNorm?: number | null; microBatches?: number; accumulateBatches?: number; learningRate?: number; reference?: boolean;
+async function sessionOn(device: "cpu" | "cuda", { precision = "float32", clipNorm = null, microBatches = 1, accumulateBatches = 1, learningRate = 0.05, fused = true }: {
+  precision?: Precision; clipNorm?: number | null; microBatches?: number; accumulateBatches?: number; learningRate?: number; fused?: boolean;
 } = {}): Promise<Session> {
   const distiller = await createDistiller({
     teacher: await createModel("resnet14", { numClasses: CLASSES, seed: 1 }), student: await createModel("resnet8", { numClasses: CLASSES, seed: 2 }),
     method: { kind: "review", weight: 0.6, warmupEpochs: 2 }, seed: 3,
   });
-  return createSession({ distiller, device, precision, clipNorm, microBatches, accumulateBatches, reference, optimizer: { kind: "sgd", learningRate } });
+  return createSession({ distiller, device, precision, clipNorm, microBatches, accumulateBatches, fused, optimizer: { kind: "sgd", learningRate } });
 }
 
 /** The last batch of an epoch is smaller: there are two shapes. */
@@ -79,8 +79,8 @@ describe("training on a GPU", function () {
       const losses: Losses[] = [];
       const weights: Map<string, number[]>[] = [];
       // PyTorch's operations on the CPU, without any plugin.
-      for (const [device, reference] of [["cpu", true], [DEVICE, false]] as const) {
-        using session = await sessionOn(device, { precision, reference });
+      for (const [device, fused] of [["cpu", false], [DEVICE, true]] as const) {
+        using session = await sessionOn(device, { precision, fused });
         for await (const batch of data.train.batches({ batchSize: 32, seed: 1 })) {
           losses.push((await session.step(batch)).losses);
           break;
@@ -132,7 +132,7 @@ describe("training on a GPU", function () {
     expect(await steps("1")).to.deep.equal(await steps("0"));
   });
 
-  it("goes on from a checkpoint to the bits of an undisturbed run", async () => {
+  it("resumes from a checkpoint to the bits of an undisturbed run", async () => {
     using whole = await sessionOn(DEVICE);
     await train(whole, data, ALL);
     using first = await sessionOn(DEVICE);

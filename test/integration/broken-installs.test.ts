@@ -49,12 +49,12 @@ describe("a broken installation", () => {
 
     it("says that it is missing in pnpm's layout", async () => {
       const inside = install(project, join("node_modules", ".pnpm", `reviewkd@${version}`, "node_modules"));
-      await expectAbsence("pnpm", /not in pnpm's layout beside .*--no-optional.*supportedArchitectures/, "pnpm install --force", inside);
+      await expectAbsence("pnpm", /not in pnpm's layout next to .*--no-optional.*supportedArchitectures/, "pnpm install --force", inside);
     });
 
     it("says that node_modules came from another platform", async () => {
       installPlatform(main, { name: ELSEWHERE, addon: null });
-      await expectAbsence("copied", new RegExp(`@reviewkd/${ELSEWHERE} is: node_modules was made on another platform`), "rm -rf node_modules && npm install");
+      await expectAbsence("copied", new RegExp(`@reviewkd/${ELSEWHERE} is: node_modules was installed on another platform`), "rm -rf node_modules && npm install");
     });
 
     it("says that the lock file came from another platform", async () => {
@@ -80,14 +80,14 @@ describe("a broken installation", () => {
       installPlatform(main, difference);
       return expectVerdict(what, { message, fix, outcomes: BAD_PACKAGE });
     };
-    /** What the compiler of this machine makes binaries ask for. */
+    /** The versions that binaries of this machine's compiler require. */
     const needs: { glibc: string; glibcxx: string } = { glibc: "", glibcxx: "" };
     before(async function () {
       if (process.platform !== "linux") this.skip();
       needs.glibc = (await readLibrary(join(dirname(checkoutAddonPath()), "preload.node"))).glibc ?? "";
       needs.glibcxx = (await readLibrary(checkoutAddonPath())).glibcxx ?? "";
     });
-    /** A binary that asks for a version which will not come for long. */
+    /** A binary that requires a version too new to exist. */
     const newerVersion = (name: "reviewkd.node" | "preload.node", library: string, found: string): { addon: Buffer; version: string } => {
       const newer = `9${found.slice(1)}`;
       return { addon: renamed(built(name), `${library}_${found}`, `${library}_${newer}`), version: newer };
@@ -100,20 +100,20 @@ describe("a broken installation", () => {
     it("for another C library names that library", () =>
       expectRefusal("libc", { libc: ["musl"] }, /invalid C library: expected musl, received glibc/, /^use a system with glibc/));
 
-    it("that asks for a newer glibc names both versions", () =>
+    it("that requires a newer glibc names both versions", () =>
       expectRefusal("glibc", { reviewkd: { glibc: "9.99" } }, /invalid glibc: expected 9\.99 or later, received \d/, /^use a newer system/));
 
-    it("whose binary alone asks for a newer glibc is refused by the linker", () => {
+    it("whose binary alone requires a newer glibc is refused by the linker", () => {
       const { addon, version: newer } = newerVersion("preload.node", "GLIBC", needs.glibc);
       return expectRefusal("glibc, linker", { addon }, new RegExp(`invalid glibc: expected ${newer} or later, received \\d`), /^use a newer system/);
     });
 
-    it("that asks for a newer libstdc++ names its version", () => {
+    it("that requires a newer libstdc++ names its version", () => {
       const { addon, version: newer } = newerVersion("reviewkd.node", "GLIBCXX", needs.glibcxx);
       return expectRefusal("libstdc++", { addon }, new RegExp(`invalid libstdc\\+\\+: expected one with GLIBCXX_${newer}, received an older one`), /^use a newer system/);
     });
 
-    it("that asks for instructions which the processor lacks names them", () =>
+    it("that requires instructions which the processor lacks names them", () =>
       expectRefusal("processor", { reviewkd: { instructionSets: ["avx9"] } }, /invalid processor: expected AVX9, received one without/, /^use a processor with AVX9/));
 
     it("without its addon says that it was not unpacked to its end", () =>
@@ -211,7 +211,7 @@ describe("an installation", () => {
     await placesOf();
     const bad = moduleThat("abort();", project);
     writeFileSync(path, Buffer.concat([bad, Buffer.alloc(built("reviewkd.node").length - bad.length)]));
-    // Of the same size and time: nobody tries it in a child process again, and the process itself ends by it.
+    // With the same size and time it is not tried in a child process again, and the process itself is killed.
     utimesSync(path, time, time);
     expect((await reviewkd(["doctor"], { package: main, env })).signal).to.equal("SIGABRT");
     writeFileSync(path, bad);
@@ -233,7 +233,7 @@ describe("an installation", () => {
     const entry = join(env["REVIEWKD_CACHE"]!, "libtorch-cuda", "2.14.1-cu130", "torch", "lib");
     mkdirSync(entry, { recursive: true });
     writeFileSync(join(entry, "libtorch_cpu.so"), "");
-    // What is not marked as whole is none.
+    // An entry that is not marked as complete counts as absent.
     expect((await placesOf())["cuda-libtorch"]).to.equal("absent");
     writeFileSync(join(entry, "..", "..", "reviewkd-cache.json"), "{}");
     expect((await placesOf())["platform-package"]).to.equal("loaded");

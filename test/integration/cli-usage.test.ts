@@ -103,7 +103,7 @@ describe("command line: usage", () => {
     const file = join(directory.path, "run.yaml");
     await writeFile(file, "model: { name: resnet8 }\ntraining:\n  bachSize: 32\n");
     const message = await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON);
-    expect(message).to.include("bachSize").and.match(/did you mean "?batchSize/);
+    expect(message).to.include("bachSize").and.match(/Did you mean "?batchSize/);
   });
 
   it("names file and line of a syntax error", async () => {

@@ -1,5 +1,5 @@
-// Electron itself cannot be had where this is tested. Its utilityProcess, as its documentation describes it, is put in its place: a child
-// process whose way to the parent is process.parentPort.
+// A substitute for Electron, which is not available where this is tested: its utilityProcess as documented, a child
+// process that talks to its parent through process.parentPort.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -11,9 +11,10 @@ import { lastLines, run } from "../../lib/install/process.js";
 import { cifarRecords } from "../support/cifar-records.js";
 
 const ROOT = resolve(import.meta.dirname, "../..");
-/** What a GPU machine has, and no more: above all no Node. */
+/** The only tools of a GPU machine; it has no Node. */
 const TOOLS = ["bash", "cp", "dirname", "env", "mkdir", "nice", "rm", "sh", "tar", "touch", "uname", "which", "xz", "gzip"];
-const LIMIT_SECONDS = 2;
+/** Less than Node and libtorch take to start. */
+const LIMIT_SECONDS = 0.3;
 
 describe("the GPU kit on a CPU", function () {
   this.timeout(240_000);
@@ -72,7 +73,7 @@ describe("the GPU kit on a CPU", function () {
       memcheck: "no device", racecheck: "no device", compiled: "no device", "bench-large": "no device", autotune: "no device",
     });
     expect(detail["scenarios"]).to.equal("6 of 6 scenarios hold");
-    expect(detail["speed"]).to.match(/^stopped after 2 s/);
+    expect(detail["speed"]).to.match(/^stopped after \d+ s/);
     expect(readdirSync(out).sort()).to.deep.equal(["log.txt", "steps.tsv"]);
     const log = readFileSync(join(out, "log.txt"), "utf8");
     for (const step of ["facts", "unpack", "doctor", "scenarios", "speed"]) expect(log).to.contain(`===== ${step} =====`);
@@ -98,7 +99,7 @@ describe("the GPU kit on a CPU", function () {
     const env = { PATH: path, HOME: empty, OUT: join(empty, "out"), GPU_WORK: join(empty, "work") };
     const missing = await run("bash", [script, "proof"], { cwd: empty, env });
     expect(missing.status).to.equal(1);
-    expect(missing.output).to.match(/^invalid kit: expected \.gpu\/node\.tar\.xz, received none in .*\. Bring \.gpu, which `npm run gpu:kit` packs\.\n$/);
+    expect(missing.output).to.match(/^invalid kit: expected \.gpu\/node\.tar\.xz, received none in .*\. Copy \.gpu, which `npm run gpu:kit` packs\.\n$/);
     const checkout = join(directory, "device/checkout");
     const usage = await run("bash", [script, "prove"], { cwd: checkout, env: { ...env, GPU_WORK: join(directory, "device/work") } });
     expect(usage.status).to.equal(2);

@@ -14,7 +14,7 @@ export const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf
 export const platform = `${process.platform}-${process.arch}`;
 export const version = manifest.version;
 
-/** The addon of this checkout, and the small module beside it. */
+/** The addon of this checkout, and the small module next to it. */
 export const built = (name: "reviewkd.node" | "preload.node"): Buffer => readFileSync(join(root, "build", "Release", name));
 
 /** An installation in `project`; returns the directory of the main package. */
@@ -28,7 +28,7 @@ export function install(project: string, inside = "node_modules"): string {
   return main;
 }
 
-/** What a broken platform package differs in from one that fits. */
+/** Differences of a broken platform package from a valid one. */
 export interface Difference {
   readonly version?: string;
   readonly libc?: string[];
@@ -38,7 +38,7 @@ export interface Difference {
   readonly name?: string;
 }
 
-/** Lays a platform package beside the main one at `main`; returns its directory. */
+/** Installs a platform package next to the main one at `main`; returns its directory. */
 export function installPlatform(main: string, { name = platform, addon = built("reviewkd.node"), reviewkd: requirements, ...rest }: Difference = {}): string {
   const directory = join(dirname(main), "@reviewkd", name);
   mkdirSync(directory, { recursive: true });
@@ -65,7 +65,7 @@ export function moduleThat(what: string, directory: string): Buffer {
   return readFileSync(path);
 }
 
-/** What `doctor --json` says of an installation that does not work. */
+/** The report of `doctor --json` on an installation that does not work. */
 export interface Verdict {
   readonly code: string;
   readonly message: string;

@@ -1,4 +1,4 @@
-// On a stand-in for Electron's utility processes: electron-package.ts says what it is.
+// Runs on a substitute for Electron's utility processes; see electron-package.ts.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -16,7 +16,7 @@ std::vector<Case>& cases();
 
 /// Thrown by a case that has checked what it can: Wine does not support the rest, so nothing was learnt about
 /// Windows.
-struct CannotTell {
+struct Undecided {
   std::string reason;
 };
 bool under_wine();

@@ -41,7 +41,7 @@ void die(const std::string& path) {
 }
 
 int run_all() {
-  int failed = 0, untold = 0;
+  int failed = 0, undecided = 0;
   for (const auto& [name, run] : cases()) {
     // A loaded library cannot be removed on Windows.
     current = std::to_string(std::stoi(current) + 1);
@@ -49,8 +49,8 @@ int run_all() {
     std::string complaint;
     try {
       run();
-    } catch (const CannotTell& wine) {
-      ++untold;
+    } catch (const Undecided& wine) {
+      ++undecided;
       std::cout << "?    " << name << "\n       " << wine.reason << std::endl;
       continue;
     } catch (const std::exception& error) {
@@ -59,7 +59,7 @@ int run_all() {
     failed += complaint.empty() ? 0 : 1;
     std::cout << (complaint.empty() ? "ok   " : "FAIL ") << name << (complaint.empty() ? "" : "\n       ") << complaint << std::endl;
   }
-  std::cout << cases().size() << " cases, " << failed << " failed, " << untold << " that only Windows itself can tell" << std::endl;
+  std::cout << cases().size() << " cases, " << failed << " failed, " << undecided << " that only Windows itself can decide" << std::endl;
   return failed;
 }
 

@@ -36,7 +36,7 @@ CASE("a hundred released mappings cost nothing") {
   }
 }
 
-CASE("memory has the alignment that was asked for, at any size") {
+CASE("memory has the requested alignment at any size") {
   for (const size_t alignment : {size_t{16}, size_t{64}, size_t{4096}}) {
     for (const size_t bytes : {size_t{1}, size_t{63}, size_t{100'000}}) {
       void* memory = platform::allocate_aligned(alignment, bytes);

@@ -76,7 +76,7 @@ function read(path: string): unknown {
   try {
     return JSON.parse(readFileSync(FOLDER + path, "utf8"));
   } catch (error) {
-    throw new Error(`fixtures/fixtures/goldens/${path}; scripts/goldens/write_goldens.py makes it`, { cause: error });
+    throw new Error(`no golden at test/fixtures/goldens/${path}; scripts/goldens/write_goldens.py makes it`, { cause: error });
   }
 }
 

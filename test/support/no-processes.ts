@@ -16,7 +16,7 @@ export const mochaHooks = {
     // A new addon is tried in a child process before it is loaded.
     addon();
     for (const name of STARTING) Object.assign(childProcess, { [name]: () => refuse(name) });
-    Object.assign(threads, { Worker: class { constructor() { refuse("Worker"); } } });
+    Object.assign(threads, { Worker: function Worker() { refuse("Worker"); } });
     // For those who import the functions by name.
     syncBuiltinESMExports();
   },

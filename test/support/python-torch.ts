@@ -16,7 +16,7 @@ export async function writeCheckpoints(python: string, directory: string): Promi
   await run(python, [SCRIPT, directory]);
 }
 
-/** What `torch.load(path, weights_only=True)` makes of a file. */
+/** The result of `torch.load(path, weights_only=True)`. */
 export interface LoadedInPython {
   readonly class: string;
   readonly metadata: Readonly<Record<string, string>>;

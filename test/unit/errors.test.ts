@@ -59,7 +59,7 @@ describe("ReviewKdError", () => {
     expect(() => Tensor.from(new Float32Array(2), [3])).to.throw(ReviewKdError).with.property("code", "SHAPE_MISMATCH");
   });
 
-  it("is told apart from other errors, also where another copy of the package made it", () => {
+  it("is distinguished from other errors, even if another copy of the package created it", () => {
     class Foreign extends Error {
       override readonly name = "ReviewKdError";
       readonly code = "ABORTED";

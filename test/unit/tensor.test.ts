@@ -28,7 +28,7 @@ describe("Tensor", () => {
     expect(tensor.toTypedArray()).to.deep.equal(Float32Array.of(1, 1 + 2 ** -7, 1, 3.140625, -256));
   });
 
-  it("converts to the type asked for", () => {
+  it("converts to the requested type", () => {
     const cases = [
       [Float64Array.of(0.1), "float32", Float32Array.of(0.1)],
       [Float32Array.of(0.1), "float64", Float64Array.of(Math.fround(0.1))],

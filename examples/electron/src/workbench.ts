@@ -113,7 +113,7 @@ export class Workbench {
 
   /** Starts a worker if none runs. */
   #rk(): Promise<TrainingWorker> {
-    if (this.#closing) throw new ReviewKdError("DISPOSED", "expected an application that is open, got one that is being closed");
+    if (this.#closing) throw new ReviewKdError("DISPOSED", "the application is closing. Open it again to train.");
     this.#worker ??= this.#startWorker();
     return this.#worker;
   }

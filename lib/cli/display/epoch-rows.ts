@@ -12,7 +12,7 @@ interface Column {
   readonly value: (event: EpochEvent) => string;
 }
 
-/** What decides how a run is shown. */
+/** The properties of a run that decide how it is shown. */
 export type RunShape = Pick<StartEvent, "task" | "taskInfo" | "terms">;
 
 /** A sum of more terms than this is shown as one figure, so that a row fits on a line. */

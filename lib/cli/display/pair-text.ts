@@ -44,8 +44,8 @@ function memoryTable({ memory }: PairExplanation): string {
   return renderTable(["training memory", ""], [
     ["parameters and statistics", formatBytes(memory.state)],
     ["momentum buffers", formatBytes(memory.momentumBuffers)],
-    ["images, activations, gradients, at most", formatBytes(memory.step)],
-    ["together", formatBytes(memory.tensors)],
-    ["with what is kept for reuse", formatBytes(memory.process)],
+    ["images, activations, gradients (peak)", formatBytes(memory.step)],
+    ["total", formatBytes(memory.tensors)],
+    ["including memory cached for reuse", formatBytes(memory.process)],
   ], [""]);
 }

@@ -75,7 +75,7 @@ function lineOf(event: Exclude<StudyEvent, EventOf<"cell-run">>): string | undef
       const metric = primaryMetric(event.taskInfo);
       const value = (values: object): string => formatWithUnit(metric, namedValue(values, metric.name));
       const text = `last ${value(last)}, best ${value(best)} (epoch ${best.epoch + 1}), ${formatDuration(seconds ?? 0)}`;
-      return event.skipped ? `${place(event)} ${event.label}, seed ${event.seed}: done before, ${text}` : `${place(event)} done: ${text}`;
+      return event.skipped ? `${place(event)} ${event.label}, seed ${event.seed}: already done, ${text}` : `${place(event)} done: ${text}`;
     }
     case "cell-failed":
       return `${place(event)} ${event.label}, seed ${event.seed} failed [${event.code}]: ${event.message}`;

@@ -36,6 +36,6 @@ async function fileSettings(kind: StudyKind, path: string): Promise<Settings> {
   if (other === kind) return settings;
   throw new ReviewKdError(
     "CONFIG_INVALID",
-    `invalid kind of study in ${path}: expected "${kind}", received ${JSON.stringify(other)}. Use the command for that kind.`,
+    `invalid kind of study in ${path}: expected "${kind}", received ${JSON.stringify(other)}. Pass another --study to \`reviewkd study ${kind}\`, or use the command of that kind.`,
   );
 }

@@ -15,7 +15,7 @@ export interface FlagRow {
   readonly parser?: ValueParser<unknown>;
 }
 
-/** What is read of a JSON schema here. */
+/** The part of a JSON schema that is read here. */
 interface JsonSchema {
   readonly type?: string;
   readonly enum?: readonly unknown[];
@@ -84,7 +84,7 @@ function settingAt(schema: JsonSchema, path: readonly string[]): JsonSchema | un
 }
 
 function defaultText(value: unknown): string {
-  return value === undefined || value === null || typeof value === "object" ? "" : ` (default: ${String(value)})`;
+  return typeof value === "number" || typeof value === "string" || typeof value === "boolean" ? ` (default: ${value})` : "";
 }
 
 function parserOf(setting: JsonSchema, path: string): ValueParser<unknown> {

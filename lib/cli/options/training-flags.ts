@@ -53,7 +53,7 @@ const TRAINING: readonly FlagRow[] = [
 const MACHINE: readonly FlagRow[] = [
   { path: "training.device", flag: "--device <name>", help: "cpu, cuda or auto" },
   { path: "training.threads", flag: "--threads <n>", help: "threads of one operation" },
-  { path: "training.reference", flag: "--reference", help: "the plain PyTorch form of every operation: slower, equal within rounding" },
+  { path: "training.fused", flag: "--no-fused", help: "the plain PyTorch form of every operation: slower, equal within rounding" },
 ];
 
 const SAVING: readonly FlagRow[] = [

@@ -141,7 +141,7 @@ export const StudyEvent = z.discriminatedUnion("type", [
   event("cell-run", { ...cell, run: FitEvent, etaSeconds: NonNegativeNumber }),
   /** A cell is done, or was so before. */
   event("cell-end", { ...cell, label: z.string(), seed: Seed, skipped: z.boolean(), taskInfo: TaskInfo, result: CellResult }),
-  /** A cell could not be finished; the others go on. */
+  /** A cell could not be finished; the others continue. */
   event("cell-failed", { ...cell, label: z.string(), seed: Seed, code: z.string(), message: z.string() }),
   /** A results file was written. */
   event("study-file", { kind: z.enum(["csv", "json", "picture"]), path: z.string() }),

@@ -22,7 +22,7 @@ export const MetricInfo = z.strictObject({
 });
 export type MetricInfo = z.infer<typeof MetricInfo>;
 
-/** What a training minimizes, and how it is judged. */
+/** The losses that a training minimizes, and the metrics that judge it. */
 export const TaskInfo = z.strictObject({
   name: z.string(),
   losses: z.array(LossInfo).min(1),

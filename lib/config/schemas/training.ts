@@ -75,8 +75,8 @@ export const StepOptions = z.strictObject({
   clipNorm: PositiveNumber.nullable().default(null),
   /** Threads of one operation; `null`: as many as the machine has cores. */
   threads: PositiveCount.nullable().default(null).meta(RESUMABLE),
-  /** Take the plain PyTorch form of every operation instead of its fast path: slower, the same within rounding. */
-  reference: z.boolean().default(false),
+  /** Compute by fused operations; `false`: by the plain PyTorch form of each, which is slower and equal within rounding. */
+  fused: z.boolean().default(true),
   /** Where to compute; networks move there when the session is made. `undefined` leaves them where they are. */
   device: Device.optional().meta(RESUMABLE),
 });
@@ -95,7 +95,7 @@ export const EpochOptions = z.strictObject({
 });
 export type EpochOptionsInput = z.input<typeof EpochOptions>;
 
-/** Everything that `fit` decides beside networks, method and data. */
+/** Every setting of `fit` other than networks, method and data. */
 export const TrainingOptions = StepOptions.extend({
   epochs: PositiveCount.default(240),
   batchSize: PositiveCount.default(128),
@@ -104,7 +104,7 @@ export const TrainingOptions = StepOptions.extend({
   seed: Seed.default(0),
   /** Pad, crop and flip the training images. */
   augment: z.boolean().default(true),
-  /** Keep a checkpoint of its own after every so many epochs; `null`: none beside the last and the best. */
+  /** Keep a checkpoint of its own after every so many epochs; `null`: only the last and the best. */
   checkpointEvery: PositiveCount.nullable().default(null).meta(RESUMABLE),
   /** Of these, the newest that are kept; `null`: all. */
   keepCheckpoints: PositiveCount.nullable().default(null).meta(RESUMABLE),

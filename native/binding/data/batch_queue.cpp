@@ -35,7 +35,7 @@ void BatchQueueHandle::define(Napi::Env env) {
 }
 
 void BatchQueueHandle::open(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] {
+  translate_exceptions(info.Env(), [&] {
     resource()->queue->open({.batch_size = integer_of(info[0], "batchSize"),
                              .smallest_batch = integer_of(info[1], "smallestBatch"),
                              .first_batch = integer_of(info[2], "firstBatch")});
@@ -43,11 +43,11 @@ void BatchQueueHandle::open(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value BatchQueueHandle::first_batch(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] { return Napi::Number::New(info.Env(), static_cast<double>(resource()->queue->first_batch())); });
+  return translate_exceptions(info.Env(), [&] { return Napi::Number::New(info.Env(), static_cast<double>(resource()->queue->first_batch())); });
 }
 
 void BatchQueueHandle::put(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] {
+  translate_exceptions(info.Env(), [&] {
     const auto images = resource();
     if (!info[0].IsTypedArray() || !info[1].IsTypedArray()) fail(ErrorCode::kInvalidArgument, "invalid images or labels: expected typed arrays.");
     const auto pixels = info[0].As<Napi::TypedArray>();
@@ -70,7 +70,7 @@ void BatchQueueHandle::put(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value BatchQueueHandle::room(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const Napi::Env env = info.Env();
     const auto queue = resource()->queue;
     // Usually there is room, so no turn of the event loop is needed.
@@ -79,35 +79,35 @@ Napi::Value BatchQueueHandle::room(const Napi::CallbackInfo& info) {
       deferred.Resolve(Napi::Boolean::New(env, true));
       return deferred.Promise();
     }
-    auto [promise, settle] = open_promise<bool>(env, [](Napi::Env env, bool room) { return Napi::Boolean::New(env, room); });
-    queue->when_room(std::move(settle));
+    auto [promise, resolve] = open_promise<bool>(env, [](Napi::Env env, bool room) { return Napi::Boolean::New(env, room); });
+    queue->when_room(std::move(resolve));
     return promise;
   });
 }
 
 Napi::Value BatchQueueHandle::next(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return on_own_thread(info.Env(), [queue = resource()->queue] { return queue->next(); }, to_js_batch);
   });
 }
 
 void BatchQueueHandle::finish(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] { resource()->queue->finish(); });
+  translate_exceptions(info.Env(), [&] { resource()->queue->finish(); });
 }
 
 void BatchQueueHandle::fail_with(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] {
+  translate_exceptions(info.Env(), [&] {
     // The caller that awaits the trainer receives the producer's own error; this one only ends the pass.
     resource()->queue->fail(std::make_exception_ptr(Error(ErrorCode::kInternal, string_of(info[0], "message"))));
   });
 }
 
 void BatchQueueHandle::cancel(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] { resource()->queue->cancel(); });
+  translate_exceptions(info.Env(), [&] { resource()->queue->cancel(); });
 }
 
 Napi::Value new_batch_queue(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const Options options = options_of(info[0], "options");
     const auto queue_options = BatchQueueOptions::from(options);
     auto images = std::make_shared<QueuedImages>();
@@ -124,7 +124,7 @@ Napi::Value new_batch_queue(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value data_order_of(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const int64_t size = integer_of(info[0], "size");
     if (size < 0 || size > std::numeric_limits<uint32_t>::max()) fail(ErrorCode::kInvalidArgument, "invalid size: expected 0 to 2^32 - 1, received ", size, ".");
     return on_own_thread(
@@ -140,7 +140,7 @@ Napi::Value data_order_of(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value random_resized_crop_of(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const Window window = random_resized_crop(
         static_cast<uint64_t>(integer_of(info[0], "seed")), integer_of(info[1], "epoch"), integer_of(info[2], "index"),
         integer_of(info[3], "height"), integer_of(info[4], "width"), ResizedCropOptions::from(options_of(info[5], "options")));

@@ -46,7 +46,7 @@ void DatasetHandle::define(Napi::Env env) {
 }
 
 Napi::Value DatasetHandle::describe(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const Napi::Env env = info.Env();
     const auto dataset = resource()->data;
     const auto numbers = [&](const std::array<double, 3>& values) { return to_array(env, std::vector<double>(values.begin(), values.end())); };
@@ -65,7 +65,7 @@ Napi::Value DatasetHandle::describe(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DatasetHandle::batches(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const auto dataset = resource()->data;
     const Split& split = split_of(*dataset, string_of(info[0], "split"));
     const BatchPlan plan = BatchPlan::from(options_of(info[1], "options"));
@@ -76,7 +76,7 @@ Napi::Value DatasetHandle::batches(const Napi::CallbackInfo& info) {
 void BatchReaderHandle::define(Napi::Env env) { Handle::define(env, InstanceMethod("next", &BatchReaderHandle::next)); }
 
 Napi::Value BatchReaderHandle::next(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(), [source = resource()] { return source->next(); },
         to_js_batch);
@@ -84,7 +84,7 @@ Napi::Value BatchReaderHandle::next(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value load_dataset(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [source = options_of(info[0], "source")] { return std::make_shared<const LoadedDataset>(reviewkd::load_dataset(source)); }, to_handle);

@@ -7,7 +7,7 @@
 
 namespace reviewkd::binding {
 
-/// Tasks are run even if no epoch runs; `within_epoch` tells them apart.
+/// Tasks are run even if no epoch runs; `within_epoch` distinguishes the two cases.
 class BetweenStepTasks {
  public:
   /// From any thread. A task must not throw.

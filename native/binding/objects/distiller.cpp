@@ -73,11 +73,11 @@ void DistillerHandle::define(Napi::Env env) {
 }
 
 Napi::Value DistillerHandle::parameters(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] { return Napi::Number::New(info.Env(), static_cast<double>(parameter_count(resource()->modules()))); });
+  return translate_exceptions(info.Env(), [&] { return Napi::Number::New(info.Env(), static_cast<double>(parameter_count(resource()->modules()))); });
 }
 
 Napi::Value DistillerHandle::forward(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [distiller = resource(), images = TensorHandle::unwrap(info[0]),
@@ -97,7 +97,7 @@ Napi::Value DistillerHandle::forward(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DistillerHandle::matching(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
+  return translate_exceptions(info.Env(), [&]() -> Napi::Value {
     const Napi::Env env = info.Env();
     const auto distiller = resource();
     const Matching& matching = distiller->matching();
@@ -116,7 +116,7 @@ Napi::Value DistillerHandle::matching(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DistillerHandle::measure(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const ImageSize image{integer_of(info[0], "height"), integer_of(info[1], "width")};
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
@@ -139,7 +139,7 @@ Napi::Value DistillerHandle::measure(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DistillerHandle::get_state_dict(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [distiller = resource()] {
@@ -151,7 +151,7 @@ Napi::Value DistillerHandle::get_state_dict(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DistillerHandle::put_state_dict(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [distiller = resource(), source = entries_of(info[0]), strict = info[1].ToBoolean().Value()] {
@@ -163,7 +163,7 @@ Napi::Value DistillerHandle::put_state_dict(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value create_distiller(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [teacher = ModelHandle::unwrap(info[0]), student = ModelHandle::unwrap(info[1]), method = options_of(info[2], "method"),
@@ -175,7 +175,7 @@ Napi::Value create_distiller(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value hierarchical_context_loss_of(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     struct Result {
       double loss;
       at::Tensor gradient;

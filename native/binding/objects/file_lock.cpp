@@ -11,19 +11,19 @@ void FileLockHandle::define(Napi::Env env) {
 }
 
 Napi::Value FileLockHandle::supported(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value { return Napi::Boolean::New(info.Env(), resource()->supported()); });
+  return translate_exceptions(info.Env(), [&]() -> Napi::Value { return Napi::Boolean::New(info.Env(), resource()->supported()); });
 }
 
 Napi::Value FileLockHandle::intact(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value { return Napi::Boolean::New(info.Env(), resource()->intact()); });
+  return translate_exceptions(info.Env(), [&]() -> Napi::Value { return Napi::Boolean::New(info.Env(), resource()->intact()); });
 }
 
 void FileLockHandle::write(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] { resource()->write(string_of(info[0], "text")); });
+  translate_exceptions(info.Env(), [&] { resource()->write(string_of(info[0], "text")); });
 }
 
 Napi::Value lock_file(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(), [path = string_of(info[0], "path")] { return FileLock::try_lock(path); },
         [](Napi::Env env, const std::shared_ptr<FileLock>& lock) -> Napi::Value {

@@ -79,7 +79,7 @@ Napi::Object ModelHandle::from(Napi::Env env, std::shared_ptr<Network> network) 
 }
 
 Napi::Value ModelHandle::describe(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const auto network = resource();
     Napi::Object object = Napi::Object::New(info.Env());
     object.Set("name", network->name);
@@ -92,14 +92,14 @@ Napi::Value ModelHandle::describe(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelHandle::feature_specs(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const ImageSize image{integer_of(info[0], "height"), integer_of(info[1], "width")};
     return to_js(info.Env(), resource()->module->feature_specs(image));
   });
 }
 
 Napi::Value ModelHandle::forward(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const auto network = resource();
     const auto images = TensorHandle::unwrap(info[0]);
     const Options options = options_of(info[1], "options");
@@ -139,7 +139,7 @@ Napi::Value ModelHandle::forward(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelHandle::get_state_dict(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [network = resource()] {
@@ -151,7 +151,7 @@ Napi::Value ModelHandle::get_state_dict(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelHandle::put_state_dict(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [network = resource(), source = entries_of(info[0]), strict = info[1].ToBoolean().Value()] {
@@ -163,7 +163,7 @@ Napi::Value ModelHandle::put_state_dict(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [network = resource(), path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata")] {
@@ -181,7 +181,7 @@ Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [network = resource(), path = string_of(info[0], "path"), strict = info[1].ToBoolean().Value(), key = string_of(info[2], "key")] {
@@ -194,7 +194,7 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelHandle::evaluate(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     // Who fills a queue may need the thread in the background for it, which must not wait for him.
     const bool waits = is_queue(info[0]);
     const auto thread = waits ? Runtime::of(info.Env()).new_thread() : Runtime::of(info.Env()).background();
@@ -222,7 +222,7 @@ Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<Wo
 }
 
 Napi::Value create_model(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const Options options = options_of(info[0], "options");
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
@@ -235,7 +235,7 @@ Napi::Value create_model(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value list_models(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const Napi::Env env = info.Env();
     const auto& registry = model_registry();
     Napi::Array rows = Napi::Array::New(env, registry.size());

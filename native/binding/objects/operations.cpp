@@ -34,12 +34,12 @@ struct Computed {
 /// How and where an operation is computed, and whether it is differentiated.
 struct OpOptions {
   explicit OpOptions(const Options& options)
-      : reference(options.boolean("reference")),
+      : fused(options.boolean("fused")),
         precision(options.boolean("bfloat16") ? Precision::kBfloat16 : Precision::kFloat32),
         differentiates(options.boolean("training")),
         device(parse_device(options.has("device") ? options.string("device") : "cpu")) {}
 
-  bool reference;
+  bool fused;
   Precision precision;
   bool differentiates;
   c10::Device device;
@@ -57,7 +57,7 @@ Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
   return run_async(
       info.Env(), Runtime::of(info.Env()).background(),
       [inputs, gradient = *TensorHandle::unwrap(info[1]), options = OpOptions(options_of(info[2], "options")), operation = std::move(operation)]() mutable {
-        const ops::ReferenceScope path(options.reference);
+        const ops::ReferenceScope path(!options.fused);
         const PrecisionScope computing(options.precision, options.device);
         for (auto& input : inputs) {
           const auto order = input.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
@@ -92,7 +92,7 @@ Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
 }  // namespace
 
 Napi::Value conv_norm_of(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const Options options = options_of(info[2], "options");
     return run_operation(info, [stride = options.integer("stride"), relu = options.boolean("relu"), training = options.boolean("training")](
                                    const std::vector<at::Tensor>& inputs, Computed& computed) {
@@ -113,7 +113,7 @@ Napi::Value conv_norm_of(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value attention_fusion_of(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_operation(info, [](const std::vector<at::Tensor>& inputs, Computed& computed) {
       computed.output = ops::attention_fusion(inputs.at(0), inputs.at(1), inputs.at(2), inputs.at(3));
     });
@@ -121,7 +121,7 @@ Napi::Value attention_fusion_of(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value context_loss_of(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_operation(info, [](const std::vector<at::Tensor>& inputs, Computed& computed) {
       // Losses run outside autocast: the maps have the type that a network produces.
       const at::ScalarType type = ops::computing_type(inputs.at(0));
@@ -131,7 +131,7 @@ Napi::Value context_loss_of(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value device_batches_of(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const Options options = options_of(info[2], "options");
     const BatchPlan plan = BatchPlan::from(options);
     return run_async(
@@ -153,7 +153,7 @@ Napi::Value device_batches_of(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value tensor_convolution_of(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const Options options = options_of(info[1], "options");
     const auto tensors = info[0].As<Napi::Object>();
     const auto tensor = [&](const char* name) { return tensors.Has(name) ? *TensorHandle::unwrap(tensors.Get(name)) : at::Tensor(); };
@@ -161,13 +161,13 @@ Napi::Value tensor_convolution_of(const Napi::CallbackInfo& info) {
                                              .scale = tensor("scale"), .shift = tensor("shift"), .origin = tensor("origin")};
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [inputs = given, reference = options.boolean("reference"), device = parse_device(options.string("device"))]() mutable {
+        [inputs = given, fused = options.boolean("fused"), device = parse_device(options.string("device"))]() mutable {
           const at::NoGradGuard plain;
           ops::TensorConvolutionResult result;
           for (auto* input : {&inputs.x, &inputs.weight, &inputs.scale, &inputs.shift, &inputs.origin}) {
             if (input->defined()) *input = input->to(device);
           }
-          if (reference) {
+          if (!fused) {
             result = ops::reference_tensor_convolution(inputs);
           } else if (ops::supports_tensor_convolution(inputs)) {
             result = ops::tensor_convolution(inputs, ops::pack_tensor_weights(inputs.weight));
@@ -189,7 +189,7 @@ Napi::Value tensor_convolution_of(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value kernel_rates_of(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const Options options = options_of(info[0], "options");
     ops::RateOptions rates{.device = parse_device(options.string("device"))};
     rates.type = options.boolean("bfloat16") ? at::kBFloat16 : at::kFloat;

@@ -67,7 +67,7 @@ void SessionHandle::define(Napi::Env env) {
 }
 
 Napi::Value SessionHandle::step(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return on_thread(
         info.Env(), resource(),
         [batches = batches_of(info[0])](Session& session) { return session.step(batches); },
@@ -76,7 +76,7 @@ Napi::Value SessionHandle::step(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SessionHandle::train_epoch(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const Napi::Env env = info.Env();
     const TrainingImages images = training_images_of(info[0], "train");
     const EpochOptions options = EpochOptions::from(options_of(info[1], "options"));
@@ -99,24 +99,24 @@ Napi::Value SessionHandle::train_epoch(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SessionHandle::evaluate(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const auto owner = resource();
     return evaluate_on(info, owner->thread, owner->session->shared_network(), owner->session->shared_task(), [owner] { owner->session->use_threads(); });
   });
 }
 
 Napi::Value SessionHandle::gradients(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return on_thread(info.Env(), resource(), [](Session& session) { return session.gradients(); }, to_entries);
   });
 }
 
 Napi::Value SessionHandle::task(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] { return to_js(info.Env(), resource()->session->task().info()); });
+  return translate_exceptions(info.Env(), [&] { return to_js(info.Env(), resource()->session->task().info()); });
 }
 
 Napi::Value SessionHandle::position(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     struct Position {
       EpochState state;
       int64_t steps;
@@ -135,7 +135,7 @@ Napi::Value SessionHandle::position(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SessionHandle::configure(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const Options options = options_of(info[0], "options");
     std::optional<int64_t> epoch;
     std::optional<double> rate;
@@ -153,7 +153,7 @@ Napi::Value SessionHandle::configure(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SessionHandle::save(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return on_thread(
         info.Env(), resource(),
         [path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata"), keep_as = string_of(info[2], "keepAs")](Session& session) {
@@ -165,7 +165,7 @@ Napi::Value SessionHandle::save(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SessionHandle::save_within_epoch(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const auto owner = resource();
     return run_async(
         info.Env(), std::make_shared<NextStep>(NextStep{owner}),
@@ -182,7 +182,7 @@ Napi::Value SessionHandle::save_within_epoch(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SessionHandle::load(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return on_thread(
         info.Env(), resource(),
         [path = string_of(info[0], "path"), other_teacher = info[1].ToBoolean().Value()](Session& session) {
@@ -197,7 +197,7 @@ Napi::Value SessionHandle::load(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value create_session(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const Napi::Env env = info.Env();
     const Options options = options_of(info[1], "options");
     const SessionOptions session_options = SessionOptions::from(options);

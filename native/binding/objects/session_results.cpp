@@ -119,7 +119,7 @@ Napi::Value to_js(Napi::Env env, const TaskInfo& task) {
 }
 
 Napi::Value list_tasks(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const auto& tasks = task_registry();
     Napi::Array array = Napi::Array::New(info.Env(), tasks.size());
     for (uint32_t i = 0; i < tasks.size(); ++i) array.Set(i, to_js(info.Env(), tasks[i]->info()));

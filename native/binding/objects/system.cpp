@@ -36,14 +36,14 @@ Napi::Value to_js(Napi::Env env, const ops::KernelBackendStatus& plugin) {
 }  // namespace
 
 Napi::Value offer_cuda_plugin(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     ops::offer_kernel_backend(string_of(info[0], "path"));
     return info.Env().Undefined();
   });
 }
 
 Napi::Value system_info(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [] {

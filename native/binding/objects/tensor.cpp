@@ -63,7 +63,7 @@ Napi::Object TensorHandle::from(Napi::Env env, const at::Tensor& tensor) {
 }
 
 Napi::Value TensorHandle::shape(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const auto tensor = resource();
     Napi::Array shape = Napi::Array::New(info.Env(), tensor->dim());
     for (int64_t i = 0; i < tensor->dim(); ++i) shape.Set(static_cast<uint32_t>(i), static_cast<double>(tensor->size(i)));
@@ -72,11 +72,11 @@ Napi::Value TensorHandle::shape(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value TensorHandle::dtype(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] { return Napi::String::New(info.Env(), dtype_name(resource()->scalar_type())); });
+  return translate_exceptions(info.Env(), [&] { return Napi::String::New(info.Env(), dtype_name(resource()->scalar_type())); });
 }
 
 Napi::Value TensorHandle::to_typed_array(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
+  return translate_exceptions(info.Env(), [&]() -> Napi::Value {
     const Napi::Env env = info.Env();
     const at::Tensor tensor = for_javascript(*resource());
     switch (tensor.scalar_type()) {
@@ -91,7 +91,7 @@ Napi::Value TensorHandle::to_typed_array(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value tensor_from(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     if (info.Length() != 3 || !info[0].IsTypedArray()) fail(ErrorCode::kInvalidArgument, "invalid tensor values: expected a typed array.");
     const auto values = info[0].As<Napi::TypedArray>();
     const auto shape = integers_of(info[1], "shape");

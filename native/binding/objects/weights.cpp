@@ -91,7 +91,7 @@ NamedTensors converted(const NamedTensors& tensors, std::optional<at::ScalarType
 }  // namespace
 
 Napi::Value read_weights_info(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [path = string_of(info[0], "path"), request = request_of(options_of(info[1], "options"))] {
@@ -102,7 +102,7 @@ Napi::Value read_weights_info(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value inspect_weights(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [path = string_of(info[0], "path"), request = request_of(options_of(info[1], "options"))] {
@@ -119,7 +119,7 @@ Napi::Value inspect_weights(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value read_state_dict(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [path = string_of(info[0], "path"), request = request_of(options_of(info[1], "options"))] {
@@ -137,7 +137,7 @@ Napi::Value read_state_dict(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value write_state_dict(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [path = string_of(info[0], "path"), tensors = entries_of(info[1]), metadata = metadata_of(info[2], "metadata")] {
@@ -149,7 +149,7 @@ Napi::Value write_state_dict(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value convert_weights(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
+  return translate_exceptions(info.Env(), [&] {
     const Options options = options_of(info[2], "options");
     const auto dtype = options.has("dtype") ? element_type_of_name(options.string("dtype")) : std::nullopt;
     const auto floating = dtype ? std::optional(scalar_type(*dtype)) : std::nullopt;

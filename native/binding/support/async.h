@@ -43,7 +43,7 @@ Napi::Promise run_async(Napi::Env env, const std::shared_ptr<Thread>& thread, Wo
       if (state->settled) state->settled(env);
       try {
         if (state->error) throw to_js_error(env, state->error);
-        state->deferred.Resolve(guarded(env, [&] { return state->convert(env, *state->result); }));
+        state->deferred.Resolve(translate_exceptions(env, [&] { return state->convert(env, *state->result); }));
       } catch (const Napi::Error& error) {
         state->deferred.Reject(error.Value());
       }
@@ -57,10 +57,10 @@ Napi::Promise run_async(Napi::Env env, const std::shared_ptr<Thread>& thread, Wo
 template <typename Value, typename Convert>
 std::pair<Napi::Promise, std::function<void(Value)>> open_promise(Napi::Env env, Convert convert) {
   const Napi::Promise::Deferred deferred(env);
-  auto settle = [deferred, convert, completions = Runtime::of(env).completions()](Value value) {
+  auto resolve = [deferred, convert, completions = Runtime::of(env).completions()](Value value) {
     completions->post([deferred, convert, value](Napi::Env env) { deferred.Resolve(convert(env, value)); });
   };
-  return {deferred.Promise(), std::move(settle)};
+  return {deferred.Promise(), std::move(resolve)};
 }
 
 /// The result of work without a result.

@@ -13,7 +13,7 @@ Napi::Error to_js_error(Napi::Env env, std::exception_ptr error);
 
 /// Runs `body` and rethrows its exceptions as JavaScript errors.
 template <typename Body>
-auto guarded(Napi::Env env, Body body) -> decltype(body()) {
+auto translate_exceptions(Napi::Env env, Body body) -> decltype(body()) {
   try {
     return body();
   } catch (const Napi::Error&) {

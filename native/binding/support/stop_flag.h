@@ -17,7 +17,7 @@ class StopFlagHandle : public Handle<StopFlagHandle, std::atomic<bool>> {
 
  private:
   void set(const Napi::CallbackInfo& info) {
-    guarded(info.Env(), [&] { resource()->store(true); });
+    translate_exceptions(info.Env(), [&] { resource()->store(true); });
   }
 };
 

@@ -44,7 +44,8 @@ std::string hyphenated(const std::string& name) {
   return text;
 }
 
-/// What `exact` wrote, or nothing. Not std::from_chars, which some standard libraries have for whole numbers alone.
+/// Parses the output of `exact`; nullopt for other text. Not std::from_chars, which some standard libraries have for whole
+/// numbers alone.
 std::optional<double> exact_number(std::string_view text) {
   const bool negative = text.starts_with('-');
   if (negative) text.remove_prefix(1);
@@ -87,7 +88,7 @@ class Fields {
     return *value;
   }
 
-  /// What `sum_text` wrote.
+  /// Parses the output of `sum_text`.
   double sum(const std::string& name) const {
     const bool is_whole = find(name).find_first_not_of("-0123456789") == std::string::npos;
     return is_whole ? static_cast<double>(integer(name)) : number(name);
@@ -221,8 +222,8 @@ void check_teacher(const Session& session, const std::string& recorded, const st
        ", received other weights or another mode. Load the weights that the teacher had then.");
 }
 
-/// Methods without parameters, kd and dkd say, leave no trace among the tensors; an epoch that one began must not go on
-/// with another.
+/// Methods without parameters, for example kd and dkd, leave no trace among the tensors; an epoch that one began must not
+/// continue with another.
 void check_terms(const Session& session, const EpochState& state, const std::string& path) {
   std::vector<std::string> recorded;
   for (const auto& term : state.sums.losses.terms) recorded.push_back(term.kind);

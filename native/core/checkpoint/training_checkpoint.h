@@ -1,5 +1,5 @@
 #pragma once
-// A training at rest: everything that a session needs to go on as if it had never stopped.
+// A saved training: everything that a session needs to continue as if it had never stopped.
 
 #include <string>
 

@@ -61,12 +61,12 @@ BatchPlan EpochRunner::begin(const ImageSet& set) {
 }
 
 template <typename Work>
-auto EpochRunner::settled_on_error(const Work& work) {
+auto EpochRunner::read_back_on_error(const Work& work) {
   try {
     return work();
   } catch (...) {
     // An eager step's state is that of the last step, without being read.
-    if (step_.is_deferred() && training_.state.step > 0) settle();
+    if (step_.is_deferred() && training_.state.step > 0) read_back();
     throw;
   }
 }
@@ -92,16 +92,16 @@ void EpochRunner::run(const TrainingImages& images, double& seconds_per_step) {
   Stopwatch watch;
   Stopwatch unread;
   double seconds_unread = kSecondsUnread;
-  Stopwatch since_settled;
-  int64_t settled = state.step;
+  Stopwatch since_read_back;
+  int64_t last_read = state.step;
   while (state.step < state.steps && take_steps(pass, seconds_per_step)) {
     seconds_unread += unread.lap();
     const bool is_stopped = control_.stop;
     const bool is_read = !step_.is_deferred() || is_stopped || state.step == state.steps || seconds_unread >= kSecondsUnread || is_report_due();
     if (is_read) {
-      settle();
-      seconds_per_step = since_settled.lap() / static_cast<double>(std::max<int64_t>(1, state.step - settled));
-      settled = state.step;
+      read_back();
+      seconds_per_step = since_read_back.lap() / static_cast<double>(std::max<int64_t>(1, state.step - last_read));
+      last_read = state.step;
       seconds_unread = 0;
     }
     state.seconds += watch.lap();
@@ -118,7 +118,7 @@ void EpochRunner::run(const TrainingImages& images, double& seconds_per_step) {
 bool EpochRunner::take_steps(const OpenPass& pass, double seconds_per_step) {
   if (pass.resident == nullptr || !step_.takes(*pass.resident)) return take_batches(*pass.source);
   EpochState& state = training_.state;
-  const int64_t taken = settled_on_error([&] {
+  const int64_t taken = read_back_on_error([&] {
     return with_networks([&](const std::vector<double>& weights) { return step_.run(*pass.resident, weights, steps_at_once(seconds_per_step)); });
   });
   state.step += taken;
@@ -134,13 +134,13 @@ bool EpochRunner::take_batches(BatchSource& source) {
   Stopwatch waiting;
   std::vector<Batch> batches;
   while (static_cast<int64_t>(batches.size()) < count) {
-    auto batch = settled_on_error([&] { return source.next(); });
+    auto batch = read_back_on_error([&] { return source.next(); });
     if (!batch) return false;
     batches.push_back(std::move(*batch));
   }
   state.data_wait_seconds += waiting.lap();
   training_.learning_rate = rate_at(state.step);
-  settled_on_error([&] { with_networks([&](const std::vector<double>& weights) { step_.run(batches, weights); }); });
+  read_back_on_error([&] { with_networks([&](const std::vector<double>& weights) { step_.run(batches, weights); }); });
   ++training_.steps;
   ++state.step;
   state.learning_rate = training_.learning_rate;
@@ -148,7 +148,7 @@ bool EpochRunner::take_batches(BatchSource& source) {
   return true;
 }
 
-void EpochRunner::settle() {
+void EpochRunner::read_back() {
   // A source may fail before the first step after a resume.
   if (!step_.has_steps()) return;
   EpochState& state = training_.state;

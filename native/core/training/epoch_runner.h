@@ -41,14 +41,14 @@ class EpochRunner {
  private:
   /// Where the pass over the images begins: `training.state`, or a new epoch's. Throws INVALID_ARGUMENT, BATCH_TOO_SMALL.
   BatchPlan begin(const ImageSet& set);
-  /// Takes the next step, or several. Returns false once the source has no more batches.
+  /// Runs the next step, or several. Returns false once the source has no more batches.
   bool take_steps(const OpenPass& pass, double seconds_per_step);
   bool take_batches(BatchSource& source);
   /// Reads the steps so far back into `training.state`. Throws NON_FINITE_LOSS.
-  void settle();
+  void read_back();
   /// A checkpoint that is saved after an error holds the steps before it.
   template <typename Work>
-  auto settled_on_error(const Work& work);
+  auto read_back_on_error(const Work& work);
   /// Runs `work(weights)` with the networks locked.
   template <typename Work>
   auto with_networks(const Work& work);
@@ -65,7 +65,7 @@ class EpochRunner {
   int64_t batches_ = 0;  // of the whole epoch
 };
 
-/// Takes the training back to the step that was not finite, with the sums of the steps before it, and throws NON_FINITE_LOSS.
+/// Restores the training to the step that was not finite, with the sums of the steps before it, and throws NON_FINITE_LOSS.
 [[noreturn]] void throw_nonfinite(Training& training, TrainStep& step, const NonFiniteStep& found, const EpochSums& sums);
 
 }  // namespace reviewkd

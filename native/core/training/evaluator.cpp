@@ -10,14 +10,14 @@
 namespace reviewkd {
 
 EvaluationOptions EvaluationOptions::from(const Options& options) {
-  return {.batch_size = options.integer("batchSize"), .precision = precision_from(options), .reference = options.boolean("reference")};
+  return {.batch_size = options.integer("batchSize"), .precision = precision_from(options), .fused = options.boolean("fused")};
 }
 
 Evaluation evaluate(Network& network, const Task& task, const TrainingImages& images, const EvaluationOptions& options,
                     const EvaluationProgress& progress, const std::atomic<bool>& stop) {
   const ImageSet& set = images.set;
   task.check_data(*network.module, set);
-  const bool is_deferred = !options.reference && ops::kernel_backend_of(network.device().type()) != nullptr;
+  const bool is_deferred = options.fused && ops::kernel_backend_of(network.device().type()) != nullptr;
   const BatchPlan plan{.batch_size = options.batch_size};
   at::Tensor picks;
   const auto source = is_deferred ? open_on(network.device(), images, plan, picks).source : set.open(plan);
@@ -27,7 +27,7 @@ Evaluation evaluate(Network& network, const Task& task, const TrainingImages& im
   while (const auto batch = source->next()) {
     const NetworkLock lock(network);
     const auto device = network.device();
-    const ops::ReferenceScope path(options.reference);
+    const ops::ReferenceScope path(!options.fused);
     const PrecisionScope scope(options.precision, device);
     network.module->eval();
     const at::Tensor input = as_input(batch->images, network.dtype(), device);

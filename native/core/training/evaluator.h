@@ -15,7 +15,7 @@ struct EvaluationOptions {
   int64_t batch_size = 256;
   Precision precision = Precision::kFloat32;
   /// As in SessionOptions.
-  bool reference = false;
+  bool fused = true;
 
   static EvaluationOptions from(const Options& options);
 };

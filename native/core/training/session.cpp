@@ -29,7 +29,7 @@ TrainStep& Session::train_step() {
   device_ = device;
   step_.reset();
   const SessionOptions& options = training_.options;
-  if (!options.reference && network().dtype() == at::kFloat && task().is_recordable()) {
+  if (options.fused && network().dtype() == at::kFloat && task().is_recordable()) {
     if (options.precision == Precision::kBfloat16 && ops::kernel_backend_of(device.type()) != nullptr) training_.optimizer.keep_low_precision_copies();
     step_ = GraphStep::create(device, training_);
   }

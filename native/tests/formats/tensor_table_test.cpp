@@ -1,4 +1,4 @@
-// What a file says of its tensors, and which of them are kept.
+// The tensor table of a file, and the selection of its tensors.
 #include <gtest/gtest.h>
 
 #include "formats/tensor_table.h"

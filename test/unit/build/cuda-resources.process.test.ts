@@ -8,7 +8,7 @@ const MOMENTS = `${ANONYMOUS}10run_kernelINS0_12BatchMomentsINS0_8Bfloat16EEEEEv
 const CONVOLUTION = `${ANONYMOUS}9run_warpsINS0_17TensorConvolutionILi64ELi64ELi1EEELi89152EEEvT_`;
 const OTHER = "_Z5otherPf";
 
-/** What ptxas 13.0 prints of a kernel. */
+/** The output of ptxas 13.0 for a kernel. */
 function linesOf(symbol: string, { used, stack = 0, stores = 0, loads = 0 }: { used: string; stack?: number; stores?: number; loads?: number }): string {
   return `ptxas info    : Compiling entry function '${symbol}' for 'sm_90'
 ptxas info    : Function properties for ${symbol}

@@ -63,6 +63,6 @@ describe("build.ts --native", function () {
   it("rejects unknown arguments", () => {
     const { status, stderr } = build(process.env["PATH"], ["--all"]);
     expect(status).to.equal(1);
-    expect(stderr).to.equal("USAGE: invalid arguments: expected --ts, --native or none, received --all. Without arguments, both are built.\n");
+    expect(stderr).to.equal("USAGE: invalid arguments: expected --ts, --native, --tests or none, received --all. Without arguments, --ts and --native are built.\n");
   });
 });

@@ -20,8 +20,8 @@ const file = (name = "weights.safetensors"): string => join(folder, name);
 /** Permissions do not apply to root, the user that runs tests in many containers. */
 async function asOrdinaryUser(action: () => Promise<void>): Promise<void> {
   if (process.geteuid?.() !== 0) return action();
-  const nobody = 65534;
-  process.seteuid?.(nobody);
+  const unprivileged = 65534;
+  process.seteuid?.(unprivileged);
   try {
     await action();
   } finally {

@@ -57,7 +57,7 @@ describe("image folder", () => {
     values.forEach((value, at) => expect(value).to.equal(Math.fround(expected[Math.floor(at / plane) % 3]!)));
   });
 
-  it("draws order and windows from only seed, epoch and position, whatever the number of decoders", async () => {
+  it("draws order and windows from only seed, epoch and position, whatever the number of workers", async () => {
     using one = await load({ numWorkers: 1 });
     using many = await load({ numWorkers: 7 });
     const first = await read(one, { seed: 3, epoch: 2 });

@@ -47,7 +47,7 @@ describe("an option that is added to a schema", () => {
     expect(() => { addSchemaFlags(new Command(), Extended, [{ path: "training.absent", flag: "--absent <x>", help: "" }]); }).to.throw(TypeError, "training.absent");
   });
 
-  it("is handed on by name, whoever lists the others", () => {
+  it("is passed on by name without a list of the others", () => {
     const Step = schemas.StepOptions.extend({ labelSmoothing: z.number().default(0.25) });
     const { labelSmoothing, optimizer } = optionsOf(Step, { ...schemas.TrainingOptions.parse({}), labelSmoothing: 0.1 });
     expect(labelSmoothing).to.equal(0.1);
@@ -59,7 +59,7 @@ describe("options on their way to native code", () => {
   /** A value of its own for each setting, so that none can arrive by a default. */
   const TRAINING: schemas.StepOptions = {
     optimizer: { kind: "sgd", learningRate: 0.02, momentum: 0.8, nesterov: false, weightDecay: 1e-3, groups: [] },
-    precision: "bfloat16", microBatches: 2, accumulateBatches: 1, clipNorm: 3, threads: 1, reference: true, device: "cpu",
+    precision: "bfloat16", microBatches: 2, accumulateBatches: 1, clipNorm: 3, threads: 1, fused: false, device: "cpu",
   };
 
   it("cross from fit to the session as one value, none left out", async () => {

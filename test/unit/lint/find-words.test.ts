@@ -36,6 +36,16 @@ describe("findWords", () => {
     ).to.deep.equal([]);
   });
 
+  it("passes over a field named `got` and file names with a phrase between hyphens", () => {
+    expect(foundIn("lib/a.ts", "mismatched.map(({ name, expected, got }) => `${expected.length}, ${got.length}`)")).to.deep
+      .equal([]);
+    expect(foundIn("lib/a.ts", "const Mismatch = z.strictObject({ expected: Shape, got: Shape });")).to.deep.equal([]);
+    expect(foundIn("native/a.cpp", 'text << "(expected " << expected << ", received " << at::IntArrayRef(got);')).to.deep
+      .equal([]);
+    expect(foundIn("scripts/a.py", 'yield "nested-beside-average", {}')).to.deep.equal([]);
+    expect(foundIn("native/a.cpp", 'text << "expected " << expected << ", got " << count;')).to.have.length(1);
+  });
+
   it("finds a comment that begins with What, None or Takes, and no sentence inside of one", () => {
     expect(foundIn("lib/a.ts", "/** What was read. */\nconst a = 1; // None\n")).to.deep.equal(["What", "None"]);
     expect(foundIn("native/a.h", "/// A tensor.\n/// None if it was moved.\nint a;\n/// Takes a tensor.\n")).to.deep
@@ -54,6 +64,11 @@ describe("findWords", () => {
   it("finds names that are ordinary words in C++ alone", () => {
     expect(foundIn("native/a.cpp", "const Images images(input);")).to.deep.equal(["Images"]);
     expect(foundIn("docs/data.md", "Images (as files) in a folder")).to.deep.equal([]);
+  });
+
+  it("passes over a file named as a substitute", () => {
+    expect(foundIn("examples/a.ts", 'import { StandInWindow } from "./stand-in.js";')).to.deep.equal([]);
+    expect(foundIn("native/a.h", "/// A stand-in on the CPU.\nstruct stand_in;")).to.deep.equal(["stand-in", "stand_in"]);
   });
 
   it("passes over the standard library and the options that replaced `accumulate`", () => {

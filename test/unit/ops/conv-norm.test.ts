@@ -20,7 +20,7 @@ interface Case {
 
 interface Path {
   readonly dtype: "float64" | "float32";
-  readonly reference: boolean;
+  readonly fused: boolean;
   /** Values in float32, computed in bfloat16. */
   readonly bfloat16?: boolean;
   readonly training?: boolean;
@@ -42,7 +42,7 @@ async function run(task: Case, path: Path, inputs = inputsOf(task, path)): Promi
   const { stride = 1, relu = false } = task;
   const out = [task.images, task.channels[1], Math.ceil(task.height / stride), Math.ceil(task.width / stride)];
   const { output, gradients, statistics } = await addon().convNorm(
-    inputs.map(({ native }) => native), tensorOf(6, out, path).native, { stride, relu, training: path.training ?? true, reference: path.reference, bfloat16: path.bfloat16 ?? false,
+    inputs.map(({ native }) => native), tensorOf(6, out, path).native, { stride, relu, training: path.training ?? true, fused: path.fused, bfloat16: path.bfloat16 ?? false,
       device: path.dtype === "float64" ? "cpu" : TEST_DEVICE });
   const names = ["x", "weight", "gamma", "beta", "residual"].map((name) => `gradient of ${name}`);
   const tensors = [output, ...gradients, ...statistics].map((native) => valuesOf(Tensor.wrap(native)));
@@ -72,8 +72,8 @@ describe("convolution and normalization", () => {
     for (const training of [true, false]) {
       it(`${training ? "and their gradients agree" : "agree by running statistics"} with double: ${name}`, async () => {
         // No ReLU: a value within rounding of 0 can fall on either side of it.
-        const exact = await run({ ...task, residual: true }, { dtype: "float64", reference: true, training });
-        const fast = await run({ ...task, residual: true }, { dtype: "float32", reference: false, training });
+        const exact = await run({ ...task, residual: true }, { dtype: "float64", fused: false, training });
+        const fast = await run({ ...task, residual: true }, { dtype: "float32", fused: true, training });
         expect([...fast.keys()]).to.deep.equal([...exact.keys()]);
         // Some thousand products are summed; Winograd's transforms lose 2.5 times as much as plain sums do.
         for (const [what, want] of exact) expect(distance(fast.get(what)!, want), what).to.be.lessThan(5e-6);
@@ -81,8 +81,8 @@ describe("convolution and normalization", () => {
     }
 
     it(`agree with double up to bfloat16 precision: ${name}`, async () => {
-      const exact = await run({ ...task, residual: true }, { dtype: "float64", reference: true });
-      const fast = await run({ ...task, residual: true }, { dtype: "float32", reference: false, bfloat16: true });
+      const exact = await run({ ...task, residual: true }, { dtype: "float64", fused: false });
+      const fast = await run({ ...task, residual: true }, { dtype: "float32", fused: true, bfloat16: true });
       // 2⁻⁸ per rounding of a map: inputs, convolved, normalized, and their gradients.
       for (const [what, want] of exact) expect(distance(fast.get(what)!, want), what).to.be.lessThan(4 * 2 ** -8);
     });
@@ -90,7 +90,7 @@ describe("convolution and normalization", () => {
 
   it("clip values below zero, and their gradient", async () => {
     const task = CASES["whole tiles"]!;
-    const [plain, cut] = [await run(task, { dtype: "float32", reference: false }), await run({ ...task, relu: true }, { dtype: "float32", reference: false })];
+    const [plain, cut] = [await run(task, { dtype: "float32", fused: true }), await run({ ...task, relu: true }, { dtype: "float32", fused: true })];
     expectAllNear(cut.get("output")!, plain.get("output")!.map((value) => Math.max(0, value)), 0, "output");
     const outputGradient = valuesOf(tensorOf(6, [3, 16, 32, 32], { dtype: "float32" }));
     const betas = Array.from({ length: 16 }, (_, channel) => sumOf(outputGradient.filter((_value, i) =>
@@ -99,7 +99,7 @@ describe("convolution and normalization", () => {
   });
 
   it("have the gradients of finite differences, in double", async () => {
-    const path: Path = { dtype: "float64", reference: false };
+    const path: Path = { dtype: "float64", fused: true };
     const task: Case = { images: 2, height: 5, width: 6, channels: [16, 16], residual: true };
     const outputGradient = valuesOf(tensorOf(6, [2, 16, 5, 6], path));
     const gradients = await run(task, path);

@@ -54,12 +54,17 @@ const OPERATIONS: Record<string, Operation> = {
   },
 };
 
+interface ComputeOptions extends Omit<OperationOptions, "fused" | "device"> {
+  readonly fused: boolean;
+  readonly dtype: "float64" | "float32";
+}
+
 describe("fused operations of review", () => {
   for (const [what, { run, inputs: names, cases }] of Object.entries(OPERATIONS)) {
-    const compute = async ({ shapes, output }: Operation["cases"][string], options: OperationOptions & { dtype: "float64" | "float32" }, changed?: readonly Tensor[]): Promise<Map<string, number[]>> => {
-      const { dtype, ...settings } = options;
+    const compute = async ({ shapes, output }: Operation["cases"][string], options: ComputeOptions, changed?: readonly Tensor[]): Promise<Map<string, number[]>> => {
+      const { dtype, fused, ...settings } = options;
       const inputs = changed ?? shapes.map((shape, i) => tensorOf(i + 1, shape, { dtype }));
-      const result = await run(inputs.map(({ native }) => native), tensorOf(9, output, { dtype }).native, { ...settings, device: dtype === "float64" ? "cpu" : TEST_DEVICE });
+      const result = await run(inputs.map(({ native }) => native), tensorOf(9, output, { dtype }).native, { ...settings, fused, device: dtype === "float64" ? "cpu" : TEST_DEVICE });
       expect(result.gradients).to.have.length(names.length);
       const tensors = new Map([["output", valuesOf(Tensor.wrap(result.output))]]);
       for (const [i, name] of names.entries()) tensors.set(`gradient of ${name}`, valuesOf(Tensor.wrap(result.gradients[i]!)));
@@ -68,14 +73,14 @@ describe("fused operations of review", () => {
 
     for (const [name, task] of Object.entries(cases)) {
       it(`agree with double, gradients included: ${what}, ${name}`, async () => {
-        const exact = await compute(task, { dtype: "float64", reference: true, bfloat16: false, training: true });
-        const fast = await compute(task, { dtype: "float32", reference: false, bfloat16: false, training: true });
+        const exact = await compute(task, { dtype: "float64", fused: false, bfloat16: false, training: true });
+        const fast = await compute(task, { dtype: "float32", fused: true, bfloat16: false, training: true });
         for (const [part, want] of exact) expect(distance(fast.get(part)!, want), part).to.be.lessThan(2e-6);
       });
 
       it(`agree with double up to bfloat16 precision: ${what}, ${name}`, async () => {
-        const exact = await compute(task, { dtype: "float64", reference: true, bfloat16: false, training: true });
-        const fast = await compute(task, { dtype: "float32", reference: false, bfloat16: true, training: true });
+        const exact = await compute(task, { dtype: "float64", fused: false, bfloat16: false, training: true });
+        const fast = await compute(task, { dtype: "float32", fused: true, bfloat16: true, training: true });
         for (const [part, want] of exact) expect(distance(fast.get(part)!, want), part).to.be.lessThan(4 * 2 ** -8);
       });
     }
@@ -83,7 +88,7 @@ describe("fused operations of review", () => {
     it(`have the gradients of finite differences: ${what}`, async () => {
       // In double, which takes the reference path; the fast path was compared with it above.
       const task = Object.values(cases)[0]!;
-      const settings = { dtype: "float64", reference: false, bfloat16: false, training: true } as const;
+      const settings = { dtype: "float64", fused: true, bfloat16: false, training: true } as const;
       const gradients = await compute(task, settings);
       const outputGradient = valuesOf(tensorOf(9, task.output, settings));
       for (const [index, name] of names.entries()) {

@@ -29,7 +29,7 @@ async function take(session: Session, batch = BATCH): Promise<Taken> {
   return { result, gradients: numbersOf(await session.gradients()) };
 }
 
-/** What each part gives by itself, from the same initial weights and with its own batch statistics. */
+/** The result of each part by itself, from the same initial weights and with its own batch statistics. */
 function takeParts(newSession: (microBatches: number) => Promise<Session>): Promise<Taken[]> {
   return Promise.all(BOUNDS.map(async ([begin, end]) => take(await newSession(1), part(BATCH, begin, end))));
 }

@@ -13,7 +13,7 @@ describe("a batch that cannot be trained on", () => {
     session = await createSession({ model: await smallModel(), threads: 1 });
   });
   afterEach(async () => {
-    // None of them is counted, and the session is as good as before.
+    // A rejected batch is not counted, and the session still works.
     const { totalSteps } = await session.position();
     expect((await session.step(smallBatch(2, 1))).step).to.equal(totalSteps + 1);
   });

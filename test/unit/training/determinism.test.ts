@@ -44,7 +44,7 @@ describe("training", () => {
     expect((await session.position()).totalSteps).to.equal(8);
   });
 
-  it("learns to tell tints apart", async () => {
+  it("learns to distinguish tints", async () => {
     const session = await createSession({ model: await smallModel(), threads: 1, optimizer: { kind: "sgd", learningRate: 0.01 } });
     let train = { losses: { total: NaN }, top1: NaN };
     for (let epoch = 0; epoch < 12; ++epoch) {

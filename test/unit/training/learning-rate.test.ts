@@ -20,7 +20,7 @@ describe("learning-rate schedule", () => {
     for (const owner of [session, oneStep, fourSteps]) owner.dispose();
   });
 
-  /** What the full rate is multiplied by in the last step of an epoch. */
+  /** The factor of the full rate in the last step of an epoch. */
   async function scaleIn(epoch: number, epochs: number, schedule: ScheduleInput, data = oneStep): Promise<number> {
     const { learningRate } = await session.trainEpoch(data, { epoch, epochs, batchSize: 2, schedule });
     return learningRate / FULL_RATE;
@@ -78,7 +78,7 @@ describe("learning-rate schedule", () => {
     const firstRates: number[] = [];
     await session.trainEpoch(fourSteps, {
       epoch: 0, epochs: 4, batchSize: 2, schedule: { kind: "constant", warmupEpochs: 1 },
-      // Several steps may lie between two reports, so each is held against its own step.
+      // Several steps may lie between two reports, so each is compared with its own step.
       onProgress: ({ step, learningRate }) => firstRates.push(learningRate / FULL_RATE - step / 4),
     });
     expect(firstRates).to.not.be.empty;

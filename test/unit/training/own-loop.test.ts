@@ -39,10 +39,10 @@ describe("a loop of one's own", () => {
     expect((await own.position()).totalSteps).to.equal(8);
   });
 
-  it("goes on from a checkpoint within an epoch to the same bits", async () => {
+  it("resumes from a checkpoint within an epoch to the same bits", async () => {
     const path = scratch("own.safetensors");
     const plan = { batchSize: 8, seed: 9 };
-    /** A training of two epochs; `epoch` and `step` are where it goes on. */
+    /** A training of two epochs; `epoch` and `step` are where it resumes. */
     const train = async (session: Session, epoch: number, step: number, stopAfter = Infinity): Promise<void> => {
       for (let done = 0; epoch < 2; ++epoch, step = 0) {
         await session.setEpoch(epoch);
@@ -67,7 +67,7 @@ describe("a loop of one's own", () => {
     expect(await second.position()).to.deep.equal(await whole.position());
   });
 
-  it("tells the losses of each step", async () => {
+  it("reports the losses of each step", async () => {
     const session = await newSession({ weight: 0.6 });
     const { losses, step, gradientNorm } = await session.step(smallBatch(4, 1));
     expect(losses.perStage).to.have.length(4);

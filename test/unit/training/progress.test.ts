@@ -5,7 +5,7 @@ import { CLASSES, numbersIn, smallData, smallModel } from "./small-training.js";
 
 const options = { epoch: 0, epochs: 1, batchSize: 4 } as const;
 
-/** What `work` rejects with, of whatever type. */
+/** The reason, of any type, that `work` rejects with. */
 async function rejectionOf(work: Promise<unknown>): Promise<unknown> {
   const nothing = Symbol("nothing");
   const reason: unknown = await work.then(() => nothing, (error: unknown) => error);
@@ -41,7 +41,7 @@ describe("progress of an epoch", () => {
     expect(summary.imagesPerSecond * seconds).to.be.closeTo(64, 1e-9);
   });
 
-  it("tells how long the trainer waited for batches", async () => {
+  it("reports how long the trainer waited for batches", async () => {
     const { seconds, dataWaitSeconds, dataWaitFraction, brokenImages } = await session.trainEpoch(data, options);
     expect(dataWaitSeconds).to.be.greaterThan(0).and.lessThan(seconds);
     expect(dataWaitFraction).to.equal(dataWaitSeconds / seconds);
@@ -82,7 +82,7 @@ describe("progress of an epoch", () => {
     const error = new RangeError("the callback's own");
     const reason = await rejectionOf(session.trainEpoch(data, { ...options, onProgress: () => { throw error; } }));
     expect(reason).to.equal(error);
-    // The session goes on from where it stopped.
+    // The session resumes where it stopped.
     expect((await session.trainEpoch(data, options)).images).to.equal(64);
   });
 

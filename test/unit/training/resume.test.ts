@@ -10,7 +10,7 @@ import { scratchDirectory } from "../lib/small-run.js";
 import { CLASSES, SIDE, smallData, smallDistiller, smallModel, weightsOf } from "./small-training.js";
 import { uniforms } from "../../support/uniforms.js";
 
-/** An epoch of so many steps that a signal given at its beginning is heard long before its end. */
+/** An epoch of so many steps that a signal given at its beginning takes effect long before its end. */
 const STEPS = 32;
 const options = { epoch: 1, epochs: 4, batchSize: 2, seed: 3, schedule: { kind: "cosine" } } as const satisfies TrainEpochOptions;
 
@@ -55,7 +55,7 @@ describe("an epoch that is stopped", () => {
     expect(await session.position()).to.deep.equal({ epoch: 1, step: 1, steps: STEPS, totalSteps: STEPS + 1 });
   });
 
-  it("goes on to the same bits and means as an undisturbed one", async () => {
+  it("resumes to the same bits and means as an undisturbed one", async () => {
     const session = await newSession();
     await stopped(session);
     const summary = untimed(await session.trainEpoch(data, options));
@@ -66,7 +66,7 @@ describe("an epoch that is stopped", () => {
     expect(await weightsOf(session.distiller!)).to.deep.equal(await weightsOf(reference.distiller!));
   });
 
-  it("goes on from its checkpoint in a fresh session to the same bits and means with a sum of methods", async () => {
+  it("resumes from its checkpoint in a fresh session to the same bits and means with a sum of methods", async () => {
     const path = scratch("sum.safetensors");
     const method: MethodInput = {
       kind: "sum", of: [{ kind: "kd", weight: 0.5 }, { kind: "review", warmupEpochs: 3, midChannels: 8 }, { kind: "multi-layer", warmupFrom: 1 }],
@@ -84,7 +84,7 @@ describe("an epoch that is stopped", () => {
     expect(await weightsOf(fresh.distiller!)).to.deep.equal(await weightsOf(reference.distiller!));
   });
 
-  it("goes on from its checkpoint in a fresh session to the same bits in bfloat16, with parts of batches and clipping", async () => {
+  it("resumes from its checkpoint in a fresh session to the same bits in bfloat16, with parts of batches and clipping", async () => {
     const path = scratch("bfloat16.safetensors");
     const session = async (): Promise<Session> => createSession({
       distiller: await smallDistiller(), threads: 1, precision: "bfloat16", microBatches: 2, clipNorm: 0.5, optimizer: { kind: "sgd", learningRate: 0.02 },
@@ -100,10 +100,10 @@ describe("an epoch that is stopped", () => {
   });
 
   for (const [made, itemsOf] of [
-    ["made from where it goes on", (all: StreamItem[]): StreamItems => ({ firstImage }) => all.slice(firstImage)],
-    ["gone through anew", (all: StreamItem[]): StreamItems => all],
+    ["created from where it resumes", (all: StreamItem[]): StreamItems => ({ firstImage }) => all.slice(firstImage)],
+    ["iterated from the start", (all: StreamItem[]): StreamItems => all],
   ] as const) {
-    it(`goes on from its checkpoint in a fresh session to the same bits where images are streamed, ${made}`, async () => {
+    it(`resumes from its checkpoint in a fresh session to the same bits where images are streamed, ${made}`, async () => {
       const path = scratch("stream.safetensors");
       const all = Array.from({ length: 2 * STEPS }, (_, index): StreamItem => ({
         image: Float32Array.from(uniforms(index, 3 * SIDE * SIDE), (value) => 4 * value - 2), label: index % CLASSES,
@@ -136,7 +136,7 @@ describe("an epoch that is stopped", () => {
     expect(await weightsOf(fresh.distiller!)).to.deep.equal(await weightsOf(session.distiller!));
   });
 
-  it("is not saved within where none runs, and goes on where it cannot be saved", async () => {
+  it("is not saved within if none runs, and continues if saving fails", async () => {
     const session = await newSession();
     expect(await session.saveWithinEpoch(scratch("none.safetensors"))).to.equal(false);
     expect(await readdir(scratch())).to.deep.equal([]);
@@ -148,7 +148,7 @@ describe("an epoch that is stopped", () => {
     expect(step).to.equal(STEPS);
   });
 
-  it("does not go on with another method, also where neither has weights of its own", async () => {
+  it("does not resume with another method, even if neither has weights of its own", async () => {
     const path = scratch("kd.safetensors");
     const session = await newSession({ kind: "kd" });
     await stopped(session);
@@ -161,13 +161,13 @@ describe("an epoch that is stopped", () => {
   });
 
   for (const teacherMode of ["eval", "train"] as const) {
-    it(`goes on from its checkpoint in a fresh session to the same bits, teacher in ${teacherMode} mode`, async () => {
+    it(`resumes from its checkpoint in a fresh session to the same bits, teacher in ${teacherMode} mode`, async () => {
       const path = scratch(`${teacherMode}.safetensors`);
       const session = await newSession({ teacherMode });
       await stopped(session);
       await session.saveCheckpoint(path, { note: "half way" });
       const fresh = await newSession({ teacherMode });
-      // What the fresh session did so far must leave no trace.
+      // Earlier work of the fresh session must leave no trace.
       await fresh.trainEpoch(data, { ...options, epoch: 2 });
       expect(await fresh.loadCheckpoint(path)).to.deep.equal({ note: "half way" });
       expect(await fresh.position()).to.deep.equal(await session.position());
@@ -177,7 +177,7 @@ describe("an epoch that is stopped", () => {
       if (teacherMode === "train") {
         expect(await weightsOf(fresh.distiller!.teacher)).to.deep.equal(await weightsOf(reference.distiller!.teacher));
       }
-      // Velocities, too: the next epoch agrees.
+      // Momentum buffers, too: the next epoch agrees.
       await fresh.trainEpoch(data, { ...options, epoch: 2 });
       await reference.trainEpoch(data, { ...options, epoch: 2 });
       expect(await weightsOf(fresh.distiller!)).to.deep.equal(await weightsOf(reference.distiller!));
@@ -261,7 +261,7 @@ describe("a checkpoint", () => {
     await failureOf("FILE_ACCESS", () => session.saveCheckpoint(scratch("nowhere", "last.safetensors")));
   });
 
-  it("of a finished epoch begins the next one anew", async () => {
+  it("of a finished epoch begins the next one from its start", async () => {
     const path = scratch("finished.safetensors");
     const session = await newSession();
     await session.trainEpoch(data, { epoch: 0, epochs: 2, batchSize: 4 });

@@ -13,7 +13,7 @@ interface Settings {
 
 /** g ← ∇ + decay · p;  v ← momentum · v + g;  p ← p - rate · (nesterov ? g + momentum · v : v), value by value. */
 class ReferenceSgd {
-  readonly #velocity = new Map<string, number[]>();
+  readonly #momentumBuffers = new Map<string, number[]>();
 
   constructor(readonly parameters: Map<string, number[]>, readonly settings: Settings) {}
 
@@ -22,10 +22,10 @@ class ReferenceSgd {
     for (const [name, values] of this.parameters) {
       const { decay, scale } = this.settings.of(name);
       const gradient = gradients.get(name)!.map((value, i) => value + decay * values[i]!);
-      const velocity = gradient.map((value, i) => momentum * (this.#velocity.get(name)?.[i] ?? 0) + value);
-      this.#velocity.set(name, velocity);
+      const buffer = gradient.map((value, i) => momentum * (this.#momentumBuffers.get(name)?.[i] ?? 0) + value);
+      this.#momentumBuffers.set(name, buffer);
       this.parameters.set(name, values.map((value, i) => {
-        const update = nesterov ? gradient[i]! + momentum * velocity[i]! : velocity[i]!;
+        const update = nesterov ? gradient[i]! + momentum * buffer[i]! : buffer[i]!;
         return value - learningRate * scale * update;
       }));
     }
@@ -76,7 +76,7 @@ describe("SGD", () => {
     });
   }
 
-  it("follows a learning rate that changes between steps without rescaling velocities", async () => {
+  it("follows a learning rate that changes between steps without rescaling the momentum buffers", async () => {
     const { model, session } = await newSession({ weightDecay: 1e-3 });
     await compare(model, session, { momentum: 0.9, nesterov: true, of: () => ({ decay: 1e-3, scale: 1 }) }, [0.2, 0.02, 0.05]);
   });

@@ -11,7 +11,7 @@ export const SIDE = 8;
 export const CLASSES = 4;
 const IMAGE = 3 * SIDE * SIDE;
 
-/** Noise on a tint of the class: images that a network can learn to tell apart. Labels go round the classes. */
+/** Noise on a tint of the class: images that a network can learn to distinguish. Labels cycle through the classes. */
 function tinted(count: number, classes: number, seed: number): { images: Uint8Array<ArrayBuffer>; labels: Uint8Array<ArrayBuffer> } {
   const noise = uniforms(seed, count * IMAGE);
   const labels = Uint8Array.from({ length: count }, (_, index) => index % classes);

@@ -18,7 +18,7 @@ constexpr int64_t kPlane = kSide * kSide;
 
 using Color = std::array<double, 3>;  // 0 … 255
 
-// The parameters that make the classes hard to tell apart.
+// The parameters that make the classes hard to distinguish.
 constexpr double kNoise = 14;       // standard deviation of the pixel noise, in steps of 0 … 255
 constexpr double kHueSpread = 0.3;  // turns to either side of an outline's own hue; ½ would remove all information
 constexpr double kMostTurned = 0.6; // radians to either side

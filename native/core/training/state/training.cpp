@@ -45,7 +45,7 @@ SessionOptions SessionOptions::from(const Options& options) {
       .accumulate_batches = options.integer("accumulateBatches"),
       .clip_norm = std::nullopt,
       .threads = options.has("threads") ? static_cast<int>(options.integer("threads")) : 0,
-      .reference = options.boolean("reference"),
+      .fused = options.boolean("fused"),
   };
   options.read("clipNorm", session.clip_norm);
   return session;

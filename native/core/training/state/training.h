@@ -22,8 +22,8 @@ struct SessionOptions {
   std::optional<double> clip_norm;
   /// Threads of one operation; 0: as many as there are cores.
   int threads = 0;
-  /// Run the readable reference of every operation instead of its fast path.
-  bool reference = false;
+  /// Whether operations take their fast paths; otherwise their readable references.
+  bool fused = true;
 
   static SessionOptions from(const Options& options);
 };

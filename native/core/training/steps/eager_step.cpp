@@ -14,7 +14,7 @@ void EagerStep::begin_sums(const EpochSums& sums) {
 }
 
 void EagerStep::run(const std::vector<Batch>& batches, const std::vector<double>& weights) {
-  const ops::ReferenceScope path(training_.options.reference);
+  const ops::ReferenceScope path(!training_.options.fused);
   const Network& network = training_.objective.network();
   int64_t count = 0;
   for (const Batch& batch : batches) count += batch.images.size(0);

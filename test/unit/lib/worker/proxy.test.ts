@@ -17,7 +17,7 @@ interface CountOptions {
   readonly onProgress?: ((count: number) => void) | undefined;
 }
 
-/** What a network or a session is to the package. */
+/** The counterpart of a network or a session. */
 class Counter {
   readonly log: string[] = [];
   disposed = false;

@@ -38,7 +38,7 @@ describe("WorkerServer", () => {
   };
   const errorOf = async (...call: Parameters<typeof ask>) => {
     const { e } = await ask(...call);
-    if (e === undefined) throw new Error("expected an error, got a result");
+    if (e === undefined) throw new Error("expected an error, received a result");
     return e;
   };
   const createTensor = (handle: number, values: Float32Array, shape: number[]): void => { notify("create", handle, "Tensor", [values, shape, undefined]); };
@@ -46,8 +46,8 @@ describe("WorkerServer", () => {
   it("checks the arguments of each call", async () => {
     createTensor(-1, new Float32Array(2), [2]);
     expect(await errorOf(null, "exportStudent", 7, undefined, undefined)).to.deep.include({ code: "INVALID_ARGUMENT" })
-      .and.property("message").match(/arguments of exportStudent: expected a string for \[0\], got 7/);
-    expect((await errorOf(null, "createSession", { model: "first" })).message).to.match(/expected a Model for \[0\]\.model, got "first"/);
+      .and.property("message").match(/^invalid \[0\] in arguments of exportStudent: expected a string, received 7\./);
+    expect((await errorOf(null, "createSession", { model: "first" })).message).to.match(/^invalid \[0\]\.model in arguments of createSession: expected a Model, received "first"\./);
     expect((await errorOf(-1, "item", "extra")).code).to.equal("INVALID_ARGUMENT");
   });
 
