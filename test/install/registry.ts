@@ -29,7 +29,7 @@ export function expectSuccess(what: string, { status, output }: RunResult): void
 export interface Registry {
   readonly url: string;
   /** Publishes a tarball or a directory. */
-  publish(what: string): Promise<void>;
+  publish(what: string, tag?: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -59,7 +59,7 @@ export async function startRegistry(directory: string): Promise<Registry> {
   writeFileSync(npmrc, `registry=${url}\n//127.0.0.1:${String(port)}/:_authToken=any-token\n`);
   return {
     url,
-    publish: async (what) => { await runNpm(["publish", what, "--userconfig", npmrc, "--registry", url, "--ignore-scripts"], directory); },
+    publish: async (what, tag = "latest") => { await runNpm(["publish", what, "--tag", tag, "--userconfig", npmrc, "--registry", url, "--ignore-scripts"], directory); },
     stop: async () => {
       const ended = once(child, "exit");
       child.kill();
