@@ -54,12 +54,13 @@ describe("packages from a registry", function () {
     directory = mkdtempSync(join(tmpdir(), "reviewkd-install-"));
     const started = await startRegistry(join(directory, "registry"));
     registry = started;
-    // npm refuses to tag an older version of a dependency as the latest one.
-    const publishAll = async (paths: readonly string[]): Promise<void> => { for (const path of paths) await started.publish(path, "dependency"); };
+    const publishAll = async (paths: readonly string[], tag?: string): Promise<void> => { for (const path of paths) await started.publish(path, tag); };
     [packed, packedAgain] = await Promise.all([
       packInto(join(directory, "packages")),
       packInto(join(directory, "again")),
-      packInstalled(runTimeDependencies(root), join(directory, "dependencies")).then(publishAll),
+      packInstalled(runTimeDependencies(root), join(directory, "dependencies")).then(
+        // npm refuses to tag an older version of a dependency as the latest one.
+        (paths) => publishAll(paths, "dependency")),
     ]);
     await publishAll(packed.map(({ path }) => path));
     // Other platforms' packages cannot be built here. Placeholders make the registry complete, as it is for users: every name
