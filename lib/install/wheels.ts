@@ -138,7 +138,7 @@ async function readRecord(wheel: string): Promise<ReadonlyMap<string, string>> {
   });
   if (record === undefined) throw corrupt(wheel, "no RECORD");
   // Names that contain a comma or a quote are quoted.
-  const rows = [...record.matchAll(/^(?:"((?:[^"]|"")*)"|([^",]*)),(sha256=[\w-]+,\d+)\r?$/gm)];
+  const rows = [...record.matchAll(/^(?:"((?:[^"]|"")*)"|([^",\r\n]*)),(sha256=[\w-]+,\d+)\r?$/gm)];
   return new Map(rows.map(([, quoted, plain, digest]) => [quoted?.replaceAll('""', '"') ?? plain ?? "", digest ?? ""]));
 }
 

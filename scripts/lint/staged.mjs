@@ -1,4 +1,4 @@
-// Checks format, lint and words of the staged files; the pre-commit hook runs it:  node --import tsx scripts/lint/staged.mjs
+// Checks lint and words of the staged files; the pre-commit hook runs it:  node --import tsx scripts/lint/staged.mjs
 import { join } from "node:path";
 import { BuildError, runMain } from "../support/errors.js";
 import { run } from "../../lib/install/process.js";
@@ -17,14 +17,13 @@ await runMain(async () => {
   if (files.length === 0) return;
   const scripts = files.filter((name) => LINTED.test(name));
   const results = [
-    await node("scripts/lint/format.mjs", "--check", ...files),
     await node("scripts/lint/words.mjs", ...files),
     scripts.length === 0 ||
     (await node("node_modules/eslint/bin/eslint.js", "--max-warnings", "0", "--no-warn-ignored", ...scripts)),
   ];
   if (results.includes(false))
     throw new BuildError("CHECKS_FAILED",
-      "the staged files do not pass the checks (see above). Run `npm run format`, fix the rest and stage them again.");
+      "the staged files do not pass the checks (see above). Fix them and stage them again.");
 });
 
 /**

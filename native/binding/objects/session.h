@@ -44,7 +44,7 @@ class SessionHandle : public Handle<SessionHandle, SessionThread> {
   Napi::Value load(const Napi::CallbackInfo& info);
 };
 
-/// (target: Distiller | Model, options) -> Promise<Session>; options as StepOptions in lib/schemas/training.ts.
+/// (target: Distiller | Model, options) -> Promise<Session>; options as StepOptions in lib/config/schemas/training.ts.
 Napi::Value create_session(const Napi::CallbackInfo& info);
 
 }  // namespace reviewkd::binding

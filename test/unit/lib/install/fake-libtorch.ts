@@ -106,7 +106,9 @@ export function writeWheel(
   };
   const rows = Object.entries(all).map(([file, content]) =>
     `${file},sha256=${createHash("sha256").update(content).digest("base64url")},${content.length}`);
-  all[`${info}/RECORD`] = Buffer.from(`${rows.join("\n")}\n${info}/RECORD,,\n`);
+  // PyTorch's wheels end lines as RFC 4180 has it, NVIDIA's as Unix does.
+  const end = distribution.startsWith("torch-") ? "\r\n" : "\n";
+  all[`${info}/RECORD`] = Buffer.from([...rows, `${info}/RECORD,,`, ""].join(end));
   const path = join(directory, `${distribution}-py3-none-any.whl`);
   mkdirSync(directory, { recursive: true });
   const contents = Object.entries({ ...all, ...tamper }).map(([file, content]) => [file, content.toString("base64")]);
