@@ -1,6 +1,5 @@
 // Searches the places where an addon can be, and loads the first one that works.
 import { existsSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { messageOf, ReviewKdError } from "../errors.js";
 import type { InstallationAttempt, InstallationPlace, InstallationReport } from "../config/schemas/installation.js";
@@ -189,10 +188,9 @@ class Search {
   }
 
   #loadHere({ addon, libtorch }: Binary): { readonly message: string; readonly signal: null } | undefined {
-    const load = createRequire(import.meta.url);
     try {
-      if (libtorch !== undefined) (load(libtorch.preload) as { loadLibrary(path: string): void }).loadLibrary(libtorch.library);
-      this.loaded = { module: load(addon), path: addon };
+      if (libtorch !== undefined) (instantiate(libtorch.preload) as { loadLibrary(path: string): void }).loadLibrary(libtorch.library);
+      this.loaded = { module: instantiate(addon), path: addon };
       return undefined;
     } catch (error) {
       return { message: messageOf(error), signal: null };
@@ -216,6 +214,13 @@ class Search {
     const libraries = built === undefined ? [] : [join(built.directory, "lib", libraryFile("torch_cpu"))];
     return { place: "checkout", path, directory: join(root, "build", "Release"), libtorch: built?.version, libraries };
   }
+}
+
+/** Loads an addon as an instance of its own: `require` would share one, with its error class, among all copies of the package in a process. */
+function instantiate(path: string): unknown {
+  const module: { exports: unknown } = { exports: {} };
+  process.dlopen(module as NodeJS.Module, path);
+  return module.exports;
 }
 
 function builtWith(directory: string): { readonly directory: string; readonly version: string } | undefined {

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { createModel, ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, Tensor, type ErrorCode } from "../../lib/index.js";
+import { loadAddon } from "../../lib/install/load.js";
+import type { Addon } from "../../lib/native.js";
 
 const core = (file: string): string => readFileSync(new URL(`../../native/core/${file}`, import.meta.url), "utf8");
 
@@ -57,6 +59,15 @@ describe("ReviewKdError", () => {
 
   it("is what native code throws at once", () => {
     expect(() => Tensor.from(new Float32Array(2), [3])).to.throw(ReviewKdError).with.property("code", "SHAPE_MISMATCH");
+  });
+
+  it("is the class of each copy of the package in a process", async () => {
+    class Other extends Error {}
+    const other = loadAddon().module as Addon;
+    other.setErrorClass(Other as unknown as typeof ReviewKdError);
+    const values = new Float32Array(2);
+    expect(() => other.tensorFrom(values, [3], "float32")).to.throw(Other);
+    expect(() => Tensor.from(values, [3])).to.throw(ReviewKdError);
   });
 
   it("is distinguished from other errors, even if another copy of the package created it", () => {
