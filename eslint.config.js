@@ -11,7 +11,14 @@ const nodeGlobals = Object.fromEntries(
 export default defineConfig(
   globalIgnores(["build/", "build-*/", "examples/electron/build/", "examples/electron/release/", "dist/", "runs/",
     "node_modules/"]),
-  { linterOptions: { reportUnusedDisableDirectives: "error" } },
+  {
+    linterOptions: { reportUnusedDisableDirectives: "error" },
+    // Long strings stay whole, so that a message can be searched for.
+    rules: {
+      "max-len": ["error", { code: 120, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true,
+        ignoreUrls: true }],
+    },
+  },
   {
     files: ["**/*.{js,mjs}"],
     extends: [eslint.configs.recommended],
@@ -32,6 +39,10 @@ export default defineConfig(
       "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
       "no-restricted-syntax": ["error", { selector: "ExportDefaultDeclaration", message: "Use named exports." }],
     },
+  },
+  {
+    files: ["lib/**/*.ts", "scripts/**/*.{ts,mjs}", "bench/**/*.mjs", "examples/**/src/**/*.ts"],
+    rules: { "max-lines-per-function": ["error", 60] },
   },
   {
     files: ["test/**/*.ts", "examples/electron/test/**/*.ts"],

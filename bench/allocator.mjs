@@ -1,5 +1,7 @@
-// Training with this package's allocator compared with libtorch's own: resnet20 distilled from resnet56, in alternating processes.
-// Prints the median images per second of each and the median ratio of neighbouring runs; exits 1 if ours is more than 2 % slower. Linux, needs g++.
+// Training with this package's allocator compared with libtorch's own: resnet20 distilled from resnet56, in alternating
+// processes.
+// Prints the median images per second of each and the median ratio of neighbouring runs; exits 1 if ours is more than 2
+// % slower. Linux, needs g++.
 // Usage: npm run bench:allocator -- [--rounds N] [--json]
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -11,7 +13,10 @@ import { createDistiller, createModel, createSession, loadDataset, systemInfo } 
 
 const FIXTURE = fileURLToPath(new URL("../test/fixtures/allocator/keep-default-allocator.cpp", import.meta.url));
 
-const { values: flags } = parseArgs({ options: { rounds: { type: "string", default: "7" }, json: { type: "boolean", default: false }, train: { type: "boolean", default: false } } });
+const { values: flags } = parseArgs({
+  options: { rounds: { type: "string", default: "7" }, json: { type: "boolean", default: false },
+    train: { type: "boolean", default: false } },
+});
 
 async function train() {
   const data = await loadDataset({ kind: "synthetic", numClasses: 10, trainSamples: 1024, testSamples: 10 });
@@ -32,10 +37,16 @@ if (flags.train) {
   try {
     const library = join(directory, "default.so");
     execFileSync("g++", ["-shared", "-fPIC", "-o", library, FIXTURE]);
-    const measure = (env) => Number(execFileSync(process.execPath, [fileURLToPath(import.meta.url), "--train"], { env: { ...process.env, ...env }, encoding: "utf8" }));
-    const rows = Array.from({ length: Number(flags.rounds) }, () => ({ ours: measure({}), default: measure({ LD_PRELOAD: library }) }));
+    const measure = (env) =>
+      Number(
+        execFileSync(process.execPath, [fileURLToPath(import.meta.url), "--train"], { env: { ...process.env, ...env },
+          encoding: "utf8" }),
+      );
+    const rows = Array.from({ length: Number(flags.rounds) },
+      () => ({ ours: measure({}), default: measure({ LD_PRELOAD: library }) }));
     const ratio = median(rows.map((row) => row.ours / row.default));
-    const result = { ours: median(rows.map((row) => row.ours)), default: median(rows.map((row) => row.default)), ratio, rows };
+    const result = { ours: median(rows.map((row) => row.ours)), default: median(rows.map((row) => row.default)), ratio,
+      rows };
     const { libtorch, cpu } = await systemInfo();
     console.log(flags.json ? JSON.stringify(result)
       : `images per second: ${result.ours.toFixed(1)} with ours, ${result.default.toFixed(1)} with libtorch's own, ratio ${ratio.toFixed(3)} over ${flags.rounds} rounds `

@@ -1,6 +1,6 @@
 // How fast a state dict of 100 MB is read and written, compared with copying the file in the same directory.
-// Reading is compared with a copy of the file (read and write, both in the page cache), writing, which flushes, with a copy that is
-// flushed, too. Work and copy take turns; medians. Exits 1 if either is slower than half a copy.
+// Reading is compared with a copy of the file (read and write, both in the page cache), writing, which flushes, with a
+// copy that is flushed, too. Work and copy take turns; medians. Exits 1 if either is slower than half a copy.
 // Usage: npm run bench:checkpoint -- [--rounds 15] [--directory DIR] [--json]
 import { copyFile, mkdtemp, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
@@ -12,7 +12,8 @@ const BYTES = 100e6;
 const LEAST_RATIO = 0.5;
 
 const { values: flags } = parseArgs({
-  options: { rounds: { type: "string", default: "15" }, directory: { type: "string", default: tmpdir() }, json: { type: "boolean", default: false } },
+  options: { rounds: { type: "string", default: "15" }, directory: { type: "string", default: tmpdir() },
+    json: { type: "boolean", default: false } },
 });
 const rounds = Number(flags.rounds);
 const folder = await mkdtemp(join(flags.directory, "reviewkd-bench-"));
@@ -44,20 +45,26 @@ async function legacyOf(path) {
   const directory = file.readUInt32LE(file.length - 6);
   const contents = {};
   for (let at = directory, end = file.length - 22; at < end && file.readUInt32LE(at) === 0x02014b50;) {
-    const [size, name, extra, comment, header] = [file.readUInt32LE(at + 24), file.readUInt16LE(at + 28), file.readUInt16LE(at + 30), file.readUInt16LE(at + 32), file.readUInt32LE(at + 42)];
+    const [size, name, extra, comment, header] = [file.readUInt32LE(at + 24), file.readUInt16LE(at + 28),
+      file.readUInt16LE(at + 30), file.readUInt16LE(at + 32), file.readUInt32LE(at + 42)];
     const begin = header + 30 + file.readUInt16LE(header + 26) + file.readUInt16LE(header + 28);
-    contents[file.toString("latin1", at + 46 + file.toString("latin1", at + 46, at + 46 + name).indexOf("/") + 1, at + 46 + name)] = file.subarray(begin, begin + size);
+    contents[
+      file.toString("latin1", at + 46 + file.toString("latin1", at + 46, at + 46 + name).indexOf("/") + 1,
+        at + 46 + name)
+    ] = file.subarray(begin, begin + size);
     at += 46 + name + extra + comment;
   }
   const text = (value) => `X${String.fromCharCode(value.length, 0, 0, 0)}${value}`;
-  const preface = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}" + `${text("little_endian")}\x88s.`;
+  const preface = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}" +
+    `${text("little_endian")}\x88s.`;
   const keys = Object.keys(contents).filter((name) => name.startsWith("data/")).map((name) => name.slice(5));
   const storages = keys.flatMap((key) => {
     const count = Buffer.alloc(8);
     count.writeBigUInt64LE(BigInt(contents[`data/${key}`].length / 4));
     return [count, contents[`data/${key}`]];
   });
-  return Buffer.concat([Buffer.from(preface, "latin1"), contents["data.pkl"], Buffer.from(`\x80\x02](${keys.map(text).join("")}e.`, "latin1"), ...storages]);
+  return Buffer.concat([Buffer.from(preface, "latin1"), contents["data.pkl"],
+    Buffer.from(`\x80\x02](${keys.map(text).join("")}e.`, "latin1"), ...storages]);
 }
 
 async function copyFlushed(from, to) {
@@ -92,22 +99,31 @@ try {
   const state = stateOfSize();
   for (const ending of ["safetensors", "pt"]) {
     await writeStateDict(at(`state.${ending}`), state);
-    results.push(await compare(`write .${ending}`, () => writeStateDict(at(`written.${ending}`), state), () => copyFlushed(at(`state.${ending}`), at("copied"))));
+    results.push(
+      await compare(`write .${ending}`, () => writeStateDict(at(`written.${ending}`), state), () =>
+        copyFlushed(at(`state.${ending}`), at("copied"))),
+    );
   }
   await writeFile(at("legacy.pt"), await legacyOf(at("state.pt")));
-  for (const [name, path] of [["read .safetensors", at("state.safetensors")], ["read .pt", at("state.pt")], ["read .pt, legacy", at("legacy.pt")]]) {
+  for (const [name, path] of [["read .safetensors", at("state.safetensors")], ["read .pt", at("state.pt")], [
+    "read .pt, legacy",
+    at("legacy.pt"),
+  ]]) {
     results.push(await compare(name, () => readAndDispose(path), () => copyFile(path, at("copied"))));
   }
   const { size } = await stat(at("state.pt"));
   const { libtorch } = await systemInfo();
   const passed = results.every(({ ratio }) => ratio >= LEAST_RATIO);
-  const machine = { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length, node: process.version, libtorch: libtorch.version };
+  const machine = { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length, node: process.version,
+    libtorch: libtorch.version };
   if (flags.json) {
     console.log(JSON.stringify({ bytes: size, rounds, results, ...machine, leastRatio: LEAST_RATIO, passed }));
   } else {
     console.log(`a state dict of ${(size / 1e6).toFixed(1)} MB, medians of ${rounds} rounds`);
     for (const { name, milliseconds, copyMilliseconds, ratio } of results) {
-      console.log(`  ${name.padEnd(18)} ${milliseconds.toFixed(0).padStart(5)} ms   copy ${copyMilliseconds.toFixed(0).padStart(5)} ms   ${ratio.toFixed(2)} of a copy's speed`);
+      console.log(
+        `  ${name.padEnd(18)} ${milliseconds.toFixed(0).padStart(5)} ms   copy ${copyMilliseconds.toFixed(0).padStart(5)} ms   ${ratio.toFixed(2)} of a copy's speed`,
+      );
     }
     console.log(`  ${machine.cpu}, ${machine.cores} cores; Node ${machine.node}; libtorch ${machine.libtorch}`);
     console.log(passed ? `at least ${LEAST_RATIO} of a copy's speed` : `less than ${LEAST_RATIO} of a copy's speed`);

@@ -1,10 +1,14 @@
-// One training step of Knowledge Review on a GPU, here and in PyTorch, in turns; and this package's kernels compared with a copy on the same device.
-// Usage: npm run bench:gpu -- [--rounds 15] [--steps 20] [--pairs resnet56-resnet20@128,…] [--no-compiled] [--no-baselines] [--no-kernels]
+// One training step of Knowledge Review on a GPU, here and in PyTorch, in turns; and this package's kernels compared
+// with a copy on the same device.
+// Usage: npm run bench:gpu -- [--rounds 15] [--steps 20] [--pairs resnet56-resnet20@128,…] [--no-compiled]
+// [--no-baselines] [--no-kernels]
 //                             [--styles LIST]        of bench/pytorch_styles.py, instead of all
 //                             [--ready-seconds 600]  time limit for compiling a style
-//                             [--write NAME]         writes the figures to bench/results/NAME.json and the tables to bench/results/NAME.md
-// The baselines need a Python with a CUDA torch and numpy: REVIEWKD_BENCH_PYTHON, or python3. They omit data preparation; here the images are cropped
-// and flipped on the device, and that time counts. A style that fails appears in the table with its reason.
+//                             [--write NAME]         writes the figures to bench/results/NAME.json and the tables to
+//                                                    bench/results/NAME.md
+// The baselines need a Python with a CUDA torch and numpy: REVIEWKD_BENCH_PYTHON, or python3. They omit data
+// preparation; here the images are cropped and flipped on the device, and that time counts. A style that fails appears
+// in the table with its reason.
 import { parseArgs } from "node:util";
 import { createDistiller, createModel, createSession, loadDataset, systemInfo } from "../dist/index.js";
 import { addon } from "../dist/native.js";
@@ -40,12 +44,17 @@ if (flags.device === "cuda" && !cuda.available) {
   process.stderr.write(`CUDA_UNAVAILABLE: no CUDA device (${cuda.reason}). Run npx reviewkd doctor.\n`);
   process.exit(1);
 }
-if (cuda.plugin?.loaded !== true) progress(`without the plugin's kernels: ${cuda.plugin?.reason ?? "no device"}; ${cuda.plugin?.fix ?? ""}`);
+if (cuda.plugin?.loaded !== true)
+  progress(`without the plugin's kernels: ${cuda.plugin?.reason ?? "no device"}; ${cuda.plugin?.fix ?? ""}`);
 
 function settingOf(text) {
   const match = /^(\w+)-(\w+)@(\d+)$/.exec(text);
-  if (!match) throw new Error(`invalid --pairs: expected TEACHER-STUDENT@BATCH with commas between, received ${text}. Pass a pair such as resnet56-resnet20@128.`);
-  return { teacher: match[1], student: match[2], batch: Number(match[3]), size: SIDE, classes: CLASSES, device: flags.device };
+  if (!match)
+    throw new Error(
+      `invalid --pairs: expected TEACHER-STUDENT@BATCH with commas between, received ${text}. Pass a pair such as resnet56-resnet20@128.`,
+    );
+  return { teacher: match[1], student: match[2], batch: Number(match[3]), size: SIDE, classes: CLASSES,
+    device: flags.device };
 }
 
 /** A training whose `run` performs `steps` steps as a native epoch. */
@@ -53,10 +62,14 @@ async function prepare({ teacher, student, batch }, { precision, graphs = true, 
   const count = batch * steps;
   const images = Uint8Array.from({ length: count * 3 * SIDE * SIDE }, (_, i) => Math.imul(i + 1, 2654435761) >>> 24);
   const split = { images, labels: Uint8Array.from({ length: count }, (_, i) => i % CLASSES) };
-  const data = await loadDataset({ kind: "arrays", numClasses: CLASSES, height: SIDE, width: SIDE, train: split, test: { images: images.slice(0, 3 * SIDE * SIDE), labels: Uint8Array.of(0) } });
-  const networks = [await createModel(teacher, { numClasses: CLASSES, seed: 1 }), await createModel(student, { numClasses: CLASSES, seed: 2 })];
-  const distiller = await createDistiller({ teacher: networks[0], student: networks[1], method: { kind: "review", weight: 0.6, warmupEpochs: 0 } });
-  const session = await createSession({ distiller, precision, fused, device: flags.device, optimizer: { kind: "sgd", learningRate: 0.001, momentum: 0.9, nesterov: true, weightDecay: 5e-4 } });
+  const data = await loadDataset({ kind: "arrays", numClasses: CLASSES, height: SIDE, width: SIDE, train: split,
+    test: { images: images.slice(0, 3 * SIDE * SIDE), labels: Uint8Array.of(0) } });
+  const networks = [await createModel(teacher, { numClasses: CLASSES, seed: 1 }),
+    await createModel(student, { numClasses: CLASSES, seed: 2 })];
+  const distiller = await createDistiller({ teacher: networks[0], student: networks[1],
+    method: { kind: "review", weight: 0.6, warmupEpochs: 0 } });
+  const session = await createSession({ distiller, precision, fused, device: flags.device,
+    optimizer: { kind: "sgd", learningRate: 0.001, momentum: 0.9, nesterov: true, weightDecay: 5e-4 } });
   let epoch = 0;
   return {
     graph: undefined,
@@ -78,12 +91,17 @@ async function prepare({ teacher, student, batch }, { precision, graphs = true, 
 
 async function measure(setting, styles) {
   const label = `${setting.teacher} → ${setting.student}`;
-  const { peers, failures } = await startPeers(styles, setting, { readySeconds: Number(flags["ready-seconds"]), progress: (line) => progress(`${label}: ${line}`) });
-  const contenders = new Map([...peers].map(([style, peer]) => [style, () => peer.ask("burst", { name: style, steps })]));
+  const { peers, failures } = await startPeers(styles, setting, { readySeconds: Number(flags["ready-seconds"]),
+    progress: (line) => progress(`${label}: ${line}`) });
+  const contenders = new Map(
+    [...peers].map(([style, peer]) => [style, () => peer.ask("burst", { name: style, steps })]),
+  );
   const trainings = new Map();
   for (const [name, options] of Object.entries({
-    "reviewkd float32": { precision: "float32" }, "reviewkd bfloat16": { precision: "bfloat16" },
-    "reviewkd bfloat16, not recorded": { precision: "bfloat16", graphs: false }, "reviewkd bfloat16, reference": { precision: "bfloat16", fused: false },
+    "reviewkd float32": { precision: "float32" },
+    "reviewkd bfloat16": { precision: "bfloat16" },
+    "reviewkd bfloat16, not recorded": { precision: "bfloat16", graphs: false },
+    "reviewkd bfloat16, reference": { precision: "bfloat16", fused: false },
   })) {
     const training = await prepare(setting, options);
     trainings.set(name, training);
@@ -118,11 +136,13 @@ if (flags.baselines) {
   baseline.close();
 }
 const styles = flags.baselines ? flags.styles?.split(",") ?? stylesOf(flags) : [];
-const report = { command: `npm run bench:gpu -- ${process.argv.slice(2).join(" ")}`.trim(), machine, rounds: Number(flags.rounds), steps, pairs: [], kernels: {} };
+const report = { command: `npm run bench:gpu -- ${process.argv.slice(2).join(" ")}`.trim(), machine,
+  rounds: Number(flags.rounds), steps, pairs: [], kernels: {} };
 for (const bfloat16 of flags.kernels ? [false, true] : []) {
   progress(`kernels in ${bfloat16 ? "bfloat16" : "float32"}`);
   const small = flags.device === "cpu"; // the host emulation, which tests that this program works
-  const options = { device: flags.device, bfloat16, images: small ? 2 : 1024, channels: 64, side: 32, runs: small ? 1 : 100 };
+  const options = { device: flags.device, bfloat16, images: small ? 2 : 1024, channels: 64, side: 32,
+    runs: small ? 1 : 100 };
   report.kernels[bfloat16 ? "bfloat16" : "float32"] = await addon().kernelRates(options);
 }
 for (const text of flags.pairs.split(",")) report.pairs.push(await measure(settingOf(text), styles));

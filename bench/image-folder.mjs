@@ -1,5 +1,6 @@
-// Whether the decoder keeps the trainer busy: an epoch of an ImageNet network on a folder of JPEGs of mixed sizes. Prints the
-// share of its time that the trainer waited for images, and how fast images are decoded when nothing else runs.
+// Whether the decoder keeps the trainer busy: an epoch of an ImageNet network on a folder of JPEGs of mixed sizes.
+// Prints the share of its time that the trainer waited for images, and how fast images are decoded when nothing else
+// runs.
 // Usage: npm run bench:image-folder -- [--images 2000] [--model resnet18] [--batch-size 32] [--folder DIR] [--json]
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus, tmpdir } from "node:os";
@@ -39,10 +40,13 @@ async function photograph(random) {
   const side = () => Math.round(low + (high - low) * random());
   const [width, height] = [side(), side()];
   const layer = (columns, rows) =>
-    sharp(Buffer.from(Array.from({ length: 3 * columns * rows }, () => 256 * random())), { raw: { width: columns, height: rows, channels: 3 } })
+    sharp(Buffer.from(Array.from({ length: 3 * columns * rows }, () => 256 * random())), {
+      raw: { width: columns, height: rows, channels: 3 },
+    })
       .resize(width, height, { fit: "fill", kernel: "cubic" }).png({ compressionLevel: 0 }).toBuffer();
   const [coarse, middle, fine] = await Promise.all([layer(4, 4), layer(24, 24), layer(width >> 2, height >> 2)]);
-  return sharp(coarse).composite([{ input: middle, blend: "overlay" }, { input: fine, blend: "soft-light" }]).removeAlpha().jpeg({ quality: 90 }).toBuffer();
+  return sharp(coarse).composite([{ input: middle, blend: "overlay" }, { input: fine, blend: "soft-light" }])
+    .removeAlpha().jpeg({ quality: 90 }).toBuffer();
 }
 
 async function writeFolder(root, count) {
@@ -82,27 +86,53 @@ try {
   const model = await createModel(flags.model, { numClasses: data.numClasses, seed: 1 });
   const session = await createSession({ model, optimizer: { kind: "sgd", learningRate: 0.01 } });
   const summary = await session.trainEpoch(data, {
-    epoch: 0, epochs: 1, batchSize, seed: 0,
+    epoch: 0,
+    epochs: 1,
+    batchSize,
+    seed: 0,
     onProgress: ({ images: done, dataWaitFraction }) => {
-      if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${images} images, stalled for ${(100 * dataWaitFraction).toFixed(1)} % of the time `);
+      if (process.stderr.isTTY)
+        process.stderr.write(
+          `\r${done} of ${images} images, stalled for ${(100 * dataWaitFraction).toFixed(1)} % of the time `,
+        );
     },
   });
   if (process.stderr.isTTY) process.stderr.write("\n");
   const system = await systemInfo();
   const result = {
-    model: flags.model, images: summary.images, batchSize, megabytes: bytes / 1e6,
-    dataWaitFraction: summary.dataWaitFraction, dataWaitSeconds: summary.dataWaitSeconds, epochSeconds: summary.seconds,
-    trainedPerSecond: summary.imagesPerSecond, decodedPerSecond, brokenImages: summary.brokenImages,
-    cpu: cpus()[0]?.model ?? "unknown", cores: availableParallelism(), instructions: system.cpu.capability, node: process.version,
-    libtorch: system.libtorch.version, sharp: sharp.versions.sharp, vips: sharp.versions.vips,
+    model: flags.model,
+    images: summary.images,
+    batchSize,
+    megabytes: bytes / 1e6,
+    dataWaitFraction: summary.dataWaitFraction,
+    dataWaitSeconds: summary.dataWaitSeconds,
+    epochSeconds: summary.seconds,
+    trainedPerSecond: summary.imagesPerSecond,
+    decodedPerSecond,
+    brokenImages: summary.brokenImages,
+    cpu: cpus()[0]?.model ?? "unknown",
+    cores: availableParallelism(),
+    instructions: system.cpu.capability,
+    node: process.version,
+    libtorch: system.libtorch.version,
+    sharp: sharp.versions.sharp,
+    vips: sharp.versions.vips,
   };
   if (flags.json) {
     console.log(JSON.stringify(result));
   } else {
-    console.log(`${result.model}, one epoch of ${result.images} JPEGs (${result.megabytes.toFixed(0)} MB) in batches of ${batchSize}: ${result.epochSeconds.toFixed(0)} s`);
-    console.log(`  the trainer waited for ${(100 * result.dataWaitFraction).toFixed(2)} % of its time (${result.dataWaitSeconds.toFixed(2)} s)`);
-    console.log(`  trained ${result.trainedPerSecond.toFixed(1)} images/s; decoded ${decodedPerSecond.toFixed(0)} images/s where nothing was trained`);
-    console.log(`  ${result.cpu} (${result.instructions}), ${result.cores} cores; Node ${result.node}; libtorch ${result.libtorch}; sharp ${result.sharp}`);
+    console.log(
+      `${result.model}, one epoch of ${result.images} JPEGs (${result.megabytes.toFixed(0)} MB) in batches of ${batchSize}: ${result.epochSeconds.toFixed(0)} s`,
+    );
+    console.log(
+      `  the trainer waited for ${(100 * result.dataWaitFraction).toFixed(2)} % of its time (${result.dataWaitSeconds.toFixed(2)} s)`,
+    );
+    console.log(
+      `  trained ${result.trainedPerSecond.toFixed(1)} images/s; decoded ${decodedPerSecond.toFixed(0)} images/s where nothing was trained`,
+    );
+    console.log(
+      `  ${result.cpu} (${result.instructions}), ${result.cores} cores; Node ${result.node}; libtorch ${result.libtorch}; sharp ${result.sharp}`,
+    );
   }
   session.dispose();
   model.dispose();

@@ -1,6 +1,7 @@
-// Resident memory over 10,000 steps with an evaluation and checkpoints after every ten of them, and over 1,000 networks that are built and
-// disposed of. Prints means over the first and the last tenth; exits 1 if the last is more than LIMIT_MIB above the first. Code is compiled
-// and allocators settle in the warm-up steps, which are reported separately.
+// Resident memory over 10,000 steps with an evaluation and checkpoints after every ten of them, and over 1,000 networks
+// that are built and disposed of. Prints means over the first and the last tenth; exits 1 if the last is more than
+// LIMIT_MIB above the first. Code is compiled and allocators settle in the warm-up steps, which are reported
+// separately.
 // Usage: npm run bench:memory -- [--json] [--steps N] [--warm-up N] [--models N]
 import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
@@ -16,7 +17,9 @@ const count = (text) => Math.max(20, Number(text));
 
 const { values: flags } = parseArgs({
   options: {
-    json: { type: "boolean", default: false }, steps: { type: "string", default: "10000" }, "warm-up": { type: "string", default: "6000" },
+    json: { type: "boolean", default: false },
+    steps: { type: "string", default: "10000" },
+    "warm-up": { type: "string", default: "6000" },
     models: { type: "string", default: "1000" },
   },
 });
@@ -31,9 +34,12 @@ function resident() {
 function summary(samples, warmUp = 0) {
   const counted = samples.slice(warmUp);
   const mean = (part) => part.reduce((sum, value) => sum + value, 0) / part.length;
-  const tenthsMiB = Array.from({ length: 10 }, (_, index) => mean(counted.slice(Math.floor((index * counted.length) / 10), Math.floor(((index + 1) * counted.length) / 10))));
+  const tenthsMiB = Array.from({ length: 10 },
+    (_, index) =>
+      mean(counted.slice(Math.floor((index * counted.length) / 10), Math.floor(((index + 1) * counted.length) / 10))));
   const [firstMiB, lastMiB] = [tenthsMiB[0], tenthsMiB[9]];
-  return { beforeMiB: samples[0], firstMiB, lastMiB, growthMiB: lastMiB - firstMiB, largestMiB: Math.max(...samples), tenthsMiB };
+  return { beforeMiB: samples[0], firstMiB, lastMiB, growthMiB: lastMiB - firstMiB, largestMiB: Math.max(...samples),
+    tenthsMiB };
 }
 
 function pixels(samples) {
@@ -44,7 +50,12 @@ function pixels(samples) {
 async function training(steps, warmUp) {
   const epochs = Math.ceil((warmUp + steps) / STEPS_PER_EPOCH);
   const data = await loadDataset({
-    kind: "arrays", numClasses: 4, height: SIDE, width: SIDE, train: pixels(BATCH * STEPS_PER_EPOCH), test: pixels(32),
+    kind: "arrays",
+    numClasses: 4,
+    height: SIDE,
+    width: SIDE,
+    train: pixels(BATCH * STEPS_PER_EPOCH),
+    test: pixels(32),
   });
   const teacher = await createModel("resnet8", { numClasses: 4, seed: 1 });
   const student = await createModel("resnet8", { numClasses: 4, seed: 2 });
@@ -53,8 +64,16 @@ async function training(steps, warmUp) {
   const samples = [];
   try {
     const run = fit({
-      distiller, data, epochs, batchSize: BATCH, threads: 1, schedule: { kind: "cosine" }, optimizer: { kind: "sgd", learningRate: 0.01 },
-      runDirectory: join(directory, "run"), checkpointEvery: 10, keepCheckpoints: 3,
+      distiller,
+      data,
+      epochs,
+      batchSize: BATCH,
+      threads: 1,
+      schedule: { kind: "cosine" },
+      optimizer: { kind: "sgd", learningRate: 0.01 },
+      runDirectory: join(directory, "run"),
+      checkpointEvery: 10,
+      keepCheckpoints: 3,
     });
     for await (const event of run) if (event.type === "epoch") samples.push(resident());
   } finally {
@@ -74,17 +93,22 @@ async function models(number) {
   return summary(samples);
 }
 
-if (typeof globalThis.gc !== "function") throw new Error("this benchmark needs --expose-gc. Start it with npm run bench:memory.");
-const results = { training: await training(count(flags.steps), count(flags["warm-up"])), models: await models(count(flags.models)) };
+if (typeof globalThis.gc !== "function")
+  throw new Error("this benchmark needs --expose-gc. Start it with npm run bench:memory.");
+const results = { training: await training(count(flags.steps), count(flags["warm-up"])),
+  models: await models(count(flags.models)) };
 const system = await systemInfo();
 const passed = Object.values(results).every(({ growthMiB }) => growthMiB <= LIMIT_MIB);
-const about = { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length, node: process.version, libtorch: system.libtorch.version };
+const about = { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length, node: process.version,
+  libtorch: system.libtorch.version };
 
 if (flags.json) {
   console.log(JSON.stringify({ ...results, ...about, limitMiB: LIMIT_MIB, passed }));
 } else {
   const line = (what, { firstMiB, lastMiB, growthMiB, largestMiB }) =>
-    console.log(`  ${what}: first tenth ${firstMiB.toFixed(1)} MiB, last tenth ${lastMiB.toFixed(1)} MiB (${growthMiB >= 0 ? "+" : ""}${growthMiB.toFixed(1)}), at most ${largestMiB.toFixed(1)} MiB`);
+    console.log(
+      `  ${what}: first tenth ${firstMiB.toFixed(1)} MiB, last tenth ${lastMiB.toFixed(1)} MiB (${growthMiB >= 0 ? "+" : ""}${growthMiB.toFixed(1)}), at most ${largestMiB.toFixed(1)} MiB`,
+    );
   console.log("resident memory");
   console.log(`  ${count(flags["warm-up"])} warm-up steps: from ${results.training.beforeMiB.toFixed(1)} MiB`);
   line(`${count(flags.steps)} steps, an evaluation and checkpoints after every ${STEPS_PER_EPOCH}`, results.training);

@@ -24,14 +24,22 @@ function pairsOf(text) {
 
 const ALL_PAIRS = "resnet56-resnet20@128x32,resnet32x4-resnet8x4@128x32,resnet34-resnet18@16x224";
 const flags = new Command("npm run bench --")
-  .description("Measures a training step of Knowledge Review here and in PyTorch, side by side: all take turns, step by step, in one run.")
-  .addOption(new Option("--pairs <list>", "TEACHER-STUDENT@BATCHxSIZE with commas between").argParser(pairsOf).default(pairsOf(ALL_PAIRS), ALL_PAIRS))
+  .description(
+    "Measures a training step of Knowledge Review here and in PyTorch, side by side: all take turns, step by step, in one run.",
+  )
+  .addOption(
+    new Option("--pairs <list>", "TEACHER-STUDENT@BATCHxSIZE with commas between").argParser(pairsOf).default(
+      pairsOf(ALL_PAIRS),
+      ALL_PAIRS,
+    ),
+  )
   .option("--rounds <n>", "steps per contender", wholeNumber, 15)
   .option("--threads <n>", "threads per contender", wholeNumber, cpus().length)
   .option("--no-compiled", "omit torch.compile")
   .option("--no-baselines", "omit PyTorch")
   .option("--no-loop", "omit the comparison of a custom loop with the native epoch")
-  .option("--write <name>", "write the figures to bench/results/NAME.json and the tables to bench/results/NAME-tables.md")
+  .option("--write <name>",
+    "write the figures to bench/results/NAME.json and the tables to bench/results/NAME-tables.md")
   .addHelpText("after", "\nThe baselines need a Python with torch and numpy: REVIEWKD_BENCH_PYTHON, or python3.")
   .parse().opts();
 const { threads } = flags;
@@ -71,11 +79,15 @@ async function measure(setting, baseline, machine) {
 
   const results = {};
   for (const [name, list] of seconds) {
-    results[name] = Object.fromEntries(Object.keys(list[0]).map((part) => [part, spreadMs(list.map((entry) => entry[part]))]));
+    results[name] = Object.fromEntries(
+      Object.keys(list[0]).map((part) => [part, spreadMs(list.map((entry) => entry[part]))]),
+    );
     results[name].imagesPerSecond = setting.batch / median(list.map(({ step }) => step));
   }
   // The best of each rate: the floor is what the machine can do.
-  const best = Object.fromEntries(Object.keys(rates[0] ?? {}).map((key) => [key, Math.max(...rates.map((entry) => entry[key]))]));
+  const best = Object.fromEntries(
+    Object.keys(rates[0] ?? {}).map((key) => [key, Math.max(...rates.map((entry) => entry[key]))]),
+  );
   const floor = {};
   if (baseline !== undefined) {
     const { operations } = await baseline.ask("operations", setting);
@@ -88,7 +100,8 @@ function peakMemory(setting) {
   const memory = {};
   const precisions = setting.size > 64 ? ["float32"] : ["float32", "bfloat16"];
   for (const precision of precisions) {
-    const output = execFileSync(process.execPath, [fileURLToPath(new URL("step-memory.mjs", import.meta.url)), JSON.stringify({ ...setting, precision })], { encoding: "utf8" });
+    const output = execFileSync(process.execPath, [fileURLToPath(new URL("step-memory.mjs", import.meta.url)),
+      JSON.stringify({ ...setting, precision })], { encoding: "utf8" });
     memory[`reviewkd ${precision}`] = JSON.parse(output);
   }
   return memory;
@@ -107,7 +120,8 @@ async function peakMemoryOfBaselines(setting) {
 const machine = await describeMachine();
 const baseline = flags.baselines ? new Baseline() : undefined;
 if (baseline !== undefined) machine.baseline = await baseline.ask("describe", { threads });
-const report = { command: `npm run bench -- ${process.argv.slice(2).join(" ")}`, machine, threads, rounds: flags.rounds, pairs: [] };
+const report = { command: `npm run bench -- ${process.argv.slice(2).join(" ")}`, machine, threads, rounds: flags.rounds,
+  pairs: [] };
 for (const pair of flags.pairs) {
   const setting = { ...pair, threads };
   const measured = await measure(setting, baseline, machine);
@@ -131,7 +145,8 @@ progress("augmentation");
   }
   report.augmentation = { reviewkd: (1000 * images) / (performance.now() - started) };
   data.dispose();
-  if (baseline !== undefined) report.augmentation.published = (await baseline.ask("loader", { images: 12800, batch: 128 })).imagesPerSecond;
+  if (baseline !== undefined)
+    report.augmentation.published = (await baseline.ask("loader", { images: 12800, batch: 128 })).imagesPerSecond;
 }
 baseline?.close();
 

@@ -1,4 +1,5 @@
-// A server that trains on request, in a worker, and streams the events as server-sent events: whatever happens in training, it keeps answering.
+// A server that trains on request, in a worker, and streams the events as server-sent events: whatever happens in
+// training, it keeps answering.
 //   node --import tsx examples/express-server.ts [PORT] [DIRECTORY]
 //   curl -N -X POST -H 'content-type: application/json' -d '{"epochs":2}' localhost:3000/runs/first
 //   curl -X DELETE localhost:3000/runs/first      stops it; the same POST resumes it
@@ -12,7 +13,8 @@ const [port = "3000", directory = "runs"] = process.argv.slice(2);
 
 /** The names that a client may use. A name becomes that of a directory: no dots, no slashes. */
 const Name = z.string().regex(/^[a-z0-9-]+$/);
-const Request = z.strictObject({ student: z.string().default("resnet8"), epochs: z.int().positive().max(1000).default(2) });
+const Request = z.strictObject({ student: z.string().default("resnet8"),
+  epochs: z.int().positive().max(1000).default(2) });
 
 const running = new Map<string, AbortController>();
 const app = express();
@@ -32,9 +34,13 @@ app.post("/runs/:name", async (request, response) => {
   const controller = new AbortController();
   running.set(name.data, controller);
   // A disconnected client stops its run, which saves its progress.
-  response.on("close", () => { controller.abort(); });
+  response.on("close", () => {
+    controller.abort();
+  });
   response.setHeader("content-type", "text/event-stream");
-  const send = (event: { readonly type: string }): void => { response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`); };
+  const send = (event: { readonly type: string }): void => {
+    response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+  };
 
   // One worker for each run: when one exits, the others keep training.
   const rk = await startWorker();
@@ -48,7 +54,8 @@ app.post("/runs/:name", async (request, response) => {
     const settings = { epochs: wanted.data.epochs, batchSize: 32, runDirectory, resume, signal: controller.signal };
     for await (const event of rk.fit({ distiller, data, ...settings })) send(event);
   } catch (error) {
-    const failure = { type: "error", code: isReviewKdError(error) ? error.code : "INTERNAL", message: error instanceof Error ? error.message : String(error) };
+    const failure = { type: "error", code: isReviewKdError(error) ? error.code : "INTERNAL",
+      message: error instanceof Error ? error.message : String(error) };
     send(failure);
   } finally {
     running.delete(name.data);
@@ -63,7 +70,9 @@ app.delete("/runs/:name", (request, response) => {
   response.status(controller === undefined ? 404 : 202).end();
 });
 
-app.get("/runs", (_request, response) => { response.json([...running.keys()]); });
+app.get("/runs", (_request, response) => {
+  response.json([...running.keys()]);
+});
 
 const server = app.listen(Number(port), "127.0.0.1", () => {
   const address = server.address();

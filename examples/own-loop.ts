@@ -1,4 +1,5 @@
-// A custom training loop with a schedule that the package does not have: one cycle, up to the full rate and down to zero (Smith and Topin, 2018).
+// A custom training loop with a schedule that the package does not have: one cycle, up to the full rate and down to
+// zero (Smith and Topin, 2018).
 //   node --import tsx examples/own-loop.ts
 import { createDistiller, createModel, createSession, loadDataset } from "reviewkd";
 
@@ -14,7 +15,9 @@ const session = await createSession({ distiller, optimizer: { kind: "sgd", learn
 
 const steps = EPOCHS * Math.ceil(data.train.size / BATCH_SIZE);
 
-/** The rate at a step: from a tenth of the highest rate up to it in the first third, then along half a cosine down to 0. */
+/**
+ * The rate at a step: from a tenth of the highest rate up to it in the first third, then along half a cosine down to 0.
+ */
 function rateAt(step: number): number {
   const position = step / steps;
   if (position < 1 / 3) return HIGHEST_RATE * (0.1 + 0.9 * 3 * position);

@@ -1,4 +1,5 @@
-// A small study on a pool of worker threads: which learning rate suits the student? Each worker has its own trainer in this process.
+// A small study on a pool of worker threads: which learning rate suits the student? Each worker has its own trainer in
+// this process.
 // JavaScript, because on Node 20 a worker thread does not inherit tsx.
 //   node examples/worker-pool.mjs
 import { once } from "node:events";
@@ -11,7 +12,8 @@ async function train({ learningRate, seed }) {
   const data = await loadDataset({ kind: "synthetic", numClasses: 4, trainSamples: 128, testSamples: 64 });
   const model = await createModel("resnet8", { numClasses: data.numClasses, seed });
   let top1 = 0;
-  for await (const event of fit({ model, data, epochs: 1, batchSize: 32, threads: 1, seed, optimizer: { kind: "sgd", learningRate } })) {
+  for await (const event of fit({ model, data, epochs: 1, batchSize: 32, threads: 1, seed,
+    optimizer: { kind: "sgd", learningRate } })) {
     if (event.type === "end") top1 = event.last.top1;
   }
   model.dispose();
@@ -38,4 +40,6 @@ async function study() {
 }
 
 if (isMainThread) await study();
-else parentPort.on("message", async (cell) => { parentPort.postMessage(await train(cell)); });
+else parentPort.on("message", async (cell) => {
+    parentPort.postMessage(await train(cell));
+  });

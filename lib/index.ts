@@ -37,23 +37,23 @@ export { fetchDataset } from "./datasets/fetch.js";
 export type { FetchDatasetOptions } from "./datasets/fetch.js";
 export * as schemas from "./config/schemas/index.js";
 export type { DType, Device, ModelDType, Precision, Shape } from "./config/schemas/common.js";
-export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization, StoredDataSource } from "./config/schemas/data.js";
+export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization,
+  StoredDataSource } from "./config/schemas/data.js";
 export type { StreamItem, StreamItems, StreamIterable, StreamPass, StreamPixels } from "./config/schemas/stream.js";
-export type {
-  BrokenImage, Change, ClassScore, EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult, StepSeconds, SystemInfo, TermLosses,
-} from "./config/schemas/events.js";
-export type {
-  Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair, TeacherMode, Term, TermInput, TermKind,
-} from "./config/schemas/method.js";
+export type { BrokenImage, Change, ClassScore, EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult,
+  StepSeconds, SystemInfo, TermLosses } from "./config/schemas/events.js";
+export type { Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair,
+  TeacherMode, Term, TermInput, TermKind } from "./config/schemas/method.js";
 export type { InstallationAttempt, InstallationPlace, InstallationReport } from "./config/schemas/installation.js";
 export type { FeatureSpec, ModelInfo, ModelOptionsInput } from "./config/schemas/model.js";
-export type {
-  ConvertOptionsInput, ExportOptionsInput, LoadOptionsInput, LoadReport, ArchitectureMatch, StoredDType, WeightsChoice, WeightsFormat, WeightsInfo, WeightsInspection,
-} from "./config/schemas/weights.js";
+export type { ConvertOptionsInput, ExportOptionsInput, LoadOptionsInput, LoadReport, ArchitectureMatch, StoredDType,
+  WeightsChoice, WeightsFormat, WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
 export type { PairExplanation, PairOptionsInput } from "./config/schemas/pair.js";
 export type { Preset, PresetMark } from "./config/schemas/preset.js";
 export type { RunConfig, RunConfigInput } from "./config/schemas/run-config.js";
-export type { CellResult, ConditionResult, Spread, StudyConfig, StudyConfigInput, StudyEvent, StudyKind, StudyResult } from "./config/schemas/study.js";
+export type { CellResult, ConditionResult, Spread, StudyConfig, StudyConfigInput, StudyEvent, StudyKind,
+  StudyResult } from "./config/schemas/study.js";
 export type { FitResult } from "./config/schemas/run-record.js";
 export type { LossInfo, MetricInfo, TaskInfo } from "./config/schemas/task.js";
-export type { Optimizer, OptimizerInput, Schedule, ScheduleInput, StepOptionsInput, TrainingOptions, TrainingOptionsInput } from "./config/schemas/training.js";
+export type { Optimizer, OptimizerInput, Schedule, ScheduleInput, StepOptionsInput, TrainingOptions,
+  TrainingOptionsInput } from "./config/schemas/training.js";

@@ -14,7 +14,8 @@ import type { TaskInfo } from "./config/schemas/task.js";
 import type { LoadReport, WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
 
 /** Arrays that tensors are created from. */
-export type TensorValues = Float32Array | Float64Array | BigInt64Array | Uint8Array | Int8Array | Int16Array | Int32Array;
+export type TensorValues = Float32Array | Float64Array | BigInt64Array | Uint8Array | Int8Array | Int16Array
+  | Int32Array;
 
 /** Arrays that tensors are copied to. */
 export type TypedArray = Float32Array | Float64Array | BigInt64Array | Uint8Array;
@@ -84,14 +85,20 @@ interface NativeEvaluationOptions {
 }
 
 type NativeEvaluate = (
-  data: NativeImages, split: string, options: NativeEvaluationOptions, stop: NativeStopFlag, onProgress: (done: number) => void,
+  data: NativeImages,
+  split: string,
+  options: NativeEvaluationOptions,
+  stop: NativeStopFlag,
+  onProgress: (done: number) => void,
 ) => Promise<NativeEvaluation>;
 
 export interface NativeModel extends Disposable {
-  describe(): { name: string; numClasses: number; parameters: number; dtype: "float64" | "float32"; device: "cpu" | "cuda" };
+  describe(): { name: string; numClasses: number; parameters: number; dtype: "float64" | "float32";
+    device: "cpu" | "cuda" };
   featureSpecs(height: number, width: number): FeatureSpec[];
   forward(
-    images: NativeTensor, options: { mode: string; features: boolean },
+    images: NativeTensor,
+    options: { mode: string; features: boolean },
   ): Promise<{ logits: NativeTensor; features: { name: string; before: NativeTensor; after: NativeTensor }[] }>;
   stateDict(): Promise<NativeEntries>;
   loadStateDict(entries: NativeEntries, strict: boolean): Promise<LoadReport>;
@@ -147,7 +154,8 @@ export interface NativeDataset extends Disposable {
   };
   batches(
     split: string,
-    options: { batchSize: number; seed: number; epoch: number; shuffle: boolean; augment: boolean; dropLast: boolean; firstBatch: number },
+    options: { batchSize: number; seed: number; epoch: number; shuffle: boolean; augment: boolean; dropLast: boolean;
+      firstBatch: number },
   ): NativeBatchReader;
 }
 
@@ -169,9 +177,14 @@ export interface NativeEpochState {
 
 export interface NativeSession extends Disposable {
   task(): TaskInfo;
-  step(batches: { images: NativeTensor; labels: NativeTensor }[]): Promise<{ losses: Losses; step: number; learningRate: number; gradientNorm: number | null; seconds: StepSeconds }>;
+  step(
+    batches: { images: NativeTensor; labels: NativeTensor }[],
+  ): Promise<{ losses: Losses; step: number; learningRate: number; gradientNorm: number | null; seconds: StepSeconds }>;
   trainEpoch(
-    data: NativeImages, options: object, stop: NativeStopFlag, onProgress: (state: NativeEpochState) => void,
+    data: NativeImages,
+    options: object,
+    stop: NativeStopFlag,
+    onProgress: (state: NativeEpochState) => void,
   ): Promise<NativeEpochState>;
   evaluate: NativeEvaluate;
   gradients(): Promise<NativeEntries>;
@@ -211,23 +224,32 @@ export interface Addon {
   createModel(options: object): Promise<NativeModel>;
   readWeightsInfo(path: string, options: NativeWeightsChoice): Promise<Omit<WeightsInfo, "classNames">>;
   inspectWeights(path: string, options: NativeWeightsChoice): Promise<Omit<WeightsInspection, "classNames">>;
-  readStateDict(path: string, options: NativeWeightsChoice): Promise<{ entries: NativeEntries; metadata: Record<string, string> }>;
+  readStateDict(path: string,
+    options: NativeWeightsChoice): Promise<{ entries: NativeEntries; metadata: Record<string, string> }>;
   writeStateDict(path: string, entries: NativeEntries, metadata: Record<string, string>): Promise<void>;
   convertWeights(
-    from: string, to: string, options: NativeWeightsChoice & { dtype?: string | undefined }, metadata: Record<string, string>,
+    from: string,
+    to: string,
+    options: NativeWeightsChoice & { dtype?: string | undefined },
+    metadata: Record<string, string>,
   ): Promise<number>;
   loadDataset(source: object): Promise<NativeDataset>;
   newBatchQueue(options: object): NativeBatchQueue;
   dataOrder(size: number, seed: number, epoch: number, shuffle: boolean): Promise<Uint32Array>;
   randomResizedCrop(
-    seed: number, epoch: number, index: number, height: number, width: number,
+    seed: number,
+    epoch: number,
+    index: number,
+    height: number,
+    width: number,
     options: { readonly scale: readonly [number, number]; readonly ratio: readonly [number, number] },
   ): NativeWindow;
   createDistiller(teacher: NativeModel, student: NativeModel, method: object, seed: number): Promise<NativeDistiller>;
   createSession(target: NativeDistiller | NativeModel, options: object): Promise<NativeSession>;
   /** Undefined if another owner holds the lock. */
   lockFile(path: string): Promise<NativeFileLock | undefined>;
-  hierarchicalContextLoss(student: NativeTensor, teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
+  hierarchicalContextLoss(student: NativeTensor,
+    teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
   // Single operations, for tests. Inputs: x, weight, gamma, beta and, optionally, the shortcut to add.
   convNorm: OperationRunner<{ readonly stride: number; readonly relu: boolean }>;
   /** Inputs: x, y, weight, bias. */
@@ -236,8 +258,13 @@ export interface Addon {
   contextLoss: OperationRunner;
   /** Images and labels, batch by batch, as the device produces them; empty if the device has no such kernels. */
   deviceBatches(data: NativeImages, split: string, options: object): Promise<NativeTensor[]>;
-  /** A 3 × 3 convolution by tensor cores, or its reference, in float64; undefined if the device has no kernel for these inputs. */
-  tensorConvolution(inputs: TensorConvolutionInputs, options: { readonly stride: number; readonly fused: boolean; readonly device: string }): Promise<TensorConvolutionResult | undefined>;
+  /**
+   * A 3 × 3 convolution by tensor cores, or its reference, in float64; undefined if the device has no kernel for these
+   * inputs.
+   */
+  tensorConvolution(inputs: TensorConvolutionInputs,
+    options: { readonly stride: number; readonly fused: boolean; readonly device: string }
+  ): Promise<TensorConvolutionResult | undefined>;
   /** Timings of a copy and of the kernels of a device; empty if it has none. For benchmarks. */
   kernelRates(options: object): Promise<KernelRate[]>;
 }
@@ -285,7 +312,9 @@ export interface OperationResult {
 }
 
 export type OperationRunner<Options = unknown> = (
-  inputs: readonly NativeTensor[], outputGradient: NativeTensor, options: OperationOptions & Options,
+  inputs: readonly NativeTensor[],
+  outputGradient: NativeTensor,
+  options: OperationOptions & Options,
 ) => Promise<OperationResult>;
 
 let loaded: LoadedAddon | undefined;
@@ -312,7 +341,9 @@ function theAddon(): LoadedAddon {
   const plugin = findCudaPlugin();
   if (plugin !== undefined) module.offerCudaPlugin(plugin);
   // process.exit() skips native cleanup hooks; a running step must end before libtorch is unloaded.
-  process.once("exit", () => { module.shutDown(); });
+  process.once("exit", () => {
+    module.shutDown();
+  });
   loaded = found;
   return loaded;
 }

@@ -11,13 +11,18 @@ import { BuildError, runMain } from "./support/errors.js";
 await runMain(async () => {
   const parts = process.argv.slice(2);
   const unknown = parts.find((part) => !["--ts", "--native", "--tests"].includes(part));
-  if (unknown !== undefined) throw new BuildError("USAGE", `invalid arguments: expected --ts, --native, --tests or none, received ${unknown}. Without arguments, --ts and --native are built.`);
+  if (unknown !== undefined)
+    throw new BuildError("USAGE",
+      `invalid arguments: expected --ts, --native, --tests or none, received ${unknown}. Without arguments, --ts and --native are built.`);
 
   const tests = parts.includes("--tests");
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
   const progress = (line: string): void => void process.stderr.write(`build: ${line}\n`);
   await withFileLock(join(root, "build/.lock"), async () => {
     if (parts.length === 0 || parts.includes("--ts")) await buildTypeScript(root);
-    if (parts.length === 0 || parts.includes("--native") || tests) await buildNative(root, { env: process.env, progress }, { tests });
-  }, () => { progress("another build is running here: waiting for it"); });
+    if (parts.length === 0 || parts.includes("--native") || tests)
+      await buildNative(root, { env: process.env, progress }, { tests });
+  }, () => {
+    progress("another build is running here: waiting for it");
+  });
 });

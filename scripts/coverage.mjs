@@ -35,7 +35,8 @@ await runMain(async () => {
  * @param {string} output
  */
 async function buildCountingAddon(root, directory, output) {
-  const libtorch = await ensureLibTorch({ env: process.env, progress: (line) => process.stderr.write(`coverage: ${line}\n`) });
+  const libtorch = await ensureLibTorch({ env: process.env,
+    progress: (line) => process.stderr.write(`coverage: ${line}\n`) });
   const build = join(directory, "cmake");
   await step("cmake", ["-S", root, "-B", build, "-DCMAKE_BUILD_TYPE=Release", "-DREVIEWKD_COVERAGE=ON",
     `-DREVIEWKD_LIBTORCH_DIR=${libtorch.directory}`, `-DREVIEWKD_OUTPUT_DIR=${output}`]);
@@ -102,7 +103,5 @@ async function step(program, words) {
   });
   if (status !== 0)
     throw new BuildError("TOOL_FAILED",
-      `${program} ${words[0] ?? ""} failed: ${
-        startError?.message ?? `\n${lastLines(output)}`
-      }\nFix what it names and run this again.`);
+      `${program} ${words[0] ?? ""} failed: ${startError?.message ?? `\n${lastLines(output)}`}\nFix what it names and run this again.`);
 }

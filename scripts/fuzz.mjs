@@ -1,4 +1,5 @@
-// Fuzzes a reader of untrusted files with libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which requires clang.
+// Fuzzes a reader of untrusted files with libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which
+// requires clang.
 // Usage: npm run fuzz -- READER SECONDS [--keep]
 //   READER   safetensors, zip or legacy
 //   --keep   afterwards writes the smallest set of inputs with the same coverage to test/fuzz/corpus
@@ -10,13 +11,16 @@ import { parseArgs } from "node:util";
 import { buildHarness, packCorpus, READERS, unpackCorpus } from "./fuzz/build.mjs";
 
 const BUILD = "build/fuzz-libfuzzer";
-// A larger single allocation means that a reader trusted a length; the readers' own limits are far below. The timeout is wall time,
-// which passes even when a busy machine does not schedule the fuzzer.
+// A larger single allocation means that a reader trusted a length; the readers' own limits are far below. The timeout
+// is wall time, which passes even when a busy machine does not schedule the fuzzer.
 const LIMITS = ["-max_len=12000", "-malloc_limit_mb=64", "-rss_limit_mb=1024", "-timeout=60"];
 
-const { values: flags, positionals: [reader = "", seconds = ""] } = parseArgs({ allowPositionals: true, options: { keep: { type: "boolean", default: false } } });
+const { values: flags, positionals: [reader = "", seconds = ""] } = parseArgs({ allowPositionals: true,
+  options: { keep: { type: "boolean", default: false } } });
 if (!READERS.includes(reader) || !(Number(seconds) > 0)) {
-  console.error(`invalid arguments: expected READER SECONDS with one of ${READERS.join(", ")} and a number above 0, received "${reader} ${seconds}". Run npm run fuzz -- zip 60.`);
+  console.error(
+    `invalid arguments: expected READER SECONDS with one of ${READERS.join(", ")} and a number above 0, received "${reader} ${seconds}". Run npm run fuzz -- zip 60.`,
+  );
   process.exit(2);
 }
 
@@ -25,11 +29,14 @@ function fuzz(parameters) {
   return new Promise((resolve, reject) => {
     const child = spawn(join(BUILD, `fuzz-${reader}`), parameters, { stdio: "inherit" });
     child.on("error", reject);
-    child.on("close", (code) => { resolve(code ?? 1); });
+    child.on("close", (code) => {
+      resolve(code ?? 1);
+    });
   });
 }
 
-const failure = await buildHarness(BUILD, ["-DREVIEWKD_LIBFUZZER=ON", `-DCMAKE_CXX_COMPILER=${process.env["CXX"] ?? "clang++"}`]);
+const failure = await buildHarness(BUILD, ["-DREVIEWKD_LIBFUZZER=ON",
+  `-DCMAKE_CXX_COMPILER=${process.env["CXX"] ?? "clang++"}`]);
 if (failure !== undefined) {
   console.error(`cannot build the harness:\n${failure}\nInstall clang++ with libFuzzer, or name a compiler by CXX.`);
   process.exit(1);
@@ -39,7 +46,12 @@ await unpackCorpus(reader, corpus);
 await mkdir(join(BUILD, "artifacts"), { recursive: true });
 const dictionary = join("test/fuzz", reader === "safetensors" ? "safetensors.dict" : "pickle.dict");
 process.exitCode = await fuzz([
-  `-max_total_time=${seconds}`, `-dict=${dictionary}`, `-artifact_prefix=${join(BUILD, "artifacts", `${reader}-`)}`, "-print_final_stats=1", ...LIMITS, corpus,
+  `-max_total_time=${seconds}`,
+  `-dict=${dictionary}`,
+  `-artifact_prefix=${join(BUILD, "artifacts", `${reader}-`)}`,
+  "-print_final_stats=1",
+  ...LIMITS,
+  corpus,
 ]);
 if (flags.keep && process.exitCode === 0) {
   const small = join(BUILD, "minimised", reader);

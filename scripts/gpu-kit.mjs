@@ -24,7 +24,9 @@ docs/cuda.md, "A machine with a GPU and nothing else", describes what to run the
 
   --data DIRECTORY      packs train.bin and test.bin of CIFAR-100's binary version
   --teacher FILE        packs trained weights of the teacher, so that only the student is trained
-  --torch VERSION       torch on the GPU machine, for which the binaries are built: ${TORCH_VERSIONS.join(", ")} (default ${DEFAULT_TORCH})
+  --torch VERSION       torch on the GPU machine, for which the binaries are built: ${
+  TORCH_VERSIONS.join(", ")
+} (default ${DEFAULT_TORCH})
   --architectures LIST  CUDA architectures of the binaries, as CMake lists them (default 90)
   --prebuilt DIRECTORY  packs the binaries of this directory and builds none
   --no-prebuilt         packs no binaries: they are compiled on the GPU machine, in a minute of its time
@@ -42,7 +44,8 @@ await runMain(async () => {
     return;
   }
   if (process.platform !== "linux" || process.arch !== "x64") {
-    throw new BuildError("PLATFORM_UNSUPPORTED", `invalid platform: expected linux-x64, received ${process.platform}-${process.arch}. Pack the kit on Linux, since its Node is the one that runs here.`);
+    throw new BuildError("PLATFORM_UNSUPPORTED",
+      `invalid platform: expected linux-x64, received ${process.platform}-${process.arch}. Pack the kit on Linux, since its Node is the one that runs here.`);
   }
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
   const progress = (/** @type {string} */ line) => process.stderr.write(`gpu:kit: ${line}\n`);
@@ -53,7 +56,10 @@ await runMain(async () => {
   progress(`packing Node ${process.version} and the modules at level ${options.level}`);
   await packNode(join(kit, "node.tar.xz"), options.level, process.env);
   await packModules(root, join(kit, "modules.tar.xz"), options.level);
-  const binaries = options.prebuilt ?? (options.build ? await buildForDevice({ root, torch: options.torch, architectures: options.architectures, env: process.env, progress }) : undefined);
+  const binaries = options.prebuilt ??
+    (options.build
+      ? await buildForDevice({ root, torch: options.torch, architectures: options.architectures, env: process.env,
+        progress }) : undefined);
   if (binaries !== undefined) await packBinaries(binaries, join(kit, "prebuilt.tar.xz"), options.level);
   if (options.teacher !== undefined) copyFileSync(options.teacher, join(kit, "teacher.safetensors"));
 
@@ -65,17 +71,30 @@ await runMain(async () => {
 function readOptions() {
   const { values } = parse();
   const level = Number(values.level);
-  if (!/^\d$/.test(values.level)) throw usage(`invalid --level: expected 0 to 9, received ${values.level}. The best compression is 9.`);
-  if (values.prebuilt !== undefined && values["no-prebuilt"]) throw usage("invalid --no-prebuilt: expected one of --prebuilt and --no-prebuilt, received both. Leave one of them out.");
+  if (!/^\d$/.test(values.level))
+    throw usage(`invalid --level: expected 0 to 9, received ${values.level}. The best compression is 9.`);
+  if (values.prebuilt !== undefined && values["no-prebuilt"])
+    throw usage(
+      "invalid --no-prebuilt: expected one of --prebuilt and --no-prebuilt, received both. Leave one of them out.",
+    );
   for (const name of /** @type {const} */ (["data", "teacher", "prebuilt", "rehearse"])) {
     const path = values[name];
-    if (path !== undefined && !existsSync(path)) throw usage(`invalid --${name}: expected an existing path, received ${path}. Check its spelling.`);
+    if (path !== undefined && !existsSync(path))
+      throw usage(`invalid --${name}: expected an existing path, received ${path}. Check its spelling.`);
   }
   /** @param {string | undefined} path */
   const absolute = (path) => (path === undefined ? undefined : resolve(path));
   return {
-    level, help: values.help, out: values.out, torch: values.torch, architectures: values.architectures, build: !values["no-prebuilt"],
-    data: absolute(values.data), teacher: absolute(values.teacher), prebuilt: absolute(values.prebuilt), rehearse: absolute(values.rehearse),
+    level,
+    help: values.help,
+    out: values.out,
+    torch: values.torch,
+    architectures: values.architectures,
+    build: !values["no-prebuilt"],
+    data: absolute(values.data),
+    teacher: absolute(values.teacher),
+    prebuilt: absolute(values.prebuilt),
+    rehearse: absolute(values.rehearse),
   };
 }
 
@@ -83,9 +102,16 @@ function parse() {
   try {
     return parseArgs({
       options: {
-        data: { type: "string" }, teacher: { type: "string" }, torch: { type: "string", default: DEFAULT_TORCH }, architectures: { type: "string", default: "90" },
-        prebuilt: { type: "string" }, "no-prebuilt": { type: "boolean", default: false }, level: { type: "string", default: "9" }, out: { type: "string", default: ".gpu" },
-        rehearse: { type: "string" }, help: { type: "boolean", default: false },
+        data: { type: "string" },
+        teacher: { type: "string" },
+        torch: { type: "string", default: DEFAULT_TORCH },
+        architectures: { type: "string", default: "90" },
+        prebuilt: { type: "string" },
+        "no-prebuilt": { type: "boolean", default: false },
+        level: { type: "string", default: "9" },
+        out: { type: "string", default: ".gpu" },
+        rehearse: { type: "string" },
+        help: { type: "boolean", default: false },
       },
     });
   } catch (error) {
@@ -105,7 +131,9 @@ function usage(message) {
  */
 function dataPartsOf(kit) {
   const prefix = `${basename(kit)}-data-`;
-  return readdirSync(dirname(kit)).filter((name) => name.startsWith(prefix)).sort().map((name) => join(dirname(kit), name));
+  return readdirSync(dirname(kit)).filter((name) => name.startsWith(prefix)).sort().map((name) =>
+    join(dirname(kit), name)
+  );
 }
 
 /**
@@ -132,20 +160,26 @@ function packData(data, kit, progress) {
  */
 async function describe(root, kit, parts) {
   const tree = bytesOf(root, await workingTree(root));
-  const row = (/** @type {string} */ name, /** @type {number} */ bytes) => process.stdout.write(`${name.padEnd(16)} ${(bytes / MIB).toFixed(1).padStart(6)} MiB\n`);
+  const row = (/** @type {string} */ name, /** @type {number} */ bytes) =>
+    process.stdout.write(`${name.padEnd(16)} ${(bytes / MIB).toFixed(1).padStart(6)} MiB\n`);
   row("working tree", tree);
   for (const directory of [kit, ...parts]) {
     const bytes = bytesOf(directory, readdirSync(directory));
     row(basename(directory), bytes);
     if (tree + bytes > TRANSFER_BYTES) {
-      throw new BuildError("KIT_TOO_LARGE", `invalid size: expected at most 64 MiB for the working tree and ${basename(directory)}, received ${((tree + bytes) / MIB).toFixed(1)} MiB. `
-        + "Remove large untracked files, or pack with --level 9.");
+      throw new BuildError("KIT_TOO_LARGE",
+        `invalid size: expected at most 64 MiB for the working tree and ${basename(directory)}, received ${((tree + bytes) / MIB).toFixed(1)} MiB. `
+          + "Remove large untracked files, or pack with --level 9.");
     }
   }
   process.stdout.write(`
 On the GPU machine, in a copy of the working tree, with OUT naming an empty directory for the results:
   with ${basename(kit)}         bash scripts/gpu/device/run.sh proof
-${parts.map((part, index) => `  with ${basename(part)}  bash scripts/gpu/device/run.sh ${index + 1 < parts.length ? "data" : "train"}\n`).join("")}`);
+${
+    parts.map((part, index) =>
+      `  with ${basename(part)}  bash scripts/gpu/device/run.sh ${index + 1 < parts.length ? "data" : "train"}\n`
+    ).join("")
+  }`);
 }
 
 /**
@@ -157,7 +191,10 @@ ${parts.map((part, index) => `  with ${basename(part)}  bash scripts/gpu/device/
 async function rehearseKit(root, kit, pythonBin, progress) {
   const directory = mkdtempSync(join(tmpdir(), "reviewkd-rehearsal-"));
   progress(`rehearsing in ${directory}, which is not deleted`);
-  const { status, out } = await rehearse({ root, kit, directory, path: `${pythonBin}:/usr/bin:/bin`, parameters: ["proof", "--device", "cpu"], onLine: (line) => process.stdout.write(`${line}\n`) });
+  const { status, out } = await rehearse({ root, kit, directory, path: `${pythonBin}:/usr/bin:/bin`,
+    parameters: ["proof", "--device", "cpu"], onLine: (line) => process.stdout.write(`${line}\n`) });
   process.stdout.write(`results in ${out}: ${readdirSync(out).join(", ")}\n`);
-  if (status !== 0) throw new BuildError("REHEARSAL_FAILED", `the device's part exited with ${status ?? "a signal"}. Read ${join(out, "log.txt")}.`);
+  if (status !== 0)
+    throw new BuildError("REHEARSAL_FAILED",
+      `the device's part exited with ${status ?? "a signal"}. Read ${join(out, "log.txt")}.`);
 }

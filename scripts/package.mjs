@@ -1,6 +1,7 @@
-// Packs a built checkout into the published tarballs:  node --import tsx scripts/package.mjs [--out DIRECTORY] [--main] [--platform] [--cuda] [--built DIRECTORY]
-// Without a selection, the main package and the platform's; --cuda builds and packs the plugin for CUDA devices. The main package depends on the
-// packages of all platforms, or, with --built, on those whose tarballs are below that directory.
+// Packs a built checkout into the published tarballs:  node --import tsx scripts/package.mjs [--out DIRECTORY] [--main]
+// [--platform] [--cuda] [--built DIRECTORY] Without a selection, the main package and the platform's; --cuda builds and
+// packs the plugin for CUDA devices. The main package depends on the packages of all platforms, or, with --built, on
+// those whose tarballs are below that directory.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -26,15 +27,19 @@ await runMain(async () => {
     /** @type {[string, (directory: string) => Promise<void>][]} */
     const packages = [];
     if (main) packages.push(["reviewkd", (directory) => stageMainPackage(root, directory, platforms)]);
-    if (platform) packages.push([`@reviewkd/${platformName}`, (directory) => stagePlatformPackage(root, directory, progress)]);
-    if (cuda) packages.push([`@reviewkd/${platformName}-cuda`, (directory) => stageCudaPackage(root, directory, progress)]);
+    if (platform)
+      packages.push([`@reviewkd/${platformName}`, (directory) => stagePlatformPackage(root, directory, progress)]);
+    if (cuda)
+      packages.push([`@reviewkd/${platformName}-cuda`, (directory) => stageCudaPackage(root, directory, progress)]);
     for (const [name, stage] of packages) {
       progress(`staging ${name}`);
       const directory = join(staging, name.replace("/", "-"));
       await stage(directory);
       progress(`packing ${name}`);
       const { path, bytes, unpackedBytes, sha256 } = await pack(directory, out);
-      if (bytes > MOST_BYTES) throw new BuildError("TOO_LARGE", `invalid size of ${name}: expected at most ${MOST_BYTES / 1e6} MB, received ${(bytes / 1e6).toFixed(1)} MB in ${path}. Remove files from the package.`);
+      if (bytes > MOST_BYTES)
+        throw new BuildError("TOO_LARGE",
+          `invalid size of ${name}: expected at most ${MOST_BYTES / 1e6} MB, received ${(bytes / 1e6).toFixed(1)} MB in ${path}. Remove files from the package.`);
       process.stdout.write(`${JSON.stringify({ name, path, bytes, unpackedBytes, sha256 })}\n`);
     }
   } finally {
@@ -45,12 +50,20 @@ await runMain(async () => {
 /** @param {string} root */
 function options(root) {
   try {
-    const { values } = parseArgs({ options: { out: { type: "string" }, main: { type: "boolean" }, platform: { type: "boolean" }, cuda: { type: "boolean" }, built: { type: "string" } } });
+    const { values } = parseArgs({
+      options: { out: { type: "string" }, main: { type: "boolean" }, platform: { type: "boolean" },
+        cuda: { type: "boolean" }, built: { type: "string" } },
+    });
     const both = values.main !== true && values.platform !== true && values.cuda !== true;
     return {
-      out: values.out ?? join(root, "build/packages"), main: both || values.main === true, built: values.built, platform: both || values.platform === true, cuda: values.cuda === true,
+      out: values.out ?? join(root, "build/packages"),
+      main: both || values.main === true,
+      built: values.built,
+      platform: both || values.platform === true,
+      cuda: values.cuda === true,
     };
   } catch (error) {
-    throw new BuildError("USAGE", `invalid options: ${/** @type {Error} */ (error).message}. Pass --out DIRECTORY, --main, --platform, --cuda, --built DIRECTORY or nothing.`);
+    throw new BuildError("USAGE",
+      `invalid options: ${/** @type {Error} */ (error).message}. Pass --out DIRECTORY, --main, --platform, --cuda, --built DIRECTORY or nothing.`);
   }
 }

@@ -14,8 +14,12 @@ export class Baseline {
   constructor(python = process.env.REVIEWKD_BENCH_PYTHON ?? "python3") {
     this.python = python;
     this.#process = spawn(python, [SCRIPT], { stdio: ["pipe", "pipe", "inherit"] });
-    this.#process.on("error", () => { this.#ended = true; });
-    this.#process.stdin.on("error", () => { this.#ended = true; });
+    this.#process.on("error", () => {
+      this.#ended = true;
+    });
+    this.#process.stdin.on("error", () => {
+      this.#ended = true;
+    });
     this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
   }
 
@@ -24,7 +28,9 @@ export class Baseline {
     if (!this.#ended) this.#process.stdin.write(`${JSON.stringify({ operation, ...request })}\n`);
     const { value, done } = await this.#lines.next();
     if (done) {
-      throw new Error(`invalid Python for the baselines: expected one with torch and numpy, received ${this.python}, which exited. Set REVIEWKD_BENCH_PYTHON, or omit the baselines with --no-baselines.`);
+      throw new Error(
+        `invalid Python for the baselines: expected one with torch and numpy, received ${this.python}, which exited. Set REVIEWKD_BENCH_PYTHON, or omit the baselines with --no-baselines.`,
+      );
     }
     const answer = JSON.parse(value);
     if (answer.error !== undefined) throw new Error(`the baseline failed at ${operation}: ${answer.error}`);

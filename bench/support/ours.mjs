@@ -14,19 +14,22 @@ function pixels(count) {
 }
 
 /**
- * Milliseconds of a step in a custom loop and in the native epoch, over the same batches in turns: resnet20 distilled from resnet56. Both
- * read their images from the same data set; the custom loop reads each step's result.
+ * Milliseconds of a step in a custom loop and in the native epoch, over the same batches in turns: resnet20 distilled
+ * from resnet56. Both read their images from the same data set; the custom loop reads each step's result.
  */
 export async function measureLoop({ threads, batch = 64, steps = 30, rounds = 4 }) {
   const data = await loadDataset({ kind: "synthetic", numClasses: 20, trainSamples: batch * steps, testSamples: 100 });
-  const networks = [await createModel("resnet56", { numClasses: 20, seed: 1 }), await createModel("resnet20", { numClasses: 20, seed: 2 })];
-  const distiller = await createDistiller({ teacher: networks[0], student: networks[1], method: { kind: "review", weight: 0.6, warmupEpochs: 0 } });
+  const networks = [await createModel("resnet56", { numClasses: 20, seed: 1 }),
+    await createModel("resnet20", { numClasses: 20, seed: 2 })];
+  const distiller = await createDistiller({ teacher: networks[0], student: networks[1],
+    method: { kind: "review", weight: 0.6, warmupEpochs: 0 } });
   const session = await createSession({ distiller, threads, optimizer: { kind: "sgd", learningRate: 0.01 } });
   const own = [];
   const native = [];
   for (let round = 0; round <= rounds; ++round) {
     let started = performance.now();
-    for await (const images of data.train.batches({ batchSize: batch, seed: 1, epoch: round })) await session.step(images);
+    for await (const images of data.train.batches({ batchSize: batch, seed: 1, epoch: round }))
+      await session.step(images);
     const ownMs = (performance.now() - started) / steps;
     started = performance.now();
     await session.trainEpoch(data, { epoch: round, epochs: rounds + 1, batchSize: batch, seed: 1 });
@@ -43,10 +46,15 @@ export async function measureLoop({ threads, batch = 64, steps = 30, rounds = 4 
 }
 
 export async function prepareOurs({ teacher, student, batch, size, classes, precision, threads, fused = true }) {
-  const networks = [await createModel(teacher, { numClasses: classes, seed: 1 }), await createModel(student, { numClasses: classes, seed: 2 })];
-  const distiller = await createDistiller({ teacher: networks[0], student: networks[1], method: { kind: "review", weight: 0.6, warmupEpochs: 0 } });
+  const networks = [await createModel(teacher, { numClasses: classes, seed: 1 }),
+    await createModel(student, { numClasses: classes, seed: 2 })];
+  const distiller = await createDistiller({ teacher: networks[0], student: networks[1],
+    method: { kind: "review", weight: 0.6, warmupEpochs: 0 } });
   const session = await createSession({
-    distiller, precision, threads, fused,
+    distiller,
+    precision,
+    threads,
+    fused,
     optimizer: { kind: "sgd", learningRate: 0.01, momentum: 0.9, nesterov: true, weightDecay: 5e-4 },
   });
   const images = Tensor.from(pixels(batch * 3 * size * size), [batch, 3, size, size]);

@@ -1,17 +1,20 @@
-// A lower bound for a step: the sum over its operations of the larger of the arithmetic at the measured rate of a matrix product and the
-// minimal traffic at the measured rate of a copy.
+// A lower bound for a step: the sum over its operations of the larger of the arithmetic at the measured rate of a
+// matrix product and the minimal traffic at the measured rate of a copy.
 
 const BYTES = { float32: 4, bfloat16: 2 };
 
 /**
- * Seconds of a step. `operations`: convolutions as the baseline lists them; `rates`: GFLOP/s by precision and GB/s of `copy`. A trained
- * convolution includes the normalization that follows it: statistics need a second pass over its output, and so do their gradients.
+ * Seconds of a step. `operations`: convolutions as the baseline lists them; `rates`: GFLOP/s by precision and GB/s of
+ * `copy`. A trained convolution includes the normalization that follows it: statistics need a second pass over its
+ * output, and so do their gradients.
  */
 export function rooflineSeconds(operations, rates, precision) {
-  const seconds = (flops, values) => Math.max(flops / (rates[precision] * 1e9), (values * BYTES[precision]) / (rates.copy * 1e9));
+  const seconds = (flops, values) =>
+    Math.max(flops / (rates[precision] * 1e9), (values * BYTES[precision]) / (rates.copy * 1e9));
   let arithmetic = 0;
   let total = 0;
-  for (const { part, n, in: inChannels, out, kernel, height, width, heightOut, widthOut, needsInputGradient } of operations) {
+  for (const { part, n, in: inChannels, out, kernel, height, width, heightOut, widthOut, needsInputGradient }
+    of operations) {
     const flops = 2 * n * heightOut * widthOut * kernel ** 2 * inChannels * out;
     const input = n * height * width * inChannels;
     const output = n * heightOut * widthOut * out;

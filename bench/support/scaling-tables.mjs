@@ -8,10 +8,12 @@ const ms = ({ median }) => median.toFixed(1);
 function remark({ name, lines }) {
   const of = (text) => Object.entries(lines).map(([precision, points]) => `${precision} ${text(points)}`).join("; ");
   if (name === "batch") {
-    return `Linear fit: ${of((points) => {
-      const { intercept, slope, r2 } = linearFit(points.map(({ at }) => at), points.map((point) => point.ms.median));
-      return `${intercept.toFixed(1)} ms + ${slope.toFixed(3)} ms per image, R² ${r2.toFixed(4)}`;
-    })}.`;
+    return `Linear fit: ${
+      of((points) => {
+        const { intercept, slope, r2 } = linearFit(points.map(({ at }) => at), points.map((point) => point.ms.median));
+        return `${intercept.toFixed(1)} ms + ${slope.toFixed(3)} ms per image, R² ${r2.toFixed(4)}`;
+      })
+    }.`;
   }
   if (name === "threads" && lines.float32.length > 1) {
     return `From ${lines.float32[0].at} to ${lines.float32[1].at} threads: ${of((points) => `${(points[0].ms.median / points[1].ms.median).toFixed(2)}×`)}.`;
@@ -22,12 +24,14 @@ function remark({ name, lines }) {
 function questionTable(question) {
   const precisions = Object.keys(question.lines);
   const rows = question.lines[precisions[0]].map(({ at }, index) => [
-    String(at), ...precisions.flatMap((precision) => {
+    String(at),
+    ...precisions.flatMap((precision) => {
       const spread = question.lines[precision][index].ms;
       return [ms(spread), `${spread.quarter.toFixed(1)} … ${spread.threeQuarters.toFixed(1)}`];
     }),
   ]);
-  const lines = [`### Against ${question.name}`, "", table([question.axis, ...precisions.flatMap((precision) => [`${precision}, ms`, "quartiles"])], rows)];
+  const lines = [`### Against ${question.name}`, "",
+    table([question.axis, ...precisions.flatMap((precision) => [`${precision}, ms`, "quartiles"])], rows)];
   const text = remark(question);
   if (text !== undefined) lines.push("", text);
   return lines.join("\n");

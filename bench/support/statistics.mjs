@@ -14,7 +14,8 @@ export function median(values) {
 /** Median, quartiles and extremes of durations in seconds, in milliseconds. */
 export function spreadMs(seconds) {
   const ms = seconds.map((value) => 1000 * value);
-  return { median: median(ms), lowest: Math.min(...ms), quarter: quantile(ms, 0.25), threeQuarters: quantile(ms, 0.75), highest: Math.max(...ms), runs: ms.length };
+  return { median: median(ms), lowest: Math.min(...ms), quarter: quantile(ms, 0.25), threeQuarters: quantile(ms, 0.75),
+    highest: Math.max(...ms), runs: ms.length };
 }
 
 /** The least-squares line through these points, and the share of the variance that it explains. */

@@ -14,10 +14,13 @@ export async function buildApplication(out) {
   const shared = { bundle: true, charset: "utf8", legalComments: "linked", logLevel: "warning" };
   await Promise.all([
     // reviewkd stays external: its trainer is a separate program, and its addon is in a separate package.
-    build({ ...shared, entryPoints: [join(source, "main.ts")], outfile: join(out, "main.js"), platform: "node", format: "esm", target: "node22", external: ["electron", "reviewkd", "zod"] }),
+    build({ ...shared, entryPoints: [join(source, "main.ts")], outfile: join(out, "main.js"), platform: "node",
+      format: "esm", target: "node22", external: ["electron", "reviewkd", "zod"] }),
     // A sandboxed preload script is one CommonJS file.
-    build({ ...shared, entryPoints: [join(source, "preload.ts")], outfile: join(out, "preload.cjs"), platform: "node", format: "cjs", target: "node22", external: ["electron"] }),
-    build({ ...shared, entryPoints: [join(source, "renderer", "index.ts")], outfile: join(out, "renderer.js"), platform: "browser", format: "iife", target: "chrome140", minify: true }),
+    build({ ...shared, entryPoints: [join(source, "preload.ts")], outfile: join(out, "preload.cjs"), platform: "node",
+      format: "cjs", target: "node22", external: ["electron"] }),
+    build({ ...shared, entryPoints: [join(source, "renderer", "index.ts")], outfile: join(out, "renderer.js"),
+      platform: "browser", format: "iife", target: "chrome140", minify: true }),
     ...["index.html", "styles.css"].map((name) => copyFile(join(source, "renderer", name), join(out, name))),
   ]);
 }

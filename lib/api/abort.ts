@@ -4,12 +4,14 @@ import { addon, type NativeStopFlag } from "../native.js";
 /** @throws ReviewKdError `ABORTED` if the signal is already aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
   if (signal?.aborted !== true) return;
-  throw new ReviewKdError("ABORTED", `${what} was not started: its signal is already aborted.`, { cause: signal.reason });
+  throw new ReviewKdError("ABORTED", `${what} was not started: its signal is already aborted.`, {
+    cause: signal.reason,
+  });
 }
 
 /**
- * Runs a native operation that an `AbortSignal` stops and that reports its progress to a callback. An error thrown by the
- * callback stops the operation and becomes the rejection reason.
+ * Runs a native operation that an `AbortSignal` stops and that reports its progress to a callback. An error thrown by
+ * the callback stops the operation and becomes the rejection reason.
  */
 export async function withSignal<Value, Result>(
   options: {

@@ -32,10 +32,11 @@ export class DatasetSplit {
   }
 
   /**
-   * Iterates over the images once, in prefetched batches. Order and augmentation are a pure function of `seed` and `epoch`;
-   * by default only training images are shuffled and augmented.
+   * Iterates over the images once, in prefetched batches. Order and augmentation are a pure function of `seed` and
+   * `epoch`; by default only training images are shuffled and augmented.
    *
-   * @throws ReviewKdError `INVALID_ARGUMENT`, `DISPOSED`, and errors from the iterable or decoder of a streamed data set.
+   * @throws ReviewKdError `INVALID_ARGUMENT`, `DISPOSED`, and errors from the iterable or decoder of a streamed data
+   * set.
    * @example
    * ```ts
    * for await (const { images, labels } of data.train.batches({ batchSize: 128, seed: 1, epoch })) {
@@ -46,7 +47,8 @@ export class DatasetSplit {
   async *batches(options: BatchOptionsInput = {}): AsyncGenerator<Batch, void, void> {
     const { shuffle, augment, ...rest } = parse(BatchOptions, options, "batch options");
     const training = this.name === "train";
-    for await (const batch of this.images.batches({ ...rest, shuffle: shuffle ?? training, augment: augment ?? training })) {
+    for await (const batch of this.images.batches({ ...rest, shuffle: shuffle ?? training,
+      augment: augment ?? training })) {
       yield { images: Tensor.wrap(batch.images), labels: Tensor.wrap(batch.labels) };
     }
   }

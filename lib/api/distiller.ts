@@ -1,7 +1,8 @@
 import { addon, type NativeDistiller } from "../native.js";
 import type { Model } from "./model.js";
 import { Seed } from "../config/schemas/common.js";
-import { Method, METHODS, type Matching, type MethodInfo, type MethodInput, type TermKind } from "../config/schemas/method.js";
+import { Method, METHODS, type Matching, type MethodInfo, type MethodInput,
+  type TermKind } from "../config/schemas/method.js";
 import type { LoadReport } from "../config/schemas/weights.js";
 import { Tensor, toEntries, toStateDict, type StateDict } from "./tensor.js";
 import { parse } from "../config/validation.js";
@@ -16,8 +17,8 @@ export interface TermOutput {
 }
 
 /**
- * The output of one pass of student, teacher and method. Lists per stage run from shallow to deep: pair by pair if several
- * maps are compared with one teacher map, and term by term for a sum.
+ * The output of one pass of student, teacher and method. Lists per stage run from shallow to deep: pair by pair if
+ * several maps are compared with one teacher map, and term by term for a sum.
  */
 export interface DistillerOutput {
   /** `[N, classes]`. */
@@ -63,13 +64,14 @@ export class Distiller {
   }
 
   /**
-   * Runs the student and the method in train mode and the teacher in its own mode on one batch, without changing parameters.
+   * Runs the student and the method in train mode and the teacher in its own mode on one batch, without changing
+   * parameters.
    * Running statistics are updated as in training.
    *
    * @param images - `[N, 3, H, W]`, normalized.
    * @param options - labels `[N]`, int64; required by dkd.
-   * @throws ReviewKdError `INVALID_ARGUMENT` (no labels for dkd), `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `LABEL_OUT_OF_RANGE`,
-   * `BATCH_TOO_SMALL` (before any statistic is updated), `DISPOSED`.
+   * @throws ReviewKdError `INVALID_ARGUMENT` (no labels for dkd), `SHAPE_MISMATCH`, `DTYPE_MISMATCH`,
+   * `LABEL_OUT_OF_RANGE`, `BATCH_TOO_SMALL` (before any statistic is updated), `DISPOSED`.
    */
   async forward(images: Tensor, options: { readonly labels?: Tensor | undefined } = {}): Promise<DistillerOutput> {
     const output = await this.#native.forward(images.native, options.labels?.native);
@@ -84,8 +86,9 @@ export class Distiller {
   }
 
   /**
-   * A copy of the student's state (`student.*`) and the method's: `abfs.*` of review (deepest stage first), `stacks.J.K.*` of
-   * review-fused (both indices in that order), `transforms.*` of the others, prefixed with `methods.K.` for term K of a sum.
+   * A copy of the student's state (`student.*`) and the method's: `abfs.*` of review (deepest stage first),
+   * `stacks.J.K.*` of review-fused (both indices in that order), `transforms.*` of the others, prefixed with
+   * `methods.K.` for term K of a sum.
    */
   async stateDict(): Promise<StateDict> {
     return toStateDict(await this.#native.stateDict());
@@ -135,16 +138,18 @@ export function listMethods(): readonly MethodInfo[] {
 /**
  * Creates a distiller from a student and a teacher. Channels and sizes are derived from both networks.
  *
- * @throws ReviewKdError `INVALID_ARGUMENT` (options; an unknown stage, with the list of stages), `SHAPE_MISMATCH` (different
- * numbers of classes), `DTYPE_MISMATCH`, `DISPOSED`.
+ * @throws ReviewKdError `INVALID_ARGUMENT` (options; an unknown stage, with the list of stages), `SHAPE_MISMATCH`
+ * (different numbers of classes), `DTYPE_MISMATCH`, `DISPOSED`.
  * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), figure 2 (d), for the default.
  * @example
  * ```ts
- * const distiller = await createDistiller({ teacher, student, method: { kind: "review", weight: 0.6, warmupEpochs: 20 } });
- * const both = await createDistiller({ teacher, student, method: { kind: "sum", of: [{ kind: "review", weight: 0.6 }, { kind: "kd" }] } });
- * ```
+ * const distiller = await createDistiller({ teacher, student, method: { kind: "review", weight: 0.6, warmupEpochs: 20 }
+ * }); const both = await createDistiller({ teacher, student, method: { kind: "sum", of: [{ kind: "review", weight: 0.6
+ * }, { kind: "kd" }] } }); ```
  */
-export async function createDistiller({ teacher, student, method = { kind: "review" }, seed = 0 }: DistillerParts): Promise<Distiller> {
+export async function createDistiller(
+  { teacher, student, method = { kind: "review" }, seed = 0 }: DistillerParts,
+): Promise<Distiller> {
   const parsed = parse(Method, method, "method");
   const native = await addon().createDistiller(teacher.native, student.native, parsed, parse(Seed, seed, "seed"));
   return new Distiller(native, teacher, student, parsed);

@@ -13,38 +13,43 @@ export interface ExplainPairOptions extends PairOptionsInput {
 }
 
 /**
- * Explains what review does with a pair of networks before they are trained: the matched stages and the cost in parameters,
- * arithmetic and memory. Measures the networks on random input on the CPU: takes a few seconds, longer for ImageNet.
+ * Explains what review does with a pair of networks before they are trained: the matched stages and the cost in
+ * parameters, arithmetic and memory. Measures the networks on random input on the CPU: takes a few seconds, longer for
+ * ImageNet.
  *
- * @throws ReviewKdError `UNKNOWN_NAME` (with the list of names), `INVALID_ARGUMENT`, `SHAPE_MISMATCH` if a network does not
- * support the image size, `ABORTED` after the signal was aborted.
+ * @throws ReviewKdError `UNKNOWN_NAME` (with the list of names), `INVALID_ARGUMENT`, `SHAPE_MISMATCH` if a network does
+ * not support the image size, `ABORTED` after the signal was aborted.
  * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), figure 2 (d).
  * @example
  * ```ts
- * const { stages, trainingOnly, memory } = await explainPair({ teacher: "resnet56", student: "resnet20", batchSize: 128 });
- * ```
+ * const { stages, trainingOnly, memory } = await explainPair({ teacher: "resnet56", student: "resnet20", batchSize: 128
+ * }); ```
  */
 export async function explainPair({ signal, ...options }: ExplainPairOptions): Promise<PairExplanation> {
   const pair = parse(PairOptions, options, "pair options");
   requireModel(pair.teacher, "teacher");
   const published = requireModel(pair.student, "student");
-  const { batchSize, fusion, midChannels, numClasses = published.numClasses, imageSize: [height, width] = published.imageSize } = pair;
+  const { batchSize, fusion, midChannels, numClasses = published.numClasses,
+    imageSize: [height, width] = published.imageSize } = pair;
 
   using teacher = await createModel(pair.teacher, { numClasses });
   using student = await createModel(pair.student, { numClasses });
   const specs = { teacher: teacher.featureSpecs(height, width), student: student.featureSpecs(height, width) };
   // No warm-up, so that the very first steps run the full method.
-  const method = { kind: "review" as const, warmupEpochs: 0, fusion, ...(midChannels === undefined ? {} : { midChannels }) };
+  const method = { kind: "review" as const, warmupEpochs: 0, fusion,
+    ...(midChannels === undefined ? {} : { midChannels }) };
   using distiller = await createDistiller({ teacher, student, method });
   const parameters = await parametersByStage(distiller);
-  const cost = await withSignal({ signal, what: "the explanation" }, (stop) => distiller.native.measure(height, width, batchSize, stop));
+  const cost = await withSignal({ signal, what: "the explanation" },
+    (stop) => distiller.native.measure(height, width, batchSize, stop));
 
   const matched = distiller.matching.stages.length;
   const stages = distiller.matching.stages.map((names, index) => {
     const ofStudent = present(specs.student.find(({ name }) => name === names.student), names.student);
     const ofTeacher = present(specs.teacher.find(({ name }) => name === names.teacher), names.teacher);
     const resized = ofStudent.height !== ofTeacher.height || ofStudent.width !== ofTeacher.width;
-    return { student: ofStudent, teacher: ofTeacher, resized, parameters: present(parameters[index], `fusion ${index}`) };
+    return { student: ofStudent, teacher: ofTeacher, resized,
+      parameters: present(parameters[index], `fusion ${index}`) };
   });
   return {
     imageSize: [height, width],
@@ -84,7 +89,8 @@ async function parametersByStage(distiller: Distiller): Promise<number[]> {
   const counts: number[] = [];
   for (const [name, tensor] of Object.entries(await distiller.stateDict())) {
     const depth = /^abfs\.(\d+)\.(?!.*(running_mean|running_var|num_batches_tracked)$)/.exec(name)?.[1];
-    if (depth !== undefined) counts[Number(depth)] = (counts[Number(depth)] ?? 0) + tensor.shape.reduce((a, b) => a * b, 1);
+    if (depth !== undefined)
+      counts[Number(depth)] = (counts[Number(depth)] ?? 0) + tensor.shape.reduce((a, b) => a * b, 1);
     tensor.dispose();
   }
   return counts.reverse();

@@ -2,8 +2,8 @@ import { addon } from "../native.js";
 import { Tensor } from "./tensor.js";
 
 /**
- * Hierarchical context loss of two maps and its gradient: mean squared error of the maps and of their averages over 4×4, 2×2
- * and 1×1 cells, weighted 1, ½, ¼ and ⅛ and divided by the sum of the weights used.
+ * Hierarchical context loss of two maps and its gradient: mean squared error of the maps and of their averages over
+ * 4×4, 2×2 and 1×1 cells, weighted 1, ½, ¼ and ⅛ and divided by the sum of the weights used.
  *
  * @param student - `[N, C, H, W]`, floating point.
  * @param teacher - the same shape.
@@ -15,7 +15,8 @@ import { Tensor } from "./tensor.js";
  * const { loss, gradient } = await hierarchicalContextLoss(studentMap, teacherMap);
  * ```
  */
-export async function hierarchicalContextLoss(student: Tensor, teacher: Tensor): Promise<{ loss: number; gradient: Tensor }> {
+export async function hierarchicalContextLoss(student: Tensor,
+  teacher: Tensor): Promise<{ loss: number; gradient: Tensor }> {
   const { loss, gradient } = await addon().hierarchicalContextLoss(student.native, teacher.native);
   return { loss, gradient: Tensor.wrap(gradient) };
 }

@@ -5,7 +5,8 @@ import { addon, type NativeModel, type NativeSession } from "../native.js";
 import { type ModelDType, PositiveCount, Precision } from "../config/schemas/common.js";
 import type { Evaluation } from "../config/schemas/events.js";
 import { ModelOptions, type FeatureSpec, type ModelInfo, type ModelOptionsInput } from "../config/schemas/model.js";
-import { LoadOptions, WeightsChoice, type LoadOptionsInput, type LoadReport, type WeightsInfo } from "../config/schemas/weights.js";
+import { LoadOptions, WeightsChoice, type LoadOptionsInput, type LoadReport,
+  type WeightsInfo } from "../config/schemas/weights.js";
 import { Tensor, toEntries, toStateDict, type StateDict } from "./tensor.js";
 import { parse } from "../config/validation.js";
 
@@ -41,20 +42,23 @@ export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
 }
 
 /** @internal */
-export async function evaluateWith(native: NativeModel | NativeSession, data: DatasetSplit, options: EvaluateOptions): Promise<Evaluation> {
+export async function evaluateWith(native: NativeModel | NativeSession, data: DatasetSplit,
+  options: EvaluateOptions): Promise<Evaluation> {
   const { signal, onProgress, ...rest } = options;
   const { perClass: wantsClasses, ...parsed } = parse(EvaluateOptions, rest, "evaluation options");
   const plan = { batchSize: parsed.batchSize, seed: 0, epoch: 0, shuffle: false, augment: false };
-  const { perClass, ...totals } = await data.images.pass(plan, (images, cancel) =>
-    withSignal({ signal, onProgress, onStop: cancel, what: "the evaluation" }, (stop, report) =>
-      native.evaluate(images, data.name, parsed, stop, report)));
+  const { perClass, ...totals } = await data.images.pass(plan,
+    (images, cancel) =>
+      withSignal({ signal, onProgress, onStop: cancel, what: "the evaluation" }, (stop, report) =>
+        native.evaluate(images, data.name, parsed, stop, report)));
   if (!wantsClasses) return totals;
   // A network may have more classes than the data; the extra ones have no samples.
   const scores = data.classNames.map((name, index) => ({ name, samples: 0, correct: 0, ...perClass[index] }));
   return { ...totals, perClass: scores };
 }
 
-const ForwardOptions = z.strictObject({ features: z.boolean().default(false), mode: z.enum(["eval", "train"]).default("eval") });
+const ForwardOptions = z.strictObject({ features: z.boolean().default(false),
+  mode: z.enum(["eval", "train"]).default("eval") });
 
 /** A network with its parameters in native memory. Created by {@link createModel}. */
 export class Model {
@@ -111,7 +115,9 @@ export class Model {
     const output = await this.#native.forward(images.native, parse(ForwardOptions, options, "forward options"));
     return {
       logits: Tensor.wrap(output.logits),
-      features: output.features.map(({ name, before, after }) => ({ name, before: Tensor.wrap(before), after: Tensor.wrap(after) })),
+      features: output.features.map(({ name, before, after }) => ({ name, before: Tensor.wrap(before),
+        after: Tensor.wrap(after) })
+      ),
     };
   }
 
@@ -123,8 +129,8 @@ export class Model {
   /**
    * Copies values into parameters and buffers by name, converting dtypes.
    *
-   * @param options - `strict` (default true): names and shapes must agree; false: loads what fits and reports the rest, such
-   * as a classifier with a different number of classes.
+   * @param options - `strict` (default true): names and shapes must agree; false: loads what fits and reports the rest,
+   * such as a classifier with a different number of classes.
    * @throws ReviewKdError `STATE_DICT_MISMATCH`, naming the first differences; nothing is changed in this case.
    */
   async loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): Promise<LoadReport> {
@@ -132,8 +138,8 @@ export class Model {
   }
 
   /**
-   * Writes the parameters atomically to a `.safetensors`, `.pt` or `.pth` file. In Python, `torch.load(path, weights_only=True)`
-   * reads the latter two.
+   * Writes the parameters atomically to a `.safetensors`, `.pt` or `.pth` file. In Python,
+   * `torch.load(path, weights_only=True)` reads the latter two.
    *
    * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`.
    */
@@ -142,9 +148,9 @@ export class Model {
   }
 
   /**
-   * Reads parameters from a `.safetensors` file or one written by `torch.save`; the format is detected from the content. A
-   * state dict may be nested in a dictionary with other entries, and its names may begin with `module.` or `student.`. Nothing
-   * in a file is executed.
+   * Reads parameters from a `.safetensors` file or one written by `torch.save`; the format is detected from the
+   * content. A state dict may be nested in a dictionary with other entries, and its names may begin with `module.` or
+   * `student.`. Nothing in a file is executed.
    *
    * @param options - as for {@link Model.loadStateDict}; `key` chooses one of several state dicts.
    * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `STATE_DICT_MISMATCH`,
@@ -158,7 +164,8 @@ export class Model {
   /**
    * Accuracy and mean cross entropy over a split, in inference mode and without augmentation.
    *
-   * @throws ReviewKdError `ABORTED` after the signal was aborted, `SHAPE_MISMATCH` if the data has more classes than the network.
+   * @throws ReviewKdError `ABORTED` after the signal was aborted, `SHAPE_MISMATCH` if the data has more classes than
+   * the network.
    */
   async evaluate(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
     return evaluateWith(this.#native, data, options);

@@ -8,13 +8,17 @@ import { Count, PositiveNumber } from "../config/schemas/common.js";
 import type { EpochProgress, EpochSummary, Evaluation, StepResult, SystemInfo } from "../config/schemas/events.js";
 import type { Origin } from "../config/schemas/run-record.js";
 import type { TaskInfo } from "../config/schemas/task.js";
-import { EpochOptions, StepOptions, type EpochOptionsInput, type StepOptionsInput } from "../config/schemas/training.js";
+import { EpochOptions, StepOptions, type EpochOptionsInput,
+  type StepOptionsInput } from "../config/schemas/training.js";
 import type { DatasetSplit } from "./dataset.js";
 import { toStateDict, type StateDict } from "./tensor.js";
 import { systemInfo } from "./system.js";
 import { parse } from "../config/validation.js";
 
-/** Metadata key of a checkpoint that holds an {@link Origin} as JSON. Native code hides it from callers of `loadCheckpoint`. */
+/**
+ * Metadata key of a checkpoint that holds an {@link Origin} as JSON. Native code hides it from callers of
+ * `loadCheckpoint`.
+ */
 export const ORIGIN_KEY = "session.origin";
 
 /** Options of {@link Session.saveCheckpoint}. */
@@ -42,8 +46,8 @@ export interface SessionPosition {
 }
 
 /**
- * One training: a distiller or a single network with its optimizer, on its own native thread. Calls run one after the other,
- * in the order they were made. Created by {@link createSession}.
+ * One training: a distiller or a single network with its optimizer, on its own native thread. Calls run one after the
+ * other, in the order they were made. Created by {@link createSession}.
  */
 export class Session {
   readonly #native: NativeSession;
@@ -68,12 +72,13 @@ export class Session {
   }
 
   /**
-   * Performs one optimizer step. With several batches, the step follows the mean gradient over the images of all of them, as a step of
-   * `trainEpoch` with `accumulateBatches` does.
+   * Performs one optimizer step. With several batches, the step follows the mean gradient over the images of all of
+   * them, as a step of `trainEpoch` with `accumulateBatches` does.
    *
    * @param batch - images `[N, 3, H, W]`, normalized, and labels `[N]`, int64; or several such batches.
    * @throws ReviewKdError `NON_FINITE_LOSS` (names step and term; no parameter was changed), `LABEL_OUT_OF_RANGE`,
-   * `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `DEVICE_MISMATCH` (another session moved a network), `BATCH_TOO_SMALL`, `DISPOSED`.
+   * `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `DEVICE_MISMATCH` (another session moved a network), `BATCH_TOO_SMALL`,
+   * `DISPOSED`.
    * @example
    * ```ts
    * const { losses } = await session.step({ images, labels });
@@ -85,28 +90,33 @@ export class Session {
   }
 
   /**
-   * Runs a whole epoch natively, in random order. If the session is within this epoch (after an abort, or a checkpoint of
-   * one), runs the rest of it. A last batch of a single image is dropped. With `accumulateBatches`, each optimizer step averages the
-   * gradients of as many batches, the last one of the epoch those of the batches that are left.
+   * Runs a whole epoch natively, in random order. If the session is within this epoch (after an abort, or a checkpoint
+   * of one), runs the rest of it. A last batch of a single image is dropped. With `accumulateBatches`, each optimizer
+   * step averages the gradients of as many batches, the last one of the epoch those of the batches that are left.
    *
-   * The iterable of a streamed data set must not wait for this session, because the session runs its calls one after the other.
+   * The iterable of a streamed data set must not wait for this session, because the session runs its calls one after
+   * the other.
    *
-   * @throws ReviewKdError `ABORTED` after the step during which the signal was aborted; the epoch can then be continued. Also
-   * what {@link Session.step} throws, and errors from the iterable or decoder of a streamed data set.
+   * @throws ReviewKdError `ABORTED` after the step during which the signal was aborted; the epoch can then be
+   * continued. Also what {@link Session.step} throws, and errors from the iterable or decoder of a streamed data set.
    */
   async trainEpoch(data: Dataset, options: TrainEpochOptions): Promise<EpochSummary> {
     const { signal, onProgress, ...rest } = options;
     const parsed = parse(EpochOptions, rest, "epoch options");
-    const report = onProgress === undefined ? undefined : (state: NativeEpochState): void => { onProgress(toProgress(state)); };
+    const report = onProgress === undefined ? undefined : (state: NativeEpochState): void => {
+      onProgress(toProgress(state));
+    };
     const { batchSize, seed, epoch, augment } = parsed;
-    return data.train.images.pass({ batchSize, seed, epoch, augment, shuffle: true }, (images, cancel) =>
-      withSignal({ signal, onProgress: report, onStop: cancel, what: "the epoch" }, (stop, onState) =>
-        this.#native.trainEpoch(images, parsed, stop, onState)));
+    return data.train.images.pass({ batchSize, seed, epoch, augment, shuffle: true },
+      (images, cancel) =>
+        withSignal({ signal, onProgress: report, onStop: cancel, what: "the epoch" }, (stop, onState) =>
+          this.#native.trainEpoch(images, parsed, stop, onState)));
   }
 
   /** Like {@link Model.evaluate}, for the trained network, on this session's thread, after earlier calls. */
   async evaluate(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
-    return evaluateWith(this.#native, data, { precision: this.options.precision, fused: this.options.fused, ...options });
+    return evaluateWith(this.#native, data, { precision: this.options.precision, fused: this.options.fused,
+      ...options });
   }
 
   /** Gradients of the last step, after clipping, keyed by state-dict name. */
@@ -129,43 +139,52 @@ export class Session {
   }
 
   /**
-   * Writes everything that is needed to resume: student, the method's modules, optimizer, learning rate and position, also
-   * within an epoch; a teacher in train mode as well, and the checksum of a frozen one. There is no random state to save: order
-   * and augmentation follow from seed, epoch and position. The file is written atomically and carries a checksum.
+   * Writes everything that is needed to resume: student, the method's modules, optimizer, learning rate and position,
+   * also within an epoch; a teacher in train mode as well, and the checksum of a frozen one. There is no random state
+   * to save: order and augmentation follow from seed, epoch and position. The file is written atomically and carries a
+   * checksum.
    *
-   * @param metadata - strings that {@link Session.loadCheckpoint} returns; keys that begin with "session." are reserved.
+   * @param metadata - strings that {@link Session.loadCheckpoint} returns; keys that begin with "session." are
+   * reserved.
    * @throws ReviewKdError `FILE_ACCESS`.
    */
-  async saveCheckpoint(path: string, metadata: Readonly<Record<string, string>> = {}, options: SaveCheckpointOptions = {}): Promise<void> {
+  async saveCheckpoint(path: string, metadata: Readonly<Record<string, string>> = {},
+    options: SaveCheckpointOptions = {}): Promise<void> {
     await this.#native.save(path, await this.#signed(metadata), options.keepAs ?? "");
   }
 
   /**
-   * Like {@link Session.saveCheckpoint}, between two steps of the epoch that `trainEpoch` runs, without waiting for its end.
+   * Like {@link Session.saveCheckpoint}, between two steps of the epoch that `trainEpoch` runs, without waiting for its
+   * end.
    *
    * @returns false if no epoch is running or it ended first; nothing is written in this case.
    * @throws ReviewKdError `FILE_ACCESS`; the epoch continues.
    */
-  async saveWithinEpoch(path: string, metadata: Readonly<Record<string, string>> = {}, options: SaveCheckpointOptions = {}): Promise<boolean> {
+  async saveWithinEpoch(path: string, metadata: Readonly<Record<string, string>> = {},
+    options: SaveCheckpointOptions = {}): Promise<boolean> {
     return this.#native.saveWithinEpoch(path, await this.#signed(metadata), options.keepAs ?? "");
   }
 
   /**
    * Restores a checkpoint of a session with the same networks.
    *
-   * @param options - `otherTeacher`: accept a frozen teacher whose weights differ from those at the time of saving. Default false.
+   * @param options - `otherTeacher`: accept a frozen teacher whose weights differ from those at the time of saving.
+   * Default false.
    * @returns the metadata that was saved with it.
-   * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` (checksum mismatch), `FILE_UNSUPPORTED` (a different
-   * format version), `STATE_DICT_MISMATCH` (different networks or teacher); nothing is changed in these cases.
+   * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` (checksum mismatch), `FILE_UNSUPPORTED` (a
+   * different format version), `STATE_DICT_MISMATCH` (different networks or teacher); nothing is changed in these
+   * cases.
    */
-  async loadCheckpoint(path: string, options: { readonly otherTeacher?: boolean | undefined } = {}): Promise<Record<string, string>> {
+  async loadCheckpoint(path: string,
+    options: { readonly otherTeacher?: boolean | undefined } = {}): Promise<Record<string, string>> {
     return this.#native.load(path, options.otherTeacher ?? false);
   }
 
   /** @internal */
   async origin(): Promise<Origin> {
     const { version, node, libtorch, threads } = await (this.#system ??= systemInfo());
-    return { package: version, node, libtorch: libtorch.version, threads: this.options.threads ?? threads, device: this.model.device };
+    return { package: version, node, libtorch: libtorch.version, threads: this.options.threads ?? threads,
+      device: this.model.device };
   }
 
   async #signed(metadata: Readonly<Record<string, string>>): Promise<Record<string, string>> {
@@ -189,7 +208,8 @@ function toProgress(state: NativeEpochState): EpochProgress {
 }
 
 /** The training target of a session: a distiller's student, or a single network. */
-export type SessionTarget = { readonly distiller: Distiller; readonly model?: never } | { readonly model: Model; readonly distiller?: never };
+export type SessionTarget = { readonly distiller: Distiller; readonly model?: never } | { readonly model: Model;
+  readonly distiller?: never };
 
 /**
  * Makes a training of a distiller, or of a single network by the losses of its task alone.
@@ -208,7 +228,8 @@ export async function createSession(options: SessionTarget & StepOptionsInput): 
   // The type rules out both; plain JavaScript does not.
   const both = distiller !== undefined && (model as unknown) !== undefined;
   if (trained === undefined || target === undefined || both) {
-    throw new ReviewKdError("INVALID_ARGUMENT", "invalid session options: expected either a distiller or a model, received both or neither.");
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      "invalid session options: expected either a distiller or a model, received both or neither.");
   }
   if (parsed.precision === "bfloat16" && trained.dtype !== "float32") {
     throw new ReviewKdError(

@@ -27,5 +27,7 @@ export interface SplitImages {
   /** Runs native work that reads the images, starting at any batch. */
   pass<Result>(plan: PassPlan, work: PassWork<Result>): Promise<Result>;
   /** Iterates over the images in batches. */
-  batches(plan: PassPlan & { readonly dropLast: boolean; readonly firstBatch: number }): AsyncGenerator<NativeBatch, void, void>;
+  batches(
+    plan: PassPlan & { readonly dropLast: boolean; readonly firstBatch: number },
+  ): AsyncGenerator<NativeBatch, void, void>;
 }

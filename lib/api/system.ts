@@ -26,6 +26,7 @@ export async function systemInfo(): Promise<SystemInfo> {
     libtorch,
     cuda,
     threads,
-    cpu: { model: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism(), instructionSets: [...(getMachineInfo().instructionSets ?? [])], capability },
+    cpu: { model: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism(),
+      instructionSets: [...(getMachineInfo().instructionSets ?? [])], capability },
   };
 }

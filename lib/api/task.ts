@@ -6,7 +6,8 @@ import type { MetricInfo, TaskInfo } from "../config/schemas/task.js";
 /** The task of the networks in the registry, all of which are classifiers. */
 export function registryTask(): TaskInfo {
   const [classification] = addon().listTasks();
-  if (classification === undefined) throw new ReviewKdError("INTERNAL", "invalid list of tasks: expected one or more, received none.");
+  if (classification === undefined)
+    throw new ReviewKdError("INTERNAL", "invalid list of tasks: expected one or more, received none.");
   return classification;
 }
 
@@ -25,10 +26,14 @@ export function namedValue(values: object, name: string): number {
 export function primaryMetric(task: TaskInfo): MetricInfo {
   const metric = task.metrics.find(({ name }) => name === task.primaryMetric);
   if (metric !== undefined) return metric;
-  throw new ReviewKdError("INTERNAL", `invalid task ${task.name}: expected the metric ${task.primaryMetric}, received ${task.metrics.map(({ name }) => name).join(", ")}.`);
+  throw new ReviewKdError("INTERNAL",
+    `invalid task ${task.name}: expected the metric ${task.primaryMetric}, received ${task.metrics.map(({ name }) => name).join(", ")}.`);
 }
 
-/** Whether a value of a metric is better than another one; NaN is worse than any number, and equal values are no improvement. */
+/**
+ * Whether a value of a metric is better than another one; NaN is worse than any number, and equal values are no
+ * improvement.
+ */
 export function isBetter({ higherIsBetter }: MetricInfo, value: number, before: number): boolean {
   if (Number.isNaN(value)) return false;
   if (Number.isNaN(before)) return true;

@@ -6,7 +6,7 @@ import { parse } from "../config/validation.js";
 /** Values that {@link Tensor.from} accepts. */
 export type TensorInput = TensorValues | readonly number[];
 
-const DTYPE_OF: readonly (readonly [new (length: number) => TensorValues, DType])[] = [
+const DTYPE_OF: readonly (readonly [new(length: number) => TensorValues, DType])[] = [
   [Float64Array, "float64"],
   [Float32Array, "float32"],
   [BigInt64Array, "int64"],
@@ -18,15 +18,19 @@ const DTYPE_OF: readonly (readonly [new (length: number) => TensorValues, DType]
 
 /** @internal The parts of a tensor, validated as far as possible without creating it. */
 export function tensorParts(
-  values: TensorInput, shape: Shape, options: { dtype?: DType } = {},
+  values: TensorInput,
+  shape: Shape,
+  options: { dtype?: DType } = {},
 ): { readonly values: TensorValues; readonly shape: readonly number[]; readonly dtype: DType } {
   const lengths = parse(Shape, shape, "shape");
   const array = Array.isArray(values) ? Float32Array.from(values as readonly number[]) : (values as TensorValues);
   const own = DTYPE_OF.find(([type]) => array instanceof type)?.[1];
   if (own === undefined) {
-    throw new ReviewKdError("DTYPE_MISMATCH", "invalid tensor values: expected a typed array or an array of numbers, received another type.");
+    throw new ReviewKdError("DTYPE_MISMATCH",
+      "invalid tensor values: expected a typed array or an array of numbers, received another type.");
   }
-  return { values: array, shape: lengths, dtype: options.dtype === undefined ? own : parse(DType, options.dtype, "dtype") };
+  return { values: array, shape: lengths,
+    dtype: options.dtype === undefined ? own : parse(DType, options.dtype, "dtype") };
 }
 
 /**
@@ -58,8 +62,8 @@ export class Tensor {
    *
    * @param values - a typed array or numbers in row-major order; as many as `shape` requires.
    * @param shape - one length per dimension; `[]` for a scalar.
-   * @param options - `dtype` of the tensor. Default: that of the typed array, float32 for numbers, int64 for narrower signed
-   * integers.
+   * @param options - `dtype` of the tensor. Default: that of the typed array, float32 for numbers, int64 for narrower
+   * signed integers.
    * @throws ReviewKdError `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_ARGUMENT`.
    */
   static from(values: TensorInput, shape: Shape, options: { dtype?: DType } = {}): Tensor {
@@ -125,7 +129,8 @@ export function toStateDict(entries: NativeEntries): StateDict {
 export function toEntries(state: Readonly<StateDict>): NativeEntries {
   return Object.entries(state).map(([name, tensor]) => {
     if (!(tensor instanceof Tensor)) {
-      throw new ReviewKdError("INVALID_ARGUMENT", `invalid state dict entry ${name}: expected a Tensor, received another type.`);
+      throw new ReviewKdError("INVALID_ARGUMENT",
+        `invalid state dict entry ${name}: expected a Tensor, received another type.`);
     }
     return [name, tensor.native];
   });

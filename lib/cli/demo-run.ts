@@ -1,7 +1,6 @@
 import { join } from "node:path";
-import {
-  createDistiller, createModel, fit, type Dataset, type Evaluation, type FitEvent, type Model,
-} from "../index.js";
+import { createDistiller, createModel, fit, type Dataset, type Evaluation, type FitEvent,
+  type Model } from "../index.js";
 import type { DemoSettings } from "./options/demo-settings.js";
 import { createFitReporter } from "./display/fit-reporter.js";
 import { formatCount } from "./display/format.js";

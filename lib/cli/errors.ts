@@ -14,8 +14,8 @@ export interface ErrorReport {
 }
 
 /**
- * The exit code if Commander stopped after printing `--help` or `--version`, else `undefined`. Help printed because a command
- * is missing is a usage error.
+ * The exit code if Commander stopped after printing `--help` or `--version`, else `undefined`. Help printed because a
+ * command is missing is a usage error.
  */
 export function answeredExitCode(error: unknown): number | undefined {
   if (!(error instanceof CommanderError)) return undefined;

@@ -3,8 +3,8 @@ import { EXIT } from "./errors.js";
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /**
- * npm forwards a terminal's Ctrl-C to its child, which has already received it from the terminal. Under npm, a second signal
- * within this time is therefore the same key press.
+ * npm forwards a terminal's Ctrl-C to its child, which has already received it from the terminal. Under npm, a second
+ * signal within this time is therefore the same key press.
  */
 const NPM_ECHO_MS = 400;
 

@@ -11,7 +11,9 @@ import type { TrainingFlags } from "./options/training-flags.js";
 export async function runTraining(task: Task, flags: TrainingFlags, settings: Settings): Promise<void> {
   const output = processOutput(flags.json === true);
   const { config, runDirectory } = await resolveRun(task, flags, settings);
-  using interrupt = listenForInterrupt(() => { output.notice("\nfinishing the step and saving… (press again to stop immediately)"); });
+  using interrupt = listenForInterrupt(() => {
+    output.notice("\nfinishing the step and saving… (press again to stop immediately)");
+  });
   const reporter = createFitReporter(output);
   let saved: string | null = null;
   try {

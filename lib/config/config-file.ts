@@ -12,8 +12,8 @@ import { parse, valueText } from "./validation.js";
 const EXTENSIONS = [".yaml", ".yml", ".json"];
 
 /**
- * Validates a run configuration and fills in missing values, first from its preset, then from the defaults. Settings of data,
- * method, optimizer or schedule may omit `kind`: the default kind is used.
+ * Validates a run configuration and fills in missing values, first from its preset, then from the defaults. Settings of
+ * data, method, optimizer or schedule may omit `kind`: the default kind is used.
  *
  * @param what - The name of the configuration in error messages.
  * @throws `CONFIG_INVALID`, `UNKNOWN_NAME` (preset)
@@ -34,7 +34,8 @@ export function parseRunConfig(input: RunConfigInput | Settings, what = "the run
 }
 
 /** The kind of data source for a preset's data set. */
-const DATA_KINDS = { cifar100: "cifar100", imagenet: "image-folder" } as const satisfies Record<Preset["dataset"], StoredDataSource["kind"]>;
+const DATA_KINDS = { cifar100: "cifar100", imagenet: "image-folder" } as const satisfies Record<Preset["dataset"],
+  StoredDataSource["kind"]>;
 
 /** The settings that a preset determines for a run of this task. */
 export function presetSettings(task: RunConfig["task"], name: string): Settings {
@@ -50,9 +51,11 @@ export function presetSettings(task: RunConfig["task"], name: string): Settings 
 }
 
 /**
- * Reads a complete run configuration from a `.yaml`, `.yml` or `.json` file, for example `config.json` of a run directory.
+ * Reads a complete run configuration from a `.yaml`, `.yml` or `.json` file, for example `config.json` of a run
+ * directory.
  *
- * @throws `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_UNSUPPORTED`, `CONFIG_INVALID` (syntax with its line; unknown keys with the nearest known one), `UNKNOWN_NAME`
+ * @throws `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_UNSUPPORTED`, `CONFIG_INVALID` (syntax with its line; unknown keys
+ * with the nearest known one), `UNKNOWN_NAME`
  *
  * @example
  * ```ts
@@ -78,7 +81,8 @@ export async function readRunConfigInput(path: string): Promise<Settings> {
   const text = await readText(path);
   const value: unknown = extension === ".json" ? readJson(text, path) : readYaml(text, path);
   if (isSettings(value)) return value;
-  throw new ReviewKdError("CONFIG_INVALID", `invalid configuration file ${path}: expected keys and values, received ${valueText(value)}.`);
+  throw new ReviewKdError("CONFIG_INVALID",
+    `invalid configuration file ${path}: expected keys and values, received ${valueText(value)}.`);
 }
 
 async function readText(path: string): Promise<string> {

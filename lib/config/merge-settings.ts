@@ -1,13 +1,15 @@
 /** Settings before validation: a JSON object. */
 export type Settings = Readonly<Record<string, unknown>>;
 
-/** Keys that identify an object: with a different value it replaces the object below instead of being merged with it. */
+/**
+ * Keys that identify an object: with a different value it replaces the object below instead of being merged with it.
+ */
 const IDENTITIES = ["kind", "name"] as const;
 
 /**
- * Merges layers of settings, lowest first. Objects are merged key by key, except that an object with a different `kind` or
- * `name` replaces the one below: `{ kind: "cosine" }` over `{ kind: "multi-step", factor: 0.1 }` has no `factor`. Keys whose
- * value is `undefined` count as absent.
+ * Merges layers of settings, lowest first. Objects are merged key by key, except that an object with a different `kind`
+ * or `name` replaces the one below: `{ kind: "cosine" }` over `{ kind: "multi-step", factor: 0.1 }` has no `factor`.
+ * Keys whose value is `undefined` count as absent.
  *
  * @example
  * ```ts
@@ -23,7 +25,8 @@ function mergeTwo(lower: Settings, upper: Settings): Settings {
   for (const [key, value] of Object.entries(upper)) {
     if (value === undefined) continue;
     const below = lower[key];
-    merged[key] = isSettings(value) && isSettings(below) && !hasOtherIdentity(below, value) ? mergeTwo(below, value) : value;
+    merged[key] = isSettings(value) && isSettings(below) && !hasOtherIdentity(below, value) ? mergeTwo(below, value)
+      : value;
   }
   return merged;
 }

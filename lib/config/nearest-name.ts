@@ -1,8 +1,8 @@
 import { distance } from "fastest-levenshtein";
 
 /**
- * The candidate closest to `name`, or `undefined` if none is close. Ignores letter case and tolerates up to a third of wrong
- * letters.
+ * The candidate closest to `name`, or `undefined` if none is close. Ignores letter case and tolerates up to a third of
+ * wrong letters.
  */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
   const allowed = Math.max(2, Math.floor(name.length / 3));

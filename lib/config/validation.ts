@@ -21,14 +21,16 @@ interface Hint {
  * Checks `value` against `schema` and returns it with its defaults filled in.
  *
  * @param what - A noun for the value: "training options", "the configuration file run.yaml".
- * @throws `INVALID_ARGUMENT` (or `code`): each problem as "invalid …: expected …, received ….", with the nearest name for an unknown one.
+ * @throws `INVALID_ARGUMENT` (or `code`): each problem as "invalid …: expected …, received ….", with the nearest name
+ * for an unknown one.
  *
  * @example
  * ```ts
  * const options = parse(TrainingOptions, { epochs: 10 }, "training options");
  * ```
  */
-export function parse<S extends z.ZodType>(schema: S, value: unknown, what: string, code: ParseErrorCode = "INVALID_ARGUMENT"): z.output<S> {
+export function parse<S extends z.ZodType>(schema: S, value: unknown, what: string,
+  code: ParseErrorCode = "INVALID_ARGUMENT"): z.output<S> {
   const hints = new Map<string, Hint>();
   const result = schema.safeParse(value, { error: (issue) => expectationOf(issue, hints) });
   if (result.success) return result.data;
@@ -40,7 +42,8 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, what: stri
 function messageFor(problems: readonly Problem[], what: string): string {
   const [first] = problems;
   const noun = what.replace(/^(?:the|an?) /, "");
-  if (first !== undefined && problems.length === 1) return `invalid ${first.place === "" ? noun : `${first.place} in ${what}`}: ${first.text}`;
+  if (first !== undefined && problems.length === 1)
+    return `invalid ${first.place === "" ? noun : `${first.place} in ${what}`}: ${first.text}`;
   return `invalid ${noun}: ${problems.length} problems\n${problems.map(({ place, text }) => `  - ${place === "" ? what : place}: ${text}`).join("\n")}`;
 }
 
@@ -48,18 +51,25 @@ function problemsOf(issue: z.core.$ZodIssue, value: unknown, { valid = [], fix }
   const problem = (path: readonly PropertyKey[], received: unknown): Problem => {
     const near = typeof received === "string" ? nearestName(received, valid) : undefined;
     const help = near === undefined ? fix : `Did you mean "${near}"?`;
-    return { place: placeOf(path), text: `expected ${issue.message}, received ${valueText(received)}.${help === undefined ? "" : ` ${help}`}`, valid };
+    return { place: placeOf(path),
+      text: `expected ${issue.message}, received ${valueText(received)}.${help === undefined ? "" : ` ${help}`}`,
+      valid };
   };
   if (issue.code === "unrecognized_keys") return issue.keys.map((key) => problem(issue.path, key));
   return [problem(issue.path, valueAt(value, issue.path))];
 }
 
-/** The error map of {@link parse}: each message is what was expected, in words. The schema's own description comes first. */
+/**
+ * The error map of {@link parse}: each message is what was expected, in words. The schema's own description comes
+ * first.
+ */
 function expectationOf(issue: z.core.$ZodRawIssue, hints: Map<string, Hint>): string {
   const schema = issue.schema ?? issue.inst;
   const { description, fix } = (schema instanceof z.ZodType ? z.globalRegistry.get(schema) : undefined) ?? {};
   const valid = namesIn(issue, schema);
-  const text = description ?? (issue.code === "unrecognized_keys" ? `one of the keys ${valid.join(", ") || "of an empty object"}` : inWords(issue, schema));
+  const text = description ??
+    (issue.code === "unrecognized_keys" ? `one of the keys ${valid.join(", ") || "of an empty object"}`
+      : inWords(issue, schema));
   hints.set(text, { valid, ...(typeof fix === "string" && { fix }) });
   return text;
 }
@@ -67,12 +77,20 @@ function expectationOf(issue: z.core.$ZodRawIssue, hints: Map<string, Hint>): st
 /** The names that would have been accepted, if there is such a list. */
 function namesIn(issue: z.core.$ZodRawIssue, schema: unknown): string[] {
   if (issue.code === "unrecognized_keys") return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
-  const names: unknown = issue.code === "invalid_value" ? issue.values : issue.code === "invalid_union" ? issue["options"] : [];
+  const names: unknown = issue.code === "invalid_value" ? issue.values
+    : issue.code === "invalid_union" ? issue["options"] : [];
   return Array.isArray(names) ? names.filter((name) => typeof name === "string") : [];
 }
 
 const TYPES: Readonly<Record<string, string>> = {
-  number: "a finite number", int: "a whole number", string: "a string", boolean: "true or false", array: "an array", tuple: "an array", object: "an object", record: "an object",
+  number: "a finite number",
+  int: "a whole number",
+  string: "a string",
+  boolean: "true or false",
+  array: "an array",
+  tuple: "an array",
+  object: "an object",
+  record: "an object",
 };
 
 function inWords(issue: z.core.$ZodRawIssue, schema: unknown): string {
@@ -80,7 +98,8 @@ function inWords(issue: z.core.$ZodRawIssue, schema: unknown): string {
     case "invalid_type":
       return isWhole(schema) ? "a whole number" : TYPES[issue.expected] ?? withArticle(issue.expected);
     case "too_small":
-      return issue.origin === "string" ? "a string that is not empty" : bounded(issue.origin, issue.inclusive === false ? ">" : "≥", issue.minimum, schema);
+      return issue.origin === "string" ? "a string that is not empty"
+        : bounded(issue.origin, issue.inclusive === false ? ">" : "≥", issue.minimum, schema);
     case "too_big":
       return bounded(issue.origin, issue.inclusive === false ? "<" : "≤", issue.maximum, schema);
     case "invalid_value":
@@ -112,7 +131,9 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
 }
 
 function placeOf(path: readonly PropertyKey[]): string {
-  return path.map((step, index) => (typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${String(step)}`)).join("");
+  return path.map((step,
+    index) => (typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${String(step)}`)
+  ).join("");
 }
 
 /** `a, b or c`. */
@@ -145,7 +166,8 @@ function objectText(value: object | null): string {
   if (Array.isArray(value)) return `an array of ${value.length} elements`;
   const name = (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name;
   if (name === undefined || name === "Object" || name === "") return "an object";
-  return ArrayBuffer.isView(value) && "length" in value ? `${withArticle(name)} of ${String(value.length)} elements` : withArticle(name);
+  return ArrayBuffer.isView(value) && "length" in value ? `${withArticle(name)} of ${String(value.length)} elements`
+    : withArticle(name);
 }
 
 function withArticle(name: string): string {

@@ -46,8 +46,8 @@ interface Part {
 }
 
 /**
- * Downloads a file. What an earlier attempt left is not downloaded again if the server can send a part (HTTP `Range` with `If-Range`) and the file has
- * not changed since.
+ * Downloads a file. What an earlier attempt left is not downloaded again if the server can send a part (HTTP `Range`
+ * with `If-Range`) and the file has not changed since.
  *
  * @throws DownloadError; the reason of `signal`; errors of the file system.
  */
@@ -70,7 +70,8 @@ export async function download({ url, path, signal, onProgress }: DownloadOption
   }
   const validator = validatorOf(response);
   try {
-    // Synchronous up to the first byte: what arrives before anything reads the response is lost if the connection then breaks.
+    // Synchronous up to the first byte: what arrives before anything reads the response is lost if the connection then
+    // breaks.
     // The part goes before the new version is recorded: an old beginning must never be completed with a new end.
     if (begin === 0) rmSync(partPath, { force: true });
     if (validator === undefined) rmSync(infoPath, { force: true });
@@ -90,7 +91,8 @@ interface ReceiveOptions extends Omit<DownloadOptions, "url"> {
   readonly partial: boolean;
 }
 
-async function receive(response: IncomingMessage, { begin, path, partial, signal, onProgress }: ReceiveOptions): Promise<void> {
+async function receive(response: IncomingMessage,
+  { begin, path, partial, signal, onProgress }: ReceiveOptions): Promise<void> {
   const length = Number(response.headers["content-length"] ?? NaN);
   const totalBytes = Number.isFinite(length) ? begin + length : null;
   let receivedBytes = begin;
@@ -103,23 +105,29 @@ async function receive(response: IncomingMessage, { begin, path, partial, signal
     },
   });
   const interrupted = (why: string, cause?: unknown): DownloadError =>
-    new DownloadError(`the connection ended after ${receivedBytes} of ${totalBytes ?? "an unknown number of"} bytes${why}`, partial, { cause });
+    new DownloadError(
+      `the connection ended after ${receivedBytes} of ${totalBytes ?? "an unknown number of"} bytes${why}`,
+      partial,
+      { cause },
+    );
   const file = createWriteStream(path, { fd: openSync(path, begin > 0 ? "a" : "w") });
   try {
     await pipeline(response, counter, file, { signal });
   } catch (error) {
     // The other errors come from the connection.
-    if (signal?.aborted === true || ["write", "open"].includes((error as NodeJS.ErrnoException).syscall ?? "")) throw error;
+    if (signal?.aborted === true || ["write", "open"].includes((error as NodeJS.ErrnoException).syscall ?? ""))
+      throw error;
     throw interrupted(` (${messageOf(error)})`, error);
   }
   if (totalBytes !== null && receivedBytes !== totalBytes) throw interrupted("");
 }
 
 /**
- * Requests the bytes as the server stores them. Not by `fetch`, which would unpack a body that a server labels as gzip: the checksum is that of the
- * archive.
+ * Requests the bytes as the server stores them. Not by `fetch`, which would unpack a body that a server labels as gzip:
+ * the checksum is that of the archive.
  */
-async function requestFile(url: string, part: Part | undefined, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+async function requestFile(url: string, part: Part | undefined,
+  signal: AbortSignal | undefined): Promise<IncomingMessage> {
   const headers = part === undefined ? {} : { range: `bytes=${part.size}-`, "if-range": part.validator };
   // Loaded on demand: programs that download nothing start faster.
   const { default: followRedirects } = await import("follow-redirects");
@@ -127,7 +135,8 @@ async function requestFile(url: string, part: Part | undefined, signal: AbortSig
   try {
     return await new Promise((resolve, reject) => {
       const sent = client.request(url, { headers, maxRedirects: MAX_REDIRECTS, ...(signal && { signal }) }, resolve);
-      sent.setTimeout(SILENCE_MS, () => sent.destroy(new Error(`nothing was received for ${SILENCE_MS / 1000} seconds`)));
+      sent.setTimeout(SILENCE_MS, () =>
+        sent.destroy(new Error(`nothing was received for ${SILENCE_MS / 1000} seconds`)));
       sent.once("error", reject);
       sent.end();
     });
@@ -144,7 +153,9 @@ function beginOf({ statusCode, headers }: IncomingMessage, part: Part | undefine
   return statusCode === 206 && part !== undefined && begin === part.size ? begin : undefined;
 }
 
-/** A header that changes when the file does. Weak tags do not promise equal bytes, so `If-Range` does not allow them. */
+/**
+ * A header that changes when the file does. Weak tags do not promise equal bytes, so `If-Range` does not allow them.
+ */
 function validatorOf({ headers: { etag, "last-modified": date } }: IncomingMessage): string | undefined {
   return etag !== undefined && !etag.startsWith("W/") ? etag : date;
 }

@@ -16,8 +16,8 @@ export interface ImageBlock {
 const COPY_BYTES = 2 ** 21;
 
 /**
- * Fills a native queue from a producer for one pass. Pulls from the producer only while there is room, so that it never runs
- * further ahead of the trainer than the queue's bound.
+ * Fills a native queue from a producer for one pass. Pulls from the producer only while there is room, so that it never
+ * runs further ahead of the trainer than the queue's bound.
  */
 export class Feed {
   #stopped = false;
@@ -25,7 +25,8 @@ export class Feed {
   readonly #done: Promise<void>;
 
   /** Starts filling when the trainer opens the pass, and passes the first needed batch to `produce`. */
-  constructor(private readonly queue: NativeBatchQueue, private readonly produce: (firstBatch: number) => AsyncIterable<ImageBlock>) {
+  constructor(private readonly queue: NativeBatchQueue,
+    private readonly produce: (firstBatch: number) => AsyncIterable<ImageBlock>) {
     this.#done = this.#run().catch((error: unknown) => {
       if (this.#stopped) return;
       this.#failure = { error };

@@ -44,8 +44,8 @@ export interface FetchDatasetOptions extends FetchOptions {
 }
 
 /**
- * Downloads a data set from its home page, verifies its checksum and unpacks it. An interrupted download resumes where it
- * ended; an existing data set is not downloaded again.
+ * Downloads a data set from its home page, verifies its checksum and unpacks it. An interrupted download resumes where
+ * it ended; an existing data set is not downloaded again.
  *
  * @returns the directory of its `.bin` files, which `loadDataset` takes as `root`.
  * @throws `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `FILE_CORRUPT` (its directory exists with only part of the files),
@@ -65,7 +65,8 @@ export async function fetchDataset(options: FetchDatasetOptions): Promise<string
 }
 
 /** {@link fetchDataset} for any archive. */
-export async function fetchArchive(archive: Archive, options: Omit<FetchDatasetOptions, "kind" | "url">): Promise<string> {
+export async function fetchArchive(archive: Archive,
+  options: Omit<FetchDatasetOptions, "kind" | "url">): Promise<string> {
   const { directory, signal, onProgress } = options;
   const target = join(directory, archive.directory);
   if (await isComplete(target, archive)) return target;
@@ -123,7 +124,8 @@ async function unpack(path: string, target: string, archive: Archive, signal: Ab
     const found = await readdir(unpacked).catch((): string[] => []);
     const missing = archive.files.filter((file) => !found.includes(file));
     if (missing.length > 0) {
-      throw new ReviewKdError("FILE_CORRUPT", `invalid archive from ${archive.url}: expected ${missing.join(", ")}, received none. Name another address of the same archive.`);
+      throw new ReviewKdError("FILE_CORRUPT",
+        `invalid archive from ${archive.url}: expected ${missing.join(", ")}, received none. Name another address of the same archive.`);
     }
     await rename(unpacked, target);
   } finally {
@@ -134,10 +136,12 @@ async function unpack(path: string, target: string, archive: Archive, signal: Ab
 function explain(error: unknown, archive: Archive, path: string, signal: AbortSignal | undefined): unknown {
   if (error instanceof ReviewKdError) return error;
   if (signal?.aborted === true) {
-    return new ReviewKdError("ABORTED", `the download of ${archive.url} was stopped. The next one resumes where it ended.`, { cause: error });
+    return new ReviewKdError("ABORTED",
+      `the download of ${archive.url} was stopped. The next one resumes where it ended.`, { cause: error });
   }
   if (error instanceof DownloadError) {
-    const next = error.partial ? "Try again: the next attempt resumes from what was received." : "Try again later, or name another address of the same archive.";
+    const next = error.partial ? "Try again: the next attempt resumes from what was received."
+      : "Try again later, or name another address of the same archive.";
     return new ReviewKdError(
       "DOWNLOAD_FAILED",
       `invalid download: expected the archive from ${archive.url}, received none: ${error.message}. ${next} ` +
@@ -145,5 +149,6 @@ function explain(error: unknown, archive: Archive, path: string, signal: AbortSi
       { cause: error },
     );
   }
-  return new ReviewKdError("FILE_ACCESS", `invalid directory: expected to write the data set next to ${path}, received ${messageOf(error)}. Choose another directory, or free space.`, { cause: error });
+  return new ReviewKdError("FILE_ACCESS",
+    `invalid directory: expected to write the data set next to ${path}, received ${messageOf(error)}. Choose another directory, or free space.`, { cause: error });
 }

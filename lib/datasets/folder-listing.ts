@@ -32,8 +32,8 @@ const UNDECODED = new Set([".bmp", ".ppm", ".pgm", ".heic", ".jp2", ".jxl"]);
 const NAMES_SHOWN = 5;
 
 /**
- * Lists a data set in ImageNet's layout: `train` and `val` (or `test`) with a folder per class. Classes are the sorted names of
- * these folders; files are sorted by name, so that the order is the same on every machine.
+ * Lists a data set in ImageNet's layout: `train` and `val` (or `test`) with a folder per class. Classes are the sorted
+ * names of these folders; files are sorted by name, so that the order is the same on every machine.
  *
  * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` (train and val have different classes),
  * `FILE_UNSUPPORTED` (an image of an unsupported type).
@@ -54,15 +54,17 @@ export async function listImageFolder(root: string): Promise<ImageFolder> {
   assertSeveralClasses(classNames, trainFolder);
   assertSameClasses(classNames, await foldersIn(testFolder), `${trainFolder} and ${testFolder}`);
   return {
-    classNames, trainFolder, testFolder,
+    classNames,
+    trainFolder,
+    testFolder,
     train: await listSplit(trainFolder, classNames),
     test: await listSplit(testFolder, classNames),
   };
 }
 
 /**
- * The first `limit` images, taken from each class in turn, so that a small subset covers all classes; a larger limit includes
- * the images of a smaller one. Keeps the order of the whole listing.
+ * The first `limit` images, taken from each class in turn, so that a small subset covers all classes; a larger limit
+ * includes the images of a smaller one. Keeps the order of the whole listing.
  */
 export function limitListing(listing: FolderListing, limit: number | undefined): FolderListing {
   if (limit === undefined || limit >= listing.paths.length) return listing;
@@ -72,8 +74,10 @@ export function limitListing(listing: FolderListing, limit: number | undefined):
     seen.set(label, round + 1);
     return { index, round };
   });
-  const kept = rounds.sort((a, b) => a.round - b.round || a.index - b.index).slice(0, limit).map(({ index }) => index).sort((a, b) => a - b);
-  return { paths: kept.map((index) => listing.paths[index] as string), labels: kept.map((index) => listing.labels[index] as number) };
+  const kept = rounds.sort((a, b) => a.round - b.round || a.index - b.index).slice(0, limit).map(({ index }) => index)
+    .sort((a, b) => a - b);
+  return { paths: kept.map((index) => listing.paths[index] as string),
+    labels: kept.map((index) => listing.labels[index] as number) };
 }
 
 async function listSplit(folder: string, classNames: readonly string[]): Promise<FolderListing> {
@@ -119,7 +123,8 @@ async function foldersIn(folder: string): Promise<string[]> {
   const names: string[] = [];
   for (const entry of entries) {
     if (entry.name.startsWith(".")) continue;
-    const linked = entry.isSymbolicLink() && (await stat(join(folder, entry.name)).then((target) => target.isDirectory(), () => false));
+    const linked = entry.isSymbolicLink() &&
+      (await stat(join(folder, entry.name)).then((target) => target.isDirectory(), () => false));
     if (entry.isDirectory() || linked) names.push(entry.name);
   }
   return names.sort();
@@ -134,7 +139,8 @@ function assertSeveralClasses(names: readonly string[], folder: string): void {
 }
 
 function assertSameClasses(train: readonly string[], test: readonly string[], where: string): void {
-  const only = (names: readonly string[], others: readonly string[]): string[] => names.filter((name) => !others.includes(name));
+  const only = (names: readonly string[], others: readonly string[]): string[] =>
+    names.filter((name) => !others.includes(name));
   const [inTrain, inTest] = [only(train, test), only(test, train)];
   if (inTrain.length === 0 && inTest.length === 0) return;
   throw new ReviewKdError(

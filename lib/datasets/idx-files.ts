@@ -35,7 +35,8 @@ async function readIdxFile(root: string, name: string): Promise<IdxFile> {
   for (const candidate of candidates) {
     const path = join(root, candidate);
     const bytes = await readIfPresent(path);
-    if (bytes !== undefined) return { name: path, bytes: candidate.endsWith(".gz") ? await decompress(path, bytes) : bytes };
+    if (bytes !== undefined)
+      return { name: path, bytes: candidate.endsWith(".gz") ? await decompress(path, bytes) : bytes };
   }
   throw new ReviewKdError(
     "FILE_NOT_FOUND",
@@ -49,7 +50,8 @@ async function readIfPresent(path: string): Promise<Uint8Array | undefined> {
     return await readFile(path);
   } catch (error) {
     if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
-    throw new ReviewKdError("FILE_ACCESS", `cannot read ${path}: ${asSentence(messageOf(error))} Check its permissions.`, { cause: error });
+    throw new ReviewKdError("FILE_ACCESS",
+      `cannot read ${path}: ${asSentence(messageOf(error))} Check its permissions.`, { cause: error });
   }
 }
 
@@ -57,6 +59,7 @@ async function decompress(path: string, bytes: Uint8Array): Promise<Uint8Array> 
   try {
     return await promisify(gunzip)(bytes);
   } catch (error) {
-    throw new ReviewKdError("FILE_CORRUPT", `cannot decompress ${path}: ${asSentence(messageOf(error))} Download it again.`, { cause: error });
+    throw new ReviewKdError("FILE_CORRUPT",
+      `cannot decompress ${path}: ${asSentence(messageOf(error))} Download it again.`, { cause: error });
   }
 }

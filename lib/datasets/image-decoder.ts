@@ -2,7 +2,9 @@ import { addon, type NativeWindow } from "../native.js";
 import type { Sharp, SharpImage } from "./load-sharp.js";
 
 /** The part of an image to use: a random crop, seeded by these numbers, or the center. */
-export type Crop = { readonly kind: "random"; readonly seed: number; readonly epoch: number; readonly index: number } | { readonly kind: "center" };
+export type Crop =
+  | { readonly kind: "random"; readonly seed: number; readonly epoch: number; readonly index: number }
+  | { readonly kind: "center" };
 
 /** Conversion of image files to network input. */
 export interface DecoderOptions {
@@ -19,8 +21,8 @@ export function resizedSide(size: number): number {
 }
 
 /**
- * Decodes image files to RGB bytes of a fixed size, `[size, size, 3]`: rotated according to EXIF, grey and CMYK converted, alpha
- * dropped.
+ * Decodes image files to RGB bytes of a fixed size, `[size, size, 3]`: rotated according to EXIF, grey and CMYK
+ * converted, alpha dropped.
  */
 export class ImageDecoder {
   constructor(private readonly sharp: Sharp, private readonly options: DecoderOptions) {}
@@ -31,9 +33,12 @@ export class ImageDecoder {
     const image = this.sharp(encoded, { failOn: "error" });
     const { width, height } = (await image.metadata()).autoOrient;
     const cropped = crop.kind === "random"
-      ? this.#random(image.autoOrient(), addon().randomResizedCrop(crop.seed, crop.epoch, crop.index, height, width, this.options))
+      ? this.#random(image.autoOrient(),
+        addon().randomResizedCrop(crop.seed, crop.epoch, crop.index, height, width, this.options))
       : this.#center(image.autoOrient(), height, width);
-    const { data, info } = await cropped.removeAlpha().toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+    const { data, info } = await cropped.removeAlpha().toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({
+      resolveWithObject: true,
+    });
     if (info.channels !== 3) throw new Error(`expected 3 channels after decoding, received ${info.channels}`);
     return data;
   }
@@ -50,11 +55,13 @@ export class ImageDecoder {
       ? [side, Math.floor((side * width) / height)]
       : [Math.floor((side * height) / width), side];
     return this.#resize(image, toHeight, toWidth)
-      .extract({ top: roundHalfToEven((toHeight - size) / 2), left: roundHalfToEven((toWidth - size) / 2), height: size, width: size });
+      .extract({ top: roundHalfToEven((toHeight - size) / 2), left: roundHalfToEven((toWidth - size) / 2), height: size,
+        width: size });
   }
 
   #resize(image: SharpImage, height: number, width: number): SharpImage {
-    // Bilinear with antialiasing, like torchvision. Without fastShrinkOnLoad, a JPEG is loaded at no less than twice this size.
+    // Bilinear with antialiasing, like torchvision. Without fastShrinkOnLoad, a JPEG is loaded at no less than twice
+    // this size.
     return image.resize({ height, width, fit: "fill", kernel: "linear", fastShrinkOnLoad: false });
   }
 }

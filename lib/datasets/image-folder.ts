@@ -33,12 +33,20 @@ export async function openImageFolder(source: ImageFolderSource, sharp = loadSha
   const open = (split: "train" | "test", folder: string, listing: FolderListing): StreamedImages => {
     const images = new FolderImages({ split, folder, listing, decoder, numWorkers, onDecodeError, broken });
     return new StreamedImages({
-      kind: source.kind, split, numClasses: classNames.length, size: listing.paths.length, height: imageSize, width: imageSize,
-      layout: "interleaved", normalization: source.normalization ?? IMAGENET_NORMALIZATION, produce: (pass) => images.produce(pass),
+      kind: source.kind,
+      split,
+      numClasses: classNames.length,
+      size: listing.paths.length,
+      height: imageSize,
+      width: imageSize,
+      layout: "interleaved",
+      normalization: source.normalization ?? IMAGENET_NORMALIZATION,
+      produce: (pass) => images.produce(pass),
     });
   };
   return {
-    classNames, broken,
+    classNames,
+    broken,
     train: open("train", trainFolder, limitListing(train, limitTrain)),
     test: open("test", testFolder, limitListing(test, limitTest)),
   };
@@ -71,21 +79,24 @@ class FolderImages {
   }
 
   /**
-   * The image at a position of the order. In a shuffled pass a broken image is replaced by the next intact one, so that the
-   * number of batches and steps stays the same; in other passes, such as an evaluation, each image counts once and a broken
-   * one is skipped.
+   * The image at a position of the order. In a shuffled pass a broken image is replaced by the next intact one, so that
+   * the number of batches and steps stays the same; in other passes, such as an evaluation, each image counts once and
+   * a broken one is skipped.
    */
   async #blockAt(position: number, order: Uint32Array, pass: StreamPass): Promise<ImageBlock | undefined> {
     for (let offset = 0; offset < order.length; ++offset) {
       const index = order[(position + offset) % order.length] as number;
-      const crop: Crop = pass.augment ? { kind: "random", seed: pass.seed, epoch: pass.epoch, index } : { kind: "center" };
+      const crop: Crop = pass.augment ? { kind: "random", seed: pass.seed, epoch: pass.epoch, index }
+        : { kind: "center" };
       const values = await this.#decode(index, crop);
       if (values !== undefined) {
-        return { values, labels: BigInt64Array.of(BigInt(this.options.listing.labels[index] as number)), replaced: offset > 0 ? 1 : 0 };
+        return { values, labels: BigInt64Array.of(BigInt(this.options.listing.labels[index] as number)),
+          replaced: offset > 0 ? 1 : 0 };
       }
       if (!pass.shuffle) return undefined;
     }
-    throw new ReviewKdError("FILE_CORRUPT", `cannot decode any of the ${order.length} images in ${this.options.folder}. Replace the broken files.`);
+    throw new ReviewKdError("FILE_CORRUPT",
+      `cannot decode any of the ${order.length} images in ${this.options.folder}. Replace the broken files.`);
   }
 
   /** The image's pixels, or `undefined` if it is broken and may be skipped. */
@@ -123,7 +134,8 @@ class FolderImages {
 /** A missing file counts as a broken image; any other read error says nothing about the data. */
 function rethrowUnlessMissing(path: string, error: unknown): void {
   if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-  throw new ReviewKdError("FILE_ACCESS", `cannot read the image ${path}: ${asSentence(messageOf(error))} Check its permissions.`, { cause: error });
+  throw new ReviewKdError("FILE_ACCESS",
+    `cannot read the image ${path}: ${asSentence(messageOf(error))} Check its permissions.`, { cause: error });
 }
 
 function* range(first: number, end: number): Generator<number, void, void> {

@@ -1,5 +1,6 @@
 import { Dataset } from "../api/dataset.js";
-import { DataSource, type ArraySplit, type DataSourceInput, type ImageFolderSource, type StreamSource } from "../config/schemas/data.js";
+import { DataSource, type ArraySplit, type DataSourceInput, type ImageFolderSource,
+  type StreamSource } from "../config/schemas/data.js";
 import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeDataset } from "../native.js";
@@ -12,18 +13,32 @@ import { openStream } from "./stream.js";
 function storedDataset(native: NativeDataset): Dataset {
   const { kind, numClasses, classNames, normalization } = native.describe();
   return new Dataset({
-    kind, numClasses, classNames, normalization,
+    kind,
+    numClasses,
+    classNames,
+    normalization,
     train: new StoredImages(native, "train"),
     test: new StoredImages(native, "test"),
-    dispose: () => { native.dispose(); },
+    dispose: () => {
+      native.dispose();
+    },
   });
 }
 
 async function folderDataset(source: ImageFolderSource): Promise<Dataset> {
   const { classNames, train, test, broken } = await openImageFolder(source);
   return new Dataset({
-    kind: source.kind, numClasses: classNames.length, classNames, normalization: train.normalization, train, test, brokenImages: broken,
-    dispose: () => { train.dispose(); test.dispose(); },
+    kind: source.kind,
+    numClasses: classNames.length,
+    classNames,
+    normalization: train.normalization,
+    train,
+    test,
+    brokenImages: broken,
+    dispose: () => {
+      train.dispose();
+      test.dispose();
+    },
   });
 }
 
@@ -31,14 +46,22 @@ function streamDataset(source: StreamSource): Dataset {
   const { kind, numClasses, classNames } = source;
   const [train, test] = [openStream(source, "train"), openStream(source, "test")];
   return new Dataset({
-    kind, numClasses, normalization: train.normalization, train, test,
+    kind,
+    numClasses,
+    normalization: train.normalization,
+    train,
+    test,
     classNames: classNames ?? Array.from({ length: numClasses }, (_, index) => String(index)),
-    dispose: () => { train.dispose(); test.dispose(); },
+    dispose: () => {
+      train.dispose();
+      test.dispose();
+    },
   });
 }
 
 /** Converts labels to the form that the addon takes, and validates what depends on several fields. */
-function nativeSplit(name: string, split: ArraySplit, imageValues: number): { images: ArraySplit["images"]; labels: BigInt64Array } {
+function nativeSplit(name: string, split: ArraySplit,
+  imageValues: number): { images: ArraySplit["images"]; labels: BigInt64Array } {
   const count = split.labels.length;
   if (split.images.length !== count * imageValues) {
     throw new ReviewKdError(
@@ -47,7 +70,8 @@ function nativeSplit(name: string, split: ArraySplit, imageValues: number): { im
     );
   }
   const { labels } = split;
-  return { images: split.images, labels: labels instanceof BigInt64Array ? labels : BigInt64Array.from(Array.from(labels), BigInt) };
+  return { images: split.images,
+    labels: labels instanceof BigInt64Array ? labels : BigInt64Array.from(Array.from(labels), BigInt) };
 }
 
 /**
@@ -81,7 +105,8 @@ export async function loadDataset(source: DataSourceInput): Promise<Dataset> {
       return storedDataset(await addon().loadDataset({ ...parsed, ...(await readIdxFiles(parsed.root)) }));
     case "arrays": {
       const imageValues = 3 * parsed.height * parsed.width;
-      const [train, test] = [nativeSplit("train", parsed.train, imageValues), nativeSplit("test", parsed.test, imageValues)];
+      const [train, test] = [nativeSplit("train", parsed.train, imageValues),
+        nativeSplit("test", parsed.test, imageValues)];
       return storedDataset(await addon().loadDataset({ ...parsed, train, test }));
     }
     default:

@@ -6,12 +6,17 @@ interface Metadata {
   readonly autoOrient: { readonly width: number; readonly height: number };
 }
 
-/** The part of a sharp pipeline that is used here. Declared here because sharp's types are missing if sharp is not installed. */
+/**
+ * The part of a sharp pipeline that is used here. Declared here because sharp's types are missing if sharp is not
+ * installed.
+ */
 export interface SharpImage {
   metadata(): Promise<Metadata>;
   autoOrient(): SharpImage;
   extract(region: { left: number; top: number; width: number; height: number }): SharpImage;
-  resize(options: { width: number; height: number; fit: "fill"; kernel: "linear"; fastShrinkOnLoad: boolean }): SharpImage;
+  resize(
+    options: { width: number; height: number; fit: "fill"; kernel: "linear"; fastShrinkOnLoad: boolean },
+  ): SharpImage;
   flop(flop: boolean): SharpImage;
   removeAlpha(): SharpImage;
   toColourspace(space: "srgb"): SharpImage;
@@ -41,7 +46,8 @@ export async function loadSharp(load: () => Promise<unknown> = importSharp): Pro
     throw missing(absent ? "it is not installed" : messageOf(cause), cause);
   }
   const pipeline: unknown = typeof sharp === "function" ? sharp.prototype : undefined;
-  if (typeof pipeline !== "object" || pipeline === null || !("autoOrient" in pipeline)) throw missing("the installed version is older");
+  if (typeof pipeline !== "object" || pipeline === null || !("autoOrient" in pipeline))
+    throw missing("the installed version is older");
   return sharp as Sharp;
 }
 

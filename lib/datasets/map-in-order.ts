@@ -1,9 +1,11 @@
 /**
- * Applies `work` to each item and yields the results in item order. Up to `width` items are in flight at a time, including
- * finished ones that are not yielded yet.
+ * Applies `work` to each item and yields the results in item order. Up to `width` items are in flight at a time,
+ * including finished ones that are not yielded yet.
  */
 export async function* mapInOrder<Item, Result>(
-  items: Iterable<Item>, width: number, work: (item: Item) => Promise<Result>,
+  items: Iterable<Item>,
+  width: number,
+  work: (item: Item) => Promise<Result>,
 ): AsyncGenerator<Result, void, void> {
   const inFlight: Promise<Result>[] = [];
   const start = (item: Item): void => {

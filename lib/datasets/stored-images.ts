@@ -18,7 +18,9 @@ export class StoredImages implements SplitImages {
     return work(this.native, () => undefined);
   }
 
-  async *batches(plan: PassPlan & { readonly dropLast: boolean; readonly firstBatch: number }): AsyncGenerator<NativeBatch, void, void> {
+  async *batches(
+    plan: PassPlan & { readonly dropLast: boolean; readonly firstBatch: number },
+  ): AsyncGenerator<NativeBatch, void, void> {
     const reader = this.native.batches(this.name, plan);
     try {
       for (let batch = await reader.next(); batch !== undefined; batch = await reader.next()) yield batch;

@@ -14,7 +14,13 @@ export function openStream(source: StreamSource, split: "train" | "test"): Strea
   const limit = split === "train" ? source.limitTrain : source.limitTest;
   const size = Math.min(samples, limit ?? samples);
   return new StreamedImages({
-    kind: source.kind, split, numClasses, size, height, width, normalization,
+    kind: source.kind,
+    split,
+    numClasses,
+    size,
+    height,
+    width,
+    normalization,
     layout: source.layout === "chw" ? "planes" : "interleaved",
     produce: (pass) => produce({ items, size, limited: size < samples, imageValues: 3 * height * width, pass }),
   });
@@ -64,18 +70,22 @@ async function* produce(production: Production): AsyncGenerator<ImageBlock, void
 function iterable(value: StreamIterable): StreamIterable {
   // The type rules this out; plain JavaScript does not.
   const made: unknown = value;
-  if (typeof made === "object" && made !== null && (Symbol.asyncIterator in made || Symbol.iterator in made)) return value;
-  throw new ReviewKdError("INVALID_ARGUMENT", `invalid result of a stream's items function: expected an iterable, received ${valueText(made)}.`);
+  if (typeof made === "object" && made !== null && (Symbol.asyncIterator in made || Symbol.iterator in made))
+    return value;
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid result of a stream's items function: expected an iterable, received ${valueText(made)}.`);
 }
 
 function wrongCount(pass: StreamPass, size: number, received: string): ReviewKdError {
-  return new ReviewKdError("INVALID_ARGUMENT", `invalid ${pass.split} stream: expected ${size} images for epoch ${pass.epoch}, received ${received}`);
+  return new ReviewKdError("INVALID_ARGUMENT",
+    `invalid ${pass.split} stream: expected ${size} images for epoch ${pass.epoch}, received ${received}`);
 }
 
 /** Converts an item to the form that native code takes. */
 function blockOf(item: StreamItem, imageValues: number, position: number): ImageBlock {
   const { images, labels } = partsOf(item, position);
-  const values = images instanceof Uint8ClampedArray ? new Uint8Array(images.buffer, images.byteOffset, images.length) : images;
+  const values = images instanceof Uint8ClampedArray ? new Uint8Array(images.buffer, images.byteOffset, images.length)
+    : images;
   if (!(values instanceof Uint8Array || values instanceof Float32Array)) {
     const message = `invalid image ${position} of a stream: expected a Uint8Array or Float32Array, received ${valueText(values)}.`;
     throw new ReviewKdError("DTYPE_MISMATCH", message);
@@ -87,7 +97,8 @@ function blockOf(item: StreamItem, imageValues: number, position: number): Image
         `(${labels.length} labels, ${imageValues} values per image), received ${values.length}.`,
     );
   }
-  return { values, labels: labels instanceof BigInt64Array ? labels : BigInt64Array.from(Array.from(labels, (label) => labelOf(label, position))) };
+  return { values, labels: labels instanceof BigInt64Array ? labels
+    : BigInt64Array.from(Array.from(labels, (label) => labelOf(label, position))) };
 }
 
 function partsOf(item: StreamItem, position: number): { images: StreamPixels; labels: ArrayLike<number | bigint> } {
@@ -105,7 +116,8 @@ function partsOf(item: StreamItem, position: number): { images: StreamPixels; la
 
 function labelOf(label: number | bigint, position: number): bigint {
   if (typeof label === "bigint" || Number.isSafeInteger(label)) return BigInt(label);
-  throw new ReviewKdError("LABEL_OUT_OF_RANGE", `invalid label of image ${position} of a stream: expected an integer, received ${valueText(label)}.`);
+  throw new ReviewKdError("LABEL_OUT_OF_RANGE",
+    `invalid label of image ${position} of a stream: expected an integer, received ${valueText(label)}.`);
 }
 
 function part({ values, labels }: ImageBlock, imageValues: number, first: number, last: number): ImageBlock {

@@ -42,7 +42,9 @@ export class StreamedImages implements SplitImages {
   async pass<Result>(plan: PassPlan, work: PassWork<Result>): Promise<Result> {
     const { queue, feed, close } = this.#open(plan);
     try {
-      return await work(queue, () => { void close(); });
+      return await work(queue, () => {
+        void close();
+      });
     } catch (error) {
       throw feed.failure === undefined ? error : feed.failure.error;
     } finally {
@@ -51,7 +53,9 @@ export class StreamedImages implements SplitImages {
     }
   }
 
-  async *batches(plan: PassPlan & { readonly dropLast: boolean; readonly firstBatch: number }): AsyncGenerator<NativeBatch, void, void> {
+  async *batches(
+    plan: PassPlan & { readonly dropLast: boolean; readonly firstBatch: number },
+  ): AsyncGenerator<NativeBatch, void, void> {
     const { queue, feed, close } = this.#open(plan);
     try {
       queue.open(plan.batchSize, plan.dropLast ? plan.batchSize : 1, plan.firstBatch);
@@ -70,14 +74,25 @@ export class StreamedImages implements SplitImages {
   }
 
   #open(plan: PassPlan): { queue: NativeBatchQueue; feed: Feed; close: () => Promise<void> } {
-    if (this.#disposed) throw new ReviewKdError("DISPOSED", "cannot use a Dataset after it was disposed. Load it again.");
+    if (this.#disposed)
+      throw new ReviewKdError("DISPOSED", "cannot use a Dataset after it was disposed. Load it again.");
     const { kind, split, numClasses, size, height, width, layout, normalization, produce } = this.options;
-    const queue = addon().newBatchQueue({ kind, numClasses, size, height, width, layout, normalization, ahead: BATCHES_AHEAD });
+    const queue = addon().newBatchQueue({ kind, numClasses, size, height, width, layout, normalization,
+      ahead: BATCHES_AHEAD });
     const over = new AbortController();
     const { batchSize, seed, epoch, shuffle, augment } = plan;
-    const feed = new Feed(queue, (firstBatch) => produce({
-      split, epoch, seed, batchSize, firstBatch, firstImage: firstBatch * batchSize, shuffle, augment, signal: over.signal,
-    }));
+    const feed = new Feed(queue, (firstBatch) =>
+      produce({
+        split,
+        epoch,
+        seed,
+        batchSize,
+        firstBatch,
+        firstImage: firstBatch * batchSize,
+        shuffle,
+        augment,
+        signal: over.signal,
+      }));
     const close = async (): Promise<void> => {
       over.abort();
       await feed.stop();

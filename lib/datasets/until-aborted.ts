@@ -1,12 +1,15 @@
 /**
- * Yields the items of an iterable until it ends or the signal is aborted, even while an item is pending, which may never
- * arrive. If no item is pending, the iterator's `return` is called and awaited.
+ * Yields the items of an iterable until it ends or the signal is aborted, even while an item is pending, which may
+ * never arrive. If no item is pending, the iterator's `return` is called and awaited.
  */
-export async function* untilAborted<Item>(items: AsyncIterable<Item> | Iterable<Item>, signal: AbortSignal): AsyncGenerator<Item, void, void> {
+export async function* untilAborted<Item>(items: AsyncIterable<Item> | Iterable<Item>,
+  signal: AbortSignal): AsyncGenerator<Item, void, void> {
   const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   const state = { pending: false, atEnd: false };
   let giveUp = (): void => undefined;
-  const abort = (): void => { giveUp(); };
+  const abort = (): void => {
+    giveUp();
+  };
   signal.addEventListener("abort", abort, { once: true });
   const next = async (): Promise<IteratorResult<Item>> => {
     state.pending = true;
@@ -21,10 +24,13 @@ export async function* untilAborted<Item>(items: AsyncIterable<Item> | Iterable<
       state.pending = false;
     }
   };
-  const nextOrAbort = (): Promise<IteratorResult<Item> | undefined> => new Promise((resolve, reject) => {
-    giveUp = () => { resolve(undefined); };
-    next().then(resolve, reject);
-  });
+  const nextOrAbort = (): Promise<IteratorResult<Item> | undefined> =>
+    new Promise((resolve, reject) => {
+      giveUp = () => {
+        resolve(undefined);
+      };
+      next().then(resolve, reject);
+    });
   try {
     while (!signal.aborted) {
       const result = await nextOrAbort();

@@ -6,7 +6,9 @@ export class EtaEstimator {
   #evaluationSeconds: number | undefined;
   #imagesPerSecond = 0;
 
-  constructor(private readonly plan: { readonly epochs: number; readonly trainSamples: number; readonly testSamples: number }) {}
+  constructor(
+    private readonly plan: { readonly epochs: number; readonly trainSamples: number; readonly testSamples: number },
+  ) {}
 
   /** Records the current training speed. */
   trainedAt(imagesPerSecond: number): void {

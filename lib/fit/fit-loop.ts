@@ -29,7 +29,9 @@ export interface TrainingRecorder {
   /** An epoch was trained and evaluated. */
   evaluated(finished: FinishedEpoch): AsyncGenerator<FitEvent, void, void>;
   /** The training was aborted: saves the state within the epoch and returns the position. */
-  interrupted(session: Session): AsyncGenerator<FitEvent, { epoch: number; step: number; checkpoint: string | null }, void>;
+  interrupted(
+    session: Session,
+  ): AsyncGenerator<FitEvent, { epoch: number; step: number; checkpoint: string | null }, void>;
   /**
    * All epochs are done: retries what could not be saved.
    *
@@ -57,11 +59,13 @@ export class FitLoop {
   #brokenReported: number;
   readonly #timeLeft: EtaEstimator;
 
-  constructor(private readonly plan: FitPlan, private readonly session: Session, private readonly log: TrainingRecorder) {
+  constructor(private readonly plan: FitPlan, private readonly session: Session,
+    private readonly log: TrainingRecorder) {
     const { data, training } = plan;
     this.#epochs = training.epochs;
     this.#brokenReported = data.brokenImages.length;
-    this.#timeLeft = new EtaEstimator({ epochs: training.epochs, trainSamples: data.train.size, testSamples: data.test.size });
+    this.#timeLeft = new EtaEstimator({ epochs: training.epochs, trainSamples: data.train.size,
+      testSamples: data.test.size });
   }
 
   async *run(): AsyncGenerator<FitEvent, FitResult, void> {
@@ -77,7 +81,8 @@ export class FitLoop {
         yield* this.#brokenImages(epoch);
         const test = await this.#evaluate();
         yield* this.#brokenImages(epoch);
-        yield* log.evaluated({ epoch, epochs: this.#epochs, train, test, etaSeconds: this.#timeLeft.from(epoch + 1, 0) });
+        yield* log.evaluated({ epoch, epochs: this.#epochs, train, test,
+          etaSeconds: this.#timeLeft.from(epoch + 1, 0) });
       }
       yield* log.finish();
     } catch (error) {
@@ -139,7 +144,9 @@ export class FitLoop {
     const remedy = checkpoint === null
       ? "Nothing was saved because there is no run directory."
       : `Resume with \`resume: true\` and the same run directory (on the command line --run ${dirname(checkpoint)} --resume).`;
-    throw new ReviewKdError("ABORTED", `the training was stopped in epoch ${epoch} after step ${step}. ${remedy}`, { cause });
+    throw new ReviewKdError("ABORTED", `the training was stopped in epoch ${epoch} after step ${step}. ${remedy}`, {
+      cause,
+    });
   }
 
   #startEvent(): FitEvent {
@@ -166,8 +173,12 @@ export class FitLoop {
   }
 }
 
-/** Optimizer steps. A last batch of a single image is dropped, unless all batches are such: batch normalization needs two. */
-function stepsPerEpoch(samples: number, { batchSize, accumulateBatches }: Pick<TrainingOptions, "batchSize" | "accumulateBatches">): number {
+/**
+ * Optimizer steps. A last batch of a single image is dropped, unless all batches are such: batch normalization needs
+ * two.
+ */
+function stepsPerEpoch(samples: number,
+  { batchSize, accumulateBatches }: Pick<TrainingOptions, "batchSize" | "accumulateBatches">): number {
   const rest = samples % batchSize;
   const batches = Math.floor(samples / batchSize) + (rest >= Math.min(2, batchSize) ? 1 : 0);
   return Math.ceil(batches / accumulateBatches);

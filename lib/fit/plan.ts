@@ -18,7 +18,10 @@ export interface FitSettings {
   readonly data: Dataset;
   /** Directory for configuration, metrics, checkpoints and the trained network. Default: nothing is written. */
   readonly runDirectory?: string | undefined;
-  /** Resume from the newest valid checkpoint in `runDirectory`, or start from the beginning if there is none yet. Default false. */
+  /**
+   * Resume from the newest valid checkpoint in `runDirectory`, or start from the beginning if there is none yet.
+   * Default false.
+   */
   readonly resume?: boolean | undefined;
   /** Allow resuming with a changed configuration; the change is recorded in `config-history.jsonl`. Default false. */
   readonly override?: boolean | undefined;
@@ -32,7 +35,10 @@ export interface FitSettings {
   readonly preset?: PresetName | undefined;
   /** Stops within one step and saves. */
   readonly signal?: AbortSignal | undefined;
-  /** The configuration to record in `config.json` and to compare a resumed run with. Default: derived from these options. */
+  /**
+   * The configuration to record in `config.json` and to compare a resumed run with. Default: derived from these
+   * options.
+   */
   readonly config?: unknown;
 }
 
@@ -60,16 +66,29 @@ export interface FitPlan {
 /** @throws `INVALID_ARGUMENT`, `UNKNOWN_NAME` */
 export function planFit(options: FitOptions): FitPlan {
   const {
-    distiller, model, data, runDirectory, resume = false, override = false, forceUnlock = false, retryDelaysMs = RETRY_DELAYS_MS,
-    fallbackDirectory, preset, signal, config, ...explicit
+    distiller,
+    model,
+    data,
+    runDirectory,
+    resume = false,
+    override = false,
+    forceUnlock = false,
+    retryDelaysMs = RETRY_DELAYS_MS,
+    fallbackDirectory,
+    preset,
+    signal,
+    config,
+    ...explicit
   } = options;
   const layers: Settings[] = preset === undefined ? [explicit] : [findPreset(preset).training, explicit];
   const training = parse(TrainingOptions, mergeSettings(...layers), "fit options");
   if (resume && runDirectory === undefined) {
-    throw new ReviewKdError("INVALID_ARGUMENT", "invalid fit options: resume requires a runDirectory. Pass the directory of the run to resume.");
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      "invalid fit options: resume requires a runDirectory. Pass the directory of the run to resume.");
   }
   parse(z.array(NonNegativeNumber), retryDelaysMs, "retryDelaysMs");
-  const shared = { data, runDirectory, resume, override, forceUnlock, fallbackDirectory, retryDelaysMs, signal, training };
+  const shared = { data, runDirectory, resume, override, forceUnlock, fallbackDirectory, retryDelaysMs, signal,
+    training };
   if (distiller !== undefined && (model as unknown) === undefined) {
     const plan = { ...shared, target: { distiller }, model: distiller.student, distiller };
     return { ...plan, config: config ?? deriveConfig({ ...plan, preset }) };
@@ -78,11 +97,18 @@ export function planFit(options: FitOptions): FitPlan {
     const plan = { ...shared, target: { model }, model, distiller: undefined };
     return { ...plan, config: config ?? deriveConfig({ ...plan, preset }) };
   }
-  throw new ReviewKdError("INVALID_ARGUMENT", "invalid fit options: expected either a distiller or a model, received both or neither.");
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    "invalid fit options: expected either a distiller or a model, received both or neither.");
 }
 
-/** The configuration as far as these objects know it: without the seed or weights file that a network was created from. */
-function deriveConfig({ model, distiller, data, training, preset }: Pick<FitPlan, "model" | "distiller" | "data" | "training"> & { preset: string | undefined }): unknown {
+/**
+ * The configuration as far as these objects know it: without the seed or weights file that a network was created from.
+ */
+function deriveConfig(
+  { model, distiller, data, training, preset }: Pick<FitPlan, "model" | "distiller" | "data" | "training"> & {
+    preset: string | undefined;
+  },
+): unknown {
   return {
     task: distiller === undefined ? "train" : "distill",
     ...(preset === undefined ? {} : { preset }),

@@ -2,15 +2,18 @@
 export type ReportingWork<Report, Result> = (report: (value: Report) => void, signal: AbortSignal) => Promise<Result>;
 
 /**
- * Runs `work` and yields its reports, at most one per `intervalMs`. If reports arrive faster than they are consumed, the newest
- * replaces the waiting one; the last one is always yielded. If the consumer stops early, the work is aborted and awaited.
+ * Runs `work` and yields its reports, at most one per `intervalMs`. If reports arrive faster than they are consumed,
+ * the newest replaces the waiting one; the last one is always yielded. If the consumer stops early, the work is aborted
+ * and awaited.
  */
 export async function* withReports<Report, Result>(
   work: ReportingWork<Report, Result>,
   { intervalMs, signal }: { readonly intervalMs: number; readonly signal?: AbortSignal | undefined },
 ): AsyncGenerator<Report, Result, void> {
   const stop = new AbortController();
-  const forward = (): void => { stop.abort(signal?.reason); };
+  const forward = (): void => {
+    stop.abort(signal?.reason);
+  };
   signal?.addEventListener("abort", forward, { once: true });
   if (signal?.aborted === true) forward();
 
@@ -56,7 +59,10 @@ interface State<Report> {
   wake: () => void;
 }
 
-/** Resolves at the end of the work or at the next report. With a timeout, given if a report waits, resolves after it instead. */
+/**
+ * Resolves at the end of the work or at the next report. With a timeout, given if a report waits, resolves after it
+ * instead.
+ */
 function wokenBy(state: State<unknown>, timeoutMs: number | undefined): Promise<void> {
   return new Promise((resolve) => {
     const timer = timeoutMs === undefined ? undefined : setTimeout(resolve, timeoutMs);

@@ -22,7 +22,8 @@ export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
 }
 
 /** The directory of a cached libtorch. */
-export function cacheEntry(env: NodeJS.ProcessEnv, version: string, variant: string, platform: string = platformName): string {
+export function cacheEntry(env: NodeJS.ProcessEnv, version: string, variant: string,
+  platform: string = platformName): string {
   return join(cacheRoot(env), "libtorch", `${version}-${variant}-${platform}`);
 }
 
@@ -36,7 +37,10 @@ export function cudaEntry(env: NodeJS.ProcessEnv, version: string, variant: stri
   return join(cudaLibTorchDirectory(env), `${version}-${variant}-${platformName}`);
 }
 
-/** Records the size of every library and the number of headers, so that later damage is detected without reading gigabytes again. */
+/**
+ * Records the size of every library and the number of headers, so that later damage is detected without reading
+ * gigabytes again.
+ */
 export async function markComplete(entry: string): Promise<void> {
   await writeFile(join(entry, MARKER), `${JSON.stringify(contentsOf(entry), undefined, 2)}\n`);
 }
@@ -67,7 +71,8 @@ function damageOf(entry: string): string | undefined {
     if (libraries[name] === undefined) return `no ${name}`;
     if (libraries[name] !== size) return `${name} with ${libraries[name]} instead of ${size} bytes`;
   }
-  return headers === recorded.headers ? undefined : `${headers} instead of ${recorded.headers} headers in its main folders`;
+  return headers === recorded.headers ? undefined
+    : `${headers} instead of ${recorded.headers} headers in its main folders`;
 }
 
 function contentsOf(entry: string): z.infer<typeof Contents> {
@@ -79,7 +84,10 @@ function contentsOf(entry: string): z.infer<typeof Contents> {
       if (status.isFile()) libraries[`${folder}/${name}`] = status.size;
     }
   }
-  // Only the folders that most includes refer to: walking all ten thousand headers at each build would take longer than the build.
-  const folders = ["ATen", "ATen/ops", "ATen/core", "c10/core", "c10/util"].map((folder) => list(`torch/include/${folder}`));
+  // Only the folders that most includes refer to: walking all ten thousand headers at each build would take longer than
+  // the build.
+  const folders = ["ATen", "ATen/ops", "ATen/core", "c10/core", "c10/util"].map((folder) =>
+    list(`torch/include/${folder}`)
+  );
   return { libraries, headers: folders.reduce((count, names) => count + names.length, 0) };
 }

@@ -9,13 +9,19 @@ import type { ProbeFailure } from "./probe.js";
 
 const NEWER_SYSTEM = "use a newer system, such as Debian 12, Ubuntu 22.04 or the image `node:22-bookworm-slim`";
 
-/** A requirement of the package that this machine does not meet, found before anything is loaded; undefined if it meets all. */
-export function diagnoseRequirements(root: string, found: PlatformPackage, machine: MachineInfo): Diagnosis | undefined {
+/**
+ * A requirement of the package that this machine does not meet, found before anything is loaded; undefined if it meets
+ * all.
+ */
+export function diagnoseRequirements(root: string, found: PlatformPackage, machine: MachineInfo):
+  | Diagnosis
+  | undefined {
   const { manifest, directory } = found;
   const own = readManifest(root)?.version;
   if (own !== undefined && manifest.version !== own) {
     return {
-      reason: `invalid ${manifest.name}: expected ${own}, the version of reviewkd itself, received ${manifest.version} in ${directory}`,
+      reason:
+        `invalid ${manifest.name}: expected ${own}, the version of reviewkd itself, received ${manifest.version} in ${directory}`,
       fix: `npm install reviewkd@${own} --force`,
     };
   }
@@ -30,12 +36,15 @@ export function diagnoseRequirements(root: string, found: PlatformPackage, machi
   if (glibc !== undefined && libc !== null && isOlder(libc, glibc)) {
     return { reason: `invalid glibc: expected ${glibc} or later, received ${libc}`, fix: NEWER_SYSTEM };
   }
-  const lacking = instructionSets.filter((name) => machine.instructionSets !== null && !machine.instructionSets.includes(name));
+  const lacking = instructionSets.filter((name) =>
+    machine.instructionSets !== null && !machine.instructionSets.includes(name)
+  );
   if (lacking.length > 0) return oldProcessor(lacking);
   if (isInAsar(directory)) {
     return {
       reason: `its libraries are inside an Electron archive (${directory}), from which the system cannot load them`,
-      fix: "unpack them: `asarUnpack: [\"**/node_modules/@reviewkd/**\"]` in electron-builder's settings, `packagerConfig.asar.unpack` in Forge's",
+      fix:
+        "unpack them: `asarUnpack: [\"**/node_modules/@reviewkd/**\"]` in electron-builder's settings, `packagerConfig.asar.unpack` in Forge's",
     };
   }
   return undefined;
@@ -50,23 +59,33 @@ function oldProcessor(lacking: readonly string[]): Diagnosis {
 }
 
 /** The cause of a failure to load; `binary` is the addon's path. */
-export function diagnoseLoadError(binary: string, failure: ProbeFailure, machine: MachineInfo, rebuild: boolean): Diagnosis {
+export function diagnoseLoadError(binary: string, failure: ProbeFailure, machine: MachineInfo,
+  rebuild: boolean): Diagnosis {
   const { message, signal } = failure;
-  const reinstall = rebuild ? "npm run build" : reinstallCommand(machine.platform, "node_modules/reviewkd", "node_modules/@reviewkd");
+  const reinstall = rebuild ? "npm run build"
+    : reinstallCommand(machine.platform, "node_modules/reviewkd", "node_modules/@reviewkd");
   if (signal === "SIGILL") {
     if (machine.instructionSets !== null && !machine.instructionSets.includes("avx2")) return oldProcessor(["avx2"]);
     return { reason: "it uses an instruction that this processor does not have (SIGILL)", fix: reinstall };
   }
   // Raised for a page that the linker mapped beyond the end of the file.
-  if (signal === "SIGBUS") return { reason: "a library is damaged or incomplete (SIGBUS when a child process loaded it)", fix: reinstall };
-  if (signal !== null) return { reason: `${message} when a child process loaded it, so it is not loaded here`, fix: reinstall };
+  if (signal === "SIGBUS")
+    return { reason: "a library is damaged or incomplete (SIGBUS when a child process loaded it)", fix: reinstall };
+  if (signal !== null)
+    return { reason: `${message} when a child process loaded it, so it is not loaded here`, fix: reinstall };
 
   const version = /version `(GLIBC|GLIBCXX|CXXABI)_([\d.]+)' not found/.exec(message);
   if (version?.[1] === "GLIBC") {
-    return { reason: `invalid glibc: expected ${version[2] ?? ""} or later, received ${machine.libc?.version ?? "an older one"}`, fix: NEWER_SYSTEM };
+    return {
+      reason: `invalid glibc: expected ${version[2] ?? ""} or later, received ${machine.libc?.version ?? "an older one"}`,
+      fix: NEWER_SYSTEM,
+    };
   }
   if (version !== null) {
-    return { reason: `invalid libstdc++: expected one with ${version[1] ?? ""}_${version[2] ?? ""}, received an older one (${message})`, fix: NEWER_SYSTEM };
+    return {
+      reason: `invalid libstdc++: expected one with ${version[1] ?? ""}_${version[2] ?? ""}, received an older one (${message})`,
+      fix: NEWER_SYSTEM,
+    };
   }
   const library = /([^\s:]+): cannot open shared object file: No such file/.exec(message)?.[1];
   if (library !== undefined) return missingLibrary(binary, basename(library), reinstall);
@@ -80,27 +99,32 @@ export function diagnoseLoadError(binary: string, failure: ProbeFailure, machine
     };
   }
   if (/undefined symbol|symbol lookup/.test(message)) {
-    return { reason: `it was built with another libtorch than the one that it loads (${message})`, fix: rebuild ? "npm run build" : "unset LD_LIBRARY_PATH and LD_PRELOAD, or take libtorch out of them" };
+    return { reason: `it was built with another libtorch than the one that it loads (${message})`,
+      fix: rebuild ? "npm run build" : "unset LD_LIBRARY_PATH and LD_PRELOAD, or take libtorch out of them" };
   }
   if (/The specified module could not be found/.test(message)) {
     return { reason: `a library that it loads is missing in ${dirname(binary)} (${message.trim()})`, fix: reinstall };
   }
   if (/The specified procedure could not be found/.test(message)) {
-    return { reason: `it was built with another libtorch than the one that it loads (${message.trim()})`, fix: reinstall };
+    return { reason: `it was built with another libtorch than the one that it loads (${message.trim()})`,
+      fix: reinstall };
   }
   if (/wrong ELF class|Exec format|incompatible architecture|is not a valid Win32 application/.test(message)) {
-    return { reason: `it is for another processor than ${machine.platform} (${message})`, fix: reinstallCommand(machine.platform, "node_modules") };
+    return { reason: `it is for another processor than ${machine.platform} (${message})`,
+      fix: reinstallCommand(machine.platform, "node_modules") };
   }
   return { reason: message, fix: reinstall };
 }
 
 function missingLibrary(binary: string, library: string, reinstall: string): Diagnosis {
   if (/^lib(stdc\+\+|gcc_s)\.so/.test(library)) {
-    return { reason: `this system has no ${library}`, fix: "apt-get install libstdc++6   (`dnf install libstdc++` on Fedora and Red Hat)" };
+    return { reason: `this system has no ${library}`,
+      fix: "apt-get install libstdc++6   (`dnf install libstdc++` on Fedora and Red Hat)" };
   }
   const present = existsSync(join(dirname(binary), library));
   return {
-    reason: present ? `the linker does not search the addon's directory for ${library}` : `${library} is missing in ${dirname(binary)}, or where the addon searches for it`,
+    reason: present ? `the linker does not search the addon's directory for ${library}`
+      : `${library} is missing in ${dirname(binary)}, or where the addon searches for it`,
     fix: reinstall,
   };
 }

@@ -25,7 +25,8 @@ function bundled(root: string): Diagnosis | undefined {
   if (found === "reviewkd") return undefined;
   return {
     reason: `this code runs outside of its package (${root} is ${found === undefined ? "no package" : `the package ${found}`}): a bundler copied it without the binaries`,
-    fix: "keep reviewkd out of the bundle and install it alongside: `--external:reviewkd` for esbuild, `externals` for webpack, `build.rollupOptions.external` for Vite",
+    fix:
+      "keep reviewkd out of the bundle and install it alongside: `--external:reviewkd` for esbuild, `externals` for webpack, `build.rollupOptions.external` for Vite",
   };
 }
 
@@ -33,19 +34,23 @@ function unsupported(machine: MachineInfo): Diagnosis | undefined {
   if (!PLATFORMS.includes(machine.platform)) {
     return {
       reason: `invalid platform: expected ${PLATFORMS.join(", ")}, received ${machine.platform}`,
-      fix: "use one of these platforms, or build a checkout against a libtorch of your own: `REVIEWKD_LIBTORCH=DIRECTORY npm run build`",
+      fix:
+        "use one of these platforms, or build a checkout against a libtorch of your own: `REVIEWKD_LIBTORCH=DIRECTORY npm run build`",
     };
   }
   if (machine.libc?.family !== "musl") return undefined;
   return {
-    reason: "this system's C library is musl (Alpine Linux and the like), for which no libtorch is published, so npm left the package out",
+    reason:
+      "this system's C library is musl (Alpine Linux and the like), for which no libtorch is published, so npm left the package out",
     fix: "use a system with glibc, such as the image `node:22-bookworm-slim` in place of `node:22-alpine`",
   };
 }
 
 /** node_modules or the lock file came from another machine. */
 function otherPlatform(root: string, name: string, version: string, machine: MachineInfo): Diagnosis | undefined {
-  const others = scopes(root).flatMap((scope) => (existsSync(scope) ? readdirSync(scope) : [])).filter((other) => PLATFORMS.includes(other));
+  const others = scopes(root).flatMap((scope) => (existsSync(scope) ? readdirSync(scope) : [])).filter((other) =>
+    PLATFORMS.includes(other)
+  );
   if (others.length > 0) {
     return {
       reason: `not installed, but ${[...new Set(others)].map(platformPackageName).join(" and ")} is: node_modules was installed on another platform and copied here`,
@@ -59,7 +64,8 @@ function otherPlatform(root: string, name: string, version: string, machine: Mac
   if (packages === undefined || !packages.some((path) => path.endsWith("node_modules/reviewkd"))) return undefined;
   if (packages.some((path) => path.endsWith(`node_modules/${name}`))) return undefined;
   return {
-    reason: `${lock} does not list it: the lock file was written on another platform, where npm recorded the packages of that platform only`,
+    reason:
+      `${lock} does not list it: the lock file was written on another platform, where npm recorded the packages of that platform only`,
     fix: `npm install --save-optional ${name}@${version}`,
   };
 }
@@ -67,7 +73,8 @@ function otherPlatform(root: string, name: string, version: string, machine: Mac
 /** Possible folders of this scope: next to this package, and in the project's own node_modules. */
 function scopes(root: string): string[] {
   const project = projectOf(root);
-  return [join(dirname(root), "@reviewkd"), ...(project === undefined ? [] : [join(project, "node_modules", "@reviewkd")])];
+  return [join(dirname(root), "@reviewkd"),
+    ...(project === undefined ? [] : [join(project, "node_modules", "@reviewkd")])];
 }
 
 function lockedPackages(path: string): string[] | undefined {
@@ -85,16 +92,22 @@ function leftOut(root: string, name: string): Diagnosis {
   const has = (file: string): boolean => project !== undefined && existsSync(join(project, file));
   if (root.includes("/.pnpm/") || root.includes("\\.pnpm\\") || has("node_modules/.modules.yaml")) {
     return {
-      reason: `not in pnpm's layout next to ${root}: pnpm was set to omit optional dependencies (--no-optional), or to install for another `
+      reason:
+        `not in pnpm's layout next to ${root}: pnpm was set to omit optional dependencies (--no-optional), or to install for another `
         + "platform (supportedArchitectures in pnpm-workspace.yaml)",
       fix: "pnpm install --force",
     };
   }
   if (has("yarn.lock")) {
-    return { reason: "not installed: yarn was set to omit optional dependencies (--ignore-optional), or to install for another platform", fix: "yarn install --force" };
+    return {
+      reason:
+        "not installed: yarn was set to omit optional dependencies (--ignore-optional), or to install for another platform",
+      fix: "yarn install --force",
+    };
   }
   return {
-    reason: `not installed: npm was set to omit optional dependencies (--omit=optional, --no-optional, or omit in .npmrc), and ${name} is one`,
+    reason:
+      `not installed: npm was set to omit optional dependencies (--omit=optional, --no-optional, or omit in .npmrc), and ${name} is one`,
     fix: "npm install --include=optional",
   };
 }

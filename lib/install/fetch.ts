@@ -8,13 +8,14 @@ import { inspectLibTorch } from "./libtorch-directory.js";
 import { attempt, readEntry, searchLibTorch, type LocatedLibTorch } from "./locate.js";
 import { defaultPins, type Pins, type WheelSet } from "./pins.js";
 import { downloadWheel, requirePip, type InstallContext } from "./pip.js";
-import { CPU_FILES, CUDA_FILES, installWheels, publish, requireDiskSpace, unpackWheel, withEntryLock, type WheelEntry } from "./wheels.js";
+import { CPU_FILES, CUDA_FILES, installWheels, publish, requireDiskSpace, unpackWheel, withEntryLock,
+  type WheelEntry } from "./wheels.js";
 
 /**
  * Finds a libtorch to build with; downloads one into the cache if there is none.
  *
- * @throws ReviewKdError `DEPENDENCY_MISSING` (no Python, no pip, no wheels for this platform), `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`,
- * `FILE_ACCESS`, and as `searchLibTorch`.
+ * @throws ReviewKdError `DEPENDENCY_MISSING` (no Python, no pip, no wheels for this platform), `DOWNLOAD_FAILED`,
+ * `CHECKSUM_MISMATCH`, `FILE_ACCESS`, and as `searchLibTorch`.
  */
 export async function ensureLibTorch(context: InstallContext, pins: Pins = defaultPins): Promise<LocatedLibTorch> {
   const { found, notes } = await searchLibTorch(context.env, pins);
@@ -22,8 +23,8 @@ export async function ensureLibTorch(context: InstallContext, pins: Pins = defau
   for (const note of notes) context.progress(note);
   const set = pins.platforms[platformName];
   if (set === undefined) {
-    throw new ReviewKdError("DEPENDENCY_MISSING", `invalid platform: expected one of ${Object.keys(pins.platforms).join(", ")} for downloading libtorch, received ${
-      platformName}. Build libtorch yourself and set REVIEWKD_LIBTORCH to its directory.`);
+    throw new ReviewKdError("DEPENDENCY_MISSING",
+      `invalid platform: expected one of ${Object.keys(pins.platforms).join(", ")} for downloading libtorch, received ${platformName}. Build libtorch yourself and set REVIEWKD_LIBTORCH to its directory.`);
   }
   await requirePip(context.env);
   return withEntryLock(context, cacheEntry(context.env, pins.torch, set.variant), async () => {
@@ -43,24 +44,28 @@ export async function ensureLibTorch(context: InstallContext, pins: Pins = defau
  */
 export async function ensureLibTorchOf(platform: string, context: InstallContext): Promise<string> {
   const set = defaultPins.platforms[platform];
-  if (set === undefined) throw new ReviewKdError("INVALID_ARGUMENT", `invalid platform: expected ${Object.keys(defaultPins.platforms).join(", ")}, received ${platform}.`);
+  if (set === undefined)
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid platform: expected ${Object.keys(defaultPins.platforms).join(", ")}, received ${platform}.`);
   const entry = cacheEntry(context.env, defaultPins.torch, set.variant, platform);
   await withEntryLock(context, entry, async () => existsSync(entry) || fetchCpuHalf(context, defaultPins, platform));
   return join(entry, "torch");
 }
 
 /**
- * PyTorch's CPU build, a tenth of the size, if pip's index offers one. Its hash is not pinned, since it differs between indexes: pip checks the one
- * that the index publishes.
+ * PyTorch's CPU build, a tenth of the size, if pip's index offers one. Its hash is not pinned, since it differs between
+ * indexes: pip checks the one that the index publishes.
  */
-async function fetchCpuBuild(context: InstallContext, pins: Pins, { variant, tags, diskMegabytes }: WheelSet): Promise<string | undefined> {
+async function fetchCpuBuild(context: InstallContext, pins: Pins,
+  { variant, tags, diskMegabytes }: WheelSet): Promise<string | undefined> {
   if (variant === "cpu") return undefined;
   const directory = cacheEntry(context.env, pins.torch, "cpu");
   const staging = `${directory}.partial`;
   const requirement = `torch==${pins.torch}+cpu`;
   context.progress(`requesting ${requirement} from pip`);
   try {
-    const wheel = await downloadWheel(context, { requirement, pythonVersion: pins.pythonVersion, tags }, join(staging, "download"));
+    const wheel = await downloadWheel(context, { requirement, pythonVersion: pins.pythonVersion, tags },
+      join(staging, "download"));
     await requireDiskSpace(staging, diskMegabytes);
     await unpackWheel(wheel, join(staging, "unpacked"), CPU_FILES);
     await publish(staging, { directory, complete: completeLibTorch });
@@ -91,8 +96,8 @@ async function completeLibTorch(unpacked: string): Promise<void> {
 /**
  * Installs the CUDA build that this package's addon works with, unless present.
  *
- * @throws ReviewKdError `CUDA_UNAVAILABLE` (no CUDA build for this platform), `DEPENDENCY_MISSING` (no Python, no pip), `DOWNLOAD_FAILED`,
- * `CHECKSUM_MISMATCH`, `FILE_ACCESS`.
+ * @throws ReviewKdError `CUDA_UNAVAILABLE` (no CUDA build for this platform), `DEPENDENCY_MISSING` (no Python, no pip),
+ * `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `FILE_ACCESS`.
  */
 export async function ensureCudaLibTorch(context: InstallContext, pins: Pins = defaultPins): Promise<LocatedLibTorch> {
   const set = cudaWheels(pins);
@@ -102,7 +107,8 @@ export async function ensureCudaLibTorch(context: InstallContext, pins: Pins = d
     const installed = existsSync(directory) ? attempt(() => readEntry(directory), notes) : undefined;
     if (installed !== undefined) return installed;
     for (const note of notes) context.progress(note);
-    await installWheels(context, { directory, pythonVersion: pins.pythonVersion, set, files: CUDA_FILES, complete: completeLibTorch });
+    await installWheels(context, { directory, pythonVersion: pins.pythonVersion, set, files: CUDA_FILES,
+      complete: completeLibTorch });
     context.progress(`libtorch ${pins.torch} (${set.variant}) is in ${directory}`);
     return readEntry(directory);
   });

@@ -6,8 +6,9 @@ const STALE_MS = 10_000;
 const POLL_MS = 250;
 
 /**
- * Runs `work` while this process holds the lock at `path`. A lock that its holder has not refreshed for ten seconds is taken over: the holder was
- * killed, or suspended. A suspended one then continues alongside its successor, so what `work` publishes must appear atomically.
+ * Runs `work` while this process holds the lock at `path`. A lock that its holder has not refreshed for ten seconds is
+ * taken over: the holder was killed, or suspended. A suspended one then continues alongside its successor, so what
+ * `work` publishes must appear atomically.
  *
  * @param onWait - Called once if another process holds the lock.
  */

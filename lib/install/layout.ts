@@ -8,7 +8,10 @@ import { z } from "zod";
 /** The platforms that packages are made for. */
 export const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-arm64", "win32-x64"];
 
-/** Requirements of a platform package's binaries, which `npm run package` writes into its manifest; a later version may add more. */
+/**
+ * Requirements of a platform package's binaries, which `npm run package` writes into its manifest; a later version may
+ * add more.
+ */
 export const PlatformRequirements = z.looseObject({
   libtorch: z.string(),
   glibc: z.string().optional(),
@@ -21,7 +24,8 @@ export const PlatformRequirements = z.looseObject({
 });
 export type PlatformRequirements = z.infer<typeof PlatformRequirements>;
 
-const Manifest = z.looseObject({ name: z.string(), version: z.string(), libc: z.array(z.string()).optional(), reviewkd: PlatformRequirements.optional() });
+const Manifest = z.looseObject({ name: z.string(), version: z.string(), libc: z.array(z.string()).optional(),
+  reviewkd: PlatformRequirements.optional() });
 export type Manifest = z.infer<typeof Manifest>;
 
 /** An installed platform package. */
@@ -68,21 +72,28 @@ export function findPlatformPackage(root: string, platform: string): PlatformPac
 }
 
 /**
- * The CUDA plugin in its package; undefined if not installed. Resolved from this package and from the working directory: pnpm resolves a
- * package's own dependencies only, and the plugin is not one of them.
+ * The CUDA plugin in its package; undefined if not installed. Resolved from this package and from the working
+ * directory: pnpm resolves a package's own dependencies only, and the plugin is not one of them.
  */
-export function findCudaPlugin(roots: readonly string[] = [packageRoot(), process.cwd()], platform = `${process.platform}-${process.arch}`): string | undefined {
+export function findCudaPlugin(roots: readonly string[] = [packageRoot(), process.cwd()],
+  platform = `${process.platform}-${process.arch}`): string | undefined {
   return roots.map((root) => findPlatformPackage(root, `${platform}-cuda`))
     .map((found) => (found === undefined ? undefined : join(found.directory, "reviewkd_cuda.so")))
     .find((path) => path !== undefined && existsSync(path));
 }
 
-/** The command that reinstalls packages. `npm ci` removes all of node_modules first, and is the only one that both shells of Windows understand. */
+/**
+ * The command that reinstalls packages. `npm ci` removes all of node_modules first, and is the only one that both
+ * shells of Windows understand.
+ */
 export function reinstallCommand(platform: string, ...folders: readonly string[]): string {
   return platform.startsWith("win32") ? "npm ci" : `rm -rf ${folders.join(" ")} && npm install`;
 }
 
-/** The unpacked copy of a path in an Electron archive, from which the system can load libraries; `path` itself if there is none. */
+/**
+ * The unpacked copy of a path in an Electron archive, from which the system can load libraries; `path` itself if there
+ * is none.
+ */
 export function resolveAsarUnpacked(path: string): string {
   const unpacked = path.replace(/\.asar(?=[/\\])/, ".asar.unpacked");
   return existsSync(unpacked) ? unpacked : path;

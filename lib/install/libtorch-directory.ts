@@ -40,7 +40,9 @@ export function libraryFile(name: string, platform: string = process.platform): 
 
 /** The names of libtorch's two CPU libraries, with the files that Windows links with. */
 export function mainLibraries(platform: string = process.platform): string[] {
-  return ["torch_cpu", "c10"].flatMap((name) => [libraryFile(name, platform), ...(platform === "win32" ? [`${name}.lib`] : [])]);
+  return ["torch_cpu", "c10"].flatMap((
+    name,
+  ) => [libraryFile(name, platform), ...(platform === "win32" ? [`${name}.lib`] : [])]);
 }
 
 /** The libtorch in `directory`, or in `torch` below it; undefined if neither holds one. */
@@ -50,12 +52,19 @@ export function readLibTorch(directory: string): LibTorchDirectory | undefined {
   return root === undefined ? undefined : { root, version: versionOf(root).version, library: join(root, name) };
 }
 
-/** Python's `torch` records its version in version.py, an unpacked libtorch in build-version, any other in its headers alone. */
+/**
+ * Python's `torch` records its version in version.py, an unpacked libtorch in build-version, any other in its headers
+ * alone.
+ */
 function versionOf(root: string): { version?: string | undefined; variant?: string | undefined } {
-  const path = ["version.py", "build-version", VERSION_HEADER].map((name) => join(root, name)).find((file) => existsSync(file));
+  const path = ["version.py", "build-version", VERSION_HEADER].map((name) => join(root, name)).find((file) =>
+    existsSync(file)
+  );
   if (path === undefined) return {};
   const text = readFileSync(path, "utf8");
-  const parts = ["MAJOR", "MINOR", "PATCH"].map((part) => new RegExp(`#define TORCH_VERSION_${part} +(\\d+)`).exec(text)?.[1]);
+  const parts = ["MAJOR", "MINOR", "PATCH"].map((part) =>
+    new RegExp(`#define TORCH_VERSION_${part} +(\\d+)`).exec(text)?.[1]
+  );
   if (!parts.includes(undefined)) return { version: parts.join(".") };
   const [, version, variant] = /(\d+\.\d+\.\d+)\w*(?:\+([a-z]+[\d.]*))?/.exec(text) ?? [];
   return { version, variant };
@@ -69,7 +78,10 @@ export function installedCudaLibTorches(env: NodeJS.ProcessEnv = process.env): L
     .map(readLibTorch).filter((found) => found !== undefined);
 }
 
-/** Whether an addon that was built with one version can be loaded with another: libtorch keeps its binary interface within a minor version. */
+/**
+ * Whether an addon that was built with one version can be loaded with another: libtorch keeps its binary interface
+ * within a minor version.
+ */
 export function isCompatible(built: string, found: string): boolean {
   return [null, "patch"].includes(semver.diff(built, found));
 }
@@ -78,10 +90,13 @@ export function isCompatible(built: string, found: string): boolean {
  * Describes the libtorch in `directory` (a libtorch, Python's `torch`, or the directory that contains `torch`).
  *
  * @param origin - How the directory was chosen, for messages.
- * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_CORRUPT` (incomplete or damaged), `FILE_UNSUPPORTED` (another version, or the ABI from before C++11).
+ * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_CORRUPT` (incomplete or damaged), `FILE_UNSUPPORTED` (another version,
+ * or the ABI from before C++11).
  */
 export function inspectLibTorch(directory: string, origin: string): LibTorch {
-  const root = [directory, join(directory, "torch")].find((path) => existsSync(join(path, "lib")) || existsSync(join(path, "include")));
+  const root = [directory, join(directory, "torch")].find((path) =>
+    existsSync(join(path, "lib")) || existsSync(join(path, "include"))
+  );
   if (root === undefined) {
     const found = existsSync(directory) ? "a directory with neither" : "no such directory";
     throw invalid("FILE_NOT_FOUND", origin, "a libtorch (a directory with lib and include)", `${found}: ${directory}`);
@@ -89,28 +104,38 @@ export function inspectLibTorch(directory: string, origin: string): LibTorch {
   // The version comes first: an old release may lack what is looked for below.
   const { version, variant = "cpu" } = versionOf(root);
   if (version !== undefined && !semver.satisfies(version, `${OLDEST_VERSION} - ${NEWEST_VERSION}`)) {
-    throw invalid("FILE_UNSUPPORTED", origin, `libtorch ${OLDEST_VERSION} to ${NEWEST_VERSION}`, `${version} in ${root}`);
+    throw invalid("FILE_UNSUPPORTED", origin, `libtorch ${OLDEST_VERSION} to ${NEWEST_VERSION}`,
+      `${version} in ${root}`);
   }
-  const missing = [...mainLibraries().map((name) => `lib/${name}`), ...HEADERS].filter((name) => !existsSync(join(root, name)));
+  const missing = [...mainLibraries().map((name) => `lib/${name}`), ...HEADERS].filter((name) =>
+    !existsSync(join(root, name))
+  );
   if (version === undefined || missing.length > 0) {
-    throw invalid("FILE_CORRUPT", origin, "a complete libtorch", `one without ${missing.join(", ") || VERSION_HEADER} in ${root}`);
+    throw invalid("FILE_CORRUPT", origin, "a complete libtorch",
+      `one without ${missing.join(", ") || VERSION_HEADER} in ${root}`);
   }
   for (const name of mainLibraries()) {
     const damage = damageOf(join(root, "lib", name));
     if (damage !== undefined) throw invalid("FILE_CORRUPT", origin, `a complete lib/${name}`, `${damage} in ${root}`);
   }
-  // libtorch's failed-check function takes a std::string; its mangled name shows which of libstdc++'s two strings is meant.
-  if (process.platform === "linux" && readFileSync(join(root, "lib/libc10.so")).includes("torchCheckFailEPKcS2_jRKSs")) {
+  // libtorch's failed-check function takes a std::string; its mangled name shows which of libstdc++'s two strings is
+  // meant.
+  if (process.platform === "linux" &&
+    readFileSync(join(root, "lib/libc10.so")).includes("torchCheckFailEPKcS2_jRKSs")) {
     throw invalid("FILE_UNSUPPORTED", origin, "a libtorch built with the C++11 ABI", `one with the old ABI in ${root}`);
   }
   return { directory: root, version, variant };
 }
 
-function invalid(code: "FILE_NOT_FOUND" | "FILE_CORRUPT" | "FILE_UNSUPPORTED", origin: string, expected: string, received: string): ReviewKdError {
+function invalid(code: "FILE_NOT_FOUND" | "FILE_CORRUPT" | "FILE_UNSUPPORTED", origin: string, expected: string,
+  received: string): ReviewKdError {
   return new ReviewKdError(code, `invalid ${origin}: expected ${expected}, received ${received}. ${REMEDY}`);
 }
 
-/** Why a library cannot be complete, or undefined. An ELF file ends with its section table, whose position its header records. */
+/**
+ * Why a library cannot be complete, or undefined. An ELF file ends with its section table, whose position its header
+ * records.
+ */
 function damageOf(path: string): string | undefined {
   const { size } = statSync(path);
   if (size === 0) return "an empty file";

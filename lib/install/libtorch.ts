@@ -18,16 +18,20 @@ export interface InstalledLibTorch {
 }
 
 /**
- * Installs the CUDA build of libtorch that the addon works with into this user's cache, through pip: some 3 GB. The hash of each file is checked. An
- * interrupted installation resumes with the wheel at which it stopped, and counts as installed only when it is complete.
+ * Installs the CUDA build of libtorch that the addon works with into this user's cache, through pip: some 3 GB. The
+ * hash of each file is checked. An interrupted installation resumes with the wheel at which it stopped, and counts as
+ * installed only when it is complete.
  *
  * @param options - `onProgress` receives each line; without it, lines and pip's own progress bars go to standard error.
  * @returns its directory.
- * @throws ReviewKdError `DEPENDENCY_MISSING` (no Python, no pip), `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `FILE_ACCESS` (disk full, cache not
- * writable), `CUDA_UNAVAILABLE` (no CUDA build for this platform).
+ * @throws ReviewKdError `DEPENDENCY_MISSING` (no Python, no pip), `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `FILE_ACCESS`
+ * (disk full, cache not writable), `CUDA_UNAVAILABLE` (no CUDA build for this platform).
  */
-export async function installCudaLibTorch({ onProgress }: { readonly onProgress?: ((line: string) => void) | undefined } = {}): Promise<string> {
-  // Loaded on demand: programs that install nothing need neither these modules nor the exit handlers that proper-lockfile adds to the process.
+export async function installCudaLibTorch(
+  { onProgress }: { readonly onProgress?: ((line: string) => void) | undefined } = {},
+): Promise<string> {
+  // Loaded on demand: programs that install nothing need neither these modules nor the exit handlers that
+  // proper-lockfile adds to the process.
   const { ensureCudaLibTorch } = await import("./fetch.js");
   const progress = onProgress ?? ((line: string) => void process.stderr.write(`libtorch: ${line}\n`));
   return (await ensureCudaLibTorch({ env: process.env, progress, showBar: onProgress === undefined })).directory;
@@ -38,11 +42,14 @@ export async function listLibTorches(): Promise<InstalledLibTorch[]> {
   const folder = cudaLibTorchDirectory();
   if (!existsSync(folder)) return [];
   const complete = new Set(installedCudaLibTorches().map(({ root }) => root));
-  const entries = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory() && entry.name !== ".lock");
+  const entries = (await readdir(folder, { withFileTypes: true })).filter((entry) =>
+    entry.isDirectory() && entry.name !== ".lock"
+  );
   return Promise.all(entries.map(async ({ name }) => {
     const directory = join(folder, name);
     const found = readLibTorch(directory);
-    return { name, directory, version: found !== undefined && complete.has(found.root) ? found.version ?? null : null, bytes: await sizeOf(directory) };
+    return { name, directory, version: found !== undefined && complete.has(found.root) ? found.version ?? null : null,
+      bytes: await sizeOf(directory) };
   }));
 }
 
@@ -74,6 +81,8 @@ export async function removeLibTorch(name: string): Promise<number> {
 
 async function sizeOf(directory: string): Promise<number> {
   const files = (await readdir(directory, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
-  const sizes = await Promise.all(files.map(async ({ parentPath, name }) => stat(join(parentPath, name)).then(({ size }) => size, () => 0)));
+  const sizes = await Promise.all(
+    files.map(async ({ parentPath, name }) => stat(join(parentPath, name)).then(({ size }) => size, () => 0)),
+  );
   return sizes.reduce((sum, size) => sum + size, 0);
 }

@@ -6,8 +6,10 @@ import type { InstallationAttempt, InstallationPlace, InstallationReport } from 
 import { cudaLibTorchDirectory } from "./cache.js";
 import { diagnoseLoadError, diagnoseRequirements } from "./diagnose-load-error.js";
 import { diagnoseMissing, type Diagnosis } from "./diagnose-missing.js";
-import { findPlatformPackage, isCheckout, packageRoot, platformPackageName, reinstallCommand, type PlatformPackage } from "./layout.js";
-import { installedCudaLibTorches, isCompatible, libraryFile, readLibTorch, type LibTorchDirectory } from "./libtorch-directory.js";
+import { findPlatformPackage, isCheckout, packageRoot, platformPackageName, reinstallCommand,
+  type PlatformPackage } from "./layout.js";
+import { installedCudaLibTorches, isCompatible, libraryFile, readLibTorch,
+  type LibTorchDirectory } from "./libtorch-directory.js";
 import { getMachineInfo, type MachineInfo } from "./machine-info.js";
 import { probe, type Binary } from "./probe.js";
 
@@ -42,12 +44,14 @@ export function checkoutAddonPath(root: string = packageRoot()): string {
 }
 
 /**
- * Loads the first addon that works: with the libtorch of REVIEWKD_LIBTORCH, with an installed CUDA libtorch if there is a driver for it, the one
- * of the platform package, a checkout's own.
+ * Loads the first addon that works: with the libtorch of REVIEWKD_LIBTORCH, with an installed CUDA libtorch if there is
+ * a driver for it, the one of the platform package, a checkout's own.
  *
  * @throws ReviewKdError `ADDON_NOT_FOUND` if there is none, `ADDON_LOAD_FAILED` if none can be loaded.
  */
-export function loadAddon(context: LoadContext = { root: packageRoot(), machine: getMachineInfo(), env: process.env }): LoadedAddon {
+export function loadAddon(
+  context: LoadContext = { root: packageRoot(), machine: getMachineInfo(), env: process.env },
+): LoadedAddon {
   const search = new Search(context);
   search.run();
   if (search.loaded === undefined) throw search.failure();
@@ -55,7 +59,9 @@ export function loadAddon(context: LoadContext = { root: packageRoot(), machine:
 }
 
 /** The state of the native half, and what is wrong with it; never throws. */
-export function inspectInstallation(context: LoadContext = { root: packageRoot(), machine: getMachineInfo(), env: process.env }): InstallationReport {
+export function inspectInstallation(
+  context: LoadContext = { root: packageRoot(), machine: getMachineInfo(), env: process.env },
+): InstallationReport {
   const search = new Search(context);
   search.run();
   return search.report();
@@ -73,8 +79,11 @@ class Search {
     const { root, machine } = context;
     this.#context = context;
     this.#package = findPlatformPackage(root, machine.platform);
-    this.#packageFault = this.#package === undefined ? diagnoseMissing(root, machine) : diagnoseRequirements(root, this.#package, machine);
-    this.#candidates = [this.#packageCandidate(), this.#checkoutCandidate()].filter((candidate) => candidate !== undefined);
+    this.#packageFault = this.#package === undefined ? diagnoseMissing(root, machine)
+      : diagnoseRequirements(root, this.#package, machine);
+    this.#candidates = [this.#packageCandidate(), this.#checkoutCandidate()].filter((candidate) =>
+      candidate !== undefined
+    );
   }
 
   run(): void {
@@ -89,7 +98,8 @@ class Search {
     const { machine } = this.#context;
     return {
       platform: machine.platform,
-      libc: machine.libc === null ? null : [machine.libc.family, machine.libc.version].filter((part) => part !== null).join(" "),
+      libc: machine.libc === null ? null
+        : [machine.libc.family, machine.libc.version].filter((part) => part !== null).join(" "),
       nvidiaDriver: machine.nvidiaDriver,
       attempts: this.#attempts,
       addonPath: this.loaded?.path ?? null,
@@ -113,7 +123,8 @@ class Search {
 
   #nameOf(place: InstallationPlace): string {
     if (place === "platform-package") return platformPackageName(this.#context.machine.platform);
-    return { REVIEWKD_LIBTORCH: "REVIEWKD_LIBTORCH", "cuda-libtorch": "a CUDA libtorch", checkout: "this checkout's build" }[place];
+    return { REVIEWKD_LIBTORCH: "REVIEWKD_LIBTORCH", "cuda-libtorch": "a CUDA libtorch",
+      checkout: "this checkout's build" }[place];
   }
 
   #try(place: InstallationPlace, attempt: () => Outcome): InstallationAttempt["outcome"] {
@@ -127,7 +138,8 @@ class Search {
     if (directory === undefined || directory === "") return absent(null, "not set");
     const found = readLibTorch(directory);
     if (found === undefined) {
-      return failed(directory, `invalid REVIEWKD_LIBTORCH: expected a libtorch (a directory with lib/${libraryFile("torch_cpu")}), received none in ${directory}`, "set REVIEWKD_LIBTORCH to a libtorch, or unset it");
+      return failed(directory,
+        `invalid REVIEWKD_LIBTORCH: expected a libtorch (a directory with lib/${libraryFile("torch_cpu")}), received none in ${directory}`, "set REVIEWKD_LIBTORCH to a libtorch, or unset it");
     }
     return this.#withLibTorch(found, "unset REVIEWKD_LIBTORCH, or set it to that version");
   }
@@ -136,7 +148,8 @@ class Search {
     const folder = cudaLibTorchDirectory(this.#context.env);
     const [found] = installedCudaLibTorches(this.#context.env);
     if (found === undefined) return absent(null, `none is installed in ${folder}`);
-    if (this.#context.machine.nvidiaDriver === null) return { path: found.root, outcome: "not-needed", reason: "this machine has no NVIDIA driver", fix: null };
+    if (this.#context.machine.nvidiaDriver === null)
+      return { path: found.root, outcome: "not-needed", reason: "this machine has no NVIDIA driver", fix: null };
     return this.#withLibTorch(found, "npx reviewkd libtorch install --cuda");
   }
 
@@ -146,12 +159,16 @@ class Search {
       const { reason, fix } = this.#packageFault ?? this.#notBuilt();
       return failed(found.root, `no addon to use it with: ${reason}`, fix);
     }
-    if (found.version !== undefined && candidate.libtorch !== undefined && !isCompatible(candidate.libtorch, found.version)) {
+    if (found.version !== undefined && candidate.libtorch !== undefined &&
+      !isCompatible(candidate.libtorch, found.version)) {
       const rebuild = candidate.place === "checkout";
-      return failed(found.root, `invalid libtorch: expected ${candidate.libtorch}, which the addon was built with, received ${found.version} in ${found.root}`, rebuild ? "npm run build" : remedy);
+      return failed(found.root,
+        `invalid libtorch: expected ${candidate.libtorch}, which the addon was built with, received ${found.version} in ${found.root}`,
+        rebuild ? "npm run build" : remedy);
     }
     const preload = join(candidate.directory, "preload.node");
-    return this.#load(candidate, found.root, { addon: candidate.path, libtorch: { library: found.library, preload }, libraries: [] });
+    return this.#load(candidate, found.root, { addon: candidate.path, libtorch: { library: found.library, preload },
+      libraries: [] });
   }
 
   #platformPackage(): Outcome {
@@ -163,14 +180,17 @@ class Search {
     if (this.#packageFault !== undefined) return failed(directory, this.#packageFault.reason, this.#packageFault.fix);
     const candidate = this.#candidates.find(({ place }) => place === "platform-package");
     if (candidate === undefined) {
-      return failed(directory, `invalid package: expected reviewkd.node in ${directory}, received none, since the package was not completely unpacked`, reinstallCommand(this.#context.machine.platform, "node_modules/@reviewkd"));
+      return failed(directory,
+        `invalid package: expected reviewkd.node in ${directory}, received none, since the package was not completely unpacked`,
+        reinstallCommand(this.#context.machine.platform, "node_modules/@reviewkd"));
     }
     return this.#load(candidate, candidate.path, { addon: candidate.path, libraries: candidate.libraries });
   }
 
   #checkout(): Outcome {
     const candidate = this.#candidates.find(({ place }) => place === "checkout");
-    if (candidate !== undefined) return this.#load(candidate, candidate.path, { addon: candidate.path, libraries: candidate.libraries });
+    if (candidate !== undefined)
+      return this.#load(candidate, candidate.path, { addon: candidate.path, libraries: candidate.libraries });
     if (!isCheckout(this.#context.root)) return absent(null, "this is an installed package, not a checkout");
     const { reason, fix } = this.#notBuilt();
     return { path: null, outcome: "absent", reason, fix };
@@ -183,13 +203,15 @@ class Search {
   #load(candidate: Candidate, path: string, binary: Binary): Outcome {
     const refusal = probe(binary) ?? this.#loadHere(binary);
     if (refusal === undefined) return { path, outcome: "loaded", reason: null, fix: null };
-    const { reason, fix } = diagnoseLoadError(candidate.path, refusal, this.#context.machine, candidate.place === "checkout");
+    const { reason, fix } = diagnoseLoadError(candidate.path, refusal, this.#context.machine,
+      candidate.place === "checkout");
     return failed(path, reason, fix);
   }
 
   #loadHere({ addon, libtorch }: Binary): { readonly message: string; readonly signal: null } | undefined {
     try {
-      if (libtorch !== undefined) (instantiate(libtorch.preload) as { loadLibrary(path: string): void }).loadLibrary(libtorch.library);
+      if (libtorch !== undefined)
+        (instantiate(libtorch.preload) as { loadLibrary(path: string): void }).loadLibrary(libtorch.library);
       this.loaded = { module: instantiate(addon), path: addon };
       return undefined;
     } catch (error) {
@@ -202,7 +224,9 @@ class Search {
     const { directory, manifest } = this.#package;
     const path = join(directory, "reviewkd.node");
     if (!existsSync(path)) return undefined;
-    const libraries = ["torch_cpu", "c10"].map((name) => join(directory, libraryFile(name))).filter((file) => existsSync(file));
+    const libraries = ["torch_cpu", "c10"].map((name) => join(directory, libraryFile(name))).filter((file) =>
+      existsSync(file)
+    );
     return { place: "platform-package", path, directory, libtorch: manifest.reviewkd?.libtorch, libraries };
   }
 
@@ -216,10 +240,13 @@ class Search {
   }
 }
 
-/** Loads an addon as an instance of its own: `require` would share one, with its error class, among all copies of the package in a process. */
+/**
+ * Loads an addon as an instance of its own: `require` would share one, with its error class, among all copies of the
+ * package in a process.
+ */
 function instantiate(path: string): unknown {
   const module: { exports: unknown } = { exports: {} };
-  process.dlopen(module as NodeJS.Module, path);
+  process.dlopen(module, path);
   return module.exports;
 }
 

@@ -18,11 +18,14 @@ export interface Search {
 /**
  * Searches without downloading anything.
  *
- * @throws ReviewKdError as `inspectLibTorch` if REVIEWKD_LIBTORCH is set and wrong: an explicit choice is never passed over.
+ * @throws ReviewKdError as `inspectLibTorch` if REVIEWKD_LIBTORCH is set and wrong: an explicit choice is never passed
+ * over.
  */
 export async function searchLibTorch(env: NodeJS.ProcessEnv, pins: Pins = defaultPins): Promise<Search> {
   const explicit = env["REVIEWKD_LIBTORCH"];
-  if (explicit) return { found: { ...inspectLibTorch(resolve(explicit), "REVIEWKD_LIBTORCH"), source: "REVIEWKD_LIBTORCH" }, notes: [] };
+  if (explicit)
+    return { found: { ...inspectLibTorch(resolve(explicit), "REVIEWKD_LIBTORCH"), source: "REVIEWKD_LIBTORCH" },
+      notes: [] };
 
   const notes = ["REVIEWKD_LIBTORCH: not set"];
   const torch = await torchOfPython(env);
@@ -60,8 +63,8 @@ export function readEntry(entry: string): LocatedLibTorch {
 export async function locateLibTorch(env: NodeJS.ProcessEnv, pins: Pins = defaultPins): Promise<LocatedLibTorch> {
   const { found, notes } = await searchLibTorch(env, pins);
   if (found !== undefined) return found;
-  throw new ReviewKdError("DEPENDENCY_MISSING", `invalid installation: expected a libtorch for the addon, received none. Searched:\n${
-    notes.map((note) => `  - ${note}`).join("\n")}\nRun \`npm run build\`, which downloads one, or set REVIEWKD_LIBTORCH to a libtorch directory.`);
+  throw new ReviewKdError("DEPENDENCY_MISSING",
+    `invalid installation: expected a libtorch for the addon, received none. Searched:\n${notes.map((note) => `  - ${note}`).join("\n")}\nRun \`npm run build\`, which downloads one, or set REVIEWKD_LIBTORCH to a libtorch directory.`);
 }
 
 /** The result of `work`; a failure becomes a note. */

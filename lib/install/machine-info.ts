@@ -4,7 +4,8 @@ import { arch, cpus, hostname, platform } from "node:os";
 import { familySync, versionSync } from "detect-libc";
 
 /** The vector instruction sets that `doctor` reports and that a package may require, as the kernel spells them. */
-export const INSTRUCTION_SETS = ["sse4_1", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16"];
+export const INSTRUCTION_SETS = ["sse4_1", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile",
+  "amx_bf16"];
 
 export interface MachineInfo {
   /** Such as `linux-x64`. */
@@ -47,6 +48,7 @@ function instructionSets(): string[] | null {
 /** The kernel module's version. Under WSL the driver belongs to the host: only its library is visible. */
 function nvidiaDriver(): string | null {
   const version = ["/sys/module/nvidia/version", "/proc/driver/nvidia/version"].find((path) => existsSync(path));
-  if (version !== undefined) return /\d+\.\d+(?:\.\d+)?/.exec(readFileSync(version, "utf8"))?.[0] ?? "of an unknown version";
+  if (version !== undefined)
+    return /\d+\.\d+(?:\.\d+)?/.exec(readFileSync(version, "utf8"))?.[0] ?? "of an unknown version";
   return existsSync("/usr/lib/wsl/lib/libcuda.so.1") ? "of the Windows host" : null;
 }

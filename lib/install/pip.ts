@@ -1,4 +1,5 @@
-// The user's Python, which is never changed: it reports where its torch is, and its pip downloads wheels from the index that it is configured with.
+// The user's Python, which is never changed: it reports where its torch is, and its pip downloads wheels from the index
+// that it is configured with.
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ReviewKdError, type ErrorCode } from "../errors.js";
@@ -17,7 +18,8 @@ export interface InstallContext {
   readonly showBar?: boolean;
 }
 
-const HOW_TO_INSTALL = "Install it (Debian and Ubuntu: `apt-get install python3 python3-pip`), or set REVIEWKD_LIBTORCH to a libtorch directory.";
+const HOW_TO_INSTALL =
+  "Install it (Debian and Ubuntu: `apt-get install python3 python3-pip`), or set REVIEWKD_LIBTORCH to a libtorch directory.";
 
 // The working directory is excluded from the search, since it may contain a folder named torch.
 const FIND_TORCH = `
@@ -39,14 +41,18 @@ export async function torchOfPython(env: NodeJS.ProcessEnv): Promise<string | un
  * @throws ReviewKdError `DEPENDENCY_MISSING`.
  */
 export async function requirePip(env: NodeJS.ProcessEnv): Promise<void> {
-  const version = await run(python, ["-c", "import sys; print('%d.%d' % sys.version_info[:2]); sys.exit(sys.version_info < (3, 8))"], { env });
+  const version = await run(python, ["-c",
+    "import sys; print('%d.%d' % sys.version_info[:2]); sys.exit(sys.version_info < (3, 8))"], { env });
   if (version.status !== 0) {
-    const found = version.startError ? `no ${python} on PATH` : `Python ${version.stdout.trim() || "that does not start"}`;
-    throw new ReviewKdError("DEPENDENCY_MISSING", `invalid Python: expected 3.8 or later for downloading libtorch, received ${found}. ${HOW_TO_INSTALL}`);
+    const found = version.startError ? `no ${python} on PATH`
+      : `Python ${version.stdout.trim() || "that does not start"}`;
+    throw new ReviewKdError("DEPENDENCY_MISSING",
+      `invalid Python: expected 3.8 or later for downloading libtorch, received ${found}. ${HOW_TO_INSTALL}`);
   }
   const pip = await run(python, ["-m", "pip", "--version"], { env });
   if (pip.status !== 0) {
-    throw new ReviewKdError("DEPENDENCY_MISSING", `invalid Python: expected pip for downloading libtorch, received a ${python} without it. ${HOW_TO_INSTALL}`);
+    throw new ReviewKdError("DEPENDENCY_MISSING",
+      `invalid Python: expected pip for downloading libtorch, received a ${python} without it. ${HOW_TO_INSTALL}`);
   }
 }
 
@@ -64,45 +70,73 @@ export interface WheelRequest {
  * @returns the wheel's path.
  * @throws ReviewKdError `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `FILE_ACCESS` (disk full).
  */
-export async function downloadWheel(context: InstallContext, request: WheelRequest, directory: string): Promise<string> {
+export async function downloadWheel(context: InstallContext, request: WheelRequest,
+  directory: string): Promise<string> {
   await rm(directory, { recursive: true, force: true });
   const { status, output } = await pipDownload(context, request, directory);
   if (status !== 0) throw pipError(output, request.requirement, directory);
   const name = (await readdir(directory)).find((file) => file.endsWith(".whl"));
-  if (name === undefined) throw new ReviewKdError("DOWNLOAD_FAILED", `invalid download: expected a wheel of ${request.requirement} from pip, received none. ${CHECK_INDEX}`);
+  if (name === undefined)
+    throw new ReviewKdError("DOWNLOAD_FAILED",
+      `invalid download: expected a wheel of ${request.requirement} from pip, received none. ${CHECK_INDEX}`);
   return join(directory, name);
 }
 
-async function pipDownload(context: InstallContext, { requirement, sha256, pythonVersion, tags }: WheelRequest, directory: string): Promise<RunResult> {
+async function pipDownload(context: InstallContext, { requirement, sha256, pythonVersion, tags }: WheelRequest,
+  directory: string): Promise<RunResult> {
   // pip's temporary directory holds complete wheels, for which the system's may be too small.
   const temporary = join(directory, "temporary");
   await mkdir(temporary, { recursive: true });
   const requirements = join(directory, "requirements.txt");
   if (sha256 !== undefined) await writeFile(requirements, `${requirement} --hash=sha256:${sha256}\n`);
   const env = { ...context.env, TMPDIR: temporary, TEMP: temporary, TMP: temporary, PIP_REQUIRE_VIRTUALENV: "0" };
-  // pip gives a reason for a missing answer only if it may retry. A wheel without a pin is optional, and is requested once.
-  const request = sha256 === undefined ? ["--retries", "0", "--timeout", "20", requirement] : ["--retries", "3", "--require-hashes", "--requirement", requirements];
+  // pip gives a reason for a missing answer only if it may retry. A wheel without a pin is optional, and is requested
+  // once.
+  const request = sha256 === undefined ? ["--retries", "0", "--timeout", "20", requirement]
+    : ["--retries", "3", "--require-hashes", "--requirement", requirements];
   return run(python, [
-    "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--disable-pip-version-check", "--no-input",
-    "--implementation", "cp", "--python-version", pythonVersion, ...tags.flatMap((tag) => ["--platform", tag]), "--dest", directory, ...request,
+    "-m",
+    "pip",
+    "download",
+    "--no-deps",
+    "--only-binary=:all:",
+    "--no-cache-dir",
+    "--disable-pip-version-check",
+    "--no-input",
+    "--implementation",
+    "cp",
+    "--python-version",
+    pythonVersion,
+    ...tags.flatMap((tag) => ["--platform", tag]),
+    "--dest",
+    directory,
+    ...request,
   ], { env, ...(sha256 !== undefined && { onLine: context.progress, inheritOutput: context.showBar === true }) });
 }
 
-const CHECK_INDEX = "Check the index that pip is configured with (pip config list), or set REVIEWKD_LIBTORCH to a libtorch directory.";
+const CHECK_INDEX =
+  "Check the index that pip is configured with (pip config list), or set REVIEWKD_LIBTORCH to a libtorch directory.";
 
 /** Causes by what pip prints, the first match first: without network, pip ends with "no matching distribution" too. */
 const CAUSES: readonly (readonly [pattern: RegExp, code: ErrorCode, received: string, fix: string])[] = [
-  [/DO NOT MATCH THE HASHES|Expected sha256/, "CHECKSUM_MISMATCH", "a file with another SHA-256 than the pinned one", CHECK_INDEX],
-  [/No space left on device|Errno 28/, "FILE_ACCESS", "a full disk", "Free space, or set REVIEWKD_CACHE to a directory on another disk."],
+  [/DO NOT MATCH THE HASHES|Expected sha256/, "CHECKSUM_MISMATCH", "a file with another SHA-256 than the pinned one",
+    CHECK_INDEX],
+  [/No space left on device|Errno 28/, "FILE_ACCESS", "a full disk",
+    "Free space, or set REVIEWKD_CACHE to a directory on another disk."],
   [
     /NewConnectionError|NameResolution|Temporary failure in name resolution|Network is unreachable|Connection (?:refused|reset|aborted)|ConnectionError|ConnectTimeout|ReadTimeout|Read timed out|ProxyError|SSLError|Could not fetch URL|Failed to establish/,
-    "DOWNLOAD_FAILED", "no answer from its index", "Check the network and pip's index and proxy settings, or set REVIEWKD_LIBTORCH to a libtorch directory.",
+    "DOWNLOAD_FAILED",
+    "no answer from its index",
+    "Check the network and pip's index and proxy settings, or set REVIEWKD_LIBTORCH to a libtorch directory.",
   ],
-  [/No matching distribution|Could not find a version/, "DOWNLOAD_FAILED", "an index that does not offer it for this platform", CHECK_INDEX],
+  [/No matching distribution|Could not find a version/, "DOWNLOAD_FAILED",
+    "an index that does not offer it for this platform", CHECK_INDEX],
 ];
 
 /** Finds out from pip's output why it failed: pip has no machine-readable form for it. */
 export function pipError(output: string, requirement: string, directory: string): ReviewKdError {
-  const [, code, received, fix] = CAUSES.find(([pattern]) => pattern.test(output)) ?? [undefined, "DOWNLOAD_FAILED" as const, "an error", CHECK_INDEX];
-  return new ReviewKdError(code, `invalid download: expected ${requirement} from pip in ${directory}, received ${received}. ${fix} pip printed:\n${lastLines(output)}`);
+  const [, code, received, fix] = CAUSES.find(([pattern]) => pattern.test(output)) ??
+    [undefined, "DOWNLOAD_FAILED" as const, "an error", CHECK_INDEX];
+  return new ReviewKdError(code,
+    `invalid download: expected ${requirement} from pip in ${directory}, received ${received}. ${fix} pip printed:\n${lastLines(output)}`);
 }

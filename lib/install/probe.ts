@@ -43,11 +43,12 @@ try {
 }`;
 
 /**
- * Why `binary` does not load in a child process; undefined if it does. Success is cached by path, size and time of its files; a failure is tested
- * again each time, since what is missing may have been installed since.
+ * Why `binary` does not load in a child process; undefined if it does. Success is cached by path, size and time of its
+ * files; a failure is tested again each time, since what is missing may have been installed since.
  */
 export function probe(binary: Binary, cache: string = cacheRoot()): ProbeFailure | undefined {
-  // A packaged Electron application may refuse to run as Node and start itself instead. There, `reviewkd/worker` isolates a crash.
+  // A packaged Electron application may refuse to run as Node and start itself instead. There, `reviewkd/worker`
+  // isolates a crash.
   if (process.versions["electron"] !== undefined && process.env["ELECTRON_RUN_AS_NODE"] === undefined) return undefined;
   const answer = join(cache, "loads", fingerprint(binary));
   if (existsSync(answer)) return undefined;
@@ -70,17 +71,22 @@ function tryInChild({ addon, libtorch }: Binary): ProbeFailure | undefined {
   const env: NodeJS.ProcessEnv = { ...process.env, ELECTRON_RUN_AS_NODE: "1" };
   // The loaders and hooks of the calling program must not run in the child.
   delete env["NODE_OPTIONS"];
-  const child = spawnSync(process.execPath, ["-e", PROGRAM, JSON.stringify({ addon, libtorch })], { env, encoding: "utf8", timeout: TIMEOUT_MS });
+  const child = spawnSync(process.execPath, ["-e", PROGRAM, JSON.stringify({ addon, libtorch })], { env,
+    encoding: "utf8", timeout: TIMEOUT_MS });
   // No process may be started here.
   if (child.pid === 0) return undefined;
   if (child.signal !== null) return { message: `it ended its process with ${child.signal}`, signal: child.signal };
   if (child.status === 0) return undefined;
   const fault = FAULTS_OF_WINDOWS.get(child.status ?? 0);
   if (fault !== undefined) return { message: `it ended its process with ${fault}`, signal: fault };
-  return { message: child.stdout.trim() || `it ended its process with exit code ${String(child.status)}`, signal: null };
+  return { message: child.stdout.trim() || `it ended its process with exit code ${String(child.status)}`,
+    signal: null };
 }
 
-/** Written to a temporary file and renamed, so that no reader sees part of it; a cache that cannot be written costs time and nothing else. */
+/**
+ * Written to a temporary file and renamed, so that no reader sees part of it; a cache that cannot be written costs time
+ * and nothing else.
+ */
 function remember(answer: string, binary: Binary): void {
   const partial = `${answer}.${process.pid}`;
   try {

@@ -32,13 +32,23 @@ export async function run(file: string, parameters: readonly string[], options: 
     yield String(line);
   };
   const result = await execa(file, parameters, {
-    stdin: "ignore", stdout: inheritOutput ? process.stderr : report ?? "pipe", stderr: report ?? "pipe", all: true, reject: false, stripFinalNewline: false,
-    windowsVerbatimArguments: verbatim, ...(cwd !== undefined && { cwd }), ...(env !== undefined && { env, extendEnv: false }),
+    stdin: "ignore",
+    stdout: inheritOutput ? process.stderr : report ?? "pipe",
+    stderr: report ?? "pipe",
+    all: true,
+    reject: false,
+    stripFinalNewline: false,
+    windowsVerbatimArguments: verbatim,
+    ...(cwd !== undefined && { cwd }),
+    ...(env !== undefined && { env, extendEnv: false }),
   });
   const started = result.exitCode !== undefined || result.signal !== undefined;
   return {
-    status: result.exitCode ?? null, signal: result.signal ?? null, stdout: inheritOutput ? "" : String(result.stdout),
-    output: String(result.all), startError: started || !(result instanceof Error) ? undefined : result,
+    status: result.exitCode ?? null,
+    signal: result.signal ?? null,
+    stdout: inheritOutput ? "" : String(result.stdout),
+    output: String(result.all),
+    startError: started || !(result instanceof Error) ? undefined : result,
   };
 }
 

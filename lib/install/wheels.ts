@@ -1,4 +1,5 @@
-// Fills cache entries with the needed files of wheels: an entry appears in one rename, when all of its wheels are unpacked.
+// Fills cache entries with the needed files of wheels: an entry appears in one rename, when all of its wheels are
+// unpacked.
 import { createHash } from "node:crypto";
 import { createWriteStream, existsSync } from "node:fs";
 import { mkdir, readdir, rename, rm, statfs, writeFile } from "node:fs/promises";
@@ -20,11 +21,15 @@ export interface WheelFilter {
 
 /** The addon links the CPU half alone. In a CUDA build, libtorch.so and libtorch_global_deps.so load the CUDA half. */
 export const CPU_FILES: WheelFilter = {
-  keep: /^torch\/(?:include|lib)\/|^torch\.libs\/|^torch\/version\.py$|^nvidia\/.*\/lib\/lib(?:cudart|cupti)\.so\.|\.dist-info\//,
+  keep:
+    /^torch\/(?:include|lib)\/|^torch\.libs\/|^torch\/version\.py$|^nvidia\/.*\/lib\/lib(?:cudart|cupti)\.so\.|\.dist-info\//,
   drop: /^torch\/lib\/(?:.*(?:cuda|python|shm|nvrtc|global_deps)|(?:lib)?torch\.)/,
 };
 
-/** Both halves, with NVIDIA's libraries. libtorch_cuda.so loads libtorch_nvshmem.so: of the names with shm only libshm belongs to Python. */
+/**
+ * Both halves, with NVIDIA's libraries. libtorch_cuda.so loads libtorch_nvshmem.so: of the names with shm only libshm
+ * belongs to Python.
+ */
 export const CUDA_FILES: WheelFilter = {
   keep: new RegExp(`${CPU_FILES.keep.source}|^nvidia/.*/lib/.*\\.so`),
   drop: /^torch\/lib\/(?:.*python|libshm)/,
@@ -45,9 +50,12 @@ export interface WheelEntry {
  *
  * @throws ReviewKdError `FILE_ACCESS`, and what `work` throws.
  */
-export async function withEntryLock<T>({ env, progress }: InstallContext, entry: string, work: () => Promise<T>): Promise<T> {
+export async function withEntryLock<T>({ env, progress }: InstallContext, entry: string,
+  work: () => Promise<T>): Promise<T> {
   try {
-    return await withFileLock(join(dirname(entry), ".lock"), work, () => { progress("another process is installing: waiting for it"); });
+    return await withFileLock(join(dirname(entry), ".lock"), work, () => {
+      progress("another process is installing: waiting for it");
+    });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (error instanceof ReviewKdError) throw error;
@@ -59,10 +67,11 @@ export async function withEntryLock<T>({ env, progress }: InstallContext, entry:
 }
 
 /**
- * Downloads and unpacks the wheels of an entry, one after the other; what an interrupted call unpacked is not downloaded again. The caller holds
- * the entry's lock.
+ * Downloads and unpacks the wheels of an entry, one after the other; what an interrupted call unpacked is not
+ * downloaded again. The caller holds the entry's lock.
  *
- * @throws ReviewKdError `DEPENDENCY_MISSING` (no Python, no pip), `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `FILE_ACCESS`, and what `complete` throws.
+ * @throws ReviewKdError `DEPENDENCY_MISSING` (no Python, no pip), `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`,
+ * `FILE_ACCESS`, and what `complete` throws.
  */
 export async function installWheels(context: InstallContext, entry: WheelEntry): Promise<void> {
   await requirePip(context.env);
@@ -72,16 +81,21 @@ export async function installWheels(context: InstallContext, entry: WheelEntry):
   try {
     const requirements = Object.entries(entry.set.wheels);
     // A wheel with another hash is another wheel.
-    const noteOf = ([requirement, sha256]: readonly [string, string]): string => `${requirement}-${sha256.slice(0, 16)}`;
+    const noteOf = ([requirement, sha256]: readonly [string, string]): string =>
+      `${requirement}-${sha256.slice(0, 16)}`;
     const unpacked = await readdir(done);
     const missing = requirements.filter((wheel) => !unpacked.includes(noteOf(wheel)));
-    if (unpacked.length > 0) context.progress(`resuming with wheel ${requirements.length - missing.length + 1} of ${requirements.length}`);
+    if (unpacked.length > 0)
+      context.progress(`resuming with wheel ${requirements.length - missing.length + 1} of ${requirements.length}`);
     await requireDiskSpace(staging, Math.ceil((entry.set.diskMegabytes * missing.length) / requirements.length));
     for (const wheel of missing) {
       const [requirement, sha256] = wheel;
-      context.progress(`downloading ${requirement} through pip (${requirements.indexOf(wheel) + 1} of ${requirements.length})`);
+      context.progress(
+        `downloading ${requirement} through pip (${requirements.indexOf(wheel) + 1} of ${requirements.length})`,
+      );
       const { pythonVersion, set: { tags } } = entry;
-      const path = await downloadWheel(context, { requirement, sha256, pythonVersion, tags }, join(staging, "download"));
+      const path = await downloadWheel(context, { requirement, sha256, pythonVersion, tags },
+        join(staging, "download"));
       await unpackWheel(path, join(staging, "unpacked"), entry.files);
       await writeFile(join(done, noteOf(wheel)), "");
     }
@@ -93,7 +107,8 @@ export async function installWheels(context: InstallContext, entry: WheelEntry):
 }
 
 /** Moves what was unpacked in `staging` to its entry. */
-export async function publish(staging: string, { directory, complete }: Pick<WheelEntry, "directory" | "complete">): Promise<void> {
+export async function publish(staging: string,
+  { directory, complete }: Pick<WheelEntry, "directory" | "complete">): Promise<void> {
   try {
     await complete(join(staging, "unpacked"));
     await rm(directory, { recursive: true, force: true });
@@ -142,7 +157,10 @@ async function readRecord(wheel: string): Promise<ReadonlyMap<string, string>> {
   return new Map(rows.map(([, quoted, plain, digest]) => [quoted?.replaceAll('""', '"') ?? plain ?? "", digest ?? ""]));
 }
 
-/** yauzl rejects names that lead out of the directory, and files whose size or checksum differs from the archive's own list. */
+/**
+ * yauzl rejects names that lead out of the directory, and files whose size or checksum differs from the archive's own
+ * list.
+ */
 async function eachEntry(wheel: string, work: (zip: ZipFile, entry: Entry) => Promise<void>): Promise<void> {
   try {
     const zip = await openPromise(wheel);

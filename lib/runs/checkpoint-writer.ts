@@ -18,7 +18,9 @@ export interface RunPosition {
   readonly stepsDone: number;
 }
 
-/** Write order: resuming drops a metrics line without its checkpoint, and `last` determines where a resumed run starts. */
+/**
+ * Write order: resuming drops a metrics line without its checkpoint, and `last` determines where a resumed run starts.
+ */
 const ORDER: readonly SavedKind[] = ["metrics", "best", "epoch", "student", "last"];
 
 /** Files of one specific epoch: once the weights have changed, they can no longer be written. */
@@ -48,7 +50,8 @@ export class CheckpointWriter {
       await this.directory.restore();
       if (this.#pending.has("metrics")) await this.#writeFile("metrics", position);
       this.#pending.delete("metrics");
-      if (!(await this.session.saveWithinEpoch(this.directory.file("last"), this.#metadata(position), this.#keepingPrevious()))) return;
+      if (!(await this.session.saveWithinEpoch(this.directory.file("last"), this.#metadata(position),
+        this.#keepingPrevious()))) return;
       this.#pending.delete("last");
       this.#saved = position;
       yield* this.#checkpointEvents(kinds, position);
@@ -195,7 +198,8 @@ export class CheckpointWriter {
       [CLASS_NAMES_KEY]: JSON.stringify(data.classNames),
       normalization: JSON.stringify(data.normalization),
       // Within an epoch no metric belongs to these weights.
-      ...(last === null || stepsDone > 0 ? {} : { [this.session.task.primaryMetric]: String(namedValue(last, this.session.task.primaryMetric)) }),
+      ...(last === null || stepsDone > 0 ? {}
+        : { [this.session.task.primaryMetric]: String(namedValue(last, this.session.task.primaryMetric)) }),
       ...(epochsDone === 0 ? {} : { epoch: String(epochsDone - 1) }),
       ...(stepsDone === 0 ? {} : { stepsOfNextEpoch: String(stepsDone) }),
     };

@@ -14,7 +14,9 @@ const RESUMABLE_KEYS: ReadonlySet<string> = new Set([
 ]);
 
 function resumableKeys({ shape }: z.ZodObject): string[] {
-  return Object.entries(shape).flatMap(([key, schema]) => ((schema as z.ZodType).meta()?.["resumable"] === true ? [key] : []));
+  return Object.entries(shape).flatMap((
+    [key, schema],
+  ) => ((schema as z.ZodType).meta()?.["resumable"] === true ? [key] : []));
 }
 
 /** The settings in which two configurations differ, but for those that do not change what is trained. */
@@ -44,7 +46,8 @@ export function changeText({ key, was, now }: Change): string {
  * @param remedy - A sentence with the fix.
  * @throws `RUN_MISMATCH`: lists each difference.
  */
-export function assertSameConfig(recorded: unknown, config: unknown, { what, remedy }: { readonly what: string; readonly remedy: string }): void {
+export function assertSameConfig(recorded: unknown, config: unknown,
+  { what, remedy }: { readonly what: string; readonly remedy: string }): void {
   const changes = configChanges(recorded, config);
   if (changes.length === 0) return;
   throw new ReviewKdError(
@@ -67,7 +70,9 @@ function flatten(value: unknown, prefix = ""): Map<string, unknown> {
     return new Map(value.flatMap((inner: unknown, index) => [...flatten(inner, `${prefix}[${index}]`)]));
   }
   if (!isSettings(value)) return new Map([[prefix, value]]);
-  return new Map(Object.entries(value).flatMap(([key, inner]) => [...flatten(inner, prefix === "" ? key : `${prefix}.${key}`)]));
+  return new Map(
+    Object.entries(value).flatMap(([key, inner]) => [...flatten(inner, prefix === "" ? key : `${prefix}.${key}`)]),
+  );
 }
 
 function plain(value: unknown): string {

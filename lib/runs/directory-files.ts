@@ -25,11 +25,15 @@ export async function readText(path: string): Promise<string | undefined> {
     return await readFile(path, "utf8");
   } catch (error) {
     if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
-    throw new ReviewKdError("RUN_DIRECTORY", `cannot read ${path}: ${asSentence(messageOf(error))} Check its permissions.`, { cause: error });
+    throw new ReviewKdError("RUN_DIRECTORY",
+      `cannot read ${path}: ${asSentence(messageOf(error))} Check its permissions.`, { cause: error });
   }
 }
 
-/** Name of a temporary file, also in native code (native/core/io/atomic_file.cpp): the target's name and the writer's process id. */
+/**
+ * Name of a temporary file, also in native code (native/core/io/atomic_file.cpp): the target's name and the writer's
+ * process id.
+ */
 const TEMPORARY = /^(.+)\.tmp-\d+$/;
 
 /**
@@ -67,7 +71,9 @@ async function flushDirectory(path: string): Promise<void> {
     await directory.sync();
   } catch (error) {
     // Reported by file systems that cannot flush a directory, and EPERM by Windows, where names need no flushing.
-    if (!["EINVAL", "ENOTSUP", "ENOSYS", ...(process.platform === "win32" ? ["EPERM"] : [])].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    if (!["EINVAL", "ENOTSUP", "ENOSYS", ...(process.platform === "win32" ? ["EPERM"] : [])].includes(
+      (error as NodeJS.ErrnoException).code ?? "",
+    )) throw error;
   } finally {
     await directory.close();
   }
@@ -100,5 +106,6 @@ export async function withDirectoryErrors<T>(directory: string, work: () => Prom
 /** The error for a directory that cannot be written. */
 export function writeError(directory: string, cause: unknown): ReviewKdError {
   const remedy = "Choose another directory, free disk space or change its permissions.";
-  return new ReviewKdError("RUN_DIRECTORY", `cannot write to the directory ${directory}: ${asSentence(messageOf(cause))} ${remedy}`, { cause });
+  return new ReviewKdError("RUN_DIRECTORY",
+    `cannot write to the directory ${directory}: ${asSentence(messageOf(cause))} ${remedy}`, { cause });
 }

@@ -23,9 +23,9 @@ const Holder = z.object({
 type Holder = z.infer<typeof Holder>;
 
 /**
- * Exclusive write access to a directory. A kernel lock is released however the process ends, so that a killed process leaves no
- * stale lock, and it also separates two runs of one process. The file content identifies the owner to other processes, and decides
- * where the kernel cannot: on a file system without locks, and if another machine wrote it.
+ * Exclusive write access to a directory. A kernel lock is released however the process ends, so that a killed process
+ * leaves no stale lock, and it also separates two runs of one process. The file content identifies the owner to other
+ * processes, and decides where the kernel cannot: on a file system without locks, and if another machine wrote it.
  */
 export class DirectoryLock {
   private constructor(private readonly directory: string, private readonly native: NativeFileLock) {}
@@ -42,7 +42,8 @@ export class DirectoryLock {
     const holder = await readHolder(path);
     if (native === undefined) throw heldHere(directory, holder);
     try {
-      if (holder !== undefined) await assertReleased(directory, path, { holder, kernelDecides: native.supported(), forceUnlock });
+      if (holder !== undefined)
+        await assertReleased(directory, path, { holder, kernelDecides: native.supported(), forceUnlock });
       native.write(`${JSON.stringify(await ownHolder())}\n`);
     } catch (error) {
       native.dispose();
@@ -82,7 +83,9 @@ function asDirectoryError(directory: string, error: unknown): unknown {
 
 /** @throws `RUN_LOCKED` if the recorded owner, which holds no kernel lock, may still be running. */
 async function assertReleased(
-  directory: string, path: string, lock: { readonly holder: Holder; readonly kernelDecides: boolean; readonly forceUnlock: boolean },
+  directory: string,
+  path: string,
+  lock: { readonly holder: Holder; readonly kernelDecides: boolean; readonly forceUnlock: boolean },
 ): Promise<void> {
   const { holder, kernelDecides, forceUnlock } = lock;
   const own = await ownHolder();
@@ -118,7 +121,8 @@ async function readHolder(path: string): Promise<Holder | undefined> {
 
 async function ownHolder(): Promise<Holder> {
   const bootId = await readFile("/proc/sys/kernel/random/boot_id", "utf8").then((text) => text.trim(), () => null);
-  return { pid: process.pid, startTicks: await startTicks(process.pid), host: hostname(), bootId, since: new Date().toISOString() };
+  return { pid: process.pid, startTicks: await startTicks(process.pid), host: hostname(), bootId,
+    since: new Date().toISOString() };
 }
 
 /** Whether the process runs. Its id may have been reused by a process with another start time. */

@@ -13,14 +13,15 @@ import type { FitResult } from "../config/schemas/run-record.js";
 type ConfigOf<Task extends RunConfig["task"]> = Extract<RunConfig, { task: Task }>;
 
 /** Options of a run: its directory, how to resume it, and a signal that stops it. */
-export type ExperimentOptions = Pick<FitSettings, "runDirectory" | "resume" | "override" | "forceUnlock" | "fallbackDirectory" | "retryDelaysMs" | "signal">;
+export type ExperimentOptions = Pick<FitSettings,
+  "runDirectory" | "resume" | "override" | "forceUnlock" | "fallbackDirectory" | "retryDelaysMs" | "signal">;
 
 /**
- * Executes a run configuration: loads the data, creates the networks, trains, and frees everything at the end. All seeds derive
- * from `training.seed`, so that the same configuration gives the same weights.
+ * Executes a run configuration: loads the data, creates the networks, trains, and frees everything at the end. All
+ * seeds derive from `training.seed`, so that the same configuration gives the same weights.
  *
- * @throws `CONFIG_INVALID` (for example, a distillation without the teacher's weights), and what `loadDataset`, `createModel`,
- * `createDistiller` and `fit` throw.
+ * @throws `CONFIG_INVALID` (for example, a distillation without the teacher's weights), and what `loadDataset`,
+ * `createModel`, `createDistiller` and `fit` throw.
  *
  * @example
  * ```ts
@@ -28,7 +29,8 @@ export type ExperimentOptions = Pick<FitSettings, "runDirectory" | "resume" | "o
  * for await (const event of runExperiment(config, { runDirectory: "runs/first" })) console.log(event.type);
  * ```
  */
-export async function* runExperiment(input: RunConfigInput, options: ExperimentOptions = {}): AsyncGenerator<FitEvent, FitResult, void> {
+export async function* runExperiment(input: RunConfigInput,
+  options: ExperimentOptions = {}): AsyncGenerator<FitEvent, FitResult, void> {
   const config = parseRunConfig(input);
   using data = await loadDataset(config.data);
   if (config.task === "train") return yield* runTraining(config, { data }, options);
@@ -36,14 +38,20 @@ export async function* runExperiment(input: RunConfigInput, options: ExperimentO
   return yield* runDistillation(config, { data, teacher }, options);
 }
 
-/** Creates the network of a configuration for a data set. A session moves it to its device; `device` is for use without one. */
-export function buildModel({ name, weights }: NetworkConfig, data: Dataset, seed: number, device?: Device): Promise<Model> {
+/**
+ * Creates the network of a configuration for a data set. A session moves it to its device; `device` is for use without
+ * one.
+ */
+export function buildModel({ name, weights }: NetworkConfig, data: Dataset, seed: number,
+  device?: Device): Promise<Model> {
   return createModel(name, { numClasses: data.numClasses, seed, weights, device });
 }
 
 /** Runs task `"train"` on loaded data, so that several runs can share it. */
 export async function* runTraining(
-  config: ConfigOf<"train">, { data }: { readonly data: Dataset }, options: ExperimentOptions,
+  config: ConfigOf<"train">,
+  { data }: { readonly data: Dataset },
+  options: ExperimentOptions,
 ): AsyncGenerator<FitEvent, FitResult, void> {
   using model = await buildModel(config.model, data, config.training.seed);
   return yield* fit({ ...options, ...config.training, data, config, model });
@@ -51,7 +59,9 @@ export async function* runTraining(
 
 /** Runs task `"distill"` with loaded data and teacher. */
 export async function* runDistillation(
-  config: ConfigOf<"distill">, { data, teacher }: { readonly data: Dataset; readonly teacher: Model }, options: ExperimentOptions,
+  config: ConfigOf<"distill">,
+  { data, teacher }: { readonly data: Dataset; readonly teacher: Model },
+  options: ExperimentOptions,
 ): AsyncGenerator<FitEvent, FitResult, void> {
   using student = await buildModel(config.student, data, config.training.seed);
   using distiller = await createDistiller({ teacher, student, method: config.method, seed: config.training.seed });

@@ -13,13 +13,15 @@ import { readRunPosition } from "./run-state.js";
  *
  * @param path - default: `student-last.safetensors` or `student-best.safetensors` in the directory.
  * @returns the path of the written file.
- * @throws ReviewKdError `FILE_NOT_FOUND` if the directory has no such checkpoint, and what {@link convertWeights} throws.
+ * @throws ReviewKdError `FILE_NOT_FOUND` if the directory has no such checkpoint, and what {@link convertWeights}
+ * throws.
  * @example
  * ```ts
  * await exportStudent("runs/r56-r20", "resnet20.pt", { checkpoint: "best" });
  * ```
  */
-export async function exportStudent(runDirectory: string, path?: string, options: ExportOptionsInput = {}): Promise<string> {
+export async function exportStudent(runDirectory: string, path?: string,
+  options: ExportOptionsInput = {}): Promise<string> {
   const { checkpoint, ...rest } = parse(ExportOptions, options, "export options");
   const from = runFile(runDirectory, checkpoint);
   const to = path ?? join(runDirectory, `student-${checkpoint}.safetensors`);
@@ -32,14 +34,17 @@ async function metadataOf(runDirectory: string, checkpoint: string): Promise<Rec
   const { fit, metadata } = await inspectWeights(checkpoint);
   const student = runFile(runDirectory, "student");
   const recorded = await exists(student) ? (await readWeightsInfo(student)).metadata : {};
-  const kept = Object.entries(recorded).filter(([key]) => ["model", "numClasses", "dataset", "normalization", CLASS_NAMES_KEY].includes(key));
+  const kept = Object.entries(recorded).filter(([key]) =>
+    ["model", "numClasses", "dataset", "normalization", CLASS_NAMES_KEY].includes(key)
+  );
   const { progress: { last, best, epochsDone }, stepsDone } = await readRunPosition(checkpoint);
   const primary = best === null ? undefined : primaryNameOf(best);
   return {
     ...(fit === null ? {} : { model: fit.name, numClasses: String(fit.numClasses) }),
     ...(metadata[CLASS_NAMES_KEY] === undefined ? {} : { [CLASS_NAMES_KEY]: metadata[CLASS_NAMES_KEY] }),
     ...Object.fromEntries(kept),
-    ...(last === null || primary === undefined || stepsDone > 0 ? {} : { [primary]: String(namedValue(last, primary)) }),
+    ...(last === null || primary === undefined || stepsDone > 0 ? {}
+      : { [primary]: String(namedValue(last, primary)) }),
     ...(epochsDone === 0 ? {} : { epoch: String(epochsDone - 1) }),
   };
 }

@@ -9,15 +9,17 @@ import { planFit, type FitOptions } from "../fit/plan.js";
 import { RunState } from "./run-state.js";
 
 /**
- * Trains a distiller's student, or a model on labels alone: all epochs with an evaluation after each, and checkpoints and metrics
- * in `runDirectory`. Leaving the loop early stops the running epoch; its steps since the last checkpoint are lost.
+ * Trains a distiller's student, or a model on labels alone: all epochs with an evaluation after each, and checkpoints
+ * and metrics in `runDirectory`. Leaving the loop early stops the running epoch; its steps since the last checkpoint
+ * are lost.
  *
  * Files that cannot be written during training are reported ("checkpoint-failed") and retried; the training continues.
  *
- * @throws `ABORTED` after `signal` was aborted and the state saved; `NON_FINITE_LOSS` (earlier checkpoints are kept); `SAVE_FAILED`:
- * the training finished or stopped, but could not be saved; the network in memory can be saved elsewhere; `RUN_DIRECTORY`,
- * `RUN_MISMATCH`, `RUN_LOCKED` (another process writes to the directory), `FILE_CORRUPT` (no valid checkpoint to resume from),
- * `INVALID_ARGUMENT`, `UNKNOWN_NAME`, and what `Session.trainEpoch` throws.
+ * @throws `ABORTED` after `signal` was aborted and the state saved; `NON_FINITE_LOSS` (earlier checkpoints are kept);
+ * `SAVE_FAILED`:
+ * the training finished or stopped, but could not be saved; the network in memory can be saved elsewhere;
+ * `RUN_DIRECTORY`, `RUN_MISMATCH`, `RUN_LOCKED` (another process writes to the directory), `FILE_CORRUPT` (no valid
+ * checkpoint to resume from), `INVALID_ARGUMENT`, `UNKNOWN_NAME`, and what `Session.trainEpoch` throws.
  * @see "Distilling Knowledge via Knowledge Review", https://arxiv.org/abs/2104.09044
  *
  * @example

@@ -7,8 +7,8 @@ const openFile = promisify(open);
 const readFile = promisify(read);
 
 /**
- * A file of lines that one process appends to and can rewrite if its directory vanished or a line was written only in part. The
- * file stays open, so that its content can be read even after removal and need not be kept in memory.
+ * A file of lines that one process appends to and can rewrite if its directory vanished or a line was written only in
+ * part. The file stays open, so that its content can be read even after removal and need not be kept in memory.
  */
 export class JsonlFile {
   /** Lines that are not in the file yet. */

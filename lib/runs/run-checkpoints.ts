@@ -42,7 +42,8 @@ export interface FoundCheckpoint<Content> {
  * @returns `undefined` if there is no checkpoint at all.
  * @throws `FILE_CORRUPT`: there are checkpoints, but none is valid; and other errors from `read`.
  */
-export async function newestCheckpoint<Content>(directory: string, read: (path: string) => Promise<Content>): Promise<FoundCheckpoint<Content> | undefined> {
+export async function newestCheckpoint<Content>(directory: string,
+  read: (path: string) => Promise<Content>): Promise<FoundCheckpoint<Content> | undefined> {
   const names = await checkpointNames(directory);
   const damaged: DamagedCheckpoint[] = [];
   for (const name of names) {
@@ -84,7 +85,8 @@ export async function renameDamaged(directory: string, damaged: readonly Damaged
 /** Removes all but the newest periodic checkpoints. */
 export async function removeOldest(directory: string, keep: number): Promise<void> {
   await withDirectoryErrors(directory, async () => {
-    for (const { name } of numbered(await filesOf(directory)).slice(0, -keep)) await rm(join(directory, name), { force: true });
+    for (const { name } of numbered(await filesOf(directory)).slice(0, -keep))
+      await rm(join(directory, name), { force: true });
   });
 }
 

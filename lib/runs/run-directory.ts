@@ -1,7 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { configChanges, assertSameConfig } from "./config-changes.js";
-import { appendFlushed, exists, withDirectoryErrors, tryParseJson, readText, removeTemporaries, writeAtomic } from "./directory-files.js";
+import { appendFlushed, exists, withDirectoryErrors, tryParseJson, readText, removeTemporaries,
+  writeAtomic } from "./directory-files.js";
 import { DirectoryLock } from "./directory-lock.js";
 import { ReviewKdError } from "../errors.js";
 import { JsonlFile } from "./jsonl-file.js";
@@ -27,7 +28,10 @@ export function runFile(directory: string, name: keyof typeof RUN_FILES): string
   return join(directory, RUN_FILES[name]);
 }
 
-/** The files of one training, locked for this process. Created by {@link createRunDirectory} and {@link resumeRunDirectory}. */
+/**
+ * The files of one training, locked for this process. Created by {@link createRunDirectory} and
+ * {@link resumeRunDirectory}.
+ */
 export class RunDirectory {
   #config: string | undefined;
   readonly #metrics: JsonlFile;
@@ -169,10 +173,13 @@ export interface ResumedRun {
  * Opens the directory of a run to resume, also if it has no checkpoint yet.
  *
  * @param options - `override`: allow a configuration that differs from the recorded one.
- * @throws `RUN_DIRECTORY`: there is no run; `RUN_MISMATCH`: it has another configuration; `RUN_LOCKED`: another process writes to it.
+ * @throws `RUN_DIRECTORY`: there is no run; `RUN_MISMATCH`: it has another configuration; `RUN_LOCKED`: another process
+ * writes to it.
  */
 export async function resumeRunDirectory(
-  path: string, config: unknown, { override = false, ...options }: LockOptions & { readonly override?: boolean | undefined } = {},
+  path: string,
+  config: unknown,
+  { override = false, ...options }: LockOptions & { readonly override?: boolean | undefined } = {},
 ): Promise<ResumedRun> {
   if (!(await exists(runFile(path, "config")))) {
     throw new ReviewKdError(
@@ -189,7 +196,8 @@ export async function resumeRunDirectory(
 }
 
 /** Locks the directory for `work`, and releases the lock if `work` fails. */
-async function locked<Result>(path: string, options: LockOptions, work: (run: RunDirectory) => Promise<Result>): Promise<Result> {
+async function locked<Result>(path: string, options: LockOptions,
+  work: (run: RunDirectory) => Promise<Result>): Promise<Result> {
   const run = new RunDirectory(path, await DirectoryLock.take(path, options));
   try {
     await removeTemporaries(path, (name) => isCheckpointName(name) || Object.values<string>(RUN_FILES).includes(name));

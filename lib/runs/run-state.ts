@@ -31,7 +31,9 @@ export class RunState implements TrainingRecorder, Disposable {
   #savedAt = performance.now();
 
   private constructor(
-    private readonly plan: FitPlan, private readonly directory: RunDirectory | undefined, private readonly changes: readonly Change[],
+    private readonly plan: FitPlan,
+    private readonly directory: RunDirectory | undefined,
+    private readonly changes: readonly Change[],
   ) {}
 
   /** Creates the run directory, or opens the one to resume. Writes only the lock file. */
@@ -57,7 +59,9 @@ export class RunState implements TrainingRecorder, Disposable {
     return this.#resumed;
   }
 
-  /** Records the configuration of a new run, or restores the session of a resumed one from its newest valid checkpoint. */
+  /**
+   * Records the configuration of a new run, or restores the session of a resumed one from its newest valid checkpoint.
+   */
   async begin(session: Session): Promise<void> {
     this.#taskInfo = session.task;
     if (this.directory === undefined) return;
@@ -90,7 +94,8 @@ export class RunState implements TrainingRecorder, Disposable {
     }
     await directory.keepEpochs(this.#progress.epochsDone);
     if (changes.length > 0) {
-      await directory.changeConfig(config, { epoch: this.#progress.epochsDone, step: this.#stepsDone, changes: [...changes] });
+      await directory.changeConfig(config, { epoch: this.#progress.epochsDone, step: this.#stepsDone,
+        changes: [...changes] });
     }
     this.#resumed = {
       type: "resumed",
@@ -102,12 +107,13 @@ export class RunState implements TrainingRecorder, Disposable {
   }
 
   /**
-   * Differences between the configuration of a checkpoint and the current one. `config.json` was compared before, but it may have
-   * been edited by hand, or changed by a process that wrote no checkpoint afterwards.
+   * Differences between the configuration of a checkpoint and the current one. `config.json` was compared before, but
+   * it may have been edited by hand, or changed by a process that wrote no checkpoint afterwards.
    *
    * @throws `RUN_MISMATCH`
    */
-  async #changesSince(directory: RunDirectory, path: string, metadata: Readonly<Record<string, string>>): Promise<readonly Change[]> {
+  async #changesSince(directory: RunDirectory, path: string,
+    metadata: Readonly<Record<string, string>>): Promise<readonly Change[]> {
     const { override, config } = this.plan;
     const recorded = metadata[TRAINING_METADATA.configHash];
     if (this.changes.length > 0 || recorded === configHash(config)) return this.changes;
@@ -125,7 +131,9 @@ export class RunState implements TrainingRecorder, Disposable {
     const student = await metadataOf(directory.file("student"));
     if (student["epoch"] !== String(epochsDone - 1)) missing.push("student");
     if (isBest(this.#position())) {
-      const recorded = FitProgress.safeParse(tryParseJson((await metadataOf(directory.file("best")))[TRAINING_METADATA.progress] ?? ""));
+      const recorded = FitProgress.safeParse(
+        tryParseJson((await metadataOf(directory.file("best")))[TRAINING_METADATA.progress] ?? ""),
+      );
       if (recorded.data?.epochsDone !== epochsDone) missing.push("best");
     }
     return missing;
@@ -183,11 +191,14 @@ export class RunState implements TrainingRecorder, Disposable {
   #dueAfter(epoch: number): SavedKind[] {
     const { checkpointEvery } = this.plan.training;
     const isKept = checkpointEvery !== null && (epoch + 1) % checkpointEvery === 0;
-    return ["metrics", "last", "student", ...(isBest(this.#position()) ? ["best" as const] : []), ...(isKept ? ["epoch" as const] : [])];
+    return ["metrics", "last", "student", ...(isBest(this.#position()) ? ["best" as const] : []),
+      ...(isKept ? ["epoch" as const] : [])];
   }
 
   /** Saves the state within an epoch and returns the position. */
-  async *interrupted(session: Session): AsyncGenerator<FitEvent, { epoch: number; step: number; checkpoint: string | null }, void> {
+  async *interrupted(
+    session: Session,
+  ): AsyncGenerator<FitEvent, { epoch: number; step: number; checkpoint: string | null }, void> {
     if (this.#progress.trained === null) {
       const { epoch, step } = await session.position();
       this.#stepsDone = epoch === this.#progress.epochsDone ? step : 0;
@@ -225,7 +236,8 @@ export class RunState implements TrainingRecorder, Disposable {
         await this.#fallback.inherit(this.directory);
         yield* saver.moveTo(this.#fallback, this.#position());
       } catch (cause) {
-        throw new ReviewKdError("SAVE_FAILED", `${messageOf(error)} Saving to the fallback directory failed, too: ${messageOf(cause)}`, { cause });
+        throw new ReviewKdError("SAVE_FAILED",
+          `${messageOf(error)} Saving to the fallback directory failed, too: ${messageOf(cause)}`, { cause });
       }
     }
   }
@@ -238,10 +250,16 @@ export class RunState implements TrainingRecorder, Disposable {
   /** The result after all epochs. */
   result(): FitResult {
     const { last, best, elapsedSeconds } = this.#progress;
-    if (last === null || best === null) throw new ReviewKdError("INTERNAL", "missing evaluated epoch at the end of a training.");
+    if (last === null || best === null)
+      throw new ReviewKdError("INTERNAL", "missing evaluated epoch at the end of a training.");
     const { training, data } = this.plan;
     return {
-      epochs: training.epochs, last, best, seconds: elapsedSeconds, runDirectory: this.#written?.path ?? null, classNames: [...data.classNames],
+      epochs: training.epochs,
+      last,
+      best,
+      seconds: elapsedSeconds,
+      runDirectory: this.#written?.path ?? null,
+      classNames: [...data.classNames],
     };
   }
 
@@ -249,7 +267,9 @@ export class RunState implements TrainingRecorder, Disposable {
   explain(error: unknown): unknown {
     if (!isReviewKdError(error) || error.code !== "NON_FINITE_LOSS") return error;
     const good = this.#saver?.lastSaved() ?? "No checkpoint was written because there is no run directory.";
-    return new ReviewKdError("NON_FINITE_LOSS", `epoch ${this.#progress.epochsDone}: ${error.message} ${good}`, { cause: error });
+    return new ReviewKdError("NON_FINITE_LOSS", `epoch ${this.#progress.epochsDone}: ${error.message} ${good}`, {
+      cause: error,
+    });
   }
 
   /** Releases the run directory. */
@@ -260,7 +280,8 @@ export class RunState implements TrainingRecorder, Disposable {
 
   /** Of the session, which is known once the run began. */
   get #task(): TaskInfo {
-    if (this.#taskInfo === undefined) throw new ReviewKdError("INTERNAL", "invalid run: expected begin() before an epoch ends, received none.");
+    if (this.#taskInfo === undefined)
+      throw new ReviewKdError("INTERNAL", "invalid run: expected begin() before an epoch ends, received none.");
     return this.#taskInfo;
   }
 
@@ -274,12 +295,14 @@ export class RunState implements TrainingRecorder, Disposable {
 }
 
 /**
- * The progress of the training in a run directory, from its newest checkpoint with a valid header; `undefined` if there is none.
+ * The progress of the training in a run directory, from its newest checkpoint with a valid header; `undefined` if there
+ * is none.
  *
  * @throws `FILE_CORRUPT`: there are checkpoints, but none is valid; `FILE_ACCESS`
  */
 export async function readFitProgress(runDirectory: string): Promise<FitProgress | undefined> {
-  const found = await newestCheckpoint(runDirectory, async (path) => readProgress((await readWeightsInfo(path)).metadata, path));
+  const found = await newestCheckpoint(runDirectory,
+    async (path) => readProgress((await readWeightsInfo(path)).metadata, path));
   return found?.content;
 }
 
@@ -303,7 +326,8 @@ function readProgress(metadata: Readonly<Record<string, string>>, path: string):
     // Not what parse returns: a resumed run writes the task's fields in the order in which they were.
     return progress as FitProgress;
   } catch (cause) {
-    throw new ReviewKdError("FILE_CORRUPT", `invalid checkpoint ${path}: expected one written by fit, received one without its progress.`, { cause });
+    throw new ReviewKdError("FILE_CORRUPT",
+      `invalid checkpoint ${path}: expected one written by fit, received one without its progress.`, { cause });
   }
 }
 

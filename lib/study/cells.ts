@@ -23,7 +23,9 @@ const TEACHER_SEED_OFFSET = 1000;
 
 /** All trainings of a study in execution order: the teacher if necessary, then seed by seed. */
 export function cellsOf(config: StudyConfig, conditions: readonly Condition[], directory: string): readonly Cell[] {
-  const students = config.seeds.flatMap((seed) => conditions.map((condition) => studentCell(config, condition, seed, directory)));
+  const students = config.seeds.flatMap((seed) =>
+    conditions.map((condition) => studentCell(config, condition, seed, directory))
+  );
   return config.teacher.weights === undefined ? [teacherCell(config, directory), ...students] : students;
 }
 
@@ -36,11 +38,13 @@ function teacherCell({ teacher, data, training, teacherTraining, seeds }: StudyC
     label: `teacher ${teacher.name}`,
     seed,
     runDirectory: join(directory, TEACHER),
-    config: { task: "train", model: teacher, data, training: { ...training, epochs, optimizer: { ...training.optimizer, learningRate }, seed } },
+    config: { task: "train", model: teacher, data,
+      training: { ...training, epochs, optimizer: { ...training.optimizer, learningRate }, seed } },
   };
 }
 
-function studentCell(config: StudyConfig, { id: condition, label, method }: Condition, seed: number, directory: string): Cell {
+function studentCell(config: StudyConfig, { id: condition, label, method }: Condition, seed: number,
+  directory: string): Cell {
   const { student, data } = config;
   const id = `${condition}-seed${seed}`;
   const training = { ...config.training, seed };

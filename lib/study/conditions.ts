@@ -25,11 +25,17 @@ const RERUN = { teacher: "resnet56", student: "resnet20", data: "cifar100", epoc
 
 /** Whether a study is comparable with that re-run. */
 export function isRerun({ teacher, student, data, training }: StudyConfig): boolean {
-  return teacher.name === RERUN.teacher && student.name === RERUN.student && data.kind === RERUN.data && training.epochs === RERUN.epochs;
+  return teacher.name === RERUN.teacher && student.name === RERUN.student && data.kind === RERUN.data &&
+    training.epochs === RERUN.epochs;
 }
 
 export const STUDENT_ALONE: Condition = {
-  id: "student-alone", label: "student alone", method: null, stage: null, teacherStage: null, published: 69.06,
+  id: "student-alone",
+  label: "student alone",
+  method: null,
+  stage: null,
+  teacherStage: null,
+  published: 69.06,
 };
 
 /**
@@ -39,10 +45,14 @@ export const STUDENT_ALONE: Condition = {
 const ABLATION = [
   { id: "same-stage-l2", label: "same stages, L2", published: 69.5, method: { kind: "multi-layer", distance: "l2" } },
   { id: "pairs-l2", label: "review pairs (b), L2", published: 69.53, method: { kind: "review-pairs", distance: "l2" } },
-  { id: "residual-sum-l2", label: "residual (d), addition, L2", published: 69.92, method: { kind: "review", fusion: "sum", distance: "l2" } },
-  { id: "residual-abf-l2", label: "residual (d), ABF, L2", published: 71.28, method: { kind: "review", fusion: "abf", distance: "l2" } },
-  { id: "residual-sum-hcl", label: "residual (d), addition, HCL", published: 71.51, method: { kind: "review", fusion: "sum", distance: "hcl" } },
-  { id: "residual-abf-hcl", label: "residual (d), ABF, HCL", published: 71.79, method: { kind: "review", fusion: "abf", distance: "hcl" } },
+  { id: "residual-sum-l2", label: "residual (d), addition, L2", published: 69.92,
+    method: { kind: "review", fusion: "sum", distance: "l2" } },
+  { id: "residual-abf-l2", label: "residual (d), ABF, L2", published: 71.28,
+    method: { kind: "review", fusion: "abf", distance: "l2" } },
+  { id: "residual-sum-hcl", label: "residual (d), addition, HCL", published: 71.51,
+    method: { kind: "review", fusion: "sum", distance: "hcl" } },
+  { id: "residual-abf-hcl", label: "residual (d), ABF, HCL", published: 71.79,
+    method: { kind: "review", fusion: "abf", distance: "hcl" } },
 ] as const satisfies readonly (Pick<Condition, "id" | "label" | "published"> & { readonly method: MethodInput })[];
 
 /** The rows of a study, starting with the student alone. `stages`: the matched stages. */
@@ -53,7 +63,8 @@ export function conditionsOf(config: StudyConfig, stages: MatchedStages): readon
     case "stages":
       return [STUDENT_ALONE, ...stagePairs(config, stages)];
     case "seeds":
-      return [STUDENT_ALONE, { ...STUDENT_ALONE, id: "distilled", label: "student distilled", method: config.method, published: null }];
+      return [STUDENT_ALONE, { ...STUDENT_ALONE, id: "distilled", label: "student distilled", method: config.method,
+        published: null }];
   }
 }
 
@@ -62,18 +73,22 @@ function ablationRows({ method }: ConfigOf<"ablation">): Condition[] {
   return ABLATION.map(({ method: own, ...row }) => ({
     ...STUDENT_ALONE,
     ...row,
-    method: parse(Method, own.kind === "review" ? { ...common, ...(midChannels === undefined ? {} : { midChannels }), ...own } : { ...common, ...own }, row.label),
+    method: parse(Method,
+      own.kind === "review" ? { ...common, ...(midChannels === undefined ? {} : { midChannels }), ...own }
+        : { ...common, ...own }, row.label),
   }));
 }
 
 function stagePairs({ method }: ConfigOf<"stages">, { student }: MatchedStages): Condition[] {
   const numbers = student.map((_, index) => index + 1);
-  return numbers.flatMap((stage) => numbers.map((teacherStage) => ({
-    id: `stage-${stage}-from-${teacherStage}`,
-    label: `student stage ${stage} from teacher stage ${teacherStage}`,
-    method: parse(Method, { kind: "single-layer", ...method, stage, teacherStage }, "method"),
-    stage,
-    teacherStage,
-    published: null,
-  })));
+  return numbers.flatMap((stage) =>
+    numbers.map((teacherStage) => ({
+      id: `stage-${stage}-from-${teacherStage}`,
+      label: `student stage ${stage} from teacher stage ${teacherStage}`,
+      method: parse(Method, { kind: "single-layer", ...method, stage, teacherStage }, "method"),
+      stage,
+      teacherStage,
+      published: null,
+    }))
+  );
 }

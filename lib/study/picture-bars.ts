@@ -1,6 +1,7 @@
 import type { BarSeriesOption, CustomSeriesOption } from "echarts";
 import type { Spread, StudyResult } from "../config/schemas/study.js";
-import { BASE, capitalized, FONT, FRAME, INK, measureOf, QUIET_INK, signed, subject, TEXT, textWidth, type Chart } from "./picture-style.js";
+import { BASE, capitalized, FONT, FRAME, INK, measureOf, QUIET_INK, signed, subject, TEXT, textWidth,
+  type Chart } from "./picture-style.js";
 
 const ROW = 46;
 const THICKNESS = 18;
@@ -38,7 +39,8 @@ export function ablationBars(result: StudyResult): Chart | undefined {
     if (last === null) return null;
     const value = `${last.mean.toFixed(1)}${unit}`;
     if (method === null) return { value: 0, deviation: null, text: value };
-    return gain === null ? null : { value: gain.mean, deviation: gain.deviation, text: `${signed(gain.mean)}  (${value})` };
+    return gain === null ? null
+      : { value: gain.mean, deviation: gain.deviation, text: `${signed(gain.mean)}  (${value})` };
   });
   return barChart({
     title: `Gain in ${title} of the last epoch over the student alone, by design step: ${subject(config)}`,
@@ -48,7 +50,10 @@ export function ablationBars(result: StudyResult): Chart | undefined {
   });
 }
 
-/** The primary metric of the last and of the best epoch, mean and deviation over seeds; `undefined` where no cell is done. */
+/**
+ * The primary metric of the last and of the best epoch, mean and deviation over seeds; `undefined` where no cell is
+ * done.
+ */
 export function seedBars({ conditions, config, taskInfo, teacherMetric }: StudyResult): Chart | undefined {
   if (conditions.every(({ last }) => last === null)) return undefined;
   const { title, unit } = measureOf(taskInfo);
@@ -60,14 +65,16 @@ export function seedBars({ conditions, config, taskInfo, teacherMetric }: StudyR
       { name: "last epoch", bars: conditions.map(({ last }) => spreadBar(last, unit)) },
       { name: "best epoch (chosen on the test set)", bars: conditions.map(({ best }) => spreadBar(best, unit)) },
     ],
-    reference: teacherMetric === null ? undefined : { value: teacherMetric, text: `teacher ${teacherMetric.toFixed(1)}${unit}` },
+    reference: teacherMetric === null ? undefined
+      : { value: teacherMetric, text: `teacher ${teacherMetric.toFixed(1)}${unit}` },
   });
 }
 
 function spreadBar(spread: Spread | null, unit: string): Bar | null {
   if (spread === null) return null;
   const { mean, deviation } = spread;
-  return { value: mean, deviation, text: `${mean.toFixed(1)}${deviation === null ? "" : ` ± ${deviation.toFixed(1)}`}${unit}` };
+  return { value: mean, deviation,
+    text: `${mean.toFixed(1)}${deviation === null ? "" : ` ± ${deviation.toFixed(1)}`}${unit}` };
 }
 
 /** Horizontal bars that start at 0, so that their lengths are comparable. */
@@ -77,7 +84,9 @@ function barChart({ title, axisTitle, rows, series, reference }: BarChart): Char
   const top = MARGIN.top + (several ? 28 : 0) + (reference === undefined ? 0 : 18);
   const height = rows.length * Math.max(ROW, series.length * (THICKNESS + GAP) + 20);
   // The longest bar ends within the plot, so its text fits into this margin.
-  const right = Math.ceil(Math.max(...series.flatMap(({ bars }) => bars.map((bar) => textWidth(bar?.text ?? "", TEXT.label))))) + MARGIN.right;
+  const right =
+    Math.ceil(Math.max(...series.flatMap(({ bars }) => bars.map((bar) => textWidth(bar?.text ?? "", TEXT.label))))) +
+    MARGIN.right;
   return {
     width: left + PLOT_WIDTH + right,
     height: top + height + MARGIN.bottom,
@@ -85,7 +94,11 @@ function barChart({ title, axisTitle, rows, series, reference }: BarChart): Char
     option: {
       ...BASE,
       grid: { left, top, width: PLOT_WIDTH, height },
-      ...(several ? { legend: { left, top: 4, itemWidth: 14, itemHeight: 10, itemGap: 24, padding: 0, textStyle: { fontSize: TEXT.label, color: INK }, selectedMode: false } } : {}),
+      ...(several
+        ? {
+          legend: { left, top: 4, itemWidth: 14, itemHeight: 10, itemGap: 24, padding: 0,
+            textStyle: { fontSize: TEXT.label, color: INK }, selectedMode: false },
+        } : {}),
       xAxis: {
         type: "value",
         name: axisTitle,
@@ -114,7 +127,8 @@ function barChart({ title, axisTitle, rows, series, reference }: BarChart): Char
   };
 }
 
-function filled(name: string, bars: readonly (Bar | null)[], index: number, reference: BarChart["reference"]): BarSeriesOption {
+function filled(name: string, bars: readonly (Bar | null)[], index: number,
+  reference: BarChart["reference"]): BarSeriesOption {
   return {
     type: "bar",
     name,
@@ -133,7 +147,8 @@ function offset(index: number, count: number): number {
 }
 
 /** Axis limits at round numbers. */
-function range(bars: readonly (Bar | null)[], reference: BarChart["reference"]): { min: number; max: number; interval: number } {
+function range(bars: readonly (Bar | null)[],
+  reference: BarChart["reference"]): { min: number; max: number; interval: number } {
   const known = bars.filter((bar) => bar !== null);
   const highest = Math.max(0, reference?.value ?? 0, ...known.map(({ value, deviation }) => value + (deviation ?? 0)));
   const lowest = Math.min(0, ...known.map(({ value, deviation }) => value - (deviation ?? 0)));
@@ -166,14 +181,24 @@ function endings(bars: readonly (Bar | null)[], shift: number): CustomSeriesOpti
         type: "text" as const,
         // The white outline keeps the text readable over a line.
         style: {
-          text, x: end + 8, y, fontFamily: FONT, fontSize: TEXT.label, fill: INK, stroke: "#ffffff", lineWidth: 3, verticalAlign: "middle" as const,
+          text,
+          x: end + 8,
+          y,
+          fontFamily: FONT,
+          fontSize: TEXT.label,
+          fill: INK,
+          stroke: "#ffffff",
+          lineWidth: 3,
+          verticalAlign: "middle" as const,
         },
       };
       if (deviation === null) return { type: "group", children: [label] };
       const [from, to, half] = [at(value - deviation), at(value + deviation), 4];
-      const line = (x1: number, y1: number, x2: number, y2: number) =>
-        ({ type: "line" as const, shape: { x1, y1, x2, y2 }, style: { stroke: INK, lineWidth: 1.2 } });
-      return { type: "group", children: [line(from, y, to, y), line(from, y - half, from, y + half), line(to, y - half, to, y + half), label] };
+      const line = (x1: number, y1: number, x2: number, y2: number) => ({ type: "line" as const,
+        shape: { x1, y1, x2, y2 }, style: { stroke: INK, lineWidth: 1.2 } });
+      return { type: "group",
+        children: [line(from, y, to, y), line(from, y - half, from, y + half), line(to, y - half, to, y + half),
+          label] };
     },
   };
 }

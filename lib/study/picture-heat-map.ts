@@ -1,5 +1,6 @@
 import type { ConditionResult, StudyResult } from "../config/schemas/study.js";
-import { BASE, capitalized, FONT, FRAME, INK, measureOf, QUIET_INK, signed, subject, TEXT, type Chart } from "./picture-style.js";
+import { BASE, capitalized, FONT, FRAME, INK, measureOf, QUIET_INK, signed, subject, TEXT,
+  type Chart } from "./picture-style.js";
 
 const CELL = 78;
 const MARGIN = { left: 104, top: 16, bottom: 76 } as const;
@@ -34,7 +35,12 @@ export function stagesHeatMap(result: StudyResult): Chart | undefined {
       xAxis: { ...axis(teacher), name: "Teacher stage", nameGap: 48 },
       yAxis: { ...axis(student), name: "Student stage", nameGap: 76, inverse: true },
       visualMap: {
-        type: "continuous", show: false, min: -reach, max: reach, dimension: 2, inRange: { color: DIVERGING },
+        type: "continuous",
+        show: false,
+        min: -reach,
+        max: reach,
+        dimension: 2,
+        inRange: { color: DIVERGING },
       },
       series: [{
         type: "heatmap",
@@ -75,7 +81,8 @@ function cell({ stage, teacherStage, gain }: ConditionResult, reach: number) {
   const color = Math.abs(gain.mean) > DARK * reach ? "#ffffff" : INK;
   return {
     value: [...place, gain.mean],
-    label: { formatter: `${signed(gain.mean)}${deviation}`, color, rich: { small: { fontSize: TEXT.small, color, lineHeight: 16 } } },
+    label: { formatter: `${signed(gain.mean)}${deviation}`, color,
+      rich: { small: { fontSize: TEXT.small, color, lineHeight: 16 } } },
   };
 }
 
@@ -104,7 +111,11 @@ function scale(reach: number, left: number, height: number, differenceUnit: stri
       rotation: Math.PI / 2,
       style: {
         text: `Difference to the student alone${differenceUnit}`,
-        fontFamily: FONT, fontSize: TEXT.axisTitle, fill: INK, align: "center" as const, verticalAlign: "middle" as const,
+        fontFamily: FONT,
+        fontSize: TEXT.axisTitle,
+        fill: INK,
+        align: "center" as const,
+        verticalAlign: "middle" as const,
       },
     },
   ];

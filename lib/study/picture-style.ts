@@ -30,7 +30,9 @@ export function textWidth(text: string, size: number): number {
 }
 
 /** How pictures call the primary metric of a study: its title, its value with the unit, and the unit of differences. */
-export function measureOf(task: TaskInfo): { readonly title: string; readonly unit: string; readonly differenceUnit: string } {
+export function measureOf(
+  task: TaskInfo,
+): { readonly title: string; readonly unit: string; readonly differenceUnit: string } {
   const { title, unit } = primaryMetric(task);
   return { title, unit: unit === "" ? "" : ` ${unit}`, differenceUnit: unit === "%" ? " (points)" : "" };
 }
@@ -60,7 +62,9 @@ export function finished(svg: string, title: string): string {
 
 /** The networks and data of a picture, as text. */
 export function subject({ student, teacher, data }: {
-  readonly student: { readonly name: string }; readonly teacher: { readonly name: string }; readonly data: { readonly kind: string };
+  readonly student: { readonly name: string };
+  readonly teacher: { readonly name: string };
+  readonly data: { readonly kind: string };
 }): string {
   return `${student.name} under ${teacher.name} on ${data.kind}`;
 }

@@ -21,12 +21,16 @@ async function loadEcharts(): Promise<Echarts | undefined> {
 }
 
 /** Draws the results of a study as a picture for a paper: a heat map of stages, or bars. */
-export async function drawPicture(result: StudyResult, load: () => Promise<Echarts | undefined> = loadEcharts): Promise<Picture> {
+export async function drawPicture(result: StudyResult,
+  load: () => Promise<Echarts | undefined> = loadEcharts): Promise<Picture> {
   const chart = chartOf(result);
   if (chart === undefined) return { missing: "no picture was drawn: too few cells are done" };
   const library = await load();
   if (library === undefined) {
-    return { missing: "no picture was drawn: the package echarts is not installed. Run `npm install echarts`, then the same study again." };
+    return {
+      missing:
+        "no picture was drawn: the package echarts is not installed. Run `npm install echarts`, then the same study again.",
+    };
   }
   const view = library.init(null, null, { renderer: "svg", ssr: true, width: chart.width, height: chart.height });
   try {

@@ -18,7 +18,9 @@ const columnsOf = ({ metrics, primaryMetric }: TaskInfo): readonly Column[] => [
   { head: "teacher_stage", value: (_, row) => row?.teacherStage },
   { head: "seed", value: ({ seed }) => seed },
   { head: "status", value: ({ status }) => status },
-  ...metrics.map(({ name }): Column => ({ head: `last_${name}`, value: ({ last }) => (last === null ? null : namedValue(last, name)) })),
+  ...metrics.map(({ name }): Column => ({ head: `last_${name}`,
+    value: ({ last }) => (last === null ? null : namedValue(last, name)) })
+  ),
   { head: `best_${primaryMetric}`, value: ({ best }) => (best === null ? null : namedValue(best, primaryMetric)) },
   { head: "best_epoch", value: ({ best }) => (best === null ? null : best.epoch + 1) },
   { head: "seconds", value: ({ seconds }) => seconds },
@@ -26,7 +28,9 @@ const columnsOf = ({ metrics, primaryMetric }: TaskInfo): readonly Column[] => [
 ];
 
 /** One line per cell under a line of names, as RFC 4180 has it but for line ends, which are those of Unix. */
-export function resultsCsv({ cells, conditions, taskInfo }: Pick<StudyResult, "cells" | "conditions" | "taskInfo">): string {
+export function resultsCsv(
+  { cells, conditions, taskInfo }: Pick<StudyResult, "cells" | "conditions" | "taskInfo">,
+): string {
   const columns = columnsOf(taskInfo);
   const rows = cells.map((cell) => {
     const condition = conditions.find(({ id }) => id === cell.condition);

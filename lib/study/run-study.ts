@@ -3,7 +3,8 @@ import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import { runDistillation, runTraining } from "../runs/experiment.js";
 import type { Settings } from "../config/merge-settings.js";
 import type { Evaluation, FitEvent } from "../config/schemas/events.js";
-import type { CellResult, StudyConfig, StudyConfigInput, StudyEvent, StudyResult, StudySystem } from "../config/schemas/study.js";
+import type { CellResult, StudyConfig, StudyConfigInput, StudyEvent, StudyResult,
+  StudySystem } from "../config/schemas/study.js";
 import type { TaskInfo } from "../config/schemas/task.js";
 import { systemInfo } from "../api/system.js";
 import { namedValue, registryTask } from "../api/task.js";
@@ -20,31 +21,37 @@ import { summarize } from "./summary.js";
 
 /** Options of a study: its directory and a signal that stops it. */
 export interface StudyOptions {
-  /** Directory of the study: one run directory per cell, and the results. Running the same study in it again resumes it. */
+  /**
+   * Directory of the study: one run directory per cell, and the results. Running the same study in it again resumes it.
+   */
   readonly directory: string;
   /** Stops within one step and saves. */
   readonly signal?: AbortSignal | undefined;
-  /** Take over the directory, and those of the cells, from a study on another machine that did not release them. Default false. */
+  /**
+   * Take over the directory, and those of the cells, from a study on another machine that did not release them. Default
+   * false.
+   */
   readonly forceUnlock?: boolean | undefined;
 }
 
 /**
- * Trains all cells of a study, one after the other; skips finished cells and resumes a stopped one. A failed cell is reported and
- * the others continue. Writes tables and a picture into the study's directory.
+ * Trains all cells of a study, one after the other; skips finished cells and resumes a stopped one. A failed cell is
+ * reported and the others continue. Writes tables and a picture into the study's directory.
  *
  * @returns the results, including cells that failed or that wait for a failed teacher.
- * @throws `CONFIG_INVALID`, `UNKNOWN_NAME`; `RUN_MISMATCH`: the directory holds another study; `RUN_DIRECTORY`; `RUN_LOCKED`: another
- * process writes to it; `SAVE_FAILED`: it was stopped, but a cell could not be saved; `ABORTED` after `signal` was aborted and the
- * state saved; and errors from loading the data or the teacher's weights.
+ * @throws `CONFIG_INVALID`, `UNKNOWN_NAME`; `RUN_MISMATCH`: the directory holds another study; `RUN_DIRECTORY`;
+ * `RUN_LOCKED`: another process writes to it; `SAVE_FAILED`: it was stopped, but a cell could not be saved; `ABORTED`
+ * after `signal` was aborted and the state saved; and errors from loading the data or the teacher's weights.
  * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), the source of these analyses
  *
  * @example
  * ```ts
- * const study = { kind: "ablation", teacher: { name: "resnet56" }, student: { name: "resnet20" }, seeds: [0, 1, 2] } as const;
- * for await (const event of runStudy(study, { directory: "runs/ablation" })) console.log(event.type);
+ * const study = { kind: "ablation", teacher: { name: "resnet56" }, student: { name: "resnet20" }, seeds: [0, 1, 2] } as
+ * const; for await (const event of runStudy(study, { directory: "runs/ablation" })) console.log(event.type);
  * ```
  */
-export async function* runStudy(input: StudyConfigInput | Settings, options: StudyOptions): AsyncGenerator<StudyEvent, StudyResult, void> {
+export async function* runStudy(input: StudyConfigInput | Settings,
+  options: StudyOptions): AsyncGenerator<StudyEvent, StudyResult, void> {
   const config = parseStudyConfig(input);
   throwIfAborted(options.signal, "the study");
   const stages = matchedStages(config.student.name, config.teacher.name);
@@ -55,11 +62,14 @@ export async function* runStudy(input: StudyConfigInput | Settings, options: Stu
   for (const cell of cells) states.set(cell, await inspectCell(cell));
   using inputs = new SharedInputs(config.data);
   try {
-    return yield* new Study({ config, stages, conditions, directory, cells, inputs, signal: options.signal, forceUnlock: options.forceUnlock }, states, await directory.readResult()).run();
+    return yield* new Study({ config, stages, conditions, directory, cells, inputs, signal: options.signal,
+      forceUnlock: options.forceUnlock }, states, await directory.readResult()).run();
   } catch (error) {
     if (options.signal?.aborted !== true || !isReviewKdError(error) || error.code !== "ABORTED") throw error;
     const remedy = "Run the same study in the same directory to resume it (on the command line: the same command).";
-    throw new ReviewKdError("ABORTED", `the study at ${directory.path} was stopped and its state saved. ${remedy}`, { cause: error });
+    throw new ReviewKdError("ABORTED", `the study at ${directory.path} was stopped and its state saved. ${remedy}`, {
+      cause: error,
+    });
   }
 }
 
@@ -82,7 +92,8 @@ class Study {
   /** Of the process that trained; that of an earlier one until this one does. */
   #system: StudySystem | undefined;
 
-  constructor(private readonly parts: StudyParts, private readonly states: Map<Cell, CellState>, earlier: StudyResult | undefined) {
+  constructor(private readonly parts: StudyParts, private readonly states: Map<Cell, CellState>,
+    earlier: StudyResult | undefined) {
     this.#clock = new EtaEstimator(parts.cells);
     this.#taskInfo = registryTask();
     this.#teacherMetric = earlier?.teacherMetric ?? null;
@@ -116,7 +127,10 @@ class Study {
     };
   }
 
-  /** Detects problems that would affect every cell before the first one: unreadable data, teacher weights that do not fit. */
+  /**
+   * Detects problems that would affect every cell before the first one: unreadable data, teacher weights that do not
+   * fit.
+   */
   async #prepare(): Promise<void> {
     const { cells, inputs, config, signal } = this.parts;
     if (cells.every((cell) => this.#state(cell).is === "done")) return;
@@ -137,14 +151,16 @@ class Study {
       if (found.is !== "done") {
         yield { type: "cell-start", ...place, label, seed, resumed: found.is === "begun" };
         for await (const run of this.#train(cell, found.is === "begun")) {
-          if (run.type === "end") this.states.set(cell, { is: "done", last: run.last, best: run.best, seconds: run.seconds });
+          if (run.type === "end")
+            this.states.set(cell, { is: "done", last: run.last, best: run.best, seconds: run.seconds });
           yield { type: "cell-run", ...place, run, etaSeconds: this.#clock.during(cell, run) };
         }
       }
     } catch (error) {
       if (this.parts.signal?.aborted === true) throw error;
       this.#clock.finished(cell, null);
-      const failure = isReviewKdError(error) ? error : new ReviewKdError("INTERNAL", messageOf(error), { cause: error });
+      const failure = isReviewKdError(error) ? error
+        : new ReviewKdError("INTERNAL", messageOf(error), { cause: error });
       this.states.set(cell, { is: "failed", error: failure });
       yield { type: "cell-failed", ...place, label, seed, code: failure.code, message: failure.message };
       return;
@@ -164,7 +180,8 @@ class Study {
       return;
     }
     try {
-      yield* runDistillation(config, { data, teacher: await inputs.teacher(config) }, { runDirectory, resume, forceUnlock, signal });
+      yield* runDistillation(config, { data, teacher: await inputs.teacher(config) }, { runDirectory, resume,
+        forceUnlock, signal });
     } finally {
       inputs.used(config);
     }
@@ -208,7 +225,9 @@ class Study {
       teacherMetric: this.#teacherMetric,
       stages,
       cells,
-      conditions: conditions.map((condition) => summarize(condition, cells, { published: isRerun(config), taskInfo: this.#taskInfo })),
+      conditions: conditions.map((condition) =>
+        summarize(condition, cells, { published: isRerun(config), taskInfo: this.#taskInfo })
+      ),
     };
   }
 
@@ -232,5 +251,6 @@ class Study {
 
 async function studySystem(): Promise<StudySystem> {
   const { version, node, platform, libtorch, cuda, threads, cpu } = await systemInfo();
-  return { version, node, platform, libtorch: { version: libtorch.version, cudaBuild: libtorch.cudaBuild }, cuda, threads, cpu };
+  return { version, node, platform, libtorch: { version: libtorch.version, cudaBuild: libtorch.cudaBuild }, cuda,
+    threads, cpu };
 }

@@ -22,7 +22,8 @@ export class SharedInputs implements Disposable {
   async teacher({ teacher, training }: Pick<DistillConfig, "teacher" | "training">): Promise<Model> {
     if (this.#teacher?.weights !== teacher.weights) {
       this.#unloadTeacher();
-      this.#teacher = { model: await buildModel(teacher, await this.data(), training.seed, training.device), weights: teacher.weights };
+      this.#teacher = { model: await buildModel(teacher, await this.data(), training.seed, training.device),
+        weights: teacher.weights };
     }
     return this.#teacher.model;
   }
@@ -40,6 +41,8 @@ export class SharedInputs implements Disposable {
   [Symbol.dispose](): void {
     this.#unloadTeacher();
     // A data set that could not be loaded has nothing to free.
-    void this.#data?.then((data) => { data.dispose(); }, () => undefined);
+    void this.#data?.then((data) => {
+      data.dispose();
+    }, () => undefined);
   }
 }

@@ -11,7 +11,8 @@ import { ReviewKdError } from "../errors.js";
  * ```
  */
 export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number | null } {
-  if (values.length === 0) throw new ReviewKdError("INVALID_ARGUMENT", "invalid values for a mean: expected one or more, received none.");
+  if (values.length === 0)
+    throw new ReviewKdError("INVALID_ARGUMENT", "invalid values for a mean: expected one or more, received none.");
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   if (values.length < 2) return { mean, deviation: null };
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);

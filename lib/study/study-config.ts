@@ -1,7 +1,8 @@
 import { presetSettings } from "../config/config-file.js";
 import { isSettings, mergeSettings, type Settings } from "../config/merge-settings.js";
 import { DEFAULT_KINDS } from "../config/schemas/run-config.js";
-import { AblationConfig, StagesConfig, StudyConfig, type StudyConfigInput, type StudyKind } from "../config/schemas/study.js";
+import { AblationConfig, StagesConfig, StudyConfig, type StudyConfigInput,
+  type StudyKind } from "../config/schemas/study.js";
 import { parse } from "../config/validation.js";
 
 /** The method settings that are configurable in each kind of study; all of them for `seeds`. */
@@ -19,8 +20,8 @@ const METHOD_KEYS: Readonly<Record<StudyKind, readonly string[] | undefined>> = 
  *
  * @example
  * ```ts
- * const config = parseStudyConfig({ kind: "seeds", preset: "resnet56-resnet20", teacher: { name: "resnet56" }, student: { name: "resnet20" } });
- * ```
+ * const config = parseStudyConfig({ kind: "seeds", preset: "resnet56-resnet20", teacher: { name: "resnet56" }, student:
+ * { name: "resnet20" } }); ```
  */
 export function parseStudyConfig(input: StudyConfigInput | Settings, what = "the study's configuration"): StudyConfig {
   const settings = input as Settings;

@@ -1,7 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { assertSameConfig } from "../runs/config-changes.js";
-import { withDirectoryErrors, tryParseJson, readText, removeTemporaries, writeAtomic } from "../runs/directory-files.js";
+import { withDirectoryErrors, tryParseJson, readText, removeTemporaries,
+  writeAtomic } from "../runs/directory-files.js";
 import { DirectoryLock } from "../runs/directory-lock.js";
 import { ReviewKdError } from "../errors.js";
 import { StudyResult, type StudyConfig, type StudyKind } from "../config/schemas/study.js";
@@ -53,10 +54,13 @@ export class StudyDirectory implements Disposable {
 /**
  * Creates the directory of a study, or opens it if it holds the same study.
  *
- * @throws `RUN_DIRECTORY`: it cannot be created or read; `RUN_MISMATCH`: it holds another study; `RUN_LOCKED`: another process writes to it.
+ * @throws `RUN_DIRECTORY`: it cannot be created or read; `RUN_MISMATCH`: it holds another study; `RUN_LOCKED`: another
+ * process writes to it.
  */
 export async function openStudyDirectory(
-  path: string, config: StudyConfig, options: { readonly forceUnlock?: boolean | undefined } = {},
+  path: string,
+  config: StudyConfig,
+  options: { readonly forceUnlock?: boolean | undefined } = {},
 ): Promise<StudyDirectory> {
   await withDirectoryErrors(path, () => mkdir(path, { recursive: true }));
   const directory = new StudyDirectory(path, await DirectoryLock.take(path, options));

@@ -5,10 +5,16 @@ import { namedValue, primaryMetric } from "../api/task.js";
 import { aloneCellId } from "./cells.js";
 import { STUDENT_ALONE, type Condition } from "./conditions.js";
 
-/** Means and deviations of the primary metric of a condition over its cells that are done; gains pair cells of the same seed. */
-export function summarize(condition: Condition, cells: readonly CellResult[], options: { readonly published: boolean; readonly taskInfo: TaskInfo }): ConditionResult {
+/**
+ * Means and deviations of the primary metric of a condition over its cells that are done; gains pair cells of the same
+ * seed.
+ */
+export function summarize(condition: Condition, cells: readonly CellResult[],
+  options: { readonly published: boolean; readonly taskInfo: TaskInfo }): ConditionResult {
   const metric = primaryMetric(options.taskInfo);
-  const valueOf = (result: object | null): number | undefined => (result === null ? undefined : namedValue(result, metric.name));
+  const valueOf = (
+    result: object | null,
+  ): number | undefined => (result === null ? undefined : namedValue(result, metric.name));
   const done = cells.filter((cell) => cell.condition === condition.id && cell.status === "done");
   return {
     ...condition,
@@ -21,7 +27,9 @@ export function summarize(condition: Condition, cells: readonly CellResult[], op
 }
 
 /** By how much a cell is better than the student alone with the same seed, if both are done. */
-function improvement({ seed, last }: CellResult, cells: readonly CellResult[], { name, higherIsBetter }: MetricInfo): number | undefined {
+function improvement({ seed, last }: CellResult, cells: readonly CellResult[], { name, higherIsBetter }: MetricInfo):
+  | number
+  | undefined {
   const alone = cells.find(({ id }) => id === aloneCellId(seed))?.last ?? null;
   if (last === null || alone === null) return undefined;
   const difference = namedValue(last, name) - namedValue(alone, name);

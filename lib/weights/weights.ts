@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { TRAINING_METADATA } from "../api/checkpoint-metadata.js";
 import { classNamesIn, readWeightsInfo } from "../api/model.js";
 import { toEntries, toStateDict, type StateDict } from "../api/tensor.js";
-import { ConvertOptions, WeightsChoice, type ConvertOptionsInput, type WeightsInspection } from "../config/schemas/weights.js";
+import { ConvertOptions, WeightsChoice, type ConvertOptionsInput,
+  type WeightsInspection } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
@@ -29,8 +30,8 @@ export async function inspectWeights(path: string, options: WeightsChoice = {}):
 }
 
 /**
- * Reads the state dict and metadata of a file of any format. Losslessly converts float16 to float32, narrower integers to int64,
- * and booleans to uint8.
+ * Reads the state dict and metadata of a file of any format. Losslessly converts float16 to float32, narrower integers
+ * to int64, and booleans to uint8.
  *
  * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `UNKNOWN_NAME` (a key).
  * @example
@@ -39,14 +40,15 @@ export async function inspectWeights(path: string, options: WeightsChoice = {}):
  * console.log(Object.keys(state), metadata["epoch"]);
  * ```
  */
-export async function readStateDict(path: string, options: WeightsChoice = {}): Promise<{ state: StateDict; metadata: Metadata }> {
+export async function readStateDict(path: string,
+  options: WeightsChoice = {}): Promise<{ state: StateDict; metadata: Metadata }> {
   const { entries, metadata } = await addon().readStateDict(path, parse(WeightsChoice, options, "options"));
   return { state: toStateDict(entries), metadata };
 }
 
 /**
- * Writes a state dict atomically to a `.safetensors`, `.pt` or `.pth` file. In Python, `torch.load(path, weights_only=True)`
- * reads the latter two; the result has `metadata` as an attribute.
+ * Writes a state dict atomically to a `.safetensors`, `.pt` or `.pth` file. In Python,
+ * `torch.load(path, weights_only=True)` reads the latter two; the result has `metadata` as an attribute.
  *
  * @throws ReviewKdError `FILE_UNSUPPORTED` (another extension), `FILE_ACCESS`, `INVALID_ARGUMENT`, `DISPOSED`.
  * @example
@@ -54,7 +56,8 @@ export async function readStateDict(path: string, options: WeightsChoice = {}): 
  * await writeStateDict("head.pt", { "fc.bias": Tensor.from([0, 1], [2]) }, { note: "by hand" });
  * ```
  */
-export async function writeStateDict(path: string, state: Readonly<StateDict>, metadata: Readonly<Metadata> = {}): Promise<void> {
+export async function writeStateDict(path: string, state: Readonly<StateDict>,
+  metadata: Readonly<Metadata> = {}): Promise<void> {
   await addon().writeStateDict(path, toEntries(state), { ...metadata });
 }
 
@@ -63,8 +66,8 @@ export async function writeStateDict(path: string, state: Readonly<StateDict>, m
  * prefixes from the names and drops tensors that belong to no network; keeps the file's metadata.
  *
  * @returns the number of tensors.
- * @throws ReviewKdError `INVALID_ARGUMENT` if the output file exists and `overwrite` is not set, and what {@link readStateDict}
- * and {@link writeStateDict} throw.
+ * @throws ReviewKdError `INVALID_ARGUMENT` if the output file exists and `overwrite` is not set, and what
+ * {@link readStateDict} and {@link writeStateDict} throw.
  * @example
  * ```ts
  * await convertWeights("checkpoint.pth", "resnet20.safetensors", { dtype: "float32" });
@@ -81,11 +84,14 @@ export async function convertWeights(from: string, to: string, options: ConvertO
 function withoutTraining(metadata: Readonly<Metadata>): Metadata {
   const isTraining = Object.keys(metadata).some((key) => key.startsWith(SESSION_PREFIX));
   const own = Object.values<string>(TRAINING_METADATA);
-  return Object.fromEntries(Object.entries(metadata).filter(([key]) => !isTraining || !(key.startsWith(SESSION_PREFIX) || own.includes(key))));
+  return Object.fromEntries(
+    Object.entries(metadata).filter(([key]) => !isTraining || !(key.startsWith(SESSION_PREFIX) || own.includes(key))),
+  );
 }
 
 function assertWritable(path: string, overwrite: boolean): void {
   if (overwrite || !existsSync(path)) return;
-  const message = `the file "${path}" already exists. Replace it with \`overwrite: true\` (on the command line --force).`;
+  const message =
+    `the file "${path}" already exists. Replace it with \`overwrite: true\` (on the command line --force).`;
   throw new ReviewKdError("INVALID_ARGUMENT", message);
 }

@@ -1,10 +1,12 @@
-// The API as a worker offers it: a row for each class, method and function. Options that are `unknown` here are checked by the API itself.
+// The API as a worker offers it: a row for each class, method and function. Options that are `unknown` here are checked
+// by the API itself.
 import { z } from "zod";
 import type { DistillerOutput } from "../api/distiller.js";
 import type { ModelOutput } from "../api/model.js";
 import { Count, DType, ModelDType, PositiveCount, Shape } from "../config/schemas/common.js";
 import { Normalization } from "../config/schemas/data.js";
-import { BrokenImage, EpochProgress, EpochSummary, Evaluation, FitEvent, StepResult, SystemInfo } from "../config/schemas/events.js";
+import { BrokenImage, EpochProgress, EpochSummary, Evaluation, FitEvent, StepResult,
+  SystemInfo } from "../config/schemas/events.js";
 import { Matching, Method, TermKind } from "../config/schemas/method.js";
 import { FeatureSpec, ModelInfo } from "../config/schemas/model.js";
 import { PairExplanation } from "../config/schemas/pair.js";
@@ -18,7 +20,8 @@ import type { ClassRowOf, RowOf, Table } from "./table.js";
 import { reference } from "./values.js";
 
 const ref = <Kind extends keyof ApiClasses>(kind: Kind): z.ZodType<ApiClasses[Kind]> => reference(kind);
-const [Tensor, Model, Distiller, Dataset, Split] = [ref("Tensor"), ref("Model"), ref("Distiller"), ref("Dataset"), ref("DatasetSplit")];
+const [Tensor, Model, Distiller, Dataset, Split] = [ref("Tensor"), ref("Model"), ref("Distiller"), ref("Dataset"),
+  ref("DatasetSplit")];
 
 const Options = z.unknown();
 const Path = z.string();
@@ -29,16 +32,23 @@ const KeepAs = z.strictObject({ keepAs: z.string().optional() }).optional();
 const Batch = z.strictObject({ images: Tensor, labels: Tensor });
 const StateDict: z.ZodType<StateDict> = z.record(z.string(), Tensor);
 const Target = z.looseObject({ distiller: Distiller.optional(), model: Model.optional() });
-const Values = z.union([z.instanceof(Float32Array), z.instanceof(Float64Array), z.instanceof(BigInt64Array), z.instanceof(Uint8Array)]);
-const AnyValues = z.union([Values, z.instanceof(Int8Array), z.instanceof(Int16Array), z.instanceof(Int32Array), z.array(z.number())]);
+const Values = z.union([z.instanceof(Float32Array), z.instanceof(Float64Array), z.instanceof(BigInt64Array),
+  z.instanceof(Uint8Array)]);
+const AnyValues = z.union([Values, z.instanceof(Int8Array), z.instanceof(Int16Array), z.instanceof(Int32Array),
+  z.array(z.number())]);
 /** Losses and elements of tensors may be infinite or no numbers. */
 const AnyNumber = z.custom<number>((value) => typeof value === "number", { error: "a number" });
 
 const ModelOutput: z.ZodType<ModelOutput> = z.strictObject({
-  logits: Tensor, features: z.array(z.strictObject({ name: z.string(), before: Tensor, after: Tensor })),
+  logits: Tensor,
+  features: z.array(z.strictObject({ name: z.string(), before: Tensor, after: Tensor })),
 });
 const DistillerOutput: z.ZodType<DistillerOutput> = z.strictObject({
-  studentLogits: Tensor, teacherLogits: Tensor, reviewOutputs: z.array(Tensor), teacherFeatures: z.array(Tensor), perStage: z.array(z.number()),
+  studentLogits: Tensor,
+  teacherLogits: Tensor,
+  reviewOutputs: z.array(Tensor),
+  teacherFeatures: z.array(Tensor),
+  perStage: z.array(z.number()),
   terms: z.array(z.strictObject({ kind: TermKind, loss: z.number(), perStage: z.array(z.number()) })),
 });
 
@@ -51,7 +61,8 @@ const TENSOR = {
 } satisfies ClassRowOf<ApiClasses["Tensor"]>;
 
 const MODEL = {
-  properties: { name: z.string(), numClasses: PositiveCount, dtype: ModelDType, device: z.enum(["cpu", "cuda"]), parameterCount: Count },
+  properties: { name: z.string(), numClasses: PositiveCount, dtype: ModelDType, device: z.enum(["cpu", "cuda"]),
+    parameterCount: Count },
   // A session moves networks to where it computes.
   live: ["device"],
   methods: {
@@ -86,15 +97,23 @@ const SESSION = {
     setLearningRate: { args: [z.unknown()], result: Nothing },
     saveCheckpoint: { args: [Path, Metadata.optional(), KeepAs], result: Nothing, checkpoint: ([path]) => path },
     saveWithinEpoch: {
-      args: [Path, Metadata.optional(), KeepAs], result: z.boolean(), checkpoint: ([path], written) => (written ? path : null),
+      args: [Path, Metadata.optional(), KeepAs],
+      result: z.boolean(),
+      checkpoint: ([path], written) => (written ? path : null),
     },
-    loadCheckpoint: { args: [Path, z.strictObject({ otherTeacher: z.boolean().optional() }).optional()], result: Metadata },
+    loadCheckpoint: { args: [Path, z.strictObject({ otherTeacher: z.boolean().optional() }).optional()],
+      result: Metadata },
   },
 } satisfies ClassRowOf<ApiClasses["Session"]>;
 
 const DATASET = {
   properties: {
-    kind: z.string(), numClasses: PositiveCount, classNames: z.array(z.string()), normalization: Normalization, train: Split, test: Split,
+    kind: z.string(),
+    numClasses: PositiveCount,
+    classNames: z.array(z.string()),
+    normalization: Normalization,
+    train: Split,
+    test: Split,
     brokenImages: z.array(BrokenImage),
   },
   live: ["brokenImages"],
@@ -103,7 +122,10 @@ const DATASET = {
 
 const DATASET_SPLIT = {
   properties: {
-    size: Count, imageShape: z.tuple([z.literal(3), PositiveCount, PositiveCount]), name: z.enum(["train", "test"]), classNames: z.array(z.string()),
+    size: Count,
+    imageShape: z.tuple([z.literal(3), PositiveCount, PositiveCount]),
+    name: z.enum(["train", "test"]),
+    classNames: z.array(z.string()),
   },
   methods: { batches: { args: [Options], item: Batch, result: Nothing } },
 } satisfies ClassRowOf<ApiClasses["DatasetSplit"]>;
@@ -120,12 +142,20 @@ const FUNCTIONS = {
   createSession: { args: [Target], result: ref("Session") },
   loadDataset: { args: [Options], result: Dataset },
   fit: {
-    args: [Target.extend({ data: Dataset })], signal: true, item: FitEvent, result: FitResult,
-    checkpoint: (_, event) => checkpointIn(event), runDirectory: ([{ runDirectory }]) => runDirectory,
+    args: [Target.extend({ data: Dataset })],
+    signal: true,
+    item: FitEvent,
+    result: FitResult,
+    checkpoint: (_, event) => checkpointIn(event),
+    runDirectory: ([{ runDirectory }]) => runDirectory,
   },
   runExperiment: {
-    args: [z.unknown(), Options], signal: true, item: FitEvent, result: FitResult,
-    checkpoint: (_, event) => checkpointIn(event), runDirectory: ([, options]) => options?.runDirectory,
+    args: [z.unknown(), Options],
+    signal: true,
+    item: FitEvent,
+    result: FitResult,
+    checkpoint: (_, event) => checkpointIn(event),
+    runDirectory: ([, options]) => options?.runDirectory,
   },
   explainPair: { args: [Options], signal: true, result: PairExplanation },
   inspectWeights: { args: [Path, Options], result: WeightsInspection },
@@ -136,7 +166,10 @@ const FUNCTIONS = {
 
 /** A row that a class or function of the API lacks does not compile. */
 export const API_TABLE = {
-  classes: { Tensor: TENSOR, Model: MODEL, Distiller: DISTILLER, Session: SESSION, Dataset: DATASET, DatasetSplit: DATASET_SPLIT },
-  constructors: { Tensor: { args: [AnyValues, Shape, z.strictObject({ dtype: DType.optional() }).optional()], result: Tensor } },
+  classes: { Tensor: TENSOR, Model: MODEL, Distiller: DISTILLER, Session: SESSION, Dataset: DATASET,
+    DatasetSplit: DATASET_SPLIT },
+  constructors: {
+    Tensor: { args: [AnyValues, Shape, z.strictObject({ dtype: DType.optional() }).optional()], result: Tensor },
+  },
   functions: FUNCTIONS,
 } satisfies Table;

@@ -1,4 +1,5 @@
-// The API that a worker serves: the package's own functions and classes. Loaded in the worker alone; its caller uses only the types.
+// The API that a worker serves: the package's own functions and classes. Loaded in the worker alone; its caller uses
+// only the types.
 import { Dataset, DatasetSplit } from "../api/dataset.js";
 import { loadDataset } from "../datasets/load-dataset.js";
 import { createDistiller, Distiller } from "../api/distiller.js";
@@ -17,9 +18,21 @@ export const API = {
   classes: { Tensor, Model, Distiller, Session, Dataset, DatasetSplit },
   constructors: { Tensor: (...args: Parameters<typeof Tensor.from>) => Tensor.from(...args) },
   functions: {
-    createModel, createDistiller, createSession, loadDataset, fit, runExperiment, explainPair, inspectWeights, exportStudent, listModels, systemInfo,
+    createModel,
+    createDistiller,
+    createSession,
+    loadDataset,
+    fit,
+    runExperiment,
+    explainPair,
+    inspectWeights,
+    exportStudent,
+    listModels,
+    systemInfo,
   },
 } satisfies Implementation;
 
 export type ApiFunctions = (typeof API)["functions"];
-export type ApiClasses = { readonly [Kind in keyof (typeof API)["classes"]]: (typeof API)["classes"][Kind]["prototype"] };
+export type ApiClasses = {
+  readonly [Kind in keyof (typeof API)["classes"]]: (typeof API)["classes"][Kind]["prototype"];
+};

@@ -12,7 +12,9 @@ import type { Row, Table } from "./table.js";
 import type { ExitStatus, Transport } from "./transport.js";
 import { composeOnce, decode, encode, entryOf, type Reference } from "./values.js";
 
-/** How a worker exited, and where its last training can be resumed. The cause of errors with the code `WORKER_EXITED`. */
+/**
+ * How a worker exited, and where its last training can be resumed. The cause of errors with the code `WORKER_EXITED`.
+ */
 export interface WorkerExit {
   /** The signal that ended the worker; null if it exited by itself, or if the system does not report it. */
   readonly signal: NodeJS.Signals | null;
@@ -63,21 +65,33 @@ export class Connection {
     this.#classes = remoteClasses(table);
     let onReady: CallerFunctions["ready"];
     this.#worker = connect<WorkerFunctions, CallerFunctions>({
-      ready: (protocol, pid) => { onReady(protocol, pid); },
-      progress: (id, value) => { this.#progress(id, value); },
-      update: (handle, property, value) => { this.#update(handle, property, value); },
+      ready: (protocol, pid) => {
+        onReady(protocol, pid);
+      },
+      progress: (id, value) => {
+        this.#progress(id, value);
+      },
+      update: (handle, property, value) => {
+        this.#update(handle, property, value);
+      },
     }, transport, ToCaller, (error) => {
       // A peer that sends invalid messages cannot be relied on. Its exit rejects all calls that wait.
       this.#fault = `it sent an invalid message: ${error.message}`;
       transport.kill();
     });
-    this.exited = new Promise((resolve) => { transport.onExit((status) => { resolve(this.#onExit(status)); }); });
+    this.exited = new Promise((resolve) => {
+      transport.onExit((status) => {
+        resolve(this.#onExit(status));
+      });
+    });
     this.ready = new Promise((resolve, reject) => {
       onReady = (protocol, pid) => {
         if (protocol === PROTOCOL) resolve(pid);
         else reject(otherVersion(protocol));
       };
-      void this.exited.then(() => { reject(this.#exitedDuring("its start")); });
+      void this.exited.then(() => {
+        reject(this.#exitedDuring("its start"));
+      });
     });
     this.ready.catch(() => undefined);
   }
@@ -85,7 +99,9 @@ export class Connection {
   /** The functions of the table. */
   functions(): Readonly<Record<string, (...args: unknown[]) => unknown>> {
     const rows = Object.entries(this.table.functions);
-    return Object.fromEntries(rows.map(([name, row]) => [name, (...args: unknown[]) => this.invoke(null, name, row, args)]));
+    return Object.fromEntries(
+      rows.map(([name, row]) => [name, (...args: unknown[]) => this.invoke(null, name, row, args)]),
+    );
   }
 
   /**
@@ -125,7 +141,9 @@ export class Connection {
 
   #prepare(target: RemoteObject | null, name: string, row: Row, given: readonly unknown[]): Call {
     const id = this.#nextCall++;
-    const abort = (): void => { if (this.#exit === undefined) void this.#worker.abort.asEvent(id); };
+    const abort = (): void => {
+      if (this.#exit === undefined) void this.#worker.abort.asEvent(id);
+    };
     const args = row.args.map((_, index) => given[index]);
     const call = { id, name, row, target, args, signal: undefined, onProgress: undefined, abort };
     if (row.signal !== true) return call;
@@ -137,7 +155,8 @@ export class Connection {
     const { id, name, target, args, signal, onProgress } = call;
     throwIfAborted(signal, name);
     if (this.#closing) {
-      throw new ReviewKdError("DISPOSED", `invalid worker: expected an open one for ${name}, received a closed one. Start another.`);
+      throw new ReviewKdError("DISPOSED",
+        `invalid worker: expected an open one for ${name}, received a closed one. Start another.`);
     }
     const [handle, sent] = [target === null ? null : referTo(target).handle, this.#encode(args)];
     this.#calls.set(id, call);
@@ -153,7 +172,9 @@ export class Connection {
   async #call(call: Call): Promise<unknown> {
     const { name, row, args } = call;
     try {
-      const sent = await this.#start(call).finally(() => { if (call.failure !== undefined) throw call.failure.error; });
+      const sent = await this.#start(call).finally(() => {
+        if (call.failure !== undefined) throw call.failure.error;
+      });
       const value = this.#decode(row.result, sent, `answer to ${name}`);
       this.#saved(row.checkpoint?.(args, value));
       return value;
@@ -165,9 +186,11 @@ export class Connection {
   /** Each item is requested, as in a single process, so that nothing accumulates. */
   async *#iterate(call: Call, item: z.ZodType): AsyncGenerator<unknown, unknown, void> {
     const { id, name, row, args } = call;
-    const step = composeOnce(row, () => z.discriminatedUnion("done", [
-      z.strictObject({ done: z.literal(false), value: item }), z.strictObject({ done: z.literal(true), value: row.result }),
-    ]));
+    const step = composeOnce(row, () =>
+      z.discriminatedUnion("done", [
+        z.strictObject({ done: z.literal(false), value: item }),
+        z.strictObject({ done: z.literal(true), value: row.result }),
+      ]));
     const directory = row.runDirectory?.(args);
     if (directory !== undefined) this.#runs.add(resolve(directory));
     let open = false;
@@ -210,7 +233,8 @@ export class Connection {
   }
 
   #encode(args: readonly unknown[]): unknown {
-    return encode(args, (object) => (object instanceof RemoteObject ? referTo(object) : undefined), this.transport.transfers);
+    return encode(args, (object) => (object instanceof RemoteObject ? referTo(object) : undefined),
+      this.transport.transfers);
   }
 
   #decode(schema: z.ZodType, sent: unknown, what: string): unknown {
@@ -262,7 +286,8 @@ export class Connection {
     for (const directory of this.#runs) {
       if (existsSync(runFile(directory, "last"))) this.#checkpoint = runFile(directory, "last");
     }
-    this.#exit = { signal, exitCode, checkpoint: this.#checkpoint, closed: this.#closing && signal === null && exitCode === 0 };
+    this.#exit = { signal, exitCode, checkpoint: this.#checkpoint,
+      closed: this.#closing && signal === null && exitCode === 0 };
     this.#worker.$close(this.#closed);
     return this.#exit;
   }
@@ -275,7 +300,9 @@ export class Connection {
       ? "It had saved no checkpoint"
       : `Its last checkpoint is ${checkpoint}: start another worker and resume from there (\`resume: true\`)`;
     return new ReviewKdError("WORKER_EXITED",
-      `the worker exited during ${name}: ${signal === null ? ended : `it was ended by ${signal}`}${fault}. ${saved}.`, { cause: this.#exit });
+      `the worker exited during ${name}: ${signal === null ? ended : `it was ended by ${signal}`}${fault}. ${saved}.`, {
+      cause: this.#exit,
+    });
   }
 }
 

@@ -32,7 +32,8 @@ export class HandleTable {
 
   /** Keeps an object of a class, or the error of its creation, under a handle that the caller chose. */
   holdAs(handle: number, kind: string, value: object): void {
-    if (this.#held.has(handle)) throw new ReviewKdError("INTERNAL", `invalid handle: expected a new one, received ${handle}, which is in use.`);
+    if (this.#held.has(handle))
+      throw new ReviewKdError("INTERNAL", `invalid handle: expected a new one, received ${handle}, which is in use.`);
     this.#hold(handle, kind, value).sent = 1;
   }
 
@@ -41,16 +42,18 @@ export class HandleTable {
     const held = this.#held.get(handle);
     // The caller releases a handle when its object is disposed of, and uses none of another worker's.
     if (held === undefined) {
-      throw new ReviewKdError("DISPOSED", `invalid handle ${handle}: expected an object in use, received one that was disposed of. Create it again.`);
+      throw new ReviewKdError("DISPOSED",
+        `invalid handle ${handle}: expected an object in use, received one that was disposed of. Create it again.`);
     }
     if (held.value instanceof Error) throw held.value;
     if (kind === undefined || held.kind === kind) return held;
-    throw new ReviewKdError("INVALID_ARGUMENT", `invalid handle ${handle}: expected a ${kind}, received a ${held.kind}.`);
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid handle ${handle}: expected a ${kind}, received a ${held.kind}.`);
   }
 
   /**
-   * Drops a handle that the caller has received `count` times, unless it was sent more often. Garbage collection does the rest, as in a
-   * single process.
+   * Drops a handle that the caller has received `count` times, unless it was sent more often. Garbage collection does
+   * the rest, as in a single process.
    *
    * @param count - null: drops it at once and disposes of the object.
    */
@@ -81,13 +84,16 @@ export class HandleTable {
     if (kind === undefined) return undefined;
     const handle = this.#handles.get(value) ?? this.#next++;
     ++(this.#held.get(handle) ?? this.#hold(handle, kind, value)).sent;
-    const state = Object.keys(this.table.classes[kind]?.properties ?? {}).map((name) => [name, read(value, name)] as const);
+    const state = Object.keys(this.table.classes[kind]?.properties ?? {}).map((name) =>
+      [name, read(value, name)] as const
+    );
     return { kind, handle, state: this.encode(Object.fromEntries(state)) };
   }
 
   #hold(handle: number, kind: string, value: object): Held {
     const live = value instanceof Error ? [] : this.table.classes[kind]?.live ?? [];
-    const held = { kind, value, sent: 0, known: new Map(live.map((property) => [property, measured(read(value, property))])) };
+    const held = { kind, value, sent: 0,
+      known: new Map(live.map((property) => [property, measured(read(value, property))])) };
     this.#held.set(handle, held);
     this.#handles.set(value, handle);
     return held;

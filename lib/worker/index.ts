@@ -13,9 +13,8 @@ export { ERROR_CODES, isReviewKdError, ReviewKdError } from "../errors.js";
 export type { ErrorCode } from "../errors.js";
 export type { WorkerExit } from "./connection.js";
 export { RemoteObject } from "./remote-object.js";
-export type {
-  Remote, RemoteDataset, RemoteDatasetSplit, RemoteDistiller, RemoteFunctions, RemoteModel, RemoteSession, RemoteTensor, RemoteValue,
-} from "./remote-types.js";
+export type { Remote, RemoteDataset, RemoteDatasetSplit, RemoteDistiller, RemoteFunctions, RemoteModel, RemoteSession,
+  RemoteTensor, RemoteValue } from "./remote-types.js";
 
 const WorkerOptions = z.strictObject({
   /** A process of its own; a thread of this process; Electron's utility process. */
@@ -36,10 +35,11 @@ export type WorkerOptionsInput = z.input<typeof WorkerOptions>;
 export type SendableDataSource = Exclude<DataSourceInput, { kind: "stream" }>;
 
 /**
- * A worker, with the API of the package itself. What is synchronous there and requires the worker (`featureSpecs`, `toTypedArray`, `item`)
- * is a promise here. Every call can also fail with `WORKER_EXITED`: the worker is gone, the caller continues, and the error's message and
- * cause report the signal and the last checkpoint. Relative paths are those of this process when the worker was started. When this process
- * ends during `fit`, the worker saves into `runDirectory` and exits as well. Created by {@link startWorker}.
+ * A worker, with the API of the package itself. What is synchronous there and requires the worker (`featureSpecs`,
+ * `toTypedArray`, `item`) is a promise here. Every call can also fail with `WORKER_EXITED`: the worker is gone, the
+ * caller continues, and the error's message and cause report the signal and the last checkpoint. Relative paths are
+ * those of this process when the worker was started. When this process ends during `fit`, the worker saves into
+ * `runDirectory` and exits as well. Created by {@link startWorker}.
  */
 export interface TrainingWorker extends Omit<RemoteFunctions, "loadDataset">, AsyncDisposable {
   /** Of the worker; for a thread, of this process. */
@@ -63,7 +63,8 @@ export interface TrainingWorker extends Omit<RemoteFunctions, "loadDataset">, As
 /**
  * Starts training apart from this process, so that nothing it does can block or crash it.
  *
- * @param options - `via`: `"process"` (default), `"worker"` (no protection from crashes), or, in Electron's main process, `"utilityProcess"`.
+ * @param options - `via`: `"process"` (default), `"worker"` (no protection from crashes), or, in Electron's main
+ * process, `"utilityProcess"`.
  * @throws ReviewKdError `WORKER_EXITED` if it does not start, `DEPENDENCY_MISSING` (no Electron), `INVALID_ARGUMENT`.
  * @example
  * ```ts
@@ -74,7 +75,8 @@ export interface TrainingWorker extends Omit<RemoteFunctions, "loadDataset">, As
 export async function startWorker(options: WorkerOptionsInput = {}): Promise<TrainingWorker> {
   const { via, ...rest } = parse(WorkerOptions, options, "worker options");
   if (rest.execPath !== undefined && via !== "process") {
-    throw new ReviewKdError("INVALID_ARGUMENT", `invalid via: expected "process" with an execPath, received "${via}". Leave out execPath.`);
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid via: expected "process" with an execPath, received "${via}". Leave out execPath.`);
   }
   const connection = new Connection(await start(via, rest), API_TABLE);
   const pid = await connection.ready;
@@ -89,8 +91,12 @@ export async function startWorker(options: WorkerOptionsInput = {}): Promise<Tra
       return functions.loadDataset(source);
     },
     close: () => connection.close(),
-    kill: () => { connection.kill(); },
-    [Symbol.asyncDispose]: async () => { await connection.close(); },
+    kill: () => {
+      connection.kill();
+    },
+    [Symbol.asyncDispose]: async () => {
+      await connection.close();
+    },
   };
 }
 
@@ -106,7 +112,8 @@ async function start(via: WorkerOptions["via"], options: Omit<WorkerOptions, "vi
 }
 
 /** Checks what can be checked here, and does not wait for the worker: what it refuses is the error of each use. */
-function createTensor(connection: Connection, values: TensorInput, shape: Shape, options: { dtype?: DType } = {}): RemoteTensor {
+function createTensor(connection: Connection, values: TensorInput, shape: Shape,
+  options: { dtype?: DType } = {}): RemoteTensor {
   const { values: array, shape: lengths, dtype } = tensorParts(values, shape, options);
   const count = lengths.reduce((product, length) => product * length, 1);
   if (array.length !== count) {
@@ -119,7 +126,9 @@ function createTensor(connection: Connection, values: TensorInput, shape: Shape,
 
 function refuseStream({ kind }: DataSourceInput): void {
   if (kind !== "stream") return;
-  const valid = ["synthetic", "cifar10", "cifar100", "image-folder", "idx", "arrays"] satisfies (StoredDataSource["kind"] | "arrays")[];
+  const valid = ["synthetic", "cifar10", "cifar100", "image-folder", "idx",
+    "arrays"] satisfies (StoredDataSource["kind"] | "arrays")[];
   throw new ReviewKdError("INVALID_ARGUMENT",
-    "invalid kind: expected data that can be sent to a worker, received \"stream\", whose items are made by functions here. Load it in this process.", { valid });
+    'invalid kind: expected data that can be sent to a worker, received "stream", whose items are made by functions here. Load it in this process.',
+    { valid });
 }

@@ -27,46 +27,73 @@ function findPort(): Port {
   const port = parentPort;
   if (port !== null) {
     return {
-      post: (message, transfer) => { port.postMessage(message, transfer); },
-      onMessage: (listener) => { port.on("message", listener); },
+      post: (message, transfer) => {
+        port.postMessage(message, transfer);
+      },
+      onMessage: (listener) => {
+        port.on("message", listener);
+      },
       // A thread ends with its process, without notice.
       onGone: () => undefined,
-      end: () => { port.close(); },
+      end: () => {
+        port.close();
+      },
     };
   }
-  throw new ReviewKdError("INTERNAL", "invalid start: expected a caller, received none. Start the worker with startWorker of reviewkd/worker.");
+  throw new ReviewKdError("INTERNAL",
+    "invalid start: expected a caller, received none. Start the worker with startWorker of reviewkd/worker.");
 }
 
 function utilityPort(port: UtilityPort): Port {
   return {
-    post: (message) => { port.postMessage(message); },
-    onMessage: (listener) => { port.on("message", ({ data }) => { listener(data); }); },
-    // Electron ends a utility process with its parent. If it does so by a signal that can be handled, there is time to save.
-    onGone: (listener) => { process.on("SIGTERM", listener); },
-    end: () => { process.exit(); },
+    post: (message) => {
+      port.postMessage(message);
+    },
+    onMessage: (listener) => {
+      port.on("message", ({ data }) => {
+        listener(data);
+      });
+    },
+    // Electron ends a utility process with its parent. If it does so by a signal that can be handled, there is time to
+    // save.
+    onGone: (listener) => {
+      process.on("SIGTERM", listener);
+    },
+    end: () => {
+      process.exit();
+    },
   };
 }
 
 function processPort(send: NonNullable<typeof process.send>): Port {
   return {
     // "disconnect" reports a caller that has just gone.
-    post: (message) => { if (process.connected) send(message, undefined, {}, () => undefined); },
-    onMessage: (listener) => { process.on("message", listener); },
+    post: (message) => {
+      if (process.connected) send(message, undefined, {}, () => undefined);
+    },
+    onMessage: (listener) => {
+      process.on("message", listener);
+    },
     onGone: (listener) => {
       process.on("disconnect", listener);
       process.on("SIGTERM", listener);
     },
-    end: () => { process.exit(); },
+    end: () => {
+      process.exit();
+    },
   };
 }
 
 const port = findPort();
 let ending: Promise<void> | undefined;
 function end(): void {
-  ending ??= server.end().then(() => { port.end(); });
+  ending ??= server.end().then(() => {
+    port.end();
+  });
 }
 
-// Ctrl-C reaches all processes of a terminal at once. Here the caller decides; when it ends, this process saves and ends as well.
+// Ctrl-C reaches all processes of a terminal at once. Here the caller decides; when it ends, this process saves and
+// ends as well.
 process.on("SIGINT", () => undefined);
 port.onGone(end);
 const server = new WorkerServer({

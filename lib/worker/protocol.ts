@@ -47,14 +47,18 @@ export type CallerFunctions = Functions<typeof REPORTS, void>;
 
 /** An error as it travels. */
 const SentError = z.strictObject({
-  code: z.enum(ERROR_CODES).nullable(), message: z.string(), valid: z.array(z.string()), stack: z.string().optional(),
+  code: z.enum(ERROR_CODES).nullable(),
+  message: z.string(),
+  valid: z.array(z.string()),
+  stack: z.string().optional(),
 });
 type SentError = z.infer<typeof SentError>;
 
 // The envelopes of birpc: calls ("q"), with an id if they are answered, and answers ("s").
 const call = (name: string, a: z.ZodType, id: { readonly i?: z.ZodString }) =>
   z.strictObject({ t: z.literal("q"), m: z.literal(name), a, ...id });
-const calls = (functions: Record<string, z.ZodType>, id = {}) => Object.entries(functions).map(([name, a]) => call(name, a, id));
+const calls = (functions: Record<string, z.ZodType>, id = {}) =>
+  Object.entries(functions).map(([name, a]) => call(name, a, id));
 const anyOf = (envelopes: readonly ReturnType<typeof call>[]) =>
   z.discriminatedUnion("m", envelopes as [ReturnType<typeof call>, ...ReturnType<typeof call>[]]);
 
@@ -62,7 +66,8 @@ const anyOf = (envelopes: readonly ReturnType<typeof call>[]) =>
 export const ToWorker = anyOf([...calls(REQUESTS, { i: z.string() }), ...calls(NOTIFICATIONS)]);
 /** From the worker to the caller. */
 export const ToCaller = z.discriminatedUnion("t", [
-  z.strictObject({ t: z.literal("s"), i: z.string(), r: Value.optional(), e: SentError.optional() }), anyOf(calls(REPORTS)),
+  z.strictObject({ t: z.literal("s"), i: z.string(), r: Value.optional(), e: SentError.optional() }),
+  anyOf(calls(REPORTS)),
 ]);
 
 /** One end of the way between two processes or threads. */
@@ -73,7 +78,10 @@ export interface Channel {
 
 /** Opens one side. A message that does not match `incoming` is not answered; `onInvalid` receives its error. */
 export function connect<Remote extends object, Local extends object>(
-  functions: Local, channel: Channel, incoming: z.ZodType, onInvalid: (error: Error) => void,
+  functions: Local,
+  channel: Channel,
+  incoming: z.ZodType,
+  onInvalid: (error: Error) => void,
 ): BirpcReturn<Remote, Local> {
   return createBirpc<Remote, Local>(functions, {
     timeout: -1,
@@ -91,8 +99,9 @@ export function connect<Remote extends object, Local extends object>(
       });
     },
     serialize: (message: object) => ("e" in message ? { ...message, e: packError(message.e) } : message),
-    deserialize: (message: { readonly e?: SentError }) =>
-      (message.e === undefined ? message : { ...message, e: unpackError(message.e) }),
+    deserialize: (
+      message: { readonly e?: SentError },
+    ) => (message.e === undefined ? message : { ...message, e: unpackError(message.e) }),
   });
 }
 

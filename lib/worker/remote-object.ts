@@ -1,4 +1,5 @@
-// The caller's side of an object of the worker: a handle, the properties sent with it, and a method for each row of its class.
+// The caller's side of an object of the worker: a handle, the properties sent with it, and a method for each row of its
+// class.
 import { ReviewKdError } from "../errors.js";
 import { CONSTANTS, type ClassRow, type Row, type Table } from "./table.js";
 import type { Reference } from "./values.js";
@@ -24,7 +25,9 @@ interface Internals {
 }
 
 /** Releases objects that the caller cannot reach any more, as in a single process. */
-const unreachable = new FinalizationRegistry<Receipt>(({ caller, handle, count }) => { caller.release(handle, count); });
+const unreachable = new FinalizationRegistry<Receipt>(({ caller, handle, count }) => {
+  caller.release(handle, count);
+});
 
 /** An object in the worker's memory. */
 export class RemoteObject {
@@ -59,10 +62,11 @@ export class RemoteObject {
 export function referTo(object: RemoteObject): Reference {
   const { kind, receipt: { handle }, disposed } = RemoteObject.internalsOf(object);
   if (!disposed) return { kind, handle };
-  throw new ReviewKdError("DISPOSED", `invalid ${kind}: expected one in use, received one that was disposed of. Create it again.`);
+  throw new ReviewKdError("DISPOSED",
+    `invalid ${kind}: expected one in use, received one that was disposed of. Create it again.`);
 }
 
-type RemoteClass = new (...args: ConstructorParameters<typeof RemoteObject>) => RemoteObject;
+type RemoteClass = new(...args: ConstructorParameters<typeof RemoteObject>) => RemoteObject;
 
 /** A class of remote objects for each class of a table. */
 export function remoteClasses({ classes }: Table): Readonly<Record<string, RemoteClass>> {
@@ -76,11 +80,15 @@ function remoteClass(kind: string, { properties, methods }: ClassRow): RemoteCla
     Object.defineProperty(Class.prototype, name, member);
   };
   for (const name of Object.keys(properties)) {
-    const read = function (this: RemoteObject): unknown { return RemoteObject.internalsOf(this).state[name]; };
+    const read = function (this: RemoteObject): unknown {
+      return RemoteObject.internalsOf(this).state[name];
+    };
     define(name, (CONSTANTS as readonly string[]).includes(name) ? { value: read } : { get: read });
   }
   for (const [name, row] of Object.entries(methods)) {
-    define(name, { value(...args: unknown[]) { return RemoteObject.internalsOf(this).receipt.caller.invoke(this, name, row, args); } });
+    define(name, { value(...args: unknown[]) {
+      return RemoteObject.internalsOf(this).receipt.caller.invoke(this, name, row, args);
+    } });
   }
   return Class;
 }

@@ -3,17 +3,16 @@ import type { ApiClasses, ApiFunctions } from "./api.js";
 import type { Constant, Internal } from "./table.js";
 
 /** A value of the API as it is with a worker: objects are in the worker's memory, everything else is the same. */
-export type RemoteValue<Value> =
-  unknown extends Value ? Value
-    : Value extends ApiClasses[keyof ApiClasses] ? Remote<Value>
-      : Value extends AbortSignal | ArrayBufferView | ((...args: never[]) => void) | string | number | boolean | null | undefined ? Value
-        : { [Key in keyof Value]: RemoteValue<Value[Key]> };
+export type RemoteValue<Value> = unknown extends Value ? Value
+  : Value extends ApiClasses[keyof ApiClasses] ? Remote<Value>
+  : Value extends
+    AbortSignal | ArrayBufferView | ((...args: never[]) => void) | string | number | boolean | null | undefined ? Value
+  : { [Key in keyof Value]: RemoteValue<Value[Key]> };
 
 /** A result requires the worker, so that it is a promise whether or not it was one. */
-type Answer<Result> =
-  [Result] extends [AsyncGenerator<infer Item, infer Return, infer Next>]
-    ? AsyncGenerator<RemoteValue<Item>, RemoteValue<Return>, Next>
-    : Promise<RemoteValue<Awaited<Result>>>;
+type Answer<Result> = [Result] extends [AsyncGenerator<infer Item, infer Return, infer Next>]
+  ? AsyncGenerator<RemoteValue<Item>, RemoteValue<Return>, Next>
+  : Promise<RemoteValue<Awaited<Result>>>;
 
 type RemoteFunction<Function> = Function extends (...args: infer Args) => infer Result
   ? (...args: { [Index in keyof Args]: RemoteValue<Args[Index]> }) => Answer<Result>
@@ -21,10 +20,9 @@ type RemoteFunction<Function> = Function extends (...args: infer Args) => infer 
 
 /** A class of the API as it is with a worker: the same members, under the same names, with the same parameters. */
 export type Remote<Class> = {
-  [Key in keyof Class as Exclude<Key, Internal>]:
-  Key extends Constant | "dispose" | typeof Symbol.dispose ? Class[Key]
+  [Key in keyof Class as Exclude<Key, Internal>]: Key extends Constant | "dispose" | typeof Symbol.dispose ? Class[Key]
     : Class[Key] extends (...args: never[]) => unknown ? RemoteFunction<Class[Key]>
-      : RemoteValue<Class[Key]>;
+    : RemoteValue<Class[Key]>;
 };
 
 /** The functions of the package as they are with a worker. */

@@ -60,8 +60,10 @@ export class WorkerServer implements WorkerFunctions {
 
   async call(id: number, target: number | null, name: string, args: unknown, reports: boolean): Promise<unknown> {
     const { table: { functions, classes }, implementation } = this.options;
-    const { kind, value } = target === null ? { kind: null, value: implementation.functions } : this.#handles.get(target);
-    const row = kind === null ? entryOf(functions, name, "function") : entryOf(classes[kind]?.methods ?? {}, name, `method of a ${kind}`);
+    const { kind, value } = target === null ? { kind: null, value: implementation.functions }
+      : this.#handles.get(target);
+    const row = kind === null ? entryOf(functions, name, "function")
+      : entryOf(classes[kind]?.methods ?? {}, name, `method of a ${kind}`);
     const controller = new AbortController();
     this.#controllers.set(id, controller);
     try {
@@ -78,7 +80,9 @@ export class WorkerServer implements WorkerFunctions {
 
   async next(id: number): Promise<unknown> {
     const running = this.#running.get(id);
-    if (running === undefined) throw new ReviewKdError("DISPOSED", `invalid generator ${id}: expected one that runs, received one that has ended.`);
+    if (running === undefined)
+      throw new ReviewKdError("DISPOSED",
+        `invalid generator ${id}: expected one that runs, received one that has ended.`);
     let open = false;
     try {
       const { done, value } = await running.items.next();
@@ -100,7 +104,8 @@ export class WorkerServer implements WorkerFunctions {
     const { table, implementation } = this.options;
     try {
       const given = this.#arguments(kind, entryOf(table.constructors, kind, "class"), args);
-      this.#handles.holdAs(handle, kind, (implementation.constructors[kind] as (...args: unknown[]) => object)(...given));
+      this.#handles.holdAs(handle, kind,
+        (implementation.constructors[kind] as (...args: unknown[]) => object)(...given));
     } catch (error) {
       this.#handles.holdAs(handle, kind, error as Error);
     }
@@ -120,10 +125,13 @@ export class WorkerServer implements WorkerFunctions {
 
   #arguments(name: string, row: Row, sent: unknown, context?: CallContext): unknown[] {
     const schema = composeOnce(row.args, () => z.tuple(row.args as [z.ZodType]));
-    const args = decode(schema, sent, `arguments of ${name}`, ({ handle, kind }) => this.#handles.get(handle, kind).value) as unknown[];
+    const args = decode(schema, sent, `arguments of ${name}`,
+      ({ handle, kind }) => this.#handles.get(handle, kind).value) as unknown[];
     if (row.signal !== true || context === undefined) return args;
     const { id, signal, reports } = context;
-    const onProgress = (value: unknown): void => { void this.#caller.progress.asEvent(id, this.#handles.encode(value)); };
+    const onProgress = (value: unknown): void => {
+      void this.#caller.progress.asEvent(id, this.#handles.encode(value));
+    };
     return [...args.slice(0, -1), { ...(args.at(-1) as object), signal, ...(reports ? { onProgress } : {}) }];
   }
 

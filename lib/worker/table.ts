@@ -37,7 +37,8 @@ export interface Table {
   readonly functions: Readonly<Record<string, Row>>;
 }
 
-type Last<Args extends readonly unknown[]> = Required<Args> extends readonly [...unknown[], infer Options] ? Options : object;
+type Last<Args extends readonly unknown[]> = Required<Args> extends readonly [...unknown[], infer Options] ? Options
+  : object;
 
 type SignalOf<Options> = "signal" extends keyof Options ? { readonly signal: true } : { readonly signal?: never };
 
@@ -64,19 +65,24 @@ export type RowOf<Method> = Method extends (...args: infer Args) => infer Result
 /** Members of the API's classes that stay within its own process. */
 export type Internal = "native" | "images" | "origin";
 
-/** Methods without parameters that always return the same value. They are sent like properties, and stay synchronous. */
+/**
+ * Methods without parameters that always return the same value. They are sent like properties, and stay synchronous.
+ */
 export const CONSTANTS = ["parameterCount", "trainingOnlyParameterCount"] as const;
 export type Constant = (typeof CONSTANTS)[number];
 
 type MethodName<Class> = {
-  [Key in keyof Class]: Class[Key] extends (...args: never[]) => unknown ? Exclude<Key, Internal | "dispose" | symbol> : never;
+  [Key in keyof Class]: Class[Key] extends (...args: never[]) => unknown ? Exclude<Key, Internal | "dispose" | symbol>
+    : never;
 }[keyof Class];
 
 type PropertyName<Class> = Exclude<keyof Class, Exclude<MethodName<Class>, Constant> | Internal | "dispose" | symbol>;
 
 /** The row that describes `Class`: a public member that it lacks does not compile. */
 export interface ClassRowOf<Class> {
-  readonly properties: { readonly [Key in PropertyName<Class>]: z.ZodType<Class[Key] extends () => infer Result ? Result : Class[Key]> };
+  readonly properties: {
+    readonly [Key in PropertyName<Class>]: z.ZodType<Class[Key] extends () => infer Result ? Result : Class[Key]>;
+  };
   readonly live?: readonly PropertyName<Class>[];
   readonly methods: { readonly [Key in Exclude<MethodName<Class>, Constant>]: RowOf<Class[Key]> };
 }

@@ -51,21 +51,34 @@ function ofChild(child: ChildProcess): Transport {
   const exit = new Promise<ExitStatus>((resolve) => {
     child.on("exit", (exitCode, signal) => {
       // Answers may still be in the channel, which closes after the last of them.
-      if (child.connected) child.once("disconnect", () => { resolve({ exitCode, signal }); });
+      if (child.connected)
+        child.once("disconnect", () => {
+          resolve({ exitCode, signal });
+        });
       else resolve({ exitCode, signal });
     });
-    child.on("error", (error) => { if (child.pid === undefined) resolve({ exitCode: null, signal: null, error: messageOf(error) }); });
+    child.on("error", (error) => {
+      if (child.pid === undefined) resolve({ exitCode: null, signal: null, error: messageOf(error) });
+    });
   });
   return {
     transfers: false,
     // A message that cannot be sent any more is answered by the exit of the process.
-    post: (message) => { if (child.connected) child.send(message as Serializable, () => undefined); },
-    onMessage: (listener) => { child.on("message", listener); },
-    onExit: (listener) => { void exit.then(listener); },
+    post: (message) => {
+      if (child.connected) child.send(message as Serializable, () => undefined);
+    },
+    onMessage: (listener) => {
+      child.on("message", listener);
+    },
+    onExit: (listener) => {
+      void exit.then(listener);
+    },
     keepAlive: (wanted) => {
       for (const part of [child, child.channel]) part?.[wanted ? "ref" : "unref"]();
     },
-    kill: () => { child.kill("SIGKILL"); },
+    kill: () => {
+      child.kill("SIGKILL");
+    },
   };
 }
 
@@ -73,16 +86,28 @@ function ofChild(child: ChildProcess): Transport {
 export function startThread({ execArgv = [], env = process.env }: TransportOptions): Transport {
   const worker = new Worker(PROGRAM, { execArgv: [...execArgv], env: { ...env } });
   let error: unknown;
-  worker.on("error", (reason) => { error = reason; });
+  worker.on("error", (reason) => {
+    error = reason;
+  });
   return {
     transfers: true,
-    post: (message, transfer) => { worker.postMessage(message, transfer); },
-    onMessage: (listener) => { worker.on("message", listener); },
-    onExit: (listener) => {
-      worker.on("exit", (exitCode) => { listener({ exitCode, signal: null, error: error === undefined ? undefined : messageOf(error) }); });
+    post: (message, transfer) => {
+      worker.postMessage(message, transfer);
     },
-    keepAlive: (wanted) => { worker[wanted ? "ref" : "unref"](); },
-    kill: () => { void worker.terminate(); },
+    onMessage: (listener) => {
+      worker.on("message", listener);
+    },
+    onExit: (listener) => {
+      worker.on("exit", (exitCode) => {
+        listener({ exitCode, signal: null, error: error === undefined ? undefined : messageOf(error) });
+      });
+    },
+    keepAlive: (wanted) => {
+      worker[wanted ? "ref" : "unref"]();
+    },
+    kill: () => {
+      void worker.terminate();
+    },
   };
 }
 
@@ -103,17 +128,29 @@ interface Electron {
 export async function startUtilityProcess({ execArgv = [], env = process.env }: TransportOptions): Promise<Transport> {
   const { utilityProcess } = await importElectron();
   if (utilityProcess === undefined) {
-    throw new ReviewKdError("DEPENDENCY_MISSING", "invalid via: expected Electron's main process for \"utilityProcess\", received another process. Use via: \"process\".");
+    throw new ReviewKdError("DEPENDENCY_MISSING",
+      'invalid via: expected Electron\'s main process for "utilityProcess", received another process. Use via: "process".');
   }
-  const child = utilityProcess.fork(PROGRAM, [], { execArgv: [...execArgv], env: { ...env }, serviceName: "reviewkd worker" });
+  const child = utilityProcess.fork(PROGRAM, [], { execArgv: [...execArgv], env: { ...env },
+    serviceName: "reviewkd worker" });
   return {
     transfers: false,
-    post: (message) => { child.postMessage(message); },
-    onMessage: (listener) => { child.on("message", listener); },
+    post: (message) => {
+      child.postMessage(message);
+    },
+    onMessage: (listener) => {
+      child.on("message", listener);
+    },
     // Electron reports no signal.
-    onExit: (listener) => { child.on("exit", (exitCode) => { listener({ exitCode, signal: null }); }); },
+    onExit: (listener) => {
+      child.on("exit", (exitCode) => {
+        listener({ exitCode, signal: null });
+      });
+    },
     keepAlive: () => undefined,
-    kill: () => { child.kill(); },
+    kill: () => {
+      child.kill();
+    },
   };
 }
 
@@ -123,6 +160,9 @@ async function importElectron(): Promise<Electron> {
     const module = (await import(name)) as Electron & { readonly default?: Electron };
     return module.utilityProcess === undefined && typeof module.default === "object" ? module.default : module;
   } catch (cause) {
-    throw new ReviewKdError("DEPENDENCY_MISSING", "invalid via: expected Electron for \"utilityProcess\", received a program without it. Use via: \"process\".", { cause });
+    throw new ReviewKdError("DEPENDENCY_MISSING",
+      'invalid via: expected Electron for "utilityProcess", received a program without it. Use via: "process".', {
+      cause,
+    });
   }
 }

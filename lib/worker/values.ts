@@ -1,4 +1,5 @@
-// Values as they travel: an object of the API becomes a reference, and buffers change hands if the transport can do that.
+// Values as they travel: an object of the API becomes a reference, and buffers change hands if the transport can do
+// that.
 import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
 import { parse } from "../config/validation.js";
@@ -21,7 +22,8 @@ export function reference<Value extends object>(kind: string): z.ZodType<Value> 
 }
 
 /** Checks a value that was received; `reviver` gives the objects for the references where `schema` has them. */
-export function decode(schema: z.ZodType, value: unknown, what: string, reviver: (reference: Reference) => object): unknown {
+export function decode(schema: z.ZodType, value: unknown, what: string,
+  reviver: (reference: Reference) => object): unknown {
   const outer = revive;
   revive = reviver;
   try {
@@ -79,14 +81,18 @@ function isPlain(value: object): boolean {
   return prototype === Object.prototype || prototype === null;
 }
 
-/** Whether a view is all of a buffer that only one thread can access. A part of a buffer would be sent with all of it. */
+/**
+ * Whether a view is all of a buffer that only one thread can access. A part of a buffer would be sent with all of it.
+ */
 function ownsBuffer({ buffer, byteLength }: ArrayBufferView): boolean {
   return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
 }
 
 function copyOf(view: ArrayBufferView): ArrayBufferView {
   // A Buffer would take its memory from a pool.
-  const View = (view instanceof Uint8Array ? Uint8Array : view.constructor) as new (values: ArrayBufferView) => ArrayBufferView;
+  const View = (view instanceof Uint8Array ? Uint8Array : view.constructor) as new(
+    values: ArrayBufferView,
+  ) => ArrayBufferView;
   return new View(view);
 }
 
@@ -100,5 +106,6 @@ export function entryOf<Value>(record: Readonly<Record<string, Value>>, name: st
   const entry = Object.hasOwn(record, name) ? record[name] : undefined;
   if (entry !== undefined) return entry;
   const valid = Object.keys(record);
-  throw new ReviewKdError("INVALID_ARGUMENT", `invalid ${what}: expected one of ${valid.join(", ")}, received "${name}".`, { valid });
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid ${what}: expected one of ${valid.join(", ")}, received "${name}".`, { valid });
 }

@@ -16,7 +16,8 @@ namespace {
 namespace Allocator = c10::cuda::CUDACachingAllocator;
 using c10::cuda::CUDAStream;
 
-constexpr const char* kInvalidated = "CUDA aborted the recording: a call failed, or is not allowed during stream capture";
+constexpr const char* kInvalidated =
+    "CUDA aborted the recording: a call failed, or is not allowed during stream capture";
 
 struct DestroyGraph {
   void operator()(cudaGraph_t graph) const { static_cast<void>(cudaGraphDestroy(graph)); }
@@ -67,7 +68,8 @@ class StreamCapture {
 
   bool is_invalidated() const {
     cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-    return cudaStreamIsCapturing(stream_.stream(), &status) == cudaSuccess && status == cudaStreamCaptureStatusInvalidated;
+    return cudaStreamIsCapturing(stream_.stream(), &status) == cudaSuccess &&
+           status == cudaStreamCaptureStatusInvalidated;
   }
 
   Graph end() {
@@ -92,7 +94,9 @@ class StreamCapture {
 
 }  // namespace
 
-RecordedGraph::RecordedGraph(std::shared_ptr<const GraphPool> pool, CUDAStream stream, void (*work)(void*), void* argument) : stream_(stream), memory_(std::move(pool)) {
+RecordedGraph::RecordedGraph(std::shared_ptr<const GraphPool> pool, CUDAStream stream, void (*work)(void*),
+                             void* argument)
+    : stream_(stream), memory_(std::move(pool)) {
   StreamCapture capture(stream);
   memory_.open(capture.id());
   try {
@@ -100,7 +104,9 @@ RecordedGraph::RecordedGraph(std::shared_ptr<const GraphPool> pool, CUDAStream s
   } catch (const c10::Error& error) {
     // From 2.13 on, libtorch's allocator raises an assertion for a capture that CUDA has aborted, hiding the call's
     // own error.
-    if (std::string_view(error.what_without_backtrace()).find("INTERNAL ASSERT") == std::string_view::npos || !capture.is_invalidated()) throw;
+    if (std::string_view(error.what_without_backtrace()).find("INTERNAL ASSERT") == std::string_view::npos ||
+        !capture.is_invalidated())
+      throw;
     throw std::runtime_error(kInvalidated);
   }
   const Graph graph = capture.end();

@@ -17,7 +17,8 @@ class RecordedGraph {
  public:
   /// Records the work that work(argument) submits to the stream, which is the current one. Rethrows exceptions of
   /// `work` and throws CUDA's error if the work cannot be recorded.
-  RecordedGraph(std::shared_ptr<const GraphPool> pool, c10::cuda::CUDAStream stream, void (*work)(void*), void* argument);
+  RecordedGraph(std::shared_ptr<const GraphPool> pool, c10::cuda::CUDAStream stream, void (*work)(void*),
+                void* argument);
   /// Waits until the graph is no longer running, because its memory is freed.
   ~RecordedGraph();
   RecordedGraph(const RecordedGraph&) = delete;

@@ -30,7 +30,9 @@ bool is_captured(cudaStream_t stream, c10::CaptureId_t capture) {
 
 /// The allocator of device memory.
 struct DeviceAllocator {
-  static void begin(const GraphPool& pool, StreamFilter filter) { c10::cuda::CUDACachingAllocator::beginAllocateToPool(pool.device, pool.id, std::move(filter)); }
+  static void begin(const GraphPool& pool, StreamFilter filter) {
+    c10::cuda::CUDACachingAllocator::beginAllocateToPool(pool.device, pool.id, std::move(filter));
+  }
   static void end(const GraphPool& pool) { c10::cuda::CUDACachingAllocator::endAllocateToPool(pool.device, pool.id); }
   static void release(const GraphPool& pool) { c10::cuda::CUDACachingAllocator::releasePool(pool.device, pool.id); }
 };
@@ -39,7 +41,9 @@ struct DeviceAllocator {
 struct HostAllocator {
   static at::HostAllocator& get() { return *at::getHostAllocator(at::kCUDA); }
   static void begin(const GraphPool& pool, StreamFilter filter) {
-    get().begin_allocate_to_pool(pool.host, [filter = std::move(filter)](c10::Stream stream) { return filter(CUDAStream(CUDAStream::UNCHECKED, stream).stream()); });
+    get().begin_allocate_to_pool(pool.host, [filter = std::move(filter)](c10::Stream stream) {
+      return filter(CUDAStream(CUDAStream::UNCHECKED, stream).stream());
+    });
   }
   static void end(const GraphPool& pool) { get().end_allocate_to_pool(pool.host); }
   // A released pool, with some 50 KB of its own, would stay until the cache of page-locked memory is emptied.

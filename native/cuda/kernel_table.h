@@ -32,7 +32,9 @@ Layout layout_of(const ops::MapShape& shape) {
 }
 
 int64_t batch_norm_scratch(const ops::MapShape& shape) {
-  return with_type(shape.type, [&](auto typed) { return layout_of<typename decltype(typed)::Type>(shape).parts * 2 * shape.channels; });
+  return with_type(shape.type, [&](auto typed) {
+    return layout_of<typename decltype(typed)::Type>(shape).parts * 2 * shape.channels;
+  });
 }
 
 void batch_norm_statistics(const ops::BatchNormStatistics& call) {
@@ -80,26 +82,30 @@ int64_t windows_and_groups(const ops::Pyramid& call) {
 }
 
 int64_t pyramid_scratch(const ops::Pyramid& call) {
-  const int64_t squares = with_type(call.type, [&](auto typed) { return windows_and_groups<typename decltype(typed)::Type>(call); });
+  const int64_t squares =
+      with_type(call.type, [&](auto typed) { return windows_and_groups<typename decltype(typed)::Type>(call); });
   return squares + ceil_div(call.images * call.channels, TurnSums::kThreads);
 }
 
-double pyramid_factor(const ops::Pyramid& call) { return call.weight / static_cast<double>(call.images * call.height * call.width * call.channels); }
+double pyramid_factor(const ops::Pyramid& call) {
+  return call.weight / static_cast<double>(call.images * call.height * call.width * call.channels);
+}
 
 void pyramid_loss(const ops::Pyramid& call) {
   with_type(call.type, [&](auto typed) {
     using T = typename decltype(typed)::Type;
     const WindowDifferences<T> differences{layout_of<T>(call), call, call.scratch};
     launch(differences);
-    launch(TurnSums{call, call.scratch, differences.blocks(), pyramid_factor(call), call.scratch + differences.blocks()});
+    launch(
+        TurnSums{call, call.scratch, differences.blocks(), pyramid_factor(call), call.scratch + differences.blocks()});
   });
 }
 
 void pyramid_gradient(const ops::Pyramid& call) {
   with_type(call.type, [&](auto typed) {
     using T = typename decltype(typed)::Type;
-    launch(PyramidGradient<T>{Layout::over(call.images * call.height * call.width, call.channels / Pack<T>::kSize), call,
-                              static_cast<float>(2.0 * pyramid_factor(call))});
+    launch(PyramidGradient<T>{Layout::over(call.images * call.height * call.width, call.channels / Pack<T>::kSize),
+                              call, static_cast<float>(2.0 * pyramid_factor(call))});
   });
 }
 
@@ -108,11 +114,13 @@ template <typename T>
 Layout layout_of(const ops::AttentionMaps& call) {
   const int64_t pixels = call.images * call.rows * call.columns;
   const int64_t packs = call.channels / Pack<T>::kSize;
-  return AttentionWindowGradient<T>::suits(call) ? AttentionWindowGradient<T>::layout_of(pixels, packs) : Layout::of(pixels, packs, 1);
+  return AttentionWindowGradient<T>::suits(call) ? AttentionWindowGradient<T>::layout_of(pixels, packs)
+                                                 : Layout::of(pixels, packs, 1);
 }
 
 int64_t attention_scratch(const ops::AttentionMaps& call) {
-  const int64_t parts = with_type(call.type, [&](auto typed) { return layout_of<typename decltype(typed)::Type>(call).parts; });
+  const int64_t parts =
+      with_type(call.type, [&](auto typed) { return layout_of<typename decltype(typed)::Type>(call).parts; });
   return 2 * static_cast<int64_t>(x_pixels(call)) + parts * (4 * call.channels + 2);
 }
 
@@ -126,7 +134,8 @@ void attention_gradient(const ops::AttentionMaps& call) {
     float* slopes = call.scratch;
     float* partials = slopes + 2 * static_cast<int64_t>(x_pixels(call));
     launch(AttentionSlopes<T>{call, slopes});
-    if (AttentionWindowGradient<T>::suits(call)) launch(AttentionWindowGradient<T>{{layout_of<T>(call), call, slopes, partials}});
+    if (AttentionWindowGradient<T>::suits(call))
+      launch(AttentionWindowGradient<T>{{layout_of<T>(call), call, slopes, partials}});
     else launch(AttentionGradient<T>{{layout_of<T>(call), call, slopes, partials}});
   });
 }
@@ -142,7 +151,8 @@ void sgd(const ops::SgdTensors& call) {
     steps.nesterov = call.nesterov;
     for (int32_t i = 0; i < steps.count; ++i) {
       steps.tensors[i] = call.tensors[first + i];
-      steps.first_block[i + 1] = steps.first_block[i] + static_cast<int32_t>(ceil_div(steps.tensors[i].count, SgdSteps::kValues));
+      steps.first_block[i + 1] =
+          steps.first_block[i] + static_cast<int32_t>(ceil_div(steps.tensors[i].count, SgdSteps::kValues));
     }
     launch(steps);
   }

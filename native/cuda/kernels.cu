@@ -39,7 +39,8 @@ __device__ void finish(const Kernel& kernel, uint32_t* counters, float* shared) 
 }
 
 template <typename Kernel>
-__global__ void __launch_bounds__(Kernel::kThreads) run_kernel(const __grid_constant__ Kernel kernel, uint32_t* counters) {
+__global__ void __launch_bounds__(Kernel::kThreads)
+    run_kernel(const __grid_constant__ Kernel kernel, uint32_t* counters) {
   __shared__ __align__(16) float shared[Kernel::kShared];
 #pragma unroll
   for (int phase = 0; phase < Kernel::kPhases; ++phase) {
@@ -54,10 +55,12 @@ void launch(const Kernel& kernel) {
   const int64_t blocks = kernel.blocks();
   if (blocks == 0) return;
   const Stream stream = current_stream();
-  run_kernel<Kernel><<<static_cast<unsigned>(blocks), Kernel::kThreads, 0, static_cast<cudaStream_t>(stream.handle)>>>(kernel, stream.counters);
+  run_kernel<Kernel><<<static_cast<unsigned>(blocks), Kernel::kThreads, 0, static_cast<cudaStream_t>(stream.handle)>>>(
+      kernel, stream.counters);
   const cudaError_t error = cudaGetLastError();
   if (error != cudaSuccess) {
-    throw std::runtime_error(std::string("failed to start a CUDA kernel: ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
+    throw std::runtime_error(std::string("failed to start a CUDA kernel: ") + cudaGetErrorName(error) + ": " +
+                             cudaGetErrorString(error));
   }
 }
 

@@ -23,7 +23,8 @@ constexpr int kBlocksAtOnce = 4;
 /// kSharedBytes is a template parameter so that it is part of the kernel's name: ptxas lists only shared memory of a
 /// fixed size (see scripts/cuda/resources.mjs).
 template <typename Kernel, int kSharedBytes>
-__global__ void __launch_bounds__(Kernel::kWarps * kLanes, kBlocksAtOnce) run_warps(const __grid_constant__ Kernel kernel) {
+__global__ void __launch_bounds__(Kernel::kWarps* kLanes, kBlocksAtOnce)
+    run_warps(const __grid_constant__ Kernel kernel) {
 #if __CUDA_ARCH__ >= 800  // kWarpArchitecture; empty for earlier devices, on which supports_warps is false.
   extern __shared__ __align__(16) std::byte shared[];
   // Equal in all lanes, which the compiler cannot infer from threadIdx.
@@ -38,7 +39,9 @@ __global__ void __launch_bounds__(Kernel::kWarps * kLanes, kBlocksAtOnce) run_wa
 }
 
 void require(cudaError_t error, const char* what) {
-  if (error != cudaSuccess) throw std::runtime_error(std::string("failed to ") + what + ": " + cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
+  if (error != cudaSuccess)
+    throw std::runtime_error(std::string("failed to ") + what + ": " + cudaGetErrorName(error) + ": " +
+                             cudaGetErrorString(error));
 }
 
 /// Whether the current device's code for this kernel is nonempty. A later device may run code for an earlier one, if
@@ -46,7 +49,8 @@ void require(cudaError_t error, const char* what) {
 template <typename Kernel>
 bool supports_warps() {
   cudaFuncAttributes attributes{};
-  require(cudaFuncGetAttributes(&attributes, &run_warps<Kernel, Kernel::kSharedBytes>), "read a CUDA kernel's attributes");
+  require(cudaFuncGetAttributes(&attributes, &run_warps<Kernel, Kernel::kSharedBytes>),
+          "read a CUDA kernel's attributes");
   return attributes.ptxVersion >= kWarpArchitecture;
 }
 
@@ -57,9 +61,11 @@ void launch_warps(const Kernel& kernel) {
   const auto run = &run_warps<Kernel, Kernel::kSharedBytes>;
   // More than 48 KB must be requested, on each device. The request is not stream work and is allowed during capture.
   if (Kernel::kSharedBytes > 48 * 1024) {
-    require(cudaFuncSetAttribute(run, cudaFuncAttributeMaxDynamicSharedMemorySize, Kernel::kSharedBytes), "reserve a CUDA kernel's shared memory");
+    require(cudaFuncSetAttribute(run, cudaFuncAttributeMaxDynamicSharedMemorySize, Kernel::kSharedBytes),
+            "reserve a CUDA kernel's shared memory");
   }
-  run<<<static_cast<unsigned>(blocks), Kernel::kWarps * kLanes, Kernel::kSharedBytes, static_cast<cudaStream_t>(current_stream().handle)>>>(kernel);
+  run<<<static_cast<unsigned>(blocks), Kernel::kWarps * kLanes, Kernel::kSharedBytes,
+        static_cast<cudaStream_t>(current_stream().handle)>>>(kernel);
   require(cudaGetLastError(), "start a CUDA kernel");
 }
 

@@ -18,11 +18,13 @@ void run_on_host(const Kernel& kernel) {
     const auto each_thread = [&](const auto& work) {
       for (int i = 0; i < Kernel::kThreads; ++i) work(block % 2 == 0 ? i : Kernel::kThreads - 1 - i);
     };
-    for (int phase = 0; phase < Kernel::kPhases; ++phase) each_thread([&](int thread) { kernel.run(phase, block, thread, shared); });
+    for (int phase = 0; phase < Kernel::kPhases; ++phase)
+      each_thread([&](int thread) { kernel.run(phase, block, thread, shared); });
     if constexpr (requires { Kernel::kFinishPhases; }) {
       const uint32_t group = kernel.group(block);
       if (++counters[group] < kernel.blocks_of_group()) continue;
-      for (int phase = 0; phase < Kernel::kFinishPhases; ++phase) each_thread([&](int thread) { kernel.finish(phase, group, thread, shared); });
+      for (int phase = 0; phase < Kernel::kFinishPhases; ++phase)
+        each_thread([&](int thread) { kernel.finish(phase, group, thread, shared); });
     }
   }
 }

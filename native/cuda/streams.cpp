@@ -133,7 +133,9 @@ void* create_context() {
 void destroy_context(void* context) {
   std::unique_ptr<Context> owned(static_cast<Context*>(context));
   // After a device error the streams are useless to another session.
-  if (cudaStreamSynchronize(owned->side.stream()) != cudaSuccess || cudaStreamSynchronize(owned->main.stream()) != cudaSuccess) return;
+  if (cudaStreamSynchronize(owned->side.stream()) != cudaSuccess ||
+      cudaStreamSynchronize(owned->main.stream()) != cudaSuccess)
+    return;
   for (const CUDAStream& stream : {owned->side, owned->main}) clear_workspaces(stream);
   owned->outer.reset();
   free_contexts().give(std::move(owned));
@@ -158,7 +160,9 @@ void end_side(void* context) { c10::cuda::setCurrentCUDAStream(of(context).main)
 
 void join(void* context) { of(context).joined.order(of(context).side, of(context).main); }
 
-void* record(void* context, void (*work)(void*), void* argument) { return record_graph(of(context).pools, work, argument).release(); }
+void* record(void* context, void (*work)(void*), void* argument) {
+  return record_graph(of(context).pools, work, argument).release();
+}
 void replay(void* graph) { static_cast<RecordedGraph*>(graph)->replay(); }
 void destroy_graph(void* graph) { delete static_cast<RecordedGraph*>(graph); }
 

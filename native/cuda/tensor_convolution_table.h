@@ -30,7 +30,9 @@ void with_tensor_convolution(const ops::TensorConvolution& call, const Work& wor
 
 int64_t tensor_convolution_parts(const ops::TensorConvolution& call) {
   int64_t parts = 0;
-  with_tensor_convolution(call, [&](const auto& kernel) { parts = supports_warps<std::decay_t<decltype(kernel)>>() ? kernel.blocks() : 0; });
+  with_tensor_convolution(call, [&](const auto& kernel) {
+    parts = supports_warps<std::decay_t<decltype(kernel)>>() ? kernel.blocks() : 0;
+  });
   return parts;
 }
 
@@ -44,9 +46,11 @@ void pack_tensor_weights(const ops::TensorConvolutionWeights& call) {
 
 void tensor_convolution(const ops::TensorConvolution& call) {
   if (tensor_convolution_parts(call) == 0 && call.images > 0) {
-    throw std::runtime_error("invalid tensor core convolution: expected 16, 32 or 64 channels and a stride of 1 or 2 on a device of compute capability 8.0 or later, received " +
-                             std::to_string(call.in_channels) + " to " + std::to_string(call.out_channels) + " channels and a stride of " + std::to_string(call.stride) +
-                             ". Call tensor_convolution_parts first.");
+    throw std::runtime_error(
+        "invalid tensor core convolution: expected 16, 32 or 64 channels and a stride of 1 or 2 on a device of compute "
+        "capability 8.0 or later, received " +
+        std::to_string(call.in_channels) + " to " + std::to_string(call.out_channels) + " channels and a stride of " +
+        std::to_string(call.stride) + ". Call tensor_convolution_parts first.");
   }
   with_tensor_convolution(call, [](const auto& kernel) { launch_warps(kernel); });
 }

@@ -9,16 +9,16 @@ namespace reviewkd {
 namespace {
 
 [[noreturn]] void fail_reading(const std::string& path, const std::error_code& error) {
-  fail(error == std::errc::no_such_file_or_directory ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "cannot read the weight file ",
-       path, ": ", platform::reason_of(error), ".");
+  fail(error == std::errc::no_such_file_or_directory ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess,
+       "cannot read the weight file ", path, ": ", platform::reason_of(error), ".");
 }
 
 }  // namespace
 
 void ByteSource::read(uint64_t offset, void* target, uint64_t bytes) const {
   if (!holds(offset, bytes)) {
-    fail(ErrorCode::kFileCorrupt, "invalid file ", name_, ": expected ", bytes, " bytes at byte ", offset, ", received a file of ", size_,
-         " bytes. It is damaged or truncated; download or save it again.");
+    fail(ErrorCode::kFileCorrupt, "invalid file ", name_, ": expected ", bytes, " bytes at byte ", offset,
+         ", received a file of ", size_, " bytes. It is damaged or truncated; download or save it again.");
   }
   if (bytes > 0) copy(offset, target, bytes);
 }
@@ -32,7 +32,8 @@ void FileSource::copy(uint64_t offset, void* target, uint64_t bytes) const {
   uint64_t count = 0;
   if (const auto error = file_.read(offset, target, bytes, count)) fail_reading(name_, error);
   if (count < bytes) {
-    fail(ErrorCode::kFileCorrupt, "invalid file ", name_, ": expected ", bytes - count, " more bytes, received its end. Another process truncated it; read it again.");
+    fail(ErrorCode::kFileCorrupt, "invalid file ", name_, ": expected ", bytes - count,
+         " more bytes, received its end. Another process truncated it; read it again.");
   }
 }
 

@@ -5,7 +5,8 @@
 namespace reviewkd {
 namespace {
 
-constexpr std::array<ElementTypeRow, 10> kRows = {{  // in the order of ElementType
+constexpr std::array<ElementTypeRow, 10> kRows = {{
+    // in the order of ElementType
     {ElementType::kFloat64, 8, "float64", "F64", "DoubleStorage"},
     {ElementType::kFloat32, 4, "float32", "F32", "FloatStorage"},
     {ElementType::kFloat16, 2, "float16", "F16", "HalfStorage"},
@@ -18,7 +19,7 @@ constexpr std::array<ElementTypeRow, 10> kRows = {{  // in the order of ElementT
     {ElementType::kBool, 1, "bool", "BOOL", "BoolStorage"},
 }};
 
-std::optional<ElementType> find(std::string_view text, const char* ElementTypeRow::*spelling) {
+std::optional<ElementType> find(std::string_view text, const char* ElementTypeRow::* spelling) {
   for (const auto& row : kRows) {
     if (text == row.*spelling) return row.type;
   }
@@ -30,7 +31,11 @@ std::optional<ElementType> find(std::string_view text, const char* ElementTypeRo
 const ElementTypeRow& row_of(ElementType type) { return kRows.at(static_cast<size_t>(type)); }
 
 std::optional<ElementType> element_type_of_name(std::string_view name) { return find(name, &ElementTypeRow::name); }
-std::optional<ElementType> element_type_of_safetensors(std::string_view name) { return find(name, &ElementTypeRow::safetensors); }
-std::optional<ElementType> element_type_of_storage(std::string_view name) { return find(name, &ElementTypeRow::storage); }
+std::optional<ElementType> element_type_of_safetensors(std::string_view name) {
+  return find(name, &ElementTypeRow::safetensors);
+}
+std::optional<ElementType> element_type_of_storage(std::string_view name) {
+  return find(name, &ElementTypeRow::storage);
+}
 
 }  // namespace reviewkd

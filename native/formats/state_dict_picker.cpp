@@ -7,8 +7,8 @@
 #include <set>
 #include <string_view>
 
-#include "formats/utf8.h"
 #include "core/base/error.h"
+#include "formats/utf8.h"
 
 namespace reviewkd {
 namespace {
@@ -19,7 +19,14 @@ using pickle::Value;
 /// Names under which a state dict is chosen by default when there are several, for example an average of weights or a
 /// teacher.
 constexpr auto kUsualNames = std::to_array<std::string_view>({
-    "model", "state_dict", "model_state_dict", "student", "net", "network", "weights", "params",
+    "model",
+    "state_dict",
+    "model_state_dict",
+    "student",
+    "net",
+    "network",
+    "weights",
+    "params",
 });
 constexpr size_t kDeepest = 8;
 constexpr size_t kMostShown = 20;
@@ -92,7 +99,9 @@ class Picker {
     if (around.size() > kDeepest || !seen_.insert(id).second) return;
     if (is_state_dict(value)) return candidates_.push_back({path, id, around});
     around.push_back(id);
-    const auto below = [&](std::string_view name) { return path.empty() ? std::string(name) : path + "." + std::string(name); };
+    const auto below = [&](std::string_view name) {
+      return path.empty() ? std::string(name) : path + "." + std::string(name);
+    };
     if (value.kind == Kind::kDict) {
       for (size_t i = 0; i + 1 < value.items.size(); i += 2) {
         const Value& name = heap_.at(value.items[i]);
@@ -111,10 +120,12 @@ class Picker {
     std::vector<const Candidate*> fitting;
     for (const auto& candidate : candidates_) {
       const bool fits = !key.empty() ? candidate.path == key || (last_name(candidate.path) == key)
-                                     : std::find(kUsualNames.begin(), kUsualNames.end(), last_name(candidate.path)) != kUsualNames.end();
+                                     : std::find(kUsualNames.begin(), kUsualNames.end(), last_name(candidate.path)) !=
+                                           kUsualNames.end();
       if (fits) fitting.push_back(&candidate);
     }
-    const auto exact = std::find_if(fitting.begin(), fitting.end(), [&](const auto* candidate) { return candidate->path == key; });
+    const auto exact =
+        std::find_if(fitting.begin(), fitting.end(), [&](const auto* candidate) { return candidate->path == key; });
     if (!key.empty() && exact != fitting.end()) return **exact;
     if (fitting.size() == 1) return *fitting[0];
     if (key.empty() && candidates_.size() == 1) return candidates_[0];
@@ -128,11 +139,14 @@ class Picker {
     }
     const std::string list = joined(names) + (candidates_.size() > kMostShown ? ", …" : "");
     if (!key.empty()) {
-      throw Error(ErrorCode::kUnknownName, "invalid key for " + source_.name() + ": expected one of " + list + ", received \"" + key + "\".",
+      throw Error(ErrorCode::kUnknownName,
+                  "invalid key for " + source_.name() + ": expected one of " + list + ", received \"" + key + "\".",
                   names);
     }
     throw Error(ErrorCode::kFileUnsupported,
-                "invalid weight file " + source_.name() + ": expected one state dict, received several: " + list + ". Choose one with `key` (on the command line --key NAME).", names);
+                "invalid weight file " + source_.name() + ": expected one state dict, received several: " + list +
+                    ". Choose one with `key` (on the command line --key NAME).",
+                names);
   }
 
   void collect_tensors(const Value& dict, TensorTable& table) const {
@@ -143,11 +157,12 @@ class Picker {
       if (key.kind != Kind::kText || value.kind != Kind::kTensor) continue;
       const std::string_view name = key.text;
       if (!names.insert(name).second || !is_utf8(name)) {
-        fail(ErrorCode::kFileCorrupt, "invalid names in ", source_.name(), ": expected unique UTF-8 names, received another after ", names.size() - 1,
-             " tensors.");
+        fail(ErrorCode::kFileCorrupt, "invalid names in ", source_.name(),
+             ": expected unique UTF-8 names, received another after ", names.size() - 1, " tensors.");
       }
       const pickle::Tensor& tensor = heap_.tensors[static_cast<size_t>(value.integer)];
-      table.tensors.push_back({std::string(name), tensor.type, tensor.shape, tensor.strides, tensor.storage, tensor.offset});
+      table.tensors.push_back(
+          {std::string(name), tensor.type, tensor.shape, tensor.strides, tensor.storage, tensor.offset});
     }
   }
 

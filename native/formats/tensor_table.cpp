@@ -50,7 +50,9 @@ std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& shape) {
 }
 
 void keep_network(TensorTable& table) {
-  const auto of = [](std::string_view prefix) { return [=](const StoredTensor& tensor) { return begins_with(tensor, prefix); }; };
+  const auto of = [](std::string_view prefix) {
+    return [=](const StoredTensor& tensor) { return begins_with(tensor, prefix); };
+  };
   const auto all_begin_with = [&](std::string_view prefix) {
     return !table.tensors.empty() && std::all_of(table.tensors.begin(), table.tensors.end(), of(prefix));
   };
@@ -76,9 +78,10 @@ void check_expansion(const TensorTable& table, const ByteSource& source) {
     const bool overflows = __builtin_mul_overflow(element_count(tensor.shape), bytes_of(tensor.type), &own) ||
                            __builtin_add_overflow(bytes, own, &bytes);
     if (!overflows && bytes / kTimes <= source.size() + kBeside) continue;
-    fail(ErrorCode::kFileUnsupported, "invalid tensor ", tensor.name, " in ", source.name(), ": expected tensors of at most ", kTimes,
-         " times the file's ", source.size(),
-         " bytes, received a view that repeats its elements more often. In Python, tensor.contiguous() stores each of them.");
+    fail(ErrorCode::kFileUnsupported, "invalid tensor ", tensor.name, " in ", source.name(),
+         ": expected tensors of at most ", kTimes, " times the file's ", source.size(),
+         " bytes, received a view that repeats its elements more often. In Python, tensor.contiguous() stores each of "
+         "them.");
   }
 }
 

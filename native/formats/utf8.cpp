@@ -20,7 +20,8 @@ bool is_utf8(std::string_view bytes) {
       point = (point << 6) | (next & 0x3F);
     }
     // Overlong, a surrogate, or beyond the last code point.
-    if ((length == 3 && (point < 0x800 || (point >= 0xD800 && point < 0xE000))) || (length == 4 && (point < 0x10000 || point > 0x10FFFF))) {
+    if ((length == 3 && (point < 0x800 || (point >= 0xD800 && point < 0xE000))) ||
+        (length == 4 && (point < 0x10000 || point > 0x10FFFF))) {
       return false;
     }
     i += length;

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <string_view>
 
+#include "core/base/error.h"
 #include "formats/pytorch/pytorch_file.h"
+#include "formats/pytorch/zip_archive.h"
 #include "formats/safetensors/safetensors_header.h"
 #include "formats/state_dict_picker.h"
-#include "formats/pytorch/zip_archive.h"
-#include "core/base/error.h"
 
 namespace reviewkd {
 namespace {
@@ -37,12 +37,14 @@ TensorTable read_any(const ByteSource& source, const std::string& key) {
     if (is_zip(source)) return pick_state_dict(read_pytorch_zip(source), source, key);
     if (is_pickle(head)) return pick_state_dict(read_pytorch_legacy(source), source, key);
     if (is_tar(head)) {
-      fail(ErrorCode::kFileUnsupported, "invalid weight file ", source.name(), ": expected .safetensors or a file of torch.save, received a tar archive"
+      fail(ErrorCode::kFileUnsupported, "invalid weight file ", source.name(),
+           ": expected .safetensors or a file of torch.save, received a tar archive"
            ". In Python, torch.save(torch.load(\"old.pt\"), \"new.pt\") converts it.");
     }
   }
   if (!key.empty()) {
-    fail(ErrorCode::kUnknownName, "invalid key for ", source.name(), ": expected none, because .safetensors has no dictionaries, received \"", key, "\".");
+    fail(ErrorCode::kUnknownName, "invalid key for ", source.name(),
+         ": expected none, because .safetensors has no dictionaries, received \"", key, "\".");
   }
   return read_safetensors_table(source);
 }

@@ -14,7 +14,8 @@ namespace platform = reviewkd::platform;
 /// (path: string) -> undefined. The library stays loaded for the life of the process, with globally visible symbols.
 Napi::Value load_library(const Napi::CallbackInfo& info) {
   std::string reason;
-  if (platform::load_library(info[0].ToString().Utf8Value(), platform::Symbols::kGlobal, reason) == nullptr) throw Napi::Error::New(info.Env(), reason);
+  if (platform::load_library(info[0].ToString().Utf8Value(), platform::Symbols::kGlobal, reason) == nullptr)
+    throw Napi::Error::New(info.Env(), reason);
   return info.Env().Undefined();
 }
 

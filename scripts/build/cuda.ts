@@ -1,5 +1,5 @@
-// Builds the plugin for CUDA devices: finds or downloads compiler and CUDA libtorch, compiles and links with CMake, and looks up every symbol that the
-// plugin imports in the libraries that it will load. Needs no GPU.
+// Builds the plugin for CUDA devices: finds or downloads compiler and CUDA libtorch, compiles and links with CMake, and
+// looks up every symbol that the plugin imports in the libraries that it will load. Needs no GPU.
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -43,7 +43,9 @@ export interface CudaBuild {
  * @throws ReviewKdError as `ensureCudaToolkit` and `ensureCudaLibTorch`.
  */
 export async function buildCuda(root: string, context: InstallContext): Promise<CudaBuild> {
-  return withFileLock(join(root, "build/.cuda-lock"), () => build(root, context), () => { context.progress("another build is running here: waiting for it"); });
+  return withFileLock(join(root, "build/.cuda-lock"), () => build(root, context), () => {
+    context.progress("another build is running here: waiting for it");
+  });
 }
 
 async function build(root: string, context: InstallContext): Promise<CudaBuild> {
@@ -57,59 +59,80 @@ async function build(root: string, context: InstallContext): Promise<CudaBuild> 
   await mkdir(directory, { recursive: true });
   // Its entries for the compiler and libraries may be outdated.
   await rm(join(directory, "CMakeCache.txt"), { force: true });
-  await cmake(["-S", root, "-B", directory, "-DCMAKE_BUILD_TYPE=Release", "-DREVIEWKD_CUDA=ON", `-DREVIEWKD_CUDA_TOOLKIT_DIR=${toolkit}`,
-    `-DREVIEWKD_LIBTORCH_DIR=${libtorch.directory}`, `-DREVIEWKD_OUTPUT_DIR=${output}`], { code: "CONFIGURE_FAILED" });
+  await cmake(["-S", root, "-B", directory, "-DCMAKE_BUILD_TYPE=Release", "-DREVIEWKD_CUDA=ON",
+    `-DREVIEWKD_CUDA_TOOLKIT_DIR=${toolkit}`, `-DREVIEWKD_LIBTORCH_DIR=${libtorch.directory}`,
+    `-DREVIEWKD_OUTPUT_DIR=${output}`], { code: "CONFIGURE_FAILED" });
   const begin = performance.now();
-  await cmake(["--build", directory, "--target", "reviewkd_cuda", "--clean-first", "--parallel", String(availableParallelism())], { code: "COMPILE_FAILED" });
+  await cmake(["--build", directory, "--target", "reviewkd_cuda", "--clean-first", "--parallel",
+    String(availableParallelism())], { code: "COMPILE_FAILED" });
   const seconds = (performance.now() - begin) / 1000;
   const resolved = await resolveSymbols(join(output, "reviewkd_cuda.so"), libtorch, toolkit);
   progress("listing the registers and memory of each kernel");
-  const kernels = await kernelResources(await cmake(["--build", directory, "--target", "reviewkd_kernel_resources"], { code: "COMPILE_FAILED" }));
+  const kernels = await kernelResources(
+    await cmake(["--build", directory, "--target", "reviewkd_kernel_resources"], { code: "COMPILE_FAILED" }),
+  );
   // The addon searches its own directory. Replaced by a rename, since a process may have loaded the former plugin.
   const plugin = join(root, "build/Release/reviewkd_cuda.so");
   await mkdir(dirname(plugin), { recursive: true });
   await copyFile(join(output, "reviewkd_cuda.so"), `${plugin}.new`);
   await rename(`${plugin}.new`, plugin);
   return {
-    plugin, bytes: (await stat(plugin)).size, seconds, ...resolved, libtorch, kernels,
-    compiler: (await run(join(toolkit, "bin/nvcc"), ["--version"])).stdout.split("\n").find((line) => line.includes("release"))?.trim() ?? "unknown",
+    plugin,
+    bytes: (await stat(plugin)).size,
+    seconds,
+    ...resolved,
+    libtorch,
+    kernels,
+    compiler:
+      (await run(join(toolkit, "bin/nvcc"), ["--version"])).stdout.split("\n").find((line) => line.includes("release"))
+        ?.trim() ?? "unknown",
     architectures: /sm [\d, ]+, PTX \d+/.exec(await readFile(plugin, "latin1"))?.[0] ?? "unknown",
   };
 }
 
-/** The first libtorch with its CUDA half: of REVIEWKD_LIBTORCH, of Python, the installed one, which is downloaded if missing. */
+/**
+ * The first libtorch with its CUDA half: of REVIEWKD_LIBTORCH, of Python, the installed one, which is downloaded if
+ * missing.
+ */
 async function findCudaLibTorch(context: InstallContext): Promise<LibTorch> {
   const { env } = context;
   const installed = join(cudaEntry(env, defaultPins.torch, cudaWheels().variant), "torch");
-  for (const [origin, directory] of [["REVIEWKD_LIBTORCH", env["REVIEWKD_LIBTORCH"]], ["torch of Python", await torchOfPython(env)], ["cache entry", installed]] as const) {
+  for (const [origin, directory] of [["REVIEWKD_LIBTORCH", env["REVIEWKD_LIBTORCH"]], ["torch of Python",
+    await torchOfPython(env)], ["cache entry", installed]] as const) {
     if (directory && existsSync(join(directory, "lib/libtorch_cuda.so"))) return inspectLibTorch(directory, origin);
     if (directory && origin === "REVIEWKD_LIBTORCH") {
-      throw new ReviewKdError("FILE_UNSUPPORTED", `invalid REVIEWKD_LIBTORCH: expected a CUDA build, received no lib/libtorch_cuda.so in ${directory}. Name a CUDA build, or unset it.`);
+      throw new ReviewKdError("FILE_UNSUPPORTED",
+        `invalid REVIEWKD_LIBTORCH: expected a CUDA build, received no lib/libtorch_cuda.so in ${directory}. Name a CUDA build, or unset it.`);
     }
   }
   return ensureCudaLibTorch(context);
 }
 
 /**
- * Looks up every undefined symbol of the plugin in the libraries that it names. The linker did so too; this counts them, and also holds for a plugin
- * that was linked elsewhere.
+ * Looks up every undefined symbol of the plugin in the libraries that it names. The linker did so too; this counts
+ * them, and also holds for a plugin that was linked elsewhere.
  *
  * @throws BuildError SYMBOLS_MISSING.
  */
-export async function resolveSymbols(plugin: string, libtorch: LibTorch, toolkit: string): Promise<{ libraries: string[]; symbols: number }> {
+export async function resolveSymbols(plugin: string, libtorch: LibTorch,
+  toolkit: string): Promise<{ libraries: string[]; symbols: number }> {
   const { needed, strongImports } = await readLibrary(plugin);
   const nvidia = join(dirname(libtorch.directory), "nvidia");
   const cuda = existsSync(nvidia) ? (await readdir(nvidia)).map((name) => join(nvidia, name, "lib")) : [];
-  const places = [join(libtorch.directory, "lib"), ...cuda, join(toolkit, "lib"), join(toolkit, "lib64"), "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64"];
+  const places = [join(libtorch.directory, "lib"), ...cuda, join(toolkit, "lib"), join(toolkit, "lib64"),
+    "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64"];
   const defined = new Set<string>();
   for (const name of needed) {
     const path = places.map((place) => join(place, name)).find((candidate) => existsSync(candidate));
-    if (path === undefined) throw new BuildError("SYMBOLS_MISSING", `invalid ${basename(plugin)}: expected its library ${name}, received none in ${places.join(", ")}. Link it with an installed CUDA build.`);
+    if (path === undefined)
+      throw new BuildError("SYMBOLS_MISSING",
+        `invalid ${basename(plugin)}: expected its library ${name}, received none in ${places.join(", ")}. Link it with an installed CUDA build.`);
     for (const symbol of await definedSymbols(path)) defined.add(symbol);
   }
   const missing = strongImports.filter((symbol) => !defined.has(symbol));
   if (missing.length > 0) {
-    throw new BuildError("SYMBOLS_MISSING", `invalid ${basename(plugin)}: expected its symbols in ${needed.join(", ")}, received none for ${missing.join(", ")}. It was linked with another libtorch: build it again.`);
+    throw new BuildError("SYMBOLS_MISSING",
+      `invalid ${basename(plugin)}: expected its symbols in ${needed.join(", ")}, received none for ${missing.join(", ")}. It was linked with another libtorch: build it again.`);
   }
   return { libraries: needed, symbols: strongImports.length };
 }

@@ -1,4 +1,5 @@
-// Builds the addon: finds libtorch, configures CMake if something that it depends on changed, then runs the build system.
+// Builds the addon: finds libtorch, configures CMake if something that it depends on changed, then runs the build
+// system.
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
@@ -12,25 +13,32 @@ import { cmakePath, findToolchain } from "./visual-studio.js";
 
 // Of one compiler with libtorch's headers, at most.
 const BYTES_PER_JOB = 1.5e9;
-const IDLE = /^ninja: no work to do|Re-checking globbed directories|^\[\s*\d+%\] Built target|^(?:Consolidate|Scanning) |^gmake|^make/;
+const IDLE =
+  /^ninja: no work to do|Re-checking globbed directories|^\[\s*\d+%\] Built target|^(?:Consolidate|Scanning) |^gmake|^make/;
 
 /**
  * Builds the addon of the project in `root`; with `tests` also the C++ tests.
  *
- * @throws BuildError COMPILER_NOT_FOUND (on Windows), CMAKE_NOT_FOUND, DEPENDENCIES_MISSING, CONFIGURE_FAILED, COMPILE_FAILED.
+ * @throws BuildError COMPILER_NOT_FOUND (on Windows), CMAKE_NOT_FOUND, DEPENDENCIES_MISSING, CONFIGURE_FAILED,
+ * COMPILE_FAILED.
  * @throws ReviewKdError as `ensureLibTorch`.
  */
-export async function buildNative(root: string, context: InstallContext, { tests = false }: { readonly tests?: boolean } = {}): Promise<void> {
+export async function buildNative(root: string, context: InstallContext,
+  { tests = false }: { readonly tests?: boolean } = {}): Promise<void> {
   const libtorch = await ensureLibTorch({ showBar: true, ...context });
-  const toolchain = process.platform === "win32" ? await findToolchain(context.env) : { env: context.env, compiler: undefined };
+  const toolchain = process.platform === "win32" ? await findToolchain(context.env)
+    : { env: context.env, compiler: undefined };
   const directory = join(root, "build/cmake");
   const stamp = join(directory, "reviewkd-configured.json");
   const wanted = JSON.stringify({ root, libtorch: libtorch.directory, version: libtorch.version, node: process.arch });
 
   if (!existsSync(join(directory, "CMakeCache.txt")) || (await readText(stamp)) !== wanted) {
-    context.progress(`configuring with libtorch ${libtorch.version} (${libtorch.variant}) from ${libtorch.source}: ${libtorch.directory}`);
+    context.progress(
+      `configuring with libtorch ${libtorch.version} (${libtorch.variant}) from ${libtorch.source}: ${libtorch.directory}`,
+    );
     await cmake(["--version"], { code: "CONFIGURE_FAILED", env: toolchain.env });
-    // CMake keeps a generator, a compiler and found libraries in its cache; it is deleted, since a change of one would not reach the others.
+    // CMake keeps a generator, a compiler and found libraries in its cache; it is deleted, since a change of one would
+    // not reach the others.
     await rm(join(directory, "CMakeCache.txt"), { force: true });
     await rm(stamp, { force: true });
     await configure(root, directory, libtorch.directory, toolchain);
@@ -40,22 +48,34 @@ export async function buildNative(root: string, context: InstallContext, { tests
   if (tests) await configureTests(directory, toolchain.env);
 
   const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / BYTES_PER_JOB)));
-  const parameters = ["--build", directory, "--config", "Release", "--parallel", String(jobs), ...(tests ? ["--target", "all", "reviewkd_tests"] : [])];
+  const parameters = ["--build", directory, "--config", "Release", "--parallel", String(jobs),
+    ...(tests ? ["--target", "all", "reviewkd_tests"] : [])];
   await cmake(parameters, { code: "COMPILE_FAILED", cwd: root, env: toolchain.env, onLine: showUnlessIdle });
   await mkdir(join(root, "build/Release"), { recursive: true });
   await writeChanged(join(root, "build/Release/libtorch.json"), `${JSON.stringify(libtorch, undefined, 2)}\n`);
 }
 
-async function configure(root: string, directory: string, libtorch: string, { env, compiler }: { env: NodeJS.ProcessEnv; compiler: string | undefined }): Promise<void> {
+async function configure(root: string, directory: string, libtorch: string,
+  { env, compiler }: { env: NodeJS.ProcessEnv; compiler: string | undefined }): Promise<void> {
   const cmakeJs = join(root, "node_modules/cmake-js/bin/cmake-js");
-  if (!existsSync(cmakeJs)) throw new BuildError("DEPENDENCIES_MISSING", `invalid checkout: expected ${cmakeJs}, received none. Run \`npm ci\`.`);
+  if (!existsSync(cmakeJs))
+    throw new BuildError("DEPENDENCIES_MISSING",
+      `invalid checkout: expected ${cmakeJs}, received none. Run \`npm ci\`.`);
   const { status, output } = await run(process.execPath, [
-    cmakeJs, "configure", "--directory", root, "--out", directory,
-    `--CDREVIEWKD_LIBTORCH_DIR=${cmakePath(libtorch)}`, `--CDREVIEWKD_OUTPUT_DIR=${cmakePath(join(root, "build/Release"))}`,
+    cmakeJs,
+    "configure",
+    "--directory",
+    root,
+    "--out",
+    directory,
+    `--CDREVIEWKD_LIBTORCH_DIR=${cmakePath(libtorch)}`,
+    `--CDREVIEWKD_OUTPUT_DIR=${cmakePath(join(root, "build/Release"))}`,
     // cmake-js would take Visual Studio's own generator and compiler.
     ...(compiler === undefined ? [] : ["--generator", "Ninja", `--CDCMAKE_CXX_COMPILER=${compiler}`]),
   ], { cwd: root, env });
-  if (status !== 0) throw new BuildError("CONFIGURE_FAILED", `CMake cannot configure the addon:\n${lastLines(output, 60)}\nFix the error.`);
+  if (status !== 0)
+    throw new BuildError("CONFIGURE_FAILED",
+      `CMake cannot configure the addon:\n${lastLines(output, 60)}\nFix the error.`);
 }
 
 /** Adds the C++ tests to a configured build, which keeps them. */
@@ -63,7 +83,8 @@ async function configureTests(directory: string, env: NodeJS.ProcessEnv): Promis
   if (/^REVIEWKD_TESTS:BOOL=ON$/m.test((await readText(join(directory, "CMakeCache.txt"))) ?? "")) return;
   const { status, output } = await run("cmake", ["-DREVIEWKD_TESTS=ON", directory], { env });
   if (status === 0) return;
-  throw new BuildError("CONFIGURE_FAILED", `CMake cannot configure the C++ tests:\n${lastLines(output, 60)}\nInstall GoogleTest (Debian and Ubuntu: \`apt-get install libgtest-dev\`).`);
+  throw new BuildError("CONFIGURE_FAILED",
+    `CMake cannot configure the C++ tests:\n${lastLines(output, 60)}\nInstall GoogleTest (Debian and Ubuntu: \`apt-get install libgtest-dev\`).`);
 }
 
 function showUnlessIdle(line: string): void {

@@ -23,7 +23,8 @@ export async function buildTypeScript(root: string): Promise<boolean> {
 
   const compiler = join(root, "node_modules/typescript/bin/tsc");
   const { status, output } = await run(process.execPath, [compiler, "-p", "tsconfig.build.json"], { cwd: root });
-  if (status !== 0) throw new BuildError("TYPESCRIPT_FAILED", `lib does not compile:\n${lastLines(output, 60)}\nFix the errors.`);
+  if (status !== 0)
+    throw new BuildError("TYPESCRIPT_FAILED", `lib does not compile:\n${lastLines(output, 60)}\nFix the errors.`);
   await removeOrphans(root, dist);
   await chmod(join(dist, "cli/main.js"), 0o755).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
@@ -33,12 +34,14 @@ export async function buildTypeScript(root: string): Promise<boolean> {
 }
 
 /**
- * A digest of the path, size and time of every source. Times are compared for equality, not for their order: with a clock of whole milliseconds, a
- * file written in the same instant lies in the future.
+ * A digest of the path, size and time of every source. Times are compared for equality, not for their order: with a
+ * clock of whole milliseconds, a file written in the same instant lies in the future.
  */
 async function fingerprint(root: string): Promise<string> {
   const entries = await readdir(join(root, "lib"), { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => relative(root, join(entry.parentPath, entry.name)));
+  const files = entries.filter((entry) => entry.isFile()).map((entry) =>
+    relative(root, join(entry.parentPath, entry.name))
+  );
   const hash = createHash("sha256");
   for (const path of [...INPUTS, ...files.sort()]) {
     const status = await stat(join(root, path)).catch(() => undefined);
@@ -49,7 +52,9 @@ async function fingerprint(root: string): Promise<string> {
 
 /** Removes outputs whose source is gone: an import of one would still succeed. */
 async function removeOrphans(root: string, dist: string): Promise<void> {
-  const sources = new Set((await readdir(join(root, "lib"), { recursive: true })).map((name) => name.replace(/\.ts$/, "")));
+  const sources = new Set(
+    (await readdir(join(root, "lib"), { recursive: true })).map((name) => name.replace(/\.ts$/, "")),
+  );
   for (const entry of await readdir(dist, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || !/\.(js|js\.map|d\.ts)$/.test(entry.name)) continue;
     const path = join(entry.parentPath, entry.name);

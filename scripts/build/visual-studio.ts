@@ -11,7 +11,8 @@ export interface Toolchain {
 }
 
 const COMPONENT = "Microsoft.VisualStudio.Component.VC.Llvm.Clang";
-const INSTALL = "Install Visual Studio 2022 or its Build Tools with \"Desktop development with C++\" and \"C++ Clang tools for Windows\".";
+const INSTALL =
+  'Install Visual Studio 2022 or its Build Tools with "Desktop development with C++" and "C++ Clang tools for Windows".';
 
 /**
  * The toolchain of the developer prompt in which this runs, or of the newest installation.
@@ -21,20 +22,29 @@ const INSTALL = "Install Visual Studio 2022 or its Build Tools with \"Desktop de
 export async function findToolchain(env: NodeJS.ProcessEnv): Promise<Toolchain> {
   if (env["VSCMD_VER"] !== undefined) {
     const { startError } = await run("clang-cl", ["--version"], { env });
-    if (startError) throw new BuildError("COMPILER_NOT_FOUND", `invalid developer prompt: expected clang-cl on its PATH, received none. ${INSTALL}`);
+    if (startError)
+      throw new BuildError("COMPILER_NOT_FOUND",
+        `invalid developer prompt: expected clang-cl on its PATH, received none. ${INSTALL}`);
     return { env, compiler: "clang-cl" };
   }
-  const finder = win32.join(env["ProgramFiles(x86)"] ?? "C:\\Program Files (x86)", "Microsoft Visual Studio", "Installer", "vswhere.exe");
-  const { stdout, startError } = await run(finder, ["-latest", "-products", "*", "-requires", COMPONENT, "-property", "installationPath", "-utf8", "-nologo"]);
+  const finder = win32.join(env["ProgramFiles(x86)"] ?? "C:\\Program Files (x86)", "Microsoft Visual Studio",
+    "Installer", "vswhere.exe");
+  const { stdout, startError } = await run(finder, ["-latest", "-products", "*", "-requires", COMPONENT, "-property",
+    "installationPath", "-utf8", "-nologo"]);
   const installation = stdout.trim().split(/\r?\n/)[0] ?? "";
-  if (startError || installation === "") throw new BuildError("COMPILER_NOT_FOUND", `invalid system: expected a Visual Studio with clang-cl for building the addon, received none. ${INSTALL}`);
+  if (startError || installation === "")
+    throw new BuildError("COMPILER_NOT_FOUND",
+      `invalid system: expected a Visual Studio with clang-cl for building the addon, received none. ${INSTALL}`);
 
   const compiler = win32.join(installation, "VC", "Tools", "Llvm", "x64", "bin", "clang-cl.exe");
   const settings = win32.join(installation, "VC", "Auxiliary", "Build", "vcvars64.bat");
   const missing = [compiler, settings].find((path) => !existsSync(path));
-  if (missing !== undefined) throw new BuildError("COMPILER_NOT_FOUND", `invalid Visual Studio: expected ${missing}, received none. ${INSTALL}`);
-  const result = await run(env["ComSpec"] ?? "cmd.exe", ["/d", "/s", "/c", `""${settings}" >nul && set"`], { env, verbatim: true });
-  if (result.status !== 0) throw new BuildError("COMPILER_NOT_FOUND", `${settings} failed:\n${result.output.trimEnd()}\n${INSTALL}`);
+  if (missing !== undefined)
+    throw new BuildError("COMPILER_NOT_FOUND", `invalid Visual Studio: expected ${missing}, received none. ${INSTALL}`);
+  const result = await run(env["ComSpec"] ?? "cmd.exe", ["/d", "/s", "/c", `""${settings}" >nul && set"`], { env,
+    verbatim: true });
+  if (result.status !== 0)
+    throw new BuildError("COMPILER_NOT_FOUND", `${settings} failed:\n${result.output.trimEnd()}\n${INSTALL}`);
   return { env: parseSettings(result.stdout), compiler: compiler.replaceAll("\\", "/") };
 }
 

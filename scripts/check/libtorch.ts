@@ -1,5 +1,6 @@
 #!/usr/bin/env -S node --import tsx
-// Builds the native code against each supported libtorch and loads it:  npm run check:libtorch -- [--versions 2.11.0,2.15.0] [--record FILE] [--clean]
+// Builds the native code against each supported libtorch and loads it:  npm run check:libtorch -- [--versions
+// 2.11.0,2.15.0] [--record FILE] [--clean]
 import { rm, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
@@ -22,18 +23,24 @@ await runMain(async () => {
     return;
   }
   if (platformName !== "linux-x64") {
-    throw new BuildError("PLATFORM_UNSUPPORTED", `invalid platform: expected linux-x64, received ${platformName}. Run the check on Linux, for which pip has CUDA builds of torch and nvcc.`);
+    throw new BuildError("PLATFORM_UNSUPPORTED",
+      `invalid platform: expected linux-x64, received ${platformName}. Run the check on Linux, for which pip has CUDA builds of torch and nvcc.`);
   }
   const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
   const progress = (line: string): void => void process.stderr.write(`check:libtorch: ${line}\n`);
-  const results = await withFileLock(join(root, "build/.libtorch-versions-lock"), () => checkAll(root, options, { env: process.env, progress }),
-    () => { progress("another check is running here: waiting for it"); });
+  const results = await withFileLock(join(root, "build/.libtorch-versions-lock"),
+    () => checkAll(root, options, { env: process.env, progress }), () => {
+    progress("another check is running here: waiting for it");
+  });
   process.stdout.write(`${formatTable(results)}\n`);
   const failed = results.filter((row) => !hasPassed(row)).map(({ torch }) => torch);
-  if (failed.length > 0) throw new BuildError("CHECK_FAILED", `invalid native code: expected builds without warnings that load, received failures for torch ${failed.join(", ")}. Fix what is reported above.`);
+  if (failed.length > 0)
+    throw new BuildError("CHECK_FAILED",
+      `invalid native code: expected builds without warnings that load, received failures for torch ${failed.join(", ")}. Fix what is reported above.`);
 });
 
-async function checkAll(root: string, { versions, record, clean }: CheckOptions, context: InstallContext): Promise<CheckResult[]> {
+async function checkAll(root: string, { versions, record, clean }: CheckOptions,
+  context: InstallContext): Promise<CheckResult[]> {
   const toolkit = context.env["CUDA_HOME"] || await ensureCudaToolkit(context);
   const directory = join(root, "build/libtorch-versions");
   // Kernels of an earlier run would hide their warnings.
@@ -50,7 +57,8 @@ async function checkAll(root: string, { versions, record, clean }: CheckOptions,
 }
 
 async function describe(toolkit: string): Promise<[string, string][]> {
-  const version = async (program: string, pattern = /.+/): Promise<string> => pattern.exec((await run(program, ["--version"])).stdout)?.[0].trim() ?? "unknown";
+  const version = async (program: string, pattern = /.+/): Promise<string> =>
+    pattern.exec((await run(program, ["--version"])).stdout)?.[0].trim() ?? "unknown";
   return [
     ["hardware", `${cpus().length} cores of ${cpus()[0]?.model.trim() ?? "unknown"}`],
     ["C++ compiler", await version(process.env["CXX"] ?? "c++")],

@@ -1,10 +1,12 @@
 // Checks of the code for Windows what can be checked on Linux:  node --import tsx scripts/check/windows.mjs
-//   1. CMake configures for clang-cl, against the libtorch of the real wheel for Windows, and clang-cl accepts every option.
-//   2. Every file of the addon compiles for Windows, with mingw-w64's system headers and that libtorch's own, and requires no
-//      function of the compiler's run-time library that is not linked.
+//   1. CMake configures for clang-cl, against the libtorch of the real wheel for Windows, and clang-cl accepts every
+//      option.
+//   2. Every file of the addon compiles for Windows, with mingw-w64's system headers and that libtorch's own, and
+//      requires no function of the compiler's run-time library that is not linked.
 //   3. All libraries of the wheel that must be packed with the addon are known.
 //   4. The platform layer passes test/platform under Wine, and on this system as well.
-// The objects are not linked with libtorch, whose symbols are mangled by Microsoft's compiler: only a build on Windows can show the rest.
+// The objects are not linked with libtorch, whose symbols are mangled by Microsoft's compiler: only a build on Windows
+// can show the rest.
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,7 +22,9 @@ const TOOLS = ["clang", "clang++", "llvm-dlltool", "llvm-nm", "x86_64-w64-mingw3
 const INSTALL = "apt-get install clang llvm g++-mingw-w64-x86-64 cmake ninja-build wine wine64 on Debian";
 
 await runMain(async () => {
-  if (process.argv.length > 2) throw new BuildError("USAGE", `invalid arguments: expected none, received ${process.argv.slice(2).join(" ")}. Run \`npm run check:windows\` without them.`);
+  if (process.argv.length > 2)
+    throw new BuildError("USAGE",
+      `invalid arguments: expected none, received ${process.argv.slice(2).join(" ")}. Run \`npm run check:windows\` without them.`);
   const missing = [];
   for (const tool of TOOLS) {
     const { startError } = await run(tool, ["--version"]);

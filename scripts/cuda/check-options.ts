@@ -30,7 +30,8 @@ export function parseOptions(parameters: readonly string[]): CheckOptions {
     const word = words.shift() ?? "";
     if (word === "--help") continue;
     if (word === "--count") options.count = true;
-    else if (!options.help && (word === "--torch" || word.startsWith("--torch="))) options.torch = pinned(word === "--torch" ? words.shift() : word.slice("--torch=".length));
+    else if (!options.help && (word === "--torch" || word.startsWith("--torch=")))
+      options.torch = pinned(word === "--torch" ? words.shift() : word.slice("--torch=".length));
     else options.rest.push(word);
   }
   return options;
@@ -38,5 +39,6 @@ export function parseOptions(parameters: readonly string[]): CheckOptions {
 
 function pinned(version: string | undefined): string {
   if (version !== undefined && TORCH_VERSIONS.includes(version)) return version;
-  throw new BuildError("USAGE", `invalid --torch: expected ${TORCH_VERSIONS.join(", ")}, received ${version || "none"}. Give one of these, or leave the option out.`);
+  throw new BuildError("USAGE",
+    `invalid --torch: expected ${TORCH_VERSIONS.join(", ")}, received ${version || "none"}. Give one of these, or leave the option out.`);
 }

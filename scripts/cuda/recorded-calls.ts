@@ -25,7 +25,10 @@ export interface RecordedCall {
   readonly error?: string;
 }
 
-/** Whether the host waits for all work of a stream, as it does to read a result; waiting for an event recorded two batches earlier does not count. */
+/**
+ * Whether the host waits for all work of a stream, as it does to read a result; waiting for an event recorded two
+ * batches earlier does not count.
+ */
 export function waitsForAll({ call, kind }: RecordedCall): boolean {
   return kind === "synchronize" && call !== "cudaEventSynchronize";
 }
@@ -41,7 +44,8 @@ export function readRecording(path: string): RecordedCall[] {
 export function between(calls: readonly RecordedCall[], from: string, to: string): RecordedCall[] {
   const at = (name: string): number => calls.findIndex((call) => call.call === "mark" && call.name === name);
   const [begin, end] = [at(from), at(to)];
-  if (begin < 0 || end < begin) throw new Error(`invalid recording: expected the marks ${from} and ${to}, received them at ${begin} and ${end}.`);
+  if (begin < 0 || end < begin)
+    throw new Error(`invalid recording: expected the marks ${from} and ${to}, received them at ${begin} and ${end}.`);
   return calls.slice(begin + 1, end);
 }
 
@@ -58,16 +62,22 @@ export function shortName(call: RecordedCall): string {
   if (own?.[1]) return `reviewkd ${own[1].replaceAll("reviewkd::cuda::", "")}`;
   const plain = name.replace(/^void /, "").replaceAll("(anonymous namespace)::", "").replaceAll("at::native::", "");
   const kernel = /^[\w:]+/.exec(plain)?.[0] ?? plain;
-  if (!/elementwise_kernel/.test(kernel) && kernel !== "reduce_kernel") return call.call === "cudaLaunchKernel" ? `at ${kernel}` : plain;
+  if (!/elementwise_kernel/.test(kernel) && kernel !== "reduce_kernel")
+    return call.call === "cudaLaunchKernel" ? `at ${kernel}` : plain;
   return `at ${kernel === "reduce_kernel" ? "reduce" : "elementwise"} ${functorOf(plain)}`;
 }
 
-/** The operation of an elementwise kernel or reduction: the function that launches it and the type of its values, or the innermost functor. */
+/**
+ * The operation of an elementwise kernel or reduction: the function that launches it and the type of its values, or the
+ * innermost functor.
+ */
 function functorOf(name: string): string {
   const source = /(\w+)\(at::TensorIterator(?:Base)?&/.exec(name)?.[1];
   const type = /lambda\((bool|float|double|long|int|c10::\w+)/.exec(name)?.[1];
   if (source !== undefined) return `${source}${type === undefined ? "" : ` (${type})`}`;
-  const functors = [...name.matchAll(/(\w*(?:Functor|_functor|Ops)\w*)<([\w:]+)/g)].filter(([, functor]) => !/^(?:AUnary|BUnary|Binary)Functor$/.test(functor ?? ""));
+  const functors = [...name.matchAll(/(\w*(?:Functor|_functor|Ops)\w*)<([\w:]+)/g)].filter(([, functor]) =>
+    !/^(?:AUnary|BUnary|Binary)Functor$/.test(functor ?? "")
+  );
   const [, functor, of] = functors[0] ?? [];
   return functor === undefined ? name.slice(0, 80) : `${functor} (${of})`;
 }

@@ -1,4 +1,5 @@
-// Connects a program to the recording CUDA runtime on which it runs (native/cuda/recording/control.cpp). Must be imported before the package.
+// Connects a program to the recording CUDA runtime on which it runs (native/cuda/recording/control.cpp). Must be
+// imported before the package.
 import { constants } from "node:os";
 import { join } from "node:path";
 
@@ -29,10 +30,14 @@ export interface RecordingControl {
 
 export function connect(env: NodeJS.ProcessEnv = process.env): RecordingControl {
   const addon = env["REVIEWKD_RECORDING_CONTROL"];
-  if (addon === undefined) throw new Error("invalid environment: expected REVIEWKD_RECORDING_CONTROL, received nothing. Run `npm run check:cuda`.");
+  if (addon === undefined)
+    throw new Error(
+      "invalid environment: expected REVIEWKD_RECORDING_CONTROL, received nothing. Run `npm run check:cuda`.",
+    );
   const module = { exports: {} as RecordingControl };
   process.dlopen(module, addon, constants.dlopen.RTLD_NOW);
   // See core/ops/backend/device.cpp: a libtorch that starts without its CUDA half never looks for it again.
-  if (env["REVIEWKD_RECORDING_PRELOAD"] !== "0") module.exports.preload(join(env["REVIEWKD_LIBTORCH"] ?? "", "lib", "libtorch_cuda.so"));
+  if (env["REVIEWKD_RECORDING_PRELOAD"] !== "0")
+    module.exports.preload(join(env["REVIEWKD_LIBTORCH"] ?? "", "lib", "libtorch_cuda.so"));
   return module.exports;
 }

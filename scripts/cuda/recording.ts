@@ -30,21 +30,27 @@ export interface RecordingOptions extends InstallContext {
 }
 
 /**
- * Builds the runtime and calls `work` with it, which then has exclusive use of the build. For another libtorch, the addon is compiled as well, into a
- * copy of the package, since a package has one addon.
+ * Builds the runtime and calls `work` with it, which then has exclusive use of the build. For another libtorch, the
+ * addon is compiled as well, into a copy of the package, since a package has one addon.
  *
  * @throws BuildError CONFIGURE_FAILED, COMPILE_FAILED, CMAKE_NOT_FOUND, NOT_BUILT, USAGE for a version without pins.
  * @throws ReviewKdError as `ensureCudaHeaders` and `ensureCudaHalf`, and what `work` throws.
  */
-export async function withRecording<T>(options: RecordingOptions, work: (recording: Recording) => Promise<T>): Promise<T> {
+export async function withRecording<T>(options: RecordingOptions,
+  work: (recording: Recording) => Promise<T>): Promise<T> {
   const { root, torch, progress } = options;
   const name = torch === undefined ? "recording" : `recording-${torch}`;
   const directory = join(root, "build", name);
   return withFileLock(join(root, `build/.${name}-lock`), async () => {
     const include = await ensureCudaHeaders(options);
     await mkdir(directory, { recursive: true });
-    return work(await (torch === undefined ? buildForPackage(options, directory, include) : buildForVersion(torch, options, directory, include)));
-  }, () => { progress("another check is running here: waiting for it"); });
+    return work(
+      await (torch === undefined ? buildForPackage(options, directory, include)
+        : buildForVersion(torch, options, directory, include)),
+    );
+  }, () => {
+    progress("another check is running here: waiting for it");
+  });
 }
 
 async function buildForPackage(options: RecordingOptions, directory: string, include: string): Promise<Recording> {
@@ -55,14 +61,18 @@ async function buildForPackage(options: RecordingOptions, directory: string, inc
   return { root: options.root, env: variables(output, libtorch) };
 }
 
-async function buildForVersion(torch: string, { root, env, progress }: RecordingOptions, directory: string, include: string): Promise<Recording> {
+async function buildForVersion(torch: string, { root, env, progress }: RecordingOptions, directory: string,
+  include: string): Promise<Recording> {
   const missing = PACKAGE.filter((name) => !existsSync(join(root, name)));
-  if (missing.length > 0) throw new BuildError("NOT_BUILT", `invalid package: expected ${PACKAGE.join(", ")} in ${root}, received none of ${missing.join(", ")}. Run \`npm run build\`.`);
+  if (missing.length > 0)
+    throw new BuildError("NOT_BUILT",
+      `invalid package: expected ${PACKAGE.join(", ")} in ${root}, received none of ${missing.join(", ")}. Run \`npm run build\`.`);
   const libtorch = await ensureVersion(pinsOf(torch, "--torch"), { env, progress });
   const copy = join(directory, "package");
   const output = join(copy, "build/Release");
   progress(`building the recording CUDA runtime and the addon for torch ${torch}`);
-  await build({ root, directory, output, libtorch: libtorch.directory, include, targets: ["reviewkd", "reviewkd_preload", "reviewkd_recording_all"] });
+  await build({ root, directory, output, libtorch: libtorch.directory, include,
+    targets: ["reviewkd", "reviewkd_preload", "reviewkd_recording_all"] });
   for (const name of [...PACKAGE, "node_modules"]) await rm(join(copy, name), { recursive: true, force: true });
   for (const name of PACKAGE) await cp(join(root, name), join(copy, name), { recursive: true });
   await symlink(join(root, "node_modules"), join(copy, "node_modules"));
@@ -93,7 +103,10 @@ async function build({ root, directory, output, libtorch, include, targets }: Bu
   await writeStubs(libtorch, generated);
   const cache = join(directory, "CMakeCache.txt");
   if (existsSync(cache) && !readFileSync(cache, "utf8").includes(`${libtorch}\n`)) await rm(cache);
-  await cmake(["-S", root, "-B", directory, "-DCMAKE_BUILD_TYPE=Release", "-DREVIEWKD_CUDA_RECORDING=ON", `-DREVIEWKD_CUDA_INCLUDE_DIR=${include}`,
-    `-DREVIEWKD_LIBTORCH_DIR=${libtorch}`, `-DREVIEWKD_OUTPUT_DIR=${output}`, `-DREVIEWKD_RECORDING_GENERATED_DIR=${generated}`], { code: "CONFIGURE_FAILED" });
-  await cmake(["--build", directory, "--target", ...targets, "--parallel", String(availableParallelism())], { code: "COMPILE_FAILED" });
+  await cmake(["-S", root, "-B", directory, "-DCMAKE_BUILD_TYPE=Release", "-DREVIEWKD_CUDA_RECORDING=ON",
+    `-DREVIEWKD_CUDA_INCLUDE_DIR=${include}`, `-DREVIEWKD_LIBTORCH_DIR=${libtorch}`, `-DREVIEWKD_OUTPUT_DIR=${output}`,
+    `-DREVIEWKD_RECORDING_GENERATED_DIR=${generated}`], { code: "CONFIGURE_FAILED" });
+  await cmake(["--build", directory, "--target", ...targets, "--parallel", String(availableParallelism())], {
+    code: "COMPILE_FAILED",
+  });
 }

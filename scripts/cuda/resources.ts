@@ -21,27 +21,43 @@ export interface KernelResources {
  * @param demangled - Converts symbols to C++ names, in their order.
  * @throws BuildError RESOURCES_UNREADABLE if the log lists no kernel or not all figures of one, or c++filt is missing.
  */
-export async function kernelResources(log: string, demangled: (names: string[]) => Promise<string[]> = cxxFilt): Promise<KernelResources[]> {
-  const entries = log.split(/^.*Compiling entry function '/m).slice(1).map((text) => ({ symbol: text.slice(0, text.indexOf("'")), text }));
-  if (entries.length === 0) throw new BuildError("RESOURCES_UNREADABLE", `invalid output of ptxas -v: expected kernels, received ${JSON.stringify(log.slice(-200))}. Check the version of nvcc.`);
+export async function kernelResources(log: string,
+  demangled: (names: string[]) => Promise<string[]> = cxxFilt): Promise<KernelResources[]> {
+  const entries = log.split(/^.*Compiling entry function '/m).slice(1).map((text) => ({
+    symbol: text.slice(0, text.indexOf("'")),
+    text,
+  }));
+  if (entries.length === 0)
+    throw new BuildError("RESOURCES_UNREADABLE",
+      `invalid output of ptxas -v: expected kernels, received ${JSON.stringify(log.slice(-200))}. Check the version of nvcc.`);
   const names = await demangled(entries.map(({ symbol }) => symbol));
-  return entries.map(({ symbol, text }, i) => resourcesOf(names[i] ?? symbol, text)).sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+  return entries.map(({ symbol, text }, i) => resourcesOf(names[i] ?? symbol, text)).sort((a, b) =>
+    a.name.localeCompare(b.name, "en", { numeric: true })
+  );
 }
 
 /** The resources of the kernel with the C++ name `full`, from the lines that ptxas prints about it. */
 function resourcesOf(full: string, text: string): KernelResources {
   const frame = /(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads/.exec(text);
   const registers = /Used (\d+) registers/.exec(text);
-  if (frame === null || registers === null) throw new BuildError("RESOURCES_UNREADABLE", `invalid output of ptxas -v: expected the registers and the stack frame of ${full}, received ${JSON.stringify(text.slice(0, 400))}. Check the version of nvcc.`);
+  if (frame === null || registers === null)
+    throw new BuildError("RESOURCES_UNREADABLE",
+      `invalid output of ptxas -v: expected the registers and the stack frame of ${full}, received ${JSON.stringify(text.slice(0, 400))}. Check the version of nvcc.`);
   const [, stack, stores, loads] = frame.map(Number);
   const { name, dynamicShared } = shortName(full);
   return {
-    name, registers: Number(registers[1]), stackBytes: stack ?? 0, spillBytes: (stores ?? 0) + (loads ?? 0),
+    name,
+    registers: Number(registers[1]),
+    stackBytes: stack ?? 0,
+    spillBytes: (stores ?? 0) + (loads ?? 0),
     sharedBytes: dynamicShared + Number(/(\d+) bytes smem/.exec(text)?.[1] ?? 0),
   };
 }
 
-/** The struct that a launch function (kernels.cu, launch_warps.h) runs. Shared memory that is reserved at the launch is the last parameter of run_warps. */
+/**
+ * The struct that a launch function (kernels.cu, launch_warps.h) runs. Shared memory that is reserved at the launch is
+ * the last parameter of run_warps.
+ */
 function shortName(full: string): { name: string; dynamicShared: number } {
   const plain = full.replaceAll("reviewkd::cuda::", "").replaceAll(" >", ">");
   const warps = /run_warps<(.+), (?:\(int\))?(\d+)>\(/.exec(plain);
@@ -57,13 +73,17 @@ async function cxxFilt(symbols: string[]): Promise<string[]> {
 
 /** A Markdown table of all kernels. */
 export function resourceTable(kernels: readonly KernelResources[]): string {
-  const rows = kernels.map(({ name, registers, sharedBytes, stackBytes, spillBytes }) => `| ${[`\`${name}\``, registers, sharedBytes, stackBytes, spillBytes].join(" | ")} |\n`);
+  const rows = kernels.map(({ name, registers, sharedBytes, stackBytes, spillBytes }) =>
+    `| ${[`\`${name}\``, registers, sharedBytes, stackBytes, spillBytes].join(" | ")} |\n`
+  );
   return `| kernel | registers | shared memory | stack | spills |\n|---|--:|--:|--:|--:|\n${rows.join("")}`;
 }
 
 /** A warning for each kernel that spills. */
 export function spillWarnings(kernels: readonly KernelResources[]): string[] {
-  return kernels.filter(({ spillBytes }) => spillBytes > 0).map(({ name, spillBytes }) => `warning: ${name} spills ${spillBytes} bytes of registers a thread`);
+  return kernels.filter(({ spillBytes }) => spillBytes > 0).map(({ name, spillBytes }) =>
+    `warning: ${name} spills ${spillBytes} bytes of registers a thread`
+  );
 }
 
 /** The spills of all kernels in one line. */

@@ -1,4 +1,5 @@
-// Writes the sources of stub libraries for everything that libtorch imports from NVIDIA's: see cmake/ReviewkdCudaRecording.cmake.
+// Writes the sources of stub libraries for everything that libtorch imports from NVIDIA's: see
+// cmake/ReviewkdCudaRecording.cmake.
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,8 +10,18 @@ const SYSTEM = /^(?:ld-linux.*|lib(?:c|m|dl|rt|pthread|gcc_s|stdc\+\+|gomp))\.so
 
 /** Functions of NVIDIA's libraries, and the code by which each library reports that something is not supported. */
 const LIBRARIES = [
-  [/^cudnn/, 3000], [/^cublas/, 15], [/^cusparse/, 10], [/^cufft/, 16], [/^curand/, 201], [/^cusolver/, 15], [/^cupti/, 27], [/^nccl/, 5], [/^nvrtc/, 11], [/^nvshmem/, 1],
-  [/^(?:__)?cuda/, 801], [/^cu(?:File)?[A-Z]/, 801],
+  [/^cudnn/, 3000],
+  [/^cublas/, 15],
+  [/^cusparse/, 10],
+  [/^cufft/, 16],
+  [/^curand/, 201],
+  [/^cusolver/, 15],
+  [/^cupti/, 27],
+  [/^nccl/, 5],
+  [/^nvrtc/, 11],
+  [/^nvshmem/, 1],
+  [/^(?:__)?cuda/, 801],
+  [/^cu(?:File)?[A-Z]/, 801],
 ] as const;
 
 /** Functions of cuBLAS that submit work to the device: their first argument is the handle with the stream. */
@@ -36,12 +47,18 @@ export async function writeStubs(libtorch: string, directory: string): Promise<v
   const definitions = [...symbols].sort().flatMap((name) => {
     const library = LIBRARIES.find(([pattern]) => pattern.test(name));
     if (library === undefined) return [];
-    if (BLAS_WORK.test(name)) return [`__attribute__((weak)) int ${name}(void* handle) { return reviewkd_recording_blas("${name}", handle); }`];
+    if (BLAS_WORK.test(name))
+      return [`__attribute__((weak)) int ${name}(void* handle) { return reviewkd_recording_blas("${name}", handle); }`];
     return [`__attribute__((weak)) int ${name}() { return reviewkd_recording_unmodelled("${name}", ${library[1]}); }`];
   });
   await writeChanged(join(directory, "generated.cpp"), [
-    "// Written by scripts/cuda/stubs.ts.", 'extern "C" {', "int reviewkd_recording_blas(const char* name, void* handle);",
-    "int reviewkd_recording_unmodelled(const char* name, int failure);", ...definitions, "}", "",
+    "// Written by scripts/cuda/stubs.ts.",
+    'extern "C" {',
+    "int reviewkd_recording_blas(const char* name, void* handle);",
+    "int reviewkd_recording_unmodelled(const char* name, int failure);",
+    ...definitions,
+    "}",
+    "",
   ].join("\n"));
 }
 

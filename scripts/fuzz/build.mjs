@@ -17,7 +17,8 @@ const SOURCE = "test/fuzz";
  * @returns {Promise<string | undefined>} the error
  */
 export async function buildHarness(directory, settings) {
-  const steps = [["-S", SOURCE, "-B", directory, ...settings], ["--build", directory, "--parallel", String(availableParallelism())]];
+  const steps = [["-S", SOURCE, "-B", directory, ...settings], ["--build", directory, "--parallel",
+    String(availableParallelism())]];
   for (const parameters of steps) {
     const { status, output, startError } = await run("cmake", parameters);
     if (startError || status !== 0) return startError?.message ?? output.split("\n").slice(-15).join("\n");
@@ -63,5 +64,6 @@ export async function unpackCorpus(reader, directory) {
 export async function packCorpus(reader, directory) {
   await mkdir(join(SOURCE, "corpus"), { recursive: true });
   await rm(archiveOf(reader), { force: true });
-  await create({ file: archiveOf(reader), cwd: directory, gzip: true, portable: true, mtime: new Date(0) }, (await readdir(directory)).sort());
+  await create({ file: archiveOf(reader), cwd: directory, gzip: true, portable: true, mtime: new Date(0) },
+    (await readdir(directory)).sort());
 }

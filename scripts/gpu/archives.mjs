@@ -1,4 +1,5 @@
-// The archives of the kit: Node, the package with its modules, the binaries. They are tar files under xz, which Python's standard library reads as well.
+// The archives of the kit: Node, the package with its modules, the binaries. They are tar files under xz, which
+// Python's standard library reads as well.
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,7 +10,8 @@ import { EXCLUDED, selectModules } from "./modules.mjs";
 import { kitCache, stageBinaries, strip } from "./prebuilt.mjs";
 
 /**
- * Packs the running Node without its symbols. The archive is kept in the cache, since the best compression takes a minute.
+ * Packs the running Node without its symbols. The archive is kept in the cache, since the best compression takes a
+ * minute.
  *
  * @param {string} target
  * @param {number} level of xz
@@ -42,7 +44,8 @@ export async function packModules(root, target, level) {
   const modules = selectModules(packages);
   const missing = modules.filter((path) => !existsSync(join(root, path)));
   if (missing.length > 0 || !existsSync(join(root, "dist/index.js"))) {
-    throw new BuildError("NOT_BUILT", `invalid checkout: expected dist and node_modules, received none of ${missing[0] ?? "dist/index.js"}. Run \`npm ci && npm run build\`.`);
+    throw new BuildError("NOT_BUILT",
+      `invalid checkout: expected dist and node_modules, received none of ${missing[0] ?? "dist/index.js"}. Run \`npm ci && npm run build\`.`);
   }
   await tar(target, level, [...EXCLUDED.map((pattern) => `--exclude=${pattern}`), "-C", root, "dist", ...modules]);
 }
@@ -79,6 +82,9 @@ async function withStage(work) {
 async function tar(target, level, parameters) {
   // One thread: several would split the input into blocks, which compress less.
   const compressor = `xz -${level}${level === 9 ? "e" : ""} -T1`;
-  const { status, output, startError } = await run("tar", ["--create", "--file", target, "--sort=name", "--owner=0", "--group=0", `--use-compress-program=${compressor}`, ...parameters]);
-  if (status !== 0) throw new BuildError("PACK_FAILED", `packing ${target} failed:\n${startError?.message ?? lastLines(output)}\nInstall GNU tar and xz, and check the free disk space.`);
+  const { status, output, startError } = await run("tar", ["--create", "--file", target, "--sort=name", "--owner=0",
+    "--group=0", `--use-compress-program=${compressor}`, ...parameters]);
+  if (status !== 0)
+    throw new BuildError("PACK_FAILED",
+      `packing ${target} failed:\n${startError?.message ?? lastLines(output)}\nInstall GNU tar and xz, and check the free disk space.`);
 }

@@ -13,7 +13,8 @@ export const EXCLUDED = ["*.map", "*.d.ts", "*.d.cts", "*.d.mts", ".built", "nod
  * The directories of the modules and of all their dependencies, without optional and peer dependencies.
  *
  * @param {Record<string, LockedPackage>} packages of package-lock.json, with the project itself under the empty name
- * @param {readonly string[]} [names] by default the project's dependencies and the development dependencies that its tests need
+ * @param {readonly string[]} [names] by default the project's dependencies and the development dependencies that its
+ * tests need
  * @returns {string[]} such as `node_modules/zod`
  */
 export function selectModules(packages, names = [...Object.keys(packages[""]?.dependencies ?? {}), ...DEVELOPMENT]) {
@@ -39,7 +40,7 @@ export function selectModules(packages, names = [...Object.keys(packages[""]?.de
  * @returns {string | undefined}
  */
 function resolve(packages, name, from) {
-  for (let directory = from; ; directory = directory.slice(0, Math.max(0, directory.lastIndexOf("/node_modules/")))) {
+  for (let directory = from;; directory = directory.slice(0, Math.max(0, directory.lastIndexOf("/node_modules/")))) {
     const path = `${directory === "" ? "" : `${directory}/`}node_modules/${name}`;
     if (packages[path] !== undefined) return path;
     if (directory === "") return undefined;

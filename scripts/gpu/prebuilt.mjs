@@ -1,5 +1,5 @@
-// The addon and the CUDA plugin, compiled here for the libtorch of the GPU machine: its time is spent on measuring, and compile
-// errors are found early.
+// The addon and the CUDA plugin, compiled here for the libtorch of the GPU machine: its time is spent on measuring, and
+// compile errors are found early.
 import { copyFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ensureCudaToolkit } from "../cuda/toolkit.js";
@@ -30,14 +30,16 @@ export function kitCache(env) {
  * @param {NodeJS.ProcessEnv} options.env
  * @param {(line: string) => void} options.progress
  * @returns {Promise<string>} the directory of the binaries
- * @throws {BuildError} USAGE for a version without pins, CMAKE_NOT_FOUND, CONFIGURE_FAILED, COMPILE_FAILED, and what fetching the
+ * @throws {BuildError} USAGE for a version without pins, CMAKE_NOT_FOUND, CONFIGURE_FAILED, COMPILE_FAILED, and what
+ * fetching the
  *   compiler and libtorch throws
  */
 export async function buildForDevice({ root, torch, architectures, env, progress }) {
   const libtorch = await ensureVersion(pinsOf(torch, "--torch"), { env, progress });
   const toolkit = env["CUDA_HOME"] || await ensureCudaToolkit({ env, progress });
   progress(`compiling the addon and the plugin for torch ${torch}, architecture ${architectures}`);
-  const { output } = await compileNative({ root, directory: join(root, "build/gpu-kit"), libtorch: libtorch.directory, toolkit, architectures, env, fix: "Fix the error, or pass --no-prebuilt." });
+  const { output } = await compileNative({ root, directory: join(root, "build/gpu-kit"), libtorch: libtorch.directory,
+    toolkit, architectures, env, fix: "Fix the error, or pass --no-prebuilt." });
   return output;
 }
 
@@ -50,7 +52,8 @@ export async function buildForDevice({ root, torch, architectures, env, progress
 export async function stageBinaries(directory, target) {
   const names = existsSync(directory) ? readdirSync(directory).filter((name) => /\.(?:node|so)$/.test(name)) : [];
   if (!names.includes("reviewkd.node")) {
-    throw new BuildError("NOT_BUILT", `invalid --prebuilt: expected a directory with reviewkd.node, received ${directory}. Run \`npm run build\`, or pass --no-prebuilt.`);
+    throw new BuildError("NOT_BUILT",
+      `invalid --prebuilt: expected a directory with reviewkd.node, received ${directory}. Run \`npm run build\`, or pass --no-prebuilt.`);
   }
   mkdirSync(target, { recursive: true });
   for (const name of names) await strip(join(directory, name), join(target, name), ["--strip-unneeded"]);

@@ -1,4 +1,5 @@
-// The part of the working tree that is copied to the GPU machine: tracked files and untracked ones that git does not ignore.
+// The part of the working tree that is copied to the GPU machine: tracked files and untracked ones that git does not
+// ignore.
 import { cpSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { BuildError } from "../support/errors.js";
@@ -9,8 +10,11 @@ import { run } from "../../lib/install/process.js";
  * @returns {Promise<string[]>} paths relative to the root
  */
 export async function workingTree(root) {
-  const { status, stdout } = await run("git", ["-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-  if (status !== 0) throw new BuildError("NOT_A_CHECKOUT", `invalid checkout: expected a git working tree, received ${root}. Pack the kit in a clone of the repository.`);
+  const { status, stdout } = await run("git", ["-C", root, "ls-files", "-z", "--cached", "--others",
+    "--exclude-standard"]);
+  if (status !== 0)
+    throw new BuildError("NOT_A_CHECKOUT",
+      `invalid checkout: expected a git working tree, received ${root}. Pack the kit in a clone of the repository.`);
   // A deleted file is still listed until the deletion is committed.
   return stdout.split("\0").filter((name) => name !== "" && existsSync(join(root, name)));
 }

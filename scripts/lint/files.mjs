@@ -17,10 +17,15 @@ export const root = join(import.meta.dirname, "../..");
 export async function selectFiles(paths, pattern) {
   const all = await workingTree(root);
   const wanted = paths.map((path) => path.replaceAll("\\", "/").replace(/\/$/, ""));
-  const isBelow = (/** @type {string} */ path) => (/** @type {string} */ file) => file === path || file.startsWith(`${path}/`);
+  const isBelow = (/** @type {string} */ path) => (/** @type {string} */ file) =>
+    file === path || file.startsWith(`${path}/`);
   const unknown = wanted.find((path) => !all.some(isBelow(path)));
-  if (unknown !== undefined) throw new BuildError("USAGE", `invalid path: expected a file or folder of the checkout, received ${unknown}. Name it relative to the root.`);
-  return all.filter((file) => pattern.test(file) && (wanted.length === 0 || wanted.some((path) => isBelow(path)(file))));
+  if (unknown !== undefined)
+    throw new BuildError("USAGE",
+      `invalid path: expected a file or folder of the checkout, received ${unknown}. Name it relative to the root.`);
+  return all.filter((file) =>
+    pattern.test(file) && (wanted.length === 0 || wanted.some((path) => isBelow(path)(file)))
+  );
 }
 
 /**

@@ -1,4 +1,5 @@
-// Formats TypeScript, JavaScript and JSON with dprint and C++ with clang-format:  node --import tsx scripts/lint/format.mjs [--check] [FILE…]
+// Formats TypeScript, JavaScript and JSON with dprint and C++ with clang-format:
+//   node --import tsx scripts/lint/format.mjs [--check] [FILE…]
 import { createContext } from "@dprint/formatter";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,7 +9,8 @@ import { chunksOf, root, selectFiles } from "./files.mjs";
 import { clangTool } from "./python-tools.mjs";
 
 const CPP = /^(?:native|test|bench)\/.*\.(?:cpp|h|cu|cuh|inl)$/;
-const SCRIPT = /^(?:(?:lib|scripts|test|bench|examples)\/.*\.(?:ts|mjs|js)|eslint\.config\.js|(?:tsconfig[\w.]*|dprint|\.mocharc|\.devcontainer\/[\w-]+)\.json)$/;
+const SCRIPT =
+  /^(?:(?:lib|scripts|test|bench|examples)\/.*\.(?:ts|mjs|js)|eslint\.config\.js|(?:tsconfig[\w.]*|dprint|\.mocharc|\.devcontainer\/[\w-]+)\.json)$/;
 
 await runMain(async () => {
   const words = process.argv.slice(2);
@@ -38,13 +40,36 @@ async function formatScripts(paths, check) {
   let differs = false;
   for (const path of await selectFiles(paths, SCRIPT)) {
     const text = await readFile(join(root, path), "utf8");
-    const formatted = context.formatText({ filePath: join(root, path), fileText: text });
+    const formatted = stable(text, (current) =>
+      joinTemplates(context.formatText({ filePath: join(root, path), fileText: current })));
     if (formatted === text) continue;
     if (check) show(path);
     else await writeFile(join(root, path), formatted);
     differs ||= check;
   }
   return differs ? ["dprint"] : [];
+}
+
+/**
+ * dprint takes two passes for some files.
+ *
+ * @param {string} text
+ * @param {(text: string) => string} format
+ * @returns {string} what another pass leaves as it is
+ */
+function stable(text, format) {
+  const formatted = format(text);
+  return formatted === text ? text : stable(formatted, format);
+}
+
+/**
+ * Joins again what dprint breaks within `${…}` of a template: no line gets shorter that way which a message does not
+ * make long anyway.
+ *
+ * @param {string} text
+ */
+function joinTemplates(text) {
+  return text.replaceAll(/\$\{\n\s+([^\n]*)\n\s+\}/g, "${$1}");
 }
 
 /**

@@ -1,4 +1,5 @@
-// Tools that come from Python's registry: each with its own file of pinned versions and hashes, installed by pip into the package's cache.
+// Tools that come from Python's registry: each with its own file of pinned versions and hashes, installed by pip into
+// the package's cache.
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";

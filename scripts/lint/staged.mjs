@@ -18,6 +18,7 @@ await runMain(async () => {
   const scripts = files.filter((name) => LINTED.test(name));
   const results = [
     await node("scripts/lint/words.mjs", ...files),
+    await node("scripts/lint/format.mjs", "--check", ...files),
     scripts.length === 0 ||
     (await node("node_modules/eslint/bin/eslint.js", "--max-warnings", "0", "--no-warn-ignored", ...scripts)),
   ];

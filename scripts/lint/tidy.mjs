@@ -1,5 +1,6 @@
 // Runs clang-tidy on the addon's sources:  node --import tsx scripts/lint/tidy.mjs [FILE…]
-// A configuration of its own, without unity files and precompiled headers, gives clang-tidy one compile command for each source.
+// A configuration of its own, without unity files and precompiled headers, gives clang-tidy one compile command for
+// each source.
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
@@ -18,9 +19,7 @@ await runMain(async () => {
     `-DREVIEWKD_LIBTORCH_DIR=${libtorch.directory}`]);
   if (status !== 0)
     throw new BuildError("CONFIGURE_FAILED",
-      `CMake could not configure the addon for clang-tidy:\n${
-        lastLines(output, 40)
-      }\nRun \`npm ci\` and install CMake 3.22 or later.`);
+      `CMake could not configure the addon for clang-tidy:\n${lastLines(output, 40)}\nRun \`npm ci\` and install CMake 3.22 or later.`);
 
   const all = await compiledFiles(directory);
   const wanted = process.argv.slice(2).map((path) => path.replaceAll("\\", "/"));
@@ -32,9 +31,7 @@ await runMain(async () => {
   const failed = await checkAll(await clangTool("clang-tidy", process.env), directory, waiting, progress);
   if (failed.length > 0)
     throw new BuildError("TIDY",
-      `clang-tidy reports defects in ${
-        failed.join(", ")
-      } (see above). Fix them; .clang-tidy says which checks are on and why others are not.`);
+      `clang-tidy reports defects in ${failed.join(", ")} (see above). Fix them; .clang-tidy says which checks are on and why others are not.`);
 });
 
 /**

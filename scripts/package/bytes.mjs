@@ -62,6 +62,7 @@ export class Bytes {
 
   /** @param {string} expected */
   damaged(expected) {
-    return new BuildError("LIBRARY_DAMAGED", `invalid library: expected ${expected} in ${this.path}, received a file that is damaged or of another kind. Restore it.`);
+    return new BuildError("LIBRARY_DAMAGED",
+      `invalid library: expected ${expected} in ${this.path}, received a file that is damaged or of another kind. Restore it.`);
   }
 }

@@ -1,5 +1,5 @@
-// The package with only the plugin for CUDA devices: kernels and glue. libtorch's CUDA half, which it requires, is too large for a
-// registry: `reviewkd libtorch install --cuda` fetches it.
+// The package with only the plugin for CUDA devices: kernels and glue. libtorch's CUDA half, which it requires, is too
+// large for a registry: `reviewkd libtorch install --cuda` fetches it.
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildCuda } from "../build/cuda.js";
@@ -22,10 +22,13 @@ export async function stageCudaPackage(root, directory, progress) {
   await mkdir(directory, { recursive: true });
   const target = join(directory, "reviewkd_cuda.so");
   const { status, output, startError } = await run("strip", ["--strip-unneeded", "-o", target, plugin]);
-  if (status !== 0) throw new BuildError("TOOL_FAILED", `strip failed: ${startError ? "no such program. " : `\n${lastLines(output)}\n`}Install binutils.`);
+  if (status !== 0)
+    throw new BuildError("TOOL_FAILED",
+      `strip failed: ${startError ? "no such program. " : `\n${lastLines(output)}\n`}Install binutils.`);
   const { glibc, glibcxx } = await readLibrary(target);
   const own = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
-  const manifest = cudaManifest(own, { libtorch, ...(glibc && { glibc }), ...(glibcxx && { glibcxx }), instructionSets: [] });
+  const manifest = cudaManifest(own, { libtorch, ...(glibc && { glibc }), ...(glibcxx && { glibcxx }),
+    instructionSets: [] });
   await writeFile(join(directory, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
   await copyFile(join(root, "LICENSE"), join(directory, "LICENSE"));
   await writeFile(join(directory, "README.md"), `# @reviewkd/${platformName}-cuda

@@ -18,7 +18,11 @@ const FUNCTION = 2;
  * @throws {BuildError} LIBRARY_DAMAGED
  */
 export function codeOfElf(path) {
-  return Bytes.of(path, async (bytes) => (await sectionsOf(bytes)).filter(({ flags, type }) => (flags & EXECUTABLE) !== 0n && type === 1).map(({ offset, size }) => ({ offset, size })));
+  return Bytes.of(path,
+    async (bytes) =>
+      (await sectionsOf(bytes)).filter(({ flags, type }) => (flags & EXECUTABLE) !== 0n && type === 1).map((
+        { offset, size },
+      ) => ({ offset, size })));
 }
 
 /**
@@ -39,10 +43,12 @@ export function functionsOfElf(path) {
     for (let at = 0; at + 24 <= symbols.length; at += 24) {
       const section = sections[symbols.readUInt16LE(at + 6)];
       const size = Number(symbols.readBigUInt64LE(at + 16));
-      if ((symbols.readUInt8(at + 4) & 0xf) !== FUNCTION || size === 0 || section === undefined || section.type !== 1) continue;
+      if ((symbols.readUInt8(at + 4) & 0xf) !== FUNCTION || size === 0 || section === undefined || section.type !== 1)
+        continue;
       const offset = Number(symbols.readBigUInt64LE(at + 8)) - section.address + section.offset;
       const start = symbols.readUInt32LE(at);
-      if ((functions.get(offset)?.size ?? 0) < size) functions.set(offset, { offset, size, name: strings.toString("latin1", start, strings.indexOf(0, start)) });
+      if ((functions.get(offset)?.size ?? 0) < size)
+        functions.set(offset, { offset, size, name: strings.toString("latin1", start, strings.indexOf(0, start)) });
     }
     return [...functions.values()].sort((a, b) => a.offset - b.offset);
   });
@@ -54,8 +60,14 @@ async function sectionsOf(bytes) {
   if (header.readUInt32BE(0) !== 0x7f454c46 || header.readUInt8(4) !== 2) throw bytes.damaged("a 64-bit ELF library");
   const [entry, count] = [header.readUInt16LE(58), header.readUInt16LE(60)];
   const table = await bytes.read(Number(header.readBigUInt64LE(40)), entry * count);
-  return Array.from({ length: count }, (_, index) => table.subarray(entry * index, entry * (index + 1))).map((section) => ({
-    type: section.readUInt32LE(4), flags: section.readBigUInt64LE(8), address: Number(section.readBigUInt64LE(16)),
-    offset: Number(section.readBigUInt64LE(24)), size: Number(section.readBigUInt64LE(32)), link: section.readUInt32LE(40),
+  return Array.from({ length: count }, (_, index) => table.subarray(entry * index, entry * (index + 1))).map((
+    section,
+  ) => ({
+    type: section.readUInt32LE(4),
+    flags: section.readBigUInt64LE(8),
+    address: Number(section.readBigUInt64LE(16)),
+    offset: Number(section.readBigUInt64LE(24)),
+    size: Number(section.readBigUInt64LE(32)),
+    link: section.readUInt32LE(40),
   }));
 }

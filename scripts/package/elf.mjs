@@ -1,4 +1,5 @@
-// A library's own tables, read by binutils: the libraries that it loads, from where, and the versions and symbols that it requires.
+// A library's own tables, read by binutils: the libraries that it loads, from where, and the versions and symbols that
+// it requires.
 import { BuildError } from "../support/errors.js";
 import { lastLines, run } from "../../lib/install/process.js";
 
@@ -23,7 +24,9 @@ export async function readLibrary(path) {
   const symbols = await readelf("--dyn-syms", path);
   return {
     needed: matches(dynamic, /\(NEEDED\)\s+Shared library: \[(.+?)\]/g),
-    runPath: matches(dynamic, /\((?:RUNPATH|RPATH)\)\s+Library r(?:un)?path: \[(.+?)\]/g).flatMap((paths) => paths.split(":")),
+    runPath: matches(dynamic, /\((?:RUNPATH|RPATH)\)\s+Library r(?:un)?path: \[(.+?)\]/g).flatMap((paths) =>
+      paths.split(":")
+    ),
     glibc: newest(matches(versions, /\bName: GLIBC_([\d.]+)/g)),
     glibcxx: newest(matches(versions, /\bName: GLIBCXX_([\d.]+)/g)),
     imports: matches(symbols, /\bUND\s+([^\s@]+)/g),

@@ -1,15 +1,40 @@
-// The x86 instruction sets that a library's code uses, according to a disassembler: every instruction of every code section.
+// The x86 instruction sets that a library's code uses, according to a disassembler: every instruction of every code
+// section.
 import { BuildError } from "../support/errors.js";
 import { Bytes } from "./bytes.mjs";
 import { functionsOfElf } from "./elf-code.mjs";
 
 /** @typedef {import("./elf-code.mjs").Part} Part */
 
-// The sets of every 64-bit processor: AMD, "AMD64 Architecture Programmer's Manual"; and those that older ones execute as another instruction,
-// the no-operations that mark a branch's target, wait or prefetch.
+// The sets of every 64-bit processor: AMD, "AMD64 Architecture Programmer's Manual"; and those that older ones execute
+// as another instruction, the no-operations that mark a branch's target, wait or prefetch.
 const OF_EVERY_PROCESSOR = new Set([
-  "INTEL8086", "INTEL8086_ONLY", "INTEL186", "INTEL286", "INTEL386", "INTEL486", "X64", "FPU", "FPU287", "FPU387", "MMX", "SSE", "SSE2", "CMOV", "CX8", "CPUID", "TSC",
-  "MSR", "SEP", "SYSCALL", "FXSR", "CLFSH", "MULTIBYTENOP", "PAUSE", "CET_IBT", "PREFETCHW",
+  "INTEL8086",
+  "INTEL8086_ONLY",
+  "INTEL186",
+  "INTEL286",
+  "INTEL386",
+  "INTEL486",
+  "X64",
+  "FPU",
+  "FPU287",
+  "FPU387",
+  "MMX",
+  "SSE",
+  "SSE2",
+  "CMOV",
+  "CX8",
+  "CPUID",
+  "TSC",
+  "MSR",
+  "SEP",
+  "SYSCALL",
+  "FXSR",
+  "CLFSH",
+  "MULTIBYTENOP",
+  "PAUSE",
+  "CET_IBT",
+  "PREFETCHW",
 ]);
 // `rep bsf`: compilers emit it when the operand is not zero, because then both instructions are equivalent.
 const ALSO_BSF = /^Tzcnt_/;
@@ -26,7 +51,8 @@ const PIECE = 8 << 20;
 const LONGEST_INSTRUCTION = 15;
 
 /**
- * All sets beyond those of every 64-bit processor, spelled as in Linux' /proc/cpuinfo, such as `sse4_1` and `avx512_bf16`.
+ * All sets beyond those of every 64-bit processor, spelled as in Linux' /proc/cpuinfo, such as `sse4_1` and
+ * `avx512_bf16`.
  *
  * @param {string} path
  * @param {readonly Part[]} code
@@ -59,7 +85,8 @@ export async function instructionSetsOf(path, code) {
  *
  * @param {string} path of the addon with its symbols
  * @returns {Promise<AddonInstructions>}
- * @throws {BuildError} INSTRUCTIONS_UNGUARDED: a function would end the process on processors that lack its instructions
+ * @throws {BuildError} INSTRUCTIONS_UNGUARDED: a function would end the process on processors that lack its
+ * instructions
  */
 export async function addonInstructions(path) {
   const functions = await functionsOfElf(path);
@@ -77,9 +104,11 @@ export async function addonInstructions(path) {
   if (unguarded.length > 0) {
     throw new BuildError("INSTRUCTIONS_UNGUARDED",
       `invalid addon: expected code for every 64-bit processor outside of the kernels that are chosen at run time, received ${unguarded.length} functions that require more in ${path}:\n`
-      + `${unguarded.slice(0, 5).map((line) => `    ${line}`).join("\n")}\nPut them into the namespace of their instruction set, in a file of native/core/ops/kernels.`);
+        + `${unguarded.slice(0, 5).map((line) => `    ${line}`).join("\n")}\nPut them into the namespace of their instruction set, in a file of native/core/ops/kernels.`);
   }
-  const named = KERNELS.map(async ({ name }) => [name, await instructionSetsOf(path, functions.filter((part) => kernelOf(part.name ?? "") === name))]);
+  const named = KERNELS.map(async (
+    { name },
+  ) => [name, await instructionSetsOf(path, functions.filter((part) => kernelOf(part.name ?? "") === name))]);
   return { kernels: Object.fromEntries(await Promise.all(named)), functions: unconditional.length };
 }
 
@@ -129,8 +158,12 @@ async function startReader() {
 let loaded;
 
 function disassembler() {
-  loaded ??= import("iced-x86").then((module) => /** @type {{ default?: typeof import("iced-x86") }} */ (module).default ?? module, (error) => {
-    throw new BuildError("DEPENDENCIES_MISSING", `cannot load the disassembler iced-x86: ${error.message}. Run \`npm ci\`.`);
-  });
+  loaded ??= import("iced-x86").then(
+    (module) => /** @type {{ default?: typeof import("iced-x86") }} */ (module).default ?? module,
+    (error) => {
+      throw new BuildError("DEPENDENCIES_MISSING",
+        `cannot load the disassembler iced-x86: ${error.message}. Run \`npm ci\`.`);
+    },
+  );
   return loaded;
 }

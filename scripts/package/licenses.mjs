@@ -8,7 +8,8 @@ import { BuildError } from "../support/errors.js";
 const OURS = fileURLToPath(new URL("./licenses", import.meta.url));
 
 /**
- * The owners of libraries, and their descriptions for the package's README. Libraries whose licences are in PyTorch's wheel count as PyTorch's.
+ * The owners of libraries, and their descriptions for the package's README. Libraries whose licences are in PyTorch's
+ * wheel count as PyTorch's.
  *
  * @type {readonly { libraries: RegExp, owner: string, words: string }[]}
  */
@@ -22,8 +23,11 @@ const OWNERS = [
   { libraries: /^libnvpl/, owner: "nvpl", words: "NVIDIA's Performance Libraries" },
   { libraries: /^libarm_compute/, owner: "arm-compute-library", words: "the Arm Compute Library" },
   { libraries: /^libopenblas/, owner: "openblas", words: "OpenBLAS with LAPACK" },
-  { libraries: /^lib(?:gomp|gfortran)/, owner: "gcc-runtime", words: "GCC's runtime libraries under the GPL with the GCC Runtime Library Exception, whose sources are those of GCC, https://gcc.gnu.org" },
-  { libraries: /^(?:msvcp|vcruntime)140/i, owner: "microsoft", words: "Microsoft's C++ runtime, redistributed unchanged under the terms of Visual Studio" },
+  { libraries: /^lib(?:gomp|gfortran)/, owner: "gcc-runtime",
+    words:
+      "GCC's runtime libraries under the GPL with the GCC Runtime Library Exception, whose sources are those of GCC, https://gcc.gnu.org" },
+  { libraries: /^(?:msvcp|vcruntime)140/i, owner: "microsoft",
+    words: "Microsoft's C++ runtime, redistributed unchanged under the terms of Visual Studio" },
 ];
 const WITHOUT_A_TEXT = "microsoft";
 const MKL = { owner: "mkl", words: "Intel's oneMKL, which is linked into libtorch" };
@@ -32,7 +36,8 @@ const MKL = { owner: "mkl", words: "Intel's oneMKL, which is linked into libtorc
 const OF_WHEELS = ["torch", "nvidia-cuda-runtime", "nvidia-cuda-cupti"];
 
 /**
- * The owners of libraries, each once and sorted, with descriptions. oneMKL is linked into libtorch on x86 and has no library of its own.
+ * The owners of libraries, each once and sorted, with descriptions. oneMKL is linked into libtorch on x86 and has no
+ * library of its own.
  *
  * @param {readonly string[]} libraries
  * @param {string} arch as Node calls it
@@ -42,7 +47,9 @@ const OF_WHEELS = ["torch", "nvidia-cuda-runtime", "nvidia-cuda-cupti"];
 export function ownersOf(libraries, arch) {
   const found = libraries.map((name) => {
     const known = OWNERS.find((entry) => entry.libraries.test(name));
-    if (known === undefined) throw new BuildError("LICENSE_NOT_FOUND", `unknown owner of ${name}. Add the owner to scripts/package/licenses.mjs, and the licence.`);
+    if (known === undefined)
+      throw new BuildError("LICENSE_NOT_FOUND",
+        `unknown owner of ${name}. Add the owner to scripts/package/licenses.mjs, and the licence.`);
     return known;
   });
   const all = [...OWNERS.filter((entry) => found.includes(entry)), ...(arch === "x64" ? [MKL] : [])];
@@ -59,12 +66,19 @@ export async function copyLicenses(libtorch, owners, target) {
   const parent = dirname(libtorch);
   const names = await readdir(parent);
   for (const owner of owners.filter((name) => name !== WITHOUT_A_TEXT)) {
-    const info = names.find((folder) => folder.startsWith(`${owner.replaceAll("-", "_")}-`) && folder.endsWith(".dist-info"));
-    const places = OF_WHEELS.includes(owner) ? (info === undefined ? [] : ["licenses", "LICENSE"].map((entry) => join(parent, info, entry))) : [join(OURS, owner)];
+    const info = names.find((folder) =>
+      folder.startsWith(`${owner.replaceAll("-", "_")}-`) && folder.endsWith(".dist-info")
+    );
+    const places = OF_WHEELS.includes(owner) ? (info === undefined ? [] : ["licenses", "LICENSE"].map((entry) =>
+      join(parent, info, entry)
+    )) : [join(OURS, owner)];
     const source = places.find((path) => existsSync(path));
     if (source === undefined) {
-      throw new BuildError("LICENSE_NOT_FOUND", `missing licence of ${owner}. ${OF_WHEELS.includes(owner)
-        ? `Pack with the libtorch of a wheel, whose .dist-info next to ${libtorch} contains it.` : `Add it to scripts/package/licenses/${owner}.`}`);
+      throw new BuildError("LICENSE_NOT_FOUND", `missing licence of ${owner}. ${
+        OF_WHEELS.includes(owner)
+          ? `Pack with the libtorch of a wheel, whose .dist-info next to ${libtorch} contains it.` :
+          `Add it to scripts/package/licenses/${owner}.`
+      }`);
     }
     await cp(source, join(target, owner), { recursive: true });
   }

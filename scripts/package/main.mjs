@@ -22,21 +22,29 @@ export async function stageMainPackage(root, directory, platforms = defaultPlatf
   await buildTypeScript(root);
   await mkdir(directory, { recursive: true });
   // The compiler's own records start with a dot.
-  await cp(join(root, "dist"), join(directory, "dist"), { recursive: true, filter: (path) => !/[/\\]\.[^/\\]*$/.test(path) });
+  await cp(join(root, "dist"), join(directory, "dist"), { recursive: true,
+    filter: (path) => !/[/\\]\.[^/\\]*$/.test(path) });
   for (const name of ["README.md", "LICENSE", "CHANGELOG.md"]) await copyFile(join(root, name), join(directory, name));
-  await writeFile(join(directory, "package.json"), `${JSON.stringify(publishedManifest(JSON.parse(await readFile(join(root, "package.json"), "utf8")), platforms), undefined, 2)}\n`);
+  await writeFile(join(directory, "package.json"),
+    `${
+      JSON.stringify(publishedManifest(JSON.parse(await readFile(join(root, "package.json"), "utf8")), platforms),
+        undefined, 2)
+    }\n`);
 }
 
 /**
- * The published manifest: the binaries of each platform are an optional dependency of exactly this version, of which npm installs
- * the matching one.
+ * The published manifest: the binaries of each platform are an optional dependency of exactly this version, of which
+ * npm installs the matching one.
  *
  * @param {Record<string, unknown>} manifest of the checkout
- * @param {readonly string[]} [platforms] the only ones named, because an optional dependency that is on no registry stops some package managers
+ * @param {readonly string[]} [platforms] the only ones named, because an optional dependency that is on no registry
+ * stops some package managers
  */
 export function publishedManifest(manifest, platforms = defaultPlatforms) {
   const kept = Object.fromEntries(Object.entries(manifest).filter(([name]) => !OF_THE_CHECKOUT.includes(name)));
-  return { ...kept, optionalDependencies: Object.fromEntries(platforms.map((platform) => [`@reviewkd/${platform}`, manifest["version"]])) };
+  return { ...kept, optionalDependencies: Object.fromEntries(
+    platforms.map((platform) => [`@reviewkd/${platform}`, manifest["version"]]),
+  ) };
 }
 
 /**
@@ -48,7 +56,12 @@ export function publishedManifest(manifest, platforms = defaultPlatforms) {
  */
 export async function platformsBelow(directory) {
   const names = (await readdir(directory, { recursive: true }).catch(() => [])).map((path) => basename(path));
-  const found = defaultPlatforms.filter((platform) => names.some((name) => name.startsWith(`reviewkd-${platform}-`) && /^\d.*\.tgz$/.test(name.slice(`reviewkd-${platform}-`.length))));
+  const found = defaultPlatforms.filter((platform) =>
+    names.some((name) =>
+      name.startsWith(`reviewkd-${platform}-`) && /^\d.*\.tgz$/.test(name.slice(`reviewkd-${platform}-`.length))
+    )
+  );
   if (found.length > 0) return found;
-  throw new BuildError("NOT_PACKED", `invalid directory: expected tarballs of platform packages below ${directory}, received ${names.join(", ") || "none"}. Run \`npm run package -- --platform\`.`);
+  throw new BuildError("NOT_PACKED",
+    `invalid directory: expected tarballs of platform packages below ${directory}, received ${names.join(", ") || "none"}. Run \`npm run package -- --platform\`.`);
 }

@@ -1,7 +1,8 @@
 // The fields that the manifests of all packages have in common.
 
 /**
- * The fields of the checkout's manifest that each package has too. `npm publish --provenance` refuses a package without `repository`.
+ * The fields of the checkout's manifest that each package has too. `npm publish --provenance` refuses a package without
+ * `repository`.
  *
  * @param {Record<string, unknown>} own the checkout's manifest
  */

@@ -1,4 +1,5 @@
-// Turns a staged package into the tarball that `npm publish` sends, with npm itself, which writes no times, owners or order of its own into it.
+// Turns a staged package into the tarball that `npm publish` sends, with npm itself, which writes no times, owners or
+// order of its own into it.
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, stat } from "node:fs/promises";
@@ -25,10 +26,13 @@ export async function pack(directory, out) {
   await mkdir(out, { recursive: true });
   const npm = process.env["npm_execpath"];
   const [program, first] = npm === undefined ? ["npm", []] : [process.execPath, [npm]];
-  const { status, stdout, output } = await run(program, [...first, "pack", "--json", "--ignore-scripts", "--pack-destination", resolve(out)], { cwd: directory });
+  const { status, stdout, output } = await run(program, [...first, "pack", "--json", "--ignore-scripts",
+    "--pack-destination", resolve(out)], { cwd: directory });
   if (status !== 0) throw new BuildError("TOOL_FAILED", `npm could not pack ${directory}:\n${lastLines(output)}`);
   const answer = JSON.parse(stdout);
-  const { filename, unpackedSize } = /** @type {{ filename: string, unpackedSize: number }} */ (Array.isArray(answer) ? answer[0] : Object.values(answer)[0]);
+  const { filename, unpackedSize } =
+    /** @type {{ filename: string, unpackedSize: number }} */ (Array.isArray(answer) ? answer[0]
+      : Object.values(answer)[0]);
   const path = join(resolve(out), filename);
   return { path, bytes: (await stat(path)).size, unpackedBytes: unpackedSize, sha256: await sha256(path) };
 }

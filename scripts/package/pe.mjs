@@ -28,7 +28,9 @@ export function readPe(path) {
       needed: await namesOf(bytes, headers, directories[IMPORTS], 20, 12),
       delayed: await namesOf(bytes, headers, directories[DELAYED], 32, 4),
       exports: await exportsOf(bytes, at, directories[EXPORTS]),
-      code: sections.filter(({ flags }) => (flags & HOLDS_CODE) !== 0).map(({ offset, stored, size }) => ({ offset, size: Math.min(stored, size) })),
+      code: sections.filter(({ flags }) => (flags & HOLDS_CODE) !== 0).map(({ offset, stored, size }) => ({ offset,
+        size: Math.min(stored, size) })
+      ),
     };
   });
 }
@@ -42,15 +44,24 @@ async function readHeaders(bytes) {
   if (coff.readUInt32LE(0) !== 0x4550) throw bytes.damaged("a library for Windows");
   const optional = await bytes.read(start + 24, coff.readUInt16LE(20));
   if (optional.readUInt16LE(0) !== 0x20b) throw bytes.damaged("a 64-bit library");
-  const directories = Array.from({ length: Math.min(16, optional.readUInt32LE(108)) }, (_, index) => optional.readUInt32LE(112 + 8 * index));
+  const directories = Array.from({ length: Math.min(16, optional.readUInt32LE(108)) },
+    (_, index) => optional.readUInt32LE(112 + 8 * index));
   const count = coff.readUInt16LE(6);
   const table = await bytes.read(start + 24 + optional.length, 40 * count);
-  const sections = Array.from({ length: count }, (_, index) => table.subarray(40 * index, 40 * index + 40)).map((section) => ({
-    size: section.readUInt32LE(8), address: section.readUInt32LE(12), stored: section.readUInt32LE(16), offset: section.readUInt32LE(20), flags: section.readUInt32LE(36),
+  const sections = Array.from({ length: count }, (_, index) => table.subarray(40 * index, 40 * index + 40)).map((
+    section,
+  ) => ({
+    size: section.readUInt32LE(8),
+    address: section.readUInt32LE(12),
+    stored: section.readUInt32LE(16),
+    offset: section.readUInt32LE(20),
+    flags: section.readUInt32LE(36),
   }));
   /** The file offset of an address of the loaded library. */
   const at = (/** @type {number} */ address) => {
-    const section = sections.find((candidate) => address >= candidate.address && address < candidate.address + candidate.stored);
+    const section = sections.find((candidate) =>
+      address >= candidate.address && address < candidate.address + candidate.stored
+    );
     if (section === undefined) throw bytes.damaged(`a section with the address ${address}`);
     return address - section.address + section.offset;
   };
@@ -70,7 +81,7 @@ async function namesOf(bytes, { at }, table, entrySize, nameAt) {
   /** @type {string[]} */
   const names = [];
   if (table === undefined || table === 0) return names;
-  for (let offset = at(table); ; offset += entrySize) {
+  for (let offset = at(table);; offset += entrySize) {
     const name = (await bytes.read(offset, entrySize)).readUInt32LE(nameAt);
     if (name === 0) return names;
     names.push(await bytes.text(at(name)));

@@ -3,7 +3,9 @@ import { runScenario, section } from "./recording.js";
 
 function copiesOfSave(teacher: string): number {
   const { calls } = runScenario("checkpoint", { teacher });
-  return section(calls, "begin save", "end save").filter(({ kind, name }) => kind === "copy" && name?.startsWith("DtoH")).length;
+  return section(calls, "begin save", "end save").filter(({ kind, name }) =>
+    kind === "copy" && name?.startsWith("DtoH")
+  ).length;
 }
 
 describe("saving a checkpoint from a CUDA device", function () {

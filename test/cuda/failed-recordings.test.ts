@@ -6,7 +6,13 @@ const SMALL_WORKSPACES = { env: { CUBLAS_WORKSPACE_CONFIG: ":16:8", CUBLASLT_WOR
 
 /** The points where a recording can fail: at its start, on both streams, at its end, when its graph is instantiated. */
 const FAILURES = [
-  "cudaStreamBeginCapture:1", "cudaStreamWaitEvent@capture:1", "cudaLaunchKernel@capture:50", "cudnnBackendExecute@capture:1", "cudnnBackendExecute@capture:20", "cudaStreamEndCapture:1", "cudaGraphInstantiate:1",
+  "cudaStreamBeginCapture:1",
+  "cudaStreamWaitEvent@capture:1",
+  "cudaLaunchKernel@capture:50",
+  "cudnnBackendExecute@capture:1",
+  "cudnnBackendExecute@capture:20",
+  "cudaStreamEndCapture:1",
+  "cudaGraphInstantiate:1",
 ];
 
 describe("a step that cannot be recorded", function () {
@@ -25,7 +31,9 @@ describe("a step that cannot be recorded", function () {
         const { failed, later, between } = run.result;
         expect(failed.error).to.equal(null);
         expect(failed.graph!.replayed).to.equal(false);
-        expect(failed.graph!.reason).to.match(/record/).and.match(/CUDA error|cuDNN error|failed to start a CUDA kernel|CUDA aborted the recording/).and.not.match(/INTERNAL ASSERT/);
+        expect(failed.graph!.reason).to.match(/record/).and.match(
+          /CUDA error|cuDNN error|failed to start a CUDA kernel|CUDA aborted the recording/,
+        ).and.not.match(/INTERNAL ASSERT/);
         expect(later.error).to.equal(null);
         expect(between).to.include({ captures: 0, graphs: 0, graphExecs: 0 });
       });
@@ -40,8 +48,11 @@ describe("a step that cannot be recorded", function () {
         const epoch = section(run.calls, "begin first", "end first");
         const failure = epoch.findIndex(({ call }) => call === "injected");
         expect(failure).to.be.at.least(0);
-        const taken = (calls: typeof epoch): number => calls.reduce((sum, { call, bytes }) => sum + (call === "cudaMalloc" ? bytes ?? 0 : 0), 0);
-        expect(taken(epoch.slice(failure))).to.be.at.most(taken(run.calls.slice(0, run.calls.indexOf(epoch[failure]!))));
+        const taken = (calls: typeof epoch): number =>
+          calls.reduce((sum, { call, bytes }) => sum + (call === "cudaMalloc" ? bytes ?? 0 : 0), 0);
+        expect(taken(epoch.slice(failure))).to.be.at.most(
+          taken(run.calls.slice(0, run.calls.indexOf(epoch[failure]!))),
+        );
         // The last step reuses the memory that the previous one freed.
         const ends = epoch.flatMap(({ name }, index) => (name?.includes("EndStep") === true ? [index] : []));
         expect(ends.length).to.be.at.least(2);
@@ -51,7 +62,9 @@ describe("a step that cannot be recorded", function () {
       it("leaves no memory in use after its session is disposed", () => {
         const after = (sessions: number): number => {
           const { outcomes, state } = runScenario("disposed sessions", { sessions, fail }, SMALL_WORKSPACES).result;
-          expect(outcomes.map(({ error, graph }) => [error, graph!.replayed])).to.deep.equal(Array(sessions).fill([null, false]));
+          expect(outcomes.map(({ error, graph }) => [error, graph!.replayed])).to.deep.equal(
+            Array(sessions).fill([null, false]),
+          );
           return state.deviceBytes;
         };
         // The second session reuses what the libraries allocated for the streams of the first.

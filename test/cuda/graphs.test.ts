@@ -13,7 +13,8 @@ function steadySteps(calls: readonly RecordedCall[]): RecordedCall[][] {
 }
 
 /** Losses are read at time intervals. */
-const reads = (step: readonly RecordedCall[]): boolean => step.some(({ kind, name }) => kind === "copy" && name?.startsWith("DtoH"));
+const reads = (step: readonly RecordedCall[]): boolean =>
+  step.some(({ kind, name }) => kind === "copy" && name?.startsWith("DtoH"));
 
 describe("a training on a CUDA device", function () {
   this.timeout(120_000);
@@ -40,7 +41,9 @@ describe("a training on a CUDA device", function () {
 
   it("calls nothing that the recording runtime lacks, and nothing fails", () => {
     // libtorch registers for the driver's log, and works without it.
-    expect(all.filter(({ call, name }) => call === "unmodelled" && name !== "a function of the driver")).to.deep.equal([]);
+    expect(all.filter(({ call, name }) => call === "unmodelled" && name !== "a function of the driver")).to.deep.equal(
+      [],
+    );
     expect(all.filter(({ error }) => error !== undefined)).to.deep.equal([]);
   });
 
@@ -60,7 +63,8 @@ describe("a training on a CUDA device", function () {
   });
 
   it("does not use the legacy default stream", () => {
-    expect(steady.filter((each) => !reads(each)).flat().filter((call) => isWork(call) && call.stream === 0)).to.deep.equal([]);
+    expect(steady.filter((each) => !reads(each)).flat().filter((call) => isWork(call) && call.stream === 0)).to.deep
+      .equal([]);
   });
 
   it("allocates nothing in replayed steps", () => {
@@ -87,7 +91,9 @@ describe("a training on a CUDA device", function () {
   it("records the same work again when the teacher's weights change", () => {
     const run = runScenario("other teachers", { count: 2 });
     expect(run.result.outcomes.map(({ graph }) => graph)).to.deep.equal([REPLAYED, REPLAYED]);
-    const [first, second, ...others] = run.calls.filter(({ call }) => call === "cudaStreamEndCapture").map(({ nodes }) => nodes);
+    const [first, second, ...others] = run.calls.filter(({ call }) => call === "cudaStreamEndCapture").map((
+      { nodes },
+    ) => nodes);
     expect(others).to.deep.equal([]);
     // Values computed once from those weights are not part of every step.
     expect(second).to.equal(first);

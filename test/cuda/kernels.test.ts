@@ -11,10 +11,12 @@ describe("a step of Wide ResNets, whose blocks start with a normalization", func
   this.timeout(120_000);
 
   it("normalizes only with kernels of the plugin", () => {
-    const { calls, result: { outcomes: [outcome] } } = runScenario("epochs", { steps: 2, teacher: "wrn-16-2", student: "wrn-16-1" });
+    const { calls, result: { outcomes: [outcome] } } = runScenario("epochs", { steps: 2, teacher: "wrn-16-2",
+      student: "wrn-16-1" });
     expect(outcome!.error).to.equal(null);
     const names = calls.filter(({ kind }) => kind === "kernel").map(({ name }) => name ?? "");
-    expect(names.filter((name) => /batch_?norm/i.test(name.replace(/BatchNormGradient|BatchNormStatistics/g, "")))).to.deep.equal([]);
+    expect(names.filter((name) => /batch_?norm/i.test(name.replace(/BatchNormGradient|BatchNormStatistics/g, "")))).to
+      .deep.equal([]);
     // Thirteen normalizations of the student in each of two steps, and those of the fusion.
     expect(names.filter((name) => name.includes("BatchStatistics")).length).to.be.at.least(2 * 13);
   });
@@ -37,7 +39,9 @@ describe("a step of ResNet-20 distilled from ResNet-56 in bfloat16, with 128 ima
   let counted: { step: Row[]; graph: Row[]; outside: Row[] };
 
   before(() => {
-    const { stdout } = runRecorded(["bench/kernels-per-step.mjs", "--json"], { env: { REVIEWKD_RECORDING_MAX_BLOCKS: "1" } });
+    const { stdout } = runRecorded(["bench/kernels-per-step.mjs", "--json"], {
+      env: { REVIEWKD_RECORDING_MAX_BLOCKS: "1" },
+    });
     counted = JSON.parse(stdout) as typeof counted;
   });
 

@@ -26,8 +26,8 @@ describe("the memory of recorded steps", function () {
     const recorded = runScenario("shapes", { sizes }).result;
     expect(recorded.outcomes.map(({ graph }) => graph)).to.deep.equal(Array(3).fill({ replayed: true, reason: null }));
     const graphs = recorded.states.map(({ deviceBytes }, index) => deviceBytes - plain.states[index]!.deviceBytes);
-    // Graphs of one session are replayed one after the other, so that those of smaller batches fit into the memory of the largest
-    // one. Each keeps its own memory beyond a step: batches, labels and gradients.
+    // Graphs of one session are replayed one after the other, so that those of smaller batches fit into the memory of
+    // the largest one. Each keeps its own memory beyond a step: batches, labels and gradients.
     expect(graphs[2]! / graphs[0]!).to.be.lessThan(1.5);
   });
 
@@ -38,8 +38,11 @@ describe("the memory of recorded steps", function () {
   });
 
   it("is little more than that of unrecorded steps, which is freed before a recording", () => {
-    const plain = runScenario("disposed sessions", { sessions: 2, recorded: 2 }, SMALL_WORKSPACES).result.state.deviceBytesPeak;
-    const { outcomes } = runScenario("disposed sessions", { sessions: 2, recorded: 1 }, { ...SMALL_WORKSPACES, memory: Math.round(1.4 * plain) }).result;
+    const plain =
+      runScenario("disposed sessions", { sessions: 2, recorded: 2 }, SMALL_WORKSPACES).result.state.deviceBytesPeak;
+    const { outcomes } =
+      runScenario("disposed sessions", { sessions: 2, recorded: 1 }, { ...SMALL_WORKSPACES,
+        memory: Math.round(1.4 * plain) }).result;
     expect(outcomes[1]).to.deep.equal({ error: null, graph: { replayed: true, reason: null } });
   });
 });

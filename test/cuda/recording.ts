@@ -1,6 +1,6 @@
 /**
- * Programs on the recording CUDA runtime: child processes whose calls a test checks. `npm run check:cuda` builds the runtime and
- * passes its location.
+ * Programs on the recording CUDA runtime: child processes whose calls a test checks. `npm run check:cuda` builds the
+ * runtime and passes its location.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -33,15 +33,21 @@ function variables(): Record<string, string> {
 }
 
 /** Runs Node with `parameters` on the recording runtime. It must exit with 0. */
-export function runRecorded(parameters: readonly string[], { fail = "", memory, env = {} }: RecordingOptions = {}): RecordedRun {
+export function runRecorded(parameters: readonly string[],
+  { fail = "", memory, env = {} }: RecordingOptions = {}): RecordedRun {
   const folder = mkdtempSync(join(tmpdir(), "reviewkd-recording-"));
   const file = join(folder, "calls.jsonl");
   try {
     const { status, signal, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", ...parameters], {
-      encoding: "utf8", maxBuffer: 1e9,
+      encoding: "utf8",
+      maxBuffer: 1e9,
       env: {
-        ...process.env, ...variables(), REVIEWKD_RECORDING_FILE: file, REVIEWKD_RECORDING_FAIL: fail,
-        REVIEWKD_RECORDING_MEMORY: memory === undefined ? "" : String(memory), ...env,
+        ...process.env,
+        ...variables(),
+        REVIEWKD_RECORDING_FILE: file,
+        REVIEWKD_RECORDING_FAIL: fail,
+        REVIEWKD_RECORDING_MEMORY: memory === undefined ? "" : String(memory),
+        ...env,
       },
     });
     expect(status, `ended by ${signal ?? "its own exit"}:\n${stdout}\n${stderr}`).to.equal(0);
@@ -58,7 +64,8 @@ export interface ScenarioRun<Name extends keyof Scenarios> extends RecordedRun {
 }
 
 /** Runs a program of scenarios.ts; its result is the last line that it prints. */
-export function runScenario<Name extends keyof Scenarios>(name: Name, settings?: Settings<Name>, options: RecordingOptions = {}): ScenarioRun<Name> {
+export function runScenario<Name extends keyof Scenarios>(name: Name, settings?: Settings<Name>,
+  options: RecordingOptions = {}): ScenarioRun<Name> {
   const run = runRecorded(["test/cuda/scenario.ts", name, JSON.stringify(settings ?? {})], options);
   return { ...run, result: JSON.parse(run.stdout.trimEnd().split("\n").at(-1)!) as ScenarioRun<Name>["result"] };
 }
@@ -72,8 +79,8 @@ export function section(calls: readonly RecordedCall[], from: string, to: string
 }
 
 /**
- * Whether the device runs call `later` after call `earlier` (both are indices): because of their streams, of events, or of
- * synchronization in between.
+ * Whether the device runs call `later` after call `earlier` (both are indices): because of their streams, of events, or
+ * of synchronization in between.
  */
 export function isOrdered(calls: readonly RecordedCall[], earlier: number, later: number): boolean {
   const behind = new Set([calls[earlier]!.stream]);

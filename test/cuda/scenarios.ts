@@ -3,7 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { createDistiller, createModel, createSession, loadDataset, ReviewKdError, systemInfo, Tensor, type Dataset, type Distiller, type Session } from "../../lib/index.js";
+import { createDistiller, createModel, createSession, loadDataset, ReviewKdError, systemInfo, Tensor, type Dataset,
+  type Distiller, type Session } from "../../lib/index.js";
 import { addon } from "../../lib/native.js";
 import { control } from "./control.js";
 
@@ -23,13 +24,16 @@ const dataOf = (steps: number, batch = BATCH): Promise<Dataset> =>
 
 async function distillerOf(teacher = "resnet14", student = "resnet8"): Promise<Distiller> {
   return createDistiller({
-    teacher: await createModel(teacher, { numClasses: CLASSES, seed: 1 }), student: await createModel(student, { numClasses: CLASSES, seed: 2 }),
-    method: { kind: "review", weight: 0.6, warmupEpochs: 0 }, seed: 3,
+    teacher: await createModel(teacher, { numClasses: CLASSES, seed: 1 }),
+    student: await createModel(student, { numClasses: CLASSES, seed: 2 }),
+    method: { kind: "review", weight: 0.6, warmupEpochs: 0 },
+    seed: 3,
   });
 }
 
 const sessionOf = (distiller: Distiller, device: "cpu" | "cuda" = "cuda"): Promise<Session> =>
-  createSession({ distiller, device, precision: "bfloat16", optimizer: { kind: "sgd", learningRate: 0.001, momentum: 0.9 } });
+  createSession({ distiller, device, precision: "bfloat16",
+    optimizer: { kind: "sgd", learningRate: 0.001, momentum: 0.9 } });
 
 let epochs = 0;
 
@@ -41,15 +45,16 @@ async function train(session: Session, data: Dataset, name: string, batchSize = 
     return { error: null, graph: graph ?? null };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    return { error: { code: error instanceof ReviewKdError ? error.code : "none", message: error.message }, graph: null };
+    return { error: { code: error instanceof ReviewKdError ? error.code : "none", message: error.message },
+      graph: null };
   } finally {
     control.mark(`end ${name}`);
   }
 }
 
 /**
- * Sessions are destroyed on their threads, after `dispose` has returned: waits until no graph is left and nothing changes
- * anymore, at most 30 seconds.
+ * Sessions are destroyed on their threads, after `dispose` has returned: waits until no graph is left and nothing
+ * changes anymore, at most 30 seconds.
  */
 async function released(): Promise<void> {
   let before = "";
@@ -64,7 +69,8 @@ async function released(): Promise<void> {
 }
 
 function batchOf(images = BATCH): { images: Tensor; labels: Tensor } {
-  return { images: Tensor.from(new Float32Array(images * 3 * 32 * 32), [images, 3, 32, 32]), labels: Tensor.from(new BigInt64Array(images), [images]) };
+  return { images: Tensor.from(new Float32Array(images * 3 * 32 * 32), [images, 3, 32, 32]),
+    labels: Tensor.from(new BigInt64Array(images), [images]) };
 }
 
 export const SCENARIOS = {
@@ -76,7 +82,10 @@ export const SCENARIOS = {
   },
 
   /** Several epochs of one session, named `1`, `2` … */
-  async epochs({ count = 1, steps = 8, teacher = "resnet14", student = "resnet8" }: { count?: number; steps?: number; teacher?: string; student?: string }) {
+  async epochs(
+    { count = 1, steps = 8, teacher = "resnet14", student = "resnet8" }: { count?: number; steps?: number;
+      teacher?: string; student?: string },
+  ) {
     const data = await dataOf(steps);
     const session = await sessionOf(await distillerOf(teacher, student));
     const outcomes: Outcome[] = [];
@@ -99,8 +108,13 @@ export const SCENARIOS = {
     return { failed, other, later, between, state };
   },
 
-  /** Sequential sessions, each disposed before the next one starts; in each of them `fail` fails. `recorded`: the first one with recorded steps. */
-  async "disposed sessions"({ sessions = 1, fail = "", recorded = 0 }: { sessions?: number; fail?: string; recorded?: number }) {
+  /**
+   * Sequential sessions, each disposed before the next one starts; in each of them `fail` fails. `recorded`: the first
+   * one with recorded steps.
+   */
+  async "disposed sessions"(
+    { sessions = 1, fail = "", recorded = 0 }: { sessions?: number; fail?: string; recorded?: number },
+  ) {
     const data = await dataOf(6);
     const outcomes: Outcome[] = [];
     for (let index = 0; index < sessions; ++index) {
@@ -132,12 +146,15 @@ export const SCENARIOS = {
   },
 
   /** Sessions that train at the same time, on their own threads, and then evaluate; epochs start together. */
-  async "concurrent sessions"({ count = 2, steps = 12, epochs: length = 1 }: { count?: number; steps?: number; epochs?: number }) {
+  async "concurrent sessions"(
+    { count = 2, steps = 12, epochs: length = 1 }: { count?: number; steps?: number; epochs?: number },
+  ) {
     const data = await dataOf(steps);
     const sessions: Session[] = [];
     for (let index = 0; index < count; ++index) sessions.push(await sessionOf(await distillerOf()));
     const outcomes: Outcome[] = [];
-    for (let epoch = 1; epoch <= length; ++epoch) outcomes.push(...await Promise.all(sessions.map((session, index) => train(session, data, `${epoch} ${index}`))));
+    for (let epoch = 1; epoch <= length; ++epoch)
+      outcomes.push(...await Promise.all(sessions.map((session, index) => train(session, data, `${epoch} ${index}`))));
     await Promise.all(sessions.map((session) => session.evaluate(data.test)));
     return { outcomes, state: control.state() };
   },
@@ -227,7 +244,9 @@ export const SCENARIOS = {
 
   /** Measures kernels, like the start of `bench:gpu`. */
   async "kernel rates"() {
-    return { rates: await addon().kernelRates({ device: "cuda", bfloat16: true, images: 2, channels: 64, side: 32, runs: 1 }) };
+    return {
+      rates: await addon().kernelRates({ device: "cuda", bfloat16: true, images: 2, channels: 64, side: 32, runs: 1 }),
+    };
   },
 
   /** Steps of a custom loop. */

@@ -22,7 +22,9 @@ describe("the streams of sessions", function () {
     expect(outcomes).to.deep.equal(Array(3).fill({ error: null, graph: { replayed: true, reason: null } }));
     expect(calls.filter(({ error }) => error !== undefined)).to.deep.equal([]);
     const captures = calls.filter(({ call }) => call === "cudaStreamEndCapture");
-    expect(new Set(captures.map(({ nodes }) => nodes)).size, "nodes of one session in the graph of another").to.equal(1);
+    expect(new Set(captures.map(({ nodes }) => nodes)).size, "nodes of one session in the graph of another").to.equal(
+      1,
+    );
     expect(captures).to.have.length(3);
     expect(state.captures).to.equal(0);
     // Recordings of one libtorch share state, so only one runs at a time.
@@ -52,23 +54,29 @@ describe("the streams of sessions", function () {
 
   it("do not wait for one another", () => {
     const { calls } = runScenario("concurrent sessions", { count: 2, steps: 40, epochs: 2 });
-    const at = (name: string): number => calls.findIndex((call) => call.call === "mark" && call.name?.startsWith(name) === true);
+    const at = (name: string): number =>
+      calls.findIndex((call) => call.call === "mark" && call.name?.startsWith(name) === true);
     const steady = calls.slice(Math.max(at("begin 2 0"), at("begin 2 1")), at("end 2"));
     expect(steady.filter(({ call }) => call === "cudaStreamBeginCapture")).to.deep.equal([]);
-    expect(new Set(steady.filter(({ call }) => call === "cudaGraphLaunch").map(({ stream }) => stream)).size, "sessions that replay").to.equal(2);
+    expect(new Set(steady.filter(({ call }) => call === "cudaGraphLaunch").map(({ stream }) => stream)).size,
+      "sessions that replay").to.equal(2);
     // All sessions would share the legacy default stream: the work of one would block the next.
     expect(steady.filter(({ call, stream }) => call === "cudaStreamWaitEvent" && stream === 0)).to.deep.equal([]);
   });
 
   // The teacher's stream is ahead when the student's forward fails, in an unrecorded step and during a recording.
   it("are joined when a step fails between the teacher's forward and the join", () => {
-    const { calls, result: { failing, after, recorded, state } } = runScenario("failing step", { fail: "cudnnBackendExecute:20" });
+    const { calls, result: { failing, after, recorded, state } } = runScenario("failing step", {
+      fail: "cudnnBackendExecute:20",
+    });
     expect(failing.error!.message).to.match(/cuDNN error/);
     expect(state.captures).to.equal(0);
     const failure = calls.findIndex(({ call }) => call === "injected");
     const main = calls[failure + 1]!.stream;
     const begin = calls.findIndex(({ call, name }) => call === "mark" && name === "begin failing");
-    const side = calls.findLastIndex((call, index) => index > begin && index < failure && isWork(call) && call.stream !== main && call.stream !== 0);
+    const side = calls.findLastIndex((call, index) =>
+      index > begin && index < failure && isWork(call) && call.stream !== main && call.stream !== 0
+    );
     expect(side, "work of the teacher").to.be.greaterThan(begin);
     const next = calls.findIndex((call, index) => index > failure + 1 && isWork(call) && call.stream === main);
     expect(next).to.be.greaterThan(failure);
@@ -82,10 +90,13 @@ describe("the streams of sessions", function () {
     const whole = runScenario("failing step");
     expect(failed.result.failing.error!.message).to.match(/CUDA error/);
     const work = section(failed.calls, "begin failing", "end failing");
-    expect(work.slice(work.findIndex(({ call }) => call === "injected")).filter(isWork), "work after the failure").to.deep.equal([]);
+    expect(work.slice(work.findIndex(({ call }) => call === "injected")).filter(isWork), "work after the failure").to
+      .deep.equal([]);
     for (const name of ["after", "evaluation"]) {
       const workIn = ({ calls }: { calls: readonly RecordedCall[] }): unknown[] =>
-        section(calls, `begin ${name}`, `end ${name}`).filter(isWork).map((call) => [call.call, call.name, call.stream]);
+        section(calls, `begin ${name}`, `end ${name}`).filter(isWork).map((
+          call,
+        ) => [call.call, call.name, call.stream]);
       expect(workIn(failed), name).to.deep.equal(workIn(whole));
     }
     expect(failed.result.recorded).to.deep.equal({ error: null, graph: { replayed: true, reason: null } });
@@ -96,7 +107,9 @@ describe("the streams of sessions", function () {
     const epoch = section(calls, "begin 1", "end 1");
     const loss = epoch.findIndex(({ name }) => name?.includes("WindowDifferences"));
     expect(loss).to.be.at.least(0);
-    const side = epoch.findLastIndex((call, index) => index < loss && isWork(call) && call.stream !== epoch[loss]!.stream && call.stream !== 0);
+    const side = epoch.findLastIndex((call, index) =>
+      index < loss && isWork(call) && call.stream !== epoch[loss]!.stream && call.stream !== 0
+    );
     expect(side).to.be.at.least(0);
     expect(isOrdered(epoch, side, loss)).to.equal(true);
   });

@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "formats/pytorch/zip_archive.h"
 #include "core/base/error.h"
+#include "formats/pytorch/zip_archive.h"
 
 namespace reviewkd::fuzz {
 namespace {

@@ -5,12 +5,12 @@
 #include <set>
 #include <string_view>
 
+#include "core/base/error.h"
 #include "formats/pytorch/pytorch_file.h"
 #include "formats/safetensors/safetensors_header.h"
 #include "formats/state_dict_picker.h"
 #include "formats/utf8.h"
 #include "formats/weights_table.h"
-#include "core/base/error.h"
 
 namespace reviewkd::fuzz {
 namespace {
@@ -39,12 +39,14 @@ void check_tensor(const ByteSource& source, const TensorTable& table, const Stor
   require((last + 1) * bytes <= static_cast<__int128>(storage.bytes), "elements within the storage");
   // The first and the last element must be readable.
   char element[8];
-  source.read(storage.begin + static_cast<uint64_t>(tensor.offset) * bytes_of(tensor.type), element, bytes_of(tensor.type));
+  source.read(storage.begin + static_cast<uint64_t>(tensor.offset) * bytes_of(tensor.type), element,
+              bytes_of(tensor.type));
   source.read(storage.begin + static_cast<uint64_t>(last * bytes), element, bytes_of(tensor.type));
 }
 
 void check_table(const ByteSource& source, const TensorTable& table) {
-  for (const auto& storage : table.storages) require(source.holds(storage.begin, storage.bytes), "storages within the file");
+  for (const auto& storage : table.storages)
+    require(source.holds(storage.begin, storage.bytes), "storages within the file");
   std::set<std::string_view> names;
   for (const auto& tensor : table.tensors) {
     require(names.insert(tensor.name).second, "each name once");
@@ -72,7 +74,8 @@ bool run(const std::string& reader, const uint8_t* data, size_t size) {
     check_table(source, table);
     check_expansion(table, source);
   } catch (const Error& error) {
-    require(error.code() == ErrorCode::kFileCorrupt || error.code() == ErrorCode::kFileUnsupported, "FILE_CORRUPT or FILE_UNSUPPORTED for a refusal");
+    require(error.code() == ErrorCode::kFileCorrupt || error.code() == ErrorCode::kFileUnsupported,
+            "FILE_CORRUPT or FILE_UNSUPPORTED for a refusal");
     return false;
   }
   return true;

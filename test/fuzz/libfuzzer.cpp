@@ -23,7 +23,8 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t mos
     return pickle;
   };
   const auto changed = reviewkd::fuzz::with_changed_pickle({data, data + size}, mutate);
-  if (changed.size() > most || (changed.size() == size && std::equal(changed.begin(), changed.end(), data))) return LLVMFuzzerMutate(data, size, most);
+  if (changed.size() > most || (changed.size() == size && std::equal(changed.begin(), changed.end(), data)))
+    return LLVMFuzzerMutate(data, size, most);
   std::copy(changed.begin(), changed.end(), data);
   return changed.size();
 }

@@ -7,8 +7,8 @@
 #include <fstream>
 #include <string>
 
-#include "formats/weights_table.h"
 #include "core/base/error.h"
+#include "formats/weights_table.h"
 
 namespace {
 

@@ -53,8 +53,12 @@ class Mutator {
     const auto position = bytes.begin() + static_cast<std::ptrdiff_t>(at);
     const size_t count = std::min(below(16) + 1, bytes.size() - at);
     switch (below(7)) {
-      case 0: if (!bytes.empty()) bytes[at] = static_cast<uint8_t>(random_()); break;
-      case 1: if (!bytes.empty()) bytes[at] ^= static_cast<uint8_t>(1u << below(8)); break;
+      case 0:
+        if (!bytes.empty()) bytes[at] = static_cast<uint8_t>(random_());
+        break;
+      case 1:
+        if (!bytes.empty()) bytes[at] ^= static_cast<uint8_t>(1u << below(8));
+        break;
       case 2: bytes.erase(position, position + static_cast<std::ptrdiff_t>(count)); break;
       case 3: bytes.resize(at); break;
       case 4: {  // extreme numbers often break length checks
@@ -99,7 +103,8 @@ int main(int argc, char** argv) {
   // If the process crashes, this file holds the input that caused it.
   const std::string last = std::string(argv[3]) + "/../last-" + reader;
   const auto run = [&](const Bytes& input) {
-    std::ofstream(last, std::ios::binary).write(reinterpret_cast<const char*>(input.data()), static_cast<std::streamsize>(input.size()));
+    std::ofstream(last, std::ios::binary)
+        .write(reinterpret_cast<const char*>(input.data()), static_cast<std::streamsize>(input.size()));
     return reviewkd::fuzz::run(reader, input.data(), input.size());
   };
   size_t accepted = 0;
@@ -112,6 +117,7 @@ int main(int argc, char** argv) {
     ++runs;
   }
   std::filesystem::remove(last);
-  std::printf("{\"replayed\":%zu,\"accepted\":%zu,\"changed\":%zu,\"changedAccepted\":%zu}\n", corpus.size(), accepted, runs, accepted_changed);
+  std::printf("{\"replayed\":%zu,\"accepted\":%zu,\"changed\":%zu,\"changedAccepted\":%zu}\n", corpus.size(), accepted,
+              runs, accepted_changed);
   return 0;
 }

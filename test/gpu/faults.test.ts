@@ -3,7 +3,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createDistiller, createModel, createSession, loadDataset, Tensor, type Dataset, type Session } from "../../lib/index.js";
+import { createDistiller, createModel, createSession, loadDataset, Tensor, type Dataset,
+  type Session } from "../../lib/index.js";
 import type { MethodInput } from "../../lib/config/schemas/method.js";
 import { TEST_DEVICE } from "../support/device.js";
 import { failureOf } from "../support/errors.js";
@@ -17,7 +18,10 @@ const STEPS = 6;
 
 async function sessionOn(method: MethodInput = { kind: "review", weight: 0.6 }, learningRate = 0.05): Promise<Session> {
   const distiller = await createDistiller({
-    teacher: await createModel("resnet14", { numClasses: CLASSES, seed: 1 }), student: await createModel("resnet8", { numClasses: CLASSES, seed: 2 }), method, seed: 3,
+    teacher: await createModel("resnet14", { numClasses: CLASSES, seed: 1 }),
+    student: await createModel("resnet8", { numClasses: CLASSES, seed: 2 }),
+    method,
+    seed: 3,
   });
   return createSession({ distiller, device: DEVICE, optimizer: { kind: "sgd", learningRate } });
 }
@@ -25,7 +29,9 @@ async function sessionOn(method: MethodInput = { kind: "review", weight: 0.6 }, 
 const epochOptions = (epoch = 0) => ({ epoch, epochs: 2, batchSize: BATCH, seed: 7 });
 
 async function bitsOf(session: Session): Promise<Record<string, number[]>> {
-  return Object.fromEntries(Object.entries(await session.model.stateDict()).map(([name, tensor]) => [name, valuesOf(tensor)]));
+  return Object.fromEntries(
+    Object.entries(await session.model.stateDict()).map(([name, tensor]) => [name, valuesOf(tensor)]),
+  );
 }
 
 /** A stream of images that fails at the image number that `failAt` returns. */
@@ -43,7 +49,8 @@ function streamed(failAt: () => number): Promise<Dataset> {
 }
 
 async function expectSourceFailure(session: Session, images: Dataset): Promise<void> {
-  const outcome = await session.trainEpoch(images, epochOptions()).then(() => "the epoch ended", (error: unknown) => (error as Error).message);
+  const outcome = await session.trainEpoch(images, epochOptions()).then(() => "the epoch ended",
+    (error: unknown) => (error as Error).message);
   expect(outcome).to.include("the camera is gone");
 }
 
@@ -53,7 +60,8 @@ describe("a device's steps", function () {
   let folder: string;
 
   before(async () => {
-    data = await loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: BATCH * STEPS, testSamples: 20, seed: 3 });
+    data = await loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: BATCH * STEPS, testSamples: 20,
+      seed: 3 });
     folder = await mkdtemp(join(tmpdir(), "reviewkd-faults-"));
   });
   after(async () => {
@@ -89,7 +97,9 @@ describe("a device's steps", function () {
     const path = join(folder, "not-finite.safetensors");
     await session.saveCheckpoint(path);
     const file = await readFile(path);
-    const header = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString()) as { __metadata__: Record<string, string> };
+    const header = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString()) as {
+      __metadata__: Record<string, string>;
+    };
     const field = (name: string): number => Number(header.__metadata__[`session.${name}`]);
     expect(field("epoch-step")).to.be.within(1, STEPS - 1);
     expect(field("epoch-images")).to.equal(BATCH * field("epoch-step"));
@@ -101,7 +111,9 @@ describe("a device's steps", function () {
       using failing = await sessionOn();
       const summary = await failing.trainEpoch(data, epochOptions());
       // The variable has no effect on a GPU.
-      if (DEVICE === "cpu") expect(summary.graph).to.deep.equal({ replayed: false, reason: "a step could not be recorded: REVIEWKD_HOST_EMULATION_RECORDING requests a failure" });
+      if (DEVICE === "cpu")
+        expect(summary.graph).to.deep.equal({ replayed: false,
+          reason: "a step could not be recorded: REVIEWKD_HOST_EMULATION_RECORDING requests a failure" });
       process.env["REVIEWKD_CUDA_GRAPHS"] = "0";
       using plain = await sessionOn();
       const wanted = await plain.trainEpoch(data, epochOptions());
@@ -117,7 +129,8 @@ describe("a device's steps", function () {
     using session = await sessionOn({ kind: "kd", weight: 1 });
     // One image of 4×4: the student's last maps are a single value, which cannot be normalized in training; the
     // teacher does not train.
-    const small = { images: Tensor.from(new Float32Array(3 * 4 * 4), [1, 3, 4, 4]), labels: Tensor.from(BigInt64Array.of(0n), [1]) };
+    const small = { images: Tensor.from(new Float32Array(3 * 4 * 4), [1, 3, 4, 4]),
+      labels: Tensor.from(BigInt64Array.of(0n), [1]) };
     await failureOf("BATCH_TOO_SMALL", () => session.step(small));
     const { graph } = await session.trainEpoch(data, epochOptions());
     expect(graph).to.deep.equal({ replayed: true, reason: null });

@@ -1,5 +1,5 @@
-// The tensor cores' 3 × 3 convolution, compared with PyTorch's in double: on a GPU, or with warps emulated by the host emulation
-// (device-kernels.process.test.ts).
+// The tensor cores' 3 × 3 convolution, compared with PyTorch's in double: on a GPU, or with warps emulated by the host
+// emulation (device-kernels.process.test.ts).
 import { expect } from "chai";
 import { Tensor } from "../../lib/index.js";
 import { addon } from "../../lib/native.js";
@@ -30,8 +30,13 @@ interface Outcome {
 
 /** Values between -range and range. */
 function tensorOf(seed: number, shape: readonly number[], range: number, step = 0): Tensor {
-  const values = uniforms(seed, shape.reduce((product, length) => product * length, 1)).map((value) => range * (2 * value - 1));
-  return Tensor.from(Float32Array.from(values, (value) => (step === 0 ? toBfloat16(value) : Math.round(value / step) * step)), [...shape]);
+  const values = uniforms(seed, shape.reduce((product, length) => product * length, 1)).map((value) =>
+    range * (2 * value - 1)
+  );
+  return Tensor.from(
+    Float32Array.from(values, (value) => (step === 0 ? toBfloat16(value) : Math.round(value / step) * step)),
+    [...shape],
+  );
 }
 
 /** Rounds to nearest, ties to even. */
@@ -41,8 +46,12 @@ function toBfloat16(value: number): number {
   return new Float32Array(bits.buffer)[0]!;
 }
 
-/** Sums of products are exact in float: x has steps of 2⁻⁵, scale of 2⁻², weights of 2⁻³, and the sums stay below 2¹³. */
-function inputsOf({ images, height, width, channels: [from, to], normalized = false, moments = false, step }: Case): Record<string, Tensor> {
+/**
+ * Sums of products are exact in float: x has steps of 2⁻⁵, scale of 2⁻², weights of 2⁻³, and the sums stay below 2¹³.
+ */
+function inputsOf(
+  { images, height, width, channels: [from, to], normalized = false, moments = false, step }: Case,
+): Record<string, Tensor> {
   const exact = step !== 0;
   return {
     x: tensorOf(1, [images, from, height, width], 2, exact ? 2 ** -5 : 0),
@@ -54,9 +63,12 @@ function inputsOf({ images, height, width, channels: [from, to], normalized = fa
 
 async function run(task: Case, { fused }: { readonly fused: boolean }): Promise<Outcome | undefined> {
   const inputs = Object.fromEntries(Object.entries(inputsOf(task)).map(([name, { native }]) => [name, native]));
-  const result = await addon().tensorConvolution(inputs as unknown as Parameters<ReturnType<typeof addon>["tensorConvolution"]>[0],
-    { stride: task.stride ?? 1, fused, device: fused ? TEST_DEVICE : "cpu" });
-  return result && { output: valuesOf(Tensor.wrap(result.output)), moments: result.moments && valuesOf(Tensor.wrap(result.moments)) };
+  const result = await addon().tensorConvolution(
+    inputs as unknown as Parameters<ReturnType<typeof addon>["tensorConvolution"]>[0],
+    { stride: task.stride ?? 1, fused, device: fused ? TEST_DEVICE : "cpu" },
+  );
+  return result &&
+    { output: valuesOf(Tensor.wrap(result.output)), moments: result.moments && valuesOf(Tensor.wrap(result.moments)) };
 }
 
 /** [2, O]: Σ (output − origin) and Σ (output − origin)² of a rounded output. */
@@ -95,7 +107,8 @@ describe("the tensor cores' convolution", function () {
   this.timeout(120_000);
 
   before(async function () {
-    const unsupported = !HAS_KERNELS || (await run({ images: 1, height: 1, width: 1, channels: [16, 16] }, { fused: true })) === undefined;
+    const unsupported = !HAS_KERNELS ||
+      (await run({ images: 1, height: 1, width: 1, channels: [16, 16] }, { fused: true })) === undefined;
     if (unsupported) this.skip(); // No plugin, or a device before Ampere.
   });
 
@@ -103,7 +116,8 @@ describe("the tensor cores' convolution", function () {
     for (const from of CHANNELS) {
       for (const to of CHANNELS) {
         it(`gives the bits of double, rounded once: ${from} to ${to} channels with a stride of ${stride}`, async () => {
-          await expectExact({ images: 3, height: 11, width: 19, channels: [from, to], stride, normalized: true, moments: true });
+          await expectExact({ images: 3, height: 11, width: 19, channels: [from, to], stride, normalized: true,
+            moments: true });
         });
       }
     }
@@ -131,7 +145,11 @@ describe("the tensor cores' convolution", function () {
       // bfloat16 has 8 digits, so rounding to it is off by at most 2⁻⁸ of a value. Float sums of 576 products add
       // less than 2⁻¹⁵ of their size.
       const sums = 2 ** -15 * rmsOf(want.output);
-      got.output.forEach((value, i) => { expect(Math.abs(value - want.output[i]!), `output[${i}]`).to.be.at.most(2 ** -8 * Math.abs(want.output[i]!) + sums); });
+      got.output.forEach((value, i) => {
+        expect(Math.abs(value - want.output[i]!), `output[${i}]`).to.be.at.most(
+          2 ** -8 * Math.abs(want.output[i]!) + sums,
+        );
+      });
       expectAllNear(got.moments!, momentsOf(got, task), 2e-6, "moments");
     });
   }
@@ -144,6 +162,8 @@ describe("the tensor cores' convolution", function () {
   it("reports other channels and strides as unsupported", async () => {
     expect(await run({ images: 1, height: 4, width: 4, channels: [24, 16] }, { fused: true })).to.equal(undefined);
     expect(await run({ images: 1, height: 4, width: 4, channels: [16, 128] }, { fused: true })).to.equal(undefined);
-    expect(await run({ images: 1, height: 4, width: 4, channels: [16, 16], stride: 3 }, { fused: true })).to.equal(undefined);
+    expect(await run({ images: 1, height: 4, width: 4, channels: [16, 16], stride: 3 }, { fused: true })).to.equal(
+      undefined,
+    );
   });
 });

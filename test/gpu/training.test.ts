@@ -1,10 +1,12 @@
-// Training on a GPU: compared with the CPU, with and without recorded steps, across stop and resume. `npm run test:gpu` runs this on a GPU,
-// test/unit/ops/device-kernels.process.test.ts on the host emulation, whose graphs repeat their work for each replay.
+// Training on a GPU: compared with the CPU, with and without recorded steps, across stop and resume. `npm run test:gpu`
+// runs this on a GPU, test/unit/ops/device-kernels.process.test.ts on the host emulation, whose graphs repeat their
+// work for each replay.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createDistiller, createModel, createSession, loadDataset, Tensor, type Batch, type Dataset, type Session } from "../../lib/index.js";
+import { createDistiller, createModel, createSession, loadDataset, Tensor, type Batch, type Dataset,
+  type Session } from "../../lib/index.js";
 import type { Precision } from "../../lib/config/schemas/common.js";
 import type { EpochSummary, Losses } from "../../lib/config/schemas/events.js";
 import { TEST_DEVICE } from "../support/device.js";
@@ -15,26 +17,42 @@ const DEVICE = TEST_DEVICE === "cuda" ? "cuda" : "cpu";
 const RECORDED = { replayed: true, reason: null };
 const NOT_RECORDED = { replayed: false, reason: "REVIEWKD_CUDA_GRAPHS is 0" };
 const CLASSES = 10;
-/** Enough for both shapes of an epoch's batches to be recorded, and eight steps at a time. The host emulation is slow. */
-const { EPOCHS, BATCH, SAMPLES } = DEVICE === "cuda" ? { EPOCHS: 4, BATCH: 32, SAMPLES: 264 } : { EPOCHS: 4, BATCH: 6, SAMPLES: 52 };
+/**
+ * Enough for both shapes of an epoch's batches to be recorded, and eight steps at a time. The host emulation is slow.
+ */
+const { EPOCHS, BATCH, SAMPLES } = DEVICE === "cuda" ? { EPOCHS: 4, BATCH: 32, SAMPLES: 264 }
+  : { EPOCHS: 4, BATCH: 6, SAMPLES: 52 };
 const ALL = Array.from({ length: EPOCHS }, (_, epoch) => epoch);
 
-const dataOf = (): Promise<Dataset> => loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: SAMPLES, testSamples: 100, seed: 3 });
+const dataOf = (): Promise<Dataset> =>
+  loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: SAMPLES, testSamples: 100, seed: 3 });
 
-async function sessionOn(device: "cpu" | "cuda", { precision = "float32", clipNorm = null, microBatches = 1, accumulateBatches = 1, learningRate = 0.05, fused = true }: {
-  precision?: Precision; clipNorm?: number | null; microBatches?: number; accumulateBatches?: number; learningRate?: number; fused?: boolean;
-} = {}): Promise<Session> {
+async function sessionOn(device: "cpu" | "cuda",
+  { precision = "float32", clipNorm = null, microBatches = 1, accumulateBatches = 1, learningRate = 0.05,
+    fused = true }: {
+      precision?: Precision;
+      clipNorm?: number | null;
+      microBatches?: number;
+      accumulateBatches?: number;
+      learningRate?: number;
+      fused?: boolean;
+    } = {}): Promise<Session> {
   const distiller = await createDistiller({
-    teacher: await createModel("resnet14", { numClasses: CLASSES, seed: 1 }), student: await createModel("resnet8", { numClasses: CLASSES, seed: 2 }),
-    method: { kind: "review", weight: 0.6, warmupEpochs: 2 }, seed: 3,
+    teacher: await createModel("resnet14", { numClasses: CLASSES, seed: 1 }),
+    student: await createModel("resnet8", { numClasses: CLASSES, seed: 2 }),
+    method: { kind: "review", weight: 0.6, warmupEpochs: 2 },
+    seed: 3,
   });
-  return createSession({ distiller, device, precision, clipNorm, microBatches, accumulateBatches, fused, optimizer: { kind: "sgd", learningRate } });
+  return createSession({ distiller, device, precision, clipNorm, microBatches, accumulateBatches, fused,
+    optimizer: { kind: "sgd", learningRate } });
 }
 
 /** The last batch of an epoch is smaller: there are two shapes. */
-async function train(session: Session, data: Dataset, epochs: readonly number[], batchSize = BATCH): Promise<EpochSummary[]> {
+async function train(session: Session, data: Dataset, epochs: readonly number[],
+  batchSize = BATCH): Promise<EpochSummary[]> {
   const summaries: EpochSummary[] = [];
-  for (const epoch of epochs) summaries.push(await session.trainEpoch(data, { epoch, epochs: EPOCHS, batchSize, seed: 7 }));
+  for (const epoch of epochs)
+    summaries.push(await session.trainEpoch(data, { epoch, epochs: EPOCHS, batchSize, seed: 7 }));
   return summaries;
 }
 
@@ -44,7 +62,9 @@ async function weightsOf(session: Session): Promise<Map<string, number[]>> {
 
 function distance(got: ReadonlyMap<string, number[]>, want: ReadonlyMap<string, number[]>): number {
   expect([...got.keys()]).to.deep.equal([...want.keys()]);
-  const distances = [...want].map(([name, values]) => normOf(got.get(name)!.map((value, i) => value - values[i]!)) / Math.max(normOf(values), 1e-3));
+  const distances = [...want].map(([name, values]) =>
+    normOf(got.get(name)!.map((value, i) => value - values[i]!)) / Math.max(normOf(values), 1e-3)
+  );
   return Math.max(...distances);
 }
 
@@ -72,8 +92,9 @@ describe("training on a GPU", function () {
     await rm(folder, { recursive: true, force: true });
   });
 
-  // One step from the same values: sums in another order, and values within rounding of 0 on the other side of a ReLU. Parameters
-  // that started as 0 are only a gradient afterwards, and differ most. Roundings of bfloat16 are 2⁻⁸, through some twenty layers and back.
+  // One step from the same values: sums in another order, and values within rounding of 0 on the other side of a ReLU.
+  // Parameters that started as 0 are only a gradient afterwards, and differ most. Roundings of bfloat16 are 2⁻⁸,
+  // through some twenty layers and back.
   for (const [precision, lossBound, bound] of [["float32", 1e-4, 5e-3], ["bfloat16", 0.03, 0.25]] as const) {
     it(`takes a step that equals the CPU's within ${lossBound} and ${bound} in ${precision}`, async () => {
       const losses: Losses[] = [];
@@ -88,13 +109,15 @@ describe("training on a GPU", function () {
         weights.push(await weightsOf(session));
       }
       const [cpu, cuda] = losses as [Losses, Losses];
-      for (const key of ["total", "crossEntropy", "distillation"] as const) expect(Math.abs(cuda[key] / cpu[key] - 1), key).to.be.lessThan(lossBound);
+      for (const key of ["total", "crossEntropy", "distillation"] as const)
+        expect(Math.abs(cuda[key] / cpu[key] - 1), key).to.be.lessThan(lossBound);
       expect(distance(weights[1]!, weights[0]!)).to.be.lessThan(bound);
     });
   }
 
-  for (const [options, graphs] of [[{}, "1"], [{}, "8"], [{ precision: "bfloat16" as const }, "8"], [{ clipNorm: 0.5 }, "1"], [{ microBatches: 2 }, "1"],
-    [{ accumulateBatches: 2 }, "1"], [{ accumulateBatches: 2, microBatches: 2, clipNorm: 0.5 }, "8"]] as const) {
+  for (const [options, graphs] of [[{}, "1"], [{}, "8"], [{ precision: "bfloat16" as const }, "8"], [{ clipNorm: 0.5 },
+    "1"], [{ microBatches: 2 }, "1"], [{ accumulateBatches: 2 }, "1"], [{ accumulateBatches: 2, microBatches: 2,
+    clipNorm: 0.5 }, "8"]] as const) {
     it(`gives the same bits with recorded steps, ${graphs} at most in a graph, and without: ${JSON.stringify(options)}`, async () => {
       using recording = await sessionOn(DEVICE, options);
       const recorded = await withGraphs(graphs, () => train(recording, data, ALL));
@@ -104,31 +127,38 @@ describe("training on a GPU", function () {
         return [await train(session, data, ALL), await weightsOf(session)] as const;
       });
       expect(plainly.at(-1)!.graph).to.deep.equal(NOT_RECORDED);
-      expect(recorded.map(({ losses, top1 }) => ({ losses, top1 }))).to.deep.equal(plainly.map(({ losses, top1 }) => ({ losses, top1 })));
+      expect(recorded.map(({ losses, top1 }) => ({ losses, top1 }))).to.deep.equal(
+        plainly.map(({ losses, top1 }) => ({ losses, top1 })),
+      );
       expect(await weightsOf(recording)).to.deep.equal(weights);
     });
   }
 
   it("takes the steps of one large batch in parts, bit for bit, when it accumulates several batches", async () => {
-    using even = await loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: 16 * BATCH, testSamples: 10, seed: 3 });
+    using even = await loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: 16 * BATCH, testSamples: 10,
+      seed: 3 });
     using several = await sessionOn(DEVICE, { accumulateBatches: 2 });
     using one = await sessionOn(DEVICE, { microBatches: 2 });
     // Eight steps an epoch, so that graphs of several steps are recorded as well.
-    const [accumulated, whole] = await withGraphs("8", async () => [await train(several, even, ALL), await train(one, even, ALL, 2 * BATCH)] as const);
+    const [accumulated, whole] = await withGraphs("8",
+      async () => [await train(several, even, ALL), await train(one, even, ALL, 2 * BATCH)] as const);
     expect(accumulated.at(-1)).to.deep.include({ step: 8, steps: 8, images: 16 * BATCH, graph: RECORDED });
-    expect(accumulated.map(({ losses, top1 }) => ({ losses, top1 }))).to.deep.equal(whole.map(({ losses, top1 }) => ({ losses, top1 })));
+    expect(accumulated.map(({ losses, top1 }) => ({ losses, top1 }))).to.deep.equal(
+      whole.map(({ losses, top1 }) => ({ losses, top1 })),
+    );
     expect(await weightsOf(several)).to.deep.equal(await weightsOf(one));
   });
 
   it("takes the same step of the caller's batches, recorded or not", async () => {
     const batches: Batch[] = [];
     for await (const batch of data.train.batches({ batchSize: BATCH, seed: 1 })) batches.push(batch);
-    const steps = async (graphs: "0" | "1"): Promise<[Losses[], Map<string, number[]>]> => withGraphs(graphs, async () => {
-      using session = await sessionOn(DEVICE);
-      const losses: Losses[] = [];
-      for (let step = 0; step < 6; ++step) losses.push((await session.step(batches.slice(step, step + 2))).losses);
-      return [losses, await weightsOf(session)];
-    });
+    const steps = async (graphs: "0" | "1"): Promise<[Losses[], Map<string, number[]>]> =>
+      withGraphs(graphs, async () => {
+        using session = await sessionOn(DEVICE);
+        const losses: Losses[] = [];
+        for (let step = 0; step < 6; ++step) losses.push((await session.step(batches.slice(step, step + 2))).losses);
+        return [losses, await weightsOf(session)];
+      });
     expect(await steps("1")).to.deep.equal(await steps("0"));
   });
 
@@ -149,7 +179,8 @@ describe("training on a GPU", function () {
     const [uninterrupted] = await train(whole, data, [0]);
     using session = await sessionOn(DEVICE);
     const controller = new AbortController();
-    const stopped = session.trainEpoch(data, { epoch: 0, epochs: EPOCHS, batchSize: BATCH, seed: 7, signal: controller.signal });
+    const stopped = session.trainEpoch(data, { epoch: 0, epochs: EPOCHS, batchSize: BATCH, seed: 7,
+      signal: controller.signal });
     controller.abort();
     await failureOf("ABORTED", () => stopped);
     const [continued] = await train(session, data, [0]);
@@ -172,15 +203,19 @@ describe("training on a GPU", function () {
 
   it("names the step whose loss was not finite, and leaves the parameters from before it", async () => {
     using session = await sessionOn(DEVICE, { learningRate: 1e30 });
-    const error = await failureOf("NON_FINITE_LOSS", () => session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: BATCH }));
+    const error = await failureOf("NON_FINITE_LOSS",
+      () => session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: BATCH }));
     expect(error.message).to.match(/in step [12]\b/);
     const { totalSteps } = await session.position();
     expect(totalSteps).to.be.oneOf([1, 2]);
     const bad = Tensor.from(new Float32Array(2 * 3 * 32 * 32).fill(Number.NaN), [2, 3, 32, 32]);
     using good = await sessionOn(DEVICE);
     const before = await weightsOf(good);
-    await failureOf("NON_FINITE_LOSS", () => good.step({ images: bad, labels: Tensor.from(BigInt64Array.of(0n, 1n), [2]) }));
-    const parameters = Object.keys(await good.gradients()).filter((name) => name.startsWith("student.")).map((name) => name.slice("student.".length));
+    await failureOf("NON_FINITE_LOSS",
+      () => good.step({ images: bad, labels: Tensor.from(BigInt64Array.of(0n, 1n), [2]) }));
+    const parameters = Object.keys(await good.gradients()).filter((name) => name.startsWith("student.")).map((name) =>
+      name.slice("student.".length)
+    );
     const after = await weightsOf(good);
     expect(parameters).to.have.length.greaterThan(10);
     for (const name of parameters) expect(after.get(name), name).to.deep.equal(before.get(name));

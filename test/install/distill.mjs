@@ -7,7 +7,8 @@ const student = await createModel("resnet8", { numClasses: 4, seed: 2 });
 const distiller = await createDistiller({ teacher, student, method: { kind: "review", weight: 0.6 } });
 
 const losses = [];
-for await (const event of fit({ distiller, data, epochs: 2, batchSize: 16, optimizer: { kind: "sgd", learningRate: 0.02 } })) {
+for await (const event of fit({ distiller, data, epochs: 2, batchSize: 16,
+  optimizer: { kind: "sgd", learningRate: 0.02 } })) {
   if (event.type === "epoch") losses.push(event.train.losses.total);
 }
 await student.save("student.safetensors");

@@ -12,7 +12,8 @@ import { run, type RunResult } from "../../lib/install/process.js";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** npm's program file, which runs without an `npm` on PATH. */
-export const npm = process.env["npm_execpath"] ?? join(dirname(process.execPath), "..", "lib", "node_modules", "npm", "bin", "npm-cli.js");
+export const npm = process.env["npm_execpath"] ??
+  join(dirname(process.execPath), "..", "lib", "node_modules", "npm", "bin", "npm-cli.js");
 
 /** Runs npm with this process' environment; fails with its output. */
 export async function runNpm(words: readonly string[], cwd: string): Promise<string> {
@@ -49,9 +50,14 @@ export async function startRegistry(directory: string): Promise<Registry> {
     log: { type: "stdout", format: "json", level: "warn" },
   }));
   const program = join(root, "node_modules", "verdaccio", "bin", "verdaccio");
-  const child = spawn(process.execPath, [program, "--config", config, "--listen", `127.0.0.1:${String(port)}`], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [program, "--config", config, "--listen", `127.0.0.1:${String(port)}`], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => { output += text; });
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
   await untilAnswering(child, `${url}-/ping`, () => output);
 
   const npmrc = join(directory, "npmrc");
@@ -59,7 +65,10 @@ export async function startRegistry(directory: string): Promise<Registry> {
   writeFileSync(npmrc, `registry=${url}\n//127.0.0.1:${String(port)}/:_authToken=any-token\n`);
   return {
     url,
-    publish: async (what, tag = "latest") => { await runNpm(["publish", what, "--tag", tag, "--userconfig", npmrc, "--registry", url, "--ignore-scripts"], directory); },
+    publish: async (what, tag = "latest") => {
+      await runNpm(["publish", what, "--tag", tag, "--userconfig", npmrc, "--registry", url, "--ignore-scripts"],
+        directory);
+    },
     stop: async () => {
       const ended = once(child, "exit");
       child.kill();
@@ -70,7 +79,9 @@ export async function startRegistry(directory: string): Promise<Registry> {
 
 async function freePort(): Promise<number> {
   const server = createServer();
-  await new Promise<void>((resolve) => { server.listen(0, "127.0.0.1", resolve); });
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
   const { port } = server.address() as AddressInfo;
   server.close();
   return port;

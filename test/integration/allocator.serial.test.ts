@@ -24,7 +24,9 @@ describe("under a host's allocator that aborts on requests of 256 MiB", function
     trap = preloaded("abort-on-big-requests");
     defaultAllocator = preloaded("keep-default-allocator");
   });
-  after(() => { rmSync(directory, { recursive: true, force: true }); });
+  after(() => {
+    rmSync(directory, { recursive: true, force: true });
+  });
 
   function preloaded(name: string): string {
     const library = join(directory, `${name}.so`);
@@ -33,13 +35,16 @@ describe("under a host's allocator that aborts on requests of 256 MiB", function
   }
 
   const train = (...libraries: string[]) =>
-    runProgram("train-big-batch.mjs", { words: [join(directory, "checkpoint.safetensors")], env: { LD_PRELOAD: libraries.join(":") } });
+    runProgram("train-big-batch.mjs", { words: [join(directory, "checkpoint.safetensors")],
+      env: { LD_PRELOAD: libraries.join(":") } });
 
   it("a process aborts, so that the following tests can fail", () => {
-    const allocate = (bytes: string) => spawnSync(process.execPath, ["-e", `new ArrayBuffer(${bytes})`], { env: { LD_PRELOAD: trap }, encoding: "utf8" });
+    const allocate = (bytes: string) =>
+      spawnSync(process.execPath, ["-e", `new ArrayBuffer(${bytes})`], { env: { LD_PRELOAD: trap }, encoding: "utf8" });
     expect(allocate("100 * 2 ** 20").status).to.equal(0);
     const big = allocate("300 * 2 ** 20");
-    expect({ signal: big.signal, stderr: big.stderr }).to.deep.equal({ signal: "SIGABRT", stderr: "a big request came to calloc\n" });
+    expect({ signal: big.signal, stderr: big.stderr }).to.deep.equal({ signal: "SIGABRT",
+      stderr: "a big request came to calloc\n" });
   });
 
   it("a network is trained on feature maps of 260 MiB, saved and loaded", async () => {
@@ -51,7 +56,9 @@ describe("under a host's allocator that aborts on requests of 256 MiB", function
   /** For programs that briefly use 5 GiB. */
   function skipWithLittleMemory(test: Mocha.Context): void {
     if (freemem() >= 7 * GIB) return;
-    console.log(`    skipped: this test requires 7 GiB of free memory, only ${(freemem() / GIB).toFixed(1)} are available`);
+    console.log(
+      `    skipped: this test requires 7 GiB of free memory, only ${(freemem() / GIB).toFixed(1)} are available`,
+    );
     test.skip();
   }
 

@@ -22,18 +22,26 @@ interface ProgramOptions {
 
 /** Runs one of `programs/` to its end in a separate process, with the built package as its users import it. */
 export function runProgram(name: string, options: ProgramOptions = {}): Promise<ProgramEnd> {
-  if (!existsSync(join(root, "dist", "index.js"))) throw new Error("missing built package for this test. Run `npm run build` first.");
+  if (!existsSync(join(root, "dist", "index.js")))
+    throw new Error("missing built package for this test. Run `npm run build` first.");
   const program = join(root, "test", "integration", "programs", name);
   // Variables that mocha's loader set for this process are not part of a user's shell.
   const env: NodeJS.ProcessEnv = { ...process.env, ...options.env };
   delete env["NODE_OPTIONS"];
-  const child = spawn(process.execPath, [...(options.nodeOptions ?? []), program, ...(options.words ?? [])], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [...(options.nodeOptions ?? []), program, ...(options.words ?? [])], { env,
+    stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
   let stderr = "";
-  child.stdout.setEncoding("utf8").on("data", (chunk: string) => { stdout += chunk; });
-  child.stderr.setEncoding("utf8").on("data", (chunk: string) => { stderr += chunk; });
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    stdout += chunk;
+  });
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    stderr += chunk;
+  });
   return new Promise((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (code, signal) => { resolve({ code, signal, stdout, stderr }); });
+    child.on("close", (code, signal) => {
+      resolve({ code, signal, stdout, stderr });
+    });
   });
 }

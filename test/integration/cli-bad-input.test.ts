@@ -17,19 +17,24 @@ async function writeCifar100(directory: string, labels: readonly number[]): Prom
 
 describe("command line: bad input", () => {
   let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
-  before(async () => { directory = await temporaryDirectory(); });
+  before(async () => {
+    directory = await temporaryDirectory();
+  });
   after(() => directory.remove());
 
   const train = (...words: string[]): string[] => ["train", "--model", "resnet8", ...TINY, "--epochs", "1", ...words];
 
   it("lists the networks for an unknown one", async () => {
-    const message = await fail(["train", "--model", "resnet21", ...TINY, "--run", join(directory.path, "a")], { exit: 2, code: "UNKNOWN_NAME" });
+    const message = await fail(["train", "--model", "resnet21", ...TINY, "--run", join(directory.path, "a")], { exit: 2,
+      code: "UNKNOWN_NAME" });
     expect(message).to.include("resnet21").and.include("resnet20").and.include("resnet32x4");
   });
 
   it("names a missing data file and explains how to get it", async () => {
     const words = train("--data", `cifar100:${join(directory.path, "nowhere")}`, "--run", join(directory.path, "b"));
-    expect(await fail(words, { exit: 1, code: "FILE_NOT_FOUND" })).to.include("train.bin").and.include("reviewkd data fetch cifar100");
+    expect(await fail(words, { exit: 1, code: "FILE_NOT_FOUND" })).to.include("train.bin").and.include(
+      "reviewkd data fetch cifar100",
+    );
   });
 
   it("rejects a truncated data file", async () => {
@@ -48,7 +53,9 @@ describe("command line: bad input", () => {
   it("rejects a run directory that cannot be written", async () => {
     const file = join(directory.path, "file");
     await writeFile(file, "");
-    expect(await fail(train("--run", join(file, "run")), { exit: 1, code: "RUN_DIRECTORY" })).to.include(join(file, "run"));
+    expect(await fail(train("--run", join(file, "run")), { exit: 1, code: "RUN_DIRECTORY" })).to.include(
+      join(file, "run"),
+    );
   });
 
   it("rejects weights that are missing, truncated or in another format", async () => {
@@ -60,7 +67,9 @@ describe("command line: bad input", () => {
     expect(await fail(evaluate(garbage), { exit: 1, code: "FILE_CORRUPT" })).to.include(garbage);
     const pickle = join(directory.path, "pickle.pth");
     await writeFile(pickle, Buffer.of(0x80, 2, 0x7d, 0x2e)); // an empty dictionary that torch.save did not write
-    expect(await fail(evaluate(pickle), { exit: 1, code: "FILE_UNSUPPORTED" })).to.include("torch.save(model.state_dict()");
+    expect(await fail(evaluate(pickle), { exit: 1, code: "FILE_UNSUPPORTED" })).to.include(
+      "torch.save(model.state_dict()",
+    );
   });
 
   it("uses CUDA if requested and available, or explains why it is not", async () => {
@@ -73,7 +82,9 @@ describe("command line: bad input", () => {
   it("validates settings of the synthetic data by their schema", async () => {
     const words = ["data", "info", "synthetic:numClass=4"];
     expect(await fail(words, { exit: 2, code: "INVALID_ARGUMENT" })).to.include("numClass").and.include("numClasses");
-    expect(await fail(["data", "info", "synthetic:numClasses=1"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("numClasses");
+    expect(await fail(["data", "info", "synthetic:numClasses=1"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include(
+      "numClasses",
+    );
   });
 
   it("stops if the loss is not finite", async () => {

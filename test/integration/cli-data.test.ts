@@ -5,7 +5,8 @@ import { expect } from "chai";
 import { picture, writeFiles, writeImageFolder } from "../support/image-files.js";
 import { fail, jsonEvents, succeed, temporaryDirectory } from "./helpers.js";
 
-const SHORT = ["--image-size", "8", "--epochs", "1", "--batch-size", "4", "--learning-rate", "0.02", "--schedule", "constant", "--threads", "1"] as const;
+const SHORT = ["--image-size", "8", "--epochs", "1", "--batch-size", "4", "--learning-rate", "0.02", "--schedule",
+  "constant", "--threads", "1"] as const;
 
 describe("command line: image folders and IDX files", () => {
   let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
@@ -24,7 +25,9 @@ describe("command line: image folders and IDX files", () => {
   });
   after(() => directory.remove());
 
-  const train = (...words: string[]): string[] => ["train", "--model", "resnet8", "--data", `image-folder:${root}`, ...SHORT, ...words];
+  const train = (
+    ...words: string[]
+  ): string[] => ["train", "--model", "resnet8", "--data", `image-folder:${root}`, ...SHORT, ...words];
 
   it("fails on a broken image with its name, and explains how to skip it", async () => {
     const message = await fail(train("--run", below("broken")), { exit: 1, code: "FILE_CORRUPT" });
@@ -34,8 +37,11 @@ describe("command line: image folders and IDX files", () => {
   it("trains on a folder, names the broken image, and saves the class names in the run", async () => {
     const { stdout, stderr } = await succeed(train("--on-decode-error", "skip", "--run", run, "--json"));
     const events = jsonEvents(stdout);
-    expect(events.find(({ type }) => type === "broken-image")).to.include({ split: "train", path: join(root, "train", "bee", "broken.jpg"), epoch: 0 });
-    const { train: summary } = events.find(({ type }) => type === "epoch") as unknown as { train: Record<string, number> };
+    expect(events.find(({ type }) => type === "broken-image")).to.include({ split: "train",
+      path: join(root, "train", "bee", "broken.jpg"), epoch: 0 });
+    const { train: summary } = events.find(({ type }) => type === "epoch") as unknown as {
+      train: Record<string, number>;
+    };
     expect(summary).to.include({ images: 14, brokenImages: 1 });
     expect(summary["dataWaitFraction"]).to.be.within(0, 1);
     expect(events.at(-1)).to.deep.include({ type: "end", classNames: ["ant", "bee"] });
@@ -45,15 +51,23 @@ describe("command line: image folders and IDX files", () => {
   });
 
   it("reports it on standard error and in the table at the end", async () => {
-    const { stdout, stderr } = await succeed(train("--on-decode-error", "skip", "--num-workers", "2", "--run", below("reported")));
+    const { stdout, stderr } = await succeed(
+      train("--on-decode-error", "skip", "--num-workers", "2", "--run", below("reported")),
+    );
     expect(stderr).to.match(/^skipped .*broken\.jpg: cannot decode it: .*unsupported image format/);
-    expect(stdout).to.match(/images\/s, \d+\.\d % of the time waiting for data/).and.match(/broken images .* 1 replaced/);
+    expect(stdout).to.match(/images\/s, \d+\.\d % of the time waiting for data/).and.match(
+      /broken images .* 1 replaced/,
+    );
   });
 
   it("evaluates per class, and warns of classes in another order", async () => {
     const words = ["eval", "--weights", weights, "--data", `image-folder:${root}`, "--image-size", "8", "--per-class"];
     const [event] = jsonEvents((await succeed([...words, "--json"])).stdout);
-    const { perClass, samples, top1 } = event as unknown as { perClass: { name: string; samples: number; correct: number }[]; samples: number; top1: number };
+    const { perClass, samples, top1 } = event as unknown as {
+      perClass: { name: string; samples: number; correct: number }[];
+      samples: number;
+      top1: number;
+    };
     expect(perClass.map((score) => [score.name, score.samples])).to.deep.equal([["ant", 2], ["bee", 3]]);
     expect(top1).to.be.closeTo((100 * perClass.reduce((sum, { correct }) => sum + correct, 0)) / samples, 1e-9);
     const { stdout, stderr } = await succeed(words);
@@ -62,9 +76,13 @@ describe("command line: image folders and IDX files", () => {
 
     const other = below("other");
     const image = await picture(9, 9).png().toBuffer();
-    await writeFiles(other, { "train/bee/1.png": image, "train/cow/1.png": image, "val/bee/1.png": image, "val/cow/1.png": image });
-    const warned = await succeed(["eval", "--weights", weights, "--data", `image-folder:${other}`, "--image-size", "8"]);
-    expect(warned.stderr).to.equal('warning: class 0 is "bee" in the data, but "ant" in the training data of the weights\n');
+    await writeFiles(other, { "train/bee/1.png": image, "train/cow/1.png": image, "val/bee/1.png": image,
+      "val/cow/1.png": image });
+    const warned = await succeed(["eval", "--weights", weights, "--data", `image-folder:${other}`, "--image-size",
+      "8"]);
+    expect(warned.stderr).to.equal(
+      'warning: class 0 is "bee" in the data, but "ant" in the training data of the weights\n',
+    );
   });
 
   it("describes a folder", async () => {
@@ -86,19 +104,25 @@ describe("command line: image folders and IDX files", () => {
         [`${name}-labels-idx1-ubyte.gz`]: idx([count], Array.from({ length: count }, (_, index) => index % 10)),
       });
     }
-    const words = ["train", "--model", "resnet8", "--data", `idx:${below("mnist")}`, "--epochs", "1", "--batch-size", "5", "--threads", "1", "--run", below("digits")];
+    const words = ["train", "--model", "resnet8", "--data", `idx:${below("mnist")}`, "--epochs", "1", "--batch-size",
+      "5", "--threads", "1", "--run", below("digits")];
     const events = jsonEvents((await succeed([...words, "--json"])).stdout);
-    expect(events.at(-1)).to.deep.include({ type: "end", classNames: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] });
+    expect(events.at(-1)).to.deep.include({ type: "end",
+      classNames: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] });
   });
 
   const bad: readonly [what: string, words: readonly string[], code: string, exit: number, remedy: string][] = [
     ["a folder that is not there", ["--data", "image-folder:/nonexistent"], "FILE_NOT_FOUND", 1, "train/CLASS/*.jpg"],
-    ["a decision that there is not", ["--data", "image-folder:x", "--on-decode-error", "ignore"], "INVALID_ARGUMENT", 2, "fail, skip"],
-    ["an image size for other data", ["--data", "cifar10:x", "--image-size", "8"], "CONFIG_INVALID", 2, 'received "imageSize"'],
+    ["a decision that there is not", ["--data", "image-folder:x", "--on-decode-error", "ignore"], "INVALID_ARGUMENT", 2,
+      "fail, skip"],
+    ["an image size for other data", ["--data", "cifar10:x", "--image-size", "8"], "CONFIG_INVALID", 2,
+      'received "imageSize"'],
   ];
   for (const [what, words, code, exit, remedy] of bad) {
     it(`rejects ${what}`, async () => {
-      expect(await fail(["train", "--model", "resnet8", "--run", below("never"), ...words], { exit, code })).to.include(remedy);
+      expect(await fail(["train", "--model", "resnet8", "--run", below("never"), ...words], { exit, code })).to.include(
+        remedy,
+      );
     });
   }
 });

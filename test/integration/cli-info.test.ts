@@ -15,7 +15,9 @@ interface ModelRow {
 
 describe("command line: models, doctor, data, demo", () => {
   let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
-  before(async () => { directory = await temporaryDirectory(); });
+  before(async () => {
+    directory = await temporaryDirectory();
+  });
   after(() => directory.remove());
 
   it("lists the networks with parameters and stages", async () => {
@@ -26,15 +28,19 @@ describe("command line: models, doctor, data, demo", () => {
     const resnet20 = (event as unknown as { models: ModelRow[] }).models.find(({ name }) => name === "resnet20");
     expect(resnet20?.parameters).to.equal(278_324);
     expect(stdout).to.include("278,324");
-    expect(resnet20?.features.map(({ channels, height }) => [channels, height])).to.deep.include.members([[16, 32], [32, 16], [64, 8]]);
+    expect(resnet20?.features.map(({ channels, height }) => [channels, height])).to.deep.include.members([[16, 32], [32,
+      16], [64, 8]]);
   });
 
   it("explains what review does with a pair, as text and as an event", async () => {
-    const words = ["models", "--pair", "resnet8", "mobilenetv2-half", "--image-size", "16x24", "--classes", "7", "--batch-size", "8", "--mid-channels", "4"];
+    const words = ["models", "--pair", "resnet8", "mobilenetv2-half", "--image-size", "16x24", "--classes", "7",
+      "--batch-size", "8", "--mid-channels", "4"];
     const { stdout } = await succeed(words);
     expect(stdout).to.include("mobilenetv2-half under resnet8, 16×24 pixels, 7 classes");
     expect(stdout).to.match(/│ blocks\.2 +│ 16@4×6 +│ layer1 +│ 16@16×24 +│ 4×6 → 16×24 +│ +\d+ │/);
-    expect(stdout).to.include("without a match, because resnet8 has fewer stages: blocks.1 (12@8×12) of mobilenetv2-half");
+    expect(stdout).to.include(
+      "without a match, because resnet8 has fewer stages: blocks.1 (12@8×12) of mobilenetv2-half",
+    );
     expect(stdout).to.match(/│ only in training +│ +[\d,]+ │ +[\d,]+ │/);
     expect(stdout).to.match(/│ total +│ +[\d.]+ MiB │/).and.include("extrapolated to batches of 8");
     const [event, ...rest] = jsonEvents((await succeed([...words, "--json"])).stdout);
@@ -43,10 +49,18 @@ describe("command line: models, doctor, data, demo", () => {
   });
 
   it("rejects a pair of other than two networks, unknown networks, and pair options without a pair", async () => {
-    expect(await fail(["models", "--pair", "resnet8"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("two networks");
-    expect(await fail(["models", "--pair", "a", "b", "c"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include('received "a b c"');
-    expect(await fail(["models", "--pair", "resnet8", "shufflenetv7"], { exit: 2, code: "UNKNOWN_NAME" })).to.include('did you mean "shufflenetv1"?');
-    expect(await fail(["models", "--classes", "3"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("--classes requires --pair");
+    expect(await fail(["models", "--pair", "resnet8"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include(
+      "two networks",
+    );
+    expect(await fail(["models", "--pair", "a", "b", "c"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include(
+      'received "a b c"',
+    );
+    expect(await fail(["models", "--pair", "resnet8", "shufflenetv7"], { exit: 2, code: "UNKNOWN_NAME" })).to.include(
+      'did you mean "shufflenetv1"?',
+    );
+    expect(await fail(["models", "--classes", "3"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include(
+      "--classes requires --pair",
+    );
   });
 
   it("lists the presets with their published accuracies, and marks less certain values", async () => {
@@ -60,19 +74,23 @@ describe("command line: models, doctor, data, demo", () => {
 
   it("shows a preset in full, and suggests the nearest for an unknown one", async () => {
     const { stdout } = await succeed(["presets", "resnet50-mobilenetv1"]);
-    expect(stdout).to.match(/method\.midChannels +│ 256 /).and.match(/training\.schedule\.milestones +│ \[29,59,89\] /).and.match(/published\.review +│ 72\.56 /);
+    expect(stdout).to.match(/method\.midChannels +│ 256 /).and.match(/training\.schedule\.milestones +│ \[29,59,89\] /)
+      .and.match(/published\.review +│ 72\.56 /);
     const [event] = jsonEvents((await succeed(["presets", "vgg13-vgg8", "--json"])).stdout);
-    expect(event).to.deep.equal({ type: "preset", preset: JSON.parse(JSON.stringify(findPreset("vgg13-vgg8"))) as unknown });
+    expect(event).to.deep.equal({ type: "preset",
+      preset: JSON.parse(JSON.stringify(findPreset("vgg13-vgg8"))) as unknown });
     const message = await fail(["presets", "resnet56-resnet21"], { exit: 2, code: "UNKNOWN_NAME" });
     expect(message).to.include('did you mean "resnet56-resnet20"?').and.include("wrn-40-2-wrn-16-2");
   });
 
   it("reports a healthy installation", async () => {
     const { stdout } = await succeed(["doctor"]);
-    for (const name of ["addon", "libtorch", "devices", "GPU", "C library", "threads", "instruction sets", "node"]) expect(stdout).to.match(new RegExp(`^${name} `, "m"));
+    for (const name of ["addon", "libtorch", "devices", "GPU", "C library", "threads", "instruction sets", "node"])
+      expect(stdout).to.match(new RegExp(`^${name} `, "m"));
     const [event] = jsonEvents((await succeed(["doctor", "--json"])).stdout);
     expect(event).to.include({ type: "doctor", healthy: true, node: process.version });
-    expect(schemas.InstallationReport.parse(event!["installation"]).attempts.at(-1)).to.include({ place: "checkout", outcome: "loaded" });
+    expect(schemas.InstallationReport.parse(event!["installation"]).attempts.at(-1)).to.include({ place: "checkout",
+      outcome: "loaded" });
     expect(existsSync((event as unknown as { addonPath: string }).addonPath)).to.equal(true);
   });
 
@@ -87,18 +105,25 @@ describe("command line: models, doctor, data, demo", () => {
   });
 
   it("describes a data set", async () => {
-    const { stdout } = await succeed(["data", "info", "synthetic:numClasses=4,trainSamples=40,testSamples=20", "--json"]);
-    expect(jsonEvents(stdout)[0]).to.deep.include({ type: "data", numClasses: 4, trainSamples: 40, testSamples: 20, imageShape: [3, 32, 32] });
+    const { stdout } = await succeed(["data", "info", "synthetic:numClasses=4,trainSamples=40,testSamples=20",
+      "--json"]);
+    expect(jsonEvents(stdout)[0]).to.deep.include({ type: "data", numClasses: 4, trainSamples: 40, testSamples: 20,
+      imageShape: [3, 32, 32] });
     const table = await succeed(["data", "info", "synthetic:numClasses=4,trainSamples=40,testSamples=20"]);
     expect(table.stdout).to.include("training images").and.include("3 × 32 × 32");
   });
 
   it("reports why a download failed", async () => {
-    const server = createServer((_request, response) => { response.writeHead(404).end(); });
-    await new Promise<void>((resolve) => { server.listen(0, "127.0.0.1", resolve); });
+    const server = createServer((_request, response) => {
+      response.writeHead(404).end();
+    });
+    await new Promise<void>((resolve) => {
+      server.listen(0, "127.0.0.1", resolve);
+    });
     const { port } = server.address() as AddressInfo;
     try {
-      const words = ["data", "fetch", "cifar100", "--dir", join(directory.path, "data"), "--url", `http://127.0.0.1:${port}/a.tar.gz`];
+      const words = ["data", "fetch", "cifar100", "--dir", join(directory.path, "data"), "--url",
+        `http://127.0.0.1:${port}/a.tar.gz`];
       expect(await fail(words, { exit: 1, code: "DOWNLOAD_FAILED" })).to.include("404");
     } finally {
       server.close();
@@ -108,8 +133,10 @@ describe("command line: models, doctor, data, demo", () => {
   it("does not download an existing data set", async () => {
     const root = join(directory.path, "there", "cifar-100-binary");
     await mkdir(root, { recursive: true });
-    for (const file of ["train.bin", "test.bin", "fine_label_names.txt", "coarse_label_names.txt"]) await writeFile(join(root, file), "x");
-    const words = ["data", "fetch", "cifar100", "--dir", join(directory.path, "there"), "--url", "http://127.0.0.1:9/never"];
+    for (const file of ["train.bin", "test.bin", "fine_label_names.txt", "coarse_label_names.txt"])
+      await writeFile(join(root, file), "x");
+    const words = ["data", "fetch", "cifar100", "--dir", join(directory.path, "there"), "--url",
+      "http://127.0.0.1:9/never"];
     const [event] = jsonEvents((await succeed([...words, "--json"])).stdout);
     expect(event).to.deep.equal({ type: "fetched", kind: "cifar100", directory: root });
     expect((await succeed(words)).stdout).to.include(`--data cifar100:${root}`);
@@ -117,14 +144,16 @@ describe("command line: models, doctor, data, demo", () => {
 
   it("runs the demonstration and prints its three accuracies", async () => {
     const { stdout } = await succeed(["demo", "--quick", "--seed", "2"], { cwd: directory.path });
-    for (const row of ["teacher", "student alone", "student distilled"]) expect(stdout).to.match(new RegExp(`^│ ${row} .* \\d+\\.\\d %`, "m"));
+    for (const row of ["teacher", "student alone", "student distilled"])
+      expect(stdout).to.match(new RegExp(`^│ ${row} .* \\d+\\.\\d %`, "m"));
     expect(existsSync(join(directory.path, "runs"))).to.equal(false);
   });
 
   it("repeats the demonstration over seeds, as events, with mean and deviation", async () => {
     const { stdout } = await succeed(["demo", "--quick", "--seeds", "0,1", "--json"]);
     const events = jsonEvents(stdout);
-    const result = events.at(-1) as unknown as { type: string; seeds: number[]; results: { part: string; top1: number[]; mean: number; deviation: number }[] };
+    const result = events.at(-1) as unknown as { type: string; seeds: number[];
+      results: { part: string; top1: number[]; mean: number; deviation: number }[] };
     expect(result).to.deep.include({ type: "demo", seeds: [0, 1] });
     expect(result.results.map(({ part }) => part)).to.deep.equal(["teacher", "alone", "distilled"]);
     for (const { part, top1, mean } of result.results) {
@@ -137,6 +166,7 @@ describe("command line: models, doctor, data, demo", () => {
   it("keeps its run directories in a given directory", async () => {
     const run = join(directory.path, "demo");
     await succeed(["demo", "--quick", "--run", run]);
-    for (const part of ["teacher-0", "alone-0", "distilled-0"]) expect(existsSync(join(run, part, "student.safetensors"))).to.equal(true);
+    for (const part of ["teacher-0", "alone-0", "distilled-0"])
+      expect(existsSync(join(run, part, "student.safetensors"))).to.equal(true);
   });
 });

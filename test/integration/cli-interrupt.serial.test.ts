@@ -6,8 +6,24 @@ import { jsonEvents, start, succeed, temporaryDirectory, type Running } from "./
 
 /** Long enough for a signal to arrive within an epoch, short enough to run several times. */
 const WORDS = [
-  "train", "--model", "resnet8", "--data", "synthetic:numClasses=4,trainSamples=640,testSamples=32", "--batch-size", "16",
-  "--learning-rate", "0.02", "--schedule", "cosine", "--epochs", "2", "--threads", "1", "--seed", "1", "--json",
+  "train",
+  "--model",
+  "resnet8",
+  "--data",
+  "synthetic:numClasses=4,trainSamples=640,testSamples=32",
+  "--batch-size",
+  "16",
+  "--learning-rate",
+  "0.02",
+  "--schedule",
+  "cosine",
+  "--epochs",
+  "2",
+  "--threads",
+  "1",
+  "--seed",
+  "1",
+  "--json",
 ] as const;
 
 /** The tensors of a safetensors file: everything after its header. */
@@ -18,7 +34,9 @@ async function tensorBytes(path: string): Promise<Buffer> {
 
 describe("command line: interruption", () => {
   let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
-  before(async () => { directory = await temporaryDirectory(); });
+  before(async () => {
+    directory = await temporaryDirectory();
+  });
   after(() => directory.remove());
 
   async function startTraining(run: string, env: Record<string, string> = {}): Promise<Running> {
@@ -42,12 +60,15 @@ describe("command line: interruption", () => {
     expect(stderr).to.include(`train --run ${run} --resume`);
 
     const resumed = jsonEvents((await succeed(["train", "--run", run, "--resume", "--json"])).stdout);
-    expect(resumed[0]).to.include({ type: "start", startEpoch: interrupted?.["epoch"], startStep: interrupted?.["step"] });
+    expect(resumed[0]).to.include({ type: "start", startEpoch: interrupted?.["epoch"],
+      startStep: interrupted?.["step"] });
     expect(resumed.at(-1)).to.include({ type: "end", epochs: 2 });
 
     const whole = join(directory.path, "whole");
     await succeed([...WORDS, "--run", whole]);
-    expect(await tensorBytes(join(run, "student.safetensors"))).to.deep.equal(await tensorBytes(join(whole, "student.safetensors")));
+    expect(await tensorBytes(join(run, "student.safetensors"))).to.deep.equal(
+      await tensorBytes(join(whole, "student.safetensors")),
+    );
     const metrics = (await readFile(join(run, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
     expect(metrics).to.have.length(2);
   });

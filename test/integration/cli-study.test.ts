@@ -10,7 +10,9 @@ const SEEDS = ["study", "seeds", ...NETWORKS, ...TINY, "--epochs", "1", "--metho
 
 describe("command line: study", () => {
   let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
-  before(async () => { directory = await temporaryDirectory(); });
+  before(async () => {
+    directory = await temporaryDirectory();
+  });
   after(() => directory.remove());
 
   it("trains teacher and cells, prints a table and names its files; the same command skips finished cells", async () => {
@@ -31,32 +33,49 @@ describe("command line: study", () => {
 
   it("compares the design steps of the paper", async () => {
     const study = join(directory.path, "ablation");
-    const words = ["study", "ablation", ...NETWORKS, ...TINY, "--limit-train", "16", "--epochs", "1", "--warmup-epochs", "0", "--mid-channels", "8", "--study", study];
+    const words = ["study", "ablation", ...NETWORKS, ...TINY, "--limit-train", "16", "--epochs", "1", "--warmup-epochs",
+      "0", "--mid-channels", "8", "--study", study];
     const { stdout } = await succeed(words);
-    const rows = ["student alone", "same stages, L2", "review pairs (b), L2", "residual (d), addition, L2", "residual (d), ABF, L2", "residual (d), addition, HCL", "residual (d), ABF, HCL"];
+    const rows = ["student alone", "same stages, L2", "review pairs (b), L2", "residual (d), addition, L2",
+      "residual (d), ABF, L2", "residual (d), addition, HCL", "residual (d), ABF, HCL"];
     expect([...stdout.matchAll(/^│ (\S.*?) +│ +1 │ +\d+\.\d\d │/gm)].map(([, label]) => label)).to.deep.equal(rows);
-    expect(await readFile(join(study, "ablation.svg"), "utf8")).to.include("residual (d), ABF, HCL").and.include("<title>Gain in top-1 accuracy");
-    const config = JSON.parse(await readFile(join(study, "residual-sum-l2-seed0", "config.json"), "utf8")) as { method: object };
-    expect(config.method).to.include({ kind: "review", fusion: "sum", distance: "l2", midChannels: 8, warmupEpochs: 0 });
+    expect(await readFile(join(study, "ablation.svg"), "utf8")).to.include("residual (d), ABF, HCL").and.include(
+      "<title>Gain in top-1 accuracy",
+    );
+    const config = JSON.parse(await readFile(join(study, "residual-sum-l2-seed0", "config.json"), "utf8")) as {
+      method: object;
+    };
+    expect(config.method).to.include({ kind: "review", fusion: "sum", distance: "l2", midChannels: 8,
+      warmupEpochs: 0 });
   });
 
   it("compares all pairs of student and teacher stages", async () => {
     const study = join(directory.path, "stages");
-    const words = ["study", "stages", ...NETWORKS, ...TINY, "--limit-train", "16", "--epochs", "1", "--warmup-epochs", "0", "--distance", "hcl", "--study", study];
+    const words = ["study", "stages", ...NETWORKS, ...TINY, "--limit-train", "16", "--epochs", "1", "--warmup-epochs",
+      "0", "--distance", "hcl", "--study", study];
     const { stdout } = await succeed(words);
     expect(stdout).to.match(/^│ student 4 \(\w+\)( +│ +[+-]\d+\.\d\d){4} │$/m).and.include("student alone: ");
-    const cells = (await readFile(join(study, "results.csv"), "utf8")).trimEnd().split("\n").slice(1).map((line) => line.split(","));
+    const cells = (await readFile(join(study, "results.csv"), "utf8")).trimEnd().split("\n").slice(1).map((line) =>
+      line.split(",")
+    );
     expect(cells.map(([, , , stage, teacherStage]) => [stage, teacherStage].join())).to.deep.equal([
-      ",", ",", ...["1", "2", "3", "4"].flatMap((stage) => ["1", "2", "3", "4"].map((teacherStage) => `${stage},${teacherStage}`)),
+      ",",
+      ",",
+      ...["1", "2", "3", "4"].flatMap((stage) =>
+        ["1", "2", "3", "4"].map((teacherStage) => `${stage},${teacherStage}`)
+      ),
     ]);
     expect(await readFile(join(study, "stages.svg"), "utf8")).to.include("Teacher stage").and.include("Student stage");
-    const config = JSON.parse(await readFile(join(study, "stage-2-from-3-seed0", "config.json"), "utf8")) as { method: object };
+    const config = JSON.parse(await readFile(join(study, "stage-2-from-3-seed0", "config.json"), "utf8")) as {
+      method: object;
+    };
     expect(config.method).to.include({ kind: "single-layer", stage: 2, teacherStage: 3, distance: "hcl" });
   });
 
   it("saves on Ctrl-C and prints the complete command to resume", async () => {
     const study = join(directory.path, "stopped");
-    const words = [...SEEDS, "--data", "synthetic:numClasses=4,trainSamples=320,testSamples=16", "--teacher-epochs", "1", "--epochs", "2", "--seed", "4", "--json", "--study", study];
+    const words = [...SEEDS, "--data", "synthetic:numClasses=4,trainSamples=320,testSamples=16", "--teacher-epochs",
+      "1", "--epochs", "2", "--seed", "4", "--json", "--study", study];
     const running = start(words);
     await running.until(/"cell-run","cell":"student-alone-seed4".*"progress"/);
     running.child.kill("SIGINT");
@@ -70,7 +89,8 @@ describe("command line: study", () => {
       .to.deep.equal([["student-alone-seed4", true], ["distilled-seed4", false]]);
     expect(events.at(-1)).to.include({ type: "study-end" });
 
-    const message = await fail(["study", "seeds", "--study", study, "--batch-size", "8"], { exit: 1, code: "RUN_MISMATCH" });
+    const message = await fail(["study", "seeds", "--study", study, "--batch-size", "8"], { exit: 1,
+      code: "RUN_MISMATCH" });
     expect(message).to.include("training.batchSize: was 16, now 8").and.include("--study DIR");
     const other = await fail(["study", "stages", "--study", study], { exit: 2, code: "CONFIG_INVALID" });
     expect(other).to.include('"seeds"').and.include("reviewkd study stages");
@@ -78,10 +98,15 @@ describe("command line: study", () => {
 
   it("fails with the error of a failed cell after all others, with the results of those", async () => {
     const study = join(directory.path, "failing");
-    const { code, stdout, stderr } = await reviewkd([...SEEDS, "--method", "review", "--warmup-epochs", "0", "--weight", "1e38", "--seed", "0", "--study", study]);
+    const { code, stdout, stderr } = await reviewkd([...SEEDS, "--method", "review", "--warmup-epochs", "0", "--weight",
+      "1e38", "--seed", "0", "--study", study]);
     expect(code).to.equal(1);
-    expect(stdout).to.match(/^\[3\/3\] student distilled, seed 0 failed \[NON_FINITE_LOSS\]/m).and.match(/^│ student alone +│ +1 │/m);
-    expect(stderr).to.include("error [NON_FINITE_LOSS]: 1 of 3 cells failed: distilled-seed0").and.include("Run the same command to retry them");
+    expect(stdout).to.match(/^\[3\/3\] student distilled, seed 0 failed \[NON_FINITE_LOSS\]/m).and.match(
+      /^│ student alone +│ +1 │/m,
+    );
+    expect(stderr).to.include("error [NON_FINITE_LOSS]: 1 of 3 cells failed: distilled-seed0").and.include(
+      "Run the same command to retry them",
+    );
     expect(await readFile(join(study, "results.csv"), "utf8")).to.match(/^student-alone-seed0,.*,done,/m);
   });
 
@@ -92,8 +117,12 @@ describe("command line: study", () => {
     const register = `import { register } from "node:module"; register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hook)}`)});`;
     const preload = join(directory.path, "without-echarts.mjs");
     await writeFile(preload, register);
-    const { stdout } = await succeed([...SEEDS, "--seed", "0", "--study", study], { env: { NODE_OPTIONS: `--import ${preload}` } });
-    expect(stdout).to.include("no picture was drawn").and.include("npm install echarts").and.include("│ student distilled");
+    const { stdout } = await succeed([...SEEDS, "--seed", "0", "--study", study], {
+      env: { NODE_OPTIONS: `--import ${preload}` },
+    });
+    expect(stdout).to.include("no picture was drawn").and.include("npm install echarts").and.include(
+      "│ student distilled",
+    );
     expect(existsSync(join(study, "seeds.svg"))).to.equal(false);
     await rm(preload);
   });
@@ -101,13 +130,19 @@ describe("command line: study", () => {
   it("repeats a study from its study.json", async () => {
     const file = join(directory.path, "again.yaml");
     await writeFile(file, [
-      "teacher: { name: resnet8 }", "student: { name: resnet8 }", "seeds: [3]", "method: { kind: kd }", "training: { epochs: 1, batchSize: 16, threads: 1 }",
+      "teacher: { name: resnet8 }",
+      "student: { name: resnet8 }",
+      "seeds: [3]",
+      "method: { kind: kd }",
+      "training: { epochs: 1, batchSize: 16, threads: 1 }",
       "data: { kind: synthetic, numClasses: 4, trainSamples: 32, testSamples: 16 }",
     ].join("\n"));
     const [first, second] = [join(directory.path, "first"), join(directory.path, "second")];
     await succeed(["study", "seeds", "--config", file, "--study", first]);
     await succeed(["study", "seeds", "--config", join(first, "study.json"), "--study", second]);
-    expect(await readFile(join(second, "study.json"), "utf8")).to.equal(await readFile(join(first, "study.json"), "utf8"));
+    expect(await readFile(join(second, "study.json"), "utf8")).to.equal(
+      await readFile(join(first, "study.json"), "utf8"),
+    );
   });
 
   it("lists the kinds of study, and explains each", async () => {
@@ -115,7 +150,8 @@ describe("command line: study", () => {
     expect(message).to.include("ablation, stages, seeds").and.include('received "ablations"');
     for (const kind of ["ablation", "stages", "seeds"]) {
       const { stdout } = await succeed(["study", kind, "--help"]);
-      for (const option of ["--teacher ", "--teacher-weights ", "--student ", "--data ", "--limit-train ", "--epochs ", "--seeds ", "--study ", "--preset ", "--threads ", "--json "]) {
+      for (const option of ["--teacher ", "--teacher-weights ", "--student ", "--data ", "--limit-train ", "--epochs ",
+        "--seeds ", "--study ", "--preset ", "--threads ", "--json "]) {
         expect(stdout).to.include(option);
       }
     }
@@ -123,14 +159,18 @@ describe("command line: study", () => {
   });
 
   for (const [problem, words, code, expected] of [
-    ["a duplicate seed", ["--seeds", "0,1,0"], "INVALID_ARGUMENT", /invalid --seeds: expected different .*, received "0,1,0"\. Remove the second 0\./],
+    ["a duplicate seed", ["--seeds", "0,1,0"], "INVALID_ARGUMENT",
+      /invalid --seeds: expected different .*, received "0,1,0"\. Remove the second 0\./],
     ["one seed and several", ["--seed", "0", "--seeds", "1,2"], "INVALID_ARGUMENT", /either --seed or --seeds/],
-    ["an unknown network", ["--student", "resnet9"], "UNKNOWN_NAME", /invalid student: expected .*, received "resnet9"; did you mean "resnet8"\?/],
+    ["an unknown network", ["--student", "resnet9"], "UNKNOWN_NAME",
+      /invalid student: expected .*, received "resnet9"; did you mean "resnet8"\?/],
     ["an unknown preset", ["--preset", "resnet56-resnet21"], "UNKNOWN_NAME", /did you mean "resnet56-resnet20"\?/],
-    ["a preset without its data", ["--preset", "resnet56-resnet20"], "CONFIG_INVALID", /missing --data\. Pass cifar100:DIR; `reviewkd data fetch cifar100`/],
+    ["a preset without its data", ["--preset", "resnet56-resnet20"], "CONFIG_INVALID",
+      /missing --data\. Pass cifar100:DIR; `reviewkd data fetch cifar100`/],
   ] as const) {
     it(`rejects ${problem}`, async () => {
-      const message = await fail(["study", "seeds", ...NETWORKS, ...words, "--study", join(directory.path, "refused")], { exit: 2, code });
+      const message = await fail(["study", "seeds", ...NETWORKS, ...words, "--study", join(directory.path, "refused")],
+        { exit: 2, code });
       expect(message).to.match(expected);
       expect(existsSync(join(directory.path, "refused"))).to.equal(false);
     });
@@ -138,6 +178,8 @@ describe("command line: study", () => {
 
   it("names the flags of missing networks", async () => {
     expect(await fail(["study", "ablation"], { exit: 2, code: "CONFIG_INVALID" })).to.include("--teacher");
-    expect(await fail(["study", "stages", "--teacher", "resnet8"], { exit: 2, code: "CONFIG_INVALID" })).to.include("--student");
+    expect(await fail(["study", "stages", "--teacher", "resnet8"], { exit: 2, code: "CONFIG_INVALID" })).to.include(
+      "--student",
+    );
   });
 });

@@ -19,14 +19,29 @@ describe("command line: train, distill, eval", () => {
     directory = await temporaryDirectory();
     teacherRun = join(directory.path, "teacher");
     teacherWeights = join(teacherRun, "student.safetensors");
-    const { stdout } = await succeed(["train", "--model", "resnet14", ...TINY, "--epochs", "2", "--seed", "3", "--run", teacherRun]);
+    const { stdout } = await succeed(["train", "--model", "resnet14", ...TINY, "--epochs", "2", "--seed", "3", "--run",
+      teacherRun]);
     trainOutput = stdout;
   });
   after(() => directory.remove());
 
   const distillWords = (run: string): string[] => [
-    "distill", "--teacher", "resnet14", "--teacher-weights", teacherWeights, "--student", "resnet8", ...TINY,
-    "--epochs", "1", "--weight", "0.5", "--warmup-epochs", "0", "--run", run,
+    "distill",
+    "--teacher",
+    "resnet14",
+    "--teacher-weights",
+    teacherWeights,
+    "--student",
+    "resnet8",
+    ...TINY,
+    "--epochs",
+    "1",
+    "--weight",
+    "0.5",
+    "--warmup-epochs",
+    "0",
+    "--run",
+    run,
   ];
 
   it("writes a row per epoch and a table at the end, in plain lines", () => {
@@ -36,7 +51,8 @@ describe("command line: train, distill, eval", () => {
   });
 
   it("writes a complete run directory", async () => {
-    for (const file of ["config.json", "metrics.jsonl", "last.safetensors", "best.safetensors", "student.safetensors"]) {
+    for (const file of ["config.json", "metrics.jsonl", "last.safetensors", "best.safetensors",
+      "student.safetensors"]) {
       expect(existsSync(join(teacherRun, file)), file).to.equal(true);
     }
     const metrics = (await readFile(join(teacherRun, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
@@ -53,7 +69,10 @@ describe("command line: train, distill, eval", () => {
   });
 
   it("does not overwrite a run", async () => {
-    const message = await fail(["train", "--model", "resnet8", ...TINY, "--epochs", "1", "--run", teacherRun], { exit: 1, code: "RUN_DIRECTORY" });
+    const message = await fail(["train", "--model", "resnet8", ...TINY, "--epochs", "1", "--run", teacherRun], {
+      exit: 1,
+      code: "RUN_DIRECTORY",
+    });
     expect(message).to.include(teacherRun).and.include("resume");
   });
 
@@ -73,14 +92,18 @@ describe("command line: train, distill, eval", () => {
     });
 
     it("writes one event per line and nothing else, from start to end", () => {
-      expect(events[0]).to.include({ type: "start", task: "distill", epochs: 1, trainSamples: 64, testSamples: 32, runDirectory: run });
+      expect(events[0]).to.include({ type: "start", task: "distill", epochs: 1, trainSamples: 64, testSamples: 32,
+        runDirectory: run });
       expect(events.at(-1)).to.include({ type: "end", epochs: 1 });
       expect(events.filter(({ type }) => type === "epoch")).to.have.length(1);
     });
 
     it("reports the terms of the loss", () => {
       const epoch = events.find(({ type }) => type === "epoch") as unknown as {
-        train: { losses: { total: number; crossEntropy: number; distillation: number; distillationWeight: number; perStage: number[] } };
+        train: {
+          losses: { total: number; crossEntropy: number; distillation: number; distillationWeight: number;
+            perStage: number[] };
+        };
       };
       const { total, crossEntropy, distillation, distillationWeight, perStage } = epoch.train.losses;
       expect(distillationWeight).to.equal(0.5);
@@ -90,21 +113,38 @@ describe("command line: train, distill, eval", () => {
     });
 
     it("evaluates the student to the result of training, with the network named in the file", async () => {
-      const { last } = events.at(-1) as unknown as { last: { top1: number; top5: number; loss: number; samples: number } };
+      const { last } = events.at(-1) as unknown as {
+        last: { top1: number; top5: number; loss: number; samples: number };
+      };
       const { stdout } = await succeed([
-        "eval", "--weights", join(run, "student.safetensors"), "--data", "synthetic:numClasses=4,trainSamples=64,testSamples=32", "--json",
+        "eval",
+        "--weights",
+        join(run, "student.safetensors"),
+        "--data",
+        "synthetic:numClasses=4,trainSamples=64,testSamples=32",
+        "--json",
       ]);
       const [evaluation, ...rest] = jsonEvents(stdout);
       expect(rest).to.deep.equal([]);
-      expect(evaluation).to.include({ type: "evaluation", model: "resnet8", split: "test", top1: last.top1, top5: last.top5, samples: 32 });
+      expect(evaluation).to.include({ type: "evaluation", model: "resnet8", split: "test", top1: last.top1,
+        top5: last.top5, samples: 32 });
       expect(evaluation?.["loss"]).to.be.closeTo(last.loss, 1e-5 * last.loss);
     });
   });
 
   it("prints an evaluation as a table, of either split", async () => {
     const { stdout } = await succeed([
-      "eval", "--model", "resnet14", "--weights", teacherWeights, "--split", "train", "--limit-train", "24",
-      "--data", "synthetic:numClasses=4,trainSamples=64,testSamples=32",
+      "eval",
+      "--model",
+      "resnet14",
+      "--weights",
+      teacherWeights,
+      "--split",
+      "train",
+      "--limit-train",
+      "24",
+      "--data",
+      "synthetic:numClasses=4,trainSamples=64,testSamples=32",
     ]);
     expect(stdout).to.include("top-1").and.include("top-5").and.include("mean loss").and.include("24 (train)");
   });
@@ -120,7 +160,8 @@ describe("command line: train, distill, eval", () => {
       "  optimizer: { learningRate: 0.01 }",
     ].join("\n"));
     const run = join(directory.path, "layers");
-    await succeed(["train", "--preset", "cifar100", "--config", file, "--epochs", "1", "--weight-decay", "0.001", "--run", run]);
+    await succeed(["train", "--preset", "cifar100", "--config", file, "--epochs", "1", "--weight-decay", "0.001",
+      "--run", run]);
     const { training, data } = await readJson(join(run, "config.json"));
     expect(training).to.include({ epochs: 1, batchSize: 16 });
     expect(training["optimizer"]).to.include({ learningRate: 0.01, weightDecay: 0.001, nesterov: true });
@@ -131,7 +172,8 @@ describe("command line: train, distill, eval", () => {
   it("resumes a finished run to its end immediately, and refuses to resume it with other settings", async () => {
     const { stdout } = await succeed(["train", "--run", teacherRun, "--resume", "--json"]);
     expect(jsonEvents(stdout).at(-1)).to.include({ type: "end", epochs: 2 });
-    const message = await fail(["train", "--run", teacherRun, "--resume", "--batch-size", "8"], { exit: 1, code: "RUN_MISMATCH" });
+    const message = await fail(["train", "--run", teacherRun, "--resume", "--batch-size", "8"], { exit: 1,
+      code: "RUN_MISMATCH" });
     expect(message).to.include("batchSize").and.include("16").and.include("8");
   });
 
@@ -139,7 +181,9 @@ describe("command line: train, distill, eval", () => {
     const words = ["eval", "--model", "resnet20", "--weights", teacherWeights, "--data", "synthetic:numClasses=4"];
     expect(await fail(words, { exit: 1, code: "STATE_DICT_MISMATCH" })).to.include("layer1.2.");
     const classes = ["eval", "--weights", teacherWeights, "--data", "synthetic:numClasses=7"];
-    expect(await fail(classes, { exit: 1, code: "STATE_DICT_MISMATCH" })).to.include("fc.weight").and.match(/7.*4|4.*7/);
+    expect(await fail(classes, { exit: 1, code: "STATE_DICT_MISMATCH" })).to.include("fc.weight").and.match(
+      /7.*4|4.*7/,
+    );
   });
 
   it("reports that distilling requires batches of more than one image", async () => {

@@ -26,14 +26,31 @@ describe("command line: usage", () => {
   it("lists every training option", async () => {
     const { stdout } = await succeed(["distill", "--help"], NO_ADDON);
     for (const option of [
-      "--teacher", "--teacher-weights", "--student", "--data", "--epochs", "--batch-size", "--learning-rate", "--seed", "--device",
-      "--precision", "--threads", "--limit-train", "--limit-test", "--run", "--resume", "--preset", "--config", "--json",
+      "--teacher",
+      "--teacher-weights",
+      "--student",
+      "--data",
+      "--epochs",
+      "--batch-size",
+      "--learning-rate",
+      "--seed",
+      "--device",
+      "--precision",
+      "--threads",
+      "--limit-train",
+      "--limit-test",
+      "--run",
+      "--resume",
+      "--preset",
+      "--config",
+      "--json",
     ]) expect(stdout).to.include(`${option} `);
   });
 
   it("lists the methods of distillation", async () => {
     const { stdout } = await succeed(["distill", "--help"], NO_ADDON);
-    for (const kind of ["kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused", "review"]) {
+    for (const kind of ["kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused",
+      "review"]) {
       expect(stdout).to.match(new RegExp(`^  ${kind} +[A-Z].*\\.$`, "m"));
     }
   });
@@ -43,7 +60,9 @@ describe("command line: usage", () => {
     expect(await fail([...words, "--method", "review-pair"], { exit: 2, code: "CONFIG_INVALID" }))
       .to.include('received "review-pair". Did you mean "review-pairs"?');
     expect(await fail([...words, "--method", "kd", "--mid-channels", "8"], { exit: 2, code: "CONFIG_INVALID" }))
-      .to.include('expected one of the keys kind, weight, warmupEpochs, warmupFrom, temperature, teacherMode, received "midChannels".');
+      .to.include(
+        'expected one of the keys kind, weight, warmupEpochs, warmupFrom, temperature, teacherMode, received "midChannels".',
+      );
     expect(await fail([...words, "--method", "sum"], { exit: 2, code: "CONFIG_INVALID" }))
       .to.include("expected an array of one or more methods, received nothing.");
   });
@@ -60,12 +79,23 @@ describe("command line: usage", () => {
 
   it("suggests the nearest command and option", async () => {
     expect(await fail(["trian"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("did you mean train?");
-    expect(await fail(["train", "--epoch", "3"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("did you mean --epochs?");
+    expect(await fail(["train", "--epoch", "3"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include(
+      "did you mean --epochs?",
+    );
   });
 
   for (const [option, value] of [
-    ["--epochs", "NaN"], ["--epochs", "-1"], ["--batch-size", "abc"], ["--learning-rate", "NaN"], ["--learning-rate", "-0.1"],
-    ["--threads", "0"], ["--seed", "1.5"], ["--limit-train", "0"], ["--device", "gpu"], ["--precision", "fp8"], ["--data", "mnist:DIR"],
+    ["--epochs", "NaN"],
+    ["--epochs", "-1"],
+    ["--batch-size", "abc"],
+    ["--learning-rate", "NaN"],
+    ["--learning-rate", "-0.1"],
+    ["--threads", "0"],
+    ["--seed", "1.5"],
+    ["--limit-train", "0"],
+    ["--device", "gpu"],
+    ["--precision", "fp8"],
+    ["--data", "mnist:DIR"],
   ] as const) {
     it(`rejects ${option} ${value}`, async () => {
       const code = option === "--data" ? "UNKNOWN_NAME" : "INVALID_ARGUMENT";
@@ -78,7 +108,8 @@ describe("command line: usage", () => {
     const { code, stdout } = await reviewkd(["train", "--epochs", "NaN", "--json"]);
     expect(code).to.equal(2);
     expect(jsonEvents(stdout)).to.deep.equal([
-      { type: "error", code: "INVALID_ARGUMENT", message: 'invalid --epochs: expected a whole number ≥ 1, received "NaN".' },
+      { type: "error", code: "INVALID_ARGUMENT",
+        message: 'invalid --epochs: expected a whole number ≥ 1, received "NaN".' },
     ]);
   });
 
@@ -89,14 +120,18 @@ describe("command line: usage", () => {
 
   it("names missing networks and weights", async () => {
     expect(await fail(["train"], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("model");
-    expect(await fail(["distill", "--student", "resnet8"], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("teacher");
+    expect(await fail(["distill", "--student", "resnet8"], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include(
+      "teacher",
+    );
     const noWeights = ["distill", "--student", "resnet8", "--teacher", "resnet20"];
     expect(await fail(noWeights, { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("weights");
     expect(await fail(["eval"], { exit: 2, code: "INVALID_ARGUMENT" }, NO_ADDON)).to.include("--weights");
   });
 
   it("lists the presets for an unknown one", async () => {
-    expect(await fail(["train", "--preset", "cifar10"], { exit: 2, code: "UNKNOWN_NAME" }, NO_ADDON)).to.include("cifar100-short");
+    expect(await fail(["train", "--preset", "cifar10"], { exit: 2, code: "UNKNOWN_NAME" }, NO_ADDON)).to.include(
+      "cifar100-short",
+    );
   });
 
   it("suggests the nearest key for an unknown one in a configuration file", async () => {
@@ -109,18 +144,23 @@ describe("command line: usage", () => {
   it("names file and line of a syntax error", async () => {
     const file = join(directory.path, "run.yaml");
     await writeFile(file, "model:\n  name: resnet8\n bad: [1\n");
-    expect(await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("run.yaml").and.match(/\b[34]\b/);
+    expect(await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include(
+      "run.yaml",
+    ).and.match(/\b[34]\b/);
   });
 
   it("reports a missing configuration file", async () => {
-    const message = await fail(["train", "--config", join(directory.path, "no.yaml")], { exit: 1, code: "FILE_NOT_FOUND" }, NO_ADDON);
+    const message = await fail(["train", "--config", join(directory.path, "no.yaml")], { exit: 1,
+      code: "FILE_NOT_FOUND" }, NO_ADDON);
     expect(message).to.include("no.yaml");
   });
 
   it("does not run a configuration of the other task", async () => {
     const file = join(directory.path, "run.json");
     await writeFile(file, JSON.stringify({ task: "distill", student: { name: "resnet8" } }));
-    expect(await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("reviewkd distill");
+    expect(await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include(
+      "reviewkd distill",
+    );
   });
 
   it("reports what is missing if a run cannot be resumed", async () => {

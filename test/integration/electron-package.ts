@@ -37,6 +37,7 @@ exports.utilityProcess = {
 export function installElectron(project: string, more = ""): void {
   const directory = join(project, "node_modules", "electron");
   mkdirSync(directory, { recursive: true });
-  const files = { "package.json": '{ "name": "electron", "main": "main.cjs" }', "main.cjs": `{${MAIN}}\n{${more}}`, "child.cjs": CHILD };
+  const files = { "package.json": '{ "name": "electron", "main": "main.cjs" }', "main.cjs": `{${MAIN}}\n{${more}}`,
+    "child.cjs": CHILD };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
 }

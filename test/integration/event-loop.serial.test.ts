@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "chai";
-import { createDistiller, createModel, createSession, loadDataset, type Dataset, type Session } from "../../lib/index.js";
+import { createDistiller, createModel, createSession, loadDataset, type Dataset,
+  type Session } from "../../lib/index.js";
 
 /** The number of timer ticks until `work` is done. */
 async function ticksDuring(work: Promise<unknown>): Promise<number> {
@@ -17,7 +18,8 @@ describe("the event loop", () => {
 
   before(async () => {
     data = await loadDataset({ kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 64 });
-    const [teacher, student] = [await createModel("resnet8", { numClasses: 4 }), await createModel("resnet8", { numClasses: 4, seed: 1 })];
+    const [teacher, student] = [await createModel("resnet8", { numClasses: 4 }),
+      await createModel("resnet8", { numClasses: 4, seed: 1 })];
     session = await createSession({ distiller: await createDistiller({ teacher, student }), threads: 1 });
   });
   after(() => {

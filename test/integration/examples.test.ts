@@ -14,7 +14,9 @@ describe("the examples", function () {
 
   let directory: string;
   let child: ChildProcess | undefined;
-  beforeEach(() => { directory = mkdtempSync(join(tmpdir(), "reviewkd-examples-")); });
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "reviewkd-examples-"));
+  });
   afterEach(() => {
     child?.kill("SIGKILL");
     rmSync(directory, { recursive: true, force: true });
@@ -22,11 +24,16 @@ describe("the examples", function () {
 
   function start(name: string, ...words: string[]) {
     const env: NodeJS.ProcessEnv = { ...process.env, NODE_OPTIONS: "" };
-    const started = spawn(process.execPath, ["--import", "tsx", join(examples, name), ...words], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const started = spawn(process.execPath, ["--import", "tsx", join(examples, name), ...words], { env,
+      stdio: ["ignore", "pipe", "pipe"] });
     child = started;
     const said = { stdout: "", stderr: "" };
-    started.stdout.setEncoding("utf8").on("data", (text: string) => { said.stdout += text; });
-    started.stderr.setEncoding("utf8").on("data", (text: string) => { said.stderr += text; });
+    started.stdout.setEncoding("utf8").on("data", (text: string) => {
+      said.stdout += text;
+    });
+    started.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said.stderr += text;
+    });
     return { started, said };
   }
 
@@ -39,9 +46,11 @@ describe("the examples", function () {
   }
 
   it("are each tested, and listed in their README", () => {
-    expect(readdirSync(examples).sort()).to.deep.equal(["README.md", "electron", "express-server.ts", "own-loop.ts", "plain-script.ts", "worker-pool.mjs"]);
+    expect(readdirSync(examples).sort()).to.deep.equal(["README.md", "electron", "express-server.ts", "own-loop.ts",
+      "plain-script.ts", "worker-pool.mjs"]);
     // The Electron application has its own tests.
-    expect(readdirSync(join(examples, "electron", "test")).filter((name) => name.endsWith(".test.ts"))).to.include.members(["application.test.ts", "window.test.ts"]);
+    expect(readdirSync(join(examples, "electron", "test")).filter((name) => name.endsWith(".test.ts"))).to.include
+      .members(["application.test.ts", "window.test.ts"]);
   });
 
   it("plain-script.ts trains, distills and saves", async () => {
@@ -69,7 +78,9 @@ describe("the examples", function () {
     const { started, said } = start("express-server.ts", "0", directory);
     while (!said.stdout.includes("listening")) await once(started.stdout, "data");
     const [url] = /http:\S+/.exec(said.stdout)!;
-    const post = (name: string, body: object) => fetch(`${url}/runs/${name}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    const post = (name: string, body: object) =>
+      fetch(`${url}/runs/${name}`, { method: "POST", headers: { "content-type": "application/json" },
+        body: JSON.stringify(body) });
     const typesOf = (text: string): string[] => [...text.matchAll(/^event: (.*)$/gm)].map(([, type]) => type!);
 
     expect((await post("..%2Foutside", {})).status).to.equal(400);

@@ -35,7 +35,8 @@ export interface Training {
 }
 
 /** A rule of test/support/faults.cpp. */
-export type Fault = `${"open" | "write" | "fsync" | "rename" | "link" | "unlink" | "mkdir" | "lock" | "any"} ${string} ${number} ${"ENOSPC" | "EIO" | "EROFS" | "EACCES" | "EINVAL" | "ENOLCK" | "short" | "kill"}`;
+export type Fault = `${"open" | "write" | "fsync" | "rename" | "link" | "unlink" | "mkdir" | "lock"
+  | "any"} ${string} ${number} ${"ENOSPC" | "EIO" | "EROFS" | "EACCES" | "EINVAL" | "ENOLCK" | "short" | "kill"}`;
 
 /** The file layer of a test suite: compiled once, with rules that can be changed while a process runs. */
 export class FaultyFiles {
@@ -45,7 +46,8 @@ export class FaultyFiles {
 
   constructor() {
     const source = join(root, "test", "support", "faults.cpp");
-    const { status, stderr } = spawnSync("g++", ["-std=c++17", "-O1", "-shared", "-fPIC", "-o", this.#library, source, "-ldl"], { encoding: "utf8" });
+    const { status, stderr } = spawnSync("g++", ["-std=c++17", "-O1", "-shared", "-fPIC", "-o", this.#library, source,
+      "-ldl"], { encoding: "utf8" });
     if (status !== 0) throw new Error(`cannot compile ${source}:\n${stderr}`);
     this.#rules = join(this.#directory, "rules");
     this.set();
@@ -56,7 +58,9 @@ export class FaultyFiles {
     writeFileSync(this.#rules, rules.map((rule) => `${rule}\n`).join(""));
   }
 
-  /** The environment of a process on this layer; rules apply to files below `below`. `own`: rules for this process only. */
+  /**
+   * The environment of a process on this layer; rules apply to files below `below`. `own`: rules for this process only.
+   */
   environment(below: string, own?: readonly Fault[]): Record<string, string> {
     let rules = this.#rules;
     if (own !== undefined) {
@@ -76,7 +80,8 @@ export class FaultyFiles {
 /** Starts or resumes a training in `directory`. */
 export function startFit(
   directory: string,
-  { options = {}, env = {}, rescue }: { readonly options?: object; readonly env?: Readonly<Record<string, string>>; readonly rescue?: string } = {},
+  { options = {}, env = {}, rescue }: { readonly options?: object; readonly env?: Readonly<Record<string, string>>;
+    readonly rescue?: string } = {},
 ): Training {
   const program = join(root, "test", "integration", "programs", "fit-in-directory.mjs");
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== "NODE_OPTIONS"));
@@ -94,19 +99,28 @@ export function startFit(
     lines.push(...parts);
     wake();
   });
-  child.stderr.setEncoding("utf8").on("data", (chunk: string) => { stderr += chunk; });
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    stderr += chunk;
+  });
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, signal) => {
       over = true;
       wake();
       const reported = lines.map((line) => JSON.parse(line) as { readonly type: string });
-      const events = reported.flatMap((event) => { const parsed = FitEvent.safeParse(event); return parsed.success ? [parsed.data] : []; });
-      resolve({ code, signal, events, error: reported.find((event): event is ReportedError => event.type === "error"), stderr });
+      const events = reported.flatMap((event) => {
+        const parsed = FitEvent.safeParse(event);
+        return parsed.success ? [parsed.data] : [];
+      });
+      resolve({ code, signal, events, error: reported.find((event): event is ReportedError => event.type === "error"),
+        stderr });
     });
   });
   const nextLine = async (): Promise<string | undefined> => {
-    while (taken === lines.length && !over) await new Promise<void>((resolve) => { wake = resolve; });
+    while (taken === lines.length && !over)
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
     return lines[taken++];
   };
   return { child, ended, nextLine };
@@ -143,6 +157,8 @@ export async function outcomeOf(directory: string): Promise<Outcome> {
     last: await tensorHash(join(directory, "last.safetensors")),
     student: await tensorHash(join(directory, "student.safetensors")),
     best: await tensorHash(join(directory, "best.safetensors")).catch(() => null),
-    epochs: lines.map((line): unknown => JSON.parse(line, (key, value: unknown) => (timed.includes(key) ? undefined : value))),
+    epochs: lines.map((line): unknown =>
+      JSON.parse(line, (key, value: unknown) => (timed.includes(key) ? undefined : value))
+    ),
   };
 }

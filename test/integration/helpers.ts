@@ -35,30 +35,40 @@ interface ProcessOptions {
 /** Starts `reviewkd` as its users do: the built program in a separate process. */
 export function start(words: readonly string[], options: ProcessOptions = {}): Running {
   const program = join(options.package ?? root, "dist", "cli", "main.js");
-  if (!existsSync(program)) throw new Error(`missing ${program} for the tests of the command line. Run \`npm run build\` first.`);
+  if (!existsSync(program))
+    throw new Error(`missing ${program} for the tests of the command line. Run \`npm run build\` first.`);
   // Variables that npm and mocha set for this process are not part of a user's shell.
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("npm_") && name !== "NODE_OPTIONS");
   const env = { ...Object.fromEntries(inherited), ...options.env };
   const child = spawn(process.execPath, [program, ...words], { cwd: options.cwd, env });
   let stdout = "";
   let stderr = "";
-  child.stdout.setEncoding("utf8").on("data", (chunk: string) => { stdout += chunk; });
-  child.stderr.setEncoding("utf8").on("data", (chunk: string) => { stderr += chunk; });
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    stdout += chunk;
+  });
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    stderr += chunk;
+  });
   child.stdin.end();
 
   const finished = new Promise<Finished>((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (code, signal) => { resolve({ code, signal, stdout, stderr }); });
+    child.on("close", (code, signal) => {
+      resolve({ code, signal, stdout, stderr });
+    });
   });
-  const until = (pattern: RegExp): Promise<void> => new Promise((resolve, reject) => {
-    const look = (): void => {
-      if (pattern.test(stdout) || pattern.test(stderr)) resolve();
-    };
-    child.stdout.on("data", look);
-    child.stderr.on("data", look);
-    look();
-    void finished.then(() => { reject(new Error(`${String(pattern)} never came; stdout:\n${stdout}\nstderr:\n${stderr}`)); });
-  });
+  const until = (pattern: RegExp): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (pattern.test(stdout) || pattern.test(stderr)) resolve();
+      };
+      child.stdout.on("data", look);
+      child.stderr.on("data", look);
+      look();
+      void finished.then(() => {
+        reject(new Error(`${String(pattern)} never came; stdout:\n${stdout}\nstderr:\n${stderr}`));
+      });
+    });
   return { child, finished, until };
 }
 
@@ -122,6 +132,14 @@ export async function packageWithoutAddon(directory: string): Promise<string> {
 
 /** A tiny synthetic data set and a short schedule: a training run of a second or two. */
 export const TINY = [
-  "--data", "synthetic:numClasses=4,trainSamples=64,testSamples=32",
-  "--batch-size", "16", "--learning-rate", "0.02", "--schedule", "constant", "--threads", "1",
+  "--data",
+  "synthetic:numClasses=4,trainSamples=64,testSamples=32",
+  "--batch-size",
+  "16",
+  "--learning-rate",
+  "0.02",
+  "--schedule",
+  "constant",
+  "--threads",
+  "1",
 ] as const;

@@ -1,5 +1,5 @@
-// The readers of untrusted files without libtorch: the memory cost of the worst files, and the fuzzing corpus replayed and mutated for half
-// a minute per reader, in parallel. `npm run fuzz` runs the full fuzzing.
+// The readers of untrusted files without libtorch: the memory cost of the worst files, and the fuzzing corpus replayed
+// and mutated for half a minute per reader, in parallel. `npm run fuzz` runs the full fuzzing.
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -48,17 +48,28 @@ describe("the readers of untrusted files", function () {
 
   it("stay below 100 MiB for the largest accepted files", async () => {
     const entry = (index: number): string => `"${index}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`;
-    const records = Array.from({ length: 60_000 }, (_, index) => ({ name: `a/data/${index}`, content: new Uint8Array(0) }));
-    const repeated = (count: number, part: (index: number) => Buffer): Buffer => Buffer.concat(Array.from({ length: count }, (_, index) => part(index)));
+    const records = Array.from({ length: 60_000 },
+      (_, index) => ({ name: `a/data/${index}`, content: new Uint8Array(0) }));
+    const repeated = (count: number, part: (index: number) => Buffer): Buffer =>
+      Buffer.concat(Array.from({ length: count }, (_, index) => part(index)));
     const named = repeated(15_000, (index) => bytes(text(`layer.${index}.weight`), tensor()));
     const files: [what: string, content: Uint8Array][] = [
-      ["a header of 100,000 tensors", buildSafetensors(`{${Array.from({ length: 99_999 }, (_, index) => entry(index)).join(",")}}`, 0)],
-      ["a header of 290,000 tensors", buildSafetensors(`{${Array.from({ length: 290_000 }, (_, index) => entry(index)).join(",")}}`, 0)],
-      ["a header of metadata", buildSafetensors(`{"__metadata__":{${Array.from({ length: 399_000 }, (_, index) => `"${index}":"${"x".repeat(26)}"`).join(",")}}}`, 0)],
-      ["an archive of 60,000 records", zip([...records, { name: "a/data.pkl", content: pickle(dict(text("w"), tensor({ elements: 0, shape: [0] }))) }])],
+      ["a header of 100,000 tensors",
+        buildSafetensors(`{${Array.from({ length: 99_999 }, (_, index) => entry(index)).join(",")}}`, 0)],
+      ["a header of 290,000 tensors",
+        buildSafetensors(`{${Array.from({ length: 290_000 }, (_, index) => entry(index)).join(",")}}`, 0)],
+      ["a header of metadata", buildSafetensors(
+        `{"__metadata__":{${Array.from({ length: 399_000 }, (_, index) => `"${index}":"${"x".repeat(26)}"`).join(",")}}}`,
+        0,
+      )],
+      ["an archive of 60,000 records",
+        zip([...records, { name: "a/data.pkl",
+          content: pickle(dict(text("w"), tensor({ elements: 0, shape: [0] }))) }])],
       ["a pickle of 15,000 tensors", archive(pickle(dict(named)))],
       ["a pickle of 8 MB, all values", archive(pickle(Buffer.alloc(2 ** 23 - 4, bytes("N0"))))],
-      ["a pickle of numbers by name", archive(pickle("}", text("w"), tensor(), "s", repeated(190_000, (index) => bytes(text(`number ${index}`), "K\x01s"))))],
+      ["a pickle of numbers by name", archive(
+        pickle("}", text("w"), tensor(), "s", repeated(190_000, (index) => bytes(text(`number ${index}`), "K\x01s"))),
+      )],
       ["a pickle of lists", archive(pickle("(", repeated(190_000, () => bytes("NN\x86")), "l"))],
       ["a pickle with all of its memo", archive(pickle(repeated(190_000, (index) => bytes("]r", u32(index)))))],
     ];
@@ -88,7 +99,8 @@ describe("the readers of untrusted files", function () {
         expect(inputs, "committed inputs").to.be.above(20);
         const { status, stdout, output } = await ended;
         expect(status, `${output}\nthe input is in ${folder}/last-${reader}`).to.equal(0);
-        const counts = JSON.parse(stdout) as { replayed: number; accepted: number; changed: number; changedAccepted: number };
+        const counts = JSON.parse(stdout) as { replayed: number; accepted: number; changed: number;
+          changedAccepted: number };
         expect(counts.replayed).to.equal(inputs);
         // Inputs that are all rejected early would test nothing.
         expect(counts.accepted).to.be.above(0);
@@ -99,7 +111,9 @@ describe("the readers of untrusted files", function () {
 
   it("under AddressSanitizer and UndefinedBehaviorSanitizer", function () {
     if (unsanitized === undefined) return;
-    console.warn(`      the corpus was replayed WITHOUT sanitizers, because their runtimes are missing here:\n${unsanitized}`);
+    console.warn(
+      `      the corpus was replayed WITHOUT sanitizers, because their runtimes are missing here:\n${unsanitized}`,
+    );
     this.skip();
   });
 });

@@ -18,17 +18,23 @@ const SHARED = { epochs: 10, trainSamples: 96, checkpointEvery: 3, keepCheckpoin
 const TRAININGS = [
   { ...SHARED, clipNorm: 5, microBatches: 2 },
   {
-    ...SHARED, precision: "bfloat16",
-    method: { kind: "sum", teacherMode: "train", of: [{ kind: "kd", weight: 0.5 }, { kind: "review", midChannels: 8, warmupEpochs: 3 }] },
+    ...SHARED,
+    precision: "bfloat16",
+    method: { kind: "sum", teacherMode: "train",
+      of: [{ kind: "kd", weight: 0.5 }, { kind: "review", midChannels: 8, warmupEpochs: 3 }] },
   },
 ];
 
-/** The moment at which a process is killed: some time after it started training, or before one of its file operations. */
+/**
+ * The moment at which a process is killed: some time after it started training, or before one of its file operations.
+ */
 type Moment = { readonly afterMs: number } | { readonly beforeCall: number };
 
 /** Seeded, so that failures can be reproduced, except for timing. */
 function moments(seed: number, count: number): Moment[] {
-  return uniforms(seed, count).map((value, index) => (index % 2 === 0 ? { afterMs: Math.floor(value * 400) } : { beforeCall: Math.floor(value * 90) }));
+  return uniforms(seed, count).map((value,
+    index) => (index % 2 === 0 ? { afterMs: Math.floor(value * 400) } : { beforeCall: Math.floor(value * 90) })
+  );
 }
 
 describe("a training that is killed", () => {
@@ -71,7 +77,8 @@ describe("a training that is killed", () => {
         const killedAt: Moment[] = [];
         for (let over = false; !over;) {
           const moment = count.kills < KILLS && killedAt.length < KILLS_IN_A_RUN ? plan.shift() : undefined;
-          const ended = await (moment === undefined ? startFit(directory, { options }).ended : runUntil(directory, options, moment));
+          const ended = await (moment === undefined ? startFit(directory, { options }).ended
+            : runUntil(directory, options, moment));
           const context = `training ${index}, killed at ${JSON.stringify(killedAt)}\n${ended.stderr}\n${JSON.stringify(ended.error)}`;
           expect(ended.error, context).to.equal(undefined);
           count.resumedWithin += ended.events.some((event) => event.type === "start" && event.startStep > 0) ? 1 : 0;
@@ -84,13 +91,16 @@ describe("a training that is killed", () => {
           } else {
             if (moment !== undefined) killedAt.push(moment);
             ++count.kills;
-            count.halfWritten += (await readdir(directory).catch(() => [])).some((name) => name.includes(".tmp-")) ? 1 : 0;
+            count.halfWritten += (await readdir(directory).catch(() => [])).some((name) => name.includes(".tmp-")) ? 1
+              : 0;
           }
         }
       }
     };
     await Promise.all(TRAININGS.map(keepKilling));
-    console.log(`      ${count.kills} kills in ${count.runs} runs; ${count.halfWritten} left a half-written file, ${count.resumedWithin} resumed within an epoch`);
+    console.log(
+      `      ${count.kills} kills in ${count.runs} runs; ${count.halfWritten} left a half-written file, ${count.resumedWithin} resumed within an epoch`,
+    );
     expect(count.kills).to.be.at.least(KILLS);
     expect(count.halfWritten, "kills while a file was written").to.be.at.least(5);
     expect(count.resumedWithin, "resumed within an epoch").to.be.at.least(1);

@@ -24,7 +24,8 @@ describe("use after dispose", () => {
   const epoch = { epoch: 0, epochs: 1, batchSize: 2 } as const;
 
   beforeEach(async () => {
-    [teacher, student] = [await createModel("resnet8", { numClasses: 4 }), await createModel("resnet8", { numClasses: 4, seed: 1 })];
+    [teacher, student] = [await createModel("resnet8", { numClasses: 4 }),
+      await createModel("resnet8", { numClasses: 4, seed: 1 })];
     distiller = await createDistiller({ teacher, student });
     session = await createSession({ distiller, threads: 1 });
     const split = { images: new Uint8Array(4 * 3 * 64), labels: [0, 1, 2, 3] };
@@ -33,7 +34,9 @@ describe("use after dispose", () => {
 
   async function expectDisposed(what: string, uses: Readonly<Record<string, () => unknown>>): Promise<void> {
     for (const [name, use] of Object.entries(uses)) {
-      const error = await failureOf("DISPOSED", use).catch((cause: unknown) => { throw new Error(`${what}: ${name}`, { cause }); });
+      const error = await failureOf("DISPOSED", use).catch((cause: unknown) => {
+        throw new Error(`${what}: ${name}`, { cause });
+      });
       expect(error.message, name).to.include(what);
     }
   }
@@ -135,7 +138,11 @@ describe("use after dispose", () => {
 
   it("waits for running and queued work", async () => {
     const work = Promise.all([
-      session.trainEpoch(data, epoch), session.evaluate(data.test), session.position(), student.forward(images), distiller.forward(images),
+      session.trainEpoch(data, epoch),
+      session.evaluate(data.test),
+      session.position(),
+      student.forward(images),
+      distiller.forward(images),
     ]);
     for (const owner of [session, distiller, student, teacher, data]) owner.dispose();
     const [{ images: trained }, { samples }, { totalSteps }] = await work;
@@ -154,8 +161,12 @@ describe("use after dispose", () => {
 describe("a process", () => {
   let directory: string;
 
-  before(async () => { directory = await mkdtemp(join(tmpdir(), "reviewkd-lifecycle-")); });
-  after(async () => { await rm(directory, { recursive: true, force: true }); });
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), "reviewkd-lifecycle-"));
+  });
+  after(async () => {
+    await rm(directory, { recursive: true, force: true });
+  });
 
   it("ends by itself with undisposed sessions, networks and data", async () => {
     const { stdout, ...end } = await runProgram("end-undisposed.mjs");

@@ -1,5 +1,5 @@
-// Compatibility with a Python that has torch: REVIEWKD_TEST_PYTHON, or else python3. Without one, the committed files in
-// test/fixtures/checkpoints are used.
+// Compatibility with a Python that has torch: REVIEWKD_TEST_PYTHON, or else python3. Without one, the committed files
+// in test/fixtures/checkpoints are used.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,7 +24,9 @@ describe("with Python's torch", function () {
     python = found;
     folder = await mkdtemp(join(tmpdir(), "reviewkd-python-"));
   });
-  after(async () => { if (folder !== undefined) await rm(folder, { recursive: true, force: true }); });
+  after(async () => {
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  });
 
   /** A path in the folder of these tests. */
   function file(name: string): string {
@@ -35,7 +37,9 @@ describe("with Python's torch", function () {
   it("reads every variant that it writes, which are the committed ones", async () => {
     await writeCheckpoints(python, file("written"));
     const { files } = expectedIn(file("written"));
-    expect(Object.keys(files)).to.include.members(Object.keys(expectedIn(CHECKPOINTS).files).filter((name) => !name.startsWith("numpy")));
+    expect(Object.keys(files)).to.include.members(
+      Object.keys(expectedIn(CHECKPOINTS).files).filter((name) => !name.startsWith("numpy")),
+    );
     for (const [name, expected] of Object.entries(files)) await expectCheckpoint(join(file("written"), name), expected);
   });
 
@@ -65,6 +69,7 @@ describe("with Python's torch", function () {
     const paths = files.map(([name]) => file(`converted-${name}`));
     for (const [index, [name]] of files.entries()) await convertWeights(join(CHECKPOINTS, name), paths[index]!);
     const loaded = await loadInPython(python, paths);
-    for (const [index, [name, expected]] of files.entries()) expect(loaded[index]!.tensors, name).to.deep.equal(expected);
+    for (const [index, [name, expected]] of files.entries())
+      expect(loaded[index]!.tensors, name).to.deep.equal(expected);
   });
 });

@@ -25,16 +25,22 @@ console.log(JSON.stringify({ types, values: [...values], end, code: await waitin
 describe("a worker via utilityProcess", function () {
   this.timeout(120_000);
   let project: string;
-  beforeEach(() => { project = mkdtempSync(join(tmpdir(), "reviewkd-electron-")); });
-  afterEach(() => { rmSync(project, { recursive: true, force: true }); });
+  beforeEach(() => {
+    project = mkdtempSync(join(tmpdir(), "reviewkd-electron-"));
+  });
+  afterEach(() => {
+    rmSync(project, { recursive: true, force: true });
+  });
 
   it("communicates through the ports that Electron documents", async () => {
     installPlatform(install(project));
     installElectron(project);
     writeFileSync(join(project, "program.mjs"), PROGRAM);
-    const { status, stdout, output } = await run(process.execPath, ["program.mjs"], { cwd: project, env: { ...process.env, NODE_OPTIONS: "", REVIEWKD_LIBTORCH: "" } });
+    const { status, stdout, output } = await run(process.execPath, ["program.mjs"], { cwd: project,
+      env: { ...process.env, NODE_OPTIONS: "", REVIEWKD_LIBTORCH: "" } });
     expect(status, output).to.equal(0);
-    const { types, values, end, code } = JSON.parse(stdout) as { types: string[]; values: number[]; end: object; code: string };
+    const { types, values, end, code } = JSON.parse(stdout) as { types: string[]; values: number[]; end: object;
+      code: string };
     expect(types.filter((type) => type !== "progress")).to.deep.equal(["start", "epoch", "end"]);
     expect(values).to.deep.equal([1, 2]);
     expect(end).to.deep.equal({ signal: null, exitCode: 0, checkpoint: null, closed: true });

@@ -13,7 +13,8 @@ import { runProgram } from "./child-program.js";
 
 /** `npm run test:kills` sets a hundred. */
 const KILLS = Number(process.env["REVIEWKD_KILLS"] ?? 6);
-const RUN_FILES = ["best.safetensors", "config.json", "last.safetensors", "metrics.jsonl", "previous.safetensors", "student.safetensors"];
+const RUN_FILES = ["best.safetensors", "config.json", "last.safetensors", "metrics.jsonl", "previous.safetensors",
+  "student.safetensors"];
 
 const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
 
@@ -29,11 +30,18 @@ describe("the exit of a worker", function () {
   this.slow(60_000);
 
   let directory: string;
-  before(function () { if (process.platform !== "linux") this.skip(); });
-  beforeEach(() => { directory = mkdtempSync(join(tmpdir(), "reviewkd-exit-")); });
-  afterEach(() => { rmSync(directory, { recursive: true, force: true }); });
+  before(function () {
+    if (process.platform !== "linux") this.skip();
+  });
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "reviewkd-exit-"));
+  });
+  afterEach(() => {
+    rmSync(directory, { recursive: true, force: true });
+  });
 
-  async function training(rk: TrainingWorker, options: { runDirectory: string; resume: boolean; signal?: AbortSignal }) {
+  async function training(rk: TrainingWorker,
+    options: { runDirectory: string; resume: boolean; signal?: AbortSignal }) {
     const model = await rk.createModel("resnet8", { numClasses: 4 });
     const data = await rk.loadDataset({ kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 16 });
     return rk.fit({ model, data, epochs: 100_000, batchSize: 16, threads: 1, ...options });
@@ -55,7 +63,9 @@ describe("the exit of a worker", function () {
       const rk = await startWorker();
       workers.push(rk.pid);
       const born = performance.now();
-      const life = longestLifeMs === undefined ? undefined : delay(Math.random() * longestLifeMs).then(() => process.kill(rk.pid, "SIGKILL"));
+      const life = longestLifeMs === undefined ? undefined : delay(Math.random() * longestLifeMs).then(() =>
+        process.kill(rk.pid, "SIGKILL")
+      );
       const error = await failureOf("WORKER_EXITED", async () => {
         for await (const event of await training(rk, { runDirectory, resume })) {
           if (event.type === "start") {
@@ -76,7 +86,8 @@ describe("the exit of a worker", function () {
       expect(end).to.deep.include({ signal: "SIGKILL", exitCode: null, closed: false });
       expect(error.cause).to.deep.equal(end);
       // If the kill came before the training began, the worker has no run.
-      if (end.checkpoint !== null) expect(error.message).to.include("SIGKILL").and.include(`Its last checkpoint is ${last}`);
+      if (end.checkpoint !== null)
+        expect(error.message).to.include("SIGKILL").and.include(`Its last checkpoint is ${last}`);
       else expect(error.message).to.include("It had saved no checkpoint");
       await failureOf("WORKER_EXITED", () => rk.listModels());
     }
@@ -86,12 +97,15 @@ describe("the exit of a worker", function () {
     workers.push(rk.pid);
     const controller = new AbortController();
     const stopped = failureOf("ABORTED", async () => {
-      for await (const event of await training(rk, { runDirectory, resume: true, signal: controller.signal })) if (event.type === "epoch") controller.abort();
+      for await (const event of await training(rk, { runDirectory, resume: true, signal: controller.signal }))
+        if (event.type === "epoch") controller.abort();
     });
     await stopped;
     await rk.close();
     expect(readdirSync(runDirectory).sort()).to.deep.equal(RUN_FILES);
-    const epochs = readFileSync(join(runDirectory, "metrics.jsonl"), "utf8").trimEnd().split("\n").map((line) => (JSON.parse(line) as { epoch: number }).epoch);
+    const epochs = readFileSync(join(runDirectory, "metrics.jsonl"), "utf8").trimEnd().split("\n").map((line) =>
+      (JSON.parse(line) as { epoch: number }).epoch
+    );
     expect(epochs).to.deep.equal(epochs.map((_, index) => index));
     expect(epochs.length).to.be.above(furthest);
     expect(workers.filter(isAlive)).to.deep.equal([]);
@@ -115,7 +129,9 @@ describe("the exit of a worker", function () {
     for (const call of await waiting) {
       const error: unknown = call.status === "rejected" ? call.reason : undefined;
       expect(isReviewKdError(error) && error.code).to.equal("WORKER_EXITED");
-      expect((error as Error).message).to.match(/^the worker exited during (step|position|evaluate): it was ended by SIGSEGV\. Its last checkpoint is .*own\.safetensors/);
+      expect((error as Error).message).to.match(
+        /^the worker exited during (step|position|evaluate): it was ended by SIGSEGV\. Its last checkpoint is .*own\.safetensors/,
+      );
       expect((error as Error).cause).to.deep.equal(expected);
     }
     expect(await rk.exited).to.deep.equal(expected);
@@ -125,7 +141,9 @@ describe("the exit of a worker", function () {
     const rk = await startWorker({ via: "worker" });
     const data = await rk.loadDataset({ kind: "synthetic", numClasses: 4 });
     const session = await rk.createSession({ model: await rk.createModel("resnet8", { numClasses: 4 }) });
-    const epoch = session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: 16, onProgress: () => { rk.kill(); } });
+    const epoch = session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: 16, onProgress: () => {
+      rk.kill();
+    } });
     expect((await failureOf("WORKER_EXITED", () => epoch)).message).to.include("exit code 1");
   });
 });
@@ -133,9 +151,15 @@ describe("the exit of a worker", function () {
 describe("the exit of a caller", function () {
   this.timeout(120_000);
   let directory: string;
-  before(function () { if (process.platform !== "linux") this.skip(); });
-  beforeEach(() => { directory = mkdtempSync(join(tmpdir(), "reviewkd-caller-")); });
-  afterEach(() => { rmSync(directory, { recursive: true, force: true }); });
+  before(function () {
+    if (process.platform !== "linux") this.skip();
+  });
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "reviewkd-caller-"));
+  });
+  afterEach(() => {
+    rmSync(directory, { recursive: true, force: true });
+  });
 
   for (const signal of ["SIGKILL", "SIGTERM"] as const) {
     it(`by ${signal} makes the worker save and exit`, async () => {
@@ -143,7 +167,9 @@ describe("the exit of a caller", function () {
       const runDirectory = join(directory, "run");
       const caller = spawn(process.execPath, [program, runDirectory], { stdio: ["ignore", "pipe", "inherit"] });
       let output = "";
-      caller.stdout.setEncoding("utf8").on("data", (text: string) => { output += text; });
+      caller.stdout.setEncoding("utf8").on("data", (text: string) => {
+        output += text;
+      });
       while (!/progress\n/.test(output)) await once(caller.stdout, "data");
       const worker = Number(/^worker (\d+)$/m.exec(output)?.[1]);
       expect(isAlive(worker)).to.equal(true);
@@ -153,7 +179,8 @@ describe("the exit of a caller", function () {
       // Saved at the current step, and not only at the end of an epoch.
       const model = await createModel("resnet8", { numClasses: 4 });
       const data = await loadDataset({ kind: "synthetic", numClasses: 4, trainSamples: 640, testSamples: 32 });
-      for await (const event of fit({ model, data, epochs: 1000, batchSize: 16, threads: 1, runDirectory, resume: true })) {
+      for await (const event of fit({ model, data, epochs: 1000, batchSize: 16, threads: 1, runDirectory,
+        resume: true })) {
         if (event.type === "start") expect(event.startEpoch * 40 + event.startStep).to.be.above(0);
         if (event.type === "progress") break;
       }

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { startWorker, type TrainingWorker } from "../../lib/worker/index.js";
-import { createDistiller, createModel, createSession, fit, loadDataset, Tensor, type FitEvent } from "../../lib/index.js";
+import { createDistiller, createModel, createSession, fit, loadDataset, Tensor,
+  type FitEvent } from "../../lib/index.js";
 import { failureOf } from "../support/errors.js";
 
 const IMAGES = Float32Array.from({ length: 4 * 3 * 16 * 16 }, (_, index) => Math.sin(index));
@@ -33,27 +34,36 @@ for (const via of ["process", "worker"] as const) {
     });
 
     async function pair() {
-      const [teacher, student] = [await rk.createModel("resnet14", { numClasses: 4, seed: 1 }), await rk.createModel("resnet8", { numClasses: 4, seed: 2 })];
+      const [teacher, student] = [await rk.createModel("resnet14", { numClasses: 4, seed: 1 }),
+        await rk.createModel("resnet8", { numClasses: 4, seed: 2 })];
       return { teacher, student, distiller: await rk.createDistiller({ teacher, student }) };
     }
 
     async function pairHere() {
-      const [teacher, student] = [await createModel("resnet14", { numClasses: 4, seed: 1 }), await createModel("resnet8", { numClasses: 4, seed: 2 })];
+      const [teacher, student] = [await createModel("resnet14", { numClasses: 4, seed: 1 }),
+        await createModel("resnet8", { numClasses: 4, seed: 2 })];
       return { teacher, student, distiller: await createDistiller({ teacher, student }) };
     }
 
     it("takes steps to the same bits as this process", async () => {
       const [there, here] = [await pair(), await pairHere()];
-      const [session, own] = [await rk.createSession({ distiller: there.distiller, threads: 1 }), await createSession({ distiller: here.distiller, threads: 1 })];
-      const batch = { images: rk.Tensor.from(IMAGES, [4, 3, 16, 16]), labels: rk.Tensor.from([0, 1, 2, 3], [4], { dtype: "int64" }) };
-      const ownBatch = { images: Tensor.from(IMAGES, [4, 3, 16, 16]), labels: Tensor.from([0, 1, 2, 3], [4], { dtype: "int64" }) };
+      const [session, own] = [await rk.createSession({ distiller: there.distiller, threads: 1 }),
+        await createSession({ distiller: here.distiller, threads: 1 })];
+      const batch = { images: rk.Tensor.from(IMAGES, [4, 3, 16, 16]),
+        labels: rk.Tensor.from([0, 1, 2, 3], [4], { dtype: "int64" }) };
+      const ownBatch = { images: Tensor.from(IMAGES, [4, 3, 16, 16]),
+        labels: Tensor.from([0, 1, 2, 3], [4], { dtype: "int64" }) };
       for (let step = 0; step < 2; ++step) {
         // Everything except the time it took.
-        expect({ ...await session.step(batch), seconds: null }).to.deep.equal({ ...await own.step(ownBatch), seconds: null });
+        expect({ ...await session.step(batch), seconds: null }).to.deep.equal({ ...await own.step(ownBatch),
+          seconds: null });
       }
-      const [{ logits, features }, output] = [await there.student.forward(batch.images, { features: true }), await here.student.forward(ownBatch.images, { features: true })];
+      const [{ logits, features }, output] = [await there.student.forward(batch.images, { features: true }),
+        await here.student.forward(ownBatch.images, { features: true })];
       expect(await logits.toTypedArray()).to.deep.equal(output.logits.toTypedArray());
-      expect(features.map(({ name, before }) => [name, before.shape])).to.deep.equal(output.features.map(({ name, before }) => [name, before.shape]));
+      expect(features.map(({ name, before }) => [name, before.shape])).to.deep.equal(
+        output.features.map(({ name, before }) => [name, before.shape]),
+      );
       expect(await session.position()).to.deep.equal(await own.position());
       expect(Object.keys(await session.gradients())).to.deep.equal(Object.keys(await own.gradients()));
     });
@@ -66,8 +76,10 @@ for (const via of ["process", "worker"] as const) {
       expect([distiller.matching, distiller.method, distiller.trainingOnlyParameterCount()])
         .to.deep.equal([here.distiller.matching, here.distiller.method, here.distiller.trainingOnlyParameterCount()]);
       const [data, own] = [await rk.loadDataset(SMALL), await loadDataset(SMALL)];
-      expect([data.kind, data.numClasses, data.classNames, data.normalization, data.train.size, data.test.imageShape, data.brokenImages])
-        .to.deep.equal([own.kind, own.numClasses, own.classNames, own.normalization, own.train.size, own.test.imageShape, []]);
+      expect([data.kind, data.numClasses, data.classNames, data.normalization, data.train.size, data.test.imageShape,
+        data.brokenImages])
+        .to.deep.equal([own.kind, own.numClasses, own.classNames, own.normalization, own.train.size,
+          own.test.imageShape, []]);
       expect((await rk.listModels()).map(({ name }) => name)).to.include("resnet56");
       expect((await rk.systemInfo()).libtorch.version).to.match(/^2\./);
     });
@@ -78,14 +90,19 @@ for (const via of ["process", "worker"] as const) {
         for await (const event of events) if (event.type !== "progress") all.push(lasting(event));
         return all;
       };
-      const there = await collect(rk.fit({ ...TRAINING, distiller: (await pair()).distiller, data: await rk.loadDataset(SMALL) }));
-      const here = await collect(fit({ ...TRAINING, distiller: (await pairHere()).distiller, data: await loadDataset(SMALL) }));
+      const there = await collect(
+        rk.fit({ ...TRAINING, distiller: (await pair()).distiller, data: await rk.loadDataset(SMALL) }),
+      );
+      const here = await collect(
+        fit({ ...TRAINING, distiller: (await pairHere()).distiller, data: await loadDataset(SMALL) }),
+      );
       expect(there).to.deep.equal(here);
       expect(there).to.have.lengthOf(4);
     });
 
     it("returns what fit returns, and stays done", async () => {
-      const events = rk.fit({ ...TRAINING, epochs: 1, model: (await pair()).student, data: await rk.loadDataset(SMALL) });
+      const events = rk.fit({ ...TRAINING, epochs: 1, model: (await pair()).student,
+        data: await rk.loadDataset(SMALL) });
       for (;;) {
         const next = await events.next();
         if (next.done !== true) continue;
@@ -100,29 +117,37 @@ for (const via of ["process", "worker"] as const) {
       const session = await rk.createSession({ distiller, threads: 1 });
       const data = await rk.loadDataset(SMALL);
       const steps: number[] = [];
-      for await (const batch of data.train.batches({ batchSize: 24, seed: 1 })) steps.push((await session.step(batch)).step);
+      for await (const batch of data.train.batches({ batchSize: 24, seed: 1 }))
+        steps.push((await session.step(batch)).step);
       expect(steps).to.deep.equal([1, 2, 3]);
       for await (const batch of data.test.batches({ batchSize: 8 })) {
         expect(batch.images.shape).to.deep.equal([8, 3, 32, 32]);
         break;
       }
       const done: number[] = [];
-      const { samples } = await student.evaluate(data.test, { batchSize: 8, onProgress: (images) => { done.push(images); } });
+      const { samples } = await student.evaluate(data.test, { batchSize: 8, onProgress: (images) => {
+        done.push(images);
+      } });
       expect([samples, done.at(-1)]).to.deep.equal([32, 32]);
       const progress: number[] = [];
-      await session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: 16, onProgress: ({ step }) => { progress.push(step); } });
+      await session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: 16, onProgress: ({ step }) => {
+        progress.push(step);
+      } });
       expect(progress.at(-1)).to.equal(4);
     });
 
     it("stops on a signal within a step, saves and resumes", async () => {
       const controller = new AbortController();
-      const options = { ...TRAINING, epochs: 3, data: await rk.loadDataset(SMALL), runDirectory: join(directory, "stopped") };
+      const options = { ...TRAINING, epochs: 3, data: await rk.loadDataset(SMALL),
+        runDirectory: join(directory, "stopped") };
       const error = await failureOf("ABORTED", async () => {
-        for await (const event of rk.fit({ ...options, distiller: (await pair()).distiller, signal: controller.signal })) if (event.type === "epoch") controller.abort();
+        for await (const event of rk.fit({ ...options, distiller: (await pair()).distiller,
+          signal: controller.signal })) if (event.type === "epoch") controller.abort();
       });
       expect(error.message).to.include("resume: true");
       const resumed: FitEvent[] = [];
-      for await (const event of rk.fit({ ...options, distiller: (await pair()).distiller, resume: true })) resumed.push(event);
+      for await (const event of rk.fit({ ...options, distiller: (await pair()).distiller, resume: true }))
+        resumed.push(event);
       expect(resumed[0]).to.deep.include({ type: "start", startEpoch: 1 });
       expect(resumed.at(-1)?.type).to.equal("end");
 
@@ -148,7 +173,10 @@ for (const via of ["process", "worker"] as const) {
     it("fails with the errors of this process", async () => {
       const { student } = await pair();
       const here: unknown = await createModel("resnet9").catch((error: unknown) => error);
-      expect(await failureOf("UNKNOWN_NAME", () => rk.createModel("resnet9"))).to.deep.include({ message: (here as Error).message, valid: (here as { valid: string[] }).valid });
+      expect(await failureOf("UNKNOWN_NAME", () => rk.createModel("resnet9"))).to.deep.include({
+        message: (here as Error).message,
+        valid: (here as { valid: string[] }).valid,
+      });
       await failureOf("INVALID_ARGUMENT", () => rk.createModel("resnet8", { classes: 3 } as never));
       await failureOf("INVALID_ARGUMENT", () => rk.createSession({} as never));
       await failureOf("SHAPE_MISMATCH", () => rk.Tensor.from([1, 2], [3]));
@@ -165,7 +193,8 @@ for (const via of ["process", "worker"] as const) {
     it("accepts arrays of every kind, and returns them", async () => {
       const shared = new Float32Array(new SharedArrayBuffer(8));
       shared.set([1, 2]);
-      for (const values of [shared, new Float64Array([1, 2]), new BigInt64Array([1n, 2n]), new Uint8Array([9, 1, 2]).subarray(1)]) {
+      for (const values of [shared, new Float64Array([1, 2]), new BigInt64Array([1n, 2n]),
+        new Uint8Array([9, 1, 2]).subarray(1)]) {
         expect(Array.from(await rk.Tensor.from(values, [2]).toTypedArray(), Number)).to.deep.equal([1, 2]);
       }
       expect(Array.from(shared)).to.deep.equal([1, 2]);
@@ -181,8 +210,12 @@ describe("startWorker", () => {
   });
 
   it("fails if the program does not start, or is not a worker", async () => {
-    expect((await failureOf("WORKER_EXITED", () => startWorker({ execPath: "/nowhere/node" }))).message).to.include("ENOENT");
-    expect((await failureOf("WORKER_EXITED", () => startWorker({ execPath: "/bin/false" }))).message).to.include("exit code 1");
+    expect((await failureOf("WORKER_EXITED", () => startWorker({ execPath: "/nowhere/node" }))).message).to.include(
+      "ENOENT",
+    );
+    expect((await failureOf("WORKER_EXITED", () => startWorker({ execPath: "/bin/false" }))).message).to.include(
+      "exit code 1",
+    );
   });
 
   it("ends what it started when it is closed, twice or not", async () => {

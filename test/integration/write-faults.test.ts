@@ -7,12 +7,14 @@ import { basename, join } from "node:path";
 import { expect } from "chai";
 import { readFitProgress } from "../../lib/runs/run-state.js";
 import type { FitEvent } from "../../lib/config/schemas/events.js";
-import { FaultyFiles, outcomeOf, startFit, tensorHash, untilEvent, type Ended, type Fault, type Outcome } from "./fit-programs.js";
+import { FaultyFiles, outcomeOf, startFit, tensorHash, untilEvent, type Ended, type Fault,
+  type Outcome } from "./fit-programs.js";
 
 const OPTIONS = { epochs: 6 };
 
 type Failure = Extract<FitEvent, { type: "checkpoint-failed" }>;
-const failures = (ended: Ended): Failure[] => ended.events.filter((event): event is Failure => event.type === "checkpoint-failed");
+const failures = (ended: Ended): Failure[] =>
+  ended.events.filter((event): event is Failure => event.type === "checkpoint-failed");
 
 describe("a training that cannot write", () => {
   let scratch: string;
@@ -33,7 +35,8 @@ describe("a training that cannot write", () => {
   /** Runs a training under these faults. */
   const faulty = (name: string, ...rules: Fault[]): Promise<Ended> => {
     const directory = join(scratch, name);
-    return startFit(directory, { options: OPTIONS, env: files.environment(directory, rules), rescue: join(scratch, `${name}.safetensors`) }).ended;
+    return startFit(directory, { options: OPTIONS, env: files.environment(directory, rules),
+      rescue: join(scratch, `${name}.safetensors`) }).ended;
   };
 
   /** Expects that the run resumes without faults, to the result of an uninterrupted run. */
@@ -62,7 +65,8 @@ describe("a training that cannot write", () => {
       expect(reported.at(-1)).to.deep.include({ retrySeconds: 0.05 });
       expect(ended.events.filter(({ type }) => type === "epoch"), "all epochs were trained").to.have.lengthOf(6);
       expect(await tensorHash(join(scratch, `${name}.safetensors`)), "saved elsewhere").to.equal(expected.student);
-      expect((await readdir(join(scratch, name))).filter((file) => file.includes(".tmp-") || file === "run.lock")).to.deep.equal([]);
+      expect((await readdir(join(scratch, name))).filter((file) => file.includes(".tmp-") || file === "run.lock")).to
+        .deep.equal([]);
       // A failed directory flush does not undo earlier writes.
       if (name !== "no-directory-flush") expect((await readFitProgress(join(scratch, name)))?.epochsDone).to.equal(1);
       await expectResumable(name);
@@ -83,7 +87,8 @@ describe("a training that cannot write", () => {
     expect(await readdir(join(scratch, "plain"))).to.include("previous.safetensors");
   });
 
-  for (const [problem, rule] of [["be locked", "open run.lock 0 EROFS"], ["be written", "write config.json 0 ENOSPC"]] as const) {
+  for (const [problem, rule] of [["be locked", "open run.lock 0 EROFS"], ["be written",
+    "write config.json 0 ENOSPC"]] as const) {
     it(`does not start in a directory that cannot ${problem}`, async () => {
       const ended = await faulty(basename(rule.replaceAll(" ", "-")), rule);
       expect(ended.error?.code).to.equal("RUN_DIRECTORY");
@@ -94,7 +99,8 @@ describe("a training that cannot write", () => {
   it("saves everything once there is space again", async () => {
     const directory = join(scratch, "room");
     files.set("write room/ 1000000 ENOSPC");
-    const training = startFit(directory, { options: { ...OPTIONS, retryDelaysMs: Array<number>(200).fill(100) }, env: files.environment(directory) });
+    const training = startFit(directory, { options: { ...OPTIONS, retryDelaysMs: Array<number>(200).fill(100) },
+      env: files.environment(directory) });
     await untilEvent(training, "checkpoint-failed");
     files.set();
     const ended = await training.ended;

@@ -1,10 +1,10 @@
 // The core's use of the layer, as far as it works without libtorch.
 
 #include "check.h"
+#include "core/base/error.h"
 #include "core/io/atomic_file.h"
 #include "core/io/file_lock.h"
 #include "formats/byte_source.h"
-#include "core/base/error.h"
 
 using reviewkd::AtomicFile;
 using reviewkd::Error;

@@ -77,7 +77,8 @@ CASE("a path of more than 260 characters is one like others") {
   std::string deep = scratch();
   for (int level = 0; level < 6; ++level) deep += "/" + std::string(60, static_cast<char>('a' + level));
 #ifdef _WIN32
-  std::filesystem::create_directories(std::filesystem::path(LR"(\\?\)" + std::filesystem::absolute(platform::path_of(deep)).make_preferred().wstring()));
+  std::filesystem::create_directories(std::filesystem::path(
+      LR"(\\?\)" + std::filesystem::absolute(platform::path_of(deep)).make_preferred().wstring()));
 #else
   std::filesystem::create_directories(platform::path_of(deep));
 #endif

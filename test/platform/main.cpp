@@ -1,4 +1,5 @@
-// platform DIRECTORY                  runs all cases with files in DIRECTORY, which must exist; exits with the number of
+// platform DIRECTORY                  runs all cases with files in DIRECTORY, which must exist; exits with the number
+// of
 //                                     failed cases
 // platform lock DIRECTORY CASE NAME   0: this process got the lock, 3: another one holds it, 4: locks are not supported
 // platform die DIRECTORY CASE NAME    takes the lock and exits without releasing it
@@ -57,9 +58,11 @@ int run_all() {
       complaint = error.what();
     }
     failed += complaint.empty() ? 0 : 1;
-    std::cout << (complaint.empty() ? "ok   " : "FAIL ") << name << (complaint.empty() ? "" : "\n       ") << complaint << std::endl;
+    std::cout << (complaint.empty() ? "ok   " : "FAIL ") << name << (complaint.empty() ? "" : "\n       ") << complaint
+              << std::endl;
   }
-  std::cout << cases().size() << " cases, " << failed << " failed, " << undecided << " that only Windows itself can decide" << std::endl;
+  std::cout << cases().size() << " cases, " << failed << " failed, " << undecided
+            << " that only Windows itself can decide" << std::endl;
   return failed;
 }
 
@@ -116,7 +119,8 @@ std::string text_of(const std::string& path) {
 
 std::vector<std::string> names_in(const std::string& path) {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(platform::path_of(path))) names.push_back(platform::utf8_of(entry.path().filename()));
+  for (const auto& entry : fs::directory_iterator(platform::path_of(path)))
+    names.push_back(platform::utf8_of(entry.path().filename()));
   std::sort(names.begin(), names.end());
   return names;
 }

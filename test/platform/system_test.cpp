@@ -61,7 +61,8 @@ CASE("a library finds its dependency next to itself") {
   CHECK(answer != nullptr && answer() == 43);
   CHECK(platform::symbol_of(library, "no_answer") == nullptr);
   std::error_code error;
-  CHECK(std::filesystem::equivalent(platform::path_of(platform::library_of(reinterpret_cast<const void*>(answer))), platform::path_of(path), error));
+  CHECK(std::filesystem::equivalent(platform::path_of(platform::library_of(reinterpret_cast<const void*>(answer))),
+                                    platform::path_of(path), error));
   platform::keep_loaded(reinterpret_cast<const void*>(answer));
   CHECK(answer() == 43);
 }
@@ -88,7 +89,8 @@ CASE("the system's reasons are sentences without line ends") {
 CASE("the processor's features match those of the compiler's own library") {
   using platform::Instructions;
   CHECK(platform::supports(Instructions::kAvx2) == (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")));
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   CHECK(platform::supports(Instructions::kAvx512) == avx512);
 #ifndef __clang__
   CHECK(platform::supports(Instructions::kAvx512Bfloat16) == (avx512 && __builtin_cpu_supports("avx512bf16")));

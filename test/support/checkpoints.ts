@@ -1,4 +1,7 @@
-/** Checkpoints that real PyTorch wrote (scripts/fixtures/write_checkpoints.py): the committed ones, or new ones where Python has torch. */
+/**
+ * Checkpoints that real PyTorch wrote (scripts/fixtures/write_checkpoints.py): the committed ones, or new ones where
+ * Python has torch.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";

@@ -13,7 +13,8 @@ export function cifarRecords(count: number, salt = 1): Buffer {
     for (let index = 0; index < 3 * PLANE; ++index) {
       const [row, column] = [Math.floor((index % PLANE) / SIDE), index % SIDE];
       const noise = (Math.imul(index + record * 7919 + salt, 2654435761) >>> 0) % 5;
-      records[record * RECORD_BYTES + 2 + index] = 90 + 20 * Math.floor(index / PLANE) + (fine % 10) + 2 * row + column + noise;
+      records[record * RECORD_BYTES + 2 + index] = 90 + 20 * Math.floor(index / PLANE) + (fine % 10) + 2 * row +
+        column + noise;
     }
   }
   return records;

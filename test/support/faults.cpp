@@ -116,24 +116,24 @@ std::string absolute(int directory, const char* path) {
 
 extern "C" {
 
-#define OPEN(name)                                                      \
-  int name(const char* path, int flags, ...) {                          \
-    va_list arguments;                                                  \
-    va_start(arguments, flags);                                         \
-    const mode_t mode = va_arg(arguments, mode_t);                      \
-    va_end(arguments);                                                  \
+#define OPEN(name) \
+  int name(const char* path, int flags, ...) { \
+    va_list arguments; \
+    va_start(arguments, flags); \
+    const mode_t mode = va_arg(arguments, mode_t); \
+    va_end(arguments); \
     if ((flags & O_ACCMODE) != O_RDONLY && refused(judge("open", path))) return -1; \
     return next<int (*)(const char*, int, ...)>(#name)(path, flags, mode); \
   }
 OPEN(open)
 OPEN(open64)
 
-#define OPENAT(name)                                                    \
-  int name(int directory, const char* path, int flags, ...) {           \
-    va_list arguments;                                                  \
-    va_start(arguments, flags);                                         \
-    const mode_t mode = va_arg(arguments, mode_t);                      \
-    va_end(arguments);                                                  \
+#define OPENAT(name) \
+  int name(int directory, const char* path, int flags, ...) { \
+    va_list arguments; \
+    va_start(arguments, flags); \
+    const mode_t mode = va_arg(arguments, mode_t); \
+    va_end(arguments); \
     if ((flags & O_ACCMODE) != O_RDONLY && refused(judge("open", absolute(directory, path)))) return -1; \
     return next<int (*)(int, const char*, int, ...)>(#name)(directory, path, flags, mode); \
   }
@@ -146,11 +146,12 @@ ssize_t write(int descriptor, const void* data, size_t bytes) {
   return next<ssize_t (*)(int, const void*, size_t)>("write")(descriptor, data, std::min(bytes, verdict.most));
 }
 
-#define PWRITE(name)                                                    \
+#define PWRITE(name) \
   ssize_t name(int descriptor, const void* data, size_t bytes, off_t offset) { \
     const Verdict verdict = judge("write", path_of(descriptor), bytes); \
-    if (refused(verdict)) return -1;                                    \
-    return next<ssize_t (*)(int, const void*, size_t, off_t)>(#name)(descriptor, data, std::min(bytes, verdict.most), offset); \
+    if (refused(verdict)) return -1; \
+    return next<ssize_t (*)(int, const void*, size_t, off_t)>(#name)(descriptor, data, std::min(bytes, verdict.most), \
+                                                                     offset); \
   }
 PWRITE(pwrite)
 PWRITE(pwrite64)
@@ -161,19 +162,30 @@ ssize_t writev(int descriptor, const iovec* pieces, int count) {
   const Verdict verdict = judge("write", path_of(descriptor), bytes);
   if (refused(verdict)) return -1;
   if (verdict.most >= bytes) return next<ssize_t (*)(int, const iovec*, int)>("writev")(descriptor, pieces, count);
-  return next<ssize_t (*)(int, const void*, size_t)>("write")(descriptor, pieces[0].iov_base, std::min(pieces[0].iov_len, verdict.most));
+  return next<ssize_t (*)(int, const void*, size_t)>("write")(descriptor, pieces[0].iov_base,
+                                                              std::min(pieces[0].iov_len, verdict.most));
 }
 
-int fsync(int descriptor) { return refused(judge("fsync", path_of(descriptor))) ? -1 : next<int (*)(int)>("fsync")(descriptor); }
-int fdatasync(int descriptor) { return refused(judge("fsync", path_of(descriptor))) ? -1 : next<int (*)(int)>("fdatasync")(descriptor); }
+int fsync(int descriptor) {
+  return refused(judge("fsync", path_of(descriptor))) ? -1 : next<int (*)(int)>("fsync")(descriptor);
+}
+int fdatasync(int descriptor) {
+  return refused(judge("fsync", path_of(descriptor))) ? -1 : next<int (*)(int)>("fdatasync")(descriptor);
+}
 int rename(const char* from, const char* to) {
   return refused(judge("rename", to)) ? -1 : next<int (*)(const char*, const char*)>("rename")(from, to);
 }
-int link(const char* from, const char* to) { return refused(judge("link", to)) ? -1 : next<int (*)(const char*, const char*)>("link")(from, to); }
-int unlink(const char* path) { return refused(judge("unlink", path)) ? -1 : next<int (*)(const char*)>("unlink")(path); }
+int link(const char* from, const char* to) {
+  return refused(judge("link", to)) ? -1 : next<int (*)(const char*, const char*)>("link")(from, to);
+}
+int unlink(const char* path) {
+  return refused(judge("unlink", path)) ? -1 : next<int (*)(const char*)>("unlink")(path);
+}
 int flock(int descriptor, int operation) {
   return refused(judge("lock", path_of(descriptor))) ? -1 : next<int (*)(int, int)>("flock")(descriptor, operation);
 }
-int mkdir(const char* path, mode_t mode) { return refused(judge("mkdir", path)) ? -1 : next<int (*)(const char*, mode_t)>("mkdir")(path, mode); }
+int mkdir(const char* path, mode_t mode) {
+  return refused(judge("mkdir", path)) ? -1 : next<int (*)(const char*, mode_t)>("mkdir")(path, mode);
+}
 
 }  // extern "C"

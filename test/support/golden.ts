@@ -23,7 +23,8 @@ export interface ModelCase {
   readonly mode: "eval" | "train";
   readonly parameters: number;
   readonly logits: TensorSummary;
-  readonly features: readonly { readonly name: string; readonly before: TensorSummary; readonly after: TensorSummary }[];
+  readonly features: readonly { readonly name: string; readonly before: TensorSummary;
+    readonly after: TensorSummary }[];
 }
 
 export interface ModelGolden {
@@ -35,7 +36,8 @@ export interface ModelGolden {
 }
 
 export interface HclGolden {
-  readonly cases: readonly { readonly shape: readonly number[]; readonly loss: number; readonly gradient: TensorSummary }[];
+  readonly cases: readonly { readonly shape: readonly number[]; readonly loss: number;
+    readonly gradient: TensorSummary }[];
 }
 
 export interface ReviewGolden {
@@ -76,7 +78,9 @@ function read(path: string): unknown {
   try {
     return JSON.parse(readFileSync(FOLDER + path, "utf8"));
   } catch (error) {
-    throw new Error(`no golden at test/fixtures/goldens/${path}; scripts/goldens/write_goldens.py makes it`, { cause: error });
+    throw new Error(`no golden at test/fixtures/goldens/${path}; scripts/goldens/write_goldens.py makes it`, {
+      cause: error,
+    });
   }
 }
 

@@ -1,6 +1,7 @@
 /** Untrusted files, each with the expected error code. Their memory cost is measured, too. */
 import type { ErrorCode } from "../../lib/index.js";
-import { archive, bytes, dict, global, legacy, long, pickle, tensor, text, tuple, u32, u64, zip } from "./pytorch-files.js";
+import { archive, bytes, dict, global, legacy, long, pickle, tensor, text, tuple, u32, u64,
+  zip } from "./pytorch-files.js";
 import { buildSafetensors } from "./safetensors.js";
 
 export interface HostileFile {
@@ -15,21 +16,31 @@ const named = (...parts: Parameters<typeof tensor>): Buffer => dict(text("weight
 
 /** Pickles by defect; each is put into both layouts. */
 const PICKLES: readonly (readonly [what: string, code: ErrorCode, content: Buffer, says?: string])[] = [
-  ["a pickle that would run os.system", "FILE_UNSUPPORTED", pickle(global("os", "system"), tuple(text("echo hurt")), "R"), "os.system"],
-  ["a pickle that would run posix.system by the name of protocol 4", "FILE_UNSUPPORTED", pickle(0x8c, 5, "posix", 0x8c, 6, "system", 0x93, tuple(text("echo hurt")), "R"), "posix.system"],
-  ["a pickle that would evaluate code", "FILE_UNSUPPORTED", pickle(global("builtins", "eval"), tuple(text("1")), "R"), "builtins.eval"],
-  ["a pickle of a whole network", "FILE_UNSUPPORTED", pickle(global("models.resnet", "ResNet"), ")\x81"), "models.resnet.ResNet"],
-  ["a pickle that names a callable next to the weights", "FILE_UNSUPPORTED", pickle(dict(text("model"), named(), text("args"), global("argparse", "Namespace"))), "argparse.Namespace"],
-  ["a pickle that calls a type of storage", "FILE_CORRUPT", pickle(global("torch", "FloatStorage"), tuple(long(3)), "R")],
+  ["a pickle that would run os.system", "FILE_UNSUPPORTED",
+    pickle(global("os", "system"), tuple(text("echo hurt")), "R"), "os.system"],
+  ["a pickle that would run posix.system by the name of protocol 4", "FILE_UNSUPPORTED",
+    pickle(0x8c, 5, "posix", 0x8c, 6, "system", 0x93, tuple(text("echo hurt")), "R"), "posix.system"],
+  ["a pickle that would evaluate code", "FILE_UNSUPPORTED", pickle(global("builtins", "eval"), tuple(text("1")), "R"),
+    "builtins.eval"],
+  ["a pickle of a whole network", "FILE_UNSUPPORTED", pickle(global("models.resnet", "ResNet"), ")\x81"),
+    "models.resnet.ResNet"],
+  ["a pickle that names a callable next to the weights", "FILE_UNSUPPORTED",
+    pickle(dict(text("model"), named(), text("args"), global("argparse", "Namespace"))), "argparse.Namespace"],
+  ["a pickle that calls a type of storage", "FILE_CORRUPT",
+    pickle(global("torch", "FloatStorage"), tuple(long(3)), "R")],
   ["an opcode that weights never use", "FILE_UNSUPPORTED", pickle("I12\n"), "73"],
   ["a list that contains itself", "FILE_CORRUPT", pickle("]q\x00h\x00a"), "cycle"],
-  ["a dictionary that contains itself through a tuple", "FILE_CORRUPT", pickle("}q\x00", text("a"), "h\x00\x85s"), "cycle"],
+  ["a dictionary that contains itself through a tuple", "FILE_CORRUPT", pickle("}q\x00", text("a"), "h\x00\x85s"),
+    "cycle"],
   ["a dictionary whose attributes contain it", "FILE_CORRUPT", pickle("}q\x00}", text("a"), "h\x00sb"), "cycle"],
   ["a nesting of 10,000 lists", "FILE_UNSUPPORTED", pickle("]".repeat(10_000), "a".repeat(9_999)), "nested"],
   ["a million values", "FILE_UNSUPPORTED", pickle("(", Buffer.alloc(1_000_000, "N"), "l")],
   ["a million marks", "FILE_UNSUPPORTED", pickle(Buffer.alloc(1_000_000, "("))],
   ["lists of lists of lists that would unfold to 10^30", "FILE_UNSUPPORTED",
-    pickle("]q\x00", ...Array.from({ length: 30 }, (_, level) => bytes("](", ...Array<Buffer>(10).fill(bytes("h", level)), "eq", level + 1))), "dictionary of named tensors"],
+    pickle("]q\x00",
+      ...Array.from({ length: 30 },
+        (_, level) => bytes("](", ...Array<Buffer>(10).fill(bytes("h", level)), "eq", level + 1))),
+    "dictionary of named tensors"],
   ["a memo entry at an unreachable index", "FILE_UNSUPPORTED", pickle("Nr", u32(0xfffffff0))],
   ["a value that was never stored in the memo", "FILE_CORRUPT", pickle("h\x05")],
   ["a stack that is empty", "FILE_CORRUPT", pickle("R")],
@@ -48,12 +59,16 @@ const PICKLES: readonly (readonly [what: string, code: ErrorCode, content: Buffe
   ["a shape whose size overflows", "FILE_CORRUPT", pickle(named({ shape: [2n ** 62n, 8n], strides: [0, 0] }))],
   ["strides whose reach overflows", "FILE_CORRUPT", pickle(named({ shape: [3, 3], strides: [2n ** 62n, 2n ** 62n] }))],
   ["other than one stride for each dimension", "FILE_CORRUPT", pickle(named({ shape: [3], strides: [1, 1] }))],
-  ["a shape of a hundred dimensions", "FILE_CORRUPT", pickle(named({ shape: Array<number>(100).fill(1), strides: Array<number>(100).fill(1) }))],
-  ["three elements repeated 2^50 times", "FILE_UNSUPPORTED", pickle(named({ shape: [2n ** 50n, 3n], strides: [0, 1] })), "contiguous"],
+  ["a shape of a hundred dimensions", "FILE_CORRUPT",
+    pickle(named({ shape: Array<number>(100).fill(1), strides: Array<number>(100).fill(1) }))],
+  ["three elements repeated 2^50 times", "FILE_UNSUPPORTED", pickle(named({ shape: [2n ** 50n, 3n], strides: [0, 1] })),
+    "contiguous"],
   ["a storage of 2^60 elements", "FILE_CORRUPT", pickle(named({ elements: 2n ** 60n, shape: [2n ** 60n] }))],
   ["a storage whose bytes overflow", "FILE_CORRUPT", pickle(named({ elements: 2n ** 62n, shape: [2n ** 62n] }))],
-  ["a storage with two sizes", "FILE_CORRUPT", pickle(dict(text("a"), tensor(), text("b"), tensor({ elements: 2, shape: [2] })))],
-  ["an unknown element type", "FILE_UNSUPPORTED", pickle(named({ type: "ComplexFloatStorage" })), "torch.ComplexFloatStorage"],
+  ["a storage with two sizes", "FILE_CORRUPT",
+    pickle(dict(text("a"), tensor(), text("b"), tensor({ elements: 2, shape: [2] })))],
+  ["an unknown element type", "FILE_UNSUPPORTED", pickle(named({ type: "ComplexFloatStorage" })),
+    "torch.ComplexFloatStorage"],
 ];
 
 /** Defects of the archive around a valid pickle. */
@@ -63,25 +78,34 @@ function archives(): HostileFile[] {
   const storage = { name: "archive/data/0", content: new Uint8Array(12) };
   const whole = zip([record, storage]);
   const zip64 = (position: bigint, records: bigint): Buffer => {
-    const end = bytes("PK\x06\x06", u64(44), u32(0), u32(0), u32(0), u64(records), u64(records), u64(2n ** 60n), u64(position));
-    return bytes(whole.subarray(0, -22), end, "PK\x06\x07", u32(0), u64(whole.length - 22), u32(1), whole.subarray(-22));
+    const end = bytes("PK\x06\x06", u64(44), u32(0), u32(0), u32(0), u64(records), u64(records), u64(2n ** 60n),
+      u64(position));
+    return bytes(whole.subarray(0, -22), end, "PK\x06\x07", u32(0), u64(whole.length - 22), u32(1),
+      whole.subarray(-22));
   };
   return [
-    { what: "a zip bomb", code: "FILE_UNSUPPORTED", content: zip([{ ...record, method: 8 }, storage]), says: "compressed" },
-    { what: "an encrypted record", code: "FILE_UNSUPPORTED", content: zip([{ ...record, flags: 1 }, storage]), says: "encrypted" },
-    { what: "records that overlap", code: "FILE_CORRUPT", content: zip([{ ...record, size: good.length + 40 }, storage]), says: "overlap" },
-    { what: "one record at the offset of another", code: "FILE_CORRUPT", content: zip([record, { ...storage, offset: 0 }]) },
+    { what: "a zip bomb", code: "FILE_UNSUPPORTED", content: zip([{ ...record, method: 8 }, storage]),
+      says: "compressed" },
+    { what: "an encrypted record", code: "FILE_UNSUPPORTED", content: zip([{ ...record, flags: 1 }, storage]),
+      says: "encrypted" },
+    { what: "records that overlap", code: "FILE_CORRUPT",
+      content: zip([{ ...record, size: good.length + 40 }, storage]), says: "overlap" },
+    { what: "one record at the offset of another", code: "FILE_CORRUPT",
+      content: zip([record, { ...storage, offset: 0 }]) },
     { what: "a duplicate record", code: "FILE_CORRUPT", content: zip([record, storage, storage]) },
     { what: "a record of 4 GiB", code: "FILE_CORRUPT", content: zip([record, { ...storage, size: 0xfffffffe }]) },
-    { what: "a record that begins beyond the file", code: "FILE_CORRUPT", content: zip([record, { ...storage, offset: 0x7fffffff }]) },
+    { what: "a record that begins beyond the file", code: "FILE_CORRUPT",
+      content: zip([record, { ...storage, offset: 0x7fffffff }]) },
     { what: "60,000 missing records", code: "FILE_CORRUPT", content: zip([record, storage], { count: 60_000 }) },
     { what: "a directory of 2^60 bytes in zip64", code: "FILE_CORRUPT", content: zip64(0n, 2n) },
     { what: "2^60 records in zip64", code: "FILE_CORRUPT", content: zip64(2n ** 60n, 2n ** 60n) },
     { what: "a pickle that does not end", code: "FILE_CORRUPT", content: archive(good.subarray(0, -1)) },
     { what: "a missing storage", code: "FILE_CORRUPT", content: archive(good, {}), says: "data/0" },
     { what: "a storage that is too short", code: "FILE_CORRUPT", content: archive(good, { 0: new Uint8Array(11) }) },
-    { what: "an archive of something else", code: "FILE_UNSUPPORTED", content: zip([{ name: "letter.txt", content: Buffer.from("dear reader") }]), says: "data.pkl" },
-    { what: "big-endian numbers", code: "FILE_UNSUPPORTED", content: zip([record, storage, { name: "archive/byteorder", content: Buffer.from("big") }]), says: "big-endian" },
+    { what: "an archive of something else", code: "FILE_UNSUPPORTED",
+      content: zip([{ name: "letter.txt", content: Buffer.from("dear reader") }]), says: "data.pkl" },
+    { what: "big-endian numbers", code: "FILE_UNSUPPORTED",
+      content: zip([record, storage, { name: "archive/byteorder", content: Buffer.from("big") }]), says: "big-endian" },
     { what: "an archive cut in half", code: "FILE_CORRUPT", content: whole.subarray(0, whole.length / 2) },
     { what: "an archive without its last byte", code: "FILE_CORRUPT", content: whole.subarray(0, -1) },
   ];
@@ -92,37 +116,54 @@ function streams(): HostileFile[] {
   const good = pickle(named());
   const values = new Uint8Array(12);
   return [
-    { what: "a pickle that torch.save did not write", code: "FILE_UNSUPPORTED", content: pickle(dict(text("a"), "K\x01")), says: "torch.save" },
-    { what: "another magic number", code: "FILE_UNSUPPORTED", content: legacy(good, { magic: bytes(0x8a, 10, Buffer.alloc(10, 1)) }) },
-    { what: "a big-endian stream", code: "FILE_UNSUPPORTED", content: legacy(good, { little: false }), says: "big-endian" },
+    { what: "a pickle that torch.save did not write", code: "FILE_UNSUPPORTED",
+      content: pickle(dict(text("a"), "K\x01")), says: "torch.save" },
+    { what: "another magic number", code: "FILE_UNSUPPORTED",
+      content: legacy(good, { magic: bytes(0x8a, 10, Buffer.alloc(10, 1)) }) },
+    { what: "a big-endian stream", code: "FILE_UNSUPPORTED", content: legacy(good, { little: false }),
+      says: "big-endian" },
     { what: "a listed storage without a tensor", code: "FILE_CORRUPT", content: legacy(good, { keys: ["0", "1"] }) },
-    { what: "a storage listed twice", code: "FILE_CORRUPT", content: legacy(pickle(dict(text("a"), tensor(), text("b"), tensor({ key: "1" }))), { keys: ["0", "0"] }) },
+    { what: "a storage listed twice", code: "FILE_CORRUPT",
+      content: legacy(pickle(dict(text("a"), tensor(), text("b"), tensor({ key: "1" }))), { keys: ["0", "0"] }) },
     { what: "an unlisted storage", code: "FILE_CORRUPT", content: legacy(good, { keys: [] }) },
-    { what: "a storage that claims 2^60 elements", code: "FILE_CORRUPT", content: legacy(good, { storages: [{ elements: 2n ** 60n, values }] }) },
+    { what: "a storage that claims 2^60 elements", code: "FILE_CORRUPT",
+      content: legacy(good, { storages: [{ elements: 2n ** 60n, values }] }) },
     { what: "a truncated storage", code: "FILE_CORRUPT", content: legacy(good).subarray(0, -1) },
     { what: "a stream truncated after its pickles", code: "FILE_CORRUPT", content: legacy(good, { storages: [] }) },
-    { what: "a view beyond its storage", code: "FILE_CORRUPT", content: legacy(pickle(named({ shape: [2], view: tuple(text("1"), "K\x02", "K\x02") }))) },
-    { what: "a tar archive of 2017", code: "FILE_UNSUPPORTED", content: bytes("storages", Buffer.alloc(249), "ustar\x00", Buffer.alloc(300)), says: "tar" },
+    { what: "a view beyond its storage", code: "FILE_CORRUPT",
+      content: legacy(pickle(named({ shape: [2], view: tuple(text("1"), "K\x02", "K\x02") }))) },
+    { what: "a tar archive of 2017", code: "FILE_UNSUPPORTED",
+      content: bytes("storages", Buffer.alloc(249), "ustar\x00", Buffer.alloc(300)), says: "tar" },
   ];
 }
 
 function safetensors(): HostileFile[] {
-  const entry = (shape: number[], begin: number, end: number): object => ({ dtype: "F32", shape, data_offsets: [begin, end] });
+  const entry = (shape: number[], begin: number, end: number): object => ({ dtype: "F32", shape,
+    data_offsets: [begin, end] });
   return [
     { what: "a header of 2^60 bytes", code: "FILE_CORRUPT", content: bytes(u64(2n ** 60n), "{}", Buffer.alloc(100)) },
-    { what: "a header of 4 GiB less one byte", code: "FILE_CORRUPT", content: bytes(u64(0xffffffff), "{}", Buffer.alloc(100)) },
-    { what: "overlapping tensors", code: "FILE_CORRUPT", content: buildSafetensors({ a: entry([2], 0, 8), b: entry([2], 4, 12) }, 12) },
+    { what: "a header of 4 GiB less one byte", code: "FILE_CORRUPT",
+      content: bytes(u64(0xffffffff), "{}", Buffer.alloc(100)) },
+    { what: "overlapping tensors", code: "FILE_CORRUPT",
+      content: buildSafetensors({ a: entry([2], 0, 8), b: entry([2], 4, 12) }, 12) },
     { what: "a length of -1", code: "FILE_CORRUPT", content: buildSafetensors({ a: entry([-1], 0, 4) }, 4) },
-    { what: "no elements in a shape that overflows", code: "FILE_CORRUPT", content: buildSafetensors('{"a":{"dtype":"F32","shape":[4611686018427387904,4611686018427387904,0],"data_offsets":[0,0]}}', 0) },
-    { what: "a header of nothing but names", code: "FILE_CORRUPT", content: buildSafetensors(`{${'"a":'.repeat(1_000_000)}`, 0) },
-    { what: "a name that is not UTF-8", code: "FILE_CORRUPT", content: bytes(u64(14), '{"', 0xc3, 0x28, '":{}}      '.slice(0, 10)) },
+    { what: "no elements in a shape that overflows", code: "FILE_CORRUPT", content: buildSafetensors(
+      '{"a":{"dtype":"F32","shape":[4611686018427387904,4611686018427387904,0],"data_offsets":[0,0]}}',
+      0,
+    ) },
+    { what: "a header of nothing but names", code: "FILE_CORRUPT",
+      content: buildSafetensors(`{${'"a":'.repeat(1_000_000)}`, 0) },
+    { what: "a name that is not UTF-8", code: "FILE_CORRUPT",
+      content: bytes(u64(14), '{"', 0xc3, 0x28, '":{}}      '.slice(0, 10)) },
   ];
 }
 
 export const HOSTILE_FILES: readonly HostileFile[] = [
   ...PICKLES.flatMap(([what, code, content, says]) => [
     { what: `${what}, in an archive`, code, content: archive(content), ...(says === undefined ? {} : { says }) },
-    { what: `${what}, in a stream`, code, content: content.includes("storage") ? legacy(content) : legacy(content, { keys: [], storages: [] }), ...(says === undefined ? {} : { says }) },
+    { what: `${what}, in a stream`, code,
+      content: content.includes("storage") ? legacy(content) : legacy(content, { keys: [], storages: [] }),
+      ...(says === undefined ? {} : { says }) },
   ]),
   ...archives(),
   ...streams(),

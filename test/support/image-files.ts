@@ -32,7 +32,8 @@ export async function writeFiles(root: string, files: Readonly<Record<string, Ui
 /**
  * Creates a folder in ImageNet's layout: per class, the given number of JPEGs of mixed sizes in `train` and in `val`.
  */
-export async function writeImageFolder(root: string, classes: Readonly<Record<string, { train: number; val: number }>>): Promise<void> {
+export async function writeImageFolder(root: string,
+  classes: Readonly<Record<string, { train: number; val: number }>>): Promise<void> {
   let seed = 0;
   for (const [name, counts] of Object.entries(classes)) {
     for (const split of ["train", "val"] as const) {

@@ -7,7 +7,10 @@ import { valuesOf } from "./numeric.js";
 /** A map `[N, C, H, W]`. */
 export class FeatureMap {
   constructor(
-    readonly n: number, readonly c: number, readonly h: number, readonly w: number,
+    readonly n: number,
+    readonly c: number,
+    readonly h: number,
+    readonly w: number,
     readonly values = new Float64Array(n * c * h * w),
   ) {}
 
@@ -17,7 +20,8 @@ export class FeatureMap {
   }
 
   /** Built element by element. */
-  static from(n: number, c: number, h: number, w: number, at: (n: number, c: number, y: number, x: number) => number): FeatureMap {
+  static from(n: number, c: number, h: number, w: number,
+    at: (n: number, c: number, y: number, x: number) => number): FeatureMap {
     const map = new FeatureMap(n, c, h, w);
     for (let index = 0; index < map.values.length; index++) {
       const row = Math.floor(index / w);
@@ -49,7 +53,8 @@ export function convolve(x: FeatureMap, weight: FeatureMap, bias?: readonly numb
     let sum = bias?.[out] ?? 0;
     for (let c = 0; c < x.c; c++) {
       for (let dy = -reach; dy <= reach; dy++) {
-        for (let dx = -reach; dx <= reach; dx++) sum += weight.at(out, c, dy + reach, dx + reach) * x.at(n, c, y + dy, column + dx);
+        for (let dx = -reach; dx <= reach; dx++)
+          sum += weight.at(out, c, dy + reach, dx + reach) * x.at(n, c, y + dy, column + dx);
       }
     }
     return sum;
@@ -57,33 +62,39 @@ export function convolve(x: FeatureMap, weight: FeatureMap, bias?: readonly numb
 }
 
 /** Batch normalization with the statistics of the batch itself. */
-export function normalizeBatch(x: FeatureMap, scale: readonly number[], shift: readonly number[], epsilon = 1e-5): FeatureMap {
+export function normalizeBatch(x: FeatureMap, scale: readonly number[], shift: readonly number[],
+  epsilon = 1e-5): FeatureMap {
   const pixels = x.h * x.w;
   const channelOf = (index: number): number => Math.floor(index / pixels) % x.c;
   const mean = new Array<number>(x.c).fill(0);
   const variance = new Array<number>(x.c).fill(0);
   for (const [i, value] of x.values.entries()) mean[channelOf(i)]! += value / (x.n * pixels);
-  for (const [i, value] of x.values.entries()) variance[channelOf(i)]! += (value - mean[channelOf(i)]!) ** 2 / (x.n * pixels);
-  return FeatureMap.from(x.n, x.c, x.h, x.w, (n, c, y, column) =>
-    ((x.at(n, c, y, column) - mean[c]!) / Math.sqrt(variance[c]! + epsilon)) * scale[c]! + shift[c]!);
+  for (const [i, value] of x.values.entries())
+    variance[channelOf(i)]! += (value - mean[channelOf(i)]!) ** 2 / (x.n * pixels);
+  return FeatureMap.from(x.n, x.c, x.h, x.w,
+    (n, c, y, column) =>
+      ((x.at(n, c, y, column) - mean[c]!) / Math.sqrt(variance[c]! + epsilon)) * scale[c]! + shift[c]!);
 }
 
 /** Each pixel takes the value of the pixel of `x` that contains its corner. */
 export function resizeNearest(x: FeatureMap, h: number, w: number): FeatureMap {
-  return FeatureMap.from(x.n, x.c, h, w, (n, c, y, column) => x.at(n, c, Math.floor((y * x.h) / h), Math.floor((column * x.w) / w)));
+  return FeatureMap.from(x.n, x.c, h, w,
+    (n, c, y, column) => x.at(n, c, Math.floor((y * x.h) / h), Math.floor((column * x.w) / w)));
 }
 
 /** Concatenates the channels. */
 export function concatenate(a: FeatureMap, b: FeatureMap): FeatureMap {
-  return FeatureMap.from(a.n, a.c + b.c, a.h, a.w, (n, c, y, x) => (c < a.c ? a.at(n, c, y, x) : b.at(n, c - a.c, y, x)));
+  return FeatureMap.from(a.n, a.c + b.c, a.h, a.w,
+    (n, c, y, x) => (c < a.c ? a.at(n, c, y, x) : b.at(n, c - a.c, y, x)));
 }
 
 /**
  * Means over `cells` × `cells` parts that cover the map; parts share rows and columns if it does not divide evenly.
  */
 export function averageCells(x: FeatureMap, cells: number): FeatureMap {
-  const range = (cell: number, length: number): [number, number] =>
-    [Math.floor((cell * length) / cells), Math.ceil(((cell + 1) * length) / cells)];
+  const range = (cell: number,
+    length: number): [number, number] => [Math.floor((cell * length) / cells),
+    Math.ceil(((cell + 1) * length) / cells)];
   return FeatureMap.from(x.n, x.c, cells, cells, (n, c, i, j) => {
     const [top, bottom] = range(i, x.h);
     const [left, right] = range(j, x.w);

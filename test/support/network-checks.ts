@@ -9,18 +9,22 @@ import { largestOf, meanOf, rmsOf, valuesOf } from "./numeric.js";
 export const ODD_SIZES = [[32, 32], [24, 40], [33, 47], [9, 6], [5, 3], [1, 7], [1, 1]] as const;
 
 /** Compares the feature specs of a network with the shapes of its real features. */
-export async function expectSpecsOfRealFeatures(name: string, [height, width]: readonly [number, number]): Promise<void> {
+export async function expectSpecsOfRealFeatures(name: string,
+  [height, width]: readonly [number, number]): Promise<void> {
   using model = await createModel(name, { numClasses: 3 });
   const { features } = await model.forward(goldenImages(2, [height, width]), { features: true });
   const specs = model.featureSpecs(height, width).map((spec) => {
     const shape = [2, spec.channels, spec.height, spec.width];
     return { name: spec.name, before: shape, after: shape };
   });
-  expect(specs).to.deep.equal(features.map(({ name, before, after }) => ({ name, before: before.shape, after: after.shape })));
+  expect(specs).to.deep.equal(
+    features.map(({ name, before, after }) => ({ name, before: before.shape, after: after.shape })),
+  );
 }
 
 /** A filled network's features, the stages separate from the pool. */
-export async function featuresOf(name: string, size: readonly [number, number]): Promise<{ stages: readonly StageFeature[]; pool: StageFeature }> {
+export async function featuresOf(name: string,
+  size: readonly [number, number]): Promise<{ stages: readonly StageFeature[]; pool: StageFeature }> {
   using model = await filledModel(name, 10);
   const { features } = await model.forward(goldenImages(2, size), { features: true });
   expect(features.at(-1)!.name).to.equal("pool");
@@ -61,7 +65,9 @@ export function expectNormal(values: readonly number[], sigma: number, what: str
   expect(Math.abs(meanOf(values)), `${what}: mean`).to.be.below((ERRORS * sigma) / Math.sqrt(count));
   expect(Math.abs(rmsOf(values) / sigma - 1), `${what}: spread`).to.be.below(ERRORS / Math.sqrt(2 * count));
   const inside = values.filter((value) => Math.abs(value) < sigma).length / count;
-  expect(Math.abs(inside - 0.6827), `${what}: share within one sigma`).to.be.below(ERRORS * Math.sqrt((0.6827 * 0.3173) / count));
+  expect(Math.abs(inside - 0.6827), `${what}: share within one sigma`).to.be.below(
+    ERRORS * Math.sqrt((0.6827 * 0.3173) / count),
+  );
   if (count > 9000) expect(largestOf(values), `${what}: tail`).to.be.above(3 * sigma);
 }
 
@@ -79,7 +85,9 @@ export function expectUniform(values: readonly number[], bound: number, what: st
   const sigma = bound / Math.sqrt(3);
   expect(Math.abs(meanOf(values)), `${what}: mean`).to.be.below((ERRORS * sigma) / Math.sqrt(count));
   // The square of a uniform value has a relative deviation of √(4/5); half of it is the root's.
-  expect(Math.abs(rmsOf(values) / sigma - 1), `${what}: spread`).to.be.below((ERRORS * Math.sqrt(0.8)) / (2 * Math.sqrt(count)));
+  expect(Math.abs(rmsOf(values) / sigma - 1), `${what}: spread`).to.be.below(
+    (ERRORS * Math.sqrt(0.8)) / (2 * Math.sqrt(count)),
+  );
 }
 
 /** Compares every convolution and linear layer of a state dict with PyTorch's default: U(±1 / √fan_in). */
@@ -102,9 +110,12 @@ export async function expectTorchDefault(name: string): Promise<void> {
  */
 export async function expectFreshNorms(name: string): Promise<number> {
   using model = await createModel(name, { seed: 1 });
-  const START: Readonly<Record<string, number>> = { weight: 1, bias: 0, running_mean: 0, running_var: 1, num_batches_tracked: 0 };
+  const START: Readonly<Record<string, number>> = { weight: 1, bias: 0, running_mean: 0, running_var: 1,
+    num_batches_tracked: 0 };
   const state = await model.stateDict();
-  const norms = Object.keys(state).filter((entry) => entry.endsWith(".running_mean")).map((entry) => entry.replace(/\.running_mean$/, ""));
+  const norms = Object.keys(state).filter((entry) => entry.endsWith(".running_mean")).map((entry) =>
+    entry.replace(/\.running_mean$/, "")
+  );
   for (const norm of norms) {
     for (const [part, want] of Object.entries(START)) {
       expect(valuesOf(state[`${norm}.${part}`]!).every((value) => value === want), `${norm}.${part}`).to.equal(true);

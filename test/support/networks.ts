@@ -6,7 +6,8 @@ import { filled } from "./deterministic.js";
 import { FeatureMap } from "./maps.js";
 
 /** A network of the registry, filled. */
-export async function filledModel(name: string, numClasses: number, prefix = "", dtype: ModelDType = "float64"): Promise<Model> {
+export async function filledModel(name: string, numClasses: number, prefix = "",
+  dtype: ModelDType = "float64"): Promise<Model> {
   const model = await createModel(name, { numClasses, dtype });
   await model.loadStateDict(filled(await model.stateDict(), prefix));
   return model;
@@ -27,7 +28,11 @@ export interface PairOptions {
 
 /** A filled teacher and student with a filled method between them. */
 export async function filledDistiller({
-  teacher = "resnet8", student = "resnet8", numClasses = 10, method = {}, dtype = "float64",
+  teacher = "resnet8",
+  student = "resnet8",
+  numClasses = 10,
+  method = {},
+  dtype = "float64",
 }: PairOptions = {}): Promise<Distiller> {
   const distiller = await createDistiller({
     teacher: await filledModel(teacher, numClasses, "teacher.", dtype),
@@ -39,19 +44,23 @@ export async function filledDistiller({
 }
 
 /** Sets entries to one value each, or to the listed values. */
-export async function setEntries(part: Model | Distiller, values: Readonly<Record<string, number | readonly number[]>>): Promise<void> {
+export async function setEntries(part: Model | Distiller,
+  values: Readonly<Record<string, number | readonly number[]>>): Promise<void> {
   const state = await part.stateDict();
   const chosen = Object.entries(values).map(([name, value]): [string, Tensor] => {
     const { shape } = state[name]!;
     const count = shape.reduce((a, b) => a * b, 1);
-    return [name, Tensor.from(typeof value === "number" ? new Float64Array(count).fill(value) : Float64Array.from(value), shape)];
+    return [name,
+      Tensor.from(typeof value === "number" ? new Float64Array(count).fill(value) : Float64Array.from(value), shape)];
   });
   await part.loadStateDict(Object.fromEntries(chosen), { strict: false });
 }
 
 /** Makes every map of a CIFAR ResNet 0 by removing the scale and shift of all normalizations. */
 export async function silence(model: Model): Promise<void> {
-  const norms = Object.keys(await model.stateDict()).filter((name) => /(bn\d|downsample\.1)\.(weight|bias)$/.test(name));
+  const norms = Object.keys(await model.stateDict()).filter((name) =>
+    /(bn\d|downsample\.1)\.(weight|bias)$/.test(name)
+  );
   await setEntries(model, Object.fromEntries(norms.map((name) => [name, 0])));
 }
 
@@ -65,11 +74,14 @@ export async function setLogits(model: Model, logits: readonly number[]): Promis
  * shallow to deep.
  */
 export async function mapsOf(
-  { student, teacher }: Distiller, images: Tensor, { studentFeatures = "after", teacherFeatures = "before" }: ReviewOptions = {},
+  { student, teacher }: Distiller,
+  images: Tensor,
+  { studentFeatures = "after", teacherFeatures = "before" }: ReviewOptions = {},
 ): Promise<{ student: FeatureMap[]; teacher: FeatureMap[] }> {
   // Train mode does not change the student's parameters and normalizes with batch statistics, so every pass gives the
   // same maps.
-  const of = { student: await student.forward(images, { features: true, mode: "train" }), teacher: await teacher.forward(images, { features: true }) };
+  const of = { student: await student.forward(images, { features: true, mode: "train" }),
+    teacher: await teacher.forward(images, { features: true }) };
   return {
     student: of.student.features.map((feature) => FeatureMap.of(feature[studentFeatures])),
     teacher: of.teacher.features.map((feature) => FeatureMap.of(feature[teacherFeatures])),

@@ -42,7 +42,8 @@ export function distance(got: readonly number[], want: readonly number[]): numbe
 export function expectNear(got: number, want: number, tolerance: number, what: string, scale = 0): void {
   const deviation = Math.abs(got - want) / Math.max(Math.abs(want), scale, Number.MIN_VALUE);
   // Written so that NaN fails.
-  if (!(deviation <= tolerance)) expect.fail(`${what}: expected ${want} within ${tolerance} (relative), received ${got} (${deviation})`);
+  if (!(deviation <= tolerance))
+    expect.fail(`${what}: expected ${want} within ${tolerance} (relative), received ${got} (${deviation})`);
 }
 
 /** Compares two lists, each difference relative to the wanted list's root mean square. */

@@ -19,10 +19,15 @@ export function parseSafetensors(file: Uint8Array): Parsed {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const headerBytes = Number(view.getBigUint64(0, true));
   const text = new TextDecoder("utf-8", { fatal: true }).decode(file.subarray(8, 8 + headerBytes));
-  const { __metadata__: metadata, ...entries } = JSON.parse(text) as Record<string, Entry> & { __metadata__?: Record<string, string> };
+  const { __metadata__: metadata, ...entries } = JSON.parse(text) as Record<string, Entry> & {
+    __metadata__?: Record<string, string>;
+  };
   const body = file.subarray(8 + headerBytes);
-  const data = Object.fromEntries(Object.entries(entries).map(([name, { data_offsets: [begin, end] }]) =>
-    [name, Uint8Array.from(body.subarray(begin, end))]));
+  const data = Object.fromEntries(
+    Object.entries(entries).map((
+      [name, { data_offsets: [begin, end] }],
+    ) => [name, Uint8Array.from(body.subarray(begin, end))]),
+  );
   return { headerBytes, metadata, entries, data };
 }
 

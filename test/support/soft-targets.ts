@@ -23,13 +23,18 @@ export function divergence(p: readonly number[], q: readonly number[]): number {
 /** Hinton's loss of a batch. */
 export function referenceKd(student: Tensor, teacher: Tensor, temperature: number): number {
   const teachers = rowsOf(teacher);
-  const losses = rowsOf(student).map((row, i) => divergence(soften(teachers[i]!, temperature), soften(row, temperature)));
+  const losses = rowsOf(student).map((row, i) =>
+    divergence(soften(teachers[i]!, temperature), soften(row, temperature))
+  );
   return temperature ** 2 * meanOf(losses);
 }
 
 /** The two parts of the decoupled loss of a batch, without their weights and the square of the temperature. */
 export function referenceDkd(
-  student: Tensor, teacher: Tensor, labels: readonly number[], temperature: number,
+  student: Tensor,
+  teacher: Tensor,
+  labels: readonly number[],
+  temperature: number,
 ): { readonly tckd: number; readonly nckd: number } {
   const decoupled = (logits: readonly number[], label: number): { target: number[]; others: number[] } => {
     const p = soften(logits, temperature);

@@ -13,7 +13,10 @@ export const CLASSIFICATION: TaskInfo = {
   trainingMetric: "top1",
 };
 
-/** A task of tests, of which the package knows nothing: several losses, no percentages, and the lowest error is the best. */
+/**
+ * A task of tests, of which the package knows nothing: several losses, no percentages, and the lowest error is the
+ * best.
+ */
 export const REGRESSION: TaskInfo = {
   name: "regression",
   losses: [{ name: "squaredError", label: "mse" }, { name: "penalty", label: "penalty" }],

@@ -28,7 +28,7 @@ function anchorsOf(path: string): Set<string> {
     if (heading === undefined) continue;
     const text = heading.replace(/!?\[([^\]]*)\]\([^)]*\)/g, "$1");
     const anchor = text.toLowerCase().replace(/[^\p{L}\p{N}\p{M}\p{Pc} -]/gu, "").replaceAll(" ", "-");
-    for (let count = 0, name = anchor; ; name = `${anchor}-${++count}`) {
+    for (let count = 0, name = anchor;; name = `${anchor}-${++count}`) {
       if (anchors.has(name)) continue;
       anchors.add(name);
       break;
@@ -62,7 +62,8 @@ describe("links in Markdown files", () => {
 
   it("lead to files and headings that exist", () => {
     // Files that git does not know yet count as well, so that a new page is checked before its commit.
-    const listed = execFileSync("git", ["-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"], { encoding: "utf8" });
+    const listed = execFileSync("git", ["-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard",
+      "*.md"], { encoding: "utf8" });
     const files = listed.split("\0").filter((name) => name !== "" && existsSync(join(root, name)));
     expect(files).to.include.members(["README.md", "CONTRIBUTING.md", "docs/runs.md", "bench/results/README.md"]);
     expect(files.flatMap((file) => linksOf(join(root, file)))).to.have.length.above(50);
@@ -71,16 +72,26 @@ describe("links in Markdown files", () => {
 
   it("are reported when the file or the anchor is missing", () => {
     mkdirSync(join(directory(), "docs"));
-    writeFileSync(join(directory(), "docs/other.md"), "# Other page\n\n```sh\n# not a heading\n```\n\n## Effects of `x`, exactly\n\n## Twice\n\n## Twice\n");
+    writeFileSync(join(directory(), "docs/other.md"),
+      "# Other page\n\n```sh\n# not a heading\n```\n\n## Effects of `x`, exactly\n\n## Twice\n\n## Twice\n");
     writeFileSync(join(directory(), "page.md"), [
       "[file](docs/other.md) [anchor](docs/other.md#effects-of-x-exactly) [second](docs/other.md#twice-1)",
       "[own](#page) [web](https://example.com/none.md)",
       "![picture](docs/none.png) [file](none.md) [anchor](docs/other.md#not-a-heading) [third](docs/other.md#twice-2) [own](#none)",
-      "`[code](none.md)`", "```", "[code](none.md)", "```", "# Page", "[reference]: missing.md",
+      "`[code](none.md)`",
+      "```",
+      "[code](none.md)",
+      "```",
+      "# Page",
+      "[reference]: missing.md",
     ].join("\n"));
     expect(brokenLinks(directory(), ["page.md"])).to.deep.equal([
-      "page.md: docs/none.png", "page.md: none.md", "page.md: docs/other.md#not-a-heading", "page.md: docs/other.md#twice-2",
-      "page.md: #none", "page.md: missing.md",
+      "page.md: docs/none.png",
+      "page.md: none.md",
+      "page.md: docs/other.md#not-a-heading",
+      "page.md: docs/other.md#twice-2",
+      "page.md: #none",
+      "page.md: missing.md",
     ]);
   });
 });

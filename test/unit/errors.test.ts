@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { createModel, ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, Tensor, type ErrorCode } from "../../lib/index.js";
+import { createModel, ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, Tensor,
+  type ErrorCode } from "../../lib/index.js";
 import { loadAddon } from "../../lib/install/load.js";
 import type { Addon } from "../../lib/native.js";
 
@@ -10,7 +11,9 @@ const core = (file: string): string => readFileSync(new URL(`../../native/core/$
 const spelled = (enumerator: string): string => enumerator.slice(1).replace(/(?<!^)[A-Z]/g, "_$&").toUpperCase();
 
 describe("error codes", () => {
-  const returned = [...core("base/error.cpp").matchAll(/case ErrorCode::(k\w+): return "(\w+)";/g)].map((match) => [match[1]!, match[2]!] as const);
+  const returned = [...core("base/error.cpp").matchAll(/case ErrorCode::(k\w+): return "(\w+)";/g)].map((match) =>
+    [match[1]!, match[2]!] as const
+  );
 
   it("of native code are all known to TypeScript", () => {
     expect(returned).to.have.length.above(10);
@@ -37,7 +40,8 @@ describe("ReviewKdError", () => {
     const cause = new Error("below");
     const error = new ReviewKdError("UNKNOWN_NAME", "expected a name", { valid: ["a", "b"], cause });
     expect(error).to.be.instanceOf(Error);
-    expect([error.name, error.code, error.message, error.valid, error.cause]).to.deep.equal(["ReviewKdError", "UNKNOWN_NAME", "expected a name", ["a", "b"], cause]);
+    expect([error.name, error.code, error.message, error.valid, error.cause]).to.deep.equal(["ReviewKdError",
+      "UNKNOWN_NAME", "expected a name", ["a", "b"], cause]);
     expect(String(error)).to.equal("ReviewKdError: expected a name");
   });
 
@@ -61,7 +65,7 @@ describe("ReviewKdError", () => {
     expect(() => Tensor.from(new Float32Array(2), [3])).to.throw(ReviewKdError).with.property("code", "SHAPE_MISMATCH");
   });
 
-  it("is the class of each copy of the package in a process", async () => {
+  it("is the class of each copy of the package in a process", () => {
     class Other extends Error {}
     const other = loadAddon().module as Addon;
     other.setErrorClass(Other as unknown as typeof ReviewKdError);
@@ -77,7 +81,8 @@ describe("ReviewKdError", () => {
     }
     expect(isReviewKdError(new ReviewKdError("ABORTED", ""))).to.equal(true);
     expect(isReviewKdError(new Foreign())).to.equal(true);
-    for (const other of [new Error("ABORTED"), { name: "ReviewKdError", code: "ABORTED" }, undefined, null, "ABORTED"]) {
+    for (const other of [new Error("ABORTED"), { name: "ReviewKdError", code: "ABORTED" }, undefined, null,
+      "ABORTED"]) {
       expect(isReviewKdError(other)).to.equal(false);
     }
   });

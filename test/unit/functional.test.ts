@@ -10,7 +10,8 @@ describe("hierarchicalContextLoss", () => {
     for (const dtype of ["float64", "float32", "bfloat16"] as const) {
       const values = new Float64Array(24).fill(1);
       const student = Tensor.from(values, [1, 2, 3, 4], { dtype });
-      const { loss, gradient } = await hierarchicalContextLoss(student, Tensor.from(new Float64Array(24), [1, 2, 3, 4], { dtype }));
+      const { loss, gradient } = await hierarchicalContextLoss(student,
+        Tensor.from(new Float64Array(24), [1, 2, 3, 4], { dtype }));
       expect(loss, dtype).to.be.closeTo(1, 1e-6); // float32's rounding
       expect(gradient.shape).to.deep.equal([1, 2, 3, 4]);
       expect(gradient.dtype).to.equal(dtype);
@@ -27,19 +28,30 @@ describe("hierarchicalContextLoss", () => {
 
   it("can run many times at once", async () => {
     const teacher = map(2, 2, 5, 5);
-    const losses = await Promise.all([1, 2, 3, 4].map(async (scale) =>
-      (await hierarchicalContextLoss(sequenceTensor("map", [2, 2, 5, 5], 4 + scale), teacher)).loss));
+    const losses = await Promise.all(
+      [1, 2, 3, 4].map(async (scale) =>
+        (await hierarchicalContextLoss(sequenceTensor("map", [2, 2, 5, 5], 4 + scale), teacher)).loss
+      ),
+    );
     // The difference grows with the scale, the loss with its square.
-    expect(losses.map((loss) => loss / losses[0]!).map((ratio) => Math.round(ratio * 1e9) / 1e9)).to.deep.equal([1, 4, 9, 16]);
+    expect(losses.map((loss) => loss / losses[0]!).map((ratio) => Math.round(ratio * 1e9) / 1e9)).to.deep.equal([1, 4,
+      9, 16]);
   });
 
   for (const [student, teacher] of [
-    [[1, 2, 4, 4], [1, 2, 4, 5]], [[1, 2, 4, 4], [1, 3, 4, 4]], [[1, 2, 4, 4], [2, 2, 4, 4]], [[2, 4, 4], [2, 4, 4]], [[], []],
+    [[1, 2, 4, 4], [1, 2, 4, 5]],
+    [[1, 2, 4, 4], [1, 3, 4, 4]],
+    [[1, 2, 4, 4], [2, 2, 4, 4]],
+    [[2, 4, 4], [2, 4, 4]],
+    [[], []],
   ] as const) {
     it(`refuses [${student.join(", ")}] against [${teacher.join(", ")}]`, async () => {
-      const { message } = await failureOf("SHAPE_MISMATCH", () => hierarchicalContextLoss(map(...student), map(...teacher)));
-      expect(message).to.equal("invalid maps for the hierarchical context loss: expected two with equal shape [N, C, H, W], "
-        + `received [${student.join(", ")}] and [${teacher.join(", ")}].`);
+      const { message } = await failureOf("SHAPE_MISMATCH", () =>
+        hierarchicalContextLoss(map(...student), map(...teacher)));
+      expect(message).to.equal(
+        "invalid maps for the hierarchical context loss: expected two with equal shape [N, C, H, W], "
+          + `received [${student.join(", ")}] and [${teacher.join(", ")}].`,
+      );
     });
   }
 

@@ -17,12 +17,14 @@ function importsOf(from: string): { from: string; name: string; isType: boolean 
   const source = ts.createSourceFile(from, readFileSync(from, "utf8"), ts.ScriptTarget.Latest);
   const found: { from: string; name: string; isType: boolean }[] = [];
   const visit = (node: ts.Node): void => {
-    if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier !== undefined && ts.isStringLiteral(node.moduleSpecifier)) {
+    if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier !== undefined &&
+      ts.isStringLiteral(node.moduleSpecifier)) {
       const isType = ts.isImportDeclaration(node) ? isTypeImport(node) : node.isTypeOnly;
       found.push({ from, name: node.moduleSpecifier.text, isType });
     } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
       const [specifier] = node.arguments;
-      if (specifier !== undefined && ts.isStringLiteral(specifier)) found.push({ from, name: specifier.text, isType: false });
+      if (specifier !== undefined && ts.isStringLiteral(specifier))
+        found.push({ from, name: specifier.text, isType: false });
     }
     ts.forEachChild(node, visit);
   };
@@ -34,7 +36,8 @@ function isTypeImport({ importClause }: ts.ImportDeclaration): boolean {
   if (importClause === undefined) return false;
   if (importClause.phaseModifier === ts.SyntaxKind.TypeKeyword) return true;
   const bindings = importClause.namedBindings;
-  return importClause.name === undefined && bindings !== undefined && ts.isNamedImports(bindings) && bindings.elements.every((element) => element.isTypeOnly);
+  return importClause.name === undefined && bindings !== undefined && ts.isNamedImports(bindings) &&
+    bindings.elements.every((element) => element.isTypeOnly);
 }
 
 function filesBelow(folder: string, pattern: RegExp): string[] {
@@ -59,13 +62,15 @@ describe("import rules of native", () => {
     tasks: ["base", "ops", "models", "data"],
     training: ["base", "ops", "models", "data", "distillation", "tasks"],
     checkpoint: ["base", "platform", "io", "formats", "ops", "models", "data", "distillation", "tasks", "training"],
-    binding: ["base", "platform", "io", "formats", "ops", "models", "data", "distillation", "tasks", "training", "checkpoint"],
+    binding: ["base", "platform", "io", "formats", "ops", "models", "data", "distillation", "tasks", "training",
+      "checkpoint"],
     cuda: ["ops"],
     // Part of no package: a CUDA runtime for tests on Linux, with the addon by which they talk to it.
     recording: ["ops", "cuda"],
     preload: ["platform"],
     // Nothing includes tests.
-    tests: ["base", "platform", "io", "formats", "ops", "models", "data", "distillation", "tasks", "training", "checkpoint", "cuda"],
+    tests: ["base", "platform", "io", "formats", "ops", "models", "data", "distillation", "tasks", "training",
+      "checkpoint", "cuda"],
   };
 
   const files = filesBelow("native", /\.(h|inl|cpp|cu|cuh)$/).filter((file) => file !== "native/core/pch.h");
@@ -80,12 +85,16 @@ describe("import rules of native", () => {
   }
 
   function resolveInclude(file: string, name: string): string | undefined {
-    return [join("native", name), join(dirname(file), name)].map((path) => normalize(path).replaceAll("\\", "/")).find((path) => text.has(path));
+    return [join("native", name), join(dirname(file), name)].map((path) => normalize(path).replaceAll("\\", "/")).find((
+      path,
+    ) => text.has(path));
   }
 
   const includes = [...text].flatMap(([from, source]) =>
-    [...source.matchAll(/^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]/gm)].map(([, quote, name = ""]) =>
-      ({ from, name, quote, to: resolveInclude(from, name) })));
+    [...source.matchAll(/^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]/gm)].map(([, quote, name = ""]) => ({ from, name,
+      quote, to: resolveInclude(from, name) })
+    )
+  );
 
   it("finds sources to look at", () => {
     expect(files).to.include("native/core/base/error.h");
@@ -106,13 +115,19 @@ describe("import rules of native", () => {
 
   it("has no cycle of folders, nor of modules: a header and its sources, whatever system they are for", () => {
     const edges = includes.flatMap(({ from, to }) => (to === undefined ? [] : [{ from, to }]));
-    const folders = edges.map(({ from, to }) => ({ from: layerOf(from), to: layerOf(to) })).filter(({ from, to }) => from !== to);
+    const folders = edges.map(({ from, to }) => ({ from: layerOf(from), to: layerOf(to) })).filter(({ from, to }) =>
+      from !== to
+    );
     expect(cyclesOf(folders)).to.deep.equal([]);
     // A header that is a part of another file, which alone includes it.
-    const moduleOf = (file: string): string => file.replace(/(?:_posix|_windows)?\.\w+$/, "").replace("cuda/launch_warps", "cuda/kernels");
-    const modules = edges.map(({ from, to }) => ({ from: moduleOf(from), to: moduleOf(to) })).filter(({ from, to }) => from !== to);
+    const moduleOf = (file: string): string =>
+      file.replace(/(?:_posix|_windows)?\.\w+$/, "").replace("cuda/launch_warps", "cuda/kernels");
+    const modules = edges.map(({ from, to }) => ({ from: moduleOf(from), to: moduleOf(to) })).filter(({ from, to }) =>
+      from !== to
+    );
     // The dispatch of an operation and its paths include each other, in the operation's folder.
-    const isOneOperation = (cycle: string): boolean => new Set(cycle.split(" -> ").map((module) => dirname(module))).size === 1 && cycle.startsWith("native/core/ops/");
+    const isOneOperation = (cycle: string): boolean =>
+      new Set(cycle.split(" -> ").map((module) => dirname(module))).size === 1 && cycle.startsWith("native/core/ops/");
     expect(cyclesOf(modules).filter((cycle) => !isOneOperation(cycle))).to.deep.equal([]);
   });
 
@@ -127,27 +142,36 @@ describe("import rules of native", () => {
   });
 
   it("includes napi.h in the binding and the small module that is loaded before it", () => {
-    const wrong = includes.filter(({ from, name }) => /^(napi|node_api|js_native_api|node|uv|v8)\b.*\.h$/.test(name) && !["binding", "preload", "recording"].includes(layerOf(from)));
+    const wrong = includes.filter(({ from, name }) =>
+      /^(napi|node_api|js_native_api|node|uv|v8)\b.*\.h$/.test(name) &&
+      !["binding", "preload", "recording"].includes(layerOf(from))
+    );
     expect(wrong.map(({ from, name }) => `${from} includes ${name}`)).to.deep.equal([]);
   });
 
   it("speaks to the system in the platform layer alone", () => {
-    const systems = /^(windows|winsock2|io|direct|process|dlfcn|unistd|fcntl|pthread|sched|dirent|poll|signal|sys\/.*|link|linux\/.*)\.h$/;
-    const headers = includes.filter(({ from, name }) => systems.test(name) && !["platform", "recording"].includes(layerOf(from)));
+    const systems =
+      /^(windows|winsock2|io|direct|process|dlfcn|unistd|fcntl|pthread|sched|dirent|poll|signal|sys\/.*|link|linux\/.*)\.h$/;
+    const headers = includes.filter(({ from, name }) =>
+      systems.test(name) && !["platform", "recording"].includes(layerOf(from))
+    );
     expect(headers.map(({ from, name }) => `${from} includes ${name}`)).to.deep.equal([]);
-    const asks = /^[ \t]*#[ \t]*(?:el)?if.*\b(?:_WIN32|_WIN64|WIN32|_MSC_VER|__MINGW32__|__linux__|__APPLE__|__unix__)\b/m;
+    const asks =
+      /^[ \t]*#[ \t]*(?:el)?if.*\b(?:_WIN32|_WIN64|WIN32|_MSC_VER|__MINGW32__|__linux__|__APPLE__|__unix__)\b/m;
     expect(files.filter((file) => layerOf(file) !== "platform" && asks.test(text.get(file) ?? ""))).to.deep.equal([]);
     expect(files.some((file) => asks.test(text.get(file) ?? ""))).to.equal(true);
   });
 
   it("gives each header of the platform layer a file for each system", () => {
-    const of = (system: string): string[] => files.filter((file) => file.endsWith(`_${system}.cpp`)).map((file) => file.replace(`_${system}.cpp`, ".h"));
+    const of = (system: string): string[] =>
+      files.filter((file) => file.endsWith(`_${system}.cpp`)).map((file) => file.replace(`_${system}.cpp`, ".h"));
     expect(of("windows")).to.include("native/core/platform/file.h").and.deep.equal(of("posix"));
     expect(of("windows").filter((header) => !text.has(header))).to.deep.equal([]);
   });
 
   it("guards each header with #pragma once", () => {
-    expect(files.filter((file) => /\.(h|cuh)$/.test(file) && !/^#pragma once$/m.test(text.get(file) ?? ""))).to.deep.equal([]);
+    expect(files.filter((file) => /\.(h|cuh)$/.test(file) && !/^#pragma once$/m.test(text.get(file) ?? ""))).to.deep
+      .equal([]);
   });
 });
 
@@ -179,7 +203,9 @@ describe("import rules of lib", () => {
   const imports = files.flatMap((from) => importsOf(from));
   const local: Import[] = imports
     .filter(({ name }) => name.startsWith("."))
-    .map(({ from, name, isType }) => ({ from, to: normalize(join(dirname(from), name)).replaceAll("\\", "/").replace(/\.js$/, ".ts"), isType }));
+    .map(({ from, name, isType }) => ({ from,
+      to: normalize(join(dirname(from), name)).replaceAll("\\", "/").replace(/\.js$/, ".ts"), isType })
+    );
 
   const show = (wrong: Import[]): string[] => wrong.map(({ from, to }) => `${from} imports ${to}`);
 
@@ -197,18 +223,24 @@ describe("import rules of lib", () => {
   });
 
   it("imports downwards only", () => {
-    const wrong = local.filter(({ from, to }) => layerOf(from) !== layerOf(to) && !(ALLOWED[layerOf(from)] ?? []).includes(layerOf(to)));
+    const wrong = local.filter(({ from, to }) =>
+      layerOf(from) !== layerOf(to) && !(ALLOWED[layerOf(from)] ?? []).includes(layerOf(to))
+    );
     expect(show(wrong)).to.deep.equal([]);
   });
 
   it("has no cycle of folders, and at run time none of files", () => {
-    const folders = local.map(({ from, to }) => ({ from: layerOf(from), to: layerOf(to) })).filter(({ from, to }) => from !== to);
+    const folders = local.map(({ from, to }) => ({ from: layerOf(from), to: layerOf(to) })).filter(({ from, to }) =>
+      from !== to
+    );
     expect(cyclesOf(folders)).to.deep.equal([]);
     expect(cyclesOf(local.filter(({ isType }) => !isType))).to.deep.equal([]);
   });
 
   it("finds a cycle where there is one", () => {
-    expect(cyclesOf([{ from: "a", to: "b" }, { from: "b", to: "c" }, { from: "c", to: "b" }])).to.deep.equal(["b -> c"]);
+    expect(cyclesOf([{ from: "a", to: "b" }, { from: "b", to: "c" }, { from: "c", to: "b" }])).to.deep.equal([
+      "b -> c",
+    ]);
   });
 
   it("never imports the package by its own name", () => {
@@ -217,7 +249,9 @@ describe("import rules of lib", () => {
 
   it("loads the addon in install alone", () => {
     const loads = /process\.dlopen|\.node["'`]/;
-    expect(files.filter((file) => layerOf(file) !== "install" && loads.test(readFileSync(file, "utf8")))).to.deep.equal([]);
+    expect(files.filter((file) => layerOf(file) !== "install" && loads.test(readFileSync(file, "utf8")))).to.deep.equal(
+      [],
+    );
   });
 
   it("exports from index.ts and does nothing else there", () => {
@@ -238,10 +272,12 @@ describe("the layout of the source tree", () => {
 
   it(`holds at most ${MOST_ENTRIES} entries a folder`, () => {
     const sizes = folders.map((folder) => ({ folder, entries: readdirSync(folder).length }));
-    expect(sizes.filter(({ entries }) => entries > MOST_ENTRIES).map(({ folder, entries }) => `${folder}: ${entries}`)).to.deep.equal([]);
+    expect(sizes.filter(({ entries }) => entries > MOST_ENTRIES).map(({ folder, entries }) => `${folder}: ${entries}`))
+      .to.deep.equal([]);
   });
 
   it("holds at most 6 files at the root of lib", () => {
-    expect(readdirSync("lib", { withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name }) => name)).to.have.length.at.most(6);
+    expect(readdirSync("lib", { withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name }) => name)).to
+      .have.length.at.most(6);
   });
 });

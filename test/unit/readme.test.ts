@@ -17,21 +17,30 @@ function typeErrors(programs: Readonly<Record<string, string>>): Record<string, 
     readFile: (path) => sources.get(path) ?? inner.readFile(path),
     getSourceFile: (path, language, ...rest) => {
       const source = sources.get(path);
-      return source === undefined ? inner.getSourceFile(path, language, ...rest) : ts.createSourceFile(path, source, language);
+      return source === undefined ? inner.getSourceFile(path, language, ...rest)
+        : ts.createSourceFile(path, source, language);
     },
   };
   const program = ts.createProgram([...sources.keys()], options, host);
   const errorsIn = (path: string): string[] =>
-    ts.getPreEmitDiagnostics(program, program.getSourceFile(path)).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n"));
+    ts.getPreEmitDiagnostics(program, program.getSourceFile(path)).map(({ messageText }) =>
+      ts.flattenDiagnosticMessageText(messageText, "\n")
+    );
   return Object.fromEntries(Object.keys(programs).map((name) => [name, errorsIn(resolve(root, `${name}.ts`))]));
 }
 
 describe("the documentation", () => {
-  const pagesIn = (folder: string): string[] => readdirSync(join(root, folder)).filter((name) => name.endsWith(".md")).map((name) => join(folder, name));
+  const pagesIn = (folder: string): string[] =>
+    readdirSync(join(root, folder)).filter((name) => name.endsWith(".md")).map((name) => join(folder, name));
   const pages = [".", "docs", "bench/results", "examples", "examples/electron"].flatMap(pagesIn)
     .map((name) => ({ name, text: readFileSync(resolve(root, name), "utf8") }));
-  const examples = Object.fromEntries(pages.flatMap(({ name, text }) =>
-    [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code], index) => [`${name.replaceAll("/", "-")}-${index}`, code ?? ""])));
+  const examples = Object.fromEntries(
+    pages.flatMap(({ name, text }) =>
+      [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code],
+        index) => [`${name.replaceAll("/", "-")}-${index}`, code ?? ""]
+      )
+    ),
+  );
 
   it("shows TypeScript that compiles, by a check that can fail", () => {
     expect(Object.keys(examples)).to.include.members(["README.md-0", "docs-typescript.md-0", "docs-embedding.md-0"]);
@@ -43,7 +52,9 @@ describe("the documentation", () => {
 
   it("names only npm scripts that exist", () => {
     const scriptsOf = (manifest: string): string[] =>
-      Object.keys((JSON.parse(readFileSync(resolve(root, manifest), "utf8")) as { scripts: Record<string, string> }).scripts);
+      Object.keys(
+        (JSON.parse(readFileSync(resolve(root, manifest), "utf8")) as { scripts: Record<string, string> }).scripts,
+      );
     const scripts = [...scriptsOf("package.json"), ...scriptsOf("examples/electron/package.json")];
     const named = pages.flatMap(({ text }) => [...text.matchAll(/npm run ([\w:-]+)/g)].map(([, name]) => name ?? ""));
     expect(named).to.include.members(["demo", "bench:worker", "check:cuda"]);

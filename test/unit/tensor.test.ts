@@ -6,9 +6,11 @@ describe("Tensor", () => {
   const arrays = [
     { values: Float64Array.of(1.1, -2, Math.PI), dtype: "float64", back: Float64Array.of(1.1, -2, Math.PI) },
     { values: Float32Array.of(1.5, -0, Infinity), dtype: "float32", back: Float32Array.of(1.5, -0, Infinity) },
-    { values: BigInt64Array.of(-(2n ** 63n), 0n, 2n ** 63n - 1n), dtype: "int64", back: BigInt64Array.of(-(2n ** 63n), 0n, 2n ** 63n - 1n) },
+    { values: BigInt64Array.of(-(2n ** 63n), 0n, 2n ** 63n - 1n), dtype: "int64",
+      back: BigInt64Array.of(-(2n ** 63n), 0n, 2n ** 63n - 1n) },
     { values: Uint8Array.of(0, 127, 255), dtype: "uint8", back: Uint8Array.of(0, 127, 255) },
-    { values: Int32Array.of(-(2 ** 31), 5, 2 ** 31 - 1), dtype: "int64", back: BigInt64Array.of(-(2n ** 31n), 5n, 2n ** 31n - 1n) },
+    { values: Int32Array.of(-(2 ** 31), 5, 2 ** 31 - 1), dtype: "int64",
+      back: BigInt64Array.of(-(2n ** 31n), 5n, 2n ** 31n - 1n) },
     { values: Int16Array.of(-32768, 0, 32767), dtype: "int64", back: BigInt64Array.of(-32768n, 0n, 32767n) },
     { values: Int8Array.of(-128, 0, 127), dtype: "int64", back: BigInt64Array.of(-128n, 0n, 127n) },
     { values: [1, 2.5, -3], dtype: "float32", back: Float32Array.of(1, 2.5, -3) },
@@ -69,7 +71,9 @@ describe("Tensor", () => {
 
   it("does not let its shape be changed", () => {
     using tensor = Tensor.from([1, 2], [2]);
-    expect(() => { (tensor.shape as number[])[0] = 1; }).to.throw(TypeError);
+    expect(() => {
+      (tensor.shape as number[])[0] = 1;
+    }).to.throw(TypeError);
   });
 
   it("gives its one element as a number, whatever its type", async () => {
@@ -96,7 +100,8 @@ describe("Tensor", () => {
     }
     const { valid } = await failureOf("INVALID_ARGUMENT", () => Tensor.from([1], [1], { dtype: "float16" as never }));
     expect(valid).to.deep.equal(["float64", "float32", "bfloat16", "int64", "uint8"]);
-    for (const values of ["1", 1, null, new DataView(new ArrayBuffer(4)), new Uint32Array(1), new BigUint64Array(1), new ArrayBuffer(4)]) {
+    for (const values of ["1", 1, null, new DataView(new ArrayBuffer(4)), new Uint32Array(1), new BigUint64Array(1),
+      new ArrayBuffer(4)]) {
       await failureOf("DTYPE_MISMATCH", () => Tensor.from(values as never, [1]));
     }
   });

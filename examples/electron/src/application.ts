@@ -18,24 +18,41 @@ export interface ApplicationOptions extends Pick<WorkbenchOptions, "via"> {
 }
 
 type Requests = { [Name in Channel]: z.output<(typeof CONTRACT)[Name]["request"]> };
-type Handlers = { readonly [Name in Channel]: (request: Requests[Name]) => Promise<ResponseOf<Name>> | ResponseOf<Name> };
+type Handlers = {
+  readonly [Name in Channel]: (request: Requests[Name]) => Promise<ResponseOf<Name>> | ResponseOf<Name>;
+};
+
+const WINDOW: Electron.BrowserWindowConstructorOptions = {
+  width: 1280,
+  height: 860,
+  minWidth: 760,
+  minHeight: 560,
+  title: "Review",
+  show: false,
+};
 
 /** Opens the window once Electron is ready. */
-export async function runApplication({ app, BrowserWindow, dialog, ipcMain }: Platform, { page, preload, via }: ApplicationOptions): Promise<void> {
+export async function runApplication({ app, BrowserWindow, dialog, ipcMain }: Platform,
+  { page, preload, via }: ApplicationOptions): Promise<void> {
   // Two instances would write to the same runs.
   if (!app.requestSingleInstanceLock()) {
     app.quit();
     return;
   }
-  app.on("window-all-closed", () => { app.quit(); });
+  app.on("window-all-closed", () => {
+    app.quit();
+  });
   await app.whenReady();
 
   const window = new BrowserWindow({
-    width: 1280, height: 860, minWidth: 760, minHeight: 560, title: "Review", show: false,
-    webPreferences: { preload, sandbox: true, contextIsolation: true, nodeIntegration: false, webSecurity: true, spellcheck: false },
+    ...WINDOW,
+    webPreferences: { preload, sandbox: true, contextIsolation: true, nodeIntegration: false, webSecurity: true,
+      spellcheck: false },
   });
   const { webContents } = window;
-  const sendUpdate = (update: Update): void => { if (!window.isDestroyed()) webContents.send(UPDATES, Update.parse(update)); };
+  const sendUpdate = (update: Update): void => {
+    if (!window.isDestroyed()) webContents.send(UPDATES, Update.parse(update));
+  };
   const workbench = new Workbench({ directory: join(app.getPath("userData"), "runs"), via, onUpdate: sendUpdate });
 
   const handlers = handlersOf(workbench, window, dialog);
@@ -44,12 +61,11 @@ export async function runApplication({ app, BrowserWindow, dialog, ipcMain }: Pl
     ipcMain.handle(name, (event, request: unknown) => answer(name, handlers, event.senderFrame?.url === own, request));
   }
 
-  // The window shows only its own page and has no permissions.
-  webContents.setWindowOpenHandler(() => ({ action: "deny" }));
-  webContents.on("will-navigate", (event) => { event.preventDefault(); });
-  webContents.session.setPermissionRequestHandler((_contents, _permission, allow) => { allow(false); });
+  confine(webContents);
   // The trainer is unaffected: a crashed page is reloaded.
-  webContents.on("render-process-gone", (_event, { reason }) => { if (reason !== "clean-exit" && !window.isDestroyed()) webContents.reload(); });
+  webContents.on("render-process-gone", (_event, { reason }) => {
+    if (reason !== "clean-exit" && !window.isDestroyed()) webContents.reload();
+  });
   app.on("second-instance", () => {
     if (window.isMinimized()) window.restore();
     window.focus();
@@ -60,20 +76,40 @@ export async function runApplication({ app, BrowserWindow, dialog, ipcMain }: Pl
     // The window is destroyed only when everything is saved.
     event.preventDefault();
     sendUpdate({ type: "closing" });
-    ending ??= workbench.close().catch((error: unknown) => { dialog.showErrorBox("Not everything could be saved", failureOf(error).message); })
-      .finally(() => { window.destroy(); });
+    ending ??= workbench.close().catch((error: unknown) => {
+      dialog.showErrorBox("Not everything could be saved", failureOf(error).message);
+    })
+      .finally(() => {
+        window.destroy();
+      });
   });
-  window.once("ready-to-show", () => { window.show(); });
+  window.once("ready-to-show", () => {
+    window.show();
+  });
   await window.loadFile(page);
+}
+
+/** The window shows only its own page and has no permissions. */
+function confine(webContents: Electron.WebContents): void {
+  webContents.setWindowOpenHandler(() => ({ action: "deny" }));
+  webContents.on("will-navigate", (event) => {
+    event.preventDefault();
+  });
+  webContents.session.setPermissionRequestHandler((_contents, _permission, allow) => {
+    allow(false);
+  });
 }
 
 /** Validates the sender and the request, handles it, and validates the result. */
 async function answer(name: Channel, handlers: Handlers, trusted: boolean, request: unknown): Promise<Answer> {
   try {
-    if (!trusted) throw new ReviewKdError("INVALID_ARGUMENT", "invalid sender: expected the application's own page, received another page. Send requests from the application's window.");
+    if (!trusted)
+      throw new ReviewKdError("INVALID_ARGUMENT",
+        "invalid sender: expected the application's own page, received another page. Send requests from the application's window.");
     const { request: Request, response: Response } = CONTRACT[name];
     const checked = Request.safeParse(request);
-    if (!checked.success) throw new ReviewKdError("INVALID_ARGUMENT", `invalid request for ${name}: ${z.prettifyError(checked.error)}`);
+    if (!checked.success)
+      throw new ReviewKdError("INVALID_ARGUMENT", `invalid request for ${name}: ${z.prettifyError(checked.error)}`);
     const handler = handlers[name] as (request: unknown) => unknown;
     return { ok: true, value: Response.parse(await handler(checked.data)) };
   } catch (error) {
@@ -94,12 +130,15 @@ function handlersOf(workbench: Workbench, window: Electron.BrowserWindow, dialog
     },
     chooseWeights: async () => {
       const { filePaths: [path] } = await dialog.showOpenDialog(window, {
-        title: "The teacher's weights", properties: ["openFile"], filters: [{ name: "Weights", extensions: ["safetensors", "pt", "pth"] }],
+        title: "The teacher's weights",
+        properties: ["openFile"],
+        filters: [{ name: "Weights", extensions: ["safetensors", "pt", "pth"] }],
       });
       return path === undefined ? null : workbench.inspectWeights(path);
     },
     chooseDirectory: async () => {
-      const { filePaths: [path] } = await dialog.showOpenDialog(window, { title: "The directory of the data", properties: ["openDirectory"] });
+      const { filePaths: [path] } = await dialog.showOpenDialog(window, { title: "The directory of the data",
+        properties: ["openDirectory"] });
       if (path === undefined) return null;
       workbench.choose(path);
       return { path };
@@ -107,7 +146,9 @@ function handlersOf(workbench: Workbench, window: Electron.BrowserWindow, dialog
     exportStudent: async ({ run, checkpoint, format }) => {
       const { plan } = await workbench.open(run);
       const { filePath } = await dialog.showSaveDialog(window, {
-        title: "Export the student", defaultPath: `${plan.student}-${checkpoint}.${format}`, filters: [{ name: "Weights", extensions: [format] }],
+        title: "Export the student",
+        defaultPath: `${plan.student}-${checkpoint}.${format}`,
+        filters: [{ name: "Weights", extensions: [format] }],
       });
       if (filePath === "") return null;
       // Some systems do not add the extension, which selects the format.

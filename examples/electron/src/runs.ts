@@ -23,16 +23,21 @@ export function partsOf({ teacherWeights, alone }: Plan): Part[] {
 export function configOf(plan: Plan, part: Part, directory: string): RunConfigInput {
   const { data, epochs, batchSize, learningRate } = plan;
   const warmupEpochs = epochs < 10 ? 0 : 1;
-  // The teacher's seed differs, or it would start with the student's random numbers. The student starts identically, alone and distilled.
+  // The teacher's seed differs, or it would start with the student's random numbers. The student starts identically,
+  // alone and distilled.
   const seed = part === "teacher" ? plan.seed + 1 : plan.seed;
-  const training = { epochs, batchSize, seed, optimizer: { kind: "sgd", learningRate }, schedule: { kind: "cosine", warmupEpochs } } as const;
-  if (part !== "distilled") return { task: "train", model: { name: part === "teacher" ? plan.teacher : plan.student }, data, training };
+  const training = { epochs, batchSize, seed, optimizer: { kind: "sgd", learningRate },
+    schedule: { kind: "cosine", warmupEpochs } } as const;
+  if (part !== "distilled")
+    return { task: "train", model: { name: part === "teacher" ? plan.teacher : plan.student }, data, training };
   return {
     task: "distill",
     teacher: { name: plan.teacher, weights: plan.teacherWeights ?? join(directory, "teacher", "student.safetensors") },
     student: { name: plan.student },
-    // The published warm-up of 20 epochs belongs to 240 of them. The kind is validated with the rest of the configuration.
-    method: { kind: plan.method as "review", weight: plan.weight, warmupEpochs: Math.min(20, Math.floor(epochs / 10)), warmupFrom: 1 },
+    // The published warm-up of 20 epochs belongs to 240 of them. The kind is validated with the rest of the
+    // configuration.
+    method: { kind: plan.method as "review", weight: plan.weight, warmupEpochs: Math.min(20, Math.floor(epochs / 10)),
+      warmupFrom: 1 },
     data,
     training,
   };
@@ -53,9 +58,10 @@ export class RunStore {
 
   /** Creates a directory named after the time. */
   async create(stored: Stored, now = new Date()): Promise<string> {
-    const [date = "", time = ""] = new Date(now.getTime() - now.getTimezoneOffset() * 60_000).toISOString().slice(0, 19).replaceAll(":", "-").split("T");
+    const [date = "", time = ""] = new Date(now.getTime() - now.getTimezoneOffset() * 60_000).toISOString().slice(0, 19)
+      .replaceAll(":", "-").split("T");
     await mkdir(this.directory, { recursive: true });
-    for (let count = 1; ; ++count) {
+    for (let count = 1;; ++count) {
       const name = `${date}_${time}${count === 1 ? "" : `_${count}`}`;
       if (existsSync(this.path(name))) continue;
       await mkdir(this.path(name));
@@ -75,7 +81,8 @@ export class RunStore {
   async readPlan(name: string): Promise<Stored> {
     const path = join(this.path(name), "run.json");
     const { data } = Stored.safeParse(parseJson(await readFile(path, "utf8").catch(() => "")));
-    if (data === undefined) throw new ReviewKdError("RUN_DIRECTORY", `no readable run at ${path}. Choose another run, or restore the file.`);
+    if (data === undefined)
+      throw new ReviewKdError("RUN_DIRECTORY", `no readable run at ${path}. Choose another run, or restore the file.`);
     return data;
   }
 
@@ -87,7 +94,8 @@ export class RunStore {
 
   /** All runs, the newest first. Other directories and unreadable runs are left out. */
   async list(): Promise<StoredRun[]> {
-    const names = existsSync(this.directory) ? (await readdir(this.directory)).filter((name) => RunName.safeParse(name).success).sort().reverse() : [];
+    const names = existsSync(this.directory)
+      ? (await readdir(this.directory)).filter((name) => RunName.safeParse(name).success).sort().reverse() : [];
     const runs = await Promise.all(names.map((name) => this.read(name).catch(() => undefined)));
     return runs.filter((run) => run !== undefined);
   }

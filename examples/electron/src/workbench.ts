@@ -1,8 +1,10 @@
-// The work of the application: it trains in a worker, keeps runs and exports them. Nothing is known here about Electron.
+// The work of the application: it trains in a worker, keeps runs and exports them. Nothing is known here about
+// Electron.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { listMethods, parseRunConfig, type FitEvent } from "reviewkd";
-import { isReviewKdError, ReviewKdError, startWorker, type TrainingWorker, type WorkerOptionsInput } from "reviewkd/worker";
+import { isReviewKdError, ReviewKdError, startWorker, type TrainingWorker,
+  type WorkerOptionsInput } from "reviewkd/worker";
 import { configOf, drawnLosses, partsOf, RunStore, type StoredRun } from "./runs.js";
 import type { Description, Failure, Part, Plan, RequestOf, ResponseOf, Run, Update } from "./shared/contract.js";
 
@@ -43,8 +45,12 @@ export class Workbench {
     return {
       networks: models.map(({ name, parameters, imageSize: [imageSize] }) => ({ name, parameters, imageSize })),
       methods: listMethods().filter(({ kind }) => kind !== "sum").map(({ kind, summary }) => ({ kind, summary })),
-      version: system.version, libtorch: system.libtorch.version, threads: system.threads, pid: rk.pid,
-      device: available ? devices.join(", ") : system.cpu.model, noGpu: available ? null : reason ?? "no reason is known",
+      version: system.version,
+      libtorch: system.libtorch.version,
+      threads: system.threads,
+      pid: rk.pid,
+      device: available ? devices.join(", ") : system.cpu.model,
+      noGpu: available ? null : reason ?? "no reason is known",
     };
   }
 
@@ -71,7 +77,9 @@ export class Workbench {
   async start(plan: Plan): Promise<Run> {
     this.#refuseSecond();
     for (const path of [plan.teacherWeights, "root" in plan.data ? plan.data.root : null]) {
-      if (path !== null && !this.#chosen.has(path)) throw new ReviewKdError("INVALID_ARGUMENT", `invalid path: expected a path that was chosen in a dialog, received "${path}". Choose it in the form.`);
+      if (path !== null && !this.#chosen.has(path))
+        throw new ReviewKdError("INVALID_ARGUMENT",
+          `invalid path: expected a path that was chosen in a dialog, received "${path}". Choose it in the form.`);
     }
     parseRunConfig(configOf(plan, "distilled", this.#options.directory));
     await this.#refuseUnknown(plan);
@@ -98,8 +106,10 @@ export class Workbench {
   }
 
   /** Writes the distilled student alone, in the format of the path's extension. */
-  async exportStudent({ run, checkpoint }: Pick<RequestOf<"exportStudent">, "run" | "checkpoint">, path: string): Promise<string> {
-    return (await this.#rk()).exportStudent(join(this.#store.path(run), "distilled"), path, { checkpoint, overwrite: true });
+  async exportStudent({ run, checkpoint }: Pick<RequestOf<"exportStudent">, "run" | "checkpoint">,
+    path: string): Promise<string> {
+    return (await this.#rk()).exportStudent(join(this.#store.path(run), "distilled"), path, { checkpoint,
+      overwrite: true });
   }
 
   /** Saves what is being trained and ends the worker. */
@@ -121,7 +131,9 @@ export class Workbench {
   async #startWorker(): Promise<TrainingWorker> {
     try {
       const worker = await startWorker({ via: this.#options.via });
-      void worker.exited.then(() => { this.#worker = undefined; });
+      void worker.exited.then(() => {
+        this.#worker = undefined;
+      });
       return worker;
     } catch (error) {
       this.#worker = undefined;
@@ -130,14 +142,19 @@ export class Workbench {
   }
 
   #refuseSecond(): void {
-    if (this.#current !== undefined) throw new ReviewKdError("RUN_LOCKED", `the run ${this.#current.name} is active. Stop it first.`);
+    if (this.#current !== undefined)
+      throw new ReviewKdError("RUN_LOCKED", `the run ${this.#current.name} is active. Stop it first.`);
   }
 
   /** Rejects unknown networks before a teacher is trained for hours. */
   async #refuseUnknown({ teacher, student }: Plan): Promise<void> {
     const names = (await (await this.#rk()).listModels()).map(({ name }) => name);
     for (const name of [teacher, student]) {
-      if (!names.includes(name)) throw new ReviewKdError("UNKNOWN_NAME", `invalid network: expected the name of a network, received "${name}". Choose one of the listed names.`, { valid: names });
+      if (!names.includes(name))
+        throw new ReviewKdError("UNKNOWN_NAME",
+          `invalid network: expected the name of a network, received "${name}". Choose one of the listed names.`, {
+          valid: names,
+        });
     }
   }
 
@@ -145,7 +162,9 @@ export class Workbench {
     const controller = new AbortController();
     this.#failures.delete(name);
     const ended = this.#train(name, plan, controller.signal)
-      .catch((error: unknown) => { if (!isAbort(error)) this.#failures.set(name, failureOf(error)); })
+      .catch((error: unknown) => {
+        if (!isAbort(error)) this.#failures.set(name, failureOf(error));
+      })
       .finally(() => {
         this.#current = undefined;
         this.#sendRun(name);
@@ -157,7 +176,8 @@ export class Workbench {
     const rk = await this.#rk();
     const directory = this.#store.path(name);
     const { teacherTop1 } = await this.#store.readPlan(name);
-    if (plan.teacherWeights !== null && teacherTop1 === null) await this.#store.write(name, { plan, teacherTop1: await judgeTeacher(rk, plan, signal) });
+    if (plan.teacherWeights !== null && teacherTop1 === null)
+      await this.#store.write(name, { plan, teacherTop1: await judgeTeacher(rk, plan, signal) });
     for (const part of partsOf(plan)) {
       signal.throwIfAborted();
       const run = await this.#store.read(name);
@@ -165,7 +185,8 @@ export class Workbench {
       this.#options.onUpdate({ type: "run", run: this.#complete(run) });
       const runDirectory = join(directory, part);
       const resume = existsSync(join(runDirectory, "config.json"));
-      for await (const event of rk.runExperiment(configOf(plan, part, directory), { runDirectory, resume, signal })) this.#pass(event, name, part);
+      for await (const event of rk.runExperiment(configOf(plan, part, directory), { runDirectory, resume, signal }))
+        this.#pass(event, name, part);
     }
   }
 
@@ -174,11 +195,15 @@ export class Workbench {
     switch (event.type) {
       case "progress": {
         const { epoch, epochs, step, steps, losses, imagesPerSecond, etaSeconds } = event;
-        onUpdate({ type: "progress", run, progress: { part, epoch: epoch + 1, of: epochs, step, steps, losses: drawnLosses(losses), imagesPerSecond, etaSeconds } });
+        onUpdate({ type: "progress", run,
+          progress: { part, epoch: epoch + 1, of: epochs, step, steps, losses: drawnLosses(losses), imagesPerSecond,
+            etaSeconds } });
         break;
       }
       case "epoch":
-        onUpdate({ type: "epoch", run, part, epoch: { epoch: event.epoch + 1, losses: drawnLosses(event.train.losses), top1: event.test.top1, seconds: event.train.seconds } });
+        onUpdate({ type: "epoch", run, part,
+          epoch: { epoch: event.epoch + 1, losses: drawnLosses(event.train.losses), top1: event.test.top1,
+            seconds: event.train.seconds } });
         break;
       case "checkpoint-failed":
         onUpdate({ type: "warning", run, message: `Not saved yet (${event.code}): ${event.reason}` });
@@ -187,7 +212,8 @@ export class Workbench {
         onUpdate({ type: "warning", run, message: `Skipped ${event.path}: ${event.reason}` });
         break;
       case "resumed":
-        for (const { path, reason } of event.damaged) onUpdate({ type: "warning", run, message: `Skipped ${path}: ${reason}` });
+        for (const { path, reason } of event.damaged)
+          onUpdate({ type: "warning", run, message: `Skipped ${path}: ${reason}` });
         break;
       case "start":
       case "checkpoint":
@@ -198,7 +224,11 @@ export class Workbench {
   }
 
   #sendRun(name: string): void {
-    this.open(name).then((run) => { this.#options.onUpdate({ type: "run", run }); }, (error: unknown) => { console.error(error); });
+    this.open(name).then((run) => {
+      this.#options.onUpdate({ type: "run", run });
+    }, (error: unknown) => {
+      console.error(error);
+    });
   }
 
   #complete(run: StoredRun): Run {
@@ -214,18 +244,22 @@ export class Workbench {
 }
 
 /** How good a teacher from a file is on these data. */
-async function judgeTeacher(rk: TrainingWorker, { teacher, teacherWeights, data: source }: Plan, signal: AbortSignal): Promise<number> {
+async function judgeTeacher(rk: TrainingWorker, { teacher, teacherWeights, data: source }: Plan,
+  signal: AbortSignal): Promise<number> {
   using data = await rk.loadDataset(source);
-  using model = await rk.createModel(teacher, { numClasses: data.numClasses, ...(teacherWeights === null ? {} : { weights: teacherWeights }) });
+  using model = await rk.createModel(teacher, { numClasses: data.numClasses,
+    ...(teacherWeights === null ? {} : { weights: teacherWeights }) });
   return (await model.evaluate(data.test, { signal })).top1;
 }
 
 function isAbort(error: unknown): boolean {
-  return (isReviewKdError(error) && error.code === "ABORTED") || (error instanceof Error && error.name === "AbortError");
+  return (isReviewKdError(error) && error.code === "ABORTED") ||
+    (error instanceof Error && error.name === "AbortError");
 }
 
 /** The failure that is sent to the window. */
 export function failureOf(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error);
-  return isReviewKdError(error) ? { code: error.code, message, valid: [...error.valid] } : { code: "INTERNAL", message, valid: [] };
+  return isReviewKdError(error) ? { code: error.code, message, valid: [...error.valid] }
+    : { code: "INTERNAL", message, valid: [] };
 }

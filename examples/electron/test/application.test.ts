@@ -1,4 +1,5 @@
-// The application without a page: its main process, its preload script and the page's logic, with a real worker process.
+// The application without a page: its main process, its preload script and the page's logic, with a real worker
+// process.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -49,14 +50,19 @@ describe("the Electron example's application", function () {
 
   it("opens one sandboxed window that cannot navigate", async () => {
     const { window: shown } = electron;
-    expect(shown.options.webPreferences).to.deep.include({ sandbox: true, contextIsolation: true, nodeIntegration: false, webSecurity: true });
+    expect(shown.options.webPreferences).to.deep.include({ sandbox: true, contextIsolation: true,
+      nodeIntegration: false, webSecurity: true });
     expect(shown.shown).to.equal(true);
     expect(shown.openHandler?.()).to.deep.equal({ action: "deny" });
     let prevented = 0;
-    shown.webContents.emit("will-navigate", { preventDefault: () => { ++prevented; } });
+    shown.webContents.emit("will-navigate", { preventDefault: () => {
+      ++prevented;
+    } });
     expect(prevented).to.equal(1);
     const allowed: boolean[] = [];
-    shown.permissionHandler?.(undefined, "media", (allow) => { allowed.push(allow); });
+    shown.permissionHandler?.(undefined, "media", (allow) => {
+      allowed.push(allow);
+    });
     expect(allowed).to.deep.equal([false]);
 
     electron.app.emit("second-instance");
@@ -90,7 +96,9 @@ describe("the Electron example's application", function () {
     expect(before).to.be.within(2, 11);
     expect(stopped.parts.map(({ done }) => done)).to.deep.equal([true, true, false]);
     // Distilled losses have the method's part, the others have none.
-    expect(stopped.parts.map(({ epochs }) => epochs[0]!.losses.terms.map(({ kind }) => kind))).to.deep.equal([[], [], ["review"]]);
+    expect(stopped.parts.map(({ epochs }) => epochs[0]!.losses.terms.map(({ kind }) => kind))).to.deep.equal([[], [], [
+      "review",
+    ]]);
 
     await window.resume(name);
     const finished = await window.until(name, (run) => run.status === "finished");
@@ -106,7 +114,8 @@ describe("the Electron example's application", function () {
       expect(saved).to.deep.equal({ path: `${wanted}.${format}` });
       expect(electron.dialogs.at(-1)).to.deep.equal({ kind: "save", defaultPath: `resnet8-last.${format}` });
       electron.choices.push(`${wanted}.${format}`);
-      expect(await window.asker.ask("chooseWeights", {})).to.deep.equal({ path: `${wanted}.${format}`, network: expected, numClasses: 4 });
+      expect(await window.asker.ask("chooseWeights", {})).to.deep.equal({ path: `${wanted}.${format}`,
+        network: expected, numClasses: 4 });
     }
     expect(await window.asker.ask("exportStudent", { run: name, checkpoint: "best", format: "pt" })).to.equal(null);
   });
@@ -116,7 +125,9 @@ describe("the Electron example's application", function () {
     await window.until(name, (run) => run.status === "finished");
     const weights = join(bench.userData, "runs", name, "teacher", "student.safetensors");
     const plan = { ...SMALL_PLAN, alone: false, epochs: 1, teacherWeights: weights };
-    expect((await failureOf(() => window.asker.ask("start", plan))).message).to.include("a path that was chosen in a dialog");
+    expect((await failureOf(() => window.asker.ask("start", plan))).message).to.include(
+      "a path that was chosen in a dialog",
+    );
     electron.choices.push(weights);
     expect(await window.asker.ask("chooseWeights", {})).to.deep.include({ network: "resnet14", numClasses: 4 });
     const second = await window.start(plan);
@@ -168,12 +179,18 @@ describe("the Electron example's application", function () {
       ["epochs", () => asker.ask("start", { ...SMALL_PLAN, epochs: 1.5 })],
       ["run", () => asker.ask("open", { run: "../../outside" })],
       ["Unrecognized key", () => asker.ask("start", { ...SMALL_PLAN, device: "cuda" } as never)],
-      ["a path that was chosen in a dialog", () => asker.ask("start", { ...SMALL_PLAN, data: { kind: "cifar10", root: "/" } })],
+      ["a path that was chosen in a dialog",
+        () => asker.ask("start", { ...SMALL_PLAN, data: { kind: "cifar10", root: "/" } })],
     ];
-    for (const [what, action] of wrong) expect(await failureOf(action)).to.include({ code: "INVALID_ARGUMENT" }).and.have.property("message").that.includes(what);
-    expect(await failureOf(() => asker.ask("start", { ...SMALL_PLAN, student: "resnet9" }))).to.have.property("code", "UNKNOWN_NAME");
-    expect(await failureOf(() => asker.ask("start", { ...SMALL_PLAN, method: "osmosis" }))).to.have.property("code", "CONFIG_INVALID");
-    expect(await failureOf(() => asker.ask("open", { run: "2026-01-01_00-00-00" }))).to.have.property("code", "RUN_DIRECTORY");
+    for (const [what, action] of wrong)
+      expect(await failureOf(action)).to.include({ code: "INVALID_ARGUMENT" }).and.have.property("message").that
+        .includes(what);
+    expect(await failureOf(() => asker.ask("start", { ...SMALL_PLAN, student: "resnet9" }))).to.have.property("code",
+      "UNKNOWN_NAME");
+    expect(await failureOf(() => asker.ask("start", { ...SMALL_PLAN, method: "osmosis" }))).to.have.property("code",
+      "CONFIG_INVALID");
+    expect(await failureOf(() => asker.ask("open", { run: "2026-01-01_00-00-00" }))).to.have.property("code",
+      "RUN_DIRECTORY");
     expect(await electron.invoke("describe", {}, "https://elsewhere.example/")).to.deep.include({ ok: false });
     expect(await asker.ask("runs", {})).to.deep.equal([]);
   });

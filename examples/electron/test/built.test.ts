@@ -1,5 +1,6 @@
-// The built application on an installed package, with its trainer in a utility process: in plain Node, with a substitute for the package
-// `electron` whose utility processes are child processes that communicate through `process.parentPort`.
+// The built application on an installed package, with its trainer in a utility process: in plain Node, with a
+// substitute for the package `electron` whose utility processes are child processes that communicate through
+// `process.parentPort`.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,8 +59,12 @@ describe("the built Electron example", function () {
   this.timeout(120_000);
   this.slow(20_000);
   let project: string;
-  beforeEach(() => { project = mkdtempSync(join(tmpdir(), "reviewkd-electron-built-")); });
-  afterEach(() => { rmSync(project, { recursive: true, force: true }); });
+  beforeEach(() => {
+    project = mkdtempSync(join(tmpdir(), "reviewkd-electron-built-"));
+  });
+  afterEach(() => {
+    rmSync(project, { recursive: true, force: true });
+  });
 
   it("trains in a utility process and quits when its window is closed", async () => {
     installPlatform(install(project));
@@ -67,7 +72,8 @@ describe("the built Electron example", function () {
     await buildApplication(join(project, "build"));
     writeFileSync(join(project, "package.json"), '{ "type": "module" }');
     mkdirSync(join(project, "user"));
-    const env = { ...process.env, NODE_OPTIONS: "", REVIEWKD_LIBTORCH: "", USER_DATA: join(project, "user"), PLAN: JSON.stringify({ ...SMALL_PLAN, alone: false, epochs: 1 }) };
+    const env = { ...process.env, NODE_OPTIONS: "", REVIEWKD_LIBTORCH: "", USER_DATA: join(project, "user"),
+      PLAN: JSON.stringify({ ...SMALL_PLAN, alone: false, epochs: 1 }) };
     const { status, stdout, output } = await run(process.execPath, ["build/main.js"], { cwd: project, env });
     expect(status, output).to.equal(0);
     const [described, started] = JSON.parse(stdout.trim().split("\n").at(-1)!) as [Answer, Answer];

@@ -12,8 +12,17 @@ import { StandInElectron, type Front } from "./stand-in.js";
 
 /** A run of a second or two. */
 export const SMALL_PLAN: Plan = {
-  teacher: "resnet14", teacherWeights: null, student: "resnet8", method: "review", weight: 1, alone: true,
-  data: { kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 32 }, epochs: 3, batchSize: 16, learningRate: 0.05, seed: 0,
+  teacher: "resnet14",
+  teacherWeights: null,
+  student: "resnet8",
+  method: "review",
+  weight: 1,
+  alone: true,
+  data: { kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 32 },
+  epochs: 3,
+  batchSize: 16,
+  learningRate: 0.05,
+  seed: 0,
 };
 
 /** The built application in its own directory, which is removed with it. */
@@ -31,7 +40,8 @@ export class Bench implements Disposable {
   /** Starts the application with the given front in its window. */
   async start<Kind extends Front>(front: Kind): Promise<{ electron: StandInElectron; front: Kind }> {
     const electron = new StandInElectron(this.userData, () => front);
-    await runApplication(electron.platform, { page: join(this.build, "index.html"), preload: join(this.build, "preload.cjs"), via: "process" });
+    await runApplication(electron.platform, { page: join(this.build, "index.html"),
+      preload: join(this.build, "preload.cjs"), via: "process" });
     return { electron, front };
   }
 
@@ -67,7 +77,10 @@ export class Listener {
 
   run(name: string): Run {
     const run = this.state.runs.find((candidate) => candidate.name === name);
-    if (run === undefined) throw new Error(`invalid run: expected one of ${this.state.runs.map((other) => other.name).join(", ") || "none"}, received ${name}.`);
+    if (run === undefined)
+      throw new Error(
+        `invalid run: expected one of ${this.state.runs.map((other) => other.name).join(", ") || "none"}, received ${name}.`,
+      );
     return run;
   }
 

@@ -17,17 +17,27 @@ export class BridgeFront implements Front {
   load(page: string, preload: string, invoke: Invoke): Promise<void> {
     const url = pathToFileURL(page).href;
     const context = createContext({
-      expose: (name: string, api: Bridge) => { if (name === "trainer") this.trainer = api; },
+      expose: (name: string, api: Bridge) => {
+        if (name === "trainer") this.trainer = api;
+      },
       invoke: (channel: string, request: unknown) => invoke(channel, request, url),
-      listen: (listener: Listener) => { this.#listener = listener; },
+      listen: (listener: Listener) => {
+        this.#listener = listener;
+      },
     });
     runInContext(preloadProgram(preload, { expose: "expose", invoke: "invoke", listen: "listen" }), context);
     return Promise.resolve();
   }
 
-  deliver(channel: string, message: unknown): void { this.#listener?.(channel, message); }
-  reload(): Promise<void> { return Promise.resolve(); }
-  close(): Promise<void> { return Promise.resolve(); }
+  deliver(channel: string, message: unknown): void {
+    this.#listener?.(channel, message);
+  }
+  reload(): Promise<void> {
+    return Promise.resolve();
+  }
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
 }
 
 /** A page of a real Chromium. */
@@ -45,9 +55,14 @@ export class ChromiumFront implements Front {
 
   async load(page: string, preload: string, invoke: Invoke): Promise<void> {
     const shown = this.#page = await this.context.newPage();
-    shown.on("console", (message) => { if (message.type() === "error" || message.type() === "warning") this.complaints.push(message.text()); });
-    shown.on("pageerror", (error) => { this.complaints.push(error.message); });
-    await shown.exposeBinding("standInInvoke", ({ frame }, channel: string, request: unknown) => invoke(channel, request, frame.url()));
+    shown.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") this.complaints.push(message.text());
+    });
+    shown.on("pageerror", (error) => {
+      this.complaints.push(error.message);
+    });
+    await shown.exposeBinding("standInInvoke",
+      ({ frame }, channel: string, request: unknown) => invoke(channel, request, frame.url()));
     await shown.addInitScript({ content: preloadProgram(preload, {
       expose: "(name, api) => Object.defineProperty(window, name, { value: api })",
       invoke: "window.standInInvoke",
@@ -58,11 +73,17 @@ export class ChromiumFront implements Front {
 
   deliver(channel: string, message: unknown): void {
     // A page that is being reloaded or closed receives nothing.
-    this.page.evaluate(`window.standInDeliver?.(${JSON.stringify(channel)}, ${JSON.stringify(message)})`).catch(() => undefined);
+    this.page.evaluate(`window.standInDeliver?.(${JSON.stringify(channel)}, ${JSON.stringify(message)})`).catch(() =>
+      undefined
+    );
   }
 
-  async reload(): Promise<void> { await this.page.reload(); }
-  async close(): Promise<void> { await this.page.close(); }
+  async reload(): Promise<void> {
+    await this.page.reload();
+  }
+  async close(): Promise<void> {
+    await this.page.close();
+  }
 }
 
 /** The path of a Chromium: the one that REVIEWKD_CHROMIUM names, or the first on PATH. */
@@ -71,11 +92,15 @@ export function findChromium(): string | undefined {
   if (named !== undefined && named !== "") return named;
   const places = (process.env["PATH"] ?? "").split(delimiter);
   const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-  const others = ["/Applications/Chromium.app/Contents/MacOS/Chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"];
-  return [...names.flatMap((name) => places.map((place) => join(place, name))), ...others].find((path) => existsSync(path));
+  const others = ["/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"];
+  return [...names.flatMap((name) => places.map((place) => join(place, name))), ...others].find((path) =>
+    existsSync(path)
+  );
 }
 
 /** Starts Chromium without a window, without a sandbox, which root may not use, and without downloads of its own. */
 export function launchChromium(executablePath: string): Promise<Browser> {
-  return chromium.launch({ executablePath, args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"] });
+  return chromium.launch({ executablePath,
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"] });
 }

@@ -17,7 +17,9 @@ const readManifest = (path: string): Manifest => JSON.parse(readFileSync(path, "
 
 describe("the Electron example's packing", () => {
   it("keeps the binaries outside the archive, and does not need Electron to run as Node", () => {
-    const { asarUnpack, npmRebuild, electronFuses, directories, files } = parse(readFileSync(join(example, "electron-builder.yml"), "utf8")) as Record<string, unknown>;
+    const { asarUnpack, npmRebuild, electronFuses, directories, files } = parse(
+      readFileSync(join(example, "electron-builder.yml"), "utf8"),
+    ) as Record<string, unknown>;
     // The pattern that the package's own error names if they are inside.
     expect(asarUnpack).to.deep.equal(["**/node_modules/@reviewkd/**"]);
     expect(npmRebuild).to.equal(false);
@@ -31,7 +33,8 @@ describe("the Electron example's packing", () => {
     const own = readManifest(join(example, "package.json"));
     const checkout = readManifest(join(example, "..", "..", "package.json"));
     const { electron, echarts, esbuild } = own.devDependencies;
-    expect(checkout.devDependencies).to.deep.include({ "electron-typings": `npm:electron@${electron!}`, echarts, esbuild });
+    expect(checkout.devDependencies).to.deep.include({ "electron-typings": `npm:electron@${electron!}`, echarts,
+      esbuild });
     expect(own.dependencies).to.deep.equal({ reviewkd: `^${checkout.version}`, zod: checkout.dependencies["zod"] });
   });
 
@@ -39,12 +42,17 @@ describe("the Electron example's packing", () => {
     const out = mkdtempSync(join(tmpdir(), "reviewkd-electron-build-"));
     try {
       await buildApplication(out);
-      expect(readdirSync(out).filter((name) => !name.endsWith(".txt")).sort()).to.deep.equal(["index.html", "main.js", "preload.cjs", "renderer.js", "styles.css"]);
-      const imported = [...readFileSync(join(out, "main.js"), "utf8").matchAll(/^import .*?from "([^"]+)";$/gm)].map(([, name]) => name!);
+      expect(readdirSync(out).filter((name) => !name.endsWith(".txt")).sort()).to.deep.equal(["index.html", "main.js",
+        "preload.cjs", "renderer.js", "styles.css"]);
+      const imported = [...readFileSync(join(out, "main.js"), "utf8").matchAll(/^import .*?from "([^"]+)";$/gm)].map((
+        [, name],
+      ) => name!);
       const outside = new Set(imported.filter((name) => !name.startsWith("node:")));
       expect([...outside].sort()).to.deep.equal(["electron", "reviewkd", "reviewkd/worker", "zod"]);
       // A sandboxed preload script can require electron and nothing else.
-      expect([...readFileSync(join(out, "preload.cjs"), "utf8").matchAll(/require\("([^"]+)"\)/g)].map(([, name]) => name)).to.deep.equal(["electron"]);
+      expect(
+        [...readFileSync(join(out, "preload.cjs"), "utf8").matchAll(/require\("([^"]+)"\)/g)].map(([, name]) => name),
+      ).to.deep.equal(["electron"]);
     } finally {
       rmSync(out, { recursive: true, force: true });
     }

@@ -1,5 +1,5 @@
-// A substitute for Electron, whose binary is not available everywhere: the parts that the application uses, as its documentation
-// describes them. A front provides the window's content: a real Chromium, or the preload script alone.
+// A substitute for Electron, whose binary is not available everywhere: the parts that the application uses, as its
+// documentation describes them. A front provides the window's content: a real Chromium, or the preload script alone.
 import { EventEmitter } from "node:events";
 import { readFile } from "node:fs/promises";
 import type { Platform } from "../src/application.js";
@@ -20,10 +20,22 @@ type Handler = (event: { readonly senderFrame: { readonly url: string } }, reque
 /** A window whose content a front provides. */
 export class StandInWindow extends EventEmitter {
   readonly webContents = Object.assign(new EventEmitter(), {
-    send: (channel: string, message: unknown): void => { this.front.deliver(channel, structuredClone(message)); },
-    setWindowOpenHandler: (handler: () => { action: string }): void => { this.openHandler = handler; },
-    session: { setPermissionRequestHandler: (handler: (contents: unknown, permission: string, allow: (allowed: boolean) => void) => void): void => { this.permissionHandler = handler; } },
-    reload: (): void => { void this.front.reload(); },
+    send: (channel: string, message: unknown): void => {
+      this.front.deliver(channel, structuredClone(message));
+    },
+    setWindowOpenHandler: (handler: () => { action: string }): void => {
+      this.openHandler = handler;
+    },
+    session: {
+      setPermissionRequestHandler: (
+        handler: (contents: unknown, permission: string, allow: (allowed: boolean) => void) => void,
+      ): void => {
+        this.permissionHandler = handler;
+      },
+    },
+    reload: (): void => {
+      void this.front.reload();
+    },
   });
   openHandler: (() => { action: string }) | undefined;
   permissionHandler: ((contents: unknown, permission: string, allow: (allowed: boolean) => void) => void) | undefined;
@@ -31,7 +43,9 @@ export class StandInWindow extends EventEmitter {
   focused = 0;
   #destroyed = false;
 
-  constructor(readonly electron: StandInElectron, readonly options: { readonly minWidth: number; readonly minHeight: number; readonly webPreferences: Record<string, unknown> & { readonly preload: string } }, readonly front: Front) {
+  constructor(readonly electron: StandInElectron,
+    readonly options: { readonly minWidth: number; readonly minHeight: number;
+      readonly webPreferences: Record<string, unknown> & { readonly preload: string } }, readonly front: Front) {
     super();
   }
 
@@ -41,15 +55,27 @@ export class StandInWindow extends EventEmitter {
     this.emit("ready-to-show");
   }
 
-  show(): void { this.shown = true; }
-  focus(): void { ++this.focused; }
-  isMinimized(): boolean { return false; }
-  restore(): void { this.focus(); }
-  isDestroyed(): boolean { return this.#destroyed; }
+  show(): void {
+    this.shown = true;
+  }
+  focus(): void {
+    ++this.focused;
+  }
+  isMinimized(): boolean {
+    return false;
+  }
+  restore(): void {
+    this.focus();
+  }
+  isDestroyed(): boolean {
+    return this.#destroyed;
+  }
 
   /** Closes the window as the user would. */
   close(): void {
-    const event = { prevented: false, preventDefault(): void { this.prevented = true; } };
+    const event = { prevented: false, preventDefault(): void {
+      this.prevented = true;
+    } };
     this.emit("close", event);
     if (!event.prevented) this.destroy();
   }
@@ -74,20 +100,26 @@ export class StandInElectron {
   readonly #handlers = new Map<string, Handler>();
   #quit: () => void = () => undefined;
   /** Resolves when the application has quit. */
-  readonly quit = new Promise<void>((resolve) => { this.#quit = resolve; });
+  readonly quit = new Promise<void>((resolve) => {
+    this.#quit = resolve;
+  });
 
   readonly app = Object.assign(new EventEmitter(), {
     requestSingleInstanceLock: () => this.isFirst,
     whenReady: () => Promise.resolve(),
     getPath: () => this.userData,
-    quit: () => { this.#quit(); },
+    quit: () => {
+      this.#quit();
+    },
   });
 
-  constructor(private readonly userData: string, private readonly makeFront: () => Front, private readonly isFirst = true) {}
+  constructor(private readonly userData: string, private readonly makeFront: () => Front,
+    private readonly isFirst = true) {}
 
   get window(): StandInWindow {
     const [window, ...others] = this.windows;
-    if (window === undefined || others.length > 0) throw new Error(`invalid windows: expected one, received ${this.windows.length}.`);
+    if (window === undefined || others.length > 0)
+      throw new Error(`invalid windows: expected one, received ${this.windows.length}.`);
     return window;
   }
 
@@ -113,20 +145,32 @@ export class StandInElectron {
       return this.choices.shift();
     };
     const stand = {
-      app, BrowserWindow,
-      ipcMain: { handle: (channel: string, handler: Handler) => { handlers.set(channel, handler); } },
+      app,
+      BrowserWindow,
+      ipcMain: { handle: (channel: string, handler: Handler) => {
+        handlers.set(channel, handler);
+      } },
       dialog: {
-        showOpenDialog: (_window: unknown, options: object) => { const path = choose("open", options); return Promise.resolve({ filePaths: path === undefined ? [] : [path] }); },
-        showSaveDialog: (_window: unknown, options: object) => Promise.resolve({ filePath: choose("save", options) ?? "" }),
-        showErrorBox: (title: string, text: string) => { this.errorBoxes.push(`${title}: ${text}`); },
+        showOpenDialog: (_window: unknown, options: object) => {
+          const path = choose("open", options);
+          return Promise.resolve({ filePaths: path === undefined ? [] : [path] });
+        },
+        showSaveDialog: (_window: unknown, options: object) =>
+          Promise.resolve({ filePath: choose("save", options) ?? "" }),
+        showErrorBox: (title: string, text: string) => {
+          this.errorBoxes.push(`${title}: ${text}`);
+        },
       },
     };
     return stand as unknown as Platform;
   }
 }
 
-/** The part of `electron` that a preload script sees, as source text; `invoke` and `listen` connect it to the outside. */
-export function preloadProgram(preload: string, { expose, invoke, listen }: { readonly expose: string; readonly invoke: string; readonly listen: string }): string {
+/**
+ * The part of `electron` that a preload script sees, as source text; `invoke` and `listen` connect it to the outside.
+ */
+export function preloadProgram(preload: string,
+  { expose, invoke, listen }: { readonly expose: string; readonly invoke: string; readonly listen: string }): string {
   return `(() => {
     const listeners = new Map();
     (${listen})((channel, message) => { for (const listener of listeners.get(channel) ?? []) listener({}, message); });

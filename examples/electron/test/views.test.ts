@@ -4,16 +4,23 @@ import { ERROR_CODES } from "reviewkd/worker";
 import { formatPoints, formatRunTime, formatSeconds } from "../src/renderer/format.js";
 import { remedyFor } from "../src/renderer/remedies.js";
 import { activeRun, afterUpdate, START, withRun, type State } from "../src/renderer/state.js";
-import { accuracyCurves, accuracySentence, accuracyTable, lossCurves, resultsOf, stepsOf } from "../src/renderer/views.js";
+import { accuracyCurves, accuracySentence, accuracyTable, lossCurves, resultsOf,
+  stepsOf } from "../src/renderer/views.js";
 import type { Epoch, Losses, Run } from "../src/shared/contract.js";
 import { SMALL_PLAN } from "./driver.js";
 
 const NAME = "2026-01-02_03-04-05";
-const losses = (total: number): Losses => ({ total, crossEntropy: total / 2, terms: [{ kind: "review", value: total / 2 }] });
-const epoch = (number: number, top1: number): Epoch => ({ epoch: number, losses: losses(4 / number), top1, seconds: 1 });
+const losses = (total: number): Losses => ({ total, crossEntropy: total / 2,
+  terms: [{ kind: "review", value: total / 2 }] });
+const epoch = (number: number, top1: number): Epoch => ({ epoch: number, losses: losses(4 / number), top1,
+  seconds: 1 });
 
 const RUN: Run = {
-  name: NAME, plan: SMALL_PLAN, status: "running", teacherTop1: null, failure: null,
+  name: NAME,
+  plan: SMALL_PLAN,
+  status: "running",
+  teacherTop1: null,
+  failure: null,
   parts: [
     { part: "teacher", network: "resnet14", of: 3, done: true, epochs: [epoch(1, 40), epoch(2, 80), epoch(3, 75)] },
     { part: "alone", network: "resnet8", of: 3, done: true, epochs: [epoch(1, 30), epoch(2, 40), epoch(3, 50)] },
@@ -22,7 +29,10 @@ const RUN: Run = {
 };
 
 const progress = (at: number, step: number): Parameters<typeof afterUpdate>[1] => ({
-  type: "progress", run: NAME, progress: { part: "distilled", epoch: at, of: 3, step, steps: 4, losses: losses(1), imagesPerSecond: 10, etaSeconds: 5 },
+  type: "progress",
+  run: NAME,
+  progress: { part: "distilled", epoch: at, of: 3, step, steps: 4, losses: losses(1), imagesPerSecond: 10,
+    etaSeconds: 5 },
 });
 
 describe("the Electron example's state", () => {
@@ -32,7 +42,8 @@ describe("the Electron example's state", () => {
     const other: Run = { ...RUN, name: "2026-01-02_03-04-06", status: "stopped" };
     const both = withRun(state, other);
     expect(both.runs.map(({ name }) => name)).to.deep.equal([other.name, NAME]);
-    expect(withRun(both, { ...RUN, status: "finished" }).runs.map(({ status }) => status)).to.deep.equal(["stopped", "finished"]);
+    expect(withRun(both, { ...RUN, status: "finished" }).runs.map(({ status }) => status)).to.deep.equal(["stopped",
+      "finished"]);
     expect(activeRun(both)?.name).to.equal(NAME);
   });
 
@@ -59,8 +70,10 @@ describe("the Electron example's state", () => {
 
 describe("the Electron example's views", () => {
   it("draw an accuracy curve per part, and a horizontal line for a teacher from a file", () => {
-    expect(accuracyCurves(RUN).map(({ id, points }) => [id, points.length])).to.deep.equal([["teacher", 3], ["alone", 3], ["distilled", 1]]);
-    expect(accuracyCurves({ ...RUN, parts: RUN.parts.slice(2), teacherTop1: 90 })[0]).to.deep.include({ id: "teacher", points: [[1, 90], [3, 90]] });
+    expect(accuracyCurves(RUN).map(({ id, points }) => [id, points.length])).to.deep.equal([["teacher", 3], ["alone",
+      3], ["distilled", 1]]);
+    expect(accuracyCurves({ ...RUN, parts: RUN.parts.slice(2), teacherTop1: 90 })[0]).to.deep.include({ id: "teacher",
+      points: [[1, 90], [3, 90]] });
   });
 
   it("draw losses per epoch until the first update, and every update after it", () => {
@@ -68,23 +81,32 @@ describe("the Electron example's views", () => {
     const curves = lossCurves(RUN, "distilled", live[NAME]?.distilled);
     expect(curves.map(({ name }) => name)).to.deep.equal(["Total", "Cross entropy", "review, weighted"]);
     expect(curves[0]?.points).to.deep.equal([[1, 4], [1.5, 1]]);
-    const plain = { ...RUN.parts[0]!, epochs: RUN.parts[0]!.epochs.map((one) => ({ ...one, losses: { ...one.losses, terms: [] } })) };
-    expect(lossCurves({ ...RUN, parts: [plain] }, "teacher", undefined).map(({ id }) => id)).to.deep.equal(["crossEntropy"]);
+    const plain = { ...RUN.parts[0]!,
+      epochs: RUN.parts[0]!.epochs.map((one) => ({ ...one, losses: { ...one.losses, terms: [] } })) };
+    expect(lossCurves({ ...RUN, parts: [plain] }, "teacher", undefined).map(({ id }) => id)).to.deep.equal([
+      "crossEntropy",
+    ]);
   });
 
   it("report the progress of each part", () => {
     const { live } = afterUpdate(withRun(START, RUN), progress(2, 2));
     expect(stepsOf(RUN, live[NAME]).map(({ state, fraction, text }) => [state, fraction, text])).to.deep.equal([
-      ["done", 1, "3 epochs"], ["done", 1, "3 epochs"], ["running", 0.5, "epoch 2 of 3"],
+      ["done", 1, "3 epochs"],
+      ["done", 1, "3 epochs"],
+      ["running", 0.5, "epoch 2 of 3"],
     ]);
     expect(stepsOf({ ...RUN, status: "stopped" })[2]).to.deep.include({ state: "stopped", text: "1 of 3 epochs" });
   });
 
   it("compare the distilled student with the one that learned alone", () => {
     expect(resultsOf(RUN).map(({ last, note }) => [last, note])).to.deep.equal([
-      [75, "best 80.0 %"], [50, "best 50.0 %"], [45, "best 45.0 %, −5.0 points against alone"],
+      [75, "best 80.0 %"],
+      [50, "best 50.0 %"],
+      [45, "best 45.0 %, −5.0 points against alone"],
     ]);
-    expect(accuracySentence(RUN)).to.equal("Test accuracy by epoch. Teacher: 75.0 %; Student alone: 50.0 %; Student distilled: 45.0 %.");
+    expect(accuracySentence(RUN)).to.equal(
+      "Test accuracy by epoch. Teacher: 75.0 %; Student alone: 50.0 %; Student distilled: 45.0 %.",
+    );
     expect(accuracyTable(RUN).rows[1]).to.deep.equal(["2", "80.0 %", "2.000", "40.0 %", "2.000", "–", "–"]);
   });
 

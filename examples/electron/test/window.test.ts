@@ -1,4 +1,5 @@
-// The window in a real Chromium: the built page behind the preload script, with the application's main process and a real worker process.
+// The window in a real Chromium: the built page behind the preload script, with the application's main process and a
+// real worker process.
 //   REVIEWKD_PICTURES=DIRECTORY also takes the README's pictures, of a longer training.
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -25,13 +26,17 @@ describe("the Electron example's window in Chromium", function () {
   before(async function () {
     const executable = findChromium();
     if (executable === undefined) {
-      console.log("    skipped: no Chromium found for the window (apt-get install chromium, or name one by REVIEWKD_CHROMIUM).");
+      console.log(
+        "    skipped: no Chromium found for the window (apt-get install chromium, or name one by REVIEWKD_CHROMIUM).",
+      );
       console.log("    The application behind it, its preload script and the page's logic are tested without one.");
       this.skip();
     }
     browser = await launchChromium(executable);
   });
-  after(async () => { await browser?.close(); });
+  after(async () => {
+    await browser?.close();
+  });
 
   async function open(colorScheme: "light" | "dark" = "light"): Promise<void> {
     context = await browser!.newContext({ viewport: SIZE, colorScheme, reducedMotion: "reduce" });
@@ -51,7 +56,8 @@ describe("the Electron example's window in Chromium", function () {
     await open();
   });
   afterEach(async function () {
-    if (this.currentTest?.isFailed() === true) console.log(await page.locator("body").innerText().catch(() => "no page"));
+    if (this.currentTest?.isFailed() === true)
+      console.log(await page.locator("body").innerText().catch(() => "no page"));
     await close();
     bench[Symbol.dispose]();
     // Chromium logs everything that the content security policy forbids.
@@ -68,37 +74,50 @@ describe("the Electron example's window in Chromium", function () {
     for (const [label, value] of Object.entries(plan)) await page.getByLabel(label, { exact: true }).fill(value);
   }
 
-  const short = { Classes: "4", "To train": "64", "To test": "32", Epochs: "10", "Batch size": "16", "Learning rate": "0.05" };
-  const start = async (): Promise<void> => { await page.getByRole("button", { name: "Start training" }).click(); };
-  const trainerPid = async (): Promise<number> => Number(/process (\d+)\./.exec(await page.locator("#about").innerText())?.[1]);
-  const statusIs = async (status: string, timeout = 120_000): Promise<void> => { await page.locator(`#run-status[data-status="${status}"]`).waitFor({ timeout }); };
+  const short = { Classes: "4", "To train": "64", "To test": "32", Epochs: "10", "Batch size": "16",
+    "Learning rate": "0.05" };
+  const start = async (): Promise<void> => {
+    await page.getByRole("button", { name: "Start training" }).click();
+  };
+  const trainerPid = async (): Promise<number> =>
+    Number(/process (\d+)\./.exec(await page.locator("#about").innerText())?.[1]);
+  const statusIs = async (status: string, timeout = 120_000): Promise<void> => {
+    await page.locator(`#run-status[data-status="${status}"]`).waitFor({ timeout });
+  };
   /** Waits until the table of epochs shows that many epochs of a part. */
   const epochShown = async (part: string, epoch: number): Promise<void> => {
     await page.waitForFunction(([name, wanted]) => {
-      const head = [...document.querySelectorAll("#table th")].findIndex((cell) => cell.textContent === `${name}: accuracy`);
+      const head = [...document.querySelectorAll("#table th")].findIndex((cell) =>
+        cell.textContent === `${name}: accuracy`
+      );
       const cell = document.querySelector(`#table tbody tr:nth-child(${String(wanted)}) td:nth-child(${head + 1})`);
       return cell !== null && cell.textContent !== "–";
     }, [part, epoch] as const, { timeout: 600_000 });
   };
 
   /** The number of pixels of a chart that have a colour of the style sheet. */
-  const inked = (chart: string, colour: string): Promise<number> => page.evaluate(([id, name]) => {
-    const canvas = document.querySelector<HTMLCanvasElement>(`#${id} canvas`);
-    if (canvas === null) return 0;
-    const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height }).getContext("2d", { willReadFrequently: true });
-    copy?.drawImage(canvas, 0, 0);
-    const pixels = copy?.getImageData(0, 0, canvas.width, canvas.height).data ?? new Uint8ClampedArray();
-    const wanted = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(wanted.slice(at, at + 2), 16));
-    let count = 0;
-    for (let at = 0; at < pixels.length; at += 4) if (pixels[at] === red && pixels[at + 1] === green && pixels[at + 2] === blue) ++count;
-    return count;
-  }, [chart, colour] as const);
+  const inked = (chart: string, colour: string): Promise<number> =>
+    page.evaluate(([id, name]) => {
+      const canvas = document.querySelector<HTMLCanvasElement>(`#${id} canvas`);
+      if (canvas === null) return 0;
+      const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height })
+        .getContext("2d", { willReadFrequently: true });
+      copy?.drawImage(canvas, 0, 0);
+      const pixels = copy?.getImageData(0, 0, canvas.width, canvas.height).data ?? new Uint8ClampedArray();
+      const wanted = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+      const [red, green, blue] = [1, 3, 5].map((at) => parseInt(wanted.slice(at, at + 2), 16));
+      let count = 0;
+      for (let at = 0; at < pixels.length; at += 4)
+        if (pixels[at] === red && pixels[at + 1] === green && pixels[at + 2] === blue) ++count;
+      return count;
+    }, [chart, colour] as const);
 
   it("trains, draws, stops, resumes and exports", async () => {
     await picture("1-new-run");
     // The pictures' run is long enough for curves; the test's takes seconds.
-    await fillIn(pictures === undefined ? short : { "To train": "1200", "To test": "600", Epochs: "12", "Learning rate": "0.1" });
+    await fillIn(
+      pictures === undefined ? short : { "To train": "1200", "To test": "600", Epochs: "12", "Learning rate": "0.1" },
+    );
     await start();
     await statusIs("running");
     await epochShown("Student distilled", pictures === undefined ? 1 : 6);
@@ -106,8 +125,12 @@ describe("the Electron example's window in Chromium", function () {
     const pid = await trainerPid();
     process.kill(pid, "SIGSTOP");
     expect(await page.locator("#rate").innerText()).to.match(/^Student distilled: \d+ images\/s · .+ to go$/);
-    expect(await page.locator("#steps li").evaluateAll((items) => items.map((item) => item.getAttribute("data-state")))).to.deep.equal(["done", "done", "running"]);
-    for (const [chart, colour] of [["accuracy", "--teacher"], ["accuracy", "--alone"], ["loss", "--cross-entropy"], ["loss", "--term"]] as const) {
+    expect(await page.locator("#steps li").evaluateAll((items) => items.map((item) => item.getAttribute("data-state"))))
+      .to.deep.equal(["done", "done", "running"]);
+    for (const [chart, colour] of [["accuracy", "--teacher"], ["accuracy", "--alone"], ["loss", "--cross-entropy"], [
+      "loss",
+      "--term",
+    ]] as const) {
       expect(await inked(chart, colour), `${chart} in ${colour}`).to.be.above(20);
     }
     await picture("2-training");
@@ -126,8 +149,12 @@ describe("the Electron example's window in Chromium", function () {
     await page.getByRole("button", { name: "Resume" }).click();
     await statusIs("finished", 600_000);
     const sentence = await page.locator("#accuracy").getAttribute("aria-label");
-    expect(sentence).to.match(/^Test accuracy by epoch\. Teacher: [\d.]+ %; Student alone: [\d.]+ %; Student distilled: [\d.]+ %\.$/);
-    expect(await page.locator("#results .figure").allInnerTexts()).to.deep.equal([...sentence!.matchAll(/[\d.]+ %/g)].map(([figure]) => figure));
+    expect(sentence).to.match(
+      /^Test accuracy by epoch\. Teacher: [\d.]+ %; Student alone: [\d.]+ %; Student distilled: [\d.]+ %\.$/,
+    );
+    expect(await page.locator("#results .figure").allInnerTexts()).to.deep.equal(
+      [...sentence!.matchAll(/[\d.]+ %/g)].map(([figure]) => figure),
+    );
     expect(await page.locator("#results").innerText()).to.match(/points against alone/);
 
     for (const format of ["safetensors", "pt"]) {
@@ -159,10 +186,13 @@ describe("the Electron example's window in Chromium", function () {
   it("fits a small window without scrolling sideways", async () => {
     const { minWidth, minHeight } = electron.window.options;
     await page.setViewportSize({ width: minWidth, height: minHeight });
-    const tooWide = (): Promise<number> => page.evaluate(() => Math.max(...["main", ".sidebar", "#runs", "body"].map((name) => {
-      const { scrollWidth = 0, clientWidth = 0 } = document.querySelector(name) ?? {};
-      return scrollWidth - clientWidth;
-    })));
+    const tooWide = (): Promise<number> =>
+      page.evaluate(() =>
+        Math.max(...["main", ".sidebar", "#runs", "body"].map((name) => {
+          const { scrollWidth = 0, clientWidth = 0 } = document.querySelector(name) ?? {};
+          return scrollWidth - clientWidth;
+        }))
+      );
     expect(await tooWide()).to.equal(0);
     await fillIn(short);
     await start();
@@ -172,10 +202,13 @@ describe("the Electron example's window in Chromium", function () {
   });
 
   it("can be used by the keyboard alone, and names every field", async () => {
-    const unnamed = await page.locator("input:visible, select:visible, button:visible").evaluateAll((fields) => fields.filter((field) => {
-      const labels = (field as HTMLInputElement).labels;
-      return (labels === null || labels.length === 0) && field.textContent.trim() === "" && !field.hasAttribute("aria-label");
-    }).map((field) => field.id));
+    const unnamed = await page.locator("input:visible, select:visible, button:visible").evaluateAll((fields) =>
+      fields.filter((field) => {
+        const labels = (field as HTMLInputElement).labels;
+        return (labels === null || labels.length === 0) && field.textContent.trim() === "" &&
+          !field.hasAttribute("aria-label");
+      }).map((field) => field.id)
+    );
     expect(unnamed).to.deep.equal([]);
     await fillIn({ ...short, Epochs: "300" });
     const focused = new Set<string>();
@@ -185,7 +218,8 @@ describe("the Electron example's window in Chromium", function () {
       focused.add(id);
       await page.keyboard.press("Tab");
     }
-    expect([...focused]).to.include.members(["new-run", "start", "teacher", "student", "data", "method", "epochs", "learningRate"]);
+    expect([...focused]).to.include.members(["new-run", "start", "teacher", "student", "data", "method", "epochs",
+      "learningRate"]);
     await page.locator("#start").focus();
     await page.keyboard.press("Enter");
     await statusIs("running");
@@ -216,12 +250,16 @@ describe("the Electron example's window in Chromium", function () {
     await epochShown("Teacher", 3);
     process.kill(pid, "SIGKILL");
     await page.getByRole("alert").getByText("WORKER_EXITED").waitFor();
-    expect(await page.getByRole("alert").innerText()).to.include("continues from its last checkpoint").and.include("SIGKILL");
+    expect(await page.getByRole("alert").innerText()).to.include("continues from its last checkpoint").and.include(
+      "SIGKILL",
+    );
     expect(lives(pid)).to.equal(false);
     if (pictures !== undefined) {
       await page.waitForTimeout(300);
       // Hides the path of the test.
-      await page.locator("#notice-message").evaluate((node, directory) => { node.textContent = node.textContent.replace(directory, "…"); }, bench.userData);
+      await page.locator("#notice-message").evaluate((node, directory) => {
+        node.textContent = node.textContent.replace(directory, "…");
+      }, bench.userData);
     }
     await picture("4-trainer-died");
     await page.getByRole("button", { name: "Resume" }).click();

@@ -13,7 +13,9 @@ interface ConvertFlags extends StoredFlags {
 
 /** `reviewkd convert`: converts a weights file of any supported format. */
 export function addConvertCommand(program: Command): void {
-  const command = program.command("convert").description("convert a weights file to another format, including its metadata");
+  const command = program.command("convert").description(
+    "convert a weights file to another format, including its metadata",
+  );
   command.argument("<in>", "a .safetensors file, or a PyTorch .pt or .pth file; nothing in it is executed");
   command.argument("<out>", "output file; its extension selects the format: .safetensors, .pt or .pth");
   addKey(command);
@@ -21,7 +23,8 @@ export function addConvertCommand(program: Command): void {
   addForce(command);
   addJson(command).action(async (from: string, to: string, flags: ConvertFlags) => {
     const output = processOutput(flags.json === true);
-    const tensors = await convertWeights(from, to, omitUndefined({ key: flags.key, dtype: flags.dtype, overwrite: flags.force }));
+    const tensors = await convertWeights(from, to,
+      omitUndefined({ key: flags.key, dtype: flags.dtype, overwrite: flags.force }));
     output.event({ type: "converted", from, to, tensors });
     output.line(`wrote ${formatCount(tensors)} tensors of ${from} to ${to}`);
   });

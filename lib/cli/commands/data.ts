@@ -21,7 +21,9 @@ const NAMES_WIDTH = 60;
 /** `reviewkd data`: downloads and inspects data sets. */
 export function addDataCommand(program: Command): void {
   const data = program.command("data").description("download or inspect a data set");
-  const fetch = data.command("fetch").description("download a data set from its home page; resumes an interrupted download");
+  const fetch = data.command("fetch").description(
+    "download a data set from its home page; resumes an interrupted download",
+  );
   fetch.argument("<kind>", FETCHABLE.join(" or "), oneOf(FETCHABLE)("data set"));
   addValue(fetch, "--dir <dir>", "parent directory of the data set's directory (default: data)", text);
   addValue(fetch, "--url <url>", "alternative URL of the archive; its checksum is still verified", text);
@@ -35,7 +37,9 @@ export function addDataCommand(program: Command): void {
 
 async function fetchInto(kind: Fetchable, flags: { dir?: string; url?: string; json?: true }): Promise<void> {
   const output = processOutput(flags.json === true);
-  using interrupt = listenForInterrupt(() => { output.notice("\nstopping; run the same command again to resume"); });
+  using interrupt = listenForInterrupt(() => {
+    output.notice("\nstopping; run the same command again to resume");
+  });
   const progress = fetchProgress(output, kind);
   try {
     const directory = await fetchDataset({
@@ -83,8 +87,14 @@ async function showInfo(spec: string, flags: TrainingFlags): Promise<void> {
   using data = await loadDataset(dataSettings({ ...flags, data: dataSpec("data set")(spec) }) as DataSourceInput);
   const { kind, numClasses, classNames, normalization, train, test } = data;
   output.event({
-    type: "data", kind, numClasses, classNames, normalization,
-    trainSamples: train.size, testSamples: test.size, imageShape: train.imageShape,
+    type: "data",
+    kind,
+    numClasses,
+    classNames,
+    normalization,
+    trainSamples: train.size,
+    testSamples: test.size,
+    imageShape: train.imageShape,
   });
   const statistics = (values: readonly number[]): string => values.map((value) => value.toFixed(4)).join(", ");
   output.line(renderTable([kind, ""], [

@@ -19,7 +19,9 @@ interface DemoFlags {
 
 /** `reviewkd demo`: shows that a student improves with a teacher, on data that needs no download. */
 export function addDemoCommand(program: Command): void {
-  const command = program.command("demo").description("train a teacher, a student alone and the same student distilled, on built-in data");
+  const command = program.command("demo").description(
+    "train a teacher, a student alone and the same student distilled, on built-in data",
+  );
   addValue(command, "--seed <n>", "seed of the networks and their training (default: 0)", count);
   addValue(command, "--seeds <n,n,…>", "repeat with each of these seeds and print mean and deviation", distinctCounts);
   command.option("--quick", "run for a few seconds, only to check that everything works");
@@ -31,7 +33,9 @@ async function runDemo(flags: DemoFlags): Promise<void> {
   const output = processOutput(flags.json === true);
   const settings = flags.quick === true ? QUICK_DEMO : DEMO;
   const seeds = flags.seeds ?? [flags.seed ?? 0];
-  using interrupt = listenForInterrupt(() => { output.notice("\nstopping after this step… (press again to stop immediately)"); });
+  using interrupt = listenForInterrupt(() => {
+    output.notice("\nstopping after this step… (press again to stop immediately)");
+  });
   using data = await loadDataset(settings.data);
   output.line(`Generating ${formatCount(data.train.size)} training and ${formatCount(data.test.size)} test images ` +
     `of ${data.numClasses} classes; ${settings.teacher} teaches ${settings.student}.`);
@@ -39,7 +43,9 @@ async function runDemo(flags: DemoFlags): Promise<void> {
   const results: DemoResult[] = [];
   for (const seed of seeds) {
     if (seeds.length > 1) output.line(`\nSeed ${seed}`);
-    results.push(...await runDemoOnce({ settings, data, seed, output, signal: interrupt.signal, directory: flags.run }));
+    results.push(
+      ...await runDemoOnce({ settings, data, seed, output, signal: interrupt.signal, directory: flags.run }),
+    );
   }
   showResults(output, results, seeds);
 }
@@ -56,18 +62,22 @@ function showResults(output: Output, results: readonly DemoResult[], seeds: read
     const own = results.filter((result) => result.part === part);
     const values = own.map((result) => namedValue(result.test, metric.name));
     const seconds = own.reduce((sum, result) => sum + result.seconds, 0);
-    return { part, model: own[0]?.model ?? "", parameters: own[0]?.parameters ?? 0, values, ...meanAndDeviation(values), seconds };
+    return { part, model: own[0]?.model ?? "", parameters: own[0]?.parameters ?? 0, values, ...meanAndDeviation(values),
+      seconds };
   });
-  output.event({ type: "demo", seeds, results: parts.map(({ values, ...part }) => ({ ...part, [metric.name]: values })) });
+  output.event({ type: "demo", seeds,
+    results: parts.map(({ values, ...part }) => ({ ...part, [metric.name]: values })) });
 
   const several = seeds.length > 1;
-  const head = ["", "network", "parameters", ...(several ? seeds.map((seed) => `seed ${seed}`) : []), `${several ? "mean " : ""}test ${metric.label}`, "time"];
+  const head = ["", "network", "parameters", ...(several ? seeds.map((seed) => `seed ${seed}`) : []),
+    `${several ? "mean " : ""}test ${metric.label}`, "time"];
   const rows = parts.map(({ part, model, parameters, values, mean, deviation, seconds }) => [
     TITLES[part],
     model,
     formatCount(parameters),
     ...(several ? values.map((value) => formatMetric(metric, value)) : []),
-    deviation === null ? formatWithUnit(metric, mean) : `${mean.toFixed(2)} ± ${deviation.toFixed(2)} ${metric.unit}`.trimEnd(),
+    deviation === null ? formatWithUnit(metric, mean)
+      : `${mean.toFixed(2)} ± ${deviation.toFixed(2)} ${metric.unit}`.trimEnd(),
     formatDuration(seconds),
   ]);
   output.line(`\n${renderTable(head, rows, head.slice(2))}`);

@@ -6,9 +6,11 @@ import { runTraining } from "../run-training.js";
 
 const NETWORKS: readonly FlagRow[] = [
   { path: "teacher.name", flag: "--teacher <name>", help: "the teacher; `reviewkd models` lists the networks" },
-  { path: "teacher.weights", flag: "--teacher-weights <file>", help: "its trained weights (.safetensors, .pt or .pth)" },
+  { path: "teacher.weights", flag: "--teacher-weights <file>",
+    help: "its trained weights (.safetensors, .pt or .pth)" },
   { path: "student.name", flag: "--student <name>", help: "the network that is trained" },
-  { path: "student.weights", flag: "--student-weights <file>", help: "start it from these weights (.safetensors, .pt or .pth)" },
+  { path: "student.weights", flag: "--student-weights <file>",
+    help: "start it from these weights (.safetensors, .pt or .pth)" },
 ];
 
 /** `reviewkd distill`: trains a student on labels and a trained teacher. */
@@ -21,7 +23,8 @@ export function addDistillCommand(program: Command): void {
   command.optionsGroup("Networks and data:");
   command.addHelpText("after", methodsHelp);
   addTrainingFlags(command).action(async (flags: TrainingFlags) => {
-    await runTraining("distill", flags, { ...schemaSettings(flags, [...NETWORKS, ...METHOD]), ...trainingSettings(flags) });
+    await runTraining("distill", flags, { ...schemaSettings(flags, [...NETWORKS, ...METHOD]),
+      ...trainingSettings(flags) });
   });
 }
 
@@ -30,7 +33,8 @@ function methodsHelp(): string {
   const rows = listMethods().filter(({ kind }) => kind !== "sum");
   const width = Math.max(...rows.map(({ kind }) => kind.length));
   return [
-    "", "Methods:",
+    "",
+    "Methods:",
     ...rows.map(({ kind, summary }) => `  ${kind.padEnd(width)}  ${summary}`),
     "Weighted sums of methods and other method options are set in a configuration file (--config):",
     "  method: { kind: sum, of: [{ kind: review, weight: 1 }, { kind: kd, temperature: 4 }] }",

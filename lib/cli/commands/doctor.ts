@@ -1,6 +1,7 @@
 import { cpus } from "node:os";
 import type { Command } from "commander";
-import { inspectInstallation, isReviewKdError, messageOf, systemInfo, type InstallationReport, type SystemInfo } from "../../index.js";
+import { inspectInstallation, isReviewKdError, messageOf, systemInfo, type InstallationReport,
+  type SystemInfo } from "../../index.js";
 import { EXIT } from "../errors.js";
 import { processOutput } from "../display/output.js";
 import { addJson } from "../options/add-value.js";
@@ -25,11 +26,15 @@ export function addDoctorCommand(program: Command): void {
       faults.push(faultOf(error, installation));
       return undefined;
     });
-    output.event({ type: "doctor", ...(info ?? {}), gpu: gpuUse(info, installation), installation, healthy: faults.length === 0, faults });
-    for (const [name, value] of [...(info === undefined ? withoutAddon() : addonRows(info)), ...systemRows(info, installation)]) output.line(`${name.padEnd(18)} ${value}`);
+    output.event({ type: "doctor", ...(info ?? {}), gpu: gpuUse(info, installation), installation,
+      healthy: faults.length === 0, faults });
+    for (const [name, value] of [...(info === undefined ? withoutAddon() : addonRows(info)),
+      ...systemRows(info, installation)]) output.line(`${name.padEnd(18)} ${value}`);
     output.line("\nsearched for the addon and its libtorch in");
     for (const { place, outcome, path, reason } of installation.attempts) {
-      output.line(`  ${place.padEnd(18)} ${outcome.padEnd(10)} ${[path, reason].filter((part) => part !== null).join(": ")}`);
+      output.line(
+        `  ${place.padEnd(18)} ${outcome.padEnd(10)} ${[path, reason].filter((part) => part !== null).join(": ")}`,
+      );
     }
     for (const fault of faults) {
       output.line(`\nfault [${fault.code}]: ${fault.message}`);
@@ -53,10 +58,12 @@ function faultOf(error: unknown, { fix }: InstallationReport): Fault {
 }
 
 /** Whether `device: "auto"` selects a GPU, and the reason if not. */
-function gpuUse(info: SystemInfo | undefined, { nvidiaDriver }: InstallationReport): { used: boolean; reason: string | null } {
+function gpuUse(info: SystemInfo | undefined,
+  { nvidiaDriver }: InstallationReport): { used: boolean; reason: string | null } {
   if (info?.cuda.available === true) return { used: true, reason: null };
   if (nvidiaDriver === null) return { used: false, reason: "this machine has no NVIDIA driver" };
-  return { used: false, reason: `NVIDIA driver ${nvidiaDriver} is installed, but ${info?.cuda.reason ?? "the addon cannot be loaded"}` };
+  return { used: false,
+    reason: `NVIDIA driver ${nvidiaDriver} is installed, but ${info?.cuda.reason ?? "the addon cannot be loaded"}` };
 }
 
 /** Rows that do not require the addon. */
@@ -91,7 +98,9 @@ function addonRows(info: SystemInfo): [string, string][] {
   return rows;
 }
 
-/** The state of the CUDA plugin. A missing plugin is not a problem, only slower, so the cause and fix are shown here. */
+/**
+ * The state of the CUDA plugin. A missing plugin is not a problem, only slower, so the cause and fix are shown here.
+ */
 function pluginText({ loaded, path, builtFor, reason, fix }: NonNullable<SystemInfo["cuda"]["plugin"]>): string {
   if (loaded) return `${path ?? "?"}, for ${builtFor ?? "unknown devices"}`;
   return `not used${path === null ? "" : ` (${path})`}: ${reason ?? "no reason"}; CUDA works without its kernels, but slower. To fix it: ${fix ?? "npx reviewkd doctor"}`;

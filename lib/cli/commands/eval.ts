@@ -1,7 +1,6 @@
 import type { Command } from "commander";
-import {
-  createModel, loadDataset, namedValue, readWeightsInfo, registryTask, ReviewKdError, schemas, type ClassScore, type DataSourceInput,
-} from "../../index.js";
+import { createModel, loadDataset, namedValue, readWeightsInfo, registryTask, ReviewKdError, schemas, type ClassScore,
+  type DataSourceInput } from "../../index.js";
 import { formatCount, formatPercent, formatWithUnit } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { omitUndefined } from "../options/omit-undefined.js";
@@ -28,7 +27,9 @@ interface EvalFlags extends TrainingFlags {
 export function addEvalCommand(program: Command): void {
   const command = program.command("eval").description("evaluate trained weights: top-1, top-5 and mean loss");
   addValue(command, "--model <name>", "network (default: the one named in the weights file)", text);
-  addValue(command, "--weights <file>", "weights of the network (.safetensors, .pt or .pth); required", text, { mandatory: true });
+  addValue(command, "--weights <file>", "weights of the network (.safetensors, .pt or .pth); required", text, {
+    mandatory: true,
+  });
   addData(command);
   addValue(command, "--precision <type>", "float32 (default) or bfloat16", oneOf(PRECISIONS));
   addValue(command, "--split <name>", "test (default) or train", oneOf(["test", "train"]));
@@ -43,10 +44,13 @@ async function evaluateWeights(flags: EvalFlags): Promise<void> {
   const { metadata, classNames } = await readWeightsInfo(flags.weights);
   const name = flags.model ?? nameIn(metadata, flags.weights);
   const source = { kind: "synthetic", ...dataSettings(flags) };
-  using interrupt = listenForInterrupt(() => { output.notice("stopping…"); });
+  using interrupt = listenForInterrupt(() => {
+    output.notice("stopping…");
+  });
   using data = await loadDataset(source as DataSourceInput);
   warnOfOtherClasses(output, classNames, data.classNames);
-  using model = await createModel(name, { numClasses: data.numClasses, weights: flags.weights, ...omitUndefined({ device: flags.device }) });
+  using model = await createModel(name, { numClasses: data.numClasses, weights: flags.weights,
+    ...omitUndefined({ device: flags.device }) });
   const split = flags.split ?? "test";
   const started = performance.now();
   const result = await model.evaluate(data[split], {
@@ -56,11 +60,13 @@ async function evaluateWeights(flags: EvalFlags): Promise<void> {
   const seconds = (performance.now() - started) / 1000;
 
   const { brokenImages } = data;
-  output.event({ type: "evaluation", model: name, weights: flags.weights, data: source, split, ...result, brokenImages, seconds });
+  output.event({ type: "evaluation", model: name, weights: flags.weights, data: source, split, ...result, brokenImages,
+    seconds });
   for (const { path, reason } of brokenImages) output.notice(`skipped ${path}: cannot decode it: ${reason}`);
   output.line(renderTable(["", name], [
     ...registryTask().metrics.map((metric) => [
-      `${metric.unit === "" ? "mean " : ""}${metric.label}`, formatWithUnit(metric, namedValue(result, metric.name)),
+      `${metric.unit === "" ? "mean " : ""}${metric.label}`,
+      formatWithUnit(metric, namedValue(result, metric.name)),
     ]),
     ["images", `${formatCount(result.samples)} (${split})`],
     ["speed", `${(result.samples / seconds).toFixed(0)} images/s`],
@@ -70,17 +76,25 @@ async function evaluateWeights(flags: EvalFlags): Promise<void> {
 
 function classTable(scores: readonly ClassScore[]): string {
   const rows = scores.map(({ name, samples, correct }) => [
-    name, samples === 0 ? "-" : `${formatPercent((100 * correct) / samples)} %`, formatCount(correct), formatCount(samples),
+    name,
+    samples === 0 ? "-" : `${formatPercent((100 * correct) / samples)} %`,
+    formatCount(correct),
+    formatCount(samples),
   ]);
   return renderTable(["class", "top-1", "correct", "images"], rows, ["top-1", "correct", "images"]);
 }
 
-/** Warns if the class names differ: labels are indices, so with other classes or another order the accuracy is meaningless. */
+/**
+ * Warns if the class names differ: labels are indices, so with other classes or another order the accuracy is
+ * meaningless.
+ */
 function warnOfOtherClasses(output: Output, trained: readonly string[] | null, evaluated: readonly string[]): void {
   if (trained === null || areNumbers(trained) || areNumbers(evaluated)) return;
   const index = evaluated.findIndex((name, label) => trained[label] !== name);
   if (index < 0) return;
-  output.notice(`warning: class ${index} is "${evaluated[index] ?? ""}" in the data, but "${trained[index] ?? "no such class"}" in the training data of the weights`);
+  output.notice(
+    `warning: class ${index} is "${evaluated[index] ?? ""}" in the data, but "${trained[index] ?? "no such class"}" in the training data of the weights`,
+  );
 }
 
 /** Whether the names are only the class indices, which are used if no names are known. */
@@ -91,7 +105,8 @@ function areNumbers(names: readonly string[]): boolean {
 function nameIn(metadata: Readonly<Record<string, string>>, path: string): string {
   const name = metadata["model"];
   if (name === undefined) {
-    throw new ReviewKdError("INVALID_ARGUMENT", `missing --model: "${path}" does not name its network. Pass --model NAME.`);
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `missing --model: "${path}" does not name its network. Pass --model NAME.`);
   }
   return name;
 }

@@ -12,16 +12,20 @@ interface ExportFlags extends StoredFlags {
 
 /** `reviewkd export`: writes the student of a run directory. */
 export function addExportCommand(program: Command): void {
-  const command = program.command("export").description("write only the trained network of a run, without teacher, review modules and optimizer");
+  const command = program.command("export").description(
+    "write only the trained network of a run, without teacher, review modules and optimizer",
+  );
   command.argument("<run>", "run directory");
-  command.argument("[out]", "output file: .safetensors, .pt or .pth (default: student-last.safetensors or student-best.safetensors in the run directory)");
+  command.argument("[out]",
+    "output file: .safetensors, .pt or .pth (default: student-last.safetensors or student-best.safetensors in the run directory)");
   command.option("--best", "export the epoch with the best test accuracy (default: the last epoch)");
   addStoredType(command);
   addForce(command);
   addJson(command).action(async (run: string, out: string | undefined, flags: ExportFlags) => {
     const output = processOutput(flags.json === true);
     const checkpoint = flags.best === true ? "best" : "last";
-    const path = await exportStudent(run, out, omitUndefined({ checkpoint, dtype: flags.dtype, overwrite: flags.force }));
+    const path = await exportStudent(run, out,
+      omitUndefined({ checkpoint, dtype: flags.dtype, overwrite: flags.force }));
     output.event({ type: "exported", run, checkpoint, path });
     output.line(`wrote the network of ${run} (${checkpoint}) to ${path}`);
   });

@@ -20,7 +20,9 @@ const NAMES_SHOWN = 5;
 
 /** `reviewkd inspect`: shows the content of a weights file without loading it. */
 export function addInspectCommand(program: Command): void {
-  const command = program.command("inspect").description("show the content of a weights file: tensors, metadata and the matching network");
+  const command = program.command("inspect").description(
+    "show the content of a weights file: tensors, metadata and the matching network",
+  );
   command.argument("<file>", "a .safetensors file, or a PyTorch .pt or .pth file; nothing in it is executed");
   addKey(command);
   addJson(command).action(async (file: string, flags: { key?: string; json?: true }) => {
@@ -29,24 +31,29 @@ export function addInspectCommand(program: Command): void {
     output.event({ type: "weights", file, ...inspection });
     output.line(tensorTable(inspection));
     output.line(summaryTable(file, inspection));
-    if (inspection.fit !== null) for (const line of differences(inspection.fit.differences)) output.line(line);
+    if (inspection.fit !== null) { for (const line of differences(inspection.fit.differences)) output.line(line); }
   });
 }
 
 function tensorTable({ tensors }: WeightsInspection): string {
-  return renderTable(["name", "type", "shape"], tensors.map(({ name, dtype, shape }) => [plain(name), dtype, `[${shape.join(", ")}]`]));
+  return renderTable(["name", "type", "shape"],
+    tensors.map(({ name, dtype, shape }) => [plain(name), dtype, `[${shape.join(", ")}]`]));
 }
 
-function summaryTable(file: string, { format, metadata, tensors, parameters, selection, fit }: WeightsInspection): string {
+function summaryTable(file: string,
+  { format, metadata, tensors, parameters, selection, fit }: WeightsInspection): string {
   return renderTable([file, ""], [
     ["format", FORMATS[format]],
     ["tensors", formatCount(tensors.length)],
     ["parameters", formatCount(parameters)],
     ...(selection.key === "" ? [] : [["found under", plain(selection.key)]]),
     ...(selection.prefixes.length === 0 ? [] : [["stripped prefixes", selection.prefixes.join(" ")]]),
-    ...(selection.leftAside === 0 ? [] : [["ignored", `${formatCount(selection.leftAside)} tensors of other networks or of none`]]),
+    ...(selection.leftAside === 0 ? []
+      : [["ignored", `${formatCount(selection.leftAside)} tensors of other networks or of none`]]),
     ["network", fit === null ? "none of `reviewkd models`" : `${fit.name} with ${formatCount(fit.numClasses)} classes`],
-    ...(fit === null ? [] : [["matching entries", `${fit.matching} of ${fit.entries} (${formatPercent((100 * fit.matching) / fit.entries)} %)`]]),
+    ...(fit === null ? []
+      : [["matching entries",
+        `${fit.matching} of ${fit.entries} (${formatPercent((100 * fit.matching) / fit.entries)} %)`]]),
     ...Object.entries(metadata).map(([key, value]) => [plain(key), wrapped(plain(value))]),
   ]);
 }
@@ -65,8 +72,12 @@ function wrapped(text: string): string {
 function differences({ missing, unexpected, mismatched }: LoadReport): string[] {
   const list = (what: string, names: readonly string[]): string[] => {
     const rest = names.length - NAMES_SHOWN;
-    return names.length === 0 ? [] : [`${what}: ${plain(names.slice(0, NAMES_SHOWN).join(", "))}${rest > 0 ? `, and ${rest} more` : ""}`];
+    return names.length === 0 ? []
+      : [`${what}: ${plain(names.slice(0, NAMES_SHOWN).join(", "))}${rest > 0 ? `, and ${rest} more` : ""}`];
   };
-  const shapes = mismatched.map(({ name, expected, got }) => `${name} (network [${expected.join(", ")}], file [${got.join(", ")}])`);
-  return [...list("only in the network", missing), ...list("only in the file", unexpected), ...list("different shapes", shapes)];
+  const shapes = mismatched.map(({ name, expected, got }) =>
+    `${name} (network [${expected.join(", ")}], file [${got.join(", ")}])`
+  );
+  return [...list("only in the network", missing), ...list("only in the file", unexpected),
+    ...list("different shapes", shapes)];
 }

@@ -19,11 +19,16 @@ interface ModelsFlags {
 
 /** `reviewkd models`: lists the networks, or explains what review does with a pair of them. */
 export function addModelsCommand(program: Command): void {
-  const command = program.command("models").description("list the available networks, or explain what review does with a pair of them");
-  command.option("--pair <names...>", "teacher and student: matched stages, parameters, multiply-adds and training memory");
+  const command = program.command("models").description(
+    "list the available networks, or explain what review does with a pair of them",
+  );
+  command.option("--pair <names...>",
+    "teacher and student: matched stages, parameters, multiply-adds and training memory");
   command.optionsGroup("With --pair:");
-  addValue(command, "--image-size <size>", "HEIGHTxWIDTH or one number, in pixels (default: as in the student's published results)", imageSize);
-  addValue(command, "--classes <n>", "number of classes (default: as in the student's published results)", positiveCount);
+  addValue(command, "--image-size <size>",
+    "HEIGHTxWIDTH or one number, in pixels (default: as in the student's published results)", imageSize);
+  addValue(command, "--classes <n>", "number of classes (default: as in the student's published results)",
+    positiveCount);
   addValue(command, "--batch-size <n>", "images per batch, for the memory estimate (default: 128)", positiveCount);
   addValue(command, "--mid-channels <n>", "channels inside the fusion modules", positiveCount);
   command.optionsGroup("Options:");
@@ -50,22 +55,30 @@ function list(output: Output): void {
     `[${sources.indexOf(source) + 1}]`,
   ]);
   output.line(renderTable(["name", "parameters", "at", "stages (channels@size)", "source"], rows, ["parameters"]));
-  sources.forEach((source, index) => { output.line(`[${index + 1}] ${source}`); });
+  sources.forEach((source, index) => {
+    output.line(`[${index + 1}] ${source}`);
+  });
 }
 
-async function explain(names: readonly string[], { imageSize: size, classes, batchSize, midChannels }: ModelsFlags, output: Output): Promise<void> {
+async function explain(names: readonly string[], { imageSize: size, classes, batchSize, midChannels }: ModelsFlags,
+  output: Output): Promise<void> {
   const [teacher, student, ...rest] = names;
   if (teacher === undefined || student === undefined || rest.length > 0) {
     throw usageError("two networks, a teacher and a student", "--pair", names.join(" "));
   }
-  const explanation = await explainPair({ teacher, student, imageSize: size, numClasses: classes, batchSize, midChannels });
+  const explanation = await explainPair({ teacher, student, imageSize: size, numClasses: classes, batchSize,
+    midChannels });
   output.event({ type: "pair", ...explanation });
   output.line(pairText(explanation));
 }
 
 function requireNoPairOptions(flags: ModelsFlags): void {
   const idle = Object.entries({
-    "--image-size": flags.imageSize, "--classes": flags.classes, "--batch-size": flags.batchSize, "--mid-channels": flags.midChannels,
+    "--image-size": flags.imageSize,
+    "--classes": flags.classes,
+    "--batch-size": flags.batchSize,
+    "--mid-channels": flags.midChannels,
   }).find(([, value]) => value !== undefined);
-  if (idle !== undefined) throw new ReviewKdError("INVALID_ARGUMENT", `${idle[0]} requires --pair. Add --pair TEACHER STUDENT.`);
+  if (idle !== undefined)
+    throw new ReviewKdError("INVALID_ARGUMENT", `${idle[0]} requires --pair. Add --pair TEACHER STUDENT.`);
 }

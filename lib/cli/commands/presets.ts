@@ -13,7 +13,9 @@ const MARKS: Readonly<Record<PresetMark["origin"], { readonly sign: string; read
 
 /** `reviewkd presets`: lists named published settings. */
 export function addPresetsCommand(program: Command): void {
-  const command = program.command("presets").description("list the presets with their published accuracies, or show one in full");
+  const command = program.command("presets").description(
+    "list the presets with their published accuracies, or show one in full",
+  );
   command.argument("[name]", "preset to show in full");
   addJson(command).action((name: string | undefined, flags: { json?: true }) => {
     const output = processOutput(flags.json === true);
@@ -34,8 +36,9 @@ function listText(presets: readonly Preset[]): string {
   const rows = presets.map((preset) => {
     const { name, method, training, published } = preset;
     const marked = (field: string, value: string): string => value + signOf(preset, field);
-    const figure = (key: keyof NonNullable<Preset["published"]>): string =>
-      (published?.[key] === undefined ? "" : marked(`published.${key}`, published[key].toFixed(2)));
+    const figure = (
+      key: keyof NonNullable<Preset["published"]>,
+    ): string => (published?.[key] === undefined ? "" : marked(`published.${key}`, published[key].toFixed(2)));
     return [
       name,
       // If a preset is for any pair, its weight is only the default; a sum has one weight per term.
@@ -43,7 +46,10 @@ function listText(presets: readonly Preset[]): string {
       marked("training.epochs", String(training.epochs)),
       marked("training.batchSize", String(training.batchSize)),
       marked("training.optimizer.learningRate", String(training.optimizer.learningRate)),
-      figure("teacher"), figure("student"), figure("review"), figure("rerun"),
+      figure("teacher"),
+      figure("student"),
+      figure("review"),
+      figure("rerun"),
     ];
   });
   return [
@@ -58,7 +64,8 @@ function wholeText(preset: Preset): string {
   const { name, description, source, marks, ...rest } = preset;
   const rows = leaves(rest).map(([field, value]) => {
     const mark = marks.find((candidate) => candidate.field === field);
-    return [field, value, mark === undefined ? "" : [MARKS[mark.origin].text, mark.note].filter((text) => text !== undefined).join(": ")];
+    return [field, value,
+      mark === undefined ? "" : [MARKS[mark.origin].text, mark.note].filter((text) => text !== undefined).join(": ")];
   });
   return [`${name}: ${description}`, renderTable(["field", "value", "remark"], rows), `source: ${source}`].join("\n");
 }
@@ -79,5 +86,7 @@ function signOf({ marks }: Preset, field: string): string {
 
 function legend(presets: readonly Preset[]): string[] {
   const used = new Set(presets.flatMap(({ marks }) => marks.map(({ origin }) => origin)));
-  return Object.entries(MARKS).filter(([origin]) => used.has(origin as PresetMark["origin"])).map(([, { sign, text }]) => `${sign} ${text}`);
+  return Object.entries(MARKS).filter(([origin]) => used.has(origin as PresetMark["origin"])).map((
+    [, { sign, text }],
+  ) => `${sign} ${text}`);
 }

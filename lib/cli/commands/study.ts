@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { ReviewKdError, runStudy, schemas, type ErrorCode, type Settings, type StudyKind, type StudyResult } from "../../index.js";
+import { ReviewKdError, runStudy, schemas, type ErrorCode, type Settings, type StudyKind,
+  type StudyResult } from "../../index.js";
 import { usageError } from "../errors.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { listenForInterrupt } from "../interrupt.js";
@@ -9,7 +10,8 @@ import { resolveStudy } from "../options/resolve-study.js";
 import { createStudyReporter } from "../display/study-reporter.js";
 import { addJson, addValue } from "../options/add-value.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-flags.js";
-import { addRecipeFlags, addSavingFlags, METHOD, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
+import { addRecipeFlags, addSavingFlags, METHOD, trainingSettings,
+  type TrainingFlags } from "../options/training-flags.js";
 import { distinctCounts, text } from "../options/values.js";
 
 interface StudyFlags extends TrainingFlags {
@@ -20,13 +22,17 @@ interface StudyFlags extends TrainingFlags {
 
 const NETWORKS: readonly FlagRow[] = [
   { path: "teacher.name", flag: "--teacher <name>", help: "the teacher; `reviewkd models` lists the networks" },
-  { path: "teacher.weights", flag: "--teacher-weights <file>", help: "its trained weights (default: the study trains it first, as a cell of its own)" },
-  { path: "teacherTraining.epochs", flag: "--teacher-epochs <n>", help: "epochs of the teacher's own training (default: those of the student)" },
-  { path: "teacherTraining.learningRate", flag: "--teacher-learning-rate <x>", help: "full learning rate of the teacher's own training (default: that of the student)" },
+  { path: "teacher.weights", flag: "--teacher-weights <file>",
+    help: "its trained weights (default: the study trains it first, as a cell of its own)" },
+  { path: "teacherTraining.epochs", flag: "--teacher-epochs <n>",
+    help: "epochs of the teacher's own training (default: those of the student)" },
+  { path: "teacherTraining.learningRate", flag: "--teacher-learning-rate <x>",
+    help: "full learning rate of the teacher's own training (default: that of the student)" },
   { path: "student.name", flag: "--student <name>", help: "the network that is trained in each cell" },
 ];
 
-const DISTANCE: FlagRow = { path: "method.distance", flag: "--distance <kind>", help: "distance of two maps: l2 or hcl" };
+const DISTANCE: FlagRow = { path: "method.distance", flag: "--distance <kind>",
+  help: "distance of two maps: l2 or hcl" };
 
 /** The method's flags for a kind of study: only one with a free choice of it has them all. */
 function methodRows(kind: StudyKind): readonly FlagRow[] {
@@ -44,13 +50,18 @@ const KINDS = schemas.StudyKind.options;
 
 /** `reviewkd study`: runs many trainings in one directory and resumes where it was stopped. */
 export function addStudyCommand(program: Command): void {
-  const command = program.command("study").description("train many cells and compare them; the same command resumes a stopped study");
+  const command = program.command("study").description(
+    "train many cells and compare them; the same command resumes a stopped study",
+  );
   for (const kind of KINDS) addKind(command, kind);
   // Runs for an unknown kind; accepts any options after it so that the error names the kind.
-  command.argument("[kind]").allowUnknownOption().allowExcessArguments().usage("<kind> [options]").action((kind: string | undefined) => {
-    if (kind === undefined) command.help({ error: true });
-    throw new ReviewKdError("UNKNOWN_NAME", `invalid kind of study: expected one of ${KINDS.join(", ")}, received "${kind}". See \`reviewkd study --help\`.`, { valid: KINDS });
-  });
+  command.argument("[kind]").allowUnknownOption().allowExcessArguments().usage("<kind> [options]").action(
+    (kind: string | undefined) => {
+      if (kind === undefined) command.help({ error: true });
+      throw new ReviewKdError("UNKNOWN_NAME",
+        `invalid kind of study: expected one of ${KINDS.join(", ")}, received "${kind}". See \`reviewkd study --help\`.`, { valid: KINDS });
+    },
+  );
 }
 
 function addKind(parent: Command, kind: StudyKind): void {
@@ -62,10 +73,12 @@ function addKind(parent: Command, kind: StudyKind): void {
   command.optionsGroup("Networks and data:");
   addRecipeFlags(command);
   command.optionsGroup("Study:");
-  addValue(command, "--seeds <n,n,…>", `train each cell with each of these seeds (default: ${kind === "seeds" ? "0,1,2" : "0"})`, distinctCounts);
+  addValue(command, "--seeds <n,n,…>",
+    `train each cell with each of these seeds (default: ${kind === "seeds" ? "0,1,2" : "0"})`, distinctCounts);
   addValue(command, "--study <dir>", `study directory (default: runs/study-${kind}-<student>-from-<teacher>)`, text);
   addValue(command, "--preset <name>", "settings of a published run; overridden by config file and flags", text);
-  addValue(command, "--config <file>", "settings from a YAML or JSON file, such as a study's study.json; overridden by flags", text);
+  addValue(command, "--config <file>",
+    "settings from a YAML or JSON file, such as a study's study.json; overridden by flags", text);
   addSavingFlags(command);
   addJson(command).action((flags: StudyFlags) => study(kind, flags));
 }
@@ -73,10 +86,13 @@ function addKind(parent: Command, kind: StudyKind): void {
 async function study(kind: StudyKind, flags: StudyFlags): Promise<void> {
   const output = processOutput(flags.json === true);
   const { config, directory } = await resolveStudy(kind, flags, studySettings(kind, flags));
-  using interrupt = listenForInterrupt(() => { output.notice("\nfinishing the step and saving… (again: stop at once)"); });
+  using interrupt = listenForInterrupt(() => {
+    output.notice("\nfinishing the step and saving… (again: stop at once)");
+  });
   const reporter = createStudyReporter(output);
   try {
-    for await (const event of runStudy(config, { directory, signal: interrupt.signal, forceUnlock: flags.forceUnlock === true })) {
+    for await (const event of runStudy(config, { directory, signal: interrupt.signal,
+      forceUnlock: flags.forceUnlock === true })) {
       reporter.handle(event);
       if (event.type === "study-end") requireAll(event.result);
     }

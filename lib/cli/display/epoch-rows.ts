@@ -29,15 +29,21 @@ const DISTILLATION: readonly Column[] = [
 const SPEED: readonly Column[] = [
   { head: "rate", width: 9, value: ({ learningRate }) => learningRate.toPrecision(3) },
   { head: "images/s", width: 9, value: ({ train }) => train.imagesPerSecond.toFixed(0) },
-  { head: "ETA", width: 8, value: ({ epoch, epochs, etaSeconds }) => (epoch + 1 === epochs ? "-" : formatDuration(etaSeconds)) },
+  { head: "ETA", width: 8,
+    value: ({ epoch, epochs, etaSeconds }) => (epoch + 1 === epochs ? "-" : formatDuration(etaSeconds)) },
 ];
 
 /** The losses of the task; their sum is the whole loss of a network without a teacher. */
 function taskColumns({ losses }: TaskInfo): readonly Column[] {
-  return losses.map(({ name, label }) => ({ head: label, width: Math.max(9, label.length + 2), value: ({ train }) => formatLoss(namedValue(train.losses, name)) }));
+  return losses.map(({ name, label }) => ({ head: label, width: Math.max(9, label.length + 2),
+    value: ({ train }) => formatLoss(namedValue(train.losses, name)) })
+  );
 }
 
-/** The metrics of training and test images, and the best of the primary one. A metric without a unit is a loss by itself, which the row has no room for. */
+/**
+ * The metrics of training and test images, and the best of the primary one. A metric without a unit is a loss by
+ * itself, which the row has no room for.
+ */
 function resultColumns(taskInfo: TaskInfo): readonly Column[] {
   const { metrics, trainingMetric } = taskInfo;
   const primary = primaryMetric(taskInfo);
@@ -47,10 +53,15 @@ function resultColumns(taskInfo: TaskInfo): readonly Column[] {
   };
   const others = metrics.filter(({ name, unit }) => name !== primary.name && unit !== "");
   return [
-    ...(trainingMetric === null ? [] : [{ ...head("train"), value: ({ train }: EpochEvent) => formatMetric(primary, namedValue(train, trainingMetric)) }]),
+    ...(trainingMetric === null ? []
+      : [{ ...head("train"),
+        value: ({ train }: EpochEvent) => formatMetric(primary, namedValue(train, trainingMetric)) }]),
     { ...head("test"), value: ({ test }) => formatMetric(primary, namedValue(test, primary.name)) },
-    ...others.map((metric) => ({ ...head(metric.label, metric), value: ({ test }: EpochEvent) => formatMetric(metric, namedValue(test, metric.name)) })),
-    { ...head("best"), value: ({ best, isBest }) => `${formatMetric(primary, namedValue(best, primary.name))}${isBest ? "*" : " "}` },
+    ...others.map((metric) => ({ ...head(metric.label, metric),
+      value: ({ test }: EpochEvent) => formatMetric(metric, namedValue(test, metric.name)) })
+    ),
+    { ...head("best"),
+      value: ({ best, isBest }) => `${formatMetric(primary, namedValue(best, primary.name))}${isBest ? "*" : " "}` },
   ];
 }
 
@@ -72,7 +83,8 @@ function distillationColumns({ terms }: RunShape): readonly Column[] {
 function columns(run: RunShape): readonly Column[] {
   const { task, taskInfo } = run;
   const losses = task === "train" && taskInfo.losses.length === 1 ? [] : taskColumns(taskInfo);
-  return [EPOCH, LOSS, ...losses, ...(task === "train" ? [] : distillationColumns(run)), ...resultColumns(taskInfo), ...SPEED];
+  return [EPOCH, LOSS, ...losses, ...(task === "train" ? [] : distillationColumns(run)), ...resultColumns(taskInfo),
+    ...SPEED];
 }
 
 /** The header line above the rows of epochs. */
@@ -88,7 +100,8 @@ export function epochRow(run: RunShape, event: EpochEvent): string {
 /** Loss terms, speed and remaining time of a running epoch. */
 export function progressText({ task, taskInfo }: RunShape, event: ProgressEvent): string {
   const { total, distillation, distillationWeight, terms } = event.losses;
-  const shown = showsTerms(terms.length) ? terms : [{ kind: "distill", weight: distillationWeight, loss: distillation }];
+  const shown = showsTerms(terms.length) ? terms
+    : [{ kind: "distill", weight: distillationWeight, loss: distillation }];
   const own = taskInfo.losses.map(({ name, label }) => `${label} ${formatLoss(namedValue(event.losses, name))}`);
   const sum = [...own, ...shown.map(({ kind, weight, loss }) => `${weight.toFixed(2)} × ${kind} ${formatLoss(loss)}`)];
   const parts = task === "distill" ? ` (${sum.join(" + ")})` : "";
@@ -98,7 +111,8 @@ export function progressText({ task, taskInfo }: RunShape, event: ProgressEvent)
 /** Summary of the training that starts, in one line. */
 export function startText(event: StartEvent): string {
   const { task, epochs, trainSamples, testSamples, device, parameters, trainingOnlyParameters } = event;
-  const extra = trainingOnlyParameters > 0 ? ` (+ ${trainingOnlyParameters.toLocaleString("en-US")} in training only)` : "";
+  const extra = trainingOnlyParameters > 0 ? ` (+ ${trainingOnlyParameters.toLocaleString("en-US")} in training only)`
+    : "";
   return `${task === "distill" ? "distilling" : "training"} ${parameters.toLocaleString("en-US")} parameters${extra} on ${device}: ` +
     `${epochs} epochs, ${trainSamples.toLocaleString("en-US")} training and ${testSamples.toLocaleString("en-US")} test images`;
 }

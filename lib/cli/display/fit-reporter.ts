@@ -1,5 +1,6 @@
 import { namedValue, primaryMetric, type FitEvent } from "../../index.js";
-import { epochHead, epochRow, progressText, startText, type EpochEvent, type ProgressEvent, type RunShape } from "./epoch-rows.js";
+import { epochHead, epochRow, progressText, startText, type EpochEvent, type ProgressEvent,
+  type RunShape } from "./epoch-rows.js";
 import { formatDuration, formatPercent, formatWithUnit } from "./format.js";
 import type { Output } from "./output.js";
 import { openBar } from "./progress-bar.js";
@@ -23,7 +24,10 @@ interface FitReporterOptions {
   readonly now?: () => number;
 }
 
-/** Creates a reporter of JSON lines, a progress bar with rows above, or plain lines, as the output requires. `tag` is added to each JSON event. */
+/**
+ * Creates a reporter of JSON lines, a progress bar with rows above, or plain lines, as the output requires. `tag` is
+ * added to each JSON event.
+ */
 export function createFitReporter(
   output: Output,
   tag: Readonly<Record<string, string | number>> = {},
@@ -51,7 +55,8 @@ function barProgress(): LiveProgress {
   const bar = openBar();
   return {
     update(run, event) {
-      bar.update(event.step, event.steps, { label: `epoch ${event.epoch + 1}/${event.epochs}`, text: progressText(run, event) });
+      bar.update(event.step, event.steps, { label: `epoch ${event.epoch + 1}/${event.epochs}`,
+        text: progressText(run, event) });
     },
     clear() {
       bar.clear();
@@ -65,7 +70,9 @@ function lineProgress(output: Output, now: () => number): LiveProgress {
     update(run, event) {
       if (now() - quietSince < PLAIN_PROGRESS_MS) return;
       quietSince = now();
-      output.line(`epoch ${event.epoch + 1}/${event.epochs}  step ${event.step}/${event.steps}  ${progressText(run, event)}`);
+      output.line(
+        `epoch ${event.epoch + 1}/${event.epochs}  step ${event.step}/${event.steps}  ${progressText(run, event)}`,
+      );
     },
     clear() {
       quietSince = now();
@@ -110,7 +117,8 @@ function textReporter(output: Output, live: LiveProgress, withSummary: boolean):
           break;
         case "interrupted":
           output.notice(`interrupted in epoch ${event.epoch + 1} after step ${event.step}; ` +
-            (event.checkpoint === null ? "nothing was saved because there is no run directory" : `saved ${event.checkpoint}`));
+            (event.checkpoint === null ? "nothing was saved because there is no run directory"
+              : `saved ${event.checkpoint}`));
           break;
         case "end":
           if (withSummary && run !== undefined) output.line(resultTable(run, event, lastEpoch, weights));
@@ -123,18 +131,22 @@ function textReporter(output: Output, live: LiveProgress, withSummary: boolean):
   };
 }
 
-function resultTable({ taskInfo }: RunShape, end: Extract<FitEvent, { type: "end" }>, lastEpoch: EpochEvent | undefined, weights: string | undefined): string {
+function resultTable({ taskInfo }: RunShape, end: Extract<FitEvent, { type: "end" }>, lastEpoch: EpochEvent | undefined,
+  weights: string | undefined): string {
   const primary = primaryMetric(taskInfo);
   const rows = [
     ...taskInfo.metrics.map((metric) => [
-      `${metric.unit === "" ? "test " : ""}${metric.label}, last epoch`, formatWithUnit(metric, namedValue(end.last, metric.name)),
+      `${metric.unit === "" ? "test " : ""}${metric.label}, last epoch`,
+      formatWithUnit(metric, namedValue(end.last, metric.name)),
     ]),
-    [`${primary.label}, best epoch`, `${formatWithUnit(primary, namedValue(end.best, primary.name))} (epoch ${end.best.epoch + 1}, chosen on the test set)`],
+    [`${primary.label}, best epoch`,
+      `${formatWithUnit(primary, namedValue(end.best, primary.name))} (epoch ${end.best.epoch + 1}, chosen on the test set)`],
     ["training time", formatDuration(end.seconds)],
   ];
   if (lastEpoch !== undefined) {
     const { imagesPerSecond, dataWaitFraction, brokenImages } = lastEpoch.train;
-    rows.push(["speed", `${imagesPerSecond.toFixed(0)} images/s, ${formatPercent(100 * dataWaitFraction)} % of the time waiting for data`]);
+    rows.push(["speed",
+      `${imagesPerSecond.toFixed(0)} images/s, ${formatPercent(100 * dataWaitFraction)} % of the time waiting for data`]);
     if (brokenImages > 0) rows.push(["broken images", `${brokenImages} replaced in each epoch`]);
   }
   if (end.runDirectory !== null) rows.push(["run directory", end.runDirectory]);

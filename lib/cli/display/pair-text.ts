@@ -27,17 +27,23 @@ const shown = ({ channels, height, width }: FeatureSpec): string => `${channels}
 
 function stageTable({ stages }: PairExplanation): string {
   const rows = stages.map(({ student, teacher, resized, parameters }) => [
-    student.name, shown(student), teacher.name, shown(teacher),
+    student.name,
+    shown(student),
+    teacher.name,
+    shown(teacher),
     resized ? `${student.height}×${student.width} → ${teacher.height}×${teacher.width}` : "",
     formatCount(parameters),
   ]);
-  return renderTable(["student's stage", "channels@size", "teacher's stage", "channels@size", "resized", "fusion parameters"], rows, ["fusion parameters"]);
+  return renderTable(["student's stage", "channels@size", "teacher's stage", "channels@size", "resized",
+    "fusion parameters"], rows, ["fusion parameters"]);
 }
 
 function unmatchedLines({ teacher, student, unmatched }: PairExplanation): string[] {
-  const sides = [[teacher.name, student.name, unmatched.teacher], [student.name, teacher.name, unmatched.student]] as const;
+  const sides = [[teacher.name, student.name, unmatched.teacher], [student.name, teacher.name,
+    unmatched.student]] as const;
   return sides.filter(([, , specs]) => specs.length > 0).map(([name, other, specs]) =>
-    `without a match, because ${other} has fewer stages: ${specs.map((spec) => `${spec.name} (${shown(spec)})`).join(", ")} of ${name}`);
+    `without a match, because ${other} has fewer stages: ${specs.map((spec) => `${spec.name} (${shown(spec)})`).join(", ")} of ${name}`
+  );
 }
 
 function memoryTable({ memory }: PairExplanation): string {

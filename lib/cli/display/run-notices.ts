@@ -9,7 +9,8 @@ export function noticesOf(event: EventOf<"resumed" | "checkpoint-failed">): stri
 }
 
 function resumedLines({ checkpoint, damaged, changes, environment }: EventOf<"resumed">): string[] {
-  const list = (all: typeof changes): string => all.map(({ key, was, now }) => `${key}: was ${shown(was)}, now ${shown(now)}`).join("; ");
+  const list = (all: typeof changes): string =>
+    all.map(({ key, was, now }) => `${key}: was ${shown(was)}, now ${shown(now)}`).join("; ");
   return [
     ...damaged.map(({ path, reason }) => `cannot use ${path}: ${reason}`),
     ...(checkpoint === null ? ["the run has no checkpoint yet and starts from the beginning"] : []),
@@ -24,6 +25,7 @@ function shown(value: unknown): string {
 }
 
 function failedText({ kinds, reason, retrySeconds }: EventOf<"checkpoint-failed">): string {
-  const next = retrySeconds === null ? "Training continues in memory; the next checkpoint retries." : `Retrying in ${formatDuration(retrySeconds)}.`;
+  const next = retrySeconds === null ? "Training continues in memory; the next checkpoint retries."
+    : `Retrying in ${formatDuration(retrySeconds)}.`;
   return `cannot save ${kinds.join(", ")}: ${reason.replace(/[^.]$/, "$&.")} ${next}`;
 }

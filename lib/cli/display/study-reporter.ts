@@ -64,7 +64,8 @@ function lineOf(event: Exclude<StudyEvent, EventOf<"cell-run">>): string | undef
   switch (event.type) {
     case "study-start": {
       const done = event.cells.filter(({ state }) => state === "done").length;
-      const teacher = event.trainsTeacher && done === 0 ? "; no --teacher-weights given, so the study trains the teacher first" : "";
+      const teacher = event.trainsTeacher && done === 0
+        ? "; no --teacher-weights given, so the study trains the teacher first" : "";
       return `${event.kind} study in ${event.directory}: ${event.cells.length} cells, ${done} done${teacher}`;
     }
     case "cell-start":
@@ -75,7 +76,8 @@ function lineOf(event: Exclude<StudyEvent, EventOf<"cell-run">>): string | undef
       const metric = primaryMetric(event.taskInfo);
       const value = (values: object): string => formatWithUnit(metric, namedValue(values, metric.name));
       const text = `last ${value(last)}, best ${value(best)} (epoch ${best.epoch + 1}), ${formatDuration(seconds ?? 0)}`;
-      return event.skipped ? `${place(event)} ${event.label}, seed ${event.seed}: already done, ${text}` : `${place(event)} done: ${text}`;
+      return event.skipped ? `${place(event)} ${event.label}, seed ${event.seed}: already done, ${text}`
+        : `${place(event)} done: ${text}`;
     }
     case "cell-failed":
       return `${place(event)} ${event.label}, seed ${event.seed} failed [${event.code}]: ${event.message}`;

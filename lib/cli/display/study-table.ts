@@ -26,7 +26,10 @@ function conditionsTable(result: StudyResult): string {
   const published = conditions.some((condition) => condition.published !== null);
   const head = ["", "seeds", `last${unit}`, `best${unit}`, "gain", ...(published ? [`re-run${unit}`] : []), "time"];
   const rows = conditions.map((condition) => {
-    const seconds = cells.filter((cell) => cell.condition === condition.id).reduce((sum, cell) => sum + (cell.seconds ?? 0), 0);
+    const seconds = cells.filter((cell) => cell.condition === condition.id).reduce(
+      (sum, cell) => sum + (cell.seconds ?? 0),
+      0,
+    );
     return [
       condition.label,
       String(condition.seeds.length),
@@ -44,7 +47,8 @@ function stagesTable(result: StudyResult): string {
   const { conditions, stages } = result;
   const unit = unitOf(result);
   const alone = conditions.find(({ method }) => method === null);
-  const number = (names: readonly string[], role: string): string[] => names.map((name, index) => `${role} ${index + 1} (${name})`);
+  const number = (names: readonly string[], role: string): string[] =>
+    names.map((name, index) => `${role} ${index + 1} (${name})`);
   const head = ["gain over the student alone", ...number(stages.teacher, "teacher")];
   const rows = number(stages.student, "student").map((label, row) => [
     label,
@@ -58,7 +62,8 @@ function stagesTable(result: StudyResult): string {
 
 function spreadText(spread: Spread | null): string {
   if (spread === null) return "-";
-  return spread.deviation === null ? spread.mean.toFixed(2) : `${spread.mean.toFixed(2)} ± ${spread.deviation.toFixed(2)}`;
+  return spread.deviation === null ? spread.mean.toFixed(2)
+    : `${spread.mean.toFixed(2)} ± ${spread.deviation.toFixed(2)}`;
 }
 
 function gain({ gain: spread }: ConditionResult): string {

@@ -1,7 +1,8 @@
 import Table from "cli-table3";
 
 /** Renders a bordered table without colours or lines between rows; columns named in `right` are right-aligned. */
-export function renderTable(head: readonly string[], rows: readonly (readonly string[])[], right: readonly string[] = []): string {
+export function renderTable(head: readonly string[], rows: readonly (readonly string[])[],
+  right: readonly string[] = []): string {
   const table = new Table({
     head: [...head],
     colAligns: head.map((column) => (right.includes(column) ? "right" : "left")),

@@ -1,7 +1,6 @@
 import { join } from "node:path";
-import {
-  findPreset, isReviewKdError, mergeSettings, parseRunConfig, readRunConfigInput, ReviewKdError, type Preset, type RunConfig, type Settings,
-} from "../../index.js";
+import { findPreset, isReviewKdError, mergeSettings, parseRunConfig, readRunConfigInput, ReviewKdError, type Preset,
+  type RunConfig, type Settings } from "../../index.js";
 import { omitUndefined } from "./omit-undefined.js";
 import type { TrainingFlags } from "./training-flags.js";
 
@@ -14,8 +13,8 @@ export interface ResolvedRun {
 }
 
 /**
- * Merges the sources of settings, preset < configuration file < flags, and validates the result. A resumed run provides its own
- * configuration below the flags, so that `--run DIR --resume` is sufficient.
+ * Merges the sources of settings, preset < configuration file < flags, and validates the result. A resumed run provides
+ * its own configuration below the flags, so that `--run DIR --resume` is sufficient.
  *
  * @throws CONFIG_INVALID, UNKNOWN_NAME, FILE_NOT_FOUND, FILE_ACCESS, FILE_UNSUPPORTED, RUN_DIRECTORY
  */
@@ -46,7 +45,8 @@ function requireInputs(task: Task, settings: Settings): void {
   } else {
     requirePair(settings);
     requireValue(
-      valueAt(settings, "teacher", "weights"), "--teacher-weights",
+      valueAt(settings, "teacher", "weights"),
+      "--teacher-weights",
       "Pass a file of trained weights; `reviewkd train` writes one, student.safetensors of its run directory.",
     );
   }
@@ -62,7 +62,8 @@ export function requireData(settings: Settings): void {
     requireValue(valueAt(settings, "data", "root"), "--data", remedy);
   }
   if (kind === "cifar10" || kind === "cifar100") {
-    requireValue(valueAt(settings, "data", "root"), "--data", `Pass ${kind}:DIR; \`reviewkd data fetch ${kind}\` downloads the data set.`);
+    requireValue(valueAt(settings, "data", "root"), "--data",
+      `Pass ${kind}:DIR; \`reviewkd data fetch ${kind}\` downloads the data set.`);
   }
 }
 
@@ -105,7 +106,8 @@ async function fileSettings(task: Task, path: string): Promise<Settings> {
   const settings = await readRunConfigInput(path);
   const other = settings["task"];
   if ((other === "train" || other === "distill") && other !== task) {
-    throw new ReviewKdError("CONFIG_INVALID", `invalid task in ${path}: expected "${task}", received "${other}". Use \`reviewkd ${other}\`.`);
+    throw new ReviewKdError("CONFIG_INVALID",
+      `invalid task in ${path}: expected "${task}", received "${other}". Use \`reviewkd ${other}\`.`);
   }
   return settings;
 }

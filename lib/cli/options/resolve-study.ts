@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { mergeSettings, parseStudyConfig, readRunConfigInput, ReviewKdError, type Settings, type StudyConfig, type StudyKind } from "../../index.js";
+import { mergeSettings, parseStudyConfig, readRunConfigInput, ReviewKdError, type Settings, type StudyConfig,
+  type StudyKind } from "../../index.js";
 import { omitUndefined } from "./omit-undefined.js";
 import { requireData, requirePair } from "./resolve-run.js";
 
@@ -11,13 +12,15 @@ export interface ResolvedStudy {
 }
 
 /**
- * Merges the sources of settings, preset < configuration file < flags, and validates the result. An existing study provides its
- * own configuration below the others, so that `--study DIR` is sufficient.
+ * Merges the sources of settings, preset < configuration file < flags, and validates the result. An existing study
+ * provides its own configuration below the others, so that `--study DIR` is sufficient.
  *
  * @throws CONFIG_INVALID, UNKNOWN_NAME, FILE_NOT_FOUND, FILE_ACCESS, FILE_UNSUPPORTED
  */
 export async function resolveStudy(
-  kind: StudyKind, flags: { readonly study?: string; readonly config?: string; readonly preset?: string }, settings: Settings,
+  kind: StudyKind,
+  flags: { readonly study?: string; readonly config?: string; readonly preset?: string },
+  settings: Settings,
 ): Promise<ResolvedStudy> {
   const layers: Settings[] = [{ kind }];
   const recorded = flags.study === undefined ? undefined : join(flags.study, "study.json");
@@ -27,7 +30,8 @@ export async function resolveStudy(
   requirePair(merged);
   requireData(merged);
   const config = parseStudyConfig(merged);
-  return { config, directory: flags.study ?? join("runs", `study-${kind}-${config.student.name}-from-${config.teacher.name}`) };
+  return { config,
+    directory: flags.study ?? join("runs", `study-${kind}-${config.student.name}-from-${config.teacher.name}`) };
 }
 
 async function fileSettings(kind: StudyKind, path: string): Promise<Settings> {

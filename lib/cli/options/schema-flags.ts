@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import { z } from "zod";
 import type { Settings } from "../../index.js";
 import { addValue } from "./add-value.js";
-import { count, counts, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text, type ValueParser } from "./values.js";
+import { count, counts, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text,
+  type ValueParser } from "./values.js";
 
 /** A flag of the command line for one setting of a configuration. Its type, range and default are the schema's. */
 export interface FlagRow {
@@ -29,8 +30,8 @@ interface JsonSchema {
 }
 
 /**
- * Adds the flags of a table to a command. Flags that the user does not pass stay unset, so that every default is the schema's; help
- * shows it.
+ * Adds the flags of a table to a command. Flags that the user does not pass stay unset, so that every default is the
+ * schema's; help shows it.
  */
 export function addSchemaFlags(command: Command, schema: z.ZodType, rows: readonly FlagRow[]): void {
   const root = z.toJSONSchema(schema, { io: "input" }) as JsonSchema;
@@ -67,7 +68,9 @@ function attributeOf(flag: string): string {
   return long.replace(/^--(no-)?/, "").replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** The schema of the setting at a path. Alternatives that differ in it, as `kind` does, are joined to one list of words. */
+/**
+ * The schema of the setting at a path. Alternatives that differ in it, as `kind` does, are joined to one list of words.
+ */
 function settingAt(schema: JsonSchema, path: readonly string[]): JsonSchema | undefined {
   const [key, ...rest] = path;
   if (key === undefined) return schema;
@@ -84,7 +87,8 @@ function settingAt(schema: JsonSchema, path: readonly string[]): JsonSchema | un
 }
 
 function defaultText(value: unknown): string {
-  return typeof value === "number" || typeof value === "string" || typeof value === "boolean" ? ` (default: ${value})` : "";
+  return typeof value === "number" || typeof value === "string" || typeof value === "boolean" ? ` (default: ${value})`
+    : "";
 }
 
 function parserOf(setting: JsonSchema, path: string): ValueParser<unknown> {

@@ -20,13 +20,16 @@ export interface TrainingFlags extends Readonly<Record<string, unknown>> {
 
 const IMAGE_FOLDER: readonly FlagRow[] = [
   { path: "data.imageSize", flag: "--image-size <n>", help: "image folders: height and width of the network's input" },
-  { path: "data.onDecodeError", flag: "--on-decode-error <what>", help: "image folders: fail at a file that cannot be decoded, or skip it" },
-  { path: "data.numWorkers", flag: "--num-workers <n>", help: "image folders: images decoded at a time (default: number of cores)" },
+  { path: "data.onDecodeError", flag: "--on-decode-error <what>",
+    help: "image folders: fail at a file that cannot be decoded, or skip it" },
+  { path: "data.numWorkers", flag: "--num-workers <n>",
+    help: "image folders: images decoded at a time (default: number of cores)" },
 ];
 
 const DATA: readonly FlagRow[] = [
   ...IMAGE_FOLDER,
-  { path: "data.limitTrain", flag: "--limit-train <n>", help: "use only the first N training images, of image folders in turn from each class" },
+  { path: "data.limitTrain", flag: "--limit-train <n>",
+    help: "use only the first N training images, of image folders in turn from each class" },
   { path: "data.limitTest", flag: "--limit-test <n>", help: "use only the first N test images, likewise" },
 ];
 
@@ -38,14 +41,20 @@ const TRAINING: readonly FlagRow[] = [
   { path: "training.optimizer.momentum", flag: "--momentum <x>", help: "momentum of SGD, below 1" },
   { path: "training.optimizer.nesterov", flag: "--no-nesterov", help: "plain momentum instead of Nesterov's" },
   { path: "training.optimizer.weightDecay", flag: "--weight-decay <x>", help: "weight decay" },
-  { path: "training.schedule.kind", flag: "--schedule <kind>", help: "learning rate over epochs: constant, multi-step or cosine" },
-  { path: "training.schedule.milestones", flag: "--milestones <n,n,…>", help: "epochs after which multi-step lowers the rate" },
+  { path: "training.schedule.kind", flag: "--schedule <kind>",
+    help: "learning rate over epochs: constant, multi-step or cosine" },
+  { path: "training.schedule.milestones", flag: "--milestones <n,n,…>",
+    help: "epochs after which multi-step lowers the rate" },
   { path: "training.schedule.factor", flag: "--lr-factor <x>", help: "factor of the rate at each milestone" },
-  { path: "training.schedule.warmupEpochs", flag: "--lr-warmup-epochs <x>", help: "epochs over which the rate rises from 0" },
-  { path: "training.microBatches", flag: "--micro-batches <n>", help: "parts that a batch is split into to save memory" },
-  { path: "training.accumulateBatches", flag: "--accumulate-batches <n>", help: "batches averaged for one optimizer step" },
+  { path: "training.schedule.warmupEpochs", flag: "--lr-warmup-epochs <x>",
+    help: "epochs over which the rate rises from 0" },
+  { path: "training.microBatches", flag: "--micro-batches <n>",
+    help: "parts that a batch is split into to save memory" },
+  { path: "training.accumulateBatches", flag: "--accumulate-batches <n>",
+    help: "batches averaged for one optimizer step" },
   { path: "training.clipNorm", flag: "--clip-norm <x>", help: "largest L2 norm of the gradient" },
-  { path: "training.augment", flag: "--no-augment", help: "train on the images as they are, not padded, cropped and flipped" },
+  { path: "training.augment", flag: "--no-augment",
+    help: "train on the images as they are, not padded, cropped and flipped" },
   { path: "training.seed", flag: "--seed <n>", help: "seed of initialization, order and augmentation" },
   { path: "training.precision", flag: "--precision <type>", help: "float32 or bfloat16" },
 ];
@@ -53,18 +62,22 @@ const TRAINING: readonly FlagRow[] = [
 const MACHINE: readonly FlagRow[] = [
   { path: "training.device", flag: "--device <name>", help: "cpu, cuda or auto" },
   { path: "training.threads", flag: "--threads <n>", help: "threads of one operation" },
-  { path: "training.fused", flag: "--no-fused", help: "the plain PyTorch form of every operation: slower, equal within rounding" },
+  { path: "training.fused", flag: "--no-fused",
+    help: "the plain PyTorch form of every operation: slower, equal within rounding" },
 ];
 
 const SAVING: readonly FlagRow[] = [
-  { path: "training.checkpointEvery", flag: "--checkpoint-every <n>", help: "keep a checkpoint of its own after every N epochs, in addition to the last and the best" },
-  { path: "training.keepCheckpoints", flag: "--keep-checkpoints <n>", help: "keep only the newest N of these (default: all)" },
+  { path: "training.checkpointEvery", flag: "--checkpoint-every <n>",
+    help: "keep a checkpoint of its own after every N epochs, in addition to the last and the best" },
+  { path: "training.keepCheckpoints", flag: "--keep-checkpoints <n>",
+    help: "keep only the newest N of these (default: all)" },
   { path: "training.checkpointMinutes", flag: "--checkpoint-minutes <x>", help: "save within an epoch this often" },
 ];
 
 /** Flags of a distillation method. */
 export const METHOD: readonly FlagRow[] = [
-  { path: "method.kind", flag: "--method <kind>", help: "how the student learns, with the defaults of this kind", parser: text },
+  { path: "method.kind", flag: "--method <kind>", help: "how the student learns, with the defaults of this kind",
+    parser: text },
   { path: "method.weight", flag: "--weight <x>", help: "weight of the distillation loss" },
   { path: "method.warmupEpochs", flag: "--warmup-epochs <x>", help: "epochs over which that weight rises" },
   { path: "method.teacherMode", flag: "--teacher-mode <mode>", help: "batch statistics of the teacher: eval or train" },
@@ -97,7 +110,8 @@ export function addRecipeFlags(command: Command): Command {
 /** When checkpoints are saved, and the directory's lock. */
 export function addSavingFlags(command: Command): Command {
   addSchemaFlags(command, schemas.TrainConfig, SAVING);
-  return command.option("--force-unlock", "take the directory over from a run on another machine that did not release it");
+  return command.option("--force-unlock",
+    "take the directory over from a run on another machine that did not release it");
 }
 
 /** Adds all options that `train` and `distill` share. */
@@ -108,7 +122,8 @@ export function addTrainingFlags(command: Command): Command {
   command.option("--resume", "continue from the run directory's newest valid checkpoint");
   command.option("--override", "resume with settings other than the recorded ones, and record the change");
   addSavingFlags(command);
-  addValue(command, "--fallback-directory <dir>", "a new run directory to save in at the end if the first is not writable", text);
+  addValue(command, "--fallback-directory <dir>",
+    "a new run directory to save in at the end if the first is not writable", text);
   addValue(command, "--preset <name>", "settings of a published run; config file and flags override them", text);
   addValue(command, "--config <file>", "settings from a YAML or JSON file; flags override them", text);
   return addJson(command);
@@ -119,11 +134,13 @@ export function trainingSettings(flags: TrainingFlags): Settings {
   const { training } = schemaSettings(flags, [...TRAINING, ...MACHINE, ...SAVING]) as { training?: Settings };
   const schedule = training?.["schedule"] as Settings | undefined;
   // Milestones and their factor belong to one kind of schedule.
-  const isMultiStep = schedule !== undefined && schedule["kind"] === undefined && ("milestones" in schedule || "factor" in schedule);
+  const isMultiStep = schedule !== undefined && schedule["kind"] === undefined &&
+    ("milestones" in schedule || "factor" in schedule);
   const data = dataSettings(flags);
   return {
     ...(data === undefined ? {} : { data }),
-    ...(training === undefined ? {} : { training: isMultiStep ? { ...training, schedule: { kind: "multi-step", ...schedule } } : training }),
+    ...(training === undefined ? {}
+      : { training: isMultiStep ? { ...training, schedule: { kind: "multi-step", ...schedule } } : training }),
   };
 }
 

@@ -28,17 +28,19 @@ export const positiveNumber = number(REAL, "a number > 0", (value) => value > 0)
 export const nonNegativeNumber = number(REAL, "a number ≥ 0", (value) => value >= 0);
 
 /** One or more comma-separated integers ≥ 0. */
-export const counts: ValueParser<number[]> = (option) => (text) => text.split(",").map((part) => {
-  const value = WHOLE.test(part.trim()) ? Number(part) : Number.NaN;
-  if (!Number.isSafeInteger(value) || value < 0) throw usageError("comma-separated whole numbers ≥ 0", option, text);
-  return value;
-});
+export const counts: ValueParser<number[]> = (option) => (text) =>
+  text.split(",").map((part) => {
+    const value = WHOLE.test(part.trim()) ? Number(part) : Number.NaN;
+    if (!Number.isSafeInteger(value) || value < 0) throw usageError("comma-separated whole numbers ≥ 0", option, text);
+    return value;
+  });
 
 /** {@link counts} without duplicates. */
 export const distinctCounts: ValueParser<number[]> = (option) => (text) => {
   const values = counts(option)(text);
   const twice = values.find((value, index) => values.indexOf(value) !== index);
-  if (twice !== undefined) throw usageError("different comma-separated whole numbers ≥ 0", option, text, `Remove the second ${twice}.`);
+  if (twice !== undefined)
+    throw usageError("different comma-separated whole numbers ≥ 0", option, text, `Remove the second ${twice}.`);
   return values;
 };
 
@@ -73,7 +75,8 @@ export const text: ValueParser<string> = (option) => (value) => {
 const DIRECTORIES = {
   cifar10: { content: "its .bin files", remedy: "Download them with `reviewkd data fetch cifar10`." },
   cifar100: { content: "its .bin files", remedy: "Download them with `reviewkd data fetch cifar100`." },
-  idx: { content: "train-images-idx3-ubyte and the other three files of MNIST", remedy: "Download them, compressed or not." },
+  idx: { content: "train-images-idx3-ubyte and the other three files of MNIST",
+    remedy: "Download them, compressed or not." },
   "image-folder": { content: "train/CLASS/*.jpg and val/CLASS/*.jpg", remedy: "Arrange the images in this layout." },
 } as const;
 
@@ -95,7 +98,9 @@ export const dataSpec: ValueParser<DataSpec> = (option) => (spec) => {
   const rest = colon < 0 ? "" : spec.slice(colon + 1);
   const kind = KINDS.find((candidate) => candidate === name);
   if (kind === undefined) {
-    throw new ReviewKdError("UNKNOWN_NAME", `invalid ${option}: expected ${DATA_SPECS}, received "${spec}".`, { valid: KINDS });
+    throw new ReviewKdError("UNKNOWN_NAME", `invalid ${option}: expected ${DATA_SPECS}, received "${spec}".`, {
+      valid: KINDS,
+    });
   }
   if (kind === "synthetic") return { kind, ...syntheticSettings(option, rest) };
   if (rest === "") {
@@ -110,7 +115,8 @@ function syntheticSettings(option: string, settings: string): Record<string, num
   return Object.fromEntries(settings.split(",").map((setting) => {
     const [key = "", value = ""] = setting.split("=", 2);
     if (key === "" || !REAL.test(value)) {
-      throw usageError("comma-separated key=number settings", option, setting, "Example: synthetic:numClasses=10,trainSamples=500.");
+      throw usageError("comma-separated key=number settings", option, setting,
+        "Example: synthetic:numClasses=10,trainSamples=500.");
     }
     return [key, Number(value)];
   }));

@@ -13,11 +13,13 @@ const DTYPES = schemas.ConvertOptions.shape.dtype.unwrap().options;
 
 /** Adds `--key`, which selects one of a file's state dicts. */
 export function addKey(command: Command): void {
-  addValue(command, "--key <name>", "dictionary to use if the file holds several state dicts, for example model_ema", text);
+  addValue(command, "--key <name>", "dictionary to use if the file holds several state dicts, for example model_ema",
+    text);
 }
 
 export function addStoredType(command: Command): void {
-  addValue(command, "--dtype <type>", `convert floating point numbers to ${DTYPES.join(", ")} (default: unchanged)`, oneOf(DTYPES));
+  addValue(command, "--dtype <type>", `convert floating point numbers to ${DTYPES.join(", ")} (default: unchanged)`,
+    oneOf(DTYPES));
 }
 
 export function addForce(command: Command): void {

@@ -1,7 +1,10 @@
 import type { PresetInput } from "../schemas/preset.js";
 import { PAPER, type PresetEntry, type PresetPair } from "./entry.js";
 
-/** The official CIFAR schedule: the rate drops *after* epoch indices 150, 180 and 210, in phases of 151, 30, 30 and 29 epochs. */
+/**
+ * The official CIFAR schedule: the rate drops *after* epoch indices 150, 180 and 210, in phases of 151, 30, 30 and 29
+ * epochs.
+ */
 const OFFICIAL = {
   epochs: 240,
   batchSize: 128,
@@ -11,8 +14,8 @@ const OFFICIAL = {
 } satisfies PresetInput["training"];
 
 /**
- * mdistiller counts epochs from 1 and lowers the rate after 150, 180 and 210, in phases of 150, 30, 30 and 30 epochs. The
- * milestones are therefore one less in a schedule that counts from 0.
+ * mdistiller counts epochs from 1 and lowers the rate after 150, 180 and 210, in phases of 150, 30, 30 and 30 epochs.
+ * The milestones are therefore one less in a schedule that counts from 0.
  */
 const MDISTILLER = {
   ...OFFICIAL,
@@ -22,7 +25,8 @@ const MDISTILLER = {
 } satisfies PresetInput["training"];
 
 /** ShuffleNet and MobileNet students train worse at a rate of 0.1. */
-const LOW_RATE = { ...OFFICIAL, optimizer: { ...OFFICIAL.optimizer, learningRate: 0.02 } } satisfies PresetInput["training"];
+const LOW_RATE = { ...OFFICIAL,
+  optimizer: { ...OFFICIAL.optimizer, learningRate: 0.02 } } satisfies PresetInput["training"];
 
 const OFFICIAL_SOURCE = `${PAPER} and its published CIFAR code`;
 
@@ -54,7 +58,8 @@ const WEIGHT_RERUN = "the paper's run has weight 0.6; this one is an independent
 /** Presets for CIFAR-100: schedules for any pair, then the published pairs. */
 export const CIFAR100_PRESETS = {
   cifar100: {
-    description: "The official CIFAR-100 schedule for any pair of networks; ShuffleNet and MobileNet students need a learning rate of 0.02.",
+    description:
+      "The official CIFAR-100 schedule for any pair of networks; ShuffleNet and MobileNet students need a learning rate of 0.02.",
     origin: "published",
     source: OFFICIAL_SOURCE,
     dataset: "cifar100",
@@ -62,7 +67,8 @@ export const CIFAR100_PRESETS = {
     training: OFFICIAL,
   },
   "cifar100-short": {
-    description: "12 epochs with a cosine schedule, to see an effect on CIFAR-100 quickly; not comparable with published figures.",
+    description:
+      "12 epochs with a cosine schedule, to see an effect on CIFAR-100 quickly; not comparable with published figures.",
     origin: "ours",
     source: "chosen for this package; not published",
     dataset: "cifar100",
@@ -70,7 +76,8 @@ export const CIFAR100_PRESETS = {
     training: { ...OFFICIAL, epochs: 12, schedule: { kind: "cosine", warmupEpochs: 1 } },
   },
   mdistiller: {
-    description: "The CIFAR-100 settings of the mdistiller toolbox for any pair of networks; ShuffleNet and MobileNet students need a learning rate of 0.01.",
+    description:
+      "The CIFAR-100 settings of the mdistiller toolbox for any pair of networks; ShuffleNet and MobileNet students need a learning rate of 0.01.",
     origin: "published",
     source: "the published code of mdistiller, the toolbox of Decoupled Knowledge Distillation (CVPR 2022)",
     dataset: "cifar100",
@@ -78,37 +85,52 @@ export const CIFAR100_PRESETS = {
     training: MDISTILLER,
   },
   "resnet56-resnet20": pair({
-    teacher: "resnet56", student: "resnet20", weight: 0.6,
+    teacher: "resnet56",
+    student: "resnet20",
+    weight: 0.6,
     published: { teacher: 72.34, student: 69.06, review: 71.89 },
   }),
   "resnet56-resnet20-rerun": {
     ...pair({
-      teacher: "resnet56", student: "resnet20", weight: 0.7,
+      teacher: "resnet56",
+      student: "resnet20",
+      weight: 0.7,
       published: { teacher: 72.34, student: 69.06, review: 71.89, rerun: 71.79 },
       marks: [{ field: "method.weight", origin: "re-run", note: WEIGHT_RERUN }],
     }),
-    description: "resnet20 under resnet56 on CIFAR-100 with the weight of an independent re-run, for reproducing its ablation (`reviewkd study ablation`).",
+    description:
+      "resnet20 under resnet56 on CIFAR-100 with the weight of an independent re-run, for reproducing its ablation (`reviewkd study ablation`).",
   },
   "resnet110-resnet32": pair({
-    teacher: "resnet110", student: "resnet32", weight: 1,
+    teacher: "resnet110",
+    student: "resnet32",
+    weight: 1,
     published: { teacher: 74.31, student: 71.14, review: 73.89, rerun: 73.61 },
     marks: fromMemory("teacher", "student"),
   }),
   "resnet32x4-resnet8x4": pair({
-    teacher: "resnet32x4", student: "resnet8x4", weight: 5,
+    teacher: "resnet32x4",
+    student: "resnet8x4",
+    weight: 5,
     published: { teacher: 79.42, student: 72.5, review: 75.63, rerun: 76.02 },
   }),
   "wrn-40-2-wrn-16-2": pair({
-    teacher: "wrn-40-2", student: "wrn-16-2", weight: 5,
+    teacher: "wrn-40-2",
+    student: "wrn-16-2",
+    weight: 5,
     published: { teacher: 75.61, student: 73.26, review: 76.12, rerun: 76.27 },
     marks: fromMemory("student"),
   }),
   "wrn-40-2-wrn-40-1": pair({
-    teacher: "wrn-40-2", student: "wrn-40-1", weight: 5,
+    teacher: "wrn-40-2",
+    student: "wrn-40-1",
+    weight: 5,
     published: { teacher: 75.61, student: 71.98, review: 75.09, rerun: 75.21 },
   }),
   "vgg13-vgg8": pair({
-    teacher: "vgg13", student: "vgg8", weight: 5,
+    teacher: "vgg13",
+    student: "vgg8",
+    weight: 5,
     published: { teacher: 74.64, student: 70.36, review: 74.84 },
     marks: [
       { field: "method.weight", origin: "ours", note: "that of most published pairs" },
@@ -116,19 +138,31 @@ export const CIFAR100_PRESETS = {
     ],
   }),
   "resnet32x4-shufflenetv1": pair({
-    teacher: "resnet32x4", student: "shufflenetv1", weight: 5, training: LOW_RATE,
+    teacher: "resnet32x4",
+    student: "shufflenetv1",
+    weight: 5,
+    training: LOW_RATE,
     published: { teacher: 79.42, student: 70.5, review: 77.45, rerun: 76.94 },
   }),
   "wrn-40-2-shufflenetv1": pair({
-    teacher: "wrn-40-2", student: "shufflenetv1", weight: 5, training: LOW_RATE,
+    teacher: "wrn-40-2",
+    student: "shufflenetv1",
+    weight: 5,
+    training: LOW_RATE,
     published: { teacher: 75.61, student: 70.5, review: 77.14, rerun: 77.44 },
   }),
   "resnet32x4-shufflenetv2": pair({
-    teacher: "resnet32x4", student: "shufflenetv2", weight: 8, training: LOW_RATE,
+    teacher: "resnet32x4",
+    student: "shufflenetv2",
+    weight: 8,
+    training: LOW_RATE,
     published: { teacher: 79.42, student: 71.82, review: 77.78, rerun: 77.86 },
   }),
   "vgg13-mobilenetv2-half": pair({
-    teacher: "vgg13", student: "mobilenetv2-half", weight: 8, training: LOW_RATE,
+    teacher: "vgg13",
+    student: "mobilenetv2-half",
+    weight: 8,
+    training: LOW_RATE,
     published: { teacher: 74.64, student: 64.6, review: 70.37 },
     marks: [
       { field: "method.weight", origin: "ours", note: "that of the published MobileNetV1 and ShuffleNetV2 pairs" },
@@ -136,13 +170,17 @@ export const CIFAR100_PRESETS = {
     ],
   }),
   "resnet50-cifar-mobilenetv2-half": pair({
-    teacher: "resnet50-cifar", student: "mobilenetv2-half", weight: 30,
+    teacher: "resnet50-cifar",
+    student: "mobilenetv2-half",
+    weight: 30,
     training: { ...OFFICIAL, batchSize: 64, optimizer: { ...OFFICIAL.optimizer, learningRate: 0.01 } },
     published: { teacher: 79.34, student: 64.6, review: 69.89, rerun: 69.88 },
     marks: [
       { field: "method.weight", origin: "re-run", note: "the paper's was not published" },
-      { field: "training.batchSize", origin: "re-run", note: "belongs to the re-run's learning rate; the official code has 128" },
-      { field: "training.optimizer.learningRate", origin: "re-run", note: "belongs to the re-run's batch size; the official code has 0.02" },
+      { field: "training.batchSize", origin: "re-run",
+        note: "belongs to the re-run's learning rate; the official code has 128" },
+      { field: "training.optimizer.learningRate", origin: "re-run",
+        note: "belongs to the re-run's batch size; the official code has 0.02" },
     ],
   }),
 } satisfies Record<string, PresetEntry>;

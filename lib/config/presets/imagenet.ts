@@ -2,8 +2,8 @@ import type { PresetInput } from "../schemas/preset.js";
 import { PAPER, type PresetEntry, type PresetPair } from "./entry.js";
 
 /**
- * The official ImageNet schedule: the rate drops *at* epoch indices 30, 60 and 90. A multi-step schedule here lowers it after
- * its milestones, which are therefore one less.
+ * The official ImageNet schedule: the rate drops *at* epoch indices 30, 60 and 90. A multi-step schedule here lowers it
+ * after its milestones, which are therefore one less.
  */
 const OFFICIAL = {
   epochs: 100,
@@ -43,12 +43,14 @@ export const IMAGENET_PRESETS = {
     training: OFFICIAL,
   },
   "resnet34-resnet18": pair({
-    teacher: "resnet34", student: "resnet18",
+    teacher: "resnet34",
+    student: "resnet18",
     method: { ...METHOD, weight: 1, midChannels: 512 },
     published: { teacher: 73.31, student: 69.75, review: 71.61 },
   }),
   "resnet50-mobilenetv1": pair({
-    teacher: "resnet50", student: "mobilenetv1",
+    teacher: "resnet50",
+    student: "mobilenetv1",
     method: { ...METHOD, weight: 8, midChannels: 256, studentFeatures: "before" },
     published: { teacher: 76.16, student: 68.87, review: 72.56 },
   }),

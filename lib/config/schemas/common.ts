@@ -1,6 +1,9 @@
 import { z } from "zod";
 
-/** Metadata of settings in which a resumed run may differ: they name the machine or decide what is saved when, not what is trained. */
+/**
+ * Metadata of settings in which a resumed run may differ: they name the machine or decide what is saved when, not what
+ * is trained.
+ */
 export const RESUMABLE = { resumable: true };
 
 /** A whole number ≥ 0. */

@@ -22,7 +22,9 @@ const cifar = <Kind extends "cifar10" | "cifar100">(kind: Kind) =>
   z.strictObject({
     kind: z.literal(kind),
     /** Directory of the binary version's `.bin` files. */
-    root: z.string().min(1).describe("the directory of the data set's .bin files (`reviewkd data fetch` downloads them)"),
+    root: z.string().min(1).describe(
+      "the directory of the data set's .bin files (`reviewkd data fetch` downloads them)",
+    ),
     ...shared,
   });
 
@@ -47,8 +49,9 @@ const range = (schema: z.ZodNumber, expected: string) =>
   z.tuple([schema, schema]).refine(([low, high]) => low <= high, expected).describe(expected);
 
 /**
- * Folders in ImageNet's layout: `root/{train,val}/<class>/*.jpg` (or `test` for `val`), decoded by the package `sharp` during
- * training. Training images: random resized crop and flip; test images: short side 256/224 · imageSize, center crop.
+ * Folders in ImageNet's layout: `root/{train,val}/<class>/*.jpg` (or `test` for `val`), decoded by the package `sharp`
+ * during training. Training images: random resized crop and flip; test images: short side 256/224 · imageSize, center
+ * crop.
  */
 export const ImageFolder = z.strictObject({
   kind: z.literal("image-folder"),
@@ -56,15 +59,17 @@ export const ImageFolder = z.strictObject({
   /** Height and width of the network input in pixels. */
   imageSize: PositiveCount.default(224),
   /** Range of the random crops: fraction of the image's area, and ratio of width to height. */
-  scale: range(z.number().positive().max(1), "two numbers above 0 and up to 1, the smaller one first").default([0.08, 1]),
+  scale: range(z.number().positive().max(1), "two numbers above 0 and up to 1, the smaller one first").default([0.08,
+    1]),
   ratio: range(PositiveNumber, "two numbers above 0, the smaller one first").default([3 / 4, 4 / 3]),
   /**
-   * Images decoded at a time. Default: number of cores. Limited by the size of Node's thread pool: 4, or UV_THREADPOOL_SIZE.
+   * Images decoded at a time. Default: number of cores. Limited by the size of Node's thread pool: 4, or
+   * UV_THREADPOOL_SIZE.
    */
   numWorkers: PositiveCount.optional().meta(RESUMABLE),
   /**
-   * Handling of a file that cannot be decoded: `"fail"` stops the training and names the file, like torchvision, so that missing
-   * data is noticed; `"skip"` reports and counts it, and continues with another image.
+   * Handling of a file that cannot be decoded: `"fail"` stops the training and names the file, like torchvision, so
+   * that missing data is noticed; `"skip"` reports and counts it, and continues with another image.
    */
   onDecodeError: z.enum(["fail", "skip"]).default("fail"),
   ...shared,
@@ -74,14 +79,22 @@ export type ImageFolderSource = z.infer<typeof ImageFolder>;
 /** One name per class, in label order. */
 const classNames = z.array(z.string()).optional();
 
-/** MNIST, Fashion-MNIST and other data sets with the same files: `train-images-idx3-ubyte` etc., optionally compressed (`.gz`). */
+/**
+ * MNIST, Fashion-MNIST and other data sets with the same files: `train-images-idx3-ubyte` etc., optionally compressed
+ * (`.gz`).
+ */
 export const Idx = z.strictObject({
   kind: z.literal("idx"),
-  root: z.string().min(1).describe("the directory of train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k files (or .gz)"),
+  root: z.string().min(1).describe(
+    "the directory of train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k files (or .gz)",
+  ),
   numClasses: z.int().min(2).max(256).default(10),
   /** Default: the class indices. */
   classNames,
-  /** Pad the images with black to this height and width, for example 32 for networks designed for CIFAR. Default: no padding. */
+  /**
+   * Pad the images with black to this height and width, for example 32 for networks designed for CIFAR. Default: no
+   * padding.
+   */
   padTo: PositiveCount.optional(),
   ...shared,
 });
@@ -89,7 +102,11 @@ export type IdxSource = z.infer<typeof Idx>;
 
 const ImageArray = z.union([z.instanceof(Uint8Array), z.instanceof(Float32Array)]);
 const LabelArray = z.union([
-  z.array(Count), z.instanceof(Uint8Array), z.instanceof(Uint16Array), z.instanceof(Int32Array), z.instanceof(BigInt64Array),
+  z.array(Count),
+  z.instanceof(Uint8Array),
+  z.instanceof(Uint16Array),
+  z.instanceof(Int32Array),
+  z.instanceof(BigInt64Array),
 ]);
 
 /** One split as typed arrays. */
@@ -115,7 +132,8 @@ export const Arrays = z.strictObject({
 
 /**
  * Images from an iterable, produced while the trainer uses earlier ones: decoded, generated or received in any way. The
- * iterable runs at most three batches ahead of the trainer. Bytes are normalized, by default with ImageNet's statistics.
+ * iterable runs at most three batches ahead of the trainer. Bytes are normalized, by default with ImageNet's
+ * statistics.
  */
 export const Stream = z.strictObject({
   kind: z.literal("stream"),
@@ -132,7 +150,8 @@ export const Stream = z.strictObject({
 export type StreamSource = z.infer<typeof Stream>;
 
 /** Source of training and test images. */
-export const DataSource = z.discriminatedUnion("kind", [Synthetic, Cifar10, Cifar100, ImageFolder, Idx, Arrays, Stream]);
+export const DataSource = z.discriminatedUnion("kind", [Synthetic, Cifar10, Cifar100, ImageFolder, Idx, Arrays,
+  Stream]);
 export type DataSource = z.infer<typeof DataSource>;
 export type DataSourceInput = z.input<typeof DataSource>;
 

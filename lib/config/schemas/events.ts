@@ -17,8 +17,8 @@ export const TermLosses = z.strictObject({
 export type TermLosses = z.infer<typeof TermLosses>;
 
 /**
- * Losses of one step, or their mean over many images. All in the unit of the loss. The losses of the task stand between `total` and
- * `distillation`; without a teacher the rest is 0.
+ * Losses of one step, or their mean over many images. All in the unit of the loss. The losses of the task stand between
+ * `total` and `distillation`; without a teacher the rest is 0.
  */
 export const Losses = taskObject({
   /** The task's losses + distillationWeight · distillation. */
@@ -36,7 +36,10 @@ export const Losses = taskObject({
 }, ["crossEntropy"]);
 export type Losses = z.infer<typeof Losses>;
 
-/** Time spent in the parts of a step: forward passes of teacher, student and method (with the losses), backward pass, optimizer. */
+/**
+ * Time spent in the parts of a step: forward passes of teacher, student and method (with the losses), backward pass,
+ * optimizer.
+ */
 export const StepSeconds = z.strictObject({
   teacher: NonNegativeNumber,
   student: NonNegativeNumber,
@@ -155,7 +158,10 @@ export const EpochEvent = event("epoch", {
   train: EpochSummary,
   test: Evaluation,
   learningRate: NonNegativeNumber,
-  /** The best epoch so far, this one included, by the task's primary metric. It is chosen on the test set: report the last one too. */
+  /**
+   * The best epoch so far, this one included, by the task's primary metric. It is chosen on the test set: report the
+   * last one too.
+   */
   best: BestEpoch,
   isBest: z.boolean(),
   etaSeconds: NonNegativeNumber,
@@ -185,11 +191,12 @@ export const SavedKind = z.enum(["metrics", "last", "best", "epoch", "student"])
 export type SavedKind = z.infer<typeof SavedKind>;
 
 /** A checkpoint, or the trained network alone, was written. `epoch` is the epoch it belongs to, finished or not. */
-export const CheckpointEvent = event("checkpoint", { kind: SavedKind.exclude(["metrics"]), path: z.string(), epoch: Count });
+export const CheckpointEvent = event("checkpoint", { kind: SavedKind.exclude(["metrics"]), path: z.string(),
+  epoch: Count });
 
 /**
- * Files could not be written. Existing files are intact, the training continues in memory, and missing files are written at
- * the next opportunity. If any are missing at the end, `fit` fails with the code `SAVE_FAILED`.
+ * Files could not be written. Existing files are intact, the training continues in memory, and missing files are
+ * written at the next opportunity. If any are missing at the end, `fit` fails with the code `SAVE_FAILED`.
  */
 export const CheckpointFailedEvent = event("checkpoint-failed", {
   kinds: z.array(SavedKind),
@@ -200,7 +207,9 @@ export const CheckpointFailedEvent = event("checkpoint-failed", {
   retrySeconds: NonNegativeNumber.nullable(),
 });
 
-/** The signal was aborted; the state was saved if there is a run directory. An error with the code `ABORTED` follows. */
+/**
+ * The signal was aborted; the state was saved if there is a run directory. An error with the code `ABORTED` follows.
+ */
 export const InterruptedEvent = event("interrupted", { epoch: Count, step: Count, checkpoint: z.string().nullable() });
 
 /** All epochs are done. */
@@ -216,7 +225,15 @@ export const EndEvent = event("end", {
 
 /** An event of `fit`. */
 export const FitEvent = z.discriminatedUnion("type", [
-  StartEvent, ResumedEvent, ProgressEvent, BrokenImageEvent, EpochEvent, CheckpointEvent, CheckpointFailedEvent, InterruptedEvent, EndEvent,
+  StartEvent,
+  ResumedEvent,
+  ProgressEvent,
+  BrokenImageEvent,
+  EpochEvent,
+  CheckpointEvent,
+  CheckpointFailedEvent,
+  InterruptedEvent,
+  EndEvent,
 ]);
 export type FitEvent = z.infer<typeof FitEvent>;
 
@@ -239,8 +256,10 @@ export const SystemInfo = z.strictObject({
   platform: z.string(),
   addonPath: z.string(),
   libtorch: z.strictObject({ version: z.string(), path: z.string(), cudaBuild: z.boolean() }),
-  cuda: z.strictObject({ available: z.boolean(), devices: z.array(z.string()), reason: z.string().nullable(), plugin: CudaPlugin.nullable() }),
+  cuda: z.strictObject({ available: z.boolean(), devices: z.array(z.string()), reason: z.string().nullable(),
+    plugin: CudaPlugin.nullable() }),
   threads: PositiveCount,
-  cpu: z.strictObject({ model: z.string(), cores: PositiveCount, instructionSets: z.array(z.string()), capability: z.string() }),
+  cpu: z.strictObject({ model: z.string(), cores: PositiveCount, instructionSets: z.array(z.string()),
+    capability: z.string() }),
 });
 export type SystemInfo = z.infer<typeof SystemInfo>;

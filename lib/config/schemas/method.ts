@@ -5,11 +5,15 @@ import { NonNegativeNumber, PositiveCount, PositiveNumber } from "./common.js";
 export const FeatureTap = z.enum(["before", "after"]);
 export type FeatureTap = z.infer<typeof FeatureTap>;
 
-/** `"eval"` freezes the teacher's running statistics; `"train"` uses batch statistics, as the official CIFAR code does. */
+/**
+ * `"eval"` freezes the teacher's running statistics; `"train"` uses batch statistics, as the official CIFAR code does.
+ */
 export const TeacherMode = z.enum(["eval", "train"]);
 export type TeacherMode = z.infer<typeof TeacherMode>;
 
-/** Distance between two maps: `"hcl"`, the hierarchical context loss of the paper, or `"l2"`, the mean squared error. */
+/**
+ * Distance between two maps: `"hcl"`, the hierarchical context loss of the paper, or `"l2"`, the mean squared error.
+ */
 export const Distance = z.enum(["hcl", "l2"]);
 export type Distance = z.infer<typeof Distance>;
 
@@ -25,7 +29,9 @@ const share = (warmupEpochs: number) => ({
   weight: NonNegativeNumber.default(1),
   /** λ(epoch) = weight · min(1, (epoch + warmupFrom) / warmupEpochs), epochs from 0; 0: no warm-up. */
   warmupEpochs: NonNegativeNumber.default(warmupEpochs),
-  /** Start of the warm-up: 0 as in the official CIFAR code (the term is off in the first epoch), or 1 as in mdistiller. */
+  /**
+   * Start of the warm-up: 0 as in the official CIFAR code (the term is off in the first epoch), or 1 as in mdistiller.
+   */
   warmupFrom: z.literal([0, 1]).default(0),
 });
 
@@ -44,7 +50,8 @@ const onFeatures = (distance: Distance) => ({
 });
 
 /** A factor per matched stage of the teacher, shallow to deep. Default: all 1. */
-const stageWeights = z.array(NonNegativeNumber).min(1).describe("a number ≥ 0 for each matched stage, shallow to deep").optional();
+const stageWeights = z.array(NonNegativeNumber).min(1).describe("a number ≥ 0 for each matched stage, shallow to deep")
+  .optional();
 
 /** Options shared by the review methods with fusion. */
 const fused = {
@@ -70,8 +77,8 @@ export const KdTerm = z.strictObject({
 });
 
 /**
- * Decoupled soft targets: T² · (α · TCKD + β · NCKD), averaged over images. TCKD is the divergence between the two-class
- * distributions (label, rest), NCKD that between the distributions over the classes other than the label.
+ * Decoupled soft targets: T² · (α · TCKD + β · NCKD), averaged over images. TCKD is the divergence between the
+ * two-class distributions (label, rest), NCKD that between the distributions over the classes other than the label.
  * @see Zhao et al., "Decoupled Knowledge Distillation" (CVPR 2022), equation 7
  */
 export const DkdTerm = z.strictObject({
@@ -84,12 +91,14 @@ export const DkdTerm = z.strictObject({
   /** Weight of the part on the other classes. */
   beta: NonNegativeNumber.default(8),
 }).meta({
-  summary: "Softened class distributions in two separately weighted parts: the label against the other classes, and these among themselves.",
+  summary:
+    "Softened class distributions in two separately weighted parts: the label against the other classes, and these among themselves.",
   source: "Zhao et al., Decoupled Knowledge Distillation, CVPR 2022",
 });
 
 /**
- * One student stage i learns one teacher stage j: D(M(F_s^i), F_t^j), where M is a 1×1 convolution and a nearest resize.
+ * One student stage i learns one teacher stage j: D(M(F_s^i), F_t^j), where M is a 1×1 convolution and a nearest
+ * resize.
  * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), equation 2
  */
 export const SingleLayerTerm = z.strictObject({
@@ -99,7 +108,8 @@ export const SingleLayerTerm = z.strictObject({
   stage: Stage.optional(),
   /** The teacher's stage j. Default: i. */
   teacherStage: Stage.optional(),
-}).meta({ summary: "One stage of the student learns one stage of the teacher.", source: `${REVIEW_PAPER}, equation 2` });
+}).meta({ summary: "One stage of the student learns one stage of the teacher.",
+  source: `${REVIEW_PAPER}, equation 2` });
 
 /**
  * Each student stage learns the teacher stage of the same depth: Σ_i D(M^i(F_s^i), F_t^i).
@@ -109,7 +119,8 @@ export const MultiLayerTerm = z.strictObject({
   kind: z.literal("multi-layer"),
   ...onFeatures("l2"),
   stageWeights,
-}).meta({ summary: "Each stage of the student learns the teacher's stage of the same depth.", source: `${REVIEW_PAPER}, equation 3` });
+}).meta({ summary: "Each stage of the student learns the teacher's stage of the same depth.",
+  source: `${REVIEW_PAPER}, equation 3` });
 
 /**
  * One student stage i learns the teacher's stages up to its depth: Σ_{j ≤ i} D(M^{i,j}(F_s^i), F_t^j).
@@ -121,20 +132,24 @@ export const ReviewStageTerm = z.strictObject({
   /** The student's stage i. Default: the deepest. */
   stage: Stage.optional(),
   stageWeights,
-}).meta({ summary: "One stage of the student reviews the teacher's stages up to its depth: variant (a).", source: `${REVIEW_PAPER}, figure 2 (a)` });
+}).meta({ summary: "One stage of the student reviews the teacher's stages up to its depth: variant (a).",
+  source: `${REVIEW_PAPER}, figure 2 (a)` });
 
 /**
- * Each student stage learns the teacher's stages up to its depth: Σ_i Σ_{j ≤ i} D(M^{i,j}(F_s^i), F_t^j), n(n+1)/2 pairs.
+ * Each student stage learns the teacher's stages up to its depth: Σ_i Σ_{j ≤ i} D(M^{i,j}(F_s^i), F_t^j), n(n+1)/2
+ * pairs.
  * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), equation 5 and figure 2 (b)
  */
 export const ReviewPairsTerm = z.strictObject({
   kind: z.literal("review-pairs"),
   ...onFeatures("l2"),
   stageWeights,
-}).meta({ summary: "Each stage of the student reviews the teacher's stages up to its depth: variant (b).", source: `${REVIEW_PAPER}, figure 2 (b)` });
+}).meta({ summary: "Each stage of the student reviews the teacher's stages up to its depth: variant (b).",
+  source: `${REVIEW_PAPER}, figure 2 (b)` });
 
 /**
- * The sums of (b) swapped: Σ_j D(U_j(F_s^j, …, F_s^n), F_t^j), where U_j is a separate stack of fusions from stage n down to j.
+ * The sums of (b) swapped: Σ_j D(U_j(F_s^j, …, F_s^n), F_t^j), where U_j is a separate stack of fusions from stage n
+ * down to j.
  * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), equation 7 and figure 2 (c)
  */
 export const ReviewFusedTerm = z.strictObject({ kind: z.literal("review-fused"), ...fused }).meta({
@@ -148,13 +163,21 @@ export const ReviewFusedTerm = z.strictObject({ kind: z.literal("review-fused"),
  * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), equation 8 and figure 2 (d)
  */
 export const ReviewTerm = z.strictObject({ kind: z.literal("review"), ...fused }).meta({
-  summary: "The student's stages, fused from deep to shallow, each result compared with the teacher's: variant (d), the paper's method.",
+  summary:
+    "The student's stages, fused from deep to shallow, each result compared with the teacher's: variant (d), the paper's method.",
   source: `${REVIEW_PAPER}, figure 2 (d)`,
 });
 
 /** The methods that can be terms of a sum. */
 const TERMS = [
-  KdTerm, DkdTerm, SingleLayerTerm, MultiLayerTerm, ReviewStageTerm, ReviewPairsTerm, ReviewFusedTerm, ReviewTerm,
+  KdTerm,
+  DkdTerm,
+  SingleLayerTerm,
+  MultiLayerTerm,
+  ReviewStageTerm,
+  ReviewPairsTerm,
+  ReviewFusedTerm,
+  ReviewTerm,
 ] as const;
 
 /** A method as a part of a sum. */
@@ -176,12 +199,20 @@ export const SumMethod = z.strictObject({
   kind: z.literal("sum"),
   of: z.array(Term).min(1).describe("an array of one or more methods"),
   ...once,
-}).meta({ summary: "Several methods at once, each with its own weight and warm-up.", source: "the sum of the losses of its terms" });
+}).meta({ summary: "Several methods at once, each with its own weight and warm-up.",
+  source: "the sum of the losses of its terms" });
 
 /** A distillation method. */
 export const Method = z.discriminatedUnion("kind", [
-  KdTerm.extend(once), DkdTerm.extend(once), SingleLayerTerm.extend(once), MultiLayerTerm.extend(once), ReviewStageTerm.extend(once),
-  ReviewPairsTerm.extend(once), ReviewFusedTerm.extend(once), ReviewTerm.extend(once), SumMethod,
+  KdTerm.extend(once),
+  DkdTerm.extend(once),
+  SingleLayerTerm.extend(once),
+  MultiLayerTerm.extend(once),
+  ReviewStageTerm.extend(once),
+  ReviewPairsTerm.extend(once),
+  ReviewFusedTerm.extend(once),
+  ReviewTerm.extend(once),
+  SumMethod,
 ]);
 export type Method = z.infer<typeof Method>;
 export type MethodInput = z.input<typeof Method>;

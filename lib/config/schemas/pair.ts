@@ -24,7 +24,10 @@ export type PairOptionsInput = z.input<typeof PairOptions>;
 const PartCost = z.strictObject({
   /** Trainable parameters. */
   parameters: Count,
-  /** Multiply-adds of convolutions and linear layers in one image's forward pass; a multiplication and its addition count as 1. */
+  /**
+   * Multiply-adds of convolutions and linear layers in one image's forward pass; a multiplication and its addition
+   * count as 1.
+   */
   multiplyAdds: Count,
 });
 
@@ -51,8 +54,8 @@ export const PairExplanation = z.strictObject({
   /** Stages without a match in the other network; at most one list is not empty. */
   unmatched: z.strictObject({ teacher: z.array(FeatureSpec), student: z.array(FeatureSpec) }),
   /**
-   * Bytes used in training with float32 on the CPU and SGD with momentum. `step` and `process` are extrapolated from steps with 2
-   * and 4 images on one thread; data loading is not included.
+   * Bytes used in training with float32 on the CPU and SGD with momentum. `step` and `process` are extrapolated from
+   * steps with 2 and 4 images on one thread; data loading is not included.
    */
   memory: z.strictObject({
     /** Parameters and statistics of teacher, student and fusions. */

@@ -4,7 +4,14 @@ import { TrainingOptions } from "./training.js";
 
 /** The training options of a preset: everything that a publication determines, nothing specific to the machine. */
 export const PresetTraining = TrainingOptions.pick({
-  epochs: true, batchSize: true, optimizer: true, schedule: true, augment: true, microBatches: true, accumulateBatches: true, clipNorm: true,
+  epochs: true,
+  batchSize: true,
+  optimizer: true,
+  schedule: true,
+  augment: true,
+  microBatches: true,
+  accumulateBatches: true,
+  clipNorm: true,
 });
 export type PresetTraining = z.infer<typeof PresetTraining>;
 
@@ -27,7 +34,10 @@ export type PublishedAccuracy = z.infer<typeof PublishedAccuracy>;
 export const PresetMark = z.strictObject({
   /** Path of the field, with dots between the keys: `"method.weight"`. */
   field: z.string().min(1),
-  /** `"memory"`: quoted from memory; `"re-run"`: from an independent re-run; `"ours"`: not published, chosen for this package. */
+  /**
+   * `"memory"`: quoted from memory; `"re-run"`: from an independent re-run; `"ours"`: not published, chosen for this
+   * package.
+   */
   origin: z.enum(["memory", "re-run", "ours"]),
   /** Further explanation. */
   note: z.string().min(1).optional(),
@@ -39,7 +49,10 @@ export const Preset = z.strictObject({
   name: z.string().min(1),
   /** One sentence. */
   description: z.string().min(1),
-  /** `"published"`: as in a publication or its code, except for `marks`; `"ours"`: chosen for this package, not comparable with published figures. */
+  /**
+   * `"published"`: as in a publication or its code, except for `marks`; `"ours"`: chosen for this package, not
+   * comparable with published figures.
+   */
   origin: z.enum(["published", "ours"]),
   /** Source of settings and accuracies. */
   source: z.string().min(1),

@@ -13,7 +13,9 @@ export type NetworkConfig = z.infer<typeof NetworkConfig>;
 
 /** A trained network: its weights are not optional. */
 export const TeacherConfig = NetworkConfig.extend({
-  weights: z.string().min(1).describe("a file of the teacher's trained weights (`reviewkd train` writes one: student.safetensors of its run directory)"),
+  weights: z.string().min(1).describe(
+    "a file of the teacher's trained weights (`reviewkd train` writes one: student.safetensors of its run directory)",
+  ),
 });
 export type TeacherConfig = z.infer<typeof TeacherConfig>;
 

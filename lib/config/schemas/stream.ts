@@ -1,7 +1,10 @@
 import { z } from "zod";
 import { PositiveCount } from "./common.js";
 
-/** The parameters of a streamed pass. Order and augmentation should depend only on these values, so that a run can be resumed. */
+/**
+ * The parameters of a streamed pass. Order and augmentation should depend only on these values, so that a run can be
+ * resumed.
+ */
 export interface StreamPass {
   readonly split: "train" | "test";
   /** From 0; always 0 in an evaluation. */
@@ -21,7 +24,9 @@ export interface StreamPass {
 /** Pixels of images: bytes 0–255 that are normalized, or floats that are used unchanged. */
 export type StreamPixels = Uint8Array | Uint8ClampedArray | Float32Array;
 
-/** One image, or several contiguous images with their labels. Its arrays may be reused once the next item is requested. */
+/**
+ * One image, or several contiguous images with their labels. Its arrays may be reused once the next item is requested.
+ */
 export type StreamItem =
   | { readonly image: StreamPixels; readonly label: number | bigint }
   | { readonly images: StreamPixels; readonly labels: ArrayLike<number | bigint> };
@@ -30,8 +35,8 @@ export type StreamItem =
 export type StreamIterable = AsyncIterable<StreamItem> | Iterable<StreamItem>;
 
 /**
- * A function that returns the items of a pass from `firstImage` on, or an iterable that can be iterated once per pass, in which
- * case a resumed pass skips the items before `firstImage`.
+ * A function that returns the items of a pass from `firstImage` on, or an iterable that can be iterated once per pass,
+ * in which case a resumed pass skips the items before `firstImage`.
  */
 export type StreamItems = StreamIterable | ((pass: StreamPass) => StreamIterable);
 

@@ -8,8 +8,8 @@ import { TaskInfo } from "./task.js";
 import { TrainingOptions } from "./training.js";
 
 /**
- * The varied settings of a study: `"ablation"`: the design steps of the paper; `"stages"`: the pairing of student and teacher
- * stages; `"seeds"`: only the seed.
+ * The varied settings of a study: `"ablation"`: the design steps of the paper; `"stages"`: the pairing of student and
+ * teacher stages; `"seeds"`: only the seed.
  */
 export const StudyKind = z.enum(["ablation", "stages", "seeds"]);
 export type StudyKind = z.infer<typeof StudyKind>;
@@ -18,10 +18,15 @@ const Seeds = z.array(Seed).min(1).describe("one or more whole numbers ≥ 0")
   .refine((seeds) => new Set(seeds).size === seeds.length, "seeds that differ from each other");
 
 /** Method settings that a study passes to each of its distillations that supports them; the study varies the others. */
-const COMMON = { weight: true, warmupEpochs: true, warmupFrom: true, teacherFeatures: true, studentFeatures: true } as const;
+const COMMON = { weight: true, warmupEpochs: true, warmupFrom: true, teacherFeatures: true,
+  studentFeatures: true } as const;
 
-const AblationMethod = ReviewTerm.pick({ ...COMMON, midChannels: true }).extend({ teacherMode: TeacherMode.default("eval") });
-const StagesMethod = SingleLayerTerm.pick({ ...COMMON, distance: true }).extend({ teacherMode: TeacherMode.default("eval") });
+const AblationMethod = ReviewTerm.pick({ ...COMMON, midChannels: true }).extend({
+  teacherMode: TeacherMode.default("eval"),
+});
+const StagesMethod = SingleLayerTerm.pick({ ...COMMON, distance: true }).extend({
+  teacherMode: TeacherMode.default("eval"),
+});
 
 const shared = {
   /** Name of a preset that provides the settings omitted here. */
@@ -33,22 +38,32 @@ const shared = {
   /** Training of each student, and of the teacher if the study trains it. */
   training: TrainingOptions.omit({ seed: true }).prefault({}),
   /** Settings in which the teacher's own training differs. */
-  teacherTraining: z.strictObject({ epochs: PositiveCount.optional(), learningRate: PositiveNumber.optional() }).prefault({}),
+  teacherTraining: z.strictObject({ epochs: PositiveCount.optional(), learningRate: PositiveNumber.optional() })
+    .prefault({}),
 };
 
 /** The six steps from a distance between stages of equal depth to the paper's method, and the student alone. */
 export const AblationConfig = z.strictObject({
-  kind: z.literal("ablation"), ...shared, method: AblationMethod.prefault({}), seeds: Seeds.default([0]),
+  kind: z.literal("ablation"),
+  ...shared,
+  method: AblationMethod.prefault({}),
+  seeds: Seeds.default([0]),
 });
 
 /** Each matched student stage with each matched teacher stage, using one distance, and the student alone. */
 export const StagesConfig = z.strictObject({
-  kind: z.literal("stages"), ...shared, method: StagesMethod.prefault({}), seeds: Seeds.default([0]),
+  kind: z.literal("stages"),
+  ...shared,
+  method: StagesMethod.prefault({}),
+  seeds: Seeds.default([0]),
 });
 
 /** The student alone and distilled, with each seed. */
 export const SeedsConfig = z.strictObject({
-  kind: z.literal("seeds"), ...shared, method: Method.prefault({ kind: "review" }), seeds: Seeds.default([0, 1, 2]),
+  kind: z.literal("seeds"),
+  ...shared,
+  method: Method.prefault({ kind: "review" }),
+  seeds: Seeds.default([0, 1, 2]),
 });
 
 /** The complete configuration of a study, as stored in `study.json` of its directory. */
@@ -79,7 +94,10 @@ export const CellResult = z.strictObject({
 });
 export type CellResult = z.infer<typeof CellResult>;
 
-/** One row of a study: a way to train the student, over all seeds. Results are values of the task's primary metric, gains differences of it. */
+/**
+ * One row of a study: a way to train the student, over all seeds. Results are values of the task's primary metric,
+ * gains differences of it.
+ */
 export const ConditionResult = z.strictObject({
   id: z.string(),
   label: z.string(),
@@ -101,7 +119,9 @@ export const ConditionResult = z.strictObject({
 export type ConditionResult = z.infer<typeof ConditionResult>;
 
 /** Versions and hardware, without paths because results are shared. */
-export const StudySystem = SystemInfo.omit({ addonPath: true }).extend({ libtorch: SystemInfo.shape.libtorch.omit({ path: true }) });
+export const StudySystem = SystemInfo.omit({ addonPath: true }).extend({
+  libtorch: SystemInfo.shape.libtorch.omit({ path: true }),
+});
 export type StudySystem = z.infer<typeof StudySystem>;
 
 /** The content of `results.json` and result of `runStudy`. */
@@ -134,13 +154,16 @@ export const StudyEvent = z.discriminatedUnion("type", [
     directory: z.string(),
     /** Whether the study trains the teacher itself, as its first cell. */
     trainsTeacher: z.boolean(),
-    cells: z.array(z.strictObject({ id: z.string(), label: z.string(), seed: Seed, state: z.enum(["new", "begun", "done"]) })),
+    cells: z.array(
+      z.strictObject({ id: z.string(), label: z.string(), seed: Seed, state: z.enum(["new", "begun", "done"]) }),
+    ),
   }),
   event("cell-start", { ...cell, label: z.string(), seed: Seed, resumed: z.boolean() }),
   /** An event from the run of a cell. `etaSeconds`: time to the end of the whole study. */
   event("cell-run", { ...cell, run: FitEvent, etaSeconds: NonNegativeNumber }),
   /** A cell is done, or was so before. */
-  event("cell-end", { ...cell, label: z.string(), seed: Seed, skipped: z.boolean(), taskInfo: TaskInfo, result: CellResult }),
+  event("cell-end", { ...cell, label: z.string(), seed: Seed, skipped: z.boolean(), taskInfo: TaskInfo,
+    result: CellResult }),
   /** A cell could not be finished; the others continue. */
   event("cell-failed", { ...cell, label: z.string(), seed: Seed, code: z.string(), message: z.string() }),
   /** A results file was written. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { Count, Device, NonNegativeNumber, PositiveCount, PositiveNumber, Precision, RESUMABLE, Seed } from "./common.js";
+import { Count, Device, NonNegativeNumber, PositiveCount, PositiveNumber, Precision, RESUMABLE,
+  Seed } from "./common.js";
 
 /** Separate settings for parameters whose state-dict name matches `pattern`. The first matching group applies. */
 export const ParameterGroup = z.strictObject({
@@ -51,7 +52,10 @@ export const CosineSchedule = z.strictObject({
   warmupEpochs,
 });
 
-/** Learning rate over epochs. During `warmupEpochs` (fractions allowed) it rises linearly from 0 to the full rate, step by step. */
+/**
+ * Learning rate over epochs. During `warmupEpochs` (fractions allowed) it rises linearly from 0 to the full rate, step
+ * by step.
+ */
 export const Schedule = z.discriminatedUnion("kind", [ConstantSchedule, MultiStepSchedule, CosineSchedule]);
 export type Schedule = z.infer<typeof Schedule>;
 export type ScheduleInput = z.input<typeof Schedule>;
@@ -61,21 +65,24 @@ export const StepOptions = z.strictObject({
   optimizer: Optimizer.prefault({ kind: "sgd" }),
   precision: Precision.default("float32"),
   /**
-   * Parts that a batch is split into, one after the other; their gradients are averaged before the one optimizer step. Takes
-   * the memory of a part and gives the gradient of the whole batch, but for batch statistics, which are those of the parts.
+   * Parts that a batch is split into, one after the other; their gradients are averaged before the one optimizer step.
+   * Takes the memory of a part and gives the gradient of the whole batch, but for batch statistics, which are those of
+   * the parts.
    */
   microBatches: PositiveCount.default(1),
   /**
-   * Consecutive batches of an epoch whose gradients are averaged, weighted by their images, for one optimizer step: the gradient of one batch of
-   * as many images, but for batch statistics. The last step of an epoch averages the batches that are left. Schedules, `step` and `steps` count
-   * optimizer steps.
+   * Consecutive batches of an epoch whose gradients are averaged, weighted by their images, for one optimizer step: the
+   * gradient of one batch of as many images, but for batch statistics. The last step of an epoch averages the batches
+   * that are left. Schedules, `step` and `steps` count optimizer steps.
    */
   accumulateBatches: PositiveCount.default(1),
   /** Gradients are scaled down to this L2 norm over all parameters; `null`: not at all. */
   clipNorm: PositiveNumber.nullable().default(null),
   /** Threads of one operation; `null`: as many as the machine has cores. */
   threads: PositiveCount.nullable().default(null).meta(RESUMABLE),
-  /** Compute by fused operations; `false`: by the plain PyTorch form of each, which is slower and equal within rounding. */
+  /**
+   * Compute by fused operations; `false`: by the plain PyTorch form of each, which is slower and equal within rounding.
+   */
   fused: z.boolean().default(true),
   /** Where to compute; networks move there when the session is made. `undefined` leaves them where they are. */
   device: Device.optional().meta(RESUMABLE),

@@ -2,18 +2,22 @@ import { z } from "zod";
 import { Count, PositiveCount, Shape } from "./common.js";
 
 /** Element types that a weights file can hold. */
-export const StoredDType = z.enum(["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"]);
+export const StoredDType = z.enum(["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8",
+  "uint8", "bool"]);
 export type StoredDType = z.infer<typeof StoredDType>;
 
-/** File format, detected from the content: safetensors, PyTorch's zip archive (since 1.6) or its earlier stream of pickles. */
+/**
+ * File format, detected from the content: safetensors, PyTorch's zip archive (since 1.6) or its earlier stream of
+ * pickles.
+ */
 export const WeightsFormat = z.enum(["safetensors", "pytorch-zip", "pytorch-legacy"]);
 export type WeightsFormat = z.infer<typeof WeightsFormat>;
 
 /** Selects one of a file's state dicts. */
 export const WeightsChoice = z.strictObject({
   /**
-   * The dictionary that holds it, for example `"model_ema"`, or its path with dots between the names. Default: the only one, or
-   * the only one under a common name such as `"model"`, `"state_dict"` or `"student"`.
+   * The dictionary that holds it, for example `"model_ema"`, or its path with dots between the names. Default: the only
+   * one, or the only one under a common name such as `"model"`, `"state_dict"` or `"student"`.
    */
   key: z.string().min(1).optional(),
 });

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "binding/data/dataset.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
-#include "binding/data/dataset.h"
 #include "core/data/batch_loader.h"
 #include "core/data/resized_crop.h"
 
@@ -28,10 +28,12 @@ Napi::Value on_own_thread(Napi::Env env, Work work, Convert convert) {
 }  // namespace
 
 void BatchQueueHandle::define(Napi::Env env) {
-  Handle::define(env, InstanceMethod("open", &BatchQueueHandle::open), InstanceMethod("firstBatch", &BatchQueueHandle::first_batch),
+  Handle::define(env, InstanceMethod("open", &BatchQueueHandle::open),
+                 InstanceMethod("firstBatch", &BatchQueueHandle::first_batch),
                  InstanceMethod("put", &BatchQueueHandle::put), InstanceMethod("room", &BatchQueueHandle::room),
                  InstanceMethod("next", &BatchQueueHandle::next), InstanceMethod("finish", &BatchQueueHandle::finish),
-                 InstanceMethod("fail", &BatchQueueHandle::fail_with), InstanceMethod("cancel", &BatchQueueHandle::cancel));
+                 InstanceMethod("fail", &BatchQueueHandle::fail_with),
+                 InstanceMethod("cancel", &BatchQueueHandle::cancel));
 }
 
 void BatchQueueHandle::open(const Napi::CallbackInfo& info) {
@@ -43,23 +45,27 @@ void BatchQueueHandle::open(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value BatchQueueHandle::first_batch(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] { return Napi::Number::New(info.Env(), static_cast<double>(resource()->queue->first_batch())); });
+  return translate_exceptions(
+      info.Env(), [&] { return Napi::Number::New(info.Env(), static_cast<double>(resource()->queue->first_batch())); });
 }
 
 void BatchQueueHandle::put(const Napi::CallbackInfo& info) {
   translate_exceptions(info.Env(), [&] {
     const auto images = resource();
-    if (!info[0].IsTypedArray() || !info[1].IsTypedArray()) fail(ErrorCode::kInvalidArgument, "invalid images or labels: expected typed arrays.");
+    if (!info[0].IsTypedArray() || !info[1].IsTypedArray())
+      fail(ErrorCode::kInvalidArgument, "invalid images or labels: expected typed arrays.");
     const auto pixels = info[0].As<Napi::TypedArray>();
     const auto labels = info[1].As<Napi::TypedArray>();
     const bool bytes = pixels.TypedArrayType() == napi_uint8_array;
     if ((!bytes && pixels.TypedArrayType() != napi_float32_array) || labels.TypedArrayType() != napi_bigint64_array) {
-      fail(ErrorCode::kDtypeMismatch, "invalid arrays: expected Uint8Array or Float32Array images and BigInt64Array labels.");
+      fail(ErrorCode::kDtypeMismatch,
+           "invalid arrays: expected Uint8Array or Float32Array images and BigInt64Array labels.");
     }
     const auto count = static_cast<int64_t>(labels.ElementLength());
     const int64_t expected = count * images->image_values;
     if (static_cast<int64_t>(pixels.ElementLength()) != expected) {
-      fail(ErrorCode::kShapeMismatch, "invalid images: expected ", expected, " values for ", count, " images, received ", pixels.ElementLength(), ".");
+      fail(ErrorCode::kShapeMismatch, "invalid images: expected ", expected, " values for ", count,
+           " images, received ", pixels.ElementLength(), ".");
     }
     images->queue->put({.values = data_of(pixels),
                         .dtype = bytes ? at::kByte : at::kFloat,
@@ -79,7 +85,8 @@ Napi::Value BatchQueueHandle::room(const Napi::CallbackInfo& info) {
       deferred.Resolve(Napi::Boolean::New(env, true));
       return deferred.Promise();
     }
-    auto [promise, resolve] = open_promise<bool>(env, [](Napi::Env env, bool room) { return Napi::Boolean::New(env, room); });
+    auto [promise, resolve] =
+        open_promise<bool>(env, [](Napi::Env env, bool room) { return Napi::Boolean::New(env, room); });
     queue->when_room(std::move(resolve));
     return promise;
   });
@@ -113,7 +120,9 @@ Napi::Value new_batch_queue(const Napi::CallbackInfo& info) {
     auto images = std::make_shared<QueuedImages>();
     images->queue = std::make_shared<BatchQueue>(queue_options);
     images->image_values = 3 * queue_options.height * queue_options.width;
-    images->set = {.kind = options.string("kind"), .num_classes = queue_options.num_classes, .size = options.integer("size"),
+    images->set = {.kind = options.string("kind"),
+                   .num_classes = queue_options.num_classes,
+                   .size = options.integer("size"),
                    .open = [queue = images->queue](const BatchPlan& plan) {
                      queue->open(plan);
                      return queue;
@@ -126,7 +135,8 @@ Napi::Value new_batch_queue(const Napi::CallbackInfo& info) {
 Napi::Value data_order_of(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     const int64_t size = integer_of(info[0], "size");
-    if (size < 0 || size > std::numeric_limits<uint32_t>::max()) fail(ErrorCode::kInvalidArgument, "invalid size: expected 0 to 2^32 - 1, received ", size, ".");
+    if (size < 0 || size > std::numeric_limits<uint32_t>::max())
+      fail(ErrorCode::kInvalidArgument, "invalid size: expected 0 to 2^32 - 1, received ", size, ".");
     return on_own_thread(
         info.Env(),
         [size, seed = static_cast<uint64_t>(integer_of(info[1], "seed")), epoch = integer_of(info[2], "epoch"),
@@ -141,9 +151,10 @@ Napi::Value data_order_of(const Napi::CallbackInfo& info) {
 
 Napi::Value random_resized_crop_of(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
-    const Window window = random_resized_crop(
-        static_cast<uint64_t>(integer_of(info[0], "seed")), integer_of(info[1], "epoch"), integer_of(info[2], "index"),
-        integer_of(info[3], "height"), integer_of(info[4], "width"), ResizedCropOptions::from(options_of(info[5], "options")));
+    const Window window =
+        random_resized_crop(static_cast<uint64_t>(integer_of(info[0], "seed")), integer_of(info[1], "epoch"),
+                            integer_of(info[2], "index"), integer_of(info[3], "height"), integer_of(info[4], "width"),
+                            ResizedCropOptions::from(options_of(info[5], "options")));
     Napi::Object object = Napi::Object::New(info.Env());
     object.Set("top", static_cast<double>(window.top));
     object.Set("left", static_cast<double>(window.left));

@@ -43,7 +43,8 @@ Napi::Value new_batch_queue(const Napi::CallbackInfo& info);
 /// (size, seed, epoch, shuffle) -> Promise<Uint32Array>: the image order of a pass.
 Napi::Value data_order_of(const Napi::CallbackInfo& info);
 
-/// (seed, epoch, index, height, width, { scale: [number, number], ratio: [number, number] }) -> { top, left, height, width, flip }
+/// (seed, epoch, index, height, width, { scale: [number, number], ratio: [number, number] }) -> { top, left, height,
+/// width, flip }
 Napi::Value random_resized_crop_of(const Napi::CallbackInfo& info);
 
 }  // namespace reviewkd::binding

@@ -1,7 +1,7 @@
 #include "binding/data/dataset.h"
 
-#include "binding/support/async.h"
 #include "binding/objects/tensor.h"
+#include "binding/support/async.h"
 #include "core/data/sources/registry.h"
 
 namespace reviewkd::binding {
@@ -9,7 +9,8 @@ namespace {
 
 int64_t bytes_of(const Dataset& dataset) {
   int64_t bytes = 0;
-  for (const Split* split : {&dataset.train, &dataset.test}) bytes += static_cast<int64_t>(split->images.nbytes() + split->labels.nbytes());
+  for (const Split* split : {&dataset.train, &dataset.test})
+    bytes += static_cast<int64_t>(split->images.nbytes() + split->labels.nbytes());
   return bytes;
 }
 
@@ -42,14 +43,17 @@ Napi::Value to_js_batch(Napi::Env env, const std::optional<Batch>& batch) {
 }
 
 void DatasetHandle::define(Napi::Env env) {
-  Handle::define(env, InstanceMethod("describe", &DatasetHandle::describe), InstanceMethod("batches", &DatasetHandle::batches));
+  Handle::define(env, InstanceMethod("describe", &DatasetHandle::describe),
+                 InstanceMethod("batches", &DatasetHandle::batches));
 }
 
 Napi::Value DatasetHandle::describe(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     const Napi::Env env = info.Env();
     const auto dataset = resource()->data;
-    const auto numbers = [&](const std::array<double, 3>& values) { return to_array(env, std::vector<double>(values.begin(), values.end())); };
+    const auto numbers = [&](const std::array<double, 3>& values) {
+      return to_array(env, std::vector<double>(values.begin(), values.end()));
+    };
     Napi::Object normalization = Napi::Object::New(env);
     normalization.Set("mean", numbers(dataset->normalization.mean));
     normalization.Set("std", numbers(dataset->normalization.std));
@@ -87,7 +91,10 @@ Napi::Value load_dataset(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [source = options_of(info[0], "source")] { return std::make_shared<const LoadedDataset>(reviewkd::load_dataset(source)); }, to_handle);
+        [source = options_of(info[0], "source")] {
+          return std::make_shared<const LoadedDataset>(reviewkd::load_dataset(source));
+        },
+        to_handle);
   });
 }
 

@@ -2,16 +2,16 @@
 
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include "binding/objects/model.h"
+#include "binding/objects/tensor.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
-#include "binding/objects/model.h"
 #include "binding/support/stop_flag.h"
-#include "binding/objects/tensor.h"
 #include "core/distillation/hcl.h"
 #include "core/distillation/methods/registry.h"
 #include "core/tasks/classification/classification.h"
-#include "core/training/state/precision.h"
 #include "core/training/profile_pair.h"
+#include "core/training/state/precision.h"
 #include "core/training/state/training.h"
 
 namespace reviewkd::binding {
@@ -37,8 +37,8 @@ ForwardResult forward_once(Distiller& distiller, const at::Tensor& images, const
   const NetworkLock lock(distiller.student(), &distiller.teacher());
   const torch::NoGradGuard no_grad;
   const auto device = distiller.student().device();
-  const DistillerOutput output =
-      distiller.forward(as_input(images, distiller.student().dtype(), device), labels.defined() ? labels.to(device) : labels);
+  const DistillerOutput output = distiller.forward(as_input(images, distiller.student().dtype(), device),
+                                                   labels.defined() ? labels.to(device) : labels);
   ForwardResult result{for_javascript(output.student.logits), for_javascript(output.teacher.logits), {}, {}, {}};
   for (size_t k = 0; k < output.terms.size(); ++k) {
     const MethodOutput& method = output.terms[k];
@@ -66,14 +66,18 @@ Napi::Array to_js(Napi::Env env, const std::vector<TermResult>& terms) {
 }  // namespace
 
 void DistillerHandle::define(Napi::Env env) {
-  Handle::define(env, InstanceMethod("parameters", &DistillerHandle::parameters), InstanceMethod("forward", &DistillerHandle::forward),
-                 InstanceMethod("matching", &DistillerHandle::matching), InstanceMethod("measure", &DistillerHandle::measure),
+  Handle::define(env, InstanceMethod("parameters", &DistillerHandle::parameters),
+                 InstanceMethod("forward", &DistillerHandle::forward),
+                 InstanceMethod("matching", &DistillerHandle::matching),
+                 InstanceMethod("measure", &DistillerHandle::measure),
                  InstanceMethod("stateDict", &DistillerHandle::get_state_dict),
                  InstanceMethod("loadStateDict", &DistillerHandle::put_state_dict));
 }
 
 Napi::Value DistillerHandle::parameters(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] { return Napi::Number::New(info.Env(), static_cast<double>(parameter_count(resource()->modules()))); });
+  return translate_exceptions(info.Env(), [&] {
+    return Napi::Number::New(info.Env(), static_cast<double>(parameter_count(resource()->modules())));
+  });
 }
 
 Napi::Value DistillerHandle::forward(const Napi::CallbackInfo& info) {
@@ -120,9 +124,8 @@ Napi::Value DistillerHandle::measure(const Napi::CallbackInfo& info) {
     const ImageSize image{integer_of(info[0], "height"), integer_of(info[1], "width")};
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [distiller = resource(), image, batch_size = integer_of(info[2], "batchSize"), stop = StopFlagHandle::unwrap(info[3])] {
-          return profile_pair(distiller, image, batch_size, *stop);
-        },
+        [distiller = resource(), image, batch_size = integer_of(info[2], "batchSize"),
+         stop = StopFlagHandle::unwrap(info[3])] { return profile_pair(distiller, image, batch_size, *stop); },
         [](Napi::Env env, const PairCost& cost) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);
           const auto set = [&](const char* field, int64_t value) { object.Set(field, static_cast<double>(value)); };
@@ -166,8 +169,10 @@ Napi::Value create_distiller(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [teacher = ModelHandle::unwrap(info[0]), student = ModelHandle::unwrap(info[1]), method = options_of(info[2], "method"),
-         seed = static_cast<uint64_t>(integer_of(info[3], "seed"))] { return build_distiller(teacher, student, method, seed); },
+        [teacher = ModelHandle::unwrap(info[0]), student = ModelHandle::unwrap(info[1]),
+         method = options_of(info[2], "method"), seed = static_cast<uint64_t>(integer_of(info[3], "seed"))] {
+          return build_distiller(teacher, student, method, seed);
+        },
         [](Napi::Env env, const std::shared_ptr<Distiller>& distiller) -> Napi::Value {
           return DistillerHandle::create(env, distiller, bytes_of(distiller->modules()));
         });
@@ -184,7 +189,8 @@ Napi::Value hierarchical_context_loss_of(const Napi::CallbackInfo& info) {
         info.Env(), Runtime::of(info.Env()).background(),
         [student = TensorHandle::unwrap(info[0]), teacher = TensorHandle::unwrap(info[1])] {
           if (!student->is_floating_point() || !teacher->is_floating_point()) {
-            fail(ErrorCode::kDtypeMismatch, "invalid maps for the hierarchical context loss: expected floating-point types, received ",
+            fail(ErrorCode::kDtypeMismatch,
+                 "invalid maps for the hierarchical context loss: expected floating-point types, received ",
                  student->scalar_type(), " and ", teacher->scalar_type(), ".");
           }
           const at::Tensor map = student->detach().clone().set_requires_grad(true);

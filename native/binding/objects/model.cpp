@@ -2,16 +2,16 @@
 
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include "binding/data/training_images.h"
+#include "binding/objects/session_results.h"
+#include "binding/objects/tensor.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
-#include "binding/objects/session_results.h"
 #include "binding/support/stop_flag.h"
-#include "binding/objects/tensor.h"
-#include "binding/data/training_images.h"
 #include "core/checkpoint/weights_file.h"
-#include "core/ops/backend/device.h"
-#include "core/models/init.h"
 #include "core/models/backbones/registry.h"
+#include "core/models/init.h"
+#include "core/ops/backend/device.h"
 #include "core/tasks/registry.h"
 
 namespace reviewkd::binding {
@@ -30,7 +30,8 @@ Napi::Array to_js(Napi::Env env, const std::vector<FeatureSpec>& specs) {
   return array;
 }
 
-std::shared_ptr<Network> build(const std::string& name, int64_t classes, uint64_t seed, at::ScalarType dtype, at::Device device) {
+std::shared_ptr<Network> build(const std::string& name, int64_t classes, uint64_t seed, at::ScalarType dtype,
+                               at::Device device) {
   const ModelEntry& entry = find_model(name);
   auto network = std::make_shared<Network>();
   network->name = name;
@@ -66,11 +67,12 @@ Napi::Value to_js(Napi::Env env, const LoadReport& report) {
 }
 
 void ModelHandle::define(Napi::Env env) {
-  Handle::define(env, InstanceMethod("describe", &ModelHandle::describe),
-                 InstanceMethod("featureSpecs", &ModelHandle::feature_specs), InstanceMethod("forward", &ModelHandle::forward),
-                 InstanceMethod("stateDict", &ModelHandle::get_state_dict),
-                 InstanceMethod("loadStateDict", &ModelHandle::put_state_dict), InstanceMethod("save", &ModelHandle::save),
-                 InstanceMethod("load", &ModelHandle::load), InstanceMethod("evaluate", &ModelHandle::evaluate));
+  Handle::define(
+      env, InstanceMethod("describe", &ModelHandle::describe),
+      InstanceMethod("featureSpecs", &ModelHandle::feature_specs), InstanceMethod("forward", &ModelHandle::forward),
+      InstanceMethod("stateDict", &ModelHandle::get_state_dict),
+      InstanceMethod("loadStateDict", &ModelHandle::put_state_dict), InstanceMethod("save", &ModelHandle::save),
+      InstanceMethod("load", &ModelHandle::load), InstanceMethod("evaluate", &ModelHandle::evaluate));
 }
 
 Napi::Object ModelHandle::from(Napi::Env env, std::shared_ptr<Network> network) {
@@ -114,10 +116,12 @@ Napi::Value ModelHandle::forward(const Napi::CallbackInfo& info) {
       const NetworkLock lock(*network);
       const torch::NoGradGuard no_grad;
       network->module->train(train);
-      Result result{network->module->forward(as_input(*images, network->dtype(), network->device())), network->module->feature_specs(size)};
+      Result result{network->module->forward(as_input(*images, network->dtype(), network->device())),
+                    network->module->feature_specs(size)};
       result.output.logits = for_javascript(result.output.logits);
       if (!features) result.output.features.clear();
-      for (auto& feature : result.output.features) feature = {for_javascript(feature.before), for_javascript(feature.after)};
+      for (auto& feature : result.output.features)
+        feature = {for_javascript(feature.before), for_javascript(feature.after)};
       return result;
     };
     const auto convert = [](Napi::Env env, Result& result) -> Napi::Value {
@@ -184,7 +188,8 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [network = resource(), path = string_of(info[0], "path"), strict = info[1].ToBoolean().Value(), key = string_of(info[2], "key")] {
+        [network = resource(), path = string_of(info[0], "path"), strict = info[1].ToBoolean().Value(),
+         key = string_of(info[2], "key")] {
           const WeightsFile file = read_weights(path, {.key = key, .network = true});
           const NetworkLock lock(*network);
           return load_state_dict(state_dict(*network->module), file.tensors, strict);
@@ -205,20 +210,25 @@ Napi::Value ModelHandle::evaluate(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<WorkerThread>& thread,
-                        std::shared_ptr<Network> network, std::shared_ptr<const Task> task, std::function<void()> prepare_thread) {
+                        std::shared_ptr<Network> network, std::shared_ptr<const Task> task,
+                        std::function<void()> prepare_thread) {
   const Napi::Env env = info.Env();
   const TrainingImages images = training_images_of(info[0], string_of(info[1], "split"));
   const EvaluationOptions evaluation = EvaluationOptions::from(options_of(info[2], "options"));
   const auto stop = StopFlagHandle::unwrap(info[3]);
-  const auto convert_progress = [](Napi::Env env, int64_t done) -> Napi::Value { return Napi::Number::New(env, static_cast<double>(done)); };
-  const LatestValueCallback<int64_t, decltype(convert_progress)> latest(env, info[4].As<Napi::Function>(), convert_progress);
+  const auto convert_progress = [](Napi::Env env, int64_t done) -> Napi::Value {
+    return Napi::Number::New(env, static_cast<double>(done));
+  };
+  const LatestValueCallback<int64_t, decltype(convert_progress)> latest(env, info[4].As<Napi::Function>(),
+                                                                        convert_progress);
   return run_async(
       env, thread,
       [=] {
         prepare_thread();
         return reviewkd::evaluate(*network, *task, images, evaluation, [&](int64_t done) { latest.send(done); }, *stop);
       },
-      [](Napi::Env env, const Evaluation& result) { return to_js(env, result); }, [latest](Napi::Env env) { latest.release(env); });
+      [](Napi::Env env, const Evaluation& result) { return to_js(env, result); },
+      [latest](Napi::Env env) { latest.release(env); });
 }
 
 Napi::Value create_model(const Napi::CallbackInfo& info) {
@@ -226,11 +236,12 @@ Napi::Value create_model(const Napi::CallbackInfo& info) {
     const Options options = options_of(info[0], "options");
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [name = options.string("name"), classes = options.integer("numClasses"), seed = static_cast<uint64_t>(options.integer("seed")),
-         dtype = parse_dtype(options.string("dtype")), device = options.string("device")] {
-          return build(name, classes, seed, dtype, parse_device(device));
-        },
-        [](Napi::Env env, const std::shared_ptr<Network>& network) -> Napi::Value { return ModelHandle::from(env, network); });
+        [name = options.string("name"), classes = options.integer("numClasses"),
+         seed = static_cast<uint64_t>(options.integer("seed")), dtype = parse_dtype(options.string("dtype")),
+         device = options.string("device")] { return build(name, classes, seed, dtype, parse_device(device)); },
+        [](Napi::Env env, const std::shared_ptr<Network>& network) -> Napi::Value {
+          return ModelHandle::from(env, network);
+        });
   });
 }
 

@@ -6,20 +6,20 @@
 
 #include <functional>
 
+#include "binding/data/dataset.h"
+#include "binding/data/training_images.h"
+#include "binding/objects/tensor.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
-#include "binding/data/dataset.h"
 #include "binding/support/errors.h"
 #include "binding/support/runtime.h"
-#include "binding/objects/tensor.h"
-#include "binding/data/training_images.h"
-#include "core/ops/backend/device.h"
 #include "core/distillation/hcl.h"
 #include "core/ops/attention_fusion/attention_fusion.h"
-#include "core/ops/conv_norm/conv_norm.h"
-#include "core/ops/rates/device_rates.h"
+#include "core/ops/backend/device.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/conv_norm/conv_norm.h"
 #include "core/ops/convolution/tensor_convolution.h"
+#include "core/ops/rates/device_rates.h"
 #include "core/training/state/precision.h"
 
 namespace reviewkd::binding {
@@ -56,7 +56,8 @@ Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
   for (uint32_t i = 0; i < list.Length(); ++i) inputs.push_back(*TensorHandle::unwrap(list.Get(i)));
   return run_async(
       info.Env(), Runtime::of(info.Env()).background(),
-      [inputs, gradient = *TensorHandle::unwrap(info[1]), options = OpOptions(options_of(info[2], "options")), operation = std::move(operation)]() mutable {
+      [inputs, gradient = *TensorHandle::unwrap(info[1]), options = OpOptions(options_of(info[2], "options")),
+       operation = std::move(operation)]() mutable {
         const ops::ReferenceScope path(!options.fused);
         const PrecisionScope computing(options.precision, options.device);
         for (auto& input : inputs) {
@@ -67,8 +68,9 @@ Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
         Computed computed;
         operation(inputs, computed);
         if (options.differentiates) {
-          computed.gradients = torch::autograd::grad({computed.output}, inputs, {gradient.to(computed.output.options())}, std::nullopt,
-                                                     /*create_graph=*/false, /*allow_unused=*/true);
+          computed.gradients =
+              torch::autograd::grad({computed.output}, inputs, {gradient.to(computed.output.options())}, std::nullopt,
+                                    /*create_graph=*/false, /*allow_unused=*/true);
         }
         computed.output = computed.output.detach().cpu();
         for (auto* tensors : {&computed.gradients, &computed.statistics}) {
@@ -94,21 +96,29 @@ Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
 Napi::Value conv_norm_of(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     const Options options = options_of(info[2], "options");
-    return run_operation(info, [stride = options.integer("stride"), relu = options.boolean("relu"), training = options.boolean("training")](
-                                   const std::vector<at::Tensor>& inputs, Computed& computed) {
-      const at::Tensor& weight = inputs.at(1);
-      const ops::ConvNormParameters parameters{
-          .weight = weight, .bias = {}, .stride = stride, .padding = weight.size(2) / 2,
-          .groups = inputs[0].size(1) / weight.size(1), .gamma = inputs.at(2), .beta = inputs.at(3),
-          .running_mean = at::zeros({weight.size(0)}, weight.options().requires_grad(false)),
-          .running_variance = at::ones({weight.size(0)}, weight.options().requires_grad(false)),
-          .epsilon = 1e-5, .momentum = 0.1, .training = training,
-      };
-      ops::FoldedWeights folded;
-      const at::Tensor residual = inputs.size() > 4 ? inputs[4] : at::Tensor();
-      computed.output = ops::conv_norm(inputs[0], parameters, folded, residual, relu);
-      computed.statistics = {parameters.running_mean, parameters.running_variance};
-    });
+    return run_operation(
+        info, [stride = options.integer("stride"), relu = options.boolean("relu"),
+               training = options.boolean("training")](const std::vector<at::Tensor>& inputs, Computed& computed) {
+          const at::Tensor& weight = inputs.at(1);
+          const ops::ConvNormParameters parameters{
+              .weight = weight,
+              .bias = {},
+              .stride = stride,
+              .padding = weight.size(2) / 2,
+              .groups = inputs[0].size(1) / weight.size(1),
+              .gamma = inputs.at(2),
+              .beta = inputs.at(3),
+              .running_mean = at::zeros({weight.size(0)}, weight.options().requires_grad(false)),
+              .running_variance = at::ones({weight.size(0)}, weight.options().requires_grad(false)),
+              .epsilon = 1e-5,
+              .momentum = 0.1,
+              .training = training,
+          };
+          ops::FoldedWeights folded;
+          const at::Tensor residual = inputs.size() > 4 ? inputs[4] : at::Tensor();
+          computed.output = ops::conv_norm(inputs[0], parameters, folded, residual, relu);
+          computed.statistics = {parameters.running_mean, parameters.running_variance};
+        });
   });
 }
 
@@ -136,7 +146,8 @@ Napi::Value device_batches_of(const Napi::CallbackInfo& info) {
     const BatchPlan plan = BatchPlan::from(options);
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [images = training_images_of(info[0], string_of(info[1], "split")), plan, device = parse_device(options.string("device"))] {
+        [images = training_images_of(info[0], string_of(info[1], "split")), plan,
+         device = parse_device(options.string("device"))] {
           std::vector<at::Tensor> all;
           const auto resident = images.resident ? images.resident->on(device) : nullptr;
           if (!resident) return all;
@@ -156,9 +167,15 @@ Napi::Value tensor_convolution_of(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     const Options options = options_of(info[1], "options");
     const auto tensors = info[0].As<Napi::Object>();
-    const auto tensor = [&](const char* name) { return tensors.Has(name) ? *TensorHandle::unwrap(tensors.Get(name)) : at::Tensor(); };
-    const ops::TensorConvolutionInputs given{.x = tensor("x"), .weight = tensor("weight"), .stride = options.integer("stride"),
-                                             .scale = tensor("scale"), .shift = tensor("shift"), .origin = tensor("origin")};
+    const auto tensor = [&](const char* name) {
+      return tensors.Has(name) ? *TensorHandle::unwrap(tensors.Get(name)) : at::Tensor();
+    };
+    const ops::TensorConvolutionInputs given{.x = tensor("x"),
+                                             .weight = tensor("weight"),
+                                             .stride = options.integer("stride"),
+                                             .scale = tensor("scale"),
+                                             .shift = tensor("shift"),
+                                             .origin = tensor("origin")};
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [inputs = given, fused = options.boolean("fused"), device = parse_device(options.string("device"))]() mutable {

@@ -1,13 +1,13 @@
 #include "binding/objects/session.h"
 
-#include "binding/support/arguments.h"
-#include "binding/support/async.h"
+#include "binding/data/training_images.h"
 #include "binding/objects/distiller.h"
 #include "binding/objects/model.h"
 #include "binding/objects/session_results.h"
-#include "binding/support/stop_flag.h"
 #include "binding/objects/tensor.h"
-#include "binding/data/training_images.h"
+#include "binding/support/arguments.h"
+#include "binding/support/async.h"
+#include "binding/support/stop_flag.h"
 #include "core/checkpoint/training_checkpoint.h"
 #include "core/ops/backend/device.h"
 #include "core/tasks/registry.h"
@@ -17,12 +17,15 @@ namespace {
 
 /// An array of { images, labels }.
 std::vector<Batch> batches_of(const Napi::Value& value) {
-  if (!value.IsArray()) fail(ErrorCode::kInvalidArgument, "invalid batches: expected an array, received another value. Pass the batches of one step.");
+  if (!value.IsArray())
+    fail(ErrorCode::kInvalidArgument,
+         "invalid batches: expected an array, received another value. Pass the batches of one step.");
   const auto array = value.As<Napi::Array>();
   std::vector<Batch> batches;
   for (uint32_t i = 0; i < array.Length(); ++i) {
     const auto batch = array.Get(i).As<Napi::Object>();
-    batches.push_back({*TensorHandle::unwrap(batch.Get("images")), Targets::labels(*TensorHandle::unwrap(batch.Get("labels")))});
+    batches.push_back(
+        {*TensorHandle::unwrap(batch.Get("images")), Targets::labels(*TensorHandle::unwrap(batch.Get("labels")))});
   }
   return batches;
 }
@@ -59,18 +62,19 @@ struct NextStep {
 }  // namespace
 
 void SessionHandle::define(Napi::Env env) {
-  Handle::define(env, InstanceMethod("step", &SessionHandle::step), InstanceMethod("trainEpoch", &SessionHandle::train_epoch),
-                 InstanceMethod("evaluate", &SessionHandle::evaluate), InstanceMethod("gradients", &SessionHandle::gradients),
-                 InstanceMethod("task", &SessionHandle::task), InstanceMethod("position", &SessionHandle::position), InstanceMethod("configure", &SessionHandle::configure),
-                 InstanceMethod("save", &SessionHandle::save), InstanceMethod("saveWithinEpoch", &SessionHandle::save_within_epoch),
-                 InstanceMethod("load", &SessionHandle::load));
+  Handle::define(
+      env, InstanceMethod("step", &SessionHandle::step), InstanceMethod("trainEpoch", &SessionHandle::train_epoch),
+      InstanceMethod("evaluate", &SessionHandle::evaluate), InstanceMethod("gradients", &SessionHandle::gradients),
+      InstanceMethod("task", &SessionHandle::task), InstanceMethod("position", &SessionHandle::position),
+      InstanceMethod("configure", &SessionHandle::configure), InstanceMethod("save", &SessionHandle::save),
+      InstanceMethod("saveWithinEpoch", &SessionHandle::save_within_epoch),
+      InstanceMethod("load", &SessionHandle::load));
 }
 
 Napi::Value SessionHandle::step(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return on_thread(
-        info.Env(), resource(),
-        [batches = batches_of(info[0])](Session& session) { return session.step(batches); },
+        info.Env(), resource(), [batches = batches_of(info[0])](Session& session) { return session.step(batches); },
         [](Napi::Env env, const StepResult& result) { return to_js(env, result); });
   });
 }
@@ -82,8 +86,11 @@ Napi::Value SessionHandle::train_epoch(const Napi::CallbackInfo& info) {
     const EpochOptions options = EpochOptions::from(options_of(info[1], "options"));
     const auto stop = StopFlagHandle::unwrap(info[2]);
     const auto owner = resource();
-    const auto convert = [task = owner->session->shared_task()](Napi::Env env, const EpochState& state) { return to_js(env, state, task->info()); };
-    const LatestValueCallback<EpochState, std::remove_const_t<decltype(convert)>> latest(env, info[3].As<Napi::Function>(), convert);
+    const auto convert = [task = owner->session->shared_task()](Napi::Env env, const EpochState& state) {
+      return to_js(env, state, task->info());
+    };
+    const LatestValueCallback<EpochState, std::remove_const_t<decltype(convert)>> latest(
+        env, info[3].As<Napi::Function>(), convert);
     return on_thread(
         env, owner,
         [=](Session& session) {
@@ -92,7 +99,8 @@ Napi::Value SessionHandle::train_epoch(const Napi::CallbackInfo& info) {
             // After the last step the epoch is over: a session that continued from there would begin it again.
             if (state.step < state.steps) owner->between_steps.run(/*within_epoch=*/true);
           };
-          return session.train_epoch(images, options, between_steps, *stop, [&] { return owner->between_steps.waiting(); });
+          return session.train_epoch(images, options, between_steps, *stop,
+                                     [&] { return owner->between_steps.waiting(); });
         },
         convert, [latest](Napi::Env env) { latest.release(env); });
   });
@@ -101,7 +109,8 @@ Napi::Value SessionHandle::train_epoch(const Napi::CallbackInfo& info) {
 Napi::Value SessionHandle::evaluate(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     const auto owner = resource();
-    return evaluate_on(info, owner->thread, owner->session->shared_network(), owner->session->shared_task(), [owner] { owner->session->use_threads(); });
+    return evaluate_on(info, owner->thread, owner->session->shared_network(), owner->session->shared_task(),
+                       [owner] { owner->session->use_threads(); });
   });
 }
 
@@ -156,7 +165,8 @@ Napi::Value SessionHandle::save(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return on_thread(
         info.Env(), resource(),
-        [path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata"), keep_as = string_of(info[2], "keepAs")](Session& session) {
+        [path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata"),
+         keep_as = string_of(info[2], "keepAs")](Session& session) {
           save_checkpoint(session, path, metadata, keep_as);
           return Nothing{};
         },
@@ -225,7 +235,8 @@ Napi::Value create_session(const Napi::CallbackInfo& info) {
         },
         [distiller](Napi::Env env, const std::shared_ptr<SessionThread>& owner) -> Napi::Value {
           int64_t bytes = 0;  // momentum buffers are as large as the parameters
-          for (const auto& parameter : owner->session->network().module->parameters()) bytes += static_cast<int64_t>(parameter.nbytes());
+          for (const auto& parameter : owner->session->network().module->parameters())
+            bytes += static_cast<int64_t>(parameter.nbytes());
           if (distiller) bytes += bytes_of(distiller->modules());
           return SessionHandle::create(env, owner, bytes);
         });

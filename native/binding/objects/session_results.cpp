@@ -1,8 +1,8 @@
 #include "binding/objects/session_results.h"
 
+#include "binding/objects/tensor.h"
 #include "binding/support/arguments.h"
 #include "binding/support/errors.h"
-#include "binding/objects/tensor.h"
 #include "core/tasks/registry.h"
 
 namespace reviewkd::binding {
@@ -114,7 +114,8 @@ Napi::Value to_js(Napi::Env env, const TaskInfo& task) {
   }
   object.Set("metrics", metrics);
   object.Set("primaryMetric", task.primary_metric);
-  object.Set("trainingMetric", task.training_metric ? Napi::Value(Napi::String::New(env, task.training_metric->name)) : env.Null());
+  object.Set("trainingMetric",
+             task.training_metric ? Napi::Value(Napi::String::New(env, task.training_metric->name)) : env.Null());
   return object;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// What sessions and evaluations report, as JavaScript sees it. Losses and metrics carry the names that their task gives them.
+// What sessions and evaluations report, as JavaScript sees it. Losses and metrics carry the names that their task gives
+// them.
 
 #include <napi.h>
 

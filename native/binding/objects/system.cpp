@@ -6,9 +6,9 @@
 
 #include <cstdlib>
 
+#include "binding/objects/tensor.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
-#include "binding/objects/tensor.h"
 #include "core/ops/backend/device.h"
 #include "core/ops/backend/kernel_backends.h"
 
@@ -23,7 +23,9 @@ struct Found {
 };
 
 Napi::Value to_js(Napi::Env env, const ops::KernelBackendStatus& plugin) {
-  const auto text = [&](const std::string& value) -> Napi::Value { return value.empty() ? env.Null() : Napi::String::New(env, value); };
+  const auto text = [&](const std::string& value) -> Napi::Value {
+    return value.empty() ? env.Null() : Napi::String::New(env, value);
+  };
   Napi::Object object = Napi::Object::New(env);
   object.Set("loaded", plugin.table != nullptr);
   object.Set("path", text(plugin.path));

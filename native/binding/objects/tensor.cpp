@@ -13,7 +13,8 @@ struct DTypeRow {
 };
 
 constexpr DTypeRow kDTypes[] = {
-    {"float64", at::kDouble}, {"float32", at::kFloat}, {"bfloat16", at::kBFloat16}, {"int64", at::kLong}, {"uint8", at::kByte},
+    {"float64", at::kDouble}, {"float32", at::kFloat}, {"bfloat16", at::kBFloat16},
+    {"int64", at::kLong},     {"uint8", at::kByte},
 };
 
 /// The tensor type that holds a typed array's elements without conversion; int64 for the remaining integer types.
@@ -26,7 +27,9 @@ at::ScalarType element_type(napi_typedarray_type type) {
     case napi_int32_array: return at::kInt;
     case napi_int16_array: return at::kShort;
     case napi_int8_array: return at::kChar;
-    default: fail(ErrorCode::kDtypeMismatch, "invalid tensor values: expected a Float32Array, Float64Array, BigInt64Array, Uint8Array or Int32Array.");
+    default:
+      fail(ErrorCode::kDtypeMismatch,
+           "invalid tensor values: expected a Float32Array, Float64Array, BigInt64Array, Uint8Array or Int32Array.");
   }
 }
 
@@ -43,14 +46,16 @@ const char* dtype_name(at::ScalarType dtype) {
   for (const auto& row : kDTypes) {
     if (row.dtype == dtype) return row.name;
   }
-  fail(ErrorCode::kDtypeMismatch, "invalid tensor type: expected float64, float32, bfloat16, int64 or uint8, received ", dtype, ".");
+  fail(ErrorCode::kDtypeMismatch, "invalid tensor type: expected float64, float32, bfloat16, int64 or uint8, received ",
+       dtype, ".");
 }
 
 at::ScalarType parse_dtype(const std::string& name) {
   for (const auto& row : kDTypes) {
     if (name == row.name) return row.dtype;
   }
-  fail(ErrorCode::kInvalidArgument, "invalid dtype: expected float64, float32, bfloat16, int64 or uint8, received \"", name, "\".");
+  fail(ErrorCode::kInvalidArgument, "invalid dtype: expected float64, float32, bfloat16, int64 or uint8, received \"",
+       name, "\".");
 }
 
 void TensorHandle::define(Napi::Env env) {
@@ -66,13 +71,15 @@ Napi::Value TensorHandle::shape(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     const auto tensor = resource();
     Napi::Array shape = Napi::Array::New(info.Env(), tensor->dim());
-    for (int64_t i = 0; i < tensor->dim(); ++i) shape.Set(static_cast<uint32_t>(i), static_cast<double>(tensor->size(i)));
+    for (int64_t i = 0; i < tensor->dim(); ++i)
+      shape.Set(static_cast<uint32_t>(i), static_cast<double>(tensor->size(i)));
     return shape;
   });
 }
 
 Napi::Value TensorHandle::dtype(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] { return Napi::String::New(info.Env(), dtype_name(resource()->scalar_type())); });
+  return translate_exceptions(info.Env(),
+                              [&] { return Napi::String::New(info.Env(), dtype_name(resource()->scalar_type())); });
 }
 
 Napi::Value TensorHandle::to_typed_array(const Napi::CallbackInfo& info) {
@@ -85,27 +92,34 @@ Napi::Value TensorHandle::to_typed_array(const Napi::CallbackInfo& info) {
       case at::kBFloat16: return copied<Napi::Float32Array, float>(env, tensor.to(at::kFloat));
       case at::kLong: return copied<Napi::BigInt64Array, int64_t>(env, tensor);
       case at::kByte: return copied<Napi::Uint8Array, uint8_t>(env, tensor);
-      default: fail(ErrorCode::kDtypeMismatch, "invalid tensor type: expected one with a JavaScript typed array, received ", tensor.scalar_type(), ".");
+      default:
+        fail(ErrorCode::kDtypeMismatch, "invalid tensor type: expected one with a JavaScript typed array, received ",
+             tensor.scalar_type(), ".");
     }
   });
 }
 
 Napi::Value tensor_from(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
-    if (info.Length() != 3 || !info[0].IsTypedArray()) fail(ErrorCode::kInvalidArgument, "invalid tensor values: expected a typed array.");
+    if (info.Length() != 3 || !info[0].IsTypedArray())
+      fail(ErrorCode::kInvalidArgument, "invalid tensor values: expected a typed array.");
     const auto values = info[0].As<Napi::TypedArray>();
     const auto shape = integers_of(info[1], "shape");
     const auto dtype = parse_dtype(string_of(info[2], "dtype"));
     int64_t count = 1;
     for (const int64_t length : shape) {
-      if (length < 0 || __builtin_mul_overflow(count, length, &count)) fail(ErrorCode::kShapeMismatch, "invalid shape: expected lengths ≥ 0 whose product fits 64 bits, received ", at::IntArrayRef(shape), ".");
+      if (length < 0 || __builtin_mul_overflow(count, length, &count))
+        fail(ErrorCode::kShapeMismatch, "invalid shape: expected lengths ≥ 0 whose product fits 64 bits, received ",
+             at::IntArrayRef(shape), ".");
     }
     if (count != static_cast<int64_t>(values.ElementLength())) {
-      fail(ErrorCode::kShapeMismatch, "invalid tensor values: expected ", count, " for shape ", at::IntArrayRef(shape), ", received ", values.ElementLength(), ".");
+      fail(ErrorCode::kShapeMismatch, "invalid tensor values: expected ", count, " for shape ", at::IntArrayRef(shape),
+           ", received ", values.ElementLength(), ".");
     }
     const at::Tensor raw = at::empty(shape, element_type(values.TypedArrayType()));
     if (count > 0) {
-      std::memcpy(raw.mutable_data_ptr(), static_cast<const uint8_t*>(values.ArrayBuffer().Data()) + values.ByteOffset(), values.ByteLength());
+      std::memcpy(raw.mutable_data_ptr(),
+                  static_cast<const uint8_t*>(values.ArrayBuffer().Data()) + values.ByteOffset(), values.ByteLength());
     }
     return TensorHandle::from(info.Env(), raw.to(dtype));
   });
@@ -153,7 +167,9 @@ Napi::Array to_array(Napi::Env env, const std::vector<double>& numbers) {
   return array;
 }
 
-Napi::Array to_array(Napi::Env env, const std::vector<int64_t>& numbers) { return to_array(env, std::vector<double>(numbers.begin(), numbers.end())); }
+Napi::Array to_array(Napi::Env env, const std::vector<int64_t>& numbers) {
+  return to_array(env, std::vector<double>(numbers.begin(), numbers.end()));
+}
 
 at::Tensor for_javascript(const at::Tensor& tensor) { return tensor.detach().to(at::kCPU).contiguous(); }
 

@@ -1,9 +1,9 @@
 #include "binding/objects/weights.h"
 
-#include "binding/support/arguments.h"
-#include "binding/support/async.h"
 #include "binding/objects/model.h"
 #include "binding/objects/tensor.h"
+#include "binding/support/arguments.h"
+#include "binding/support/async.h"
 #include "core/checkpoint/architecture_match.h"
 #include "core/checkpoint/weights_file.h"
 
@@ -15,7 +15,9 @@ struct Inspection {
   std::optional<ArchitectureMatch> fit;
 };
 
-WeightsRequest request_of(const Options& options) { return {.key = options.has("key") ? options.string("key") : "", .network = true}; }
+WeightsRequest request_of(const Options& options) {
+  return {.key = options.has("key") ? options.string("key") : "", .network = true};
+}
 
 Napi::Object to_js(Napi::Env env, const Metadata& metadata) {
   Napi::Object object = Napi::Object::New(env);
@@ -25,11 +27,14 @@ Napi::Object to_js(Napi::Env env, const Metadata& metadata) {
 
 /// Number of trainable values, judged by names and types: running statistics are excluded.
 double parameters_in(const TensorTable& table) {
-  const auto ends_with = [](const std::string& name, std::string_view ending) { return std::string_view(name).ends_with(ending); };
+  const auto ends_with = [](const std::string& name, std::string_view ending) {
+    return std::string_view(name).ends_with(ending);
+  };
   double count = 0;
   for (const auto& tensor : table.tensors) {
     const bool is_statistic = ends_with(tensor.name, "running_mean") || ends_with(tensor.name, "running_var");
-    if (at::isFloatingType(scalar_type(tensor.type)) && !is_statistic) count += static_cast<double>(element_count(tensor.shape));
+    if (at::isFloatingType(scalar_type(tensor.type)) && !is_statistic)
+      count += static_cast<double>(element_count(tensor.shape));
   }
   return count;
 }
@@ -72,7 +77,9 @@ Napi::Object to_js(Napi::Env env, const TensorTable& table) {
 at::ScalarType widened(at::ScalarType type) {
   switch (type) {
     case at::kHalf: return at::kFloat;
-    case at::kInt: case at::kShort: case at::kChar: return at::kLong;
+    case at::kInt:
+    case at::kShort:
+    case at::kChar: return at::kLong;
     case at::kBool: return at::kByte;
     default: return type;
   }
@@ -140,7 +147,8 @@ Napi::Value write_state_dict(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [path = string_of(info[0], "path"), tensors = entries_of(info[1]), metadata = metadata_of(info[2], "metadata")] {
+        [path = string_of(info[0], "path"), tensors = entries_of(info[1]),
+         metadata = metadata_of(info[2], "metadata")] {
           write_weights(path, converted(tensors, std::nullopt), metadata);
           return Nothing{};
         },

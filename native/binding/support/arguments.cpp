@@ -8,7 +8,8 @@ namespace reviewkd::binding {
 namespace {
 
 [[noreturn]] void unexpected(const char* what, const std::string& name, const Napi::Value& value) {
-  fail(ErrorCode::kInvalidArgument, "invalid ", name, ": expected ", what, ", received ", value.ToString().Utf8Value(), ".");
+  fail(ErrorCode::kInvalidArgument, "invalid ", name, ": expected ", what, ", received ", value.ToString().Utf8Value(),
+       ".");
 }
 
 template <typename Element>
@@ -24,24 +25,22 @@ std::vector<Element> elements_of(const Napi::Value& value, const std::string& na
 NumberArray number_array_of(const Napi::TypedArray& array) {
   const auto type_of = [&] {
     switch (array.TypedArrayType()) {
-      case napi_uint8_array:
-        return NumberArray::Type::kUint8;
-      case napi_bigint64_array:
-        return NumberArray::Type::kInt64;
-      case napi_float32_array:
-        return NumberArray::Type::kFloat32;
-      default:
-        return NumberArray::Type::kOther;
+      case napi_uint8_array: return NumberArray::Type::kUint8;
+      case napi_bigint64_array: return NumberArray::Type::kInt64;
+      case napi_float32_array: return NumberArray::Type::kFloat32;
+      default: return NumberArray::Type::kOther;
     }
   };
   const auto* first = static_cast<const std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-  return {type_of(), array.ElementLength(), std::make_shared<const std::vector<std::byte>>(first, first + array.ByteLength())};
+  return {type_of(), array.ElementLength(),
+          std::make_shared<const std::vector<std::byte>>(first, first + array.ByteLength())};
 }
 
 }  // namespace
 
 double number_of(const Napi::Value& value, const std::string& name) {
-  if (!value.IsNumber() || !std::isfinite(value.As<Napi::Number>().DoubleValue())) unexpected("a finite number", name, value);
+  if (!value.IsNumber() || !std::isfinite(value.As<Napi::Number>().DoubleValue()))
+    unexpected("a finite number", name, value);
   return value.As<Napi::Number>().DoubleValue();
 }
 
@@ -70,7 +69,8 @@ Value value_of(const Napi::Value& value, const std::string& name) {
   if (value.IsArray()) {
     const auto array = value.As<Napi::Array>();
     Value::List list;
-    for (uint32_t i = 0; i < array.Length(); ++i) list.push_back(value_of(array.Get(i), name + "[" + std::to_string(i) + "]"));
+    for (uint32_t i = 0; i < array.Length(); ++i)
+      list.push_back(value_of(array.Get(i), name + "[" + std::to_string(i) + "]"));
     return {std::move(list)};
   }
   if (!value.IsObject() || value.IsFunction()) unexpected("a plain value", name, value);

@@ -74,7 +74,8 @@ template <typename Value, typename Convert>
 class LatestValueCallback {
  public:
   LatestValueCallback(Napi::Env env, Napi::Function callback, Convert convert)
-      : state_(std::make_shared<State>(Runtime::of(env).completions(), Runtime::of(env).keep_callback(callback), std::move(convert))) {}
+      : state_(std::make_shared<State>(Runtime::of(env).completions(), Runtime::of(env).keep_callback(callback),
+                                       std::move(convert))) {}
 
   /// From any thread.
   void send(const Value& value) const {

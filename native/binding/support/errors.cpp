@@ -23,7 +23,8 @@ Description describe_libtorch(const c10::Error& error) {
   const bool memory = message.find("alloc") != std::string::npos && message.find("memory") != std::string::npos;
   if (message.find("more than 1 value per channel") != std::string::npos) {
     return {ErrorCode::kBatchTooSmall,
-            "invalid batch: expected at least 2 values per channel for training, received 1. Batch normalization over a single "
+            "invalid batch: expected at least 2 values per channel for training, received 1. Batch normalization over "
+            "a single "
             "value is undefined; use more or larger images.",
             {}};
   }

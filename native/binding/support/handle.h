@@ -62,7 +62,8 @@ class Handle : public Napi::ObjectWrap<Derived> {
   static void define(Napi::Env env, Methods... methods) {
     Runtime::of(env).set_constructor(
         Derived::kName, Napi::ObjectWrap<Derived>::DefineClass(
-                            env, Derived::kName, {Napi::ObjectWrap<Derived>::InstanceMethod("dispose", &Derived::dispose), methods...}));
+                            env, Derived::kName,
+                            {Napi::ObjectWrap<Derived>::InstanceMethod("dispose", &Derived::dispose), methods...}));
   }
 
  private:

@@ -73,9 +73,7 @@ void Runtime::watch(const std::shared_ptr<BatchQueue>& queue) {
   queues_.push_back(queue);
 }
 
-Napi::Function Runtime::error_class() const {
-  return error_class_.IsEmpty() ? Napi::Function() : error_class_.Value();
-}
+Napi::Function Runtime::error_class() const { return error_class_.IsEmpty() ? Napi::Function() : error_class_.Value(); }
 
 void Runtime::set_error_class(Napi::Function error_class) { error_class_ = Napi::Persistent(error_class); }
 

@@ -29,13 +29,15 @@ std::string text_of(const Value& value) {
 template <typename Content>
 const Content& content_of(const Value& value, const std::string& path, const char* expected) {
   const auto* content = std::get_if<Content>(&value.content);
-  if (content == nullptr) fail(ErrorCode::kInvalidArgument, "invalid ", path, ": expected ", expected, ", received ", text_of(value), ".");
+  if (content == nullptr)
+    fail(ErrorCode::kInvalidArgument, "invalid ", path, ": expected ", expected, ", received ", text_of(value), ".");
   return *content;
 }
 
 double number_at(const Value& value, const std::string& path) {
   const double number = content_of<double>(value, path, "a number");
-  if (!std::isfinite(number)) fail(ErrorCode::kInvalidArgument, "invalid ", path, ": expected a finite number, received ", text_of(value), ".");
+  if (!std::isfinite(number))
+    fail(ErrorCode::kInvalidArgument, "invalid ", path, ": expected a finite number, received ", text_of(value), ".");
   return number;
 }
 
@@ -48,7 +50,9 @@ int64_t integer_at(const Value& value, const std::string& path) {
   return static_cast<int64_t>(number);
 }
 
-std::string string_at(const Value& value, const std::string& path) { return content_of<std::string>(value, path, "a string"); }
+std::string string_at(const Value& value, const std::string& path) {
+  return content_of<std::string>(value, path, "a string");
+}
 
 }  // namespace
 
@@ -65,9 +69,13 @@ const Value& Options::at(const std::string& field) const {
 
 double Options::number(const std::string& field) const { return number_at(at(field), path(field)); }
 int64_t Options::integer(const std::string& field) const { return integer_at(at(field), path(field)); }
-bool Options::boolean(const std::string& field) const { return content_of<bool>(at(field), path(field), "true or false"); }
+bool Options::boolean(const std::string& field) const {
+  return content_of<bool>(at(field), path(field), "true or false");
+}
 std::string Options::string(const std::string& field) const { return string_at(at(field), path(field)); }
-NumberArray Options::array(const std::string& field) const { return content_of<NumberArray>(at(field), path(field), "a typed array"); }
+NumberArray Options::array(const std::string& field) const {
+  return content_of<NumberArray>(at(field), path(field), "a typed array");
+}
 
 template <typename Element, typename Read>
 std::vector<Element> Options::elements(const std::string& field, const Read& read) const {
@@ -79,7 +87,9 @@ std::vector<Element> Options::elements(const std::string& field, const Read& rea
 
 std::vector<double> Options::numbers(const std::string& field) const { return elements<double>(field, number_at); }
 std::vector<int64_t> Options::integers(const std::string& field) const { return elements<int64_t>(field, integer_at); }
-std::vector<std::string> Options::strings(const std::string& field) const { return elements<std::string>(field, string_at); }
+std::vector<std::string> Options::strings(const std::string& field) const {
+  return elements<std::string>(field, string_at);
+}
 
 Options Options::nested(const Value& value, std::string path) const {
   // Shares the memory of the whole value.
@@ -113,7 +123,8 @@ void Options::read(const std::string& field, std::vector<int64_t>& target) const
 }
 
 void Options::unknown_choice(const std::string& field) const {
-  fail(ErrorCode::kInvalidArgument, "invalid ", path(field), ": expected a known name, received ", text_of(at(field)), ".");
+  fail(ErrorCode::kInvalidArgument, "invalid ", path(field), ": expected a known name, received ", text_of(at(field)),
+       ".");
 }
 
 }  // namespace reviewkd

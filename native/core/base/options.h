@@ -1,5 +1,6 @@
 #pragma once
-// Validated options as one neutral value. They cross from TypeScript once, as a whole; each part of the core reads its own fields from it.
+// Validated options as one neutral value. They cross from TypeScript once, as a whole; each part of the core reads its
+// own fields from it.
 
 #include <cstddef>
 #include <cstdint>
@@ -32,8 +33,8 @@ struct Value {
   bool is_null() const { return std::holds_alternative<std::monostate>(content); }
 };
 
-/// The fields of an object, under the name that messages give it. TypeScript's schemas have validated it; a field of another type is an
-/// INVALID_ARGUMENT that names the field. Cheap to copy, and readable on any thread.
+/// The fields of an object, under the name that messages give it. TypeScript's schemas have validated it; a field of
+/// another type is an INVALID_ARGUMENT that names the field. Cheap to copy, and readable on any thread.
 class Options {
  public:
   /// Throws INVALID_ARGUMENT unless `value` is an object.
@@ -82,7 +83,8 @@ class Options {
   const Value& at(const std::string& field) const;
 
  private:
-  Options(std::shared_ptr<const Value::Object> object, std::string path) : object_(std::move(object)), path_(std::move(path)) {}
+  Options(std::shared_ptr<const Value::Object> object, std::string path)
+      : object_(std::move(object)), path_(std::move(path)) {}
   Options nested(const Value& value, std::string path) const;
   template <typename Element, typename Read>
   std::vector<Element> elements(const std::string& field, const Read& read) const;

@@ -72,7 +72,8 @@ std::optional<ArchitectureMatch> identify_model(const TensorTable& table) {
   double best_share = 0;
   for (const auto& entry : model_registry()) {
     ArchitectureMatch fit = fit_of(entry, table, given);
-    const double share = 2.0 * static_cast<double>(fit.matching) / static_cast<double>(fit.entries + table.tensors.size());
+    const double share =
+        2.0 * static_cast<double>(fit.matching) / static_cast<double>(fit.entries + table.tensors.size());
     if (share > best_share) {
       best_share = share;
       best = std::move(fit);

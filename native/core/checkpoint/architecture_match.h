@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "formats/tensor_table.h"
 #include "core/models/state_dict.h"
+#include "formats/tensor_table.h"
 
 namespace reviewkd {
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <vector>
 
-#include "core/io/checksum.h"
 #include "core/base/error.h"
+#include "core/io/checksum.h"
 #include "core/platform/system.h"
 
 namespace reviewkd {
@@ -15,14 +15,18 @@ namespace {
 /// An open file with random access.
 class ChecksummedFile {
  public:
-  ChecksummedFile(const platform::File& file, const std::string& path) : file_(file), path_(path) { check(file_.size(size_)); }
+  ChecksummedFile(const platform::File& file, const std::string& path) : file_(file), path_(path) {
+    check(file_.size(size_));
+  }
 
   uint64_t size() const { return size_; }
 
   void read(uint64_t offset, void* out, size_t bytes) const {
     uint64_t count = 0;
     check(file_.read(offset, out, bytes, count));
-    if (count < bytes) fail(ErrorCode::kFileCorrupt, "invalid file ", path_, ": expected ", size_, " bytes, received fewer. Another process truncated it.");
+    if (count < bytes)
+      fail(ErrorCode::kFileCorrupt, "invalid file ", path_, ": expected ", size_,
+           " bytes, received fewer. Another process truncated it.");
   }
 
   /// Offset of the digits, or nullopt if missing. A quote within a string of the header is preceded by a backslash,
@@ -34,8 +38,8 @@ class ChecksummedFile {
     uint64_t length = 0;
     for (size_t i = 0; i < kFrontBytes; ++i) length |= static_cast<uint64_t>(length_bytes[i]) << (8 * i);
     if (length > kLongestHeader || length > size_ - kFrontBytes) {
-      fail(ErrorCode::kFileCorrupt, "invalid header of ", path_, ": expected one that fits the file's ", size_, " bytes, received ", length,
-           " bytes. The file is truncated or damaged.");
+      fail(ErrorCode::kFileCorrupt, "invalid header of ", path_, ": expected one that fits the file's ", size_,
+           " bytes, received ", length, " bytes. The file is truncated or damaged.");
     }
     std::string header(length, '\0');
     read(kFrontBytes, header.data(), length);
@@ -96,7 +100,8 @@ bool verify_checksum(const std::string& path) {
   platform::File file;
   if (const auto error = file.open(path, platform::Access::kRead)) {
     const bool missing = error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory;
-    fail(missing ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "cannot read the checkpoint ", path, ": ", platform::reason_of(error), ".");
+    fail(missing ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "cannot read the checkpoint ", path, ": ",
+         platform::reason_of(error), ".");
   }
   const ChecksummedFile checksummed(file, path);
   const auto digits = checksummed.digits();
@@ -105,7 +110,8 @@ bool verify_checksum(const std::string& path) {
   checksummed.read(*digits, recorded.data(), recorded.size());
   const std::string actual = hexadecimal(checksummed.checksum(*digits));
   if (recorded != actual) {
-    fail(ErrorCode::kFileCorrupt, "invalid checksum of ", path, ": expected ", recorded, ", received ", actual, ". The file is damaged; use another checkpoint.");
+    fail(ErrorCode::kFileCorrupt, "invalid checksum of ", path, ": expected ", recorded, ", received ", actual,
+         ". The file is damaged; use another checkpoint.");
   }
   return true;
 }

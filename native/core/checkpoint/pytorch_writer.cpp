@@ -6,10 +6,10 @@
 
 #include <exception>
 
+#include "core/base/error.h"
+#include "core/checkpoint/weights_reader.h"
 #include "core/io/atomic_file.h"
 #include "formats/pickle/pickle_writer.h"
-#include "core/checkpoint/weights_reader.h"
-#include "core/base/error.h"
 
 namespace reviewkd {
 namespace {
@@ -42,7 +42,8 @@ class Sink {
 std::vector<StoredTensor> described(const NamedTensors& tensors) {
   std::vector<StoredTensor> entries;
   for (const auto& [name, tensor] : tensors) {
-    TORCH_INTERNAL_ASSERT(tensor.is_contiguous() && tensor.device().is_cpu(), name, " must be contiguous and on the CPU");
+    TORCH_INTERNAL_ASSERT(tensor.is_contiguous() && tensor.device().is_cpu(), name,
+                          " must be contiguous and on the CPU");
     const std::vector<int64_t> shape = tensor.sizes().vec();
     entries.push_back({name, element_type(tensor.scalar_type()), shape, contiguous_strides(shape), entries.size(), 0});
   }
@@ -57,7 +58,8 @@ void write_pytorch(const std::string& path, const NamedTensors& tensors, const M
   AtomicFile file(path);
   Sink sink(file);
   {
-    caffe2::serialize::PyTorchStreamWriter archive([&](const void* data, size_t bytes) { return sink.write(data, bytes); });
+    caffe2::serialize::PyTorchStreamWriter archive(
+        [&](const void* data, size_t bytes) { return sink.write(data, bytes); });
     archive.writeRecord("data.pkl", description.data(), description.size());
     archive.writeRecord("byteorder", kByteOrder.data(), kByteOrder.size());
     for (size_t i = 0; i < tensors.size(); ++i) {

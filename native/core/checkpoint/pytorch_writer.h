@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "formats/tensor_table.h"
 #include "core/models/state_dict.h"
+#include "formats/tensor_table.h"
 
 namespace reviewkd {
 

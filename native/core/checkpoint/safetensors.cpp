@@ -2,9 +2,9 @@
 
 #include <cstdio>
 
+#include "core/checkpoint/weights_reader.h"
 #include "core/io/atomic_file.h"
 #include "formats/safetensors/safetensors_header.h"
-#include "core/checkpoint/weights_reader.h"
 
 namespace reviewkd {
 namespace {
@@ -36,7 +36,8 @@ std::string header_text(const NamedTensors& tensors, const Metadata& metadata) {
   text += "}";
   uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
-    text += "," + quoted(name) + ":{\"dtype\":\"" + row_of(element_type(tensor.scalar_type())).safetensors + "\",\"shape\":[";
+    text += "," + quoted(name) + ":{\"dtype\":\"" + row_of(element_type(tensor.scalar_type())).safetensors +
+            "\",\"shape\":[";
     for (int64_t i = 0; i < tensor.dim(); ++i) text += (i ? "," : "") + std::to_string(tensor.size(i));
     text += "],\"data_offsets\":[" + std::to_string(offset) + ",";
     offset += tensor.nbytes();
@@ -69,7 +70,8 @@ void write_safetensors(AtomicFile& file, const NamedTensors& tensors, const Meta
   file.write(length_bytes, kSafetensorsLengthBytes);
   file.write(header.data(), header.size());
   for (const auto& [name, tensor] : tensors) {
-    TORCH_INTERNAL_ASSERT(tensor.is_contiguous() && tensor.device().is_cpu(), name, " must be contiguous and on the CPU");
+    TORCH_INTERNAL_ASSERT(tensor.is_contiguous() && tensor.device().is_cpu(), name,
+                          " must be contiguous and on the CPU");
     file.write(tensor.const_data_ptr(), tensor.nbytes());
   }
 }

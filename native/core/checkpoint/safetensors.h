@@ -4,8 +4,8 @@
 #include <string>
 
 #include "core/io/atomic_file.h"
-#include "formats/tensor_table.h"
 #include "core/models/state_dict.h"
+#include "formats/tensor_table.h"
 
 namespace reviewkd {
 

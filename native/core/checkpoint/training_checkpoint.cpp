@@ -8,9 +8,9 @@
 #include <optional>
 #include <string_view>
 
-#include "core/io/checksum.h"
-#include "core/checkpoint/file_checksum.h"
 #include "core/base/error.h"
+#include "core/checkpoint/file_checksum.h"
+#include "core/io/checksum.h"
 
 namespace reviewkd {
 namespace {
@@ -30,7 +30,8 @@ std::string exact(double value) {
 /// A sum over images: a whole number in decimals, as it is for counts, otherwise as `exact`.
 std::string sum_text(double value) {
   constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
-  if (std::trunc(value) == value && std::abs(value) <= kExactIntegers) return std::to_string(static_cast<int64_t>(value));
+  if (std::trunc(value) == value && std::abs(value) <= kExactIntegers)
+    return std::to_string(static_cast<int64_t>(value));
   return exact(value);
 }
 
@@ -44,8 +45,8 @@ std::string hyphenated(const std::string& name) {
   return text;
 }
 
-/// Parses the output of `exact`; nullopt for other text. Not std::from_chars, which some standard libraries have for whole
-/// numbers alone.
+/// Parses the output of `exact`; nullopt for other text. Not std::from_chars, which some standard libraries have for
+/// whole numbers alone.
 std::optional<double> exact_number(std::string_view text) {
   const bool negative = text.starts_with('-');
   if (negative) text.remove_prefix(1);
@@ -123,9 +124,11 @@ class Fields {
 };
 
 TermLosses read_term(const Fields& fields, const std::string& name) {
-  TermLosses term{fields.text(name + "-kind"), fields.number(name + "-sum-loss"), fields.number(name + "-sum-weight"), {}};
+  TermLosses term{
+      fields.text(name + "-kind"), fields.number(name + "-sum-loss"), fields.number(name + "-sum-weight"), {}};
   const int64_t stages = fields.count(name + "-stages");
-  for (int64_t i = 0; i < stages; ++i) term.per_stage.push_back(fields.number(name + "-sum-stage-" + std::to_string(i)));
+  for (int64_t i = 0; i < stages; ++i)
+    term.per_stage.push_back(fields.number(name + "-sum-stage-" + std::to_string(i)));
   return term;
 }
 
@@ -137,15 +140,16 @@ std::string task_of(const Fields& fields) { return fields.has("task") ? fields.t
 void check_task(const Session& session, const std::string& recorded, const std::string& path) {
   const std::string& expected = session.task().info().name;
   if (recorded == expected) return;
-  fail(ErrorCode::kStateDictMismatch, "invalid checkpoint ", path, ": expected a training of the task ", expected, ", received one of ", recorded,
-       ". Load it into a session of that task.");
+  fail(ErrorCode::kStateDictMismatch, "invalid checkpoint ", path, ": expected a training of the task ", expected,
+       ", received one of ", recorded, ". Load it into a session of that task.");
 }
 
 template <typename Put>
 void put_sums(const Put& put, const TaskInfo& task, const Losses& sums) {
   put("sum-total", exact(sums.total));
   // Before the first step there are none yet.
-  for (size_t i = 0; i < task.losses.size(); ++i) put("sum-" + hyphenated(task.losses[i].name), exact(sums.task.empty() ? 0.0 : sums.task.at(i).value));
+  for (size_t i = 0; i < task.losses.size(); ++i)
+    put("sum-" + hyphenated(task.losses[i].name), exact(sums.task.empty() ? 0.0 : sums.task.at(i).value));
   put("sum-distillation", exact(sums.distillation));
   put("sum-distillation-weight", exact(sums.distillation_weight));
   put("terms", std::to_string(sums.terms.size()));
@@ -156,14 +160,16 @@ void put_sums(const Put& put, const TaskInfo& task, const Losses& sums) {
     put(name + "-sum-loss", exact(term.loss));
     put(name + "-sum-weight", exact(term.weight));
     put(name + "-stages", std::to_string(term.per_stage.size()));
-    for (size_t i = 0; i < term.per_stage.size(); ++i) put(name + "-sum-stage-" + std::to_string(i), exact(term.per_stage[i]));
+    for (size_t i = 0; i < term.per_stage.size(); ++i)
+      put(name + "-sum-stage-" + std::to_string(i), exact(term.per_stage[i]));
   }
 }
 
 Losses read_sums(const Fields& fields, const TaskInfo& task) {
   Losses sums;
   sums.total = fields.number("sum-total");
-  for (const LossInfo& loss : task.losses) sums.task.push_back({loss.name, fields.number("sum-" + hyphenated(loss.name))});
+  for (const LossInfo& loss : task.losses)
+    sums.task.push_back({loss.name, fields.number("sum-" + hyphenated(loss.name))});
   sums.distillation = fields.number("sum-distillation");
   sums.distillation_weight = fields.number("sum-distillation-weight");
   const int64_t terms = fields.count("terms");
@@ -212,8 +218,8 @@ std::string teacher_checksum(const Session& session) {
 void check_format(const Fields& fields, const std::string& path) {
   const int64_t format = fields.integer("format");
   if (format == kFormat) return;
-  fail(ErrorCode::kFileUnsupported, "invalid checkpoint ", path, ": expected format ", kFormat, ", received format ", format,
-       ". Use the version of this package that wrote it.");
+  fail(ErrorCode::kFileUnsupported, "invalid checkpoint ", path, ": expected format ", kFormat, ", received format ",
+       format, ". Use the version of this package that wrote it.");
 }
 
 void check_teacher(const Session& session, const std::string& recorded, const std::string& path) {
@@ -222,14 +228,14 @@ void check_teacher(const Session& session, const std::string& recorded, const st
        ", received other weights or another mode. Load the weights that the teacher had then.");
 }
 
-/// Methods without parameters, for example kd and dkd, leave no trace among the tensors; an epoch that one began must not
-/// continue with another.
+/// Methods without parameters, for example kd and dkd, leave no trace among the tensors; an epoch that one began must
+/// not continue with another.
 void check_terms(const Session& session, const EpochState& state, const std::string& path) {
   std::vector<std::string> recorded;
   for (const auto& term : state.sums.losses.terms) recorded.push_back(term.kind);
   if (recorded.empty() || recorded == session.term_kinds()) return;
-  fail(ErrorCode::kStateDictMismatch, "invalid checkpoint ", path, ": expected one trained with ", joined(session.term_kinds()), ", received one with ",
-       joined(recorded), ". Resume with the same method.");
+  fail(ErrorCode::kStateDictMismatch, "invalid checkpoint ", path, ": expected one trained with ",
+       joined(session.term_kinds()), ", received one with ", joined(recorded), ". Resume with the same method.");
 }
 
 }  // namespace

@@ -2,9 +2,9 @@
 
 #include <string_view>
 
+#include "core/base/error.h"
 #include "core/checkpoint/pytorch_writer.h"
 #include "core/checkpoint/safetensors.h"
-#include "core/base/error.h"
 
 namespace reviewkd {
 namespace {
@@ -20,7 +20,8 @@ bool names_pytorch(const std::string& path) { return has_ending(path, ".pt") || 
 
 void check_weights_ending(const std::string& path) {
   if (names_safetensors(path) || names_pytorch(path)) return;
-  fail(ErrorCode::kFileUnsupported, "invalid path of weights: expected the extension .safetensors, .pt or .pth, received ", path, ".");
+  fail(ErrorCode::kFileUnsupported,
+       "invalid path of weights: expected the extension .safetensors, .pt or .pth, received ", path, ".");
 }
 
 void write_weights(const std::string& path, const NamedTensors& tensors, const Metadata& metadata) {

@@ -4,8 +4,8 @@
 #include <array>
 #include <numeric>
 
-#include "core/io/checksum.h"
 #include "core/base/error.h"
+#include "core/io/checksum.h"
 
 namespace reviewkd {
 namespace {
@@ -16,9 +16,16 @@ struct TypePair {
 };
 
 constexpr std::array<TypePair, 10> kTypes = {{
-    {ElementType::kFloat64, at::kDouble}, {ElementType::kFloat32, at::kFloat}, {ElementType::kFloat16, at::kHalf},
-    {ElementType::kBFloat16, at::kBFloat16}, {ElementType::kInt64, at::kLong}, {ElementType::kInt32, at::kInt},
-    {ElementType::kInt16, at::kShort}, {ElementType::kInt8, at::kChar}, {ElementType::kUInt8, at::kByte}, {ElementType::kBool, at::kBool},
+    {ElementType::kFloat64, at::kDouble},
+    {ElementType::kFloat32, at::kFloat},
+    {ElementType::kFloat16, at::kHalf},
+    {ElementType::kBFloat16, at::kBFloat16},
+    {ElementType::kInt64, at::kLong},
+    {ElementType::kInt32, at::kInt},
+    {ElementType::kInt16, at::kShort},
+    {ElementType::kInt8, at::kChar},
+    {ElementType::kUInt8, at::kByte},
+    {ElementType::kBool, at::kBool},
 }};
 
 /// Reads a range in pieces that stay in the cache for their checksum.
@@ -32,8 +39,8 @@ void read_range(const ByteSource& source, const FileRange& range, char* target) 
     sum = crc32(target + done, bytes, sum);
   }
   if (sum == range.crc32) return;
-  fail(ErrorCode::kFileCorrupt, "invalid checksum in ", source.name(), ": the ", range.bytes, " bytes at byte ", range.begin,
-       " do not match the stored one. The file is damaged; download or save it again.");
+  fail(ErrorCode::kFileCorrupt, "invalid checksum in ", source.name(), ": the ", range.bytes, " bytes at byte ",
+       range.begin, " do not match the stored one. The file is damaged; download or save it again.");
 }
 
 void check_description(const ByteSource& source, const FileRange& range) {
@@ -49,7 +56,8 @@ std::vector<at::Tensor> read_storages(const ByteSource& source, const TensorTabl
   for (const auto& tensor : table.tensors) {
     if (element_count(tensor.shape) > 0) order.push_back(tensor.storage);
   }
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return table.storages[a].begin < table.storages[b].begin; });
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return table.storages[a].begin < table.storages[b].begin; });
   order.erase(std::unique(order.begin(), order.end()), order.end());
   for (const size_t index : order) {
     const FileRange& range = table.storages[index];

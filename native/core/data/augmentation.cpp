@@ -19,7 +19,8 @@ PixelLookup lookup_of(const Normalization& normalization) {
   PixelLookup lookup;
   for (size_t channel = 0; channel < 3; ++channel) {
     for (int value = 0; value < 256; ++value) {
-      lookup[channel][value] = static_cast<float>((value / 255.0 - normalization.mean[channel]) / normalization.std[channel]);
+      lookup[channel][value] =
+          static_cast<float>((value / 255.0 - normalization.mean[channel]) / normalization.std[channel]);
     }
   }
   return lookup;

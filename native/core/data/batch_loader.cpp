@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <numeric>
 
-#include "core/data/augmentation.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
+#include "core/data/augmentation.h"
 
 namespace reviewkd {
 
@@ -89,8 +89,11 @@ Batch BatchLoader::prepare(const std::vector<int64_t>& order, int64_t batch) con
 }
 
 ImageSet images_of(std::shared_ptr<const Dataset> dataset, const Split& split) {
-  return {.kind = dataset->kind, .num_classes = dataset->num_classes, .size = split.size(),
-          .open = [dataset, &split](const BatchPlan& plan) { return std::make_shared<BatchLoader>(dataset, split, plan); }};
+  return {
+      .kind = dataset->kind,
+      .num_classes = dataset->num_classes,
+      .size = split.size(),
+      .open = [dataset, &split](const BatchPlan& plan) { return std::make_shared<BatchLoader>(dataset, split, plan); }};
 }
 
 }  // namespace reviewkd

@@ -14,12 +14,14 @@ BatchQueueOptions BatchQueueOptions::from(const Options& options) {
       .width = options.integer("width"),
       .num_classes = options.integer("numClasses"),
       .normalization = Normalization::from(options.options("normalization")),
-      .layout = options.choice<PixelLayout>("layout", {{"planes", PixelLayout::kPlanes}, {"interleaved", PixelLayout::kInterleaved}}),
+      .layout = options.choice<PixelLayout>(
+          "layout", {{"planes", PixelLayout::kPlanes}, {"interleaved", PixelLayout::kInterleaved}}),
       .ahead = static_cast<size_t>(options.integer("ahead")),
   };
 }
 
-BatchQueue::BatchQueue(const BatchQueueOptions& options) : options_(options), lookup_(lookup_of(options.normalization)) {
+BatchQueue::BatchQueue(const BatchQueueOptions& options)
+    : options_(options), lookup_(lookup_of(options.normalization)) {
   thread_ = std::thread([this] { normalize_all(); });
 }
 
@@ -32,7 +34,8 @@ void BatchQueue::open(const BatchPlan& plan) {
   std::function<void(bool)> callback;
   {
     const std::lock_guard lock(mutex_);
-    if (std::exchange(opened_, true)) reviewkd::fail(ErrorCode::kInvalidArgument, "invalid pass: expected one per batch queue, received a second one.");
+    if (std::exchange(opened_, true))
+      reviewkd::fail(ErrorCode::kInvalidArgument, "invalid pass: expected one per batch queue, received a second one.");
     plan_ = plan;
     if (room()) callback = std::exchange(on_room_, nullptr);
   }
@@ -41,18 +44,24 @@ void BatchQueue::open(const BatchPlan& plan) {
 
 void BatchQueue::check(const PixelBlock& block) const {
   if (filling_.count > 0 && filling_.pixels.scalar_type() != block.dtype) {
-    reviewkd::fail(ErrorCode::kDtypeMismatch, "invalid images: expected ", filling_.pixels.scalar_type(), ", as at the start of the batch, received ", block.dtype, ".");
+    reviewkd::fail(ErrorCode::kDtypeMismatch, "invalid images: expected ", filling_.pixels.scalar_type(),
+                   ", as at the start of the batch, received ", block.dtype, ".");
   }
   const auto* end = block.labels + block.count;
-  const auto* bad = std::find_if(block.labels, end, [&](int64_t label) { return label < 0 || label >= options_.num_classes; });
-  if (bad != end) reviewkd::fail(ErrorCode::kLabelOutOfRange, "invalid label: expected 0 to ", options_.num_classes - 1, ", received ", *bad, ".");
+  const auto* bad =
+      std::find_if(block.labels, end, [&](int64_t label) { return label < 0 || label >= options_.num_classes; });
+  if (bad != end)
+    reviewkd::fail(ErrorCode::kLabelOutOfRange, "invalid label: expected 0 to ", options_.num_classes - 1,
+                   ", received ", *bad, ".");
 }
 
 void BatchQueue::put(const PixelBlock& block) {
   const int64_t values = 3 * options_.height * options_.width;
   std::unique_lock lock(mutex_);
   if (cancelled_) return;
-  if (!opened_ || finished_) reviewkd::fail(ErrorCode::kInvalidArgument, "invalid images: expected them during an open pass, received some before or after it.");
+  if (!opened_ || finished_)
+    reviewkd::fail(ErrorCode::kInvalidArgument,
+                   "invalid images: expected them during an open pass, received some before or after it.");
   check(block);
   for (int64_t done = 0; done < block.count;) {
     if (filling_.count == 0) {

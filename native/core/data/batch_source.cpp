@@ -18,7 +18,8 @@ BatchPlan BatchPlan::from(const Options& options) {
 }
 
 int64_t batch_count(int64_t size, const BatchPlan& plan) {
-  if (plan.batch_size < 1) fail(ErrorCode::kInvalidArgument, "invalid batchSize: expected 1 or more, received ", plan.batch_size, ".");
+  if (plan.batch_size < 1)
+    fail(ErrorCode::kInvalidArgument, "invalid batchSize: expected 1 or more, received ", plan.batch_size, ".");
   const int64_t rest = size % plan.batch_size;
   return size / plan.batch_size + (rest > 0 && rest >= plan.smallest_batch ? 1 : 0);
 }

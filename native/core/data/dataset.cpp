@@ -12,7 +12,8 @@ Normalization Normalization::from(const Options& options) {
   for (const auto& [field, target] : {std::pair{"mean", &result.mean}, std::pair{"std", &result.std}}) {
     const std::vector<double> numbers = options.numbers(field);
     if (numbers.size() != target->size()) {
-      fail(ErrorCode::kInvalidArgument, "invalid ", options.path(field), ": expected three numbers, received ", numbers.size(), ".");
+      fail(ErrorCode::kInvalidArgument, "invalid ", options.path(field), ": expected three numbers, received ",
+           numbers.size(), ".");
     }
     std::copy(numbers.begin(), numbers.end(), target->begin());
   }
@@ -22,21 +23,23 @@ Normalization Normalization::from(const Options& options) {
 void check_split(const Split& split, int64_t num_classes, const std::string& name) {
   const auto& images = split.images;
   if (images.dim() != 4 || images.size(0) < 1 || images.size(1) != 3 || images.size(2) < 1 || images.size(3) < 1) {
-    fail(ErrorCode::kShapeMismatch, "invalid images of ", name, ": expected shape [N, 3, H, W], received ", images.sizes(), ".");
+    fail(ErrorCode::kShapeMismatch, "invalid images of ", name, ": expected shape [N, 3, H, W], received ",
+         images.sizes(), ".");
   }
   if (images.scalar_type() != at::kByte && images.scalar_type() != at::kFloat) {
-    fail(ErrorCode::kDtypeMismatch, "invalid images of ", name, ": expected uint8 or float32, received ", images.scalar_type(), ".");
+    fail(ErrorCode::kDtypeMismatch, "invalid images of ", name, ": expected uint8 or float32, received ",
+         images.scalar_type(), ".");
   }
   if (split.labels.dim() != 1 || split.labels.size(0) != images.size(0)) {
-    fail(ErrorCode::kShapeMismatch, "invalid labels of ", name, ": expected ", images.size(0), " for ", images.size(0), " images, received shape ",
-         split.labels.sizes(), ".");
+    fail(ErrorCode::kShapeMismatch, "invalid labels of ", name, ": expected ", images.size(0), " for ", images.size(0),
+         " images, received shape ", split.labels.sizes(), ".");
   }
   const int64_t* labels = split.labels.const_data_ptr<int64_t>();
-  const int64_t* bad = std::find_if(labels, labels + images.size(0),
-                                    [&](int64_t label) { return label < 0 || label >= num_classes; });
+  const int64_t* bad =
+      std::find_if(labels, labels + images.size(0), [&](int64_t label) { return label < 0 || label >= num_classes; });
   if (bad != labels + images.size(0)) {
-    fail(ErrorCode::kLabelOutOfRange, "invalid labels of ", name, ": expected 0 to ", num_classes - 1, ", received ", *bad,
-         " for image ", bad - labels, ".");
+    fail(ErrorCode::kLabelOutOfRange, "invalid labels of ", name, ": expected 0 to ", num_classes - 1, ", received ",
+         *bad, " for image ", bad - labels, ".");
   }
 }
 

@@ -44,7 +44,9 @@ Window draw_window(RandomStream& random, int64_t height, int64_t width, const Re
 ResizedCropOptions ResizedCropOptions::from(const Options& options) {
   const auto range = [&](const char* field) {
     const std::vector<double> numbers = options.numbers(field);
-    if (numbers.size() != 2) fail(ErrorCode::kInvalidArgument, "invalid ", options.path(field), ": expected two numbers, received ", numbers.size(), ".");
+    if (numbers.size() != 2)
+      fail(ErrorCode::kInvalidArgument, "invalid ", options.path(field), ": expected two numbers, received ",
+           numbers.size(), ".");
     return std::pair{numbers[0], numbers[1]};
   };
   const auto [smallest, largest] = range("scale");
@@ -54,7 +56,9 @@ ResizedCropOptions ResizedCropOptions::from(const Options& options) {
 
 Window random_resized_crop(uint64_t seed, int64_t epoch, int64_t index, int64_t height, int64_t width,
                            const ResizedCropOptions& options) {
-  if (height < 1 || width < 1) fail(ErrorCode::kInvalidArgument, "invalid image size: expected a height and width of 1 or more, received ", height, " and ", width, ".");
+  if (height < 1 || width < 1)
+    fail(ErrorCode::kInvalidArgument, "invalid image size: expected a height and width of 1 or more, received ", height,
+         " and ", width, ".");
   // The tag separates these draws from those of the data order.
   constexpr uint64_t kTag = 0x77696e646f77;  // "window"
   RandomStream random(key_of({kTag, seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(index)}));

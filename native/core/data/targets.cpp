@@ -19,8 +19,8 @@ Targets& Targets::add(std::string name, at::Tensor values) {
 Targets& Targets::add_ragged(std::string name, at::Tensor values, std::vector<int64_t> counts) {
   const int64_t rows = std::accumulate(counts.begin(), counts.end(), int64_t{0});
   if (counts.empty() || values.dim() < 1 || values.size(0) != rows) {
-    fail(ErrorCode::kShapeMismatch, "invalid target ", name, ": expected ", rows, " rows for ", counts.size(), " images, received ", values.sizes(),
-         ". Give one count per image, and as many rows as the counts add up to.");
+    fail(ErrorCode::kShapeMismatch, "invalid target ", name, ": expected ", rows, " rows for ", counts.size(),
+         " images, received ", values.sizes(), ". Give one count per image, and as many rows as the counts add up to.");
   }
   targets_.push_back({std::move(name), std::move(values), std::move(counts)});
   return *this;
@@ -32,8 +32,8 @@ const Target& Targets::target(const std::string& name) const {
     if (target.name == name) return target;
     names.push_back(target.name);
   }
-  fail(ErrorCode::kInvalidArgument, "invalid targets of a batch: expected ", name, ", received ", names.empty() ? "none" : joined(names),
-       ". Use a data set that has the targets of the task.");
+  fail(ErrorCode::kInvalidArgument, "invalid targets of a batch: expected ", name, ", received ",
+       names.empty() ? "none" : joined(names), ". Use a data set that has the targets of the task.");
 }
 
 at::Tensor Targets::labels() const {

@@ -1,6 +1,6 @@
 #pragma once
-// The targets of a batch, in the form that its task defines: tensors by name. A target has one row per image (a class, a vector), or any
-// number of rows per image (boxes).
+// The targets of a batch, in the form that its task defines: tensors by name. A target has one row per image (a class,
+// a vector), or any number of rows per image (boxes).
 
 #include <ATen/core/Tensor.h>
 
@@ -30,7 +30,8 @@ class Targets {
 
   /// Adds a target with one row per image.
   Targets& add(std::string name, at::Tensor values);
-  /// Adds a target with `counts[i]` rows for image i. Throws SHAPE_MISMATCH unless the counts add up to the rows of `values`.
+  /// Adds a target with `counts[i]` rows for image i. Throws SHAPE_MISMATCH unless the counts add up to the rows of
+  /// `values`.
   Targets& add_ragged(std::string name, at::Tensor values, std::vector<int64_t> counts);
 
   /// Throws INVALID_ARGUMENT if there is no such target.

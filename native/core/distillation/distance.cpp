@@ -1,7 +1,7 @@
 #include "core/distillation/distance.h"
 
-#include "core/distillation/hcl.h"
 #include "core/base/numeric.h"
+#include "core/distillation/hcl.h"
 
 namespace reviewkd {
 

@@ -6,10 +6,10 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/base/stopwatch.h"
 #include "core/models/inference.h"
 #include "core/models/init.h"
 #include "core/ops/backend/device_streams.h"
-#include "core/base/stopwatch.h"
 
 namespace reviewkd {
 namespace {
@@ -28,13 +28,14 @@ std::shared_ptr<torch::nn::Module> modules_of(const std::vector<Term>& terms, bo
 
 DistillerOptions DistillerOptions::from(const Options& options) {
   return {
-      .teacher_mode = options.choice<TeacherMode>("teacherMode", {{"eval", TeacherMode::kEval}, {"train", TeacherMode::kTrain}}),
+      .teacher_mode =
+          options.choice<TeacherMode>("teacherMode", {{"eval", TeacherMode::kEval}, {"train", TeacherMode::kTrain}}),
       .is_sum = options.string("kind") == "sum",
   };
 }
 
-Distiller::Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student, std::shared_ptr<const Matching> matching,
-                     std::vector<Term> terms, const DistillerOptions& options)
+Distiller::Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student,
+                     std::shared_ptr<const Matching> matching, std::vector<Term> terms, const DistillerOptions& options)
     : teacher_(std::move(teacher)),
       student_(std::move(student)),
       matching_(std::move(matching)),
@@ -42,15 +43,16 @@ Distiller::Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> 
       options_(options),
       modules_(modules_of(terms_, options.is_sum)) {
   if (teacher_ == student_) {
-    fail(ErrorCode::kInvalidArgument, "invalid student: expected a network other than the teacher, received the same one.");
+    fail(ErrorCode::kInvalidArgument,
+         "invalid student: expected a network other than the teacher, received the same one.");
   }
   if (teacher_->module->num_classes() != student_->module->num_classes()) {
     fail(ErrorCode::kShapeMismatch, "invalid numClasses: expected the same for teacher and student, received ",
          teacher_->module->num_classes(), " and ", student_->module->num_classes(), ".");
   }
   if (teacher_->dtype() != student_->dtype()) {
-    fail(ErrorCode::kDtypeMismatch, "invalid dtype: expected the same for teacher and student, received ", teacher_->dtype(), " and ",
-         student_->dtype(), ".");
+    fail(ErrorCode::kDtypeMismatch, "invalid dtype: expected the same for teacher and student, received ",
+         teacher_->dtype(), " and ", student_->dtype(), ".");
   }
   init::place(*modules_, student_->device(), student_->dtype());
 }
@@ -71,7 +73,8 @@ DistillerOutput Distiller::forward(const at::Tensor& images, const at::Tensor& l
   output.student = student_->module->forward(images);
   output.student_seconds = watch.lap();
   side.join();
-  for (const auto& term : terms_) output.terms.push_back(term.method->forward({output.student, output.teacher, labels}));
+  for (const auto& term : terms_)
+    output.terms.push_back(term.method->forward({output.student, output.teacher, labels}));
   return output;
 }
 

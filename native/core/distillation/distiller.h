@@ -38,8 +38,8 @@ class Distiller {
  public:
   /// Both networks must have parameters of one type on one device and the same number of classes. Requires one term,
   /// or one or more of a sum.
-  Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student, std::shared_ptr<const Matching> matching,
-            std::vector<Term> terms, const DistillerOptions& options);
+  Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student,
+            std::shared_ptr<const Matching> matching, std::vector<Term> terms, const DistillerOptions& options);
 
   /// Runs the student and the methods in train mode and the teacher in its mode, without gradients for the teacher.
   /// images: [N, 3, H, W]; labels: [N], int64, undefined if there are none. Rejects invalid inputs of a method before

@@ -7,11 +7,13 @@ namespace reviewkd {
 
 at::Tensor hierarchical_context_loss(const at::Tensor& student, const at::Tensor& teacher) {
   if (student.dim() != 4 || student.sizes() != teacher.sizes()) {
-    fail(ErrorCode::kShapeMismatch, "invalid maps for the hierarchical context loss: expected two with equal shape [N, C, H, W], received ",
+    fail(ErrorCode::kShapeMismatch,
+         "invalid maps for the hierarchical context loss: expected two with equal shape [N, C, H, W], received ",
          student.sizes(), " and ", teacher.sizes(), ".");
   }
   if (student.numel() == 0) {
-    fail(ErrorCode::kShapeMismatch, "invalid maps for the hierarchical context loss: expected nonempty ones, received ", student.sizes(), ".");
+    fail(ErrorCode::kShapeMismatch, "invalid maps for the hierarchical context loss: expected nonempty ones, received ",
+         student.sizes(), ".");
   }
   std::vector<ops::PyramidLevel> levels;
   double weight = 1.0;

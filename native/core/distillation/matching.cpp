@@ -22,7 +22,8 @@ std::string joined_names(const std::vector<MatchedStage>& stages) {
 
 int64_t Matching::checked(int64_t number, const std::string& option) const {
   if (number >= 1 && number <= size()) return number;
-  fail(ErrorCode::kInvalidArgument, "invalid ", option, ": expected 1 to ", size(), ", received ", number, ". The matched stages are ", listed(), ".");
+  fail(ErrorCode::kInvalidArgument, "invalid ", option, ": expected 1 to ", size(), ", received ", number,
+       ". The matched stages are ", listed(), ".");
 }
 
 std::string Matching::listed() const {
@@ -37,11 +38,13 @@ Matching match_stages(const Network& student, const Network& teacher) {
   const auto of_student = student.module->feature_specs(kAnySize);
   const auto of_teacher = teacher.module->feature_specs(kAnySize);
   const size_t common = std::min(of_student.size(), of_teacher.size());
-  if (common == 0) fail(ErrorCode::kInvalidArgument, "invalid networks: expected at least one stage in both, received none.");
+  if (common == 0)
+    fail(ErrorCode::kInvalidArgument, "invalid networks: expected at least one stage in both, received none.");
 
   Matching matching;
   for (size_t i = of_student.size() - common, j = of_teacher.size() - common; i < of_student.size(); ++i, ++j) {
-    matching.stages.push_back({{of_student[i].name, of_student[i].channels, i}, {of_teacher[j].name, of_teacher[j].channels, j}});
+    matching.stages.push_back(
+        {{of_student[i].name, of_student[i].channels, i}, {of_teacher[j].name, of_teacher[j].channels, j}});
   }
   if (of_student.size() != of_teacher.size()) {
     std::ostringstream note;

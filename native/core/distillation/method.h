@@ -20,7 +20,8 @@ namespace reviewkd {
 struct LossShare {
   /// Weight λ, reached after the warm-up.
   double weight = 1.0;
-  /// λ(epoch) = weight · min(1, (epoch + warmup_from) / warmup_epochs), epochs from 0; 0: the whole weight from the start.
+  /// λ(epoch) = weight · min(1, (epoch + warmup_from) / warmup_epochs), epochs from 0; 0: the whole weight from the
+  /// start.
   double warmup_epochs = 0.0;
   double warmup_from = 0.0;
 

@@ -36,7 +36,9 @@ void AtomicFile::write(const void* data, size_t bytes) {
   flushed_ = written_;
 }
 
-void AtomicFile::overwrite(size_t offset, const void* data, size_t bytes) { check(file_.write(offset, data, bytes), "write"); }
+void AtomicFile::overwrite(size_t offset, const void* data, size_t bytes) {
+  check(file_.write(offset, data, bytes), "write");
+}
 
 void AtomicFile::commit(const std::string& keep_as) {
   check(file_.flush(), "flush");
@@ -59,7 +61,8 @@ void AtomicFile::keep_former(const std::string& name) const {
   std::error_code error = platform::link(path_, linked);
   if (!error) {
     error = platform::replace(linked, name);
-    platform::remove(linked);  // rename(2) leaves it when both names refer to one file already: after an earlier attempt that failed midway
+    platform::remove(
+        linked);  // rename(2) leaves it when both names refer to one file already: after an earlier attempt that failed midway
   } else if (!is_missing(error)) {
     // Not every file system supports links. For a moment the previous file then exists only under the other name.
     error = platform::replace(path_, name);

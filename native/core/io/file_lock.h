@@ -31,7 +31,8 @@ class FileLock {
   bool intact() const;
 
  private:
-  FileLock(std::string path, platform::File file, bool supported) : path_(std::move(path)), file_(std::move(file)), supported_(supported) {}
+  FileLock(std::string path, platform::File file, bool supported)
+      : path_(std::move(path)), file_(std::move(file)), supported_(supported) {}
 
   std::string path_;
   platform::File file_;

@@ -24,7 +24,8 @@ int64_t images_at_a_time(const at::Tensor& images) {
 at::Tensor like(const at::Tensor& part, int64_t images) {
   std::vector<int64_t> sizes = part.sizes().vec();
   sizes.front() = images;
-  return at::empty(sizes, part.options(), part.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+  return at::empty(sizes, part.options(),
+                   part.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
 }
 
 /// Allocates the outputs for all images, given `part`, the output for some. Tensors that share memory in `part` share
@@ -40,10 +41,13 @@ BackboneOutput room_for(const BackboneOutput& part, int64_t images) {
 }
 
 void copy_into(const BackboneOutput& output, const BackboneOutput& part, int64_t first) {
-  const auto copy = [first](const at::Tensor& to, const at::Tensor& from) { to.narrow(0, first, from.size(0)).copy_(from); };
+  const auto copy = [first](const at::Tensor& to, const at::Tensor& from) {
+    to.narrow(0, first, from.size(0)).copy_(from);
+  };
   for (size_t i = 0; i < part.features.size(); ++i) {
     copy(output.features[i].before, part.features[i].before);
-    if (!part.features[i].after.is_same(part.features[i].before)) copy(output.features[i].after, part.features[i].after);
+    if (!part.features[i].after.is_same(part.features[i].before))
+      copy(output.features[i].after, part.features[i].after);
   }
   copy(output.logits, part.logits);
 }

@@ -78,7 +78,9 @@ void each_layer(torch::nn::Module& root, const DrawLayer& convolution, const Dra
     } else if (auto* norm = module->as<torch::nn::BatchNorm2dImpl>()) {
       batch_norm(*norm);
     } else if (!module->parameters(/*recurse=*/false).empty()) {
-      fail(ErrorCode::kInternal, "invalid layer: expected a convolution, a linear layer or a batch normalization, received ", module->name(), ".");
+      fail(ErrorCode::kInternal,
+           "invalid layer: expected a convolution, a linear layer or a batch normalization, received ", module->name(),
+           ".");
     }
   }
 }

@@ -58,7 +58,11 @@ ops::ConvNormParameters Norm::parameters() {
     }
   }
   return {
-      .weight = {}, .bias = {}, .stride = 1, .padding = 0, .groups = 1,
+      .weight = {},
+      .bias = {},
+      .stride = 1,
+      .padding = 0,
+      .groups = 1,
       .gamma = norm_->weight,
       .beta = norm_->bias,
       .running_mean = norm_->running_mean,
@@ -69,13 +73,16 @@ ops::ConvNormParameters Norm::parameters() {
   };
 }
 
-ConvNorm::ConvNorm(nn::Conv2d convolution, nn::BatchNorm2d norm) : convolution_(std::move(convolution)), norm_(std::move(norm)) {}
+ConvNorm::ConvNorm(nn::Conv2d convolution, nn::BatchNorm2d norm)
+    : convolution_(std::move(convolution)), norm_(std::move(norm)) {}
 
 ops::LazyTensor ConvNorm::run(const ops::LazyTensor& x, const at::Tensor& residual, bool relu) {
   return ops::conv_norm(x, parameters(), *folded_, residual, relu);
 }
 
-ops::WithShortcut ConvNorm::relu_with_shortcut(const ops::LazyTensor& x) { return ops::conv_norm_with_shortcut(x, parameters(), *folded_, /*relu=*/true); }
+ops::WithShortcut ConvNorm::relu_with_shortcut(const ops::LazyTensor& x) {
+  return ops::conv_norm_with_shortcut(x, parameters(), *folded_, /*relu=*/true);
+}
 
 ops::Activated ConvNorm::activated(const ops::LazyTensor& x, const at::Tensor& residual) {
   return ops::activated_conv_norm(x, parameters(), *folded_, residual);
@@ -101,7 +108,9 @@ ConvNormChain::ConvNormChain(const nn::Sequential& layers) {
     }
     const auto convolution = std::dynamic_pointer_cast<nn::Conv2dImpl>(layer);
     const auto norm = ++i < layers->size() ? std::dynamic_pointer_cast<nn::BatchNorm2dImpl>(layers->ptr(i)) : nullptr;
-    if (!convolution || !norm) fail(ErrorCode::kInternal, "invalid layers: expected convolutions followed by batch normalizations, received ", layer->name(), ".");
+    if (!convolution || !norm)
+      fail(ErrorCode::kInternal, "invalid layers: expected convolutions followed by batch normalizations, received ",
+           layer->name(), ".");
     links_.push_back({ConvNorm(nn::Conv2d(convolution), nn::BatchNorm2d(norm)), false});
   }
 }
@@ -119,7 +128,8 @@ ops::LazyTensor ConvNormChain::operator()(const ops::LazyTensor& x, const at::Te
 nn::ReLU relu_in_place() { return nn::ReLU(nn::ReLUOptions(/*inplace=*/true)); }
 
 at::Tensor shuffle_channels(const at::Tensor& x, int64_t groups) {
-  return x.unflatten(1, {groups, -1})  // [N, g, C / g, H, W]
+  return x
+      .unflatten(1, {groups, -1})  // [N, g, C / g, H, W]
       .transpose(1, 2)                 // [N, C / g, g, H, W]
       .flatten(1, 2);                  // [N, C, H, W]
 }

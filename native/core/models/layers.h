@@ -56,9 +56,13 @@ class ConvNorm {
   ConvNorm(torch::nn::Conv2d convolution, torch::nn::BatchNorm2d norm);
 
   /// x: [N, in, H, W] -> BN(conv(x)) + residual (if any): [N, out, H', W']. The caller owns the result exclusively.
-  ops::LazyTensor operator()(const ops::LazyTensor& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/false); }
+  ops::LazyTensor operator()(const ops::LazyTensor& x, const at::Tensor& residual = {}) {
+    return run(x, residual, /*relu=*/false);
+  }
   /// ReLU of the above.
-  ops::LazyTensor relu(const ops::LazyTensor& x, const at::Tensor& residual = {}) { return run(x, residual, /*relu=*/true); }
+  ops::LazyTensor relu(const ops::LazyTensor& x, const at::Tensor& residual = {}) {
+    return run(x, residual, /*relu=*/true);
+  }
   /// ReLU of BN(conv(x)) for the start of a branch, and x for its shortcut.
   ops::WithShortcut relu_with_shortcut(const ops::LazyTensor& x);
   /// BN(conv(x)) + residual, and its ReLU.

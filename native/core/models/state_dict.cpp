@@ -14,7 +14,8 @@ namespace reviewkd {
 namespace {
 
 void collect(const torch::nn::Module& module, const std::string& prefix, NamedTensors& out) {
-  for (const auto& item : module.named_parameters(/*recurse=*/false)) out.emplace_back(prefix + item.key(), item.value());
+  for (const auto& item : module.named_parameters(/*recurse=*/false))
+    out.emplace_back(prefix + item.key(), item.value());
   for (const auto& item : module.named_buffers(/*recurse=*/false)) out.emplace_back(prefix + item.key(), item.value());
   for (const auto& child : module.named_children()) collect(*child.value(), prefix + child.key() + ".", out);
 }
@@ -22,7 +23,8 @@ void collect(const torch::nn::Module& module, const std::string& prefix, NamedTe
 struct DeviceAndTypeOrder {
   using Key = std::pair<at::Device, at::ScalarType>;
   bool operator()(const Key& a, const Key& b) const {
-    return std::tuple(a.first.type(), a.first.index(), a.second) < std::tuple(b.first.type(), b.first.index(), b.second);
+    return std::tuple(a.first.type(), a.first.index(), a.second) <
+           std::tuple(b.first.type(), b.first.index(), b.second);
   }
 };
 
@@ -51,7 +53,8 @@ void require_agreement(const LoadReport& report) {
   add("missing: ", report.missing);
   add("unexpected: ", report.unexpected);
   fail(ErrorCode::kStateDictMismatch, message,
-       ". The weights may belong to another architecture or number of classes; `strict: false` loads the matching entries.");
+       ". The weights may belong to another architecture or number of classes; `strict: false` loads the matching "
+       "entries.");
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ int to_disk(int descriptor) {
 }
 
 std::error_code refusal_of_kind(int descriptor) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(descriptor, &status) != 0) return last_error();
   if (S_ISREG(status.st_mode)) return {};
   return std::make_error_code(S_ISDIR(status.st_mode) ? std::errc::is_a_directory : std::errc::invalid_argument);
@@ -57,7 +57,7 @@ std::error_code File::open(const std::string& path, Access access) {
 }
 
 std::error_code File::size(uint64_t& bytes) const {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(static_cast<int>(handle_), &status) != 0) return last_error();
   bytes = static_cast<uint64_t>(status.st_size);
   return {};
@@ -66,8 +66,8 @@ std::error_code File::size(uint64_t& bytes) const {
 std::error_code File::read(uint64_t offset, void* target, uint64_t bytes, uint64_t& count) const {
   count = 0;
   while (count < bytes) {
-    const ssize_t got = ::pread(static_cast<int>(handle_), static_cast<char*>(target) + count, std::min(bytes - count, kLargestPiece),
-                                static_cast<off_t>(offset + count));
+    const ssize_t got = ::pread(static_cast<int>(handle_), static_cast<char*>(target) + count,
+                                std::min(bytes - count, kLargestPiece), static_cast<off_t>(offset + count));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return last_error();
     if (got == 0) break;
@@ -78,8 +78,8 @@ std::error_code File::read(uint64_t offset, void* target, uint64_t bytes, uint64
 
 std::error_code File::write(uint64_t offset, const void* data, uint64_t bytes) {
   for (uint64_t done = 0; done < bytes;) {
-    const ssize_t written = ::pwrite(static_cast<int>(handle_), static_cast<const char*>(data) + done, std::min(bytes - done, kLargestPiece),
-                                     static_cast<off_t>(offset + done));
+    const ssize_t written = ::pwrite(static_cast<int>(handle_), static_cast<const char*>(data) + done,
+                                     std::min(bytes - done, kLargestPiece), static_cast<off_t>(offset + done));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return last_error();
     if (written == 0) return std::make_error_code(std::errc::io_error);
@@ -92,7 +92,8 @@ std::error_code File::clear() { return answer(::ftruncate(static_cast<int>(handl
 
 void File::begin_flush([[maybe_unused]] uint64_t offset, [[maybe_unused]] uint64_t bytes) {
 #ifdef __linux__
-  ::sync_file_range(static_cast<int>(handle_), static_cast<off_t>(offset), static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE);
+  ::sync_file_range(static_cast<int>(handle_), static_cast<off_t>(offset), static_cast<off_t>(bytes),
+                    SYNC_FILE_RANGE_WRITE);
 #endif
 }
 
@@ -110,13 +111,18 @@ LockResult File::try_lock() {
 }
 
 bool File::is_named(const std::string& path) const {
-  struct stat held {}, named {};
-  return ::fstat(static_cast<int>(handle_), &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+  struct stat held{}, named{};
+  return ::fstat(static_cast<int>(handle_), &held) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         held.st_dev == named.st_dev && held.st_ino == named.st_ino;
 }
 
-std::error_code replace(const std::string& from, const std::string& to) { return answer(::rename(from.c_str(), to.c_str())); }
+std::error_code replace(const std::string& from, const std::string& to) {
+  return answer(::rename(from.c_str(), to.c_str()));
+}
 
-std::error_code link(const std::string& path, const std::string& second) { return answer(::link(path.c_str(), second.c_str())); }
+std::error_code link(const std::string& path, const std::string& second) {
+  return answer(::link(path.c_str(), second.c_str()));
+}
 
 void remove(const std::string& path) { ::unlink(path.c_str()); }
 

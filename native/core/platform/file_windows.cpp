@@ -34,7 +34,8 @@ bool is(const std::error_code& error, DWORD code) { return error == error_of(cod
 template <typename Call>
 std::error_code patiently(const Call& call) {
   std::error_code error = call();
-  for (DWORD wait_ms = 1; wait_ms <= 128 && (is(error, ERROR_ACCESS_DENIED) || is(error, ERROR_SHARING_VIOLATION)); wait_ms *= 2) {
+  for (DWORD wait_ms = 1; wait_ms <= 128 && (is(error, ERROR_ACCESS_DENIED) || is(error, ERROR_SHARING_VIOLATION));
+       wait_ms *= 2) {
     ::Sleep(wait_ms);
     error = call();
   }
@@ -42,7 +43,8 @@ std::error_code patiently(const Call& call) {
 }
 
 std::error_code open_handle(const std::wstring& path, DWORD access, DWORD disposition, DWORD flags, intptr_t& handle) {
-  handle = reinterpret_cast<intptr_t>(::CreateFileW(path.c_str(), access, kShared, nullptr, disposition, flags, nullptr));
+  handle =
+      reinterpret_cast<intptr_t>(::CreateFileW(path.c_str(), access, kShared, nullptr, disposition, flags, nullptr));
   return answer(handle != -1);
 }
 
@@ -69,17 +71,21 @@ std::error_code replace_open(const std::wstring& from, const std::wstring& to) {
   info->Flags = FILE_RENAME_FLAG_REPLACE_IF_EXISTS | FILE_RENAME_FLAG_POSIX_SEMANTICS;
   info->FileNameLength = static_cast<DWORD>(name_bytes);
   std::memcpy(info->FileName, to.data(), name_bytes);
-  const std::error_code error = answer(::SetFileInformationByHandle(handle_of(handle), FileRenameInfoEx, info, static_cast<DWORD>(room.size())));
+  const std::error_code error =
+      answer(::SetFileInformationByHandle(handle_of(handle), FileRenameInfoEx, info, static_cast<DWORD>(room.size())));
   ::CloseHandle(handle_of(handle));
   return error;
 }
 
-bool identify(HANDLE handle, BY_HANDLE_FILE_INFORMATION& identity) { return ::GetFileInformationByHandle(handle, &identity) != 0; }
+bool identify(HANDLE handle, BY_HANDLE_FILE_INFORMATION& identity) {
+  return ::GetFileInformationByHandle(handle, &identity) != 0;
+}
 
 /// On file systems without POSIX removal, the name disappears with the last handle.
 bool is_removed(HANDLE handle) {
   FILE_STANDARD_INFO state{};
-  return ::GetFileInformationByHandleEx(handle, FileStandardInfo, &state, sizeof state) != 0 && (state.DeletePending || state.NumberOfLinks == 0);
+  return ::GetFileInformationByHandleEx(handle, FileStandardInfo, &state, sizeof state) != 0 &&
+         (state.DeletePending || state.NumberOfLinks == 0);
 }
 
 }  // namespace
@@ -88,7 +94,8 @@ std::error_code File::open(const std::string& path, Access access) {
   const std::wstring name = wide_path(path);
   if (access == Access::kRead) return open_to_read(name, handle_);
   const DWORD disposition = access == Access::kReplace ? CREATE_ALWAYS : OPEN_ALWAYS;
-  return patiently([&] { return open_handle(name, GENERIC_READ | GENERIC_WRITE, disposition, FILE_ATTRIBUTE_NORMAL, handle_); });
+  return patiently(
+      [&] { return open_handle(name, GENERIC_READ | GENERIC_WRITE, disposition, FILE_ATTRIBUTE_NORMAL, handle_); });
 }
 
 std::error_code File::size(uint64_t& bytes) const {
@@ -119,7 +126,8 @@ std::error_code File::write(uint64_t offset, const void* data, uint64_t bytes) {
     OVERLAPPED at = place(offset + done);
     DWORD written = 0;
     const DWORD wanted = static_cast<DWORD>(std::min(bytes - done, kLargestPiece));
-    if (!::WriteFile(handle_of(handle_), static_cast<const char*>(data) + done, wanted, &written, &at)) return last_error();
+    if (!::WriteFile(handle_of(handle_), static_cast<const char*>(data) + done, wanted, &written, &at))
+      return last_error();
     if (written == 0) return std::make_error_code(std::errc::io_error);
     done += written;
   }
@@ -140,25 +148,30 @@ std::error_code File::close() { return answer(::CloseHandle(handle_of(std::excha
 
 LockResult File::try_lock() {
   OVERLAPPED at = place(kLockedByte);
-  if (::LockFileEx(handle_of(handle_), LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)) return LockResult::kTaken;
+  if (::LockFileEx(handle_of(handle_), LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at))
+    return LockResult::kTaken;
   const std::error_code error = last_error();
-  return is(error, ERROR_LOCK_VIOLATION) || is(error, ERROR_IO_PENDING) ? LockResult::kHeldElsewhere : LockResult::kUnsupported;
+  return is(error, ERROR_LOCK_VIOLATION) || is(error, ERROR_IO_PENDING) ? LockResult::kHeldElsewhere
+                                                                        : LockResult::kUnsupported;
 }
 
 bool File::is_named(const std::string& path) const {
   intptr_t other = -1;
-  if (open_handle(wide_path(path), FILE_READ_ATTRIBUTES, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, other)) return false;
+  if (open_handle(wide_path(path), FILE_READ_ATTRIBUTES, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, other))
+    return false;
   BY_HANDLE_FILE_INFORMATION held{}, named{};
-  const bool known = identify(handle_of(handle_), held) && identify(handle_of(other), named) && !is_removed(handle_of(handle_));
+  const bool known =
+      identify(handle_of(handle_), held) && identify(handle_of(other), named) && !is_removed(handle_of(handle_));
   ::CloseHandle(handle_of(other));
-  return known && held.dwVolumeSerialNumber == named.dwVolumeSerialNumber && held.nFileIndexHigh == named.nFileIndexHigh &&
-         held.nFileIndexLow == named.nFileIndexLow;
+  return known && held.dwVolumeSerialNumber == named.dwVolumeSerialNumber &&
+         held.nFileIndexHigh == named.nFileIndexHigh && held.nFileIndexLow == named.nFileIndexLow;
 }
 
 std::error_code replace(const std::string& from, const std::string& to) {
   const std::wstring source = wide_path(from), target = wide_path(to);
   return patiently([&] {
-    const std::error_code error = answer(::MoveFileExW(source.c_str(), target.c_str(), MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH));
+    const std::error_code error =
+        answer(::MoveFileExW(source.c_str(), target.c_str(), MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH));
     if (!is(error, ERROR_ACCESS_DENIED)) return error;
     return replace_open(source, target) ? error : std::error_code();
   });

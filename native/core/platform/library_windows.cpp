@@ -23,7 +23,9 @@ void* load_library(const std::string& path, Symbols, std::string& reason) {
   return library;
 }
 
-void* symbol_of(void* library, const char* name) { return reinterpret_cast<void*>(::GetProcAddress(static_cast<HMODULE>(library), name)); }
+void* symbol_of(void* library, const char* name) {
+  return reinterpret_cast<void*>(::GetProcAddress(static_cast<HMODULE>(library), name));
+}
 
 void* symbol_in_scope(const char*) { return nullptr; }
 

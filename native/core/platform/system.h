@@ -16,7 +16,9 @@ std::string reason_of(const std::error_code& error);
 int64_t process_id();
 
 /// Windows interprets the bytes of a std::string in its code page, so paths are converted only here.
-inline std::filesystem::path path_of(const std::string& utf8) { return std::filesystem::path(std::u8string(utf8.begin(), utf8.end())); }
+inline std::filesystem::path path_of(const std::string& utf8) {
+  return std::filesystem::path(std::u8string(utf8.begin(), utf8.end()));
+}
 inline std::string utf8_of(const std::filesystem::path& path) {
   const std::u8string text = path.u8string();
   return {text.begin(), text.end()};

@@ -13,7 +13,8 @@ std::wstring to_utf16(std::string_view utf8) {
 
 std::string to_utf8(std::wstring_view utf16) {
   const int units = static_cast<int>(utf16.size());
-  std::string text(static_cast<size_t>(::WideCharToMultiByte(CP_UTF8, 0, utf16.data(), units, nullptr, 0, nullptr, nullptr)), '\0');
+  std::string text(
+      static_cast<size_t>(::WideCharToMultiByte(CP_UTF8, 0, utf16.data(), units, nullptr, 0, nullptr, nullptr)), '\0');
   ::WideCharToMultiByte(CP_UTF8, 0, utf16.data(), units, text.data(), static_cast<int>(text.size()), nullptr, nullptr);
   return text;
 }
@@ -32,8 +33,9 @@ std::wstring wide_path(const std::string& utf8) {
 std::string reason_of(const std::error_code& error) {
   if (error.category() != std::system_category()) return error.message();
   wchar_t* words = nullptr;
-  const DWORD length = ::FormatMessageW(FORMAT_MESSAGE_ALLOCATE_BUFFER | FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS, nullptr,
-                                        static_cast<DWORD>(error.value()), 0, reinterpret_cast<wchar_t*>(&words), 0, nullptr);
+  const DWORD length =
+      ::FormatMessageW(FORMAT_MESSAGE_ALLOCATE_BUFFER | FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS,
+                       nullptr, static_cast<DWORD>(error.value()), 0, reinterpret_cast<wchar_t*>(&words), 0, nullptr);
   std::wstring text(words, length);
   ::LocalFree(words);
   while (!text.empty() && std::wstring_view(L"\r\n .").find(text.back()) != std::wstring_view::npos) text.pop_back();

@@ -1,6 +1,6 @@
 #pragma once
-// The interface between a training and its task: the targets of a batch, named losses, and the metrics of an evaluation with the one by which the
-// best epoch is chosen. Sessions and evaluations know tasks through this interface alone.
+// The interface between a training and its task: the targets of a batch, named losses, and the metrics of an evaluation
+// with the one by which the best epoch is chosen. Sessions and evaluations know tasks through this interface alone.
 
 #include <ATen/core/Tensor.h>
 
@@ -62,7 +62,8 @@ struct TaskInput {
 struct TaskLosses {
   /// A scalar for each of `TaskInfo::losses`, the mean over the images.
   std::vector<at::Tensor> losses;
-  /// The sum of the training metric over the images, a scalar; empty without such a metric. Holds what it needs of the output.
+  /// The sum of the training metric over the images, a scalar; empty without such a metric. Holds what it needs of the
+  /// output.
   std::function<at::Tensor()> metric_sum;
 };
 
@@ -114,7 +115,8 @@ class Task {
   /// An empty accumulator for evaluations of this network. is_deferred: `add` must not wait for the network's device.
   virtual std::unique_ptr<MetricAccumulator> new_accumulator(const Network& network, bool is_deferred) const = 0;
 
-  /// Whether the work of a step follows from the sizes of its tensors alone, so that it can be recorded once and replayed.
+  /// Whether the work of a step follows from the sizes of its tensors alone, so that it can be recorded once and
+  /// replayed.
   virtual bool is_recordable() const { return true; }
 };
 

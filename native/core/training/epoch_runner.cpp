@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/ops/backend/device_streams.h"
 #include "core/base/stopwatch.h"
+#include "core/ops/backend/device_streams.h"
 
 namespace reviewkd {
 namespace {
@@ -29,7 +29,8 @@ EpochOptions EpochOptions::from(const Options& options) {
   };
 }
 
-EpochRunner::EpochRunner(Training& training, TrainStep& step, const EpochOptions& options, const EpochControl& control, at::Tensor& picks)
+EpochRunner::EpochRunner(Training& training, TrainStep& step, const EpochOptions& options, const EpochControl& control,
+                         at::Tensor& picks)
     : training_(training), step_(step), options_(options), control_(control), picks_(picks) {}
 
 BatchPlan EpochRunner::begin(const ImageSet& set) {
@@ -46,10 +47,13 @@ BatchPlan EpochRunner::begin(const ImageSet& set) {
       .first_batch = continues ? state.step * batches_per_step : 0,
   };
   batches_ = batch_count(set.size, plan);
-  if (batches_ == 0) fail(ErrorCode::kBatchTooSmall, "invalid data set ", set.kind, ": expected at least 2 training images, received ", set.size, ". Add images.");
+  if (batches_ == 0)
+    fail(ErrorCode::kBatchTooSmall, "invalid data set ", set.kind, ": expected at least 2 training images, received ",
+         set.size, ". Add images.");
   const int64_t steps = (batches_ + batches_per_step - 1) / batches_per_step;
   if (continues && steps != state.steps) {
-    fail(ErrorCode::kInvalidArgument, "invalid rest of epoch ", state.epoch, ": expected ", state.steps, " steps, as it was begun with, received ", steps,
+    fail(ErrorCode::kInvalidArgument, "invalid rest of epoch ", state.epoch, ": expected ", state.steps,
+         " steps, as it was begun with, received ", steps,
          ". Continue it with the same data, batch size and accumulateBatches.");
   }
   if (!continues) {
@@ -97,7 +101,8 @@ void EpochRunner::run(const TrainingImages& images, double& seconds_per_step) {
   while (state.step < state.steps && take_steps(pass, seconds_per_step)) {
     seconds_unread += unread.lap();
     const bool is_stopped = control_.stop;
-    const bool is_read = !step_.is_deferred() || is_stopped || state.step == state.steps || seconds_unread >= kSecondsUnread || is_report_due();
+    const bool is_read = !step_.is_deferred() || is_stopped || state.step == state.steps ||
+                         seconds_unread >= kSecondsUnread || is_report_due();
     if (is_read) {
       read_back();
       seconds_per_step = since_read_back.lap() / static_cast<double>(std::max<int64_t>(1, state.step - last_read));
@@ -110,16 +115,20 @@ void EpochRunner::run(const TrainingImages& images, double& seconds_per_step) {
     if (is_stopped) break;
   }
   if (state.step == state.steps) return;
-  if (control_.stop) throw Error(ErrorCode::kAborted, "the epoch was stopped after step " + std::to_string(state.step) + ".");
-  fail(ErrorCode::kInvalidArgument, "invalid data set ", images.set.kind, ": expected ", batches_, " batches for epoch ", options_.epoch, ", received ",
-       state.step * training_.options.accumulate_batches, ". State the number of its images correctly.");
+  if (control_.stop)
+    throw Error(ErrorCode::kAborted, "the epoch was stopped after step " + std::to_string(state.step) + ".");
+  fail(ErrorCode::kInvalidArgument, "invalid data set ", images.set.kind, ": expected ", batches_,
+       " batches for epoch ", options_.epoch, ", received ", state.step * training_.options.accumulate_batches,
+       ". State the number of its images correctly.");
 }
 
 bool EpochRunner::take_steps(const OpenPass& pass, double seconds_per_step) {
   if (pass.resident == nullptr || !step_.takes(*pass.resident)) return take_batches(*pass.source);
   EpochState& state = training_.state;
   const int64_t taken = read_back_on_error([&] {
-    return with_networks([&](const std::vector<double>& weights) { return step_.run(*pass.resident, weights, steps_at_once(seconds_per_step)); });
+    return with_networks([&](const std::vector<double>& weights) {
+      return step_.run(*pass.resident, weights, steps_at_once(seconds_per_step));
+    });
   });
   state.step += taken;
   training_.steps += taken;
@@ -177,7 +186,8 @@ void throw_nonfinite(Training& training, TrainStep& step, const NonFiniteStep& f
   step.begin_sums(sums);
   training.objective.check_finite(found.losses, found.number);
   training.objective.check_norm(found.gradient_norm, found.number);
-  fail(ErrorCode::kInternal, "invalid report of step ", found.number, ": expected a value that is not finite, received none.");
+  fail(ErrorCode::kInternal, "invalid report of step ", found.number,
+       ": expected a value that is not finite, received none.");
 }
 
 }  // namespace reviewkd

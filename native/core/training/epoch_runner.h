@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "core/training/optimizers/learning_rate.h"
-#include "core/training/steps/train_step.h"
 #include "core/training/state/training.h"
+#include "core/training/steps/train_step.h"
 
 namespace reviewkd {
 
@@ -33,13 +33,15 @@ struct EpochControl {
 class EpochRunner {
  public:
   /// picks: memory that outlives the epoch; see open_on.
-  EpochRunner(Training& training, TrainStep& step, const EpochOptions& options, const EpochControl& control, at::Tensor& picks);
+  EpochRunner(Training& training, TrainStep& step, const EpochOptions& options, const EpochControl& control,
+              at::Tensor& picks);
 
   /// Brings `training.state` to the end of the epoch. See Session::train_epoch.
   void run(const TrainingImages& images, double& seconds_per_step);
 
  private:
-  /// Where the pass over the images begins: `training.state`, or a new epoch's. Throws INVALID_ARGUMENT, BATCH_TOO_SMALL.
+  /// Where the pass over the images begins: `training.state`, or a new epoch's. Throws INVALID_ARGUMENT,
+  /// BATCH_TOO_SMALL.
   BatchPlan begin(const ImageSet& set);
   /// Runs the next step, or several. Returns false once the source has no more batches.
   bool take_steps(const OpenPass& pass, double seconds_per_step);
@@ -65,7 +67,9 @@ class EpochRunner {
   int64_t batches_ = 0;  // of the whole epoch
 };
 
-/// Restores the training to the step that was not finite, with the sums of the steps before it, and throws NON_FINITE_LOSS.
-[[noreturn]] void throw_nonfinite(Training& training, TrainStep& step, const NonFiniteStep& found, const EpochSums& sums);
+/// Restores the training to the step that was not finite, with the sums of the steps before it, and throws
+/// NON_FINITE_LOSS.
+[[noreturn]] void throw_nonfinite(Training& training, TrainStep& step, const NonFiniteStep& found,
+                                  const EpochSums& sums);
 
 }  // namespace reviewkd

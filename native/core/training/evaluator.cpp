@@ -4,13 +4,15 @@
 
 #include "core/base/error.h"
 #include "core/models/inference.h"
-#include "core/ops/backend/kernel_backends.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/backend/kernel_backends.h"
 
 namespace reviewkd {
 
 EvaluationOptions EvaluationOptions::from(const Options& options) {
-  return {.batch_size = options.integer("batchSize"), .precision = precision_from(options), .fused = options.boolean("fused")};
+  return {.batch_size = options.integer("batchSize"),
+          .precision = precision_from(options),
+          .fused = options.boolean("fused")};
 }
 
 Evaluation evaluate(Network& network, const Task& task, const TrainingImages& images, const EvaluationOptions& options,
@@ -38,7 +40,9 @@ Evaluation evaluate(Network& network, const Task& task, const TrainingImages& im
     if (stop) break;
   }
   if (stop && done < set.size) throw Error(ErrorCode::kAborted, "the evaluation was stopped.");
-  if (done == 0) fail(ErrorCode::kInvalidArgument, "invalid data set ", set.kind, ": expected images to evaluate on, received none. Add images.");
+  if (done == 0)
+    fail(ErrorCode::kInvalidArgument, "invalid data set ", set.kind,
+         ": expected images to evaluate on, received none. Add images.");
   return found->compute();
 }
 

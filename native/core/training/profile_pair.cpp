@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
-#include "core/ops/backend/allocator.h"
 #include "core/base/error.h"
 #include "core/models/init.h"
 #include "core/models/multiply_adds.h"
+#include "core/ops/backend/allocator.h"
 #include "core/ops/backend/dispatch.h"
 #include "core/tasks/classification/classification.h"
 #include "core/training/session.h"
@@ -33,10 +33,11 @@ int64_t parameter_bytes(const torch::nn::Module& module) {
 }
 
 /// A step at `batch_size`, of which each event is linear in the batch size.
-std::vector<int64_t> extrapolated(const std::vector<int64_t>& small, const std::vector<int64_t>& larger, int64_t batch_size) {
+std::vector<int64_t> extrapolated(const std::vector<int64_t>& small, const std::vector<int64_t>& larger,
+                                  int64_t batch_size) {
   if (small.size() != larger.size()) {
-    fail(ErrorCode::kInternal, "invalid profile: expected the same number of allocations for ", kSmallBatch, " and ", kLargerBatch, " images, received ",
-         small.size(), " and ", larger.size(), ".");
+    fail(ErrorCode::kInternal, "invalid profile: expected the same number of allocations for ", kSmallBatch, " and ",
+         kLargerBatch, " images, received ", small.size(), " and ", larger.size(), ".");
   }
   std::vector<int64_t> events(small.size());
   for (size_t i = 0; i < events.size(); ++i) {
@@ -84,8 +85,10 @@ void count_arithmetic(Distiller& distiller, const at::Tensor& image, PairCost& c
 
 }  // namespace
 
-PairCost profile_pair(const std::shared_ptr<Distiller>& distiller, ImageSize image, int64_t batch_size, const std::atomic<bool>& stop) {
-  // PyTorch's own operations: their products are counted, and the number of their allocations does not depend on the batch.
+PairCost profile_pair(const std::shared_ptr<Distiller>& distiller, ImageSize image, int64_t batch_size,
+                      const std::atomic<bool>& stop) {
+  // PyTorch's own operations: their products are counted, and the number of their allocations does not depend on the
+  // batch.
   const ops::ReferenceScope path(true);
   Network& student = distiller->student();
   const at::Tensor noise = at::empty({kLargerBatch, 3, image.height, image.width}, at::dtype(student.dtype()));

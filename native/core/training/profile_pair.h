@@ -26,9 +26,10 @@ struct PairCost {
   int64_t mapped_bytes = 0;
 };
 
-/// Runs the pair on noise. Memory is that of steps with two small batches, from which the wanted batch size is extrapolated,
-/// moment by moment, on the reference path: the fast one takes less. `distiller` is on the CPU and of use for this alone: running statistics move, parameters stay. Throws
-/// ABORTED after the step during which `stop` was set.
-PairCost profile_pair(const std::shared_ptr<Distiller>& distiller, ImageSize image, int64_t batch_size, const std::atomic<bool>& stop);
+/// Runs the pair on noise. Memory is that of steps with two small batches, from which the wanted batch size is
+/// extrapolated, moment by moment, on the reference path: the fast one takes less. `distiller` is on the CPU and of use
+/// for this alone: running statistics move, parameters stay. Throws ABORTED after the step during which `stop` was set.
+PairCost profile_pair(const std::shared_ptr<Distiller>& distiller, ImageSize image, int64_t batch_size,
+                      const std::atomic<bool>& stop);
 
 }  // namespace reviewkd

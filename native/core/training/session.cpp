@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/ops/backend/kernel_backends.h"
 #include "core/ops/backend/device_streams.h"
+#include "core/ops/backend/kernel_backends.h"
 #include "core/training/steps/eager_step.h"
 #include "core/training/steps/graph_step.h"
 
@@ -30,7 +30,8 @@ TrainStep& Session::train_step() {
   step_.reset();
   const SessionOptions& options = training_.options;
   if (options.fused && network().dtype() == at::kFloat && task().is_recordable()) {
-    if (options.precision == Precision::kBfloat16 && ops::kernel_backend_of(device.type()) != nullptr) training_.optimizer.keep_low_precision_copies();
+    if (options.precision == Precision::kBfloat16 && ops::kernel_backend_of(device.type()) != nullptr)
+      training_.optimizer.keep_low_precision_copies();
     step_ = GraphStep::create(device, training_);
   }
   if (!step_) step_ = std::make_unique<EagerStep>(training_);
@@ -38,7 +39,9 @@ TrainStep& Session::train_step() {
 }
 
 StepResult Session::step(const std::vector<Batch>& batches) {
-  if (batches.empty()) fail(ErrorCode::kInvalidArgument, "invalid batches: expected one or more, received none. Pass the batches of one optimizer step.");
+  if (batches.empty())
+    fail(ErrorCode::kInvalidArgument,
+         "invalid batches: expected one or more, received none. Pass the batches of one optimizer step.");
   for (const Batch& batch : batches) check_batch(batch);
   training_.check_devices();
   TrainStep& step = train_step();
@@ -58,14 +61,15 @@ StepResult Session::step(const std::vector<Batch>& batches) {
 void Session::check_batch(const Batch& batch) const {
   image_size_of(batch.images);
   if (!batch.images.is_floating_point()) {
-    fail(ErrorCode::kDtypeMismatch, "invalid images: expected normalized floating-point values, received ", batch.images.scalar_type(),
-         ". Subtract the mean, and divide by the standard deviation of each channel.");
+    fail(ErrorCode::kDtypeMismatch, "invalid images: expected normalized floating-point values, received ",
+         batch.images.scalar_type(), ". Subtract the mean, and divide by the standard deviation of each channel.");
   }
   task().check_targets(*network().module, batch.images, batch.targets);
 }
 
-EpochState Session::train_epoch(const TrainingImages& images, const EpochOptions& options, const EpochProgress& progress,
-                                const std::atomic<bool>& stop, const std::function<bool()>& is_report_due) {
+EpochState Session::train_epoch(const TrainingImages& images, const EpochOptions& options,
+                                const EpochProgress& progress, const std::atomic<bool>& stop,
+                                const std::function<bool()>& is_report_due) {
   task().check_data(*network().module, images.set);
   const EpochControl control{progress, stop, is_report_due};
   EpochRunner(training_, train_step(), options, control, picks_).run(images, seconds_per_step_);
@@ -83,7 +87,9 @@ NamedTensors Session::gradients() const {
   return detached_copy(gradients);
 }
 
-Network* Session::moving_teacher() const { return training_.objective.has_moving_teacher() ? training_.objective.teacher() : nullptr; }
+Network* Session::moving_teacher() const {
+  return training_.objective.has_moving_teacher() ? training_.objective.teacher() : nullptr;
+}
 
 NamedTensors Session::training_state() const {
   NamedTensors state;

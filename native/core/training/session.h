@@ -1,6 +1,6 @@
 #pragma once
-// One training as its user holds it: networks, optimizer, position and number of threads. Steps and epochs run on the thread of the caller, which
-// the binding gives to each session.
+// One training as its user holds it: networks, optimizer, position and number of threads. Steps and epochs run on the
+// thread of the caller, which the binding gives to each session.
 
 #include <atomic>
 #include <functional>
@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "core/training/epoch_runner.h"
-#include "core/training/steps/train_step.h"
 #include "core/training/state/training.h"
+#include "core/training/steps/train_step.h"
 
 namespace reviewkd {
 
@@ -33,15 +33,18 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  /// One optimizer step by the mean gradient over the images of all batches, of which there is one or more. Throws NON_FINITE_LOSS,
-  /// naming step and loss, before a parameter is changed; SHAPE_MISMATCH, BATCH_TOO_SMALL, and what `Task::check_targets` throws.
+  /// One optimizer step by the mean gradient over the images of all batches, of which there is one or more. Throws
+  /// NON_FINITE_LOSS, naming step and loss, before a parameter is changed; SHAPE_MISMATCH, BATCH_TOO_SMALL, and what
+  /// `Task::check_targets` throws.
   StepResult step(const std::vector<Batch>& batches);
 
-  /// Runs an epoch, or the rest of it if `state()` stands within this epoch. A step takes `accumulate_batches` batches, the last one of the
-  /// epoch what is left; a last batch of a single image is dropped. Throws ABORTED after the step during which `stop` was set (on a device, after
-  /// two steps more, or twice 20 ms of short ones); the epoch can then be continued, in as many steps as it was begun with (INVALID_ARGUMENT).
-  /// `progress` is called after every step; on a device with the plugin's kernels after the first and the last, a few times a second, and when
-  /// `is_report_due` returns true, since only then is anything read back. NON_FINITE_LOSS comes as late there, and names the step that it was.
+  /// Runs an epoch, or the rest of it if `state()` stands within this epoch. A step takes `accumulate_batches` batches,
+  /// the last one of the epoch what is left; a last batch of a single image is dropped. Throws ABORTED after the step
+  /// during which `stop` was set (on a device, after two steps more, or twice 20 ms of short ones); the epoch can then
+  /// be continued, in as many steps as it was begun with (INVALID_ARGUMENT).
+  /// `progress` is called after every step; on a device with the plugin's kernels after the first and the last, a few
+  /// times a second, and when `is_report_due` returns true, since only then is anything read back. NON_FINITE_LOSS
+  /// comes as late there, and names the step that it was.
   EpochState train_epoch(const TrainingImages& images, const EpochOptions& options, const EpochProgress& progress,
                          const std::atomic<bool>& stop, const std::function<bool()>& is_report_due = {});
 
@@ -52,7 +55,8 @@ class Session {
   /// mode its statistics as "teacher.*"; momentum buffers as "optimizer.*".
   NamedTensors training_state() const;
 
-  /// The epoch that decides the method's warm-up in steps of the caller's own loop. Discards the steps of another epoch.
+  /// The epoch that decides the method's warm-up in steps of the caller's own loop. Discards the steps of another
+  /// epoch.
   void set_epoch(int64_t epoch);
   void set_learning_rate(double rate) { training_.learning_rate = rate; }
 
@@ -70,7 +74,8 @@ class Session {
   /// The teacher whose statistics training updates, which are a part of its state; null otherwise.
   Network* moving_teacher() const;
 
-  /// The checksum of the frozen teacher that the last checkpoint recorded, and the state that it was taken of; empty at first.
+  /// The checksum of the frozen teacher that the last checkpoint recorded, and the state that it was taken of; empty at
+  /// first.
   struct TeacherChecksum {
     StateVersion of;
     std::string text;

@@ -89,7 +89,8 @@ void* record(void* context, void (*work)(void*), void* argument) {
   const RecordingScope recording;
   work(argument);
   const char* setting = std::getenv("REVIEWKD_HOST_EMULATION_RECORDING");
-  if (setting != nullptr && std::string_view(setting) == "fail") throw std::runtime_error("REVIEWKD_HOST_EMULATION_RECORDING requests a failure");
+  if (setting != nullptr && std::string_view(setting) == "fail")
+    throw std::runtime_error("REVIEWKD_HOST_EMULATION_RECORDING requests a failure");
   return new Graph{work, argument};
 }
 

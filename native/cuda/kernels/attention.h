@@ -20,7 +20,8 @@ REVIEWKD_BOTH uint32_t x_pixels(const ops::AttentionMaps& call) {
 REVIEWKD_BOTH uint32_t y_pixel(const ops::AttentionMaps& call, uint32_t p) {
   const uint32_t width = static_cast<uint32_t>(call.columns * call.right);
   const uint32_t line = p / width;  // over all images
-  return line / static_cast<uint32_t>(call.down) * static_cast<uint32_t>(call.columns) + p % width / static_cast<uint32_t>(call.right);
+  return line / static_cast<uint32_t>(call.down) * static_cast<uint32_t>(call.columns) +
+         p % width / static_cast<uint32_t>(call.right);
 }
 
 /// Adds up two sums over the lanes of a pixel.

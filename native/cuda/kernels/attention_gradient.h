@@ -23,9 +23,13 @@ struct AttentionWeightSums {
   REVIEWKD_BOTH int64_t values() const { return 4 * call.channels + 2; }
 
   /// The weight whose gradient is one of the four sums.
-  REVIEWKD_BOTH int64_t weight_of(int which, int64_t channel) const { return (which % 2 * 2 + which / 2) * call.channels + channel; }
+  REVIEWKD_BOTH int64_t weight_of(int which, int64_t channel) const {
+    return (which % 2 * 2 + which / 2) * call.channels + channel;
+  }
   /// Location of a partial result: one of the four sums, or the bias's two after them.
-  REVIEWKD_BOTH float* at(int64_t part, int which, int64_t channel) const { return partials + part * values() + weight_of(which, channel); }
+  REVIEWKD_BOTH float* at(int64_t part, int which, int64_t channel) const {
+    return partials + part * values() + weight_of(which, channel);
+  }
   REVIEWKD_BOTH float* bias_at(int64_t part, int k) const { return partials + part * values() + 4 * call.channels + k; }
 
   REVIEWKD_BOTH void finish(int phase, uint32_t group, int thread, float* shared) const {
@@ -35,7 +39,8 @@ struct AttentionWeightSums {
     const int count = 4 * channels + (group == 0 ? 2 : 0);
     if (phase == 0) {
       PartSums::gather(count, parts, thread, sums, [&](int value, int part) {
-        return value < 4 * channels ? at(part, value / channels, first + value % channels) : bias_at(part, value - 4 * channels);
+        return value < 4 * channels ? at(part, value / channels, first + value % channels)
+                                    : bias_at(part, value - 4 * channels);
       });
       return;
     }
@@ -61,20 +66,25 @@ struct AttentionGradientParts {
   int64_t blocks() const { return layout.blocks(); }
   REVIEWKD_BOTH uint32_t group(int64_t block) const { return layout.group(block); }
   REVIEWKD_BOTH uint32_t blocks_of_group() const { return layout.parts; }
-  REVIEWKD_BOTH AttentionWeightSums<T> weight_sums() const { return {call, layout, partials, static_cast<int>(layout.parts)}; }
-  REVIEWKD_BOTH void finish(int phase, uint32_t group, int thread, float* shared) const { weight_sums().finish(phase, group, thread, shared); }
+  REVIEWKD_BOTH AttentionWeightSums<T> weight_sums() const {
+    return {call, layout, partials, static_cast<int>(layout.parts)};
+  }
+  REVIEWKD_BOTH void finish(int phase, uint32_t group, int thread, float* shared) const {
+    weight_sums().finish(phase, group, thread, shared);
+  }
 };
 
 /// Each thread iterates over pixels of y, each with the window of x that is fused with it.
 template <typename T>
 struct AttentionGradient : AttentionGradientParts<T> {
-  using AttentionGradientParts<T>::layout, AttentionGradientParts<T>::call, AttentionGradientParts<T>::slopes, AttentionGradientParts<T>::weight_sums;
+  using AttentionGradientParts<T>::layout, AttentionGradientParts<T>::call, AttentionGradientParts<T>::slopes,
+      AttentionGradientParts<T>::weight_sums;
 
   static constexpr int kSize = Pack<T>::kSize;
   using Sums = RowSums<4 * kSize + 2>;
   static constexpr int kPhases = 3;
-  static constexpr int kShared = Sums::kShared > AttentionWeightSums<T>::kShared ? Sums::kShared : AttentionWeightSums<T>::kShared;
-
+  static constexpr int kShared =
+      Sums::kShared > AttentionWeightSums<T>::kShared ? Sums::kShared : AttentionWeightSums<T>::kShared;
 
   REVIEWKD_BOTH void run(int phase, int64_t block, int thread, float* shared) const {
     const uint32_t pack = layout.pack(block, thread);
@@ -95,7 +105,9 @@ struct AttentionGradient : AttentionGradientParts<T> {
       Sums::folded(layout, thread, shared, [&](int value, int lane, float sum) {
         const uint32_t lane_pack = layout.pack(block, lane);
         if (lane_pack >= layout.packs) return;
-        if (value < 4 * kSize) *weight_sums().at(layout.part(block), value / kSize, static_cast<int64_t>(lane_pack) * kSize + value % kSize) = sum;
+        if (value < 4 * kSize)
+          *weight_sums().at(layout.part(block), value / kSize,
+                            static_cast<int64_t>(lane_pack) * kSize + value % kSize) = sum;
         else if (lane_pack == 0) *weight_sums().bias_at(layout.part(block), value - 4 * kSize) = sum;
       });
     }
@@ -158,7 +170,8 @@ struct AttentionGradient : AttentionGradientParts<T> {
 /// threads share the window.
 template <typename T>
 struct AttentionWindowGradient : AttentionGradientParts<T> {
-  using AttentionGradientParts<T>::layout, AttentionGradientParts<T>::call, AttentionGradientParts<T>::slopes, AttentionGradientParts<T>::weight_sums;
+  using AttentionGradientParts<T>::layout, AttentionGradientParts<T>::call, AttentionGradientParts<T>::slopes,
+      AttentionGradientParts<T>::weight_sums;
 
   static constexpr int kSize = Pack<T>::kSize;
   /// Of x under both slopes, of the gradient under z₁; then both slopes.
@@ -167,10 +180,13 @@ struct AttentionWindowGradient : AttentionGradientParts<T> {
   static constexpr int kPhases = 4;
   static constexpr int kTotals = Sums::kShared;
   static constexpr int kWithTotals = kTotals + kSums * Layout::kMostLanes;
-  static constexpr int kShared = kWithTotals > AttentionWeightSums<T>::kShared ? kWithTotals : AttentionWeightSums<T>::kShared;
+  static constexpr int kShared =
+      kWithTotals > AttentionWeightSums<T>::kShared ? kWithTotals : AttentionWeightSums<T>::kShared;
 
   /// For windows that give the threads of a block enough work, and a number of parts that one block can sum quickly.
-  static bool suits(const ops::AttentionMaps& call) { return call.down * call.right >= 16 && call.images * call.rows * call.columns <= 1024; }
+  static bool suits(const ops::AttentionMaps& call) {
+    return call.down * call.right >= 16 && call.images * call.rows * call.columns <= 1024;
+  }
 
   /// Each pixel of y is a part.
   static Layout layout_of(int64_t y_pixels, int64_t packs) {
@@ -190,7 +206,8 @@ struct AttentionWindowGradient : AttentionGradientParts<T> {
         shared[kTotals + value * Layout::kMostLanes + lane] = sum;
         const uint32_t pack = layout.pack(block, lane);
         if (pack >= layout.packs) return;
-        if (value < 2 * kSize) *weight_sums().at(part, value / kSize, static_cast<int64_t>(pack) * kSize + value % kSize) = sum;
+        if (value < 2 * kSize)
+          *weight_sums().at(part, value / kSize, static_cast<int64_t>(pack) * kSize + value % kSize) = sum;
         // Every lane has the same slopes.
         if (value >= 3 * kSize && pack == 0) *weight_sums().bias_at(part, value - 3 * kSize) = sum;
       });
@@ -205,7 +222,8 @@ struct AttentionWindowGradient : AttentionGradientParts<T> {
       for (int k = 0; k < kSize; ++k) {
         *weight_sums().at(part, 2, c + k) = slope0 * y[k];
         *weight_sums().at(part, 3, c + k) = slope1 * y[k];
-        y_gradient[k] = total(2 * kSize + k) + slope0 * weights[call.channels + k] + slope1 * weights[3 * call.channels + k];
+        y_gradient[k] =
+            total(2 * kSize + k) + slope0 * weights[call.channels + k] + slope1 * weights[3 * call.channels + k];
       }
       store(static_cast<T*>(call.y_gradient) + part * call.channels + c, y_gradient);
     }
@@ -222,7 +240,8 @@ struct AttentionWindowGradient : AttentionGradientParts<T> {
     const int64_t c = static_cast<int64_t>(pack) * kSize;
     float sums[3][kSize] = {};
     float window_slopes[2] = {0.0f, 0.0f};
-    for (uint32_t i = static_cast<uint32_t>(thread / layout.lanes); pack < layout.packs && i < pixels; i += static_cast<uint32_t>(layout.rows)) {
+    for (uint32_t i = static_cast<uint32_t>(thread / layout.lanes); pack < layout.packs && i < pixels;
+         i += static_cast<uint32_t>(layout.rows)) {
       const int64_t pixel = corner + i / right * columns * right + i % right;
       const Pack<T> g = load(static_cast<const T*>(call.gradient) + pixel * channels + c);
       const Pack<T> x = load(static_cast<const T*>(call.x) + pixel * channels + c);

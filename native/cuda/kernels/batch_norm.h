@@ -22,7 +22,9 @@ struct ChannelSums {
   static constexpr int kThreads = kBlockThreads;
   static constexpr int kPhases = 3;
   static constexpr int kFinishPhases = 2;
-  static constexpr int kShared = Sums::kShared > 2 * PartSums::doubles(2 * kChannels) ? Sums::kShared : 2 * PartSums::doubles(2 * kChannels);
+  static constexpr int kShared = Sums::kShared > 2 * PartSums::doubles(2 * kChannels)
+                                     ? Sums::kShared
+                                     : 2 * PartSums::doubles(2 * kChannels);
 
   Layout layout;
   float* partials;
@@ -41,8 +43,9 @@ struct ChannelSums {
         const auto at = [&](int64_t pixel) { return (pixel * layout.packs + pack) * kSize; };
         const Pack<T> origin = derived.origin(static_cast<int64_t>(pack) * kSize);
         typename Derived::Loaded loaded[kInFlight];
-        each_pixel(layout, block, thread, [&](int i, int64_t pixel) { loaded[i] = derived.read(at(pixel)); },
-                   [&](int i, int64_t pixel) { derived.add(at(pixel), loaded[i], origin, first, second); });
+        each_pixel(
+            layout, block, thread, [&](int i, int64_t pixel) { loaded[i] = derived.read(at(pixel)); },
+            [&](int i, int64_t pixel) { derived.add(at(pixel), loaded[i], origin, first, second); });
       }
       for (int i = 0; i < kSize; ++i) {
         Sums::give(shared, thread, i) = first[i];
@@ -54,7 +57,8 @@ struct ChannelSums {
       Sums::folded(layout, thread, shared, [&](int value, int lane, float sum) {
         const uint32_t pack = layout.pack(block, lane);
         if (pack >= layout.packs) return;
-        partials[(static_cast<int64_t>(layout.part(block)) * 2 + value / kSize) * channels() + static_cast<int64_t>(pack) * kSize + value % kSize] = sum;
+        partials[(static_cast<int64_t>(layout.part(block)) * 2 + value / kSize) * channels() +
+                 static_cast<int64_t>(pack) * kSize + value % kSize] = sum;
       });
     }
   }
@@ -65,10 +69,12 @@ struct ChannelSums {
     const int64_t left = channels() - first;
     const int count = static_cast<int>(smaller<int64_t>(layout.lanes * kSize, left));
     if (phase == 0) {
-      PartSums::gather(2 * count, static_cast<int>(layout.parts), thread, sums,
-                       [&](int value, int part) { return partials + (2 * static_cast<int64_t>(part) + value / count) * channels() + first + value % count; });
+      PartSums::gather(2 * count, static_cast<int>(layout.parts), thread, sums, [&](int value, int part) {
+        return partials + (2 * static_cast<int64_t>(part) + value / count) * channels() + first + value % count;
+      });
     } else if (thread < count) {
-      static_cast<const Derived*>(this)->finish_channel(first + thread, PartSums::total(2 * count, thread, sums), PartSums::total(2 * count, count + thread, sums));
+      static_cast<const Derived*>(this)->finish_channel(first + thread, PartSums::total(2 * count, thread, sums),
+                                                        PartSums::total(2 * count, count + thread, sums));
     }
   }
 };
@@ -140,24 +146,25 @@ struct Normalize {
     }
     const auto at = [&](int64_t pixel) { return pixel * layout.packs * kSize + channel; };
     Words x[kInFlight], residual[kInFlight];
-    each_pixel(layout, block, thread,
-               [&](int i, int64_t pixel) {
-                 x[i] = load_words(static_cast<const T*>(call.x) + at(pixel));
-                 if (call.residual != nullptr) residual[i] = load_words(static_cast<const T*>(call.residual) + at(pixel));
-               },
-               [&](int i, int64_t pixel) {
-                 Pack<T> value = unpacked<T>(x[i]);
-                 for (int k = 0; k < kSize; ++k) value[k] = value[k] * scale[k] + shift[k];
-                 if (call.residual != nullptr) {
-                   const Pack<T> added = unpacked<T>(residual[i]);
-                   for (int k = 0; k < kSize; ++k) value[k] += added[k];
-                 }
-                 if (call.out != nullptr) store(static_cast<T*>(call.out) + at(pixel), value);
-                 if (call.active == nullptr) return;
-                 // Keeps NaN, as at::relu does.
-                 for (int k = 0; k < kSize; ++k) value[k] = value[k] < 0.0f ? 0.0f : value[k];
-                 store(static_cast<T*>(call.active) + at(pixel), value);
-               });
+    each_pixel(
+        layout, block, thread,
+        [&](int i, int64_t pixel) {
+          x[i] = load_words(static_cast<const T*>(call.x) + at(pixel));
+          if (call.residual != nullptr) residual[i] = load_words(static_cast<const T*>(call.residual) + at(pixel));
+        },
+        [&](int i, int64_t pixel) {
+          Pack<T> value = unpacked<T>(x[i]);
+          for (int k = 0; k < kSize; ++k) value[k] = value[k] * scale[k] + shift[k];
+          if (call.residual != nullptr) {
+            const Pack<T> added = unpacked<T>(residual[i]);
+            for (int k = 0; k < kSize; ++k) value[k] += added[k];
+          }
+          if (call.out != nullptr) store(static_cast<T*>(call.out) + at(pixel), value);
+          if (call.active == nullptr) return;
+          // Keeps NaN, as at::relu does.
+          for (int k = 0; k < kSize; ++k) value[k] = value[k] < 0.0f ? 0.0f : value[k];
+          store(static_cast<T*>(call.active) + at(pixel), value);
+        });
   }
 };
 
@@ -211,7 +218,8 @@ struct ReduceGradient : ChannelSums<T, ReduceGradient<T>> {
 
   REVIEWKD_BOTH Loaded read(int64_t at) const { return MaskedGradient<T>{call}.read(at); }
 
-  REVIEWKD_BOTH void add(int64_t at, const Loaded& loaded, const Pack<T>& mean, Pack<T>& sums, Pack<T>& products) const {
+  REVIEWKD_BOTH void add(int64_t at, const Loaded& loaded, const Pack<T>& mean, Pack<T>& sums,
+                         Pack<T>& products) const {
     const Pack<T> g = MaskedGradient<T>{call}.gradient(loaded);
     const Pack<T> value = unpacked<T>(loaded.x);
     for (int i = 0; i < Pack<T>::kSize; ++i) {
@@ -263,14 +271,15 @@ struct ApplyGradient {
     const auto at = [&](int64_t pixel) { return pixel * channels + channel; };
     const MaskedGradient<T> source{call};
     GradientWords loaded[kInFlight];
-    each_pixel(layout, block, thread, [&](int i, int64_t pixel) { loaded[i] = source.read(at(pixel)); },
-               [&](int i, int64_t pixel) {
-                 const Pack<T> g = source.gradient(loaded[i]);
-                 const Pack<T> value = unpacked<T>(loaded[i].x);
-                 Pack<T> out;
-                 for (int j = 0; j < kSize; ++j) out[j] = a[j] * g[j] + (b[j] * (value[j] - mean[j]) + k[j]);
-                 store(static_cast<T*>(call.x_gradient) + at(pixel), out);
-               });
+    each_pixel(
+        layout, block, thread, [&](int i, int64_t pixel) { loaded[i] = source.read(at(pixel)); },
+        [&](int i, int64_t pixel) {
+          const Pack<T> g = source.gradient(loaded[i]);
+          const Pack<T> value = unpacked<T>(loaded[i].x);
+          Pack<T> out;
+          for (int j = 0; j < kSize; ++j) out[j] = a[j] * g[j] + (b[j] * (value[j] - mean[j]) + k[j]);
+          store(static_cast<T*>(call.x_gradient) + at(pixel), out);
+        });
   }
 };
 

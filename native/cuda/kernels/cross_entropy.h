@@ -65,7 +65,8 @@ struct ClassifyRows {
       row_values[kRows + row_of_block] = best;
     } else if (phase == 2) {
       float sum = 0.0f;
-      for (int c = lane; exists && c < classes; c += kLanes) sum += expf(to_float(logits[c]) - row_values[row_of_block]);
+      for (int c = lane; exists && c < classes; c += kLanes)
+        sum += expf(to_float(logits[c]) - row_values[row_of_block]);
       shared[thread] = sum;
     } else {
       float sum = 0.0f;
@@ -87,7 +88,8 @@ struct ClassifyRows {
   REVIEWKD_BOTH void finish(int phase, uint32_t, int thread, float* shared) const {
     double* sums = reinterpret_cast<double*>(shared);
     if (phase == 0) {
-      PartSums::gather(2, static_cast<int>(call.rows), thread, sums, [&](int value, int row) { return call.scratch + 2 * static_cast<int64_t>(row) + value; });
+      PartSums::gather(2, static_cast<int>(call.rows), thread, sums,
+                       [&](int value, int row) { return call.scratch + 2 * static_cast<int64_t>(row) + value; });
     } else if (thread == 0) {
       *call.loss = static_cast<float>(PartSums::total(2, 0, sums) / static_cast<double>(call.rows));
       *call.correct = static_cast<float>(PartSums::total(2, 1, sums));

@@ -41,8 +41,12 @@ struct Layout {
   REVIEWKD_BOTH uint32_t part(int64_t block) const { return static_cast<uint32_t>(block) / groups; }
   /// The thread's pack of channels; `packs` or greater if it has none.
   REVIEWKD_BOTH uint32_t pack(int64_t block, int thread) const { return pack_of_group(group(block), thread); }
-  REVIEWKD_BOTH uint32_t pack_of_group(uint32_t group, int thread) const { return group * static_cast<uint32_t>(lanes) + static_cast<uint32_t>(thread % lanes); }
-  REVIEWKD_BOTH int64_t first_pixel(int64_t block, int thread) const { return static_cast<int64_t>(part(block)) * rows + thread / lanes; }
+  REVIEWKD_BOTH uint32_t pack_of_group(uint32_t group, int thread) const {
+    return group * static_cast<uint32_t>(lanes) + static_cast<uint32_t>(thread % lanes);
+  }
+  REVIEWKD_BOTH int64_t first_pixel(int64_t block, int thread) const {
+    return static_cast<int64_t>(part(block)) * rows + thread / lanes;
+  }
   REVIEWKD_BOTH int64_t pixel_step() const { return static_cast<int64_t>(parts) * rows; }
 };
 
@@ -52,11 +56,11 @@ template <typename Load, typename Use>
 REVIEWKD_BOTH void each_pixel(const Layout& layout, int64_t block, int thread, const Load& load, const Use& use) {
   const int64_t step = layout.pixel_step();
   for (int64_t first = layout.first_pixel(block, thread); first < layout.pixels; first += kInFlight * step) {
-REVIEWKD_UNROLL
+    REVIEWKD_UNROLL
     for (int i = 0; i < kInFlight; ++i) {
       if (first + i * step < layout.pixels) load(i, first + i * step);
     }
-REVIEWKD_UNROLL
+    REVIEWKD_UNROLL
     for (int i = 0; i < kInFlight; ++i) {
       if (first + i * step < layout.pixels) use(i, first + i * step);
     }
@@ -70,7 +74,9 @@ struct RowSums {
   static constexpr int kOutputs = kValues * Layout::kMostLanes;
   static constexpr int kShared = kValues * kBlockThreads + (kOutputs > kBlockThreads ? kOutputs : kBlockThreads);
 
-  REVIEWKD_BOTH static float& give(float* shared, int thread, int value) { return shared[value * kBlockThreads + thread]; }
+  REVIEWKD_BOTH static float& give(float* shared, int thread, int value) {
+    return shared[value * kBlockThreads + thread];
+  }
 
   REVIEWKD_BOTH static int shares(const Layout& layout) {
     const int shares = kBlockThreads / (kValues * layout.lanes);
@@ -117,9 +123,10 @@ struct PartSums {
       double sum = 0.0;
       for (int first = i / count; first < parts; first += kLoads * step) {
         float loaded[kLoads];
-REVIEWKD_UNROLL
-        for (int k = 0; k < kLoads; ++k) loaded[k] = first + k * step < parts ? load_fresh(from(value, first + k * step)) : 0.0f;
-REVIEWKD_UNROLL
+        REVIEWKD_UNROLL
+        for (int k = 0; k < kLoads; ++k)
+          loaded[k] = first + k * step < parts ? load_fresh(from(value, first + k * step)) : 0.0f;
+        REVIEWKD_UNROLL
         for (int k = 0; k < kLoads; ++k) sum += static_cast<double>(loaded[k]);
       }
       sums[i] = sum;

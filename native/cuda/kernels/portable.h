@@ -122,7 +122,8 @@ REVIEWKD_BOTH Words packed(const Pack<float>& pack) {
 REVIEWKD_BOTH Words packed(const Pack<Bfloat16>& pack) {
   Words words;
   for (int i = 0; i < 4; ++i) {
-    words.values[i] = static_cast<uint32_t>(from_float<Bfloat16>(pack[2 * i]).bits) | static_cast<uint32_t>(from_float<Bfloat16>(pack[2 * i + 1]).bits) << 16;
+    words.values[i] = static_cast<uint32_t>(from_float<Bfloat16>(pack[2 * i]).bits) |
+                      static_cast<uint32_t>(from_float<Bfloat16>(pack[2 * i + 1]).bits) << 16;
   }
   return words;
 }

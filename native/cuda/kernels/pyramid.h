@@ -24,7 +24,9 @@ struct Windows {
     return row * static_cast<uint32_t>(call.width) + cell % cells * columns;
   }
   /// Offset of pixel `p` of a window from its corner.
-  REVIEWKD_BOTH uint32_t offset(const ops::Pyramid& call, uint32_t p) const { return p / columns * static_cast<uint32_t>(call.width) + p % columns; }
+  REVIEWKD_BOTH uint32_t offset(const ops::Pyramid& call, uint32_t p) const {
+    return p / columns * static_cast<uint32_t>(call.width) + p % columns;
+  }
 };
 
 /// One block per window and channel group: Σ (left - right) per channel into shifts, Σ (left - right)² into squares
@@ -54,12 +56,14 @@ struct WindowDifferences {
         const Windows windows = Windows::of(call);
         const uint32_t corner = windows.corner(call, window);
         const uint32_t rows = static_cast<uint32_t>(layout.rows);
-        for (uint32_t first = static_cast<uint32_t>(thread / layout.lanes); first < windows.pixels(); first += kInFlight * rows) {
+        for (uint32_t first = static_cast<uint32_t>(thread / layout.lanes); first < windows.pixels();
+             first += kInFlight * rows) {
           Words left[kInFlight], right[kInFlight];
           REVIEWKD_UNROLL
           for (uint32_t i = 0; i < kInFlight; ++i) {
             if (first + i * rows >= windows.pixels()) break;
-            const int64_t at = (static_cast<int64_t>(corner + windows.offset(call, first + i * rows)) * layout.packs + pack) * kSize;
+            const int64_t at =
+                (static_cast<int64_t>(corner + windows.offset(call, first + i * rows)) * layout.packs + pack) * kSize;
             left[i] = load_words(static_cast<const T*>(call.left) + at);
             right[i] = load_words(static_cast<const T*>(call.right) + at);
           }
@@ -84,7 +88,8 @@ struct WindowDifferences {
       Sums::folded(layout, thread, shared, [&](int value, int lane, float sum) {
         if (value == kSize) shared[Sums::kShared + lane] = sum;
         const uint32_t pack = layout.pack_of_group(group, lane);
-        if (value < kSize && pack < layout.packs) call.shifts[static_cast<int64_t>(window) * call.channels + pack * kSize + value] = sum;
+        if (value < kSize && pack < layout.packs)
+          call.shifts[static_cast<int64_t>(window) * call.channels + pack * kSize + value] = sum;
       });
     } else if (thread == 0) {
       float sum = 0.0f;
@@ -114,7 +119,9 @@ struct TurnSums {
 
   int64_t blocks() const { return ceil_div(call.images * call.channels, kThreads); }
   REVIEWKD_BOTH uint32_t group(int64_t) const { return 0; }
-  REVIEWKD_BOTH uint32_t blocks_of_group() const { return static_cast<uint32_t>(ceil_div(call.images * call.channels, kThreads)); }
+  REVIEWKD_BOTH uint32_t blocks_of_group() const {
+    return static_cast<uint32_t>(ceil_div(call.images * call.channels, kThreads));
+  }
 
   REVIEWKD_BOTH void run(int phase, int64_t block, int thread, float* shared) const {
     if (phase == 0) {
@@ -143,12 +150,14 @@ struct TurnSums {
       const int level = static_cast<int>(call.level_cells[k]);
       const int nested = cells / level;
       const float window = static_cast<float>(call.height * call.width) / static_cast<float>(level * level);
-      const float share = static_cast<float>(call.level_weight[k] / static_cast<double>(call.images * call.channels * level * level));
+      const float share =
+          static_cast<float>(call.level_weight[k] / static_cast<double>(call.images * call.channels * level * level));
       for (int cell = 0; cell < level * level; ++cell) {
         const int row = cell / level * nested;
         const int column = cell % level * nested;
         float sum = 0.0f;
-        for (int i = 0; i < nested * nested; ++i) sum += sums[((row + i / nested) * cells + column + i % nested) * call.channels];
+        for (int i = 0; i < nested * nested; ++i)
+          sum += sums[((row + i / nested) * cells + column + i % nested) * call.channels];
         const float mean = sum / window;
         loss += share * mean * mean;
         const float shift = 2.0f * share * mean / window;
@@ -196,19 +205,21 @@ struct PyramidGradient {
     const float scale = *call.loss_gradient;
     const auto at = [&](int64_t pixel) { return (pixel * layout.packs + pack) * kSize; };
     Words left[kInFlight], right[kInFlight];
-    each_pixel(layout, block, thread,
-               [&](int i, int64_t pixel) {
-                 left[i] = load_words(static_cast<const T*>(call.left) + at(pixel));
-                 right[i] = load_words(static_cast<const T*>(call.right) + at(pixel));
-               },
-               [&](int i, int64_t pixel) {
-                 const float* shifts = call.shifts + cell_of(static_cast<uint32_t>(pixel)) * call.channels + static_cast<int64_t>(pack) * kSize;
-                 const Pack<T> student = unpacked<T>(left[i]);
-                 const Pack<T> teacher = unpacked<T>(right[i]);
-                 Pack<T> out;
-                 for (int k = 0; k < kSize; ++k) out[k] = scale * (factor * (student[k] - teacher[k]) + shifts[k]);
-                 store(static_cast<T*>(call.left_gradient) + at(pixel), out);
-               });
+    each_pixel(
+        layout, block, thread,
+        [&](int i, int64_t pixel) {
+          left[i] = load_words(static_cast<const T*>(call.left) + at(pixel));
+          right[i] = load_words(static_cast<const T*>(call.right) + at(pixel));
+        },
+        [&](int i, int64_t pixel) {
+          const float* shifts =
+              call.shifts + cell_of(static_cast<uint32_t>(pixel)) * call.channels + static_cast<int64_t>(pack) * kSize;
+          const Pack<T> student = unpacked<T>(left[i]);
+          const Pack<T> teacher = unpacked<T>(right[i]);
+          Pack<T> out;
+          for (int k = 0; k < kSize; ++k) out[k] = scale * (factor * (student[k] - teacher[k]) + shifts[k]);
+          store(static_cast<T*>(call.left_gradient) + at(pixel), out);
+        });
   }
 
   /// The pixel's cell of the finest grid, counted over all images.

@@ -55,7 +55,8 @@ struct ReportStep {
     if (entry == 0) return call.norm == nullptr ? 0.0 : *call.norm;
     if (entry == 1) return static_cast<double>(*call.correct);
     const ops::ScalarValue& scalar = call.scalars[entry - kExtra];
-    return call.share * (scalar.is_double ? *static_cast<const double*>(scalar.address) : static_cast<double>(*static_cast<const float*>(scalar.address)));
+    return call.share * (scalar.is_double ? *static_cast<const double*>(scalar.address)
+                                          : static_cast<double>(*static_cast<const float*>(scalar.address)));
   }
 
   REVIEWKD_BOTH void run(int phase, int64_t, int thread, float* shared) const {

@@ -48,7 +48,8 @@ struct SgdSteps {
       const int64_t at = first + i * kThreads;
       if (at >= tensor.count) break;
       parameter[i] = tensor.parameter[at];
-      gradient[i] = is_bfloat16 ? to_float(static_cast<const Bfloat16*>(tensor.gradient)[at]) : static_cast<const float*>(tensor.gradient)[at];
+      gradient[i] = is_bfloat16 ? to_float(static_cast<const Bfloat16*>(tensor.gradient)[at])
+                                : static_cast<const float*>(tensor.gradient)[at];
       buffer[i] = tensor.momentum_buffer[at];
     }
     REVIEWKD_UNROLL
@@ -60,7 +61,8 @@ struct SgdSteps {
       const float updated = parameter[i] - rate * (nesterov ? g + momentum * moved : moved);
       tensor.momentum_buffer[at] = moved;
       tensor.parameter[at] = updated;
-      if (tensor.bfloat16_copy != nullptr) static_cast<Bfloat16*>(tensor.bfloat16_copy)[at] = from_float<Bfloat16>(updated);
+      if (tensor.bfloat16_copy != nullptr)
+        static_cast<Bfloat16*>(tensor.bfloat16_copy)[at] = from_float<Bfloat16>(updated);
     }
   }
 };

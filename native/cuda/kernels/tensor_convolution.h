@@ -65,7 +65,9 @@ struct TensorConvolution {
   ops::TensorConvolution call;
 
   // Unsigned 32-bit arithmetic, in which divisions by constants are shifts.
-  static constexpr REVIEWKD_BOTH unsigned parts_of(int64_t size, unsigned part) { return (static_cast<unsigned>(size) + part - 1) / part; }
+  static constexpr REVIEWKD_BOTH unsigned parts_of(int64_t size, unsigned part) {
+    return (static_cast<unsigned>(size) + part - 1) / part;
+  }
   REVIEWKD_BOTH int out_height() const { return static_cast<int>(parts_of(call.height, kStride)); }
   REVIEWKD_BOTH int out_width() const { return static_cast<int>(parts_of(call.width, kStride)); }
   REVIEWKD_BOTH unsigned tiles_down() const { return parts_of(out_height(), kRows); }
@@ -74,7 +76,8 @@ struct TensorConvolution {
 
   REVIEWKD_WARP Tile tile_of(int64_t block) const {
     const unsigned at = static_cast<unsigned>(block), row = at / tiles_across(), image = row / tiles_down();
-    return {static_cast<int>(image), static_cast<int>(row - image * tiles_down()) * kRows, static_cast<int>(at - row * tiles_across()) * kColumns};
+    return {static_cast<int>(image), static_cast<int>(row - image * tiles_down()) * kRows,
+            static_cast<int>(at - row * tiles_across()) * kColumns};
   }
 
   REVIEWKD_WARP void run(int phase, int64_t block, int warp, Registers& registers, std::byte* shared) const {
@@ -109,14 +112,17 @@ struct TensorConvolution {
       const Bfloat16* from = static_cast<const Bfloat16*>(call.weights) + row * kRowWeights;
       REVIEWKD_UNROLL
       for (int at = 0; at < kRowWeights; at += 8 * kThreads) {
-        if (kRowWeights % (8 * kThreads) == 0 || at + first < kRowWeights) copies.copy(weights + row * kRowWeights + at + first, from + at + first);
+        if (kRowWeights % (8 * kThreads) == 0 || at + first < kRowWeights)
+          copies.copy(weights + row * kRowWeights + at + first, from + at + first);
       }
     });
     copies.commit();
   }
 
   /// Position of tile column x in its row.
-  static constexpr REVIEWKD_BOTH unsigned slot(unsigned x) { return kStride == 1 ? x : x % 2 * ((kInColumns + 1) / 2) + x / 2; }
+  static constexpr REVIEWKD_BOTH unsigned slot(unsigned x) {
+    return kStride == 1 ? x : x % 2 * ((kInColumns + 1) / 2) + x / 2;
+  }
 
   /// input: [kInRows, kInColumns, kPixel]. Pixels outside the image are 0 after the normalization, because a
   /// convolution pads its input.
@@ -125,7 +131,8 @@ struct TensorConvolution {
     constexpr int kLoads = 8;  // in flight before the first is used
     const int top = tile.row * kStride - 1, left = tile.column * kStride - 1;
     const int height = static_cast<int>(call.height), width = static_cast<int>(call.width);
-    const Bfloat16* image = static_cast<const Bfloat16*>(call.x) + static_cast<int64_t>(tile.image) * height * width * kIn;
+    const Bfloat16* image =
+        static_cast<const Bfloat16*>(call.x) + static_cast<int64_t>(tile.image) * height * width * kIn;
     for_each_lane([&](int lane) {
       // The packs of a pixel divide the threads: each thread has the same channels throughout.
       const int thread = warp * kLanes + lane, channel = thread % kPacks * 8;
@@ -143,7 +150,8 @@ struct TensorConvolution {
           const unsigned pixel = first + static_cast<unsigned>(i) * kPixelsAtOnce;
           const int y = top + static_cast<int>(pixel / kInColumns), x = left + static_cast<int>(pixel % kInColumns);
           // As unsigned, negative numbers exceed all sizes.
-          inside[i] = pixel < kPixels && static_cast<unsigned>(y) < static_cast<unsigned>(height) && static_cast<unsigned>(x) < static_cast<unsigned>(width);
+          inside[i] = pixel < kPixels && static_cast<unsigned>(y) < static_cast<unsigned>(height) &&
+                      static_cast<unsigned>(x) < static_cast<unsigned>(width);
           words[i] = inside[i] ? LaneWords<4>::load(image + (y * width + x) * kIn + channel) : LaneWords<4>{};
         }
         REVIEWKD_UNROLL
@@ -151,17 +159,20 @@ struct TensorConvolution {
           const unsigned pixel = first + static_cast<unsigned>(i) * kPixelsAtOnce;
           if (pixel >= kPixels) break;
           if (call.scale != nullptr && inside[i]) words[i] = normalized(words[i], scale, shift);
-          words[i].store_shared(input + (pixel / kInColumns * kInColumns + slot(pixel % kInColumns)) * kPixel + channel);
+          words[i].store_shared(input + (pixel / kInColumns * kInColumns + slot(pixel % kInColumns)) * kPixel +
+                                channel);
         }
       }
     });
   }
 
   /// relu(scale · x + shift)
-  static REVIEWKD_WARP LaneWords<4> normalized(const LaneWords<4>& x, const float (&scale)[8], const float (&shift)[8]) {
+  static REVIEWKD_WARP LaneWords<4> normalized(const LaneWords<4>& x, const float (&scale)[8],
+                                               const float (&shift)[8]) {
     LaneWords<4> result;
     for (int i = 0; i < 4; ++i) {
-      result[i] = round_pair_relu(low_half(x[i]) * scale[2 * i] + shift[2 * i], high_half(x[i]) * scale[2 * i + 1] + shift[2 * i + 1]);
+      result[i] = round_pair_relu(low_half(x[i]) * scale[2 * i] + shift[2 * i],
+                                  high_half(x[i]) * scale[2 * i + 1] + shift[2 * i + 1]);
     }
     return result;
   }
@@ -184,7 +195,8 @@ struct TensorConvolution {
   }
 
   /// Accumulates the products of a filter row.
-  static REVIEWKD_WARP void multiply_row(int row, int warp, Registers& registers, const Bfloat16* input, const Bfloat16* weights) {
+  static REVIEWKD_WARP void multiply_row(int row, int warp, Registers& registers, const Bfloat16* input,
+                                         const Bfloat16* weights) {
     REVIEWKD_UNROLL
     for (int column = 0; column < 3; ++column) {
       REVIEWKD_UNROLL
@@ -194,7 +206,8 @@ struct TensorConvolution {
         REVIEWKD_UNROLL
         for (int m = 0; m < kPixelTiles; ++m) {
           FragmentA a;
-          load_matrices(a, input, registers.pixels[m], (row * kInColumns + static_cast<int>(slot(column))) * kPixel + channel);
+          load_matrices(a, input, registers.pixels[m],
+                        (row * kInColumns + static_cast<int>(slot(column))) * kPixel + channel);
           REVIEWKD_UNROLL
           for (int j = 0; j < kChannelTiles; ++j) multiply_add(registers.sums[m][j], a, b[j]);
         }

@@ -11,7 +11,8 @@ namespace reviewkd::cuda {
 /// Tiles of eight columns of B whose sums one warp keeps.
 constexpr REVIEWKD_BOTH int channel_tiles(int64_t out_channels) { return out_channels == 16 ? 2 : 4; }
 
-/// The output channel of column n of tile j, both of a group of `tiles` tiles: column 2 t + e of all tiles belongs to lanes with lane % 4 = t.
+/// The output channel of column n of tile j, both of a group of `tiles` tiles: column 2 t + e of all tiles belongs to
+/// lanes with lane % 4 = t.
 constexpr REVIEWKD_BOTH int column_channel(int tiles, int j, int n) { return n / 2 * 2 * tiles + 2 * j + n % 2; }
 
 /// Weights [out, 3, 3, in] -> [9 · in / 16, out / 16, lane, 8]: the registers of B of two adjacent tiles. One thread

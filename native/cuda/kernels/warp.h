@@ -87,7 +87,8 @@ REVIEWKD_WARP uint32_t round_pair(float low, float high) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
   return pair;
 #else
-  return static_cast<uint32_t>(from_float<Bfloat16>(low).bits) | static_cast<uint32_t>(from_float<Bfloat16>(high).bits) << 16;
+  return static_cast<uint32_t>(from_float<Bfloat16>(low).bits) | static_cast<uint32_t>(from_float<Bfloat16>(high).bits)
+                                                                     << 16;
 #endif
 }
 
@@ -103,7 +104,9 @@ REVIEWKD_WARP uint32_t round_pair_relu(float low, float high) {
 }
 
 #ifdef __CUDACC__
-REVIEWKD_WARP uint32_t shared_address(const void* shared) { return static_cast<uint32_t>(__cvta_generic_to_shared(shared)); }
+REVIEWKD_WARP uint32_t shared_address(const void* shared) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+}
 #endif
 
 /// ldmatrix.x4: four 8 × 8 matrices; lane 8 i + r addresses row r of the i-th: 16 bytes at shared + row + offset.
@@ -116,7 +119,8 @@ REVIEWKD_WARP void load_matrices(FragmentA& to, const Bfloat16* shared, const Pe
                : "r"(address));
 #else
   for (int i = 0; i < 4; ++i) {
-    for (int lane = 0; lane < kLanes; ++lane) memcpy(&to[i][lane], shared + row[8 * i + lane / 4] + offset + 2 * (lane % 4), sizeof(uint32_t));
+    for (int lane = 0; lane < kLanes; ++lane)
+      memcpy(&to[i][lane], shared + row[8 * i + lane / 4] + offset + 2 * (lane % 4), sizeof(uint32_t));
   }
 #endif
 }
@@ -124,7 +128,8 @@ REVIEWKD_WARP void load_matrices(FragmentA& to, const Bfloat16* shared, const Pe
 /// mma.m16n8k16: c += a · b, accumulating products of bfloat16 values in float.
 REVIEWKD_WARP void multiply_add(FragmentC& c, const FragmentA& a, const FragmentB& b) {
 #ifdef __CUDACC__
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
+      "%3};"
       : "+f"(c[0][0]), "+f"(c[1][0]), "+f"(c[2][0]), "+f"(c[3][0])
       : "r"(a[0][0]), "r"(a[1][0]), "r"(a[2][0]), "r"(a[3][0]), "r"(b[0][0]), "r"(b[1][0]));
 #else
@@ -238,7 +243,9 @@ class AsyncCopies {
  public:
   REVIEWKD_WARP void copy(void* to_shared, const void* from) {
 #ifdef __CUDACC__
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to_shared)), "l"(__cvta_generic_to_global(from)) : "memory");
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to_shared)),
+                 "l"(__cvta_generic_to_global(from))
+                 : "memory");
 #else
     copies_.push_back({to_shared, from, groups_});
 #endif

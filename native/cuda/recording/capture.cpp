@@ -131,7 +131,8 @@ cudaError_t end(Stream& stream, bool is_failing, cudaGraph_t* graph) {
     capture->is_invalid = true;
     return cudaErrorStreamCaptureUnmatched;
   }
-  if (capture->mode != cudaStreamCaptureModeRelaxed && capture->thread != std::this_thread::get_id()) return cudaErrorStreamCaptureWrongThread;
+  if (capture->mode != cudaStreamCaptureModeRelaxed && capture->thread != std::this_thread::get_id())
+    return cudaErrorStreamCaptureWrongThread;
   const bool joined = is_joined(*capture);
   release(capture);
   if (is_failing) return cudaSuccess;
@@ -167,7 +168,8 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* graph) {
   const cudaError_t error = injected != cudaSuccess ? injected : ended;
   Line line("cudaStreamEndCapture");
   line.number("stream", stream.id).number("capture", id).error(error);
-  if (error == cudaSuccess) line.number("graph", graph_of(*graph).id).number("nodes", static_cast<int64_t>(graph_of(*graph).nodes.size()));
+  if (error == cudaSuccess)
+    line.number("graph", graph_of(*graph).id).number("nodes", static_cast<int64_t>(graph_of(*graph).nodes.size()));
   return returned(error);
 }
 
@@ -176,8 +178,9 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus* 
   return cudaStreamGetCaptureInfo(handle, status, nullptr, nullptr, nullptr, nullptr, nullptr);
 }
 
-cudaError_t cudaStreamGetCaptureInfo(cudaStream_t handle, cudaStreamCaptureStatus* status, unsigned long long* id, cudaGraph_t* graph,
-                                     const cudaGraphNode_t** dependencies, const cudaGraphEdgeData** edges, size_t* count) {
+cudaError_t cudaStreamGetCaptureInfo(cudaStream_t handle, cudaStreamCaptureStatus* status, unsigned long long* id,
+                                     cudaGraph_t* graph, const cudaGraphNode_t** dependencies,
+                                     const cudaGraphEdgeData** edges, size_t* count) {
   const RuntimeLock lock(runtime_mutex());
   const Stream& stream = stream_of(handle);
   *status = cudaStreamCaptureStatusNone;
@@ -201,7 +204,8 @@ cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
 cudaError_t cudaGraphGetNodes(cudaGraph_t handle, cudaGraphNode_t* nodes, size_t* count) {
   const RuntimeLock lock(runtime_mutex());
   const Graph& graph = graph_of(handle);
-  for (size_t k = 0; nodes != nullptr && k < std::min(*count, graph.nodes.size()); ++k) nodes[k] = reinterpret_cast<cudaGraphNode_t>(graph.nodes[k].get());
+  for (size_t k = 0; nodes != nullptr && k < std::min(*count, graph.nodes.size()); ++k)
+    nodes[k] = reinterpret_cast<cudaGraphNode_t>(graph.nodes[k].get());
   *count = graph.nodes.size();
   return cudaSuccess;
 }

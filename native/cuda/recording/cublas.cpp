@@ -49,7 +49,9 @@ int destroy_descriptor(void* descriptor) {
 
 extern "C" {
 
-int reviewkd_recording_blas(const char* name, void* handle) { return record(name, static_cast<Handle*>(handle)->stream); }
+int reviewkd_recording_blas(const char* name, void* handle) {
+  return record(name, static_cast<Handle*>(handle)->stream);
+}
 
 int cublasCreate_v2(void** handle) {
   *handle = new Handle();
@@ -96,18 +98,21 @@ int cublasLtMatmulDescSetAttribute(void*, int, const void*, size_t) { return 0; 
 int cublasLtMatmulPreferenceCreate(void** descriptor) { return create_descriptor(descriptor); }
 int cublasLtMatmulPreferenceDestroy(void* descriptor) { return destroy_descriptor(descriptor); }
 int cublasLtMatmulPreferenceSetAttribute(void*, int, const void*, size_t) { return 0; }
-int cublasLtMatrixLayoutCreate(void** descriptor, int, uint64_t, uint64_t, int64_t) { return create_descriptor(descriptor); }
+int cublasLtMatrixLayoutCreate(void** descriptor, int, uint64_t, uint64_t, int64_t) {
+  return create_descriptor(descriptor);
+}
 int cublasLtMatrixLayoutDestroy(void* descriptor) { return destroy_descriptor(descriptor); }
 int cublasLtMatrixLayoutSetAttribute(void*, int, const void*, size_t) { return 0; }
 
-int cublasLtMatmulAlgoGetHeuristic(void*, void*, void*, void*, void*, void*, void*, int requested, HeuristicResult* results, int* count) {
+int cublasLtMatmulAlgoGetHeuristic(void*, void*, void*, void*, void*, void*, void*, int requested,
+                                   HeuristicResult* results, int* count) {
   *count = requested > 0 ? 1 : 0;
   if (requested > 0) std::memset(results, 0, sizeof *results);
   return 0;
 }
 
-int cublasLtMatmul(void*, void*, const void*, const void*, void*, const void*, void*, const void*, const void*, void*, void*, void*, const void*, void*, size_t,
-                   cudaStream_t stream) {
+int cublasLtMatmul(void*, void*, const void*, const void*, void*, const void*, void*, const void*, const void*, void*,
+                   void*, void*, const void*, void*, size_t, cudaStream_t stream) {
   return record("cublasLtMatmul", stream);
 }
 

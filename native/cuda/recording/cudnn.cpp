@@ -70,7 +70,10 @@ struct Handle {
 size_t size_of_type(int type) {
   switch (type) {
     case 2: return 1;                              // BOOLEAN
-    case 3: case 5: case 6: case 0: return 8;      // INT64, DOUBLE, VOID_PTR, HANDLE
+    case 3:
+    case 5:
+    case 6:
+    case 0: return 8;      // INT64, DOUBLE, VOID_PTR, HANDLE
     case 25: return 1;                             // CHAR
     default: return 4;                             // enumerations, FLOAT, INT32
   }
@@ -115,7 +118,8 @@ std::vector<std::shared_ptr<State>> operations_of(const State& plan) {
 
 std::string name_of_plan(const State& plan) {
   std::string name = "cudnn";
-  for (const auto& operation : operations_of(plan)) name += (name == "cudnn" ? " " : " + ") + operation_name(*operation);
+  for (const auto& operation : operations_of(plan))
+    name += (name == "cudnn" ? " " : " + ") + operation_name(*operation);
   return name;
 }
 
@@ -145,7 +149,8 @@ std::function<void()> zero_output(const State& plan, const State& pack) {
   const auto type = values_of<int>(*output, kTensorType);
   const auto ids = values_of<int64_t>(pack, kPackIds);
   const auto pointers = values_of<void*>(pack, kPackPointers);
-  const size_t at = id.empty() ? ids.size() : static_cast<size_t>(std::find(ids.begin(), ids.end(), id[0]) - ids.begin());
+  const size_t at =
+      id.empty() ? ids.size() : static_cast<size_t>(std::find(ids.begin(), ids.end(), id[0]) - ids.begin());
   if (type.empty() || at >= pointers.size() || region_of(pointers[at]).place != Place::kDevice) return {};
   size_t bytes = type[0] == 1 ? 8 : type[0] == 2 || type[0] == 9 ? 2 : 4;  // DOUBLE; HALF and BFLOAT16
   for (const int64_t size : values_of<int64_t>(*output, kTensorSizes)) bytes *= static_cast<size_t>(size);
@@ -169,7 +174,8 @@ int give(Value value, int64_t requested, int64_t* count, void* array) {
   return kSuccess;
 }
 
-int give_descriptors(const std::vector<std::shared_ptr<State>>& states, int64_t requested, int64_t* count, void* array) {
+int give_descriptors(const std::vector<std::shared_ptr<State>>& states, int64_t requested, int64_t* count,
+                     void* array) {
   const auto size = static_cast<int64_t>(states.size());
   const int64_t given = array == nullptr ? 0 : std::min(size, requested);
   for (int64_t k = 0; k < given; ++k) static_cast<Descriptor**>(array)[k]->state = states[static_cast<size_t>(k)];
@@ -183,7 +189,9 @@ extern "C" {
 
 size_t cudnnGetVersion() { return 92400; }
 size_t cudnnGetCudartVersion() { return 13000; }
-const char* cudnnGetErrorString(int status) { return status == kSuccess ? "CUDNN_STATUS_SUCCESS" : "a status of the recording cuDNN"; }
+const char* cudnnGetErrorString(int status) {
+  return status == kSuccess ? "CUDNN_STATUS_SUCCESS" : "a status of the recording cuDNN";
+}
 void cudnnGetLastErrorString(char* text, size_t size) { std::strncpy(text, "see the recording", size); }
 
 int cudnnCreate(void** handle) {
@@ -227,7 +235,8 @@ int cudnnBackendSetAttribute(Descriptor* descriptor, int attribute, int type, in
   return kSuccess;
 }
 
-int cudnnBackendGetAttribute(Descriptor* descriptor, int attribute, int type, int64_t requested, int64_t* count, void* array) {
+int cudnnBackendGetAttribute(Descriptor* descriptor, int attribute, int type, int64_t requested, int64_t* count,
+                             void* array) {
   const RuntimeLock lock(runtime_mutex());
   State& state = *descriptor->state;
   if (state.type == kHeuristics && attribute == kHeuristicsResults) {
@@ -248,7 +257,13 @@ int cudnnBackendGetAttribute(Descriptor* descriptor, int attribute, int type, in
 
 int cudnnBackendExecute(void* handle, Descriptor* plan, Descriptor* pack) {
   const RuntimeLock lock(runtime_mutex());
-  Work work{"cudnnBackendExecute", "kernel", name_of_plan(*plan->state), 0, {0, 0, 0}, {0, 0, 0}, zero_output(*plan->state, *pack->state)};
+  Work work{"cudnnBackendExecute",
+            "kernel",
+            name_of_plan(*plan->state),
+            0,
+            {0, 0, 0},
+            {0, 0, 0},
+            zero_output(*plan->state, *pack->state)};
   return submit_for_library(static_cast<Handle*>(handle)->stream, std::move(work)) ? kSuccess : kExecutionFailed;
 }
 

@@ -126,7 +126,8 @@ cudaError_t cudaDeviceSynchronize() {
   return returned(error);
 }
 
-cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned, unsigned long long, cudaDriverEntryPointQueryResult* status) {
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned, unsigned long long,
+                                             cudaDriverEntryPointQueryResult* status) {
   *function = dlsym(RTLD_DEFAULT, symbol);
   // libtorch requests everything that it might ever call.
   if (*function == nullptr) *function = reinterpret_cast<void*>(&unmodelled_driver_function);

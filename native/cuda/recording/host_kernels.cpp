@@ -68,7 +68,9 @@ std::function<void()> converted_copy(void** parameters) {
   return [=] {
     visit(from, [&](auto source) {
       visit(to, [&](auto target) {
-        for (int i = 0; i < count; ++i) write<decltype(target)>(out + static_cast<size_t>(i) * sizeof target, read<decltype(source)>(in + static_cast<size_t>(i) * sizeof source));
+        for (int i = 0; i < count; ++i)
+          write<decltype(target)>(out + static_cast<size_t>(i) * sizeof target,
+                                  read<decltype(source)>(in + static_cast<size_t>(i) * sizeof source));
       });
     });
   };
@@ -91,7 +93,8 @@ std::function<void()> concatenation(dim3 grid, void** parameters) {
     size_t bytes;
   };
   std::vector<Part> parts;
-  for (unsigned k = 0; k < grid.y; ++k) parts.push_back({out + inputs->offset[k], inputs->input[k], inputs->count[k] * sizeof(int64_t)});
+  for (unsigned k = 0; k < grid.y; ++k)
+    parts.push_back({out + inputs->offset[k], inputs->input[k], inputs->count[k] * sizeof(int64_t)});
   return [parts] {
     for (const Part& part : parts) std::memcpy(part.to, part.from, part.bytes);
   };
@@ -101,7 +104,9 @@ std::function<void()> concatenation(dim3 grid, void** parameters) {
 
 std::function<void()> host_execution(const std::string& name, dim3 grid, void** parameters) {
   if (contains(name, "vectorized_elementwise_kernel<")) return fill_of(name, parameters);
-  if (contains(name, "unrolled_elementwise_kernel<at::native::direct_copy_kernel_cuda") && contains(name, "LoadWithCast<1>")) return converted_copy(parameters);
+  if (contains(name, "unrolled_elementwise_kernel<at::native::direct_copy_kernel_cuda") &&
+      contains(name, "LoadWithCast<1>"))
+    return converted_copy(parameters);
   if (contains(name, "OpaqueType<8u>, unsigned int, 1, 128, 1")) return concatenation(grid, parameters);
   return {};
 }

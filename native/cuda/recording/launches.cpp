@@ -38,7 +38,8 @@ std::unordered_map<const void*, Variable>& variables() {
 
 std::string demangled(const char* mangled) {
   int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(mangled, nullptr, nullptr, &status), &std::free);
+  const std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(mangled, nullptr, nullptr, &status),
+                                                    &std::free);
   return status == 0 ? text.get() : mangled;
 }
 
@@ -48,7 +49,8 @@ const std::string& name_of(const void* function) {
   return kernel.name;
 }
 
-cudaError_t launch(const char* call, const void* function, dim3 grid, dim3 block, void** parameters, cudaStream_t stream) {
+cudaError_t launch(const char* call, const void* function, dim3 grid, dim3 block, void** parameters,
+                   cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
   const std::string& name = name_of(function);
   return submit(stream, Work{call, "kernel", name, 0, grid, block, host_execution(name, grid, parameters)});
@@ -70,8 +72,8 @@ extern "C" {
 
 /// For the plugin's kernels: records the launch, and calls run(parameters) whenever the work is executed. Copies
 /// `parameters`.
-cudaError_t reviewkd_recording_launch(const char* mangled, void* stream, unsigned blocks, unsigned threads, void (*run)(const void*), const void* parameters,
-                                      size_t bytes) {
+cudaError_t reviewkd_recording_launch(const char* mangled, void* stream, unsigned blocks, unsigned threads,
+                                      void (*run)(const void*), const void* parameters, size_t bytes) {
   const RuntimeLock lock(runtime_mutex());
   const std::shared_ptr<void> copy(std::aligned_alloc(64, (bytes + 63) / 64 * 64), &std::free);
   std::memcpy(copy.get(), parameters, bytes);
@@ -88,7 +90,8 @@ void __cudaRegisterFatBinaryEnd(void**) {}
 void __cudaUnregisterFatBinary(void** handle) { delete handle; }
 char __cudaInitModule(void**) { return 1; }
 
-void __cudaRegisterFunction(void**, const char* function, char*, const char* name, int, uint3*, uint3*, dim3*, dim3*, int*) {
+void __cudaRegisterFunction(void**, const char* function, char*, const char* name, int, uint3*, uint3*, dim3*, dim3*,
+                            int*) {
   const RuntimeLock lock(runtime_mutex());
   kernels()[function].mangled = name;
 }
@@ -133,15 +136,18 @@ cudaError_t __cudaGetKernel(cudaKernel_t* kernel, const void* function) {
   return cudaSuccess;
 }
 
-cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** parameters, size_t, cudaStream_t stream) {
+cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** parameters, size_t,
+                               cudaStream_t stream) {
   return launch("cudaLaunchKernel", kernel, grid, block, parameters, stream);
 }
 
-cudaError_t cudaLaunchKernel(const void* function, dim3 grid, dim3 block, void** parameters, size_t, cudaStream_t stream) {
+cudaError_t cudaLaunchKernel(const void* function, dim3 grid, dim3 block, void** parameters, size_t,
+                             cudaStream_t stream) {
   return launch("cudaLaunchKernel", function, grid, block, parameters, stream);
 }
 
-cudaError_t cudaLaunchCooperativeKernel(const void* function, dim3 grid, dim3 block, void** parameters, size_t, cudaStream_t stream) {
+cudaError_t cudaLaunchCooperativeKernel(const void* function, dim3 grid, dim3 block, void** parameters, size_t,
+                                        cudaStream_t stream) {
   return launch("cudaLaunchCooperativeKernel", function, grid, block, parameters, stream);
 }
 
@@ -160,12 +166,14 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
 
 cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) { return cudaSuccess; }
 
-cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, const void*, int threads, size_t, unsigned) {
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, const void*, int threads, size_t,
+                                                                   unsigned) {
   *blocks = threads > 0 ? 2048 / threads : 1;
   return cudaSuccess;
 }
 
-cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void* function, int threads, size_t shared) {
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void* function, int threads,
+                                                          size_t shared) {
   return cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, function, threads, shared, 0);
 }
 

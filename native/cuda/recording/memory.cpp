@@ -26,7 +26,8 @@ size_t& used_of(Place place) { return used[static_cast<int>(place)]; }
 
 /// Zeroed memory that takes no physical pages before it is written to.
 void* allocate(size_t bytes, Place place) {
-  void* memory = mmap(nullptr, std::max<size_t>(bytes, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory = mmap(nullptr, std::max<size_t>(bytes, 1), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
   const auto begin = reinterpret_cast<uintptr_t>(memory);
   regions()[begin] = Region{begin, bytes, place};
@@ -46,19 +47,25 @@ bool release(void* memory, Place place) {
 
 const char* letter(Place place) { return place == Place::kDevice ? "D" : "H"; }
 
-std::string direction(const void* to, const void* from) { return std::string(letter(region_of(from).place)) + "to" + letter(region_of(to).place); }
+std::string direction(const void* to, const void* from) {
+  return std::string(letter(region_of(from).place)) + "to" + letter(region_of(to).place);
+}
 
 cudaError_t copy(const char* call, void* to, const void* from, size_t bytes, cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
   // Memory that is not page-locked must be read or written before the call returns.
   const bool is_pageable = region_of(to).place == Place::kPageable || region_of(from).place == Place::kPageable;
   const std::string name = direction(to, from) + (is_pageable ? " pageable" : "");
-  return submit(stream, Work{call, "copy", name, static_cast<int64_t>(bytes), {0, 0, 0}, {0, 0, 0}, [=] { std::memmove(to, from, bytes); }});
+  return submit(stream, Work{call, "copy", name, static_cast<int64_t>(bytes), {0, 0, 0}, {0, 0, 0}, [=] {
+                               std::memmove(to, from, bytes);
+                             }});
 }
 
 cudaError_t set(const char* call, void* memory, int value, size_t bytes, cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
-  return submit(stream, Work{call, "memset", "memset", static_cast<int64_t>(bytes), {0, 0, 0}, {0, 0, 0}, [=] { std::memset(memory, value, bytes); }});
+  return submit(stream, Work{call, "memset", "memset", static_cast<int64_t>(bytes), {0, 0, 0}, {0, 0, 0}, [=] {
+                               std::memset(memory, value, bytes);
+                             }});
 }
 
 cudaError_t unsafe(const char* call) {
@@ -91,7 +98,11 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
   cudaError_t error = unsafe("cudaMalloc");
   if (error == cudaSuccess && device_memory_used() + bytes > Options::get().memory) error = cudaErrorMemoryAllocation;
   if (error == cudaSuccess && (*memory = allocate(bytes, Place::kDevice)) == nullptr) error = cudaErrorMemoryAllocation;
-  Line("cudaMalloc").text("kind", "memory").number("bytes", static_cast<int64_t>(bytes)).number("used", static_cast<int64_t>(device_memory_used())).error(error);
+  Line("cudaMalloc")
+      .text("kind", "memory")
+      .number("bytes", static_cast<int64_t>(bytes))
+      .number("used", static_cast<int64_t>(device_memory_used()))
+      .error(error);
   return returned(error);
 }
 
@@ -154,16 +165,26 @@ cudaError_t cudaMemcpyPeerAsync(void* to, int, const void* from, int, size_t byt
   return copy("cudaMemcpyPeerAsync", to, from, bytes, stream);
 }
 
-cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width, size_t height, cudaMemcpyKind, cudaStream_t stream) {
+cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
+                              size_t height, cudaMemcpyKind, cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
-  return submit(stream, Work{"cudaMemcpy2DAsync", "copy", direction(to, from), static_cast<int64_t>(width * height), {0, 0, 0}, {0, 0, 0}, [=] {
-    for (size_t row = 0; row < height; ++row) {
-      std::memmove(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, width);
-    }
-  }});
+  return submit(stream, Work{"cudaMemcpy2DAsync",
+                             "copy",
+                             direction(to, from),
+                             static_cast<int64_t>(width * height),
+                             {0, 0, 0},
+                             {0, 0, 0},
+                             [=] {
+                               for (size_t row = 0; row < height; ++row) {
+                                 std::memmove(static_cast<char*>(to) + row * to_pitch,
+                                              static_cast<const char*>(from) + row * from_pitch, width);
+                               }
+                             }});
 }
 
-cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) { return set("cudaMemsetAsync", memory, value, bytes, stream); }
+cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
+  return set("cudaMemsetAsync", memory, value, bytes, stream);
+}
 
 cudaError_t cudaMemset(void* memory, int value, size_t bytes) {
   const RuntimeLock lock(runtime_mutex());

@@ -14,8 +14,8 @@
 #include "cuda/run_warps_on_host.h"
 
 /// Defined in launches.cpp.
-extern "C" cudaError_t reviewkd_recording_launch(const char* mangled, void* stream, unsigned blocks, unsigned threads, void (*run)(const void*), const void* parameters,
-                                                 size_t bytes);
+extern "C" cudaError_t reviewkd_recording_launch(const char* mangled, void* stream, unsigned blocks, unsigned threads,
+                                                 void (*run)(const void*), const void* parameters, size_t bytes);
 
 namespace reviewkd::cuda {
 namespace {
@@ -42,19 +42,24 @@ template <typename Kernel>
 void launch(const Kernel& kernel) {
   const int64_t blocks = kernel.blocks();
   if (blocks == 0) return;
-  const cudaError_t error = reviewkd_recording_launch(typeid(Kernel).name(), current_stream().handle, static_cast<unsigned>(blocks), Kernel::kThreads,
-                                                      &run<Kernel>, &kernel, sizeof kernel);
+  const cudaError_t error =
+      reviewkd_recording_launch(typeid(Kernel).name(), current_stream().handle, static_cast<unsigned>(blocks),
+                                Kernel::kThreads, &run<Kernel>, &kernel, sizeof kernel);
   if (error != cudaSuccess) {
-    throw std::runtime_error(std::string("failed to start a CUDA kernel: ") + cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
+    throw std::runtime_error(std::string("failed to start a CUDA kernel: ") + cudaGetErrorName(error) + ": " +
+                             cudaGetErrorString(error));
   }
 }
 
 template <typename Kernel>
 void launch_warps(const Kernel& kernel) {
   if (kernel.blocks() == 0) return;
-  const cudaError_t error = reviewkd_recording_launch(typeid(Kernel).name(), current_stream().handle, static_cast<unsigned>(kernel.blocks()), Kernel::kWarps * kLanes,
-                                                      [](const void* parameters) { run_warps_on_host(*static_cast<const Kernel*>(parameters)); }, &kernel, sizeof kernel);
-  if (error != cudaSuccess) throw std::runtime_error(std::string("failed to start a CUDA kernel: ") + cudaGetErrorName(error));
+  const cudaError_t error = reviewkd_recording_launch(
+      typeid(Kernel).name(), current_stream().handle, static_cast<unsigned>(kernel.blocks()), Kernel::kWarps * kLanes,
+      [](const void* parameters) { run_warps_on_host(*static_cast<const Kernel*>(parameters)); }, &kernel,
+      sizeof kernel);
+  if (error != cudaSuccess)
+    throw std::runtime_error(std::string("failed to start a CUDA kernel: ") + cudaGetErrorName(error));
 }
 
 template <typename Kernel>

@@ -63,15 +63,18 @@ const Options& Options::get() {
   static const Options options = [] {
     Options result;
     result.file = variable("REVIEWKD_RECORDING_FILE");
-    if (*variable("REVIEWKD_RECORDING_MEMORY") != '\0') result.memory = std::strtoull(variable("REVIEWKD_RECORDING_MEMORY"), nullptr, 10);
-    if (*variable("REVIEWKD_RECORDING_MAX_BLOCKS") != '\0') result.max_blocks = std::strtoull(variable("REVIEWKD_RECORDING_MAX_BLOCKS"), nullptr, 10);
+    if (*variable("REVIEWKD_RECORDING_MEMORY") != '\0')
+      result.memory = std::strtoull(variable("REVIEWKD_RECORDING_MEMORY"), nullptr, 10);
+    if (*variable("REVIEWKD_RECORDING_MAX_BLOCKS") != '\0')
+      result.max_blocks = std::strtoull(variable("REVIEWKD_RECORDING_MAX_BLOCKS"), nullptr, 10);
     return result;
   }();
   return options;
 }
 
 std::recursive_mutex& runtime_mutex() {
-  static std::recursive_mutex& mutex = *new std::recursive_mutex();  // outlives the threads that still run at process exit
+  static std::recursive_mutex& mutex =
+      *new std::recursive_mutex();  // outlives the threads that still run at process exit
   return mutex;
 }
 
@@ -181,7 +184,8 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorStreamCaptureInvalidated: return "operation failed due to a previous error during capture";
     case cudaErrorStreamCaptureUnjoined: return "capture has unjoined work";
     case cudaErrorStreamCaptureIsolation: return "dependency created on uncaptured work in another stream";
-    case cudaErrorStreamCaptureImplicit: return "operation would make the legacy stream depend on a capturing blocking stream";
+    case cudaErrorStreamCaptureImplicit:
+      return "operation would make the legacy stream depend on a capturing blocking stream";
     case cudaErrorCapturedEvent: return "operation not permitted on an event last recorded in a capturing stream";
     default: return cudaGetErrorName(error);
   }

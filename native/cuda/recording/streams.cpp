@@ -31,7 +31,9 @@ cudaError_t submit(cudaStream_t handle, Work work) {
   Line line(work.call);
   line.text("kind", work.kind).text("name", work.name).number("stream", stream.id);
   if (work.bytes > 0) line.number("bytes", work.bytes);
-  if (work.grid.x > 0) line.numbers("grid", {work.grid.x, work.grid.y, work.grid.z}).numbers("block", {work.block.x, work.block.y, work.block.z});
+  if (work.grid.x > 0)
+    line.numbers("grid", {work.grid.x, work.grid.y, work.grid.z})
+        .numbers("block", {work.block.x, work.block.y, work.block.z});
   if (is_capturing) line.number("capture", stream.capture->id);
   line.error(error);
   if (error != cudaSuccess) return returned(error);
@@ -134,7 +136,9 @@ extern "C" {
 
 cudaError_t cudaStreamCreate(cudaStream_t* stream) { return create(stream, cudaStreamDefault, 0); }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) { return create(stream, flags, 0); }
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority) { return create(stream, flags, priority); }
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority) {
+  return create(stream, flags, priority);
+}
 
 cudaError_t cudaStreamDestroy(cudaStream_t handle) {
   const RuntimeLock lock(runtime_mutex());
@@ -195,7 +199,9 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t handle, cudaStream_t stream_han
   return returned(error);
 }
 
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) { return cudaEventRecordWithFlags(event, stream, 0); }
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  return cudaEventRecordWithFlags(event, stream, 0);
+}
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream_handle, cudaEvent_t handle, unsigned) {
   const RuntimeLock lock(runtime_mutex());

@@ -1,6 +1,5 @@
 // Functions of NVIDIA's libraries that are not modelled: they fail, and the recording names them.
 
-
 #include "cuda/recording/recorder.h"
 
 extern "C" {

@@ -100,7 +100,8 @@ class Call {
 
   std::vector<int64_t> lengths(size_t index, std::string_view what) const {
     const Value& list = at(index, what);
-    if ((list.kind != Kind::kTuple && list.kind != Kind::kList) || list.items.size() > kMostDimensions) fail_corrupt(input_, what);
+    if ((list.kind != Kind::kTuple && list.kind != Kind::kList) || list.items.size() > kMostDimensions)
+      fail_corrupt(input_, what);
     std::vector<int64_t> numbers;
     for (const Id item : list.items) numbers.push_back(static_cast<int64_t>(natural(heap_.at(item), what)));
     return numbers;
@@ -200,14 +201,15 @@ class Call {
 }  // namespace
 
 void fail_corrupt(const Input& input, std::string_view expected) {
-  fail(ErrorCode::kFileCorrupt, "invalid pickle in ", input.name(), " at byte ", input.position(), ": expected ", expected,
-       ". The file is damaged; download or save it again.");
+  fail(ErrorCode::kFileCorrupt, "invalid pickle in ", input.name(), " at byte ", input.position(), ": expected ",
+       expected, ". The file is damaged; download or save it again.");
 }
 
 void check_bound(const Input& input, size_t count, size_t most) {
   if (count <= most) return;
   fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(), ": expected at most ", most,
-       " values of a kind, received more. In Python, torch.save(model.state_dict(), \"weights.pt\") writes only the weights.");
+       " values of a kind, received more. In Python, torch.save(model.state_dict(), \"weights.pt\") writes only the "
+       "weights.");
 }
 
 Value resolve(const Input& input, std::string_view module, std::string_view name) {
@@ -215,12 +217,15 @@ Value resolve(const Input& input, std::string_view module, std::string_view name
     if (module == allowed.module && name == allowed.name) return callable_value(allowed.callable);
   }
   if (module == "torch") {
-    if (const auto type = element_type_of_storage(name)) return callable_value(Callable::kStorageTypes, static_cast<int64_t>(*type));
-    if (const auto type = element_type_of_name(name)) return callable_value(Callable::kElementTypes, static_cast<int64_t>(*type));
+    if (const auto type = element_type_of_storage(name))
+      return callable_value(Callable::kStorageTypes, static_cast<int64_t>(*type));
+    if (const auto type = element_type_of_name(name))
+      return callable_value(Callable::kElementTypes, static_cast<int64_t>(*type));
   }
-  fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(), ": expected only tensors, numbers, text, lists and dictionaries, received ",
-       module, ".", name,
-       ", which is neither called nor loaded. In Python, torch.save(model.state_dict(), \"weights.pt\") writes a readable file.");
+  fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(),
+       ": expected only tensors, numbers, text, lists and dictionaries, received ", module, ".", name,
+       ", which is neither called nor loaded. In Python, torch.save(model.state_dict(), \"weights.pt\") writes a "
+       "readable file.");
 }
 
 Value call(const Input& input, Heap& heap, const Value& callable, const Value& arguments) {
@@ -239,7 +244,8 @@ Value call(const Input& input, Heap& heap, const Value& callable, const Value& a
     case Callable::kRebuildFromType: {
       const Value& function = call.at(0, Kind::kCallable, "a function that creates a tensor");
       // Only once, and not by itself: calls do not nest.
-      if (static_cast<Callable>(function.integer) == Callable::kRebuildFromType) fail_corrupt(input, "a function that creates a tensor");
+      if (static_cast<Callable>(function.integer) == Callable::kRebuildFromType)
+        fail_corrupt(input, "a function that creates a tensor");
       return pickle::call(input, heap, function, call.at(2, Kind::kTuple, "arguments for a tensor"));
     }
     case Callable::kHarmless: {
@@ -254,8 +260,10 @@ Value call(const Input& input, Heap& heap, const Value& callable, const Value& a
 Value persistent(const Input& input, Heap& heap, const Value& id) {
   const Call call(input, heap, id);
   if (call.at(0, Kind::kText, "a kind of storage").text != "storage") {
-    fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(), ": expected only storages, received \"", call.at(0, "").text,
-         "\", part of a whole module. In Python, torch.save(model.state_dict(), \"weights.pt\") writes a readable file.");
+    fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(), ": expected only storages, received \"",
+         call.at(0, "").text,
+         "\", part of a whole module. In Python, torch.save(model.state_dict(), \"weights.pt\") writes a readable "
+         "file.");
   }
   const Value& storage_type = call.at(1, Kind::kCallable, "a type of storage");
   const bool untyped = static_cast<Callable>(storage_type.integer) == Callable::kUntypedStorage;

@@ -24,8 +24,8 @@ std::string_view Input::take(uint64_t bytes) {
       fail(ErrorCode::kFileUnsupported, "invalid pickle in ", name(), ": expected at most ", kLargestPickle,
            " bytes, received more. In Python, torch.save(model.state_dict(), \"weights.pt\") writes only the weights.");
     }
-    fail(ErrorCode::kFileCorrupt, "invalid pickle in ", name(), " at byte ", position(), ": expected ", bytes, " more bytes, received ",
-         size_ - next_, ". The file is damaged or truncated; download or save it again.");
+    fail(ErrorCode::kFileCorrupt, "invalid pickle in ", name(), " at byte ", position(), ": expected ", bytes,
+         " more bytes, received ", size_ - next_, ". The file is damaged or truncated; download or save it again.");
   }
   fill(next_ + bytes);
   const std::string_view taken(buffer_.get() + next_, bytes);
@@ -39,7 +39,8 @@ std::string_view Input::line() {
   const std::string_view ahead(buffer_.get() + next_, most);
   const size_t end = ahead.find('\n');
   if (end == std::string_view::npos) {
-    fail(ErrorCode::kFileCorrupt, "invalid pickle in ", name(), " at byte ", position(), ": expected a line, received no line feed. The file is damaged; download or save it again.");
+    fail(ErrorCode::kFileCorrupt, "invalid pickle in ", name(), " at byte ", position(),
+         ": expected a line, received no line feed. The file is damaged; download or save it again.");
   }
   next_ += end + 1;
   return ahead.substr(0, end);

@@ -2,9 +2,9 @@
 
 #include <bit>
 
+#include "core/base/error.h"
 #include "formats/little_endian.h"
 #include "formats/pickle/pickle_calls.h"
-#include "core/base/error.h"
 
 namespace reviewkd::pickle {
 namespace {
@@ -14,12 +14,52 @@ constexpr size_t kDeepestNesting = 100;
 
 /// From the pickletools of Python 3.
 enum Opcode : uint8_t {
-  kMark = '(', kStop = '.', kPop = '0', kPopMark = '1', kBinFloat = 'G', kBinInt = 'J', kBinInt1 = 'K', kBinInt2 = 'M', kNone = 'N',
-  kBinPersId = 'Q', kReduce = 'R', kBinString = 'T', kShortBinString = 'U', kBinUnicode = 'X', kAppend = 'a', kBuild = 'b', kGlobal = 'c',
-  kDict = 'd', kEmptyDict = '}', kAppends = 'e', kBinGet = 'h', kLongBinGet = 'j', kList = 'l', kEmptyList = ']', kBinPut = 'q',
-  kLongBinPut = 'r', kSetItem = 's', kTuple = 't', kEmptyTuple = ')', kSetItems = 'u', kBinBytes = 'B', kShortBinBytes = 'C',
-  kProto = 0x80, kNewObj = 0x81, kTuple1 = 0x85, kTuple2 = 0x86, kTuple3 = 0x87, kNewTrue = 0x88, kNewFalse = 0x89, kLong1 = 0x8A,
-  kShortBinUnicode = 0x8C, kEmptySet = 0x8F, kAddItems = 0x90, kStackGlobal = 0x93, kMemoize = 0x94, kFrame = 0x95,
+  kMark = '(',
+  kStop = '.',
+  kPop = '0',
+  kPopMark = '1',
+  kBinFloat = 'G',
+  kBinInt = 'J',
+  kBinInt1 = 'K',
+  kBinInt2 = 'M',
+  kNone = 'N',
+  kBinPersId = 'Q',
+  kReduce = 'R',
+  kBinString = 'T',
+  kShortBinString = 'U',
+  kBinUnicode = 'X',
+  kAppend = 'a',
+  kBuild = 'b',
+  kGlobal = 'c',
+  kDict = 'd',
+  kEmptyDict = '}',
+  kAppends = 'e',
+  kBinGet = 'h',
+  kLongBinGet = 'j',
+  kList = 'l',
+  kEmptyList = ']',
+  kBinPut = 'q',
+  kLongBinPut = 'r',
+  kSetItem = 's',
+  kTuple = 't',
+  kEmptyTuple = ')',
+  kSetItems = 'u',
+  kBinBytes = 'B',
+  kShortBinBytes = 'C',
+  kProto = 0x80,
+  kNewObj = 0x81,
+  kTuple1 = 0x85,
+  kTuple2 = 0x86,
+  kTuple3 = 0x87,
+  kNewTrue = 0x88,
+  kNewFalse = 0x89,
+  kLong1 = 0x8A,
+  kShortBinUnicode = 0x8C,
+  kEmptySet = 0x8F,
+  kAddItems = 0x90,
+  kStackGlobal = 0x93,
+  kMemoize = 0x94,
+  kFrame = 0x95,
 };
 constexpr uint8_t kNewestProtocol = 5;
 
@@ -38,14 +78,17 @@ class Machine {
  private:
   void step(Opcode opcode) {
     switch (opcode) {
-      case kProto: if (input_.byte() > kNewestProtocol) fail_corrupt(input_, "a known protocol"); return;
+      case kProto:
+        if (input_.byte() > kNewestProtocol) fail_corrupt(input_, "a known protocol");
+        return;
       case kFrame: input_.take(8); return;
       case kMark: marks_.push_back(stack_.size()); return bound(marks_.size(), kDeepestStack);
       case kPop: pop(); return;
       case kPopMark: pop_to_mark(); return;
 
       case kNone: return push({});
-      case kNewTrue: case kNewFalse: return push_integer(Kind::kBool, opcode == kNewTrue);
+      case kNewTrue:
+      case kNewFalse: return push_integer(Kind::kBool, opcode == kNewTrue);
       case kBinInt: return push_integer(Kind::kInteger, static_cast<int32_t>(number<4>()));
       case kBinInt1: return push_integer(Kind::kInteger, input_.byte());
       case kBinInt2: return push_integer(Kind::kInteger, static_cast<int64_t>(number<2>()));
@@ -54,7 +97,8 @@ class Machine {
       case kBinUnicode: return push_text(Kind::kText, input_.take(number<4>()));
       // The form of Python 2 strings, including parameter names.
       case kBinString: return push_text(Kind::kText, input_.take(number<4>()));
-      case kShortBinString: case kShortBinUnicode: return push_text(Kind::kText, input_.take(input_.byte()));
+      case kShortBinString:
+      case kShortBinUnicode: return push_text(Kind::kText, input_.take(input_.byte()));
       case kBinBytes: return push_text(Kind::kBytes, input_.take(number<4>()));
       case kShortBinBytes: return push_text(Kind::kBytes, input_.take(input_.byte()));
 
@@ -63,12 +107,14 @@ class Machine {
       case kTuple2: return push_container(Kind::kTuple, 2);
       case kTuple3: return push_container(Kind::kTuple, 3);
       case kTuple: return push_container(Kind::kTuple, above_mark());
-      case kEmptyList: case kEmptySet: return push_container(Kind::kList, 0);
+      case kEmptyList:
+      case kEmptySet: return push_container(Kind::kList, 0);
       case kList: return push_container(Kind::kList, above_mark());
       case kEmptyDict: return push_container(Kind::kDict, 0);
       case kDict: return push_container(Kind::kDict, above_mark());
       case kAppend: return extend(Kind::kList, 1);
-      case kAppends: case kAddItems: return extend(Kind::kList, above_mark());
+      case kAppends:
+      case kAddItems: return extend(Kind::kList, above_mark());
       case kSetItem: return extend(Kind::kDict, 2);
       case kSetItems: return extend(Kind::kDict, above_mark());
 
@@ -86,7 +132,8 @@ class Machine {
         const std::string_view name = popped(Kind::kText, "a name").text;
         return push(resolve(input_, popped(Kind::kText, "a module").text, name));
       }
-      case kReduce: case kNewObj: {
+      case kReduce:
+      case kNewObj: {
         const Value& arguments = popped(Kind::kTuple, "a tuple of arguments");
         const Value& callable = popped(Kind::kCallable, "a callable");
         return push(call(input_, heap_, callable, arguments));
@@ -94,8 +141,9 @@ class Machine {
       case kBinPersId: return push(persistent(input_, heap_, popped(Kind::kTuple, "a tuple for a persistent id")));
       case kBuild: return build();
       default:
-        fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input_.name(), " at byte ", input_.position() - 1, ": expected an opcode of weight files, received ",
-             static_cast<int>(opcode), ". In Python, torch.save(model.state_dict(), \"weights.pt\") writes a readable file.");
+        fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input_.name(), " at byte ", input_.position() - 1,
+             ": expected an opcode of weight files, received ", static_cast<int>(opcode),
+             ". In Python, torch.save(model.state_dict(), \"weights.pt\") writes a readable file.");
     }
   }
 
@@ -195,7 +243,8 @@ class Machine {
     if (kind == Kind::kDict && count % 2 != 0) fail_corrupt(input_, "a value for each key");
     if (stack_.size() - floor() < count + 1) fail_corrupt(input_, "a container on the stack");
     Value& container = heap_.values[stack_[stack_.size() - count - 1]];
-    if (container.kind != kind) fail_corrupt(input_, kind == Kind::kDict ? "a dictionary to add to" : "a list to add to");
+    if (container.kind != kind)
+      fail_corrupt(input_, kind == Kind::kDict ? "a dictionary to add to" : "a list to add to");
     move_items(count, container.items);
   }
 
@@ -243,12 +292,13 @@ void check_nesting(const Input& input, const Heap& heap, Id root) {
   std::vector<Frame> path;
   const auto enter = [&](Id id) {
     if (states[id] == State::kOpen) {
-      fail(ErrorCode::kFileCorrupt, "invalid pickle in ", input.name(), ": expected values without cycles, received one that contains itself.");
+      fail(ErrorCode::kFileCorrupt, "invalid pickle in ", input.name(),
+           ": expected values without cycles, received one that contains itself.");
     }
     if (states[id] == State::kDone) return;
     if (path.size() >= kDeepestNesting) {
-      fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(), ": expected values nested at most ", kDeepestNesting,
-           " levels, received more.");
+      fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(), ": expected values nested at most ",
+           kDeepestNesting, " levels, received more.");
     }
     states[id] = State::kOpen;
     path.push_back({id, 0});

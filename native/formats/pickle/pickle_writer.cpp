@@ -8,7 +8,10 @@ namespace {
 /// Emits opcodes; pickle_machine.cpp explains them.
 class Writer {
  public:
-  void ordered_dict() { global("collections", "OrderedDict"); text_ += ")R"; }
+  void ordered_dict() {
+    global("collections", "OrderedDict");
+    text_ += ")R";
+  }
   void mark() { text_ += '('; }
   void opcodes(std::string_view codes) { text_ += codes; }
 

@@ -1,10 +1,10 @@
 #include <string_view>
 
+#include "core/base/error.h"
 #include "formats/little_endian.h"
 #include "formats/pickle/pickle_calls.h"
 #include "formats/pickle/pickle_machine.h"
 #include "formats/pytorch/pytorch_file.h"
-#include "core/base/error.h"
 
 namespace reviewkd {
 namespace {
@@ -32,7 +32,8 @@ class LegacyReader {
  private:
   template <typename... Parts>
   [[noreturn]] void corrupt(const Parts&... expected) const {
-    fail(ErrorCode::kFileCorrupt, "invalid PyTorch file ", source_.name(), ": expected ", expected..., ". The file is damaged or truncated; download or save it again.");
+    fail(ErrorCode::kFileCorrupt, "invalid PyTorch file ", source_.name(), ": expected ", expected...,
+         ". The file is damaged or truncated; download or save it again.");
   }
 
   pickle::Id next() { return pickle::read(*file_.input, file_.heap); }
@@ -41,7 +42,8 @@ class LegacyReader {
     const pickle::Value magic = file_.heap.at(next());
     if (magic.kind != pickle::Kind::kBigInteger || magic.text != kMagic) {
       fail(ErrorCode::kFileUnsupported, "invalid PyTorch file ", source_.name(),
-           ": expected a file of torch.save, received another pickle. In Python, torch.save(model.state_dict(), \"weights.pt\") writes one.");
+           ": expected a file of torch.save, received another pickle. In Python, torch.save(model.state_dict(), "
+           "\"weights.pt\") writes one.");
     }
     const pickle::Value version = file_.heap.at(next());
     if (version.kind != pickle::Kind::kInteger || version.integer != kProtocolVersion) {
@@ -51,7 +53,8 @@ class LegacyReader {
     const pickle::Value* little = pickle::find(file_.heap, system, "little_endian");
     if (little == nullptr || little->kind != pickle::Kind::kBool) corrupt("a description of the writing system");
     if (little->integer == 0) {
-      fail(ErrorCode::kFileUnsupported, "invalid byte order of ", source_.name(), ": expected little-endian, received big-endian. Save the file on a little-endian system.");
+      fail(ErrorCode::kFileUnsupported, "invalid byte order of ", source_.name(),
+           ": expected little-endian, received big-endian. Save the file on a little-endian system.");
     }
   }
 
@@ -64,13 +67,15 @@ class LegacyReader {
     uint64_t position = file_.input->position();
     for (const pickle::Id id : keys.items) {
       const pickle::Value& key = file_.heap.at(id);
-      const auto found = key.kind == pickle::Kind::kText ? file_.heap.storage_of_key.find(key.text) : file_.heap.storage_of_key.end();
+      const auto found =
+          key.kind == pickle::Kind::kText ? file_.heap.storage_of_key.find(key.text) : file_.heap.storage_of_key.end();
       if (found == file_.heap.storage_of_key.end() || placed[found->second]) corrupt("each storage once");
       const pickle::Storage& storage = storages[found->second];
       uint8_t count[kCountBytes];
       source_.read(position, count, kCountBytes);
       position += kCountBytes;
-      if (little_endian<8>(count) != storage.bytes / bytes_of(storage.type) || !source_.holds(position, storage.bytes)) {
+      if (little_endian<8>(count) != storage.bytes / bytes_of(storage.type) ||
+          !source_.holds(position, storage.bytes)) {
         corrupt("the ", storage.bytes, " bytes of storage ", storage.key);
       }
       file_.storages[found->second] = {position, storage.bytes};

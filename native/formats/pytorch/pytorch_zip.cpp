@@ -2,10 +2,10 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "core/base/error.h"
 #include "formats/pickle/pickle_machine.h"
 #include "formats/pytorch/pytorch_file.h"
 #include "formats/pytorch/zip_archive.h"
-#include "core/base/error.h"
 
 namespace reviewkd {
 namespace {
@@ -16,16 +16,19 @@ constexpr std::string_view kPickle = "data.pkl";
 std::string folder_of(const std::vector<ZipRecord>& records, const ByteSource& source) {
   for (const auto& record : records) {
     const size_t slash = record.name.find('/');
-    if (slash != std::string::npos && std::string_view(record.name).substr(slash + 1) == kPickle) return record.name.substr(0, slash + 1);
+    if (slash != std::string::npos && std::string_view(record.name).substr(slash + 1) == kPickle)
+      return record.name.substr(0, slash + 1);
   }
-  fail(ErrorCode::kFileUnsupported, "invalid archive ", source.name(), ": expected one with ", kPickle, ", received another. Save the weights with torch.save.");
+  fail(ErrorCode::kFileUnsupported, "invalid archive ", source.name(), ": expected one with ", kPickle,
+       ", received another. Save the weights with torch.save.");
 }
 
 void require_little_endian(const ByteSource& source, const ZipRecord& record) {
   std::string order(std::min<uint64_t>(record.bytes, 16), '\0');
   source.read(record.begin, order.data(), order.size());
   if (order != "little") {
-    fail(ErrorCode::kFileUnsupported, "invalid byte order of ", source.name(), ": expected little-endian, received ", order, "-endian. Save the file on a little-endian system.");
+    fail(ErrorCode::kFileUnsupported, "invalid byte order of ", source.name(), ": expected little-endian, received ",
+         order, "-endian. Save the file on a little-endian system.");
   }
 }
 
@@ -48,12 +51,13 @@ PyTorchFile read_pytorch_zip(const ByteSource& source) {
   for (const auto& storage : file.heap.storages) {
     const auto found = by_name.find(folder + "data/" + std::string(storage.key));
     if (found == by_name.end()) {
-      fail(ErrorCode::kFileCorrupt, "no record data/", storage.key, " in ", source.name(), ". The file is damaged; download or save it again.");
+      fail(ErrorCode::kFileCorrupt, "no record data/", storage.key, " in ", source.name(),
+           ". The file is damaged; download or save it again.");
     }
     const ZipRecord& content = *found->second;
     if (content.bytes < storage.bytes) {
-      fail(ErrorCode::kFileCorrupt, "invalid record data/", storage.key, " in ", source.name(), ": expected ", storage.bytes, " bytes, received ",
-           content.bytes, ". The file is damaged; download or save it again.");
+      fail(ErrorCode::kFileCorrupt, "invalid record data/", storage.key, " in ", source.name(), ": expected ",
+           storage.bytes, " bytes, received ", content.bytes, ". The file is damaged; download or save it again.");
     }
     // The checksum covers the whole record, which is read later.
     file.storages.push_back({content.begin, content.bytes, content.crc32});

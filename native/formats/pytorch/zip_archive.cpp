@@ -6,8 +6,8 @@
 #include <set>
 #include <string_view>
 
-#include "formats/little_endian.h"
 #include "core/base/error.h"
+#include "formats/little_endian.h"
 
 namespace reviewkd {
 namespace {
@@ -61,7 +61,8 @@ class DirectoryReader {
       const Entry entry = next(rest);
       if (!names.insert(entry.name).second) corrupt("unique records, received ", entry.name, " twice");
       const uint64_t begin = content_of(entry);
-      if (begin > directory.begin || entry.bytes > directory.begin - begin) corrupt("the record ", entry.name, " before the directory");
+      if (begin > directory.begin || entry.bytes > directory.begin - begin)
+        corrupt("the record ", entry.name, " before the directory");
       records.push_back({std::string(entry.name), begin, entry.bytes, entry.crc32});
       extents.emplace_back(entry.header, begin + entry.bytes);
     }
@@ -73,7 +74,8 @@ class DirectoryReader {
  private:
   template <typename... Parts>
   [[noreturn]] void corrupt(const Parts&... expected) const {
-    fail(ErrorCode::kFileCorrupt, "invalid archive ", source_.name(), ": expected ", expected..., ". The file is damaged or truncated; download or save it again.");
+    fail(ErrorCode::kFileCorrupt, "invalid archive ", source_.name(), ": expected ", expected...,
+         ". The file is damaged or truncated; download or save it again.");
   }
 
   template <typename... Parts>
@@ -90,13 +92,15 @@ class DirectoryReader {
     source_.read(source_.size() - bytes, tail.data(), bytes);
     for (size_t at = bytes - kEndBytes + 1; at-- > 0;) {
       const char* end = tail.data() + at;
-      if (std::memcmp(end, kEnd.data(), kEnd.size()) != 0 || at + kEndBytes + little_endian<2>(end + 20) != bytes) continue;
+      if (std::memcmp(end, kEnd.data(), kEnd.size()) != 0 || at + kEndBytes + little_endian<2>(end + 20) != bytes)
+        continue;
       const uint64_t position = source_.size() - bytes + at;
       const auto zip64 = find_zip64(position);
-      const Directory directory = zip64.value_or(
-          Directory{little_endian<2>(end + 10), little_endian<4>(end + 16), little_endian<4>(end + 12)});
+      const Directory directory =
+          zip64.value_or(Directory{little_endian<2>(end + 10), little_endian<4>(end + 16), little_endian<4>(end + 12)});
       if (!zip64 && (little_endian<2>(end + 4) != 0 || little_endian<2>(end + 6) != 0)) unsupported("one disk");
-      if (directory.begin > position || directory.bytes > position - directory.begin) corrupt("a directory within the file");
+      if (directory.begin > position || directory.bytes > position - directory.begin)
+        corrupt("a directory within the file");
       if (directory.bytes > kLargestDirectory || directory.records > kMostRecords) {
         unsupported("at most ", kMostRecords, " records with a directory of ", kLargestDirectory, " bytes");
       }
@@ -121,7 +125,8 @@ class DirectoryReader {
   }
 
   Entry next(std::string_view& rest) {
-    if (rest.size() < kEntryBytes || rest.substr(0, kDirectoryEntry.size()) != kDirectoryEntry) corrupt("a whole directory");
+    if (rest.size() < kEntryBytes || rest.substr(0, kDirectoryEntry.size()) != kDirectoryEntry)
+      corrupt("a whole directory");
     const char* fixed = rest.data();
     const uint64_t name = little_endian<2>(fixed + 28);
     const uint64_t extra = little_endian<2>(fixed + 30);
@@ -164,7 +169,8 @@ class DirectoryReader {
     }
     std::string name(little_endian<2>(header + 26), '\0');
     source_.read(entry.header + kLocalHeaderBytes, name.data(), name.size());
-    if (name != entry.name || little_endian<2>(header + 8) != 0) corrupt("the record ", entry.name, " to match the directory");
+    if (name != entry.name || little_endian<2>(header + 8) != 0)
+      corrupt("the record ", entry.name, " to match the directory");
     return entry.header + kLocalHeaderBytes + name.size() + little_endian<2>(header + 28);
   }
 

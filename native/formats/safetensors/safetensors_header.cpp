@@ -7,8 +7,8 @@
 #include <optional>
 #include <set>
 
-#include "formats/utf8.h"
 #include "core/base/error.h"
+#include "formats/utf8.h"
 
 namespace reviewkd {
 namespace {
@@ -39,8 +39,8 @@ class HeaderReader {
   }
 
   [[noreturn]] void corrupt(const std::string& expected) const {
-    fail(ErrorCode::kFileCorrupt, "invalid header of ", path_, " at byte ", position_, " of the header: expected ", expected,
-         ". The file is damaged or not a safetensors file.");
+    fail(ErrorCode::kFileCorrupt, "invalid header of ", path_, " at byte ", position_, " of the header: expected ",
+         expected, ". The file is damaged or not a safetensors file.");
   }
 
  private:
@@ -53,7 +53,8 @@ class HeaderReader {
         entry.type = type(name);
       } else if (key == "shape") {
         for (uint64_t length : numbers(kMaxDimensions)) {
-          if (length > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) corrupt("a shape that fits into memory");
+          if (length > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+            corrupt("a shape that fits into memory");
           entry.shape.push_back(static_cast<int64_t>(length));
         }
       } else if (key == "data_offsets") {
@@ -83,7 +84,8 @@ class HeaderReader {
     do {
       const std::string key = string();
       if (++members_ > kMostMembers) {
-        fail(ErrorCode::kFileUnsupported, "invalid header of ", path_, ": expected at most ", kMostMembers, " names, received more.");
+        fail(ErrorCode::kFileUnsupported, "invalid header of ", path_, ": expected at most ", kMostMembers,
+             " names, received more.");
       }
       expect(':');
       visit(key);
@@ -138,7 +140,9 @@ class HeaderReader {
   void append_escape(std::string& value) {
     if (position_ >= text_.size()) corrupt("a character after a backslash");
     switch (const char c = text_[position_++]) {
-      case '"': case '\\': case '/': value += c; return;
+      case '"':
+      case '\\':
+      case '/': value += c; return;
       case 'b': value += '\b'; return;
       case 'f': value += '\f'; return;
       case 'n': value += '\n'; return;
@@ -153,8 +157,10 @@ class HeaderReader {
     uint32_t value = 0;
     for (int i = 0; i < 4; ++i) {
       const char c = position_ < text_.size() ? text_[position_++] : '\0';
-      const uint32_t digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                           : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 16;
+      const uint32_t digit = c >= '0' && c <= '9'   ? c - '0'
+                             : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                             : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                    : 16;
       if (digit == 16) corrupt("four hexadecimal digits after \\u");
       value = value * 16 + digit;
     }
@@ -165,7 +171,8 @@ class HeaderReader {
     const uint32_t first = hex4();
     if (first >= 0xDC00 && first < 0xE000) corrupt("a high surrogate before a low one");
     if (first < 0xD800 || first >= 0xDC00) return first;
-    if (position_ + 1 >= text_.size() || text_[position_] != '\\' || text_[position_ + 1] != 'u') corrupt("a low surrogate");
+    if (position_ + 1 >= text_.size() || text_[position_] != '\\' || text_[position_ + 1] != 'u')
+      corrupt("a low surrogate");
     position_ += 2;
     const uint32_t second = hex4();
     if (second < 0xDC00 || second >= 0xE000) corrupt("a low surrogate");
@@ -192,7 +199,8 @@ class HeaderReader {
   }
 
   void skip_space() {
-    while (position_ < text_.size() && (text_[position_] == ' ' || text_[position_] == '\n' || text_[position_] == '\r' || text_[position_] == '\t')) {
+    while (position_ < text_.size() && (text_[position_] == ' ' || text_[position_] == '\n' ||
+                                        text_[position_] == '\r' || text_[position_] == '\t')) {
       ++position_;
     }
   }
@@ -238,7 +246,8 @@ SafetensorsHeader parse_safetensors_header(const std::string& text, uint64_t dat
       reader.corrupt("contiguous tensors within the file, received other offsets for \"" + entry.name + "\"");
     }
     if (bytes_of(entry) != entry.end - entry.begin) {
-      reader.corrupt("the number of bytes of type and shape, received " + std::to_string(entry.end - entry.begin) + " for \"" + entry.name + "\"");
+      reader.corrupt("the number of bytes of type and shape, received " + std::to_string(entry.end - entry.begin) +
+                     " for \"" + entry.name + "\"");
     }
     expected = entry.end;
   }

@@ -8,7 +8,8 @@ namespace reviewkd::tests::error {
 namespace {
 
 TEST(Errors, CarryTheirCodeAndAMessageOfSeveralParts) {
-  const Error error = error_of([] { fail(ErrorCode::kShapeMismatch, "invalid shape: expected ", 3, " lengths, received ", 2.5, "."); });
+  const Error error =
+      error_of([] { fail(ErrorCode::kShapeMismatch, "invalid shape: expected ", 3, " lengths, received ", 2.5, "."); });
   EXPECT_EQ(error.code(), ErrorCode::kShapeMismatch);
   EXPECT_STREQ(to_string(error.code()), "SHAPE_MISMATCH");
   EXPECT_STREQ(error.what(), "invalid shape: expected 3 lengths, received 2.5.");

@@ -71,14 +71,16 @@ TEST(RandomStream, DrawsUniformNumbersInTheirInterval) {
 }
 
 TEST(RandomKey, DependsOnEveryPartAndTheirOrder) {
-  const std::set<uint64_t> keys = {key_of({}), key_of({0}), key_of({1}), key_of({0, 0}), key_of({0, 1}), key_of({1, 0}), key_of({1, 0, 0})};
+  const std::set<uint64_t> keys = {key_of({}),     key_of({0}),    key_of({1}),      key_of({0, 0}),
+                                   key_of({0, 1}), key_of({1, 0}), key_of({1, 0, 0})};
   EXPECT_EQ(keys.size(), 7u);
   EXPECT_EQ(key_of({3, 4}), key_of({3, 4}));
 }
 
 TEST(RandomKey, ChangesHalfOfItsBitsWithOneBitOfAPart) {
   double changed = 0;
-  for (int bit = 0; bit < 64; ++bit) changed += __builtin_popcountll(key_of({5, 9}) ^ key_of({5, 9 ^ (uint64_t{1} << bit)}));
+  for (int bit = 0; bit < 64; ++bit)
+    changed += __builtin_popcountll(key_of({5, 9}) ^ key_of({5, 9 ^ (uint64_t{1} << bit)}));
   EXPECT_NEAR(changed / 64, 32, 2.5);
 }
 

@@ -1,4 +1,5 @@
-// The device's kernels on the host, compared with the same formulas in double; those that no suite of the addon reaches by itself.
+// The device's kernels on the host, compared with the same formulas in double; those that no suite of the addon reaches
+// by itself.
 
 #include <gtest/gtest.h>
 
@@ -45,7 +46,9 @@ using cuda::Bfloat16;
 using cuda::from_float;
 using cuda::to_float;
 
-bool near(double value, double wanted, double bound) { return std::abs(value - wanted) <= bound * std::max(1.0, std::abs(wanted)); }
+bool near(double value, double wanted, double bound) {
+  return std::abs(value - wanted) <= bound * std::max(1.0, std::abs(wanted));
+}
 
 /// Values between -2 and 2 with a long period.
 float noise(int i) { return static_cast<float>((static_cast<uint32_t>(i) * 2654435761u >> 8) % 4001) / 1000.0f - 2.0f; }
@@ -83,7 +86,9 @@ void cross_entropy_is_that_of_doubles(int64_t rows, int64_t classes) {
   kernels.cross_entropy(call);
   double wanted_loss = 0, wanted_correct = 0, worst = 0;
   for (int64_t row = 0; row < rows; ++row) {
-    const auto logit = [&](int64_t c) { return static_cast<double>(to_float(logits[static_cast<size_t>(row * classes + c)])); };
+    const auto logit = [&](int64_t c) {
+      return static_cast<double>(to_float(logits[static_cast<size_t>(row * classes + c)]));
+    };
     double sum = 0;
     int64_t best = 0;
     for (int64_t c = 0; c < classes; ++c) {
@@ -105,9 +110,14 @@ void cross_entropy_is_that_of_doubles(int64_t rows, int64_t classes) {
 
   const float factor = 0.25f;
   std::vector<T> scaled(logits.size());
-  kernels.scaled_copy({.type = type_of<T>, .count = rows * classes, .values = gradient.data(), .factor = &factor, .out = scaled.data()});
+  kernels.scaled_copy({.type = type_of<T>,
+                       .count = rows * classes,
+                       .values = gradient.data(),
+                       .factor = &factor,
+                       .out = scaled.data()});
   bool equal = true;
-  for (size_t i = 0; i < scaled.size(); ++i) equal &= to_float(scaled[i]) == to_float(from_float<T>(gradient[i] * factor));
+  for (size_t i = 0; i < scaled.size(); ++i)
+    equal &= to_float(scaled[i]) == to_float(from_float<T>(gradient[i] * factor));
   EXPECT_TRUE(equal) << "a scaled copy";
 }
 
@@ -115,7 +125,8 @@ TEST(DeviceReports, GiveNoLossForALogitThatIsNan) {
   std::vector<float> logits = {1, std::numeric_limits<float>::quiet_NaN(), 0}, gradient(3), scratch(2);
   const int64_t label = 0;
   float loss = 0, correct = 0;
-  kernels.cross_entropy({ops::ValueType::kFloat, 1, 3, logits.data(), &label, gradient.data(), scratch.data(), &loss, &correct});
+  kernels.cross_entropy(
+      {ops::ValueType::kFloat, 1, 3, logits.data(), &label, gradient.data(), scratch.data(), &loss, &correct});
   EXPECT_TRUE(std::isnan(loss)) << "a loss without a value";
 }
 
@@ -139,7 +150,8 @@ TEST(DeviceReports, SumScalarsWithTheirWeights) {
   back.gradient = &upstream;
   back.out = gradient;
   kernels.scalar_sum_gradient(back);
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(gradient[i] == static_cast<float>(2.0 * call.weights[i])) << "the gradient of a weighted sum";
+  for (int i = 0; i < 3; ++i)
+    EXPECT_TRUE(gradient[i] == static_cast<float>(2.0 * call.weights[i])) << "the gradient of a weighted sum";
 }
 
 /// Two values, of which the first is a float and the second a double.
@@ -189,7 +201,8 @@ TEST(DeviceReports, SumUpAndStopAtTheFirstBadStep) {
   report.second = std::numeric_limits<double>::infinity();
   report.take(1, 8, true, true);
   EXPECT_TRUE(report.finite == 0) << "a step whose loss is not finite";
-  EXPECT_TRUE(report.first_bad[4] == 1 && std::isinf(report.first_bad[3]) && report.first_bad[2] == 4) << "what the first such step gave";
+  EXPECT_TRUE(report.first_bad[4] == 1 && std::isinf(report.first_bad[3]) && report.first_bad[2] == 4)
+      << "what the first such step gave";
   report.step = 2;
   report.second = 1;
   report.first = 7;
@@ -230,16 +243,24 @@ void the_optimizer_steps(bool nesterov) {
     tensor.buffer = tensor.old_buffer = noises<float>(count, 1001 + static_cast<int>(i));
     tensor.gradient = noises<Gradient>(count, 2001 + static_cast<int>(i));
     tensor.copy.resize(count);
-    call.push_back({.parameter = tensor.parameter.data(), .gradient = tensor.gradient.data(), .momentum_buffer = tensor.buffer.data(),
-                    .bfloat16_copy = i % 2 == 0 ? tensor.copy.data() : nullptr, .count = static_cast<int64_t>(count), .rate_scale = i % 3 == 0 ? 2.0f : 1.0f,
-                    .decay = 5e-4f, .gradient_type = type_of<Gradient>});
+    call.push_back({.parameter = tensor.parameter.data(),
+                    .gradient = tensor.gradient.data(),
+                    .momentum_buffer = tensor.buffer.data(),
+                    .bfloat16_copy = i % 2 == 0 ? tensor.copy.data() : nullptr,
+                    .count = static_cast<int64_t>(count),
+                    .rate_scale = i % 3 == 0 ? 2.0f : 1.0f,
+                    .decay = 5e-4f,
+                    .gradient_type = type_of<Gradient>});
   }
   const float rates[3] = {1e9f, 0.1f, 1e9f};
   const int64_t position = 1;
   float finite = 0;
-  const auto step = [&] { kernels.sgd({call.data(), static_cast<int64_t>(call.size()), rates, &position, &finite, 0.9f, nesterov}); };
+  const auto step = [&] {
+    kernels.sgd({call.data(), static_cast<int64_t>(call.size()), rates, &position, &finite, 0.9f, nesterov});
+  };
   step();
-  EXPECT_TRUE(tensors[3].parameter == tensors[3].old_parameter && tensors[3].buffer == tensors[3].old_buffer) << "parameters behind a loss that is not finite";
+  EXPECT_TRUE(tensors[3].parameter == tensors[3].old_parameter && tensors[3].buffer == tensors[3].old_buffer)
+      << "parameters behind a loss that is not finite";
   finite = 1;
   step();
   double worst = 0;
@@ -247,10 +268,13 @@ void the_optimizer_steps(bool nesterov) {
   for (size_t i = 0; i < kTensors; ++i) {
     const Tensor& tensor = tensors[i];
     for (size_t k = 0; k < tensor.parameter.size(); ++k) {
-      const double g = static_cast<double>(to_float(tensor.gradient[k])) + 5e-4 * static_cast<double>(tensor.old_parameter[k]);
+      const double g =
+          static_cast<double>(to_float(tensor.gradient[k])) + 5e-4 * static_cast<double>(tensor.old_parameter[k]);
       const double buffer = 0.9 * static_cast<double>(tensor.old_buffer[k]) + g;
-      const double wanted = static_cast<double>(tensor.old_parameter[k]) - 0.1 * (i % 3 == 0 ? 2 : 1) * (nesterov ? g + 0.9 * buffer : buffer);
-      worst = std::max({worst, std::abs(static_cast<double>(tensor.parameter[k]) - wanted), std::abs(static_cast<double>(tensor.buffer[k]) - buffer)});
+      const double wanted = static_cast<double>(tensor.old_parameter[k]) -
+                            0.1 * (i % 3 == 0 ? 2 : 1) * (nesterov ? g + 0.9 * buffer : buffer);
+      worst = std::max({worst, std::abs(static_cast<double>(tensor.parameter[k]) - wanted),
+                        std::abs(static_cast<double>(tensor.buffer[k]) - buffer)});
       rounded &= tensor.copy[k].bits == (i % 2 == 0 ? from_float<Bfloat16>(tensor.parameter[k]).bits : 0);
     }
   }
@@ -265,7 +289,8 @@ void normalization_gives_both_sides_of_its_activation(int64_t pixels, int64_t ch
   const auto x = noises<T>(count, 1), residual = noises<T>(count, 2);
   const auto shift = noises<float>(static_cast<size_t>(channels), 3);
   std::vector<T> out(count), active(count), alone(count);
-  ops::Normalization call{{type_of<T>, pixels, channels}, x.data(), nullptr, shift.data(), residual.data(), out.data(), active.data()};
+  ops::Normalization call{
+      {type_of<T>, pixels, channels}, x.data(), nullptr, shift.data(), residual.data(), out.data(), active.data()};
   kernels.normalize(call);
   call.out = nullptr;
   call.active = alone.data();
@@ -273,7 +298,8 @@ void normalization_gives_both_sides_of_its_activation(int64_t pixels, int64_t ch
   bool equal = true;
   for (size_t i = 0; i < count; ++i) {
     const float sum = to_float(x[i]) + shift[i % static_cast<size_t>(channels)] + to_float(residual[i]);
-    equal &= to_float(out[i]) == to_float(from_float<T>(sum)) && to_float(active[i]) == to_float(from_float<T>(std::max(sum, 0.0f)));
+    equal &= to_float(out[i]) == to_float(from_float<T>(sum)) &&
+             to_float(active[i]) == to_float(from_float<T>(std::max(sum, 0.0f)));
     equal &= to_float(alone[i]) == to_float(active[i]);
   }
   EXPECT_TRUE(equal) << "a sum and its ReLU, without a scale";
@@ -284,7 +310,8 @@ template <typename T>
 void gradients_of_two_readers_are_summed(int64_t pixels, int64_t channels, bool keeps_masked, bool has_active) {
   const size_t count = static_cast<size_t>(pixels * channels);
   const size_t width = static_cast<size_t>(channels);
-  const auto first = noises<T>(count, 1), second = noises<T>(count, 2), active = noises<T>(count, 3), x = noises<T>(count, 4);
+  const auto first = noises<T>(count, 1), second = noises<T>(count, 2), active = noises<T>(count, 3),
+             x = noises<T>(count, 4);
   const auto mean = noises<float>(width, 5), gamma = noises<float>(width, 6);
   std::vector<float> inverse(width, 0.5f), factors(3 * width), gamma_gradient(width), beta_gradient(width);
   ops::BatchNormGradient call{};
@@ -320,13 +347,17 @@ void gradients_of_two_readers_are_summed(int64_t pixels, int64_t channels, bool 
   // The values of a thread, and those of a block, are summed in float.
   const double bound = 1e-6 * std::sqrt(static_cast<double>(pixels)) + 1e-6;
   for (size_t c = 0; c < width; ++c) {
-    EXPECT_TRUE(near(beta_gradient[c], sums[c], bound) && near(gamma_gradient[c], products[c], bound)) << "the gradients of gamma and beta";
+    EXPECT_TRUE(near(beta_gradient[c], sums[c], bound) && near(gamma_gradient[c], products[c], bound))
+        << "the gradients of gamma and beta";
   }
   for (size_t i = 0; i < count; ++i) {
     const size_t c = i % width;
     const double normalized = (static_cast<double>(to_float(x[i])) - static_cast<double>(mean[c])) * 0.5;
-    const double wanted = static_cast<double>(gamma[c]) * 0.5 * (g(i) - sums[c] / static_cast<double>(pixels) - normalized * products[c] / static_cast<double>(pixels));
-    worst = std::max(worst, std::abs(static_cast<double>(to_float(x_gradient[i])) - wanted) / std::max(1.0, std::abs(wanted)));
+    const double wanted =
+        static_cast<double>(gamma[c]) * 0.5 *
+        (g(i) - sums[c] / static_cast<double>(pixels) - normalized * products[c] / static_cast<double>(pixels));
+    worst = std::max(worst,
+                     std::abs(static_cast<double>(to_float(x_gradient[i])) - wanted) / std::max(1.0, std::abs(wanted)));
     masks &= !keeps_masked || static_cast<double>(to_float(masked[i])) == g(i);
   }
   // bfloat16 rounds the result at 2⁻⁹.
@@ -353,13 +384,15 @@ TYPED_TEST(DeviceKernels, StepParametersAsInDoubleUnlessTheLossIsNotFinite) {
 }
 
 TYPED_TEST(DeviceKernels, GiveBothSidesOfTheActivation) {
-  for (const auto& [pixels, channels] : kSizes) normalization_gives_both_sides_of_its_activation<TypeParam>(pixels, channels);
+  for (const auto& [pixels, channels] : kSizes)
+    normalization_gives_both_sides_of_its_activation<TypeParam>(pixels, channels);
 }
 
 TYPED_TEST(DeviceKernels, SumTheGradientsOfTwoReaders) {
   for (const auto& [pixels, channels] : kSizes) {
     for (const bool keeps_masked : {false, true}) {
-      for (const bool has_active : {false, true}) gradients_of_two_readers_are_summed<TypeParam>(pixels, channels, keeps_masked, has_active);
+      for (const bool has_active : {false, true})
+        gradients_of_two_readers_are_summed<TypeParam>(pixels, channels, keeps_masked, has_active);
     }
   }
 }

@@ -1,6 +1,7 @@
-// The host emulation of warp instructions (native/cuda/kernels/warp.h), compared with the tables of the PTX ISA and with a plain product, and the layout of
-// the convolution's tiles in the banks of shared memory.
-// The tables are written here as PTX has them, by element of a fragment and not by register, so that a mistake is not made twice in the same words.
+// The host emulation of warp instructions (native/cuda/kernels/warp.h), compared with the tables of the PTX ISA and
+// with a plain product, and the layout of the convolution's tiles in the banks of shared memory.
+// The tables are written here as PTX has them, by element of a fragment and not by register, so that a mistake is not
+// made twice in the same words.
 
 #include <gtest/gtest.h>
 
@@ -21,7 +22,8 @@ Bfloat16 bfloat16(float value) { return from_float<Bfloat16>(value); }
 template <typename Fragment>
 void set_element(Fragment& fragment, int lane, int i, float value) {
   uint32_t& pair = fragment[i / 2][lane];
-  pair = i % 2 == 0 ? (pair & 0xffff0000u) | bfloat16(value).bits : (pair & 0xffffu) | static_cast<uint32_t>(bfloat16(value).bits) << 16;
+  pair = i % 2 == 0 ? (pair & 0xffff0000u) | bfloat16(value).bits
+                    : (pair & 0xffffu) | static_cast<uint32_t>(bfloat16(value).bits) << 16;
 }
 
 template <typename Fragment>
@@ -30,7 +32,8 @@ float element(const Fragment& fragment, int lane, int i) {
   return to_float(Bfloat16{static_cast<uint16_t>(i % 2 == 0 ? pair & 0xffffu : pair >> 16)});
 }
 
-// PTX ISA, "Matrix Fragments for mma.m16n8k16 with floating point type": groupID = %laneid >> 2, threadID_in_group = %laneid % 4.
+// PTX ISA, "Matrix Fragments for mma.m16n8k16 with floating point type": groupID = %laneid >> 2, threadID_in_group =
+// %laneid % 4.
 int row_of_a(int lane, int i) { return i < 2 || (4 <= i && i < 6) ? lane >> 2 : (lane >> 2) + 8; }
 int column_of_a(int lane, int i) { return i < 4 ? lane % 4 * 2 + (i & 1) : lane % 4 * 2 + (i & 1) + 8; }
 int row_of_b(int lane, int i) { return i < 2 ? lane % 4 * 2 + (i & 1) : lane % 4 * 2 + (i & 1) + 8; }
@@ -65,12 +68,14 @@ TEST(Warp, MultipliesAndAddsMatrices) {
   }
 }
 
-/// With the addresses that a kernel gives for A, row r of lane r % 16, upper columns for lanes from 16 on, ldmatrix yields the fragment of A.
+/// With the addresses that a kernel gives for A, row r of lane r % 16, upper columns for lanes from 16 on, ldmatrix
+/// yields the fragment of A.
 TEST(Warp, LoadsMatricesAsFragmentsOfA) {
   constexpr int kPitch = 24;
   std::vector<Bfloat16> memory(16 * kPitch + 8);
   for (int row = 0; row < 16; ++row) {
-    for (int column = 0; column < 16; ++column) memory[static_cast<size_t>(row * kPitch + column + 8)] = bfloat16(value_of(row * 16 + column));
+    for (int column = 0; column < 16; ++column)
+      memory[static_cast<size_t>(row * kPitch + column + 8)] = bfloat16(value_of(row * 16 + column));
   }
   PerLane<int> rows;
   for (int lane = 0; lane < kLanes; ++lane) rows[lane] = lane % 16 * kPitch + lane / 16 * 8;
@@ -78,7 +83,8 @@ TEST(Warp, LoadsMatricesAsFragmentsOfA) {
   load_matrices(a, memory.data(), rows, 8);
   for (int lane = 0; lane < kLanes; ++lane) {
     for (int i = 0; i < 8; ++i) {
-      EXPECT_TRUE(element(a, lane, i) == to_float(bfloat16(value_of(row_of_a(lane, i) * 16 + column_of_a(lane, i))))) << "ldmatrix.x4 loads A's fragment";
+      EXPECT_TRUE(element(a, lane, i) == to_float(bfloat16(value_of(row_of_a(lane, i) * 16 + column_of_a(lane, i)))))
+          << "ldmatrix.x4 loads A's fragment";
     }
   }
 }
@@ -88,7 +94,8 @@ TEST(Warp, ExchangesLanes) {
   for (int lane = 0; lane < kLanes; ++lane) numbers[lane] = static_cast<float>(lane);
   for (const int mask : {1, 4, 16, 31}) {
     const PerLane<float> exchanged = shuffle_xor(numbers, mask);
-    for (int lane = 0; lane < kLanes; ++lane) EXPECT_TRUE(exchanged[lane] == static_cast<float>(lane ^ mask)) << "shfl.bfly reads the lane across";
+    for (int lane = 0; lane < kLanes; ++lane)
+      EXPECT_TRUE(exchanged[lane] == static_cast<float>(lane ^ mask)) << "shfl.bfly reads the lane across";
   }
 }
 
@@ -113,7 +120,8 @@ TEST(Warp, RoundsPairsToEven) {
   EXPECT_TRUE(round_pair(1.0f, -2.0f) == 0xc0003f80u) << "the first value lies in the lower half";
   EXPECT_TRUE(round_pair(1.0f + 0x1p-8f, 1.0f + 3 * 0x1p-8f) == 0x3f823f80u) << "ties go to even";
   EXPECT_TRUE(std::isnan(low_half(round_pair(NAN, 0.0f)))) << "NaN stays NaN";
-  EXPECT_TRUE(round_pair_relu(-1.0f, 2.0f) == 0x40000000u && std::isnan(high_half(round_pair_relu(0.0f, NAN)))) << "ReLU cuts off what is below zero and keeps NaN";
+  EXPECT_TRUE(round_pair_relu(-1.0f, 2.0f) == 0x40000000u && std::isnan(high_half(round_pair_relu(0.0f, NAN))))
+      << "ReLU cuts off what is below zero and keeps NaN";
 }
 
 TEST(Warp, CompletesCopiesWhenTheyAreWaitedFor) {

@@ -3,8 +3,8 @@
 
 #include <ATen/ATen.h>
 
-#include "core/data/targets.h"
 #include "core/base/error.h"
+#include "core/data/targets.h"
 
 namespace reviewkd::tests::targets {
 namespace {
@@ -31,7 +31,9 @@ TEST(Targets, NamesWhatIsMissing) {
     FAIL() << "expected an error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
-    EXPECT_STREQ(error.what(), "invalid targets of a batch: expected masks, received labels, boxes. Use a data set that has the targets of the task.");
+    EXPECT_STREQ(error.what(),
+                 "invalid targets of a batch: expected masks, received labels, boxes. Use a data set that has the "
+                 "targets of the task.");
   }
 }
 

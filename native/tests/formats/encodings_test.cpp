@@ -16,14 +16,16 @@ namespace reviewkd::tests::encodings {
 namespace {
 
 TEST(Utf8, AcceptsEveryLengthOfACodePoint) {
-  for (const auto& good : {"", "plain", "é", "€", "😀", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf", "\xee\x80\x80"}) EXPECT_TRUE(is_utf8(good)) << good;
+  for (const auto& good : {"", "plain", "é", "€", "😀", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf", "\xee\x80\x80"})
+    EXPECT_TRUE(is_utf8(good)) << good;
   EXPECT_TRUE(is_utf8(raw("with\0zero")));
 }
 
 TEST(Utf8, RefusesWhatIsMalformed) {
-  // A lone continuation, cut sequences, overlong forms, a surrogate, beyond the last code point, bytes that never occur.
-  for (const auto& bad : {"\x80", "\xc3", "\xc3\x28", "\xe2\x82", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xf0\x80\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                          "\xf5\x80\x80\x80", "\xff"}) {
+  // A lone continuation, cut sequences, overlong forms, a surrogate, beyond the last code point, bytes that never
+  // occur.
+  for (const auto& bad : {"\x80", "\xc3", "\xc3\x28", "\xe2\x82", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf",
+                          "\xf0\x80\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"}) {
     EXPECT_FALSE(is_utf8(bad));
   }
 }
@@ -66,7 +68,9 @@ TEST(ByteSource, ReadsRangesWithinItsSizeAlone) {
 }
 
 TEST(FileSource, ReadsAFileAndReportsMissingOnes) {
-  const std::string path = (std::filesystem::temp_directory_path() / ("reviewkd-byte-source-" + std::to_string(std::random_device()()))).string();
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("reviewkd-byte-source-" + std::to_string(std::random_device()())))
+          .string();
   EXPECT_EQ(code_of([&] { const FileSource source(path); }), "FILE_NOT_FOUND");
   std::ofstream(path, std::ios::binary) << "abcdef";
   {

@@ -14,7 +14,10 @@ using reviewkd::pickle::Value;
 /// One pickle, read to its end, with everything that its values point to.
 class Read {
  public:
-  explicit Read(Bytes bytes) : bytes_(std::move(bytes)), source_("weights.pt", bytes_.data(), bytes_.size()), input_(source_, 0, bytes_.size()) {
+  explicit Read(Bytes bytes)
+      : bytes_(std::move(bytes)),
+        source_("weights.pt", bytes_.data(), bytes_.size()),
+        input_(source_, 0, bytes_.size()) {
     root_ = reviewkd::pickle::read(input_, heap_);
   }
 
@@ -31,12 +34,21 @@ class Read {
   reviewkd::pickle::Id root_;
 };
 
-Error refusal_of(const Bytes& bytes) { return error_of([&] { const Read read(bytes); }); }
+Error refusal_of(const Bytes& bytes) {
+  return error_of([&] { const Read read(bytes); });
+}
 
 TEST(PickleMachine, ReadsWholeNumbersOfEveryWidth) {
   const std::vector<std::pair<Bytes, int64_t>> numbers = {
-      {raw("K\xff"), 255}, {raw("M\x01\x02"), 513}, {raw("J\xff\xff\xff\xff"), -1}, {raw("\x8a\x00"), 0}, {raw("\x8a\x01\x80"), -128},
-      {raw("\x8a\x02\x80\x00"), 128}, {integer(INT64_MIN), INT64_MIN}, {raw("\x88"), 1}, {raw("\x89"), 0},
+      {raw("K\xff"), 255},
+      {raw("M\x01\x02"), 513},
+      {raw("J\xff\xff\xff\xff"), -1},
+      {raw("\x8a\x00"), 0},
+      {raw("\x8a\x01\x80"), -128},
+      {raw("\x8a\x02\x80\x00"), 128},
+      {integer(INT64_MIN), INT64_MIN},
+      {raw("\x88"), 1},
+      {raw("\x89"), 0},
   };
   for (const auto& [bytes, expected] : numbers) EXPECT_EQ(Read(tests::pickle(bytes)).root().integer, expected);
   EXPECT_EQ(Read(tests::pickle("\x88")).root().kind, Kind::kBool);
@@ -59,18 +71,20 @@ TEST(PickleMachine, ReadsRealsTextsAndBytes) {
 }
 
 TEST(PickleMachine, BuildsContainers) {
-  for (const auto& [bytes, count] : std::vector<std::pair<Bytes, size_t>>{
-           {")", 0}, {"N\x85", 1}, {"NN\x86", 2}, {"NNN\x87", 3}, {"(NNNNt", 4}}) {
+  for (const auto& [bytes, count] :
+       std::vector<std::pair<Bytes, size_t>>{{")", 0}, {"N\x85", 1}, {"NN\x86", 2}, {"NNN\x87", 3}, {"(NNNNt", 4}}) {
     const Read read(tests::pickle(bytes));
     EXPECT_EQ(read.root().kind, Kind::kTuple);
     EXPECT_EQ(read.root().items.size(), count);
   }
-  for (const auto& [bytes, count] : std::vector<std::pair<Bytes, size_t>>{{"]", 0}, {"]Na", 1}, {"](NNe", 2}, {"(NNNl", 3}, {"\x8f(NN\x90", 2}}) {
+  for (const auto& [bytes, count] :
+       std::vector<std::pair<Bytes, size_t>>{{"]", 0}, {"]Na", 1}, {"](NNe", 2}, {"(NNNl", 3}, {"\x8f(NN\x90", 2}}) {
     const Read read(tests::pickle(bytes));
     EXPECT_EQ(read.root().kind, Kind::kList);
     EXPECT_EQ(read.root().items.size(), count);
   }
-  for (const auto& bytes : {dict(text("key") + "K\x07"), Bytes("}") + text("key") + "K\x07s", "(" + text("key") + "K\x07" + "d"}) {
+  for (const auto& bytes :
+       {dict(text("key") + "K\x07"), Bytes("}") + text("key") + "K\x07s", "(" + text("key") + "K\x07" + "d"}) {
     const Read read(tests::pickle(bytes));
     ASSERT_EQ(read.root().kind, Kind::kDict);
     const Value* value = reviewkd::pickle::find(read.heap(), read.root(), "key");
@@ -81,7 +95,11 @@ TEST(PickleMachine, BuildsContainers) {
 }
 
 TEST(PickleMachine, PopsAndRecallsWhatItMemoized) {
-  const Read read(tests::pickle(raw("K\x01q\x05" "0(K\x02" "1h\x05K\x03" "r\x06\x00\x00\x00j\x06\x00\x00\x00\x87")));
+  const Read read(
+      tests::pickle(raw("K\x01q\x05"
+                        "0(K\x02"
+                        "1h\x05K\x03"
+                        "r\x06\x00\x00\x00j\x06\x00\x00\x00\x87")));
   EXPECT_EQ(read.item(0).integer, 1);
   EXPECT_EQ(read.item(1).integer, 3);
   EXPECT_EQ(read.item(2).integer, 3);
@@ -95,7 +113,8 @@ TEST(PickleMachine, StopsBehindOnePickle) {
 }
 
 TEST(PickleMachine, DescribesTensorsByTheirStorage) {
-  const Read read(tests::pickle(tensor({.type = "DoubleStorage", .key = "k", .elements = 12, .offset = 2, .shape = {2, 3}, .strides = {1, 3}})));
+  const Read read(tests::pickle(
+      tensor({.type = "DoubleStorage", .key = "k", .elements = 12, .offset = 2, .shape = {2, 3}, .strides = {1, 3}})));
   ASSERT_EQ(read.root().kind, Kind::kTensor);
   ASSERT_EQ(read.heap().tensors.size(), 1u);
   const auto& found = read.heap().tensors[0];
@@ -116,16 +135,22 @@ TEST(PickleMachine, SharesStoragesAndReadsTheirViews) {
 }
 
 TEST(PickleMachine, UnwrapsParametersAndOrderedDicts) {
-  const Read parameter(tests::pickle(global("torch._utils", "_rebuild_parameter") + tuple(tensor() + "\x88" + global("collections", "OrderedDict") + ")R") + "R"));
+  const Read parameter(tests::pickle(global("torch._utils", "_rebuild_parameter") +
+                                     tuple(tensor() + "\x88" + global("collections", "OrderedDict") + ")R") + "R"));
   EXPECT_EQ(parameter.root().kind, Kind::kTensor);
-  const Read ordered(tests::pickle(global("collections", "OrderedDict") + ")R(" + text("a") + "Nu}" + text("metadata") + "}s" + "b"));
+  const Read ordered(
+      tests::pickle(global("collections", "OrderedDict") + ")R(" + text("a") + "Nu}" + text("metadata") + "}s" + "b"));
   ASSERT_EQ(ordered.root().kind, Kind::kDict);
   ASSERT_NE(ordered.root().attributes, reviewkd::pickle::kNothing);
   EXPECT_NE(reviewkd::pickle::find(ordered.heap(), ordered.heap().at(ordered.root().attributes), "metadata"), nullptr);
   // torch.Size is a tuple, and a numpy scalar nothing of use.
   EXPECT_EQ(Read(tests::pickle(global("torch", "Size") + "K\x02\x85\x85R")).root().kind, Kind::kTuple);
   EXPECT_EQ(Read(tests::pickle(global("numpy.core.multiarray", "scalar") + ")R")).root().kind, Kind::kOpaque);
-  EXPECT_EQ(Read(tests::pickle(raw("\x8c\x0b" "collections\x8c\x0bOrderedDict\x93)R"))).root().kind, Kind::kDict);
+  EXPECT_EQ(Read(tests::pickle(raw("\x8c\x0b"
+                                   "collections\x8c\x0bOrderedDict\x93)R")))
+                .root()
+                .kind,
+            Kind::kDict);
 }
 
 struct HostilePickle {
@@ -139,8 +164,10 @@ std::ostream& operator<<(std::ostream& out, const HostilePickle& pickle) { retur
 
 const HostilePickle kHostile[] = {
     {"os_system", tests::pickle(global("os", "system") + text("rm -rf /") + "\x85R"), "FILE_UNSUPPORTED", "os.system"},
-    {"builtins_eval", tests::pickle(global("builtins", "eval") + text("1") + "\x85R"), "FILE_UNSUPPORTED", "builtins.eval"},
-    {"a_name_from_the_stack", tests::pickle(text("posix") + text("system") + "\x93"), "FILE_UNSUPPORTED", "posix.system"},
+    {"builtins_eval", tests::pickle(global("builtins", "eval") + text("1") + "\x85R"), "FILE_UNSUPPORTED",
+     "builtins.eval"},
+    {"a_name_from_the_stack", tests::pickle(text("posix") + text("system") + "\x93"), "FILE_UNSUPPORTED",
+     "posix.system"},
     {"a_whole_module", tests::pickle(tuple(text("module") + "NNNN") + "Q"), "FILE_UNSUPPORTED", "whole module"},
     {"an_instance", tests::pickle("(i__main__\nModel\n"), "FILE_UNSUPPORTED", "opcode"},
     {"an_extension", tests::pickle(raw("\x82\x01")), "FILE_UNSUPPORTED", "opcode"},
@@ -156,12 +183,17 @@ const HostilePickle kHostile[] = {
     {"a_value_that_was_never_remembered", tests::pickle(raw("h\x05")), "FILE_CORRUPT", "memo"},
     {"a_memo_at_a_huge_place", tests::pickle("Nr" + little(0xfffffff0, 4)), "FILE_UNSUPPORTED"},
     {"a_text_longer_than_the_file", tests::pickle("X" + little(0xffffffff, 4) + "abc"), "FILE_CORRUPT"},
-    {"a_list_that_contains_itself", tests::pickle(raw("]q\x00h\x00" "a")), "FILE_CORRUPT", "cycle"},
-    {"a_dictionary_in_its_own_attributes", tests::pickle(raw("}q\x00}") + text("a") + raw("h\x00sb")), "FILE_CORRUPT", "cycle"},
+    {"a_list_that_contains_itself",
+     tests::pickle(raw("]q\x00h\x00"
+                       "a")),
+     "FILE_CORRUPT", "cycle"},
+    {"a_dictionary_in_its_own_attributes", tests::pickle(raw("}q\x00}") + text("a") + raw("h\x00sb")), "FILE_CORRUPT",
+     "cycle"},
     {"ten_thousand_nested_lists", tests::pickle(Bytes(10'000, ']') + Bytes(9'999, 'a')), "FILE_UNSUPPORTED", "nested"},
     {"a_million_values", tests::pickle("(" + Bytes(1'000'000, 'N') + "l"), "FILE_UNSUPPORTED"},
     {"a_million_marks", tests::pickle(Bytes(1'000'000, '(')), "FILE_UNSUPPORTED"},
-    {"a_call_of_what_is_no_function", tests::pickle(global("torch", "FloatStorage") + ")R"), "FILE_CORRUPT", "callable"},
+    {"a_call_of_what_is_no_function", tests::pickle(global("torch", "FloatStorage") + ")R"), "FILE_CORRUPT",
+     "callable"},
     {"a_state_for_a_number", tests::pickle("K\x01}b"), "FILE_CORRUPT"},
     {"a_shape_beyond_its_storage", tests::pickle(tensor({.shape = {4}})), "FILE_CORRUPT", "storage"},
     {"an_offset_beyond_its_storage", tests::pickle(tensor({.offset = 1})), "FILE_CORRUPT", "storage"},
@@ -170,14 +202,21 @@ const HostilePickle kHostile[] = {
     {"a_negative_stride", tests::pickle(tensor({.offset = 2, .strides = {-1}})), "FILE_CORRUPT"},
     {"a_negative_offset", tests::pickle(tensor({.offset = -1})), "FILE_CORRUPT"},
     {"a_negative_count", tests::pickle(tensor({.elements = -3})), "FILE_CORRUPT"},
-    {"a_shape_that_overflows", tests::pickle(tensor({.shape = {int64_t{1} << 62, 8}, .strides = {0, 0}})), "FILE_CORRUPT"},
-    {"strides_that_overflow", tests::pickle(tensor({.shape = {3, 3}, .strides = {int64_t{1} << 62, int64_t{1} << 62}})), "FILE_CORRUPT"},
+    {"a_shape_that_overflows", tests::pickle(tensor({.shape = {int64_t{1} << 62, 8}, .strides = {0, 0}})),
+     "FILE_CORRUPT"},
+    {"strides_that_overflow", tests::pickle(tensor({.shape = {3, 3}, .strides = {int64_t{1} << 62, int64_t{1} << 62}})),
+     "FILE_CORRUPT"},
     {"more_strides_than_dimensions", tests::pickle(tensor({.strides = {1, 1}})), "FILE_CORRUPT", "stride"},
-    {"a_hundred_dimensions", tests::pickle(tensor({.shape = std::vector<int64_t>(100, 1), .strides = std::vector<int64_t>(100, 1)})), "FILE_CORRUPT"},
+    {"a_hundred_dimensions",
+     tests::pickle(tensor({.shape = std::vector<int64_t>(100, 1), .strides = std::vector<int64_t>(100, 1)})),
+     "FILE_CORRUPT"},
     {"a_storage_whose_bytes_overflow", tests::pickle(tensor({.elements = int64_t{1} << 62})), "FILE_CORRUPT", "memory"},
-    {"a_storage_of_two_sizes", tests::pickle(tuple(tensor() + tensor({.elements = 2, .shape = {2}}))), "FILE_CORRUPT", "one size"},
-    {"a_view_beyond_its_storage", tests::pickle(tensor({.shape = {2}, .view = tuple(text("v") + "K\x02K\x02")})), "FILE_CORRUPT", "view"},
-    {"complex_numbers", tests::pickle(tensor({.type = "ComplexFloatStorage"})), "FILE_UNSUPPORTED", "torch.ComplexFloatStorage"},
+    {"a_storage_of_two_sizes", tests::pickle(tuple(tensor() + tensor({.elements = 2, .shape = {2}}))), "FILE_CORRUPT",
+     "one size"},
+    {"a_view_beyond_its_storage", tests::pickle(tensor({.shape = {2}, .view = tuple(text("v") + "K\x02K\x02")})),
+     "FILE_CORRUPT", "view"},
+    {"complex_numbers", tests::pickle(tensor({.type = "ComplexFloatStorage"})), "FILE_UNSUPPORTED",
+     "torch.ComplexFloatStorage"},
 };
 
 class HostilePickles : public testing::TestWithParam<HostilePickle> {};
@@ -189,11 +228,13 @@ TEST_P(HostilePickles, AreRefusedWithTheirCode) {
   EXPECT_NE(std::string(error.what()).find(GetParam().says), std::string::npos) << error.what();
 }
 
-INSTANTIATE_TEST_SUITE_P(Pickles, HostilePickles, testing::ValuesIn(kHostile), [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Pickles, HostilePickles, testing::ValuesIn(kHostile),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 TEST(HostilePickle, IsRefusedWhereverItIsCut) {
   const Bytes good = tests::pickle(state_dict());
-  for (size_t bytes = 0; bytes < good.size(); ++bytes) EXPECT_STREQ(to_string(refusal_of(good.substr(0, bytes)).code()), "FILE_CORRUPT") << bytes;
+  for (size_t bytes = 0; bytes < good.size(); ++bytes)
+    EXPECT_STREQ(to_string(refusal_of(good.substr(0, bytes)).code()), "FILE_CORRUPT") << bytes;
 }
 
 TEST(HostilePickle, IsReadNoFurtherThanItsLimit) {

@@ -11,9 +11,12 @@ namespace reviewkd::tests::pickle_writer {
 namespace {
 
 TEST(PickleWriter, WritesWhatTheReaderFinds) {
-  const std::vector<StoredTensor> tensors = {
-      {"layer.weight", ElementType::kFloat32, {2, 3}, {3, 1}, 0, 0}, {"layer.count", ElementType::kInt64, {}, {}, 1, 0}, {"großes", ElementType::kBFloat16, {300}, {1}, 2, 0}};
-  const Bytes file = zip({{"a/data.pkl", state_dict_pickle(tensors, {{"epoch", "7"}})}, {"a/data/0", Bytes(24, 'x')}, {"a/data/1", Bytes(8, 'x')},
+  const std::vector<StoredTensor> tensors = {{"layer.weight", ElementType::kFloat32, {2, 3}, {3, 1}, 0, 0},
+                                             {"layer.count", ElementType::kInt64, {}, {}, 1, 0},
+                                             {"großes", ElementType::kBFloat16, {300}, {1}, 2, 0}};
+  const Bytes file = zip({{"a/data.pkl", state_dict_pickle(tensors, {{"epoch", "7"}})},
+                          {"a/data/0", Bytes(24, 'x')},
+                          {"a/data/1", Bytes(8, 'x')},
                           {"a/data/2", Bytes(600, 'x')}});
   const MemorySource source("weights.pt", file.data(), file.size());
   const auto table = pick_state_dict(read_pytorch_zip(source), source, "");
@@ -23,7 +26,8 @@ TEST(PickleWriter, WritesWhatTheReaderFinds) {
     EXPECT_EQ(table.tensors[i].type, tensors[i].type);
     EXPECT_EQ(table.tensors[i].shape, tensors[i].shape);
     EXPECT_EQ(table.tensors[i].strides, tensors[i].strides);
-    EXPECT_EQ(table.storages[table.tensors[i].storage].bytes, element_count(tensors[i].shape) * bytes_of(tensors[i].type));
+    EXPECT_EQ(table.storages[table.tensors[i].storage].bytes,
+              element_count(tensors[i].shape) * bytes_of(tensors[i].type));
   }
   EXPECT_EQ(table.metadata, (Metadata{{"epoch", "7"}}));
 }

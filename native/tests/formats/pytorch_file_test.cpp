@@ -8,12 +8,17 @@
 namespace reviewkd::tests::pytorch_file {
 namespace {
 
-PyTorchFile read_zip(const Bytes& bytes) { return read_pytorch_zip(MemorySource("weights.pt", bytes.data(), bytes.size())); }
-PyTorchFile read_stream(const Bytes& bytes) { return read_pytorch_legacy(MemorySource("weights.pt", bytes.data(), bytes.size())); }
+PyTorchFile read_zip(const Bytes& bytes) {
+  return read_pytorch_zip(MemorySource("weights.pt", bytes.data(), bytes.size()));
+}
+PyTorchFile read_stream(const Bytes& bytes) {
+  return read_pytorch_legacy(MemorySource("weights.pt", bytes.data(), bytes.size()));
+}
 
 TEST(PyTorchArchive, FindsPickleAndStoragesInItsFolder) {
   const Bytes content = pickle(state_dict()), values = "twelve bytes";
-  const Bytes bytes = zip({{"any name/byteorder", "little"}, {"any name/data.pkl", content}, {"any name/data/0", values}});
+  const Bytes bytes =
+      zip({{"any name/byteorder", "little"}, {"any name/data.pkl", content}, {"any name/data/0", values}});
   const MemorySource source("weights.pt", bytes.data(), bytes.size());
   const auto file = read_pytorch_zip(source);
   EXPECT_EQ(file.format, WeightsFormat::kPyTorchZip);
@@ -35,8 +40,10 @@ TEST(PyTorchStream, FindsStoragesBehindItsPickles) {
 }
 
 TEST(PyTorchStream, PlacesStoragesInTheOrderOfTheirList) {
-  const Bytes content = pickle(dict(text("a") + tensor() + text("b") + tensor({.key = "1", .elements = 1, .shape = {1}})));
-  const Bytes bytes = legacy(content, {.keys = {"1", "0"}, .storages = little(1, 8) + "bbbb" + little(3, 8) + "aaaaaaaaaaaa"});
+  const Bytes content =
+      pickle(dict(text("a") + tensor() + text("b") + tensor({.key = "1", .elements = 1, .shape = {1}})));
+  const Bytes bytes =
+      legacy(content, {.keys = {"1", "0"}, .storages = little(1, 8) + "bbbb" + little(3, 8) + "aaaaaaaaaaaa"});
   const auto file = read_stream(bytes);
   ASSERT_EQ(file.storages.size(), 2u);
   EXPECT_EQ(bytes.substr(file.storages[0].begin, file.storages[0].bytes), "aaaaaaaaaaaa");
@@ -57,19 +64,24 @@ const Bytes kGood = pickle(state_dict());
 
 const HostileFile kHostile[] = {
     {"an_archive_of_something_else", read_zip, zip({{"letter.txt", "dear reader"}}), "FILE_UNSUPPORTED", "data.pkl"},
-    {"an_archive_with_the_greatest_byte_first", read_zip, zip({{"a/data.pkl", kGood}, {"a/data/0", Bytes(12, '\0')}, {"a/byteorder", "big"}}),
-     "FILE_UNSUPPORTED", "big-endian"},
+    {"an_archive_with_the_greatest_byte_first", read_zip,
+     zip({{"a/data.pkl", kGood}, {"a/data/0", Bytes(12, '\0')}, {"a/byteorder", "big"}}), "FILE_UNSUPPORTED",
+     "big-endian"},
     {"an_archive_without_its_storage", read_zip, zip({{"a/data.pkl", kGood}}), "FILE_CORRUPT", "data/0"},
-    {"an_archive_with_a_short_storage", read_zip, zip({{"a/data.pkl", kGood}, {"a/data/0", Bytes(11, '\0')}}), "FILE_CORRUPT", "data/0"},
+    {"an_archive_with_a_short_storage", read_zip, zip({{"a/data.pkl", kGood}, {"a/data/0", Bytes(11, '\0')}}),
+     "FILE_CORRUPT", "data/0"},
     {"an_archive_with_a_cut_pickle", read_zip, archive(kGood.substr(0, kGood.size() - 1))},
     {"a_stream_of_another_program", read_stream, pickle(dict(text("a") + "K\x01")), "FILE_UNSUPPORTED", "torch.save"},
-    {"a_stream_with_another_magic_number", read_stream, legacy(kGood, {.magic = "\x8a\x0a" + Bytes(10, '\1')}), "FILE_UNSUPPORTED"},
-    {"a_stream_with_the_greatest_byte_first", read_stream, legacy(kGood, {.little_endian = false}), "FILE_UNSUPPORTED", "big-endian"},
+    {"a_stream_with_another_magic_number", read_stream, legacy(kGood, {.magic = "\x8a\x0a" + Bytes(10, '\1')}),
+     "FILE_UNSUPPORTED"},
+    {"a_stream_with_the_greatest_byte_first", read_stream, legacy(kGood, {.little_endian = false}), "FILE_UNSUPPORTED",
+     "big-endian"},
     {"a_stream_with_a_storage_too_many", read_stream, legacy(kGood, {.keys = {"0", "1"}})},
     {"a_stream_without_its_storage", read_stream, legacy(kGood, {.keys = {}})},
     {"a_stream_with_another_storage", read_stream, legacy(kGood, {.keys = {"1"}})},
     {"a_stream_with_another_count", read_stream, legacy(kGood, {.storages = little(4, 8) + Bytes(16, '\0')})},
-    {"a_stream_with_a_count_of_2_to_60", read_stream, legacy(kGood, {.storages = little(uint64_t{1} << 60, 8) + Bytes(12, '\0')})},
+    {"a_stream_with_a_count_of_2_to_60", read_stream,
+     legacy(kGood, {.storages = little(uint64_t{1} << 60, 8) + Bytes(12, '\0')})},
     {"a_stream_cut_in_its_storage", read_stream, legacy(kGood).substr(0, legacy(kGood).size() - 1)},
     {"a_stream_cut_behind_its_pickles", read_stream, legacy(kGood, {.storages = ""})},
 };
@@ -82,7 +94,8 @@ TEST_P(HostilePyTorchFiles, AreRefusedWithTheirCode) {
   EXPECT_NE(std::string(error.what()).find(GetParam().says), std::string::npos) << error.what();
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, HostilePyTorchFiles, testing::ValuesIn(kHostile), [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Files, HostilePyTorchFiles, testing::ValuesIn(kHostile),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace reviewkd::tests::pytorch_file

@@ -8,10 +8,14 @@
 namespace reviewkd::tests::safetensors_header {
 namespace {
 
-SafetensorsHeader parse(const std::string& text, uint64_t data_bytes) { return parse_safetensors_header(text, data_bytes, "weights.safetensors"); }
+SafetensorsHeader parse(const std::string& text, uint64_t data_bytes) {
+  return parse_safetensors_header(text, data_bytes, "weights.safetensors");
+}
 
 TEST(SafetensorsHeader, GivesTensorsInTheOrderOfTheirBytes) {
-  const auto header = parse(R"( {"b":{"dtype":"I64","shape":[],"data_offsets":[24,32]}, "a" : {"shape":[2,3],"data_offsets":[0,24],"dtype":"F32"}}  )", 32);
+  const auto header = parse(
+      R"( {"b":{"dtype":"I64","shape":[],"data_offsets":[24,32]}, "a" : {"shape":[2,3],"data_offsets":[0,24],"dtype":"F32"}}  )",
+      32);
   ASSERT_EQ(header.entries.size(), 2u);
   EXPECT_EQ(header.entries[0].name, "a");
   EXPECT_EQ(header.entries[0].type, ElementType::kFloat32);
@@ -36,13 +40,26 @@ TEST(SafetensorsHeader, UnescapesStrings) {
 }
 
 TEST(SafetensorsHeader, TakesEmptyTensors) {
-  const auto header = parse(R"({"a":{"dtype":"F32","shape":[0,3],"data_offsets":[0,0]},"b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1);
+  const auto header = parse(
+      R"({"a":{"dtype":"F32","shape":[0,3],"data_offsets":[0,0]},"b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
+      1);
   EXPECT_EQ(header.entries.size(), 2u);
 }
 
 TEST(SafetensorsHeader, KnowsEveryTypeOfElement) {
-  for (const auto& [spelling, bytes] : {std::pair{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1}, {"U8", 1}, {"BOOL", 1}}) {
-    const auto header = parse(R"({"a":{"dtype":")" + std::string(spelling) + R"(","shape":[1],"data_offsets":[0,)" + std::to_string(bytes) + "]}}", static_cast<uint64_t>(bytes));
+  for (const auto& [spelling, bytes] : {std::pair{"F64", 8},
+                                        {"F32", 4},
+                                        {"F16", 2},
+                                        {"BF16", 2},
+                                        {"I64", 8},
+                                        {"I32", 4},
+                                        {"I16", 2},
+                                        {"I8", 1},
+                                        {"U8", 1},
+                                        {"BOOL", 1}}) {
+    const auto header = parse(R"({"a":{"dtype":")" + std::string(spelling) + R"(","shape":[1],"data_offsets":[0,)" +
+                                  std::to_string(bytes) + "]}}",
+                              static_cast<uint64_t>(bytes));
     EXPECT_STREQ(row_of(header.entries[0].type).safetensors, spelling);
   }
 }
@@ -68,7 +85,8 @@ const HostileHeader kHostile[] = {
     {"text_behind_the_brace", "{} {}", 0},
     {"a_missing_colon", R"({"a" {}})", 0},
     {"a_trailing_comma", R"({"__metadata__":{},})", 0},
-    {"a_name_twice", R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})", 0},
+    {"a_name_twice",
+     R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})", 0},
     {"a_missing_field", R"({"a":{"dtype":"U8","shape":[0]}})", 0},
     {"a_strange_field", R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"more":1}})", 0},
     {"one_offset", one("[1]", "[0]"), 4},
@@ -86,7 +104,9 @@ const HostileHeader kHostile[] = {
     {"offsets_in_reverse", one("[1]", "[4,0]"), 4},
     {"a_gap_before_the_first_tensor", one("[1]", "[4,8]"), 8},
     {"bytes_behind_the_last_tensor", one("[1]", "[0,4]"), 5},
-    {"overlapping_tensors", R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 12},
+    {"overlapping_tensors",
+     R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})",
+     12},
     {"a_control_character", "{\"a\n\":{}}", 0},
     {"a_name_that_is_not_utf8", "{\"\xc3\x28\":{}}", 0},
     {"an_unknown_escape", R"({"\x":{}})", 0},
@@ -105,7 +125,8 @@ TEST_P(HostileHeaders, AreRefusedWithTheirCode) {
   EXPECT_NE(std::string(error.what()).find("weights.safetensors"), std::string::npos) << error.what();
 }
 
-INSTANTIATE_TEST_SUITE_P(Headers, HostileHeaders, testing::ValuesIn(kHostile), [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Headers, HostileHeaders, testing::ValuesIn(kHostile),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 TEST(SafetensorsHeader, BoundsTheNumberOfItsNames) {
   std::string text = R"({"__metadata__":{)";
@@ -128,7 +149,9 @@ TEST(SafetensorsTable, ReadsAFile) {
 }
 
 TEST(SafetensorsTable, RefusesLengthsBeyondTheFile) {
-  const auto read = [](const Bytes& file) { return code_of([&] { read_safetensors_table(MemorySource("file", file.data(), file.size())); }); };
+  const auto read = [](const Bytes& file) {
+    return code_of([&] { read_safetensors_table(MemorySource("file", file.data(), file.size())); });
+  };
   EXPECT_EQ(read(""), "FILE_CORRUPT");
   EXPECT_EQ(read("\x02\0\0"), "FILE_CORRUPT");
   EXPECT_EQ(read(little(uint64_t{1} << 60, 8) + "{}"), "FILE_CORRUPT");

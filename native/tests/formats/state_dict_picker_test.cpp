@@ -28,14 +28,16 @@ TEST(StateDictPicker, TakesAWholeFile) {
 TEST(StateDictPicker, FindsTheNetworkAlongsideAnOptimizer) {
   // State of an optimizer goes by numbers.
   const Bytes optimizer = dict(text("state") + dict(Bytes("K\x00", 2) + dict(text("momentum_buffer") + tensor())));
-  const auto table = pick(dict(text("epoch") + "K\x05" + text("model") + network("weight") + text("optimizer") + optimizer + text("best") + "\x88"));
+  const auto table = pick(dict(text("epoch") + "K\x05" + text("model") + network("weight") + text("optimizer") +
+                               optimizer + text("best") + "\x88"));
   ASSERT_EQ(table.tensors.size(), 1u);
   EXPECT_EQ(table.selection.key, "model");
   EXPECT_EQ(table.metadata, (Metadata{{"epoch", "5"}, {"best", "true"}}));
 }
 
 TEST(StateDictPicker, LeavesOtherNetworksAside) {
-  const auto table = pick(dict(text("state_dict") + network("a") + text("average") + dict(text("b") + tensor() + text("c") + tensor())));
+  const auto table = pick(
+      dict(text("state_dict") + network("a") + text("average") + dict(text("b") + tensor() + text("c") + tensor())));
   EXPECT_EQ(table.selection.key, "state_dict");
   EXPECT_EQ(table.selection.left_aside, 2u);
 }
@@ -53,8 +55,8 @@ TEST(StateDictPicker, FollowsAKey) {
 }
 
 TEST(StateDictPicker, ReadsTheMetadataOfAnOrderedDict) {
-  const Bytes ordered = global("collections", "OrderedDict") + ")R(" + text("weight") + tensor() + "u}" + text("metadata") +
-                        dict(text("model") + text("resnet8") + text("epoch") + "K\x03") + "sb";
+  const Bytes ordered = global("collections", "OrderedDict") + ")R(" + text("weight") + tensor() + "u}" +
+                        text("metadata") + dict(text("model") + text("resnet8") + text("epoch") + "K\x03") + "sb";
   EXPECT_EQ(pick(ordered).metadata, (Metadata{{"model", "resnet8"}, {"epoch", "3"}}));
 }
 

@@ -8,7 +8,9 @@
 namespace reviewkd::tests::zip_archive {
 namespace {
 
-std::vector<ZipRecord> records_of(const Bytes& bytes) { return read_zip_directory(MemorySource("archive.pt", bytes.data(), bytes.size())); }
+std::vector<ZipRecord> records_of(const Bytes& bytes) {
+  return read_zip_directory(MemorySource("archive.pt", bytes.data(), bytes.size()));
+}
 
 const std::vector<ZipEntry> kEntries = {{"a/data.pkl", "first"}, {"a/data/0", "second record"}};
 
@@ -54,8 +56,9 @@ std::ostream& operator<<(std::ostream& out, const HostileArchive& archive) { ret
 /// An end record of 64 bits with these claims, spliced into a good archive.
 Bytes with_zip64_end(uint64_t position, uint64_t count) {
   const Bytes good = zip(kEntries), end = good.substr(good.size() - 22);
-  return good.substr(0, good.size() - 22) + "PK\x06\x06" + little(44, 8) + little(0, 12) + little(count, 8) + little(count, 8) + little(uint64_t{1} << 60, 8) +
-         little(position, 8) + "PK\x06\x07" + little(0, 4) + little(good.size() - 22, 8) + little(1, 4) + end;
+  return good.substr(0, good.size() - 22) + "PK\x06\x06" + little(44, 8) + little(0, 12) + little(count, 8) +
+         little(count, 8) + little(uint64_t{1} << 60, 8) + little(position, 8) + "PK\x06\x07" + little(0, 4) +
+         little(good.size() - 22, 8) + little(1, 4) + end;
 }
 
 const HostileArchive kHostile[] = {
@@ -84,11 +87,13 @@ TEST_P(HostileArchives, AreRefusedWithTheirCode) {
   EXPECT_NE(std::string(error.what()).find(GetParam().says), std::string::npos) << error.what();
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, HostileArchives, testing::ValuesIn(kHostile), [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Files, HostileArchives, testing::ValuesIn(kHostile),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 TEST(HostileZip, IsRefusedWhereverItIsCut) {
   const Bytes good = zip(kEntries);
-  for (size_t bytes = 0; bytes < good.size(); ++bytes) EXPECT_EQ(code_of([&] { records_of(good.substr(0, bytes)); }), "FILE_CORRUPT") << bytes;
+  for (size_t bytes = 0; bytes < good.size(); ++bytes)
+    EXPECT_EQ(code_of([&] { records_of(good.substr(0, bytes)); }), "FILE_CORRUPT") << bytes;
 }
 
 }  // namespace

@@ -32,7 +32,8 @@ struct Maps {
   Maps(const FusionCase& fusion, at::ScalarType type)
       : x(leaf(noise_tensor({fusion.images, fusion.channels, fusion.height, fusion.width}, 1), type)),
         y(leaf(noise_tensor({fusion.images, fusion.channels, fusion.y_height, fusion.y_width}, 2), type)),
-        weight(leaf(noise_tensor({2, 2 * fusion.channels, 1, 1}, 3, at::kFloat, 0.2), type)), bias(leaf(noise_tensor({2}, 4), type)) {}
+        weight(leaf(noise_tensor({2, 2 * fusion.channels, 1, 1}, 3, at::kFloat, 0.2), type)),
+        bias(leaf(noise_tensor({2}, 4), type)) {}
 
   std::vector<at::Tensor> inputs() const { return {x, y, weight, bias}; }
 
@@ -47,7 +48,8 @@ class AttentionFusion : public testing::TestWithParam<FusionCase> {
     const at::Tensor expected = ops::attention_fusion_reference(exact.x, exact.y, exact.weight, exact.bias);
     expect_close(output, expected, tolerance, "output");
     const at::Tensor upstream = noise_tensor(output.sizes(), 5);
-    const auto gradients = gradients_of(output, upstream, fast.inputs()), wanted = gradients_of(expected, upstream.to(at::kDouble), exact.inputs());
+    const auto gradients = gradients_of(output, upstream, fast.inputs()),
+               wanted = gradients_of(expected, upstream.to(at::kDouble), exact.inputs());
     const char* const names[] = {"gradient of x", "gradient of y", "gradient of weight", "gradient of bias"};
     for (size_t i = 0; i < gradients.size(); ++i) expect_close(gradients[i], wanted[i], tolerance, names[i]);
   }
@@ -71,11 +73,13 @@ TEST_P(AttentionFusion, IsTheSameWithoutGradients) {
 TEST_P(AttentionFusion, TakesTheReferencePathBitForBitInItsScope) {
   const ops::ReferenceScope scope(true);
   Maps maps(GetParam(), at::kFloat);
-  EXPECT_TRUE(ops::attention_fusion(maps.x, maps.y, maps.weight, maps.bias).values().equal(
-      ops::attention_fusion_reference(maps.x, maps.y, maps.weight, maps.bias)));
+  EXPECT_TRUE(ops::attention_fusion(maps.x, maps.y, maps.weight, maps.bias)
+                  .values()
+                  .equal(ops::attention_fusion_reference(maps.x, maps.y, maps.weight, maps.bias)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Fusions, AttentionFusion, testing::ValuesIn(kFusions), [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Fusions, AttentionFusion, testing::ValuesIn(kFusions),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 TEST(AttentionFusionByHand, WeighsOnePixel) {
   // z₀ = sigmoid(1 · 2 + 0.5 · 4 - 4) = 0.5 and z₁ = sigmoid(0) = 0.5: the mean of both.

@@ -1,10 +1,11 @@
-// Convolution, batch normalization, addition and ReLU as one operation, compared with the same by PyTorch's operations in double.
+// Convolution, batch normalization, addition and ReLU as one operation, compared with the same by PyTorch's operations
+// in double.
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "core/ops/conv_norm/conv_norm.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/conv_norm/conv_norm.h"
 #include "core/training/state/precision.h"
 #include "tests/support/errors.h"
 #include "tests/support/tensors.h"
@@ -18,7 +19,9 @@ struct LayerCase {
   int64_t kernel = 3, stride = 1, groups = 1;
 
   int64_t padding() const { return kernel / 2; }
-  std::vector<int64_t> out_sizes() const { return {images, out_channels, (height - 1) / stride + 1, (width - 1) / stride + 1}; }
+  std::vector<int64_t> out_sizes() const {
+    return {images, out_channels, (height - 1) / stride + 1, (width - 1) / stride + 1};
+  }
 };
 
 std::ostream& operator<<(std::ostream& out, const LayerCase& layer) { return out << layer.name; }
@@ -44,10 +47,14 @@ const LayerCase kLayers[] = {
 /// A layer's tensors in one type; `parameters` shares them.
 struct Layer {
   Layer(const LayerCase& shape, at::ScalarType type, bool training) {
-    const double factor = std::sqrt(1.5 * static_cast<double>(shape.groups) / static_cast<double>(shape.in_channels * shape.kernel * shape.kernel));
+    const double factor = std::sqrt(1.5 * static_cast<double>(shape.groups) /
+                                    static_cast<double>(shape.in_channels * shape.kernel * shape.kernel));
     x = leaf(noise_tensor({shape.images, shape.in_channels, shape.height, shape.width}, 1), type);
     residual = leaf(noise_tensor(shape.out_sizes(), 5), type);
-    parameters.weight = leaf(noise_tensor({shape.out_channels, shape.in_channels / shape.groups, shape.kernel, shape.kernel}, 2, at::kFloat, factor), type);
+    parameters.weight =
+        leaf(noise_tensor({shape.out_channels, shape.in_channels / shape.groups, shape.kernel, shape.kernel}, 2,
+                          at::kFloat, factor),
+             type);
     parameters.gamma = leaf(noise_tensor({shape.out_channels}, 3, at::kFloat, 0.2) + 1, type);
     parameters.beta = leaf(noise_tensor({shape.out_channels}, 4, at::kFloat, 0.2), type);
     parameters.running_mean = noise_tensor({shape.out_channels}, 6, type, 0.1);
@@ -76,8 +83,10 @@ class ConvNorm : public testing::TestWithParam<LayerCase> {
     const at::Tensor output = ops::conv_norm(fast.x, fast.parameters, fast.folded, fast.residual, false);
     const at::Tensor expected = ops::conv_norm_reference(exact.x, exact.parameters, exact.residual, false);
     expect_close(output, expected, tolerance, "output");
-    const auto gradients = gradients_of(output, upstream, fast.inputs()), wanted = gradients_of(expected, upstream.to(at::kDouble), exact.inputs());
-    const char* const names[] = {"gradient of x", "gradient of weight", "gradient of gamma", "gradient of beta", "gradient of residual"};
+    const auto gradients = gradients_of(output, upstream, fast.inputs()),
+               wanted = gradients_of(expected, upstream.to(at::kDouble), exact.inputs());
+    const char* const names[] = {"gradient of x", "gradient of weight", "gradient of gamma", "gradient of beta",
+                                 "gradient of residual"};
     for (size_t i = 0; i < gradients.size(); ++i) expect_close(gradients[i], wanted[i], tolerance, names[i]);
     expect_close(fast.parameters.running_mean, exact.parameters.running_mean, tolerance, "running mean");
     expect_close(fast.parameters.running_variance, exact.parameters.running_variance, tolerance, "running variance");
@@ -116,7 +125,8 @@ TEST_P(ConvNorm, CutsOffWhatIsBelowZeroAndItsGradient) {
   expect_close(gradients[0], (upstream * (with > 0)).to(at::kDouble).sum({0, 2, 3}), 1e-6, "gradient of beta");
 }
 
-INSTANTIATE_TEST_SUITE_P(Layers, ConvNorm, testing::ValuesIn(kLayers), [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Layers, ConvNorm, testing::ValuesIn(kLayers),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 const LayerCase kSmall{"small", 2, 8, 8, 16, 16};
 
@@ -128,7 +138,8 @@ TEST(ConvNormLayer, MovesTheMeanByTheConvolutionsBias) {
   expect_close(output, ops::conv_norm_reference(exact.x, exact.parameters, {}, false), 5e-6, "output");
   expect_close(fast.parameters.running_mean, exact.parameters.running_mean, 5e-6, "running mean");
   const auto gradients = gradients_of(output, noise_tensor(kSmall.out_sizes(), 8), {fast.parameters.bias});
-  // The normalization subtracts the mean, and with it the bias. PyTorch's convolution sums up 128 values of about 1 to nearly zero.
+  // The normalization subtracts the mean, and with it the bias. PyTorch's convolution sums up 128 values of about 1 to
+  // nearly zero.
   expect_close(gradients[0], at::zeros({16}), 1e-4, "gradient of the bias");
 }
 
@@ -141,18 +152,21 @@ TEST(ConvNormLayer, RefoldsWhenAParameterChanges) {
   const at::Tensor after = ops::conv_norm(layer.x, layer.parameters, layer.folded, {}, false);
   expect_close(after, before + 1, 1e-6, "output with another beta");
   layer.parameters.running_mean.sub_(0.5);
-  expect_close(ops::conv_norm(layer.x, layer.parameters, layer.folded, {}, false), ops::conv_norm_reference(layer.x, layer.parameters, {}, false), 5e-6,
+  expect_close(ops::conv_norm(layer.x, layer.parameters, layer.folded, {}, false),
+               ops::conv_norm_reference(layer.x, layer.parameters, {}, false), 5e-6,
                "output with another running mean");
 }
 
 TEST(ConvNormLayer, SumsTheGradientsOfLayerAndShortcut) {
-  const at::Tensor upstream = noise_tensor(kSmall.out_sizes(), 8), shortcut_upstream = noise_tensor(kSmall.out_sizes(), 9);
+  const at::Tensor upstream = noise_tensor(kSmall.out_sizes(), 8),
+                   shortcut_upstream = noise_tensor(kSmall.out_sizes(), 9);
   Layer fast(kSmall, at::kFloat, true), exact(kSmall, at::kDouble, true);
   const auto forked = ops::conv_norm_with_shortcut(fast.x, fast.parameters, fast.folded, true);
   const at::Tensor loss = (forked.layer.values() * upstream).sum() + (forked.x * shortcut_upstream).sum();
   const at::Tensor expected = ops::conv_norm_reference(exact.x, exact.parameters, {}, true);
   const at::Tensor exact_loss = (expected * upstream).sum() + (exact.x * shortcut_upstream).sum();
-  const auto gradients = torch::autograd::grad({loss}, {fast.x}), wanted = torch::autograd::grad({exact_loss}, {exact.x});
+  const auto gradients = torch::autograd::grad({loss}, {fast.x}),
+             wanted = torch::autograd::grad({exact_loss}, {exact.x});
   expect_close(gradients[0], wanted[0], 5e-6, "gradient of x");
 }
 
@@ -164,14 +178,17 @@ TEST(ConvNormLayer, ReturnsBothSidesOfItsActivation) {
 }
 
 TEST(ConvNormLayer, ChainsLayersWhoseMapsAreRecomputed) {
-  Layer first(kSmall, at::kFloat, true), second(kSmall, at::kFloat, true), exact_first(kSmall, at::kDouble, true), exact_second(kSmall, at::kDouble, true);
-  const at::Tensor output = ops::conv_norm(ops::conv_norm(first.x, first.parameters, first.folded, {}, true), second.parameters, second.folded, {}, false);
-  const at::Tensor expected =
-      ops::conv_norm_reference(ops::conv_norm_reference(exact_first.x, exact_first.parameters, {}, true), exact_second.parameters, {}, false);
+  Layer first(kSmall, at::kFloat, true), second(kSmall, at::kFloat, true), exact_first(kSmall, at::kDouble, true),
+      exact_second(kSmall, at::kDouble, true);
+  const at::Tensor output = ops::conv_norm(ops::conv_norm(first.x, first.parameters, first.folded, {}, true),
+                                           second.parameters, second.folded, {}, false);
+  const at::Tensor expected = ops::conv_norm_reference(
+      ops::conv_norm_reference(exact_first.x, exact_first.parameters, {}, true), exact_second.parameters, {}, false);
   expect_close(output, expected, 1e-5, "output");
   const at::Tensor upstream = noise_tensor(kSmall.out_sizes(), 8);
   const auto gradients = gradients_of(output, upstream, {first.x, first.parameters.weight, second.parameters.weight});
-  const auto wanted = gradients_of(expected, upstream.to(at::kDouble), {exact_first.x, exact_first.parameters.weight, exact_second.parameters.weight});
+  const auto wanted = gradients_of(expected, upstream.to(at::kDouble),
+                                   {exact_first.x, exact_first.parameters.weight, exact_second.parameters.weight});
   // A value within rounding of zero may fall to the other side of the ReLU between the layers.
   for (size_t i = 0; i < gradients.size(); ++i) expect_close(gradients[i], wanted[i], 1e-4, "gradient");
 }
@@ -186,7 +203,9 @@ TEST(ConvNormLayer, TakesTheReferencePathBitForBitInItsScope) {
 TEST(ConvNormLayer, MatchesDifferencesInDouble) {
   Layer layer(kSmall, at::kDouble, true);
   const at::Tensor upstream = noise_tensor(kSmall.out_sizes(), 8, at::kDouble);
-  const auto loss = [&](const at::Tensor& x) { return (ops::conv_norm(x, layer.parameters, layer.folded, {}, false).values() * upstream).sum(); };
+  const auto loss = [&](const at::Tensor& x) {
+    return (ops::conv_norm(x, layer.parameters, layer.folded, {}, false).values() * upstream).sum();
+  };
   const auto gradients = torch::autograd::grad({loss(layer.x)}, {layer.x});
   const at::Tensor step = at::zeros_like(layer.x);
   step[1][7][3][2].fill_(1e-5);

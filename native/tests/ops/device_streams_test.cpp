@@ -1,4 +1,5 @@
-// The scopes of native/core/ops/backend/device_streams.h on a table of functions that count calls, and fail where a test wants it.
+// The scopes of native/core/ops/backend/device_streams.h on a table of functions that count calls, and fail where a
+// test wants it.
 #include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
 
@@ -15,8 +16,8 @@ struct Counts {
 };
 
 std::ostream& operator<<(std::ostream& out, const Counts& counts) {
-  return out << "enter " << counts.enter << ", leave " << counts.leave << ", begin_side " << counts.begin_side << ", end_side " << counts.end_side
-             << ", join " << counts.join;
+  return out << "enter " << counts.enter << ", leave " << counts.leave << ", begin_side " << counts.begin_side
+             << ", end_side " << counts.end_side << ", join " << counts.join;
 }
 
 Counts counts;
@@ -70,16 +71,18 @@ TEST_F(DeviceStreams, AreEnteredAndLeftOnceByNestedScopes) {
   EXPECT_EQ(counted([&] { const ops::StreamsScope scope(&streams_); }), kEntered);
   EXPECT_EQ(counted([&] { const ops::StreamsScope scope(nullptr); }), Counts{});
   EXPECT_EQ(counted([&] {
-    const ops::StreamsScope outer(&streams_);
-    const ops::StreamsScope inner(&streams_);
-  }), kEntered);
+              const ops::StreamsScope outer(&streams_);
+              const ops::StreamsScope inner(&streams_);
+            }),
+            kEntered);
 }
 
 TEST_F(DeviceStreams, TakeSideWorkInsideOfAScopeAlone) {
   EXPECT_EQ(counted([&] {
-    const ops::StreamsScope scope(&streams_);
-    side_work();
-  }), kJoined);
+              const ops::StreamsScope scope(&streams_);
+              side_work();
+            }),
+            kJoined);
   EXPECT_EQ(counted(side_work), Counts{});
 }
 
@@ -106,9 +109,10 @@ TEST_F(DeviceStreams, AreJoinedAndLeftByAnException) {
 TEST_F(DeviceStreams, AreNotJoinedIfSideWorkCouldNotBegin) {
   fails_to_begin = true;
   EXPECT_EQ(counted([&] {
-    const ops::StreamsScope scope(&streams_);
-    EXPECT_THROW(side_work(), std::runtime_error);
-  }), kEntered);
+              const ops::StreamsScope scope(&streams_);
+              EXPECT_THROW(side_work(), std::runtime_error);
+            }),
+            kEntered);
 }
 
 }  // namespace

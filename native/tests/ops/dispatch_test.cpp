@@ -31,7 +31,9 @@ TEST(PartsScope, Nests) {
   EXPECT_FALSE(ops::takes_parts());
   {
     const ops::PartsScope outer;
-    { const ops::PartsScope inner; }
+    {
+      const ops::PartsScope inner;
+    }
     EXPECT_TRUE(ops::takes_parts());
   }
   EXPECT_FALSE(ops::takes_parts());

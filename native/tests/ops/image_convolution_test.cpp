@@ -53,8 +53,14 @@ class ImageConvolutions : public testing::TestWithParam<ConvolutionCase> {
  protected:
   void SetUp() override {
     const auto& shape = reference();
-    convolution_ = GetParam().create({.in_channels = shape.in_channels, .out_channels = shape.out_channels, .kernel = shape.kernel, .stride = shape.stride,
-                                      .padding = shape.padding, .height = shape.height, .width = shape.width, .out_height = shape.out_height(),
+    convolution_ = GetParam().create({.in_channels = shape.in_channels,
+                                      .out_channels = shape.out_channels,
+                                      .kernel = shape.kernel,
+                                      .stride = shape.stride,
+                                      .padding = shape.padding,
+                                      .height = shape.height,
+                                      .width = shape.width,
+                                      .out_height = shape.out_height(),
                                       .out_width = shape.out_width()},
                                      GetParam().is_bfloat16 ? at::kBFloat16 : at::kFloat);
     if (convolution_ == nullptr) GTEST_SKIP() << "this processor has no kernels for " << GetParam().name;
@@ -66,14 +72,20 @@ class ImageConvolutions : public testing::TestWithParam<ConvolutionCase> {
   double weight_at(int64_t index) const { return weight_.contiguous().const_data_ptr<float>()[index]; }
   /// Weights that bfloat16 holds exactly, so that only results are rounded.
   static at::Tensor weight_of(const ConvolutionReference& shape) {
-    return noise_tensor({shape.out_channels, shape.in_channels, shape.kernel, shape.kernel}, 3).to(at::kBFloat16).to(at::kFloat).contiguous();
+    return noise_tensor({shape.out_channels, shape.in_channels, shape.kernel, shape.kernel}, 3)
+        .to(at::kBFloat16)
+        .to(at::kFloat)
+        .contiguous();
   }
-  double bound(double expected, double terms) const { return (is_bfloat16() ? 8e-3 : 2e-6) * std::max(1.0, std::abs(expected)) + 2e-6 * terms; }
+  double bound(double expected, double terms) const {
+    return (is_bfloat16() ? 8e-3 : 2e-6) * std::max(1.0, std::abs(expected)) + 2e-6 * terms;
+  }
 
   /// Calls work(first image, images) for the groups in which a convolution takes them.
   template <typename Work>
   void each_group(const Work& work) const {
-    for (int64_t n = 0; n < reference().images; n += convolution().group()) work(n, std::min(convolution().group(), reference().images - n));
+    for (int64_t n = 0; n < reference().images; n += convolution().group())
+      work(n, std::min(convolution().group(), reference().images - n));
   }
 
   int64_t in_image() const { return reference().in_values() / reference().images; }
@@ -85,7 +97,8 @@ class ImageConvolutions : public testing::TestWithParam<ConvolutionCase> {
     const int64_t row = reference().out_width() * reference().out_channels;
     for (int64_t k = 0; k < count; ++k) {
       for (int64_t r = 0; r < reference().out_height(); ++r) {
-        std::memcpy(convolution().gradient_row(k, r), gradient.at((first + k) * out_image() + r * row), static_cast<size_t>(row * (is_bfloat16() ? 2 : 4)));
+        std::memcpy(convolution().gradient_row(k, r), gradient.at((first + k) * out_image() + r * row),
+                    static_cast<size_t>(row * (is_bfloat16() ? 2 : 4)));
       }
     }
   }
@@ -95,7 +108,8 @@ class ImageConvolutions : public testing::TestWithParam<ConvolutionCase> {
 };
 
 TEST_P(ImageConvolutions, ScaleConvolveAddAndActivate) {
-  Values x = Values::noise(is_bfloat16(), reference().in_values(), 1), residual = Values::noise(is_bfloat16(), reference().out_values(), 2);
+  Values x = Values::noise(is_bfloat16(), reference().in_values(), 1),
+         residual = Values::noise(is_bfloat16(), reference().out_values(), 2);
   Values out(is_bfloat16(), reference().out_values());
   const auto bias = noise_floats(reference().out_channels, 4);
   // Powers of two, which keep weights exact in bfloat16.
@@ -103,7 +117,8 @@ TEST_P(ImageConvolutions, ScaleConvolveAddAndActivate) {
   for (int64_t o = 0; o < reference().out_channels; ++o) factors.push_back(o % 2 == 0 ? 0.5f : 2.0f);
   const at::Tensor packed = convolution().pack(weight_, factors.data());
   each_group([&](int64_t first, int64_t count) {
-    convolution().forward(x.at(first * in_image()), count, packed, bias.data(), residual.at(first * out_image()), true, out.at(first * out_image()));
+    convolution().forward(x.at(first * in_image()), count, packed, bias.data(), residual.at(first * out_image()), true,
+                          out.at(first * out_image()));
   });
   const auto sums = reference().forward([&](int64_t i) { return x[i]; }, [&](int64_t i) { return weight_at(i); });
   for (int64_t i = 0; i < reference().out_values(); ++i) {
@@ -115,14 +130,16 @@ TEST_P(ImageConvolutions, ScaleConvolveAddAndActivate) {
 
 TEST_P(ImageConvolutions, DifferentiateByTheInput) {
   if (!convolution().has_input_gradient()) GTEST_SKIP() << "not provided for pixels";
-  Values gradient = Values::noise(is_bfloat16(), reference().out_values(), 1), added = Values::noise(is_bfloat16(), reference().in_values(), 2);
+  Values gradient = Values::noise(is_bfloat16(), reference().out_values(), 1),
+         added = Values::noise(is_bfloat16(), reference().in_values(), 2);
   Values out(is_bfloat16(), reference().in_values());
   const at::Tensor packed = convolution().pack_for_gradient(weight_);
   each_group([&](int64_t first, int64_t count) {
     write_gradient(gradient, first, count);
     convolution().input_gradient(count, packed, added.at(first * in_image()), out.at(first * in_image()));
   });
-  const auto expected = reference().input_gradient([&](int64_t i) { return gradient[i]; }, [&](int64_t i) { return weight_at(i); });
+  const auto expected =
+      reference().input_gradient([&](int64_t i) { return gradient[i]; }, [&](int64_t i) { return weight_at(i); });
   for (int64_t i = 0; i < reference().in_values(); ++i) {
     const double sum = expected[static_cast<size_t>(i)] + added[i];
     ASSERT_NEAR(out[i], sum, bound(sum, static_cast<double>(9 * reference().out_channels))) << "value " << i;
@@ -130,7 +147,8 @@ TEST_P(ImageConvolutions, DifferentiateByTheInput) {
 }
 
 TEST_P(ImageConvolutions, DifferentiateByTheWeight) {
-  Values x = Values::noise(is_bfloat16(), reference().in_values(), 1), gradient = Values::noise(is_bfloat16(), reference().out_values(), 2);
+  Values x = Values::noise(is_bfloat16(), reference().in_values(), 1),
+         gradient = Values::noise(is_bfloat16(), reference().out_values(), 2);
   std::vector<float> sums(static_cast<size_t>(convolution().weight_sums()));
   each_group([&](int64_t first, int64_t count) {
     write_gradient(gradient, first, count);
@@ -138,16 +156,25 @@ TEST_P(ImageConvolutions, DifferentiateByTheWeight) {
   });
   at::Tensor weight_gradient = at::empty_like(weight_);
   convolution().unpack_weight_gradient(sums.data(), weight_gradient);
-  const auto expected = reference().weight_gradient([&](int64_t i) { return x[i]; }, [&](int64_t i) { return gradient[i]; });
+  const auto expected =
+      reference().weight_gradient([&](int64_t i) { return x[i]; }, [&](int64_t i) { return gradient[i]; });
   for (int64_t i = 0; i < reference().weight_values(); ++i) {
     ASSERT_NEAR(weight_gradient.const_data_ptr<float>()[i], expected[static_cast<size_t>(i)], 5e-4) << "value " << i;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Convolutions, ImageConvolutions, testing::ValuesIn(convolutions()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Convolutions, ImageConvolutions, testing::ValuesIn(convolutions()),
+                         [](const auto& info) { return info.param.name; });
 
 TEST(ImageConvolutionChoice, HasNoneForShapesAndTypesWithoutKernels) {
-  const ops::ConvolutionShape shape{.in_channels = 16, .out_channels = 16, .kernel = 3, .stride = 1, .padding = 1, .height = 4, .width = 4, .out_height = 4,
+  const ops::ConvolutionShape shape{.in_channels = 16,
+                                    .out_channels = 16,
+                                    .kernel = 3,
+                                    .stride = 1,
+                                    .padding = 1,
+                                    .height = 4,
+                                    .width = 4,
+                                    .out_height = 4,
                                     .out_width = 4};
   EXPECT_EQ(ops::ImageConvolution::create(shape, at::kDouble), nullptr);
   auto other = shape;

@@ -17,7 +17,10 @@ struct MapCase {
 std::ostream& operator<<(std::ostream& out, const MapCase& map) { return out << map.name; }
 
 const MapCase kMaps[] = {
-    {"whole_vectors", {3, 32, 6, 5}}, {"channels_that_fill_no_vector", {2, 21, 4, 4}}, {"one_image", {1, 16, 8, 8}}, {"several_parts", {1, 72, 37, 32}},
+    {"whole_vectors", {3, 32, 6, 5}},
+    {"channels_that_fill_no_vector", {2, 21, 4, 4}},
+    {"one_image", {1, 16, 8, 8}},
+    {"several_parts", {1, 72, 37, 32}},
 };
 
 /// The layer of a map in one type.
@@ -46,9 +49,10 @@ TEST_P(BatchNorm, TrainsAsInDouble) {
   const at::Tensor expected = ops::batch_norm_reference(exact.x, exact.parameters, exact.residual, false);
   expect_close(output, expected, 2e-6, "output");
   const at::Tensor upstream = noise_tensor(GetParam().sizes, 7);
-  const auto gradients = gradients_of(output, upstream, {fast.x, fast.residual, fast.parameters.gamma, fast.parameters.beta});
-  const auto wanted =
-      gradients_of(expected, upstream.to(at::kDouble), {exact.x, exact.residual, exact.parameters.gamma, exact.parameters.beta});
+  const auto gradients =
+      gradients_of(output, upstream, {fast.x, fast.residual, fast.parameters.gamma, fast.parameters.beta});
+  const auto wanted = gradients_of(expected, upstream.to(at::kDouble),
+                                   {exact.x, exact.residual, exact.parameters.gamma, exact.parameters.beta});
   const char* const names[] = {"gradient of x", "gradient of residual", "gradient of gamma", "gradient of beta"};
   for (size_t i = 0; i < gradients.size(); ++i) expect_close(gradients[i], wanted[i], 5e-6, names[i]);
   expect_close(fast.parameters.running_mean, exact.parameters.running_mean, 1e-6, "running mean");
@@ -66,7 +70,8 @@ TEST_P(BatchNorm, MasksTheGradientOfTheResidual) {
 TEST_P(BatchNorm, CutsTheGradientByTheSignOfItsInput) {
   Layer plain(GetParam(), at::kFloat, true), cut(GetParam(), at::kFloat, true);
   const at::Tensor upstream = noise_tensor(GetParam().sizes, 7);
-  const at::Tensor before = ops::batch_norm(plain.x, plain.parameters, {}, false), after = ops::batch_norm(cut.x, cut.parameters, {}, true);
+  const at::Tensor before = ops::batch_norm(plain.x, plain.parameters, {}, false),
+                   after = ops::batch_norm(cut.x, cut.parameters, {}, true);
   EXPECT_TRUE(after.equal(at::relu(before)));
   const auto expected = gradients_of(before, upstream * (before > 0), {plain.x, plain.parameters.gamma});
   const auto gradients = gradients_of(after, upstream, {cut.x, cut.parameters.gamma});
@@ -77,11 +82,12 @@ TEST_P(BatchNorm, CutsTheGradientByTheSignOfItsInput) {
 TEST_P(BatchNorm, NormalizesByRunningStatisticsWithoutGradients) {
   const at::NoGradGuard no_grad;
   Layer fast(GetParam(), at::kFloat, false), exact(GetParam(), at::kDouble, false);
-  expect_close(ops::batch_norm(fast.x, fast.parameters, fast.residual, true), ops::batch_norm_reference(exact.x, exact.parameters, exact.residual, true),
-               2e-6, "output");
+  expect_close(ops::batch_norm(fast.x, fast.parameters, fast.residual, true),
+               ops::batch_norm_reference(exact.x, exact.parameters, exact.residual, true), 2e-6, "output");
 }
 
-INSTANTIATE_TEST_SUITE_P(Maps, BatchNorm, testing::ValuesIn(kMaps), [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Maps, BatchNorm, testing::ValuesIn(kMaps),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 TEST(BatchNormLayer, RefusesASingleValuePerChannel) {
   Layer layer({"one", {1, 16, 1, 1}}, at::kFloat, true);
@@ -94,8 +100,10 @@ TEST(BatchNormLayer, FoldsTheConvolutionsBiasIntoItsShift) {
   const ops::FoldedBatchNorm folding(layer.parameters);
   const at::NoGradGuard no_grad;
   const at::Tensor with_bias = layer.x + layer.parameters.bias.view({1, -1, 1, 1});
-  const at::Tensor expected = ops::batch_norm_reference(with_bias.to(at::kDouble), Layer({"two", {2, 16, 2, 2}}, at::kDouble, false).parameters, {}, false);
-  expect_close(layer.x * folding.scale.view({1, -1, 1, 1}) + folding.shift.view({1, -1, 1, 1}), expected, 1e-6, "folded");
+  const at::Tensor expected = ops::batch_norm_reference(
+      with_bias.to(at::kDouble), Layer({"two", {2, 16, 2, 2}}, at::kDouble, false).parameters, {}, false);
+  expect_close(layer.x * folding.scale.view({1, -1, 1, 1}) + folding.shift.view({1, -1, 1, 1}), expected, 1e-6,
+               "folded");
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ struct PyramidLossCase {
 
 std::ostream& operator<<(std::ostream& out, const PyramidLossCase& pyramid) { return out << pyramid.name; }
 
-// Shapes of test/unit/ops/review-operations.test.ts, which runs them on devices as well, with the grids of the hierarchical context loss, and grids of
-// other kinds.
+// Shapes of test/unit/ops/review-operations.test.ts, which runs them on devices as well, with the grids of the
+// hierarchical context loss, and grids of other kinds.
 const PyramidLossCase kPyramids[] = {
     {"three_grids", {3, 64, 8, 8}, {{4, 0.5}, {2, 0.25}, {1, 0.125}}},
     {"a_map_that_is_not_square", {2, 32, 16, 8}, {{4, 0.5}, {2, 0.25}, {1, 0.125}}},
@@ -44,21 +44,25 @@ TEST_P(PyramidLoss, AgreesWithDouble) {
   const at::Tensor expected = ops::pyramid_loss_reference(exact, teacher(at::kDouble), 0.75, GetParam().levels);
   expect_close(loss, expected, 1e-6, "loss");
   // An upstream gradient that is not 1.
-  const auto gradients = gradients_of(loss, at::scalar_tensor(3.0), {fast}), wanted = gradients_of(expected, at::scalar_tensor(3.0), {exact});
+  const auto gradients = gradients_of(loss, at::scalar_tensor(3.0), {fast}),
+             wanted = gradients_of(expected, at::scalar_tensor(3.0), {exact});
   EXPECT_LT((gradients[0] - wanted[0]).abs().max().item<double>(), 1e-6 * wanted[0].abs().max().item<double>() + 1e-9);
 }
 
 TEST_P(PyramidLoss, IsTakenInFloat32OfBfloat16Maps) {
-  const at::Tensor map = noise_tensor(GetParam().sizes, 1).to(at::kBFloat16).requires_grad_(true), other = teacher(at::kFloat).to(at::kBFloat16);
+  const at::Tensor map = noise_tensor(GetParam().sizes, 1).to(at::kBFloat16).requires_grad_(true),
+                   other = teacher(at::kFloat).to(at::kBFloat16);
   const at::Tensor loss = ops::pyramid_loss(map, other, 0.75, GetParam().levels);
   EXPECT_EQ(loss.scalar_type(), at::kFloat);
   const at::Tensor exact = leaf(map, at::kDouble);
   const at::Tensor expected = ops::pyramid_loss_reference(exact, other.to(at::kDouble), 0.75, GetParam().levels);
   expect_close(loss, expected, 1e-6, "loss");
-  const auto gradients = gradients_of(loss, at::scalar_tensor(1.0), {map}), wanted = gradients_of(expected, at::scalar_tensor(1.0), {exact});
+  const auto gradients = gradients_of(loss, at::scalar_tensor(1.0), {map}),
+             wanted = gradients_of(expected, at::scalar_tensor(1.0), {exact});
   EXPECT_EQ(gradients[0].scalar_type(), at::kBFloat16);
   // The gradient is rounded once, by half of the last of eight bits at most, or for each of its terms.
-  EXPECT_LT((gradients[0].to(at::kDouble) - wanted[0]).abs().max().item<double>(), 0x1p-7 * wanted[0].abs().max().item<double>());
+  EXPECT_LT((gradients[0].to(at::kDouble) - wanted[0]).abs().max().item<double>(),
+            0x1p-7 * wanted[0].abs().max().item<double>());
 }
 
 TEST_P(PyramidLoss, TakesTheReferencePathBitForBitInItsScope) {
@@ -68,7 +72,8 @@ TEST_P(PyramidLoss, TakesTheReferencePathBitForBitInItsScope) {
                   .equal(ops::pyramid_loss_reference(map, teacher(at::kFloat), 0.75, GetParam().levels)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Pyramids, PyramidLoss, testing::ValuesIn(kPyramids), [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Pyramids, PyramidLoss, testing::ValuesIn(kPyramids),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 TEST(PyramidLossByHand, WeighsErrorsAndTheirAverages) {
   // Differences 1 and 3 in each of 16 channels: their squares average to 5, their average squared is 4.
@@ -80,8 +85,10 @@ TEST(PyramidLossByHand, WeighsErrorsAndTheirAverages) {
 }
 
 TEST(PyramidLossByHand, DifferentiatesByATeacherThatTrains) {
-  const at::Tensor student = leaf(noise_tensor({2, 16, 4, 4}, 1), at::kFloat), teacher = leaf(noise_tensor({2, 16, 4, 4}, 2), at::kFloat);
-  const auto gradients = gradients_of(ops::pyramid_loss(student, teacher, 1.0, {{2, 0.5}}), at::scalar_tensor(1.0), {student, teacher});
+  const at::Tensor student = leaf(noise_tensor({2, 16, 4, 4}, 1), at::kFloat),
+                   teacher = leaf(noise_tensor({2, 16, 4, 4}, 2), at::kFloat);
+  const auto gradients =
+      gradients_of(ops::pyramid_loss(student, teacher, 1.0, {{2, 0.5}}), at::scalar_tensor(1.0), {student, teacher});
   expect_close(gradients[0], -gradients[1], 1e-7, "gradients of opposite sign");
 }
 

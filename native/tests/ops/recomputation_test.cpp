@@ -13,11 +13,11 @@ namespace {
 /// Twice the source, counting how often a part is computed.
 ops::Recomputation doubling(const at::Tensor& source, std::shared_ptr<std::atomic<int>> calls) {
   return {{source}, [calls](const std::vector<at::Tensor>& sources, int64_t first, int64_t count, void* out) {
-    ++*calls;
-    const int64_t channels = sources[0].size(1);
-    const auto* from = reinterpret_cast<const float*>(ops::NhwcView(sources[0]).pixel(0, first));
-    for (int64_t i = 0; i < count * channels; ++i) static_cast<float*>(out)[i] = 2 * from[i];
-  }};
+            ++*calls;
+            const int64_t channels = sources[0].size(1);
+            const auto* from = reinterpret_cast<const float*>(ops::NhwcView(sources[0]).pixel(0, first));
+            for (int64_t i = 0; i < count * channels; ++i) static_cast<float*>(out)[i] = 2 * from[i];
+          }};
 }
 
 TEST(Maps, AreComputedOnceTheirValuesAreRead) {
@@ -35,7 +35,8 @@ TEST(Maps, AreComputedOnceTheirValuesAreRead) {
 
 TEST(Maps, PassTheGradientToTheirPlaceInTheGraph) {
   const at::Tensor source = noise_tensor({2, 4, 2, 2}, 1), place = leaf(noise_tensor({2, 4, 2, 2}, 2), at::kFloat);
-  const ops::LazyTensor map = ops::LazyTensor::deferred(place * 1, doubling(source, std::make_shared<std::atomic<int>>(0)));
+  const ops::LazyTensor map =
+      ops::LazyTensor::deferred(place * 1, doubling(source, std::make_shared<std::atomic<int>>(0)));
   const at::Tensor upstream = noise_tensor({2, 4, 2, 2}, 3);
   EXPECT_TRUE(gradients_of(map.values(), upstream, {place})[0].equal(upstream));
 }

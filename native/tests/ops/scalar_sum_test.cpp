@@ -8,15 +8,18 @@ namespace reviewkd::tests::scalar_sum {
 namespace {
 
 TEST(ScalarSum, AddsWeightedTermsInDouble) {
-  const std::vector<at::Tensor> terms = {at::scalar_tensor(1.5f), at::scalar_tensor(-2.0f), at::scalar_tensor(0.125, at::kDouble)};
+  const std::vector<at::Tensor> terms = {at::scalar_tensor(1.5f), at::scalar_tensor(-2.0f),
+                                         at::scalar_tensor(0.125, at::kDouble)};
   const at::Tensor sum = ops::scalar_sum(terms, {0.1, 0.2, 0.3});
   EXPECT_EQ(sum.scalar_type(), at::kDouble);
   EXPECT_DOUBLE_EQ(sum.item<double>(), 0.15 - 0.4 + 0.0375);
 }
 
 TEST(ScalarSum, GivesEachTermItsWeightAsGradient) {
-  const at::Tensor first = at::scalar_tensor(1.0f).requires_grad_(true), second = at::scalar_tensor(2.0, at::kDouble).requires_grad_(true);
-  const auto gradients = gradients_of(ops::scalar_sum({first, second}, {0.25, 3.0}), at::scalar_tensor(2.0), {first, second});
+  const at::Tensor first = at::scalar_tensor(1.0f).requires_grad_(true),
+                   second = at::scalar_tensor(2.0, at::kDouble).requires_grad_(true);
+  const auto gradients =
+      gradients_of(ops::scalar_sum({first, second}, {0.25, 3.0}), at::scalar_tensor(2.0), {first, second});
   EXPECT_EQ(gradients[0].scalar_type(), at::kFloat);
   EXPECT_EQ(gradients[0].item<float>(), 0.5f);
   EXPECT_EQ(gradients[1].item<double>(), 6.0);

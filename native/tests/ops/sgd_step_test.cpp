@@ -10,7 +10,9 @@ namespace {
 
 struct State {
   explicit State(at::ScalarType type)
-      : parameter(noise_tensor({7, 3, 3, 3}, 1, type)), gradient(noise_tensor({7, 3, 3, 3}, 2, type)), buffer(noise_tensor({7, 3, 3, 3}, 3, type)) {}
+      : parameter(noise_tensor({7, 3, 3, 3}, 1, type)),
+        gradient(noise_tensor({7, 3, 3, 3}, 2, type)),
+        buffer(noise_tensor({7, 3, 3, 3}, 3, type)) {}
 
   at::Tensor parameter, gradient, buffer;
 };
@@ -53,14 +55,16 @@ TEST_P(SgdStepTest, TakesTheReferencePathBitForBitInItsScope) {
 
 TEST_P(SgdStepTest, MarksWhatItChanges) {
   State state(at::kFloat);
-  const auto parameter = state.parameter._version(), buffer = state.buffer._version(), gradient = state.gradient._version();
+  const auto parameter = state.parameter._version(), buffer = state.buffer._version(),
+             gradient = state.gradient._version();
   ops::sgd_step(state.parameter, state.gradient, state.buffer, step());
   EXPECT_GT(state.parameter._version(), parameter);
   EXPECT_GT(state.buffer._version(), buffer);
   EXPECT_EQ(state.gradient._version(), gradient);
 }
 
-INSTANTIATE_TEST_SUITE_P(Momentum, SgdStepTest, testing::Bool(), [](const auto& info) { return info.param ? "nesterov" : "heavy_ball"; });
+INSTANTIATE_TEST_SUITE_P(Momentum, SgdStepTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "nesterov" : "heavy_ball"; });
 
 TEST(SgdStepByHand, DecaysAccumulatesAndSteps) {
   at::Tensor parameter = at::ones({1}), buffer = at::ones({1});

@@ -29,13 +29,15 @@ struct ConvolutionReference {
 
   std::vector<double> input_gradient(const Read& gradient, const Read& weight) const {
     std::vector<double> out(static_cast<size_t>(in_values()), 0.0);
-    each_product([&](int64_t in, int64_t place, int64_t to) { out[static_cast<size_t>(in)] += gradient(to) * weight(place); });
+    each_product(
+        [&](int64_t in, int64_t place, int64_t to) { out[static_cast<size_t>(in)] += gradient(to) * weight(place); });
     return out;
   }
 
   std::vector<double> weight_gradient(const Read& x, const Read& gradient) const {
     std::vector<double> out(static_cast<size_t>(weight_values()), 0.0);
-    each_product([&](int64_t in, int64_t place, int64_t to) { out[static_cast<size_t>(place)] += x(in) * gradient(to); });
+    each_product(
+        [&](int64_t in, int64_t place, int64_t to) { out[static_cast<size_t>(place)] += x(in) * gradient(to); });
     return out;
   }
 
@@ -49,9 +51,11 @@ struct ConvolutionReference {
           for (int64_t t = 0; t < kernel * kernel; ++t) {
             const int64_t y = r * stride + t / kernel - padding, x = c * stride + t % kernel - padding;
             if (y < 0 || y >= height || x < 0 || x >= width) continue;
-            const int64_t in = ((n * height + y) * width + x) * in_channels, out = ((n * out_height() + r) * out_width() + c) * out_channels;
+            const int64_t in = ((n * height + y) * width + x) * in_channels,
+                          out = ((n * out_height() + r) * out_width() + c) * out_channels;
             for (int64_t i = 0; i < in_channels; ++i) {
-              for (int64_t o = 0; o < out_channels; ++o) body(in + i, (o * in_channels + i) * kernel * kernel + t, out + o);
+              for (int64_t o = 0; o < out_channels; ++o)
+                body(in + i, (o * in_channels + i) * kernel * kernel + t, out + o);
             }
           }
         }

@@ -1,5 +1,6 @@
 #pragma once
-// PyTorch's files put together by hand, apart from the code that reads and writes them: pickles opcode by opcode, archives, legacy streams.
+// PyTorch's files put together by hand, apart from the code that reads and writes them: pickles opcode by opcode,
+// archives, legacy streams.
 
 #include <cstdint>
 #include <initializer_list>
@@ -59,9 +60,12 @@ inline Bytes tensor(const TensorParts& parts = {}) {
   Bytes shape, strides;
   for (const int64_t length : parts.shape) shape += integer(length);
   for (const int64_t stride : parts.strides) strides += integer(stride);
-  const Bytes storage = tuple(text("storage") + global("torch", parts.type) + text(parts.key) + text("cpu") + integer(parts.elements) + parts.view);
+  const Bytes storage = tuple(text("storage") + global("torch", parts.type) + text(parts.key) + text("cpu") +
+                              integer(parts.elements) + parts.view);
   return global("torch._utils", "_rebuild_tensor_v2") +
-         tuple(storage + "Q" + integer(parts.offset) + tuple(shape) + tuple(strides) + "\x89" + global("collections", "OrderedDict") + ")R") + "R";
+         tuple(storage + "Q" + integer(parts.offset) + tuple(shape) + tuple(strides) + "\x89" +
+               global("collections", "OrderedDict") + ")R") +
+         "R";
 }
 
 /// A state dict with one tensor named "weight".
@@ -76,34 +80,43 @@ struct ZipEntry {
   std::optional<uint32_t> crc = std::nullopt;
 };
 
-/// An archive of stored entries. `count`: what the end record claims; `zip64`: sizes and offsets in extra fields of 64 bits.
-inline Bytes zip(const std::vector<ZipEntry>& entries, std::optional<uint64_t> count = std::nullopt, bool zip64 = false, const Bytes& comment = "") {
+/// An archive of stored entries. `count`: what the end record claims; `zip64`: sizes and offsets in extra fields of 64
+/// bits.
+inline Bytes zip(const std::vector<ZipEntry>& entries, std::optional<uint64_t> count = std::nullopt, bool zip64 = false,
+                 const Bytes& comment = "") {
   Bytes files, directory;
   for (const auto& entry : entries) {
     const uint64_t size = entry.size.value_or(entry.content.size()), offset = entry.offset.value_or(files.size());
     const uint32_t crc = entry.crc.value_or(crc32(entry.content.data(), entry.content.size()));
     const Bytes common = little(entry.flags, 2) + little(entry.method, 2) + little(0, 4) + little(crc, 4);
-    files += "PK\x03\x04" + little(0, 2) + common + little(size, 4) + little(size, 4) + little(entry.name.size(), 2) + little(0, 2) + entry.name + entry.content;
+    files += "PK\x03\x04" + little(0, 2) + common + little(size, 4) + little(size, 4) + little(entry.name.size(), 2) +
+             little(0, 2) + entry.name + entry.content;
     // An extra field of another kind comes first, which readers pass over.
-    const Bytes extra = zip64 ? little(0x5455, 2) + little(1, 2) + "\x07" + little(1, 2) + little(24, 2) + little(size, 8) + little(size, 8) + little(offset, 8) : "";
+    const Bytes extra = zip64 ? little(0x5455, 2) + little(1, 2) + "\x07" + little(1, 2) + little(24, 2) +
+                                    little(size, 8) + little(size, 8) + little(offset, 8)
+                              : "";
     const auto field = [&](uint64_t value) { return little(zip64 ? 0xffffffff : value, 4); };
-    directory += "PK\x01\x02" + little(0, 4) + common + field(size) + field(size) + little(entry.name.size(), 2) + little(extra.size(), 2) + little(0, 10) +
-                 field(offset) + entry.name + extra;
+    directory += "PK\x01\x02" + little(0, 4) + common + field(size) + field(size) + little(entry.name.size(), 2) +
+                 little(extra.size(), 2) + little(0, 10) + field(offset) + entry.name + extra;
   }
   const uint64_t records = count.value_or(entries.size());
   Bytes end;
   if (zip64) {
-    end = "PK\x06\x06" + little(44, 8) + little(0, 12) + little(records, 8) + little(records, 8) + little(directory.size(), 8) + little(files.size(), 8) +
-          "PK\x06\x07" + little(0, 4) + little(files.size() + directory.size(), 8) + little(1, 4) + "PK\x05\x06" + little(0, 4) + little(0xffff, 2) +
+    end = "PK\x06\x06" + little(44, 8) + little(0, 12) + little(records, 8) + little(records, 8) +
+          little(directory.size(), 8) + little(files.size(), 8) + "PK\x06\x07" + little(0, 4) +
+          little(files.size() + directory.size(), 8) + little(1, 4) + "PK\x05\x06" + little(0, 4) + little(0xffff, 2) +
           little(0xffff, 2) + little(0xffffffff, 4) + little(0xffffffff, 4);
   } else {
-    end = "PK\x05\x06" + little(0, 4) + little(records, 2) + little(records, 2) + little(directory.size(), 4) + little(files.size(), 4);
+    end = "PK\x05\x06" + little(0, 4) + little(records, 2) + little(records, 2) + little(directory.size(), 4) +
+          little(files.size(), 4);
   }
   return files + directory + end + little(comment.size(), 2) + comment;
 }
 
 /// An archive of torch.save: a pickle and the storage "0" of 12 bytes.
-inline Bytes archive(const Bytes& content) { return zip({{"archive/data.pkl", content}, {"archive/data/0", Bytes(12, '\0')}}); }
+inline Bytes archive(const Bytes& content) {
+  return zip({{"archive/data.pkl", content}, {"archive/data/0", Bytes(12, '\0')}});
+}
 
 /// The stream of torch.save before 1.6.
 struct LegacyParts {
@@ -118,8 +131,9 @@ inline Bytes legacy(const Bytes& content, const LegacyParts& parts = {}) {
   Bytes keys;
   for (const auto& key : parts.keys) keys += text(key);
   return pickle(parts.magic) + pickle("M" + little(1001, 2)) +
-         pickle(dict(text("protocol_version") + "M" + little(1001, 2) + text("little_endian") + (parts.little_endian ? "\x88" : "\x89"))) + content +
-         pickle("](" + keys + "e") + parts.storages;
+         pickle(dict(text("protocol_version") + "M" + little(1001, 2) + text("little_endian") +
+                     (parts.little_endian ? "\x88" : "\x89"))) +
+         content + pickle("](" + keys + "e") + parts.storages;
 }
 
 }  // namespace reviewkd::tests

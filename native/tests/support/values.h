@@ -36,7 +36,8 @@ inline uint16_t bfloat16_of(float value) {
 class Values {
  public:
   /// Zeros.
-  Values(bool is_bfloat16, int64_t count) : is_bfloat16_(is_bfloat16), bytes_(static_cast<size_t>(count) * (is_bfloat16 ? 2 : 4)) {}
+  Values(bool is_bfloat16, int64_t count)
+      : is_bfloat16_(is_bfloat16), bytes_(static_cast<size_t>(count) * (is_bfloat16 ? 2 : 4)) {}
 
   static Values noise(bool is_bfloat16, int64_t count, int64_t seed) {
     Values values(is_bfloat16, count);

@@ -1,4 +1,5 @@
-// Several batches for one optimizer step. The network has no batch statistics: the step is that of one batch of all images.
+// Several batches for one optimizer step. The network has no batch statistics: the step is that of one batch of all
+// images.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -41,7 +42,8 @@ Trained trained(const ImageSet& set, int64_t batch_size, const SessionOptions& o
 void expect_close(const Trained& actual, const Trained& expected) {
   ASSERT_EQ(actual.weights.size(), expected.weights.size());
   for (size_t i = 0; i < expected.weights.size(); ++i) {
-    EXPECT_LE((actual.weights[i].second - expected.weights[i].second).abs().max().item<double>(), kTolerance) << expected.weights[i].first;
+    EXPECT_LE((actual.weights[i].second - expected.weights[i].second).abs().max().item<double>(), kTolerance)
+        << expected.weights[i].first;
   }
   EXPECT_EQ(actual.state.step, expected.state.step);
   EXPECT_EQ(actual.state.steps, expected.state.steps);
@@ -51,7 +53,9 @@ void expect_close(const Trained& actual, const Trained& expected) {
   EXPECT_NEAR(sums[0], others[0], 1e-10);
 }
 
-TEST(Accumulation, TakesTheStepsOfOneLargeBatch) { expect_close(trained(vector_set(24), 4, options_with(3)), trained(vector_set(24), 12, options_with(1))); }
+TEST(Accumulation, TakesTheStepsOfOneLargeBatch) {
+  expect_close(trained(vector_set(24), 4, options_with(3)), trained(vector_set(24), 12, options_with(1)));
+}
 
 TEST(Accumulation, AveragesTheBatchesThatAreLeftAtTheEndOfAnEpoch) {
   // Batches of 4, 4, 4 | 4, 3.
@@ -66,13 +70,16 @@ TEST(Accumulation, DropsALastBatchOfASingleImage) {
   expect_close(some, trained(vector_set(16), 4, options_with(3)));
 }
 
-TEST(Accumulation, SplitsEachBatchIntoMicroBatches) { expect_close(trained(vector_set(24), 6, options_with(2, 3)), trained(vector_set(24), 12, options_with(1))); }
+TEST(Accumulation, SplitsEachBatchIntoMicroBatches) {
+  expect_close(trained(vector_set(24), 6, options_with(2, 3)), trained(vector_set(24), 12, options_with(1)));
+}
 
 TEST(Accumulation, CountsOptimizerSteps) {
   const auto network = tiny_network(7);
   Session session(network, std::make_shared<RegressionTask>(), options_with(4));
   std::vector<int64_t> steps;
-  session.train_epoch(vector_set(22), epoch_of(0, 1, 2), [&](const EpochState& state) { steps.push_back(state.step); }, kNoStop);
+  session.train_epoch(
+      vector_set(22), epoch_of(0, 1, 2), [&](const EpochState& state) { steps.push_back(state.step); }, kNoStop);
   EXPECT_EQ(steps, (std::vector<int64_t>{1, 2, 3}));
   EXPECT_EQ(session.steps(), 3);
 }
@@ -91,7 +98,8 @@ TEST(Accumulation, ContinuesAStoppedEpochBitForBit) {
   parts.train_epoch(set, epoch, {}, kNoStop);
   EXPECT_EQ(parts.state().sums.losses.loss_vector(), whole.state().sums.losses.loss_vector());
   const auto expected = whole.training_state(), actual = parts.training_state();
-  for (size_t i = 0; i < expected.size(); ++i) EXPECT_TRUE(actual[i].second.equal(expected[i].second)) << expected[i].first;
+  for (size_t i = 0; i < expected.size(); ++i)
+    EXPECT_TRUE(actual[i].second.equal(expected[i].second)) << expected[i].first;
 }
 
 TEST(Accumulation, TakesOneStepOfTheCallersBatches) {

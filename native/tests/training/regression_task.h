@@ -1,5 +1,6 @@
 #pragma once
-// A second task, of which the core knows nothing: images are mapped to vectors, the squared error is minimized, and the lowest mean error is the best.
+// A second task, of which the core knows nothing: images are mapped to vectors, the squared error is minimized, and the
+// lowest mean error is the best.
 
 #include <ATen/ATen.h>
 #include <torch/nn/modules/conv.h>
@@ -35,7 +36,9 @@ class TinyNetworkImpl : public BackboneImpl {
     return {{{before, after}}, linear_->forward(pooled)};  // [N, kOutputs]
   }
 
-  std::vector<FeatureSpec> feature_specs(ImageSize image) const override { return {{"conv", 4, image.height, image.width}}; }
+  std::vector<FeatureSpec> feature_specs(ImageSize image) const override {
+    return {{"conv", 4, image.height, image.width}};
+  }
 
   void initialize(at::Generator generator) override {
     for (auto& parameter : parameters()) init::normal(parameter, 0.2, generator);
@@ -83,9 +86,15 @@ class RegressionTask : public Task {
   const TaskInfo& info() const override {
     static const TaskInfo info = {
         .name = "regression",
-        .losses = {{.name = "squaredError", .label = "mse", .weight = 0.5}, {.name = "largestError", .label = "largest", .weight = 0}},
-        .metrics = {{.name = "meanError", .label = "error", .title = "mean error", .unit = "", .higher_is_better = false},
-                    {.name = "relativeError", .label = "relative", .title = "relative error", .unit = "", .higher_is_better = false}},
+        .losses = {{.name = "squaredError", .label = "mse", .weight = 0.5},
+                   {.name = "largestError", .label = "largest", .weight = 0}},
+        .metrics =
+            {{.name = "meanError", .label = "error", .title = "mean error", .unit = "", .higher_is_better = false},
+             {.name = "relativeError",
+              .label = "relative",
+              .title = "relative error",
+              .unit = "",
+              .higher_is_better = false}},
         .primary_metric = "meanError",
         .training_metric = TrainingMetric{.name = "meanError", .factor = 1.0 / kOutputs},
     };
@@ -97,19 +106,24 @@ class RegressionTask : public Task {
   void check_targets(const BackboneImpl& network, const at::Tensor& images, const Targets& targets) const override {
     const at::Tensor& vector = targets.values("vector");
     if (vector.dim() == 2 && vector.size(0) == images.size(0) && vector.size(1) == network.num_classes()) return;
-    fail(ErrorCode::kShapeMismatch, "invalid vectors: expected [", images.size(0), ", ", network.num_classes(), "], received ", vector.sizes(), ".");
+    fail(ErrorCode::kShapeMismatch, "invalid vectors: expected [", images.size(0), ", ", network.num_classes(),
+         "], received ", vector.sizes(), ".");
   }
 
   TaskLosses losses(const TaskInput& input) const override {
     const at::Tensor target = input.targets.values("vector").to(input.output.logits.scalar_type());
     const at::Tensor difference = input.output.logits - target;
-    return {{difference.pow(2).mean(), difference.detach().abs().max()}, [error = difference.detach().abs()] { return error.sum(); }};
+    return {{difference.pow(2).mean(), difference.detach().abs().max()},
+            [error = difference.detach().abs()] { return error.sum(); }};
   }
 
-  std::unique_ptr<MetricAccumulator> new_accumulator(const Network&, bool) const override { return std::make_unique<ErrorAccumulator>(); }
+  std::unique_ptr<MetricAccumulator> new_accumulator(const Network&, bool) const override {
+    return std::make_unique<ErrorAccumulator>();
+  }
 };
 
-inline EpochOptions epoch_of(int64_t epoch, int64_t epochs, int64_t batch_size, ScheduleKind kind = ScheduleKind::kConstant) {
+inline EpochOptions epoch_of(int64_t epoch, int64_t epochs, int64_t batch_size,
+                             ScheduleKind kind = ScheduleKind::kConstant) {
   EpochOptions options;
   options.epoch = epoch;
   options.epochs = epochs;
@@ -123,18 +137,24 @@ inline ImageSet vector_set(int64_t size, uint64_t seed = 1) {
   const at::Tensor images = at::empty({size, 3, kSide, kSide}, at::kFloat);
   init::normal(images, 1.0, init::generator(seed));
   const at::Tensor means = images.mean({2, 3});  // [N, 3]
-  const at::Tensor vectors = at::stack({means.select(1, 0) * 4 - means.select(1, 1), means.select(1, 2) * 2 + 1}, 1);  // [N, kOutputs]
+  const at::Tensor vectors =
+      at::stack({means.select(1, 0) * 4 - means.select(1, 1), means.select(1, 2) * 2 + 1}, 1);  // [N, kOutputs]
 
   class Source : public BatchSource {
    public:
     Source(at::Tensor images, at::Tensor vectors, const BatchPlan& plan)
-        : images_(std::move(images)), vectors_(std::move(vectors)), plan_(plan), count_(batch_count(images_.size(0), plan)), next_(plan.first_batch) {}
+        : images_(std::move(images)),
+          vectors_(std::move(vectors)),
+          plan_(plan),
+          count_(batch_count(images_.size(0), plan)),
+          next_(plan.first_batch) {}
 
     std::optional<Batch> next() override {
       if (next_ >= count_) return std::nullopt;
       const int64_t first = next_++ * plan_.batch_size;
       const int64_t length = std::min(plan_.batch_size, images_.size(0) - first);
-      return Batch{images_.narrow(0, first, length), std::move(Targets().add("vector", vectors_.narrow(0, first, length)))};
+      return Batch{images_.narrow(0, first, length),
+                   std::move(Targets().add("vector", vectors_.narrow(0, first, length)))};
     }
 
    private:
@@ -142,8 +162,9 @@ inline ImageSet vector_set(int64_t size, uint64_t seed = 1) {
     BatchPlan plan_;
     int64_t count_, next_;
   };
-  return {.kind = "vectors", .num_classes = 0, .size = size,
-          .open = [images, vectors](const BatchPlan& plan) { return std::make_shared<Source>(images, vectors, plan); }};
+  return {.kind = "vectors", .num_classes = 0, .size = size, .open = [images, vectors](const BatchPlan& plan) {
+            return std::make_shared<Source>(images, vectors, plan);
+          }};
 }
 
 }  // namespace reviewkd::tests

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <filesystem>
 
-#include "core/checkpoint/training_checkpoint.h"
 #include "core/base/error.h"
+#include "core/checkpoint/training_checkpoint.h"
 #include "core/tasks/classification/classification.h"
 #include "core/training/evaluator.h"
 #include "core/training/session.h"
@@ -89,7 +89,8 @@ TEST(SecondTask, MeansItsTrainingMetricOverTheImages) {
   const ImageSet set = vector_set(10);
   const EpochState state = session.train_epoch(set, epoch_of(0, 1, 4), {}, kNoStop);
   EXPECT_EQ(state.sums.images, 10);
-  EXPECT_NEAR(state.mean_metric(session.task().info().training_metric->factor), value_of(evaluated(*network, set), "meanError"), 1e-12);
+  EXPECT_NEAR(state.mean_metric(session.task().info().training_metric->factor),
+              value_of(evaluated(*network, set), "meanError"), 1e-12);
 }
 
 TEST(SecondTask, EvaluatesOverTheWholeSet) {
@@ -136,7 +137,8 @@ TEST(SecondTask, ContinuesFromACheckpointWithinAnEpoch) {
   const auto path = (std::filesystem::temp_directory_path() / "reviewkd-second-task.safetensors").string();
   const auto whole = tiny_network(5), begun = tiny_network(5), fresh = tiny_network(6);
   const auto task = std::make_shared<RegressionTask>();
-  Session reference(whole, task, options_with(0.1)), first(begun, task, options_with(0.1)), second(fresh, task, options_with(0.1));
+  Session reference(whole, task, options_with(0.1)), first(begun, task, options_with(0.1)),
+      second(fresh, task, options_with(0.1));
   reference.train_epoch(set, epoch, {}, kNoStop);
 
   std::atomic<bool> stop{false};
@@ -148,7 +150,8 @@ TEST(SecondTask, ContinuesFromACheckpointWithinAnEpoch) {
   EXPECT_EQ(state.sums.metric, reference.state().sums.metric);
   EXPECT_EQ(state.sums.losses.loss_vector(), reference.state().sums.losses.loss_vector());
   const auto expected = reference.training_state(), actual = second.training_state();
-  for (size_t i = 0; i < expected.size(); ++i) EXPECT_TRUE(actual[i].second.equal(expected[i].second)) << expected[i].first;
+  for (size_t i = 0; i < expected.size(); ++i)
+    EXPECT_TRUE(actual[i].second.equal(expected[i].second)) << expected[i].first;
 
   Session other(tiny_network(5), std::make_shared<Classification>(), options_with(0.1));
   try {

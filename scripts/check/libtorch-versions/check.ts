@@ -24,13 +24,22 @@ export async function checkVersion(pins: Pins, context: CheckContext): Promise<C
   const { root, directory, toolkit, env, progress } = context;
   const libtorch = await ensureVersion(pins, context);
   const result: CheckResult = { torch: libtorch.version, variant: libtorch.variant, warnings: [] };
-  // Everything that includes libtorch is recompiled, so that its warnings reappear. kernels.o, in another folder, does not include it.
+  // Everything that includes libtorch is recompiled, so that its warnings reappear. kernels.o, in another folder, does
+  // not include it.
   for (const name of ["CMakeFiles", "Release"]) await rm(join(directory, name), { recursive: true, force: true });
   progress(`compiling addon and plugin for torch ${pins.torch}`);
   try {
     const { output, seconds } = await compileNative({
-      root, directory, libtorch: libtorch.directory, toolkit, architectures: "90", env, fix: "Fix the error.",
-      onLine: (line) => { if (isWarning(line)) result.warnings.push(line.trim()); },
+      root,
+      directory,
+      libtorch: libtorch.directory,
+      toolkit,
+      architectures: "90",
+      env,
+      fix: "Fix the error.",
+      onLine: (line) => {
+        if (isWarning(line)) result.warnings.push(line.trim());
+      },
     });
     result.seconds = seconds;
     result.symbols = (await resolveSymbols(join(output, "reviewkd_cuda.so"), libtorch, toolkit)).symbols;

@@ -1,4 +1,5 @@
-// Compiles and links everything native against one libtorch: the addon, its preload library, the host emulation of the plugin and the plugin itself.
+// Compiles and links everything native against one libtorch: the addon, its preload library, the host emulation of the
+// plugin and the plugin itself.
 import { rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -31,14 +32,19 @@ export interface Compiled {
 }
 
 /** Configures and compiles. @throws BuildError CMAKE_NOT_FOUND, CONFIGURE_FAILED or COMPILE_FAILED. */
-export async function compileNative({ root, directory, libtorch, toolkit, architectures, env, fix, onLine }: CompileOptions): Promise<Compiled> {
+export async function compileNative(
+  { root, directory, libtorch, toolkit, architectures, env, fix, onLine }: CompileOptions,
+): Promise<Compiled> {
   const output = join(directory, "Release");
   const hasNinja = (await run("ninja", ["--version"], { env })).status === 0;
   // CMake's cache keeps the compiler and the libtorch that it found first.
   rmSync(join(directory, "CMakeCache.txt"), { force: true });
-  await cmake(["-S", root, "-B", directory, ...(hasNinja ? ["-G", "Ninja"] : []), "-DCMAKE_BUILD_TYPE=Release", "-DREVIEWKD_CUDA=ON", `-DREVIEWKD_LIBTORCH_DIR=${libtorch}`,
-    `-DREVIEWKD_CUDA_TOOLKIT_DIR=${toolkit}`, `-DREVIEWKD_CUDA_ARCHITECTURES=${architectures}`, `-DREVIEWKD_OUTPUT_DIR=${output}`], { code: "CONFIGURE_FAILED", env, fix, onLine });
+  await cmake(["-S", root, "-B", directory, ...(hasNinja ? ["-G", "Ninja"] : []), "-DCMAKE_BUILD_TYPE=Release",
+    "-DREVIEWKD_CUDA=ON", `-DREVIEWKD_LIBTORCH_DIR=${libtorch}`, `-DREVIEWKD_CUDA_TOOLKIT_DIR=${toolkit}`,
+    `-DREVIEWKD_CUDA_ARCHITECTURES=${architectures}`, `-DREVIEWKD_OUTPUT_DIR=${output}`], { code: "CONFIGURE_FAILED",
+    env, fix, onLine });
   const begin = performance.now();
-  await cmake(["--build", directory, "--parallel", String(availableParallelism())], { code: "COMPILE_FAILED", env, fix, onLine });
+  await cmake(["--build", directory, "--parallel", String(availableParallelism())], { code: "COMPILE_FAILED", env, fix,
+    onLine });
   return { output, seconds: (performance.now() - begin) / 1000 };
 }

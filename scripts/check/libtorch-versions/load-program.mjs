@@ -1,11 +1,14 @@
-// Loads the given native modules and prints what the last one lists, with the paths of libtorch's loaded libraries:  node load-program.mjs MODULE…
+// Loads the given native modules and prints what the last one lists, with the paths of libtorch's loaded libraries:
+// node load-program.mjs MODULE…
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
 try {
   const addon = process.argv.slice(2).map((path) => require(path)).at(-1);
-  const libraries = [...readFileSync("/proc/self/maps", "utf8").matchAll(/\/.*\/lib(?:torch_cpu|c10)\.so$/gm)].map(([path]) => path);
+  const libraries = [...readFileSync("/proc/self/maps", "utf8").matchAll(/\/.*\/lib(?:torch_cpu|c10)\.so$/gm)].map((
+    [path],
+  ) => path);
   process.stdout.write(JSON.stringify({ models: addon.listModels().length, libraries: [...new Set(libraries)] }));
 } catch (error) {
   // The message names what the loader missed; a stack trace would push it out of the reported lines.

@@ -27,20 +27,28 @@ with it. Fails on any warning of a compiler or linker, and on a symbol that no l
 export function parseOptions(parameters: readonly string[]): CheckOptions {
   const { versions, record, clean, help } = parse(parameters);
   const list = versions.split(",").map((version) => version.trim()).filter(Boolean);
-  if (list.length === 0) throw new BuildError("USAGE", `invalid --versions: expected versions such as ${TORCH_VERSIONS[0] ?? "2.11.0"}, received an empty list. Leave the option out to check all.`);
+  if (list.length === 0)
+    throw new BuildError("USAGE",
+      `invalid --versions: expected versions such as ${TORCH_VERSIONS[0] ?? "2.11.0"}, received an empty list. Leave the option out to check all.`);
   for (const version of list) pinsOf(version, "--versions");
   return { versions: [...new Set(list)], record, clean, help };
 }
 
-function parse(parameters: readonly string[]): { versions: string; record?: string | undefined; clean: boolean; help: boolean } {
+function parse(
+  parameters: readonly string[],
+): { versions: string; record?: string | undefined; clean: boolean; help: boolean } {
   try {
     return parseArgs({
       args: [...parameters],
       options: {
-        versions: { type: "string", default: TORCH_VERSIONS.join(",") }, record: { type: "string" }, clean: { type: "boolean", default: false }, help: { type: "boolean", default: false },
+        versions: { type: "string", default: TORCH_VERSIONS.join(",") },
+        record: { type: "string" },
+        clean: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
       },
     }).values;
   } catch (error) {
-    throw new BuildError("USAGE", `invalid options: ${(error as Error).message}. Run \`npm run check:libtorch -- --help\`.`);
+    throw new BuildError("USAGE",
+      `invalid options: ${(error as Error).message}. Run \`npm run check:libtorch -- --help\`.`);
   }
 }

@@ -38,7 +38,8 @@ export const TORCH_VERSIONS = Object.keys(lock.versions);
 export function pinsOf(torch: string, option: string): Pins {
   const version = Object.hasOwn(lock.versions, torch) ? lock.versions[torch] : undefined;
   if (version === undefined) {
-    throw new BuildError("USAGE", `invalid ${option}: expected ${TORCH_VERSIONS.join(", ")}, received ${torch}. Add the version with its hashes to scripts/check/libtorch-versions/pins.json.`);
+    throw new BuildError("USAGE",
+      `invalid ${option}: expected ${TORCH_VERSIONS.join(", ")}, received ${torch}. Add the version with its hashes to scripts/check/libtorch-versions/pins.json.`);
   }
   const wheels = Object.fromEntries(version.wheels.map((requirement) => [requirement, hashOf(requirement)]));
   const cuda = { variant: version.variant, tags: lock.tags, wheels, diskMegabytes: lock.diskMegabytes };
@@ -48,7 +49,8 @@ export function pinsOf(torch: string, option: string): Pins {
 function hashOf(requirement: string): string {
   const hash = lock.sha256[requirement];
   if (hash !== undefined) return hash;
-  throw new BuildError("INTERNAL", `invalid pins.json: expected a SHA-256 of ${requirement}, received none. Add it to scripts/check/libtorch-versions/pins.json.`);
+  throw new BuildError("INTERNAL",
+    `invalid pins.json: expected a SHA-256 of ${requirement}, received none. Add it to scripts/check/libtorch-versions/pins.json.`);
 }
 
 /** A separate directory: the package searches other folders of its cache, so it never loads one of these builds. */
@@ -68,6 +70,7 @@ export async function ensureVersion(pins: Pins, context: InstallContext): Promis
 /** Deletes the unpacked wheels of a version. */
 export async function removeVersion(pins: Pins, env: NodeJS.ProcessEnv): Promise<void> {
   for (const platform of Object.values(pins.platforms)) {
-    await rm(cudaEntry({ REVIEWKD_CACHE: versionsCache(env) }, pins.torch, platform.variant), { recursive: true, force: true });
+    await rm(cudaEntry({ REVIEWKD_CACHE: versionsCache(env) }, pins.torch, platform.variant), { recursive: true,
+      force: true });
   }
 }

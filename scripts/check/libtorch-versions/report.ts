@@ -38,7 +38,9 @@ export function formatTable(results: readonly CheckResult[]): string {
 
 function cells({ torch, variant, seconds, warnings, symbols, models, error }: CheckResult): string[] {
   // Steps run in this order: the first one without a result is the one that failed, and those behind it did not run.
-  const steps = [seconds === undefined ? undefined : `${seconds.toFixed(0)} s`, symbols === undefined ? undefined : `all ${symbols} defined`, models === undefined ? undefined : `${models} models`];
+  const steps = [seconds === undefined ? undefined : `${seconds.toFixed(0)} s`,
+    symbols === undefined ? undefined : `all ${symbols} defined`,
+    models === undefined ? undefined : `${models} models`];
   const failed = error === undefined ? -1 : steps.indexOf(undefined);
   const [compiled, resolved, loaded] = steps.map((step, index) => step ?? (index === failed ? (error ?? "–") : "–"));
   return [`${torch} (${variant})`, compiled ?? "–", String(warnings.length), resolved ?? "–", loaded ?? "–"];
@@ -50,7 +52,8 @@ function cells({ torch, variant, seconds, warnings, symbols, models, error }: Ch
  * @param results - In the order of the checks.
  * @param environment - Hardware and versions.
  */
-export function formatRecord(results: readonly CheckResult[], environment: readonly (readonly [name: string, value: string])[]): string {
+export function formatRecord(results: readonly CheckResult[],
+  environment: readonly (readonly [name: string, value: string])[]): string {
   return `# Builds against each libtorch
 
 \`npm run check:libtorch -- --record bench/results/libtorch-versions.md\` wrote this. Addon, preload library, host emulation and CUDA plugin compile and link against

@@ -10,8 +10,8 @@ import { lastLines, run } from "../../../lib/install/process.js";
 /** @typedef {import("./configure.mjs").Command} Command */
 
 const TARGET = "x86_64-w64-mingw32";
-// libtorch's headers test for Microsoft's compiler where it matters that Windows cannot import thread-local variables, and assume
-// glibc's assert for every other compiler.
+// libtorch's headers test for Microsoft's compiler where it matters that Windows cannot import thread-local variables,
+// and assume glibc's assert for every other compiler.
 const PREFACE = `#pragma once
 #include <cassert>
 extern "C" [[noreturn]] void __assert_fail(const char*, const char*, unsigned, const char*) noexcept;
@@ -26,8 +26,12 @@ const OPEN_MP_HEADER = `#pragma once
 extern "C" int omp_get_num_threads(void);
 extern "C" int omp_get_thread_num(void);
 `;
-/** Functions of a compiler's run-time library, which clang-cl does not link: overflow and division in 128 bits, processor detection. */
-const OF_THE_RUNTIME = /^__(?:mulo|mul|u?div|u?mod|ash|lsh|fix|float|add|sub|neg|ffs|popcount|c[lt]z|parity|cmp|ucmp|bswap)\w*[sdt][if]\d?$|^__cpu_/;
+/**
+ * Functions of a compiler's run-time library, which clang-cl does not link: overflow and division in 128 bits,
+ * processor detection.
+ */
+const OF_THE_RUNTIME =
+  /^__(?:mulo|mul|u?div|u?mod|ash|lsh|fix|float|add|sub|neg|ffs|popcount|c[lt]z|parity|cmp|ucmp|bswap)\w*[sdt][if]\d?$|^__cpu_/;
 const OPEN_MP = /^(?:__imp_)?(__kmpc_\w+|omp_\w+)$/;
 
 /**
@@ -35,7 +39,8 @@ const OPEN_MP = /^(?:__imp_)?(__kmpc_\w+|omp_\w+)$/;
  * @param {string} directory
  * @param {readonly Command[]} commands
  * @param {(line: string) => void} progress
- * @returns {Promise<{ files: number, openMp: string[] }>} the number of files, those of unity files counted separately, and the
+ * @returns {Promise<{ files: number, openMp: string[] }>} the number of files, those of unity files counted separately,
+ * and the
  *   required functions of OpenMP's runtime
  * @throws {BuildError} COMPILE_FAILED, or SYMBOL_MISSING if a required function is not linked
  */
@@ -46,13 +51,18 @@ export async function compileForWindows(root, directory, commands, progress) {
   await writeFile(preface, PREFACE);
   await mkdir(join(directory, "include"));
   await writeFile(join(directory, "include", "omp.h"), OPEN_MP_HEADER);
-  const base = [`--target=${TARGET}`, "-std=c++20", ...await standardHeaders(), "-isystem", join(directory, "include"), "-D_WIN32_WINNT=0x0A00000B", "-Wall", "-Wextra", "-Werror"];
+  const base = [`--target=${TARGET}`, "-std=c++20", ...await standardHeaders(), "-isystem", join(directory, "include"),
+    "-D_WIN32_WINNT=0x0A00000B", "-Wall", "-Wextra", "-Werror"];
 
   const header = commands.find(({ file }) => file.endsWith("cmake_pch.cxx"));
-  if (header === undefined) throw new BuildError("COMPILE_FAILED", "no precompiled header among the compilations. Check CMake's compile_commands.json.");
+  if (header === undefined)
+    throw new BuildError("COMPILE_FAILED",
+      "no precompiled header among the compilations. Check CMake's compile_commands.json.");
   const precompiled = join(directory, "pch.pch");
   progress("precompiling libtorch's headers");
-  await clang([...base, ...portable(header), "-Wno-pragma-once-outside-header", "-Wno-pragma-system-header-outside-header", "-include", preface, "-x", "c++-header", header.file.replace(/\.cxx$/, ".hxx"), "-o", precompiled], header.file);
+  await clang([...base, ...portable(header), "-Wno-pragma-once-outside-header",
+    "-Wno-pragma-system-header-outside-header", "-include", preface, "-x", "c++-header",
+    header.file.replace(/\.cxx$/, ".hxx"), "-o", precompiled], header.file);
 
   const waiting = commands.filter((command) => command !== header);
   const total = waiting.length;
@@ -64,7 +74,8 @@ export async function compileForWindows(root, directory, commands, progress) {
       objects.push(object);
       progress(`${total - waiting.length} of ${total}: ${basename(command.file)}`);
       const usesHeader = command.words.some((word) => word.startsWith("/Yu"));
-      await clang([...base, ...portable(command), ...(usesHeader ? ["-include-pch", precompiled] : []), "-c", command.file, "-o", object], command.file);
+      await clang([...base, ...portable(command), ...(usesHeader ? ["-include-pch", precompiled] : []), "-c",
+        command.file, "-o", object], command.file);
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
@@ -95,7 +106,8 @@ async function standardHeaders() {
   const gcc = stdout.trim();
   const system = ["/usr/share/mingw-w64/include", `/usr/${TARGET}/include`].filter((path) => existsSync(path));
   if (!existsSync(join(gcc, "c++")) || system.length === 0) {
-    throw new BuildError("TOOL_MISSING", `missing headers of mingw-w64 in ${gcc}. Run apt-get install g++-mingw-w64-x86-64.`);
+    throw new BuildError("TOOL_MISSING",
+      `missing headers of mingw-w64 in ${gcc}. Run apt-get install g++-mingw-w64-x86-64.`);
   }
   return [join(gcc, "c++"), join(gcc, "c++", TARGET), ...system].flatMap((path) => ["-isystem", path]);
 }
@@ -106,7 +118,8 @@ async function standardHeaders() {
  */
 async function clang(words, file) {
   const { status, output } = await run("clang++", words);
-  if (status !== 0) throw new BuildError("COMPILE_FAILED", `${file} does not compile for Windows:\n${lastLines(output, 40)}`);
+  if (status !== 0)
+    throw new BuildError("COMPILE_FAILED", `${file} does not compile for Windows:\n${lastLines(output, 40)}`);
 }
 
 /**
@@ -119,7 +132,8 @@ async function requireLinkable(root, objects) {
   const required = [...new Set(stdout.split("\n").map((line) => line.trim()))];
   const listed = (await readFile(join(root, "cmake/libiomp5md.def"), "utf8")).split("\n").map((line) => line.trim());
   const openMp = [...new Set(required.flatMap((name) => OPEN_MP.exec(name)?.[1] ?? []))].sort();
-  const missing = [...required.filter((name) => OF_THE_RUNTIME.test(name)), ...openMp.filter((name) => !listed.includes(name))];
+  const missing = [...required.filter((name) => OF_THE_RUNTIME.test(name)),
+    ...openMp.filter((name) => !listed.includes(name))];
   if (missing.length > 0) {
     throw new BuildError("SYMBOL_MISSING",
       `functions that are not linked on Windows: ${missing.join(", ")}. Avoid those of the compiler's runtime, and list OpenMP's in cmake/libiomp5md.def.`);

@@ -37,16 +37,29 @@ export async function configureForWindows(root, directory, libtorch, progress) {
 
   const modules = join(root, "node_modules");
   const settings = {
-    CMAKE_SYSTEM_NAME: "Windows", CMAKE_SYSTEM_PROCESSOR: "AMD64", CMAKE_BUILD_TYPE: "Release",
-    CMAKE_CXX_COMPILER: clang, CMAKE_CXX_COMPILER_TARGET: "x86_64-pc-windows-msvc", CMAKE_TRY_COMPILE_TARGET_TYPE: "STATIC_LIBRARY",
+    CMAKE_SYSTEM_NAME: "Windows",
+    CMAKE_SYSTEM_PROCESSOR: "AMD64",
+    CMAKE_BUILD_TYPE: "Release",
+    CMAKE_CXX_COMPILER: clang,
+    CMAKE_CXX_COMPILER_TARGET: "x86_64-pc-windows-msvc",
+    CMAKE_TRY_COMPILE_TARGET_TYPE: "STATIC_LIBRARY",
     // Named so that CMake does not search for them; none of them is run.
-    CMAKE_AR: "llvm-lib", CMAKE_LINKER: "lld-link", CMAKE_MT: "llvm-mt", CMAKE_RC_COMPILER: "llvm-rc",
-    REVIEWKD_LIBRARIAN: lib, REVIEWKD_LIBTORCH_DIR: libtorch,
-    NODE_ADDON_API_DIR: join(modules, "node-addon-api"), NODE_API_HEADERS_DIR: join(modules, "node-api-headers/include"),
-    CMAKE_JS_SRC: join(modules, "cmake-js/lib/cpp/win_delay_load_hook.cc"), CMAKE_JS_NODELIB_DEF: join(modules, "node-api-headers/def/node_api.def"),
+    CMAKE_AR: "llvm-lib",
+    CMAKE_LINKER: "lld-link",
+    CMAKE_MT: "llvm-mt",
+    CMAKE_RC_COMPILER: "llvm-rc",
+    REVIEWKD_LIBRARIAN: lib,
+    REVIEWKD_LIBTORCH_DIR: libtorch,
+    NODE_ADDON_API_DIR: join(modules, "node-addon-api"),
+    NODE_API_HEADERS_DIR: join(modules, "node-api-headers/include"),
+    CMAKE_JS_SRC: join(modules, "cmake-js/lib/cpp/win_delay_load_hook.cc"),
+    CMAKE_JS_NODELIB_DEF: join(modules, "node-api-headers/def/node_api.def"),
   };
-  const { status, output } = await run("cmake", ["-S", root, "-B", directory, "-G", "Ninja", ...Object.entries(settings).map(([name, value]) => `-D${name}=${value}`)]);
-  if (status !== 0) throw new BuildError("CONFIGURE_FAILED", `CMake could not configure the addon for Windows:\n${lastLines(output, 40)}`);
+  const { status, output } = await run("cmake", ["-S", root, "-B", directory, "-G", "Ninja",
+    ...Object.entries(settings).map(([name, value]) => `-D${name}=${value}`)]);
+  if (status !== 0)
+    throw new BuildError("CONFIGURE_FAILED",
+      `CMake could not configure the addon for Windows:\n${lastLines(output, 40)}`);
 
   /** @type {{ file: string, command: string }[]} */
   const entries = JSON.parse(await readFile(join(directory, "compile_commands.json"), "utf8"));
@@ -67,8 +80,11 @@ async function requireKnownOptions(clang, commands) {
     const key = options.join(" ");
     if (seen.has(key)) continue;
     seen.add(key);
-    const { status, output } = await run(clang, [...options, "-Werror=unknown-argument", "-Werror=unused-command-line-argument", "-###", "--", file]);
+    const { status, output } = await run(clang, [...options, "-Werror=unknown-argument",
+      "-Werror=unused-command-line-argument", "-###", "--", file]);
     const complaint = output.split("\n").find((line) => /\b(?:error|warning):/.test(line));
-    if (status !== 0 || complaint !== undefined) throw new BuildError("OPTION_UNKNOWN", `clang-cl does not accept every option for ${file}: ${complaint ?? lastLines(output, 3)}`);
+    if (status !== 0 || complaint !== undefined)
+      throw new BuildError("OPTION_UNKNOWN",
+        `clang-cl does not accept every option for ${file}: ${complaint ?? lastLines(output, 3)}`);
   }
 }

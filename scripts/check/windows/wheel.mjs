@@ -12,7 +12,8 @@ const RUNTIME = /^(?:msvcp140|vcruntime140)\w*\.dll$/i;
 /**
  * @param {string} root
  * @param {string} libtorch
- * @returns {Promise<{ libraries: string[], runtime: string[] }>} the libraries to pack with the addon: of the wheel, and of Microsoft's C++ runtime
+ * @returns {Promise<{ libraries: string[], runtime: string[] }>} the libraries to pack with the addon: of the wheel,
+ * and of Microsoft's C++ runtime
  * @throws {BuildError} LIBRARY_NOT_FOUND, SYMBOL_MISSING
  */
 export async function checkWheel(root, libtorch) {
@@ -31,12 +32,17 @@ export async function checkWheel(root, libtorch) {
       if (comesWithSystem("win32", other)) continue;
       if (RUNTIME.test(other)) runtime.add(other);
       else if (existsSync(join(lib, other))) waiting.push(other);
-      else throw new BuildError("LIBRARY_NOT_FOUND", `cannot find ${other} for ${name} in the wheel or in Windows. Add its source to scripts/windows/wheel.mjs.`);
+      else throw new BuildError("LIBRARY_NOT_FOUND",
+          `cannot find ${other} for ${name} in the wheel or in Windows. Add its source to scripts/windows/wheel.mjs.`);
     }
   }
-  const listed = (await readFile(join(root, "cmake/libiomp5md.def"), "utf8")).split(/\r?\n/).filter((line) => line.startsWith("  ")).map((line) => line.trim());
+  const listed = (await readFile(join(root, "cmake/libiomp5md.def"), "utf8")).split(/\r?\n/).filter((line) =>
+    line.startsWith("  ")
+  ).map((line) => line.trim());
   const { exports } = await readPe(join(lib, "libiomp5md.dll"));
   const missing = listed.filter((name) => !exports.includes(name));
-  if (listed.length === 0 || missing.length > 0) throw new BuildError("SYMBOL_MISSING", `libiomp5md.dll does not export ${missing.join(", ") || "any listed name"}. Fix cmake/libiomp5md.def.`);
+  if (listed.length === 0 || missing.length > 0)
+    throw new BuildError("SYMBOL_MISSING",
+      `libiomp5md.dll does not export ${missing.join(", ") || "any listed name"}. Fix cmake/libiomp5md.def.`);
   return { libraries: [...libraries].sort(), runtime: [...runtime].sort() };
 }

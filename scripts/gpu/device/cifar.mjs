@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// Compresses CIFAR-100's binary files to 56 % of their size, and restores them to the byte:  node cifar.mjs unpack PARTS DIRECTORY
-// Each color is predicted from its neighbours to the left, above and diagonally (the median of LOCO-I, as in JPEG-LS), red and blue as differences from green;
-// the small residuals are compressed by deflate's Huffman coding. xz alone reaches only 75 %.
+// Compresses CIFAR-100's binary files to 56 % of their size, and restores them to the byte:  node cifar.mjs unpack
+// PARTS DIRECTORY Each color is predicted from its neighbours to the left, above and diagonally (the median of LOCO-I,
+// as in JPEG-LS), red and blue as differences from green; the small residuals are compressed by deflate's Huffman
+// coding. xz alone reaches only 75 %.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -72,7 +73,9 @@ export function encodeRecords(records) {
       });
     }
   }
-  const streams = [labels, ...residuals].map((stream) => deflateRawSync(stream, { strategy: constants.Z_HUFFMAN_ONLY, memLevel: 9 }));
+  const streams = [labels, ...residuals].map((stream) =>
+    deflateRawSync(stream, { strategy: constants.Z_HUFFMAN_ONLY, memLevel: 9 })
+  );
   const sizes = Buffer.alloc(4 * streams.length);
   streams.forEach((stream, index) => sizes.writeUInt32LE(stream.length, 4 * index));
   return Buffer.concat([sizes, ...streams]);
@@ -92,7 +95,8 @@ export function decodeRecords(chunk) {
     begin = end;
     return stream;
   });
-  if (labels === undefined) throw new Error("invalid chunk: expected four streams, received none. Pack the data set again.");
+  if (labels === undefined)
+    throw new Error("invalid chunk: expected four streams, received none. Pack the data set again.");
   const records = Buffer.alloc((labels.length / LABELS) * RECORD_BYTES);
   const plane = new Int16Array(STRIDE * STRIDE);
   for (let record = 0; record * LABELS < labels.length; ++record) {
@@ -104,7 +108,8 @@ export function decodeRecords(chunk) {
         const coded = /** @type {number} */ (source[record * PLANE + pixel]);
         const value = predict(plane, at) + (coded & 1 ? -((coded + 1) >> 1) : coded >> 1);
         plane[at] = color === 1 ? value & 255 : signed(value);
-        records[target + color * PLANE + pixel] = color === 1 ? value : value + /** @type {number} */ (records[target + PLANE + pixel]);
+        records[target + color * PLANE + pixel] = color === 1 ? value
+          : value + /** @type {number} */ (records[target + PLANE + pixel]);
       });
     }
   }
@@ -128,7 +133,9 @@ export function packCifar(source, target, limitBytes, chunkRecords = CHUNK_RECOR
   for (const name of NAMES) {
     const raw = readFileSync(join(source, `${name}.bin`));
     if (raw.length === 0 || raw.length % RECORD_BYTES !== 0) {
-      throw new Error(`invalid ${name}.bin: expected records of ${RECORD_BYTES} bytes, received ${raw.length} bytes. Use the binary version of CIFAR-100.`);
+      throw new Error(
+        `invalid ${name}.bin: expected records of ${RECORD_BYTES} bytes, received ${raw.length} bytes. Use the binary version of CIFAR-100.`,
+      );
     }
     const chunks = Math.ceil(raw.length / RECORD_BYTES / chunkRecords);
     for (let chunk = 0; chunk < chunks; ++chunk) {
@@ -162,7 +169,9 @@ export function packCifar(source, target, limitBytes, chunkRecords = CHUNK_RECOR
  */
 export function unpackCifar(source, target) {
   if (!existsSync(join(source, INDEX))) {
-    throw new Error(`invalid data: expected all parts of the data set in ${source}, received ${existsSync(source) ? readdirSync(source).join(", ") || "none" : "none"}. Copy every .gpu-data-N.`);
+    throw new Error(
+      `invalid data: expected all parts of the data set in ${source}, received ${existsSync(source) ? readdirSync(source).join(", ") || "none" : "none"}. Copy every .gpu-data-N.`,
+    );
   }
   /** @type {Record<string, Entry>} */
   const index = JSON.parse(readFileSync(join(source, INDEX), "utf8"));
@@ -170,9 +179,15 @@ export function unpackCifar(source, target) {
   for (const [name, entry] of Object.entries(index)) {
     const names = Array.from({ length: entry.chunks }, (_, chunk) => chunkName(name, chunk));
     const missing = names.filter((chunk) => !existsSync(join(source, chunk)));
-    if (missing.length > 0) throw new Error(`invalid data: expected ${names.length} chunks of ${name}.bin, received none of ${missing.join(", ")}. Copy every .gpu-data-N.`);
+    if (missing.length > 0)
+      throw new Error(
+        `invalid data: expected ${names.length} chunks of ${name}.bin, received none of ${missing.join(", ")}. Copy every .gpu-data-N.`,
+      );
     const raw = Buffer.concat(names.map((chunk) => decodeRecords(readFileSync(join(source, chunk)))));
-    if (sha256(raw) !== entry.sha256) throw new Error(`invalid data: expected SHA-256 ${entry.sha256} for ${name}.bin, received ${sha256(raw)}. Pack the data set again.`);
+    if (sha256(raw) !== entry.sha256)
+      throw new Error(
+        `invalid data: expected SHA-256 ${entry.sha256} for ${name}.bin, received ${sha256(raw)}. Pack the data set again.`,
+      );
     writeFileSync(join(target, `${name}.bin`), raw);
   }
   return index;
@@ -187,9 +202,12 @@ const sha256 = (content) => createHash("sha256").update(content).digest("hex");
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [command, source, target, ...others] = process.argv.slice(2);
   if (command !== "unpack" || source === undefined || target === undefined || others.length > 0) {
-    process.stderr.write(`USAGE: invalid arguments: expected unpack PARTS DIRECTORY, received ${process.argv.slice(2).join(" ") || "none"}. Name the directory of the parts and that of the result.\n`);
+    process.stderr.write(
+      `USAGE: invalid arguments: expected unpack PARTS DIRECTORY, received ${process.argv.slice(2).join(" ") || "none"}. Name the directory of the parts and that of the result.\n`,
+    );
     process.exitCode = 2;
   } else {
-    for (const [name, { records }] of Object.entries(unpackCifar(source, target))) console.log(`${name}.bin: ${records} records, checksum verified`);
+    for (const [name, { records }] of Object.entries(unpackCifar(source, target)))
+      console.log(`${name}.bin: ${records} records, checksum verified`);
   }
 }

@@ -1,4 +1,5 @@
-// Builds, tests, measures and trains on a GPU machine; run.sh starts it. The results of each step end up in $OUT, even if it failed.
+// Builds, tests, measures and trains on a GPU machine; run.sh starts it. The results of each step end up in $OUT, even
+// if it failed.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -42,22 +43,23 @@ async function main({ mode, device, libtorch, limits, only, seconds, ...training
   rmSync(join(work, "results"), { recursive: true, force: true });
   for (const name of ["home", "results"]) mkdirSync(join(work, name), { recursive: true });
   const path = [process.env["PATH"] ?? "/usr/bin:/bin", "/usr/local/cuda/bin"].join(delimiter);
-  Object.assign(process.env, { PATH: [join(work, "node/bin"), path].join(delimiter), HOME: join(work, "home"), REVIEWKD_CACHE: join(work, "cache"), REVIEWKD_LIBTORCH: libtorch ?? torchOfPython(), PYTHONUNBUFFERED: "1" });
+  Object.assign(process.env, { PATH: [join(work, "node/bin"), path].join(delimiter), HOME: join(work, "home"),
+    REVIEWKD_CACHE: join(work, "cache"), REVIEWKD_LIBTORCH: libtorch ?? torchOfPython(), PYTHONUNBUFFERED: "1" });
   const ncu = findNcu();
   const context = { node: process.execPath, work, out, device, ...training, ...(ncu === undefined ? {} : { ncu }) };
-  const tools = new Map([["device", device === "cuda" && succeeds("nvidia-smi")], ["nvcc", succeeds("nvcc", "--version")], ["ncu", ncu !== undefined], ["compute-sanitizer", succeeds("compute-sanitizer", "--version")]]);
+  const tools = toolsFor(device, ncu);
   const runner = new StepRunner({
-    directory: work, seconds, limits, missing: (need) => tools.get(need) !== true,
-    onRow: ({ name, status, seconds: spent, detail }) => console.log(`${name.padEnd(12)} ${status.padEnd(10)} ${spent.toFixed(1).padStart(6)} s  ${detail}`),
+    directory: work,
+    seconds,
+    limits,
+    missing: (need) => tools[need] !== true,
+    onRow: ({ name, status, seconds: spent, detail }) =>
+      console.log(`${name.padEnd(12)} ${status.padEnd(10)} ${spent.toFixed(1).padStart(6)} s  ${detail}`),
   });
-  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) {
-    process.once(signal, () => void runner.stopAll().finally(() => {
-      report({ runner, work, out });
-      process.exit(1);
-    }));
-  }
+  stopOnSignals(runner);
 
-  const run = (/** @type {string} */ name) => runner.run(name, /** @type {import("./runner.mjs").Step} */ (stepsOf(context, mode)[name]));
+  const run = (/** @type {string} */ name) =>
+    runner.run(name, /** @type {import("./runner.mjs").Step} */ (stepsOf(context, mode)[name]));
   const wanted = MODES[mode].steps.filter((name) => only === undefined || only.includes(name));
   if (mode === "data") await run("keep-data");
   else if (mode === "train") await train();
@@ -70,7 +72,8 @@ async function main({ mode, device, libtorch, limits, only, seconds, ...training
     if (!(await run("unpack"))) return;
     // It compiles in the background, because binaries compiled elsewhere may not run here.
     const { build } = stepsOf(context, mode);
-    let building = build !== undefined && (wanted.includes("build") || !isAddonBuilt()) ? runner.startIfPossible("build", build) : undefined;
+    let building = build !== undefined && (wanted.includes("build") || !isAddonBuilt())
+      ? runner.startIfPossible("build", build) : undefined;
     const useBuild = async () => {
       if (building === undefined || build === undefined) return;
       const isDone = await runner.finish(building, build.limit);
@@ -82,7 +85,8 @@ async function main({ mode, device, libtorch, limits, only, seconds, ...training
   }
 
   async function train() {
-    if (!existsSync(join(root, "dist/index.js")) || !existsSync(join(root, "node_modules/zod")) || !isAddonBuilt()) await run("unpack");
+    if (!existsSync(join(root, "dist/index.js")) || !existsSync(join(root, "node_modules/zod")) || !isAddonBuilt())
+      await run("unpack");
     if (!isAddonBuilt() && (await run("build"))) await run("use-build");
     if (!(await run("unpack-data"))) return;
     const brought = join(work, "kit/teacher.safetensors");
@@ -96,13 +100,43 @@ async function main({ mode, device, libtorch, limits, only, seconds, ...training
   }
 }
 
+/** @param {StepRunner} runner */
+function stopOnSignals(runner) {
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) {
+    process.once(signal, () =>
+      void runner.stopAll().finally(() => {
+        report({ runner, work, out });
+        process.exit(1);
+      }));
+  }
+}
+
+/**
+ * @param {string} device
+ * @param {string | undefined} ncu
+ * @returns {Record<string, boolean>} which of the tools that steps need are here
+ */
+function toolsFor(device, ncu) {
+  return {
+    device: device === "cuda" && succeeds("nvidia-smi"),
+    nvcc: succeeds("nvcc", "--version"),
+    ncu: ncu !== undefined,
+    "compute-sanitizer": succeeds("compute-sanitizer", "--version"),
+  };
+}
+
 function isAddonBuilt() {
   return existsSync(join(root, "build/Release/reviewkd.node"));
 }
 
-/** The directory of python3's torch, found without importing it, which takes long on a machine that has just started. */
+/**
+ * The directory of python3's torch, found without importing it, which takes long on a machine that has just started.
+ */
 function torchOfPython() {
-  const { stdout } = spawnSync("python3", ["-c", 'import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")'], { encoding: "utf8" });
+  const { stdout } = spawnSync("python3", ["-c",
+    'import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")'], {
+    encoding: "utf8",
+  });
   return stdout?.trim() ?? "";
 }
 
@@ -123,24 +157,42 @@ function readOptions() {
     const { values, positionals: [mode, ...others] } = parseArgs({
       allowPositionals: true,
       options: {
-        seconds: { type: "string" }, only: { type: "string" }, limit: { type: "string", multiple: true, default: [] }, device: { type: "string", default: "cuda" },
-        libtorch: { type: "string" }, architectures: { type: "string", default: "90" }, pair: { type: "string", default: "resnet56-resnet20" },
-        epochs: { type: "string", default: "240" }, help: { type: "boolean", default: false },
+        seconds: { type: "string" },
+        only: { type: "string" },
+        limit: { type: "string", multiple: true, default: [] },
+        device: { type: "string", default: "cuda" },
+        libtorch: { type: "string" },
+        architectures: { type: "string", default: "90" },
+        pair: { type: "string", default: "resnet56-resnet20" },
+        epochs: { type: "string", default: "240" },
+        help: { type: "boolean", default: false },
       },
     });
     if (values.help) {
       console.log(USAGE);
       return undefined;
     }
-    if (mode === undefined || !Object.hasOwn(MODES, mode) || others.length > 0) throw new Error(`invalid mode: expected ${Object.keys(MODES).join(", ")}, received ${[mode, ...others].join(" ") || "none"}. Name one mode.`);
+    if (mode === undefined || !Object.hasOwn(MODES, mode) || others.length > 0)
+      throw new Error(
+        `invalid mode: expected ${Object.keys(MODES).join(", ")}, received ${[mode, ...others].join(" ") || "none"}. Name one mode.`,
+      );
     const { steps, seconds } = MODES[/** @type {Mode} */ (mode)];
     const only = values.only?.split(",");
     const unknown = only?.find((name) => !(/** @type {readonly string[]} */ (steps)).includes(name));
-    if (unknown !== undefined) throw new Error(`invalid --only: expected steps of ${mode} (${steps.join(", ")}), received ${unknown}. Check its spelling.`);
-    if (values.device !== "cuda" && values.device !== "cpu") throw new Error(`invalid --device: expected cuda or cpu, received ${values.device}. Use cpu for a rehearsal.`);
+    if (unknown !== undefined)
+      throw new Error(
+        `invalid --only: expected steps of ${mode} (${steps.join(", ")}), received ${unknown}. Check its spelling.`,
+      );
+    if (values.device !== "cuda" && values.device !== "cpu")
+      throw new Error(`invalid --device: expected cuda or cpu, received ${values.device}. Use cpu for a rehearsal.`);
     return {
-      mode: /** @type {Mode} */ (mode), device: /** @type {"cuda" | "cpu"} */ (values.device), libtorch: values.libtorch, only,
-      architectures: values.architectures, pair: values.pair, epochs: positive("--epochs", values.epochs),
+      mode: /** @type {Mode} */ (mode),
+      device: /** @type {"cuda" | "cpu"} */ (values.device),
+      libtorch: values.libtorch,
+      only,
+      architectures: values.architectures,
+      pair: values.pair,
+      epochs: positive("--epochs", values.epochs),
       seconds: values.seconds === undefined ? seconds : positive("--seconds", values.seconds),
       limits: Object.fromEntries(values.limit.map((text) => {
         const [name = "", limit = ""] = text.split("=");
@@ -157,6 +209,9 @@ function readOptions() {
 /** @param {string} name @param {string} text */
 function positive(name, text) {
   const value = Number(text);
-  if (!(value > 0)) throw new Error(`invalid ${name}: expected a positive number, received ${text || "none"}. Name seconds, epochs or STEP=SECONDS.`);
+  if (!(value > 0))
+    throw new Error(
+      `invalid ${name}: expected a positive number, received ${text || "none"}. Name seconds, epochs or STEP=SECONDS.`,
+    );
   return value;
 }

@@ -7,7 +7,8 @@ const LOG_CHARACTERS = 1_000_000;
 const SHOWN_LINES = 20;
 const SHOWN_CHARACTERS = 200;
 /** Steps whose last lines are shown, the most important last, because the end of a terminal's output stays visible. */
-const SHOWN = ["figures", "profile", "racecheck", "memcheck", "scenarios", "speed", "build", "tests", "teacher", "student"];
+const SHOWN = ["figures", "profile", "racecheck", "memcheck", "scenarios", "speed", "build", "tests", "teacher",
+  "student"];
 
 /**
  * @param {object} options
@@ -17,16 +18,24 @@ const SHOWN = ["figures", "profile", "racecheck", "memcheck", "scenarios", "spee
  */
 export function report({ runner, work, out }) {
   const names = [...new Set(runner.rows.map(({ name }) => name))];
-  const logs = new Map(names.filter((name) => existsSync(runner.logOf(name))).map((name) => [name, readFileSync(runner.logOf(name), "utf8")]));
-  writeFileSync(join(out, "log.txt"), [...logs].map(([name, text]) => `===== ${name} =====\n${text.slice(-LOG_CHARACTERS)}\n`).join("\n"));
+  const logs = new Map(
+    names.filter((name) => existsSync(runner.logOf(name))).map((
+      name,
+    ) => [name, readFileSync(runner.logOf(name), "utf8")]),
+  );
+  writeFileSync(join(out, "log.txt"),
+    [...logs].map(([name, text]) => `===== ${name} =====\n${text.slice(-LOG_CHARACTERS)}\n`).join("\n"));
   copyFileSync(join(work, "steps.tsv"), join(out, "steps.tsv"));
   const results = join(work, "results");
-  if (readdirSync(results).length > 0) spawnSync("tar", ["-czf", join(out, "results.tar.gz"), "-C", results, "."], { stdio: "inherit" });
+  if (readdirSync(results).length > 0)
+    spawnSync("tar", ["-czf", join(out, "results.tar.gz"), "-C", results, "."], { stdio: "inherit" });
 
   for (const name of SHOWN) {
     const lines = (logs.get(name) ?? "").split("\n").filter((line) => line.trim() !== "").slice(-SHOWN_LINES);
-    if (lines.length > 0) console.log(`--- ${name}\n${lines.map((line) => line.slice(0, SHOWN_CHARACTERS)).join("\n")}`);
+    if (lines.length > 0)
+      console.log(`--- ${name}\n${lines.map((line) => line.slice(0, SHOWN_CHARACTERS)).join("\n")}`);
   }
-  for (const table of readdirSync(out).filter((name) => name.endsWith(".md"))) console.log(readFileSync(join(out, table), "utf8"));
+  for (const table of readdirSync(out).filter((name) => name.endsWith(".md")))
+    console.log(readFileSync(join(out, table), "utf8"));
   console.log(`\n${readFileSync(join(work, "steps.tsv"), "utf8")}`);
 }

@@ -100,7 +100,8 @@ export class StepRunner {
     const runAll = async () => {
       for (const [file, ...parameters] of commands) {
         if (isStopped || file === undefined) return 1;
-        const started = spawn(file, parameters, { stdio: ["ignore", log, log], detached: true, env: { ...process.env, ...env } });
+        const started = spawn(file, parameters, { stdio: ["ignore", log, log], detached: true,
+          env: { ...process.env, ...env } });
         child = started;
         const status = await new Promise((resolve) => {
           started.on("error", (error) => {
@@ -140,13 +141,16 @@ export class StepRunner {
     const seconds = Math.max(0, Math.min(this.#limits[name] ?? limit, this.secondsLeft()));
     const begin = performance.now();
     const timer = new AbortController();
-    const status = await Promise.race([done, delay(1000 * seconds, undefined, { signal: timer.signal }).catch(() => {})]);
+    const status = await Promise.race([done,
+      delay(1000 * seconds, undefined, { signal: timer.signal }).catch(() => {})]);
     timer.abort();
     if (status === undefined) await stop();
     const spent = (performance.now() - begin) / 1000;
     const last = lastLine(this.logOf(name));
-    if (status === undefined) return this.#add(name, "timeout", spent, `stopped after ${seconds.toFixed(0)} s; ${last}`);
-    return status === 0 ? this.#add(name, "ok", spent, last) : this.#add(name, "failed", spent, `exit status ${status}; ${last}`);
+    if (status === undefined)
+      return this.#add(name, "timeout", spent, `stopped after ${seconds.toFixed(0)} s; ${last}`);
+    return status === 0 ? this.#add(name, "ok", spent, last)
+      : this.#add(name, "failed", spent, `exit status ${status}; ${last}`);
   }
 
   /** Ends every step that is still running. */
@@ -174,7 +178,8 @@ export class StepRunner {
    * @param {string} detail
    */
   #add(name, status, seconds, detail) {
-    const row = { name, status, seconds: Math.round(10 * seconds) / 10, detail: detail.replaceAll("\t", " ").slice(0, LAST_LINE_CHARACTERS) };
+    const row = { name, status, seconds: Math.round(10 * seconds) / 10,
+      detail: detail.replaceAll("\t", " ").slice(0, LAST_LINE_CHARACTERS) };
     this.rows.push(row);
     this.#write();
     this.#onRow(row);

@@ -8,9 +8,12 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
 /** @type {typeof import("../../../lib/index.js")} */
-const { createDistiller, createModel, createSession, loadDataset } = await import(pathToFileURL(join(process.cwd(), "dist/index.js")).href);
+const { createDistiller, createModel, createSession, loadDataset } = await import(
+  pathToFileURL(join(process.cwd(), "dist/index.js")).href
+);
 
-const { values, positionals: names } = parseArgs({ allowPositionals: true, options: { device: { type: "string", default: "cuda" } } });
+const { values, positionals: names } = parseArgs({ allowPositionals: true,
+  options: { device: { type: "string", default: "cuda" } } });
 const DEVICE = /** @type {"cuda" | "cpu"} */ (values.device);
 const ON_CPU = DEVICE === "cpu";
 
@@ -32,7 +35,8 @@ const SMALL = { teacher: "resnet14", student: "resnet8", batch: ON_CPU ? 2 : 32 
 const LARGE = ON_CPU ? SMALL : { teacher: "resnet56", student: "resnet20", batch: 128 };
 const CLASSES = 100;
 const SIDE = 32;
-const OPTIMIZER = /** @type {const} */ ({ kind: "sgd", learningRate: 0.02, momentum: 0.9, nesterov: true, weightDecay: 5e-4 });
+const OPTIMIZER =
+  /** @type {const} */ ({ kind: "sgd", learningRate: 0.02, momentum: 0.9, nesterov: true, weightDecay: 5e-4 });
 
 /**
  * Batches of noise that depends on the image's class.
@@ -50,7 +54,8 @@ async function dataOf(batch, batches, testImages = batch) {
     });
     return { images, labels };
   };
-  return loadDataset({ kind: "arrays", numClasses: CLASSES, height: SIDE, width: SIDE, train: split(batch * batches, 1), test: split(testImages, 77) });
+  return loadDataset({ kind: "arrays", numClasses: CLASSES, height: SIDE, width: SIDE, train: split(batch * batches, 1),
+    test: split(testImages, 77) });
 }
 
 /**
@@ -60,8 +65,10 @@ async function dataOf(batch, batches, testImages = batch) {
 async function distillation({ teacher, student }, { precision = "bfloat16", graphs = true, device = DEVICE, ...rest }) {
   process.env["REVIEWKD_CUDA_GRAPHS"] = graphs ? "1" : "0"; // read when the session takes its first step
   const distiller = await createDistiller({
-    teacher: await createModel(teacher, { numClasses: CLASSES, seed: 1 }), student: await createModel(student, { numClasses: CLASSES, seed: 2 }),
-    method: { kind: "review", weight: 0.6, warmupEpochs: 2 }, seed: 3,
+    teacher: await createModel(teacher, { numClasses: CLASSES, seed: 1 }),
+    student: await createModel(student, { numClasses: CLASSES, seed: 2 }),
+    method: { kind: "review", weight: 0.6, warmupEpochs: 2 },
+    seed: 3,
   });
   return { distiller, session: await createSession({ distiller, device, precision, optimizer: OPTIMIZER, ...rest }) };
 }
@@ -69,7 +76,8 @@ async function distillation({ teacher, student }, { precision = "bfloat16", grap
 /** @param {string} name */
 async function training(name) {
   process.env["REVIEWKD_CUDA_GRAPHS"] = "1";
-  return createSession({ model: await createModel(name, { numClasses: CLASSES, seed: 2 }), device: DEVICE, precision: "bfloat16", optimizer: OPTIMIZER });
+  return createSession({ model: await createModel(name, { numClasses: CLASSES, seed: 2 }), device: DEVICE,
+    precision: "bfloat16", optimizer: OPTIMIZER });
 }
 
 /**
@@ -77,7 +85,8 @@ async function training(name) {
  * @param {Data} data
  * @param {number} batchSize
  */
-const trainEpoch = (session, data, batchSize, epoch = 0) => session.trainEpoch(data, { epoch, epochs: 1000, batchSize, seed: 7 });
+const trainEpoch = (session, data, batchSize, epoch = 0) =>
+  session.trainEpoch(data, { epoch, epochs: 1000, batchSize, seed: 7 });
 
 /**
  * Trains two epochs and returns the digest of the weights, the loss and whether steps were replayed.
@@ -91,14 +100,17 @@ async function outcomeOf(pair, data, options) {
   await trainEpoch(session, data, pair.batch);
   const { losses, graph } = await trainEpoch(session, data, pair.batch, 1);
   const hash = createHash("sha256");
-  for (const [name, tensor] of Object.entries(await session.model.stateDict())) hash.update(name).update(new Uint8Array(tensor.toTypedArray().buffer));
+  for (const [name, tensor] of Object.entries(await session.model.stateDict()))
+    hash.update(name).update(new Uint8Array(tensor.toTypedArray().buffer));
   session.dispose();
   return { digest: hash.digest("hex").slice(0, 16), loss: losses.total, graph: graph ?? null };
 }
 
 /** Memory in use on the device in MiB; undefined without nvidia-smi. */
 function usedMebibytes() {
-  const { stdout } = spawnSync("nvidia-smi", ["--query-gpu=memory.used", "--format=csv,noheader,nounits"], { encoding: "utf8" });
+  const { stdout } = spawnSync("nvidia-smi", ["--query-gpu=memory.used", "--format=csv,noheader,nounits"], {
+    encoding: "utf8",
+  });
   return stdout ? Number(stdout.split("\n")[0]) : undefined;
 }
 
@@ -109,8 +121,8 @@ function usedMebibytes() {
  * @param {NodeJS.ProcessEnv} [env]
  */
 function inChild(name, env = {}) {
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), "--device", DEVICE, name],
-    { encoding: "utf8", env: { ...process.env, ...env }, timeout: 60_000 });
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), "--device",
+    DEVICE, name], { encoding: "utf8", env: { ...process.env, ...env }, timeout: 60_000 });
   const line = stdout.split("\n").findLast((text) => text.startsWith("{"));
   /** @type {Outcome | undefined} */
   const result = line === undefined ? undefined : JSON.parse(line);
@@ -132,17 +144,23 @@ const SCENARIOS = {
     const found = {};
     let holds = true;
     for (const precision of /** @type {const} */ (["float32", "bfloat16"])) {
-      const outcomes = [await outcomeOf(LARGE, data, { precision }), await outcomeOf(LARGE, data, { precision }), await outcomeOf(LARGE, data, { precision, graphs: false })];
+      const outcomes = [await outcomeOf(LARGE, data, { precision }), await outcomeOf(LARGE, data, { precision }),
+        await outcomeOf(LARGE, data, { precision, graphs: false })];
       found[precision] = outcomes;
-      holds &&= new Set(outcomes.map(({ digest }) => digest)).size === 1 && (ON_CPU || outcomes[0]?.graph?.replayed === true);
+      holds &&= new Set(outcomes.map(({ digest }) => digest)).size === 1 &&
+        (ON_CPU || outcomes[0]?.graph?.replayed === true);
     }
     return { holds, found };
   },
 
-  /** Three simultaneous trainings in one process, one recording while the others run, give the same bits as sequential ones. */
+  /**
+   * Three simultaneous trainings in one process, one recording while the others run, give the same bits as sequential
+   * ones.
+   */
   async concurrent() {
     const data = await dataOf(SMALL.batch, ON_CPU ? 2 : 12);
-    const options = /** @type {const} */ ([{ precision: "bfloat16" }, { precision: "float32" }, { precision: "bfloat16" }]);
+    const options =
+      /** @type {const} */ ([{ precision: "bfloat16" }, { precision: "float32" }, { precision: "bfloat16" }]);
     const alone = [];
     for (const option of options) alone.push(await outcomeOf(SMALL, data, option));
     const together = await Promise.all(options.map((option) => outcomeOf(SMALL, data, option)));
@@ -160,10 +178,14 @@ const SCENARIOS = {
       if (count % quarter === 0) mebibytes.push(usedMebibytes());
     }
     const [, second, , last] = mebibytes;
-    return { holds: digests.size === 1 && (second === undefined || last === undefined || last <= second + 64), digests: digests.size, mebibytes };
+    return { holds: digests.size === 1 && (second === undefined || last === undefined || last <= second + 64),
+      digests: digests.size, mebibytes };
   },
 
-  /** Steps that cannot be recorded (without caching, a recording forbids allocations) are run one by one and give the same bits. */
+  /**
+   * Steps that cannot be recorded (without caching, a recording forbids allocations) are run one by one and give the
+   * same bits.
+   */
   async abandoned() {
     const data = await dataOf(SMALL.batch, ON_CPU ? 2 : 6);
     const plain = await outcomeOf(SMALL, data, { graphs: false });
@@ -185,7 +207,8 @@ const SCENARIOS = {
     const { distiller, session: first } = await distillation(SMALL, { device: "cpu", precision: "float32" });
     await trainEpoch(first, data, SMALL.batch);
     const second = await createSession({ distiller, device: DEVICE, precision: "float32", optimizer: OPTIMIZER });
-    const lossOf = (/** @type {typeof second} */ session, /** @type {number} */ epoch) => trainEpoch(session, data, SMALL.batch, epoch).then(({ losses }) => losses.total, describe);
+    const lossOf = (/** @type {typeof second} */ session, /** @type {number} */ epoch) =>
+      trainEpoch(session, data, SMALL.batch, epoch).then(({ losses }) => losses.total, describe);
     const outcome = await lossOf(first, 1);
     // The second session trains, whatever happened to the first one.
     const after = await lossOf(second, 0);
@@ -205,7 +228,10 @@ const SCENARIOS = {
     return { holds, onDevice: [onDevice.top1, onDevice.loss], onCpu: [onCpu.top1, onCpu.loss] };
   },
 
-  /** Milliseconds per step at two batch sizes: equal if launches are the bottleneck. Steps are replayed unless that is disabled. */
+  /**
+   * Milliseconds per step at two batch sizes: equal if launches are the bottleneck. Steps are replayed unless that is
+   * disabled.
+   */
   async speed() {
     const steps = ON_CPU ? 2 : 60;
     const contenders = /** @type {[string, () => Promise<Awaited<ReturnType<typeof training>>>][]} */ ([
@@ -230,7 +256,9 @@ const SCENARIOS = {
         await session.evaluate(data.test);
         const begin = performance.now();
         await session.evaluate(data.test);
-        rows.push({ what, batch, ms: Math.min(...ms.slice(1)), all: ms, evaluationMs: Number((performance.now() - begin).toFixed(1)), replayed: graph?.replayed ?? null, reason: graph?.reason ?? null });
+        rows.push({ what, batch, ms: Math.min(...ms.slice(1)), all: ms,
+          evaluationMs: Number((performance.now() - begin).toFixed(1)), replayed: graph?.replayed ?? null,
+          reason: graph?.reason ?? null });
         process.stderr.write(`${what}, batch ${batch}: ${rows.at(-1)?.ms} ms\n`);
         session.dispose();
       }
@@ -243,7 +271,8 @@ const SCENARIOS = {
     const data = await dataOf(16, 2, 40);
     const losses = [];
     for (const precision of /** @type {const} */ (["float32", "bfloat16"])) {
-      const { session } = await distillation(SMALL, { precision, graphs: process.env["REVIEWKD_CUDA_GRAPHS"] !== "0", clipNorm: 1 });
+      const { session } = await distillation(SMALL, { precision, graphs: process.env["REVIEWKD_CUDA_GRAPHS"] !== "0",
+        clipNorm: 1 });
       losses.push((await trainEpoch(session, data, 16)).losses.total, (await session.evaluate(data.test)).loss);
       session.dispose();
     }
@@ -263,10 +292,14 @@ for (const name of names) {
   const begin = performance.now();
   const scenario = SCENARIOS[name];
   /** @type {Outcome} */
-  const outcome = scenario === undefined ? { holds: false, error: `invalid scenario: expected ${Object.keys(SCENARIOS).join(", ")}, received ${name}. Check its spelling.` }
+  const outcome = scenario === undefined ?
+    { holds: false,
+      error: `invalid scenario: expected ${Object.keys(SCENARIOS).join(", ")}, received ${name}. Check its spelling.` }
     : await scenario().catch((/** @type {unknown} */ error) => ({ holds: false, error: describe(error) }));
   if (!outcome.holds) ++failures;
-  console.log(JSON.stringify({ scenario: name, seconds: Number(((performance.now() - begin) / 1000).toFixed(1)), ...outcome }));
+  console.log(
+    JSON.stringify({ scenario: name, seconds: Number(((performance.now() - begin) / 1000).toFixed(1)), ...outcome }),
+  );
 }
 console.log(`${names.length - failures} of ${names.length} scenarios hold`);
 process.exitCode = failures === 0 && names.length > 0 ? 0 : 1;

@@ -1,20 +1,29 @@
 #!/usr/bin/env node
-// Trains the teacher or the student of a CIFAR-100 pair within a time limit:  node train.mjs teacher|student --data DIRECTORY --teacher FILE --out DIRECTORY …
-// As many epochs as fit, at most --epochs, with the schedule shortened accordingly. Weights are saved even if the time runs out.
+// Trains the teacher or the student of a CIFAR-100 pair within a time limit:  node train.mjs teacher|student --data
+// DIRECTORY --teacher FILE --out DIRECTORY … As many epochs as fit, at most --epochs, with the schedule shortened
+// accordingly. Weights are saved even if the time runs out.
 import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
 /** @type {typeof import("../../../lib/index.js")} */
-const { createDistiller, createModel, createSession, findPreset, fit, loadDataset } = await import(pathToFileURL(join(process.cwd(), "dist/index.js")).href);
+const { createDistiller, createModel, createSession, findPreset, fit, loadDataset } = await import(
+  pathToFileURL(join(process.cwd(), "dist/index.js")).href
+);
 
 const { values, positionals: [role] } = parseArgs({
   allowPositionals: true,
   options: {
-    data: { type: "string", default: "data" }, teacher: { type: "string", default: "teacher.safetensors" }, out: { type: "string", default: "." },
-    pair: { type: "string", default: "resnet56-resnet20" }, epochs: { type: "string", default: "240" }, seconds: { type: "string", default: "540" },
-    device: { type: "string", default: "cuda" }, precision: { type: "string", default: "bfloat16" }, seed: { type: "string", default: "0" },
+    data: { type: "string", default: "data" },
+    teacher: { type: "string", default: "teacher.safetensors" },
+    out: { type: "string", default: "." },
+    pair: { type: "string", default: "resnet56-resnet20" },
+    epochs: { type: "string", default: "240" },
+    seconds: { type: "string", default: "540" },
+    device: { type: "string", default: "cuda" },
+    precision: { type: "string", default: "bfloat16" },
+    seed: { type: "string", default: "0" },
   },
 });
 const CLASSES = 100;
@@ -50,32 +59,66 @@ else if (role === "student") await trainStudent();
 else throw new Error(`invalid role: expected teacher or student, received ${role ?? "none"}. Name what to train.`);
 
 async function trainTeacher() {
-  const optimizer = /** @type {const} */ ({ kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4 });
-  const epochs = await epochsThatFit(async () => createSession({ model: await createModel(teacherName, { numClasses: CLASSES, seed: 1 }), device, precision, optimizer }));
+  const optimizer =
+    /** @type {const} */ ({ kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4 });
+  const epochs = await epochsThatFit(async () =>
+    createSession({ model: await createModel(teacherName, { numClasses: CLASSES, seed: 1 }), device, precision,
+      optimizer })
+  );
   const model = await createModel(teacherName, { numClasses: CLASSES, seed: 100 + seed });
   const last = await follow(fit({
-    model, data, device, precision, seed, epochs, batchSize: BATCH, optimizer, schedule: { kind: "cosine", warmupEpochs: Math.min(2, Math.floor(epochs / 10)) }, signal: timeout(),
+    model,
+    data,
+    device,
+    precision,
+    seed,
+    epochs,
+    batchSize: BATCH,
+    optimizer,
+    schedule: { kind: "cosine", warmupEpochs: Math.min(2, Math.floor(epochs / 10)) },
+    signal: timeout(),
   }));
   await model.save(values.teacher);
   summarize(teacherName, epochs, last);
 }
 
 async function trainStudent() {
-  if (!existsSync(values.teacher)) throw new Error(`invalid teacher: expected trained weights, received no ${values.teacher}. Train the teacher first, or pack it with --teacher of gpu:kit.`);
+  if (!existsSync(values.teacher))
+    throw new Error(
+      `invalid teacher: expected trained weights, received no ${values.teacher}. Train the teacher first, or pack it with --teacher of gpu:kit.`,
+    );
   const teacher = await createModel(teacherName, { numClasses: CLASSES, weights: values.teacher });
   const { top1 } = await teacher.evaluate(data.test);
   log({ type: "teacher", top1 });
-  const distillerOf = async (/** @type {number} */ initialization) => createDistiller({
-    teacher, student: await createModel(studentName, { numClasses: CLASSES, seed: initialization }), method: preset.method, seed: initialization,
-  });
-  const epochs = await epochsThatFit(async () => createSession({ distiller: await distillerOf(1), device, precision, optimizer: { kind: "sgd", learningRate: 0.1 } }));
+  const distillerOf = async (/** @type {number} */ initialization) =>
+    createDistiller({
+      teacher,
+      student: await createModel(studentName, { numClasses: CLASSES, seed: initialization }),
+      method: preset.method,
+      seed: initialization,
+    });
+  const epochs = await epochsThatFit(async () =>
+    createSession({ distiller: await distillerOf(1), device, precision, optimizer: { kind: "sgd", learningRate: 0.1 } })
+  );
   const distiller = await distillerOf(seed);
   const schedule = preset.training.schedule;
-  const milestones = schedule?.kind === "multi-step" ? schedule.milestones.map((epoch) => Math.round(((epoch + 1) * epochs) / OFFICIAL_EPOCHS) - 1) : undefined;
+  const milestones = schedule?.kind === "multi-step"
+    ? schedule.milestones.map((epoch) => Math.round(((epoch + 1) * epochs) / OFFICIAL_EPOCHS) - 1) : undefined;
   const isShortened = epochs !== OFFICIAL_EPOCHS && milestones !== undefined;
   const last = await follow(fit({
-    distiller, data, preset: /** @type {import("../../../lib/index.js").PresetName} */ (values.pair), device, precision, seed, epochs, signal: timeout(),
-    ...(isShortened ? { schedule: { kind: "multi-step", milestones: [...new Set(milestones.filter((epoch) => epoch >= 1))], factor: 0.1 } } : {}),
+    distiller,
+    data,
+    preset: /** @type {import("../../../lib/index.js").PresetName} */ (values.pair),
+    device,
+    precision,
+    seed,
+    epochs,
+    signal: timeout(),
+    ...(isShortened
+      ? {
+        schedule: { kind: "multi-step", milestones: [...new Set(milestones.filter((epoch) => epoch >= 1))],
+          factor: 0.1 },
+      } : {}),
   }));
   await distiller.student.save(join(values.out, "student.safetensors"));
   summarize(`${studentName} under ${teacherName} (${top1.toFixed(2)} %)`, epochs, last);
@@ -120,11 +163,13 @@ async function follow(events) {
       if (event.type !== "epoch") continue;
       const { train, test, epoch } = event;
       last = { top1: test.top1, ms: (1000 * train.seconds) / train.steps };
-      log({ type: "epoch", epoch, loss: train.losses.total, trainTop1: train.top1, top5: test.top5, replayed: train.graph?.replayed, ...last });
+      log({ type: "epoch", epoch, loss: train.losses.total, trainTop1: train.top1, top5: test.top5,
+        replayed: train.graph?.replayed, ...last });
     }
   } catch (error) {
     // Out of time: the result so far counts. Anything else is a failure of the step.
-    if (/** @type {Error} */ (error).name !== "AbortError" && /** @type {{ code?: string }} */ (error).code !== "ABORTED") throw error;
+    if (/** @type {Error} */ (error).name !== "AbortError" && /** @type {{ code?: string }} */
+      (error).code !== "ABORTED") throw error;
     log({ type: "stopped", reason: /** @type {Error} */ (error).message });
   }
   log({ type: "end", ...last });
@@ -137,5 +182,7 @@ async function follow(events) {
  * @param {{ top1: number, ms: number } | undefined} last
  */
 function summarize(what, epochs, last) {
-  console.log(`${what}: ${last?.top1.toFixed(2) ?? "?"} % after ${epochs} epochs, ${last?.ms.toFixed(2) ?? "?"} ms per step, ${((performance.now() - begin) / 60_000).toFixed(1)} min`);
+  console.log(
+    `${what}: ${last?.top1.toFixed(2) ?? "?"} % after ${epochs} epochs, ${last?.ms.toFixed(2) ?? "?"} ms per step, ${((performance.now() - begin) / 60_000).toFixed(1)} min`,
+  );
 }

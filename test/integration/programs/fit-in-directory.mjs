@@ -1,6 +1,7 @@
-// Trains a small student in a run directory, resuming an existing run, and prints the events of `fit`, one JSON per line. If the run fails,
-// saves the student to RESCUE, if given.
-// Arguments: DIRECTORY [OPTIONS as JSON [RESCUE]]. With the option "wait", training starts after a line on standard input.
+// Trains a small student in a run directory, resuming an existing run, and prints the events of `fit`, one JSON per
+// line. If the run fails, saves the student to RESCUE, if given.
+// Arguments: DIRECTORY [OPTIONS as JSON [RESCUE]]. With the option "wait", training starts after a line on standard
+// input.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { once } from "node:events";
@@ -23,10 +24,12 @@ function images(count, seed) {
   return { images: values, labels: Uint8Array.from({ length: count }, (_, index) => index % 4) };
 }
 
-const data = await loadDataset({ kind: "arrays", numClasses: 4, height: SIDE, width: SIDE, train: images(trainSamples, 1), test: images(16, 2) });
+const data = await loadDataset({ kind: "arrays", numClasses: 4, height: SIDE, width: SIDE,
+  train: images(trainSamples, 1), test: images(16, 2) });
 const teacher = await createModel("resnet8", { numClasses: 4, seed: 2 });
 const student = await createModel("resnet8", { numClasses: 4, seed: 1 });
-const distiller = await createDistiller({ teacher, student, method: method ?? { kind: "review", warmupEpochs: 2, midChannels: 8 }, seed: 3 });
+const distiller = await createDistiller({ teacher, student,
+  method: method ?? { kind: "review", warmupEpochs: 2, midChannels: 8 }, seed: 3 });
 if (wait) {
   report({ type: "ready" });
   await once(process.stdin, "data");
@@ -34,8 +37,18 @@ if (wait) {
 }
 try {
   const run = fit({
-    distiller, data, epochs: 6, batchSize: 8, seed: 5, threads: 1, schedule: { kind: "cosine" }, optimizer: { kind: "sgd", learningRate: 0.02 },
-    runDirectory: directory, resume: existsSync(join(directory, "config.json")), retryDelaysMs: [50, 50, 50], ...options,
+    distiller,
+    data,
+    epochs: 6,
+    batchSize: 8,
+    seed: 5,
+    threads: 1,
+    schedule: { kind: "cosine" },
+    optimizer: { kind: "sgd", learningRate: 0.02 },
+    runDirectory: directory,
+    resume: existsSync(join(directory, "config.json")),
+    retryDelaysMs: [50, 50, 50],
+    ...options,
   });
   for await (const event of run) if (event.type !== "progress") report(event);
 } catch (error) {

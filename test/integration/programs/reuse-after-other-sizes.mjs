@@ -1,5 +1,5 @@
-// Fills the cache with freed tensors of one size, then creates and frees one of another size twice, and prints the number of fresh pages each
-// time.
+// Fills the cache with freed tensors of one size, then creates and frees one of another size twice, and prints the
+// number of fresh pages each time.
 import process from "node:process";
 import { Tensor } from "reviewkd";
 

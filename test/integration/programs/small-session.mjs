@@ -14,7 +14,8 @@ export async function smallSession() {
 /** Images and labels of one step. */
 export function smallBatch() {
   const values = Float32Array.from({ length: 4 * 3 * SIDE * SIDE }, (_, index) => ((index * 37) % 64) / 32 - 1);
-  return { images: Tensor.from(values, [4, 3, SIDE, SIDE]), labels: Tensor.from([0, 1, 2, 3], [4], { dtype: "int64" }) };
+  return { images: Tensor.from(values, [4, 3, SIDE, SIDE]),
+    labels: Tensor.from([0, 1, 2, 3], [4], { dtype: "int64" }) };
 }
 
 /** Enough images for an epoch that outlasts the test: more than a thousand steps. */

@@ -41,7 +41,9 @@ for (const name of ["reviewkd.node", "preload.node"]) {
     });
 
     it("are none of V8's, libuv's or Node's own", () => {
-      expect(imports.filter((symbol) => /^uv_|^_ZNK?2v8|^_ZNK?4node|^node_module_register/.test(symbol))).to.deep.equal([]);
+      expect(imports.filter((symbol) => /^uv_|^_ZNK?2v8|^_ZNK?4node|^node_module_register/.test(symbol))).to.deep.equal(
+        [],
+      );
     });
   });
 }

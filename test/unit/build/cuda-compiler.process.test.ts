@@ -4,7 +4,10 @@ import { basename, join, resolve } from "node:path";
 import { expect } from "chai";
 import { useTemporaryDirectory, writeFiles } from "../lib/install/fake-libtorch.js";
 
-/** A compiler that finds its headers by nvcc.profile in the directory that it is invoked from, links not followed, as nvcc does. */
+/**
+ * A compiler that finds its headers by nvcc.profile in the directory that it is invoked from, links not followed, as
+ * nvcc does.
+ */
 const NVCC = `#!/bin/sh
 case "$*" in *--list-gpu-arch*) echo compute_90; exit 0;; esac
 if [ ! -f "$(dirname "$0")/nvcc.profile" ]; then echo "cuda_runtime.h: No such file or directory"; exit 1; fi
@@ -34,18 +37,23 @@ describe("the CUDA compiler of the CMake build", function () {
   });
 
   beforeEach(() => {
-    const sources = ["native/cuda/host_emulation/host_emulation.cpp", "native/cuda/plugin.cpp", "native/cuda/streams.cpp", "native/cuda/graph.cpp", "native/cuda/graph_memory.cpp", "native/cuda/kernels.cu", "native/core/ops/backend/kernel_backend.h"];
-    writeFiles(root(), { "CMakeLists.txt": PROJECT, ...Object.fromEntries(sources.map((name) => [name, ""])), "library.cpp": "" });
+    const sources = ["native/cuda/host_emulation/host_emulation.cpp", "native/cuda/plugin.cpp",
+      "native/cuda/streams.cpp", "native/cuda/graph.cpp", "native/cuda/graph_memory.cpp", "native/cuda/kernels.cu",
+      "native/core/ops/backend/kernel_backend.h"];
+    writeFiles(root(), { "CMakeLists.txt": PROJECT, ...Object.fromEntries(sources.map((name) => [name, ""])),
+      "library.cpp": "" });
     mkdirSync(join(root(), "torch/lib"), { recursive: true });
     for (const name of ["torch/lib/libtorch_cuda.so", "torch/lib/libc10_cuda.so", "torch/lib/libcudart.so.13"]) {
-      const { status, stderr } = spawnSync("c++", ["-shared", "-fPIC", `-Wl,-soname,${basename(name)}`, join(root(), "library.cpp"), "-o", join(root(), name)], { encoding: "utf8" });
+      const { status, stderr } = spawnSync("c++", ["-shared", "-fPIC", `-Wl,-soname,${basename(name)}`,
+        join(root(), "library.cpp"), "-o", join(root(), name)], { encoding: "utf8" });
       expect(status, stderr).to.equal(0);
     }
   });
 
   /** A toolkit below `directory`. */
   function writeToolkit(directory: string): void {
-    writeFiles(join(root(), directory), { "bin/nvcc": NVCC, "bin/nvcc.profile": "TOP = $(_HERE_)/..\n", "include/cuda_runtime_api.h": "" });
+    writeFiles(join(root(), directory), { "bin/nvcc": NVCC, "bin/nvcc.profile": "TOP = $(_HERE_)/..\n",
+      "include/cuda_runtime_api.h": "" });
     chmodSync(join(root(), directory, "bin/nvcc"), 0o755);
   }
 
@@ -54,7 +62,8 @@ describe("the CUDA compiler of the CMake build", function () {
     const build = join(root(), "build");
     const env = { ...process.env, PATH: path, CUDA_HOME: "" };
     const steps = [
-      ["-S", root(), "-B", build, "-DREVIEWKD_CUDA=ON", `-DREVIEWKD_CUDA_TOOLKIT_DIR=${toolkit}`, `-DREVIEWKD_LIBTORCH_DIR=${join(root(), "torch")}`],
+      ["-S", root(), "-B", build, "-DREVIEWKD_CUDA=ON", `-DREVIEWKD_CUDA_TOOLKIT_DIR=${toolkit}`,
+        `-DREVIEWKD_LIBTORCH_DIR=${join(root(), "torch")}`],
       ["--build", build, "--target", "reviewkd_cuda"],
     ];
     let said = "";
@@ -75,7 +84,9 @@ describe("the CUDA compiler of the CMake build", function () {
     writeToolkit("nvidia/cu13");
     mkdirSync(join(root(), "links"));
     symlinkSync(join(root(), "nvidia/cu13/bin/nvcc"), join(root(), "links/nvcc"));
-    expect(compilerOf("", `${join(root(), "links")}:${process.env["PATH"] ?? ""}`)).to.equal(join(root(), "nvidia/cu13/bin/nvcc"));
+    expect(compilerOf("", `${join(root(), "links")}:${process.env["PATH"] ?? ""}`)).to.equal(
+      join(root(), "nvidia/cu13/bin/nvcc"),
+    );
   });
 
   it("is invoked by its own path at the end of a chain of alternatives", () => {

@@ -5,26 +5,41 @@ import { defaultToolkit, ensureCudaToolkit, type ToolkitPins as Pins } from "../
 import { platformName } from "../../../lib/install/cache.js";
 import { pathWithoutTorch, useTemporaryDirectory, writeWheel, type Wheel } from "../lib/install/fake-libtorch.js";
 
-
 // The real pip runs here, on wheels in a local directory.
 describe("ensureCudaToolkit", () => {
   const directory = useTemporaryDirectory();
   let lines: string[];
-  beforeEach(() => { lines = []; });
+  beforeEach(() => {
+    lines = [];
+  });
 
-  const progress = (line: string): void => { lines.push(line); };
+  const progress = (line: string): void => {
+    lines.push(line);
+  };
   const wheels = (): string => join(directory(), "wheels");
   const env = (): NodeJS.ProcessEnv => ({
-    ...process.env, PATH: pathWithoutTorch(directory()), REVIEWKD_CACHE: join(directory(), "cache"), PIP_CONFIG_FILE: "/dev/null", PIP_NO_INDEX: "1", PIP_QUIET: "1",
+    ...process.env,
+    PATH: pathWithoutTorch(directory()),
+    REVIEWKD_CACHE: join(directory(), "cache"),
+    PIP_CONFIG_FILE: "/dev/null",
+    PIP_NO_INDEX: "1",
+    PIP_QUIET: "1",
     PIP_FIND_LINKS: wheels(),
   });
-  const compiler = (name = "nvcc"): Wheel => writeWheel(wheels(), "nvidia_cuda_nvcc-13.0.88", { [`nvidia/cu13/bin/${name}`]: Buffer.from("#!/bin/sh\n"), "nvidia/other/lib/unwanted.so": Buffer.from("no") });
+  const compiler = (name = "nvcc"): Wheel =>
+    writeWheel(wheels(), "nvidia_cuda_nvcc-13.0.88", { [`nvidia/cu13/bin/${name}`]: Buffer.from("#!/bin/sh\n"),
+      "nvidia/other/lib/unwanted.so": Buffer.from("no") });
   const pins = (sha256: string): Pins => ({
-    toolkit: "13.0.88", pythonVersion: "3.12",
-    platforms: { [platformName]: { variant: "cu130", tags: ["manylinux_2_17_x86_64"], wheels: { "nvidia-cuda-nvcc==13.0.88": sha256 }, diskMegabytes: 1 } },
+    toolkit: "13.0.88",
+    pythonVersion: "3.12",
+    platforms: {
+      [platformName]: { variant: "cu130", tags: ["manylinux_2_17_x86_64"],
+        wheels: { "nvidia-cuda-nvcc==13.0.88": sha256 }, diskMegabytes: 1 },
+    },
   });
   const codeOf = async (wanted: Pins): Promise<string> => {
-    const outcome = await ensureCudaToolkit({ env: env(), progress }, wanted).then(() => undefined, (error: unknown) => error as { code: string });
+    const outcome = await ensureCudaToolkit({ env: env(), progress }, wanted).then(() => undefined,
+      (error: unknown) => error as { code: string });
     expect(outcome, "an error").to.be.an("error");
     return outcome!.code;
   };
@@ -46,7 +61,9 @@ describe("ensureCudaToolkit", () => {
   it("rejects a wheel with another hash, and leaves nothing behind", async () => {
     compiler();
     expect(await codeOf(pins("0".repeat(64)))).to.equal("CHECKSUM_MISMATCH");
-    expect(readdirSync(join(directory(), "cache", "cuda-toolkit")).filter((name) => name !== ".lock")).to.deep.equal([]);
+    expect(readdirSync(join(directory(), "cache", "cuda-toolkit")).filter((name) => name !== ".lock")).to.deep.equal(
+      [],
+    );
   });
 
   it("reports wheels without a compiler", async () => {
@@ -59,7 +76,8 @@ describe("ensureCudaToolkit", () => {
 
   it("pins compiler, its parts and the runtime by hash", () => {
     const { wheels: pinned } = defaultToolkit.platforms["linux-x64"]!;
-    expect(Object.keys(pinned).map((name) => name.split("==")[0])).to.deep.equal(["nvidia-cuda-nvcc", "nvidia-cuda-crt", "nvidia-nvvm", "nvidia-cuda-runtime"]);
+    expect(Object.keys(pinned).map((name) => name.split("==")[0])).to.deep.equal(["nvidia-cuda-nvcc", "nvidia-cuda-crt",
+      "nvidia-nvvm", "nvidia-cuda-runtime"]);
     expect(Object.values(pinned).every((hash) => /^[0-9a-f]{64}$/.test(hash))).to.equal(true);
   });
 });

@@ -8,9 +8,12 @@ import { useTemporaryDirectory, writeFakeLibTorch, writeFiles } from "../lib/ins
 describe("build.ts --native", function () {
   this.slow(10_000);
   const root = useTemporaryDirectory();
-  const build = (path: string | undefined, parameters: string[] = ["--native"]): { status: number | null; stderr: string } =>
-    spawnSync(process.execPath, ["--import", "tsx", join(root(), "scripts/build.ts"), ...parameters],
-      { encoding: "utf8", env: { PATH: path, HOME: root(), REVIEWKD_LIBTORCH: join(root(), "libtorch") } });
+  const build = (path: string | undefined,
+    parameters: string[] = ["--native"]): { status: number | null; stderr: string } =>
+    spawnSync(process.execPath, ["--import", "tsx", join(root(), "scripts/build.ts"), ...parameters], {
+      encoding: "utf8",
+      env: { PATH: path, HOME: root(), REVIEWKD_LIBTORCH: join(root(), "libtorch") },
+    });
 
   beforeEach(() => {
     for (const name of ["lib", "scripts"]) cpSync(name, join(root(), name), { recursive: true });
@@ -29,7 +32,8 @@ describe("build.ts --native", function () {
   it("reports that a dependency is not installed", () => {
     rmSync(join(root(), "node_modules"));
     mkdirSync(join(root(), "node_modules"));
-    for (const name of readdirSync("node_modules").filter((other) => other !== "cmake-js")) symlinkSync(resolve("node_modules", name), join(root(), "node_modules", name), "junction");
+    for (const name of readdirSync("node_modules").filter((other) => other !== "cmake-js"))
+      symlinkSync(resolve("node_modules", name), join(root(), "node_modules", name), "junction");
     writeFiles(join(root(), "bin"), { cmake: "#!/bin/sh\necho cmake version 3.22\n" });
     chmodSync(join(root(), "bin/cmake"), 0o755);
     const { status, stderr } = build(join(root(), "bin"));
@@ -38,7 +42,10 @@ describe("build.ts --native", function () {
   });
 
   it("shows the error of CMake when it cannot configure", () => {
-    writeFiles(root(), { "CMakeLists.txt": 'cmake_minimum_required(VERSION 3.22)\nproject(broken NONE)\nmessage(FATAL_ERROR "no such luck")\n' });
+    writeFiles(root(), {
+      "CMakeLists.txt":
+        'cmake_minimum_required(VERSION 3.22)\nproject(broken NONE)\nmessage(FATAL_ERROR "no such luck")\n',
+    });
     const { status, stderr } = build(process.env["PATH"]);
     expect(status).to.equal(1);
     expect(stderr).to.include("CONFIGURE_FAILED").and.to.include("no such luck");
@@ -47,7 +54,8 @@ describe("build.ts --native", function () {
 
   it("shows the error of the compiler and fails with it", () => {
     writeFiles(root(), {
-      "CMakeLists.txt": "cmake_minimum_required(VERSION 3.22)\nproject(broken CXX)\nadd_library(broken OBJECT broken.cpp)\n",
+      "CMakeLists.txt":
+        "cmake_minimum_required(VERSION 3.22)\nproject(broken CXX)\nadd_library(broken OBJECT broken.cpp)\n",
       "broken.cpp": "int f() { return undeclared; }\n",
     });
     const { status, stderr } = build(process.env["PATH"]);
@@ -63,6 +71,8 @@ describe("build.ts --native", function () {
   it("rejects unknown arguments", () => {
     const { status, stderr } = build(process.env["PATH"], ["--all"]);
     expect(status).to.equal(1);
-    expect(stderr).to.equal("USAGE: invalid arguments: expected --ts, --native, --tests or none, received --all. Without arguments, --ts and --native are built.\n");
+    expect(stderr).to.equal(
+      "USAGE: invalid arguments: expected --ts, --native, --tests or none, received --all. Without arguments, --ts and --native are built.\n",
+    );
   });
 });

@@ -3,8 +3,11 @@ import { cmakePath, findToolchain, parseSettings } from "../../../scripts/build/
 
 describe("the toolchain of Visual Studio", () => {
   it("is read from what its settings print", () => {
-    const settings = parseSettings("Path=C:\\VS\\bin;C:\\Windows\r\nVCToolsRedistDir=C:\\VS\\Redist\\\r\nODD=a=b\r\n=C:=C:\\work\r\n\r\n");
-    expect(settings).to.deep.equal({ "Path": "C:\\VS\\bin;C:\\Windows", "VCToolsRedistDir": "C:\\VS\\Redist\\", "ODD": "a=b", "=C:": "C:\\work" });
+    const settings = parseSettings(
+      "Path=C:\\VS\\bin;C:\\Windows\r\nVCToolsRedistDir=C:\\VS\\Redist\\\r\nODD=a=b\r\n=C:=C:\\work\r\n\r\n",
+    );
+    expect(settings).to.deep.equal({ "Path": "C:\\VS\\bin;C:\\Windows", "VCToolsRedistDir": "C:\\VS\\Redist\\",
+      "ODD": "a=b", "=C:": "C:\\work" });
   });
 
   it("is given to CMake in its own spelling of paths, and only there", () => {
@@ -13,7 +16,10 @@ describe("the toolchain of Visual Studio", () => {
   });
 
   it("is missed with what to install", async () => {
-    const error: unknown = await findToolchain({ "ProgramFiles(x86)": "/none", "ComSpec": "/none" }).then(() => undefined, (thrown: unknown) => thrown);
+    const error: unknown = await findToolchain({ "ProgramFiles(x86)": "/none", "ComSpec": "/none" }).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
     expect(error).to.have.property("code", "COMPILER_NOT_FOUND");
     expect(error).to.have.property("message").that.includes("C++ Clang tools for Windows");
   });

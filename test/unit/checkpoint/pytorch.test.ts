@@ -11,7 +11,9 @@ import { valuesOf } from "../../support/numeric.js";
 import { archive, bytes, dict, global, legacy, pickle, tensor, text, tuple, zip } from "../../support/pytorch-files.js";
 
 let folder: string;
-beforeEach(async () => { folder = await mkdtemp(join(tmpdir(), "reviewkd-pytorch-")); });
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "reviewkd-pytorch-"));
+});
 afterEach(() => rm(folder, { recursive: true }));
 
 const file = (name = "weights.pt"): string => join(folder, name);
@@ -35,17 +37,22 @@ describe("reading files of PyTorch", () => {
   it("reports the dictionary, the prefixes and the number of skipped tensors", async () => {
     const selectionOf = async (name: string): Promise<unknown> => (await readWeightsInfo(fixture(name))).selection;
     expect(await selectionOf("state-dict.zip.pt")).to.deep.equal({ key: "", prefixes: [], leftAside: 0 });
-    expect(await selectionOf("nested-module-prefix.legacy.pt")).to.deep.equal({ key: "state_dict", prefixes: ["module."], leftAside: 0 });
+    expect(await selectionOf("nested-module-prefix.legacy.pt")).to.deep.equal({ key: "state_dict",
+      prefixes: ["module."], leftAside: 0 });
     // The teacher's 8 tensors, and one of a fusion.
-    expect(await selectionOf("module-student-prefix.zip.pt")).to.deep.equal({ key: "", prefixes: ["module.", "student."], leftAside: 9 });
-    expect(await selectionOf("nested-twice.zip.pt")).to.deep.equal({ key: "checkpoint.model", prefixes: [], leftAside: 0 });
-    expect(await selectionOf("nested-beside-average.zip.pt")).to.deep.equal({ key: "model", prefixes: [], leftAside: 8 });
+    expect(await selectionOf("module-student-prefix.zip.pt")).to.deep.equal({ key: "",
+      prefixes: ["module.", "student."], leftAside: 9 });
+    expect(await selectionOf("nested-twice.zip.pt")).to.deep.equal({ key: "checkpoint.model", prefixes: [],
+      leftAside: 0 });
+    expect(await selectionOf("nested-beside-average.zip.pt")).to.deep.equal({ key: "model", prefixes: [],
+      leftAside: 8 });
   });
 
   it("keeps text, numbers and booleans next to the state dict as metadata", async () => {
     const { metadata } = await readWeightsInfo(fixture("nested-model.zip.pt"));
     expect(metadata).to.deep.equal({ epoch: "7", best_acc: "71.25", arch: "tiny" });
-    expect((await readWeightsInfo(fixture("nested-twice.legacy.pt"))).metadata).to.deep.equal({ note: "two levels", epoch: "3" });
+    expect((await readWeightsInfo(fixture("nested-twice.legacy.pt"))).metadata).to.deep.equal({ note: "two levels",
+      epoch: "3" });
   });
 
   it("selects the requested state dict by name or path, and lists the available ones", async () => {
@@ -54,10 +61,14 @@ describe("reading files of PyTorch", () => {
     for (const [name, { values }] of Object.entries(expected)) {
       expect(valuesOf(state[name]!), name).to.deep.equal(values.map((value) => Math.fround(value + 1)));
     }
-    expect(Object.keys((await readStateDict(fixture("nested-twice.zip.pt"), { key: "checkpoint.model" })).state)).to.have.length(8);
-    const { valid } = await failureOf("UNKNOWN_NAME", () => readStateDict(fixture("nested-beside-average.zip.pt"), { key: "teacher" }));
+    expect(Object.keys((await readStateDict(fixture("nested-twice.zip.pt"), { key: "checkpoint.model" })).state)).to
+      .have.length(8);
+    const { valid } = await failureOf("UNKNOWN_NAME",
+      () => readStateDict(fixture("nested-beside-average.zip.pt"), { key: "teacher" }));
     expect(valid).to.deep.equal(["model", "model_ema"]);
-    const path = await written(archive(pickle(dict(text("first"), dict(text("w"), tensor()), text("second"), dict(text("w"), tensor())))));
+    const path = await written(
+      archive(pickle(dict(text("first"), dict(text("w"), tensor()), text("second"), dict(text("w"), tensor())))),
+    );
     const { message } = await failureOf("FILE_UNSUPPORTED", () => readStateDict(path));
     expect(message).to.contain("several: first, second").and.to.contain("--key NAME");
   });
@@ -74,10 +85,17 @@ describe("reading files of PyTorch", () => {
 
   it("reads Python 2 pickles, whose names are byte strings, with views of storages", async () => {
     const name = (value: string): Buffer => bytes("U", value.length, value);
-    const storage = (view: Buffer): Buffer => tuple(name("storage"), global("torch", "FloatStorage"), name("0"), name("cpu"), "K\x04", view);
-    const entry = (view: Buffer, shape: number): Buffer => bytes(
-      global("torch._utils", "_rebuild_tensor"), tuple(storage(view), "QK\x00", tuple("K", shape), tuple("K\x01")), "R");
-    const content = pickle(dict(name("whole"), entry(bytes("N"), 4), name("part"), entry(tuple(name("1"), "K\x01", "K\x02"), 2)));
+    const storage = (view: Buffer): Buffer =>
+      tuple(name("storage"), global("torch", "FloatStorage"), name("0"), name("cpu"), "K\x04", view);
+    const entry = (view: Buffer, shape: number): Buffer =>
+      bytes(
+        global("torch._utils", "_rebuild_tensor"),
+        tuple(storage(view), "QK\x00", tuple("K", shape), tuple("K\x01")),
+        "R",
+      );
+    const content = pickle(
+      dict(name("whole"), entry(bytes("N"), 4), name("part"), entry(tuple(name("1"), "K\x01", "K\x02"), 2)),
+    );
     const path = await written(legacy(content, { storages: [{ elements: 4, values: floats(1, 2, 3, 4) }] }));
     const { state } = await readStateDict(path);
     expect(valuesOf(state["whole"]!)).to.deep.equal([1, 2, 3, 4]);
@@ -97,7 +115,8 @@ describe("reading files of PyTorch", () => {
   });
 
   it("reads a zip64 archive and one with a comment, and skips unneeded records", async () => {
-    const records = [{ name: "m/version", content: Buffer.from("3\n") }, { name: "m/data.pkl", content: pickle(dict(text("weight"), tensor())) }, { name: "m/data/0", content: floats(1, 2, 3) }];
+    const records = [{ name: "m/version", content: Buffer.from("3\n") }, { name: "m/data.pkl",
+      content: pickle(dict(text("weight"), tensor())) }, { name: "m/data/0", content: floats(1, 2, 3) }];
     const large = await readStateDict(await written(zip(records, { zip64: true })));
     expect(valuesOf(large.state["weight"]!), "zip64").to.deep.equal([1, 2, 3]);
     const plain = zip(records);
@@ -137,22 +156,30 @@ describe("writing for PyTorch", () => {
       expect(info.metadata).to.deep.equal({ model: "resnet8", numClasses: "3", note: "ünï 猫", epoch: "7" });
       using other = await createModel("resnet8", { numClasses: 3, dtype: "float64", weights: file(name) });
       const [before, after] = [await model.stateDict(), await other.stateDict()];
-      for (const [entry, values] of Object.entries(before)) expect(valuesOf(after[entry]!), entry).to.deep.equal(valuesOf(values));
+      for (const [entry, values] of Object.entries(before))
+        expect(valuesOf(after[entry]!), entry).to.deep.equal(valuesOf(values));
     }
   });
 
   it("keeps every supported tensor type, scalars and empty tensors", async () => {
     const state = {
-      double: Tensor.from(Float64Array.of(1 / 3), [1]), half: Tensor.from([1.5, -2], [2], { dtype: "bfloat16" }),
-      scalar: Tensor.from([7], []), empty: Tensor.from([], [0, 3]), count: Tensor.from(BigInt64Array.of(2n ** 53n), [1]), byte: Tensor.from(Uint8Array.of(255), [1, 1]),
+      double: Tensor.from(Float64Array.of(1 / 3), [1]),
+      half: Tensor.from([1.5, -2], [2], { dtype: "bfloat16" }),
+      scalar: Tensor.from([7], []),
+      empty: Tensor.from([], [0, 3]),
+      count: Tensor.from(BigInt64Array.of(2n ** 53n), [1]),
+      byte: Tensor.from(Uint8Array.of(255), [1, 1]),
     };
     for (const name of ["a.pt", "a.safetensors"]) {
       await writeStateDict(file(name), state);
       const { state: read, metadata } = await readStateDict(file(name));
       expect(metadata).to.deep.equal({});
       expect(Object.fromEntries(Object.entries(read).map(([key, { dtype, shape }]) => [key, { dtype, shape }])))
-        .to.deep.equal(Object.fromEntries(Object.entries(state).map(([key, { dtype, shape }]) => [key, { dtype, shape }])));
-      for (const [key, values] of Object.entries(state)) expect(read[key]!.toTypedArray(), key).to.deep.equal(values.toTypedArray());
+        .to.deep.equal(
+          Object.fromEntries(Object.entries(state).map(([key, { dtype, shape }]) => [key, { dtype, shape }])),
+        );
+      for (const [key, values] of Object.entries(state))
+        expect(read[key]!.toTypedArray(), key).to.deep.equal(values.toTypedArray());
     }
   });
 

@@ -9,7 +9,9 @@ import { valuesOf } from "../../support/numeric.js";
 import { buildSafetensors, parseSafetensors } from "../../support/safetensors.js";
 
 let folder: string;
-beforeEach(async () => { folder = await mkdtemp(join(tmpdir(), "reviewkd-safetensors-")); });
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "reviewkd-safetensors-"));
+});
 afterEach(async () => {
   await chmod(folder, 0o755);
   await rm(folder, { recursive: true });
@@ -36,10 +38,10 @@ const snapshot = async (model: Model): Promise<Record<string, number[]>> =>
 describe("saving weights", () => {
   it("writes a file that another reader of the format understands", async () => {
     using model = await small(1);
-    await model.save(file(), { metadata: { note: "\"quoted\" \\ line\nbreak\u0001 ünï 猫 🐈", model: "mine" } });
+    await model.save(file(), { metadata: { note: '"quoted" \\ line\nbreak\u0001 ünï 猫 🐈', model: "mine" } });
     const bytes = await readFile(file());
     const { headerBytes, metadata, entries, data } = parseSafetensors(bytes);
-    expect(metadata).to.deep.equal({ model: "mine", numClasses: "3", note: "\"quoted\" \\ line\nbreak\u0001 ünï 猫 🐈" });
+    expect(metadata).to.deep.equal({ model: "mine", numClasses: "3", note: '"quoted" \\ line\nbreak\u0001 ünï 猫 🐈' });
     expect(headerBytes % 8, "tensors start at a multiple of 8 bytes").to.equal(0);
 
     const state = await model.stateDict();
@@ -63,7 +65,9 @@ describe("saving weights", () => {
     await model.save(file());
     const { entries, data } = parseSafetensors(await readFile(file()));
     expect(entries["fc.bias"]!.dtype).to.equal("F64");
-    expect(Array.from(new Float64Array(data["fc.bias"]!.buffer))).to.deep.equal(valuesOf((await model.stateDict())["fc.bias"]!));
+    expect(Array.from(new Float64Array(data["fc.bias"]!.buffer))).to.deep.equal(
+      valuesOf((await model.stateDict())["fc.bias"]!),
+    );
   });
 
   it("round-trips bit for bit", async () => {
@@ -80,7 +84,9 @@ describe("saving weights", () => {
     using model = await small(1);
     await writeFile(file(), new Uint8Array(1e6));
     await model.save(file());
-    expect(Object.keys(parseSafetensors(await readFile(file())).entries)).to.deep.equal(Object.keys(await model.stateDict()));
+    expect(Object.keys(parseSafetensors(await readFile(file())).entries)).to.deep.equal(
+      Object.keys(await model.stateDict()),
+    );
     expect(await readdir(folder)).to.deep.equal(["weights.safetensors"]);
   });
 
@@ -135,12 +141,14 @@ describe("readWeightsInfo", () => {
     await writeFile(file(), buildSafetensors(header, 14));
     const { metadata, tensors } = await readWeightsInfo(file());
     expect(metadata).to.deep.equal({});
-    expect(tensors.map(({ name, shape }) => [name, shape])).to.deep.equal([["a", [1, 2]], ["bA😀", [2]], ["empty", [0, 3]], ["scalar", []]]);
+    expect(tensors.map(({ name, shape }) => [name, shape])).to.deep.equal([["a", [1, 2]], ["bA😀", [2]], ["empty", [0,
+      3]], ["scalar", []]]);
   });
 });
 
 describe("loading weights", () => {
-  const entry = (shape: number[], begin: number, end: number, dtype = "F32"): object => ({ dtype, shape, data_offsets: [begin, end] });
+  const entry = (shape: number[], begin: number, end: number, dtype = "F32"): object => ({ dtype, shape,
+    data_offsets: [begin, end] });
   const text = (value: object): string => JSON.stringify(value);
 
   // Each of these is an untrusted file.
@@ -148,7 +156,8 @@ describe("loading weights", () => {
     ["an empty file", "FILE_CORRUPT", new Uint8Array(0)],
     ["fewer bytes than a length", "FILE_CORRUPT", new Uint8Array(7)],
     ["a header of no bytes", "FILE_CORRUPT", new Uint8Array(8)],
-    ["a header longer than the file", "FILE_CORRUPT", buildSafetensors(text({ a: entry([1], 0, 4) }), 4).subarray(0, 30)],
+    ["a header longer than the file", "FILE_CORRUPT",
+      buildSafetensors(text({ a: entry([1], 0, 4) }), 4).subarray(0, 30)],
     ["a header of 2^64 - 1 bytes", "FILE_CORRUPT", new Uint8Array(64).fill(0xff)],
     ["text", "FILE_CORRUPT", new TextEncoder().encode("these are no weights, but a renamed letter")],
     ["a zip archive", "FILE_CORRUPT", Uint8Array.of(0x50, 0x4b, 3, 4, ...new Array<number>(60).fill(0))],
@@ -161,7 +170,8 @@ describe("loading weights", () => {
     ["truncated data", "FILE_CORRUPT", buildSafetensors({ a: entry([2], 0, 8) }, 7)],
     ["data too long", "FILE_CORRUPT", buildSafetensors({ a: entry([2], 0, 8) }, 9)],
     ["overlapping tensors", "FILE_CORRUPT", buildSafetensors({ a: entry([2], 0, 8), b: entry([2], 4, 12) }, 12)],
-    ["two tensors in the same place", "FILE_CORRUPT", buildSafetensors({ a: entry([1], 0, 4), b: entry([1], 0, 4) }, 4)],
+    ["two tensors in the same place", "FILE_CORRUPT",
+      buildSafetensors({ a: entry([1], 0, 4), b: entry([1], 0, 4) }, 4)],
     ["a gap between tensors", "FILE_CORRUPT", buildSafetensors({ a: entry([1], 0, 4), b: entry([1], 8, 12) }, 12)],
     ["a tensor that ends before it begins", "FILE_CORRUPT", buildSafetensors({ a: entry([1], 4, 0) }, 4)],
     ["more bytes than the shape requires", "FILE_CORRUPT", buildSafetensors({ a: entry([1], 0, 8) }, 8)],
@@ -174,7 +184,8 @@ describe("loading weights", () => {
     ["one offset only", "FILE_CORRUPT", buildSafetensors({ a: { dtype: "F32", shape: [1], data_offsets: [0] } }, 4)],
     ["no shape", "FILE_CORRUPT", buildSafetensors({ a: { dtype: "F32", data_offsets: [0, 4] } }, 4)],
     ["an unknown field", "FILE_CORRUPT", buildSafetensors({ a: { ...entry([1], 0, 4), stride: [1] } }, 4)],
-    ["a duplicate name", "FILE_CORRUPT", buildSafetensors(`{"a":${text(entry([1], 0, 4))},"a":${text(entry([1], 4, 8))}}`, 8)],
+    ["a duplicate name", "FILE_CORRUPT",
+      buildSafetensors(`{"a":${text(entry([1], 0, 4))},"a":${text(entry([1], 4, 8))}}`, 8)],
     ["metadata that are not strings", "FILE_CORRUPT", buildSafetensors({ __metadata__: { epoch: 7 } }, 0)],
     ["a type that does not exist", "FILE_UNSUPPORTED", buildSafetensors({ a: entry([4], 0, 4, "F8_NEW") }, 4)],
     ["a type in lower case", "FILE_UNSUPPORTED", buildSafetensors({ a: entry([1], 0, 4, "f32") }, 4)],
@@ -214,7 +225,9 @@ describe("loading weights", () => {
     await failureOf("FILE_ACCESS", () => model.load(file("folder.safetensors")));
     await writeFile(file("locked.safetensors"), "", { mode: 0 });
     await chmod(folder, 0o755);
-    await asOrdinaryUser(async () => { await failureOf("FILE_ACCESS", () => model.load(file("locked.safetensors"))); });
+    await asOrdinaryUser(async () => {
+      await failureOf("FILE_ACCESS", () => model.load(file("locked.safetensors")));
+    });
     await writeFile(file("weights.pth"), "");
     await failureOf("FILE_CORRUPT", () => model.load(file("weights.pth")));
     await failureOf("FILE_NOT_FOUND", () => createModel("resnet8", { weights: file("none.safetensors") }));

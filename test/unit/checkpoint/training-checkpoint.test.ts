@@ -25,7 +25,8 @@ describe("a training checkpoint", () => {
   const path = (): string => scratch("run.safetensors");
 
   async function saved(metadata: Record<string, string> = {}): Promise<{ session: Session; file: Buffer }> {
-    const session = await createSession({ distiller: await smallDistiller(), threads: 1, optimizer: { kind: "sgd", learningRate: 0.02 } });
+    const session = await createSession({ distiller: await smallDistiller(), threads: 1,
+      optimizer: { kind: "sgd", learningRate: 0.02 } });
     await session.step(smallBatch(4, 1));
     await session.saveCheckpoint(path(), metadata);
     return { session, file: await readFile(path()) };
@@ -49,7 +50,8 @@ describe("a training checkpoint", () => {
       ...Array.from({ length: padding }, (_, index) => end - 1 - index),
       ...uniforms(1, 80).map((value) => Math.floor(8 + value * (end - 8))),
       ...uniforms(2, 80).map((value) => Math.floor(end + value * (file.length - end))),
-      end, file.length - 1,
+      end,
+      file.length - 1,
     ]);
     expect(places.size).to.be.above(150);
     for (const place of places) {
@@ -75,13 +77,17 @@ describe("a training checkpoint", () => {
 
   it("is rejected wherever it is truncated", async () => {
     const { session, file } = await saved();
-    for (const share of [0, ...uniforms(3, 40)]) await failureOf("FILE_CORRUPT", () => load(session, file.subarray(0, Math.floor(share * file.length))));
+    for (const share of [0, ...uniforms(3, 40)])
+      await failureOf("FILE_CORRUPT", () => load(session, file.subarray(0, Math.floor(share * file.length))));
     await failureOf("FILE_CORRUPT", () => load(session, Buffer.concat([file, Buffer.from([0])])));
   });
 
   it("is rejected without a checksum, like checkpoints from before there was one", async () => {
     const { session, file } = await saved();
-    const { message } = await failureOf("FILE_CORRUPT", () => load(session, withMetadata(file, (metadata) => { delete metadata["session.checksum"]; })));
+    const { message } = await failureOf("FILE_CORRUPT", () =>
+      load(session, withMetadata(file, (metadata) => {
+        delete metadata["session.checksum"];
+      })));
     expect(message).to.include("session.checksum").and.to.include("an earlier version");
   });
 
@@ -99,10 +105,13 @@ describe("a training checkpoint", () => {
     await session.setEpoch(3);
     await session.setLearningRate(0.005);
     await session.saveCheckpoint(path());
-    const fresh = await createSession({ distiller: await smallDistiller(), threads: 1, optimizer: { kind: "sgd", learningRate: 0.02 } });
+    const fresh = await createSession({ distiller: await smallDistiller(), threads: 1,
+      optimizer: { kind: "sgd", learningRate: 0.02 } });
     await fresh.loadCheckpoint(path());
     expect(await fresh.position()).to.deep.equal(await session.position());
-    const results = await Promise.all([session, fresh].map(async (each) => ({ ...await each.step(smallBatch(4, 2)), seconds: null })));
+    const results = await Promise.all(
+      [session, fresh].map(async (each) => ({ ...await each.step(smallBatch(4, 2)), seconds: null })),
+    );
     expect(results[1]).to.deep.equal(results[0]);
     expect(results[1]!.learningRate).to.equal(0.005);
     expect(await weightsOf(fresh.distiller!)).to.deep.equal(await weightsOf(session.distiller!));

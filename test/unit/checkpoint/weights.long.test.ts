@@ -2,14 +2,17 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { convertWeights, createModel, exportStudent, inspectWeights, listModels, readStateDict, readWeightsInfo, Tensor, writeStateDict } from "../../../lib/index.js";
+import { convertWeights, createModel, exportStudent, inspectWeights, listModels, readStateDict, readWeightsInfo, Tensor,
+  writeStateDict } from "../../../lib/index.js";
 import { CHECKPOINTS, expectedIn } from "../../support/checkpoints.js";
 import { failureOf } from "../../support/errors.js";
 import { filledModel } from "../../support/networks.js";
 import { valuesOf } from "../../support/numeric.js";
 
 let folder: string;
-beforeEach(async () => { folder = await mkdtemp(join(tmpdir(), "reviewkd-weights-")); });
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "reviewkd-weights-"));
+});
 afterEach(() => rm(folder, { recursive: true }));
 
 const file = (name: string): string => join(folder, name);
@@ -21,7 +24,8 @@ describe("inspectWeights", () => {
       using model = await createModel(name, { numClasses: 7 });
       await model.save(file("weights.safetensors"));
       const { fit, parameters } = await inspectWeights(file("weights.safetensors"));
-      expect(fit, name).to.deep.include({ name, numClasses: 7, differences: { missing: [], unexpected: [], mismatched: [] } });
+      expect(fit, name).to.deep.include({ name, numClasses: 7,
+        differences: { missing: [], unexpected: [], mismatched: [] } });
       expect(fit!.matching, name).to.equal(fit!.entries);
       expect(parameters, name).to.equal(model.parameterCount());
     }
@@ -36,7 +40,9 @@ describe("inspectWeights", () => {
     expect(fit).to.deep.include({ name: "resnet20", numClasses: 10 });
     expect(fit!.entries - fit!.matching).to.equal(2);
     expect(fit!.differences).to.deep.equal({
-      missing: ["conv1.weight"], unexpected: ["head"], mismatched: [{ name: "fc.bias", expected: [10], got: [11] }],
+      missing: ["conv1.weight"],
+      unexpected: ["head"],
+      mismatched: [{ name: "fc.bias", expected: [10], got: [11] }],
     });
   });
 
@@ -54,7 +60,8 @@ describe("convertWeights", () => {
       from = file(name);
       const { state, metadata } = await readStateDict(from);
       expect(metadata, name).to.deep.equal({ epoch: "7", best_acc: "71.25", arch: "tiny" });
-      for (const [entry, { values }] of Object.entries(expected)) expect(valuesOf(state[entry]!), name).to.deep.equal(values);
+      for (const [entry, { values }] of Object.entries(expected))
+        expect(valuesOf(state[entry]!), name).to.deep.equal(values);
     }
   });
 
@@ -73,8 +80,16 @@ describe("convertWeights", () => {
     await convertWeights(join(CHECKPOINTS, "dtypes.zip.pt"), file("half.safetensors"), { dtype: "float16" });
     const { tensors } = await readWeightsInfo(file("half.safetensors"));
     expect(Object.fromEntries(tensors.map(({ name, dtype }) => [name, dtype]))).to.deep.equal({
-      float16: "float16", bfloat16: "float16", float32: "float16", float64: "float16",
-      int64: "int64", int32: "int32", int16: "int16", int8: "int8", uint8: "uint8", bool: "bool",
+      float16: "float16",
+      bfloat16: "float16",
+      float32: "float16",
+      float64: "float16",
+      int64: "int64",
+      int32: "int32",
+      int16: "int16",
+      int8: "int8",
+      uint8: "uint8",
+      bool: "bool",
     });
   });
 
@@ -102,12 +117,16 @@ describe("loading weights that do not quite fit", () => {
     expect(message).to.contain("fc.weight (expected [3, 64], received [5, 64])").and.to.contain("strict: false");
     const report = await model.load(file("five.pt"), { strict: false });
     expect(report).to.deep.equal({
-      missing: [], unexpected: [],
-      mismatched: [{ name: "fc.weight", expected: [3, 64], got: [5, 64] }, { name: "fc.bias", expected: [3], got: [5] }],
+      missing: [],
+      unexpected: [],
+      mismatched: [{ name: "fc.weight", expected: [3, 64], got: [5, 64] }, { name: "fc.bias", expected: [3],
+        got: [5] }],
     });
     const after = await model.stateDict();
     expect(valuesOf(after["fc.weight"]!)).to.deep.equal(valuesOf(before["fc.weight"]!));
-    expect(valuesOf(after["conv1.weight"]!)).to.deep.equal(valuesOf((await trained.stateDict())["conv1.weight"]!).map(Math.fround));
+    expect(valuesOf(after["conv1.weight"]!)).to.deep.equal(
+      valuesOf((await trained.stateDict())["conv1.weight"]!).map(Math.fround),
+    );
   });
 
   it("rejects unknown options", async () => {

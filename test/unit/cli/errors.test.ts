@@ -5,7 +5,9 @@ import { answeredExitCode, describeError } from "../../../lib/cli/errors.js";
 
 describe("cli/errors", () => {
   it("exits with 2 for usage errors, 130 for an interruption and 1 for everything else", () => {
-    const exits = Object.fromEntries(ERROR_CODES.map((code) => [code, describeError(new ReviewKdError(code, "m")).exitCode]));
+    const exits = Object.fromEntries(
+      ERROR_CODES.map((code) => [code, describeError(new ReviewKdError(code, "m")).exitCode]),
+    );
     const { INVALID_ARGUMENT, UNKNOWN_NAME, CONFIG_INVALID, ABORTED, ...others } = exits;
     expect([INVALID_ARGUMENT, UNKNOWN_NAME, CONFIG_INVALID]).to.deep.equal([2, 2, 2]);
     expect(ABORTED).to.equal(130);
@@ -13,7 +15,8 @@ describe("cli/errors", () => {
   });
 
   it("combines Commander's error and suggestion into one sentence", () => {
-    const error = new CommanderError(1, "commander.unknownOption", "error: unknown option '--epoch'\n(Did you mean --epochs?)");
+    const error = new CommanderError(1, "commander.unknownOption",
+      "error: unknown option '--epoch'\n(Did you mean --epochs?)");
     expect(describeError(error)).to.deep.equal({
       code: "INVALID_ARGUMENT",
       message: "unknown option '--epoch'; did you mean --epochs? See `reviewkd --help`.",

@@ -9,34 +9,82 @@ function recordingOutput(json: boolean): Output & { lines: string[]; events: obj
   const events: object[] = [];
   const notices: string[] = [];
   return {
-    json, interactive: false, lines, events, notices,
-    line: (text = "") => { if (!json) lines.push(text); },
-    event: (event) => { if (json) events.push(event); },
-    notice: (text) => { notices.push(text); },
+    json,
+    interactive: false,
+    lines,
+    events,
+    notices,
+    line: (text = "") => {
+      if (!json) lines.push(text);
+    },
+    event: (event) => {
+      if (json) events.push(event);
+    },
+    notice: (text) => {
+      notices.push(text);
+    },
   };
 }
 
 const losses = {
-  total: 3.5, crossEntropy: 3, distillation: 1, distillationWeight: 0.5, perStage: [1],
+  total: 3.5,
+  crossEntropy: 3,
+  distillation: 1,
+  distillationWeight: 0.5,
+  perStage: [1],
   terms: [{ kind: "review" as const, loss: 1, weight: 0.5, perStage: [1] }],
 };
 const progress = {
-  epoch: 0, step: 5, steps: 10, images: 80, losses, top1: 12.5, learningRate: 0.1, imagesPerSecond: 800,
-  dataWaitSeconds: 0.01, dataWaitFraction: 0.1, brokenImages: 0,
+  epoch: 0,
+  step: 5,
+  steps: 10,
+  images: 80,
+  losses,
+  top1: 12.5,
+  learningRate: 0.1,
+  imagesPerSecond: 800,
+  dataWaitSeconds: 0.01,
+  dataWaitFraction: 0.1,
+  brokenImages: 0,
 };
 
 const start: Extract<FitEvent, { type: "start" }> = {
-  type: "start", task: "distill", taskInfo: CLASSIFICATION, epochs: 2, stepsPerEpoch: 10, trainSamples: 160, testSamples: 40, startEpoch: 0, startStep: 0,
-  device: "cpu", parameters: 78_042, trainingOnlyParameters: 1_234, runDirectory: "runs/a",
-  terms: ["review"], matching: { stages: [{ student: "layer1", teacher: "block1" }], note: null },
+  type: "start",
+  task: "distill",
+  taskInfo: CLASSIFICATION,
+  epochs: 2,
+  stepsPerEpoch: 10,
+  trainSamples: 160,
+  testSamples: 40,
+  startEpoch: 0,
+  startStep: 0,
+  device: "cpu",
+  parameters: 78_042,
+  trainingOnlyParameters: 1_234,
+  runDirectory: "runs/a",
+  terms: ["review"],
+  matching: { stages: [{ student: "layer1", teacher: "block1" }], note: null },
 };
 const running: Extract<FitEvent, { type: "progress" }> = { type: "progress", ...progress, epochs: 2, etaSeconds: 75 };
 const epoch: Extract<FitEvent, { type: "epoch" }> = {
-  type: "epoch", epoch: 0, epochs: 2, train: { ...progress, step: 10, images: 160, seconds: 0.2 },
-  test: { top1: 20, top5: 60, loss: 2.5, samples: 40 }, learningRate: 0.1, best: { epoch: 0, top1: 20 }, isBest: true, etaSeconds: 30,
+  type: "epoch",
+  epoch: 0,
+  epochs: 2,
+  train: { ...progress, step: 10, images: 160, seconds: 0.2 },
+  test: { top1: 20, top5: 60, loss: 2.5, samples: 40 },
+  learningRate: 0.1,
+  best: { epoch: 0, top1: 20 },
+  isBest: true,
+  etaSeconds: 30,
 };
 const end: Extract<FitEvent, { type: "end" }> = {
-  type: "end", epochs: 2, last: { top1: 25, top5: 70, loss: 2.25, samples: 40 }, best: { epoch: 0, top1: 26 }, seconds: 90, runDirectory: "runs/a", classNames: ["a", "b"],
+  type: "end",
+  epochs: 2,
+  last: { top1: 25, top5: 70, loss: 2.25, samples: 40 },
+  best: { epoch: 0, top1: 26 },
+  seconds: 90,
+  runDirectory: "runs/a",
+  classNames: ["a", "b"],
 };
 
 describe("cli/fit-reporter", () => {
@@ -53,12 +101,17 @@ describe("cli/fit-reporter", () => {
     const output = recordingOutput(false);
     const reporter = createFitReporter(output);
     reporter.handle({
-      type: "resumed", checkpoint: "runs/a/previous.safetensors", damaged: [{ path: "runs/a/last.safetensors", code: "FILE_CORRUPT", reason: "torn" }],
-      changes: [{ key: "training.epochs", was: 1, now: 2 }, { key: "preset", now: "cifar100" }], environment: [{ key: "threads", was: 1, now: 2 }],
+      type: "resumed",
+      checkpoint: "runs/a/previous.safetensors",
+      damaged: [{ path: "runs/a/last.safetensors", code: "FILE_CORRUPT", reason: "torn" }],
+      changes: [{ key: "training.epochs", was: 1, now: 2 }, { key: "preset", now: "cifar100" }],
+      environment: [{ key: "threads", was: 1, now: 2 }],
     });
     reporter.handle({ type: "resumed", checkpoint: null, damaged: [], changes: [], environment: [] });
-    reporter.handle({ type: "resumed", checkpoint: "runs/a/last.safetensors", damaged: [], changes: [], environment: [] });
-    const failure = { type: "checkpoint-failed", kinds: ["student", "last"], code: "FILE_ACCESS", reason: "no space", epoch: 3 } as const;
+    reporter.handle({ type: "resumed", checkpoint: "runs/a/last.safetensors", damaged: [], changes: [],
+      environment: [] });
+    const failure = { type: "checkpoint-failed", kinds: ["student", "last"], code: "FILE_ACCESS", reason: "no space",
+      epoch: 3 } as const;
     reporter.handle({ ...failure, kinds: ["student", "last"], retrySeconds: null });
     reporter.handle({ ...failure, kinds: ["last"], retrySeconds: 3 });
     expect(output.notices).to.deep.equal([
@@ -80,12 +133,24 @@ describe("cli/fit-reporter", () => {
     expect(first).to.include("78,042 parameters").and.include("2 epochs");
     expect(head?.length).to.equal(row?.length);
     expect(row?.trim().split(/\s+/)).to.deep.equal([
-      "1/2", "3.5000", "3.0000", "1.0000", "0.50", "12.5", "20.0", "60.0", "20.0*", "0.100", "800", "30s",
+      "1/2",
+      "3.5000",
+      "3.0000",
+      "1.0000",
+      "0.50",
+      "12.5",
+      "20.0",
+      "60.0",
+      "20.0*",
+      "0.100",
+      "800",
+      "30s",
     ]);
     expect(table).to.include("25.0 %").and.include("26.0 % (epoch 1").and.include("1m30s").and.include("runs/a");
   });
 
-  const term = (kind: "kd" | "review" | "multi-layer" | "dkd", loss: number, weight: number) => ({ kind, loss, weight, perStage: [] });
+  const term = (kind: "kd" | "review" | "multi-layer" | "dkd", loss: number, weight: number) => ({ kind, loss, weight,
+    perStage: [] });
   const sumOf = (terms: ReturnType<typeof term>[]) => ({ ...losses, distillation: 0.5, distillationWeight: 1, terms });
 
   it("shows each term of a sum, weighted as it is added to the cross entropy", () => {
@@ -101,11 +166,14 @@ describe("cli/fit-reporter", () => {
     expect(head).to.match(/ ce +\+ kd +\+ multi-layer +train %/);
     expect(head?.length).to.equal(row?.length);
     expect(row?.trim().split(/\s+/).slice(1, 5)).to.deep.equal(["3.5000", "3.0000", "0.2500", "0.2500"]);
-    expect(progressLine).to.include("loss 3.5000 (ce 3.0000 + 0.50 × kd 0.5000 + 1.00 × multi-layer 0.2500)  800 images/s");
+    expect(progressLine).to.include(
+      "loss 3.5000 (ce 3.0000 + 0.50 × kd 0.5000 + 1.00 × multi-layer 0.2500)  800 images/s",
+    );
   });
 
   it("shows a long sum as one figure, so that a row fits on a line", () => {
-    const terms = [term("kd", 1, 0.125), term("dkd", 1, 0.125), term("review", 1, 0.125), term("multi-layer", 1, 0.125)];
+    const terms = [term("kd", 1, 0.125), term("dkd", 1, 0.125), term("review", 1, 0.125),
+      term("multi-layer", 1, 0.125)];
     const output = recordingOutput(false);
     const reporter = createFitReporter(output);
     reporter.handle({ ...start, terms: terms.map(({ kind }) => kind) });
@@ -117,25 +185,32 @@ describe("cli/fit-reporter", () => {
   it("reports unmatched stages", () => {
     const output = recordingOutput(false);
     const note = "resnet20 has 4 stages, vgg13 has 5: the deepest 4 are matched, layer1~block2";
-    createFitReporter(output).handle({ ...start, matching: { stages: [{ student: "layer1", teacher: "block2" }], note } });
+    createFitReporter(output).handle({ ...start,
+      matching: { stages: [{ student: "layer1", teacher: "block2" }], note } });
     expect(output.lines[1]).to.equal(note);
   });
 
   it("names the losses and metrics of another task, with its own best", () => {
     const output = recordingOutput(false);
     const reporter = createFitReporter(output);
-    const ownLosses: object = { total: 1.25, squaredError: 1, penalty: 0.25, distillation: 0, distillationWeight: 0, perStage: [], terms: [] };
+    const ownLosses: object = { total: 1.25, squaredError: 1, penalty: 0.25, distillation: 0, distillationWeight: 0,
+      perStage: [], terms: [] };
     const last: object = { meanError: 0.5, withinOne: 75, samples: 40 };
     const best: object = { epoch: 0, meanError: 0.4 };
     const train: object = { ...epoch.train, losses: ownLosses, meanError: 0.75 };
-    reporter.handle({ ...start, task: "train", taskInfo: REGRESSION, trainingOnlyParameters: 0, terms: [], matching: null });
-    reporter.handle({ ...epoch, train: train as typeof epoch.train, test: last as typeof epoch.test, best: best as typeof epoch.best });
+    reporter.handle({ ...start, task: "train", taskInfo: REGRESSION, trainingOnlyParameters: 0, terms: [],
+      matching: null });
+    reporter.handle({ ...epoch, train: train as typeof epoch.train, test: last as typeof epoch.test,
+      best: best as typeof epoch.best });
     reporter.handle({ ...end, last: last as typeof end.last, best: best as typeof end.best });
     const [, head, row, table] = output.lines;
-    expect(head?.trim().split(/ {2,}|(?<=mse) /)).to.include.members(["mse", "penalty", "train", "test", "within 1 %", "best"]);
+    expect(head?.trim().split(/ {2,}|(?<=mse) /)).to.include.members(["mse", "penalty", "train", "test", "within 1 %",
+      "best"]);
     expect(head?.length).to.equal(row?.length);
-    expect(row?.trim().split(/\s+/).slice(1, 8)).to.deep.equal(["1.2500", "1.0000", "0.2500", "0.7500", "0.5000", "75.0", "0.4000*"]);
-    expect(table).to.include("test error, last epoch").and.include("within 1, last epoch").and.include("75.0 %").and.include("error, best epoch").and.include("0.4000 (epoch 1");
+    expect(row?.trim().split(/\s+/).slice(1, 8)).to.deep.equal(["1.2500", "1.0000", "0.2500", "0.7500", "0.5000",
+      "75.0", "0.4000*"]);
+    expect(table).to.include("test error, last epoch").and.include("within 1, last epoch").and.include("75.0 %").and
+      .include("error, best epoch").and.include("0.4000 (epoch 1");
   });
 
   it("leaves the distillation terms out where there is no teacher", () => {

@@ -1,5 +1,6 @@
 import { expect } from "chai";
-import { formatBytes, formatCount, formatDuration, formatLoss, formatPercent, wrapList } from "../../../lib/cli/display/format.js";
+import { formatBytes, formatCount, formatDuration, formatLoss, formatPercent,
+  wrapList } from "../../../lib/cli/display/format.js";
 import { renderTable } from "../../../lib/cli/display/table.js";
 
 describe("cli/format", () => {
@@ -22,7 +23,9 @@ describe("cli/format", () => {
   });
 
   it("breaks lists of words into lines", () => {
-    expect(wrapList(["plain disc", "ring", "star", "a-word-that-is-too-long"], 16)).to.equal("plain disc,\nring, star,\na-word-that-is-too-long");
+    expect(wrapList(["plain disc", "ring", "star", "a-word-that-is-too-long"], 16)).to.equal(
+      "plain disc,\nring, star,\na-word-that-is-too-long",
+    );
     expect(wrapList([], 16)).to.equal("");
   });
 

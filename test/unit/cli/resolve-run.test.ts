@@ -5,7 +5,9 @@ import { expect } from "chai";
 import { isReviewKdError } from "../../../lib/index.js";
 import { resolveRun, type Task } from "../../../lib/cli/options/resolve-run.js";
 
-async function rejection(task: Task, ...rest: [Parameters<typeof resolveRun>[1], Parameters<typeof resolveRun>[2]]): Promise<{ code: string; message: string }> {
+async function rejection(task: Task,
+  ...rest: [Parameters<typeof resolveRun>[1], Parameters<typeof resolveRun>[2]]
+): Promise<{ code: string; message: string }> {
   const error: unknown = await resolveRun(task, ...rest).then(() => undefined, (reason: unknown) => reason);
   if (!isReviewKdError(error)) throw new Error(`missing rejection: received ${String(error)}`);
   return error;
@@ -13,7 +15,9 @@ async function rejection(task: Task, ...rest: [Parameters<typeof resolveRun>[1],
 
 describe("cli/resolve-run", () => {
   let directory: string;
-  before(async () => { directory = await mkdtemp(join(tmpdir(), "reviewkd-resolve-")); });
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), "reviewkd-resolve-"));
+  });
   after(() => rm(directory, { recursive: true, force: true }));
 
   const write = async (name: string, content: object): Promise<string> => {
@@ -29,17 +33,23 @@ describe("cli/resolve-run", () => {
   });
 
   it("names the directory of a distillation after both networks", async () => {
-    const networks = { teacher: { name: "resnet56", weights: "t.safetensors" }, student: { name: "resnet20" }, training: { seed: 4 } };
-    expect((await resolveRun("distill", {}, networks)).runDirectory).to.equal(join("runs", "distill-resnet20-from-resnet56-4"));
+    const networks = { teacher: { name: "resnet56", weights: "t.safetensors" }, student: { name: "resnet20" },
+      training: { seed: 4 } };
+    expect((await resolveRun("distill", {}, networks)).runDirectory).to.equal(
+      join("runs", "distill-resnet20-from-resnet56-4"),
+    );
   });
 
   it("lets flags override the file, the file the preset and the preset the defaults", async () => {
     const file = await write("layers.json", {
-      training: { epochs: 5, optimizer: { learningRate: 0.01 } }, data: { kind: "synthetic" }, teacher: { weights: "t.safetensors" },
+      training: { epochs: 5, optimizer: { learningRate: 0.01 } },
+      data: { kind: "synthetic" },
+      teacher: { weights: "t.safetensors" },
     });
     const flags = { preset: "resnet56-resnet20", config: file };
     const { config } = await resolveRun("distill", flags, { training: { epochs: 2 }, method: { warmupEpochs: 1 } });
-    expect(config).to.deep.include({ task: "distill", preset: "resnet56-resnet20", teacher: { name: "resnet56", weights: "t.safetensors" } });
+    expect(config).to.deep.include({ task: "distill", preset: "resnet56-resnet20",
+      teacher: { name: "resnet56", weights: "t.safetensors" } });
     expect(config.training).to.include({ epochs: 2, batchSize: 128 });
     expect(config.training.optimizer).to.include({ learningRate: 0.01, weightDecay: 5e-4 });
     if (config.task !== "distill") throw new Error("expected a distillation");
@@ -48,7 +58,9 @@ describe("cli/resolve-run", () => {
 
   it("uses a resumed run's own configuration, overridden by flags", async () => {
     await write("config.json", { task: "train", model: { name: "resnet8" }, training: { epochs: 7 } });
-    const { config, runDirectory } = await resolveRun("train", { run: directory, resume: true }, { training: { threads: 1 } });
+    const { config, runDirectory } = await resolveRun("train", { run: directory, resume: true }, {
+      training: { threads: 1 },
+    });
     expect(config.training).to.include({ epochs: 7, threads: 1 });
     expect(runDirectory).to.equal(directory);
   });

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { isReviewKdError } from "../../../lib/index.js";
-import { count, counts, dataSpec, imageSize, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text } from "../../../lib/cli/options/values.js";
+import { count, counts, dataSpec, imageSize, nonNegativeNumber, oneOf, positiveCount, positiveNumber,
+  text } from "../../../lib/cli/options/values.js";
 
 function rejection(read: () => unknown): { code: string; message: string } {
   try {
@@ -28,7 +29,8 @@ describe("cli/values", () => {
 
   it("parses image sizes, with one number for both sides", () => {
     const read = imageSize("--image-size");
-    expect(["224", "64x96", "64×96", " 1x1 "].map((value) => read(value))).to.deep.equal([[224, 224], [64, 96], [64, 96], [1, 1]]);
+    expect(["224", "64x96", "64×96", " 1x1 "].map((value) => read(value))).to.deep.equal([[224, 224], [64, 96], [64,
+      96], [1, 1]]);
   });
 
   for (const bad of ["", "0", "64x", "x64", "64x0", "64x96x3", "-4", "1.5", "16385", "large"]) {
@@ -53,13 +55,16 @@ describe("cli/values", () => {
 
   it("parses lists of integers and rejects a list with a gap", () => {
     expect(counts("--milestones")("150,180, 210")).to.deep.equal([150, 180, 210]);
-    for (const bad of ["1,,2", "", "1,-2", "1,NaN"]) expect(rejection(() => counts("--milestones")(bad)).code).to.equal("INVALID_ARGUMENT");
+    for (const bad of ["1,,2", "", "1,-2", "1,NaN"])
+      expect(rejection(() => counts("--milestones")(bad)).code).to.equal("INVALID_ARGUMENT");
   });
 
   it("lists the accepted words", () => {
     const device = oneOf(["cpu", "cuda"])("--device");
     expect(device("cuda")).to.equal("cuda");
-    expect(rejection(() => device("gpu")).message).to.equal('invalid --device: expected one of cpu, cuda, received "gpu".');
+    expect(rejection(() => device("gpu")).message).to.equal(
+      'invalid --device: expected one of cpu, cuda, received "gpu".',
+    );
   });
 
   it("rejects an empty text", () => {
@@ -73,7 +78,8 @@ describe("cli/values", () => {
     expect(read("image-folder:data/birds")).to.deep.equal({ kind: "image-folder", root: "data/birds" });
     expect(read("idx:data/mnist")).to.deep.equal({ kind: "idx", root: "data/mnist" });
     expect(read("synthetic")).to.deep.equal({ kind: "synthetic" });
-    expect(read("synthetic:numClasses=4,trainSamples=64")).to.deep.equal({ kind: "synthetic", numClasses: 4, trainSamples: 64 });
+    expect(read("synthetic:numClasses=4,trainSamples=64")).to.deep.equal({ kind: "synthetic", numClasses: 4,
+      trainSamples: 64 });
   });
 
   it("lists the kinds of data for an unknown one", () => {
@@ -84,7 +90,9 @@ describe("cli/values", () => {
 
   it("explains how to get a data set whose directory is missing", () => {
     expect(rejection(() => dataSpec("--data")("cifar100")).message).to.include("reviewkd data fetch cifar100");
-    expect(rejection(() => dataSpec("--data")("idx:")).message).to.include("idx:DIR").and.include("train-images-idx3-ubyte");
+    expect(rejection(() => dataSpec("--data")("idx:")).message).to.include("idx:DIR").and.include(
+      "train-images-idx3-ubyte",
+    );
     expect(rejection(() => dataSpec("--data")("image-folder")).message).to.include("train/CLASS/*.jpg");
   });
 

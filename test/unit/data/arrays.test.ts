@@ -9,8 +9,10 @@ const HEIGHT = 2;
 const WIDTH = 3;
 const VALUES = 3 * HEIGHT * WIDTH;
 
-const bytes = (count: number, seed = 1): Uint8Array<ArrayBuffer> => Uint8Array.from(uniforms(seed, count * VALUES), (value) => Math.floor(256 * value));
-const floats = (count: number, seed = 1): Float32Array<ArrayBuffer> => Float32Array.from(uniforms(seed, count * VALUES), (value) => 4 * value - 2);
+const bytes = (count: number, seed = 1): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(uniforms(seed, count * VALUES), (value) => Math.floor(256 * value));
+const floats = (count: number, seed = 1): Float32Array<ArrayBuffer> =>
+  Float32Array.from(uniforms(seed, count * VALUES), (value) => 4 * value - 2);
 
 type ArraysInput = Extract<DataSourceInput, { kind: "arrays" }>;
 
@@ -36,9 +38,12 @@ describe("arrays as a data set", () => {
     expect(data.train.imageShape).to.deep.equal([3, HEIGHT, WIDTH]);
 
     const plane = HEIGHT * WIDTH;
-    const ofChannel = (channel: number): number[] => [...train.images].filter((_, index) => Math.floor(index / plane) % 3 === channel).map((value) => value / 255);
+    const ofChannel = (channel: number): number[] =>
+      [...train.images].filter((_, index) => Math.floor(index / plane) % 3 === channel).map((value) => value / 255);
     const means = [0, 1, 2].map((channel) => ofChannel(channel).reduce((sum, value) => sum + value, 0) / (6 * plane));
-    const deviations = [0, 1, 2].map((channel) => Math.sqrt(ofChannel(channel).reduce((sum, value) => sum + (value - means[channel]!) ** 2, 0) / (6 * plane)));
+    const deviations = [0, 1, 2].map((channel) =>
+      Math.sqrt(ofChannel(channel).reduce((sum, value) => sum + (value - means[channel]!) ** 2, 0) / (6 * plane))
+    );
     for (const channel of [0, 1, 2]) {
       // Float64 sums of 36 values in another order.
       expect(data.normalization.mean[channel]).to.be.closeTo(means[channel]!, 1e-12);
@@ -85,7 +90,8 @@ describe("arrays as a data set", () => {
     expect(await readAll(data.train)).to.deep.equal({ values: [...images], labels: [2, 1] });
   });
 
-  for (const labels of [[3, 0], Uint8Array.of(3, 0), Uint16Array.of(3, 0), Int32Array.of(3, 0), BigInt64Array.of(3n, 0n)]) {
+  for (const labels of [[3, 0], Uint8Array.of(3, 0), Uint16Array.of(3, 0), Int32Array.of(3, 0),
+    BigInt64Array.of(3n, 0n)]) {
     it(`take labels as ${labels.constructor.name}`, async () => {
       using data = await loadDataset(source({ images: bytes(2), labels }));
       expect((await readAll(data.train)).labels).to.deep.equal([3, 0]);
@@ -98,30 +104,45 @@ describe("arrays as a data set", () => {
     expect(numbered.classNames).to.deep.equal(["0", "1", "2", "3"]);
     using named = await loadDataset(source(train, train, { classNames: ["a", "b", "c", "d"] }));
     expect(named.classNames).to.deep.equal(["a", "b", "c", "d"]);
-    const error = await failureOf("INVALID_ARGUMENT", () => loadDataset(source(train, train, { classNames: ["a", "b"] })));
+    const error = await failureOf("INVALID_ARGUMENT",
+      () => loadDataset(source(train, train, { classNames: ["a", "b"] })));
     expect(error.message).to.include("invalid classNames: expected 4 names, received 2.");
   });
 
   it("obey limits", async () => {
     const train = { images: floats(4), labels: [0, 1, 2, 3] };
     using data = await loadDataset(source(train, train, { limitTrain: 3, limitTest: 1 }));
-    expect(await readAll(data.train)).to.deep.equal({ values: [...train.images.subarray(0, 3 * VALUES)], labels: [0, 1, 2] });
+    expect(await readAll(data.train)).to.deep.equal({ values: [...train.images.subarray(0, 3 * VALUES)],
+      labels: [0, 1, 2] });
     expect((await readAll(data.test)).labels).to.deep.equal([0]);
   });
 
   const good: ArraySplit = { images: bytes(2), labels: [0, 1] };
   const bad = [
-    { what: "fewer values than images", code: "SHAPE_MISMATCH", source: source({ images: bytes(2).subarray(1), labels: [0, 1] }), says: "invalid train.images: expected 36 values (2 images of 18), received 35." },
-    { what: "more values than images in the test", code: "SHAPE_MISMATCH", source: source(good, { images: bytes(3), labels: [0, 1] }), says: "test.images" },
-    { what: "no images", code: "SHAPE_MISMATCH", source: source({ images: new Uint8Array(0), labels: [] }), says: "train" },
-    { what: "a label of the number of classes", code: "LABEL_OUT_OF_RANGE", source: source({ images: bytes(2), labels: [3, 4] }), says: "invalid labels of train: expected 0 to 3, received 4 for image 1" },
-    { what: "a label below 0 in the test", code: "LABEL_OUT_OF_RANGE", source: source(good, { images: bytes(2), labels: Int32Array.of(-1, 0) }), says: "labels of test: expected 0 to 3, received -1 for image 0" },
-    { what: "a fractional label", code: "INVALID_ARGUMENT", source: source({ images: bytes(2), labels: [0, 0.5] }), says: "labels" },
-    { what: "bytes for training and floats for the test", code: "DTYPE_MISMATCH", source: source(good, { images: floats(2), labels: [0, 1] }), says: "the same array type" },
-    { what: "pixels of another type", code: "INVALID_ARGUMENT", source: source({ images: new Float64Array(36), labels: [0, 1] } as never), says: "train.images" },
-    { what: "a single class", code: "INVALID_ARGUMENT", source: source(good, good, { numClasses: 1 }), says: "numClasses" },
+    { what: "fewer values than images", code: "SHAPE_MISMATCH",
+      source: source({ images: bytes(2).subarray(1), labels: [0, 1] }),
+      says: "invalid train.images: expected 36 values (2 images of 18), received 35." },
+    { what: "more values than images in the test", code: "SHAPE_MISMATCH",
+      source: source(good, { images: bytes(3), labels: [0, 1] }), says: "test.images" },
+    { what: "no images", code: "SHAPE_MISMATCH", source: source({ images: new Uint8Array(0), labels: [] }),
+      says: "train" },
+    { what: "a label of the number of classes", code: "LABEL_OUT_OF_RANGE",
+      source: source({ images: bytes(2), labels: [3, 4] }),
+      says: "invalid labels of train: expected 0 to 3, received 4 for image 1" },
+    { what: "a label below 0 in the test", code: "LABEL_OUT_OF_RANGE",
+      source: source(good, { images: bytes(2), labels: Int32Array.of(-1, 0) }),
+      says: "labels of test: expected 0 to 3, received -1 for image 0" },
+    { what: "a fractional label", code: "INVALID_ARGUMENT", source: source({ images: bytes(2), labels: [0, 0.5] }),
+      says: "labels" },
+    { what: "bytes for training and floats for the test", code: "DTYPE_MISMATCH",
+      source: source(good, { images: floats(2), labels: [0, 1] }), says: "the same array type" },
+    { what: "pixels of another type", code: "INVALID_ARGUMENT",
+      source: source({ images: new Float64Array(36), labels: [0, 1] } as never), says: "train.images" },
+    { what: "a single class", code: "INVALID_ARGUMENT", source: source(good, good, { numClasses: 1 }),
+      says: "numClasses" },
     { what: "a height of 0", code: "INVALID_ARGUMENT", source: source(good, good, { height: 0 }), says: "height" },
-    { what: "a deviation of 0", code: "INVALID_ARGUMENT", source: source(good, good, { normalization: { mean: [0, 0, 0], std: [1, 0, 1] } }), says: "normalization.std" },
+    { what: "a deviation of 0", code: "INVALID_ARGUMENT",
+      source: source(good, good, { normalization: { mean: [0, 0, 0], std: [1, 0, 1] } }), says: "normalization.std" },
   ] as const;
   for (const { what, code, source: given, says } of bad) {
     it(`are rejected with ${what}`, async () => {

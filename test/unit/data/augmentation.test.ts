@@ -17,11 +17,20 @@ function noise(seed: number): Uint8Array<ArrayBuffer> {
 
 /** A data set with these training images, each a class of its own. */
 function dataOf(images: readonly Pixels[]): Promise<Dataset> {
-  const joined = images[0] instanceof Uint8Array ? new Uint8Array(images.length * VALUES) : new Float32Array(images.length * VALUES);
-  images.forEach((image, index) => { joined.set(image, index * VALUES); });
+  const joined = images[0] instanceof Uint8Array ? new Uint8Array(images.length * VALUES)
+    : new Float32Array(images.length * VALUES);
+  images.forEach((image, index) => {
+    joined.set(image, index * VALUES);
+  });
   const split = { images: joined, labels: images.map((_, index) => index) };
   return loadDataset({
-    kind: "arrays", numClasses: Math.max(2, images.length), height: HEIGHT, width: WIDTH, train: split, test: split, normalization: NORMALIZATION,
+    kind: "arrays",
+    numClasses: Math.max(2, images.length),
+    height: HEIGHT,
+    width: WIDTH,
+    train: split,
+    test: split,
+    normalization: NORMALIZATION,
   });
 }
 
@@ -37,8 +46,8 @@ function window(image: Pixels, top: number, left: number, flip: boolean): Float3
         const sourceX = (flip ? WIDTH - 1 - x : x) + left - PADDING;
         const inside = sourceY >= 0 && sourceY < HEIGHT && sourceX >= 0 && sourceX < WIDTH;
         const value = inside ? image[(channel * HEIGHT + sourceY) * WIDTH + sourceX]! : 0;
-        result[(channel * HEIGHT + y) * WIDTH + x] =
-          image instanceof Uint8Array ? (value / 255 - NORMALIZATION.mean[channel]!) / NORMALIZATION.std[channel]! : value;
+        result[(channel * HEIGHT + y) * WIDTH + x] = image instanceof Uint8Array
+          ? (value / 255 - NORMALIZATION.mean[channel]!) / NORMALIZATION.std[channel]! : value;
       }
     }
   }
@@ -97,7 +106,8 @@ describe("pad-crop-flip", () => {
     using data = await dataOf(sources);
     const shown = await show(data, { seed: 2, epoch: 3 });
     expect(shown).to.have.length(20);
-    for (const { label, values } of shown) expect(windowsOf(sources[label]!).has(values.join()), `image ${label}`).to.equal(true);
+    for (const { label, values } of shown)
+      expect(windowsOf(sources[label]!).has(values.join()), `image ${label}`).to.equal(true);
   });
 
   it("uses floats unchanged, padded with zeros", async () => {

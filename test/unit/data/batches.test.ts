@@ -24,12 +24,16 @@ describe("batches", () => {
   before(async () => {
     data = await smallData({ train: COUNT, test: COUNT, classes: COUNT });
   });
-  after(() => { data.dispose(); });
+  after(() => {
+    data.dispose();
+  });
 
-  const orderOf = async (options: BatchOptionsInput): Promise<number[]> => (await labelsOf(data.train, { batchSize: 16, ...options })).flat();
+  const orderOf = async (options: BatchOptionsInput): Promise<number[]> =>
+    (await labelsOf(data.train, { batchSize: 16, ...options })).flat();
 
   it("show every training image once, in an order that differs by epoch and by seed", async () => {
-    const orders = [await orderOf({}), await orderOf({ epoch: 1 }), await orderOf({ seed: 1 }), await orderOf({ seed: 1, epoch: 1 })];
+    const orders = [await orderOf({}), await orderOf({ epoch: 1 }), await orderOf({ seed: 1 }),
+      await orderOf({ seed: 1, epoch: 1 })];
     for (const order of orders) {
       expect([...order].sort((a, b) => a - b)).to.deep.equal(ascending);
       expect(order).to.not.deep.equal(ascending);
@@ -60,14 +64,16 @@ describe("batches", () => {
     expect((await labelsOf(data.test, { batchSize: 16, shuffle: true })).flat()).to.not.deep.equal(ascending);
     const pixels: unknown[] = [];
     for (const options of [{}, { augment: false }, { augment: true }]) {
-      for await (const { images } of data.test.batches({ batchSize: COUNT, ...options })) pixels.push(images.toTypedArray());
+      for await (const { images } of data.test.batches({ batchSize: COUNT, ...options }))
+        pixels.push(images.toTypedArray());
     }
     expect(pixels[0]).to.deep.equal(pixels[1]);
     expect(pixels[0]).to.not.deep.equal(pixels[2]);
   });
 
   it("end with a partial one, unless it is dropped", async () => {
-    const lengths = async (options: BatchOptionsInput): Promise<number[]> => (await labelsOf(data.train, options)).map(({ length }) => length);
+    const lengths = async (options: BatchOptionsInput): Promise<number[]> =>
+      (await labelsOf(data.train, options)).map(({ length }) => length);
     expect(await lengths({ batchSize: 16 })).to.deep.equal([16, 16, 16, 2]);
     expect(await lengths({ batchSize: 16, dropLast: true })).to.deep.equal([16, 16, 16]);
     expect(await lengths({ batchSize: 25, dropLast: true })).to.deep.equal([25, 25]);

@@ -11,7 +11,8 @@ const MEAN = [125.3, 123.0, 113.9];
 const STD = [63.0, 62.1, 66.7];
 
 /** A pixel of the record `id`; different for every record and position. */
-const pixel = (id: number, position: number): number => (id * 37 + position * 11 + Math.floor(position / 1024) * 5) % 256;
+const pixel = (id: number, position: number): number =>
+  (id * 37 + position * 11 + Math.floor(position / 1024) * 5) % 256;
 
 /** One record: labels, then red, green and blue planes. */
 function record(id: number, ...labels: number[]): Buffer {
@@ -28,7 +29,8 @@ async function readAll(split: DatasetSplit): Promise<Read> {
   for await (const { images, labels } of split.batches({ batchSize: 4, shuffle: false, augment: false })) {
     const values = images.toTypedArray() as Float32Array;
     read.labels.push(...Array.from(labels.toTypedArray(), Number));
-    for (let image = 0; image < images.shape[0]!; ++image) read.images.push(values.slice(image * PIXELS, (image + 1) * PIXELS));
+    for (let image = 0; image < images.shape[0]!; ++image)
+      read.images.push(values.slice(image * PIXELS, (image + 1) * PIXELS));
   }
   return read;
 }
@@ -46,11 +48,13 @@ function expectRecord(values: Float32Array, id: number): void {
 
 describe("cifar10", () => {
   const scratch = scratchDirectory();
-  const load = (options: { limitTrain?: number; limitTest?: number } = {}): ReturnType<typeof loadDataset> => loadDataset({ kind: "cifar10", root: scratch(), ...options });
+  const load = (options: { limitTrain?: number; limitTest?: number } = {}): ReturnType<typeof loadDataset> =>
+    loadDataset({ kind: "cifar10", root: scratch(), ...options });
 
   beforeEach(async () => {
     for (const [index, file] of TRAIN_FILES.entries()) {
-      await writeFile(scratch(file), Buffer.concat([record(2 * index, (2 * index) % 10), record(2 * index + 1, (2 * index + 1) % 10)]));
+      await writeFile(scratch(file),
+        Buffer.concat([record(2 * index, (2 * index) % 10), record(2 * index + 1, (2 * index + 1) % 10)]));
     }
     await writeFile(scratch("test_batch.bin"), Buffer.concat([record(20, 9), record(21, 0), record(22, 5)]));
   });
@@ -64,7 +68,9 @@ describe("cifar10", () => {
     train.images.forEach(expectRecord);
     const test = await readAll(data.test);
     expect(test.labels).to.deep.equal([9, 0, 5]);
-    test.images.forEach((image, index) => { expectRecord(image, 20 + index); });
+    test.images.forEach((image, index) => {
+      expectRecord(image, 20 + index);
+    });
   });
 
   it("normalizes by the official code's statistics", async () => {
@@ -99,7 +105,9 @@ describe("cifar10", () => {
   it("rejects a file of names that does not name each class", async () => {
     await writeFile(scratch("batches.meta.txt"), "airplane\nautomobile\n");
     const { message } = await failureOf("FILE_CORRUPT", () => load());
-    expect(message).to.include(`invalid file ${scratch("batches.meta.txt")}: expected 10 class names`).and.include("received 2").and.include("remove it");
+    expect(message).to.include(`invalid file ${scratch("batches.meta.txt")}: expected 10 class names`).and.include(
+      "received 2",
+    ).and.include("remove it");
   });
 
   it("uses only the first images with limits", async () => {
@@ -124,7 +132,9 @@ describe("cifar10", () => {
   it("names a missing file and the command that downloads it", async () => {
     await rm(scratch("data_batch_2.bin"));
     const { message } = await failureOf("FILE_NOT_FOUND", () => load());
-    expect(message).to.include("data_batch_2.bin").and.to.include(scratch()).and.to.include("reviewkd data fetch cifar10");
+    expect(message).to.include("data_batch_2.bin").and.to.include(scratch()).and.to.include(
+      "reviewkd data fetch cifar10",
+    );
   });
 
   it("names a directory that is missing, or not a directory", async () => {
@@ -143,7 +153,8 @@ describe("cifar10", () => {
     bytes[PIXELS + 1] = 10;
     await writeFile(scratch("data_batch_3.bin"), bytes);
     const { message } = await failureOf("LABEL_OUT_OF_RANGE", () => load());
-    expect(message).to.include("record 1").and.to.include("data_batch_3.bin").and.to.include("expected 0 to 9").and.to.include("received 10");
+    expect(message).to.include("record 1").and.to.include("data_batch_3.bin").and.to.include("expected 0 to 9").and.to
+      .include("received 10");
   });
 });
 
@@ -162,7 +173,9 @@ describe("cifar100", () => {
     expect([data.kind, data.numClasses]).to.deep.equal(["cifar100", 100]);
     const train = await readAll(data.train);
     expect(train.labels).to.deep.equal([0, 99, 42]);
-    train.images.forEach((image, index) => { expectRecord(image, 1 + index); });
+    train.images.forEach((image, index) => {
+      expectRecord(image, 1 + index);
+    });
     const test = await readAll(data.test);
     expect(test.labels).to.deep.equal([13]);
     expectRecord(test.images[0]!, 4);
@@ -188,6 +201,7 @@ describe("cifar100", () => {
   });
 
   it("requires a root", async () => {
-    for (const root of [undefined, ""]) await failureOf("INVALID_ARGUMENT", () => loadDataset({ kind: "cifar100", root } as never));
+    for (const root of [undefined, ""])
+      await failureOf("INVALID_ARGUMENT", () => loadDataset({ kind: "cifar100", root } as never));
   });
 });

@@ -14,10 +14,12 @@ async function files(...names: string[]): Promise<void> {
 
 describe("image folder listing", () => {
   it("takes classes from the sorted folder names and files by name, whatever the case of their extensions", async () => {
-    await files("train/zebra/b.JPEG", "train/zebra/a.png", "train/ant/10.jpg", "train/ant/9.webp", "val/zebra/v.jpg", "val/ant/w.tiff");
+    await files("train/zebra/b.JPEG", "train/zebra/a.png", "train/ant/10.jpg", "train/ant/9.webp", "val/zebra/v.jpg",
+      "val/ant/w.tiff");
     expect(await listImageFolder(scratch())).to.deep.equal({
       classNames: ["ant", "zebra"],
-      trainFolder: scratch("train"), testFolder: scratch("val"),
+      trainFolder: scratch("train"),
+      testFolder: scratch("val"),
       train: { paths: ["ant/10.jpg", "ant/9.webp", "zebra/a.png", "zebra/b.JPEG"], labels: [0, 0, 1, 1] },
       test: { paths: ["ant/w.tiff", "zebra/v.jpg"], labels: [0, 1] },
     });
@@ -31,7 +33,8 @@ describe("image folder listing", () => {
   });
 
   it("descends into folders within a class, follows links, and skips hidden files and other files", async () => {
-    await files("train/a/deep/er/1.jpg", "train/a/.hidden.jpg", "train/a/notes.txt", "train/.cache/1.jpg", "train/readme.md", "elsewhere/2.jpg");
+    await files("train/a/deep/er/1.jpg", "train/a/.hidden.jpg", "train/a/notes.txt", "train/.cache/1.jpg",
+      "train/readme.md", "elsewhere/2.jpg");
     await symlink(scratch("elsewhere"), scratch("train", "b"));
     await files("val/a/1.jpg", "val/b/1.jpg");
     const { classNames, train } = await listImageFolder(scratch());
@@ -54,12 +57,14 @@ describe("image folder listing", () => {
     "no val": { files: ["train/a/1.jpg", "train/b/1.jpg"], names: "train and val (or test)" },
     "a single class": { files: ["train/a/1.jpg", "val/a/1.jpg"], names: "at least 2 classes" },
     "no class folders": { files: ["train/1.jpg", "val/1.jpg"], names: "at least 2 classes" },
-    "a class without images": { files: ["train/a/1.jpg", "train/b/notes.txt", "val/a/1.jpg", "val/b/1.jpg"], names: "train/b: expected at least one image" },
+    "a class without images": { files: ["train/a/1.jpg", "train/b/notes.txt", "val/a/1.jpg", "val/b/1.jpg"],
+      names: "train/b: expected at least one image" },
   };
   for (const [what, { files: names, names: named }] of Object.entries(missing)) {
     it(`reports what is missing: ${what}`, async () => {
       await files(...names);
-      const { message } = await failureOf("FILE_NOT_FOUND", () => listImageFolder(scratch(names.length === 0 ? "absent" : "")));
+      const { message } = await failureOf("FILE_NOT_FOUND", () =>
+        listImageFolder(scratch(names.length === 0 ? "absent" : "")));
       expect(message).to.include(named);
     });
   }

@@ -19,18 +19,21 @@ function idx(shape: readonly number[], bytes: ArrayLike<number>): Buffer {
 
 const pixel = (image: number, position: number): number => (image * 41 + position * 17) % 256;
 const images = (count: number, first = 0): Buffer =>
-  idx([count, ROWS, COLUMNS], Array.from({ length: count * ROWS * COLUMNS }, (_, i) => pixel(first + Math.floor(i / (ROWS * COLUMNS)), i % (ROWS * COLUMNS))));
+  idx([count, ROWS, COLUMNS], Array.from({ length: count * ROWS * COLUMNS }, (_, i) =>
+    pixel(first + Math.floor(i / (ROWS * COLUMNS)), i % (ROWS * COLUMNS))));
 
 async function readAll(split: DatasetSplit): Promise<{ labels: number[]; values: number[]; shape: readonly number[] }> {
   for await (const batch of split.batches({ batchSize: 100, shuffle: false, augment: false })) {
-    return { labels: Array.from(batch.labels.toTypedArray(), Number), values: Array.from(batch.images.toTypedArray(), Number), shape: batch.images.shape };
+    return { labels: Array.from(batch.labels.toTypedArray(), Number),
+      values: Array.from(batch.images.toTypedArray(), Number), shape: batch.images.shape };
   }
   throw new Error("expected a batch");
 }
 
 describe("idx", () => {
   const scratch = scratchDirectory();
-  const load = (options: IdxInput = {}): ReturnType<typeof loadDataset> => loadDataset({ kind: "idx", root: scratch(), ...options });
+  const load = (options: IdxInput = {}): ReturnType<typeof loadDataset> =>
+    loadDataset({ kind: "idx", root: scratch(), ...options });
   const write = (name: string, bytes: Buffer): Promise<void> => writeFile(scratch(name), bytes);
 
   beforeEach(async () => {
@@ -42,7 +45,8 @@ describe("idx", () => {
 
   it("reads grey images to three equal channels, with the normalization measured on the training images", async () => {
     using data = await load();
-    expect([data.kind, data.numClasses, data.train.size, data.test.size, data.train.imageShape]).to.deep.equal(["idx", 10, 4, 2, [3, ROWS, COLUMNS]]);
+    expect([data.kind, data.numClasses, data.train.size, data.test.size, data.train.imageShape]).to.deep.equal(["idx",
+      10, 4, 2, [3, ROWS, COLUMNS]]);
     expect(data.classNames).to.deep.equal(["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
     const all = Array.from({ length: 4 * ROWS * COLUMNS }, (_, i) => pixel(Math.floor(i / 12), i % 12) / 255);
     const mean = all.reduce((sum, value) => sum + value, 0) / all.length;
@@ -81,7 +85,9 @@ describe("idx", () => {
         const [row, column] = [y - 2, x - 2];
         const inside = row >= 0 && row < ROWS && column >= 0 && column < COLUMNS;
         // Image 1, channel 2.
-        expect(values[((1 * 3 + 2) * 8 + y) * 8 + x]).to.equal(inside ? Math.fround(pixel(1, row * COLUMNS + column) / 255) : 0);
+        expect(values[((1 * 3 + 2) * 8 + y) * 8 + x]).to.equal(
+          inside ? Math.fround(pixel(1, row * COLUMNS + column) / 255) : 0,
+        );
       }
     }
   });
@@ -98,19 +104,27 @@ describe("idx", () => {
   it("names a missing file, under all its names", async () => {
     await rm(scratch("t10k-images-idx3-ubyte"));
     const { message, valid } = await failureOf("FILE_NOT_FOUND", () => load());
-    expect(message).to.include(`no file t10k-images-idx3-ubyte or t10k-images-idx3-ubyte.gz in ${scratch()}`).and.include("Download");
+    expect(message).to.include(`no file t10k-images-idx3-ubyte or t10k-images-idx3-ubyte.gz in ${scratch()}`).and
+      .include("Download");
     expect(valid).to.include("t10k-images.idx3-ubyte.gz");
   });
 
   const corrupt: readonly [what: string, file: string, bytes: Buffer, message: RegExp][] = [
-    ["another magic number", "train-images-idx3-ubyte", Buffer.concat([Buffer.from([0, 0, 13, 3]), images(4).subarray(4)]), /magic number 0 0 8 3 .* received 0 0 13 3/],
-    ["labels for images", "train-images-idx3-ubyte", idx([30], Array.from({ length: 30 }, () => 0)), /magic number 0 0 8 3 .* received 0 0 8 1/],
-    ["a file that ends within its header", "train-images-idx3-ubyte", images(4).subarray(0, 9), /header of 16 bytes, received a file of 9\b/],
-    ["a truncated file", "train-images-idx3-ubyte", images(4).subarray(0, -1), /expected 48 bytes after the header .* received 47\. It is truncated/],
-    ["bytes after the end", "train-labels-idx1-ubyte", Buffer.concat([idx([4], [7, 0, 9, 3]), Buffer.from([1])]), /expected 4 bytes .* received 5\.$/],
-    ["lengths that overflow", "train-images-idx3-ubyte", idx([0xffffffff, 0xffffffff, 0xffffffff], []), /lengths of 1 or more|after the header/],
+    ["another magic number", "train-images-idx3-ubyte",
+      Buffer.concat([Buffer.from([0, 0, 13, 3]), images(4).subarray(4)]), /magic number 0 0 8 3 .* received 0 0 13 3/],
+    ["labels for images", "train-images-idx3-ubyte", idx([30], Array.from({ length: 30 }, () => 0)),
+      /magic number 0 0 8 3 .* received 0 0 8 1/],
+    ["a file that ends within its header", "train-images-idx3-ubyte", images(4).subarray(0, 9),
+      /header of 16 bytes, received a file of 9\b/],
+    ["a truncated file", "train-images-idx3-ubyte", images(4).subarray(0, -1),
+      /expected 48 bytes after the header .* received 47\. It is truncated/],
+    ["bytes after the end", "train-labels-idx1-ubyte", Buffer.concat([idx([4], [7, 0, 9, 3]), Buffer.from([1])]),
+      /expected 4 bytes .* received 5\.$/],
+    ["lengths that overflow", "train-images-idx3-ubyte", idx([0xffffffff, 0xffffffff, 0xffffffff], []),
+      /lengths of 1 or more|after the header/],
     ["no images at all", "train-images-idx3-ubyte", idx([0, ROWS, COLUMNS], []), /lengths of 1 or more/],
-    ["fewer labels than images", "train-labels-idx1-ubyte", idx([3], [7, 0, 9]), /train-labels.*: expected 4 labels .* received 3\.$/],
+    ["fewer labels than images", "train-labels-idx1-ubyte", idx([3], [7, 0, 9]),
+      /train-labels.*: expected 4 labels .* received 3\.$/],
   ];
   for (const [what, file, bytes, expected] of corrupt) {
     it(`rejects ${what} and names the file`, async () => {

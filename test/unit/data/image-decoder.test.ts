@@ -16,7 +16,8 @@ describe("image decoder", () => {
   });
 
   /** Red grows to the right and green downwards; the pixel at a position of the decoded square. */
-  const at = (pixels: Uint8Array, size: number, x: number, y: number): number[] => [...pixels.subarray(3 * (y * size + x), 3 * (y * size + x) + 3)];
+  const at = (pixels: Uint8Array, size: number, x: number,
+    y: number): number[] => [...pixels.subarray(3 * (y * size + x), 3 * (y * size + x) + 3)];
 
   it("resizes to 256 for 224, and proportionally for other sizes", () => {
     expect([224, 112, 64, 32].map(resizedSide)).to.deep.equal([256, 128, 73, 37]);
@@ -28,7 +29,9 @@ describe("image decoder", () => {
     const source = gradient(width, height);
     // left = 4, top = 2.5, which Python rounds to 2.
     for (const [x, y] of [[0, 0], [31, 31], [7, 20]] as const) {
-      expect(at(pixels, size, x, y)).to.deep.equal([...source.subarray(3 * ((y + 2) * width + x + 4), 3 * ((y + 2) * width + x + 4) + 3)]);
+      expect(at(pixels, size, x, y)).to.deep.equal([
+        ...source.subarray(3 * ((y + 2) * width + x + 4), 3 * ((y + 2) * width + x + 4) + 3),
+      ]);
     }
   });
 
@@ -65,7 +68,8 @@ describe("image decoder", () => {
   it("rotates the image according to its EXIF data before cropping", async () => {
     const size = 16;
     // Orientation 6: the stored top row is the right column.
-    const turned = await picture(60, 40).withMetadata({ orientation: 6 }).jpeg({ quality: 100, chromaSubsampling: "4:4:4" }).toBuffer();
+    const turned = await picture(60, 40).withMetadata({ orientation: 6 }).jpeg({ quality: 100,
+      chromaSubsampling: "4:4:4" }).toBuffer();
     const upright = await picture(60, 40).rotate(90).png().toBuffer();
     for (const crop of [CENTER, { kind: "random", seed: 0, epoch: 0, index: 3 } as const]) {
       const [a, b] = [await decoder(size).decode(turned, crop), await decoder(size).decode(upright, crop)];
@@ -103,7 +107,9 @@ describe("image decoder", () => {
     const whole = await picture(64, 64, 5).jpeg().toBuffer();
     for (const bytes of [Buffer.from("no image"), Buffer.alloc(0), whole.subarray(0, whole.length / 2)]) {
       let threw = false;
-      await decoder(8).decode(bytes, CENTER).catch(() => { threw = true; });
+      await decoder(8).decode(bytes, CENTER).catch(() => {
+        threw = true;
+      });
       expect(threw).to.equal(true);
     }
   });

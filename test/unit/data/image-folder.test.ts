@@ -1,7 +1,8 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createModel, createSession, fit, loadDataset, readWeightsInfo, type Dataset, type FitEvent } from "../../../lib/index.js";
+import { createModel, createSession, fit, loadDataset, readWeightsInfo, type Dataset,
+  type FitEvent } from "../../../lib/index.js";
 import { listImageFolder } from "../../../lib/datasets/folder-listing.js";
 import { openImageFolder } from "../../../lib/datasets/image-folder.js";
 import { loadSharp } from "../../../lib/datasets/load-sharp.js";
@@ -27,7 +28,8 @@ interface Read {
   readonly values: number[];
 }
 
-async function read(data: Dataset, options: Parameters<Dataset["train"]["batches"]>[0] = {}, split: "train" | "test" = "train"): Promise<Read> {
+async function read(data: Dataset, options: Parameters<Dataset["train"]["batches"]>[0] = {},
+  split: "train" | "test" = "train"): Promise<Read> {
   const result: Read = { labels: [], values: [] };
   for await (const batch of data[split].batches({ batchSize: 4, ...options })) {
     result.labels.push(...Array.from(batch.labels.toTypedArray(), Number));
@@ -49,7 +51,8 @@ describe("image folder", () => {
   it("normalizes pixels channel by channel", async () => {
     await rm(scratch("data"), { recursive: true });
     const plain = await picture(16, 16).linear([0, 0, 0], [40, 90, 200]).png().toBuffer();
-    await writeFiles(scratch("data"), { "train/a/1.png": plain, "train/b/1.png": plain, "val/a/1.png": plain, "val/b/1.png": plain });
+    await writeFiles(scratch("data"), { "train/a/1.png": plain, "train/b/1.png": plain, "val/a/1.png": plain,
+      "val/b/1.png": plain });
     using data = await load({ normalization: { mean: [0.1, 0.2, 0.3], std: [0.5, 0.25, 0.2] } });
     const { values } = await read(data, { batchSize: 1 });
     const plane = SIDE * SIDE;
@@ -63,10 +66,13 @@ describe("image folder", () => {
     const first = await read(one, { seed: 3, epoch: 2 });
     expect(await read(many, { seed: 3, epoch: 2 })).to.deep.equal(first);
     expect(await read(many, { seed: 3, epoch: 2, batchSize: 13 })).to.deep.include({ labels: first.labels });
-    for (const other of [{ seed: 3, epoch: 3 }, { seed: 4, epoch: 2 }]) expect((await read(one, other)).values).to.not.deep.equal(first.values);
+    for (const other of [{ seed: 3, epoch: 3 }, { seed: 4, epoch: 2 }])
+      expect((await read(one, other)).values).to.not.deep.equal(first.values);
     // Without augmentation only the order differs.
     const sum = ({ values }: Read): number => Math.round(values.reduce((total, value) => total + value, 0));
-    expect(sum(await read(one, { augment: false, epoch: 5 }))).to.equal(sum(await read(one, { augment: false, shuffle: false })));
+    expect(sum(await read(one, { augment: false, epoch: 5 }))).to.equal(
+      sum(await read(one, { augment: false, shuffle: false })),
+    );
   });
 
   it("uses only the first images of each class in turn with limits", async () => {
@@ -108,22 +114,30 @@ describe("image folder", () => {
   it("explains how to install sharp if it is missing, before it reads the folders", async () => {
     const absent = Object.assign(new Error("Cannot find package 'sharp'"), { code: "ERR_MODULE_NOT_FOUND" });
     const source = ImageFolder.parse({ kind: "image-folder", root: scratch("nowhere") });
-    const { message } = await failureOf("DEPENDENCY_MISSING", () => openImageFolder(source, () => loadSharp(() => Promise.reject(absent))));
+    const { message } = await failureOf("DEPENDENCY_MISSING",
+      () => openImageFolder(source, () => loadSharp(() => Promise.reject(absent))));
     expect(message).to.include("npm install sharp");
   });
 
   it("checks its options", async () => {
-    expect((await failureOf("INVALID_ARGUMENT", () => load({ scale: [0.5, 0.1] }))).message).to.include("invalid scale in data source: expected two numbers above 0 and up to 1, the smaller one first");
+    expect((await failureOf("INVALID_ARGUMENT", () => load({ scale: [0.5, 0.1] }))).message).to.include(
+      "invalid scale in data source: expected two numbers above 0 and up to 1, the smaller one first",
+    );
     expect((await failureOf("INVALID_ARGUMENT", () => load({ ratio: [0, 1] }))).message).to.include("ratio[0]");
-    expect((await failureOf("INVALID_ARGUMENT", () => load({ onDecodeError: "ignore" }))).message).to.include('invalid onDecodeError in data source: expected "fail" or "skip", received "ignore"');
+    expect((await failureOf("INVALID_ARGUMENT", () => load({ onDecodeError: "ignore" }))).message).to.include(
+      'invalid onDecodeError in data source: expected "fail" or "skip", received "ignore"',
+    );
     expect((await failureOf("INVALID_ARGUMENT", () => load({ imageSize: 0 }))).message).to.include("imageSize");
-    expect((await failureOf("FILE_NOT_FOUND", () => load({ root: scratch("nowhere") }))).message).to.include("train/CLASS/*.jpg");
+    expect((await failureOf("FILE_NOT_FOUND", () => load({ root: scratch("nowhere") }))).message).to.include(
+      "train/CLASS/*.jpg",
+    );
   });
 
   it("rejects images that are too small for the network", async () => {
     using data = await load({ imageSize: 4 });
     using session = await createSession({ model: await createModel("vgg8", { numClasses: 3 }) });
-    expect((await failureOf("SHAPE_MISMATCH", () => session.trainEpoch(data, { epoch: 0, epochs: 1 }))).message).to.include("4×4");
+    expect((await failureOf("SHAPE_MISMATCH", () => session.trainEpoch(data, { epoch: 0, epochs: 1 }))).message).to
+      .include("4×4");
   });
 });
 
@@ -161,10 +175,12 @@ describe("a broken image", () => {
       using session = await createSession({ model, threads: 1 });
       const { step, images, brokenImages } = await session.trainEpoch(data, epoch);
       const { samples, perClass } = await session.evaluate(data.test, { perClass: true });
-      expect({ step, images, brokenImages, samples }).to.deep.equal({ step: 3, images: 12, brokenImages: 1, samples: 4 });
+      expect({ step, images, brokenImages, samples }).to.deep.equal({ step: 3, images: 12, brokenImages: 1,
+        samples: 4 });
       expect(perClass?.map((score) => score.samples)).to.deep.equal([1, 2, 1]);
       expect(data.brokenImages.map(({ split, path }) => ({ split, path }))).to.deep.equal([
-        { split: "train", path: inTrain() }, { split: "test", path: inVal() },
+        { split: "train", path: inTrain() },
+        { split: "test", path: inVal() },
       ]);
       expect(data.brokenImages[0]?.reason).to.include("unsupported image format");
       // Known broken images are not reported again.
@@ -184,10 +200,15 @@ describe("a broken image", () => {
 
   it("cannot be replaced if all are broken", async () => {
     using data = await load({ onDecodeError: "skip", limitTrain: 2, limitTest: 1 });
-    for (const path of ["train/ant/0.jpg", "train/bee/0.jpg", "val/ant/0.jpg"]) await writeFile(scratch("data", path), "");
+    for (const path of ["train/ant/0.jpg", "train/bee/0.jpg", "val/ant/0.jpg"])
+      await writeFile(scratch("data", path), "");
     using session = await createSession({ model: await smallModel({ numClasses: 3 }) });
-    expect((await failureOf("FILE_CORRUPT", () => session.trainEpoch(data, epoch))).message).to.include("cannot decode any of the 2 images");
-    expect((await failureOf("INVALID_ARGUMENT", () => session.evaluate(data.test))).message).to.include("expected images to evaluate on");
+    expect((await failureOf("FILE_CORRUPT", () => session.trainEpoch(data, epoch))).message).to.include(
+      "cannot decode any of the 2 images",
+    );
+    expect((await failureOf("INVALID_ARGUMENT", () => session.evaluate(data.test))).message).to.include(
+      "expected images to evaluate on",
+    );
   });
 
   it("is an event of fit", async () => {
@@ -197,7 +218,8 @@ describe("a broken image", () => {
     const model = await smallModel({ numClasses: 3 });
     const { events } = await drain(fit({ model, data, epochs: 2, batchSize: 4, threads: 1 }));
     const reported = ofType(events, "broken-image");
-    expect(reported.map(({ split, path, epoch: when }) => [split, path, when])).to.deep.equal([["train", inTrain(), 0], ["test", inVal(), 0]]);
+    expect(reported.map(({ split, path, epoch: when }) => [split, path, when])).to.deep.equal([["train", inTrain(), 0],
+      ["test", inVal(), 0]]);
     const epochs = ofType(events, "epoch");
     expect(epochs.map(({ train, test }) => [train.brokenImages, test.samples])).to.deep.equal([[1, 4], [1, 4]]);
   });
@@ -208,7 +230,10 @@ describe("class names", () => {
     using data = await load();
     const model = await smallModel({ numClasses: 3 });
     const events: FitEvent[] = [];
-    const { result } = await drain(fit({ model, data, epochs: 1, batchSize: 4, threads: 1, runDirectory: scratch("run") }), (event) => events.push(event));
+    const { result } = await drain(
+      fit({ model, data, epochs: 1, batchSize: 4, threads: 1, runDirectory: scratch("run") }),
+      (event) => events.push(event),
+    );
     const names = ["ant", "bee", "cat"];
     expect([result.classNames, ofType(events, "end")[0]?.classNames]).to.deep.equal([names, names]);
     for (const file of ["last", "best", "student"]) {

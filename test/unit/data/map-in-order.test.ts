@@ -5,7 +5,10 @@ import { mapInOrder } from "../../../lib/datasets/map-in-order.js";
 describe("mapInOrder", () => {
   it("yields in the order of the items, however long each takes", async () => {
     const results: number[] = [];
-    for await (const result of mapInOrder([9, 1, 5, 0, 3], 3, async (item) => { await setTimeout(item); return item; })) results.push(result);
+    for await (const result of mapInOrder([9, 1, 5, 0, 3], 3, async (item) => {
+      await setTimeout(item);
+      return item;
+    })) results.push(result);
     expect(results).to.deep.equal([9, 1, 5, 0, 3]);
   });
 
@@ -17,13 +20,16 @@ describe("mapInOrder", () => {
       --now;
       return item;
     };
-    for await (const item of mapInOrder(Array.from({ length: 20 }, (_, index) => index), 4, work)) expect(item).to.be.at.least(0);
+    for await (const item of mapInOrder(Array.from({ length: 20 }, (_, index) => index), 4, work))
+      expect(item).to.be.at.least(0);
     expect(most).to.equal(4);
   });
 
   it("takes no further item until its results are requested", async () => {
     let taken = 0;
-    const items = (function* () { for (;;) yield ++taken; })();
+    const items = (function* () {
+      for (;;) yield ++taken;
+    })();
     const results = mapInOrder(items, 3, (item) => Promise.resolve(item));
     expect((await results.next()).value).to.equal(1);
     await setTimeout(5);

@@ -44,7 +44,8 @@ function round(value: number): number {
 }
 
 /** torchvision.transforms.RandomResizedCrop.get_params, line by line, on the numbers of `random`. */
-function reference(random: Random, height: number, width: number, { scale, ratio }: { scale: readonly [number, number]; ratio: readonly [number, number] }): NativeWindow {
+function reference(random: Random, height: number, width: number,
+  { scale, ratio }: { scale: readonly [number, number]; ratio: readonly [number, number] }): NativeWindow {
   const flip = random.below(2) === 1;
   for (let attempt = 0; attempt < 10; ++attempt) {
     const area = height * width * random.uniform(...scale);
@@ -63,7 +64,8 @@ function reference(random: Random, height: number, width: number, { scale, ratio
 }
 
 describe("random resized crop", () => {
-  const draw = (index: number, height: number, width: number, options: Parameters<typeof reference>[3] = DEFAULTS): NativeWindow =>
+  const draw = (index: number, height: number, width: number,
+    options: Parameters<typeof reference>[3] = DEFAULTS): NativeWindow =>
     addon().randomResizedCrop(5, 3, index, height, width, options);
 
   it("follows torchvision's algorithm", () => {
@@ -91,8 +93,10 @@ describe("random resized crop", () => {
   });
 
   it("falls back to the largest central window of an image that is too long or too high", () => {
-    expect(draw(0, 10, 1000, { scale: [0.9, 1], ratio: [3 / 4, 4 / 3] })).to.include({ top: 0, left: 493, height: 10, width: 13 });
-    expect(draw(0, 1000, 10, { scale: [0.9, 1], ratio: [3 / 4, 4 / 3] })).to.include({ top: 493, left: 0, height: 13, width: 10 });
+    expect(draw(0, 10, 1000, { scale: [0.9, 1], ratio: [3 / 4, 4 / 3] })).to.include({ top: 0, left: 493, height: 10,
+      width: 13 });
+    expect(draw(0, 1000, 10, { scale: [0.9, 1], ratio: [3 / 4, 4 / 3] })).to.include({ top: 493, left: 0, height: 13,
+      width: 10 });
   });
 
   it("mirrors half of the images, and draws independently for each image, epoch and seed", () => {
@@ -100,7 +104,9 @@ describe("random resized crop", () => {
     // Four standard deviations around 500.
     expect(flips).to.be.within(437, 563);
     const drawn = [[5, 3, 0], [5, 3, 1], [5, 4, 0], [6, 3, 0]] as const;
-    const windows = drawn.map(([seed, epoch, index]) => JSON.stringify(addon().randomResizedCrop(seed, epoch, index, 400, 400, DEFAULTS)));
+    const windows = drawn.map(([seed, epoch, index]) =>
+      JSON.stringify(addon().randomResizedCrop(seed, epoch, index, 400, 400, DEFAULTS))
+    );
     expect(new Set(windows).size).to.equal(4);
   });
 

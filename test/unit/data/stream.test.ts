@@ -1,8 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { expect } from "chai";
-import {
-  createModel, createSession, loadDataset, type Dataset, type Session, type StreamItem, type StreamItems, type StreamIterable, type StreamPass,
-} from "../../../lib/index.js";
+import { createModel, createSession, loadDataset, type Dataset, type Session, type StreamItem, type StreamItems,
+  type StreamIterable, type StreamPass } from "../../../lib/index.js";
 import { failureOf } from "../../support/errors.js";
 import { CLASSES, SIDE, smallModel, weightsOf } from "../training/small-training.js";
 import { uniforms } from "../../support/uniforms.js";
@@ -15,7 +14,8 @@ const label = (index: number): number => index % CLASSES;
 
 /** Bytes of one image; each index differs. */
 function pixels(index: number): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(uniforms(index + 1, VALUES), (value, position) => Math.floor(180 * value) + ((label(index) >> (position % 2)) & 1) * 70);
+  return Uint8Array.from(uniforms(index + 1, VALUES),
+    (value, position) => Math.floor(180 * value) + ((label(index) >> (position % 2)) & 1) * 70);
 }
 
 function* images(first: number, count: number): Generator<StreamItem> {
@@ -30,10 +30,16 @@ interface Overrides {
 }
 
 function stream(options: Overrides = {}): Promise<Dataset> {
-  const { train = (pass: StreamPass) => images(pass.firstImage, TRAIN), test = () => images(0, TEST), trainSamples = TRAIN, rest = {} } = options;
+  const { train = (pass: StreamPass) => images(pass.firstImage, TRAIN), test = () => images(0, TEST),
+    trainSamples = TRAIN, rest = {} } = options;
   return loadDataset({
-    kind: "stream", numClasses: CLASSES, height: SIDE, width: SIDE,
-    train: { samples: trainSamples, items: train }, test: { samples: TEST, items: test }, ...rest,
+    kind: "stream",
+    numClasses: CLASSES,
+    height: SIDE,
+    width: SIDE,
+    train: { samples: trainSamples, items: train },
+    test: { samples: TEST, items: test },
+    ...rest,
   });
 }
 
@@ -44,7 +50,12 @@ function arrays(): Promise<Dataset> {
     return { images: Uint8Array.from(indices.flatMap((index) => [...pixels(index)])), labels: indices.map(label) };
   };
   return loadDataset({
-    kind: "arrays", numClasses: CLASSES, height: SIDE, width: SIDE, train: split(TRAIN), test: split(TEST),
+    kind: "arrays",
+    numClasses: CLASSES,
+    height: SIDE,
+    width: SIDE,
+    train: split(TRAIN),
+    test: split(TEST),
     normalization: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
   });
 }
@@ -71,12 +82,17 @@ async function* later(items: Iterable<StreamItem>): AsyncGenerator<StreamItem> {
 }
 
 /** Images in pieces of these sizes, repeatedly. */
-function* inPieces(sizes: readonly number[], make: (index: number) => Uint8Array | Float32Array = pixels): Generator<StreamItem> {
+function* inPieces(sizes: readonly number[],
+  make: (index: number) => Uint8Array | Float32Array = pixels): Generator<StreamItem> {
   for (let first = 0, turn = 0; first < TRAIN; ++turn) {
-    const indices = Array.from({ length: Math.min(sizes[turn % sizes.length]!, TRAIN - first) }, (_, offset) => first + offset);
+    const indices = Array.from({ length: Math.min(sizes[turn % sizes.length]!, TRAIN - first) }, (_, offset) =>
+      first + offset);
     const parts = indices.map(make);
-    const all = parts[0] instanceof Float32Array ? new Float32Array(indices.length * VALUES) : new Uint8Array(indices.length * VALUES);
-    parts.forEach((part, index) => { all.set(part, index * VALUES); });
+    const all = parts[0] instanceof Float32Array ? new Float32Array(indices.length * VALUES)
+      : new Uint8Array(indices.length * VALUES);
+    parts.forEach((part, index) => {
+      all.set(part, index * VALUES);
+    });
     yield { images: all, labels: indices.map(label) };
     first += indices.length;
   }
@@ -96,9 +112,14 @@ describe("stream", () => {
       "images of an async generator": { train: () => later(images(0, TRAIN)) },
       "an array of images": { train: [...images(0, TRAIN)] },
       "pieces smaller and larger than a batch": { train: () => inPieces([3, 17, 1]) },
-      "clamped bytes": { train: () => [...images(0, TRAIN)].map((item) => ({ ...item, image: new Uint8ClampedArray(pixels(0)).fill(0) })) },
+      "clamped bytes": {
+        train: () =>
+          [...images(0, TRAIN)].map((item) => ({ ...item, image: new Uint8ClampedArray(pixels(0)).fill(0) })),
+      },
       "interleaved bytes": {
-        train: () => Array.from({ length: TRAIN }, (_, index) => ({ image: interleaved(pixels(index)), label: BigInt(label(index)) })),
+        train: () =>
+          Array.from({ length: TRAIN },
+            (_, index) => ({ image: interleaved(pixels(index)), label: BigInt(label(index)) })),
         rest: { layout: "hwc" },
       },
       "floats": { train: () => inPieces([5], (index) => floats.subarray(index * VALUES, (index + 1) * VALUES)) },
@@ -142,8 +163,10 @@ describe("stream", () => {
       using data = await loading;
       const model = await smallModel();
       using session = await createSession({ model, threads: 1 });
-      for await (const batch of data.train.batches({ batchSize: 8, shuffle: false, augment: false })) await session.step(batch);
-      return { weights: await weightsOf(model), session: await session.evaluate(data.test), model: await model.evaluate(data.test) };
+      for await (const batch of data.train.batches({ batchSize: 8, shuffle: false, augment: false }))
+        await session.step(batch);
+      return { weights: await weightsOf(model), session: await session.evaluate(data.test),
+        model: await model.evaluate(data.test) };
     }));
     expect(trained[0]).to.deep.equal(trained[1]);
     expect(trained[0]!.session).to.deep.equal(trained[0]!.model);
@@ -153,7 +176,10 @@ describe("stream", () => {
     using data = await stream({ rest: { classNames: ["a", "b", "c", "d"] } });
     const model = await smallModel();
     const { perClass, top1, samples } = await model.evaluate(data.test, { perClass: true });
-    expect(perClass?.map(({ name, samples: count }) => [name, count])).to.deep.equal([["a", 3], ["b", 3], ["c", 2], ["d", 2]]);
+    expect(perClass?.map(({ name, samples: count }) => [name, count])).to.deep.equal([["a", 3], ["b", 3], ["c", 2], [
+      "d",
+      2,
+    ]]);
     const correct = perClass?.reduce((sum, score) => sum + score.correct, 0) ?? 0;
     expect(top1).to.equal((100 * correct) / samples);
   });
@@ -193,7 +219,12 @@ describe("the producer of a stream", () => {
 
   it("yields nothing until the trainer starts", async () => {
     let made = 0;
-    using data = await stream({ train: function* () { for (const item of images(0, TRAIN)) { ++made; yield item; } } });
+    using data = await stream({ train: function* () {
+      for (const item of images(0, TRAIN)) {
+        ++made;
+        yield item;
+      }
+    } });
     using session = await createSession({ model: await smallModel(), threads: 1 });
     const steps = Array.from({ length: 3 }, () => session.evaluate(data.test));
     const epoch = session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: 8 });
@@ -230,7 +261,7 @@ describe("the producer of a stream", () => {
         yield item;
       }
     };
-    using data = await stream({ train, test: () => train() , rest: { limitTest: 4 } });
+    using data = await stream({ train, test: () => train(), rest: { limitTest: 4 } });
     expect((await read(data, 8)).labels.flat()).to.have.length(TRAIN);
     expect((await model.evaluate(data.test)).samples).to.equal(4);
   });
@@ -240,8 +271,12 @@ describe("an epoch over a stream", () => {
   const options = { epoch: 0, epochs: 1, batchSize: 4 } as const;
   let session: Session;
 
-  beforeEach(async () => { session = await createSession({ model: await smallModel(), threads: 1 }); });
-  afterEach(() => { session.dispose(); });
+  beforeEach(async () => {
+    session = await createSession({ model: await smallModel(), threads: 1 });
+  });
+  afterEach(() => {
+    session.dispose();
+  });
 
   it("ends with the error of its producer, and resumes from there to the same weights", async () => {
     let broken = true;
@@ -254,7 +289,9 @@ describe("an epoch over a stream", () => {
       },
     });
     let thrown: unknown;
-    await session.trainEpoch(data, options).catch((error: unknown) => { thrown = error; });
+    await session.trainEpoch(data, options).catch((error: unknown) => {
+      thrown = error;
+    });
     expect(thrown).to.be.instanceOf(RangeError).and.have.property("message", "no image 17");
     // The whole batches before it were trained on.
     expect(await session.position()).to.include({ step: 4, steps: 8 });
@@ -310,7 +347,8 @@ describe("an epoch over a stream", () => {
         return {
           next: () => {
             const next = first.next();
-            return next.done === true ? new Promise<never>(() => undefined) : Promise.resolve(next as IteratorResult<StreamItem>);
+            return next.done === true ? new Promise<never>(() => undefined)
+              : Promise.resolve(next as IteratorResult<StreamItem>);
           },
           return: () => {
             ++returns;
@@ -322,8 +360,13 @@ describe("an epoch over a stream", () => {
     using data = await stream({ train: stuck });
     const stop = new AbortController();
     // One batch of four can be built from six images; then nothing more arrives.
-    const onProgress = (): void => { void setTimeout(5).then(() => { stop.abort(); }); };
-    const { message } = await failureOf("ABORTED", () => session.trainEpoch(data, { ...options, signal: stop.signal, onProgress }));
+    const onProgress = (): void => {
+      void setTimeout(5).then(() => {
+        stop.abort();
+      });
+    };
+    const { message } = await failureOf("ABORTED",
+      () => session.trainEpoch(data, { ...options, signal: stop.signal, onProgress }));
     expect(message).to.equal("the epoch was stopped after step 1.");
     expect(returns).to.equal(1);
     expect((await session.position()).step).to.equal(1);
@@ -337,8 +380,12 @@ describe("an epoch over a stream", () => {
       },
     });
     let thrown: unknown;
-    const onProgress = (): void => { throw new RangeError("enough"); };
-    await session.trainEpoch(data, { ...options, onProgress }).catch((error: unknown) => { thrown = error; });
+    const onProgress = (): void => {
+      throw new RangeError("enough");
+    };
+    await session.trainEpoch(data, { ...options, onProgress }).catch((error: unknown) => {
+      thrown = error;
+    });
     expect(thrown).to.be.instanceOf(RangeError);
   });
 
@@ -353,32 +400,49 @@ describe("an epoch over a stream", () => {
   it("rejects a producer that ends early or does not end, before the last step", async () => {
     using short = await stream({ train: () => images(0, 20) });
     const early = await failureOf("INVALID_ARGUMENT", () => session.trainEpoch(short, options));
-    expect(early.message).to.equal("invalid train stream: expected 30 images for epoch 0, received 20. Set `samples` to the number of images, or yield that many.");
+    expect(early.message).to.equal(
+      "invalid train stream: expected 30 images for epoch 0, received 20. Set `samples` to the number of images, or yield that many.",
+    );
 
-    using long = await stream({ train: function* () { for (let index = 0; ; ++index) yield { image: pixels(index % 7), label: 0 }; } });
-    const late = await failureOf("INVALID_ARGUMENT", () => session.trainEpoch(long, { ...options, epoch: 1, epochs: 2 }));
+    using long = await stream({ train: function* () {
+      for (let index = 0;; ++index) yield { image: pixels(index % 7), label: 0 };
+    } });
+    const late = await failureOf("INVALID_ARGUMENT",
+      () => session.trainEpoch(long, { ...options, epoch: 1, epochs: 2 }));
     expect(late.message).to.include("expected 30 images").and.include("received more");
     expect(await session.position()).to.include({ epoch: 1, step: 7, steps: 8 });
-    using limited = await stream({ train: function* () { for (let index = 0; ; ++index) yield { image: pixels(index % 7), label: 0 }; }, rest: { limitTrain: 9 } });
+    using limited = await stream({ train: function* () {
+      for (let index = 0;; ++index) yield { image: pixels(index % 7), label: 0 };
+    }, rest: { limitTrain: 9 } });
     expect(await session.trainEpoch(limited, { ...options, epoch: 2, epochs: 3 })).to.include({ images: 8, step: 2 });
   });
 
   it("explains how to pass a generator that was already consumed", async () => {
     using data = await stream({ train: images(0, TRAIN) });
     await session.trainEpoch(data, options);
-    const { message } = await failureOf("INVALID_ARGUMENT", () => session.trainEpoch(data, { ...options, epoch: 1, epochs: 2 }));
-    expect(message).to.include("received 0. Pass a function that returns a new iterable for each pass, because a generator can be iterated only once.");
+    const { message } = await failureOf("INVALID_ARGUMENT",
+      () => session.trainEpoch(data, { ...options, epoch: 1, epochs: 2 }));
+    expect(message).to.include(
+      "received 0. Pass a function that returns a new iterable for each pass, because a generator can be iterated only once.",
+    );
   });
 
   const wrong: readonly [what: string, item: unknown, code: Parameters<typeof failureOf>[0], message: RegExp][] = [
-    ["nothing", undefined, "INVALID_ARGUMENT", /item at image 2 of a stream: expected \{ image, label \} or \{ images, labels \}, received nothing/],
-    ["an image without label", { image: pixels(0) }, "INVALID_ARGUMENT", /item at image 2 of a stream: .*, received an object/],
-    ["an image of another size", { image: new Uint8Array(5), label: 0 }, "SHAPE_MISMATCH", /image 2 of a stream: expected 192 values .* received 5/],
+    ["nothing", undefined, "INVALID_ARGUMENT",
+      /item at image 2 of a stream: expected \{ image, label \} or \{ images, labels \}, received nothing/],
+    ["an image without label", { image: pixels(0) }, "INVALID_ARGUMENT",
+      /item at image 2 of a stream: .*, received an object/],
+    ["an image of another size", { image: new Uint8Array(5), label: 0 }, "SHAPE_MISMATCH",
+      /image 2 of a stream: expected 192 values .* received 5/],
     ["a piece without images", { images: new Uint8Array(0), labels: [] }, "SHAPE_MISMATCH", /image 2 .*\(0 labels/],
-    ["numbers of another type", { image: new Float64Array(VALUES), label: 0 }, "DTYPE_MISMATCH", /image 2 of a stream: expected a Uint8Array or Float32Array, received a Float64Array/],
-    ["floats after bytes", { image: new Float32Array(VALUES), label: 0 }, "DTYPE_MISMATCH", /as at the start of the batch/],
-    ["a label that is no whole number", { image: pixels(0), label: 0.5 }, "LABEL_OUT_OF_RANGE", /label of image 2 of a stream: expected an integer, received 0\.5/],
-    ["a label without its class", { image: pixels(0), label: 4 }, "LABEL_OUT_OF_RANGE", /invalid label: expected 0 to 3, received 4/],
+    ["numbers of another type", { image: new Float64Array(VALUES), label: 0 }, "DTYPE_MISMATCH",
+      /image 2 of a stream: expected a Uint8Array or Float32Array, received a Float64Array/],
+    ["floats after bytes", { image: new Float32Array(VALUES), label: 0 }, "DTYPE_MISMATCH",
+      /as at the start of the batch/],
+    ["a label that is no whole number", { image: pixels(0), label: 0.5 }, "LABEL_OUT_OF_RANGE",
+      /label of image 2 of a stream: expected an integer, received 0\.5/],
+    ["a label without its class", { image: pixels(0), label: 4 }, "LABEL_OUT_OF_RANGE",
+      /invalid label: expected 0 to 3, received 4/],
     ["a negative label", { image: pixels(0), label: -1n }, "LABEL_OUT_OF_RANGE", /received -1/],
   ];
   for (const [what, item, code, message] of wrong) {
@@ -404,22 +468,30 @@ describe("an epoch over a stream", () => {
 
   it("rejects data with more classes than the network, images too small for it, and a function that produces nothing", async () => {
     using many = await stream({ rest: { numClasses: 9 } });
-    expect((await failureOf("SHAPE_MISMATCH", () => session.trainEpoch(many, options))).message).to.include("invalid network for the data set stream: expected 9 classes or more");
+    expect((await failureOf("SHAPE_MISMATCH", () => session.trainEpoch(many, options))).message).to.include(
+      "invalid network for the data set stream: expected 9 classes or more",
+    );
     using nothing = await stream({ train: (() => 5) as never });
     expect((await failureOf("INVALID_ARGUMENT", () => session.trainEpoch(nothing, options))).message)
       .to.equal("invalid result of a stream's items function: expected an iterable, received 5.");
     using vgg = await createSession({ model: await createModel("vgg8", { numClasses: CLASSES }) });
     const tiny = { image: new Uint8Array(3 * 4 * 4), label: 0 };
     using data = await stream({ train: Array.from({ length: TRAIN }, () => tiny), rest: { height: 4, width: 4 } });
-    expect((await failureOf("SHAPE_MISMATCH", () => vgg.trainEpoch(data, options))).message).to.include("expected at least 8×8").and.include("4×4");
+    expect((await failureOf("SHAPE_MISMATCH", () => vgg.trainEpoch(data, options))).message).to.include(
+      "expected at least 8×8",
+    ).and.include("4×4");
   });
 });
 
 describe("a stream's source", () => {
   it("is checked when it is loaded", async () => {
     expect((await failureOf("INVALID_ARGUMENT", () => stream({ train: 5 as never }))).message)
-      .to.include("invalid train.items in data source: expected an iterable of images, or a function that returns one, received 5.");
-    expect((await failureOf("INVALID_ARGUMENT", () => stream({ trainSamples: 0 }))).message).to.include("train.samples");
+      .to.include(
+        "invalid train.items in data source: expected an iterable of images, or a function that returns one, received 5.",
+      );
+    expect((await failureOf("INVALID_ARGUMENT", () => stream({ trainSamples: 0 }))).message).to.include(
+      "train.samples",
+    );
     expect((await failureOf("INVALID_ARGUMENT", () => stream({ rest: { classNames: ["a"] } }))).message)
       .to.equal("invalid classNames: expected 4 names, received 1. Pass one name per class.");
   });

@@ -36,7 +36,9 @@ describe("the synthetic data set", () => {
     data = await loadDataset(SMALL);
     [train, test] = [await readAll(data.train), await readAll(data.test)];
   });
-  after(() => { data.dispose(); });
+  after(() => {
+    data.dispose();
+  });
 
   it("has the requested sizes, at 32×32 pixels", () => {
     expect([data.kind, data.numClasses, data.train.size, data.test.size]).to.deep.equal(["synthetic", 5, 40, 20]);
@@ -105,7 +107,9 @@ describe("the synthetic data set", () => {
     expect((await readAll(limited.test)).images).to.deep.equal(test.images.slice(0, 3));
   });
 
-  for (const wrong of [{ numClasses: 1 }, { numClasses: 21 }, { trainSamples: 0 }, { testSamples: NaN }, { limitTrain: 0 }, { samples: 3 }]) {
+  for (const wrong of [{ numClasses: 1 }, { numClasses: 21 }, { trainSamples: 0 }, { testSamples: NaN }, {
+    limitTrain: 0,
+  }, { samples: 3 }]) {
     const [key, value] = Object.entries(wrong)[0]!;
     it(`rejects ${value} for ${key}`, async () => {
       const error = await failureOf("INVALID_ARGUMENT", () => loadDataset({ kind: "synthetic", ...wrong }));

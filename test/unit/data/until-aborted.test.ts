@@ -30,9 +30,14 @@ describe("untilAborted", () => {
   });
 
   it("rethrows the errors of an iterable", async () => {
-    const failing = function* (): Generator<number> { yield 1; throw new RangeError("two"); };
+    const failing = function* (): Generator<number> {
+      yield 1;
+      throw new RangeError("two");
+    };
     let thrown: unknown;
-    await all(untilAborted(failing(), never)).catch((error: unknown) => { thrown = error; });
+    await all(untilAborted(failing(), never)).catch((error: unknown) => {
+      thrown = error;
+    });
     expect(thrown).to.be.instanceOf(RangeError);
   });
 

@@ -13,13 +13,24 @@ describe("the attention based fusion", () => {
     const ln3 = Math.log(3);
     await setEntries(distiller, {
       // pool: 4
-      "abfs.0.conv1.0.weight": 0, "abfs.0.conv1.1.bias": 4,
+      "abfs.0.conv1.0.weight": 0,
+      "abfs.0.conv1.1.bias": 4,
       // layer3: ½ · 2 + ¾ · 4 = 4
-      "abfs.1.conv1.0.weight": 0, "abfs.1.conv1.1.bias": 2, "abfs.1.att_conv.0.weight": 0, "abfs.1.att_conv.0.bias": [0, ln3],
+      "abfs.1.conv1.0.weight": 0,
+      "abfs.1.conv1.1.bias": 2,
+      "abfs.1.att_conv.0.weight": 0,
+      "abfs.1.att_conv.0.bias": [0, ln3],
       // layer2: ¾ · -8 + ½ · 4 = -4
-      "abfs.2.conv1.0.weight": 0, "abfs.2.conv1.1.bias": -8, "abfs.2.att_conv.0.weight": 0, "abfs.2.att_conv.0.bias": [ln3, 0],
-      "abfs.1.conv2.0.weight": 0.001, "abfs.1.conv2.1.weight": 1, "abfs.1.conv2.1.bias": 0.25,
-      "abfs.2.conv2.0.weight": 0.001, "abfs.2.conv2.1.weight": 2, "abfs.2.conv2.1.bias": 0.5,
+      "abfs.2.conv1.0.weight": 0,
+      "abfs.2.conv1.1.bias": -8,
+      "abfs.2.att_conv.0.weight": 0,
+      "abfs.2.att_conv.0.bias": [ln3, 0],
+      "abfs.1.conv2.0.weight": 0.001,
+      "abfs.1.conv2.1.weight": 1,
+      "abfs.1.conv2.1.bias": 0.25,
+      "abfs.2.conv2.0.weight": 0.001,
+      "abfs.2.conv2.1.weight": 2,
+      "abfs.2.conv2.1.bias": 0.5,
     });
     const { reviewOutputs } = await distiller.forward(goldenImages(2, [8, 8]));
     const [, layer2, layer3] = reviewOutputs;
@@ -47,10 +58,15 @@ describe("the attention based fusion", () => {
     // -0.002: a quarter of the variance, 1.6e-5 / 4 · 51/16 = 1.275e-5, to which 1e-5 is added.
     const distiller = await filledDistiller({ method: { midChannels: 1, fusion: "sum" } });
     await setEntries(distiller, {
-      "abfs.0.conv1.0.weight": 0, "abfs.0.conv1.1.bias": 4,
-      "abfs.1.conv1.0.weight": 0, "abfs.1.conv1.1.bias": 2,
-      "abfs.2.conv1.0.weight": 0, "abfs.2.conv1.1.bias": -8,
-      "abfs.2.conv2.0.weight": 0.001, "abfs.2.conv2.1.weight": 2, "abfs.2.conv2.1.bias": 0.5,
+      "abfs.0.conv1.0.weight": 0,
+      "abfs.0.conv1.1.bias": 4,
+      "abfs.1.conv1.0.weight": 0,
+      "abfs.1.conv1.1.bias": 2,
+      "abfs.2.conv1.0.weight": 0,
+      "abfs.2.conv1.1.bias": -8,
+      "abfs.2.conv2.0.weight": 0.001,
+      "abfs.2.conv2.1.weight": 2,
+      "abfs.2.conv2.1.bias": 0.5,
     });
     expect(Object.keys(await distiller.stateDict()).filter((name) => name.includes("att_conv"))).to.deep.equal([]);
     const { reviewOutputs } = await distiller.forward(goldenImages(2, [8, 8]));
@@ -65,7 +81,8 @@ describe("the attention based fusion", () => {
     const student = await createModel("resnet8x4", { seed: 2 });
     const distiller = await createDistiller({ teacher, student, seed: 3 });
     const state = Object.entries(await distiller.stateDict()).filter(([name]) => name.startsWith("abfs."));
-    const START: Record<string, number> = { weight: 1, bias: 0, running_mean: 0, running_var: 1, num_batches_tracked: 0 };
+    const START: Record<string, number> = { weight: 1, bias: 0, running_mean: 0, running_var: 1,
+      num_batches_tracked: 0 };
     for (const [name, tensor] of state) {
       const values = valuesOf(tensor);
       if (/conv\d\.1\./.test(name)) {
@@ -73,7 +90,8 @@ describe("the attention based fusion", () => {
         continue;
       }
       const attention = name.includes("att_conv");
-      const fanIn = attention ? 2 * 256 : values.length / tensor.shape[0]!; // the attention's bias has its weight's bound
+      // The attention's bias has its weight's bound.
+      const fanIn = attention ? 2 * 256 : values.length / tensor.shape[0]!;
       const bound = attention ? 1 / Math.sqrt(fanIn) : Math.sqrt(3 / fanIn);
       const largest = largestOf(values);
       expect(largest, name).to.be.at.most(bound * (1 + 1e-7)); // float32 rounds the bound itself
@@ -89,7 +107,9 @@ describe("the attention based fusion", () => {
     const student = await createModel("resnet8", { seed: 2 });
     const draw = async (seed: number): Promise<string> => {
       using distiller = await createDistiller({ teacher, student, seed });
-      return JSON.stringify(Object.entries(await distiller.stateDict()).map(([name, tensor]) => [name, valuesOf(tensor)]));
+      return JSON.stringify(
+        Object.entries(await distiller.stateDict()).map(([name, tensor]) => [name, valuesOf(tensor)]),
+      );
     };
     const first = await draw(1);
     expect(await draw(1)).to.equal(first);
@@ -105,20 +125,29 @@ describe("the attention based fusion", () => {
     const state = await distiller.stateDict();
     const convNorm = (name: string, weight: readonly number[]): Record<string, readonly number[]> => ({
       [`${name}.0.weight`]: weight,
-      [`${name}.1.weight`]: [weight[0]!], [`${name}.1.bias`]: [weight[0]!],
-      [`${name}.1.running_mean`]: [weight[0]!], [`${name}.1.running_var`]: [weight[0]!], [`${name}.1.num_batches_tracked`]: [],
+      [`${name}.1.weight`]: [weight[0]!],
+      [`${name}.1.bias`]: [weight[0]!],
+      [`${name}.1.running_mean`]: [weight[0]!],
+      [`${name}.1.running_var`]: [weight[0]!],
+      [`${name}.1.num_batches_tracked`]: [],
     });
     const attention = { "att_conv.0.weight": [2, 128, 1, 1], "att_conv.0.bias": [2] };
-    expect(shapes(state, "abfs.0.")).to.deep.equal({ ...convNorm("conv1", [64, 64, 1, 1]), ...convNorm("conv2", [256, 64, 3, 3]) });
-    expect(shapes(state, "abfs.1.")).to.deep.equal({ ...convNorm("conv1", [64, 64, 1, 1]), ...convNorm("conv2", [256, 64, 3, 3]), ...attention });
-    expect(shapes(state, "abfs.2.")).to.deep.equal({ ...convNorm("conv1", [64, 32, 1, 1]), ...convNorm("conv2", [128, 64, 3, 3]), ...attention });
-    expect(shapes(state, "abfs.3.")).to.deep.equal({ ...convNorm("conv1", [64, 16, 1, 1]), ...convNorm("conv2", [64, 64, 3, 3]), ...attention });
+    expect(shapes(state, "abfs.0.")).to.deep.equal({ ...convNorm("conv1", [64, 64, 1, 1]),
+      ...convNorm("conv2", [256, 64, 3, 3]) });
+    expect(shapes(state, "abfs.1.")).to.deep.equal({ ...convNorm("conv1", [64, 64, 1, 1]),
+      ...convNorm("conv2", [256, 64, 3, 3]), ...attention });
+    expect(shapes(state, "abfs.2.")).to.deep.equal({ ...convNorm("conv1", [64, 32, 1, 1]),
+      ...convNorm("conv2", [128, 64, 3, 3]), ...attention });
+    expect(shapes(state, "abfs.3.")).to.deep.equal({ ...convNorm("conv1", [64, 16, 1, 1]),
+      ...convNorm("conv2", [64, 64, 3, 3]), ...attention });
     expect(Object.keys(shapes(state, "abfs.4."))).to.deep.equal([]);
   });
 
   it("explains why a batch of one image cannot be normalized", async () => {
     const distiller = await filledDistiller();
     const { message } = await failureOf("BATCH_TOO_SMALL", () => distiller.forward(goldenImages(1, [8, 8])));
-    expect(message).to.match(/^invalid batch: expected at least 2 images for training with a pooled stage, received 1\. Batch normalization/);
+    expect(message).to.match(
+      /^invalid batch: expected at least 2 images for training with a pooled stage, received 1\. Batch normalization/,
+    );
   });
 });

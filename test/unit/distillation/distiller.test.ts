@@ -59,8 +59,15 @@ describe("the options of review", () => {
     using teacher = await createModel("resnet8");
     using student = await createModel("resnet8", { seed: 1 });
     const expected = {
-      kind: "review", weight: 1, warmupEpochs: 20, teacherMode: "eval", teacherFeatures: "before", studentFeatures: "after",
-      warmupFrom: 0, distance: "hcl", fusion: "abf",
+      kind: "review",
+      weight: 1,
+      warmupEpochs: 20,
+      teacherMode: "eval",
+      teacherFeatures: "before",
+      studentFeatures: "after",
+      warmupFrom: 0,
+      distance: "hcl",
+      fusion: "abf",
     };
     expect((await createDistiller({ teacher, student })).method).to.deep.equal(expected);
     expect((await createDistiller({ teacher, student, method: { kind: "review" } })).method).to.deep.equal(expected);
@@ -77,12 +84,16 @@ describe("the options of review", () => {
   });
 
   for (const [student, midChannels, expected] of [
-    ["resnet8", undefined, 64], ["resnet8x4", undefined, 256], ["resnet8", 24, 24], ["resnet8", 600, 600],
+    ["resnet8", undefined, 64],
+    ["resnet8x4", undefined, 256],
+    ["resnet8", 24, 24],
+    ["resnet8", 600, 600],
   ] as const) {
     it(`give the fusions of ${student} ${expected} channels inside with midChannels ${String(midChannels)}`, async () => {
       using teacher = await createModel("resnet8");
       using network = await createModel(student, { seed: 1 });
-      using distiller = await createDistiller({ teacher, student: network, method: { kind: "review", ...(midChannels && { midChannels }) } });
+      using distiller = await createDistiller({ teacher, student: network,
+        method: { kind: "review", ...(midChannels && { midChannels }) } });
       const state = await distiller.stateDict();
       for (const stage of [0, 1, 2, 3]) {
         expect(state[`abfs.${stage}.conv1.0.weight`]!.shape[0]).to.equal(expected);
@@ -107,7 +118,9 @@ describe("the options of review", () => {
   });
 
   it("raise the weight from the first epoch on if the warm-up begins at 1", async () => {
-    using session = await createSession({ distiller: await filledDistiller({ method: { weight: 0.8, warmupEpochs: 4, warmupFrom: 1 } }) });
+    using session = await createSession({
+      distiller: await filledDistiller({ method: { weight: 0.8, warmupEpochs: 4, warmupFrom: 1 } }),
+    });
     for (const [epoch, share] of [[0, 0.25], [2, 0.75], [3, 1], [4, 1]] as const) {
       await session.setEpoch(epoch);
       const { losses } = await session.step({ images: images(), labels: labelTensor([1, 2]) });
@@ -130,7 +143,9 @@ describe("the options of review", () => {
   });
 
   it("give the full weight from the start without a warm-up", async () => {
-    const session = await createSession({ distiller: await filledDistiller({ method: { weight: 0.3, warmupEpochs: 0 } }) });
+    const session = await createSession({
+      distiller: await filledDistiller({ method: { weight: 0.3, warmupEpochs: 0 } }),
+    });
     const { losses } = await session.step({ images: images(), labels: labelTensor([1, 2]) });
     expect(losses.distillationWeight).to.equal(0.3);
     session.dispose();
@@ -152,7 +167,9 @@ describe("a distiller", () => {
     for (const [height, width] of [[8, 8], [6, 11], [13, 5], [4, 4], [1, 3]] as const) {
       const distiller = await filledDistiller({ teacher: "resnet8x4", method: { midChannels: 8 } });
       const { reviewOutputs, teacherFeatures, perStage } = await distiller.forward(goldenImages(3, [height, width]));
-      const specs = distiller.teacher.featureSpecs(height, width).map(({ channels, height, width }) => [3, channels, height, width]);
+      const specs = distiller.teacher.featureSpecs(height, width).map((
+        { channels, height, width },
+      ) => [3, channels, height, width]);
       expect(reviewOutputs.map(({ shape }) => shape)).to.deep.equal(specs);
       expect(teacherFeatures.map(({ shape }) => shape)).to.deep.equal(specs);
       expect(perStage.every((loss) => Number.isFinite(loss) && loss > 0)).to.equal(true);
@@ -167,7 +184,8 @@ describe("a distiller", () => {
     expect(Object.keys(state).slice(own.length).every((name) => /^abfs\.[0-3]\./.test(name))).to.equal(true);
 
     const other = await filledDistiller();
-    expect(await other.loadStateDict(filled(state, "other."))).to.deep.equal({ missing: [], unexpected: [], mismatched: [] });
+    expect(await other.loadStateDict(filled(state, "other."))).to.deep.equal({ missing: [], unexpected: [],
+      mismatched: [] });
     expect(await snapshot(other)).not.to.deep.equal(await snapshot(distiller));
     await other.loadStateDict(state);
     expect(await snapshot(other)).to.deep.equal(await snapshot(distiller));
@@ -176,14 +194,16 @@ describe("a distiller", () => {
   it("rejects a state dict with other names and changes nothing", async () => {
     const distiller = await filledDistiller();
     const before = await snapshot(distiller);
-    const { message } = await failureOf("STATE_DICT_MISMATCH", async () => distiller.loadStateDict(await distiller.student.stateDict()));
+    const { message } = await failureOf("STATE_DICT_MISMATCH",
+      async () => distiller.loadStateDict(await distiller.student.stateDict()));
     expect(message).to.contain("missing: student.conv1.weight");
     expect(message).to.contain("unexpected: conv1.weight");
     expect(await snapshot(distiller)).to.deep.equal(before);
   });
 
   it("rejects networks with different numbers of classes", async () => {
-    const [teacher, student] = [await createModel("resnet8", { numClasses: 10 }), await createModel("resnet8", { numClasses: 7 })];
+    const [teacher, student] = [await createModel("resnet8", { numClasses: 10 }),
+      await createModel("resnet8", { numClasses: 7 })];
     const { message } = await failureOf("SHAPE_MISMATCH", () => createDistiller({ teacher, student }));
     expect(message).to.equal("invalid numClasses: expected the same for teacher and student, received 10 and 7.");
   });
@@ -200,8 +220,11 @@ describe("a distiller", () => {
 
   it("rejects meaningless options", async () => {
     const [teacher, student] = [await createModel("resnet8"), await createModel("resnet8", { seed: 1 })];
-    for (const options of [{ weight: NaN }, { weight: -1 }, { warmupEpochs: Infinity }, { midChannels: 0 }, { midChannels: 1.5 }]) {
-      await failureOf("INVALID_ARGUMENT", () => createDistiller({ teacher, student, method: { kind: "review", ...options } }));
+    for (const options of [{ weight: NaN }, { weight: -1 }, { warmupEpochs: Infinity }, { midChannels: 0 }, {
+      midChannels: 1.5,
+    }]) {
+      await failureOf("INVALID_ARGUMENT", () =>
+        createDistiller({ teacher, student, method: { kind: "review", ...options } }));
     }
     await failureOf("INVALID_ARGUMENT", () => createDistiller({ teacher, student, seed: -1 }));
   });

@@ -1,6 +1,7 @@
 // Any teacher with any student: channels, sizes and stages are derived from both networks.
 import { expect } from "chai";
-import { createDistiller, createModel, createSession, listModels, type Model, type Tensor } from "../../../lib/index.js";
+import { createDistiller, createModel, createSession, listModels, type Model,
+  type Tensor } from "../../../lib/index.js";
 import { goldenImages, labelTensor } from "../../support/deterministic.js";
 
 const NUM_CLASSES = 5;
@@ -14,7 +15,8 @@ function isFinite(tensor: Tensor): boolean {
 /** Runs one review step and compares its output with both networks' stages. */
 async function takeStep(teacher: Model, student: Model, size: readonly [number, number]): Promise<void> {
   const pair = `${teacher.name} → ${student.name}`;
-  using distiller = await createDistiller({ teacher, student, method: { kind: "review", warmupEpochs: 0, midChannels: MID_CHANNELS } });
+  using distiller = await createDistiller({ teacher, student,
+    method: { kind: "review", warmupEpochs: 0, midChannels: MID_CHANNELS } });
   // Students serve in many pairs: the step is too small to take them anywhere.
   // Maps of so few pixels are not worth a second thread.
   using session = await createSession({ distiller, threads: 1, optimizer: { kind: "sgd", learningRate: 1e-6 } });

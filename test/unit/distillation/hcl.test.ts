@@ -19,11 +19,13 @@ async function lossOfStripes(height: number, width: number, stripe: number): Pro
 
 describe("the hierarchical context loss", () => {
   it("gives the loss and the gradient computed by hand", async () => {
-    // Map [[1, 2], [3, 4]] against zeros. The squares' mean is (1 + 4 + 9 + 16) / 4 = 7.5. Of the levels 4, 2 and 1 only 1 is
-    // smaller than the height of 2: there the mean is 2.5, its square 6.25, its weight ½. Loss (7.5 + 3.125) / 1.5 = 85 / 12.
+    // Map [[1, 2], [3, 4]] against zeros. The squares' mean is (1 + 4 + 9 + 16) / 4 = 7.5. Of the levels 4, 2 and 1
+    // only 1 is smaller than the height of 2: there the mean is 2.5, its square 6.25, its weight ½. Loss (7.5 + 3.125)
+    // / 1.5 = 85 / 12.
     // Gradient by element: (2 x / 4 + ½ · 2 · 2.5 / 4) / 1.5 = (x / 2 + 5 / 8) / 1.5 = (4 x + 5) / 12.
     const { loss, gradient } = await hierarchicalContextLoss(
-      Tensor.from(Float64Array.of(1, 2, 3, 4), [1, 1, 2, 2]), Tensor.from(new Float64Array(4), [1, 1, 2, 2]),
+      Tensor.from(Float64Array.of(1, 2, 3, 4), [1, 1, 2, 2]),
+      Tensor.from(new Float64Array(4), [1, 1, 2, 2]),
     );
     expectNear(loss, 85 / 12, ROUNDING, "loss");
     expectAllNear(valuesOf(gradient), [9 / 12, 13 / 12, 17 / 12, 21 / 12], ROUNDING, "gradient");
@@ -40,7 +42,8 @@ describe("the hierarchical context loss", () => {
   });
 
   // Only the whole map's term sees stripes one pixel wide, so the loss is 1 over the sum of weights.
-  for (const [height, sum] of [[1, 1], [2, 1.5], [3, 1.75], [4, 1.75], [5, 1.875], [6, 1.875], [8, 1.875], [32, 1.875]] as const) {
+  for (const [height, sum] of [[1, 1], [2, 1.5], [3, 1.75], [4, 1.75], [5, 1.875], [6, 1.875], [8, 1.875], [32,
+    1.875]] as const) {
     it(`divides by ${sum} for maps ${height} high, skipping levels that are not smaller`, async () => {
       expectNear(await lossOfStripes(height, 8, 1), 1 / sum, ROUNDING, "loss");
     });
@@ -87,7 +90,8 @@ describe("the hierarchical context loss", () => {
 
   for (const { shape, loss: want, gradient: wantGradient } of readHclGolden().cases) {
     it(`gives PyTorch's loss and gradient on [${shape.join(", ")}]`, async () => {
-      const { loss, gradient } = await hierarchicalContextLoss(sequenceTensor("student map", shape), sequenceTensor("teacher map", shape));
+      const { loss, gradient } = await hierarchicalContextLoss(sequenceTensor("student map", shape),
+        sequenceTensor("teacher map", shape));
       expectNear(loss, want, ROUNDING, "loss");
       expectSummary(gradient, wantGradient, ROUNDING, "gradient");
     });
@@ -99,7 +103,8 @@ describe("the hierarchical context loss", () => {
     const coarse = (name: string): Float64Array => sequence(name, 4096).map((value) => Math.round(8 * value) / 4);
     const [student, teacher] = [coarse("student map"), coarse("teacher map")];
     const loss = async (dtype: "float64" | "float32" | "bfloat16"): Promise<number> =>
-      (await hierarchicalContextLoss(Tensor.from(student, shape, { dtype }), Tensor.from(teacher, shape, { dtype }))).loss;
+      (await hierarchicalContextLoss(Tensor.from(student, shape, { dtype }), Tensor.from(teacher, shape, { dtype })))
+        .loss;
     const exact = await loss("float64");
     expectNear(await loss("float32"), exact, 1e-6, "float32");
     expectNear(await loss("bfloat16"), exact, 1e-6, "bfloat16");

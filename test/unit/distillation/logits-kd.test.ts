@@ -14,7 +14,9 @@ const LABELS = [1, 3, 0];
 
 /** A distiller whose networks produce these logits for every image. */
 async function withLogits(
-  method: MethodInputOf<"kd"> | MethodInputOf<"dkd">, student: readonly number[], teacher: readonly number[],
+  method: MethodInputOf<"kd"> | MethodInputOf<"dkd">,
+  student: readonly number[],
+  teacher: readonly number[],
 ): Promise<Distiller> {
   const distiller = await filledDistiller({ numClasses: student.length, method: { warmupEpochs: 0, ...method } });
   await setLogits(distiller.student, student);
@@ -33,7 +35,8 @@ describe("soft targets", () => {
     const distiller = await withLogits({ kind: "kd", temperature: 2 }, [0, 2 * log(3)], [5, 5]);
     const { terms, perStage, reviewOutputs, teacherFeatures } = await distiller.forward(IMAGES);
     expectNear(terms[0]!.loss, 2 * log(4 / 3), ROUNDING, "loss");
-    expect([terms[0]!.kind, terms[0]!.perStage, perStage, reviewOutputs, teacherFeatures]).to.deep.equal(["kd", [], [], [], []]);
+    expect([terms[0]!.kind, terms[0]!.perStage, perStage, reviewOutputs, teacherFeatures]).to.deep.equal(["kd", [], [],
+      [], []]);
   });
 
   it("cost nothing if both agree", async () => {
@@ -43,7 +46,8 @@ describe("soft targets", () => {
 
   for (const temperature of [1, 4, 9.5]) {
     it(`agree with the readable reference at a temperature of ${temperature}`, async () => {
-      const distiller = await filledDistiller({ teacher: "resnet14", numClasses: 4, method: { kind: "kd", temperature } });
+      const distiller = await filledDistiller({ teacher: "resnet14", numClasses: 4,
+        method: { kind: "kd", temperature } });
       const { terms, studentLogits, teacherLogits } = await distiller.forward(IMAGES);
       expectNear(terms[0]!.loss, referenceKd(studentLogits, teacherLogits, temperature), ROUNDING, "loss");
     });
@@ -70,7 +74,8 @@ describe("decoupled soft targets", () => {
 
   for (const [alpha, beta, temperature] of [[1, 8, 4], [0, 1, 1], [1, 0, 2]] as const) {
     it(`agree with the readable reference for α = ${alpha}, β = ${beta}, T = ${temperature}`, async () => {
-      const distiller = await filledDistiller({ teacher: "resnet14", numClasses: 4, method: { kind: "dkd", alpha, beta, temperature } });
+      const distiller = await filledDistiller({ teacher: "resnet14", numClasses: 4,
+        method: { kind: "dkd", alpha, beta, temperature } });
       const { terms, studentLogits, teacherLogits } = await distiller.forward(IMAGES, { labels: labelTensor(LABELS) });
       const { tckd, nckd } = referenceDkd(studentLogits, teacherLogits, LABELS, temperature);
       expectNear(terms[0]!.loss, temperature ** 2 * (alpha * tckd + beta * nckd), ROUNDING, "loss");
@@ -83,7 +88,8 @@ describe("decoupled soft targets", () => {
       const kd = await filledDistiller({ teacher: "resnet14", numClasses: 4, method: { kind: "kd", temperature } });
       const { terms, teacherLogits } = await kd.forward(goldenImages(1, [8, 8]));
       const beta = 1 - soften(rowsOf(teacherLogits)[0]!, temperature)[label]!;
-      const dkd = await filledDistiller({ teacher: "resnet14", numClasses: 4, method: { kind: "dkd", temperature, alpha: 1, beta } });
+      const dkd = await filledDistiller({ teacher: "resnet14", numClasses: 4,
+        method: { kind: "dkd", temperature, alpha: 1, beta } });
       expectNear(await lossOf(dkd, [label]), terms[0]!.loss, ROUNDING, `label ${label}`);
     }
   });
@@ -114,7 +120,9 @@ describe("decoupled soft targets", () => {
   it("report missing labels, and wrong ones", async () => {
     const distiller = await filledDistiller({ numClasses: 4, method: { kind: "dkd" } });
     const { message } = await failureOf("INVALID_ARGUMENT", () => distiller.forward(IMAGES));
-    expect(message).to.equal("invalid labels: expected one per image for dkd, received none. Pass them with the images: forward(images, { labels }).");
+    expect(message).to.equal(
+      "invalid labels: expected one per image for dkd, received none. Pass them with the images: forward(images, { labels }).",
+    );
     await failureOf("LABEL_OUT_OF_RANGE", () => distiller.forward(IMAGES, { labels: labelTensor([0, 1, 4]) }));
     await failureOf("SHAPE_MISMATCH", () => distiller.forward(IMAGES, { labels: labelTensor([0, 1]) }));
     await failureOf("DTYPE_MISMATCH", () => distiller.forward(IMAGES, { labels: IMAGES }));
@@ -122,7 +130,8 @@ describe("decoupled soft targets", () => {
 
   it("reject a single class, which has no rest", async () => {
     const distiller = await filledDistiller({ numClasses: 1, method: { kind: "dkd" } });
-    const { message } = await failureOf("INVALID_ARGUMENT", () => distiller.forward(IMAGES, { labels: labelTensor([0, 0, 0]) }));
+    const { message } = await failureOf("INVALID_ARGUMENT",
+      () => distiller.forward(IMAGES, { labels: labelTensor([0, 0, 0]) }));
     expect(message).to.match(/^invalid numClasses: expected at least 2 for dkd, received 1\./);
   });
 });

@@ -29,14 +29,18 @@ describe("the goldens of the methods", () => {
         expectAllNear(terms[k]!.perStage, want.perStage, TOLERANCE, `losses by stage of term ${k}`);
       }
       expect(reviewOutputs).to.have.length(golden.outputs.length);
-      for (const [i, want] of golden.outputs.entries()) expectSummary(reviewOutputs[i]!, want, TOLERANCE, `output ${i}`);
+      for (const [i, want] of golden.outputs.entries())
+        expectSummary(reviewOutputs[i]!, want, TOLERANCE, `output ${i}`);
 
       using session = await createSession({ distiller: await filledDistiller(golden) });
       const { losses } = await session.step({ images, labels });
       expectNear(losses.crossEntropy, golden.losses.crossEntropy, TOLERANCE, "cross entropy");
       expectNear(losses.total, golden.losses.total, TOLERANCE, "total");
-      expectNear(losses.total, losses.crossEntropy + losses.distillationWeight * losses.distillation, TOLERANCE, "total of its parts");
-      expectNear(losses.distillation * losses.distillationWeight, sumOf(losses.terms.map(({ loss, weight }) => loss * weight)), TOLERANCE, "terms");
+      expectNear(losses.total, losses.crossEntropy + losses.distillationWeight * losses.distillation, TOLERANCE,
+        "total of its parts");
+      expectNear(losses.distillation * losses.distillationWeight, sumOf(losses.terms.map(({ loss, weight }) =>
+        loss * weight
+      )), TOLERANCE, "terms");
       expect(losses.perStage).to.deep.equal(losses.terms.flatMap(({ perStage }) => perStage));
 
       const gradients = await session.gradients();

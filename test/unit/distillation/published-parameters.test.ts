@@ -12,7 +12,8 @@ const PAIRS = [
   { teacher: "resnet32x4", student: "shufflenetv2", numClasses: 100, parameters: "1.356", trainingOnly: "4.196" },
   { teacher: "vgg13", student: "vgg8", numClasses: 100, parameters: "3.965", trainingOnly: "9.848" },
   { teacher: "resnet34", student: "resnet18", numClasses: 1000, parameters: "11.69", trainingOnly: "7.55" },
-  { teacher: "resnet50", student: "mobilenetv1", numClasses: 1000, parameters: "4.23", trainingOnly: "14.34", midChannels: 256 },
+  { teacher: "resnet50", student: "mobilenetv1", numClasses: 1000, parameters: "4.23", trainingOnly: "14.34",
+    midChannels: 256 },
 ] as const;
 
 const decimals = (text: string): number => text.length - text.indexOf(".") - 1;

@@ -23,14 +23,21 @@ describe("fused review", () => {
     // All maps are 0, so a fusion's first convolution leaves its normalization's shift: 1, 2, 3 and 4 from the
     // deepest stage on in every stack. Added up: U_4 fuses 1; U_3 fuses 1 + 2 = 3; U_2 6; U_1 10. Without weights in
     // the output convolution, outputs are its shift: ½ of that here, against 0.
-    const distiller = await filledDistiller({ method: { kind: "review-fused", fusion: "sum", distance: "l2", midChannels: 1, warmupEpochs: 0 } });
+    const distiller = await filledDistiller({
+      method: { kind: "review-fused", fusion: "sum", distance: "l2", midChannels: 1, warmupEpochs: 0 },
+    });
     await silence(distiller.teacher);
     await silence(distiller.student);
-    const shifts = [0, 1, 2, 3].flatMap((j) => [0, 1, 2, 3].slice(0, j + 1).map((k) => [`stacks.${j}.${k}.conv1.1.bias`, k + 1] as const));
+    const shifts = [0, 1, 2, 3].flatMap((j) =>
+      [0, 1, 2, 3].slice(0, j + 1).map((k) => [`stacks.${j}.${k}.conv1.1.bias`, k + 1] as const)
+    );
     await setEntries(distiller, Object.fromEntries(shifts));
-    const ends = [0, 1, 2, 3].flatMap((j) => [
-      [`stacks.${j}.${j}.conv2.0.weight`, 0], [`stacks.${j}.${j}.conv2.1.bias`, ((j + 1) * (j + 2)) / 4],
-    ] as const);
+    const ends = [0, 1, 2, 3].flatMap((j) =>
+      [
+        [`stacks.${j}.${j}.conv2.0.weight`, 0],
+        [`stacks.${j}.${j}.conv2.1.bias`, ((j + 1) * (j + 2)) / 4],
+      ] as const
+    );
     await setEntries(distiller, Object.fromEntries(ends));
     const { terms } = await distiller.forward(goldenImages(2, [8, 8]));
     // Shallow to deep: (10 / 2)², (6 / 2)², (3 / 2)², (1 / 2)².
@@ -40,7 +47,8 @@ describe("fused review", () => {
   for (const fusion of ["abf", "sum"] as const) {
     for (const distance of ["hcl", "l2"] as const) {
       it(`agrees with the readable reference, fused by ${fusion}, compared by ${distance}`, async () => {
-        const distiller = await filledDistiller({ ...PAIR, method: { kind: "review-fused", fusion, distance, midChannels: 8, warmupEpochs: 0 } });
+        const distiller = await filledDistiller({ ...PAIR,
+          method: { kind: "review-fused", fusion, distance, midChannels: 8, warmupEpochs: 0 } });
         const { student, teacher } = await mapsOf(distiller, IMAGES);
         const want = referenceStacks(await distiller.stateDict(), student, teacher, distance);
         const { reviewOutputs, perStage } = await distiller.forward(IMAGES);
@@ -76,14 +84,17 @@ describe("fused review", () => {
   it("has a stack of fusions per stage, of which only the last has an output convolution", async () => {
     const state = await (await filledDistiller({ ...PAIR, method: { kind: "review-fused" } })).stateDict();
     const parts = Object.keys(state).filter((name) => name.startsWith("stacks.") && name.endsWith(".0.weight"));
-    const want = [0, 1, 2, 3].flatMap((j) => [0, 1, 2, 3].slice(0, j + 1).flatMap((k) => [
-      `stacks.${j}.${k}.conv1.0.weight`,
-      ...(k === j ? [`stacks.${j}.${k}.conv2.0.weight`] : []),
-      ...(k > 0 ? [`stacks.${j}.${k}.att_conv.0.weight`] : []),
-    ]));
+    const want = [0, 1, 2, 3].flatMap((j) =>
+      [0, 1, 2, 3].slice(0, j + 1).flatMap((k) => [
+        `stacks.${j}.${k}.conv1.0.weight`,
+        ...(k === j ? [`stacks.${j}.${k}.conv2.0.weight`] : []),
+        ...(k > 0 ? [`stacks.${j}.${k}.att_conv.0.weight`] : []),
+      ])
+    );
     expect(parts).to.have.members(want);
     // The deepest stage's stack first: 256, 256, 128 and 64 channels of the teacher.
-    expect([0, 1, 2, 3].map((j) => state[`stacks.${j}.${j}.conv2.0.weight`]!.shape[0])).to.deep.equal([256, 256, 128, 64]);
+    expect([0, 1, 2, 3].map((j) => state[`stacks.${j}.${j}.conv2.0.weight`]!.shape[0])).to.deep.equal([256, 256, 128,
+      64]);
   });
 
   it("needs more than one image for pooled maps", async () => {

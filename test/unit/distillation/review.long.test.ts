@@ -16,7 +16,8 @@ const FLOAT32_GRADIENT_TOLERANCE = 3e-3;
 /**
  * Their deepest normalizations cover a dozen values: PyTorch's own float32 operations differ as much from float64.
  */
-const ILL_CONDITIONED: Readonly<Record<string, number>> = { "mobilenetv1--mobilenetv2-half": 0.05, "shufflenetv2--shufflenetv1": 0.02 };
+const ILL_CONDITIONED: Readonly<Record<string, number>> = { "mobilenetv1--mobilenetv2-half": 0.05,
+  "shufflenetv2--shufflenetv1": 0.02 };
 
 describe("the review recursion", () => {
   interface Case {
@@ -32,7 +33,10 @@ describe("the review recursion", () => {
     // Odd sizes: 7×10 becomes 4×5 and 2×3, so that deeper maps are resized unevenly.
     { teacher: "resnet14", student: "resnet8", batch: 3, size: [7, 10], method: { midChannels: 16 } },
     {
-      teacher: "resnet8", student: "resnet8", batch: 3, size: [5, 9],
+      teacher: "resnet8",
+      student: "resnet8",
+      batch: 3,
+      size: [5, 9],
       method: { midChannels: 8, studentFeatures: "before", teacherFeatures: "after" },
     },
     { teacher: "resnet14", student: "resnet8", batch: 3, size: [7, 10], method: { midChannels: 8, fusion: "sum" } },
@@ -61,7 +65,8 @@ describe("the review recursion", () => {
     it(`equals, for two stages, the formula without recursion, fused by ${fusion}`, async () => {
       // The output of the two deepest stages does not depend on shallower ones; weights of 0 leave only these two in
       // the loss.
-      const distiller = await filledDistiller({ teacher: "resnet14", method: { midChannels: 8, fusion, stageWeights: [0, 0, 1, 1] } });
+      const distiller = await filledDistiller({ teacher: "resnet14",
+        method: { midChannels: 8, fusion, stageWeights: [0, 0, 1, 1] } });
       const images = goldenImages(3, [9, 12]);
       const state = await distiller.stateDict();
       const [F_s1, F_s2] = (await mapsOf(distiller, images)).student.slice(2);
@@ -69,13 +74,15 @@ describe("the review recursion", () => {
 
       const weight = (name: string): FeatureMap => FeatureMap.of(state[name]!);
       const numbers = (name: string): number[] => valuesOf(state[name]!);
-      const norm = (map: FeatureMap, name: string): FeatureMap => normalizeBatch(map, numbers(`${name}.weight`), numbers(`${name}.bias`));
+      const norm = (map: FeatureMap, name: string): FeatureMap =>
+        normalizeBatch(map, numbers(`${name}.weight`), numbers(`${name}.bias`));
       const r2 = norm(convolve(F_s2!, weight("abfs.0.conv1.0.weight")), "abfs.0.conv1.1"); // 1×1, as the teacher's
       const out2 = norm(convolve(r2, weight("abfs.0.conv2.0.weight")), "abfs.0.conv2.1");
       const x = norm(convolve(F_s1!, weight("abfs.1.conv1.0.weight")), "abfs.1.conv1.1");
-      const share = (part: 0 | 1): ((n: number, y: number, column: number) => number) => {
+      const share = (part: 0 | 1): (n: number, y: number, column: number) => number => {
         if (fusion === "sum") return () => 1;
-        const z = convolve(concatenate(x, resizeNearest(r2, x.h, x.w)), weight("abfs.1.att_conv.0.weight"), numbers("abfs.1.att_conv.0.bias"));
+        const z = convolve(concatenate(x, resizeNearest(r2, x.h, x.w)), weight("abfs.1.att_conv.0.weight"),
+          numbers("abfs.1.att_conv.0.bias"));
         return (n, y, column) => 1 / (1 + Math.exp(-z.at(n, part, y, column)));
       };
       const [own, deeper] = [share(0), share(1)];
@@ -103,7 +110,10 @@ describe("the review recursion", () => {
 describe("the review goldens", () => {
   it("cover equal and different channels, a non-square image and every switch", () => {
     expect(reviewPairs()).to.include.members([
-      "resnet20--resnet8", "resnet32x4--resnet8x4", "resnet8x4--resnet14", "resnet14--resnet8--switched",
+      "resnet20--resnet8",
+      "resnet32x4--resnet8x4",
+      "resnet8x4--resnet14",
+      "resnet14--resnet8--switched",
     ]);
   });
 
@@ -132,7 +142,8 @@ describe("the review goldens", () => {
         expectSummary(output.teacherLogits, golden.teacherLogits, tolerance, "teacher's logits");
         expectSummary(output.studentLogits, golden.studentLogits, tolerance, "student's logits");
         expect(output.reviewOutputs).to.have.length(golden.outputs.length);
-        for (const [stage, want] of golden.outputs.entries()) expectSummary(output.reviewOutputs[stage]!, want, tolerance, `output of stage ${stage}`);
+        for (const [stage, want] of golden.outputs.entries())
+          expectSummary(output.reviewOutputs[stage]!, want, tolerance, `output of stage ${stage}`);
         expectAllNear(output.perStage, golden.losses.perStage, tolerance, "losses by stage");
 
         const session = await createSession({ distiller: await filledDistiller(parts) });

@@ -24,7 +24,8 @@ describe("a transform of stage pairs", () => {
     const distiller = await filledDistiller({ method: { kind: "single-layer", warmupEpochs: 0 } });
     await silence(distiller.teacher);
     await silence(distiller.student);
-    await setEntries(distiller, { "student.layer3.0.bn2.bias": 2, "transforms.0.weight": 1 / 256, "transforms.0.bias": 0.25 });
+    await setEntries(distiller, { "student.layer3.0.bn2.bias": 2, "transforms.0.weight": 1 / 256,
+      "transforms.0.bias": 0.25 });
     const { terms, reviewOutputs } = await distiller.forward(IMAGES);
     expect(new Set(valuesOf(reviewOutputs[0]!))).to.deep.equal(new Set([0.75]));
     expect(terms).to.deep.equal([{ kind: "single-layer", loss: 9 / 16, perStage: [9 / 16] }]);
@@ -43,7 +44,8 @@ describe("a transform of stage pairs", () => {
         const byStage = new Map<number, number>();
         PAIRS[kind].forEach(([, j], k) => byStage.set(j, (byStage.get(j) ?? 0) + (k + 1) ** 2));
         const want = [...byStage].sort(([a], [b]) => a - b).map(([, loss]) => loss);
-        expectAllNear(terms[0]!.perStage, want, 1e-14, kind); // squares of small numbers; hcl divides by a sum of weights
+        // Squares of small numbers; hcl divides by a sum of weights.
+        expectAllNear(terms[0]!.perStage, want, 1e-14, kind);
         expectNear(terms[0]!.loss, sumOf(want), 1e-14, kind);
       }
     });
@@ -52,13 +54,19 @@ describe("a transform of stage pairs", () => {
   it("is a 1×1 convolution with bias from the student's channels to the teacher's", async () => {
     const shapes = async (method: MethodInput): Promise<unknown> => {
       const state = await (await filledDistiller({ teacher: "resnet8x4", method })).stateDict();
-      return Object.entries(state).filter(([name]) => !name.startsWith("student.")).map(([name, { shape }]) => [name, shape]);
+      return Object.entries(state).filter(([name]) => !name.startsWith("student.")).map((
+        [name, { shape }],
+      ) => [name, shape]);
     };
     expect(await shapes({ kind: "review-stage", stage: 2 })).to.deep.equal([
-      ["transforms.0.weight", [64, 32, 1, 1]], ["transforms.0.bias", [64]], ["transforms.1.weight", [128, 32, 1, 1]], ["transforms.1.bias", [128]],
+      ["transforms.0.weight", [64, 32, 1, 1]],
+      ["transforms.0.bias", [64]],
+      ["transforms.1.weight", [128, 32, 1, 1]],
+      ["transforms.1.bias", [128]],
     ]);
     expect(await shapes({ kind: "single-layer", stage: 1, teacherStage: 4 })).to.deep.equal([
-      ["transforms.0.weight", [256, 16, 1, 1]], ["transforms.0.bias", [256]],
+      ["transforms.0.weight", [256, 16, 1, 1]],
+      ["transforms.0.bias", [256]],
     ]);
   });
 
@@ -83,7 +91,8 @@ describe("methods on stage pairs", () => {
       it(`agree with the readable reference: ${kind} by ${distance}`, async () => {
         // Odd sizes, so that maps are resized unevenly; different channels on both sides.
         const images = goldenImages(2, [7, 10]);
-        const distiller = await filledDistiller({ teacher: "resnet8x4", student: "resnet14", method: { kind, distance, warmupEpochs: 0 } });
+        const distiller = await filledDistiller({ teacher: "resnet8x4", student: "resnet14",
+          method: { kind, distance, warmupEpochs: 0 } });
         const { student, teacher } = await mapsOf(distiller, images);
         const want = referencePairs(await distiller.stateDict(), PAIRS[kind], student, teacher, distance);
         const { reviewOutputs, perStage } = await distiller.forward(images);
@@ -122,7 +131,9 @@ describe("methods on stage pairs", () => {
   });
 
   it("weight the teacher's stages and may use only the first", async () => {
-    const distiller = await filledDistiller({ method: { kind: "review-stage", stage: 2, stageWeights: [3, 0.5, 100, 1000] } });
+    const distiller = await filledDistiller({
+      method: { kind: "review-stage", stage: 2, stageWeights: [3, 0.5, 100, 1000] },
+    });
     const { terms } = await distiller.forward(IMAGES);
     const [first, second] = terms[0]!.perStage;
     expect(terms[0]!.perStage).to.have.length(2);

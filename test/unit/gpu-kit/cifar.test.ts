@@ -1,7 +1,8 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { decodeRecords, encodeRecords, packCifar, RECORD_BYTES, unpackCifar } from "../../../scripts/gpu/device/cifar.mjs";
+import { decodeRecords, encodeRecords, packCifar, RECORD_BYTES,
+  unpackCifar } from "../../../scripts/gpu/device/cifar.mjs";
 import { useTemporaryDirectory } from "../lib/install/fake-libtorch.js";
 import { cifarRecords } from "../../support/cifar-records.js";
 
@@ -23,7 +24,8 @@ describe("CIFAR-100 for a GPU machine", () => {
   it("restores every value next to every other, when differences wrap around", () => {
     const records = Buffer.alloc(70 * RECORD_BYTES);
     // Pairs (left, right) of all bytes in green, of their complements in red and blue.
-    for (let index = 0; index < records.length; ++index) records[index] = Math.imul(index, 2654435761) >>> (8 * (index % 4));
+    for (let index = 0; index < records.length; ++index)
+      records[index] = Math.imul(index, 2654435761) >>> (8 * (index % 4));
     records.fill(255, 10 * RECORD_BYTES, 11 * RECORD_BYTES);
     records.fill(0, 11 * RECORD_BYTES, 12 * RECORD_BYTES);
     expect(decodeRecords(encodeRecords(records)).equals(records)).to.equal(true);
@@ -53,7 +55,9 @@ describe("CIFAR-100 for a GPU machine", () => {
 
   it("names the missing files of a missing part", () => {
     const [part] = packed(cifarRecords(3), cifarRecords(2, 5), 1e6);
-    expect(() => unpackCifar(join(directory(), "nowhere"), directory())).to.throw("invalid data: expected all parts of the data set");
+    expect(() => unpackCifar(join(directory(), "nowhere"), directory())).to.throw(
+      "invalid data: expected all parts of the data set",
+    );
     mkdirSync(join(directory(), "all"));
     for (const name of ["index.json", "test-00.cifar"]) copyFileSync(join(part!, name), join(directory(), "all", name));
     expect(() => unpackCifar(join(directory(), "all"), directory())).to.throw("received none of train-00.cifar");
@@ -66,6 +70,8 @@ describe("CIFAR-100 for a GPU machine", () => {
   });
 
   it("rejects files with incomplete records", () => {
-    expect(() => packed(Buffer.alloc(10), cifarRecords(1), 1e6)).to.throw("invalid train.bin: expected records of 3074 bytes, received 10 bytes");
+    expect(() => packed(Buffer.alloc(10), cifarRecords(1), 1e6)).to.throw(
+      "invalid train.bin: expected records of 3074 bytes, received 10 bytes",
+    );
   });
 });

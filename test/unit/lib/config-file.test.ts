@@ -22,22 +22,28 @@ function failure(input: unknown): ReviewKdError {
 describe("parseRunConfig", () => {
   it("requires only a task and a network to train", () => {
     const config = parseRunConfig({ task: "train", model: { name: "resnet20" } });
-    expect(config.data).to.deep.equal({ kind: "synthetic", numClasses: 20, trainSamples: 4000, testSamples: 2000, seed: 0 });
+    expect(config.data).to.deep.equal({ kind: "synthetic", numClasses: 20, trainSamples: 4000, testSamples: 2000,
+      seed: 0 });
     expect(config.training).to.deep.include({ epochs: 240, batchSize: 128, seed: 0, threads: null });
   });
 
   it("accepts its own output unchanged", () => {
     for (const preset of [undefined, "resnet56-resnet20"]) {
       const once = parseRunConfig({
-        task: "distill", preset, teacher: { name: "resnet56", weights: "teacher.safetensors" }, student: { name: "resnet20" },
-        data: { kind: "cifar100", root: "data" }, training: { schedule: { kind: "cosine" }, clipNorm: 5 },
+        task: "distill",
+        preset,
+        teacher: { name: "resnet56", weights: "teacher.safetensors" },
+        student: { name: "resnet20" },
+        data: { kind: "cifar100", root: "data" },
+        training: { schedule: { kind: "cosine" }, clipNorm: 5 },
       });
       expect(parseRunConfig(JSON.parse(JSON.stringify(once)) as typeof once)).to.deep.equal(once);
     }
   });
 
   it("lets the configuration override its preset, and the preset the defaults", () => {
-    const config = parseRunConfig({ task: "distill", preset: "resnet56-resnet20", teacher: { weights: "t.safetensors" }, data: { root: "data" }, method: { warmupEpochs: 2 }, training: { epochs: 5 } });
+    const config = parseRunConfig({ task: "distill", preset: "resnet56-resnet20", teacher: { weights: "t.safetensors" },
+      data: { root: "data" }, method: { warmupEpochs: 2 }, training: { epochs: 5 } });
     if (config.task !== "distill") throw new Error("another task");
     expect(config.teacher).to.deep.equal({ name: "resnet56", weights: "t.safetensors" });
     expect(config.student).to.deep.equal({ name: "resnet20" });
@@ -48,13 +54,15 @@ describe("parseRunConfig", () => {
   });
 
   it("uses only the training options of a pair's preset to train one network", () => {
-    const config = parseRunConfig({ task: "train", preset: "resnet56-resnet20", model: { name: "resnet56" }, data: { root: "data" } });
+    const config = parseRunConfig({ task: "train", preset: "resnet56-resnet20", model: { name: "resnet56" },
+      data: { root: "data" } });
     expect(config).to.have.all.keys("task", "preset", "model", "data", "training");
     expect(config.training.epochs).to.equal(240);
   });
 
   it("lets settings omit the default kind", () => {
-    const config = parseRunConfig({ task: "train", model: { name: "resnet20" }, training: { optimizer: { learningRate: 0.02 }, schedule: { milestones: [5] } }, data: { seed: 7 } });
+    const config = parseRunConfig({ task: "train", model: { name: "resnet20" },
+      training: { optimizer: { learningRate: 0.02 }, schedule: { milestones: [5] } }, data: { seed: 7 } });
     expect(config.training.optimizer).to.deep.include({ kind: "sgd", learningRate: 0.02 });
     expect(config.training.schedule).to.deep.include({ kind: "multi-step", milestones: [5] });
     expect(config.data).to.deep.include({ kind: "synthetic", seed: 7 });
@@ -68,13 +76,16 @@ describe("parseRunConfig", () => {
 
   for (const [problem, input, text] of [
     ["an unknown key", { task: "train", model: { name: "resnet20" }, trainig: {} }, 'Did you mean "training"?'],
-    ["an unknown key within", { task: "train", model: { name: "resnet20" }, training: { batchsize: 4 } }, 'invalid training in '],
-    ["a key of the other task", { task: "train", model: { name: "resnet20" }, method: { kind: "review" } }, 'received "method"'],
+    ["an unknown key within", { task: "train", model: { name: "resnet20" }, training: { batchsize: 4 } },
+      "invalid training in "],
+    ["a key of the other task", { task: "train", model: { name: "resnet20" }, method: { kind: "review" } },
+      'received "method"'],
     ["an unknown task", { task: "distil" }, 'Did you mean "distill"?'],
     ["no task", {}, ': expected "train" or "distill", received nothing.'],
     ["something else than an object", [1], "received an array of 1 elements."],
     ["no network", { task: "train" }, "invalid model in "],
-    ["data that only a program can hand over", { task: "train", model: { name: "resnet20" }, data: { kind: "arrays" } }, ': expected "synthetic", "cifar10", "cifar100", "image-folder" or "idx", received "arrays".'],
+    ["data that only a program can hand over", { task: "train", model: { name: "resnet20" }, data: { kind: "arrays" } },
+      ': expected "synthetic", "cifar10", "cifar100", "image-folder" or "idx", received "arrays".'],
   ] as const) {
     it(`rejects ${problem}`, () => {
       const error = failure(input);
@@ -85,7 +96,8 @@ describe("parseRunConfig", () => {
 
   it("derives from an ImageNet preset that its data is an image folder, and requires its root", () => {
     const config = { task: "distill", preset: "resnet34-resnet18", teacher: { weights: "t.safetensors" } };
-    const { data, teacher } = parseRunConfig({ ...config, data: { root: "imagenet" } }) as Extract<RunConfig, { task: "distill" }>;
+    const { data, teacher } = parseRunConfig({ ...config, data: { root: "imagenet" } }) as Extract<RunConfig,
+      { task: "distill" }>;
     expect(data).to.include({ kind: "image-folder", root: "imagenet", imageSize: 224 });
     expect(teacher).to.deep.equal({ name: "resnet34", weights: "t.safetensors" });
     expect(failure(config).message).to.include("data.root");
@@ -93,7 +105,9 @@ describe("parseRunConfig", () => {
   });
 
   it("rejects an unknown preset", () => {
-    expect(failure({ task: "train", preset: "imagenet21k", model: { name: "resnet20" } }).code).to.equal("UNKNOWN_NAME");
+    expect(failure({ task: "train", preset: "imagenet21k", model: { name: "resnet20" } }).code).to.equal(
+      "UNKNOWN_NAME",
+    );
   });
 });
 
@@ -150,11 +164,14 @@ describe("readRunConfig", () => {
 
   it("rejects a file without settings", async () => {
     expect((await failureOf(readRunConfig(await written("empty.yaml", "")))).message).to.contain("received null");
-    expect((await failureOf(readRunConfig(await written("list.json", "[1, 2]")))).message).to.contain("received an array of 2 elements");
+    expect((await failureOf(readRunConfig(await written("list.json", "[1, 2]")))).message).to.contain(
+      "received an array of 2 elements",
+    );
   });
 
   it("limits the expansion of aliases", async () => {
-    const levels = Array.from({ length: 12 }, (_, level) => `l${level}: &l${level} [${Array(9).fill(level === 0 ? "x" : `*l${level - 1}`).join(",")}]`);
+    const levels = Array.from({ length: 12 },
+      (_, level) => `l${level}: &l${level} [${Array(9).fill(level === 0 ? "x" : `*l${level - 1}`).join(",")}]`);
     const error = await failureOf(readRunConfig(await written("bomb.yaml", levels.join("\n"))));
     expect(error.code).to.equal("CONFIG_INVALID");
   });

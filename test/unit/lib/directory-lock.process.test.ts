@@ -8,14 +8,17 @@ import { failureOf, scratchDirectory } from "./small-run.js";
 describe("a directory lock", () => {
   const scratch = scratchDirectory();
   const taken: DirectoryLock[] = [];
-  afterEach(() => { for (const lock of taken.splice(0)) lock.release(); });
+  afterEach(() => {
+    for (const lock of taken.splice(0)) lock.release();
+  });
 
   const take = async (options?: { forceUnlock?: boolean }): Promise<DirectoryLock> => {
     const lock = await DirectoryLock.take(scratch(), options);
     taken.push(lock);
     return lock;
   };
-  const record = async (): Promise<Record<string, unknown>> => JSON.parse(await readFile(scratch(LOCK_FILE), "utf8")) as Record<string, unknown>;
+  const record = async (): Promise<Record<string, unknown>> =>
+    JSON.parse(await readFile(scratch(LOCK_FILE), "utf8")) as Record<string, unknown>;
   const write = (holder: object): Promise<void> => writeFile(scratch(LOCK_FILE), JSON.stringify(holder));
 
   it("names its owner, and disappears when it is released", async () => {
@@ -31,7 +34,9 @@ describe("a directory lock", () => {
     for (const options of [{}, { forceUnlock: true }]) {
       const error = await failureOf(take(options));
       expect(error.code).to.equal("RUN_LOCKED");
-      expect(error.message).to.include(`process ${process.pid} on ${hostname()} (since ${String((await record())["since"])})`).and.to.include(scratch());
+      expect(error.message).to.include(
+        `process ${process.pid} on ${hostname()} (since ${String((await record())["since"])})`,
+      ).and.to.include(scratch());
     }
     expect(await record()).to.include({ pid: process.pid });
   });
@@ -48,7 +53,8 @@ describe("a directory lock", () => {
   it("is taken over if another process has the id of the dead one", async () => {
     (await take()).release();
     // This very process runs and has the id, but holds no kernel lock.
-    await write({ pid: process.pid, startTicks: 1, host: hostname(), bootId: (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim(), since: "2020-01-01T00:00:00.000Z" });
+    await write({ pid: process.pid, startTicks: 1, host: hostname(),
+      bootId: (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim(), since: "2020-01-01T00:00:00.000Z" });
     await take();
   });
 
@@ -58,10 +64,13 @@ describe("a directory lock", () => {
   });
 
   it("is denied if another machine holds it, unless forced", async () => {
-    await write({ pid: 7, startTicks: 1, host: "elsewhere.invalid", bootId: "another", since: "2020-01-01T00:00:00.000Z" });
+    await write({ pid: 7, startTicks: 1, host: "elsewhere.invalid", bootId: "another",
+      since: "2020-01-01T00:00:00.000Z" });
     const error = await failureOf(take());
     expect(error.code).to.equal("RUN_LOCKED");
-    expect(error.message).to.include("process 7 on elsewhere.invalid (since 2020-01-01").and.to.include("--force-unlock").and.to.include(scratch(LOCK_FILE));
+    expect(error.message).to.include("process 7 on elsewhere.invalid (since 2020-01-01").and.to.include(
+      "--force-unlock",
+    ).and.to.include(scratch(LOCK_FILE));
     expect(await record()).to.include({ pid: 7 });
     await take({ forceUnlock: true });
     expect(await record()).to.include({ pid: process.pid });

@@ -21,7 +21,9 @@ describe("what fit saves", () => {
   before(async () => {
     data = await loadDataset(SMALL_DATA);
   });
-  after(() => { data.dispose(); });
+  after(() => {
+    data.dispose();
+  });
 
   const options = async (more: Partial<FitOptions> = {}): Promise<FitOptions> => {
     const model = await createModel("resnet8", { numClasses: 4, seed: 3 });
@@ -32,7 +34,8 @@ describe("what fit saves", () => {
     for (const event of events) FitEvent.parse(event);
     return events;
   };
-  const failing = async (more: Partial<FitOptions> = {}, onEvent?: (event: FitEvent) => void): ReturnType<typeof failureOf> =>
+  const failing = async (more: Partial<FitOptions> = {},
+    onEvent?: (event: FitEvent) => void): ReturnType<typeof failureOf> =>
     failureOf(drain(fit(await options(more)), onEvent));
   const bytes = async (...names: string[]): Promise<Buffer> => {
     const file = await readFile(scratch(...names));
@@ -54,11 +57,17 @@ describe("what fit saves", () => {
       it(`names one that is ${damage}, and resumes from the previous one to the same bits`, async () => {
         await run({ epochs: 3, runDirectory: scratch("calm") });
         const controller = new AbortController();
-        await failing({ epochs: 3, signal: controller.signal }, (event) => { if (event.type === "epoch" && event.epoch === 1) controller.abort(); });
+        await failing({ epochs: 3, signal: controller.signal }, (event) => {
+          if (event.type === "epoch" && event.epoch === 1) controller.abort();
+        });
         await harm(scratch("run", "last.safetensors"));
         const events = await run({ epochs: 3, resume: true });
-        expect(resumed(events)).to.deep.include({ checkpoint: scratch("run", "previous.safetensors"), changes: [], environment: [] });
-        expect(resumed(events).damaged.map(({ path, code }) => [path, code])).to.deep.equal([[scratch("run", "last.safetensors"), "FILE_CORRUPT"]]);
+        expect(resumed(events)).to.deep.include({ checkpoint: scratch("run", "previous.safetensors"), changes: [],
+          environment: [] });
+        expect(resumed(events).damaged.map(({ path, code }) => [path, code])).to.deep.equal([[
+          scratch("run", "last.safetensors"),
+          "FILE_CORRUPT",
+        ]]);
         expect(await bytes("run", "last.safetensors")).to.deep.equal(await bytes("calm", "last.safetensors"));
         expect(await readdir(scratch("run"))).to.include("last.safetensors.damaged");
       });
@@ -87,8 +96,13 @@ describe("what fit saves", () => {
   it("keeps the newest periodic checkpoints", async () => {
     const events = await run({ epochs: 7, checkpointEvery: 2, keepCheckpoints: 2 });
     const kept = ofType(events, "checkpoint").filter(({ kind }) => kind === "epoch");
-    expect(kept.map(({ path, epoch }) => [basename(path), epoch])).to.deep.equal([2, 4, 6].map((epochs) => [`epoch-000${epochs}.safetensors`, epochs - 1]));
-    expect((await readdir(scratch("run"))).filter((name) => name.startsWith("epoch-"))).to.deep.equal(["epoch-0004.safetensors", "epoch-0006.safetensors"]);
+    expect(kept.map(({ path, epoch }) => [basename(path), epoch])).to.deep.equal(
+      [2, 4, 6].map((epochs) => [`epoch-000${epochs}.safetensors`, epochs - 1]),
+    );
+    expect((await readdir(scratch("run"))).filter((name) => name.startsWith("epoch-"))).to.deep.equal([
+      "epoch-0004.safetensors",
+      "epoch-0006.safetensors",
+    ]);
     // A run can resume from them.
     await copyFile(scratch("run", "epoch-0004.safetensors"), scratch("run", "last.safetensors"));
     const whole = await bytes("run", "epoch-0006.safetensors");
@@ -99,9 +113,12 @@ describe("what fit saves", () => {
   it("saves within a long epoch without affecting the result", async () => {
     await run({ batchSize: 2, runDirectory: scratch("calm"), checkpointMinutes: null });
     const events = await run({ batchSize: 2, checkpointMinutes: 1e-9 });
-    const within = events.flatMap((event, index) => (event.type === "checkpoint" && events[index - 1]?.type === "progress" ? [event] : []));
+    const within = events.flatMap((event,
+      index) => (event.type === "checkpoint" && events[index - 1]?.type === "progress" ? [event] : [])
+    );
     expect(within.length).to.be.above(0);
-    expect(within[0]).to.deep.equal({ type: "checkpoint", kind: "last", path: scratch("run", "last.safetensors"), epoch: 0 });
+    expect(within[0]).to.deep.equal({ type: "checkpoint", kind: "last", path: scratch("run", "last.safetensors"),
+      epoch: 0 });
     expect(await bytes("run", "last.safetensors")).to.deep.equal(await bytes("calm", "last.safetensors"));
   });
 
@@ -114,8 +131,9 @@ describe("what fit saves", () => {
     const start = ofType(events, "start")[0]!;
     expect([start.startEpoch, start.startStep > 0]).to.deep.equal([0, true]);
     expect(await bytes("run", "last.safetensors")).to.deep.equal(await bytes("calm", "last.safetensors"));
-    const losses = async (name: string): Promise<unknown[]> => (await readFile(scratch(name, "metrics.jsonl"), "utf8")).trimEnd().split("\n")
-      .map((line) => (JSON.parse(line) as { train: { losses: unknown } }).train.losses);
+    const losses = async (name: string): Promise<unknown[]> =>
+      (await readFile(scratch(name, "metrics.jsonl"), "utf8")).trimEnd().split("\n")
+        .map((line) => (JSON.parse(line) as { train: { losses: unknown } }).train.losses);
     expect(await losses("run")).to.deep.equal(await losses("calm"));
   });
 
@@ -125,14 +143,20 @@ describe("what fit saves", () => {
       const changed = { epochs: 2, optimizer: { kind: "sgd", learningRate: 0.01 }, resume: true } as const;
       const error = await failing(changed);
       expect(error.code).to.equal("RUN_MISMATCH");
-      expect(error.message).to.include("training.epochs: was 1, now 2").and.to.include("training.optimizer.learningRate: was 0.1, now 0.01").and.to.include("--override");
+      expect(error.message).to.include("training.epochs: was 1, now 2").and.to.include(
+        "training.optimizer.learningRate: was 0.1, now 0.01",
+      ).and.to.include("--override");
 
       const events = await run({ ...changed, override: true });
       expect(resumed(events).changes).to.deep.equal([
-        { key: "training.optimizer.learningRate", was: 0.1, now: 0.01 }, { key: "training.epochs", was: 1, now: 2 },
+        { key: "training.optimizer.learningRate", was: 0.1, now: 0.01 },
+        { key: "training.epochs", was: 1, now: 2 },
       ]);
-      expect(ofType(events, "epoch").map(({ epoch, learningRate }) => [epoch, learningRate])).to.deep.equal([[1, 0.01]]);
-      const config = JSON.parse(await readFile(scratch("run", "config.json"), "utf8")) as { training: { epochs: number } };
+      expect(ofType(events, "epoch").map(({ epoch, learningRate }) => [epoch, learningRate])).to.deep.equal([[1,
+        0.01]]);
+      const config = JSON.parse(await readFile(scratch("run", "config.json"), "utf8")) as {
+        training: { epochs: number };
+      };
       expect(config.training.epochs).to.equal(2);
       const line = ConfigChange.parse(JSON.parse(await readFile(scratch("run", "config-history.jsonl"), "utf8")));
       expect(line).to.deep.include({ epoch: 1, step: 0, changes: resumed(events).changes });
@@ -156,7 +180,11 @@ describe("what fit saves", () => {
       const error = await failing({ epochs: 2, resume: true });
       expect(error.code).to.equal("RUN_MISMATCH");
       expect(error.message).to.include("last.safetensors").and.to.include("training.epochs: was 1, now 2");
-      expect(resumed(await run({ epochs: 2, resume: true, override: true })).changes).to.deep.equal([{ key: "training.epochs", was: 1, now: 2 }]);
+      expect(resumed(await run({ epochs: 2, resume: true, override: true })).changes).to.deep.equal([{
+        key: "training.epochs",
+        was: 1,
+        now: 2,
+      }]);
     });
 
     it("reports another number of threads, which may change results bitwise", async () => {
@@ -170,7 +198,8 @@ describe("what fit saves", () => {
         using teacher = await createModel("resnet8", { numClasses: 4, seed: teacherSeed });
         using student = await createModel("resnet8", { numClasses: 4, seed: 3 });
         using distiller = await createDistiller({ teacher, student, method: { kind: "kd" } });
-        return (await drain(fit({ ...(await options(more)), model: undefined, distiller } as unknown as FitOptions))).events;
+        return (await drain(fit({ ...(await options(more)), model: undefined, distiller } as unknown as FitOptions)))
+          .events;
       };
       await distill(1, { epochs: 1 });
       const error = await failureOf(distill(2, { epochs: 1, resume: true }));
@@ -193,7 +222,9 @@ describe("what fit saves", () => {
   });
 
   for (const [end, more] of [
-    ["is done", {}], ["is stopped", { signal: AbortSignal.timeout(1) }], ["fails", { schedule: { kind: "multi-step", milestones: [0], factor: 1e30 } }],
+    ["is done", {}],
+    ["is stopped", { signal: AbortSignal.timeout(1) }],
+    ["fails", { schedule: { kind: "multi-step", milestones: [0], factor: 1e30 } }],
   ] as const) {
     it(`releases the directory when it ${end}`, async () => {
       await run(more as Partial<FitOptions>).catch(() => undefined);
@@ -212,11 +243,14 @@ describe("what fit saves", () => {
     it("saves to the fallback directory, a complete run directory", async () => {
       await run({ runDirectory: scratch("calm") });
       const { events, result } = await drain(fit(await options({ fallbackDirectory: scratch("other") })), inTheWay);
-      expect(ofType(events, "checkpoint-failed").map(({ kinds, epoch }) => [kinds, epoch])).to.deep.equal([[["last"], 0], [["last"], 1]]);
+      expect(ofType(events, "checkpoint-failed").map(({ kinds, epoch }) => [kinds, epoch])).to.deep.equal([[["last"],
+        0], [["last"], 1]]);
       expect(result.runDirectory).to.equal(scratch("other"));
       const files = ["config.json", "metrics.jsonl", "last.safetensors", "student.safetensors"];
       // The best checkpoint of an earlier epoch stays in the first directory.
-      expect(await readdir(scratch("other"))).to.have.members(result.best.epoch === 1 ? [...files, "best.safetensors"] : files);
+      expect(await readdir(scratch("other"))).to.have.members(
+        result.best.epoch === 1 ? [...files, "best.safetensors"] : files,
+      );
       expect(await bytes("other", "last.safetensors")).to.deep.equal(await bytes("calm", "last.safetensors"));
       const again = await run({ runDirectory: scratch("other"), resume: true });
       expect(again.map(({ type }) => type)).to.deep.equal(["start", "resumed", "end"]);
@@ -226,13 +260,17 @@ describe("what fit saves", () => {
     it("writes it when the run is resumed, also if the run is done", async () => {
       await run({ runDirectory: scratch("calm"), epochs: 1 });
       const error = await failing({ epochs: 1 }, (event) => {
-        if (event.type === "start") for (const name of ["student", "best"]) mkdirSync(scratch("run", `${name}.safetensors`));
+        if (event.type === "start") {
+          for (const name of ["student", "best"]) mkdirSync(scratch("run", `${name}.safetensors`));
+        }
       });
       expect(error.message).to.include("save best, student of the run");
       for (const name of ["student", "best"]) await rm(scratch("run", `${name}.safetensors`), { recursive: true });
       const events = await run({ epochs: 1, resume: true });
-      expect(events.map((event) => (event.type === "checkpoint" ? event.kind : event.type))).to.deep.equal(["start", "resumed", "best", "student", "end"]);
-      for (const name of ["student", "best"]) expect(await bytes("run", `${name}.safetensors`)).to.deep.equal(await bytes("calm", `${name}.safetensors`));
+      expect(events.map((event) => (event.type === "checkpoint" ? event.kind : event.type))).to.deep.equal(["start",
+        "resumed", "best", "student", "end"]);
+      for (const name of ["student", "best"])
+        expect(await bytes("run", `${name}.safetensors`)).to.deep.equal(await bytes("calm", `${name}.safetensors`));
     });
 
     it("fails with a code if there is no fallback directory, or it cannot be used", async () => {

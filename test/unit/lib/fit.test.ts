@@ -31,10 +31,14 @@ describe("fit", () => {
   before(async () => {
     data = await loadDataset(SMALL_DATA);
   });
-  after(() => { data.dispose(); });
+  after(() => {
+    data.dispose();
+  });
 
   const newModel = (): Promise<Model> => createModel("resnet8", { numClasses: 4, seed: 3 });
-  const smallRun = async (options: Partial<FitOptions> = {}): Promise<{ run: ReturnType<typeof fit>; model: Model }> => {
+  const smallRun = async (
+    options: Partial<FitOptions> = {},
+  ): Promise<{ run: ReturnType<typeof fit>; model: Model }> => {
     const model = await newModel();
     return { model, run: fit({ model, data, ...SMALL_TRAINING, ...options } as FitOptions) };
   };
@@ -43,8 +47,10 @@ describe("fit", () => {
     const { run } = await smallRun();
     const { events, result } = await drain(run);
     for (const event of events) FitEvent.parse(event);
-    expect(events[0]).to.deep.include({ type: "start", task: "train", epochs: 2, stepsPerEpoch: 4, trainSamples: 64, testSamples: 32, startEpoch: 0, startStep: 0, trainingOnlyParameters: 0, runDirectory: null });
-    expect(ofType(events, "epoch").map(({ epoch, train, test }) => [epoch, train.step, train.images, test.samples])).to.deep.equal([[0, 4, 64, 32], [1, 4, 64, 32]]);
+    expect(events[0]).to.deep.include({ type: "start", task: "train", epochs: 2, stepsPerEpoch: 4, trainSamples: 64,
+      testSamples: 32, startEpoch: 0, startStep: 0, trainingOnlyParameters: 0, runDirectory: null });
+    expect(ofType(events, "epoch").map(({ epoch, train, test }) => [epoch, train.step, train.images, test.samples])).to
+      .deep.equal([[0, 4, 64, 32], [1, 4, 64, 32]]);
     expect(events.at(-1)).to.deep.equal({ type: "end", ...result });
     expect(result.last).to.deep.equal(ofType(events, "epoch")[1]!.test);
     expect(result.best.top1).to.equal(Math.max(...ofType(events, "epoch").map(({ test }) => test.top1)));
@@ -73,7 +79,8 @@ describe("fit", () => {
     using distiller = await createDistiller({ teacher, student, method: { kind: "review", warmupEpochs: 1 } });
     const { events } = await drain(fit({ distiller, data, ...SMALL_TRAINING }));
     const start = ofType(events, "start")[0]!;
-    expect(start).to.include({ task: "distill", parameters: student.parameterCount(), trainingOnlyParameters: distiller.trainingOnlyParameterCount() });
+    expect(start).to.include({ task: "distill", parameters: student.parameterCount(),
+      trainingOnlyParameters: distiller.trainingOnlyParameterCount() });
     const epochs = ofType(events, "epoch").map(({ train }) => train.losses);
     expect(epochs.map(({ distillationWeight }) => distillationWeight)).to.deep.equal([0, 1]);
     expect(epochs[1]!.perStage).to.have.lengthOf(4);
@@ -84,14 +91,18 @@ describe("fit", () => {
   it("fills the run directory", async () => {
     const { run, model } = await smallRun({ runDirectory: scratch("run") });
     const { events } = await drain(run);
-    expect((await readdir(scratch("run"))).sort()).to.deep.equal(["best.safetensors", "config.json", "last.safetensors", "metrics.jsonl", "previous.safetensors", "student.safetensors"]);
+    expect((await readdir(scratch("run"))).sort()).to.deep.equal(["best.safetensors", "config.json", "last.safetensors",
+      "metrics.jsonl", "previous.safetensors", "student.safetensors"]);
 
     const records = (await jsonLines(scratch("run", "metrics.jsonl"))).map((line) => EpochRecord.parse(line));
-    expect(records.map(({ epoch, test }) => [epoch, test])).to.deep.equal(ofType(events, "epoch").map(({ epoch, test }) => [epoch, test]));
+    expect(records.map(({ epoch, test }) => [epoch, test])).to.deep.equal(
+      ofType(events, "epoch").map(({ epoch, test }) => [epoch, test]),
+    );
 
     const { metadata, tensors } = await readWeightsInfo(scratch("run", "student.safetensors"));
     const last = ofType(events, "epoch").at(-1)!;
-    expect(metadata).to.deep.include({ model: "resnet8", numClasses: "4", dataset: "synthetic", epoch: "1", top1: String(last.test.top1) });
+    expect(metadata).to.deep.include({ model: "resnet8", numClasses: "4", dataset: "synthetic", epoch: "1",
+      top1: String(last.test.top1) });
     expect(JSON.parse(metadata["classNames"]!)).to.deep.equal(data.classNames);
     expect(JSON.parse(metadata["normalization"]!)).to.deep.equal(data.normalization);
     expect(tensors.map(({ name }) => name)).to.have.members(Object.keys(await model.stateDict()));
@@ -108,7 +119,10 @@ describe("fit", () => {
     const { run } = await smallRun({ epochs: 1, runDirectory: scratch("run") });
     const { events } = await drain(run);
     expect(ofType(events, "checkpoint")).to.deep.equal((["last", "best", "student"] as const).map((kind) => ({
-      type: "checkpoint", kind, epoch: 0, path: scratch("run", `${kind}.safetensors`),
+      type: "checkpoint",
+      kind,
+      epoch: 0,
+      path: scratch("run", `${kind}.safetensors`),
     })));
   });
 
@@ -134,8 +148,11 @@ describe("fit", () => {
     const { events } = await drain(resumed.run);
     expect(ofType(events, "start")[0]).to.include({ startEpoch: interrupted.epoch, startStep: interrupted.step });
     await expectSameWeights(resumed.model, calm.model);
-    const losses = async (run: string): Promise<unknown[]> => (await jsonLines(scratch(run, "metrics.jsonl")))
-      .map((line) => EpochRecord.parse(line)).map(({ epoch, test, train, best }) => ({ epoch, test, best, losses: train.losses, top1: train.top1 }));
+    const losses = async (run: string): Promise<unknown[]> =>
+      (await jsonLines(scratch(run, "metrics.jsonl")))
+        .map((line) => EpochRecord.parse(line)).map(({ epoch, test, train, best }) => ({ epoch, test, best,
+          losses: train.losses, top1: train.top1 })
+        );
     expect(await losses("run")).to.deep.equal(await losses("calm"));
   });
 
@@ -160,7 +177,9 @@ describe("fit", () => {
   it("resumes between two epochs if the signal was aborted at the end of one", async () => {
     const controller = new AbortController();
     const stopped = await smallRun({ runDirectory: scratch("run"), signal: controller.signal });
-    await failureOf(drain(stopped.run, (event) => { if (event.type === "epoch") controller.abort(); }));
+    await failureOf(drain(stopped.run, (event) => {
+      if (event.type === "epoch") controller.abort();
+    }));
     const resumed = await smallRun({ runDirectory: scratch("run"), resume: true });
     const { events } = await drain(resumed.run);
     expect(ofType(events, "start")[0]).to.include({ startEpoch: 1, startStep: 0 });
@@ -197,7 +216,8 @@ describe("fit", () => {
 
   it("keeps the last good checkpoint when the loss is not finite", async () => {
     // From the second epoch on, the learning rate makes any network exceed the range of float32.
-    const { run } = await smallRun({ runDirectory: scratch("run"), schedule: { kind: "multi-step", milestones: [0], factor: 1e30 } });
+    const { run } = await smallRun({ runDirectory: scratch("run"),
+      schedule: { kind: "multi-step", milestones: [0], factor: 1e30 } });
     const error = await failureOf(drain(run));
     expect(error.code).to.equal("NON_FINITE_LOSS");
     expect(error.message).to.contain(`The last good checkpoint is ${scratch("run", "last.safetensors")}`);
@@ -206,11 +226,16 @@ describe("fit", () => {
   });
 
   it("takes omitted options from a preset", async () => {
-    const { run } = await smallRun({ preset: "cifar100-short", epochs: 1, schedule: undefined as never, runDirectory: scratch("run") });
+    const { run } = await smallRun({ preset: "cifar100-short", epochs: 1, schedule: undefined as never,
+      runDirectory: scratch("run") });
     await drain(run);
-    const config = JSON.parse(await readFile(scratch("run", "config.json"), "utf8")) as { training: Record<string, unknown>; preset: string };
+    const config = JSON.parse(await readFile(scratch("run", "config.json"), "utf8")) as {
+      training: Record<string, unknown>;
+      preset: string;
+    };
     expect(config.preset).to.equal("cifar100-short");
-    expect(config.training).to.deep.include({ epochs: 1, batchSize: 16, schedule: { kind: "cosine", finalScale: 0, warmupEpochs: 1 } });
+    expect(config.training).to.deep.include({ epochs: 1, batchSize: 16,
+      schedule: { kind: "cosine", finalScale: 0, warmupEpochs: 1 } });
   });
 
   for (const [problem, options, code, text] of [
@@ -228,7 +253,9 @@ describe("fit", () => {
   }
 
   it("rejects both a model and a distiller, and neither", async () => {
-    expect((await failureOf(drain(fit({ data } as unknown as FitOptions)))).message).to.contain("received both or neither");
+    expect((await failureOf(drain(fit({ data } as unknown as FitOptions)))).message).to.contain(
+      "received both or neither",
+    );
   });
 
   it("refuses to resume with other settings", async () => {

@@ -6,7 +6,9 @@ import { failureOf, scratchDirectory } from "./small-run.js";
 describe("JsonlFile", () => {
   const scratch = scratchDirectory();
   const open: JsonlFile[] = [];
-  afterEach(() => { for (const file of open.splice(0)) file.close(); });
+  afterEach(() => {
+    for (const file of open.splice(0)) file.close();
+  });
 
   const path = (): string => scratch("run", "lines");
   const written = (): Promise<string> => readFile(path(), "utf8");

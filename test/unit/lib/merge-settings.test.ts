@@ -3,21 +3,32 @@ import { mergeSettings } from "../../../lib/config/merge-settings.js";
 
 describe("mergeSettings", () => {
   it("lets upper layers override lower ones, key by key", () => {
-    expect(mergeSettings({ a: 1, inner: { b: 2, c: 3 } }, { inner: { c: 4 }, d: 5 })).to.deep.equal({ a: 1, inner: { b: 2, c: 4 }, d: 5 });
+    expect(mergeSettings({ a: 1, inner: { b: 2, c: 3 } }, { inner: { c: 4 }, d: 5 })).to.deep.equal({ a: 1,
+      inner: { b: 2, c: 4 }, d: 5 });
   });
 
   it("drops settings of another kind or name", () => {
-    expect(mergeSettings({ schedule: { kind: "multi-step", factor: 0.1 } }, { schedule: { kind: "cosine" } })).to.deep.equal({ schedule: { kind: "cosine" } });
-    expect(mergeSettings({ model: { name: "resnet20", weights: "file" } }, { model: { name: "resnet32" } })).to.deep.equal({ model: { name: "resnet32" } });
+    expect(mergeSettings({ schedule: { kind: "multi-step", factor: 0.1 } }, { schedule: { kind: "cosine" } })).to.deep
+      .equal({ schedule: { kind: "cosine" } });
+    expect(mergeSettings({ model: { name: "resnet20", weights: "file" } }, { model: { name: "resnet32" } })).to.deep
+      .equal({ model: { name: "resnet32" } });
   });
 
   it("keeps settings of the same or an omitted kind", () => {
-    expect(mergeSettings({ schedule: { kind: "cosine", warmupEpochs: 1 } }, { schedule: { kind: "cosine", finalScale: 0.1 } }, { schedule: { finalScale: 0 } }))
+    expect(
+      mergeSettings({ schedule: { kind: "cosine", warmupEpochs: 1 } }, {
+        schedule: { kind: "cosine", finalScale: 0.1 },
+      }, { schedule: { finalScale: 0 } }),
+    )
       .to.deep.equal({ schedule: { kind: "cosine", warmupEpochs: 1, finalScale: 0 } });
   });
 
   it("replaces arrays as a whole, and treats undefined as absent but null as a value", () => {
-    expect(mergeSettings({ list: [1, 2, 3], a: 1, b: 2 }, { list: [4], a: undefined, b: null })).to.deep.equal({ list: [4], a: 1, b: null });
+    expect(mergeSettings({ list: [1, 2, 3], a: 1, b: 2 }, { list: [4], a: undefined, b: null })).to.deep.equal({
+      list: [4],
+      a: 1,
+      b: null,
+    });
   });
 
   it("does not modify its layers", () => {

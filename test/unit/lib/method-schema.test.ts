@@ -4,7 +4,8 @@ import { Method } from "../../../lib/config/schemas/method.js";
 import { parse } from "../../../lib/config/validation.js";
 import { failureOf } from "../../support/errors.js";
 
-const rejection = (method: unknown): Promise<ReviewKdError> => failureOf("INVALID_ARGUMENT", () => parse(Method, method, "method"));
+const rejection = (method: unknown): Promise<ReviewKdError> =>
+  failureOf("INVALID_ARGUMENT", () => parse(Method, method, "method"));
 const KINDS = ["kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused", "review"];
 
 describe("the schema of methods", () => {
@@ -19,15 +20,25 @@ describe("the schema of methods", () => {
   });
 
   it("has the published temperatures and weights for soft targets", () => {
-    expect(Method.parse({ kind: "kd" })).to.deep.equal({ kind: "kd", weight: 1, warmupEpochs: 0, warmupFrom: 0, temperature: 4, teacherMode: "eval" });
+    expect(Method.parse({ kind: "kd" })).to.deep.equal({ kind: "kd", weight: 1, warmupEpochs: 0, warmupFrom: 0,
+      temperature: 4, teacherMode: "eval" });
     expect(Method.parse({ kind: "dkd" })).to.deep.equal({
-      kind: "dkd", weight: 1, warmupEpochs: 20, warmupFrom: 0, temperature: 4, alpha: 1, beta: 8, teacherMode: "eval",
+      kind: "dkd",
+      weight: 1,
+      warmupEpochs: 20,
+      warmupFrom: 0,
+      temperature: 4,
+      alpha: 1,
+      beta: 8,
+      teacherMode: "eval",
     });
   });
 
   it("applies the defaults of each term of a sum, with one teacher mode", () => {
     expect(Method.parse({ kind: "sum", of: [{ kind: "kd", weight: 0.5 }], teacherMode: "train" })).to.deep.equal({
-      kind: "sum", of: [{ kind: "kd", weight: 0.5, warmupEpochs: 0, warmupFrom: 0, temperature: 4 }], teacherMode: "train",
+      kind: "sum",
+      of: [{ kind: "kd", weight: 0.5, warmupEpochs: 0, warmupFrom: 0, temperature: 4 }],
+      teacherMode: "train",
     });
   });
 
@@ -37,15 +48,20 @@ describe("the schema of methods", () => {
       'received "review-pair". Did you mean "review-pairs"?'],
     ["an unknown option, with the nearest", { kind: "kd", temperatur: 2 },
       'invalid method: expected one of the keys kind, weight, warmupEpochs, warmupFrom, temperature, teacherMode, received "temperatur". Did you mean "temperature"?'],
-    ["a negative temperature", { kind: "dkd", temperature: -4 }, "invalid temperature in method: expected a finite number > 0, received -4."],
-    ["a warm-up from elsewhere", { kind: "review", warmupFrom: 2 }, "invalid warmupFrom in method: expected 0 or 1, received 2."],
+    ["a negative temperature", { kind: "dkd", temperature: -4 },
+      "invalid temperature in method: expected a finite number > 0, received -4."],
+    ["a warm-up from elsewhere", { kind: "review", warmupFrom: 2 },
+      "invalid warmupFrom in method: expected 0 or 1, received 2."],
     ["stage 0", { kind: "single-layer", stage: 0 },
       "invalid stage in method: expected a whole number ≥ 1, counted from the shallowest of the matched stages, received 0."],
     ["one weight for all stages", { kind: "multi-layer", stageWeights: 2 },
       "invalid stageWeights in method: expected a number ≥ 0 for each matched stage, shallow to deep, received 2."],
-    ["a negative stage weight", { kind: "multi-layer", stageWeights: [1, -1] }, "invalid stageWeights[1] in method: expected a finite number ≥ 0, received -1."],
-    ["an empty sum", { kind: "sum", of: [] }, "invalid of in method: expected an array of one or more methods, received an array of 0 elements."],
-    ["a sum of nothing", { kind: "sum" }, "invalid of in method: expected an array of one or more methods, received nothing."],
+    ["a negative stage weight", { kind: "multi-layer", stageWeights: [1, -1] },
+      "invalid stageWeights[1] in method: expected a finite number ≥ 0, received -1."],
+    ["an empty sum", { kind: "sum", of: [] },
+      "invalid of in method: expected an array of one or more methods, received an array of 0 elements."],
+    ["a sum of nothing", { kind: "sum" },
+      "invalid of in method: expected an array of one or more methods, received nothing."],
     ["a sum within a sum", { kind: "sum", of: [{ kind: "kd" }, { kind: "sum", of: [{ kind: "kd" }] }] },
       'invalid of[1].kind in method: expected "kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused" or "review", ' +
       'received "sum". The terms of a sum are single methods: add the terms of an inner sum to the outer one.'],
@@ -59,18 +75,20 @@ describe("the schema of methods", () => {
 });
 
 describe("a method in a run configuration", () => {
-  const config = (method: Settings): Settings =>
-    ({ task: "distill", teacher: { name: "resnet56", weights: "t" }, student: { name: "resnet20" }, method });
+  const config = (method: Settings): Settings => ({ task: "distill", teacher: { name: "resnet56", weights: "t" },
+    student: { name: "resnet20" }, method });
 
   it("may be a sum, which replaces the preset's method as a whole", () => {
-    const { method } = parseRunConfig({ ...config({ kind: "sum", of: [{ kind: "kd" }] }), preset: "resnet32x4-resnet8x4", data: { kind: "synthetic" } }) as {
-      method: unknown;
-    };
+    const { method } = parseRunConfig({ ...config({ kind: "sum", of: [{ kind: "kd" }] }),
+      preset: "resnet32x4-resnet8x4", data: { kind: "synthetic" } }) as {
+        method: unknown;
+      };
     expect(method).to.deep.equal(Method.parse({ kind: "sum", of: [{ kind: "kd" }] }));
   });
 
   it("is rejected with the path to the term", async () => {
-    const method = { kind: "sum", of: [{ kind: "review" }, { kind: "kd", weight: -1 }, { kind: "dkd", temprature: 2 }] };
+    const method = { kind: "sum",
+      of: [{ kind: "review" }, { kind: "kd", weight: -1 }, { kind: "dkd", temprature: 2 }] };
     const { message } = await failureOf("CONFIG_INVALID", () => parseRunConfig(config(method)));
     expect(message.split("\n")).to.deep.equal([
       "invalid run configuration: 2 problems",

@@ -35,16 +35,26 @@ describe("presets", () => {
 
   it("are deeply frozen", () => {
     const preset = findPreset("cifar100");
-    expect(() => { (preset.training.optimizer as { learningRate: number }).learningRate = 1; }).to.throw(TypeError);
-    expect(() => { (listPresets() as Preset[]).push(preset); }).to.throw(TypeError);
+    expect(() => {
+      (preset.training.optimizer as { learningRate: number }).learningRate = 1;
+    }).to.throw(TypeError);
+    expect(() => {
+      (listPresets() as Preset[]).push(preset);
+    }).to.throw(TypeError);
   });
 
   it("have the official CIFAR settings", () => {
     const { training, method, origin } = findPreset("cifar100");
     expect(origin).to.equal("published");
-    expect(method).to.deep.include({ kind: "review", warmupEpochs: 20, teacherMode: "eval", teacherFeatures: "before", studentFeatures: "after" });
+    expect(method).to.deep.include({ kind: "review", warmupEpochs: 20, teacherMode: "eval", teacherFeatures: "before",
+      studentFeatures: "after" });
     expect(training).to.deep.equal({
-      epochs: 240, batchSize: 128, augment: true, microBatches: 1, accumulateBatches: 1, clipNorm: null,
+      epochs: 240,
+      batchSize: 128,
+      augment: true,
+      microBatches: 1,
+      accumulateBatches: 1,
+      clipNorm: null,
       optimizer: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4, groups: [] },
       schedule: { kind: "multi-step", milestones: [150, 180, 210], factor: 0.1, warmupEpochs: 0 },
     });
@@ -55,15 +65,19 @@ describe("presets", () => {
     const { training, method } = findPreset("mdistiller");
     expect(method).to.deep.equal({ ...official.method, warmupFrom: 1 });
     expect(training).to.deep.equal({
-      ...official.training, batchSize: 64,
+      ...official.training,
+      batchSize: 64,
       optimizer: { ...official.training.optimizer, learningRate: 0.05, nesterov: false },
       schedule: { ...official.training.schedule, milestones: [149, 179, 209] },
     });
   });
 
   it("have the published weight, learning rate and accuracies of each pair", () => {
-    const pairs = listPresets().filter(({ published }) => published !== undefined).map(({ name, method, training, published }) =>
-      [name, "weight" in method && method.weight, training.optimizer.learningRate, published?.teacher, published?.student, published?.review, published?.rerun]);
+    const pairs = listPresets().filter(({ published }) => published !== undefined).map((
+      { name, method, training, published },
+    ) => [name, "weight" in method && method.weight, training.optimizer.learningRate, published?.teacher,
+      published?.student, published?.review, published?.rerun]
+    );
     expect(pairs).to.deep.equal([
       ["resnet56-resnet20", 0.6, 0.1, 72.34, 69.06, 71.89, undefined],
       ["resnet56-resnet20-rerun", 0.7, 0.1, 72.34, 69.06, 71.89, 71.79],
@@ -83,7 +97,9 @@ describe("presets", () => {
   });
 
   it("mark values that were quoted from memory, re-run, or not published", () => {
-    const marks = listPresets().flatMap(({ name, marks: own }) => own.map(({ field, origin }) => [name, field, origin]));
+    const marks = listPresets().flatMap(({ name, marks: own }) =>
+      own.map(({ field, origin }) => [name, field, origin])
+    );
     expect(marks).to.deep.equal([
       ["resnet56-resnet20-rerun", "method.weight", "re-run"],
       ["resnet110-resnet32", "published.teacher", "memory"],
@@ -104,14 +120,21 @@ describe("presets", () => {
   it("have the official ImageNet settings, and the published options of each pair", () => {
     const { training, method, dataset } = findPreset("imagenet");
     expect(dataset).to.equal("imagenet");
-    expect(method).to.deep.include({ kind: "review", warmupEpochs: 0, teacherMode: "eval", teacherFeatures: "after", studentFeatures: "after" });
+    expect(method).to.deep.include({ kind: "review", warmupEpochs: 0, teacherMode: "eval", teacherFeatures: "after",
+      studentFeatures: "after" });
     expect(training).to.deep.equal({
-      epochs: 100, batchSize: 256, augment: true, microBatches: 1, accumulateBatches: 1, clipNorm: null,
+      epochs: 100,
+      batchSize: 256,
+      augment: true,
+      microBatches: 1,
+      accumulateBatches: 1,
+      clipNorm: null,
       optimizer: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: false, weightDecay: 1e-4, groups: [] },
       // The rate is lower from epochs 30, 60 and 90 on, that is, after the previous ones.
       schedule: { kind: "multi-step", milestones: [29, 59, 89], factor: 0.1, warmupEpochs: 0 },
     });
-    for (const [name, studentFeatures, midChannels] of [["resnet34-resnet18", "after", 512], ["resnet50-mobilenetv1", "before", 256]] as const) {
+    for (const [name, studentFeatures, midChannels] of [["resnet34-resnet18", "after", 512], ["resnet50-mobilenetv1",
+      "before", 256]] as const) {
       const pair = findPreset(name);
       expect(pair.training).to.deep.equal(training);
       expect(pair.method).to.deep.include({ warmupEpochs: 0, teacherFeatures: "after", studentFeatures, midChannels });

@@ -30,12 +30,14 @@ describe("the checkpoints of a run", () => {
   });
 
   it("are tried from newest to oldest: last, previous, periodic ones", async () => {
-    await put({ "last.safetensors": "valid", "previous.safetensors": "valid", "epoch-0009.safetensors": "valid", "epoch-0010.safetensors": "valid", "epoch-10000.safetensors": "valid" });
+    await put({ "last.safetensors": "valid", "previous.safetensors": "valid", "epoch-0009.safetensors": "valid",
+      "epoch-0010.safetensors": "valid", "epoch-10000.safetensors": "valid" });
     expect(await newest()).to.deep.equal({ name: "last.safetensors", damaged: [] });
     await put({ "last.safetensors": "FILE_CORRUPT" });
     expect(await newest()).to.deep.equal({ name: "previous.safetensors", damaged: ["last.safetensors"] });
     await put({ "previous.safetensors": "FILE_UNSUPPORTED" });
-    expect(await newest()).to.deep.equal({ name: "epoch-10000.safetensors", damaged: ["last.safetensors", "previous.safetensors"] });
+    expect(await newest()).to.deep.equal({ name: "epoch-10000.safetensors",
+      damaged: ["last.safetensors", "previous.safetensors"] });
   });
 
   it("are listed, each with its reason, if none is valid", async () => {
@@ -43,7 +45,8 @@ describe("the checkpoints of a run", () => {
     const error = await failureOf(newest());
     expect(error.code).to.equal("FILE_CORRUPT");
     expect(error.message.split("\n").slice(1, 3)).to.deep.equal([
-      "  - last.safetensors: last.safetensors is not", "  - previous.safetensors: previous.safetensors is not",
+      "  - last.safetensors: last.safetensors is not",
+      "  - previous.safetensors: previous.safetensors is not",
     ]);
   });
 

@@ -8,20 +8,34 @@ import { failureOf, scratchDirectory } from "./small-run.js";
 function record(epoch: number): EpochRecord {
   const losses = { total: 1, crossEntropy: 1, distillation: 0, distillationWeight: 0, perStage: [], terms: [] };
   const train = {
-    epoch, step: 4, steps: 4, images: 64, losses, top1: 25, learningRate: 0.1, imagesPerSecond: 100, seconds: 1,
-    dataWaitSeconds: 0.1, dataWaitFraction: 0.1, brokenImages: 0,
+    epoch,
+    step: 4,
+    steps: 4,
+    images: 64,
+    losses,
+    top1: 25,
+    learningRate: 0.1,
+    imagesPerSecond: 100,
+    seconds: 1,
+    dataWaitSeconds: 0.1,
+    dataWaitFraction: 0.1,
+    brokenImages: 0,
   };
   const test = { top1: 30 + epoch, top5: 90, loss: 1, samples: 32 };
-  return { epoch, epochs: 10, train, test, learningRate: 0.1, best: { epoch, top1: test.top1 }, isBest: true, elapsedSeconds: epoch + 1 };
+  return { epoch, epochs: 10, train, test, learningRate: 0.1, best: { epoch, top1: test.top1 }, isBest: true,
+    elapsedSeconds: epoch + 1 };
 }
 
-const CONFIG = { task: "train", data: { kind: "synthetic", seed: 1 }, training: { epochs: 10, threads: 2, device: "cpu", milestones: [1, 2] } };
+const CONFIG = { task: "train", data: { kind: "synthetic", seed: 1 },
+  training: { epochs: 10, threads: 2, device: "cpu", milestones: [1, 2] } };
 
 describe("a run directory", () => {
   const scratch = scratchDirectory();
 
   const open: RunDirectory[] = [];
-  afterEach(() => { for (const run of open.splice(0)) run.close(); });
+  afterEach(() => {
+    for (const run of open.splice(0)) run.close();
+  });
   const kept = <Run extends RunDirectory>(run: Run): Run => {
     open.push(run);
     return run;
@@ -155,7 +169,8 @@ describe("a run directory", () => {
 
   it("is cleared of temporary files of a killed process, and of nothing else", async () => {
     const { path } = await ended();
-    const leftovers = ["last.safetensors.tmp-77", "epoch-0003.safetensors.tmp-77", "config.json.tmp-1", "previous.safetensors.tmp-77", "metrics.jsonl.tmp-9"];
+    const leftovers = ["last.safetensors.tmp-77", "epoch-0003.safetensors.tmp-77", "config.json.tmp-1",
+      "previous.safetensors.tmp-77", "metrics.jsonl.tmp-9"];
     const others = ["notes.tmp-77", "last.safetensors.tmp-x", "my.tmp-7.txt"];
     for (const name of [...leftovers, ...others]) await writeFile(join(path, name), "half");
     await resume(path, CONFIG);
@@ -183,17 +198,22 @@ describe("a run directory", () => {
 
   it("may be resumed on another device with other numbers of threads and workers, and save more often", async () => {
     const { path } = await withCheckpoint();
-    const elsewhere = { ...CONFIG, training: { ...CONFIG.training, threads: 8, device: undefined, checkpointEvery: 5, keepCheckpoints: 2, checkpointMinutes: 1 }, data: { ...CONFIG.data, numWorkers: 4 } };
+    const elsewhere = { ...CONFIG,
+      training: { ...CONFIG.training, threads: 8, device: undefined, checkpointEvery: 5, keepCheckpoints: 2,
+        checkpointMinutes: 1 }, data: { ...CONFIG.data, numWorkers: 4 } };
     expect((await resume(path, elsewhere)).path).to.equal(path);
   });
 
   it("is not resumed with changed settings, each of which is listed", async () => {
     const { path } = await withCheckpoint();
-    const changed = { ...CONFIG, task: "distill", training: { ...CONFIG.training, milestones: [1, 3] }, data: { kind: "synthetic" } };
+    const changed = { ...CONFIG, task: "distill", training: { ...CONFIG.training, milestones: [1, 3] },
+      data: { kind: "synthetic" } };
     const error = await failureOf(resumeRunDirectory(path, changed));
     expect(error.code).to.equal("RUN_MISMATCH");
     expect(error.message.split("\n").slice(1, 4)).to.deep.equal([
-      '  - task: was "train", now "distill"', "  - data.seed: was 1, now nothing", "  - training.milestones: was [1,2], now [1,3]",
+      '  - task: was "train", now "distill"',
+      "  - data.seed: was 1, now nothing",
+      "  - training.milestones: was [1,2], now [1,3]",
     ]);
   });
 

@@ -22,10 +22,13 @@ async function allSchemas(): Promise<[name: string, schema: z.ZodType][]> {
 
 describe("the schemas", () => {
   /** Objects in which a task names numbers. */
-  const NAMED_BY_TASK = ["Losses", "ClassScore", "Evaluation", "EpochProgress", "EpochSummary", "ProgressEvent", "BestEpoch"];
+  const NAMED_BY_TASK = ["Losses", "ClassScore", "Evaluation", "EpochProgress", "EpochSummary", "ProgressEvent",
+    "BestEpoch"];
 
   it("refuse unknown keys wherever they describe an object, but for the numbers that a task names", async () => {
-    const objects = (await allSchemas()).filter((entry): entry is [string, z.ZodObject] => entry[1] instanceof z.ZodObject);
+    const objects = (await allSchemas()).filter((entry): entry is [string, z.ZodObject] =>
+      entry[1] instanceof z.ZodObject
+    );
     expect(objects.length).to.be.above(20);
     for (const [name, schema] of objects) {
       const isNamed = NAMED_BY_TASK.includes(name.split(" ").at(-1) ?? "");
@@ -43,7 +46,11 @@ describe("the schemas", () => {
 
   it("accept their own output unchanged", () => {
     for (const [schema, input] of [
-      [TrainingOptions, {}], [StepOptions, {}], [Method, { kind: "review" }], [Method, { kind: "sum", of: [{ kind: "kd" }, { kind: "single-layer", stage: 2 }] }], [DataSource, { kind: "synthetic" }],
+      [TrainingOptions, {}],
+      [StepOptions, {}],
+      [Method, { kind: "review" }],
+      [Method, { kind: "sum", of: [{ kind: "kd" }, { kind: "single-layer", stage: 2 }] }],
+      [DataSource, { kind: "synthetic" }],
       [RunConfig, { task: "train", model: { name: "resnet20" } }],
       [RunConfig, { task: "distill", teacher: { name: "resnet56", weights: "t" }, student: { name: "resnet20" } }],
     ] as const) {
@@ -54,27 +61,40 @@ describe("the schemas", () => {
 
   it("default to the official CIFAR training", () => {
     expect(TrainingOptions.parse({})).to.deep.include({
-      epochs: 240, batchSize: 128,
+      epochs: 240,
+      batchSize: 128,
       optimizer: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 5e-4, groups: [] },
       schedule: { kind: "multi-step", milestones: [150, 180, 210], factor: 0.1, warmupEpochs: 0 },
     });
     expect(Method.parse({ kind: "review" })).to.deep.equal({
-      kind: "review", weight: 1, warmupEpochs: 20, teacherMode: "eval", teacherFeatures: "before", studentFeatures: "after",
-      warmupFrom: 0, distance: "hcl", fusion: "abf",
+      kind: "review",
+      weight: 1,
+      warmupEpochs: 20,
+      teacherMode: "eval",
+      teacherFeatures: "before",
+      studentFeatures: "after",
+      warmupFrom: 0,
+      distance: "hcl",
+      fusion: "abf",
     });
   });
 
   it("let a file specify every data set except those that programs pass", () => {
-    const kinds = (schema: { options: readonly { shape: { kind: { value: string } } }[] }): string[] => schema.options.map(({ shape }) => shape.kind.value);
-    expect(kinds(StoredDataSource)).to.deep.equal(kinds(DataSource).filter((kind) => !["arrays", "stream"].includes(kind)));
+    const kinds = (schema: { options: readonly { shape: { kind: { value: string } } }[] }): string[] =>
+      schema.options.map(({ shape }) => shape.kind.value);
+    expect(kinds(StoredDataSource)).to.deep.equal(
+      kinds(DataSource).filter((kind) => !["arrays", "stream"].includes(kind)),
+    );
   });
 
   it("record everything of an epoch event except type and remaining time", () => {
-    expect(Object.keys(EpochRecord.shape)).to.have.members(["epoch", "epochs", "train", "test", "learningRate", "best", "isBest", "elapsedSeconds"]);
+    expect(Object.keys(EpochRecord.shape)).to.have.members(["epoch", "epochs", "train", "test", "learningRate", "best",
+      "isBest", "elapsedSeconds"]);
   });
 
   it("reject incomplete progress of a checkpoint", () => {
-    const whole = { epochsDone: 1, trained: null, last: { top1: 1, top5: 2, loss: 3, samples: 4 }, best: { epoch: 0, top1: 1 }, elapsedSeconds: 1 };
+    const whole = { epochsDone: 1, trained: null, last: { top1: 1, top5: 2, loss: 3, samples: 4 },
+      best: { epoch: 0, top1: 1 }, elapsedSeconds: 1 };
     expect(FitProgress.parse(whole)).to.deep.equal(whole);
     for (const key of Object.keys(whole)) {
       expect(FitProgress.safeParse({ ...whole, [key]: undefined }).success, key).to.equal(false);

@@ -8,16 +8,19 @@ import { ReviewKdError } from "../../../lib/errors.js";
 export const SMALL_DATA = { kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 32 } as const;
 
 /** Options for four steps per epoch on any machine. */
-export const SMALL_TRAINING = { epochs: 2, batchSize: 16, seed: 3, threads: 1, schedule: { kind: "constant" } } as const;
+export const SMALL_TRAINING = { epochs: 2, batchSize: 16, seed: 3, threads: 1,
+  schedule: { kind: "constant" } } as const;
 
 /** The events of one type, in order. */
-export function ofType<Type extends FitEvent["type"]>(events: readonly FitEvent[], type: Type): Extract<FitEvent, { type: Type }>[] {
+export function ofType<Type extends FitEvent["type"]>(events: readonly FitEvent[],
+  type: Type): Extract<FitEvent, { type: Type }>[] {
   return events.filter((event): event is Extract<FitEvent, { type: Type }> => event.type === type);
 }
 
 /** Runs to the end and returns all events and the result; `onEvent` may abort the run. */
 export async function drain<Result>(
-  run: AsyncGenerator<FitEvent, Result, void>, onEvent: (event: FitEvent) => void = () => undefined,
+  run: AsyncGenerator<FitEvent, Result, void>,
+  onEvent: (event: FitEvent) => void = () => undefined,
 ): Promise<{ events: FitEvent[]; result: Result }> {
   const events: FitEvent[] = [];
   for (;;) {

@@ -9,6 +9,9 @@ describe("meanAndDeviation", () => {
 
   it("has no deviation for a single value, and rejects an empty list", () => {
     expect(meanAndDeviation([7])).to.deep.equal({ mean: 7, deviation: null });
-    expect(() => meanAndDeviation([])).to.throw(ReviewKdError, "expected one or more, received none").with.property("code", "INVALID_ARGUMENT");
+    expect(() => meanAndDeviation([])).to.throw(ReviewKdError, "expected one or more, received none").with.property(
+      "code",
+      "INVALID_ARGUMENT",
+    );
   });
 });

@@ -1,4 +1,5 @@
-// The loop's state with a task that the package does not know: names, the best epoch by a metric of which lower values are better, files.
+// The loop's state with a task that the package does not know: names, the best epoch by a metric of which lower values
+// are better, files.
 import { readFile } from "node:fs/promises";
 import { expect } from "chai";
 import { RunState } from "../../../lib/runs/run-state.js";
@@ -6,7 +7,8 @@ import { planFit } from "../../../lib/fit/plan.js";
 import { createModel, readWeightsInfo, type Model } from "../../../lib/api/model.js";
 import { type Dataset } from "../../../lib/api/dataset.js";
 import { loadDataset } from "../../../lib/datasets/load-dataset.js";
-import { EpochEvent, FitEvent, Losses, StartEvent, type EpochSummary, type Evaluation } from "../../../lib/config/schemas/events.js";
+import { EpochEvent, FitEvent, Losses, StartEvent, type EpochSummary,
+  type Evaluation } from "../../../lib/config/schemas/events.js";
 import { EpochRecord } from "../../../lib/config/schemas/run-record.js";
 import type { TaskInfo } from "../../../lib/config/schemas/task.js";
 import { createSession, type Session } from "../../../lib/api/session.js";
@@ -15,12 +17,23 @@ import { exportStudent } from "../../../lib/runs/export-student.js";
 import { CLASSIFICATION, REGRESSION } from "../../support/tasks.js";
 import { scratchDirectory, SMALL_DATA } from "./small-run.js";
 
-const LOSSES = { total: 2, squaredError: 1.5, penalty: 0.5, distillation: 0, distillationWeight: 0, perStage: [], terms: [] };
+const LOSSES = { total: 2, squaredError: 1.5, penalty: 0.5, distillation: 0, distillationWeight: 0, perStage: [],
+  terms: [] };
 
 function summaryOf(epoch: number): EpochSummary {
   const summary: object = {
-    epoch, step: 4, steps: 4, images: 64, losses: LOSSES, meanError: 0.9, learningRate: 0.1, imagesPerSecond: 1, dataWaitSeconds: 0,
-    dataWaitFraction: 0, brokenImages: 0, seconds: 1,
+    epoch,
+    step: 4,
+    steps: 4,
+    images: 64,
+    losses: LOSSES,
+    meanError: 0.9,
+    learningRate: 0.1,
+    imagesPerSecond: 1,
+    dataWaitSeconds: 0,
+    dataWaitFraction: 0,
+    brokenImages: 0,
+    seconds: 1,
   };
   return summary as EpochSummary;
 }
@@ -51,7 +64,8 @@ describe("a task", () => {
     return session;
   }
 
-  const planOf = (directory: string, resume = false) => planFit({ model, data, epochs: 9, runDirectory: directory, resume });
+  const planOf = (directory: string, resume = false) =>
+    planFit({ model, data, epochs: 9, runDirectory: directory, resume });
 
   async function finish(log: RunState, epoch: number, meanError: number): Promise<FitEvent[]> {
     const events: FitEvent[] = [];
@@ -72,9 +86,12 @@ describe("a task", () => {
     expect(isBetter(error!, 0.5, 0.5)).to.equal(false);
     expect(isBetter(share!, 0.4, 0.5)).to.equal(false);
     expect(isBetter(share!, 0.6, 0.5)).to.equal(true);
-    expect([isBetter(error!, NaN, 0.5), isBetter(error!, 0.5, NaN), isBetter(share!, NaN, 0.5)]).to.deep.equal([false, true, false]);
+    expect([isBetter(error!, NaN, 0.5), isBetter(error!, 0.5, NaN), isBetter(share!, NaN, 0.5)]).to.deep.equal([false,
+      true, false]);
     expect(primaryMetric(REGRESSION)).to.equal(error);
-    expect(() => primaryMetric({ ...REGRESSION, primaryMetric: "top1" })).to.throw(/expected the metric top1, received meanError, withinOne/);
+    expect(() => primaryMetric({ ...REGRESSION, primaryMetric: "top1" })).to.throw(
+      /expected the metric top1, received meanError, withinOne/,
+    );
     expect(namedValue(evaluationOf(0.25), "meanError")).to.equal(0.25);
     expect(() => namedValue(evaluationOf(0.25), "top1")).to.throw(/expected a number for top1, received undefined/);
     expect(primaryNameOf(bestEpoch(3, "meanError", 0.5))).to.equal("meanError");
@@ -89,15 +106,20 @@ describe("a task", () => {
     for (const [epoch, error] of [0.5, 0.3, 0.4].entries()) events.push(...await finish(log, epoch, error));
     const epochs = events.filter((event) => event.type === "epoch");
     expect(epochs.map(({ best, isBest }) => ({ ...best, isBest }))).to.deep.equal([
-      { epoch: 0, meanError: 0.5, isBest: true }, { epoch: 1, meanError: 0.3, isBest: true }, { epoch: 1, meanError: 0.3, isBest: false },
+      { epoch: 0, meanError: 0.5, isBest: true },
+      { epoch: 1, meanError: 0.3, isBest: true },
+      { epoch: 1, meanError: 0.3, isBest: false },
     ]);
     for (const event of epochs) EpochEvent.parse(event);
     const saved = events.filter((event) => event.type === "checkpoint").map(({ kind, epoch }) => `${kind} ${epoch}`);
     expect(saved.filter((text) => text.startsWith("best"))).to.deep.equal(["best 0", "best 1"]);
 
-    const lines = (await readFile(scratch("run", "metrics.jsonl"), "utf8")).trim().split("\n").map((line) => EpochRecord.parse(JSON.parse(line)));
+    const lines = (await readFile(scratch("run", "metrics.jsonl"), "utf8")).trim().split("\n").map((line) =>
+      EpochRecord.parse(JSON.parse(line))
+    );
     expect(lines.map(({ test }) => test)).to.deep.equal([0.5, 0.3, 0.4].map(evaluationOf));
-    expect((await readWeightsInfo(scratch("run", "student.safetensors"))).metadata).to.include({ meanError: "0.4", epoch: "2" }).and.not.have.property("top1");
+    expect((await readWeightsInfo(scratch("run", "student.safetensors"))).metadata).to.include({ meanError: "0.4",
+      epoch: "2" }).and.not.have.property("top1");
     const exported = await exportStudent(directory, scratch("best.safetensors"), { checkpoint: "best" });
     expect((await readWeightsInfo(exported)).metadata).to.include({ meanError: "0.3" });
     log[Symbol.dispose]();

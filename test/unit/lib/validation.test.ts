@@ -18,54 +18,73 @@ function failure(schema: z.ZodType, value: unknown, what = "training options"): 
 
 describe("parse", () => {
   it("applies the defaults of omitted options", () => {
-    const options = parse(TrainingOptions, { epochs: 3, optimizer: { kind: "sgd", learningRate: 0.2 } }, "training options");
+    const options = parse(TrainingOptions, { epochs: 3, optimizer: { kind: "sgd", learningRate: 0.2 } },
+      "training options");
     expect(options.epochs).to.equal(3);
-    expect(options.optimizer).to.deep.equal({ kind: "sgd", learningRate: 0.2, momentum: 0.9, nesterov: true, weightDecay: 5e-4, groups: [] });
+    expect(options.optimizer).to.deep.equal({ kind: "sgd", learningRate: 0.2, momentum: 0.9, nesterov: true,
+      weightDecay: 5e-4, groups: [] });
   });
 
   for (const value of [NaN, Infinity, -Infinity]) {
     it(`rejects ${value} where a number is expected`, () => {
       const error = failure(TrainingOptions, { optimizer: { kind: "sgd", learningRate: value } });
       expect(error.code).to.equal("INVALID_ARGUMENT");
-      expect(error.message).to.equal(`invalid optimizer.learningRate in training options: expected a finite number, received ${value}.`);
+      expect(error.message).to.equal(
+        `invalid optimizer.learningRate in training options: expected a finite number, received ${value}.`,
+      );
     });
   }
 
   it("explains whole numbers", () => {
-    expect(failure(TrainingOptions, { epochs: 1.5 }).message).to.equal("invalid epochs in training options: expected a whole number, received 1.5.");
+    expect(failure(TrainingOptions, { epochs: 1.5 }).message).to.equal(
+      "invalid epochs in training options: expected a whole number, received 1.5.",
+    );
     expect(failure(TrainingOptions, { epochs: "ten" }).message).to.contain('received "ten".');
     expect(failure(TrainingOptions, { epochs: NaN }).message).to.contain("expected a whole number, received NaN.");
   });
 
   it("states the bound that a number exceeds, and whether it must be whole", () => {
-    const momentum = (value: number): string => failure(TrainingOptions, { optimizer: { kind: "sgd", momentum: value } }).message;
-    expect(momentum(1)).to.equal("invalid optimizer.momentum in training options: expected a finite number < 1, received 1.");
-    expect(momentum(-1)).to.equal("invalid optimizer.momentum in training options: expected a finite number ≥ 0, received -1.");
-    expect(failure(TrainingOptions, { epochs: -1 }).message).to.equal("invalid epochs in training options: expected a whole number > 0, received -1.");
+    const momentum = (value: number): string =>
+      failure(TrainingOptions, { optimizer: { kind: "sgd", momentum: value } }).message;
+    expect(momentum(1)).to.equal(
+      "invalid optimizer.momentum in training options: expected a finite number < 1, received 1.",
+    );
+    expect(momentum(-1)).to.equal(
+      "invalid optimizer.momentum in training options: expected a finite number ≥ 0, received -1.",
+    );
+    expect(failure(TrainingOptions, { epochs: -1 }).message).to.equal(
+      "invalid epochs in training options: expected a whole number > 0, received -1.",
+    );
   });
 
   it("names the nearest known key and all known keys", () => {
     const error = failure(TrainingOptions, { optimizer: { kind: "sgd", learningrate: 0.1 } });
-    expect(error.message).to.contain('invalid optimizer in training options: expected one of the keys kind, learningRate,');
+    expect(error.message).to.contain(
+      "invalid optimizer in training options: expected one of the keys kind, learningRate,",
+    );
     expect(error.message).to.match(/, received "learningrate"\. Did you mean "learningRate"\?$/);
     expect(error.valid).to.include.members(["learningRate", "momentum"]);
   });
 
   it("suggests nothing for a key without a near match", () => {
     const { message } = failure(TrainingOptions, { colour: "blue" });
-    expect(message).to.contain('invalid training options: expected one of the keys optimizer,');
+    expect(message).to.contain("invalid training options: expected one of the keys optimizer,");
     expect(message).not.to.contain("Did you mean");
   });
 
   it("lists the names of a choice and the nearest of them", () => {
     const error = failure(TrainingOptions, { precision: "float23" });
-    expect(error.message).to.equal('invalid precision in training options: expected "float32" or "bfloat16", received "float23". Did you mean "float32"?');
+    expect(error.message).to.equal(
+      'invalid precision in training options: expected "float32" or "bfloat16", received "float23". Did you mean "float32"?',
+    );
     expect(error.valid).to.deep.equal(["float32", "bfloat16"]);
   });
 
   it("lists the kinds of a union and the nearest of them", () => {
     const error = failure(TrainingOptions, { schedule: { kind: "cosin" } });
-    expect(error.message).to.contain('invalid schedule.kind in training options: expected "constant", "multi-step" or "cosine", received "cosin". Did you mean "cosine"?');
+    expect(error.message).to.contain(
+      'invalid schedule.kind in training options: expected "constant", "multi-step" or "cosine", received "cosin". Did you mean "cosine"?',
+    );
     expect(error.valid).to.deep.equal(["constant", "multi-step", "cosine"]);
   });
 
@@ -88,17 +107,24 @@ describe("parse", () => {
     expect(failure(DataSource, { kind: "cifar100" }, "data").message).to.equal(
       "invalid root in data: expected the directory of the data set's .bin files (`reviewkd data fetch` downloads them), received nothing.",
     );
-    expect(failure(DataSource, { kind: "cifar100", root: "" }, "data").message).to.contain("expected the directory of the data set's .bin files");
+    expect(failure(DataSource, { kind: "cifar100", root: "" }, "data").message).to.contain(
+      "expected the directory of the data set's .bin files",
+    );
   });
 
   it("describes the whole value", () => {
-    expect(failure(TrainingOptions, null).message).to.equal("invalid training options: expected an object, received null.");
+    expect(failure(TrainingOptions, null).message).to.equal(
+      "invalid training options: expected an object, received null.",
+    );
   });
 
   it("lists the accepted classes", () => {
-    const arrays = { kind: "arrays", numClasses: 2, height: 1, width: 1, test: { images: new Uint8Array(3), labels: [0] } };
+    const arrays = { kind: "arrays", numClasses: 2, height: 1, width: 1,
+      test: { images: new Uint8Array(3), labels: [0] } };
     const { message } = failure(DataSource, { ...arrays, train: { images: new Int8Array(3), labels: [0] } }, "data");
-    expect(message).to.equal("invalid train.images in data: expected a Uint8Array or a Float32Array, received an Int8Array of 3 elements.");
+    expect(message).to.equal(
+      "invalid train.images in data: expected a Uint8Array or a Float32Array, received an Int8Array of 3 elements.",
+    );
   });
 
   it("points at one element of an array", () => {
@@ -107,7 +133,8 @@ describe("parse", () => {
   });
 
   it("uses the code that its caller passes", () => {
-    expect(() => parse(TrainingOptions, { epochs: 0 }, "run.yaml", "CONFIG_INVALID")).to.throw(ReviewKdError).with.property("code", "CONFIG_INVALID");
+    expect(() => parse(TrainingOptions, { epochs: 0 }, "run.yaml", "CONFIG_INVALID")).to.throw(ReviewKdError).with
+      .property("code", "CONFIG_INVALID");
   });
 });
 
@@ -127,8 +154,16 @@ describe("valueText", () => {
   });
 
   it("describes values that it cannot print", () => {
-    expect([undefined, null, [1, 2], { a: 1 }, new Map(), 3n, () => 1, Object.create(null)].map(valueText)).to.deep.equal([
-      "nothing", "null", "an array of 2 elements", "an object", "a Map", "3n", "a function", "an object",
-    ]);
+    expect([undefined, null, [1, 2], { a: 1 }, new Map(), 3n, () => 1, Object.create(null)].map(valueText)).to.deep
+      .equal([
+        "nothing",
+        "null",
+        "an array of 2 elements",
+        "an object",
+        "a Map",
+        "3n",
+        "a function",
+        "an object",
+      ]);
   });
 });

@@ -2,7 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { withReports } from "../../../lib/fit/with-reports.js";
 
-async function collect<Report, Result>(run: AsyncGenerator<Report, Result, void>): Promise<{ reports: Report[]; result: Result }> {
+async function collect<Report, Result>(
+  run: AsyncGenerator<Report, Result, void>,
+): Promise<{ reports: Report[]; result: Result }> {
   const reports: Report[] = [];
   for (;;) {
     const next = await run.next();
@@ -42,7 +44,9 @@ describe("withReports", () => {
 
   it("yields a waiting report while the work continues", async () => {
     let finish = (): void => undefined;
-    const finished = new Promise<void>((resolve) => { finish = resolve; });
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
     const run = withReports<number, string>(async (report) => {
       report(1);
       await sleep(1);
@@ -82,7 +86,8 @@ describe("withReports", () => {
   });
 
   it("starts with a signal that is already aborted", async () => {
-    const run = withReports<number, boolean>((_report, signal) => Promise.resolve(signal.aborted), { intervalMs: 0, signal: AbortSignal.abort() });
+    const run = withReports<number, boolean>((_report, signal) => Promise.resolve(signal.aborted), { intervalMs: 0,
+      signal: AbortSignal.abort() });
     expect(await collect(run)).to.deep.equal({ reports: [], result: true });
   });
 });

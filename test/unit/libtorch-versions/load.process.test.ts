@@ -6,8 +6,12 @@ import { loadInNewProcess } from "../../../scripts/check/libtorch-versions/load.
 
 describe("loadInNewProcess", () => {
   let directory: string;
-  before(() => { directory = mkdtempSync(join(tmpdir(), "reviewkd-load-")); });
-  after(() => { rmSync(directory, { recursive: true, force: true }); });
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), "reviewkd-load-"));
+  });
+  after(() => {
+    rmSync(directory, { recursive: true, force: true });
+  });
 
   it("reports what Node says of an addon that does not load", async () => {
     const outcome: unknown = await loadInNewProcess(directory, directory, process.env).catch((error: unknown) => error);

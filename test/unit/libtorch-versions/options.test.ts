@@ -8,12 +8,19 @@ describe("parseOptions of check:libtorch", () => {
   });
 
   it("keeps the order of the given versions, each once", () => {
-    expect(parseOptions(["--versions", "2.15.0, 2.11.0,2.15.0", "--record", "table.md", "--clean"])).to.deep.equal({ versions: ["2.15.0", "2.11.0"], record: "table.md", clean: true, help: false });
+    expect(parseOptions(["--versions", "2.15.0, 2.11.0,2.15.0", "--record", "table.md", "--clean"])).to.deep.equal({
+      versions: ["2.15.0", "2.11.0"],
+      record: "table.md",
+      clean: true,
+      help: false,
+    });
   });
 
   it("names the pinned versions where another one is given", () => {
-    expect(() => parseOptions(["--versions", "2.11.0,2.10.0"])).to.throw("invalid --versions: expected 2.11.0, ").with.property("code", "USAGE");
-    expect(() => parseOptions(["--versions", "toString"])).to.throw("received toString.").with.property("code", "USAGE");
+    expect(() => parseOptions(["--versions", "2.11.0,2.10.0"])).to.throw("invalid --versions: expected 2.11.0, ").with
+      .property("code", "USAGE");
+    expect(() => parseOptions(["--versions", "toString"])).to.throw("received toString.").with.property("code",
+      "USAGE");
   });
 
   it("rejects an empty list and unknown options", () => {

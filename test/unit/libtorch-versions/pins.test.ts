@@ -9,11 +9,13 @@ import { pinsOf, TORCH_VERSIONS, versionsCache } from "../../../scripts/check/li
 import { DEFAULT_TORCH } from "../../../scripts/gpu/prebuilt.mjs";
 
 const minor = (version: string): number => Number(version.split(".")[1]);
-const wheelsOf = (version: string): Record<string, string> => pinsOf(version, "--versions").platforms["linux-x64"]!.cuda!.wheels;
+const wheelsOf = (version: string): Record<string, string> =>
+  pinsOf(version, "--versions").platforms["linux-x64"]!.cuda!.wheels;
 
 describe("the pinned libtorch versions", () => {
   it("include one of each supported minor version, the oldest first", () => {
-    const supported = Array.from({ length: minor(NEWEST_VERSION) - minor(OLDEST_VERSION) + 1 }, (_, index) => minor(OLDEST_VERSION) + index);
+    const supported = Array.from({ length: minor(NEWEST_VERSION) - minor(OLDEST_VERSION) + 1 },
+      (_, index) => minor(OLDEST_VERSION) + index);
     expect(TORCH_VERSIONS.map(minor)).to.deep.equal(supported);
     expect(TORCH_VERSIONS).to.include.members([defaultPins.torch, DEFAULT_TORCH]);
   });
@@ -21,7 +23,8 @@ describe("the pinned libtorch versions", () => {
   it("consist of torch and the two CUDA libraries that its CPU half loads, each with a SHA-256", () => {
     for (const version of TORCH_VERSIONS) {
       const wheels = wheelsOf(version);
-      expect(Object.keys(wheels).map((requirement) => requirement.split("==")[0]), version).to.deep.equal(["torch", "nvidia-cuda-runtime", "nvidia-cuda-cupti"]);
+      expect(Object.keys(wheels).map((requirement) => requirement.split("==")[0]), version).to.deep.equal(["torch",
+        "nvidia-cuda-runtime", "nvidia-cuda-cupti"]);
       expect(wheels, version).to.have.property(`torch==${version}`);
       for (const [requirement, hash] of Object.entries(wheels)) expect(hash, requirement).to.match(/^[0-9a-f]{64}$/);
     }
@@ -33,17 +36,21 @@ describe("the pinned libtorch versions", () => {
   });
 
   it("agree with the versions that CMake accepts", () => {
-    expect(readFileSync("cmake/FindLibTorch.cmake", "utf8")).to.include(`VERSION_LESS ${OLDEST_VERSION} OR LibTorch_VERSION VERSION_GREATER_EQUAL 2.${minor(NEWEST_VERSION) + 1}`);
+    expect(readFileSync("cmake/FindLibTorch.cmake", "utf8")).to.include(
+      `VERSION_LESS ${OLDEST_VERSION} OR LibTorch_VERSION VERSION_GREATER_EQUAL 2.${minor(NEWEST_VERSION) + 1}`,
+    );
   });
 
   it("are cached where the package does not search", () => {
     const env = { REVIEWKD_CACHE: "cache" };
     const cache = versionsCache(env);
     expect(cache).to.equal(join(cacheRoot(env), "libtorch-versions"));
-    for (const searched of [cacheEntry(env, "2.11.0", "cu130", "linux-x64"), cudaEntry(env, "2.11.0", "cu130")]) expect(searched.startsWith(cache)).to.equal(false);
+    for (const searched of [cacheEntry(env, "2.11.0", "cu130", "linux-x64"), cudaEntry(env, "2.11.0", "cu130")])
+      expect(searched.startsWith(cache)).to.equal(false);
   });
 
   it("reject a version without pins", () => {
-    expect(() => pinsOf("2.10.0", "--torch")).to.throw("invalid --torch: expected 2.11.0, ").with.property("code", "USAGE");
+    expect(() => pinsOf("2.10.0", "--torch")).to.throw("invalid --torch: expected 2.11.0, ").with.property("code",
+      "USAGE");
   });
 });

@@ -1,7 +1,9 @@
 import { expect } from "chai";
-import { formatRecord, formatTable, hasPassed, isWarning, type CheckResult } from "../../../scripts/check/libtorch-versions/report.js";
+import { formatRecord, formatTable, hasPassed, isWarning,
+  type CheckResult } from "../../../scripts/check/libtorch-versions/report.js";
 
-const passed: CheckResult = { torch: "2.15.0", variant: "cu132", seconds: 181.6, warnings: [], symbols: 50, models: 41 };
+const passed: CheckResult = { torch: "2.15.0", variant: "cu132", seconds: 181.6, warnings: [], symbols: 50,
+  models: 41 };
 
 describe("isWarning", () => {
   it("recognizes the warnings of compilers, linkers, nvcc, ptxas and CMake", () => {
@@ -17,7 +19,8 @@ describe("isWarning", () => {
   });
 
   it("passes over options and file names", () => {
-    for (const line of ["c++ -Wall -Wno-unknown-warning-option -c warning.cpp", "[3/40] Building CXX object warning.cpp.o", "native/core/model.cpp:12:7: error: no member"]) {
+    for (const line of ["c++ -Wall -Wno-unknown-warning-option -c warning.cpp",
+      "[3/40] Building CXX object warning.cpp.o", "native/core/model.cpp:12:7: error: no member"]) {
       expect(isWarning(line), line).to.equal(false);
     }
   });
@@ -35,11 +38,15 @@ describe("formatTable", () => {
   });
 
   it("names the step that failed and leaves those after it open", () => {
-    const row = (result: CheckResult): string[] => formatTable([result]).split("\n")[2]!.split("|").map((cell) => cell.trim()).slice(2, -1);
+    const row = (result: CheckResult): string[] =>
+      formatTable([result]).split("\n")[2]!.split("|").map((cell) => cell.trim()).slice(2, -1);
     const { torch, variant, seconds, symbols } = { ...passed, seconds: 1, symbols: 50 };
-    expect(row({ torch, variant, warnings: [], error: "COMPILE_FAILED" })).to.deep.equal(["COMPILE_FAILED", "0", "–", "–"]);
-    expect(row({ torch, variant, seconds, warnings: [], error: "SYMBOLS_MISSING" })).to.deep.equal(["1 s", "0", "SYMBOLS_MISSING", "–"]);
-    expect(row({ torch, variant, seconds, symbols, warnings: [], error: "LOAD_FAILED" })).to.deep.equal(["1 s", "0", "all 50 defined", "LOAD_FAILED"]);
+    expect(row({ torch, variant, warnings: [], error: "COMPILE_FAILED" })).to.deep.equal(["COMPILE_FAILED", "0", "–",
+      "–"]);
+    expect(row({ torch, variant, seconds, warnings: [], error: "SYMBOLS_MISSING" })).to.deep.equal(["1 s", "0",
+      "SYMBOLS_MISSING", "–"]);
+    expect(row({ torch, variant, seconds, symbols, warnings: [], error: "LOAD_FAILED" })).to.deep.equal(["1 s", "0",
+      "all 50 defined", "LOAD_FAILED"]);
   });
 });
 
@@ -54,7 +61,9 @@ describe("hasPassed", () => {
 describe("formatRecord", () => {
   it("carries the command, the table, hardware and versions", () => {
     const text = formatRecord([passed], [["hardware", "2 cores"], ["Node", "v20.0.0"]]);
-    expect(text).to.include("`npm run check:libtorch -- --record").and.include(formatTable([passed])).and.include("checked first (2.15.0)");
+    expect(text).to.include("`npm run check:libtorch -- --record").and.include(formatTable([passed])).and.include(
+      "checked first (2.15.0)",
+    );
     expect(text.endsWith("| | |\n|---|---|\n| hardware | 2 cores |\n| Node | v20.0.0 |\n")).to.equal(true);
   });
 });

@@ -37,10 +37,12 @@ describe("findWords", () => {
   });
 
   it("passes over a field named `got` and file names with a phrase between hyphens", () => {
-    expect(foundIn("lib/a.ts", "mismatched.map(({ name, expected, got }) => `${expected.length}, ${got.length}`)")).to.deep
+    expect(foundIn("lib/a.ts", "mismatched.map(({ name, expected, got }) => `${expected.length}, ${got.length}`)")).to
+      .deep
       .equal([]);
     expect(foundIn("lib/a.ts", "const Mismatch = z.strictObject({ expected: Shape, got: Shape });")).to.deep.equal([]);
-    expect(foundIn("native/a.cpp", 'text << "(expected " << expected << ", received " << at::IntArrayRef(got);')).to.deep
+    expect(foundIn("native/a.cpp", 'text << "(expected " << expected << ", received " << at::IntArrayRef(got);')).to
+      .deep
       .equal([]);
     expect(foundIn("scripts/a.py", 'yield "nested-beside-average", {}')).to.deep.equal([]);
     expect(foundIn("native/a.cpp", 'text << "expected " << expected << ", got " << count;')).to.have.length(1);
@@ -56,8 +58,12 @@ describe("findWords", () => {
   });
 
   it("finds names that were replaced, as whole names alone", () => {
-    expect(foundIn("lib/a.ts", "await startHost(); new Fit" + "Log(); this.#owed = settle(x);")).to.deep.equal(["startHost",
-      "Fit" + "Log", "#owed", "settle"]);
+    expect(foundIn("lib/a.ts", "await startHost(); new Fit" + "Log(); this.#owed = settle(x);")).to.deep.equal([
+      "startHost",
+      "Fit" + "Log",
+      "#owed",
+      "settle",
+    ]);
     expect(foundIn("lib/a.ts", "restartHost(); MyFitLog; unsettle(x); forgiven(x)")).to.deep.equal([]);
   });
 
@@ -68,7 +74,8 @@ describe("findWords", () => {
 
   it("passes over a file named as a substitute", () => {
     expect(foundIn("examples/a.ts", 'import { StandInWindow } from "./stand-in.js";')).to.deep.equal([]);
-    expect(foundIn("native/a.h", "/// A stand-in on the CPU.\nstruct stand_in;")).to.deep.equal(["stand-in", "stand_in"]);
+    expect(foundIn("native/a.h", "/// A stand-in on the CPU.\nstruct stand_in;")).to.deep.equal(["stand-in",
+      "stand_in"]);
   });
 
   it("passes over the standard library and the options that replaced `accumulate`", () => {

@@ -40,7 +40,9 @@ for (const { name, parameters, features, imageSize, numClasses } of listModels()
         const model = await createModel(name, { numClasses, dtype: "float64" });
         // Another number of classes changes only the classifier; the rest is already filled.
         const known = [...models.values()][0]?.values ?? {};
-        const others = Object.entries(await model.stateDict()).filter(([name, { shape }]) => known[name]?.shape.join() !== shape.join());
+        const others = Object.entries(await model.stateDict()).filter(([name, { shape }]) =>
+          known[name]?.shape.join() !== shape.join()
+        );
         entry = { model, values: { ...known, ...filled(Object.fromEntries(others)) } };
         models.set(numClasses, entry);
       }
@@ -73,7 +75,8 @@ for (const { name, parameters, features, imageSize, numClasses } of listModels()
     it("names its parameters and buffers like PyTorch, in the same order", async () => {
       const { values } = await filledModel(10);
       expect(Object.keys(values)).to.deep.equal(Object.keys(golden.stateDict));
-      for (const [entry, shape] of Object.entries(golden.stateDict)) expect(values[entry]!.shape, entry).to.deep.equal(shape);
+      for (const [entry, shape] of Object.entries(golden.stateDict))
+        expect(values[entry]!.shape, entry).to.deep.equal(shape);
     });
 
     it("is listed with the parameters and stages of the published number of classes", async () => {

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { createModel } from "../../../lib/index.js";
-import { expectFreshNorms, expectNormal, expectSpecsOfRealFeatures, featuresOf, ODD_SIZES } from "../../support/network-checks.js";
+import { expectFreshNorms, expectNormal, expectSpecsOfRealFeatures, featuresOf,
+  ODD_SIZES } from "../../support/network-checks.js";
 import { valuesOf } from "../../support/numeric.js";
 
 const NAME = "mobilenetv2-half";
@@ -42,7 +43,8 @@ describe("MobileNetV2 ×0.5", () => {
     expect(weights).to.have.length(2 + 17 * 3 + 1);
     for (const [name, tensor] of weights) {
       const [out = 0, , height = 1, width = 1] = tensor.shape;
-      expectNormal(valuesOf(tensor), name === "classifier.0.weight" ? 0.01 : Math.sqrt(2 / (out * height * width)), name);
+      expectNormal(valuesOf(tensor), name === "classifier.0.weight" ? 0.01 : Math.sqrt(2 / (out * height * width)),
+        name);
     }
   });
 

@@ -2,42 +2,49 @@ import { expect } from "chai";
 import { createModel, Tensor, type Model, type StateDict } from "../../../lib/index.js";
 import { goldenImages, sequenceTensor } from "../../support/deterministic.js";
 import { failureOf } from "../../support/errors.js";
-import {
-  expectFreshNorms, expectNormal, expectPool, expectRelu, expectSpecsOfRealFeatures, expectUniform, fanOutDeviation,
-  featuresOf, ODD_SIZES,
-} from "../../support/network-checks.js";
+import { expectFreshNorms, expectNormal, expectPool, expectRelu, expectSpecsOfRealFeatures, expectUniform,
+  fanOutDeviation, featuresOf, ODD_SIZES } from "../../support/network-checks.js";
 import { filledModel } from "../../support/networks.js";
 import { valuesOf } from "../../support/numeric.js";
 
 describe("the feature specs of a ResNet", () => {
   const stagesOf = async (name: string, size: number): Promise<string[]> => {
     using model = await createModel(name);
-    return model.featureSpecs(size, size).map(({ name, channels, height, width }) => `${name} ${channels}@${height}×${width}`);
+    return model.featureSpecs(size, size).map(({ name, channels, height, width }) =>
+      `${name} ${channels}@${height}×${width}`
+    );
   };
 
   for (const name of ["resnet8", "resnet18-cifar", "resnet18"]) {
     for (const size of ODD_SIZES) {
-      it(`are the shapes of the real features of ${name} at ${size.join("×")}`, () => expectSpecsOfRealFeatures(name, size));
+      it(`are the shapes of the real features of ${name} at ${size.join("×")}`, () =>
+        expectSpecsOfRealFeatures(name, size));
     }
   }
 
   it("name three stages and the pool of the smaller CIFAR networks, with the published channels", async () => {
-    expect(await stagesOf("resnet20", 32)).to.deep.equal(["layer1 16@32×32", "layer2 32@16×16", "layer3 64@8×8", "pool 64@1×1"]);
-    expect(await stagesOf("resnet32x4", 32)).to.deep.equal(["layer1 64@32×32", "layer2 128@16×16", "layer3 256@8×8", "pool 256@1×1"]);
+    expect(await stagesOf("resnet20", 32)).to.deep.equal(["layer1 16@32×32", "layer2 32@16×16", "layer3 64@8×8",
+      "pool 64@1×1"]);
+    expect(await stagesOf("resnet32x4", 32)).to.deep.equal(["layer1 64@32×32", "layer2 128@16×16", "layer3 256@8×8",
+      "pool 256@1×1"]);
   });
 
   it("name four stages and the pool of the larger ones", async () => {
     expect(await stagesOf("resnet18-cifar", 32)).to.deep.equal(
-      ["layer1 64@32×32", "layer2 128@16×16", "layer3 256@8×8", "layer4 512@4×4", "pool 512@1×1"]);
+      ["layer1 64@32×32", "layer2 128@16×16", "layer3 256@8×8", "layer4 512@4×4", "pool 512@1×1"],
+    );
     expect(await stagesOf("resnet50-cifar", 32)).to.deep.equal(
-      ["layer1 256@32×32", "layer2 512@16×16", "layer3 1024@8×8", "layer4 2048@4×4", "pool 2048@1×1"]);
+      ["layer1 256@32×32", "layer2 512@16×16", "layer3 1024@8×8", "layer4 2048@4×4", "pool 2048@1×1"],
+    );
   });
 
   it("start at a quarter of the size on ImageNet", async () => {
     expect(await stagesOf("resnet34", 224)).to.deep.equal(
-      ["layer1 64@56×56", "layer2 128@28×28", "layer3 256@14×14", "layer4 512@7×7", "pool 512@1×1"]);
+      ["layer1 64@56×56", "layer2 128@28×28", "layer3 256@14×14", "layer4 512@7×7", "pool 512@1×1"],
+    );
     expect(await stagesOf("resnet50", 224)).to.deep.equal(
-      ["layer1 256@56×56", "layer2 512@28×28", "layer3 1024@14×14", "layer4 2048@7×7", "pool 2048@1×1"]);
+      ["layer1 256@56×56", "layer2 512@28×28", "layer3 1024@14×14", "layer4 2048@7×7", "pool 2048@1×1"],
+    );
   });
 
   it("reject an invalid size", async () => {
@@ -93,7 +100,8 @@ describe("the mode of a forward pass", () => {
       // From m to 0.9 m + 0.1 b each time, starting from m = 0, the same batch mean b gives 0.1 b and then 0.19 b.
       expect(twice["bn1.running_mean"]![channel]! / value).to.be.closeTo(1.9, 1e-12); // a handful of roundings
     }
-    for (const [name, values] of Object.entries(once)) if (name.endsWith("num_batches_tracked")) expect(values, name).to.deep.equal([1]);
+    for (const [name, values] of Object.entries(once))
+      if (name.endsWith("num_batches_tracked")) expect(values, name).to.deep.equal([1]);
   });
 });
 
@@ -128,17 +136,20 @@ describe("the initialisation of a ResNet", () => {
   });
 
   it("depends only on the seed", async () => {
-    const draw = async (seed: number): Promise<StateDict> => (await createModel("resnet8", { numClasses: 5, seed })).stateDict();
+    const draw = async (seed: number): Promise<StateDict> =>
+      (await createModel("resnet8", { numClasses: 5, seed })).stateDict();
     const first = await draw(11);
     expect(same(first, await draw(11))).to.equal(true);
     const other = await draw(12);
     for (const [name, tensor] of Object.entries(first)) {
-      if (/^(conv|fc)|conv\d\.weight$|downsample\.0/.test(name)) expect(valuesOf(tensor), name).not.to.deep.equal(valuesOf(other[name]!));
+      if (/^(conv|fc)|conv\d\.weight$|downsample\.0/.test(name))
+        expect(valuesOf(tensor), name).not.to.deep.equal(valuesOf(other[name]!));
     }
   });
 
   it("draws the same network in float32 and float64", async () => {
-    const draw = async (dtype: "float32" | "float64"): Promise<StateDict> => (await createModel("resnet8", { dtype, seed: 2 })).stateDict();
+    const draw = async (dtype: "float32" | "float64"): Promise<StateDict> =>
+      (await createModel("resnet8", { dtype, seed: 2 })).stateDict();
     expect(same(await draw("float32"), await draw("float64"))).to.equal(true);
   });
 

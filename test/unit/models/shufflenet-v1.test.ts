@@ -1,8 +1,7 @@
 import { expect } from "chai";
 import { createModel } from "../../../lib/index.js";
-import {
-  expectFreshNorms, expectPool, expectRelu, expectSpecsOfRealFeatures, expectTorchDefault, featuresOf, ODD_SIZES,
-} from "../../support/network-checks.js";
+import { expectFreshNorms, expectPool, expectRelu, expectSpecsOfRealFeatures, expectTorchDefault, featuresOf,
+  ODD_SIZES } from "../../support/network-checks.js";
 
 const NAME = "shufflenetv1";
 

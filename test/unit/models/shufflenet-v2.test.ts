@@ -1,9 +1,8 @@
 import { expect } from "chai";
 import { createModel } from "../../../lib/index.js";
 import { FeatureMap } from "../../support/maps.js";
-import {
-  expectFreshNorms, expectSpecsOfRealFeatures, expectTorchDefault, featuresOf, ODD_SIZES,
-} from "../../support/network-checks.js";
+import { expectFreshNorms, expectSpecsOfRealFeatures, expectTorchDefault, featuresOf,
+  ODD_SIZES } from "../../support/network-checks.js";
 import { valuesOf } from "../../support/numeric.js";
 
 const NAME = "shufflenetv2";

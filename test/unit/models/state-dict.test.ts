@@ -19,7 +19,9 @@ describe("loadStateDict", () => {
     model = await createModel("resnet8", { numClasses: 4, seed: 1 });
     full = filled(await model.stateDict());
   });
-  afterEach(() => { model.dispose(); });
+  afterEach(() => {
+    model.dispose();
+  });
 
   async function expectRefused(state: StateDict, strict: boolean): Promise<string> {
     const before = await plain(model);
@@ -69,7 +71,9 @@ describe("loadStateDict", () => {
   it("names entries with different shapes", async () => {
     using other = await createModel("resnet8", { numClasses: 10 });
     const message = await expectRefused(await other.stateDict(), true);
-    expect(message).to.contain("other shapes: fc.weight (expected [4, 64], received [10, 64]), fc.bias (expected [4], received [10])");
+    expect(message).to.contain(
+      "other shapes: fc.weight (expected [4, 64], received [10, 64]), fc.bias (expected [4], received [10])",
+    );
   });
 
   it("skips and reports them when not strict", async () => {
@@ -78,7 +82,8 @@ describe("loadStateDict", () => {
     expect(await model.loadStateDict(await other.stateDict(), { strict: false })).to.deep.equal({
       missing: [],
       unexpected: [],
-      mismatched: [{ name: "fc.weight", expected: [4, 64], got: [10, 64] }, { name: "fc.bias", expected: [4], got: [10] }],
+      mismatched: [{ name: "fc.weight", expected: [4, 64], got: [10, 64] }, { name: "fc.bias", expected: [4],
+        got: [10] }],
     });
     const after = await plain(model);
     expect(after["fc.weight"]).to.deep.equal(before["fc.weight"]);
@@ -95,7 +100,9 @@ describe("loadStateDict", () => {
     const before = await plain(model);
     const partial = { ...without(full, ["fc.weight", "fc.bias"]), head: Tensor.from([1], [1]) };
     expect(await model.loadStateDict(partial, { strict: false })).to.deep.equal({
-      missing: ["fc.weight", "fc.bias"], unexpected: ["head"], mismatched: [],
+      missing: ["fc.weight", "fc.bias"],
+      unexpected: ["head"],
+      mismatched: [],
     });
     const after = await plain(model);
     expect(after["fc.weight"]).to.deep.equal(before["fc.weight"]);

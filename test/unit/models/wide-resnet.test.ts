@@ -1,7 +1,8 @@
 import { expect } from "chai";
 import { createModel } from "../../../lib/index.js";
 import { goldenImages } from "../../support/deterministic.js";
-import { expectFreshNorms, expectNormal, expectSpecsOfRealFeatures, expectUniform, fanOutDeviation, ODD_SIZES } from "../../support/network-checks.js";
+import { expectFreshNorms, expectNormal, expectSpecsOfRealFeatures, expectUniform, fanOutDeviation,
+  ODD_SIZES } from "../../support/network-checks.js";
 import { filledModel } from "../../support/networks.js";
 import { expectAllNear, valuesOf } from "../../support/numeric.js";
 
@@ -34,11 +35,14 @@ describe("the features of a Wide ResNet", () => {
         const { before, after } = features[stage]!;
         const raw = valuesOf(after);
         expect(raw.some((value) => value < 0), "a raw sum has negative values").to.equal(true);
-        const [scale, shift, mean, variance] = ["weight", "bias", "running_mean", "running_var"].map((entry) => valuesOf(state[`${norm}.${entry}`]!));
+        const [scale, shift, mean, variance] = ["weight", "bias", "running_mean", "running_var"].map((entry) =>
+          valuesOf(state[`${norm}.${entry}`]!)
+        );
         const [, channels, height, width] = after.shape;
         const normalized = raw.map((value, index) => {
           const channel = Math.floor(index / (height! * width!)) % channels!;
-          return ((value - mean![channel]!) / Math.sqrt(variance![channel]! + 1e-5)) * scale![channel]! + shift![channel]!;
+          return ((value - mean![channel]!) / Math.sqrt(variance![channel]! + 1e-5)) * scale![channel]! +
+            shift![channel]!;
         });
         expectAllNear(valuesOf(before), normalized, 1e-13, norm); // a few roundings in float64
       }
@@ -50,7 +54,8 @@ describe("the features of a Wide ResNet", () => {
     const { features } = await model.forward(goldenImages(1, [8, 8]), { features: true });
     const [deepest, pool] = features.slice(-2);
     const active = valuesOf(deepest!.before).map((value) => Math.max(value, 0));
-    const means = Array.from({ length: 64 }, (_, channel) => active.slice(channel * 4, channel * 4 + 4).reduce((a, b) => a + b) / 4);
+    const means = Array.from({ length: 64 },
+      (_, channel) => active.slice(channel * 4, channel * 4 + 4).reduce((a, b) => a + b) / 4);
     expectAllNear(valuesOf(pool!.after), means, 1e-13, "pool");
   });
 

@@ -22,12 +22,15 @@ describe("the initialisation", () => {
 
   // A network is built in memory with arbitrary previous contents: an uninitialised value would differ between two
   // builds.
-  for (const { name } of listModels().filter(({ name, parameters }) => parameters < MANY_PARAMETERS || name === "resnet50-cifar")) {
+  for (const { name } of listModels().filter(({ name, parameters }) =>
+    parameters < MANY_PARAMETERS || name === "resnet50-cifar"
+  )) {
     it(`of ${name} depends only on the seed, down to the last value`, async () => {
       const [first, second, other] = [await draw(name, 1), await draw(name, 1), await draw(name, 2)];
       for (const [entry, { shape }] of Object.entries(first)) {
         expect(bytes(first, entry).equals(bytes(second, entry)), entry).to.equal(true);
-        if (shape.length > 1) expect(bytes(first, entry).equals(bytes(other, entry)), `${entry} with another seed`).to.equal(false);
+        if (shape.length > 1)
+          expect(bytes(first, entry).equals(bytes(other, entry)), `${entry} with another seed`).to.equal(false);
       }
     });
   }

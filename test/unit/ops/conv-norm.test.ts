@@ -27,7 +27,10 @@ interface Path {
 }
 
 /** x, weight, gamma, beta and the residual. */
-function inputsOf({ images, height, width, channels: [from, to], kernel = 3, groups = 1, stride = 1, residual = false }: Case, path: Path): Tensor[] {
+function inputsOf(
+  { images, height, width, channels: [from, to], kernel = 3, groups = 1, stride = 1, residual = false }: Case,
+  path: Path,
+): Tensor[] {
   const out = [images, to, Math.ceil(height / stride), Math.ceil(width / stride)];
   return [
     tensorOf(1, [images, from, height, width], path),
@@ -42,8 +45,11 @@ async function run(task: Case, path: Path, inputs = inputsOf(task, path)): Promi
   const { stride = 1, relu = false } = task;
   const out = [task.images, task.channels[1], Math.ceil(task.height / stride), Math.ceil(task.width / stride)];
   const { output, gradients, statistics } = await addon().convNorm(
-    inputs.map(({ native }) => native), tensorOf(6, out, path).native, { stride, relu, training: path.training ?? true, fused: path.fused, bfloat16: path.bfloat16 ?? false,
-      device: path.dtype === "float64" ? "cpu" : TEST_DEVICE });
+    inputs.map(({ native }) => native),
+    tensorOf(6, out, path).native,
+    { stride, relu, training: path.training ?? true, fused: path.fused, bfloat16: path.bfloat16 ?? false,
+      device: path.dtype === "float64" ? "cpu" : TEST_DEVICE },
+  );
   const names = ["x", "weight", "gamma", "beta", "residual"].map((name) => `gradient of ${name}`);
   const tensors = [output, ...gradients, ...statistics].map((native) => valuesOf(Tensor.wrap(native)));
   const all = ["output", ...names.slice(0, gradients.length), "running mean", "running variance"];
@@ -63,7 +69,8 @@ const CASES: Record<string, Case> = {
   "a filter for each channel": { images: 3, height: 7, width: 6, channels: [24, 24], groups: 24 },
   "groups, and a stride": { images: 2, height: 8, width: 8, channels: [32, 64], groups: 4, stride: 2 },
   "a map that is treated in parts": { images: 2, height: 40, width: 35, channels: [16, 64] },
-  "a map that is treated in parts, behind PyTorch's convolution": { images: 1, height: 37, width: 32, channels: [8, 72] },
+  "a map that is treated in parts, behind PyTorch's convolution": { images: 1, height: 37, width: 32,
+    channels: [8, 72] },
   "ImageNet's first filters": { images: 2, height: 18, width: 16, channels: [3, 32], kernel: 7, stride: 2 },
 };
 
@@ -90,11 +97,14 @@ describe("convolution and normalization", () => {
 
   it("clip values below zero, and their gradient", async () => {
     const task = CASES["whole tiles"]!;
-    const [plain, cut] = [await run(task, { dtype: "float32", fused: true }), await run({ ...task, relu: true }, { dtype: "float32", fused: true })];
+    const [plain, cut] = [await run(task, { dtype: "float32", fused: true }),
+      await run({ ...task, relu: true }, { dtype: "float32", fused: true })];
     expectAllNear(cut.get("output")!, plain.get("output")!.map((value) => Math.max(0, value)), 0, "output");
     const outputGradient = valuesOf(tensorOf(6, [3, 16, 32, 32], { dtype: "float32" }));
-    const betas = Array.from({ length: 16 }, (_, channel) => sumOf(outputGradient.filter((_value, i) =>
-      Math.floor(i / 1024) % 16 === channel && cut.get("output")![i]! > 0)));
+    const betas = Array.from({ length: 16 }, (_, channel) =>
+      sumOf(
+        outputGradient.filter((_value, i) => Math.floor(i / 1024) % 16 === channel && cut.get("output")![i]! > 0),
+      ));
     expectAllNear(cut.get("gradient of beta")!, betas, 1e-5, "gradient of beta");
   });
 
@@ -107,7 +117,9 @@ describe("convolution and normalization", () => {
       const loss = async (step: number): Promise<number> => {
         const inputs = inputsOf(task, path);
         const input = inputs[index]!;
-        inputs[index] = Tensor.from(Float64Array.from(valuesOf(input), (value, i) => value + (i === 7 ? step : 0)), [...input.shape]);
+        inputs[index] = Tensor.from(Float64Array.from(valuesOf(input), (value, i) => value + (i === 7 ? step : 0)), [
+          ...input.shape,
+        ]);
         const output = (await run(task, path, inputs)).get("output")!;
         return sumOf(output.map((value, i) => value * outputGradient[i]!));
       };

@@ -13,7 +13,8 @@ const HAS_KERNELS = TEST_DEVICE !== "cpu" || process.env["REVIEWKD_CUDA_PLUGIN"]
 
 async function dataOf(kind: "bytes" | "floats"): Promise<Dataset> {
   const values = uniforms(5, COUNT * 3 * HEIGHT * WIDTH);
-  const images = kind === "bytes" ? Uint8Array.from(values, (value) => Math.floor(256 * value)) : Float32Array.from(values, (value) => 4 * value - 2);
+  const images = kind === "bytes" ? Uint8Array.from(values, (value) => Math.floor(256 * value))
+    : Float32Array.from(values, (value) => 4 * value - 2);
   const split = { images, labels: Uint8Array.from({ length: COUNT }, (_, i) => i % 5) };
   return loadDataset({ kind: "arrays", numClasses: 5, height: HEIGHT, width: WIDTH, train: split, test: split });
 }
@@ -27,7 +28,8 @@ interface Plan {
 }
 
 async function onDevice(data: Dataset, plan: Plan): Promise<unknown[]> {
-  const tensors = await data.train.images.pass(plan, (images) => addon().deviceBatches(images, "train", { ...plan, device: TEST_DEVICE }));
+  const tensors = await data.train.images.pass(plan,
+    (images) => addon().deviceBatches(images, "train", { ...plan, device: TEST_DEVICE }));
   return tensors.map((native) => contentOf(Tensor.wrap(native)));
 }
 

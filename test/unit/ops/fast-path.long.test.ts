@@ -43,17 +43,22 @@ interface Path {
 
 /** One step from the same values, whatever type they are computed in. */
 async function outcomeOf(pair: Pair, { dtype = "float32", fused, ...path }: Path): Promise<Outcome> {
-  const distillerIn = async (type: ModelDType): Promise<Distiller> => createDistiller({
-    teacher: await createModel(pair.teacher, { numClasses: CLASSES, seed: 3, dtype: type }),
-    student: await createModel(pair.student, { numClasses: CLASSES, seed: 4, dtype: type }),
-    method: pair.method ?? { kind: "review", weight: 0.6, warmupEpochs: 0 }, seed: 5, ...(pair.teacherMode === undefined ? {} : { teacherMode: pair.teacherMode }),
-  });
+  const distillerIn = async (type: ModelDType): Promise<Distiller> =>
+    createDistiller({
+      teacher: await createModel(pair.teacher, { numClasses: CLASSES, seed: 3, dtype: type }),
+      student: await createModel(pair.student, { numClasses: CLASSES, seed: 4, dtype: type }),
+      method: pair.method ?? { kind: "review", weight: 0.6, warmupEpochs: 0 },
+      seed: 5,
+      ...(pair.teacherMode === undefined ? {} : { teacherMode: pair.teacherMode }),
+    });
   const distiller = await distillerIn("float32");
   const computing = dtype === "float32" ? distiller : await distillerIn(dtype);
   await computing.loadStateDict(await distiller.stateDict());
   await computing.teacher.loadStateDict(await distiller.teacher.stateDict());
-  // The reference rounds differently with another number of threads, and with one comes closer to float64 than the bounds below suppose.
-  using session = await createSession({ distiller: computing, ...path, fused, threads: 2, optimizer: { kind: "sgd", learningRate: 0.01 } });
+  // The reference rounds differently with another number of threads, and with one comes closer to float64 than the
+  // bounds below suppose.
+  using session = await createSession({ distiller: computing, ...path, fused, threads: 2,
+    optimizer: { kind: "sgd", learningRate: 0.01 } });
   const { losses } = await session.step(batchOf(pair));
   const tensors = new Map<string, number[]>();
   const keep = (name: string, tensor: Tensor): void => {
@@ -84,7 +89,8 @@ describe("the fast path", () => {
   const PAIRS: Record<string, Pair> = {
     "a small ResNet": { teacher: "resnet14", student: "resnet8" },
     "images of odd sizes": { teacher: "resnet14", student: "resnet8", height: 19, width: 23, images: 5 },
-    "more images than a core takes at a time": { teacher: "resnet8", student: "resnet8", images: 19, height: 32, width: 32 },
+    "more images than a core takes at a time": { teacher: "resnet8", student: "resnet8", images: 19, height: 32,
+      width: 32 },
     "wide stages": { teacher: "resnet8x4", student: "resnet8x4" },
     "bottlenecks": { teacher: "resnet8", student: "resnet50-cifar", height: 8, width: 8 },
     "ImageNet's stem": { teacher: "resnet18", student: "resnet18", height: 80, width: 64, images: 3 },
@@ -92,9 +98,12 @@ describe("the fast path", () => {
     "VGG, whose convolutions have biases": { teacher: "vgg8", student: "vgg8" },
     "depthwise convolutions": { teacher: "resnet8", student: "mobilenetv2-half", height: 32, width: 32 },
     // The reference's own distance varies by a factor of six from size to size.
-    "channels that fill no vector": { teacher: "resnet8", student: "shufflenetv2", height: 32, width: 32, alsoAt: [[40, 32], [32, 48]] },
-    "groups that are shuffled": { teacher: "resnet8", student: "shufflenetv1", height: 32, width: 32, alsoAt: [[40, 32], [32, 48]] },
-    "every stage in one sum": { teacher: "resnet14", student: "resnet8", method: { kind: "review-pairs", warmupEpochs: 0 } },
+    "channels that fill no vector": { teacher: "resnet8", student: "shufflenetv2", height: 32, width: 32,
+      alsoAt: [[40, 32], [32, 48]] },
+    "groups that are shuffled": { teacher: "resnet8", student: "shufflenetv1", height: 32, width: 32,
+      alsoAt: [[40, 32], [32, 48]] },
+    "every stage in one sum": { teacher: "resnet14", student: "resnet8",
+      method: { kind: "review-pairs", warmupEpochs: 0 } },
     "a teacher in train mode": { teacher: "resnet14", student: "resnet8", teacherMode: "train" },
   };
 
@@ -103,7 +112,8 @@ describe("the fast path", () => {
       const deviations = { fast: 0, reference: 0 };
       const sizes = [[pair.height, pair.width] as const, ...(pair.alsoAt ?? [])];
       for (const [height, width] of sizes) {
-        const sized = { ...pair, ...(height === undefined ? {} : { height }), ...(width === undefined ? {} : { width }) };
+        const sized = { ...pair, ...(height === undefined ? {} : { height }),
+          ...(width === undefined ? {} : { width }) };
         const exact = await outcomeOf(sized, { fused: false, dtype: "float64" });
         const [fast, reference] = [await outcomeOf(sized, { fused: true }), await outcomeOf(sized, { fused: false })];
         deviations.fast += deviation(fast, exact);
@@ -120,7 +130,8 @@ describe("the fast path", () => {
   it("takes a step in bfloat16 as close to float64 as the reference does", async () => {
     const pair = PAIRS["a small ResNet"]!;
     const exact = await outcomeOf(pair, { fused: false, dtype: "float64" });
-    const [fast, reference] = [await outcomeOf(pair, { fused: true, precision: "bfloat16" }), await outcomeOf(pair, { fused: false, precision: "bfloat16" })];
+    const [fast, reference] = [await outcomeOf(pair, { fused: true, precision: "bfloat16" }),
+      await outcomeOf(pair, { fused: false, precision: "bfloat16" })];
     // Eight bits of mantissa, 0.4 % for each of some ten layers in a row.
     expect(fast.losses.total / exact.losses.total).to.be.closeTo(1, 0.03);
     expect(deviation(fast, exact)).to.be.lessThan(1.5 * deviation(reference, exact));
@@ -135,7 +146,9 @@ describe("the fast path", () => {
   it("gives the same bits each time", async () => {
     const pair = PAIRS["images of odd sizes"]!;
     for (const precision of ["float32", "bfloat16"] as const) {
-      expect(await outcomeOf(pair, { fused: true, precision })).to.deep.equal(await outcomeOf(pair, { fused: true, precision }));
+      expect(await outcomeOf(pair, { fused: true, precision })).to.deep.equal(
+        await outcomeOf(pair, { fused: true, precision }),
+      );
     }
   });
 });

@@ -10,15 +10,17 @@ import { tensorOf } from "../../support/operations.js";
 type Shape = readonly number[];
 
 interface Operation {
-  readonly run: (inputs: readonly NativeTensor[], outputGradient: NativeTensor, options: OperationOptions) => Promise<OperationResult>;
+  readonly run: (inputs: readonly NativeTensor[], outputGradient: NativeTensor,
+    options: OperationOptions) => Promise<OperationResult>;
   readonly inputs: readonly string[];
   readonly cases: Readonly<Record<string, { readonly shapes: readonly Shape[]; readonly output: Shape }>>;
 }
 
-const fusion = (batch: number, channels: number, [height, width]: readonly [number, number], [rows, columns]: readonly [number, number]) => ({
-  shapes: [[batch, channels, height, width], [batch, channels, rows, columns], [2, 2 * channels, 1, 1], [2]],
-  output: [batch, channels, height, width],
-});
+const fusion = (batch: number, channels: number, [height, width]: readonly [number, number],
+  [rows, columns]: readonly [number, number]) => ({
+    shapes: [[batch, channels, height, width], [batch, channels, rows, columns], [2, 2 * channels, 1, 1], [2]],
+    output: [batch, channels, height, width],
+  });
 const maps = (...shape: number[]) => ({ shapes: [shape, shape], output: [] });
 
 const OPERATIONS: Record<string, Operation> = {
@@ -61,13 +63,16 @@ interface ComputeOptions extends Omit<OperationOptions, "fused" | "device"> {
 
 describe("fused operations of review", () => {
   for (const [what, { run, inputs: names, cases }] of Object.entries(OPERATIONS)) {
-    const compute = async ({ shapes, output }: Operation["cases"][string], options: ComputeOptions, changed?: readonly Tensor[]): Promise<Map<string, number[]>> => {
+    const compute = async ({ shapes, output }: Operation["cases"][string], options: ComputeOptions,
+      changed?: readonly Tensor[]): Promise<Map<string, number[]>> => {
       const { dtype, fused, ...settings } = options;
       const inputs = changed ?? shapes.map((shape, i) => tensorOf(i + 1, shape, { dtype }));
-      const result = await run(inputs.map(({ native }) => native), tensorOf(9, output, { dtype }).native, { ...settings, fused, device: dtype === "float64" ? "cpu" : TEST_DEVICE });
+      const result = await run(inputs.map(({ native }) => native), tensorOf(9, output, { dtype }).native, { ...settings,
+        fused, device: dtype === "float64" ? "cpu" : TEST_DEVICE });
       expect(result.gradients).to.have.length(names.length);
       const tensors = new Map([["output", valuesOf(Tensor.wrap(result.output))]]);
-      for (const [i, name] of names.entries()) tensors.set(`gradient of ${name}`, valuesOf(Tensor.wrap(result.gradients[i]!)));
+      for (const [i, name] of names.entries())
+        tensors.set(`gradient of ${name}`, valuesOf(Tensor.wrap(result.gradients[i]!)));
       return tensors;
     };
 
@@ -94,7 +99,10 @@ describe("fused operations of review", () => {
       for (const [index, name] of names.entries()) {
         const loss = async (step: number): Promise<number> => {
           const inputs = task.shapes.map((shape, i) => tensorOf(i + 1, shape, settings));
-          inputs[index] = Tensor.from(Float64Array.from(valuesOf(inputs[index]!), (value, i) => value + (i === 1 ? step : 0)), [...task.shapes[index]!]);
+          inputs[index] = Tensor.from(
+            Float64Array.from(valuesOf(inputs[index]!), (value, i) => value + (i === 1 ? step : 0)),
+            [...task.shapes[index]!],
+          );
           const output = (await compute(task, settings, inputs)).get("output")!;
           return sumOf(output.map((value, i) => value * outputGradient[i]!));
         };

@@ -22,7 +22,9 @@ describe("symbols", () => {
   });
 
   it("are read from a library that exports one function", async () => {
-    expect((await definedSymbols(library)).filter((symbol) => symbol.startsWith("reviewkd"))).to.deep.equal(["reviewkd_kernel_backend"]);
+    expect((await definedSymbols(library)).filter((symbol) => symbol.startsWith("reviewkd"))).to.deep.equal([
+      "reviewkd_kernel_backend",
+    ]);
   });
 
   it("that may be missing are distinguished from those that must be defined", async () => {

@@ -13,7 +13,9 @@ describe("instruction sets", () => {
     if (process.arch !== "x64") this.skip();
     directory = mkdtempSync(join(tmpdir(), "reviewkd-instructions-"));
   });
-  after(() => { rmSync(directory, { recursive: true, force: true }); });
+  after(() => {
+    rmSync(directory, { recursive: true, force: true });
+  });
 
   /** The sets of machine code, preceded by bytes that are not code. */
   async function setsOf(...code: number[]): Promise<string[]> {
@@ -24,7 +26,10 @@ describe("instruction sets", () => {
 
   it("are empty if every 64-bit processor has the instructions", async () => {
     // endbr64; push rbp; mov rbp, rsp; addps xmm0, xmm1; cvtsi2sd xmm0, rax; rep bsf eax, ecx; pause; ret
-    expect(await setsOf(0xf3, 0x0f, 0x1e, 0xfa, 0x55, 0x48, 0x89, 0xe5, 0x0f, 0x58, 0xc1, 0xf2, 0x48, 0x0f, 0x2a, 0xc0, 0xf3, 0x0f, 0xbc, 0xc1, 0xf3, 0x90, 0xc3)).to.deep.equal([]);
+    expect(
+      await setsOf(0xf3, 0x0f, 0x1e, 0xfa, 0x55, 0x48, 0x89, 0xe5, 0x0f, 0x58, 0xc1, 0xf2, 0x48, 0x0f, 0x2a, 0xc0, 0xf3,
+        0x0f, 0xbc, 0xc1, 0xf3, 0x90, 0xc3),
+    ).to.deep.equal([]);
   });
 
   it("are those that a processor must report", async () => {
@@ -53,9 +58,14 @@ describe("instruction sets", () => {
       const { kernels, functions } = await addonInstructions(checkoutAddonPath());
       expect(functions).to.be.above(1000);
       expect(kernels["avx2"]).to.deep.equal(["avx", "avx2", "fma"]);
-      expect(kernels["avx512"]).to.include.members(["avx512f", "avx512bw", "avx512vl", "avx512dq"]).and.not.include("avx512_bf16");
+      expect(kernels["avx512"]).to.include.members(["avx512f", "avx512bw", "avx512vl", "avx512dq"]).and.not.include(
+        "avx512_bf16",
+      );
       expect(kernels["avx512_bfloat16"]).to.include("avx512_bf16");
-      expect(await instructionSetsOf(checkoutAddonPath(), await codeOfElf(checkoutAddonPath()))).to.include.members(["avx2", "avx512_bf16"]).and.not.include("sse4_1");
+      expect(await instructionSetsOf(checkoutAddonPath(), await codeOfElf(checkoutAddonPath()))).to.include.members([
+        "avx2",
+        "avx512_bf16",
+      ]).and.not.include("sse4_1");
     });
 
     it("are refused with the function's name if it would run on every processor", async () => {
@@ -69,7 +79,8 @@ describe("instruction sets", () => {
       expect(status, output).to.equal(0);
       const error: unknown = await addonInstructions(library).then(() => undefined, (thrown: unknown) => thrown);
       expect(error).to.have.property("code", "INSTRUCTIONS_UNGUARDED");
-      expect(error).to.have.property("message").that.includes("_ZN8reviewkd3ops9unguardedEPDv8_f (avx)").and.not.includes("4fine");
+      expect(error).to.have.property("message").that.includes("_ZN8reviewkd3ops9unguardedEPDv8_f (avx)").and.not
+        .includes("4fine");
     });
   });
 });

@@ -7,7 +7,10 @@ import { TORCH_VERSIONS } from "../../../scripts/check/libtorch-versions/pins.js
 interface Job {
   readonly needs?: string | string[];
   readonly permissions?: Record<string, string>;
-  readonly strategy?: { readonly matrix: { readonly os?: string[]; readonly node?: number[]; readonly torch?: string[]; readonly include?: { readonly platform: string; readonly experimental: boolean }[] } };
+  readonly strategy?: {
+    readonly matrix: { readonly os?: string[]; readonly node?: number[]; readonly torch?: string[];
+      readonly include?: { readonly platform: string; readonly experimental: boolean }[] };
+  };
   readonly "continue-on-error"?: string;
   readonly steps: { readonly run?: string }[];
 }
@@ -17,16 +20,21 @@ const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { script
 /** The names of all npm scripts that jobs run. */
 function scriptsCalledBy(jobs: Record<string, Job>): string[] {
   return Object.values(jobs).flatMap(({ steps }) =>
-    steps.flatMap(({ run = "" }) => [...run.matchAll(/npm run ([\w:-]+)/g)].map(([, name]) => name!)));
+    steps.flatMap(({ run = "" }) => [...run.matchAll(/npm run ([\w:-]+)/g)].map(([, name]) => name!))
+  );
 }
 
 describe("the release workflow", () => {
-  const { jobs } = parse(readFileSync(".github/workflows/release.yml", "utf8")) as { jobs: Record<"binaries" | "cuda" | "main" | "test" | "libtorch" | "publish", Job> };
+  const { jobs } = parse(readFileSync(".github/workflows/release.yml", "utf8")) as {
+    jobs: Record<"binaries" | "cuda" | "main" | "test" | "libtorch" | "publish", Job>;
+  };
 
   it("packs for every platform that the main package depends on", () => {
     expect(jobs.binaries.strategy?.matrix.include?.map(({ platform }) => platform)).to.deep.equal(PLATFORMS);
     const published = jobs.publish.steps.map(({ run }) => run ?? "").join("\n");
-    expect(published).to.include(`packages/{${[...PLATFORMS, "linux-x64-cuda", "main"].join(",")}}/*.tgz`).and.include("--provenance");
+    expect(published).to.include(`packages/{${[...PLATFORMS, "linux-x64-cuda", "main"].join(",")}}/*.tgz`).and.include(
+      "--provenance",
+    );
     expect(jobs.publish.permissions).to.include({ "id-token": "write" });
   });
 
@@ -37,11 +45,15 @@ describe("the release workflow", () => {
 
   it("builds against each pinned libtorch before it publishes", () => {
     expect(jobs.libtorch.strategy?.matrix.torch).to.deep.equal(TORCH_VERSIONS);
-    expect(jobs.libtorch.steps.map(({ run }) => run)).to.include("npm run check:libtorch -- --versions ${{ matrix.torch }}");
+    expect(jobs.libtorch.steps.map(({ run }) => run)).to.include(
+      "npm run check:libtorch -- --versions ${{ matrix.torch }}",
+    );
   });
 
   it("continues without an experimental platform, and not without a tested one", () => {
-    const tested = jobs.binaries.strategy?.matrix.include?.filter(({ experimental }) => !experimental).map(({ platform }) => platform);
+    const tested = jobs.binaries.strategy?.matrix.include?.filter(({ experimental }) => !experimental).map((
+      { platform },
+    ) => platform);
     expect(tested).to.deep.equal(["linux-x64"]);
     expect(jobs.binaries["continue-on-error"]).to.equal("${{ matrix.experimental }}");
     expect(jobs.main.needs).to.equal("binaries");
@@ -50,7 +62,9 @@ describe("the release workflow", () => {
 
   it("tries each platform's package where it was built", () => {
     const runs = jobs.binaries.steps.map(({ run }) => run ?? "");
-    expect(runs.indexOf("npm run try:packages -- packages")).to.be.above(runs.indexOf("npm run package -- --out packages"));
+    expect(runs.indexOf("npm run try:packages -- packages")).to.be.above(
+      runs.indexOf("npm run package -- --out packages"),
+    );
   });
 
   it("calls only existing npm scripts", () => {
@@ -62,12 +76,15 @@ describe("the release workflow", () => {
 
 describe("the workflow of pull requests", () => {
   const workflow = parse(readFileSync(".github/workflows/ci.yml", "utf8")) as {
-    on: Record<string, unknown>; concurrency: Record<string, string>; jobs: Record<"lint" | "tidy" | "test" | "coverage", Job>;
+    on: Record<string, unknown>;
+    concurrency: Record<string, string>;
+    jobs: Record<"lint" | "tidy" | "test" | "coverage", Job>;
   };
 
   it("runs on pull requests and on main, and cancels what a newer push replaces", () => {
     expect(workflow.on).to.deep.equal({ pull_request: null, push: { branches: ["main"] } });
-    expect(workflow.concurrency).to.deep.equal({ group: "ci-${{ github.ref }}", "cancel-in-progress": "${{ github.event_name == 'pull_request' }}" });
+    expect(workflow.concurrency).to.deep.equal({ group: "ci-${{ github.ref }}",
+      "cancel-in-progress": "${{ github.event_name == 'pull_request' }}" });
   });
 
   it("tests on three systems with each supported Node", () => {

@@ -7,20 +7,28 @@ import { run } from "../../../lib/install/process.js";
 
 describe("the platform layer", () => {
   let directory: string;
-  before(() => { directory = mkdtempSync(join(tmpdir(), "reviewkd-platform-")); });
-  after(() => { rmSync(directory, { recursive: true, force: true }); });
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), "reviewkd-platform-"));
+  });
+  after(() => {
+    rmSync(directory, { recursive: true, force: true });
+  });
 
   it("behaves on this system as its program claims", async function () {
     this.timeout(300_000);
     this.slow(60_000);
     const build = join(directory, "build");
-    for (const words of [["-S", "test/platform", "-B", build], ["--build", build, "--config", "Release", "--parallel", "2"]]) {
+    for (const words of [["-S", "test/platform", "-B", build], ["--build", build, "--config", "Release", "--parallel",
+      "2"]]) {
       const { status, output } = await run("cmake", words);
       expect(status, output).to.equal(0);
     }
     const files = join(directory, "files");
     mkdirSync(files);
-    const { status, stdout, output } = await run(join(build, process.platform === "win32" ? "Release/platform.exe" : "platform"), [files]);
+    const { status, stdout, output } = await run(
+      join(build, process.platform === "win32" ? "Release/platform.exe" : "platform"),
+      [files],
+    );
     expect(status, output).to.equal(0);
     expect(stdout).to.match(/^3\d cases, 0 failed, 0 that only Windows itself can decide$/m);
   });

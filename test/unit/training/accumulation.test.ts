@@ -3,7 +3,8 @@ import { createSession, type Session } from "../../../lib/index.js";
 import type { EpochSummary, StepResult } from "../../../lib/config/schemas/events.js";
 import { failureOf } from "../../support/errors.js";
 import { scratchDirectory } from "../lib/small-run.js";
-import { largestDifference, part, smallBatch, smallData, smallDistiller, smallModel, numbersOf, weightsOf } from "./small-training.js";
+import { largestDifference, part, smallBatch, smallData, smallDistiller, smallModel, numbersOf,
+  weightsOf } from "./small-training.js";
 
 const BATCH = smallBatch(5, 7);
 /** A batch of five in two parts. */
@@ -16,7 +17,8 @@ async function modelSession(microBatches: number): Promise<Session> {
 }
 
 async function distillerSession(microBatches: number): Promise<Session> {
-  return createSession({ distiller: await smallDistiller({ weight: 0.7 }, { dtype: "float64" }), threads: 1, microBatches });
+  return createSession({ distiller: await smallDistiller({ weight: 0.7 }, { dtype: "float64" }), threads: 1,
+    microBatches });
 }
 
 interface Taken {
@@ -47,10 +49,14 @@ describe("micro-batches", () => {
         expect(largestDifference(gradient, expected), name).to.be.below(TOLERANCE);
       }
       for (const term of ["total", "crossEntropy", "distillation"] as const) {
-        expect(whole.result.losses[term], term).to.be.closeTo(mean(first!.result.losses[term], second!.result.losses[term]), TOLERANCE);
+        expect(whole.result.losses[term], term).to.be.closeTo(
+          mean(first!.result.losses[term], second!.result.losses[term]),
+          TOLERANCE,
+        );
       }
       whole.result.losses.perStage.forEach((loss, stage) => {
-        expect(loss).to.be.closeTo(mean(first!.result.losses.perStage[stage]!, second!.result.losses.perStage[stage]!), TOLERANCE);
+        expect(loss).to.be.closeTo(mean(first!.result.losses.perStage[stage]!, second!.result.losses.perStage[stage]!),
+          TOLERANCE);
       });
       expect(whole.result.step).to.equal(1);
     });
@@ -87,12 +93,15 @@ describe("several batches for one optimizer step", () => {
   const IMAGES = 24;
   const scratch = scratchDirectory();
 
-  async function trained(options: { batchSize: number; microBatches?: number; accumulateBatches?: number }, epochs = 2): Promise<{ session: Session; summary: EpochSummary }> {
+  async function trained(options: { batchSize: number; microBatches?: number; accumulateBatches?: number },
+    epochs = 2): Promise<{ session: Session; summary: EpochSummary }> {
     const { batchSize, ...step } = options;
     using data = await smallData({ train: IMAGES });
-    const session = await createSession({ distiller: await smallDistiller(), threads: 1, optimizer: { kind: "sgd", learningRate: 0.02 }, ...step });
+    const session = await createSession({ distiller: await smallDistiller(), threads: 1,
+      optimizer: { kind: "sgd", learningRate: 0.02 }, ...step });
     let summary: EpochSummary | undefined;
-    for (let epoch = 0; epoch < epochs; ++epoch) summary = await session.trainEpoch(data, { epoch, epochs, batchSize, seed: 3, schedule: { kind: "cosine" } });
+    for (let epoch = 0; epoch < epochs; ++epoch)
+      summary = await session.trainEpoch(data, { epoch, epochs, batchSize, seed: 3, schedule: { kind: "cosine" } });
     return { session, summary: summary! };
   }
 
@@ -127,10 +136,13 @@ describe("several batches for one optimizer step", () => {
     using data = await smallData({ train: IMAGES });
     const options = { epoch: 0, epochs: 2, batchSize: 2, seed: 3, schedule: { kind: "cosine" } } as const;
     const newSession = async (): Promise<Session> =>
-      createSession({ distiller: await smallDistiller(), threads: 1, accumulateBatches: 3, optimizer: { kind: "sgd", learningRate: 0.02 } });
+      createSession({ distiller: await smallDistiller(), threads: 1, accumulateBatches: 3,
+        optimizer: { kind: "sgd", learningRate: 0.02 } });
     const [begun, fresh] = [await newSession(), await newSession()];
     let saved: Promise<boolean> | undefined;
-    await begun.trainEpoch(data, { ...options, onProgress: () => { saved ??= begun.saveWithinEpoch(path); } });
+    await begun.trainEpoch(data, { ...options, onProgress: () => {
+      saved ??= begun.saveWithinEpoch(path);
+    } });
     expect(await saved).to.equal(true);
     await fresh.loadCheckpoint(path);
     expect((await fresh.position()).step).to.be.within(1, 3);

@@ -3,7 +3,8 @@ import { createSession, Tensor, type Session } from "../../../lib/index.js";
 import { failureOf } from "../../support/errors.js";
 import { CLASSES, SIDE, smallBatch, smallData, smallDistiller, smallModel } from "./small-training.js";
 
-const images = (...shape: number[]): Tensor => Tensor.from(new Float32Array(shape.reduce((product, length) => product * length, 1)), shape);
+const images = (...shape: number[]): Tensor =>
+  Tensor.from(new Float32Array(shape.reduce((product, length) => product * length, 1)), shape);
 const labels = (...values: number[]): Tensor => Tensor.from(values, [values.length], { dtype: "int64" });
 
 describe("a batch that cannot be trained on", () => {
@@ -20,15 +21,24 @@ describe("a batch that cannot be trained on", () => {
 
   const two = images(2, 3, SIDE, SIDE);
   const cases = [
-    { what: "a label of the number of classes", code: "LABEL_OUT_OF_RANGE", images: two, labels: labels(0, CLASSES), says: `invalid labels: expected 0 to ${CLASSES - 1}, received ${CLASSES}.` },
+    { what: "a label of the number of classes", code: "LABEL_OUT_OF_RANGE", images: two, labels: labels(0, CLASSES),
+      says: `invalid labels: expected 0 to ${CLASSES - 1}, received ${CLASSES}.` },
     { what: "a label below 0", code: "LABEL_OUT_OF_RANGE", images: two, labels: labels(-1, 0), says: "received -1" },
-    { what: "images of three dimensions", code: "SHAPE_MISMATCH", images: images(3, SIDE, SIDE), labels: labels(0), says: "[3, 8, 8]" },
-    { what: "images of one channel", code: "SHAPE_MISMATCH", images: images(2, 1, SIDE, SIDE), labels: labels(0, 1), says: "[N, 3, H, W]" },
-    { what: "no images", code: "SHAPE_MISMATCH", images: images(0, 3, SIDE, SIDE), labels: labels(), says: "[0, 3, 8, 8]" },
-    { what: "fewer labels than images", code: "SHAPE_MISMATCH", images: two, labels: labels(1), says: "invalid labels: expected [2], received [1]." },
-    { what: "labels of two dimensions", code: "SHAPE_MISMATCH", images: two, labels: Tensor.from([0, 1], [2, 1], { dtype: "int64" }), says: "[2, 1]" },
-    { what: "labels that are no integers", code: "DTYPE_MISMATCH", images: two, labels: Tensor.from([0, 1], [2]), says: "int64" },
-    { what: "pixels that are bytes", code: "DTYPE_MISMATCH", images: Tensor.from(new Uint8Array(2 * 3 * 64), [2, 3, SIDE, SIDE]), labels: labels(0, 1), says: "floating-point" },
+    { what: "images of three dimensions", code: "SHAPE_MISMATCH", images: images(3, SIDE, SIDE), labels: labels(0),
+      says: "[3, 8, 8]" },
+    { what: "images of one channel", code: "SHAPE_MISMATCH", images: images(2, 1, SIDE, SIDE), labels: labels(0, 1),
+      says: "[N, 3, H, W]" },
+    { what: "no images", code: "SHAPE_MISMATCH", images: images(0, 3, SIDE, SIDE), labels: labels(),
+      says: "[0, 3, 8, 8]" },
+    { what: "fewer labels than images", code: "SHAPE_MISMATCH", images: two, labels: labels(1),
+      says: "invalid labels: expected [2], received [1]." },
+    { what: "labels of two dimensions", code: "SHAPE_MISMATCH", images: two,
+      labels: Tensor.from([0, 1], [2, 1], { dtype: "int64" }), says: "[2, 1]" },
+    { what: "labels that are no integers", code: "DTYPE_MISMATCH", images: two, labels: Tensor.from([0, 1], [2]),
+      says: "int64" },
+    { what: "pixels that are bytes", code: "DTYPE_MISMATCH",
+      images: Tensor.from(new Uint8Array(2 * 3 * 64), [2, 3, SIDE, SIDE]), labels: labels(0, 1),
+      says: "floating-point" },
   ] as const;
   for (const { what, code, says, ...batch } of cases) {
     it(`is one with ${what}`, async () => {
@@ -87,7 +97,8 @@ describe("an epoch whose batches do not come out even", () => {
   it("refuses data with more classes than the network", async () => {
     const session = await createSession({ model: await smallModel(), threads: 1 });
     using data = await smallData({ classes: CLASSES + 1 });
-    for (const work of [() => session.trainEpoch(data, { ...options, batchSize: 4 }), () => session.evaluate(data.test)]) {
+    for (const work of [() => session.trainEpoch(data, { ...options, batchSize: 4 }),
+      () => session.evaluate(data.test)]) {
       const error = await failureOf("SHAPE_MISMATCH", work);
       expect(error.message).to.include(`${CLASSES + 1} classes`);
     }

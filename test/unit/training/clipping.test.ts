@@ -8,7 +8,9 @@ const BATCH = smallBatch(4, 5);
 const TOLERANCE = 1e-12;
 
 function normOf(gradients: Record<string, Float64Array>): number {
-  return Math.sqrt(Object.values(gradients).flatMap((values) => [...values]).reduce((sum, value) => sum + value ** 2, 0));
+  return Math.sqrt(
+    Object.values(gradients).flatMap((values) => [...values]).reduce((sum, value) => sum + value ** 2, 0),
+  );
 }
 
 async function newSession(clipNorm: number | null): Promise<Session> {
@@ -57,7 +59,8 @@ describe("gradient clipping", () => {
   });
 
   it("takes the norm over the student and the method together", async () => {
-    const session = await createSession({ distiller: await smallDistiller({}, { dtype: "float64" }), threads: 1, clipNorm: 1e9 });
+    const session = await createSession({ distiller: await smallDistiller({}, { dtype: "float64" }), threads: 1,
+      clipNorm: 1e9 });
     const { gradientNorm } = await session.step(BATCH);
     const gradients = numbersOf(await session.gradients());
     expect(Object.keys(gradients).some((name) => name.startsWith("abfs."))).to.equal(true);

@@ -8,9 +8,12 @@ describe("training", () => {
   before(async () => {
     data = await smallData();
   });
-  after(() => { data.dispose(); });
+  after(() => {
+    data.dispose();
+  });
 
-  const newSession = async (threads = 1): Promise<Session> => createSession({ distiller: await smallDistiller(), threads });
+  const newSession = async (threads = 1): Promise<Session> =>
+    createSession({ distiller: await smallDistiller(), threads });
   const weightsAfter = async (session: Session, seed: number): Promise<Record<string, Float64Array>> => {
     await session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: 8, seed });
     return weightsOf(session.distiller!);
@@ -18,7 +21,9 @@ describe("training", () => {
 
   for (const threads of [1, 2]) {
     it(`gives the same bits for the same seed on ${threads} threads`, async () => {
-      expect(await weightsAfter(await newSession(threads), 5)).to.deep.equal(await weightsAfter(await newSession(threads), 5));
+      expect(await weightsAfter(await newSession(threads), 5)).to.deep.equal(
+        await weightsAfter(await newSession(threads), 5),
+      );
     });
   }
 
@@ -36,7 +41,8 @@ describe("training", () => {
   it("does calls in the order in which they were made", async () => {
     const session = await newSession();
     const [first, position, second] = await Promise.all([
-      session.trainEpoch(data, { epoch: 0, epochs: 2, batchSize: 8 }), session.position(),
+      session.trainEpoch(data, { epoch: 0, epochs: 2, batchSize: 8 }),
+      session.position(),
       session.trainEpoch(data, { epoch: 1, epochs: 2, batchSize: 8 }),
     ]);
     expect(position).to.deep.equal({ epoch: 0, step: 4, steps: 4, totalSteps: 4 });
@@ -45,7 +51,8 @@ describe("training", () => {
   });
 
   it("learns to distinguish tints", async () => {
-    const session = await createSession({ model: await smallModel(), threads: 1, optimizer: { kind: "sgd", learningRate: 0.01 } });
+    const session = await createSession({ model: await smallModel(), threads: 1,
+      optimizer: { kind: "sgd", learningRate: 0.01 } });
     let train = { losses: { total: NaN }, top1: NaN };
     for (let epoch = 0; epoch < 12; ++epoch) {
       train = await session.trainEpoch(data, { epoch, epochs: 12, batchSize: 8, augment: false });

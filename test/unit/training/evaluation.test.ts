@@ -29,7 +29,9 @@ describe("evaluation", () => {
     data = await smallData({ train: 8, test: 45, classes: 9 });
     model = await smallModel({ numClasses: 9, dtype: "float64" });
   });
-  after(() => { data.dispose(); });
+  after(() => {
+    data.dispose();
+  });
 
   function expectSame(actual: Evaluation, expected: Evaluation): void {
     expect([actual.top1, actual.top5, actual.samples]).to.deep.equal([expected.top1, expected.top5, expected.samples]);
@@ -94,8 +96,10 @@ describe("evaluation", () => {
     const done: number[] = [];
     // Waits for an epoch, so that the signal is there before the first batch ends.
     const earlier = session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: 2 });
-    const failure = failureOf("ABORTED", () =>
-      session.evaluate(data.test, { batchSize: 5, signal: controller.signal, onProgress: (images) => done.push(images) }));
+    const failure = failureOf("ABORTED",
+      () =>
+        session.evaluate(data.test, { batchSize: 5, signal: controller.signal, onProgress: (images) =>
+          done.push(images) }));
     controller.abort();
     await earlier;
     await failure;

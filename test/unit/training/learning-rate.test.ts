@@ -12,7 +12,8 @@ describe("learning-rate schedule", () => {
   let fourSteps: Dataset;
 
   before(async () => {
-    session = await createSession({ model: await smallModel(), threads: 1, optimizer: { kind: "sgd", learningRate: FULL_RATE } });
+    session = await createSession({ model: await smallModel(), threads: 1,
+      optimizer: { kind: "sgd", learningRate: FULL_RATE } });
     oneStep = await smallData({ train: 2, test: 1 });
     fourSteps = await smallData({ train: 8, test: 1 });
   });
@@ -36,7 +37,9 @@ describe("learning-rate schedule", () => {
   it("has the official phases of 151, 30, 30 and 29 of 240 epochs", async () => {
     const lengths = new Map<number, number>();
     for (let epoch = 0; epoch < 240; ++epoch) {
-      const power = Math.log10(await scaleIn(epoch, 240, { kind: "multi-step", milestones: [150, 180, 210], factor: 0.1 }));
+      const power = Math.log10(
+        await scaleIn(epoch, 240, { kind: "multi-step", milestones: [150, 180, 210], factor: 0.1 }),
+      );
       // Powers of 0.1 are not exact in binary.
       expect(power).to.be.closeTo(Math.round(power), 1e-12);
       lengths.set(-Math.round(power), (lengths.get(-Math.round(power)) ?? 0) + 1);
@@ -71,13 +74,18 @@ describe("learning-rate schedule", () => {
     const schedule = { kind: "constant", warmupEpochs: 2.5 } as const;
     const scales: number[] = [];
     for (let epoch = 0; epoch < 4; ++epoch) scales.push(await scaleIn(epoch, 4, schedule, fourSteps));
-    [1 / 2.5, 2 / 2.5, 1, 1].forEach((expected, epoch) => { expect(scales[epoch]).to.be.closeTo(expected, 1e-12); });
+    [1 / 2.5, 2 / 2.5, 1, 1].forEach((expected, epoch) => {
+      expect(scales[epoch]).to.be.closeTo(expected, 1e-12);
+    });
   });
 
   it("gives the first step of a warm-up more than nothing", async () => {
     const firstRates: number[] = [];
     await session.trainEpoch(fourSteps, {
-      epoch: 0, epochs: 4, batchSize: 2, schedule: { kind: "constant", warmupEpochs: 1 },
+      epoch: 0,
+      epochs: 4,
+      batchSize: 2,
+      schedule: { kind: "constant", warmupEpochs: 1 },
       // Several steps may lie between two reports, so each is compared with its own step.
       onProgress: ({ step, learningRate }) => firstRates.push(learningRate / FULL_RATE - step / 4),
     });
@@ -90,7 +98,9 @@ describe("learning-rate schedule", () => {
     const scales: number[] = [];
     for (let epoch = 0; epoch < 6; ++epoch) scales.push(await scaleIn(epoch, 6, schedule));
     const cosine = (done: number): number => 0.5 * (1 + Math.cos(Math.PI * done));
-    [0.5, 1, 1, cosine(1 / 4), cosine(2 / 4), cosine(3 / 4)].forEach((expected, epoch) => { expect(scales[epoch]).to.be.closeTo(expected, 1e-12); });
+    [0.5, 1, 1, cosine(1 / 4), cosine(2 / 4), cosine(3 / 4)].forEach((expected, epoch) => {
+      expect(scales[epoch]).to.be.closeTo(expected, 1e-12);
+    });
   });
 
   it("warms up to the rate of the milestones that have passed", async () => {

@@ -47,7 +47,8 @@ describe("a loss that is not finite", () => {
   it("ends an epoch and says which step and what to do", async () => {
     const session = await newSession(1e30);
     using data = await smallData();
-    const error = await failureOf("NON_FINITE_LOSS", () => session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: 8 }));
+    const error = await failureOf("NON_FINITE_LOSS",
+      () => session.trainEpoch(data, { epoch: 0, epochs: 1, batchSize: 8 }));
     expect(error.message).to.match(/in step [12]\b/).and.to.include("learning rate");
   });
 
@@ -56,13 +57,15 @@ describe("a loss that is not finite", () => {
     const { "layer3.0.conv2.weight": weight } = await teacher.stateDict();
     const poisoned = Tensor.from(new Float32Array(weight!.toTypedArray().length).fill(NaN), weight!.shape);
     await teacher.loadStateDict({ "layer3.0.conv2.weight": poisoned }, { strict: false });
-    const distiller = await createDistiller({ teacher, student: await smallModel(), method: { kind: "review", warmupEpochs: 0 } });
+    const distiller = await createDistiller({ teacher, student: await smallModel(),
+      method: { kind: "review", warmupEpochs: 0 } });
     const before = numbersOf(await distiller.stateDict());
     const session = await createSession({ distiller, threads: 1 });
     const error = await failureOf("NON_FINITE_LOSS", () => session.step(smallBatch(4, 1)));
     expect(error.message).to.include("for review at stage 3 (layer3)");
     const after = numbersOf(await distiller.stateDict());
-    for (const name of Object.keys(after).filter((key) => !/running|tracked/.test(key))) expect(after[name], name).to.deep.equal(before[name]);
+    for (const name of Object.keys(after).filter((key) => !/running|tracked/.test(key)))
+      expect(after[name], name).to.deep.equal(before[name]);
   });
 
   it("may be that of gradients, where their norm is taken", async () => {

@@ -12,10 +12,13 @@ describe("a loop of one's own", () => {
   before(async () => {
     data = await smallData();
   });
-  after(() => { data.dispose(); });
+  after(() => {
+    data.dispose();
+  });
 
   const newSession = async (method: Partial<MethodInput> = {}): Promise<Session> =>
-    createSession({ distiller: await smallDistiller(method), threads: 1, optimizer: { kind: "sgd", learningRate: 0.02 } });
+    createSession({ distiller: await smallDistiller(method), threads: 1,
+      optimizer: { kind: "sgd", learningRate: 0.02 } });
 
   it("gives the bits of trainEpoch", async () => {
     // Warm-up makes the epoch count, too.
@@ -89,14 +92,18 @@ describe("a loop of one's own", () => {
     const session = await createSession({ model: await smallModel(), threads: 1 });
     expect(session.distiller).to.equal(undefined);
     const { losses } = await session.step(smallBatch(4, 1));
-    expect(losses).to.deep.equal({ total: losses.crossEntropy, crossEntropy: losses.crossEntropy, distillation: 0, distillationWeight: 0, perStage: [], terms: [] });
+    expect(losses).to.deep.equal({ total: losses.crossEntropy, crossEntropy: losses.crossEntropy, distillation: 0,
+      distillationWeight: 0, perStage: [], terms: [] });
   });
 
   it("takes the same images in float32 and float64 alike", async () => {
     const { images, labels } = smallBatch(4, 1);
     const [double, single] = [await newSession(), await newSession()];
     const { losses } = await double.step({ images, labels });
-    expect((await single.step({ images: Tensor.from(Float32Array.from(images.toTypedArray() as Float64Array), images.shape), labels })).losses)
+    expect(
+      (await single.step({ images: Tensor.from(Float32Array.from(images.toTypedArray() as Float64Array), images.shape),
+        labels })).losses,
+    )
       .to.deep.equal(losses);
   });
 

@@ -7,12 +7,15 @@ import { failureOf } from "../../support/errors.js";
 import { smallBatch, smallData, smallDistiller, smallModel } from "./small-training.js";
 
 async function newSession(dtype: ModelDType, precision: Precision = "float32"): Promise<Session> {
-  return createSession({ distiller: await smallDistiller({}, { dtype }), threads: 1, precision, optimizer: { kind: "sgd", learningRate: 0.01 } });
+  return createSession({ distiller: await smallDistiller({}, { dtype }), threads: 1, precision,
+    optimizer: { kind: "sgd", learningRate: 0.01 } });
 }
 
 function expectNear(actual: Losses, expected: Losses, relative: number): void {
   expect(actual.crossEntropy / expected.crossEntropy).to.be.closeTo(1, relative);
-  actual.perStage.forEach((loss, stage) => { expect(loss / expected.perStage[stage]!, `stage ${stage}`).to.be.closeTo(1, relative); });
+  actual.perStage.forEach((loss, stage) => {
+    expect(loss / expected.perStage[stage]!, `stage ${stage}`).to.be.closeTo(1, relative);
+  });
 }
 
 describe("precision", () => {
@@ -39,15 +42,18 @@ describe("precision", () => {
   });
 
   it("bfloat16 does so for every method, whose losses stay in float32 or better", async () => {
-    const of: TermInput[] = (["kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused", "review"] as const)
-      .map((kind) => ({ kind, warmupEpochs: 0 }));
+    const of: TermInput[] =
+      (["kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused", "review"] as const)
+        .map((kind) => ({ kind, warmupEpochs: 0 }));
     const step = async (precision: Precision): Promise<Losses> => {
-      using session = await createSession({ distiller: await smallDistiller({ kind: "sum", of }), threads: 1, precision });
+      using session = await createSession({ distiller: await smallDistiller({ kind: "sum", of }), threads: 1,
+        precision });
       return (await session.step(BATCH)).losses;
     };
     const [half, full] = [await step("bfloat16"), await step("float32")];
     for (const [k, { kind, loss }] of half.terms.entries()) {
-      expect(loss / full.terms[k]!.loss, kind).to.be.closeTo(1, 0.1); // a divergence is a difference, which loses digits more
+      // A divergence is a difference, which loses digits more.
+      expect(loss / full.terms[k]!.loss, kind).to.be.closeTo(1, 0.1);
       expect(loss, kind).not.to.equal(full.terms[k]!.loss);
     }
   });
@@ -69,7 +75,8 @@ describe("precision", () => {
     await session.trainEpoch(data, { epoch: 1, epochs: 3, batchSize: 8 });
     const last = await session.trainEpoch(data, { epoch: 2, epochs: 3, batchSize: 8 });
     expect(last.losses.total).to.be.below(first.losses.total);
-    const [half, full] = [await session.evaluate(data.test), await session.evaluate(data.test, { precision: "float32" })];
+    const [half, full] = [await session.evaluate(data.test),
+      await session.evaluate(data.test, { precision: "float32" })];
     expect(half.loss).to.not.equal(full.loss);
     expect(half.loss / full.loss).to.be.closeTo(1, 0.05);
   });

@@ -20,14 +20,17 @@ describe("progress of an epoch", () => {
   before(async () => {
     data = await smallData({ train: 64 });
   });
-  after(() => { data.dispose(); });
+  after(() => {
+    data.dispose();
+  });
   beforeEach(async () => {
     session = await createSession({ model: await smallModel(), threads: 1 });
   });
 
   it("grows from report to report and ends with the last step", async () => {
     const reports: EpochProgress[] = [];
-    const { seconds, ...summary } = await session.trainEpoch(data, { ...options, onProgress: (report) => reports.push(report) });
+    const { seconds, ...summary } = await session.trainEpoch(data, { ...options,
+      onProgress: (report) => reports.push(report) });
     expect(reports).to.not.be.empty;
     reports.forEach((report, index) => {
       expect(report.step).to.be.greaterThan(reports[index - 1]?.step ?? 0);
@@ -59,7 +62,8 @@ describe("progress of an epoch", () => {
   it("gives means over the images and the accuracy on them", async () => {
     // One step whose learning rate moves nothing: the session's numbers are those of the network on the whole split.
     const frozen = await createSession({
-      model: await smallModel({ dtype: "float64" }), threads: 1,
+      model: await smallModel({ dtype: "float64" }),
+      threads: 1,
       optimizer: { kind: "sgd", learningRate: 1e-30, momentum: 0, nesterov: false, weightDecay: 0 },
     });
     const summary = await frozen.trainEpoch(data, { ...options, batchSize: 64, augment: false });
@@ -75,12 +79,15 @@ describe("progress of an epoch", () => {
     expect(summary.top1).to.equal((100 * correct) / 64);
     // The images come in another order, so float64 sums round differently.
     expect(summary.losses.crossEntropy).to.be.closeTo(loss / 64, 1e-9);
-    expect(summary.losses).to.deep.include({ total: summary.losses.crossEntropy, distillation: 0, distillationWeight: 0, perStage: [] });
+    expect(summary.losses).to.deep.include({ total: summary.losses.crossEntropy, distillation: 0, distillationWeight: 0,
+      perStage: [] });
   });
 
   it("rejects with the very error that a callback throws", async () => {
     const error = new RangeError("the callback's own");
-    const reason = await rejectionOf(session.trainEpoch(data, { ...options, onProgress: () => { throw error; } }));
+    const reason = await rejectionOf(session.trainEpoch(data, { ...options, onProgress: () => {
+      throw error;
+    } }));
     expect(reason).to.equal(error);
     // The session resumes where it stopped.
     expect((await session.trainEpoch(data, options)).images).to.equal(64);
@@ -88,7 +95,9 @@ describe("progress of an epoch", () => {
 
   it("rejects with the callback's error even where it comes with the last step", async () => {
     const error = new RangeError("the callback's own");
-    const reason = await rejectionOf(session.trainEpoch(data, { ...options, batchSize: 64, onProgress: () => { throw error; } }));
+    const reason = await rejectionOf(session.trainEpoch(data, { ...options, batchSize: 64, onProgress: () => {
+      throw error;
+    } }));
     expect(reason).to.equal(error);
   });
 
@@ -108,6 +117,8 @@ describe("progress of an epoch", () => {
     expect(done.at(-1)).to.equal(64);
     expect(done).to.deep.equal([...new Set(done)].sort((a, b) => a - b));
     const error = new RangeError("the callback's own");
-    expect(await rejectionOf(session.evaluate(data.train, { batchSize: 10, onProgress: () => { throw error; } }))).to.equal(error);
+    expect(await rejectionOf(session.evaluate(data.train, { batchSize: 10, onProgress: () => {
+      throw error;
+    } }))).to.equal(error);
   });
 });

@@ -1,7 +1,8 @@
 import { getEventListeners } from "node:events";
 import { readdir } from "node:fs/promises";
 import { expect } from "chai";
-import { createModel, createSession, loadDataset, type Dataset, type Session, type StreamItem, type StreamItems, type TrainEpochOptions } from "../../../lib/index.js";
+import { createModel, createSession, loadDataset, type Dataset, type Session, type StreamItem, type StreamItems,
+  type TrainEpochOptions } from "../../../lib/index.js";
 import type { EpochSummary } from "../../../lib/config/schemas/events.js";
 import type { MethodInput } from "../../../lib/config/schemas/method.js";
 import { failureOf } from "../../support/errors.js";
@@ -12,7 +13,8 @@ import { uniforms } from "../../support/uniforms.js";
 
 /** An epoch of so many steps that a signal given at its beginning takes effect long before its end. */
 const STEPS = 32;
-const options = { epoch: 1, epochs: 4, batchSize: 2, seed: 3, schedule: { kind: "cosine" } } as const satisfies TrainEpochOptions;
+const options = { epoch: 1, epochs: 4, batchSize: 2, seed: 3,
+  schedule: { kind: "cosine" } } as const satisfies TrainEpochOptions;
 
 /** A summary without what the clock says. */
 function untimed(summary: EpochSummary): EpochSummary {
@@ -26,10 +28,13 @@ describe("an epoch that is stopped", () => {
   before(async () => {
     data = await smallData({ train: 2 * STEPS });
   });
-  after(() => { data.dispose(); });
+  after(() => {
+    data.dispose();
+  });
 
   async function newSession(method: ReviewOptions | MethodInput = {}): Promise<Session> {
-    return createSession({ distiller: await smallDistiller(method), threads: 1, optimizer: { kind: "sgd", learningRate: 0.02 } });
+    return createSession({ distiller: await smallDistiller(method), threads: 1,
+      optimizer: { kind: "sgd", learningRate: 0.02 } });
   }
 
   /** Stops the epoch after its first step: the signal is given while the epoch waits for the one before. */
@@ -69,7 +74,9 @@ describe("an epoch that is stopped", () => {
   it("resumes from its checkpoint in a fresh session to the same bits and means with a sum of methods", async () => {
     const path = scratch("sum.safetensors");
     const method: MethodInput = {
-      kind: "sum", of: [{ kind: "kd", weight: 0.5 }, { kind: "review", warmupEpochs: 3, midChannels: 8 }, { kind: "multi-layer", warmupFrom: 1 }],
+      kind: "sum",
+      of: [{ kind: "kd", weight: 0.5 }, { kind: "review", warmupEpochs: 3, midChannels: 8 }, { kind: "multi-layer",
+        warmupFrom: 1 }],
     };
     const session = await newSession(method);
     await stopped(session);
@@ -80,18 +87,29 @@ describe("an epoch that is stopped", () => {
     const reference = await newSession(method);
     await reference.trainEpoch(data, { ...options, epoch: 0 });
     expect(summary).to.deep.equal(untimed(await reference.trainEpoch(data, options)));
-    expect(summary.losses.terms.map(({ kind, perStage }) => [kind, perStage.length])).to.deep.equal([["kd", 0], ["review", 4], ["multi-layer", 4]]);
+    expect(summary.losses.terms.map(({ kind, perStage }) => [kind, perStage.length])).to.deep.equal([["kd", 0], [
+      "review",
+      4,
+    ], ["multi-layer", 4]]);
     expect(await weightsOf(fresh.distiller!)).to.deep.equal(await weightsOf(reference.distiller!));
   });
 
   it("resumes from its checkpoint in a fresh session to the same bits in bfloat16, with parts of batches and clipping", async () => {
     const path = scratch("bfloat16.safetensors");
-    const session = async (): Promise<Session> => createSession({
-      distiller: await smallDistiller(), threads: 1, precision: "bfloat16", microBatches: 2, clipNorm: 0.5, optimizer: { kind: "sgd", learningRate: 0.02 },
-    });
+    const session = async (): Promise<Session> =>
+      createSession({
+        distiller: await smallDistiller(),
+        threads: 1,
+        precision: "bfloat16",
+        microBatches: 2,
+        clipNorm: 0.5,
+        optimizer: { kind: "sgd", learningRate: 0.02 },
+      });
     const [begun, fresh] = [await session(), await session()];
     let saved: Promise<boolean> | undefined;
-    await begun.trainEpoch(data, { ...options, batchSize: 4, onProgress: () => { saved ??= begun.saveWithinEpoch(path); } });
+    await begun.trainEpoch(data, { ...options, batchSize: 4, onProgress: () => {
+      saved ??= begun.saveWithinEpoch(path);
+    } });
     expect(await saved).to.equal(true);
     await fresh.loadCheckpoint(path);
     expect((await fresh.position()).step).to.be.within(1, STEPS / 2 - 1);
@@ -106,13 +124,18 @@ describe("an epoch that is stopped", () => {
     it(`resumes from its checkpoint in a fresh session to the same bits where images are streamed, ${made}`, async () => {
       const path = scratch("stream.safetensors");
       const all = Array.from({ length: 2 * STEPS }, (_, index): StreamItem => ({
-        image: Float32Array.from(uniforms(index, 3 * SIDE * SIDE), (value) => 4 * value - 2), label: index % CLASSES,
+        image: Float32Array.from(uniforms(index, 3 * SIDE * SIDE), (value) => 4 * value - 2),
+        label: index % CLASSES,
       }));
       const split = { samples: all.length, items: itemsOf(all) };
-      using streamed = await loadDataset({ kind: "stream", numClasses: CLASSES, height: SIDE, width: SIDE, train: split, test: split });
+      using streamed = await loadDataset({ kind: "stream", numClasses: CLASSES, height: SIDE, width: SIDE, train: split,
+        test: split });
       const [session, fresh, reference] = [await newSession(), await newSession(), await newSession()];
       const controller = new AbortController();
-      const failure = failureOf("ABORTED", () => session.trainEpoch(streamed, { ...options, signal: controller.signal, onProgress: () => { controller.abort(); } }));
+      const failure = failureOf("ABORTED", () =>
+        session.trainEpoch(streamed, { ...options, signal: controller.signal, onProgress: () => {
+          controller.abort();
+        } }));
       await failure;
       await session.saveCheckpoint(path);
       expect((await session.position()).step).to.be.within(1, STEPS - 1);
@@ -127,7 +150,9 @@ describe("an epoch that is stopped", () => {
     const path = scratch("within.safetensors");
     const session = await newSession();
     let saved: Promise<boolean> | undefined;
-    const whole = await session.trainEpoch(data, { ...options, onProgress: () => { saved ??= session.saveWithinEpoch(path, { note: "on the way" }); } });
+    const whole = await session.trainEpoch(data, { ...options, onProgress: () => {
+      saved ??= session.saveWithinEpoch(path, { note: "on the way" });
+    } });
     expect(await saved).to.equal(true);
     const fresh = await newSession();
     expect(await fresh.loadCheckpoint(path)).to.deep.equal({ note: "on the way" });
@@ -142,7 +167,10 @@ describe("an epoch that is stopped", () => {
     expect(await readdir(scratch())).to.deep.equal([]);
     let failure: Promise<unknown> | undefined;
     const { step } = await session.trainEpoch(data, {
-      ...options, onProgress: () => { failure ??= failureOf("FILE_ACCESS", () => session.saveWithinEpoch(scratch("nowhere", "a.safetensors"))); },
+      ...options,
+      onProgress: () => {
+        failure ??= failureOf("FILE_ACCESS", () => session.saveWithinEpoch(scratch("nowhere", "a.safetensors")));
+      },
     });
     await failure;
     expect(step).to.equal(STEPS);
@@ -208,7 +236,8 @@ describe("an epoch that is stopped", () => {
 
   it("is not begun where the signal was given before", async () => {
     const session = await newSession();
-    const error = await failureOf("ABORTED", () => session.trainEpoch(data, { ...options, signal: AbortSignal.abort("enough") }));
+    const error = await failureOf("ABORTED",
+      () => session.trainEpoch(data, { ...options, signal: AbortSignal.abort("enough") }));
     expect(error.cause).to.equal("enough");
     expect((await session.position()).totalSteps).to.equal(0);
   });
@@ -230,7 +259,9 @@ describe("a checkpoint", () => {
   before(async () => {
     data = await smallData({ train: 8 });
   });
-  after(() => { data.dispose(); });
+  after(() => {
+    data.dispose();
+  });
 
   const newSession = async (): Promise<Session> => createSession({ model: await smallModel(), threads: 1 });
 

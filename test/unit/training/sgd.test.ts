@@ -37,7 +37,8 @@ async function gradientsOf(session: Session): Promise<Map<string, number[]>> {
 }
 
 /** Steps a session and the reference side by side; learning rates are those of the steps. */
-async function compare(trained: Model | Distiller, session: Session, settings: Settings, learningRates: readonly number[]): Promise<void> {
+async function compare(trained: Model | Distiller, session: Session, settings: Settings,
+  learningRates: readonly number[]): Promise<void> {
   const before = await weightsOf(trained);
   let reference: ReferenceSgd | undefined;
   for (const [index, rate] of learningRates.entries()) {
@@ -72,13 +73,15 @@ describe("SGD", () => {
   for (const { name, ...options } of cases) {
     it(`follows the reference over three steps ${name}`, async () => {
       const { model, session } = await newSession(options);
-      await compare(model, session, { ...options, of: () => ({ decay: options.weightDecay, scale: 1 }) }, [0.1, 0.1, 0.1]);
+      await compare(model, session, { ...options, of: () => ({ decay: options.weightDecay, scale: 1 }) }, [0.1, 0.1,
+        0.1]);
     });
   }
 
   it("follows a learning rate that changes between steps without rescaling the momentum buffers", async () => {
     const { model, session } = await newSession({ weightDecay: 1e-3 });
-    await compare(model, session, { momentum: 0.9, nesterov: true, of: () => ({ decay: 1e-3, scale: 1 }) }, [0.2, 0.02, 0.05]);
+    await compare(model, session, { momentum: 0.9, nesterov: true, of: () => ({ decay: 1e-3, scale: 1 }) }, [0.2, 0.02,
+      0.05]);
   });
 
   it("gives each parameter the values of the first group that matches its name", async () => {
@@ -100,11 +103,14 @@ describe("SGD", () => {
   it("updates the student and the method's modules together", async () => {
     const distiller = await smallDistiller({}, { dtype: "float64" });
     const groups = [{ pattern: "^abfs\\.", learningRateScale: 3 }];
-    const session = await createSession({ distiller, threads: 1, optimizer: { kind: "sgd", weightDecay: 0.01, groups } });
+    const session = await createSession({ distiller, threads: 1,
+      optimizer: { kind: "sgd", weightDecay: 0.01, groups } });
     const teacher = await weightsOf(distiller.teacher);
     await compare(
-      distiller, session,
-      { momentum: 0.9, nesterov: true, of: (name) => ({ decay: 0.01, scale: name.startsWith("abfs.") ? 3 : 1 }) }, [0.02, 0.02, 0.02],
+      distiller,
+      session,
+      { momentum: 0.9, nesterov: true, of: (name) => ({ decay: 0.01, scale: name.startsWith("abfs.") ? 3 : 1 }) },
+      [0.02, 0.02, 0.02],
     );
     expect(Object.keys(await session.gradients()).some((name) => name.startsWith("student."))).to.equal(true);
     expect(await weightsOf(distiller.teacher)).to.deep.equal(teacher);
@@ -118,7 +124,8 @@ describe("SGD", () => {
   }
 
   it("refuses a group that an earlier one leaves nothing to", async () => {
-    const error = await failureOf("INVALID_ARGUMENT", () => newSession({ groups: [{ pattern: "." }, { pattern: "^fc\\." }] }));
+    const error = await failureOf("INVALID_ARGUMENT",
+      () => newSession({ groups: [{ pattern: "." }, { pattern: "^fc\\." }] }));
     expect(error.message).to.include("no earlier group");
   });
 });

@@ -12,7 +12,8 @@ export const CLASSES = 4;
 const IMAGE = 3 * SIDE * SIDE;
 
 /** Noise on a tint of the class: images that a network can learn to distinguish. Labels cycle through the classes. */
-function tinted(count: number, classes: number, seed: number): { images: Uint8Array<ArrayBuffer>; labels: Uint8Array<ArrayBuffer> } {
+function tinted(count: number, classes: number,
+  seed: number): { images: Uint8Array<ArrayBuffer>; labels: Uint8Array<ArrayBuffer> } {
   const noise = uniforms(seed, count * IMAGE);
   const labels = Uint8Array.from({ length: count }, (_, index) => index % classes);
   const images = Uint8Array.from(noise, (value, position) => {
@@ -24,10 +25,17 @@ function tinted(count: number, classes: number, seed: number): { images: Uint8Ar
 }
 
 /** A data set whose epoch takes milliseconds. */
-export function smallData(options: { train?: number; test?: number; classes?: number; seed?: number } = {}): Promise<Dataset> {
+export function smallData(
+  options: { train?: number; test?: number; classes?: number; seed?: number } = {},
+): Promise<Dataset> {
   const { train = 32, test = 8, classes = CLASSES, seed = 1 } = options;
   return loadDataset({
-    kind: "arrays", numClasses: classes, height: SIDE, width: SIDE, train: tinted(train, classes, seed), test: tinted(test, classes, seed + 1),
+    kind: "arrays",
+    numClasses: classes,
+    height: SIDE,
+    width: SIDE,
+    train: tinted(train, classes, seed),
+    test: tinted(test, classes, seed + 1),
   });
 }
 
@@ -36,7 +44,8 @@ export function smallModel(options: ModelOptionsInput = {}): Promise<Model> {
 }
 
 /** resnet8 under another resnet8. Settings of no kind are those of review, without warm-up unless they say so. */
-export async function smallDistiller(method: ReviewOptions | MethodInput = {}, options: ModelOptionsInput = {}): Promise<Distiller> {
+export async function smallDistiller(method: ReviewOptions | MethodInput = {},
+  options: ModelOptionsInput = {}): Promise<Distiller> {
   const teacher = await smallModel({ ...options, seed: 2 });
   const student = await smallModel(options);
   const chosen: MethodInput = "kind" in method ? method : { kind: "review", warmupEpochs: 0, ...method };
@@ -53,7 +62,8 @@ export function smallBatch(count: number, seed: number): Batch {
 /** Images `begin` … `end - 1` of a batch. */
 export function part(batch: Batch, begin: number, end: number): Batch {
   return {
-    images: Tensor.from((batch.images.toTypedArray() as Float64Array).slice(begin * IMAGE, end * IMAGE), [end - begin, 3, SIDE, SIDE]),
+    images: Tensor.from((batch.images.toTypedArray() as Float64Array).slice(begin * IMAGE, end * IMAGE), [end - begin,
+      3, SIDE, SIDE]),
     labels: Tensor.from((batch.labels.toTypedArray() as BigInt64Array).slice(begin, end), [end - begin]),
   };
 }

@@ -1,7 +1,8 @@
 // Requests to the main process. Responses are validated, and failures become errors with their codes.
 import { z } from "zod";
 import type { Channel } from "../shared/channels.js";
-import { Answer, CONTRACT, Update, type Bridge, type Failure, type RequestOf, type ResponseOf } from "../shared/contract.js";
+import { Answer, CONTRACT, Update, type Bridge, type Failure, type RequestOf,
+  type ResponseOf } from "../shared/contract.js";
 
 /** A request that the main process or its trainer refused, or that failed there. */
 export class AskError extends Error {
@@ -20,7 +21,8 @@ export interface Asker {
 export function askerFor(bridge: Bridge): Asker {
   const check = <Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> => {
     const { data, error } = schema.safeParse(value);
-    if (error !== undefined) throw new AskError({ code: "INTERNAL", message: `invalid ${what}: ${z.prettifyError(error)}`, valid: [] });
+    if (error !== undefined)
+      throw new AskError({ code: "INTERNAL", message: `invalid ${what}: ${z.prettifyError(error)}`, valid: [] });
     return data;
   };
   return {
@@ -29,7 +31,10 @@ export function askerFor(bridge: Bridge): Asker {
       if (!answer.ok) throw new AskError(answer.failure);
       return check(CONTRACT[name].response, answer.value, `answer to ${name}`) as ResponseOf<typeof name>;
     },
-    onUpdate: (listener) => bridge.onUpdate((update) => { listener(check(Update, update, "update")); }),
+    onUpdate: (listener) =>
+      bridge.onUpdate((update) => {
+        listener(check(Update, update, "update"));
+      }),
   };
 }
 

@@ -1,15 +1,19 @@
 // Helpers for a page without a framework.
 
 /** Returns an element of the page. @throws Error if it is missing or of another kind. */
-export function byId<Kind extends HTMLElement>(id: string, kind: new () => Kind): Kind {
+export function byId<Kind extends HTMLElement>(id: string, kind: new() => Kind): Kind {
   const node = document.getElementById(id);
   if (node instanceof kind) return node;
-  throw new Error(`invalid element #${id}: expected a ${kind.name}, received ${node === null ? "none" : node.tagName}. Compare the page with this script.`);
+  throw new Error(
+    `invalid element #${id}: expected a ${kind.name}, received ${node === null ? "none" : node.tagName}. Compare the page with this script.`,
+  );
 }
 
 /** Creates an element; its content is text, never markup. */
 export function element<Name extends keyof HTMLElementTagNameMap>(
-  name: Name, attributes: Readonly<Record<string, string>> = {}, ...content: readonly (Node | string)[]
+  name: Name,
+  attributes: Readonly<Record<string, string>> = {},
+  ...content: readonly (Node | string)[]
 ): HTMLElementTagNameMap[Name] {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);

@@ -28,13 +28,19 @@ export class PlanForm {
 
   constructor(private readonly options: PlanFormOptions) {
     const { asker, onFailure } = options;
-    this.#form.addEventListener("change", () => { this.#arrange(); });
-    this.#form.addEventListener("input", ({ target }) => { if (target instanceof HTMLElement) target.removeAttribute("aria-invalid"); });
+    this.#form.addEventListener("change", () => {
+      this.#arrange();
+    });
+    this.#form.addEventListener("input", ({ target }) => {
+      if (target instanceof HTMLElement) target.removeAttribute("aria-invalid");
+    });
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit().catch(onFailure);
     });
-    byId("choose-weights", HTMLButtonElement).addEventListener("click", () => { this.#chooseWeights(asker).catch(onFailure); });
+    byId("choose-weights", HTMLButtonElement).addEventListener("click", () => {
+      this.#chooseWeights(asker).catch(onFailure);
+    });
     byId("choose-root", HTMLButtonElement).addEventListener("click", () => {
       asker.ask("chooseDirectory", {}).then((chosen) => {
         if (chosen === null) return;
@@ -48,9 +54,15 @@ export class PlanForm {
   /** Fills in the networks and methods that the trainer offers. */
   offer({ networks, methods }: Description): void {
     for (const [select, first] of [[this.#teacher, "resnet14"], [this.#student, "resnet8"]] as const) {
-      const groups = [["For small images", networks.filter(({ imageSize }) => imageSize < 64)], ["For ImageNet", networks.filter(({ imageSize }) => imageSize >= 64)]] as const;
-      select.replaceChildren(...groups.map(([label, entries]) =>
-        element("optgroup", { label }, ...entries.map(({ name, parameters }) => element("option", { value: name }, `${name} · ${formatCount(parameters)} parameters`)))));
+      const groups = [["For small images", networks.filter(({ imageSize }) => imageSize < 64)], ["For ImageNet",
+        networks.filter(({ imageSize }) => imageSize >= 64)]] as const;
+      select.replaceChildren(
+        ...groups.map(([label, entries]) =>
+          element("optgroup", { label }, ...entries.map(({ name, parameters }) =>
+            element("option", { value: name }, `${name} · ${formatCount(parameters)} parameters`)
+          ))
+        ),
+      );
       select.value = first;
     }
     this.#method.replaceChildren(...methods.map(({ kind }) => element("option", { value: kind }, kind)));
@@ -95,14 +107,16 @@ export class PlanForm {
   async #submit(): Promise<void> {
     for (const field of this.#form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
     const { data, error } = Plan.safeParse(this.#read());
-    const missing = this.#takesFile() && this.#weights === null ? { path: ["teacherWeights"], message: "Choose the file of the teacher's weights." } : undefined;
+    const missing = this.#takesFile() && this.#weights === null
+      ? { path: ["teacherWeights"], message: "Choose the file of the teacher's weights." } : undefined;
     const issue = missing ?? error?.issues[0];
     if (issue !== undefined || data === undefined) {
       const path = issue?.path ?? [];
       const field = document.getElementById(FIELDS[path.join(".")] ?? String(path.at(-1)));
       field?.setAttribute("aria-invalid", "true");
       field?.focus();
-      const label = field === null ? path.join(".") : document.querySelector(`label[for="${field.id}"]`)?.textContent ?? field.textContent;
+      const label = field === null ? path.join(".")
+        : document.querySelector(`label[for="${field.id}"]`)?.textContent ?? field.textContent;
       throw new Error(`${label}: ${issue?.message ?? ""}`, { cause: "INVALID_ARGUMENT" });
     }
     this.#start.disabled = true;
@@ -112,19 +126,32 @@ export class PlanForm {
   #read(): z.input<typeof Plan> {
     const number = (id: string): number => byId(id, HTMLInputElement).valueAsNumber;
     return {
-      teacher: this.#teacher.value, teacherWeights: this.#takesFile() ? this.#weights : null, student: this.#student.value,
-      method: this.#method.value, weight: number("weight"), alone: byId("alone", HTMLInputElement).checked, data: this.#readData(number),
-      epochs: number("epochs"), batchSize: number("batchSize"), learningRate: number("learningRate"), seed: number("seed"),
+      teacher: this.#teacher.value,
+      teacherWeights: this.#takesFile() ? this.#weights : null,
+      student: this.#student.value,
+      method: this.#method.value,
+      weight: number("weight"),
+      alone: byId("alone", HTMLInputElement).checked,
+      data: this.#readData(number),
+      epochs: number("epochs"),
+      batchSize: number("batchSize"),
+      learningRate: number("learningRate"),
+      seed: number("seed"),
     };
   }
 
   #readData(number: (id: string) => number): Plan["data"] {
     const root = this.#root ?? "";
     switch (this.#data.value) {
-      case "cifar10": return { kind: "cifar10", root };
-      case "cifar100": return { kind: "cifar100", root };
-      case "image-folder": return { kind: "image-folder", root, imageSize: number("imageSize") };
-      default: return { kind: "synthetic", numClasses: number("numClasses"), trainSamples: number("trainSamples"), testSamples: number("testSamples") };
+      case "cifar10":
+        return { kind: "cifar10", root };
+      case "cifar100":
+        return { kind: "cifar100", root };
+      case "image-folder":
+        return { kind: "image-folder", root, imageSize: number("imageSize") };
+      default:
+        return { kind: "synthetic", numClasses: number("numClasses"), trainSamples: number("trainSamples"),
+          testSamples: number("testSamples") };
     }
   }
 }

@@ -8,13 +8,15 @@ const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   SHAPE_MISMATCH: "These networks or images do not match. Choose another pair, or another image size.",
   DTYPE_MISMATCH: "The data have an unexpected element type. Choose other data.",
   DEVICE_MISMATCH: "Another training moved the network to another device. Start this one again, on the same device.",
-  STATE_DICT_MISMATCH: "The weights belong to another network, or another number of classes. Choose that network, or another file.",
+  STATE_DICT_MISMATCH:
+    "The weights belong to another network, or another number of classes. Choose that network, or another file.",
   LABEL_OUT_OF_RANGE: "The data contain a class that the network does not have. Check the data's labels.",
   BATCH_TOO_SMALL: "Choose a batch size of two or more that leaves no batch with a single image.",
   NON_FINITE_LOSS: "The training became unstable. Start again with a lower learning rate.",
   DISPOSED: "Close the application and open it again.",
   ABORTED: "The run was stopped and saved. Resume it at any time.",
-  FILE_NOT_FOUND: "Check whether the file was moved, and choose it again. A run that has not saved yet has nothing to export.",
+  FILE_NOT_FOUND:
+    "Check whether the file was moved, and choose it again. A run that has not saved yet has nothing to export.",
   FILE_CORRUPT: "The file is damaged. Use another copy of it; a run resumes from its previous checkpoint.",
   FILE_UNSUPPORTED: "Choose a .safetensors, .pt or .pth file.",
   FILE_ACCESS: "Check the permissions and the free space on the disk. Then resume.",
@@ -25,10 +27,12 @@ const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   DOWNLOAD_FAILED: "Check the network connection, and try again.",
   CHECKSUM_MISMATCH: "The download is not the expected file. Try again.",
   CUDA_UNAVAILABLE: "Train on the CPU, or run `npx reviewkd doctor`, which reports why the GPU is unavailable.",
-  DEPENDENCY_MISSING: "Install the named package (folders of images need `npm install sharp`), and restart the application.",
+  DEPENDENCY_MISSING:
+    "Install the named package (folders of images need `npm install sharp`), and restart the application.",
   ADDON_NOT_FOUND: "The installation is incomplete. Run the command at the end of the message.",
   ADDON_LOAD_FAILED: "The installation does not match this machine. Run the command at the end of the message.",
-  WORKER_EXITED: "The worker exited; the application is still running. Resume the run: it continues from its last checkpoint.",
+  WORKER_EXITED:
+    "The worker exited; the application is still running. Resume the run: it continues from its last checkpoint.",
   OUT_OF_MEMORY: "Choose a smaller batch size or smaller networks.",
   INTERNAL: "This should not happen. Resume or restart; if it happens again, report it with the message.",
 };

@@ -4,10 +4,15 @@ import { CurveChart } from "./charts.js";
 import { formatPercent, formatRunTime, formatSeconds } from "./format.js";
 import { byId, element, replaceIfNew, setText } from "./page.js";
 import { isActive, partUnderWay, type Live } from "./state.js";
-import { accuracyCurves, accuracySentence, accuracyTable, lossCurves, PART_NAMES, resultsOf, SHORT_PART_NAMES, stepsOf } from "./views.js";
+import { accuracyCurves, accuracySentence, accuracyTable, lossCurves, PART_NAMES, resultsOf, SHORT_PART_NAMES,
+  stepsOf } from "./views.js";
 
 export const STATUS_NAMES: Readonly<Record<Run["status"], string>> = {
-  running: "running", stopping: "finishing its step and saving", stopped: "stopped", failed: "failed", finished: "finished",
+  running: "running",
+  stopping: "finishing its step and saving",
+  stopped: "stopped",
+  failed: "failed",
+  finished: "finished",
 };
 
 export interface RunViewOptions {
@@ -28,10 +33,13 @@ export class RunView {
 
   constructor({ onStop, onResume, onExport }: RunViewOptions) {
     this.#stop.addEventListener("click", onStop);
-    this.#resume.addEventListener("click", () => { onResume(this.#name); });
+    this.#resume.addEventListener("click", () => {
+      onResume(this.#name);
+    });
     byId("export", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
-      const [checkpoint, format] = [byId("export-checkpoint", HTMLSelectElement).value, byId("export-format", HTMLSelectElement).value];
+      const [checkpoint, format] = [byId("export-checkpoint", HTMLSelectElement).value,
+        byId("export-format", HTMLSelectElement).value];
       onExport(this.#name, checkpoint === "best" ? "best" : "last", format === "pt" ? "pt" : "safetensors");
     });
     byId("loss-parts", HTMLElement).addEventListener("click", ({ target }) => {
@@ -44,13 +52,16 @@ export class RunView {
   show(run: Run, live: Partial<Record<Part, Live>>, warnings: readonly string[], busy: boolean): void {
     if (run.name !== this.#name) this.#lossPart = null;
     this.#name = run.name;
-    this.#refresh = () => { this.show(run, live, warnings, busy); };
+    this.#refresh = () => {
+      this.show(run, live, warnings, busy);
+    };
     const { plan, status } = run;
     setText(byId("run-title", HTMLElement), `${plan.student} under ${plan.teacher}`);
     const statusText = byId("run-status", HTMLElement);
     setText(statusText, STATUS_NAMES[status]);
     statusText.dataset["status"] = status;
-    setText(byId("run-facts", HTMLElement), `· ${plan.method} on ${dataName(run)} · ${plan.epochs} epochs · batch ${plan.batchSize} · learning rate ${plan.learningRate} · ${formatRunTime(run.name)}`);
+    setText(byId("run-facts", HTMLElement),
+      `· ${plan.method} on ${dataName(run)} · ${plan.epochs} epochs · batch ${plan.batchSize} · learning rate ${plan.learningRate} · ${formatRunTime(run.name)}`);
     this.#showActions(run, busy);
     this.#showSteps(run, live);
     this.#showCharts(run, live);
@@ -70,12 +81,17 @@ export class RunView {
   }
 
   #showSteps(run: Run, live: Partial<Record<Part, Live>>): void {
-    replaceIfNew(byId("steps", HTMLElement), ...stepsOf(run, live).map(({ part, network, state, fraction, text }) => element(
-      "li", { "data-part": part, "data-state": state },
-      element("div", { class: "step-title" }, element("strong", {}, PART_NAMES[part]), element("span", { class: "quiet" }, state === "done" ? `✓ ${text}` : text)),
-      element("span", { class: "quiet small" }, network),
-      element("progress", { max: "1", value: fraction.toFixed(4), "aria-label": `${PART_NAMES[part]}, ${text}` }),
-    )));
+    replaceIfNew(byId("steps", HTMLElement),
+      ...stepsOf(run, live).map(({ part, network, state, fraction, text }) =>
+        element(
+          "li",
+          { "data-part": part, "data-state": state },
+          element("div", { class: "step-title" }, element("strong", {}, PART_NAMES[part]),
+            element("span", { class: "quiet" }, state === "done" ? `✓ ${text}` : text)),
+          element("span", { class: "quiet small" }, network),
+          element("progress", { max: "1", value: fraction.toFixed(4), "aria-label": `${PART_NAMES[part]}, ${text}` }),
+        )
+      ));
     const progress = isActive(run) ? live[partUnderWay(run)]?.progress : undefined;
     const waiting = run.parts.filter(({ done }) => !done).length - 1;
     const then = waiting > 0 ? `, then ${waiting} more ${waiting === 1 ? "training" : "trainings"}` : "";
@@ -88,20 +104,26 @@ export class RunView {
     const { epochs } = run.plan;
     this.#accuracy.show(accuracyCurves(run), epochs, accuracySentence(run));
     const shown = this.#lossPart ?? partUnderWay(run);
-    replaceIfNew(byId("loss-parts", HTMLElement), ...run.parts.map(({ part }) =>
-      element("button", { type: "button", "data-part": part, "aria-pressed": String(part === shown) }, SHORT_PART_NAMES[part])));
+    replaceIfNew(byId("loss-parts", HTMLElement),
+      ...run.parts.map(({ part }) =>
+        element("button", { type: "button", "data-part": part, "aria-pressed": String(part === shown) },
+          SHORT_PART_NAMES[part])
+      ));
     const curves = lossCurves(run, shown, live[shown]);
     const last = curves.map(({ name, points }) => `${name} ${points.at(-1)?.[1].toFixed(3) ?? "unknown"}`).join("; ");
     this.#loss.show(curves, epochs, `Losses of the part "${PART_NAMES[shown]}" over its epochs. ${last}.`);
   }
 
   #showResults(run: Run): void {
-    replaceIfNew(byId("results", HTMLElement), ...resultsOf(run).map(({ part, network, last, note }) => element(
-      "div", { "data-part": part },
-      element("dt", {}, `${PART_NAMES[part]} · ${network}`),
-      element("dd", { class: "figure" }, last === null ? "–" : formatPercent(last)),
-      element("dd", { class: "quiet small" }, note),
-    )));
+    replaceIfNew(byId("results", HTMLElement), ...resultsOf(run).map(({ part, network, last, note }) =>
+      element(
+        "div",
+        { "data-part": part },
+        element("dt", {}, `${PART_NAMES[part]} · ${network}`),
+        element("dd", { class: "figure" }, last === null ? "–" : formatPercent(last)),
+        element("dd", { class: "quiet small" }, note),
+      )
+    ));
     const { head, rows } = accuracyTable(run);
     replaceIfNew(byId("table", HTMLElement),
       element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)))),
@@ -111,9 +133,13 @@ export class RunView {
 
 function dataName({ plan: { data } }: Run): string {
   switch (data.kind) {
-    case "synthetic": return `${data.trainSamples} drawn images`;
-    case "cifar10": return "CIFAR-10";
-    case "cifar100": return "CIFAR-100";
-    case "image-folder": return `images of ${data.root}`;
+    case "synthetic":
+      return `${data.trainSamples} drawn images`;
+    case "cifar10":
+      return "CIFAR-10";
+    case "cifar100":
+      return "CIFAR-100";
+    case "image-folder":
+      return `images of ${data.root}`;
   }
 }

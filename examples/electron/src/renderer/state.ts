@@ -27,7 +27,8 @@ export interface State {
   readonly closing: boolean;
 }
 
-export const START: State = { description: null, runs: [], selected: null, live: {}, warnings: {}, failure: null, closing: false };
+export const START: State = { description: null, runs: [], selected: null, live: {}, warnings: {}, failure: null,
+  closing: false };
 
 /** The limit for a long training's curve: above it, half of the points are dropped. */
 const MOST_POINTS = 2000;
@@ -41,21 +42,29 @@ export function afterUpdate(state: State, update: Update): State {
     case "progress": {
       const { run, progress } = update;
       const { part, epoch, step, steps, losses } = progress;
-      const points = thinned([...(state.live[run]?.[part]?.points ?? []), { epochs: epoch - 1 + step / steps, losses }]);
+      const points = thinned([...(state.live[run]?.[part]?.points ?? []), { epochs: epoch - 1 + step / steps,
+        losses }]);
       return { ...state, live: { ...state.live, [run]: { ...state.live[run], [part]: { progress, points } } } };
     }
     case "epoch": {
       const { run: name, part, epoch } = update;
       return {
         ...state,
-        runs: state.runs.map((run) => run.name !== name ? run : {
-          ...run, parts: run.parts.map((state) => state.part === part ? { ...state, epochs: [...state.epochs.filter((other) => other.epoch < epoch.epoch), epoch] } : state),
-        }),
+        runs: state.runs.map((run) =>
+          run.name !== name ? run : {
+            ...run,
+            parts: run.parts.map((state) =>
+              state.part === part
+                ? { ...state, epochs: [...state.epochs.filter((other) => other.epoch < epoch.epoch), epoch] } : state
+            ),
+          }
+        ),
       };
     }
     case "warning": {
       const { run, message } = update;
-      return { ...state, warnings: { ...state.warnings, [run]: [...(state.warnings[run] ?? []), message].slice(-MOST_WARNINGS) } };
+      return { ...state,
+        warnings: { ...state.warnings, [run]: [...(state.warnings[run] ?? []), message].slice(-MOST_WARNINGS) } };
     }
     case "closing":
       return { ...state, closing: true };
@@ -65,7 +74,8 @@ export function afterUpdate(state: State, update: Update): State {
 /** The state with a run replaced, or added in front if it is new. */
 export function withRun(state: State, run: Run): State {
   const known = state.runs.find(({ name }) => name === run.name);
-  const runs = known !== undefined ? state.runs.map((other) => other.name === run.name ? run : other) : [run, ...state.runs];
+  const runs = known !== undefined ? state.runs.map((other) => other.name === run.name ? run : other)
+    : [run, ...state.runs];
   // Steps that are repeated after a checkpoint are not drawn twice.
   const isResumed = isActive(run) && known !== undefined && !isActive(known);
   return { ...state, runs, live: isResumed ? { ...state.live, [run.name]: {} } : state.live };

@@ -1,5 +1,7 @@
-// The names of the requests that a renderer may send to the main process. The preload script offers these and nothing else.
-export const CHANNELS = ["describe", "runs", "open", "start", "resume", "stop", "chooseWeights", "chooseDirectory", "exportStudent"] as const;
+// The names of the requests that a renderer may send to the main process. The preload script offers these and nothing
+// else.
+export const CHANNELS = ["describe", "runs", "open", "start", "resume", "stop", "chooseWeights", "chooseDirectory",
+  "exportStudent"] as const;
 
 export type Channel = (typeof CHANNELS)[number];
 

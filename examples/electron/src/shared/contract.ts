@@ -16,7 +16,8 @@ const Percent = z.number().min(0).max(100);
 
 /** The training data. A `root` is a directory that `chooseDirectory` returned. */
 export const Data = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("synthetic"), numClasses: z.int().min(2).max(20), trainSamples: z.int().min(16).max(100_000), testSamples: z.int().min(16).max(100_000) }),
+  z.strictObject({ kind: z.literal("synthetic"), numClasses: z.int().min(2).max(20),
+    trainSamples: z.int().min(16).max(100_000), testSamples: z.int().min(16).max(100_000) }),
   z.strictObject({ kind: z.literal("cifar10"), root: Path }),
   z.strictObject({ kind: z.literal("cifar100"), root: Path }),
   z.strictObject({ kind: z.literal("image-folder"), root: Path, imageSize: z.int().min(32).max(512) }),
@@ -43,18 +44,21 @@ export const Plan = z.strictObject({
 export type Plan = z.infer<typeof Plan>;
 
 /** Losses for drawing: the optimized total, and its weighted terms. */
-export const Losses = z.strictObject({ total: z.number(), crossEntropy: z.number(), terms: z.array(z.strictObject({ kind: z.string(), value: z.number() })) });
+export const Losses = z.strictObject({ total: z.number(), crossEntropy: z.number(),
+  terms: z.array(z.strictObject({ kind: z.string(), value: z.number() })) });
 export type Losses = z.infer<typeof Losses>;
 
 /** A finished epoch, counted from 1. */
-export const Epoch = z.strictObject({ epoch: z.int().positive(), losses: Losses, top1: Percent, seconds: z.number().nonnegative() });
+export const Epoch = z.strictObject({ epoch: z.int().positive(), losses: Losses, top1: Percent,
+  seconds: z.number().nonnegative() });
 export type Epoch = z.infer<typeof Epoch>;
 
 /** A failure with its stable code. */
 export const Failure = z.strictObject({ code: z.string(), message: z.string(), valid: z.array(z.string()) });
 export type Failure = z.infer<typeof Failure>;
 
-const PartState = z.strictObject({ part: Part, network: z.string(), epochs: z.array(Epoch), of: z.int().positive(), done: z.boolean() });
+const PartState = z.strictObject({ part: Part, network: z.string(), epochs: z.array(Epoch), of: z.int().positive(),
+  done: z.boolean() });
 export type PartState = z.infer<typeof PartState>;
 
 /** The complete state of a run. */
@@ -86,7 +90,13 @@ export const Description = z.strictObject({
 export type Description = z.infer<typeof Description>;
 
 const Progress = z.strictObject({
-  part: Part, epoch: z.int().positive(), of: z.int().positive(), step: Count, steps: z.int().positive(), losses: Losses, imagesPerSecond: z.number().nonnegative(),
+  part: Part,
+  epoch: z.int().positive(),
+  of: z.int().positive(),
+  step: Count,
+  steps: z.int().positive(),
+  losses: Losses,
+  imagesPerSecond: z.number().nonnegative(),
   /** To the end of this part. */
   etaSeconds: z.number().nonnegative(),
 });
@@ -105,7 +115,10 @@ export const Update = z.discriminatedUnion("type", [
 export type Update = z.infer<typeof Update>;
 
 const Nothing = z.strictObject({});
-const channel = <Request extends z.ZodType, Response extends z.ZodType>(request: Request, response: Response) => ({ request, response });
+const channel = <Request extends z.ZodType, Response extends z.ZodType>(request: Request, response: Response) => ({
+  request,
+  response,
+});
 
 /** Each request with its response. */
 export const CONTRACT = {
@@ -116,10 +129,12 @@ export const CONTRACT = {
   resume: channel(z.strictObject({ run: RunName }), Run),
   stop: channel(Nothing, z.null()),
   /** Null if nothing was chosen. `network` is the file's network if names and shapes identify it. */
-  chooseWeights: channel(Nothing, z.strictObject({ path: Path, network: z.string().nullable(), numClasses: Count.nullable() }).nullable()),
+  chooseWeights: channel(Nothing,
+    z.strictObject({ path: Path, network: z.string().nullable(), numClasses: Count.nullable() }).nullable()),
   chooseDirectory: channel(Nothing, z.strictObject({ path: Path }).nullable()),
   exportStudent: channel(
-    z.strictObject({ run: RunName, checkpoint: z.enum(["last", "best"]), format: z.enum(["safetensors", "pt"]) }), z.strictObject({ path: Path }).nullable(),
+    z.strictObject({ run: RunName, checkpoint: z.enum(["last", "best"]), format: z.enum(["safetensors", "pt"]) }),
+    z.strictObject({ path: Path }).nullable(),
   ),
 } as const satisfies Record<Channel, unknown>;
 

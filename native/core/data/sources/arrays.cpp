@@ -17,16 +17,18 @@ Split split_from(const Options& split, int64_t height, int64_t width) {
   const NumberArray labels = split.array("labels");
   const bool is_bytes = images.type == NumberArray::Type::kUint8;
   if ((!is_bytes && images.type != NumberArray::Type::kFloat32) || labels.type != NumberArray::Type::kInt64) {
-    fail(ErrorCode::kDtypeMismatch, "invalid ", split.path(),
-         ": expected Uint8Array or Float32Array images and BigInt64Array labels, received typed arrays of other types.");
+    fail(
+        ErrorCode::kDtypeMismatch, "invalid ", split.path(),
+        ": expected Uint8Array or Float32Array images and BigInt64Array labels, received typed arrays of other types.");
   }
   const auto count = static_cast<int64_t>(labels.size);
   const int64_t expected = count * 3 * height * width;
   if (count == 0 || static_cast<int64_t>(images.size) != expected) {
-    fail(ErrorCode::kShapeMismatch, "invalid ", split.path("images"), ": expected ", expected, " values (", count, " images of 3×", height, "×", width,
-         "), received ", images.size, ".");
+    fail(ErrorCode::kShapeMismatch, "invalid ", split.path("images"), ": expected ", expected, " values (", count,
+         " images of 3×", height, "×", width, "), received ", images.size, ".");
   }
-  return {tensor_on(images, {count, 3, height, width}, is_bytes ? at::kByte : at::kFloat), tensor_on(labels, {count}, at::kLong)};
+  return {tensor_on(images, {count, 3, height, width}, is_bytes ? at::kByte : at::kFloat),
+          tensor_on(labels, {count}, at::kLong)};
 }
 
 }  // namespace
@@ -34,10 +36,15 @@ Split split_from(const Options& split, int64_t height, int64_t width) {
 Dataset load_arrays(const Options& source) {
   const int64_t height = source.integer("height");
   const int64_t width = source.integer("width");
-  Dataset dataset{.kind = "arrays", .num_classes = source.integer("numClasses"), .class_names = {}, .normalization = {{0, 0, 0}, {1, 1, 1}},
-                  .train = split_from(source.options("train"), height, width), .test = split_from(source.options("test"), height, width)};
+  Dataset dataset{.kind = "arrays",
+                  .num_classes = source.integer("numClasses"),
+                  .class_names = {},
+                  .normalization = {{0, 0, 0}, {1, 1, 1}},
+                  .train = split_from(source.options("train"), height, width),
+                  .test = split_from(source.options("test"), height, width)};
   if (dataset.train.images.scalar_type() != dataset.test.images.scalar_type()) {
-    fail(ErrorCode::kDtypeMismatch, "invalid ", source.path("test"), ": expected images of the same array type as those of train, received another one.");
+    fail(ErrorCode::kDtypeMismatch, "invalid ", source.path("test"),
+         ": expected images of the same array type as those of train, received another one.");
   }
   check_split(dataset.train, dataset.num_classes, "train");
   check_split(dataset.test, dataset.num_classes, "test");

@@ -26,20 +26,21 @@ struct Layout {
 };
 
 // Statistics of the official code, which gives mean and standard deviation in pixel values of 0 to 255.
-constexpr Normalization kCifarNormalization = {{125.3 / 255, 123.0 / 255, 113.9 / 255}, {63.0 / 255, 62.1 / 255, 66.7 / 255}};
+constexpr Normalization kCifarNormalization = {{125.3 / 255, 123.0 / 255, 113.9 / 255},
+                                               {63.0 / 255, 62.1 / 255, 66.7 / 255}};
 
 int64_t record_count(const fs::path& path, int64_t record_bytes, const char* kind) {
   std::error_code error;
   const auto bytes = fs::file_size(path, error);
   if (error) {
     const bool missing = error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory;
-    fail(missing ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "cannot read the file ", platform::utf8_of(path.filename()), " of ",
-         kind, " in ", platform::utf8_of(path.parent_path()), ": ", platform::reason_of(error), ". `reviewkd data fetch ", kind,
-         "` downloads the data set.");
+    fail(missing ? ErrorCode::kFileNotFound : ErrorCode::kFileAccess, "cannot read the file ",
+         platform::utf8_of(path.filename()), " of ", kind, " in ", platform::utf8_of(path.parent_path()), ": ",
+         platform::reason_of(error), ". `reviewkd data fetch ", kind, "` downloads the data set.");
   }
   if (bytes == 0 || bytes % record_bytes != 0) {
-    fail(ErrorCode::kFileCorrupt, "invalid file ", platform::utf8_of(path), ": expected a multiple of ", record_bytes, " bytes, received ", bytes,
-         ". The file is truncated or not the binary version of ", kind, ".");
+    fail(ErrorCode::kFileCorrupt, "invalid file ", platform::utf8_of(path), ": expected a multiple of ", record_bytes,
+         " bytes, received ", bytes, ". The file is truncated or not the binary version of ", kind, ".");
   }
   return static_cast<int64_t>(bytes) / record_bytes;
 }
@@ -53,8 +54,8 @@ void read_records(const fs::path& path, int64_t count, const Layout& layout, uin
     }
     const auto label = static_cast<uint8_t>(record[layout.label_bytes - 1]);
     if (label >= layout.num_classes) {
-      fail(ErrorCode::kLabelOutOfRange, "invalid label of record ", i, " in ", platform::utf8_of(path), ": expected 0 to ",
-           layout.num_classes - 1, ", received ", static_cast<int>(label), ".");
+      fail(ErrorCode::kLabelOutOfRange, "invalid label of record ", i, " in ", platform::utf8_of(path),
+           ": expected 0 to ", layout.num_classes - 1, ", received ", static_cast<int>(label), ".");
     }
     labels[i] = label;
     std::memcpy(images + i * kCifarPixels, record.data() + layout.label_bytes, kCifarPixels);
@@ -90,8 +91,8 @@ std::vector<std::string> read_names(const fs::path& path, int64_t num_classes) {
     for (int64_t i = 0; i < num_classes; ++i) names.push_back(std::to_string(i));
   }
   if (static_cast<int64_t>(names.size()) != num_classes) {
-    fail(ErrorCode::kFileCorrupt, "invalid file ", platform::utf8_of(path), ": expected ", num_classes, " class names, one per line, received ", names.size(),
-         ". Fix the file, or remove it to number the classes.");
+    fail(ErrorCode::kFileCorrupt, "invalid file ", platform::utf8_of(path), ": expected ", num_classes,
+         " class names, one per line, received ", names.size(), ". Fix the file, or remove it to number the classes.");
   }
   return names;
 }
@@ -114,7 +115,8 @@ Dataset load_cifar10(const Options& source) {
   return load({.kind = "cifar10",
                .num_classes = 10,
                .label_bytes = 1,
-               .train_files = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
+               .train_files = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
+                               "data_batch_5.bin"},
                .test_files = {"test_batch.bin"},
                .names_file = "batches.meta.txt"},
               source);

@@ -17,8 +17,9 @@ struct DatasetEntry {
 
 const std::vector<DatasetEntry>& dataset_registry();
 
-/// The data set of the source's `kind`, with what the source may say of any: `limitTrain` and `limitTest` keep the first images of a split,
-/// `normalization` and `classNames` replace the data set's own. Throws UNKNOWN_NAME for another kind, and what the loaders throw.
+/// The data set of the source's `kind`, with what the source may say of any: `limitTrain` and `limitTest` keep the
+/// first images of a split, `normalization` and `classNames` replace the data set's own. Throws UNKNOWN_NAME for
+/// another kind, and what the loaders throw.
 Dataset load_dataset(const Options& source);
 
 }  // namespace reviewkd

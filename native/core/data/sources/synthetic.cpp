@@ -45,11 +45,15 @@ constexpr std::array<Outline, kSyntheticClasses / 2> kOutlines = {{
     {"ring", [](Point p) { return std::abs(std::hypot(p.x, p.y) - 0.7) < 0.24; }},
     {"square", [](Point p) { return std::max(std::abs(p.x), std::abs(p.y)) < 0.75; }},
     {"triangle", [](Point p) { return in_polygon(p, 3); }},
-    {"star", [](Point p) {
+    {"star",
+     [](Point p) {
        const double spike = std::remainder(std::atan2(p.y, p.x), 2 * std::numbers::pi / 5);
        return std::hypot(p.x, p.y) < 0.42 + 0.58 * (1 - std::abs(spike) / (std::numbers::pi / 5));
      }},
-    {"cross", [](Point p) { return std::min(std::abs(p.x), std::abs(p.y)) < 0.27 && std::max(std::abs(p.x), std::abs(p.y)) < 0.9; }},
+    {"cross",
+     [](Point p) {
+       return std::min(std::abs(p.x), std::abs(p.y)) < 0.27 && std::max(std::abs(p.x), std::abs(p.y)) < 0.9;
+     }},
     {"crescent", [](Point p) { return std::hypot(p.x, p.y) < 0.95 && std::hypot(p.x - 0.45, p.y) > 0.75; }},
     {"half-disc", [](Point p) { return std::hypot(p.x + 0.3, p.y) < 0.95 && p.x > -0.3; }},
     {"bow-tie", [](Point p) { return std::abs(p.x) < 0.9 && std::abs(p.y) < 0.8 * std::abs(p.x) + 0.06; }},
@@ -164,7 +168,8 @@ void draw(int64_t label, uint64_t key, uint8_t* image) {
 }
 
 Split draw_split(uint64_t split, int64_t samples, const SyntheticOptions& options) {
-  if (samples < 1) fail(ErrorCode::kInvalidArgument, "invalid samples of synthetic data: expected 1 or more, received ", samples, ".");
+  if (samples < 1)
+    fail(ErrorCode::kInvalidArgument, "invalid samples of synthetic data: expected 1 or more, received ", samples, ".");
   Split result{at::empty({samples, 3, kSide, kSide}, at::kByte), at::empty({samples}, at::kLong)};
   uint8_t* images = result.images.data_ptr<uint8_t>();
   int64_t* labels = result.labels.data_ptr<int64_t>();
@@ -190,9 +195,15 @@ SyntheticOptions SyntheticOptions::from(const Options& source) {
 
 Dataset draw_synthetic(const SyntheticOptions& options) {
   if (options.num_classes < 2 || options.num_classes > kSyntheticClasses) {
-    fail(ErrorCode::kInvalidArgument, "invalid numClasses: expected 2 to ", kSyntheticClasses, " for synthetic data, received ", options.num_classes, ".");
+    fail(ErrorCode::kInvalidArgument, "invalid numClasses: expected 2 to ", kSyntheticClasses,
+         " for synthetic data, received ", options.num_classes, ".");
   }
-  Dataset dataset{.kind = "synthetic", .num_classes = options.num_classes, .class_names = {}, .normalization = {}, .train = {}, .test = {}};
+  Dataset dataset{.kind = "synthetic",
+                  .num_classes = options.num_classes,
+                  .class_names = {},
+                  .normalization = {},
+                  .train = {},
+                  .test = {}};
   for (int64_t label = 0; label < options.num_classes; ++label) dataset.class_names.push_back(class_name(label));
   dataset.train = draw_split(0, options.train_samples, options);
   dataset.test = draw_split(1, options.test_samples, options);

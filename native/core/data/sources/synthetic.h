@@ -20,7 +20,8 @@ struct SyntheticOptions {
   static SyntheticOptions from(const Options& source);
 };
 
-/// Images of 32×32 pixels; labels go round the classes. The same options give the same data set. Throws INVALID_ARGUMENT.
+/// Images of 32×32 pixels; labels go round the classes. The same options give the same data set. Throws
+/// INVALID_ARGUMENT.
 Dataset draw_synthetic(const SyntheticOptions& options);
 
 }  // namespace reviewkd

@@ -26,8 +26,8 @@ FeatureMethodImpl::FeatureMethodImpl(std::shared_ptr<const Matching> matching, c
     : matching_(std::move(matching)), options_(options) {
   const size_t weights = options.stage_weights.size();
   if (weights != 0 && weights != matching_->stages.size()) {
-    fail(ErrorCode::kInvalidArgument, "invalid ", options.path, ".stageWeights: expected ", matching_->size(), " numbers, received ", weights,
-         ". Give one per matched stage: ", matching_->listed(), ".");
+    fail(ErrorCode::kInvalidArgument, "invalid ", options.path, ".stageWeights: expected ", matching_->size(),
+         " numbers, received ", weights, ". Give one per matched stage: ", matching_->listed(), ".");
   }
 }
 
@@ -42,7 +42,8 @@ const at::Tensor& FeatureMethodImpl::teacher_map(const MethodInput& input, int64
 at::Tensor FeatureMethodImpl::weighted_sum(const std::vector<at::Tensor>& per_stage) const {
   TORCH_INTERNAL_ASSERT(per_stage.size() == stages().size());
   std::vector<double> weights;
-  for (const int64_t stage : stages()) weights.push_back(options_.stage_weights.empty() ? 1.0 : options_.stage_weights[static_cast<size_t>(stage - 1)]);
+  for (const int64_t stage : stages())
+    weights.push_back(options_.stage_weights.empty() ? 1.0 : options_.stage_weights[static_cast<size_t>(stage - 1)]);
   return ops::scalar_sum(per_stage, weights);
 }
 

@@ -56,10 +56,13 @@ MethodOutput KdImpl::forward(const MethodInput& input) {
 
 void DkdImpl::check(const BatchSpec& batch) const {
   if (!batch.has_labels) {
-    fail(ErrorCode::kInvalidArgument, "invalid labels: expected one per image for dkd, received none. Pass them with the images: forward(images, { labels }).");
+    fail(ErrorCode::kInvalidArgument,
+         "invalid labels: expected one per image for dkd, received none. Pass them with the images: forward(images, { "
+         "labels }).");
   }
   if (batch.classes < 2) {
-    fail(ErrorCode::kInvalidArgument, "invalid numClasses: expected at least 2 for dkd, received ", batch.classes, ". Use kd, or networks with more classes.");
+    fail(ErrorCode::kInvalidArgument, "invalid numClasses: expected at least 2 for dkd, received ", batch.classes,
+         ". Use kd, or networks with more classes.");
   }
 }
 

@@ -29,13 +29,21 @@ const std::vector<MethodEntry>& method_registry() {
       pairs_row("multi-layer", multi_layer_pairs),
       pairs_row("review-stage", review_stage_pairs),
       pairs_row("review-pairs", review_pairs),
-      {"review-fused", [](const auto& matching, const Options& options) -> Method { return ReviewFused(matching, ReviewOptions::from(options)).ptr(); }},
-      {"review", [](const auto& matching, const Options& options) -> Method { return Review(matching, ReviewOptions::from(options)).ptr(); }},
+      {"review-fused",
+       [](const auto& matching, const Options& options) -> Method {
+         return ReviewFused(matching, ReviewOptions::from(options)).ptr();
+       }},
+      {"review",
+       [](const auto& matching, const Options& options) -> Method {
+         return Review(matching, ReviewOptions::from(options)).ptr();
+       }},
   };
   return methods;
 }
 
-const MethodEntry& find_method(const std::string& kind) { return find_entry(method_registry(), &MethodEntry::kind, kind, "method"); }
+const MethodEntry& find_method(const std::string& kind) {
+  return find_entry(method_registry(), &MethodEntry::kind, kind, "method");
+}
 
 std::shared_ptr<Distiller> build_distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student,
                                            const Options& method, uint64_t seed) {
@@ -49,7 +57,8 @@ std::shared_ptr<Distiller> build_distiller(std::shared_ptr<Network> teacher, std
     built->initialize(generator);
     terms.push_back({kind, built, LossShare::from(options)});
   }
-  if (terms.empty()) fail(ErrorCode::kInvalidArgument, "invalid ", method.path("of"), ": expected one method or more, received none.");
+  if (terms.empty())
+    fail(ErrorCode::kInvalidArgument, "invalid ", method.path("of"), ": expected one method or more, received none.");
   return std::make_shared<Distiller>(std::move(teacher), std::move(student), matching, std::move(terms), distiller);
 }
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "core/distillation/methods/maps.h"
 #include "core/base/error.h"
+#include "core/distillation/methods/maps.h"
 
 namespace reviewkd {
 
@@ -27,15 +27,17 @@ MethodOutput ReviewImpl::forward(const MethodInput& input) {
   at::Tensor residual;  // the deepest stage has no deeper one
   int64_t j = matching().size();
   for (const auto& abf : *abfs) {
-    const at::Tensor& teacher = teacher_map(input, j);                                                   // [N, Ct, Ht, Wt]
-    const Fused fused = abf->as<AbfImpl>()->forward(student_map(input, j), residual, size_of(teacher));  // [N, Ct, Ht, Wt]
-    residual = fused.residual;                                                                           // [N, mid, Ht, Wt]
+    const at::Tensor& teacher = teacher_map(input, j);  // [N, Ct, Ht, Wt]
+    const Fused fused =
+        abf->as<AbfImpl>()->forward(student_map(input, j), residual, size_of(teacher));  // [N, Ct, Ht, Wt]
+    residual = fused.residual;  // [N, mid, Ht, Wt]
     result.student_maps.push_back(fused.output);
     result.teacher_maps.push_back(teacher);
     result.per_stage.push_back(distance(fused.output, teacher));
     --j;
   }
-  for (auto* list : {&result.student_maps, &result.teacher_maps, &result.per_stage}) std::reverse(list->begin(), list->end());
+  for (auto* list : {&result.student_maps, &result.teacher_maps, &result.per_stage})
+    std::reverse(list->begin(), list->end());
   result.loss = weighted_sum(result.per_stage);
   return result;
 }
@@ -63,9 +65,10 @@ void check_fusions(const Matching& matching, const BatchSpec& batch) {
   for (const auto& stage : matching.stages) {
     for (const auto& map : {batch.student.at(stage.student.index), batch.teacher.at(stage.teacher.index)}) {
       if (map.height * map.width > 1) continue;
-      fail(ErrorCode::kBatchTooSmall, "invalid batch: expected at least 2 images for training with a pooled stage, received 1. Batch "
-           "normalization over a single value is undefined (stage ", map.name,
-           " is 1×1); use a larger batch or drop a last batch of one image.");
+      fail(ErrorCode::kBatchTooSmall,
+           "invalid batch: expected at least 2 images for training with a pooled stage, received 1. Batch "
+           "normalization over a single value is undefined (stage ",
+           map.name, " is 1×1); use a larger batch or drop a last batch of one image.");
     }
   }
 }

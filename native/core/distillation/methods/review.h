@@ -33,7 +33,8 @@ class ReviewImpl : public FeatureMethodImpl {
 };
 TORCH_MODULE(Review);
 
-/// The fusion of student stage j, as (c) and (d) have it; with the output convolution for the teacher's stage j or without.
+/// The fusion of student stage j, as (c) and (d) have it; with the output convolution for the teacher's stage j or
+/// without.
 AbfOptions fusion_of(const Matching& matching, const ReviewOptions& options, int64_t j, bool with_output);
 
 /// Throws BATCH_TOO_SMALL if a fusion of (c) or (d) would normalize over a single value.

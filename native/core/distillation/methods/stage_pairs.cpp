@@ -14,7 +14,8 @@ namespace reviewkd {
 namespace nn = torch::nn;
 
 StagePairOptions StagePairOptions::from(const Options& options) {
-  StagePairOptions pairs{.features = FeatureOptions::from(options), .stage = std::nullopt, .teacher_stage = std::nullopt};
+  StagePairOptions pairs{
+      .features = FeatureOptions::from(options), .stage = std::nullopt, .teacher_stage = std::nullopt};
   options.read("stage", pairs.stage);
   options.read("teacherStage", pairs.teacher_stage);
   return pairs;
@@ -47,11 +48,13 @@ std::vector<StagePair> review_pairs(const Matching& matching, const StagePairOpt
   return pairs;
 }
 
-StagePairsImpl::StagePairsImpl(std::shared_ptr<const Matching> shared, const StagePairOptions& options, std::vector<StagePair> pairs)
+StagePairsImpl::StagePairsImpl(std::shared_ptr<const Matching> shared, const StagePairOptions& options,
+                               std::vector<StagePair> pairs)
     : FeatureMethodImpl(std::move(shared), options.features), pairs_(std::move(pairs)) {
   std::set<int64_t> teacher_stages;
   for (const auto [i, j] : pairs_) {
-    transforms->push_back(conv2d(nn::Conv2dOptions(matching().stage(i).student.channels, matching().stage(j).teacher.channels, 1)));
+    transforms->push_back(
+        conv2d(nn::Conv2dOptions(matching().stage(i).student.channels, matching().stage(j).teacher.channels, 1)));
     teacher_stages.insert(j);
   }
   stages_.assign(teacher_stages.begin(), teacher_stages.end());
@@ -63,9 +66,10 @@ MethodOutput StagePairsImpl::forward(const MethodInput& input) {
   result.per_stage.resize(stages().size());
   for (size_t k = 0; k < pairs_.size(); ++k) {
     const auto [i, j] = pairs_[k];
-    const at::Tensor& teacher = teacher_map(input, j);                                                 // [N, Ct, Ht, Wt]
-    const at::Tensor transformed = transforms[k]->as<nn::Conv2dImpl>()->forward(student_map(input, i));  // [N, Ct, H, W]
-    const at::Tensor output = resize_nearest(transformed, size_of(teacher));                           // [N, Ct, Ht, Wt]
+    const at::Tensor& teacher = teacher_map(input, j);  // [N, Ct, Ht, Wt]
+    const at::Tensor transformed =
+        transforms[k]->as<nn::Conv2dImpl>()->forward(student_map(input, i));  // [N, Ct, H, W]
+    const at::Tensor output = resize_nearest(transformed, size_of(teacher));  // [N, Ct, Ht, Wt]
     result.student_maps.push_back(output);
     result.teacher_maps.push_back(teacher);
     const auto place = std::lower_bound(stages().begin(), stages().end(), j) - stages().begin();

@@ -36,7 +36,8 @@ std::vector<StagePair> review_pairs(const Matching& matching, const StagePairOpt
 
 class StagePairsImpl : public FeatureMethodImpl {
  public:
-  StagePairsImpl(std::shared_ptr<const Matching> matching, const StagePairOptions& options, std::vector<StagePair> pairs);
+  StagePairsImpl(std::shared_ptr<const Matching> matching, const StagePairOptions& options,
+                 std::vector<StagePair> pairs);
 
   MethodOutput forward(const MethodInput& input) override;
 

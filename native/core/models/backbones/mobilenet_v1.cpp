@@ -39,8 +39,8 @@ constexpr std::array<MobileNetV1Block, 14> kMobileNetV1Blocks = {{
 }};
 
 nn::Sequential separable(int64_t in_channels, int64_t out_channels, int64_t stride) {
-  return nn::Sequential(conv3x3(in_channels, in_channels, stride, in_channels), nn::BatchNorm2d(in_channels), relu_in_place(),
-                        conv1x1(in_channels, out_channels), nn::BatchNorm2d(out_channels));
+  return nn::Sequential(conv3x3(in_channels, in_channels, stride, in_channels), nn::BatchNorm2d(in_channels),
+                        relu_in_place(), conv1x1(in_channels, out_channels), nn::BatchNorm2d(out_channels));
 }
 
 }  // namespace
@@ -49,8 +49,9 @@ MobileNetV1Impl::MobileNetV1Impl(const MobileNetV1Options& options) : options_(o
   nn::ModuleList model;
   int64_t in_channels = 3;
   for (const auto& [channels, stride, ends_stage] : kMobileNetV1Blocks) {
-    const nn::Sequential block = blocks_.empty() ? nn::Sequential(conv3x3(in_channels, channels, stride), nn::BatchNorm2d(channels))
-                                                 : separable(in_channels, channels, stride);
+    const nn::Sequential block = blocks_.empty()
+                                     ? nn::Sequential(conv3x3(in_channels, channels, stride), nn::BatchNorm2d(channels))
+                                     : separable(in_channels, channels, stride);
     model->push_back(block);
     blocks_.emplace_back(block);
     in_channels = channels;
@@ -63,13 +64,13 @@ BackboneOutput MobileNetV1Impl::forward(const at::Tensor& images) {
   BackboneOutput output;
   at::Tensor x = images;                                                     // [N, 3, H, W]
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    const at::Tensor before = blocks_[i](x);                                 // [N, Ci, H / 2 … H / 32, W / 2 … W / 32]
+    const at::Tensor before = blocks_[i](x);  // [N, Ci, H / 2 … H / 32, W / 2 … W / 32]
     x = at::relu(before);
     if (kMobileNetV1Blocks[i].ends_stage) output.features.push_back({before, x});
   }
-  const at::Tensor pooled = at::adaptive_avg_pool2d(x, {1, 1});              // [N, 1024, 1, 1]
+  const at::Tensor pooled = at::adaptive_avg_pool2d(x, {1, 1});  // [N, 1024, 1, 1]
   output.features.push_back({pooled, pooled});
-  output.logits = fc(pooled.flatten(1));                                     // [N, classes]
+  output.logits = fc(pooled.flatten(1));  // [N, classes]
   return output;
 }
 

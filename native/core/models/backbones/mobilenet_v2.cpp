@@ -46,10 +46,10 @@ int64_t last_channels(double width) { return scaled(kMobileNetV2Last, std::max(1
 InvertedResidualImpl::InvertedResidualImpl(const InvertedResidualOptions& options)
     : has_shortcut_(options.stride == 1 && options.in_channels == options.out_channels) {
   const int64_t mid = options.in_channels * options.expansion;
-  conv = register_module(
-      "conv", nn::Sequential(conv1x1(options.in_channels, mid), nn::BatchNorm2d(mid), relu_in_place(),
-                             conv3x3(mid, mid, options.stride, mid), nn::BatchNorm2d(mid), relu_in_place(),
-                             conv1x1(mid, options.out_channels), nn::BatchNorm2d(options.out_channels)));
+  conv = register_module("conv",
+                         nn::Sequential(conv1x1(options.in_channels, mid), nn::BatchNorm2d(mid), relu_in_place(),
+                                        conv3x3(mid, mid, options.stride, mid), nn::BatchNorm2d(mid), relu_in_place(),
+                                        conv1x1(mid, options.out_channels), nn::BatchNorm2d(options.out_channels)));
   chain_ = ConvNormChain(conv);
 }
 
@@ -59,7 +59,8 @@ at::Tensor InvertedResidualImpl::forward(const at::Tensor& x) {
 
 MobileNetV2Impl::MobileNetV2Impl(const MobileNetV2Options& options) : options_(options) {
   int64_t in_channels = scaled(kMobileNetV2Stem, options.width);
-  conv1 = register_module("conv1", nn::Sequential(conv3x3(3, in_channels, 2), nn::BatchNorm2d(in_channels), relu_in_place()));
+  conv1 = register_module("conv1",
+                          nn::Sequential(conv3x3(3, in_channels, 2), nn::BatchNorm2d(in_channels), relu_in_place()));
   for (const auto& group : kMobileNetV2Groups) {
     const int64_t out_channels = scaled(group.channels, options.width);
     nn::ModuleList list;
@@ -87,10 +88,10 @@ BackboneOutput MobileNetV2Impl::forward(const at::Tensor& images) {
     for (const auto& block : *blocks[i]->as<nn::ModuleListImpl>()) x = block->as<InvertedResidualImpl>()->forward(x);
     if (kMobileNetV2Groups[i].ends_stage) output.features.push_back({x, x});  // [N, Ci, H / 2 … H / 16, W / 2 … W / 16]
   }
-  x = conv2->forward(x);                                                     // [N, last, H / 16, W / 16]
-  const at::Tensor pooled = at::adaptive_avg_pool2d(x, {1, 1});              // [N, last, 1, 1]
+  x = conv2->forward(x);  // [N, last, H / 16, W / 16]
+  const at::Tensor pooled = at::adaptive_avg_pool2d(x, {1, 1});  // [N, last, 1, 1]
   output.features.push_back({pooled, pooled});
-  output.logits = classifier->forward(pooled.flatten(1));                    // [N, classes]
+  output.logits = classifier->forward(pooled.flatten(1));  // [N, classes]
   return output;
 }
 
@@ -102,7 +103,8 @@ std::vector<FeatureSpec> MobileNetV2Impl::feature_specs(ImageSize image) const {
     const auto& group = kMobileNetV2Groups[i];
     if (group.stride == 2) image = stride2_size(image);
     if (group.ends_stage) {
-      specs.push_back({"blocks." + std::to_string(i), scaled(group.channels, options_.width), image.height, image.width});
+      specs.push_back(
+          {"blocks." + std::to_string(i), scaled(group.channels, options_.width), image.height, image.width});
     }
   }
   specs.push_back({"pool", last_channels(options_.width), 1, 1});

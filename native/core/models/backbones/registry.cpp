@@ -14,10 +14,13 @@ namespace {
 
 constexpr const char* kResNetPaper = "He et al., Deep Residual Learning for Image Recognition, CVPR 2016";
 constexpr const char* kWideResNetPaper = "Zagoruyko and Komodakis, Wide Residual Networks, BMVC 2016";
-constexpr const char* kVggPaper = "Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015";
+constexpr const char* kVggPaper =
+    "Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015";
 constexpr const char* kMobileNetV1Paper =
-    "Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, arXiv 1704.04861, 2017";
-constexpr const char* kMobileNetV2Paper = "Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018";
+    "Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, arXiv "
+    "1704.04861, 2017";
+constexpr const char* kMobileNetV2Paper =
+    "Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018";
 constexpr const char* kShuffleNetV1Paper =
     "Zhang et al., ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices, CVPR 2018";
 constexpr const char* kShuffleNetV2Paper =
@@ -59,7 +62,9 @@ ModelEntry mobilenet_v1_row(const char* name) {
 }
 
 ModelEntry mobilenet_v2_row(const char* name, double width) {
-  const auto build = [=](int64_t classes) { return MobileNetV2(MobileNetV2Options{.width = width, .num_classes = classes}).ptr(); };
+  const auto build = [=](int64_t classes) {
+    return MobileNetV2(MobileNetV2Options{.width = width, .num_classes = classes}).ptr();
+  };
   return {name, kMobileNetV2Paper, kCifarImage, kCifarClasses, build};
 }
 
@@ -111,6 +116,8 @@ const std::vector<ModelEntry>& model_registry() {
   return models;
 }
 
-const ModelEntry& find_model(const std::string& name) { return find_entry(model_registry(), &ModelEntry::name, name, "model name"); }
+const ModelEntry& find_model(const std::string& name) {
+  return find_entry(model_registry(), &ModelEntry::name, name, "model name");
+}
 
 }  // namespace reviewkd

@@ -7,7 +7,8 @@ namespace nn = torch::nn;
 
 void ResidualBlockImpl::register_shortcut(const ResidualBlockOptions& options, int64_t out_channels) {
   if (options.stride == 1 && options.in_channels == out_channels) return;
-  const nn::Sequential layers(conv1x1(options.in_channels, out_channels, options.stride), nn::BatchNorm2d(out_channels));
+  const nn::Sequential layers(conv1x1(options.in_channels, out_channels, options.stride),
+                              nn::BatchNorm2d(out_channels));
   projection_.emplace(register_module(options.shortcut_name, layers));
 }
 

@@ -23,7 +23,8 @@ const BlockConfig& block_config(int64_t depth) {
       {152, {ResNetBlock::kBottleneck, {3, 8, 36, 3}}},
   };
   const auto found = configs.find(depth);
-  if (found == configs.end()) fail(ErrorCode::kInvalidArgument, "invalid depth: expected 18, 34, 50, 101 or 152, received ", depth, ".");
+  if (found == configs.end())
+    fail(ErrorCode::kInvalidArgument, "invalid depth: expected 18, 34, 50, 101 or 152, received ", depth, ".");
   return found->second;
 }
 
@@ -44,7 +45,8 @@ std::shared_ptr<ResidualBlockImpl> block_of(ResNetBlock kind, const ResidualBloc
 }  // namespace
 
 ResNetOptions small_cifar_resnet(int64_t depth, int64_t width, int64_t num_classes) {
-  if (depth < 8 || (depth - 2) % 6 != 0) fail(ErrorCode::kInvalidArgument, "invalid depth: expected 6n + 2 and at least 8, received ", depth, ".");
+  if (depth < 8 || (depth - 2) % 6 != 0)
+    fail(ErrorCode::kInvalidArgument, "invalid depth: expected 6n + 2 and at least 8, received ", depth, ".");
   const int64_t blocks = (depth - 2) / 6;
   return {
       .stem_channels = width == 1 ? 16 : 32,
@@ -81,8 +83,8 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options)
       stem_(conv1, bn1),
       classifier_(linear(options.channels.back() * expansion_of(options.block), options.num_classes)) {
   if (options.blocks.size() != options.channels.size()) {
-    fail(ErrorCode::kInvalidArgument, "invalid stages: expected as many blocks as channels, received ", options.blocks.size(),
-         " and ", options.channels.size(), ".");
+    fail(ErrorCode::kInvalidArgument, "invalid stages: expected as many blocks as channels, received ",
+         options.blocks.size(), " and ", options.channels.size(), ".");
   }
   register_module("conv1", conv1);
   register_module("bn1", bn1);
@@ -91,11 +93,11 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options)
     auto& stage = stages_.emplace_back();
     for (int64_t block = 0; block < options.blocks[i]; ++block) {
       stage->push_back(block_of(options.block, {
-          .in_channels = in_channels,
-          .channels = options.channels[i],
-          .stride = i > 0 && block == 0 ? 2 : 1,
-          .shortcut_name = options.shortcut_name,
-      }));
+                                                   .in_channels = in_channels,
+                                                   .channels = options.channels[i],
+                                                   .stride = i > 0 && block == 0 ? 2 : 1,
+                                                   .shortcut_name = options.shortcut_name,
+                                               }));
       in_channels = options.channels[i] * expansion_of(options.block);
     }
     register_module("layer" + std::to_string(i + 1), stage);
@@ -109,14 +111,15 @@ BackboneOutput ResNetImpl::forward(const at::Tensor& images) {
   if (options_.stem == ResNetStem::kImageNet) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});  // [N, C, H / 4, W / 4]
   for (const auto& stage : stages_) {
     // Between blocks only the activated sum is read.
-    for (size_t block = 0; block + 1 < stage->size(); ++block) x = stage->ptr(block)->as<ResidualBlockImpl>()->forward(x);
+    for (size_t block = 0; block + 1 < stage->size(); ++block)
+      x = stage->ptr(block)->as<ResidualBlockImpl>()->forward(x);
     auto [sum, active] = stage->ptr(stage->size() - 1)->as<ResidualBlockImpl>()->forward_with_sum(x);
     x = std::move(active);
-    output.features.push_back({sum, x.values()});                             // each stage but the first halves the size
+    output.features.push_back({sum, x.values()});  // each stage but the first halves the size
   }
-  const at::Tensor pooled = at::adaptive_avg_pool2d(x, {1, 1});               // [N, C, 1, 1]
+  const at::Tensor pooled = at::adaptive_avg_pool2d(x, {1, 1});  // [N, C, 1, 1]
   output.features.push_back({pooled, pooled});
-  output.logits = classifier_(pooled.flatten(1));                             // [N, classes]
+  output.logits = classifier_(pooled.flatten(1));  // [N, classes]
   return output;
 }
 
@@ -126,7 +129,8 @@ std::vector<FeatureSpec> ResNetImpl::feature_specs(ImageSize image) const {
   std::vector<FeatureSpec> specs;
   for (size_t i = 0; i < stages_.size(); ++i) {
     if (i > 0) image = stride2_size(image);
-    specs.push_back({"layer" + std::to_string(i + 1), options_.channels[i] * expansion_of(options_.block), image.height, image.width});
+    specs.push_back({"layer" + std::to_string(i + 1), options_.channels[i] * expansion_of(options_.block), image.height,
+                     image.width});
   }
   specs.push_back({"pool", specs.back().channels, 1, 1});
   return specs;

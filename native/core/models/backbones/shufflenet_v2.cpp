@@ -90,7 +90,8 @@ ShuffleNetV2Impl::ShuffleNetV2Impl(const ShuffleNetV2Options& options)
   int64_t in_channels = kShuffleNetV2Stem;
   for (size_t i = 0; i < stages_.size(); ++i) {
     stages_[i]->push_back(ShuffleDownBlock(in_channels, options.channels[i]));
-    for (int64_t block = 0; block < options.blocks[i]; ++block) stages_[i]->push_back(ShuffleSplitBlock(options.channels[i]));
+    for (int64_t block = 0; block < options.blocks[i]; ++block)
+      stages_[i]->push_back(ShuffleSplitBlock(options.channels[i]));
     register_module("layer" + std::to_string(i + 1), stages_[i]);
     in_channels = options.channels[i];
   }

@@ -21,7 +21,8 @@ const std::array<int64_t, 5>& vgg_convolutions(int64_t depth) {
       {8, {1, 1, 1, 1, 1}}, {11, {1, 1, 2, 2, 2}}, {13, {2, 2, 2, 2, 2}}, {16, {2, 2, 3, 3, 3}}, {19, {2, 2, 4, 4, 4}},
   };
   const auto found = convolutions.find(depth);
-  if (found == convolutions.end()) fail(ErrorCode::kInvalidArgument, "invalid depth: expected 8, 11, 13, 16 or 19, received ", depth, ".");
+  if (found == convolutions.end())
+    fail(ErrorCode::kInvalidArgument, "invalid depth: expected 8, 11, 13, 16 or 19, received ", depth, ".");
   return found->second;
 }
 
@@ -47,7 +48,8 @@ void require_vgg_size(ImageSize image) {
 
 }  // namespace
 
-VggImpl::VggImpl(const VggOptions& options) : options_(options), classifier(linear(kVggChannels.back(), options.num_classes)) {
+VggImpl::VggImpl(const VggOptions& options)
+    : options_(options), classifier(linear(kVggChannels.back(), options.num_classes)) {
   const auto& convolutions = vgg_convolutions(options.depth);
   for (size_t i = 0; i < blocks_.size(); ++i) {
     blocks_[i] = vgg_block(i == 0 ? 3 : kVggChannels[i - 1], kVggChannels[i], convolutions[i]);

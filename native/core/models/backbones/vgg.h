@@ -32,7 +32,8 @@ class VggImpl : public BackboneImpl {
 
  private:
   VggOptions options_;
-  /// Convolutions, normalizations and the ReLUs between them; the ReLU after the last normalization is not part of a block.
+  /// Convolutions, normalizations and the ReLUs between them; the ReLU after the last normalization is not part of a
+  /// block.
   std::array<torch::nn::Sequential, 5> blocks_;
   std::array<ConvNormChain, 5> chains_;  // their layers
   torch::nn::Linear classifier;

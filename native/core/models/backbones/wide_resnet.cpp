@@ -24,7 +24,8 @@ WideBlockImpl::WideBlockImpl(int64_t in_channels, int64_t out_channels, int64_t 
   register_module("conv1", conv1);
   register_module("bn2", bn2);
   register_module("conv2", conv2);
-  if (in_channels != out_channels) conv_shortcut = register_module("convShortcut", conv1x1(in_channels, out_channels, stride));
+  if (in_channels != out_channels)
+    conv_shortcut = register_module("convShortcut", conv1x1(in_channels, out_channels, stride));
 }
 
 at::Tensor WideBlockImpl::forward(const at::Tensor& x, const at::Tensor& active) {

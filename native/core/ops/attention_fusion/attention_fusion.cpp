@@ -25,8 +25,14 @@ constexpr int64_t kPartBytes = int64_t{256} << 10;
 
 /// x: sizes [N, C, H, W].
 Attention attention_of(at::IntArrayRef x, const at::Tensor& y) {
-  return {.x = nullptr, .y = nullptr, .weights = nullptr, .rows = y.size(2), .columns = y.size(3), .down = x[2] / y.size(2),
-          .right = x[3] / y.size(3), .channels = x[1]};
+  return {.x = nullptr,
+          .y = nullptr,
+          .weights = nullptr,
+          .rows = y.size(2),
+          .columns = y.size(3),
+          .down = x[2] / y.size(2),
+          .right = x[3] / y.size(3),
+          .channels = x[1]};
 }
 
 /// A part of the work: some rows of y in an image, and the pixels of x that they cover.
@@ -43,13 +49,17 @@ void each_part(at::IntArrayRef x, const at::Tensor& y, const Body& body) {
   const Attention whole = attention_of(x, y);
   const int64_t width = whole.columns * whole.right;
   const int64_t row = whole.down * width;  // pixels of x for a row of y
-  const int64_t rows = std::clamp<int64_t>(kPartBytes / (row * whole.channels * static_cast<int64_t>(y.element_size())), 1, whole.rows);
+  const int64_t rows =
+      std::clamp<int64_t>(kPartBytes / (row * whole.channels * static_cast<int64_t>(y.element_size())), 1, whole.rows);
   parallel_for_ranges(x[0], [&](int64_t first, int64_t last, int64_t) {
     for (int64_t n = first; n < last; ++n) {
       for (int64_t r = 0; r < whole.rows; r += rows) {
         Attention part = whole;
         part.rows = std::min(rows, whole.rows - r);
-        body(part, Place{.image = n, .pixel_of_y = r * whole.columns, .pixel = r * row, .pixels = part.rows * row,
+        body(part, Place{.image = n,
+                         .pixel_of_y = r * whole.columns,
+                         .pixel = r * row,
+                         .pixels = part.rows * row,
                          .pixel_of_all = (n * whole.rows + r) * row});
       }
     }
@@ -60,26 +70,29 @@ void each_part(at::IntArrayRef x, const at::Tensor& y, const Body& body) {
 Recomputation recompute_fusion(const SavedActivation& x, const at::Tensor& y, const at::Tensor& z) {
   std::vector<at::Tensor> sources = x.sources();
   sources.insert(sources.end(), {y, z});
-  return {std::move(sources), [make_x = x.make()](const std::vector<at::Tensor>& made_of, int64_t first, int64_t count, void* out) {
-    const auto end_of_x = made_of.end() - 2;
-    const at::Tensor &merged_y = end_of_x[0], &weights = end_of_x[1];
-    if (make_x) make_x({made_of.begin(), end_of_x}, first, count, out);
-    const NhwcView ys(merged_y), zs(weights);
-    const int64_t pixels = weights.size(2) * weights.size(3);
-    const int64_t pixel_bytes = merged_y.size(1) * static_cast<int64_t>(merged_y.element_size());
-    Attention image = attention_of({weights.size(0), merged_y.size(1), weights.size(2), weights.size(3)}, merged_y);
-    char* to = static_cast<char*>(out);
-    for (int64_t n = first / pixels; count > 0; ++n) {
-      const int64_t inside = first % pixels;
-      const int64_t part = std::min(count, pixels - inside);
-      image.x = make_x ? to : NhwcView(made_of.front()).pixel(0, first);
-      image.y = ys[n];
-      map_kernels(merged_y.scalar_type())->attention.merge(image, reinterpret_cast<const float*>(zs[n]), inside, part, to);
-      to += part * pixel_bytes;
-      first += part;
-      count -= part;
-    }
-  }};
+  return {std::move(sources),
+          [make_x = x.make()](const std::vector<at::Tensor>& made_of, int64_t first, int64_t count, void* out) {
+            const auto end_of_x = made_of.end() - 2;
+            const at::Tensor &merged_y = end_of_x[0], &weights = end_of_x[1];
+            if (make_x) make_x({made_of.begin(), end_of_x}, first, count, out);
+            const NhwcView ys(merged_y), zs(weights);
+            const int64_t pixels = weights.size(2) * weights.size(3);
+            const int64_t pixel_bytes = merged_y.size(1) * static_cast<int64_t>(merged_y.element_size());
+            Attention image =
+                attention_of({weights.size(0), merged_y.size(1), weights.size(2), weights.size(3)}, merged_y);
+            char* to = static_cast<char*>(out);
+            for (int64_t n = first / pixels; count > 0; ++n) {
+              const int64_t inside = first % pixels;
+              const int64_t part = std::min(count, pixels - inside);
+              image.x = make_x ? to : NhwcView(made_of.front()).pixel(0, first);
+              image.y = ys[n];
+              map_kernels(merged_y.scalar_type())
+                  ->attention.merge(image, reinterpret_cast<const float*>(zs[n]), inside, part, to);
+              to += part * pixel_bytes;
+              first += part;
+              count -= part;
+            }
+          }};
 }
 
 }  // namespace
@@ -87,13 +100,15 @@ Recomputation recompute_fusion(const SavedActivation& x, const at::Tensor& y, co
 REVIEWKD_AUTOGRAD_FUNCTION(AttentionFusionFunction) {
  public:
   /// x_variable: represents `map` in the graph; recomputation: receives the recomputation of the result.
-  static Variable forward(AutogradContext* context, const at::Tensor& x_variable, const at::Tensor& y_map, const at::Tensor& weight,
-                          const at::Tensor& bias, at::ScalarType type, const LazyTensor& map, Recomputation* recomputation) {
+  static Variable forward(AutogradContext* context, const at::Tensor& x_variable, const at::Tensor& y_map,
+                          const at::Tensor& weight, const at::Tensor& bias, at::ScalarType type, const LazyTensor& map,
+                          Recomputation* recomputation) {
     const AttentionKernels& kernels = map_kernels(type)->attention;
     const at::Tensor x = in_order(x_variable, type);
     const at::Tensor y = in_order(y_map, type);
     const at::Tensor weights = weight.contiguous();
-    at::Tensor z = at::empty({x.size(0), 2, x.size(2), x.size(3)}, at::TensorOptions(at::kFloat), at::MemoryFormat::ChannelsLast);
+    at::Tensor z =
+        at::empty({x.size(0), 2, x.size(2), x.size(3)}, at::TensorOptions(at::kFloat), at::MemoryFormat::ChannelsLast);
     at::Tensor result = at::empty_like(x);
     const SavedActivation reader(x, map.is_made() ? std::nullopt : map.recomputation());
     const NhwcView ys(y), zs(z), results(result);
@@ -101,7 +116,8 @@ REVIEWKD_AUTOGRAD_FUNCTION(AttentionFusionFunction) {
       part.x = reader.pixels(at.pixel_of_all, at.pixels);
       part.y = ys.pixel(at.image, at.pixel_of_y);
       part.weights = weights.const_data_ptr<float>();
-      kernels.forward(part, bias.const_data_ptr<float>(), reinterpret_cast<float*>(zs.pixel(at.image, at.pixel)), results.pixel(at.image, at.pixel));
+      kernels.forward(part, bias.const_data_ptr<float>(), reinterpret_cast<float*>(zs.pixel(at.image, at.pixel)),
+                      results.pixel(at.image, at.pixel));
     });
     const SavedActivation saved(x, x.is_same(x_variable) ? map.recomputation() : std::nullopt);
     saved.save(context, {y, weights, z});
@@ -128,30 +144,40 @@ REVIEWKD_AUTOGRAD_FUNCTION(AttentionFusionFunction) {
       part.y = ys.pixel(at.image, at.pixel_of_y);
       part.weights = weights.const_data_ptr<float>();
       auto* slopes = static_cast<float*>(scratch(kSlopes, at.pixels * 2 * static_cast<int64_t>(sizeof(float))));
-      kernels.backward(part, reinterpret_cast<const float*>(zs.pixel(at.image, at.pixel)), gradients_of.pixel(at.image, at.pixel), slopes,
-                       x_gradients.pixel(at.image, at.pixel), y_gradients.pixel(at.image, at.pixel_of_y),
-                       weight_sums.data_ptr<float>() + at.image * weights.numel(), bias_sums.data_ptr<float>() + 2 * at.image);
+      kernels.backward(
+          part, reinterpret_cast<const float*>(zs.pixel(at.image, at.pixel)), gradients_of.pixel(at.image, at.pixel),
+          slopes, x_gradients.pixel(at.image, at.pixel), y_gradients.pixel(at.image, at.pixel_of_y),
+          weight_sums.data_ptr<float>() + at.image * weights.numel(), bias_sums.data_ptr<float>() + 2 * at.image);
     });
-    const auto type_of = [&](const char* name) { return static_cast<at::ScalarType>(context->saved_data[name].toInt()); };
-    return {x_gradient.to(type_of("x_type")), y_gradient.to(type_of("y_type")),
-            weight_sums.sum(0, false, at::kDouble).to(at::kFloat).view(weights.sizes()), bias_sums.sum(0, false, at::kDouble).to(at::kFloat),
-            at::Tensor(), at::Tensor(), at::Tensor()};
+    const auto type_of = [&](const char* name) {
+      return static_cast<at::ScalarType>(context->saved_data[name].toInt());
+    };
+    return {x_gradient.to(type_of("x_type")),
+            y_gradient.to(type_of("y_type")),
+            weight_sums.sum(0, false, at::kDouble).to(at::kFloat).view(weights.sizes()),
+            bias_sums.sum(0, false, at::kDouble).to(at::kFloat),
+            at::Tensor(),
+            at::Tensor(),
+            at::Tensor()};
   }
 };
 
-at::Tensor attention_fusion_reference(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
+at::Tensor attention_fusion_reference(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight,
+                                      const at::Tensor& bias) {
   const at::Tensor resized = at::upsample_nearest2d(y, {x.size(2), x.size(3)});             // [N, C, H, W]
   const at::Tensor z = at::conv2d(at::cat({x, resized}, 1), weight, bias).sigmoid();        // [N, 2, H, W]
   return x * z.narrow(1, 0, 1) + resized * z.narrow(1, 1, 1);
 }
 
-LazyTensor attention_fusion(const LazyTensor& map, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
+LazyTensor attention_fusion(const LazyTensor& map, const at::Tensor& y, const at::Tensor& weight,
+                            const at::Tensor& bias) {
   const at::Tensor& variable = map.variable();
   if (auto result = attention_fusion_on_device(variable, y, weight, bias)) return *result;
   const at::ScalarType type = computing_type(variable);
   const auto divides = [&](int64_t dimension) { return variable.size(dimension) % y.size(dimension) == 0; };
-  const bool fast = !takes_reference_path() && variable.is_cpu() && map_kernels(type) != nullptr && weight.scalar_type() == at::kFloat &&
-                    variable.numel() > 0 && variable.size(1) % kLanes == 0 && divides(2) && divides(3);
+  const bool fast = !takes_reference_path() && variable.is_cpu() && map_kernels(type) != nullptr &&
+                    weight.scalar_type() == at::kFloat && variable.numel() > 0 && variable.size(1) % kLanes == 0 &&
+                    divides(2) && divides(3);
   if (!fast) return attention_fusion_reference(map, y, weight, bias);
   // If the type is not the kernels' own, the map is computed after all.
   const at::Tensor& x = variable.scalar_type() == type ? variable : map.values();

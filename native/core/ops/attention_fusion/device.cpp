@@ -5,8 +5,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/ops/backend/autograd_function.h"
-#include "core/ops/backend/kernel_backends.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/backend/kernel_backends.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -35,8 +35,8 @@ AttentionMaps maps_of(const at::Tensor& x, const at::Tensor& y, const at::Tensor
 
 REVIEWKD_AUTOGRAD_FUNCTION(DeviceAttentionFusionFunction) {
  public:
-  static Variable forward(AutogradContext* context, const at::Tensor& x_map, const at::Tensor& y_map, const at::Tensor& weight,
-                          const at::Tensor& bias, at::ScalarType type) {
+  static Variable forward(AutogradContext* context, const at::Tensor& x_map, const at::Tensor& y_map,
+                          const at::Tensor& weight, const at::Tensor& bias, at::ScalarType type) {
     const c10::OptionalDeviceGuard device(x_map.device());
     const at::Tensor x = for_kernels(x_map, type);
     const at::Tensor y = for_kernels(y_map, type);
@@ -72,13 +72,19 @@ REVIEWKD_AUTOGRAD_FUNCTION(DeviceAttentionFusionFunction) {
     call.weight_gradient = weight_gradient.data_ptr<float>();
     call.bias_gradient = bias_gradient.data_ptr<float>();
     backend.attention_gradient(call);
-    const auto type_of = [&](const char* name) { return static_cast<at::ScalarType>(context->saved_data[name].toInt()); };
-    return {x_gradient.to(type_of("x_type")), y_gradient.to(type_of("y_type")), weight_gradient, bias_gradient, at::Tensor()};
+    const auto type_of = [&](const char* name) {
+      return static_cast<at::ScalarType>(context->saved_data[name].toInt());
+    };
+    return {x_gradient.to(type_of("x_type")), y_gradient.to(type_of("y_type")), weight_gradient, bias_gradient,
+            at::Tensor()};
   }
 };
 
-std::optional<at::Tensor> attention_fusion_on_device(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, const at::Tensor& bias) {
-  if (kernel_backend_for(x) == nullptr || x.dim() != 4 || x.numel() == 0 || !has_few_pixels(x) || weight.scalar_type() != at::kFloat) return std::nullopt;
+std::optional<at::Tensor> attention_fusion_on_device(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight,
+                                                     const at::Tensor& bias) {
+  if (kernel_backend_for(x) == nullptr || x.dim() != 4 || x.numel() == 0 || !has_few_pixels(x) ||
+      weight.scalar_type() != at::kFloat)
+    return std::nullopt;
   const at::ScalarType type = computing_type(x);
   if (!accelerates(type, x.size(1)) || x.size(2) % y.size(2) != 0 || x.size(3) % y.size(3) != 0) return std::nullopt;
   return DeviceAttentionFusionFunction::apply(x, y, weight, bias, type);

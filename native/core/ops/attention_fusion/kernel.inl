@@ -67,7 +67,8 @@ void attention_merge(const Attention& image, const float* z, int64_t first, int6
   const int64_t width = image.columns * image.right;
   for (int64_t pixel = first; pixel < first + count; ++pixel) {
     const T* x = static_cast<const T*>(image.x) + (pixel - first) * channels;
-    const T* y = static_cast<const T*>(image.y) + (pixel / width / image.down * image.columns + pixel % width / image.right) * channels;
+    const T* y = static_cast<const T*>(image.y) +
+                 (pixel / width / image.down * image.columns + pixel % width / image.right) * channels;
     T* out = static_cast<T*>(out_values) + (pixel - first) * channels;
     merge_pixel(x, y, z + 2 * pixel, out, channels);
   }
@@ -95,8 +96,8 @@ void attention_slopes(const Attention& image, const float* z, const T* gradients
 }
 
 template <typename T>
-void attention_backward(const Attention& image, const float* z, const void* gradient_values, float* slopes, void* x_gradient_values,
-                        void* y_gradient_values, float* weight_sums, float* bias_sums) {
+void attention_backward(const Attention& image, const float* z, const void* gradient_values, float* slopes,
+                        void* x_gradient_values, void* y_gradient_values, float* weight_sums, float* bias_sums) {
   const int64_t channels = image.channels;
   const int64_t width = image.columns * image.right;
   attention_slopes(image, z, static_cast<const T*>(gradient_values), slopes, bias_sums);
@@ -117,7 +118,8 @@ void attention_backward(const Attention& image, const float* z, const void* grad
             const Floats x = load(static_cast<const T*>(image.x) + pixel * channels + c);
             const float slope0 = slopes[2 * pixel];
             const float slope1 = slopes[2 * pixel + 1];
-            store(static_cast<T*>(x_gradient_values) + pixel * channels + c, g * z[2 * pixel] + (slope0 * weight_x[0] + slope1 * weight_x[1]));
+            store(static_cast<T*>(x_gradient_values) + pixel * channels + c,
+                  g * z[2 * pixel] + (slope0 * weight_x[0] + slope1 * weight_x[1]));
             y_gradient += g * z[2 * pixel + 1];
             window_slopes[0] += slope0;
             window_slopes[1] += slope1;
@@ -129,7 +131,8 @@ void attention_backward(const Attention& image, const float* z, const void* grad
         const Floats y = load(static_cast<const T*>(image.y) + offset);
         sums_y[0] += window_slopes[0] * y;
         sums_y[1] += window_slopes[1] * y;
-        store(static_cast<T*>(y_gradient_values) + offset, y_gradient + (window_slopes[0] * weight_y[0] + window_slopes[1] * weight_y[1]));
+        store(static_cast<T*>(y_gradient_values) + offset,
+              y_gradient + (window_slopes[0] * weight_y[0] + window_slopes[1] * weight_y[1]));
       }
     }
     for (int k = 0; k < 2; ++k) {

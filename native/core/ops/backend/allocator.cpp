@@ -114,7 +114,9 @@ class BlockCache {
       shrink(0);
       block = platform::map_pages(bytes);
     }
-    if (block == nullptr) fail(ErrorCode::kOutOfMemory, "out of memory: cannot allocate ", bytes, " bytes for a tensor. Use a smaller batch.");
+    if (block == nullptr)
+      fail(ErrorCode::kOutOfMemory, "out of memory: cannot allocate ", bytes,
+           " bytes for a tensor. Use a smaller batch.");
     return {block, bytes};
   }
 
@@ -147,7 +149,8 @@ class BlockCache {
 };
 
 BlockCache& cache() {
-  static auto* const instance = new BlockCache;  // never destroyed: tensors may be freed while static objects are destroyed
+  static auto* const instance =
+      new BlockCache;  // never destroyed: tensors may be freed while static objects are destroyed
   return *instance;
 }
 
@@ -178,7 +181,9 @@ class CachingAllocator final : public c10::Allocator {
     FreeBlocks::Block block{nullptr, 0};
     if (bytes + kHeader < kSmallest) {
       block.start = platform::allocate_aligned(kHeader, bytes + kHeader);
-      if (block.start == nullptr) fail(ErrorCode::kOutOfMemory, "out of memory: cannot allocate ", bytes, " bytes for a tensor. Use a smaller batch.");
+      if (block.start == nullptr)
+        fail(ErrorCode::kOutOfMemory, "out of memory: cannot allocate ", bytes,
+             " bytes for a tensor. Use a smaller batch.");
     } else {
       block = cache().take(rounded(bytes + kHeader));
     }

@@ -15,7 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 
 /// A file in the directory of libtorch's CPU half.
-fs::path library_next_to_libtorch(const std::string& name) { return platform::path_of(libtorch_directory()) / platform::library_file(name); }
+fs::path library_next_to_libtorch(const std::string& name) {
+  return platform::path_of(libtorch_directory()) / platform::library_file(name);
+}
 
 struct CudaHalf {
   bool loaded = false;
@@ -38,7 +40,8 @@ CudaHalf find_cuda_half() {
   const fs::path path = library_next_to_libtorch("torch_cuda");
   std::error_code ignored;
   if (!fs::exists(path, ignored)) {
-    return {false, "this libtorch is a CPU build or was installed without its CUDA half (no " + platform::utf8_of(path) + ")"};
+    return {false,
+            "this libtorch is a CPU build or was installed without its CUDA half (no " + platform::utf8_of(path) + ")"};
   }
   if (!may_have_device()) return {false, "the driver found no CUDA device"};
   // Its static objects register kernels with the dispatcher and hooks with at::Context.
@@ -86,13 +89,15 @@ const CudaStatus& cuda_status() {
 c10::Device parse_device(const std::string& name) {
   if (name == "cpu") return c10::Device(c10::kCPU);
   if (name != "cuda" && name != "auto") {
-    throw Error(ErrorCode::kInvalidArgument, "invalid device: expected cpu, cuda or auto, received \"" + name + "\".", {"cpu", "cuda", "auto"});
+    throw Error(ErrorCode::kInvalidArgument, "invalid device: expected cpu, cuda or auto, received \"" + name + "\".",
+                {"cpu", "cuda", "auto"});
   }
   const auto& cuda = cuda_status();
   if (cuda.available) return c10::Device(c10::kCUDA, 0);
   if (name == "auto") return c10::Device(c10::kCPU);
   fail(ErrorCode::kCudaUnavailable, "no CUDA device for device \"cuda\": ", cuda.reason,
-       ". Use device \"cpu\" or \"auto\", or build against a CUDA libtorch (REVIEWKD_LIBTORCH) on a machine with a driver.");
+       ". Use device \"cpu\" or \"auto\", or build against a CUDA libtorch (REVIEWKD_LIBTORCH) on a machine with a "
+       "driver.");
 }
 
 std::string libtorch_directory() {
@@ -105,7 +110,8 @@ std::string libtorch_directory() {
 
 bool libtorch_is_cuda_build() {
   std::error_code ignored;
-  return fs::exists(library_next_to_libtorch("torch_cuda"), ignored) || fs::exists(library_next_to_libtorch("c10_cuda"), ignored);
+  return fs::exists(library_next_to_libtorch("torch_cuda"), ignored) ||
+         fs::exists(library_next_to_libtorch("c10_cuda"), ignored);
 }
 
 }  // namespace reviewkd

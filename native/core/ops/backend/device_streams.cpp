@@ -34,7 +34,8 @@ DeviceStreams::~DeviceStreams() {
   quietly([&] { backend_.destroy_context(context_); });
 }
 
-StreamsScope::StreamsScope(const DeviceStreams* streams) : outer_(entered), streams_(streams == entered ? nullptr : streams) {
+StreamsScope::StreamsScope(const DeviceStreams* streams)
+    : outer_(entered), streams_(streams == entered ? nullptr : streams) {
   if (streams_ == nullptr) return;
   streams_->backend().enter(streams_->context());
   entered = streams_;
@@ -71,7 +72,8 @@ SideWork::Scope::~Scope() {
 std::unique_ptr<DeviceGraph> DeviceGraph::record(const DeviceStreams& streams, std::function<void()> work) {
   std::unique_ptr<DeviceGraph> graph(new DeviceGraph(streams.backend(), std::move(work)));
   const KeepingScope keeping(graph->kept_);
-  graph->graph_ = streams.backend().record(streams.context(), [](void* recorded) { (*static_cast<std::function<void()>*>(recorded))(); }, &graph->work_);
+  graph->graph_ = streams.backend().record(
+      streams.context(), [](void* recorded) { (*static_cast<std::function<void()>*>(recorded))(); }, &graph->work_);
   return graph;
 }
 

@@ -92,7 +92,8 @@ class DeviceGraph {
   void replay() const { backend_.replay(graph_); }
 
  private:
-  explicit DeviceGraph(const KernelBackend& backend, std::function<void()> work) : backend_(backend), work_(std::move(work)) {}
+  explicit DeviceGraph(const KernelBackend& backend, std::function<void()> work)
+      : backend_(backend), work_(std::move(work)) {}
 
   const KernelBackend& backend_;
   std::function<void()> work_;

@@ -25,9 +25,11 @@ enum class Instructions { kGeneric, kAvx2, kAvx512, kAvx512Bfloat16 };
 Instructions find_instructions() {
   const std::string allowed = at::get_cpu_capability();
   if (allowed == "AVX512" && platform::supports(platform::Instructions::kAvx512)) {
-    return platform::supports(platform::Instructions::kAvx512Bfloat16) ? Instructions::kAvx512Bfloat16 : Instructions::kAvx512;
+    return platform::supports(platform::Instructions::kAvx512Bfloat16) ? Instructions::kAvx512Bfloat16
+                                                                       : Instructions::kAvx512;
   }
-  if ((allowed == "AVX512" || allowed == "AVX2") && platform::supports(platform::Instructions::kAvx2)) return Instructions::kAvx2;
+  if ((allowed == "AVX512" || allowed == "AVX2") && platform::supports(platform::Instructions::kAvx2))
+    return Instructions::kAvx2;
   return Instructions::kGeneric;
 }
 
@@ -53,14 +55,16 @@ bool takes_parts() { return parts_scopes > 0; }
 
 at::ScalarType computing_type(const at::Tensor& x) {
   const auto device = x.device().type();
-  if (x.scalar_type() == at::kFloat && at::autocast::is_autocast_enabled(device)) return at::autocast::get_autocast_dtype(device);
+  if (x.scalar_type() == at::kFloat && at::autocast::is_autocast_enabled(device))
+    return at::autocast::get_autocast_dtype(device);
   return x.scalar_type();
 }
 
 const ConvolutionKernels* convolution_kernels(at::ScalarType type) {
 #ifdef REVIEWKD_X86_KERNELS
   if (type == at::kFloat && instructions() >= Instructions::kAvx512) return &avx512::kConvolutionsFloat;
-  if (type == at::kBFloat16 && instructions() == Instructions::kAvx512Bfloat16) return &avx512_bfloat16::kConvolutionsBfloat16;
+  if (type == at::kBFloat16 && instructions() == Instructions::kAvx512Bfloat16)
+    return &avx512_bfloat16::kConvolutionsBfloat16;
 #endif
   static_cast<void>(type);
   return nullptr;
@@ -73,12 +77,9 @@ const WinogradKernels* winograd_kernels(at::ScalarType type) {
   switch (instructions()) {
     case Instructions::kAvx512Bfloat16:
       return is_float ? &avx512_bfloat16::kWinogradFloat : &avx512_bfloat16::kWinogradBfloat16;
-    case Instructions::kAvx512:
-      return is_float ? &avx512::kWinogradFloat : &avx512::kWinogradBfloat16;
-    case Instructions::kAvx2:
-      return is_float ? &avx2::kWinogradFloat : &avx2::kWinogradBfloat16;
-    case Instructions::kGeneric:
-      break;
+    case Instructions::kAvx512: return is_float ? &avx512::kWinogradFloat : &avx512::kWinogradBfloat16;
+    case Instructions::kAvx2: return is_float ? &avx2::kWinogradFloat : &avx2::kWinogradBfloat16;
+    case Instructions::kGeneric: break;
   }
 #endif
   return nullptr;
@@ -91,12 +92,9 @@ const MapKernels* map_kernels(at::ScalarType type) {
   switch (instructions()) {
     case Instructions::kAvx512Bfloat16:
       return is_float ? &avx512_bfloat16::kMapsFloat : &avx512_bfloat16::kMapsBfloat16;
-    case Instructions::kAvx512:
-      return is_float ? &avx512::kMapsFloat : &avx512::kMapsBfloat16;
-    case Instructions::kAvx2:
-      return is_float ? &avx2::kMapsFloat : &avx2::kMapsBfloat16;
-    case Instructions::kGeneric:
-      break;
+    case Instructions::kAvx512: return is_float ? &avx512::kMapsFloat : &avx512::kMapsBfloat16;
+    case Instructions::kAvx2: return is_float ? &avx2::kMapsFloat : &avx2::kMapsBfloat16;
+    case Instructions::kGeneric: break;
   }
 #endif
   return is_float ? &generic::kMapsFloat : &generic::kMapsBfloat16;
@@ -105,14 +103,10 @@ const MapKernels* map_kernels(at::ScalarType type) {
 SgdKernel sgd_kernel() {
 #ifdef REVIEWKD_X86_KERNELS
   switch (instructions()) {
-    case Instructions::kAvx512Bfloat16:
-      return avx512_bfloat16::kSgd;
-    case Instructions::kAvx512:
-      return avx512::kSgd;
-    case Instructions::kAvx2:
-      return avx2::kSgd;
-    case Instructions::kGeneric:
-      break;
+    case Instructions::kAvx512Bfloat16: return avx512_bfloat16::kSgd;
+    case Instructions::kAvx512: return avx512::kSgd;
+    case Instructions::kAvx2: return avx2::kSgd;
+    case Instructions::kGeneric: break;
   }
 #endif
   return generic::kSgd;

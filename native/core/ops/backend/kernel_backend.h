@@ -34,7 +34,8 @@ struct MapShape {
 };
 
 /// Converts batch statistics to scale · x + shift = gamma · (x - mean) · inverse + beta, with
-/// inverse = 1 / sqrt(variance + epsilon); updates the running statistics with `momentum`. All but x and scratch: [channels].
+/// inverse = 1 / sqrt(variance + epsilon); updates the running statistics with `momentum`. All but x and scratch:
+/// [channels].
 struct BatchNormStatistics {
   MapShape shape;
   const void* x;
@@ -88,7 +89,8 @@ struct Pyramid {
   void* left_gradient;         // backward
 };
 
-/// See attention_fusion.h. x: [images, rows · down, columns · right, channels]; y: [images, rows, columns, channels]; weights: [2, 2 · channels].
+/// See attention_fusion.h. x: [images, rows · down, columns · right, channels]; y: [images, rows, columns, channels];
+/// weights: [2, 2 · channels].
 struct AttentionMaps {
   ValueType type;
   int64_t images, rows, columns, down, right, channels;
@@ -168,8 +170,8 @@ struct ScalarValue {
 
 /// The report of a step, which may consist of micro-batches, each with its share of the batch. With n values:
 /// `values` [2 + n] contains the gradients' norm, the number of images classified correctly and the values;
-/// `sums` [2 + n] accumulates over all finite steps: images, correct ones, values · images; `first_bad` [3 + n] contains
-/// `values` and the number of the first step with a non-finite value. From that step on `finite` is 0.
+/// `sums` [2 + n] accumulates over all finite steps: images, correct ones, values · images; `first_bad` [3 + n]
+/// contains `values` and the number of the first step with a non-finite value. From that step on `finite` is 0.
 struct StepReport {
   ScalarValue scalars[kMostScalars];
   int32_t count;

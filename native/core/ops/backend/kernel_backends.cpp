@@ -36,7 +36,9 @@ const char* requested_plugin() {
 
 fs::path own_directory() {
   std::error_code ignored;
-  return fs::weakly_canonical(platform::path_of(platform::library_of(reinterpret_cast<const void*>(&kernel_backend_status))), ignored).parent_path();
+  return fs::weakly_canonical(
+             platform::path_of(platform::library_of(reinterpret_cast<const void*>(&kernel_backend_status))), ignored)
+      .parent_path();
 }
 
 std::vector<std::string> places() {
@@ -52,15 +54,19 @@ std::vector<std::string> places() {
 }
 
 /// "2.14" for "2.14.1".
-std::string minor_version(const std::string& version) { return version.substr(0, version.find('.', version.find('.') + 1)); }
+std::string minor_version(const std::string& version) {
+  return version.substr(0, version.find('.', version.find('.') + 1));
+}
 
 std::string incompatibility(const KernelBackend& table) {
   if (table.version != kKernelBackendVersion) {
-    return "invalid plugin: expected interface version " + std::to_string(kKernelBackendVersion) + ", received " + std::to_string(table.version);
+    return "invalid plugin: expected interface version " + std::to_string(kKernelBackendVersion) + ", received " +
+           std::to_string(table.version);
   }
   const std::string libtorch = table.libtorch;
   if (!libtorch.empty() && minor_version(libtorch) != minor_version(TORCH_VERSION)) {
-    return "invalid plugin: expected one for libtorch " + minor_version(TORCH_VERSION) + ", received one for " + libtorch;
+    return "invalid plugin: expected one for libtorch " + minor_version(TORCH_VERSION) + ", received one for " +
+           libtorch;
   }
   return "";
 }
@@ -77,16 +83,22 @@ KernelBackendStatus find() {
     void* library = platform::load_library(place, platform::Symbols::kLocal, reason);
     if (library == nullptr) {
       status.reason = "it could not be loaded: " + reason;
-      status.fix = cuda.available ? kInstall : "npx reviewkd libtorch install --cuda, on a machine with an NVIDIA driver";
+      status.fix =
+          cuda.available ? kInstall : "npx reviewkd libtorch install --cuda, on a machine with an NVIDIA driver";
       return status;
     }
-    const auto get_table = reinterpret_cast<const KernelBackend* (*)()>(platform::symbol_of(library, kKernelBackendSymbol));
-    status.reason = get_table == nullptr ? "invalid plugin: expected a function " + std::string(kKernelBackendSymbol) + ", received none" : incompatibility(*get_table());
+    const auto get_table =
+        reinterpret_cast<const KernelBackend* (*)()>(platform::symbol_of(library, kKernelBackendSymbol));
+    status.reason = get_table == nullptr
+                        ? "invalid plugin: expected a function " + std::string(kKernelBackendSymbol) + ", received none"
+                        : incompatibility(*get_table());
     status.fix = status.reason.empty() ? "" : kInstall;
     if (status.reason.empty()) status.table = get_table();
     return status;
   }
-  status.reason = requested_plugin() != nullptr ? std::string("there is no ") + requested_plugin() + ", which " + kVariable + " names" : "it is not installed";
+  status.reason = requested_plugin() != nullptr
+                      ? std::string("there is no ") + requested_plugin() + ", which " + kVariable + " names"
+                      : "it is not installed";
   status.fix = kInstall;
   return status;
 }
@@ -116,7 +128,8 @@ const KernelBackend* kernel_backend_for(const at::Tensor& x) {
 }
 
 bool accelerates(at::ScalarType type, int64_t channels) {
-  return (type == at::kFloat || type == at::kBFloat16) && channels % kKernelBackendChannels == 0 && channels <= kMostChannels;
+  return (type == at::kFloat || type == at::kBFloat16) && channels % kKernelBackendChannels == 0 &&
+         channels <= kMostChannels;
 }
 
 bool has_few_pixels(const at::Tensor& map) { return map.size(0) * map.size(2) * map.size(3) <= kMostPixels / 4; }
@@ -127,14 +140,19 @@ bool accelerates(const at::Tensor& map) {
 
 at::Tensor for_kernels(const at::Tensor& map, at::ScalarType type) {
   const at::Tensor ordered = in_order(map, type);
-  return reinterpret_cast<uintptr_t>(ordered.const_data_ptr()) % kKernelBackendAlignment == 0 ? ordered : ordered.clone();
+  return reinterpret_cast<uintptr_t>(ordered.const_data_ptr()) % kKernelBackendAlignment == 0 ? ordered
+                                                                                              : ordered.clone();
 }
 
-MapShape map_shape(const at::Tensor& map) { return {value_type(map.scalar_type()), map.size(0) * map.size(2) * map.size(3), map.size(1)}; }
+MapShape map_shape(const at::Tensor& map) {
+  return {value_type(map.scalar_type()), map.size(0) * map.size(2) * map.size(3), map.size(1)};
+}
 
 ValueType value_type(at::ScalarType type) { return type == at::kFloat ? ValueType::kFloat : ValueType::kBfloat16; }
 
-at::Tensor device_floats(at::IntArrayRef sizes, const at::Tensor& like) { return at::empty(sizes, like.options().dtype(at::kFloat).requires_grad(false)); }
+at::Tensor device_floats(at::IntArrayRef sizes, const at::Tensor& like) {
+  return at::empty(sizes, like.options().dtype(at::kFloat).requires_grad(false));
+}
 
 void mark_changed(const at::Tensor& tensor) { tensor.unsafeGetTensorImpl()->bump_version(); }
 

@@ -111,24 +111,26 @@ struct ChannelKernels {
   /// mean[c], and m2[c] = Σ (x - mean)²: two passes over the pixels, which should be in the cache.
   void (*moments)(const void* x, int64_t count, int64_t channels, float* mean, float* m2);
   /// out = act(scale[c] · x + shift[c] + residual); `residual` may be null.
-  void (*normalize)(const void* x, const float* scale, const float* shift, const void* residual, bool relu, void* out, int64_t count,
-                    int64_t channels);
+  void (*normalize)(const void* x, const float* scale, const float* shift, const void* residual, bool relu, void* out,
+                    int64_t count, int64_t channels);
   /// With g = the gradient where nothing was clipped, otherwise 0: sum[c] += Σ g, product[c] += Σ g · (x - mean[c]);
   /// writes g to `masked` unless it is null.
-  void (*reduce_gradient)(const NormalizedMap& map, void* masked, float* sum, float* product, int64_t count, int64_t channels);
+  void (*reduce_gradient)(const NormalizedMap& map, void* masked, float* sum, float* product, int64_t count,
+                          int64_t channels);
   /// out = a[c] · g + b[c] · (x - mean[c]) + k[c].
-  void (*normalization_gradient)(const NormalizedMap& map, const float* a, const float* b, const float* k, void* out, int64_t count,
-                                 int64_t channels);
+  void (*normalization_gradient)(const NormalizedMap& map, const float* a, const float* b, const float* k, void* out,
+                                 int64_t count, int64_t channels);
 };
 
-/// The difference of two maps [height, width, channels] in a grid of cells × cells equal windows. Sizes are multiples of `cells`,
-/// channels of kLanes.
+/// The difference of two maps [height, width, channels] in a grid of cells × cells equal windows. Sizes are multiples
+/// of `cells`, channels of kLanes.
 struct PyramidKernels {
   /// sums[cell][c] = Σ (left - right) over the cell's window -> Σ (left - right)² over the map.
-  double (*difference)(const void* left, const void* right, int64_t height, int64_t width, int64_t channels, int64_t cells, float* sums);
+  double (*difference)(const void* left, const void* right, int64_t height, int64_t width, int64_t channels,
+                       int64_t cells, float* sums);
   /// out = factor · (left - right) + shifts[cell][c].
-  void (*gradient)(const void* left, const void* right, int64_t height, int64_t width, int64_t channels, int64_t cells, float factor,
-                   const float* shifts, void* out);
+  void (*gradient)(const void* left, const void* right, int64_t height, int64_t width, int64_t channels, int64_t cells,
+                   float factor, const float* shifts, void* out);
 };
 
 /// One image of attention based fusion: x, out and gradient are [rows · down, columns · right, channels]; y is [rows,
@@ -149,8 +151,8 @@ struct AttentionKernels {
   void (*merge)(const Attention& image, const float* z, int64_t first, int64_t count, void* out);
   /// Gradients of x and y; adds the contribution of these rows to weight_sums[2][2 · channels] and bias_sums[2];
   /// `slopes` is scratch memory for [pixel][2].
-  void (*backward)(const Attention& image, const float* z, const void* gradient, float* slopes, void* x_gradient, void* y_gradient,
-                   float* weight_sums, float* bias_sums);
+  void (*backward)(const Attention& image, const float* z, const void* gradient, float* slopes, void* x_gradient,
+                   void* y_gradient, float* weight_sums, float* bias_sums);
 };
 
 struct SgdCoefficients {
@@ -159,7 +161,8 @@ struct SgdCoefficients {
 };
 
 /// g ← gradient + decay · p;  v ← momentum · v + g;  p ← p - rate · (nesterov ? g + momentum · v : v).
-using SgdKernel = void (*)(float* parameter, const float* gradient, float* momentum_buffer, int64_t count, const SgdCoefficients& coefficients);
+using SgdKernel = void (*)(float* parameter, const float* gradient, float* momentum_buffer, int64_t count,
+                           const SgdCoefficients& coefficients);
 
 /// All loops of one instruction set for one map type.
 struct MapKernels {
@@ -171,23 +174,23 @@ struct MapKernels {
 namespace generic {
 extern const MapKernels kMapsFloat, kMapsBfloat16;
 extern const SgdKernel kSgd;
-}
+}  // namespace generic
 namespace avx2 {
 extern const MapKernels kMapsFloat, kMapsBfloat16;
 extern const SgdKernel kSgd;
 extern const WinogradKernels kWinogradFloat, kWinogradBfloat16;
-}
+}  // namespace avx2
 namespace avx512 {
 extern const MapKernels kMapsFloat, kMapsBfloat16;
 extern const SgdKernel kSgd;
 extern const WinogradKernels kWinogradFloat, kWinogradBfloat16;
 extern const ConvolutionKernels kConvolutionsFloat;
-}
+}  // namespace avx512
 namespace avx512_bfloat16 {
 extern const MapKernels kMapsFloat, kMapsBfloat16;
 extern const SgdKernel kSgd;
 extern const WinogradKernels kWinogradFloat, kWinogradBfloat16;
 extern const ConvolutionKernels kConvolutionsBfloat16;
-}
+}  // namespace avx512_bfloat16
 
 }  // namespace reviewkd::ops

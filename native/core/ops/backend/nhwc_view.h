@@ -8,7 +8,9 @@
 namespace reviewkd::ops {
 
 /// The map in this type and in channels-last order; the same tensor if it already is.
-inline at::Tensor in_order(const at::Tensor& map, at::ScalarType type) { return map.to(type).contiguous(at::MemoryFormat::ChannelsLast); }
+inline at::Tensor in_order(const at::Tensor& map, at::ScalarType type) {
+  return map.to(type).contiguous(at::MemoryFormat::ChannelsLast);
+}
 
 /// An autograd function's inputs must have a device, so undefined tensors become nullopt.
 inline std::optional<at::Tensor> where_defined(const at::Tensor& tensor) {
@@ -25,7 +27,9 @@ class NhwcView {
 
   /// Null if the map is undefined.
   char* operator[](int64_t image) const { return pixel(image, 0); }
-  char* pixel(int64_t image, int64_t index) const { return data_ == nullptr ? nullptr : data_ + (image * pixels_ + index) * pixel_bytes_; }
+  char* pixel(int64_t image, int64_t index) const {
+    return data_ == nullptr ? nullptr : data_ + (image * pixels_ + index) * pixel_bytes_;
+  }
 
  private:
   char* data_;

@@ -23,7 +23,8 @@ struct RecomputeHolder : torch::CustomClassHolder {
 
 REVIEWKD_AUTOGRAD_FUNCTION(RecomputeFunction) {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& placeholder, const Recomputation& recomputation) {
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& placeholder,
+                            const Recomputation& recomputation) {
     at::Tensor values = at::empty_like(placeholder);
     const NhwcView images(values);
     const int64_t pixels = placeholder.size(2) * placeholder.size(3);
@@ -33,7 +34,8 @@ REVIEWKD_AUTOGRAD_FUNCTION(RecomputeFunction) {
     return values;
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, const torch::autograd::variable_list& gradients) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 const torch::autograd::variable_list& gradients) {
     return {gradients[0], at::Tensor()};
   }
 };
@@ -65,11 +67,13 @@ void SavedActivation::save(torch::autograd::AutogradContext* context, torch::aut
   context->save_for_backward(std::move(others));
 }
 
-SavedActivation SavedActivation::restored(torch::autograd::AutogradContext* context, torch::autograd::variable_list& saved) {
+SavedActivation SavedActivation::restored(torch::autograd::AutogradContext* context,
+                                          torch::autograd::variable_list& saved) {
   const auto first = saved.end() - context->saved_data["sources"].toInt();
   std::vector<at::Tensor> sources(first, saved.end());
   saved.erase(first, saved.end());
-  return {std::move(sources), c10::static_intrusive_pointer_cast<RecomputeHolder>(context->saved_data["make"].toCapsule())->make,
+  return {std::move(sources),
+          c10::static_intrusive_pointer_cast<RecomputeHolder>(context->saved_data["make"].toCapsule())->make,
           context->saved_data["sizes"].toIntVector(), static_cast<at::ScalarType>(context->saved_data["type"].toInt())};
 }
 
@@ -80,6 +84,8 @@ const char* SavedActivation::pixels(int64_t first, int64_t count) const {
   return static_cast<const char*>(out);
 }
 
-at::Tensor SavedActivation::empty_like() const { return at::empty(sizes_, at::TensorOptions(type_), at::MemoryFormat::ChannelsLast); }
+at::Tensor SavedActivation::empty_like() const {
+  return at::empty(sizes_, at::TensorOptions(type_), at::MemoryFormat::ChannelsLast);
+}
 
 }  // namespace reviewkd::ops

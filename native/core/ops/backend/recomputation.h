@@ -24,7 +24,8 @@ struct Recomputation {
 class LazyTensor {
  public:
   LazyTensor() = default;
-  LazyTensor(at::Tensor values, std::optional<Recomputation> recomputation = std::nullopt) : values_(std::move(values)), recomputation_(std::move(recomputation)) {}
+  LazyTensor(at::Tensor values, std::optional<Recomputation> recomputation = std::nullopt)
+      : values_(std::move(values)), recomputation_(std::move(recomputation)) {}
 
   /// A map that is computed only when its values are requested, because its readers compute each part on demand.
   /// placeholder: has the map's sizes, type and position in the graph, but other values.
@@ -81,7 +82,8 @@ class SavedActivation {
   at::Tensor empty_like() const;
 
  private:
-  SavedActivation(std::vector<at::Tensor> sources, Recomputation::Make make, std::vector<int64_t> sizes, at::ScalarType type)
+  SavedActivation(std::vector<at::Tensor> sources, Recomputation::Make make, std::vector<int64_t> sizes,
+                  at::ScalarType type)
       : sources_(std::move(sources)), make_(std::move(make)), sizes_(std::move(sizes)), type_(type) {}
 
   std::vector<at::Tensor> sources_;

@@ -19,7 +19,8 @@ void count_batch(const at::Tensor& counter) {
     return;
   }
   auto& counted = innermost->counted_;
-  const auto found = std::find_if(counted.begin(), counted.end(), [&](const auto& entry) { return entry.first.is_same(counter); });
+  const auto found =
+      std::find_if(counted.begin(), counted.end(), [&](const auto& entry) { return entry.first.is_same(counter); });
   if (found == counted.end()) counted.emplace_back(counter, 1);
   else ++found->second;
 }

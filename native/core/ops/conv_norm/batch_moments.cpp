@@ -7,9 +7,7 @@
 namespace reviewkd::ops {
 namespace {
 
-at::Tensor tensor_of(const std::vector<float>& values) {
-  return at::tensor(values, at::kFloat);
-}
+at::Tensor tensor_of(const std::vector<float>& values) { return at::tensor(values, at::kFloat); }
 
 }  // namespace
 
@@ -35,7 +33,8 @@ BatchMoments combined(ImageMoments& images, int64_t pixels) {
   return result;
 }
 
-BatchNormCoefficients::BatchNormCoefficients(const BatchMoments& moments, const at::Tensor& gamma, const at::Tensor& beta, double epsilon) {
+BatchNormCoefficients::BatchNormCoefficients(const BatchMoments& moments, const at::Tensor& gamma,
+                                             const at::Tensor& beta, double epsilon) {
   const auto channels = static_cast<int64_t>(moments.mean.size());
   values_ = at::empty({4, channels}, at::kFloat);
   float* const values = values_.data_ptr<float>();
@@ -49,7 +48,8 @@ BatchNormCoefficients::BatchNormCoefficients(const BatchMoments& moments, const 
   }
 }
 
-NormalizationGradient::NormalizationGradient(ImageSums& sums, const float* inverse, const at::Tensor& gamma, int64_t pixels) {
+NormalizationGradient::NormalizationGradient(ImageSums& sums, const float* inverse, const at::Tensor& gamma,
+                                             int64_t pixels) {
   const double count = static_cast<double>(sums.images * pixels);
   for (int64_t c = 0; c < sums.channels; ++c) {
     double sum = 0.0;

@@ -56,7 +56,8 @@ class BatchNormCoefficients {
 /// Σ g and Σ g · (x - mean), [N, C] each, initially 0.
 class ImageSums {
  public:
-  ImageSums(int64_t images, int64_t channels) : images(images), channels(channels), values_(2 * images * channels, 0.0f) {}
+  ImageSums(int64_t images, int64_t channels)
+      : images(images), channels(channels), values_(2 * images * channels, 0.0f) {}
 
   float* sum(int64_t image) { return values_.data() + image * channels; }
   float* product(int64_t image) { return values_.data() + (images + image) * channels; }

@@ -5,11 +5,11 @@
 
 #include "core/base/error.h"
 #include "core/ops/backend/autograd_function.h"
-#include "core/ops/conv_norm/device_conv_norm.h"
 #include "core/ops/backend/dispatch.h"
-#include "core/ops/convolution/image_convolution.h"
 #include "core/ops/backend/nhwc_view.h"
+#include "core/ops/conv_norm/device_conv_norm.h"
 #include "core/ops/conv_norm/normalization.h"
+#include "core/ops/convolution/image_convolution.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -19,7 +19,8 @@ using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
 at::Tensor empty_map(int64_t images, const ConvolutionShape& shape, at::ScalarType type) {
-  return at::empty({images, shape.out_channels, shape.out_height, shape.out_width}, at::TensorOptions(type), at::MemoryFormat::ChannelsLast);
+  return at::empty({images, shape.out_channels, shape.out_height, shape.out_width}, at::TensorOptions(type),
+                   at::MemoryFormat::ChannelsLast);
 }
 
 void require_several_outputs(const at::Tensor& x, const ConvNormParameters& parameters) {
@@ -31,25 +32,37 @@ void require_several_outputs(const at::Tensor& x, const ConvNormParameters& para
 }
 
 /// x: sizes of the input.
-std::shared_ptr<const ImageConvolution> convolution_of(at::IntArrayRef x, const ConvNormParameters& parameters, at::ScalarType type) {
+std::shared_ptr<const ImageConvolution> convolution_of(at::IntArrayRef x, const ConvNormParameters& parameters,
+                                                       at::ScalarType type) {
   const at::Tensor& weight = parameters.weight;
   if (parameters.groups != 1 || x.size() != 4 || c10::multiply_integers(x) == 0 || weight.scalar_type() != at::kFloat ||
       weight.size(2) != weight.size(3) || weight.size(1) != x[1]) {
     return nullptr;
   }
-  const auto out = [&](int64_t size) { return (size + 2 * parameters.padding - weight.size(2)) / parameters.stride + 1; };
-  return ImageConvolution::create({.in_channels = weight.size(1), .out_channels = weight.size(0), .kernel = weight.size(2),
-                                    .stride = parameters.stride, .padding = parameters.padding, .height = x[2], .width = x[3],
-                                    .out_height = out(x[2]), .out_width = out(x[3])}, type);
+  const auto out = [&](int64_t size) {
+    return (size + 2 * parameters.padding - weight.size(2)) / parameters.stride + 1;
+  };
+  return ImageConvolution::create({.in_channels = weight.size(1),
+                                   .out_channels = weight.size(0),
+                                   .kernel = weight.size(2),
+                                   .stride = parameters.stride,
+                                   .padding = parameters.padding,
+                                   .height = x[2],
+                                   .width = x[3],
+                                   .out_height = out(x[2]),
+                                   .out_width = out(x[3])},
+                                  type);
 }
 
-at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor& x, const ConvNormParameters& parameters,
-                          FoldedWeights& cache, const at::Tensor& residual, bool relu, at::ScalarType type) {
+at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor& x,
+                          const ConvNormParameters& parameters, FoldedWeights& cache, const at::Tensor& residual,
+                          bool relu, at::ScalarType type) {
   const auto fold = [&]() -> FoldedWeights::Folded {
     const FoldedBatchNorm folded_norm(parameters);
     return {convolution.pack(parameters.weight, folded_norm.scale.const_data_ptr<float>()), folded_norm.shift};
   };
-  const auto folded = cache.get(parameters, type, fold, /*keeps=*/takes_parts() || !convolution.packs_anew_for(x.size(0)));
+  const auto folded =
+      cache.get(parameters, type, fold, /*keeps=*/takes_parts() || !convolution.packs_anew_for(x.size(0)));
   const at::Tensor input = in_order(x, type);
   const at::Tensor added = residual.defined() ? in_order(residual, type) : residual;
   at::Tensor result = empty_map(x.size(0), convolution.shape(), type);
@@ -57,7 +70,8 @@ at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor&
   parallel_for_ranges(x.size(0), [&](int64_t first, int64_t last, int64_t) {
     for (int64_t n = first; n < last; n += convolution.group()) {
       const int64_t group = std::min(convolution.group(), last - n);
-      convolution.forward(images[n], group, folded->packed, folded->shift.const_data_ptr<float>(), residuals[n], relu, results[n]);
+      convolution.forward(images[n], group, folded->packed, folded->shift.const_data_ptr<float>(), residuals[n], relu,
+                          results[n]);
     }
   });
   return result;
@@ -67,12 +81,13 @@ at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor&
 
 REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
  public:
-  /// x: represents `map` in the graph. recomputation: receives the recomputation of the result, if nothing is added; the
-  /// returned tensor then represents the result but holds the convolution's output. Also returns x for a fork.
-  static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
-                          const at::Tensor& gamma, const at::Tensor& beta, const std::optional<at::Tensor>& residual,
-                          const ConvNormParameters& parameters, const ImageConvolution& convolution, bool relu, at::ScalarType type,
-                          bool forks, const LazyTensor& map, std::optional<Recomputation>* recomputation) {
+  /// x: represents `map` in the graph. recomputation: receives the recomputation of the result, if nothing is added;
+  /// the returned tensor then represents the result but holds the convolution's output. Also returns x for a fork.
+  static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                               const std::optional<at::Tensor>& bias, const at::Tensor& gamma, const at::Tensor& beta,
+                               const std::optional<at::Tensor>& residual, const ConvNormParameters& parameters,
+                               const ImageConvolution& convolution, bool relu, at::ScalarType type, bool forks,
+                               const LazyTensor& map, std::optional<Recomputation>* recomputation) {
     const ConvolutionShape& shape = convolution.shape();
     const int64_t count = x.size(0);
     const int64_t channels = shape.out_channels;
@@ -87,7 +102,8 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     parallel_for_ranges(count, [&](int64_t first, int64_t last, int64_t) {
       for (int64_t n = first; n < last; n += convolution.group()) {
         const int64_t group = std::min(convolution.group(), last - n);
-        convolution.forward(reader.pixels(n * shape.in_pixels(), group * shape.in_pixels()), group, packed, nullptr, nullptr, false, raws[n]);
+        convolution.forward(reader.pixels(n * shape.in_pixels(), group * shape.in_pixels()), group, packed, nullptr,
+                            nullptr, false, raws[n]);
         for (int64_t k = n; k < n + group; ++k) {
           kernels.moments(raws[k], shape.out_pixels(), channels, image_moments.mean(k), image_moments.m2(k));
         }
@@ -99,14 +115,16 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     at::Tensor result;
     if (residual) {
       result = at::empty_like(raw);
-      normalize({count, shape.out_pixels(), channels, kernels}, raws, coefficients.scale(), coefficients.shift(), NhwcView(added), relu, NhwcView(result));
+      normalize({count, shape.out_pixels(), channels, kernels}, raws, coefficients.scale(), coefficients.shift(),
+                NhwcView(added), relu, NhwcView(result));
     } else {
       result = raw.detach();
       *recomputation = recompute_norm(raw, coefficients, relu);
     }
 
     SavedActivation(input, input.is_same(x) ? map.recomputation() : std::nullopt)
-        .save(context, {weight, gamma, raw, coefficients.values(), Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
+        .save(context, {weight, gamma, raw, coefficients.values(),
+                        Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
     context->saved_data["stride"] = parameters.stride;
     context->saved_data["padding"] = parameters.padding;
     context->saved_data["relu"] = relu;
@@ -139,14 +157,16 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     // Without a mask, the residual's gradient is the incoming gradient.
     at::Tensor masked;
     if (has_residual) masked = activation.relu ? at::empty_like(gradient) : gradient;
-    const NormalizedImages maps({count, shape.out_pixels(), channels, kernels}, raw, gradient, coefficients, activation);
+    const NormalizedImages maps({count, shape.out_pixels(), channels, kernels}, raw, gradient, coefficients,
+                                activation);
     const NormalizationGradient factors =
         reduce_gradient(maps, gamma, NhwcView(has_residual && activation.relu ? masked : at::Tensor()));
 
     const bool needs_input = context->needs_input_grad(0);
     at::Tensor input_gradient = needs_input ? input.empty_like() : at::Tensor();
     const at::Tensor packed = needs_input ? convolution.pack_for_gradient(weight) : at::Tensor();
-    const at::Tensor second_gradient = gradients.size() > 1 && gradients[1].defined() ? in_order(gradients[1], type) : at::Tensor();
+    const at::Tensor second_gradient =
+        gradients.size() > 1 && gradients[1].defined() ? in_order(gradients[1], type) : at::Tensor();
     const NhwcView input_gradients(input_gradient), second_gradients(second_gradient);
     const int64_t threads = at::get_num_threads();
     const int64_t weight_sums = convolution.weight_sums();
@@ -174,15 +194,26 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     if (needs_input && input_type != type) input_gradient = input_gradient.to(input_type);
     // A bias shifts the mean, which is subtracted again: its gradient is 0.
     const at::Tensor bias_gradient = context->saved_data["bias"].toBool() ? at::zeros_like(gamma) : at::Tensor();
-    return {input_gradient, weight_gradient, bias_gradient, factors.gamma_gradient(), factors.beta_gradient(), masked,
-            at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+    return {input_gradient,
+            weight_gradient,
+            bias_gradient,
+            factors.gamma_gradient(),
+            factors.beta_gradient(),
+            masked,
+            at::Tensor(),
+            at::Tensor(),
+            at::Tensor(),
+            at::Tensor(),
+            at::Tensor(),
+            at::Tensor(),
+            at::Tensor()};
   }
 };
 
 std::vector<std::pair<const void*, uint32_t>> FoldedWeights::state_of(const ConvNormParameters& parameters) {
   std::vector<std::pair<const void*, uint32_t>> state;
-  for (const auto* tensor : {&parameters.weight, &parameters.bias, &parameters.gamma, &parameters.beta, &parameters.running_mean,
-                             &parameters.running_variance}) {
+  for (const auto* tensor : {&parameters.weight, &parameters.bias, &parameters.gamma, &parameters.beta,
+                             &parameters.running_mean, &parameters.running_variance}) {
     if (tensor->defined()) state.emplace_back(tensor->const_data_ptr(), tensor->_version());
   }
   return state;
@@ -201,27 +232,33 @@ void FoldedWeights::share(const Folded& folded) {
   if (!is_recording()) folded.fence.wait(folded.packed.device());
 }
 
-at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
-  const at::Tensor convolved = at::conv2d(x, parameters.weight, parameters.bias, parameters.stride, parameters.padding, 1, parameters.groups);
+at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual,
+                               bool relu) {
+  const at::Tensor convolved =
+      at::conv2d(x, parameters.weight, parameters.bias, parameters.stride, parameters.padding, 1, parameters.groups);
   return batch_norm_reference(convolved, parameters, residual, relu);
 }
 
 namespace {
 
-WithShortcut run(const LazyTensor& map, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu, bool forks) {
+WithShortcut run(const LazyTensor& map, const ConvNormParameters& parameters, FoldedWeights& folded,
+                 const at::Tensor& residual, bool relu, bool forks) {
   const at::Tensor& variable = map.variable();
   if (parameters.training) require_several_outputs(variable, parameters);
   if (takes_reference_path()) return {conv_norm_reference(map, parameters, residual, relu), map};
-  if (auto result = conv_norm_on_device(variable, parameters, folded, residual, relu ? NormOutputs::kActive : NormOutputs::kSum)) {
+  if (auto result = conv_norm_on_device(variable, parameters, folded, residual,
+                                        relu ? NormOutputs::kActive : NormOutputs::kSum)) {
     return {std::move(result->layer), map.fork()};
   }
   const at::ScalarType type = computing_type(variable);
   const auto convolution = variable.is_cpu() ? convolution_of(variable.sizes(), parameters, type) : nullptr;
   const bool differentiates = at::GradMode::is_enabled();
   const bool folds = !parameters.training && !differentiates;
-  if (!convolution || !(folds || parameters.training) || (differentiates && variable.requires_grad() && !convolution->has_input_gradient())) {
+  if (!convolution || !(folds || parameters.training) ||
+      (differentiates && variable.requires_grad() && !convolution->has_input_gradient())) {
     // PyTorch convolves; one pass over the result does the rest.
-    const at::Tensor convolved = at::conv2d(map, parameters.weight, parameters.bias, parameters.stride, parameters.padding, 1, parameters.groups);
+    const at::Tensor convolved = at::conv2d(map, parameters.weight, parameters.bias, parameters.stride,
+                                            parameters.padding, 1, parameters.groups);
     return {batch_norm(convolved, parameters, residual, relu), map};
   }
   if (folds) return {folded_forward(*convolution, map, parameters, folded, residual, relu, type), map};
@@ -229,25 +266,29 @@ WithShortcut run(const LazyTensor& map, const ConvNormParameters& parameters, Fo
   const at::Tensor& x = variable.scalar_type() == type ? variable : map.values();
   forks = forks && differentiates && x.requires_grad();
   std::optional<Recomputation> recomputation;
-  const variable_list results =
-      ConvNormFunction::apply(x, parameters.weight, where_defined(parameters.bias), parameters.gamma, parameters.beta, where_defined(residual),
-                              parameters, *convolution, relu, type, forks, map, &recomputation);
-  const LazyTensor layer = recomputation ? LazyTensor::deferred(results[0], std::move(*recomputation)) : LazyTensor(results[0]);
+  const variable_list results = ConvNormFunction::apply(
+      x, parameters.weight, where_defined(parameters.bias), parameters.gamma, parameters.beta, where_defined(residual),
+      parameters, *convolution, relu, type, forks, map, &recomputation);
+  const LazyTensor layer =
+      recomputation ? LazyTensor::deferred(results[0], std::move(*recomputation)) : LazyTensor(results[0]);
   return {differentiates ? layer : LazyTensor(layer.values()), forks ? results[1] : x};
 }
 
 }  // namespace
 
-LazyTensor conv_norm(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu) {
+LazyTensor conv_norm(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded,
+                     const at::Tensor& residual, bool relu) {
   return run(x, parameters, folded, residual, relu, /*forks=*/false).layer;
 }
 
-WithShortcut conv_norm_with_shortcut(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, bool relu) {
+WithShortcut conv_norm_with_shortcut(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded,
+                                     bool relu) {
   // The shortcut reads the map as well: it is computed now rather than by each reader.
   return run(x.has_fork() ? x : LazyTensor(x.values()), parameters, folded, {}, relu, /*forks=*/true);
 }
 
-Activated activated_conv_norm(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual) {
+Activated activated_conv_norm(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded,
+                              const at::Tensor& residual) {
   if (parameters.training) require_several_outputs(x.variable(), parameters);
   if (!takes_reference_path()) {
     if (auto result = conv_norm_on_device(x.variable(), parameters, folded, residual, NormOutputs::kBoth)) {

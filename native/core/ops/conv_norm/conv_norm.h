@@ -50,7 +50,8 @@ class FoldedWeights {
     DeviceFence fence;  // on a device
     mutable std::atomic<bool> library_fuses = true;
 
-    Folded(at::Tensor packed, at::Tensor shift, at::Tensor bias = {}) : packed(std::move(packed)), shift(std::move(shift)), bias(std::move(bias)) {}
+    Folded(at::Tensor packed, at::Tensor shift, at::Tensor bias = {})
+        : packed(std::move(packed)), shift(std::move(shift)), bias(std::move(bias)) {}
     Folded(Folded&& other) noexcept : Folded(std::move(other.packed), std::move(other.shift), std::move(other.bias)) {}
   };
 
@@ -58,7 +59,8 @@ class FoldedWeights {
   /// results are recomputed on each call, and results created while recording belong to the graph: they hold no
   /// values before a replay.
   template <typename Fold>
-  std::shared_ptr<const Folded> get(const ConvNormParameters& parameters, at::ScalarType type, const Fold& fold, bool keeps = true) {
+  std::shared_ptr<const Folded> get(const ConvNormParameters& parameters, at::ScalarType type, const Fold& fold,
+                                    bool keeps = true) {
     const std::lock_guard lock(mutex_);
     if (!keeps || (is_recording() && !is_current(parameters, type))) {
       folded_.reset();
@@ -91,13 +93,15 @@ class FoldedWeights {
 
 /// act(BN(conv(x)) + residual) with PyTorch's operations. x: [N, I, H, W]; residual: shaped like the result, or
 /// undefined -> [N, O, Ho, Wo].
-at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu);
+at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual,
+                               bool relu);
 
 /// Computes the same function. The fast path supports float32 and bfloat16, shapes for which ImageConvolution has
 /// kernels on this processor and, if gradients are required, training mode. All other inputs, float64 included, take
 /// the reference path. The caller owns the result exclusively. Throws BATCH_TOO_SMALL if a channel would be
 /// normalized over a single value.
-LazyTensor conv_norm(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual, bool relu);
+LazyTensor conv_norm(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded,
+                     const at::Tensor& residual, bool relu);
 
 /// The first layer of a residual branch, and x for its shortcut; the two gradients of x are summed while one of them
 /// is computed.
@@ -107,7 +111,8 @@ struct WithShortcut {
 };
 
 /// act(BN(conv(x))) as above, and x.
-WithShortcut conv_norm_with_shortcut(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, bool relu);
+WithShortcut conv_norm_with_shortcut(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded,
+                                     bool relu);
 
 /// A map before and after its activation.
 struct Activated {
@@ -116,6 +121,7 @@ struct Activated {
 };
 
 /// BN(conv(x)) + residual, and its ReLU.
-Activated activated_conv_norm(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded, const at::Tensor& residual);
+Activated activated_conv_norm(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded,
+                              const at::Tensor& residual);
 
 }  // namespace reviewkd::ops

@@ -7,8 +7,8 @@
 #include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
 #include "core/ops/backend/nhwc_view.h"
-#include "core/ops/low_precision_copies/low_precision_copies.h"
 #include "core/ops/conv_norm/normalization.h"
+#include "core/ops/low_precision_copies/low_precision_copies.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -19,16 +19,19 @@ using torch::autograd::variable_list;
 at::Tensor convolved(const at::Tensor& input, const at::Tensor& kernel, const ConvNormParameters& parameters) {
   const int64_t stride = parameters.stride;
   const int64_t padding = parameters.padding;
-  return for_kernels(at::convolution(input, kernel, {}, {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0}, parameters.groups), input.scalar_type());
+  return for_kernels(at::convolution(input, kernel, {}, {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0},
+                                     parameters.groups),
+                     input.scalar_type());
 }
 
 }  // namespace
 
 REVIEWKD_AUTOGRAD_FUNCTION(DeviceConvNormFunction) {
  public:
-  static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
-                               const at::Tensor& gamma, const at::Tensor& beta, const std::optional<at::Tensor>& residual,
-                               const ConvNormParameters& parameters, NormOutputs outputs, at::ScalarType type) {
+  static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                               const std::optional<at::Tensor>& bias, const at::Tensor& gamma, const at::Tensor& beta,
+                               const std::optional<at::Tensor>& residual, const ConvNormParameters& parameters,
+                               NormOutputs outputs, at::ScalarType type) {
     static_cast<void>(beta);  // an input only for the graph; the parameters carry its values
     const c10::OptionalDeviceGuard device(x.device());
     LowPrecisionCopies::Copy* copy = low_precision_copy(weight, type);
@@ -55,19 +58,20 @@ REVIEWKD_AUTOGRAD_FUNCTION(DeviceConvNormFunction) {
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor &input = saved[0], &kernel = saved[1], &gamma = saved[2], &raw = saved[3], &active = saved[4], &statistics = saved[5];
+    const at::Tensor &input = saved[0], &kernel = saved[1], &gamma = saved[2], &raw = saved[3], &active = saved[4],
+                     &statistics = saved[5];
     const c10::OptionalDeviceGuard device(raw.device());
     const auto number = [&](const char* name) { return context->saved_data[name].toInt(); };
     const auto outputs = static_cast<NormOutputs>(number("outputs"));
-    const DeviceNormGradient gradient =
-        normalize_batch_gradient(gradients, outputs, raw, active, statistics, gamma, context->saved_data["residual"].toBool());
+    const DeviceNormGradient gradient = normalize_batch_gradient(gradients, outputs, raw, active, statistics, gamma,
+                                                                 context->saved_data["residual"].toBool());
     if (!gradient.raw.defined()) return variable_list(kInputs);
 
     const int64_t stride = number("stride");
     const int64_t padding = number("padding");
-    auto [input_gradient, weight_gradient, none] =
-        at::convolution_backward(gradient.raw, input, kernel, std::nullopt, {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0},
-                                 number("groups"), {context->needs_input_grad(0), context->needs_input_grad(1), false});
+    auto [input_gradient, weight_gradient, none] = at::convolution_backward(
+        gradient.raw, input, kernel, std::nullopt, {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0},
+        number("groups"), {context->needs_input_grad(0), context->needs_input_grad(1), false});
     if (input_gradient.defined()) input_gradient = input_gradient.to(static_cast<at::ScalarType>(number("input_type")));
     auto* copy = reinterpret_cast<LowPrecisionCopies::Copy*>(static_cast<intptr_t>(number("copy")));
     if (weight_gradient.defined() && copy != nullptr) {
@@ -77,10 +81,12 @@ REVIEWKD_AUTOGRAD_FUNCTION(DeviceConvNormFunction) {
       weight_gradient = weight_gradient.to(at::kFloat);
     }
     at::Tensor residual_gradient = gradient.residual;
-    if (residual_gradient.defined()) residual_gradient = residual_gradient.to(static_cast<at::ScalarType>(number("residual_type")));
+    if (residual_gradient.defined())
+      residual_gradient = residual_gradient.to(static_cast<at::ScalarType>(number("residual_type")));
     // A bias shifts the mean, which is subtracted again: its gradient is 0.
     const at::Tensor bias_gradient = context->saved_data["bias"].toBool() ? at::zeros_like(gamma) : at::Tensor();
-    return {input_gradient, weight_gradient, bias_gradient, gradient.gamma, gradient.beta, residual_gradient, at::Tensor(), at::Tensor(), at::Tensor()};
+    return {input_gradient,    weight_gradient, bias_gradient, gradient.gamma, gradient.beta,
+            residual_gradient, at::Tensor(),    at::Tensor(),  at::Tensor()};
   }
 
  private:
@@ -91,13 +97,15 @@ namespace {
 
 /// The layer's convolution with folded statistics, addition and activation in one cuDNN kernel; nullopt if
 /// unavailable.
-std::optional<at::Tensor> fused_by_library(const at::Tensor& input, const FoldedWeights::Folded& folded, const ConvNormParameters& parameters,
-                                           const at::Tensor& residual) {
+std::optional<at::Tensor> fused_by_library(const at::Tensor& input, const FoldedWeights::Folded& folded,
+                                           const ConvNormParameters& parameters, const at::Tensor& residual) {
   if (!input.is_cuda() || parameters.groups != 1 || !folded.library_fuses) return std::nullopt;
   const std::vector<int64_t> stride(2, parameters.stride), padding(2, parameters.padding), dilation(2, 1);
   try {
-    if (!residual.defined()) return at::cudnn_convolution_relu(input, folded.packed, folded.bias, stride, padding, dilation, 1);
-    return at::cudnn_convolution_add_relu(input, folded.packed, residual, /*alpha=*/1, folded.bias, stride, padding, dilation, 1);
+    if (!residual.defined())
+      return at::cudnn_convolution_relu(input, folded.packed, folded.bias, stride, padding, dilation, 1);
+    return at::cudnn_convolution_add_relu(input, folded.packed, residual, /*alpha=*/1, folded.bias, stride, padding,
+                                          dilation, 1);
   } catch (const c10::OutOfMemoryError&) {
     throw;
   } catch (const c10::Error&) {
@@ -108,8 +116,8 @@ std::optional<at::Tensor> fused_by_library(const at::Tensor& input, const Folded
 }
 
 /// With running statistics: they are folded into the weights, which are cached because nothing changes them.
-DeviceConvNorm folded_conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& cache, const at::Tensor& residual,
-                                NormOutputs outputs, at::ScalarType type) {
+DeviceConvNorm folded_conv_norm(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& cache,
+                                const at::Tensor& residual, NormOutputs outputs, at::ScalarType type) {
   const c10::OptionalDeviceGuard device(x.device());
   const auto folded = cache.get(parameters, type, [&] {
     const FoldedBatchNorm folded_norm(parameters);
@@ -119,7 +127,8 @@ DeviceConvNorm folded_conv_norm(const at::Tensor& x, const ConvNormParameters& p
   const at::Tensor added = residual.defined() ? for_kernels(residual, type) : residual;
   const at::Tensor input = in_order(x, type);
   if (outputs == NormOutputs::kActive) {
-    if (const auto fused = fused_by_library(input, *folded, parameters, added)) return {LazyTensor(for_kernels(*fused, type)), {}};
+    if (const auto fused = fused_by_library(input, *folded, parameters, added))
+      return {LazyTensor(for_kernels(*fused, type)), {}};
   }
   const at::Tensor raw = convolved(input, folded->packed, parameters);
   const DeviceNormalized normalized = normalize_map(raw, {}, folded->shift, added, outputs);
@@ -128,18 +137,21 @@ DeviceConvNorm folded_conv_norm(const at::Tensor& x, const ConvNormParameters& p
 
 }  // namespace
 
-std::optional<DeviceConvNorm> conv_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded,
-                                                  const at::Tensor& residual, NormOutputs outputs) {
+std::optional<DeviceConvNorm> conv_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters,
+                                                  FoldedWeights& folded, const at::Tensor& residual,
+                                                  NormOutputs outputs) {
   if (kernel_backend_for(x) == nullptr || x.dim() != 4 || x.numel() == 0 || !has_few_pixels(x)) return std::nullopt;
   const at::ScalarType type = computing_type(x);
   const at::Tensor& weight = parameters.weight;
   const bool folds = !parameters.training && !at::GradMode::is_enabled();
-  if (!accelerates(type, weight.size(0)) || weight.scalar_type() != at::kFloat || !(folds || parameters.training)) return std::nullopt;
+  if (!accelerates(type, weight.size(0)) || weight.scalar_type() != at::kFloat || !(folds || parameters.training))
+    return std::nullopt;
   if (folds) return folded_conv_norm(x, parameters, folded, residual, outputs, type);
   const variable_list results =
-      DeviceConvNormFunction::apply(x, weight, where_defined(parameters.bias), parameters.gamma, parameters.beta, where_defined(residual), parameters,
-                                    outputs, type);
-  return DeviceConvNorm{LazyTensor::with_fork(results[0], results[1]), outputs == NormOutputs::kBoth ? results[2] : at::Tensor()};
+      DeviceConvNormFunction::apply(x, weight, where_defined(parameters.bias), parameters.gamma, parameters.beta,
+                                    where_defined(residual), parameters, outputs, type);
+  return DeviceConvNorm{LazyTensor::with_fork(results[0], results[1]),
+                        outputs == NormOutputs::kBoth ? results[2] : at::Tensor()};
 }
 
 }  // namespace reviewkd::ops

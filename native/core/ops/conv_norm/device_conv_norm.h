@@ -14,7 +14,8 @@ struct DeviceConvNorm {
 };
 
 /// Returns nullopt if no kernel supports the layer.
-std::optional<DeviceConvNorm> conv_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters, FoldedWeights& folded,
-                                                  const at::Tensor& residual, NormOutputs outputs);
+std::optional<DeviceConvNorm> conv_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters,
+                                                  FoldedWeights& folded, const at::Tensor& residual,
+                                                  NormOutputs outputs);
 
 }  // namespace reviewkd::ops

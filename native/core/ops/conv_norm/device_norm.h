@@ -21,10 +21,12 @@ struct DeviceNormalized {
 
 /// Normalizes a map in kernel order with the statistics of its batch, and updates the running ones. residual: shaped
 /// like the map, or undefined.
-DeviceNormalized normalize_batch(const at::Tensor& raw, const ConvNormParameters& parameters, const at::Tensor& residual, NormOutputs outputs);
+DeviceNormalized normalize_batch(const at::Tensor& raw, const ConvNormParameters& parameters,
+                                 const at::Tensor& residual, NormOutputs outputs);
 
 /// scale · raw + shift + residual; scale: [C], or undefined: 1.
-DeviceNormalized normalize_map(const at::Tensor& raw, const at::Tensor& scale, const at::Tensor& shift, const at::Tensor& residual, NormOutputs outputs);
+DeviceNormalized normalize_map(const at::Tensor& raw, const at::Tensor& scale, const at::Tensor& shift,
+                               const at::Tensor& residual, NormOutputs outputs);
 
 /// Results in the form returned by an autograd function: one each for a first and a second reader, sharing memory,
 /// and the sum for kBoth.
@@ -37,10 +39,12 @@ struct DeviceNormGradient {
 };
 
 /// gradients: of the results of outputs_of, each undefined if it was not read. active: undefined without ReLU.
-DeviceNormGradient normalize_batch_gradient(const torch::autograd::variable_list& gradients, NormOutputs outputs, const at::Tensor& raw,
-                                            const at::Tensor& active, const at::Tensor& statistics, const at::Tensor& gamma, bool has_residual);
+DeviceNormGradient normalize_batch_gradient(const torch::autograd::variable_list& gradients, NormOutputs outputs,
+                                            const at::Tensor& raw, const at::Tensor& active,
+                                            const at::Tensor& statistics, const at::Tensor& gamma, bool has_residual);
 
 /// Batch normalization without a preceding convolution; nullopt if no kernel supports it.
-std::optional<LazyTensor> batch_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu);
+std::optional<LazyTensor> batch_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters,
+                                               const at::Tensor& residual, bool relu);
 
 }  // namespace reviewkd::ops

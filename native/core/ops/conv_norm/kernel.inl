@@ -20,7 +20,8 @@ void each_block(int64_t count, int64_t channels, const Body& body) {
   const int64_t part = fitting > 0 ? fitting : 1;
   for (int64_t first = 0; first < count; first += part) {
     const int64_t pixels = count - first < part ? count - first : part;
-    for (int64_t c = 0; c < channels; c += kWidth) body(first, pixels, c, channels - c < kWidth ? channels - c : kWidth);
+    for (int64_t c = 0; c < channels; c += kWidth)
+      body(first, pixels, c, channels - c < kWidth ? channels - c : kWidth);
   }
 }
 
@@ -78,8 +79,8 @@ void moments(const void* x_values, int64_t count, int64_t channels, float* mean,
 }
 
 template <typename T>
-void normalize(const void* x_values, const float* scale, const float* shift, const void* residual, bool relu, void* out_values,
-               int64_t count, int64_t channels) {
+void normalize(const void* x_values, const float* scale, const float* shift, const void* residual, bool relu,
+               void* out_values, int64_t count, int64_t channels) {
   each_block<T>(count, channels, [&](int64_t first, int64_t pixels, int64_t c, int64_t lanes) {
     const int64_t start = first * channels + c;
     const T* x = static_cast<const T*>(x_values) + start;
@@ -115,7 +116,8 @@ void with_cut(const NormalizedMap& map, const Body& body) {
 template <typename T, Cut kCut>
 class NormalizedChannels {
  public:
-  NormalizedChannels(const NormalizedMap& map, int64_t start, int64_t c, int64_t lanes) : lanes_(lanes), center_(load_lanes(map.mean + c, lanes)) {
+  NormalizedChannels(const NormalizedMap& map, int64_t start, int64_t c, int64_t lanes)
+      : lanes_(lanes), center_(load_lanes(map.mean + c, lanes)) {
     gradient_ = static_cast<const T*>(map.gradient) + start;
     x_ = static_cast<const T*>(map.x) + start;
     if constexpr (kCut == Cut::kResult) active_ = static_cast<const T*>(map.active) + start;
@@ -145,7 +147,8 @@ class NormalizedChannels {
 };
 
 template <typename T>
-void reduce_gradient(const NormalizedMap& map, void* masked, float* sum, float* product, int64_t count, int64_t channels) {
+void reduce_gradient(const NormalizedMap& map, void* masked, float* sum, float* product, int64_t count,
+                     int64_t channels) {
   with_cut(map, [&](auto cut) {
     each_block<T>(count, channels, [&](int64_t first, int64_t pixels, int64_t c, int64_t lanes) {
       const int64_t start = first * channels + c;
@@ -167,8 +170,8 @@ void reduce_gradient(const NormalizedMap& map, void* masked, float* sum, float* 
 }
 
 template <typename T>
-void normalization_gradient(const NormalizedMap& map, const float* a_values, const float* b_values, const float* k_values, void* out_values,
-                            int64_t count, int64_t channels) {
+void normalization_gradient(const NormalizedMap& map, const float* a_values, const float* b_values,
+                            const float* k_values, void* out_values, int64_t count, int64_t channels) {
   with_cut(map, [&](auto cut) {
     each_block<T>(count, channels, [&](int64_t first, int64_t pixels, int64_t c, int64_t lanes) {
       const int64_t start = first * channels + c;
@@ -178,7 +181,9 @@ void normalization_gradient(const NormalizedMap& map, const float* a_values, con
       const Floats b = load_lanes(b_values + c, lanes);
       const Floats k = load_lanes(k_values + c, lanes);
       for (int64_t p = 0; p < pixels; ++p) {
-        values.at(p * channels, [&](Floats g, Floats distance) { store_lanes(out + p * channels, a * g + (b * distance + k), lanes); });
+        values.at(p * channels, [&](Floats g, Floats distance) {
+          store_lanes(out + p * channels, a * g + (b * distance + k), lanes);
+        });
       }
     });
   });

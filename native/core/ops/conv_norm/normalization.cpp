@@ -7,8 +7,8 @@
 
 #include "core/base/error.h"
 #include "core/ops/backend/autograd_function.h"
-#include "core/ops/conv_norm/device_norm.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/conv_norm/device_norm.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -24,7 +24,8 @@ ImagePass pass_over(const at::Tensor& x) {
 BatchMoments moments_of(const ImagePass& pass, const NhwcView& x) {
   ImageMoments moments(pass.images, pass.channels);
   parallel_for_ranges(pass.images, [&](int64_t first, int64_t last, int64_t) {
-    for (int64_t n = first; n < last; ++n) pass.kernels.moments(x[n], pass.pixels, pass.channels, moments.mean(n), moments.m2(n));
+    for (int64_t n = first; n < last; ++n)
+      pass.kernels.moments(x[n], pass.pixels, pass.channels, moments.mean(n), moments.m2(n));
   });
   return combined(moments, pass.pixels);
 }
@@ -33,8 +34,9 @@ template <bool kRelu>
 void make_normalized(const std::vector<at::Tensor>& sources, int64_t first, int64_t count, void* out) {
   const at::Tensor& x = sources[0];
   const BatchNormCoefficients coefficients(sources[1]);
-  map_kernels(x.scalar_type())->channels.normalize(NhwcView(x).pixel(0, first), coefficients.scale(), coefficients.shift(), nullptr, kRelu, out,
-                                                   count, x.size(1));
+  map_kernels(x.scalar_type())
+      ->channels.normalize(NhwcView(x).pixel(0, first), coefficients.scale(), coefficients.shift(), nullptr, kRelu, out,
+                           count, x.size(1));
 }
 
 }  // namespace
@@ -42,8 +44,9 @@ void make_normalized(const std::vector<at::Tensor>& sources, int64_t first, int6
 REVIEWKD_AUTOGRAD_FUNCTION(BatchNormFunction) {
  public:
   /// recomputation: receives the recomputation of the result, if nothing is added.
-  static Variable forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
-                          const std::optional<at::Tensor>& residual, const ConvNormParameters& parameters, bool relu,
+  static Variable forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& gamma,
+                          const at::Tensor& beta, const std::optional<at::Tensor>& residual,
+                          const ConvNormParameters& parameters, bool relu,
                           std::optional<Recomputation>* recomputation) {
     const at::Tensor input = in_order(x, x.scalar_type());
     const at::Tensor added = residual ? in_order(*residual, x.scalar_type()) : at::Tensor();
@@ -52,9 +55,11 @@ REVIEWKD_AUTOGRAD_FUNCTION(BatchNormFunction) {
     update_running_stats(parameters, moments);
     const BatchNormCoefficients coefficients(moments, gamma, beta, parameters.epsilon);
     at::Tensor result = at::empty_like(input);
-    normalize(pass, NhwcView(input), coefficients.scale(), coefficients.shift(), NhwcView(added), relu, NhwcView(result));
+    normalize(pass, NhwcView(input), coefficients.scale(), coefficients.shift(), NhwcView(added), relu,
+              NhwcView(result));
 
-    context->save_for_backward({input, gamma, coefficients.values(), Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
+    context->save_for_backward({input, gamma, coefficients.values(),
+                                Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
     context->saved_data["relu"] = relu;
     context->saved_data["residual"] = residual.has_value();
     if (!residual) *recomputation = recompute_norm(input, coefficients, relu);
@@ -82,18 +87,21 @@ REVIEWKD_AUTOGRAD_FUNCTION(BatchNormFunction) {
                                             input_gradients[n], pass.pixels, pass.channels);
       }
     });
-    return {input_gradient, factors.gamma_gradient(), factors.beta_gradient(), masked, at::Tensor(), at::Tensor(), at::Tensor()};
+    return {input_gradient, factors.gamma_gradient(), factors.beta_gradient(), masked, at::Tensor(), at::Tensor(),
+            at::Tensor()};
   }
 };
 
 void require_several_values(int64_t values) {
   if (values != 1) return;
-  fail(ErrorCode::kBatchTooSmall, "invalid batch: expected at least 2 values per channel for training, received 1. Batch normalization over a "
+  fail(ErrorCode::kBatchTooSmall,
+       "invalid batch: expected at least 2 values per channel for training, received 1. Batch normalization over a "
        "single value is undefined; use more or larger images.");
 }
 
 FoldedBatchNorm::FoldedBatchNorm(const ConvNormParameters& parameters) {
-  const at::Tensor factor = parameters.gamma.to(at::kDouble) / (parameters.running_variance.to(at::kDouble) + parameters.epsilon).sqrt();
+  const at::Tensor factor =
+      parameters.gamma.to(at::kDouble) / (parameters.running_variance.to(at::kDouble) + parameters.epsilon).sqrt();
   at::Tensor center = parameters.running_mean.to(at::kDouble);
   if (parameters.bias.defined()) center = center - parameters.bias.to(at::kDouble);
   scale = factor.to(at::kFloat);
@@ -104,7 +112,8 @@ void update_running_stats(const ConvNormParameters& parameters, const BatchMomen
   at::NoGradGuard no_grad;
   at::Tensor mean = at::empty_like(parameters.running_mean);
   at::Tensor variance = at::empty_like(parameters.running_variance);
-  const double unbiased = static_cast<double>(moments.count) / static_cast<double>(std::max<int64_t>(1, moments.count - 1));
+  const double unbiased =
+      static_cast<double>(moments.count) / static_cast<double>(std::max<int64_t>(1, moments.count - 1));
   for (int64_t c = 0; c < mean.numel(); ++c) {
     mean.data_ptr<float>()[c] = static_cast<float>(moments.mean[c]);
     variance.data_ptr<float>()[c] = static_cast<float>(moments.variance[c] * unbiased);
@@ -114,8 +123,8 @@ void update_running_stats(const ConvNormParameters& parameters, const BatchMomen
   parameters.running_variance.mul_(1 - parameters.momentum).add_(variance, parameters.momentum);
 }
 
-void normalize(const ImagePass& pass, const NhwcView& x, const float* scale, const float* shift, const NhwcView& residuals, bool relu,
-               const NhwcView& results) {
+void normalize(const ImagePass& pass, const NhwcView& x, const float* scale, const float* shift,
+               const NhwcView& residuals, bool relu, const NhwcView& results) {
   parallel_for_ranges(pass.images, [&](int64_t first, int64_t last, int64_t) {
     for (int64_t n = first; n < last; ++n) {
       pass.kernels.normalize(x[n], scale, shift, residuals[n], relu, results[n], pass.pixels, pass.channels);
@@ -128,8 +137,12 @@ Recomputation recompute_norm(const at::Tensor& x, const BatchNormCoefficients& c
 }
 
 NormalizedMap NormalizedImages::from(int64_t image, int64_t pixel) const {
-  return {.gradient = gradients_.pixel(image, pixel), .x = x_.pixel(image, pixel), .mean = coefficients_.mean(),
-          .active = actives_.pixel(image, pixel), .scale = cut_by_input_ ? coefficients_.scale() : nullptr, .shift = coefficients_.shift()};
+  return {.gradient = gradients_.pixel(image, pixel),
+          .x = x_.pixel(image, pixel),
+          .mean = coefficients_.mean(),
+          .active = actives_.pixel(image, pixel),
+          .scale = cut_by_input_ ? coefficients_.scale() : nullptr,
+          .shift = coefficients_.shift()};
 }
 
 NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Tensor& gamma, const NhwcView& masks) {
@@ -143,35 +156,40 @@ NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Te
   return NormalizationGradient(sums, maps.coefficients().inverse(), gamma, pass.pixels);
 }
 
-at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
-  at::Tensor result = at::batch_norm(x, parameters.gamma, parameters.beta, parameters.running_mean, parameters.running_variance,
-                                     parameters.training, parameters.momentum, parameters.epsilon, /*cudnn_enabled=*/true);
+at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual,
+                                bool relu) {
+  at::Tensor result =
+      at::batch_norm(x, parameters.gamma, parameters.beta, parameters.running_mean, parameters.running_variance,
+                     parameters.training, parameters.momentum, parameters.epsilon, /*cudnn_enabled=*/true);
   // In place: no other reader holds the tensor.
   if (residual.defined()) result.add_(residual);
   return relu ? result.relu_() : result;
 }
 
-LazyTensor batch_norm(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu) {
+LazyTensor batch_norm(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual,
+                      bool relu) {
   if (parameters.training && x.dim() == 4 && x.size(1) > 0) require_several_values(x.numel() / x.size(1));
   if (auto result = batch_norm_on_device(x, parameters, residual, relu)) return *result;
   const bool differentiates = at::GradMode::is_enabled();
-  const bool fast = !takes_reference_path() && x.is_cpu() && x.dim() == 4 && x.numel() > 0 && map_kernels(x.scalar_type()) != nullptr &&
-                    parameters.gamma.scalar_type() == at::kFloat && (parameters.training || !differentiates);
+  const bool fast = !takes_reference_path() && x.is_cpu() && x.dim() == 4 && x.numel() > 0 &&
+                    map_kernels(x.scalar_type()) != nullptr && parameters.gamma.scalar_type() == at::kFloat &&
+                    (parameters.training || !differentiates);
   if (!fast) return batch_norm_reference(x, parameters, residual, relu);
   // The statistics are those of x itself, including a convolution's bias.
   ConvNormParameters own = parameters;
   own.bias = at::Tensor();
   if (parameters.training) {
     std::optional<Recomputation> recomputation;
-    const at::Tensor result = BatchNormFunction::apply(x, parameters.gamma, parameters.beta, where_defined(residual), own, relu, &recomputation);
+    const at::Tensor result = BatchNormFunction::apply(x, parameters.gamma, parameters.beta, where_defined(residual),
+                                                       own, relu, &recomputation);
     return {result, differentiates ? std::move(recomputation) : std::nullopt};
   }
   const FoldedBatchNorm folded_norm(own);
   const at::Tensor input = in_order(x, x.scalar_type());
   const at::Tensor added = residual.defined() ? in_order(residual, x.scalar_type()) : residual;
   at::Tensor result = at::empty_like(input);
-  normalize(pass_over(input), NhwcView(input), folded_norm.scale.const_data_ptr<float>(), folded_norm.shift.const_data_ptr<float>(), NhwcView(added), relu,
-            NhwcView(result));
+  normalize(pass_over(input), NhwcView(input), folded_norm.scale.const_data_ptr<float>(),
+            folded_norm.shift.const_data_ptr<float>(), NhwcView(added), relu, NhwcView(result));
   return result;
 }
 

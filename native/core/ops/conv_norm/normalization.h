@@ -5,11 +5,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/ops/backend/kernels.h"
+#include "core/ops/backend/nhwc_view.h"
+#include "core/ops/backend/recomputation.h"
 #include "core/ops/conv_norm/batch_moments.h"
 #include "core/ops/conv_norm/conv_norm.h"
-#include "core/ops/backend/nhwc_view.h"
-#include "core/ops/backend/kernels.h"
-#include "core/ops/backend/recomputation.h"
 
 namespace reviewkd::ops {
 
@@ -23,8 +23,8 @@ struct ImagePass {
 void update_running_stats(const ConvNormParameters& parameters, const BatchMoments& moments);
 
 /// act(scale · x + shift + residual); [C] each.
-void normalize(const ImagePass& pass, const NhwcView& x, const float* scale, const float* shift, const NhwcView& residuals, bool relu,
-               const NhwcView& results);
+void normalize(const ImagePass& pass, const NhwcView& x, const float* scale, const float* shift,
+               const NhwcView& residuals, bool relu, const NhwcView& results);
 
 /// Recomputes a normalization from its input.
 Recomputation recompute_norm(const at::Tensor& x, const BatchNormCoefficients& coefficients, bool relu);
@@ -41,9 +41,13 @@ struct Activation {
 /// Normalized maps, with the gradient of the result.
 class NormalizedImages {
  public:
-  NormalizedImages(const ImagePass& pass, const at::Tensor& x, const at::Tensor& gradient, const BatchNormCoefficients& coefficients,
-                   const Activation& activation)
-      : pass_(pass), x_(x), gradients_(gradient), actives_(activation.result), coefficients_(coefficients),
+  NormalizedImages(const ImagePass& pass, const at::Tensor& x, const at::Tensor& gradient,
+                   const BatchNormCoefficients& coefficients, const Activation& activation)
+      : pass_(pass),
+        x_(x),
+        gradients_(gradient),
+        actives_(activation.result),
+        coefficients_(coefficients),
         cut_by_input_(activation.relu && !activation.result.defined()) {}
 
   const ImagePass& pass() const { return pass_; }
@@ -74,7 +78,8 @@ void require_several_values(int64_t values);
 
 /// act(BN(x) + residual) with PyTorch's operations; uses only the normalization's fields of `parameters`. x,
 /// residual: [N, C, H, W].
-at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu);
+at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual,
+                                bool relu);
 
 /// Computes the same function in one pass over x after the statistics: float32 and bfloat16 on the CPU, in training
 /// mode or without gradients. All other inputs take the reference path. The caller owns the result exclusively.

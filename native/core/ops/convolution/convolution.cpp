@@ -40,7 +40,8 @@ class WeightReader {
   int64_t out_, in_, row_, column_, kernel_;
 };
 
-/// [block][tap][channel][16], or in bfloat16 [block][tap][channel / 2][16][2], of value(16 · block + lane, tap, channel).
+/// [block][tap][channel][16], or in bfloat16 [block][tap][channel / 2][16][2], of value(16 · block + lane, tap,
+/// channel).
 template <typename Value>
 at::Tensor packed_of(int64_t blocks, int64_t taps, int64_t channels, at::ScalarType type, const Value& value) {
   at::Tensor packed = at::empty({blocks * taps * channels * kLanes}, at::TensorOptions(type));
@@ -68,14 +69,19 @@ at::Tensor packed_of(int64_t blocks, int64_t taps, int64_t channels, at::ScalarT
 std::shared_ptr<const DirectConvolution> DirectConvolution::create(const ConvolutionShape& shape, at::ScalarType type) {
   const ConvolutionKernels* kernels = convolution_kernels(type);
   const bool kernel_fits = (shape.kernel == 1 && shape.padding == 0) || (shape.kernel == 3 && shape.padding == 1);
-  const bool channels_fit = shape.out_channels % kLanes == 0 &&
-                            (shape.in_channels % kLanes == 0 || shape.in_channels * shape.kernel * shape.kernel <= kMostGathered);
+  const bool channels_fit =
+      shape.out_channels % kLanes == 0 &&
+      (shape.in_channels % kLanes == 0 || shape.in_channels * shape.kernel * shape.kernel <= kMostGathered);
   if (kernels == nullptr || !kernel_fits || !channels_fit || (shape.stride != 1 && shape.stride != 2)) return nullptr;
   return std::make_shared<const DirectConvolution>(shape, type, *kernels);
 }
 
-DirectConvolution::DirectConvolution(const ConvolutionShape& shape, at::ScalarType type, const ConvolutionKernels& kernels)
-    : ImageConvolution(shape), type_(type), value_bytes_(static_cast<int64_t>(c10::elementSize(type))), kernels_(&kernels) {
+DirectConvolution::DirectConvolution(const ConvolutionShape& shape, at::ScalarType type,
+                                     const ConvolutionKernels& kernels)
+    : ImageConvolution(shape),
+      type_(type),
+      value_bytes_(static_cast<int64_t>(c10::elementSize(type))),
+      kernels_(&kernels) {
   if (shape.in_channels % kLanes != 0) gathered_ = rounded_up(shape.in_channels * shape.kernel * shape.kernel, kLanes);
 }
 
@@ -133,24 +139,36 @@ const void* DirectConvolution::gather(const void* image) const {
       for (int64_t k = 0; k < kernel; ++k) {
         const int64_t y = r * shape().stride + k - shape().padding;
         if (y < 0 || y >= shape().height) continue;
-        std::memcpy(to + (k * kernel + first) * pixel, static_cast<const char*>(image) + (y * shape().width + left + first) * pixel, count * pixel);
+        std::memcpy(to + (k * kernel + first) * pixel,
+                    static_cast<const char*>(image) + (y * shape().width + left + first) * pixel, count * pixel);
       }
     }
   }
   return start;
 }
 
-void DirectConvolution::forward(const void* images, int64_t, const at::Tensor& packed, const float* bias, const void* residual, bool relu,
-                                void* out) const {
+void DirectConvolution::forward(const void* images, int64_t, const at::Tensor& packed, const float* bias,
+                                const void* residual, bool relu, void* out) const {
   const int64_t step = gathers() ? 1 : shape().stride;
   Convolution task{
-      .in = lay_out(images), .weights = packed.const_data_ptr(), .out = out,
-      .taps = taps(), .offsets = {}, .weight_tap = {}, .weight_taps = taps(),
-      .in_channels = channels(), .out_channels = shape().out_channels,
-      .in_pixel = step * channels(), .in_row = step * laid_out_width() * channels(),
-      .out_pixel = shape().out_channels, .out_row = shape().out_width * shape().out_channels,
-      .rows = shape().out_height, .columns = shape().out_width,
-      .bias = bias, .residual = residual, .relu = relu,
+      .in = lay_out(images),
+      .weights = packed.const_data_ptr(),
+      .out = out,
+      .taps = taps(),
+      .offsets = {},
+      .weight_tap = {},
+      .weight_taps = taps(),
+      .in_channels = channels(),
+      .out_channels = shape().out_channels,
+      .in_pixel = step * channels(),
+      .in_row = step * laid_out_width() * channels(),
+      .out_pixel = shape().out_channels,
+      .out_row = shape().out_width * shape().out_channels,
+      .rows = shape().out_height,
+      .columns = shape().out_width,
+      .bias = bias,
+      .residual = residual,
+      .relu = relu,
   };
   for (int64_t t = 0; t < task.taps; ++t) {
     task.offsets[t] = (t / shape().kernel * laid_out_width() + t % shape().kernel) * channels();
@@ -160,7 +178,8 @@ void DirectConvolution::forward(const void* images, int64_t, const at::Tensor& p
 }
 
 void* DirectConvolution::gradient_start() const {
-  return scratch(kGradient, (shape().out_height + 2 * shape().padding) * gradient_width() * shape().out_channels * value_bytes_);
+  return scratch(kGradient,
+                 (shape().out_height + 2 * shape().padding) * gradient_width() * shape().out_channels * value_bytes_);
 }
 
 void DirectConvolution::begin_gradients(int64_t) const {
@@ -187,20 +206,32 @@ void DirectConvolution::input_gradient(int64_t, const at::Tensor& packed, const 
     for (int64_t left = 0; left < stride && left < shape().width; ++left) {
       const int64_t start = (top * shape().width + left) * shape().in_channels * value_bytes_;
       Convolution task{
-          .in = gradient, .weights = packed.const_data_ptr(), .out = static_cast<char*>(out) + start,
-          .taps = 0, .offsets = {}, .weight_tap = {}, .weight_taps = taps(),
-          .in_channels = out_channels, .out_channels = shape().in_channels,
-          .in_pixel = out_channels, .in_row = gradient_width() * out_channels,
-          .out_pixel = stride * shape().in_channels, .out_row = stride * shape().width * shape().in_channels,
-          .rows = (shape().height - top + stride - 1) / stride, .columns = (shape().width - left + stride - 1) / stride,
-          .bias = nullptr, .residual = added == nullptr ? nullptr : static_cast<const char*>(added) + start, .relu = false,
+          .in = gradient,
+          .weights = packed.const_data_ptr(),
+          .out = static_cast<char*>(out) + start,
+          .taps = 0,
+          .offsets = {},
+          .weight_tap = {},
+          .weight_taps = taps(),
+          .in_channels = out_channels,
+          .out_channels = shape().in_channels,
+          .in_pixel = out_channels,
+          .in_row = gradient_width() * out_channels,
+          .out_pixel = stride * shape().in_channels,
+          .out_row = stride * shape().width * shape().in_channels,
+          .rows = (shape().height - top + stride - 1) / stride,
+          .columns = (shape().width - left + stride - 1) / stride,
+          .bias = nullptr,
+          .residual = added == nullptr ? nullptr : static_cast<const char*>(added) + start,
+          .relu = false,
       };
       for (int64_t t = 0; t < taps(); ++t) {
         const int64_t down = top + shape().padding - t / shape().kernel;
         const int64_t right = left + shape().padding - t % shape().kernel;
         if (down % stride != 0 || right % stride != 0) continue;
         task.weight_tap[task.taps] = t;
-        task.offsets[task.taps++] = ((down / stride + shape().padding) * gradient_width() + right / stride + shape().padding) * out_channels;
+        task.offsets[task.taps++] =
+            ((down / stride + shape().padding) * gradient_width() + right / stride + shape().padding) * out_channels;
       }
       kernels_->convolve(task);
     }
@@ -210,14 +241,23 @@ void DirectConvolution::input_gradient(int64_t, const at::Tensor& packed, const 
 void DirectConvolution::add_weight_gradient(const void* images, int64_t, float* sums) const {
   const int64_t step = gathers() ? 1 : shape().stride;
   WeightGradient task{
-      .in = lay_out(images), .gradient = gradient_row(0, 0), .sums = sums, .scratch = nullptr,
-      .taps = taps(), .offsets = {},
-      .in_channels = channels(), .out_channels = shape().out_channels,
-      .in_pixel = step * channels(), .in_row = step * laid_out_width() * channels(),
-      .gradient_pixel = shape().out_channels, .gradient_row = gradient_width() * shape().out_channels,
-      .rows = shape().out_height, .columns = shape().out_width,
+      .in = lay_out(images),
+      .gradient = gradient_row(0, 0),
+      .sums = sums,
+      .scratch = nullptr,
+      .taps = taps(),
+      .offsets = {},
+      .in_channels = channels(),
+      .out_channels = shape().out_channels,
+      .in_pixel = step * channels(),
+      .in_row = step * laid_out_width() * channels(),
+      .gradient_pixel = shape().out_channels,
+      .gradient_row = gradient_width() * shape().out_channels,
+      .rows = shape().out_height,
+      .columns = shape().out_width,
   };
-  for (int64_t t = 0; t < task.taps; ++t) task.offsets[t] = (t / shape().kernel * laid_out_width() + t % shape().kernel) * channels();
+  for (int64_t t = 0; t < task.taps; ++t)
+    task.offsets[t] = (t / shape().kernel * laid_out_width() + t % shape().kernel) * channels();
   if (const int64_t bytes = kernels_->weight_gradient_scratch(task); bytes > 0) task.scratch = scratch(kPairs, bytes);
   kernels_->add_weight_gradient(task);
 }
@@ -230,7 +270,8 @@ void DirectConvolution::unpack_weight_gradient(const float* sums, at::Tensor& gr
   for (int64_t t = 0; t < shape().kernel * shape().kernel; ++t) {
     for (int64_t i = 0; i < in; ++i) {
       const float* from = sums + (t * in + i) * shape().out_channels;
-      float* to = data + i * gradient.stride(1) + t / shape().kernel * gradient.stride(2) + t % shape().kernel * gradient.stride(3);
+      float* to = data + i * gradient.stride(1) + t / shape().kernel * gradient.stride(2) +
+                  t % shape().kernel * gradient.stride(3);
       for (int64_t o = 0; o < shape().out_channels; ++o) to[o * gradient.stride(0)] = from[o];
     }
   }

@@ -1,8 +1,8 @@
 #pragma once
 // Direct convolutions: each image is copied with its padding, and every output is a sum over taps and channels.
 
-#include "core/ops/convolution/image_convolution.h"
 #include "core/ops/backend/kernels.h"
+#include "core/ops/convolution/image_convolution.h"
 
 namespace reviewkd::ops {
 
@@ -21,8 +21,8 @@ class DirectConvolution : public ImageConvolution {
   /// False if the values under a kernel are gathered: gradients of pixels are never needed.
   bool has_input_gradient() const override { return !gathers(); }
 
-  void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual, bool relu,
-               void* out) const override;
+  void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual,
+               bool relu, void* out) const override;
 
   /// Zeroes the border of the gradient.
   void begin_gradients(int64_t count) const override;

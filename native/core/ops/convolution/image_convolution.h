@@ -44,8 +44,8 @@ class ImageConvolution {
   virtual bool has_input_gradient() const { return true; }
 
   /// images: [count, H, W, I] -> out, [count, Ho, Wo, O]. bias: [O], or null; residual: as out, or null.
-  virtual void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual, bool relu,
-                       void* out) const = 0;
+  virtual void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias,
+                       const void* residual, bool relu, void* out) const = 0;
 
   /// Where to write row r of an image's gradient, [Wo, O], in the thread's scratch memory; call `begin_gradients`
   /// first.

@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 #include <c10/core/DeviceGuard.h>
 
-#include "core/ops/backend/kernel_backends.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/backend/kernel_backends.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -42,8 +42,11 @@ at::Tensor pack_tensor_weights(const at::Tensor& weight) {
   const at::Tensor ordered = weight.contiguous(at::MemoryFormat::ChannelsLast);
   at::Tensor packed = at::empty({weight.numel()}, weight.options().dtype(at::kBFloat16));
   kernel_backend_of(weight.device().type())
-      ->pack_tensor_weights({.type = value_type(weight.scalar_type()), .in_channels = weight.size(1), .out_channels = weight.size(0),
-                             .weights = ordered.const_data_ptr(), .packed = packed.data_ptr()});
+      ->pack_tensor_weights({.type = value_type(weight.scalar_type()),
+                             .in_channels = weight.size(1),
+                             .out_channels = weight.size(0),
+                             .weights = ordered.const_data_ptr(),
+                             .packed = packed.data_ptr()});
   return packed;
 }
 
@@ -53,9 +56,11 @@ TensorConvolutionResult tensor_convolution(const TensorConvolutionInputs& inputs
   const at::Tensor x = for_kernels(inputs.x, at::kBFloat16);
   TensorConvolution call = sizes_of(inputs);
   TensorConvolutionResult result;
-  result.output = at::empty({call.images, call.out_channels, strided(call.height, call.stride), strided(call.width, call.stride)}, x.options(),
-                            at::MemoryFormat::ChannelsLast);
-  if (inputs.origin.defined()) result.moments = device_floats({backend.tensor_convolution_parts(call), 2, call.out_channels}, x);
+  result.output =
+      at::empty({call.images, call.out_channels, strided(call.height, call.stride), strided(call.width, call.stride)},
+                x.options(), at::MemoryFormat::ChannelsLast);
+  if (inputs.origin.defined())
+    result.moments = device_floats({backend.tensor_convolution_parts(call), 2, call.out_channels}, x);
   call.x = x.const_data_ptr();
   call.weights = packed.const_data_ptr();
   call.scale = address<float>(inputs.scale);

@@ -28,7 +28,8 @@ int64_t group_of(const ConvolutionShape& shape) {
 template <typename Work>
 void each_pairs(int64_t pairs, const Work& work) {
   constexpr int64_t kFewest = 4096;
-  at::parallel_for(0, pairs / kLanes, kFewest / kLanes, [&](int64_t first, int64_t last) { work(first * kLanes, (last - first) * kLanes); });
+  at::parallel_for(0, pairs / kLanes, kFewest / kLanes,
+                   [&](int64_t first, int64_t last) { work(first * kLanes, (last - first) * kLanes); });
 }
 
 /// [I, O] planes of the nine positions -> [36, I, O].
@@ -44,21 +45,27 @@ at::Tensor transformed(const at::Tensor& planes, const WinogradKernels& kernels)
 
 }  // namespace
 
-std::shared_ptr<const WinogradConvolution> WinogradConvolution::create(const ConvolutionShape& shape, at::ScalarType type) {
+std::shared_ptr<const WinogradConvolution> WinogradConvolution::create(const ConvolutionShape& shape,
+                                                                       at::ScalarType type) {
   const WinogradKernels* kernels = winograd_kernels(type);
-  if (kernels == nullptr || shape.kernel != 3 || shape.stride != 1 || shape.padding != 1 || shape.in_channels % kLanes != 0 ||
-      shape.out_channels % kLanes != 0) {
+  if (kernels == nullptr || shape.kernel != 3 || shape.stride != 1 || shape.padding != 1 ||
+      shape.in_channels % kLanes != 0 || shape.out_channels % kLanes != 0) {
     return nullptr;
   }
   return std::make_shared<const WinogradConvolution>(shape, type, *kernels);
 }
 
-WinogradConvolution::WinogradConvolution(const ConvolutionShape& shape, at::ScalarType type, const WinogradKernels& kernels)
-    : ImageConvolution(shape), value_bytes_(static_cast<int64_t>(c10::elementSize(type))), kernels_(&kernels), group_(group_of(shape)) {}
+WinogradConvolution::WinogradConvolution(const ConvolutionShape& shape, at::ScalarType type,
+                                         const WinogradKernels& kernels)
+    : ImageConvolution(shape),
+      value_bytes_(static_cast<int64_t>(c10::elementSize(type))),
+      kernels_(&kernels),
+      group_(group_of(shape)) {}
 
 at::Tensor WinogradConvolution::pack(const at::Tensor& weight, const float* factors) const {
   at::Tensor planes = weight.detach().permute({2, 3, 1, 0});  // [3, 3, I, O]
-  if (factors != nullptr) planes = planes * at::from_blob(const_cast<float*>(factors), {shape().out_channels}, at::kFloat);
+  if (factors != nullptr)
+    planes = planes * at::from_blob(const_cast<float*>(factors), {shape().out_channels}, at::kFloat);
   return transformed(planes, *kernels_);
 }
 
@@ -75,13 +82,21 @@ at::Tensor WinogradConvolution::pack_for_gradient(const at::Tensor& weight) cons
   return transformed(weight.detach().flip({2, 3}).permute({2, 3, 0, 1}), *kernels_);
 }
 
-void WinogradConvolution::forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual,
-                                  bool relu, void* out) const {
+void WinogradConvolution::forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias,
+                                  const void* residual, bool relu, void* out) const {
   kernels_->convolve({
-      .in = images, .filters = packed.const_data_ptr<float>(), .out = out, .scratch = kernel_scratch(),
-      .images = count, .height = shape().height, .width = shape().width,
-      .in_channels = shape().in_channels, .out_channels = shape().out_channels,
-      .bias = bias, .residual = residual, .relu = relu,
+      .in = images,
+      .filters = packed.const_data_ptr<float>(),
+      .out = out,
+      .scratch = kernel_scratch(),
+      .images = count,
+      .height = shape().height,
+      .width = shape().width,
+      .in_channels = shape().in_channels,
+      .out_channels = shape().out_channels,
+      .bias = bias,
+      .residual = residual,
+      .relu = relu,
   });
 }
 
@@ -92,28 +107,46 @@ void* WinogradConvolution::gradient_row(int64_t image, int64_t r) const {
 
 void WinogradConvolution::input_gradient(int64_t count, const at::Tensor& packed, const void* added, void* out) const {
   kernels_->convolve({
-      .in = gradient_row(0, 0), .filters = packed.const_data_ptr<float>(), .out = out, .scratch = kernel_scratch(),
-      .images = count, .height = shape().height, .width = shape().width,
-      .in_channels = shape().out_channels, .out_channels = shape().in_channels,
-      .bias = nullptr, .residual = added, .relu = false,
+      .in = gradient_row(0, 0),
+      .filters = packed.const_data_ptr<float>(),
+      .out = out,
+      .scratch = kernel_scratch(),
+      .images = count,
+      .height = shape().height,
+      .width = shape().width,
+      .in_channels = shape().out_channels,
+      .out_channels = shape().in_channels,
+      .bias = nullptr,
+      .residual = added,
+      .relu = false,
   });
 }
 
 void WinogradConvolution::add_weight_gradient(const void* images, int64_t count, float* sums) const {
   kernels_->add_gradient({
-      .in = images, .gradient = gradient_row(0, 0), .sums = sums, .scratch = kernel_scratch(),
-      .images = count, .height = shape().height, .width = shape().width,
-      .in_channels = shape().in_channels, .out_channels = shape().out_channels,
+      .in = images,
+      .gradient = gradient_row(0, 0),
+      .sums = sums,
+      .scratch = kernel_scratch(),
+      .images = count,
+      .height = shape().height,
+      .width = shape().width,
+      .in_channels = shape().in_channels,
+      .out_channels = shape().out_channels,
   });
 }
 
-int64_t WinogradConvolution::weight_sums() const { return kWinogradPoints * shape().in_channels * shape().out_channels; }
+int64_t WinogradConvolution::weight_sums() const {
+  return kWinogradPoints * shape().in_channels * shape().out_channels;
+}
 
 void WinogradConvolution::unpack_weight_gradient(const float* sums, at::Tensor& gradient) const {
   const at::Tensor planes = at::empty({3, 3, shape().in_channels, shape().out_channels}, at::kFloat);
   const int64_t pairs = shape().in_channels * shape().out_channels;
   float* const places = planes.data_ptr<float>();
-  each_pairs(pairs, [&](int64_t first, int64_t count) { kernels_->restore_filters(sums + first, pairs, count, places + first); });
+  each_pairs(pairs, [&](int64_t first, int64_t count) {
+    kernels_->restore_filters(sums + first, pairs, count, places + first);
+  });
   gradient.copy_(planes.permute({3, 2, 0, 1}));
 }
 

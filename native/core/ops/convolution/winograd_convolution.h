@@ -2,8 +2,8 @@
 // 3×3 convolutions of stride 1 by Winograd's F(4×4, 3×3): a quarter of the products, plus transforms before and
 // after.
 
-#include "core/ops/convolution/image_convolution.h"
 #include "core/ops/backend/kernels.h"
+#include "core/ops/convolution/image_convolution.h"
 
 namespace reviewkd::ops {
 
@@ -22,8 +22,8 @@ class WinogradConvolution : public ImageConvolution {
   bool packs_anew_for(int64_t images) const override;
   at::Tensor pack_for_gradient(const at::Tensor& weight) const override;
 
-  void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual, bool relu,
-               void* out) const override;
+  void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual,
+               bool relu, void* out) const override;
 
   void begin_gradients(int64_t) const override {}
   void* gradient_row(int64_t image, int64_t r) const override;

@@ -45,17 +45,22 @@ REVIEWKD_AUTOGRAD_FUNCTION(DeviceCrossEntropyFunction) {
     const at::Tensor saved = context->get_saved_variables()[0];
     const c10::OptionalDeviceGuard device(saved.device());
     const at::Tensor factor = gradients[0].to(at::kFloat).contiguous();
-    at::Tensor result = at::empty(saved.sizes(), saved.options().dtype(static_cast<at::ScalarType>(context->saved_data["type"].toInt())));
-    kernel_backend_of(saved.device().type())->scaled_copy({.type = value_type(result.scalar_type()), .count = result.numel(), .values = saved.const_data_ptr<float>(),
-                                                        .factor = factor.const_data_ptr<float>(), .out = result.data_ptr()});
+    at::Tensor result = at::empty(
+        saved.sizes(), saved.options().dtype(static_cast<at::ScalarType>(context->saved_data["type"].toInt())));
+    kernel_backend_of(saved.device().type())
+        ->scaled_copy({.type = value_type(result.scalar_type()),
+                       .count = result.numel(),
+                       .values = saved.const_data_ptr<float>(),
+                       .factor = factor.const_data_ptr<float>(),
+                       .out = result.data_ptr()});
     return {result, at::Tensor()};
   }
 };
 
 std::optional<Classified> cross_entropy_on_device(const at::Tensor& logits, const at::Tensor& labels) {
   const at::ScalarType type = logits.scalar_type();
-  if (kernel_backend_for(logits) == nullptr || (type != at::kFloat && type != at::kBFloat16) || logits.dim() != 2 || logits.numel() == 0 ||
-      logits.numel() > kMostPixels) {
+  if (kernel_backend_for(logits) == nullptr || (type != at::kFloat && type != at::kBFloat16) || logits.dim() != 2 ||
+      logits.numel() == 0 || logits.numel() > kMostPixels) {
     return std::nullopt;
   }
   const variable_list results = DeviceCrossEntropyFunction::apply(logits, labels.contiguous());

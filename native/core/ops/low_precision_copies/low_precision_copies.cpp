@@ -27,7 +27,8 @@ void LowPrecisionCopies::refresh() {
   const at::NoGradGuard no_grad;
   for (const auto& copy : copies_) {
     if (copy->values.defined() && copy->version == copy->parameter._version()) continue;
-    if (!copy->values.defined()) copy->values = at::empty_like(copy->parameter, copy->parameter.options().dtype(at::kBFloat16));
+    if (!copy->values.defined())
+      copy->values = at::empty_like(copy->parameter, copy->parameter.options().dtype(at::kBFloat16));
     copy->values.copy_(copy->parameter);
     copy->version = copy->parameter._version();
   }

@@ -65,7 +65,8 @@ REVIEWKD_AUTOGRAD_FUNCTION(DevicePyramidLossFunction) {
     const c10::OptionalDeviceGuard device(left.device());
     const at::Tensor gradient = gradients[0].to(at::kFloat).contiguous();
     at::Tensor result = at::empty_like(left);
-    Pyramid call = pyramid_of(left, right, context->saved_data["cells"].toInt(), context->saved_data["weight"].toDouble());
+    Pyramid call =
+        pyramid_of(left, right, context->saved_data["cells"].toInt(), context->saved_data["weight"].toDouble());
     call.shifts = shifts.data_ptr<float>();
     call.loss_gradient = gradient.const_data_ptr<float>();
     call.left_gradient = result.data_ptr();

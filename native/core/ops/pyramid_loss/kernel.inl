@@ -18,8 +18,8 @@ void each_window_row(int64_t height, int64_t width, int64_t channels, int64_t ce
 }
 
 template <typename T>
-double difference(const void* left_values, const void* right_values, int64_t height, int64_t width, int64_t channels, int64_t cells,
-                  float* sums) {
+double difference(const void* left_values, const void* right_values, int64_t height, int64_t width, int64_t channels,
+                  int64_t cells, float* sums) {
   double total = 0.0;
   for (int64_t c = 0; c < channels; c += kWidth) {
     const T* left = static_cast<const T*>(left_values) + c;
@@ -42,8 +42,8 @@ double difference(const void* left_values, const void* right_values, int64_t hei
 }
 
 template <typename T>
-void difference_gradient(const void* left_values, const void* right_values, int64_t height, int64_t width, int64_t channels,
-                         int64_t cells, float factor, const float* shifts, void* out_values) {
+void difference_gradient(const void* left_values, const void* right_values, int64_t height, int64_t width,
+                         int64_t channels, int64_t cells, float factor, const float* shifts, void* out_values) {
   for (int64_t c = 0; c < channels; c += kWidth) {
     const T* left = static_cast<const T*>(left_values) + c;
     const T* right = static_cast<const T*>(right_values) + c;

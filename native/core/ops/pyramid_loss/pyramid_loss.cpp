@@ -5,9 +5,9 @@
 
 #include "core/base/numeric.h"
 #include "core/ops/backend/autograd_function.h"
-#include "core/ops/pyramid_loss/device.h"
 #include "core/ops/backend/dispatch.h"
 #include "core/ops/backend/nhwc_view.h"
+#include "core/ops/pyramid_loss/device.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -23,7 +23,11 @@ using torch::autograd::variable_list;
 class Cells {
  public:
   Cells(const at::Tensor& map, const std::vector<PyramidLevel>& levels)
-      : levels_(levels), finest_(levels.empty() ? 1 : levels.front().cells), images_(map.size(0)), channels_(map.size(1)), pixels_(map.size(2) * map.size(3)) {}
+      : levels_(levels),
+        finest_(levels.empty() ? 1 : levels.front().cells),
+        images_(map.size(0)),
+        channels_(map.size(1)),
+        pixels_(map.size(2) * map.size(3)) {}
 
   int64_t finest() const { return finest_; }
   int64_t values() const { return finest_ * finest_ * channels_; }
@@ -76,7 +80,8 @@ REVIEWKD_AUTOGRAD_FUNCTION(PyramidLossFunction) {
     parallel_for_ranges(count, [&](int64_t first, int64_t last, int64_t) {
       for (int64_t n = first; n < last; ++n) {
         float* sums = shifts.data_ptr<float>() + n * cells.values();
-        losses[n] = factor * kernels.difference(lefts[n], rights[n], left.size(2), left.size(3), left.size(1), cells.finest(), sums);
+        losses[n] = factor * kernels.difference(lefts[n], rights[n], left.size(2), left.size(3), left.size(1),
+                                                cells.finest(), sums);
         losses[n] += cells.turn(sums);
       }
     });
@@ -111,13 +116,15 @@ REVIEWKD_AUTOGRAD_FUNCTION(PyramidLossFunction) {
 namespace {
 
 bool is_fast(const at::Tensor& student, const at::Tensor& teacher, const std::vector<PyramidLevel>& levels) {
-  if (takes_reference_path() || !student.is_cpu() || map_kernels(student.scalar_type()) == nullptr || teacher.requires_grad() ||
-      student.size(1) % kLanes != 0) {
+  if (takes_reference_path() || !student.is_cpu() || map_kernels(student.scalar_type()) == nullptr ||
+      teacher.requires_grad() || student.size(1) % kLanes != 0) {
     return false;
   }
   int64_t finer = 0;
   for (const auto& level : levels) {
-    if (student.size(2) % level.cells != 0 || student.size(3) % level.cells != 0 || (finer > 0 && finer % level.cells != 0)) return false;
+    if (student.size(2) % level.cells != 0 || student.size(3) % level.cells != 0 ||
+        (finer > 0 && finer % level.cells != 0))
+      return false;
     finer = level.cells;
   }
   return true;
@@ -125,18 +132,21 @@ bool is_fast(const at::Tensor& student, const at::Tensor& teacher, const std::ve
 
 }  // namespace
 
-at::Tensor pyramid_loss_reference(const at::Tensor& student_map, const at::Tensor& teacher_map, double weight, const std::vector<PyramidLevel>& levels) {
+at::Tensor pyramid_loss_reference(const at::Tensor& student_map, const at::Tensor& teacher_map, double weight,
+                                  const std::vector<PyramidLevel>& levels) {
   const at::Tensor student = at_least_float32(student_map);
   const at::Tensor teacher = at_least_float32(teacher_map);
   at::Tensor loss = weight * at::mse_loss(student, teacher);
   for (const auto& level : levels) {
-    loss = loss + level.weight * at::mse_loss(at::adaptive_avg_pool2d(student, {level.cells, level.cells}),  // [N, C, l, l]
-                                              at::adaptive_avg_pool2d(teacher, {level.cells, level.cells}));
+    loss = loss +
+           level.weight * at::mse_loss(at::adaptive_avg_pool2d(student, {level.cells, level.cells}),  // [N, C, l, l]
+                                       at::adaptive_avg_pool2d(teacher, {level.cells, level.cells}));
   }
   return loss;
 }
 
-at::Tensor pyramid_loss(const at::Tensor& student, const at::Tensor& teacher, double weight, const std::vector<PyramidLevel>& levels) {
+at::Tensor pyramid_loss(const at::Tensor& student, const at::Tensor& teacher, double weight,
+                        const std::vector<PyramidLevel>& levels) {
   if (auto result = pyramid_loss_on_device(student, teacher, weight, levels)) return *result;
   if (!is_fast(student, teacher, levels)) return pyramid_loss_reference(student, teacher, weight, levels);
   return PyramidLossFunction::apply(student, teacher, weight, levels);

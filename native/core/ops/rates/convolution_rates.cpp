@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <string>
 
+#include "core/base/stopwatch.h"
 #include "core/ops/backend/device_streams.h"
 #include "core/ops/convolution/tensor_convolution.h"
-#include "core/base/stopwatch.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -53,13 +53,21 @@ std::vector<KernelRate> measure_convolutions(const KernelBackend& backend, const
   const at::NoGradGuard no_grad;
   std::vector<KernelRate> rates;
   const auto values = [&](at::IntArrayRef sizes) {
-    return at::arange(c10::multiply_integers(sizes), at::TensorOptions(at::kFloat).device(options.device)).sin_().view(sizes);
+    return at::arange(c10::multiply_integers(sizes), at::TensorOptions(at::kFloat).device(options.device))
+        .sin_()
+        .view(sizes);
   };
-  const auto map = [&](at::IntArrayRef sizes) { return values(sizes).to(at::kBFloat16).contiguous(at::MemoryFormat::ChannelsLast); };
+  const auto map = [&](at::IntArrayRef sizes) {
+    return values(sizes).to(at::kBFloat16).contiguous(at::MemoryFormat::ChannelsLast);
+  };
   const int64_t images = std::min<int64_t>(options.images, 128);
   for (const Shape& shape : kShapes) {
-    const TensorConvolutionInputs plain{.x = map({images, shape.in, shape.side, shape.side}), .weight = map({shape.out, shape.in, 3, 3}), .stride = shape.stride,
-                                        .scale = {}, .shift = {}, .origin = {}};
+    const TensorConvolutionInputs plain{.x = map({images, shape.in, shape.side, shape.side}),
+                                        .weight = map({shape.out, shape.in, 3, 3}),
+                                        .stride = shape.stride,
+                                        .scale = {},
+                                        .shift = {},
+                                        .origin = {}};
     if (!supports_tensor_convolution(plain)) return {};
     TensorConvolutionInputs fused = plain;
     fused.scale = values({shape.in});
@@ -69,9 +77,12 @@ std::vector<KernelRate> measure_convolutions(const KernelBackend& backend, const
     const int64_t side = shape.side / shape.stride, pixels = images * side * side;
     const int64_t bytes = 2 * (plain.x.numel() + plain.weight.numel() + pixels * shape.out);
     const int64_t operations = 2 * 9 * shape.in * shape.out * pixels;
-    const std::string name = "3×3 convolution, " + std::to_string(images) + "×" + std::to_string(shape.side) + "×" + std::to_string(shape.side) + "×" +
-                             std::to_string(shape.in) + " → " + std::to_string(side) + "×" + std::to_string(side) + "×" + std::to_string(shape.out);
-    const auto add = [&](const char* kind, const auto& work) { rates.push_back({name + kind, seconds_of(backend, options, work), bytes, operations}); };
+    const std::string name = "3×3 convolution, " + std::to_string(images) + "×" + std::to_string(shape.side) + "×" +
+                             std::to_string(shape.side) + "×" + std::to_string(shape.in) + " → " +
+                             std::to_string(side) + "×" + std::to_string(side) + "×" + std::to_string(shape.out);
+    const auto add = [&](const char* kind, const auto& work) {
+      rates.push_back({name + kind, seconds_of(backend, options, work), bytes, operations});
+    };
     add(": PyTorch (cuDNN)", [&] { return at::conv2d(plain.x, plain.weight, {}, shape.stride, 1); });
     add(": tensor cores", [&] { return tensor_convolution(plain, packed).output; });
     add(": tensor cores, with norm, ReLU and moments", [&] { return tensor_convolution(fused, packed).output; });

@@ -3,9 +3,9 @@
 #include <ATen/ATen.h>
 #include <c10/core/DeviceGuard.h>
 
+#include "core/base/stopwatch.h"
 #include "core/ops/backend/kernel_backends.h"
 #include "core/ops/rates/convolution_rates.h"
-#include "core/base/stopwatch.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -13,7 +13,9 @@ namespace {
 class Measurement {
  public:
   Measurement(const KernelBackend& backend, const RateOptions& options)
-      : backend_(backend), options_(options), map_(map({options.images, options.channels, options.side, options.side})) {}
+      : backend_(backend),
+        options_(options),
+        map_(map({options.images, options.channels, options.side, options.side})) {}
 
   std::vector<KernelRate> all() {
     const int64_t bytes = static_cast<int64_t>(map_.nbytes());
@@ -36,7 +38,10 @@ class Measurement {
   }
   /// Values between 0 and 1.
   at::Tensor floats(at::IntArrayRef sizes) const {
-    return at::arange(c10::multiply_integers(sizes), at::TensorOptions(at::kFloat).device(options_.device)).sin_().abs_().view(sizes);
+    return at::arange(c10::multiply_integers(sizes), at::TensorOptions(at::kFloat).device(options_.device))
+        .sin_()
+        .abs_()
+        .view(sizes);
   }
 
   /// Reading a value waits for all work submitted before.
@@ -59,19 +64,47 @@ class Measurement {
     const at::Tensor scratch = floats({backend_.batch_norm_scratch(shape)});
     const at::Tensor other = map(map_.sizes()), out = at::empty_like(map_), masked = at::empty_like(map_);
     add("batch normalization: statistics", bytes, [&] {
-      backend_.batch_norm_statistics({.shape = shape, .x = address(map_), .gamma = row(0), .beta = row(1), .bias = nullptr, .epsilon = 1e-5, .momentum = 0.1,
-                                          .running_mean = row(2), .running_variance = row(3), .scratch = scratch.data_ptr<float>(),
-                                          .scale = row(4), .shift = row(5), .mean = row(6), .inverse = row(7)});
+      backend_.batch_norm_statistics({.shape = shape,
+                                      .x = address(map_),
+                                      .gamma = row(0),
+                                      .beta = row(1),
+                                      .bias = nullptr,
+                                      .epsilon = 1e-5,
+                                      .momentum = 0.1,
+                                      .running_mean = row(2),
+                                      .running_variance = row(3),
+                                      .scratch = scratch.data_ptr<float>(),
+                                      .scale = row(4),
+                                      .shift = row(5),
+                                      .mean = row(6),
+                                      .inverse = row(7)});
     });
     add("normalize, add, ReLU", 3 * bytes, [&] {
-      backend_.normalize({.shape = shape, .x = address(map_), .scale = row(4), .shift = row(5), .residual = address(other), .out = nullptr, .active = address(out)});
+      backend_.normalize({.shape = shape,
+                          .x = address(map_),
+                          .scale = row(4),
+                          .shift = row(5),
+                          .residual = address(other),
+                          .out = nullptr,
+                          .active = address(out)});
     });
     // The sums come first, because the gradient of each value depends on all: gradient, ReLU and map are read, and
     // the masked gradient is written and read again.
     add("batch normalization: gradient", 7 * bytes, [&] {
-      backend_.batch_norm_gradient({.shape = shape, .gradient = address(other), .other_gradient = nullptr, .active = address(out), .x = address(map_), .mean = row(6), .inverse = row(7),
-                                        .gamma = row(0), .masked = address(masked), .scratch = scratch.data_ptr<float>(), .factors = row(8),
-                                        .gamma_gradient = row(2), .beta_gradient = row(3), .x_gradient = address(masked)});
+      backend_.batch_norm_gradient({.shape = shape,
+                                    .gradient = address(other),
+                                    .other_gradient = nullptr,
+                                    .active = address(out),
+                                    .x = address(map_),
+                                    .mean = row(6),
+                                    .inverse = row(7),
+                                    .gamma = row(0),
+                                    .masked = address(masked),
+                                    .scratch = scratch.data_ptr<float>(),
+                                    .factors = row(8),
+                                    .gamma_gradient = row(2),
+                                    .beta_gradient = row(3),
+                                    .x_gradient = address(masked)});
     });
   }
 
@@ -90,7 +123,8 @@ class Measurement {
     }
     call.left = address(map_);
     call.right = address(other);
-    const at::Tensor shifts = floats({call.images * 16 * call.channels}), scratch = floats({backend_.pyramid_scratch(call)}), loss = floats({1});
+    const at::Tensor shifts = floats({call.images * 16 * call.channels}),
+                     scratch = floats({backend_.pyramid_scratch(call)}), loss = floats({1});
     call.shifts = shifts.data_ptr<float>();
     call.scratch = scratch.data_ptr<float>();
     call.loss = loss.data_ptr<float>();
@@ -102,8 +136,10 @@ class Measurement {
 
   void attention(int64_t bytes) {
     const int64_t half = options_.side / 2;
-    const at::Tensor y = map({options_.images, options_.channels, half, half}), out = at::empty_like(map_), x_gradient = at::empty_like(map_), y_gradient = at::empty_like(y);
-    const at::Tensor weights = floats({4 * options_.channels}), bias = floats({2}), z = floats({options_.images * options_.side * options_.side * 2});
+    const at::Tensor y = map({options_.images, options_.channels, half, half}), out = at::empty_like(map_),
+                     x_gradient = at::empty_like(map_), y_gradient = at::empty_like(y);
+    const at::Tensor weights = floats({4 * options_.channels}), bias = floats({2}),
+                     z = floats({options_.images * options_.side * options_.side * 2});
     const at::Tensor weight_gradient = floats({4 * options_.channels}), bias_gradient = floats({2});
     AttentionMaps call{};
     call.type = value_type(options_.type);
@@ -132,16 +168,23 @@ class Measurement {
 
   void optimizer() {
     const int64_t count = map_.numel() / 8;
-    const at::Tensor parameter = floats({8, count}), gradient = floats({8, count}), momentum_buffer = floats({8, count}), rate = floats({1}), finite = at::ones_like(rate);
+    const at::Tensor parameter = floats({8, count}), gradient = floats({8, count}),
+                     momentum_buffer = floats({8, count}), rate = floats({1}), finite = at::ones_like(rate);
     const at::Tensor position = at::zeros({}, at::TensorOptions(at::kLong).device(options_.device));
     std::vector<SgdTensor> tensors;
     for (int64_t i = 0; i < 8; ++i) {
-      tensors.push_back({.parameter = parameter.data_ptr<float>() + i * count, .gradient = gradient.data_ptr<float>() + i * count,
-                         .momentum_buffer = momentum_buffer.data_ptr<float>() + i * count, .bfloat16_copy = nullptr, .count = count, .rate_scale = 1.0f,
-                         .decay = 5e-4f, .gradient_type = ValueType::kFloat});
+      tensors.push_back({.parameter = parameter.data_ptr<float>() + i * count,
+                         .gradient = gradient.data_ptr<float>() + i * count,
+                         .momentum_buffer = momentum_buffer.data_ptr<float>() + i * count,
+                         .bfloat16_copy = nullptr,
+                         .count = count,
+                         .rate_scale = 1.0f,
+                         .decay = 5e-4f,
+                         .gradient_type = ValueType::kFloat});
     }
     add("optimizer", 5 * static_cast<int64_t>(parameter.nbytes()), [&] {
-      backend_.sgd({tensors.data(), 8, rate.data_ptr<float>(), position.const_data_ptr<int64_t>(), finite.data_ptr<float>(), 0.9f, true});
+      backend_.sgd({tensors.data(), 8, rate.data_ptr<float>(), position.const_data_ptr<int64_t>(),
+                    finite.data_ptr<float>(), 0.9f, true});
     });
   }
 
@@ -151,13 +194,22 @@ class Measurement {
     const at::Tensor labels = at::zeros({count}, pixels.options().dtype(at::kLong)), lookup = floats({3, 256});
     at::Tensor picks = at::empty({count, static_cast<int64_t>(sizeof(ImagePick))}, at::kByte);
     auto* pick = reinterpret_cast<ImagePick*>(picks.data_ptr());
-    for (int64_t i = 0; i < count; ++i) pick[i] = {static_cast<int32_t>(i * 7919 % count), 4, 4, static_cast<uint8_t>(i % 2), 0};
+    for (int64_t i = 0; i < count; ++i)
+      pick[i] = {static_cast<int32_t>(i * 7919 % count), 4, 4, static_cast<uint8_t>(i % 2), 0};
     picks = picks.to(options_.device);
     const at::Tensor out = floats({count, side, side, 3}), out_labels = at::empty_like(labels);
     add("batches: crop, flip, normalize", static_cast<int64_t>(pixels.nbytes() + out.nbytes()), [&] {
-      backend_.gather_images({.images = address(pixels), .labels = labels.const_data_ptr<int64_t>(), .lookup = lookup.data_ptr<float>(),
-                                  .picks = static_cast<const ImagePick*>(address(picks)), .position = nullptr, .count = count, .height = side, .width = side, .padding = 4,
-                                  .out = out.data_ptr<float>(), .out_labels = out_labels.data_ptr<int64_t>()});
+      backend_.gather_images({.images = address(pixels),
+                              .labels = labels.const_data_ptr<int64_t>(),
+                              .lookup = lookup.data_ptr<float>(),
+                              .picks = static_cast<const ImagePick*>(address(picks)),
+                              .position = nullptr,
+                              .count = count,
+                              .height = side,
+                              .width = side,
+                              .padding = 4,
+                              .out = out.data_ptr<float>(),
+                              .out_labels = out_labels.data_ptr<int64_t>()});
     });
   }
 

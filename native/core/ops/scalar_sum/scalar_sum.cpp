@@ -52,8 +52,9 @@ REVIEWKD_AUTOGRAD_FUNCTION(ScalarSumFunction) {
 
 at::Tensor scalar_sum(const std::vector<at::Tensor>& terms, const std::vector<double>& weights) {
   TORCH_INTERNAL_ASSERT(!terms.empty() && terms.size() == weights.size());
-  const bool fast = kernel_backend_for(terms[0]) != nullptr && terms.size() <= kMostScalars &&
-                    std::all_of(terms.begin(), terms.end(), [](const auto& term) { return term.scalar_type() == at::kFloat; });
+  const bool fast =
+      kernel_backend_for(terms[0]) != nullptr && terms.size() <= kMostScalars &&
+      std::all_of(terms.begin(), terms.end(), [](const auto& term) { return term.scalar_type() == at::kFloat; });
   if (fast) return ScalarSumFunction::apply(at::TensorList(terms), weights);
   at::Tensor sum;
   for (size_t i = 0; i < terms.size(); ++i) {

@@ -26,32 +26,41 @@ at::Tensor ordered(const at::Tensor& values, const at::Tensor& parameter) {
 
 void check_device(const at::Tensor& tensor, c10::Device device) {
   if (!tensor.defined() || tensor.device() == device) return;
-  fail(ErrorCode::kDeviceMismatch, "invalid device of a parameter, its gradient or its momentum buffer: expected ", device, ", received ", tensor.device(),
-       ". Create a new session for networks that were moved.");
+  fail(ErrorCode::kDeviceMismatch, "invalid device of a parameter, its gradient or its momentum buffer: expected ",
+       device, ", received ", tensor.device(), ". Create a new session for networks that were moved.");
 }
 
 }  // namespace
 
-void sgd_on_device(const std::vector<DeviceSgdStep>& steps, const DeviceRates& rates, const at::Tensor& finite, double momentum, bool nesterov) {
+void sgd_on_device(const std::vector<DeviceSgdStep>& steps, const DeviceRates& rates, const at::Tensor& finite,
+                   double momentum, bool nesterov) {
   if (steps.empty()) return;
   for (const auto& step : steps) {
-    for (const auto* tensor : {&step.parameter, &step.gradient, &step.momentum_buffer, &step.bfloat16_copy}) check_device(*tensor, rates.device);
+    for (const auto* tensor : {&step.parameter, &step.gradient, &step.momentum_buffer, &step.bfloat16_copy})
+      check_device(*tensor, rates.device);
   }
   const c10::OptionalDeviceGuard device(rates.device);
   std::vector<SgdTensor> tensors;
   std::vector<at::Tensor> gradients, buffers;  // kept alive until the kernel is submitted
   for (const auto& [parameter, gradient, buffer, copy, rate_scale, decay] : steps) {
-    TORCH_CHECK(parameter.scalar_type() == at::kFloat && parameter.is_non_overlapping_and_dense(), "invalid parameter: expected dense float32 values");
+    TORCH_CHECK(parameter.scalar_type() == at::kFloat && parameter.is_non_overlapping_and_dense(),
+                "invalid parameter: expected dense float32 values");
     gradients.push_back(ordered(gradient, parameter));
     buffers.push_back(ordered(buffer, parameter));
-    tensors.push_back({.parameter = parameter.data_ptr<float>(), .gradient = gradients.back().const_data_ptr(), .momentum_buffer = buffers.back().data_ptr<float>(),
-                       .bfloat16_copy = address(copy), .count = parameter.numel(), .rate_scale = static_cast<float>(rate_scale),
-                       .decay = static_cast<float>(decay), .gradient_type = value_type(gradient.scalar_type())});
+    tensors.push_back({.parameter = parameter.data_ptr<float>(),
+                       .gradient = gradients.back().const_data_ptr(),
+                       .momentum_buffer = buffers.back().data_ptr<float>(),
+                       .bfloat16_copy = address(copy),
+                       .count = parameter.numel(),
+                       .rate_scale = static_cast<float>(rate_scale),
+                       .decay = static_cast<float>(decay),
+                       .gradient_type = value_type(gradient.scalar_type())});
     mark_changed(parameter);
     mark_changed(buffer);
   }
-  kernel_backend_of(rates.device.type())->sgd({tensors.data(), static_cast<int64_t>(tensors.size()), rates.rates, rates.position, finite.const_data_ptr<float>(),
-                                            static_cast<float>(momentum), nesterov});
+  kernel_backend_of(rates.device.type())
+      ->sgd({tensors.data(), static_cast<int64_t>(tensors.size()), rates.rates, rates.position,
+             finite.const_data_ptr<float>(), static_cast<float>(momentum), nesterov});
   for (size_t i = 0; i < steps.size(); ++i) {
     if (!buffers[i].is_same(steps[i].momentum_buffer)) steps[i].momentum_buffer.copy_(buffers[i]);
   }

@@ -24,6 +24,7 @@ struct DeviceRates {
 
 /// Dense parameters on the rates' device, which a kernel backend supports. finite: a float32 scalar there; if it is
 /// 0, nothing changes. Throws DEVICE_MISMATCH if a tensor is elsewhere.
-void sgd_on_device(const std::vector<DeviceSgdStep>& steps, const DeviceRates& rates, const at::Tensor& finite, double momentum, bool nesterov);
+void sgd_on_device(const std::vector<DeviceSgdStep>& steps, const DeviceRates& rates, const at::Tensor& finite,
+                   double momentum, bool nesterov);
 
 }  // namespace reviewkd::ops

@@ -6,8 +6,8 @@
 namespace reviewkd::ops::REVIEWKD_ISA {
 namespace {
 
-void update_parameters(float* __restrict__ parameter, const float* __restrict__ gradient, float* __restrict__ momentum_buffer, int64_t count,
-                       const SgdCoefficients& coefficients) {
+void update_parameters(float* __restrict__ parameter, const float* __restrict__ gradient,
+                       float* __restrict__ momentum_buffer, int64_t count, const SgdCoefficients& coefficients) {
   const auto [rate, momentum, decay, nesterov] = coefficients;
   const float gradient_share = nesterov ? 1.0f : 0.0f;
   const float momentum_share = nesterov ? momentum : 1.0f;

@@ -13,7 +13,8 @@ struct SgdStep {
 
 /// g ← gradient + decay · p;  v ← momentum · v + g;  p ← p - rate · (nesterov ? g + momentum · v : v), with PyTorch's
 /// operations.
-void sgd_step_reference(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& momentum_buffer, const SgdStep& step);
+void sgd_step_reference(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& momentum_buffer,
+                        const SgdStep& step);
 
 /// Computes the same in one pass for float32 on the CPU; everything else takes the reference path.
 void sgd_step(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& momentum_buffer, const SgdStep& step);

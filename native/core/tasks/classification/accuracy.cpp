@@ -21,7 +21,8 @@ Judged judge(const TaskInput& input) {
   return {best.eq(labels.unsqueeze(1)), at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum)};
 }
 
-Evaluation evaluation(double top1, double top5, double loss, int64_t samples, std::vector<double> class_samples, std::vector<double> class_correct) {
+Evaluation evaluation(double top1, double top5, double loss, int64_t samples, std::vector<double> class_samples,
+                      std::vector<double> class_correct) {
   const double count = static_cast<double>(samples);
   return {{{"top1", 100 * top1 / count}, {"top5", 100 * top5 / count}, {"loss", loss / count}},
           samples,
@@ -47,7 +48,9 @@ void ImmediateAccuracy::add(const TaskInput& input) {
   samples_ += labels.size(0);
 }
 
-Evaluation ImmediateAccuracy::compute() const { return evaluation(top1_, top5_, loss_, samples_, class_samples_, class_correct_); }
+Evaluation ImmediateAccuracy::compute() const {
+  return evaluation(top1_, top5_, loss_, samples_, class_samples_, class_correct_);
+}
 
 DeferredAccuracy::DeferredAccuracy(int64_t classes, c10::Device device)
     : totals_(at::zeros({3}, at::TensorOptions(at::kDouble).device(device))),

@@ -1,5 +1,6 @@
 #pragma once
-// Top-1 and top-5 accuracy (percent), mean cross entropy, and for each class the number of its images and of those classified correctly.
+// Top-1 and top-5 accuracy (percent), mean cross entropy, and for each class the number of its images and of those
+// classified correctly.
 // With fewer than five classes, "top-5" is the share within all of them.
 
 #include "core/tasks/task.h"

@@ -13,9 +13,10 @@ const TaskInfo& Classification::info() const {
   static const TaskInfo info = {
       .name = "classification",
       .losses = {{.name = "crossEntropy", .label = "ce"}},
-      .metrics = {{.name = "top1", .label = "top-1", .title = "top-1 accuracy", .unit = "%"},
-                  {.name = "top5", .label = "top-5", .title = "top-5 accuracy", .unit = "%"},
-                  {.name = "loss", .label = "loss", .title = "mean cross entropy", .unit = "", .higher_is_better = false}},
+      .metrics =
+          {{.name = "top1", .label = "top-1", .title = "top-1 accuracy", .unit = "%"},
+           {.name = "top5", .label = "top-5", .title = "top-5 accuracy", .unit = "%"},
+           {.name = "loss", .label = "loss", .title = "mean cross entropy", .unit = "", .higher_is_better = false}},
       .primary_metric = "top1",
       .training_metric = TrainingMetric{.name = "top1", .factor = 100.0},
   };
@@ -24,11 +25,12 @@ const TaskInfo& Classification::info() const {
 
 void Classification::check_data(const BackboneImpl& network, const ImageSet& set) const {
   if (set.num_classes <= network.num_classes()) return;
-  fail(ErrorCode::kShapeMismatch, "invalid network for the data set ", set.kind, ": expected ", set.num_classes, " classes or more, received ",
-       network.num_classes(), ". Create the network with numClasses of the data set.");
+  fail(ErrorCode::kShapeMismatch, "invalid network for the data set ", set.kind, ": expected ", set.num_classes,
+       " classes or more, received ", network.num_classes(), ". Create the network with numClasses of the data set.");
 }
 
-void Classification::check_targets(const BackboneImpl& network, const at::Tensor& images, const Targets& targets) const {
+void Classification::check_targets(const BackboneImpl& network, const at::Tensor& images,
+                                   const Targets& targets) const {
   check_labels(targets.values(Targets::kLabels), images, network.num_classes());
 }
 
@@ -50,16 +52,18 @@ std::unique_ptr<MetricAccumulator> Classification::new_accumulator(const Network
 
 void check_labels(const at::Tensor& labels, const at::Tensor& images, int64_t classes) {
   if (labels.scalar_type() != at::kLong) {
-    fail(ErrorCode::kDtypeMismatch, "invalid labels: expected int64, received ", labels.scalar_type(), ". Convert them.");
+    fail(ErrorCode::kDtypeMismatch, "invalid labels: expected int64, received ", labels.scalar_type(),
+         ". Convert them.");
   }
   if (labels.dim() != 1 || labels.size(0) != images.size(0)) {
-    fail(ErrorCode::kShapeMismatch, "invalid labels: expected [", images.size(0), "], received ", labels.sizes(), ". Pass one label per image.");
+    fail(ErrorCode::kShapeMismatch, "invalid labels: expected [", images.size(0), "], received ", labels.sizes(),
+         ". Pass one label per image.");
   }
   const int64_t lowest = labels.min().item<int64_t>();
   const int64_t highest = labels.max().item<int64_t>();
   if (lowest < 0 || highest >= classes) {
-    fail(ErrorCode::kLabelOutOfRange, "invalid labels: expected 0 to ", classes - 1, ", received ", lowest < 0 ? lowest : highest,
-         ". Check numClasses of the network, and the labels.");
+    fail(ErrorCode::kLabelOutOfRange, "invalid labels: expected 0 to ", classes - 1, ", received ",
+         lowest < 0 ? lowest : highest, ". Check numClasses of the network, and the labels.");
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// The task of classifiers: one label per image, cross entropy, and the share of images whose class is among the most likely ones.
+// The task of classifiers: one label per image, cross entropy, and the share of images whose class is among the most
+// likely ones.
 
 #include "core/tasks/task.h"
 
@@ -20,7 +21,8 @@ class Classification : public Task {
   std::unique_ptr<MetricAccumulator> new_accumulator(const Network& network, bool is_deferred) const override;
 };
 
-/// Throws DTYPE_MISMATCH, SHAPE_MISMATCH or LABEL_OUT_OF_RANGE unless `labels` are [N], int64, one of `classes` for each image.
+/// Throws DTYPE_MISMATCH, SHAPE_MISMATCH or LABEL_OUT_OF_RANGE unless `labels` are [N], int64, one of `classes` for
+/// each image.
 void check_labels(const at::Tensor& labels, const at::Tensor& images, int64_t classes);
 
 }  // namespace reviewkd

@@ -9,15 +9,15 @@ namespace {
 
 double scale_after_warmup(const Schedule& schedule, const StepPosition& position) {
   switch (schedule.kind) {
-    case ScheduleKind::kConstant:
-      return 1.0;
+    case ScheduleKind::kConstant: return 1.0;
     case ScheduleKind::kMultiStep: {
       const auto passed = std::count_if(schedule.milestones.begin(), schedule.milestones.end(),
                                         [&](int64_t milestone) { return position.epoch > milestone; });
       return std::pow(schedule.factor, static_cast<double>(passed));
     }
     case ScheduleKind::kCosine: {
-      const double now = static_cast<double>(position.epoch) + static_cast<double>(position.step) / static_cast<double>(position.steps);
+      const double now = static_cast<double>(position.epoch) +
+                         static_cast<double>(position.step) / static_cast<double>(position.steps);
       const double length = std::max(static_cast<double>(position.epochs) - schedule.warmup_epochs, 1e-9);
       const double done = std::clamp((now - schedule.warmup_epochs) / length, 0.0, 1.0);
       return schedule.final_scale + (1 - schedule.final_scale) * 0.5 * (1 + std::cos(std::numbers::pi * done));
@@ -30,8 +30,9 @@ double scale_after_warmup(const Schedule& schedule, const StepPosition& position
 
 Schedule Schedule::from(const Options& options) {
   Schedule schedule;
-  schedule.kind = options.choice<ScheduleKind>(
-      "kind", {{"constant", ScheduleKind::kConstant}, {"multi-step", ScheduleKind::kMultiStep}, {"cosine", ScheduleKind::kCosine}});
+  schedule.kind = options.choice<ScheduleKind>("kind", {{"constant", ScheduleKind::kConstant},
+                                                        {"multi-step", ScheduleKind::kMultiStep},
+                                                        {"cosine", ScheduleKind::kCosine}});
   options.read("milestones", schedule.milestones);
   options.read("factor", schedule.factor);
   options.read("finalScale", schedule.final_scale);
@@ -43,7 +44,8 @@ double learning_rate_scale(const Schedule& schedule, const StepPosition& positio
   double warmup = 1.0;
   if (schedule.warmup_epochs > 0) {
     // The end of the step counts, so that the first step is not lost.
-    const double now = static_cast<double>(position.epoch) + static_cast<double>(position.step + 1) / static_cast<double>(position.steps);
+    const double now = static_cast<double>(position.epoch) +
+                       static_cast<double>(position.step + 1) / static_cast<double>(position.steps);
     warmup = std::min(1.0, now / schedule.warmup_epochs);
   }
   return warmup * scale_after_warmup(schedule, position);

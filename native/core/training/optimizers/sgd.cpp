@@ -16,8 +16,9 @@ std::vector<std::regex> compile(const std::vector<ParameterGroup>& groups) {
     try {
       patterns.emplace_back(group.pattern);
     } catch (const std::regex_error& error) {
-      fail(ErrorCode::kInvalidArgument, "invalid pattern of a parameter group: expected a regular expression, received \"", group.pattern,
-           "\" (", error.what(), "). Escape its special characters.");
+      fail(ErrorCode::kInvalidArgument,
+           "invalid pattern of a parameter group: expected a regular expression, received \"", group.pattern, "\" (",
+           error.what(), "). Escape its special characters.");
     }
   }
   return patterns;
@@ -57,7 +58,9 @@ Sgd::Sgd(NamedTensors parameters, const SgdOptions& options) : parameters_(std::
   }
   for (size_t i = 0; i < matches.size(); ++i) {
     if (matches[i] == 0) {
-      fail(ErrorCode::kInvalidArgument, "invalid pattern of a parameter group: expected one that matches a parameter of no earlier group, received \"",
+      fail(ErrorCode::kInvalidArgument,
+           "invalid pattern of a parameter group: expected one that matches a parameter of no earlier group, received "
+           "\"",
            options.groups[i].pattern, "\". Compare it with the names of the state dict.");
     }
   }
@@ -70,7 +73,9 @@ void Sgd::step(double learning_rate) {
     auto& slot = slots_[i];
     if (!parameter.grad().defined()) continue;
     ops::sgd_step(parameter, parameter.grad(), slot.momentum_buffer,
-                  {.rate = learning_rate * slot.learning_rate_scale, .momentum = options_.momentum, .decay = slot.weight_decay,
+                  {.rate = learning_rate * slot.learning_rate_scale,
+                   .momentum = options_.momentum,
+                   .decay = slot.weight_decay,
                    .nesterov = options_.nesterov});
   }
 }
@@ -103,8 +108,8 @@ void Sgd::step_on_device(const ops::DeviceRates& rates, const at::Tensor& finite
     if (!gradients[i].defined()) continue;
     const auto& parameter = parameters_[i].second;
     const auto* copy = copies_ ? copies_->find(parameter) : nullptr;
-    steps.push_back({parameter, gradients[i], slots_[i].momentum_buffer, copy != nullptr ? copy->values : at::Tensor(), slots_[i].learning_rate_scale,
-                     slots_[i].weight_decay});
+    steps.push_back({parameter, gradients[i], slots_[i].momentum_buffer, copy != nullptr ? copy->values : at::Tensor(),
+                     slots_[i].learning_rate_scale, slots_[i].weight_decay});
   }
   ops::sgd_on_device(steps, rates, finite, options_.momentum, options_.nesterov);
   if (copies_) copies_->mark_current();
@@ -123,8 +128,8 @@ void Sgd::check_devices() const {
     const at::Device now = parameters_[i].second.device();
     const at::Device then = slots_[i].momentum_buffer.device();
     if (now == then) continue;
-    fail(ErrorCode::kDeviceMismatch, "invalid device of ", parameters_[i].first, ": expected ", then, ", received ", now,
-         ": another session moved the network. Create a new session for it, or let both use one device.");
+    fail(ErrorCode::kDeviceMismatch, "invalid device of ", parameters_[i].first, ": expected ", then, ", received ",
+         now, ": another session moved the network. Create a new session for it, or let both use one device.");
   }
 }
 

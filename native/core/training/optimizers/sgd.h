@@ -9,8 +9,8 @@
 
 #include "core/base/options.h"
 #include "core/models/state_dict.h"
-#include "core/ops/sgd/device.h"
 #include "core/ops/low_precision_copies/low_precision_copies.h"
+#include "core/ops/sgd/device.h"
 
 namespace reviewkd {
 
@@ -45,11 +45,13 @@ class Sgd {
   /// L2 norm over all gradients; scales them down to `limit` if they exceed it.
   double clip_gradients(double limit);
 
-  /// The same without waiting for a device. finite: a float32 scalar on the device; if it is 0, nothing is changed. The norm: a float64 scalar.
+  /// The same without waiting for a device. finite: a float32 scalar on the device; if it is 0, nothing is changed. The
+  /// norm: a float64 scalar.
   void step_on_device(const ops::DeviceRates& rates, const at::Tensor& finite);
   at::Tensor clip_gradients_on_device(double limit);
 
-  /// Keeps the convolutions' weights in bfloat16 as well, for steps on a device: layers read those and leave their gradients there.
+  /// Keeps the convolutions' weights in bfloat16 as well, for steps on a device: layers read those and leave their
+  /// gradients there.
   void keep_low_precision_copies();
   /// Null before that.
   ops::LowPrecisionCopies* low_precision_copies() const { return copies_.get(); }

@@ -13,7 +13,8 @@ Objective::Objective(std::shared_ptr<Distiller> distiller, std::shared_ptr<const
   check_info(task_->info());
 }
 
-Objective::Objective(std::shared_ptr<Network> network, std::shared_ptr<const Task> task) : network_(std::move(network)), task_(std::move(task)) {
+Objective::Objective(std::shared_ptr<Network> network, std::shared_ptr<const Task> task)
+    : network_(std::move(network)), task_(std::move(task)) {
   check_info(task_->info());
 }
 
@@ -37,14 +38,17 @@ ForwardResult Objective::forward(const at::Tensor& images, const Targets& target
   result.task_losses = std::move(losses.losses);
   result.metric_sum = std::move(losses.metric_sum);
   const TaskInfo& info = task_->info();
-  if (result.task_losses.size() != info.losses.size() || static_cast<bool>(result.metric_sum) != info.training_metric.has_value()) {
-    fail(ErrorCode::kInternal, "invalid losses of the task ", info.name, ": expected ", info.losses.size(), " and the sum of its training metric, received ",
-         result.task_losses.size(), ".");
+  if (result.task_losses.size() != info.losses.size() ||
+      static_cast<bool>(result.metric_sum) != info.training_metric.has_value()) {
+    fail(ErrorCode::kInternal, "invalid losses of the task ", info.name, ": expected ", info.losses.size(),
+         " and the sum of its training metric, received ", result.task_losses.size(), ".");
   }
   return result;
 }
 
-std::vector<double> Objective::weights_at(int64_t epoch) const { return distiller_ ? distiller_->weights_at(epoch) : std::vector<double>{}; }
+std::vector<double> Objective::weights_at(int64_t epoch) const {
+  return distiller_ ? distiller_->weights_at(epoch) : std::vector<double>{};
+}
 
 double Objective::overall_weight(const std::vector<double>& weights) const {
   if (!distiller_) return 0.0;
@@ -85,7 +89,8 @@ void Objective::check_norm(double norm, int64_t step) const {
 void Objective::check_finite(const Losses& losses, int64_t step) const {
   const auto check = [&](double value, const std::string& loss) {
     if (std::isfinite(value)) return;
-    fail(ErrorCode::kNonFiniteLoss, "invalid loss in step ", step, ": expected a finite value for ", loss, ", received ", value,
+    fail(ErrorCode::kNonFiniteLoss, "invalid loss in step ", step, ": expected a finite value for ", loss,
+         ", received ", value,
          ". Lower the learning rate, lengthen its warm-up or bound the gradients (clipNorm); check the data for NaN.");
   };
   for (const TaskLoss& loss : losses.task) check(loss.value, loss.name);

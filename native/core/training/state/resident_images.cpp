@@ -29,7 +29,8 @@ at::Tensor picks_of(int64_t size, const BatchPlan& plan) {
   auto* pick = reinterpret_cast<ops::ImagePick*>(picks.data_ptr());
   for (const int64_t index : order) {
     const Crop crop = plan.augment ? random_crop(plan.seed, plan.epoch, index) : Crop{};
-    *pick++ = {static_cast<int32_t>(index), static_cast<uint8_t>(crop.top), static_cast<uint8_t>(crop.left), static_cast<uint8_t>(crop.flip), 0};
+    *pick++ = {static_cast<int32_t>(index), static_cast<uint8_t>(crop.top), static_cast<uint8_t>(crop.left),
+               static_cast<uint8_t>(crop.flip), 0};
   }
   return picks;
 }
@@ -37,18 +38,27 @@ at::Tensor picks_of(int64_t size, const BatchPlan& plan) {
 }  // namespace
 
 GatheredImages ResidentBatches::allocate(int64_t count) const {
-  return {at::empty({count, 3, images.size(2), images.size(3)}, images.options().dtype(at::kFloat), at::MemoryFormat::ChannelsLast),
+  return {at::empty({count, 3, images.size(2), images.size(3)}, images.options().dtype(at::kFloat),
+                    at::MemoryFormat::ChannelsLast),
           at::empty({count}, labels.options())};
 }
 
 void ResidentBatches::gather(const GatheredImages& into, int64_t first, const int64_t* position) const {
   const c10::OptionalDeviceGuard device(images.device());
-  ops::kernel_backend_of(images.device().type())->gather_images({
-      .images = images.const_data_ptr(), .labels = labels.const_data_ptr<int64_t>(), .lookup = ops::address<const float>(lookup),
-      .picks = reinterpret_cast<const ops::ImagePick*>(picks.const_data_ptr()) + (position != nullptr ? 0 : first), .position = position,
-      .count = into.labels.size(0), .height = images.size(2), .width = images.size(3), .padding = kPadding,
-      .out = into.images.data_ptr<float>(), .out_labels = into.labels.data_ptr<int64_t>(),
-  });
+  ops::kernel_backend_of(images.device().type())
+      ->gather_images({
+          .images = images.const_data_ptr(),
+          .labels = labels.const_data_ptr<int64_t>(),
+          .lookup = ops::address<const float>(lookup),
+          .picks = reinterpret_cast<const ops::ImagePick*>(picks.const_data_ptr()) + (position != nullptr ? 0 : first),
+          .position = position,
+          .count = into.labels.size(0),
+          .height = images.size(2),
+          .width = images.size(3),
+          .padding = kPadding,
+          .out = into.images.data_ptr<float>(),
+          .out_labels = into.labels.data_ptr<int64_t>(),
+      });
 }
 
 ResidentPass::ResidentPass(ResidentBatches batches, const BatchPlan& plan)

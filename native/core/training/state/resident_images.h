@@ -1,5 +1,6 @@
 #pragma once
-// Images that stay on a device: batches are gathered, cropped and normalized there, with the bits that BatchLoader's have.
+// Images that stay on a device: batches are gathered, cropped and normalized there, with the bits that BatchLoader's
+// have.
 
 #include <memory>
 #include <mutex>
@@ -31,7 +32,8 @@ struct ResidentBatches {
   /// Memory for `count` images.
   GatheredImages allocate(int64_t count) const;
 
-  /// Gathers as many images as `into` has, from image `first` of the pass on. With a position on the device, from image position · count on.
+  /// Gathers as many images as `into` has, from image `first` of the pass on. With a position on the device, from image
+  /// position · count on.
   void gather(const GatheredImages& into, int64_t first, const int64_t* position = nullptr) const;
 };
 
@@ -68,11 +70,13 @@ class ResidentImages {
   ops::DeviceFence copied_;
 };
 
-/// A split's copy on a device, made on first use and kept until this object is destroyed or another device is requested.
+/// A split's copy on a device, made on first use and kept until this object is destroyed or another device is
+/// requested.
 class ResidentCopy {
  public:
   /// The split belongs to the data set, which is kept alive.
-  ResidentCopy(std::shared_ptr<const Dataset> dataset, const Split& split) : dataset_(std::move(dataset)), split_(split) {}
+  ResidentCopy(std::shared_ptr<const Dataset> dataset, const Split& split)
+      : dataset_(std::move(dataset)), split_(split) {}
 
   /// Null if no kernels serve the device, or the images take more than a quarter of its free memory.
   std::shared_ptr<const ResidentImages> on(c10::Device device);
@@ -86,7 +90,8 @@ class ResidentCopy {
 
 /// Images to train or evaluate on.
 struct TrainingImages {
-  TrainingImages(ImageSet images, std::shared_ptr<ResidentCopy> copy = nullptr) : set(std::move(images)), resident(std::move(copy)) {}
+  TrainingImages(ImageSet images, std::shared_ptr<ResidentCopy> copy = nullptr)
+      : set(std::move(images)), resident(std::move(copy)) {}
 
   ImageSet set;
   /// Their copy on a device; null if they do not lie in memory.

@@ -62,8 +62,8 @@ void Training::check_devices() const {
   const Network* teacher = objective.teacher();
   const at::Device device = objective.network().device();
   if (teacher == nullptr || teacher->device() == device) return;
-  fail(ErrorCode::kDeviceMismatch, "invalid device of the teacher: expected ", device, " as the student's, received ", teacher->device(),
-       ": another session moved it. Create a new session, or let all of them use one device.");
+  fail(ErrorCode::kDeviceMismatch, "invalid device of the teacher: expected ", device, " as the student's, received ",
+       teacher->device(), ": another session moved it. Create a new session, or let all of them use one device.");
 }
 
 std::vector<int64_t> parts_of(const std::vector<int64_t>& batch_sizes, int64_t micro_batches) {

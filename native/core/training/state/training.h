@@ -5,9 +5,9 @@
 #include <optional>
 #include <vector>
 
+#include "core/training/optimizers/sgd.h"
 #include "core/training/state/epoch_state.h"
 #include "core/training/state/objective.h"
-#include "core/training/optimizers/sgd.h"
 
 namespace reviewkd {
 
@@ -43,10 +43,12 @@ struct Training {
   double learning_rate;
 };
 
-/// How the images of a step are split: the number of images of each part. A batch has at most `micro_batches` parts, of sizes that differ by 1 at most.
+/// How the images of a step are split: the number of images of each part. A batch has at most `micro_batches` parts, of
+/// sizes that differ by 1 at most.
 std::vector<int64_t> parts_of(const std::vector<int64_t>& batch_sizes, int64_t micro_batches);
 
-/// Parameters of the student and the methods under their published names ("student.*", "abfs.*"; "methods.0.abfs.*" of a sum).
+/// Parameters of the student and the methods under their published names ("student.*", "abfs.*"; "methods.0.abfs.*" of
+/// a sum).
 NamedTensors distiller_state(const Distiller& distiller);
 
 }  // namespace reviewkd

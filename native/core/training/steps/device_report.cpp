@@ -13,14 +13,18 @@ constexpr int64_t kExtra = 2;
 /// A scalar that a kernel reads, float32 or float64.
 at::Tensor readable(const at::Tensor& scalar) {
   const at::Tensor values = scalar.detach();
-  return values.scalar_type() == at::kFloat || values.scalar_type() == at::kDouble ? values.contiguous() : values.to(at::kDouble);
+  return values.scalar_type() == at::kFloat || values.scalar_type() == at::kDouble ? values.contiguous()
+                                                                                   : values.to(at::kDouble);
 }
 
 }  // namespace
 
-DeviceReport::DeviceReport(c10::Device device) : device_(device), finite_(at::ones({}, at::TensorOptions(at::kFloat).device(device))) {}
+DeviceReport::DeviceReport(c10::Device device)
+    : device_(device), finite_(at::ones({}, at::TensorOptions(at::kFloat).device(device))) {}
 
-at::Tensor DeviceReport::numbers(int64_t count) const { return at::zeros({count}, at::TensorOptions(at::kDouble).device(device_)); }
+at::Tensor DeviceReport::numbers(int64_t count) const {
+  return at::zeros({count}, at::TensorOptions(at::kDouble).device(device_));
+}
 
 void DeviceReport::require_memory(int64_t losses) {
   if (values_.defined()) return;
@@ -42,14 +46,17 @@ void DeviceReport::begin(int64_t images, double metric, const std::vector<double
   else sums_.copy_(at::tensor(first_sums_, at::kDouble));
 }
 
-void DeviceReport::add(const ForwardResult& result, const StepPart& part, const at::Tensor& metric_sum, const at::Tensor& norm, const double* step) {
+void DeviceReport::add(const ForwardResult& result, const StepPart& part, const at::Tensor& metric_sum,
+                       const at::Tensor& norm, const double* step) {
   std::vector<at::Tensor> scalars;  // which live until the kernel has its work
   for (const auto& scalar : result.scalars()) scalars.push_back(readable(scalar));
   require_memory(static_cast<int64_t>(scalars.size()));
   const at::Tensor metric = metric_sum.contiguous();
   ops::StepReport call{};
-  TORCH_CHECK(scalars.size() <= ops::kMostScalars, "invalid losses: expected at most ", ops::kMostScalars, " in a step, received ", scalars.size());
-  for (size_t i = 0; i < scalars.size(); ++i) call.scalars[i] = {scalars[i].const_data_ptr(), scalars[i].scalar_type() == at::kDouble};
+  TORCH_CHECK(scalars.size() <= ops::kMostScalars, "invalid losses: expected at most ", ops::kMostScalars,
+              " in a step, received ", scalars.size());
+  for (size_t i = 0; i < scalars.size(); ++i)
+    call.scalars[i] = {scalars[i].const_data_ptr(), scalars[i].scalar_type() == at::kDouble};
   call.count = static_cast<int32_t>(scalars.size());
   call.first_part = part.is_first;
   call.last_part = part.is_last;

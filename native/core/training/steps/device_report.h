@@ -1,6 +1,8 @@
 #pragma once
-// The losses of steps on a device, and their sums over an epoch, in memory that stays: a kernel writes them, and the host reads them when it wants to.
-// The first step with a loss or a norm that is not finite is noted; from then on `finite` is 0, and the optimizer's kernels change nothing.
+// The losses of steps on a device, and their sums over an epoch, in memory that stays: a kernel writes them, and the
+// host reads them when it wants to.
+// The first step with a loss or a norm that is not finite is noted; from then on `finite` is 0, and the optimizer's
+// kernels change nothing.
 
 #include <ATen/core/Tensor.h>
 
@@ -42,8 +44,10 @@ class DeviceReport {
   /// Sums are added to these; losses: empty for 0.
   void begin(int64_t images, double metric, const std::vector<double>& losses);
 
-  /// Adds a part's losses. norm: of the step's gradients, with the last part; undefined if nothing is clipped. step: the number of the step, on the device.
-  void add(const ForwardResult& result, const StepPart& part, const at::Tensor& metric_sum, const at::Tensor& norm, const double* step);
+  /// Adds a part's losses. norm: of the step's gradients, with the last part; undefined if nothing is clipped. step:
+  /// the number of the step, on the device.
+  void add(const ForwardResult& result, const StepPart& part, const at::Tensor& metric_sum, const at::Tensor& norm,
+           const double* step);
 
   /// Waits for the device.
   Values read() const;

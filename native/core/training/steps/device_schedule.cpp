@@ -29,17 +29,23 @@ void DeviceSchedule::begin(const std::vector<double>& rates, int64_t position, i
     const float rate = static_cast<float>(rates[i]);
     std::memcpy(memory + kRates + i * sizeof rate, &rate, sizeof rate);
   }
-  if (!memory_.defined() || memory_.numel() < room) memory_ = at::empty({room}, at::TensorOptions(at::kByte).device(device_));
+  if (!memory_.defined() || memory_.numel() < room)
+    memory_ = at::empty({room}, at::TensorOptions(at::kByte).device(device_));
   memory_.narrow(0, 0, bytes).copy_(host, /*non_blocking=*/true);
 }
 
 ops::DeviceRates DeviceSchedule::rates() const {
   const char* memory = static_cast<const char*>(memory_.const_data_ptr());
-  return {reinterpret_cast<const float*>(memory + kRates), reinterpret_cast<const int64_t*>(memory + kPosition), device_};
+  return {reinterpret_cast<const float*>(memory + kRates), reinterpret_cast<const int64_t*>(memory + kPosition),
+          device_};
 }
 
-int64_t* DeviceSchedule::position() const { return reinterpret_cast<int64_t*>(static_cast<char*>(memory_.data_ptr()) + kPosition); }
+int64_t* DeviceSchedule::position() const {
+  return reinterpret_cast<int64_t*>(static_cast<char*>(memory_.data_ptr()) + kPosition);
+}
 
-double* DeviceSchedule::step() const { return reinterpret_cast<double*>(static_cast<char*>(memory_.data_ptr()) + kStep); }
+double* DeviceSchedule::step() const {
+  return reinterpret_cast<double*>(static_cast<char*>(memory_.data_ptr()) + kStep);
+}
 
 }  // namespace reviewkd

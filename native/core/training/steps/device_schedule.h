@@ -1,5 +1,6 @@
 #pragma once
-// Learning rates of steps to come, on a device: a kernel reads the one at the schedule's position, and the end of a step moves that on.
+// Learning rates of steps to come, on a device: a kernel reads the one at the schedule's position, and the end of a
+// step moves that on.
 
 #include <ATen/core/Tensor.h>
 

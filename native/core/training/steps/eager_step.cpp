@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "core/ops/backend/dispatch.h"
 #include "core/base/stopwatch.h"
+#include "core/ops/backend/dispatch.h"
 
 namespace reviewkd {
 
@@ -46,7 +46,8 @@ void EagerStep::run(const std::vector<Batch>& batches, const std::vector<double>
   has_steps_ = true;
 }
 
-double EagerStep::run_part(const at::Tensor& images, const Targets& targets, double share, const std::vector<double>& weights) {
+double EagerStep::run_part(const at::Tensor& images, const Targets& targets, double share,
+                           const std::vector<double>& weights) {
   const Objective& objective = training_.objective;
   Stopwatch watch;
   const ForwardResult result = objective.forward(images, targets, training_.options.precision);

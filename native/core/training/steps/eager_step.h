@@ -1,8 +1,8 @@
 #pragma once
 // A step whose operations run as they are called, and whose losses are read back before its backward pass.
 
-#include "core/training/steps/train_step.h"
 #include "core/training/state/training.h"
+#include "core/training/steps/train_step.h"
 
 namespace reviewkd {
 

@@ -16,8 +16,9 @@
 namespace reviewkd {
 namespace {
 
-/// Steps of a kind before it is recorded: libraries choose their algorithms and take their memory in the first ones. What is folded into weights is
-/// computed there as well, for work that is recorded leaves nothing behind that could be read.
+/// Steps of a kind before it is recorded: libraries choose their algorithms and take their memory in the first ones.
+/// What is folded into weights is computed there as well, for work that is recorded leaves nothing behind that could be
+/// read.
 constexpr int64_t kStepsBefore = 3;
 constexpr int64_t kStepsPerGraph = 8;
 constexpr size_t kMostGraphs = 4;
@@ -79,11 +80,13 @@ GraphStep::GraphStep(const ops::KernelBackend& backend, c10::Device device, Trai
   changed_ = tensors_of(*objective.network().module);
   if (const Distiller* distiller = objective.distiller()) {
     for (auto& tensor : tensors_of(distiller->modules())) changed_.push_back(tensor);
-    for (auto& tensor : tensors_of(*distiller->teacher().module)) (objective.has_moving_teacher() ? changed_ : frozen_).push_back(tensor);
+    for (auto& tensor : tensors_of(*distiller->teacher().module))
+      (objective.has_moving_teacher() ? changed_ : frozen_).push_back(tensor);
   }
   const ops::StreamsScope streams(streams_.get());
   report_ = std::make_unique<DeviceReport>(device);
-  if (!objective.task().info().training_metric) no_metric_ = at::zeros({}, at::TensorOptions(at::kFloat).device(device));
+  if (!objective.task().info().training_metric)
+    no_metric_ = at::zeros({}, at::TensorOptions(at::kFloat).device(device));
   if (!streams_) why_not_recorded_ = "this device has no graphs";
   else if (graphs_wanted() == 0) why_not_recorded_ = "REVIEWKD_CUDA_GRAPHS is 0";
 }
@@ -105,15 +108,19 @@ void GraphStep::stage(Graph& graph, const Kind& kind, const std::vector<Batch>& 
   const auto memory_for = [&](const at::Tensor& first) {
     std::vector<int64_t> sizes = first.sizes().vec();
     sizes.front() = kind.sizes.front();
-    return batches.size() == 1 ? at::empty_like(first) : at::empty(sizes, first.options(), first.suggest_memory_format());
+    return batches.size() == 1 ? at::empty_like(first)
+                               : at::empty(sizes, first.options(), first.suggest_memory_format());
   };
-  if (!graph.batch.images.defined()) graph.batch = {memory_for(batches.front().images), batches.front().targets.map(memory_for)};
+  if (!graph.batch.images.defined())
+    graph.batch = {memory_for(batches.front().images), batches.front().targets.map(memory_for)};
   int64_t begin = 0;
   for (const Batch& batch : batches) {
     const int64_t length = batch.images.size(0);
     graph.batch.images.narrow(0, begin, length).copy_(batch.images, /*non_blocking=*/true);
     for (const Target& target : batch.targets.all()) {
-      at::Tensor(graph.batch.targets.values(target.name)).narrow(0, begin, length).copy_(target.values, /*non_blocking=*/true);
+      at::Tensor(graph.batch.targets.values(target.name))
+          .narrow(0, begin, length)
+          .copy_(target.values, /*non_blocking=*/true);
     }
     begin += length;
   }
@@ -126,7 +133,8 @@ void GraphStep::run(const std::vector<Batch>& batches, const std::vector<double>
   std::vector<Batch> there;
   for (const Batch& batch : batches) {
     const at::Tensor images = as_input(batch.images, training_.objective.network().dtype(), batch.images.device());
-    there.push_back({moved(images, device_), batch.targets.map([&](const at::Tensor& values) { return moved(values, device_); })});
+    there.push_back(
+        {moved(images, device_), batch.targets.map([&](const at::Tensor& values) { return moved(values, device_); })});
   }
   const auto batch_sizes = batch_sizes_of(there);
   std::vector<int64_t> sizes = there.front().images.sizes().vec();
@@ -157,11 +165,16 @@ int64_t GraphStep::run(ResidentPass& pass, const std::vector<double>& weights, i
   const ResidentBatches& batches = pass.batches();
   drop_outdated();
   // Those of another data set keep its images on the device.
-  std::erase_if(graphs_, [&](const auto& entry) { return entry.first.images != nullptr && entry.first.images != batches.images.const_data_ptr(); });
+  std::erase_if(graphs_, [&](const auto& entry) {
+    return entry.first.images != nullptr && entry.first.images != batches.images.const_data_ptr();
+  });
   const int64_t images = batches.batch_size * batches_per_step();
   Kind kind{{images, 3, batches.images.size(2), batches.images.size(3)},
-            parts_of(std::vector<int64_t>(static_cast<size_t>(batches_per_step()), batches.batch_size), training_.options.micro_batches),
-            batches.images.const_data_ptr(), batches.picks.const_data_ptr(), 1};
+            parts_of(std::vector<int64_t>(static_cast<size_t>(batches_per_step()), batches.batch_size),
+                     training_.options.micro_batches),
+            batches.images.const_data_ptr(),
+            batches.picks.const_data_ptr(),
+            1};
   Graph& single = graph_of(kind, weights);
   Kind several = kind;
   several.steps = kStepsPerGraph;
@@ -200,7 +213,8 @@ GraphStep::Graph& GraphStep::graph_of(const Kind& kind, const std::vector<double
   at::Tensor shares = at::empty({parts, static_cast<int64_t>(losses.size())}, at::kFloat);
   at::Tensor seeds = at::empty({parts, static_cast<int64_t>(weights.size())}, at::kDouble);
   for (int64_t part = 0; part < parts; ++part) {
-    const double share = static_cast<double>(kind.parts[static_cast<size_t>(part)]) / static_cast<double>(kind.sizes.front());
+    const double share =
+        static_cast<double>(kind.parts[static_cast<size_t>(part)]) / static_cast<double>(kind.sizes.front());
     for (size_t i = 0; i < losses.size(); ++i) shares[part][static_cast<int64_t>(i)] = share * losses[i].weight;
     for (size_t k = 0; k < weights.size(); ++k) seeds[part][static_cast<int64_t>(k)] = share * weights[k];
   }
@@ -243,7 +257,10 @@ void GraphStep::work_on(const Graph& graph, const std::vector<int64_t>& parts, c
   int64_t begin = 0;
   for (size_t part = 0; part < parts.size(); ++part) {
     work_on_part(graph, batch, static_cast<int64_t>(part), begin,
-                 {.is_first = part == 0, .is_last = part + 1 == parts.size(), .length = parts[part], .images = batch.images.size(0)});
+                 {.is_first = part == 0,
+                  .is_last = part + 1 == parts.size(),
+                  .length = parts[part],
+                  .images = batch.images.size(0)});
     begin += parts[part];
   }
   training_.optimizer.step_on_device(schedule_.rates(), report_->finite());
@@ -252,12 +269,15 @@ void GraphStep::work_on(const Graph& graph, const std::vector<int64_t>& parts, c
     ends.push_back({counter.data_ptr<int64_t>(), increment});
     ops::mark_changed(counter);
   }
-  ops::kernel_backend_of(device_.type())->step_end({ends.data(), static_cast<int64_t>(ends.size()), schedule_.position(), schedule_.step()});
+  ops::kernel_backend_of(device_.type())
+      ->step_end({ends.data(), static_cast<int64_t>(ends.size()), schedule_.position(), schedule_.step()});
 }
 
-void GraphStep::work_on_part(const Graph& graph, const Batch& batch, int64_t index, int64_t begin, const StepPart& part) {
-  const ForwardResult result = training_.objective.forward(batch.images.narrow(0, begin, part.length), batch.targets.narrow(begin, part.length),
-                                                           training_.options.precision);
+void GraphStep::work_on_part(const Graph& graph, const Batch& batch, int64_t index, int64_t begin,
+                             const StepPart& part) {
+  const ForwardResult result =
+      training_.objective.forward(batch.images.narrow(0, begin, part.length), batch.targets.narrow(begin, part.length),
+                                  training_.options.precision);
   const at::Tensor metric_sum = result.metric_sum ? result.metric_sum().to(at::kFloat) : no_metric_;
   // Each loss with its factor: the derivative of their weighted sum, which is needed for its derivative alone.
   torch::autograd::variable_list losses, factors;
@@ -281,7 +301,8 @@ void GraphStep::work_on_part(const Graph& graph, const Batch& batch, int64_t ind
 std::string GraphStep::why_not_replayed() const {
   if (is_replayed_) return "";
   if (!why_not_recorded_.empty()) return why_not_recorded_;
-  return is_new_ ? "the first steps with batches of a size are not recorded" : "steps with batches of other sizes are recorded, and no more are";
+  return is_new_ ? "the first steps with batches of a size are not recorded"
+                 : "steps with batches of other sizes are recorded, and no more are";
 }
 
 bool GraphStep::may_record() const {
@@ -298,7 +319,9 @@ void GraphStep::record(Graph& graph, const std::function<void()>& work) {
     graph.gradients = training_.optimizer.gradients();
     graph.state = state();
   } catch (const c10::OutOfMemoryError&) {
-    why_not_recorded_ = "a step could not be recorded: the device is out of memory for it; use smaller batches or more micro-batches (microBatches)";
+    why_not_recorded_ =
+        "a step could not be recorded: the device is out of memory for it; use smaller batches or more micro-batches "
+        "(microBatches)";
   } catch (const std::exception& error) {
     // From here on each step runs as it is called. An error of the step itself is thrown again there.
     const std::string message = error.what();
@@ -324,9 +347,11 @@ StepReport GraphStep::read() {
   if (found.losses.empty()) return report;
   report.losses = objective.losses_of(found.losses.data(), weights_);
   if (training_.options.clip_norm) report.gradient_norm = found.gradient_norm;
-  report.sums = {found.images, found.metric, objective.sums_of(found.sums.data(), weights_, static_cast<double>(found.images))};
+  report.sums = {found.images, found.metric,
+                 objective.sums_of(found.sums.data(), weights_, static_cast<double>(found.images))};
   if (found.first_nonfinite_step) {
-    report.first_nonfinite = {*found.first_nonfinite_step, objective.losses_of(found.nonfinite_losses.data(), weights_), found.nonfinite_norm};
+    report.first_nonfinite = {*found.first_nonfinite_step, objective.losses_of(found.nonfinite_losses.data(), weights_),
+                              found.nonfinite_norm};
   }
   return report;
 }

@@ -1,10 +1,11 @@
 #pragma once
-// Steps on a device that the plugin's kernels serve. Nothing is read back until a report is requested, and steps that repeat are recorded as a graph
-// and replayed: the host hands over one graph instead of some hundred kernels. Everything that outlives a step is changed by the plugin's kernels
-// alone, the schedule and the report of the losses included.
+// Steps on a device that the plugin's kernels serve. Nothing is read back until a report is requested, and steps that
+// repeat are recorded as a graph and replayed: the host hands over one graph instead of some hundred kernels.
+// Everything that outlives a step is changed by the plugin's kernels alone, the schedule and the report of the losses
+// included.
 //
-// A loss that is not finite is therefore found late, at the next read. Until then the device itself makes sure that nothing more is changed: the first
-// such step and all behind it leave parameters and momentum buffers as they were.
+// A loss that is not finite is therefore found late, at the next read. Until then the device itself makes sure that
+// nothing more is changed: the first such step and all behind it leave parameters and momentum buffers as they were.
 
 #include <array>
 #include <compare>
@@ -15,17 +16,17 @@
 #include <vector>
 
 #include "core/ops/backend/device_streams.h"
+#include "core/training/state/training.h"
 #include "core/training/steps/device_report.h"
 #include "core/training/steps/device_schedule.h"
 #include "core/training/steps/train_step.h"
-#include "core/training/state/training.h"
 
 namespace reviewkd {
 
 class GraphStep : public TrainStep {
  public:
-  /// Null if no kernels serve the device. The training outlives it. REVIEWKD_CUDA_GRAPHS=0 keeps steps from being recorded, a number greater
-  /// than 1 makes graphs of several steps whatever `most` says.
+  /// Null if no kernels serve the device. The training outlives it. REVIEWKD_CUDA_GRAPHS=0 keeps steps from being
+  /// recorded, a number greater than 1 makes graphs of several steps whatever `most` says.
   static std::unique_ptr<GraphStep> create(c10::Device device, Training& training);
 
   GraphStep(const ops::KernelBackend& backend, c10::Device device, Training& training);

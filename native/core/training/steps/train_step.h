@@ -16,8 +16,8 @@ class DeviceStreams;
 
 namespace reviewkd {
 
-/// Where the seconds of a step went, summed up over its micro-batches. On a CUDA device, until the work was handed over; with the plugin's kernels
-/// a step is handed over as a whole, and all of it counts as `backward`.
+/// Where the seconds of a step went, summed up over its micro-batches. On a CUDA device, until the work was handed
+/// over; with the plugin's kernels a step is handed over as a whole, and all of it counts as `backward`.
 struct StepSeconds {
   double teacher = 0;
   double student = 0;
@@ -37,7 +37,8 @@ struct StepSchedule {
   int64_t number = 0;
 };
 
-/// A step of which a loss or the gradients' norm is not finite. It has changed no parameter, and neither have those behind it.
+/// A step of which a loss or the gradients' norm is not finite. It has changed no parameter, and neither have those
+/// behind it.
 struct NonFiniteStep {
   int64_t number = 0;
   Losses losses;
@@ -73,7 +74,8 @@ class TrainStep {
   /// The sums of the steps to come are added to these. Forgets a step that was not finite.
   virtual void begin_sums(const EpochSums& sums) = 0;
 
-  /// One optimizer step by the mean gradient over the images of all batches. weights: λ of each term. The networks are locked.
+  /// One optimizer step by the mean gradient over the images of all batches. weights: λ of each term. The networks are
+  /// locked.
   /// Throws NON_FINITE_LOSS, if it is not deferred, before a parameter is changed.
   virtual void run(const std::vector<Batch>& batches, const std::vector<double>& weights) = 0;
 

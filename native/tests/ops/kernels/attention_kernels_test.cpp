@@ -1,4 +1,5 @@
-// native/core/ops/attention_fusion/kernel.inl of each instruction set, compared with the formulas of attention based fusion in double.
+// native/core/ops/attention_fusion/kernel.inl of each instruction set, compared with the formulas of attention based
+// fusion in double.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -24,32 +25,46 @@ constexpr Image kImages[] = {{1, 1, 1, 1, 16}, {4, 4, 1, 1, 64}, {2, 3, 2, 2, 32
 /// The maps of an image with everything that both directions read.
 struct Inputs {
   Inputs(bool is_bfloat16, const Image& image)
-      : image(image), x(Values::noise(is_bfloat16, image.pixels() * image.channels, 1)),
+      : image(image),
+        x(Values::noise(is_bfloat16, image.pixels() * image.channels, 1)),
         y(Values::noise(is_bfloat16, image.rows * image.columns * image.channels, 2)),
-        gradient(Values::noise(is_bfloat16, image.pixels() * image.channels, 3)), weights(noise_floats(4 * image.channels, 4)),
-        bias(noise_floats(2, 5)), z(static_cast<size_t>(2 * image.pixels())), out(is_bfloat16, x.size()) {
+        gradient(Values::noise(is_bfloat16, image.pixels() * image.channels, 3)),
+        weights(noise_floats(4 * image.channels, 4)),
+        bias(noise_floats(2, 5)),
+        z(static_cast<size_t>(2 * image.pixels())),
+        out(is_bfloat16, x.size()) {
     for (float& weight : weights) weight /= static_cast<float>(image.channels);
   }
 
   ops::Attention view() {
-    return {.x = x.data(), .y = y.data(), .weights = weights.data(), .rows = image.rows, .columns = image.columns, .down = image.down,
-            .right = image.right, .channels = image.channels};
+    return {.x = x.data(),
+            .y = y.data(),
+            .weights = weights.data(),
+            .rows = image.rows,
+            .columns = image.columns,
+            .down = image.down,
+            .right = image.right,
+            .channels = image.channels};
   }
 
-  double weight(int64_t k, int64_t half, int64_t c) const { return weights[static_cast<size_t>((2 * k + half) * image.channels + c)]; }
+  double weight(int64_t k, int64_t half, int64_t c) const {
+    return weights[static_cast<size_t>((2 * k + half) * image.channels + c)];
+  }
   double x_at(int64_t pixel, int64_t c) const { return x[pixel * image.channels + c]; }
   double y_at(int64_t pixel, int64_t c) const { return y[image.y_pixel(pixel) * image.channels + c]; }
   double gradient_at(int64_t pixel, int64_t c) const { return gradient[pixel * image.channels + c]; }
 
   double attention(int64_t pixel, int64_t k) const {
     double sum = bias[static_cast<size_t>(k)];
-    for (int64_t c = 0; c < image.channels; ++c) sum += weight(k, 0, c) * x_at(pixel, c) + weight(k, 1, c) * y_at(pixel, c);
+    for (int64_t c = 0; c < image.channels; ++c)
+      sum += weight(k, 0, c) * x_at(pixel, c) + weight(k, 1, c) * y_at(pixel, c);
     return 1 / (1 + std::exp(-sum));
   }
   /// The gradient of the sum under the sigmoid.
   double slope(int64_t pixel, int64_t k) const {
     double sum = 0;
-    for (int64_t c = 0; c < image.channels; ++c) sum += gradient_at(pixel, c) * (k == 0 ? x_at(pixel, c) : y_at(pixel, c));
+    for (int64_t c = 0; c < image.channels; ++c)
+      sum += gradient_at(pixel, c) * (k == 0 ? x_at(pixel, c) : y_at(pixel, c));
     const double value = attention(pixel, k);
     return sum * value * (1 - value);
   }
@@ -75,7 +90,8 @@ TEST_P(AttentionKernels, WeighBothMapsByTheirAttention) {
       ASSERT_NEAR(inputs.z[static_cast<size_t>(2 * pixel + 1)], z1, 1e-6);
       for (int64_t c = 0; c < image.channels; ++c) {
         const double expected = inputs.x_at(pixel, c) * z0 + inputs.y_at(pixel, c) * z1;
-        ASSERT_NEAR(inputs.out[pixel * image.channels + c], expected, tolerance() * std::max(1.0, std::abs(expected))) << pixel << ", " << c;
+        ASSERT_NEAR(inputs.out[pixel * image.channels + c], expected, tolerance() * std::max(1.0, std::abs(expected)))
+            << pixel << ", " << c;
       }
     }
   }
@@ -100,8 +116,8 @@ TEST_P(AttentionKernels, DifferentiateByBothMaps) {
     kernels().forward(inputs.view(), inputs.bias.data(), inputs.z.data(), inputs.out.data());
     std::vector<float> slopes(inputs.z.size()), weight_sums(inputs.weights.size()), bias_sums(2);
     Values x_gradient(is_bfloat16(), inputs.x.size()), y_gradient(is_bfloat16(), inputs.y.size());
-    kernels().backward(inputs.view(), inputs.z.data(), inputs.gradient.data(), slopes.data(), x_gradient.data(), y_gradient.data(), weight_sums.data(),
-                       bias_sums.data());
+    kernels().backward(inputs.view(), inputs.z.data(), inputs.gradient.data(), slopes.data(), x_gradient.data(),
+                       y_gradient.data(), weight_sums.data(), bias_sums.data());
     std::vector<double> of_y(static_cast<size_t>(inputs.y.size()), 0.0);
     for (int64_t pixel = 0; pixel < image.pixels(); ++pixel) {
       const double slope0 = inputs.slope(pixel, 0), slope1 = inputs.slope(pixel, 1);
@@ -109,7 +125,9 @@ TEST_P(AttentionKernels, DifferentiateByBothMaps) {
       for (int64_t c = 0; c < image.channels; ++c) {
         const double g = inputs.gradient_at(pixel, c);
         const double expected = g * z0 + slope0 * inputs.weight(0, 0, c) + slope1 * inputs.weight(1, 0, c);
-        ASSERT_NEAR(x_gradient[pixel * image.channels + c], expected, 4 * tolerance() * std::max(1.0, std::abs(expected))) << pixel << ", " << c;
+        ASSERT_NEAR(x_gradient[pixel * image.channels + c], expected,
+                    4 * tolerance() * std::max(1.0, std::abs(expected)))
+            << pixel << ", " << c;
         of_y[static_cast<size_t>(image.y_pixel(pixel) * image.channels + c)] +=
             g * z1 + slope0 * inputs.weight(0, 1, c) + slope1 * inputs.weight(1, 1, c);
       }
@@ -127,8 +145,8 @@ TEST_P(AttentionKernels, AddUpTheGradientsOfWeightsAndBias) {
     kernels().forward(inputs.view(), inputs.bias.data(), inputs.z.data(), inputs.out.data());
     std::vector<float> slopes(inputs.z.size()), weight_sums(inputs.weights.size(), 1.0f), bias_sums(2, 2.0f);
     Values x_gradient(is_bfloat16(), inputs.x.size()), y_gradient(is_bfloat16(), inputs.y.size());
-    kernels().backward(inputs.view(), inputs.z.data(), inputs.gradient.data(), slopes.data(), x_gradient.data(), y_gradient.data(), weight_sums.data(),
-                       bias_sums.data());
+    kernels().backward(inputs.view(), inputs.z.data(), inputs.gradient.data(), slopes.data(), x_gradient.data(),
+                       y_gradient.data(), weight_sums.data(), bias_sums.data());
     for (int64_t k = 0; k < 2; ++k) {
       double bias = 2;
       for (int64_t pixel = 0; pixel < image.pixels(); ++pixel) bias += inputs.slope(pixel, k);
@@ -139,8 +157,10 @@ TEST_P(AttentionKernels, AddUpTheGradientsOfWeightsAndBias) {
           of_x += inputs.slope(pixel, k) * inputs.x_at(pixel, c);
           of_y += inputs.slope(pixel, k) * inputs.y_at(pixel, c);
         }
-        ASSERT_NEAR(weight_sums[static_cast<size_t>(2 * k * image.channels + c)], of_x, 2e-5 * std::max(1.0, std::abs(of_x)));
-        ASSERT_NEAR(weight_sums[static_cast<size_t>((2 * k + 1) * image.channels + c)], of_y, 2e-5 * std::max(1.0, std::abs(of_y)));
+        ASSERT_NEAR(weight_sums[static_cast<size_t>(2 * k * image.channels + c)], of_x,
+                    2e-5 * std::max(1.0, std::abs(of_x)));
+        ASSERT_NEAR(weight_sums[static_cast<size_t>((2 * k + 1) * image.channels + c)], of_y,
+                    2e-5 * std::max(1.0, std::abs(of_y)));
       }
     }
   }

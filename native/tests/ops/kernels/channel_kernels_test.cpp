@@ -1,4 +1,5 @@
-// native/core/ops/conv_norm/kernel.inl of each instruction set, compared with the formulas of batch normalization in double.
+// native/core/ops/conv_norm/kernel.inl of each instruction set, compared with the formulas of batch normalization in
+// double.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -31,10 +32,12 @@ TEST_P(ChannelKernels, TakeMeanAndSquaredDistancesPerChannel) {
     kernels().moments(x.data(), shape.pixels, shape.channels, mean.data(), m2.data());
     for (int64_t c = 0; c < shape.channels; ++c) {
       double expected_mean = 0, expected_m2 = 0;
-      for (int64_t p = 0; p < shape.pixels; ++p) expected_mean += x[p * shape.channels + c] / static_cast<double>(shape.pixels);
+      for (int64_t p = 0; p < shape.pixels; ++p)
+        expected_mean += x[p * shape.channels + c] / static_cast<double>(shape.pixels);
       for (int64_t p = 0; p < shape.pixels; ++p) expected_m2 += std::pow(x[p * shape.channels + c] - expected_mean, 2);
       ASSERT_NEAR(mean[static_cast<size_t>(c)], expected_mean, 2e-6) << shape.pixels << " pixels, channel " << c;
-      ASSERT_NEAR(m2[static_cast<size_t>(c)], expected_m2, 1e-5 * std::max(1.0, expected_m2)) << shape.pixels << " pixels, channel " << c;
+      ASSERT_NEAR(m2[static_cast<size_t>(c)], expected_m2, 1e-5 * std::max(1.0, expected_m2))
+          << shape.pixels << " pixels, channel " << c;
     }
   }
 }
@@ -54,12 +57,14 @@ TEST_P(ChannelKernels, KeepDigitsOfAVarianceFarFromZero) {
 
 TEST_P(ChannelKernels, NormalizeAddAndActivate) {
   for (const auto& shape : kCases) {
-    Values x = Values::noise(is_bfloat16(), shape.values(), 1), residual = Values::noise(is_bfloat16(), shape.values(), 2);
+    Values x = Values::noise(is_bfloat16(), shape.values(), 1),
+           residual = Values::noise(is_bfloat16(), shape.values(), 2);
     const auto scale = noise_floats(shape.channels, 3), shift = noise_floats(shape.channels, 4);
     for (const bool adds : {false, true}) {
       for (const bool relu : {false, true}) {
         Values out(is_bfloat16(), shape.values());
-        kernels().normalize(x.data(), scale.data(), shift.data(), adds ? residual.data() : nullptr, relu, out.data(), shape.pixels, shape.channels);
+        kernels().normalize(x.data(), scale.data(), shift.data(), adds ? residual.data() : nullptr, relu, out.data(),
+                            shape.pixels, shape.channels);
         for (int64_t i = 0; i < shape.values(); ++i) {
           const auto c = static_cast<size_t>(i % shape.channels);
           double expected = static_cast<double>(scale[c]) * x[i] + shift[c] + (adds ? residual[i] : 0.0);
@@ -83,13 +88,22 @@ enum class Cut { kNothing, kResult, kInput };
 /// A normalized map with the gradient of its activation.
 struct Maps {
   Maps(bool is_bfloat16, const ChannelCase& shape, Cut cut)
-      : shape(shape), cut(cut), gradient(Values::noise(is_bfloat16, shape.values(), 1)), x(Values::noise(is_bfloat16, shape.values(), 2)),
-        active(Values::noise(is_bfloat16, shape.values(), 3)), mean(noise_floats(shape.channels, 4)), scale(noise_floats(shape.channels, 5)),
+      : shape(shape),
+        cut(cut),
+        gradient(Values::noise(is_bfloat16, shape.values(), 1)),
+        x(Values::noise(is_bfloat16, shape.values(), 2)),
+        active(Values::noise(is_bfloat16, shape.values(), 3)),
+        mean(noise_floats(shape.channels, 4)),
+        scale(noise_floats(shape.channels, 5)),
         shift(noise_floats(shape.channels, 6)) {}
 
   ops::NormalizedMap view() {
-    return {.gradient = gradient.data(), .x = x.data(), .mean = mean.data(), .active = cut == Cut::kResult ? active.data() : nullptr,
-            .scale = cut == Cut::kInput ? scale.data() : nullptr, .shift = shift.data()};
+    return {.gradient = gradient.data(),
+            .x = x.data(),
+            .mean = mean.data(),
+            .active = cut == Cut::kResult ? active.data() : nullptr,
+            .scale = cut == Cut::kInput ? scale.data() : nullptr,
+            .shift = shift.data()};
   }
 
   bool passes(int64_t i) const {
@@ -149,11 +163,13 @@ TEST_P(ChannelKernels, ReduceWithoutAPlaceForTheMaskedGradient) {
 
 TEST_P(ChannelKernels, CombineGradientAndDistanceFromTheMean) {
   for (const auto& shape : kCases) {
-    const auto a = noise_floats(shape.channels, 7), b = noise_floats(shape.channels, 8), k = noise_floats(shape.channels, 9);
+    const auto a = noise_floats(shape.channels, 7), b = noise_floats(shape.channels, 8),
+               k = noise_floats(shape.channels, 9);
     for (const Cut cut : {Cut::kNothing, Cut::kResult, Cut::kInput}) {
       Maps maps(is_bfloat16(), shape, cut);
       Values out(is_bfloat16(), shape.values());
-      kernels().normalization_gradient(maps.view(), a.data(), b.data(), k.data(), out.data(), shape.pixels, shape.channels);
+      kernels().normalization_gradient(maps.view(), a.data(), b.data(), k.data(), out.data(), shape.pixels,
+                                       shape.channels);
       for (int64_t i = 0; i < shape.values(); ++i) {
         if (maps.is_undecided(i)) continue;
         const auto c = static_cast<size_t>(i % shape.channels);

@@ -61,7 +61,8 @@ class ConvolutionKernels : public KernelTest {
 
 TEST_P(ConvolutionKernels, SumOverTapsAndChannelsAddAndActivate) {
   for (const auto& image : kImages) {
-    Values in = Values::noise(is_bfloat16(), image.in_values(), 1), weights = Values::noise(is_bfloat16(), image.weight_values(), 2);
+    Values in = Values::noise(is_bfloat16(), image.in_values(), 1),
+           weights = Values::noise(is_bfloat16(), image.weight_values(), 2);
     Values residual = Values::noise(is_bfloat16(), image.out_values(), 3), out(is_bfloat16(), image.out_values());
     const auto bias = noise_floats(image.out_channels, 4);
     for (const bool adds : {false, true}) {
@@ -76,10 +77,12 @@ TEST_P(ConvolutionKernels, SumOverTapsAndChannelsAddAndActivate) {
         const int64_t pixel = k / image.out_channels, o = k % image.out_channels;
         double expected = adds ? bias[static_cast<size_t>(o)] + residual[k] : 0.0;
         for (int64_t t = 0; t < Image::kTaps; ++t) {
-          for (int64_t i = 0; i < image.in_channels; ++i) expected += in[image.in_index(pixel, t, i)] * weights[packed_index(image, t, i, o)];
+          for (int64_t i = 0; i < image.in_channels; ++i)
+            expected += in[image.in_index(pixel, t, i)] * weights[packed_index(image, t, i, o)];
         }
         if (adds) expected = std::max(expected, 0.0);
-        ASSERT_NEAR(out[k], expected, tolerance() * std::max(1.0, std::abs(expected)) + 1e-5) << image.rows << " rows, value " << k;
+        ASSERT_NEAR(out[k], expected, tolerance() * std::max(1.0, std::abs(expected)) + 1e-5)
+            << image.rows << " rows, value " << k;
       }
     }
   }
@@ -87,7 +90,8 @@ TEST_P(ConvolutionKernels, SumOverTapsAndChannelsAddAndActivate) {
 
 TEST_P(ConvolutionKernels, AddUpTheGradientOfTheWeight) {
   for (const auto& image : kImages) {
-    Values in = Values::noise(is_bfloat16(), image.in_values(), 1), gradient = Values::noise(is_bfloat16(), image.out_values(), 2);
+    Values in = Values::noise(is_bfloat16(), image.in_values(), 1),
+           gradient = Values::noise(is_bfloat16(), image.out_values(), 2);
     std::vector<float> sums(static_cast<size_t>(image.weight_values()), 1.0f);
     ops::WeightGradient task{};
     task.in = in.data();
@@ -107,7 +111,8 @@ TEST_P(ConvolutionKernels, AddUpTheGradientOfTheWeight) {
     task.scratch = memory.data();
     kernels().add_weight_gradient(task);
     for (int64_t k = 0; k < image.weight_values(); ++k) {
-      const int64_t o = k % image.out_channels, i = k / image.out_channels % image.in_channels, t = k / image.out_channels / image.in_channels;
+      const int64_t o = k % image.out_channels, i = k / image.out_channels % image.in_channels,
+                    t = k / image.out_channels / image.in_channels;
       double expected = 1.0;
       for (int64_t pixel = 0; pixel < image.rows * image.columns; ++pixel) {
         expected += in[image.in_index(pixel, t, i)] * gradient[pixel * image.out_channels + o];
@@ -117,7 +122,8 @@ TEST_P(ConvolutionKernels, AddUpTheGradientOfTheWeight) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(InstructionSets, ConvolutionKernels, testing::ValuesIn(sets_with(&KernelSet::convolutions)), name_of);
+INSTANTIATE_TEST_SUITE_P(InstructionSets, ConvolutionKernels, testing::ValuesIn(sets_with(&KernelSet::convolutions)),
+                         name_of);
 // A processor of another family has no such kernels.
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ConvolutionKernels);
 

@@ -27,11 +27,12 @@ class PyramidKernels : public KernelTest {};
 
 TEST_P(PyramidKernels, SumDifferencesPerCellAndSquaresOverTheMap) {
   for (const auto& shape : kCases) {
-    Values left = Values::noise(is_bfloat16(), shape.values(), 1), right = Values::noise(is_bfloat16(), shape.values(), 2);
+    Values left = Values::noise(is_bfloat16(), shape.values(), 1),
+           right = Values::noise(is_bfloat16(), shape.values(), 2);
     // The kernel starts its sums itself.
     std::vector<float> sums(static_cast<size_t>(shape.cells * shape.cells * shape.channels), 1e9f);
-    const double squares =
-        GetParam().maps->pyramid.difference(left.data(), right.data(), shape.height, shape.width, shape.channels, shape.cells, sums.data());
+    const double squares = GetParam().maps->pyramid.difference(left.data(), right.data(), shape.height, shape.width,
+                                                               shape.channels, shape.cells, sums.data());
     std::vector<double> expected(sums.size(), 0.0);
     double expected_squares = 0;
     for (int64_t i = 0; i < shape.values(); ++i) {
@@ -48,11 +49,12 @@ TEST_P(PyramidKernels, SumDifferencesPerCellAndSquaresOverTheMap) {
 TEST_P(PyramidKernels, ScaleDifferencesAndShiftThemPerCell) {
   constexpr float kFactor = 0.375f;
   for (const auto& shape : kCases) {
-    Values left = Values::noise(is_bfloat16(), shape.values(), 3), right = Values::noise(is_bfloat16(), shape.values(), 4);
+    Values left = Values::noise(is_bfloat16(), shape.values(), 3),
+           right = Values::noise(is_bfloat16(), shape.values(), 4);
     const auto shifts = noise_floats(shape.cells * shape.cells * shape.channels, 5);
     Values out(is_bfloat16(), shape.values());
-    GetParam().maps->pyramid.gradient(left.data(), right.data(), shape.height, shape.width, shape.channels, shape.cells, kFactor, shifts.data(),
-                                      out.data());
+    GetParam().maps->pyramid.gradient(left.data(), right.data(), shape.height, shape.width, shape.channels, shape.cells,
+                                      kFactor, shifts.data(), out.data());
     for (int64_t i = 0; i < shape.values(); ++i) {
       const double shift = shifts[static_cast<size_t>(shape.cell_of(i) * shape.channels + i % shape.channels)];
       const double expected = kFactor * (left[i] - right[i]) + shift;

@@ -1,4 +1,5 @@
-// native/core/ops/convolution/kernels/winograd.inl of each instruction set, compared with convolutions by their definition in double.
+// native/core/ops/convolution/kernels/winograd.inl of each instruction set, compared with convolutions by their
+// definition in double.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,12 +13,19 @@ namespace reviewkd::tests::winograd_kernels {
 namespace {
 
 constexpr ConvolutionReference shape_of(int64_t images, int64_t height, int64_t width, int64_t in, int64_t out) {
-  return {.images = images, .height = height, .width = width, .in_channels = in, .out_channels = out, .kernel = 3, .stride = 1, .padding = 1};
+  return {.images = images,
+          .height = height,
+          .width = width,
+          .in_channels = in,
+          .out_channels = out,
+          .kernel = 3,
+          .stride = 1,
+          .padding = 1};
 }
 
 // Whole tiles of 4 × 4 and cut ones, one block of tiles and several, few channels and many.
-const ConvolutionReference kShapes[] = {shape_of(1, 4, 4, 16, 16), shape_of(2, 5, 7, 32, 16), shape_of(3, 1, 3, 16, 48), shape_of(2, 16, 16, 16, 16),
-                                        shape_of(1, 9, 6, 128, 32)};
+const ConvolutionReference kShapes[] = {shape_of(1, 4, 4, 16, 16), shape_of(2, 5, 7, 32, 16), shape_of(3, 1, 3, 16, 48),
+                                        shape_of(2, 16, 16, 16, 16), shape_of(1, 9, 6, 128, 32)};
 
 class WinogradKernels : public KernelTest {
  protected:
@@ -30,7 +38,8 @@ class WinogradKernels : public KernelTest {
     for (int64_t t = 0; t < 9; ++t) {
       for (int64_t i = 0; i < shape.in_channels; ++i) {
         for (int64_t o = 0; o < shape.out_channels; ++o) {
-          planes[static_cast<size_t>(t * pairs + i * shape.out_channels + o)] = weight[static_cast<size_t>((o * shape.in_channels + i) * 9 + t)];
+          planes[static_cast<size_t>(t * pairs + i * shape.out_channels + o)] =
+              weight[static_cast<size_t>((o * shape.in_channels + i) * 9 + t)];
         }
       }
     }
@@ -56,16 +65,27 @@ class WinogradKernels : public KernelTest {
 
 TEST_P(WinogradKernels, ConvolveAddAndActivate) {
   for (const auto& shape : kShapes) {
-    Values x = Values::noise(is_bfloat16(), shape.in_values(), 1), residual = Values::noise(is_bfloat16(), shape.out_values(), 2);
+    Values x = Values::noise(is_bfloat16(), shape.in_values(), 1),
+           residual = Values::noise(is_bfloat16(), shape.out_values(), 2);
     const auto weight = noise_floats(shape.weight_values(), 3), bias = noise_floats(shape.out_channels, 4);
     const auto filters = transformed(shape, weight);
     auto memory = scratch(shape);
-    const auto sums = shape.forward([&](int64_t i) { return x[i]; }, [&](int64_t i) { return weight[static_cast<size_t>(i)]; });
+    const auto sums =
+        shape.forward([&](int64_t i) { return x[i]; }, [&](int64_t i) { return weight[static_cast<size_t>(i)]; });
     for (const bool adds : {false, true}) {
       Values out(is_bfloat16(), shape.out_values());
-      kernels().convolve({.in = x.data(), .filters = filters.data(), .out = out.data(), .scratch = memory.data(), .images = shape.images,
-                          .height = shape.height, .width = shape.width, .in_channels = shape.in_channels, .out_channels = shape.out_channels,
-                          .bias = adds ? bias.data() : nullptr, .residual = adds ? residual.data() : nullptr, .relu = adds});
+      kernels().convolve({.in = x.data(),
+                          .filters = filters.data(),
+                          .out = out.data(),
+                          .scratch = memory.data(),
+                          .images = shape.images,
+                          .height = shape.height,
+                          .width = shape.width,
+                          .in_channels = shape.in_channels,
+                          .out_channels = shape.out_channels,
+                          .bias = adds ? bias.data() : nullptr,
+                          .residual = adds ? residual.data() : nullptr,
+                          .relu = adds});
       for (int64_t i = 0; i < shape.out_values(); ++i) {
         double expected = sums[static_cast<size_t>(i)];
         if (adds) expected = std::max(0.0, expected + bias[static_cast<size_t>(i % shape.out_channels)] + residual[i]);
@@ -77,17 +97,26 @@ TEST_P(WinogradKernels, ConvolveAddAndActivate) {
 
 TEST_P(WinogradKernels, AddUpTheGradientOfTheFilters) {
   for (const auto& shape : kShapes) {
-    Values x = Values::noise(is_bfloat16(), shape.in_values(), 1), gradient = Values::noise(is_bfloat16(), shape.out_values(), 2);
+    Values x = Values::noise(is_bfloat16(), shape.in_values(), 1),
+           gradient = Values::noise(is_bfloat16(), shape.out_values(), 2);
     const int64_t pairs = shape.in_channels * shape.out_channels;
     std::vector<float> sums(static_cast<size_t>(ops::kWinogradPoints * pairs)), planes(static_cast<size_t>(9 * pairs));
     auto memory = scratch(shape);
-    const ops::WinogradGradient task{.in = x.data(), .gradient = gradient.data(), .sums = sums.data(), .scratch = memory.data(), .images = shape.images,
-                                     .height = shape.height, .width = shape.width, .in_channels = shape.in_channels, .out_channels = shape.out_channels};
+    const ops::WinogradGradient task{.in = x.data(),
+                                     .gradient = gradient.data(),
+                                     .sums = sums.data(),
+                                     .scratch = memory.data(),
+                                     .images = shape.images,
+                                     .height = shape.height,
+                                     .width = shape.width,
+                                     .in_channels = shape.in_channels,
+                                     .out_channels = shape.out_channels};
     // Twice, for it adds.
     kernels().add_gradient(task);
     kernels().add_gradient(task);
     kernels().restore_filters(sums.data(), pairs, pairs, planes.data());
-    const auto expected = shape.weight_gradient([&](int64_t i) { return x[i]; }, [&](int64_t i) { return gradient[i]; });
+    const auto expected =
+        shape.weight_gradient([&](int64_t i) { return x[i]; }, [&](int64_t i) { return gradient[i]; });
     std::vector<float> weights(expected.begin(), expected.end());
     const auto expected_planes = planes_of(shape, weights);
     const double terms = static_cast<double>(shape.images * shape.height * shape.width);

@@ -14,7 +14,9 @@ export async function makeArchive(): Promise<{ bytes: Buffer; archive: Omit<Arch
     const inner = join(directory, "cifar-100-binary");
     await mkdir(inner);
     // Incompressible bytes, so that the archive arrives in several chunks.
-    const noise = Buffer.concat(Array.from({ length: 10_000 }, (_, index) => createHash("sha256").update(String(index)).digest()));
+    const noise = Buffer.concat(
+      Array.from({ length: 10_000 }, (_, index) => createHash("sha256").update(String(index)).digest()),
+    );
     await writeFile(join(inner, "train.bin"), noise);
     await writeFile(join(inner, "test.bin"), "test");
     await writeFile(join(inner, "fine_label_names.txt"), "apple\n");
@@ -23,7 +25,8 @@ export async function makeArchive(): Promise<{ bytes: Buffer; archive: Omit<Arch
     await create({ gzip: true, file: path, cwd: directory }, ["cifar-100-binary"]);
     const bytes = await readFile(path);
     const md5 = createHash("md5").update(bytes).digest("hex");
-    return { bytes, archive: { md5, directory: "cifar-100-binary", files: ["train.bin", "test.bin", "fine_label_names.txt"] } };
+    return { bytes,
+      archive: { md5, directory: "cifar-100-binary", files: ["train.bin", "test.bin", "fine_label_names.txt"] } };
   } finally {
     await rm(directory, { recursive: true });
   }
@@ -33,7 +36,9 @@ export async function makeArchive(): Promise<{ bytes: Buffer; archive: Omit<Arch
 export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** Starts a loopback server that uses one answer per request, repeating the last. */
-export async function serve(...answers: readonly Answer[]): Promise<{ url: string; requests: IncomingMessage[]; close: () => Promise<void> }> {
+export async function serve(
+  ...answers: readonly Answer[]
+): Promise<{ url: string; requests: IncomingMessage[]; close: () => Promise<void> }> {
   const requests: IncomingMessage[] = [];
   const server = createServer((request, response) => {
     const answer = answers[Math.min(requests.length, answers.length - 1)];
@@ -45,10 +50,13 @@ export async function serve(...answers: readonly Answer[]): Promise<{ url: strin
   return {
     url: `http://127.0.0.1:${port}/files/cifar-100-binary.tar.gz`,
     requests,
-    close: () => new Promise((resolve) => {
-      server.close(() => { resolve(); });
-      server.closeAllConnections();
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => {
+          resolve();
+        });
+        server.closeAllConnections();
+      }),
   };
 }
 
@@ -63,7 +71,8 @@ export function sendFile(bytes: Buffer, version = '"one"'): Answer {
       response.writeHead(416, { "content-range": `bytes */${bytes.length}` });
       response.end();
     } else {
-      response.writeHead(206, { etag: version, "content-length": bytes.length - begin, "content-range": `bytes ${begin}-${bytes.length - 1}/${bytes.length}` });
+      response.writeHead(206, { etag: version, "content-length": bytes.length - begin,
+        "content-range": `bytes ${begin}-${bytes.length - 1}/${bytes.length}` });
       response.end(bytes.subarray(begin));
     }
   };

@@ -25,7 +25,8 @@ describe("fetchArchive", () => {
     server = await serve(...answers);
     return { ...layout, url: server.url };
   };
-  const fetchTo = (archive: Archive, options: { signal?: AbortSignal; onProgress?: (progress: DownloadProgress) => void } = {}): Promise<string> =>
+  const fetchTo = (archive: Archive,
+    options: { signal?: AbortSignal; onProgress?: (progress: DownloadProgress) => void } = {}): Promise<string> =>
     fetchArchive(archive, { directory: scratch("data"), ...options });
   const expectWhole = async (target: string): Promise<void> => {
     expect(target).to.equal(scratch("data", "cifar-100-binary"));
@@ -53,7 +54,9 @@ describe("fetchArchive", () => {
     const archive = await start(sendStart(bytes, HALF), sendFile(bytes));
     const error = await failureOf(fetchTo(archive));
     expect(error.code).to.equal("DOWNLOAD_FAILED");
-    expect(error.message).to.contain(`of ${bytes.length} bytes`).and.to.contain("resumes from").and.to.contain("manually");
+    expect(error.message).to.contain(`of ${bytes.length} bytes`).and.to.contain("resumes from").and.to.contain(
+      "manually",
+    );
     const part = await readFile(scratch("data", "cifar-100-binary.tar.gz.part"));
     expect(part.length).to.be.within(1, HALF);
     expect(part.equals(bytes.subarray(0, part.length))).to.equal(true);
@@ -66,7 +69,8 @@ describe("fetchArchive", () => {
 
   it("resumes by date if the server sends no entity tag, or only a weak one", async () => {
     const date = "Mon, 01 Jan 2024 00:00:00 GMT";
-    const archive = await start(sendStart(bytes, HALF, { etag: 'W/"one"', "last-modified": date }), sendFile(bytes, date));
+    const archive = await start(sendStart(bytes, HALF, { etag: 'W/"one"', "last-modified": date }),
+      sendFile(bytes, date));
     await failureOf(fetchTo(archive));
     await expectWhole(await fetchTo(archive));
     expect(server!.requests[1]!.headers["if-range"]).to.equal(date);
@@ -105,7 +109,8 @@ describe("fetchArchive", () => {
   });
 
   it("restarts if the server sends another part than requested", async () => {
-    const archive = await start(sendStart(bytes, HALF), sendStatus(206, { "content-range": `bytes 5-9/${bytes.length}` }), sendFile(bytes));
+    const archive = await start(sendStart(bytes, HALF),
+      sendStatus(206, { "content-range": `bytes 5-9/${bytes.length}` }), sendFile(bytes));
     await failureOf(fetchTo(archive));
     await expectWhole(await fetchTo(archive));
   });
@@ -119,7 +124,8 @@ describe("fetchArchive", () => {
   });
 
   it("follows redirects, with the range", async () => {
-    const archive = await start(sendStart(bytes, HALF), sendStatus(302, { location: "/moved.tar.gz" }), sendFile(bytes));
+    const archive = await start(sendStart(bytes, HALF), sendStatus(302, { location: "/moved.tar.gz" }),
+      sendFile(bytes));
     await failureOf(fetchTo(archive));
     await expectWhole(await fetchTo(archive));
     expect(server!.requests[2]!.url).to.equal("/moved.tar.gz");
@@ -175,7 +181,12 @@ describe("fetchArchive", () => {
     }, sendFile(bytes));
     const error = await failureOf(fetchTo(archive, {
       signal: controller.signal,
-      onProgress: ({ receivedBytes }) => { if (receivedBytes === HALF) setTimeout(() => { controller.abort(); }, 20); },
+      onProgress: ({ receivedBytes }) => {
+        if (receivedBytes === HALF)
+          setTimeout(() => {
+            controller.abort();
+          }, 20);
+      },
     }));
     expect(error.code).to.equal("ABORTED");
     await expectWhole(await fetchTo(archive));
@@ -238,14 +249,20 @@ describe("fetchDataset", () => {
       await mkdir(scratch("data", directory), { recursive: true });
       for (const file of files) await writeFile(scratch("data", directory, file), "");
     }
-    expect(await fetchDataset({ kind: "cifar10", directory: scratch("data") })).to.equal(scratch("data", "cifar-10-batches-bin"));
-    expect(await fetchDataset({ kind: "cifar100", directory: scratch("data") })).to.equal(scratch("data", "cifar-100-binary"));
+    expect(await fetchDataset({ kind: "cifar10", directory: scratch("data") })).to.equal(
+      scratch("data", "cifar-10-batches-bin"),
+    );
+    expect(await fetchDataset({ kind: "cifar100", directory: scratch("data") })).to.equal(
+      scratch("data", "cifar-100-binary"),
+    );
   });
 
   for (const [problem, options, text] of [
     ["an unknown data set", { kind: "cifar1000", directory: "data" }, 'Did you mean "cifar100"?'],
-    ["an address that is none of the web", { kind: "cifar10", directory: "data", url: "ftp://host/file" }, "invalid url in fetch options: expected an http or https address"],
-    ["a missing directory", { kind: "cifar10" }, "invalid directory in fetch options: expected a string, received nothing."],
+    ["an address that is none of the web", { kind: "cifar10", directory: "data", url: "ftp://host/file" },
+      "invalid url in fetch options: expected an http or https address"],
+    ["a missing directory", { kind: "cifar10" },
+      "invalid directory in fetch options: expected a string, received nothing."],
   ] as const) {
     it(`rejects ${problem}`, async () => {
       const error = await failureOf(fetchDataset(options as unknown as Parameters<typeof fetchDataset>[0]));

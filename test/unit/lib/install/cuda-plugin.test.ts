@@ -6,14 +6,19 @@ import { findCudaPlugin } from "../../../../lib/install/layout.js";
 
 describe("the CUDA plugin's package", () => {
   let root: string;
-  beforeEach(() => { root = mkdtempSync(join(tmpdir(), "reviewkd-plugin-")); });
-  afterEach(() => { rmSync(root, { recursive: true, force: true }); });
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), "reviewkd-plugin-"));
+  });
+  afterEach(() => {
+    rmSync(root, { recursive: true, force: true });
+  });
 
   /** A project in `root` with the package, whole or not. */
   function install(project: string, { whole = true } = {}): string {
     const directory = join(root, project, "node_modules", "@reviewkd", "linux-x64-cuda");
     mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, "package.json"), JSON.stringify({ name: "@reviewkd/linux-x64-cuda", version: "1.0.0" }));
+    writeFileSync(join(directory, "package.json"),
+      JSON.stringify({ name: "@reviewkd/linux-x64-cuda", version: "1.0.0" }));
     if (whole) writeFileSync(join(directory, "reviewkd_cuda.so"), "");
     return join(directory, "reviewkd_cuda.so");
   }

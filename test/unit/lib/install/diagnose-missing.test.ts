@@ -14,11 +14,15 @@ describe("diagnoseMissing", () => {
 
   it("lists the platforms that have packages", () => {
     const { reason, fix } = diagnoseMissing(main(), machine({ platform: "freebsd-x64", libc: null }));
-    expect(reason).to.equal("invalid platform: expected linux-x64, linux-arm64, darwin-arm64, win32-x64, received freebsd-x64");
+    expect(reason).to.equal(
+      "invalid platform: expected linux-x64, linux-arm64, darwin-arm64, win32-x64, received freebsd-x64",
+    );
     expect(fix).to.include("REVIEWKD_LIBTORCH=DIRECTORY npm run build");
   });
 
   it("suggests a build in a checkout, whatever the machine", () => {
-    expect(diagnoseMissing(packageRoot(), machine({ libc: { family: "musl", version: null } })).fix).to.equal("npm run build");
+    expect(diagnoseMissing(packageRoot(), machine({ libc: { family: "musl", version: null } })).fix).to.equal(
+      "npm run build",
+    );
   });
 });

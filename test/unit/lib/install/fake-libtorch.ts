@@ -39,11 +39,16 @@ export interface FakeOptions {
 }
 
 /** The files of a libtorch that passes inspection, by their path inside it. */
-export function fakeLibTorchFiles({ version = "2.14.1", variant = "cpu", oldAbi = false }: FakeOptions = {}): Record<string, Buffer> {
+export function fakeLibTorchFiles(
+  { version = "2.14.1", variant = "cpu", oldAbi = false }: FakeOptions = {},
+): Record<string, Buffer> {
   const [major, minor, patch] = version.split(".");
-  const header = `#define TORCH_VERSION_MAJOR ${major}\n#define TORCH_VERSION_MINOR ${minor}\n#define TORCH_VERSION_PATCH ${patch}\n`;
+  const header =
+    `#define TORCH_VERSION_MAJOR ${major}\n#define TORCH_VERSION_MINOR ${minor}\n#define TORCH_VERSION_PATCH ${patch}\n`;
   return {
-    ...Object.fromEntries(mainLibraries().map((name) => [`lib/${name}`, fakeLibrary(oldAbi ? OLD_CHECK : CXX11_CHECK)])),
+    ...Object.fromEntries(
+      mainLibraries().map((name) => [`lib/${name}`, fakeLibrary(oldAbi ? OLD_CHECK : CXX11_CHECK)]),
+    ),
     "include/torch/csrc/api/include/torch/version.h": Buffer.from(header),
     "include/torch/csrc/api/include/torch/nn.h": Buffer.from("#pragma once\n"),
     "include/ATen/ATen.h": Buffer.from("#pragma once\n"),
@@ -93,9 +98,14 @@ with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(name, base64.b64decode(content))
 `;
 
-/** Writes a wheel of `distribution` (`name-version`) with a RECORD; `tamper` changes contents after the RECORD was made. */
+/**
+ * Writes a wheel of `distribution` (`name-version`) with a RECORD; `tamper` changes contents after the RECORD was made.
+ */
 export function writeWheel(
-  directory: string, distribution: string, files: Record<string, Buffer>, tamper: Record<string, Buffer> = {},
+  directory: string,
+  distribution: string,
+  files: Record<string, Buffer>,
+  tamper: Record<string, Buffer> = {},
 ): Wheel {
   const info = `${distribution}.dist-info`;
   const [name = "", version = ""] = distribution.split("-");
@@ -105,7 +115,8 @@ export function writeWheel(
     [`${info}/WHEEL`]: Buffer.from("Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: py3-none-any\n"),
   };
   const rows = Object.entries(all).map(([file, content]) =>
-    `${file},sha256=${createHash("sha256").update(content).digest("base64url")},${content.length}`);
+    `${file},sha256=${createHash("sha256").update(content).digest("base64url")},${content.length}`
+  );
   // PyTorch's wheels end lines as RFC 4180 has it, NVIDIA's as Unix does.
   const end = distribution.startsWith("torch-") ? "\r\n" : "\n";
   all[`${info}/RECORD`] = Buffer.from([...rows, `${info}/RECORD,,`, ""].join(end));

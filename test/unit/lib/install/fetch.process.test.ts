@@ -5,7 +5,8 @@ import { cacheEntry, platformName } from "../../../../lib/install/cache.js";
 import { ensureLibTorch } from "../../../../lib/install/fetch.js";
 import { mainLibraries } from "../../../../lib/install/libtorch-directory.js";
 import { locateLibTorch } from "../../../../lib/install/locate.js";
-import { fakeLibrary, fakeLibTorchFiles, pathWithoutTorch, useTemporaryDirectory, writeWheel, type Wheel } from "./fake-libtorch.js";
+import { fakeLibrary, fakeLibTorchFiles, pathWithoutTorch, useTemporaryDirectory, writeWheel,
+  type Wheel } from "./fake-libtorch.js";
 
 const PINNED = "2.14.1";
 
@@ -24,30 +25,45 @@ describe("ensureLibTorch", () => {
   const wheels = (): string => join(directory(), "wheels");
   const cache = (): string => join(directory(), "cache");
   const offline = (): NodeJS.ProcessEnv => ({
-    ...process.env, PATH: pathWithoutTorch(directory()), REVIEWKD_LIBTORCH: "", REVIEWKD_CACHE: cache(),
-    PIP_CONFIG_FILE: "/dev/null", PIP_NO_INDEX: "1", PIP_QUIET: "1", PIP_FIND_LINKS: wheels(),
+    ...process.env,
+    PATH: pathWithoutTorch(directory()),
+    REVIEWKD_LIBTORCH: "",
+    REVIEWKD_CACHE: cache(),
+    PIP_CONFIG_FILE: "/dev/null",
+    PIP_NO_INDEX: "1",
+    PIP_QUIET: "1",
+    PIP_FIND_LINKS: wheels(),
   });
   const entry = (variant: string): string => cacheEntry(offline(), PINNED, variant, platformName);
   const torchWheel = (version = PINNED, tamper: Record<string, Buffer> = {}): Wheel => {
     const files = Object.entries(fakeLibTorchFiles()).map(([name, content]) => [`torch/${name}`, content]);
-    const extra = { "torch/lib/libtorch_cuda.so": fakeLibrary("cuda"), "torch/lib/libtorch.so": fakeLibrary(), "torch/nn/__init__.py": Buffer.from("") };
-    return writeWheel(wheels(), `torch-${version}`, { ...(Object.fromEntries(files) as Record<string, Buffer>), ...extra }, tamper);
+    const extra = { "torch/lib/libtorch_cuda.so": fakeLibrary("cuda"), "torch/lib/libtorch.so": fakeLibrary(),
+      "torch/nn/__init__.py": Buffer.from("") };
+    return writeWheel(wheels(), `torch-${version}`, { ...(Object.fromEntries(files) as Record<string, Buffer>),
+      ...extra }, tamper);
   };
   const pins = (sha256: string, diskMegabytes = 1): Parameters<typeof ensureLibTorch>[1] => ({
-    torch: PINNED, pythonVersion: "3.12",
-    platforms: { [platformName]: { variant: "cu130", tags: ["manylinux_2_28_x86_64"], wheels: { [`torch==${PINNED}`]: sha256 }, diskMegabytes } },
+    torch: PINNED,
+    pythonVersion: "3.12",
+    platforms: {
+      [platformName]: { variant: "cu130", tags: ["manylinux_2_28_x86_64"], wheels: { [`torch==${PINNED}`]: sha256 },
+        diskMegabytes },
+    },
   });
-  const failure = async (env: NodeJS.ProcessEnv, wanted: Parameters<typeof ensureLibTorch>[1]): Promise<{ code: string; message: string }> => {
+  const failure = async (env: NodeJS.ProcessEnv,
+    wanted: Parameters<typeof ensureLibTorch>[1]): Promise<{ code: string; message: string }> => {
     const outcome = await ensureLibTorch({ env, progress }, wanted).then(() => undefined, (error: unknown) => error);
     expect(outcome, "an error").to.be.an("error");
     return outcome as { code: string; message: string };
   };
-  const leftovers = (): string[] => readdirSync(dirname(entry("cpu"))).filter((name) => name.endsWith(".partial") || name === ".lock");
+  const leftovers = (): string[] =>
+    readdirSync(dirname(entry("cpu"))).filter((name) => name.endsWith(".partial") || name === ".lock");
 
   it("unpacks the CPU half of the pinned wheel and finds it again", async () => {
     const { sha256 } = torchWheel();
     const found = await ensureLibTorch({ env: offline(), progress }, pins(sha256));
-    expect(found).to.deep.equal({ directory: join(entry("cu130"), "torch"), version: PINNED, variant: "cpu", source: "cache" });
+    expect(found).to.deep.equal({ directory: join(entry("cu130"), "torch"), version: PINNED, variant: "cpu",
+      source: "cache" });
     expect(existsSync(join(found.directory, "lib", mainLibraries()[0]!))).to.equal(true);
     expect(existsSync(join(found.directory, "lib/libtorch_cuda.so"))).to.equal(false);
     expect(existsSync(join(found.directory, "lib/libtorch.so"))).to.equal(false);

@@ -15,11 +15,13 @@ describe("withFileLock", () => {
   it("admits one holder at a time", async () => {
     let inside = 0;
     let most = 0;
-    await Promise.all([1, 2, 3].map(() => withFileLock(lock(), async () => {
-      most = Math.max(most, ++inside);
-      await delay(20);
-      inside--;
-    })));
+    await Promise.all([1, 2, 3].map(() =>
+      withFileLock(lock(), async () => {
+        most = Math.max(most, ++inside);
+        await delay(20);
+        inside--;
+      })
+    ));
     expect(most).to.equal(1);
     expect(existsSync(lock())).to.equal(false);
   });
@@ -33,9 +35,14 @@ describe("withFileLock", () => {
   it("reports once that another process holds the lock, and waits for it", async () => {
     let waits = 0;
     let release = (): void => undefined;
-    const held = withFileLock(lock(), () => new Promise<void>((resolve) => { release = resolve; }));
+    const held = withFileLock(lock(), () =>
+      new Promise<void>((resolve) => {
+        release = resolve;
+      }));
     while (!existsSync(lock())) await delay(5);
-    const waiting = withFileLock(lock(), () => Promise.resolve("mine"), () => { ++waits; });
+    const waiting = withFileLock(lock(), () => Promise.resolve("mine"), () => {
+      ++waits;
+    });
     await delay(600);
     expect(waits).to.equal(1);
     release();
@@ -48,7 +55,10 @@ describe("withFileLock", () => {
     const module = pathToFileURL(join(import.meta.dirname, "../../../../lib/install/file-lock.js")).href;
     const program = `import { withFileLock } from ${JSON.stringify(module)};
       await withFileLock(${JSON.stringify(lock())}, () => { console.log("locked"); return new Promise(() => setInterval(() => undefined, 1000)); });`;
-    const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], { env: { ...process.env, NODE_OPTIONS: "" }, stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], {
+      env: { ...process.env, NODE_OPTIONS: "" },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     await once(child.stdout, "data");
     child.kill("SIGKILL");
     await once(child, "exit");

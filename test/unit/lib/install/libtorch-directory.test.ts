@@ -20,7 +20,8 @@ describe("inspectLibTorch", () => {
   for (const version of ["2.11.0", "2.14.1", "2.15.3"]) {
     it(`accepts libtorch ${version}`, () => {
       writeFakeLibTorch(directory(), { version, variant: "cu130" });
-      expect(inspectLibTorch(directory(), "the test")).to.deep.equal({ directory: directory(), version, variant: "cu130" });
+      expect(inspectLibTorch(directory(), "the test")).to.deep.equal({ directory: directory(), version,
+        variant: "cu130" });
     });
   }
 

@@ -64,7 +64,9 @@ describe("locateLibTorch", () => {
 
   it("lists every place that it searched, and the command that fixes it", async () => {
     const { message } = await failureOf("DEPENDENCY_MISSING", () => located({ PATH: pythonWithTorch("2.4.0") }));
-    expect(message).to.include("REVIEWKD_LIBTORCH: not set").and.to.include("FILE_UNSUPPORTED").and.to.include("received 2.4.0");
+    expect(message).to.include("REVIEWKD_LIBTORCH: not set").and.to.include("FILE_UNSUPPORTED").and.to.include(
+      "received 2.4.0",
+    );
     expect(message).to.include(join(directory(), "cache")).and.to.include("npm run build");
   });
 });
@@ -78,7 +80,8 @@ describe("requirePip", () => {
   });
 
   it("reports a Python without pip", async () => {
-    const path = fakePython(directory(), 'if [ "$1" = -c ]; then echo; exit 0; fi; echo "No module named pip" >&2; exit 1');
+    const path = fakePython(directory(),
+      'if [ "$1" = -c ]; then echo; exit 0; fi; echo "No module named pip" >&2; exit 1');
     const { message } = await failureOf("DEPENDENCY_MISSING", () => requirePip({ PATH: path }));
     expect(message).to.include("python3-pip");
   });
@@ -97,6 +100,8 @@ describe("scripts/libtorch.ts", () => {
   it("rejects unknown arguments", () => {
     const { status, stderr } = run("find");
     expect(status).to.equal(1);
-    expect(stderr).to.equal("USAGE: invalid arguments: expected locate or install, then --json or nothing, received find. Use `locate` to download nothing.\n");
+    expect(stderr).to.equal(
+      "USAGE: invalid arguments: expected locate or install, then --json or nothing, received find. Use `locate` to download nothing.\n",
+    );
   });
 });

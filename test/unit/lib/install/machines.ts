@@ -7,7 +7,12 @@ import type { MachineInfo } from "../../../../lib/install/machine-info.js";
 /** A typical machine with the given differences. */
 export function machine(differences: Partial<MachineInfo> = {}): MachineInfo {
   return {
-    platform: "linux-x64", libc: { family: "glibc", version: "2.36" }, instructionSets: ["sse4_1", "avx", "avx2"], nvidiaDriver: null, identity: "test", ...differences,
+    platform: "linux-x64",
+    libc: { family: "glibc", version: "2.36" },
+    instructionSets: ["sse4_1", "avx", "avx2"],
+    nvidiaDriver: null,
+    identity: "test",
+    ...differences,
   };
 }
 
@@ -20,6 +25,8 @@ export function useInstalledPackage(): () => string {
     mkdirSync(main(), { recursive: true });
     writeFileSync(join(main(), "package.json"), JSON.stringify({ name: "reviewkd", version: "1.2.3" }));
   });
-  afterEach(() => { rmSync(project, { recursive: true, force: true }); });
+  afterEach(() => {
+    rmSync(project, { recursive: true, force: true });
+  });
   return main;
 }

@@ -7,8 +7,12 @@ import { probe } from "../../../../lib/install/probe.js";
 
 describe("probe", () => {
   let cache: string;
-  beforeEach(() => { cache = mkdtempSync(join(tmpdir(), "reviewkd-probe-")); });
-  afterEach(() => { rmSync(cache, { recursive: true, force: true }); });
+  beforeEach(() => {
+    cache = mkdtempSync(join(tmpdir(), "reviewkd-probe-"));
+  });
+  afterEach(() => {
+    rmSync(cache, { recursive: true, force: true });
+  });
 
   const addon = checkoutAddonPath();
 
@@ -20,7 +24,8 @@ describe("probe", () => {
   it("reports the linker's message for one that does not load, and does not cache it", () => {
     const bad = join(cache, "bad.node");
     writeFileSync(bad, "no library");
-    expect(probe({ addon: bad, libraries: [] }, cache)).to.deep.include({ signal: null }).and.have.property("message").that.includes("file too short");
+    expect(probe({ addon: bad, libraries: [] }, cache)).to.deep.include({ signal: null }).and.have.property("message")
+      .that.includes("file too short");
     expect(readdirSync(cache)).to.deep.equal(["bad.node"]);
   });
 

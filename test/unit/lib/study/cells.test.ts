@@ -15,9 +15,15 @@ const cells = (overrides: object): ReturnType<typeof cellsOf> => {
 describe("the cells of a study", () => {
   it("are every condition with every seed, after the teacher if it has no weights", () => {
     expect(cells({}).map(({ id }) => id)).to.deep.equal([
-      "teacher", "student-alone-seed4", "distilled-seed4", "student-alone-seed7", "distilled-seed7",
+      "teacher",
+      "student-alone-seed4",
+      "distilled-seed4",
+      "student-alone-seed7",
+      "distilled-seed7",
     ]);
-    expect(cells({ teacher: { name: "resnet56", weights: "t.safetensors" } }).map(({ id }) => id)).to.not.include("teacher");
+    expect(cells({ teacher: { name: "resnet56", weights: "t.safetensors" } }).map(({ id }) => id)).to.not.include(
+      "teacher",
+    );
   });
 
   it("are ordinary runs that learn from the same teacher", () => {
@@ -25,7 +31,8 @@ describe("the cells of a study", () => {
       expect(RunConfig.parse(config)).to.deep.equal(config);
       expect(config.training.seed).to.equal(seed);
       expect(runDirectory).to.equal(`runs/study/${id}`);
-      if (config.task === "distill") expect(config.teacher.weights).to.equal(resolve("runs/study/teacher/student.safetensors"));
+      if (config.task === "distill")
+        expect(config.teacher.weights).to.equal(resolve("runs/study/teacher/student.safetensors"));
     }
     const given = cells({ teacher: { name: "resnet56", weights: "t.safetensors" } })[1]?.config;
     expect(given).to.deep.include({ task: "distill", teacher: { name: "resnet56", weights: "t.safetensors" } });

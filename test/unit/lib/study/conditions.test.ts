@@ -22,7 +22,8 @@ describe("the conditions of a study", () => {
   });
 
   it("share the settings that are not varied, if their methods support them", () => {
-    const method = { weight: 0.7, warmupEpochs: 3, warmupFrom: 1, teacherMode: "train", midChannels: 32, studentFeatures: "before" };
+    const method = { weight: 0.7, warmupEpochs: 3, warmupFrom: 1, teacherMode: "train", midChannels: 32,
+      studentFeatures: "before" };
     for (const { method: own } of conditionsOf(configOf("ablation", { method }), STAGES).slice(1)) {
       const { midChannels, ...common } = method;
       expect(own).to.deep.include(own?.kind === "review" ? { ...common, midChannels } : common);
@@ -33,9 +34,13 @@ describe("the conditions of a study", () => {
   it("are all pairs of a matched student stage and a matched teacher stage", () => {
     const pairs = conditionsOf(configOf("stages", { method: { distance: "hcl", weight: 2 } }), STAGES).slice(1);
     expect(pairs.map(({ id, stage, teacherStage }) => [id, stage, teacherStage])).to.deep.equal([
-      ["stage-1-from-1", 1, 1], ["stage-1-from-2", 1, 2], ["stage-2-from-1", 2, 1], ["stage-2-from-2", 2, 2],
+      ["stage-1-from-1", 1, 1],
+      ["stage-1-from-2", 1, 2],
+      ["stage-2-from-1", 2, 1],
+      ["stage-2-from-2", 2, 2],
     ]);
-    for (const { method, stage, teacherStage } of pairs) expect(method).to.deep.include({ kind: "single-layer", distance: "hcl", weight: 2, stage, teacherStage });
+    for (const { method, stage, teacherStage } of pairs)
+      expect(method).to.deep.include({ kind: "single-layer", distance: "hcl", weight: 2, stage, teacherStage });
   });
 
   it("are with and without the teacher for a study of seeds", () => {

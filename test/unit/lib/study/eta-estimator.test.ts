@@ -6,12 +6,14 @@ import { conditionsOf } from "../../../../lib/study/conditions.js";
 import { configOf } from "./study-results.js";
 
 /** Half of the second of four epochs is done. */
-const progress = (etaSeconds: number): FitEvent => ({ type: "progress", epoch: 1, step: 5, steps: 10, epochs: 4, etaSeconds }) as FitEvent;
+const progress = (etaSeconds: number): FitEvent =>
+  ({ type: "progress", epoch: 1, step: 5, steps: 10, epochs: 4, etaSeconds }) as FitEvent;
 
 describe("EtaEstimator", () => {
   const config = configOf("seeds", { seeds: [0, 1], teacher: { name: "resnet56", weights: "t" } });
   const cells = cellsOf(config, conditionsOf(config, { student: [], teacher: [] }), "study");
-  const [alone0, distilled0, , distilled1] = cells as [typeof cells[number], typeof cells[number], typeof cells[number], typeof cells[number]];
+  const [alone0, distilled0, , distilled1] = cells as [typeof cells[number], typeof cells[number], typeof cells[number],
+    typeof cells[number]];
 
   it("assumes that new kinds of cells take as long as known ones", () => {
     const estimator = new EtaEstimator(cells);
@@ -34,6 +36,8 @@ describe("EtaEstimator", () => {
   });
 
   it("estimates zero before anything is known", () => {
-    expect(new EtaEstimator(cells).during(alone0, { type: "checkpoint", kind: "last", path: "p", epoch: 0 })).to.equal(0);
+    expect(new EtaEstimator(cells).during(alone0, { type: "checkpoint", kind: "last", path: "p", epoch: 0 })).to.equal(
+      0,
+    );
   });
 });

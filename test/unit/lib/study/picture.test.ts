@@ -15,32 +15,38 @@ async function svgOf(result: StudyResult): Promise<string> {
 function elements(svg: string): string[] {
   const names: string[] = [];
   const open: string[] = [];
-  const rest = svg.replaceAll(/<(\/?)([\w:]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>/g, (_, closing: string, name: string, _attributes, alone: string) => {
-    if (closing === "/") {
-      if (open.pop() !== name) throw new Error(`</${name}> closes nothing`);
+  const rest = svg.replaceAll(/<(\/?)([\w:]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>/g,
+    (_, closing: string, name: string, _attributes, alone: string) => {
+      if (closing === "/") {
+        if (open.pop() !== name) throw new Error(`</${name}> closes nothing`);
+        return "";
+      }
+      names.push(name);
+      if (alone !== "/") open.push(name);
       return "";
-    }
-    names.push(name);
-    if (alone !== "/") open.push(name);
-    return "";
-  });
-  if (open.length > 0 || /[<>]|&(?!\w+;|#\d+;)/.test(rest)) throw new Error(`not well-formed: ${open.join(", ")} ${rest}`);
+    });
+  if (open.length > 0 || /[<>]|&(?!\w+;|#\d+;)/.test(rest))
+    throw new Error(`not well-formed: ${open.join(", ")} ${rest}`);
   return names;
 }
 
 /** The texts in the picture, with entities resolved. */
 function texts(svg: string): string[] {
-  return [...svg.matchAll(/<(?:text|tspan)[^>]*>([^<]*)</g)].map(([, text = ""]) => text.replaceAll("&amp;", "&").trim()).filter((text) => text !== "");
+  return [...svg.matchAll(/<(?:text|tspan)[^>]*>([^<]*)</g)].map(([, text = ""]) =>
+    text.replaceAll("&amp;", "&").trim()
+  ).filter((text) => text !== "");
 }
 
 const ablation = resultOf("ablation", ({ method }, index) => ({
-  last: spread(60 + index), gain: method === null ? null : spread(index === 2 ? -0.5 : index),
+  last: spread(60 + index),
+  gain: method === null ? null : spread(index === 2 ? -0.5 : index),
 }));
 const stages = resultOf("stages", ({ stage, teacherStage }) => {
   if (stage === null || teacherStage === null) return { last: spread(60) };
   return stage === 2 && teacherStage === 2 ? {} : { gain: spread(stage - 1.5 * teacherStage) };
 });
-const seeds = resultOf("seeds", (_, index) => ({ last: spread(60 + 5 * index, 0.25), best: spread(61 + 5 * index, 0.5) }), { teacherMetric: 72.34 });
+const seeds = resultOf("seeds",
+  (_, index) => ({ last: spread(60 + 5 * index, 0.25), best: spread(61 + 5 * index, 0.5) }), { teacherMetric: 72.34 });
 
 describe("the picture of a study", () => {
   for (const [name, result] of [["an ablation", ablation], ["stages", stages], ["seeds", seeds]] as const) {
@@ -55,23 +61,35 @@ describe("the picture of a study", () => {
   it("has bars of gains, labelled with sign, unit and accuracy", async () => {
     const shown = texts(await svgOf(ablation));
     expect(shown).to.include.members([
-      "Gain in top-1 accuracy over the student alone (points)", "student alone", "60.0 %", "same stages, L2", "+1.0  (61.0 %)", "−0.5  (62.0 %)",
-      "residual (d), ABF, HCL", "+6.0  (66.0 %)", "0",
+      "Gain in top-1 accuracy over the student alone (points)",
+      "student alone",
+      "60.0 %",
+      "same stages, L2",
+      "+1.0  (61.0 %)",
+      "−0.5  (62.0 %)",
+      "residual (d), ABF, HCL",
+      "+6.0  (66.0 %)",
+      "0",
     ]);
   });
 
   it("has a matrix of stages, values in its cells and a symmetric scale", async () => {
     const shown = texts(await svgOf(stages));
-    expect(shown).to.include.members(["Teacher stage", "Student stage", "Difference to the student alone (points)", "layer1", "block2", "1", "2"]);
+    expect(shown).to.include.members(["Teacher stage", "Student stage", "Difference to the student alone (points)",
+      "layer1", "block2", "1", "2"]);
     expect(shown).to.include.members(["−0.5", "−2.0", "+0.5", "–", "0.0", "+2.0"]);
   });
 
   it("colours better cells blue, worse ones red, and cells without a result grey", async () => {
     const svg = await svgOf(stages);
-    const fills = [...svg.matchAll(/<path[^>]* fill="(rgb\([^)]*\)|#[0-9a-f]{6})"[^>]* stroke="#ffffff"/g)].map(([, fill = ""]) => fill);
+    const fills = [...svg.matchAll(/<path[^>]* fill="(rgb\([^)]*\)|#[0-9a-f]{6})"[^>]* stroke="#ffffff"/g)].map((
+      [, fill = ""],
+    ) => fill);
     expect(fills).to.have.lengthOf(4);
-    const [same, deeper, shallower, missing] = fills.map((fill) => [...fill.matchAll(fill.startsWith("#") ? /[0-9a-f]{2}/g : /\d+/g)]
-      .map(([part]) => Number.parseInt(part, fill.startsWith("#") ? 16 : 10)));
+    const [same, deeper, shallower, missing] = fills.map((fill) =>
+      [...fill.matchAll(fill.startsWith("#") ? /[0-9a-f]{2}/g : /\d+/g)]
+        .map(([part]) => Number.parseInt(part, fill.startsWith("#") ? 16 : 10))
+    );
     expect(same?.[0]).to.be.above(same?.[2] ?? 0);
     expect(deeper?.[0]).to.be.above(deeper?.[2] ?? 0);
     expect(shallower?.[2]).to.be.above(shallower?.[0] ?? 0);
@@ -81,13 +99,20 @@ describe("the picture of a study", () => {
   it("has accuracies with deviations for last and best epoch, and the teacher's", async () => {
     const shown = texts(await svgOf(seeds));
     expect(shown).to.include.members([
-      "Top-1 accuracy (%)", "last epoch", "best epoch (chosen on the test set)", "60.0 ± 0.3 %", "61.0 ± 0.5 %", "65.0 ± 0.3 %", "teacher 72.3 %",
+      "Top-1 accuracy (%)",
+      "last epoch",
+      "best epoch (chosen on the test set)",
+      "60.0 ± 0.3 %",
+      "61.0 ± 0.5 %",
+      "65.0 ± 0.3 %",
+      "teacher 72.3 %",
     ]);
   });
 
   it("draws error bars only for deviations", async () => {
     const strokes = async (deviation: number | null): Promise<number> => {
-      const result = resultOf("ablation", ({ method }) => ({ last: spread(60, deviation), gain: method === null ? null : spread(1, deviation) }));
+      const result = resultOf("ablation",
+        ({ method }) => ({ last: spread(60, deviation), gain: method === null ? null : spread(1, deviation) }));
       return [...(await svgOf(result)).matchAll(/stroke-width="1\.2"/g)].length;
     };
     expect(await strokes(null)).to.equal(0);
@@ -95,23 +120,32 @@ describe("the picture of a study", () => {
   });
 
   it("has an accessible title", async () => {
-    expect(await svgOf(seeds)).to.include("<title>Top-1 accuracy, mean and standard deviation over 3 seeds: resnet20 under resnet56 on synthetic</title>");
+    expect(await svgOf(seeds)).to.include(
+      "<title>Top-1 accuracy, mean and standard deviation over 3 seeds: resnet20 under resnet56 on synthetic</title>",
+    );
   });
 
   it("is omitted with a reason if the library is missing or too few cells are done", async () => {
     const missing = await drawPicture(seeds, () => Promise.resolve(undefined));
     expect(missing).to.deep.equal({
-      missing: "no picture was drawn: the package echarts is not installed. Run `npm install echarts`, then the same study again.",
+      missing:
+        "no picture was drawn: the package echarts is not installed. Run `npm install echarts`, then the same study again.",
     });
     for (const kind of ["ablation", "stages", "seeds"] as const) {
-      expect(await drawPicture(resultOf(kind, () => ({})))).to.deep.equal({ missing: "no picture was drawn: too few cells are done" });
+      expect(await drawPicture(resultOf(kind, () => ({})))).to.deep.equal({
+        missing: "no picture was drawn: too few cells are done",
+      });
     }
   });
 
   it("loads its library only when drawing", () => {
     const sources = readdirSync("lib", { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"))
       .map((name) => readFileSync(join("lib", name), "utf8"));
-    const imports = sources.flatMap((source) => source.split("\n")).filter((line) => line.includes('"echarts"') && line.includes("import"));
-    expect(imports.filter((line) => !line.startsWith("import type "))).to.deep.equal(['    return await import("echarts");']);
+    const imports = sources.flatMap((source) => source.split("\n")).filter((line) =>
+      line.includes('"echarts"') && line.includes("import")
+    );
+    expect(imports.filter((line) => !line.startsWith("import type "))).to.deep.equal([
+      '    return await import("echarts");',
+    ]);
   });
 });

@@ -26,7 +26,10 @@ const CELLS = ["teacher", "student-alone-seed0", "distilled-seed0", "student-alo
 
 /** Runs a study to its end and returns all events and the result. */
 async function study(
-  directory: string, overrides: Partial<SeedsInput> = {}, options: Partial<StudyOptions> = {}, onEvent: (event: StudyEvent) => void = () => undefined,
+  directory: string,
+  overrides: Partial<SeedsInput> = {},
+  options: Partial<StudyOptions> = {},
+  onEvent: (event: StudyEvent) => void = () => undefined,
 ): Promise<{ events: StudyEvent[]; result: StudyResult }> {
   const run = runStudy({ ...STUDY, ...overrides }, { directory, ...options });
   const events: StudyEvent[] = [];
@@ -50,33 +53,50 @@ describe("runStudy", () => {
   it("trains the teacher and every cell as ordinary runs, and writes the results", async () => {
     const { events, result } = await study(scratch("study"));
     for (const event of events) expect(StudyEvent.parse(event)).to.deep.equal(event);
-    expect(ofType(events, "study-start")[0]).to.deep.include({ kind: "seeds", directory: scratch("study"), trainsTeacher: true });
+    expect(ofType(events, "study-start")[0]).to.deep.include({ kind: "seeds", directory: scratch("study"),
+      trainsTeacher: true });
     expect(ofType(events, "cell-start").map(({ cell, index, cells, resumed }) => [cell, index, cells, resumed]))
       .to.deep.equal(CELLS.map((cell, index) => [cell, index, 5, false]));
-    expect(ofType(events, "cell-end").map(({ cell, skipped }) => [cell, skipped])).to.deep.equal(CELLS.map((cell) => [cell, false]));
+    expect(ofType(events, "cell-end").map(({ cell, skipped }) => [cell, skipped])).to.deep.equal(
+      CELLS.map((cell) => [cell, false]),
+    );
     expect(ofType(events, "study-file").map(({ kind, path }) => [kind, path])).to.deep.equal([
-      ["csv", scratch("study", "results.csv")], ["json", scratch("study", "results.json")], ["picture", scratch("study", "seeds.svg")],
+      ["csv", scratch("study", "results.csv")],
+      ["json", scratch("study", "results.json")],
+      ["picture", scratch("study", "seeds.svg")],
     ]);
     expect(events.at(-1)).to.deep.equal({ type: "study-end", result });
-    expect((await readdir(scratch("study"))).sort()).to.deep.equal([...CELLS, "results.csv", "results.json", "seeds.svg", "study.json"].sort());
-    expect(StudyResult.parse(JSON.parse(await readFile(scratch("study", "results.json"), "utf8")))).to.deep.equal(result);
-    expect((await readFile(scratch("study", "results.csv"), "utf8")).trimEnd().split("\n")).to.have.lengthOf(1 + CELLS.length);
+    expect((await readdir(scratch("study"))).sort()).to.deep.equal(
+      [...CELLS, "results.csv", "results.json", "seeds.svg", "study.json"].sort(),
+    );
+    expect(StudyResult.parse(JSON.parse(await readFile(scratch("study", "results.json"), "utf8")))).to.deep.equal(
+      result,
+    );
+    expect((await readFile(scratch("study", "results.csv"), "utf8")).trimEnd().split("\n")).to.have.lengthOf(
+      1 + CELLS.length,
+    );
     expect(await readFile(scratch("study", "seeds.svg"), "utf8")).to.include("student distilled");
 
     const ends = ofType(events, "cell-run").flatMap(({ run }) => (run.type === "end" ? [run] : []));
     expect(result.cells.map(({ last, best, seconds }) => ({ last, best, seconds })))
       .to.deep.equal(ends.map(({ last, best, seconds }) => ({ last, best, seconds })));
-    const [teacher, alone0, distilled0, alone1, distilled1] = ends.map(({ last }) => last.top1) as [number, number, number, number, number];
+    const [teacher, alone0, distilled0, alone1, distilled1] = ends.map(({ last }) => last.top1) as [number, number,
+      number, number, number];
     expect(result.teacherMetric).to.equal(teacher);
-    expect(result.conditions.map(({ last }) => last?.mean)).to.deep.equal([(alone0 + alone1) / 2, (distilled0 + distilled1) / 2]);
+    expect(result.conditions.map(({ last }) => last?.mean)).to.deep.equal([(alone0 + alone1) / 2,
+      (distilled0 + distilled1) / 2]);
   });
 
   for (const teacherMode of ["eval", "train"] as const) {
     it(`shares data and a teacher in ${teacherMode} mode without side effects: each cell equals a run of its config.json`, async () => {
       await study(scratch("study"), { method: { ...STUDY.method, teacherMode } });
       const cell = "distilled-seed1";
-      await drain(runExperiment(await readRunConfig(scratch("study", cell, "config.json")), { runDirectory: scratch(cell) }));
-      const [inStudy, alone] = await Promise.all([scratch("study", cell), scratch(cell)].map((run) => readFile(join(run, "student.safetensors"))));
+      await drain(
+        runExperiment(await readRunConfig(scratch("study", cell, "config.json")), { runDirectory: scratch(cell) }),
+      );
+      const [inStudy, alone] = await Promise.all(
+        [scratch("study", cell), scratch(cell)].map((run) => readFile(join(run, "student.safetensors"))),
+      );
       expect(inStudy!.equals(alone!)).to.equal(true);
     });
   }
@@ -86,7 +106,8 @@ describe("runStudy", () => {
     const picture = await readFile(scratch("study", "seeds.svg"), "utf8");
     await rm(scratch("study", "seeds.svg"));
     const again = await study(scratch("study"), { seeds: [0] });
-    expect(ofType(again.events, "study-start")[0]?.cells.map(({ state }) => state)).to.deep.equal(["done", "done", "done"]);
+    expect(ofType(again.events, "study-start")[0]?.cells.map(({ state }) => state)).to.deep.equal(["done", "done",
+      "done"]);
     expect(ofType(again.events, "cell-start")).to.deep.equal([]);
     expect(ofType(again.events, "cell-end").map(({ skipped }) => skipped)).to.deep.equal([true, true, true]);
     expect(again.result).to.deep.equal(result);
@@ -96,21 +117,31 @@ describe("runStudy", () => {
   it("resumes where it was stopped, to the result of an uninterrupted study", async () => {
     const training = { ...STUDY.training, epochs: 2 };
     const controller = new AbortController();
-    const error = await failureOf(study(scratch("study"), { training, seeds: [0] }, { signal: controller.signal }, (event) => {
-      if (event.type === "cell-run" && event.cell === "distilled-seed0" && event.run.type === "epoch") controller.abort();
-    }));
+    const error = await failureOf(
+      study(scratch("study"), { training, seeds: [0] }, { signal: controller.signal }, (event) => {
+        if (event.type === "cell-run" && event.cell === "distilled-seed0" && event.run.type === "epoch")
+          controller.abort();
+      }),
+    );
     expect(error.code).to.equal("ABORTED");
     expect(error.message).to.include(scratch("study")).and.include("same command");
-    expect(StudyResult.parse(JSON.parse(await readFile(scratch("study", "results.json"), "utf8"))).cells.map(({ status }) => status))
+    expect(
+      StudyResult.parse(JSON.parse(await readFile(scratch("study", "results.json"), "utf8"))).cells.map(({ status }) =>
+        status
+      ),
+    )
       .to.deep.equal(["done", "done", "waiting"]);
 
     const { events, result } = await study(scratch("study"), { training, seeds: [0] });
     expect(ofType(events, "cell-end").map(({ cell, skipped }) => [cell, skipped]))
       .to.deep.equal([["teacher", true], ["student-alone-seed0", true], ["distilled-seed0", false]]);
-    expect(ofType(events, "cell-start").map(({ cell, resumed }) => [cell, resumed])).to.deep.equal([["distilled-seed0", true]]);
+    expect(ofType(events, "cell-start").map(({ cell, resumed }) => [cell, resumed])).to.deep.equal([["distilled-seed0",
+      true]]);
     expect(statuses(result)).to.deep.equal(["done", "done", "done"]);
     await study(scratch("whole"), { training, seeds: [0] });
-    const [resumed, whole] = await Promise.all(["study", "whole"].map((name) => readFile(scratch(name, "distilled-seed0", "student.safetensors"))));
+    const [resumed, whole] = await Promise.all(
+      ["study", "whole"].map((name) => readFile(scratch(name, "distilled-seed0", "student.safetensors"))),
+    );
     expect(resumed!.equals(whole!)).to.equal(true);
   });
 
@@ -120,17 +151,24 @@ describe("runStudy", () => {
 
   for (const [state, damage] of [
     ["that ended before it saved a checkpoint", (path: string): Promise<void> => rm(path, { force: true })],
-    ["that has only its previous checkpoint", (path: string): Promise<void> => path.endsWith("last.safetensors") ? rm(path) : Promise.resolve()],
-    ["whose last checkpoint is truncated", (path: string): Promise<void> => path.endsWith("last.safetensors") ? truncate(path, 1000) : Promise.resolve()],
+    ["that has only its previous checkpoint",
+      (path: string): Promise<void> => path.endsWith("last.safetensors") ? rm(path) : Promise.resolve()],
+    ["whose last checkpoint is truncated",
+      (path: string): Promise<void> => path.endsWith("last.safetensors") ? truncate(path, 1000) : Promise.resolve()],
   ] as const) {
     it(`resumes a cell ${state} to the same result`, async () => {
       const settings = { seeds: [0], training: { ...STUDY.training, epochs: 2 } };
       const before = await study(scratch("study"), settings);
       for (const name of ["last", "previous"]) await damage(scratch("study", "distilled-seed0", `${name}.safetensors`));
       const { events, result } = await study(scratch("study"), settings);
-      expect(ofType(events, "cell-start").map(({ cell, resumed }) => [cell, resumed])).to.deep.equal([["distilled-seed0", true]]);
+      expect(ofType(events, "cell-start").map(({ cell, resumed }) => [cell, resumed])).to.deep.equal([[
+        "distilled-seed0",
+        true,
+      ]]);
       expect(statuses(result)).to.deep.equal(["done", "done", "done"]);
-      expect(result.cells.map(({ last, best }) => ({ last, best }))).to.deep.equal(before.result.cells.map(({ last, best }) => ({ last, best })));
+      expect(result.cells.map(({ last, best }) => ({ last, best }))).to.deep.equal(
+        before.result.cells.map(({ last, best }) => ({ last, best })),
+      );
     });
   }
 
@@ -140,22 +178,29 @@ describe("runStudy", () => {
       if (event.type === "cell-start" && event.index === 0) mkdirSync(csv);
       if (event.type === "study-notice") rmSync(csv, { recursive: true, force: true });
     });
-    expect(ofType(events, "study-notice")[0]?.message).to.include("cannot write the results so far").and.to.include(scratch("study"));
+    expect(ofType(events, "study-notice")[0]?.message).to.include("cannot write the results so far").and.to.include(
+      scratch("study"),
+    );
     expect((await readFile(csv, "utf8")).split("\n")).to.have.length.above(3);
   });
 
   it("denies its directory to a second study", async () => {
     let second: Promise<unknown> | undefined;
-    await study(scratch("study"), { seeds: [0] }, {}, () => { second ??= failureOf(study(scratch("study"), { seeds: [0] })); });
+    await study(scratch("study"), { seeds: [0] }, {}, () => {
+      second ??= failureOf(study(scratch("study"), { seeds: [0] }));
+    });
     expect(await second).to.include({ code: "RUN_LOCKED" });
     expect(await readdir(scratch("study"))).to.not.include("run.lock");
   });
 
   it("refuses to resume with another configuration, and lists the differences", async () => {
     await study(scratch("study"), { seeds: [0] });
-    const error = await failureOf(study(scratch("study"), { seeds: [0, 1], training: { ...STUDY.training, batchSize: 8, threads: 2 } }));
+    const error = await failureOf(
+      study(scratch("study"), { seeds: [0, 1], training: { ...STUDY.training, batchSize: 8, threads: 2 } }),
+    );
     expect(error.code).to.equal("RUN_MISMATCH");
-    expect(error.message).to.include("received 2 differences").and.include("training.batchSize: was 16, now 8").and.include("seeds: was [0], now [0,1]")
+    expect(error.message).to.include("received 2 differences").and.include("training.batchSize: was 16, now 8").and
+      .include("seeds: was [0], now [0,1]")
       .and.include("another directory");
   });
 
@@ -163,7 +208,9 @@ describe("runStudy", () => {
     await study(scratch("study"), { seeds: [0] });
     const path = scratch("study", "distilled-seed0", "config.json");
     await writeFile(path, (await readFile(path, "utf8")).replace('"batchSize": 16', '"batchSize": 4'));
-    expect((await failureOf(study(scratch("study"), { seeds: [0] }))).message).to.include("training.batchSize: was 4, now 16");
+    expect((await failureOf(study(scratch("study"), { seeds: [0] }))).message).to.include(
+      "training.batchSize: was 4, now 16",
+    );
   });
 
   it("explains what to do if its study.json is not JSON", async () => {
@@ -179,11 +226,16 @@ describe("runStudy", () => {
     const method = { ...STUDY.method, weight: 1e38 };
     const { events, result } = await study(scratch("study"), { method });
     const failed = ofType(events, "cell-failed");
-    expect(failed.map(({ cell, code }) => [cell, code])).to.deep.equal([["distilled-seed0", "NON_FINITE_LOSS"], ["distilled-seed1", "NON_FINITE_LOSS"]]);
+    expect(failed.map(({ cell, code }) => [cell, code])).to.deep.equal([["distilled-seed0", "NON_FINITE_LOSS"], [
+      "distilled-seed1",
+      "NON_FINITE_LOSS",
+    ]]);
     expect(statuses(result)).to.deep.equal(["done", "done", "failed", "done", "failed"]);
     expect(result.cells[2]?.error).to.deep.equal({ code: "NON_FINITE_LOSS", message: failed[0]?.message });
     expect(result.conditions.map(({ seeds }) => seeds)).to.deep.equal([[0, 1], []]);
-    expect(await readFile(scratch("study", "results.csv"), "utf8")).to.match(/^distilled-seed0,.*,failed,.*NON_FINITE_LOSS$/m);
+    expect(await readFile(scratch("study", "results.csv"), "utf8")).to.match(
+      /^distilled-seed0,.*,failed,.*NON_FINITE_LOSS$/m,
+    );
     const again = await study(scratch("study"), { method });
     expect(ofType(again.events, "cell-failed")).to.have.lengthOf(2);
     expect(ofType(again.events, "cell-end").every(({ skipped }) => skipped)).to.equal(true);
@@ -199,14 +251,16 @@ describe("runStudy", () => {
   });
 
   it("trains only undistilled students if the teacher fails, and lets the others wait", async () => {
-    const { events, result } = await study(scratch("study"), { teacherTraining: { learningRate: 1e30, epochs: 3 }, seeds: [0] });
+    const { events, result } = await study(scratch("study"), { teacherTraining: { learningRate: 1e30, epochs: 3 },
+      seeds: [0] });
     expect(ofType(events, "cell-failed")[0]).to.include({ cell: "teacher", code: "NON_FINITE_LOSS" });
     expect(statuses(result)).to.deep.equal(["failed", "done", "waiting"]);
     expect(result.teacherMetric).to.equal(null);
   });
 
   describe("with teacher weights", () => {
-    const teacher = (): { name: string; weights: string } => ({ name: "resnet8", weights: scratch("teacher.safetensors") });
+    const teacher = (): { name: string; weights: string } => ({ name: "resnet8",
+      weights: scratch("teacher.safetensors") });
 
     it("evaluates the given teacher instead of training one", async () => {
       using model = await createModel("resnet8", { numClasses: 4, seed: 9 });

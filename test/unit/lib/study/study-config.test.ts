@@ -34,21 +34,37 @@ describe("parseStudyConfig", () => {
     const ablation = parseStudyConfig({ kind: "ablation", preset, data });
     expect(ablation).to.deep.include({ teacher: { name: "resnet56" }, student: { name: "resnet20" } });
     expect(ablation.method).to.deep.equal({
-      weight: 0.7, warmupEpochs: 20, warmupFrom: 0, teacherFeatures: "before", studentFeatures: "after", teacherMode: "eval",
+      weight: 0.7,
+      warmupEpochs: 20,
+      warmupFrom: 0,
+      teacherFeatures: "before",
+      studentFeatures: "after",
+      teacherMode: "eval",
     });
     expect(ablation.training).to.include({ epochs: 240, batchSize: 128 }).and.not.to.have.property("seed");
-    expect(parseStudyConfig({ kind: "stages", preset, data, method: { distance: "hcl" } }).method).to.include({ weight: 0.7, distance: "hcl" });
-    expect(parseStudyConfig({ kind: "seeds", preset, data }).method).to.include({ kind: "review", weight: 0.7, fusion: "abf" });
-    expect(parseStudyConfig({ kind: "seeds", preset, data, method: { kind: "kd" } }).method).to.not.have.property("fusion");
+    expect(parseStudyConfig({ kind: "stages", preset, data, method: { distance: "hcl" } }).method).to.include({
+      weight: 0.7,
+      distance: "hcl",
+    });
+    expect(parseStudyConfig({ kind: "seeds", preset, data }).method).to.include({ kind: "review", weight: 0.7,
+      fusion: "abf" });
+    expect(parseStudyConfig({ kind: "seeds", preset, data, method: { kind: "kd" } }).method).to.not.have.property(
+      "fusion",
+    );
   });
 
   for (const [problem, input, expected] of [
-    ["an unknown kind", { kind: "seed", ...PAIR }, /expected "ablation", "stages" or "seeds", received "seed"\. Did you mean "seeds"\?/],
-    ["a seed that is there twice", { kind: "seeds", ...PAIR, seeds: [1, 2, 1] }, /invalid seeds in .*: expected seeds that differ from each other/],
+    ["an unknown kind", { kind: "seed", ...PAIR },
+      /expected "ablation", "stages" or "seeds", received "seed"\. Did you mean "seeds"\?/],
+    ["a seed that is there twice", { kind: "seeds", ...PAIR, seeds: [1, 2, 1] },
+      /invalid seeds in .*: expected seeds that differ from each other/],
     ["no seed", { kind: "seeds", ...PAIR, seeds: [] }, /invalid seeds in .*: expected one or more whole numbers ≥ 0/],
-    ["a seed of its training", { kind: "ablation", ...PAIR, training: { seed: 3 } }, /invalid training in .*, received "seed"/],
-    ["what an ablation varies", { kind: "ablation", ...PAIR, method: { fusion: "sum" } }, /invalid method in .*, received "fusion"/],
-    ["a stage of a study of stages", { kind: "stages", ...PAIR, method: { stage: 1 } }, /invalid method in .*, received "stage"/],
+    ["a seed of its training", { kind: "ablation", ...PAIR, training: { seed: 3 } },
+      /invalid training in .*, received "seed"/],
+    ["what an ablation varies", { kind: "ablation", ...PAIR, method: { fusion: "sum" } },
+      /invalid method in .*, received "fusion"/],
+    ["a stage of a study of stages", { kind: "stages", ...PAIR, method: { stage: 1 } },
+      /invalid method in .*, received "stage"/],
     ["no student", { kind: "stages", teacher: PAIR.teacher }, /invalid student in /],
     ["no object", "ablation", /expected an object/],
   ] as const) {

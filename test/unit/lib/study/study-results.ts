@@ -6,21 +6,27 @@ import { CLASSIFICATION } from "../../../support/tasks.js";
 const STAGES = { student: ["layer1", "layer2"], teacher: ["block1", "block2"] };
 
 const SYSTEM: StudyResult["system"] = {
-  version: "0.0.0", node: "v20.0.0", platform: "linux-x64", threads: 1,
+  version: "0.0.0",
+  node: "v20.0.0",
+  platform: "linux-x64",
+  threads: 1,
   libtorch: { version: "2.14.1", cudaBuild: false },
   cuda: { available: false, devices: [], reason: null, plugin: null },
   cpu: { model: "a processor", cores: 1, instructionSets: [], capability: "AVX2" },
 };
 
 /** A study's configuration with the pair of the published ablation. */
-export function configOf(kind: "ablation" | "stages" | "seeds", overrides: object = {}): ReturnType<typeof parseStudyConfig> {
-  const input = { kind, teacher: { name: "resnet56" }, student: { name: "resnet20" }, ...overrides } as StudyConfigInput;
+export function configOf(kind: "ablation" | "stages" | "seeds",
+  overrides: object = {}): ReturnType<typeof parseStudyConfig> {
+  const input = { kind, teacher: { name: "resnet56" }, student: { name: "resnet20" },
+    ...overrides } as StudyConfigInput;
   return parseStudyConfig(input);
 }
 
 /** Results of a study without cells, with conditions from `figures`. */
 export function resultOf(
-  kind: "ablation" | "stages" | "seeds", figures: (condition: ConditionResult, index: number) => Partial<ConditionResult>,
+  kind: "ablation" | "stages" | "seeds",
+  figures: (condition: ConditionResult, index: number) => Partial<ConditionResult>,
   overrides: Partial<StudyResult> = {},
 ): StudyResult {
   const config = configOf(kind);
@@ -28,7 +34,8 @@ export function resultOf(
     const empty: ConditionResult = { ...condition, seeds: [], last: null, best: null, gain: null };
     return { ...empty, ...figures(empty, index) };
   });
-  return { kind, directory: "runs/study", config, system: SYSTEM, taskInfo: CLASSIFICATION, teacherMetric: null, stages: STAGES, cells: [], conditions, ...overrides };
+  return { kind, directory: "runs/study", config, system: SYSTEM, taskInfo: CLASSIFICATION, teacherMetric: null,
+    stages: STAGES, cells: [], conditions, ...overrides };
 }
 
 export function spread(mean: number, deviation: number | null = null): Spread {

@@ -20,16 +20,34 @@ class Scripted implements Transport {
   #send: ((message: unknown) => void) | undefined;
   #exit: ((status: ExitStatus) => void) | undefined;
 
-  post(message: unknown): void { this.received.push(message as Posted); }
-  onMessage(listener: (message: unknown) => void): void { this.#send = listener; }
-  onExit(listener: (status: ExitStatus) => void): void { this.#exit = listener; }
-  keepAlive(wanted: boolean): void { this.kept.push(wanted); }
-  kill(): void { this.exit({ exitCode: null, signal: "SIGKILL" }); }
-  send(message: unknown): void { this.#send?.(message); }
-  exit(status: ExitStatus): void { this.#exit?.(status); }
-  notify(name: string, ...args: unknown[]): void { this.send({ t: "q", m: name, a: args }); }
+  post(message: unknown): void {
+    this.received.push(message as Posted);
+  }
+  onMessage(listener: (message: unknown) => void): void {
+    this.#send = listener;
+  }
+  onExit(listener: (status: ExitStatus) => void): void {
+    this.#exit = listener;
+  }
+  keepAlive(wanted: boolean): void {
+    this.kept.push(wanted);
+  }
+  kill(): void {
+    this.exit({ exitCode: null, signal: "SIGKILL" });
+  }
+  send(message: unknown): void {
+    this.#send?.(message);
+  }
+  exit(status: ExitStatus): void {
+    this.#exit?.(status);
+  }
+  notify(name: string, ...args: unknown[]): void {
+    this.send({ t: "q", m: name, a: args });
+  }
   /** Answers the last call. */
-  answer(result: object): void { this.send({ t: "s", i: this.received.findLast(({ i }) => i !== undefined)!.i, ...result }); }
+  answer(result: object): void {
+    this.send({ t: "s", i: this.received.findLast(({ i }) => i !== undefined)!.i, ...result });
+  }
 }
 
 describe("Connection", () => {
@@ -40,7 +58,8 @@ describe("Connection", () => {
     connection = new Connection(worker, API_TABLE);
   });
 
-  const call = (name: string, ...args: unknown[]): Promise<unknown> => connection.functions()[name]!(...args) as Promise<unknown>;
+  const call = (name: string, ...args: unknown[]): Promise<unknown> =>
+    connection.functions()[name]!(...args) as Promise<unknown>;
   const FACTS = { name: "resnet8", numClasses: 4, dtype: "float32", device: "cpu", parameterCount: 9 };
   const model = async (): Promise<Record<"device", string>> => {
     const created = call("createModel", "resnet8");
@@ -55,13 +74,16 @@ describe("Connection", () => {
 
   it("refuses a worker of another protocol", async () => {
     worker.notify("ready", PROTOCOL + 1, 5);
-    expect((await failureOf("INTERNAL", () => connection.ready)).message).to.include(`expected protocol ${PROTOCOL}, received protocol ${PROTOCOL + 1}`);
+    expect((await failureOf("INTERNAL", () => connection.ready)).message).to.include(
+      `expected protocol ${PROTOCOL}, received protocol ${PROTOCOL + 1}`,
+    );
   });
 
   it("keeps the process alive while an answer is awaited, and no longer", async () => {
     const answer = call("exportStudent", "runs/first");
     expect(worker.received).to.have.lengthOf(1);
-    expect(worker.received[0]).to.deep.include({ t: "q", m: "call", a: [1, null, "exportStudent", ["runs/first", undefined, undefined], false] });
+    expect(worker.received[0]).to.deep.include({ t: "q", m: "call",
+      a: [1, null, "exportStudent", ["runs/first", undefined, undefined], false] });
     worker.answer({ r: "runs/first/student-last.safetensors" });
     expect(await answer).to.equal("runs/first/student-last.safetensors");
     expect(worker.kept).to.deep.equal([true, false]);
@@ -70,20 +92,27 @@ describe("Connection", () => {
   it("checks each answer against the row of its call", async () => {
     const answer = call("exportStudent", "runs/first");
     worker.answer({ r: 7 });
-    expect((await failureOf("INVALID_ARGUMENT", () => answer)).message).to.match(/invalid answer to exportStudent: expected a string, received 7/);
+    expect((await failureOf("INVALID_ARGUMENT", () => answer)).message).to.match(
+      /invalid answer to exportStudent: expected a string, received 7/,
+    );
   });
 
   it("checks the class of each object, and its properties", async () => {
     const [another, wrong] = [call("createModel", "resnet8"), { kind: "Session", handle: 1, state: {} }];
     worker.answer({ r: wrong });
-    expect((await failureOf("INVALID_ARGUMENT", () => another)).message).to.match(/answer to createModel: expected a Model/);
+    expect((await failureOf("INVALID_ARGUMENT", () => another)).message).to.match(
+      /answer to createModel: expected a Model/,
+    );
     const incomplete = call("createModel", "resnet8");
     worker.answer({ r: { kind: "Model", handle: 1, state: { ...FACTS, numClasses: 0 } } });
-    expect((await failureOf("INVALID_ARGUMENT", () => incomplete)).message).to.match(/invalid numClasses in Model: expected .*, received 0/);
+    expect((await failureOf("INVALID_ARGUMENT", () => incomplete)).message).to.match(
+      /invalid numClasses in Model: expected .*, received 0/,
+    );
   });
 
   it("ends a worker that sends an invalid message, and rejects what waits for it", async () => {
-    for (const message of [{ type: "gibberish" }, { t: "q", m: "constructor", a: [] }, { t: "q", m: "progress", a: ["1", 2] }, { t: "s", i: 1, r: 2 }]) {
+    for (const message of [{ type: "gibberish" }, { t: "q", m: "constructor", a: [] }, { t: "q", m: "progress",
+      a: ["1", 2] }, { t: "s", i: 1, r: 2 }]) {
       const scripted = new Scripted();
       const other = new Connection(scripted, API_TABLE);
       const answer = other.functions()["listModels"]!() as Promise<unknown>;

@@ -7,10 +7,13 @@ class Thing {
   readonly list: string[] = [];
   disposed = 0;
 
-  [Symbol.dispose](): void { ++this.disposed; }
+  [Symbol.dispose](): void {
+    ++this.disposed;
+  }
 }
 
-const TABLE = { classes: { Thing: { properties: { list: z.array(z.string()) }, live: ["list"], methods: {} } }, constructors: {}, functions: {} };
+const TABLE = { classes: { Thing: { properties: { list: z.array(z.string()) }, live: ["list"], methods: {} } },
+  constructors: {}, functions: {} };
 
 describe("HandleTable", () => {
   let handles: HandleTable;
@@ -47,7 +50,9 @@ describe("HandleTable", () => {
 
   it("takes a handle of the caller's once, with an object or the error of its creation", async () => {
     handles.holdAs(-1, "Thing", thing);
-    await failureOf("INTERNAL", () => { handles.holdAs(-1, "Thing", new Thing()); });
+    await failureOf("INTERNAL", () => {
+      handles.holdAs(-1, "Thing", new Thing());
+    });
     handles.holdAs(-2, "Thing", new RangeError("too large"));
     expect(() => handles.get(-2)).to.throw(RangeError, "too large");
     await failureOf("INVALID_ARGUMENT", () => handles.get(-1, "Model"));

@@ -25,7 +25,9 @@ class Counter {
 
   constructor(readonly name: string, readonly parent: Counter | undefined) {}
 
-  parameterCount(): number { return 3; }
+  parameterCount(): number {
+    return 3;
+  }
 
   /** The method that was added last. */
   add(left: number, right: number): number {
@@ -33,10 +35,18 @@ class Counter {
     return left + right;
   }
 
-  child(name: string): Counter { return new Counter(name, this); }
-  same(other: Counter): Counter { return other; }
-  sum(values: Float32Array): number { return values.reduce((sum, value) => sum + value, 0); }
-  take(): Float32Array { return this.values; }
+  child(name: string): Counter {
+    return new Counter(name, this);
+  }
+  same(other: Counter): Counter {
+    return other;
+  }
+  sum(values: Float32Array): number {
+    return values.reduce((sum, value) => sum + value, 0);
+  }
+  take(): Float32Array {
+    return this.values;
+  }
 
   async count({ to, signal, onProgress }: CountOptions): Promise<number> {
     for (let count = 1; count <= to; ++count) {
@@ -56,13 +66,20 @@ class Counter {
     }
   }
 
-  [Symbol.dispose](): void { this.disposed = true; }
+  [Symbol.dispose](): void {
+    this.disposed = true;
+  }
 }
 
 const Child = reference<Counter>("Counter");
 const ROW = {
   properties: {
-    name: z.string(), log: z.array(z.string()), disposed: z.boolean(), values: z.instanceof(Float32Array), parent: Child.optional(), parameterCount: z.int(),
+    name: z.string(),
+    log: z.array(z.string()),
+    disposed: z.boolean(),
+    values: z.instanceof(Float32Array),
+    parent: Child.optional(),
+    parameterCount: z.int(),
   },
   live: ["log"],
   methods: {
@@ -85,20 +102,27 @@ const TABLE = {
 
 /** {@link Counter} as the API's classes are with a worker. */
 type RemoteCounter = {
-  [Key in keyof Remote<Counter>]: Key extends "child" | "same" ? (...args: never[]) => Promise<RemoteCounter> : Remote<Counter>[Key];
+  [Key in keyof Remote<Counter>]: Key extends "child" | "same" ? (...args: never[]) => Promise<RemoteCounter>
+    : Remote<Counter>[Key];
 };
 
 /** Both sides in this process. Messages are cloned and buffers transferred, as between threads. */
 function join(created: Counter[]): Connection {
-  const listeners: Record<"caller" | "worker", (message: unknown) => void> = { caller: () => undefined, worker: () => undefined };
+  const listeners: Record<"caller" | "worker", (message: unknown) => void> = { caller: () => undefined,
+    worker: () => undefined };
   const side = (own: keyof typeof listeners, other: keyof typeof listeners): Channel => ({
     post: (message, transfer) => {
       const cloned: unknown = structuredClone(message, { transfer });
-      setImmediate(() => { listeners[other](cloned); });
+      setImmediate(() => {
+        listeners[other](cloned);
+      });
     },
-    onMessage: (listener) => { listeners[own] = listener; },
+    onMessage: (listener) => {
+      listeners[own] = listener;
+    },
   });
-  const transport: Transport = { ...side("caller", "worker"), transfers: true, onExit: () => undefined, keepAlive: () => undefined, kill: () => undefined };
+  const transport: Transport = { ...side("caller", "worker"), transfers: true, onExit: () => undefined,
+    keepAlive: () => undefined, kill: () => undefined };
   const connection = new Connection(transport, TABLE);
   const create = (name: string): Counter => {
     const counter = createCounter(name);
@@ -106,8 +130,13 @@ function join(created: Counter[]): Connection {
     return counter;
   };
   new WorkerServer({
-    table: TABLE, implementation: { classes: { Counter }, constructors: {}, functions: { createCounter: create } }, channel: side("worker", "caller"),
-    onClose: () => undefined, onInvalid: (error) => { throw error; },
+    table: TABLE,
+    implementation: { classes: { Counter }, constructors: {}, functions: { createCounter: create } },
+    channel: side("worker", "caller"),
+    onClose: () => undefined,
+    onInvalid: (error) => {
+      throw error;
+    },
   });
   return connection;
 }
@@ -140,12 +169,15 @@ describe("the proxy of a worker", () => {
   });
 
   it("checks arguments and refuses what the table does not have", async () => {
-    expect((await failureOf("INVALID_ARGUMENT", () => counter.add("1" as never, 2))).message).to.match(/invalid \[0\] in arguments of add: expected a finite number, received "1"/);
+    expect((await failureOf("INVALID_ARGUMENT", () => counter.add("1" as never, 2))).message).to.match(
+      /invalid \[0\] in arguments of add: expected a finite number, received "1"/,
+    );
     expect(counter).not.to.have.property("native");
   });
 
   it("sends properties along, and what is added to a list when it is added", async () => {
-    expect([counter.name, counter.log, counter.parameterCount(), counter.parent]).to.deep.equal(["first", [], 3, undefined]);
+    expect([counter.name, counter.log, counter.parameterCount(), counter.parent]).to.deep.equal(["first", [], 3,
+      undefined]);
     await counter.add(1, 2);
     await counter.add(3, 4);
     expect(counter.log).to.deep.equal(["1 + 2", "3 + 4"]);
@@ -168,11 +200,18 @@ describe("the proxy of a worker", () => {
 
   it("reports progress, and stops on a signal and on an error of the callback", async () => {
     const counts: number[] = [];
-    expect(await counter.count({ to: 3, onProgress: (count) => { counts.push(count); } })).to.equal(3);
+    expect(await counter.count({ to: 3, onProgress: (count) => {
+      counts.push(count);
+    } })).to.equal(3);
     expect(counts).to.deep.equal([1, 2, 3]);
     const controller = new AbortController();
-    await failureOf("ABORTED", () => counter.count({ to: 1e6, signal: controller.signal, onProgress: () => { controller.abort(); } }));
-    const failure: unknown = await counter.count({ to: 1e6, onProgress: () => { throw new RangeError("full"); } }).catch((error: unknown) => error);
+    await failureOf("ABORTED", () =>
+      counter.count({ to: 1e6, signal: controller.signal, onProgress: () => {
+        controller.abort();
+      } }));
+    const failure: unknown = await counter.count({ to: 1e6, onProgress: () => {
+      throw new RangeError("full");
+    } }).catch((error: unknown) => error);
     expect(failure).to.be.instanceOf(RangeError).with.property("message", "full");
   });
 

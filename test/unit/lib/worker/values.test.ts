@@ -8,15 +8,19 @@ const plain = (): undefined => undefined;
 describe("values between processes", () => {
   it("have references where a schema expects objects, and are data elsewhere", () => {
     const object = { name: "one" };
-    const sent = encode({ here: object, list: [object] }, (value) => (value === object ? { kind: "Thing", handle: 4 } : undefined), false);
+    const sent = encode({ here: object, list: [object] },
+      (value) => (value === object ? { kind: "Thing", handle: 4 } : undefined), false);
     expect(sent).to.deep.equal({ here: { kind: "Thing", handle: 4 }, list: [{ kind: "Thing", handle: 4 }] });
     const schema = z.strictObject({ here: reference("Thing"), list: z.array(z.unknown()) });
-    expect(decode(schema, sent, "value", () => object)).to.deep.equal({ here: object, list: [{ kind: "Thing", handle: 4 }] });
+    expect(decode(schema, sent, "value", () => object)).to.deep.equal({ here: object,
+      list: [{ kind: "Thing", handle: 4 }] });
   });
 
   it("are refused with another class, a handle that is none, or more than a reference has", async () => {
-    for (const value of [{ kind: "Other", handle: 4 }, { kind: "Thing", handle: "4" }, { kind: "Thing", handle: 4, more: 1 }, null]) {
-      const { message } = await failureOf("INVALID_ARGUMENT", () => decode(z.tuple([reference("Thing")]), [value], "value", () => ({})));
+    for (const value of [{ kind: "Other", handle: 4 }, { kind: "Thing", handle: "4" }, { kind: "Thing", handle: 4,
+      more: 1 }, null]) {
+      const { message } = await failureOf("INVALID_ARGUMENT", () =>
+        decode(z.tuple([reference("Thing")]), [value], "value", () => ({})));
       expect(message).to.include("a Thing");
     }
   });

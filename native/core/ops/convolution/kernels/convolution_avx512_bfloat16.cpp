@@ -25,8 +25,8 @@ struct Bfloat16Products {
     return _mm512_set1_epi32(both);
   }
   static void add(Floats& sums, __m512i input, __m512i factor) {
-    sums = reinterpret_cast<Floats>(
-        _mm512_dpbf16_ps(reinterpret_cast<__m512>(sums), reinterpret_cast<__m512bh>(input), reinterpret_cast<__m512bh>(factor)));
+    sums = reinterpret_cast<Floats>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sums), reinterpret_cast<__m512bh>(input),
+                                                     reinterpret_cast<__m512bh>(factor)));
   }
 };
 
@@ -39,7 +39,8 @@ inline __m512i interleaved(const Bfloat16* first, const Bfloat16* second) {
 }
 
 /// Pairs of adjacent pixels: [rows][columns / 2][channels][2]. An odd last column is paired with zeros.
-void pair_columns(const Bfloat16* image, int64_t rows, int64_t columns, int64_t row, int64_t pixel, int64_t channels, Bfloat16* pairs) {
+void pair_columns(const Bfloat16* image, int64_t rows, int64_t columns, int64_t row, int64_t pixel, int64_t channels,
+                  Bfloat16* pairs) {
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < columns; c += 2) {
       const Bfloat16* first = image + r * row + c * pixel;
@@ -66,8 +67,11 @@ int64_t half(int64_t count) { return (count + 1) / 2; }
 /// Sizes of a row, and of three maps of row pairs.
 struct RowPairs {
   explicit RowPairs(const WeightGradient& task)
-      : gradient_row(task.columns * task.out_channels), x_row((task.columns + 2) * task.in_channels),
-        gradient(half(task.rows) * 2 * gradient_row), even(half(task.rows + 2) * 2 * x_row), odd(half(task.rows + 1) * 2 * x_row) {}
+      : gradient_row(task.columns * task.out_channels),
+        x_row((task.columns + 2) * task.in_channels),
+        gradient(half(task.rows) * 2 * gradient_row),
+        even(half(task.rows + 2) * 2 * x_row),
+        odd(half(task.rows + 1) * 2 * x_row) {}
 
   int64_t gradient_row, x_row;
   int64_t gradient, even, odd;
@@ -85,9 +89,16 @@ void add_by_rows(const WeightGradient& task) {
   pair_rows(image, task.rows + 2, size.x_row, size.x_row, even);
   pair_rows(image + size.x_row, task.rows + 1, size.x_row, size.x_row, odd);
   Pixels<Bfloat16Products> pixels{
-      .x = even, .gradient = gradient, .rows = half(task.rows), .columns = task.columns,
-      .x_row = 2 * size.x_row, .x_pixel = 2 * task.in_channels, .gradient_row = 2 * size.gradient_row, .gradient_pixel = 2 * task.out_channels,
-      .in_channels = task.in_channels, .out_channels = task.out_channels,
+      .x = even,
+      .gradient = gradient,
+      .rows = half(task.rows),
+      .columns = task.columns,
+      .x_row = 2 * size.x_row,
+      .x_pixel = 2 * task.in_channels,
+      .gradient_row = 2 * size.gradient_row,
+      .gradient_pixel = 2 * task.out_channels,
+      .in_channels = task.in_channels,
+      .out_channels = task.out_channels,
   };
   const Bfloat16* starts[] = {even, odd, even + pixels.x_row};
   for (int64_t row = 0; row < 3; ++row) {
@@ -100,31 +111,42 @@ void add_tap_by_tap(const WeightGradient& task) {
   const int64_t pairs = task.rows * half(task.columns);
   auto* gradient = static_cast<Bfloat16*>(task.scratch);
   Bfloat16* x = gradient + pairs * 2 * task.out_channels;
-  pair_columns(static_cast<const Bfloat16*>(task.gradient), task.rows, task.columns, task.gradient_row, task.gradient_pixel,
-               task.out_channels, gradient);
+  pair_columns(static_cast<const Bfloat16*>(task.gradient), task.rows, task.columns, task.gradient_row,
+               task.gradient_pixel, task.out_channels, gradient);
   const Pixels<Bfloat16Products> pixels{
-      .x = x, .gradient = gradient, .rows = 1, .columns = pairs,
-      .x_row = 0, .x_pixel = 2 * task.in_channels, .gradient_row = 0, .gradient_pixel = 2 * task.out_channels,
-      .in_channels = task.in_channels, .out_channels = task.out_channels,
+      .x = x,
+      .gradient = gradient,
+      .rows = 1,
+      .columns = pairs,
+      .x_row = 0,
+      .x_pixel = 2 * task.in_channels,
+      .gradient_row = 0,
+      .gradient_pixel = 2 * task.out_channels,
+      .in_channels = task.in_channels,
+      .out_channels = task.out_channels,
   };
   for (int64_t t = 0; t < task.taps; ++t) {
-    pair_columns(static_cast<const Bfloat16*>(task.in) + task.offsets[t], task.rows, task.columns, task.in_row, task.in_pixel,
-                 task.in_channels, x);
+    pair_columns(static_cast<const Bfloat16*>(task.in) + task.offsets[t], task.rows, task.columns, task.in_row,
+                 task.in_pixel, task.in_channels, x);
     add_tap(pixels, task.sums + t * task.in_channels * task.out_channels);
   }
 }
 
 int64_t weight_gradient_scratch(const WeightGradient& task) {
   const RowPairs size(task);
-  const int64_t values = takes_rows_of_taps(task) ? size.gradient + size.even + size.odd
-                                                  : task.rows * half(task.columns) * 2 * (task.in_channels + task.out_channels);
+  const int64_t values = takes_rows_of_taps(task)
+                             ? size.gradient + size.even + size.odd
+                             : task.rows * half(task.columns) * 2 * (task.in_channels + task.out_channels);
   return values * static_cast<int64_t>(sizeof(Bfloat16));
 }
 
-void add_weight_gradient(const WeightGradient& task) { takes_rows_of_taps(task) ? add_by_rows(task) : add_tap_by_tap(task); }
+void add_weight_gradient(const WeightGradient& task) {
+  takes_rows_of_taps(task) ? add_by_rows(task) : add_tap_by_tap(task);
+}
 
 }  // namespace
 
-const ConvolutionKernels kConvolutionsBfloat16 = {&convolve<Bfloat16Products>, &add_weight_gradient, &weight_gradient_scratch};
+const ConvolutionKernels kConvolutionsBfloat16 = {&convolve<Bfloat16Products>, &add_weight_gradient,
+                                                  &weight_gradient_scratch};
 
 }  // namespace reviewkd::ops::avx512_bfloat16

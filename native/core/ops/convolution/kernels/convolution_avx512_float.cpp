@@ -24,9 +24,16 @@ struct FloatProducts {
 void add_weight_gradient(const WeightGradient& task) {
   const auto* in = static_cast<const float*>(task.in);
   Pixels<FloatProducts> pixels{
-      .x = in, .gradient = static_cast<const float*>(task.gradient), .rows = task.rows, .columns = task.columns,
-      .x_row = task.in_row, .x_pixel = task.in_pixel, .gradient_row = task.gradient_row, .gradient_pixel = task.gradient_pixel,
-      .in_channels = task.in_channels, .out_channels = task.out_channels,
+      .x = in,
+      .gradient = static_cast<const float*>(task.gradient),
+      .rows = task.rows,
+      .columns = task.columns,
+      .x_row = task.in_row,
+      .x_pixel = task.in_pixel,
+      .gradient_row = task.gradient_row,
+      .gradient_pixel = task.gradient_pixel,
+      .in_channels = task.in_channels,
+      .out_channels = task.out_channels,
   };
   const bool by_rows = takes_rows_of_taps(task);
   for (int64_t t = 0; t < task.taps; t += by_rows ? 3 : 1) {
@@ -40,6 +47,7 @@ int64_t weight_gradient_scratch(const WeightGradient&) { return 0; }
 
 }  // namespace
 
-const ConvolutionKernels kConvolutionsFloat = {&convolve<FloatProducts>, &add_weight_gradient, &weight_gradient_scratch};
+const ConvolutionKernels kConvolutionsFloat = {&convolve<FloatProducts>, &add_weight_gradient,
+                                               &weight_gradient_scratch};
 
 }  // namespace reviewkd::ops::avx512

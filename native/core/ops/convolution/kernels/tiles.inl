@@ -25,8 +25,8 @@ inline int row_of_taps(const Convolution& task, int64_t t) {
 /// Three taps, with `t` as the leftmost. kPixel: the distance of pixels if known at compile time, so that addresses
 /// need no registers.
 template <typename Products, int kPixels, int64_t kPixel = 0>
-void sum_row(const Convolution& task, const typename Products::Value* in, const typename Products::Value* weights, int64_t t, int direction,
-             Floats (&sums)[kPixels][1]) {
+void sum_row(const Convolution& task, const typename Products::Value* in, const typename Products::Value* weights,
+             int64_t t, int direction, Floats (&sums)[kPixels][1]) {
   const int64_t pixel = kPixel > 0 ? kPixel : task.in_pixel;
   const int64_t tap = task.in_channels * kLanes;
   const auto* x = in + task.offsets[t];
@@ -34,7 +34,8 @@ void sum_row(const Convolution& task, const typename Products::Value* in, const 
   const auto* middle = weights + task.weight_tap[t + direction] * tap;
   const auto* right = weights + task.weight_tap[t + 2 * direction] * tap;
   for (int64_t i = 0; i < task.in_channels; i += Products::kStep) {
-    const typename Products::Factor factors[3] = {Products::factor(left + i * kLanes), Products::factor(middle + i * kLanes),
+    const typename Products::Factor factors[3] = {Products::factor(left + i * kLanes),
+                                                  Products::factor(middle + i * kLanes),
                                                   Products::factor(right + i * kLanes)};
 #pragma GCC unroll 32
     for (int p = 0; p < kPixels + 2; ++p) {
@@ -83,8 +84,8 @@ void sum_taps(const Convolution& task, const typename Products::Value* in, const
 constexpr int kMostPixels[] = {0, 20, 12};
 
 template <typename Products, int kVectors, int kPixels>
-void convolve_tile(const Convolution& task, const typename Products::Value* in, const typename Products::Value* weights, int64_t channel,
-                   int64_t out_offset) {
+void convolve_tile(const Convolution& task, const typename Products::Value* in, const typename Products::Value* weights,
+                   int64_t channel, int64_t out_offset) {
   using Value = typename Products::Value;
   Floats sums[kPixels][kVectors];
 #pragma GCC unroll 4
@@ -95,7 +96,8 @@ void convolve_tile(const Convolution& task, const typename Products::Value* in, 
   }
   sum_taps<Products>(task, in, weights, sums);
   Value* out = static_cast<Value*>(task.out) + out_offset + channel;
-  const Value* residual = task.residual == nullptr ? nullptr : static_cast<const Value*>(task.residual) + out_offset + channel;
+  const Value* residual =
+      task.residual == nullptr ? nullptr : static_cast<const Value*>(task.residual) + out_offset + channel;
 #pragma GCC unroll 32
   for (int p = 0; p < kPixels; ++p) {
 #pragma GCC unroll 4
@@ -110,8 +112,8 @@ void convolve_tile(const Convolution& task, const typename Products::Value* in, 
 }
 
 template <typename Products, int kVectors, int kPixels>
-void convolve_tile_of(int64_t pixels, const Convolution& task, const typename Products::Value* in, const typename Products::Value* weights,
-                      int64_t channel, int64_t out_offset) {
+void convolve_tile_of(int64_t pixels, const Convolution& task, const typename Products::Value* in,
+                      const typename Products::Value* weights, int64_t channel, int64_t out_offset) {
   if constexpr (kPixels > 0) {
     if (pixels == kPixels) return convolve_tile<Products, kVectors, kPixels>(task, in, weights, channel, out_offset);
     convolve_tile_of<Products, kVectors, kPixels - 1>(pixels, task, in, weights, channel, out_offset);
@@ -130,7 +132,8 @@ void convolve_channels(const Convolution& task, int64_t channel) {
       // Tiles of nearly equal width, so that none is too narrow to hide the latency of its sums.
       const int64_t pixels = (task.columns - column + (tiles - tile) - 1) / (tiles - tile);
       const Value* in = static_cast<const Value*>(task.in) + r * task.in_row + column * task.in_pixel;
-      convolve_tile_of<Products, kVectors, kMost>(pixels, task, in, weights, channel, r * task.out_row + column * task.out_pixel);
+      convolve_tile_of<Products, kVectors, kMost>(pixels, task, in, weights, channel,
+                                                  r * task.out_row + column * task.out_pixel);
       column += pixels;
     }
   }
@@ -139,7 +142,8 @@ void convolve_channels(const Convolution& task, int64_t channel) {
 template <typename Products>
 void convolve(const Convolution& task) {
   int64_t channel = 0;
-  for (; channel + 2 * kLanes <= task.out_channels; channel += 2 * kLanes) convolve_channels<Products, 2>(task, channel);
+  for (; channel + 2 * kLanes <= task.out_channels; channel += 2 * kLanes)
+    convolve_channels<Products, 2>(task, channel);
   for (; channel < task.out_channels; channel += kLanes) convolve_channels<Products, 1>(task, channel);
 }
 

@@ -19,7 +19,9 @@ constexpr int64_t kPatch = 6;
 constexpr int64_t kFewRows = 4;
 
 /// Few channels: a block's data stays in the core's cache. Many: the filters, which each block reads again, dominate.
-int64_t most_tiles(int64_t in_channels, int64_t out_channels) { return std::max(in_channels, out_channels) < 128 ? 16 : 64; }
+int64_t most_tiles(int64_t in_channels, int64_t out_channels) {
+  return std::max(in_channels, out_channels) < 128 ? 16 : 64;
+}
 
 int64_t rounded_rows(int64_t rows) { return (rows + kFewRows - 1) / kFewRows * kFewRows; }
 
@@ -99,7 +101,8 @@ void read_patches(const Task& task, const Tiles<Task>& tiles, int64_t first, int
         if (left + j >= 0 && left + j < task.width) {
 #pragma GCC unroll 6
           for (int64_t i = 0; i < kPatch; ++i) {
-            if (whole || (top + i >= 0 && top + i < task.height)) values[i] = load(image + ((top + i) * task.width + left + j) * channels);
+            if (whole || (top + i >= 0 && top + i < task.height))
+              values[i] = load(image + ((top + i) * task.width + left + j) * channels);
           }
         }
         transform_patch(values, transformed);
@@ -132,13 +135,17 @@ void read_patches(const Task& task, const Tiles<Task>& tiles, int64_t first, int
 
 /// Transforms a tile of the gradient. to: [36] points, `stride` apart.
 template <typename T>
-void read_gradient(const WinogradGradient& task, const Tiles<WinogradGradient>::Corner& corner, float* to, int64_t stride) {
+void read_gradient(const WinogradGradient& task, const Tiles<WinogradGradient>::Corner& corner, float* to,
+                   int64_t stride) {
   const int64_t channels = task.out_channels;
   const int64_t rows = std::min(kTile, task.height - corner.row), columns = std::min(kTile, task.width - corner.column);
-  const T* from = static_cast<const T*>(task.gradient) + ((corner.image * task.height + corner.row) * task.width + corner.column) * channels;
+  const T* from = static_cast<const T*>(task.gradient) +
+                  ((corner.image * task.height + corner.row) * task.width + corner.column) * channels;
   for (int64_t c = 0; c < channels; c += kWidth) {
     along_both<kTile, kPatch, transform_tile>(
-        [&](int64_t i, int64_t j) { return i < rows && j < columns ? load(from + (i * task.width + j) * channels + c) : Floats{}; },
+        [&](int64_t i, int64_t j) {
+          return i < rows && j < columns ? load(from + (i * task.width + j) * channels + c) : Floats{};
+        },
         [&](int64_t i, int64_t j, Floats value) { store(to + (i * kPatch + j) * stride + c, value); });
   }
 }
@@ -206,11 +213,14 @@ void multiply_block(const Left& left, const float* right, float* result, int64_t
 
 /// All columns that fill `kVectors` vectors. rows is a multiple of kFewRows.
 template <int kVectors, int kRows, bool kAdd>
-void multiply_columns(const Left& left, const float* right, float* result, int64_t rows, int64_t columns, int64_t depth) {
+void multiply_columns(const Left& left, const float* right, float* result, int64_t rows, int64_t columns,
+                      int64_t depth) {
   const auto from_row = [&](int64_t r) { return Left{left.values + r * left.row, left.row, left.k}; };
   int64_t r = 0;
-  for (; r + kRows <= rows; r += kRows) multiply_block<kVectors, kRows, kAdd>(from_row(r), right, result + r * columns, columns, depth);
-  for (; r < rows; r += kFewRows) multiply_block<kVectors, kFewRows, kAdd>(from_row(r), right, result + r * columns, columns, depth);
+  for (; r + kRows <= rows; r += kRows)
+    multiply_block<kVectors, kRows, kAdd>(from_row(r), right, result + r * columns, columns, depth);
+  for (; r < rows; r += kFewRows)
+    multiply_block<kVectors, kFewRows, kAdd>(from_row(r), right, result + r * columns, columns, depth);
 }
 
 /// columns is a multiple of 16, rows of kFewRows.
@@ -222,12 +232,15 @@ void multiply(const Left& left, const float* right, float* result, int64_t rows,
     // With many channels, `right` no longer stays in the nearest cache: the more rows share it the better.
     constexpr int64_t kManyValues = 96;
     if (depth < kManyValues) {
-      for (; c + 4 * kWidth <= columns; c += 4 * kWidth) multiply_columns<4, kOne / 4, kAdd>(left, right + c, result + c, rows, columns, depth);
+      for (; c + 4 * kWidth <= columns; c += 4 * kWidth)
+        multiply_columns<4, kOne / 4, kAdd>(left, right + c, result + c, rows, columns, depth);
     } else {
-      for (; c + 2 * kWidth <= columns; c += 2 * kWidth) multiply_columns<2, 12, kAdd>(left, right + c, result + c, rows, columns, depth);
+      for (; c + 2 * kWidth <= columns; c += 2 * kWidth)
+        multiply_columns<2, 12, kAdd>(left, right + c, result + c, rows, columns, depth);
     }
   }
-  for (; c + 2 * kWidth <= columns; c += 2 * kWidth) multiply_columns<2, kOne / 2, kAdd>(left, right + c, result + c, rows, columns, depth);
+  for (; c + 2 * kWidth <= columns; c += 2 * kWidth)
+    multiply_columns<2, kOne / 2, kAdd>(left, right + c, result + c, rows, columns, depth);
   for (; c < columns; c += kWidth) multiply_columns<1, kOne, kAdd>(left, right + c, result + c, rows, columns, depth);
 }
 
@@ -246,7 +259,8 @@ void convolve(const Winograd& task) {
       std::fill(left + count * in, left + rows * in, 0.0f);
       multiply<false>({left, in, 1}, task.filters + p * in * out, products + p * tiles.out_stride(), rows, out, in);
     }
-    for (int64_t t = 0; t < count; ++t) write_tile<T>(task, tiles.at(first + t), products + t * out, tiles.out_stride());
+    for (int64_t t = 0; t < count; ++t)
+      write_tile<T>(task, tiles.at(first + t), products + t * out, tiles.out_stride());
   });
 }
 
@@ -258,9 +272,11 @@ void add_gradient(const WinogradGradient& task) {
   float* const gradients = patches + kWinogradPoints * tiles.in_stride();   // [36][tiles][out]
   tiles.each_block([&](int64_t first, int64_t count) {
     read_patches<T>(task, tiles, first, count, patches, tiles.in_stride());
-    for (int64_t t = 0; t < count; ++t) read_gradient<T>(task, tiles.at(first + t), gradients + t * out, tiles.out_stride());
+    for (int64_t t = 0; t < count; ++t)
+      read_gradient<T>(task, tiles.at(first + t), gradients + t * out, tiles.out_stride());
     for (int64_t p = 0; p < kWinogradPoints; ++p) {
-      multiply<true>({patches + p * tiles.in_stride(), 1, in}, gradients + p * tiles.out_stride(), task.sums + p * in * out, in, out, count);
+      multiply<true>({patches + p * tiles.in_stride(), 1, in}, gradients + p * tiles.out_stride(),
+                     task.sums + p * in * out, in, out, count);
     }
   });
 }
@@ -269,14 +285,16 @@ void add_gradient(const WinogradGradient& task) {
 template <int kFrom, int kTo, void (*transform)(const Floats*, Floats*)>
 void transform_planes(const float* from, int64_t pairs, int64_t count, float* to) {
   for (int64_t k = 0; k < count; k += kWidth) {
-    along_both<kFrom, kTo, transform>([&](int64_t i, int64_t j) { return load(from + (i * kFrom + j) * pairs + k); },
-                                      [&](int64_t i, int64_t j, Floats value) { store(to + (i * kTo + j) * pairs + k, value); });
+    along_both<kFrom, kTo, transform>(
+        [&](int64_t i, int64_t j) { return load(from + (i * kFrom + j) * pairs + k); },
+        [&](int64_t i, int64_t j, Floats value) { store(to + (i * kTo + j) * pairs + k, value); });
   }
 }
 
 template <typename T>
-constexpr WinogradKernels kWinograd = {&transform_planes<3, 6, transform_filter>, &transform_planes<6, 3, restore_filter>, &convolve<T>,
-                                       &add_gradient<T>, &scratch_size};
+constexpr WinogradKernels kWinograd = {&transform_planes<3, 6, transform_filter>,
+                                       &transform_planes<6, 3, restore_filter>, &convolve<T>, &add_gradient<T>,
+                                       &scratch_size};
 
 }  // namespace
 
