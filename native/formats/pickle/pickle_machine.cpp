@@ -86,38 +86,6 @@ class Machine {
       case kPop: pop(); return;
       case kPopMark: pop_to_mark(); return;
 
-      case kNone: return push({});
-      case kNewTrue:
-      case kNewFalse: return push_integer(Kind::kBool, opcode == kNewTrue);
-      case kBinInt: return push_integer(Kind::kInteger, static_cast<int32_t>(number<4>()));
-      case kBinInt1: return push_integer(Kind::kInteger, input_.byte());
-      case kBinInt2: return push_integer(Kind::kInteger, static_cast<int64_t>(number<2>()));
-      case kLong1: return push_long(input_.take(input_.byte()));
-      case kBinFloat: return push_real(input_.take(8));
-      case kBinUnicode: return push_text(Kind::kText, input_.take(number<4>()));
-      // The form of Python 2 strings, including parameter names.
-      case kBinString: return push_text(Kind::kText, input_.take(number<4>()));
-      case kShortBinString:
-      case kShortBinUnicode: return push_text(Kind::kText, input_.take(input_.byte()));
-      case kBinBytes: return push_text(Kind::kBytes, input_.take(number<4>()));
-      case kShortBinBytes: return push_text(Kind::kBytes, input_.take(input_.byte()));
-
-      case kEmptyTuple: return push_container(Kind::kTuple, 0);
-      case kTuple1: return push_container(Kind::kTuple, 1);
-      case kTuple2: return push_container(Kind::kTuple, 2);
-      case kTuple3: return push_container(Kind::kTuple, 3);
-      case kTuple: return push_container(Kind::kTuple, above_mark());
-      case kEmptyList:
-      case kEmptySet: return push_container(Kind::kList, 0);
-      case kList: return push_container(Kind::kList, above_mark());
-      case kEmptyDict: return push_container(Kind::kDict, 0);
-      case kDict: return push_container(Kind::kDict, above_mark());
-      case kAppend: return extend(Kind::kList, 1);
-      case kAppends:
-      case kAddItems: return extend(Kind::kList, above_mark());
-      case kSetItem: return extend(Kind::kDict, 2);
-      case kSetItems: return extend(Kind::kDict, above_mark());
-
       case kBinPut: return memoize(input_.byte());
       case kLongBinPut: return memoize(number<4>());
       case kMemoize: return memoize(memo_.size());
@@ -141,10 +109,57 @@ class Machine {
       case kBinPersId: return push(persistent(input_, heap_, popped(Kind::kTuple, "a tuple for a persistent id")));
       case kBuild: return build();
       default:
+        if (push_scalar(opcode) || push_collection(opcode)) return;
         fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input_.name(), " at byte ", input_.position() - 1,
              ": expected an opcode of weight files, received ", static_cast<int>(opcode),
              ". In Python, torch.save(model.state_dict(), \"weights.pt\") writes a readable file.");
     }
+  }
+
+  /// @return whether the opcode is one of a number, a text, bytes or None.
+  bool push_scalar(Opcode opcode) {
+    switch (opcode) {
+      case kNone: push({}); break;
+      case kNewTrue:
+      case kNewFalse: push_integer(Kind::kBool, opcode == kNewTrue); break;
+      case kBinInt: push_integer(Kind::kInteger, static_cast<int32_t>(number<4>())); break;
+      case kBinInt1: push_integer(Kind::kInteger, input_.byte()); break;
+      case kBinInt2: push_integer(Kind::kInteger, static_cast<int64_t>(number<2>())); break;
+      case kLong1: push_long(input_.take(input_.byte())); break;
+      case kBinFloat: push_real(input_.take(8)); break;
+      case kBinUnicode: push_text(Kind::kText, input_.take(number<4>())); break;
+      // The form of Python 2 strings, including parameter names.
+      case kBinString: push_text(Kind::kText, input_.take(number<4>())); break;
+      case kShortBinString:
+      case kShortBinUnicode: push_text(Kind::kText, input_.take(input_.byte())); break;
+      case kBinBytes: push_text(Kind::kBytes, input_.take(number<4>())); break;
+      case kShortBinBytes: push_text(Kind::kBytes, input_.take(input_.byte())); break;
+      default: return false;
+    }
+    return true;
+  }
+
+  /// @return whether the opcode is one of a tuple, a list, a set or a dictionary.
+  bool push_collection(Opcode opcode) {
+    switch (opcode) {
+      case kEmptyTuple: push_container(Kind::kTuple, 0); break;
+      case kTuple1: push_container(Kind::kTuple, 1); break;
+      case kTuple2: push_container(Kind::kTuple, 2); break;
+      case kTuple3: push_container(Kind::kTuple, 3); break;
+      case kTuple: push_container(Kind::kTuple, above_mark()); break;
+      case kEmptyList:
+      case kEmptySet: push_container(Kind::kList, 0); break;
+      case kList: push_container(Kind::kList, above_mark()); break;
+      case kEmptyDict: push_container(Kind::kDict, 0); break;
+      case kDict: push_container(Kind::kDict, above_mark()); break;
+      case kAppend: extend(Kind::kList, 1); break;
+      case kAppends:
+      case kAddItems: extend(Kind::kList, above_mark()); break;
+      case kSetItem: extend(Kind::kDict, 2); break;
+      case kSetItems: extend(Kind::kDict, above_mark()); break;
+      default: return false;
+    }
+    return true;
   }
 
   template <size_t Bytes>
