@@ -34,7 +34,7 @@ interface JsonSchema {
  * schema's; help shows it.
  */
 export function addSchemaFlags(command: Command, schema: z.ZodType, rows: readonly FlagRow[]): void {
-  const root = z.toJSONSchema(schema, { io: "input" }) as JsonSchema;
+  const root = jsonSchemaOf(schema);
   for (const { path, flag, help, parser } of rows) {
     const setting = settingAt(root, path.split("."));
     if (setting === undefined) throw new TypeError(`the flag ${flag} names no setting of the schema: ${path}`);
@@ -44,6 +44,15 @@ export function addSchemaFlags(command: Command, schema: z.ZodType, rows: readon
       addValue(command, flag, `${help}${defaultText(setting.default)}`, parser ?? parserOf(setting, path));
     }
   }
+}
+
+const converted = new WeakMap<z.ZodType, JsonSchema>();
+
+/** Converts a schema once: several commands and tables share one, and this takes most of a command's start. */
+function jsonSchemaOf(schema: z.ZodType): JsonSchema {
+  const known = converted.get(schema) ?? z.toJSONSchema(schema, { io: "input" }) as JsonSchema;
+  converted.set(schema, known);
+  return known;
 }
 
 /** The flags that the user passed, as nested settings at their paths. */
