@@ -11,7 +11,7 @@ const core = (file: string): string => readFileSync(new URL(`../../native/core/$
 const spelled = (enumerator: string): string => enumerator.slice(1).replace(/(?<!^)[A-Z]/g, "_$&").toUpperCase();
 
 describe("error codes", () => {
-  const returned = [...core("base/error.cpp").matchAll(/case ErrorCode::(k\w+): return "(\w+)";/g)].map((match) =>
+  const returned = [...core("base/error.h").matchAll(/CODE\((k\w+), "(\w+)"\)/g)].map((match) =>
     [match[1]!, match[2]!] as const
   );
 
@@ -22,12 +22,6 @@ describe("error codes", () => {
 
   it("of native code are spelled as their enumerators", () => {
     for (const [enumerator, code] of returned) expect(code).to.equal(spelled(enumerator));
-  });
-
-  it("of native code each have a spelling", () => {
-    const [, body] = /enum class ErrorCode \{([^}]*)\}/.exec(core("base/error.h")) ?? [];
-    const enumerators = [...body!.matchAll(/\bk\w+/g)].map(([name]) => name);
-    expect(returned.map(([enumerator]) => enumerator)).to.deep.equal(enumerators);
   });
 
   it("are listed once each", () => {

@@ -9,26 +9,32 @@
 
 namespace reviewkd {
 
-/// The codes of TypeScript's `ErrorCode` (lib/errors.ts); a test compares the two lists.
+/// The codes of TypeScript's `ErrorCode` (lib/errors.ts) that native code uses, and their spelling there; a test compares
+/// the two lists.
+#define REVIEWKD_ERROR_CODES(CODE) \
+  CODE(kInvalidArgument, "INVALID_ARGUMENT") \
+  CODE(kUnknownName, "UNKNOWN_NAME") \
+  CODE(kShapeMismatch, "SHAPE_MISMATCH") \
+  CODE(kDtypeMismatch, "DTYPE_MISMATCH") \
+  CODE(kDeviceMismatch, "DEVICE_MISMATCH") \
+  CODE(kStateDictMismatch, "STATE_DICT_MISMATCH") \
+  CODE(kLabelOutOfRange, "LABEL_OUT_OF_RANGE") \
+  CODE(kBatchTooSmall, "BATCH_TOO_SMALL") \
+  CODE(kNonFiniteLoss, "NON_FINITE_LOSS") \
+  CODE(kDisposed, "DISPOSED") \
+  CODE(kAborted, "ABORTED") \
+  CODE(kFileNotFound, "FILE_NOT_FOUND") \
+  CODE(kFileCorrupt, "FILE_CORRUPT") \
+  CODE(kFileUnsupported, "FILE_UNSUPPORTED") \
+  CODE(kFileAccess, "FILE_ACCESS") \
+  CODE(kCudaUnavailable, "CUDA_UNAVAILABLE") \
+  CODE(kOutOfMemory, "OUT_OF_MEMORY") \
+  CODE(kInternal, "INTERNAL")
+
 enum class ErrorCode {
-  kInvalidArgument,
-  kUnknownName,
-  kShapeMismatch,
-  kDtypeMismatch,
-  kDeviceMismatch,
-  kStateDictMismatch,
-  kLabelOutOfRange,
-  kBatchTooSmall,
-  kNonFiniteLoss,
-  kDisposed,
-  kAborted,
-  kFileNotFound,
-  kFileCorrupt,
-  kFileUnsupported,
-  kFileAccess,
-  kCudaUnavailable,
-  kOutOfMemory,
-  kInternal,
+#define REVIEWKD_ENUMERATOR(name, spelling) name,
+  REVIEWKD_ERROR_CODES(REVIEWKD_ENUMERATOR)
+#undef REVIEWKD_ENUMERATOR
 };
 
 /// The spelling used in TypeScript, for example "INVALID_ARGUMENT".

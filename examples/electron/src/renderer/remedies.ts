@@ -1,7 +1,7 @@
-// A remedy for each failure. The compiler checks the list against the package's codes.
+// A remedy for each failure of which this application knows more than the message says.
 import type { ErrorCode } from "reviewkd/worker";
 
-const REMEDIES: Readonly<Record<ErrorCode, string>> = {
+const REMEDIES: Readonly<Partial<Record<ErrorCode, string>>> = {
   INVALID_ARGUMENT: "Correct the value that is named and try again.",
   UNKNOWN_NAME: "Choose one of the listed names.",
   CONFIG_INVALID: "Correct the setting that is named and start again.",
@@ -39,5 +39,5 @@ const REMEDIES: Readonly<Record<ErrorCode, string>> = {
 
 /** The remedy for a failure with this code. */
 export function remedyFor(code: string): string {
-  return Object.hasOwn(REMEDIES, code) ? REMEDIES[code as ErrorCode] : REMEDIES.INTERNAL;
+  return (Object.hasOwn(REMEDIES, code) && REMEDIES[code as ErrorCode]) || "Do what the message says, and try again.";
 }
