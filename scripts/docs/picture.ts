@@ -1,5 +1,7 @@
-// Draws the folders of the sources and who imports whom:  node --import tsx scripts/docs/picture.ts CHECKOUT TITLE > FILE.svg
-// A square is a file, a block of squares a subfolder. Arrows that others imply are left out.
+// Draws the folders of the sources and their imports:
+// node --import tsx scripts/docs/picture.ts CHECKOUT TITLE > FILE.svg
+// A square is a file, a group of squares a folder. Arrows that others imply are left out; those behind a box shine
+// through it.
 import { resolve } from "node:path";
 import { readFolders, type Folder } from "./folders.js";
 
@@ -32,7 +34,8 @@ export function drawPicture(title: string, halves: readonly { name: string; fold
   const body = drawn.map(({ name, left, boxes }) => {
     const files = boxes.reduce((sum, box) => sum + box.files, 0);
     return `<text class="name" x="${left + GAP}" y="66">${name}</text>` +
-      `<text class="soft" x="${left + GAP + 52}" y="66">${files} files in ${boxes.length} parts</text>\n${arrows(boxes)}${boxes.map(drawBox).join("")}`;
+      `<text class="soft" x="${left + GAP + 52}" y="66">${files} files in ${boxes.length} parts</text>\n<g id="${name}">\n${arrows(boxes)}</g>\n` +
+      `${boxes.map(drawBox).join("")}<use href="#${name}" opacity="0.35"/>\n`;
   });
   const marker = (name: string): string =>
     `<marker id="${name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6" orient="auto"><path class="${name}" d="M0 0L8 4L0 8z"/></marker>`;
