@@ -12,8 +12,9 @@ import { drawPicture } from "./picture.js";
 export function outdatedFiles(root: string): (readonly [path: string, text: string])[] {
   const sources = readSources(root);
   const files = [["docs/environment.md", environmentPage(sources)], ["docs/errors.md", errorsPage(sources)]] as const;
-  return files.map(([path, text]) => [join(root, path), text] as const)
-    .filter(([path, text]) => !existsSync(path) || readFileSync(path, "utf8") !== text);
+  return files.filter(([path, text]) =>
+    !existsSync(join(root, path)) || readFileSync(join(root, path), "utf8") !== text
+  );
 }
 
 if (resolve(process.argv[1] ?? "") === import.meta.filename) {
@@ -22,7 +23,7 @@ if (resolve(process.argv[1] ?? "") === import.meta.filename) {
     const outdated = outdatedFiles(root);
     if (process.argv.includes("--check") && outdated.length > 0)
       throw new BuildError("OUTDATED", `run \`npm run docs\` for ${outdated.map(([path]) => path).join(", ")}.`);
-    for (const [path, text] of outdated) writeFileSync(path, text);
+    for (const [path, text] of outdated) writeFileSync(join(root, path), text);
     // The picture shows every file: a check of it would fail with each new one.
     if (!process.argv.includes("--check"))
       writeFileSync(join(root, "docs/pictures/structure.svg"), drawPicture("Now", readFolders(root)));
