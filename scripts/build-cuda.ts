@@ -44,6 +44,7 @@ async function describe(root: string, built: CudaBuild): Promise<string> {
     ["plugin", `${relative(root, built.plugin)}, ${(built.bytes / 1e6).toFixed(2)} MB`],
     ["code for", built.architectures],
     ["CUDA compiler", built.compiler],
+    // @env CXX builds: The C++ compiler, for CMake as well. Default: `c++`; for fuzzing `clang++`.
     ["C++ compiler", await version(process.env["CXX"] ?? "c++")],
     ["libtorch", `${built.libtorch.version} (${built.libtorch.variant})`],
     ["compiled and linked in",

@@ -11,6 +11,7 @@ export class Baseline {
   #ended = false;
 
   /** Starts REVIEWKD_BENCH_PYTHON, or else python3, which must have torch and numpy. */
+  // @env REVIEWKD_BENCH_PYTHON tests: The Python with torch and numpy that runs the baselines. Default: `python3`.
   constructor(python = process.env.REVIEWKD_BENCH_PYTHON ?? "python3") {
     this.python = python;
     this.#process = spawn(python, [SCRIPT], { stdio: ["pipe", "pipe", "inherit"] });

@@ -2,7 +2,16 @@ import { CommanderError } from "commander";
 import { isReviewKdError, messageOf, ReviewKdError, type ErrorCode } from "../index.js";
 
 /** Exit codes of this program. */
-export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+export const EXIT = {
+  /** Success. */
+  done: 0,
+  /** It failed for the printed reason; `doctor` found a problem. */
+  failed: 1,
+  /** The command line or a configuration file is wrong, or no command was given. */
+  usage: 2,
+  /** Ctrl-C or SIGTERM stopped it. What can be resumed was saved, unless the signal came twice. */
+  interrupted: 130,
+} as const;
 
 const USAGE_CODES: ReadonlySet<string> = new Set<ErrorCode>(["INVALID_ARGUMENT", "UNKNOWN_NAME", "CONFIG_INVALID"]);
 

@@ -16,6 +16,8 @@ export interface Interrupt extends Disposable {
 /** Listens for SIGINT and SIGTERM until disposed; `onFirst` informs the user what happens now. */
 export function listenForInterrupt(onFirst: () => void): Interrupt {
   const controller = new AbortController();
+  // @env npm_lifecycle_event users: Set by npm, which passes Ctrl-C on: a second one counts only after a moment.
+  // Default: it ends the program immediately.
   const underNpm = process.env["npm_lifecycle_event"] !== undefined;
   let firstAt: number | undefined;
 

@@ -17,6 +17,8 @@ export async function runCli(words: readonly string[]): Promise<number> {
 function report(error: unknown, json: boolean): number {
   const { code, message, exitCode } = describeError(error);
   if (json) process.stdout.write(`${JSON.stringify({ type: "error", code, message })}\n`);
+  // @env REVIEWKD_DEBUG users: `1` prints an error of the command line with its stack and cause. Default: its message
+  // alone.
   if (process.env["REVIEWKD_DEBUG"] === "1") console.error(error);
   // The user was informed when the key was pressed.
   if (exitCode !== EXIT.interrupted) process.stderr.write(`error [${code}]: ${message}\n`);

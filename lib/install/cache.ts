@@ -16,6 +16,10 @@ export const platformName = `${process.platform}-${process.arch}`;
 
 /** The directory under which the package caches everything that can be downloaded or computed again. */
 export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
+  // @env REVIEWKD_CACHE users: The directory of downloads and of what can be computed again. Default: `reviewkd` in
+  // `XDG_CACHE_HOME`.
+  // @env XDG_CACHE_HOME users: The directory of the user's caches. Default: `.cache` in `HOME`.
+  // @env HOME users: The user's directory. Default: the one that the system knows.
   const own = env["REVIEWKD_CACHE"];
   if (own) return resolve(own);
   return join(env["XDG_CACHE_HOME"] || join(env["HOME"] || homedir(), ".cache"), "reviewkd");

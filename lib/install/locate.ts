@@ -22,6 +22,8 @@ export interface Search {
  * over.
  */
 export async function searchLibTorch(env: NodeJS.ProcessEnv, pins: Pins = defaultPins): Promise<Search> {
+  // @env REVIEWKD_LIBTORCH users: The libtorch to build with and to load: a directory with `lib`, such as Python's
+  // `torch`. Default: searched for; `reviewkd doctor` lists where.
   const explicit = env["REVIEWKD_LIBTORCH"];
   if (explicit)
     return { found: { ...inspectLibTorch(resolve(explicit), "REVIEWKD_LIBTORCH"), source: "REVIEWKD_LIBTORCH" },

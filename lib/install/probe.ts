@@ -49,6 +49,8 @@ try {
 export function probe(binary: Binary, cache: string = cacheRoot()): ProbeFailure | undefined {
   // A packaged Electron application may refuse to run as Node and start itself instead. There, `reviewkd/worker`
   // isolates a crash.
+  // @env ELECTRON_RUN_AS_NODE users: Set, Electron runs as Node does, and the addon is first tried in a child
+  // process. Default: under Electron it is loaded without that.
   if (process.versions["electron"] !== undefined && process.env["ELECTRON_RUN_AS_NODE"] === undefined) return undefined;
   const answer = join(cache, "loads", fingerprint(binary));
   if (existsSync(answer)) return undefined;

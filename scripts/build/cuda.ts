@@ -52,6 +52,8 @@ async function build(root: string, context: InstallContext): Promise<CudaBuild> 
   const { env, progress } = context;
   const libtorch = await findCudaLibTorch(context);
   progress(`CUDA libtorch ${libtorch.version} (${libtorch.variant}): ${libtorch.directory}`);
+  // @env CUDA_HOME builds: The CUDA toolkit whose `nvcc` compiles the plugin. Default: the one that pip downloads
+  // into the cache.
   const toolkit = env["CUDA_HOME"] || await ensureCudaToolkit(context);
   const directory = join(root, "build/cuda");
   // Separate from the addon, which `--clean-first` must not delete.

@@ -20,6 +20,8 @@ const INSTALL =
  * @throws BuildError COMPILER_NOT_FOUND.
  */
 export async function findToolchain(env: NodeJS.ProcessEnv): Promise<Toolchain> {
+  // @env VSCMD_VER builds: Set in a developer prompt of Visual Studio, whose toolchain is then used. Default: the
+  // newest installation's.
   if (env["VSCMD_VER"] !== undefined) {
     const { startError } = await run("clang-cl", ["--version"], { env });
     if (startError)
@@ -27,6 +29,8 @@ export async function findToolchain(env: NodeJS.ProcessEnv): Promise<Toolchain> 
         `invalid developer prompt: expected clang-cl on its PATH, received none. ${INSTALL}`);
     return { env, compiler: "clang-cl" };
   }
+  // @env ProgramFiles(x86) builds: The directory in which Visual Studio's installer is searched on Windows. Default:
+  // `C:\Program Files (x86)`.
   const finder = win32.join(env["ProgramFiles(x86)"] ?? "C:\\Program Files (x86)", "Microsoft Visual Studio",
     "Installer", "vswhere.exe");
   const { stdout, startError } = await run(finder, ["-latest", "-products", "*", "-requires", COMPONENT, "-property",
@@ -41,6 +45,7 @@ export async function findToolchain(env: NodeJS.ProcessEnv): Promise<Toolchain> 
   const missing = [compiler, settings].find((path) => !existsSync(path));
   if (missing !== undefined)
     throw new BuildError("COMPILER_NOT_FOUND", `invalid Visual Studio: expected ${missing}, received none. ${INSTALL}`);
+  // @env ComSpec builds: The shell of Windows that runs the toolchain's settings. Default: `cmd.exe`.
   const result = await run(env["ComSpec"] ?? "cmd.exe", ["/d", "/s", "/c", `""${settings}" >nul && set"`], { env,
     verbatim: true });
   if (result.status !== 0)

@@ -29,6 +29,9 @@ export interface RecordingControl {
 }
 
 export function connect(env: NodeJS.ProcessEnv = process.env): RecordingControl {
+  // @env REVIEWKD_RECORDING_CONTROL tests: The addon that controls the recording CUDA runtime, set by `npm run
+  // check:cuda`. Default: none; the check fails.
+  // @env REVIEWKD_RECORDING_PRELOAD tests: `0`: libtorch's CUDA half is not loaded first. Default: it is.
   const addon = env["REVIEWKD_RECORDING_CONTROL"];
   if (addon === undefined)
     throw new Error(

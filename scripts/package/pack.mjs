@@ -24,6 +24,7 @@ import { lastLines, run } from "../../lib/install/process.js";
  */
 export async function pack(directory, out) {
   await mkdir(out, { recursive: true });
+  // @env npm_execpath builds: The npm that started the script, set by npm itself. Default: `npm` on `PATH`.
   const npm = process.env["npm_execpath"];
   const [program, first] = npm === undefined ? ["npm", []] : [process.execPath, [npm]];
   const { status, stdout, output } = await run(program, [...first, "pack", "--json", "--ignore-scripts",

@@ -92,6 +92,8 @@ async function libraryFolders(libtorch) {
  */
 async function runtimeFolders() {
   if (process.platform !== "win32") return [];
+  // @env VCToolsRedistDir builds: The directory of the C++ runtime that is packed on Windows, set by the toolchain.
+  // Default: none is packed.
   const redistributable = (await findToolchain(process.env)).env["VCToolsRedistDir"];
   if (redistributable === undefined) return [];
   const folder = join(redistributable, process.arch);

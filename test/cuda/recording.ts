@@ -27,6 +27,8 @@ export interface RecordedRun {
 }
 
 function variables(): Record<string, string> {
+  // @env REVIEWKD_RECORDING tests: The environment of the recording CUDA runtime as JSON, set by `npm run
+  // check:cuda`. Default: none; its tests fail.
   const text = process.env["REVIEWKD_RECORDING"];
   expect(text, "the recording runtime: run these tests by `npm run check:cuda`").to.be.a("string");
   return JSON.parse(text!) as Record<string, string>;

@@ -12,6 +12,7 @@ import { failureOf } from "../support/errors.js";
 import { runProgram } from "./child-program.js";
 
 /** `npm run test:kills` sets a hundred. */
+// @env REVIEWKD_KILLS tests: How many workers are killed. Default: 6; `npm run test:kills` kills a hundred.
 const KILLS = Number(process.env["REVIEWKD_KILLS"] ?? 6);
 const RUN_FILES = ["best.safetensors", "config.json", "last.safetensors", "metrics.jsonl", "previous.safetensors",
   "student.safetensors"];

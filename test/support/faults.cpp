@@ -68,6 +68,9 @@ std::string path_of(int descriptor) {
 }
 
 Verdict judge(const std::string& operation, const std::string& path, size_t bytes = 0) {
+  // @env REVIEWKD_FAULTS tests: The file of the rules by which reads and writes fail; set by tests. Default: none
+  // fails.
+  // @env REVIEWKD_FAULTS_ROOT tests: The directory below which they fail. Default: none.
   const char* rules = getenv("REVIEWKD_FAULTS");
   const char* root = getenv("REVIEWKD_FAULTS_ROOT");
   if (inside || !rules || !root || path.rfind(root, 0) != 0) return {};

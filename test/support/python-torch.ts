@@ -8,6 +8,8 @@ const SCRIPT = "scripts/fixtures/write_checkpoints.py";
 
 /** A Python that has torch: the one that REVIEWKD_TEST_PYTHON names, or python3. `undefined` where it has none. */
 export async function pythonWithTorch(): Promise<string | undefined> {
+  // @env REVIEWKD_TEST_PYTHON tests: The Python with torch that reads and writes files for comparison. Default:
+  // `python3`.
   const python = process.env["REVIEWKD_TEST_PYTHON"] ?? "python3";
   return run(python, ["-c", "import torch"]).then(() => python, () => undefined);
 }

@@ -9,6 +9,8 @@ import { Bench, lives } from "./driver.js";
 import { ChromiumFront, findChromium, launchChromium } from "./fronts.js";
 import type { StandInElectron } from "./stand-in.js";
 
+// @env REVIEWKD_PICTURES tests: The directory that receives new pictures of the example's window. Default: none is
+// taken.
 const pictures = process.env["REVIEWKD_PICTURES"];
 const SIZE = { width: 1180, height: 800 };
 

@@ -88,6 +88,8 @@ void* record(void* context, void (*work)(void*), void* argument) {
   of(context).go(Streams::State::kEntered, Streams::State::kEntered, "record");
   const RecordingScope recording;
   work(argument);
+  // @env REVIEWKD_HOST_EMULATION_RECORDING tests: `fail`: recording a step throws in the host emulation. Default: it
+  // succeeds.
   const char* setting = std::getenv("REVIEWKD_HOST_EMULATION_RECORDING");
   if (setting != nullptr && std::string_view(setting) == "fail")
     throw std::runtime_error("REVIEWKD_HOST_EMULATION_RECORDING requests a failure");

@@ -62,6 +62,10 @@ void parse_failures(std::string_view text) {
 const Options& Options::get() {
   static const Options options = [] {
     Options result;
+    // @env REVIEWKD_RECORDING_FILE tests: The file to which the recording CUDA runtime appends its calls. Default:
+    // none.
+    // @env REVIEWKD_RECORDING_MEMORY tests: Bytes of the recorded device's memory. Default: 80 GiB.
+    // @env REVIEWKD_RECORDING_MAX_BLOCKS tests: Kernels of the plugin with more blocks are not run on the host. Default: all are run.
     result.file = variable("REVIEWKD_RECORDING_FILE");
     if (*variable("REVIEWKD_RECORDING_MEMORY") != '\0')
       result.memory = std::strtoull(variable("REVIEWKD_RECORDING_MEMORY"), nullptr, 10);
@@ -119,6 +123,8 @@ cudaError_t returned(cudaError_t error) {
 }
 
 cudaError_t injected_failure(std::string_view call, bool is_capturing) {
+  // @env REVIEWKD_RECORDING_FAIL tests: Calls that fail, such as `cudaMalloc:3,cudaStreamEndCapture:1:900`: the name,
+  // the call that fails, the error. Default: none.
   static const bool parsed = (parse_failures(variable("REVIEWKD_RECORDING_FAIL")), true);
   static_cast<void>(parsed);
   for (Failure& failure : failures()) {

@@ -13,11 +13,11 @@ namespace reviewkd::recording {
 
 /// Settings, from the environment.
 struct Options {
-  /// REVIEWKD_RECORDING_FILE: the file to which lines of JSON are appended; empty: nothing is written.
+  /// The file to which lines of JSON are appended; empty: nothing is written.
   std::string file;
-  /// REVIEWKD_RECORDING_MEMORY: bytes of device memory, 80 GiB by default.
+  /// Bytes of device memory.
   size_t memory = size_t{80} << 30;
-  /// REVIEWKD_RECORDING_MAX_BLOCKS: the plugin's kernels with more blocks are recorded but not run on the host.
+  /// The plugin's kernels with more blocks are recorded but not run on the host.
   uint64_t max_blocks = UINT64_MAX;
 
   static const Options& get();

@@ -33,6 +33,9 @@ const USAGE = `Usage: bash scripts/gpu/device/run.sh MODE [options]
 const TEACHER_SHARE = 0.45;
 
 const root = process.cwd();
+// @env GPU_WORK tests: The working directory of the kit on a GPU machine. Default: `/tmp/reviewkd-gpu`.
+// @env OUT tests: The directory of the kit's results. Default: `out` in `GPU_WORK`.
+// @env PATH tests: The directories of programs, to which the kit adds Node and CUDA. Default: `/usr/bin:/bin`.
 const work = process.env["GPU_WORK"] ?? "/tmp/reviewkd-gpu";
 const out = process.env["OUT"] ?? join(work, "out");
 const options = readOptions();

@@ -19,6 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// @env REVIEWKD_CUDA_PLUGIN users: The file of the plugin with the CUDA kernels; another is then never loaded.
+// Default: the one of the installed package, or next to the addon or libtorch.
 constexpr const char* kVariable = "REVIEWKD_CUDA_PLUGIN";
 constexpr const char* kFile = "reviewkd_cuda.so";
 constexpr const char* kInstall = "npm install @reviewkd/linux-x64-cuda, or npm run build:cuda in a checkout";

@@ -23,8 +23,9 @@ constexpr int64_t kStepsBefore = 3;
 constexpr int64_t kStepsPerGraph = 8;
 constexpr size_t kMostGraphs = 4;
 
-/// 0: no graphs; 1: as the time of a step suggests; more: graphs of several steps.
 int graphs_wanted() {
+  // @env REVIEWKD_CUDA_GRAPHS users: `0`: steps are not recorded as CUDA graphs; more than `1`: every graph has
+  // several steps. Default: `1`, several steps only if they are short.
   const char* wish = std::getenv("REVIEWKD_CUDA_GRAPHS");
   return wish == nullptr ? 1 : std::atoi(wish);
 }

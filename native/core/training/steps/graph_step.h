@@ -25,8 +25,8 @@ namespace reviewkd {
 
 class GraphStep : public TrainStep {
  public:
-  /// Null if no kernels serve the device. The training outlives it. REVIEWKD_CUDA_GRAPHS=0 keeps steps from being
-  /// recorded, a number greater than 1 makes graphs of several steps whatever `most` says.
+  /// Null if no kernels serve the device. The training outlives it. REVIEWKD_CUDA_GRAPHS keeps steps from being
+  /// recorded, or makes graphs of several steps whatever `most` says.
   static std::unique_ptr<GraphStep> create(c10::Device device, Training& training);
 
   GraphStep(const ops::KernelBackend& backend, c10::Device device, Training& training);

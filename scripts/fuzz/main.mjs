@@ -8,7 +8,7 @@ import { spawn } from "node:child_process";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { buildHarness, packCorpus, READERS, unpackCorpus } from "./fuzz/build.mjs";
+import { buildHarness, packCorpus, READERS, unpackCorpus } from "./build.mjs";
 
 const BUILD = "build/fuzz-libfuzzer";
 // A larger single allocation means that a reader trusted a length; the readers' own limits are far below. The timeout
