@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Writes the golden values that the tests compare with:  python scripts/goldens/write_goldens.py
+"""Writes the golden values that the tests compare with, all or those that are named:
+
+    python scripts/goldens/write_goldens.py [NAME …]
 
 Computes in float64 on the CPU with PyTorch. Networks and losses are implemented in this folder, independently of the native
 code, and every weight is a function of its name (deterministic.py). Requires torch and numpy.
@@ -8,6 +10,8 @@ code, and every weight is a function of its name (deterministic.py). Requires to
 import json
 import platform
 import re
+import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -223,14 +227,25 @@ def method_golden(teacher_name: str, method: dict, num_classes: int = 10, batch:
     }
 
 
+def goldens() -> dict:
+    """What computes each golden, by its path."""
+    return {
+        **{FOLDER / "models" / f"{name}.json": partial(model_golden, name) for name in NETWORKS},
+        FOLDER / "distillation" / "hcl.json": hcl_golden,
+        **{FOLDER / "distillation" / f"{case['name']}.json": partial(review_golden, case) for case in REVIEWS},
+        **{FOLDER / "methods" / f"{name}.json": partial(method_golden, teacher, method) for name, teacher, method in METHODS},
+    }
+
+
 def main() -> None:
-    for name in NETWORKS:
-        write(FOLDER / "models" / f"{name}.json", model_golden(name))
-    write(FOLDER / "distillation" / "hcl.json", hcl_golden())
-    for case in REVIEWS:
-        write(FOLDER / "distillation" / f"{case['name']}.json", review_golden(case))
-    for name, teacher, method in METHODS:
-        write(FOLDER / "methods" / f"{name}.json", method_golden(teacher, method))
+    named = set(sys.argv[1:])
+    all_goldens = goldens()
+    unknown = named - {path.stem for path in all_goldens}
+    if unknown:
+        raise SystemExit(f"invalid names: expected names of goldens without .json, received {', '.join(sorted(unknown))}.")
+    for path, compute in all_goldens.items():
+        if not named or path.stem in named:
+            write(path, compute())
 
 
 if __name__ == "__main__":
