@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
 import type { DType, Shape } from "../config/schemas/common.js";
-import type { DataSourceInput, StoredDataSource } from "../config/schemas/data.js";
+import { DataSource, type DataSourceInput } from "../config/schemas/data.js";
 import { tensorParts, type TensorInput } from "../api/tensor.js";
 import { parse } from "../config/validation.js";
 import { API_TABLE } from "./api-table.js";
@@ -126,8 +126,7 @@ function createTensor(connection: Connection, values: TensorInput, shape: Shape,
 
 function refuseStream({ kind }: DataSourceInput): void {
   if (kind !== "stream") return;
-  const valid = ["synthetic", "cifar10", "cifar100", "image-folder", "idx",
-    "arrays"] satisfies (StoredDataSource["kind"] | "arrays")[];
+  const valid = DataSource.options.map(({ shape }) => shape.kind.value).filter((other) => other !== kind);
   throw new ReviewKdError("INVALID_ARGUMENT",
     'invalid kind: expected data that can be sent to a worker, received "stream", whose items are made by functions here. Load it in this process.',
     { valid });

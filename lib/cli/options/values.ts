@@ -1,4 +1,4 @@
-import { ReviewKdError } from "../../index.js";
+import { ReviewKdError, schemas } from "../../index.js";
 import { usageError } from "../errors.js";
 
 /** Parses the text of an option. Ranges that only the schemas define are checked there. */
@@ -71,23 +71,16 @@ export const text: ValueParser<string> = (option) => (value) => {
   return value;
 };
 
-/** Kinds with a directory: its content, and how to obtain it. */
-const DIRECTORIES = {
-  cifar10: { content: "its .bin files", remedy: "Download them with `reviewkd data fetch cifar10`." },
-  cifar100: { content: "its .bin files", remedy: "Download them with `reviewkd data fetch cifar100`." },
-  idx: { content: "train-images-idx3-ubyte and the other three files of MNIST",
-    remedy: "Download them, compressed or not." },
-  "image-folder": { content: "train/CLASS/*.jpg and val/CLASS/*.jpg", remedy: "Arrange the images in this layout." },
-} as const;
-
-const KINDS = ["synthetic", ...(Object.keys(DIRECTORIES) as (keyof typeof DIRECTORIES)[])] as const;
+const KINDS = ["synthetic", ...schemas.DATA_DIRECTORIES.keys()] as const;
+const DIRECTORIES = [...schemas.DATA_DIRECTORIES.keys()].map((kind) => `${kind}:DIR`);
 
 /** The syntax of {@link dataSpec}. */
-export const DATA_SPECS = "synthetic[:key=value,…], cifar10:DIR, cifar100:DIR, idx:DIR or image-folder:DIR";
+export const DATA_SPECS = ["synthetic[:key=value,…]", ...DIRECTORIES.slice(0, -1)].join(", ") +
+  ` or ${DIRECTORIES.at(-1)}`;
 
 /** A data source for the schemas: a `kind` and its settings. */
 export interface DataSpec {
-  readonly kind: (typeof KINDS)[number];
+  readonly kind: schemas.StoredDataSource["kind"];
   readonly [key: string]: string | number;
 }
 
@@ -103,10 +96,9 @@ export const dataSpec: ValueParser<DataSpec> = (option) => (spec) => {
     });
   }
   if (kind === "synthetic") return { kind, ...syntheticSettings(option, rest) };
-  if (rest === "") {
-    const { content, remedy } = DIRECTORIES[kind];
-    throw usageError(`${kind}:DIR with the directory of ${content}`, option, spec, remedy);
-  }
+  const directory = schemas.DATA_DIRECTORIES.get(kind);
+  if (rest === "" && directory !== undefined)
+    throw usageError(`${kind}:DIR with the directory of ${directory.content}`, option, spec, directory.remedy);
   return { kind, root: rest };
 };
 

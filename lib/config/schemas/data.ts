@@ -18,6 +18,17 @@ const shared = {
   normalization: Normalization.optional(),
 };
 
+/** The content of a stored data set's directory, and how to obtain it. */
+export interface DataDirectory {
+  readonly content: string;
+  readonly remedy: string;
+}
+
+/** Metadata of a source that is read from its `root`; the command line then accepts it as `kind:DIR`. */
+const directory = (content: string, remedy: string): { readonly directory: DataDirectory } => ({
+  directory: { content, remedy },
+});
+
 const cifar = <Kind extends "cifar10" | "cifar100">(kind: Kind) =>
   z.strictObject({
     kind: z.literal(kind),
@@ -26,7 +37,7 @@ const cifar = <Kind extends "cifar10" | "cifar100">(kind: Kind) =>
       "the directory of the data set's .bin files (`reviewkd data fetch` downloads them)",
     ),
     ...shared,
-  });
+  }).meta(directory("its .bin files", `Download them with \`reviewkd data fetch ${kind}\`.`));
 
 /** CIFAR-10 in its published binary layout: `data_batch_1.bin` … `data_batch_5.bin`, `test_batch.bin`. */
 export const Cifar10 = cifar("cifar10");
@@ -73,7 +84,7 @@ export const ImageFolder = z.strictObject({
    */
   onDecodeError: z.enum(["fail", "skip"]).default("fail"),
   ...shared,
-});
+}).meta(directory("train/CLASS/*.jpg and val/CLASS/*.jpg", "Arrange the images in this layout."));
 export type ImageFolderSource = z.infer<typeof ImageFolder>;
 
 /** One name per class, in label order. */
@@ -97,7 +108,7 @@ export const Idx = z.strictObject({
    */
   padTo: PositiveCount.optional(),
   ...shared,
-});
+}).meta(directory("train-images-idx3-ubyte and the other three files of MNIST", "Download them, compressed or not."));
 export type IdxSource = z.infer<typeof Idx>;
 
 const ImageArray = z.union([z.instanceof(Uint8Array), z.instanceof(Float32Array)]);
@@ -149,15 +160,25 @@ export const Stream = z.strictObject({
 });
 export type StreamSource = z.infer<typeof Stream>;
 
+/** The sources that need nothing but what a configuration file or command line can contain. */
+const STORED = [Synthetic, Cifar10, Cifar100, ImageFolder, Idx] as const;
+
 /** Source of training and test images. */
-export const DataSource = z.discriminatedUnion("kind", [Synthetic, Cifar10, Cifar100, ImageFolder, Idx, Arrays,
-  Stream]);
+export const DataSource = z.discriminatedUnion("kind", [...STORED, Arrays, Stream]);
 export type DataSource = z.infer<typeof DataSource>;
 export type DataSourceInput = z.input<typeof DataSource>;
 
 /** Data sources that a configuration file or command line can specify. */
-export const StoredDataSource = z.discriminatedUnion("kind", [Synthetic, Cifar10, Cifar100, ImageFolder, Idx]);
+export const StoredDataSource = z.discriminatedUnion("kind", STORED);
 export type StoredDataSource = z.infer<typeof StoredDataSource>;
+
+/** The stored data sets that are read from a directory, by kind. */
+export const DATA_DIRECTORIES: ReadonlyMap<StoredDataSource["kind"], DataDirectory> = new Map(
+  STORED.flatMap((schema) => {
+    const found = schema.meta()?.["directory"] as DataDirectory | undefined;
+    return found === undefined ? [] : [[schema.shape.kind.value, found] as const];
+  }),
+);
 
 /** One pass over a split in batches. */
 export const BatchOptions = z.strictObject({

@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { isReviewKdError } from "../../../lib/index.js";
-import { count, counts, dataSpec, imageSize, nonNegativeNumber, oneOf, positiveCount, positiveNumber,
+import { isReviewKdError, schemas } from "../../../lib/index.js";
+import { count, counts, DATA_SPECS, dataSpec, imageSize, nonNegativeNumber, oneOf, positiveCount, positiveNumber,
   text } from "../../../lib/cli/options/values.js";
 
 function rejection(read: () => unknown): { code: string; message: string } {
@@ -80,6 +80,15 @@ describe("cli/values", () => {
     expect(read("synthetic")).to.deep.equal({ kind: "synthetic" });
     expect(read("synthetic:numClasses=4,trainSamples=64")).to.deep.equal({ kind: "synthetic", numClasses: 4,
       trainSamples: 64 });
+  });
+
+  it("accepts every stored data set, those with a root as kind:DIR", () => {
+    for (const { shape } of schemas.StoredDataSource.options) {
+      const kind = shape.kind.value;
+      const spec = "root" in shape ? `${kind}:DIR` : kind;
+      expect(DATA_SPECS).to.include(spec);
+      expect(dataSpec("--data")(spec)).to.deep.equal("root" in shape ? { kind, root: "DIR" } : { kind });
+    }
   });
 
   it("lists the kinds of data for an unknown one", () => {
