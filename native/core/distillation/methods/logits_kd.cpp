@@ -1,10 +1,60 @@
-#include "core/distillation/methods/logits_kd.h"
+// Methods on soft targets: the student's softened class distribution follows the teacher's.
+//
+// kd:  Hinton, Vinyals, Dean: "Distilling the Knowledge in a Neural Network" (2015), section 2.
+// dkd: Zhao, Cui, Song, Qiu, Liang: "Decoupled Knowledge Distillation" (CVPR 2022), equation 7.
+
+#include <torch/nn/pimpl.h>
 
 #include "core/base/error.h"
 #include "core/base/numeric.h"
+#include "core/distillation/method.h"
+#include "core/distillation/methods/registry.h"
 
 namespace reviewkd {
 namespace {
+
+struct KdOptions {
+  /// T, by which logits are divided.
+  double temperature = 4.0;
+
+  static KdOptions from(const Options& options);
+};
+
+/// T² · KL(softmax(Y_t / T) ‖ softmax(Y_s / T)), summed over classes, mean over images.
+class KdImpl : public MethodImpl {
+ public:
+  explicit KdImpl(const KdOptions& options) : options_(options) {}
+  MethodOutput forward(const MethodInput& input) override;
+
+ private:
+  KdOptions options_;
+};
+TORCH_MODULE(Kd);
+
+struct DkdOptions {
+  /// T, by which logits are divided.
+  double temperature = 4.0;
+  /// Weights of TCKD and NCKD.
+  double alpha = 1.0;
+  double beta = 8.0;
+
+  static DkdOptions from(const Options& options);
+};
+
+/// T² · (α · TCKD + β · NCKD), mean over images. TCKD: divergence of the distributions over the two classes "label" and
+/// "rest". NCKD: divergence of the distributions over the classes that are not the label.
+class DkdImpl : public MethodImpl {
+ public:
+  explicit DkdImpl(const DkdOptions& options) : options_(options) {}
+
+  /// Throws INVALID_ARGUMENT without labels, or if the label's class is the only one.
+  void check(const BatchSpec& batch) const override;
+  MethodOutput forward(const MethodInput& input) override;
+
+ private:
+  DkdOptions options_;
+};
+TORCH_MODULE(Dkd);
 
 at::Tensor softened(const at::Tensor& logits, double temperature) { return at_least_float32(logits) / temperature; }
 
@@ -29,8 +79,6 @@ Decoupled decoupled(const at::Tensor& logits, const at::Tensor& labels) {
   const at::Tensor odds = own - others.logsumexp(1, /*keepdim=*/true);                // [N, 1]
   return {at::cat({at::log_sigmoid(odds), at::log_sigmoid(-odds)}, 1), at::log_softmax(others, 1)};
 }
-
-}  // namespace
 
 KdOptions KdOptions::from(const Options& options) {
   KdOptions kd;
@@ -74,6 +122,16 @@ MethodOutput DkdImpl::forward(const MethodInput& input) {
   MethodOutput result;
   result.loss = options_.temperature * options_.temperature * (options_.alpha * tckd + options_.beta * nckd);
   return result;
+}
+
+}  // namespace
+
+Method build_kd(const std::shared_ptr<const Matching>&, const Options& options) {
+  return Kd(KdOptions::from(options)).ptr();
+}
+
+Method build_dkd(const std::shared_ptr<const Matching>&, const Options& options) {
+  return Dkd(DkdOptions::from(options)).ptr();
 }
 
 }  // namespace reviewkd

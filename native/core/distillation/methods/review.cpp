@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/distillation/methods/maps.h"
+#include "core/distillation/methods/registry.h"
 
 namespace reviewkd {
 
@@ -71,6 +72,10 @@ void check_fusions(const Matching& matching, const BatchSpec& batch) {
            map.name, " is 1×1); use a larger batch or drop a last batch of one image.");
     }
   }
+}
+
+Method build_review(const std::shared_ptr<const Matching>& matching, const Options& options) {
+  return Review(matching, ReviewOptions::from(options)).ptr();
 }
 
 }  // namespace reviewkd

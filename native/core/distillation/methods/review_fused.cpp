@@ -1,9 +1,34 @@
-#include "core/distillation/methods/review_fused.h"
+// Review with a separate stack of fusions per teacher stage, equation 7 and figure 2 (c) of Chen, Liu, Zhao, Jia:
+// "Distilling Knowledge via Knowledge Review" (CVPR 2021).
+//
+// (d) is (c) with the fusions shared among the stacks: if each stack has (d)'s parameters, both give the same result.
+
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/nn/pimpl.h>
 
 #include "core/distillation/methods/maps.h"
+#include "core/distillation/methods/registry.h"
+#include "core/distillation/methods/review.h"
 
 namespace reviewkd {
 namespace nn = torch::nn;
+namespace {
+
+class ReviewFusedImpl : public FeatureMethodImpl {
+ public:
+  ReviewFusedImpl(std::shared_ptr<const Matching> matching, const ReviewOptions& options);
+
+  void check(const BatchSpec& batch) const override;
+  MethodOutput forward(const MethodInput& input) override;
+  void initialize(at::Generator generator) override;
+
+ private:
+  /// U_j(F_s^j, …, F_s^n): [N, Ct, Ht, Wt] of the teacher's stage j.
+  at::Tensor fuse(const MethodInput& input, int64_t j);
+
+  torch::nn::ModuleList stacks;  // U_n first; each is a list of fusions, that of stage n first
+};
+TORCH_MODULE(ReviewFused);
 
 ReviewFusedImpl::ReviewFusedImpl(std::shared_ptr<const Matching> shared, const ReviewOptions& options)
     : FeatureMethodImpl(std::move(shared), options.features) {
@@ -48,6 +73,12 @@ void ReviewFusedImpl::initialize(at::Generator generator) {
   for (const auto& stack : *stacks) {
     for (const auto& abf : *stack->as<nn::ModuleListImpl>()) abf->as<AbfImpl>()->initialize(generator);
   }
+}
+
+}  // namespace
+
+Method build_review_fused(const std::shared_ptr<const Matching>& matching, const Options& options) {
+  return ReviewFused(matching, ReviewOptions::from(options)).ptr();
 }
 
 }  // namespace reviewkd

@@ -1,17 +1,55 @@
-#include "core/distillation/methods/stage_pairs.h"
+// Methods that compare single stages, Σ D(M^{i,j}(F_s^i), F_t^j): equations 2 to 5 and figure 2 (a), (b) of Chen,
+// Liu, Zhao, Jia: "Distilling Knowledge via Knowledge Review" (CVPR 2021). They differ only in the pairs (i, j).
 
 #include <torch/csrc/autograd/grad_mode.h>
+#include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/modules/conv.h>
+#include <torch/nn/pimpl.h>
 
 #include <algorithm>
 #include <set>
 
+#include "core/distillation/methods/feature_method.h"
 #include "core/distillation/methods/maps.h"
+#include "core/distillation/methods/registry.h"
 #include "core/models/init.h"
 #include "core/models/layers.h"
 
 namespace reviewkd {
 namespace nn = torch::nn;
+namespace {
+
+/// Student stage i learns from teacher stage j; both are numbers of matched stages.
+struct StagePair {
+  int64_t i;
+  int64_t j;
+};
+
+/// Options of methods on pairs of stages.
+struct StagePairOptions {
+  FeatureOptions features;
+  /// Numbers of matched stages; default: the deepest and, for the teacher's, the student's.
+  std::optional<int64_t> stage;
+  std::optional<int64_t> teacher_stage;
+
+  static StagePairOptions from(const Options& options);
+};
+
+class StagePairsImpl : public FeatureMethodImpl {
+ public:
+  StagePairsImpl(std::shared_ptr<const Matching> matching, const StagePairOptions& options,
+                 std::vector<StagePair> pairs);
+
+  MethodOutput forward(const MethodInput& input) override;
+
+  /// Convolutions from kaiming_uniform(a = 1), biases 0.
+  void initialize(at::Generator generator) override;
+
+ private:
+  std::vector<StagePair> pairs_;
+  torch::nn::ModuleList transforms;  // M, one per pair
+};
+TORCH_MODULE(StagePairs);
 
 StagePairOptions StagePairOptions::from(const Options& options) {
   StagePairOptions pairs{
@@ -21,18 +59,21 @@ StagePairOptions StagePairOptions::from(const Options& options) {
   return pairs;
 }
 
+/// One (i, j) for any i and j. Throws INVALID_ARGUMENT where there is no such stage; so does `review_stage_pairs`.
 std::vector<StagePair> single_layer_pairs(const Matching& matching, const StagePairOptions& options) {
   const int64_t i = matching.checked(options.stage.value_or(matching.size()), options.features.path + ".stage");
   const int64_t j = matching.checked(options.teacher_stage.value_or(i), options.features.path + ".teacherStage");
   return {{i, j}};
 }
 
+/// (i, i) for each i.
 std::vector<StagePair> multi_layer_pairs(const Matching& matching, const StagePairOptions&) {
   std::vector<StagePair> pairs;
   for (int64_t i = 1; i <= matching.size(); ++i) pairs.push_back({i, i});
   return pairs;
 }
 
+/// (a): (i, j) for one i and each j ≤ i.
 std::vector<StagePair> review_stage_pairs(const Matching& matching, const StagePairOptions& options) {
   const int64_t i = matching.checked(options.stage.value_or(matching.size()), options.features.path + ".stage");
   std::vector<StagePair> pairs;
@@ -40,6 +81,7 @@ std::vector<StagePair> review_stage_pairs(const Matching& matching, const StageP
   return pairs;
 }
 
+/// (b): (i, j) for each i and each j ≤ i.
 std::vector<StagePair> review_pairs(const Matching& matching, const StagePairOptions&) {
   std::vector<StagePair> pairs;
   for (int64_t i = 1; i <= matching.size(); ++i) {
@@ -88,6 +130,30 @@ void StagePairsImpl::initialize(at::Generator generator) {
     init::kaiming_uniform(convolution->weight, 1.0, generator);
     convolution->bias.zero_();
   }
+}
+
+template <typename PairsOf>
+Method build_pairs(const std::shared_ptr<const Matching>& matching, const Options& options, PairsOf pairs_of) {
+  const StagePairOptions pairs = StagePairOptions::from(options);
+  return StagePairs(matching, pairs, pairs_of(*matching, pairs)).ptr();
+}
+
+}  // namespace
+
+Method build_single_layer(const std::shared_ptr<const Matching>& matching, const Options& options) {
+  return build_pairs(matching, options, single_layer_pairs);
+}
+
+Method build_multi_layer(const std::shared_ptr<const Matching>& matching, const Options& options) {
+  return build_pairs(matching, options, multi_layer_pairs);
+}
+
+Method build_review_stage(const std::shared_ptr<const Matching>& matching, const Options& options) {
+  return build_pairs(matching, options, review_stage_pairs);
+}
+
+Method build_review_pairs(const std::shared_ptr<const Matching>& matching, const Options& options) {
+  return build_pairs(matching, options, review_pairs);
 }
 
 }  // namespace reviewkd
