@@ -61,149 +61,140 @@ struct NextStep {
 
 }  // namespace
 
+/// The methods of JavaScript's `Session`; see NativeSession in lib/native.ts.
+namespace session_methods {
+namespace {
+
+using Owner = std::shared_ptr<SessionThread>;
+
+Napi::Value step(const Napi::CallbackInfo& info, const Owner& owner) {
+  return on_thread(
+      info.Env(), owner, [batches = batches_of(info[0])](Session& session) { return session.step(batches); },
+      [](Napi::Env env, const StepResult& result) { return to_js(env, result); });
+}
+
+Napi::Value train_epoch(const Napi::CallbackInfo& info, const Owner& owner) {
+  const Napi::Env env = info.Env();
+  const TrainingImages images = training_images_of(info[0], "train");
+  const EpochOptions options = EpochOptions::from(options_of(info[1], "options"));
+  const auto stop = StopFlagHandle::unwrap(info[2]);
+  const auto convert = [task = owner->session->shared_task()](Napi::Env env, const EpochState& state) {
+    return to_js(env, state, task->info());
+  };
+  const LatestValueCallback<EpochState, std::remove_const_t<decltype(convert)>> latest(
+      env, info[3].As<Napi::Function>(), convert);
+  return on_thread(
+      env, owner,
+      [=](Session& session) {
+        const auto between_steps = [&](const EpochState& state) {
+          latest.send(state);
+          // After the last step the epoch is over: a session that continued from there would begin it again.
+          if (state.step < state.steps) owner->between_steps.run(/*within_epoch=*/true);
+        };
+        return session.train_epoch(images, options, between_steps, *stop,
+                                   [&] { return owner->between_steps.waiting(); });
+      },
+      convert, [latest](Napi::Env env) { latest.release(env); });
+}
+
+Napi::Value evaluate(const Napi::CallbackInfo& info, const Owner& owner) {
+  return evaluate_on(info, owner->thread, owner->session->shared_network(), owner->session->shared_task(),
+                     [owner] { owner->session->use_threads(); });
+}
+
+Napi::Value gradients(const Napi::CallbackInfo& info, const Owner& owner) {
+  return on_thread(info.Env(), owner, [](Session& session) { return session.gradients(); }, to_entries);
+}
+
+Napi::Value task(const Napi::CallbackInfo& info, const Owner& owner) {
+  return to_js(info.Env(), owner->session->task().info());
+}
+
+Napi::Value position(const Napi::CallbackInfo& info, const Owner& owner) {
+  struct Position {
+    EpochState state;
+    int64_t steps;
+  };
+  return on_thread(
+      info.Env(), owner, [](Session& session) { return Position{session.state(), session.steps()}; },
+      [](Napi::Env env, const Position& position) -> Napi::Value {
+        Napi::Object object = Napi::Object::New(env);
+        object.Set("epoch", static_cast<double>(position.state.epoch));
+        object.Set("step", static_cast<double>(position.state.step));
+        object.Set("steps", static_cast<double>(position.state.steps));
+        object.Set("totalSteps", static_cast<double>(position.steps));
+        return object;
+      });
+}
+
+Napi::Value configure(const Napi::CallbackInfo& info, const Owner& owner) {
+  const Options options = options_of(info[0], "options");
+  std::optional<int64_t> epoch;
+  std::optional<double> rate;
+  if (options.has("epoch")) epoch = options.integer("epoch");
+  if (options.has("learningRate")) rate = options.number("learningRate");
+  return on_thread(
+      info.Env(), owner,
+      [epoch, rate](Session& session) {
+        if (epoch) session.set_epoch(*epoch);
+        if (rate) session.set_learning_rate(*rate);
+        return Nothing{};
+      },
+      to_undefined);
+}
+
+Napi::Value save(const Napi::CallbackInfo& info, const Owner& owner) {
+  return on_thread(
+      info.Env(), owner,
+      [path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata"),
+       keep_as = string_of(info[2], "keepAs")](Session& session) {
+        save_checkpoint(session, path, metadata, keep_as);
+        return Nothing{};
+      },
+      to_undefined);
+}
+
+Napi::Value save_within_epoch(const Napi::CallbackInfo& info, const Owner& owner) {
+  return run_async(
+      info.Env(), std::make_shared<NextStep>(NextStep{owner}),
+      // The session keeps its tasks, so that a task must not keep the session.
+      [session = std::weak_ptr(owner), path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata"),
+       keep_as = string_of(info[2], "keepAs")] {
+        const auto owner = session.lock();
+        if (!owner || !owner->between_steps.within_epoch()) return false;
+        save_checkpoint(*owner->session, path, metadata, keep_as);
+        return true;
+      },
+      [](Napi::Env env, bool saved) -> Napi::Value { return Napi::Boolean::New(env, saved); });
+}
+
+Napi::Value load(const Napi::CallbackInfo& info, const Owner& owner) {
+  return on_thread(
+      info.Env(), owner,
+      [path = string_of(info[0], "path"), other_teacher = info[1].ToBoolean().Value()](Session& session) {
+        return load_checkpoint(session, path, other_teacher);
+      },
+      [](Napi::Env env, const Metadata& metadata) -> Napi::Value {
+        Napi::Object object = Napi::Object::New(env);
+        for (const auto& [key, value] : metadata) object.Set(key, value);
+        return object;
+      });
+}
+
+}  // namespace
+}  // namespace session_methods
+
 void SessionHandle::define(Napi::Env env) {
-  Handle::define(
-      env, InstanceMethod("step", &SessionHandle::step), InstanceMethod("trainEpoch", &SessionHandle::train_epoch),
-      InstanceMethod("evaluate", &SessionHandle::evaluate), InstanceMethod("gradients", &SessionHandle::gradients),
-      InstanceMethod("task", &SessionHandle::task), InstanceMethod("position", &SessionHandle::position),
-      InstanceMethod("configure", &SessionHandle::configure), InstanceMethod("save", &SessionHandle::save),
-      InstanceMethod("saveWithinEpoch", &SessionHandle::save_within_epoch),
-      InstanceMethod("load", &SessionHandle::load));
-}
-
-Napi::Value SessionHandle::step(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] {
-    return on_thread(
-        info.Env(), resource(), [batches = batches_of(info[0])](Session& session) { return session.step(batches); },
-        [](Napi::Env env, const StepResult& result) { return to_js(env, result); });
-  });
-}
-
-Napi::Value SessionHandle::train_epoch(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] {
-    const Napi::Env env = info.Env();
-    const TrainingImages images = training_images_of(info[0], "train");
-    const EpochOptions options = EpochOptions::from(options_of(info[1], "options"));
-    const auto stop = StopFlagHandle::unwrap(info[2]);
-    const auto owner = resource();
-    const auto convert = [task = owner->session->shared_task()](Napi::Env env, const EpochState& state) {
-      return to_js(env, state, task->info());
-    };
-    const LatestValueCallback<EpochState, std::remove_const_t<decltype(convert)>> latest(
-        env, info[3].As<Napi::Function>(), convert);
-    return on_thread(
-        env, owner,
-        [=](Session& session) {
-          const auto between_steps = [&](const EpochState& state) {
-            latest.send(state);
-            // After the last step the epoch is over: a session that continued from there would begin it again.
-            if (state.step < state.steps) owner->between_steps.run(/*within_epoch=*/true);
-          };
-          return session.train_epoch(images, options, between_steps, *stop,
-                                     [&] { return owner->between_steps.waiting(); });
-        },
-        convert, [latest](Napi::Env env) { latest.release(env); });
-  });
-}
-
-Napi::Value SessionHandle::evaluate(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] {
-    const auto owner = resource();
-    return evaluate_on(info, owner->thread, owner->session->shared_network(), owner->session->shared_task(),
-                       [owner] { owner->session->use_threads(); });
-  });
-}
-
-Napi::Value SessionHandle::gradients(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] {
-    return on_thread(info.Env(), resource(), [](Session& session) { return session.gradients(); }, to_entries);
-  });
-}
-
-Napi::Value SessionHandle::task(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] { return to_js(info.Env(), resource()->session->task().info()); });
-}
-
-Napi::Value SessionHandle::position(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] {
-    struct Position {
-      EpochState state;
-      int64_t steps;
-    };
-    return on_thread(
-        info.Env(), resource(), [](Session& session) { return Position{session.state(), session.steps()}; },
-        [](Napi::Env env, const Position& position) -> Napi::Value {
-          Napi::Object object = Napi::Object::New(env);
-          object.Set("epoch", static_cast<double>(position.state.epoch));
-          object.Set("step", static_cast<double>(position.state.step));
-          object.Set("steps", static_cast<double>(position.state.steps));
-          object.Set("totalSteps", static_cast<double>(position.steps));
-          return object;
-        });
-  });
-}
-
-Napi::Value SessionHandle::configure(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] {
-    const Options options = options_of(info[0], "options");
-    std::optional<int64_t> epoch;
-    std::optional<double> rate;
-    if (options.has("epoch")) epoch = options.integer("epoch");
-    if (options.has("learningRate")) rate = options.number("learningRate");
-    return on_thread(
-        info.Env(), resource(),
-        [epoch, rate](Session& session) {
-          if (epoch) session.set_epoch(*epoch);
-          if (rate) session.set_learning_rate(*rate);
-          return Nothing{};
-        },
-        to_undefined);
-  });
-}
-
-Napi::Value SessionHandle::save(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] {
-    return on_thread(
-        info.Env(), resource(),
-        [path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata"),
-         keep_as = string_of(info[2], "keepAs")](Session& session) {
-          save_checkpoint(session, path, metadata, keep_as);
-          return Nothing{};
-        },
-        to_undefined);
-  });
-}
-
-Napi::Value SessionHandle::save_within_epoch(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] {
-    const auto owner = resource();
-    return run_async(
-        info.Env(), std::make_shared<NextStep>(NextStep{owner}),
-        // The session keeps its tasks, so that a task must not keep the session.
-        [session = std::weak_ptr(owner), path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata"),
-         keep_as = string_of(info[2], "keepAs")] {
-          const auto owner = session.lock();
-          if (!owner || !owner->between_steps.within_epoch()) return false;
-          save_checkpoint(*owner->session, path, metadata, keep_as);
-          return true;
-        },
-        [](Napi::Env env, bool saved) -> Napi::Value { return Napi::Boolean::New(env, saved); });
-  });
-}
-
-Napi::Value SessionHandle::load(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] {
-    return on_thread(
-        info.Env(), resource(),
-        [path = string_of(info[0], "path"), other_teacher = info[1].ToBoolean().Value()](Session& session) {
-          return load_checkpoint(session, path, other_teacher);
-        },
-        [](Napi::Env env, const Metadata& metadata) -> Napi::Value {
-          Napi::Object object = Napi::Object::New(env);
-          for (const auto& [key, value] : metadata) object.Set(key, value);
-          return object;
-        });
-  });
+  Handle::define(env, InstanceMethod("step", &SessionHandle::call<session_methods::step>),
+                 InstanceMethod("trainEpoch", &SessionHandle::call<session_methods::train_epoch>),
+                 InstanceMethod("evaluate", &SessionHandle::call<session_methods::evaluate>),
+                 InstanceMethod("gradients", &SessionHandle::call<session_methods::gradients>),
+                 InstanceMethod("task", &SessionHandle::call<session_methods::task>),
+                 InstanceMethod("position", &SessionHandle::call<session_methods::position>),
+                 InstanceMethod("configure", &SessionHandle::call<session_methods::configure>),
+                 InstanceMethod("save", &SessionHandle::call<session_methods::save>),
+                 InstanceMethod("saveWithinEpoch", &SessionHandle::call<session_methods::save_within_epoch>),
+                 InstanceMethod("load", &SessionHandle::call<session_methods::load>));
 }
 
 Napi::Value create_session(const Napi::CallbackInfo& info) {

@@ -30,18 +30,6 @@ class SessionHandle : public Handle<SessionHandle, SessionThread> {
 
   using Handle::Handle;
   static void define(Napi::Env env);
-
- private:
-  Napi::Value step(const Napi::CallbackInfo& info);
-  Napi::Value train_epoch(const Napi::CallbackInfo& info);
-  Napi::Value evaluate(const Napi::CallbackInfo& info);
-  Napi::Value gradients(const Napi::CallbackInfo& info);
-  Napi::Value task(const Napi::CallbackInfo& info);
-  Napi::Value position(const Napi::CallbackInfo& info);
-  Napi::Value configure(const Napi::CallbackInfo& info);
-  Napi::Value save(const Napi::CallbackInfo& info);
-  Napi::Value save_within_epoch(const Napi::CallbackInfo& info);
-  Napi::Value load(const Napi::CallbackInfo& info);
 };
 
 /// (target: Distiller | Model, options) -> Promise<Session>; options as StepOptions in lib/config/schemas/training.ts.

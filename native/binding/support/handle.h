@@ -58,6 +58,12 @@ class Handle : public Napi::ObjectWrap<Derived> {
   void dispose(const Napi::CallbackInfo& info) { release(info.Env()); }
 
  protected:
+  /// Calls `method(info, resource)` with the object's resource; exceptions become JavaScript errors.
+  template <auto method>
+  Napi::Value call(const Napi::CallbackInfo& info) {
+    return translate_exceptions(info.Env(), [&]() -> Napi::Value { return method(info, resource()); });
+  }
+
   template <typename... Methods>
   static void define(Napi::Env env, Methods... methods) {
     Runtime::of(env).set_constructor(
