@@ -258,10 +258,7 @@ export interface Addon {
   contextLoss: OperationRunner;
   /** Images and labels, batch by batch, as the device produces them; empty if the device has no such kernels. */
   deviceBatches(data: NativeImages, split: string, options: object): Promise<NativeTensor[]>;
-  /**
-   * A 3 × 3 convolution by tensor cores, or its reference, in float64; undefined if the device has no kernel for these
-   * inputs.
-   */
+  /** A 3 × 3 convolution by tensor cores, or its reference in float64; undefined if the device has no such kernel. */
   tensorConvolution(inputs: TensorConvolutionInputs,
     options: { readonly stride: number; readonly fused: boolean; readonly device: string }
   ): Promise<TensorConvolutionResult | undefined>;
@@ -319,11 +316,7 @@ export type OperationRunner<Options = unknown> = (
 
 let loaded: LoadedAddon | undefined;
 
-/**
- * The addon, loaded once per thread.
- *
- * @throws ReviewKdError `ADDON_NOT_FOUND` if there is none, `ADDON_LOAD_FAILED` if it cannot be loaded.
- */
+/** The addon, loaded once per thread. @throws ReviewKdError `ADDON_NOT_FOUND`, `ADDON_LOAD_FAILED`. */
 export function addon(): Addon {
   return theAddon().module as Addon;
 }

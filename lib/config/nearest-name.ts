@@ -1,9 +1,6 @@
 import { distance } from "fastest-levenshtein";
 
-/**
- * The candidate closest to `name`, or `undefined` if none is close. Ignores letter case and tolerates up to a third of
- * wrong letters.
- */
+/** The candidate closest to `name`, whatever its case, with up to a third of wrong letters. */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
   const allowed = Math.max(2, Math.floor(name.length / 3));
   let best: { candidate: string; edits: number } | undefined;

@@ -59,10 +59,7 @@ function problemsOf(issue: z.core.$ZodIssue, value: unknown, { valid = [], fix }
   return [problem(issue.path, valueAt(value, issue.path))];
 }
 
-/**
- * The error map of {@link parse}: each message is what was expected, in words. The schema's own description comes
- * first.
- */
+/** The error map of {@link parse}: what was expected, in words. The schema's own description comes first. */
 function expectationOf(issue: z.core.$ZodRawIssue, hints: Map<string, Hint>): string {
   const schema = issue.schema ?? issue.inst;
   const { description, fix } = (schema instanceof z.ZodType ? z.globalRegistry.get(schema) : undefined) ?? {};

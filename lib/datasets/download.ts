@@ -45,12 +45,7 @@ interface Part {
   readonly validator: string;
 }
 
-/**
- * Downloads a file. What an earlier attempt left is not downloaded again if the server can send a part (HTTP `Range`
- * with `If-Range`) and the file has not changed since.
- *
- * @throws DownloadError; the reason of `signal`; errors of the file system.
- */
+/** Downloads a file; resumes by HTTP `Range` with `If-Range` what an earlier attempt left. @throws DownloadError */
 export async function download({ url, path, signal, onProgress }: DownloadOptions): Promise<void> {
   const partPath = `${path}.part`;
   const infoPath = `${path}.part.json`;
@@ -122,10 +117,7 @@ async function receive(response: IncomingMessage,
   if (totalBytes !== null && receivedBytes !== totalBytes) throw interrupted("");
 }
 
-/**
- * Requests the bytes as the server stores them. Not by `fetch`, which would unpack a body that a server labels as gzip:
- * the checksum is that of the archive.
- */
+/** Requests the bytes as stored. `fetch` would unpack a body that a server labels as gzip, unlike the checksum's. */
 async function requestFile(url: string, part: Part | undefined,
   signal: AbortSignal | undefined): Promise<IncomingMessage> {
   const headers = part === undefined ? {} : { range: `bytes=${part.size}-`, "if-range": part.validator };
@@ -153,9 +145,7 @@ function beginOf({ statusCode, headers }: IncomingMessage, part: Part | undefine
   return statusCode === 206 && part !== undefined && begin === part.size ? begin : undefined;
 }
 
-/**
- * A header that changes when the file does. Weak tags do not promise equal bytes, so `If-Range` does not allow them.
- */
+/** A header that changes with the file. Weak tags do not promise equal bytes, so `If-Range` rules them out. */
 function validatorOf({ headers: { etag, "last-modified": date } }: IncomingMessage): string | undefined {
   return etag !== undefined && !etag.startsWith("W/") ? etag : date;
 }

@@ -15,10 +15,7 @@ export interface ImageBlock {
 /** Larger blocks are copied in chunks over several turns of the event loop; a chunk takes up to a millisecond. */
 const COPY_BYTES = 2 ** 21;
 
-/**
- * Fills a native queue from a producer for one pass. Pulls from the producer only while there is room, so that it never
- * runs further ahead of the trainer than the queue's bound.
- */
+/** Fills a native queue from a producer for one pass, and pulls from the producer only while there is room. */
 export class Feed {
   #stopped = false;
   #failure: { readonly error: unknown } | undefined;

@@ -31,13 +31,7 @@ const UNDECODED = new Set([".bmp", ".ppm", ".pgm", ".heic", ".jp2", ".jxl"]);
 /** Number of names listed in a message. */
 const NAMES_SHOWN = 5;
 
-/**
- * Lists a data set in ImageNet's layout: `train` and `val` (or `test`) with a folder per class. Classes are the sorted
- * names of these folders; files are sorted by name, so that the order is the same on every machine.
- *
- * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` (train and val have different classes),
- * `FILE_UNSUPPORTED` (an image of an unsupported type).
- */
+/** Lists a data set in ImageNet's layout, classes and files sorted by name so that all machines have one order. */
 export async function listImageFolder(root: string): Promise<ImageFolder> {
   const folders = await foldersIn(root);
   const testName = ["val", "test"].find((name) => folders.includes(name));
@@ -62,10 +56,7 @@ export async function listImageFolder(root: string): Promise<ImageFolder> {
   };
 }
 
-/**
- * The first `limit` images, taken from each class in turn, so that a small subset covers all classes; a larger limit
- * includes the images of a smaller one. Keeps the order of the whole listing.
- */
+/** The first `limit` images, from each class in turn, in the listing's order; a larger limit includes a smaller one. */
 export function limitListing(listing: FolderListing, limit: number | undefined): FolderListing {
   if (limit === undefined || limit >= listing.paths.length) return listing;
   const seen = new Map<number, number>();

@@ -16,11 +16,7 @@ export interface IdxFiles {
   readonly labels: IdxFile;
 }
 
-/**
- * Reads the four files of MNIST's layout, compressed or not. Native code validates their content.
- *
- * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` (a damaged compressed file).
- */
+/** Reads the four files of MNIST's layout, compressed or not. Native code validates their content. */
 export async function readIdxFiles(root: string): Promise<{ train: IdxFiles; test: IdxFiles }> {
   const split = async (name: string): Promise<IdxFiles> => ({
     images: await readIdxFile(root, `${name}-images-idx3-ubyte`),

@@ -20,10 +20,7 @@ export function resizedSide(size: number): number {
   return Math.round((size * 256) / 224);
 }
 
-/**
- * Decodes image files to RGB bytes of a fixed size, `[size, size, 3]`: rotated according to EXIF, grey and CMYK
- * converted, alpha dropped.
- */
+/** Decodes files to RGB bytes `[size, size, 3]`: rotated by EXIF, grey and CMYK converted, alpha dropped. */
 export class ImageDecoder {
   constructor(private readonly sharp: Sharp, private readonly options: DecoderOptions) {}
 

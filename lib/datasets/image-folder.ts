@@ -78,11 +78,7 @@ class FolderImages {
     }
   }
 
-  /**
-   * The image at a position of the order. In a shuffled pass a broken image is replaced by the next intact one, so that
-   * the number of batches and steps stays the same; in other passes, such as an evaluation, each image counts once and
-   * a broken one is skipped.
-   */
+  /** The image at a position; a broken one is replaced in a shuffled pass, whose steps are fixed, else skipped. */
   async #blockAt(position: number, order: Uint32Array, pass: StreamPass): Promise<ImageBlock | undefined> {
     for (let offset = 0; offset < order.length; ++offset) {
       const index = order[(position + offset) % order.length] as number;

@@ -32,11 +32,7 @@ const PACKAGE = "sharp";
 /** Imports by a name that the compiler does not resolve. */
 const importSharp = (): Promise<unknown> => import(PACKAGE);
 
-/**
- * Loads sharp, the image decoder. It is an optional peer dependency, because other data sets do not need it.
- *
- * @throws ReviewKdError `DEPENDENCY_MISSING`: not installed, too old, or not built for this platform.
- */
+/** Loads sharp, an optional peer dependency. @throws `DEPENDENCY_MISSING`: not installed, too old, or not built. */
 export async function loadSharp(load: () => Promise<unknown> = importSharp): Promise<Sharp> {
   let sharp: unknown;
   try {

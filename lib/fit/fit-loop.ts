@@ -173,10 +173,7 @@ export class FitLoop {
   }
 }
 
-/**
- * Optimizer steps. A last batch of a single image is dropped, unless all batches are such: batch normalization needs
- * two.
- */
+/** Optimizer steps. A last batch of one image is dropped, unless all are such: batch normalization needs two. */
 function stepsPerEpoch(samples: number,
   { batchSize, accumulateBatches }: Pick<TrainingOptions, "batchSize" | "accumulateBatches">): number {
   const rest = samples % batchSize;

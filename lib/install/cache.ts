@@ -37,10 +37,7 @@ export function cudaEntry(env: NodeJS.ProcessEnv, version: string, variant: stri
   return join(cudaLibTorchDirectory(env), `${version}-${variant}-${platformName}`);
 }
 
-/**
- * Records the size of every library and the number of headers, so that later damage is detected without reading
- * gigabytes again.
- */
+/** Records sizes of libraries and the number of headers, which show damage without reading gigabytes again. */
 export async function markComplete(entry: string): Promise<void> {
   await writeFile(join(entry, MARKER), `${JSON.stringify(contentsOf(entry), undefined, 2)}\n`);
 }

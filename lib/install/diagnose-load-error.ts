@@ -9,10 +9,7 @@ import type { ProbeFailure } from "./probe.js";
 
 const NEWER_SYSTEM = "use a newer system, such as Debian 12, Ubuntu 22.04 or the image `node:22-bookworm-slim`";
 
-/**
- * A requirement of the package that this machine does not meet, found before anything is loaded; undefined if it meets
- * all.
- */
+/** A requirement of the package that this machine does not meet, found before anything is loaded. */
 export function diagnoseRequirements(root: string, found: PlatformPackage, machine: MachineInfo):
   | Diagnosis
   | undefined {

@@ -8,10 +8,7 @@ import { z } from "zod";
 /** The platforms that packages are made for. */
 export const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-arm64", "win32-x64"];
 
-/**
- * Requirements of a platform package's binaries, which `npm run package` writes into its manifest; a later version may
- * add more.
- */
+/** Requirements of a platform package's binaries, which `npm run package` writes; a later version may add more. */
 export const PlatformRequirements = z.looseObject({
   libtorch: z.string(),
   glibc: z.string().optional(),
@@ -82,18 +79,12 @@ export function findCudaPlugin(roots: readonly string[] = [packageRoot(), proces
     .find((path) => path !== undefined && existsSync(path));
 }
 
-/**
- * The command that reinstalls packages. `npm ci` removes all of node_modules first, and is the only one that both
- * shells of Windows understand.
- */
+/** The command that reinstalls packages. `npm ci` is the only one that both shells of Windows understand. */
 export function reinstallCommand(platform: string, ...folders: readonly string[]): string {
   return platform.startsWith("win32") ? "npm ci" : `rm -rf ${folders.join(" ")} && npm install`;
 }
 
-/**
- * The unpacked copy of a path in an Electron archive, from which the system can load libraries; `path` itself if there
- * is none.
- */
+/** The unpacked copy of a path in an Electron archive, from which the system can load libraries, if there is one. */
 export function resolveAsarUnpacked(path: string): string {
   const unpacked = path.replace(/\.asar(?=[/\\])/, ".asar.unpacked");
   return existsSync(unpacked) ? unpacked : path;

@@ -52,10 +52,7 @@ export function readLibTorch(directory: string): LibTorchDirectory | undefined {
   return root === undefined ? undefined : { root, version: versionOf(root).version, library: join(root, name) };
 }
 
-/**
- * Python's `torch` records its version in version.py, an unpacked libtorch in build-version, any other in its headers
- * alone.
- */
+/** Recorded by Python's `torch` in version.py, by an unpacked libtorch in build-version, else in headers alone. */
 function versionOf(root: string): { version?: string | undefined; variant?: string | undefined } {
   const path = ["version.py", "build-version", VERSION_HEADER].map((name) => join(root, name)).find((file) =>
     existsSync(file)
@@ -78,10 +75,7 @@ export function installedCudaLibTorches(env: NodeJS.ProcessEnv = process.env): L
     .map(readLibTorch).filter((found) => found !== undefined);
 }
 
-/**
- * Whether an addon that was built with one version can be loaded with another: libtorch keeps its binary interface
- * within a minor version.
- */
+/** Whether an addon works with another version: libtorch keeps its binary interface within a minor version. */
 export function isCompatible(built: string, found: string): boolean {
   return [null, "patch"].includes(semver.diff(built, found));
 }
@@ -132,10 +126,7 @@ function invalid(code: "FILE_NOT_FOUND" | "FILE_CORRUPT" | "FILE_UNSUPPORTED", o
   return new ReviewKdError(code, `invalid ${origin}: expected ${expected}, received ${received}. ${REMEDY}`);
 }
 
-/**
- * Why a library cannot be complete, or undefined. An ELF file ends with its section table, whose position its header
- * records.
- */
+/** Why a library cannot be complete. An ELF file ends with its section table, whose position its header records. */
 function damageOf(path: string): string | undefined {
   const { size } = statSync(path);
   if (size === 0) return "an empty file";

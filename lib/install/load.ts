@@ -43,12 +43,7 @@ export function checkoutAddonPath(root: string = packageRoot()): string {
   return join(root, "build", "Release", "reviewkd.node");
 }
 
-/**
- * Loads the first addon that works: with the libtorch of REVIEWKD_LIBTORCH, with an installed CUDA libtorch if there is
- * a driver for it, the one of the platform package, a checkout's own.
- *
- * @throws ReviewKdError `ADDON_NOT_FOUND` if there is none, `ADDON_LOAD_FAILED` if none can be loaded.
- */
+/** Loads the first addon that works. @throws `ADDON_NOT_FOUND` if there is none, `ADDON_LOAD_FAILED` if none loads. */
 export function loadAddon(
   context: LoadContext = { root: packageRoot(), machine: getMachineInfo(), env: process.env },
 ): LoadedAddon {
@@ -240,10 +235,7 @@ class Search {
   }
 }
 
-/**
- * Loads an addon as an instance of its own: `require` would share one, with its error class, among all copies of the
- * package in a process.
- */
+/** Loads an instance of its own: `require` would share one, with its error class, among copies of the package. */
 function instantiate(path: string): unknown {
   const module: { exports: unknown } = { exports: {} };
   process.dlopen(module, path);

@@ -15,12 +15,7 @@ export interface Search {
   readonly notes: readonly string[];
 }
 
-/**
- * Searches without downloading anything.
- *
- * @throws ReviewKdError as `inspectLibTorch` if REVIEWKD_LIBTORCH is set and wrong: an explicit choice is never passed
- * over.
- */
+/** Searches without downloading. An explicit choice is never passed over: if it is wrong, its error is thrown. */
 export async function searchLibTorch(env: NodeJS.ProcessEnv, pins: Pins = defaultPins): Promise<Search> {
   const explicit = env["REVIEWKD_LIBTORCH"];
   if (explicit)
@@ -55,11 +50,7 @@ export function readEntry(entry: string): LocatedLibTorch {
   return { ...inspectLibTorch(join(entry, "torch"), "cache entry"), source: "cache" };
 }
 
-/**
- * Searches without downloading anything.
- *
- * @throws ReviewKdError `DEPENDENCY_MISSING` if there is none, and as `searchLibTorch`.
- */
+/** The libtorch that a search finds. @throws ReviewKdError `DEPENDENCY_MISSING`, and as `searchLibTorch`. */
 export async function locateLibTorch(env: NodeJS.ProcessEnv, pins: Pins = defaultPins): Promise<LocatedLibTorch> {
   const { found, notes } = await searchLibTorch(env, pins);
   if (found !== undefined) return found;

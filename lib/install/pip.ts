@@ -64,12 +64,7 @@ export interface WheelRequest {
   readonly tags: WheelSet["tags"];
 }
 
-/**
- * Downloads one wheel into an empty directory.
- *
- * @returns the wheel's path.
- * @throws ReviewKdError `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `FILE_ACCESS` (disk full).
- */
+/** Downloads one wheel into an empty directory and returns its path. */
 export async function downloadWheel(context: InstallContext, request: WheelRequest,
   directory: string): Promise<string> {
   await rm(directory, { recursive: true, force: true });

@@ -18,9 +18,7 @@ export interface RunPosition {
   readonly stepsDone: number;
 }
 
-/**
- * Write order: resuming drops a metrics line without its checkpoint, and `last` determines where a resumed run starts.
- */
+/** Write order: a metrics line without its checkpoint is dropped on resume, and `last` decides where that starts. */
 const ORDER: readonly SavedKind[] = ["metrics", "best", "epoch", "student", "last"];
 
 /** Files of one specific epoch: once the weights have changed, they can no longer be written. */

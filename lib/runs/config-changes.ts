@@ -39,13 +39,7 @@ export function changeText({ key, was, now }: Change): string {
   return `${key}: was ${plain(was)}, now ${plain(now)}`;
 }
 
-/**
- * Checks that a resumed run or study has the configuration that it was started with.
- *
- * @param what - The run or study with its path: "the run at runs/a".
- * @param remedy - A sentence with the fix.
- * @throws `RUN_MISMATCH`: lists each difference.
- */
+/** Checks that a run or study, named by `what`, has the recorded configuration. @throws `RUN_MISMATCH` */
 export function assertSameConfig(recorded: unknown, config: unknown,
   { what, remedy }: { readonly what: string; readonly remedy: string }): void {
   const changes = configChanges(recorded, config);

@@ -30,10 +30,7 @@ export async function readText(path: string): Promise<string | undefined> {
   }
 }
 
-/**
- * Name of a temporary file, also in native code (native/core/io/atomic_file.cpp): the target's name and the writer's
- * process id.
- */
+/** Name of a temporary file, as in native/core/io/atomic_file.cpp: the target's and the writer's process id. */
 const TEMPORARY = /^(.+)\.tmp-\d+$/;
 
 /**
@@ -79,12 +76,7 @@ async function flushDirectory(path: string): Promise<void> {
   }
 }
 
-/**
- * Removes temporary files of a process that was killed while writing. No other process may be writing here.
- *
- * @param isOurs - Whether a file of this name is written atomically by this package.
- * @throws `RUN_DIRECTORY`
- */
+/** Removes temporary files of a process that was killed while writing. No other process may be writing here. */
 export async function removeTemporaries(directory: string, isOurs: (name: string) => boolean): Promise<void> {
   await withDirectoryErrors(directory, async () => {
     for (const name of await readdir(directory)) {

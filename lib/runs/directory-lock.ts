@@ -30,12 +30,7 @@ type Holder = z.infer<typeof Holder>;
 export class DirectoryLock {
   private constructor(private readonly directory: string, private readonly native: NativeFileLock) {}
 
-  /**
-   * Acquires the lock.
-   *
-   * @param options - `forceUnlock`: take over a lock that another machine seems to hold.
-   * @throws `RUN_LOCKED`: names the owner and the time; `RUN_DIRECTORY`: the lock cannot be written.
-   */
+  /** Acquires the lock. @throws `RUN_LOCKED`: names the owner and the time; `RUN_DIRECTORY`: it cannot be written. */
   static async take(directory: string, { forceUnlock = false } = {}): Promise<DirectoryLock> {
     const path = join(directory, LOCK_FILE);
     const native = await lockFile(directory, path);

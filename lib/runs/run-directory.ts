@@ -28,10 +28,7 @@ export function runFile(directory: string, name: keyof typeof RUN_FILES): string
   return join(directory, RUN_FILES[name]);
 }
 
-/**
- * The files of one training, locked for this process. Created by {@link createRunDirectory} and
- * {@link resumeRunDirectory}.
- */
+/** The files of one training, locked for this process. */
 export class RunDirectory {
   #config: string | undefined;
   readonly #metrics: JsonlFile;
@@ -103,11 +100,7 @@ export class RunDirectory {
     await this.#metrics.replace(kept.map((record) => `${JSON.stringify(record)}\n`).join(""));
   }
 
-  /**
-   * Recreates the directory and its known files if it has vanished.
-   *
-   * @throws `RUN_DIRECTORY`; `RUN_LOCKED` if another process locked it first.
-   */
+  /** Recreates the directory and its known files if it has vanished. @throws `RUN_DIRECTORY`, `RUN_LOCKED` */
   async restore(): Promise<void> {
     if (this.lock.intact()) return;
     await withDirectoryErrors(this.path, () => mkdir(this.path, { recursive: true }));
@@ -141,11 +134,7 @@ export interface LockOptions {
   readonly forceUnlock?: boolean | undefined;
 }
 
-/**
- * Creates a directory for a new run.
- *
- * @throws `RUN_DIRECTORY`: it already holds a run or cannot be created; `RUN_LOCKED`: another process writes to it.
- */
+/** Creates a directory for a new run. @throws `RUN_DIRECTORY`: it holds a run or cannot be created; `RUN_LOCKED` */
 export async function createRunDirectory(path: string, options: LockOptions = {}): Promise<RunDirectory> {
   await withDirectoryErrors(path, () => mkdir(path, { recursive: true }));
   return locked(path, options, async (run) => {
@@ -169,13 +158,7 @@ export interface ResumedRun {
   readonly changes: readonly Change[];
 }
 
-/**
- * Opens the directory of a run to resume, also if it has no checkpoint yet.
- *
- * @param options - `override`: allow a configuration that differs from the recorded one.
- * @throws `RUN_DIRECTORY`: there is no run; `RUN_MISMATCH`: it has another configuration; `RUN_LOCKED`: another process
- * writes to it.
- */
+/** Opens the directory of a run to resume. @throws `RUN_DIRECTORY`, `RUN_MISMATCH`, `RUN_LOCKED` */
 export async function resumeRunDirectory(
   path: string,
   config: unknown,
@@ -222,11 +205,7 @@ function assertSameRun(path: string, text: string, config: unknown): void {
 export const OTHER_CONFIG_REMEDY =
   "Resume with the recorded settings, allow the change (`override: true`, on the command line --override), or start a new run in another directory.";
 
-/**
- * Whether a directory holds the run of this configuration.
- *
- * @throws `RUN_DIRECTORY`; `RUN_MISMATCH`: it holds a run with another configuration.
- */
+/** Whether a directory holds the run of this configuration. @throws `RUN_DIRECTORY`, `RUN_MISMATCH` */
 export async function holdsRun(path: string, config: unknown): Promise<boolean> {
   const text = await readText(runFile(path, "config"));
   if (text === undefined) return false;

@@ -59,9 +59,7 @@ export class RunState implements TrainingRecorder, Disposable {
     return this.#resumed;
   }
 
-  /**
-   * Records the configuration of a new run, or restores the session of a resumed one from its newest valid checkpoint.
-   */
+  /** Records the configuration of a new run, or restores the session from the newest valid checkpoint. */
   async begin(session: Session): Promise<void> {
     this.#taskInfo = session.task;
     if (this.directory === undefined) return;
@@ -294,23 +292,14 @@ export class RunState implements TrainingRecorder, Disposable {
   }
 }
 
-/**
- * The progress of the training in a run directory, from its newest checkpoint with a valid header; `undefined` if there
- * is none.
- *
- * @throws `FILE_CORRUPT`: there are checkpoints, but none is valid; `FILE_ACCESS`
- */
+/** The progress in a run directory, from its newest checkpoint with a valid header. @throws `FILE_CORRUPT` */
 export async function readFitProgress(runDirectory: string): Promise<FitProgress | undefined> {
   const found = await newestCheckpoint(runDirectory,
     async (path) => readProgress((await readWeightsInfo(path)).metadata, path));
   return found?.content;
 }
 
-/**
- * The position of a checkpoint, without reading its tensors.
- *
- * @throws `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`
- */
+/** The position of a checkpoint, by its header. @throws `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` */
 export async function readRunPosition(path: string): Promise<RunPosition> {
   const { metadata } = await readWeightsInfo(path);
   const progress = readProgress(metadata, path);

@@ -10,11 +10,7 @@ export interface MatchedStages {
   readonly teacher: string[];
 }
 
-/**
- * The stages that distillation matches between two networks of the registry.
- *
- * @throws `UNKNOWN_NAME`: no such network; `valid` lists the names.
- */
+/** The stages that distillation matches between two networks of the registry. @throws `UNKNOWN_NAME` */
 export function matchedStages(student: string, teacher: string): MatchedStages {
   const [ofStudent, ofTeacher] = [modelInfo(student, "student").features, modelInfo(teacher, "teacher").features];
   const count = Math.min(ofStudent.length, ofTeacher.length);

@@ -50,10 +50,7 @@ export function ablationBars(result: StudyResult): Chart | undefined {
   });
 }
 
-/**
- * The primary metric of the last and of the best epoch, mean and deviation over seeds; `undefined` where no cell is
- * done.
- */
+/** The primary metric of the last and the best epoch, mean and deviation over seeds. */
 export function seedBars({ conditions, config, taskInfo, teacherMetric }: StudyResult): Chart | undefined {
   if (conditions.every(({ last }) => last === null)) return undefined;
   const { title, unit } = measureOf(taskInfo);

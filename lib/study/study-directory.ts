@@ -51,12 +51,7 @@ export class StudyDirectory implements Disposable {
   }
 }
 
-/**
- * Creates the directory of a study, or opens it if it holds the same study.
- *
- * @throws `RUN_DIRECTORY`: it cannot be created or read; `RUN_MISMATCH`: it holds another study; `RUN_LOCKED`: another
- * process writes to it.
- */
+/** Creates the directory of a study, or opens it. @throws `RUN_DIRECTORY`, `RUN_MISMATCH`, `RUN_LOCKED` */
 export async function openStudyDirectory(
   path: string,
   config: StudyConfig,

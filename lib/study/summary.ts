@@ -5,10 +5,7 @@ import { namedValue, primaryMetric } from "../api/task.js";
 import { aloneCellId } from "./cells.js";
 import { STUDENT_ALONE, type Condition } from "./conditions.js";
 
-/**
- * Means and deviations of the primary metric of a condition over its cells that are done; gains pair cells of the same
- * seed.
- */
+/** Means and deviations of a condition's primary metric over its finished cells; gains pair cells of one seed. */
 export function summarize(condition: Condition, cells: readonly CellResult[],
   options: { readonly published: boolean; readonly taskInfo: TaskInfo }): ConditionResult {
   const metric = primaryMetric(options.taskInfo);

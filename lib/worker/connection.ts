@@ -104,11 +104,7 @@ export class Connection {
     );
   }
 
-  /**
-   * Calls a function of the table, or a method of an object.
-   *
-   * @throws ReviewKdError `WORKER_EXITED`, `DISPOSED` after `close`, `ABORTED`, and what the worker threw.
-   */
+  /** Calls a function of the table, or a method of an object. @throws `WORKER_EXITED`, `DISPOSED`, `ABORTED` */
   invoke(target: RemoteObject | null, name: string, row: Row, given: readonly unknown[]): unknown {
     const call = this.#prepare(target, name, row, given);
     return row.item === undefined ? this.#call(call) : this.#iterate(call, row.item);

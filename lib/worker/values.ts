@@ -49,13 +49,7 @@ export function transferListOf(values: readonly unknown[]): ArrayBuffer[] {
   return values.flatMap((value) => (typeof value === "object" && value !== null ? transfers.get(value) ?? [] : []));
 }
 
-/**
- * Replaces the objects of the API in a value that is sent.
- *
- * @param refer - the reference for an object; undefined for plain data.
- * @param copy - whether buffers are copied because they stay in use here.
- * @throws ReviewKdError `INVALID_ARGUMENT` for functions and symbols.
- */
+/** Replaces the API's objects in a value that is sent by what `refer` gives; `copy`: buffers stay in use here. */
 export function encode(value: unknown, refer: (object: object) => Reference | undefined, copy: boolean): unknown {
   const buffers: ArrayBuffer[] = [];
   const visit = (part: unknown): unknown => {
@@ -81,9 +75,7 @@ function isPlain(value: object): boolean {
   return prototype === Object.prototype || prototype === null;
 }
 
-/**
- * Whether a view is all of a buffer that only one thread can access. A part of a buffer would be sent with all of it.
- */
+/** Whether a view is all of a buffer that one thread alone can access: a part would be sent with all of it. */
 function ownsBuffer({ buffer, byteLength }: ArrayBufferView): boolean {
   return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
 }

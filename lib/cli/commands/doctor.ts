@@ -98,9 +98,7 @@ function addonRows(info: SystemInfo): [string, string][] {
   return rows;
 }
 
-/**
- * The state of the CUDA plugin. A missing plugin is not a problem, only slower, so the cause and fix are shown here.
- */
+/** The CUDA plugin's state, with cause and fix: without it CUDA is slower, which is no problem to report. */
 function pluginText({ loaded, path, builtFor, reason, fix }: NonNullable<SystemInfo["cuda"]["plugin"]>): string {
   if (loaded) return `${path ?? "?"}, for ${builtFor ?? "unknown devices"}`;
   return `not used${path === null ? "" : ` (${path})`}: ${reason ?? "no reason"}; CUDA works without its kernels, but slower. To fix it: ${fix ?? "npx reviewkd doctor"}`;

@@ -84,10 +84,7 @@ function classTable(scores: readonly ClassScore[]): string {
   return renderTable(["class", "top-1", "correct", "images"], rows, ["top-1", "correct", "images"]);
 }
 
-/**
- * Warns if the class names differ: labels are indices, so with other classes or another order the accuracy is
- * meaningless.
- */
+/** Warns if the class names differ: labels are indices, so that the accuracy is then meaningless. */
 function warnOfOtherClasses(output: Output, trained: readonly string[] | null, evaluated: readonly string[]): void {
   if (trained === null || areNumbers(trained) || areNumbers(evaluated)) return;
   const index = evaluated.findIndex((name, label) => trained[label] !== name);

@@ -40,10 +40,7 @@ function taskColumns({ losses }: TaskInfo): readonly Column[] {
   );
 }
 
-/**
- * The metrics of training and test images, and the best of the primary one. A metric without a unit is a loss by
- * itself, which the row has no room for.
- */
+/** The metrics of training and test images, and the best. One without a unit is a loss, which has no room. */
 function resultColumns(taskInfo: TaskInfo): readonly Column[] {
   const { metrics, trainingMetric } = taskInfo;
   const primary = primaryMetric(taskInfo);

@@ -24,10 +24,7 @@ interface FitReporterOptions {
   readonly now?: () => number;
 }
 
-/**
- * Creates a reporter of JSON lines, a progress bar with rows above, or plain lines, as the output requires. `tag` is
- * added to each JSON event.
- */
+/** Reports as JSON lines with `tag` added, as a progress bar with rows above, or as plain lines. */
 export function createFitReporter(
   output: Output,
   tag: Readonly<Record<string, string | number>> = {},

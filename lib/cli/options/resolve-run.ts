@@ -12,12 +12,7 @@ export interface ResolvedRun {
   readonly runDirectory: string;
 }
 
-/**
- * Merges the sources of settings, preset < configuration file < flags, and validates the result. A resumed run provides
- * its own configuration below the flags, so that `--run DIR --resume` is sufficient.
- *
- * @throws CONFIG_INVALID, UNKNOWN_NAME, FILE_NOT_FOUND, FILE_ACCESS, FILE_UNSUPPORTED, RUN_DIRECTORY
- */
+/** Validates the settings of a resumed run < preset < configuration file < flags. */
 export async function resolveRun(task: Task, flags: TrainingFlags, settings: Settings): Promise<ResolvedRun> {
   const layers: Settings[] = [{ task }];
   if (flags.resume === true && flags.run !== undefined) layers.push(await recordedSettings(task, flags.run));

@@ -11,12 +11,7 @@ export interface ResolvedStudy {
   readonly directory: string;
 }
 
-/**
- * Merges the sources of settings, preset < configuration file < flags, and validates the result. An existing study
- * provides its own configuration below the others, so that `--study DIR` is sufficient.
- *
- * @throws CONFIG_INVALID, UNKNOWN_NAME, FILE_NOT_FOUND, FILE_ACCESS, FILE_UNSUPPORTED
- */
+/** Validates the settings of an existing study < preset < configuration file < flags. */
 export async function resolveStudy(
   kind: StudyKind,
   flags: { readonly study?: string; readonly config?: string; readonly preset?: string },

@@ -1,10 +1,7 @@
 import type { PresetInput } from "../schemas/preset.js";
 import { PAPER, type PresetEntry, type PresetPair } from "./entry.js";
 
-/**
- * The official CIFAR schedule: the rate drops *after* epoch indices 150, 180 and 210, in phases of 151, 30, 30 and 29
- * epochs.
- */
+/** The official CIFAR schedule: the rate drops *after* epoch indices 150, 180 and 210. */
 const OFFICIAL = {
   epochs: 240,
   batchSize: 128,
@@ -13,10 +10,7 @@ const OFFICIAL = {
   augment: true,
 } satisfies PresetInput["training"];
 
-/**
- * mdistiller counts epochs from 1 and lowers the rate after 150, 180 and 210, in phases of 150, 30, 30 and 30 epochs.
- * The milestones are therefore one less in a schedule that counts from 0.
- */
+/** mdistiller counts epochs from 1 and lowers the rate after 150, 180 and 210: one less in a count from 0. */
 const MDISTILLER = {
   ...OFFICIAL,
   batchSize: 64,

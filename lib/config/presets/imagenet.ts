@@ -1,10 +1,7 @@
 import type { PresetInput } from "../schemas/preset.js";
 import { PAPER, type PresetEntry, type PresetPair } from "./entry.js";
 
-/**
- * The official ImageNet schedule: the rate drops *at* epoch indices 30, 60 and 90. A multi-step schedule here lowers it
- * after its milestones, which are therefore one less.
- */
+/** The official ImageNet schedule lowers the rate *at* epoch indices 30, 60 and 90; here *after* a milestone. */
 const OFFICIAL = {
   epochs: 100,
   batchSize: 256,
