@@ -1,7 +1,6 @@
 import { CommanderError } from "commander";
 import { isReviewKdError, messageOf, ReviewKdError, type ErrorCode } from "../index.js";
 
-/** Exit codes of this program. */
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
 const USAGE_CODES: ReadonlySet<string> = new Set<ErrorCode>(["INVALID_ARGUMENT", "UNKNOWN_NAME", "CONFIG_INVALID"]);
@@ -20,7 +19,6 @@ export function answeredExitCode(error: unknown): number | undefined {
   return error.code === "commander.help" ? EXIT.usage : undefined;
 }
 
-/** Converts any thrown value to an error code, a message and an exit code. */
 export function describeError(error: unknown): ErrorReport {
   if (isReviewKdError(error)) return { code: error.code, message: error.message, exitCode: exitCodeOf(error.code) };
   if (error instanceof CommanderError) {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
-import { nearestName } from "./nearest-name.js";
+import { listed, nearestName } from "./nearest-name.js";
 
 /** The codes with which {@link parse} can fail. */
 export type ParseErrorCode = "INVALID_ARGUMENT" | "CONFIG_INVALID";
@@ -131,12 +131,6 @@ function placeOf(path: readonly PropertyKey[]): string {
   return path.map((step,
     index) => (typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${String(step)}`)
   ).join("");
-}
-
-/** `a, b or c`. */
-export function listed(texts: readonly string[]): string {
-  const last = texts.at(-1) ?? "";
-  return texts.length < 2 ? last : `${texts.slice(0, -1).join(", ")} or ${last}`;
 }
 
 /** A value as an error message shows it: short, whatever it is. */

@@ -19,7 +19,6 @@ export interface DownloadProgress {
   readonly totalBytes: number | null;
 }
 
-/** One download. */
 export interface DownloadOptions {
   readonly url: string;
   /** Where the complete file is put; until then it is `path` with `.part` appended. */
@@ -35,15 +34,12 @@ export class DownloadError extends Error {
   }
 }
 
-/** Recorded next to a partial file, so that it is only ever completed with bytes of the same version. */
+/**
+ * Recorded next to a partial file, so that it is only ever completed with bytes of the same version: `validator` is the
+ * value for `If-Range`, an entity tag or a date.
+ */
 const PartInfo = z.object({ url: z.string(), validator: z.string() });
-
-/** The partial file of an earlier attempt. */
-interface Part {
-  readonly size: number;
-  /** Value for `If-Range`: an entity tag or a date. */
-  readonly validator: string;
-}
+type Part = z.infer<typeof PartInfo> & { readonly size: number };
 
 /** Downloads a file; resumes by HTTP `Range` with `If-Range` what an earlier attempt left. @throws DownloadError */
 export async function download({ url, path, signal, onProgress }: DownloadOptions): Promise<void> {
@@ -70,7 +66,7 @@ export async function download({ url, path, signal, onProgress }: DownloadOption
     // The part goes before the new version is recorded: an old beginning must never be completed with a new end.
     if (begin === 0) rmSync(partPath, { force: true });
     if (validator === undefined) rmSync(infoPath, { force: true });
-    else writeFileSync(infoPath, JSON.stringify({ url, validator } satisfies z.infer<typeof PartInfo>));
+    else writeFileSync(infoPath, JSON.stringify({ url, validator }));
     await receive(response, { begin, path: partPath, partial: validator !== undefined, signal, onProgress });
   } finally {
     response.destroy();
@@ -154,9 +150,8 @@ async function readPart(partPath: string, infoPath: string, url: string): Promis
   try {
     const { size } = await stat(partPath);
     const info = PartInfo.parse(JSON.parse(await readFile(infoPath, "utf8")));
-    return size > 0 && info.url === url ? { size, validator: info.validator } : undefined;
+    return size > 0 && info.url === url ? { ...info, size } : undefined;
   } catch {
-    // Nothing to resume.
     return undefined;
   }
 }

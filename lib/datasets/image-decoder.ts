@@ -1,5 +1,7 @@
 import { addon, type NativeWindow } from "../native.js";
-import type { Sharp, SharpImage } from "./load-sharp.js";
+import type { Sharp } from "./load-sharp.js";
+
+type SharpImage = ReturnType<Sharp>;
 
 /** The part of an image to use: a random crop, seeded by these numbers, or the center. */
 export type Crop =
@@ -24,7 +26,6 @@ export function resizedSide(size: number): number {
 export class ImageDecoder {
   constructor(private readonly sharp: Sharp, private readonly options: DecoderOptions) {}
 
-  /** @throws any error from sharp if the image is broken. */
   async decode(encoded: Uint8Array, crop: Crop): Promise<Uint8Array> {
     // Old JPEG files cause many warnings, which are acceptable; missing data is not.
     const image = this.sharp(encoded, { failOn: "error" });

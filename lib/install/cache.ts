@@ -21,13 +21,11 @@ export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
   return join(env["XDG_CACHE_HOME"] || join(env["HOME"] || homedir(), ".cache"), "reviewkd");
 }
 
-/** The directory of a cached libtorch. */
 export function cacheEntry(env: NodeJS.ProcessEnv, version: string, variant: string,
   platform: string = platformName): string {
   return join(cacheRoot(env), "libtorch", `${version}-${variant}-${platform}`);
 }
 
-/** The directory that contains the installed CUDA builds of libtorch. */
 export function cudaLibTorchDirectory(env: NodeJS.ProcessEnv = process.env): string {
   return join(cacheRoot(env), "libtorch-cuda");
 }
@@ -42,11 +40,7 @@ export async function markComplete(entry: string): Promise<void> {
   await writeFile(join(entry, MARKER), `${JSON.stringify(contentsOf(entry), undefined, 2)}\n`);
 }
 
-/**
- * Compares a cache entry with the record of its contents.
- *
- * @throws ReviewKdError `FILE_CORRUPT`.
- */
+/** Compares a cache entry with the record of its contents. @throws ReviewKdError `FILE_CORRUPT`. */
 export function checkEntry(entry: string): void {
   const damage = damageOf(entry);
   if (damage === undefined) return;

@@ -18,7 +18,6 @@ export interface LibTorchDirectory {
   readonly root: string;
   /** Such as `2.14.1`; undefined if the directory does not record it. */
   readonly version: string | undefined;
-  /** Its main library. */
   readonly library: string;
 }
 
@@ -40,9 +39,8 @@ export function libraryFile(name: string, platform: string = process.platform): 
 
 /** The names of libtorch's two CPU libraries, with the files that Windows links with. */
 export function mainLibraries(platform: string = process.platform): string[] {
-  return ["torch_cpu", "c10"].flatMap((
-    name,
-  ) => [libraryFile(name, platform), ...(platform === "win32" ? [`${name}.lib`] : [])]);
+  const files = (name: string) => [libraryFile(name, platform), ...(platform === "win32" ? [`${name}.lib`] : [])];
+  return ["torch_cpu", "c10"].flatMap(files);
 }
 
 /** The libtorch in `directory`, or in `torch` below it; undefined if neither holds one. */

@@ -18,9 +18,10 @@ export interface Search {
 /** Searches without downloading. An explicit choice is never passed over: if it is wrong, its error is thrown. */
 export async function searchLibTorch(env: NodeJS.ProcessEnv, pins: Pins = defaultPins): Promise<Search> {
   const explicit = env["REVIEWKD_LIBTORCH"];
-  if (explicit)
-    return { found: { ...inspectLibTorch(resolve(explicit), "REVIEWKD_LIBTORCH"), source: "REVIEWKD_LIBTORCH" },
-      notes: [] };
+  if (explicit) {
+    const found = inspectLibTorch(resolve(explicit), "REVIEWKD_LIBTORCH");
+    return { found: { ...found, source: "REVIEWKD_LIBTORCH" }, notes: [] };
+  }
 
   const notes = ["REVIEWKD_LIBTORCH: not set"];
   const torch = await torchOfPython(env);
@@ -40,11 +41,7 @@ export async function searchLibTorch(env: NodeJS.ProcessEnv, pins: Pins = defaul
   return { found: undefined, notes };
 }
 
-/**
- * The libtorch of a cache entry.
- *
- * @throws ReviewKdError `FILE_CORRUPT`, and as `inspectLibTorch`.
- */
+/** The libtorch of a cache entry. @throws ReviewKdError `FILE_CORRUPT`, and as `inspectLibTorch`. */
 export function readEntry(entry: string): LocatedLibTorch {
   checkEntry(entry);
   return { ...inspectLibTorch(join(entry, "torch"), "cache entry"), source: "cache" };

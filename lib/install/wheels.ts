@@ -13,7 +13,6 @@ import { withFileLock } from "./file-lock.js";
 import { downloadWheel, requirePip, type InstallContext } from "./pip.js";
 import type { WheelSet } from "./pins.js";
 
-/** Which files of a wheel are unpacked. */
 export interface WheelFilter {
   readonly keep: RegExp;
   readonly drop?: RegExp;
@@ -77,9 +76,8 @@ export async function installWheels(context: InstallContext, entry: WheelEntry):
     await requireDiskSpace(staging, Math.ceil((entry.set.diskMegabytes * missing.length) / requirements.length));
     for (const wheel of missing) {
       const [requirement, sha256] = wheel;
-      context.progress(
-        `downloading ${requirement} through pip (${requirements.indexOf(wheel) + 1} of ${requirements.length})`,
-      );
+      const place = `${requirements.indexOf(wheel) + 1} of ${requirements.length}`;
+      context.progress(`downloading ${requirement} through pip (${place})`);
       const { pythonVersion, set: { tags } } = entry;
       const path = await downloadWheel(context, { requirement, sha256, pythonVersion, tags },
         join(staging, "download"));

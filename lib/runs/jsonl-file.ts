@@ -16,7 +16,6 @@ export class JsonlFile {
 
   constructor(private readonly directory: string, readonly path: string) {}
 
-  /** Queues a line for {@link JsonlFile.write}. */
   add(line: string): void {
     this.#pending.push(`${line}\n`);
   }
@@ -35,11 +34,7 @@ export class JsonlFile {
     this.#pending.splice(0, lines);
   }
 
-  /**
-   * Replaces the content of the file, and discards queued lines.
-   *
-   * @throws `RUN_DIRECTORY`
-   */
+  /** Replaces the content of the file, and discards queued lines. @throws `RUN_DIRECTORY` */
   async replace(text: string): Promise<void> {
     await writeAtomic(this.directory, this.path, text);
     const descriptor = await withDirectoryErrors(this.directory, () => openFile(this.path, "r"));
@@ -49,7 +44,6 @@ export class JsonlFile {
     this.#pending = [];
   }
 
-  /** All lines, including queued ones. */
   async text(): Promise<string> {
     return `${await this.#written()}${this.#pending.join("")}`;
   }

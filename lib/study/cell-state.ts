@@ -27,7 +27,6 @@ export async function inspectCell({ runDirectory, config }: Cell): Promise<CellS
   }
 }
 
-/** A cell as reported in the results. */
 export function cellResult({ id, condition, seed, runDirectory }: Cell, state: CellState): CellResult {
   const nothing = { last: null, best: null, seconds: null, error: null };
   const shared = { id, condition, seed, runDirectory, ...nothing };

@@ -9,9 +9,7 @@ import { STUDENT_ALONE, type Condition } from "./conditions.js";
 export function summarize(condition: Condition, cells: readonly CellResult[],
   options: { readonly published: boolean; readonly taskInfo: TaskInfo }): ConditionResult {
   const metric = primaryMetric(options.taskInfo);
-  const valueOf = (
-    result: object | null,
-  ): number | undefined => (result === null ? undefined : namedValue(result, metric.name));
+  const valueOf = (result: object | null) => (result === null ? undefined : namedValue(result, metric.name));
   const done = cells.filter((cell) => cell.condition === condition.id && cell.status === "done");
   return {
     ...condition,

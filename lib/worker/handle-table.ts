@@ -95,7 +95,6 @@ export class HandleTable {
   }
 }
 
-/** A property, or the result of a constant method. */
 function read(object: object, name: string): unknown {
   const member: unknown = object[name as keyof typeof object];
   return typeof member === "function" ? member.call(object) as unknown : member;

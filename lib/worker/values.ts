@@ -2,6 +2,7 @@
 // that.
 import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
+import { isSettings } from "../config/merge-settings.js";
 import { parse } from "../config/validation.js";
 
 /** An object of the worker. Handles that the caller chose are negative. */
@@ -62,17 +63,12 @@ export function encode(value: unknown, refer: (object: object) => Reference | un
     }
     if (Array.isArray(part)) return part.map(visit);
     const found = refer(part);
-    if (found !== undefined || !isPlain(part)) return found ?? part;
+    if (found !== undefined || !isSettings(part)) return found ?? part;
     return Object.fromEntries(Object.entries(part).map(([key, inner]) => [key, visit(inner)]));
   };
   const encoded = visit(value);
   if (buffers.length > 0) transfers.set(encoded as object, buffers);
   return encoded;
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }
 
 /** Whether a view is all of a buffer that one thread alone can access: a part would be sent with all of it. */
