@@ -112,3 +112,13 @@ export function messageOf(error: unknown): string {
 export function asSentence(text: string): string {
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
+
+/** An error that quotes its cause between a statement and the fix. */
+export function causedBy(code: ErrorCode, statement: string, cause: unknown, fix: string): ReviewKdError {
+  return new ReviewKdError(code, `${statement}: ${asSentence(messageOf(cause))} ${fix}`, { cause });
+}
+
+/** Whether an error of the file system says that there is no such file. */
+export function isMissing(error: unknown): boolean {
+  return ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
+}

@@ -1,50 +1,43 @@
-export { createModel, listModels, Model, readWeightsInfo } from "./api/model.js";
-export type { EvaluateOptions, ModelOutput, StageFeature } from "./api/model.js";
+export { createModel, listModels, Model, readWeightsInfo, type EvaluateOptions, type ModelOutput,
+  type StageFeature } from "./api/model.js";
 export { convertWeights, inspectWeights, readStateDict, writeStateDict } from "./weights/weights.js";
 export { exportStudent } from "./runs/export-student.js";
-export { createDistiller, Distiller, listMethods } from "./api/distiller.js";
-export type { DistillerOutput, DistillerParts, TermOutput } from "./api/distiller.js";
-export { explainPair } from "./api/explain-pair.js";
-export type { ExplainPairOptions } from "./api/explain-pair.js";
-export { createSession, Session } from "./api/session.js";
+export { createDistiller, Distiller, listMethods, type DistillerOutput, type DistillerParts,
+  type TermOutput } from "./api/distiller.js";
+export { explainPair, type ExplainPairOptions } from "./api/explain-pair.js";
+export { createSession, Session, type SaveCheckpointOptions, type SessionPosition, type SessionTarget,
+  type TrainEpochOptions } from "./api/session.js";
 export { namedValue, primaryMetric, registryTask } from "./api/task.js";
-export type { SaveCheckpointOptions, SessionPosition, SessionTarget, TrainEpochOptions } from "./api/session.js";
-export { Dataset, DatasetSplit } from "./api/dataset.js";
+export { Dataset, DatasetSplit, type Batch } from "./api/dataset.js";
 export { loadDataset } from "./datasets/load-dataset.js";
-export type { Batch } from "./api/dataset.js";
-export { Tensor } from "./api/tensor.js";
-export type { StateDict, TensorInput } from "./api/tensor.js";
+export { Tensor, type StateDict, type TensorInput } from "./api/tensor.js";
 export { hierarchicalContextLoss } from "./api/functional.js";
 export { inspectInstallation, packageVersion, systemInfo } from "./api/system.js";
-export { installCudaLibTorch, listLibTorches, removeLibTorch } from "./install/libtorch.js";
-export type { InstalledLibTorch } from "./install/libtorch.js";
-export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError } from "./errors.js";
-export type { ErrorCode, ReviewKdErrorOptions } from "./errors.js";
+export { installCudaLibTorch, listLibTorches, removeLibTorch, type InstalledLibTorch } from "./install/libtorch.js";
+export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, type ErrorCode,
+  type ReviewKdErrorOptions } from "./errors.js";
 export { fit } from "./runs/fit.js";
 export type { FitOptions } from "./fit/plan.js";
-export { runExperiment } from "./runs/experiment.js";
-export type { ExperimentOptions } from "./runs/experiment.js";
-export { runStudy } from "./study/run-study.js";
-export type { StudyOptions } from "./study/run-study.js";
+export { runExperiment, type ExperimentOptions } from "./runs/experiment.js";
+export { runStudy, type StudyOptions } from "./study/run-study.js";
 export { parseStudyConfig } from "./study/study-config.js";
 export { meanAndDeviation } from "./study/statistics.js";
 export { parseRunConfig, readRunConfig, readRunConfigInput } from "./config/config-file.js";
-export { mergeSettings } from "./config/merge-settings.js";
-export type { Settings } from "./config/merge-settings.js";
-export { findPreset, listPresets } from "./config/presets/index.js";
-export type { PresetName } from "./config/presets/index.js";
-export { fetchDataset } from "./datasets/fetch.js";
-export type { FetchDatasetOptions } from "./datasets/fetch.js";
+export { mergeSettings, type Settings } from "./config/merge-settings.js";
+export { findPreset, listPresets, type PresetName } from "./config/presets/index.js";
+export { fetchDataset, type FetchDatasetOptions } from "./datasets/fetch.js";
 export * as schemas from "./config/schemas/index.js";
 export type { DType, Device, ModelDType, Precision, Shape } from "./config/schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization,
   StoredDataSource } from "./config/schemas/data.js";
 export type { StreamItem, StreamItems, StreamIterable, StreamPass, StreamPixels } from "./config/schemas/stream.js";
-export type { BrokenImage, Change, ClassScore, EpochProgress, EpochSummary, Evaluation, FitEvent, Losses, StepResult,
-  StepSeconds, SystemInfo, TermLosses } from "./config/schemas/events.js";
+export type { ClassScore, EpochProgress, EpochSummary, Evaluation } from "./config/schemas/epoch.js";
+export type { BrokenImage, Change, FitEvent } from "./config/schemas/fit-event.js";
+export type { Losses, StepResult, StepSeconds, TermLosses } from "./config/schemas/losses.js";
+export type { SystemInfo, InstallationAttempt, InstallationPlace,
+  InstallationReport } from "./config/schemas/system.js";
 export type { Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair,
   TeacherMode, Term, TermInput, TermKind } from "./config/schemas/method.js";
-export type { InstallationAttempt, InstallationPlace, InstallationReport } from "./config/schemas/installation.js";
 export type { FeatureSpec, ModelInfo, ModelOptionsInput } from "./config/schemas/model.js";
 export type { ConvertOptionsInput, ExportOptionsInput, LoadOptionsInput, LoadReport, ArchitectureMatch, StoredDType,
   WeightsChoice, WeightsFormat, WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";

@@ -1,21 +1,19 @@
-/**
- * The addon, loaded on first use so that help and validation work without it. The only file that declares its untyped
- * surface; `install/` locates and loads it.
- */
+/** The addon, loaded on first use so that help and validation work without it; `install/` locates and loads it. */
 import { ReviewKdError } from "./errors.js";
 import { findCudaPlugin } from "./install/layout.js";
 import { inspectInstallation as lookAround, loadAddon, type LoadedAddon } from "./install/load.js";
 import type { DType } from "./config/schemas/common.js";
-import type { CudaPlugin, Losses, StepSeconds } from "./config/schemas/events.js";
+import type { BatchOptions, Normalization } from "./config/schemas/data.js";
+import type { ClassScore, EpochSummary, Evaluation } from "./config/schemas/epoch.js";
+import type { StepResult } from "./config/schemas/losses.js";
 import type { Matching, TermKind } from "./config/schemas/method.js";
-import type { InstallationReport } from "./config/schemas/installation.js";
 import type { FeatureSpec, ModelInfo } from "./config/schemas/model.js";
+import type { InstallationReport, SystemInfo } from "./config/schemas/system.js";
 import type { TaskInfo } from "./config/schemas/task.js";
-import type { LoadReport, WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
+import type { LoadReport, WeightsChoice, WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
 
 /** Arrays that tensors are created from. */
-export type TensorValues = Float32Array | Float64Array | BigInt64Array | Uint8Array | Int8Array | Int16Array
-  | Int32Array;
+export type TensorValues = TypedArray | Int8Array | Int16Array | Int32Array;
 
 /** Arrays that tensors are copied to. */
 export type TypedArray = Float32Array | Float64Array | BigInt64Array | Uint8Array;
@@ -32,10 +30,7 @@ export interface NativeTensor extends Disposable {
 
 export type NativeEntries = [name: string, tensor: NativeTensor][];
 
-/** Selects one of a file's state dicts. */
-interface NativeWeightsChoice {
-  key?: string | undefined;
-}
+type Metadata = Record<string, string>;
 
 export interface NativeStopFlag extends Disposable {
   set(): void;
@@ -50,8 +45,17 @@ export interface NativeWindow {
   flip: boolean;
 }
 
+export interface NativeBatch {
+  readonly images: NativeTensor;
+  readonly labels: NativeTensor;
+}
+
+export interface NativeBatchReader extends Disposable {
+  next(): Promise<NativeBatch | undefined>;
+}
+
 /** One pass over images: JavaScript puts them in and a native thread takes them out. */
-export interface NativeBatchQueue extends Disposable {
+export interface NativeBatchQueue extends NativeBatchReader {
   /** Opens a pass that is read with `next`; training and evaluation open theirs natively. */
   open(batchSize: number, smallestBatch: number, firstBatch: number): void;
   /** The first batch of the pass; valid once `room` has resolved. */
@@ -59,7 +63,6 @@ export interface NativeBatchQueue extends Disposable {
   put(values: Uint8Array | Float32Array, labels: BigInt64Array, replaced: number): void;
   /** Resolves to true when images are needed, to false once no more are. */
   room(): Promise<boolean>;
-  next(): Promise<{ images: NativeTensor; labels: NativeTensor } | undefined>;
   finish(): void;
   fail(message: string): void;
   cancel(): void;
@@ -68,29 +71,13 @@ export interface NativeBatchQueue extends Disposable {
 /** An image source that native code trains and evaluates on. */
 export type NativeImages = NativeDataset | NativeBatchQueue;
 
-/** The metrics of an evaluation, by the names of the task: those of classification. */
-export interface NativeEvaluation {
-  top1: number;
-  top5: number;
-  loss: number;
-  samples: number;
-  /** One entry for each class of the network, by task. */
-  perClass: { samples: number; correct: number }[];
-}
-
-interface NativeEvaluationOptions {
-  batchSize: number;
-  precision: string;
-  fused: boolean;
-}
-
 type NativeEvaluate = (
   data: NativeImages,
   split: string,
-  options: NativeEvaluationOptions,
+  options: { batchSize: number; precision: string; fused: boolean },
   stop: NativeStopFlag,
   onProgress: (done: number) => void,
-) => Promise<NativeEvaluation>;
+) => Promise<Omit<Evaluation, "perClass"> & { perClass: Omit<ClassScore, "name">[] }>;
 
 export interface NativeModel extends Disposable {
   describe(): { name: string; numClasses: number; parameters: number; dtype: "float64" | "float32";
@@ -102,13 +89,13 @@ export interface NativeModel extends Disposable {
   ): Promise<{ logits: NativeTensor; features: { name: string; before: NativeTensor; after: NativeTensor }[] }>;
   stateDict(): Promise<NativeEntries>;
   loadStateDict(entries: NativeEntries, strict: boolean): Promise<LoadReport>;
-  save(path: string, metadata: Record<string, string>): Promise<void>;
+  save(path: string, metadata: Metadata): Promise<void>;
   load(path: string, strict: boolean, key: string): Promise<LoadReport>;
   evaluate: NativeEvaluate;
 }
 
 /** Multiply-adds of one image's forward pass, and bytes used during a training step. */
-export interface NativePairCost {
+interface NativePairCost {
   teacherMultiplyAdds: number;
   studentMultiplyAdds: number;
   trainingOnlyMultiplyAdds: number;
@@ -133,10 +120,6 @@ export interface NativeDistiller extends Disposable {
   loadStateDict(entries: NativeEntries, strict: boolean): Promise<LoadReport>;
 }
 
-export interface NativeBatchReader extends Disposable {
-  next(): Promise<{ images: NativeTensor; labels: NativeTensor } | undefined>;
-}
-
 interface NativeSplitInfo {
   size: number;
   height: number;
@@ -148,52 +131,30 @@ export interface NativeDataset extends Disposable {
     kind: string;
     numClasses: number;
     classNames: string[];
-    normalization: { mean: [number, number, number]; std: [number, number, number] };
+    normalization: Normalization;
     train: NativeSplitInfo;
     test: NativeSplitInfo;
   };
-  batches(
-    split: string,
-    options: { batchSize: number; seed: number; epoch: number; shuffle: boolean; augment: boolean; dropLast: boolean;
-      firstBatch: number },
-  ): NativeBatchReader;
-}
-
-export interface NativeEpochState {
-  epoch: number;
-  step: number;
-  steps: number;
-  images: number;
-  losses: Losses;
-  top1: number;
-  learningRate: number;
-  imagesPerSecond: number;
-  seconds: number;
-  dataWaitSeconds: number;
-  dataWaitFraction: number;
-  brokenImages: number;
-  graph?: { replayed: boolean; reason: string | null };
+  batches(split: string, options: Required<BatchOptions>): NativeBatchReader;
 }
 
 export interface NativeSession extends Disposable {
   task(): TaskInfo;
-  step(
-    batches: { images: NativeTensor; labels: NativeTensor }[],
-  ): Promise<{ losses: Losses; step: number; learningRate: number; gradientNorm: number | null; seconds: StepSeconds }>;
+  step(batches: NativeBatch[]): Promise<StepResult>;
   trainEpoch(
     data: NativeImages,
     options: object,
     stop: NativeStopFlag,
-    onProgress: (state: NativeEpochState) => void,
-  ): Promise<NativeEpochState>;
+    onProgress: (state: EpochSummary) => void,
+  ): Promise<EpochSummary>;
   evaluate: NativeEvaluate;
   gradients(): Promise<NativeEntries>;
   position(): Promise<{ epoch: number; step: number; steps: number; totalSteps: number }>;
   configure(options: { epoch?: number; learningRate?: number }): Promise<void>;
-  save(path: string, metadata: Record<string, string>, keepAs: string): Promise<void>;
+  save(path: string, metadata: Metadata, keepAs: string): Promise<void>;
   /** Saves between two steps of the running epoch; false if none is running. */
-  saveWithinEpoch(path: string, metadata: Record<string, string>, keepAs: string): Promise<boolean>;
-  load(path: string, otherTeacher: boolean): Promise<Record<string, string>>;
+  saveWithinEpoch(path: string, metadata: Metadata, keepAs: string): Promise<boolean>;
+  load(path: string, otherTeacher: boolean): Promise<Metadata>;
 }
 
 /** A lock that is held until it is disposed or the process ends. */
@@ -211,39 +172,23 @@ export interface Addon {
   shutDown(): void;
   /** Registers a CUDA plugin that is loaded before the first use of a CUDA device. */
   offerCudaPlugin(path: string): void;
-  systemInfo(): Promise<{
-    libtorch: { version: string; path: string; cudaBuild: boolean };
-    cuda: { available: boolean; devices: string[]; reason: string | null; plugin: CudaPlugin | null };
-    threads: number;
-    capability: string;
-  }>;
+  systemInfo(): Promise<Pick<SystemInfo, "libtorch" | "cuda" | "threads"> & { capability: string }>;
   listModels(): ModelInfo[];
   listTasks(): TaskInfo[];
   tensorFrom(values: TensorValues, shape: readonly number[], dtype: DType): NativeTensor;
   newStopFlag(): NativeStopFlag;
   createModel(options: object): Promise<NativeModel>;
-  readWeightsInfo(path: string, options: NativeWeightsChoice): Promise<Omit<WeightsInfo, "classNames">>;
-  inspectWeights(path: string, options: NativeWeightsChoice): Promise<Omit<WeightsInspection, "classNames">>;
-  readStateDict(path: string,
-    options: NativeWeightsChoice): Promise<{ entries: NativeEntries; metadata: Record<string, string> }>;
-  writeStateDict(path: string, entries: NativeEntries, metadata: Record<string, string>): Promise<void>;
-  convertWeights(
-    from: string,
-    to: string,
-    options: NativeWeightsChoice & { dtype?: string | undefined },
-    metadata: Record<string, string>,
-  ): Promise<number>;
+  readWeightsInfo(path: string, options: WeightsChoice): Promise<Omit<WeightsInfo, "classNames">>;
+  inspectWeights(path: string, options: WeightsChoice): Promise<Omit<WeightsInspection, "classNames">>;
+  readStateDict(path: string, options: WeightsChoice): Promise<{ entries: NativeEntries; metadata: Metadata }>;
+  writeStateDict(path: string, entries: NativeEntries, metadata: Metadata): Promise<void>;
+  convertWeights(from: string, to: string, options: WeightsChoice & { dtype?: string | undefined },
+    metadata: Metadata): Promise<number>;
   loadDataset(source: object): Promise<NativeDataset>;
   newBatchQueue(options: object): NativeBatchQueue;
   dataOrder(size: number, seed: number, epoch: number, shuffle: boolean): Promise<Uint32Array>;
-  randomResizedCrop(
-    seed: number,
-    epoch: number,
-    index: number,
-    height: number,
-    width: number,
-    options: { readonly scale: readonly [number, number]; readonly ratio: readonly [number, number] },
-  ): NativeWindow;
+  randomResizedCrop(seed: number, epoch: number, index: number, height: number, width: number,
+    options: { readonly scale: readonly [number, number]; readonly ratio: readonly [number, number] }): NativeWindow;
   createDistiller(teacher: NativeModel, student: NativeModel, method: object, seed: number): Promise<NativeDistiller>;
   createSession(target: NativeDistiller | NativeModel, options: object): Promise<NativeSession>;
   /** Undefined if another owner holds the lock. */
@@ -259,41 +204,18 @@ export interface Addon {
   /** Images and labels, batch by batch, as the device produces them; empty if the device has no such kernels. */
   deviceBatches(data: NativeImages, split: string, options: object): Promise<NativeTensor[]>;
   /**
-   * A 3 × 3 convolution by tensor cores, or its reference, in float64; undefined if the device has no kernel for these
-   * inputs.
+   * A 3 × 3 convolution by tensor cores, or its reference in float64; undefined if the device has no such kernel.
+   * Inputs in float32: x [N, I, H, W], weight [O, I, 3, 3]; scale and shift [I], if relu(scale · x + shift) is
+   * convolved; origin [O], for the moments [2, O]: Σ (output − origin) and Σ (output − origin)².
    */
-  tensorConvolution(inputs: TensorConvolutionInputs,
-    options: { readonly stride: number; readonly fused: boolean; readonly device: string }
-  ): Promise<TensorConvolutionResult | undefined>;
-  /** Timings of a copy and of the kernels of a device; empty if it has none. For benchmarks. */
-  kernelRates(options: object): Promise<KernelRate[]>;
-}
-
-/** All in float32: x [N, I, H, W], weight [O, I, 3, 3], scale and shift [I], origin [O]. */
-export interface TensorConvolutionInputs {
-  readonly x: NativeTensor;
-  readonly weight: NativeTensor;
-  /** With `shift`: relu(scale · x + shift) is convolved. */
-  readonly scale?: NativeTensor;
-  readonly shift?: NativeTensor;
-  /** If given, the moments about it are computed. */
-  readonly origin?: NativeTensor;
-}
-
-export interface TensorConvolutionResult {
-  readonly output: NativeTensor;
-  /** [2, O]: Σ (output − origin) and Σ (output − origin)². */
-  readonly moments?: NativeTensor;
-}
-
-export interface KernelRate {
-  readonly name: string;
-  /** Duration of one run. */
-  readonly seconds: number;
-  /** Minimum number of bytes read and written. */
-  readonly bytes: number;
-  /** Floating point operations, two per multiply-add; 0 for memory-bound kernels. */
-  readonly operations: number;
+  tensorConvolution(
+    inputs: { readonly [Name in "x" | "weight"]: NativeTensor } & {
+      readonly [Name in "scale" | "shift" | "origin"]?: NativeTensor;
+    },
+    options: { readonly stride: number; readonly fused: boolean; readonly device: string },
+  ): Promise<{ readonly output: NativeTensor; readonly moments?: NativeTensor } | undefined>;
+  /** Timings of a copy and of the kernels of a device, with the least bytes moved and the arithmetic of one run. */
+  kernelRates(options: object): Promise<{ name: string; seconds: number; bytes: number; operations: number }[]>;
 }
 
 /** Options of a single operation; with `training`, gradients are computed as well. */
@@ -311,19 +233,12 @@ export interface OperationResult {
   readonly statistics: NativeTensor[];
 }
 
-export type OperationRunner<Options = unknown> = (
-  inputs: readonly NativeTensor[],
-  outputGradient: NativeTensor,
-  options: OperationOptions & Options,
-) => Promise<OperationResult>;
+type OperationRunner<Options = unknown> = (inputs: readonly NativeTensor[], outputGradient: NativeTensor,
+  options: OperationOptions & Options) => Promise<OperationResult>;
 
 let loaded: LoadedAddon | undefined;
 
-/**
- * The addon, loaded once per thread.
- *
- * @throws ReviewKdError `ADDON_NOT_FOUND` if there is none, `ADDON_LOAD_FAILED` if it cannot be loaded.
- */
+/** The addon, loaded once per thread. @throws ReviewKdError `ADDON_NOT_FOUND`, `ADDON_LOAD_FAILED`. */
 export function addon(): Addon {
   return theAddon().module as Addon;
 }

@@ -1,5 +1,5 @@
 import { BatchOptions, type BatchOptionsInput, type Normalization } from "../config/schemas/data.js";
-import type { BrokenImage } from "../config/schemas/events.js";
+import type { BrokenImage } from "../config/schemas/fit-event.js";
 import { parse } from "../config/validation.js";
 import type { SplitImages } from "./split-images.js";
 import { Tensor } from "./tensor.js";
@@ -55,7 +55,7 @@ export class DatasetSplit {
 }
 
 /** The parts of a {@link Dataset}. */
-interface DatasetParts {
+export interface DatasetParts {
   readonly kind: string;
   readonly numClasses: number;
   readonly classNames: readonly string[];
@@ -81,14 +81,10 @@ export class Dataset {
 
   /** @internal */
   constructor(parts: DatasetParts) {
-    this.kind = parts.kind;
-    this.numClasses = parts.numClasses;
-    this.classNames = parts.classNames;
-    this.normalization = parts.normalization;
+    ({ kind: this.kind, numClasses: this.numClasses, classNames: this.classNames, normalization: this.normalization,
+      brokenImages: this.brokenImages = [], dispose: this.#dispose } = parts);
     this.train = new DatasetSplit(parts.train, "train", parts.classNames);
     this.test = new DatasetSplit(parts.test, "test", parts.classNames);
-    this.brokenImages = parts.brokenImages ?? [];
-    this.#dispose = parts.dispose;
   }
 
   /** Frees the images once no session reads them. Using the data set afterwards throws `DISPOSED`. */

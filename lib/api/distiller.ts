@@ -1,5 +1,6 @@
 import { addon, type NativeDistiller } from "../native.js";
 import type { Model } from "./model.js";
+import { NativeObject } from "./native-object.js";
 import { Seed } from "../config/schemas/common.js";
 import { Method, METHODS, type Matching, type MethodInfo, type MethodInput,
   type TermKind } from "../config/schemas/method.js";
@@ -34,10 +35,11 @@ export interface DistillerOutput {
   readonly terms: readonly TermOutput[];
 }
 
-/** A student, its frozen teacher and the distillation method. Created by {@link createDistiller}. */
-export class Distiller {
-  readonly #native: NativeDistiller;
-
+/**
+ * A student, its frozen teacher and the distillation method. `dispose()` frees the method's modules once no session
+ * uses them, and keeps the networks. Created by {@link createDistiller}.
+ */
+export class Distiller extends NativeObject<NativeDistiller> {
   /** The student stage matched with each teacher stage, and a note on stages without a match. */
   readonly matching: Matching;
 
@@ -49,18 +51,13 @@ export class Distiller {
     /** The method with all defaults applied. */
     readonly method: Method,
   ) {
-    this.#native = native;
+    super(native);
     this.matching = native.matching();
-  }
-
-  /** @internal */
-  get native(): NativeDistiller {
-    return this.#native;
   }
 
   /** Number of trainable parameters of the modules that exist only in training. */
   trainingOnlyParameterCount(): number {
-    return this.#native.parameters();
+    return this.native.parameters();
   }
 
   /**
@@ -74,7 +71,7 @@ export class Distiller {
    * `LABEL_OUT_OF_RANGE`, `BATCH_TOO_SMALL` (before any statistic is updated), `DISPOSED`.
    */
   async forward(images: Tensor, options: { readonly labels?: Tensor | undefined } = {}): Promise<DistillerOutput> {
-    const output = await this.#native.forward(images.native, options.labels?.native);
+    const output = await this.native.forward(images.native, options.labels?.native);
     return {
       studentLogits: Tensor.wrap(output.studentLogits),
       teacherLogits: Tensor.wrap(output.teacherLogits),
@@ -91,7 +88,7 @@ export class Distiller {
    * `methods.K.` for term K of a sum.
    */
   async stateDict(): Promise<StateDict> {
-    return toStateDict(await this.#native.stateDict());
+    return toStateDict(await this.native.stateDict());
   }
 
   /**
@@ -100,16 +97,7 @@ export class Distiller {
    * @throws ReviewKdError `STATE_DICT_MISMATCH`.
    */
   async loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): Promise<LoadReport> {
-    return this.#native.loadStateDict(toEntries(state), options.strict ?? true);
-  }
-
-  /** Frees the method's modules once no session uses them. Teacher and student are kept. */
-  dispose(): void {
-    this.#native.dispose();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
+    return this.native.loadStateDict(toEntries(state), options.strict ?? true);
   }
 }
 

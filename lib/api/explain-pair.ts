@@ -2,10 +2,9 @@ import { withSignal } from "./abort.js";
 import { createDistiller, type Distiller } from "./distiller.js";
 import { ReviewKdError } from "../errors.js";
 import { createModel, listModels } from "./model.js";
-import { didYouMean } from "../config/nearest-name.js";
-import type { ModelInfo } from "../config/schemas/model.js";
+import { findByName } from "../config/nearest-name.js";
 import { PairOptions, type PairExplanation, type PairOptionsInput } from "../config/schemas/pair.js";
-import { listed, parse } from "../config/validation.js";
+import { parse } from "../config/validation.js";
 
 /** The pair, image size and batch size to measure, and a signal that stops the measurement. */
 export interface ExplainPairOptions extends PairOptionsInput {
@@ -27,8 +26,9 @@ export interface ExplainPairOptions extends PairOptionsInput {
  */
 export async function explainPair({ signal, ...options }: ExplainPairOptions): Promise<PairExplanation> {
   const pair = parse(PairOptions, options, "pair options");
-  requireModel(pair.teacher, "teacher");
-  const published = requireModel(pair.student, "student");
+  const models = listModels();
+  findByName(models, pair.teacher, "teacher");
+  const published = findByName(models, pair.student, "student");
   const { batchSize, fusion, midChannels, numClasses = published.numClasses,
     imageSize: [height, width] = published.imageSize } = pair;
 
@@ -68,15 +68,6 @@ export async function explainPair({ signal, ...options }: ExplainPairOptions): P
       process: cost.mappedBytes,
     },
   };
-}
-
-function requireModel(name: string, role: string): ModelInfo {
-  const models = listModels();
-  const info = models.find((candidate) => candidate.name === name);
-  if (info !== undefined) return info;
-  const valid = models.map((model) => model.name);
-  const message = `invalid ${role}: expected ${listed(valid)}, received "${name}"${didYouMean(name, valid) || "."}`;
-  throw new ReviewKdError("UNKNOWN_NAME", message, { valid });
 }
 
 function present<T>(value: T | undefined, what: string): T {

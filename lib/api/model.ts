@@ -3,7 +3,8 @@ import { withSignal } from "./abort.js";
 import type { DatasetSplit } from "./dataset.js";
 import { addon, type NativeModel, type NativeSession } from "../native.js";
 import { type ModelDType, PositiveCount, Precision } from "../config/schemas/common.js";
-import type { Evaluation } from "../config/schemas/events.js";
+import type { Evaluation } from "../config/schemas/epoch.js";
+import { NativeObject } from "./native-object.js";
 import { ModelOptions, type FeatureSpec, type ModelInfo, type ModelOptionsInput } from "../config/schemas/model.js";
 import { LoadOptions, WeightsChoice, type LoadOptionsInput, type LoadReport,
   type WeightsInfo } from "../config/schemas/weights.js";
@@ -60,9 +61,11 @@ export async function evaluateWith(native: NativeModel | NativeSession, data: Da
 const ForwardOptions = z.strictObject({ features: z.boolean().default(false),
   mode: z.enum(["eval", "train"]).default("eval") });
 
-/** A network with its parameters in native memory. Created by {@link createModel}. */
-export class Model {
-  readonly #native: NativeModel;
+/**
+ * A network with its parameters in native memory, which is freed once no distiller or session uses it. Created by
+ * {@link createModel}.
+ */
+export class Model extends NativeObject<NativeModel> {
   /** Name in the registry. */
   readonly name: string;
   readonly numClasses: number;
@@ -71,22 +74,14 @@ export class Model {
 
   /** @internal */
   constructor(native: NativeModel) {
-    const info = native.describe();
-    this.#native = native;
-    this.name = info.name;
-    this.numClasses = info.numClasses;
-    this.dtype = info.dtype;
-    this.#parameters = info.parameters;
-  }
-
-  /** @internal */
-  get native(): NativeModel {
-    return this.#native;
+    super(native);
+    ({ name: this.name, numClasses: this.numClasses, dtype: this.dtype, parameters: this.#parameters } = native
+      .describe());
   }
 
   /** The device that currently holds the parameters. */
   get device(): "cpu" | "cuda" {
-    return this.#native.describe().device;
+    return this.native.describe().device;
   }
 
   /** Number of trainable parameters. */
@@ -100,7 +95,7 @@ export class Model {
    * @throws ReviewKdError `SHAPE_MISMATCH` if the network does not support the size.
    */
   featureSpecs(height: number, width: number): FeatureSpec[] {
-    return this.#native.featureSpecs(parse(PositiveCount, height, "height"), parse(PositiveCount, width, "width"));
+    return this.native.featureSpecs(parse(PositiveCount, height, "height"), parse(PositiveCount, width, "width"));
   }
 
   /**
@@ -112,7 +107,7 @@ export class Model {
    * @throws ReviewKdError `SHAPE_MISMATCH`, `DISPOSED`.
    */
   async forward(images: Tensor, options: z.input<typeof ForwardOptions> = {}): Promise<ModelOutput> {
-    const output = await this.#native.forward(images.native, parse(ForwardOptions, options, "forward options"));
+    const output = await this.native.forward(images.native, parse(ForwardOptions, options, "forward options"));
     return {
       logits: Tensor.wrap(output.logits),
       features: output.features.map(({ name, before, after }) => ({ name, before: Tensor.wrap(before),
@@ -123,7 +118,7 @@ export class Model {
 
   /** A copy of all parameters and buffers under their published names. */
   async stateDict(): Promise<StateDict> {
-    return toStateDict(await this.#native.stateDict());
+    return toStateDict(await this.native.stateDict());
   }
 
   /**
@@ -134,7 +129,7 @@ export class Model {
    * @throws ReviewKdError `STATE_DICT_MISMATCH`, naming the first differences; nothing is changed in this case.
    */
   async loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): Promise<LoadReport> {
-    return this.#native.loadStateDict(toEntries(state), options.strict ?? true);
+    return this.native.loadStateDict(toEntries(state), options.strict ?? true);
   }
 
   /**
@@ -144,7 +139,7 @@ export class Model {
    * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`.
    */
   async save(path: string, options: { metadata?: Readonly<Record<string, string>> } = {}): Promise<void> {
-    await this.#native.save(path, { model: this.name, numClasses: String(this.numClasses), ...options.metadata });
+    await this.native.save(path, { model: this.name, numClasses: String(this.numClasses), ...options.metadata });
   }
 
   /**
@@ -158,7 +153,7 @@ export class Model {
    */
   async load(path: string, options: LoadOptionsInput = {}): Promise<LoadReport> {
     const { strict, key } = parse(LoadOptions, options, "load options");
-    return this.#native.load(path, strict, key ?? "");
+    return this.native.load(path, strict, key ?? "");
   }
 
   /**
@@ -168,18 +163,12 @@ export class Model {
    * the network.
    */
   async evaluate(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
-    return evaluateWith(this.#native, data, options);
-  }
-
-  /** Frees the memory once no distiller or session uses the network. */
-  dispose(): void {
-    this.#native.dispose();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
+    return evaluateWith(this.native, data, options);
   }
 }
+
+/** Keys that `fit` adds to a checkpoint's metadata: its progress and the configuration, both as JSON, and its hash. */
+export const TRAINING_METADATA = { progress: "fit", config: "config", configHash: "configHash" } as const;
 
 /** Metadata key of weights and checkpoints that holds the class names as a JSON array. */
 export const CLASS_NAMES_KEY = "classNames";

@@ -1,24 +1,23 @@
 import { withSignal } from "./abort.js";
-import type { Batch, Dataset } from "./dataset.js";
+import type { Batch, Dataset, DatasetSplit } from "./dataset.js";
 import type { Distiller } from "./distiller.js";
 import { ReviewKdError } from "../errors.js";
 import { evaluateWith, type EvaluateOptions, type Model } from "./model.js";
-import { addon, type NativeEpochState, type NativeSession } from "../native.js";
+import { addon, type NativeSession } from "../native.js";
+import { NativeObject } from "./native-object.js";
 import { Count, PositiveNumber } from "../config/schemas/common.js";
-import type { EpochProgress, EpochSummary, Evaluation, StepResult, SystemInfo } from "../config/schemas/events.js";
+import type { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
+import type { StepResult } from "../config/schemas/losses.js";
+import type { SystemInfo } from "../config/schemas/system.js";
 import type { Origin } from "../config/schemas/run-record.js";
 import type { TaskInfo } from "../config/schemas/task.js";
 import { EpochOptions, StepOptions, type EpochOptionsInput,
   type StepOptionsInput } from "../config/schemas/training.js";
-import type { DatasetSplit } from "./dataset.js";
 import { toStateDict, type StateDict } from "./tensor.js";
 import { systemInfo } from "./system.js";
 import { parse } from "../config/validation.js";
 
-/**
- * Metadata key of a checkpoint that holds an {@link Origin} as JSON. Native code hides it from callers of
- * `loadCheckpoint`.
- */
+/** Metadata key of a checkpoint's {@link Origin}, as JSON. Native code hides it from callers of `loadCheckpoint`. */
 export const ORIGIN_KEY = "session.origin";
 
 /** Options of {@link Session.saveCheckpoint}. */
@@ -47,10 +46,10 @@ export interface SessionPosition {
 
 /**
  * One training: a distiller or a single network with its optimizer, on its own native thread. Calls run one after the
- * other, in the order they were made. Created by {@link createSession}.
+ * other, in the order they were made. `dispose()` ends the thread after all pending calls and frees the optimizer; the
+ * networks are kept. Created by {@link createSession}.
  */
-export class Session {
-  readonly #native: NativeSession;
+export class Session extends NativeObject<NativeSession> {
   #system: Promise<SystemInfo> | undefined;
 
   /** @internal */
@@ -63,12 +62,12 @@ export class Session {
     /** The options with all defaults applied. */
     readonly options: StepOptions,
   ) {
-    this.#native = native;
+    super(native);
   }
 
   /** The names of losses and metrics, and the metric that decides which epoch is the best. */
   get task(): TaskInfo {
-    return this.#native.task();
+    return this.native.task();
   }
 
   /**
@@ -86,7 +85,7 @@ export class Session {
    */
   async step(batch: Batch | readonly Batch[]): Promise<StepResult> {
     const batches: readonly Batch[] = "images" in batch ? [batch] : batch;
-    return this.#native.step(batches.map(({ images, labels }) => ({ images: images.native, labels: labels.native })));
+    return this.native.step(batches.map(({ images, labels }) => ({ images: images.native, labels: labels.native })));
   }
 
   /**
@@ -103,39 +102,40 @@ export class Session {
   async trainEpoch(data: Dataset, options: TrainEpochOptions): Promise<EpochSummary> {
     const { signal, onProgress, ...rest } = options;
     const parsed = parse(EpochOptions, rest, "epoch options");
-    const report = onProgress === undefined ? undefined : (state: NativeEpochState): void => {
-      onProgress(toProgress(state));
+    const report = (state: Partial<EpochSummary>): void => {
+      delete state.seconds;
+      onProgress?.(state as EpochProgress);
     };
     const { batchSize, seed, epoch, augment } = parsed;
     return data.train.images.pass({ batchSize, seed, epoch, augment, shuffle: true },
       (images, cancel) =>
         withSignal({ signal, onProgress: report, onStop: cancel, what: "the epoch" }, (stop, onState) =>
-          this.#native.trainEpoch(images, parsed, stop, onState)));
+          this.native.trainEpoch(images, parsed, stop, onState)));
   }
 
   /** Like {@link Model.evaluate}, for the trained network, on this session's thread, after earlier calls. */
   async evaluate(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
-    return evaluateWith(this.#native, data, { precision: this.options.precision, fused: this.options.fused,
+    return evaluateWith(this.native, data, { precision: this.options.precision, fused: this.options.fused,
       ...options });
   }
 
   /** Gradients of the last step, after clipping, keyed by state-dict name. */
   async gradients(): Promise<StateDict> {
-    return toStateDict(await this.#native.gradients());
+    return toStateDict(await this.native.gradients());
   }
 
   async position(): Promise<SessionPosition> {
-    return this.#native.position();
+    return this.native.position();
   }
 
   /** For custom loops: sets the epoch, counted from 0, that determines the method's warm-up from the next step on. */
   async setEpoch(epoch: number): Promise<void> {
-    await this.#native.configure({ epoch: parse(Count, epoch, "epoch") });
+    await this.native.configure({ epoch: parse(Count, epoch, "epoch") });
   }
 
   /** For custom loops: sets the learning rate from the next step on. `trainEpoch` sets it from its schedule. */
   async setLearningRate(learningRate: number): Promise<void> {
-    await this.#native.configure({ learningRate: parse(PositiveNumber, learningRate, "learningRate") });
+    await this.native.configure({ learningRate: parse(PositiveNumber, learningRate, "learningRate") });
   }
 
   /**
@@ -150,7 +150,7 @@ export class Session {
    */
   async saveCheckpoint(path: string, metadata: Readonly<Record<string, string>> = {},
     options: SaveCheckpointOptions = {}): Promise<void> {
-    await this.#native.save(path, await this.#signed(metadata), options.keepAs ?? "");
+    await this.native.save(path, await this.#signed(metadata), options.keepAs ?? "");
   }
 
   /**
@@ -162,7 +162,7 @@ export class Session {
    */
   async saveWithinEpoch(path: string, metadata: Readonly<Record<string, string>> = {},
     options: SaveCheckpointOptions = {}): Promise<boolean> {
-    return this.#native.saveWithinEpoch(path, await this.#signed(metadata), options.keepAs ?? "");
+    return this.native.saveWithinEpoch(path, await this.#signed(metadata), options.keepAs ?? "");
   }
 
   /**
@@ -177,7 +177,7 @@ export class Session {
    */
   async loadCheckpoint(path: string,
     options: { readonly otherTeacher?: boolean | undefined } = {}): Promise<Record<string, string>> {
-    return this.#native.load(path, options.otherTeacher ?? false);
+    return this.native.load(path, options.otherTeacher ?? false);
   }
 
   /** @internal */
@@ -190,21 +190,6 @@ export class Session {
   async #signed(metadata: Readonly<Record<string, string>>): Promise<Record<string, string>> {
     return { ...metadata, [ORIGIN_KEY]: JSON.stringify(await this.origin()) };
   }
-
-  /** Ends the session's thread after all pending calls, and frees the optimizer. The networks are kept. */
-  dispose(): void {
-    this.#native.dispose();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-}
-
-function toProgress(state: NativeEpochState): EpochProgress {
-  const progress: Partial<NativeEpochState> = { ...state };
-  delete progress.seconds;
-  return progress as EpochProgress;
 }
 
 /** The training target of a session: a distiller's student, or a single network. */
@@ -232,10 +217,8 @@ export async function createSession(options: SessionTarget & StepOptionsInput): 
       "invalid session options: expected either a distiller or a model, received both or neither.");
   }
   if (parsed.precision === "bfloat16" && trained.dtype !== "float32") {
-    throw new ReviewKdError(
-      "INVALID_ARGUMENT",
-      `invalid network: expected dtype float32 for precision bfloat16, received ${trained.dtype}. Create the model with dtype "float32".`,
-    );
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid network: expected dtype float32 for precision bfloat16, received ${trained.dtype}. Create the model with dtype "float32".`);
   }
   return new Session(await addon().createSession(target, parsed), trained, distiller, parsed);
 }

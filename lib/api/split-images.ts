@@ -1,19 +1,11 @@
-import type { NativeImages, NativeTensor } from "../native.js";
+import type { BatchOptions } from "../config/schemas/data.js";
+import type { NativeBatch, NativeImages } from "../native.js";
+
+/** The options of an iteration over a split in batches. */
+export type BatchPlan = Omit<BatchOptions, "shuffle" | "augment"> & Readonly<Record<"shuffle" | "augment", boolean>>;
 
 /** The options of one pass over a split. */
-export interface PassPlan {
-  readonly batchSize: number;
-  readonly seed: number;
-  readonly epoch: number;
-  readonly shuffle: boolean;
-  readonly augment: boolean;
-}
-
-/** A batch as native code returns it. */
-export interface NativeBatch {
-  readonly images: NativeTensor;
-  readonly labels: NativeTensor;
-}
+export type PassPlan = Pick<BatchPlan, "batchSize" | "seed" | "epoch" | "shuffle" | "augment">;
 
 /** Native work on the images of a pass; `cancel` stops waiting for images. */
 export type PassWork<Result> = (images: NativeImages, cancel: () => void) => Promise<Result>;
@@ -27,7 +19,5 @@ export interface SplitImages {
   /** Runs native work that reads the images, starting at any batch. */
   pass<Result>(plan: PassPlan, work: PassWork<Result>): Promise<Result>;
   /** Iterates over the images in batches. */
-  batches(
-    plan: PassPlan & { readonly dropLast: boolean; readonly firstBatch: number },
-  ): AsyncGenerator<NativeBatch, void, void>;
+  batches(plan: BatchPlan): AsyncGenerator<NativeBatch, void, void>;
 }

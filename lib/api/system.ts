@@ -2,7 +2,7 @@ import { availableParallelism, cpus } from "node:os";
 import { addon, addonPath, inspectInstallation } from "../native.js";
 import { packageRoot, readManifest } from "../install/layout.js";
 import { getMachineInfo } from "../install/machine-info.js";
-import type { SystemInfo } from "../config/schemas/events.js";
+import type { SystemInfo } from "../config/schemas/system.js";
 
 export { inspectInstallation };
 

@@ -1,6 +1,6 @@
 import { ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
-import type { BestEpoch } from "../config/schemas/events.js";
+import type { BestEpoch } from "../config/schemas/epoch.js";
 import type { MetricInfo, TaskInfo } from "../config/schemas/task.js";
 
 /** The task of the networks in the registry, all of which are classifiers. */
@@ -30,10 +30,7 @@ export function primaryMetric(task: TaskInfo): MetricInfo {
     `invalid task ${task.name}: expected the metric ${task.primaryMetric}, received ${task.metrics.map(({ name }) => name).join(", ")}.`);
 }
 
-/**
- * Whether a value of a metric is better than another one; NaN is worse than any number, and equal values are no
- * improvement.
- */
+/** Whether a value is better than another one; NaN is worse than any number, equal values are no improvement. */
 export function isBetter({ higherIsBetter }: MetricInfo, value: number, before: number): boolean {
   if (Number.isNaN(value)) return false;
   if (Number.isNaN(before)) return true;

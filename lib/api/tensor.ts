@@ -1,5 +1,6 @@
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeEntries, type NativeTensor, type TensorValues, type TypedArray } from "../native.js";
+import { NativeObject } from "./native-object.js";
 import { DType, Shape } from "../config/schemas/common.js";
 import { parse } from "../config/validation.js";
 
@@ -44,15 +45,14 @@ export function tensorParts(
  * console.log(images.shape, images.dtype);
  * ```
  */
-export class Tensor {
-  readonly #native: NativeTensor;
+export class Tensor extends NativeObject<NativeTensor> {
   /** One length per dimension. */
   readonly shape: Shape;
   /** Type of the elements. */
   readonly dtype: DType;
 
   private constructor(native: NativeTensor) {
-    this.#native = native;
+    super(native);
     this.shape = Object.freeze(native.shape());
     this.dtype = native.dtype();
   }
@@ -76,18 +76,13 @@ export class Tensor {
     return new Tensor(native);
   }
 
-  /** @internal */
-  get native(): NativeTensor {
-    return this.#native;
-  }
-
   /**
    * Copies the elements in row-major order. bfloat16 becomes a `Float32Array`.
    *
    * @throws ReviewKdError `DISPOSED`.
    */
   toTypedArray(): TypedArray {
-    return this.#native.toTypedArray();
+    return this.native.toTypedArray();
   }
 
   /**
@@ -99,21 +94,10 @@ export class Tensor {
     const values = this.toTypedArray();
     const value = values[0];
     if (values.length !== 1 || value === undefined) {
-      throw new ReviewKdError(
-        "SHAPE_MISMATCH",
-        `invalid tensor for item(): expected one element, received shape [${this.shape.join(", ")}]. Use toTypedArray() instead.`,
-      );
+      throw new ReviewKdError("SHAPE_MISMATCH",
+        `invalid tensor for item(): expected one element, received shape [${this.shape.join(", ")}]. Use toTypedArray() instead.`);
     }
     return Number(value);
-  }
-
-  /** Frees the memory. Using the tensor afterwards throws `DISPOSED`; disposing twice is allowed. */
-  dispose(): void {
-    this.#native.dispose();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
   }
 }
 

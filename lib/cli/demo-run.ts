@@ -1,24 +1,13 @@
 import { join } from "node:path";
-import { createDistiller, createModel, fit, type Dataset, type Evaluation, type FitEvent,
-  type Model } from "../index.js";
+import { createDistiller, createModel, fit, type Dataset, type FitEvent, type Model } from "../index.js";
 import type { DemoSettings } from "./options/demo-settings.js";
 import { createFitReporter } from "./display/fit-reporter.js";
 import { formatCount } from "./display/format.js";
 import type { Output } from "./display/output.js";
 
-/** The three networks of the demonstration. */
 export type DemoPart = "teacher" | "alone" | "distilled";
 
-/** The result of one of them. */
-export interface DemoResult {
-  readonly part: DemoPart;
-  readonly model: string;
-  readonly parameters: number;
-  readonly seed: number;
-  /** Evaluation after the last epoch. */
-  readonly test: Evaluation;
-  readonly seconds: number;
-}
+export type DemoResult = Awaited<ReturnType<typeof train>>;
 
 interface DemoContext {
   readonly settings: DemoSettings;
@@ -36,16 +25,16 @@ export async function runDemoOnce(context: DemoContext): Promise<DemoResult[]> {
   // A different seed, so that the teacher does not start with the student's random numbers.
   using teacher = await createModel(settings.teacher, { numClasses: data.numClasses, seed: seed + 1000 });
   output.line(`\n1. The teacher, ${describe(teacher)}, learns from the labels.`);
-  const first = await train(context, "teacher", teacher, { model: teacher, ...settings.teacherTraining });
+  const first = await train(context, "teacher", teacher, { model: teacher, ...settings.training });
 
   using alone = await createModel(settings.student, { numClasses: data.numClasses, seed });
   output.line(`\n2. The student, ${describe(alone)}, learns from the labels alone.`);
-  const second = await train(context, "alone", alone, { model: alone, ...settings.studentTraining });
+  const second = await train(context, "alone", alone, { model: alone, ...settings.training });
 
   using distilled = await createModel(settings.student, { numClasses: data.numClasses, seed });
   using distiller = await createDistiller({ teacher, student: distilled, method: settings.method, seed });
   output.line(`\n3. The same student, from the same start, learns from the labels and the teacher's features.`);
-  const third = await train(context, "distilled", distilled, { distiller, ...settings.studentTraining });
+  const third = await train(context, "distilled", distilled, { distiller, ...settings.training });
   return [first, second, third];
 }
 
@@ -56,19 +45,13 @@ function describe(model: Model): string {
 type FitOptions = Parameters<typeof fit>[0];
 type Task = FitOptions extends infer Options ? Options extends unknown ? Omit<Options, "data"> : never : never;
 
-async function train(context: DemoContext, part: DemoPart, model: Model, task: Task): Promise<DemoResult> {
+async function train(context: DemoContext, part: DemoPart, model: Model, task: Task) {
   const { data, seed, output, signal, directory } = context;
   const reporter = createFitReporter(output, { part, seed }, { summary: false });
   let end: Extract<FitEvent, { type: "end" }> | undefined;
   try {
-    const run = fit({
-      ...task,
-      data,
-      seed,
-      signal,
-      ...(directory === undefined ? {} : { runDirectory: join(directory, `${part}-${seed}`) }),
-    });
-    for await (const event of run) {
+    const runDirectory = directory === undefined ? undefined : join(directory, `${part}-${seed}`);
+    for await (const event of fit({ ...task, data, seed, signal, runDirectory })) {
       reporter.handle(event);
       if (event.type === "end") end = event;
     }

@@ -22,17 +22,13 @@ export interface ErrorReport {
   readonly exitCode: number;
 }
 
-/**
- * The exit code if Commander stopped after printing `--help` or `--version`, else `undefined`. Help printed because a
- * command is missing is a usage error.
- */
+/** The exit code if Commander stopped after printing help or the version; help for a missing command is an error. */
 export function answeredExitCode(error: unknown): number | undefined {
   if (!(error instanceof CommanderError)) return undefined;
   if (error.exitCode === 0) return EXIT.done;
   return error.code === "commander.help" ? EXIT.usage : undefined;
 }
 
-/** Converts any thrown value to an error code, a message and an exit code. */
 export function describeError(error: unknown): ErrorReport {
   if (isReviewKdError(error)) return { code: error.code, message: error.message, exitCode: exitCodeOf(error.code) };
   if (error instanceof CommanderError) {

@@ -2,10 +2,7 @@ import { EXIT } from "./errors.js";
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
-/**
- * npm forwards a terminal's Ctrl-C to its child, which has already received it from the terminal. Under npm, a second
- * signal within this time is therefore the same key press.
- */
+/** npm forwards a Ctrl-C that its child has received: a second signal within this time is the same key press. */
 const NPM_ECHO_MS = 400;
 
 /** A signal that is aborted by the first Ctrl-C; the second ends the process immediately. */

@@ -2,7 +2,6 @@ import { basename, relative } from "node:path";
 
 const PLAIN = /^[\w@%+=:,./-]+$/;
 
-/** Quotes a word for a POSIX shell if necessary. */
 export function shellQuote(word: string): string {
   return PLAIN.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
@@ -21,7 +20,6 @@ export function programWords(
   return ["node", ...execArgv, near.startsWith("..") || near === "" ? script : near];
 }
 
-/** A command line of this program, ready to paste. */
 export function commandLine(words: readonly string[]): string {
   return [...programWords(), ...words].map(shellQuote).join(" ");
 }

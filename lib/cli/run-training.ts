@@ -2,14 +2,13 @@ import { dirname } from "node:path";
 import { runExperiment, type Settings } from "../index.js";
 import { createFitReporter } from "./display/fit-reporter.js";
 import { listenForInterrupt } from "./interrupt.js";
-import { processOutput } from "./display/output.js";
+import type { Output } from "./display/output.js";
 import { commandLine } from "./program-name.js";
 import { resolveRun, type Task } from "./options/resolve-run.js";
 import type { TrainingFlags } from "./options/training-flags.js";
 
 /** Runs `train` and `distill`: displays the events, and prints how to resume after an interruption. */
-export async function runTraining(task: Task, flags: TrainingFlags, settings: Settings): Promise<void> {
-  const output = processOutput(flags.json === true);
+export async function runTraining(output: Output, task: Task, flags: TrainingFlags, settings: Settings): Promise<void> {
   const { config, runDirectory } = await resolveRun(task, flags, settings);
   using interrupt = listenForInterrupt(() => {
     output.notice("\nfinishing the step and saving… (press again to stop immediately)");

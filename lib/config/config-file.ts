@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { LineCounter, parseDocument } from "yaml";
-import { asSentence, messageOf, ReviewKdError } from "../errors.js";
+import { asSentence, causedBy, messageOf, ReviewKdError } from "../errors.js";
 import { isSettings, mergeSettings, type Settings } from "./merge-settings.js";
 import { findPreset } from "./presets/index.js";
 import type { StoredDataSource } from "./schemas/data.js";
@@ -89,14 +89,9 @@ async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    throw new ReviewKdError(
-      missing ? "FILE_NOT_FOUND" : "FILE_ACCESS",
-      missing
-        ? `no configuration file at ${path}. Check the path.`
-        : `cannot read the configuration file ${path}: ${asSentence(messageOf(error))} Check its permissions.`,
-      { cause: error },
-    );
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT")
+      throw causedBy("FILE_ACCESS", `cannot read the configuration file ${path}`, error, "Check its permissions.");
+    throw new ReviewKdError("FILE_NOT_FOUND", `no configuration file at ${path}. Check the path.`, { cause: error });
   }
 }
 
@@ -122,8 +117,7 @@ function readYaml(text: string, path: string): unknown {
   try {
     return document.toJS();
   } catch (cause) {
-    const message = `cannot expand the YAML aliases in ${path}: ${asSentence(messageOf(cause))} Write the values out.`;
-    throw new ReviewKdError("CONFIG_INVALID", message, { cause });
+    throw causedBy("CONFIG_INVALID", `cannot expand the YAML aliases in ${path}`, cause, "Write the values out.");
   }
 }
 

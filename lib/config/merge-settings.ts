@@ -1,9 +1,7 @@
 /** Settings before validation: a JSON object. */
 export type Settings = Readonly<Record<string, unknown>>;
 
-/**
- * Keys that identify an object: with a different value it replaces the object below instead of being merged with it.
- */
+/** Keys that identify an object: one with a different value replaces the object below instead of merging. */
 const IDENTITIES = ["kind", "name"] as const;
 
 /**

@@ -1,9 +1,7 @@
 import { distance } from "fastest-levenshtein";
+import { ReviewKdError } from "../errors.js";
 
-/**
- * The candidate closest to `name`, or `undefined` if none is close. Ignores letter case and tolerates up to a third of
- * wrong letters.
- */
+/** The candidate closest to `name`, whatever its case, with up to a third of wrong letters. */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
   const allowed = Math.max(2, Math.floor(name.length / 3));
   let best: { candidate: string; edits: number } | undefined;
@@ -15,7 +13,23 @@ export function nearestName(name: string, candidates: readonly string[]): string
 }
 
 /** `; did you mean "…"?`, or an empty string if no candidate is close. */
-export function didYouMean(name: unknown, candidates: readonly string[]): string {
-  const near = typeof name === "string" ? nearestName(name, candidates) : undefined;
+function didYouMean(name: string, candidates: readonly string[]): string {
+  const near = nearestName(name, candidates);
   return near === undefined ? "" : `; did you mean "${near}"?`;
+}
+
+/** The entry of this name. @throws `UNKNOWN_NAME`, listing the names, for the value that `role` describes. */
+export function findByName<Entry extends { readonly name: string }>(entries: readonly Entry[], name: string,
+  role: string): Entry {
+  const found = entries.find((entry) => entry.name === name);
+  if (found !== undefined) return found;
+  const valid = entries.map((entry) => entry.name);
+  const message = `invalid ${role}: expected ${listed(valid)}, received "${name}"${didYouMean(name, valid) || "."}`;
+  throw new ReviewKdError("UNKNOWN_NAME", message, { valid });
+}
+
+/** `a, b or c`. */
+export function listed(texts: readonly string[]): string {
+  const last = texts.at(-1) ?? "";
+  return texts.length < 2 ? last : `${texts.slice(0, -1).join(", ")} or ${last}`;
 }

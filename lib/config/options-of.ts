@@ -1,9 +1,6 @@
 import type { z } from "zod";
 
-/**
- * The settings that a schema names, out of an object with more. A setting that is added to the schema arrives wherever
- * this is used.
- */
+/** The settings that a schema names, out of an object with more. */
 export function optionsOf<Schema extends z.ZodObject>(schema: Schema, settings: z.output<Schema>): z.output<Schema> {
   const record: Readonly<Record<string, unknown>> = settings;
   return Object.fromEntries(

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
-import { nearestName } from "./nearest-name.js";
+import { listed, nearestName } from "./nearest-name.js";
 
 /** The codes with which {@link parse} can fail. */
 export type ParseErrorCode = "INVALID_ARGUMENT" | "CONFIG_INVALID";
@@ -59,10 +59,7 @@ function problemsOf(issue: z.core.$ZodIssue, value: unknown, { valid = [], fix }
   return [problem(issue.path, valueAt(value, issue.path))];
 }
 
-/**
- * The error map of {@link parse}: each message is what was expected, in words. The schema's own description comes
- * first.
- */
+/** The error map of {@link parse}: what was expected, in words. The schema's own description comes first. */
 function expectationOf(issue: z.core.$ZodRawIssue, hints: Map<string, Hint>): string {
   const schema = issue.schema ?? issue.inst;
   const { description, fix } = (schema instanceof z.ZodType ? z.globalRegistry.get(schema) : undefined) ?? {};
@@ -134,12 +131,6 @@ function placeOf(path: readonly PropertyKey[]): string {
   return path.map((step,
     index) => (typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${String(step)}`)
   ).join("");
-}
-
-/** `a, b or c`. */
-export function listed(texts: readonly string[]): string {
-  const last = texts.at(-1) ?? "";
-  return texts.length < 2 ? last : `${texts.slice(0, -1).join(", ")} or ${last}`;
 }
 
 /** A value as an error message shows it: short, whatever it is. */

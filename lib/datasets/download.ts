@@ -19,7 +19,6 @@ export interface DownloadProgress {
   readonly totalBytes: number | null;
 }
 
-/** One download. */
 export interface DownloadOptions {
   readonly url: string;
   /** Where the complete file is put; until then it is `path` with `.part` appended. */
@@ -35,22 +34,14 @@ export class DownloadError extends Error {
   }
 }
 
-/** Recorded next to a partial file, so that it is only ever completed with bytes of the same version. */
-const PartInfo = z.object({ url: z.string(), validator: z.string() });
-
-/** The partial file of an earlier attempt. */
-interface Part {
-  readonly size: number;
-  /** Value for `If-Range`: an entity tag or a date. */
-  readonly validator: string;
-}
-
 /**
- * Downloads a file. What an earlier attempt left is not downloaded again if the server can send a part (HTTP `Range`
- * with `If-Range`) and the file has not changed since.
- *
- * @throws DownloadError; the reason of `signal`; errors of the file system.
+ * Recorded next to a partial file, so that it is only ever completed with bytes of the same version: `validator` is the
+ * value for `If-Range`, an entity tag or a date.
  */
+const PartInfo = z.object({ url: z.string(), validator: z.string() });
+type Part = z.infer<typeof PartInfo> & { readonly size: number };
+
+/** Downloads a file; resumes by HTTP `Range` with `If-Range` what an earlier attempt left. @throws DownloadError */
 export async function download({ url, path, signal, onProgress }: DownloadOptions): Promise<void> {
   const partPath = `${path}.part`;
   const infoPath = `${path}.part.json`;
@@ -75,7 +66,7 @@ export async function download({ url, path, signal, onProgress }: DownloadOption
     // The part goes before the new version is recorded: an old beginning must never be completed with a new end.
     if (begin === 0) rmSync(partPath, { force: true });
     if (validator === undefined) rmSync(infoPath, { force: true });
-    else writeFileSync(infoPath, JSON.stringify({ url, validator } satisfies z.infer<typeof PartInfo>));
+    else writeFileSync(infoPath, JSON.stringify({ url, validator }));
     await receive(response, { begin, path: partPath, partial: validator !== undefined, signal, onProgress });
   } finally {
     response.destroy();
@@ -122,10 +113,7 @@ async function receive(response: IncomingMessage,
   if (totalBytes !== null && receivedBytes !== totalBytes) throw interrupted("");
 }
 
-/**
- * Requests the bytes as the server stores them. Not by `fetch`, which would unpack a body that a server labels as gzip:
- * the checksum is that of the archive.
- */
+/** Requests the bytes as stored. `fetch` would unpack a body that a server labels as gzip, unlike the checksum's. */
 async function requestFile(url: string, part: Part | undefined,
   signal: AbortSignal | undefined): Promise<IncomingMessage> {
   const headers = part === undefined ? {} : { range: `bytes=${part.size}-`, "if-range": part.validator };
@@ -153,9 +141,7 @@ function beginOf({ statusCode, headers }: IncomingMessage, part: Part | undefine
   return statusCode === 206 && part !== undefined && begin === part.size ? begin : undefined;
 }
 
-/**
- * A header that changes when the file does. Weak tags do not promise equal bytes, so `If-Range` does not allow them.
- */
+/** A header that changes with the file. Weak tags do not promise equal bytes, so `If-Range` rules them out. */
 function validatorOf({ headers: { etag, "last-modified": date } }: IncomingMessage): string | undefined {
   return etag !== undefined && !etag.startsWith("W/") ? etag : date;
 }
@@ -164,9 +150,8 @@ async function readPart(partPath: string, infoPath: string, url: string): Promis
   try {
     const { size } = await stat(partPath);
     const info = PartInfo.parse(JSON.parse(await readFile(infoPath, "utf8")));
-    return size > 0 && info.url === url ? { size, validator: info.validator } : undefined;
+    return size > 0 && info.url === url ? { ...info, size } : undefined;
   } catch {
-    // Nothing to resume.
     return undefined;
   }
 }

@@ -15,13 +15,11 @@ export interface ImageBlock {
 /** Larger blocks are copied in chunks over several turns of the event loop; a chunk takes up to a millisecond. */
 const COPY_BYTES = 2 ** 21;
 
-/**
- * Fills a native queue from a producer for one pass. Pulls from the producer only while there is room, so that it never
- * runs further ahead of the trainer than the queue's bound.
- */
+/** Fills a native queue from a producer for one pass, and pulls from the producer only while there is room. */
 export class Feed {
   #stopped = false;
-  #failure: { readonly error: unknown } | undefined;
+  /** The error thrown by the producer, if any. Errors after {@link Feed.stop} are ignored. */
+  failure: { readonly error: unknown } | undefined;
   readonly #done: Promise<void>;
 
   /** Starts filling when the trainer opens the pass, and passes the first needed batch to `produce`. */
@@ -29,14 +27,9 @@ export class Feed {
     private readonly produce: (firstBatch: number) => AsyncIterable<ImageBlock>) {
     this.#done = this.#run().catch((error: unknown) => {
       if (this.#stopped) return;
-      this.#failure = { error };
+      this.failure = { error };
       this.queue.fail(messageOf(error));
     });
-  }
-
-  /** The error thrown by the producer, if any. Errors after {@link Feed.stop} are ignored. */
-  get failure(): { readonly error: unknown } | undefined {
-    return this.#failure;
   }
 
   /** Stops native code from waiting, then waits until the producer has returned. */

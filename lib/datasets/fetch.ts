@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { extract } from "tar";
 import { messageOf, ReviewKdError } from "../errors.js";
-import { FetchOptions, type FetchKind } from "../config/schemas/fetch.js";
+import { FetchOptions, type FetchKind } from "../config/schemas/data.js";
 import { parse } from "../config/validation.js";
 import { download, DownloadError, type DownloadProgress } from "./download.js";
 
@@ -89,10 +89,8 @@ async function isComplete(target: string, archive: Archive): Promise<boolean> {
   if (found === undefined) return false;
   const missing = archive.files.filter((file) => file.endsWith(".bin") && !found.includes(file));
   if (missing.length === 0) return true;
-  throw new ReviewKdError(
-    "FILE_CORRUPT",
-    `invalid directory ${target}: expected all files of ${archive.directory} or no such directory, received one without ${missing.join(", ")}. Remove it and try again.`,
-  );
+  throw new ReviewKdError("FILE_CORRUPT",
+    `invalid directory ${target}: expected all files of ${archive.directory} or no such directory, received one without ${missing.join(", ")}. Remove it and try again.`);
 }
 
 async function verify(path: string, archive: Archive, signal: AbortSignal | undefined): Promise<void> {
@@ -102,10 +100,8 @@ async function verify(path: string, archive: Archive, signal: AbortSignal | unde
   if (found === archive.md5) return;
   const { size } = await stat(path);
   await rm(path);
-  throw new ReviewKdError(
-    "CHECKSUM_MISMATCH",
-    `invalid archive from ${archive.url}: expected the MD5 checksum ${archive.md5}, received ${size} bytes with ${found}. The file was removed: try again, or name another address of the same archive.`,
-  );
+  throw new ReviewKdError("CHECKSUM_MISMATCH",
+    `invalid archive from ${archive.url}: expected the MD5 checksum ${archive.md5}, received ${size} bytes with ${found}. The file was removed: try again, or name another address of the same archive.`);
 }
 
 /** Unpacks into a temporary directory that is renamed at the end, so that the target is either complete or missing. */
@@ -113,12 +109,8 @@ async function unpack(path: string, target: string, archive: Archive, signal: Ab
   const wanted = new Set(archive.files.map((file) => `${archive.directory}/${file}`));
   const temporary = await mkdtemp(`${target}.`);
   try {
-    await extract({
-      file: path,
-      cwd: temporary,
-      strict: true,
-      filter: (name, entry) => wanted.has(name) && "type" in entry && entry.type === "File",
-    });
+    await extract({ file: path, cwd: temporary, strict: true, filter: (name, entry) =>
+      wanted.has(name) && "type" in entry && entry.type === "File" });
     signal?.throwIfAborted();
     const unpacked = join(temporary, archive.directory);
     const found = await readdir(unpacked).catch((): string[] => []);
@@ -142,12 +134,11 @@ function explain(error: unknown, archive: Archive, path: string, signal: AbortSi
   if (error instanceof DownloadError) {
     const next = error.partial ? "Try again: the next attempt resumes from what was received."
       : "Try again later, or name another address of the same archive.";
-    return new ReviewKdError(
-      "DOWNLOAD_FAILED",
+    return new ReviewKdError("DOWNLOAD_FAILED",
       `invalid download: expected the archive from ${archive.url}, received none: ${error.message}. ${next} ` +
-        `Or download it with a browser and unpack it manually so that ${archive.directory} is next to ${path}.`,
-      { cause: error },
-    );
+        `Or download it with a browser and unpack it manually so that ${archive.directory} is next to ${path}.`, {
+      cause: error,
+    });
   }
   return new ReviewKdError("FILE_ACCESS",
     `invalid directory: expected to write the data set next to ${path}, received ${messageOf(error)}. Choose another directory, or free space.`, { cause: error });

@@ -1,6 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
-import { asSentence, messageOf, ReviewKdError } from "../errors.js";
+import { causedBy, isMissing, ReviewKdError } from "../errors.js";
 
 /** The images of a split, grouped by class and sorted by name within each class. */
 export interface FolderListing {
@@ -31,41 +31,25 @@ const UNDECODED = new Set([".bmp", ".ppm", ".pgm", ".heic", ".jp2", ".jxl"]);
 /** Number of names listed in a message. */
 const NAMES_SHOWN = 5;
 
-/**
- * Lists a data set in ImageNet's layout: `train` and `val` (or `test`) with a folder per class. Classes are the sorted
- * names of these folders; files are sorted by name, so that the order is the same on every machine.
- *
- * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` (train and val have different classes),
- * `FILE_UNSUPPORTED` (an image of an unsupported type).
- */
+/** Lists a data set in ImageNet's layout, classes and files sorted by name so that all machines have one order. */
 export async function listImageFolder(root: string): Promise<ImageFolder> {
   const folders = await foldersIn(root);
   const testName = ["val", "test"].find((name) => folders.includes(name));
   if (!folders.includes("train") || testName === undefined) {
-    throw new ReviewKdError(
-      "FILE_NOT_FOUND",
+    throw new ReviewKdError("FILE_NOT_FOUND",
       `invalid image folder ${root}: expected the folders train and val (or test), received ${some(folders)}. ` +
-        `Arrange the images as ${LAYOUT}.`,
-    );
+        `Arrange the images as ${LAYOUT}.`);
   }
   const trainFolder = join(root, "train");
   const testFolder = join(root, testName);
   const classNames = await foldersIn(trainFolder);
   assertSeveralClasses(classNames, trainFolder);
   assertSameClasses(classNames, await foldersIn(testFolder), `${trainFolder} and ${testFolder}`);
-  return {
-    classNames,
-    trainFolder,
-    testFolder,
-    train: await listSplit(trainFolder, classNames),
-    test: await listSplit(testFolder, classNames),
-  };
+  const [train, test] = [await listSplit(trainFolder, classNames), await listSplit(testFolder, classNames)];
+  return { classNames, trainFolder, testFolder, train, test };
 }
 
-/**
- * The first `limit` images, taken from each class in turn, so that a small subset covers all classes; a larger limit
- * includes the images of a smaller one. Keeps the order of the whole listing.
- */
+/** The first `limit` images, from each class in turn, in the listing's order; a larger limit includes a smaller one. */
 export function limitListing(listing: FolderListing, limit: number | undefined): FolderListing {
   if (limit === undefined || limit >= listing.paths.length) return listing;
   const seen = new Map<number, number>();
@@ -81,16 +65,10 @@ export function limitListing(listing: FolderListing, limit: number | undefined):
 }
 
 async function listSplit(folder: string, classNames: readonly string[]): Promise<FolderListing> {
-  const paths: string[] = [];
-  const labels: number[] = [];
-  for (const [label, name] of classNames.entries()) {
-    const files = await imagesIn(join(folder, name));
-    for (const file of files) {
-      paths.push(join(name, file));
-      labels.push(label);
-    }
-  }
-  return { paths, labels };
+  const files: { readonly path: string; readonly label: number }[] = [];
+  for (const [label, name] of classNames.entries())
+    files.push(...(await imagesIn(join(folder, name))).map((file) => ({ path: join(name, file), label })));
+  return { paths: files.map(({ path }) => path), labels: files.map(({ label }) => label) };
 }
 
 /** Images below a class folder, recursively. Ignores hidden files and files that are not images. */
@@ -99,20 +77,15 @@ async function imagesIn(folder: string): Promise<string[]> {
   const files = entries.filter((entry) => !basename(entry).startsWith("."));
   const undecoded = files.filter((file) => UNDECODED.has(extname(file).toLowerCase()));
   if (undecoded[0] !== undefined) {
-    throw new ReviewKdError(
-      "FILE_UNSUPPORTED",
-      `invalid images in ${folder}: expected ${[...DECODED].join(" ")}, ` +
-        `received ${undecoded.length} of another type, ${undecoded[0]} first. Convert or remove them.`,
-      { valid: [...DECODED] },
-    );
+    throw new ReviewKdError("FILE_UNSUPPORTED", `invalid images in ${folder}: expected ${[...DECODED].join(" ")}, ` +
+      `received ${undecoded.length} of another type, ${undecoded[0]} first. Convert or remove them.`, {
+      valid: [...DECODED],
+    });
   }
   const images = files.filter((file) => DECODED.has(extname(file).toLowerCase())).sort();
   if (images.length === 0) {
-    const types = [...DECODED].join(" ");
-    throw new ReviewKdError(
-      "FILE_NOT_FOUND",
-      `invalid class folder ${folder}: expected at least one image (${types}), received none. Add images or remove the folder.`,
-    );
+    throw new ReviewKdError("FILE_NOT_FOUND",
+      `invalid class folder ${folder}: expected at least one image (${[...DECODED].join(" ")}), received none. Add images or remove the folder.`);
   }
   return images;
 }
@@ -132,10 +105,8 @@ async function foldersIn(folder: string): Promise<string[]> {
 
 function assertSeveralClasses(names: readonly string[], folder: string): void {
   if (names.length >= 2) return;
-  throw new ReviewKdError(
-    "FILE_NOT_FOUND",
-    `invalid image folder ${folder}: expected a folder for each of at least 2 classes, received ${some(names)}. Arrange the images as ${LAYOUT}.`,
-  );
+  throw new ReviewKdError("FILE_NOT_FOUND",
+    `invalid image folder ${folder}: expected a folder for each of at least 2 classes, received ${some(names)}. Arrange the images as ${LAYOUT}.`);
 }
 
 function assertSameClasses(train: readonly string[], test: readonly string[], where: string): void {
@@ -143,11 +114,8 @@ function assertSameClasses(train: readonly string[], test: readonly string[], wh
     names.filter((name) => !others.includes(name));
   const [inTrain, inTest] = [only(train, test), only(test, train)];
   if (inTrain.length === 0 && inTest.length === 0) return;
-  throw new ReviewKdError(
-    "FILE_CORRUPT",
-    `invalid class folders in ${where}: expected the same names in both, ` +
-      `received ${some(inTrain)} only in the first and ${some(inTest)} only in the second. Add or remove them.`,
-  );
+  throw new ReviewKdError("FILE_CORRUPT", `invalid class folders in ${where}: expected the same names in both, ` +
+    `received ${some(inTrain)} only in the first and ${some(inTest)} only in the second. Add or remove them.`);
 }
 
 function some(names: readonly string[]): string {
@@ -160,11 +128,7 @@ async function withFolderErrors<T>(folder: string, work: () => Promise<T>): Prom
   try {
     return await work();
   } catch (error) {
-    const missing = ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
-    throw new ReviewKdError(
-      missing ? "FILE_NOT_FOUND" : "FILE_ACCESS",
-      `cannot read the image folder ${folder}: ${asSentence(messageOf(error))} Arrange the images as ${LAYOUT}.`,
-      { cause: error },
-    );
+    throw causedBy(isMissing(error) ? "FILE_NOT_FOUND" : "FILE_ACCESS", `cannot read the image folder ${folder}`, error,
+      `Arrange the images as ${LAYOUT}.`);
   }
 }

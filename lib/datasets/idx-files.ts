@@ -2,25 +2,17 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
-import { asSentence, messageOf, ReviewKdError } from "../errors.js";
+import { causedBy, isMissing, ReviewKdError } from "../errors.js";
 
 /** The bytes of an IDX file, and its path for error messages. */
-export interface IdxFile {
+interface IdxFile {
   readonly name: string;
   readonly bytes: Uint8Array;
 }
 
-/** The files of one split. */
-export interface IdxFiles {
-  readonly images: IdxFile;
-  readonly labels: IdxFile;
-}
+type IdxFiles = Readonly<Record<"images" | "labels", IdxFile>>;
 
-/**
- * Reads the four files of MNIST's layout, compressed or not. Native code validates their content.
- *
- * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` (a damaged compressed file).
- */
+/** Reads the four files of MNIST's layout, compressed or not. Native code validates their content. */
 export async function readIdxFiles(root: string): Promise<{ train: IdxFiles; test: IdxFiles }> {
   const split = async (name: string): Promise<IdxFiles> => ({
     images: await readIdxFile(root, `${name}-images-idx3-ubyte`),
@@ -38,20 +30,18 @@ async function readIdxFile(root: string, name: string): Promise<IdxFile> {
     if (bytes !== undefined)
       return { name: path, bytes: candidate.endsWith(".gz") ? await decompress(path, bytes) : bytes };
   }
-  throw new ReviewKdError(
-    "FILE_NOT_FOUND",
-    `no file ${name} or ${name}.gz in ${root}. Download the four files of MNIST or Fashion-MNIST into one directory.`,
-    { valid: candidates },
-  );
+  throw new ReviewKdError("FILE_NOT_FOUND",
+    `no file ${name} or ${name}.gz in ${root}. Download the four files of MNIST or Fashion-MNIST into one directory.`, {
+    valid: candidates,
+  });
 }
 
 async function readIfPresent(path: string): Promise<Uint8Array | undefined> {
   try {
     return await readFile(path);
   } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
-    throw new ReviewKdError("FILE_ACCESS",
-      `cannot read ${path}: ${asSentence(messageOf(error))} Check its permissions.`, { cause: error });
+    if (isMissing(error)) return undefined;
+    throw causedBy("FILE_ACCESS", `cannot read ${path}`, error, "Check its permissions.");
   }
 }
 
@@ -59,7 +49,6 @@ async function decompress(path: string, bytes: Uint8Array): Promise<Uint8Array> 
   try {
     return await promisify(gunzip)(bytes);
   } catch (error) {
-    throw new ReviewKdError("FILE_CORRUPT",
-      `cannot decompress ${path}: ${asSentence(messageOf(error))} Download it again.`, { cause: error });
+    throw causedBy("FILE_CORRUPT", `cannot decompress ${path}`, error, "Download it again.");
   }
 }

@@ -1,5 +1,7 @@
 import { addon, type NativeWindow } from "../native.js";
-import type { Sharp, SharpImage } from "./load-sharp.js";
+import type { Sharp } from "./load-sharp.js";
+
+type SharpImage = ReturnType<Sharp>;
 
 /** The part of an image to use: a random crop, seeded by these numbers, or the center. */
 export type Crop =
@@ -20,14 +22,10 @@ export function resizedSide(size: number): number {
   return Math.round((size * 256) / 224);
 }
 
-/**
- * Decodes image files to RGB bytes of a fixed size, `[size, size, 3]`: rotated according to EXIF, grey and CMYK
- * converted, alpha dropped.
- */
+/** Decodes files to RGB bytes `[size, size, 3]`: rotated by EXIF, grey and CMYK converted, alpha dropped. */
 export class ImageDecoder {
   constructor(private readonly sharp: Sharp, private readonly options: DecoderOptions) {}
 
-  /** @throws any error from sharp if the image is broken. */
   async decode(encoded: Uint8Array, crop: Crop): Promise<Uint8Array> {
     // Old JPEG files cause many warnings, which are acceptable; missing data is not.
     const image = this.sharp(encoded, { failOn: "error" });

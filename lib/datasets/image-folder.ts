@@ -1,20 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { asSentence, messageOf, ReviewKdError } from "../errors.js";
+import { asSentence, causedBy, messageOf, ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
 import type { ImageFolderSource } from "../config/schemas/data.js";
-import type { BrokenImage } from "../config/schemas/events.js";
+import type { BrokenImage } from "../config/schemas/fit-event.js";
 import type { StreamPass } from "../config/schemas/stream.js";
 import type { ImageBlock } from "./feed.js";
 import { limitListing, listImageFolder, type FolderListing } from "./folder-listing.js";
 import { ImageDecoder, type Crop } from "./image-decoder.js";
 import { loadSharp } from "./load-sharp.js";
 import { mapInOrder } from "./map-in-order.js";
-import { IMAGENET_NORMALIZATION } from "./normalization.js";
-import { StreamedImages } from "./streamed-images.js";
+import { IMAGENET_NORMALIZATION, StreamedImages } from "./streamed-images.js";
 
-/** The result of {@link openImageFolder}. */
 export interface OpenImageFolder {
   readonly classNames: readonly string[];
   readonly train: StreamedImages;
@@ -32,39 +30,25 @@ export async function openImageFolder(source: ImageFolderSource, sharp = loadSha
   const numWorkers = source.numWorkers ?? availableParallelism();
   const open = (split: "train" | "test", folder: string, listing: FolderListing): StreamedImages => {
     const images = new FolderImages({ split, folder, listing, decoder, numWorkers, onDecodeError, broken });
-    return new StreamedImages({
-      kind: source.kind,
-      split,
-      numClasses: classNames.length,
-      size: listing.paths.length,
-      height: imageSize,
-      width: imageSize,
-      layout: "interleaved",
-      normalization: source.normalization ?? IMAGENET_NORMALIZATION,
-      produce: (pass) => images.produce(pass),
-    });
+    return new StreamedImages({ kind: source.kind, split, numClasses: classNames.length, size: listing.paths.length,
+      height: imageSize, width: imageSize, layout: "interleaved", produce: (pass) => images.produce(pass),
+      normalization: source.normalization ?? IMAGENET_NORMALIZATION });
   };
-  return {
-    classNames,
-    broken,
-    train: open("train", trainFolder, limitListing(train, limitTrain)),
-    test: open("test", testFolder, limitListing(test, limitTest)),
-  };
+  return { classNames, broken, train: open("train", trainFolder, limitListing(train, limitTrain)),
+    test: open("test", testFolder, limitListing(test, limitTest)) };
 }
 
-interface FolderOptions {
+interface FolderOptions extends Pick<ImageFolderSource, "onDecodeError"> {
   readonly split: "train" | "test";
   readonly folder: string;
   readonly listing: FolderListing;
   readonly decoder: ImageDecoder;
   readonly numWorkers: number;
-  readonly onDecodeError: "fail" | "skip";
   readonly broken: BrokenImage[];
 }
 
 /** One split of an image folder: decodes in parallel, yields in order. */
 class FolderImages {
-  /** Indices of broken images. */
   readonly #broken = new Set<number>();
 
   constructor(private readonly options: FolderOptions) {}
@@ -78,11 +62,7 @@ class FolderImages {
     }
   }
 
-  /**
-   * The image at a position of the order. In a shuffled pass a broken image is replaced by the next intact one, so that
-   * the number of batches and steps stays the same; in other passes, such as an evaluation, each image counts once and
-   * a broken one is skipped.
-   */
+  /** The image at a position; a broken one is replaced in a shuffled pass, whose steps are fixed, else skipped. */
   async #blockAt(position: number, order: Uint32Array, pass: StreamPass): Promise<ImageBlock | undefined> {
     for (let offset = 0; offset < order.length; ++offset) {
       const index = order[(position + offset) % order.length] as number;
@@ -104,8 +84,10 @@ class FolderImages {
     if (this.#broken.has(index)) return undefined;
     const { folder, listing, decoder } = this.options;
     const path = join(folder, listing.paths[index] as string);
+    // A missing file counts as a broken image; any other read error says nothing about the data.
     const encoded = await readFile(path).catch((error: unknown) => {
-      rethrowUnlessMissing(path, error);
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw causedBy("FILE_ACCESS", `cannot read the image ${path}`, error, "Check its permissions.");
     });
     try {
       if (encoded !== undefined) return await decoder.decode(encoded, crop);
@@ -118,24 +100,14 @@ class FolderImages {
 
   #skip(index: number, path: string, reason: string, cause?: unknown): void {
     if (this.options.onDecodeError === "fail") {
-      throw new ReviewKdError(
-        "FILE_CORRUPT",
+      throw new ReviewKdError("FILE_CORRUPT",
         `cannot decode the image ${path}: ${asSentence(reason)} Replace or remove it, or skip broken images with ` +
-          'onDecodeError: "skip" (on the command line --on-decode-error skip).',
-        { cause },
-      );
+          'onDecodeError: "skip" (on the command line --on-decode-error skip).', { cause });
     }
     if (this.#broken.has(index)) return;
     this.#broken.add(index);
     this.options.broken.push({ split: this.options.split, path, reason });
   }
-}
-
-/** A missing file counts as a broken image; any other read error says nothing about the data. */
-function rethrowUnlessMissing(path: string, error: unknown): void {
-  if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-  throw new ReviewKdError("FILE_ACCESS",
-    `cannot read the image ${path}: ${asSentence(messageOf(error))} Check its permissions.`, { cause: error });
 }
 
 function* range(first: number, end: number): Generator<number, void, void> {

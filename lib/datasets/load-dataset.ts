@@ -1,57 +1,38 @@
-import { Dataset } from "../api/dataset.js";
+import { Dataset, type DatasetParts } from "../api/dataset.js";
 import { DataSource, type ArraySplit, type DataSourceInput, type ImageFolderSource,
   type StreamSource } from "../config/schemas/data.js";
 import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeDataset } from "../native.js";
-import { assertNamePerClass } from "./class-names.js";
 import { readIdxFiles } from "./idx-files.js";
 import { openImageFolder } from "./image-folder.js";
 import { StoredImages } from "./stored-images.js";
 import { openStream } from "./stream.js";
+import type { StreamedImages } from "./streamed-images.js";
 
 function storedDataset(native: NativeDataset): Dataset {
-  const { kind, numClasses, classNames, normalization } = native.describe();
-  return new Dataset({
-    kind,
-    numClasses,
-    classNames,
-    normalization,
-    train: new StoredImages(native, "train"),
-    test: new StoredImages(native, "test"),
-    dispose: () => {
-      native.dispose();
-    },
-  });
+  const [train, test] = [new StoredImages(native, "train"), new StoredImages(native, "test")];
+  return new Dataset({ ...native.describe(), train, test, dispose: native.dispose.bind(native) });
 }
 
 async function folderDataset(source: ImageFolderSource): Promise<Dataset> {
   const { classNames, train, test, broken } = await openImageFolder(source);
-  return new Dataset({
-    kind: source.kind,
-    numClasses: classNames.length,
-    classNames,
-    normalization: train.normalization,
-    train,
-    test,
-    brokenImages: broken,
-    dispose: () => {
-      train.dispose();
-      test.dispose();
-    },
-  });
+  return streamedDataset({ kind: source.kind, numClasses: classNames.length, classNames, brokenImages: broken }, train,
+    test);
 }
 
 function streamDataset(source: StreamSource): Dataset {
-  const { kind, numClasses, classNames } = source;
-  const [train, test] = [openStream(source, "train"), openStream(source, "test")];
+  const { kind, numClasses, classNames = Array.from({ length: numClasses }, (_, index) => String(index)) } = source;
+  return streamedDataset({ kind, numClasses, classNames }, openStream(source, "train"), openStream(source, "test"));
+}
+
+function streamedDataset(about: Pick<DatasetParts, "kind" | "numClasses" | "classNames" | "brokenImages">,
+  train: StreamedImages, test: StreamedImages): Dataset {
   return new Dataset({
-    kind,
-    numClasses,
+    ...about,
     normalization: train.normalization,
     train,
     test,
-    classNames: classNames ?? Array.from({ length: numClasses }, (_, index) => String(index)),
     dispose: () => {
       train.dispose();
       test.dispose();
@@ -64,10 +45,8 @@ function nativeSplit(name: string, split: ArraySplit,
   imageValues: number): { images: ArraySplit["images"]; labels: BigInt64Array } {
   const count = split.labels.length;
   if (split.images.length !== count * imageValues) {
-    throw new ReviewKdError(
-      "SHAPE_MISMATCH",
-      `invalid ${name}.images: expected ${count * imageValues} values (${count} images of ${imageValues}), received ${split.images.length}.`,
-    );
+    throw new ReviewKdError("SHAPE_MISMATCH",
+      `invalid ${name}.images: expected ${count * imageValues} values (${count} images of ${imageValues}), received ${split.images.length}.`);
   }
   const { labels } = split;
   return { images: split.images,
@@ -95,7 +74,11 @@ function nativeSplit(name: string, split: ArraySplit,
  */
 export async function loadDataset(source: DataSourceInput): Promise<Dataset> {
   const parsed = parse(DataSource, source, "data source");
-  if ("classNames" in parsed) assertNamePerClass(parsed.classNames, parsed.numClasses);
+  const names = "classNames" in parsed ? parsed.classNames : undefined;
+  if (names !== undefined && "numClasses" in parsed && names.length !== parsed.numClasses) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid classNames: expected ${parsed.numClasses} names, received ${names.length}. Pass one name per class.`);
+  }
   switch (parsed.kind) {
     case "image-folder":
       return folderDataset(parsed);

@@ -1,7 +1,4 @@
-/**
- * Applies `work` to each item and yields the results in item order. Up to `width` items are in flight at a time,
- * including finished ones that are not yielded yet.
- */
+/** Applies `work` to up to `width` items at a time, including results that wait, and yields them in item order. */
 export async function* mapInOrder<Item, Result>(
   items: Iterable<Item>,
   width: number,

@@ -3,24 +3,17 @@ import type { StreamSource } from "../config/schemas/data.js";
 import type { StreamItem, StreamIterable, StreamPass, StreamPixels, StreamSplit } from "../config/schemas/stream.js";
 import { valueText } from "../config/validation.js";
 import type { ImageBlock } from "./feed.js";
-import { IMAGENET_NORMALIZATION } from "./normalization.js";
-import { StreamedImages } from "./streamed-images.js";
+import { IMAGENET_NORMALIZATION, StreamedImages } from "./streamed-images.js";
 import { untilAborted } from "./until-aborted.js";
 
-/** Opens a split of a streamed data set. */
 export function openStream(source: StreamSource, split: "train" | "test"): StreamedImages {
   const { numClasses, height, width, normalization = IMAGENET_NORMALIZATION } = source;
   const { samples, items } = source[split];
   const limit = split === "train" ? source.limitTrain : source.limitTest;
   const size = Math.min(samples, limit ?? samples);
+  const images = { kind: source.kind, split, numClasses, size, height, width, normalization };
   return new StreamedImages({
-    kind: source.kind,
-    split,
-    numClasses,
-    size,
-    height,
-    width,
-    normalization,
+    ...images,
     layout: source.layout === "chw" ? "planes" : "interleaved",
     produce: (pass) => produce({ items, size, limited: size < samples, imageValues: 3 * height * width, pass }),
   });
@@ -28,11 +21,9 @@ export function openStream(source: StreamSource, split: "train" | "test"): Strea
 
 interface Production {
   readonly items: StreamSplit["items"];
-  /** Images in a whole pass. */
   readonly size: number;
   /** The pass uses only the first `size` items; further ones are ignored. */
   readonly limited: boolean;
-  /** Values of one image. */
   readonly imageValues: number;
   readonly pass: StreamPass;
 }
@@ -53,7 +44,8 @@ async function* produce(production: Production): AsyncGenerator<ImageBlock, void
     }
     const wanted = part(block, imageValues, Math.max(0, pass.firstImage - position), Math.min(end, size) - position);
     position = end;
-    if (position >= size && !limited) held = copied(wanted);
+    // Copies, because the producer may reuse the arrays while this block is held back.
+    if (position >= size && !limited) held = { values: wanted.values.slice(), labels: wanted.labels.slice() };
     else if (wanted.labels.length > 0) yield wanted;
     if (position >= size && limited) return;
   }
@@ -87,15 +79,13 @@ function blockOf(item: StreamItem, imageValues: number, position: number): Image
   const values = images instanceof Uint8ClampedArray ? new Uint8Array(images.buffer, images.byteOffset, images.length)
     : images;
   if (!(values instanceof Uint8Array || values instanceof Float32Array)) {
-    const message = `invalid image ${position} of a stream: expected a Uint8Array or Float32Array, received ${valueText(values)}.`;
-    throw new ReviewKdError("DTYPE_MISMATCH", message);
+    throw new ReviewKdError("DTYPE_MISMATCH",
+      `invalid image ${position} of a stream: expected a Uint8Array or Float32Array, received ${valueText(values)}.`);
   }
   if (labels.length === 0 || values.length !== labels.length * imageValues) {
-    throw new ReviewKdError(
-      "SHAPE_MISMATCH",
+    throw new ReviewKdError("SHAPE_MISMATCH",
       `invalid image ${position} of a stream: expected ${Math.max(1, labels.length) * imageValues} values ` +
-        `(${labels.length} labels, ${imageValues} values per image), received ${values.length}.`,
-    );
+        `(${labels.length} labels, ${imageValues} values per image), received ${values.length}.`);
   }
   return { values, labels: labels instanceof BigInt64Array ? labels
     : BigInt64Array.from(Array.from(labels, (label) => labelOf(label, position))) };
@@ -108,10 +98,8 @@ function partsOf(item: StreamItem, position: number): { images: StreamPixels; la
     if ("image" in item && "label" in item) return { images: item.image, labels: [item.label] };
     if ("images" in item && "labels" in item) return item;
   }
-  throw new ReviewKdError(
-    "INVALID_ARGUMENT",
-    `invalid item at image ${position} of a stream: expected { image, label } or { images, labels }, received ${valueText(value)}.`,
-  );
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid item at image ${position} of a stream: expected { image, label } or { images, labels }, received ${valueText(value)}.`);
 }
 
 function labelOf(label: number | bigint, position: number): bigint {
@@ -123,9 +111,4 @@ function labelOf(label: number | bigint, position: number): bigint {
 function part({ values, labels }: ImageBlock, imageValues: number, first: number, last: number): ImageBlock {
   const begin = Math.min(first, last);
   return { values: values.subarray(begin * imageValues, last * imageValues), labels: labels.subarray(begin, last) };
-}
-
-/** Copies the arrays, because the producer may reuse them while this block is held back. */
-function copied({ values, labels }: ImageBlock): ImageBlock {
-  return { values: values.slice(), labels: labels.slice() };
 }

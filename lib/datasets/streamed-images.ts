@@ -1,16 +1,18 @@
-import { ReviewKdError } from "../errors.js";
-import { addon, type NativeBatchQueue } from "../native.js";
+import type { BatchPlan, PassPlan, PassWork, SplitImages } from "../api/split-images.js";
 import type { Normalization } from "../config/schemas/data.js";
 import type { StreamPass } from "../config/schemas/stream.js";
+import { ReviewKdError } from "../errors.js";
+import { addon, type NativeBatch, type NativeBatchQueue } from "../native.js";
 import { Feed, type ImageBlock } from "./feed.js";
-import type { NativeBatch, PassPlan, PassWork, SplitImages } from "../api/split-images.js";
+import { readAll } from "./stored-images.js";
+
+/** The standard normalization of ImageNet networks. */
+export const IMAGENET_NORMALIZATION: Normalization = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
 /** Maximum number of complete batches queued for the trainer. */
 const BATCHES_AHEAD = 3;
 
-/** Options of {@link StreamedImages}. */
 export interface StreamedOptions {
-  /** Name of the data set in messages. */
   readonly kind: string;
   readonly split: "train" | "test";
   readonly numClasses: number;
@@ -33,38 +35,25 @@ export class StreamedImages implements SplitImages {
   #disposed = false;
 
   constructor(private readonly options: StreamedOptions) {
-    this.size = options.size;
-    this.height = options.height;
-    this.width = options.width;
-    this.normalization = options.normalization;
+    ({ size: this.size, height: this.height, width: this.width, normalization: this.normalization } = options);
   }
 
   async pass<Result>(plan: PassPlan, work: PassWork<Result>): Promise<Result> {
-    const { queue, feed, close } = this.#open(plan);
+    await using pass = this.#open(plan);
     try {
-      return await work(queue, () => {
-        void close();
-      });
+      return await work(pass.queue, pass.cancel);
     } catch (error) {
-      throw feed.failure === undefined ? error : feed.failure.error;
-    } finally {
-      await close();
-      queue.dispose();
+      throw pass.feed.failure === undefined ? error : pass.feed.failure.error;
     }
   }
 
-  async *batches(
-    plan: PassPlan & { readonly dropLast: boolean; readonly firstBatch: number },
-  ): AsyncGenerator<NativeBatch, void, void> {
-    const { queue, feed, close } = this.#open(plan);
+  async *batches(plan: BatchPlan): AsyncGenerator<NativeBatch, void, void> {
+    await using pass = this.#open(plan);
     try {
-      queue.open(plan.batchSize, plan.dropLast ? plan.batchSize : 1, plan.firstBatch);
-      for (let batch = await queue.next(); batch !== undefined; batch = await queue.next()) yield batch;
+      pass.queue.open(plan.batchSize, plan.dropLast ? plan.batchSize : 1, plan.firstBatch);
+      yield* readAll(pass.queue);
     } catch (error) {
-      throw feed.failure === undefined ? error : feed.failure.error;
-    } finally {
-      await close();
-      queue.dispose();
+      throw pass.feed.failure === undefined ? error : pass.feed.failure.error;
     }
   }
 
@@ -73,30 +62,29 @@ export class StreamedImages implements SplitImages {
     this.#disposed = true;
   }
 
-  #open(plan: PassPlan): { queue: NativeBatchQueue; feed: Feed; close: () => Promise<void> } {
+  #open(plan: PassPlan): AsyncDisposable & { queue: NativeBatchQueue; feed: Feed; cancel: () => void } {
     if (this.#disposed)
       throw new ReviewKdError("DISPOSED", "cannot use a Dataset after it was disposed. Load it again.");
-    const { kind, split, numClasses, size, height, width, layout, normalization, produce } = this.options;
-    const queue = addon().newBatchQueue({ kind, numClasses, size, height, width, layout, normalization,
-      ahead: BATCHES_AHEAD });
+    const { produce, split, ...layout } = this.options;
+    const queue = addon().newBatchQueue({ ...layout, ahead: BATCHES_AHEAD });
     const over = new AbortController();
-    const { batchSize, seed, epoch, shuffle, augment } = plan;
-    const feed = new Feed(queue, (firstBatch) =>
-      produce({
-        split,
-        epoch,
-        seed,
-        batchSize,
-        firstBatch,
-        firstImage: firstBatch * batchSize,
-        shuffle,
-        augment,
-        signal: over.signal,
-      }));
-    const close = async (): Promise<void> => {
+    const feed = new Feed(queue, (firstBatch) => {
+      const { batchSize, seed, epoch, shuffle, augment } = plan;
+      return produce({ split, epoch, seed, batchSize, firstBatch, firstImage: firstBatch * batchSize, shuffle, augment,
+        signal: over.signal });
+    });
+    const stop = (): Promise<void> => {
       over.abort();
-      await feed.stop();
+      return feed.stop();
     };
-    return { queue, feed, close };
+    return {
+      queue,
+      feed,
+      cancel: () => void stop(),
+      async [Symbol.asyncDispose]() {
+        await stop();
+        queue.dispose();
+      },
+    };
   }
 }

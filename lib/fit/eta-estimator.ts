@@ -1,7 +1,6 @@
 /** Share of a training step spent in the forward pass; the backward pass takes about twice as long. */
 const EVALUATION_SHARE = 1 / 3;
 
-/** Estimates the remaining time of a training. */
 export class EtaEstimator {
   #evaluationSeconds: number | undefined;
   #imagesPerSecond = 0;
@@ -10,12 +9,10 @@ export class EtaEstimator {
     private readonly plan: { readonly epochs: number; readonly trainSamples: number; readonly testSamples: number },
   ) {}
 
-  /** Records the current training speed. */
   trainedAt(imagesPerSecond: number): void {
     if (imagesPerSecond > 0) this.#imagesPerSecond = imagesPerSecond;
   }
 
-  /** Records the duration of an evaluation. */
   evaluatedIn(seconds: number): void {
     this.#evaluationSeconds = seconds;
   }

@@ -1,7 +1,8 @@
 import { dirname } from "node:path";
 import { optionsOf } from "../config/options-of.js";
 import type { Session } from "../api/session.js";
-import type { EpochProgress, EpochSummary, Evaluation, FitEvent } from "../config/schemas/events.js";
+import type { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
+import type { FitEvent } from "../config/schemas/fit-event.js";
 import { termsOf } from "../config/schemas/method.js";
 import { EpochOptions, type TrainingOptions } from "../config/schemas/training.js";
 import type { FitProgress, FitResult } from "../config/schemas/run-record.js";
@@ -13,7 +14,6 @@ import { withReports } from "./with-reports.js";
 /** Interval of progress events; enough for a display. */
 const PROGRESS_INTERVAL_MS = 100;
 
-/** Records the progress of a training and its checkpoints. */
 export interface TrainingRecorder {
   readonly progress: FitProgress;
   /** Steps done in the epoch after `progress.epochsDone`. */
@@ -29,28 +29,20 @@ export interface TrainingRecorder {
   /** An epoch was trained and evaluated. */
   evaluated(finished: FinishedEpoch): AsyncGenerator<FitEvent, void, void>;
   /** The training was aborted: saves the state within the epoch and returns the position. */
-  interrupted(
-    session: Session,
-  ): AsyncGenerator<FitEvent, { epoch: number; step: number; checkpoint: string | null }, void>;
-  /**
-   * All epochs are done: retries what could not be saved.
-   *
-   * @throws `SAVE_FAILED`
-   */
+  interrupted(session: Session): AsyncGenerator<FitEvent, InterruptedAt, void>;
+  /** All epochs are done: retries what could not be saved. @throws `SAVE_FAILED` */
   finish(): AsyncGenerator<FitEvent, void, void>;
   result(): FitResult;
   /** Adds the newest good checkpoint to an error. */
   explain(error: unknown): unknown;
 }
 
+/** Where a training was aborted, and the checkpoint written there. */
+export type InterruptedAt = Omit<Extract<FitEvent, { type: "interrupted" }>, "type">;
+
 /** A finished epoch, before it is compared with the best. */
-export interface FinishedEpoch {
-  readonly epoch: number;
-  readonly epochs: number;
-  readonly train: EpochSummary;
-  readonly test: Evaluation;
-  readonly etaSeconds: number;
-}
+export type FinishedEpoch = Pick<Extract<FitEvent, { type: "epoch" }>,
+  "epoch" | "epochs" | "train" | "test" | "etaSeconds">;
 
 /** The training loop: runs epochs and evaluations and yields events. */
 export class FitLoop {
@@ -173,10 +165,7 @@ export class FitLoop {
   }
 }
 
-/**
- * Optimizer steps. A last batch of a single image is dropped, unless all batches are such: batch normalization needs
- * two.
- */
+/** Optimizer steps. A last batch of one image is dropped, unless all are such: batch normalization needs two. */
 function stepsPerEpoch(samples: number,
   { batchSize, accumulateBatches }: Pick<TrainingOptions, "batchSize" | "accumulateBatches">): number {
   const rest = samples % batchSize;

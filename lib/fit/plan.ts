@@ -18,10 +18,7 @@ export interface FitSettings {
   readonly data: Dataset;
   /** Directory for configuration, metrics, checkpoints and the trained network. Default: nothing is written. */
   readonly runDirectory?: string | undefined;
-  /**
-   * Resume from the newest valid checkpoint in `runDirectory`, or start from the beginning if there is none yet.
-   * Default false.
-   */
+  /** Resume from the newest valid checkpoint in `runDirectory`, or from the beginning if none. Default false. */
   readonly resume?: boolean | undefined;
   /** Allow resuming with a changed configuration; the change is recorded in `config-history.jsonl`. Default false. */
   readonly override?: boolean | undefined;
@@ -35,10 +32,7 @@ export interface FitSettings {
   readonly preset?: PresetName | undefined;
   /** Stops within one step and saves. */
   readonly signal?: AbortSignal | undefined;
-  /**
-   * The configuration to record in `config.json` and to compare a resumed run with. Default: derived from these
-   * options.
-   */
+  /** The configuration for `config.json` and to compare a resumed run with. Default: derived from these options. */
   readonly config?: unknown;
 }
 
@@ -46,69 +40,39 @@ export interface FitSettings {
 export type FitOptions = SessionTarget & FitSettings & TrainingOptionsInput;
 
 /** Validated {@link FitOptions} with all defaults applied. */
-export interface FitPlan {
+export interface FitPlan extends FitSettings {
   readonly target: SessionTarget;
   /** The trained network. */
   readonly model: Model;
-  readonly distiller: Distiller | undefined;
-  readonly data: Dataset;
-  readonly runDirectory: string | undefined;
-  readonly resume: boolean;
-  readonly override: boolean;
-  readonly forceUnlock: boolean;
-  readonly fallbackDirectory: string | undefined;
+  readonly distiller?: Distiller | undefined;
   readonly retryDelaysMs: readonly number[];
-  readonly signal: AbortSignal | undefined;
-  readonly config: unknown;
   readonly training: TrainingOptions;
 }
 
 /** @throws `INVALID_ARGUMENT`, `UNKNOWN_NAME` */
 export function planFit(options: FitOptions): FitPlan {
-  const {
-    distiller,
-    model,
-    data,
-    runDirectory,
-    resume = false,
-    override = false,
-    forceUnlock = false,
-    retryDelaysMs = RETRY_DELAYS_MS,
-    fallbackDirectory,
-    preset,
-    signal,
-    config,
-    ...explicit
-  } = options;
+  const { distiller, model, data, runDirectory, resume, override, forceUnlock, retryDelaysMs = RETRY_DELAYS_MS,
+    fallbackDirectory, preset, signal, config, ...explicit } = options;
   const layers: Settings[] = preset === undefined ? [explicit] : [findPreset(preset).training, explicit];
   const training = parse(TrainingOptions, mergeSettings(...layers), "fit options");
-  if (resume && runDirectory === undefined) {
+  if (resume === true && runDirectory === undefined) {
     throw new ReviewKdError("INVALID_ARGUMENT",
       "invalid fit options: resume requires a runDirectory. Pass the directory of the run to resume.");
   }
   parse(z.array(NonNegativeNumber), retryDelaysMs, "retryDelaysMs");
-  const shared = { data, runDirectory, resume, override, forceUnlock, fallbackDirectory, retryDelaysMs, signal,
-    training };
-  if (distiller !== undefined && (model as unknown) === undefined) {
-    const plan = { ...shared, target: { distiller }, model: distiller.student, distiller };
-    return { ...plan, config: config ?? deriveConfig({ ...plan, preset }) };
+  // The type rules out both; plain JavaScript does not.
+  if ((distiller === undefined) === ((model as unknown) === undefined)) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      "invalid fit options: expected either a distiller or a model, received both or neither.");
   }
-  if (model !== undefined && (distiller as unknown) === undefined) {
-    const plan = { ...shared, target: { model }, model, distiller: undefined };
-    return { ...plan, config: config ?? deriveConfig({ ...plan, preset }) };
-  }
-  throw new ReviewKdError("INVALID_ARGUMENT",
-    "invalid fit options: expected either a distiller or a model, received both or neither.");
+  const target = distiller === undefined ? { model } : { distiller };
+  const plan = { target, model: distiller?.student ?? model, distiller, data, runDirectory, resume, override,
+    forceUnlock, fallbackDirectory, retryDelaysMs, signal, training, preset } as FitPlan;
+  return { ...plan, config: config ?? deriveConfig(plan) };
 }
 
-/**
- * The configuration as far as these objects know it: without the seed or weights file that a network was created from.
- */
-function deriveConfig(
-  { model, distiller, data, training, preset }: Pick<FitPlan, "model" | "distiller" | "data" | "training"> & {
-    preset: string | undefined;
-  },
-): unknown {
+/** The configuration as far as these objects know it: without the seed or weights that a network was created from. */
+function deriveConfig({ model, distiller, data, training, preset }: FitPlan): unknown {
   return {
     task: distiller === undefined ? "train" : "distill",
     ...(preset === undefined ? {} : { preset }),

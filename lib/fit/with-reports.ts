@@ -59,10 +59,7 @@ interface State<Report> {
   wake: () => void;
 }
 
-/**
- * Resolves at the end of the work or at the next report. With a timeout, given if a report waits, resolves after it
- * instead.
- */
+/** Resolves at the end or the next report; with a timeout, given if a report waits, after it instead of a report. */
 function wokenBy(state: State<unknown>, timeoutMs: number | undefined): Promise<void> {
   return new Promise((resolve) => {
     const timer = timeoutMs === undefined ? undefined : setTimeout(resolve, timeoutMs);

@@ -25,13 +25,11 @@ export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
   return join(env["XDG_CACHE_HOME"] || join(env["HOME"] || homedir(), ".cache"), "reviewkd");
 }
 
-/** The directory of a cached libtorch. */
 export function cacheEntry(env: NodeJS.ProcessEnv, version: string, variant: string,
   platform: string = platformName): string {
   return join(cacheRoot(env), "libtorch", `${version}-${variant}-${platform}`);
 }
 
-/** The directory that contains the installed CUDA builds of libtorch. */
 export function cudaLibTorchDirectory(env: NodeJS.ProcessEnv = process.env): string {
   return join(cacheRoot(env), "libtorch-cuda");
 }
@@ -41,19 +39,12 @@ export function cudaEntry(env: NodeJS.ProcessEnv, version: string, variant: stri
   return join(cudaLibTorchDirectory(env), `${version}-${variant}-${platformName}`);
 }
 
-/**
- * Records the size of every library and the number of headers, so that later damage is detected without reading
- * gigabytes again.
- */
+/** Records sizes of libraries and the number of headers, which show damage without reading gigabytes again. */
 export async function markComplete(entry: string): Promise<void> {
   await writeFile(join(entry, MARKER), `${JSON.stringify(contentsOf(entry), undefined, 2)}\n`);
 }
 
-/**
- * Compares a cache entry with the record of its contents.
- *
- * @throws ReviewKdError `FILE_CORRUPT`.
- */
+/** Compares a cache entry with the record of its contents. @throws ReviewKdError `FILE_CORRUPT`. */
 export function checkEntry(entry: string): void {
   const damage = damageOf(entry);
   if (damage === undefined) return;

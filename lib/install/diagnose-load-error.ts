@@ -9,14 +9,10 @@ import type { ProbeFailure } from "./probe.js";
 
 const NEWER_SYSTEM = "use a newer system, such as Debian 12, Ubuntu 22.04 or the image `node:22-bookworm-slim`";
 
-/**
- * A requirement of the package that this machine does not meet, found before anything is loaded; undefined if it meets
- * all.
- */
-export function diagnoseRequirements(root: string, found: PlatformPackage, machine: MachineInfo):
+/** A requirement of the package that this machine does not meet, found before anything is loaded. */
+export function diagnoseRequirements(root: string, { manifest, directory }: PlatformPackage, machine: MachineInfo):
   | Diagnosis
   | undefined {
-  const { manifest, directory } = found;
   const own = readManifest(root)?.version;
   if (own !== undefined && manifest.version !== own) {
     return {
@@ -74,46 +70,32 @@ export function diagnoseLoadError(binary: string, failure: ProbeFailure, machine
   if (signal !== null)
     return { reason: `${message} when a child process loaded it, so it is not loaded here`, fix: reinstall };
 
-  const version = /version `(GLIBC|GLIBCXX|CXXABI)_([\d.]+)' not found/.exec(message);
-  if (version?.[1] === "GLIBC") {
-    return {
-      reason: `invalid glibc: expected ${version[2] ?? ""} or later, received ${machine.libc?.version ?? "an older one"}`,
-      fix: NEWER_SYSTEM,
-    };
+  const [, library, version = ""] = /version `(GLIBC|GLIBCXX|CXXABI)_([\d.]+)' not found/.exec(message) ?? [];
+  if (library !== undefined) {
+    return { fix: NEWER_SYSTEM, reason: library === "GLIBC"
+      ? `invalid glibc: expected ${version} or later, received ${machine.libc?.version ?? "an older one"}`
+      : `invalid libstdc++: expected one with ${library}_${version}, received an older one (${message})` };
   }
-  if (version !== null) {
-    return {
-      reason: `invalid libstdc++: expected one with ${version[1] ?? ""}_${version[2] ?? ""}, received an older one (${message})`,
-      fix: NEWER_SYSTEM,
-    };
-  }
-  const library = /([^\s:]+): cannot open shared object file: No such file/.exec(message)?.[1];
-  if (library !== undefined) return missingLibrary(binary, basename(library), reinstall);
-  if (/file too short|invalid ELF header|ELF load command|cannot read file data|file truncated/.test(message)) {
-    return { reason: `a library is damaged or incomplete (${message})`, fix: reinstall };
-  }
-  if (/failed to map segment|Operation not permitted/.test(message)) {
-    return {
-      reason: `the system does not run code from ${dirname(binary)} (${message}): the disk is mounted with noexec`,
-      fix: "install into a directory of a disk that is mounted without noexec",
-    };
-  }
-  if (/undefined symbol|symbol lookup/.test(message)) {
-    return { reason: `it was built with another libtorch than the one that it loads (${message})`,
-      fix: rebuild ? "npm run build" : "unset LD_LIBRARY_PATH and LD_PRELOAD, or take libtorch out of them" };
-  }
-  if (/The specified module could not be found/.test(message)) {
-    return { reason: `a library that it loads is missing in ${dirname(binary)} (${message.trim()})`, fix: reinstall };
-  }
-  if (/The specified procedure could not be found/.test(message)) {
-    return { reason: `it was built with another libtorch than the one that it loads (${message.trim()})`,
-      fix: reinstall };
-  }
-  if (/wrong ELF class|Exec format|incompatible architecture|is not a valid Win32 application/.test(message)) {
-    return { reason: `it is for another processor than ${machine.platform} (${message})`,
-      fix: reinstallCommand(machine.platform, "node_modules") };
-  }
-  return { reason: message, fix: reinstall };
+  const missing = /([^\s:]+): cannot open shared object file: No such file/.exec(message)?.[1];
+  if (missing !== undefined) return missingLibrary(binary, basename(missing), reinstall);
+  const otherLibTorch = "it was built with another libtorch than the one that it loads";
+  const causes: readonly (readonly [pattern: RegExp, reason: string, fix: string])[] = [
+    [/file too short|invalid ELF header|ELF load command|cannot read file data|file truncated/,
+      `a library is damaged or incomplete (${message})`, reinstall],
+    [/failed to map segment|Operation not permitted/,
+      `the system does not run code from ${dirname(binary)} (${message}): the disk is mounted with noexec`,
+      "install into a directory of a disk that is mounted without noexec"],
+    [/undefined symbol|symbol lookup/, `${otherLibTorch} (${message})`,
+      rebuild ? "npm run build" : "unset LD_LIBRARY_PATH and LD_PRELOAD, or take libtorch out of them"],
+    [/The specified module could not be found/,
+      `a library that it loads is missing in ${dirname(binary)} (${message.trim()})`, reinstall],
+    [/The specified procedure could not be found/, `${otherLibTorch} (${message.trim()})`, reinstall],
+    [/wrong ELF class|Exec format|incompatible architecture|is not a valid Win32 application/,
+      `it is for another processor than ${machine.platform} (${message})`,
+      reinstallCommand(machine.platform, "node_modules")],
+  ];
+  const [, reason = message, fix = reinstall] = causes.find(([pattern]) => pattern.test(message)) ?? [];
+  return { reason, fix };
 }
 
 function missingLibrary(binary: string, library: string, reinstall: string): Diagnosis {

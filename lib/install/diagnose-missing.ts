@@ -1,11 +1,9 @@
 // Why the platform package is missing, and the one command that installs it. Each common cause has its own sentence.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { messageOf } from "../errors.js";
 import { isCheckout, platformPackageName, PLATFORMS, projectOf, readManifest, reinstallCommand } from "./layout.js";
 import type { MachineInfo } from "./machine-info.js";
 
-/** A problem, and what fixes it. */
 export interface Diagnosis {
   readonly reason: string;
   readonly fix: string;
@@ -48,7 +46,11 @@ function unsupported(machine: MachineInfo): Diagnosis | undefined {
 
 /** node_modules or the lock file came from another machine. */
 function otherPlatform(root: string, name: string, version: string, machine: MachineInfo): Diagnosis | undefined {
-  const others = scopes(root).flatMap((scope) => (existsSync(scope) ? readdirSync(scope) : [])).filter((other) =>
+  const project = projectOf(root);
+  // Next to this package, and in the project's own node_modules.
+  const scopes = [dirname(root), ...(project === undefined ? [] : [join(project, "node_modules")])]
+    .map((folder) => join(folder, "@reviewkd"));
+  const others = scopes.flatMap((scope) => (existsSync(scope) ? readdirSync(scope) : [])).filter((other) =>
     PLATFORMS.includes(other)
   );
   if (others.length > 0) {
@@ -57,11 +59,10 @@ function otherPlatform(root: string, name: string, version: string, machine: Mac
       fix: reinstallCommand(machine.platform, "node_modules"),
     };
   }
-  const project = projectOf(root);
   const lock = project === undefined ? undefined : join(project, "package-lock.json");
   if (lock === undefined || !existsSync(lock)) return undefined;
   const packages = lockedPackages(lock);
-  if (packages === undefined || !packages.some((path) => path.endsWith("node_modules/reviewkd"))) return undefined;
+  if (!packages.some((path) => path.endsWith("node_modules/reviewkd"))) return undefined;
   if (packages.some((path) => path.endsWith(`node_modules/${name}`))) return undefined;
   return {
     reason:
@@ -70,19 +71,12 @@ function otherPlatform(root: string, name: string, version: string, machine: Mac
   };
 }
 
-/** Possible folders of this scope: next to this package, and in the project's own node_modules. */
-function scopes(root: string): string[] {
-  const project = projectOf(root);
-  return [join(dirname(root), "@reviewkd"),
-    ...(project === undefined ? [] : [join(project, "node_modules", "@reviewkd")])];
-}
-
-function lockedPackages(path: string): string[] | undefined {
+function lockedPackages(path: string): string[] {
   try {
     const lock = JSON.parse(readFileSync(path, "utf8")) as { packages?: Record<string, unknown> };
     return Object.keys(lock.packages ?? {});
-  } catch (error) {
-    return [`unreadable: ${messageOf(error)}`];
+  } catch {
+    return [];
   }
 }
 

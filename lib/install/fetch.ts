@@ -11,12 +11,7 @@ import { downloadWheel, requirePip, type InstallContext } from "./pip.js";
 import { CPU_FILES, CUDA_FILES, installWheels, publish, requireDiskSpace, unpackWheel, withEntryLock,
   type WheelEntry } from "./wheels.js";
 
-/**
- * Finds a libtorch to build with; downloads one into the cache if there is none.
- *
- * @throws ReviewKdError `DEPENDENCY_MISSING` (no Python, no pip, no wheels for this platform), `DOWNLOAD_FAILED`,
- * `CHECKSUM_MISMATCH`, `FILE_ACCESS`, and as `searchLibTorch`.
- */
+/** Finds a libtorch to build with; downloads one into the cache if there is none. */
 export async function ensureLibTorch(context: InstallContext, pins: Pins = defaultPins): Promise<LocatedLibTorch> {
   const { found, notes } = await searchLibTorch(context.env, pins);
   if (found !== undefined) return found;
@@ -37,11 +32,7 @@ export async function ensureLibTorch(context: InstallContext, pins: Pins = defau
   });
 }
 
-/**
- * The CPU half of the pinned wheels of any platform, such as `win32-x64`; downloaded into the cache unless present.
- *
- * @returns the torch directory.
- */
+/** The torch directory with the CPU half of any platform's pinned wheels, such as `win32-x64`; downloaded once. */
 export async function ensureLibTorchOf(platform: string, context: InstallContext): Promise<string> {
   const set = defaultPins.platforms[platform];
   if (set === undefined)
@@ -52,10 +43,7 @@ export async function ensureLibTorchOf(platform: string, context: InstallContext
   return join(entry, "torch");
 }
 
-/**
- * PyTorch's CPU build, a tenth of the size, if pip's index offers one. Its hash is not pinned, since it differs between
- * indexes: pip checks the one that the index publishes.
- */
+/** PyTorch's CPU build, a tenth of the size, if pip's index offers one, whose published hash pip checks. */
 async function fetchCpuBuild(context: InstallContext, pins: Pins,
   { variant, tags, diskMegabytes }: WheelSet): Promise<string | undefined> {
   if (variant === "cpu") return undefined;
@@ -93,12 +81,7 @@ async function completeLibTorch(unpacked: string): Promise<void> {
   await markComplete(unpacked);
 }
 
-/**
- * Installs the CUDA build that this package's addon works with, unless present.
- *
- * @throws ReviewKdError `CUDA_UNAVAILABLE` (no CUDA build for this platform), `DEPENDENCY_MISSING` (no Python, no pip),
- * `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `FILE_ACCESS`.
- */
+/** Installs the CUDA build that this package's addon works with, unless present. */
 export async function ensureCudaLibTorch(context: InstallContext, pins: Pins = defaultPins): Promise<LocatedLibTorch> {
   const set = cudaWheels(pins);
   const directory = cudaEntry(context.env, pins.torch, set.variant);

@@ -5,13 +5,9 @@ import { dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 
-/** The platforms that packages are made for. */
 export const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-arm64", "win32-x64"];
 
-/**
- * Requirements of a platform package's binaries, which `npm run package` writes into its manifest; a later version may
- * add more.
- */
+/** Requirements of a platform package's binaries, which `npm run package` writes; a later version may add more. */
 export const PlatformRequirements = z.looseObject({
   libtorch: z.string(),
   glibc: z.string().optional(),
@@ -28,7 +24,6 @@ const Manifest = z.looseObject({ name: z.string(), version: z.string(), libc: z.
   reviewkd: PlatformRequirements.optional() });
 export type Manifest = z.infer<typeof Manifest>;
 
-/** An installed platform package. */
 export interface PlatformPackage {
   readonly directory: string;
   readonly manifest: Manifest;
@@ -53,22 +48,20 @@ export function isCheckout(root: string): boolean {
   return existsSync(join(root, "CMakeLists.txt")) && existsSync(join(root, "scripts", "build.ts"));
 }
 
-/** The name of the package with the binaries for `platform`. */
 export function platformPackageName(platform: string): string {
   return `@reviewkd/${platform}`;
 }
 
 /** The package with the binaries for `platform`, as Node resolves it from `root`; undefined if not installed. */
 export function findPlatformPackage(root: string, platform: string): PlatformPackage | undefined {
-  let path: string;
   try {
-    path = createRequire(join(root, "package.json")).resolve(`${platformPackageName(platform)}/package.json`);
+    const path = createRequire(join(root, "package.json")).resolve(`${platformPackageName(platform)}/package.json`);
+    const directory = resolveAsarUnpacked(dirname(path));
+    const manifest = readManifest(directory);
+    return manifest && { directory, manifest };
   } catch {
     return undefined;
   }
-  const directory = resolveAsarUnpacked(dirname(path));
-  const manifest = readManifest(directory);
-  return manifest === undefined ? undefined : { directory, manifest };
 }
 
 /**
@@ -77,29 +70,21 @@ export function findPlatformPackage(root: string, platform: string): PlatformPac
  */
 export function findCudaPlugin(roots: readonly string[] = [packageRoot(), process.cwd()],
   platform = `${process.platform}-${process.arch}`): string | undefined {
-  return roots.map((root) => findPlatformPackage(root, `${platform}-cuda`))
-    .map((found) => (found === undefined ? undefined : join(found.directory, "reviewkd_cuda.so")))
-    .find((path) => path !== undefined && existsSync(path));
+  return roots.map((root) => findPlatformPackage(root, `${platform}-cuda`)).filter((found) => found !== undefined)
+    .map(({ directory }) => join(directory, "reviewkd_cuda.so")).find((path) => existsSync(path));
 }
 
-/**
- * The command that reinstalls packages. `npm ci` removes all of node_modules first, and is the only one that both
- * shells of Windows understand.
- */
+/** The command that reinstalls packages. `npm ci` is the only one that both shells of Windows understand. */
 export function reinstallCommand(platform: string, ...folders: readonly string[]): string {
   return platform.startsWith("win32") ? "npm ci" : `rm -rf ${folders.join(" ")} && npm install`;
 }
 
-/**
- * The unpacked copy of a path in an Electron archive, from which the system can load libraries; `path` itself if there
- * is none.
- */
+/** The unpacked copy of a path in an Electron archive, from which the system can load libraries, if there is one. */
 export function resolveAsarUnpacked(path: string): string {
   const unpacked = path.replace(/\.asar(?=[/\\])/, ".asar.unpacked");
   return existsSync(unpacked) ? unpacked : path;
 }
 
-/** Whether `path` is inside an Electron archive. */
 export function isInAsar(path: string): boolean {
   return /\.asar[/\\]/.test(path);
 }

@@ -18,7 +18,6 @@ export interface LibTorchDirectory {
   readonly root: string;
   /** Such as `2.14.1`; undefined if the directory does not record it. */
   readonly version: string | undefined;
-  /** Its main library. */
   readonly library: string;
 }
 
@@ -40,9 +39,8 @@ export function libraryFile(name: string, platform: string = process.platform): 
 
 /** The names of libtorch's two CPU libraries, with the files that Windows links with. */
 export function mainLibraries(platform: string = process.platform): string[] {
-  return ["torch_cpu", "c10"].flatMap((
-    name,
-  ) => [libraryFile(name, platform), ...(platform === "win32" ? [`${name}.lib`] : [])]);
+  const files = (name: string) => [libraryFile(name, platform), ...(platform === "win32" ? [`${name}.lib`] : [])];
+  return ["torch_cpu", "c10"].flatMap(files);
 }
 
 /** The libtorch in `directory`, or in `torch` below it; undefined if neither holds one. */
@@ -52,10 +50,7 @@ export function readLibTorch(directory: string): LibTorchDirectory | undefined {
   return root === undefined ? undefined : { root, version: versionOf(root).version, library: join(root, name) };
 }
 
-/**
- * Python's `torch` records its version in version.py, an unpacked libtorch in build-version, any other in its headers
- * alone.
- */
+/** Recorded by Python's `torch` in version.py, by an unpacked libtorch in build-version, else in headers alone. */
 function versionOf(root: string): { version?: string | undefined; variant?: string | undefined } {
   const path = ["version.py", "build-version", VERSION_HEADER].map((name) => join(root, name)).find((file) =>
     existsSync(file)
@@ -78,10 +73,7 @@ export function installedCudaLibTorches(env: NodeJS.ProcessEnv = process.env): L
     .map(readLibTorch).filter((found) => found !== undefined);
 }
 
-/**
- * Whether an addon that was built with one version can be loaded with another: libtorch keeps its binary interface
- * within a minor version.
- */
+/** Whether an addon works with another version: libtorch keeps its binary interface within a minor version. */
 export function isCompatible(built: string, found: string): boolean {
   return [null, "patch"].includes(semver.diff(built, found));
 }
@@ -132,10 +124,7 @@ function invalid(code: "FILE_NOT_FOUND" | "FILE_CORRUPT" | "FILE_UNSUPPORTED", o
   return new ReviewKdError(code, `invalid ${origin}: expected ${expected}, received ${received}. ${REMEDY}`);
 }
 
-/**
- * Why a library cannot be complete, or undefined. An ELF file ends with its section table, whose position its header
- * records.
- */
+/** Why a library cannot be complete. An ELF file ends with its section table, whose position its header records. */
 function damageOf(path: string): string | undefined {
   const { size } = statSync(path);
   if (size === 0) return "an empty file";

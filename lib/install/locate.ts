@@ -15,19 +15,15 @@ export interface Search {
   readonly notes: readonly string[];
 }
 
-/**
- * Searches without downloading anything.
- *
- * @throws ReviewKdError as `inspectLibTorch` if REVIEWKD_LIBTORCH is set and wrong: an explicit choice is never passed
- * over.
- */
+/** Searches without downloading. An explicit choice is never passed over: if it is wrong, its error is thrown. */
 export async function searchLibTorch(env: NodeJS.ProcessEnv, pins: Pins = defaultPins): Promise<Search> {
   // @env REVIEWKD_LIBTORCH users: The libtorch to build with and to load: a directory with `lib`, such as Python's
   // `torch`. Default: searched for; `reviewkd doctor` lists where.
   const explicit = env["REVIEWKD_LIBTORCH"];
-  if (explicit)
-    return { found: { ...inspectLibTorch(resolve(explicit), "REVIEWKD_LIBTORCH"), source: "REVIEWKD_LIBTORCH" },
-      notes: [] };
+  if (explicit) {
+    const found = inspectLibTorch(resolve(explicit), "REVIEWKD_LIBTORCH");
+    return { found: { ...found, source: "REVIEWKD_LIBTORCH" }, notes: [] };
+  }
 
   const notes = ["REVIEWKD_LIBTORCH: not set"];
   const torch = await torchOfPython(env);
@@ -47,21 +43,13 @@ export async function searchLibTorch(env: NodeJS.ProcessEnv, pins: Pins = defaul
   return { found: undefined, notes };
 }
 
-/**
- * The libtorch of a cache entry.
- *
- * @throws ReviewKdError `FILE_CORRUPT`, and as `inspectLibTorch`.
- */
+/** The libtorch of a cache entry. @throws ReviewKdError `FILE_CORRUPT`, and as `inspectLibTorch`. */
 export function readEntry(entry: string): LocatedLibTorch {
   checkEntry(entry);
   return { ...inspectLibTorch(join(entry, "torch"), "cache entry"), source: "cache" };
 }
 
-/**
- * Searches without downloading anything.
- *
- * @throws ReviewKdError `DEPENDENCY_MISSING` if there is none, and as `searchLibTorch`.
- */
+/** The libtorch that a search finds. @throws ReviewKdError `DEPENDENCY_MISSING`, and as `searchLibTorch`. */
 export async function locateLibTorch(env: NodeJS.ProcessEnv, pins: Pins = defaultPins): Promise<LocatedLibTorch> {
   const { found, notes } = await searchLibTorch(env, pins);
   if (found !== undefined) return found;

@@ -13,7 +13,6 @@ export interface WheelSet {
   readonly diskMegabytes: number;
 }
 
-/** The contents of pins.json. */
 export interface Pins {
   readonly torch: string;
   /** Whose wheels are downloaded, whatever Python runs here. */

@@ -6,13 +6,11 @@ import { ReviewKdError, type ErrorCode } from "../errors.js";
 import type { WheelSet } from "./pins.js";
 import { lastLines, run, type RunResult } from "./process.js";
 
-/** The command that starts Python 3. */
 export const python = process.platform === "win32" ? "python" : "python3";
 
 /** The environment of an installation, and where its messages go. */
 export interface InstallContext {
   readonly env: NodeJS.ProcessEnv;
-  /** Called with each line of progress. */
   readonly progress: (line: string) => void;
   /** Shows pip's progress bar on standard error. */
   readonly showBar?: boolean;
@@ -35,11 +33,7 @@ export async function torchOfPython(env: NodeJS.ProcessEnv): Promise<string | un
   return (status === 0 && stdout.trim()) || undefined;
 }
 
-/**
- * Checks that Python and pip can be run.
- *
- * @throws ReviewKdError `DEPENDENCY_MISSING`.
- */
+/** Checks that Python and pip can be run. @throws ReviewKdError `DEPENDENCY_MISSING`. */
 export async function requirePip(env: NodeJS.ProcessEnv): Promise<void> {
   const version = await run(python, ["-c",
     "import sys; print('%d.%d' % sys.version_info[:2]); sys.exit(sys.version_info < (3, 8))"], { env });
@@ -64,12 +58,7 @@ export interface WheelRequest {
   readonly tags: WheelSet["tags"];
 }
 
-/**
- * Downloads one wheel into an empty directory.
- *
- * @returns the wheel's path.
- * @throws ReviewKdError `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`, `FILE_ACCESS` (disk full).
- */
+/** Downloads one wheel into an empty directory and returns its path. */
 export async function downloadWheel(context: InstallContext, request: WheelRequest,
   directory: string): Promise<string> {
   await rm(directory, { recursive: true, force: true });
@@ -94,24 +83,10 @@ async function pipDownload(context: InstallContext, { requirement, sha256, pytho
   // once.
   const request = sha256 === undefined ? ["--retries", "0", "--timeout", "20", requirement]
     : ["--retries", "3", "--require-hashes", "--requirement", requirements];
-  return run(python, [
-    "-m",
-    "pip",
-    "download",
-    "--no-deps",
-    "--only-binary=:all:",
-    "--no-cache-dir",
-    "--disable-pip-version-check",
-    "--no-input",
-    "--implementation",
-    "cp",
-    "--python-version",
-    pythonVersion,
-    ...tags.flatMap((tag) => ["--platform", tag]),
-    "--dest",
-    directory,
-    ...request,
-  ], { env, ...(sha256 !== undefined && { onLine: context.progress, inheritOutput: context.showBar === true }) });
+  return run(python, ["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir",
+    "--disable-pip-version-check", "--no-input", "--implementation", "cp", "--python-version", pythonVersion,
+    ...tags.flatMap((tag) => ["--platform", tag]), "--dest", directory, ...request], { env,
+    ...(sha256 !== undefined && { onLine: context.progress, inheritOutput: context.showBar === true }) });
 }
 
 const CHECK_INDEX =

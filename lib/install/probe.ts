@@ -42,10 +42,7 @@ try {
   process.stdout.write(String(error && error.message || error));
 }`;
 
-/**
- * Why `binary` does not load in a child process; undefined if it does. Success is cached by path, size and time of its
- * files; a failure is tested again each time, since what is missing may have been installed since.
- */
+/** Why `binary` does not load in a child process. Success is cached by path, size and time of its files. */
 export function probe(binary: Binary, cache: string = cacheRoot()): ProbeFailure | undefined {
   // A packaged Electron application may refuse to run as Node and start itself instead. There, `reviewkd/worker`
   // isolates a crash.
@@ -85,10 +82,7 @@ function tryInChild({ addon, libtorch }: Binary): ProbeFailure | undefined {
     signal: null };
 }
 
-/**
- * Written to a temporary file and renamed, so that no reader sees part of it; a cache that cannot be written costs time
- * and nothing else.
- */
+/** Renames a temporary file, so that no reader sees part of it; a cache that cannot be written costs only time. */
 function remember(answer: string, binary: Binary): void {
   const partial = `${answer}.${process.pid}`;
   try {

@@ -13,7 +13,6 @@ import { withFileLock } from "./file-lock.js";
 import { downloadWheel, requirePip, type InstallContext } from "./pip.js";
 import type { WheelSet } from "./pins.js";
 
-/** Which files of a wheel are unpacked. */
 export interface WheelFilter {
   readonly keep: RegExp;
   readonly drop?: RegExp;
@@ -26,10 +25,7 @@ export const CPU_FILES: WheelFilter = {
   drop: /^torch\/lib\/(?:.*(?:cuda|python|shm|nvrtc|global_deps)|(?:lib)?torch\.)/,
 };
 
-/**
- * Both halves, with NVIDIA's libraries. libtorch_cuda.so loads libtorch_nvshmem.so: of the names with shm only libshm
- * belongs to Python.
- */
+/** Both halves. libtorch_cuda.so loads libtorch_nvshmem.so: of the names with shm only libshm belongs to Python. */
 export const CUDA_FILES: WheelFilter = {
   keep: new RegExp(`${CPU_FILES.keep.source}|^nvidia/.*/lib/.*\\.so`),
   drop: /^torch\/lib\/(?:.*python|libshm)/,
@@ -45,11 +41,7 @@ export interface WheelEntry {
   readonly complete: (unpacked: string) => Promise<void> | void;
 }
 
-/**
- * Runs `work` with the cache folder of `entry` locked; errors of its file system get a code.
- *
- * @throws ReviewKdError `FILE_ACCESS`, and what `work` throws.
- */
+/** Runs `work` with the cache folder of `entry` locked; errors of its file system become `FILE_ACCESS`. */
 export async function withEntryLock<T>({ env, progress }: InstallContext, entry: string,
   work: () => Promise<T>): Promise<T> {
   try {
@@ -66,13 +58,7 @@ export async function withEntryLock<T>({ env, progress }: InstallContext, entry:
   }
 }
 
-/**
- * Downloads and unpacks the wheels of an entry, one after the other; what an interrupted call unpacked is not
- * downloaded again. The caller holds the entry's lock.
- *
- * @throws ReviewKdError `DEPENDENCY_MISSING` (no Python, no pip), `DOWNLOAD_FAILED`, `CHECKSUM_MISMATCH`,
- * `FILE_ACCESS`, and what `complete` throws.
- */
+/** Fills an entry, locked by the caller, wheel by wheel; what an interrupted call unpacked is not downloaded again. */
 export async function installWheels(context: InstallContext, entry: WheelEntry): Promise<void> {
   await requirePip(context.env);
   const staging = `${entry.directory}.partial`;
@@ -90,9 +76,8 @@ export async function installWheels(context: InstallContext, entry: WheelEntry):
     await requireDiskSpace(staging, Math.ceil((entry.set.diskMegabytes * missing.length) / requirements.length));
     for (const wheel of missing) {
       const [requirement, sha256] = wheel;
-      context.progress(
-        `downloading ${requirement} through pip (${requirements.indexOf(wheel) + 1} of ${requirements.length})`,
-      );
+      const place = `${requirements.indexOf(wheel) + 1} of ${requirements.length}`;
+      context.progress(`downloading ${requirement} through pip (${place})`);
       const { pythonVersion, set: { tags } } = entry;
       const path = await downloadWheel(context, { requirement, sha256, pythonVersion, tags },
         join(staging, "download"));
@@ -119,11 +104,7 @@ export async function publish(staging: string,
   }
 }
 
-/**
- * Unpacks the wanted files of a wheel, each checked against the wheel's RECORD.
- *
- * @throws ReviewKdError `CHECKSUM_MISMATCH`.
- */
+/** Unpacks the wanted files of a wheel. @throws `CHECKSUM_MISMATCH` if one differs from the wheel's RECORD. */
 export async function unpackWheel(wheel: string, directory: string, { keep, drop }: WheelFilter): Promise<void> {
   const record = await readRecord(wheel);
   await eachEntry(wheel, async (zip, entry) => {
@@ -157,10 +138,7 @@ async function readRecord(wheel: string): Promise<ReadonlyMap<string, string>> {
   return new Map(rows.map(([, quoted, plain, digest]) => [quoted?.replaceAll('""', '"') ?? plain ?? "", digest ?? ""]));
 }
 
-/**
- * yauzl rejects names that lead out of the directory, and files whose size or checksum differs from the archive's own
- * list.
- */
+/** yauzl rejects names that lead out of the directory, and sizes and checksums that differ from the archive's list. */
 async function eachEntry(wheel: string, work: (zip: ZipFile, entry: Entry) => Promise<void>): Promise<void> {
   try {
     const zip = await openPromise(wheel);

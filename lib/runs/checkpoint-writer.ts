@@ -2,25 +2,21 @@ import { setTimeout as delay } from "node:timers/promises";
 import { configHash } from "./config-changes.js";
 import { asSentence, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import type { FitPlan } from "../fit/plan.js";
-import { TRAINING_METADATA } from "../api/checkpoint-metadata.js";
-import { CLASS_NAMES_KEY } from "../api/model.js";
+import { CLASS_NAMES_KEY, TRAINING_METADATA } from "../api/model.js";
 import { removeOldest } from "./run-checkpoints.js";
 import type { RunDirectory } from "./run-directory.js";
-import type { FitEvent, SavedKind } from "../config/schemas/events.js";
+import type { FitEvent, SavedKind } from "../config/schemas/fit-event.js";
 import type { FitProgress } from "../config/schemas/run-record.js";
 import type { Session } from "../api/session.js";
 import { namedValue } from "../api/task.js";
 
-/** The position of a training. */
 export interface RunPosition {
   readonly progress: FitProgress;
   /** Steps done in the epoch after `progress.epochsDone`. */
   readonly stepsDone: number;
 }
 
-/**
- * Write order: resuming drops a metrics line without its checkpoint, and `last` determines where a resumed run starts.
- */
+/** Write order: a metrics line without its checkpoint is dropped on resume, and `last` decides where that starts. */
 const ORDER: readonly SavedKind[] = ["metrics", "best", "epoch", "student", "last"];
 
 /** Files of one specific epoch: once the weights have changed, they can no longer be written. */
@@ -28,7 +24,6 @@ const OF_ONE_EPOCH: readonly SavedKind[] = ["best", "epoch"];
 
 /** Writes the files of a run directory, and keeps track of those that could not be written. */
 export class CheckpointWriter {
-  /** Files that could not be written yet. */
   readonly #pending = new Set<SavedKind>();
   #failure: { readonly code: string; readonly reason: string } | undefined;
   /** Position of the newest checkpoint of this process. */
@@ -43,15 +38,15 @@ export class CheckpointWriter {
     yield* this.#attempt(position);
   }
 
-  /** Saves between two steps of the running epoch. */
   async *saveWithinEpoch(position: RunPosition): AsyncGenerator<FitEvent, void, void> {
     const kinds: SavedKind[] = ["last"];
     try {
       await this.directory.restore();
       if (this.#pending.has("metrics")) await this.#writeFile("metrics", position);
       this.#pending.delete("metrics");
-      if (!(await this.session.saveWithinEpoch(this.directory.file("last"), this.#metadata(position),
-        this.#keepingPrevious()))) return;
+      if (!(await this.session.saveWithinEpoch(this.directory.file("last"), this.#metadata(position), {
+        keepAs: this.directory.file("previous"),
+      }))) return;
       this.#pending.delete("last");
       this.#saved = position;
       yield* this.#checkpointEvents(kinds, position);
@@ -61,41 +56,31 @@ export class CheckpointWriter {
     }
   }
 
-  /**
-   * Retries pending files after each delay.
-   *
-   * @throws `SAVE_FAILED`: files are still pending.
-   */
+  /** Retries pending files after each delay. @throws `SAVE_FAILED`: files are still pending. */
   async *retryPending(position: RunPosition, signal?: AbortSignal): AsyncGenerator<FitEvent, void, void> {
     for (const milliseconds of this.plan.retryDelaysMs) {
-      if (this.#hasNothingPending || signal?.aborted === true) break;
+      if (this.#pending.size === 0 || signal?.aborted === true) break;
       yield this.#failureEvent(this.#pendingKinds(), position, milliseconds / 1000);
       await delay(milliseconds, undefined, { signal }).catch(() => undefined);
       yield* this.#attempt(position, { silent: true });
     }
-    if (!this.#hasNothingPending) throw this.#saveFailed(position);
+    if (this.#pending.size > 0) throw this.#saveFailed(position);
   }
 
   #saveFailed({ progress: { epochsDone } }: RunPosition): ReviewKdError {
-    return new ReviewKdError(
-      "SAVE_FAILED",
+    return new ReviewKdError("SAVE_FAILED",
       `cannot save ${this.#pendingKinds().join(", ")} of the run in ${this.directory.path} after ${epochsDone} epochs: ` +
         `${asSentence(this.#failure?.reason ?? "unknown reason")} ${this.lastSaved()} ` +
-        "In a program the trained network is still in memory: save it elsewhere with `model.save(path)`.",
-    );
+        "In a program the trained network is still in memory: save it elsewhere with `model.save(path)`.");
   }
 
-  /**
-   * Writes everything into another directory.
-   *
-   * @throws `SAVE_FAILED`: a file could not be written there, either.
-   */
+  /** Writes everything into another directory. @throws `SAVE_FAILED`: a file could not be written there, either. */
   async *moveTo(directory: RunDirectory, position: RunPosition): AsyncGenerator<FitEvent, void, void> {
     this.directory = directory;
     for (const kind of ["metrics", "student", "last"] as const) this.#pending.add(kind);
     if (isBest(position)) this.#pending.add("best");
     yield* this.#attempt(position);
-    if (!this.#hasNothingPending) throw this.#saveFailed(position);
+    if (this.#pending.size > 0) throw this.#saveFailed(position);
   }
 
   /** A sentence that names the newest checkpoint written. */
@@ -123,62 +108,45 @@ export class CheckpointWriter {
       for (const kind of this.#pendingKinds()) {
         // A checkpoint whose epoch has no metrics line would leave a gap.
         if (kind === "last" && this.#pending.has("metrics")) continue;
-        if (await this.#write(kind, position)) written.push(kind);
+        try {
+          await this.#writeFile(kind, position);
+          this.#pending.delete(kind);
+          if (kind === "last") this.#saved = position;
+          written.push(kind);
+        } catch (error) {
+          this.#failed(error);
+        }
       }
     } catch (error) {
       this.#failed(error);
     }
     yield* this.#checkpointEvents(written, position);
-    if (!this.#hasNothingPending && !silent) yield this.#failureEvent(this.#pendingKinds(), position, null);
+    if (this.#pending.size > 0 && !silent) yield this.#failureEvent(this.#pendingKinds(), position, null);
   }
 
-  get #hasNothingPending(): boolean {
-    return this.#pending.size === 0;
-  }
-
-  /** Pending files in write order. */
   #pendingKinds(): SavedKind[] {
     return ORDER.filter((kind) => this.#pending.has(kind));
-  }
-
-  async #write(kind: SavedKind, position: RunPosition): Promise<boolean> {
-    try {
-      await this.#writeFile(kind, position);
-    } catch (error) {
-      this.#failed(error);
-      return false;
-    }
-    this.#pending.delete(kind);
-    if (kind === "last") this.#saved = position;
-    return true;
   }
 
   async #writeFile(kind: SavedKind, position: RunPosition): Promise<void> {
     const { session, directory } = this;
     switch (kind) {
       case "metrics":
-        await directory.writeEpochs();
-        break;
+        return directory.writeEpochs();
       case "student":
-        await session.model.save(directory.file("student"), { metadata: this.#studentMetadata(position) });
-        break;
+        return session.model.save(directory.file("student"), { metadata: this.#studentMetadata(position) });
       case "last":
-        await session.saveCheckpoint(directory.file("last"), this.#metadata(position), this.#keepingPrevious());
-        break;
+        return session.saveCheckpoint(directory.file("last"), this.#metadata(position), {
+          keepAs: directory.file("previous"),
+        });
       case "best":
-        await session.saveCheckpoint(directory.file("best"), this.#metadata(position));
-        break;
+        return session.saveCheckpoint(directory.file("best"), this.#metadata(position));
       case "epoch": {
         await session.saveCheckpoint(directory.numbered(position.progress.epochsDone), this.#metadata(position));
         const { keepCheckpoints } = this.plan.training;
         if (keepCheckpoints !== null) await removeOldest(directory.path, keepCheckpoints);
-        break;
       }
     }
-  }
-
-  #keepingPrevious(): { keepAs: string } {
-    return { keepAs: this.directory.file("previous") };
   }
 
   #metadata({ progress }: RunPosition): Record<string, string> {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { z } from "zod";
 import { ReviewKdError } from "../errors.js";
 import { isSettings } from "../config/merge-settings.js";
-import type { Change } from "../config/schemas/events.js";
+import type { Change } from "../config/schemas/fit-event.js";
 import { StoredDataSource } from "../config/schemas/data.js";
 import { TrainingOptions } from "../config/schemas/training.js";
 import { valueText } from "../config/validation.js";
@@ -14,9 +14,7 @@ const RESUMABLE_KEYS: ReadonlySet<string> = new Set([
 ]);
 
 function resumableKeys({ shape }: z.ZodObject): string[] {
-  return Object.entries(shape).flatMap((
-    [key, schema],
-  ) => ((schema as z.ZodType).meta()?.["resumable"] === true ? [key] : []));
+  return Object.keys(shape).filter((key) => (shape[key] as z.ZodType).meta()?.["resumable"] === true);
 }
 
 /** The settings in which two configurations differ, but for those that do not change what is trained. */
@@ -34,27 +32,18 @@ export function configHash(config: unknown): string {
   return createHash("sha256").update(JSON.stringify(settings)).digest("hex");
 }
 
-/** A change as text. */
 export function changeText({ key, was, now }: Change): string {
   return `${key}: was ${plain(was)}, now ${plain(now)}`;
 }
 
-/**
- * Checks that a resumed run or study has the configuration that it was started with.
- *
- * @param what - The run or study with its path: "the run at runs/a".
- * @param remedy - A sentence with the fix.
- * @throws `RUN_MISMATCH`: lists each difference.
- */
+/** Checks that a run or study, named by `what`, has the recorded configuration. @throws `RUN_MISMATCH` */
 export function assertSameConfig(recorded: unknown, config: unknown,
   { what, remedy }: { readonly what: string; readonly remedy: string }): void {
   const changes = configChanges(recorded, config);
   if (changes.length === 0) return;
-  throw new ReviewKdError(
-    "RUN_MISMATCH",
+  throw new ReviewKdError("RUN_MISMATCH",
     `invalid configuration for ${what}: expected the recorded settings, received ${changes.length} difference${changes.length === 1 ? "" : "s"}:\n` +
-      `${changes.map((change) => `  - ${changeText(change)}`).join("\n")}\n${remedy}`,
-  );
+      `${changes.map((change) => `  - ${changeText(change)}`).join("\n")}\n${remedy}`);
 }
 
 function settingsOf(config: unknown): Map<string, unknown> {

@@ -1,6 +1,6 @@
 import { appendFile, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { asSentence, messageOf, ReviewKdError } from "../errors.js";
+import { causedBy, isMissing, ReviewKdError } from "../errors.js";
 
 /** The value of a JSON text, or `undefined` if it is invalid. */
 export function tryParseJson(text: string): unknown {
@@ -11,36 +11,32 @@ export function tryParseJson(text: string): unknown {
   }
 }
 
+/** The JSON value of a recorded configuration. @throws `RUN_DIRECTORY` */
+export function parseRecorded(path: string, text: string, what: "run" | "study"): unknown {
+  const recorded = tryParseJson(text);
+  if (recorded !== undefined) return recorded;
+  throw new ReviewKdError("RUN_DIRECTORY",
+    `invalid ${path}: expected JSON, received other text. Restore the file to resume the ${what}.`);
+}
+
 export async function exists(path: string): Promise<boolean> {
   return stat(path).then(() => true, () => false);
 }
 
-/**
- * The file's text, or `undefined` if it is missing.
- *
- * @throws `RUN_DIRECTORY`
- */
+/** The file's text, or `undefined` if it is missing. @throws `RUN_DIRECTORY` */
 export async function readText(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
-    throw new ReviewKdError("RUN_DIRECTORY",
-      `cannot read ${path}: ${asSentence(messageOf(error))} Check its permissions.`, { cause: error });
+    if (isMissing(error)) return undefined;
+    throw causedBy("RUN_DIRECTORY", `cannot read ${path}`, error, "Check its permissions.");
   }
 }
 
-/**
- * Name of a temporary file, also in native code (native/core/io/atomic_file.cpp): the target's name and the writer's
- * process id.
- */
+/** Name of a temporary file, as in native/core/io/atomic_file.cpp: the target's and the writer's process id. */
 const TEMPORARY = /^(.+)\.tmp-\d+$/;
 
-/**
- * Writes a file atomically and durably.
- *
- * @throws `RUN_DIRECTORY`
- */
+/** Writes a file atomically and durably. @throws `RUN_DIRECTORY` */
 export async function writeAtomic(directory: string, path: string, text: string): Promise<void> {
   const temporary = `${path}.tmp-${process.pid}`;
   await withDirectoryErrors(directory, async () => {
@@ -55,11 +51,7 @@ export async function writeAtomic(directory: string, path: string, text: string)
   });
 }
 
-/**
- * Appends text to a file and waits until it is on disk.
- *
- * @throws `RUN_DIRECTORY`
- */
+/** Appends text to a file and waits until it is on disk. @throws `RUN_DIRECTORY` */
 export async function appendFlushed(directory: string, path: string, text: string): Promise<void> {
   await withDirectoryErrors(directory, () => appendFile(path, text, { flush: true }));
 }
@@ -79,12 +71,7 @@ async function flushDirectory(path: string): Promise<void> {
   }
 }
 
-/**
- * Removes temporary files of a process that was killed while writing. No other process may be writing here.
- *
- * @param isOurs - Whether a file of this name is written atomically by this package.
- * @throws `RUN_DIRECTORY`
- */
+/** Removes temporary files of a process that was killed while writing. No other process may be writing here. */
 export async function removeTemporaries(directory: string, isOurs: (name: string) => boolean): Promise<void> {
   await withDirectoryErrors(directory, async () => {
     for (const name of await readdir(directory)) {
@@ -105,7 +92,6 @@ export async function withDirectoryErrors<T>(directory: string, work: () => Prom
 
 /** The error for a directory that cannot be written. */
 export function writeError(directory: string, cause: unknown): ReviewKdError {
-  const remedy = "Choose another directory, free disk space or change its permissions.";
-  return new ReviewKdError("RUN_DIRECTORY",
-    `cannot write to the directory ${directory}: ${asSentence(messageOf(cause))} ${remedy}`, { cause });
+  return causedBy("RUN_DIRECTORY", `cannot write to the directory ${directory}`, cause,
+    "Choose another directory, free disk space or change its permissions.");
 }

@@ -9,7 +9,6 @@ import { addon, type NativeFileLock } from "../native.js";
 /** The file in a directory that identifies the process that writes there. */
 export const LOCK_FILE = "run.lock";
 
-/** The owner of a lock. */
 const Holder = z.object({
   pid: z.int(),
   /** Clock ticks from system boot to the start of the process; `null` if unknown. */
@@ -30,26 +29,22 @@ type Holder = z.infer<typeof Holder>;
 export class DirectoryLock {
   private constructor(private readonly directory: string, private readonly native: NativeFileLock) {}
 
-  /**
-   * Acquires the lock.
-   *
-   * @param options - `forceUnlock`: take over a lock that another machine seems to hold.
-   * @throws `RUN_LOCKED`: names the owner and the time; `RUN_DIRECTORY`: the lock cannot be written.
-   */
+  /** Acquires the lock. @throws `RUN_LOCKED`: names the owner and the time; `RUN_DIRECTORY`: it cannot be written. */
   static async take(directory: string, { forceUnlock = false } = {}): Promise<DirectoryLock> {
     const path = join(directory, LOCK_FILE);
-    const native = await lockFile(directory, path);
-    const holder = await readHolder(path);
-    if (native === undefined) throw heldHere(directory, holder);
+    let native: NativeFileLock | undefined;
     try {
+      native = await addon().lockFile(path);
+      const holder = await readHolder(path);
+      if (native === undefined) throw heldHere(directory, holder);
       if (holder !== undefined)
         await assertReleased(directory, path, { holder, kernelDecides: native.supported(), forceUnlock });
       native.write(`${JSON.stringify(await ownHolder())}\n`);
+      return new DirectoryLock(directory, native);
     } catch (error) {
-      native.dispose();
-      throw asDirectoryError(directory, error);
+      native?.dispose();
+      throw isReviewKdError(error) && error.code === "FILE_ACCESS" ? writeError(directory, error) : error;
     }
-    return new DirectoryLock(directory, native);
   }
 
   /** Whether the lock is still valid: the directory, or the lock file in it, may have been removed. */
@@ -68,25 +63,9 @@ export class DirectoryLock {
   }
 }
 
-async function lockFile(directory: string, path: string): Promise<NativeFileLock | undefined> {
-  try {
-    return await addon().lockFile(path);
-  } catch (error) {
-    throw asDirectoryError(directory, error);
-  }
-}
-
-function asDirectoryError(directory: string, error: unknown): unknown {
-  if (!isReviewKdError(error) || error.code !== "FILE_ACCESS") return error;
-  return writeError(directory, error);
-}
-
 /** @throws `RUN_LOCKED` if the recorded owner, which holds no kernel lock, may still be running. */
-async function assertReleased(
-  directory: string,
-  path: string,
-  lock: { readonly holder: Holder; readonly kernelDecides: boolean; readonly forceUnlock: boolean },
-): Promise<void> {
+async function assertReleased(directory: string, path: string,
+  lock: { readonly holder: Holder; readonly kernelDecides: boolean; readonly forceUnlock: boolean }): Promise<void> {
   const { holder, kernelDecides, forceUnlock } = lock;
   const own = await ownHolder();
   if (holder.bootId === own.bootId && holder.bootId !== null) {
@@ -95,19 +74,15 @@ async function assertReleased(
   }
   // The same machine, rebooted since then.
   if (holder.host === own.host || forceUnlock) return;
-  throw new ReviewKdError(
-    "RUN_LOCKED",
+  throw new ReviewKdError("RUN_LOCKED",
     `the directory ${directory} is locked by ${described(holder)}, whose state cannot be checked from this machine. ` +
-      `If it has ended, use forceUnlock (on the command line --force-unlock) or remove ${path}.`,
-  );
+      `If it has ended, use forceUnlock (on the command line --force-unlock) or remove ${path}.`);
 }
 
 function heldHere(directory: string, holder: Holder | undefined): ReviewKdError {
   const who = holder === undefined ? "another process" : described(holder);
-  return new ReviewKdError(
-    "RUN_LOCKED",
-    `the directory ${directory} is locked by ${who}. Wait until it ends, stop it, or choose another directory.`,
-  );
+  return new ReviewKdError("RUN_LOCKED",
+    `the directory ${directory} is locked by ${who}. Wait until it ends, stop it, or choose another directory.`);
 }
 
 function described({ pid, host, since }: Holder): string {

@@ -6,7 +6,7 @@ import { fit } from "./fit.js";
 import type { FitSettings } from "../fit/plan.js";
 import { createModel, type Model } from "../api/model.js";
 import type { Device } from "../config/schemas/common.js";
-import type { FitEvent } from "../config/schemas/events.js";
+import type { FitEvent } from "../config/schemas/fit-event.js";
 import type { NetworkConfig, RunConfig, RunConfigInput } from "../config/schemas/run-config.js";
 import type { FitResult } from "../config/schemas/run-record.js";
 
@@ -38,31 +38,23 @@ export async function* runExperiment(input: RunConfigInput,
   return yield* runDistillation(config, { data, teacher }, options);
 }
 
-/**
- * Creates the network of a configuration for a data set. A session moves it to its device; `device` is for use without
- * one.
- */
+/** Creates a network for a data set. A session moves it to its device; `device` is for use without one. */
 export function buildModel({ name, weights }: NetworkConfig, data: Dataset, seed: number,
   device?: Device): Promise<Model> {
   return createModel(name, { numClasses: data.numClasses, seed, weights, device });
 }
 
 /** Runs task `"train"` on loaded data, so that several runs can share it. */
-export async function* runTraining(
-  config: ConfigOf<"train">,
-  { data }: { readonly data: Dataset },
-  options: ExperimentOptions,
-): AsyncGenerator<FitEvent, FitResult, void> {
+export async function* runTraining(config: ConfigOf<"train">, { data }: { readonly data: Dataset },
+  options: ExperimentOptions): AsyncGenerator<FitEvent, FitResult, void> {
   using model = await buildModel(config.model, data, config.training.seed);
   return yield* fit({ ...options, ...config.training, data, config, model });
 }
 
 /** Runs task `"distill"` with loaded data and teacher. */
-export async function* runDistillation(
-  config: ConfigOf<"distill">,
+export async function* runDistillation(config: ConfigOf<"distill">,
   { data, teacher }: { readonly data: Dataset; readonly teacher: Model },
-  options: ExperimentOptions,
-): AsyncGenerator<FitEvent, FitResult, void> {
+  options: ExperimentOptions): AsyncGenerator<FitEvent, FitResult, void> {
   using student = await buildModel(config.student, data, config.training.seed);
   using distiller = await createDistiller({ teacher, student, method: config.method, seed: config.training.seed });
   return yield* fit({ ...options, ...config.training, data, config, distiller });

@@ -1,7 +1,7 @@
 import { throwIfAborted } from "../api/abort.js";
 import { createSession } from "../api/session.js";
 import { optionsOf } from "../config/options-of.js";
-import type { FitEvent } from "../config/schemas/events.js";
+import type { FitEvent } from "../config/schemas/fit-event.js";
 import type { FitResult } from "../config/schemas/run-record.js";
 import { StepOptions } from "../config/schemas/training.js";
 import { FitLoop } from "../fit/fit-loop.js";

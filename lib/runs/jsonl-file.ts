@@ -6,10 +6,7 @@ import { appendFlushed, withDirectoryErrors, writeAtomic } from "./directory-fil
 const openFile = promisify(open);
 const readFile = promisify(read);
 
-/**
- * A file of lines that one process appends to and can rewrite if its directory vanished or a line was written only in
- * part. The file stays open, so that its content can be read even after removal and need not be kept in memory.
- */
+/** Lines that one process appends, and rewrites if the file vanished or changed: an open descriptor keeps them. */
 export class JsonlFile {
   /** Lines that are not in the file yet. */
   #pending: string[] = [];
@@ -19,16 +16,11 @@ export class JsonlFile {
 
   constructor(private readonly directory: string, readonly path: string) {}
 
-  /** Queues a line for {@link JsonlFile.write}. */
   add(line: string): void {
     this.#pending.push(`${line}\n`);
   }
 
-  /**
-   * Writes the queued lines; rewrites the whole file if it changed since this object last wrote it.
-   *
-   * @throws `RUN_DIRECTORY`; the next call retries.
-   */
+  /** Writes the queued lines, or the whole file if it changed. @throws `RUN_DIRECTORY`; the next call retries. */
   async write(): Promise<void> {
     const size = await stat(this.path).then((file) => file.size, () => 0);
     if (size !== this.#bytes || size === 0) {
@@ -42,11 +34,7 @@ export class JsonlFile {
     this.#pending.splice(0, lines);
   }
 
-  /**
-   * Replaces the content of the file, and discards queued lines.
-   *
-   * @throws `RUN_DIRECTORY`
-   */
+  /** Replaces the content of the file, and discards queued lines. @throws `RUN_DIRECTORY` */
   async replace(text: string): Promise<void> {
     await writeAtomic(this.directory, this.path, text);
     const descriptor = await withDirectoryErrors(this.directory, () => openFile(this.path, "r"));
@@ -56,7 +44,6 @@ export class JsonlFile {
     this.#pending = [];
   }
 
-  /** All lines, including queued ones. */
   async text(): Promise<string> {
     return `${await this.#written()}${this.#pending.join("")}`;
   }

@@ -1,6 +1,7 @@
 import { readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { withDirectoryErrors } from "./directory-files.js";
+import type { FitEvent } from "../config/schemas/fit-event.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
 
 /** Checkpoints of a run directory, except the periodic ones. */
@@ -15,23 +16,16 @@ export const CHECKPOINTS = {
 
 const NUMBERED = /^epoch-(\d+)\.safetensors$/;
 
-/** Name of the periodic checkpoint after this many epochs. */
 export function numberedName(epochsDone: number): string {
   return `epoch-${String(epochsDone).padStart(4, "0")}.safetensors`;
 }
 
-/** A checkpoint that was skipped. */
-export interface DamagedCheckpoint {
-  readonly path: string;
-  readonly code: string;
-  readonly reason: string;
-}
+type DamagedCheckpoint = Extract<FitEvent, { type: "resumed" }>["damaged"][number];
 
-/** The checkpoint that a run resumes from. */
-export interface FoundCheckpoint<Content> {
+/** The checkpoint that a run resumes from, and newer ones that are truncated or damaged. */
+interface FoundCheckpoint<Content> {
   readonly path: string;
   readonly content: Content;
-  /** Newer checkpoints that are truncated or damaged. */
   readonly damaged: readonly DamagedCheckpoint[];
 }
 
@@ -57,10 +51,8 @@ export async function newestCheckpoint<Content>(directory: string,
   }
   if (damaged.length === 0) return undefined;
   const list = damaged.map(({ path, reason }) => `  - ${basename(path)}: ${reason}`).join("\n");
-  throw new ReviewKdError(
-    "FILE_CORRUPT",
-    `no valid checkpoint in ${directory}, ${damaged.length} cannot be used:\n${list}\nRestore one, or start a new run in another directory.`,
-  );
+  throw new ReviewKdError("FILE_CORRUPT",
+    `no valid checkpoint in ${directory}, ${damaged.length} cannot be used:\n${list}\nRestore one, or start a new run in another directory.`);
 }
 
 /** Newest first. */
@@ -70,7 +62,6 @@ async function checkpointNames(directory: string): Promise<string[]> {
   return [...[CHECKPOINTS.last, CHECKPOINTS.previous].filter((name) => names.includes(name)), ...kept];
 }
 
-/** Whether a run directory holds a checkpoint to resume from. */
 export async function hasCheckpoint(directory: string): Promise<boolean> {
   return (await checkpointNames(directory)).length > 0;
 }
@@ -82,7 +73,6 @@ export async function renameDamaged(directory: string, damaged: readonly Damaged
   await withDirectoryErrors(directory, () => rename(last, `${last}.damaged`));
 }
 
-/** Removes all but the newest periodic checkpoints. */
 export async function removeOldest(directory: string, keep: number): Promise<void> {
   await withDirectoryErrors(directory, async () => {
     for (const { name } of numbered(await filesOf(directory)).slice(0, -keep))
@@ -104,7 +94,6 @@ async function filesOf(directory: string): Promise<string[]> {
   return readdir(directory).catch(() => []);
 }
 
-/** Whether a file of this name is a checkpoint. */
 export function isCheckpointName(name: string): boolean {
   return NUMBERED.test(name) || Object.values<string>(CHECKPOINTS).includes(name);
 }

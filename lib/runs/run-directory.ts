@@ -1,16 +1,15 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { configChanges, assertSameConfig } from "./config-changes.js";
-import { appendFlushed, exists, withDirectoryErrors, tryParseJson, readText, removeTemporaries,
+import { appendFlushed, exists, parseRecorded, readText, removeTemporaries, tryParseJson, withDirectoryErrors,
   writeAtomic } from "./directory-files.js";
 import { DirectoryLock } from "./directory-lock.js";
 import { ReviewKdError } from "../errors.js";
 import { JsonlFile } from "./jsonl-file.js";
 import { CHECKPOINTS, hasCheckpoint, isCheckpointName, numberedName } from "./run-checkpoints.js";
-import type { Change } from "../config/schemas/events.js";
+import type { Change } from "../config/schemas/fit-event.js";
 import { ConfigChange, EpochRecord } from "../config/schemas/run-record.js";
 
-/** Names of the files in a run directory. */
 export const RUN_FILES = {
   /** The complete configuration; `--config` reads it. */
   config: "config.json",
@@ -23,40 +22,33 @@ export const RUN_FILES = {
   student: "student.safetensors",
 } as const;
 
-/** Path of a file in a run directory. */
 export function runFile(directory: string, name: keyof typeof RUN_FILES): string {
   return join(directory, RUN_FILES[name]);
 }
 
-/**
- * The files of one training, locked for this process. Created by {@link createRunDirectory} and
- * {@link resumeRunDirectory}.
- */
+/** The files of one training, locked for this process. */
 export class RunDirectory {
-  #config: string | undefined;
+  /** The content of `config.json`, for {@link RunDirectory.restore}. */
+  config: string | undefined;
   readonly #metrics: JsonlFile;
 
   constructor(readonly path: string, private lock: DirectoryLock) {
     this.#metrics = new JsonlFile(path, runFile(path, "metrics"));
   }
 
-  /** Path of a file in the directory. */
   file(name: keyof typeof RUN_FILES): string {
     return runFile(this.path, name);
   }
 
-  /** Path of the periodic checkpoint after this many epochs. */
   numbered(epochsDone: number): string {
     return join(this.path, numberedName(epochsDone));
   }
 
-  /** Writes `config.json`: any JSON value. */
   async writeConfig(config: unknown): Promise<void> {
-    this.#config = `${JSON.stringify(config, null, 2)}\n`;
-    await writeAtomic(this.path, this.file("config"), this.#config);
+    this.config = `${JSON.stringify(config, null, 2)}\n`;
+    await writeAtomic(this.path, this.file("config"), this.config);
   }
 
-  /** Records the former configuration, then replaces `config.json`. */
   async changeConfig(config: unknown, changed: Omit<ConfigChange, "former" | "time">): Promise<void> {
     const former = tryParseJson(await readText(this.file("config")) ?? "");
     const line: ConfigChange = { time: new Date().toISOString(), ...changed, former };
@@ -64,7 +56,6 @@ export class RunDirectory {
     await this.writeConfig(config);
   }
 
-  /** The former configurations on record. */
   async formerConfigs(): Promise<unknown[]> {
     const lines = (await readText(this.file("history")) ?? "").split("\n");
     return lines.flatMap((line) => {
@@ -79,13 +70,11 @@ export class RunDirectory {
   }
 
   /** Writes the queued lines of `metrics.jsonl`; rewrites the whole file if it was changed by another process. */
-  async writeEpochs(): Promise<void> {
-    await this.#metrics.write();
+  writeEpochs(): Promise<void> {
+    return this.#metrics.write();
   }
 
-  /**
-   * The finished epochs, in order. Omits a truncated line and everything after it.
-   */
+  /** The finished epochs, in order. Omits a truncated line and everything after it. */
   async readEpochs(): Promise<EpochRecord[]> {
     const text = await readText(this.file("metrics"));
     const records: EpochRecord[] = [];
@@ -103,58 +92,40 @@ export class RunDirectory {
     await this.#metrics.replace(kept.map((record) => `${JSON.stringify(record)}\n`).join(""));
   }
 
-  /**
-   * Recreates the directory and its known files if it has vanished.
-   *
-   * @throws `RUN_DIRECTORY`; `RUN_LOCKED` if another process locked it first.
-   */
+  /** Recreates the directory and its known files if it has vanished. @throws `RUN_DIRECTORY`, `RUN_LOCKED` */
   async restore(): Promise<void> {
     if (this.lock.intact()) return;
     await withDirectoryErrors(this.path, () => mkdir(this.path, { recursive: true }));
     this.lock = await this.lock.again();
-    if (this.#config !== undefined) await writeAtomic(this.path, this.file("config"), this.#config);
+    if (this.config !== undefined) await writeAtomic(this.path, this.file("config"), this.config);
     await this.#metrics.write();
   }
 
   /** Continues the run of another directory: takes over its configuration and metrics. */
   async inherit(from: RunDirectory): Promise<void> {
-    this.#config = from.#config;
-    if (this.#config !== undefined) await writeAtomic(this.path, this.file("config"), this.#config);
+    this.config = from.config;
+    if (this.config !== undefined) await writeAtomic(this.path, this.file("config"), this.config);
     await this.#metrics.replace(await from.#metrics.text());
   }
 
-  /** Stores the content of `config.json` for {@link RunDirectory.restore}. */
-  remember(config: string): void {
-    this.#config = config;
-  }
-
-  /** Releases the lock. */
   close(): void {
     this.#metrics.close();
     this.lock.release();
   }
 }
 
-/** Options for locking a run directory. */
 export interface LockOptions {
   /** Take over the directory from a run on another machine. */
   readonly forceUnlock?: boolean | undefined;
 }
 
-/**
- * Creates a directory for a new run.
- *
- * @throws `RUN_DIRECTORY`: it already holds a run or cannot be created; `RUN_LOCKED`: another process writes to it.
- */
+/** Creates a directory for a new run. @throws `RUN_DIRECTORY`: it holds a run or cannot be created; `RUN_LOCKED` */
 export async function createRunDirectory(path: string, options: LockOptions = {}): Promise<RunDirectory> {
   await withDirectoryErrors(path, () => mkdir(path, { recursive: true }));
   return locked(path, options, async (run) => {
     const refuse = (found: string): never => {
-      throw new ReviewKdError(
-        "RUN_DIRECTORY",
-        `cannot start a new run in ${path}: the directory holds ${found}. ` +
-          "Resume it (`resume: true`, on the command line --resume), or choose another directory.",
-      );
+      throw new ReviewKdError("RUN_DIRECTORY", `cannot start a new run in ${path}: the directory holds ${found}. ` +
+        "Resume it (`resume: true`, on the command line --resume), or choose another directory.");
     };
     if (await hasCheckpoint(path)) refuse("a run");
     if (await exists(run.file("config"))) refuse(`a run without a checkpoint (${RUN_FILES.config})`);
@@ -163,35 +134,20 @@ export async function createRunDirectory(path: string, options: LockOptions = {}
   });
 }
 
-/** A resumed run and its changed settings. */
-export interface ResumedRun {
-  readonly run: RunDirectory;
-  readonly changes: readonly Change[];
-}
-
-/**
- * Opens the directory of a run to resume, also if it has no checkpoint yet.
- *
- * @param options - `override`: allow a configuration that differs from the recorded one.
- * @throws `RUN_DIRECTORY`: there is no run; `RUN_MISMATCH`: it has another configuration; `RUN_LOCKED`: another process
- * writes to it.
- */
-export async function resumeRunDirectory(
-  path: string,
-  config: unknown,
-  { override = false, ...options }: LockOptions & { readonly override?: boolean | undefined } = {},
-): Promise<ResumedRun> {
+/** Opens the directory of a run to resume. @throws `RUN_DIRECTORY`, `RUN_MISMATCH`, `RUN_LOCKED` */
+export async function resumeRunDirectory(path: string, config: unknown,
+  { override = false, ...options }: LockOptions & { readonly override?: boolean | undefined } = {}
+): Promise<{ readonly run: RunDirectory; readonly changes: readonly Change[] }> {
   if (!(await exists(runFile(path, "config")))) {
-    throw new ReviewKdError(
-      "RUN_DIRECTORY",
-      `no run to resume at ${path}: ${RUN_FILES.config} is missing. Pass the directory of an existing run, or start a new one without resume.`,
-    );
+    throw new ReviewKdError("RUN_DIRECTORY",
+      `no run to resume at ${path}: ${RUN_FILES.config} is missing. Pass the directory of an existing run, or start a new one without resume.`);
   }
   return locked(path, options, async (run) => {
     const text = await readText(run.file("config")) ?? "";
-    if (!override) assertSameRun(path, text, config);
-    run.remember(text);
-    return { run, changes: configChanges(recordedConfig(path, text), config) };
+    const recorded = parseRecorded(run.file("config"), text, "run");
+    if (!override) assertSameRun(path, recorded, config);
+    run.config = text;
+    return { run, changes: configChanges(recorded, config) };
   });
 }
 
@@ -208,28 +164,17 @@ async function locked<Result>(path: string, options: LockOptions,
   }
 }
 
-function recordedConfig(path: string, text: string): unknown {
-  const recorded = tryParseJson(text);
-  if (recorded !== undefined) return recorded;
-  const message = `invalid ${runFile(path, "config")}: expected JSON, received other text. Restore the file to resume the run.`;
-  throw new ReviewKdError("RUN_DIRECTORY", message);
-}
-
-function assertSameRun(path: string, text: string, config: unknown): void {
-  assertSameConfig(recordedConfig(path, text), config, { what: `the run at ${path}`, remedy: OTHER_CONFIG_REMEDY });
+function assertSameRun(path: string, recorded: unknown, config: unknown): void {
+  assertSameConfig(recorded, config, { what: `the run at ${path}`, remedy: OTHER_CONFIG_REMEDY });
 }
 
 export const OTHER_CONFIG_REMEDY =
   "Resume with the recorded settings, allow the change (`override: true`, on the command line --override), or start a new run in another directory.";
 
-/**
- * Whether a directory holds the run of this configuration.
- *
- * @throws `RUN_DIRECTORY`; `RUN_MISMATCH`: it holds a run with another configuration.
- */
+/** Whether a directory holds the run of this configuration. @throws `RUN_DIRECTORY`, `RUN_MISMATCH` */
 export async function holdsRun(path: string, config: unknown): Promise<boolean> {
   const text = await readText(runFile(path, "config"));
   if (text === undefined) return false;
-  assertSameRun(path, text, config);
+  assertSameRun(path, parseRecorded(runFile(path, "config"), text, "run"), config);
   return true;
 }

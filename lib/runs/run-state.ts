@@ -1,14 +1,14 @@
 import { configChanges, configHash, assertSameConfig } from "./config-changes.js";
 import { tryParseJson } from "./directory-files.js";
 import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
-import type { FinishedEpoch, TrainingRecorder } from "../fit/fit-loop.js";
+import type { FinishedEpoch, InterruptedAt, TrainingRecorder } from "../fit/fit-loop.js";
 import type { FitPlan } from "../fit/plan.js";
-import { TRAINING_METADATA } from "../api/checkpoint-metadata.js";
 import { CheckpointWriter, isBest, type RunPosition } from "./checkpoint-writer.js";
-import { readWeightsInfo } from "../api/model.js";
+import { readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
 import { newestCheckpoint, renameDamaged } from "./run-checkpoints.js";
 import { createRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, type RunDirectory } from "./run-directory.js";
-import type { Change, EpochSummary, FitEvent, SavedKind } from "../config/schemas/events.js";
+import type { EpochSummary } from "../config/schemas/epoch.js";
+import type { Change, FitEvent, SavedKind } from "../config/schemas/fit-event.js";
 import { FitProgress, Origin, type FitResult } from "../config/schemas/run-record.js";
 import type { TaskInfo } from "../config/schemas/task.js";
 import { ORIGIN_KEY, type Session } from "../api/session.js";
@@ -18,11 +18,11 @@ const NOTHING_DONE: FitProgress = { epochsDone: 0, trained: null, last: null, be
 
 /** The progress of a training, and its files in the run directory, if there is one. */
 export class RunState implements TrainingRecorder, Disposable {
-  #progress = NOTHING_DONE;
+  progress = NOTHING_DONE;
+  stepsDone = 0;
+  resumed: FitEvent | undefined;
   #taskInfo: TaskInfo | undefined;
-  #stepsDone = 0;
   #saver: CheckpointWriter | undefined;
-  #resumed: FitEvent | undefined;
   #due: readonly SavedKind[] = [];
   #fallback: RunDirectory | undefined;
   /** Time spent by earlier processes, and the start of this one. */
@@ -30,53 +30,31 @@ export class RunState implements TrainingRecorder, Disposable {
   readonly #began = performance.now();
   #savedAt = performance.now();
 
-  private constructor(
-    private readonly plan: FitPlan,
-    private readonly directory: RunDirectory | undefined,
-    private readonly changes: readonly Change[],
-  ) {}
+  private constructor(private readonly plan: FitPlan, private readonly directory?: RunDirectory,
+    private readonly changes: readonly Change[] = []) {}
 
   /** Creates the run directory, or opens the one to resume. Writes only the lock file. */
   static async open(plan: FitPlan): Promise<RunState> {
     const { runDirectory, resume, config } = plan;
-    if (runDirectory === undefined) return new RunState(plan, undefined, []);
-    if (!resume) return new RunState(plan, await createRunDirectory(runDirectory, plan), []);
+    if (runDirectory === undefined) return new RunState(plan);
+    if (resume !== true) return new RunState(plan, await createRunDirectory(runDirectory, plan));
     const { run, changes } = await resumeRunDirectory(runDirectory, config, plan);
     return new RunState(plan, run, changes);
   }
 
-  get progress(): FitProgress {
-    return this.#progress;
-  }
-
-  /** Steps done in the current epoch. */
-  get stepsDone(): number {
-    return this.#stepsDone;
-  }
-
-  /** The event that describes a resumed run; undefined for a new one. */
-  get resumed(): FitEvent | undefined {
-    return this.#resumed;
-  }
-
-  /**
-   * Records the configuration of a new run, or restores the session of a resumed one from its newest valid checkpoint.
-   */
+  /** Records the configuration of a new run, or restores the session from the newest valid checkpoint. */
   async begin(session: Session): Promise<void> {
     this.#taskInfo = session.task;
     if (this.directory === undefined) return;
     this.#saver = new CheckpointWriter(this.plan, this.directory, session);
-    if (!this.plan.resume) {
-      await this.directory.writeConfig(this.plan.config);
-      return;
-    }
-    await this.#resumeFrom(this.directory, session);
+    if (this.plan.resume === true) await this.#resumeFrom(this.directory, session);
+    else await this.directory.writeConfig(this.plan.config);
   }
 
   async #resumeFrom(directory: RunDirectory, session: Session): Promise<void> {
     const { override, config } = this.plan;
     const found = await newestCheckpoint(directory.path, async (path) => {
-      const metadata = await session.loadCheckpoint(path, { otherTeacher: override });
+      const metadata = await session.loadCheckpoint(path, { otherTeacher: override === true });
       return { metadata, progress: readProgress(metadata, path), origin: await readOrigin(path) };
     });
     let changes = this.changes;
@@ -84,20 +62,20 @@ export class RunState implements TrainingRecorder, Disposable {
       const { path, content: { metadata, progress } } = found;
       changes = await this.#changesSince(directory, path, metadata);
       const { epoch, step } = await session.position();
-      this.#progress = progress;
+      this.progress = progress;
       // The session may still be at the end of the previous epoch if no step of this one was taken.
-      this.#stepsDone = epoch === progress.epochsDone ? step : 0;
+      this.stepsDone = epoch === progress.epochsDone ? step : 0;
       this.#earlierSeconds = progress.elapsedSeconds;
       this.#saver?.markSaved(this.#position());
       await renameDamaged(directory.path, found.damaged);
       this.#due = await this.#missing(directory);
     }
-    await directory.keepEpochs(this.#progress.epochsDone);
+    await directory.keepEpochs(this.progress.epochsDone);
     if (changes.length > 0) {
-      await directory.changeConfig(config, { epoch: this.#progress.epochsDone, step: this.#stepsDone,
+      await directory.changeConfig(config, { epoch: this.progress.epochsDone, step: this.stepsDone,
         changes: [...changes] });
     }
-    this.#resumed = {
+    this.resumed = {
       type: "resumed",
       checkpoint: found?.path ?? null,
       damaged: [...found?.damaged ?? []],
@@ -107,10 +85,8 @@ export class RunState implements TrainingRecorder, Disposable {
   }
 
   /**
-   * Differences between the configuration of a checkpoint and the current one. `config.json` was compared before, but
-   * it may have been edited by hand, or changed by a process that wrote no checkpoint afterwards.
-   *
-   * @throws `RUN_MISMATCH`
+   * Compares the configuration of a checkpoint with the current one. `config.json` was compared before, but it may have
+   * been edited by hand, or changed by a process that wrote no checkpoint afterwards. @throws `RUN_MISMATCH`
    */
   async #changesSince(directory: RunDirectory, path: string,
     metadata: Readonly<Record<string, string>>): Promise<readonly Change[]> {
@@ -119,45 +95,41 @@ export class RunState implements TrainingRecorder, Disposable {
     if (this.changes.length > 0 || recorded === configHash(config)) return this.changes;
     if ((await directory.formerConfigs()).some((former) => configHash(former) === recorded)) return [];
     const former: unknown = JSON.parse(metadata[TRAINING_METADATA.config] ?? "null");
-    if (!override) assertSameConfig(former, config, { what: `the checkpoint ${path}`, remedy: OTHER_CONFIG_REMEDY });
+    if (override !== true)
+      assertSameConfig(former, config, { what: `the checkpoint ${path}`, remedy: OTHER_CONFIG_REMEDY });
     return configChanges(former, config);
   }
 
   /** Files that an earlier process could not write and that can be restored from the checkpoint. */
   async #missing(directory: RunDirectory): Promise<SavedKind[]> {
-    const { epochsDone } = this.#progress;
+    const { epochsDone } = this.progress;
     if (epochsDone === 0) return [];
     const missing: SavedKind[] = [];
-    const student = await metadataOf(directory.file("student"));
-    if (student["epoch"] !== String(epochsDone - 1)) missing.push("student");
+    if ((await metadataOf(directory.file("student")))["epoch"] !== String(epochsDone - 1)) missing.push("student");
     if (isBest(this.#position())) {
-      const recorded = FitProgress.safeParse(
-        tryParseJson((await metadataOf(directory.file("best")))[TRAINING_METADATA.progress] ?? ""),
-      );
-      if (recorded.data?.epochsDone !== epochsDone) missing.push("best");
+      const recorded = (await metadataOf(directory.file("best")))[TRAINING_METADATA.progress] ?? "";
+      if (FitProgress.safeParse(tryParseJson(recorded)).data?.epochsDone !== epochsDone) missing.push("best");
     }
     return missing;
   }
 
-  /** Writes the files that an earlier process could not write. */
   async *writePending(): AsyncGenerator<FitEvent, void, void> {
     if (this.#saver !== undefined && this.#due.length > 0) yield* this.#saver.save(this.#due, this.#position());
   }
 
   /** Records an epoch before its evaluation, which may take long; saves if `checkpointMinutes` have passed. */
   async *trained(summary: EpochSummary): AsyncGenerator<FitEvent, void, void> {
-    this.#progress = { ...this.#progress, trained: summary, elapsedSeconds: this.#elapsed() };
-    this.#stepsDone = summary.step;
+    this.progress = { ...this.progress, trained: summary, elapsedSeconds: this.#elapsed() };
+    this.stepsDone = summary.step;
     if (this.#saver === undefined || !this.#isDue()) return;
     yield* this.#saver.save(["last"], this.#position());
     this.#savedAt = performance.now();
   }
 
-  /** Saves within the running epoch if `checkpointMinutes` have passed. */
   async *running(step: number): AsyncGenerator<FitEvent, void, void> {
     if (this.#saver === undefined || !this.#isDue()) return;
-    this.#progress = { ...this.#progress, elapsedSeconds: this.#elapsed() };
-    yield* this.#saver.saveWithinEpoch({ progress: this.#progress, stepsDone: step });
+    this.progress = { ...this.progress, elapsedSeconds: this.#elapsed() };
+    yield* this.#saver.saveWithinEpoch({ progress: this.progress, stepsDone: step });
     this.#savedAt = performance.now();
   }
 
@@ -166,21 +138,20 @@ export class RunState implements TrainingRecorder, Disposable {
     return checkpointMinutes !== null && performance.now() - this.#savedAt >= checkpointMinutes * 60_000;
   }
 
-  /** Records a trained and evaluated epoch and saves the state. */
   async *evaluated(finished: FinishedEpoch): AsyncGenerator<FitEvent, void, void> {
     const { epoch, train, test } = finished;
-    const { best: before } = this.#progress;
+    const { best: before } = this.progress;
     const metric = primaryMetric(this.#task);
     const value = namedValue(test, metric.name);
     const improves = before === null || isBetter(metric, value, namedValue(before, metric.name));
     const best = improves ? bestEpoch(epoch, metric.name, value) : before;
-    this.#progress = { epochsDone: epoch + 1, trained: null, last: test, best, elapsedSeconds: this.#elapsed() };
-    this.#stepsDone = 0;
+    this.progress = { epochsDone: epoch + 1, trained: null, last: test, best, elapsedSeconds: this.#elapsed() };
+    this.stepsDone = 0;
     const { etaSeconds, ...rest } = finished;
     const record = { ...rest, learningRate: train.learningRate, best, isBest: improves };
     const events: FitEvent[] = [];
     if (this.#saver !== undefined) {
-      this.directory?.addEpoch({ ...record, elapsedSeconds: this.#progress.elapsedSeconds });
+      this.directory?.addEpoch({ ...record, elapsedSeconds: this.progress.elapsedSeconds });
       for await (const event of this.#saver.save(this.#dueAfter(epoch), this.#position())) events.push(event);
       this.#savedAt = performance.now();
     }
@@ -195,14 +166,11 @@ export class RunState implements TrainingRecorder, Disposable {
       ...(isKept ? ["epoch" as const] : [])];
   }
 
-  /** Saves the state within an epoch and returns the position. */
-  async *interrupted(
-    session: Session,
-  ): AsyncGenerator<FitEvent, { epoch: number; step: number; checkpoint: string | null }, void> {
-    if (this.#progress.trained === null) {
+  async *interrupted(session: Session): AsyncGenerator<FitEvent, InterruptedAt, void> {
+    if (this.progress.trained === null) {
       const { epoch, step } = await session.position();
-      this.#stepsDone = epoch === this.#progress.epochsDone ? step : 0;
-      this.#progress = { ...this.#progress, elapsedSeconds: this.#elapsed() };
+      this.stepsDone = epoch === this.progress.epochsDone ? step : 0;
+      this.progress = { ...this.progress, elapsedSeconds: this.#elapsed() };
     }
     if (this.#saver !== undefined) {
       yield* this.#saver.save(["last", "student"], this.#position());
@@ -213,14 +181,9 @@ export class RunState implements TrainingRecorder, Disposable {
         if (!this.#saver.savedIs(this.#position())) throw error;
       }
     }
-    return { epoch: this.#progress.epochsDone, step: this.#stepsDone, checkpoint: this.#written?.file("last") ?? null };
+    return { epoch: this.progress.epochsDone, step: this.stepsDone, checkpoint: this.#written?.file("last") ?? null };
   }
 
-  /**
-   * Retries, after the last epoch, what could not be saved.
-   *
-   * @throws `SAVE_FAILED`
-   */
   async *finish(): AsyncGenerator<FitEvent, void, void> {
     if (this.#saver !== undefined) yield* this.#retryPending(this.#saver, this.plan.signal);
   }
@@ -247,32 +210,23 @@ export class RunState implements TrainingRecorder, Disposable {
     return this.#fallback ?? this.directory;
   }
 
-  /** The result after all epochs. */
   result(): FitResult {
-    const { last, best, elapsedSeconds } = this.#progress;
+    const { last, best, elapsedSeconds } = this.progress;
     if (last === null || best === null)
       throw new ReviewKdError("INTERNAL", "missing evaluated epoch at the end of a training.");
     const { training, data } = this.plan;
-    return {
-      epochs: training.epochs,
-      last,
-      best,
-      seconds: elapsedSeconds,
-      runDirectory: this.#written?.path ?? null,
-      classNames: [...data.classNames],
-    };
+    return { epochs: training.epochs, last, best, seconds: elapsedSeconds, runDirectory: this.#written?.path ?? null,
+      classNames: [...data.classNames] };
   }
 
-  /** Adds the newest good checkpoint to an error. */
   explain(error: unknown): unknown {
     if (!isReviewKdError(error) || error.code !== "NON_FINITE_LOSS") return error;
     const good = this.#saver?.lastSaved() ?? "No checkpoint was written because there is no run directory.";
-    return new ReviewKdError("NON_FINITE_LOSS", `epoch ${this.#progress.epochsDone}: ${error.message} ${good}`, {
+    return new ReviewKdError("NON_FINITE_LOSS", `epoch ${this.progress.epochsDone}: ${error.message} ${good}`, {
       cause: error,
     });
   }
 
-  /** Releases the run directory. */
   [Symbol.dispose](): void {
     this.directory?.close();
     this.#fallback?.close();
@@ -286,7 +240,7 @@ export class RunState implements TrainingRecorder, Disposable {
   }
 
   #position(): RunPosition {
-    return { progress: this.#progress, stepsDone: this.#stepsDone };
+    return { progress: this.progress, stepsDone: this.stepsDone };
   }
 
   #elapsed(): number {
@@ -294,23 +248,14 @@ export class RunState implements TrainingRecorder, Disposable {
   }
 }
 
-/**
- * The progress of the training in a run directory, from its newest checkpoint with a valid header; `undefined` if there
- * is none.
- *
- * @throws `FILE_CORRUPT`: there are checkpoints, but none is valid; `FILE_ACCESS`
- */
+/** The progress in a run directory, from its newest checkpoint with a valid header. @throws `FILE_CORRUPT` */
 export async function readFitProgress(runDirectory: string): Promise<FitProgress | undefined> {
   const found = await newestCheckpoint(runDirectory,
     async (path) => readProgress((await readWeightsInfo(path)).metadata, path));
   return found?.content;
 }
 
-/**
- * The position of a checkpoint, without reading its tensors.
- *
- * @throws `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`
- */
+/** The position of a checkpoint, by its header. @throws `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` */
 export async function readRunPosition(path: string): Promise<RunPosition> {
   const { metadata } = await readWeightsInfo(path);
   const progress = readProgress(metadata, path);

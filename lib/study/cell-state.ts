@@ -11,11 +11,7 @@ export type CellState =
   | ({ readonly is: "done" } & Pick<FitResult, "last" | "best" | "seconds">)
   | { readonly is: "failed"; readonly error: ReviewKdError };
 
-/**
- * Reads the state of a cell from its run directory. If the directory cannot be read, the cell counts as failed.
- *
- * @throws `RUN_MISMATCH`: the directory holds a run with another configuration.
- */
+/** The state of a cell, failed if its directory cannot be read. @throws `RUN_MISMATCH` */
 export async function inspectCell({ runDirectory, config }: Cell): Promise<CellState> {
   try {
     if (!(await holdsRun(runDirectory, config))) return { is: "new" };
@@ -31,7 +27,6 @@ export async function inspectCell({ runDirectory, config }: Cell): Promise<CellS
   }
 }
 
-/** A cell as reported in the results. */
 export function cellResult({ id, condition, seed, runDirectory }: Cell, state: CellState): CellResult {
   const nothing = { last: null, best: null, seconds: null, error: null };
   const shared = { id, condition, seed, runDirectory, ...nothing };

@@ -15,7 +15,6 @@ export interface Cell {
   readonly config: RunConfig;
 }
 
-/** The cell that trains the teacher. */
 export const TEACHER = "teacher";
 
 /** Gives the teacher different random numbers from the students. */
@@ -62,7 +61,6 @@ function studentCell(config: StudyConfig, { id: condition, label, method }: Cond
   };
 }
 
-/** The id of the cell that a distilled one is compared with. */
 export function aloneCellId(seed: number): string {
   return `${STUDENT_ALONE.id}-seed${seed}`;
 }

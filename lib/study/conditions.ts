@@ -1,42 +1,25 @@
 import { Method, type MethodInput } from "../config/schemas/method.js";
-import type { StudyConfig } from "../config/schemas/study.js";
+import type { ConditionResult, StudyConfig } from "../config/schemas/study.js";
 import { parse } from "../config/validation.js";
 import type { MatchedStages } from "./matched-stages.js";
 
-/** One way to train the student: a row of a study. */
-export interface Condition {
-  /** Unique in its study and valid as a directory name. */
-  readonly id: string;
-  /** Name in tables and pictures. */
-  readonly label: string;
-  /** `null`: labels alone. */
-  readonly method: Method | null;
-  /** Matched stages from 1 (shallow), if the study varies them. */
-  readonly stage: number | null;
-  readonly teacherStage: number | null;
-  /** Top-1 accuracy of an independent re-run in percent; `null` if unknown. */
-  readonly published: number | null;
-}
+/** One way to train the student: a row of a study. `id` is valid as a directory name. */
+export type Condition = Readonly<
+  Pick<ConditionResult, "id" | "label" | "method" | "stage" | "teacherStage" | "published">
+>;
 
 type ConfigOf<Kind extends StudyConfig["kind"]> = Extract<StudyConfig, { kind: Kind }>;
 
 /** Networks, data and number of epochs of the independent re-run whose accuracies are quoted. */
 const RERUN = { teacher: "resnet56", student: "resnet20", data: "cifar100", epochs: 240 } as const;
 
-/** Whether a study is comparable with that re-run. */
 export function isRerun({ teacher, student, data, training }: StudyConfig): boolean {
   return teacher.name === RERUN.teacher && student.name === RERUN.student && data.kind === RERUN.data &&
     training.epochs === RERUN.epochs;
 }
 
-export const STUDENT_ALONE: Condition = {
-  id: "student-alone",
-  label: "student alone",
-  method: null,
-  stage: null,
-  teacherStage: null,
-  published: 69.06,
-};
+export const STUDENT_ALONE: Condition = { id: "student-alone", label: "student alone", method: null, stage: null,
+  teacherStage: null, published: 69.06 };
 
 /**
  * The steps from a distance between stages of equal depth to the paper's method.

@@ -1,10 +1,9 @@
-import type { FitEvent } from "../config/schemas/events.js";
+import type { FitEvent } from "../config/schemas/fit-event.js";
 import type { Cell } from "./cells.js";
 
 /** Range of progress that gives usable estimates: too early they are rough, near the end they divide by almost zero. */
 const USABLE_SHARE = { from: 0.02, to: 0.95 } as const;
 
-/** Estimates the remaining time of a study. */
 export class EtaEstimator {
   /** Duration of a whole cell in seconds, measured or estimated, by kind of work. */
   readonly #seconds = new Map<string, number>();

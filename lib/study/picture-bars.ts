@@ -15,18 +15,15 @@ const FILLS = ["#2166ac", "#a6cbe3"] as const;
 interface Bar {
   readonly value: number;
   readonly deviation: number | null;
-  /** Label at the end of the bar. */
   readonly text: string;
 }
 
 interface BarChart {
   readonly title: string;
   readonly axisTitle: string;
-  /** Labels from top to bottom. */
   readonly rows: readonly string[];
   /** Each series has one bar, or `null`, per row, and a name if there are several series. */
   readonly series: readonly { readonly name: string; readonly bars: readonly (Bar | null)[] }[];
-  /** A dashed line with a text above. */
   readonly reference?: { readonly value: number; readonly text: string } | undefined;
 }
 
@@ -50,10 +47,7 @@ export function ablationBars(result: StudyResult): Chart | undefined {
   });
 }
 
-/**
- * The primary metric of the last and of the best epoch, mean and deviation over seeds; `undefined` where no cell is
- * done.
- */
+/** The primary metric of the last and the best epoch, mean and deviation over seeds. */
 export function seedBars({ conditions, config, taskInfo, teacherMetric }: StudyResult): Chart | undefined {
   if (conditions.every(({ last }) => last === null)) return undefined;
   const { title, unit } = measureOf(taskInfo);
@@ -146,7 +140,6 @@ function offset(index: number, count: number): number {
   return (index - (count - 1) / 2) * (THICKNESS + GAP);
 }
 
-/** Axis limits at round numbers. */
 function range(bars: readonly (Bar | null)[],
   reference: BarChart["reference"]): { min: number; max: number; interval: number } {
   const known = bars.filter((bar) => bar !== null);
@@ -180,17 +173,8 @@ function endings(bars: readonly (Bar | null)[], shift: number): CustomSeriesOpti
       const label = {
         type: "text" as const,
         // The white outline keeps the text readable over a line.
-        style: {
-          text,
-          x: end + 8,
-          y,
-          fontFamily: FONT,
-          fontSize: TEXT.label,
-          fill: INK,
-          stroke: "#ffffff",
-          lineWidth: 3,
-          verticalAlign: "middle" as const,
-        },
+        style: { text, x: end + 8, y, fontFamily: FONT, fontSize: TEXT.label, fill: INK, stroke: "#ffffff",
+          lineWidth: 3, verticalAlign: "middle" as const },
       };
       if (deviation === null) return { type: "group", children: [label] };
       const [from, to, half] = [at(value - deviation), at(value + deviation), 4];

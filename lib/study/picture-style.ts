@@ -1,4 +1,5 @@
 import type { EChartsOption } from "echarts";
+import type { StudyConfig } from "../config/schemas/study.js";
 import type { TaskInfo } from "../config/schemas/task.js";
 import { primaryMetric } from "../api/task.js";
 
@@ -11,17 +12,14 @@ export interface Chart {
   readonly option: EChartsOption;
 }
 
-/** Text sizes in pixels. */
 export const TEXT = { axisTitle: 14, label: 13, small: 11 } as const;
 
 export const INK = "#1a1a1a";
 export const QUIET_INK = "#555555";
 export const FRAME = "#888888";
 
-/** Widely available fonts. */
 export const FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif";
 
-/** Options shared by all pictures. */
 export const BASE = { animation: false, textStyle: { fontFamily: FONT, color: INK } } satisfies EChartsOption;
 
 /** Approximate width of a text of this size; there is no way to measure it here. */
@@ -30,14 +28,11 @@ export function textWidth(text: string, size: number): number {
 }
 
 /** How pictures call the primary metric of a study: its title, its value with the unit, and the unit of differences. */
-export function measureOf(
-  task: TaskInfo,
-): { readonly title: string; readonly unit: string; readonly differenceUnit: string } {
+export function measureOf(task: TaskInfo): Readonly<Record<"title" | "unit" | "differenceUnit", string>> {
   const { title, unit } = primaryMetric(task);
   return { title, unit: unit === "" ? "" : ` ${unit}`, differenceUnit: unit === "%" ? " (points)" : "" };
 }
 
-/** A sentence begins with a capital letter. */
 export function capitalized(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
@@ -60,11 +55,6 @@ export function finished(svg: string, title: string): string {
   return `${still.replace(/<svg ([^>]*)>/, `<svg role="img" $1>\n<title>${escaped}</title>`).trimEnd()}\n`;
 }
 
-/** The networks and data of a picture, as text. */
-export function subject({ student, teacher, data }: {
-  readonly student: { readonly name: string };
-  readonly teacher: { readonly name: string };
-  readonly data: { readonly kind: string };
-}): string {
+export function subject({ student, teacher, data }: Pick<StudyConfig, "student" | "teacher" | "data">): string {
   return `${student.name} under ${teacher.name} on ${data.kind}`;
 }

@@ -2,12 +2,11 @@ import type * as echarts from "echarts";
 import type { StudyResult } from "../config/schemas/study.js";
 import { ablationBars, seedBars } from "./picture-bars.js";
 import { stagesHeatMap } from "./picture-heat-map.js";
-import { finished, type Chart } from "./picture-style.js";
+import { finished } from "./picture-style.js";
 
 /** An SVG, or the reason why there is none. */
 export type Picture = { readonly svg: string } | { readonly missing: string };
 
-/** The part of ECharts that is used here. */
 type Echarts = Pick<typeof echarts, "init">;
 
 /** Loads ECharts, an optional peer dependency: it is larger than the rest of the package, and only pictures need it. */
@@ -23,7 +22,7 @@ async function loadEcharts(): Promise<Echarts | undefined> {
 /** Draws the results of a study as a picture for a paper: a heat map of stages, or bars. */
 export async function drawPicture(result: StudyResult,
   load: () => Promise<Echarts | undefined> = loadEcharts): Promise<Picture> {
-  const chart = chartOf(result);
+  const chart = { ablation: ablationBars, stages: stagesHeatMap, seeds: seedBars }[result.kind](result);
   if (chart === undefined) return { missing: "no picture was drawn: too few cells are done" };
   const library = await load();
   if (library === undefined) {
@@ -38,16 +37,5 @@ export async function drawPicture(result: StudyResult,
     return { svg: finished(view.renderToSVGString(), chart.title) };
   } finally {
     view.dispose();
-  }
-}
-
-function chartOf(result: StudyResult): Chart | undefined {
-  switch (result.kind) {
-    case "ablation":
-      return ablationBars(result);
-    case "stages":
-      return stagesHeatMap(result);
-    case "seeds":
-      return seedBars(result);
   }
 }

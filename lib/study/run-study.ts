@@ -2,7 +2,8 @@ import { throwIfAborted } from "../api/abort.js";
 import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import { runDistillation, runTraining } from "../runs/experiment.js";
 import type { Settings } from "../config/merge-settings.js";
-import type { Evaluation, FitEvent } from "../config/schemas/events.js";
+import type { Evaluation } from "../config/schemas/epoch.js";
+import type { FitEvent } from "../config/schemas/fit-event.js";
 import type { CellResult, StudyConfig, StudyConfigInput, StudyEvent, StudyResult,
   StudySystem } from "../config/schemas/study.js";
 import type { TaskInfo } from "../config/schemas/task.js";
@@ -21,16 +22,11 @@ import { summarize } from "./summary.js";
 
 /** Options of a study: its directory and a signal that stops it. */
 export interface StudyOptions {
-  /**
-   * Directory of the study: one run directory per cell, and the results. Running the same study in it again resumes it.
-   */
+  /** One run directory per cell, and the results. Running the same study in it again resumes it. */
   readonly directory: string;
   /** Stops within one step and saves. */
   readonly signal?: AbortSignal | undefined;
-  /**
-   * Take over the directory, and those of the cells, from a study on another machine that did not release them. Default
-   * false.
-   */
+  /** Take over the directories from a study on another machine that did not release them. Default false. */
   readonly forceUnlock?: boolean | undefined;
 }
 
@@ -62,8 +58,8 @@ export async function* runStudy(input: StudyConfigInput | Settings,
   for (const cell of cells) states.set(cell, await inspectCell(cell));
   using inputs = new SharedInputs(config.data);
   try {
-    return yield* new Study({ config, stages, conditions, directory, cells, inputs, signal: options.signal,
-      forceUnlock: options.forceUnlock }, states, await directory.readResult()).run();
+    const parts = { config, stages, conditions, directory, cells, inputs, options };
+    return yield* new Study(parts, states, await directory.readResult()).run();
   } catch (error) {
     if (options.signal?.aborted !== true || !isReviewKdError(error) || error.code !== "ABORTED") throw error;
     const remedy = "Run the same study in the same directory to resume it (on the command line: the same command).";
@@ -80,11 +76,9 @@ interface StudyParts {
   readonly directory: StudyDirectory;
   readonly cells: readonly Cell[];
   readonly inputs: SharedInputs;
-  readonly signal: AbortSignal | undefined;
-  readonly forceUnlock: boolean | undefined;
+  readonly options: StudyOptions;
 }
 
-/** One call of `runStudy`. */
 class Study {
   readonly #clock: EtaEstimator;
   readonly #taskInfo: TaskInfo;
@@ -127,12 +121,9 @@ class Study {
     };
   }
 
-  /**
-   * Detects problems that would affect every cell before the first one: unreadable data, teacher weights that do not
-   * fit.
-   */
+  /** Detects problems of every cell before the first one: unreadable data, teacher weights that do not fit. */
   async #prepare(): Promise<void> {
-    const { cells, inputs, config, signal } = this.parts;
+    const { cells, inputs, config, options: { signal } } = this.parts;
     if (cells.every((cell) => this.#state(cell).is === "done")) return;
     const { test } = await inputs.data();
     const distillation = cells.map((cell) => cell.config).find((run) => run.task === "distill");
@@ -157,7 +148,7 @@ class Study {
         }
       }
     } catch (error) {
-      if (this.parts.signal?.aborted === true) throw error;
+      if (this.parts.options.signal?.aborted === true) throw error;
       this.#clock.finished(cell, null);
       const failure = isReviewKdError(error) ? error
         : new ReviewKdError("INTERNAL", messageOf(error), { cause: error });
@@ -172,7 +163,7 @@ class Study {
   }
 
   async *#train({ config, runDirectory }: Cell, resume: boolean): AsyncGenerator<FitEvent, void, void> {
-    const { inputs, signal, forceUnlock } = this.parts;
+    const { inputs, options: { signal, forceUnlock } } = this.parts;
     this.#system = await studySystem();
     const data = await inputs.data();
     if (config.task === "train") {
@@ -216,19 +207,12 @@ class Study {
     const { config, stages, directory, conditions } = this.parts;
     const cells = this.parts.cells.map((cell) => this.#cellResult(cell));
     this.#system ??= await studySystem();
-    return {
-      kind: config.kind,
-      directory: directory.path,
-      config,
-      system: this.#system,
-      taskInfo: this.#taskInfo,
-      teacherMetric: this.#teacherMetric,
-      stages,
-      cells,
+    const taskInfo = this.#taskInfo;
+    return { kind: config.kind, directory: directory.path, config, system: this.#system, taskInfo,
+      teacherMetric: this.#teacherMetric, stages, cells,
       conditions: conditions.map((condition) =>
-        summarize(condition, cells, { published: isRerun(config), taskInfo: this.#taskInfo })
-      ),
-    };
+        summarize(condition, cells, { published: isRerun(config), taskInfo })
+      ) };
   }
 
   #primaryOf(evaluation: Evaluation): number {

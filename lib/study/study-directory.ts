@@ -1,18 +1,14 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { assertSameConfig } from "../runs/config-changes.js";
-import { withDirectoryErrors, tryParseJson, readText, removeTemporaries,
+import { parseRecorded, readText, removeTemporaries, tryParseJson, withDirectoryErrors,
   writeAtomic } from "../runs/directory-files.js";
 import { DirectoryLock } from "../runs/directory-lock.js";
-import { ReviewKdError } from "../errors.js";
 import { StudyResult, type StudyConfig, type StudyKind } from "../config/schemas/study.js";
 import { resultsCsv } from "./results-csv.js";
 
-/** Names of the files alongside the run directories of a study's cells. */
 export const STUDY_FILES = {
-  /** The complete configuration. */
   config: "study.json",
-  /** One line per cell. */
   csv: "results.csv",
   /** Everything, with means and deviations, versions and hardware. */
   json: "results.json",
@@ -45,23 +41,14 @@ export class StudyDirectory implements Disposable {
     await writeAtomic(this.path, this.picture(kind), svg);
   }
 
-  /** Releases the lock. */
   [Symbol.dispose](): void {
     this.lock.release();
   }
 }
 
-/**
- * Creates the directory of a study, or opens it if it holds the same study.
- *
- * @throws `RUN_DIRECTORY`: it cannot be created or read; `RUN_MISMATCH`: it holds another study; `RUN_LOCKED`: another
- * process writes to it.
- */
-export async function openStudyDirectory(
-  path: string,
-  config: StudyConfig,
-  options: { readonly forceUnlock?: boolean | undefined } = {},
-): Promise<StudyDirectory> {
+/** Creates the directory of a study, or opens it. @throws `RUN_DIRECTORY`, `RUN_MISMATCH`, `RUN_LOCKED` */
+export async function openStudyDirectory(path: string, config: StudyConfig,
+  options: { readonly forceUnlock?: boolean | undefined } = {}): Promise<StudyDirectory> {
   await withDirectoryErrors(path, () => mkdir(path, { recursive: true }));
   const directory = new StudyDirectory(path, await DirectoryLock.take(path, options));
   try {
@@ -81,12 +68,7 @@ async function startOrResume(directory: StudyDirectory, config: StudyConfig): Pr
     await writeAtomic(path, directory.file("config"), `${JSON.stringify(config, null, 2)}\n`);
     return;
   }
-  const recorded = tryParseJson(text);
-  if (recorded === undefined) {
-    const message = `invalid ${directory.file("config")}: expected JSON, received other text. Restore the file to resume the study.`;
-    throw new ReviewKdError("RUN_DIRECTORY", message);
-  }
-  assertSameConfig(recorded, config, {
+  assertSameConfig(parseRecorded(directory.file("config"), text, "study"), config, {
     what: `the study at ${path}`,
     remedy: "Use the recorded settings, or start a new study in another directory (on the command line --study DIR).",
   });

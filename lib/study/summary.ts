@@ -5,16 +5,11 @@ import { namedValue, primaryMetric } from "../api/task.js";
 import { aloneCellId } from "./cells.js";
 import { STUDENT_ALONE, type Condition } from "./conditions.js";
 
-/**
- * Means and deviations of the primary metric of a condition over its cells that are done; gains pair cells of the same
- * seed.
- */
+/** Means and deviations of a condition's primary metric over its finished cells; gains pair cells of one seed. */
 export function summarize(condition: Condition, cells: readonly CellResult[],
   options: { readonly published: boolean; readonly taskInfo: TaskInfo }): ConditionResult {
   const metric = primaryMetric(options.taskInfo);
-  const valueOf = (
-    result: object | null,
-  ): number | undefined => (result === null ? undefined : namedValue(result, metric.name));
+  const valueOf = (result: object | null) => (result === null ? undefined : namedValue(result, metric.name));
   const done = cells.filter((cell) => cell.condition === condition.id && cell.status === "done");
   return {
     ...condition,

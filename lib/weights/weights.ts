@@ -1,7 +1,6 @@
 /** Weights files independent of a network: inspecting, reading, writing and converting. */
 import { existsSync } from "node:fs";
-import { TRAINING_METADATA } from "../api/checkpoint-metadata.js";
-import { classNamesIn, readWeightsInfo } from "../api/model.js";
+import { classNamesIn, readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
 import { toEntries, toStateDict, type StateDict } from "../api/tensor.js";
 import { ConvertOptions, WeightsChoice, type ConvertOptionsInput,
   type WeightsInspection } from "../config/schemas/weights.js";

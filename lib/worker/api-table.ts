@@ -5,8 +5,10 @@ import type { DistillerOutput } from "../api/distiller.js";
 import type { ModelOutput } from "../api/model.js";
 import { Count, DType, ModelDType, PositiveCount, Shape } from "../config/schemas/common.js";
 import { Normalization } from "../config/schemas/data.js";
-import { BrokenImage, EpochProgress, EpochSummary, Evaluation, FitEvent, StepResult,
-  SystemInfo } from "../config/schemas/events.js";
+import { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
+import { BrokenImage, FitEvent } from "../config/schemas/fit-event.js";
+import { StepResult } from "../config/schemas/losses.js";
+import { SystemInfo } from "../config/schemas/system.js";
 import { Matching, Method, TermKind } from "../config/schemas/method.js";
 import { FeatureSpec, ModelInfo } from "../config/schemas/model.js";
 import { PairExplanation } from "../config/schemas/pair.js";

@@ -17,19 +17,8 @@ import type { Implementation } from "./server.js";
 export const API = {
   classes: { Tensor, Model, Distiller, Session, Dataset, DatasetSplit },
   constructors: { Tensor: (...args: Parameters<typeof Tensor.from>) => Tensor.from(...args) },
-  functions: {
-    createModel,
-    createDistiller,
-    createSession,
-    loadDataset,
-    fit,
-    runExperiment,
-    explainPair,
-    inspectWeights,
-    exportStudent,
-    listModels,
-    systemInfo,
-  },
+  functions: { createModel, createDistiller, createSession, loadDataset, fit, runExperiment, explainPair,
+    inspectWeights, exportStudent, listModels, systemInfo },
 } satisfies Implementation;
 
 export type ApiFunctions = (typeof API)["functions"];

@@ -12,9 +12,7 @@ import type { Row, Table } from "./table.js";
 import type { ExitStatus, Transport } from "./transport.js";
 import { composeOnce, decode, encode, entryOf, type Reference } from "./values.js";
 
-/**
- * How a worker exited, and where its last training can be resumed. The cause of errors with the code `WORKER_EXITED`.
- */
+/** How a worker exited, and where its last training can be resumed. The cause of `WORKER_EXITED` errors. */
 export interface WorkerExit {
   /** The signal that ended the worker; null if it exited by itself, or if the system does not report it. */
   readonly signal: NodeJS.Signals | null;
@@ -63,29 +61,14 @@ export class Connection {
 
   constructor(private readonly transport: Transport, private readonly table: Table) {
     this.#classes = remoteClasses(table);
-    let onReady: CallerFunctions["ready"];
-    this.#worker = connect<WorkerFunctions, CallerFunctions>({
-      ready: (protocol, pid) => {
-        onReady(protocol, pid);
-      },
-      progress: (id, value) => {
-        this.#progress(id, value);
-      },
-      update: (handle, property, value) => {
-        this.#update(handle, property, value);
-      },
-    }, transport, ToCaller, (error) => {
-      // A peer that sends invalid messages cannot be relied on. Its exit rejects all calls that wait.
-      this.#fault = `it sent an invalid message: ${error.message}`;
-      transport.kill();
-    });
     this.exited = new Promise((resolve) => {
       transport.onExit((status) => {
         resolve(this.#onExit(status));
       });
     });
+    let ready: CallerFunctions["ready"] = () => undefined;
     this.ready = new Promise((resolve, reject) => {
-      onReady = (protocol, pid) => {
+      ready = (protocol, pid) => {
         if (protocol === PROTOCOL) resolve(pid);
         else reject(otherVersion(protocol));
       };
@@ -94,21 +77,21 @@ export class Connection {
       });
     });
     this.ready.catch(() => undefined);
+    const functions = { ready, progress: this.#progress.bind(this), update: this.#update.bind(this) };
+    this.#worker = connect<WorkerFunctions, CallerFunctions>(functions, transport, ToCaller, (error) => {
+      // A peer that sends invalid messages cannot be relied on. Its exit rejects all calls that wait.
+      this.#fault = `it sent an invalid message: ${error.message}`;
+      transport.kill();
+    });
   }
 
   /** The functions of the table. */
   functions(): Readonly<Record<string, (...args: unknown[]) => unknown>> {
-    const rows = Object.entries(this.table.functions);
-    return Object.fromEntries(
-      rows.map(([name, row]) => [name, (...args: unknown[]) => this.invoke(null, name, row, args)]),
-    );
+    const bound = ([name, row]: [string, Row]) => [name, (...args: unknown[]) => this.invoke(null, name, row, args)];
+    return Object.fromEntries(Object.entries(this.table.functions).map(bound)) as ReturnType<Connection["functions"]>;
   }
 
-  /**
-   * Calls a function of the table, or a method of an object.
-   *
-   * @throws ReviewKdError `WORKER_EXITED`, `DISPOSED` after `close`, `ABORTED`, and what the worker threw.
-   */
+  /** Calls a function of the table, or a method of an object. @throws `WORKER_EXITED`, `DISPOSED`, `ABORTED` */
   invoke(target: RemoteObject | null, name: string, row: Row, given: readonly unknown[]): unknown {
     const call = this.#prepare(target, name, row, given);
     return row.item === undefined ? this.#call(call) : this.#iterate(call, row.item);

@@ -51,12 +51,7 @@ export class HandleTable {
       `invalid handle ${handle}: expected a ${kind}, received a ${held.kind}.`);
   }
 
-  /**
-   * Drops a handle that the caller has received `count` times, unless it was sent more often. Garbage collection does
-   * the rest, as in a single process.
-   *
-   * @param count - null: drops it at once and disposes of the object.
-   */
+  /** Drops a handle unless it was sent more than `count` times; null: drops it at once and disposes of the object. */
   release(handle: number, count: number | null): void {
     const held = this.#held.get(handle);
     if (held === undefined) return;
@@ -100,7 +95,6 @@ export class HandleTable {
   }
 }
 
-/** A property, or the result of a constant method. */
 function read(object: object, name: string): unknown {
   const member: unknown = object[name as keyof typeof object];
   return typeof member === "function" ? member.call(object) as unknown : member;

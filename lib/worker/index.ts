@@ -7,7 +7,7 @@ import { parse } from "../config/validation.js";
 import { API_TABLE } from "./api-table.js";
 import { Connection, type WorkerExit } from "./connection.js";
 import type { RemoteDataset, RemoteFunctions, RemoteTensor } from "./remote-types.js";
-import { startProcess, startThread, startUtilityProcess, type Transport } from "./transport.js";
+import { startProcess, startThread, startUtilityProcess } from "./transport.js";
 
 export { ERROR_CODES, isReviewKdError, ReviewKdError } from "../errors.js";
 export type { ErrorCode } from "../errors.js";
@@ -26,7 +26,8 @@ const WorkerOptions = z.strictObject({
   /** Its environment. Default: this one. */
   env: z.record(z.string(), z.string().optional()).optional(),
 });
-type WorkerOptions = z.output<typeof WorkerOptions>;
+
+const START = { process: startProcess, worker: startThread, utilityProcess: startUtilityProcess };
 
 /** How {@link startWorker} starts a worker. */
 export type WorkerOptionsInput = z.input<typeof WorkerOptions>;
@@ -78,7 +79,7 @@ export async function startWorker(options: WorkerOptionsInput = {}): Promise<Tra
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid via: expected "process" with an execPath, received "${via}". Leave out execPath.`);
   }
-  const connection = new Connection(await start(via, rest), API_TABLE);
+  const connection = new Connection(await START[via](rest), API_TABLE);
   const pid = await connection.ready;
   const functions = connection.functions() as unknown as RemoteFunctions;
   return {
@@ -98,17 +99,6 @@ export async function startWorker(options: WorkerOptionsInput = {}): Promise<Tra
       await connection.close();
     },
   };
-}
-
-async function start(via: WorkerOptions["via"], options: Omit<WorkerOptions, "via">): Promise<Transport> {
-  switch (via) {
-    case "process":
-      return startProcess(options);
-    case "worker":
-      return startThread(options);
-    case "utilityProcess":
-      return startUtilityProcess(options);
-  }
 }
 
 /** Checks what can be checked here, and does not wait for the worker: what it refuses is the error of each use. */

@@ -1,86 +1,63 @@
 // The program of a worker's process or thread. Messages of the caller arrive through whatever started it.
-import { parentPort } from "node:worker_threads";
+import type { EventEmitter } from "node:events";
+import { parentPort, type MessagePort } from "node:worker_threads";
 import { ReviewKdError } from "../errors.js";
 import { API_TABLE } from "./api-table.js";
 import { API } from "./api.js";
 import type { Channel } from "./protocol.js";
 import { WorkerServer } from "./server.js";
 
-/** The way to the caller. */
 interface Port extends Channel {
   /** Called when the caller is gone. */
-  onGone(listener: () => void): void;
+  onGone: (listener: () => void) => unknown;
   /** Ends this process or thread once everything posted has been sent. */
-  end(): void;
+  end: () => void;
 }
 
 /** The port of Electron's utility process, which has a name of its own. */
-interface UtilityPort {
-  postMessage(message: unknown): void;
-  on(event: "message", listener: (event: { readonly data: unknown }) => void): void;
-}
+type UtilityPort = EventEmitter & Pick<MessagePort, "postMessage">;
 
 function findPort(): Port {
   const utility = (process as { readonly parentPort?: UtilityPort }).parentPort;
   if (utility !== undefined) return utilityPort(utility);
   if (process.send !== undefined) return processPort(process.send.bind(process));
   const port = parentPort;
-  if (port !== null) {
-    return {
-      post: (message, transfer) => {
-        port.postMessage(message, transfer);
-      },
-      onMessage: (listener) => {
-        port.on("message", listener);
-      },
-      // A thread ends with its process, without notice.
-      onGone: () => undefined,
-      end: () => {
-        port.close();
-      },
-    };
+  if (port === null) {
+    throw new ReviewKdError("INTERNAL",
+      "invalid start: expected a caller, received none. Start the worker with startWorker of reviewkd/worker.");
   }
-  throw new ReviewKdError("INTERNAL",
-    "invalid start: expected a caller, received none. Start the worker with startWorker of reviewkd/worker.");
+  return {
+    post: port.postMessage.bind(port),
+    onMessage: (listener) => port.on("message", listener),
+    // A thread ends with its process, without notice.
+    onGone: () => undefined,
+    end: port.close.bind(port),
+  };
 }
 
 function utilityPort(port: UtilityPort): Port {
   return {
-    post: (message) => {
+    post(message) {
       port.postMessage(message);
     },
-    onMessage: (listener) => {
-      port.on("message", ({ data }) => {
+    onMessage: (listener) =>
+      port.on("message", ({ data }: { readonly data: unknown }) => {
         listener(data);
-      });
-    },
+      }),
     // Electron ends a utility process with its parent. If it does so by a signal that can be handled, there is time to
     // save.
-    onGone: (listener) => {
-      process.on("SIGTERM", listener);
-    },
-    end: () => {
-      process.exit();
-    },
+    onGone: (listener) => process.on("SIGTERM", listener),
+    end: () => process.exit(),
   };
 }
 
 function processPort(send: NonNullable<typeof process.send>): Port {
   return {
     // "disconnect" reports a caller that has just gone.
-    post: (message) => {
-      if (process.connected) send(message, undefined, {}, () => undefined);
-    },
-    onMessage: (listener) => {
-      process.on("message", listener);
-    },
-    onGone: (listener) => {
-      process.on("disconnect", listener);
-      process.on("SIGTERM", listener);
-    },
-    end: () => {
-      process.exit();
-    },
+    post: (message) => process.connected && send(message, undefined, {}, () => undefined),
+    onMessage: (listener) => process.on("message", listener),
+    onGone: (listener) => process.on("disconnect", listener).on("SIGTERM", listener),
+    end: () => process.exit(),
   };
 }
 

@@ -72,8 +72,8 @@ export const ToCaller = z.discriminatedUnion("t", [
 
 /** One end of the way between two processes or threads. */
 export interface Channel {
-  post(message: unknown, transfer: ArrayBuffer[]): void;
-  onMessage(listener: (message: unknown) => void): void;
+  post: (message: unknown, transfer: ArrayBuffer[]) => unknown;
+  onMessage: (listener: (message: unknown) => void) => unknown;
 }
 
 /** Opens one side. A message that does not match `incoming` is not answered; `onInvalid` receives its error. */

@@ -65,9 +65,7 @@ export type RowOf<Method> = Method extends (...args: infer Args) => infer Result
 /** Members of the API's classes that stay within its own process. */
 export type Internal = "native" | "images" | "origin";
 
-/**
- * Methods without parameters that always return the same value. They are sent like properties, and stay synchronous.
- */
+/** Methods without parameters with a constant result. They are sent like properties, and stay synchronous. */
 export const CONSTANTS = ["parameterCount", "trainingOnlyParameterCount"] as const;
 export type Constant = (typeof CONSTANTS)[number];
 

@@ -1,7 +1,8 @@
 // The ways to start a worker and to exchange messages with it. Nothing is known here about the messages.
-import { fork, type ChildProcess, type Serializable } from "node:child_process";
+import { fork, type Serializable } from "node:child_process";
+import type { EventEmitter } from "node:events";
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
+import { Worker, type MessagePort } from "node:worker_threads";
 import { messageOf, ReviewKdError } from "../errors.js";
 import { packageRoot } from "../install/layout.js";
 import type { Channel } from "./protocol.js";
@@ -18,10 +19,10 @@ export interface ExitStatus {
 export interface Transport extends Channel {
   /** Whether buffers can be handed over instead of being copied. */
   readonly transfers: boolean;
-  onExit(listener: (status: ExitStatus) => void): void;
+  onExit: (listener: (status: ExitStatus) => void) => unknown;
   /** Whether this process stays alive for the worker. */
   keepAlive(wanted: boolean): void;
-  kill(): void;
+  kill: () => unknown;
 }
 
 export interface TransportOptions {
@@ -43,19 +44,13 @@ export function startProcess({ execPath, execArgv = [], env = process.env }: Tra
     serialization: "advanced",
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
-  return ofChild(child);
-}
-
-function ofChild(child: ChildProcess): Transport {
   // Listened to from the start: a program that cannot be started reports this at once, and never exits.
   const exit = new Promise<ExitStatus>((resolve) => {
     child.on("exit", (exitCode, signal) => {
+      const ended = resolve.bind(undefined, { exitCode, signal });
       // Answers may still be in the channel, which closes after the last of them.
-      if (child.connected)
-        child.once("disconnect", () => {
-          resolve({ exitCode, signal });
-        });
-      else resolve({ exitCode, signal });
+      if (child.connected) child.once("disconnect", ended);
+      else ended();
     });
     child.on("error", (error) => {
       if (child.pid === undefined) resolve({ exitCode: null, signal: null, error: messageOf(error) });
@@ -64,64 +59,45 @@ function ofChild(child: ChildProcess): Transport {
   return {
     transfers: false,
     // A message that cannot be sent any more is answered by the exit of the process.
-    post: (message) => {
-      if (child.connected) child.send(message as Serializable, () => undefined);
-    },
-    onMessage: (listener) => {
-      child.on("message", listener);
-    },
-    onExit: (listener) => {
-      void exit.then(listener);
-    },
-    keepAlive: (wanted) => {
+    post: (message) => child.connected && child.send(message as Serializable, () => undefined),
+    onMessage: (listener) => child.on("message", listener),
+    onExit: (listener) => exit.then(listener),
+    keepAlive(wanted) {
       for (const part of [child, child.channel]) part?.[wanted ? "ref" : "unref"]();
     },
-    kill: () => {
-      child.kill("SIGKILL");
-    },
+    kill: () => child.kill("SIGKILL"),
   };
 }
 
 /** A thread of this process: buffers are handed over, but a crash ends both. */
 export function startThread({ execArgv = [], env = process.env }: TransportOptions): Transport {
   const worker = new Worker(PROGRAM, { execArgv: [...execArgv], env: { ...env } });
-  let error: unknown;
+  let error: string | undefined;
   worker.on("error", (reason) => {
-    error = reason;
+    error = messageOf(reason);
   });
   return {
     transfers: true,
-    post: (message, transfer) => {
-      worker.postMessage(message, transfer);
-    },
-    onMessage: (listener) => {
-      worker.on("message", listener);
-    },
-    onExit: (listener) => {
+    post: worker.postMessage.bind(worker),
+    onMessage: (listener) => worker.on("message", listener),
+    onExit: (listener) =>
       worker.on("exit", (exitCode) => {
-        listener({ exitCode, signal: null, error: error === undefined ? undefined : messageOf(error) });
-      });
-    },
-    keepAlive: (wanted) => {
+        listener({ exitCode, signal: null, error });
+      }),
+    keepAlive(wanted) {
       worker[wanted ? "ref" : "unref"]();
     },
-    kill: () => {
-      void worker.terminate();
-    },
+    kill: () => worker.terminate(),
   };
-}
-
-/** The part of Electron's utility processes that is used here. */
-interface UtilityProcess {
-  postMessage(message: unknown): void;
-  on(event: "message", listener: (message: unknown) => void): void;
-  on(event: "exit", listener: (code: number) => void): void;
-  kill(): boolean;
 }
 
 /** The part of `import("electron")` in a main process that is used here. */
 interface Electron {
-  readonly utilityProcess?: { fork(program: string, parameters: string[], options: object): UtilityProcess };
+  readonly utilityProcess?: {
+    fork(program: string, parameters: string[], options: object): EventEmitter & Pick<MessagePort, "postMessage"> & {
+      kill(): boolean;
+    };
+  };
 }
 
 /** Electron's own kind of child process, which needs no permission to run as Node. */
@@ -135,22 +111,17 @@ export async function startUtilityProcess({ execArgv = [], env = process.env }: 
     serviceName: "reviewkd worker" });
   return {
     transfers: false,
-    post: (message) => {
+    post(message) {
       child.postMessage(message);
     },
-    onMessage: (listener) => {
-      child.on("message", listener);
-    },
+    onMessage: (listener) => child.on("message", listener),
     // Electron reports no signal.
-    onExit: (listener) => {
-      child.on("exit", (exitCode) => {
+    onExit: (listener) =>
+      child.on("exit", (exitCode: number) => {
         listener({ exitCode, signal: null });
-      });
-    },
+      }),
     keepAlive: () => undefined,
-    kill: () => {
-      child.kill();
-    },
+    kill: () => child.kill(),
   };
 }
 

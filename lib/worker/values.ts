@@ -2,6 +2,7 @@
 // that.
 import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
+import { isSettings } from "../config/merge-settings.js";
 import { parse } from "../config/validation.js";
 
 /** An object of the worker. Handles that the caller chose are negative. */
@@ -49,13 +50,7 @@ export function transferListOf(values: readonly unknown[]): ArrayBuffer[] {
   return values.flatMap((value) => (typeof value === "object" && value !== null ? transfers.get(value) ?? [] : []));
 }
 
-/**
- * Replaces the objects of the API in a value that is sent.
- *
- * @param refer - the reference for an object; undefined for plain data.
- * @param copy - whether buffers are copied because they stay in use here.
- * @throws ReviewKdError `INVALID_ARGUMENT` for functions and symbols.
- */
+/** Replaces the API's objects in a value that is sent by what `refer` gives; `copy`: buffers stay in use here. */
 export function encode(value: unknown, refer: (object: object) => Reference | undefined, copy: boolean): unknown {
   const buffers: ArrayBuffer[] = [];
   const visit = (part: unknown): unknown => {
@@ -68,7 +63,7 @@ export function encode(value: unknown, refer: (object: object) => Reference | un
     }
     if (Array.isArray(part)) return part.map(visit);
     const found = refer(part);
-    if (found !== undefined || !isPlain(part)) return found ?? part;
+    if (found !== undefined || !isSettings(part)) return found ?? part;
     return Object.fromEntries(Object.entries(part).map(([key, inner]) => [key, visit(inner)]));
   };
   const encoded = visit(value);
@@ -76,14 +71,7 @@ export function encode(value: unknown, refer: (object: object) => Reference | un
   return encoded;
 }
 
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
-}
-
-/**
- * Whether a view is all of a buffer that only one thread can access. A part of a buffer would be sent with all of it.
- */
+/** Whether a view is all of a buffer that one thread alone can access: a part would be sent with all of it. */
 function ownsBuffer({ buffer, byteLength }: ArrayBufferView): boolean {
   return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
 }

@@ -18,7 +18,7 @@ export function outdatedFiles(root: string): (readonly [path: string, text: stri
 }
 
 if (resolve(process.argv[1] ?? "") === import.meta.filename) {
-  await runMain(() => {
+  await runMain(async () => {
     const root = resolve(import.meta.dirname, "../..");
     const outdated = outdatedFiles(root);
     if (process.argv.includes("--check") && outdated.length > 0)
@@ -26,7 +26,6 @@ if (resolve(process.argv[1] ?? "") === import.meta.filename) {
     for (const [path, text] of outdated) writeFileSync(join(root, path), text);
     // The picture shows every file: a check of it would fail with each new one.
     if (!process.argv.includes("--check"))
-      writeFileSync(join(root, "docs/pictures/structure.svg"), drawPicture("Now", readFolders(root)));
-    return Promise.resolve();
+      writeFileSync(join(root, "docs/pictures/structure.svg"), await drawPicture("Now", readFolders(root)));
   });
 }

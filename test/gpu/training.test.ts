@@ -8,7 +8,8 @@ import { expect } from "chai";
 import { createDistiller, createModel, createSession, loadDataset, Tensor, type Batch, type Dataset,
   type Session } from "../../lib/index.js";
 import type { Precision } from "../../lib/config/schemas/common.js";
-import type { EpochSummary, Losses } from "../../lib/config/schemas/events.js";
+import type { EpochSummary } from "../../lib/config/schemas/epoch.js";
+import type { Losses } from "../../lib/config/schemas/losses.js";
 import { TEST_DEVICE } from "../support/device.js";
 import { failureOf } from "../support/errors.js";
 import { normOf, valuesOf } from "../support/numeric.js";

@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { FitEvent } from "../../lib/config/schemas/events.js";
+import { FitEvent } from "../../lib/config/schemas/fit-event.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 

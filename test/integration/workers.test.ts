@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { expect } from "chai";
-import type { StepResult } from "../../lib/config/schemas/events.js";
+import type { StepResult } from "../../lib/config/schemas/losses.js";
 import { runProgram } from "./child-program.js";
 
 const TRAIN_IN_WORKER = new URL("./programs/train-in-worker.mjs", import.meta.url);

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { expect } from "chai";
 import { readFitProgress } from "../../lib/runs/run-state.js";
-import type { FitEvent } from "../../lib/config/schemas/events.js";
+import type { FitEvent } from "../../lib/config/schemas/fit-event.js";
 import { FaultyFiles, outcomeOf, startFit, tensorHash, untilEvent, type Ended, type Fault,
   type Outcome } from "./fit-programs.js";
 

@@ -2,27 +2,22 @@ import type { Command } from "commander";
 import { convertWeights } from "../../index.js";
 import { formatCount } from "../display/format.js";
 import { omitUndefined } from "../options/omit-undefined.js";
-import { processOutput } from "../display/output.js";
-import { addJson } from "../options/add-value.js";
+import { addAction } from "../options/add-value.js";
 import { addForce, addKey, addStoredType, type StoredFlags } from "../options/weights-flags.js";
 
 interface ConvertFlags extends StoredFlags {
   readonly key?: string;
-  readonly json?: true;
 }
 
-/** `reviewkd convert`: converts a weights file of any supported format. */
 export function addConvertCommand(program: Command): void {
-  const command = program.command("convert").description(
-    "convert a weights file to another format, including its metadata",
-  );
+  const command = program.command("convert")
+    .description("convert a weights file to another format, including its metadata");
   command.argument("<in>", "a .safetensors file, or a PyTorch .pt or .pth file; nothing in it is executed");
   command.argument("<out>", "output file; its extension selects the format: .safetensors, .pt or .pth");
   addKey(command);
   addStoredType(command);
   addForce(command);
-  addJson(command).action(async (from: string, to: string, flags: ConvertFlags) => {
-    const output = processOutput(flags.json === true);
+  addAction(command, async (output, from: string, to: string, flags: ConvertFlags) => {
     const tensors = await convertWeights(from, to,
       omitUndefined({ key: flags.key, dtype: flags.dtype, overwrite: flags.force }));
     output.event({ type: "converted", from, to, tensors });

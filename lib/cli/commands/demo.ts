@@ -4,9 +4,9 @@ import { DEMO, QUICK_DEMO } from "../options/demo-settings.js";
 import { runDemoOnce, type DemoPart, type DemoResult } from "../demo-run.js";
 import { formatCount, formatDuration, formatMetric, formatWithUnit } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
-import { processOutput, type Output } from "../display/output.js";
+import type { Output } from "../display/output.js";
 import { renderTable } from "../display/table.js";
-import { addJson, addValue } from "../options/add-value.js";
+import { addAction, addValue } from "../options/add-value.js";
 import { count, distinctCounts, text } from "../options/values.js";
 
 interface DemoFlags {
@@ -14,23 +14,19 @@ interface DemoFlags {
   readonly seeds?: number[];
   readonly quick?: true;
   readonly run?: string;
-  readonly json?: true;
 }
 
-/** `reviewkd demo`: shows that a student improves with a teacher, on data that needs no download. */
 export function addDemoCommand(program: Command): void {
-  const command = program.command("demo").description(
-    "train a teacher, a student alone and the same student distilled, on built-in data",
-  );
+  const command = program.command("demo")
+    .description("train a teacher, a student alone and the same student distilled, on built-in data");
   addValue(command, "--seed <n>", "seed of the networks and their training (default: 0)", count);
   addValue(command, "--seeds <n,n,…>", "repeat with each of these seeds and print mean and deviation", distinctCounts);
   command.option("--quick", "run for a few seconds, only to check that everything works");
   addValue(command, "--run <dir>", "parent directory for run directories (default: nothing is written)", text);
-  addJson(command).action(runDemo);
+  addAction(command, runDemo);
 }
 
-async function runDemo(flags: DemoFlags): Promise<void> {
-  const output = processOutput(flags.json === true);
+async function runDemo(output: Output, flags: DemoFlags): Promise<void> {
   const settings = flags.quick === true ? QUICK_DEMO : DEMO;
   const seeds = flags.seeds ?? [flags.seed ?? 0];
   using interrupt = listenForInterrupt(() => {
@@ -43,9 +39,8 @@ async function runDemo(flags: DemoFlags): Promise<void> {
   const results: DemoResult[] = [];
   for (const seed of seeds) {
     if (seeds.length > 1) output.line(`\nSeed ${seed}`);
-    results.push(
-      ...await runDemoOnce({ settings, data, seed, output, signal: interrupt.signal, directory: flags.run }),
-    );
+    const { signal } = interrupt;
+    results.push(...await runDemoOnce({ settings, data, seed, output, signal, directory: flags.run }));
   }
   showResults(output, results, seeds);
 }

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { listMethods, schemas } from "../../index.js";
+import { addAction } from "../options/add-value.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-flags.js";
 import { addTrainingFlags, METHOD, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
 import { runTraining } from "../run-training.js";
@@ -13,7 +14,6 @@ const NETWORKS: readonly FlagRow[] = [
     help: "start it from these weights (.safetensors, .pt or .pth)" },
 ];
 
-/** `reviewkd distill`: trains a student on labels and a trained teacher. */
 export function addDistillCommand(program: Command): void {
   const command = program.command("distill").description("train a student with a trained teacher");
   command.optionsGroup("Networks and data:");
@@ -22,10 +22,11 @@ export function addDistillCommand(program: Command): void {
   addSchemaFlags(command, schemas.DistillConfig, METHOD);
   command.optionsGroup("Networks and data:");
   command.addHelpText("after", methodsHelp);
-  addTrainingFlags(command).action(async (flags: TrainingFlags) => {
-    await runTraining("distill", flags, { ...schemaSettings(flags, [...NETWORKS, ...METHOD]),
-      ...trainingSettings(flags) });
-  });
+  addTrainingFlags(command);
+  addAction(command,
+    (output, flags: TrainingFlags) =>
+      runTraining(output, "distill", flags, { ...schemaSettings(flags, [...NETWORKS, ...METHOD]),
+        ...trainingSettings(flags) }));
 }
 
 /** The single methods, and the way to their other options. */

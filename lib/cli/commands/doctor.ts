@@ -3,10 +3,8 @@ import type { Command } from "commander";
 import { inspectInstallation, isReviewKdError, messageOf, systemInfo, type InstallationReport,
   type SystemInfo } from "../../index.js";
 import { EXIT } from "../errors.js";
-import { processOutput } from "../display/output.js";
-import { addJson } from "../options/add-value.js";
+import { addAction } from "../options/add-value.js";
 
-/** A problem of an installation and its fix. */
 interface Fault {
   readonly code: string;
   readonly message: string;
@@ -15,11 +13,9 @@ interface Fault {
 
 const OLDEST_NODE = 20;
 
-/** `reviewkd doctor`: reports the installation and its problems. */
 export function addDoctorCommand(program: Command): void {
   const command = program.command("doctor").description("check the installation and print a fix for each problem");
-  addJson(command).action(async (flags: { json?: true }) => {
-    const output = processOutput(flags.json === true);
+  addAction(command, async (output) => {
     const faults = nodeFaults();
     const installation = inspectInstallation();
     const info = await systemInfo().catch((error: unknown) => {
@@ -32,9 +28,8 @@ export function addDoctorCommand(program: Command): void {
       ...systemRows(info, installation)]) output.line(`${name.padEnd(18)} ${value}`);
     output.line("\nsearched for the addon and its libtorch in");
     for (const { place, outcome, path, reason } of installation.attempts) {
-      output.line(
-        `  ${place.padEnd(18)} ${outcome.padEnd(10)} ${[path, reason].filter((part) => part !== null).join(": ")}`,
-      );
+      const about = [path, reason].filter((part) => part !== null).join(": ");
+      output.line(`  ${place.padEnd(18)} ${outcome.padEnd(10)} ${about}`);
     }
     for (const fault of faults) {
       output.line(`\nfault [${fault.code}]: ${fault.message}`);
@@ -79,28 +74,23 @@ function systemRows(info: SystemInfo | undefined, installation: InstallationRepo
 function addonRows(info: SystemInfo): [string, string][] {
   const { libtorch, cuda, cpu } = info;
   const devices = cuda.available ? ["cpu", ...cuda.devices.map((name) => `cuda (${name})`)] : ["cpu"];
-  const rows: [string, string][] = [
+  return [
     ["reviewkd", info.version],
     ["addon", info.addonPath],
     ["libtorch", `${libtorch.version}, ${libtorch.cudaBuild ? "CUDA" : "CPU"} build`],
     ["libtorch path", libtorch.path],
     ["devices", devices.join(", ")],
     ...(cuda.plugin === null ? [] : [["CUDA plugin", pluginText(cuda.plugin)] satisfies [string, string]]),
-  ];
-  rows.push(
     ["threads", String(info.threads)],
     ["processor", `${cpu.model}, ${cpu.cores} cores`],
     ["instruction sets", cpu.instructionSets.join(" ")],
     ["kernels in use", cpu.capability === "DEFAULT" ? "DEFAULT (slowest): this processor has no AVX2" : cpu.capability],
     ["node", info.node],
     ["platform", info.platform],
-  );
-  return rows;
+  ];
 }
 
-/**
- * The state of the CUDA plugin. A missing plugin is not a problem, only slower, so the cause and fix are shown here.
- */
+/** The CUDA plugin's state, with cause and fix: without it CUDA is slower, which is no problem to report. */
 function pluginText({ loaded, path, builtFor, reason, fix }: NonNullable<SystemInfo["cuda"]["plugin"]>): string {
   if (loaded) return `${path ?? "?"}, for ${builtFor ?? "unknown devices"}`;
   return `not used${path === null ? "" : ` (${path})`}: ${reason ?? "no reason"}; CUDA works without its kernels, but slower. To fix it: ${fix ?? "npx reviewkd doctor"}`;

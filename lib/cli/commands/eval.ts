@@ -4,9 +4,9 @@ import { createModel, loadDataset, namedValue, readWeightsInfo, registryTask, Re
 import { formatCount, formatPercent, formatWithUnit } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { omitUndefined } from "../options/omit-undefined.js";
-import { processOutput, type Output } from "../display/output.js";
+import type { Output } from "../display/output.js";
 import { renderTable } from "../display/table.js";
-import { addJson, addValue } from "../options/add-value.js";
+import { addAction, addValue } from "../options/add-value.js";
 import { addData, dataSettings, type TrainingFlags } from "../options/training-flags.js";
 import { oneOf, positiveCount, text } from "../options/values.js";
 
@@ -23,7 +23,6 @@ interface EvalFlags extends TrainingFlags {
   readonly perClass?: true;
 }
 
-/** `reviewkd eval`: the metrics of trained weights. */
 export function addEvalCommand(program: Command): void {
   const command = program.command("eval").description("evaluate trained weights: top-1, top-5 and mean loss");
   addValue(command, "--model <name>", "network (default: the one named in the weights file)", text);
@@ -36,13 +35,16 @@ export function addEvalCommand(program: Command): void {
   addValue(command, "--batch-size <n>", "images per batch", positiveCount);
   addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
   command.option("--per-class", "also print the accuracy per class");
-  addJson(command).action(evaluateWeights);
+  addAction(command, evaluateWeights);
 }
 
-async function evaluateWeights(flags: EvalFlags): Promise<void> {
-  const output = processOutput(flags.json === true);
+async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> {
   const { metadata, classNames } = await readWeightsInfo(flags.weights);
-  const name = flags.model ?? nameIn(metadata, flags.weights);
+  const name = flags.model ?? metadata["model"];
+  if (name === undefined) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `missing --model: "${flags.weights}" does not name its network. Pass --model NAME.`);
+  }
   const source = { kind: "synthetic", ...dataSettings(flags) };
   using interrupt = listenForInterrupt(() => {
     output.notice("stopping…");
@@ -84,10 +86,7 @@ function classTable(scores: readonly ClassScore[]): string {
   return renderTable(["class", "top-1", "correct", "images"], rows, ["top-1", "correct", "images"]);
 }
 
-/**
- * Warns if the class names differ: labels are indices, so with other classes or another order the accuracy is
- * meaningless.
- */
+/** Warns if the class names differ: labels are indices, so that the accuracy is then meaningless. */
 function warnOfOtherClasses(output: Output, trained: readonly string[] | null, evaluated: readonly string[]): void {
   if (trained === null || areNumbers(trained) || areNumbers(evaluated)) return;
   const index = evaluated.findIndex((name, label) => trained[label] !== name);
@@ -100,13 +99,4 @@ function warnOfOtherClasses(output: Output, trained: readonly string[] | null, e
 /** Whether the names are only the class indices, which are used if no names are known. */
 function areNumbers(names: readonly string[]): boolean {
   return names.every((name, label) => name === String(label));
-}
-
-function nameIn(metadata: Readonly<Record<string, string>>, path: string): string {
-  const name = metadata["model"];
-  if (name === undefined) {
-    throw new ReviewKdError("INVALID_ARGUMENT",
-      `missing --model: "${path}" does not name its network. Pass --model NAME.`);
-  }
-  return name;
 }

@@ -1,28 +1,23 @@
 import type { Command } from "commander";
 import { exportStudent } from "../../index.js";
 import { omitUndefined } from "../options/omit-undefined.js";
-import { processOutput } from "../display/output.js";
-import { addJson } from "../options/add-value.js";
+import { addAction } from "../options/add-value.js";
 import { addForce, addStoredType, type StoredFlags } from "../options/weights-flags.js";
 
 interface ExportFlags extends StoredFlags {
   readonly best?: true;
-  readonly json?: true;
 }
 
-/** `reviewkd export`: writes the student of a run directory. */
 export function addExportCommand(program: Command): void {
-  const command = program.command("export").description(
-    "write only the trained network of a run, without teacher, review modules and optimizer",
-  );
+  const command = program.command("export")
+    .description("write only the trained network of a run, without teacher, review modules and optimizer");
   command.argument("<run>", "run directory");
   command.argument("[out]",
     "output file: .safetensors, .pt or .pth (default: student-last.safetensors or student-best.safetensors in the run directory)");
   command.option("--best", "export the epoch with the best test accuracy (default: the last epoch)");
   addStoredType(command);
   addForce(command);
-  addJson(command).action(async (run: string, out: string | undefined, flags: ExportFlags) => {
-    const output = processOutput(flags.json === true);
+  addAction(command, async (output, run: string, out: string | undefined, flags: ExportFlags) => {
     const checkpoint = flags.best === true ? "best" : "last";
     const path = await exportStudent(run, out,
       omitUndefined({ checkpoint, dtype: flags.dtype, overwrite: flags.force }));

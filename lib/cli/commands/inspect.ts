@@ -2,9 +2,8 @@ import type { Command } from "commander";
 import { inspectWeights, type LoadReport, type WeightsInspection } from "../../index.js";
 import { formatCount, formatPercent } from "../display/format.js";
 import { omitUndefined } from "../options/omit-undefined.js";
-import { processOutput } from "../display/output.js";
 import { renderTable } from "../display/table.js";
-import { addJson } from "../options/add-value.js";
+import { addAction } from "../options/add-value.js";
 import { addKey } from "../options/weights-flags.js";
 
 const FORMATS: Readonly<Record<WeightsInspection["format"], string>> = {
@@ -18,15 +17,12 @@ const LONGEST_TEXT = 400;
 const TEXT_WIDTH = 70;
 const NAMES_SHOWN = 5;
 
-/** `reviewkd inspect`: shows the content of a weights file without loading it. */
 export function addInspectCommand(program: Command): void {
-  const command = program.command("inspect").description(
-    "show the content of a weights file: tensors, metadata and the matching network",
-  );
+  const command = program.command("inspect")
+    .description("show the content of a weights file: tensors, metadata and the matching network");
   command.argument("<file>", "a .safetensors file, or a PyTorch .pt or .pth file; nothing in it is executed");
   addKey(command);
-  addJson(command).action(async (file: string, flags: { key?: string; json?: true }) => {
-    const output = processOutput(flags.json === true);
+  addAction(command, async (output, file: string, flags: { key?: string }) => {
     const inspection = await inspectWeights(file, omitUndefined({ key: flags.key }));
     output.event({ type: "weights", file, ...inspection });
     output.line(tensorTable(inspection));
@@ -64,7 +60,6 @@ function plain(text: string): string {
   return harmless.length > LONGEST_TEXT ? `${harmless.slice(0, LONGEST_TEXT)}…` : harmless;
 }
 
-/** Wraps text to lines of {@link TEXT_WIDTH} characters. */
 function wrapped(text: string): string {
   return (text.match(new RegExp(`.{1,${TEXT_WIDTH}}`, "gu")) ?? []).join("\n");
 }

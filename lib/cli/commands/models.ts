@@ -2,10 +2,10 @@ import type { Command } from "commander";
 import { explainPair, listModels, ReviewKdError } from "../../index.js";
 import { usageError } from "../errors.js";
 import { formatCount } from "../display/format.js";
-import { processOutput, type Output } from "../display/output.js";
+import type { Output } from "../display/output.js";
 import { pairText } from "../display/pair-text.js";
 import { renderTable } from "../display/table.js";
-import { addJson, addValue } from "../options/add-value.js";
+import { addAction, addValue } from "../options/add-value.js";
 import { imageSize, positiveCount } from "../options/values.js";
 
 interface ModelsFlags {
@@ -14,14 +14,11 @@ interface ModelsFlags {
   readonly classes?: number;
   readonly batchSize?: number;
   readonly midChannels?: number;
-  readonly json?: true;
 }
 
-/** `reviewkd models`: lists the networks, or explains what review does with a pair of them. */
 export function addModelsCommand(program: Command): void {
-  const command = program.command("models").description(
-    "list the available networks, or explain what review does with a pair of them",
-  );
+  const command = program.command("models")
+    .description("list the available networks, or explain what review does with a pair of them");
   command.option("--pair <names...>",
     "teacher and student: matched stages, parameters, multiply-adds and training memory");
   command.optionsGroup("With --pair:");
@@ -32,14 +29,10 @@ export function addModelsCommand(program: Command): void {
   addValue(command, "--batch-size <n>", "images per batch, for the memory estimate (default: 128)", positiveCount);
   addValue(command, "--mid-channels <n>", "channels inside the fusion modules", positiveCount);
   command.optionsGroup("Options:");
-  addJson(command).action(async (flags: ModelsFlags) => {
-    const output = processOutput(flags.json === true);
-    if (flags.pair === undefined) {
-      requireNoPairOptions(flags);
-      list(output);
-    } else {
-      await explain(flags.pair, flags, output);
-    }
+  addAction(command, async (output, flags: ModelsFlags) => {
+    if (flags.pair !== undefined) return explain(flags.pair, flags, output);
+    requireNoPairOptions(flags);
+    list(output);
   });
 }
 
@@ -73,12 +66,10 @@ async function explain(names: readonly string[], { imageSize: size, classes, bat
 }
 
 function requireNoPairOptions(flags: ModelsFlags): void {
-  const idle = Object.entries({
-    "--image-size": flags.imageSize,
-    "--classes": flags.classes,
-    "--batch-size": flags.batchSize,
-    "--mid-channels": flags.midChannels,
-  }).find(([, value]) => value !== undefined);
+  const { imageSize: size, classes, batchSize, midChannels } = flags;
+  const given = { "--image-size": size, "--classes": classes, "--batch-size": batchSize,
+    "--mid-channels": midChannels };
+  const idle = Object.entries(given).find(([, value]) => value !== undefined);
   if (idle !== undefined)
     throw new ReviewKdError("INVALID_ARGUMENT", `${idle[0]} requires --pair. Add --pair TEACHER STUDENT.`);
 }

@@ -1,8 +1,7 @@
 import type { Command } from "commander";
 import { findPreset, listPresets, type Preset, type PresetMark } from "../../index.js";
-import { processOutput } from "../display/output.js";
 import { renderTable } from "../display/table.js";
-import { addJson } from "../options/add-value.js";
+import { addAction } from "../options/add-value.js";
 
 /** Signs for values that are less certain than the rest, with their meaning. */
 const MARKS: Readonly<Record<PresetMark["origin"], { readonly sign: string; readonly text: string }>> = {
@@ -11,14 +10,11 @@ const MARKS: Readonly<Record<PresetMark["origin"], { readonly sign: string; read
   ours: { sign: "‡", text: "not published; chosen for this package" },
 };
 
-/** `reviewkd presets`: lists named published settings. */
 export function addPresetsCommand(program: Command): void {
-  const command = program.command("presets").description(
-    "list the presets with their published accuracies, or show one in full",
-  );
+  const command = program.command("presets")
+    .description("list the presets with their published accuracies, or show one in full");
   command.argument("[name]", "preset to show in full");
-  addJson(command).action((name: string | undefined, flags: { json?: true }) => {
-    const output = processOutput(flags.json === true);
+  addAction(command, (output, name: string | undefined) => {
     if (name === undefined) {
       output.event({ type: "presets", presets: listPresets() });
       output.line(listText(listPresets()));
@@ -36,9 +32,8 @@ function listText(presets: readonly Preset[]): string {
   const rows = presets.map((preset) => {
     const { name, method, training, published } = preset;
     const marked = (field: string, value: string): string => value + signOf(preset, field);
-    const figure = (
-      key: keyof NonNullable<Preset["published"]>,
-    ): string => (published?.[key] === undefined ? "" : marked(`published.${key}`, published[key].toFixed(2)));
+    const figure = (key: keyof NonNullable<Preset["published"]>): string =>
+      published?.[key] === undefined ? "" : marked(`published.${key}`, published[key].toFixed(2));
     return [
       name,
       // If a preset is for any pair, its weight is only the default; a sum has one weight per term.
@@ -46,10 +41,7 @@ function listText(presets: readonly Preset[]): string {
       marked("training.epochs", String(training.epochs)),
       marked("training.batchSize", String(training.batchSize)),
       marked("training.optimizer.learningRate", String(training.optimizer.learningRate)),
-      figure("teacher"),
-      figure("student"),
-      figure("review"),
-      figure("rerun"),
+      ...(["teacher", "student", "review", "rerun"] as const).map(figure),
     ];
   });
   return [
@@ -86,7 +78,6 @@ function signOf({ marks }: Preset, field: string): string {
 
 function legend(presets: readonly Preset[]): string[] {
   const used = new Set(presets.flatMap(({ marks }) => marks.map(({ origin }) => origin)));
-  return Object.entries(MARKS).filter(([origin]) => used.has(origin as PresetMark["origin"])).map((
-    [, { sign, text }],
-  ) => `${sign} ${text}`);
+  return Object.entries(MARKS).filter(([origin]) => used.has(origin as PresetMark["origin"]))
+    .map(([, { sign, text }]) => `${sign} ${text}`);
 }

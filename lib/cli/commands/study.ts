@@ -4,11 +4,11 @@ import { ReviewKdError, runStudy, schemas, type ErrorCode, type Settings, type S
 import { usageError } from "../errors.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { listenForInterrupt } from "../interrupt.js";
-import { processOutput } from "../display/output.js";
+import type { Output } from "../display/output.js";
 import { commandLine } from "../program-name.js";
 import { resolveStudy } from "../options/resolve-study.js";
 import { createStudyReporter } from "../display/study-reporter.js";
-import { addJson, addValue } from "../options/add-value.js";
+import { addAction, addValue } from "../options/add-value.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-flags.js";
 import { addRecipeFlags, addSavingFlags, METHOD, trainingSettings,
   type TrainingFlags } from "../options/training-flags.js";
@@ -48,11 +48,9 @@ const DESCRIPTIONS: Readonly<Record<StudyKind, string>> = {
 
 const KINDS = schemas.StudyKind.options;
 
-/** `reviewkd study`: runs many trainings in one directory and resumes where it was stopped. */
 export function addStudyCommand(program: Command): void {
-  const command = program.command("study").description(
-    "train many cells and compare them; the same command resumes a stopped study",
-  );
+  const command = program.command("study")
+    .description("train many cells and compare them; the same command resumes a stopped study");
   for (const kind of KINDS) addKind(command, kind);
   // Runs for an unknown kind; accepts any options after it so that the error names the kind.
   command.argument("[kind]").allowUnknownOption().allowExcessArguments().usage("<kind> [options]").action(
@@ -80,11 +78,10 @@ function addKind(parent: Command, kind: StudyKind): void {
   addValue(command, "--config <file>",
     "settings from a YAML or JSON file, such as a study's study.json; overridden by flags", text);
   addSavingFlags(command);
-  addJson(command).action((flags: StudyFlags) => study(kind, flags));
+  addAction(command, (output, flags: StudyFlags) => study(output, kind, flags));
 }
 
-async function study(kind: StudyKind, flags: StudyFlags): Promise<void> {
-  const output = processOutput(flags.json === true);
+async function study(output: Output, kind: StudyKind, flags: StudyFlags): Promise<void> {
   const { config, directory } = await resolveStudy(kind, flags, studySettings(kind, flags));
   using interrupt = listenForInterrupt(() => {
     output.notice("\nfinishing the step and saving… (again: stop at once)");
@@ -102,7 +99,6 @@ async function study(kind: StudyKind, flags: StudyFlags): Promise<void> {
   }
 }
 
-/** The flags that the user passed, in the shape of a study's configuration. */
 function studySettings(kind: StudyKind, flags: StudyFlags): Settings {
   const { seed, seeds, ...rest } = flags;
   if (seed !== undefined && seeds !== undefined) {
@@ -120,9 +116,7 @@ function requireAll({ cells }: StudyResult): void {
   const [first, ...rest] = cells.flatMap(({ id, error }) => (error === null ? [] : [{ id, ...error }]));
   if (first === undefined) return;
   const waiting = cells.filter(({ status }) => status === "waiting").length;
-  throw new ReviewKdError(
-    first.code as ErrorCode,
+  throw new ReviewKdError(first.code as ErrorCode,
     `${rest.length + 1} of ${cells.length} cells failed${waiting === 0 ? "" : `, ${waiting} wait for it`}: ${first.id}: ${first.message} ` +
-      "Run the same command to retry them; finished cells are skipped.",
-  );
+      "Run the same command to retry them; finished cells are skipped.");
 }

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { schemas } from "../../index.js";
+import { addAction } from "../options/add-value.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-flags.js";
 import { addTrainingFlags, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
 import { text } from "../options/values.js";
@@ -10,12 +11,12 @@ const NETWORK: readonly FlagRow[] = [
   { path: "model.weights", flag: "--weights <file>", help: "start from these weights (.safetensors, .pt or .pth)" },
 ];
 
-/** `reviewkd train`: trains one network on labels alone. */
 export function addTrainCommand(program: Command): void {
   const command = program.command("train").description("train a network on labels alone");
   command.optionsGroup("Network and data:");
   addSchemaFlags(command, schemas.TrainConfig, NETWORK);
-  addTrainingFlags(command).action(async (flags: TrainingFlags) => {
-    await runTraining("train", flags, { ...schemaSettings(flags, NETWORK), ...trainingSettings(flags) });
-  });
+  addTrainingFlags(command);
+  addAction(command,
+    (output, flags: TrainingFlags) =>
+      runTraining(output, "train", flags, { ...schemaSettings(flags, NETWORK), ...trainingSettings(flags) }));
 }

@@ -1,9 +1,7 @@
 import { namedValue, primaryMetric, type FitEvent, type TaskInfo } from "../../index.js";
-import { formatDuration, formatLoss, formatMetric } from "./format.js";
+import { formatCount, formatDuration, formatLoss, formatMetric } from "./format.js";
 
-type EventOf<Type extends FitEvent["type"]> = Extract<FitEvent, { type: Type }>;
-export type StartEvent = EventOf<"start">;
-export type ProgressEvent = EventOf<"progress">;
+export type EventOf<Type extends FitEvent["type"]> = Extract<FitEvent, { type: Type }>;
 export type EpochEvent = EventOf<"epoch">;
 
 interface Column {
@@ -13,7 +11,7 @@ interface Column {
 }
 
 /** The properties of a run that decide how it is shown. */
-export type RunShape = Pick<StartEvent, "task" | "taskInfo" | "terms">;
+export type RunShape = Pick<EventOf<"start">, "task" | "taskInfo" | "terms">;
 
 /** A sum of more terms than this is shown as one figure, so that a row fits on a line. */
 const MOST_TERMS = 3;
@@ -40,10 +38,7 @@ function taskColumns({ losses }: TaskInfo): readonly Column[] {
   );
 }
 
-/**
- * The metrics of training and test images, and the best of the primary one. A metric without a unit is a loss by
- * itself, which the row has no room for.
- */
+/** The metrics of training and test images, and the best. One without a unit is a loss, which has no room. */
 function resultColumns(taskInfo: TaskInfo): readonly Column[] {
   const { metrics, trainingMetric } = taskInfo;
   const primary = primaryMetric(taskInfo);
@@ -87,18 +82,15 @@ function columns(run: RunShape): readonly Column[] {
     ...SPEED];
 }
 
-/** The header line above the rows of epochs. */
 export function epochHead(run: RunShape): string {
   return columns(run).map(({ head, width }) => head.padStart(width)).join(" ");
 }
 
-/** One epoch in the columns of {@link epochHead}. */
 export function epochRow(run: RunShape, event: EpochEvent): string {
   return columns(run).map(({ width, value }) => value(event).padStart(width)).join(" ");
 }
 
-/** Loss terms, speed and remaining time of a running epoch. */
-export function progressText({ task, taskInfo }: RunShape, event: ProgressEvent): string {
+export function progressText({ task, taskInfo }: RunShape, event: EventOf<"progress">): string {
   const { total, distillation, distillationWeight, terms } = event.losses;
   const shown = showsTerms(terms.length) ? terms
     : [{ kind: "distill", weight: distillationWeight, loss: distillation }];
@@ -108,11 +100,9 @@ export function progressText({ task, taskInfo }: RunShape, event: ProgressEvent)
   return `loss ${formatLoss(total)}${parts}  ${event.imagesPerSecond.toFixed(0)} images/s  ETA ${formatDuration(event.etaSeconds)}`;
 }
 
-/** Summary of the training that starts, in one line. */
-export function startText(event: StartEvent): string {
+export function startText(event: EventOf<"start">): string {
   const { task, epochs, trainSamples, testSamples, device, parameters, trainingOnlyParameters } = event;
-  const extra = trainingOnlyParameters > 0 ? ` (+ ${trainingOnlyParameters.toLocaleString("en-US")} in training only)`
-    : "";
-  return `${task === "distill" ? "distilling" : "training"} ${parameters.toLocaleString("en-US")} parameters${extra} on ${device}: ` +
-    `${epochs} epochs, ${trainSamples.toLocaleString("en-US")} training and ${testSamples.toLocaleString("en-US")} test images`;
+  const extra = trainingOnlyParameters > 0 ? ` (+ ${formatCount(trainingOnlyParameters)} in training only)` : "";
+  return `${task === "distill" ? "distilling" : "training"} ${formatCount(parameters)} parameters${extra} on ${device}: ` +
+    `${epochs} epochs, ${formatCount(trainSamples)} training and ${formatCount(testSamples)} test images`;
 }

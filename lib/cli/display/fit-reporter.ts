@@ -1,86 +1,32 @@
 import { namedValue, primaryMetric, type FitEvent } from "../../index.js";
-import { epochHead, epochRow, progressText, startText, type EpochEvent, type ProgressEvent,
+import { epochHead, epochRow, progressText, startText, type EpochEvent, type EventOf,
   type RunShape } from "./epoch-rows.js";
 import { formatDuration, formatPercent, formatWithUnit } from "./format.js";
 import type { Output } from "./output.js";
-import { openBar } from "./progress-bar.js";
+import { openProgress, type Progress } from "./progress-bar.js";
 import { noticesOf } from "./run-notices.js";
 import { renderTable } from "./table.js";
 
-/** Interval of progress lines within an epoch without an interactive terminal. */
-const PLAIN_PROGRESS_MS = 10_000;
-
-/** Displays the events of one training run. */
-export interface FitReporter {
-  handle(event: FitEvent): void;
-  /** Clears an unfinished progress bar. Must be called however the run ends. */
+/** Displays events. */
+export interface Reporter<Event> {
+  handle(event: Event): void;
+  /** Clears an unfinished progress bar. Must be called however the work ends. */
   close(): void;
 }
 
-interface FitReporterOptions {
-  /** Print a table when all epochs are done. */
-  readonly summary?: boolean;
-  /** A monotonic clock in milliseconds. */
-  readonly now?: () => number;
-}
-
-/**
- * Creates a reporter of JSON lines, a progress bar with rows above, or plain lines, as the output requires. `tag` is
- * added to each JSON event.
- */
-export function createFitReporter(
-  output: Output,
-  tag: Readonly<Record<string, string | number>> = {},
-  { summary = true, now = () => performance.now() }: FitReporterOptions = {},
-): FitReporter {
-  if (output.json) {
-    return {
-      handle(event) {
-        output.event({ ...event, ...tag });
-      },
-      close() {},
-    };
-  }
-  const live = output.interactive ? barProgress() : lineProgress(output, now);
-  return textReporter(output, live, summary);
-}
-
-/** The display of a running epoch; `clear` leaves the cursor at the start of an empty line. */
-interface LiveProgress {
-  update(run: RunShape, event: ProgressEvent): void;
-  clear(): void;
-}
-
-function barProgress(): LiveProgress {
-  const bar = openBar();
+/** Reports as JSON lines with `tag` added, as a progress bar with rows above, or as plain lines. */
+export function createFitReporter(output: Output, tag: Readonly<Record<string, string | number>> = {},
+  { summary = true, now = () => performance.now() } = {}): Reporter<FitEvent> {
+  if (!output.json) return textReporter(output, openProgress(output, now), summary);
   return {
-    update(run, event) {
-      bar.update(event.step, event.steps, { label: `epoch ${event.epoch + 1}/${event.epochs}`,
-        text: progressText(run, event) });
+    handle(event) {
+      output.event({ ...event, ...tag });
     },
-    clear() {
-      bar.clear();
-    },
+    close() {},
   };
 }
 
-function lineProgress(output: Output, now: () => number): LiveProgress {
-  let quietSince = now();
-  return {
-    update(run, event) {
-      if (now() - quietSince < PLAIN_PROGRESS_MS) return;
-      quietSince = now();
-      output.line(
-        `epoch ${event.epoch + 1}/${event.epochs}  step ${event.step}/${event.steps}  ${progressText(run, event)}`,
-      );
-    },
-    clear() {
-      quietSince = now();
-    },
-  };
-}
-
-function textReporter(output: Output, live: LiveProgress, withSummary: boolean): FitReporter {
+function textReporter(output: Output, live: Progress, withSummary: boolean): Reporter<FitEvent> {
   let run: RunShape | undefined;
   let lastEpoch: EpochEvent | undefined;
   let weights: string | undefined;
@@ -103,7 +49,7 @@ function textReporter(output: Output, live: LiveProgress, withSummary: boolean):
           for (const line of noticesOf(event)) output.notice(line);
           break;
         case "progress":
-          if (run !== undefined) live.update(run, event);
+          if (run !== undefined) showProgress(output, live, run, event);
           break;
         case "broken-image":
           output.notice(`skipped ${event.path}: cannot decode it: ${event.reason}`);
@@ -125,13 +71,19 @@ function textReporter(output: Output, live: LiveProgress, withSummary: boolean):
           break;
       }
     },
-    close() {
-      live.clear();
-    },
+    close: live.clear,
   };
 }
 
-function resultTable({ taskInfo }: RunShape, end: Extract<FitEvent, { type: "end" }>, lastEpoch: EpochEvent | undefined,
+function showProgress(output: Output, live: Progress, run: RunShape, event: EventOf<"progress">): void {
+  const { epoch, epochs, step, steps } = event;
+  const [label, text] = [`epoch ${epoch + 1}/${epochs}`, progressText(run, event)];
+  live.update(step, steps, { label, text }, () => {
+    output.line(`${label}  step ${step}/${steps}  ${text}`);
+  });
+}
+
+function resultTable({ taskInfo }: RunShape, end: EventOf<"end">, lastEpoch: EpochEvent | undefined,
   weights: string | undefined): string {
   const primary = primaryMetric(taskInfo);
   const rows = [

@@ -3,7 +3,6 @@ export function formatCount(value: number): string {
   return value.toLocaleString("en-US");
 }
 
-/** Percent with one digit. */
 export function formatPercent(value: number): string {
   return value.toFixed(1);
 }
@@ -38,13 +37,8 @@ export function formatDuration(seconds: number): string {
 /** Bytes in the largest binary unit that leaves at least 1. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+  const unit = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(bytes) / 10)));
+  return `${unit === 0 ? bytes : (bytes / 1024 ** unit).toFixed(1)} ${units[unit]}`;
 }
 
 /** Comma-separated words in lines of at most `width` characters; longer words get their own line. */

@@ -13,7 +13,6 @@ export interface Output {
   notice(text: string): void;
 }
 
-/** Writes to the standard streams of this process. */
 export function processOutput(json: boolean): Output {
   return {
     json,

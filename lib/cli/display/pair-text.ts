@@ -2,7 +2,6 @@ import type { FeatureSpec, PairExplanation } from "../../index.js";
 import { formatBytes, formatCount } from "./format.js";
 import { renderTable } from "./table.js";
 
-/** A {@link PairExplanation} as text. */
 export function pairText(pair: PairExplanation): string {
   const { teacher, student, trainingOnly, imageSize, numClasses, batchSize } = pair;
   return [

@@ -1,9 +1,6 @@
-import type { FitEvent } from "../../index.js";
+import type { EventOf } from "./epoch-rows.js";
 import { formatDuration } from "./format.js";
 
-type EventOf<Type extends FitEvent["type"]> = Extract<FitEvent, { type: Type }>;
-
-/** Lines that inform the user about a resumed run or a failed save. */
 export function noticesOf(event: EventOf<"resumed" | "checkpoint-failed">): string[] {
   return event.type === "resumed" ? resumedLines(event) : [failedText(event)];
 }

@@ -1,58 +1,39 @@
-import { namedValue, primaryMetric, type FitEvent, type StudyEvent } from "../../index.js";
+import { namedValue, primaryMetric, type StudyEvent } from "../../index.js";
+import type { Reporter } from "./fit-reporter.js";
 import { formatDuration, formatLoss, formatWithUnit } from "./format.js";
 import type { Output } from "./output.js";
-import { openBar } from "./progress-bar.js";
+import { openProgress } from "./progress-bar.js";
 import { noticesOf } from "./run-notices.js";
 import { studyTable } from "./study-table.js";
 
-/** Interval of progress lines within a cell without an interactive terminal. */
-const PLAIN_PROGRESS_MS = 10_000;
-
 type EventOf<Type extends StudyEvent["type"]> = Extract<StudyEvent, { type: Type }>;
-type Progress = Extract<FitEvent, { type: "progress" }>;
 
 /** Displays the events of a study: a line per cell, and a progress bar or occasional lines in between. */
-export interface StudyReporter {
-  handle(event: StudyEvent): void;
-  /** Clears an unfinished progress bar. Must be called however the study ends. */
-  close(): void;
-}
-
-export function createStudyReporter(output: Output, now: () => number = () => performance.now()): StudyReporter {
-  const bar = openBar();
-  let quietSince = now();
-
-  function progress(event: EventOf<"cell-run">, run: Progress): void {
-    const [done, total] = [run.epoch * run.steps + run.step, run.epochs * run.steps];
-    const text = `epoch ${run.epoch + 1}/${run.epochs}  loss ${formatLoss(run.losses.total)}  study ETA ${formatDuration(event.etaSeconds)}`;
-    if (output.interactive) {
-      bar.update(done, total, { label: place(event), text });
-    } else if (now() - quietSince >= PLAIN_PROGRESS_MS) {
-      quietSince = now();
-      output.line(`${place(event)} ${event.cell}: ${text}`);
-    }
-  }
-
+export function createStudyReporter(output: Output): Reporter<StudyEvent> {
+  const bar = openProgress(output);
   return {
     handle(event) {
       output.event(event);
-      if (event.type === "cell-run") {
-        if (event.run.type === "progress") progress(event, event.run);
-        if (event.run.type === "interrupted") bar.clear();
-        if (!output.json && (event.run.type === "checkpoint-failed" || event.run.type === "resumed")) {
-          bar.clear();
-          for (const line of noticesOf(event.run)) output.notice(`${place(event)} ${event.cell}: ${line}`);
-        }
+      if (event.type !== "cell-run") {
+        bar.clear();
+        const text = lineOf(event);
+        if (text !== undefined) output.line(text);
         return;
       }
-      bar.clear();
-      quietSince = now();
-      const text = lineOf(event);
-      if (text !== undefined) output.line(text);
+      const { run, cell, etaSeconds } = event;
+      if (run.type === "progress") {
+        const text = `epoch ${run.epoch + 1}/${run.epochs}  loss ${formatLoss(run.losses.total)}  study ETA ${formatDuration(etaSeconds)}`;
+        bar.update(run.epoch * run.steps + run.step, run.epochs * run.steps, { label: place(event), text }, () => {
+          output.line(`${place(event)} ${cell}: ${text}`);
+        });
+      }
+      if (run.type === "interrupted") bar.clear();
+      if (!output.json && (run.type === "checkpoint-failed" || run.type === "resumed")) {
+        bar.clear();
+        for (const line of noticesOf(run)) output.notice(`${place(event)} ${cell}: ${line}`);
+      }
     },
-    close() {
-      bar.clear();
-    },
+    close: bar.clear,
   };
 }
 

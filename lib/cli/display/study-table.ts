@@ -14,7 +14,6 @@ export function studyTable(result: StudyResult): string {
   return parts.join("\n");
 }
 
-/** With a space, if there is one. */
 function unitOf({ taskInfo }: StudyResult): string {
   const { unit } = primaryMetric(taskInfo);
   return unit === "" ? "" : ` ${unit}`;
@@ -26,10 +25,8 @@ function conditionsTable(result: StudyResult): string {
   const published = conditions.some((condition) => condition.published !== null);
   const head = ["", "seeds", `last${unit}`, `best${unit}`, "gain", ...(published ? [`re-run${unit}`] : []), "time"];
   const rows = conditions.map((condition) => {
-    const seconds = cells.filter((cell) => cell.condition === condition.id).reduce(
-      (sum, cell) => sum + (cell.seconds ?? 0),
-      0,
-    );
+    const seconds = cells.filter((cell) => cell.condition === condition.id)
+      .reduce((sum, cell) => sum + (cell.seconds ?? 0), 0);
     return [
       condition.label,
       String(condition.seeds.length),

@@ -1,4 +1,5 @@
 import { Option, type Command } from "commander";
+import { processOutput, type Output } from "../display/output.js";
 import type { ValueParser } from "./values.js";
 
 /** Adds an option whose text `parser` reads; its long flag names it in errors. */
@@ -8,7 +9,9 @@ export function addValue<T>(command: Command, flags: string, help: string, parse
   return command.addOption(option.argParser(parser(option.long ?? flags)));
 }
 
-/** `--json`. */
-export function addJson(command: Command): Command {
-  return command.option("--json", "one JSON event a line on standard output, nothing else");
+/** Adds `--json`, and runs `action` with the output that it selects and what commander passes. */
+export function addAction(command: Command, action: (output: Output, ...args: never[]) => Promise<void> | void): void {
+  command.option("--json", "one JSON event a line on standard output, nothing else").action((...args: unknown[]) =>
+    action(processOutput(command.opts()["json"] === true), ...args as never[])
+  );
 }

@@ -1,20 +1,14 @@
 import type { DataSourceInput, MethodInput, TrainingOptionsInput } from "../../index.js";
 
-/** Networks, data and training options of a demonstration. */
 export interface DemoSettings {
   readonly teacher: string;
   readonly student: string;
   readonly data: DataSourceInput;
   readonly method: MethodInput;
-  readonly teacherTraining: TrainingOptionsInput;
-  readonly studentTraining: TrainingOptionsInput;
+  readonly training: TrainingOptionsInput;
 }
 
-const training = {
-  epochs: 10,
-  batchSize: 32,
-  schedule: { kind: "cosine", warmupEpochs: 1 },
-} satisfies TrainingOptionsInput;
+const training: TrainingOptionsInput = { epochs: 10, batchSize: 32, schedule: { kind: "cosine", warmupEpochs: 1 } };
 
 /** Narrower than the method's default, to keep the demonstration short. */
 const method = { kind: "review", weight: 1, warmupEpochs: 1, midChannels: 16 } satisfies MethodInput;
@@ -25,8 +19,7 @@ export const DEMO: DemoSettings = {
   student: "resnet8",
   data: { kind: "synthetic", trainSamples: 2000, testSamples: 1000 },
   method,
-  teacherTraining: training,
-  studentTraining: training,
+  training,
 };
 
 /** `reviewkd demo --quick`: a few seconds, to check that everything works; its accuracies are meaningless. */
@@ -35,6 +28,5 @@ export const QUICK_DEMO: DemoSettings = {
   student: "resnet8",
   data: { kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 32 },
   method: { kind: "review", weight: 1, warmupEpochs: 1 },
-  teacherTraining: { ...training, epochs: 2, batchSize: 16 },
-  studentTraining: { ...training, epochs: 2, batchSize: 16 },
+  training: { ...training, epochs: 2, batchSize: 16 },
 };

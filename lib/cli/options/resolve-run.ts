@@ -6,19 +6,9 @@ import type { TrainingFlags } from "./training-flags.js";
 
 export type Task = RunConfig["task"];
 
-/** A validated configuration and its run directory. */
-export interface ResolvedRun {
-  readonly config: RunConfig;
-  readonly runDirectory: string;
-}
-
-/**
- * Merges the sources of settings, preset < configuration file < flags, and validates the result. A resumed run provides
- * its own configuration below the flags, so that `--run DIR --resume` is sufficient.
- *
- * @throws CONFIG_INVALID, UNKNOWN_NAME, FILE_NOT_FOUND, FILE_ACCESS, FILE_UNSUPPORTED, RUN_DIRECTORY
- */
-export async function resolveRun(task: Task, flags: TrainingFlags, settings: Settings): Promise<ResolvedRun> {
+/** Validates the settings of a resumed run < preset < configuration file < flags. */
+export async function resolveRun(task: Task, flags: TrainingFlags,
+  settings: Settings): Promise<{ readonly config: RunConfig; readonly runDirectory: string }> {
   const layers: Settings[] = [{ task }];
   if (flags.resume === true && flags.run !== undefined) layers.push(await recordedSettings(task, flags.run));
   if (flags.config !== undefined) layers.push(await fileSettings(task, flags.config));
@@ -28,7 +18,6 @@ export async function resolveRun(task: Task, flags: TrainingFlags, settings: Set
   return { config, runDirectory: flags.run ?? defaultRunDirectory(config) };
 }
 
-/** `runs/<task>-<student>[-from-<teacher>]-<seed>`. */
 export function defaultRunDirectory(config: RunConfig): string {
   const networks = config.task === "train" ? config.model.name : `${config.student.name}-from-${config.teacher.name}`;
   return join("runs", `${config.task}-${networks}-${config.training.seed}`);
@@ -67,7 +56,6 @@ export function requireData(settings: Settings): void {
   }
 }
 
-/** Requires the names of both networks, unless a preset provides them. */
 export function requirePair(settings: Settings): void {
   const preset = presetOf(settings);
   requireValue(valueAt(settings, "teacher", "name") ?? preset?.teacher, "--teacher", LISTS);
@@ -94,11 +82,9 @@ async function recordedSettings(task: Task, runDirectory: string): Promise<Setti
     return await fileSettings(task, path);
   } catch (error) {
     if (!isReviewKdError(error) || error.code !== "FILE_NOT_FOUND") throw error;
-    throw new ReviewKdError(
-      "RUN_DIRECTORY",
+    throw new ReviewKdError("RUN_DIRECTORY",
       `no run to resume at ${runDirectory}: config.json is missing. Pass --run with an existing run directory, or omit --resume.`,
-      { cause: error },
-    );
+      { cause: error });
   }
 }
 

@@ -5,23 +5,10 @@ import { mergeSettings, parseStudyConfig, readRunConfigInput, ReviewKdError, typ
 import { omitUndefined } from "./omit-undefined.js";
 import { requireData, requirePair } from "./resolve-run.js";
 
-/** A validated study configuration and its directory. */
-export interface ResolvedStudy {
-  readonly config: StudyConfig;
-  readonly directory: string;
-}
-
-/**
- * Merges the sources of settings, preset < configuration file < flags, and validates the result. An existing study
- * provides its own configuration below the others, so that `--study DIR` is sufficient.
- *
- * @throws CONFIG_INVALID, UNKNOWN_NAME, FILE_NOT_FOUND, FILE_ACCESS, FILE_UNSUPPORTED
- */
-export async function resolveStudy(
-  kind: StudyKind,
+/** Validates the settings of an existing study < preset < configuration file < flags. */
+export async function resolveStudy(kind: StudyKind,
   flags: { readonly study?: string; readonly config?: string; readonly preset?: string },
-  settings: Settings,
-): Promise<ResolvedStudy> {
+  settings: Settings): Promise<{ readonly config: StudyConfig; readonly directory: string }> {
   const layers: Settings[] = [{ kind }];
   const recorded = flags.study === undefined ? undefined : join(flags.study, "study.json");
   if (recorded !== undefined && existsSync(recorded)) layers.push(await fileSettings(kind, recorded));
@@ -38,8 +25,6 @@ async function fileSettings(kind: StudyKind, path: string): Promise<Settings> {
   const settings = await readRunConfigInput(path);
   const other = settings["kind"] ?? kind;
   if (other === kind) return settings;
-  throw new ReviewKdError(
-    "CONFIG_INVALID",
-    `invalid kind of study in ${path}: expected "${kind}", received ${JSON.stringify(other)}. Pass another --study to \`reviewkd study ${kind}\`, or use the command of that kind.`,
-  );
+  throw new ReviewKdError("CONFIG_INVALID",
+    `invalid kind of study in ${path}: expected "${kind}", received ${JSON.stringify(other)}. Pass another --study to \`reviewkd study ${kind}\`, or use the command of that kind.`);
 }

@@ -29,10 +29,7 @@ interface JsonSchema {
   readonly oneOf?: readonly JsonSchema[];
 }
 
-/**
- * Adds the flags of a table to a command. Flags that the user does not pass stay unset, so that every default is the
- * schema's; help shows it.
- */
+/** Adds the flags of a table to a command. Flags that are not passed stay unset: every default is the schema's. */
 export function addSchemaFlags(command: Command, schema: z.ZodType, rows: readonly FlagRow[]): void {
   const root = jsonSchemaOf(schema);
   for (const { path, flag, help, parser } of rows) {
@@ -77,9 +74,7 @@ function attributeOf(flag: string): string {
   return long.replace(/^--(no-)?/, "").replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/**
- * The schema of the setting at a path. Alternatives that differ in it, as `kind` does, are joined to one list of words.
- */
+/** The schema of the setting at a path. Alternatives that differ in it, as `kind` does, become one list of words. */
 function settingAt(schema: JsonSchema, path: readonly string[]): JsonSchema | undefined {
   const [key, ...rest] = path;
   if (key === undefined) return schema;

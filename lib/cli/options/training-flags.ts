@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { mergeSettings, schemas, type Settings } from "../../index.js";
-import { addJson, addValue } from "./add-value.js";
+import { addValue } from "./add-value.js";
 import { omitEmpty } from "./omit-undefined.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "./schema-flags.js";
 import { DATA_SPECS, dataSpec, text, type DataSpec } from "./values.js";
@@ -15,7 +15,6 @@ export interface TrainingFlags extends Readonly<Record<string, unknown>> {
   readonly override?: true;
   readonly forceUnlock?: true;
   readonly fallbackDirectory?: string;
-  readonly json?: true;
 }
 
 const IMAGE_FOLDER: readonly FlagRow[] = [
@@ -74,7 +73,6 @@ const SAVING: readonly FlagRow[] = [
   { path: "training.checkpointMinutes", flag: "--checkpoint-minutes <x>", help: "save within an epoch this often" },
 ];
 
-/** Flags of a distillation method. */
 export const METHOD: readonly FlagRow[] = [
   { path: "method.kind", flag: "--method <kind>", help: "how the student learns, with the defaults of this kind",
     parser: text },
@@ -84,37 +82,29 @@ export const METHOD: readonly FlagRow[] = [
   { path: "method.midChannels", flag: "--mid-channels <n>", help: "channels inside the fusion modules" },
 ];
 
-/** `--data` and its companions. */
-export function addData(command: Command): Command {
+export function addData(command: Command): void {
   addValue(command, "--data <kind:dir>", `${DATA_SPECS} (default: synthetic)`, dataSpec);
   addSchemaFlags(command, schemas.TrainConfig, DATA);
-  return command;
 }
 
-/** The options of image folders alone. */
-export function addImageFolder(command: Command): Command {
+export function addImageFolder(command: Command): void {
   addSchemaFlags(command, schemas.TrainConfig, IMAGE_FOLDER);
-  return command;
 }
 
 /** Data, training and machine, for every command that trains. */
-export function addRecipeFlags(command: Command): Command {
+export function addRecipeFlags(command: Command): void {
   addData(command);
   command.optionsGroup("Training:");
   addSchemaFlags(command, schemas.TrainConfig, TRAINING);
   command.optionsGroup("Machine:");
   addSchemaFlags(command, schemas.TrainConfig, MACHINE);
-  return command;
 }
 
-/** When checkpoints are saved, and the directory's lock. */
-export function addSavingFlags(command: Command): Command {
+export function addSavingFlags(command: Command): void {
   addSchemaFlags(command, schemas.TrainConfig, SAVING);
-  return command.option("--force-unlock",
-    "take the directory over from a run on another machine that did not release it");
+  command.option("--force-unlock", "take the directory over from a run on another machine that did not release it");
 }
 
-/** Adds all options that `train` and `distill` share. */
 export function addTrainingFlags(command: Command): Command {
   addRecipeFlags(command);
   command.optionsGroup("Run:");
@@ -126,7 +116,7 @@ export function addTrainingFlags(command: Command): Command {
     "a new run directory to save in at the end if the first is not writable", text);
   addValue(command, "--preset <name>", "settings of a published run; config file and flags override them", text);
   addValue(command, "--config <file>", "settings from a YAML or JSON file; flags override them", text);
-  return addJson(command);
+  return command;
 }
 
 /** The flags that the user passed, in the shape of a run configuration. */

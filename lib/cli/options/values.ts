@@ -15,19 +15,14 @@ function number(pattern: RegExp, expected: string, accepts: (value: number) => b
   };
 }
 
-/** An integer ≥ 1. */
 export const positiveCount = number(WHOLE, "a whole number ≥ 1", (value) => value >= 1 && Number.isSafeInteger(value));
 
-/** An integer ≥ 0. */
 export const count = number(WHOLE, "a whole number ≥ 0", (value) => value >= 0 && Number.isSafeInteger(value));
 
-/** A finite number > 0. */
 export const positiveNumber = number(REAL, "a number > 0", (value) => value > 0);
 
-/** A finite number ≥ 0. */
 export const nonNegativeNumber = number(REAL, "a number ≥ 0", (value) => value >= 0);
 
-/** One or more comma-separated integers ≥ 0. */
 export const counts: ValueParser<number[]> = (option) => (text) =>
   text.split(",").map((part) => {
     const value = WHOLE.test(part.trim()) ? Number(part) : Number.NaN;
@@ -56,7 +51,6 @@ export const imageSize: ValueParser<[height: number, width: number]> = (option) 
   return [...sides];
 };
 
-/** One of the given words. */
 export function oneOf<const Word extends string>(words: readonly Word[]): ValueParser<Word> {
   return (option) => (text) => {
     const word = words.find((candidate) => candidate === text);
@@ -65,7 +59,6 @@ export function oneOf<const Word extends string>(words: readonly Word[]): ValueP
   };
 }
 
-/** Any non-empty text. */
 export const text: ValueParser<string> = (option) => (value) => {
   if (value === "") throw usageError("a non-empty value", option, value);
   return value;
@@ -84,7 +77,6 @@ export interface DataSpec {
   readonly [key: string]: string | number;
 }
 
-/** Parses {@link DATA_SPECS}. */
 export const dataSpec: ValueParser<DataSpec> = (option) => (spec) => {
   const colon = spec.indexOf(":");
   const name = colon < 0 ? spec : spec.slice(0, colon);

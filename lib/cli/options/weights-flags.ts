@@ -3,7 +3,6 @@ import { schemas } from "../../index.js";
 import { addValue } from "./add-value.js";
 import { oneOf, text } from "./values.js";
 
-/** The parsed flags of {@link addStoredType} and {@link addForce}. */
 export interface StoredFlags {
   readonly dtype?: (typeof DTYPES)[number];
   readonly force?: true;

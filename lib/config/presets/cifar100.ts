@@ -1,10 +1,7 @@
 import type { PresetInput } from "../schemas/preset.js";
 import { PAPER, type PresetEntry, type PresetPair } from "./entry.js";
 
-/**
- * The official CIFAR schedule: the rate drops *after* epoch indices 150, 180 and 210, in phases of 151, 30, 30 and 29
- * epochs.
- */
+/** The official CIFAR schedule: the rate drops *after* epoch indices 150, 180 and 210. */
 const OFFICIAL = {
   epochs: 240,
   batchSize: 128,
@@ -13,10 +10,7 @@ const OFFICIAL = {
   augment: true,
 } satisfies PresetInput["training"];
 
-/**
- * mdistiller counts epochs from 1 and lowers the rate after 150, 180 and 210, in phases of 150, 30, 30 and 30 epochs.
- * The milestones are therefore one less in a schedule that counts from 0.
- */
+/** mdistiller counts epochs from 1 and lowers the rate after 150, 180 and 210: one less in a count from 0. */
 const MDISTILLER = {
   ...OFFICIAL,
   batchSize: 64,
@@ -35,7 +29,8 @@ interface CifarPair extends PresetPair {
   readonly training?: PresetInput["training"];
 }
 
-function pair({ teacher, student, weight, training = OFFICIAL, published, marks = [] }: CifarPair) {
+function pair(teacher: string, student: string,
+  { weight, training = OFFICIAL, published, marks = [] }: CifarPair): PresetEntry {
   return {
     description: `${student} under ${teacher} on CIFAR-100.`,
     origin: "published",
@@ -47,7 +42,7 @@ function pair({ teacher, student, weight, training = OFFICIAL, published, marks 
     training,
     published,
     marks: [...marks],
-  } satisfies PresetEntry;
+  };
 }
 
 const fromMemory = (...figures: (keyof PresetPair["published"])[]): NonNullable<PresetPair["marks"]> =>
@@ -84,52 +79,25 @@ export const CIFAR100_PRESETS = {
     method: { kind: "review", warmupEpochs: 20, warmupFrom: 1 },
     training: MDISTILLER,
   },
-  "resnet56-resnet20": pair({
-    teacher: "resnet56",
-    student: "resnet20",
-    weight: 0.6,
-    published: { teacher: 72.34, student: 69.06, review: 71.89 },
-  }),
+  "resnet56-resnet20": pair("resnet56", "resnet20", { weight: 0.6,
+    published: { teacher: 72.34, student: 69.06, review: 71.89 } }),
   "resnet56-resnet20-rerun": {
-    ...pair({
-      teacher: "resnet56",
-      student: "resnet20",
-      weight: 0.7,
+    ...pair("resnet56", "resnet20", { weight: 0.7,
       published: { teacher: 72.34, student: 69.06, review: 71.89, rerun: 71.79 },
-      marks: [{ field: "method.weight", origin: "re-run", note: WEIGHT_RERUN }],
-    }),
+      marks: [{ field: "method.weight", origin: "re-run", note: WEIGHT_RERUN }] }),
     description:
       "resnet20 under resnet56 on CIFAR-100 with the weight of an independent re-run, for reproducing its ablation (`reviewkd study ablation`).",
   },
-  "resnet110-resnet32": pair({
-    teacher: "resnet110",
-    student: "resnet32",
-    weight: 1,
+  "resnet110-resnet32": pair("resnet110", "resnet32", { weight: 1,
     published: { teacher: 74.31, student: 71.14, review: 73.89, rerun: 73.61 },
-    marks: fromMemory("teacher", "student"),
-  }),
-  "resnet32x4-resnet8x4": pair({
-    teacher: "resnet32x4",
-    student: "resnet8x4",
-    weight: 5,
-    published: { teacher: 79.42, student: 72.5, review: 75.63, rerun: 76.02 },
-  }),
-  "wrn-40-2-wrn-16-2": pair({
-    teacher: "wrn-40-2",
-    student: "wrn-16-2",
-    weight: 5,
-    published: { teacher: 75.61, student: 73.26, review: 76.12, rerun: 76.27 },
-    marks: fromMemory("student"),
-  }),
-  "wrn-40-2-wrn-40-1": pair({
-    teacher: "wrn-40-2",
-    student: "wrn-40-1",
-    weight: 5,
-    published: { teacher: 75.61, student: 71.98, review: 75.09, rerun: 75.21 },
-  }),
-  "vgg13-vgg8": pair({
-    teacher: "vgg13",
-    student: "vgg8",
+    marks: fromMemory("teacher", "student") }),
+  "resnet32x4-resnet8x4": pair("resnet32x4", "resnet8x4", { weight: 5,
+    published: { teacher: 79.42, student: 72.5, review: 75.63, rerun: 76.02 } }),
+  "wrn-40-2-wrn-16-2": pair("wrn-40-2", "wrn-16-2", { weight: 5,
+    published: { teacher: 75.61, student: 73.26, review: 76.12, rerun: 76.27 }, marks: fromMemory("student") }),
+  "wrn-40-2-wrn-40-1": pair("wrn-40-2", "wrn-40-1", { weight: 5,
+    published: { teacher: 75.61, student: 71.98, review: 75.09, rerun: 75.21 } }),
+  "vgg13-vgg8": pair("vgg13", "vgg8", {
     weight: 5,
     published: { teacher: 74.64, student: 70.36, review: 74.84 },
     marks: [
@@ -137,30 +105,13 @@ export const CIFAR100_PRESETS = {
       ...fromMemory("teacher", "student"),
     ],
   }),
-  "resnet32x4-shufflenetv1": pair({
-    teacher: "resnet32x4",
-    student: "shufflenetv1",
-    weight: 5,
-    training: LOW_RATE,
-    published: { teacher: 79.42, student: 70.5, review: 77.45, rerun: 76.94 },
-  }),
-  "wrn-40-2-shufflenetv1": pair({
-    teacher: "wrn-40-2",
-    student: "shufflenetv1",
-    weight: 5,
-    training: LOW_RATE,
-    published: { teacher: 75.61, student: 70.5, review: 77.14, rerun: 77.44 },
-  }),
-  "resnet32x4-shufflenetv2": pair({
-    teacher: "resnet32x4",
-    student: "shufflenetv2",
-    weight: 8,
-    training: LOW_RATE,
-    published: { teacher: 79.42, student: 71.82, review: 77.78, rerun: 77.86 },
-  }),
-  "vgg13-mobilenetv2-half": pair({
-    teacher: "vgg13",
-    student: "mobilenetv2-half",
+  "resnet32x4-shufflenetv1": pair("resnet32x4", "shufflenetv1", { weight: 5, training: LOW_RATE,
+    published: { teacher: 79.42, student: 70.5, review: 77.45, rerun: 76.94 } }),
+  "wrn-40-2-shufflenetv1": pair("wrn-40-2", "shufflenetv1", { weight: 5, training: LOW_RATE,
+    published: { teacher: 75.61, student: 70.5, review: 77.14, rerun: 77.44 } }),
+  "resnet32x4-shufflenetv2": pair("resnet32x4", "shufflenetv2", { weight: 8, training: LOW_RATE,
+    published: { teacher: 79.42, student: 71.82, review: 77.78, rerun: 77.86 } }),
+  "vgg13-mobilenetv2-half": pair("vgg13", "mobilenetv2-half", {
     weight: 8,
     training: LOW_RATE,
     published: { teacher: 74.64, student: 64.6, review: 70.37 },
@@ -169,9 +120,7 @@ export const CIFAR100_PRESETS = {
       ...fromMemory("teacher", "review"),
     ],
   }),
-  "resnet50-cifar-mobilenetv2-half": pair({
-    teacher: "resnet50-cifar",
-    student: "mobilenetv2-half",
+  "resnet50-cifar-mobilenetv2-half": pair("resnet50-cifar", "mobilenetv2-half", {
     weight: 30,
     training: { ...OFFICIAL, batchSize: 64, optimizer: { ...OFFICIAL.optimizer, learningRate: 0.01 } },
     published: { teacher: 79.34, student: 64.6, review: 69.89, rerun: 69.88 },

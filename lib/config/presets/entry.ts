@@ -5,10 +5,8 @@ export type PresetEntry = Omit<PresetInput, "name">;
 
 export const PAPER = "Distilling Knowledge via Knowledge Review (CVPR 2021, arXiv 2104.09044)";
 
-/** A pair of networks and the settings that differ between the pairs of a data set. */
+/** The settings that differ between the pairs of networks of a data set. */
 export interface PresetPair {
-  readonly teacher: string;
-  readonly student: string;
   readonly published: NonNullable<PresetInput["published"]>;
   readonly marks?: NonNullable<PresetInput["marks"]>;
 }

@@ -1,10 +1,7 @@
 import type { PresetInput } from "../schemas/preset.js";
 import { PAPER, type PresetEntry, type PresetPair } from "./entry.js";
 
-/**
- * The official ImageNet schedule: the rate drops *at* epoch indices 30, 60 and 90. A multi-step schedule here lowers it
- * after its milestones, which are therefore one less.
- */
+/** The official ImageNet schedule lowers the rate *at* epoch indices 30, 60 and 90; here *after* a milestone. */
 const OFFICIAL = {
   epochs: 100,
   batchSize: 256,
@@ -18,7 +15,8 @@ const METHOD = { kind: "review", warmupEpochs: 0, teacherFeatures: "after", stud
 
 const OFFICIAL_SOURCE = `${PAPER} and its published ImageNet code`;
 
-function pair({ teacher, student, method, published }: PresetPair & { readonly method: PresetInput["method"] }) {
+function pair(teacher: string, student: string,
+  { method, published }: PresetPair & { readonly method: PresetInput["method"] }): PresetEntry {
   return {
     description: `${student} under ${teacher} on ImageNet.`,
     origin: "published",
@@ -29,7 +27,7 @@ function pair({ teacher, student, method, published }: PresetPair & { readonly m
     method,
     training: OFFICIAL,
     published,
-  } satisfies PresetEntry;
+  };
 }
 
 /** Presets for ImageNet: the schedule for any pair, then the published pairs. */
@@ -42,15 +40,11 @@ export const IMAGENET_PRESETS = {
     method: METHOD,
     training: OFFICIAL,
   },
-  "resnet34-resnet18": pair({
-    teacher: "resnet34",
-    student: "resnet18",
+  "resnet34-resnet18": pair("resnet34", "resnet18", {
     method: { ...METHOD, weight: 1, midChannels: 512 },
     published: { teacher: 73.31, student: 69.75, review: 71.61 },
   }),
-  "resnet50-mobilenetv1": pair({
-    teacher: "resnet50",
-    student: "mobilenetv1",
+  "resnet50-mobilenetv1": pair("resnet50", "mobilenetv1", {
     method: { ...METHOD, weight: 8, midChannels: 256, studentFeatures: "before" },
     published: { teacher: 76.16, student: 68.87, review: 72.56 },
   }),

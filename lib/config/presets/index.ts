@@ -1,9 +1,8 @@
-import { ReviewKdError } from "../../errors.js";
-import { didYouMean } from "../nearest-name.js";
+import { findByName } from "../nearest-name.js";
 import { CIFAR100_PRESETS } from "./cifar100.js";
 import { IMAGENET_PRESETS } from "./imagenet.js";
 import { Preset } from "../schemas/preset.js";
-import { listed, parse } from "../validation.js";
+import { parse } from "../validation.js";
 
 const TABLE = { ...CIFAR100_PRESETS, ...IMAGENET_PRESETS };
 
@@ -37,9 +36,5 @@ export function listPresets(): readonly Preset[] {
  * @throws `UNKNOWN_NAME`: no such preset; `valid` lists the names.
  */
 export function findPreset(name: string): Preset {
-  const preset = PRESETS.find((candidate) => candidate.name === name);
-  if (preset !== undefined) return preset;
-  const valid = PRESETS.map((candidate) => candidate.name);
-  const message = `invalid preset: expected ${listed(valid)}, received "${name}"${didYouMean(name, valid) || "."}`;
-  throw new ReviewKdError("UNKNOWN_NAME", message, { valid });
+  return findByName(PRESETS, name, "preset");
 }

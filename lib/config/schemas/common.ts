@@ -1,9 +1,6 @@
 import { z } from "zod";
 
-/**
- * Metadata of settings in which a resumed run may differ: they name the machine or decide what is saved when, not what
- * is trained.
- */
+/** Metadata of settings in which a resumed run may differ: of the machine and of saving, not of training. */
 export const RESUMABLE = { resumable: true };
 
 /** A whole number ≥ 0. */

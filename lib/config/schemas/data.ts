@@ -73,10 +73,7 @@ export const ImageFolder = z.strictObject({
   scale: range(z.number().positive().max(1), "two numbers above 0 and up to 1, the smaller one first").default([0.08,
     1]),
   ratio: range(PositiveNumber, "two numbers above 0, the smaller one first").default([3 / 4, 4 / 3]),
-  /**
-   * Images decoded at a time. Default: number of cores. Limited by the size of Node's thread pool: 4, or
-   * UV_THREADPOOL_SIZE.
-   */
+  /** Images decoded at a time. Default: number of cores. At most UV_THREADPOOL_SIZE or 4, Node's thread pool. */
   numWorkers: PositiveCount.optional().meta(RESUMABLE),
   /**
    * Handling of a file that cannot be decoded: `"fail"` stops the training and names the file, like torchvision, so
@@ -90,10 +87,7 @@ export type ImageFolderSource = z.infer<typeof ImageFolder>;
 /** One name per class, in label order. */
 const classNames = z.array(z.string()).optional();
 
-/**
- * MNIST, Fashion-MNIST and other data sets with the same files: `train-images-idx3-ubyte` etc., optionally compressed
- * (`.gz`).
- */
+/** MNIST, Fashion-MNIST and others with the same files, optionally compressed: `train-images-idx3-ubyte` etc. */
 export const Idx = z.strictObject({
   kind: z.literal("idx"),
   root: z.string().min(1).describe(
@@ -102,10 +96,7 @@ export const Idx = z.strictObject({
   numClasses: z.int().min(2).max(256).default(10),
   /** Default: the class indices. */
   classNames,
-  /**
-   * Pad the images with black to this height and width, for example 32 for networks designed for CIFAR. Default: no
-   * padding.
-   */
+  /** Pad the images with black to this height and width, such as 32 for networks for CIFAR. Default: no padding. */
   padTo: PositiveCount.optional(),
   ...shared,
 }).meta(directory("train-images-idx3-ubyte and the other three files of MNIST", "Download them, compressed or not."));
@@ -197,3 +188,17 @@ export const BatchOptions = z.strictObject({
 });
 export type BatchOptions = z.infer<typeof BatchOptions>;
 export type BatchOptionsInput = z.input<typeof BatchOptions>;
+
+/** Data sets that can be downloaded from their home page. */
+export const FetchKind = z.enum(["cifar10", "cifar100"]);
+export type FetchKind = z.infer<typeof FetchKind>;
+
+/** The data set to download, and its destination. */
+export const FetchOptions = z.strictObject({
+  kind: FetchKind,
+  /** Directory in which the data set's own directory is created; created if missing. */
+  directory: z.string().min(1),
+  /** Alternative URL of the same archive. Default: the data set's home page. */
+  url: z.url({ protocol: /^https?$/ }).describe("an http or https address").optional(),
+});
+export type FetchOptions = z.infer<typeof FetchOptions>;

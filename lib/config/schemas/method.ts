@@ -5,15 +5,11 @@ import { NonNegativeNumber, PositiveCount, PositiveNumber } from "./common.js";
 export const FeatureTap = z.enum(["before", "after"]);
 export type FeatureTap = z.infer<typeof FeatureTap>;
 
-/**
- * `"eval"` freezes the teacher's running statistics; `"train"` uses batch statistics, as the official CIFAR code does.
- */
+/** `"eval"` freezes the teacher's running statistics; `"train"` uses those of the batch, as the CIFAR code does. */
 export const TeacherMode = z.enum(["eval", "train"]);
 export type TeacherMode = z.infer<typeof TeacherMode>;
 
-/**
- * Distance between two maps: `"hcl"`, the hierarchical context loss of the paper, or `"l2"`, the mean squared error.
- */
+/** Distance of two maps: `"hcl"`, the hierarchical context loss of the paper, or `"l2"`, the mean squared error. */
 export const Distance = z.enum(["hcl", "l2"]);
 export type Distance = z.infer<typeof Distance>;
 
@@ -29,9 +25,7 @@ const share = (warmupEpochs: number) => ({
   weight: NonNegativeNumber.default(1),
   /** λ(epoch) = weight · min(1, (epoch + warmupFrom) / warmupEpochs), epochs from 0; 0: no warm-up. */
   warmupEpochs: NonNegativeNumber.default(warmupEpochs),
-  /**
-   * Start of the warm-up: 0 as in the official CIFAR code (the term is off in the first epoch), or 1 as in mdistiller.
-   */
+  /** Start of the warm-up: 0 as in the official CIFAR code (off in the first epoch), or 1 as in mdistiller. */
   warmupFrom: z.literal([0, 1]).default(0),
 });
 

@@ -24,10 +24,7 @@ export type PairOptionsInput = z.input<typeof PairOptions>;
 const PartCost = z.strictObject({
   /** Trainable parameters. */
   parameters: Count,
-  /**
-   * Multiply-adds of convolutions and linear layers in one image's forward pass; a multiplication and its addition
-   * count as 1.
-   */
+  /** Of convolutions and linear layers in one image's forward pass; a multiplication and its addition count as 1. */
   multiplyAdds: Count,
 });
 

@@ -34,10 +34,7 @@ export type PublishedAccuracy = z.infer<typeof PublishedAccuracy>;
 export const PresetMark = z.strictObject({
   /** Path of the field, with dots between the keys: `"method.weight"`. */
   field: z.string().min(1),
-  /**
-   * `"memory"`: quoted from memory; `"re-run"`: from an independent re-run; `"ours"`: not published, chosen for this
-   * package.
-   */
+  /** `"memory"`: quoted from memory; `"re-run"`: from an independent re-run; `"ours"`: chosen for this package. */
   origin: z.enum(["memory", "re-run", "ours"]),
   /** Further explanation. */
   note: z.string().min(1).optional(),

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { Count, Device, NonNegativeNumber, PositiveCount } from "./common.js";
-import { Change, EndEvent, EpochEvent, EpochSummary, Evaluation } from "./events.js";
+import { EpochSummary, Evaluation } from "./epoch.js";
+import { Change, EndEvent, EpochEvent } from "./fit-event.js";
 
 /** A line of `metrics.jsonl`: one finished epoch. */
 export const EpochRecord = EpochEvent.omit({ type: true, etaSeconds: true }).extend({

@@ -1,10 +1,7 @@
 import { z } from "zod";
 import { PositiveCount } from "./common.js";
 
-/**
- * The parameters of a streamed pass. Order and augmentation should depend only on these values, so that a run can be
- * resumed.
- */
+/** A streamed pass. Order and augmentation should depend only on these values, so that a run can be resumed. */
 export interface StreamPass {
   readonly split: "train" | "test";
   /** From 0; always 0 in an evaluation. */
@@ -24,9 +21,7 @@ export interface StreamPass {
 /** Pixels of images: bytes 0–255 that are normalized, or floats that are used unchanged. */
 export type StreamPixels = Uint8Array | Uint8ClampedArray | Float32Array;
 
-/**
- * One image, or several contiguous images with their labels. Its arrays may be reused once the next item is requested.
- */
+/** One or several contiguous images with their labels. Arrays may be reused once the next item is requested. */
 export type StreamItem =
   | { readonly image: StreamPixels; readonly label: number | bigint }
   | { readonly images: StreamPixels; readonly labels: ArrayLike<number | bigint> };

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { Count, NonNegativeNumber, PositiveCount, PositiveNumber, Seed } from "./common.js";
 import { StoredDataSource } from "./data.js";
-import { Evaluation, FitEvent, EndEvent, SystemInfo } from "./events.js";
+import { Evaluation } from "./epoch.js";
+import { FitEvent, EndEvent } from "./fit-event.js";
+import { SystemInfo } from "./system.js";
 import { Method, ReviewTerm, SingleLayerTerm, TeacherMode } from "./method.js";
 import { NetworkConfig } from "./run-config.js";
 import { TaskInfo } from "./task.js";

@@ -9,9 +9,7 @@ import { z } from "zod";
  */
 export function taskObject<Shape extends z.ZodRawShape>(shape: Shape,
   named: readonly (keyof Shape)[]): z.ZodObject<Shape, z.core.$strict> {
-  const fields = Object.entries(shape).map((
-    [name, schema],
-  ) => [name, named.includes(name) ? z.optional(schema) : schema]);
-  return z.object(Object.fromEntries(fields) as z.ZodRawShape).catchall(z.number()) as unknown as z.ZodObject<Shape,
-    z.core.$strict>;
+  const optional = Object.fromEntries(named.map((name) => [name, z.optional(shape[name] as z.ZodType)]));
+  const fields: z.ZodRawShape = { ...shape, ...optional };
+  return z.object(fields).catchall(z.number()) as unknown as z.ZodObject<Shape, z.core.$strict>;
 }

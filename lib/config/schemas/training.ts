@@ -52,10 +52,7 @@ export const CosineSchedule = z.strictObject({
   warmupEpochs,
 });
 
-/**
- * Learning rate over epochs. During `warmupEpochs` (fractions allowed) it rises linearly from 0 to the full rate, step
- * by step.
- */
+/** Learning rate over epochs; over `warmupEpochs` (fractions allowed) it rises linearly from 0, step by step. */
 export const Schedule = z.discriminatedUnion("kind", [ConstantSchedule, MultiStepSchedule, CosineSchedule]);
 export type Schedule = z.infer<typeof Schedule>;
 export type ScheduleInput = z.input<typeof Schedule>;
@@ -80,9 +77,7 @@ export const StepOptions = z.strictObject({
   clipNorm: PositiveNumber.nullable().default(null),
   /** Threads of one operation; `null`: as many as the machine has cores. */
   threads: PositiveCount.nullable().default(null).meta(RESUMABLE),
-  /**
-   * Compute by fused operations; `false`: by the plain PyTorch form of each, which is slower and equal within rounding.
-   */
+  /** Compute by fused operations; `false`: by the plain PyTorch form of each, slower and equal within rounding. */
   fused: z.boolean().default(true),
   /** Where to compute; networks move there when the session is made. `undefined` leaves them where they are. */
   device: Device.optional().meta(RESUMABLE),

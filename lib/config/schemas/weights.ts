@@ -6,10 +6,7 @@ export const StoredDType = z.enum(["float64", "float32", "float16", "bfloat16", 
   "uint8", "bool"]);
 export type StoredDType = z.infer<typeof StoredDType>;
 
-/**
- * File format, detected from the content: safetensors, PyTorch's zip archive (since 1.6) or its earlier stream of
- * pickles.
- */
+/** File format by its content: safetensors, PyTorch's zip archive (since 1.6) or its earlier stream of pickles. */
 export const WeightsFormat = z.enum(["safetensors", "pytorch-zip", "pytorch-legacy"]);
 export type WeightsFormat = z.infer<typeof WeightsFormat>;
 

@@ -8,7 +8,7 @@ import { createDistiller } from "../../../lib/api/distiller.js";
 import { fit } from "../../../lib/runs/fit.js";
 import type { FitOptions } from "../../../lib/fit/plan.js";
 import { createModel } from "../../../lib/api/model.js";
-import { FitEvent } from "../../../lib/config/schemas/events.js";
+import { FitEvent } from "../../../lib/config/schemas/fit-event.js";
 import { ConfigChange } from "../../../lib/config/schemas/run-record.js";
 import { drain, failureOf, ofType, scratchDirectory, SMALL_DATA, SMALL_TRAINING } from "./small-run.js";
 

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { FitEvent } from "../../../lib/config/schemas/events.js";
+import type { FitEvent } from "../../../lib/config/schemas/fit-event.js";
 import { ReviewKdError } from "../../../lib/errors.js";
 
 /** Data for epochs of a fraction of a second. */

@@ -7,8 +7,9 @@ import { planFit } from "../../../lib/fit/plan.js";
 import { createModel, readWeightsInfo, type Model } from "../../../lib/api/model.js";
 import { type Dataset } from "../../../lib/api/dataset.js";
 import { loadDataset } from "../../../lib/datasets/load-dataset.js";
-import { EpochEvent, FitEvent, Losses, StartEvent, type EpochSummary,
-  type Evaluation } from "../../../lib/config/schemas/events.js";
+import { type EpochSummary, type Evaluation } from "../../../lib/config/schemas/epoch.js";
+import { EpochEvent, FitEvent, StartEvent } from "../../../lib/config/schemas/fit-event.js";
+import { Losses } from "../../../lib/config/schemas/losses.js";
 import { EpochRecord } from "../../../lib/config/schemas/run-record.js";
 import type { TaskInfo } from "../../../lib/config/schemas/task.js";
 import { createSession, type Session } from "../../../lib/api/session.js";

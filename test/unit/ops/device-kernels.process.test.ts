@@ -67,7 +67,7 @@ describe("the kernels for CUDA devices, on the CPU", function () {
     "test/unit/training/non-finite.test.ts",
     "test/unit/training/clipping.test.ts",
     "test/unit/training/accumulation.test.ts",
-    "test/unit/training/resume.test.ts",
+    "test/unit/training/resume.long.test.ts",
     "test/unit/training/evaluation.test.ts",
     "test/unit/training/own-loop.test.ts",
     "test/unit/training/determinism.test.ts",

@@ -2,7 +2,7 @@
 import { expect } from "chai";
 import { createDistiller, createModel, createSession, Tensor, type Batch, type Distiller } from "../../../lib/index.js";
 import type { ModelDType, Precision } from "../../../lib/config/schemas/common.js";
-import type { Losses } from "../../../lib/config/schemas/events.js";
+import type { Losses } from "../../../lib/config/schemas/losses.js";
 import type { MethodInput } from "../../../lib/config/schemas/method.js";
 import { normOf, valuesOf } from "../../support/numeric.js";
 import { uniforms } from "../../support/uniforms.js";

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { createSession, type Session } from "../../../lib/index.js";
-import type { EpochSummary, StepResult } from "../../../lib/config/schemas/events.js";
+import type { EpochSummary } from "../../../lib/config/schemas/epoch.js";
+import type { StepResult } from "../../../lib/config/schemas/losses.js";
 import { failureOf } from "../../support/errors.js";
 import { scratchDirectory } from "../lib/small-run.js";
 import { largestDifference, part, smallBatch, smallData, smallDistiller, smallModel, numbersOf,

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createSession, type Dataset, type DatasetSplit, type Model } from "../../../lib/index.js";
-import type { Evaluation } from "../../../lib/config/schemas/events.js";
+import type { Evaluation } from "../../../lib/config/schemas/epoch.js";
 import { failureOf } from "../../support/errors.js";
 import { CLASSES, numbersIn, smallData, smallModel, weightsOf } from "./small-training.js";
 

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { createSession, type Session } from "../../../lib/index.js";
 import type { ModelDType, Precision } from "../../../lib/config/schemas/common.js";
-import type { Losses } from "../../../lib/config/schemas/events.js";
+import type { Losses } from "../../../lib/config/schemas/losses.js";
 import type { TermInput } from "../../../lib/config/schemas/method.js";
 import { failureOf } from "../../support/errors.js";
 import { smallBatch, smallData, smallDistiller, smallModel } from "./small-training.js";

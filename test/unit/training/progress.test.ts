@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createSession, type Dataset, type Session } from "../../../lib/index.js";
-import type { EpochProgress } from "../../../lib/config/schemas/events.js";
+import type { EpochProgress } from "../../../lib/config/schemas/epoch.js";
 import { CLASSES, numbersIn, smallData, smallModel } from "./small-training.js";
 
 const options = { epoch: 0, epochs: 1, batchSize: 4 } as const;

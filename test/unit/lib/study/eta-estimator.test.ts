@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { FitEvent } from "../../../../lib/config/schemas/events.js";
+import type { FitEvent } from "../../../../lib/config/schemas/fit-event.js";
 import { cellsOf } from "../../../../lib/study/cells.js";
 import { EtaEstimator } from "../../../../lib/study/eta-estimator.js";
 import { conditionsOf } from "../../../../lib/study/conditions.js";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { PositiveCount } from "./common.js";
 
 /** Places that are searched for an addon and its libtorch, in this order. */
 export const InstallationPlace = z.enum(["REVIEWKD_LIBTORCH", "cuda-libtorch", "platform-package", "checkout"]);
@@ -28,3 +29,30 @@ export const InstallationReport = z.strictObject({
   fix: z.string().nullable(),
 });
 export type InstallationReport = z.infer<typeof InstallationReport>;
+
+/** The plugin with kernels for CUDA devices. Without it, CUDA uses PyTorch's operations. */
+export const CudaPlugin = z.strictObject({
+  loaded: z.boolean(),
+  path: z.string().nullable(),
+  /** The devices that it was built for. */
+  builtFor: z.string().nullable(),
+  /** Why it is not loaded, and how to fix that. */
+  reason: z.string().nullable(),
+  fix: z.string().nullable(),
+});
+export type CudaPlugin = z.infer<typeof CudaPlugin>;
+
+/** The addon and the machine, as reported by `doctor`. */
+export const SystemInfo = z.strictObject({
+  version: z.string(),
+  node: z.string(),
+  platform: z.string(),
+  addonPath: z.string(),
+  libtorch: z.strictObject({ version: z.string(), path: z.string(), cudaBuild: z.boolean() }),
+  cuda: z.strictObject({ available: z.boolean(), devices: z.array(z.string()), reason: z.string().nullable(),
+    plugin: CudaPlugin.nullable() }),
+  threads: PositiveCount,
+  cpu: z.strictObject({ model: z.string(), cores: PositiveCount, instructionSets: z.array(z.string()),
+    capability: z.string() }),
+});
+export type SystemInfo = z.infer<typeof SystemInfo>;

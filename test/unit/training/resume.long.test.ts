@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { expect } from "chai";
 import { createModel, createSession, loadDataset, type Dataset, type Session, type StreamItem, type StreamItems,
   type TrainEpochOptions } from "../../../lib/index.js";
-import type { EpochSummary } from "../../../lib/config/schemas/events.js";
+import type { EpochSummary } from "../../../lib/config/schemas/epoch.js";
 import type { MethodInput } from "../../../lib/config/schemas/method.js";
 import { failureOf } from "../../support/errors.js";
 import type { ReviewOptions } from "../../support/networks.js";

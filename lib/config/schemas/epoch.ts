@@ -1,0 +1,51 @@
+import { z } from "zod";
+import { Count, NonNegativeNumber, PositiveCount } from "./common.js";
+import { Losses } from "./losses.js";
+import { taskObject } from "./task-object.js";
+
+/** Images of one class, and the number of them that were classified correctly. */
+export const ClassScore = taskObject({ name: z.string(), samples: Count, correct: Count }, ["samples", "correct"]);
+export type ClassScore = z.infer<typeof ClassScore>;
+
+/** The metrics of a task over a split. Of classification: accuracy (percent) and mean cross entropy. */
+export const Evaluation = taskObject({
+  top1: z.number(),
+  top5: z.number(),
+  loss: z.number(),
+  /** Number of evaluated images: all except broken ones. */
+  samples: Count,
+  /** By class, if requested. */
+  perClass: z.array(ClassScore).optional(),
+}, ["top1", "top5", "loss"]);
+export type Evaluation = z.infer<typeof Evaluation>;
+
+/** State of a running epoch; means run over the images of the epoch so far. */
+export const EpochProgress = taskObject({
+  epoch: Count,
+  /** Optimizer steps done and those of the whole epoch; a step takes `accumulateBatches` batches. */
+  step: Count,
+  steps: PositiveCount,
+  images: Count,
+  losses: Losses,
+  /** Of classification: top-1 accuracy on the augmented training images, percent. */
+  top1: z.number(),
+  learningRate: NonNegativeNumber,
+  /** Over the epoch so far, excluding pauses. */
+  imagesPerSecond: NonNegativeNumber,
+  /** How long the trainer waited for batches, in this epoch so far, and the share of its time that this is (0 to 1). */
+  dataWaitSeconds: NonNegativeNumber,
+  dataWaitFraction: z.number().min(0).max(1),
+  /** Training images of this epoch so far that could not be decoded, each replaced by another one. */
+  brokenImages: Count,
+  /** On a device with the plugin's kernels: whether steps replay a recorded graph, and the reason if not. */
+  graph: z.strictObject({ replayed: z.boolean(), reason: z.string().nullable() }).optional(),
+}, ["top1"]);
+export type EpochProgress = z.infer<typeof EpochProgress>;
+
+/** A finished training epoch. */
+export const EpochSummary = EpochProgress.extend({ seconds: NonNegativeNumber });
+export type EpochSummary = z.infer<typeof EpochSummary>;
+
+/** The best epoch so far, with the primary metric of its task. */
+export const BestEpoch = taskObject({ epoch: Count, top1: z.number() }, ["top1"]);
+export type BestEpoch = z.infer<typeof BestEpoch>;
