@@ -1,12 +1,13 @@
 #!/usr/bin/env -S node --import tsx
 // Builds what changed:  node --import tsx scripts/build.ts [--ts] [--native] [--tests]
 // (--ts and --native if none is given; --tests: the native half with the C++ tests)
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { withFileLock } from "../lib/install/file-lock.js";
 import { buildNative } from "./build/native.js";
 import { buildTypeScript } from "./build/typescript.js";
+import { progressOf } from "./support/command-line.js";
 import { BuildError, runMain } from "./support/errors.js";
+import { root } from "./support/files.js";
 
 await runMain(async () => {
   const parts = process.argv.slice(2);
@@ -16,8 +17,7 @@ await runMain(async () => {
       `invalid arguments: expected --ts, --native, --tests or none, received ${unknown}. Without arguments, --ts and --native are built.`);
 
   const tests = parts.includes("--tests");
-  const root = dirname(dirname(fileURLToPath(import.meta.url)));
-  const progress = (line: string): void => void process.stderr.write(`build: ${line}\n`);
+  const progress = progressOf("build");
   await withFileLock(join(root, "build/.lock"), async () => {
     if (parts.length === 0 || parts.includes("--ts")) await buildTypeScript(root);
     if (parts.length === 0 || parts.includes("--native") || tests)

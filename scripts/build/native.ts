@@ -1,13 +1,14 @@
 // Builds the addon: finds libtorch, configures CMake if something that it depends on changed, then runs the build
 // system.
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { ensureLibTorch } from "../../lib/install/fetch.js";
 import type { InstallContext } from "../../lib/install/pip.js";
-import { lastLines, run } from "../../lib/install/process.js";
 import { BuildError } from "../support/errors.js";
+import { readText, writeChanged } from "../support/files.js";
+import { runTool } from "../support/tools.js";
 import { cmake } from "./cmake.js";
 import { cmakePath, findToolchain } from "./visual-studio.js";
 
@@ -61,7 +62,7 @@ async function configure(root: string, directory: string, libtorch: string,
   if (!existsSync(cmakeJs))
     throw new BuildError("DEPENDENCIES_MISSING",
       `invalid checkout: expected ${cmakeJs}, received none. Run \`npm ci\`.`);
-  const { status, output } = await run(process.execPath, [
+  const parameters = [
     cmakeJs,
     "configure",
     "--directory",
@@ -72,29 +73,19 @@ async function configure(root: string, directory: string, libtorch: string,
     `--CDREVIEWKD_OUTPUT_DIR=${cmakePath(join(root, "build/Release"))}`,
     // cmake-js would take Visual Studio's own generator and compiler.
     ...(compiler === undefined ? [] : ["--generator", "Ninja", `--CDCMAKE_CXX_COMPILER=${compiler}`]),
-  ], { cwd: root, env });
-  if (status !== 0)
-    throw new BuildError("CONFIGURE_FAILED",
-      `CMake cannot configure the addon:\n${lastLines(output, 60)}\nFix the error.`);
+  ];
+  await runTool(process.execPath, parameters, { cwd: root, env, code: "CONFIGURE_FAILED",
+    failure: "CMake cannot configure the addon", lines: 60, fix: "Fix the error." });
 }
 
 /** Adds the C++ tests to a configured build, which keeps them. */
 async function configureTests(directory: string, env: NodeJS.ProcessEnv): Promise<void> {
   if (/^REVIEWKD_TESTS:BOOL=ON$/m.test((await readText(join(directory, "CMakeCache.txt"))) ?? "")) return;
-  const { status, output } = await run("cmake", ["-DREVIEWKD_TESTS=ON", directory], { env });
-  if (status === 0) return;
-  throw new BuildError("CONFIGURE_FAILED",
-    `CMake cannot configure the C++ tests:\n${lastLines(output, 60)}\nInstall GoogleTest (Debian and Ubuntu: \`apt-get install libgtest-dev\`).`);
+  await runTool("cmake", ["-DREVIEWKD_TESTS=ON", directory], { env, code: "CONFIGURE_FAILED",
+    failure: "CMake cannot configure the C++ tests", lines: 60,
+    fix: "Install GoogleTest (Debian and Ubuntu: `apt-get install libgtest-dev`)." });
 }
 
 function showUnlessIdle(line: string): void {
   if (!IDLE.test(line)) process.stderr.write(`${line}\n`);
-}
-
-async function readText(path: string): Promise<string | undefined> {
-  return readFile(path, "utf8").catch(() => undefined);
-}
-
-async function writeChanged(path: string, text: string): Promise<void> {
-  if ((await readText(path)) !== text) await writeFile(path, text);
 }
