@@ -102,8 +102,9 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     parallel_for_ranges(count, [&](int64_t first, int64_t last, int64_t) {
       for (int64_t n = first; n < last; n += convolution.group()) {
         const int64_t group = std::min(convolution.group(), last - n);
-        convolution.forward(reader.pixels(n * shape.in_pixels(), group * shape.in_pixels()), group, packed, nullptr,
-                            nullptr, false, raws[n]);
+        ScratchScope scratch;
+        convolution.forward(reader.pixels(n * shape.in_pixels(), group * shape.in_pixels(), scratch), group, packed,
+                            nullptr, nullptr, false, raws[n]);
         for (int64_t k = n; k < n + group; ++k) {
           kernels.moments(raws[k], shape.out_pixels(), channels, image_moments.mean(k), image_moments.m2(k));
         }
@@ -172,18 +173,22 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     const int64_t weight_sums = convolution.weight_sums();
     at::Tensor thread_sums = at::zeros({threads, weight_sums}, at::kFloat);
     parallel_for_ranges(count, [&](int64_t first, int64_t last, int64_t thread) {
+      ScratchScope range_scratch;
+      const OutputGradients output_gradients = convolution.output_gradients(range_scratch);
       for (int64_t n = first; n < last; n += convolution.group()) {
         const int64_t group = std::min(convolution.group(), last - n);
-        convolution.begin_gradients(group);
         for (int64_t k = 0; k < group; ++k) {
           for (int64_t r = 0; r < shape.out_height; ++r) {
             kernels.normalization_gradient(maps.from(n + k, r * shape.out_width), factors.a.data(), factors.b.data(),
-                                           factors.k.data(), convolution.gradient_row(k, r), shape.out_width, channels);
+                                           factors.k.data(), output_gradients.row(k, r), shape.out_width, channels);
           }
         }
-        if (needs_input) convolution.input_gradient(group, packed, second_gradients[n], input_gradients[n]);
-        const void* images = input.pixels(n * shape.in_pixels(), group * shape.in_pixels());
-        convolution.add_weight_gradient(images, group, thread_sums.data_ptr<float>() + thread * weight_sums);
+        if (needs_input)
+          convolution.input_gradient(output_gradients, group, packed, second_gradients[n], input_gradients[n]);
+        ScratchScope scratch;
+        const void* images = input.pixels(n * shape.in_pixels(), group * shape.in_pixels(), scratch);
+        convolution.add_weight_gradient(images, output_gradients, group,
+                                        thread_sums.data_ptr<float>() + thread * weight_sums);
       }
     });
     const at::Tensor total = threads > 1 ? thread_sums.sum(0) : thread_sums;
