@@ -250,74 +250,15 @@ export interface Addon {
   lockFile(path: string): Promise<NativeFileLock | undefined>;
   hierarchicalContextLoss(student: NativeTensor,
     teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
-  // Single operations, for tests. Inputs: x, weight, gamma, beta and, optionally, the shortcut to add.
-  convNorm: OperationRunner<{ readonly stride: number; readonly relu: boolean }>;
-  /** Inputs: x, y, weight, bias. */
-  attentionFusion: OperationRunner;
-  /** Inputs: student, teacher. */
-  contextLoss: OperationRunner;
-  /** Images and labels, batch by batch, as the device produces them; empty if the device has no such kernels. */
-  deviceBatches(data: NativeImages, split: string, options: object): Promise<NativeTensor[]>;
-  /**
-   * A 3 × 3 convolution by tensor cores, or its reference, in float64; undefined if the device has no kernel for these
-   * inputs.
-   */
-  tensorConvolution(inputs: TensorConvolutionInputs,
-    options: { readonly stride: number; readonly fused: boolean; readonly device: string }
-  ): Promise<TensorConvolutionResult | undefined>;
-  /** Timings of a copy and of the kernels of a device; empty if it has none. For benchmarks. */
-  kernelRates(options: object): Promise<KernelRate[]>;
 }
 
-/** All in float32: x [N, I, H, W], weight [O, I, 3, 3], scale and shift [I], origin [O]. */
-export interface TensorConvolutionInputs {
-  readonly x: NativeTensor;
-  readonly weight: NativeTensor;
-  /** With `shift`: relu(scale · x + shift) is convolved. */
-  readonly scale?: NativeTensor;
-  readonly shift?: NativeTensor;
-  /** If given, the moments about it are computed. */
-  readonly origin?: NativeTensor;
-}
-
-export interface TensorConvolutionResult {
-  readonly output: NativeTensor;
-  /** [2, O]: Σ (output − origin) and Σ (output − origin)². */
-  readonly moments?: NativeTensor;
-}
-
-export interface KernelRate {
-  readonly name: string;
-  /** Duration of one run. */
-  readonly seconds: number;
-  /** Minimum number of bytes read and written. */
-  readonly bytes: number;
-  /** Floating point operations, two per multiply-add; 0 for memory-bound kernels. */
-  readonly operations: number;
-}
-
-/** Options of a single operation; with `training`, gradients are computed as well. */
-export interface OperationOptions {
-  readonly fused: boolean;
-  readonly bfloat16: boolean;
-  readonly training: boolean;
-  /** Default: the CPU. */
-  readonly device?: string;
-}
-
-export interface OperationResult {
-  readonly output: NativeTensor;
-  readonly gradients: NativeTensor[];
-  readonly statistics: NativeTensor[];
-}
-
-export type OperationRunner<Options = unknown> = (
-  inputs: readonly NativeTensor[],
-  outputGradient: NativeTensor,
-  options: OperationOptions & Options,
-) => Promise<OperationResult>;
-
+let find: () => LoadedAddon = loadAddon;
 let loaded: LoadedAddon | undefined;
+
+/** Has this thread load another addon. Tests and benchmarks call it before the first use of the addon. */
+export function findAddonWith(search: () => LoadedAddon): void {
+  find = search;
+}
 
 /**
  * The addon, loaded once per thread.
@@ -335,7 +276,7 @@ export function addonPath(): string {
 
 function theAddon(): LoadedAddon {
   if (loaded !== undefined) return loaded;
-  const found = loadAddon();
+  const found = find();
   const module = found.module as Addon;
   module.setErrorClass(ReviewKdError);
   const plugin = findCudaPlugin();

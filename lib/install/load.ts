@@ -18,6 +18,8 @@ export interface LoadContext {
   readonly root: string;
   readonly machine: MachineInfo;
   readonly env: NodeJS.ProcessEnv;
+  /** The addon of a checkout's build. Default: the published one. */
+  readonly checkoutAddon?: string;
 }
 
 /** A loaded addon, and what was tried before it. */
@@ -232,7 +234,7 @@ class Search {
 
   #checkoutCandidate(): Candidate | undefined {
     const { root } = this.#context;
-    const path = checkoutAddonPath(root);
+    const path = this.#context.checkoutAddon ?? checkoutAddonPath(root);
     if (!existsSync(path)) return undefined;
     const built = builtWith(join(root, "build", "Release"));
     const libraries = built === undefined ? [] : [join(built.directory, "lib", libraryFile("torch_cpu"))];

@@ -132,7 +132,9 @@ async function compile(directory) {
   });
   if (status !== 0)
     throw new BuildError("COMPILE_FAILED", `the addon does not compile for macOS:\n${lastLines(output, 40)}`);
-  return objects.filter((path) => /reviewkd(?:_core)?\.dir/.test(path)).map((path) => join(directory, path));
+  return objects.filter((path) => /reviewkd(?:_binding|_core|_testing)?\.dir/.test(path)).map((path) =>
+    join(directory, path)
+  );
 }
 
 /**
