@@ -18,14 +18,15 @@ const IDLE =
   /^ninja: no work to do|Re-checking globbed directories|^\[\s*\d+%\] Built target|^(?:Consolidate|Scanning) |^gmake|^make/;
 
 /**
- * Builds the addon of the project in `root`; with `tests` also the C++ tests.
+ * Builds the addon of the project in `root`; with `testing` also the one of tests and benchmarks, which later builds
+ * keep up to date; with `tests` also the C++ tests.
  *
  * @throws BuildError COMPILER_NOT_FOUND (on Windows), CMAKE_NOT_FOUND, DEPENDENCIES_MISSING, CONFIGURE_FAILED,
  * COMPILE_FAILED.
  * @throws ReviewKdError as `ensureLibTorch`.
  */
 export async function buildNative(root: string, context: InstallContext,
-  { tests = false }: { readonly tests?: boolean } = {}): Promise<void> {
+  { testing = false, tests = false }: { readonly testing?: boolean; readonly tests?: boolean } = {}): Promise<void> {
   const libtorch = await ensureLibTorch({ showBar: true, ...context });
   const toolchain = process.platform === "win32" ? await findToolchain(context.env)
     : { env: context.env, compiler: undefined };
@@ -42,11 +43,13 @@ export async function buildNative(root: string, context: InstallContext,
     // not reach the others.
     await rm(join(directory, "CMakeCache.txt"), { force: true });
     await rm(stamp, { force: true });
+    // Not part of a new configuration: it would become outdated.
+    await rm(join(root, "build/Release/reviewkd-testing.node"), { force: true });
     await configure(root, directory, libtorch.directory, toolchain);
     await writeFile(stamp, wanted);
   }
 
-  if (tests) await configureTests(directory, toolchain.env);
+  if (testing) await turnOn(["REVIEWKD_TESTING", ...(tests ? ["REVIEWKD_TESTS"] : [])], directory, toolchain.env);
 
   const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / BYTES_PER_JOB)));
   const parameters = ["--build", directory, "--config", "Release", "--parallel", String(jobs),
@@ -71,6 +74,7 @@ async function configure(root: string, directory: string, libtorch: string,
     directory,
     `--CDREVIEWKD_LIBTORCH_DIR=${cmakePath(libtorch)}`,
     `--CDREVIEWKD_OUTPUT_DIR=${cmakePath(join(root, "build/Release"))}`,
+    "--CDREVIEWKD_TESTING=OFF",
     // cmake-js would take Visual Studio's own generator and compiler.
     ...(compiler === undefined ? [] : ["--generator", "Ninja", `--CDCMAKE_CXX_COMPILER=${compiler}`]),
   ];
@@ -78,11 +82,13 @@ async function configure(root: string, directory: string, libtorch: string,
     failure: "CMake cannot configure the addon", lines: 60, fix: "Fix the error." });
 }
 
-/** Adds the C++ tests to a configured build, which keeps them. */
-async function configureTests(directory: string, env: NodeJS.ProcessEnv): Promise<void> {
-  if (/^REVIEWKD_TESTS:BOOL=ON$/m.test((await readText(join(directory, "CMakeCache.txt"))) ?? "")) return;
-  await runTool("cmake", ["-DREVIEWKD_TESTS=ON", directory], { env, code: "CONFIGURE_FAILED",
-    failure: "CMake cannot configure the C++ tests", lines: 60,
+/** Adds parts that are off by default to a configured build, which keeps them. */
+async function turnOn(parts: readonly string[], directory: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const cache = (await readText(join(directory, "CMakeCache.txt"))) ?? "";
+  const missing = parts.filter((part) => !cache.includes(`\n${part}:BOOL=ON\n`));
+  if (missing.length === 0) return;
+  await runTool("cmake", [...missing.map((part) => `-D${part}=ON`), directory], { env, code: "CONFIGURE_FAILED",
+    failure: "CMake cannot configure the tests", lines: 60,
     fix: "Install GoogleTest (Debian and Ubuntu: `apt-get install libgtest-dev`)." });
 }
 

@@ -86,7 +86,9 @@ async function compile(directory: string): Promise<string[]> {
     throw new BuildError("COMPILE_FAILED", `no objects among Ninja's targets:\n${lastLines(stdout)}`);
   await runTool("ninja", ["-C", directory, "-j", String(availableParallelism()), ...objects], { code: "COMPILE_FAILED",
     failure: "the addon does not compile for macOS", lines: 40, onLine: (line) => process.stderr.write(`${line}\n`) });
-  return objects.filter((path) => /reviewkd(?:_core)?\.dir/.test(path)).map((path) => join(directory, path));
+  return objects.filter((path) => /reviewkd(?:_binding|_core|_testing)?\.dir/.test(path)).map((path) =>
+    join(directory, path)
+  );
 }
 
 /** Returns the symbols that are required of libtorch and of OpenMP's runtime. */

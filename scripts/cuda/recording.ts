@@ -69,8 +69,8 @@ async function buildForVersion(torch: string, { root, env, progress }: Recording
   const copy = join(directory, "package");
   const output = join(copy, "build/Release");
   progress(`building the recording CUDA runtime and the addon for torch ${torch}`);
-  await build(root, directory, { output, libtorch: libtorch.directory, include }, ["reviewkd", "reviewkd_preload",
-    "reviewkd_recording_all"]);
+  await build(root, directory, { output, libtorch: libtorch.directory, include }, ["reviewkd", "reviewkd_testing",
+    "reviewkd_preload", "reviewkd_recording_all"]);
   for (const name of [...PACKAGE, "node_modules"]) await rm(join(copy, name), { recursive: true, force: true });
   for (const name of PACKAGE) await cp(join(root, name), join(copy, name), { recursive: true });
   await symlink(join(root, "node_modules"), join(copy, "node_modules"));

@@ -31,9 +31,10 @@ export async function buildForDevice(root: string, torch: string, architectures:
 /** Copies the binaries of `directory` to `target` without debug symbols. */
 export async function stageBinaries(directory: string, target: string): Promise<void> {
   const names = existsSync(directory) ? readdirSync(directory).filter((name) => /\.(?:node|so)$/.test(name)) : [];
-  if (!names.includes("reviewkd.node")) {
+  const missing = ["reviewkd.node", "reviewkd-testing.node"].find((name) => !names.includes(name));
+  if (missing !== undefined) {
     throw new BuildError("NOT_BUILT",
-      `invalid --prebuilt: expected a directory with reviewkd.node, received ${directory}. Run \`npm run build\`, or pass --no-prebuilt.`);
+      `invalid --prebuilt: expected a directory with ${missing}, received ${directory}. Run \`npm run build:tests\`, or pass --no-prebuilt.`);
   }
   mkdirSync(target, { recursive: true });
   for (const name of names) await strip(join(directory, name), join(target, name), ["--strip-unneeded"]);

@@ -180,6 +180,8 @@ describe("packages from a registry", function () {
     if (process.platform !== "linux") return;
 
     const binaries = join(modules, "@reviewkd", platform);
+    expect(readdirSync(binaries).filter((name) => name.endsWith(".node")).sort()).to.deep.equal(["preload.node",
+      "reviewkd.node"]);
     const libraries = readdirSync(binaries).filter((name) => /\.so(\.|$)/.test(name));
     expect(libraries).to.include.members(["libtorch_cpu.so", "libc10.so"]);
     for (const name of libraries) {

@@ -1,12 +1,11 @@
 #pragma once
-// Throughput of a kernel backend's kernels, compared with a copy on the same device in the same run.
+// The rate of one kernel, and the choices of a measurement.
 
 #include <ATen/core/Tensor.h>
 
 #include <string>
-#include <vector>
 
-namespace reviewkd::ops {
+namespace reviewkd::binding {
 
 struct KernelRate {
   std::string name;
@@ -23,7 +22,4 @@ struct RateOptions {
   int64_t runs = 50;
 };
 
-/// The first entry is the copy. Empty if no kernel backend supports the device.
-std::vector<KernelRate> measure_kernels(const RateOptions& options);
-
-}  // namespace reviewkd::ops
+}  // namespace reviewkd::binding

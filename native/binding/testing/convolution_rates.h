@@ -4,13 +4,13 @@
 
 #include <vector>
 
+#include "binding/testing/kernel_rate.h"
 #include "core/ops/backend/kernel_backend.h"
-#include "core/ops/rates/device_rates.h"
 
-namespace reviewkd::ops {
+namespace reviewkd::binding {
 
 /// Batches of at most 128, typical of training. Their maps fit into a device's L2 cache, where the previous layer has
 /// left them: these are rates of a network's layers, not of memory. Empty if the device has no such kernel.
-std::vector<KernelRate> measure_convolutions(const KernelBackend& backend, const RateOptions& options);
+std::vector<KernelRate> measure_convolutions(const ops::KernelBackend& backend, const RateOptions& options);
 
-}  // namespace reviewkd::ops
+}  // namespace reviewkd::binding

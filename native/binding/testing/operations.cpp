@@ -1,4 +1,4 @@
-#include "binding/objects/operations.h"
+#include "binding/testing/operations.h"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -13,13 +13,13 @@
 #include "binding/support/async.h"
 #include "binding/support/errors.h"
 #include "binding/support/runtime.h"
+#include "binding/testing/device_rates.h"
 #include "core/distillation/hcl.h"
 #include "core/ops/attention_fusion/attention_fusion.h"
 #include "core/ops/backend/device.h"
 #include "core/ops/backend/dispatch.h"
 #include "core/ops/conv_norm/conv_norm.h"
 #include "core/ops/convolution/tensor_convolution.h"
-#include "core/ops/rates/device_rates.h"
 #include "core/training/state/precision.h"
 
 namespace reviewkd::binding {
@@ -208,15 +208,15 @@ Napi::Value tensor_convolution_of(const Napi::CallbackInfo& info) {
 Napi::Value kernel_rates_of(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     const Options options = options_of(info[0], "options");
-    ops::RateOptions rates{.device = parse_device(options.string("device"))};
+    RateOptions rates{.device = parse_device(options.string("device"))};
     rates.type = options.boolean("bfloat16") ? at::kBFloat16 : at::kFloat;
     rates.images = options.integer("images");
     rates.channels = options.integer("channels");
     rates.side = options.integer("side");
     rates.runs = options.integer("runs");
     return run_async(
-        info.Env(), Runtime::of(info.Env()).background(), [rates] { return ops::measure_kernels(rates); },
-        [](Napi::Env env, const std::vector<ops::KernelRate>& all) -> Napi::Value {
+        info.Env(), Runtime::of(info.Env()).background(), [rates] { return measure_kernels(rates); },
+        [](Napi::Env env, const std::vector<KernelRate>& all) -> Napi::Value {
           Napi::Array list = Napi::Array::New(env, all.size());
           for (uint32_t i = 0; i < all.size(); ++i) {
             Napi::Object entry = Napi::Object::New(env);

@@ -1,4 +1,4 @@
-#include "core/ops/rates/convolution_rates.h"
+#include "binding/testing/convolution_rates.h"
 
 #include <ATen/ATen.h>
 
@@ -9,8 +9,10 @@
 #include "core/ops/backend/device_streams.h"
 #include "core/ops/convolution/tensor_convolution.h"
 
-namespace reviewkd::ops {
+namespace reviewkd::binding {
 namespace {
+
+using namespace ops;
 
 struct Shape {
   int64_t in, out, side, stride;
@@ -49,7 +51,7 @@ double seconds_of(const KernelBackend& backend, const RateOptions& options, cons
 
 }  // namespace
 
-std::vector<KernelRate> measure_convolutions(const KernelBackend& backend, const RateOptions& options) {
+std::vector<KernelRate> measure_convolutions(const ops::KernelBackend& backend, const RateOptions& options) {
   const at::NoGradGuard no_grad;
   std::vector<KernelRate> rates;
   const auto values = [&](at::IntArrayRef sizes) {
@@ -90,4 +92,4 @@ std::vector<KernelRate> measure_convolutions(const KernelBackend& backend, const
   return rates;
 }
 
-}  // namespace reviewkd::ops
+}  // namespace reviewkd::binding

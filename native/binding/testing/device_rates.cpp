@@ -1,14 +1,16 @@
-#include "core/ops/rates/device_rates.h"
+#include "binding/testing/device_rates.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/DeviceGuard.h>
 
+#include "binding/testing/convolution_rates.h"
 #include "core/base/stopwatch.h"
 #include "core/ops/backend/kernel_backends.h"
-#include "core/ops/rates/convolution_rates.h"
 
-namespace reviewkd::ops {
+namespace reviewkd::binding {
 namespace {
+
+using namespace ops;
 
 class Measurement {
  public:
@@ -228,4 +230,4 @@ std::vector<KernelRate> measure_kernels(const RateOptions& options) {
   return Measurement(*backend, options).all();
 }
 
-}  // namespace reviewkd::ops
+}  // namespace reviewkd::binding
