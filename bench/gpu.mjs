@@ -11,13 +11,13 @@
 // in the table with its reason.
 import { parseArgs } from "node:util";
 import { createDistiller, createModel, createSession, loadDataset, systemInfo } from "../dist/index.js";
-import { addon } from "../dist/native.js";
 import { Baseline } from "./support/baseline.mjs";
 import { gpuTables } from "./support/gpu-tables.mjs";
 import { describeMachine } from "./support/machine.mjs";
 import { reasonOf, startPeers, stylesOf } from "./support/peers.mjs";
 import { keepResults } from "./support/results.mjs";
 import { spreadMs } from "./support/statistics.mjs";
+import { kernelRates } from "./support/testing-addon.mjs";
 
 const { values: flags } = parseArgs({
   options: {
@@ -143,7 +143,7 @@ for (const bfloat16 of flags.kernels ? [false, true] : []) {
   const small = flags.device === "cpu"; // the host emulation, which tests that this program works
   const options = { device: flags.device, bfloat16, images: small ? 2 : 1024, channels: 64, side: 32,
     runs: small ? 1 : 100 };
-  report.kernels[bfloat16 ? "bfloat16" : "float32"] = await addon().kernelRates(options);
+  report.kernels[bfloat16 ? "bfloat16" : "float32"] = await kernelRates(options);
 }
 for (const text of flags.pairs.split(",")) report.pairs.push(await measure(settingOf(text), styles));
 

@@ -195,48 +195,15 @@ export interface Addon {
   lockFile(path: string): Promise<NativeFileLock | undefined>;
   hierarchicalContextLoss(student: NativeTensor,
     teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
-  // Single operations, for tests. Inputs: x, weight, gamma, beta and, optionally, the shortcut to add.
-  convNorm: OperationRunner<{ readonly stride: number; readonly relu: boolean }>;
-  /** Inputs: x, y, weight, bias. */
-  attentionFusion: OperationRunner;
-  /** Inputs: student, teacher. */
-  contextLoss: OperationRunner;
-  /** Images and labels, batch by batch, as the device produces them; empty if the device has no such kernels. */
-  deviceBatches(data: NativeImages, split: string, options: object): Promise<NativeTensor[]>;
-  /**
-   * A 3 × 3 convolution by tensor cores, or its reference in float64; undefined if the device has no such kernel.
-   * Inputs in float32: x [N, I, H, W], weight [O, I, 3, 3]; scale and shift [I], if relu(scale · x + shift) is
-   * convolved; origin [O], for the moments [2, O]: Σ (output − origin) and Σ (output − origin)².
-   */
-  tensorConvolution(
-    inputs: { readonly [Name in "x" | "weight"]: NativeTensor } & {
-      readonly [Name in "scale" | "shift" | "origin"]?: NativeTensor;
-    },
-    options: { readonly stride: number; readonly fused: boolean; readonly device: string },
-  ): Promise<{ readonly output: NativeTensor; readonly moments?: NativeTensor } | undefined>;
-  /** Timings of a copy and of the kernels of a device, with the least bytes moved and the arithmetic of one run. */
-  kernelRates(options: object): Promise<{ name: string; seconds: number; bytes: number; operations: number }[]>;
 }
 
-/** Options of a single operation; with `training`, gradients are computed as well. */
-export interface OperationOptions {
-  readonly fused: boolean;
-  readonly bfloat16: boolean;
-  readonly training: boolean;
-  /** Default: the CPU. */
-  readonly device?: string;
-}
-
-export interface OperationResult {
-  readonly output: NativeTensor;
-  readonly gradients: NativeTensor[];
-  readonly statistics: NativeTensor[];
-}
-
-type OperationRunner<Options = unknown> = (inputs: readonly NativeTensor[], outputGradient: NativeTensor,
-  options: OperationOptions & Options) => Promise<OperationResult>;
-
+let find: () => LoadedAddon = loadAddon;
 let loaded: LoadedAddon | undefined;
+
+/** Has this thread load another addon. Tests and benchmarks call it before the first use of the addon. */
+export function findAddonWith(search: () => LoadedAddon): void {
+  find = search;
+}
 
 /** The addon, loaded once per thread. @throws ReviewKdError `ADDON_NOT_FOUND`, `ADDON_LOAD_FAILED`. */
 export function addon(): Addon {
@@ -250,7 +217,7 @@ export function addonPath(): string {
 
 function theAddon(): LoadedAddon {
   if (loaded !== undefined) return loaded;
-  const found = loadAddon();
+  const found = find();
   const module = found.module as Addon;
   module.setErrorClass(ReviewKdError);
   const plugin = findCudaPlugin();

@@ -3,21 +3,20 @@
 // Prints versions, libraries, and the registers and memory of each kernel; --record also writes them into a Markdown
 // file.
 import { writeFile } from "node:fs/promises";
-import { cpus } from "node:os";
-import { dirname, relative } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
-import { run } from "../lib/install/process.js";
+import { relative } from "node:path";
 import { buildCuda, type CudaBuild } from "./build/cuda.js";
 import { resourceTable, spillSummary, spillWarnings } from "./cuda/resources.js";
-import { BuildError, runMain } from "./support/errors.js";
+import { parseOptions, progressOf } from "./support/command-line.js";
+import { runMain } from "./support/errors.js";
+import { root } from "./support/files.js";
+import { processorsHere, versionOf } from "./support/tools.js";
 
 await runMain(async () => {
-  const { record } = options();
-  const root = dirname(dirname(fileURLToPath(import.meta.url)));
-  const progress = (line: string): void => void process.stderr.write(`build:cuda: ${line}\n`);
+  const { values: { record } } = parseOptions({ options: { record: { type: "string" } } },
+    "Pass --record FILE or nothing: without it, the table is only printed.");
+  const progress = progressOf("build:cuda");
   const built = await buildCuda(root, { env: process.env, progress });
-  const text = await describe(root, built);
+  const text = await describe(built);
   process.stdout.write(text);
   for (const warning of spillWarnings(built.kernels)) progress(warning);
   if (record !== undefined) {
@@ -28,27 +27,15 @@ await runMain(async () => {
   }
 });
 
-function options(): { record?: string | undefined } {
-  try {
-    return parseArgs({ options: { record: { type: "string" } } }).values;
-  } catch (error) {
-    throw new BuildError("USAGE",
-      `invalid arguments: expected --record FILE or none, received ${process.argv.slice(2).join(" ")} (${(error as Error).message}). Without it, the table is only printed.`);
-  }
-}
-
-async function describe(root: string, built: CudaBuild): Promise<string> {
-  const version = (program: string): Promise<string> =>
-    run(program, ["--version"]).then(({ stdout }) => stdout.split("\n")[0] ?? "unknown");
+async function describe(built: CudaBuild): Promise<string> {
   const rows = [
     ["plugin", `${relative(root, built.plugin)}, ${(built.bytes / 1e6).toFixed(2)} MB`],
     ["code for", built.architectures],
     ["CUDA compiler", built.compiler],
     // @env CXX builds: The C++ compiler, for CMake as well. Default: `c++`; for fuzzing `clang++`.
-    ["C++ compiler", await version(process.env["CXX"] ?? "c++")],
+    ["C++ compiler", await versionOf(process.env["CXX"] ?? "c++")],
     ["libtorch", `${built.libtorch.version} (${built.libtorch.variant})`],
-    ["compiled and linked in",
-      `${built.seconds.toFixed(1)} s, on ${cpus().length} cores of ${cpus()[0]?.model.trim() ?? "unknown"}`],
+    ["compiled and linked in", `${built.seconds.toFixed(1)} s, on ${processorsHere()}`],
     ["loads", built.libraries.join(", ")],
     ["symbols", `all ${built.symbols} that it imports are defined by the libraries that it loads`],
     ["registers", `${spillSummary(built.kernels)} for sm_90`],

@@ -2,9 +2,9 @@
 // PARITY_DIRECTORY
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { BuildError, runMain } from "./support/errors.js";
+import { root } from "./support/files.js";
 
 /** Published names of networks that differ from this package's. */
 const OUR_NAMES = new Map([
@@ -21,7 +21,6 @@ await runMain(async () => {
     throw new BuildError("USAGE",
       "invalid arguments: expected the directory with goldens/, received none. Pass its path.");
 
-  const root = dirname(dirname(fileURLToPath(import.meta.url)));
   const listed = execFileSync(process.execPath, [join(root, "dist/cli/main.js"), "models", "--json"], {
     encoding: "utf8",
   });

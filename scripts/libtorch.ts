@@ -3,6 +3,7 @@
 // [--json]
 import { ensureLibTorch } from "../lib/install/fetch.js";
 import { locateLibTorch } from "../lib/install/locate.js";
+import { progressOf } from "./support/command-line.js";
 import { BuildError, runMain } from "./support/errors.js";
 
 await runMain(async () => {
@@ -11,8 +12,7 @@ await runMain(async () => {
     throw new BuildError("USAGE",
       `invalid arguments: expected locate or install, then --json or nothing, received ${process.argv.slice(2).join(" ") || "none"}. Use \`locate\` to download nothing.`);
   }
-  const context = { env: process.env, progress: (line: string) => void process.stderr.write(`libtorch: ${line}\n`),
-    showBar: true };
+  const context = { env: process.env, progress: progressOf("libtorch"), showBar: true };
   const found = command === "locate" ? await locateLibTorch(process.env) : await ensureLibTorch(context);
   const text = `libtorch ${found.version} (${found.variant}) from ${found.source}: ${found.directory}`;
   process.stdout.write(`${flags.includes("--json") ? JSON.stringify(found) : text}\n`);

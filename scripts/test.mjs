@@ -2,58 +2,33 @@
 // `npm test`: everything that a change has to pass. Steps that leave a processor idle run side by side: lint and type
 // check alongside the compiler, the test files on two processes; the tests that need the machine to themselves come
 // last.
-import { spawn } from "node:child_process";
-import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
+import { execa } from "execa";
+import { join } from "node:path";
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
-
-/**
- * Runs a script of package.json and reports how long it took.
- *
- * @param {string} name
- * @param {{ collect?: boolean }} [options] `collect`: prints the output when the step ends instead of as it comes
- * @returns {Promise<boolean>} whether it passed
- */
-function step(name, { collect = false } = {}) {
-  const started = performance.now();
-  // npm is a script on Windows, which only a shell runs.
-  const child = spawn("npm", ["run", "--silent", name], { cwd: root, shell: process.platform === "win32",
-    stdio: ["ignore", collect ? "pipe" : "inherit", collect ? "pipe" : "inherit"] });
-  /** @type {Buffer[]} */
-  const output = [];
-  for (const stream of [child.stdout, child.stderr])
-    stream?.on("data", (/** @type {Buffer} */ chunk) => {
-      output.push(chunk);
-    });
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code, signal) => {
-      process.stderr.write(Buffer.concat(output));
-      const seconds = ((performance.now() - started) / 1000).toFixed(0);
-      process.stderr.write(
-        `npm test: ${name} ${code === 0 ? "passed" : `failed (${signal ?? `exit code ${String(code)}`})`} after ${seconds} s\n`,
-      );
-      resolve(code === 0);
-    });
-  });
-}
+const cwd = join(import.meta.dirname, "..");
 
 /**
- * Runs steps one after the other, up to the first that fails.
+ * Runs scripts of package.json one after the other, up to the first that fails, and reports how long each took.
  *
  * @param {readonly string[]} names
- * @param {{ collect?: boolean }} [options]
+ * @param {boolean} [collect] prints the output of a step when it ends instead of as it comes
+ * @returns {Promise<boolean>} whether all passed
  */
-async function inTurn(names, options) {
-  for (const name of names) if (!(await step(name, options))) return false;
+async function inTurn(names, collect = false) {
+  for (const name of names) {
+    const output = collect ? "pipe" : "inherit";
+    const { all, exitCode, signal, durationMs } = await execa("npm", ["run", "--silent", name], { cwd, reject: false,
+      stdin: "ignore", stdout: output, stderr: output, all: true, stripFinalNewline: false });
+    if (collect) process.stderr.write(all ?? "");
+    const result = exitCode === 0 ? "passed" : `failed (${signal ?? `exit code ${String(exitCode)}`})`;
+    process.stderr.write(`npm test: ${name} ${result} after ${(durationMs / 1000).toFixed(0)} s\n`);
+    if (exitCode !== 0) return false;
+  }
   return true;
 }
 
 // Examples and lint know the package by the declarations in dist.
-const passed = await step("build:ts")
-  && (await Promise.all([step("build:tests"), inTurn(["lint", "typecheck", "test:types"], { collect: true })])).every(
-    Boolean,
-  )
+const passed = await inTurn(["build:ts"])
+  && (await Promise.all([inTurn(["build:tests"]), inTurn(["lint", "typecheck", "test:types"], true)])).every(Boolean)
   && await inTurn(["test:native", "test:parallel", "test:serial"]);
 process.exitCode = passed ? 0 : 1;

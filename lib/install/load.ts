@@ -17,6 +17,8 @@ export interface LoadContext {
   readonly root: string;
   readonly machine: MachineInfo;
   readonly env: NodeJS.ProcessEnv;
+  /** The addon of a checkout's build. Default: the published one. */
+  readonly checkoutAddon?: string;
 }
 
 export interface LoadedAddon {
@@ -73,7 +75,7 @@ class Search {
       : diagnoseRequirements(root, this.#package, machine);
     if (this.#package !== undefined && this.#packageFault === undefined)
       this.#packaged = packageCandidate(this.#package);
-    this.#built = checkoutCandidate(root);
+    this.#built = checkoutCandidate(context);
     // An explicit choice is never passed over: any other place would have another libtorch than the requested one.
     if (this.#try("REVIEWKD_LIBTORCH", this.#explicit()) !== "absent") return;
     if (this.#try("cuda-libtorch", this.#cuda()) === "loaded") return;
@@ -203,8 +205,9 @@ function packageCandidate({ directory, manifest }: PlatformPackage): Candidate |
   return { place: "platform-package", path, directory, libtorch: manifest.reviewkd?.libtorch, libraries };
 }
 
-function checkoutCandidate(root: string): Candidate | undefined {
-  const path = checkoutAddonPath(root);
+function checkoutCandidate(
+  { root, checkoutAddon: path = checkoutAddonPath(root) }: LoadContext,
+): Candidate | undefined {
   if (!existsSync(path)) return undefined;
   const directory = dirname(path);
   const built = builtWith(directory);

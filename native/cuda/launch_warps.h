@@ -21,7 +21,7 @@ constexpr int kWarpArchitecture = 80;
 constexpr int kBlocksAtOnce = 4;
 
 /// kSharedBytes is a template parameter so that it is part of the kernel's name: ptxas lists only shared memory of a
-/// fixed size (see scripts/cuda/resources.mjs).
+/// fixed size (see scripts/cuda/resources.ts).
 template <typename Kernel, int kSharedBytes>
 __global__ void __launch_bounds__(Kernel::kWarps* kLanes, kBlocksAtOnce)
     run_warps(const __grid_constant__ Kernel kernel) {

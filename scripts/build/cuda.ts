@@ -11,11 +11,11 @@ import { withFileLock } from "../../lib/install/file-lock.js";
 import { inspectLibTorch, type LibTorch } from "../../lib/install/libtorch-directory.js";
 import { torchOfPython, type InstallContext } from "../../lib/install/pip.js";
 import { defaultPins } from "../../lib/install/pins.js";
-import { run } from "../../lib/install/process.js";
 import { kernelResources, type KernelResources } from "../cuda/resources.js";
 import { ensureCudaToolkit } from "../cuda/toolkit.js";
-import { definedSymbols, readLibrary } from "../package/elf.mjs";
+import { definedSymbols, readLibrary } from "../package/elf.js";
 import { BuildError } from "../support/errors.js";
+import { versionOf } from "../support/tools.js";
 import { cmake } from "./cmake.js";
 
 export interface CudaBuild {
@@ -70,9 +70,8 @@ async function build(root: string, context: InstallContext): Promise<CudaBuild> 
   const seconds = (performance.now() - begin) / 1000;
   const resolved = await resolveSymbols(join(output, "reviewkd_cuda.so"), libtorch, toolkit);
   progress("listing the registers and memory of each kernel");
-  const kernels = await kernelResources(
-    await cmake(["--build", directory, "--target", "reviewkd_kernel_resources"], { code: "COMPILE_FAILED" }),
-  );
+  const log = await cmake(["--build", directory, "--target", "reviewkd_kernel_resources"], { code: "COMPILE_FAILED" });
+  const kernels = await kernelResources(log);
   // The addon searches its own directory. Replaced by a rename, since a process may have loaded the former plugin.
   const plugin = join(root, "build/Release/reviewkd_cuda.so");
   await mkdir(dirname(plugin), { recursive: true });
@@ -85,9 +84,7 @@ async function build(root: string, context: InstallContext): Promise<CudaBuild> 
     ...resolved,
     libtorch,
     kernels,
-    compiler:
-      (await run(join(toolkit, "bin/nvcc"), ["--version"])).stdout.split("\n").find((line) => line.includes("release"))
-        ?.trim() ?? "unknown",
+    compiler: await versionOf(join(toolkit, "bin/nvcc"), /.*release.*/),
     architectures: /sm [\d, ]+, PTX \d+/.exec(await readFile(plugin, "latin1"))?.[0] ?? "unknown",
   };
 }

@@ -1,13 +1,14 @@
 // Builds the addon: finds libtorch, configures CMake if something that it depends on changed, then runs the build
 // system.
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { ensureLibTorch } from "../../lib/install/fetch.js";
 import type { InstallContext } from "../../lib/install/pip.js";
-import { lastLines, run } from "../../lib/install/process.js";
 import { BuildError } from "../support/errors.js";
+import { readText, writeChanged } from "../support/files.js";
+import { runTool } from "../support/tools.js";
 import { cmake } from "./cmake.js";
 import { cmakePath, findToolchain } from "./visual-studio.js";
 
@@ -17,14 +18,15 @@ const IDLE =
   /^ninja: no work to do|Re-checking globbed directories|^\[\s*\d+%\] Built target|^(?:Consolidate|Scanning) |^gmake|^make/;
 
 /**
- * Builds the addon of the project in `root`; with `tests` also the C++ tests.
+ * Builds the addon of the project in `root`; with `testing` also the one of tests and benchmarks, which later builds
+ * keep up to date; with `tests` also the C++ tests.
  *
  * @throws BuildError COMPILER_NOT_FOUND (on Windows), CMAKE_NOT_FOUND, DEPENDENCIES_MISSING, CONFIGURE_FAILED,
  * COMPILE_FAILED.
  * @throws ReviewKdError as `ensureLibTorch`.
  */
 export async function buildNative(root: string, context: InstallContext,
-  { tests = false }: { readonly tests?: boolean } = {}): Promise<void> {
+  { testing = false, tests = false }: { readonly testing?: boolean; readonly tests?: boolean } = {}): Promise<void> {
   const libtorch = await ensureLibTorch({ showBar: true, ...context });
   const toolchain = process.platform === "win32" ? await findToolchain(context.env)
     : { env: context.env, compiler: undefined };
@@ -41,11 +43,13 @@ export async function buildNative(root: string, context: InstallContext,
     // not reach the others.
     await rm(join(directory, "CMakeCache.txt"), { force: true });
     await rm(stamp, { force: true });
+    // Not part of a new configuration: it would become outdated.
+    await rm(join(root, "build/Release/reviewkd-testing.node"), { force: true });
     await configure(root, directory, libtorch.directory, toolchain);
     await writeFile(stamp, wanted);
   }
 
-  if (tests) await configureTests(directory, toolchain.env);
+  if (testing) await turnOn(["REVIEWKD_TESTING", ...(tests ? ["REVIEWKD_TESTS"] : [])], directory, toolchain.env);
 
   const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / BYTES_PER_JOB)));
   const parameters = ["--build", directory, "--config", "Release", "--parallel", String(jobs),
@@ -61,7 +65,7 @@ async function configure(root: string, directory: string, libtorch: string,
   if (!existsSync(cmakeJs))
     throw new BuildError("DEPENDENCIES_MISSING",
       `invalid checkout: expected ${cmakeJs}, received none. Run \`npm ci\`.`);
-  const { status, output } = await run(process.execPath, [
+  const parameters = [
     cmakeJs,
     "configure",
     "--directory",
@@ -70,31 +74,24 @@ async function configure(root: string, directory: string, libtorch: string,
     directory,
     `--CDREVIEWKD_LIBTORCH_DIR=${cmakePath(libtorch)}`,
     `--CDREVIEWKD_OUTPUT_DIR=${cmakePath(join(root, "build/Release"))}`,
+    "--CDREVIEWKD_TESTING=OFF",
     // cmake-js would take Visual Studio's own generator and compiler.
     ...(compiler === undefined ? [] : ["--generator", "Ninja", `--CDCMAKE_CXX_COMPILER=${compiler}`]),
-  ], { cwd: root, env });
-  if (status !== 0)
-    throw new BuildError("CONFIGURE_FAILED",
-      `CMake cannot configure the addon:\n${lastLines(output, 60)}\nFix the error.`);
+  ];
+  await runTool(process.execPath, parameters, { cwd: root, env, code: "CONFIGURE_FAILED",
+    failure: "CMake cannot configure the addon", lines: 60, fix: "Fix the error." });
 }
 
-/** Adds the C++ tests to a configured build, which keeps them. */
-async function configureTests(directory: string, env: NodeJS.ProcessEnv): Promise<void> {
-  if (/^REVIEWKD_TESTS:BOOL=ON$/m.test((await readText(join(directory, "CMakeCache.txt"))) ?? "")) return;
-  const { status, output } = await run("cmake", ["-DREVIEWKD_TESTS=ON", directory], { env });
-  if (status === 0) return;
-  throw new BuildError("CONFIGURE_FAILED",
-    `CMake cannot configure the C++ tests:\n${lastLines(output, 60)}\nInstall GoogleTest (Debian and Ubuntu: \`apt-get install libgtest-dev\`).`);
+/** Adds parts that are off by default to a configured build, which keeps them. */
+async function turnOn(parts: readonly string[], directory: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const cache = (await readText(join(directory, "CMakeCache.txt"))) ?? "";
+  const missing = parts.filter((part) => !cache.includes(`\n${part}:BOOL=ON\n`));
+  if (missing.length === 0) return;
+  await runTool("cmake", [...missing.map((part) => `-D${part}=ON`), directory], { env, code: "CONFIGURE_FAILED",
+    failure: "CMake cannot configure the tests", lines: 60,
+    fix: "Install GoogleTest (Debian and Ubuntu: `apt-get install libgtest-dev`)." });
 }
 
 function showUnlessIdle(line: string): void {
   if (!IDLE.test(line)) process.stderr.write(`${line}\n`);
-}
-
-async function readText(path: string): Promise<string | undefined> {
-  return readFile(path, "utf8").catch(() => undefined);
-}
-
-async function writeChanged(path: string, text: string): Promise<void> {
-  if ((await readText(path)) !== text) await writeFile(path, text);
 }

@@ -1,9 +1,9 @@
 // Compiles lib/ into dist/, unless the sources are those of the last build.
 import { createHash } from "node:crypto";
-import { chmod, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { lastLines, run } from "../../lib/install/process.js";
-import { BuildError } from "../support/errors.js";
+import { readText } from "../support/files.js";
+import { runTool } from "../support/tools.js";
 
 const INPUTS = ["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
 
@@ -19,12 +19,11 @@ export async function buildTypeScript(root: string): Promise<boolean> {
   const stamp = join(dist, ".built");
   // Computed before the compiler reads: what is edited while it runs counts as changed.
   const sources = await fingerprint(root);
-  if ((await readFile(stamp, "utf8").catch(() => undefined)) === sources) return false;
+  if ((await readText(stamp)) === sources) return false;
 
   const compiler = join(root, "node_modules/typescript/bin/tsc");
-  const { status, output } = await run(process.execPath, [compiler, "-p", "tsconfig.build.json"], { cwd: root });
-  if (status !== 0)
-    throw new BuildError("TYPESCRIPT_FAILED", `lib does not compile:\n${lastLines(output, 60)}\nFix the errors.`);
+  await runTool(process.execPath, [compiler, "-p", "tsconfig.build.json"], { cwd: root, code: "TYPESCRIPT_FAILED",
+    failure: "lib does not compile", lines: 60, fix: "Fix the errors." });
   await removeOrphans(root, dist);
   await chmod(join(dist, "cli/main.js"), 0o755).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
@@ -39,9 +38,8 @@ export async function buildTypeScript(root: string): Promise<boolean> {
  */
 async function fingerprint(root: string): Promise<string> {
   const entries = await readdir(join(root, "lib"), { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) =>
-    relative(root, join(entry.parentPath, entry.name))
-  );
+  const own = entries.filter((entry) => entry.isFile());
+  const files = own.map((entry) => relative(root, join(entry.parentPath, entry.name)));
   const hash = createHash("sha256");
   for (const path of [...INPUTS, ...files.sort()]) {
     const status = await stat(join(root, path)).catch(() => undefined);
@@ -52,9 +50,8 @@ async function fingerprint(root: string): Promise<string> {
 
 /** Removes outputs whose source is gone: an import of one would still succeed. */
 async function removeOrphans(root: string, dist: string): Promise<void> {
-  const sources = new Set(
-    (await readdir(join(root, "lib"), { recursive: true })).map((name) => name.replace(/\.ts$/, "")),
-  );
+  const names = await readdir(join(root, "lib"), { recursive: true });
+  const sources = new Set(names.map((name) => name.replace(/\.ts$/, "")));
   for (const entry of await readdir(dist, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || !/\.(js|js\.map|d\.ts)$/.test(entry.name)) continue;
     const path = join(entry.parentPath, entry.name);

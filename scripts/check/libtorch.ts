@@ -2,15 +2,14 @@
 // Builds the native code against each supported libtorch and loads it:  npm run check:libtorch -- [--versions
 // 2.11.0,2.15.0] [--record FILE] [--clean]
 import { rm, writeFile } from "node:fs/promises";
-import { cpus } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { platformName } from "../../lib/install/cache.js";
+import { join } from "node:path";
 import { withFileLock } from "../../lib/install/file-lock.js";
 import type { InstallContext } from "../../lib/install/pip.js";
-import { run } from "../../lib/install/process.js";
 import { ensureCudaToolkit } from "../cuda/toolkit.js";
+import { progressOf, requireLinuxX64 } from "../support/command-line.js";
 import { BuildError, runMain } from "../support/errors.js";
+import { root } from "../support/files.js";
+import { processorsHere, versionOf } from "../support/tools.js";
 import { checkVersion } from "./libtorch-versions/check.js";
 import { parseOptions, USAGE, type CheckOptions } from "./libtorch-versions/options.js";
 import { pinsOf, removeVersion } from "./libtorch-versions/pins.js";
@@ -22,14 +21,10 @@ await runMain(async () => {
     process.stdout.write(USAGE);
     return;
   }
-  if (platformName !== "linux-x64") {
-    throw new BuildError("PLATFORM_UNSUPPORTED",
-      `invalid platform: expected linux-x64, received ${platformName}. Run the check on Linux, for which pip has CUDA builds of torch and nvcc.`);
-  }
-  const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-  const progress = (line: string): void => void process.stderr.write(`check:libtorch: ${line}\n`);
+  requireLinuxX64("PLATFORM_UNSUPPORTED", "Run the check on Linux, for which pip has CUDA builds of torch and nvcc.");
+  const progress = progressOf("check:libtorch");
   const results = await withFileLock(join(root, "build/.libtorch-versions-lock"),
-    () => checkAll(root, options, { env: process.env, progress }), () => {
+    () => checkAll(options, { env: process.env, progress }), () => {
     progress("another check is running here: waiting for it");
   });
   process.stdout.write(`${formatTable(results)}\n`);
@@ -39,8 +34,7 @@ await runMain(async () => {
       `invalid native code: expected builds without warnings that load, received failures for torch ${failed.join(", ")}. Fix what is reported above.`);
 });
 
-async function checkAll(root: string, { versions, record, clean }: CheckOptions,
-  context: InstallContext): Promise<CheckResult[]> {
+async function checkAll({ versions, record, clean }: CheckOptions, context: InstallContext): Promise<CheckResult[]> {
   const toolkit = context.env["CUDA_HOME"] || await ensureCudaToolkit(context);
   const directory = join(root, "build/libtorch-versions");
   // Kernels of an earlier run would hide their warnings.
@@ -57,13 +51,11 @@ async function checkAll(root: string, { versions, record, clean }: CheckOptions,
 }
 
 async function describe(toolkit: string): Promise<[string, string][]> {
-  const version = async (program: string, pattern = /.+/): Promise<string> =>
-    pattern.exec((await run(program, ["--version"])).stdout)?.[0].trim() ?? "unknown";
   return [
-    ["hardware", `${cpus().length} cores of ${cpus()[0]?.model.trim() ?? "unknown"}`],
-    ["C++ compiler", await version(process.env["CXX"] ?? "c++")],
-    ["CUDA compiler", `${await version(join(toolkit, "bin/nvcc"), /.*release.*/)}, for sm_90`],
-    ["CMake", await version("cmake")],
+    ["hardware", processorsHere()],
+    ["C++ compiler", await versionOf(process.env["CXX"] ?? "c++")],
+    ["CUDA compiler", `${await versionOf(join(toolkit, "bin/nvcc"), /.*release.*/)}, for sm_90`],
+    ["CMake", await versionOf("cmake")],
     ["Node", process.version],
   ];
 }

@@ -44,10 +44,8 @@ export async function withRecording<T>(options: RecordingOptions,
   return withFileLock(join(root, `build/.${name}-lock`), async () => {
     const include = await ensureCudaHeaders(options);
     await mkdir(directory, { recursive: true });
-    return work(
-      await (torch === undefined ? buildForPackage(options, directory, include)
-        : buildForVersion(torch, options, directory, include)),
-    );
+    return work(torch === undefined ? await buildForPackage(options, directory, include)
+      : await buildForVersion(torch, options, directory, include));
   }, () => {
     progress("another check is running here: waiting for it");
   });
@@ -57,7 +55,7 @@ async function buildForPackage(options: RecordingOptions, directory: string, inc
   const libtorch = await ensureCudaHalf(options);
   const output = join(directory, "Release");
   options.progress("building the recording CUDA runtime");
-  await build({ root: options.root, directory, output, libtorch, include, targets: ["reviewkd_recording_all"] });
+  await build(options.root, directory, { output, libtorch, include }, ["reviewkd_recording_all"]);
   return { root: options.root, env: variables(output, libtorch) };
 }
 
@@ -71,8 +69,8 @@ async function buildForVersion(torch: string, { root, env, progress }: Recording
   const copy = join(directory, "package");
   const output = join(copy, "build/Release");
   progress(`building the recording CUDA runtime and the addon for torch ${torch}`);
-  await build({ root, directory, output, libtorch: libtorch.directory, include,
-    targets: ["reviewkd", "reviewkd_preload", "reviewkd_recording_all"] });
+  await build(root, directory, { output, libtorch: libtorch.directory, include }, ["reviewkd", "reviewkd_testing",
+    "reviewkd_preload", "reviewkd_recording_all"]);
   for (const name of [...PACKAGE, "node_modules"]) await rm(join(copy, name), { recursive: true, force: true });
   for (const name of PACKAGE) await cp(join(root, name), join(copy, name), { recursive: true });
   await symlink(join(root, "node_modules"), join(copy, "node_modules"));
@@ -89,16 +87,9 @@ function variables(output: string, libtorch: string): NodeJS.ProcessEnv {
   };
 }
 
-interface BuildOptions {
-  readonly root: string;
-  readonly directory: string;
-  readonly output: string;
-  readonly libtorch: string;
-  readonly include: string;
-  readonly targets: readonly string[];
-}
-
-async function build({ root, directory, output, libtorch, include, targets }: BuildOptions): Promise<void> {
+async function build(root: string, directory: string, paths: Record<"output" | "libtorch" | "include", string>,
+  targets: readonly string[]): Promise<void> {
+  const { output, libtorch, include } = paths;
   const generated = join(directory, "generated");
   await writeStubs(libtorch, generated);
   const cache = join(directory, "CMakeCache.txt");

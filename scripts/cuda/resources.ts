@@ -1,6 +1,6 @@
 // Registers, memory and spills of each kernel, parsed from the output of `nvcc -Xptxas -v` for one device.
-import { run } from "../../lib/install/process.js";
 import { BuildError } from "../support/errors.js";
+import { runTool } from "../support/tools.js";
 
 export interface KernelResources {
   /** Such as BatchMoments<float>. */
@@ -31,9 +31,8 @@ export async function kernelResources(log: string,
     throw new BuildError("RESOURCES_UNREADABLE",
       `invalid output of ptxas -v: expected kernels, received ${JSON.stringify(log.slice(-200))}. Check the version of nvcc.`);
   const names = await demangled(entries.map(({ symbol }) => symbol));
-  return entries.map(({ symbol, text }, i) => resourcesOf(names[i] ?? symbol, text)).sort((a, b) =>
-    a.name.localeCompare(b.name, "en", { numeric: true })
-  );
+  const kernels = entries.map(({ symbol, text }, i) => resourcesOf(names[i] ?? symbol, text));
+  return kernels.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
 }
 
 /** The resources of the kernel with the C++ name `full`, from the lines that ptxas prints about it. */
@@ -66,8 +65,8 @@ function shortName(full: string): { name: string; dynamicShared: number } {
 }
 
 async function cxxFilt(symbols: string[]): Promise<string[]> {
-  const { status, stdout, output } = await run("c++filt", symbols);
-  if (status !== 0) throw new BuildError("RESOURCES_UNREADABLE", `c++filt failed: ${output}. Install binutils.`);
+  const { stdout } = await runTool("c++filt", symbols, { code: "RESOURCES_UNREADABLE", failure: "c++filt failed",
+    fix: "Install binutils." });
   return stdout.trimEnd().split("\n");
 }
 
@@ -81,9 +80,8 @@ export function resourceTable(kernels: readonly KernelResources[]): string {
 
 /** A warning for each kernel that spills. */
 export function spillWarnings(kernels: readonly KernelResources[]): string[] {
-  return kernels.filter(({ spillBytes }) => spillBytes > 0).map(({ name, spillBytes }) =>
-    `warning: ${name} spills ${spillBytes} bytes of registers a thread`
-  );
+  const spilling = kernels.filter(({ spillBytes }) => spillBytes > 0);
+  return spilling.map(({ name, spillBytes }) => `warning: ${name} spills ${spillBytes} bytes of registers a thread`);
 }
 
 /** The spills of all kernels in one line. */

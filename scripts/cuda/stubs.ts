@@ -1,9 +1,9 @@
 // Writes the sources of stub libraries for everything that libtorch imports from NVIDIA's: see
 // cmake/ReviewkdCudaRecording.cmake.
-import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { readLibrary } from "../package/elf.mjs";
+import { readLibrary } from "../package/elf.js";
+import { writeChanged } from "../support/files.js";
 
 /** Libraries of the system. */
 const SYSTEM = /^(?:ld-linux.*|lib(?:c|m|dl|rt|pthread|gcc_s|stdc\+\+|gomp))\.so/;
@@ -60,8 +60,4 @@ export async function writeStubs(libtorch: string, directory: string): Promise<v
     "}",
     "",
   ].join("\n"));
-}
-
-async function writeChanged(path: string, text: string): Promise<void> {
-  if (!existsSync(path) || (await readFile(path, "utf8")) !== text) await writeFile(path, text);
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { createDistiller, createModel, createSession, loadDataset, ReviewKdError, systemInfo, Tensor, type Dataset,
   type Distiller, type Session } from "../../lib/index.js";
-import { addon } from "../../lib/native.js";
+import { testingAddon } from "../support/testing-addon.js";
 import { control } from "./control.js";
 
 export type State = ReturnType<typeof control.state>;
@@ -245,7 +245,8 @@ export const SCENARIOS = {
   /** Measures kernels, like the start of `bench:gpu`. */
   async "kernel rates"() {
     return {
-      rates: await addon().kernelRates({ device: "cuda", bfloat16: true, images: 2, channels: 64, side: 32, runs: 1 }),
+      rates: await testingAddon().kernelRates({ device: "cuda", bfloat16: true, images: 2, channels: 64, side: 32,
+        runs: 1 }),
     };
   },
 

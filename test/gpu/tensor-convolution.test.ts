@@ -2,9 +2,9 @@
 // emulation (device-kernels.process.test.ts).
 import { expect } from "chai";
 import { Tensor } from "../../lib/index.js";
-import { addon } from "../../lib/native.js";
 import { TEST_DEVICE } from "../support/device.js";
 import { expectAllNear, rmsOf, valuesOf } from "../support/numeric.js";
+import { testingAddon, type TensorConvolutionInputs } from "../support/testing-addon.js";
 import { uniforms } from "../support/uniforms.js";
 
 const HAS_KERNELS = TEST_DEVICE !== "cpu" || process.env["REVIEWKD_CUDA_PLUGIN"] !== undefined;
@@ -63,8 +63,8 @@ function inputsOf(
 
 async function run(task: Case, { fused }: { readonly fused: boolean }): Promise<Outcome | undefined> {
   const inputs = Object.fromEntries(Object.entries(inputsOf(task)).map(([name, { native }]) => [name, native]));
-  const result = await addon().tensorConvolution(
-    inputs as unknown as Parameters<ReturnType<typeof addon>["tensorConvolution"]>[0],
+  const result = await testingAddon().tensorConvolution(
+    inputs as unknown as TensorConvolutionInputs,
     { stride: task.stride ?? 1, fused, device: fused ? TEST_DEVICE : "cpu" },
   );
   return result &&

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { readLibrary } from "../../scripts/package/elf.mjs";
+import { readLibrary } from "../../scripts/package/elf.js";
 import { run } from "../../lib/install/process.js";
 import { packInstalled, runTimeDependencies } from "./dependencies.js";
 import { expectSuccess, npm, startRegistry, version, type Registry } from "./registry.js";
@@ -43,7 +43,7 @@ interface Packed {
 }
 
 async function packInto(out: string): Promise<Packed[]> {
-  const result = await run(process.execPath, ["--import", "tsx", join(root, "scripts", "package.mjs"), "--out", out], {
+  const result = await run(process.execPath, ["--import", "tsx", join(root, "scripts", "package.ts"), "--out", out], {
     cwd: root,
     env: process.env,
   });
@@ -180,6 +180,8 @@ describe("packages from a registry", function () {
     if (process.platform !== "linux") return;
 
     const binaries = join(modules, "@reviewkd", platform);
+    expect(readdirSync(binaries).filter((name) => name.endsWith(".node")).sort()).to.deep.equal(["preload.node",
+      "reviewkd.node"]);
     const libraries = readdirSync(binaries).filter((name) => /\.so(\.|$)/.test(name));
     expect(libraries).to.include.members(["libtorch_cpu.so", "libc10.so"]);
     for (const name of libraries) {

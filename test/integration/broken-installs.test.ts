@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { build } from "esbuild";
 import { expect } from "chai";
 import { checkoutAddonPath } from "../../lib/install/load.js";
-import { readLibrary } from "../../scripts/package/elf.mjs";
+import { readLibrary } from "../../scripts/package/elf.js";
 import { run } from "../../lib/install/process.js";
 import { built, install, installPlatform, manifest, moduleThat, platform, renamed, verdictOn, version,
   type Difference } from "./installed.js";

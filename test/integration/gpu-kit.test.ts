@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { expect } from "chai";
 import { createModel } from "../../lib/index.js";
-import { rehearse } from "../../scripts/gpu/rehearse.mjs";
+import { rehearse } from "../../scripts/gpu/rehearse.js";
 import { python } from "../../lib/install/pip.js";
 import { lastLines, run } from "../../lib/install/process.js";
 import { cifarRecords } from "../support/cifar-records.js";
@@ -47,7 +47,7 @@ describe("the GPU kit on a CPU", function () {
     writeFileSync(join(data, "train.bin"), cifarRecords(32));
     writeFileSync(join(data, "test.bin"), cifarRecords(20, 5));
     kit = join(directory, ".gpu");
-    const { status, output } = await run(process.execPath, ["--import", "tsx", join(ROOT, "scripts/gpu-kit.mjs"),
+    const { status, output } = await run(process.execPath, ["--import", "tsx", join(ROOT, "scripts/gpu-kit.ts"),
       "--level", "0", "--prebuilt", join(ROOT, "build/Release"), "--data", data, "--out", kit], {
       env: { ...process.env, REVIEWKD_CACHE: join(directory, "cache") },
     });
@@ -144,7 +144,7 @@ describe("the GPU kit on a CPU", function () {
 
   it("rejects options that contradict each other or name nothing", async () => {
     const outcome = async (...parameters: string[]): Promise<string> =>
-      (await run(process.execPath, ["--import", "tsx", join(ROOT, "scripts/gpu-kit.mjs"), ...parameters])).output;
+      (await run(process.execPath, ["--import", "tsx", join(ROOT, "scripts/gpu-kit.ts"), ...parameters])).output;
     expect(await outcome("--level", "12")).to.equal(
       "USAGE: invalid --level: expected 0 to 9, received 12. The best compression is 9.\n",
     );

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { buildHarness, READERS, SANITIZERS, unpackCorpus } from "../../scripts/fuzz/build.mjs";
+import { buildHarness, READERS, SANITIZERS, unpackCorpus } from "../../scripts/fuzz/build.js";
 import { run } from "../../lib/install/process.js";
 import { HOSTILE_FILES } from "../support/hostile-files.js";
 import { archive, bytes, dict, pickle, tensor, text, u32, zip } from "../support/pytorch-files.js";

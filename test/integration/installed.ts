@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "nod
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { publishedManifest } from "../../scripts/package/main.mjs";
+import { publishedManifest } from "../../scripts/package/main.js";
 import { jsonEvents, reviewkd } from "./helpers.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));

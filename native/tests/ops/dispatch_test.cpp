@@ -1,4 +1,4 @@
-// How an operation's path, its threads and its scratch memory are chosen.
+// How an operation's path and its threads are chosen.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -56,18 +56,6 @@ TEST(Kernels, ExistForFloat32AndBfloat16AndNoOtherType) {
     EXPECT_EQ(ops::winograd_kernels(type), nullptr);
     EXPECT_EQ(ops::convolution_kernels(type), nullptr);
   }
-}
-
-TEST(Scratch, IsAlignedGrowsAndIsKeptPerSlotAndThread) {
-  void* const first = ops::scratch(0, 100);
-  EXPECT_EQ(reinterpret_cast<uintptr_t>(first) % 64, 0u);
-  EXPECT_EQ(ops::scratch(0, 50), first);
-  EXPECT_NE(ops::scratch(1, 100), first);
-  std::memset(ops::scratch(0, 1 << 20), 1, 1 << 20);
-  void* other = nullptr;
-  std::thread([&] { other = ops::scratch(0, 100); }).join();
-  EXPECT_NE(other, ops::scratch(0, 100));
-  EXPECT_THROW(ops::scratch(5, 1), std::out_of_range);
 }
 
 TEST(Ranges, CoverEachIndexOnce) {

@@ -8,6 +8,7 @@
 #include "core/ops/convolution/convolution.h"
 #include "core/ops/convolution/winograd_convolution.h"
 #include "tests/support/convolution_reference.h"
+#include "tests/support/plain_convolution_kernels.h"
 #include "tests/support/tensors.h"
 
 namespace reviewkd::tests::image_convolution {
@@ -27,6 +28,11 @@ std::ostream& operator<<(std::ostream& out, const ConvolutionCase& convolution) 
 std::shared_ptr<const ops::ImageConvolution> direct(const ops::ConvolutionShape& shape, at::ScalarType type) {
   return ops::DirectConvolution::create(shape, type);
 }
+/// With kernels that every processor has.
+std::shared_ptr<const ops::ImageConvolution> plain_direct(const ops::ConvolutionShape& shape, at::ScalarType type) {
+  if (type != at::kFloat) return nullptr;
+  return std::make_shared<const ops::DirectConvolution>(shape, type, plain::kKernels);
+}
 std::shared_ptr<const ops::ImageConvolution> winograd(const ops::ConvolutionShape& shape, at::ScalarType type) {
   return ops::WinogradConvolution::create(shape, type);
 }
@@ -45,6 +51,7 @@ std::vector<ConvolutionCase> convolutions() {
   for (const auto& shape : shapes) {
     all.push_back(shape);
     all.push_back({shape.name + "_bfloat16", shape.create, true, shape.shape});
+    if (shape.create == direct) all.push_back({"plain_" + shape.name, plain_direct, false, shape.shape});
   }
   return all;
 }
@@ -92,12 +99,11 @@ class ImageConvolutions : public testing::TestWithParam<ConvolutionCase> {
   int64_t out_image() const { return reference().out_values() / reference().images; }
 
   /// Writes the rows of a gradient where the convolution wants them.
-  void write_gradient(Values& gradient, int64_t first, int64_t count) const {
-    convolution().begin_gradients(count);
+  void write_gradient(Values& gradient, int64_t first, int64_t count, const ops::OutputGradients& to) const {
     const int64_t row = reference().out_width() * reference().out_channels;
     for (int64_t k = 0; k < count; ++k) {
       for (int64_t r = 0; r < reference().out_height(); ++r) {
-        std::memcpy(convolution().gradient_row(k, r), gradient.at((first + k) * out_image() + r * row),
+        std::memcpy(to.row(k, r), gradient.at((first + k) * out_image() + r * row),
                     static_cast<size_t>(row * (is_bfloat16() ? 2 : 4)));
       }
     }
@@ -134,9 +140,11 @@ TEST_P(ImageConvolutions, DifferentiateByTheInput) {
          added = Values::noise(is_bfloat16(), reference().in_values(), 2);
   Values out(is_bfloat16(), reference().in_values());
   const at::Tensor packed = convolution().pack_for_gradient(weight_);
+  ops::ScratchScope scratch;
+  const ops::OutputGradients rows = convolution().output_gradients(scratch);
   each_group([&](int64_t first, int64_t count) {
-    write_gradient(gradient, first, count);
-    convolution().input_gradient(count, packed, added.at(first * in_image()), out.at(first * in_image()));
+    write_gradient(gradient, first, count, rows);
+    convolution().input_gradient(rows, count, packed, added.at(first * in_image()), out.at(first * in_image()));
   });
   const auto expected =
       reference().input_gradient([&](int64_t i) { return gradient[i]; }, [&](int64_t i) { return weight_at(i); });
@@ -150,9 +158,11 @@ TEST_P(ImageConvolutions, DifferentiateByTheWeight) {
   Values x = Values::noise(is_bfloat16(), reference().in_values(), 1),
          gradient = Values::noise(is_bfloat16(), reference().out_values(), 2);
   std::vector<float> sums(static_cast<size_t>(convolution().weight_sums()));
+  ops::ScratchScope scratch;
+  const ops::OutputGradients rows = convolution().output_gradients(scratch);
   each_group([&](int64_t first, int64_t count) {
-    write_gradient(gradient, first, count);
-    convolution().add_weight_gradient(x.at(first * in_image()), count, sums.data());
+    write_gradient(gradient, first, count, rows);
+    convolution().add_weight_gradient(x.at(first * in_image()), rows, count, sums.data());
   });
   at::Tensor weight_gradient = at::empty_like(weight_);
   convolution().unpack_weight_gradient(sums.data(), weight_gradient);

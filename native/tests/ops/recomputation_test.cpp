@@ -58,9 +58,10 @@ TEST(KeptMaps, ReadPartsOfTheMapOrComputeThem) {
   const ops::SavedActivation kept(expected, std::nullopt), computed(expected, doubling(source, calls));
   EXPECT_FALSE(kept.make());
   const int64_t first = 3, count = 6;
-  const auto* direct = reinterpret_cast<const float*>(kept.pixels(first, count));
+  ops::ScratchScope scratch;
+  const auto* direct = reinterpret_cast<const float*>(kept.pixels(first, count, scratch));
   EXPECT_EQ(direct, reinterpret_cast<const float*>(ops::NhwcView(expected).pixel(0, first)));
-  const auto* made = reinterpret_cast<const float*>(computed.pixels(first, count));
+  const auto* made = reinterpret_cast<const float*>(computed.pixels(first, count, scratch));
   for (int64_t i = 0; i < count * 4; ++i) ASSERT_EQ(made[i], direct[i]) << i;
   EXPECT_EQ(*calls, 1);
   EXPECT_EQ(computed.empty_like().sizes(), expected.sizes());

@@ -24,17 +24,14 @@ export interface CompileOptions {
   readonly onLine?: ((line: string) => void) | undefined;
 }
 
-export interface Compiled {
-  /** The directory of the binaries. */
-  readonly output: string;
-  /** Spent on compiling and linking. */
-  readonly seconds: number;
-}
-
-/** Configures and compiles. @throws BuildError CMAKE_NOT_FOUND, CONFIGURE_FAILED or COMPILE_FAILED. */
+/**
+ * Configures and compiles. Returns the directory of the binaries, and the seconds of compiling and linking.
+ *
+ * @throws BuildError CMAKE_NOT_FOUND, CONFIGURE_FAILED or COMPILE_FAILED.
+ */
 export async function compileNative(
   { root, directory, libtorch, toolkit, architectures, env, fix, onLine }: CompileOptions,
-): Promise<Compiled> {
+): Promise<{ output: string; seconds: number }> {
   const output = join(directory, "Release");
   const hasNinja = (await run("ninja", ["--version"], { env })).status === 0;
   // CMake's cache keeps the compiler and the libtorch that it found first.

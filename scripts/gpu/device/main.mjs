@@ -114,18 +114,16 @@ function stopOnSignals(runner) {
   }
 }
 
-/**
- * @param {string} device
- * @param {string | undefined} ncu
- * @returns {Record<string, boolean>} which of the tools that steps need are here
- */
+/** Which of the tools that steps need are here. @param {string} device @param {string | undefined} ncu */
 function toolsFor(device, ncu) {
-  return {
+  /** @type {Record<string, boolean>} */
+  const tools = {
     device: device === "cuda" && succeeds("nvidia-smi"),
     nvcc: succeeds("nvcc", "--version"),
     ncu: ncu !== undefined,
     "compute-sanitizer": succeeds("compute-sanitizer", "--version"),
   };
+  return tools;
 }
 
 function isAddonBuilt() {

@@ -10,19 +10,11 @@ const SHOWN_CHARACTERS = 200;
 const SHOWN = ["figures", "profile", "racecheck", "memcheck", "scenarios", "speed", "build", "tests", "teacher",
   "student"];
 
-/**
- * @param {object} options
- * @param {import("./runner.mjs").StepRunner} options.runner
- * @param {string} options.work
- * @param {string} options.out
- */
+/** @param {{ runner: import("./runner.mjs").StepRunner, work: string, out: string }} options */
 export function report({ runner, work, out }) {
   const names = [...new Set(runner.rows.map(({ name }) => name))];
-  const logs = new Map(
-    names.filter((name) => existsSync(runner.logOf(name))).map((
-      name,
-    ) => [name, readFileSync(runner.logOf(name), "utf8")]),
-  );
+  const logged = names.filter((name) => existsSync(runner.logOf(name)));
+  const logs = new Map(logged.map((name) => [name, readFileSync(runner.logOf(name), "utf8")]));
   writeFileSync(join(out, "log.txt"),
     [...logs].map(([name, text]) => `===== ${name} =====\n${text.slice(-LOG_CHARACTERS)}\n`).join("\n"));
   copyFileSync(join(work, "steps.tsv"), join(out, "steps.tsv"));

@@ -29,12 +29,8 @@ export class StepRunner {
   rows = [];
   /** @type {Set<Running>} */
   #running = new Set();
-  #logs;
-  #table;
   #deadline;
-  #missing;
-  #limits;
-  #onRow;
+  #options;
 
   /**
    * @param {object} options
@@ -44,14 +40,10 @@ export class StepRunner {
    * @param {Readonly<Record<string, number>>} [options.limits] in seconds, in place of the steps' own
    * @param {(row: Row) => void} [options.onRow] called when a step ends
    */
-  constructor({ directory, seconds, missing = () => false, limits = {}, onRow = () => {} }) {
-    this.#logs = join(directory, "logs");
-    this.#table = join(directory, "steps.tsv");
-    this.#deadline = performance.now() + 1000 * seconds;
-    this.#missing = missing;
-    this.#limits = limits;
-    this.#onRow = onRow;
-    mkdirSync(this.#logs, { recursive: true });
+  constructor(options) {
+    this.#options = options;
+    this.#deadline = performance.now() + 1000 * options.seconds;
+    mkdirSync(join(options.directory, "logs"), { recursive: true });
     this.#write();
   }
 
@@ -61,37 +53,22 @@ export class StepRunner {
 
   /** @param {string} name */
   logOf(name) {
-    return join(this.#logs, `${name}.log`);
+    return join(this.#options.directory, "logs", `${name}.log`);
   }
 
-  /**
-   * Runs a step to its end or its limit.
-   *
-   * @param {string} name
-   * @param {Step} step
-   * @returns {Promise<boolean>} whether it succeeded
-   */
+  /** Runs a step to its end or its limit; returns whether it succeeded. @param {string} name @param {Step} step */
   async run(name, step) {
     if (this.#lacks(name, step)) return false;
     if (this.secondsLeft() < MINIMUM_SECONDS) return this.#add(name, "skipped", 0, "no time was left");
     return this.finish(this.start(name, step), step.limit);
   }
 
-  /**
-   * Starts a step in the background; undefined when the machine lacks what it needs.
-   *
-   * @param {string} name
-   * @param {Step} step
-   */
+  /** Starts a step in the background unless the machine lacks what it needs. @param {string} name @param {Step} step */
   startIfPossible(name, step) {
     return this.#lacks(name, step) ? undefined : this.start(name, step);
   }
 
-  /**
-   * @param {string} name
-   * @param {Step} step
-   * @returns {Running}
-   */
+  /** @param {string} name @param {Step} step @returns {Running} */
   start(name, { commands, env }) {
     const log = openSync(this.logOf(name), "w");
     /** @type {import("node:child_process").ChildProcess | undefined} */
@@ -138,7 +115,7 @@ export class StepRunner {
    * @returns {Promise<boolean>} whether it succeeded
    */
   async finish({ name, done, stop }, limit) {
-    const seconds = Math.max(0, Math.min(this.#limits[name] ?? limit, this.secondsLeft()));
+    const seconds = Math.max(0, Math.min(this.#options.limits?.[name] ?? limit, this.secondsLeft()));
     const begin = performance.now();
     const timer = new AbortController();
     const status = await Promise.race([done,
@@ -158,44 +135,32 @@ export class StepRunner {
     await Promise.all([...this.#running].map(({ stop }) => stop()));
   }
 
-  /**
-   * Whether the machine lacks what the step needs, which is then recorded in the table.
-   *
-   * @param {string} name
-   * @param {Step} step
-   */
+  /** Records in the table if the machine lacks what the step needs. @param {string} name @param {Step} step */
   #lacks(name, { needs = [] }) {
-    const need = needs.find((candidate) => this.#missing(candidate));
+    const need = needs.find((candidate) => this.#options.missing?.(candidate));
     if (need === undefined) return false;
     this.#add(name, `no ${need}`, 0, `this machine has no ${need}, which the step needs`);
     return true;
   }
 
-  /**
-   * @param {string} name
-   * @param {Status} status
-   * @param {number} seconds
-   * @param {string} detail
-   */
+  /** @param {string} name @param {Status} status @param {number} seconds @param {string} detail */
   #add(name, status, seconds, detail) {
     const row = { name, status, seconds: Math.round(10 * seconds) / 10,
       detail: detail.replaceAll("\t", " ").slice(0, LAST_LINE_CHARACTERS) };
     this.rows.push(row);
     this.#write();
-    this.#onRow(row);
+    this.#options.onRow?.(row);
     return status === "ok";
   }
 
   #write() {
     const lines = this.rows.map(({ name, status, seconds, detail }) => [name, status, seconds, detail].join("\t"));
-    writeFileSync(this.#table, `${["step\tstatus\tseconds\tlast line", ...lines].join("\n")}\n`);
+    writeFileSync(join(this.#options.directory, "steps.tsv"),
+      `${["step\tstatus\tseconds\tlast line", ...lines].join("\n")}\n`);
   }
 }
 
-/**
- * @param {number | undefined} pid the group's leader
- * @param {NodeJS.Signals} signal
- */
+/** @param {number | undefined} pid of the group's leader @param {NodeJS.Signals} signal */
 function killGroup(pid, signal) {
   if (pid === undefined) return;
   try {
@@ -205,11 +170,7 @@ function killGroup(pid, signal) {
   }
 }
 
-/**
- * The last line of a log; the message of an uncaught error, below which Node prints its version.
- *
- * @param {string} path
- */
+/** The last line of a log; below an uncaught error's message Node prints its version. @param {string} path */
 function lastLine(path) {
   if (!existsSync(path)) return "";
   const lines = readFileSync(path, "utf8").split("\n").filter((line) => line.trim() !== "");

@@ -1,4 +1,5 @@
-// The steps of each mode: programs, limits and their requirements.
+// The steps of each mode: programs, limits and their requirements. The .mjs files here run before the kit's modules are
+// unpacked, with Node alone; the .ts files run afterwards, with tsx.
 import { join } from "node:path";
 
 /**
@@ -34,30 +35,21 @@ const HERE = import.meta.dirname;
 const QUICK_SCENARIOS = ["determinism", "concurrent", "abandoned"];
 const SCENARIOS = [...QUICK_SCENARIOS, "many", "evaluate", "moved"];
 const COMPILED = ["--pairs", "resnet56-resnet20@128", "--rounds", "5", "--steps", "40", "--no-kernels"];
-const METRICS = [
-  "gpu__time_duration.sum",
-  "dram__bytes_read.sum",
-  "dram__bytes_write.sum",
-  "lts__t_bytes.sum",
-  "launch__registers_per_thread",
-  "launch__grid_size",
-  "launch__block_size",
-  "sm__warps_active.avg.pct_of_peak_sustained_active",
-];
+const METRICS = ["gpu__time_duration.sum", "dram__bytes_read.sum", "dram__bytes_write.sum", "lts__t_bytes.sum",
+  "launch__registers_per_thread", "launch__grid_size", "launch__block_size",
+  "sm__warps_active.avg.pct_of_peak_sustained_active"];
 
 /**
  * All steps by name. The limit of a training is the time that remains when it starts.
  *
- * @param {Context} context
- * @param {Mode} mode
- * @returns {Record<string, Step>}
+ * @param {Context} context @param {Mode} mode @returns {Record<string, Step>}
  */
 export function stepsOf(context, mode) {
   const { node, work, out, device, architectures } = context;
   const program = (/** @type {string[]} */ ...words) => [node, join(HERE, "programs.mjs"), ...words];
-  const scenarios = (
-    /** @type {string[]} */ ...names
-  ) => [node, join(HERE, "scenarios.mjs"), "--device", device, ...names];
+  const script = (/** @type {string} */ name,
+    /** @type {string[]} */ ...words) => [node, "--import", "tsx", join(HERE, `${name}.ts`), ...words];
+  const scenarios = (/** @type {string[]} */ ...names) => script("scenarios", "--device", device, ...names);
   const isQuick = mode === "quick";
   return {
     facts: { limit: 60, commands: [program("facts")] },
@@ -98,8 +90,7 @@ export function stepsOf(context, mode) {
     racecheck: sanitizer("racecheck", 50, scenarios("small")),
     "keep-data": { limit: 60, commands: [program("keep-data")] },
     "unpack-data": { limit: 90,
-      commands: [program("keep-data"), [node, join(HERE, "cifar.mjs"), "unpack", join(work, "data"),
-        join(work, "cifar")]] },
+      commands: [program("keep-data"), script("cifar", "unpack", join(work, "data"), join(work, "cifar"))] },
     teacher: { limit: Infinity,
       commands: [training(context, "teacher"), ["cp", join(work, "teacher.safetensors"), out]] },
     student: { limit: Infinity, commands: [training(context, "student")] },
@@ -114,11 +105,9 @@ function stylesWith(execution) {
 }
 
 /**
- * A training's step within a limit. The program has some seconds of it to save its weights.
+ * A training's step within a limit, of which the program has some seconds to save its weights.
  *
- * @param {Step} step
- * @param {number} seconds
- * @returns {Step}
+ * @param {Step} step @param {number} seconds @returns {Step}
  */
 export function within(step, seconds) {
   const [[...words] = [], ...others] = step.commands;
@@ -126,11 +115,7 @@ export function within(step, seconds) {
     commands: [[...words, "--seconds", String(Math.max(1, Math.floor(seconds - 12)))], ...others] };
 }
 
-/**
- * @param {Context} context
- * @param {string} name of the results
- * @param {string[]} flags
- */
+/** @param {Context} context @param {string} name of the results @param {string[]} flags */
 function bench({ node, work, out }, name, flags) {
   return {
     env: { REVIEWKD_BENCH_PYTHON: "python3" },
@@ -146,10 +131,7 @@ function bench({ node, work, out }, name, flags) {
  * Checks only this package's kernels. Each allocation goes to the driver, so that an access beyond a tensor is
  * detected; steps cannot be recorded then.
  *
- * @param {string} tool
- * @param {number} limit
- * @param {string[]} command
- * @returns {Step}
+ * @param {string} tool @param {number} limit @param {string[]} command @returns {Step}
  */
 function sanitizer(tool, limit, command) {
   return {
@@ -161,11 +143,8 @@ function sanitizer(tool, limit, command) {
   };
 }
 
-/**
- * @param {Context} context
- * @param {"teacher" | "student"} role
- */
+/** @param {Context} context @param {"teacher" | "student"} role */
 function training({ node, work, out, device, pair, epochs }, role) {
-  return [node, join(HERE, "train.mjs"), role, "--pair", pair, "--epochs", String(epochs), "--device", device, "--data",
-    join(work, "cifar"), "--teacher", join(work, "teacher.safetensors"), "--out", out];
+  return [node, "--import", "tsx", join(HERE, "train.ts"), role, "--pair", pair, "--epochs", String(epochs), "--device",
+    device, "--data", join(work, "cifar"), "--teacher", join(work, "teacher.safetensors"), "--out", out];
 }

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { checkoutAddonPath } from "../../../lib/install/load.js";
-import { readLibrary } from "../../../scripts/package/elf.mjs";
+import { readLibrary } from "../../../scripts/package/elf.js";
 
 const NEWEST = 9;
 

@@ -72,7 +72,7 @@ describe("build.ts --native", function () {
     const { status, stderr } = build(process.env["PATH"], ["--all"]);
     expect(status).to.equal(1);
     expect(stderr).to.equal(
-      "USAGE: invalid arguments: expected --ts, --native, --tests or none, received --all. Without arguments, --ts and --native are built.\n",
+      "USAGE: invalid arguments: expected --ts, --native, --testing, --tests or none, received --all. Without arguments, --ts and --native are built.\n",
     );
   });
 });

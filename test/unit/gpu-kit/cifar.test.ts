@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFile
 import { join } from "node:path";
 import { expect } from "chai";
 import { decodeRecords, encodeRecords, packCifar, RECORD_BYTES,
-  unpackCifar } from "../../../scripts/gpu/device/cifar.mjs";
+  unpackCifar } from "../../../scripts/gpu/device/cifar.js";
 import { useTemporaryDirectory } from "../lib/install/fake-libtorch.js";
 import { cifarRecords } from "../../support/cifar-records.js";
 

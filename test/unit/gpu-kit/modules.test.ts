@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { expect } from "chai";
-import { selectModules } from "../../../scripts/gpu/modules.mjs";
+import { selectModules } from "../../../scripts/gpu/modules.js";
 
 describe("modules of the GPU kit", () => {
   const none = {};

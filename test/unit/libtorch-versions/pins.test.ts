@@ -6,7 +6,7 @@ import { cudaEntry } from "../../../lib/install/cache.js";
 import { NEWEST_VERSION, OLDEST_VERSION } from "../../../lib/install/libtorch-directory.js";
 import { defaultPins } from "../../../lib/install/pins.js";
 import { pinsOf, TORCH_VERSIONS, versionsCache } from "../../../scripts/check/libtorch-versions/pins.js";
-import { DEFAULT_TORCH } from "../../../scripts/gpu/prebuilt.mjs";
+import { DEFAULT_TORCH } from "../../../scripts/gpu/prebuilt.js";
 
 const minor = (version: string): number => Number(version.split(".")[1]);
 const wheelsOf = (version: string): Record<string, string> =>

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { findWords } from "../../../scripts/lint/find-words.mjs";
+import { findWords } from "../../../scripts/lint/find-words.js";
 
 const foundIn = (path: string, text: string): string[] => findWords(path, text).map(({ found }) => found);
 

@@ -1,10 +1,10 @@
 // Convolution, normalization, addition and ReLU as one operation, compared with PyTorch's operations in double.
 import { expect } from "chai";
 import { Tensor } from "../../../lib/index.js";
-import { addon } from "../../../lib/native.js";
 import { TEST_DEVICE } from "../../support/device.js";
 import { distance, expectAllNear, slopeOf, sumOf, valuesOf } from "../../support/numeric.js";
 import { tensorOf } from "../../support/operations.js";
+import { testingAddon } from "../../support/testing-addon.js";
 
 interface Case {
   readonly images: number;
@@ -44,7 +44,7 @@ function inputsOf(
 async function run(task: Case, path: Path, inputs = inputsOf(task, path)): Promise<Map<string, number[]>> {
   const { stride = 1, relu = false } = task;
   const out = [task.images, task.channels[1], Math.ceil(task.height / stride), Math.ceil(task.width / stride)];
-  const { output, gradients, statistics } = await addon().convNorm(
+  const { output, gradients, statistics } = await testingAddon().convNorm(
     inputs.map(({ native }) => native),
     tensorOf(6, out, path).native,
     { stride, relu, training: path.training ?? true, fused: path.fused, bfloat16: path.bfloat16 ?? false,

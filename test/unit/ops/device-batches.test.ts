@@ -1,8 +1,8 @@
 // Batches that a device assembles from resident images, compared with those of the loader on the host.
 import { expect } from "chai";
 import { loadDataset, Tensor, type Dataset } from "../../../lib/index.js";
-import { addon } from "../../../lib/native.js";
 import { TEST_DEVICE } from "../../support/device.js";
+import { testingAddon } from "../../support/testing-addon.js";
 import { uniforms } from "../../support/uniforms.js";
 
 const HEIGHT = 9;
@@ -29,7 +29,7 @@ interface Plan {
 
 async function onDevice(data: Dataset, plan: Plan): Promise<unknown[]> {
   const tensors = await data.train.images.pass(plan,
-    (images) => addon().deviceBatches(images, "train", { ...plan, device: TEST_DEVICE }));
+    (images) => testingAddon().deviceBatches(images, "train", { ...plan, device: TEST_DEVICE }));
   return tensors.map((native) => contentOf(Tensor.wrap(native)));
 }
 

@@ -2,10 +2,11 @@
 // context loss, and the attention of attention based fusion.
 import { expect } from "chai";
 import { Tensor } from "../../../lib/index.js";
-import { addon, type OperationOptions, type OperationResult, type NativeTensor } from "../../../lib/native.js";
+import type { NativeTensor } from "../../../lib/native.js";
 import { TEST_DEVICE } from "../../support/device.js";
 import { distance, expectAllNear, slopeOf, sumOf, valuesOf } from "../../support/numeric.js";
 import { tensorOf } from "../../support/operations.js";
+import { testingAddon, type OperationOptions, type OperationResult } from "../../support/testing-addon.js";
 
 type Shape = readonly number[];
 
@@ -25,7 +26,7 @@ const maps = (...shape: number[]) => ({ shapes: [shape, shape], output: [] });
 
 const OPERATIONS: Record<string, Operation> = {
   "attention based fusion": {
-    run: async (...parameters) => addon().attentionFusion(...parameters),
+    run: async (...parameters) => testingAddon().attentionFusion(...parameters),
     inputs: ["x", "y", "weight", "bias"],
     cases: {
       "a map of twice the size": fusion(3, 64, [8, 8], [4, 4]),
@@ -39,7 +40,7 @@ const OPERATIONS: Record<string, Operation> = {
     },
   },
   "hierarchical context loss": {
-    run: async (...parameters) => addon().contextLoss(...parameters),
+    run: async (...parameters) => testingAddon().contextLoss(...parameters),
     inputs: ["student"],
     cases: {
       "all grids": maps(3, 64, 8, 8),

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { join } from "node:path";
-import { definedSymbols, newest, readLibrary } from "../../../scripts/package/elf.mjs";
+import { definedSymbols, newest, readLibrary } from "../../../scripts/package/elf.js";
 import { checkoutAddonPath } from "../../../lib/install/load.js";
 
 describe("readLibrary", () => {

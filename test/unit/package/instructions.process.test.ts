@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { checkoutAddonPath } from "../../../lib/install/load.js";
-import { codeOfElf } from "../../../scripts/package/elf-code.mjs";
-import { addonInstructions, instructionSetsOf } from "../../../scripts/package/instructions.mjs";
+import { codeOfElf } from "../../../scripts/package/elf-code.js";
+import { addonInstructions, instructionSetsOf } from "../../../scripts/package/instructions.js";
 import { run } from "../../../lib/install/process.js";
 
 describe("instruction sets", () => {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { copyLibraries } from "../../../scripts/package/libraries.mjs";
+import { copyLibraries } from "../../../scripts/package/libraries.js";
 import { machO, pe } from "./small-libraries.js";
 
 describe("copyLibraries", () => {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect } from "chai";
-import { copyLicenses, ownersOf } from "../../../scripts/package/licenses.mjs";
+import { copyLicenses, ownersOf } from "../../../scripts/package/licenses.js";
 
 describe("licences", () => {
   let directory: string;

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { platformsBelow, publishedManifest } from "../../../scripts/package/main.mjs";
+import { platformsBelow, publishedManifest } from "../../../scripts/package/main.js";
 
 interface Manifest {
   readonly version: string;

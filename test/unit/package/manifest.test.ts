@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { cudaManifest } from "../../../scripts/package/cuda.mjs";
-import { publishedManifest } from "../../../scripts/package/main.mjs";
-import { platformManifest } from "../../../scripts/package/platform.mjs";
+import { cudaManifest } from "../../../scripts/package/cuda.js";
+import { publishedManifest } from "../../../scripts/package/main.js";
+import { platformManifest } from "../../../scripts/package/platform.js";
 
 const read = (path: string): Record<string, unknown> =>
   JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;

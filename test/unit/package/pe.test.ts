@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { readMachO } from "../../../scripts/package/mach-o.mjs";
-import { readPe } from "../../../scripts/package/pe.mjs";
+import { readMachO } from "../../../scripts/package/mach-o.js";
+import { readPe } from "../../../scripts/package/pe.js";
 import { machO, pe } from "./small-libraries.js";
 
 describe("a library's own tables", () => {

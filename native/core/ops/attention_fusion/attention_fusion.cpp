@@ -9,6 +9,7 @@
 #include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
 #include "core/ops/backend/nhwc_view.h"
+#include "core/ops/backend/scratch/scratch.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -16,9 +17,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
-
-/// Slot of scratch memory.
-constexpr int kSlopes = 3;
 
 /// Approximate bytes of x processed at a time, so that they stay in the core's cache.
 constexpr int64_t kPartBytes = int64_t{256} << 10;
@@ -113,7 +111,8 @@ REVIEWKD_AUTOGRAD_FUNCTION(AttentionFusionFunction) {
     const SavedActivation reader(x, map.is_made() ? std::nullopt : map.recomputation());
     const NhwcView ys(y), zs(z), results(result);
     each_part(x.sizes(), y, [&](Attention part, const Place& at) {
-      part.x = reader.pixels(at.pixel_of_all, at.pixels);
+      ScratchScope scratch;
+      part.x = reader.pixels(at.pixel_of_all, at.pixels, scratch);
       part.y = ys.pixel(at.image, at.pixel_of_y);
       part.weights = weights.const_data_ptr<float>();
       kernels.forward(part, bias.const_data_ptr<float>(), reinterpret_cast<float*>(zs.pixel(at.image, at.pixel)),
@@ -140,10 +139,11 @@ REVIEWKD_AUTOGRAD_FUNCTION(AttentionFusionFunction) {
     at::Tensor bias_sums = at::zeros({count, 2}, at::kFloat);
     const NhwcView ys(y), zs(z), gradients_of(gradient), x_gradients(x_gradient), y_gradients(y_gradient);
     each_part(x.sizes(), y, [&](Attention part, const Place& at) {
-      part.x = x.pixels(at.pixel_of_all, at.pixels);
+      ScratchScope scratch;
+      part.x = x.pixels(at.pixel_of_all, at.pixels, scratch);
       part.y = ys.pixel(at.image, at.pixel_of_y);
       part.weights = weights.const_data_ptr<float>();
-      auto* slopes = static_cast<float*>(scratch(kSlopes, at.pixels * 2 * static_cast<int64_t>(sizeof(float))));
+      float* const slopes = scratch.take<float>(at.pixels * 2).data();
       kernels.backward(
           part, reinterpret_cast<const float*>(zs.pixel(at.image, at.pixel)), gradients_of.pixel(at.image, at.pixel),
           slopes, x_gradients.pixel(at.image, at.pixel), y_gradients.pixel(at.image, at.pixel_of_y),

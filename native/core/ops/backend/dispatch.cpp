@@ -5,12 +5,8 @@
 #include <ATen/Version.h>
 #include <ATen/autocast_mode.h>
 
-#include <array>
-#include <memory>
-#include <new>
 #include <string>
 
-#include "core/platform/memory.h"
 #include "core/platform/processor.h"
 
 namespace reviewkd::ops {
@@ -110,22 +106,6 @@ SgdKernel sgd_kernel() {
   }
 #endif
   return generic::kSgd;
-}
-
-void* scratch(int which, int64_t bytes) {
-  struct Block {
-    std::unique_ptr<void, decltype(&platform::free_aligned)> data{nullptr, &platform::free_aligned};
-    int64_t bytes = 0;
-  };
-  static thread_local std::array<Block, 5> blocks;
-  Block& block = blocks.at(which);
-  if (block.bytes < bytes) {
-    const int64_t rounded = (bytes + 4095) / 4096 * 4096;
-    block.data.reset(platform::allocate_aligned(64, static_cast<size_t>(rounded)));
-    if (!block.data) throw std::bad_alloc();
-    block.bytes = rounded;
-  }
-  return block.data.get();
 }
 
 void parallel_for_ranges(int64_t count, const std::function<void(int64_t, int64_t, int64_t)>& work) {

@@ -45,10 +45,6 @@ const WinogradKernels* winograd_kernels(at::ScalarType type);
 const MapKernels* map_kernels(at::ScalarType type);
 SgdKernel sgd_kernel();
 
-/// Scratch memory of the calling thread, reused by later callers; `which` separates buffers that a thread uses at the
-/// same time.
-void* scratch(int which, int64_t bytes);
-
 /// Calls work(first, last, thread) for ranges that cover 0 … count, one per thread. The ranges depend only on `count`
 /// and the number of threads.
 void parallel_for_ranges(int64_t count, const std::function<void(int64_t, int64_t, int64_t)>& work);

@@ -10,9 +10,6 @@
 namespace reviewkd::ops {
 namespace {
 
-/// Slot of scratch memory.
-constexpr int kRecompute = 4;
-
 /// Lets an autograd context hold a function.
 struct RecomputeHolder : torch::CustomClassHolder {
   explicit RecomputeHolder(Recomputation::Make make) : make(std::move(make)) {}
@@ -77,11 +74,12 @@ SavedActivation SavedActivation::restored(torch::autograd::AutogradContext* cont
           context->saved_data["sizes"].toIntVector(), static_cast<at::ScalarType>(context->saved_data["type"].toInt())};
 }
 
-const char* SavedActivation::pixels(int64_t first, int64_t count) const {
+const char* SavedActivation::pixels(int64_t first, int64_t count, ScratchScope& scratch) const {
   if (!make_) return NhwcView(sources_.front()).pixel(0, first);
-  void* const out = scratch(kRecompute, count * sizes_[1] * static_cast<int64_t>(c10::elementSize(type_)));
+  const int64_t bytes = count * sizes_[1] * static_cast<int64_t>(c10::elementSize(type_));
+  char* const out = scratch.take<char>(bytes).data();
   make_(sources_, first, count, out);
-  return static_cast<const char*>(out);
+  return out;
 }
 
 at::Tensor SavedActivation::empty_like() const {

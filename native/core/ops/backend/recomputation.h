@@ -9,6 +9,8 @@
 #include <optional>
 #include <vector>
 
+#include "core/ops/backend/scratch/scratch.h"
+
 namespace reviewkd::ops {
 
 /// Recomputes any part of a map with the arithmetic that produced it.
@@ -68,9 +70,8 @@ class SavedActivation {
   /// Leaves the other tensors in `saved`.
   static SavedActivation restored(torch::autograd::AutogradContext* context, torch::autograd::variable_list& saved);
 
-  /// Pixels first … first + count, counted over all images; recomputed in scratch memory of the calling thread if
-  /// they were not saved.
-  const char* pixels(int64_t first, int64_t count) const;
+  /// Pixels first … first + count, counted over all images; recomputed in memory of `scratch` if they were not saved.
+  const char* pixels(int64_t first, int64_t count, ScratchScope& scratch) const;
 
   /// Null if the map itself was saved as the only source.
   const Recomputation::Make& make() const { return make_; }

@@ -77,6 +77,49 @@ at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor&
   return result;
 }
 
+struct ConvolutionGradients {
+  at::Tensor input, weight;
+};
+
+/// maps, factors: of the normalization behind the convolution. added: to the input's gradient, or undefined.
+ConvolutionGradients convolution_gradients(const ImageConvolution& convolution, const at::Tensor& weight,
+                                           const SavedActivation& input, const NormalizedImages& maps,
+                                           const NormalizationGradient& factors, bool needs_input,
+                                           const at::Tensor& added) {
+  const ConvolutionShape& shape = convolution.shape();
+  const ImagePass& pass = maps.pass();
+  at::Tensor input_gradient = needs_input ? input.empty_like() : at::Tensor();
+  const at::Tensor packed = needs_input ? convolution.pack_for_gradient(weight) : at::Tensor();
+  const NhwcView input_gradients(input_gradient), added_gradients(added);
+  const int64_t threads = at::get_num_threads();
+  const int64_t weight_sums = convolution.weight_sums();
+  at::Tensor thread_sums = at::zeros({threads, weight_sums}, at::kFloat);
+  parallel_for_ranges(pass.images, [&](int64_t first, int64_t last, int64_t thread) {
+    ScratchScope range_scratch;
+    const OutputGradients output_gradients = convolution.output_gradients(range_scratch);
+    for (int64_t n = first; n < last; n += convolution.group()) {
+      const int64_t group = std::min(convolution.group(), last - n);
+      for (int64_t k = 0; k < group; ++k) {
+        for (int64_t r = 0; r < shape.out_height; ++r) {
+          pass.kernels.normalization_gradient(maps.from(n + k, r * shape.out_width), factors.a.data(), factors.b.data(),
+                                              factors.k.data(), output_gradients.row(k, r), shape.out_width,
+                                              pass.channels);
+        }
+      }
+      if (needs_input)
+        convolution.input_gradient(output_gradients, group, packed, added_gradients[n], input_gradients[n]);
+      ScratchScope scratch;
+      const void* images = input.pixels(n * shape.in_pixels(), group * shape.in_pixels(), scratch);
+      convolution.add_weight_gradient(images, output_gradients, group,
+                                      thread_sums.data_ptr<float>() + thread * weight_sums);
+    }
+  });
+  const at::Tensor total = threads > 1 ? thread_sums.sum(0) : thread_sums;
+  at::Tensor weight_gradient = at::empty_like(weight);
+  convolution.unpack_weight_gradient(total.const_data_ptr<float>(), weight_gradient);
+  return {input_gradient, weight_gradient};
+}
+
 }  // namespace
 
 REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
@@ -102,8 +145,9 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     parallel_for_ranges(count, [&](int64_t first, int64_t last, int64_t) {
       for (int64_t n = first; n < last; n += convolution.group()) {
         const int64_t group = std::min(convolution.group(), last - n);
-        convolution.forward(reader.pixels(n * shape.in_pixels(), group * shape.in_pixels()), group, packed, nullptr,
-                            nullptr, false, raws[n]);
+        ScratchScope scratch;
+        convolution.forward(reader.pixels(n * shape.in_pixels(), group * shape.in_pixels(), scratch), group, packed,
+                            nullptr, nullptr, false, raws[n]);
         for (int64_t k = n; k < n + group; ++k) {
           kernels.moments(raws[k], shape.out_pixels(), channels, image_moments.mean(k), image_moments.m2(k));
         }
@@ -147,48 +191,22 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     parameters.stride = context->saved_data["stride"].toInt();
     parameters.padding = context->saved_data["padding"].toInt();
     const auto fast = convolution_of(input.sizes(), parameters, type);
-    const ImageConvolution& convolution = *fast;
-    const ConvolutionShape& shape = convolution.shape();
-    const ChannelKernels& kernels = map_kernels(type)->channels;
-    const int64_t count = input.sizes()[0];
-    const int64_t channels = shape.out_channels;
+    const ConvolutionShape& shape = fast->shape();
     const at::Tensor gradient = in_order(gradients[0], type);
 
     // Without a mask, the residual's gradient is the incoming gradient.
     at::Tensor masked;
     if (has_residual) masked = activation.relu ? at::empty_like(gradient) : gradient;
-    const NormalizedImages maps({count, shape.out_pixels(), channels, kernels}, raw, gradient, coefficients,
-                                activation);
+    const NormalizedImages maps({input.sizes()[0], shape.out_pixels(), shape.out_channels, map_kernels(type)->channels},
+                                raw, gradient, coefficients, activation);
     const NormalizationGradient factors =
         reduce_gradient(maps, gamma, NhwcView(has_residual && activation.relu ? masked : at::Tensor()));
 
     const bool needs_input = context->needs_input_grad(0);
-    at::Tensor input_gradient = needs_input ? input.empty_like() : at::Tensor();
-    const at::Tensor packed = needs_input ? convolution.pack_for_gradient(weight) : at::Tensor();
     const at::Tensor second_gradient =
         gradients.size() > 1 && gradients[1].defined() ? in_order(gradients[1], type) : at::Tensor();
-    const NhwcView input_gradients(input_gradient), second_gradients(second_gradient);
-    const int64_t threads = at::get_num_threads();
-    const int64_t weight_sums = convolution.weight_sums();
-    at::Tensor thread_sums = at::zeros({threads, weight_sums}, at::kFloat);
-    parallel_for_ranges(count, [&](int64_t first, int64_t last, int64_t thread) {
-      for (int64_t n = first; n < last; n += convolution.group()) {
-        const int64_t group = std::min(convolution.group(), last - n);
-        convolution.begin_gradients(group);
-        for (int64_t k = 0; k < group; ++k) {
-          for (int64_t r = 0; r < shape.out_height; ++r) {
-            kernels.normalization_gradient(maps.from(n + k, r * shape.out_width), factors.a.data(), factors.b.data(),
-                                           factors.k.data(), convolution.gradient_row(k, r), shape.out_width, channels);
-          }
-        }
-        if (needs_input) convolution.input_gradient(group, packed, second_gradients[n], input_gradients[n]);
-        const void* images = input.pixels(n * shape.in_pixels(), group * shape.in_pixels());
-        convolution.add_weight_gradient(images, group, thread_sums.data_ptr<float>() + thread * weight_sums);
-      }
-    });
-    const at::Tensor total = threads > 1 ? thread_sums.sum(0) : thread_sums;
-    at::Tensor weight_gradient = at::empty_like(weight);
-    convolution.unpack_weight_gradient(total.const_data_ptr<float>(), weight_gradient);
+    auto [input_gradient, weight_gradient] =
+        convolution_gradients(*fast, weight, input, maps, factors, needs_input, second_gradient);
 
     const auto input_type = static_cast<at::ScalarType>(context->saved_data["input_type"].toInt());
     if (needs_input && input_type != type) input_gradient = input_gradient.to(input_type);

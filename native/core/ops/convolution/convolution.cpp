@@ -10,11 +10,6 @@
 namespace reviewkd::ops {
 namespace {
 
-/// Slots of scratch memory.
-constexpr int kImage = 0;
-constexpr int kGradient = 1;
-constexpr int kPairs = 2;
-
 /// The largest product of input channels and taps for which a kernel's values are gathered.
 constexpr int64_t kMostGathered = 64;
 
@@ -105,13 +100,13 @@ at::Tensor DirectConvolution::pack_for_gradient(const at::Tensor& weight) const 
                    [&](int64_t i, int64_t t, int64_t o) { return read(o, i, t); });
 }
 
-const void* DirectConvolution::lay_out(const void* image) const {
-  if (gathers()) return gather(image);
+const void* DirectConvolution::lay_out(const void* image, ScratchScope& scratch) const {
+  if (gathers()) return gather(image, scratch);
   if (shape().padding == 0) return image;
   const int64_t pixel = shape().in_channels * value_bytes_;
   const int64_t row = shape().width * pixel;
   const int64_t padded_row = row + 2 * pixel;
-  auto* padded = static_cast<char*>(scratch(kImage, (shape().height + 2) * padded_row));
+  char* const padded = scratch.take<char>((shape().height + 2) * padded_row).data();
   std::memset(padded, 0, padded_row + pixel);
   char* to = padded + padded_row + pixel;
   for (int64_t r = 0; r < shape().height; ++r, to += padded_row) {
@@ -122,11 +117,11 @@ const void* DirectConvolution::lay_out(const void* image) const {
   return padded;
 }
 
-const void* DirectConvolution::gather(const void* image) const {
+const void* DirectConvolution::gather(const void* image, ScratchScope& scratch) const {
   const int64_t kernel = shape().kernel;
   const int64_t pixel = shape().in_channels * value_bytes_;
   const int64_t gathered_pixel = gathered_ * value_bytes_;
-  auto* to = static_cast<char*>(scratch(kImage, shape().out_pixels() * gathered_pixel));
+  char* to = scratch.take<char>(shape().out_pixels() * gathered_pixel).data();
   char* const start = to;
   for (int64_t r = 0; r < shape().out_height; ++r) {
     for (int64_t c = 0; c < shape().out_width; ++c, to += gathered_pixel) {
@@ -150,8 +145,9 @@ const void* DirectConvolution::gather(const void* image) const {
 void DirectConvolution::forward(const void* images, int64_t, const at::Tensor& packed, const float* bias,
                                 const void* residual, bool relu, void* out) const {
   const int64_t step = gathers() ? 1 : shape().stride;
+  ScratchScope scratch;
   Convolution task{
-      .in = lay_out(images),
+      .in = lay_out(images, scratch),
       .weights = packed.const_data_ptr(),
       .out = out,
       .taps = taps(),
@@ -177,36 +173,30 @@ void DirectConvolution::forward(const void* images, int64_t, const at::Tensor& p
   kernels_->convolve(task);
 }
 
-void* DirectConvolution::gradient_start() const {
-  return scratch(kGradient,
-                 (shape().out_height + 2 * shape().padding) * gradient_width() * shape().out_channels * value_bytes_);
-}
-
-void DirectConvolution::begin_gradients(int64_t) const {
-  if (shape().padding == 0) return;
+OutputGradients DirectConvolution::output_gradients(ScratchScope& scratch) const {
   const int64_t pixel = shape().out_channels * value_bytes_;
   const int64_t row = gradient_width() * pixel;
-  auto* padded = static_cast<char*>(gradient_start());
-  std::memset(padded, 0, row + pixel);
-  for (int64_t r = 1; r <= shape().out_height; ++r) std::memset(padded + (r + 1) * row - pixel, 0, 2 * pixel);
-  std::memset(padded + (shape().out_height + 1) * row + pixel, 0, row - pixel);
+  const int64_t padding = shape().padding;
+  const int64_t image = (shape().out_height + 2 * padding) * row;
+  std::byte* const padded = scratch.take<std::byte>(image).data();
+  if (padding > 0) {
+    std::memset(padded, 0, row + pixel);
+    for (int64_t r = 1; r <= shape().out_height; ++r) std::memset(padded + (r + 1) * row - pixel, 0, 2 * pixel);
+    std::memset(padded + (shape().out_height + 1) * row + pixel, 0, row - pixel);
+  }
+  return {.start = padded, .first_pixel = padding * (row + pixel), .image_bytes = image, .row_bytes = row};
 }
 
-void* DirectConvolution::gradient_row(int64_t, int64_t r) const {
-  const int64_t pixel = shape().out_channels * value_bytes_;
-  return static_cast<char*>(gradient_start()) + ((r + shape().padding) * gradient_width() + shape().padding) * pixel;
-}
-
-void DirectConvolution::input_gradient(int64_t, const at::Tensor& packed, const void* added, void* out) const {
+void DirectConvolution::input_gradient(const OutputGradients& gradients, int64_t, const at::Tensor& packed,
+                                       const void* added, void* out) const {
   const int64_t stride = shape().stride;
   const int64_t out_channels = shape().out_channels;
-  const void* const gradient = gradient_start();
   // Pixels with equal parity in each direction use the same taps.
   for (int64_t top = 0; top < stride && top < shape().height; ++top) {
     for (int64_t left = 0; left < stride && left < shape().width; ++left) {
       const int64_t start = (top * shape().width + left) * shape().in_channels * value_bytes_;
       Convolution task{
-          .in = gradient,
+          .in = gradients.start,
           .weights = packed.const_data_ptr(),
           .out = static_cast<char*>(out) + start,
           .taps = 0,
@@ -238,11 +228,13 @@ void DirectConvolution::input_gradient(int64_t, const at::Tensor& packed, const 
   }
 }
 
-void DirectConvolution::add_weight_gradient(const void* images, int64_t, float* sums) const {
+void DirectConvolution::add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t,
+                                            float* sums) const {
   const int64_t step = gathers() ? 1 : shape().stride;
+  ScratchScope scratch;
   WeightGradient task{
-      .in = lay_out(images),
-      .gradient = gradient_row(0, 0),
+      .in = lay_out(images, scratch),
+      .gradient = gradients.row(0, 0),
       .sums = sums,
       .scratch = nullptr,
       .taps = taps(),
@@ -258,7 +250,8 @@ void DirectConvolution::add_weight_gradient(const void* images, int64_t, float* 
   };
   for (int64_t t = 0; t < task.taps; ++t)
     task.offsets[t] = (t / shape().kernel * laid_out_width() + t % shape().kernel) * channels();
-  if (const int64_t bytes = kernels_->weight_gradient_scratch(task); bytes > 0) task.scratch = scratch(kPairs, bytes);
+  if (const int64_t bytes = kernels_->weight_gradient_scratch(task); bytes > 0)
+    task.scratch = scratch.take<std::byte>(bytes).data();
   kernels_->add_weight_gradient(task);
 }
 

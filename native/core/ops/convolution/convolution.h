@@ -24,11 +24,11 @@ class DirectConvolution : public ImageConvolution {
   void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual,
                bool relu, void* out) const override;
 
-  /// Zeroes the border of the gradient.
-  void begin_gradients(int64_t count) const override;
-  void* gradient_row(int64_t image, int64_t r) const override;
-  void input_gradient(int64_t count, const at::Tensor& packed, const void* added, void* out) const override;
-  void add_weight_gradient(const void* images, int64_t count, float* sums) const override;
+  OutputGradients output_gradients(ScratchScope& scratch) const override;
+  void input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed, const void* added,
+                      void* out) const override;
+  void add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count,
+                           float* sums) const override;
 
   int64_t weight_sums() const override;
   void unpack_weight_gradient(const float* sums, at::Tensor& gradient) const override;
@@ -40,10 +40,9 @@ class DirectConvolution : public ImageConvolution {
   int64_t channels() const { return gathers() ? gathered_ : shape().in_channels; }
   int64_t laid_out_width() const { return gathers() ? shape().out_width : shape().width + 2 * shape().padding; }
   int64_t gradient_width() const { return shape().out_width + 2 * shape().padding; }
-  /// One image, [H, W, I], copied with its padding to the thread's scratch memory.
-  const void* lay_out(const void* image) const;
-  const void* gather(const void* image) const;
-  void* gradient_start() const;
+  /// One image, [H, W, I], copied with its padding to memory of `scratch`.
+  const void* lay_out(const void* image, ScratchScope& scratch) const;
+  const void* gather(const void* image, ScratchScope& scratch) const;
 
   at::ScalarType type_;
   int64_t value_bytes_;

@@ -6,6 +6,8 @@
 
 #include <memory>
 
+#include "core/ops/backend/scratch/scratch.h"
+
 namespace reviewkd::ops {
 
 /// A convolution with square kernels and equal strides and paddings in both directions.
@@ -17,6 +19,16 @@ struct ConvolutionShape {
 
   int64_t in_pixels() const { return height * width; }
   int64_t out_pixels() const { return out_height * out_width; }
+};
+
+/// Memory for the output gradients of a group of images, [Ho, Wo, O] each, with the border that the convolution reads.
+struct OutputGradients {
+  std::byte* start;             // of the first image's border
+  int64_t first_pixel;          // bytes from `start`
+  int64_t image_bytes, row_bytes;  // from one to the next
+
+  /// Row r of an image, [Wo, O].
+  std::byte* row(int64_t image, int64_t r) const { return start + first_pixel + image * image_bytes + r * row_bytes; }
 };
 
 class ImageConvolution {
@@ -47,14 +59,15 @@ class ImageConvolution {
   virtual void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias,
                        const void* residual, bool relu, void* out) const = 0;
 
-  /// Where to write row r of an image's gradient, [Wo, O], in the thread's scratch memory; call `begin_gradients`
-  /// first.
-  virtual void begin_gradients(int64_t count) const = 0;
-  virtual void* gradient_row(int64_t image, int64_t r) const = 0;
+  /// Memory of `scratch` for the gradients of a group, whose rows the caller writes, group after group. The border
+  /// stays zero.
+  virtual OutputGradients output_gradients(ScratchScope& scratch) const = 0;
   /// out: [count, H, W, I], from the written rows; plus `added`, as out, or null.
-  virtual void input_gradient(int64_t count, const at::Tensor& packed, const void* added, void* out) const = 0;
+  virtual void input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed,
+                              const void* added, void* out) const = 0;
   /// Accumulates into sums of `weight_sums` floats.
-  virtual void add_weight_gradient(const void* images, int64_t count, float* sums) const = 0;
+  virtual void add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count,
+                                   float* sums) const = 0;
 
   virtual int64_t weight_sums() const = 0;
   /// Converts sums to the weight's gradient, [O, I, k, k].

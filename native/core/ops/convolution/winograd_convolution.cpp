@@ -10,10 +10,6 @@
 namespace reviewkd::ops {
 namespace {
 
-/// Slots of scratch memory.
-constexpr int kTiles = 0;
-constexpr int kGradients = 1;
-
 /// Tiles per image.
 int64_t tiles_of(const ConvolutionShape& shape) { return ((shape.height + 3) / 4) * ((shape.width + 3) / 4); }
 
@@ -84,11 +80,12 @@ at::Tensor WinogradConvolution::pack_for_gradient(const at::Tensor& weight) cons
 
 void WinogradConvolution::forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias,
                                   const void* residual, bool relu, void* out) const {
+  ScratchScope scratch;
   kernels_->convolve({
       .in = images,
       .filters = packed.const_data_ptr<float>(),
       .out = out,
-      .scratch = kernel_scratch(),
+      .scratch = kernel_scratch(scratch),
       .images = count,
       .height = shape().height,
       .width = shape().width,
@@ -100,17 +97,23 @@ void WinogradConvolution::forward(const void* images, int64_t count, const at::T
   });
 }
 
-void* WinogradConvolution::gradient_row(int64_t image, int64_t r) const {
+OutputGradients WinogradConvolution::output_gradients(ScratchScope& scratch) const {
   const int64_t row = shape().width * shape().out_channels * value_bytes_;
-  return static_cast<char*>(scratch(kGradients, group_ * shape().height * row)) + (image * shape().height + r) * row;
+  const int64_t image = shape().height * row;
+  return {.start = scratch.take<std::byte>(group_ * image).data(),
+          .first_pixel = 0,
+          .image_bytes = image,
+          .row_bytes = row};
 }
 
-void WinogradConvolution::input_gradient(int64_t count, const at::Tensor& packed, const void* added, void* out) const {
+void WinogradConvolution::input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed,
+                                         const void* added, void* out) const {
+  ScratchScope scratch;
   kernels_->convolve({
-      .in = gradient_row(0, 0),
+      .in = gradients.start,
       .filters = packed.const_data_ptr<float>(),
       .out = out,
-      .scratch = kernel_scratch(),
+      .scratch = kernel_scratch(scratch),
       .images = count,
       .height = shape().height,
       .width = shape().width,
@@ -122,12 +125,14 @@ void WinogradConvolution::input_gradient(int64_t count, const at::Tensor& packed
   });
 }
 
-void WinogradConvolution::add_weight_gradient(const void* images, int64_t count, float* sums) const {
+void WinogradConvolution::add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count,
+                                              float* sums) const {
+  ScratchScope scratch;
   kernels_->add_gradient({
       .in = images,
-      .gradient = gradient_row(0, 0),
+      .gradient = gradients.start,
       .sums = sums,
-      .scratch = kernel_scratch(),
+      .scratch = kernel_scratch(scratch),
       .images = count,
       .height = shape().height,
       .width = shape().width,
@@ -150,9 +155,8 @@ void WinogradConvolution::unpack_weight_gradient(const float* sums, at::Tensor& 
   gradient.copy_(planes.permute({3, 2, 0, 1}));
 }
 
-float* WinogradConvolution::kernel_scratch() const {
-  const int64_t floats = kernels_->scratch_size(shape().in_channels, shape().out_channels);
-  return static_cast<float*>(scratch(kTiles, floats * static_cast<int64_t>(sizeof(float))));
+float* WinogradConvolution::kernel_scratch(ScratchScope& scratch) const {
+  return scratch.take<float>(kernels_->scratch_size(shape().in_channels, shape().out_channels)).data();
 }
 
 }  // namespace reviewkd::ops

@@ -25,16 +25,17 @@ class WinogradConvolution : public ImageConvolution {
   void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual,
                bool relu, void* out) const override;
 
-  void begin_gradients(int64_t) const override {}
-  void* gradient_row(int64_t image, int64_t r) const override;
-  void input_gradient(int64_t count, const at::Tensor& packed, const void* added, void* out) const override;
-  void add_weight_gradient(const void* images, int64_t count, float* sums) const override;
+  OutputGradients output_gradients(ScratchScope& scratch) const override;
+  void input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed, const void* added,
+                      void* out) const override;
+  void add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count,
+                           float* sums) const override;
 
   int64_t weight_sums() const override;
   void unpack_weight_gradient(const float* sums, at::Tensor& gradient) const override;
 
  private:
-  float* kernel_scratch() const;
+  float* kernel_scratch(ScratchScope& scratch) const;
 
   int64_t value_bytes_;
   const WinogradKernels* kernels_;
