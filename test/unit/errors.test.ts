@@ -2,8 +2,10 @@ import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { createModel, ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, Tensor,
   type ErrorCode } from "../../lib/index.js";
+import { packageRoot } from "../../lib/install/layout.js";
 import { loadAddon } from "../../lib/install/load.js";
-import type { Addon } from "../../lib/native.js";
+import { getMachineInfo } from "../../lib/install/machine-info.js";
+import { addonPath, type Addon } from "../../lib/native.js";
 
 const core = (file: string): string => readFileSync(new URL(`../../native/core/${file}`, import.meta.url), "utf8");
 
@@ -61,7 +63,8 @@ describe("ReviewKdError", () => {
 
   it("is the class of each copy of the package in a process", () => {
     class Other extends Error {}
-    const other = loadAddon().module as Addon;
+    const here = { root: packageRoot(), machine: getMachineInfo(), env: process.env, checkoutAddon: addonPath() };
+    const other = loadAddon(here).module as Addon;
     other.setErrorClass(Other as unknown as typeof ReviewKdError);
     const values = new Float32Array(2);
     expect(() => other.tensorFrom(values, [3], "float32")).to.throw(Other);
