@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <random>
 
 #include "formats/byte_source.h"
 #include "formats/element_type.h"
@@ -11,6 +10,7 @@
 #include "formats/utf8.h"
 #include "tests/support/errors.h"
 #include "tests/support/pytorch_bytes.h"
+#include "tests/support/temporary_path.h"
 
 namespace reviewkd::tests::encodings {
 namespace {
@@ -68,9 +68,7 @@ TEST(ByteSource, ReadsRangesWithinItsSizeAlone) {
 }
 
 TEST(FileSource, ReadsAFileAndReportsMissingOnes) {
-  const std::string path =
-      (std::filesystem::temp_directory_path() / ("reviewkd-byte-source-" + std::to_string(std::random_device()())))
-          .string();
+  const std::string path = temporary_path("reviewkd-byte-source");
   EXPECT_EQ(code_of([&] { const FileSource source(path); }), "FILE_NOT_FOUND");
   std::ofstream(path, std::ios::binary) << "abcdef";
   {

@@ -11,6 +11,7 @@
 #include "core/tasks/classification/classification.h"
 #include "core/training/evaluator.h"
 #include "core/training/session.h"
+#include "tests/support/temporary_path.h"
 #include "tests/training/regression_task.h"
 
 namespace reviewkd::tests::second_task {
@@ -134,7 +135,7 @@ TEST(SecondTask, NamesTheLossThatIsNotFinite) {
 TEST(SecondTask, ContinuesFromACheckpointWithinAnEpoch) {
   const ImageSet set = vector_set(24);
   const EpochOptions epoch = epoch_of(1, 3, 4, ScheduleKind::kCosine);
-  const auto path = (std::filesystem::temp_directory_path() / "reviewkd-second-task.safetensors").string();
+  const std::string path = temporary_path("reviewkd-second-task");
   const auto whole = tiny_network(5), begun = tiny_network(5), fresh = tiny_network(6);
   const auto task = std::make_shared<RegressionTask>();
   Session reference(whole, task, options_with(0.1)), first(begun, task, options_with(0.1)),
