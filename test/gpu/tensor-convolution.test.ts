@@ -1,5 +1,5 @@
 // The tensor cores' 3 × 3 convolution, compared with PyTorch's in double: on a GPU, or with warps emulated by the host
-// emulation (device-kernels.process.test.ts).
+// emulation (device-kernels.long.test.ts).
 import { expect } from "chai";
 import { Tensor } from "../../lib/index.js";
 import { TEST_DEVICE } from "../support/device.js";

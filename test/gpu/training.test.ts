@@ -1,5 +1,5 @@
 // Training on a GPU: compared with the CPU, with and without recorded steps, across stop and resume. `npm run test:gpu`
-// runs this on a GPU, test/unit/ops/device-kernels.process.test.ts on the host emulation, whose graphs repeat their
+// runs this on a GPU, test/unit/ops/device-kernels.long.test.ts on the host emulation, whose graphs repeat their
 // work for each replay.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

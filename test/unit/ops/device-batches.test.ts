@@ -8,7 +8,7 @@ import { uniforms } from "../../support/uniforms.js";
 const HEIGHT = 9;
 const WIDTH = 7;
 const COUNT = 21;
-/** Whether there are kernels to test: on a GPU, or in the host emulation (device-kernels.process.test.ts). */
+/** Whether there are kernels to test: on a GPU, or in the host emulation (device-kernels.long.test.ts). */
 const HAS_KERNELS = TEST_DEVICE !== "cpu" || process.env["REVIEWKD_CUDA_PLUGIN"] !== undefined;
 
 async function dataOf(kind: "bytes" | "floats"): Promise<Dataset> {
