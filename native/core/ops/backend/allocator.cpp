@@ -196,17 +196,17 @@ class CachingAllocator final : public c10::Allocator {
 }  // namespace
 
 void install_caching_allocator() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    static auto* const allocator = new CachingAllocator;
-    // Higher than libtorch's own priority, which is 0.
-    c10::SetCPUAllocator(allocator, /*priority=*/100);
-  });
+  static auto* const allocator = new CachingAllocator;
+  // Higher than libtorch's own priority, which is 0.
+  if (c10::GetCPUAllocator() != allocator) c10::SetCPUAllocator(allocator, /*priority=*/100);
 }
 
 size_t cached_bytes() { return cache().cached(); }
 
-AllocationRecorder::AllocationRecorder() : outer_(std::exchange(recorder_of_thread, this)) {}
+// Another file of the addon in this process, such as another version of the package, may have installed its own.
+AllocationRecorder::AllocationRecorder() : outer_(std::exchange(recorder_of_thread, this)) {
+  install_caching_allocator();
+}
 
 AllocationRecorder::~AllocationRecorder() { recorder_of_thread = outer_; }
 
