@@ -114,7 +114,7 @@ describe("the explanation of a pair", () => {
       (await explainPair({ teacher: "resnet8", student: "resnet8", imageSize: [16, 16], batchSize: 4 })).memory.step;
     const before = await explain();
     // The published addon next to that of tests, as with two versions of the package in one process.
-    expect(loadAddon().path).to.not.equal(addonPath());
+    expect(loadAddon().path, "`npm run build:tests` builds the addon of tests").to.not.equal(addonPath());
     expect(await explain()).to.equal(before);
   });
 

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/ops/backend/dispatch.h"
 
@@ -78,11 +79,10 @@ at::Tensor WinogradConvolution::pack_for_gradient(const at::Tensor& weight) cons
   return transformed(weight.detach().flip({2, 3}).permute({2, 3, 0, 1}), *kernels_);
 }
 
-void WinogradConvolution::forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias,
-                                  const void* residual, bool relu, void* out) const {
-  ScratchScope scratch;
-  kernels_->convolve({
-      .in = images,
+Winograd WinogradConvolution::convolution(const void* in, const at::Tensor& packed, void* out, int64_t count,
+                                          ScratchScope& scratch) const {
+  return {
+      .in = in,
       .filters = packed.const_data_ptr<float>(),
       .out = out,
       .scratch = kernel_scratch(scratch),
@@ -91,10 +91,20 @@ void WinogradConvolution::forward(const void* images, int64_t count, const at::T
       .width = shape().width,
       .in_channels = shape().in_channels,
       .out_channels = shape().out_channels,
-      .bias = bias,
-      .residual = residual,
-      .relu = relu,
-  });
+      .bias = nullptr,
+      .residual = nullptr,
+      .relu = false,
+  };
+}
+
+void WinogradConvolution::forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias,
+                                  const void* residual, bool relu, void* out) const {
+  ScratchScope scratch;
+  Winograd task = convolution(images, packed, out, count, scratch);
+  task.bias = bias;
+  task.residual = residual;
+  task.relu = relu;
+  kernels_->convolve(task);
 }
 
 OutputGradients WinogradConvolution::output_gradients(ScratchScope& scratch) const {
@@ -109,20 +119,10 @@ OutputGradients WinogradConvolution::output_gradients(ScratchScope& scratch) con
 void WinogradConvolution::input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed,
                                          const void* added, void* out) const {
   ScratchScope scratch;
-  kernels_->convolve({
-      .in = gradients.start,
-      .filters = packed.const_data_ptr<float>(),
-      .out = out,
-      .scratch = kernel_scratch(scratch),
-      .images = count,
-      .height = shape().height,
-      .width = shape().width,
-      .in_channels = shape().out_channels,
-      .out_channels = shape().in_channels,
-      .bias = nullptr,
-      .residual = added,
-      .relu = false,
-  });
+  Winograd task = convolution(gradients.start, packed, out, count, scratch);
+  std::swap(task.in_channels, task.out_channels);
+  task.residual = added;
+  kernels_->convolve(task);
 }
 
 void WinogradConvolution::add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count,

@@ -36,6 +36,8 @@ class WinogradConvolution : public ImageConvolution {
 
  private:
   float* kernel_scratch(ScratchScope& scratch) const;
+  /// Of `count` images to `out`, with nothing added behind.
+  Winograd convolution(const void* in, const at::Tensor& packed, void* out, int64_t count, ScratchScope& scratch) const;
 
   int64_t value_bytes_;
   const WinogradKernels* kernels_;
