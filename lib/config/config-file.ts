@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
-import { LineCounter, parseDocument } from "yaml";
 import { asSentence, causedBy, messageOf, ReviewKdError } from "../errors.js";
 import { isSettings, mergeSettings, type Settings } from "./merge-settings.js";
 import { findPreset } from "./presets/index.js";
@@ -79,7 +78,7 @@ export async function readRunConfigInput(path: string): Promise<Settings> {
     throw new ReviewKdError("FILE_UNSUPPORTED", message);
   }
   const text = await readText(path);
-  const value: unknown = extension === ".json" ? readJson(text, path) : readYaml(text, path);
+  const value: unknown = extension === ".json" ? readJson(text, path) : await readYaml(text, path);
   if (isSettings(value)) return value;
   throw new ReviewKdError("CONFIG_INVALID",
     `invalid configuration file ${path}: expected keys and values, received ${valueText(value)}.`);
@@ -106,7 +105,9 @@ function readJson(text: string, path: string): unknown {
   }
 }
 
-function readYaml(text: string, path: string): unknown {
+async function readYaml(text: string, path: string): Promise<unknown> {
+  // Half a hundred modules, which most runs of the command line don't need.
+  const { LineCounter, parseDocument } = await import("yaml");
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, prettyErrors: false });
   const [error] = document.errors;

@@ -3,7 +3,6 @@ import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { extract } from "tar";
 import { messageOf, ReviewKdError } from "../errors.js";
 import { FetchOptions, type FetchKind } from "../config/schemas/data.js";
 import { parse } from "../config/validation.js";
@@ -106,6 +105,7 @@ async function verify(path: string, archive: Archive, signal: AbortSignal | unde
 
 /** Unpacks into a temporary directory that is renamed at the end, so that the target is either complete or missing. */
 async function unpack(path: string, target: string, archive: Archive, signal: AbortSignal | undefined): Promise<void> {
+  const { extract } = await import("tar");
   const wanted = new Set(archive.files.map((file) => `${archive.directory}/${file}`));
   const temporary = await mkdtemp(`${target}.`);
   try {

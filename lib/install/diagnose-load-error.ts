@@ -1,7 +1,8 @@
 // Why an installed binary cannot be loaded, and what fixes it.
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import semver from "semver";
+import coerce from "semver/functions/coerce.js";
+import lt from "semver/functions/lt.js";
 import type { Diagnosis } from "./diagnose-missing.js";
 import { isInAsar, readManifest, reinstallCommand, type PlatformPackage } from "./layout.js";
 import type { MachineInfo } from "./machine-info.js";
@@ -113,5 +114,5 @@ function missingLibrary(binary: string, library: string, reinstall: string): Dia
 
 /** Whether version `a` precedes version `b`; versions of glibc have two parts. */
 export function isOlder(a: string, b: string): boolean {
-  return semver.lt(semver.coerce(a) ?? "0.0.0", semver.coerce(b) ?? "0.0.0");
+  return lt(coerce(a) ?? "0.0.0", coerce(b) ?? "0.0.0");
 }

@@ -1,7 +1,8 @@
 // Reads what a directory holds of libtorch, and whether an addon can be built or loaded with it.
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import semver from "semver";
+import diff from "semver/functions/diff.js";
+import satisfies from "semver/functions/satisfies.js";
 import { ReviewKdError } from "../errors.js";
 import { cudaLibTorchDirectory, MARKER } from "./cache.js";
 
@@ -75,7 +76,7 @@ export function installedCudaLibTorches(env: NodeJS.ProcessEnv = process.env): L
 
 /** Whether an addon works with another version: libtorch keeps its binary interface within a minor version. */
 export function isCompatible(built: string, found: string): boolean {
-  return [null, "patch"].includes(semver.diff(built, found));
+  return [null, "patch"].includes(diff(built, found));
 }
 
 /**
@@ -95,7 +96,7 @@ export function inspectLibTorch(directory: string, origin: string): LibTorch {
   }
   // The version comes first: an old release may lack what is looked for below.
   const { version, variant = "cpu" } = versionOf(root);
-  if (version !== undefined && !semver.satisfies(version, `${OLDEST_VERSION} - ${NEWEST_VERSION}`)) {
+  if (version !== undefined && !satisfies(version, `${OLDEST_VERSION} - ${NEWEST_VERSION}`)) {
     throw invalid("FILE_UNSUPPORTED", origin, `libtorch ${OLDEST_VERSION} to ${NEWEST_VERSION}`,
       `${version} in ${root}`);
   }

@@ -9,9 +9,7 @@ const TABLE = { ...CIFAR100_PRESETS, ...IMAGENET_PRESETS };
 /** Name of a preset. */
 export type PresetName = keyof typeof TABLE;
 
-const PRESETS: readonly Preset[] = Object.freeze(
-  Object.entries(TABLE).map(([name, entry]) => deepFreeze(parse(Preset, { name, ...entry }, `the preset ${name}`))),
-);
+let presets: readonly Preset[] | undefined;
 
 function deepFreeze<T>(value: T): T {
   if (typeof value === "object" && value !== null) Object.values(value).forEach(deepFreeze);
@@ -27,7 +25,11 @@ function deepFreeze<T>(value: T): T {
  * ```
  */
 export function listPresets(): readonly Preset[] {
-  return PRESETS;
+  // Validated at the first use: most runs of the command line use none.
+  presets ??= Object.freeze(
+    Object.entries(TABLE).map(([name, entry]) => deepFreeze(parse(Preset, { name, ...entry }, `the preset ${name}`))),
+  );
+  return presets;
 }
 
 /**
@@ -36,5 +38,5 @@ export function listPresets(): readonly Preset[] {
  * @throws `UNKNOWN_NAME`: no such preset; `valid` lists the names.
  */
 export function findPreset(name: string): Preset {
-  return findByName(PRESETS, name, "preset");
+  return findByName(listPresets(), name, "preset");
 }
