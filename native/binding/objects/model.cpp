@@ -210,8 +210,8 @@ Napi::Value ModelHandle::evaluate(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<WorkerThread>& thread,
-                        std::shared_ptr<Network> network, std::shared_ptr<const Task> task,
-                        std::function<void()> prepare_thread) {
+                        const std::shared_ptr<Network>& network, const std::shared_ptr<const Task>& task,
+                        const std::function<void()>& prepare_thread) {
   const Napi::Env env = info.Env();
   const TrainingImages images = training_images_of(info[0], string_of(info[1], "split"));
   const EvaluationOptions evaluation = EvaluationOptions::from(options_of(info[2], "options"));

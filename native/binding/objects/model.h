@@ -42,7 +42,7 @@ int64_t bytes_of(const torch::nn::Module& module);
 
 /// Evaluates on `thread`: (dataset, split, { batchSize, precision }, stop, onProgress?) from the arguments of `info`.
 Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<WorkerThread>& thread,
-                        std::shared_ptr<Network> network, std::shared_ptr<const Task> task,
-                        std::function<void()> prepare_thread);
+                        const std::shared_ptr<Network>& network, const std::shared_ptr<const Task>& task,
+                        const std::function<void()>& prepare_thread);
 
 }  // namespace reviewkd::binding

@@ -49,7 +49,7 @@ Napi::Value system_info(const Napi::CallbackInfo& info) {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [] {
-          const CudaStatus status = cuda_status();
+          const CudaStatus& status = cuda_status();
           // Without a device the plugin is useless, unless it is requested explicitly.
           const bool wanted = status.available || std::getenv("REVIEWKD_CUDA_PLUGIN") != nullptr;
           return Found{status, wanted, wanted ? ops::kernel_backend_status() : ops::KernelBackendStatus{}};

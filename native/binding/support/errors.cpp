@@ -24,8 +24,7 @@ Description describe_libtorch(const c10::Error& error) {
   if (message.find("more than 1 value per channel") != std::string::npos) {
     return {ErrorCode::kBatchTooSmall,
             "invalid batch: expected at least 2 values per channel for training, received 1. Batch normalization over "
-            "a single "
-            "value is undefined; use more or larger images.",
+            "a single value is undefined; use more or larger images.",
             {}};
   }
   const auto line_end = message.find('\n');
@@ -51,7 +50,7 @@ Description describe(const std::exception_ptr& error) {
 
 }  // namespace
 
-Napi::Error to_js_error(Napi::Env env, std::exception_ptr error) {
+Napi::Error to_js_error(Napi::Env env, const std::exception_ptr& error) {
   const Description description = describe(error);
   const Napi::Function error_class = Runtime::of(env).error_class();
   if (error_class.IsEmpty()) {

@@ -9,7 +9,7 @@ namespace reviewkd::binding {
 
 /// The JavaScript error for `error`: a ReviewKdError with code, message and valid names. Other exceptions, including
 /// libtorch's and the standard library's, become errors with the code INTERNAL or OUT_OF_MEMORY.
-Napi::Error to_js_error(Napi::Env env, std::exception_ptr error);
+Napi::Error to_js_error(Napi::Env env, const std::exception_ptr& error);
 
 /// Runs `body` and rethrows its exceptions as JavaScript errors.
 template <typename Body>

@@ -1,6 +1,7 @@
 #include "binding/testing/convolution_rates.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <string>

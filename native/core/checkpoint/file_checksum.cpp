@@ -1,5 +1,7 @@
 #include "core/checkpoint/file_checksum.h"
 
+#include <c10/util/Exception.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <optional>

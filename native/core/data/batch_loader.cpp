@@ -88,7 +88,7 @@ Batch BatchLoader::prepare(const std::vector<int64_t>& order, int64_t batch) con
   return result;
 }
 
-ImageSet images_of(std::shared_ptr<const Dataset> dataset, const Split& split) {
+ImageSet images_of(const std::shared_ptr<const Dataset>& dataset, const Split& split) {
   return {
       .kind = dataset->kind,
       .num_classes = dataset->num_classes,

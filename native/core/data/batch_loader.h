@@ -46,6 +46,6 @@ class BatchLoader : public BatchSource {
 };
 
 /// The images of a split, which are kept alive as long as the set or a pass over it is.
-ImageSet images_of(std::shared_ptr<const Dataset> dataset, const Split& split);
+ImageSet images_of(const std::shared_ptr<const Dataset>& dataset, const Split& split);
 
 }  // namespace reviewkd

@@ -25,7 +25,7 @@ NetworkLock::~NetworkLock() {
     if (network == nullptr) continue;
     try {
       network->fence.record(network->device());
-    } catch (const std::exception&) {
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
       // After a device failure the next call fails again and may throw.
     }
     network->mutex.unlock();

@@ -22,6 +22,7 @@
 #ifdef __CUDACC__
 #define REVIEWKD_WARP __device__ __forceinline__
 #else
+#include <utility>
 #include <vector>
 #define REVIEWKD_WARP inline
 #endif
@@ -273,7 +274,7 @@ class AsyncCopies {
         pending.push_back(copy);
       }
     }
-    copies_ = pending;
+    copies_ = std::move(pending);
 #endif
   }
 

@@ -13,7 +13,7 @@ template <typename Work>
 void quietly(const Work& work) {
   try {
     work();
-  } catch (const std::exception&) {
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
   }
 }
 

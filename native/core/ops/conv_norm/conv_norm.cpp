@@ -1,6 +1,7 @@
 #include "core/ops/conv_norm/conv_norm.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/base/error.h"

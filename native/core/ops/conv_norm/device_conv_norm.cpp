@@ -73,6 +73,7 @@ REVIEWKD_AUTOGRAD_FUNCTION(DeviceConvNormFunction) {
         gradient.raw, input, kernel, std::nullopt, {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0},
         number("groups"), {context->needs_input_grad(0), context->needs_input_grad(1), false});
     if (input_gradient.defined()) input_gradient = input_gradient.to(static_cast<at::ScalarType>(number("input_type")));
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): autograd keeps numbers and tensors, no pointers.
     auto* copy = reinterpret_cast<LowPrecisionCopies::Copy*>(static_cast<intptr_t>(number("copy")));
     if (weight_gradient.defined() && copy != nullptr) {
       add_gradient(*copy, weight_gradient);

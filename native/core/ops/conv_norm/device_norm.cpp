@@ -4,6 +4,8 @@
 #include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <utility>
+
 #include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/nhwc_view.h"
 #include "core/ops/conv_norm/normalization.h"
@@ -83,7 +85,7 @@ DeviceNormGradient normalize_batch_gradient(const variable_list& gradients, Norm
     at::Tensor sum = ordered(gradients[2]);
     if (second.defined()) first = first + second;
     if (first.defined()) sum = sum + at::where(active > 0, first, at::zeros_like(first));
-    first = sum;
+    first = std::move(sum);
     second = active = at::Tensor();
   }
   if (!first.defined()) return {};

@@ -1,6 +1,7 @@
 #include "core/ops/low_precision_copies/low_precision_copies.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 namespace reviewkd::ops {
 namespace {

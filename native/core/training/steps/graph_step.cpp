@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <exception>
 #include <numeric>
+#include <utility>
 
 #include "core/ops/backend/kernel_backends.h"
 #include "core/ops/conv_norm/batch_counters.h"
@@ -27,7 +28,7 @@ int graphs_wanted() {
   // @env REVIEWKD_CUDA_GRAPHS users: `0`: steps are not recorded as CUDA graphs; more than `1`: every graph has
   // several steps. Default: `1`, several steps only if they are short.
   const char* wish = std::getenv("REVIEWKD_CUDA_GRAPHS");
-  return wish == nullptr ? 1 : std::atoi(wish);
+  return wish == nullptr ? 1 : static_cast<int>(std::strtol(wish, nullptr, 10));
 }
 
 /// Copied while the device continues its work, if memory allows that.
@@ -43,7 +44,7 @@ class HandedOver {
   ~HandedOver() {
     try {
       fence_.record(device_);
-    } catch (const std::exception&) {
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
       // A device that has failed fails again at the next call, which may throw.
     }
   }
@@ -180,7 +181,7 @@ int64_t GraphStep::run(ResidentPass& pass, const std::vector<double>& weights, i
   Kind several = kind;
   several.steps = kStepsPerGraph;
   const bool repeats = takes_several(several, single, pass.full_batches_left() / batches_per_step(), most);
-  if (repeats) kind = several;
+  if (repeats) kind = std::move(several);
   Graph& graph = repeats ? graph_of(kind, weights) : single;
   if (!graph.batch.images.defined()) graph.batch = batches.allocate(images).batch();
   // A graph keeps the memory that it gathers from.
