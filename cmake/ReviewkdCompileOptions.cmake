@@ -56,10 +56,3 @@ function(reviewkd_compile_options target)
     endif()
   endif()
 endfunction()
-
-# For tests: their speed is not worth the compiler's time.
-function(reviewkd_compile_quickly target)
-  if(NOT MSVC)
-    target_compile_options(${target} PRIVATE -O1)
-  endif()
-endfunction()

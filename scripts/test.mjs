@@ -1,7 +1,6 @@
 #!/usr/bin/env node
-// `npm test`: everything that a change has to pass. Steps that leave a processor idle run side by side: TypeScript's
-// build, lint and type check alongside the C++ compiler, the test files on three processes; the tests that need the
-// machine to themselves come last.
+// `npm test`: everything that a change has to pass. Steps that leave a processor idle run side by side: lint and type
+// check alongside the C++ compiler, test files on three processes. Tests that need the machine to themselves come last.
 import { execa } from "execa";
 import { join } from "node:path";
 
@@ -27,8 +26,8 @@ async function inTurn(names, collect = false) {
   return true;
 }
 
-// Examples and lint know the package by the declarations in dist, so that comes first.
-const checks = ["build:ts", "lint", "typecheck", "test:types"];
-const passed = (await Promise.all([inTurn(["build:tests"]), inTurn(checks, true)])).every(Boolean)
+// Examples and lint know the package by the declarations in dist.
+const passed = await inTurn(["build:ts"])
+  && (await Promise.all([inTurn(["build:tests"]), inTurn(["lint", "typecheck", "test:types"], true)])).every(Boolean)
   && await inTurn(["test:native", "test:parallel", "test:serial"]);
 process.exitCode = passed ? 0 : 1;

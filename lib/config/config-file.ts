@@ -106,7 +106,7 @@ function readJson(text: string, path: string): unknown {
 }
 
 async function readYaml(text: string, path: string): Promise<unknown> {
-  // Half a hundred modules, which most runs of the command line don't need.
+  // Loaded here, because most runs of the command line read no such file.
   const { LineCounter, parseDocument } = await import("yaml");
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, prettyErrors: false });

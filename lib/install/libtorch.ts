@@ -65,7 +65,7 @@ export async function removeLibTorch(name: string): Promise<number> {
   const valid = installed.map((build) => build.name);
   if (found === undefined) {
     throw new ReviewKdError("UNKNOWN_NAME",
-      `invalid libtorch: expected one of ${valid.join(", ") || "none, since nothing is installed,"} received "${name}". List them with \`reviewkd libtorch list\`.`, { valid });
+      `invalid libtorch: expected one of ${valid.join(", ") || "none, since nothing is installed"}, received "${name}". List them with \`reviewkd libtorch list\`.`, { valid });
   }
   // Renamed first: another process finds either all of it or nothing.
   const removed = found.directory.endsWith(".partial") ? found.directory : `${found.directory}.removed.partial`;

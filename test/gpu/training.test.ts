@@ -22,7 +22,7 @@ const CLASSES = 10;
  * Enough for both shapes of an epoch's batches to be recorded, and eight steps at a time. The host emulation is slow.
  */
 const { EPOCHS, BATCH, SAMPLES } = DEVICE === "cuda" ? { EPOCHS: 4, BATCH: 32, SAMPLES: 264 }
-  : { EPOCHS: 4, BATCH: 5, SAMPLES: 44 };
+  : { EPOCHS: 4, BATCH: 6, SAMPLES: 52 };
 const ALL = Array.from({ length: EPOCHS }, (_, epoch) => epoch);
 
 const dataOf = (): Promise<Dataset> =>

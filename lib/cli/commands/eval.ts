@@ -91,8 +91,9 @@ function warnOfOtherClasses(output: Output, trained: readonly string[] | null, e
   if (trained === null || areNumbers(trained) || areNumbers(evaluated)) return;
   const index = evaluated.findIndex((name, label) => trained[label] !== name);
   if (index < 0) return;
+  const before = trained[index] === undefined ? "absent from" : `"${trained[index]}" in`;
   output.notice(
-    `warning: class ${index} is "${evaluated[index] ?? ""}" in the data, but "${trained[index] ?? "no such class"}" in the training data of the weights`,
+    `warning: class ${index} is "${evaluated[index] ?? ""}" in the data, but ${before} the training data of the weights`,
   );
 }
 

@@ -26,10 +26,9 @@ function deepFreeze<T>(value: T): T {
  */
 export function listPresets(): readonly Preset[] {
   // Validated at the first use: most runs of the command line use none.
-  presets ??= Object.freeze(
+  return presets ??= Object.freeze(
     Object.entries(TABLE).map(([name, entry]) => deepFreeze(parse(Preset, { name, ...entry }, `the preset ${name}`))),
   );
-  return presets;
 }
 
 /**
