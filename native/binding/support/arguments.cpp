@@ -12,12 +12,15 @@ namespace {
        ".");
 }
 
+std::string field_of(const std::string& object, const std::string& key) { return object + "." + key; }
+
 template <typename Element>
 std::vector<Element> elements_of(const Napi::Value& value, const std::string& name,
                                  Element (*read)(const Napi::Value&, const std::string&)) {
   if (!value.IsArray()) unexpected("an array", name, value);
   const auto array = value.As<Napi::Array>();
   std::vector<Element> result;
+  result.reserve(array.Length());
   for (uint32_t i = 0; i < array.Length(); ++i) result.push_back(read(array.Get(i), name));
   return result;
 }
@@ -79,7 +82,7 @@ Value value_of(const Napi::Value& value, const std::string& name) {
   Value::Object fields;
   for (uint32_t i = 0; i < keys.Length(); ++i) {
     const std::string key = keys.Get(i).ToString().Utf8Value();
-    fields.emplace(key, value_of(object.Get(key), name + "." + key));
+    fields.emplace(key, value_of(object.Get(key), field_of(name, key)));
   }
   return {std::move(fields)};
 }
@@ -93,7 +96,7 @@ Metadata metadata_of(const Napi::Value& value, const std::string& name) {
   Metadata metadata;
   for (uint32_t i = 0; i < keys.Length(); ++i) {
     const std::string key = keys.Get(i).ToString().Utf8Value();
-    metadata[key] = string_of(object.Get(key), name + "." + key);
+    metadata[key] = string_of(object.Get(key), field_of(name, key));
   }
   return metadata;
 }

@@ -174,6 +174,7 @@ class Measurement {
                      momentum_buffer = floats({8, count}), rate = floats({1}), finite = at::ones_like(rate);
     const at::Tensor position = at::zeros({}, at::TensorOptions(at::kLong).device(options_.device));
     std::vector<SgdTensor> tensors;
+    tensors.reserve(8);
     for (int64_t i = 0; i < 8; ++i) {
       tensors.push_back({.parameter = parameter.data_ptr<float>() + i * count,
                          .gradient = gradient.data_ptr<float>() + i * count,

@@ -53,6 +53,7 @@ using Operation = std::function<void(const std::vector<at::Tensor>& inputs, Comp
 Napi::Value run_operation(const Napi::CallbackInfo& info, Operation operation) {
   const auto list = info[0].As<Napi::Array>();
   std::vector<at::Tensor> inputs;
+  inputs.reserve(list.Length());
   for (uint32_t i = 0; i < list.Length(); ++i) inputs.push_back(*TensorHandle::unwrap(list.Get(i)));
   return run_async(
       info.Env(), Runtime::of(info.Env()).background(),

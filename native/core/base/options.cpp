@@ -81,6 +81,7 @@ template <typename Element, typename Read>
 std::vector<Element> Options::elements(const std::string& field, const Read& read) const {
   std::vector<Element> result;
   const auto& list = content_of<Value::List>(at(field), path(field), "an array");
+  result.reserve(list.size());
   for (size_t i = 0; i < list.size(); ++i) result.push_back(read(list[i], path(field) + "[" + std::to_string(i) + "]"));
   return result;
 }

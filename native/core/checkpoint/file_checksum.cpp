@@ -45,7 +45,7 @@ class ChecksummedFile {
     }
     std::string header(length, '\0');
     read(kFrontBytes, header.data(), length);
-    const std::string key = "\"" + kChecksumKey + "\":\"";
+    const std::string key = '"' + std::string(kChecksumKey) + "\":\"";
     const size_t found = header.find(key);
     if (found == std::string::npos || found + key.size() + kBlankChecksum.size() > header.size()) return std::nullopt;
     return kFrontBytes + found + key.size();

@@ -3,14 +3,15 @@
 // digits.
 
 #include <string>
+#include <string_view>
 
 #include "core/io/atomic_file.h"
 
 namespace reviewkd {
 
 /// The metadata key, and the placeholder digits until the checksum is written.
-inline const std::string kChecksumKey = "session.checksum";
-inline const std::string kBlankChecksum = "00000000";
+constexpr std::string_view kChecksumKey = "session.checksum";
+constexpr std::string_view kBlankChecksum = "00000000";
 
 /// Replaces the placeholder with the checksum of everything written so far. Must be the last write.
 void write_checksum(AtomicFile& file);

@@ -15,7 +15,7 @@
 namespace reviewkd {
 namespace {
 
-const std::string kPrefix = "session.";
+constexpr char kPrefix[] = "session.";
 
 /// Raised when an older reader would misread a file. 1 had no checksum; it was never part of a release.
 constexpr int64_t kFormat = 2;
@@ -133,7 +133,7 @@ TermLosses read_term(const Fields& fields, const std::string& name) {
 }
 
 /// The task of checkpoints that name none.
-const std::string kFirstTask = "classification";
+constexpr char kFirstTask[] = "classification";
 
 std::string task_of(const Fields& fields) { return fields.has("task") ? fields.text("task") : kFirstTask; }
 
@@ -232,6 +232,7 @@ void check_teacher(const Session& session, const std::string& recorded, const st
 /// not continue with another.
 void check_terms(const Session& session, const EpochState& state, const std::string& path) {
   std::vector<std::string> recorded;
+  recorded.reserve(state.sums.losses.terms.size());
   for (const auto& term : state.sums.losses.terms) recorded.push_back(term.kind);
   if (recorded.empty() || recorded == session.term_kinds()) return;
   fail(ErrorCode::kStateDictMismatch, "invalid checkpoint ", path, ": expected one trained with ",
@@ -243,7 +244,7 @@ void check_terms(const Session& session, const EpochState& state, const std::str
 void save_checkpoint(const Session& session, const std::string& path, Metadata metadata, const std::string& keep_as) {
   const EpochState& state = session.state();
   const auto put = [&](const std::string& name, const std::string& value) { metadata[kPrefix + name] = value; };
-  metadata[kChecksumKey] = kBlankChecksum;
+  metadata[std::string(kChecksumKey)] = kBlankChecksum;
   put("format", std::to_string(kFormat));
   put("libtorch", TORCH_VERSION);
   put("teacher", teacher_checksum(session));
@@ -278,7 +279,7 @@ Metadata load_checkpoint(Session& session, const std::string& path, bool other_t
   const bool sealed = verify_checksum(path);
   const SafetensorsFile file = read_safetensors(path);
   const Fields fields(file.metadata, path);
-  if (!sealed) fields.corrupt(kChecksumKey.substr(kPrefix.size()));
+  if (!sealed) fields.corrupt(std::string(kChecksumKey.substr(std::string_view(kPrefix).size())));
   check_format(fields, path);
   check_task(session, task_of(fields), path);
   const EpochState state = read_state(fields, session.task().info());

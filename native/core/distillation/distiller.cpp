@@ -92,6 +92,7 @@ void Distiller::check(const at::Tensor& images, const at::Tensor& labels) const 
 
 std::vector<double> Distiller::weights_at(int64_t epoch) const {
   std::vector<double> weights;
+  weights.reserve(terms_.size());
   for (const auto& term : terms_) weights.push_back(term.share.weight_at(epoch));
   return weights;
 }

@@ -14,6 +14,7 @@ constexpr ImageSize kAnySize{224, 224};
 /// "a~b, c~d".
 std::string joined_names(const std::vector<MatchedStage>& stages) {
   std::vector<std::string> pairs;
+  pairs.reserve(stages.size());
   for (const auto& stage : stages) pairs.push_back(stage.student.name + "~" + stage.teacher.name);
   return joined(pairs);
 }
@@ -28,6 +29,7 @@ int64_t Matching::checked(int64_t number, const std::string& option) const {
 
 std::string Matching::listed() const {
   std::vector<std::string> lines;
+  lines.reserve(stages.size());
   for (const auto& stage : stages) {
     lines.push_back(std::to_string(lines.size() + 1) + ": " + stage.student.name + "~" + stage.teacher.name);
   }
