@@ -1,10 +1,11 @@
-// Replays a corpus, then mutates it deterministically until the time is up: the test command's fallback without
-// libFuzzer. Usage: replay READER SECONDS DIRECTORY
+// Replays a corpus, then a number of deterministic mutations of it: the test command's fallback without libFuzzer.
+// Usage: replay READER MUTATIONS DIRECTORY
 //
 // Prints the number of replayed inputs and of mutated ones; on failure, leaves the input on disk and ends.
 
+#include <unistd.h>
+
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -31,6 +32,28 @@ std::vector<Bytes> corpus_in(const std::filesystem::path& directory) {
   }
   return corpus;
 }
+
+/// A file with the current input. It stays open: file systems write a file to disk when it is closed after it was cut.
+class LastInput {
+ public:
+  explicit LastInput(const std::string& path) : file_(std::fopen(path.c_str(), "wb")) {}
+  LastInput(const LastInput&) = delete;
+  LastInput& operator=(const LastInput&) = delete;
+  ~LastInput() {
+    if (file_ != nullptr) std::fclose(file_);
+  }
+
+  /// Returns whether it could be written.
+  bool set(const Bytes& input) {
+    if (file_ == nullptr) return false;
+    std::rewind(file_);
+    return std::fwrite(input.data(), 1, input.size(), file_) == input.size() && std::fflush(file_) == 0 &&
+           ::ftruncate(::fileno(file_), static_cast<off_t>(input.size())) == 0;
+  }
+
+ private:
+  std::FILE* file_;
+};
 
 class Mutator {
  public:
@@ -90,34 +113,33 @@ class Mutator {
 
 int main(int argc, char** argv) {
   if (argc != 4) {
-    std::fprintf(stderr, "usage: replay READER SECONDS DIRECTORY\n");
+    std::fprintf(stderr, "usage: replay READER MUTATIONS DIRECTORY\n");
     return 2;
   }
   const std::string reader = argv[1];
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(std::atof(argv[2]));
+  const size_t mutations = std::strtoull(argv[2], nullptr, 10);
   const std::vector<Bytes> corpus = corpus_in(argv[3]);
   if (corpus.empty()) {
     std::fprintf(stderr, "no inputs in %s. Pass the directory of a corpus.\n", argv[3]);
     return 2;
   }
   // If the process crashes, this file holds the input that caused it.
-  const std::string last = std::string(argv[3]) + "/../last-" + reader;
+  const std::string path = std::string(argv[3]) + "/../last-" + reader;
+  LastInput last(path);
   const auto run = [&](const Bytes& input) {
-    std::ofstream(last, std::ios::binary)
-        .write(reinterpret_cast<const char*>(input.data()), static_cast<std::streamsize>(input.size()));
+    if (!last.set(input)) {
+      std::fprintf(stderr, "cannot write %s. Pass a directory whose parent can be written to.\n", path.c_str());
+      std::exit(2);
+    }
     return reviewkd::fuzz::run(reader, input.data(), input.size());
   };
   size_t accepted = 0;
   for (const Bytes& input : corpus) accepted += run(input);
   Mutator mutator(corpus);
-  size_t runs = 0;
   size_t accepted_changed = 0;
-  while (std::chrono::steady_clock::now() < deadline) {
-    accepted_changed += run(mutator.next(reader));
-    ++runs;
-  }
-  std::filesystem::remove(last);
+  for (size_t i = 0; i < mutations; ++i) accepted_changed += run(mutator.next(reader));
+  std::filesystem::remove(path);
   std::printf("{\"replayed\":%zu,\"accepted\":%zu,\"changed\":%zu,\"changedAccepted\":%zu}\n", corpus.size(), accepted,
-              runs, accepted_changed);
+              mutations, accepted_changed);
   return 0;
 }

@@ -69,6 +69,11 @@ function distance(got: ReadonlyMap<string, number[]>, want: ReadonlyMap<string, 
   return Math.max(...distances);
 }
 
+interface Outcome {
+  readonly summaries: readonly EpochSummary[];
+  readonly weights: ReadonlyMap<string, number[]>;
+}
+
 /** Sets REVIEWKD_CUDA_GRAPHS: none, depending on the time of a step, or several steps in one. */
 async function withGraphs<Result>(graphs: "0" | "1" | "8", work: () => Promise<Result>): Promise<Result> {
   process.env["REVIEWKD_CUDA_GRAPHS"] = graphs;
@@ -83,6 +88,18 @@ describe("training on a GPU", function () {
   this.timeout(300_000);
   let data: Dataset;
   let folder: string;
+  const plainOutcomes = new Map<string, Promise<Outcome>>();
+
+  /** A whole training without recorded steps; one for all tests with these options. */
+  function trainedPlainly(options: Parameters<typeof sessionOn>[1] = {}): Promise<Outcome> {
+    const key = JSON.stringify(options);
+    const outcome = plainOutcomes.get(key) ?? withGraphs("0", async () => {
+      using session = await sessionOn(DEVICE, options);
+      return { summaries: await train(session, data, ALL), weights: await weightsOf(session) };
+    });
+    plainOutcomes.set(key, outcome);
+    return outcome;
+  }
 
   before(async () => {
     data = await dataOf();
@@ -123,13 +140,10 @@ describe("training on a GPU", function () {
       using recording = await sessionOn(DEVICE, options);
       const recorded = await withGraphs(graphs, () => train(recording, data, ALL));
       expect(recorded.at(-1)!.graph).to.deep.equal(RECORDED);
-      const [plainly, weights] = await withGraphs("0", async () => {
-        using session = await sessionOn(DEVICE, options);
-        return [await train(session, data, ALL), await weightsOf(session)] as const;
-      });
-      expect(plainly.at(-1)!.graph).to.deep.equal(NOT_RECORDED);
+      const { summaries, weights } = await trainedPlainly(options);
+      expect(summaries.at(-1)!.graph).to.deep.equal(NOT_RECORDED);
       expect(recorded.map(({ losses, top1 }) => ({ losses, top1 }))).to.deep.equal(
-        plainly.map(({ losses, top1 }) => ({ losses, top1 })),
+        summaries.map(({ losses, top1 }) => ({ losses, top1 })),
       );
       expect(await weightsOf(recording)).to.deep.equal(weights);
     });
@@ -164,15 +178,13 @@ describe("training on a GPU", function () {
   });
 
   it("resumes from a checkpoint to the bits of an undisturbed run", async () => {
-    using whole = await sessionOn(DEVICE);
-    await train(whole, data, ALL);
     using first = await sessionOn(DEVICE);
     await train(first, data, ALL.slice(0, -1));
     await first.saveCheckpoint(join(folder, "half.safetensors"));
     using second = await sessionOn(DEVICE);
     await second.loadCheckpoint(join(folder, "half.safetensors"));
     await train(second, data, ALL.slice(-1));
-    expect(await weightsOf(second)).to.deep.equal(await weightsOf(whole));
+    expect(await weightsOf(second)).to.deep.equal((await trainedPlainly()).weights);
   });
 
   it("resumes within an epoch with the bits of an uninterrupted one", async () => {

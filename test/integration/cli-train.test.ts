@@ -178,9 +178,11 @@ describe("command line: train, distill, eval", () => {
   });
 
   it("names the first differing entries of another network's weights", async () => {
-    const words = ["eval", "--model", "resnet20", "--weights", teacherWeights, "--data", "synthetic:numClasses=4"];
+    const words = ["eval", "--model", "resnet20", "--weights", teacherWeights, "--data",
+      "synthetic:numClasses=4,trainSamples=64,testSamples=32"];
     expect(await fail(words, { exit: 1, code: "STATE_DICT_MISMATCH" })).to.include("layer1.2.");
-    const classes = ["eval", "--weights", teacherWeights, "--data", "synthetic:numClasses=7"];
+    const classes = ["eval", "--weights", teacherWeights, "--data",
+      "synthetic:numClasses=7,trainSamples=64,testSamples=32"];
     expect(await fail(classes, { exit: 1, code: "STATE_DICT_MISMATCH" })).to.include("fc.weight").and.match(
       /7.*4|4.*7/,
     );

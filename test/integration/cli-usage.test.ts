@@ -5,26 +5,23 @@ import { fail, jsonEvents, packageWithoutAddon, reviewkd, succeed, temporaryDire
 
 describe("command line: usage", () => {
   let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
-  /** A package without an addon, because nothing here needs one. */
-  const NO_ADDON: { package?: string } = {};
-
   before(async () => {
     directory = await temporaryDirectory();
-    NO_ADDON.package = await packageWithoutAddon(join(directory.path, "package"));
   });
   after(() => directory.remove());
 
   it("prints the help of every command without an addon", async () => {
-    const top = await succeed(["--help"], NO_ADDON);
+    const noAddon = { package: await packageWithoutAddon(join(directory.path, "package")) };
+    const top = await succeed(["--help"], noAddon);
     for (const command of ["demo", "train", "distill", "eval", "models", "presets", "doctor", "data"]) {
       expect(top.stdout).to.include(`  ${command}`);
-      const { stdout } = await succeed([command, "--help"], NO_ADDON);
+      const { stdout } = await succeed([command, "--help"], noAddon);
       expect(stdout).to.include(`Usage: reviewkd ${command}`);
     }
   });
 
   it("lists every training option", async () => {
-    const { stdout } = await succeed(["distill", "--help"], NO_ADDON);
+    const { stdout } = await succeed(["distill", "--help"]);
     for (const option of [
       "--teacher",
       "--teacher-weights",
@@ -48,7 +45,7 @@ describe("command line: usage", () => {
   });
 
   it("lists the methods of distillation", async () => {
-    const { stdout } = await succeed(["distill", "--help"], NO_ADDON);
+    const { stdout } = await succeed(["distill", "--help"]);
     for (const kind of ["kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused",
       "review"]) {
       expect(stdout).to.match(new RegExp(`^  ${kind} +[A-Z].*\\.$`, "m"));
@@ -119,17 +116,17 @@ describe("command line: usage", () => {
   });
 
   it("names missing networks and weights", async () => {
-    expect(await fail(["train"], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("model");
-    expect(await fail(["distill", "--student", "resnet8"], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include(
+    expect(await fail(["train"], { exit: 2, code: "CONFIG_INVALID" })).to.include("model");
+    expect(await fail(["distill", "--student", "resnet8"], { exit: 2, code: "CONFIG_INVALID" })).to.include(
       "teacher",
     );
     const noWeights = ["distill", "--student", "resnet8", "--teacher", "resnet20"];
-    expect(await fail(noWeights, { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include("weights");
-    expect(await fail(["eval"], { exit: 2, code: "INVALID_ARGUMENT" }, NO_ADDON)).to.include("--weights");
+    expect(await fail(noWeights, { exit: 2, code: "CONFIG_INVALID" })).to.include("weights");
+    expect(await fail(["eval"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("--weights");
   });
 
   it("lists the presets for an unknown one", async () => {
-    expect(await fail(["train", "--preset", "cifar10"], { exit: 2, code: "UNKNOWN_NAME" }, NO_ADDON)).to.include(
+    expect(await fail(["train", "--preset", "cifar10"], { exit: 2, code: "UNKNOWN_NAME" })).to.include(
       "cifar100-short",
     );
   });
@@ -137,28 +134,28 @@ describe("command line: usage", () => {
   it("suggests the nearest key for an unknown one in a configuration file", async () => {
     const file = join(directory.path, "run.yaml");
     await writeFile(file, "model: { name: resnet8 }\ntraining:\n  bachSize: 32\n");
-    const message = await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON);
+    const message = await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" });
     expect(message).to.include("bachSize").and.match(/Did you mean "?batchSize/);
   });
 
   it("names file and line of a syntax error", async () => {
     const file = join(directory.path, "run.yaml");
     await writeFile(file, "model:\n  name: resnet8\n bad: [1\n");
-    expect(await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include(
+    expect(await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" })).to.include(
       "run.yaml",
     ).and.match(/\b[34]\b/);
   });
 
   it("reports a missing configuration file", async () => {
     const message = await fail(["train", "--config", join(directory.path, "no.yaml")], { exit: 1,
-      code: "FILE_NOT_FOUND" }, NO_ADDON);
+      code: "FILE_NOT_FOUND" });
     expect(message).to.include("no.yaml");
   });
 
   it("does not run a configuration of the other task", async () => {
     const file = join(directory.path, "run.json");
     await writeFile(file, JSON.stringify({ task: "distill", student: { name: "resnet8" } }));
-    expect(await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" }, NO_ADDON)).to.include(
+    expect(await fail(["train", "--config", file], { exit: 2, code: "CONFIG_INVALID" })).to.include(
       "reviewkd distill",
     );
   });
@@ -166,7 +163,7 @@ describe("command line: usage", () => {
   it("reports what is missing if a run cannot be resumed", async () => {
     const run = join(directory.path, "empty");
     await mkdir(run);
-    const message = await fail(["train", "--run", run, "--resume"], { exit: 1, code: "RUN_DIRECTORY" }, NO_ADDON);
+    const message = await fail(["train", "--run", run, "--resume"], { exit: 1, code: "RUN_DIRECTORY" });
     expect(message).to.include(run).and.include("--resume");
   });
 });

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { runCli } from "../../lib/cli/run-cli.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -72,9 +73,43 @@ export function start(words: readonly string[], options: ProcessOptions = {}): R
   return { child, finished, until };
 }
 
-/** Runs `reviewkd` to its end. */
+/**
+ * Runs `reviewkd` to its end: another package's program, or one with variables that count when a process starts, in a
+ * process of its own, everything else in this one, since Node and libtorch take longer to start than most commands.
+ */
 export function reviewkd(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
-  return start(words, options).finished;
+  const { package: other, env = {} } = options;
+  const needsProcess = other !== undefined || "LD_PRELOAD" in env || "NODE_OPTIONS" in env;
+  return needsProcess ? start(words, options).finished : runHere(words, options);
+}
+
+async function runHere(words: readonly string[], { cwd = process.cwd(), env = {} }: ProcessOptions): Promise<Finished> {
+  const before = { cwd: process.cwd(), env: process.env, exitCode: process.exitCode };
+  const output = { stdout: "", stderr: "" };
+  const originals = (["stdout", "stderr"] as const).map((name) => {
+    const stream = process[name];
+    const write = stream.write.bind(stream);
+    stream.write = (chunk: string | Uint8Array, ...rest: unknown[]): boolean => {
+      output[name] += typeof chunk === "string" ? chunk : Buffer.from(chunk).toString("utf8");
+      const written = rest.at(-1) as ((error?: Error) => void) | string | undefined;
+      if (typeof written === "function") written();
+      return true;
+    };
+    return () => {
+      stream.write = write;
+    };
+  });
+  process.chdir(cwd);
+  process.env = { ...process.env, ...env };
+  process.exitCode = undefined;
+  try {
+    return { code: await runCli(words), signal: null, ...output };
+  } finally {
+    for (const restore of originals) restore();
+    process.chdir(before.cwd);
+    process.env = before.env;
+    process.exitCode = before.exitCode;
+  }
 }
 
 /** Runs `reviewkd` and expects exit code 0. */

@@ -21,7 +21,7 @@ function withPlugin(plugin: string, parameters: readonly string[]): Child {
 
 /** The plugin's entry in `doctor --json`. */
 function pluginOf(path: string): Record<string, unknown> {
-  const { stdout, stderr } = withPlugin(path, ["--import", "tsx", "lib/cli/main.ts", "doctor", "--json"]);
+  const { stdout, stderr } = withPlugin(path, ["dist/cli/main.js", "doctor", "--json"]);
   const event = stdout.split("\n").find((line) => line.includes('"doctor"'));
   expect(event, stderr).to.be.a("string");
   return (JSON.parse(event!) as { cuda: { plugin: Record<string, unknown> } }).cuda.plugin;
@@ -41,7 +41,7 @@ describe("the kernels for CUDA devices, on the CPU", function () {
     expect(plugin).to.include({ loaded: false, path: null });
     expect(plugin["reason"]).to.equal("there is no /nowhere/reviewkd_cuda.so, which REVIEWKD_CUDA_PLUGIN names");
     expect(plugin["fix"]).to.include("npm run build:cuda");
-    const { stdout } = withPlugin("/nowhere/reviewkd_cuda.so", ["--import", "tsx", "lib/cli/main.ts", "doctor"]);
+    const { stdout } = withPlugin("/nowhere/reviewkd_cuda.so", ["dist/cli/main.js", "doctor"]);
     expect(stdout).to.match(
       /^CUDA plugin +not used: there is no .*; CUDA works without its kernels, but slower\. To fix it: npm /m,
     );
