@@ -5,14 +5,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createDistiller, createModel, createSession, loadDataset, Tensor, type Batch, type Dataset,
+import { createDistiller, createModel, createSession, Tensor, type Batch, type Dataset,
   type Session } from "../../lib/index.js";
 import type { Precision } from "../../lib/config/schemas/common.js";
 import type { EpochSummary } from "../../lib/config/schemas/epoch.js";
 import type { Losses } from "../../lib/config/schemas/losses.js";
 import { TEST_DEVICE } from "../support/device.js";
 import { failureOf } from "../support/errors.js";
-import { normOf, valuesOf } from "../support/numeric.js";
+import { normOf } from "../support/numeric.js";
+import { smallData, weightsOf as weightsOfModel } from "../unit/training/small-training.js";
 
 const DEVICE = TEST_DEVICE === "cuda" ? "cuda" : "cpu";
 const RECORDED = { replayed: true, reason: null };
@@ -21,12 +22,11 @@ const CLASSES = 10;
 /**
  * Enough for both shapes of an epoch's batches to be recorded, and eight steps at a time. The host emulation is slow.
  */
-const { EPOCHS, BATCH, SAMPLES } = DEVICE === "cuda" ? { EPOCHS: 4, BATCH: 32, SAMPLES: 264 }
-  : { EPOCHS: 4, BATCH: 6, SAMPLES: 52 };
+const { EPOCHS, BATCH, SAMPLES, SIDE } = DEVICE === "cuda" ? { EPOCHS: 4, BATCH: 32, SAMPLES: 264, SIDE: 32 }
+  : { EPOCHS: 4, BATCH: 6, SAMPLES: 52, SIDE: 16 };
 const ALL = Array.from({ length: EPOCHS }, (_, epoch) => epoch);
 
-const dataOf = (): Promise<Dataset> =>
-  loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: SAMPLES, testSamples: 100, seed: 3 });
+const dataOf = (train: number): Promise<Dataset> => smallData({ train, test: 100, classes: CLASSES, side: SIDE });
 
 async function sessionOn(device: "cpu" | "cuda",
   { precision = "float32", clipNorm = null, microBatches = 1, accumulateBatches = 1, learningRate = 0.05,
@@ -57,21 +57,21 @@ async function train(session: Session, data: Dataset, epochs: readonly number[],
   return summaries;
 }
 
-async function weightsOf(session: Session): Promise<Map<string, number[]>> {
-  return new Map(Object.entries(await session.model.stateDict()).map(([name, tensor]) => [name, valuesOf(tensor)]));
-}
+type Weights = Readonly<Record<string, Float64Array>>;
 
-function distance(got: ReadonlyMap<string, number[]>, want: ReadonlyMap<string, number[]>): number {
-  expect([...got.keys()]).to.deep.equal([...want.keys()]);
-  const distances = [...want].map(([name, values]) =>
-    normOf(got.get(name)!.map((value, i) => value - values[i]!)) / Math.max(normOf(values), 1e-3)
+const weightsOf = (session: Session): Promise<Weights> => weightsOfModel(session.model);
+
+function distance(got: Weights, want: Weights): number {
+  expect(Object.keys(got)).to.deep.equal(Object.keys(want));
+  const distances = Object.entries(want).map(([name, values]) =>
+    normOf(Array.from(got[name]!, (value, i) => value - values[i]!)) / Math.max(normOf(Array.from(values)), 1e-3)
   );
   return Math.max(...distances);
 }
 
 interface Outcome {
   readonly summaries: readonly EpochSummary[];
-  readonly weights: ReadonlyMap<string, number[]>;
+  readonly weights: Weights;
 }
 
 /** Sets REVIEWKD_CUDA_GRAPHS: none, depending on the time of a step, or several steps in one. */
@@ -102,7 +102,7 @@ describe("training on a GPU", function () {
   }
 
   before(async () => {
-    data = await dataOf();
+    data = await dataOf(SAMPLES);
     folder = await mkdtemp(join(tmpdir(), "reviewkd-gpu-"));
   });
   after(async () => {
@@ -116,7 +116,7 @@ describe("training on a GPU", function () {
   for (const [precision, lossBound, bound] of [["float32", 1e-4, 5e-3], ["bfloat16", 0.03, 0.25]] as const) {
     it(`takes a step that equals the CPU's within ${lossBound} and ${bound} in ${precision}`, async () => {
       const losses: Losses[] = [];
-      const weights: Map<string, number[]>[] = [];
+      const weights: Weights[] = [];
       // PyTorch's operations on the CPU, without any plugin.
       for (const [device, fused] of [["cpu", false], [DEVICE, true]] as const) {
         using session = await sessionOn(device, { precision, fused });
@@ -150,8 +150,7 @@ describe("training on a GPU", function () {
   }
 
   it("takes the steps of one large batch in parts, bit for bit, when it accumulates several batches", async () => {
-    using even = await loadDataset({ kind: "synthetic", numClasses: CLASSES, trainSamples: 16 * BATCH, testSamples: 10,
-      seed: 3 });
+    using even = await dataOf(16 * BATCH);
     using several = await sessionOn(DEVICE, { accumulateBatches: 2 });
     using one = await sessionOn(DEVICE, { microBatches: 2 });
     // Eight steps an epoch, so that graphs of several steps are recorded as well.
@@ -167,7 +166,7 @@ describe("training on a GPU", function () {
   it("takes the same step of the caller's batches, recorded or not", async () => {
     const batches: Batch[] = [];
     for await (const batch of data.train.batches({ batchSize: BATCH, seed: 1 })) batches.push(batch);
-    const steps = async (graphs: "0" | "1"): Promise<[Losses[], Map<string, number[]>]> =>
+    const steps = async (graphs: "0" | "1"): Promise<[Losses[], Weights]> =>
       withGraphs(graphs, async () => {
         using session = await sessionOn(DEVICE);
         const losses: Losses[] = [];
@@ -231,7 +230,7 @@ describe("training on a GPU", function () {
     );
     const after = await weightsOf(good);
     expect(parameters).to.have.length.greaterThan(10);
-    for (const name of parameters) expect(after.get(name), name).to.deep.equal(before.get(name));
+    for (const name of parameters) expect(after[name], name).to.deep.equal(before[name]);
   });
 
   it("records again when the teacher's weights change", async () => {

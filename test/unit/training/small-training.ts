@@ -12,13 +12,14 @@ export const CLASSES = 4;
 const IMAGE = 3 * SIDE * SIDE;
 
 /** Noise on a tint of the class: images that a network can learn to distinguish. Labels cycle through the classes. */
-function tinted(count: number, classes: number,
+function tinted(count: number, classes: number, side: number,
   seed: number): { images: Uint8Array<ArrayBuffer>; labels: Uint8Array<ArrayBuffer> } {
-  const noise = uniforms(seed, count * IMAGE);
+  const pixels = side * side;
+  const noise = uniforms(seed, count * 3 * pixels);
   const labels = Uint8Array.from({ length: count }, (_, index) => index % classes);
   const images = Uint8Array.from(noise, (value, position) => {
-    const label = labels[Math.floor(position / IMAGE)]!;
-    const channel = Math.floor((position % IMAGE) / (SIDE * SIDE));
+    const label = labels[Math.floor(position / (3 * pixels))]!;
+    const channel = Math.floor(position / pixels) % 3;
     return Math.floor(90 * value) + ((label >> channel) & 1) * 150;
   });
   return { images, labels };
@@ -26,16 +27,16 @@ function tinted(count: number, classes: number,
 
 /** A data set whose epoch takes milliseconds. */
 export function smallData(
-  options: { train?: number; test?: number; classes?: number; seed?: number } = {},
+  options: { train?: number; test?: number; classes?: number; side?: number; seed?: number } = {},
 ): Promise<Dataset> {
-  const { train = 32, test = 8, classes = CLASSES, seed = 1 } = options;
+  const { train = 32, test = 8, classes = CLASSES, side = SIDE, seed = 1 } = options;
   return loadDataset({
     kind: "arrays",
     numClasses: classes,
-    height: SIDE,
-    width: SIDE,
-    train: tinted(train, classes, seed),
-    test: tinted(test, classes, seed + 1),
+    height: side,
+    width: side,
+    train: tinted(train, classes, side, seed),
+    test: tinted(test, classes, side, seed + 1),
   });
 }
 
