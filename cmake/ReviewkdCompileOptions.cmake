@@ -56,3 +56,10 @@ function(reviewkd_compile_options target)
     endif()
   endif()
 endfunction()
+
+# For code whose own speed does not matter: it hands arguments to the core and results back.
+function(reviewkd_compile_faster target)
+  if(NOT MSVC AND NOT REVIEWKD_COVERAGE)
+    target_compile_options(${target} PRIVATE "$<$<CONFIG:Release>:-O1>")
+  endif()
+endfunction()

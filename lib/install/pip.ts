@@ -27,6 +27,16 @@ spec = importlib.util.find_spec("torch")
 print((spec and spec.submodule_search_locations or [""])[0])
 `;
 
+// pip itself would take most of a second to report its version.
+const NO_PIP = 3;
+const FIND_PIP = `
+import sys
+print("%d.%d" % sys.version_info[:2])
+if sys.version_info < (3, 8): sys.exit(1)
+import importlib.util
+sys.exit(0 if importlib.util.find_spec("pip") else ${NO_PIP})
+`;
+
 /** The directory of the active Python's torch, found without importing it; undefined without Python or torch. */
 export async function torchOfPython(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const { status, stdout } = await run(python, ["-c", FIND_TORCH], { env });
@@ -35,19 +45,12 @@ export async function torchOfPython(env: NodeJS.ProcessEnv): Promise<string | un
 
 /** Checks that Python and pip can be run. @throws ReviewKdError `DEPENDENCY_MISSING`. */
 export async function requirePip(env: NodeJS.ProcessEnv): Promise<void> {
-  const version = await run(python, ["-c",
-    "import sys; print('%d.%d' % sys.version_info[:2]); sys.exit(sys.version_info < (3, 8))"], { env });
-  if (version.status !== 0) {
-    const found = version.startError ? `no ${python} on PATH`
-      : `Python ${version.stdout.trim() || "that does not start"}`;
-    throw new ReviewKdError("DEPENDENCY_MISSING",
-      `invalid Python: expected 3.8 or later for downloading libtorch, received ${found}. ${HOW_TO_INSTALL}`);
-  }
-  const pip = await run(python, ["-m", "pip", "--version"], { env });
-  if (pip.status !== 0) {
-    throw new ReviewKdError("DEPENDENCY_MISSING",
-      `invalid Python: expected pip for downloading libtorch, received a ${python} without it. ${HOW_TO_INSTALL}`);
-  }
+  const { status, stdout, startError } = await run(python, ["-c", FIND_PIP], { env });
+  if (status === 0) return;
+  const version = `Python ${stdout.trim() || "that does not start"}`;
+  const found = startError ? `no ${python} on PATH` : status === NO_PIP ? `${version} without pip` : version;
+  throw new ReviewKdError("DEPENDENCY_MISSING",
+    `invalid Python: expected 3.8 or later with pip for downloading libtorch, received ${found}. ${HOW_TO_INSTALL}`);
 }
 
 /** A wheel to download. Without `sha256`, pip checks the hash that its index publishes. */

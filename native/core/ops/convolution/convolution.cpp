@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/rounding.h"
 #include "core/ops/backend/dispatch.h"
 
 namespace reviewkd::ops {
@@ -12,8 +13,6 @@ namespace {
 
 /// The largest product of input channels and taps for which a kernel's values are gathered.
 constexpr int64_t kMostGathered = 64;
-
-int64_t rounded_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
 /// weight[o, i, t] by strides, whatever the memory order.
 class WeightReader {

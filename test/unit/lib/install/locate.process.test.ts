@@ -1,10 +1,10 @@
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { cacheEntry, markComplete, platformName } from "../../../../lib/install/cache.js";
 import { locateLibTorch, type LocatedLibTorch } from "../../../../lib/install/locate.js";
-import { requirePip } from "../../../../lib/install/pip.js";
+import { python, requirePip } from "../../../../lib/install/pip.js";
 import { defaultPins } from "../../../../lib/install/pins.js";
 import { failureOf } from "../../../support/errors.js";
 import { fakePython, useTemporaryDirectory, writeFakeLibTorch } from "./fake-libtorch.js";
@@ -80,10 +80,11 @@ describe("requirePip", () => {
   });
 
   it("reports a Python without pip", async () => {
-    const path = fakePython(directory(),
-      'if [ "$1" = -c ]; then echo; exit 0; fi; echo "No module named pip" >&2; exit 1');
+    const interpreter = execFileSync(python, ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" }).trim();
+    // Without the directories of installed packages.
+    const path = fakePython(directory(), `exec "${interpreter}" -I -S "$@"`);
     const { message } = await failureOf("DEPENDENCY_MISSING", () => requirePip({ PATH: path }));
-    expect(message).to.include("python3-pip");
+    expect(message).to.include("without pip").and.to.include("python3-pip");
   });
 });
 

@@ -4,14 +4,13 @@
 #include <new>
 #include <stdexcept>
 
+#include "core/base/rounding.h"
 #include "core/platform/memory.h"
 
 namespace reviewkd::ops {
 namespace {
 
 constexpr int64_t kPage = 4096;
-
-int64_t rounded_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
 }  // namespace
 
