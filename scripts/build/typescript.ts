@@ -21,7 +21,7 @@ export async function buildTypeScript(root: string): Promise<boolean> {
   const sources = await fingerprint(root);
   if ((await readText(stamp)) === sources) return false;
 
-  const compiler = join(root, "node_modules/typescript/bin/tsc");
+  const compiler = join(root, "node_modules/typescript-native/bin/tsc");
   await runTool(process.execPath, [compiler, "-p", "tsconfig.build.json"], { cwd: root, code: "TYPESCRIPT_FAILED",
     failure: "lib does not compile", lines: 60, fix: "Fix the errors." });
   await removeOrphans(root, dist);
