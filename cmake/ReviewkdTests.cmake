@@ -50,9 +50,12 @@ target_precompile_headers(reviewkd_tests REUSE_FROM reviewkd_core)
 
 # One process for all tests, as loading libtorch takes longer than most of them. Operations choose their kernels once per process: two more
 # have fewer instruction sets.
+# Threads that wait for each other sleep, so that they leave the processors to the others.
 foreach(capability IN ITEMS native avx2 default)
   add_test(NAME "reviewkd_tests_${capability}" COMMAND reviewkd_tests --gtest_brief=1)
+  set(environment "OMP_WAIT_POLICY=passive")
   if(NOT capability STREQUAL "native")
-    set_tests_properties("reviewkd_tests_${capability}" PROPERTIES ENVIRONMENT "ATEN_CPU_CAPABILITY=${capability}")
+    list(APPEND environment "ATEN_CPU_CAPABILITY=${capability}")
   endif()
+  set_tests_properties("reviewkd_tests_${capability}" PROPERTIES ENVIRONMENT "${environment}")
 endforeach()

@@ -252,7 +252,7 @@ describe("packages from a registry", function () {
   }
 
   it("install with pnpm, also after optional dependencies were left out", async () => {
-    const pnpm = join(root, "node_modules", "pnpm", "bin", "pnpm.cjs");
+    const pnpm = join(import.meta.dirname, "node_modules", "pnpm", "bin", "pnpm.cjs");
     const project = emptyProject("pnpm");
     const store = ["--store-dir", join(directory, "pnpm-store")];
     await inProject(project, pnpm, "add", "reviewkd", "--ignore-scripts", "--no-optional", ...store);
@@ -265,7 +265,7 @@ describe("packages from a registry", function () {
 
   for (const linker of ["pnp", "node-modules"]) {
     it(`install with yarn, linked by ${linker}`, async () => {
-      const yarn = join(root, "node_modules", "@yarnpkg", "cli-dist", "bin", "yarn.js");
+      const yarn = join(import.meta.dirname, "node_modules", "@yarnpkg", "cli-dist", "bin", "yarn.js");
       const project = emptyProject(`yarn-${linker}`);
       writeFileSync(join(project, ".yarnrc.yml"),
         `${readFileSync(join(project, ".yarnrc.yml"), "utf8")}nodeLinker: ${linker}\nenableScripts: false\n`);

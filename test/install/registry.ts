@@ -49,7 +49,7 @@ export async function startRegistry(directory: string): Promise<Registry> {
     web: { enable: false },
     log: { type: "stdout", format: "json", level: "warn" },
   }));
-  const program = join(root, "node_modules", "verdaccio", "bin", "verdaccio");
+  const program = join(import.meta.dirname, "node_modules", "verdaccio", "bin", "verdaccio");
   const child = spawn(process.execPath, [program, "--config", config, "--listen", `127.0.0.1:${String(port)}`], {
     stdio: ["ignore", "pipe", "pipe"],
   });
