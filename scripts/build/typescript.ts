@@ -1,5 +1,6 @@
 // Compiles lib/ into dist/, unless the sources are those of the last build.
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { chmod, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { readText } from "../support/files.js";
@@ -25,9 +26,8 @@ export async function buildTypeScript(root: string): Promise<boolean> {
   await runTool(process.execPath, [compiler, "-p", "tsconfig.build.json"], { cwd: root, code: "TYPESCRIPT_FAILED",
     failure: "lib does not compile", lines: 60, fix: "Fix the errors." });
   await removeOrphans(root, dist);
-  await chmod(join(dist, "cli/main.js"), 0o755).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-  });
+  const program = join(dist, "cli/main.js");
+  if (existsSync(program)) await chmod(program, 0o755);
   await writeFile(stamp, sources);
   return true;
 }

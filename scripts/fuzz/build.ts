@@ -22,14 +22,6 @@ export async function buildHarness(directory: string, settings: readonly string[
   return undefined;
 }
 
-/** Builds a program with the sanitizers, whose runtimes are separate packages, and returns what is missing. */
-export async function sanitizersMissing(directory: string): Promise<string | undefined> {
-  const failure = await buildHarness(directory, [`-DREVIEWKD_SANITIZE=${SANITIZERS}`]);
-  if (failure === undefined) return undefined;
-  const lines = failure.split("\n").filter((line) => /asan|ubsan|sanitize/i.test(line));
-  return lines[0]?.trim();
-}
-
 function archiveOf(reader: string): string {
   return join(SOURCE, "corpus", `${reader}.tar.gz`);
 }
