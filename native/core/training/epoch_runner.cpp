@@ -89,6 +89,7 @@ void EpochRunner::run(const TrainingImages& images, double& seconds_per_step) {
   const ops::StreamsScope streams(step_.streams());
   step_.begin_sums(state.sums);
   std::vector<double> rates;
+  rates.reserve(static_cast<size_t>(state.steps));
   for (int64_t step = 0; step < state.steps; ++step) rates.push_back(rate_at(step));
   step_.begin_schedule({std::move(rates), state.step, training_.steps});
   const OpenPass pass = open_on(training_.objective.network().device(), images, plan, picks_);

@@ -103,6 +103,7 @@ class Call {
     if ((list.kind != Kind::kTuple && list.kind != Kind::kList) || list.items.size() > kMostDimensions)
       fail_corrupt(input_, what);
     std::vector<int64_t> numbers;
+    numbers.reserve(list.items.size());
     for (const Id item : list.items) numbers.push_back(static_cast<int64_t>(natural(heap_.at(item), what)));
     return numbers;
   }

@@ -12,6 +12,7 @@ std::vector<double> Losses::per_stage() const {
 
 std::vector<double> Losses::loss_vector() const {
   std::vector<double> values;
+  values.reserve(task.size());
   for (const auto& loss : task) values.push_back(loss.value);
   for (const auto& term : terms) {
     values.push_back(term.loss);

@@ -64,6 +64,7 @@ std::vector<at::Tensor> tensors_of(const torch::nn::Module& module) {
 
 std::vector<int64_t> batch_sizes_of(const std::vector<Batch>& batches) {
   std::vector<int64_t> sizes;
+  sizes.reserve(batches.size());
   for (const Batch& batch : batches) sizes.push_back(batch.images.size(0));
   return sizes;
 }
