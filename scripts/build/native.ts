@@ -13,7 +13,7 @@ import { cmake } from "./cmake.js";
 import { cmakePath, findToolchain } from "./visual-studio.js";
 
 // Of one compiler with libtorch's headers, at most.
-const BYTES_PER_JOB = 1.5e9;
+const BYTES_PER_JOB = 2e9;
 const IDLE =
   /^ninja: no work to do|Re-checking globbed directories|^\[\s*\d+%\] Built target|^(?:Consolidate|Scanning) |^gmake|^make/;
 
