@@ -83,6 +83,16 @@ describe("command line: image folders and IDX files", () => {
     expect(warned.stderr).to.equal(
       'warning: class 0 is "bee" in the data, but "ant" in the training data of the weights\n',
     );
+
+    const more = below("more");
+    const [train, val] = ["train", "val"].map((split) =>
+      Object.fromEntries(["ant", "bee", "cow"].map((name) => [`${split}/${name}/1.png`, image]))
+    );
+    await writeFiles(more, { ...train, ...val });
+    expect(
+      await fail(["eval", "--weights", weights, "--data", `image-folder:${more}`, "--image-size", "8"], { exit: 1,
+        code: "STATE_DICT_MISMATCH" }),
+    ).to.match(/^warning: class 2 is "cow" in the data, but absent from the training data of the weights\n/);
   });
 
   it("describes a folder", async () => {

@@ -20,6 +20,26 @@ describe("command line: usage", () => {
     }
   });
 
+  it("checks options, files and names without an addon", async () => {
+    const noAddon = { package: await packageWithoutAddon(join(directory.path, "checks")) };
+    const file = join(directory.path, "checks.yaml");
+    await writeFile(file, "model: { name: resnet8 }\ntraining:\n  bachSize: 32\n");
+    const run = join(directory.path, "checks");
+    const invalid = { exit: 2, code: "CONFIG_INVALID" };
+    const cases: readonly (readonly [expected: Parameters<typeof fail>[1], ...words: string[]])[] = [
+      [invalid, "train"],
+      [invalid, "distill", "--student", "resnet8", "--teacher", "resnet20"],
+      [invalid, "train", "--config", file],
+      [{ exit: 2, code: "INVALID_ARGUMENT" }, "eval"],
+      [{ exit: 2, code: "UNKNOWN_NAME" }, "train", "--preset", "cifar10"],
+      [{ exit: 1, code: "FILE_NOT_FOUND" }, "train", "--config", join(directory.path, "absent.yaml")],
+      [{ exit: 1, code: "RUN_DIRECTORY" }, "train", "--run", run, "--resume"],
+    ];
+    for (const [expected, ...words] of cases) await fail(words, expected, noAddon);
+    // With nothing wrong in its options, a command does need it.
+    await fail(["models"], { exit: 1, code: "ADDON_NOT_FOUND" }, noAddon);
+  });
+
   it("lists every training option", async () => {
     const { stdout } = await succeed(["distill", "--help"]);
     for (const option of [

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { runCli } from "../../lib/cli/run-cli.js";
+import { runHere } from "./run-here.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -26,7 +26,7 @@ export interface Running {
   until(pattern: RegExp): Promise<void>;
 }
 
-interface ProcessOptions {
+export interface ProcessOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** The package whose program runs. Default: this one. */
@@ -74,43 +74,17 @@ export function start(words: readonly string[], options: ProcessOptions = {}): R
 }
 
 /**
- * Runs `reviewkd` to its end: another package's program, or one with variables that count when a process starts, in a
- * process of its own, everything else in this one, since Node and libtorch take longer to start than most commands.
+ * Runs `reviewkd` to its end: in this process, since Node and libtorch take longer to start than most commands, or
+ * in one of its own if another package or other variables are given than those that commands read when they need them.
+ * What only a process shows, `start` tests: that it ends by itself, and what native code prints.
  */
 export function reviewkd(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
   const { package: other, env = {} } = options;
-  const needsProcess = other !== undefined || "LD_PRELOAD" in env || "NODE_OPTIONS" in env;
+  const needsProcess = other !== undefined || Object.keys(env).some((name) => !READ_BY_COMMANDS.has(name));
   return needsProcess ? start(words, options).finished : runHere(words, options);
 }
 
-async function runHere(words: readonly string[], { cwd = process.cwd(), env = {} }: ProcessOptions): Promise<Finished> {
-  const before = { cwd: process.cwd(), env: process.env, exitCode: process.exitCode };
-  const output = { stdout: "", stderr: "" };
-  const originals = (["stdout", "stderr"] as const).map((name) => {
-    const stream = process[name];
-    const write = stream.write.bind(stream);
-    stream.write = (chunk: string | Uint8Array, ...rest: unknown[]): boolean => {
-      output[name] += typeof chunk === "string" ? chunk : Buffer.from(chunk).toString("utf8");
-      const written = rest.at(-1) as ((error?: Error) => void) | string | undefined;
-      if (typeof written === "function") written();
-      return true;
-    };
-    return () => {
-      stream.write = write;
-    };
-  });
-  process.chdir(cwd);
-  process.env = { ...process.env, ...env };
-  process.exitCode = undefined;
-  try {
-    return { code: await runCli(words), signal: null, ...output };
-  } finally {
-    for (const restore of originals) restore();
-    process.chdir(before.cwd);
-    process.env = before.env;
-    process.exitCode = before.exitCode;
-  }
-}
+const READ_BY_COMMANDS = new Set(["PATH", "REVIEWKD_CACHE", "REVIEWKD_DEBUG"]);
 
 /** Runs `reviewkd` and expects exit code 0. */
 export async function succeed(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {

@@ -1,5 +1,3 @@
-import { isatty } from "node:tty";
-
 /** The output of a command: text for people, or one JSON event per line. */
 export interface Output {
   readonly json: boolean;
@@ -16,7 +14,7 @@ export interface Output {
 export function processOutput(json: boolean): Output {
   return {
     json,
-    interactive: !json && isatty(process.stdout.fd),
+    interactive: !json && process.stdout.isTTY,
     line(text = "") {
       if (!json) process.stdout.write(`${text}\n`);
     },
