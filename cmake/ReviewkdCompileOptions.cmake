@@ -59,8 +59,8 @@ function(reviewkd_compile_options target)
   endif()
 endfunction()
 
-# For code whose own speed does not matter: it hands arguments to the core and results back.
-function(reviewkd_compile_faster target)
+# For code whose own speed does not matter, as it hands arguments to the core and results back: it compiles faster.
+function(reviewkd_optimize_less target)
   if(NOT MSVC AND NOT REVIEWKD_COVERAGE)
     target_compile_options(${target} PRIVATE "$<$<CONFIG:Release>:-O1>")
   endif()
