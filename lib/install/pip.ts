@@ -27,14 +27,14 @@ spec = importlib.util.find_spec("torch")
 print((spec and spec.submodule_search_locations or [""])[0])
 `;
 
-// pip itself would take most of a second to report its version.
+// To report its version, pip itself would take most of a second.
 const NO_PIP = 3;
 const FIND_PIP = `
 import sys
 print("%d.%d" % sys.version_info[:2])
 if sys.version_info < (3, 8): sys.exit(1)
-import importlib.util
-sys.exit(0 if importlib.util.find_spec("pip") else ${NO_PIP})
+try: import pip.__main__
+except ImportError: sys.exit(${NO_PIP})
 `;
 
 /** The directory of the active Python's torch, found without importing it; undefined without Python or torch. */

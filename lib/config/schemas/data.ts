@@ -100,7 +100,6 @@ export const Idx = z.strictObject({
   padTo: PositiveCount.optional(),
   ...shared,
 }).meta(directory("train-images-idx3-ubyte and the other three files of MNIST", "Download them, compressed or not."));
-export type IdxSource = z.infer<typeof Idx>;
 
 const ImageArray = z.union([z.instanceof(Uint8Array), z.instanceof(Float32Array)]);
 const LabelArray = z.union([
