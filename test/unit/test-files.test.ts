@@ -13,7 +13,7 @@ const STARTERS = /^node:(child_process|cluster|worker_threads)$|\/support\/proce
 
 const filesBelow = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name).replaceAll("\\", "/"))
-    .filter((name) => name.endsWith(".test.ts"));
+    .filter((name) => name.endsWith(".test.ts") && !name.includes("/node_modules/"));
 
 const suffixOf = (file: string): string | undefined => /\.([a-z-]+)\.test\.ts$/.exec(file)?.[1];
 

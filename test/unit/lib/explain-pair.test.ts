@@ -1,8 +1,6 @@
 import { expect } from "chai";
 import { explainPair, schemas } from "../../../lib/index.js";
 import { failureOf } from "../../support/errors.js";
-import { loadAddon } from "../../../lib/install/load.js";
-import { addonPath } from "../../../lib/native.js";
 
 /** Multiply-adds of one convolution: each output value sums over a kernel's area in all channels of its group. */
 const convolution = (side: number, out: number, into: number, kernel: number, groups = 1): number =>
@@ -107,15 +105,6 @@ describe("the explanation of a pair", () => {
     // Images and gradients, and much more.
     expect(memory.step).to.be.above(trained + 4 * 16 * 3 * 32 * 32);
     expect(memory.process).to.be.above(memory.tensors);
-  });
-
-  it("counts the memory of a step also if another file of the addon was loaded meanwhile", async () => {
-    const explain = async (): Promise<number> =>
-      (await explainPair({ teacher: "resnet8", student: "resnet8", imageSize: [16, 16], batchSize: 4 })).memory.step;
-    const before = await explain();
-    // The published addon next to that of tests, as with two versions of the package in one process.
-    expect(loadAddon().path, "`npm run build:tests` builds the addon of tests").to.not.equal(addonPath());
-    expect(await explain()).to.equal(before);
   });
 
   it("extrapolates consistently from measured to larger batches", async () => {
