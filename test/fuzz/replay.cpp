@@ -33,7 +33,7 @@ std::vector<Bytes> corpus_in(const std::filesystem::path& directory) {
   return corpus;
 }
 
-/// A file with the current input. It stays open: file systems write a file to disk when it is closed after it was cut.
+/// A file with the current input. It stays open: ext4 writes a file to disk when it is closed after it was cut.
 class LastInput {
  public:
   explicit LastInput(const std::string& path) : file_(std::fopen(path.c_str(), "wb")) {}

@@ -62,8 +62,7 @@ at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor&
     const FoldedBatchNorm folded_norm(parameters);
     return {convolution.pack(parameters.weight, folded_norm.scale.const_data_ptr<float>()), folded_norm.shift};
   };
-  const auto folded =
-      cache.get(parameters, type, fold, /*keeps=*/takes_parts() || !convolution.packs_again_for(x.size(0)));
+  const auto folded = cache.get(parameters, type, fold, /*keeps=*/takes_parts() || !convolution.repacks_for(x.size(0)));
   const at::Tensor input = in_order(x, type);
   const at::Tensor added = residual.defined() ? in_order(residual, type) : residual;
   at::Tensor result = empty_map(x.size(0), convolution.shape(), type);

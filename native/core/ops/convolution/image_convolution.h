@@ -50,7 +50,7 @@ class ImageConvolution {
   /// order that `forward` reads.
   virtual at::Tensor pack(const at::Tensor& weight, const float* factors = nullptr) const = 0;
   /// Whether packed weights that never change are better repacked for this many images than cached.
-  virtual bool packs_again_for(int64_t) const { return false; }
+  virtual bool repacks_for(int64_t) const { return false; }
   /// The order that `input_gradient` reads.
   virtual at::Tensor pack_for_gradient(const at::Tensor& weight) const = 0;
   virtual bool has_input_gradient() const { return true; }

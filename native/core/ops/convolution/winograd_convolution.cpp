@@ -66,7 +66,7 @@ at::Tensor WinogradConvolution::pack(const at::Tensor& weight, const float* fact
   return transformed(planes, *kernels_);
 }
 
-bool WinogradConvolution::packs_again_for(int64_t images) const {
+bool WinogradConvolution::repacks_for(int64_t images) const {
   // Transformed filters take four times the weights' memory, and 64 tiles cost ten times as much as transforming
   // them.
   constexpr int64_t kMuchMemory = int64_t{1} << 20;

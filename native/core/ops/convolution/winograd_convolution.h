@@ -19,7 +19,7 @@ class WinogradConvolution : public ImageConvolution {
   int64_t group() const override { return group_; }
 
   at::Tensor pack(const at::Tensor& weight, const float* factors = nullptr) const override;
-  bool packs_again_for(int64_t images) const override;
+  bool repacks_for(int64_t images) const override;
   at::Tensor pack_for_gradient(const at::Tensor& weight) const override;
 
   void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual,
