@@ -1,5 +1,5 @@
-// Prints which lines of TypeScript and C++ all tests that need no machine of their own run, or these files alone:
-// node --import tsx scripts/coverage.ts [TEST FILE…]
+// Prints which lines of C++, and of TypeScript in mocha's processes, the tests run that need no machine of their own,
+// or these files alone:  node --import tsx scripts/coverage.ts [TEST FILE…]
 // A copy of the checkout below build/coverage has an addon that counts, so that the checkout's own stays as it is.
 import { rm, symlink, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -25,9 +25,10 @@ await runMain(async () => {
   await rm(checkout, { recursive: true, force: true });
   await buildCountingAddon(build, join(checkout, "build/Release"));
   await copyCheckout(checkout);
+  await step("find", [build, "-name", "*.gcda", "-delete"]); // the counts of an earlier run
   const files = process.argv.slice(2);
-  if (files.length === 0) await step("ctest", ["--test-dir", build, "--output-on-failure"]);
-  const passed = await runTests(checkout, files);
+  const cpp = files.length > 0 || await runVisibly("ctest", ["--test-dir", build, "--output-on-failure"]) === 0;
+  const passed = await runTests(checkout, files) && cpp;
   await printCpp(build);
   if (!passed)
     throw new BuildError("TESTS_FAILED",

@@ -1,12 +1,13 @@
-// Other tests run most commands in mocha's process, from lib and on the tests' addon. Here each runs once as users run
-// it: the built program, on the published addon, in a process that has to end by itself.
+// Other tests run most commands in mocha's process, from lib and on the tests' addon. Here each, or one of its
+// subcommands, runs once as users run it: the built program, on the published addon, in a process that has to end by
+// itself.
 import { join } from "node:path";
 import { expect } from "chai";
 import { buildProgram } from "../../lib/cli/program.js";
 import { jsonEvents, reviewkd, start, temporaryDirectory, TINY } from "./helpers.js";
 
 describe("command line: processes", function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
   before(async () => {
     directory = await temporaryDirectory();
@@ -38,7 +39,10 @@ describe("command line: processes", function () {
     expect(commands.map(([, name]) => name)).to.have.members(buildProgram().commands.map((command) => command.name()));
 
     for (const [last, ...words] of commands) {
-      const { code, signal, stdout, stderr } = await start([...words, "--json"], { cwd: directory.path }).finished;
+      const { child, finished } = start([...words, "--json"], { cwd: directory.path });
+      const deadline = setTimeout(() => child.kill("SIGKILL"), 60_000);
+      const { code, signal, stdout, stderr } = await finished;
+      clearTimeout(deadline);
       expect({ code, signal, stderr }, `${words.join(" ")}\n${stdout}`).to.deep.equal({ code: 0, signal: null,
         stderr: "" });
       expect(jsonEvents(stdout).at(-1)?.type, words.join(" ")).to.equal(last);

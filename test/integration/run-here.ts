@@ -57,8 +57,10 @@ function changeDirectory(directory: string): () => void {
 
 /** Sets variables, or deletes those that are undefined, also for native code and for processes started meanwhile. */
 function changeEnvironment(variables: Readonly<Record<string, string | undefined>>): () => void {
-  const all = new Map(Object.entries(process.env));
-  const before = Object.fromEntries(Object.keys(variables).map((name) => [name, all.get(name)]));
+  // By name, for which Windows has no upper and lower case.
+  const before = Object.fromEntries(
+    Object.keys(variables).map((name) => [name, Reflect.get<NodeJS.ProcessEnv, string>(process.env, name)]),
+  );
   const change = (values: typeof variables): void => {
     for (const [name, value] of Object.entries(values)) {
       // An assignment would set it to the text "undefined".

@@ -21,6 +21,12 @@ function importsOf(file: string): string[] {
   return ts.preProcessFile(readFileSync(file, "utf8"), true, true).importedFiles.map(({ fileName }) => fileName);
 }
 
+describe("test files", () => {
+  it("are imported as programs import, never required: tsx has a second instance of each module for require()", () => {
+    expect((process.features as { readonly require_module?: boolean }).require_module).to.equal(false);
+  });
+});
+
 describe("the names of test files", () => {
   const fast = filesBelow("test/unit").filter((file) => suffixOf(file) === undefined);
 

@@ -82,9 +82,13 @@ describe("requirePip", () => {
   it("reports a Python without pip", async () => {
     const interpreter = execFileSync(python, ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" }).trim();
     // Without the directories of installed packages.
-    const path = fakePython(directory(), `exec "${interpreter}" -I -S "$@"`);
-    const { message } = await failureOf("DEPENDENCY_MISSING", () => requirePip({ PATH: path }));
-    expect(message).to.include("without pip").and.to.include("python3-pip");
+    const path = fakePython(directory(), `exec "${interpreter}" -S "$@"`);
+    // An empty folder of this name can be imported, but not run.
+    mkdirSync(join(directory(), "modules/pip"), { recursive: true });
+    for (const modules of [directory(), join(directory(), "modules")]) {
+      const { message } = await failureOf("DEPENDENCY_MISSING", () => requirePip({ PATH: path, PYTHONPATH: modules }));
+      expect(message).to.include("without pip").and.to.include("python3-pip");
+    }
   });
 });
 
