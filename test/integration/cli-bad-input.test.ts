@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { systemInfo } from "../../lib/index.js";
-import { fail, succeed, temporaryDirectory, TINY } from "./helpers.js";
+import { fail, succeed, useDirectory, TINY } from "./helpers.js";
 
 const PIXELS = 3 * 32 * 32;
 
@@ -16,11 +16,7 @@ async function writeCifar100(directory: string, labels: readonly number[]): Prom
 }
 
 describe("command line: bad input", () => {
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
-  before(async () => {
-    directory = await temporaryDirectory();
-  });
-  after(() => directory.remove());
+  const directory = useDirectory();
 
   const train = (...words: string[]): string[] => ["train", "--model", "resnet8", ...TINY, "--epochs", "1", ...words];
 

@@ -3,27 +3,25 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect } from "chai";
 import { picture, writeFiles, writeImageFolder } from "../support/image-files.js";
-import { fail, jsonEvents, succeed, temporaryDirectory } from "./helpers.js";
+import { fail, jsonEvents, succeed, useDirectory } from "./helpers.js";
 
 const SHORT = ["--image-size", "8", "--epochs", "1", "--batch-size", "4", "--learning-rate", "0.02", "--schedule",
   "constant", "--threads", "1"] as const;
 
 describe("command line: image folders and IDX files", () => {
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+  const directory = useDirectory();
   let root: string;
   let run: string;
   let weights: string;
   const below = (...names: string[]): string => join(directory.path, ...names);
 
   before(async () => {
-    directory = await temporaryDirectory();
     root = below("photos");
     run = below("run");
     weights = join(run, "student.safetensors");
     await writeImageFolder(root, { ant: { train: 7, val: 2 }, bee: { train: 6, val: 3 } });
     await writeFile(join(root, "train", "bee", "broken.jpg"), "no image");
   });
-  after(() => directory.remove());
 
   const train = (
     ...words: string[]

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
 import { findPreset, listPresets, schemas } from "../../lib/index.js";
-import { fail, jsonEvents, packageWithoutAddon, reviewkd, succeed, temporaryDirectory } from "./helpers.js";
+import { fail, jsonEvents, packageWithoutAddon, reviewkd, succeed, useDirectory } from "./helpers.js";
 
 interface ModelRow {
   readonly name: string;
@@ -14,11 +14,7 @@ interface ModelRow {
 }
 
 describe("command line: models, doctor, data, demo", () => {
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
-  before(async () => {
-    directory = await temporaryDirectory();
-  });
-  after(() => directory.remove());
+  const directory = useDirectory();
 
   it("lists the networks with parameters and stages", async () => {
     const { stdout } = await succeed(["models"]);

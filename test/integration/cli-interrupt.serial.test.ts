@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { jsonEvents, start, succeed, temporaryDirectory, type Running } from "./helpers.js";
+import { jsonEvents, start, succeed, useDirectory, type Running } from "./helpers.js";
 
 /** Long enough for a signal to arrive within an epoch, short enough to run several times. */
 const WORDS = [
@@ -33,11 +33,7 @@ async function tensorBytes(path: string): Promise<Buffer> {
 }
 
 describe("command line: interruption", () => {
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
-  before(async () => {
-    directory = await temporaryDirectory();
-  });
-  after(() => directory.remove());
+  const directory = useDirectory();
 
   async function startTraining(run: string, env: Record<string, string> = {}): Promise<Running> {
     const running = start([...WORDS, "--run", run], { env });

@@ -4,15 +4,11 @@
 import { join } from "node:path";
 import { expect } from "chai";
 import { buildProgram } from "../../lib/cli/program.js";
-import { jsonEvents, reviewkd, start, temporaryDirectory, TINY } from "./helpers.js";
+import { jsonEvents, reviewkd, start, useDirectory, TINY } from "./helpers.js";
 
 describe("command line: processes", function () {
   this.timeout(600_000);
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
-  before(async () => {
-    directory = await temporaryDirectory();
-  });
-  after(() => directory.remove());
+  const directory = useDirectory();
 
   it("end by themselves, and print their events and nothing else", async () => {
     const inside = (name: string): string => join(directory.path, name);
@@ -40,7 +36,7 @@ describe("command line: processes", function () {
 
     for (const [last, ...words] of commands) {
       const { child, finished } = start([...words, "--json"], { cwd: directory.path });
-      const deadline = setTimeout(() => child.kill("SIGKILL"), 60_000);
+      const deadline = setTimeout(() => child.kill("SIGKILL"), 120_000);
       const { code, signal, stdout, stderr } = await finished;
       clearTimeout(deadline);
       expect({ code, signal, stderr }, `${words.join(" ")}\n${stdout}`).to.deep.equal({ code: 0, signal: null,

@@ -3,20 +3,18 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { FaultyFiles } from "./fit-programs.js";
-import { fail, jsonEvents, reviewkd, start, succeed, temporaryDirectory, TINY } from "./helpers.js";
+import { fail, jsonEvents, reviewkd, start, succeed, useDirectory, TINY } from "./helpers.js";
 
 const WORDS = ["train", "--model", "resnet8", ...TINY, "--seed", "1"] as const;
 
 describe("command line: run directories", () => {
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+  const directory = useDirectory();
   let files: FaultyFiles;
-  before(async () => {
-    directory = await temporaryDirectory();
+  before(() => {
     files = new FaultyFiles();
   });
-  after(async () => {
+  after(() => {
     files.remove();
-    await directory.remove();
   });
   const at = (...names: string[]): string => join(directory.path, ...names);
 

@@ -2,18 +2,14 @@ import { existsSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { fail, jsonEvents, reviewkd, start, succeed, temporaryDirectory, TINY } from "./helpers.js";
+import { fail, jsonEvents, reviewkd, start, succeed, useDirectory, TINY } from "./helpers.js";
 
 const NETWORKS = ["--teacher", "resnet8", "--student", "resnet8"] as const;
 /** Uses soft targets, the cheapest method. */
 const SEEDS = ["study", "seeds", ...NETWORKS, ...TINY, "--epochs", "1", "--method", "kd"] as const;
 
 describe("command line: study", () => {
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
-  before(async () => {
-    directory = await temporaryDirectory();
-  });
-  after(() => directory.remove());
+  const directory = useDirectory();
 
   it("trains teacher and cells, prints a table and names its files; the same command skips finished cells", async () => {
     const words = [...SEEDS, "--seeds", "0,1"];

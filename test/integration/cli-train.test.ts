@@ -3,27 +3,25 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { readWeightsInfo } from "../../lib/index.js";
-import { fail, jsonEvents, succeed, temporaryDirectory, TINY, type JsonEvent } from "./helpers.js";
+import { fail, jsonEvents, succeed, useDirectory, TINY, type JsonEvent } from "./helpers.js";
 
 async function readJson(path: string): Promise<{ [key: string]: unknown; training: { [key: string]: unknown } }> {
   return JSON.parse(await readFile(path, "utf8")) as { training: { [key: string]: unknown } };
 }
 
 describe("command line: train, distill, eval", () => {
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+  const directory = useDirectory();
   let teacherRun: string;
   let teacherWeights: string;
   let trainOutput: string;
 
   before(async () => {
-    directory = await temporaryDirectory();
     teacherRun = join(directory.path, "teacher");
     teacherWeights = join(teacherRun, "student.safetensors");
     const { stdout } = await succeed(["train", "--model", "resnet14", ...TINY, "--epochs", "2", "--seed", "3", "--run",
       teacherRun]);
     trainOutput = stdout;
   });
-  after(() => directory.remove());
 
   const distillWords = (run: string): string[] => [
     "distill",

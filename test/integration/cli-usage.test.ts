@@ -1,14 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { fail, jsonEvents, packageWithoutAddon, reviewkd, succeed, temporaryDirectory } from "./helpers.js";
+import { fail, jsonEvents, packageWithoutAddon, reviewkd, succeed, useDirectory } from "./helpers.js";
 
 describe("command line: usage", () => {
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
-  before(async () => {
-    directory = await temporaryDirectory();
-  });
-  after(() => directory.remove());
+  const directory = useDirectory();
 
   it("prints the help of every command without an addon", async () => {
     const noAddon = { package: await packageWithoutAddon(join(directory.path, "package")) };

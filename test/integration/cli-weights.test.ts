@@ -6,18 +6,14 @@ import { createModel, readStateDict, readWeightsInfo } from "../../lib/index.js"
 import { run } from "../../lib/install/process.js";
 import { expectedIn } from "../support/checkpoints.js";
 import { valuesOf } from "../support/numeric.js";
-import { fail, jsonEvents, succeed, temporaryDirectory, TINY } from "./helpers.js";
+import { fail, jsonEvents, succeed, useDirectory, TINY } from "./helpers.js";
 
 const FIXTURES = join(import.meta.dirname, "../fixtures/checkpoints");
 const fixture = (name: string): string => join(FIXTURES, name);
 
 describe("command line: inspect, convert, export", function () {
   this.timeout(120_000);
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
-  before(async () => {
-    directory = await temporaryDirectory();
-  });
-  after(() => directory.remove());
+  const directory = useDirectory();
   const file = (name: string): string => join(directory.path, name);
 
   it("shows tensors, metadata, format and the best matching network", async () => {

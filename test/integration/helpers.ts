@@ -130,6 +130,21 @@ export async function temporaryDirectory(): Promise<{ path: string; remove(): Pr
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
+/** A temporary directory for all tests of the calling `describe`, empty before the first of them. */
+export function useDirectory(): { readonly path: string } {
+  let directory: Awaited<ReturnType<typeof temporaryDirectory>> | undefined;
+  before(async () => {
+    directory = await temporaryDirectory();
+  });
+  after(() => directory?.remove());
+  return {
+    get path() {
+      if (directory === undefined) throw new Error("missing directory: expected a running test. Use it in a test.");
+      return directory.path;
+    },
+  };
+}
+
 /** Creates a copy of the built package in `directory` without the addon. */
 export async function packageWithoutAddon(directory: string): Promise<string> {
   await mkdir(directory, { recursive: true });

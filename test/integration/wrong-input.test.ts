@@ -4,21 +4,19 @@ import { expect } from "chai";
 import { createDistiller, createModel, findPreset, loadDataset, type Distiller, type ErrorCode,
   type Model } from "../../lib/index.js";
 import { failureOf } from "../support/errors.js";
-import { fail, temporaryDirectory } from "./helpers.js";
+import { fail, useDirectory } from "./helpers.js";
 
 describe("a wrong method, preset, stage or data set", () => {
   let teacher: Model;
   let student: Model;
-  let directory: Awaited<ReturnType<typeof temporaryDirectory>>;
+  const directory = useDirectory();
   before(async () => {
     teacher = await createModel("vgg8", { numClasses: 4 });
     student = await createModel("resnet8", { numClasses: 4 });
-    directory = await temporaryDirectory();
   });
-  after(async () => {
+  after(() => {
     teacher.dispose();
     student.dispose();
-    await directory.remove();
   });
 
   // Arguments that a caller without types may pass.
