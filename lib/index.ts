@@ -1,5 +1,6 @@
-export { createModel, listModels, Model, readWeightsInfo, type EvaluateOptions, type ModelOutput,
-  type StageFeature } from "./api/model.js";
+export { createModel, listModels, Model, readWeightsInfo, type ModelOutput, type StageFeature } from "./api/model.js";
+export { Network, type EvaluateOptions } from "./api/network.js";
+export { createDetector, Detector, type Detections, type DetectorOutput } from "./api/detector.js";
 export { convertWeights, inspectWeights, readStateDict, writeStateDict } from "./weights/weights.js";
 export { exportStudent } from "./runs/export-student.js";
 export { createDistiller, Distiller, listMethods, type DistillerOutput, type DistillerParts,
@@ -11,7 +12,8 @@ export { namedValue, primaryMetric, registryTask } from "./api/task.js";
 export { Dataset, DatasetSplit, type Batch } from "./api/dataset.js";
 export { loadDataset } from "./datasets/load-dataset.js";
 export { Tensor, type StateDict, type TensorInput } from "./api/tensor.js";
-export { hierarchicalContextLoss } from "./api/functional.js";
+export { hierarchicalContextLoss } from "./api/functional/distillation.js";
+export * as functional from "./api/functional/index.js";
 export { inspectInstallation, packageVersion, systemInfo } from "./api/system.js";
 export { installCudaLibTorch, listLibTorches, removeLibTorch, type InstalledLibTorch } from "./install/libtorch.js";
 export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, type ErrorCode,
@@ -27,6 +29,7 @@ export { mergeSettings, type Settings } from "./config/merge-settings.js";
 export { findPreset, listPresets, type PresetName } from "./config/presets/index.js";
 export { fetchDataset, type FetchDatasetOptions } from "./datasets/fetch.js";
 export * as schemas from "./config/schemas/index.js";
+export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor, Size } from "./config/schemas/detection.js";
 export type { DType, Device, ModelDType, Precision, Shape } from "./config/schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization,
   StoredDataSource } from "./config/schemas/data.js";

@@ -28,6 +28,11 @@ export interface NativeTensor extends Disposable {
   toTypedArray(): TypedArray;
 }
 
+/** Tensors and plain values in any arrangement. */
+export type TensorTree = NativeTensor | number | boolean | string | null | undefined | TensorTree[] | {
+  [name: string]: TensorTree;
+};
+
 export type NativeEntries = [name: string, tensor: NativeTensor][];
 
 type Metadata = Record<string, string>;
@@ -80,8 +85,8 @@ type NativeEvaluate = (
 ) => Promise<Omit<Evaluation, "perClass"> & { perClass: Omit<ClassScore, "name">[] }>;
 
 export interface NativeModel extends Disposable {
-  describe(): { name: string; numClasses: number; parameters: number; dtype: "float64" | "float32";
-    device: "cpu" | "cuda" };
+  describe(): { name: string; numClasses: number; parameters: number; trainableParameters: number;
+    dtype: "float64" | "float32"; device: "cpu" | "cuda" };
   featureSpecs(height: number, width: number): FeatureSpec[];
   forward(
     images: NativeTensor,
@@ -92,6 +97,9 @@ export interface NativeModel extends Disposable {
   save(path: string, metadata: Metadata): Promise<void>;
   load(path: string, strict: boolean, key: string): Promise<LoadReport>;
   evaluate: NativeEvaluate;
+  /** Of detectors alone. */
+  detect(images: TensorTree, options: { maskThreshold?: number | undefined }): Promise<TensorTree>;
+  forwardImages(images: TensorTree, options: { mode: string }): Promise<TensorTree>;
 }
 
 /** Multiply-adds of one image's forward pass, and bytes used during a training step. */
@@ -140,7 +148,7 @@ export interface NativeDataset extends Disposable {
 
 export interface NativeSession extends Disposable {
   task(): TaskInfo;
-  step(batches: NativeBatch[]): Promise<StepResult>;
+  step(batches: TensorTree[]): Promise<StepResult>;
   trainEpoch(
     data: NativeImages,
     options: object,
@@ -193,6 +201,9 @@ export interface Addon {
   createSession(target: NativeDistiller | NativeModel, options: object): Promise<NativeSession>;
   /** Undefined if another owner holds the lock. */
   lockFile(path: string): Promise<NativeFileLock | undefined>;
+  createDetector(options: object): Promise<NativeModel>;
+  /** Runs a function of the native table; see lib/api/functional. */
+  callFunction(name: string, inputs: TensorTree, options: object): Promise<TensorTree>;
   hierarchicalContextLoss(student: NativeTensor,
     teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
 }

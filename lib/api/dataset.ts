@@ -12,6 +12,23 @@ export interface Batch {
   readonly labels: Tensor;
 }
 
+/** The objects of one image. */
+export interface ObjectTargets {
+  /** `[K, 4]`, x1 y1 x2 y2 in pixels of the image, with x1 < x2 and y1 < y2. */
+  readonly boxes: Tensor;
+  /** `[K]`, int64; from 1 for two-stage detectors, from 0 for RetinaNet. */
+  readonly labels: Tensor;
+  /** `[K, H, W]`, uint8, 0 or 1; for Mask R-CNN. */
+  readonly masks?: Tensor;
+}
+
+/** Images of any sizes, with their objects. */
+export interface DetectionBatch {
+  /** `[3, H, W]` each, RGB from 0 to 1. */
+  readonly images: readonly Tensor[];
+  readonly targets: readonly ObjectTargets[];
+}
+
 /** One split of a data set: its training or test images, stored in native memory or produced on demand. */
 export class DatasetSplit {
   /** Number of images. */

@@ -1,15 +1,10 @@
 import { z } from "zod";
-import { withSignal } from "./abort.js";
-import type { DatasetSplit } from "./dataset.js";
-import { addon, type NativeModel, type NativeSession } from "../native.js";
-import { type ModelDType, PositiveCount, Precision } from "../config/schemas/common.js";
-import type { Evaluation } from "../config/schemas/epoch.js";
-import { NativeObject } from "./native-object.js";
-import { ModelOptions, type FeatureSpec, type ModelInfo, type ModelOptionsInput } from "../config/schemas/model.js";
-import { LoadOptions, WeightsChoice, type LoadOptionsInput, type LoadReport,
-  type WeightsInfo } from "../config/schemas/weights.js";
-import { Tensor, toEntries, toStateDict, type StateDict } from "./tensor.js";
+import { addon } from "../native.js";
+import { ModelOptions, type ModelInfo, type ModelOptionsInput } from "../config/schemas/model.js";
+import { WeightsChoice, type WeightsInfo } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
+import { Network } from "./network.js";
+import { Tensor } from "./tensor.js";
 
 /** A stage's feature map before and after its last activation, `[N, C, H, W]`. */
 export interface StageFeature {
@@ -26,38 +21,6 @@ export interface ModelOutput {
   readonly features: readonly StageFeature[];
 }
 
-const EvaluateOptions = z.strictObject({
-  batchSize: PositiveCount.default(256),
-  precision: Precision.default("float32"),
-  /** As in a session's options. */
-  fused: z.boolean().default(true),
-  /** Also count per class. */
-  perClass: z.boolean().default(false),
-});
-
-/** Options of {@link Model.evaluate} and `Session.evaluate`. */
-export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
-  readonly signal?: AbortSignal | undefined;
-  /** Called with the number of images processed. */
-  readonly onProgress?: ((done: number) => void) | undefined;
-}
-
-/** @internal */
-export async function evaluateWith(native: NativeModel | NativeSession, data: DatasetSplit,
-  options: EvaluateOptions): Promise<Evaluation> {
-  const { signal, onProgress, ...rest } = options;
-  const { perClass: wantsClasses, ...parsed } = parse(EvaluateOptions, rest, "evaluation options");
-  const plan = { batchSize: parsed.batchSize, seed: 0, epoch: 0, shuffle: false, augment: false };
-  const { perClass, ...totals } = await data.images.pass(plan,
-    (images, cancel) =>
-      withSignal({ signal, onProgress, onStop: cancel, what: "the evaluation" }, (stop, report) =>
-        native.evaluate(images, data.name, parsed, stop, report)));
-  if (!wantsClasses) return totals;
-  // A network may have more classes than the data; the extra ones have no samples.
-  const scores = data.classNames.map((name, index) => ({ name, samples: 0, correct: 0, ...perClass[index] }));
-  return { ...totals, perClass: scores };
-}
-
 const ForwardOptions = z.strictObject({ features: z.boolean().default(false),
   mode: z.enum(["eval", "train"]).default("eval") });
 
@@ -65,39 +28,7 @@ const ForwardOptions = z.strictObject({ features: z.boolean().default(false),
  * A network with its parameters in native memory, which is freed once no distiller or session uses it. Created by
  * {@link createModel}.
  */
-export class Model extends NativeObject<NativeModel> {
-  /** Name in the registry. */
-  readonly name: string;
-  readonly numClasses: number;
-  readonly dtype: ModelDType;
-  readonly #parameters: number;
-
-  /** @internal */
-  constructor(native: NativeModel) {
-    super(native);
-    ({ name: this.name, numClasses: this.numClasses, dtype: this.dtype, parameters: this.#parameters } = native
-      .describe());
-  }
-
-  /** The device that currently holds the parameters. */
-  get device(): "cpu" | "cuda" {
-    return this.native.describe().device;
-  }
-
-  /** Number of trainable parameters. */
-  parameterCount(): number {
-    return this.#parameters;
-  }
-
-  /**
-   * Name, channels and size of each stage's map, shallow to deep, for images of this size in pixels.
-   *
-   * @throws ReviewKdError `SHAPE_MISMATCH` if the network does not support the size.
-   */
-  featureSpecs(height: number, width: number): FeatureSpec[] {
-    return this.native.featureSpecs(parse(PositiveCount, height, "height"), parse(PositiveCount, width, "width"));
-  }
-
+export class Model extends Network {
   /**
    * Runs the network without gradients.
    *
@@ -114,56 +45,6 @@ export class Model extends NativeObject<NativeModel> {
         after: Tensor.wrap(after) })
       ),
     };
-  }
-
-  /** A copy of all parameters and buffers under their published names. */
-  async stateDict(): Promise<StateDict> {
-    return toStateDict(await this.native.stateDict());
-  }
-
-  /**
-   * Copies values into parameters and buffers by name, converting dtypes.
-   *
-   * @param options - `strict` (default true): names and shapes must agree; false: loads what fits and reports the rest,
-   * such as a classifier with a different number of classes.
-   * @throws ReviewKdError `STATE_DICT_MISMATCH`, naming the first differences; nothing is changed in this case.
-   */
-  async loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): Promise<LoadReport> {
-    return this.native.loadStateDict(toEntries(state), options.strict ?? true);
-  }
-
-  /**
-   * Writes the parameters atomically to a `.safetensors`, `.pt` or `.pth` file. In Python,
-   * `torch.load(path, weights_only=True)` reads the latter two.
-   *
-   * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`.
-   */
-  async save(path: string, options: { metadata?: Readonly<Record<string, string>> } = {}): Promise<void> {
-    await this.native.save(path, { model: this.name, numClasses: String(this.numClasses), ...options.metadata });
-  }
-
-  /**
-   * Reads parameters from a `.safetensors` file or one written by `torch.save`; the format is detected from the
-   * content. A state dict may be nested in a dictionary with other entries, and its names may begin with `module.` or
-   * `student.`. Nothing in a file is executed.
-   *
-   * @param options - as for {@link Model.loadStateDict}; `key` chooses one of several state dicts.
-   * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `STATE_DICT_MISMATCH`,
-   * `UNKNOWN_NAME` (a key, with the list of available keys).
-   */
-  async load(path: string, options: LoadOptionsInput = {}): Promise<LoadReport> {
-    const { strict, key } = parse(LoadOptions, options, "load options");
-    return this.native.load(path, strict, key ?? "");
-  }
-
-  /**
-   * Accuracy and mean cross entropy over a split, in inference mode and without augmentation.
-   *
-   * @throws ReviewKdError `ABORTED` after the signal was aborted, `SHAPE_MISMATCH` if the data has more classes than
-   * the network.
-   */
-  async evaluate(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
-    return evaluateWith(this.native, data, options);
   }
 }
 

@@ -1,8 +1,11 @@
 import { withSignal } from "./abort.js";
-import type { Batch, Dataset, DatasetSplit } from "./dataset.js";
+import type { Batch, Dataset, DatasetSplit, DetectionBatch } from "./dataset.js";
 import type { Distiller } from "./distiller.js";
+import type { Detector } from "./detector.js";
 import { ReviewKdError } from "../errors.js";
-import { evaluateWith, type EvaluateOptions, type Model } from "./model.js";
+import { natives, type Tree } from "./functional/call.js";
+import type { Model } from "./model.js";
+import { evaluateWith, type EvaluateOptions } from "./network.js";
 import { addon, type NativeSession } from "../native.js";
 import { NativeObject } from "./native-object.js";
 import { Count, PositiveNumber } from "../config/schemas/common.js";
@@ -33,6 +36,9 @@ export interface TrainEpochOptions extends EpochOptionsInput {
   readonly onProgress?: ((progress: EpochProgress) => void) | undefined;
 }
 
+/** A batch of a classifier or of a detector. */
+export type AnyBatch = Batch | DetectionBatch;
+
 /** The position of a session. */
 export interface SessionPosition {
   /** The epoch that was started last. */
@@ -49,14 +55,14 @@ export interface SessionPosition {
  * other, in the order they were made. `dispose()` ends the thread after all pending calls and frees the optimizer; the
  * networks are kept. Created by {@link createSession}.
  */
-export class Session extends NativeObject<NativeSession> {
+export class Session<Trained extends Model | Detector = Model> extends NativeObject<NativeSession> {
   #system: Promise<SystemInfo> | undefined;
 
   /** @internal */
   constructor(
     native: NativeSession,
     /** The trained network. */
-    readonly model: Model,
+    readonly model: Trained,
     /** The distiller that the network learns from in addition to the labels. */
     readonly distiller: Distiller | undefined,
     /** The options with all defaults applied. */
@@ -74,7 +80,8 @@ export class Session extends NativeObject<NativeSession> {
    * Performs one optimizer step. With several batches, the step follows the mean gradient over the images of all of
    * them, as a step of `trainEpoch` with `accumulateBatches` does.
    *
-   * @param batch - images `[N, 3, H, W]`, normalized, and labels `[N]`, int64; or several such batches.
+   * @param batch - images `[N, 3, H, W]`, normalized, and labels `[N]`, int64; for a detector a list of images with the
+   * objects of each; or several such batches.
    * @throws ReviewKdError `NON_FINITE_LOSS` (names step and term; no parameter was changed), `LABEL_OUT_OF_RANGE`,
    * `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `DEVICE_MISMATCH` (another session moved a network), `BATCH_TOO_SMALL`,
    * `DISPOSED`.
@@ -83,9 +90,9 @@ export class Session extends NativeObject<NativeSession> {
    * const { losses } = await session.step({ images, labels });
    * ```
    */
-  async step(batch: Batch | readonly Batch[]): Promise<StepResult> {
-    const batches: readonly Batch[] = "images" in batch ? [batch] : batch;
-    return this.native.step(batches.map(({ images, labels }) => ({ images: images.native, labels: labels.native })));
+  async step(batch: AnyBatch | readonly AnyBatch[]): Promise<StepResult> {
+    const batches: readonly AnyBatch[] = "images" in batch ? [batch] : batch;
+    return this.native.step(batches.map((one) => natives(one as unknown as Tree)));
   }
 
   /**
@@ -192,9 +199,12 @@ export class Session extends NativeObject<NativeSession> {
   }
 }
 
+/** A session of any network. */
+export type AnySession = Session<Model | Detector>;
+
 /** The training target of a session: a distiller's student, or a single network. */
-export type SessionTarget = { readonly distiller: Distiller; readonly model?: never } | { readonly model: Model;
-  readonly distiller?: never };
+export type SessionTarget<Trained extends Model | Detector = Model | Detector> = { readonly distiller: Distiller;
+  readonly model?: never } | { readonly model: Trained; readonly distiller?: never };
 
 /**
  * Makes a training of a distiller, or of a single network by the losses of its task alone.
@@ -205,10 +215,12 @@ export type SessionTarget = { readonly distiller: Distiller; readonly model?: ne
  * const session = await createSession({ distiller, optimizer: { kind: "sgd", learningRate: 0.1 } });
  * ```
  */
-export async function createSession(options: SessionTarget & StepOptionsInput): Promise<Session> {
+export async function createSession<Trained extends Model | Detector = Model>(
+  options: SessionTarget<Trained> & StepOptionsInput,
+): Promise<Session<Trained>> {
   const { distiller, model, ...rest } = options;
   const parsed = parse(StepOptions, rest, "session options");
-  const trained = distiller?.student ?? model;
+  const trained = (distiller?.student ?? model) as Trained | undefined;
   const target = distiller?.native ?? model?.native;
   // The type rules out both; plain JavaScript does not.
   const both = distiller !== undefined && (model as unknown) !== undefined;

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { optionsOf } from "../config/options-of.js";
-import type { Session } from "../api/session.js";
+import type { AnySession } from "../api/session.js";
 import type { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
 import type { FitEvent } from "../config/schemas/fit-event.js";
 import { termsOf } from "../config/schemas/method.js";
@@ -29,7 +29,7 @@ export interface TrainingRecorder {
   /** An epoch was trained and evaluated. */
   evaluated(finished: FinishedEpoch): AsyncGenerator<FitEvent, void, void>;
   /** The training was aborted: saves the state within the epoch and returns the position. */
-  interrupted(session: Session): AsyncGenerator<FitEvent, InterruptedAt, void>;
+  interrupted(session: AnySession): AsyncGenerator<FitEvent, InterruptedAt, void>;
   /** All epochs are done: retries what could not be saved. @throws `SAVE_FAILED` */
   finish(): AsyncGenerator<FitEvent, void, void>;
   result(): FitResult;
@@ -51,7 +51,7 @@ export class FitLoop {
   #brokenReported: number;
   readonly #timeLeft: EtaEstimator;
 
-  constructor(private readonly plan: FitPlan, private readonly session: Session,
+  constructor(private readonly plan: FitPlan, private readonly session: AnySession,
     private readonly log: TrainingRecorder) {
     const { data, training } = plan;
     this.#epochs = training.epochs;

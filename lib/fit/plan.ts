@@ -3,6 +3,7 @@ import type { Dataset } from "../api/dataset.js";
 import type { Distiller } from "../api/distiller.js";
 import { ReviewKdError } from "../errors.js";
 import { mergeSettings, type Settings } from "../config/merge-settings.js";
+import type { Detector } from "../api/detector.js";
 import type { Model } from "../api/model.js";
 import { findPreset, type PresetName } from "../config/presets/index.js";
 import { NonNegativeNumber } from "../config/schemas/common.js";
@@ -43,7 +44,7 @@ export type FitOptions = SessionTarget & FitSettings & TrainingOptionsInput;
 export interface FitPlan extends FitSettings {
   readonly target: SessionTarget;
   /** The trained network. */
-  readonly model: Model;
+  readonly model: Model | Detector;
   readonly distiller?: Distiller | undefined;
   readonly retryDelaysMs: readonly number[];
   readonly training: TrainingOptions;

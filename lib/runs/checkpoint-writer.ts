@@ -7,7 +7,7 @@ import { removeOldest } from "./run-checkpoints.js";
 import type { RunDirectory } from "./run-directory.js";
 import type { FitEvent, SavedKind } from "../config/schemas/fit-event.js";
 import type { FitProgress } from "../config/schemas/run-record.js";
-import type { Session } from "../api/session.js";
+import type { AnySession } from "../api/session.js";
 import { namedValue } from "../api/task.js";
 
 export interface RunPosition {
@@ -29,7 +29,7 @@ export class CheckpointWriter {
   /** Position of the newest checkpoint of this process. */
   #saved: RunPosition | undefined;
 
-  constructor(private readonly plan: FitPlan, private directory: RunDirectory, private readonly session: Session) {}
+  constructor(private readonly plan: FitPlan, private directory: RunDirectory, private readonly session: AnySession) {}
 
   /** Writes these and all pending files, and yields an event for each. */
   async *save(kinds: readonly SavedKind[], position: RunPosition): AsyncGenerator<FitEvent, void, void> {

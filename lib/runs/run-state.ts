@@ -11,7 +11,7 @@ import type { EpochSummary } from "../config/schemas/epoch.js";
 import type { Change, FitEvent, SavedKind } from "../config/schemas/fit-event.js";
 import { FitProgress, Origin, type FitResult } from "../config/schemas/run-record.js";
 import type { TaskInfo } from "../config/schemas/task.js";
-import { ORIGIN_KEY, type Session } from "../api/session.js";
+import { ORIGIN_KEY, type AnySession } from "../api/session.js";
 import { bestEpoch, isBetter, namedValue, primaryMetric } from "../api/task.js";
 
 const NOTHING_DONE: FitProgress = { epochsDone: 0, trained: null, last: null, best: null, elapsedSeconds: 0 };
@@ -43,7 +43,7 @@ export class RunState implements TrainingRecorder, Disposable {
   }
 
   /** Records the configuration of a new run, or restores the session from the newest valid checkpoint. */
-  async begin(session: Session): Promise<void> {
+  async begin(session: AnySession): Promise<void> {
     this.#taskInfo = session.task;
     if (this.directory === undefined) return;
     this.#saver = new CheckpointWriter(this.plan, this.directory, session);
@@ -51,7 +51,7 @@ export class RunState implements TrainingRecorder, Disposable {
     else await this.directory.writeConfig(this.plan.config);
   }
 
-  async #resumeFrom(directory: RunDirectory, session: Session): Promise<void> {
+  async #resumeFrom(directory: RunDirectory, session: AnySession): Promise<void> {
     const { override, config } = this.plan;
     const found = await newestCheckpoint(directory.path, async (path) => {
       const metadata = await session.loadCheckpoint(path, { otherTeacher: override === true });
@@ -166,7 +166,7 @@ export class RunState implements TrainingRecorder, Disposable {
       ...(isKept ? ["epoch" as const] : [])];
   }
 
-  async *interrupted(session: Session): AsyncGenerator<FitEvent, InterruptedAt, void> {
+  async *interrupted(session: AnySession): AsyncGenerator<FitEvent, InterruptedAt, void> {
     if (this.progress.trained === null) {
       const { epoch, step } = await session.position();
       this.stepsDone = epoch === this.progress.epochsDone ? step : 0;

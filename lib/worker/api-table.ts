@@ -1,9 +1,11 @@
 // The API as a worker offers it: a row for each class, method and function. Options that are `unknown` here are checked
 // by the API itself.
 import { z } from "zod";
+import type { Detections, DetectorOutput } from "../api/detector.js";
 import type { DistillerOutput } from "../api/distiller.js";
 import type { ModelOutput } from "../api/model.js";
 import { Count, DType, ModelDType, PositiveCount, Shape } from "../config/schemas/common.js";
+import { Size } from "../config/schemas/detection.js";
 import { Normalization } from "../config/schemas/data.js";
 import { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
 import { BrokenImage, FitEvent } from "../config/schemas/fit-event.js";
@@ -22,8 +24,8 @@ import type { ClassRowOf, RowOf, Table } from "./table.js";
 import { reference } from "./values.js";
 
 const ref = <Kind extends keyof ApiClasses>(kind: Kind): z.ZodType<ApiClasses[Kind]> => reference(kind);
-const [Tensor, Model, Distiller, Dataset, Split] = [ref("Tensor"), ref("Model"), ref("Distiller"), ref("Dataset"),
-  ref("DatasetSplit")];
+const [Tensor, Model, Detector, Distiller, Dataset, Split] = [ref("Tensor"), ref("Model"), ref("Detector"),
+  ref("Distiller"), ref("Dataset"), ref("DatasetSplit")];
 
 const Options = z.unknown();
 const Path = z.string();
@@ -31,9 +33,14 @@ const Nothing = z.undefined();
 const Metadata = z.record(z.string(), z.string());
 const Strict = z.strictObject({ strict: z.boolean().optional() }).optional();
 const KeepAs = z.strictObject({ keepAs: z.string().optional() }).optional();
-const Batch = z.strictObject({ images: Tensor, labels: Tensor });
+const ClassifierBatch = z.strictObject({ images: Tensor, labels: Tensor });
+const Targets = z.strictObject({ boxes: Tensor, labels: Tensor, masks: Tensor.optional() });
+const DetectionBatch = z.strictObject({ images: z.array(Tensor), targets: z.array(Targets) });
+const Batch = z.union([ClassifierBatch, DetectionBatch]);
+const Network = z.union([Model, Detector]);
+const Tensors = z.array(Tensor);
 const StateDict: z.ZodType<StateDict> = z.record(z.string(), Tensor);
-const Target = z.looseObject({ distiller: Distiller.optional(), model: Model.optional() });
+const Target = z.looseObject({ distiller: Distiller.optional(), model: Network.optional() });
 const Values = z.union([z.instanceof(Float32Array), z.instanceof(Float64Array), z.instanceof(BigInt64Array),
   z.instanceof(Uint8Array)]);
 const AnyValues = z.union([Values, z.instanceof(Int8Array), z.instanceof(Int16Array), z.instanceof(Int32Array),
@@ -62,21 +69,42 @@ const TENSOR = {
   },
 } satisfies ClassRowOf<ApiClasses["Tensor"]>;
 
-const MODEL = {
+/** Of every network. */
+const NETWORK = {
   properties: { name: z.string(), numClasses: PositiveCount, dtype: ModelDType, device: z.enum(["cpu", "cuda"]),
     parameterCount: Count },
-  // A session moves networks to where it computes.
-  live: ["device"],
   methods: {
     featureSpecs: { args: [z.unknown(), z.unknown()], result: z.array(FeatureSpec) },
-    forward: { args: [Tensor, Options], result: ModelOutput },
     stateDict: { args: [], result: StateDict },
     loadStateDict: { args: [StateDict, Strict], result: LoadReport },
     save: { args: [Path, z.strictObject({ metadata: Metadata.optional() }).optional()], result: Nothing },
     load: { args: [Path, Options], result: LoadReport },
     evaluate: { args: [Split, Options], signal: true, progress: Count, result: Evaluation },
   },
+} as const;
+
+const MODEL = {
+  properties: NETWORK.properties,
+  // A session moves networks to where it computes.
+  live: ["device"],
+  methods: { ...NETWORK.methods, forward: { args: [Tensor, Options], result: ModelOutput } },
 } satisfies ClassRowOf<ApiClasses["Model"]>;
+
+const Detections: z.ZodType<Detections> = z.strictObject({ boxes: Tensor, scores: Tensor, labels: Tensor,
+  masks: Tensor.optional() }) as z.ZodType<Detections>;
+const DetectorOutput = z.strictObject({ input: Tensor, imageSizes: z.array(Size), levels: Tensors,
+  proposals: Tensors.optional(), objectness: Tensor.optional(), rpnDeltas: Tensor.optional(), logits: Tensor.optional(),
+  deltas: Tensor.optional() }) as z.ZodType<DetectorOutput>;
+
+const DETECTOR = {
+  properties: NETWORK.properties,
+  live: ["device"],
+  methods: {
+    ...NETWORK.methods,
+    detect: { args: [Tensors, Options], result: z.array(Detections) },
+    forward: { args: [Tensors, Options], result: DetectorOutput },
+  },
+} satisfies ClassRowOf<ApiClasses["Detector"]>;
 
 const DISTILLER = {
   properties: { matching: Matching, method: Method, teacher: Model, student: Model, trainingOnlyParameterCount: Count },
@@ -88,7 +116,7 @@ const DISTILLER = {
 } satisfies ClassRowOf<ApiClasses["Distiller"]>;
 
 const SESSION = {
-  properties: { options: StepOptions, model: Model, distiller: Distiller.optional(), task: TaskInfo },
+  properties: { options: StepOptions, model: Network, distiller: Distiller.optional(), task: TaskInfo },
   methods: {
     step: { args: [z.union([Batch, z.array(Batch).min(1)])], result: StepResult },
     trainEpoch: { args: [Dataset, Options], signal: true, progress: EpochProgress, result: EpochSummary },
@@ -129,7 +157,7 @@ const DATASET_SPLIT = {
     name: z.enum(["train", "test"]),
     classNames: z.array(z.string()),
   },
-  methods: { batches: { args: [Options], item: Batch, result: Nothing } },
+  methods: { batches: { args: [Options], item: ClassifierBatch, result: Nothing } },
 } satisfies ClassRowOf<ApiClasses["DatasetSplit"]>;
 
 /** The checkpoint from which a training resumes, as its events report it. */
@@ -140,6 +168,7 @@ function checkpointIn(event: FitEvent): string | null {
 
 const FUNCTIONS = {
   createModel: { args: [z.unknown(), Options], result: Model },
+  createDetector: { args: [z.unknown(), Options], result: Detector },
   createDistiller: { args: [z.looseObject({ teacher: Model, student: Model })], result: Distiller },
   createSession: { args: [Target], result: ref("Session") },
   loadDataset: { args: [Options], result: Dataset },
@@ -168,7 +197,7 @@ const FUNCTIONS = {
 
 /** A row that a class or function of the API lacks does not compile. */
 export const API_TABLE = {
-  classes: { Tensor: TENSOR, Model: MODEL, Distiller: DISTILLER, Session: SESSION, Dataset: DATASET,
+  classes: { Tensor: TENSOR, Model: MODEL, Detector: DETECTOR, Distiller: DISTILLER, Session: SESSION, Dataset: DATASET,
     DatasetSplit: DATASET_SPLIT },
   constructors: {
     Tensor: { args: [AnyValues, Shape, z.strictObject({ dtype: DType.optional() }).optional()], result: Tensor },

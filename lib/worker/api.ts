@@ -2,12 +2,13 @@
 // only the types.
 import { Dataset, DatasetSplit } from "../api/dataset.js";
 import { loadDataset } from "../datasets/load-dataset.js";
+import { createDetector, Detector } from "../api/detector.js";
 import { createDistiller, Distiller } from "../api/distiller.js";
 import { runExperiment } from "../runs/experiment.js";
 import { explainPair } from "../api/explain-pair.js";
 import { fit } from "../runs/fit.js";
 import { createModel, listModels, Model } from "../api/model.js";
-import { createSession, Session } from "../api/session.js";
+import { createSession, Session, type AnySession } from "../api/session.js";
 import { systemInfo } from "../api/system.js";
 import { Tensor } from "../api/tensor.js";
 import { inspectWeights } from "../weights/weights.js";
@@ -15,13 +16,14 @@ import { exportStudent } from "../runs/export-student.js";
 import type { Implementation } from "./server.js";
 
 export const API = {
-  classes: { Tensor, Model, Distiller, Session, Dataset, DatasetSplit },
+  classes: { Tensor, Model, Detector, Distiller, Session, Dataset, DatasetSplit },
   constructors: { Tensor: (...args: Parameters<typeof Tensor.from>) => Tensor.from(...args) },
-  functions: { createModel, createDistiller, createSession, loadDataset, fit, runExperiment, explainPair,
-    inspectWeights, exportStudent, listModels, systemInfo },
+  functions: { createModel, createDetector, createDistiller, createSession, loadDataset, fit, runExperiment,
+    explainPair, inspectWeights, exportStudent, listModels, systemInfo },
 } satisfies Implementation;
 
 export type ApiFunctions = (typeof API)["functions"];
 export type ApiClasses = {
-  readonly [Kind in keyof (typeof API)["classes"]]: (typeof API)["classes"][Kind]["prototype"];
+  readonly [Kind in keyof (typeof API)["classes"]]: Kind extends "Session" ? AnySession
+    : (typeof API)["classes"][Kind]["prototype"];
 };

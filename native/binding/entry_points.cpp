@@ -2,6 +2,8 @@
 
 #include "binding/data/batch_queue.h"
 #include "binding/data/dataset.h"
+#include "binding/functional/functions.h"
+#include "binding/objects/detector.h"
 #include "binding/objects/distiller.h"
 #include "binding/objects/file_lock.h"
 #include "binding/objects/model.h"
@@ -75,6 +77,8 @@ void define_entry_points(Napi::Env env, Napi::Object exports) {
   add("createSession", create_session);
   add("lockFile", lock_file);
   add("hierarchicalContextLoss", hierarchical_context_loss_of);
+  add("callFunction", call_function);
+  add("createDetector", create_detector);
 }
 
 }  // namespace reviewkd::binding

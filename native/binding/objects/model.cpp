@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include "binding/data/training_images.h"
+#include "binding/objects/detector.h"
 #include "binding/objects/session_results.h"
 #include "binding/objects/tensor.h"
 #include "binding/support/arguments.h"
@@ -72,7 +73,8 @@ void ModelHandle::define(Napi::Env env) {
       InstanceMethod("featureSpecs", &ModelHandle::feature_specs), InstanceMethod("forward", &ModelHandle::forward),
       InstanceMethod("stateDict", &ModelHandle::get_state_dict),
       InstanceMethod("loadStateDict", &ModelHandle::put_state_dict), InstanceMethod("save", &ModelHandle::save),
-      InstanceMethod("load", &ModelHandle::load), InstanceMethod("evaluate", &ModelHandle::evaluate));
+      InstanceMethod("load", &ModelHandle::load), InstanceMethod("evaluate", &ModelHandle::evaluate),
+      InstanceMethod("detect", &ModelHandle::detect), InstanceMethod("forwardImages", &ModelHandle::forward_images));
 }
 
 Napi::Object ModelHandle::from(Napi::Env env, std::shared_ptr<Network> network) {
@@ -87,6 +89,9 @@ Napi::Value ModelHandle::describe(const Napi::CallbackInfo& info) {
     object.Set("name", network->name);
     object.Set("numClasses", static_cast<double>(network->module->num_classes()));
     object.Set("parameters", static_cast<double>(parameter_count(*network->module)));
+    int64_t trainable = 0;
+    for (const auto& parameter : network->module->trainable_parameters()) trainable += parameter.numel();
+    object.Set("trainableParameters", static_cast<double>(trainable));
     object.Set("dtype", dtype_name(network->dtype()));
     object.Set("device", network->device().is_cuda() ? "cuda" : "cpu");
     return object;
@@ -196,6 +201,14 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
         },
         [](Napi::Env env, const LoadReport& report) { return to_js(env, report); });
   });
+}
+
+Napi::Value ModelHandle::detect(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] { return detect_with(info, resource()); });
+}
+
+Napi::Value ModelHandle::forward_images(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] { return forward_detector(info, resource()); });
 }
 
 Napi::Value ModelHandle::evaluate(const Napi::CallbackInfo& info) {

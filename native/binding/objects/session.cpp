@@ -1,6 +1,7 @@
 #include "binding/objects/session.h"
 
 #include "binding/data/training_images.h"
+#include "binding/functional/tensor_tree.h"
 #include "binding/objects/distiller.h"
 #include "binding/objects/model.h"
 #include "binding/objects/session_results.h"
@@ -10,24 +11,28 @@
 #include "binding/support/stop_flag.h"
 #include "core/checkpoint/training_checkpoint.h"
 #include "core/ops/backend/device.h"
+#include "core/tasks/detection/detection.h"
 #include "core/tasks/registry.h"
 
 namespace reviewkd::binding {
 namespace {
 
-/// An array of { images, labels }.
-std::vector<Batch> batches_of(const Napi::Value& value) {
-  if (!value.IsArray())
-    fail(ErrorCode::kInvalidArgument,
-         "invalid batches: expected an array, received another value. Pass the batches of one step.");
-  const auto array = value.As<Napi::Array>();
-  std::vector<Batch> batches;
-  for (uint32_t i = 0; i < array.Length(); ++i) {
-    const auto batch = array.Get(i).As<Napi::Object>();
-    batches.push_back(
-        {*TensorHandle::unwrap(batch.Get("images")), Targets::labels(*TensorHandle::unwrap(batch.Get("labels")))});
+/// { images, labels } of a classifier, or { images: Tensor[], targets: { boxes, labels, masks? }[] } of a detector.
+Batch batch_of(const TensorTree& given, const Network& network) {
+  if (given.has("labels")) {
+    Batch batch;
+    batch.images = given.tensor("images");
+    batch.targets = Targets::labels(given.tensor("labels"));
+    return batch;
   }
-  return batches;
+  std::vector<at::Tensor> images;
+  for (const at::Tensor& image : given.tensors("images")) images.push_back(image.to(network.dtype()));
+  std::vector<detection::ImageTargets> targets;
+  for (const TensorTree& entry : given.list("targets")) {
+    targets.push_back({entry.tensor("boxes").to(network.dtype()), entry.tensor("labels"),
+                       entry.has("masks") ? entry.tensor("masks") : at::Tensor()});
+  }
+  return detection_batch(detector_of(*network.module), images, targets);
 }
 
 void move_to(const std::optional<at::Device>& device, Network& network) {
@@ -68,8 +73,14 @@ namespace {
 using Owner = std::shared_ptr<SessionThread>;
 
 Napi::Value step(const Napi::CallbackInfo& info, const Owner& owner) {
+  const TensorTree given = TensorTree::Record{{"batches", tensor_tree_of(info[0], "batches")}};
   return on_thread(
-      info.Env(), owner, [batches = batches_of(info[0])](Session& session) { return session.step(batches); },
+      info.Env(), owner,
+      [given](Session& session) {
+        std::vector<Batch> batches;
+        for (const TensorTree& batch : given.list("batches")) batches.push_back(batch_of(batch, session.network()));
+        return session.step(batches);
+      },
       [](Napi::Env env, const StepResult& result) { return to_js(env, result); });
 }
 

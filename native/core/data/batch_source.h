@@ -11,14 +11,20 @@
 
 #include "core/base/options.h"
 #include "core/data/targets.h"
+#include "core/ops/images/image_batch.h"
 
 namespace reviewkd {
 
 struct Batch {
-  at::Tensor images;  // [N, 3, H, W], float32, channels-last
+  /// [N, 3, H, W], float32, channels-last: normalized for classifiers, values 0 … 1 for detectors.
+  at::Tensor images;
   Targets targets;
   /// Images that stand for others, which could not be read.
   int64_t replaced = 0;
+  /// Of each image without its padding; empty if no image has any.
+  std::vector<ImageSize> sizes = {};
+
+  ImageBatch image_batch() const { return {images, sizes}; }
 };
 
 /// One pass over a set of images. The order and each image's augmentation are pure functions of seed, epoch and

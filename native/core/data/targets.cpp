@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -34,6 +35,10 @@ const Target& Targets::target(const std::string& name) const {
   }
   fail(ErrorCode::kInvalidArgument, "invalid targets of a batch: expected ", name, ", received ",
        names.empty() ? "none" : joined(names), ". Use a data set that has the targets of the task.");
+}
+
+bool Targets::has(const std::string& name) const {
+  return std::any_of(targets_.begin(), targets_.end(), [&](const Target& target) { return target.name == name; });
 }
 
 at::Tensor Targets::labels() const {

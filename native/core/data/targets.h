@@ -37,6 +37,7 @@ class Targets {
   /// Throws INVALID_ARGUMENT if there is no such target.
   const Target& target(const std::string& name) const;
   const at::Tensor& values(const std::string& name) const { return target(name).values; }
+  bool has(const std::string& name) const;
   /// The labels of classification; undefined if there are none.
   at::Tensor labels() const;
 

@@ -57,7 +57,7 @@ Distiller::Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> 
   init::place(*modules_, student_->device(), student_->dtype());
 }
 
-DistillerOutput Distiller::forward(const at::Tensor& images, const at::Tensor& labels) {
+DistillerOutput Distiller::forward(const ImageBatch& images, const at::Tensor& labels) {
   check(images, labels);
   DistillerOutput output;
   Stopwatch watch;
@@ -70,7 +70,7 @@ DistillerOutput Distiller::forward(const at::Tensor& images, const at::Tensor& l
   output.teacher_seconds = watch.lap();
   student_->module->train();
   modules_->train();
-  output.student = student_->module->forward(images);
+  output.student = student_->module->forward_batch(images);
   output.student_seconds = watch.lap();
   side.join();
   for (const auto& term : terms_)
@@ -78,10 +78,10 @@ DistillerOutput Distiller::forward(const at::Tensor& images, const at::Tensor& l
   return output;
 }
 
-void Distiller::check(const at::Tensor& images, const at::Tensor& labels) const {
-  const ImageSize size = image_size_of(images);
+void Distiller::check(const ImageBatch& images, const at::Tensor& labels) const {
+  const ImageSize size = image_size_of(images.pixels);
   const BatchSpec batch{
-      .images = images.size(0),
+      .images = images.count(),
       .classes = student_->module->num_classes(),
       .has_labels = labels.defined(),
       .student = student_->module->feature_specs(size),

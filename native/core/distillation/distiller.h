@@ -44,7 +44,7 @@ class Distiller {
   /// Runs the student and the methods in train mode and the teacher in its mode, without gradients for the teacher.
   /// images: [N, 3, H, W]; labels: [N], int64, undefined if there are none. Rejects invalid inputs of a method before
   /// any statistic is updated: BATCH_TOO_SMALL, INVALID_ARGUMENT.
-  DistillerOutput forward(const at::Tensor& images, const at::Tensor& labels);
+  DistillerOutput forward(const ImageBatch& images, const at::Tensor& labels);
 
   /// The weights λ of the terms in `epoch`, counted from 0.
   std::vector<double> weights_at(int64_t epoch) const;
@@ -63,7 +63,7 @@ class Distiller {
   const DistillerOptions& options() const { return options_; }
 
  private:
-  void check(const at::Tensor& images, const at::Tensor& labels) const;
+  void check(const ImageBatch& images, const at::Tensor& labels) const;
 
   std::shared_ptr<Network> teacher_;
   std::shared_ptr<Network> student_;

@@ -32,6 +32,21 @@ NetworkLock::~NetworkLock() {
   }
 }
 
+std::vector<StageFeature> BackboneImpl::forward_stages(const at::Tensor&) {
+  fail(ErrorCode::kInternal, "invalid call: this network has no stages for detectors.");
+}
+
+Trunk BackboneImpl::trunk() {
+  fail(ErrorCode::kInvalidArgument,
+       "invalid backbone: expected a network with stages of strides 4, 8, 16 and 32, received another. Use a ResNet or "
+       "MobileNet for ImageNet, such as resnet50 or mobilenetv2.");
+}
+
+void BackboneImpl::require_gradients(bool required) {
+  for (auto& parameter : parameters()) parameter.set_requires_grad(false);
+  for (auto& parameter : trainable_parameters()) parameter.set_requires_grad(required);
+}
+
 ImageSize image_size_of(const at::Tensor& images) {
   if (images.dim() != 4 || images.size(0) < 1 || images.size(1) != 3 || images.size(2) < 1 || images.size(3) < 1) {
     fail(ErrorCode::kShapeMismatch, "invalid images: expected shape [N, 3, H, W], received ", images.sizes(), ".");

@@ -13,14 +13,9 @@
 #include <vector>
 
 #include "core/ops/backend/device_fence.h"
+#include "core/ops/images/image_batch.h"
 
 namespace reviewkd {
-
-/// Height and width in pixels.
-struct ImageSize {
-  int64_t height;
-  int64_t width;
-};
 
 /// A stage's output for one image size.
 struct FeatureSpec {
@@ -46,10 +41,41 @@ struct BackboneOutput {
   at::Tensor logits;                   // [N, classes]
 };
 
+/// The part of a network that detectors are built on: everything up to the end of its last stage.
+struct Trunk {
+  struct Part {
+    /// As torchvision's detectors name it below `backbone.body`.
+    std::string name;
+    std::shared_ptr<torch::nn::Module> module;
+    /// 0: the stem, before the first stage; 1 … 4: the stages.
+    int stage;
+  };
+  std::vector<Part> parts;
+};
+
 class BackboneImpl : public torch::nn::Module {
  public:
   /// images: [N, 3, H, W], normalized.
   virtual BackboneOutput forward(const at::Tensor& images) = 0;
+
+  /// The output for a batch that may be padded. Networks for images of one size, which are normalized before, ignore
+  /// padding.
+  virtual BackboneOutput forward_batch(const ImageBatch& batch) { return forward(batch.pixels); }
+
+  /// The maps of the stages alone, whose strides are 4, 8, 16 and 32; see `trunk`.
+  virtual std::vector<StageFeature> forward_stages(const at::Tensor& images);
+
+  /// Throws INVALID_ARGUMENT for a network without four stages of strides 4, 8, 16 and 32.
+  virtual Trunk trunk();
+
+  /// The parameters that a training changes; a detector keeps some of its own fixed.
+  virtual std::vector<at::Tensor> trainable_parameters() const { return parameters(); }
+
+  /// Turns gradients of the trainable parameters on or off; those of the others are off.
+  void require_gradients(bool required);
+
+  /// Values that training changes in addition to the state dict; names as of the state dict.
+  virtual std::vector<std::pair<std::string, at::Tensor>> training_buffers() { return {}; }
 
   /// One spec per entry of `BackboneOutput::features` for images of this size. Throws SHAPE_MISMATCH if the network
   /// does not support the size.
@@ -94,7 +120,7 @@ class NetworkLock {
 /// Throws SHAPE_MISMATCH unless `images` is [N, 3, H, W] with N ≥ 1, and returns its size.
 ImageSize image_size_of(const at::Tensor& images);
 
-/// Number of trainable values in a module.
+/// Number of values in a module's parameters.
 int64_t parameter_count(const torch::nn::Module& module);
 
 }  // namespace reviewkd

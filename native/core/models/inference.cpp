@@ -54,12 +54,13 @@ void copy_into(const BackboneOutput& output, const BackboneOutput& part, int64_t
 
 }  // namespace
 
-BackboneOutput infer(BackboneImpl& network, const at::Tensor& images) {
+BackboneOutput infer(BackboneImpl& network, const ImageBatch& batch) {
+  const at::Tensor& images = batch.pixels;
   const int64_t count = images.size(0);
   const int64_t step = images_at_a_time(images);
   if (ops::takes_reference_path() || !images.is_cpu() || images.scalar_type() != at::kFloat || network.is_training() ||
-      at::GradMode::is_enabled() || step == 0 || count <= step) {
-    return network.forward(images);
+      at::GradMode::is_enabled() || step == 0 || count <= step || !batch.sizes.empty()) {
+    return network.forward_batch(batch);
   }
   BackboneOutput output;
   std::mutex mutex;

@@ -5,9 +5,9 @@
 
 namespace reviewkd {
 
-/// Returns `network.forward(images)` for a network in inference mode and without gradients. On the CPU each core
+/// Returns `network.forward_batch(images)` for a network in inference mode and without gradients. On the CPU each core
 /// takes a few images at a time through the whole network, so that maps stay in its cache from layer to layer and no
 /// core waits for another. `network` must be thread-safe, as every backbone in inference mode is.
-BackboneOutput infer(BackboneImpl& network, const at::Tensor& images);
+BackboneOutput infer(BackboneImpl& network, const ImageBatch& images);
 
 }  // namespace reviewkd

@@ -15,6 +15,8 @@ namespace {
 
 int64_t fan_in_of(const at::Tensor& weight) { return weight.numel() / weight.size(0); }
 
+double default_bound(const at::Tensor& weight) { return 1.0 / std::sqrt(static_cast<double>(fan_in_of(weight))); }
+
 // Drawn on the CPU in the parameter's type, so that a seed produces the same network on every device.
 template <typename Draw>
 void fill(at::Tensor& parameter, Draw draw) {
@@ -50,9 +52,12 @@ void kaiming_uniform(at::Tensor weight, double a, at::Generator generator) {
 }
 
 void torch_default(at::Tensor weight, at::Tensor bias, at::Generator generator) {
-  const double bound = 1.0 / std::sqrt(static_cast<double>(fan_in_of(weight)));
-  uniform(weight, bound, generator);
-  if (bias.defined()) uniform(bias, bound, generator);
+  uniform(weight, default_bound(weight), generator);
+  if (bias.defined()) uniform(bias, default_bound(weight), generator);
+}
+
+void default_bias(const at::Tensor& weight, at::Tensor bias, at::Generator generator) {
+  uniform(bias, default_bound(weight), generator);
 }
 
 void batch_norm(torch::nn::BatchNorm2dImpl& norm) {

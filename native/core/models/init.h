@@ -26,6 +26,9 @@ void kaiming_uniform(at::Tensor weight, double a, at::Generator generator);
 /// sqrt(fan_in).
 void torch_default(at::Tensor weight, at::Tensor bias, at::Generator generator);
 
+/// The bias alone by PyTorch's default, for a layer with this weight.
+void default_bias(const at::Tensor& weight, at::Tensor bias, at::Generator generator);
+
 /// Scale 1, shift 0, running mean 0, running variance 1, no batches tracked.
 void batch_norm(torch::nn::BatchNorm2dImpl& norm);
 

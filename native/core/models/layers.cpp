@@ -1,6 +1,7 @@
 #include "core/models/layers.h"
 
 #include "core/base/error.h"
+#include "core/models/freezable_batch_norm.h"
 #include "core/ops/conv_norm/batch_counters.h"
 #include "core/ops/conv_norm/normalization.h"
 
@@ -31,6 +32,11 @@ nn::Conv2d conv3x3(int64_t in_channels, int64_t out_channels, int64_t stride, in
 
 nn::Conv2d conv1x1(int64_t in_channels, int64_t out_channels, int64_t stride, int64_t groups) {
   return conv2d(nn::Conv2dOptions(in_channels, out_channels, 1).stride(stride).groups(groups).bias(false));
+}
+
+nn::BatchNorm2d batch_norm(int64_t channels) {
+  return nn::BatchNorm2d(
+      std::static_pointer_cast<nn::BatchNorm2dImpl>(std::make_shared<FreezableBatchNorm2dImpl>(channels)));
 }
 
 nn::Linear linear(int64_t in_features, int64_t out_features) {

@@ -26,6 +26,9 @@ torch::nn::Conv2d conv3x3(int64_t in_channels, int64_t out_channels, int64_t str
 /// 1×1 without bias.
 torch::nn::Conv2d conv1x1(int64_t in_channels, int64_t out_channels, int64_t stride = 1, int64_t groups = 1);
 
+/// A batch normalization of maps that can be frozen.
+torch::nn::BatchNorm2d batch_norm(int64_t channels);
+
 /// A linear layer with bias, with uninitialised values.
 torch::nn::Linear linear(int64_t in_features, int64_t out_features);
 

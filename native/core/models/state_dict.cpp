@@ -9,11 +9,20 @@
 #include <unordered_set>
 
 #include "core/base/error.h"
+#include "core/models/freezable_batch_norm.h"
 
 namespace reviewkd {
 namespace {
 
 void collect(const torch::nn::Module& module, const std::string& prefix, NamedTensors& out) {
+  if (const auto* norm = module.as<FreezableBatchNorm2dImpl>(); norm != nullptr && norm->is_frozen()) {
+    // torchvision's FrozenBatchNorm2d: no counter.
+    out.emplace_back(prefix + "weight", norm->weight);
+    out.emplace_back(prefix + "bias", norm->bias);
+    out.emplace_back(prefix + "running_mean", norm->running_mean);
+    out.emplace_back(prefix + "running_var", norm->running_var);
+    return;
+  }
   for (const auto& item : module.named_parameters(/*recurse=*/false))
     out.emplace_back(prefix + item.key(), item.value());
   for (const auto& item : module.named_buffers(/*recurse=*/false)) out.emplace_back(prefix + item.key(), item.value());

@@ -1,15 +1,29 @@
 #include "core/tasks/registry.h"
 
+#include "core/base/error.h"
+#include "core/models/detection/detector.h"
 #include "core/tasks/classification/classification.h"
+#include "core/tasks/detection/detection.h"
 
 namespace reviewkd {
 
 const std::vector<std::shared_ptr<const Task>>& task_registry() {
-  static const std::vector<std::shared_ptr<const Task>> tasks = {std::make_shared<Classification>()};
+  static const std::vector<std::shared_ptr<const Task>> tasks = {
+      std::make_shared<Classification>(),
+      std::make_shared<Detection>(DetectorKind::kFasterRcnn),
+      std::make_shared<Detection>(DetectorKind::kRetinaNet),
+      std::make_shared<Detection>(DetectorKind::kMaskRcnn),
+  };
   return tasks;
 }
 
-// Every backbone of the registry is a classifier.
-std::shared_ptr<const Task> task_of(const Network&) { return task_registry().front(); }
+std::shared_ptr<const Task> task_of(const Network& network) {
+  const auto* detector = dynamic_cast<const detection::DetectorImpl*>(network.module.get());
+  const std::string name = detector == nullptr ? "classification" : task_name(detector->options().kind);
+  for (const auto& task : task_registry()) {
+    if (task->info().name == name) return task;
+  }
+  fail(ErrorCode::kInternal, "invalid task: expected one of the registry, received ", name, ".");
+}
 
 }  // namespace reviewkd

@@ -55,8 +55,10 @@ struct TaskInfo {
 struct TaskInput {
   BackboneImpl& network;
   const BackboneOutput& output;
-  const at::Tensor& images;  // [N, 3, H, W]
+  const ImageBatch& images;
   const Targets& targets;
+  /// For random choices: a pure function of the step and the part of its batch.
+  uint64_t seed = 0;
 };
 
 struct TaskLosses {
@@ -107,8 +109,8 @@ class Task {
   /// Throws unless the network can be trained and evaluated on such a set.
   virtual void check_data(const BackboneImpl& network, const ImageSet& set) const = 0;
 
-  /// Throws unless the targets are sound and fit the images and the network. `images` is [N, 3, H, W].
-  virtual void check_targets(const BackboneImpl& network, const at::Tensor& images, const Targets& targets) const = 0;
+  /// Throws unless the targets are sound and fit the images and the network.
+  virtual void check_targets(const BackboneImpl& network, const ImageBatch& images, const Targets& targets) const = 0;
 
   virtual TaskLosses losses(const TaskInput& input) const = 0;
 

@@ -32,10 +32,10 @@ Evaluation evaluate(Network& network, const Task& task, const TrainingImages& im
     const ops::ReferenceScope path(!options.fused);
     const PrecisionScope scope(options.precision, device);
     network.module->eval();
-    const at::Tensor input = as_input(batch->images, network.dtype(), device);
+    const ImageBatch input(as_input(batch->images, network.dtype(), device), batch->sizes);
     const Targets targets = batch->targets.to(device);
     found->add({*network.module, infer(*network.module, input), input, targets});
-    done += input.size(0);
+    done += input.count();
     if (progress) progress(done);
     if (stop) break;
   }

@@ -64,7 +64,7 @@ void Session::check_batch(const Batch& batch) const {
     fail(ErrorCode::kDtypeMismatch, "invalid images: expected normalized floating-point values, received ",
          batch.images.scalar_type(), ". Subtract the mean, and divide by the standard deviation of each channel.");
   }
-  task().check_targets(*network().module, batch.images, batch.targets);
+  task().check_targets(*network().module, batch.image_batch(), batch.targets);
 }
 
 EpochState Session::train_epoch(const TrainingImages& images, const EpochOptions& options,
@@ -101,6 +101,9 @@ NamedTensors Session::training_state() const {
   } else {
     state = state_dict(*network().module);
   }
+  const std::string prefix = training_.objective.distiller() != nullptr ? "student." : "";
+  for (auto& [name, buffer] : network().module->training_buffers())
+    state.emplace_back("training." + prefix + name, buffer);
   for (auto& [name, buffer] : training_.optimizer.state()) state.emplace_back("optimizer." + name, buffer);
   return state;
 }

@@ -52,7 +52,8 @@ class Session {
   NamedTensors gradients() const;
 
   /// All that training changes: "student.*" and the methods' parameters, or the network's own; with a teacher in train
-  /// mode its statistics as "teacher.*"; momentum buffers as "optimizer.*".
+  /// mode its statistics as "teacher.*"; a network's values beside its state dict as "training.*"; momentum buffers as
+  /// "optimizer.*".
   NamedTensors training_state() const;
 
   /// The epoch that decides the method's warm-up in steps of the caller's own loop. Discards the steps of another

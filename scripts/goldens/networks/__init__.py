@@ -7,9 +7,9 @@ A golden covers a network at several numbers of classes, image sizes and modes: 
 a size that is not square. A family whose networks need other cases than the default ones lists them in a table CASES.
 """
 
-from networks import cifar_resnet, mobilenet_v1, mobilenet_v2, resnet, shufflenet, vgg, wide_resnet
+from networks import cifar_resnet, mobilenet_v1, mobilenet_v2, mobilenet_v2_imagenet, resnet, shufflenet, vgg, wide_resnet
 
-FAMILIES = [cifar_resnet, wide_resnet, vgg, mobilenet_v2, shufflenet, resnet, mobilenet_v1]
+FAMILIES = [cifar_resnet, wide_resnet, vgg, mobilenet_v2, shufflenet, resnet, mobilenet_v1, mobilenet_v2_imagenet]
 
 NETWORKS = {name: build for family in FAMILIES for name, build in family.NETWORKS.items()}
 

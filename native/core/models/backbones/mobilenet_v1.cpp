@@ -39,18 +39,17 @@ constexpr std::array<MobileNetV1Block, 14> kMobileNetV1Blocks = {{
 }};
 
 nn::Sequential separable(int64_t in_channels, int64_t out_channels, int64_t stride) {
-  return nn::Sequential(conv3x3(in_channels, in_channels, stride, in_channels), nn::BatchNorm2d(in_channels),
-                        relu_in_place(), conv1x1(in_channels, out_channels), nn::BatchNorm2d(out_channels));
+  return nn::Sequential(conv3x3(in_channels, in_channels, stride, in_channels), batch_norm(in_channels),
+                        relu_in_place(), conv1x1(in_channels, out_channels), batch_norm(out_channels));
 }
 
 }  // namespace
 
 MobileNetV1Impl::MobileNetV1Impl(const MobileNetV1Options& options) : options_(options) {
-  nn::ModuleList model;
   int64_t in_channels = 3;
   for (const auto& [channels, stride, ends_stage] : kMobileNetV1Blocks) {
     const nn::Sequential block = blocks_.empty()
-                                     ? nn::Sequential(conv3x3(in_channels, channels, stride), nn::BatchNorm2d(channels))
+                                     ? nn::Sequential(conv3x3(in_channels, channels, stride), batch_norm(channels))
                                      : separable(in_channels, channels, stride);
     model->push_back(block);
     blocks_.emplace_back(block);
@@ -61,17 +60,32 @@ MobileNetV1Impl::MobileNetV1Impl(const MobileNetV1Options& options) : options_(o
 }
 
 BackboneOutput MobileNetV1Impl::forward(const at::Tensor& images) {
-  BackboneOutput output;
+  BackboneOutput output{forward_stages(images), {}};
+  const at::Tensor pooled = at::adaptive_avg_pool2d(output.features.back().after, {1, 1});  // [N, 1024, 1, 1]
+  output.features.push_back({pooled, pooled});
+  output.logits = fc(pooled.flatten(1));  // [N, classes]
+  return output;
+}
+
+std::vector<StageFeature> MobileNetV1Impl::forward_stages(const at::Tensor& images) {
+  std::vector<StageFeature> features;
   at::Tensor x = images;                                                     // [N, 3, H, W]
   for (size_t i = 0; i < blocks_.size(); ++i) {
     const at::Tensor before = blocks_[i](x);  // [N, Ci, H / 2 … H / 32, W / 2 … W / 32]
     x = at::relu(before);
-    if (kMobileNetV1Blocks[i].ends_stage) output.features.push_back({before, x});
+    if (kMobileNetV1Blocks[i].ends_stage) features.push_back({before, x});
   }
-  const at::Tensor pooled = at::adaptive_avg_pool2d(x, {1, 1});  // [N, 1024, 1, 1]
-  output.features.push_back({pooled, pooled});
-  output.logits = fc(pooled.flatten(1));  // [N, classes]
-  return output;
+  return features;
+}
+
+Trunk MobileNetV1Impl::trunk() {
+  Trunk trunk;
+  int stage = -1;  // the stem and the first stage begin with a stride of 2 each
+  for (size_t i = 0; i < kMobileNetV1Blocks.size(); ++i) {
+    if (kMobileNetV1Blocks[i].stride == 2) ++stage;
+    trunk.parts.push_back({std::to_string(i), model->ptr(i), stage});
+  }
+  return trunk;
 }
 
 std::vector<FeatureSpec> MobileNetV1Impl::feature_specs(ImageSize image) const {

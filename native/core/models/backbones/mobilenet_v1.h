@@ -4,6 +4,7 @@
 // 1704.04861, 2017), table 1, with the state-dict names of the code shared by knowledge distillation papers
 // (ReviewKD, ImageNet/models/mobilenet.py), which keeps PyTorch's default initialisation.
 
+#include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/pimpl.h>
@@ -26,12 +27,16 @@ class MobileNetV1Impl : public BackboneImpl {
   /// Differs from the reference: it averages over windows of 7×7, which at 224×224 is the whole map; this averages
   /// the whole map at every size.
   BackboneOutput forward(const at::Tensor& images) override;
+  std::vector<StageFeature> forward_stages(const at::Tensor& images) override;
+  /// Its parts are the blocks, by their numbers.
+  Trunk trunk() override;
   std::vector<FeatureSpec> feature_specs(ImageSize image) const override;
   void initialize(at::Generator generator) override;
   int64_t num_classes() const override { return options_.num_classes; }
 
  private:
   MobileNetV1Options options_;
+  torch::nn::ModuleList model;
   /// Each block up to its last ReLU.
   std::vector<ConvNormChain> blocks_;
   torch::nn::Linear fc{nullptr};

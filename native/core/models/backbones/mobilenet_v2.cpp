@@ -46,10 +46,10 @@ int64_t last_channels(double width) { return scaled(kMobileNetV2Last, std::max(1
 InvertedResidualImpl::InvertedResidualImpl(const InvertedResidualOptions& options)
     : has_shortcut_(options.stride == 1 && options.in_channels == options.out_channels) {
   const int64_t mid = options.in_channels * options.expansion;
-  conv = register_module("conv",
-                         nn::Sequential(conv1x1(options.in_channels, mid), nn::BatchNorm2d(mid), relu_in_place(),
-                                        conv3x3(mid, mid, options.stride, mid), nn::BatchNorm2d(mid), relu_in_place(),
-                                        conv1x1(mid, options.out_channels), nn::BatchNorm2d(options.out_channels)));
+  conv =
+      register_module("conv", nn::Sequential(conv1x1(options.in_channels, mid), batch_norm(mid), relu_in_place(),
+                                             conv3x3(mid, mid, options.stride, mid), batch_norm(mid), relu_in_place(),
+                                             conv1x1(mid, options.out_channels), batch_norm(options.out_channels)));
   chain_ = ConvNormChain(conv);
 }
 
@@ -59,8 +59,8 @@ at::Tensor InvertedResidualImpl::forward(const at::Tensor& x) {
 
 MobileNetV2Impl::MobileNetV2Impl(const MobileNetV2Options& options) : options_(options) {
   int64_t in_channels = scaled(kMobileNetV2Stem, options.width);
-  conv1 = register_module("conv1",
-                          nn::Sequential(conv3x3(3, in_channels, 2), nn::BatchNorm2d(in_channels), relu_in_place()));
+  conv1 =
+      register_module("conv1", nn::Sequential(conv3x3(3, in_channels, 2), batch_norm(in_channels), relu_in_place()));
   for (const auto& group : kMobileNetV2Groups) {
     const int64_t out_channels = scaled(group.channels, options.width);
     nn::ModuleList list;
@@ -77,7 +77,7 @@ MobileNetV2Impl::MobileNetV2Impl(const MobileNetV2Options& options) : options_(o
   }
   register_module("blocks", blocks);
   const int64_t last = last_channels(options.width);
-  conv2 = register_module("conv2", nn::Sequential(conv1x1(in_channels, last), nn::BatchNorm2d(last), relu_in_place()));
+  conv2 = register_module("conv2", nn::Sequential(conv1x1(in_channels, last), batch_norm(last), relu_in_place()));
   classifier = register_module("classifier", nn::Sequential(linear(last, options.num_classes)));
 }
 

@@ -3,6 +3,7 @@
 #include "core/base/registry.h"
 #include "core/models/backbones/mobilenet_v1.h"
 #include "core/models/backbones/mobilenet_v2.h"
+#include "core/models/backbones/mobilenet_v2_imagenet.h"
 #include "core/models/backbones/resnet.h"
 #include "core/models/backbones/shufflenet_v1.h"
 #include "core/models/backbones/shufflenet_v2.h"
@@ -68,6 +69,11 @@ ModelEntry mobilenet_v2_row(const char* name, double width) {
   return {name, kMobileNetV2Paper, kCifarImage, kCifarClasses, build};
 }
 
+ModelEntry mobilenet_v2_imagenet_row(const char* name) {
+  const auto build = [](int64_t classes) { return MobileNetV2ImageNet(MobileNetV2ImageNetOptions{classes}).ptr(); };
+  return {name, kMobileNetV2Paper, kImageNetImage, kImageNetClasses, build};
+}
+
 ModelEntry shufflenet_v1_row(const char* name) {
   const auto build = [](int64_t classes) { return ShuffleNetV1(ShuffleNetV1Options{.num_classes = classes}).ptr(); };
   return {name, kShuffleNetV1Paper, kCifarImage, kCifarClasses, build};
@@ -112,6 +118,7 @@ const std::vector<ModelEntry>& model_registry() {
       imagenet_resnet_row("resnet101", 101),
       imagenet_resnet_row("resnet152", 152),
       mobilenet_v1_row("mobilenetv1"),
+      mobilenet_v2_imagenet_row("mobilenetv2"),
   };
   return models;
 }

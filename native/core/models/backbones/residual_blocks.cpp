@@ -7,8 +7,7 @@ namespace nn = torch::nn;
 
 void ResidualBlockImpl::register_shortcut(const ResidualBlockOptions& options, int64_t out_channels) {
   if (options.stride == 1 && options.in_channels == out_channels) return;
-  const nn::Sequential layers(conv1x1(options.in_channels, out_channels, options.stride),
-                              nn::BatchNorm2d(out_channels));
+  const nn::Sequential layers(conv1x1(options.in_channels, out_channels, options.stride), batch_norm(out_channels));
   projection_.emplace(register_module(options.shortcut_name, layers));
 }
 
@@ -27,8 +26,8 @@ ops::Activated ResidualBlockImpl::forward_with_sum(const ops::LazyTensor& x) {
 BasicBlockImpl::BasicBlockImpl(const ResidualBlockOptions& options)
     : conv1(conv3x3(options.in_channels, options.channels, options.stride)),
       conv2(conv3x3(options.channels, options.channels)),
-      bn1(options.channels),
-      bn2(options.channels),
+      bn1(batch_norm(options.channels)),
+      bn2(batch_norm(options.channels)),
       first_(conv1, bn1),
       second_(conv2, bn2) {
   register_module("conv1", conv1);
@@ -47,9 +46,9 @@ BottleneckImpl::BottleneckImpl(const ResidualBlockOptions& options)
     : conv1(conv1x1(options.in_channels, options.channels)),
       conv2(conv3x3(options.channels, options.channels, options.stride)),
       conv3(conv1x1(options.channels, options.channels * kExpansion)),
-      bn1(options.channels),
-      bn2(options.channels),
-      bn3(options.channels * kExpansion),
+      bn1(batch_norm(options.channels)),
+      bn2(batch_norm(options.channels)),
+      bn3(batch_norm(options.channels * kExpansion)),
       first_(conv1, bn1),
       second_(conv2, bn2),
       third_(conv3, bn3) {

@@ -79,7 +79,7 @@ ResNetOptions imagenet_resnet(int64_t depth, int64_t num_classes) {
 ResNetImpl::ResNetImpl(const ResNetOptions& options)
     : options_(options),
       conv1(stem_of(options)),
-      bn1(options.stem_channels),
+      bn1(batch_norm(options.stem_channels)),
       stem_(conv1, bn1),
       classifier_(linear(options.channels.back() * expansion_of(options.block), options.num_classes)) {
   if (options.blocks.size() != options.channels.size()) {
@@ -106,7 +106,15 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options)
 }
 
 BackboneOutput ResNetImpl::forward(const at::Tensor& images) {
-  BackboneOutput output;
+  BackboneOutput output{forward_stages(images), {}};
+  const at::Tensor pooled = at::adaptive_avg_pool2d(output.features.back().after, {1, 1});  // [N, C, 1, 1]
+  output.features.push_back({pooled, pooled});
+  output.logits = classifier_(pooled.flatten(1));  // [N, classes]
+  return output;
+}
+
+std::vector<StageFeature> ResNetImpl::forward_stages(const at::Tensor& images) {
+  std::vector<StageFeature> features;
   ops::LazyTensor x = stem_.relu(images);                                    // CIFAR: [N, C, H, W], ImageNet: halved
   if (options_.stem == ResNetStem::kImageNet) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});  // [N, C, H / 4, W / 4]
   for (const auto& stage : stages_) {
@@ -115,12 +123,19 @@ BackboneOutput ResNetImpl::forward(const at::Tensor& images) {
       x = stage->ptr(block)->as<ResidualBlockImpl>()->forward(x);
     auto [sum, active] = stage->ptr(stage->size() - 1)->as<ResidualBlockImpl>()->forward_with_sum(x);
     x = std::move(active);
-    output.features.push_back({sum, x.values()});  // each stage but the first halves the size
+    features.push_back({sum, x.values()});  // each stage but the first halves the size
   }
-  const at::Tensor pooled = at::adaptive_avg_pool2d(x, {1, 1});  // [N, C, 1, 1]
-  output.features.push_back({pooled, pooled});
-  output.logits = classifier_(pooled.flatten(1));  // [N, classes]
-  return output;
+  return features;
+}
+
+Trunk ResNetImpl::trunk() {
+  if (options_.stem != ResNetStem::kImageNet) return BackboneImpl::trunk();
+  Trunk trunk{{{"conv1", conv1.ptr(), 0}, {"bn1", bn1.ptr(), 0}}};
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    const int stage = static_cast<int>(i) + 1;
+    trunk.parts.push_back({"layer" + std::to_string(stage), stages_[i].ptr(), stage});
+  }
+  return trunk;
 }
 
 std::vector<FeatureSpec> ResNetImpl::feature_specs(ImageSize image) const {

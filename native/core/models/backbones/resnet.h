@@ -52,6 +52,8 @@ class ResNetImpl : public BackboneImpl {
   explicit ResNetImpl(const ResNetOptions& options);
 
   BackboneOutput forward(const at::Tensor& images) override;
+  std::vector<StageFeature> forward_stages(const at::Tensor& images) override;
+  Trunk trunk() override;
   std::vector<FeatureSpec> feature_specs(ImageSize image) const override;
   void initialize(at::Generator generator) override;
   int64_t num_classes() const override { return options_.num_classes; }

@@ -22,9 +22,9 @@ ShuffleBottleneckImpl::ShuffleBottleneckImpl(const ShuffleBottleneckOptions& opt
       conv1(conv1x1(options.in_channels, mid_channels(options), 1, options.in_groups)),
       conv2(conv3x3(mid_channels(options), mid_channels(options), options.stride, mid_channels(options))),
       conv3(conv1x1(mid_channels(options), added_channels(options), 1, options.out_groups)),
-      bn1(mid_channels(options)),
-      bn2(mid_channels(options)),
-      bn3(added_channels(options)),
+      bn1(batch_norm(mid_channels(options))),
+      bn2(batch_norm(mid_channels(options))),
+      bn3(batch_norm(added_channels(options))),
       first_(conv1, bn1),
       second_(conv2, bn2),
       third_(conv3, bn3) {
@@ -50,7 +50,7 @@ StageFeature ShuffleBottleneckImpl::forward(const at::Tensor& x) {
 ShuffleNetV1Impl::ShuffleNetV1Impl(const ShuffleNetV1Options& options)
     : options_(options),
       conv1(conv1x1(3, kShuffleNetV1Stem)),
-      bn1(kShuffleNetV1Stem),
+      bn1(batch_norm(kShuffleNetV1Stem)),
       stem_(conv1, bn1),
       linear(reviewkd::linear(options.channels.back(), options.num_classes)) {
   register_module("conv1", conv1);

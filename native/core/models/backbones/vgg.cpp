@@ -31,7 +31,7 @@ nn::Sequential vgg_block(int64_t in_channels, int64_t channels, int64_t convolut
   for (int64_t i = 0; i < convolutions; ++i) {
     if (i > 0) block->push_back(nn::ReLU(nn::ReLUOptions(/*inplace=*/true)));
     block->push_back(conv2d(nn::Conv2dOptions(i == 0 ? in_channels : channels, channels, 3).padding(1)));
-    block->push_back(nn::BatchNorm2d(channels));
+    block->push_back(batch_norm(channels));
   }
   return block;
 }

@@ -14,8 +14,8 @@ int64_t wide_channels(int64_t width, size_t stage) { return (int64_t{16} << stag
 }  // namespace
 
 WideBlockImpl::WideBlockImpl(int64_t in_channels, int64_t out_channels, int64_t stride)
-    : bn1(in_channels),
-      bn2(out_channels),
+    : bn1(batch_norm(in_channels)),
+      bn2(batch_norm(out_channels)),
       conv1(conv3x3(in_channels, out_channels, stride)),
       conv2(conv3x3(out_channels, out_channels)),
       norm_(bn1),
@@ -36,7 +36,7 @@ at::Tensor WideBlockImpl::forward(const at::Tensor& x, const at::Tensor& active)
 WideResNetImpl::WideResNetImpl(const WideResNetOptions& options)
     : options_(options),
       conv1(conv3x3(3, 16)),
-      bn1(wide_channels(options.width, 2)),
+      bn1(batch_norm(wide_channels(options.width, 2))),
       head_norm_(bn1),
       fc(linear(wide_channels(options.width, 2), options.num_classes)) {
   if (options.depth < 10 || (options.depth - 4) % 6 != 0) {

@@ -29,9 +29,9 @@ void Classification::check_data(const BackboneImpl& network, const ImageSet& set
        " classes or more, received ", network.num_classes(), ". Create the network with numClasses of the data set.");
 }
 
-void Classification::check_targets(const BackboneImpl& network, const at::Tensor& images,
+void Classification::check_targets(const BackboneImpl& network, const ImageBatch& images,
                                    const Targets& targets) const {
-  check_labels(targets.values(Targets::kLabels), images, network.num_classes());
+  check_labels(targets.values(Targets::kLabels), images.pixels, network.num_classes());
 }
 
 TaskLosses Classification::losses(const TaskInput& input) const {

@@ -14,7 +14,7 @@ class Classification : public Task {
   void check_data(const BackboneImpl& network, const ImageSet& set) const override;
 
   /// As `check_labels`.
-  void check_targets(const BackboneImpl& network, const at::Tensor& images, const Targets& targets) const override;
+  void check_targets(const BackboneImpl& network, const ImageBatch& images, const Targets& targets) const override;
 
   TaskLosses losses(const TaskInput& input) const override;
 

@@ -18,7 +18,8 @@ Objective::Objective(std::shared_ptr<Network> network, std::shared_ptr<const Tas
   check_info(task_->info());
 }
 
-ForwardResult Objective::forward(const at::Tensor& images, const Targets& targets, Precision precision) const {
+ForwardResult Objective::forward(const ImageBatch& images, const Targets& targets, Precision precision,
+                                 uint64_t seed) const {
   const PrecisionScope scope(precision, network_->device());
   ForwardResult result;
   BackboneOutput output;
@@ -31,10 +32,10 @@ ForwardResult Objective::forward(const at::Tensor& images, const Targets& target
   } else {
     Stopwatch watch;
     network_->module->train();
-    output = network_->module->forward(images);
+    output = network_->module->forward_batch(images);
     result.student_seconds = watch.lap();
   }
-  TaskLosses losses = task_->losses({*network_->module, output, images, targets});
+  TaskLosses losses = task_->losses({*network_->module, output, images, targets, seed});
   result.task_losses = std::move(losses.losses);
   result.metric_sum = std::move(losses.metric_sum);
   const TaskInfo& info = task_->info();

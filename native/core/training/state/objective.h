@@ -18,8 +18,9 @@ class Objective {
   Objective(std::shared_ptr<Distiller> distiller, std::shared_ptr<const Task> task);
   Objective(std::shared_ptr<Network> network, std::shared_ptr<const Task> task);
 
-  /// Forward passes of the networks, then the losses. images: as `as_input` has them; targets: on the same device.
-  ForwardResult forward(const at::Tensor& images, const Targets& targets, Precision precision) const;
+  /// Forward passes of the networks, then the losses. images: as `as_input` has them; targets: on the same device;
+  /// seed: of the task's random choices.
+  ForwardResult forward(const ImageBatch& images, const Targets& targets, Precision precision, uint64_t seed) const;
 
   /// The weights λ of the terms in `epoch`; none without a teacher.
   std::vector<double> weights_at(int64_t epoch) const;

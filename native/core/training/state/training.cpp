@@ -8,10 +8,6 @@
 namespace reviewkd {
 namespace {
 
-void require_gradients(torch::nn::Module& module, bool required) {
-  for (auto& parameter : module.parameters()) parameter.set_requires_grad(required);
-}
-
 NamedTensors only_parameters(const NamedTensors& state) {
   NamedTensors parameters;
   for (const auto& [name, tensor] : state) {
@@ -22,11 +18,11 @@ NamedTensors only_parameters(const NamedTensors& state) {
 
 /// Puts the networks into the state in which they train. Precedes the optimizer, which collects their parameters.
 NamedTensors prepared(const Objective& objective) {
-  torch::nn::Module& network = *objective.network().module;
-  require_gradients(network, true);
+  BackboneImpl& network = *objective.network().module;
+  network.require_gradients(true);
   const Distiller* distiller = objective.distiller();
   if (distiller != nullptr) {
-    require_gradients(*distiller->teacher().module, false);
+    distiller->teacher().module->require_gradients(false);
     use_fast_memory_order(*distiller->teacher().module);
   }
   use_fast_memory_order(network);

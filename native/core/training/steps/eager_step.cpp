@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/base/random.h"
 #include "core/base/stopwatch.h"
 #include "core/ops/backend/dispatch.h"
 
@@ -23,13 +24,16 @@ void EagerStep::run(const std::vector<Batch>& batches, const std::vector<double>
   report_.losses = {};
   report_.seconds = {};
   double metric = 0;
+  uint64_t part = 0;
   for (const Batch& batch : batches) {
-    const at::Tensor images = as_input(batch.images, network.dtype(), network.device());  // [N, 3, H, W]
+    // [N, 3, H, W]
+    const ImageBatch images(as_input(batch.images, network.dtype(), network.device()), batch.sizes);
     const Targets targets = batch.targets.to(network.device());
     int64_t begin = 0;
-    for (const int64_t length : parts_of({images.size(0)}, training_.options.micro_batches)) {
+    for (const int64_t length : parts_of({images.count()}, training_.options.micro_batches)) {
       const double share = static_cast<double>(length) / static_cast<double>(count);
-      metric += run_part(images.narrow(0, begin, length), targets.narrow(begin, length), share, weights);
+      const uint64_t seed = key_of({static_cast<uint64_t>(schedule_.number), part++});
+      metric += run_part(images.narrow(begin, length), targets.narrow(begin, length), share, weights, seed);
       begin += length;
     }
   }
@@ -46,11 +50,11 @@ void EagerStep::run(const std::vector<Batch>& batches, const std::vector<double>
   has_steps_ = true;
 }
 
-double EagerStep::run_part(const at::Tensor& images, const Targets& targets, double share,
-                           const std::vector<double>& weights) {
+double EagerStep::run_part(const ImageBatch& images, const Targets& targets, double share,
+                           const std::vector<double>& weights, uint64_t seed) {
   const Objective& objective = training_.objective;
   Stopwatch watch;
-  const ForwardResult result = objective.forward(images, targets, training_.options.precision);
+  const ForwardResult result = objective.forward(images, targets, training_.options.precision, seed);
   const at::Tensor values = result.loss_vector().cpu();  // one copy for all terms
   const Losses losses = objective.losses_of(values.const_data_ptr<double>(), weights);
   objective.check_finite(losses, schedule_.number);

@@ -19,7 +19,8 @@ class EagerStep : public TrainStep {
 
  private:
   /// The sum of the task's training metric over the part. share: of the step's images.
-  double run_part(const at::Tensor& images, const Targets& targets, double share, const std::vector<double>& weights);
+  double run_part(const ImageBatch& images, const Targets& targets, double share, const std::vector<double>& weights,
+                  uint64_t seed);
   void run_optimizer();
 
   Training& training_;

@@ -280,7 +280,7 @@ void GraphStep::work_on_part(const Graph& graph, const Batch& batch, int64_t ind
                              const StepPart& part) {
   const ForwardResult result =
       training_.objective.forward(batch.images.narrow(0, begin, part.length), batch.targets.narrow(begin, part.length),
-                                  training_.options.precision);
+                                  training_.options.precision, /*seed=*/0);
   const at::Tensor metric_sum = result.metric_sum ? result.metric_sum().to(at::kFloat) : no_metric_;
   // Each loss with its factor: the derivative of their weighted sum, which is needed for its derivative alone.
   torch::autograd::variable_list losses, factors;

@@ -1,5 +1,5 @@
-import { addon } from "../native.js";
-import { Tensor } from "./tensor.js";
+import { addon } from "../../native.js";
+import { Tensor } from "../tensor.js";
 
 /**
  * Hierarchical context loss of two maps and its gradient: mean squared error of the maps and of their averages over

@@ -1,0 +1,3 @@
+export * from "./operations.js";
+export { hierarchicalContextLoss } from "./distillation.js";
+export * as detection from "./detection.js";

@@ -1,0 +1,129 @@
+import { z } from "zod";
+import { withSignal } from "./abort.js";
+import type { DatasetSplit } from "./dataset.js";
+import type { NativeModel, NativeSession } from "../native.js";
+import { type ModelDType, PositiveCount, Precision } from "../config/schemas/common.js";
+import type { Evaluation } from "../config/schemas/epoch.js";
+import type { FeatureSpec } from "../config/schemas/model.js";
+import { LoadOptions, type LoadOptionsInput, type LoadReport } from "../config/schemas/weights.js";
+import { parse } from "../config/validation.js";
+import { NativeObject } from "./native-object.js";
+import { toEntries, toStateDict, type StateDict } from "./tensor.js";
+
+const EvaluateOptions = z.strictObject({
+  batchSize: PositiveCount.default(256),
+  precision: Precision.default("float32"),
+  /** As in a session's options. */
+  fused: z.boolean().default(true),
+  /** Also count per class. */
+  perClass: z.boolean().default(false),
+});
+
+/** Options of {@link Model.evaluate} and `Session.evaluate`. */
+export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the number of images processed. */
+  readonly onProgress?: ((done: number) => void) | undefined;
+}
+
+/** @internal */
+export async function evaluateWith(native: NativeModel | NativeSession, data: DatasetSplit,
+  options: EvaluateOptions): Promise<Evaluation> {
+  const { signal, onProgress, ...rest } = options;
+  const { perClass: wantsClasses, ...parsed } = parse(EvaluateOptions, rest, "evaluation options");
+  const plan = { batchSize: parsed.batchSize, seed: 0, epoch: 0, shuffle: false, augment: false };
+  const { perClass, ...totals } = await data.images.pass(plan,
+    (images, cancel) =>
+      withSignal({ signal, onProgress, onStop: cancel, what: "the evaluation" }, (stop, report) =>
+        native.evaluate(images, data.name, parsed, stop, report)));
+  if (!wantsClasses) return totals;
+  // A network may have more classes than the data; the extra ones have no samples.
+  const scores = data.classNames.map((name, index) => ({ name, samples: 0, correct: 0, ...perClass[index] }));
+  return { ...totals, perClass: scores };
+}
+
+/** A network with its parameters in native memory, which is freed once no distiller or session uses it. */
+export abstract class Network extends NativeObject<NativeModel> {
+  /** Name in the registry. */
+  readonly name: string;
+  readonly numClasses: number;
+  readonly dtype: ModelDType;
+  readonly #parameters: number;
+  readonly #trainableParameters: number;
+
+  /** @internal */
+  constructor(native: NativeModel) {
+    super(native);
+    ({ name: this.name, numClasses: this.numClasses, dtype: this.dtype, parameters: this.#parameters,
+      trainableParameters: this.#trainableParameters } = native.describe());
+  }
+
+  /** The device that currently holds the parameters. */
+  get device(): "cpu" | "cuda" {
+    return this.native.describe().device;
+  }
+
+  /** Number of parameters; `trainable`: of those that a training changes, which a detector limits. */
+  parameterCount(options: { trainable?: boolean } = {}): number {
+    return options.trainable === true ? this.#trainableParameters : this.#parameters;
+  }
+
+  /**
+   * Name, channels and size of each stage's map, shallow to deep, for images of this size in pixels.
+   *
+   * @throws ReviewKdError `SHAPE_MISMATCH` if the network does not support the size.
+   */
+  featureSpecs(height: number, width: number): FeatureSpec[] {
+    return this.native.featureSpecs(parse(PositiveCount, height, "height"), parse(PositiveCount, width, "width"));
+  }
+
+  /** A copy of all parameters and buffers under their published names. */
+  async stateDict(): Promise<StateDict> {
+    return toStateDict(await this.native.stateDict());
+  }
+
+  /**
+   * Copies values into parameters and buffers by name, converting dtypes.
+   *
+   * @param options - `strict` (default true): names and shapes must agree; false: loads what fits and reports the rest,
+   * such as a classifier with a different number of classes.
+   * @throws ReviewKdError `STATE_DICT_MISMATCH`, naming the first differences; nothing is changed in this case.
+   */
+  async loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): Promise<LoadReport> {
+    return this.native.loadStateDict(toEntries(state), options.strict ?? true);
+  }
+
+  /**
+   * Writes the parameters atomically to a `.safetensors`, `.pt` or `.pth` file. In Python,
+   * `torch.load(path, weights_only=True)` reads the latter two.
+   *
+   * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`.
+   */
+  async save(path: string, options: { metadata?: Readonly<Record<string, string>> } = {}): Promise<void> {
+    await this.native.save(path, { model: this.name, numClasses: String(this.numClasses), ...options.metadata });
+  }
+
+  /**
+   * Reads parameters from a `.safetensors` file or one written by `torch.save`; the format is detected from the
+   * content. A state dict may be nested in a dictionary with other entries, and its names may begin with `module.` or
+   * `student.`. Nothing in a file is executed.
+   *
+   * @param options - as for {@link Model.loadStateDict}; `key` chooses one of several state dicts.
+   * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `STATE_DICT_MISMATCH`,
+   * `UNKNOWN_NAME` (a key, with the list of available keys).
+   */
+  async load(path: string, options: LoadOptionsInput = {}): Promise<LoadReport> {
+    const { strict, key } = parse(LoadOptions, options, "load options");
+    return this.native.load(path, strict, key ?? "");
+  }
+
+  /**
+   * Accuracy and mean cross entropy over a split, in inference mode and without augmentation.
+   *
+   * @throws ReviewKdError `ABORTED` after the signal was aborted, `SHAPE_MISMATCH` if the data has more classes than
+   * the network.
+   */
+  async evaluate(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
+    return evaluateWith(this.native, data, options);
+  }
+}

@@ -1,0 +1,25 @@
+#pragma once
+// What detectors are trained on, and what they find, image by image.
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+namespace reviewkd::detection {
+
+/// The objects of one image.
+struct ImageTargets {
+  at::Tensor boxes;   // [K, 4], x1 y1 x2 y2, in the type of the images
+  at::Tensor labels;  // [K], int64
+  at::Tensor masks;   // [K, H, W], uint8, 0 or 1; undefined without masks
+};
+
+/// The objects found in one image, by falling score.
+struct Detections {
+  at::Tensor boxes;   // [N, 4]
+  at::Tensor scores;  // [N]
+  at::Tensor labels;  // [N], int64
+  at::Tensor masks;   // [N, S, S] probabilities within the boxes, or pasted [N, H, W]; undefined without masks
+};
+
+}  // namespace reviewkd::detection

@@ -1,0 +1,163 @@
+#include "core/models/detection/detector.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "core/base/error.h"
+#include "core/models/backbones/registry.h"
+#include "core/models/freezable_batch_norm.h"
+#include "core/models/init.h"
+
+namespace reviewkd::detection {
+namespace {
+
+constexpr int64_t kPyramidChannels = 256;
+constexpr int kAllStages = 5;
+constexpr size_t kStages = 4;
+
+std::vector<int64_t> channels_of(const std::vector<FeatureSpec>& specs) {
+  std::vector<int64_t> channels;
+  for (size_t i = 0; i < kStages; ++i) channels.push_back(specs.at(i).channels);
+  return channels;
+}
+
+/// Stages that the pyramid of a detector starts from: R-CNNs use all four, RetinaNet leaves the first one out.
+size_t first_stage(DetectorKind kind) { return kind == DetectorKind::kRetinaNet ? 1 : 0; }
+
+ExtraLevels extra_levels(DetectorKind kind, const Options& options) {
+  if (kind != DetectorKind::kRetinaNet) return ExtraLevels::kPool;
+  return options.choice<ExtraLevels>("p6Source", {{"p5", ExtraLevels::kFromP5}, {"c5", ExtraLevels::kFromC5}});
+}
+
+PyramidOptions pyramid_options(BackboneImpl& network, const DetectorOptions& options) {
+  constexpr ImageSize kAnyImage{256, 256};
+  auto channels = channels_of(network.feature_specs(kAnyImage));
+  channels.erase(channels.begin(), channels.begin() + static_cast<int64_t>(first_stage(options.kind)));
+  return {channels, kPyramidChannels, extra_levels(options.kind, options.switches)};
+}
+
+Backbone build_network(const DetectorOptions& options) {
+  constexpr int64_t kUnusedClasses = 1;
+  return find_model(options.backbone).build(kUnusedClasses);
+}
+
+}  // namespace
+
+DetectorOptions DetectorOptions::from(DetectorKind kind, const std::string& backbone, const Options& options) {
+  return {
+      .kind = kind,
+      .backbone = backbone,
+      .num_classes = options.integer("numClasses"),
+      .input = InputOptions::from(options),
+      .anchors = AnchorOptions::from(options),
+      .frozen_norms = options.choice<bool>("norm", {{"frozen", true}, {"batch", false}}),
+      .norm_epsilon = options.number("normEps"),
+      .trainable_layers = static_cast<int>(options.integer("trainableLayers")),
+      .initialization = options.choice<HeadInitialization>(
+          "initialization",
+          {{"torchvision", HeadInitialization::kTorchvision}, {"detectron2", HeadInitialization::kDetectron2}}),
+      .mask_paste = options.choice<ops::MaskPaste>(
+          "maskPaste", {{"torchvision", ops::MaskPaste::kTorchvision}, {"detectron2", ops::MaskPaste::kDetectron2}}),
+      .switches = options,
+  };
+}
+
+PyramidBackboneImpl::PyramidBackboneImpl(Backbone network, const PyramidOptions& pyramid)
+    : network_(std::move(network)), fpn(pyramid) {
+  const auto body = register_module("body", std::make_shared<torch::nn::Module>());
+  for (const auto& part : network_->trunk().parts) body->register_module(part.name, part.module);
+  register_module("fpn", fpn);
+}
+
+std::vector<at::Tensor> PyramidBackboneImpl::forward(const at::Tensor& images) {
+  const auto features = network_->forward_stages(images);
+  std::vector<at::Tensor> stages;
+  for (size_t i = features.size() - fpn->stages(); i < features.size(); ++i) stages.push_back(features[i].after);
+  return fpn(stages);
+}
+
+DetectorImpl::DetectorImpl(const DetectorOptions& options)
+    : options_(options), input_(options.input), backbone(nullptr) {
+  const Backbone network = build_network(options);
+  backbone = register_module("backbone", PyramidBackbone(network, pyramid_options(*network, options)));
+}
+
+void DetectorImpl::freeze_parts() {
+  if (options_.frozen_norms) freeze_norms(*backbone, options_.norm_epsilon);
+  require_gradients(true);
+}
+
+BackboneOutput DetectorImpl::forward(const at::Tensor& images) {
+  BackboneOutput output;
+  for (const at::Tensor& level : backbone->forward(images)) output.features.push_back({level, level});
+  return output;
+}
+
+std::vector<FeatureSpec> DetectorImpl::feature_specs(ImageSize image) const {
+  const auto specs = backbone->network().feature_specs(image);
+  const size_t first = first_stage(options_.kind);
+  std::vector<ImageSize> stages;
+  for (size_t i = first; i < kStages; ++i) stages.push_back({specs[i].height, specs[i].width});
+  std::vector<FeatureSpec> levels;
+  constexpr size_t kFirstLevel = 2;  // p2 has stride 2²
+  for (const ImageSize& size : pyramid_sizes(stages, extra_levels(options_.kind, options_.switches))) {
+    levels.push_back(
+        {"p" + std::to_string(kFirstLevel + first + levels.size()), kPyramidChannels, size.height, size.width});
+  }
+  return levels;
+}
+
+void DetectorImpl::initialize(at::Generator generator) {
+  backbone->network().initialize(generator);
+  backbone->pyramid()->initialize(generator);
+  initialize_heads(generator);
+}
+
+std::vector<at::Tensor> DetectorImpl::trainable_parameters() const {
+  if (options_.trainable_layers >= kAllStages) return parameters();
+  std::unordered_set<const void*> fixed;
+  for (const auto& part : backbone->network().trunk().parts) {
+    if (part.stage >= kAllStages - options_.trainable_layers) continue;
+    for (const auto& parameter : part.module->parameters()) fixed.insert(parameter.unsafeGetTensorImpl());
+  }
+  std::vector<at::Tensor> trained;
+  for (const auto& parameter : parameters()) {
+    if (!fixed.contains(parameter.unsafeGetTensorImpl())) trained.push_back(parameter);
+  }
+  return trained;
+}
+
+std::vector<Detections> DetectorImpl::in_original_images(std::vector<Detections> found, const ImageBatch& batch,
+                                                         const std::vector<ImageSize>& originals,
+                                                         std::optional<double> mask_threshold) const {
+  for (size_t i = 0; i < found.size(); ++i) {
+    const ImageSize original = originals.at(i);
+    Detections& image = found[i];
+    image.boxes = ops::resize_boxes(image.boxes, batch.size(static_cast<int64_t>(i)), original);
+    if (options_.switches.boolean("clipDetections")) {
+      image.boxes =
+          ops::clip_boxes(image.boxes, static_cast<double>(original.height), static_cast<double>(original.width));
+      const at::Tensor sides = image.boxes.slice(1, 2) - image.boxes.slice(1, 0, 2);
+      const at::Tensor kept = at::nonzero(sides.gt(0).all(1)).squeeze(1);
+      for (auto* values : {&image.boxes, &image.scores, &image.labels, &image.masks}) {
+        if (values->defined()) *values = values->index_select(0, kept);
+      }
+    }
+    if (!image.masks.defined()) continue;
+    image.masks = mask_threshold ? ops::paste_masks_binary(image.masks, image.boxes, original.height, original.width,
+                                                           options_.mask_paste, *mask_threshold)
+                                 : ops::paste_masks(image.masks, image.boxes, original.height, original.width,
+                                                    options_.mask_paste);
+  }
+  return found;
+}
+
+AnchorGrid DetectorImpl::anchors_for(const std::vector<at::Tensor>& levels, const ImageBatch& batch) const {
+  std::vector<ImageSize> maps;
+  for (const at::Tensor& level : levels) maps.push_back({level.size(2), level.size(3)});
+  return anchor_grid(options_.anchors, batch.padded_size(), maps, batch.pixels.options());
+}
+
+}  // namespace reviewkd::detection

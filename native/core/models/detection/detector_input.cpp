@@ -1,0 +1,73 @@
+#include "core/models/detection/detector_input.h"
+
+#include <ATen/ATen.h>
+
+#include "core/base/error.h"
+
+namespace reviewkd::detection {
+namespace {
+
+/// The side of padded images is a multiple of the largest stride of a backbone.
+constexpr int64_t kPaddingDivisor = 32;
+
+std::array<double, 3> three_numbers(const Options& options, const std::string& field) {
+  const auto numbers = options.numbers(field);
+  if (numbers.size() != 3) {
+    fail(ErrorCode::kInvalidArgument, "invalid ", options.path(field), ": expected three numbers, received ",
+         numbers.size(), ".");
+  }
+  return {numbers[0], numbers[1], numbers[2]};
+}
+
+}  // namespace
+
+InputOptions InputOptions::from(const Options& options) {
+  return {
+      .mean = three_numbers(options, "imageMean"),
+      .std = three_numbers(options, "imageStd"),
+      .is_bgr = options.choice<bool>("channelOrder", {{"rgb", false}, {"bgr", true}}),
+      .scale = options.number("pixelScale"),
+      .min_size = options.has("minSize") ? options.number("minSize") : 0,
+      .max_size = options.number("maxSize"),
+      .resize = options.choice<ops::ResizeRule>(
+          "resize", {{"torchvision", ops::ResizeRule::kTorchvision}, {"detectron2", ops::ResizeRule::kDetectron2}}),
+  };
+}
+
+at::Tensor DetectorInput::normalized(const ImageBatch& batch) const {
+  const InputOptions& input = options_;
+  const at::Tensor pixels = input.is_bgr ? batch.pixels.flip({1}) : batch.pixels;
+  const auto per_channel = [&](const std::array<double, 3>& values) {
+    return at::tensor({values[0], values[1], values[2]}, at::kDouble).to(pixels.options()).view({1, 3, 1, 1});
+  };
+  at::Tensor result =
+      input.scale == 1 ? pixels - per_channel(input.mean) : pixels * input.scale - per_channel(input.mean);
+  result.div_(per_channel(input.std));
+  const auto [height, width] = batch.padded_size();
+  for (int64_t i = 0; i < batch.count() && !batch.sizes.empty(); ++i) {
+    const auto size = batch.size(i);
+    result[i].narrow(1, size.height, height - size.height).zero_();
+    result[i].narrow(2, size.width, width - size.width).zero_();
+  }
+  return result.contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+ImageSize DetectorInput::resized_size(ImageSize image) const {
+  const InputOptions& input = options_;
+  return input.min_size > 0 ? ops::resized_size(image, input.min_size, input.max_size, input.resize) : image;
+}
+
+ImageBatch DetectorInput::prepare(const std::vector<at::Tensor>& images) const {
+  std::vector<at::Tensor> resized;
+  for (const at::Tensor& image : images) {
+    resized.push_back(ops::resize_image(image, resized_size({image.size(1), image.size(2)}), options_.resize));
+  }
+  return ops::pad_images(resized, kPaddingDivisor);
+}
+
+ImageTargets DetectorInput::prepare(const ImageTargets& targets, ImageSize from, ImageSize to) {
+  return {ops::resize_boxes(targets.boxes, from, to), targets.labels,
+          targets.masks.defined() ? ops::resize_masks(targets.masks, to) : at::Tensor()};
+}
+
+}  // namespace reviewkd::detection

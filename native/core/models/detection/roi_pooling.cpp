@@ -1,0 +1,65 @@
+#include "core/models/detection/roi_pooling.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/error.h"
+#include "core/ops/boxes/boxes.h"
+#include "core/ops/roi_align/roi_align.h"
+
+namespace reviewkd::detection {
+
+LevelOptions LevelOptions::from(const Options& options) {
+  LevelOptions levels;
+  options.read("canonicalScale", levels.canonical_scale);
+  options.read("canonicalLevel", levels.canonical_level);
+  levels.epsilon = options.number("roiLevelEps");
+  levels.epsilon_in_logarithm = options.boolean("roiLevelEpsInLog");
+  return levels;
+}
+
+at::Tensor assign_levels(const at::Tensor& boxes, int64_t min_level, int64_t max_level, const LevelOptions& options) {
+  at::Tensor ratio = ops::box_area(boxes).sqrt() / options.canonical_scale;  // [N]
+  if (options.epsilon_in_logarithm) ratio = ratio + options.epsilon;
+  at::Tensor level = ratio.log2() + options.canonical_level;
+  if (!options.epsilon_in_logarithm) level = level + options.epsilon;
+  return level.floor().clamp(min_level, max_level).to(at::kLong) - min_level;
+}
+
+std::vector<double> map_scales(const std::vector<at::Tensor>& maps, const std::vector<ImageSize>& images) {
+  int64_t height = 0;
+  for (const ImageSize& image : images) height = std::max(height, image.height);
+  std::vector<double> scales;
+  for (const auto& map : maps) {
+    const double scale = static_cast<double>(map.size(2)) / static_cast<double>(height);
+    scales.push_back(std::exp2(std::nearbyint(std::log2(scale))));
+  }
+  return scales;
+}
+
+at::Tensor multiscale_roi_align(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& rois,
+                                const std::vector<double>& scales, const RoiPoolingOptions& options) {
+  std::vector<at::Tensor> rows;
+  for (size_t image = 0; image < rois.size(); ++image) {
+    const at::Tensor index = at::full({rois[image].size(0), 1}, static_cast<double>(image), rois[image].options());
+    rows.push_back(at::cat({index, rois[image]}, 1));
+  }
+  const at::Tensor all = at::cat(rows).to(maps.front().scalar_type());  // [ΣK, 5]
+  const auto min_level = static_cast<int64_t>(-std::log2(scales.front()));
+  const auto max_level = static_cast<int64_t>(-std::log2(scales.back()));
+  if (max_level - min_level + 1 != static_cast<int64_t>(maps.size())) {
+    fail(ErrorCode::kShapeMismatch, "invalid pyramid: expected maps that halve from level to level, received ",
+         maps.size(), " maps from stride ", 1 / scales.front(), " to ", 1 / scales.back(), ".");
+  }
+  const at::Tensor levels = assign_levels(all.narrow(1, 1, 4), min_level, max_level, options.levels);  // [ΣK]
+  return ops::multiscale_roi_align(maps, all, levels, scales,
+                                   {.height = options.height,
+                                    .width = options.width,
+                                    .spatial_scale = 1,
+                                    .sampling_ratio = options.sampling_ratio,
+                                    .aligned = options.aligned});
+}
+
+}  // namespace reviewkd::detection

@@ -1,0 +1,151 @@
+#include "core/models/detection/rpn.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/grad_mode.h>
+
+#include <algorithm>
+
+#include "core/base/random.h"
+#include "core/models/detection/box_weights.h"
+#include "core/models/detection/conv_layer.h"
+#include "core/models/init.h"
+#include "core/models/layers.h"
+#include "core/ops/box_losses/box_losses.h"
+#include "core/ops/nms/nms.h"
+
+namespace reviewkd::detection {
+namespace nn = torch::nn;
+namespace {
+
+/// The best anchors of one image: of each level those with the highest scores.
+struct BestAnchors {
+  at::Tensor indices, levels;  // int64 [K]
+};
+
+BestAnchors best_anchors(const at::Tensor& objectness, const AnchorGrid& anchors, int64_t most) {
+  std::vector<at::Tensor> indices, levels;
+  int64_t begin = 0;
+  for (size_t level = 0; level < anchors.levels.size(); ++level) {
+    const int64_t count = anchors.levels[level].size(0);
+    const auto best = objectness.narrow(0, begin, count).topk(std::min(most, count));
+    indices.push_back(std::get<1>(best) + begin);
+    levels.push_back(at::full_like(indices.back(), static_cast<int64_t>(level)));
+    begin += count;
+  }
+  return {at::cat(indices), at::cat(levels)};
+}
+
+/// Proposals of one image.
+at::Tensor propose_one(const at::Tensor& objectness, const at::Tensor& deltas, const AnchorGrid& anchors,
+                       const at::Tensor& all_anchors, ImageSize image, const RpnOptions& options) {
+  const auto [indices, levels] = best_anchors(objectness, anchors, options.pre_nms_top_n);
+  at::Tensor boxes = ops::decode_boxes(deltas.index_select(0, indices), all_anchors.index_select(0, indices),
+                                       options.box_weights);  // [K, 4]
+  boxes = ops::clip_boxes(boxes, static_cast<double>(image.height), static_cast<double>(image.width));
+  const at::Tensor large = sizable_boxes(boxes, options.min_size);
+  boxes = boxes.index_select(0, large);
+  const at::Tensor scores = objectness.index_select(0, indices.index_select(0, large)).sigmoid();
+  const at::Tensor kept = ops::batched_nms(boxes, scores, levels.index_select(0, large), options.nms_threshold);
+  return boxes.index_select(0, kept.narrow(0, 0, std::min(kept.size(0), options.post_nms_top_n)));
+}
+
+}  // namespace
+
+RpnHeadImpl::RpnHeadImpl(int64_t channels, int64_t anchors)
+    : conv(register_module("conv", nn::Sequential(ConvLayer(channels, channels, 3)))),
+      cls_logits(register_module("cls_logits", conv2d(nn::Conv2dOptions(channels, anchors, 1)))),
+      bbox_pred(register_module("bbox_pred", conv2d(nn::Conv2dOptions(channels, 4 * anchors, 1)))) {}
+
+RpnOutput RpnHeadImpl::forward(const std::vector<at::Tensor>& levels) {
+  std::vector<at::Tensor> logits, deltas;
+  for (const at::Tensor& level : levels) {
+    const at::Tensor hidden = conv->ptr(0)->as<ConvLayerImpl>()->relu(level);  // [N, C, H, W]
+    logits.push_back(convolve(cls_logits, hidden));                            // [N, A, H, W]
+    deltas.push_back(convolve(bbox_pred, hidden));                             // [N, 4 · A, H, W]
+  }
+  return {by_anchor(logits, 1).squeeze(2), by_anchor(deltas, 4)};
+}
+
+void RpnHeadImpl::initialize(const at::Generator& generator) {
+  constexpr double kDeviation = 0.01;
+  const auto draw = [&](const at::Tensor& weight, const at::Tensor& bias) {
+    init::normal(weight, kDeviation, generator);
+    init::zero(bias);
+  };
+  init::each_layer(*this, draw, draw);
+}
+
+RpnOptions RpnOptions::from(const Options& options, bool training) {
+  return {
+      .matching = {options.number("rpnFgIouThresh"), options.number("rpnBgIouThresh"), /*allow_low_quality=*/true},
+      .sampling = {options.integer("rpnBatchSizePerImage"), options.number("rpnPositiveFraction")},
+      .normalizer = options.choice<RpnNormalizer>(
+          "rpnLossNormalizer", {{"sampled", RpnNormalizer::kSampled}, {"batch-size", RpnNormalizer::kBatchSize}}),
+      .box_weights = box_weights_from(options, "rpnBoxWeights"),
+      .smooth_l1_beta = options.number("rpnBoxLossBeta"),
+      .pre_nms_top_n = options.integer(training ? "rpnPreNmsTopNTrain" : "rpnPreNmsTopNTest"),
+      .post_nms_top_n = options.integer(training ? "rpnPostNmsTopNTrain" : "rpnPostNmsTopNTest"),
+      .nms_threshold = options.number("rpnNmsThresh"),
+      .min_size = options.number("rpnMinSize"),
+  };
+}
+
+std::vector<at::Tensor> propose(const RpnOutput& output, const AnchorGrid& anchors,
+                                const std::vector<ImageSize>& images, const RpnOptions& options) {
+  const torch::NoGradGuard no_grad;
+  const at::Tensor all_anchors = at::cat(anchors.levels);  // [A, 4]
+  std::vector<at::Tensor> proposals;
+  for (size_t i = 0; i < images.size(); ++i) {
+    const auto image = static_cast<int64_t>(i);
+    proposals.push_back(propose_one(output.objectness[image].to(all_anchors.scalar_type()),
+                                    output.deltas[image].to(all_anchors.scalar_type()), anchors, all_anchors, images[i],
+                                    options));
+  }
+  return proposals;
+}
+
+RpnLosses rpn_losses(const RpnOutput& output, const AnchorGrid& anchors, const std::vector<ImageTargets>& targets,
+                     const RpnOptions& options, uint64_t seed) {
+  const at::Tensor all_anchors = at::cat(anchors.levels);  // [A, 4]
+  RpnLosses losses;
+  std::vector<at::Tensor> logits, wanted, deltas, wanted_deltas;  // of the sampled anchors
+  for (size_t i = 0; i < targets.size(); ++i) {
+    const auto image = static_cast<int64_t>(i);
+    const at::Tensor matches = match(targets[i], all_anchors, options.matching);
+    // 1 object, 0 background, -1 ignored
+    const at::Tensor labels = at::where(matches.ge(0), at::ones_like(matches), (matches + 1).clamp_min(-1));
+    losses.labels.push_back(labels);
+    const auto [positive, negative] = sample(labels, options.sampling, key_of({seed, i}));
+    const at::Tensor sampled = at::cat({positive, negative});
+    logits.push_back(output.objectness[image].index_select(0, sampled));
+    wanted.push_back(labels.index_select(0, sampled));
+    deltas.push_back(output.deltas[image].index_select(0, positive));
+    const at::Tensor truths = matched_rows(targets[i].boxes, matches.index_select(0, positive));
+    wanted_deltas.push_back(ops::encode_boxes(truths, all_anchors.index_select(0, positive), options.box_weights));
+  }
+  const at::Tensor all_logits = at::cat(logits);
+  const auto sampled =
+      static_cast<double>(options.normalizer == RpnNormalizer::kSampled
+                              ? all_logits.numel()
+                              : options.sampling.batch_size_per_image * static_cast<int64_t>(targets.size()));
+  losses.objectness = at::binary_cross_entropy_with_logits(all_logits, at::cat(wanted).to(all_logits.scalar_type()), {},
+                                                           {}, at::Reduction::Sum) /
+                      sampled;
+  const at::Tensor all_deltas = at::cat(deltas);
+  losses.box_regression =
+      ops::smooth_l1_loss(all_deltas, at::cat(wanted_deltas).to(all_deltas.scalar_type()), options.smooth_l1_beta)
+          .sum() /
+      sampled;
+  return losses;
+}
+
+at::Tensor by_anchor(const std::vector<at::Tensor>& maps, int64_t channels) {
+  std::vector<at::Tensor> levels;
+  for (const at::Tensor& map : maps) {
+    // [N, A · C, H, W] -> [N, H, W, A · C] -> [N, H · W · A, C]
+    levels.push_back(map.permute({0, 2, 3, 1}).reshape({map.size(0), -1, channels}));
+  }
+  return at::cat(levels, 1);
+}
+
+}  // namespace reviewkd::detection

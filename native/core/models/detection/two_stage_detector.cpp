@@ -1,0 +1,75 @@
+#include "core/models/detection/two_stage_detector.h"
+
+#include "core/base/random.h"
+
+namespace reviewkd::detection {
+namespace {
+
+constexpr int64_t kTwoStageChannels = 256;
+
+/// Which random numbers of a step a part draws.
+enum class Draws : uint64_t { kAnchors, kProposals };
+
+}  // namespace
+
+std::vector<ImageSize> sizes_of(const ImageBatch& batch) {
+  std::vector<ImageSize> sizes;
+  for (int64_t i = 0; i < batch.count(); ++i) sizes.push_back(batch.size(i));
+  return sizes;
+}
+
+TwoStageDetectorImpl::TwoStageDetectorImpl(const DetectorOptions& options)
+    : DetectorImpl(options),
+      training_(RpnOptions::from(options.switches, /*training=*/true)),
+      inference_(RpnOptions::from(options.switches, /*training=*/false)),
+      rpn_head_(kTwoStageChannels, options.anchors.per_position()),
+      roi_heads(kTwoStageChannels,
+                RoiOptions::from(options.switches, options.num_classes, options.kind == DetectorKind::kMaskRcnn)) {
+  register_module("rpn", std::make_shared<torch::nn::Module>())->register_module("head", rpn_head_);
+  register_module("roi_heads", roi_heads);
+  freeze_parts();
+}
+
+RoiFeatures TwoStageDetectorImpl::roi_features(const std::vector<at::Tensor>& levels, const ImageBatch& batch) const {
+  // p6 is for proposals alone.
+  return {{levels.begin(), levels.end() - 1}, sizes_of(batch)};
+}
+
+const std::vector<std::string>& TwoStageDetectorImpl::loss_names() const {
+  static const std::vector<std::string> boxes = {"objectness", "rpnBoxReg", "classifier", "boxReg"};
+  static const std::vector<std::string> masks = {"objectness", "rpnBoxReg", "classifier", "boxReg", "mask"};
+  return has_masks() ? masks : boxes;
+}
+
+std::vector<at::Tensor> TwoStageDetectorImpl::losses(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
+                                                     const std::vector<ImageTargets>& targets, uint64_t seed) {
+  const AnchorGrid anchors = anchors_for(levels, batch);
+  const RpnOutput output = rpn_head_(levels);
+  const auto proposals = propose(output, anchors, sizes_of(batch), training_);
+  const RpnLosses rpn =
+      rpn_losses(output, anchors, targets, training_, key_of({seed, static_cast<uint64_t>(Draws::kAnchors)}));
+  const RoiLosses roi = roi_heads->losses(roi_features(levels, batch), proposals, targets,
+                                          key_of({seed, static_cast<uint64_t>(Draws::kProposals)}));
+  std::vector<at::Tensor> losses = {rpn.objectness, rpn.box_regression, roi.classification, roi.box_regression};
+  if (has_masks()) losses.push_back(roi.mask);
+  return losses;
+}
+
+std::vector<Detections> TwoStageDetectorImpl::detect(const std::vector<at::Tensor>& levels, const ImageBatch& batch) {
+  const auto proposals = propose(rpn_head_(levels), anchors_for(levels, batch), sizes_of(batch), inference_);
+  return roi_heads->detect(roi_features(levels, batch), proposals);
+}
+
+HeadOutputs TwoStageDetectorImpl::head_outputs(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
+                                               bool training) {
+  const RpnOutput output = rpn_head_(levels);
+  return {propose(output, anchors_for(levels, batch), sizes_of(batch), training ? training_ : inference_),
+          {{"objectness", output.objectness}, {"rpnDeltas", output.deltas}}};
+}
+
+void TwoStageDetectorImpl::initialize_heads(const at::Generator& generator) {
+  rpn_head_->initialize(generator);
+  roi_heads->initialize(generator, options().initialization);
+}
+
+}  // namespace reviewkd::detection

@@ -1,0 +1,48 @@
+#pragma once
+// The tasks of detectors: boxes with classes, and masks.
+
+#include "core/models/detection/detector.h"
+#include "core/tasks/task.h"
+
+namespace reviewkd {
+
+/// "two-stage-detection", "one-stage-detection" or "instance-segmentation".
+std::string task_name(DetectorKind kind);
+
+class Detection : public Task {
+ public:
+  explicit Detection(DetectorKind kind);
+
+  /// Names of the targets, ragged: [ΣK, 4] in the images' type, [ΣK] int64, [ΣK, H, W] uint8 padded as the images.
+  static constexpr const char* kBoxes = "boxes";
+  static constexpr const char* kLabels = "labels";
+  static constexpr const char* kMasks = "masks";
+
+  const TaskInfo& info() const override { return info_; }
+
+  /// Throws SHAPE_MISMATCH if the data set has other classes than the network.
+  void check_data(const BackboneImpl& network, const ImageSet& set) const override;
+
+  /// Throws SHAPE_MISMATCH, DTYPE_MISMATCH, LABEL_OUT_OF_RANGE, or INVALID_ARGUMENT for a box without an area.
+  void check_targets(const BackboneImpl& network, const ImageBatch& images, const Targets& targets) const override;
+
+  TaskLosses losses(const TaskInput& input) const override;
+
+  std::unique_ptr<MetricAccumulator> new_accumulator(const Network& network, bool is_deferred) const override;
+
+  /// The number of proposals follows from their values.
+  bool is_recordable() const override { return false; }
+
+ private:
+  DetectorKind kind_;
+  TaskInfo info_;
+};
+
+/// A batch of a detector: images [3, H, W] with values 0 … 1, of any sizes, resized and padded with their targets.
+Batch detection_batch(const detection::DetectorImpl& detector, const std::vector<at::Tensor>& images,
+                      const std::vector<detection::ImageTargets>& targets);
+
+/// The detector that a network is. Throws INVALID_ARGUMENT for any other.
+detection::DetectorImpl& detector_of(const BackboneImpl& network);
+
+}  // namespace reviewkd
