@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { addon } from "../native.js";
-import { DetectorOptions, detectorSwitches, OneStageOptions, Size, TwoStageOptions, type DetectorOptionsInput,
+import { DetectorOptions, detectorSwitches, OneStageOptions, type Size, TwoStageOptions, type DetectorOptionsInput,
   type Flavor } from "../config/schemas/detection.js";
 import { parse } from "../config/validation.js";
 import { natives, wrapped } from "./functional/call.js";
@@ -83,8 +83,7 @@ function switchesOf(name: string, flavor: Flavor, detection: unknown, hasWeights
   const options = parse(schema, detection ?? {}, "detection options");
   // Random values never learn behind frozen norms.
   const trained = hasWeights ? { norm: "frozen", trainableLayers: 3 } : { norm: "batch", trainableLayers: 5 };
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  return { ...detectorSwitches(isOneStage ? "one-stage" : "two-stage", flavor, { ...trained, ...given }), numClasses };
+  return { ...detectorSwitches(isOneStage ? "one-stage" : "two-stage", flavor, trained, options), numClasses };
 }
 
 /**

@@ -31,8 +31,8 @@ export async function call<Result>(name: string, inputs: Tree, options: object =
 export function natives(tree: Tree): TensorTree {
   if (tree instanceof Tensor) return tree.native;
   if (Array.isArray(tree)) return tree.map(natives);
-  if (typeof tree !== "object" || tree === null) return tree as TensorTree;
-  return Object.fromEntries(Object.entries(tree).map(([name, entry]) => [name, natives(entry as Tree)]));
+  if (typeof tree !== "object" || tree === null) return tree;
+  return Object.fromEntries(Object.entries(tree).map(([name, entry]) => [name, natives(entry)]));
 }
 
 /** @internal The reverse of {@link natives}. */

@@ -1,5 +1,5 @@
-// Inner parts of detectors, for comparing them with other implementations. Lists by level run from shallow to deep, lists
-// by image keep the images' order; boxes are [N, 4], x1 y1 x2 y2.
+// Inner parts of detectors, for comparing them with other implementations. Lists by level run from shallow to deep,
+// lists by image keep the order of the images; boxes are [N, 4], x1 y1 x2 y2.
 import { z } from "zod";
 import { Count, NonNegativeNumber, PositiveCount, Seed } from "../../config/schemas/common.js";
 import { AnchorOptions, anchorSwitchesOf, BoxWeights, Flavor, LevelOptions, levelSwitchesOf, Size,
@@ -208,7 +208,7 @@ export async function retinaNetHead<Options extends HeadInput>(maps: readonly Te
 const MaskTargetOptions = z.strictObject({ size: PositiveCount, flavor: Flavor.default("torchvision") });
 
 /**
- * What a mask head should draw within each proposal, `[N, size, size]`: averages of bitmaps, or for detectron2 0 and 1.
+ * The targets of a mask head within each proposal, `[N, size, size]`: averages of bitmaps, or for detectron2 0 and 1.
  *
  * @param masks - `[T, H, W]`, uint8.
  * @param matched - `[N]`, int64: the mask of each proposal.

@@ -99,7 +99,7 @@ const twoStage = {
   roiSamplingRatio: Count.optional(),
   roiAligned: z.boolean().optional(),
   ...levelSwitches,
-  /** What masks are trained on: averages of the object's bitmap, or 0 and 1. */
+  /** Targets of masks: averages of the object's bitmap, or 0 and 1. */
   maskTargets: z.enum(["soft", "binary"]).optional(),
   maskPaste: Flavor.optional(),
 };
@@ -219,7 +219,7 @@ const FLAVORS: Readonly<Record<Flavor, FlavorDefaults>> = {
 };
 
 /** Options without a value do not hide a default. */
-const given = (options: object): object =>
+const withoutUndefined = (options: object): object =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 
 /** All switches of a detector, as native code reads them. */
@@ -228,7 +228,7 @@ export function detectorSwitches(kind: "two-stage" | "one-stage", flavor: Flavor
   const { anchorSizes, anchorRatios, ...rest } = {
     ...defaults.shared,
     ...(kind === "two-stage" ? defaults.twoStage : defaults.oneStage),
-    ...given(options),
+    ...withoutUndefined(options),
   } as { anchorSizes: unknown; anchorRatios: unknown };
   // State dicts of both flavors are kept in torchvision's order of channels.
   return { ...rest, sizes: anchorSizes, ratios: anchorRatios, anchorOrder: "ratio-major" };
@@ -249,7 +249,7 @@ const ANCHOR_ORDERS = { torchvision: "ratio-major", detectron2: "size-major" } a
 /** The switches of anchors for functions that return them. */
 export function anchorSwitchesOf({ flavor, ...options }: z.infer<typeof AnchorOptions>): object {
   const { anchorRounding, anchorStrides } = FLAVORS[flavor].shared as Record<string, unknown>;
-  return { anchorRounding, anchorStrides, anchorOrder: ANCHOR_ORDERS[flavor], ...given(options) };
+  return { anchorRounding, anchorStrides, anchorOrder: ANCHOR_ORDERS[flavor], ...withoutUndefined(options) };
 }
 
 /** Options of functions that choose levels. */
@@ -263,7 +263,7 @@ export const LevelOptions = z.strictObject({
 /** The switches by which a region's level is chosen. */
 export function levelSwitchesOf({ flavor, ...options }: z.infer<typeof LevelOptions>): object {
   const { roiLevelEps, roiLevelEpsInLog } = FLAVORS[flavor].twoStage as Record<string, unknown>;
-  return { roiLevelEps, roiLevelEpsInLog, ...given(options) };
+  return { roiLevelEps, roiLevelEpsInLog, ...withoutUndefined(options) };
 }
 
 /** A flavor's default of one switch. */
