@@ -1,0 +1,70 @@
+#include "core/ops/roi_align/roi_align.h"
+
+#include <ATen/ATen.h>
+
+#include "core/base/error.h"
+#include "core/ops/boxes/checks.h"
+
+namespace reviewkd::ops {
+namespace {
+
+constexpr int64_t kMostBins = 1024, kMostSamples = 256;
+
+void require_options(const RoiAlignOptions& options, const std::vector<double>& scales) {
+  require_within(static_cast<double>(options.height), 1, kMostBins, "outputSize[0]");
+  require_within(static_cast<double>(options.width), 1, kMostBins, "outputSize[1]");
+  require_within(static_cast<double>(options.sampling_ratio), 0, kMostSamples, "samplingRatio");
+  for (const double scale : scales) require_within(scale, 0, 1e6, "spatialScale");
+}
+
+void require_maps(const std::vector<at::Tensor>& maps, const std::vector<double>& scales) {
+  if (maps.empty() || maps.size() != scales.size()) {
+    fail(ErrorCode::kInvalidArgument, "invalid maps: expected at least one and a scale for each, received ",
+         maps.size(), " and ", scales.size(), " scales. Pass one scale for each map.");
+  }
+  for (const at::Tensor& map : maps) {
+    if (map.dim() != 4 || map.size(0) != maps[0].size(0) || map.size(1) != maps[0].size(1) || map.size(2) == 0 ||
+        map.size(3) == 0) {
+      fail(ErrorCode::kShapeMismatch, "invalid map: expected shape [N, C, H, W] with pixels",
+           maps.size() > 1 ? ", and N and C of the first map" : "", ", received ", map.sizes(),
+           ". Pass maps of the same batch.");
+    }
+    require_floating(map, "map");
+    require_alike(maps[0], map, "the first map", "map");
+  }
+}
+
+void require_rois(const std::vector<at::Tensor>& maps, const at::Tensor& rois, const at::Tensor& levels) {
+  require_rows(rois, 5, "rois");
+  require_int64(levels, "levels");
+  require_sizes(levels, {rois.size(0)}, "levels", "Pass one level for each region.");
+  // Reading a device's tensor back would stop its work; kernels check each region themselves.
+  if (!rois.is_cpu() || rois.size(0) == 0) return;
+  const at::Tensor images = rois.select(1, 0), count = at::scalar_tensor(maps[0].size(0), rois.options());
+  if (!images.ge(0).logical_and(images.lt(count)).all().item<bool>()) {
+    fail(ErrorCode::kInvalidArgument, "invalid rois: expected images from 0 to ", maps[0].size(0) - 1,
+         " in the first column, received another. Pass the index of the image in the batch.");
+  }
+  if (!levels.ge(0).logical_and(levels.lt(static_cast<int64_t>(maps.size()))).all().item<bool>()) {
+    fail(ErrorCode::kInvalidArgument, "invalid levels: expected 0 to ", maps.size() - 1,
+         ", received another. Count levels from the first map.");
+  }
+}
+
+}  // namespace
+
+at::Tensor roi_align(const at::Tensor& input, const at::Tensor& rois, const RoiAlignOptions& options) {
+  require_rows(rois, 5, "rois");
+  const at::Tensor levels = at::zeros({rois.size(0)}, rois.options().dtype(at::kLong).requires_grad(false));
+  return multiscale_roi_align({input}, rois, levels, {options.spatial_scale}, options);
+}
+
+at::Tensor multiscale_roi_align(const std::vector<at::Tensor>& maps, const at::Tensor& rois, const at::Tensor& levels,
+                                const std::vector<double>& scales, const RoiAlignOptions& options) {
+  require_maps(maps, scales);
+  require_options(options, scales);
+  require_rois(maps, rois, levels);
+  return multiscale_roi_align_reference(maps, rois, levels, scales, options);
+}
+
+}  // namespace reviewkd::ops
