@@ -33,3 +33,9 @@ foreach(source IN LISTS kernel_sources)
   set_source_files_properties("${source}" PROPERTIES
     COMPILE_OPTIONS "${options}" SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)
 endforeach()
+
+# Overlaps decide at exact thresholds and ties: a fused product and sum would round otherwise than box_iou does.
+set(exact_source "${CMAKE_SOURCE_DIR}/native/core/ops/boxes/overlaps.cpp")
+set_source_files_properties("${exact_source}" PROPERTIES
+  COMPILE_OPTIONS "$<IF:$<BOOL:${MSVC}>,/clang:-ffp-contract=off,-ffp-contract=off>"
+  SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)

@@ -3,6 +3,7 @@
 // the one that runs the same kernels on the host; each provides its own `launch(kernel)`.
 
 #include "core/ops/backend/kernel_backend.h"
+#include "cuda/detection_table.h"
 #include "cuda/kernels/attention_gradient.h"
 #include "cuda/kernels/batch_norm.h"
 #include "cuda/kernels/cross_entropy.h"
@@ -11,20 +12,10 @@
 #include "cuda/kernels/scalars.h"
 #include "cuda/kernels/sgd.h"
 #include "cuda/tensor_convolution_table.h"
+#include "cuda/with_type.h"
 
 namespace reviewkd::cuda {
 namespace {
-
-template <typename T>
-struct Typed {
-  using Type = T;
-};
-
-/// Calls work(Typed<T>) with the type of a map's values.
-template <typename Work>
-auto with_type(ops::ValueType type, const Work& work) {
-  return type == ops::ValueType::kFloat ? work(Typed<float>{}) : work(Typed<Bfloat16>{});
-}
 
 template <typename T>
 Layout layout_of(const ops::MapShape& shape) {
@@ -211,6 +202,13 @@ ops::KernelBackend kernel_table() {
   table.step_report = &step_report;
   table.step_end = &step_end;
   table.gather_images = &gather_images;
+  table.suppress_boxes = &suppress_boxes;
+  table.focal_loss_scratch = &focal_loss_scratch;
+  table.focal_loss = &focal_loss;
+  table.focal_loss_gradient = &focal_loss_gradient;
+  table.pool_rois = &pool_rois;
+  table.pool_rois_gradient = &pool_rois_gradient;
+  table.paste_masks = &paste_masks;
   table.tensor_convolution_parts = &tensor_convolution_parts;
   table.pack_tensor_weights = &pack_tensor_weights;
   table.tensor_convolution = &tensor_convolution;

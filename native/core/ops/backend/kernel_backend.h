@@ -12,7 +12,7 @@
 namespace reviewkd::ops {
 
 /// Incremented whenever a declaration below changes. A plugin of another version is not used.
-constexpr int32_t kKernelBackendVersion = 2;
+constexpr int32_t kKernelBackendVersion = 3;
 constexpr const char* kKernelBackendSymbol = "reviewkd_kernel_backend";
 
 constexpr int64_t kKernelBackendChannels = 8;
@@ -136,6 +136,61 @@ struct CrossEntropy {
   float* gradient;  // [rows, classes]
   float* scratch;   // cross_entropy_scratch floats
   float *loss, *correct;
+};
+
+/// Pairs of boxes [count, 4] by falling score: bit j % 64 of suppresses[i, j / 64] is 1 where box j, below box i, is of
+/// the same class and overlaps it by more than `threshold`.
+struct BoxSuppression {
+  int64_t count;
+  const float* boxes;
+  const int64_t* classes;
+  float threshold;
+  uint64_t* suppresses;  // [count, ⌈count / 64⌉]
+};
+
+/// See focal_loss.h and FocalLoss in kernels.h. A class of `columns` or more is taken for background.
+struct FocalLossSum {
+  ValueType type;
+  int64_t anchors, columns;
+  const void* logits;
+  const int64_t* classes;
+  float object_weight, background_weight, gamma;
+  float* scratch;              // focal_loss_scratch floats, forward
+  float* loss;                 // one value, forward
+  const float* loss_gradient;  // one value, backward
+  void* gradient;              // as logits, backward
+};
+
+/// See roi_align.h. A region of another image or level is 0, and adds to no gradient.
+struct RoiPooling {
+  struct Level {
+    const void* map;  // [images, height, width, channels], forward
+    void* gradient;   // the same, backward
+    int64_t height, width;
+    float scale;
+  };
+  ValueType type;
+  int64_t count, images, channels;
+  int64_t height, width;  // bins
+  int64_t sampling_ratio;
+  bool aligned;
+  int32_t levels;
+  Level level[kMostLevels];
+  const float* rois;        // [count, 5]
+  const int64_t* level_of;  // [count]
+  void* out;                // [count, height, width, channels], forward
+  const void* out_gradient;  // the same, backward
+};
+
+/// See paste_masks.h.
+struct MaskPasting {
+  int64_t count, points, height, width;
+  bool detectron2;  // its rule; otherwise torchvision's
+  const float* grids;  // [count, points, points]
+  const float* boxes;  // [count, 4]
+  float threshold;
+  float* probabilities;  // [count, height, width]; null: binary
+  uint8_t* binary;       // the same
 };
 
 /// out[i] = values[i] · factor[0], with a type conversion.
@@ -265,6 +320,14 @@ struct KernelBackend {
   void (*step_report)(const StepReport& call);
   void (*step_end)(const StepEnd& call);
   void (*gather_images)(const ImageGathering& call);
+
+  void (*suppress_boxes)(const BoxSuppression& call);
+  int64_t (*focal_loss_scratch)(const FocalLossSum& call);
+  void (*focal_loss)(const FocalLossSum& call);
+  void (*focal_loss_gradient)(const FocalLossSum& call);
+  void (*pool_rois)(const RoiPooling& call);
+  void (*pool_rois_gradient)(const RoiPooling& call);
+  void (*paste_masks)(const MaskPasting& call);
 
   /// Bytes of device memory available to this process, including the allocator's cache.
   int64_t (*free_memory)();

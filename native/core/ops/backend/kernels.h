@@ -155,6 +155,44 @@ struct AttentionKernels {
                    void* y_gradient, float* weight_sums, float* bias_sums);
 };
 
+/// Weights of an anchor's classes in the focal loss.
+struct FocalLoss {
+  float object_weight, background_weight, gamma;
+};
+
+/// logits: [anchors, columns], of which an anchor has the class classes[a], none for -1, and is skipped below that.
+struct FocalKernels {
+  /// -> the sum over anchors and columns
+  double (*sum)(const FocalLoss& loss, const void* logits, const int64_t* classes, int64_t anchors, int64_t columns);
+  /// out = factor · the gradient of the sum; 0 for anchors that are skipped.
+  void (*gradient)(const FocalLoss& loss, const void* logits, const int64_t* classes, int64_t anchors, int64_t columns,
+                   float factor, void* out);
+};
+
+/// A row or column of a map with its weight in a bin.
+template <typename T>
+struct RoiTap {
+  int64_t pixel;
+  T weight;
+};
+
+/// Bins of a region of a map [rows, map_width, channels]: bin (y, x) is the sum over rows row_ends[y] … row_ends[y + 1]
+/// - 1 and columns column_ends[x] … of the products of their weights with pixels.
+template <typename T>
+struct RoiBins {
+  const RoiTap<T>*rows, *columns;
+  const int64_t *row_ends, *column_ends;
+  int64_t height, width;
+  int64_t map_width, channels;
+};
+
+struct RoiAlignKernels {
+  /// out: [height, width, channels]
+  void (*pool)(const RoiBins<float>& bins, const void* map, void* out);
+  /// Adds the share of channels first … last - 1 to the gradient of the map: sums, as the map.
+  void (*add_gradient)(const RoiBins<float>& bins, const void* gradient, int64_t first, int64_t last, float* sums);
+};
+
 struct SgdCoefficients {
   float rate, momentum, decay;
   bool nesterov;
@@ -169,6 +207,8 @@ struct MapKernels {
   ChannelKernels channels;
   PyramidKernels pyramid;
   AttentionKernels attention;
+  FocalKernels focal;
+  RoiAlignKernels roi_align;
 };
 
 namespace generic {

@@ -14,11 +14,11 @@ namespace {
 /// take the size of a large image over that of a small anchor.
 const double kMostGrowth = std::log(1000.0 / 16.0);
 
-at::Tensor area_of(const at::Tensor& boxes) {
+at::Tensor box_areas(const at::Tensor& boxes) {
   return (boxes.select(1, 2) - boxes.select(1, 0)) * (boxes.select(1, 3) - boxes.select(1, 1));
 }
 
-at::Tensor corner(const at::Tensor& boxes, int64_t first) { return boxes.slice(-1, first, first + 2); }
+at::Tensor box_corner(const at::Tensor& boxes, int64_t first) { return boxes.slice(-1, first, first + 2); }
 
 struct Overlap {
   at::Tensor intersection, both;  // [N, M]
@@ -27,9 +27,10 @@ struct Overlap {
 Overlap overlap_of(const at::Tensor& a, const at::Tensor& b) {
   const at::Tensor left = a.unsqueeze(1);  // [N, 1, 4]
   const at::Tensor sides =
-      (at::minimum(corner(left, 2), corner(b, 2)) - at::maximum(corner(left, 0), corner(b, 0))).clamp_min(0);
+      (at::minimum(box_corner(left, 2), box_corner(b, 2)) - at::maximum(box_corner(left, 0), box_corner(b, 0)))
+          .clamp_min(0);
   const at::Tensor intersection = sides.select(2, 0) * sides.select(2, 1);  // [N, M]
-  return {intersection, area_of(a).unsqueeze(1) + area_of(b) - intersection};
+  return {intersection, box_areas(a).unsqueeze(1) + box_areas(b) - intersection};
 }
 
 void require_pair(const at::Tensor& a, const at::Tensor& b) {
@@ -38,11 +39,15 @@ void require_pair(const at::Tensor& a, const at::Tensor& b) {
   require_alike(a, b, "a", "b");
 }
 
+void require_weights(const BoxWeights& weights) {
+  for (const double weight : {weights.x, weights.y, weights.width, weights.height}) require_positive(weight, "weights");
+}
+
 }  // namespace
 
 at::Tensor box_area(const at::Tensor& boxes) {
   require_boxes(boxes, "boxes");
-  return area_of(boxes);
+  return box_areas(boxes);
 }
 
 at::Tensor box_iou(const at::Tensor& a, const at::Tensor& b) {
@@ -56,7 +61,8 @@ at::Tensor generalized_box_iou(const at::Tensor& a, const at::Tensor& b) {
   const Overlap overlap = overlap_of(a, b);
   const at::Tensor left = a.unsqueeze(1);
   const at::Tensor sides =
-      (at::maximum(corner(left, 2), corner(b, 2)) - at::minimum(corner(left, 0), corner(b, 0))).clamp_min(0);
+      (at::maximum(box_corner(left, 2), box_corner(b, 2)) - at::minimum(box_corner(left, 0), box_corner(b, 0)))
+          .clamp_min(0);
   const at::Tensor hull = sides.select(2, 0) * sides.select(2, 1);  // [N, M]
   return overlap.intersection / overlap.both - (hull - overlap.both) / hull;
 }
@@ -73,7 +79,7 @@ at::Tensor clip_boxes(const at::Tensor& boxes, double height, double width) {
 
 at::Tensor large_boxes(const at::Tensor& boxes, double min_size) {
   require_boxes(boxes, "boxes");
-  const at::Tensor sides = corner(boxes, 2) - corner(boxes, 0);  // [N, 2]
+  const at::Tensor sides = box_corner(boxes, 2) - box_corner(boxes, 0);  // [N, 2]
   return (sides >= min_size).all(1).nonzero().squeeze(1);
 }
 
@@ -82,10 +88,11 @@ at::Tensor encode_boxes(const at::Tensor& reference, const at::Tensor& proposals
   require_boxes(proposals, "proposals");
   require_alike(proposals, reference, "proposals", "reference");
   require_sizes(reference, proposals.sizes(), "reference", "Pass one truth for each proposal.");
-  const at::Tensor sizes = corner(proposals, 2) - corner(proposals, 0);          // [N, 2]
-  const at::Tensor wanted_sizes = corner(reference, 2) - corner(reference, 0);   // [N, 2]
-  const at::Tensor centers = corner(proposals, 0) + 0.5 * sizes;
-  const at::Tensor wanted_centers = corner(reference, 0) + 0.5 * wanted_sizes;
+  require_weights(weights);
+  const at::Tensor sizes = box_corner(proposals, 2) - box_corner(proposals, 0);          // [N, 2]
+  const at::Tensor wanted_sizes = box_corner(reference, 2) - box_corner(reference, 0);   // [N, 2]
+  const at::Tensor centers = box_corner(proposals, 0) + 0.5 * sizes;
+  const at::Tensor wanted_centers = box_corner(reference, 0) + 0.5 * wanted_sizes;
   const at::Tensor shifts = (wanted_centers - centers) / sizes, growth = at::log(wanted_sizes / sizes);
   return at::stack({weights.x * shifts.select(1, 0), weights.y * shifts.select(1, 1),
                     weights.width * growth.select(1, 0), weights.height * growth.select(1, 1)},
@@ -99,8 +106,9 @@ at::Tensor decode_boxes(const at::Tensor& deltas, const at::Tensor& boxes, const
          deltas.sizes(), ". Pass one row for each box.");
   }
   require_alike(boxes, deltas, "boxes", "deltas");
-  const at::Tensor sizes = (corner(boxes, 2) - corner(boxes, 0)).unsqueeze(1);  // [N, 1, 2]
-  const at::Tensor centers = corner(boxes, 0).unsqueeze(1) + 0.5 * sizes;
+  require_weights(weights);
+  const at::Tensor sizes = (box_corner(boxes, 2) - box_corner(boxes, 0)).unsqueeze(1);  // [N, 1, 2]
+  const at::Tensor centers = box_corner(boxes, 0).unsqueeze(1) + 0.5 * sizes;
   const at::Tensor numbers = deltas.reshape({deltas.size(0), deltas.size(1) / 4, 4});  // [N, C, 4]
   const auto part = [&](int64_t i, double weight, int64_t axis) {
     return (numbers.select(2, i) / weight) * sizes.select(2, axis) + centers.select(2, axis);

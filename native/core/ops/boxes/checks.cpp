@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <limits>
+
 #include "core/base/error.h"
 
 namespace reviewkd::ops {
@@ -31,16 +33,26 @@ void require_alike(const at::Tensor& first, const at::Tensor& second, const char
     fail(ErrorCode::kDtypeMismatch, "invalid ", second_name, ": expected ", first.scalar_type(), " as of ", first_name,
          ", received ", second.scalar_type(), ". Convert one of them to the type of the other.");
   }
-  if (first.device() != second.device()) {
-    fail(ErrorCode::kDeviceMismatch, "invalid ", second_name, ": expected device ", first.device(), " as of ",
-         first_name, ", received ", second.device(), ". Move one of them to the device of the other.");
-  }
+  require_same_device(first, second, first_name, second_name);
+}
+
+void require_same_device(const at::Tensor& first, const at::Tensor& second, const char* first_name,
+                         const char* second_name) {
+  if (first.device() == second.device()) return;
+  fail(ErrorCode::kDeviceMismatch, "invalid ", second_name, ": expected device ", first.device(), " as of ", first_name,
+       ", received ", second.device(), ". Move one of them to the device of the other.");
 }
 
 void require_int64(const at::Tensor& values, const char* name) {
   if (values.scalar_type() == at::kLong) return;
   fail(ErrorCode::kDtypeMismatch, "invalid ", name, ": expected int64 values, received ", values.scalar_type(),
        ". Convert them to int64 first.");
+}
+
+void require_positive(double value, const char* name) {
+  if (value > 0 && value <= std::numeric_limits<double>::max()) return;
+  fail(ErrorCode::kInvalidArgument, "invalid ", name, ": expected a number above 0, received ", value,
+       ". Pass a finite number above 0.");
 }
 
 void require_within(double value, double low, double high, const char* name) {

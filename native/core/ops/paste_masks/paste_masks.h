@@ -16,7 +16,7 @@ enum class MaskPaste {
 };
 
 /// probabilities: [N, S, S]; boxes: [N, 4] in pixels of the image -> [N, height, width], 0 outside the boxes. A box
-/// without area, or with a coordinate that is not finite, has no pixels.
+/// with a coordinate that is not finite, or with swapped corners, has no pixels.
 at::Tensor paste_masks(const at::Tensor& probabilities, const at::Tensor& boxes, int64_t height, int64_t width,
                        MaskPaste rule);
 

@@ -16,12 +16,12 @@ struct WeightedRows {
   std::vector<T> weights;
 };
 
-struct Region {
+struct TableRegion {
   int64_t offset, height, width;  // offset: of the first pixel of its image in the table
 };
 
 template <typename T>
-void add_region(const T* roi, const Region& region, double scale, const RoiAlignOptions& options,
+void add_region(const T* roi, const TableRegion& region, double scale, const RoiAlignOptions& options,
                 WeightedRows<T>& terms) {
   RoiTaps<T> rows, columns;
   rows.find(roi[2], roi[4], options.height, region.height, scale, options);
@@ -40,8 +40,8 @@ void add_region(const T* roi, const Region& region, double scale, const RoiAlign
 }
 
 template <typename T>
-at::Tensor pool(const std::vector<at::Tensor>& maps, const at::Tensor& rois, const at::Tensor& levels,
-                const std::vector<double>& scales, const RoiAlignOptions& options) {
+at::Tensor pool_by_table(const std::vector<at::Tensor>& maps, const at::Tensor& rois, const at::Tensor& levels,
+                         const std::vector<double>& scales, const RoiAlignOptions& options) {
   const int64_t channels = maps[0].size(1);
   std::vector<at::Tensor> pixels;
   std::vector<int64_t> first_pixel = {0};
@@ -67,7 +67,7 @@ at::Tensor pool(const std::vector<at::Tensor>& maps, const at::Tensor& rois, con
   for (int64_t k = 0; k < rois.size(0); ++k) {
     const at::Tensor& map = maps[level_of[k]];
     const int64_t image = static_cast<int64_t>(regions[k][0]);
-    const Region region{first_pixel[level_of[k]] + image * map.size(2) * map.size(3), map.size(2), map.size(3)};
+    const TableRegion region{first_pixel[level_of[k]] + image * map.size(2) * map.size(3), map.size(2), map.size(3)};
     add_region(regions[k].data(), region, scales[level_of[k]], options, terms);
     if (static_cast<int64_t>(terms.rows.size()) > kMostTerms) sum_terms();
   }
@@ -82,8 +82,8 @@ at::Tensor multiscale_roi_align_reference(const std::vector<at::Tensor>& maps, c
                                           const RoiAlignOptions& options) {
   const bool is_double = maps[0].scalar_type() == at::kDouble;
   const at::Tensor regions = rois.detach().to(at::kCPU, is_double ? at::kDouble : at::kFloat).contiguous();
-  const at::Tensor result = is_double ? pool<double>(maps, regions, levels.cpu(), scales, options)
-                                      : pool<float>(maps, regions, levels.cpu(), scales, options);
+  const at::Tensor result = is_double ? pool_by_table<double>(maps, regions, levels.cpu(), scales, options)
+                                      : pool_by_table<float>(maps, regions, levels.cpu(), scales, options);
   return result.to(maps[0].scalar_type());
 }
 

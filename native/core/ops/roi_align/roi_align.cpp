@@ -3,21 +3,24 @@
 #include <ATen/ATen.h>
 
 #include "core/base/error.h"
+#include "core/ops/backend/dispatch.h"
 #include "core/ops/boxes/checks.h"
+#include "core/ops/roi_align/device.h"
+#include "core/ops/roi_align/processor.h"
 
 namespace reviewkd::ops {
 namespace {
 
-constexpr int64_t kMostBins = 1024, kMostSamples = 256;
+constexpr int64_t kMostRoiBins = 1024, kMostRoiSamples = 256;
 
-void require_options(const RoiAlignOptions& options, const std::vector<double>& scales) {
-  require_within(static_cast<double>(options.height), 1, kMostBins, "outputSize[0]");
-  require_within(static_cast<double>(options.width), 1, kMostBins, "outputSize[1]");
-  require_within(static_cast<double>(options.sampling_ratio), 0, kMostSamples, "samplingRatio");
+void require_roi_options(const RoiAlignOptions& options, const std::vector<double>& scales) {
+  require_within(static_cast<double>(options.height), 1, kMostRoiBins, "outputSize[0]");
+  require_within(static_cast<double>(options.width), 1, kMostRoiBins, "outputSize[1]");
+  require_within(static_cast<double>(options.sampling_ratio), 0, kMostRoiSamples, "samplingRatio");
   for (const double scale : scales) require_within(scale, 0, 1e6, "spatialScale");
 }
 
-void require_maps(const std::vector<at::Tensor>& maps, const std::vector<double>& scales) {
+void require_roi_maps(const std::vector<at::Tensor>& maps, const std::vector<double>& scales) {
   if (maps.empty() || maps.size() != scales.size()) {
     fail(ErrorCode::kInvalidArgument, "invalid maps: expected at least one and a scale for each, received ",
          maps.size(), " and ", scales.size(), " scales. Pass one scale for each map.");
@@ -36,6 +39,8 @@ void require_maps(const std::vector<at::Tensor>& maps, const std::vector<double>
 
 void require_rois(const std::vector<at::Tensor>& maps, const at::Tensor& rois, const at::Tensor& levels) {
   require_rows(rois, 5, "rois");
+  require_same_device(maps[0], rois, "map", "rois");
+  require_same_device(maps[0], levels, "map", "levels");
   require_int64(levels, "levels");
   require_sizes(levels, {rois.size(0)}, "levels", "Pass one level for each region.");
   // Reading a device's tensor back would stop its work; kernels check each region themselves.
@@ -61,9 +66,11 @@ at::Tensor roi_align(const at::Tensor& input, const at::Tensor& rois, const RoiA
 
 at::Tensor multiscale_roi_align(const std::vector<at::Tensor>& maps, const at::Tensor& rois, const at::Tensor& levels,
                                 const std::vector<double>& scales, const RoiAlignOptions& options) {
-  require_maps(maps, scales);
-  require_options(options, scales);
+  require_roi_maps(maps, scales);
+  require_roi_options(options, scales);
   require_rois(maps, rois, levels);
+  if (auto result = roi_align_on_device(maps, rois, levels, scales, options)) return *result;
+  if (!takes_reference_path() && maps[0].is_cpu()) return roi_align_on_processor(maps, rois, levels, scales, options);
   return multiscale_roi_align_reference(maps, rois, levels, scales, options);
 }
 

@@ -7,18 +7,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/ops/backend/kernels.h"
 #include "core/ops/roi_align/roi_align.h"
 
 namespace reviewkd::ops {
 
 /// Regions beyond this are not sampled: integers must hold their positions.
 constexpr double kFarthestRoi = 1073741824;
-
-template <typename T>
-struct RoiTap {
-  int64_t pixel;
-  T weight;
-};
 
 /// Rows or columns of a map with their weights in each bin of a region.
 template <typename T>
