@@ -28,7 +28,7 @@ const PICKLES: readonly (readonly [what: string, code: ErrorCode, content: Buffe
     pickle(dict(text("model"), named(), text("args"), global("argparse", "Namespace"))), "argparse.Namespace"],
   ["a pickle that calls a type of storage", "FILE_CORRUPT",
     pickle(global("torch", "FloatStorage"), tuple(long(3)), "R")],
-  ["an opcode that weights never use", "FILE_UNSUPPORTED", pickle("I12\n"), "73"],
+  ["an opcode that weights never use", "FILE_UNSUPPORTED", pickle(0x82, 1), "130"],
   ["a list that contains itself", "FILE_CORRUPT", pickle("]q\x00h\x00a"), "cycle"],
   ["a dictionary that contains itself through a tuple", "FILE_CORRUPT", pickle("}q\x00", text("a"), "h\x00\x85s"),
     "cycle"],

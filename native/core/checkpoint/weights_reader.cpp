@@ -28,10 +28,10 @@ constexpr std::array<TypePair, 10> kTypes = {{
     {ElementType::kBool, at::kBool},
 }};
 
-/// Reads a range in pieces that stay in the cache for their checksum.
+/// Reads a range; one with a checksum in pieces that stay in the cache for it.
 void read_range(const ByteSource& source, const FileRange& range, char* target) {
   constexpr uint64_t kPiece = uint64_t{256} << 10;
-  if (range.crc32 == 0) return source.read(range.begin, target, range.bytes);
+  if (range.crc32 == 0) return read_content(source, range, target);
   uint32_t sum = 0;
   for (uint64_t done = 0; done < range.bytes; done += kPiece) {
     const uint64_t bytes = std::min(kPiece, range.bytes - done);
@@ -61,7 +61,7 @@ std::vector<at::Tensor> read_storages(const ByteSource& source, const TensorTabl
   order.erase(std::unique(order.begin(), order.end()), order.end());
   for (const size_t index : order) {
     const FileRange& range = table.storages[index];
-    storages[index] = at::empty({static_cast<int64_t>(range.bytes)}, at::kByte);
+    storages[index] = at::empty({static_cast<int64_t>(content_bytes(range))}, at::kByte);
     read_range(source, range, static_cast<char*>(storages[index].mutable_data_ptr()));
   }
   return storages;
