@@ -68,7 +68,7 @@ const StateDifferences = z.strictObject({
 
 /** Result of loading a state dict into a network. */
 export const LoadReport = StateDifferences.extend({
-  /** Number of entries that were loaded; 0 of an empty state dict alone, as another that matches nothing is an error. */
+  /** Number of loaded entries; 0 only for an empty state dict, because another one that matches nothing is an error. */
   matched: Count,
 });
 export type LoadReport = z.infer<typeof LoadReport>;

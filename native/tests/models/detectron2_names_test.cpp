@@ -7,7 +7,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/tensors.h"
 
-namespace reviewkd::tests {
+namespace reviewkd::tests::detectron2_names {
 namespace {
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
@@ -188,4 +188,4 @@ TEST(Detectron2Names, AreRecognizedByThoseOfDetectron2Alone) {
 }
 
 }  // namespace
-}  // namespace reviewkd::tests
+}  // namespace reviewkd::tests::detectron2_names

@@ -5,7 +5,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/tensors.h"
 
-namespace reviewkd::tests::state_dict {
+namespace reviewkd::tests::loading {
 namespace {
 
 const NamedTensors kTarget = {{"a", at::zeros({2})}, {"b", at::zeros({3})}};
@@ -38,4 +38,4 @@ TEST(StateDict, RefusesAStateOfWhichNothingFits) {
 TEST(StateDict, LoadsNothingFromAnEmptyOne) { EXPECT_EQ(load_state_dict(kTarget, {}, /*strict=*/false).matched, 0u); }
 
 }  // namespace
-}  // namespace reviewkd::tests::state_dict
+}  // namespace reviewkd::tests::loading

@@ -9,7 +9,8 @@ import { expectCheckpoint, type StoredState } from "../../support/checkpoints.js
 import { failureOf } from "../../support/errors.js";
 import { filledModel } from "../../support/networks.js";
 import { valuesOf } from "../../support/numeric.js";
-import { bytes, dict, global, pickle, text, tuple, u32 } from "../../support/pytorch-files.js";
+import { array, floats } from "../../support/numpy-files.js";
+import { bytes, dict, global, pickle, text, tuple } from "../../support/pytorch-files.js";
 
 /** Written by real Pythons: scripts/fixtures/write_numpy_pickles.py. */
 const FIXTURES = "test/fixtures/numpy-pickles";
@@ -27,17 +28,6 @@ afterEach(() => rm(folder, { recursive: true }));
 
 const file = (name = "weights.pkl"): string => join(folder, name);
 const fixture = (name: string): string => join(FIXTURES, name);
-
-/** An array of float32, row by row, as Python 3 writes it with protocol 3. */
-function floats(shape: readonly number[], values: ArrayLike<number>): Buffer {
-  const type = bytes(global("numpy", "dtype"), tuple(text("f4"), "\x89\x88"), "R",
-    tuple("K\x03", text("<"), "NNN", "J", u32(0xffffffff), "J", u32(0xffffffff), "K\x00"), "b");
-  const elements = new Uint8Array(Float32Array.from(values).buffer);
-  return bytes(global("numpy.core.multiarray", "_reconstruct"),
-    tuple(global("numpy", "ndarray"), "K\x00\x85", "C\x01b"), "R",
-    tuple("K\x01", tuple(...shape.map((length) => bytes("J", u32(length)))), type, "\x89", "B", u32(elements.length),
-      elements), "b");
-}
 
 describe("reading pickles of NumPy arrays", () => {
   for (const [name, set] of Object.entries(files)) {
@@ -91,9 +81,8 @@ describe("reading pickles of NumPy arrays", () => {
   });
 
   it("names the entry that no network can hold, and the remedy", async () => {
-    const complex = floats([1], [1]).toString("latin1").replace(text("f4").toString("latin1"),
-      text("c8").toString("latin1"));
-    await writeFile(file(), pickle(dict(text("a"), floats([1], [1]), text("b"), Buffer.from(complex, "latin1"))));
+    const complex = array({ code: "c8", shape: [1] });
+    await writeFile(file(), pickle(dict(text("a"), array(), text("b"), complex)));
     const { message } = await failureOf("FILE_UNSUPPORTED", () => readStateDict(file()));
     expect(message).to.contain("invalid entry b in").and.to.contain("received c8").and.to.contain("astype");
   });
