@@ -30,6 +30,8 @@ struct ElementTypeRow {
   const char* safetensors;
   /// The class of its storages in pickles, within the module torch.
   const char* storage;
+  /// The code of NumPy's dtype; NumPy itself has no bfloat16.
+  const char* numpy;
 };
 
 const ElementTypeRow& row_of(ElementType type);
@@ -41,5 +43,6 @@ inline uint64_t bytes_of(ElementType type) { return row_of(type).bytes; }
 std::optional<ElementType> element_type_of_name(std::string_view name);
 std::optional<ElementType> element_type_of_safetensors(std::string_view name);
 std::optional<ElementType> element_type_of_storage(std::string_view name);
+std::optional<ElementType> element_type_of_numpy(std::string_view code);
 
 }  // namespace reviewkd

@@ -47,9 +47,21 @@ std::string_view last_name(std::string_view path) {
   return dot == std::string_view::npos ? path : path.substr(dot + 1);
 }
 
+/// A key of a dictionary: text, or bytes where Python 3 loaded a file of Python 2 and saved it.
+bool is_name(const Value& value) { return value.kind == Kind::kText || value.kind == Kind::kBytes; }
+
+/// In UTF-8 wherever that is possible. Strings of Python 2 are bytes: UTF-8, or else Latin-1.
+std::string name_of(const Value& value) {
+  if (value.encoding == TextEncoding::kUtf8) return std::string(value.text);
+  const auto bytes = decoded(value.text, value.encoding);
+  if (!bytes) return std::string(value.text);
+  const bool is_text = value.encoding != TextEncoding::kUnicodeEscape && is_utf8(*bytes);
+  return is_text ? *bytes : utf8_of_latin1(*bytes);
+}
+
 class Picker {
  public:
-  Picker(const PyTorchFile& file, const ByteSource& source) : file_(file), heap_(file.heap), source_(source) {}
+  Picker(const PickledFile& file, const ByteSource& source) : file_(file), heap_(file.heap), source_(source) {}
 
   TensorTable pick(const std::string& key) {
     look(file_.root, "", {});
@@ -85,10 +97,10 @@ class Picker {
     bool has_tensor = false;
     for (size_t i = 0; i + 1 < value.items.size(); i += 2) {
       const Value& name = heap_.at(value.items[i]);
-      const bool is_named = name.kind == Kind::kText;
-      const bool is_tensor = heap_.at(value.items[i + 1]).kind == Kind::kTensor;
-      if (!takes_others_ && (!is_named || (!is_tensor && last_name(name.text) != kExtraState))) return false;
-      has_tensor = has_tensor || (is_named && is_tensor);
+      const Kind kind = heap_.at(value.items[i + 1]).kind;
+      const bool fits = kind == Kind::kTensor || kind == Kind::kUnreadable || last_name(name.text) == kExtraState;
+      if (!takes_others_ && (!is_name(name) || !fits)) return false;
+      has_tensor = has_tensor || (is_name(name) && kind == Kind::kTensor);
     }
     return has_tensor;
   }
@@ -105,7 +117,7 @@ class Picker {
     if (value.kind == Kind::kDict) {
       for (size_t i = 0; i + 1 < value.items.size(); i += 2) {
         const Value& name = heap_.at(value.items[i]);
-        if (name.kind == Kind::kText && !name.text.empty()) look(value.items[i + 1], below(name.text), around);
+        if (is_name(name) && !name.text.empty()) look(value.items[i + 1], below(name_of(name)), around);
       }
     } else if (value.kind == Kind::kTuple || value.kind == Kind::kList) {
       for (size_t i = 0; i < value.items.size(); ++i) look(value.items[i], below(std::to_string(i)), around);
@@ -150,20 +162,27 @@ class Picker {
   }
 
   void collect_tensors(const Value& dict, TensorTable& table) const {
-    std::set<std::string_view> names;
+    std::set<std::string> names;
     for (size_t i = 0; i + 1 < dict.items.size(); i += 2) {
       const Value& key = heap_.at(dict.items[i]);
       const Value& value = heap_.at(dict.items[i + 1]);
-      if (key.kind != Kind::kText || value.kind != Kind::kTensor) continue;
-      const std::string_view name = key.text;
-      if (!names.insert(name).second || !is_utf8(name)) {
+      if (!is_name(key) || (value.kind != Kind::kTensor && value.kind != Kind::kUnreadable)) continue;
+      const std::string name = name_of(key);
+      if (!is_utf8(name) || !names.insert(name).second) {
         fail(ErrorCode::kFileCorrupt, "invalid names in ", source_.name(),
              ": expected unique UTF-8 names, received another after ", names.size() - 1, " tensors.");
       }
+      if (value.kind == Kind::kUnreadable) refuse_entry(name, value);
       const pickle::Tensor& tensor = heap_.tensors[static_cast<size_t>(value.integer)];
-      table.tensors.push_back(
-          {std::string(name), tensor.type, tensor.shape, tensor.strides, tensor.storage, tensor.offset});
+      table.tensors.push_back({name, tensor.type, tensor.shape, tensor.strides, tensor.storage, tensor.offset});
     }
+  }
+
+  [[noreturn]] void refuse_entry(const std::string& name, const Value& value) const {
+    fail(ErrorCode::kFileUnsupported, "invalid entry ", name, " in ", source_.name(),
+         ": expected an array of floating point numbers, signed integers up to 64 bits, bytes or booleans, received ",
+         is_utf8(value.text) ? value.text : "an unknown type",
+         ". In Python, array.astype(\"float32\") converts it; tensors need torch.save.");
   }
 
   void collect_metadata(const Value& dict, Metadata& metadata) const {
@@ -171,7 +190,7 @@ class Picker {
     for (size_t i = 0; i + 1 < dict.items.size(); i += 2) {
       const Value& name = heap_.at(dict.items[i]);
       const auto text = plain(heap_.at(dict.items[i + 1]));
-      if (text && name.kind == Kind::kText && is_utf8(name.text)) metadata[std::string(name.text)] = *text;
+      if (text && is_name(name) && is_utf8(name_of(name))) metadata[name_of(name)] = *text;
     }
   }
 
@@ -188,12 +207,15 @@ class Picker {
       case Kind::kBool: return value.integer != 0 ? "true" : "false";
       case Kind::kInteger: return written(std::to_chars(text, text + sizeof text, value.integer));
       case Kind::kReal: return written(std::to_chars(text, text + sizeof text, value.real));
-      case Kind::kText: return is_utf8(value.text) ? std::optional(std::string(value.text)) : std::nullopt;
+      case Kind::kText: {
+        std::string text_in_utf8 = name_of(value);
+        return is_utf8(text_in_utf8) ? std::optional(std::move(text_in_utf8)) : std::nullopt;
+      }
       default: return std::nullopt;
     }
   }
 
-  const PyTorchFile& file_;
+  const PickledFile& file_;
   const pickle::Heap& heap_;
   const ByteSource& source_;
   std::vector<Candidate> candidates_;
@@ -203,7 +225,7 @@ class Picker {
 
 }  // namespace
 
-TensorTable pick_state_dict(const PyTorchFile& file, const ByteSource& source, const std::string& key) {
+TensorTable pick_state_dict(const PickledFile& file, const ByteSource& source, const std::string& key) {
   return Picker(file, source).pick(key);
 }
 

@@ -9,7 +9,8 @@ namespace reviewkd {
 namespace {
 
 constexpr std::string_view kOptimizer = "optimizer.";
-constexpr std::string_view kParallel = "module.";
+/// Of data-parallel training, torch.compile, and a network within PyTorch Lightning's or another module.
+constexpr std::string_view kWrappers[] = {"module.", "_orig_mod.", "model."};
 constexpr std::string_view kStudent = "student.";
 
 bool begins_with(const StoredTensor& tensor, std::string_view prefix) {
@@ -33,6 +34,7 @@ const char* to_string(WeightsFormat format) {
     case WeightsFormat::kSafetensors: return "safetensors";
     case WeightsFormat::kPyTorchZip: return "pytorch-zip";
     case WeightsFormat::kPyTorchLegacy: return "pytorch-legacy";
+    case WeightsFormat::kNumpyPickle: return "numpy-pickle";
   }
   return "";
 }
@@ -57,15 +59,15 @@ void keep_network(TensorTable& table) {
     return !table.tensors.empty() && std::all_of(table.tensors.begin(), table.tensors.end(), of(prefix));
   };
   if (!all_begin_with(kOptimizer)) leave_aside(table, of(kOptimizer));
-  bool found = true;
-  while (found) {
-    found = all_begin_with(kParallel);
-    if (found) take_off(table, kParallel);
-  }
+  const auto unwrap = [&] {
+    const auto shared = [&] { return std::find_if(std::begin(kWrappers), std::end(kWrappers), all_begin_with); };
+    for (auto wrapper = shared(); wrapper != std::end(kWrappers); wrapper = shared()) take_off(table, *wrapper);
+  };
+  unwrap();
   if (std::any_of(table.tensors.begin(), table.tensors.end(), of(kStudent))) {
     leave_aside(table, [&](const StoredTensor& tensor) { return !begins_with(tensor, kStudent); });
     take_off(table, kStudent);
-    if (all_begin_with(kParallel)) take_off(table, kParallel);
+    unwrap();
   }
 }
 

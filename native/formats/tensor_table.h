@@ -9,23 +9,16 @@
 
 #include "formats/byte_source.h"
 #include "formats/element_type.h"
+#include "formats/file_range.h"
 
 namespace reviewkd {
 
 using Metadata = std::map<std::string, std::string>;
 
-enum class WeightsFormat { kSafetensors, kPyTorchZip, kPyTorchLegacy };
+enum class WeightsFormat { kSafetensors, kPyTorchZip, kPyTorchLegacy, kNumpyPickle };
 
-/// "safetensors", "pytorch-zip" or "pytorch-legacy".
+/// "safetensors", "pytorch-zip", "pytorch-legacy" or "numpy-pickle".
 const char* to_string(WeightsFormat format);
-
-/// A range of bytes in a file.
-struct FileRange {
-  uint64_t begin;
-  uint64_t bytes;
-  /// The expected checksum; 0 if the file has none.
-  uint32_t crc32 = 0;
-};
 
 /// A tensor whose elements lie within one range of the file, which others may share.
 struct StoredTensor {
@@ -63,8 +56,9 @@ uint64_t element_count(const std::vector<int64_t>& shape);
 /// Strides, in elements, of a contiguous tensor.
 std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& shape);
 
-/// Keeps one network of a table and removes the prefix of its names: "module." of data-parallel training, "student."
-/// of a distiller, whose teacher is skipped. Optimizer state is skipped, too.
+/// Keeps one network of a table and removes the prefixes of its names: "module." of data-parallel training,
+/// "_orig_mod." of torch.compile, "model." of PyTorch Lightning, "student." of a distiller, whose teacher is skipped.
+/// Optimizer state is skipped, too.
 void keep_network(TensorTable& table);
 
 /// Throws FILE_UNSUPPORTED if the tensors would take far more memory than the file's size: views can repeat elements.

@@ -3,9 +3,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <set>
+#include <string>
 #include <string_view>
 
 #include "core/base/error.h"
+#include "formats/pickle/pickled_file.h"
 #include "formats/pytorch/pytorch_file.h"
 #include "formats/safetensors/safetensors_header.h"
 #include "formats/state_dict_picker.h"
@@ -36,7 +38,11 @@ void check_tensor(const ByteSource& source, const TensorTable& table, const Stor
   }
   if (is_empty) return;
   const auto bytes = static_cast<__int128>(bytes_of(tensor.type));
-  require((last + 1) * bytes <= static_cast<__int128>(storage.bytes), "elements within the storage");
+  require((last + 1) * bytes <= static_cast<__int128>(content_bytes(storage)), "elements within the storage");
+  if (storage.encoding != TextEncoding::kNone) {
+    std::string content(content_bytes(storage), '\0');
+    return read_content(source, storage, content.data());
+  }
   // The first and the last element must be readable.
   char element[8];
   source.read(storage.begin + static_cast<uint64_t>(tensor.offset) * bytes_of(tensor.type), element,
@@ -59,8 +65,9 @@ void check_table(const ByteSource& source, const TensorTable& table) {
 TensorTable read(const std::string& reader, const ByteSource& source) {
   if (reader == "safetensors") return read_safetensors_table(source);
   if (reader == "zip") return pick_state_dict(read_pytorch_zip(source), source, "");
-  require(reader == "legacy", "safetensors, zip or legacy for the reader");
-  return pick_state_dict(read_pytorch_legacy(source), source, "");
+  if (reader == "legacy") return pick_state_dict(read_pytorch_legacy(source), source, "");
+  require(reader == "numpy", "safetensors, zip, legacy or numpy for the reader");
+  return pick_state_dict(read_numpy_pickle(source), source, "");
 }
 
 }  // namespace

@@ -10,6 +10,8 @@ import { valuesOf } from "./numeric.js";
 
 export const CHECKPOINTS = "test/fixtures/checkpoints";
 
+const FORMATS = [[".zip.pt", "pytorch-zip"], [".legacy.pt", "pytorch-legacy"], [".pkl", "numpy-pickle"]] as const;
+
 export interface StoredValues {
   readonly dtype: string;
   readonly shape: readonly number[];
@@ -31,7 +33,7 @@ export function expectedIn(directory: string): Expected {
 /** The expected contents of a checkpoint: names in order, types, shapes, and every value exactly. */
 export async function expectCheckpoint(path: string, expected: StoredState): Promise<void> {
   const { format, tensors } = await readWeightsInfo(path);
-  expect(format).to.equal(path.endsWith(".zip.pt") ? "pytorch-zip" : "pytorch-legacy");
+  expect(format).to.equal(FORMATS.find(([ending]) => path.endsWith(ending))?.[1]);
   expect(tensors).to.deep.equal(Object.entries(expected).map(([name, { dtype, shape }]) => ({ name, dtype, shape })));
   const { state } = await readStateDict(path);
   expect(Object.keys(state)).to.deep.equal(Object.keys(expected));

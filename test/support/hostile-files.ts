@@ -2,6 +2,7 @@
 import type { ErrorCode } from "../../lib/index.js";
 import { archive, bytes, dict, global, legacy, long, pickle, tensor, text, tuple, u32, u64,
   zip } from "./pytorch-files.js";
+import { array, binary } from "./numpy-files.js";
 import { buildSafetensors } from "./safetensors.js";
 
 export interface HostileFile {
@@ -28,7 +29,7 @@ const PICKLES: readonly (readonly [what: string, code: ErrorCode, content: Buffe
     pickle(dict(text("model"), named(), text("args"), global("argparse", "Namespace"))), "argparse.Namespace"],
   ["a pickle that calls a type of storage", "FILE_CORRUPT",
     pickle(global("torch", "FloatStorage"), tuple(long(3)), "R")],
-  ["an opcode that weights never use", "FILE_UNSUPPORTED", pickle("I12\n"), "73"],
+  ["an opcode that weights never use", "FILE_UNSUPPORTED", pickle(0x82, 1), "130"],
   ["a list that contains itself", "FILE_CORRUPT", pickle("]q\x00h\x00a"), "cycle"],
   ["a dictionary that contains itself through a tuple", "FILE_CORRUPT", pickle("}q\x00", text("a"), "h\x00\x85s"),
     "cycle"],
@@ -137,6 +138,38 @@ function streams(): HostileFile[] {
   ];
 }
 
+/** Defects of arrays in a pickle, whose elements lie within it. */
+function arrays(): HostileFile[] {
+  const named = (...parts: Parameters<typeof array>): Buffer =>
+    pickle(dict(text("good"), array(), text("weight"), array(...parts)));
+  const shared = bytes(text("a0"),
+    array({ code: "u1", shape: [2 ** 20], elements: bytes(binary(new Uint8Array(2 ** 20)), "r", u32(0)) }));
+  const repeated = Array.from({ length: 200 },
+    (_, index) => bytes(text(`a${index + 1}`), array({ code: "u1", shape: [2 ** 20], elements: bytes("j", u32(0)) })));
+  return [
+    { what: "an array of 2^60 elements", code: "FILE_CORRUPT", content: named({ shape: [2n ** 60n] }) },
+    { what: "an array whose size overflows", code: "FILE_CORRUPT", content: named({ shape: [2n ** 40n, 2n ** 40n] }) },
+    { what: "an array of negative length", code: "FILE_CORRUPT", content: named({ shape: [-3] }) },
+    { what: "an array with fewer bytes than its shape has", code: "FILE_CORRUPT", content: named({ shape: [4] }) },
+    { what: "an array of 4 GiB that the file lacks", code: "FILE_CORRUPT",
+      content: named({ elements: bytes("B", u32(0xffffffff)) }) },
+    { what: "an array of 2^64 - 1 bytes", code: "FILE_CORRUPT",
+      content: named({ elements: bytes(0x8e, u64(2n ** 64n - 1n)) }) },
+    { what: "escapes that stand for no bytes", code: "FILE_CORRUPT", content: named({ elements: "S'\\q'\n" }) },
+    { what: "an array of Python objects", code: "FILE_UNSUPPORTED", content: named({ code: "O8", elements: "]" }),
+      says: "O8" },
+    { what: "an array of complex numbers", code: "FILE_UNSUPPORTED", content: named({ code: "c8" }), says: "c8" },
+    { what: "one MiB that 200 arrays repeat", code: "FILE_UNSUPPORTED", content: pickle(dict(shared, ...repeated)),
+      says: "repeats" },
+    { what: "a million lines of protocol 0", code: "FILE_UNSUPPORTED",
+      content: bytes("(dp0\n(", "I1\n".repeat(1_000_000), "l.") },
+    { what: "a line without an end", code: "FILE_CORRUPT", content: bytes("(dp0\nS'", Buffer.alloc(2 ** 20, "a")) },
+    { what: "a call in place of the only array", code: "FILE_UNSUPPORTED",
+      content: pickle(dict(text("weight"), global("os", "system"), tuple(text("true")), "R")),
+      says: "dictionary of named tensors" },
+  ];
+}
+
 function safetensors(): HostileFile[] {
   const entry = (shape: number[], begin: number, end: number): object => ({ dtype: "F32", shape,
     data_offsets: [begin, end] });
@@ -167,5 +200,6 @@ export const HOSTILE_FILES: readonly HostileFile[] = [
   ]),
   ...archives(),
   ...streams(),
+  ...arrays(),
   ...safetensors(),
 ];

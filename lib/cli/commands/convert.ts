@@ -12,7 +12,8 @@ interface ConvertFlags extends StoredFlags {
 export function addConvertCommand(program: Command): void {
   const command = program.command("convert")
     .description("convert a weights file to another format, including its metadata");
-  command.argument("<in>", "a .safetensors file, or a PyTorch .pt or .pth file; nothing in it is executed");
+  command.argument("<in>",
+    "a .safetensors file, a PyTorch .pt or .pth file, or a .pkl file of detectron2; nothing in it is executed");
   command.argument("<out>", "output file; its extension selects the format: .safetensors, .pt or .pth");
   addKey(command);
   addStoredType(command);

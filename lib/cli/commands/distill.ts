@@ -8,10 +8,10 @@ import { runTraining } from "../run-training.js";
 const NETWORKS: readonly FlagRow[] = [
   { path: "teacher.name", flag: "--teacher <name>", help: "the teacher; `reviewkd models` lists the networks" },
   { path: "teacher.weights", flag: "--teacher-weights <file>",
-    help: "its trained weights (.safetensors, .pt or .pth)" },
+    help: "its trained weights (.safetensors, .pt, .pth or .pkl)" },
   { path: "student.name", flag: "--student <name>", help: "the network that is trained" },
   { path: "student.weights", flag: "--student-weights <file>",
-    help: "start it from these weights (.safetensors, .pt or .pth)" },
+    help: "start it from these weights (.safetensors, .pt, .pth or .pkl)" },
 ];
 
 export function addDistillCommand(program: Command): void {

@@ -26,7 +26,7 @@ interface EvalFlags extends TrainingFlags {
 export function addEvalCommand(program: Command): void {
   const command = program.command("eval").description("evaluate trained weights: top-1, top-5 and mean loss");
   addValue(command, "--model <name>", "network (default: the one named in the weights file)", text);
-  addValue(command, "--weights <file>", "weights of the network (.safetensors, .pt or .pth); required", text, {
+  addValue(command, "--weights <file>", "weights of the network (.safetensors, .pt, .pth or .pkl); required", text, {
     mandatory: true,
   });
   addData(command);

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { inspectWeights, type LoadReport, type WeightsInspection } from "../../index.js";
+import { inspectWeights, type ArchitectureMatch, type WeightsInspection } from "../../index.js";
 import { formatCount, formatPercent } from "../display/format.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { renderTable } from "../display/table.js";
@@ -10,6 +10,7 @@ const FORMATS: Readonly<Record<WeightsInspection["format"], string>> = {
   safetensors: ".safetensors",
   "pytorch-zip": "PyTorch, zip archive",
   "pytorch-legacy": "PyTorch, stream of pickles (before 1.6)",
+  "numpy-pickle": "pickle of NumPy arrays",
 };
 
 /** Maximum length of a metadata text and of a line of it, and number of names shown per kind of difference. */
@@ -20,7 +21,8 @@ const NAMES_SHOWN = 5;
 export function addInspectCommand(program: Command): void {
   const command = program.command("inspect")
     .description("show the content of a weights file: tensors, metadata and the matching network");
-  command.argument("<file>", "a .safetensors file, or a PyTorch .pt or .pth file; nothing in it is executed");
+  command.argument("<file>",
+    "a .safetensors file, a PyTorch .pt or .pth file, or a .pkl file of detectron2; nothing in it is executed");
   addKey(command);
   addAction(command, async (output, file: string, flags: { key?: string }) => {
     const inspection = await inspectWeights(file, omitUndefined({ key: flags.key }));
@@ -64,7 +66,7 @@ function wrapped(text: string): string {
   return (text.match(new RegExp(`.{1,${TEXT_WIDTH}}`, "gu")) ?? []).join("\n");
 }
 
-function differences({ missing, unexpected, mismatched }: LoadReport): string[] {
+function differences({ missing, unexpected, mismatched }: ArchitectureMatch["differences"]): string[] {
   const list = (what: string, names: readonly string[]): string[] => {
     const rest = names.length - NAMES_SHOWN;
     return names.length === 0 ? []

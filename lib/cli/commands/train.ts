@@ -8,7 +8,8 @@ import { runTraining } from "../run-training.js";
 
 const NETWORK: readonly FlagRow[] = [
   { path: "model.name", flag: "--model <name>", help: "the network; `reviewkd models` lists them", parser: text },
-  { path: "model.weights", flag: "--weights <file>", help: "start from these weights (.safetensors, .pt or .pth)" },
+  { path: "model.weights", flag: "--weights <file>",
+    help: "start from these weights (.safetensors, .pt, .pth or .pkl)" },
 ];
 
 export function addTrainCommand(program: Command): void {

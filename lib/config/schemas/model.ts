@@ -8,7 +8,7 @@ export const ModelOptions = z.strictObject({
   seed: Seed.default(0),
   dtype: ModelDType.default("float32"),
   device: Device.default("cpu"),
-  /** A weights file that replaces the initialisation: `.safetensors`, or PyTorch's `.pt` or `.pth`. */
+  /** A weights file that replaces the initialisation: `.safetensors`, `.pt`, `.pth`, or detectron2's `.pkl`. */
   weights: z.string().min(1).optional(),
 });
 export type ModelOptions = z.infer<typeof ModelOptions>;

@@ -6,8 +6,11 @@ export const StoredDType = z.enum(["float64", "float32", "float16", "bfloat16", 
   "uint8", "bool"]);
 export type StoredDType = z.infer<typeof StoredDType>;
 
-/** File format by its content: safetensors, PyTorch's zip archive (since 1.6) or its earlier stream of pickles. */
-export const WeightsFormat = z.enum(["safetensors", "pytorch-zip", "pytorch-legacy"]);
+/**
+ * File format by its content: safetensors, PyTorch's zip archive (since 1.6) or its earlier stream of pickles, or a
+ * pickle of NumPy arrays as detectron2's model zoo has it.
+ */
+export const WeightsFormat = z.enum(["safetensors", "pytorch-zip", "pytorch-legacy", "numpy-pickle"]);
 export type WeightsFormat = z.infer<typeof WeightsFormat>;
 
 /** Selects one of a file's state dicts. */
@@ -22,7 +25,7 @@ export type WeightsChoice = z.infer<typeof WeightsChoice>;
 
 /** Options for loading parameters into a network. */
 export const LoadOptions = WeightsChoice.extend({
-  /** Names and shapes must agree; false: loads what fits and reports the rest. */
+  /** Names and shapes must agree; false: loads what fits, at least one entry, and reports the rest. */
   strict: z.boolean().default(true),
 });
 export type LoadOptionsInput = z.input<typeof LoadOptions>;
@@ -30,7 +33,7 @@ export type LoadOptionsInput = z.input<typeof LoadOptions>;
 /** Description of a weights file, without its values. */
 export const WeightsInfo = z.strictObject({
   format: WeightsFormat,
-  /** Metadata of the file; for a PyTorch file, the strings, numbers and booleans alongside its state dict. */
+  /** Metadata of the file; for a pickle, the strings, numbers and booleans alongside its state dict. */
   metadata: z.record(z.string(), z.string()),
   /** Class names of the training data; `null` if the file has none. */
   classNames: z.array(z.string()).nullable(),
@@ -54,13 +57,19 @@ export type WeightsInfo = z.infer<typeof WeightsInfo>;
 const ShapeMismatch = z.strictObject({ name: z.string(), expected: Shape, got: Shape });
 
 /** Differences between a state dict and a network. */
-export const LoadReport = z.strictObject({
+const StateDifferences = z.strictObject({
   /** Names only in the network: these keep their values. */
   missing: z.array(z.string()),
   /** Names only in the state dict. */
   unexpected: z.array(z.string()),
   /** Names in both with different shapes: these keep their values, too. */
   mismatched: z.array(ShapeMismatch),
+});
+
+/** Result of loading a state dict into a network. */
+export const LoadReport = StateDifferences.extend({
+  /** Number of loaded entries; 0 only for an empty state dict, because another one that matches nothing is an error. */
+  matched: Count,
 });
 export type LoadReport = z.infer<typeof LoadReport>;
 
@@ -72,7 +81,7 @@ export const ArchitectureMatch = z.strictObject({
   /** Number of the network's entries that the file contains with the same name and shape, and the total. */
   matching: Count,
   entries: Count,
-  differences: LoadReport,
+  differences: StateDifferences,
 });
 export type ArchitectureMatch = z.infer<typeof ArchitectureMatch>;
 

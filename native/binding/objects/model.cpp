@@ -51,19 +51,25 @@ int64_t bytes_of(const torch::nn::Module& module) {
   return bytes;
 }
 
-Napi::Value to_js(Napi::Env env, const LoadReport& report) {
+Napi::Object to_js(Napi::Env env, const StateDifferences& differences) {
   Napi::Object object = Napi::Object::New(env);
-  object.Set("missing", to_array(env, report.missing));
-  object.Set("unexpected", to_array(env, report.unexpected));
-  Napi::Array mismatched = Napi::Array::New(env, report.mismatched.size());
-  for (size_t i = 0; i < report.mismatched.size(); ++i) {
+  object.Set("missing", to_array(env, differences.missing));
+  object.Set("unexpected", to_array(env, differences.unexpected));
+  Napi::Array mismatched = Napi::Array::New(env, differences.mismatched.size());
+  for (size_t i = 0; i < differences.mismatched.size(); ++i) {
     Napi::Object entry = Napi::Object::New(env);
-    entry.Set("name", report.mismatched[i].name);
-    entry.Set("expected", to_array(env, report.mismatched[i].expected));
-    entry.Set("got", to_array(env, report.mismatched[i].got));
+    entry.Set("name", differences.mismatched[i].name);
+    entry.Set("expected", to_array(env, differences.mismatched[i].expected));
+    entry.Set("got", to_array(env, differences.mismatched[i].got));
     mismatched.Set(i, entry);
   }
   object.Set("mismatched", mismatched);
+  return object;
+}
+
+Napi::Value to_js(Napi::Env env, const LoadReport& report) {
+  Napi::Object object = to_js(env, static_cast<const StateDifferences&>(report));
+  object.Set("matched", static_cast<double>(report.matched));
   return object;
 }
 

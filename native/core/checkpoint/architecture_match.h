@@ -17,8 +17,7 @@ struct ArchitectureMatch {
   size_t matching;
   /// Number of entries of the network.
   size_t entries;
-  /// Mismatches: names only in the network, only in the file, and in both with different shapes.
-  LoadReport differences;
+  StateDifferences differences;
 };
 
 /// The network with the highest Dice coefficient of matching names and shapes; nullopt when no tensor matches any.

@@ -28,25 +28,34 @@ constexpr std::array<TypePair, 10> kTypes = {{
     {ElementType::kBool, at::kBool},
 }};
 
-/// Reads a range in pieces that stay in the cache for their checksum.
-void read_range(const ByteSource& source, const FileRange& range, char* target) {
-  constexpr uint64_t kPiece = uint64_t{256} << 10;
-  if (range.crc32 == 0) return source.read(range.begin, target, range.bytes);
+constexpr uint64_t kPiece = uint64_t{256} << 10;
+
+/// Reads a range in pieces that stay in the cache for their checksum, and verifies it. `target_of` returns the memory
+/// for the piece at an offset.
+template <typename Target>
+void read_checked(const ByteSource& source, const FileRange& range, Target target_of) {
   uint32_t sum = 0;
   for (uint64_t done = 0; done < range.bytes; done += kPiece) {
     const uint64_t bytes = std::min(kPiece, range.bytes - done);
-    source.read(range.begin + done, target + done, bytes);
-    sum = crc32(target + done, bytes, sum);
+    char* const target = target_of(done);
+    source.read(range.begin + done, target, bytes);
+    sum = crc32(target, bytes, sum);
   }
   if (sum == range.crc32) return;
   fail(ErrorCode::kFileCorrupt, "invalid checksum in ", source.name(), ": the ", range.bytes, " bytes at byte ",
        range.begin, " do not match the stored one. The file is damaged; download or save it again.");
 }
 
+void read_range(const ByteSource& source, const FileRange& range, char* target) {
+  if (range.crc32 == 0) return read_content(source, range, target);
+  read_checked(source, range, [&](uint64_t done) { return target + done; });
+}
+
+/// Only one piece is in memory, because arrays may be part of the description.
 void check_description(const ByteSource& source, const FileRange& range) {
   if (range.crc32 == 0) return;
-  std::string text(range.bytes, '\0');
-  read_range(source, range, text.data());
+  std::string piece(std::min(kPiece, range.bytes), '\0');
+  read_checked(source, range, [&](uint64_t) { return piece.data(); });
 }
 
 /// The storages that tensors lie in, read in the order of the file.
@@ -61,7 +70,7 @@ std::vector<at::Tensor> read_storages(const ByteSource& source, const TensorTabl
   order.erase(std::unique(order.begin(), order.end()), order.end());
   for (const size_t index : order) {
     const FileRange& range = table.storages[index];
-    storages[index] = at::empty({static_cast<int64_t>(range.bytes)}, at::kByte);
+    storages[index] = at::empty({static_cast<int64_t>(content_bytes(range))}, at::kByte);
     read_range(source, range, static_cast<char*>(storages[index].mutable_data_ptr()));
   }
   return storages;

@@ -46,24 +46,37 @@ std::string summary(const std::vector<std::string>& items) {
   return text;
 }
 
-void require_agreement(const LoadReport& report) {
-  if (report.missing.empty() && report.unexpected.empty() && report.mismatched.empty()) return;
+std::string differences_of(const StateDifferences& differences) {
   std::vector<std::string> mismatched;
-  for (const auto& [name, expected, got] : report.mismatched) {
+  for (const auto& [name, expected, got] : differences.mismatched) {
     std::ostringstream text;
     text << name << " (expected " << at::IntArrayRef(expected) << ", received " << at::IntArrayRef(got) << ")";
     mismatched.push_back(text.str());
   }
-  std::string message = "invalid state dict: expected this network's entries, received others: ";
+  std::string message;
   const auto add = [&](const char* what, const std::vector<std::string>& items) {
-    if (!items.empty()) message += std::string(message.back() == ' ' ? "" : "; ") + what + summary(items);
+    if (!items.empty()) message += std::string(message.empty() ? "" : "; ") + what + summary(items);
   };
   add("other shapes: ", mismatched);
-  add("missing: ", report.missing);
-  add("unexpected: ", report.unexpected);
-  fail(ErrorCode::kStateDictMismatch, message,
+  add("missing: ", differences.missing);
+  add("unexpected: ", differences.unexpected);
+  return message;
+}
+
+void require_agreement(const LoadReport& report) {
+  const std::string differences = differences_of(report);
+  if (differences.empty()) return;
+  fail(ErrorCode::kStateDictMismatch,
+       "invalid state dict: expected this network's entries, received others: ", differences,
        ". The weights may belong to another architecture or number of classes; `strict: false` loads the matching "
        "entries.");
+}
+
+[[noreturn]] void fail_without_match(const LoadReport& report) {
+  fail(ErrorCode::kStateDictMismatch,
+       "invalid state dict: expected at least one of this network's entries, received only others: ",
+       differences_of(report),
+       ". The weights belong to another network, or their names have a prefix or another convention; rename them.");
 }
 
 }  // namespace
@@ -128,6 +141,8 @@ LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& sourc
     if (!wanted.count(name)) report.unexpected.push_back(name);
   }
   if (strict) require_agreement(report);
+  if (fitting.empty() && !source.empty()) fail_without_match(report);
+  report.matched = fitting.size();
 
   torch::NoGradGuard no_grad;
   for (const auto& [name, tensor] : fitting) at::Tensor(tensor).copy_(given.at(name));

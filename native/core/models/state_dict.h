@@ -30,15 +30,22 @@ struct ShapeMismatch {
   std::vector<int64_t> got;
 };
 
-struct LoadReport {
+/// Names only in a network, only in a state dict, and in both with different shapes.
+struct StateDifferences {
   std::vector<std::string> missing;
   std::vector<std::string> unexpected;
   std::vector<ShapeMismatch> mismatched;
 };
 
+struct LoadReport : StateDifferences {
+  /// Number of entries copied.
+  size_t matched = 0;
+};
+
 /// Copies `source` into `target` by name, converting types. Strict: every name must exist on both sides with the same
 /// shape; otherwise throws STATE_DICT_MISMATCH, naming the first differences, before anything is changed. Not strict:
-/// copies the entries that match.
+/// copies the entries that match, and throws if there are none although `source` has entries, since these belong to
+/// another network.
 LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& source, bool strict);
 
 }  // namespace reviewkd

@@ -4,6 +4,8 @@
 #include <optional>
 
 #include "core/base/error.h"
+#include "formats/pickle/numpy_calls.h"
+#include "formats/pickle/pickle_arguments.h"
 
 namespace reviewkd::pickle {
 namespace {
@@ -18,6 +20,11 @@ enum class Callable : int64_t {
   kRebuildFromType,         // (function, class, arguments, state)
   kClass,                   // only valid as an argument
   kHarmless,                // creates a value that is not used here
+  kReconstructArray,        // (class, shape, type): state follows
+  kArrayFromBuffer,         // (bytes, dtype, shape, order, axes)
+  kDtype,                   // (code, align, copy): state follows
+  kEncode,                  // (text, encoding)
+  kEmptyBytes,
   kUntypedStorage,
   kStorageTypes = 100,      // + ElementType
   kElementTypes = 200,      // + ElementType
@@ -47,19 +54,30 @@ constexpr auto kAllowed = std::to_array<Allowed>({
     {"torch", "UntypedStorage", Callable::kUntypedStorage},
     {"torch", "device", Callable::kHarmless},
     {"torch.serialization", "_get_layout", Callable::kHarmless},
-    {"_codecs", "encode", Callable::kHarmless},  // bytes, as protocol 2 has them
+    {"_codecs", "encode", Callable::kEncode},
+    {"__builtin__", "bytes", Callable::kEmptyBytes},
+    {"builtins", "bytes", Callable::kEmptyBytes},
+    {"numpy", "dtype", Callable::kDtype},
+    {"numpy", "ndarray", Callable::kClass},
+    {"numpy.core.multiarray", "_reconstruct", Callable::kReconstructArray},
+    {"numpy._core.multiarray", "_reconstruct", Callable::kReconstructArray},
+    {"numpy.core.numeric", "_frombuffer", Callable::kArrayFromBuffer},
+    {"numpy._core.numeric", "_frombuffer", Callable::kArrayFromBuffer},
     // The best accuracy so far is often a NumPy scalar.
-    {"numpy", "dtype", Callable::kHarmless},
     {"numpy.core.multiarray", "scalar", Callable::kHarmless},
     {"numpy._core.multiarray", "scalar", Callable::kHarmless},
 });
-
-constexpr size_t kMostDimensions = 16;
 
 Value callable_value(Callable callable, int64_t type = 0) {
   Value value;
   value.kind = Kind::kCallable;
   value.integer = static_cast<int64_t>(callable) + type;
+  return value;
+}
+
+Value opaque_value() {
+  Value value;
+  value.kind = Kind::kOpaque;
   return value;
 }
 
@@ -78,35 +96,10 @@ std::optional<ElementType> type_in(const Value& value, Callable first) {
 }
 
 /// Evaluates one call from its arguments.
-class Call {
+class Call : public Arguments {
  public:
-  Call(const Input& input, Heap& heap, const Value& arguments) : input_(input), heap_(heap), arguments_(arguments) {}
-
-  size_t count() const { return arguments_.items.size(); }
-
-  const Value& at(size_t index, std::string_view what) const {
-    if (index >= count()) fail_corrupt(input_, what);
-    return heap_.at(arguments_.items[index]);
-  }
-
-  const Value& at(size_t index, Kind kind, std::string_view what) const {
-    const Value& value = at(index, what);
-    if (value.kind != kind) fail_corrupt(input_, what);
-    return value;
-  }
-
-  /// An integer ≥ 0.
-  uint64_t length(size_t index, std::string_view what) const { return natural(at(index, what), what); }
-
-  std::vector<int64_t> lengths(size_t index, std::string_view what) const {
-    const Value& list = at(index, what);
-    if ((list.kind != Kind::kTuple && list.kind != Kind::kList) || list.items.size() > kMostDimensions)
-      fail_corrupt(input_, what);
-    std::vector<int64_t> numbers;
-    numbers.reserve(list.items.size());
-    for (const Id item : list.items) numbers.push_back(static_cast<int64_t>(natural(heap_.at(item), what)));
-    return numbers;
-  }
+  Call(const Input& input, Heap& heap, const Value& arguments)
+      : Arguments(input, heap, arguments), input_(input), heap_(heap) {}
 
   Value dict() const {
     Value value;
@@ -139,6 +132,8 @@ class Call {
 
   /// `type`: the element type, if it differs from the storage's.
   Value tensor(std::optional<ElementType> type = std::nullopt) const {
+    // As pickle.dump writes it, without torch.save: a call that nothing here knows.
+    if (at(0, "a storage for a tensor").kind == Kind::kOpaque) return tensor_without_storage();
     const View& view = heap_.views[static_cast<size_t>(at(0, Kind::kStorage, "a storage for a tensor").integer)];
     Tensor tensor{view.storage, type.value_or(view.type), 0, lengths(2, "a shape of lengths ≥ 0 for a tensor"),
                   lengths(3, "strides ≥ 0 for a tensor")};
@@ -148,9 +143,14 @@ class Call {
     if (view.offset % element != 0) fail_corrupt(input_, "a view of whole elements");
     check_extent(tensor, offset, view.bytes / element);
     tensor.offset = static_cast<int64_t>(view.offset / element + offset);
-    heap_.tensors.push_back(std::move(tensor));
-    check_bound(input_, heap_.tensors.size(), kMostTensors);
-    return indexed(Kind::kTensor, heap_.tensors.size() - 1);
+    return add_tensor(input_, heap_, std::move(tensor));
+  }
+
+  Value empty_bytes() const {
+    if (count() > 0) return opaque_value();
+    Value value;
+    value.kind = Kind::kBytes;
+    return value;
   }
 
   void refuse_metadata(size_t index) const {
@@ -162,9 +162,11 @@ class Call {
   }
 
  private:
-  uint64_t natural(const Value& value, std::string_view what) const {
-    if (value.kind != Kind::kInteger || value.integer < 0) fail_corrupt(input_, what);
-    return static_cast<uint64_t>(value.integer);
+  static Value tensor_without_storage() {
+    Value value;
+    value.kind = Kind::kUnreadable;
+    value.text = "a tensor of pickle.dump";
+    return value;
   }
 
   /// Counts references that were never on the stack.
@@ -196,24 +198,11 @@ class Call {
 
   const Input& input_;
   Heap& heap_;
-  const Value& arguments_;
 };
 
 }  // namespace
 
-void fail_corrupt(const Input& input, std::string_view expected) {
-  fail(ErrorCode::kFileCorrupt, "invalid pickle in ", input.name(), " at byte ", input.position(), ": expected ",
-       expected, ". The file is damaged; download or save it again.");
-}
-
-void check_bound(const Input& input, size_t count, size_t most) {
-  if (count <= most) return;
-  fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(), ": expected at most ", most,
-       " values of a kind, received more. In Python, torch.save(model.state_dict(), \"weights.pt\") writes only the "
-       "weights.");
-}
-
-Value resolve(const Input& input, std::string_view module, std::string_view name) {
+Value resolve(const Input& input, std::string_view module, std::string_view name, UnknownNames unknown) {
   for (const auto& allowed : kAllowed) {
     if (module == allowed.module && name == allowed.name) return callable_value(allowed.callable);
   }
@@ -223,6 +212,7 @@ Value resolve(const Input& input, std::string_view module, std::string_view name
     if (const auto type = element_type_of_name(name))
       return callable_value(Callable::kElementTypes, static_cast<int64_t>(*type));
   }
+  if (unknown == UnknownNames::kOpaque) return opaque_value();
   fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(),
        ": expected only tensors, numbers, text, lists and dictionaries, received ", module, ".", name,
        ", which is neither called nor loaded. In Python, torch.save(model.state_dict(), \"weights.pt\") writes a "
@@ -249,11 +239,12 @@ Value call(const Input& input, Heap& heap, const Value& callable, const Value& a
         fail_corrupt(input, "a function that creates a tensor");
       return pickle::call(input, heap, function, call.at(2, Kind::kTuple, "arguments for a tensor"));
     }
-    case Callable::kHarmless: {
-      Value value;
-      value.kind = Kind::kOpaque;
-      return value;
-    }
+    case Callable::kHarmless: return opaque_value();
+    case Callable::kReconstructArray: return reconstruct_array();
+    case Callable::kArrayFromBuffer: return array_from_buffer(input, heap, arguments);
+    case Callable::kDtype: return dtype_of_code(heap, arguments);
+    case Callable::kEncode: return encoded_bytes(heap, arguments);
+    case Callable::kEmptyBytes: return call.empty_bytes();
     default: fail_corrupt(input, "a callable");
   }
 }

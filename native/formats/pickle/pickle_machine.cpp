@@ -1,10 +1,10 @@
 #include "formats/pickle/pickle_machine.h"
 
-#include <bit>
-
 #include "core/base/error.h"
 #include "formats/little_endian.h"
+#include "formats/pickle/numpy_calls.h"
 #include "formats/pickle/pickle_calls.h"
+#include "formats/pickle/pickle_scalars.h"
 
 namespace reviewkd::pickle {
 namespace {
@@ -12,60 +12,11 @@ namespace {
 constexpr size_t kDeepestStack = 200'000;
 constexpr size_t kDeepestNesting = 100;
 
-/// From the pickletools of Python 3.
-enum Opcode : uint8_t {
-  kMark = '(',
-  kStop = '.',
-  kPop = '0',
-  kPopMark = '1',
-  kBinFloat = 'G',
-  kBinInt = 'J',
-  kBinInt1 = 'K',
-  kBinInt2 = 'M',
-  kNone = 'N',
-  kBinPersId = 'Q',
-  kReduce = 'R',
-  kBinString = 'T',
-  kShortBinString = 'U',
-  kBinUnicode = 'X',
-  kAppend = 'a',
-  kBuild = 'b',
-  kGlobal = 'c',
-  kDict = 'd',
-  kEmptyDict = '}',
-  kAppends = 'e',
-  kBinGet = 'h',
-  kLongBinGet = 'j',
-  kList = 'l',
-  kEmptyList = ']',
-  kBinPut = 'q',
-  kLongBinPut = 'r',
-  kSetItem = 's',
-  kTuple = 't',
-  kEmptyTuple = ')',
-  kSetItems = 'u',
-  kBinBytes = 'B',
-  kShortBinBytes = 'C',
-  kProto = 0x80,
-  kNewObj = 0x81,
-  kTuple1 = 0x85,
-  kTuple2 = 0x86,
-  kTuple3 = 0x87,
-  kNewTrue = 0x88,
-  kNewFalse = 0x89,
-  kLong1 = 0x8A,
-  kShortBinUnicode = 0x8C,
-  kEmptySet = 0x8F,
-  kAddItems = 0x90,
-  kStackGlobal = 0x93,
-  kMemoize = 0x94,
-  kFrame = 0x95,
-};
 constexpr uint8_t kNewestProtocol = 5;
 
 class Machine {
  public:
-  Machine(Input& input, Heap& heap) : input_(input), heap_(heap) {}
+  Machine(Input& input, Heap& heap, UnknownNames unknown) : input_(input), heap_(heap), unknown_(unknown) {}
 
   Id run() {
     while (true) {
@@ -85,58 +36,40 @@ class Machine {
       case kMark: marks_.push_back(stack_.size()); return bound(marks_.size(), kDeepestStack);
       case kPop: pop(); return;
       case kPopMark: pop_to_mark(); return;
+      case kDup: {
+        const Id top = pop();
+        push_id(top);
+        return push_id(top);
+      }
 
+      case kPut: return memoize(read_memo_key(input_));
       case kBinPut: return memoize(input_.byte());
       case kLongBinPut: return memoize(number<4>());
       case kMemoize: return memoize(memo_.size());
+      case kGet: return recall(read_memo_key(input_));
       case kBinGet: return recall(input_.byte());
       case kLongBinGet: return recall(number<4>());
 
       case kGlobal: {
         const std::string_view module = input_.line();
-        return push(resolve(input_, module, input_.line()));
+        return push(resolve(input_, module, input_.line(), unknown_));
       }
       case kStackGlobal: {
         const std::string_view name = popped(Kind::kText, "a name").text;
-        return push(resolve(input_, popped(Kind::kText, "a module").text, name));
+        return push(resolve(input_, popped(Kind::kText, "a module").text, name, unknown_));
       }
       case kReduce:
-      case kNewObj: {
-        const Value& arguments = popped(Kind::kTuple, "a tuple of arguments");
-        const Value& callable = popped(Kind::kCallable, "a callable");
-        return push(call(input_, heap_, callable, arguments));
-      }
+      case kNewObj: return reduce();
+      case kNewObjEx: popped(Kind::kDict, "a dictionary of arguments"); return reduce();
       case kBinPersId: return push(persistent(input_, heap_, popped(Kind::kTuple, "a tuple for a persistent id")));
       case kBuild: return build();
       default:
-        if (push_scalar(opcode) || push_collection(opcode)) return;
+        if (auto scalar = read_scalar(input_, opcode)) return push(std::move(*scalar));
+        if (push_collection(opcode)) return;
         fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input_.name(), " at byte ", input_.position() - 1,
              ": expected an opcode of weight files, received ", static_cast<int>(opcode),
              ". In Python, torch.save(model.state_dict(), \"weights.pt\") writes a readable file.");
     }
-  }
-
-  /// @return whether the opcode is one of a number, a text, bytes or None.
-  bool push_scalar(Opcode opcode) {
-    switch (opcode) {
-      case kNone: push({}); break;
-      case kNewTrue:
-      case kNewFalse: push_integer(Kind::kBool, opcode == kNewTrue); break;
-      case kBinInt: push_integer(Kind::kInteger, static_cast<int32_t>(number<4>())); break;
-      case kBinInt1: push_integer(Kind::kInteger, input_.byte()); break;
-      case kBinInt2: push_integer(Kind::kInteger, static_cast<int64_t>(number<2>())); break;
-      case kLong1: push_long(input_.take(input_.byte())); break;
-      case kBinFloat: push_real(input_.take(8)); break;
-      case kBinUnicode: push_text(Kind::kText, input_.take(number<4>())); break;
-      // The form of Python 2 strings, including parameter names.
-      case kBinString: push_text(Kind::kText, input_.take(number<4>())); break;
-      case kShortBinString:
-      case kShortBinUnicode: push_text(Kind::kText, input_.take(input_.byte())); break;
-      case kBinBytes: push_text(Kind::kBytes, input_.take(number<4>())); break;
-      case kShortBinBytes: push_text(Kind::kBytes, input_.take(input_.byte())); break;
-      default: return false;
-    }
-    return true;
   }
 
   /// @return whether the opcode is one of a tuple, a list, a set or a dictionary.
@@ -149,6 +82,7 @@ class Machine {
       case kTuple: push_container(Kind::kTuple, above_mark()); break;
       case kEmptyList:
       case kEmptySet: push_container(Kind::kList, 0); break;
+      case kFrozenSet:
       case kList: push_container(Kind::kList, above_mark()); break;
       case kEmptyDict: push_container(Kind::kDict, 0); break;
       case kDict: push_container(Kind::kDict, above_mark()); break;
@@ -178,37 +112,6 @@ class Machine {
   void push_id(Id id) {
     stack_.push_back(id);
     bound(stack_.size(), kDeepestStack);
-  }
-
-  void push_integer(Kind kind, int64_t integer) {
-    Value value;
-    value.kind = kind;
-    value.integer = integer;
-    push(std::move(value));
-  }
-
-  void push_real(std::string_view big_endian) {
-    uint64_t bits = 0;
-    for (const char c : big_endian) bits = (bits << 8) | static_cast<uint8_t>(c);
-    Value value;
-    value.kind = Kind::kReal;
-    value.real = std::bit_cast<double>(bits);
-    push(std::move(value));
-  }
-
-  /// Two's complement, least significant byte first, of minimal length.
-  void push_long(std::string_view bytes) {
-    if (bytes.size() > 8) return push_text(Kind::kBigInteger, bytes);
-    uint64_t value = !bytes.empty() && (bytes.back() & 0x80) ? ~uint64_t{0} : 0;
-    for (size_t i = bytes.size(); i-- > 0;) value = (value << 8) | static_cast<uint8_t>(bytes[i]);
-    push_integer(Kind::kInteger, static_cast<int64_t>(value));
-  }
-
-  void push_text(Kind kind, std::string_view text) {
-    Value value;
-    value.kind = kind;
-    value.text = text;
-    push(std::move(value));
   }
 
   /// The first value above the innermost mark; values below it are out of reach.
@@ -258,6 +161,7 @@ class Machine {
     if (kind == Kind::kDict && count % 2 != 0) fail_corrupt(input_, "a value for each key");
     if (stack_.size() - floor() < count + 1) fail_corrupt(input_, "a container on the stack");
     Value& container = heap_.values[stack_[stack_.size() - count - 1]];
+    if (container.kind == Kind::kOpaque) return stack_.resize(stack_.size() - count);
     if (container.kind != kind)
       fail_corrupt(input_, kind == Kind::kDict ? "a dictionary to add to" : "a list to add to");
     move_items(count, container.items);
@@ -276,20 +180,35 @@ class Machine {
     push_id(memo_[key]);
   }
 
+  void reduce() {
+    const Value& arguments = popped(Kind::kTuple, "a tuple of arguments");
+    const Value& callable = heap_.at(pop());
+    if (callable.kind == Kind::kOpaque) return push(callable);
+    if (callable.kind != Kind::kCallable) fail_corrupt(input_, "a callable");
+    push(call(input_, heap_, callable, arguments));
+  }
+
   /// Applies state to the object below it: attributes of an OrderedDict are kept, those of harmless objects ignored.
   void build() {
     const Id state = pop();
     if (stack_.size() <= floor()) fail_corrupt(input_, "an object below its state");
     Value& object = heap_.values[stack_.back()];
-    if (object.kind == Kind::kDict && heap_.at(state).kind == Kind::kDict) {
-      object.attributes = state;
-    } else if (object.kind != Kind::kOpaque) {
-      fail_corrupt(input_, "a dictionary for the state of an OrderedDict");
+    switch (object.kind) {
+      case Kind::kOpaque: return;
+      case Kind::kUnreadable: return set_array_state(input_, heap_, object, heap_.at(state));
+      case Kind::kDtype: return set_dtype_state(input_, heap_, object, heap_.at(state));
+      case Kind::kDict:
+        if (heap_.at(state).kind != Kind::kDict) break;
+        object.attributes = state;
+        return;
+      default: break;
     }
+    fail_corrupt(input_, "a dictionary for the state of an OrderedDict");
   }
 
   Input& input_;
   Heap& heap_;
+  UnknownNames unknown_;
   std::vector<Id> stack_;
   std::vector<size_t> marks_;
   std::vector<Id> memo_;
@@ -336,8 +255,8 @@ void check_nesting(const Input& input, const Heap& heap, Id root) {
 
 }  // namespace
 
-Id read(Input& input, Heap& heap) {
-  const Id root = Machine(input, heap).run();
+Id read(Input& input, Heap& heap, UnknownNames unknown) {
+  const Id root = Machine(input, heap, unknown).run();
   check_nesting(input, heap, root);
   return root;
 }

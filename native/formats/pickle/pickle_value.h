@@ -4,12 +4,13 @@
 
 #include <cstdint>
 #include <deque>
-#include <string>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "formats/element_type.h"
+#include "formats/file_range.h"
 
 namespace reviewkd::pickle {
 
@@ -21,38 +22,48 @@ enum class Kind : uint8_t {
   kNone,
   kBool,
   kInteger,
-  kBigInteger,  // beyond 64 bits; text: its bytes
+  kBigInteger,  // beyond 64 bits; text: as it is stored
   kReal,
   kText,
   kBytes,
+  kLongText,    // text or bytes, too long to be a name, that stay in the file
   kTuple,
   kList,
   kDict,
   kCallable,  // one of the few names allowed in a pickle
   kStorage,   // integer: index of a view
   kTensor,    // integer: index of a tensor
-  kOpaque,    // harmless but unused here, such as a NumPy scalar
+  kDtype,       // text: NumPy's code of its elements; integer: the character of their byte order
+  kUnreadable,  // an array or tensor that cannot be read, or has no elements yet; text: a description
+  kOpaque,      // harmless but unused here, such as a NumPy scalar
 };
 
 struct Value {
   Kind kind = Kind::kNone;
+  /// Of text and bytes, which are stored as in the file.
+  TextEncoding encoding = TextEncoding::kNone;
+  /// A dictionary of the attributes set on an OrderedDict.
+  Id attributes = kNothing;
   union {
-    int64_t integer = 0;  // also of a bool, of a callable and of an index
+    int64_t integer = 0;  // also of a bool, of a callable and of an index; of text and bytes, the number decoded or -1
     double real;
   };
   std::string_view text;
+  /// Of text and bytes: where they lie in the file.
+  uint64_t position = 0;
+  uint64_t bytes = 0;
   /// Items of a tuple or list; keys and values of a dictionary in turn.
   std::vector<Id> items;
-  /// A dictionary of the attributes set on an OrderedDict.
-  Id attributes = kNothing;
 };
 
-/// Bytes outside the pickle, by key.
+/// Bytes outside the pickle, by key, or within it.
 struct Storage {
   std::string_view key;
   uint64_t bytes;
   /// The type of the elements in which the pickle measures it.
   ElementType type;
+  /// Within the pickle.
+  std::optional<FileRange> place = std::nullopt;
 };
 
 /// A part of a storage, in bytes.

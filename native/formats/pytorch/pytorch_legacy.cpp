@@ -13,12 +13,14 @@ namespace {
 constexpr std::string_view kMagic = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 constexpr int64_t kProtocolVersion = 1001;
 constexpr uint64_t kCountBytes = 8;
+/// Within them, behind opcodes for the protocol, a frame and the number, is the magic number.
+constexpr size_t kPrefaceBytes = 32;
 
 class LegacyReader {
  public:
   explicit LegacyReader(const ByteSource& source) : source_(source) {}
 
-  PyTorchFile read() {
+  PickledFile read() {
     file_.format = WeightsFormat::kPyTorchLegacy;
     file_.input = std::make_unique<pickle::Input>(source_, 0, source_.size());
     check_preface();
@@ -61,8 +63,8 @@ class LegacyReader {
   /// After the pickles: for each storage its element count, then the elements.
   void place_storages(const pickle::Value& keys) {
     const auto& storages = file_.heap.storages;
-    if (keys.items.size() != storages.size()) corrupt("as many storages as the tensors use");
-    file_.storages.resize(storages.size());
+    if (keys.items.size() != file_.heap.storage_of_key.size()) corrupt("as many storages as the tensors use");
+    for (const auto& storage : storages) file_.storages.push_back(storage.place.value_or(FileRange{0, 0}));
     std::vector<bool> placed(storages.size());
     uint64_t position = file_.input->position();
     for (const pickle::Id id : keys.items) {
@@ -85,11 +87,13 @@ class LegacyReader {
   }
 
   const ByteSource& source_;
-  PyTorchFile file_;
+  PickledFile file_;
 };
 
 }  // namespace
 
-PyTorchFile read_pytorch_legacy(const ByteSource& source) { return LegacyReader(source).read(); }
+bool is_pytorch_legacy(std::string_view head) { return head.substr(0, kPrefaceBytes).find(kMagic) != head.npos; }
+
+PickledFile read_pytorch_legacy(const ByteSource& source) { return LegacyReader(source).read(); }
 
 }  // namespace reviewkd

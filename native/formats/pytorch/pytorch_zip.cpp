@@ -34,7 +34,7 @@ void require_little_endian(const ByteSource& source, const ZipRecord& record) {
 
 }  // namespace
 
-PyTorchFile read_pytorch_zip(const ByteSource& source) {
+PickledFile read_pytorch_zip(const ByteSource& source) {
   const std::vector<ZipRecord> records = read_zip_directory(source);
   std::unordered_map<std::string_view, const ZipRecord*> by_name;
   for (const auto& record : records) by_name.emplace(record.name, &record);
@@ -42,13 +42,17 @@ PyTorchFile read_pytorch_zip(const ByteSource& source) {
   const auto order = by_name.find(folder + "byteorder");
   if (order != by_name.end()) require_little_endian(source, *order->second);
 
-  PyTorchFile file;
+  PickledFile file;
   file.format = WeightsFormat::kPyTorchZip;
   const ZipRecord& record = *by_name.at(folder + std::string(kPickle));
   file.pickle = {record.begin, record.bytes, record.crc32};
   file.input = std::make_unique<pickle::Input>(source, record.begin, record.begin + record.bytes);
   file.root = pickle::read(*file.input, file.heap);
   for (const auto& storage : file.heap.storages) {
+    if (storage.place) {
+      file.storages.push_back(*storage.place);
+      continue;
+    }
     const auto found = by_name.find(folder + "data/" + std::string(storage.key));
     if (found == by_name.end()) {
       fail(ErrorCode::kFileCorrupt, "no record data/", storage.key, " in ", source.name(),

@@ -47,22 +47,35 @@ TEST(PickleMachine, ReadsWholeNumbersOfEveryWidth) {
       {raw("\x8a\x01\x80"), -128},
       {raw("\x8a\x02\x80\x00"), 128},
       {integer(INT64_MIN), INT64_MIN},
+      {raw("\x8b\x02\x00\x00\x00\x80\x00"), 128},
+      {"I-12\n", -12},
+      {"I01\n", 1},
+      {"L34L\n", 34},
+      {"L34\n", 34},
       {raw("\x88"), 1},
       {raw("\x89"), 0},
   };
   for (const auto& [bytes, expected] : numbers) EXPECT_EQ(Read(tests::pickle(bytes)).root().integer, expected);
   EXPECT_EQ(Read(tests::pickle("\x88")).root().kind, Kind::kBool);
+  EXPECT_EQ(Read(tests::pickle("I00\n")).root().kind, Kind::kBool);
+  EXPECT_EQ(Read(tests::pickle("L1180591620717411303424L\n")).root().kind, Kind::kBigInteger);
   EXPECT_EQ(Read(tests::pickle(raw("\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01"))).root().kind, Kind::kBigInteger);
 }
 
 TEST(PickleMachine, ReadsRealsTextsAndBytes) {
   EXPECT_EQ(Read(tests::pickle(raw("G\x3f\xf8\x00\x00\x00\x00\x00\x00"))).root().real, 1.5);
-  for (const auto& bytes : {text("name"), raw("U\x04name"), raw("T\x04\x00\x00\x00name"), raw("\x8c\x04name")}) {
+  EXPECT_EQ(Read(tests::pickle("F-0.25\n")).root().real, -0.25);
+  EXPECT_EQ(Read(tests::pickle("Fnan\n")).root().kind, Kind::kOpaque);
+  for (const auto& bytes :
+       {text("name"), raw("U\x04name"), raw("T\x04\x00\x00\x00name"), raw("\x8c\x04name"),
+        raw("\x8d\x04\x00\x00\x00\x00\x00\x00\x00name"), raw("S'name'\n"), raw("S\"name\"\n"), raw("Vname\n")}) {
     const Read read(tests::pickle(bytes));
     EXPECT_EQ(read.root().kind, Kind::kText);
     EXPECT_EQ(read.root().text, "name");
   }
-  for (const auto& bytes : {raw("C\x02\x00\x01"), raw("B\x02\x00\x00\x00\x00\x01")}) {
+  for (const auto& bytes :
+       {raw("C\x02\x00\x01"), raw("B\x02\x00\x00\x00\x00\x01"), raw("\x8e\x02\x00\x00\x00\x00\x00\x00\x00\x00\x01"),
+        raw("\x96\x02\x00\x00\x00\x00\x00\x00\x00\x00\x01")}) {
     const Read read(tests::pickle(bytes));
     EXPECT_EQ(read.root().kind, Kind::kBytes);
     EXPECT_EQ(read.root().text, std::string_view("\0\1", 2));
@@ -77,8 +90,8 @@ TEST(PickleMachine, BuildsContainers) {
     EXPECT_EQ(read.root().kind, Kind::kTuple);
     EXPECT_EQ(read.root().items.size(), count);
   }
-  for (const auto& [bytes, count] :
-       std::vector<std::pair<Bytes, size_t>>{{"]", 0}, {"]Na", 1}, {"](NNe", 2}, {"(NNNl", 3}, {"\x8f(NN\x90", 2}}) {
+  for (const auto& [bytes, count] : std::vector<std::pair<Bytes, size_t>>{
+           {"]", 0}, {"]Na", 1}, {"](NNe", 2}, {"(NNNl", 3}, {"\x8f(NN\x90", 2}, {"(NN\x91", 2}}) {
     const Read read(tests::pickle(bytes));
     EXPECT_EQ(read.root().kind, Kind::kList);
     EXPECT_EQ(read.root().items.size(), count);
@@ -103,6 +116,9 @@ TEST(PickleMachine, PopsAndRecallsWhatItMemoized) {
   EXPECT_EQ(read.item(0).integer, 1);
   EXPECT_EQ(read.item(1).integer, 3);
   EXPECT_EQ(read.item(2).integer, 3);
+  const Read lines(tests::pickle("I7\np12\n0g12\n2\x86"));
+  EXPECT_EQ(lines.item(0).integer, 7);
+  EXPECT_EQ(lines.item(1).integer, 7);
   const Read memoized(tests::pickle(raw("\x95\x00\x00\x00\x00\x00\x00\x00\x00K\x09\x94h\x00\x86")));
   EXPECT_EQ(memoized.item(1).integer, 9);
 }
@@ -190,6 +206,12 @@ const HostilePickle kHostile[] = {
     {"a_dictionary_in_its_own_attributes", tests::pickle(raw("}q\x00}") + text("a") + raw("h\x00sb")), "FILE_CORRUPT",
      "cycle"},
     {"ten_thousand_nested_lists", tests::pickle(Bytes(10'000, ']') + Bytes(9'999, 'a')), "FILE_UNSUPPORTED", "nested"},
+    {"a_memo_key_below_zero", tests::pickle("Np-1\n"), "FILE_CORRUPT", "memo"},
+    {"a_memo_key_beyond_64_bits", tests::pickle("Np99999999999999999999\n"), "FILE_CORRUPT", "memo"},
+    {"a_number_with_letters", tests::pickle("I1x\n"), "FILE_CORRUPT", "whole number"},
+    {"a_text_without_quotes", tests::pickle("Sname\n"), "FILE_CORRUPT", "quotes"},
+    {"a_line_without_an_end", tests::pickle("Vname"), "FILE_CORRUPT", "line feed"},
+    {"a_long_of_4_GB", tests::pickle(raw("\x8b\xff\xff\xff\xff")), "FILE_CORRUPT"},
     {"a_million_values", tests::pickle("(" + Bytes(1'000'000, 'N') + "l"), "FILE_UNSUPPORTED"},
     {"a_million_marks", tests::pickle(Bytes(1'000'000, '(')), "FILE_UNSUPPORTED"},
     {"a_call_of_what_is_no_function", tests::pickle(global("torch", "FloatStorage") + ")R"), "FILE_CORRUPT",

@@ -8,10 +8,10 @@
 namespace reviewkd::tests::pytorch_file {
 namespace {
 
-PyTorchFile read_zip(const Bytes& bytes) {
+PickledFile read_zip(const Bytes& bytes) {
   return read_pytorch_zip(MemorySource("weights.pt", bytes.data(), bytes.size()));
 }
-PyTorchFile read_stream(const Bytes& bytes) {
+PickledFile read_stream(const Bytes& bytes) {
   return read_pytorch_legacy(MemorySource("weights.pt", bytes.data(), bytes.size()));
 }
 
@@ -52,7 +52,7 @@ TEST(PyTorchStream, PlacesStoragesInTheOrderOfTheirList) {
 
 struct HostileFile {
   const char* name;
-  PyTorchFile (*read)(const Bytes&);
+  PickledFile (*read)(const Bytes&);
   Bytes bytes;
   const char* code = "FILE_CORRUPT";
   const char* says = "";

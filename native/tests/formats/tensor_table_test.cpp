@@ -25,6 +25,7 @@ TEST(TensorTable, NamesItsFormats) {
   EXPECT_STREQ(to_string(WeightsFormat::kSafetensors), "safetensors");
   EXPECT_STREQ(to_string(WeightsFormat::kPyTorchZip), "pytorch-zip");
   EXPECT_STREQ(to_string(WeightsFormat::kPyTorchLegacy), "pytorch-legacy");
+  EXPECT_STREQ(to_string(WeightsFormat::kNumpyPickle), "numpy-pickle");
 }
 
 TEST(TensorTable, CountsElementsAndSteps) {
@@ -36,11 +37,15 @@ TEST(TensorTable, CountsElementsAndSteps) {
   EXPECT_TRUE(contiguous_strides({}).empty());
 }
 
-TEST(TensorTable, TakesPrefixesOfParallelTrainingOff) {
+TEST(TensorTable, TakesPrefixesOfWrappersOff) {
   auto table = table_of({"module.module.a", "module.module.b"});
   keep_network(table);
   EXPECT_EQ(names_of(table), (Names{"a", "b"}));
   EXPECT_EQ(table.selection.prefixes, (Names{"module.", "module."}));
+  auto compiled = table_of({"model._orig_mod.a", "model._orig_mod.b"});
+  keep_network(compiled);
+  EXPECT_EQ(names_of(compiled), (Names{"a", "b"}));
+  EXPECT_EQ(compiled.selection.prefixes, (Names{"model.", "_orig_mod."}));
 }
 
 TEST(TensorTable, KeepsAPrefixThatNotAllNamesHave) {

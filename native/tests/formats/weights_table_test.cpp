@@ -3,7 +3,7 @@
 
 #include "formats/weights_table.h"
 #include "tests/support/errors.h"
-#include "tests/support/pytorch_bytes.h"
+#include "tests/support/numpy_bytes.h"
 
 namespace reviewkd::tests::weights_table {
 namespace {
@@ -21,6 +21,7 @@ TEST(WeightsTable, KnowsEachFormatByItsContent) {
   EXPECT_EQ(read(safetensors()).format, WeightsFormat::kSafetensors);
   EXPECT_EQ(read(archive(pickle(state_dict()))).format, WeightsFormat::kPyTorchZip);
   EXPECT_EQ(read(legacy(pickle(state_dict()))).format, WeightsFormat::kPyTorchLegacy);
+  EXPECT_EQ(read(pickle(dict(text("a") + array()))).format, WeightsFormat::kNumpyPickle);
 }
 
 TEST(WeightsTable, KeepsStoredNamesOnRequest) {

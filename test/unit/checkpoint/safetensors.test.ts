@@ -74,7 +74,8 @@ describe("saving weights", () => {
     using model = await small(1);
     using other = await small(2);
     await model.save(file());
-    expect(await other.load(file())).to.deep.equal({ missing: [], unexpected: [], mismatched: [] });
+    expect(await other.load(file())).to.deep.equal({ matched: Object.keys(await model.stateDict()).length, missing: [],
+      unexpected: [], mismatched: [] });
     expect(await snapshot(other)).to.deep.equal(await snapshot(model));
     using third = await createModel("resnet8", { numClasses: 3, seed: 3, weights: file() });
     expect(await snapshot(third)).to.deep.equal(await snapshot(model));
@@ -249,7 +250,8 @@ describe("loading weights", () => {
     await writeFile(file(), buildSafetensors({ "fc.bias": entry([3], 0, 24, "F64") }, new Uint8Array(values.buffer)));
     using model = await small(1);
     await failureOf("STATE_DICT_MISMATCH", () => model.load(file()));
-    const { missing, unexpected } = await model.load(file(), { strict: false });
+    const { matched, missing, unexpected } = await model.load(file(), { strict: false });
+    expect(matched).to.equal(1);
     expect(missing).to.include("conv1.weight").and.not.include("fc.bias");
     expect(unexpected).to.deep.equal([]);
     expect((await snapshot(model))["fc.bias"]).to.deep.equal([0.5, -2, 3]);

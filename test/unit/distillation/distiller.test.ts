@@ -184,8 +184,8 @@ describe("a distiller", () => {
     expect(Object.keys(state).slice(own.length).every((name) => /^abfs\.[0-3]\./.test(name))).to.equal(true);
 
     const other = await filledDistiller();
-    expect(await other.loadStateDict(filled(state, "other."))).to.deep.equal({ missing: [], unexpected: [],
-      mismatched: [] });
+    expect(await other.loadStateDict(filled(state, "other."))).to.deep.equal({ matched: Object.keys(state).length,
+      missing: [], unexpected: [], mismatched: [] });
     expect(await snapshot(other)).not.to.deep.equal(await snapshot(distiller));
     await other.loadStateDict(state);
     expect(await snapshot(other)).to.deep.equal(await snapshot(distiller));

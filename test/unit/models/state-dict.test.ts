@@ -32,7 +32,8 @@ describe("loadStateDict", () => {
 
   it("replaces every entry, converted to the network's type", async () => {
     expect(full["conv1.weight"]!.dtype).to.equal("float64");
-    expect(await model.loadStateDict(full)).to.deep.equal({ missing: [], unexpected: [], mismatched: [] });
+    expect(await model.loadStateDict(full)).to.deep.equal({ matched: Object.keys(full).length, missing: [],
+      unexpected: [], mismatched: [] });
     const state = await model.stateDict();
     for (const [name, tensor] of Object.entries(full)) {
       const counter = name.endsWith("num_batches_tracked");
@@ -80,6 +81,7 @@ describe("loadStateDict", () => {
     const before = await plain(model);
     using other = await createModel("resnet8", { numClasses: 10 });
     expect(await model.loadStateDict(await other.stateDict(), { strict: false })).to.deep.equal({
+      matched: Object.keys(full).length - 2,
       missing: [],
       unexpected: [],
       mismatched: [{ name: "fc.weight", expected: [4, 64], got: [10, 64] }, { name: "fc.bias", expected: [4],
@@ -100,6 +102,7 @@ describe("loadStateDict", () => {
     const before = await plain(model);
     const partial = { ...without(full, ["fc.weight", "fc.bias"]), head: Tensor.from([1], [1]) };
     expect(await model.loadStateDict(partial, { strict: false })).to.deep.equal({
+      matched: Object.keys(full).length - 2,
       missing: ["fc.weight", "fc.bias"],
       unexpected: ["head"],
       mismatched: [],
@@ -110,10 +113,19 @@ describe("loadStateDict", () => {
   });
 
   it("reports everything as missing from an empty state dict", async () => {
-    const { missing, unexpected } = await model.loadStateDict({}, { strict: false });
+    const { matched, missing, unexpected } = await model.loadStateDict({}, { strict: false });
+    expect(matched).to.equal(0);
     expect(missing).to.deep.equal(Object.keys(full));
     expect(unexpected).to.deep.equal([]);
     await expectRefused({}, true);
+  });
+
+  it("refuses weights of which nothing matches, even when not strict", async () => {
+    const renamed = Object.fromEntries(Object.entries(full).map(([name, tensor]) => [`net.${name}`, tensor]));
+    expect(await expectRefused(renamed, false)).to.contain("received only others: missing: conv1.weight, ").and
+      .to.contain("unexpected: net.conv1.weight, ");
+    // Equal names, and each of another shape.
+    expect(await expectRefused({ "fc.bias": Tensor.from([1], [1]) }, false)).to.contain("fc.bias (expected [4]");
   });
 
   it("rejects entries that are not tensors, and disposed ones", async () => {

@@ -1,0 +1,200 @@
+#include "core/models/detection/detector_weights.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "core/base/name_pattern.h"
+#include "core/models/detection/detectron2_names.h"
+
+namespace reviewkd {
+namespace {
+
+/// Patterns of core/base/name_pattern.h: names in a file, and in the package.
+struct FileName {
+  std::string_view file;
+  std::string_view own;
+};
+
+constexpr std::string_view kWrappers[] = {"module.", "_orig_mod.", "model."};
+
+constexpr FileName kOldNames[] = {
+    {"backbone.fpn.inner_blocks.{l}.*", "backbone.fpn.inner_blocks.{l}.0.*"},
+    {"backbone.fpn.layer_blocks.{l}.*", "backbone.fpn.layer_blocks.{l}.0.*"},
+    {"rpn.head.conv.*", "rpn.head.conv.0.0.*"},
+    {"roi_heads.mask_head.mask_fcn{i+1}.*", "roi_heads.mask_head.{i}.0.*"},
+    {"head.classification_head.conv.{2i}.*", "head.classification_head.conv.{i}.0.*"},
+    {"head.regression_head.conv.{2i}.*", "head.regression_head.conv.{i}.0.*"},
+};
+
+/// Names of torchvision's ImageNet networks continue behind `backbone.body.`.
+constexpr FileName kTorchvisionBodies[] = {
+    {"conv1.*", "backbone.body.conv1.*"},
+    {"bn1.*", "backbone.body.bn1.*"},
+    {"layer{k}.{i}.conv{j}.*", "backbone.body.layer{k}.{i}.conv{j}.*"},
+    {"layer{k}.{i}.bn{j}.*", "backbone.body.layer{k}.{i}.bn{j}.*"},
+    {"layer{k}.{i}.downsample.{j}.*", "backbone.body.layer{k}.{i}.downsample.{j}.*"},
+    {"features.{n}.{j}.*", "backbone.body.{n}.{j}.*"},
+    {"features.{n}.conv.{j}.*", "backbone.body.{n}.conv.{j}.*"},
+    {"features.{n}.conv.{j}.{k}.*", "backbone.body.{n}.conv.{j}.{k}.*"},
+};
+
+/// The same of detectron2's own and ReviewKD's, behind `backbone.bottom_up.`.
+constexpr FileName kDetectron2Bodies[] = {
+    {"stem.conv1.*", "backbone.bottom_up.stem.conv1.*"},
+    {"stem.conv1.norm.*", "backbone.bottom_up.stem.conv1.norm.*"},
+    {"res{k}.{i}.conv{j}.*", "backbone.bottom_up.res{k}.{i}.conv{j}.*"},
+    {"res{k}.{i}.conv{j}.norm.*", "backbone.bottom_up.res{k}.{i}.conv{j}.norm.*"},
+    {"res{k}.{i}.shortcut.*", "backbone.bottom_up.res{k}.{i}.shortcut.*"},
+    {"res{k}.{i}.shortcut.norm.*", "backbone.bottom_up.res{k}.{i}.shortcut.norm.*"},
+    {"features.{n}.{j}.*", "backbone.bottom_up.features.{n}.{j}.*"},
+    {"features.{n}.conv.{j}.*", "backbone.bottom_up.features.{n}.conv.{j}.*"},
+};
+
+/// Caffe2's layers, and the endings of their parameters.
+constexpr FileName kCaffe2Layers[] = {
+    {"conv1", "stem.conv1"},
+    {"res_conv1", "stem.conv1"},
+    {"res{k}_{i}_branch1", "res{k}.{i}.shortcut"},
+    {"res{k}_{i}_branch2a", "res{k}.{i}.conv1"},
+    {"res{k}_{i}_branch2b", "res{k}.{i}.conv2"},
+    {"res{k}_{i}_branch2c", "res{k}.{i}.conv3"},
+};
+constexpr FileName kCaffe2Endings[] = {
+    {"_w", ".weight"},
+    {"_bn_s", ".norm.weight"},
+    {"_bn_gamma", ".norm.weight"},
+    {"_bn_b", ".norm.bias"},
+    {"_bn_beta", ".norm.bias"},
+    {"_bn_rm", ".norm.running_mean"},
+    {"_bn_running_mean", ".norm.running_mean"},
+    {"_bn_riv", ".norm.running_var"},
+    {"_bn_running_var", ".norm.running_var"},
+};
+
+/// The last of MobileNetV2's `features` has 1280 channels and belongs to its classifier.
+constexpr std::string_view kMobileNetV2Last = "features.18.{j}.*";
+constexpr std::string_view kBody = "backbone.body.";
+constexpr double kFrozenNormEps = 1e-5;
+
+std::string renamed(const std::string& name, std::span<const FileName> table) {
+  for (const auto& [file, own] : table) {
+    if (auto found = map_name(name, file, own)) return *found;
+  }
+  return name;
+}
+
+NamedTensors renamed(const NamedTensors& state, std::span<const FileName> table) {
+  NamedTensors result;
+  result.reserve(state.size());
+  for (const auto& [name, tensor] : state) result.emplace_back(renamed(name, table), tensor);
+  return result;
+}
+
+/// By detectron2's names without prefix.
+std::string without_caffe2(const std::string& name) {
+  for (const auto& layer : kCaffe2Layers) {
+    for (const auto& ending : kCaffe2Endings) {
+      const auto found =
+          map_name(name, std::string(layer.file).append(ending.file), std::string(layer.own).append(ending.own));
+      if (found) return *found;
+    }
+  }
+  return name;
+}
+
+/// Whether a block's expansion lies directly in `conv`, not within a part of it.
+bool has_flat_blocks(const NamedTensors& state) {
+  return std::any_of(state.begin(), state.end(),
+                     [](const auto& entry) { return map_name(entry.first, "features.{n}.conv.0.*", "").has_value(); });
+}
+
+std::string body_name(const std::string& name, bool has_flat_blocks) {
+  if (map_name(name, kMobileNetV2Last, "")) return name;
+  if (!has_flat_blocks) {
+    const std::string own = renamed(name, kTorchvisionBodies);
+    if (own != name) return own;
+  }
+  return renamed(without_caffe2(name), kDetectron2Bodies);
+}
+
+/// Adds the statistics of an identity to each norm of the body, whose weight alone has one dimension.
+void add_identity_statistics(NamedTensors& state) {
+  constexpr std::string_view kWeight = ".weight";
+  std::unordered_set<std::string> names;
+  for (const auto& [name, tensor] : state) names.insert(name);
+  const size_t given = state.size();
+  for (size_t i = 0; i < given; ++i) {
+    const auto [name, weight] = state[i];  // copies, as the list grows
+    if (!name.starts_with(kBody) || !name.ends_with(kWeight) || weight.dim() != 1) continue;
+    const std::string norm = name.substr(0, name.size() - kWeight.size());
+    if (!names.contains(norm + ".running_mean")) state.emplace_back(norm + ".running_mean", at::zeros_like(weight));
+    if (!names.contains(norm + ".running_var"))
+      state.emplace_back(norm + ".running_var", at::full_like(weight, 1 - kFrozenNormEps));
+  }
+}
+
+}  // namespace
+
+NamedTensors without_wrappers(const NamedTensors& state) {
+  NamedTensors bare = state;
+  const auto all_begin_with = [&](std::string_view prefix) {
+    return !bare.empty() && std::all_of(bare.begin(), bare.end(), [&](const auto& entry) {
+      return entry.first.size() > prefix.size() && entry.first.starts_with(prefix);
+    });
+  };
+  const auto shared = [&] { return std::find_if(std::begin(kWrappers), std::end(kWrappers), all_begin_with); };
+  for (auto wrapper = shared(); wrapper != std::end(kWrappers); wrapper = shared()) {
+    for (auto& [name, tensor] : bare) name.erase(0, wrapper->size());
+  }
+  return bare;
+}
+
+NamedTensors from_torchvision_old(const NamedTensors& state) { return renamed(state, kOldNames); }
+
+NamedTensors from_backbone(const NamedTensors& state) {
+  const bool flat = has_flat_blocks(state);
+  NamedTensors body;
+  bool is_detectron2 = false;
+  for (const auto& [name, tensor] : state) {
+    body.emplace_back(body_name(name, flat), tensor);
+    is_detectron2 =
+        is_detectron2 || (body.back().first != name && body.back().first.starts_with("backbone.bottom_up."));
+  }
+  if (!is_detectron2) return body;
+  // Of the body alone, whose names are those of every kind of detector.
+  for (auto& [name, tensor] : body) name = body_from_detectron2(name).value_or(name);
+  add_identity_statistics(body);
+  return body;
+}
+
+NamedTensors to_detector_names(const NamedTensors& state, DetectorKind kind, int64_t num_anchors) {
+  const NamedTensors named = from_backbone(from_torchvision_old(without_wrappers(state)));
+  return has_detectron2_names(named) ? from_detectron2(named, kind, num_anchors) : named;
+}
+
+std::optional<int64_t> infer_num_classes(const NamedTensors& state) {
+  std::unordered_map<std::string_view, int64_t> rows;
+  for (const auto& [name, tensor] : state) {
+    if (tensor.dim() > 0) rows.emplace(name, tensor.size(0));
+  }
+  const auto of = [&](const char* name) {
+    const auto found = rows.find(name);
+    return found == rows.end() ? 0 : found->second;
+  };
+  for (const char* name : {"roi_heads.box_predictor.cls_score.weight", "roi_heads.box_predictor.cls_score.bias",
+                           "roi_heads.mask_predictor.mask_fcn_logits.weight"}) {
+    if (of(name) > 0) return of(name);
+  }
+  constexpr int64_t kBoxRows = 4;
+  const int64_t anchors = of("head.regression_head.bbox_reg.weight") / kBoxRows;
+  const int64_t scores = of("head.classification_head.cls_logits.weight");
+  if (anchors == 0 || scores == 0 || scores % anchors != 0) return std::nullopt;
+  return scores / anchors;
+}
+
+}  // namespace reviewkd

@@ -1,0 +1,38 @@
+#pragma once
+// The names that weights of detectors and of their backbones have in files of torchvision, detectron2 and Caffe2,
+// recognized and converted to those of the package, which are torchvision's.
+
+#include <optional>
+
+#include "core/models/detection/detector_kind.h"
+#include "core/models/state_dict.h"
+
+namespace reviewkd {
+
+/// Removes prefixes that all entries share, in any order and as often as they occur: "module." (data-parallel
+/// training), "_orig_mod." (torch.compile), "model." (PyTorch Lightning and others).
+NamedTensors without_wrappers(const NamedTensors& state);
+
+/// Renames what torchvision's detectors were called in files of 2019 (fasterrcnn_resnet50_fpn_coco and others), as
+/// `_load_from_state_dict` of its rpn.py, retinanet.py, mask_rcnn.py and feature_pyramid_network.py does. Newer names
+/// are kept.
+NamedTensors from_torchvision_old(const NamedTensors& state);
+
+/// Renames the entries of an ImageNet network to `backbone.body.*` and keeps all others:
+/// - torchvision's ResNets (`conv1.weight`, `layer1.0.…`) and MobileNetV2 (`features.0.…` to `features.17.…`, whose last
+///   convolution a detector leaves out), also in the layout of the original MobileNetV2, which ReviewKD continues;
+/// - detectron2's R-50.pkl and R-101.pkl (`stem.conv1.weight`, `res2.0.conv1.weight`);
+/// - Caffe2's (`conv1_w`, `res2_0_branch2a_w`, `res_conv1_bn_s`), by detectron2's checkpoint/c2_model_loading.py.
+/// The last two may have folded their running statistics into weight and bias: these are added as those of a norm that
+/// changes nothing, mean 0 and variance 1 - 1e-5, as detectron2's FrozenBatchNorm2d has them.
+NamedTensors from_backbone(const NamedTensors& state);
+
+/// All of the above, and `from_detectron2` where it applies: entries of a file by the detector's names. Names that no
+/// rule knows are kept, for the report of loading to list. Throws STATE_DICT_MISMATCH.
+NamedTensors to_detector_names(const NamedTensors& state, DetectorKind kind, int64_t num_anchors);
+
+/// The number of classes of a detector by torchvision's names, as its constructor counts them: of an R-CNN with the
+/// background, of a RetinaNet without. nullopt if no head is there.
+std::optional<int64_t> infer_num_classes(const NamedTensors& state);
+
+}  // namespace reviewkd
