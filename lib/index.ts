@@ -12,6 +12,11 @@ export { Dataset, DatasetSplit, type Batch } from "./api/dataset.js";
 export { loadDataset } from "./datasets/load-dataset.js";
 export { Tensor, type StateDict, type TensorInput } from "./api/tensor.js";
 export { hierarchicalContextLoss } from "./api/functional.js";
+export * as masks from "./detection/masks.js";
+export { evaluateDetections, type CocoEvaluation, type EvaluateDetectionsOptions,
+  type VocEvaluation } from "./detection/evaluate.js";
+export type { CocoAnnotation, CocoCategory, CocoDetection, CocoGroundTruth, CocoImage,
+  CocoSegmentation } from "./detection/coco-types.js";
 export { inspectInstallation, packageVersion, systemInfo } from "./api/system.js";
 export { installCudaLibTorch, listLibTorches, removeLibTorch, type InstalledLibTorch } from "./install/libtorch.js";
 export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, type ErrorCode,
@@ -30,6 +35,8 @@ export * as schemas from "./config/schemas/index.js";
 export type { DType, Device, ModelDType, Precision, Shape } from "./config/schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization,
   StoredDataSource } from "./config/schemas/data.js";
+export type { CocoCategoryScore, CocoStats, DetectionMetric, Rle, VocCategoryScore,
+  VocStats } from "./config/schemas/detection-evaluation.js";
 export type { StreamItem, StreamItems, StreamIterable, StreamPass, StreamPixels } from "./config/schemas/stream.js";
 export type { ClassScore, EpochProgress, EpochSummary, Evaluation } from "./config/schemas/epoch.js";
 export type { BrokenImage, Change, FitEvent } from "./config/schemas/fit-event.js";

@@ -2,6 +2,8 @@
 
 #include "binding/data/batch_queue.h"
 #include "binding/data/dataset.h"
+#include "binding/detection/evaluation.h"
+#include "binding/detection/masks.h"
 #include "binding/objects/distiller.h"
 #include "binding/objects/file_lock.h"
 #include "binding/objects/model.h"
@@ -49,6 +51,7 @@ void define_entry_points(Napi::Env env, Napi::Object exports) {
   DistillerHandle::define(env);
   SessionHandle::define(env);
   FileLockHandle::define(env);
+  DetectionEvaluationHandle::define(env);
 
   const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));
@@ -75,6 +78,17 @@ void define_entry_points(Napi::Env env, Napi::Object exports) {
   add("createSession", create_session);
   add("lockFile", lock_file);
   add("hierarchicalContextLoss", hierarchical_context_loss_of);
+  add("encodeMask", encode_mask_of);
+  add("decodeMask", decode_mask_of);
+  add("convertMask", convert_mask_of);
+  add("maskArea", mask_area_of);
+  add("maskBox", mask_box_of);
+  add("maskFromPolygons", mask_from_polygons);
+  add("maskFromBox", mask_from_box);
+  add("mergeMasks", merge_masks_of);
+  add("maskOverlaps", mask_overlaps_of);
+  add("boxOverlaps", box_overlaps_of);
+  add("newDetectionEvaluation", new_detection_evaluation);
 }
 
 }  // namespace reviewkd::binding
