@@ -8,7 +8,7 @@ export type Visit = (element: unknown, index: number) => void;
 
 const CHUNK_BYTES = 2 ** 18;
 /** Memory for one element; the largest of COCO has 100 kB. */
-const MOST_ELEMENT_BYTES = 2 ** 26;
+const MOST_ELEMENT_BYTES = 2 ** 24;
 
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
@@ -22,7 +22,7 @@ const isSpace = (byte: number | undefined): boolean => byte === 0x20 || byte ===
  *
  * @returns the keys whose lists were found.
  * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` with the position, `FILE_UNSUPPORTED` for an
- * element of more than 64 MiB, and what `visits` throw.
+ * element of more than 16 MiB, and what `visits` throw.
  */
 export async function readJsonElements(path: string, visits: ReadonlyMap<string, Visit>,
   pacer: Pacer): Promise<Set<string>> {
@@ -86,7 +86,7 @@ class JsonElements {
     if (await this.#accept(CLOSE_LIST)) return;
     let index = 0;
     do {
-      await this.#next();
+      if (await this.#next() === END) throw this.#corrupt("an element");
       const end = await this.#valueEnd();
       if (visit === undefined) this.#position = end;
       else visit(this.#parse(end), index++);
@@ -119,11 +119,8 @@ class JsonElements {
   async #valueEnd(): Promise<number> {
     for (;;) {
       const end = scanValue(this.#buffer, this.#position, this.#isAtEnd);
+      if ((end ?? this.#buffer.length) - this.#position > MOST_ELEMENT_BYTES) throw this.#tooLarge();
       if (end !== undefined) return end;
-      if (this.#buffer.length - this.#position > MOST_ELEMENT_BYTES) {
-        throw new ReviewKdError("FILE_UNSUPPORTED",
-          `invalid element at byte ${this.#offset + this.#position} of ${this.path}: expected at most 64 MiB, received more. Split it.`);
-      }
       if (!await this.#fill()) throw this.#corrupt("the end of a value");
     }
   }
@@ -161,6 +158,11 @@ class JsonElements {
     } catch (error) {
       throw causedBy("FILE_ACCESS", `cannot read ${this.path}`, error, "Check that it is a file.");
     }
+  }
+
+  #tooLarge(): ReviewKdError {
+    return new ReviewKdError("FILE_UNSUPPORTED",
+      `invalid element at byte ${this.#offset + this.#position} of ${this.path}: expected at most 16 MiB, received more. Split it.`);
   }
 
   #corrupt(expected: string): ReviewKdError {

@@ -71,8 +71,10 @@ void InstanceTable::add_images(std::vector<EvaluatedImage> images) {
 }
 
 void InstanceTable::add(InstanceRows rows) {
-  if (!are_consistent(rows, images_.size()))
-    fail(ErrorCode::kInvalidArgument, "invalid rows of instances: expected columns that fit each other.");
+  if (!are_consistent(rows, images_.size())) {
+    fail(ErrorCode::kInvalidArgument,
+         "invalid rows of instances: expected columns that fit each other, received others. Add the images first.");
+  }
   for (size_t row = 0; row < rows.size(); ++row) {
     by_image_[rows.image[row]].push_back({static_cast<uint32_t>(rows_.size()), static_cast<uint32_t>(row)});
   }
