@@ -14,6 +14,11 @@ export { loadDataset } from "./datasets/load-dataset.js";
 export { Tensor, type StateDict, type TensorInput } from "./api/tensor.js";
 export { hierarchicalContextLoss } from "./api/functional/distillation.js";
 export * as functional from "./api/functional/index.js";
+export * as masks from "./detection/masks.js";
+export { evaluateDetections, type CocoEvaluation, type EvaluateDetectionsOptions,
+  type VocEvaluation } from "./detection/evaluate.js";
+export type { CocoAnnotation, CocoCategory, CocoDetection, CocoGroundTruth, CocoImage,
+  CocoSegmentation } from "./detection/coco-types.js";
 export { inspectInstallation, packageVersion, systemInfo } from "./api/system.js";
 export { installCudaLibTorch, listLibTorches, removeLibTorch, type InstalledLibTorch } from "./install/libtorch.js";
 export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, type ErrorCode,
@@ -33,6 +38,8 @@ export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor, Size }
 export type { DType, Device, ModelDType, Precision, Shape } from "./config/schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization,
   StoredDataSource } from "./config/schemas/data.js";
+export type { CocoCategoryScore, CocoStats, DetectionMetric, Rle, VocCategoryScore,
+  VocStats } from "./config/schemas/detection-evaluation.js";
 export type { StreamItem, StreamItems, StreamIterable, StreamPass, StreamPixels } from "./config/schemas/stream.js";
 export type { ClassScore, EpochProgress, EpochSummary, Evaluation } from "./config/schemas/epoch.js";
 export type { BrokenImage, Change, FitEvent } from "./config/schemas/fit-event.js";

@@ -4,6 +4,8 @@ import { findCudaPlugin } from "./install/layout.js";
 import { inspectInstallation as lookAround, loadAddon, type LoadedAddon } from "./install/load.js";
 import type { DType } from "./config/schemas/common.js";
 import type { BatchOptions, Normalization } from "./config/schemas/data.js";
+import type { CocoCategoryScore, CocoStats, VocCategoryScore,
+  VocStats } from "./config/schemas/detection-evaluation.js";
 import type { ClassScore, EpochSummary, Evaluation } from "./config/schemas/epoch.js";
 import type { StepResult } from "./config/schemas/losses.js";
 import type { Matching, TermKind } from "./config/schemas/method.js";
@@ -165,6 +167,46 @@ export interface NativeSession extends Disposable {
   load(path: string, otherTeacher: boolean): Promise<Metadata>;
 }
 
+/** A mask: COCO's string of its runs, or their lengths. */
+export interface NativeMask {
+  height: number;
+  width: number;
+  counts: string | Float64Array;
+}
+
+/** Rows of truths or detections, column by column; see native/core/tasks/detection/instance_table.h. */
+export interface NativeInstanceRows {
+  areTruths: boolean;
+  first: number;
+  image: Uint32Array;
+  category: Uint32Array;
+  flags: Uint8Array;
+  values: Float64Array;
+  forms: Uint8Array;
+  sizes: Float64Array;
+  numberEnds: Uint32Array;
+  textEnds: Uint32Array;
+  numbers: Float64Array;
+  text: string;
+}
+
+/** The result of an evaluation of detections: categories in the order of their positions, tensors for COCO alone. */
+export interface NativeDetectionScores {
+  stats: CocoStats | VocStats;
+  perCategory: (Omit<CocoCategoryScore, "id"> | Omit<VocCategoryScore, "id">)[];
+  precision?: NativeTensor;
+  recall?: NativeTensor;
+  scores?: NativeTensor;
+}
+
+export interface NativeDetectionEvaluation extends Disposable {
+  addImages(ids: Float64Array, sizes: Float64Array): void;
+  /** Copies the rows. */
+  addRows(rows: NativeInstanceRows): void;
+  /** Empties the evaluation. */
+  compute(stop: NativeStopFlag): Promise<NativeDetectionScores>;
+}
+
 /** A lock that is held until it is disposed or the process ends. */
 export interface NativeFileLock extends Disposable {
   /** False if the file system has no locks. */
@@ -206,6 +248,17 @@ export interface Addon {
   callFunction(name: string, inputs: TensorTree, options: object): Promise<TensorTree>;
   hierarchicalContextLoss(student: NativeTensor,
     teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
+  encodeMask(pixels: NativeTensor, compressed: boolean): Promise<NativeMask>;
+  decodeMask(mask: NativeMask): Promise<NativeTensor>;
+  convertMask(mask: NativeMask, compressed: boolean): Promise<NativeMask>;
+  maskArea(mask: NativeMask): Promise<number>;
+  maskBox(mask: NativeMask): Promise<[number, number, number, number]>;
+  maskFromPolygons(numbers: Float64Array, height: number, width: number): Promise<NativeMask>;
+  maskFromBox(box: Float64Array, height: number, width: number): Promise<NativeMask>;
+  mergeMasks(masks: NativeMask[], intersect: boolean): Promise<NativeMask>;
+  maskOverlaps(detections: NativeMask[], truths: NativeMask[], isCrowd: Uint8Array): Promise<NativeTensor>;
+  boxOverlaps(detections: NativeTensor, truths: NativeTensor, isCrowd: Uint8Array): Promise<NativeTensor>;
+  newDetectionEvaluation(options: object): NativeDetectionEvaluation;
 }
 
 let find: () => LoadedAddon = loadAddon;

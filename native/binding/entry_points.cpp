@@ -4,6 +4,8 @@
 #include "binding/data/dataset.h"
 #include "binding/functional/functions.h"
 #include "binding/objects/detector.h"
+#include "binding/detection/evaluation.h"
+#include "binding/detection/masks.h"
 #include "binding/objects/distiller.h"
 #include "binding/objects/file_lock.h"
 #include "binding/objects/model.h"
@@ -51,6 +53,7 @@ void define_entry_points(Napi::Env env, Napi::Object exports) {
   DistillerHandle::define(env);
   SessionHandle::define(env);
   FileLockHandle::define(env);
+  DetectionEvaluationHandle::define(env);
 
   const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));
@@ -79,6 +82,17 @@ void define_entry_points(Napi::Env env, Napi::Object exports) {
   add("hierarchicalContextLoss", hierarchical_context_loss_of);
   add("callFunction", call_function);
   add("createDetector", create_detector);
+  add("encodeMask", encode_mask_of);
+  add("decodeMask", decode_mask_of);
+  add("convertMask", convert_mask_of);
+  add("maskArea", mask_area_of);
+  add("maskBox", mask_box_of);
+  add("maskFromPolygons", mask_from_polygons);
+  add("maskFromBox", mask_from_box);
+  add("mergeMasks", merge_masks_of);
+  add("maskOverlaps", mask_overlaps_of);
+  add("boxOverlaps", box_overlaps_of);
+  add("newDetectionEvaluation", new_detection_evaluation);
 }
 
 }  // namespace reviewkd::binding

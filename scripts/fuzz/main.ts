@@ -1,7 +1,7 @@
 // Fuzzes a reader of untrusted files with libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which
 // requires clang.
 // Usage: npm run fuzz -- READER SECONDS [--keep]
-//   READER   safetensors, zip, legacy or numpy
+//   READER   safetensors, zip, legacy, numpy or coco-mask
 //   --keep   afterwards writes the smallest set of inputs with the same coverage to test/fuzz/corpus
 // CXX names the compiler (default: clang++). Failing inputs are kept in build/fuzz-libfuzzer/artifacts.
 import { mkdir, rm } from "node:fs/promises";
@@ -37,8 +37,12 @@ if (failure !== undefined) {
 const corpus = join(BUILD, "corpus", reader);
 await unpackCorpus(reader, corpus);
 await mkdir(join(BUILD, "artifacts"), { recursive: true });
-const dictionary = join("test/fuzz", reader === "safetensors" ? "safetensors.dict" : "pickle.dict");
-process.exitCode = await fuzz([`-max_total_time=${seconds}`, `-dict=${dictionary}`,
+/** Words of the formats; numbers and runs have none. */
+const DICTIONARIES: Record<string, string> = { safetensors: "safetensors.dict", zip: "pickle.dict",
+  legacy: "pickle.dict" };
+const dictionary = DICTIONARIES[reader];
+process.exitCode = await fuzz([`-max_total_time=${seconds}`,
+  ...(dictionary === undefined ? [] : [`-dict=${join("test/fuzz", dictionary)}`]),
   `-artifact_prefix=${join(BUILD, "artifacts", `${reader}-`)}`, "-print_final_stats=1", ...LIMITS, corpus]);
 if (flags.keep && process.exitCode === 0) {
   const small = join(BUILD, "minimised", reader);

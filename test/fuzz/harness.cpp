@@ -2,12 +2,15 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <set>
 #include <string>
 #include <string_view>
 
 #include "core/base/error.h"
 #include "formats/pickle/pickled_file.h"
+#include "formats/coco/mask_overlap.h"
+#include "formats/coco/mask_shapes.h"
 #include "formats/pytorch/pytorch_file.h"
 #include "formats/safetensors/safetensors_header.h"
 #include "formats/state_dict_picker.h"
@@ -70,9 +73,59 @@ TensorTable read(const std::string& reader, const ByteSource& source) {
   return pick_state_dict(read_numpy_pickle(source), source, "");
 }
 
+/// The pixels of the largest mask that is decoded here, so that each input takes little time.
+constexpr int64_t kMostFuzzedPixels = 1 << 16;
+
+/// A mask from bytes: its form, height and width (16 bits each), then a string, runs or polygons of 64-bit numbers.
+RunLengthMask read_mask(const uint8_t* data, size_t size) {
+  if (size < 5) fail(ErrorCode::kInvalidArgument, "invalid mask: expected at least 5 bytes.");
+  const int64_t height = data[1] | data[2] << 8, width = data[3] | data[4] << 8;
+  const uint8_t form = data[0] % 3;
+  data += 5;
+  size -= 5;
+  if (form == 0) return mask_of_string({reinterpret_cast<const char*>(data), size}, height, width, "mask");
+  std::vector<double> numbers(size / sizeof(double));
+  if (!numbers.empty()) std::memcpy(numbers.data(), data, numbers.size() * sizeof(double));
+  if (form == 1) return mask_of_counts(numbers, height, width, "mask");
+  return mask_of_polygons(split_polygons(numbers, "mask"), height, width, "mask");
+}
+
+void check_mask(const RunLengthMask& mask) {
+  int64_t pixels = 0;
+  for (const uint32_t count : mask.counts) pixels += count;
+  require(pixels == mask.height * mask.width, "runs of all pixels");
+  require(mask_of_string(string_of_mask(mask), mask.height, mask.width, "mask").counts == mask.counts,
+          "the same runs from the string of a mask");
+  const int64_t area = mask_area(mask);
+  const XywhBox box = mask_box(mask);
+  require(area <= static_cast<int64_t>(box.width * box.height), "an area within the box");
+  require(box.x >= 0 && box.y >= 0 && box.x + box.width <= static_cast<double>(mask.width) &&
+              box.y + box.height <= static_cast<double>(mask.height),
+          "a box within the image");
+  require(mask_overlap(MeasuredMask(mask), MeasuredMask(mask), false) == (area > 0 ? 1 : 0), "a mask equal to itself");
+  const RunLengthMask merged = merge_masks({mask, mask}, MaskMerge::kUnion);
+  require(mask_area(merged) == area, "a union of the same pixels");
+  if (mask.pixels() > kMostFuzzedPixels) return;
+  std::vector<uint8_t> decoded(static_cast<size_t>(mask.pixels()));
+  decode_mask(mask, decoded.data());
+  require(encode_mask(decoded.data(), mask.height, mask.width).counts == merged.counts,
+          "the same pixels after decoding");
+}
+
+bool run_mask(const uint8_t* data, size_t size) {
+  try {
+    check_mask(read_mask(data, size));
+  } catch (const Error& error) {
+    require(error.code() == ErrorCode::kInvalidArgument, "INVALID_ARGUMENT for a refusal");
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool run(const std::string& reader, const uint8_t* data, size_t size) {
+  if (reader == "coco-mask") return run_mask(data, size);
   const MemorySource source("input", data, size);
   try {
     TensorTable table = read(reader, source);

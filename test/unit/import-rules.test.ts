@@ -59,7 +59,7 @@ describe("import rules of native", () => {
     models: ["base", "ops"],
     data: ["base", "platform", "ops"],
     distillation: ["base", "ops", "models"],
-    tasks: ["base", "ops", "models", "data"],
+    tasks: ["base", "formats", "ops", "models", "data"],
     training: ["base", "ops", "models", "data", "distillation", "tasks"],
     checkpoint: ["base", "platform", "io", "formats", "ops", "models", "data", "distillation", "tasks", "training"],
     binding: ["base", "platform", "io", "formats", "ops", "models", "data", "distillation", "tasks", "training",
@@ -185,12 +185,13 @@ describe("import rules of lib", () => {
     native: ["errors", "config", "install"],
     api: ["errors", "config", "install", "native"],
     datasets: BASE,
+    detection: BASE,
     weights: BASE,
     fit: BASE,
     runs: [...BASE, "datasets", "weights", "fit"],
     study: [...BASE, "datasets", "weights", "fit", "runs"],
     worker: [...BASE, "datasets", "weights", "fit", "runs"],
-    index: [...BASE, "datasets", "weights", "fit", "runs", "study"],
+    index: [...BASE, "datasets", "detection", "weights", "fit", "runs", "study"],
     cli: ["index"],
   };
 
