@@ -1,5 +1,6 @@
 export * from "./common.js";
 export * from "./data.js";
+export * from "./data-detection.js";
 export * from "./epoch.js";
 export * from "./fit-event.js";
 export * from "./losses.js";
