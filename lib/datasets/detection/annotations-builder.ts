@@ -41,8 +41,8 @@ const MOST_CATEGORIES = 65_536;
 /** Larger coordinates are in no image, and would make drawing a polygon arbitrarily expensive. */
 const LARGEST_COORDINATE = 1e6;
 const EXAMPLES = 5;
-/** Records between two turns of the event loop: a few milliseconds. */
-const TURN = 2 ** 11;
+/** Records between two turns of the event loop: below a millisecond, and a few while a table is still new to memory. */
+const TURN = 2 ** 9;
 
 const DROP_FIX = 'Correct or remove it, or leave out such annotations with invalidBoxes: "drop".';
 

@@ -35,7 +35,7 @@ interface OpenValue {
  * finds where each begins and ends; `JSON.parse` reads it. Whatever else the object contains is skipped, and checked
  * for balanced brackets alone. Memory is bounded by the largest element.
  *
- * A parser that yields tokens or values takes four times as long, and has no limits for untrusted files.
+ * Parsers that yield tokens or values take two to four times as long, and have no limits for untrusted files.
  */
 export class JsonRecords {
   #expected: Expected = "object";
