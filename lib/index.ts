@@ -32,6 +32,13 @@ export { meanAndDeviation } from "./study/statistics.js";
 export { parseRunConfig, readRunConfig, readRunConfigInput } from "./config/config-file.js";
 export { mergeSettings, type Settings } from "./config/merge-settings.js";
 export { findPreset, listPresets, type PresetName } from "./config/presets/index.js";
+export { DetectionAnnotations, type AnnotationReport, type DetectionCategory, type DetectionImage,
+  type ImageAnnotations } from "./datasets/detection/annotations.js";
+export { detectionFrom } from "./datasets/detection/detection-from.js";
+export { drawFlip, drawSize, groupedOrder, ratioEdges } from "./datasets/detection/grouped-order.js";
+export { readCocoAnnotations, type AnnotationProgress, type ReadCocoOptions } from "./datasets/detection/read-coco.js";
+export { readVocAnnotations, type ReadVocOptions } from "./datasets/detection/read-voc.js";
+export type { Segmentation } from "./datasets/detection/segmentations.js";
 export { fetchDataset, type FetchDatasetOptions } from "./datasets/fetch.js";
 export * as schemas from "./config/schemas/index.js";
 export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor, Size } from "./config/schemas/detection.js";
@@ -40,6 +47,8 @@ export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization,
   StoredDataSource } from "./config/schemas/data.js";
 export type { CocoCategoryScore, CocoStats, DetectionMetric, Rle, VocCategoryScore,
   VocStats } from "./config/schemas/detection-evaluation.js";
+export type { CocoSource, DetectionImageInput, DetectionInputOptions, GroupedOrderOptionsInput, MaskInput,
+  VocSource } from "./config/schemas/data-detection.js";
 export type { StreamItem, StreamItems, StreamIterable, StreamPass, StreamPixels } from "./config/schemas/stream.js";
 export type { ClassScore, EpochProgress, EpochSummary, Evaluation } from "./config/schemas/epoch.js";
 export type { BrokenImage, Change, FitEvent } from "./config/schemas/fit-event.js";

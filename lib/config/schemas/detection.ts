@@ -223,13 +223,11 @@ const withoutUndefined = (options: object): object =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 
 /** All switches of a detector, as native code reads them. */
-export function detectorSwitches(kind: "two-stage" | "one-stage", flavor: Flavor, options: object): object {
+export function detectorSwitches(kind: "two-stage" | "one-stage", flavor: Flavor, ...options: object[]): object {
   const defaults = FLAVORS[flavor];
-  const { anchorSizes, anchorRatios, ...rest } = {
-    ...defaults.shared,
-    ...(kind === "two-stage" ? defaults.twoStage : defaults.oneStage),
-    ...withoutUndefined(options),
-  } as { anchorSizes: unknown; anchorRatios: unknown };
+  const own = kind === "two-stage" ? defaults.twoStage : defaults.oneStage;
+  const { anchorSizes, anchorRatios, ...rest } = Object.assign({}, defaults.shared, own,
+    ...options.map(withoutUndefined)) as { anchorSizes: unknown; anchorRatios: unknown };
   // State dicts of both flavors are kept in torchvision's order of channels.
   return { ...rest, sizes: anchorSizes, ratios: anchorRatios, anchorOrder: "ratio-major" };
 }

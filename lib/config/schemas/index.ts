@@ -1,6 +1,7 @@
 export * from "./common.js";
 export * from "./data.js";
 export * from "./detection-evaluation.js";
+export * from "./data-detection.js";
 export * from "./epoch.js";
 export * from "./fit-event.js";
 export * from "./losses.js";

@@ -1,0 +1,172 @@
+import { z } from "zod";
+import { Count, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "./common.js";
+
+/**
+ * Handling of annotations whose box has no area within its image, and of polygons with fewer than six or an odd count
+ * of numbers: `"error"` names the file, image and annotation; `"drop"` leaves them out and counts them. Such boxes
+ * would make losses infinite.
+ */
+const invalidBoxes = z.enum(["error", "drop"]).default("error");
+
+/** Options of reading annotations. */
+export const ReadAnnotationsOptions = z.strictObject({ invalidBoxes });
+export type ReadAnnotationsOptionsInput = z.input<typeof ReadAnnotationsOptions>;
+
+/** The path of annotations. */
+export const AnnotationsPath = z.string().min(1).refine((path) => !path.includes("\0"), "a path without zero bytes");
+
+/** Image sets of Pascal VOC: the files of `ImageSets/Main`. */
+export const VocSet = z.enum(["train", "val", "trainval", "test"]);
+export type VocSet = z.infer<typeof VocSet>;
+
+/** One name per class, in label order, each once. */
+const classNames = z.array(z.string().min(1)).min(1)
+  .refine((names) => new Set(names).size === names.length, "class names that differ");
+
+/** Options of `readVocAnnotations`. */
+export const ReadVocOptions = z.strictObject({
+  /** The image set. */
+  set: VocSet.default("train"),
+  /** Default: all classes of the set's annotations, sorted by name. Pass those of the training set for another set. */
+  classNames: classNames.optional(),
+  invalidBoxes,
+});
+export type ReadVocOptionsInput = z.input<typeof ReadVocOptions>;
+
+/** The sizes that images are resized to, and their handling: shared by the sources of detection. */
+const shared = {
+  /** The shorter side of test images, and of training images without `trainSizes`, in pixels. */
+  minSize: PositiveCount.default(800),
+  /** The longest side; where it is reached, the shorter side is smaller. */
+  maxSize: PositiveCount.default(1333),
+  /** Shorter sides of training images, one of which is drawn for each image: 640, 672, …, 800 for COCO. */
+  trainSizes: z.array(PositiveCount).min(1).optional(),
+  /** Mirror half of the training images. */
+  flip: z.boolean().default(true),
+  invalidBoxes,
+  /**
+   * Rotation of images by their EXIF data: `"ignore"` like torchvision, for annotations of stored pixels, such as
+   * COCO's; `"rotate"` like detectron2. Either way the size has to be the annotations'.
+   */
+  exif: z.enum(["ignore", "rotate"]).default("ignore"),
+  /** Use only the first N training images. */
+  limitTrain: PositiveCount.optional(),
+  /** Use only the first N test images. */
+  limitTest: PositiveCount.optional(),
+  /** Images decoded at a time. Default: number of cores. At most UV_THREADPOOL_SIZE or 4, Node's thread pool. */
+  numWorkers: PositiveCount.optional().meta(RESUMABLE),
+  /** Handling of a file that cannot be decoded: `"fail"` stops and names it, `"skip"` reports and counts it. */
+  onDecodeError: z.enum(["fail", "skip"]).default("fail"),
+};
+
+/** A path for each of the two splits. */
+const splitPaths = z.strictObject({ train: z.string().min(1), val: z.string().min(1) });
+
+/**
+ * Annotations in COCO's format (instances) and their images. Either `root`, a directory in COCO's layout: `train2017`,
+ * `val2017` and `instances_{train,val}2017.json`, these also below `annotations`; or `images` and `annotations`.
+ */
+export const CocoSource = z.strictObject({
+  kind: z.literal("coco"),
+  root: z.string().min(1).describe("a directory with train2017, val2017 and annotations/instances_train2017.json")
+    .optional(),
+  /** The folder of all images, or one for each split. */
+  images: z.union([z.string().min(1), splitPaths]).optional(),
+  /** The JSON files. */
+  annotations: splitPaths.optional(),
+  ...shared,
+}).refine(({ root, images, annotations }) =>
+  root === undefined ? images !== undefined && annotations !== undefined
+    : images === undefined && annotations === undefined, "either root, or images and annotations")
+  .refine(...sizesAgree()).meta({
+    directory: { content: "train2017, val2017 and instances_train2017.json",
+      remedy: "Download COCO 2017 and unpack it into one directory." },
+  });
+export type CocoSource = z.infer<typeof CocoSource>;
+
+/** Pascal VOC's layout: `Annotations/*.xml`, `JPEGImages`, `ImageSets/Main/{train,val}.txt`. */
+export const VocSource = z.strictObject({
+  kind: z.literal("voc"),
+  root: z.string().min(1).describe("a directory with Annotations, JPEGImages and ImageSets/Main, such as VOC2012"),
+  trainSet: VocSet.default("train"),
+  testSet: VocSet.default("val"),
+  /** Default: all classes of the training set's annotations, sorted by name. */
+  classNames: classNames.optional(),
+  ...shared,
+}).refine(...sizesAgree()).meta({
+  directory: { content: "Annotations, JPEGImages and ImageSets", remedy: "Pass the directory of one year: VOC2012." },
+});
+export type VocSource = z.infer<typeof VocSource>;
+
+/** The check that no shorter side is longer than the longest side. */
+function sizesAgree(): [(source: { minSize: number; maxSize: number; trainSizes?: number[] | undefined }) => boolean,
+  string] {
+  return [({ minSize, maxSize, trainSizes = [] }) => [minSize, ...trainSizes].every((size) => size <= maxSize),
+    "a minSize and trainSizes up to maxSize"];
+}
+
+/** A list or typed array, whose elements are checked where they are read. */
+const list = <Element>(elements: string) =>
+  z.custom<ArrayLike<Element>>((value) => Array.isArray(value) || (ArrayBuffer.isView(value) && "length" in value),
+    `a list of ${elements}`);
+
+/** Width / height of each image. */
+export const AspectRatios = list<number>("ratios of width to height");
+
+/** Options of `groupedOrder`. */
+export const GroupedOrderOptions = z.strictObject({
+  batchSize: PositiveCount,
+  seed: Seed.default(0),
+  epoch: Count.default(0),
+  shuffle: z.boolean().default(true),
+  /**
+   * Ratios of width to height that separate groups, ascending. Default: 1, like detectron2: upright and wide images. An
+   * empty list groups nothing.
+   */
+  groups: z.array(PositiveNumber).refine(
+    (edges) => edges.every((edge, i) => i === 0 || edge > (edges[i - 1] as number)),
+    "ascending ratios",
+  ).default([1]),
+});
+export type GroupedOrderOptionsInput = z.input<typeof GroupedOrderOptions>;
+
+/** A mask: a bitmap `[height, width]` in rows, or COCO's run lengths as a string or as numbers. */
+export type MaskInput = Uint8Array | {
+  readonly size: readonly [height: number, width: number];
+  readonly counts: string | readonly number[];
+};
+
+/** An image with its objects; all lists have one entry per object. */
+export const DetectionImageInput = z.strictObject({
+  id: z.int(),
+  /** In pixels. */
+  width: PositiveCount,
+  height: PositiveCount,
+  /** Relative to the folder of the images. Default: none. */
+  fileName: z.string().default(""),
+  /** x1, y1, x2, y2 of each object in pixels: a list of four each, or all in one typed array. */
+  boxes: list<ArrayLike<number> | number>("boxes"),
+  /** The id of each object's category. */
+  labels: list<number>("category ids"),
+  masks: list<MaskInput>("masks").optional(),
+  /** The polygons of each object, `x1, y1, x2, y2, …`. */
+  polygons: list<readonly ArrayLike<number>[]>("polygons by object").optional(),
+  /** Default: the areas of the boxes. */
+  areas: list<number>("areas").optional(),
+  crowd: list<number | boolean>("flags").optional(),
+  /** Ids of the annotations. Default: counted from 1 over all images. */
+  ids: list<number>("ids").optional(),
+});
+export type DetectionImageInput = z.output<typeof DetectionImageInput>;
+
+/** Annotations that are passed from JavaScript. */
+export const DetectionInput = z.strictObject({
+  categories: z.array(z.strictObject({
+    id: z.int(),
+    name: z.string().min(1),
+    supercategory: z.string().optional(),
+  })),
+  images: z.array(DetectionImageInput),
+  invalidBoxes,
+});
+export type DetectionInputOptions = z.input<typeof DetectionInput>;

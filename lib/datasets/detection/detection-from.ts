@@ -1,0 +1,94 @@
+import { parse } from "../../config/validation.js";
+import { DetectionInput, type DetectionImageInput,
+  type DetectionInputOptions } from "../../config/schemas/data-detection.js";
+import type { DetectionAnnotations } from "./annotations.js";
+import { AnnotationsBuilder, type Outline } from "./annotations-builder.js";
+import { parseOutline } from "./outlines.js";
+import { RecordSource, type RecordName } from "./record-source.js";
+import { compressRuns, runsOfBitmap } from "./rle-string.js";
+
+/**
+ * Annotations from JavaScript, checked like those of files.
+ *
+ * @throws ReviewKdError `INVALID_ARGUMENT`, which names the image and the object.
+ *
+ * @example
+ * ```ts
+ * const annotations = await detectionFrom({
+ *   categories: [{ id: 1, name: "cell" }],
+ *   images: [{ id: 7, fileName: "7.png", width: 640, height: 480, boxes: [[10, 20, 110, 220]], labels: [1] }],
+ * });
+ * ```
+ */
+export async function detectionFrom(input: DetectionInputOptions): Promise<DetectionAnnotations> {
+  const { categories, images, invalidBoxes } = parse(DetectionInput, input, "detection annotations");
+  const source = new RecordSource("INVALID_ARGUMENT", (position) => `at index ${position}`, "Correct the arguments.");
+  const builder = new AnnotationsBuilder(source, invalidBoxes);
+  for (const [position, { id, name, supercategory }] of categories.entries())
+    builder.addCategory({ id, name, ...(supercategory !== undefined && { supercategory }) }, position);
+  for (const [position, image] of images.entries()) {
+    builder.addImage(image, position);
+    new ImageObjects(image, position, source).addTo(builder);
+  }
+  return builder.finish();
+}
+
+/** The objects of one image. */
+class ImageObjects {
+  readonly #count: number;
+
+  constructor(private readonly image: DetectionImageInput, private readonly position: number,
+    private readonly source: RecordSource) {
+    const { boxes, labels, masks, polygons } = image;
+    this.#count = labels.length;
+    for (const field of ["boxes", "masks", "polygons", "areas", "crowd", "ids"] as const) {
+      const list = image[field];
+      const length = field === "boxes" && ArrayBuffer.isView(boxes) ? boxes.length / 4 : list?.length;
+      if (length !== undefined && length !== this.#count)
+        source.failWith(field, this.#record(), `${this.#count}, one per label`, String(length));
+    }
+    if (masks !== undefined && polygons !== undefined)
+      source.failWith("outlines", this.#record(), "masks or polygons", "both", "Pass one of them.");
+  }
+
+  addTo(builder: AnnotationsBuilder): void {
+    const { labels, areas, crowd, ids } = this.image;
+    for (let index = 0; index < this.#count; ++index) {
+      const record: RecordName = { what: "object", id: index, image: this.image.id, position: this.position };
+      const area = areas === undefined ? undefined : this.source.finite(areas[index], "area", record);
+      builder.addAnnotation({
+        id: ids === undefined ? builder.annotationCount + 1 : this.source.whole(ids[index], "id", record),
+        imageId: this.image.id,
+        categoryId: this.source.whole(labels[index], "label", record),
+        box: this.#boxAt(index, record),
+        area,
+        crowd: Boolean(crowd?.[index]),
+        outline: this.#outlineAt(index, record),
+      }, this.position);
+    }
+  }
+
+  /** x, y, width, height of a box given by its corners. */
+  #boxAt(index: number, record: RecordName): [number, number, number, number] {
+    const { boxes } = this.image;
+    const corners: unknown = ArrayBuffer.isView(boxes) ? [0, 1, 2, 3].map((i) => boxes[4 * index + i]) : boxes[index];
+    const [x1, y1, x2, y2] = [0, 1, 2, 3].map((i) =>
+      this.source.finite((corners as ArrayLike<unknown> | null | undefined)?.[i], `box[${i}]`, record)
+    ) as [number, number, number, number];
+    return [x1, y1, x2 - x1, y2 - y1];
+  }
+
+  #outlineAt(index: number, record: RecordName): Outline | undefined {
+    const { masks, polygons, width, height } = this.image;
+    if (polygons !== undefined) return parseOutline(polygons[index], "polygons", record, this.source);
+    const mask = masks?.[index];
+    if (!(mask instanceof Uint8Array)) return parseOutline(mask, "mask", record, this.source);
+    if (mask.length !== width * height)
+      this.source.failWith("mask", record, `${width * height} bytes for ${height}×${width}`, `${mask.length}`);
+    return { kind: "rle", height, width, characters: compressRuns(runsOfBitmap(mask, height, width)) };
+  }
+
+  #record(): RecordName {
+    return { what: "image", id: this.image.id, position: this.position };
+  }
+}

@@ -1,0 +1,131 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join, parse as parsePath } from "node:path";
+import { parse } from "../../config/validation.js";
+import { AnnotationsPath, ReadVocOptions as Options, type ReadVocOptionsInput,
+  type VocSet } from "../../config/schemas/data-detection.js";
+import { causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../errors.js";
+import { mapInOrder } from "../map-in-order.js";
+import type { DetectionAnnotations } from "./annotations.js";
+import { AnnotationsBuilder } from "./annotations-builder.js";
+import { RecordSource } from "./record-source.js";
+import { LARGEST_XML, parseVocXml, type VocImage } from "./voc-xml.js";
+
+/** Options of {@link readVocAnnotations}. */
+export interface ReadVocOptions extends ReadVocOptionsInput {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An image of the set, with its annotation file. */
+interface ListedImage {
+  readonly fileName: string;
+  readonly xml: string;
+}
+
+const LAYOUT = "Annotations/NAME.xml, JPEGImages/NAME.jpg and ImageSets/Main/SET.txt";
+/** Files read at a time. */
+const WIDTH = 8;
+/** Bytes of a list of names: a million names. */
+const LARGEST_LIST = 2 ** 24;
+
+/**
+ * Reads an image set in the layout of Pascal VOC. Boxes become x1, y1, x2, y2 from 0, without the last pixel's extra 1:
+ * xmin − 1, ymin − 1, xmax, ymax. Category ids count from 1 in the order of the classes, image ids from 1 in the order
+ * of the set, whose file names are relative to `JPEGImages`.
+ *
+ * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` (with file and object), `FILE_UNSUPPORTED`,
+ * `ABORTED`, `INVALID_ARGUMENT`
+ *
+ * @example
+ * ```ts
+ * const train = await readVocAnnotations("VOCdevkit/VOC2012", { set: "train" });
+ * const classNames = train.categories.map(({ name }) => name);
+ * const val = await readVocAnnotations("VOCdevkit/VOC2012", { set: "val", classNames });
+ * ```
+ */
+export async function readVocAnnotations(root: string, options: ReadVocOptions = {}): Promise<DetectionAnnotations> {
+  const { signal, ...rest } = options;
+  const { set, classNames, invalidBoxes } = parse(Options, rest, "options of readVocAnnotations");
+  const listed = await listSet(parse(AnnotationsPath, root, "directory of the annotations"), set);
+  const source = new RecordSource("FILE_CORRUPT", (position) => `in ${listed[position]?.xml ?? root}`,
+    "Correct the file.");
+  const images: VocImage[] = [];
+  const read = async (position: number): Promise<VocImage> => {
+    const { xml } = listed[position] as ListedImage;
+    return parseVocXml(await readWhole(xml, LARGEST_XML), xml, position, source);
+  };
+  for await (const image of mapInOrder(listed.keys(), WIDTH, read)) {
+    if (signal?.aborted === true)
+      throw new ReviewKdError("ABORTED", `reading ${root} was stopped by its signal.`, { cause: signal.reason });
+    images.push(image);
+  }
+  return build(listed, images, new AnnotationsBuilder(source, invalidBoxes), { source, classNames });
+}
+
+function build(listed: readonly ListedImage[], images: readonly VocImage[], builder: AnnotationsBuilder,
+  { source, classNames }: { source: RecordSource; classNames: string[] | undefined }): Promise<DetectionAnnotations> {
+  const names = classNames ?? [...new Set(images.flatMap(({ objects }) => objects.map(({ name }) => name)))].sort();
+  const ids = new Map(names.map((name, index) => [name, index + 1]));
+  for (const [index, name] of names.entries()) builder.addCategory({ id: index + 1, name }, index);
+  for (const [position, { width, height, objects }] of images.entries()) {
+    const { fileName } = listed[position] as ListedImage;
+    builder.addImage({ id: position + 1, fileName, width, height }, position);
+    for (const [index, { name, box, difficult }] of objects.entries()) {
+      const categoryId = ids.get(name);
+      if (categoryId === undefined) {
+        return source.fail("name", { what: "object", id: index + 1, position }, `one of ${names.join(", ")}`, name,
+          "Add the class to classNames, or correct the file.");
+      }
+      builder.addAnnotation({ id: builder.annotationCount + 1, imageId: position + 1, categoryId, box, crowd: false,
+        difficult }, position);
+    }
+  }
+  return builder.finish();
+}
+
+/** The images of a set, with the files that exist for them. */
+async function listSet(root: string, set: VocSet): Promise<ListedImage[]> {
+  const path = join(root, "ImageSets", "Main", `${set}.txt`);
+  const lines = (await readWhole(path, LARGEST_LIST)).toString("utf8").split(/\r?\n/);
+  // Sets of one class have a second column.
+  const names = lines.map((line) => line.trim().split(/\s+/, 1)[0] ?? "").filter((name) => name !== "");
+  const files = new Map<string, string>();
+  for (const file of await withFileErrors(root, () => readdir(join(root, "JPEGImages"))))
+    files.set(parsePath(file).name, file);
+  const seen = new Set<string>();
+  return names.map((name) => {
+    const fileName = files.get(name);
+    if (fileName === undefined) {
+      throw new ReviewKdError("FILE_NOT_FOUND",
+        `invalid name in ${path}: expected one of the images in JPEGImages, received ${JSON.stringify(name.slice(0, 60))}. Arrange the files as ${LAYOUT}.`);
+    }
+    if (seen.has(name)) {
+      throw new ReviewKdError("FILE_CORRUPT",
+        `invalid name in ${path}: expected each image once, received ${name} twice. Remove one of the lines.`);
+    }
+    seen.add(name);
+    return { fileName, xml: join(root, "Annotations", `${name}.xml`) };
+  });
+}
+
+/** The bytes of a file that is no larger than `limit`. */
+async function readWhole(path: string, limit: number): Promise<Buffer> {
+  return withFileErrors(path, async () => {
+    const found = await stat(path);
+    if (!found.isFile() || found.size > limit) {
+      throw new ReviewKdError("FILE_UNSUPPORTED",
+        `invalid annotations ${path}: expected a file of at most ${limit} bytes, received ` +
+          `${found.isFile() ? found.size : "something else"}. Arrange the files as ${LAYOUT}.`);
+    }
+    return readFile(path);
+  });
+}
+
+async function withFileErrors<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isReviewKdError(error)) throw error;
+    throw causedBy(isMissing(error) ? "FILE_NOT_FOUND" : "FILE_ACCESS", `cannot read ${path}`, error,
+      `Arrange the files as ${LAYOUT}.`);
+  }
+}
