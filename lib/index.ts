@@ -3,7 +3,7 @@ export { Network, type EvaluateOptions } from "./api/network.js";
 export { createDetector, Detector, type Detections, type DetectorOutput } from "./api/detector.js";
 export { convertWeights, inspectWeights, readStateDict, writeStateDict } from "./weights/weights.js";
 export { exportStudent } from "./runs/export-student.js";
-export { createDistiller, Distiller, listMethods, type DistillerOutput, type DistillerParts,
+export { createDistiller, Distiller, listMethods, type AnyDistiller, type DetectorDistillerOutput, type DistillerOutput, type DistillerParts,
   type TermOutput } from "./api/distiller.js";
 export { explainPair, type ExplainPairOptions } from "./api/explain-pair.js";
 export { createSession, Session, type SaveCheckpointOptions, type SessionPosition, type SessionTarget,

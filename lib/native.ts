@@ -30,6 +30,9 @@ export interface NativeTensor extends Disposable {
   toTypedArray(): TypedArray;
 }
 
+/** Whose names a state dict has. */
+type StateNames = "torchvision" | "detectron2";
+
 /** Tensors and plain values in any arrangement. */
 export type TensorTree = NativeTensor | number | boolean | string | null | undefined | TensorTree[] | {
   [name: string]: TensorTree;
@@ -94,8 +97,8 @@ export interface NativeModel extends Disposable {
     images: NativeTensor,
     options: { mode: string; features: boolean },
   ): Promise<{ logits: NativeTensor; features: { name: string; before: NativeTensor; after: NativeTensor }[] }>;
-  stateDict(): Promise<NativeEntries>;
-  loadStateDict(entries: NativeEntries, strict: boolean): Promise<LoadReport>;
+  stateDict(names?: StateNames): Promise<NativeEntries>;
+  loadStateDict(entries: NativeEntries, strict: boolean, names?: StateNames): Promise<LoadReport>;
   save(path: string, metadata: Metadata): Promise<void>;
   load(path: string, strict: boolean, key: string): Promise<LoadReport>;
   evaluate: NativeEvaluate;
@@ -119,6 +122,8 @@ export interface NativeDistiller extends Disposable {
   parameters(): number;
   matching(): Matching;
   measure(height: number, width: number, batchSize: number, stop: NativeStopFlag): Promise<NativePairCost>;
+  /** Of detectors alone. */
+  forwardImages(images: TensorTree): Promise<TensorTree>;
   forward(images: NativeTensor, labels: NativeTensor | undefined): Promise<{
     studentLogits: NativeTensor;
     teacherLogits: NativeTensor;
@@ -126,8 +131,8 @@ export interface NativeDistiller extends Disposable {
     teacherFeatures: NativeTensor[];
     terms: { kind: TermKind; loss: number; perStage: number[] }[];
   }>;
-  stateDict(): Promise<NativeEntries>;
-  loadStateDict(entries: NativeEntries, strict: boolean): Promise<LoadReport>;
+  stateDict(names?: StateNames): Promise<NativeEntries>;
+  loadStateDict(entries: NativeEntries, strict: boolean, names?: StateNames): Promise<LoadReport>;
 }
 
 interface NativeSplitInfo {
@@ -158,7 +163,7 @@ export interface NativeSession extends Disposable {
     onProgress: (state: EpochSummary) => void,
   ): Promise<EpochSummary>;
   evaluate: NativeEvaluate;
-  gradients(): Promise<NativeEntries>;
+  gradients(names?: StateNames): Promise<NativeEntries>;
   position(): Promise<{ epoch: number; step: number; steps: number; totalSteps: number }>;
   configure(options: { epoch?: number; learningRate?: number }): Promise<void>;
   save(path: string, metadata: Metadata, keepAs: string): Promise<void>;

@@ -1,7 +1,10 @@
 import { addon, type NativeDistiller } from "../native.js";
+import type { Detector, DetectorOutput } from "./detector.js";
+import { natives, wrapped } from "./functional/call.js";
 import type { Model } from "./model.js";
 import { NativeObject } from "./native-object.js";
 import { Seed } from "../config/schemas/common.js";
+import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection.js";
 import { Method, METHODS, type Matching, type MethodInfo, type MethodInput,
   type TermKind } from "../config/schemas/method.js";
 import type { LoadReport } from "../config/schemas/weights.js";
@@ -35,19 +38,32 @@ export interface DistillerOutput {
   readonly terms: readonly TermOutput[];
 }
 
+/** The output of one pass of two detectors and a method. Lists by level run from shallow to deep. */
+export interface DetectorDistillerOutput {
+  /** In train mode. */
+  readonly student: DetectorOutput;
+  readonly teacher: Pick<DetectorOutput, "input" | "imageSizes" | "levels">;
+  /** The student's maps as compared with the teacher's, `[N, C, H, W]`. */
+  readonly reviewOutputs: readonly Tensor[];
+  /** The teacher's maps that they are compared with, `[N, C, H, W]`. */
+  readonly teacherFeatures: readonly Tensor[];
+  /** Unweighted distances of all terms. */
+  readonly perStage: readonly number[];
+}
+
 /**
  * A student, its frozen teacher and the distillation method. `dispose()` frees the method's modules once no session
  * uses them, and keeps the networks. Created by {@link createDistiller}.
  */
-export class Distiller extends NativeObject<NativeDistiller> {
+export class Distiller<Network extends Model | Detector = Model> extends NativeObject<NativeDistiller> {
   /** The student stage matched with each teacher stage, and a note on stages without a match. */
   readonly matching: Matching;
 
   /** @internal */
   constructor(
     native: NativeDistiller,
-    readonly teacher: Model,
-    readonly student: Model,
+    readonly teacher: Network,
+    readonly student: Network,
     /** The method with all defaults applied. */
     readonly method: Method,
   ) {
@@ -65,13 +81,20 @@ export class Distiller extends NativeObject<NativeDistiller> {
    * parameters.
    * Running statistics are updated as in training.
    *
-   * @param images - `[N, 3, H, W]`, normalized.
+   * @param images - `[N, 3, H, W]`, normalized; for detectors a list of `[3, H, W]`, RGB from 0 to 1.
    * @param options - labels `[N]`, int64; required by dkd.
    * @throws ReviewKdError `INVALID_ARGUMENT` (no labels for dkd), `SHAPE_MISMATCH`, `DTYPE_MISMATCH`,
    * `LABEL_OUT_OF_RANGE`, `BATCH_TOO_SMALL` (before any statistic is updated), `DISPOSED`.
    */
-  async forward(images: Tensor, options: { readonly labels?: Tensor | undefined } = {}): Promise<DistillerOutput> {
-    const output = await this.native.forward(images.native, options.labels?.native);
+  async forward(...args: ForwardArguments<Network>): Promise<ForwardOutput<Network>> {
+    const [images, options = {}] = args as [Tensor | readonly Tensor[], { readonly labels?: Tensor }?];
+    const output = images instanceof Tensor ? await this.#forwardBatch(images, options.labels)
+      : wrapped(await this.native.forwardImages(natives(images)));
+    return output as ForwardOutput<Network>;
+  }
+
+  async #forwardBatch(images: Tensor, labels: Tensor | undefined): Promise<DistillerOutput> {
+    const output = await this.native.forward(images.native, labels?.native);
     return {
       studentLogits: Tensor.wrap(output.studentLogits),
       teacherLogits: Tensor.wrap(output.teacherLogits),
@@ -87,8 +110,8 @@ export class Distiller extends NativeObject<NativeDistiller> {
    * `stacks.J.K.*` of review-fused (both indices in that order), `transforms.*` of the others, prefixed with
    * `methods.K.` for term K of a sum.
    */
-  async stateDict(): Promise<StateDict> {
-    return toStateDict(await this.native.stateDict());
+  async stateDict(options: StateDictOptionsInput = {}): Promise<StateDict> {
+    return toStateDict(await this.native.stateDict(parse(StateDictOptions, options, "state dict options").names));
   }
 
   /**
@@ -96,15 +119,24 @@ export class Distiller extends NativeObject<NativeDistiller> {
    *
    * @throws ReviewKdError `STATE_DICT_MISMATCH`.
    */
-  async loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): Promise<LoadReport> {
-    return this.native.loadStateDict(toEntries(state), options.strict ?? true);
+  async loadStateDict(state: Readonly<StateDict>,
+    options: StateDictOptionsInput & { strict?: boolean } = {}): Promise<LoadReport> {
+    return this.native.loadStateDict(toEntries(state), options.strict ?? true, options.names);
   }
 }
 
+/** The arguments of a forward pass of classifiers or of detectors. */
+type ForwardArguments<Network> = Network extends Detector ? [images: readonly Tensor[]]
+  : [images: Tensor, options?: { readonly labels?: Tensor | undefined }];
+type ForwardOutput<Network> = Network extends Detector ? DetectorDistillerOutput : DistillerOutput;
+
+/** A distiller of any networks. */
+export type AnyDistiller = Distiller<Model | Detector>;
+
 /** The parts of a distiller. */
-export interface DistillerParts {
-  readonly teacher: Model;
-  readonly student: Model;
+export interface DistillerParts<Network extends Model | Detector = Model> {
+  readonly teacher: Network;
+  readonly student: Network;
   /** Default: review with its defaults. */
   readonly method?: MethodInput;
   /** Seeds the method's own modules. Default 0. */
@@ -135,9 +167,9 @@ export function listMethods(): readonly MethodInfo[] {
  * }); const both = await createDistiller({ teacher, student, method: { kind: "sum", of: [{ kind: "review", weight: 0.6
  * }, { kind: "kd" }] } }); ```
  */
-export async function createDistiller(
-  { teacher, student, method = { kind: "review" }, seed = 0 }: DistillerParts,
-): Promise<Distiller> {
+export async function createDistiller<Network extends Model | Detector = Model>(
+  { teacher, student, method = { kind: "review" }, seed = 0 }: DistillerParts<Network>,
+): Promise<Distiller<Network>> {
   const parsed = parse(Method, method, "method");
   const native = await addon().createDistiller(teacher.native, student.native, parsed, parse(Seed, seed, "seed"));
   return new Distiller(native, teacher, student, parsed);

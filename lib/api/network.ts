@@ -4,6 +4,7 @@ import type { DatasetSplit } from "./dataset.js";
 import type { NativeModel, NativeSession } from "../native.js";
 import { type ModelDType, PositiveCount, Precision } from "../config/schemas/common.js";
 import type { Evaluation } from "../config/schemas/epoch.js";
+import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection.js";
 import type { FeatureSpec } from "../config/schemas/model.js";
 import { LoadOptions, type LoadOptionsInput, type LoadReport } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
@@ -77,9 +78,9 @@ export abstract class Network extends NativeObject<NativeModel> {
     return this.native.featureSpecs(parse(PositiveCount, height, "height"), parse(PositiveCount, width, "width"));
   }
 
-  /** A copy of all parameters and buffers under their published names. */
-  async stateDict(): Promise<StateDict> {
-    return toStateDict(await this.native.stateDict());
+  /** A copy of all parameters and buffers under their published names; a detector has those of detectron2, too. */
+  async stateDict(options: StateDictOptionsInput = {}): Promise<StateDict> {
+    return toStateDict(await this.native.stateDict(parse(StateDictOptions, options, "state dict options").names));
   }
 
   /**
@@ -89,8 +90,9 @@ export abstract class Network extends NativeObject<NativeModel> {
    * such as a classifier with a different number of classes.
    * @throws ReviewKdError `STATE_DICT_MISMATCH`, naming the first differences; nothing is changed in this case.
    */
-  async loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): Promise<LoadReport> {
-    return this.native.loadStateDict(toEntries(state), options.strict ?? true);
+  async loadStateDict(state: Readonly<StateDict>,
+    options: StateDictOptionsInput & { strict?: boolean } = {}): Promise<LoadReport> {
+    return this.native.loadStateDict(toEntries(state), options.strict ?? true, options.names);
   }
 
   /**

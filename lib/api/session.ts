@@ -14,6 +14,7 @@ import type { StepResult } from "../config/schemas/losses.js";
 import type { SystemInfo } from "../config/schemas/system.js";
 import type { Origin } from "../config/schemas/run-record.js";
 import type { TaskInfo } from "../config/schemas/task.js";
+import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection.js";
 import { EpochOptions, StepOptions, type EpochOptionsInput,
   type StepOptionsInput } from "../config/schemas/training.js";
 import { toStateDict, type StateDict } from "./tensor.js";
@@ -64,7 +65,7 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
     /** The trained network. */
     readonly model: Trained,
     /** The distiller that the network learns from in addition to the labels. */
-    readonly distiller: Distiller | undefined,
+    readonly distiller: Distiller<Trained> | undefined,
     /** The options with all defaults applied. */
     readonly options: StepOptions,
   ) {
@@ -127,8 +128,8 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
   }
 
   /** Gradients of the last step, after clipping, keyed by state-dict name. */
-  async gradients(): Promise<StateDict> {
-    return toStateDict(await this.native.gradients());
+  async gradients(options: StateDictOptionsInput = {}): Promise<StateDict> {
+    return toStateDict(await this.native.gradients(parse(StateDictOptions, options, "gradient options").names));
   }
 
   async position(): Promise<SessionPosition> {
@@ -203,7 +204,7 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
 export type AnySession = Session<Model | Detector>;
 
 /** The training target of a session: a distiller's student, or a single network. */
-export type SessionTarget<Trained extends Model | Detector = Model | Detector> = { readonly distiller: Distiller;
+export type SessionTarget<Trained extends Model | Detector = Model | Detector> = { readonly distiller: Distiller<Trained>;
   readonly model?: never } | { readonly model: Trained; readonly distiller?: never };
 
 /**

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Dataset } from "../api/dataset.js";
-import type { Distiller } from "../api/distiller.js";
+import type { AnyDistiller } from "../api/distiller.js";
 import { ReviewKdError } from "../errors.js";
 import { mergeSettings, type Settings } from "../config/merge-settings.js";
 import type { Detector } from "../api/detector.js";
@@ -45,7 +45,7 @@ export interface FitPlan extends FitSettings {
   readonly target: SessionTarget;
   /** The trained network. */
   readonly model: Model | Detector;
-  readonly distiller?: Distiller | undefined;
+  readonly distiller?: AnyDistiller | undefined;
   readonly retryDelaysMs: readonly number[];
   readonly training: TrainingOptions;
 }

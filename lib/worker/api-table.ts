@@ -2,7 +2,7 @@
 // by the API itself.
 import { z } from "zod";
 import type { Detections, DetectorOutput } from "../api/detector.js";
-import type { DistillerOutput } from "../api/distiller.js";
+import type { DetectorDistillerOutput, DistillerOutput } from "../api/distiller.js";
 import type { ModelOutput } from "../api/model.js";
 import { Count, DType, ModelDType, PositiveCount, Shape } from "../config/schemas/common.js";
 import { Size } from "../config/schemas/detection.js";
@@ -31,7 +31,6 @@ const Options = z.unknown();
 const Path = z.string();
 const Nothing = z.undefined();
 const Metadata = z.record(z.string(), z.string());
-const Strict = z.strictObject({ strict: z.boolean().optional() }).optional();
 const KeepAs = z.strictObject({ keepAs: z.string().optional() }).optional();
 const ClassifierBatch = z.strictObject({ images: Tensor, labels: Tensor });
 const Targets = z.strictObject({ boxes: Tensor, labels: Tensor, masks: Tensor.optional() });
@@ -75,8 +74,8 @@ const NETWORK = {
     parameterCount: Count },
   methods: {
     featureSpecs: { args: [z.unknown(), z.unknown()], result: z.array(FeatureSpec) },
-    stateDict: { args: [], result: StateDict },
-    loadStateDict: { args: [StateDict, Strict], result: LoadReport },
+    stateDict: { args: [Options], result: StateDict },
+    loadStateDict: { args: [StateDict, Options], result: LoadReport },
     save: { args: [Path, z.strictObject({ metadata: Metadata.optional() }).optional()], result: Nothing },
     load: { args: [Path, Options], result: LoadReport },
     evaluate: { args: [Split, Options], signal: true, progress: Count, result: Evaluation },
@@ -106,12 +105,19 @@ const DETECTOR = {
   },
 } satisfies ClassRowOf<ApiClasses["Detector"]>;
 
+const DetectorDistillerOutput = z.strictObject({ student: DetectorOutput,
+  teacher: z.strictObject({ input: Tensor, imageSizes: z.array(Size), levels: Tensors }), reviewOutputs: Tensors,
+  teacherFeatures: Tensors, perStage: z.array(z.number()) }) as z.ZodType<DetectorDistillerOutput>;
+
 const DISTILLER = {
-  properties: { matching: Matching, method: Method, teacher: Model, student: Model, trainingOnlyParameterCount: Count },
+  properties: { matching: Matching, method: Method, teacher: Network, student: Network, trainingOnlyParameterCount: Count },
   methods: {
-    forward: { args: [Tensor, z.strictObject({ labels: Tensor.optional() }).optional()], result: DistillerOutput },
-    stateDict: { args: [], result: StateDict },
-    loadStateDict: { args: [StateDict, Strict], result: LoadReport },
+    forward: {
+      args: [z.union([Tensor, Tensors]), z.strictObject({ labels: Tensor.optional() }).optional()],
+      result: z.union([DistillerOutput, DetectorDistillerOutput]),
+    },
+    stateDict: { args: [Options], result: StateDict },
+    loadStateDict: { args: [StateDict, Options], result: LoadReport },
   },
 } satisfies ClassRowOf<ApiClasses["Distiller"]>;
 
@@ -121,7 +127,7 @@ const SESSION = {
     step: { args: [z.union([Batch, z.array(Batch).min(1)])], result: StepResult },
     trainEpoch: { args: [Dataset, Options], signal: true, progress: EpochProgress, result: EpochSummary },
     evaluate: { args: [Split, Options], signal: true, progress: Count, result: Evaluation },
-    gradients: { args: [], result: StateDict },
+    gradients: { args: [Options], result: StateDict },
     position: { args: [], result: z.strictObject({ epoch: Count, step: Count, steps: Count, totalSteps: Count }) },
     setEpoch: { args: [z.unknown()], result: Nothing },
     setLearningRate: { args: [z.unknown()], result: Nothing },
@@ -169,7 +175,7 @@ function checkpointIn(event: FitEvent): string | null {
 const FUNCTIONS = {
   createModel: { args: [z.unknown(), Options], result: Model },
   createDetector: { args: [z.unknown(), Options], result: Detector },
-  createDistiller: { args: [z.looseObject({ teacher: Model, student: Model })], result: Distiller },
+  createDistiller: { args: [z.looseObject({ teacher: Network, student: Network })], result: Distiller },
   createSession: { args: [Target], result: ref("Session") },
   loadDataset: { args: [Options], result: Dataset },
   fit: {

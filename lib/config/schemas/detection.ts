@@ -8,6 +8,17 @@ import { Count, Device, ModelDType, NonNegativeNumber, PositiveCount, PositiveNu
 export const Flavor = z.enum(["torchvision", "detectron2"]);
 export type Flavor = z.infer<typeof Flavor>;
 
+/** Names, shapes and order of rows of a detector's state dict. */
+export const StateNames = z.enum(["torchvision", "detectron2"]);
+export type StateNames = z.infer<typeof StateNames>;
+
+/** Options of a detector's state dict. */
+export const StateDictOptions = z.strictObject({
+  /** Default: those of torchvision. */
+  names: StateNames.optional(),
+});
+export type StateDictOptionsInput = z.input<typeof StateDictOptions>;
+
 /** Height and width in pixels. */
 export const Size = z.tuple([PositiveCount, PositiveCount]).readonly();
 export type Size = z.infer<typeof Size>;
@@ -53,6 +64,8 @@ const shared = {
   norm: z.enum(["frozen", "batch"]).optional(),
   /** Of frozen norms; torchvision's three files of 2019 need 0. */
   normEps: NonNegativeNumber.optional(),
+  /** The convolution of bottlenecks that has the stride; `"1x1"` for MSRA's and detectron2's ResNets. */
+  bottleneckStride: z.enum(["3x3", "1x1"]).optional(),
   /** Stages of the backbone that are trained, from the last one on; 5: with the stem. Default: 3, 5 without weights. */
   trainableLayers: z.int().min(0).max(5).optional(),
   /** By level, shallow to deep: sides of square anchors in pixels. */
@@ -198,7 +211,7 @@ const ONE_STAGE = {
 const FLAVORS: Readonly<Record<Flavor, FlavorDefaults>> = {
   torchvision: {
     shared: { ...SHARED, resize: "torchvision", imageMean: [0.485, 0.456, 0.406], imageStd: [0.229, 0.224, 0.225],
-      channelOrder: "rgb", pixelScale: 1, anchorRounding: true, anchorStrides: "from-maps",
+      channelOrder: "rgb", pixelScale: 1, bottleneckStride: "3x3", anchorRounding: true, anchorStrides: "from-maps",
       initialization: "torchvision", clipDetections: false },
     twoStage: { ...TWO_STAGE, rpnPostNmsTopNTrain: 2000, rpnMinSize: 1e-3, rpnBoxLossBeta: 1 / 9,
       rpnLossNormalizer: "sampled", boxLossBeta: 1 / 9, boxMinSize: 1e-2, roiSamplingRatio: 2, roiAligned: false,
@@ -208,7 +221,7 @@ const FLAVORS: Readonly<Record<Flavor, FlavorDefaults>> = {
   },
   detectron2: {
     shared: { ...SHARED, resize: "detectron2", imageMean: [103.53, 116.28, 123.675], imageStd: [1, 1, 1],
-      channelOrder: "bgr", pixelScale: 255, anchorRounding: false, anchorStrides: "fixed", initialization: "detectron2",
+      channelOrder: "bgr", pixelScale: 255, bottleneckStride: "1x1", anchorRounding: false, anchorStrides: "fixed", initialization: "detectron2",
       clipDetections: true },
     twoStage: { ...TWO_STAGE, rpnPostNmsTopNTrain: 1000, rpnMinSize: 0, rpnBoxLossBeta: 0,
       rpnLossNormalizer: "batch-size", boxLossBeta: 0, boxMinSize: null, roiSamplingRatio: 0, roiAligned: true,

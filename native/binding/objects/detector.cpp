@@ -9,6 +9,7 @@
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "core/base/error.h"
+#include "core/models/detection/detectron2_names.h"
 #include "core/models/detection/registry.h"
 #include "core/models/init.h"
 #include "core/ops/backend/device.h"
@@ -30,7 +31,40 @@ std::shared_ptr<Network> build_network(const Options& options, const std::string
   return network;
 }
 
-/// Images of a call in the network's type and on its device. Throws SHAPE_MISMATCH, DTYPE_MISMATCH.
+std::vector<at::Tensor> levels_of(const BackboneOutput& output) {
+  std::vector<at::Tensor> levels;
+  for (const StageFeature& level : output.features) levels.push_back(level.after);
+  return levels;
+}
+
+TensorTree to_tree(const std::vector<detection::Detections>& found) {
+  TensorTree::List images;
+  for (const auto& image : found) {
+    TensorTree::Record record = {{"boxes", image.boxes}, {"scores", image.scores}, {"labels", image.labels}};
+    if (image.masks.defined()) record.emplace_back("masks", image.masks);
+    images.push_back(std::move(record));
+  }
+  return images;
+}
+
+/// Applies `rename` to the entries below "student.", if there are any, or to all.
+template <typename Rename>
+NamedTensors renamed(const NamedTensors& state, const Rename& rename) {
+  static const std::string kStudent = "student.";
+  NamedTensors own, others;
+  for (const auto& [name, tensor] : state) {
+    if (name.starts_with(kStudent)) own.emplace_back(name.substr(kStudent.size()), tensor);
+    else others.emplace_back(name, tensor);
+  }
+  if (own.empty()) return rename(others);
+  NamedTensors result;
+  for (const auto& [name, tensor] : rename(own)) result.emplace_back(kStudent + name, tensor);
+  result.insert(result.end(), others.begin(), others.end());
+  return result;
+}
+
+}  // namespace
+
 std::vector<at::Tensor> images_for(const Network& network, const std::vector<at::Tensor>& images) {
   if (images.empty()) fail(ErrorCode::kInvalidArgument, "invalid images: expected one or more, received none.");
   std::vector<at::Tensor> result;
@@ -45,23 +79,47 @@ std::vector<at::Tensor> images_for(const Network& network, const std::vector<at:
   return result;
 }
 
-std::vector<at::Tensor> levels_of(BackboneImpl& network, const ImageBatch& batch) {
-  std::vector<at::Tensor> levels;
-  for (const StageFeature& level : network.forward_batch(batch).features) levels.push_back(level.after);
-  return levels;
+TensorTree pyramid_output(const detection::DetectorImpl& detector, const ImageBatch& batch, const BackboneOutput& output) {
+  TensorTree::List sizes;
+  for (const ImageSize& size : batch.sizes) sizes.push_back(to_tree(size));
+  return TensorTree::Record{{"input", detector.input().normalized(batch)},
+                            {"imageSizes", std::move(sizes)},
+                            {"levels", levels_of(output)}};
 }
 
-TensorTree to_tree(const std::vector<detection::Detections>& found) {
-  TensorTree::List images;
-  for (const auto& image : found) {
-    TensorTree::Record record = {{"boxes", image.boxes}, {"scores", image.scores}, {"labels", image.labels}};
-    if (image.masks.defined()) record.emplace_back("masks", image.masks);
-    images.push_back(std::move(record));
-  }
-  return images;
+TensorTree detector_output(detection::DetectorImpl& detector, const ImageBatch& batch, const BackboneOutput& output,
+                           bool training) {
+  TensorTree tree = pyramid_output(detector, batch, output);
+  auto& record = std::get<TensorTree::Record>(tree.content);
+  const detection::HeadOutputs heads = detector.head_outputs(levels_of(output), batch, training);
+  if (!heads.proposals.empty()) record.emplace_back("proposals", heads.proposals);
+  for (const auto& [name, values] : heads.raw) record.emplace_back(name, values);
+  return tree;
 }
 
-}  // namespace
+StateNames state_names_of(const Napi::Value& value) {
+  if (value.IsUndefined()) return StateNames::kTorchvision;
+  const std::string name = string_of(value, "names");
+  if (name == "torchvision") return StateNames::kTorchvision;
+  if (name == "detectron2") return StateNames::kDetectron2;
+  fail(ErrorCode::kInvalidArgument, "invalid names: expected torchvision or detectron2, received \"", name, "\".");
+}
+
+NamedTensors to_names(const Network& network, const NamedTensors& state, StateNames names) {
+  if (names == StateNames::kTorchvision) return state;
+  const auto& options = detector_of(*network.module).options();
+  return renamed(state, [&](const NamedTensors& own) {
+    return to_detectron2(own, options.kind, options.anchors.per_position());
+  });
+}
+
+NamedTensors from_names(const Network& network, const NamedTensors& state, StateNames names) {
+  if (names == StateNames::kTorchvision) return state;
+  const auto& options = detector_of(*network.module).options();
+  return renamed(state, [&](const NamedTensors& own) {
+    return from_detectron2(own, options.kind, options.anchors.per_position());
+  });
+}
 
 Napi::Value create_detector(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
@@ -92,7 +150,7 @@ Napi::Value detect_with(const Napi::CallbackInfo& info, const std::shared_ptr<Ne
         const ImageBatch batch = detector.input().prepare(given);
         std::vector<ImageSize> originals;
         for (const at::Tensor& image : given) originals.push_back({image.size(1), image.size(2)});
-        return to_tree(detector.in_original_images(detector.detect(levels_of(detector, batch), batch), batch, originals,
+        return to_tree(detector.in_original_images(detector.detect(levels_of(detector.forward_batch(batch)), batch), batch, originals,
                                                    mask_threshold));
       },
       [](Napi::Env env, const TensorTree& found) { return to_js(env, found); });
@@ -109,15 +167,7 @@ Napi::Value forward_detector(const Napi::CallbackInfo& info, const std::shared_p
         network->module->train(training);
         auto& detector = detector_of(*network->module);
         const ImageBatch batch = detector.input().prepare(images_for(*network, images));
-        const auto levels = levels_of(detector, batch);
-        const detection::HeadOutputs heads = detector.head_outputs(levels, batch, training);
-        TensorTree::List sizes;
-        for (const ImageSize& size : batch.sizes) sizes.push_back(to_tree(size));
-        TensorTree::Record record = {
-            {"input", detector.input().normalized(batch)}, {"imageSizes", std::move(sizes)}, {"levels", levels}};
-        if (!heads.proposals.empty()) record.emplace_back("proposals", heads.proposals);
-        for (const auto& [name, values] : heads.raw) record.emplace_back(name, values);
-        return record;
+        return detector_output(detector, batch, detector.forward_batch(batch), training);
       },
       [](Napi::Env env, const TensorTree& output) { return to_js(env, output); });
 }

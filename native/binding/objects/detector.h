@@ -3,7 +3,10 @@
 
 #include <napi.h>
 
+#include "binding/functional/tensor_tree.h"
 #include "core/models/backbone.h"
+#include "core/models/detection/detector.h"
+#include "core/models/state_dict.h"
 
 namespace reviewkd::binding {
 
@@ -15,5 +18,26 @@ Napi::Value detect_with(const Napi::CallbackInfo& info, const std::shared_ptr<Ne
 
 /// (images: Tensor[], { mode }) -> Promise<{ input, imageSizes, levels, proposals?, … }>
 Napi::Value forward_detector(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network);
+
+/// Images of a call in the network's type and on its device. Throws SHAPE_MISMATCH, DTYPE_MISMATCH, INVALID_ARGUMENT.
+std::vector<at::Tensor> images_for(const Network& network, const std::vector<at::Tensor>& images);
+
+/// { input, imageSizes, levels } of a detector's pyramid.
+TensorTree pyramid_output(const detection::DetectorImpl& detector, const ImageBatch& batch,
+                          const BackboneOutput& output);
+/// The same with the outputs of its heads.
+TensorTree detector_output(detection::DetectorImpl& detector, const ImageBatch& batch, const BackboneOutput& output,
+                           bool training);
+
+/// Whose names a state dict has.
+enum class StateNames { kTorchvision, kDetectron2 };
+
+/// "torchvision", "detectron2" or undefined.
+StateNames state_names_of(const Napi::Value& value);
+
+/// The entries of a network's state, its gradients or a part of them, by other names; a distiller's student's below
+/// "student.". Throws INVALID_ARGUMENT unless the network is a detector.
+NamedTensors to_names(const Network& network, const NamedTensors& state, StateNames names);
+NamedTensors from_names(const Network& network, const NamedTensors& state, StateNames names);
 
 }  // namespace reviewkd::binding

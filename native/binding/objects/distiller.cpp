@@ -2,6 +2,7 @@
 
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include "binding/objects/detector.h"
 #include "binding/objects/model.h"
 #include "binding/objects/tensor.h"
 #include "binding/support/arguments.h"
@@ -10,6 +11,7 @@
 #include "core/distillation/hcl.h"
 #include "core/distillation/methods/registry.h"
 #include "core/tasks/classification/classification.h"
+#include "core/tasks/detection/detection.h"
 #include "core/training/profile_pair.h"
 #include "core/training/state/precision.h"
 #include "core/training/state/training.h"
@@ -51,6 +53,28 @@ ForwardResult forward_once(Distiller& distiller, const at::Tensor& images, const
   return result;
 }
 
+TensorTree forward_detectors(Distiller& distiller, const std::vector<at::Tensor>& images) {
+  const NetworkLock lock(distiller.student(), &distiller.teacher());
+  const torch::NoGradGuard no_grad;
+  auto& student = detector_of(*distiller.student().module);
+  const ImageBatch batch = student.input().prepare(images_for(distiller.student(), images));
+  const DistillerOutput output = distiller.forward(batch, {});
+  std::vector<at::Tensor> student_maps, teacher_maps;
+  TensorTree::List per_stage;
+  for (const MethodOutput& term : output.terms) {
+    student_maps.insert(student_maps.end(), term.student_maps.begin(), term.student_maps.end());
+    teacher_maps.insert(teacher_maps.end(), term.teacher_maps.begin(), term.teacher_maps.end());
+    for (const at::Tensor& loss : term.per_stage) per_stage.push_back(loss.item<double>());
+  }
+  return TensorTree::Record{
+      {"student", detector_output(student, batch, output.student, /*training=*/true)},
+      {"teacher", pyramid_output(detector_of(*distiller.teacher().module), batch, output.teacher)},
+      {"reviewOutputs", student_maps},
+      {"teacherFeatures", teacher_maps},
+      {"perStage", std::move(per_stage)},
+  };
+}
+
 Napi::Array to_js(Napi::Env env, const std::vector<TermResult>& terms) {
   Napi::Array array = Napi::Array::New(env, terms.size());
   for (uint32_t k = 0; k < terms.size(); ++k) {
@@ -68,6 +92,7 @@ Napi::Array to_js(Napi::Env env, const std::vector<TermResult>& terms) {
 void DistillerHandle::define(Napi::Env env) {
   Handle::define(env, InstanceMethod("parameters", &DistillerHandle::parameters),
                  InstanceMethod("forward", &DistillerHandle::forward),
+                 InstanceMethod("forwardImages", &DistillerHandle::forward_images),
                  InstanceMethod("matching", &DistillerHandle::matching),
                  InstanceMethod("measure", &DistillerHandle::measure),
                  InstanceMethod("stateDict", &DistillerHandle::get_state_dict),
@@ -97,6 +122,16 @@ Napi::Value DistillerHandle::forward(const Napi::CallbackInfo& info) {
           object.Set("terms", to_js(env, result.terms));
           return object;
         });
+  });
+}
+
+Napi::Value DistillerHandle::forward_images(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] {
+    const TensorTree inputs = TensorTree::Record{{"images", tensor_tree_of(info[0], "images")}};
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [distiller = resource(), images = inputs.tensors("images")] { return forward_detectors(*distiller, images); },
+        [](Napi::Env env, const TensorTree& output) { return to_js(env, output); });
   });
 }
 
@@ -145,9 +180,9 @@ Napi::Value DistillerHandle::get_state_dict(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [distiller = resource()] {
+        [distiller = resource(), names = state_names_of(info[0])] {
           const NetworkLock lock(distiller->student());
-          return detached_copy(distiller_state(*distiller));
+          return detached_copy(to_names(distiller->student(), distiller_state(*distiller), names));
         },
         to_entries);
   });
@@ -157,9 +192,10 @@ Napi::Value DistillerHandle::put_state_dict(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [distiller = resource(), source = entries_of(info[0]), strict = info[1].ToBoolean().Value()] {
+        [distiller = resource(), source = entries_of(info[0]), strict = info[1].ToBoolean().Value(),
+         names = state_names_of(info[2])] {
           const NetworkLock lock(distiller->student());
-          return load_state_dict(distiller_state(*distiller), source, strict);
+          return load_state_dict(distiller_state(*distiller), from_names(distiller->student(), source, names), strict);
         },
         [](Napi::Env env, const LoadReport& report) { return to_js(env, report); });
   });

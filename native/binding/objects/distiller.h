@@ -20,6 +20,7 @@ class DistillerHandle : public Handle<DistillerHandle, Distiller> {
   Napi::Value parameters(const Napi::CallbackInfo& info);
   Napi::Value matching(const Napi::CallbackInfo& info);
   Napi::Value forward(const Napi::CallbackInfo& info);
+  Napi::Value forward_images(const Napi::CallbackInfo& info);
   /// (height, width, batchSize, stop: StopFlag) -> Promise<PairCost>
   Napi::Value measure(const Napi::CallbackInfo& info);
   Napi::Value get_state_dict(const Napi::CallbackInfo& info);

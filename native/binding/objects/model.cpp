@@ -157,9 +157,9 @@ Napi::Value ModelHandle::get_state_dict(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [network = resource()] {
+        [network = resource(), names = state_names_of(info[0])] {
           const NetworkLock lock(*network);
-          return detached_copy(state_dict(*network->module));
+          return detached_copy(to_names(*network, state_dict(*network->module), names));
         },
         to_entries);
   });
@@ -169,9 +169,10 @@ Napi::Value ModelHandle::put_state_dict(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [network = resource(), source = entries_of(info[0]), strict = info[1].ToBoolean().Value()] {
+        [network = resource(), source = entries_of(info[0]), strict = info[1].ToBoolean().Value(),
+         names = state_names_of(info[2])] {
           const NetworkLock lock(*network);
-          return load_state_dict(state_dict(*network->module), source, strict);
+          return load_state_dict(state_dict(*network->module), from_names(*network, source, names), strict);
         },
         [](Napi::Env env, const LoadReport& report) { return to_js(env, report); });
   });

@@ -2,6 +2,7 @@
 
 #include "binding/data/training_images.h"
 #include "binding/functional/tensor_tree.h"
+#include "binding/objects/detector.h"
 #include "binding/objects/distiller.h"
 #include "binding/objects/model.h"
 #include "binding/objects/session_results.h"
@@ -114,7 +115,12 @@ Napi::Value evaluate(const Napi::CallbackInfo& info, const Owner& owner) {
 }
 
 Napi::Value gradients(const Napi::CallbackInfo& info, const Owner& owner) {
-  return on_thread(info.Env(), owner, [](Session& session) { return session.gradients(); }, to_entries);
+  return on_thread(
+      info.Env(), owner,
+      [names = state_names_of(info[0])](Session& session) {
+        return to_names(session.network(), session.gradients(), names);
+      },
+      to_entries);
 }
 
 Napi::Value task(const Napi::CallbackInfo& info, const Owner& owner) {

@@ -46,7 +46,8 @@ Distiller::Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> 
     fail(ErrorCode::kInvalidArgument,
          "invalid student: expected a network other than the teacher, received the same one.");
   }
-  if (teacher_->module->num_classes() != student_->module->num_classes()) {
+  check_kinds();
+  if (student_->module->is_classifier() && teacher_->module->num_classes() != student_->module->num_classes()) {
     fail(ErrorCode::kShapeMismatch, "invalid numClasses: expected the same for teacher and student, received ",
          teacher_->module->num_classes(), " and ", student_->module->num_classes(), ".");
   }
@@ -76,6 +77,19 @@ DistillerOutput Distiller::forward(const ImageBatch& images, const at::Tensor& l
   for (const auto& term : terms_)
     output.terms.push_back(term.method->forward({output.student, output.teacher, labels}));
   return output;
+}
+
+void Distiller::check_kinds() const {
+  if (teacher_->module->is_classifier() != student_->module->is_classifier()) {
+    fail(ErrorCode::kInvalidArgument, "invalid teacher: expected ",
+         student_->module->is_classifier() ? "a classifier" : "a detector", " as the student is, received ",
+         teacher_->name, ". Both must be classifiers, or both detectors.");
+  }
+  for (const auto& term : terms_) {
+    if (student_->module->is_classifier() || !term.method->stages().empty()) continue;
+    fail(ErrorCode::kInvalidArgument, "invalid method for detectors: expected one that compares maps, received ",
+         term.kind, ", which compares the logits of classifiers. Use \"review\" or another method on stages.");
+  }
 }
 
 void Distiller::check(const ImageBatch& images, const at::Tensor& labels) const {

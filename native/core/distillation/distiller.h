@@ -63,6 +63,7 @@ class Distiller {
   const DistillerOptions& options() const { return options_; }
 
  private:
+  void check_kinds() const;
   void check(const ImageBatch& images, const at::Tensor& labels) const;
 
   std::shared_ptr<Network> teacher_;

@@ -85,6 +85,9 @@ class BackboneImpl : public torch::nn::Module {
   virtual void initialize(at::Generator generator) = 0;
 
   virtual int64_t num_classes() const = 0;
+
+  /// Whether the output has logits; a detector's heads run on its maps later.
+  virtual bool is_classifier() const { return true; }
 };
 
 using Backbone = std::shared_ptr<BackboneImpl>;

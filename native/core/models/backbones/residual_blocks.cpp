@@ -61,6 +61,11 @@ BottleneckImpl::BottleneckImpl(const ResidualBlockOptions& options)
   register_shortcut(options, options.channels * kExpansion);
 }
 
+void BottleneckImpl::stride_in_1x1() {
+  conv1->options.stride(conv2->options.stride());
+  conv2->options.stride(1);
+}
+
 ResidualBlockImpl::Branch BottleneckImpl::branch(const ops::LazyTensor& x) {
   const auto [hidden, shortcut] = first_.relu_with_shortcut(x);                 // [N, C, H, W]
   return {second_.relu(hidden), shortcut, third_};                       // [N, C, H / stride, W / stride]

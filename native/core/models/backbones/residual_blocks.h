@@ -74,6 +74,10 @@ class BottleneckImpl : public ResidualBlockImpl {
 
   explicit BottleneckImpl(const ResidualBlockOptions& options);
 
+  /// Moves the stride to the first convolution, where the original implementation has it (MSRA's and detectron2's
+  /// weights).
+  void stride_in_1x1();
+
  private:
   Branch branch(const ops::LazyTensor& x) override;
 

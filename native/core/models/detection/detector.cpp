@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/models/backbones/registry.h"
+#include "core/models/backbones/residual_blocks.h"
 #include "core/models/freezable_batch_norm.h"
 #include "core/models/init.h"
 
@@ -54,6 +55,7 @@ DetectorOptions DetectorOptions::from(DetectorKind kind, const std::string& back
       .anchors = AnchorOptions::from(options),
       .frozen_norms = options.choice<bool>("norm", {{"frozen", true}, {"batch", false}}),
       .norm_epsilon = options.number("normEps"),
+      .stride_in_1x1 = options.choice<bool>("bottleneckStride", {{"3x3", false}, {"1x1", true}}),
       .trainable_layers = static_cast<int>(options.integer("trainableLayers")),
       .initialization = options.choice<HeadInitialization>(
           "initialization",
@@ -85,6 +87,11 @@ DetectorImpl::DetectorImpl(const DetectorOptions& options)
 }
 
 void DetectorImpl::freeze_parts() {
+  if (options_.stride_in_1x1) {
+    for (const auto& module : backbone->modules()) {
+      if (auto* block = module->as<BottleneckImpl>()) block->stride_in_1x1();
+    }
+  }
   if (options_.frozen_norms) freeze_norms(*backbone, options_.norm_epsilon);
   require_gradients(true);
 }

@@ -28,6 +28,8 @@ struct DetectorOptions {
   /// Whether the backbone's norms are frozen, with this epsilon.
   bool frozen_norms;
   double norm_epsilon;
+  /// Whether bottlenecks have their stride in the first convolution.
+  bool stride_in_1x1;
   /// Stages that are trained, from the last one backwards; 5: also the stem.
   int trainable_layers;
   HeadInitialization initialization;
@@ -75,6 +77,7 @@ class DetectorImpl : public BackboneImpl {
   std::vector<FeatureSpec> feature_specs(ImageSize image) const final;
   void initialize(at::Generator generator) final;
   int64_t num_classes() const final { return options_.num_classes; }
+  bool is_classifier() const final { return false; }
   std::vector<at::Tensor> trainable_parameters() const final;
 
   const DetectorInput& input() const { return input_; }
