@@ -106,9 +106,10 @@ export abstract class Network extends NativeObject<NativeModel> {
   }
 
   /**
-   * Reads parameters from a `.safetensors` file or one written by `torch.save`; the format is detected from the
-   * content. A state dict may be nested in a dictionary with other entries, and its names may begin with `module.` or
-   * `student.`. Nothing in a file is executed.
+   * Reads parameters from a `.safetensors` file, one written by `torch.save` or a pickle of NumPy arrays as
+   * detectron2's; the format is detected from the content. A state dict may be nested in a dictionary with other
+   * entries, and its names may begin with `module.`, `_orig_mod.`, `model.` or `student.`. Nothing in a file is
+   * executed.
    *
    * @param options - as for {@link Model.loadStateDict}; `key` chooses one of several state dicts.
    * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `STATE_DICT_MISMATCH`,

@@ -7,7 +7,8 @@ import { expect } from "chai";
 import { buildHarness, READERS, SANITIZERS, unpackCorpus } from "../../scripts/fuzz/build.js";
 import { run } from "../../lib/install/process.js";
 import { HOSTILE_FILES } from "../support/hostile-files.js";
-import { archive, bytes, dict, pickle, tensor, text, u32, zip } from "../support/pytorch-files.js";
+import { array, binary } from "../support/numpy-files.js";
+import { archive, bytes, dict, global, pickle, tensor, text, tuple, u32, zip } from "../support/pytorch-files.js";
 import { buildSafetensors } from "../support/safetensors.js";
 
 const BUILD = "build/fuzz";
@@ -71,6 +72,15 @@ describe("the readers of untrusted files", function () {
         pickle("}", text("w"), tensor(), "s", repeated(190_000, (index) => bytes(text(`number ${index}`), "K\x01s"))),
       )],
       ["a pickle of lists", archive(pickle("(", repeated(190_000, () => bytes("NN\x86")), "l"))],
+      ["a pickle of 14,000 arrays",
+        pickle(dict(repeated(14_000, (index) => bytes(text(`layer.${index}.weight`), array()))))],
+      ["a pickle of an array of 128 MiB",
+        pickle(dict(text("w"), array({ code: "u1", shape: [2 ** 27], elements: binary(Buffer.alloc(2 ** 27)) })))],
+      ["a pickle of an array of 64 MiB as text", pickle(
+        dict(text("w"),
+          array({ code: "u1", shape: [2 ** 26],
+            elements: bytes(global("_codecs", "encode"), tuple(text("x".repeat(2 ** 26)), text("latin1")), "R") })),
+      )],
       ["a pickle with all of its memo", archive(pickle(repeated(190_000, (index) => bytes("]r", u32(index)))))],
     ];
     for (const [what, content] of files) {

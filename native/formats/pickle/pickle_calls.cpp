@@ -153,6 +153,11 @@ class Call : public Arguments {
     return value;
   }
 
+  Value parameter() const {
+    const Value& value = at(0, "a tensor for a parameter");
+    return value.kind == Kind::kUnreadable ? value : at(0, Kind::kTensor, "a tensor for a parameter");
+  }
+
   void refuse_metadata(size_t index) const {
     if (index >= count()) return;
     const Value& metadata = at(index, "metadata");
@@ -224,7 +229,7 @@ Value call(const Input& input, Heap& heap, const Value& callable, const Value& a
   switch (static_cast<Callable>(callable.integer)) {
     case Callable::kDict: return call.dict();
     case Callable::kSequence: return call.sequence();
-    case Callable::kFirstArgument: return call.at(0, Kind::kTensor, "a tensor for a parameter");
+    case Callable::kFirstArgument: return call.parameter();
     case Callable::kRebuildTensor: call.refuse_metadata(6); return call.tensor();
     case Callable::kRebuildTensorV3: {
       call.refuse_metadata(7);

@@ -162,6 +162,7 @@ TEST(NumpyPickle, RefusesAnEntryThatItCannotRead) {
       {array({.elements = global("some", "Bytes")}), "without elements"},
       {global("numpy.core.multiarray", "_reconstruct") + ")R", "without elements"},
       {tensor_of_pickle_dump, "pickle.dump"},
+      {global("torch._utils", "_rebuild_parameter") + tuple(tensor_of_pickle_dump + "\x88}") + "R", "pickle.dump"},
   };
   for (const auto& [entry, says] : entries) {
     const Bytes file = pickle(dict(text("good") + array() + text("bad") + entry));
