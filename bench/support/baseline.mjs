@@ -10,11 +10,12 @@ export class Baseline {
   #lines;
   #ended = false;
 
-  /** Starts REVIEWKD_BENCH_PYTHON, or else python3, which must have torch and numpy. */
-  // @env REVIEWKD_BENCH_PYTHON tests: The Python with torch and numpy that runs the baselines. Default: `python3`.
-  constructor(python = process.env.REVIEWKD_BENCH_PYTHON ?? "python3") {
+  /** Starts a script by REVIEWKD_BENCH_PYTHON, or else python3, which must have the packages that the script needs. */
+  // @env REVIEWKD_BENCH_PYTHON tests: The Python with the packages that the baselines need. Default: `python3`.
+  constructor(python = process.env.REVIEWKD_BENCH_PYTHON ?? "python3", script = SCRIPT, needs = "torch and numpy") {
     this.python = python;
-    this.#process = spawn(python, [SCRIPT], { stdio: ["pipe", "pipe", "inherit"] });
+    this.needs = needs;
+    this.#process = spawn(python, [script], { stdio: ["pipe", "pipe", "inherit"] });
     this.#process.on("error", () => {
       this.#ended = true;
     });
@@ -30,7 +31,7 @@ export class Baseline {
     const { value, done } = await this.#lines.next();
     if (done) {
       throw new Error(
-        `invalid Python for the baselines: expected one with torch and numpy, received ${this.python}, which exited. Set REVIEWKD_BENCH_PYTHON, or omit the baselines with --no-baselines.`,
+        `invalid Python for the baselines: expected one with ${this.needs}, received ${this.python}, which exited. Set REVIEWKD_BENCH_PYTHON, or omit the baselines with --no-baselines.`,
       );
     }
     const answer = JSON.parse(value);

@@ -1,7 +1,7 @@
 // The types that users of the package see.
-import { createDistiller, createModel, createSession, type Dataset, type Distiller, type ErrorCode, fit, type FitEvent,
-  type FitResult, isReviewKdError, loadDataset, type Model, type ReviewKdError, type Session, type StateDict,
-  type StepResult, type Tensor } from "reviewkd";
+import { type CocoEvaluation, createDistiller, createModel, createSession, type Dataset, type Distiller, type ErrorCode,
+  evaluateDetections, fit, type FitEvent, type FitResult, isReviewKdError, loadDataset, masks, type Model,
+  type ReviewKdError, type Session, type StateDict, type StepResult, type Tensor, type VocEvaluation } from "reviewkd";
 import { describe, expect, test } from "tstyche";
 
 declare const model: Model;
@@ -28,6 +28,23 @@ describe("models", () => {
 
   test("give their state as tensors by name", () => {
     expect<StateDict[string]>().type.toBe<Tensor>();
+  });
+});
+
+describe("evaluations of detections", () => {
+  const data = { groundTruth: "truths.json",
+    detections: [{ image_id: 1, category_id: 1, score: 1, bbox: [1, 2, 3, 4] }], kind: "bbox" } as const;
+
+  test("have results by their metric", () => {
+    expect(evaluateDetections(data)).type.toBe<Promise<CocoEvaluation>>();
+    expect(evaluateDetections({ ...data, metric: "voc2010" })).type.toBe<Promise<VocEvaluation>>();
+    expect(evaluateDetections).type.not.toBeCallableWith({ ...data, kind: "boxes" });
+  });
+
+  test("have masks in both of COCO's forms", () => {
+    expect(masks.area).type.toBeCallableWith({ size: [2, 2], counts: "04" });
+    expect(masks.area).type.toBeCallableWith({ size: [2, 2], counts: [0, 4] });
+    expect(masks.encode).type.not.toBeCallableWith([0, 1]);
   });
 });
 

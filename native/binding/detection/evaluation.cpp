@@ -161,11 +161,15 @@ Napi::Value DetectionEvaluationHandle::add_rows(const Napi::CallbackInfo& info) 
 Napi::Value DetectionEvaluationHandle::compute(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     // A later call changes the emptied table, never the one that is being read.
-    const auto evaluation = std::make_shared<const DetectionEvaluation>(std::exchange(
+    auto evaluation = std::make_shared<const DetectionEvaluation>(std::exchange(
         *resource(), {resource()->kind, resource()->metric, resource()->categories, InstanceTable(resource()->kind)}));
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [evaluation, stop = StopFlagHandle::unwrap(info[0])] { return evaluate_table(*evaluation, *stop); },
+        [evaluation = std::move(evaluation), stop = StopFlagHandle::unwrap(info[0])]() mutable {
+          // Freed here, on the background thread.
+          const auto owned = std::exchange(evaluation, nullptr);
+          return evaluate_table(*owned, *stop);
+        },
         scores_to_js);
   });
 }

@@ -12,8 +12,8 @@ namespace reviewkd {
 namespace {
 
 // Steps of the fine grid in a pixel, and the step at a pixel's centre.
-constexpr int64_t kSteps = 5;
-constexpr int64_t kCentre = 2;
+constexpr int64_t kGridSteps = 5;
+constexpr int64_t kGridCentre = 2;
 
 /// A point of the fine grid.
 struct GridPoint {
@@ -76,10 +76,10 @@ class OutlineTracer {
     last_ = point;
     has_last_ = true;
     if (point.x == before.x) return;
-    const int64_t x = (point.x < before.x ? point.x : point.x - 1) - kCentre;
-    if (x < 0 || x % kSteps != 0 || x / kSteps >= width_) return;
-    const int64_t y = ceil_divide(std::min(point.y, before.y) - kCentre, kSteps);
-    crossings_.push_back(x / kSteps * height_ + std::clamp<int64_t>(y, 0, height_));
+    const int64_t x = (point.x < before.x ? point.x : point.x - 1) - kGridCentre;
+    if (x < 0 || x % kGridSteps != 0 || x / kGridSteps >= width_) return;
+    const int64_t y = ceil_divide(std::min(point.y, before.y) - kGridCentre, kGridSteps);
+    crossings_.push_back(x / kGridSteps * height_ + std::clamp<int64_t>(y, 0, height_));
   }
 
   int64_t height_, width_;
@@ -94,14 +94,14 @@ std::vector<GridPoint> grid_points(std::span<const double> polygon, const std::s
     fail(ErrorCode::kInvalidArgument, "invalid ", what, ": expected polygons of an even count of at least 6 numbers, ",
          "received ", polygon.size(), ". Remove the polygon.");
   }
-  constexpr double kFarthest = static_cast<double>(kMostOutlineSteps) / kSteps;
+  constexpr double kFarthest = static_cast<double>(kMostOutlineSteps) / kGridSteps;
   std::vector<GridPoint> points(polygon.size() / 2);
   for (size_t i = 0; i < polygon.size(); ++i) {
     if (!(std::abs(polygon[i]) <= kFarthest)) {
       fail(ErrorCode::kInvalidArgument, "invalid ", what,
            ": expected finite coordinates in pixels of the image, received ", polygon[i], ".");
     }
-    (i % 2 == 0 ? points[i / 2].x : points[i / 2].y) = rounded(kSteps * polygon[i]);
+    (i % 2 == 0 ? points[i / 2].x : points[i / 2].y) = rounded(kGridSteps * polygon[i]);
   }
   return points;
 }
@@ -144,7 +144,8 @@ RunLengthMask mask_of_polygons(const std::vector<std::span<const double>>& polyg
       steps += std::max(std::abs(to.x - from.x), std::abs(to.y - from.y)) + 1;
       if (steps > kMostOutlineSteps) {
         fail(ErrorCode::kInvalidArgument, "invalid ", what, ": expected an outline of at most ",
-             kMostOutlineSteps / kSteps, " pixels, received a longer one. Pass coordinates in pixels of the image.");
+             kMostOutlineSteps / kGridSteps,
+             " pixels, received a longer one. Pass coordinates in pixels of the image.");
       }
     }
     parts.push_back(trace_polygon(points, height, width));

@@ -8,7 +8,8 @@
 namespace reviewkd {
 namespace {
 
-enum Area : size_t { kAll, kSmall, kMedium, kLarge };
+/// Positions in kAreaRanges.
+enum CocoArea : size_t { kAnyArea, kSmallArea, kMediumArea, kLargeArea };
 constexpr size_t kLimit100 = 2;
 
 /// Positions in the results of an evaluation.
@@ -30,7 +31,7 @@ class CocoLayout {
 };
 
 /// Mean of the values that are not -1; -1 without any.
-class Mean {
+class CocoMean {
  public:
   void add(double value) {
     if (value <= -1) return;
@@ -45,9 +46,9 @@ class Mean {
 };
 
 /// Fills the results of one category, size and number of detections.
-class CurveReader {
+class CocoCurveReader {
  public:
-  CurveReader(const CocoLayout& layout, CocoSummary& summary) : layout_(layout), summary_(summary) {}
+  CocoCurveReader(const CocoLayout& layout, CocoSummary& summary) : layout_(layout), summary_(summary) {}
 
   void read(const CategoryRecord& record, size_t category, size_t area, size_t limit) {
     if (record.positives[area] == 0) return;  // everything stays -1
@@ -92,14 +93,14 @@ class CurveReader {
 };
 
 /// A slice of the thresholds and categories of which means are taken.
-struct Slice {
+struct CocoSlice {
   size_t first_threshold = 0, thresholds = kThresholds;
   size_t first_category = 0, categories = 0;
-  size_t area = kAll, limit = kLimit100;
+  size_t area = kAnyArea, limit = kLimit100;
 };
 
-double mean_precision(const CocoSummary& summary, const CocoLayout& layout, const Slice& slice) {
-  Mean mean;
+double mean_precision(const CocoSummary& summary, const CocoLayout& layout, const CocoSlice& slice) {
+  CocoMean mean;
   for (size_t t = slice.first_threshold; t < slice.first_threshold + slice.thresholds; ++t) {
     for (size_t r = 0; r < kRecalls; ++r) {
       for (size_t k = slice.first_category; k < slice.first_category + slice.categories; ++k)
@@ -110,7 +111,7 @@ double mean_precision(const CocoSummary& summary, const CocoLayout& layout, cons
 }
 
 double mean_recall(const CocoSummary& summary, const CocoLayout& layout, size_t area, size_t limit) {
-  Mean mean;
+  CocoMean mean;
   for (size_t t = 0; t < kThresholds; ++t) {
     for (size_t k = 0; k < layout.categories(); ++k) mean.add(summary.recall[layout.recall(t, k, area, limit)]);
   }
@@ -118,7 +119,7 @@ double mean_recall(const CocoSummary& summary, const CocoLayout& layout, size_t 
 }
 
 CocoStats stats_of(const CocoSummary& summary, const CocoLayout& layout) {
-  const auto ap = [&](Slice slice) {
+  const auto ap = [&](CocoSlice slice) {
     slice.categories = layout.categories();
     return mean_precision(summary, layout, slice);
   };
@@ -127,15 +128,15 @@ CocoStats stats_of(const CocoSummary& summary, const CocoLayout& layout) {
       .ap = ap({}),
       .ap50 = ap({.first_threshold = 0, .thresholds = 1}),
       .ap75 = ap({.first_threshold = kThreshold75, .thresholds = 1}),
-      .ap_small = ap({.area = kSmall}),
-      .ap_medium = ap({.area = kMedium}),
-      .ap_large = ap({.area = kLarge}),
-      .ar1 = ar(kAll, 0),
-      .ar10 = ar(kAll, 1),
-      .ar100 = ar(kAll, kLimit100),
-      .ar_small = ar(kSmall, kLimit100),
-      .ar_medium = ar(kMedium, kLimit100),
-      .ar_large = ar(kLarge, kLimit100),
+      .ap_small = ap({.area = kSmallArea}),
+      .ap_medium = ap({.area = kMediumArea}),
+      .ap_large = ap({.area = kLargeArea}),
+      .ar1 = ar(kAnyArea, 0),
+      .ar10 = ar(kAnyArea, 1),
+      .ar100 = ar(kAnyArea, kLimit100),
+      .ar_small = ar(kSmallArea, kLimit100),
+      .ar_medium = ar(kMediumArea, kLimit100),
+      .ar_large = ar(kLargeArea, kLimit100),
   };
 }
 
@@ -144,7 +145,7 @@ CocoCategory category_of(const CocoSummary& summary, const CocoLayout& layout, s
   result.ap = mean_precision(summary, layout, {.first_category = category, .categories = 1});
   result.ap50 = mean_precision(summary, layout, {.thresholds = 1, .first_category = category, .categories = 1});
   for (size_t t = 0; t < kThresholds; ++t)
-    result.recall[t] = summary.recall[layout.recall(t, category, kAll, kLimit100)];
+    result.recall[t] = summary.recall[layout.recall(t, category, kAnyArea, kLimit100)];
   return result;
 }
 
@@ -158,7 +159,7 @@ CocoSummary CocoEvaluator::summarize() const {
   summary.precision.assign(layout.recalls() * kRecalls, -1);
   summary.scores.assign(layout.recalls() * kRecalls, -1);
   ops::parallel_for_ranges(images_.categories(), [&](int64_t begin, int64_t end, int64_t) {
-    CurveReader curves(layout, summary);
+    CocoCurveReader curves(layout, summary);
     for (size_t k = static_cast<size_t>(begin); k < static_cast<size_t>(end); ++k) {
       for (size_t area = 0; area < kAreas; ++area) {
         for (size_t limit = 0; limit < kLimits; ++limit) curves.read(records[k], k, area, limit);

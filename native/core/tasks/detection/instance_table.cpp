@@ -12,7 +12,7 @@
 namespace reviewkd {
 namespace {
 
-constexpr size_t kArea = 4, kScore = 5;
+constexpr size_t kRowArea = 4, kRowScore = 5;
 
 std::string name_of(const InstanceRows& rows, size_t row) {
   return (rows.are_truths ? "annotations[" : "detections[") + std::to_string(rows.first + static_cast<int64_t>(row)) +
@@ -132,7 +132,7 @@ TruthInstance InstanceTable::truth_of(const InstanceRows& rows, size_t row, cons
   TruthInstance truth;
   truth.category = rows.category[row];
   truth.box = box_of(rows, row);
-  truth.area = rows.values[row * InstanceRows::kValues + kArea];
+  truth.area = rows.values[row * InstanceRows::kValues + kRowArea];
   truth.is_crowd = (rows.flags[row] & InstanceRows::kCrowd) != 0;
   truth.is_difficult = (rows.flags[row] & InstanceRows::kDifficult) != 0;
   truth.is_lost = (rows.flags[row] & InstanceRows::kLost) != 0;
@@ -143,7 +143,7 @@ TruthInstance InstanceTable::truth_of(const InstanceRows& rows, size_t row, cons
 DetectedInstance InstanceTable::detection_of(const InstanceRows& rows, size_t row, const EvaluatedImage& image) const {
   DetectedInstance found;
   found.category = rows.category[row];
-  found.score = rows.values[row * InstanceRows::kValues + kScore];
+  found.score = rows.values[row * InstanceRows::kValues + kRowScore];
   found.box = box_of(rows, row);
   // As in the reference, a detection's size is its box's where it has one, also if masks are compared.
   found.area = found.box.width * found.box.height;

@@ -9,6 +9,9 @@
 
 namespace reviewkd {
 
+/// The results of COCO's rules take 190 kB a category.
+constexpr int64_t kMostCategories = 4096;
+
 /// The matches of one category over all images.
 struct CategoryRecord {
   /// By falling score; equal ones by rising image, then in the order of their image's list.
@@ -43,8 +46,5 @@ class MatchedImages {
   MatchRule rule_;
   std::vector<Image> images_;
 };
-
-/// The results of COCO's rules take 190 kB a category.
-constexpr int64_t kMostCategories = 4096;
 
 }  // namespace reviewkd

@@ -41,7 +41,7 @@ double precision_at_11_recalls(const VocCurve& curve) {
   return sum / kPoints;
 }
 
-double area_below(const VocCurve& curve) {
+double area_below_curve(const VocCurve& curve) {
   double area = 0, before = 0;
   for (size_t i = 0; i < curve.recall.size(); ++i) {
     area += (curve.recall[i] - before) * curve.precision[i];
@@ -50,17 +50,17 @@ double area_below(const VocCurve& curve) {
   return area;
 }
 
-VocPrecision precision_of(const CategoryRecord& record, VocRule rule) {
+VocPrecision voc_precision_of(const CategoryRecord& record, VocRule rule) {
   if (record.positives[0] == 0) return {};
   std::array<double, kThresholds> values;
   for (size_t t = 0; t < kThresholds; ++t) {
     const VocCurve curve = voc_curve(record, t);
-    values[t] = rule == VocRule::k2007 ? precision_at_11_recalls(curve) : area_below(curve);
+    values[t] = rule == VocRule::k2007 ? precision_at_11_recalls(curve) : area_below_curve(curve);
   }
   return {std::accumulate(values.begin(), values.end(), 0.0) / kThresholds, values[0], values[kThreshold75]};
 }
 
-double mean_of(const std::vector<VocPrecision>& categories, double VocPrecision::* member) {
+double mean_voc_precision(const std::vector<VocPrecision>& categories, double VocPrecision::* member) {
   double sum = 0;
   int64_t count = 0;
   for (const VocPrecision& category : categories) {
@@ -79,10 +79,11 @@ VocSummary VocEvaluator::summarize() const {
   summary.per_category.resize(records.size());
   ops::parallel_for_ranges(images_.categories(), [&](int64_t begin, int64_t end, int64_t) {
     for (size_t k = static_cast<size_t>(begin); k < static_cast<size_t>(end); ++k)
-      summary.per_category[k] = precision_of(records[k], rule_);
+      summary.per_category[k] = voc_precision_of(records[k], rule_);
   });
-  summary.stats = {mean_of(summary.per_category, &VocPrecision::ap), mean_of(summary.per_category, &VocPrecision::ap50),
-                   mean_of(summary.per_category, &VocPrecision::ap75)};
+  summary.stats = {mean_voc_precision(summary.per_category, &VocPrecision::ap),
+                   mean_voc_precision(summary.per_category, &VocPrecision::ap50),
+                   mean_voc_precision(summary.per_category, &VocPrecision::ap75)};
   return summary;
 }
 
