@@ -71,6 +71,9 @@ export interface NativeBatchQueue extends NativeBatchReader {
   /** The first batch of the pass; valid once `room` has resolved. */
   firstBatch(): number;
   put(values: Uint8Array | Float32Array, labels: BigInt64Array, replaced: number): void;
+  /** Of queues for detectors. */
+  putDecoded(pixels: Uint8Array, height: number, width: number,
+    options: { position: number; flip: boolean; shortest: number; isReplacement: boolean }): void;
   /** Resolves to true when images are needed, to false once no more are. */
   room(): Promise<boolean>;
   finish(): void;
@@ -241,6 +244,7 @@ export interface Addon {
     metadata: Metadata): Promise<number>;
   loadDataset(source: object): Promise<NativeDataset>;
   newBatchQueue(options: object): NativeBatchQueue;
+  newDetectionQueue(options: object, truths: NativeDetectionEvaluation): NativeBatchQueue;
   dataOrder(size: number, seed: number, epoch: number, shuffle: boolean): Promise<Uint32Array>;
   randomResizedCrop(seed: number, epoch: number, index: number, height: number, width: number,
     options: { readonly scale: readonly [number, number]; readonly ratio: readonly [number, number] }): NativeWindow;

@@ -3,7 +3,7 @@ import { withSignal } from "./abort.js";
 import type { DatasetSplit } from "./dataset.js";
 import type { NativeModel, NativeSession } from "../native.js";
 import { type ModelDType, PositiveCount, Precision } from "../config/schemas/common.js";
-import type { Evaluation } from "../config/schemas/epoch.js";
+import type { ClassScore, Evaluation } from "../config/schemas/epoch.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection.js";
 import type { FeatureSpec } from "../config/schemas/model.js";
 import { LoadOptions, type LoadOptionsInput, type LoadReport } from "../config/schemas/weights.js";
@@ -38,8 +38,9 @@ export async function evaluateWith(native: NativeModel | NativeSession, data: Da
       withSignal({ signal, onProgress, onStop: cancel, what: "the evaluation" }, (stop, report) =>
         native.evaluate(images, data.name, parsed, stop, report)));
   if (!wantsClasses) return totals;
-  // A network may have more classes than the data; the extra ones have no samples.
-  const scores = data.classNames.map((name, index) => ({ name, samples: 0, correct: 0, ...perClass[index] }));
+  // A network may have more classes than the data; those of a classifier have no samples.
+  const absent = "samples" in (perClass[0] ?? {}) ? { samples: 0, correct: 0 } : {};
+  const scores = data.classNames.map((name, index) => ({ name, ...absent, ...perClass[index] }) as ClassScore);
   return { ...totals, perClass: scores };
 }
 

@@ -15,8 +15,11 @@ export interface ImageBlock {
 /** Larger blocks are copied in chunks over several turns of the event loop; a chunk takes up to a millisecond. */
 const COPY_BYTES = 2 ** 21;
 
+/** Copies an item of a producer to a native queue; `stopped` says that it is not needed any more. */
+export type Put<Item> = (queue: NativeBatchQueue, item: Item, stopped: () => boolean) => Promise<void>;
+
 /** Fills a native queue from a producer for one pass, and pulls from the producer only while there is room. */
-export class Feed {
+export class Feed<Item> {
   #stopped = false;
   /** The error thrown by the producer, if any. Errors after {@link Feed.stop} are ignored. */
   failure: { readonly error: unknown } | undefined;
@@ -24,7 +27,7 @@ export class Feed {
 
   /** Starts filling when the trainer opens the pass, and passes the first needed batch to `produce`. */
   constructor(private readonly queue: NativeBatchQueue,
-    private readonly produce: (firstBatch: number) => AsyncIterable<ImageBlock>) {
+    private readonly produce: (firstBatch: number) => AsyncIterable<Item>, private readonly put: Put<Item>) {
     this.#done = this.#run().catch((error: unknown) => {
       if (this.#stopped) return;
       this.failure = { error };
@@ -41,22 +44,24 @@ export class Feed {
 
   async #run(): Promise<void> {
     if (!(await this.queue.room())) return;
-    for await (const block of this.produce(this.queue.firstBatch())) {
-      await this.#put(block);
+    for await (const item of this.produce(this.queue.firstBatch())) {
+      await this.put(this.queue, item, () => this.#stopped);
       if (!(await this.queue.room())) return;
     }
     this.queue.finish();
   }
+}
 
-  async #put({ values, labels, replaced = 0 }: ImageBlock): Promise<void> {
-    const imageValues = values.length / labels.length;
-    const step = Math.max(1, Math.floor(COPY_BYTES / (imageValues * values.BYTES_PER_ELEMENT)));
-    for (let first = 0; first < labels.length; first += step) {
-      const last = Math.min(first + step, labels.length);
-      if (first > 0) await setImmediate();
-      if (this.#stopped) return;
-      const part = values.subarray(first * imageValues, last * imageValues);
-      this.queue.put(part, labels.subarray(first, last), last === labels.length ? replaced : 0);
-    }
+/** Puts labelled images, in chunks. */
+export async function putBlock(queue: NativeBatchQueue, { values, labels, replaced = 0 }: ImageBlock,
+  stopped: () => boolean): Promise<void> {
+  const imageValues = values.length / labels.length;
+  const step = Math.max(1, Math.floor(COPY_BYTES / (imageValues * values.BYTES_PER_ELEMENT)));
+  for (let first = 0; first < labels.length; first += step) {
+    const last = Math.min(first + step, labels.length);
+    if (first > 0) await setImmediate();
+    if (stopped()) return;
+    const part = values.subarray(first * imageValues, last * imageValues);
+    queue.put(part, labels.subarray(first, last), last === labels.length ? replaced : 0);
   }
 }

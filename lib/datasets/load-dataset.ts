@@ -4,6 +4,7 @@ import { DataSource, type ArraySplit, type DataSourceInput, type ImageFolderSour
 import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeDataset } from "../native.js";
+import { cocoDataset, scenesDataset, vocDataset } from "./detection/open-detection.js";
 import { readIdxFiles } from "./idx-files.js";
 import { openImageFolder } from "./image-folder.js";
 import { StoredImages } from "./stored-images.js";
@@ -57,7 +58,8 @@ function nativeSplit(name: string, split: ArraySplit,
  * Opens a data set: loads it into native memory, generates it, or lists the images that are read during training.
  *
  * @param source - by `kind`: `"synthetic"`, `"cifar10"` or `"cifar100"` with a `root`, `"idx"` (MNIST, Fashion-MNIST),
- * `"image-folder"` (ImageNet's layout), `"arrays"`, or `"stream"` for images from an iterable.
+ * `"image-folder"` (ImageNet's layout), `"arrays"`, or `"stream"` for images from an iterable; with boxes and masks
+ * `"coco"`, `"voc"`, or `"scenes"`, which are drawn.
  * @throws ReviewKdError `INVALID_ARGUMENT`, `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`,
  * `LABEL_OUT_OF_RANGE`, `SHAPE_MISMATCH`, `DEPENDENCY_MISSING` (image folders require the package sharp).
  * @see Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009), for CIFAR.
@@ -84,6 +86,12 @@ export async function loadDataset(source: DataSourceInput): Promise<Dataset> {
       return folderDataset(parsed);
     case "stream":
       return streamDataset(parsed);
+    case "coco":
+      return cocoDataset(parsed);
+    case "voc":
+      return vocDataset(parsed);
+    case "scenes":
+      return scenesDataset(parsed);
     case "idx":
       return storedDataset(await addon().loadDataset({ ...parsed, ...(await readIdxFiles(parsed.root)) }));
     case "arrays": {

@@ -2,15 +2,13 @@ import type { BatchPlan, PassPlan, PassWork, SplitImages } from "../api/split-im
 import type { Normalization } from "../config/schemas/data.js";
 import type { StreamPass } from "../config/schemas/stream.js";
 import { ReviewKdError } from "../errors.js";
-import { addon, type NativeBatch, type NativeBatchQueue } from "../native.js";
-import { Feed, type ImageBlock } from "./feed.js";
+import { addon, type NativeBatch } from "../native.js";
+import { putBlock, type ImageBlock } from "./feed.js";
+import { BATCHES_AHEAD, QueuePass } from "./queue-pass.js";
 import { readAll } from "./stored-images.js";
 
 /** The standard normalization of ImageNet networks. */
 export const IMAGENET_NORMALIZATION: Normalization = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
-
-/** Maximum number of complete batches queued for the trainer. */
-const BATCHES_AHEAD = 3;
 
 export interface StreamedOptions {
   readonly kind: string;
@@ -40,11 +38,7 @@ export class StreamedImages implements SplitImages {
 
   async pass<Result>(plan: PassPlan, work: PassWork<Result>): Promise<Result> {
     await using pass = this.#open(plan);
-    try {
-      return await work(pass.queue, pass.cancel);
-    } catch (error) {
-      throw pass.feed.failure === undefined ? error : pass.feed.failure.error;
-    }
+    return pass.run(work);
   }
 
   async *batches(plan: BatchPlan): AsyncGenerator<NativeBatch, void, void> {
@@ -53,7 +47,7 @@ export class StreamedImages implements SplitImages {
       pass.queue.open(plan.batchSize, plan.dropLast ? plan.batchSize : 1, plan.firstBatch);
       yield* readAll(pass.queue);
     } catch (error) {
-      throw pass.feed.failure === undefined ? error : pass.feed.failure.error;
+      throw pass.errorOf(error);
     }
   }
 
@@ -62,29 +56,14 @@ export class StreamedImages implements SplitImages {
     this.#disposed = true;
   }
 
-  #open(plan: PassPlan): AsyncDisposable & { queue: NativeBatchQueue; feed: Feed; cancel: () => void } {
+  #open(plan: PassPlan): QueuePass<ImageBlock> {
     if (this.#disposed)
       throw new ReviewKdError("DISPOSED", "cannot use a Dataset after it was disposed. Load it again.");
     const { produce, split, ...layout } = this.options;
-    const queue = addon().newBatchQueue({ ...layout, ahead: BATCHES_AHEAD });
-    const over = new AbortController();
-    const feed = new Feed(queue, (firstBatch) => {
+    return new QueuePass(addon().newBatchQueue({ ...layout, ahead: BATCHES_AHEAD }), putBlock, (firstBatch, signal) => {
       const { batchSize, seed, epoch, shuffle, augment } = plan;
       return produce({ split, epoch, seed, batchSize, firstBatch, firstImage: firstBatch * batchSize, shuffle, augment,
-        signal: over.signal });
+        signal });
     });
-    const stop = (): Promise<void> => {
-      over.abort();
-      return feed.stop();
-    };
-    return {
-      queue,
-      feed,
-      cancel: () => void stop(),
-      async [Symbol.asyncDispose]() {
-        await stop();
-        queue.dispose();
-      },
-    };
   }
 }

@@ -74,6 +74,7 @@ void define_entry_points(Napi::Env env, Napi::Object exports) {
   add("convertWeights", convert_weights);
   add("loadDataset", load_dataset);
   add("newBatchQueue", new_batch_queue);
+  add("newDetectionQueue", new_detection_queue);
   add("dataOrder", data_order_of);
   add("randomResizedCrop", random_resized_crop_of);
   add("createDistiller", create_distiller);

@@ -33,12 +33,8 @@ export const ReadVocOptions = z.strictObject({
 });
 export type ReadVocOptionsInput = z.input<typeof ReadVocOptions>;
 
-/** The sizes that images are resized to, and their handling: shared by the sources of detection. */
+/** The handling of images, shared by the sources of detection. The detector says which size they are resized to. */
 const shared = {
-  /** The shorter side of test images, and of training images without `trainSizes`, in pixels. */
-  minSize: PositiveCount.default(800),
-  /** The longest side; where it is reached, the shorter side is smaller. */
-  maxSize: PositiveCount.default(1333),
   /** Shorter sides of training images, one of which is drawn for each image: 640, 672, …, 800 for COCO. */
   trainSizes: z.array(PositiveCount).min(1).optional(),
   /** Mirror half of the training images. */
@@ -78,7 +74,7 @@ export const CocoSource = z.strictObject({
 }).refine(({ root, images, annotations }) =>
   root === undefined ? images !== undefined && annotations !== undefined
     : images === undefined && annotations === undefined, "either root, or images and annotations")
-  .refine(...sizesAgree()).meta({
+  .meta({
     directory: { content: "train2017, val2017 and instances_train2017.json",
       remedy: "Download COCO 2017 and unpack it into one directory." },
   });
@@ -93,17 +89,29 @@ export const VocSource = z.strictObject({
   /** Default: all classes of the training set's annotations, sorted by name. */
   classNames: classNames.optional(),
   ...shared,
-}).refine(...sizesAgree()).meta({
+}).meta({
   directory: { content: "Annotations, JPEGImages and ImageSets", remedy: "Pass the directory of one year: VOC2012." },
 });
 export type VocSource = z.infer<typeof VocSource>;
 
-/** The check that no shorter side is longer than the longest side. */
-function sizesAgree(): [(source: { minSize: number; maxSize: number; trainSizes?: number[] | undefined }) => boolean,
-  string] {
-  return [({ minSize, maxSize, trainSizes = [] }) => [minSize, ...trainSizes].every((size) => size <= maxSize),
-    "a minSize and trainSizes up to maxSize"];
-}
+/** Drawn scenes: shapes of several classes that overlap, with masks; deterministic in the seed. */
+export const ScenesSource = z.strictObject({
+  kind: z.literal("scenes"),
+  /** Circles, squares, triangles, stars, rings and crosses, in this order. */
+  numClasses: z.int().min(1).max(6).default(4),
+  trainSamples: PositiveCount.default(400),
+  testSamples: PositiveCount.default(100),
+  /** Height and width in pixels. */
+  imageSize: z.int().min(32).max(1024).default(128),
+  /** Most objects of an image; each has at least one. */
+  maxObjects: z.int().min(1).max(20).default(4),
+  seed: Seed.default(0),
+  flip: shared.flip,
+  trainSizes: shared.trainSizes,
+  limitTrain: shared.limitTrain,
+  limitTest: shared.limitTest,
+});
+export type ScenesSource = z.infer<typeof ScenesSource>;
 
 /** A list or typed array, whose elements are checked where they are read. */
 const list = <Element>(elements: string) =>

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Count, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "./common.js";
+import { CocoSource, ScenesSource, VocSource } from "./data-detection.js";
 import { StreamSplit } from "./stream.js";
 
 /** Per-channel statistics of pixel values / 255; images become (pixel / 255 - mean) / std. */
@@ -151,7 +152,7 @@ export const Stream = z.strictObject({
 export type StreamSource = z.infer<typeof Stream>;
 
 /** The sources that need nothing but what a configuration file or command line can contain. */
-const STORED = [Synthetic, Cifar10, Cifar100, ImageFolder, Idx] as const;
+const STORED = [Synthetic, Cifar10, Cifar100, ImageFolder, Idx, CocoSource, VocSource, ScenesSource] as const;
 
 /** Source of training and test images. */
 export const DataSource = z.discriminatedUnion("kind", [...STORED, Arrays, Stream]);

@@ -1,9 +1,11 @@
 #include "binding/data/batch_queue.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "binding/data/dataset.h"
+#include "binding/detection/evaluation.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "core/data/batch_loader.h"
@@ -30,7 +32,8 @@ Napi::Value on_own_thread(Napi::Env env, Work work, Convert convert) {
 void BatchQueueHandle::define(Napi::Env env) {
   Handle::define(env, InstanceMethod("open", &BatchQueueHandle::open),
                  InstanceMethod("firstBatch", &BatchQueueHandle::first_batch),
-                 InstanceMethod("put", &BatchQueueHandle::put), InstanceMethod("room", &BatchQueueHandle::room),
+                 InstanceMethod("put", &BatchQueueHandle::put),
+                 InstanceMethod("putDecoded", &BatchQueueHandle::put_decoded), InstanceMethod("room", &BatchQueueHandle::room),
                  InstanceMethod("next", &BatchQueueHandle::next), InstanceMethod("finish", &BatchQueueHandle::finish),
                  InstanceMethod("fail", &BatchQueueHandle::fail_with),
                  InstanceMethod("cancel", &BatchQueueHandle::cancel));
@@ -67,11 +70,37 @@ void BatchQueueHandle::put(const Napi::CallbackInfo& info) {
       fail(ErrorCode::kShapeMismatch, "invalid images: expected ", expected, " values for ", count,
            " images, received ", pixels.ElementLength(), ".");
     }
-    images->queue->put({.values = data_of(pixels),
+    if (!images->images)
+      fail(ErrorCode::kInvalidArgument, "invalid images: expected decoded images with boxes, received labels.");
+    images->images->put({.values = data_of(pixels),
                         .dtype = bytes ? at::kByte : at::kFloat,
                         .labels = reinterpret_cast<const int64_t*>(data_of(labels)),
                         .count = count,
                         .replaced = integer_of(info[2], "replaced")});
+  });
+}
+
+void BatchQueueHandle::put_decoded(const Napi::CallbackInfo& info) {
+  translate_exceptions(info.Env(), [&] {
+    const auto images = resource();
+    if (!images->detection || !info[0].IsTypedArray())
+      fail(ErrorCode::kInvalidArgument, "invalid image: expected a Uint8Array for a queue of images with boxes.");
+    const auto pixels = info[0].As<Napi::TypedArray>();
+    const int64_t height = integer_of(info[1], "height"), width = integer_of(info[2], "width");
+    const Options options = options_of(info[3], "options");
+    if (height < 1 || width < 1 || pixels.TypedArrayType() != napi_uint8_array ||
+        static_cast<int64_t>(pixels.ElementLength()) != 3 * height * width) {
+      fail(ErrorCode::kShapeMismatch, "invalid image: expected ", height, " × ", width, " × 3 bytes, received ",
+           pixels.ElementLength(), ".");
+    }
+    DecodedImage image;
+    image.position = options.integer("position");
+    image.flip = options.boolean("flip");
+    image.shortest = options.number("shortest");
+    image.is_replacement = options.boolean("isReplacement");
+    image.pixels = at::empty({height, width, 3}, at::kByte);
+    std::memcpy(image.pixels.data_ptr<uint8_t>(), data_of(pixels), pixels.ByteLength());
+    images->detection->put(std::move(image));
   });
 }
 
@@ -116,13 +145,37 @@ void BatchQueueHandle::cancel(const Napi::CallbackInfo& info) {
 Napi::Value new_batch_queue(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     const Options options = options_of(info[0], "options");
-    const auto queue_options = BatchQueueOptions::from(options);
+    const auto queue_options = ImageQueueOptions::from(options);
     auto images = std::make_shared<QueuedImages>();
-    images->queue = std::make_shared<BatchQueue>(queue_options);
+    images->images = std::make_shared<ImageQueue>(queue_options);
+    images->queue = images->images;
     images->image_values = 3 * queue_options.height * queue_options.width;
     images->set = {.kind = options.string("kind"),
                    .num_classes = queue_options.num_classes,
                    .size = options.integer("size"),
+                   .open = [queue = images->queue](const BatchPlan& plan) {
+                     queue->open(plan);
+                     return queue;
+                   }};
+    Runtime::of(info.Env()).watch(images->queue);
+    return BatchQueueHandle::create(info.Env(), images, 0);
+  });
+}
+
+Napi::Value new_detection_queue(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] {
+    const Options options = options_of(info[0], "options");
+    const auto evaluation = DetectionEvaluationHandle::unwrap(info[1]);
+    const std::shared_ptr<const InstanceTable> truths(evaluation, &evaluation->table);
+    auto images = std::make_shared<QueuedImages>();
+    images->detection = std::make_shared<DetectionQueue>(truths, static_cast<size_t>(options.integer("ahead")));
+    images->queue = images->detection;
+    const auto category_ids = options.integers("categoryIds");
+    images->set = {.kind = options.string("kind"),
+                   .num_classes = static_cast<int64_t>(category_ids.size()),
+                   .size = options.integer("size"),
+                   .truths = truths,
+                   .category_ids = category_ids,
                    .open = [queue = images->queue](const BatchPlan& plan) {
                      queue->open(plan);
                      return queue;

@@ -4,7 +4,8 @@
 #include <napi.h>
 
 #include "binding/support/handle.h"
-#include "core/data/batch_queue.h"
+#include "core/data/detection/detection_queue.h"
+#include "core/data/image_queue.h"
 
 namespace reviewkd::binding {
 
@@ -12,7 +13,10 @@ namespace reviewkd::binding {
 struct QueuedImages {
   std::shared_ptr<BatchQueue> queue;
   ImageSet set;
-  /// Number of values per image.
+  /// The same queue by what it is.
+  std::shared_ptr<ImageQueue> images;
+  std::shared_ptr<DetectionQueue> detection;
+  /// Number of values per labelled image.
   int64_t image_values = 0;
 
   ~QueuedImages() { queue->cancel(); }
@@ -30,6 +34,8 @@ class BatchQueueHandle : public Handle<BatchQueueHandle, QueuedImages> {
   void open(const Napi::CallbackInfo& info);
   Napi::Value first_batch(const Napi::CallbackInfo& info);
   void put(const Napi::CallbackInfo& info);
+  /// (pixels: Uint8Array, height, width, { position, flip, shortest, isReplacement })
+  void put_decoded(const Napi::CallbackInfo& info);
   Napi::Value room(const Napi::CallbackInfo& info);
   Napi::Value next(const Napi::CallbackInfo& info);
   void finish(const Napi::CallbackInfo& info);
@@ -39,6 +45,9 @@ class BatchQueueHandle : public Handle<BatchQueueHandle, QueuedImages> {
 
 /// ({ kind, numClasses, size, height, width, layout, normalization, ahead }) -> BatchQueue
 Napi::Value new_batch_queue(const Napi::CallbackInfo& info);
+
+/// ({ kind, size, categoryIds, ahead }, truths: DetectionEvaluation) -> BatchQueue
+Napi::Value new_detection_queue(const Napi::CallbackInfo& info);
 
 /// (size, seed, epoch, shuffle) -> Promise<Uint32Array>: the image order of a pass.
 Napi::Value data_order_of(const Napi::CallbackInfo& info);

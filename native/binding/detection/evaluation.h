@@ -4,7 +4,7 @@
 #include <napi.h>
 
 #include "binding/support/handle.h"
-#include "core/tasks/detection/instance_table.h"
+#include "core/data/detection/instance_table.h"
 
 namespace reviewkd::binding {
 

@@ -148,10 +148,12 @@ Napi::Value detect_with(const Napi::CallbackInfo& info, const std::shared_ptr<Ne
         auto& detector = detector_of(*network->module);
         const auto given = images_for(*network, images);
         const ImageBatch batch = detector.input().prepare(given);
-        std::vector<ImageSize> originals;
-        for (const at::Tensor& image : given) originals.push_back({image.size(1), image.size(2)});
-        return to_tree(detector.in_original_images(detector.detect(levels_of(detector.forward_batch(batch)), batch), batch, originals,
-                                                   mask_threshold));
+        auto found = detector.detect(levels_of(detector.forward_batch(batch)), batch);
+        for (size_t i = 0; i < found.size(); ++i) {
+          found[i] = detector.in_original_image(std::move(found[i]), batch.size(static_cast<int64_t>(i)),
+                                                {given[i].size(1), given[i].size(2)}, mask_threshold);
+        }
+        return to_tree(found);
       },
       [](Napi::Env env, const TensorTree& found) { return to_js(env, found); });
 }

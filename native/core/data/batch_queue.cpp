@@ -1,32 +1,22 @@
 #include "core/data/batch_queue.h"
 
-#include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "core/base/error.h"
 
 namespace reviewkd {
 
-BatchQueueOptions BatchQueueOptions::from(const Options& options) {
-  return {
-      .height = options.integer("height"),
-      .width = options.integer("width"),
-      .num_classes = options.integer("numClasses"),
-      .normalization = Normalization::from(options.options("normalization")),
-      .layout = options.choice<PixelLayout>(
-          "layout", {{"planes", PixelLayout::kPlanes}, {"interleaved", PixelLayout::kInterleaved}}),
-      .ahead = static_cast<size_t>(options.integer("ahead")),
-  };
-}
-
-BatchQueue::BatchQueue(const BatchQueueOptions& options)
-    : options_(options), lookup_(lookup_of(options.normalization)) {
-  thread_ = std::thread([this] { normalize_all(); });
+BatchQueue::BatchQueue(size_t ahead) : ahead_(ahead) {
+  thread_ = std::thread([this] { prepare_all(); });
 }
 
 BatchQueue::~BatchQueue() {
-  cancel();
+  {
+    const std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    raw_.clear();
+  }
+  changed_.notify_all();
   thread_.join();
 }
 
@@ -42,47 +32,21 @@ void BatchQueue::open(const BatchPlan& plan) {
   if (callback) callback(true);
 }
 
-void BatchQueue::check(const PixelBlock& block) const {
-  if (filling_.count > 0 && filling_.pixels.scalar_type() != block.dtype) {
-    reviewkd::fail(ErrorCode::kDtypeMismatch, "invalid images: expected ", filling_.pixels.scalar_type(),
-                   ", as at the start of the batch, received ", block.dtype, ".");
+void BatchQueue::put_with(const std::function<void(const BatchPlan&)>& add) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (cancelled_) return;
+    if (!opened_ || finished_)
+      reviewkd::fail(ErrorCode::kInvalidArgument,
+                     "invalid images: expected them during an open pass, received some before or after it.");
+    add(plan_);
   }
-  const auto* end = block.labels + block.count;
-  const auto* bad =
-      std::find_if(block.labels, end, [&](int64_t label) { return label < 0 || label >= options_.num_classes; });
-  if (bad != end)
-    reviewkd::fail(ErrorCode::kLabelOutOfRange, "invalid label: expected 0 to ", options_.num_classes - 1,
-                   ", received ", *bad, ".");
+  changed_.notify_all();
 }
 
-void BatchQueue::put(const PixelBlock& block) {
-  const int64_t values = 3 * options_.height * options_.width;
-  std::unique_lock lock(mutex_);
-  if (cancelled_) return;
-  if (!opened_ || finished_)
-    reviewkd::fail(ErrorCode::kInvalidArgument,
-                   "invalid images: expected them during an open pass, received some before or after it.");
-  check(block);
-  for (int64_t done = 0; done < block.count;) {
-    if (filling_.count == 0) {
-      filling_.pixels = at::empty({plan_.batch_size, values}, block.dtype);
-      filling_.labels = at::empty({plan_.batch_size}, at::kLong);
-    }
-    const int64_t count = std::min(block.count - done, plan_.batch_size - filling_.count);
-    const size_t image_bytes = values * filling_.pixels.element_size();
-    std::memcpy(static_cast<uint8_t*>(filling_.pixels.mutable_data_ptr()) + filling_.count * image_bytes,
-                static_cast<const uint8_t*>(block.values) + done * image_bytes, count * image_bytes);
-    std::copy_n(block.labels + done, count, filling_.labels.data_ptr<int64_t>() + filling_.count);
-    filling_.count += count;
-    done += count;
-    if (done == block.count) filling_.replaced += block.replaced;
-    if (filling_.count == plan_.batch_size) {
-      raw_.push_back(std::exchange(filling_, {}));
-      ++waiting_;
-    }
-  }
-  lock.unlock();
-  changed_.notify_all();
+void BatchQueue::push(Prepare prepare) {
+  raw_.push_back(std::move(prepare));
+  ++waiting_;
 }
 
 int64_t BatchQueue::first_batch() const {
@@ -112,10 +76,7 @@ void BatchQueue::finish() {
   {
     const std::lock_guard lock(mutex_);
     if (std::exchange(finished_, true)) return;
-    if (filling_.count > 0 && filling_.count >= plan_.smallest_batch) {
-      raw_.push_back(std::exchange(filling_, {}));
-      ++waiting_;
-    }
+    push_rest(plan_);
   }
   changed_.notify_all();
 }
@@ -134,7 +95,7 @@ void BatchQueue::cancel() {
   {
     const std::lock_guard lock(mutex_);
     cancelled_ = true;
-    filling_ = {};
+    drop_rest();
     raw_.clear();
     ready_.clear();
     callback = std::exchange(on_room_, nullptr);
@@ -145,7 +106,7 @@ void BatchQueue::cancel() {
 
 std::optional<Batch> BatchQueue::next() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return !ready_.empty() || normalized_ || cancelled_; });
+  changed_.wait(lock, [&] { return !ready_.empty() || prepared_ || cancelled_; });
   if (cancelled_) return std::nullopt;
   if (ready_.empty()) {
     if (error_) std::rethrow_exception(error_);
@@ -160,21 +121,22 @@ std::optional<Batch> BatchQueue::next() {
   return batch;
 }
 
-void BatchQueue::normalize_all() {
+void BatchQueue::prepare_all() {
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [&] { return !raw_.empty() || finished_ || cancelled_; });
     if (cancelled_ || raw_.empty()) break;
-    const Raw raw = std::move(raw_.front());
+    Prepare prepare = std::move(raw_.front());
     raw_.pop_front();
     lock.unlock();
     std::optional<Batch> batch;
     std::exception_ptr error;
     try {
-      batch = normalized(raw);
+      batch = prepare();
     } catch (...) {
       error = std::current_exception();
     }
+    prepare = nullptr;
     lock.lock();
     if (error) {
       finished_ = true;
@@ -184,36 +146,8 @@ void BatchQueue::normalize_all() {
     ready_.push_back(std::move(*batch));
     changed_.notify_all();
   }
-  normalized_ = true;
+  prepared_ = true;
   changed_.notify_all();
-}
-
-Batch BatchQueue::normalized(const Raw& raw) const {
-  const int64_t plane = options_.height * options_.width;
-  Batch result{at::empty({raw.count, 3, options_.height, options_.width},
-                         at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast)),
-               Targets::labels(raw.labels.narrow(0, 0, raw.count)), raw.replaced};
-  const bool planes = options_.layout == PixelLayout::kPlanes;
-  // value(channel, i) reads the i-th value of all images.
-  const auto write_with = [&](auto value) {
-    float* out = result.images.data_ptr<float>();
-    for (int64_t image = 0; image < raw.count; ++image) {
-      const int64_t first = image * 3 * plane;
-      for (int64_t pixel = 0; pixel < plane; ++pixel) {
-        for (int64_t channel = 0; channel < 3; ++channel) {
-          *out++ = value(channel, first + (planes ? channel * plane + pixel : 3 * pixel + channel));
-        }
-      }
-    }
-  };
-  if (raw.pixels.scalar_type() == at::kByte) {
-    const uint8_t* bytes = raw.pixels.const_data_ptr<uint8_t>();
-    write_with([&](int64_t channel, int64_t i) { return lookup_[channel][bytes[i]]; });
-  } else {
-    const float* floats = raw.pixels.const_data_ptr<float>();
-    write_with([&](int64_t, int64_t i) { return floats[i]; });
-  }
-  return result;
 }
 
 }  // namespace reviewkd

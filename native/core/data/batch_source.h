@@ -11,9 +11,11 @@
 
 #include "core/base/options.h"
 #include "core/data/targets.h"
-#include "core/ops/images/image_batch.h"
+#include "core/ops/images/resize_images.h"
 
 namespace reviewkd {
+
+class InstanceTable;
 
 struct Batch {
   /// [N, 3, H, W], float32, channels-last: normalized for classifiers, values 0 … 1 for detectors.
@@ -27,6 +29,16 @@ struct Batch {
   ImageBatch image_batch() const { return {images, sizes}; }
 };
 
+/// How a detector receives images and objects.
+struct DetectionPlan {
+  /// Short and long side of resized images; no resizing if `min_size` is 0.
+  double min_size = 0, max_size = 0;
+  ops::ResizeRule resize = ops::ResizeRule::kTorchvision;
+  bool masks = false;
+  /// The detector's label of each category.
+  std::vector<int64_t> label_of;
+};
+
 /// One pass over a set of images. The order and each image's augmentation are pure functions of seed, epoch and
 /// position, so a pass can begin at any batch.
 struct BatchPlan {
@@ -38,6 +50,8 @@ struct BatchPlan {
   /// Leave out a last batch with fewer images than this.
   int64_t smallest_batch = 1;
   int64_t first_batch = 0;
+  /// For detectors.
+  std::optional<DetectionPlan> detection = std::nullopt;
 
   /// { batchSize, seed, epoch, shuffle, augment }, and where present dropLast and firstBatch.
   static BatchPlan from(const Options& options);
@@ -65,6 +79,9 @@ struct ImageSet {
   /// Classes of the targets; 0 if they have none.
   int64_t num_classes = 0;
   int64_t size = 0;
+  /// Of detection: all objects, and the ids of their categories.
+  std::shared_ptr<const InstanceTable> truths = nullptr;
+  std::vector<int64_t> category_ids = {};
   std::function<std::shared_ptr<BatchSource>(const BatchPlan&)> open;
 };
 

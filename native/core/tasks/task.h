@@ -109,13 +109,17 @@ class Task {
   /// Throws unless the network can be trained and evaluated on such a set.
   virtual void check_data(const BackboneImpl& network, const ImageSet& set) const = 0;
 
+  /// Adds to a plan of a pass over the set what the network requires of its batches.
+  virtual void complete(const BackboneImpl& /*network*/, const ImageSet& /*set*/, BatchPlan& /*plan*/) const {}
+
   /// Throws unless the targets are sound and fit the images and the network.
   virtual void check_targets(const BackboneImpl& network, const ImageBatch& images, const Targets& targets) const = 0;
 
   virtual TaskLosses losses(const TaskInput& input) const = 0;
 
-  /// An empty accumulator for evaluations of this network. is_deferred: `add` must not wait for the network's device.
-  virtual std::unique_ptr<MetricAccumulator> new_accumulator(const Network& network, bool is_deferred) const = 0;
+  /// An empty accumulator for evaluations of this network on this set. is_deferred: `add` must not wait for the network's device.
+  virtual std::unique_ptr<MetricAccumulator> new_accumulator(const Network& network, const ImageSet& set,
+                                                             bool is_deferred) const = 0;
 
   /// Whether the work of a step follows from the sizes of its tensors alone, so that it can be recorded once and
   /// replayed.

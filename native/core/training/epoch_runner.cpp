@@ -46,6 +46,7 @@ BatchPlan EpochRunner::begin(const ImageSet& set) {
       .smallest_batch = std::min<int64_t>(2, options_.batch_size),
       .first_batch = continues ? state.step * batches_per_step : 0,
   };
+  training_.objective.task().complete(*training_.objective.network().module, set, plan);
   batches_ = batch_count(set.size, plan);
   if (batches_ == 0)
     fail(ErrorCode::kBatchTooSmall, "invalid data set ", set.kind, ": expected at least 2 training images, received ",

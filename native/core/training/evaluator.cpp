@@ -20,10 +20,11 @@ Evaluation evaluate(Network& network, const Task& task, const TrainingImages& im
   const ImageSet& set = images.set;
   task.check_data(*network.module, set);
   const bool is_deferred = options.fused && ops::kernel_backend_of(network.device().type()) != nullptr;
-  const BatchPlan plan{.batch_size = options.batch_size};
+  BatchPlan plan{.batch_size = options.batch_size};
+  task.complete(*network.module, set, plan);
   at::Tensor picks;
   const auto source = is_deferred ? open_on(network.device(), images, plan, picks).source : set.open(plan);
-  const auto found = task.new_accumulator(network, is_deferred);
+  const auto found = task.new_accumulator(network, set, is_deferred);
   int64_t done = 0;
   torch::NoGradGuard no_grad;
   while (const auto batch = source->next()) {

@@ -1,7 +1,7 @@
 #pragma once
 // Short ways to write truths and detections.
 
-#include "core/tasks/detection/instances.h"
+#include "core/data/detection/instances.h"
 
 namespace reviewkd::tests {
 

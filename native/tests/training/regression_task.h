@@ -117,7 +117,7 @@ class RegressionTask : public Task {
             [error = difference.detach().abs()] { return error.sum(); }};
   }
 
-  std::unique_ptr<MetricAccumulator> new_accumulator(const Network&, bool) const override {
+  std::unique_ptr<MetricAccumulator> new_accumulator(const Network&, const ImageSet&, bool) const override {
     return std::make_unique<ErrorAccumulator>();
   }
 };

@@ -4,7 +4,7 @@ import { parse } from "../../../lib/config/validation.js";
 import { failureOf } from "../../support/errors.js";
 
 describe("sources of detection data", () => {
-  const DEFAULTS = { minSize: 800, maxSize: 1333, flip: true, invalidBoxes: "error", exif: "ignore",
+  const DEFAULTS = { flip: true, invalidBoxes: "error", exif: "ignore",
     onDecodeError: "fail" };
 
   it("have the defaults of both reference implementations", () => {
@@ -20,8 +20,7 @@ describe("sources of detection data", () => {
       "expected either root, or images"],
     [{ kind: "coco", images: "b" }, "expected either root, or images"],
     [{ kind: "coco", images: "b", annotations: { train: "c" } }, "invalid annotations.val in source"],
-    [{ kind: "coco", root: "a", minSize: 900, maxSize: 800 }, "expected a minSize and trainSizes up to maxSize"],
-    [{ kind: "coco", root: "a", trainSizes: [640, 1400] }, "expected a minSize and trainSizes up to maxSize"],
+    [{ kind: "coco", root: "a", trainSizes: [0] }, "invalid trainSizes[0] in source"],
     [{ kind: "coco", root: "a", trainSizes: [] }, "invalid trainSizes in source"],
     [{ kind: "coco", root: "a", exif: true }, 'expected "ignore" or "rotate"'],
   ];

@@ -35,11 +35,11 @@ constexpr std::array<MobileNetV2Group, 7> kMobileNetV2Groups = {{
     {6, 320, 1, 1, true},
 }};
 constexpr int64_t kMobileNetV2Stem = 32;
-constexpr int64_t kMobileNetV2Last = 1280;
+constexpr int64_t kMobileNetV2LastChannels = 1280;
 
 int64_t scaled(int64_t channels, double width) { return static_cast<int64_t>(static_cast<double>(channels) * width); }
 
-int64_t last_channels(double width) { return scaled(kMobileNetV2Last, std::max(1.0, width)); }
+int64_t last_channels(double width) { return scaled(kMobileNetV2LastChannels, std::max(1.0, width)); }
 
 }  // namespace
 

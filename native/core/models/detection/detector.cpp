@@ -136,29 +136,24 @@ std::vector<at::Tensor> DetectorImpl::trainable_parameters() const {
   return trained;
 }
 
-std::vector<Detections> DetectorImpl::in_original_images(std::vector<Detections> found, const ImageBatch& batch,
-                                                         const std::vector<ImageSize>& originals,
-                                                         std::optional<double> mask_threshold) const {
-  for (size_t i = 0; i < found.size(); ++i) {
-    const ImageSize original = originals.at(i);
-    Detections& image = found[i];
-    image.boxes = ops::resize_boxes(image.boxes, batch.size(static_cast<int64_t>(i)), original);
-    if (options_.switches.boolean("clipDetections")) {
-      image.boxes =
-          ops::clip_boxes(image.boxes, static_cast<double>(original.height), static_cast<double>(original.width));
-      const at::Tensor sides = image.boxes.slice(1, 2) - image.boxes.slice(1, 0, 2);
-      const at::Tensor kept = at::nonzero(sides.gt(0).all(1)).squeeze(1);
-      for (auto* values : {&image.boxes, &image.scores, &image.labels, &image.masks}) {
-        if (values->defined()) *values = values->index_select(0, kept);
-      }
+Detections DetectorImpl::in_original_image(Detections image, ImageSize resized, ImageSize original,
+                                           std::optional<double> mask_threshold) const {
+  image.boxes = ops::resize_boxes(image.boxes, resized, original);
+  if (options_.switches.boolean("clipDetections")) {
+    image.boxes =
+        ops::clip_boxes(image.boxes, static_cast<double>(original.height), static_cast<double>(original.width));
+    const at::Tensor sides = image.boxes.slice(1, 2) - image.boxes.slice(1, 0, 2);
+    const at::Tensor kept = at::nonzero(sides.gt(0).all(1)).squeeze(1);
+    for (auto* values : {&image.boxes, &image.scores, &image.labels, &image.masks}) {
+      if (values->defined()) *values = values->index_select(0, kept);
     }
-    if (!image.masks.defined()) continue;
-    image.masks = mask_threshold ? ops::paste_masks_binary(image.masks, image.boxes, original.height, original.width,
-                                                           options_.mask_paste, *mask_threshold)
-                                 : ops::paste_masks(image.masks, image.boxes, original.height, original.width,
-                                                    options_.mask_paste);
   }
-  return found;
+  if (!image.masks.defined()) return image;
+  image.masks = mask_threshold
+                    ? ops::paste_masks_binary(image.masks, image.boxes, original.height, original.width,
+                                              options_.mask_paste, *mask_threshold)
+                    : ops::paste_masks(image.masks, image.boxes, original.height, original.width, options_.mask_paste);
+  return image;
 }
 
 AnchorGrid DetectorImpl::anchors_for(const std::vector<at::Tensor>& levels, const ImageBatch& batch) const {

@@ -92,10 +92,9 @@ class DetectorImpl : public BackboneImpl {
   /// With proposals by the numbers of training or of inference.
   virtual HeadOutputs head_outputs(const std::vector<at::Tensor>& levels, const ImageBatch& batch, bool training) = 0;
 
-  /// Detections in images of the original sizes. threshold: of masks, which are pasted as probabilities without one.
-  std::vector<Detections> in_original_images(std::vector<Detections> found, const ImageBatch& batch,
-                                             const std::vector<ImageSize>& originals,
-                                             std::optional<double> mask_threshold) const;
+  /// An image's detections in its original size. threshold: of masks, which are pasted as probabilities without one.
+  Detections in_original_image(Detections image, ImageSize resized, ImageSize original,
+                               std::optional<double> mask_threshold) const;
 
   /// Whether labels count from 1, 0 being the background.
   bool has_background_class() const { return options_.kind != DetectorKind::kRetinaNet; }

@@ -63,6 +63,18 @@ at::Tensor resize_boxes(const at::Tensor& boxes, ImageSize from, ImageSize to) {
   return boxes * at::tensor({x, y, x, y}, at::kDouble).to(boxes.options());
 }
 
+at::Tensor pad_masks(const std::vector<at::Tensor>& masks, ImageSize size) {
+  int64_t count = 0;
+  for (const auto& image : masks) count += image.size(0);
+  at::Tensor all = at::zeros({count, size.height, size.width}, at::kByte);
+  int64_t begin = 0;
+  for (const auto& image : masks) {
+    all.narrow(0, begin, image.size(0)).narrow(1, 0, image.size(1)).narrow(2, 0, image.size(2)).copy_(image);
+    begin += image.size(0);
+  }
+  return all;
+}
+
 ImageBatch pad_images(const std::vector<at::Tensor>& images, int64_t divisor) {
   std::vector<ImageSize> sizes;
   ImageSize largest{0, 0};

@@ -24,6 +24,9 @@ at::Tensor resize_masks(const at::Tensor& masks, ImageSize size);
 /// boxes: [K, 4], x1 y1 x2 y2 in an image of size `from` -> the same in one of size `to`.
 at::Tensor resize_boxes(const at::Tensor& boxes, ImageSize from, ImageSize to);
 
+/// masks: by image [K, h, w], uint8 -> [ΣK, height, width], padded with zeros.
+at::Tensor pad_masks(const std::vector<at::Tensor>& masks, ImageSize size);
+
 /// images: [3, H, W] each, of any sizes -> one batch, padded with zeros to a multiple of `divisor` in both directions.
 ImageBatch pad_images(const std::vector<at::Tensor>& images, int64_t divisor);
 

@@ -44,7 +44,8 @@ TaskLosses Classification::losses(const TaskInput& input) const {
           [logits, labels] { return logits.detach().argmax(1).eq(labels).sum(); }};
 }
 
-std::unique_ptr<MetricAccumulator> Classification::new_accumulator(const Network& network, bool is_deferred) const {
+std::unique_ptr<MetricAccumulator> Classification::new_accumulator(const Network& network, const ImageSet&,
+                                                                   bool is_deferred) const {
   const int64_t classes = network.module->num_classes();
   if (is_deferred) return std::make_unique<DeferredAccuracy>(classes, network.device());
   return std::make_unique<ImmediateAccuracy>(classes);

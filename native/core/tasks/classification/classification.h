@@ -18,7 +18,8 @@ class Classification : public Task {
 
   TaskLosses losses(const TaskInput& input) const override;
 
-  std::unique_ptr<MetricAccumulator> new_accumulator(const Network& network, bool is_deferred) const override;
+  std::unique_ptr<MetricAccumulator> new_accumulator(const Network& network, const ImageSet& set,
+                                                     bool is_deferred) const override;
 };
 
 /// Throws DTYPE_MISMATCH, SHAPE_MISMATCH or LABEL_OUT_OF_RANGE unless `labels` are [N], int64, one of `classes` for

@@ -2,7 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <numeric>
+
 #include "core/base/error.h"
+#include "core/tasks/detection/detection_metrics.h"
 
 namespace reviewkd {
 namespace {
@@ -22,9 +25,9 @@ std::vector<LossInfo> losses_of(DetectorKind kind) {
 }
 
 std::vector<ImageTargets> targets_by_image(const Targets& targets, const ImageBatch& images) {
-  const Target& boxes = targets.target(Detection::kBoxes);
-  const at::Tensor& labels = targets.values(Detection::kLabels);
-  const bool has_masks = targets.has(Detection::kMasks);
+  const Target& boxes = targets.target(detection_targets::kBoxes);
+  const at::Tensor& labels = targets.values(detection_targets::kLabels);
+  const bool has_masks = targets.has(detection_targets::kMasks);
   std::vector<ImageTargets> result;
   int64_t begin = 0;
   for (size_t i = 0; i < boxes.counts.size(); ++i) {
@@ -35,7 +38,7 @@ std::vector<ImageTargets> targets_by_image(const Targets& targets, const ImageBa
     if (has_masks) {
       const ImageSize size = images.size(static_cast<int64_t>(i));
       image.masks =
-          targets.values(Detection::kMasks).narrow(0, begin, count).narrow(1, 0, size.height).narrow(2, 0, size.width);
+          targets.values(detection_targets::kMasks).narrow(0, begin, count).narrow(1, 0, size.height).narrow(2, 0, size.width);
     }
     begin += count;
   }
@@ -46,20 +49,6 @@ std::vector<at::Tensor> levels_of(const BackboneOutput& output) {
   std::vector<at::Tensor> levels;
   for (const StageFeature& level : output.features) levels.push_back(level.after);
   return levels;
-}
-
-/// [ΣK, H, W] of masks that are padded to the size of the batch.
-at::Tensor padded_masks(const std::vector<ImageTargets>& targets, ImageSize size) {
-  int64_t count = 0;
-  for (const auto& image : targets) count += image.boxes.size(0);
-  at::Tensor all = at::zeros({count, size.height, size.width}, at::kByte);
-  int64_t begin = 0;
-  for (const auto& image : targets) {
-    const int64_t masks = image.masks.size(0);
-    all.narrow(0, begin, masks).narrow(1, 0, image.masks.size(1)).narrow(2, 0, image.masks.size(2)).copy_(image.masks);
-    begin += masks;
-  }
-  return all;
 }
 
 void check_shapes(const ImageTargets& image, ImageSize size, size_t index, bool needs_masks) {
@@ -78,6 +67,25 @@ void check_shapes(const ImageTargets& image, ImageSize size, size_t index, bool 
     fail(ErrorCode::kShapeMismatch, "invalid masks of image ", index, ": expected [", count, ", ", size.height, ", ",
          size.width, "], received ", received.str(), ". Pass a mask of the image's size for each box.");
   }
+}
+
+/// The detector's label of each category of the set: one after the other, or, for a detector with as many classes as
+/// the largest id has, the ids, as torchvision's files for COCO have them. Throws SHAPE_MISMATCH.
+std::vector<int64_t> labels_of(const BackboneImpl& network, const ImageSet& set) {
+  const int64_t first = detector_of(network).has_background_class() ? 1 : 0;
+  const auto categories = static_cast<int64_t>(set.category_ids.size());
+  if (network.num_classes() == categories + first) {
+    std::vector<int64_t> labels(set.category_ids.size());
+    std::iota(labels.begin(), labels.end(), first);
+    return labels;
+  }
+  if (categories > 0 && set.category_ids.front() >= 0 && set.category_ids.back() < network.num_classes() &&
+      network.num_classes() == set.category_ids.back() + 1) {
+    return set.category_ids;
+  }
+  fail(ErrorCode::kShapeMismatch, "invalid detector for the data set ", set.kind, ": expected ", categories + first,
+       " classes", first == 1 ? " (with the background)" : "", ", received ", network.num_classes(),
+       ". Create the detector with numClasses: ", categories + first, ".");
 }
 
 }  // namespace
@@ -103,19 +111,19 @@ Detection::Detection(DetectorKind kind) : kind_(kind) {
   info_ = {
       .name = task_name(kind),
       .losses = losses_of(kind),
-      .metrics = {{.name = "ap", .label = "AP", .title = "average precision of boxes", .unit = "%"},
-                  {.name = "ap50", .label = "AP50", .title = "average precision of boxes at IoU 0.5", .unit = "%"},
-                  {.name = "ap75", .label = "AP75", .title = "average precision of boxes at IoU 0.75", .unit = "%"}},
-      .primary_metric = "ap",
+      .metrics = detection_metrics(kind == DetectorKind::kMaskRcnn),
+      .primary_metric = kind == DetectorKind::kMaskRcnn ? "maskAp" : "ap",
       .training_metric = std::nullopt,
   };
 }
 
 void Detection::check_data(const BackboneImpl& network, const ImageSet& set) const {
-  const int64_t classes = network.num_classes() - (detector_of(network).has_background_class() ? 1 : 0);
-  if (set.num_classes <= classes) return;
-  fail(ErrorCode::kShapeMismatch, "invalid detector for the data set ", set.kind, ": expected ", set.num_classes,
-       " classes or more, received ", classes, ". Create the detector with numClasses of the data set.");
+  if (!set.truths) {
+    fail(ErrorCode::kInvalidArgument, "invalid data set ", set.kind,
+         " for a detector: expected boxes, received labels of whole images. Load one of the kind coco, voc, boxes or "
+         "scenes.");
+  }
+  labels_of(network, set);
 }
 
 void Detection::check_targets(const BackboneImpl& network, const ImageBatch& images, const Targets& targets) const {
@@ -153,8 +161,22 @@ TaskLosses Detection::losses(const TaskInput& input) const {
           {}};
 }
 
-std::unique_ptr<MetricAccumulator> Detection::new_accumulator(const Network&, bool) const {
-  fail(ErrorCode::kInternal, "the evaluation of detectors is not here yet.");
+void Detection::complete(const BackboneImpl& network, const ImageSet& set, BatchPlan& plan) const {
+  const auto& input = detector_of(network).input().options();
+  plan.detection = {.min_size = input.min_size,
+                    .max_size = input.max_size,
+                    .resize = input.resize,
+                    .masks = kind_ == DetectorKind::kMaskRcnn,
+                    .label_of = labels_of(network, set)};
+}
+
+std::unique_ptr<MetricAccumulator> Detection::new_accumulator(const Network& network, const ImageSet& set, bool) const {
+  const auto labels = labels_of(*network.module, set);
+  std::vector<int64_t> category_of(static_cast<size_t>(network.module->num_classes()), -1);
+  for (size_t category = 0; category < labels.size(); ++category)
+    category_of[static_cast<size_t>(labels[category])] = static_cast<int64_t>(category);
+  return std::make_unique<DetectionMetrics>(set.truths, std::move(category_of), static_cast<int64_t>(labels.size()),
+                                            kind_ == DetectorKind::kMaskRcnn);
 }
 
 Batch detection_batch(const DetectorImpl& detector, const std::vector<at::Tensor>& images,
@@ -186,10 +208,12 @@ Batch detection_batch(const DetectorImpl& detector, const std::vector<at::Tensor
   Batch result;
   result.images = batch.pixels;
   result.sizes = batch.sizes;
-  result.targets.add_ragged(Detection::kBoxes, at::cat(boxes), counts)
-      .add_ragged(Detection::kLabels, at::cat(labels), counts);
-  if (detector.has_masks())
-    result.targets.add_ragged(Detection::kMasks, padded_masks(resized, batch.padded_size()), counts);
+  result.targets.add_ragged(detection_targets::kBoxes, at::cat(boxes), counts)
+      .add_ragged(detection_targets::kLabels, at::cat(labels), counts);
+  if (!detector.has_masks()) return result;
+  std::vector<at::Tensor> masks;
+  for (const auto& image : resized) masks.push_back(image.masks);
+  result.targets.add_ragged(detection_targets::kMasks, ops::pad_masks(masks, batch.padded_size()), counts);
   return result;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // The tasks of detectors: boxes with classes, and masks.
 
+#include "core/data/detection/detection_queue.h"
 #include "core/models/detection/detector.h"
 #include "core/tasks/task.h"
 
@@ -13,11 +14,6 @@ class Detection : public Task {
  public:
   explicit Detection(DetectorKind kind);
 
-  /// Names of the targets, ragged: [ΣK, 4] in the images' type, [ΣK] int64, [ΣK, H, W] uint8 padded as the images.
-  static constexpr const char* kBoxes = "boxes";
-  static constexpr const char* kLabels = "labels";
-  static constexpr const char* kMasks = "masks";
-
   const TaskInfo& info() const override { return info_; }
 
   /// Throws SHAPE_MISMATCH if the data set has other classes than the network.
@@ -28,7 +24,10 @@ class Detection : public Task {
 
   TaskLosses losses(const TaskInput& input) const override;
 
-  std::unique_ptr<MetricAccumulator> new_accumulator(const Network& network, bool is_deferred) const override;
+  void complete(const BackboneImpl& network, const ImageSet& set, BatchPlan& plan) const override;
+
+  std::unique_ptr<MetricAccumulator> new_accumulator(const Network& network, const ImageSet& set,
+                                                     bool is_deferred) const override;
 
   /// The number of proposals follows from their values.
   bool is_recordable() const override { return false; }

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/tasks/detection/instances.h"
+#include "core/data/detection/instances.h"
 
 namespace reviewkd {
 

@@ -1,5 +1,5 @@
 // Columns of instances, and their masks decoded image by image.
-#include "core/tasks/detection/instance_table.h"
+#include "core/data/detection/instance_table.h"
 
 #include <gtest/gtest.h>
 

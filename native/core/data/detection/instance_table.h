@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/tasks/detection/instances.h"
+#include "core/data/detection/instances.h"
 
 namespace reviewkd {
 
@@ -60,17 +60,22 @@ class InstanceTable {
   /// The instances of the images from `first` to before `last`, with decoded masks if masks are compared; truths and
   /// detections keep their order. Throws INVALID_ARGUMENT for the first image with a segmentation that is damaged or of
   /// another size than its image. Computed by several threads.
-  std::vector<ImageInstances> images(size_t first, size_t last) const;
+  std::vector<ImageInstances> images(size_t first, size_t last) const { return images(first, last, kind_); }
+  std::vector<ImageInstances> images(size_t first, size_t last, OverlapKind kind) const;
+
+  /// The instances of one image; with masks if `kind` is that. Throws as `images` does.
+  ImageInstances image(size_t position, OverlapKind kind) const;
+  const EvaluatedImage& described(size_t position) const { return images_.at(position); }
 
  private:
   struct Row {
     uint32_t rows, row;
   };
 
-  ImageInstances image(size_t position) const;
   RunLengthMask mask_of(const InstanceRows& rows, size_t row, const EvaluatedImage& image) const;
-  TruthInstance truth_of(const InstanceRows& rows, size_t row, const EvaluatedImage& image) const;
-  DetectedInstance detection_of(const InstanceRows& rows, size_t row, const EvaluatedImage& image) const;
+  TruthInstance truth_of(const InstanceRows& rows, size_t row, const EvaluatedImage& image, OverlapKind kind) const;
+  DetectedInstance detection_of(const InstanceRows& rows, size_t row, const EvaluatedImage& image,
+                                OverlapKind kind) const;
 
   OverlapKind kind_;
   std::vector<EvaluatedImage> images_;

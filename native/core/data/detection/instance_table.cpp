@@ -1,4 +1,4 @@
-#include "core/tasks/detection/instance_table.h"
+#include "core/data/detection/instance_table.h"
 
 #include <algorithm>
 #include <exception>
@@ -81,27 +81,27 @@ void InstanceTable::add(InstanceRows rows) {
   rows_.push_back(std::move(rows));
 }
 
-ImageInstances InstanceTable::image(size_t position) const {
+ImageInstances InstanceTable::image(size_t position, OverlapKind kind) const {
   const EvaluatedImage& image = images_.at(position);
   ImageInstances result;
   result.image = image.id;
   for (const auto& [rows, row] : by_image_.at(position)) {
     if (rows_[rows].are_truths) {
-      result.truths.push_back(truth_of(rows_[rows], row, image));
+      result.truths.push_back(truth_of(rows_[rows], row, image, kind));
     } else {
-      result.detections.push_back(detection_of(rows_[rows], row, image));
+      result.detections.push_back(detection_of(rows_[rows], row, image, kind));
     }
   }
   return result;
 }
 
-std::vector<ImageInstances> InstanceTable::images(size_t first, size_t last) const {
+std::vector<ImageInstances> InstanceTable::images(size_t first, size_t last, OverlapKind kind) const {
   std::vector<ImageInstances> decoded(last - first);
   std::vector<std::exception_ptr> errors(decoded.size());
   ops::parallel_for_ranges(static_cast<int64_t>(decoded.size()), [&](int64_t begin, int64_t end, int64_t) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
       try {
-        decoded[i] = image(first + i);
+        decoded[i] = image(first + i, kind);
       } catch (...) {
         errors[i] = std::current_exception();
       }
@@ -128,7 +128,8 @@ RunLengthMask InstanceTable::mask_of(const InstanceRows& rows, size_t row, const
   }
 }
 
-TruthInstance InstanceTable::truth_of(const InstanceRows& rows, size_t row, const EvaluatedImage& image) const {
+TruthInstance InstanceTable::truth_of(const InstanceRows& rows, size_t row, const EvaluatedImage& image,
+                                      OverlapKind kind) const {
   TruthInstance truth;
   truth.category = rows.category[row];
   truth.box = box_of(rows, row);
@@ -136,24 +137,25 @@ TruthInstance InstanceTable::truth_of(const InstanceRows& rows, size_t row, cons
   truth.is_crowd = (rows.flags[row] & InstanceRows::kCrowd) != 0;
   truth.is_difficult = (rows.flags[row] & InstanceRows::kDifficult) != 0;
   truth.is_lost = (rows.flags[row] & InstanceRows::kLost) != 0;
-  if (kind_ == OverlapKind::kMasks) truth.mask = mask_of(rows, row, image);
+  if (kind == OverlapKind::kMasks) truth.mask = mask_of(rows, row, image);
   return truth;
 }
 
-DetectedInstance InstanceTable::detection_of(const InstanceRows& rows, size_t row, const EvaluatedImage& image) const {
+DetectedInstance InstanceTable::detection_of(const InstanceRows& rows, size_t row, const EvaluatedImage& image,
+                                             OverlapKind kind) const {
   DetectedInstance found;
   found.category = rows.category[row];
   found.score = rows.values[row * InstanceRows::kValues + kRowScore];
   found.box = box_of(rows, row);
   // As in the reference, a detection's size is its box's where it has one, also if masks are compared.
   found.area = found.box.width * found.box.height;
-  if (kind_ == OverlapKind::kBoxes && has_box(rows, row)) return found;
+  if (kind == OverlapKind::kBoxes && has_box(rows, row)) return found;
   RunLengthMask mask = mask_of(rows, row, image);
   if (!has_box(rows, row)) {
     found.box = mask_box(mask);
     found.area = static_cast<double>(mask_area(mask));
   }
-  if (kind_ == OverlapKind::kMasks) found.mask = std::move(mask);
+  if (kind == OverlapKind::kMasks) found.mask = std::move(mask);
   return found;
 }
 

@@ -1,0 +1,150 @@
+// One split of images with boxes, as trainings and evaluations read it.
+import type { BatchPlan, PassPlan, PassWork, SplitImages } from "../../api/split-images.js";
+import { ReviewKdError } from "../../errors.js";
+import { addon, type NativeBatch, type NativeBatchQueue, type NativeDetectionEvaluation } from "../../native.js";
+import { CocoSource } from "../../detection/coco-source.js";
+import { FLAG, InstanceRows } from "../../detection/instance-rows.js";
+import { Pacer } from "../../detection/pacer.js";
+import { mapInOrder } from "../map-in-order.js";
+import { BATCHES_AHEAD, QueuePass } from "../queue-pass.js";
+import type { DetectionAnnotations } from "./annotations.js";
+import type { DecodedImage } from "./detection-image-decoder.js";
+import { drawFlip, drawSize, groupedOrder } from "./grouped-order.js";
+
+/** The images of a data set by their index; `undefined` for one that is broken and may be skipped. */
+export interface ImageReader {
+  /** Images that are read at a time. */
+  readonly numWorkers: number;
+  read(index: number): Promise<DecodedImage | undefined>;
+}
+
+export interface DetectionSplitOptions {
+  readonly kind: string;
+  readonly annotations: DetectionAnnotations;
+  readonly reader: ImageReader;
+  /** The images of the split, by their index in the annotations. */
+  readonly images: readonly number[];
+  /** Mirror half of the images in passes that augment. */
+  readonly flip: boolean;
+  /** Shorter sides, one of which is drawn for each image in such passes. */
+  readonly trainSizes?: readonly number[] | undefined;
+}
+
+/** A decoded image, and how it is used in a pass. */
+interface PreparedImage extends DecodedImage {
+  readonly position: number;
+  readonly flip: boolean;
+  readonly shortest: number;
+  readonly isReplacement: boolean;
+}
+
+/** Images of any sizes with their objects. Sizes of a split are those of its largest image. */
+export class DetectionImages implements SplitImages {
+  readonly size: number;
+  readonly height: number;
+  readonly width: number;
+  readonly #ratios: Float64Array;
+  #truths: Promise<NativeDetectionEvaluation> | undefined;
+  #disposed = false;
+
+  constructor(private readonly options: DetectionSplitOptions) {
+    const { images, annotations } = options;
+    const described = images.map((index) => annotations.image(index));
+    this.size = images.length;
+    this.height = described.reduce((most, { height }) => Math.max(most, height), 1);
+    this.width = described.reduce((most, { width }) => Math.max(most, width), 1);
+    this.#ratios = Float64Array.from(described, ({ width, height }) => width / height);
+  }
+
+  async pass<Result>(plan: PassPlan, work: PassWork<Result>): Promise<Result> {
+    if (this.#disposed)
+      throw new ReviewKdError("DISPOSED", "cannot use a Dataset after it was disposed. Load it again.");
+    const truths = await (this.#truths ??= this.#pack());
+    const { kind, annotations } = this.options;
+    const queue = addon().newDetectionQueue({ kind, size: this.size,
+      categoryIds: annotations.categories.map(({ id }) => id), ahead: BATCHES_AHEAD }, truths);
+    await using pass = new QueuePass(queue, putImage, (firstBatch) => this.#produce(plan, firstBatch));
+    return await pass.run(work);
+  }
+
+  // eslint-disable-next-line require-yield -- batches of images of any sizes have no tensor
+  async *batches(_plan: BatchPlan): AsyncGenerator<NativeBatch, void, void> {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid data set ${this.options.kind} for batches(): expected images of one size with labels, received images with boxes. Use fit() or trainEpoch(), or pass { images, targets } of your own to step().`);
+  }
+
+  /** Prevents new passes; running passes continue. */
+  dispose(): void {
+    this.#disposed = true;
+    void this.#truths?.then((truths) => {
+      truths.dispose();
+    }, () => undefined);
+  }
+
+  /** The split's objects in native memory. */
+  async #pack(): Promise<NativeDetectionEvaluation> {
+    const { annotations, images } = this.options;
+    const native = addon().newDetectionEvaluation({ kind: "segm", metric: "coco",
+      categories: annotations.categories.length });
+    const described = images.map((index) => annotations.image(index));
+    native.addImages(Float64Array.from(described, (_, position) => position),
+      Float64Array.from(described.flatMap(({ height, width }) => [height, width])));
+    const rows = new InstanceRows(native, new CocoSource([], "annotations"), "annotations");
+    const pacer = new Pacer(undefined, "loading the annotations");
+    for (const [position, index] of images.entries()) {
+      addObjects(rows, position, annotations, index);
+      if (pacer.isDue()) await pacer.pause();
+    }
+    rows.flush();
+    return native;
+  }
+
+  async *#produce(plan: PassPlan, firstBatch: number): AsyncGenerator<PreparedImage, void, void> {
+    const { batchSize, seed, epoch, shuffle } = plan;
+    const batches = await groupedOrder(this.#ratios, { batchSize, seed, epoch, shuffle,
+      ...(shuffle ? {} : { groups: [] }) });
+    const order = batches.slice(firstBatch).flatMap((batch) => [...batch]);
+    const work = (at: number): Promise<PreparedImage | undefined> => this.#prepare(order, at, plan);
+    for await (const image of mapInOrder(order.keys(), this.options.reader.numWorkers, work))
+      if (image !== undefined) yield image;
+  }
+
+  /** The image at a place of the order; a broken one is replaced in a shuffled pass, whose steps are fixed. */
+  async #prepare(order: readonly number[], at: number, plan: PassPlan): Promise<PreparedImage | undefined> {
+    const { reader, images, kind, flip, trainSizes } = this.options;
+    const { seed, epoch, augment, shuffle } = plan;
+    for (let offset = 0; offset < order.length; ++offset) {
+      const position = order[(at + offset) % order.length] as number;
+      const decoded = await reader.read(images[position] as number);
+      if (decoded === undefined && !shuffle) return undefined;
+      if (decoded === undefined) continue;
+      return { ...decoded, position, isReplacement: offset > 0,
+        flip: augment && flip && drawFlip(seed, epoch, position),
+        shortest: augment && trainSizes !== undefined ? drawSize(trainSizes, seed, epoch, position) : 0 };
+    }
+    throw new ReviewKdError("FILE_CORRUPT",
+      `cannot decode any of the ${order.length} images of the data set ${kind}. Replace the broken files.`);
+  }
+}
+
+async function putImage(queue: NativeBatchQueue, image: PreparedImage): Promise<void> {
+  const { pixels, height, width, position, flip, shortest, isReplacement } = image;
+  queue.putDecoded(pixels, height, width, { position, flip, shortest, isReplacement });
+  return Promise.resolve();
+}
+
+function addObjects(rows: InstanceRows, image: number, annotations: DetectionAnnotations, index: number): void {
+  const { count, categories, annotatedBoxes, areas, crowd, difficult, segmentation } = annotations.of(index);
+  for (let i = 0; i < count; ++i) {
+    const outline = segmentation(i);
+    rows.add({
+      image,
+      category: categories[i] as number,
+      flags: FLAG.hasBox | (crowd[i] === 1 ? FLAG.crowd : 0) | (difficult[i] === 1 ? FLAG.difficult : 0),
+      box: [...annotatedBoxes.subarray(4 * i, 4 * i + 4)] as [number, number, number, number],
+      area: areas[i] as number,
+      score: 0,
+      segmentation: outline === undefined ? undefined : outline.kind === "rle" ? outline.rle : outline.polygons,
+    });
+  }
+}

@@ -1,0 +1,133 @@
+// Data sets of detection: annotations read and checked, images decoded while they are needed.
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { Dataset } from "../../api/dataset.js";
+import type { CocoSource, ScenesSource, VocSource } from "../../config/schemas/data-detection.js";
+import type { BrokenImage } from "../../config/schemas/fit-event.js";
+import { asSentence, causedBy, messageOf, ReviewKdError } from "../../errors.js";
+import { loadSharp } from "../load-sharp.js";
+import { IMAGENET_NORMALIZATION } from "../streamed-images.js";
+import type { DetectionAnnotations } from "./annotations.js";
+import { resolveCocoPaths } from "./coco-layout.js";
+import { DetectionImageDecoder, type DecodedImage } from "./detection-image-decoder.js";
+import { DetectionImages, type ImageReader } from "./detection-images.js";
+import { readCocoAnnotations } from "./read-coco.js";
+import { readVocAnnotations } from "./read-voc.js";
+import { openScenes } from "./scenes.js";
+
+/** One split as its source has it. */
+interface OpenSplit {
+  readonly annotations: DetectionAnnotations;
+  readonly reader: ImageReader;
+}
+
+type Common = Pick<CocoSource, "kind" | "flip" | "trainSizes" | "limitTrain" | "limitTest"> | ScenesSource | VocSource;
+
+export async function cocoDataset(source: CocoSource): Promise<Dataset> {
+  const paths = await resolveCocoPaths(source);
+  const { invalidBoxes } = source;
+  const [train, test] = [await readCocoAnnotations(paths.train.annotations, { invalidBoxes }),
+    await readCocoAnnotations(paths.val.annotations, { invalidBoxes })];
+  requireSameCategories(train, test, paths.val.annotations);
+  const broken: BrokenImage[] = [];
+  return detectionDataset(source, {
+    train: { annotations: train, reader: await fileReader("train", paths.train.images, train, source, broken) },
+    test: { annotations: test, reader: await fileReader("test", paths.val.images, test, source, broken) },
+  }, broken);
+}
+
+export async function vocDataset(source: VocSource): Promise<Dataset> {
+  const { root, trainSet, testSet, invalidBoxes } = source;
+  const train = await readVocAnnotations(root, { set: trainSet, invalidBoxes,
+    ...(source.classNames === undefined ? {} : { classNames: source.classNames }) });
+  const test = await readVocAnnotations(root, { set: testSet, invalidBoxes,
+    classNames: train.categories.map(({ name }) => name) });
+  const broken: BrokenImage[] = [];
+  const images = join(root, "JPEGImages");
+  return detectionDataset(source, {
+    train: { annotations: train, reader: await fileReader("train", images, train, source, broken) },
+    test: { annotations: test, reader: await fileReader("test", images, test, source, broken) },
+  }, broken);
+}
+
+export async function scenesDataset(source: ScenesSource): Promise<Dataset> {
+  return detectionDataset(source, { train: await openScenes(source, "train"), test: await openScenes(source, "test") },
+    []);
+}
+
+function detectionDataset(source: Common, { train, test }: { train: OpenSplit; test: OpenSplit },
+  brokenImages: readonly BrokenImage[]): Dataset {
+  const { kind, flip, trainSizes, limitTrain, limitTest } = source;
+  const { categories } = train.annotations;
+  const [trained, tested] = [
+    new DetectionImages({ kind, flip, trainSizes, ...train, images: indices(train.annotations, limitTrain, true) }),
+    new DetectionImages({ kind, flip: false, ...test, images: indices(test.annotations, limitTest, false) }),
+  ];
+  return new Dataset({
+    kind,
+    numClasses: categories.length,
+    classNames: categories.map(({ name }) => name),
+    normalization: IMAGENET_NORMALIZATION,
+    train: trained,
+    test: tested,
+    brokenImages,
+    dispose: () => {
+      trained.dispose();
+      tested.dispose();
+    },
+  });
+}
+
+/** The first images of a split; of a training those with objects, because crowds alone teach nothing. */
+function indices(annotations: DetectionAnnotations, limit: number | undefined, isTraining: boolean): number[] {
+  const all = Array.from({ length: annotations.imageCount }, (_, index) => index)
+    .filter((index) => !isTraining || annotations.countOf(index, { crowds: false }) > 0);
+  if (all.length === 0) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid ${isTraining ? "training" : "test"} annotations: expected images${isTraining ? " with objects" : ""}, received none. Check the paths of the data set.`);
+  }
+  return all.slice(0, limit);
+}
+
+function requireSameCategories(train: DetectionAnnotations, test: DetectionAnnotations, path: string): void {
+  const names = ({ categories }: DetectionAnnotations): string =>
+    categories.map(({ id, name }) => `${id} ${name}`).join(", ");
+  if (names(train) === names(test)) return;
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid categories in ${path}: expected those of the training annotations (${names(train)}), received ${names(test)}.`);
+}
+
+/** Reads image files of a folder. */
+async function fileReader(split: "train" | "test", folder: string, annotations: DetectionAnnotations,
+  source: CocoSource | VocSource, broken: BrokenImage[]): Promise<ImageReader> {
+  const decoder = new DetectionImageDecoder(await loadSharp(), { exif: source.exif });
+  const skipped = new Set<number>();
+  const skip = (index: number, path: string, reason: string, cause?: unknown): undefined => {
+    if (source.onDecodeError === "fail") {
+      throw new ReviewKdError("FILE_CORRUPT",
+        `cannot decode the image ${path}: ${asSentence(reason)} Replace or remove it, or skip broken images with ` +
+          'onDecodeError: "skip" (on the command line --on-decode-error skip).', { cause });
+    }
+    if (!skipped.has(index)) broken.push({ split, path, reason });
+    skipped.add(index);
+    return undefined;
+  };
+  const read = async (index: number): Promise<DecodedImage | undefined> => {
+    if (skipped.has(index)) return undefined;
+    const { fileName, height, width } = annotations.image(index);
+    const path = join(folder, fileName);
+    const encoded = await readFile(path).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw causedBy("FILE_ACCESS", `cannot read the image ${path}`, error, "Check its permissions.");
+    });
+    if (encoded === undefined) return skip(index, path, "the file does not exist");
+    try {
+      return await decoder.decode(encoded, { path, height, width });
+    } catch (error) {
+      if (error instanceof ReviewKdError) throw error;
+      return skip(index, path, messageOf(error), error);
+    }
+  };
+  return { numWorkers: source.numWorkers ?? availableParallelism(), read };
+}
