@@ -30,6 +30,7 @@ export { runStudy, type StudyOptions } from "./study/run-study.js";
 export { parseStudyConfig } from "./study/study-config.js";
 export { meanAndDeviation } from "./study/statistics.js";
 export { parseRunConfig, readRunConfig, readRunConfigInput } from "./config/config-file.js";
+export { isDetectorName } from "./config/detector-defaults.js";
 export { mergeSettings, type Settings } from "./config/merge-settings.js";
 export { findPreset, listPresets, type PresetName } from "./config/presets/index.js";
 export { DetectionAnnotations, type AnnotationReport, type DetectionCategory, type DetectionImage,

@@ -105,6 +105,7 @@ export interface NativeModel extends Disposable {
   save(path: string, metadata: Metadata): Promise<void>;
   load(path: string, strict: boolean, key: string): Promise<LoadReport>;
   evaluate: NativeEvaluate;
+  task(): TaskInfo;
   /** Of detectors alone. */
   detect(images: TensorTree, options: { maskThreshold?: number | undefined }): Promise<TensorTree>;
   forwardImages(images: TensorTree, options: { mode: string }): Promise<TensorTree>;

@@ -5,6 +5,7 @@ import type { NativeModel, NativeSession } from "../native.js";
 import { type ModelDType, PositiveCount, Precision } from "../config/schemas/common.js";
 import type { ClassScore, Evaluation } from "../config/schemas/epoch.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection.js";
+import type { TaskInfo } from "../config/schemas/task.js";
 import type { FeatureSpec } from "../config/schemas/model.js";
 import { LoadOptions, type LoadOptionsInput, type LoadReport } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
@@ -58,6 +59,11 @@ export abstract class Network extends NativeObject<NativeModel> {
     super(native);
     ({ name: this.name, numClasses: this.numClasses, dtype: this.dtype, parameters: this.#parameters,
       trainableParameters: this.#trainableParameters } = native.describe());
+  }
+
+  /** Losses and metrics of a training of this network. */
+  get task(): TaskInfo {
+    return this.native.task();
   }
 
   /** The device that currently holds the parameters. */

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { asSentence, causedBy, messageOf, ReviewKdError } from "../errors.js";
+import { detectorRunDefaults } from "./detector-defaults.js";
 import { isSettings, mergeSettings, type Settings } from "./merge-settings.js";
 import { findPreset } from "./presets/index.js";
 import type { StoredDataSource } from "./schemas/data.js";
@@ -27,7 +28,8 @@ export function parseRunConfig(input: RunConfigInput | Settings, what = "the run
   if (!isSettings(settings)) return parse(RunConfig, settings, what, "CONFIG_INVALID");
   const task = settings["task"];
   if (task !== "train" && task !== "distill") return parse(RunConfig, settings, what, "CONFIG_INVALID");
-  const layers: Settings[] = [DEFAULT_KINDS[task]];
+  const trained = settings[task === "train" ? "model" : "student"];
+  const layers: Settings[] = [DEFAULT_KINDS[task], detectorRunDefaults(isSettings(trained) ? trained["name"] : undefined)];
   if (typeof settings["preset"] === "string") layers.push(presetSettings(task, settings["preset"]));
   return parse(RunConfig, mergeSettings(...layers, settings), what, "CONFIG_INVALID");
 }

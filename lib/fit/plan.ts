@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Dataset } from "../api/dataset.js";
 import type { AnyDistiller } from "../api/distiller.js";
 import { ReviewKdError } from "../errors.js";
+import { DETECTOR_TRAINING, isDetectorName } from "../config/detector-defaults.js";
 import { mergeSettings, type Settings } from "../config/merge-settings.js";
 import type { Detector } from "../api/detector.js";
 import type { Model } from "../api/model.js";
@@ -54,7 +55,8 @@ export interface FitPlan extends FitSettings {
 export function planFit(options: FitOptions): FitPlan {
   const { distiller, model, data, runDirectory, resume, override, forceUnlock, retryDelaysMs = RETRY_DELAYS_MS,
     fallbackDirectory, preset, signal, config, ...explicit } = options;
-  const layers: Settings[] = preset === undefined ? [explicit] : [findPreset(preset).training, explicit];
+  const layers: Settings[] = [isDetectorName((distiller?.student ?? model)?.name) ? DETECTOR_TRAINING : {},
+    ...preset === undefined ? [] : [findPreset(preset).training], explicit];
   const training = parse(TrainingOptions, mergeSettings(...layers), "fit options");
   if (resume === true && runDirectory === undefined) {
     throw new ReviewKdError("INVALID_ARGUMENT",

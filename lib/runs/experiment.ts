@@ -4,7 +4,10 @@ import { loadDataset } from "../datasets/load-dataset.js";
 import { createDistiller } from "../api/distiller.js";
 import { fit } from "./fit.js";
 import type { FitSettings } from "../fit/plan.js";
+import { createDetector, type Detector } from "../api/detector.js";
 import { createModel, type Model } from "../api/model.js";
+import { hasBackgroundClass, isDetectorName } from "../config/detector-defaults.js";
+import { ReviewKdError } from "../errors.js";
 import type { Device } from "../config/schemas/common.js";
 import type { FitEvent } from "../config/schemas/fit-event.js";
 import type { NetworkConfig, RunConfig, RunConfigInput } from "../config/schemas/run-config.js";
@@ -39,9 +42,16 @@ export async function* runExperiment(input: RunConfigInput,
 }
 
 /** Creates a network for a data set. A session moves it to its device; `device` is for use without one. */
-export function buildModel({ name, weights }: NetworkConfig, data: Dataset, seed: number,
-  device?: Device): Promise<Model> {
-  return createModel(name, { numClasses: data.numClasses, seed, weights, device });
+export async function buildModel({ name, weights, ...own }: NetworkConfig, data: Dataset, seed: number,
+  device?: Device): Promise<Model | Detector> {
+  if (isDetectorName(name)) {
+    return createDetector(name, { numClasses: data.numClasses + (hasBackgroundClass(name) ? 1 : 0), seed, weights, device,
+      ...own });
+  }
+  const [option] = Object.entries(own).find(([, value]) => value !== undefined) ?? [];
+  if (option === undefined) return createModel(name, { numClasses: data.numClasses, seed, weights, device });
+  throw new ReviewKdError("CONFIG_INVALID",
+    `invalid ${option} for ${name}: expected it for detectors alone. Leave it out, or name a detector such as faster-rcnn-resnet18-fpn.`);
 }
 
 /** Runs task `"train"` on loaded data, so that several runs can share it. */
@@ -53,7 +63,7 @@ export async function* runTraining(config: ConfigOf<"train">, { data }: { readon
 
 /** Runs task `"distill"` with loaded data and teacher. */
 export async function* runDistillation(config: ConfigOf<"distill">,
-  { data, teacher }: { readonly data: Dataset; readonly teacher: Model },
+  { data, teacher }: { readonly data: Dataset; readonly teacher: Model | Detector },
   options: ExperimentOptions): AsyncGenerator<FitEvent, FitResult, void> {
   using student = await buildModel(config.student, data, config.training.seed);
   using distiller = await createDistiller({ teacher, student, method: config.method, seed: config.training.seed });

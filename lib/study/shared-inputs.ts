@@ -1,6 +1,7 @@
 import { type Dataset } from "../api/dataset.js";
 import { loadDataset } from "../datasets/load-dataset.js";
 import { buildModel } from "../runs/experiment.js";
+import type { Detector } from "../api/detector.js";
 import type { Model } from "../api/model.js";
 import type { RunConfig } from "../config/schemas/run-config.js";
 import type { StudyConfig } from "../config/schemas/study.js";
@@ -10,7 +11,7 @@ type DistillConfig = Extract<RunConfig, { task: "distill" }>;
 /** Data and teacher shared by a study's cells, loaded once on first use. */
 export class SharedInputs implements Disposable {
   #data: Promise<Dataset> | undefined;
-  #teacher: { readonly model: Model; readonly weights: string } | undefined;
+  #teacher: { readonly model: Model | Detector; readonly weights: string } | undefined;
 
   constructor(private readonly source: StudyConfig["data"]) {}
 
@@ -19,7 +20,7 @@ export class SharedInputs implements Disposable {
   }
 
   /** The trained teacher of a distillation, in the state of its weights file. */
-  async teacher({ teacher, training }: Pick<DistillConfig, "teacher" | "training">): Promise<Model> {
+  async teacher({ teacher, training }: Pick<DistillConfig, "teacher" | "training">): Promise<Model | Detector> {
     if (this.#teacher?.weights !== teacher.weights) {
       this.#unloadTeacher();
       this.#teacher = { model: await buildModel(teacher, await this.data(), training.seed, training.device),

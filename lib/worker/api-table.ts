@@ -71,7 +71,7 @@ const TENSOR = {
 /** Of every network. */
 const NETWORK = {
   properties: { name: z.string(), numClasses: PositiveCount, dtype: ModelDType, device: z.enum(["cpu", "cuda"]),
-    parameterCount: Count },
+    parameterCount: Count, task: TaskInfo },
   methods: {
     featureSpecs: { args: [z.unknown(), z.unknown()], result: z.array(FeatureSpec) },
     stateDict: { args: [Options], result: StateDict },

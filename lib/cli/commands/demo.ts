@@ -1,24 +1,30 @@
 import type { Command } from "commander";
 import { loadDataset, meanAndDeviation, namedValue, primaryMetric, registryTask } from "../../index.js";
 import { DEMO, QUICK_DEMO } from "../options/demo-settings.js";
+import { runDetectionDemo } from "../detection-demo.js";
 import { runDemoOnce, type DemoPart, type DemoResult } from "../demo-run.js";
 import { formatCount, formatDuration, formatMetric, formatWithUnit } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import type { Output } from "../display/output.js";
 import { renderTable } from "../display/table.js";
 import { addAction, addValue } from "../options/add-value.js";
-import { count, distinctCounts, text } from "../options/values.js";
+import { count, distinctCounts, oneOf, text } from "../options/values.js";
+
+const TASKS = ["classification", "detection"] as const;
 
 interface DemoFlags {
   readonly seed?: number;
   readonly seeds?: number[];
   readonly quick?: true;
   readonly run?: string;
+  readonly task?: (typeof TASKS)[number];
 }
 
 export function addDemoCommand(program: Command): void {
   const command = program.command("demo")
     .description("train a teacher, a student alone and the same student distilled, on built-in data");
+  addValue(command, "--task <name>", "classification (default), or detection: a detector on drawn scenes",
+    oneOf(TASKS));
   addValue(command, "--seed <n>", "seed of the networks and their training (default: 0)", count);
   addValue(command, "--seeds <n,n,…>", "repeat with each of these seeds and print mean and deviation", distinctCounts);
   command.option("--quick", "run for a few seconds, only to check that everything works");
@@ -27,11 +33,20 @@ export function addDemoCommand(program: Command): void {
 }
 
 async function runDemo(output: Output, flags: DemoFlags): Promise<void> {
-  const settings = flags.quick === true ? QUICK_DEMO : DEMO;
   const seeds = flags.seeds ?? [flags.seed ?? 0];
   using interrupt = listenForInterrupt(() => {
     output.notice("\nstopping after this step… (press again to stop immediately)");
   });
+  if (flags.task !== "detection") return runClassificationDemo(output, flags, seeds, interrupt.signal);
+  for (const seed of seeds) {
+    await runDetectionDemo({ output, seed, quick: flags.quick === true, signal: interrupt.signal,
+      directory: flags.run });
+  }
+}
+
+async function runClassificationDemo(output: Output, flags: DemoFlags, seeds: readonly number[],
+  signal: AbortSignal): Promise<void> {
+  const settings = flags.quick === true ? QUICK_DEMO : DEMO;
   using data = await loadDataset(settings.data);
   output.line(`Generating ${formatCount(data.train.size)} training and ${formatCount(data.test.size)} test images ` +
     `of ${data.numClasses} classes; ${settings.teacher} teaches ${settings.student}.`);
@@ -39,7 +54,6 @@ async function runDemo(output: Output, flags: DemoFlags): Promise<void> {
   const results: DemoResult[] = [];
   for (const seed of seeds) {
     if (seeds.length > 1) output.line(`\nSeed ${seed}`);
-    const { signal } = interrupt;
     results.push(...await runDemoOnce({ settings, data, seed, output, signal, directory: flags.run }));
   }
   showResults(output, results, seeds);

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { createModel, loadDataset, namedValue, readWeightsInfo, registryTask, ReviewKdError, schemas, type ClassScore,
-  type DataSourceInput } from "../../index.js";
+import { createDetector, createModel, isDetectorName, loadDataset, namedValue, readWeightsInfo, ReviewKdError, schemas,
+  type ClassScore, type DataSourceInput, type Detector, type Model } from "../../index.js";
 import { formatCount, formatPercent, formatWithUnit } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { omitUndefined } from "../options/omit-undefined.js";
@@ -24,7 +24,7 @@ interface EvalFlags extends TrainingFlags {
 }
 
 export function addEvalCommand(program: Command): void {
-  const command = program.command("eval").description("evaluate trained weights: top-1, top-5 and mean loss");
+  const command = program.command("eval").description("evaluate trained weights: accuracy of a classifier, average precision of a detector");
   addValue(command, "--model <name>", "network (default: the one named in the weights file)", text);
   addValue(command, "--weights <file>", "weights of the network (.safetensors, .pt, .pth or .pkl); required", text, {
     mandatory: true,
@@ -45,14 +45,13 @@ async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> 
     throw new ReviewKdError("INVALID_ARGUMENT",
       `missing --model: "${flags.weights}" does not name its network. Pass --model NAME.`);
   }
-  const source = { kind: "synthetic", ...dataSettings(flags) };
+  const source = { kind: isDetectorName(name) ? "scenes" : "synthetic", ...dataSettings(flags) };
   using interrupt = listenForInterrupt(() => {
     output.notice("stopping…");
   });
   using data = await loadDataset(source as DataSourceInput);
   warnOfOtherClasses(output, classNames, data.classNames);
-  using model = await createModel(name, { numClasses: data.numClasses, weights: flags.weights,
-    ...omitUndefined({ device: flags.device }) });
+  using model = await openNetwork(name, data.numClasses, flags);
   const split = flags.split ?? "test";
   const started = performance.now();
   const result = await model.evaluate(data[split], {
@@ -66,14 +65,25 @@ async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> 
     seconds });
   for (const { path, reason } of brokenImages) output.notice(`skipped ${path}: cannot decode it: ${reason}`);
   output.line(renderTable(["", name], [
-    ...registryTask().metrics.map((metric) => [
-      `${metric.unit === "" ? "mean " : ""}${metric.label}`,
-      formatWithUnit(metric, namedValue(result, metric.name)),
-    ]),
+    ...model.task.metrics.map((metric) => [metric.title, formatWithUnit(metric, namedValue(result, metric.name))]),
     ["images", `${formatCount(result.samples)} (${split})`],
     ["speed", `${(result.samples / seconds).toFixed(0)} images/s`],
   ], [name]));
-  if (result.perClass !== undefined) output.line(classTable(result.perClass));
+  if (result.perClass === undefined) return;
+  output.line(isDetectorName(name) ? categoryTable(result.perClass) : classTable(result.perClass));
+}
+
+function openNetwork(name: string, numClasses: number,
+  { weights, device }: Pick<EvalFlags, "weights" | "device">): Promise<Model | Detector> {
+  const options = { weights, ...omitUndefined({ device }) };
+  return isDetectorName(name) ? createDetector(name, options) : createModel(name, { ...options, numClasses });
+}
+
+/** Average precisions of each category. */
+function categoryTable(scores: readonly ClassScore[]): string {
+  const columns = Object.keys(scores[0] ?? {}).filter((key) => key !== "name");
+  const rows = scores.map((score) => [score.name, ...columns.map((column) => namedValue(score, column).toFixed(3))]);
+  return renderTable(["class", ...columns], rows, columns);
 }
 
 function classTable(scores: readonly ClassScore[]): string {

@@ -10,6 +10,9 @@ const NETWORK: readonly FlagRow[] = [
   { path: "model.name", flag: "--model <name>", help: "the network; `reviewkd models` lists them", parser: text },
   { path: "model.weights", flag: "--weights <file>",
     help: "start from these weights (.safetensors, .pt, .pth or .pkl)" },
+  { path: "model.backboneWeights", flag: "--backbone-weights <file>",
+    help: "detectors: weights of the backbone alone, as of a classifier for ImageNet" },
+  { path: "model.flavor", flag: "--flavor <name>", help: "detectors: whose definition: torchvision or detectron2" },
 ];
 
 export function addTrainCommand(program: Command): void {

@@ -1,4 +1,4 @@
-import type { DataSourceInput, MethodInput, TrainingOptionsInput } from "../../index.js";
+import type { DataSourceInput, DetectionOptions, MethodInput, TrainingOptionsInput } from "../../index.js";
 
 export interface DemoSettings {
   readonly teacher: string;
@@ -29,4 +29,39 @@ export const QUICK_DEMO: DemoSettings = {
   data: { kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 32 },
   method: { kind: "review", weight: 1, warmupEpochs: 1 },
   training: { ...training, epochs: 2, batchSize: 16 },
+};
+
+export interface DetectionDemoSettings {
+  readonly model: string;
+  readonly data: DataSourceInput;
+  readonly detection: DetectionOptions;
+  readonly training: TrainingOptionsInput;
+}
+
+/** Small images keep their size; few regions suffice for a handful of objects. */
+const detection: DetectionOptions = {
+  minSize: null,
+  anchorSizes: [[16], [24], [40], [64], [96]],
+  rpnPreNmsTopNTrain: 200,
+  rpnPreNmsTopNTest: 200,
+  rpnPostNmsTopNTrain: 100,
+  rpnPostNmsTopNTest: 50,
+  boxBatchSizePerImage: 32,
+  boxPositiveFraction: 0.5,
+};
+
+/** `reviewkd demo --task detection`: less than six minutes on two cores. */
+export const DETECTION_DEMO: DetectionDemoSettings = {
+  model: "faster-rcnn-resnet18-fpn",
+  data: { kind: "scenes", numClasses: 3, trainSamples: 300, testSamples: 60, imageSize: 96 },
+  detection,
+  training: { epochs: 8, batchSize: 4, evaluationBatchSize: 4, optimizer: { kind: "sgd", learningRate: 0.02 },
+    clipNorm: 10, schedule: { kind: "cosine", warmupEpochs: 1 } },
+};
+
+/** `reviewkd demo --task detection --quick`: to check that everything works. */
+export const QUICK_DETECTION_DEMO: DetectionDemoSettings = {
+  ...DETECTION_DEMO,
+  data: { kind: "scenes", numClasses: 2, trainSamples: 8, testSamples: 4, imageSize: 64 },
+  training: { ...DETECTION_DEMO.training, epochs: 1 },
 };

@@ -40,13 +40,21 @@ const TRAINING: readonly FlagRow[] = [
   { path: "training.optimizer.momentum", flag: "--momentum <x>", help: "momentum of SGD, below 1" },
   { path: "training.optimizer.nesterov", flag: "--no-nesterov", help: "plain momentum instead of Nesterov's" },
   { path: "training.optimizer.weightDecay", flag: "--weight-decay <x>", help: "weight decay" },
+  { path: "training.optimizer.normWeightDecay", flag: "--norm-weight-decay <x>",
+    help: "weight decay of batch normalizations (default: the weight decay)" },
   { path: "training.schedule.kind", flag: "--schedule <kind>",
     help: "learning rate over epochs: constant, multi-step or cosine" },
   { path: "training.schedule.milestones", flag: "--milestones <n,n,…>",
     help: "epochs after which multi-step lowers the rate" },
+  { path: "training.schedule.milestoneSteps", flag: "--milestone-steps <n,n,…>",
+    help: "optimizer steps from which multi-step lowers the rate" },
   { path: "training.schedule.factor", flag: "--lr-factor <x>", help: "factor of the rate at each milestone" },
   { path: "training.schedule.warmupEpochs", flag: "--lr-warmup-epochs <x>",
     help: "epochs over which the rate rises from 0" },
+  { path: "training.schedule.warmupSteps", flag: "--lr-warmup-steps <n>",
+    help: "optimizer steps over which the rate rises" },
+  { path: "training.schedule.warmupFactor", flag: "--lr-warmup-factor <x>",
+    help: "share of the rate at the first of these steps (default: 0)" },
   { path: "training.microBatches", flag: "--micro-batches <n>",
     help: "parts that a batch is split into to save memory" },
   { path: "training.accumulateBatches", flag: "--accumulate-batches <n>",
@@ -125,7 +133,7 @@ export function trainingSettings(flags: TrainingFlags): Settings {
   const schedule = training?.["schedule"] as Settings | undefined;
   // Milestones and their factor belong to one kind of schedule.
   const isMultiStep = schedule !== undefined && schedule["kind"] === undefined &&
-    ("milestones" in schedule || "factor" in schedule);
+    ("milestones" in schedule || "milestoneSteps" in schedule || "factor" in schedule);
   const data = dataSettings(flags);
   return {
     ...(data === undefined ? {} : { data }),

@@ -64,11 +64,13 @@ export const text: ValueParser<string> = (option) => (value) => {
   return value;
 };
 
-const KINDS = ["synthetic", ...schemas.DATA_DIRECTORIES.keys()] as const;
+/** Data sets that are generated, from settings instead of a directory. */
+const GENERATED = ["synthetic", "scenes"] as const;
+const KINDS = [...GENERATED, ...schemas.DATA_DIRECTORIES.keys()] as const;
 const DIRECTORIES = [...schemas.DATA_DIRECTORIES.keys()].map((kind) => `${kind}:DIR`);
 
 /** The syntax of {@link dataSpec}. */
-export const DATA_SPECS = ["synthetic[:key=value,…]", ...DIRECTORIES.slice(0, -1)].join(", ") +
+export const DATA_SPECS = [...GENERATED.map((kind) => `${kind}[:key=value,…]`), ...DIRECTORIES.slice(0, -1)].join(", ") +
   ` or ${DIRECTORIES.at(-1)}`;
 
 /** A data source for the schemas: a `kind` and its settings. */
@@ -87,20 +89,21 @@ export const dataSpec: ValueParser<DataSpec> = (option) => (spec) => {
       valid: KINDS,
     });
   }
-  if (kind === "synthetic") return { kind, ...syntheticSettings(option, rest) };
+  if (kind === "synthetic" || kind === "scenes") return { kind, ...generatorSettings(option, kind, rest) };
   const directory = schemas.DATA_DIRECTORIES.get(kind);
   if (rest === "" && directory !== undefined)
     throw usageError(`${kind}:DIR with the directory of ${directory.content}`, option, spec, directory.remedy);
   return { kind, root: rest };
 };
 
-function syntheticSettings(option: string, settings: string): Record<string, number> {
+function generatorSettings(option: string, kind: (typeof GENERATED)[number],
+  settings: string): Record<string, number> {
   if (settings === "") return {};
   return Object.fromEntries(settings.split(",").map((setting) => {
     const [key = "", value = ""] = setting.split("=", 2);
     if (key === "" || !REAL.test(value)) {
       throw usageError("comma-separated key=number settings", option, setting,
-        "Example: synthetic:numClasses=10,trainSamples=500.");
+        `Example: ${kind}:numClasses=4,trainSamples=500.`);
     }
     return [key, Number(value)];
   }));

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { StoredDataSource } from "./data.js";
+import { Flavor } from "./detection.js";
 import { Method } from "./method.js";
 import { TrainingOptions } from "./training.js";
 
@@ -8,6 +9,12 @@ export const NetworkConfig = z.strictObject({
   name: z.string().min(1).describe("the name of a network (`reviewkd models` lists them)"),
   /** A weights file to start from. */
   weights: z.string().min(1).optional(),
+  /** Of detectors: a weights file of the backbone alone, as of a classifier for ImageNet. */
+  backboneWeights: z.string().min(1).optional(),
+  /** Of detectors: whose definition is followed. Default: torchvision's. */
+  flavor: Flavor.optional(),
+  /** Of detectors: options that differ from their flavor's. */
+  detection: z.record(z.string(), z.unknown()).optional(),
 });
 export type NetworkConfig = z.infer<typeof NetworkConfig>;
 

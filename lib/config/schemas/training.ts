@@ -20,6 +20,8 @@ export const Sgd = z.strictObject({
   momentum: z.number().min(0).lt(1).default(0.9),
   nesterov: z.boolean().default(true),
   weightDecay: NonNegativeNumber.default(5e-4),
+  /** Weight decay of batch normalizations. Default: `weightDecay`. */
+  normWeightDecay: NonNegativeNumber.optional(),
   groups: z.array(ParameterGroup).default([]),
 });
 export type Sgd = z.infer<typeof Sgd>;
@@ -29,10 +31,16 @@ export const Optimizer = z.discriminatedUnion("kind", [Sgd]);
 export type Optimizer = z.infer<typeof Optimizer>;
 export type OptimizerInput = z.input<typeof Optimizer>;
 
-const warmupEpochs = NonNegativeNumber.default(0);
+const warmup = {
+  /** The rate rises linearly from 0, step by step; fractions are allowed. */
+  warmupEpochs: NonNegativeNumber.default(0),
+  /** The rate rises linearly over so many optimizer steps, from `warmupFactor` of the rate at the first. */
+  warmupSteps: Count.optional(),
+  warmupFactor: z.number().min(0).max(1).optional(),
+};
 
 /** Constant learning rate after the warm-up. */
-export const ConstantSchedule = z.strictObject({ kind: z.literal("constant"), warmupEpochs });
+export const ConstantSchedule = z.strictObject({ kind: z.literal("constant"), ...warmup });
 
 /**
  * Multiplied by `factor` *after* each milestone: epoch index 150 of the official 240 still runs at the full rate
@@ -41,18 +49,20 @@ export const ConstantSchedule = z.strictObject({ kind: z.literal("constant"), wa
 export const MultiStepSchedule = z.strictObject({
   kind: z.literal("multi-step"),
   milestones: z.array(Count).default([150, 180, 210]),
+  /** In addition, or alone with empty `milestones`: optimizer steps, counted over the training, from which it is lower. */
+  milestoneSteps: z.array(Count).optional(),
   factor: PositiveNumber.default(0.1),
-  warmupEpochs,
+  ...warmup,
 });
 
 /** Half a cosine from the full rate to `finalScale` times the full rate over all epochs. */
 export const CosineSchedule = z.strictObject({
   kind: z.literal("cosine"),
   finalScale: z.number().min(0).max(1).default(0),
-  warmupEpochs,
+  ...warmup,
 });
 
-/** Learning rate over epochs; over `warmupEpochs` (fractions allowed) it rises linearly from 0, step by step. */
+/** Learning rate over epochs or optimizer steps, after a warm-up. */
 export const Schedule = z.discriminatedUnion("kind", [ConstantSchedule, MultiStepSchedule, CosineSchedule]);
 export type Schedule = z.infer<typeof Schedule>;
 export type ScheduleInput = z.input<typeof Schedule>;

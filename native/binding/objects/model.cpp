@@ -80,7 +80,7 @@ void ModelHandle::define(Napi::Env env) {
       InstanceMethod("stateDict", &ModelHandle::get_state_dict),
       InstanceMethod("loadStateDict", &ModelHandle::put_state_dict), InstanceMethod("save", &ModelHandle::save),
       InstanceMethod("load", &ModelHandle::load), InstanceMethod("evaluate", &ModelHandle::evaluate),
-      InstanceMethod("detect", &ModelHandle::detect), InstanceMethod("forwardImages", &ModelHandle::forward_images));
+      InstanceMethod("task", &ModelHandle::task), InstanceMethod("detect", &ModelHandle::detect), InstanceMethod("forwardImages", &ModelHandle::forward_images));
 }
 
 Napi::Object ModelHandle::from(Napi::Env env, std::shared_ptr<Network> network) {
@@ -208,6 +208,10 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
         },
         [](Napi::Env env, const LoadReport& report) { return to_js(env, report); });
   });
+}
+
+Napi::Value ModelHandle::task(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] { return to_js(info.Env(), task_of(*resource())->info()); });
 }
 
 Napi::Value ModelHandle::detect(const Napi::CallbackInfo& info) {

@@ -12,7 +12,9 @@ double scale_after_warmup(const Schedule& schedule, const StepPosition& position
     case ScheduleKind::kConstant: return 1.0;
     case ScheduleKind::kMultiStep: {
       const auto passed = std::count_if(schedule.milestones.begin(), schedule.milestones.end(),
-                                        [&](int64_t milestone) { return position.epoch > milestone; });
+                                        [&](int64_t milestone) { return position.epoch > milestone; }) +
+                          std::count_if(schedule.milestone_steps.begin(), schedule.milestone_steps.end(),
+                                        [&](int64_t milestone) { return position.global_step() >= milestone; });
       return std::pow(schedule.factor, static_cast<double>(passed));
     }
     case ScheduleKind::kCosine: {
@@ -34,9 +36,12 @@ Schedule Schedule::from(const Options& options) {
                                                         {"multi-step", ScheduleKind::kMultiStep},
                                                         {"cosine", ScheduleKind::kCosine}});
   options.read("milestones", schedule.milestones);
+  options.read("milestoneSteps", schedule.milestone_steps);
   options.read("factor", schedule.factor);
   options.read("finalScale", schedule.final_scale);
   options.read("warmupEpochs", schedule.warmup_epochs);
+  options.read("warmupSteps", schedule.warmup_steps);
+  options.read("warmupFactor", schedule.warmup_factor);
   return schedule;
 }
 
@@ -47,6 +52,10 @@ double learning_rate_scale(const Schedule& schedule, const StepPosition& positio
     const double now = static_cast<double>(position.epoch) +
                        static_cast<double>(position.step + 1) / static_cast<double>(position.steps);
     warmup = std::min(1.0, now / schedule.warmup_epochs);
+  }
+  if (position.global_step() < schedule.warmup_steps) {
+    const double done = static_cast<double>(position.global_step()) / static_cast<double>(schedule.warmup_steps);
+    warmup *= schedule.warmup_factor * (1 - done) + done;
   }
   return warmup * scale_after_warmup(schedule, position);
 }

@@ -17,8 +17,14 @@ struct Schedule {
   double factor = 0.1;
   /// Cosine: what remains of the full rate at the end.
   double final_scale = 0.0;
+  /// Multi-step: as `milestones`, but optimizer steps, counted from 0 over the training; the first step at the lower
+  /// rate.
+  std::vector<int64_t> milestone_steps;
   /// Rises linearly from 0 over so many epochs.
   double warmup_epochs = 0.0;
+  /// Rises linearly over so many optimizer steps, from `warmup_factor` of the rate at the first.
+  int64_t warmup_steps = 0;
+  double warmup_factor = 0.0;
 
   static Schedule from(const Options& options);
 };
@@ -29,6 +35,9 @@ struct StepPosition {
   int64_t epochs = 1;
   int64_t step = 0;
   int64_t steps = 1;
+
+  /// Counted over the training.
+  int64_t global_step() const { return epoch * steps + step; }
 };
 
 /// The factor of the full learning rate. The official code lowers the rate *after* a milestone: with milestones

@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include <regex>
+#include <unordered_set>
 
 #include "core/base/error.h"
 #include "core/ops/sgd/sgd_step.h"
@@ -32,8 +33,10 @@ SgdOptions SgdOptions::from(const Options& options) {
       .momentum = options.number("momentum"),
       .nesterov = options.boolean("nesterov"),
       .weight_decay = options.number("weightDecay"),
+      .norm_weight_decay = std::nullopt,
       .groups = {},
   };
+  options.read("normWeightDecay", sgd.norm_weight_decay);
   for (const Options& entry : options.list("groups")) {
     ParameterGroup group{entry.string("pattern"), entry.number("learningRateScale"), std::nullopt};
     entry.read("weightDecay", group.weight_decay);
@@ -42,16 +45,21 @@ SgdOptions SgdOptions::from(const Options& options) {
   return sgd;
 }
 
-Sgd::Sgd(NamedTensors parameters, const SgdOptions& options) : parameters_(std::move(parameters)), options_(options) {
+Sgd::Sgd(NamedTensors parameters, const std::vector<at::Tensor>& norms, const SgdOptions& options)
+    : parameters_(std::move(parameters)), options_(options) {
   const auto patterns = compile(options.groups);
+  std::unordered_set<const void*> of_norms;
+  for (const at::Tensor& norm : norms) of_norms.insert(norm.unsafeGetTensorImpl());
   std::vector<int64_t> matches(patterns.size(), 0);
   for (const auto& [name, parameter] : parameters_) {
-    Slot slot{at::zeros_like(parameter.detach()), 1.0, options.weight_decay};
+    const bool is_norm = of_norms.contains(parameter.unsafeGetTensorImpl());
+    const double decay = is_norm ? options.norm_weight_decay.value_or(options.weight_decay) : options.weight_decay;
+    Slot slot{at::zeros_like(parameter.detach()), 1.0, decay};
     for (size_t i = 0; i < patterns.size(); ++i) {
       if (!std::regex_search(name, patterns[i])) continue;
       ++matches[i];
       slot.learning_rate_scale = options.groups[i].learning_rate_scale;
-      slot.weight_decay = options.groups[i].weight_decay.value_or(options.weight_decay);
+      slot.weight_decay = options.groups[i].weight_decay.value_or(decay);
       break;
     }
     slots_.push_back(std::move(slot));

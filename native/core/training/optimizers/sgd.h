@@ -26,6 +26,8 @@ struct SgdOptions {
   double momentum = 0.9;
   bool nesterov = true;
   double weight_decay = 5e-4;
+  /// Of the coefficients of batch normalizations, unless a group says otherwise; default: `weight_decay`.
+  std::optional<double> norm_weight_decay;
   /// The first group that matches a name wins.
   std::vector<ParameterGroup> groups;
 
@@ -34,8 +36,9 @@ struct SgdOptions {
 
 class Sgd {
  public:
-  /// Throws INVALID_ARGUMENT for a pattern that is no regular expression or matches no parameter.
-  Sgd(NamedTensors parameters, const SgdOptions& options);
+  /// norms: the parameters that `SgdOptions::norm_weight_decay` applies to. Throws INVALID_ARGUMENT for a pattern that is
+  /// no regular expression or matches no parameter.
+  Sgd(NamedTensors parameters, const std::vector<at::Tensor>& norms, const SgdOptions& options);
 
   /// g ← ∇ + decay · p;  v ← momentum · v + g;  p ← p - rate · (nesterov ? g + momentum · v : v).
   void step(double learning_rate);

@@ -1,5 +1,7 @@
 #include "core/training/state/training.h"
 
+#include <torch/nn/modules/batchnorm.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -31,6 +33,20 @@ NamedTensors prepared(const Objective& objective) {
   return only_parameters(distiller_state(*distiller));
 }
 
+/// Weights and biases of all batch normalizations that are trained.
+std::vector<at::Tensor> norms_of(const Objective& objective) {
+  std::vector<at::Tensor> norms;
+  const auto add = [&](const torch::nn::Module& root) {
+    for (const auto& module : root.modules()) {
+      if (module->as<torch::nn::BatchNorm2dImpl>() == nullptr) continue;
+      for (const auto& parameter : module->parameters()) norms.push_back(parameter);
+    }
+  };
+  add(*objective.network().module);
+  if (objective.distiller() != nullptr) add(objective.distiller()->modules());
+  return norms;
+}
+
 }  // namespace
 
 SessionOptions SessionOptions::from(const Options& options) {
@@ -50,7 +66,7 @@ SessionOptions SessionOptions::from(const Options& options) {
 Training::Training(Objective minimized, const SessionOptions& session_options)
     : objective(std::move(minimized)),
       options(session_options),
-      optimizer(prepared(objective), options.optimizer),
+      optimizer(prepared(objective), norms_of(objective), options.optimizer),
       learning_rate(options.optimizer.learning_rate) {}
 
 void Training::check_devices() const {

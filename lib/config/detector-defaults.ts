@@ -1,0 +1,28 @@
+import type { Settings } from "./merge-settings.js";
+
+/** Whether the name of a network is that of a detector: a kind, a backbone and a pyramid. */
+export function isDetectorName(name: unknown): boolean {
+  return typeof name === "string" && /^(?:faster-rcnn|mask-rcnn|retinanet)-.*-fpn$/.test(name);
+}
+
+/** Of the kinds of detectors, those whose labels count the background. */
+export function hasBackgroundClass(name: string): boolean {
+  return !name.startsWith("retinanet-");
+}
+
+/**
+ * Defaults of a detector's training where they differ from a classifier's: rate, momentum and decay as published for
+ * batches of 8 on COCO; no decay of norms; a schedule that suits any number of epochs.
+ */
+export const DETECTOR_TRAINING: Settings = {
+  epochs: 12,
+  batchSize: 8,
+  evaluationBatchSize: 8,
+  optimizer: { kind: "sgd", learningRate: 0.01, momentum: 0.9, nesterov: false, weightDecay: 1e-4, normWeightDecay: 0 },
+  schedule: { kind: "cosine", warmupEpochs: 0.5 },
+};
+
+/** Defaults of a run that trains this network; none for a classifier. */
+export function detectorRunDefaults(name: unknown): Settings {
+  return isDetectorName(name) ? { data: { kind: "scenes" }, training: DETECTOR_TRAINING } : {};
+}
