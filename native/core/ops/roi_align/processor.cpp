@@ -165,8 +165,9 @@ REVIEWKD_AUTOGRAD_FUNCTION(RoiAlignFunction) {
                           const RoiAlignOptions& options) {
     const SavedRoiAlign saved = SavedRoiAlign::of(maps, scales, options, pooled_type(maps[0]));
     const bool is_double = saved.type == at::kDouble;
-    const at::Tensor rois = rois_in.to(is_double ? at::kDouble : at::kFloat).contiguous();
-    const at::Tensor levels = levels_in.contiguous();
+    // Copies: the gradient reads memory by their values, which nothing may change after they were checked.
+    const at::Tensor rois = rois_in.to(is_double ? at::kDouble : at::kFloat).clone(at::MemoryFormat::Contiguous);
+    const at::Tensor levels = levels_in.clone(at::MemoryFormat::Contiguous);
     std::vector<at::Tensor> ordered;
     for (const at::Tensor& map : maps) ordered.push_back(in_order(map, saved.type));
     const at::Tensor result = at::empty({rois.size(0), saved.channels(), options.height, options.width},
