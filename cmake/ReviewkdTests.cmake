@@ -59,3 +59,11 @@ foreach(capability IN ITEMS native avx2 default)
   endif()
   set_tests_properties("reviewkd_tests_${capability}" PROPERTIES ENVIRONMENT "${environment}")
 endforeach()
+
+# The operations of detectors once more, as a device computes them: by its kernels on the host.
+if(TARGET reviewkd_host_emulation)
+  add_dependencies(reviewkd_tests reviewkd_host_emulation)
+  add_test(NAME reviewkd_tests_host_emulation COMMAND reviewkd_tests --gtest_brief=1 "--gtest_filter=*Nms*:*RoiAlign*:*FocalLoss*:*PasteMasks*")
+  set_tests_properties(reviewkd_tests_host_emulation PROPERTIES
+    ENVIRONMENT "OMP_WAIT_POLICY=passive;REVIEWKD_CUDA_PLUGIN=$<TARGET_FILE:reviewkd_host_emulation>")
+endif()

@@ -28,8 +28,8 @@ struct BoxWeights {
   double x = 1, y = 1, width = 1, height = 1;
 };
 
-/// The numbers that a head predicts for `proposals` [N, 4] whose truths are `reference` [N, 4]: shifts of the center relative to
-/// the size of the proposal, and logarithms of the ratios of sizes. -> [N, 4]
+/// The numbers that a head predicts for `proposals` [N, 4] whose truths are `reference` [N, 4]: shifts of the center
+/// relative to the size of the proposal, and logarithms of the ratios of sizes. -> [N, 4]
 at::Tensor encode_boxes(const at::Tensor& reference, const at::Tensor& proposals, const BoxWeights& weights);
 
 /// The inverse: deltas [N, 4C] of `boxes` [N, 4] -> [N, 4C]. Sizes grow to 1000 / 16 times those of the boxes at most.

@@ -76,7 +76,7 @@ REVIEWKD_AUTOGRAD_FUNCTION(FocalLossSumFunction) {
     for (const double sum : sums) total += sum;
     context->save_for_backward({logits, classes});
     context->saved_data["weights"] = std::vector<double>{loss.object_weight, loss.background_weight, loss.gamma};
-    return at::scalar_tensor(total, at::kFloat);
+    return at::scalar_tensor(total, at::kDouble).to(at::kFloat);  // infinity where float32 ends, rather than an error
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -119,7 +119,7 @@ at::Tensor sigmoid_focal_loss_sum_reference(const at::Tensor& logits, const at::
   const at::Tensor values = at_least_float32(logits);
   const at::Tensor numbers = at::arange(values.size(1), classes.options());
   const at::Tensor targets = (classes.unsqueeze(1) == numbers).to(values.scalar_type());  // [A, C]
-  const at::Tensor counted = (classes != kIgnoredAnchor).unsqueeze(1);                    // [A, 1]
+  const at::Tensor counted = (classes != kIgnoredAnchor).unsqueeze(1);  // [A, 1]
   return at::where(counted, sigmoid_focal_loss(values, targets, alpha, gamma), 0.0).sum();
 }
 

@@ -16,8 +16,8 @@ at::Tensor match_boxes(const at::Tensor& iou, double high, double low, bool allo
 /// The same by PyTorch's operations, on any device.
 at::Tensor match_boxes_reference(const at::Tensor& iou, double high, double low, bool allow_low_quality);
 
-/// match_boxes(box_iou(truths, anchors), …), bit for bit in float32 and float64, on the CPU without the memory for all pairs. truths: [T, 4]; anchors:
-/// [B, 4].
+/// match_boxes(box_iou(truths, anchors), …), bit for bit in float32 and float64, on the CPU without the memory for all
+/// pairs. truths: [T, 4]; anchors: [B, 4].
 at::Tensor match_anchors(const at::Tensor& truths, const at::Tensor& anchors, double high, double low,
                          bool allow_low_quality);
 

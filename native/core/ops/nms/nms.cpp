@@ -57,7 +57,7 @@ at::Tensor remaining(const at::Tensor& sorted, const ClassRanges& ranges, double
   const BoxColumns<T> boxes(sorted.const_data_ptr<T>(), sorted.size(0));
   at::Tensor result = at::zeros({sorted.size(0)}, at::kBool);
   bool* const remains = result.data_ptr<bool>();
-  parallel_for_ranges(static_cast<int64_t>(ranges.first.size()) - 1, [&](int64_t first, int64_t last, int64_t) {
+  const auto keep_best = [&](int64_t first, int64_t last, int64_t) {
     BoxColumns<T> kept;
     for (int64_t range = first; range < last; ++range) {
       kept.clear();
@@ -68,7 +68,17 @@ at::Tensor remaining(const at::Tensor& sorted, const ClassRanges& ranges, double
         remains[rank] = true;
       }
     }
-  });
+  };
+  const int64_t classes = static_cast<int64_t>(ranges.first.size()) - 1;
+  // Waking threads would take longer than a million pairs at most.
+  constexpr int64_t kFewPairs = 1 << 20;
+  int64_t pairs = 0;
+  for (int64_t i = 0; i < classes && pairs <= kFewPairs; ++i) {
+    const int64_t count = ranges.first[i + 1] - ranges.first[i];
+    pairs += count * count;
+  }
+  if (pairs <= kFewPairs) keep_best(0, classes, 0);
+  else parallel_for_ranges(classes, keep_best);
   return result;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// What pasting receives, checked, for each of its paths.
+// The checked inputs of pasting, for each of its paths.
 
 #include <ATen/core/Tensor.h>
 

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <type_traits>
 
 #include "core/ops/backend/autograd_function.h"
@@ -58,12 +60,16 @@ class Regions {
  public:
   /// rois: of type T; both contiguous.
   Regions(const at::Tensor& rois, const at::Tensor& levels, const SavedRoiAlign& saved)
-      : rois_(rois.const_data_ptr<T>()), levels_(levels.const_data_ptr<int64_t>()), saved_(saved) {}
+      : count_(rois.size(0)),
+        rois_(rois.const_data_ptr<T>()),
+        levels_(levels.const_data_ptr<int64_t>()),
+        saved_(saved) {}
 
   struct Taps {
     RoiTaps<T> rows, columns;
   };
 
+  int64_t count() const { return count_; }
   int64_t level(int64_t k) const { return levels_[k]; }
   int64_t image(int64_t k) const { return static_cast<int64_t>(rois_[5 * k]); }
 
@@ -88,7 +94,26 @@ class Regions {
     return bins;
   }
 
+  /// The regions by map, image and place: what one reads lies in the cache for the next.
+  std::vector<int64_t> by_place() const {
+    constexpr double kBand = 8;  // pixels of a map
+    std::vector<std::array<int64_t, 4>> places(count_);
+    std::vector<int64_t> order(count_);
+    for (int64_t k = 0; k < count_; ++k) {
+      const auto middle = [&](int64_t axis, double pixels) {
+        const double position = static_cast<double>(rois_[5 * k + axis]) + static_cast<double>(rois_[5 * k + axis + 2]);
+        const double place = position / 2 * saved_.scales[level(k)] / pixels;
+        return std::abs(place) <= kFarthestRoi ? static_cast<int64_t>(place) : 0;
+      };
+      places[k] = {level(k), image(k), middle(2, kBand), middle(1, 1)};
+      order[k] = k;
+    }
+    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return places[a] < places[b]; });
+    return order;
+  }
+
  private:
+  const int64_t count_;
   const T* rois_;
   const int64_t* levels_;
   const SavedRoiAlign& saved_;
@@ -105,9 +130,11 @@ void pool_regions(const Regions<T>& regions, const std::vector<at::Tensor>& maps
   for (const at::Tensor& map : maps) views.emplace_back(map);
   const NhwcView results(result);
   const RoiAlignKernels* const vectors = vectors_for(result.scalar_type(), result.size(1));
-  parallel_for_ranges(result.size(0), [&](int64_t first, int64_t last, int64_t) {
+  const std::vector<int64_t> order = regions.by_place();
+  parallel_for_ranges(regions.count(), [&](int64_t first, int64_t last, int64_t) {
     typename Regions<T>::Taps taps;
-    for (int64_t k = first; k < last; ++k) {
+    for (int64_t i = first; i < last; ++i) {
+      const int64_t k = order[i];
       regions.find(k, taps);
       const RoiBins<T> bins = regions.bins(k, taps);
       const char* const map = views[regions.level(k)][regions.image(k)];
@@ -122,21 +149,23 @@ void pool_regions(const Regions<T>& regions, const std::vector<at::Tensor>& maps
   });
 }
 
-/// Each thread adds all regions, in order, to channels of its own, so that the sums do not depend on their number.
+/// Each thread adds all regions, in one order, to channels of its own, so that the sums do not depend on the number of
+/// threads.
 template <typename T>
 void add_gradients(const Regions<T>& regions, const at::Tensor& gradient, const std::vector<at::Tensor>& sums) {
   std::vector<NhwcView> views;
   for (const at::Tensor& sum : sums) views.emplace_back(sum);
   const NhwcView gradients(gradient);
-  const int64_t count = gradient.size(0), channels = gradient.size(1);
+  const int64_t channels = gradient.size(1);
+  const std::vector<int64_t> order = regions.by_place();
   const RoiAlignKernels* const vectors = vectors_for(gradient.scalar_type(), channels);
-  std::vector<typename Regions<T>::Taps> taps(count);
-  parallel_for_ranges(count, [&](int64_t first, int64_t last, int64_t) {
+  std::vector<typename Regions<T>::Taps> taps(regions.count());
+  parallel_for_ranges(regions.count(), [&](int64_t first, int64_t last, int64_t) {
     for (int64_t k = first; k < last; ++k) regions.find(k, taps[k]);
   });
   parallel_for_ranges((channels + kLanes - 1) / kLanes, [&](int64_t first, int64_t last, int64_t) {
     const int64_t first_channel = first * kLanes, last_channel = std::min(last * kLanes, channels);
-    for (int64_t k = 0; k < count; ++k) {
+    for (const int64_t k : order) {
       T* const sum = reinterpret_cast<T*>(views[regions.level(k)][regions.image(k)]);
       const RoiBins<T> bins = regions.bins(k, taps[k]);
       if constexpr (std::is_same_v<T, float>) {
@@ -165,8 +194,9 @@ REVIEWKD_AUTOGRAD_FUNCTION(RoiAlignFunction) {
                           const RoiAlignOptions& options) {
     const SavedRoiAlign saved = SavedRoiAlign::of(maps, scales, options, pooled_type(maps[0]));
     const bool is_double = saved.type == at::kDouble;
-    const at::Tensor rois = rois_in.to(is_double ? at::kDouble : at::kFloat).contiguous();
-    const at::Tensor levels = levels_in.contiguous();
+    // Copies: the gradient reads memory by their values, which nothing may change after they were checked.
+    const at::Tensor rois = rois_in.to(is_double ? at::kDouble : at::kFloat).clone(at::MemoryFormat::Contiguous);
+    const at::Tensor levels = levels_in.clone(at::MemoryFormat::Contiguous);
     std::vector<at::Tensor> ordered;
     for (const at::Tensor& map : maps) ordered.push_back(in_order(map, saved.type));
     const at::Tensor result = at::empty({rois.size(0), saved.channels(), options.height, options.width},

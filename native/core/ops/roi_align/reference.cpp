@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "core/base/numeric.h"
+#include "core/ops/roi_align/existing_rois.h"
 #include "core/ops/roi_align/roi_align.h"
 #include "core/ops/roi_align/roi_taps.h"
 
@@ -82,8 +83,10 @@ at::Tensor multiscale_roi_align_reference(const std::vector<at::Tensor>& maps, c
                                           const RoiAlignOptions& options) {
   const bool is_double = maps[0].scalar_type() == at::kDouble;
   const at::Tensor regions = rois.detach().to(at::kCPU, is_double ? at::kDouble : at::kFloat).contiguous();
-  const at::Tensor result = is_double ? pool_by_table<double>(maps, regions, levels.cpu(), scales, options)
-                                      : pool_by_table<float>(maps, regions, levels.cpu(), scales, options);
+  const at::Tensor level_of = levels.cpu();
+  require_existing_rois(regions, level_of, maps[0].size(0), static_cast<int64_t>(maps.size()));
+  const at::Tensor result = is_double ? pool_by_table<double>(maps, regions, level_of, scales, options)
+                                      : pool_by_table<float>(maps, regions, level_of, scales, options);
   return result.to(maps[0].scalar_type());
 }
 

@@ -6,6 +6,7 @@
 #include "core/ops/backend/dispatch.h"
 #include "core/ops/boxes/checks.h"
 #include "core/ops/roi_align/device.h"
+#include "core/ops/roi_align/existing_rois.h"
 #include "core/ops/roi_align/processor.h"
 
 namespace reviewkd::ops {
@@ -39,24 +40,27 @@ void require_roi_maps(const std::vector<at::Tensor>& maps, const std::vector<dou
 
 void require_rois(const std::vector<at::Tensor>& maps, const at::Tensor& rois, const at::Tensor& levels) {
   require_rows(rois, 5, "rois");
-  require_same_device(maps[0], rois, "map", "rois");
-  require_same_device(maps[0], levels, "map", "levels");
   require_int64(levels, "levels");
   require_sizes(levels, {rois.size(0)}, "levels", "Pass one level for each region.");
-  // Reading a device's tensor back would stop its work; kernels check each region themselves.
-  if (!rois.is_cpu() || rois.size(0) == 0) return;
-  const at::Tensor images = rois.select(1, 0), count = at::scalar_tensor(maps[0].size(0), rois.options());
-  if (!images.ge(0).logical_and(images.lt(count)).all().item<bool>()) {
-    fail(ErrorCode::kInvalidArgument, "invalid rois: expected images from 0 to ", maps[0].size(0) - 1,
-         " in the first column, received another. Pass the index of the image in the batch.");
-  }
-  if (!levels.ge(0).logical_and(levels.lt(static_cast<int64_t>(maps.size()))).all().item<bool>()) {
-    fail(ErrorCode::kInvalidArgument, "invalid levels: expected 0 to ", maps.size() - 1,
-         ", received another. Count levels from the first map.");
-  }
+  require_same_device(maps[0], rois, "map", "rois");
+  require_same_device(maps[0], levels, "map", "levels");
+  // Reading a device's tensor back would stop its work; kernels skip regions of no image or level.
+  if (rois.is_cpu()) require_existing_rois(rois, levels, maps[0].size(0), static_cast<int64_t>(maps.size()));
 }
 
 }  // namespace
+
+void require_existing_rois(const at::Tensor& rois, const at::Tensor& levels, int64_t images, int64_t maps) {
+  const at::Tensor image_of = rois.select(1, 0).to(at::kDouble);
+  if (!image_of.ge(0).logical_and(image_of.lt(images)).all().item<bool>()) {
+    fail(ErrorCode::kInvalidArgument, "invalid rois: expected images from 0 to ", images - 1,
+         " in the first column, received another. Pass the index of the image in the batch.");
+  }
+  if (!levels.ge(0).logical_and(levels.lt(maps)).all().item<bool>()) {
+    fail(ErrorCode::kInvalidArgument, "invalid levels: expected 0 to ", maps - 1,
+         ", received another. Count levels from the first map.");
+  }
+}
 
 at::Tensor roi_align(const at::Tensor& input, const at::Tensor& rois, const RoiAlignOptions& options) {
   require_rows(rois, 5, "rois");

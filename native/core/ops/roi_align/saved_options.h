@@ -1,5 +1,5 @@
 #pragma once
-// What a pooling of regions saves for its gradient, in addition to the regions: sizes rather than maps.
+// The values that a pooling of regions saves for its gradient, in addition to the regions: sizes rather than maps.
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>

@@ -31,7 +31,7 @@ TEST(PasteMasksByHand, GrowsTheBoxByTheBorderOfTheGrid) {
   EXPECT_DOUBLE_EQ(pasted[0][6][6].item<double>(), 1.0);
   EXPECT_EQ(pasted[0][1].sum().item<double>(), 0.0);
   EXPECT_NEAR(pasted[0][6][3].item<double>(), 1.5 * 4 / 9 - 0.5, 1e-15);
-  EXPECT_TRUE(pasted[0].equal(pasted[0].flip({0, 1}).roll({1, 1}, {0, 1})));
+  expect_close(pasted[0], pasted[0].flip({0, 1}).roll({1, 1}, {0, 1}), 1e-15, "mirrored mask");
 }
 
 struct PasteCase {

@@ -115,6 +115,11 @@ TEST(FocalLossSumByHand, IsZeroWithoutAnchors) {
   EXPECT_EQ(gradients_of(sum, at::ones({}), {logits})[0].sizes(), at::IntArrayRef({0, 80}));
 }
 
+TEST(FocalLossSumByHand, IsInfiniteBeyondTheNumbersOfFloat32) {
+  const at::Tensor sum = ops::sigmoid_focal_loss_sum(at::full({1, 32}, 3e38), at::full({1}, -1, at::kLong), 0.25, 0);
+  EXPECT_TRUE(sum.isinf().item<bool>());
+}
+
 TEST(FocalLossSumByHand, RefusesWhatDoesNotFit) {
   const at::Tensor logits = at::zeros({2, 3}), classes = at::zeros({2}, at::kLong);
   const auto sum = [&](const at::Tensor& anchors_classes, double alpha, double gamma) {
