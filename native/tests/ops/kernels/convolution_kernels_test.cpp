@@ -76,12 +76,17 @@ TEST_P(ConvolutionKernels, SumOverTapsAndChannelsAddAndActivate) {
       for (int64_t k = 0; k < image.out_values(); ++k) {
         const int64_t pixel = k / image.out_channels, o = k % image.out_channels;
         double expected = adds ? bias[static_cast<size_t>(o)] + residual[k] : 0.0;
+        double magnitude = std::abs(expected);
         for (int64_t t = 0; t < Image::kTaps; ++t) {
-          for (int64_t i = 0; i < image.in_channels; ++i)
-            expected += in[image.in_index(pixel, t, i)] * weights[packed_index(image, t, i, o)];
+          for (int64_t i = 0; i < image.in_channels; ++i) {
+            const double product = in[image.in_index(pixel, t, i)] * weights[packed_index(image, t, i, o)];
+            expected += product;
+            magnitude += std::abs(product);
+          }
         }
         if (adds) expected = std::max(expected, 0.0);
-        ASSERT_NEAR(out[k], expected, tolerance() * std::max(1.0, std::abs(expected)) + 1e-5)
+        // Each partial sum is rounded to 2^-24 of itself: over all of them a few times 2^-24 of the terms' magnitudes.
+        ASSERT_NEAR(out[k], expected, tolerance() * std::max(1.0, std::abs(expected)) + 4 * 0x1p-24 * magnitude)
             << image.rows << " rows, value " << k;
       }
     }
