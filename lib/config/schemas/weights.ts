@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { Count, PositiveCount, Shape } from "./common.js";
+import { DetectorFileInfo } from "./detector-weights.js";
+import { StateDifferences } from "./load-report.js";
 
 /** Element types that a weights file can hold. */
 export const StoredDType = z.enum(["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8",
@@ -50,28 +52,10 @@ export const WeightsInfo = z.strictObject({
     /** Number of other tensors that do not belong to the network, such as an optimizer's or a teacher's. */
     leftAside: Count,
   }),
+  /** `null` unless the names are those of a detector. */
+  detector: DetectorFileInfo.nullable(),
 });
 export type WeightsInfo = z.infer<typeof WeightsInfo>;
-
-/** An entry whose shape differs from the network's. */
-const ShapeMismatch = z.strictObject({ name: z.string(), expected: Shape, got: Shape });
-
-/** Differences between a state dict and a network. */
-const StateDifferences = z.strictObject({
-  /** Names only in the network: these keep their values. */
-  missing: z.array(z.string()),
-  /** Names only in the state dict. */
-  unexpected: z.array(z.string()),
-  /** Names in both with different shapes: these keep their values, too. */
-  mismatched: z.array(ShapeMismatch),
-});
-
-/** Result of loading a state dict into a network. */
-export const LoadReport = StateDifferences.extend({
-  /** Number of loaded entries; 0 only for an empty state dict, because another one that matches nothing is an error. */
-  matched: Count,
-});
-export type LoadReport = z.infer<typeof LoadReport>;
 
 /** The network of the registry that best matches a file's names and shapes. */
 export const ArchitectureMatch = z.strictObject({

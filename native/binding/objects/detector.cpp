@@ -9,6 +9,8 @@
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "core/base/error.h"
+#include "core/checkpoint/weights_reader.h"
+#include "core/models/detection/detector_file.h"
 #include "core/models/detection/detectron2_names.h"
 #include "core/models/detection/registry.h"
 #include "core/models/init.h"
@@ -79,12 +81,12 @@ std::vector<at::Tensor> images_for(const Network& network, const std::vector<at:
   return result;
 }
 
-TensorTree pyramid_output(const detection::DetectorImpl& detector, const ImageBatch& batch, const BackboneOutput& output) {
+TensorTree pyramid_output(const detection::DetectorImpl& detector, const ImageBatch& batch,
+                          const BackboneOutput& output) {
   TensorTree::List sizes;
   for (const ImageSize& size : batch.sizes) sizes.push_back(to_tree(size));
-  return TensorTree::Record{{"input", detector.input().normalized(batch)},
-                            {"imageSizes", std::move(sizes)},
-                            {"levels", levels_of(output)}};
+  return TensorTree::Record{
+      {"input", detector.input().normalized(batch)}, {"imageSizes", std::move(sizes)}, {"levels", levels_of(output)}};
 }
 
 TensorTree detector_output(detection::DetectorImpl& detector, const ImageBatch& batch, const BackboneOutput& output,
@@ -108,9 +110,8 @@ StateNames state_names_of(const Napi::Value& value) {
 NamedTensors to_names(const Network& network, const NamedTensors& state, StateNames names) {
   if (names == StateNames::kTorchvision) return state;
   const auto& options = detector_of(*network.module).options();
-  return renamed(state, [&](const NamedTensors& own) {
-    return to_detectron2(own, options.kind, options.anchors.per_position());
-  });
+  return renamed(
+      state, [&](const NamedTensors& own) { return to_detectron2(own, options.kind, options.anchors.per_position()); });
 }
 
 NamedTensors from_names(const Network& network, const NamedTensors& state, StateNames names) {
@@ -134,6 +135,25 @@ Napi::Value create_detector(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value load_detector_with(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network) {
+  using detection::DetectorPart;
+  const Options options = options_of(info[1], "options");
+  const auto part = options.choice<DetectorPart>("part", {{"all", DetectorPart::kAll}, {"body", DetectorPart::kBody}});
+  return run_async(
+      info.Env(), Runtime::of(info.Env()).background(),
+      [network, path = string_of(info[0], "path"), strict = options.boolean("strict"),
+       key = options.has("key") ? options.string("key") : "", part] {
+        const WeightsFile file = read_weights(path, {.key = key, .network = true});
+        const NetworkLock lock(*network);
+        return detection::load_file(detector_of(*network->module), file.tensors, part, strict);
+      },
+      [](Napi::Env env, const detection::DetectorLoadReport& report) -> Napi::Value {
+        const Napi::Object object = to_js(env, static_cast<const LoadReport&>(report)).As<Napi::Object>();
+        object.Set("unused", to_array(env, report.unused));
+        return object;
+      });
+}
+
 Napi::Value detect_with(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network) {
   const TensorTree inputs = TensorTree::Record{{"images", tensor_tree_of(info[0], "images")}};
   const Options options = options_of(info[1], "options");
@@ -150,8 +170,8 @@ Napi::Value detect_with(const Napi::CallbackInfo& info, const std::shared_ptr<Ne
         const ImageBatch batch = detector.input().prepare(given);
         std::vector<ImageSize> originals;
         for (const at::Tensor& image : given) originals.push_back({image.size(1), image.size(2)});
-        return to_tree(detector.in_original_images(detector.detect(levels_of(detector.forward_batch(batch)), batch), batch, originals,
-                                                   mask_threshold));
+        return to_tree(detector.in_original_images(detector.detect(levels_of(detector.forward_batch(batch)), batch),
+                                                   batch, originals, mask_threshold));
       },
       [](Napi::Env env, const TensorTree& found) { return to_js(env, found); });
 }

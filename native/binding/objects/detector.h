@@ -19,6 +19,9 @@ Napi::Value detect_with(const Napi::CallbackInfo& info, const std::shared_ptr<Ne
 /// (images: Tensor[], { mode }) -> Promise<{ input, imageSizes, levels, proposals?, … }>
 Napi::Value forward_detector(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network);
 
+/// (path, { strict, key?, part }) -> Promise<{ matched, missing, unexpected, mismatched, unused }>
+Napi::Value load_detector_with(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network);
+
 /// Images of a call in the network's type and on its device. Throws SHAPE_MISMATCH, DTYPE_MISMATCH, INVALID_ARGUMENT.
 std::vector<at::Tensor> images_for(const Network& network, const std::vector<at::Tensor>& images);
 

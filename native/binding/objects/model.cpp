@@ -79,8 +79,9 @@ void ModelHandle::define(Napi::Env env) {
       InstanceMethod("featureSpecs", &ModelHandle::feature_specs), InstanceMethod("forward", &ModelHandle::forward),
       InstanceMethod("stateDict", &ModelHandle::get_state_dict),
       InstanceMethod("loadStateDict", &ModelHandle::put_state_dict), InstanceMethod("save", &ModelHandle::save),
-      InstanceMethod("load", &ModelHandle::load), InstanceMethod("evaluate", &ModelHandle::evaluate),
-      InstanceMethod("detect", &ModelHandle::detect), InstanceMethod("forwardImages", &ModelHandle::forward_images));
+      InstanceMethod("load", &ModelHandle::load), InstanceMethod("loadDetector", &ModelHandle::load_detector),
+      InstanceMethod("evaluate", &ModelHandle::evaluate), InstanceMethod("detect", &ModelHandle::detect),
+      InstanceMethod("forwardImages", &ModelHandle::forward_images));
 }
 
 Napi::Object ModelHandle::from(Napi::Env env, std::shared_ptr<Network> network) {
@@ -182,12 +183,13 @@ Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [network = resource(), path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata")] {
+        [network = resource(), path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata"),
+         names = state_names_of(info[2])] {
           check_weights_ending(path);
           NamedTensors tensors;
           {
             const NetworkLock lock(*network);
-            tensors = detached_copy(state_dict(*network->module));
+            tensors = detached_copy(to_names(*network, state_dict(*network->module), names));
           }
           write_weights(path, tensors, metadata);
           return Nothing{};
@@ -208,6 +210,10 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
         },
         [](Napi::Env env, const LoadReport& report) { return to_js(env, report); });
   });
+}
+
+Napi::Value ModelHandle::load_detector(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] { return load_detector_with(info, resource()); });
 }
 
 Napi::Value ModelHandle::detect(const Napi::CallbackInfo& info) {

@@ -5,12 +5,13 @@
 
 namespace reviewkd::binding {
 
-/// (path, { key? }) -> Promise<{ format, metadata, tensors, parameters, selection }>: a file's contents without the
-/// values.
+/// (path, { key? }) -> Promise<{ format, metadata, tensors, parameters, selection, detector }>: a file's contents
+/// without the values.
 Napi::Value read_weights_info(const Napi::CallbackInfo& info);
 
-/// The same with `fit`: the matching network of the registry.
-Napi::Value inspect_weights(const Napi::CallbackInfo& info);
+/// (path, { key?, detection? }) -> Promise<{ name, numClasses, matching, entries, differences } | null>: the network of
+/// the registry that the file fits best, or with `detection`, the switches and number of classes, the detector.
+Napi::Value match_weights(const Napi::CallbackInfo& info);
 
 /// (path, { key? }) -> Promise<{ entries, metadata }>
 Napi::Value read_state_dict(const Napi::CallbackInfo& info);
