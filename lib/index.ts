@@ -59,11 +59,9 @@ export type { SystemInfo, InstallationAttempt, InstallationPlace,
 export type { Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair,
   TeacherMode, Term, TermInput, TermKind } from "./config/schemas/method.js";
 export type { FeatureSpec, ModelInfo, ModelOptionsInput } from "./config/schemas/model.js";
-export type { DetectorFileInfo, DetectorKind, DetectorLoadReport,
-  DetectorSaveOptionsInput } from "./config/schemas/detector-weights.js";
-export type { LoadReport } from "./config/schemas/load-report.js";
-export type { ConvertOptionsInput, ExportOptionsInput, LoadOptionsInput, ArchitectureMatch, StoredDType, WeightsChoice,
-  WeightsFormat, WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
+export type { ConvertOptionsInput, DetectorFileInfo, DetectorKind, DetectorLoadReport, DetectorSaveOptionsInput,
+  ExportOptionsInput, LoadOptionsInput, LoadReport, ArchitectureMatch, StoredDType, WeightsChoice, WeightsFormat,
+  WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
 export type { PairExplanation, PairOptionsInput } from "./config/schemas/pair.js";
 export type { Preset, PresetMark } from "./config/schemas/preset.js";
 export type { RunConfig, RunConfigInput } from "./config/schemas/run-config.js";

@@ -12,9 +12,8 @@ import type { Matching, TermKind } from "./config/schemas/method.js";
 import type { FeatureSpec, ModelInfo } from "./config/schemas/model.js";
 import type { InstallationReport, SystemInfo } from "./config/schemas/system.js";
 import type { TaskInfo } from "./config/schemas/task.js";
-import type { DetectorKind, FileNames } from "./config/schemas/detector-weights.js";
-import type { LoadReport } from "./config/schemas/load-report.js";
-import type { ArchitectureMatch, WeightsChoice, WeightsInfo } from "./config/schemas/weights.js";
+import type { ArchitectureMatch, DetectorKind, FileNames, LoadReport, WeightsChoice,
+  WeightsInfo } from "./config/schemas/weights.js";
 
 /** Arrays that tensors are created from. */
 export type TensorValues = TypedArray | Int8Array | Int16Array | Int32Array;

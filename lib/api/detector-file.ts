@@ -1,6 +1,6 @@
-// What a weights file says of the detector that it belongs to: by its metadata, or else by its names and shapes.
+// The description that a weights file gives of its detector: by its metadata, or else by its names and shapes.
 import { DetectorSwitches, Flavor } from "../config/schemas/detection.js";
-import { CategoryIds, type DetectorFileInfo, DetectorKind } from "../config/schemas/detector-weights.js";
+import { CategoryIds, type DetectorFileInfo, DetectorKind } from "../config/schemas/weights.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeWeightsInfo } from "../native.js";
 import { classNamesIn, storedIn } from "./metadata.js";
@@ -9,7 +9,7 @@ import { isPublishedWithoutEps } from "./published-detectors.js";
 /** Metadata keys of detectors: their flavor, their other switches and category ids, the latter as JSON. */
 export const DETECTOR_METADATA = { flavor: "flavor", switches: "detection", categoryIds: "categoryIds" } as const;
 
-/** What a file of a detector or of a backbone says. */
+/** The description of a detector or of a backbone in a file. */
 export type DetectorFile = Omit<DetectorFileInfo, "kind"> & {
   /** `null` for a network without heads. */
   readonly kind: DetectorFileInfo["kind"] | null;
@@ -18,7 +18,7 @@ export type DetectorFile = Omit<DetectorFileInfo, "kind"> & {
   readonly classNames: readonly string[] | null;
 };
 
-/** Upper bounds of what a file can demand of memory, unless the caller states it. */
+/** Upper bounds of what a file can demand of memory: sides in pixels, and numbers of levels, sizes and ratios. */
 const LARGEST_SIDE = 8192;
 const MOST_ANCHORS = 32;
 
@@ -30,24 +30,24 @@ const StoredSwitches = DetectorSwitches
   );
 
 /**
- * Reads what a file says of its detector.
+ * Reads the description of a detector from a file.
  *
  * @throws ReviewKdError as `readWeightsInfo`.
  */
 export async function readDetectorFile(path: string, key: string | undefined): Promise<DetectorFile> {
   const info = await addon().readWeightsInfo(path, { key });
-  const said = await saidBy(path, info);
-  return { ...said, isFlavorKnown: said.flavor === "detectron2" || DETECTOR_METADATA.flavor in info.metadata,
+  const described = await describe(path, info);
+  return { ...described, isFlavorKnown: described.flavor === "detectron2" || DETECTOR_METADATA.flavor in info.metadata,
     classNames: classNamesIn(info.metadata) };
 }
 
-/** What a file says by its description; `null` unless its names are those of a detector. */
+/** The same of a description that was read; `null` unless its names are those of a detector. */
 export async function detectorInfoOf(path: string, info: NativeWeightsInfo): Promise<DetectorFileInfo | null> {
   const { kind } = info.detector;
-  return kind === null ? null : { ...await saidBy(path, info), kind };
+  return kind === null ? null : { ...await describe(path, info), kind };
 }
 
-async function saidBy(path: string,
+async function describe(path: string,
   { metadata, detector }: NativeWeightsInfo): Promise<Omit<DetectorFile, "isFlavorKnown" | "classNames">> {
   const { names, kind, numClasses, p6Source } = detector;
   const stored = Flavor.safeParse(metadata[DETECTOR_METADATA.flavor]).data;
@@ -65,7 +65,7 @@ async function saidBy(path: string,
         ...(names === "torchvision-old" && await isPublishedWithoutEps(path) ? { normEps: 0 } : {}),
       },
     numClasses,
-    categoryIds: storedIn(CategoryIds, metadata[DETECTOR_METADATA.categoryIds] ?? ""),
+    categoryIds: storedIn(CategoryIds, metadata[DETECTOR_METADATA.categoryIds]),
   };
 }
 

@@ -2,9 +2,8 @@ import { z } from "zod";
 import type { NativeModel } from "../native.js";
 import { type DetectionOptions, type DetectorSwitches, type Flavor, ownSwitches, type Size,
   stagesOf } from "../config/schemas/detection.js";
-import { type DetectorLoadReport, DetectorSaveOptions,
-  type DetectorSaveOptionsInput } from "../config/schemas/detector-weights.js";
-import { LoadOptions, type LoadOptionsInput } from "../config/schemas/weights.js";
+import { type DetectorLoadReport, DetectorSaveOptions, type DetectorSaveOptionsInput, LoadOptions,
+  type LoadOptionsInput } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
 import { assertLoadable, DETECTOR_METADATA, readDetectorFile, type DetectorFile } from "./detector-file.js";
 import { natives, wrapped } from "./functional/call.js";
@@ -49,7 +48,7 @@ const DetectOptions = z.strictObject({
   maskThreshold: z.number().nullable().default(0.5),
 });
 
-/** What a detector is created with, in addition to its parameters. */
+/** Properties of a detector in addition to its parameters. */
 export interface DetectorSettings {
   readonly flavor: Flavor;
   readonly switches: DetectorSwitches;
@@ -117,8 +116,11 @@ export class Detector extends Network {
    * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`, `INVALID_ARGUMENT`.
    */
   override async save(path: string, options: DetectorSaveOptionsInput = {}): Promise<void> {
-    const { metadata, names, ...given } = parse(DetectorSaveOptions, options, "save options");
-    const { classNames, categoryIds } = { classNames: this.#classNames, categoryIds: this.#categoryIds, ...given };
+    const { metadata, names, classNames = this.#classNames, categoryIds = this.#categoryIds } = parse(
+      DetectorSaveOptions,
+      options,
+      "save options",
+    );
     const switches = ownSwitches(stagesOf(this.name), this.flavor, this.detection);
     await this.native.save(path, {
       model: this.name,

@@ -7,7 +7,7 @@ import { Seed } from "../config/schemas/common.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection.js";
 import { Method, METHODS, type Matching, type MethodInfo, type MethodInput,
   type TermKind } from "../config/schemas/method.js";
-import type { LoadReport } from "../config/schemas/load-report.js";
+import type { LoadReport } from "../config/schemas/weights.js";
 import { Tensor, toEntries, toStateDict, type StateDict } from "./tensor.js";
 import { parse } from "../config/validation.js";
 

@@ -6,8 +6,7 @@ import { type ModelDType, PositiveCount, Precision } from "../config/schemas/com
 import type { Evaluation } from "../config/schemas/epoch.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection.js";
 import type { FeatureSpec } from "../config/schemas/model.js";
-import type { LoadReport } from "../config/schemas/load-report.js";
-import { LoadOptions, type LoadOptionsInput } from "../config/schemas/weights.js";
+import { LoadOptions, type LoadOptionsInput, type LoadReport } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
 import { NativeObject } from "./native-object.js";
 import { toEntries, toStateDict, type StateDict } from "./tensor.js";

@@ -281,7 +281,7 @@ export function nativeSwitches({ anchorSizes, anchorRatios, ...rest }: DetectorS
 /** Switches that weights of a backbone determine. */
 const BACKBONE_SWITCHES = ["imageMean", "imageStd", "channelOrder", "pixelScale", "bottleneckStride"] as const;
 
-/** What a backbone was trained with: that of `switches`, or else the flavor's. */
+/** Those switches, or else the flavor's, as the backbone was trained. */
 export function backboneSwitches(flavor: Flavor, switches: DetectorSwitches): DetectorSwitches {
   const all = { ...FLAVORS[flavor].shared, ...withoutUndefined(switches) } as DetectorSwitches;
   return Object.fromEntries(BACKBONE_SWITCHES.map((name) => [name, all[name]]));

@@ -4,8 +4,8 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include "binding/functional/function_table.h"
-#include "binding/objects/model.h"
 #include "binding/objects/tensor.h"
+#include "binding/objects/weights.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "core/base/error.h"
@@ -20,18 +20,6 @@
 
 namespace reviewkd::binding {
 namespace {
-
-std::shared_ptr<Network> build_network(const Options& options, const std::string& name, at::ScalarType dtype,
-                                       at::Device device) {
-  const auto detector = detection::build_detector(name, options.options("detection"));
-  detector->initialize(init::generator(static_cast<uint64_t>(options.integer("seed"))));
-  init::place(*detector, device, dtype);
-  detector->eval();
-  auto network = std::make_shared<Network>();
-  network->name = name;
-  network->module = detector;
-  return network;
-}
 
 std::vector<at::Tensor> levels_of(const BackboneOutput& output) {
   std::vector<at::Tensor> levels;
@@ -122,17 +110,15 @@ NamedTensors from_names(const Network& network, const NamedTensors& state, State
   });
 }
 
-Napi::Value create_detector(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] {
-    const Options options = options_of(info[0], "options");
-    return run_async(
-        info.Env(), Runtime::of(info.Env()).background(),
-        [options, name = options.string("name"), dtype = parse_dtype(options.string("dtype")),
-         device = options.string("device")] { return build_network(options, name, dtype, parse_device(device)); },
-        [](Napi::Env env, const std::shared_ptr<Network>& network) -> Napi::Value {
-          return ModelHandle::from(env, network);
-        });
-  });
+std::shared_ptr<Network> build_detector_network(const Options& options) {
+  auto network = std::make_shared<Network>();
+  network->name = options.string("name");
+  const auto detector = detection::build_detector(network->name, options.options("detection"));
+  detector->initialize(init::generator(static_cast<uint64_t>(options.integer("seed"))));
+  init::place(*detector, parse_device(options.string("device")), parse_dtype(options.string("dtype")));
+  detector->eval();
+  network->module = detector;
+  return network;
 }
 
 Napi::Value load_detector_with(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network) {
@@ -148,7 +134,7 @@ Napi::Value load_detector_with(const Napi::CallbackInfo& info, const std::shared
         return detection::load_file(detector_of(*network->module), file.tensors, part, strict);
       },
       [](Napi::Env env, const detection::DetectorLoadReport& report) -> Napi::Value {
-        const Napi::Object object = to_js(env, static_cast<const LoadReport&>(report)).As<Napi::Object>();
+        const Napi::Object object = to_js(env, static_cast<const LoadReport&>(report));
         object.Set("unused", to_array(env, report.unused));
         return object;
       });

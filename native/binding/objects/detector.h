@@ -4,14 +4,15 @@
 #include <napi.h>
 
 #include "binding/functional/tensor_tree.h"
+#include "core/base/options.h"
 #include "core/models/backbone.h"
 #include "core/models/detection/detector.h"
 #include "core/models/state_dict.h"
 
 namespace reviewkd::binding {
 
-/// ({ name, numClasses, seed, dtype, device, detection }) -> Promise<Model>
-Napi::Value create_detector(const Napi::CallbackInfo& info);
+/// options: { name, seed, dtype, device, detection }, the latter with numClasses. Throws UNKNOWN_NAME, INVALID_ARGUMENT.
+std::shared_ptr<Network> build_detector_network(const Options& options);
 
 /// (images: Tensor[], { maskThreshold?: number }) -> Promise<{ boxes, scores, labels, masks? }[]>
 Napi::Value detect_with(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network);

@@ -6,6 +6,7 @@
 #include "binding/objects/detector.h"
 #include "binding/objects/session_results.h"
 #include "binding/objects/tensor.h"
+#include "binding/objects/weights.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "binding/support/stop_flag.h"
@@ -49,28 +50,6 @@ int64_t bytes_of(const torch::nn::Module& module) {
   int64_t bytes = 0;
   for (const auto& [name, tensor] : state_dict(module)) bytes += static_cast<int64_t>(tensor.nbytes());
   return bytes;
-}
-
-Napi::Object to_js(Napi::Env env, const StateDifferences& differences) {
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("missing", to_array(env, differences.missing));
-  object.Set("unexpected", to_array(env, differences.unexpected));
-  Napi::Array mismatched = Napi::Array::New(env, differences.mismatched.size());
-  for (size_t i = 0; i < differences.mismatched.size(); ++i) {
-    Napi::Object entry = Napi::Object::New(env);
-    entry.Set("name", differences.mismatched[i].name);
-    entry.Set("expected", to_array(env, differences.mismatched[i].expected));
-    entry.Set("got", to_array(env, differences.mismatched[i].got));
-    mismatched.Set(i, entry);
-  }
-  object.Set("mismatched", mismatched);
-  return object;
-}
-
-Napi::Value to_js(Napi::Env env, const LoadReport& report) {
-  Napi::Object object = to_js(env, static_cast<const StateDifferences&>(report));
-  object.Set("matched", static_cast<double>(report.matched));
-  return object;
 }
 
 void ModelHandle::define(Napi::Env env) {
@@ -265,6 +244,17 @@ Napi::Value create_model(const Napi::CallbackInfo& info) {
         [name = options.string("name"), classes = options.integer("numClasses"),
          seed = static_cast<uint64_t>(options.integer("seed")), dtype = parse_dtype(options.string("dtype")),
          device = options.string("device")] { return build(name, classes, seed, dtype, parse_device(device)); },
+        [](Napi::Env env, const std::shared_ptr<Network>& network) -> Napi::Value {
+          return ModelHandle::from(env, network);
+        });
+  });
+}
+
+Napi::Value create_detector(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [options = options_of(info[0], "options")] { return build_detector_network(options); },
         [](Napi::Env env, const std::shared_ptr<Network>& network) -> Napi::Value {
           return ModelHandle::from(env, network);
         });

@@ -36,11 +36,12 @@ class ModelHandle : public Handle<ModelHandle, Network> {
 /// ({ name, numClasses, seed, dtype, device }) -> Promise<Model>
 Napi::Value create_model(const Napi::CallbackInfo& info);
 
+/// ({ name, seed, dtype, device, detection }) -> Promise<Model>
+Napi::Value create_detector(const Napi::CallbackInfo& info);
+
 /// () -> the rows of the model registry
 Napi::Value list_models(const Napi::CallbackInfo& info);
 
-Napi::Object to_js(Napi::Env env, const StateDifferences& differences);
-Napi::Value to_js(Napi::Env env, const LoadReport& report);
 /// Bytes of a module's parameters and buffers.
 int64_t bytes_of(const torch::nn::Module& module);
 

@@ -1,6 +1,5 @@
 #include "binding/objects/weights.h"
 
-#include "binding/objects/model.h"
 #include "binding/objects/tensor.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
@@ -127,6 +126,28 @@ NamedTensors converted(const NamedTensors& tensors, std::optional<at::ScalarType
 }
 
 }  // namespace
+
+Napi::Object to_js(Napi::Env env, const StateDifferences& differences) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("missing", to_array(env, differences.missing));
+  object.Set("unexpected", to_array(env, differences.unexpected));
+  Napi::Array mismatched = Napi::Array::New(env, differences.mismatched.size());
+  for (size_t i = 0; i < differences.mismatched.size(); ++i) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", differences.mismatched[i].name);
+    entry.Set("expected", to_array(env, differences.mismatched[i].expected));
+    entry.Set("got", to_array(env, differences.mismatched[i].got));
+    mismatched.Set(i, entry);
+  }
+  object.Set("mismatched", mismatched);
+  return object;
+}
+
+Napi::Object to_js(Napi::Env env, const LoadReport& report) {
+  Napi::Object object = to_js(env, static_cast<const StateDifferences&>(report));
+  object.Set("matched", static_cast<double>(report.matched));
+  return object;
+}
 
 Napi::Value read_weights_info(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {

@@ -1,9 +1,16 @@
 #pragma once
-// Weight files, independent of any network.
+// Weight files, independent of any network, and the results of loading them.
 
 #include <napi.h>
 
+#include "core/models/state_dict.h"
+
 namespace reviewkd::binding {
+
+/// { missing, unexpected, mismatched }
+Napi::Object to_js(Napi::Env env, const StateDifferences& differences);
+/// The same with `matched`.
+Napi::Object to_js(Napi::Env env, const LoadReport& report);
 
 /// (path, { key? }) -> Promise<{ format, metadata, tensors, parameters, selection, detector }>: a file's contents
 /// without the values.

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { isPublishedWithoutEps } from "../../../lib/api/published-detectors.js";
-import { createDetector, inspectWeights, readStateDict, readWeightsInfo, writeStateDict, type Detector,
-  type StateDict } from "../../../lib/index.js";
+import { createDetector, inspectWeights, readStateDict, readWeightsInfo, writeStateDict, type Detector, type StateDict,
+  Tensor } from "../../../lib/index.js";
 import { expectSameState, oldNames, only, renamed, zooFile } from "../../support/detectors.js";
 import { failureOf } from "../../support/errors.js";
 
@@ -246,6 +246,22 @@ describe("weights of detectors", function () {
           createDetector(RCNN, { weights: file("hostile.safetensors") }));
         expect(message).to.contain('metadata "detection"').and.to.contain("hostile.safetensors");
         expect((await readWeightsInfo(file("hostile.safetensors"))).detector!.switches).to.equal(null);
+      }
+    });
+
+    it("are refused with a code whatever the shapes of heads", async () => {
+      const shapes = [[], [0], [5], [1_000_000_000, 0], [0, 1024], [7, 1023], [3, 256, 3]];
+      const heads = ["roi_heads.box_predictor.cls_score.weight", "roi_heads.box_head.fc1.weight",
+        "proposal_generator.rpn_head.objectness_logits.weight", "roi_heads.mask_head.predictor.weight"];
+      for (const shape of shapes) {
+        const values = new Float32Array(shape.reduce((product, length) => product * length, 1));
+        await writeStateDict(file("shapes.safetensors"),
+          Object.fromEntries(heads.map((name) => [name, Tensor.from(values, shape)])));
+        for (const strict of [true, false]) {
+          await failureOf("STATE_DICT_MISMATCH", () =>
+            createDetector(MASK_RCNN, { weights: file("shapes.safetensors"), strict }));
+        }
+        expect((await inspectWeights(file("shapes.safetensors"))).fit, shape.join("×")).to.equal(null);
       }
     });
 

@@ -38,7 +38,7 @@ NamedTensors to_detector_names(const NamedTensors& state, DetectorKind kind, int
 
 /// The number of classes of a detector by torchvision's names or detectron2's, as the package counts them: of an R-CNN
 /// with the background, of a RetinaNet without. nullopt if no head is there, or one that is not the package's, so that a
-/// small file cannot ask for a large network.
+/// small file cannot require a large network.
 std::optional<int64_t> infer_num_classes(const EntryShapes& shapes);
 
 }  // namespace reviewkd
