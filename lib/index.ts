@@ -1,10 +1,11 @@
 export { createModel, listModels, Model, readWeightsInfo, type ModelOutput, type StageFeature } from "./api/model.js";
 export { Network, type EvaluateOptions } from "./api/network.js";
-export { createDetector, Detector, type Detections, type DetectorOutput } from "./api/detector.js";
+export { createDetector } from "./api/create-detector.js";
+export { Detector, type Detections, type DetectorOutput } from "./api/detector.js";
 export { convertWeights, inspectWeights, readStateDict, writeStateDict } from "./weights/weights.js";
 export { exportStudent } from "./runs/export-student.js";
-export { createDistiller, Distiller, listMethods, type AnyDistiller, type DetectorDistillerOutput, type DistillerOutput, type DistillerParts,
-  type TermOutput } from "./api/distiller.js";
+export { createDistiller, Distiller, listMethods, type AnyDistiller, type DetectorDistillerOutput, type DistillerOutput,
+  type DistillerParts, type TermOutput } from "./api/distiller.js";
 export { explainPair, type ExplainPairOptions } from "./api/explain-pair.js";
 export { createSession, Session, type SaveCheckpointOptions, type SessionPosition, type SessionTarget,
   type TrainEpochOptions } from "./api/session.js";
@@ -59,8 +60,9 @@ export type { SystemInfo, InstallationAttempt, InstallationPlace,
 export type { Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair,
   TeacherMode, Term, TermInput, TermKind } from "./config/schemas/method.js";
 export type { FeatureSpec, ModelInfo, ModelOptionsInput } from "./config/schemas/model.js";
-export type { ConvertOptionsInput, ExportOptionsInput, LoadOptionsInput, LoadReport, ArchitectureMatch, StoredDType,
-  WeightsChoice, WeightsFormat, WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
+export type { ConvertOptionsInput, DetectorFileInfo, DetectorKind, DetectorLoadReport, DetectorSaveOptionsInput,
+  ExportOptionsInput, LoadOptionsInput, LoadReport, ArchitectureMatch, StoredDType, WeightsChoice, WeightsFormat,
+  WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
 export type { PairExplanation, PairOptionsInput } from "./config/schemas/pair.js";
 export type { Preset, PresetMark } from "./config/schemas/preset.js";
 export type { RunConfig, RunConfigInput } from "./config/schemas/run-config.js";

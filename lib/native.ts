@@ -12,7 +12,8 @@ import type { Matching, TermKind } from "./config/schemas/method.js";
 import type { FeatureSpec, ModelInfo } from "./config/schemas/model.js";
 import type { InstallationReport, SystemInfo } from "./config/schemas/system.js";
 import type { TaskInfo } from "./config/schemas/task.js";
-import type { LoadReport, WeightsChoice, WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
+import type { ArchitectureMatch, DetectorKind, FileNames, LoadReport, WeightsChoice,
+  WeightsInfo } from "./config/schemas/weights.js";
 
 /** Arrays that tensors are created from. */
 export type TensorValues = TypedArray | Int8Array | Int16Array | Int32Array;
@@ -92,6 +93,17 @@ type NativeEvaluate = (
   onProgress: (done: number) => void,
 ) => Promise<Omit<Evaluation, "perClass"> & { perClass: Omit<ClassScore, "name">[] }>;
 
+/** A file by the names and shapes of its entries. */
+export type NativeWeightsInfo = Omit<WeightsInfo, "classNames" | "detector"> & {
+  readonly detector: {
+    readonly names: FileNames;
+    /** `null` without heads. */
+    readonly kind: DetectorKind | null;
+    readonly numClasses: number | null;
+    readonly p6Source: "p5" | "c5" | null;
+  };
+};
+
 export interface NativeModel extends Disposable {
   describe(): { name: string; numClasses: number; parameters: number; trainableParameters: number;
     dtype: "float64" | "float32"; device: "cpu" | "cuda" };
@@ -102,11 +114,14 @@ export interface NativeModel extends Disposable {
   ): Promise<{ logits: NativeTensor; features: { name: string; before: NativeTensor; after: NativeTensor }[] }>;
   stateDict(names?: StateNames): Promise<NativeEntries>;
   loadStateDict(entries: NativeEntries, strict: boolean, names?: StateNames): Promise<LoadReport>;
-  save(path: string, metadata: Metadata): Promise<void>;
+  save(path: string, metadata: Metadata, names?: StateNames): Promise<void>;
   load(path: string, strict: boolean, key: string): Promise<LoadReport>;
   evaluate: NativeEvaluate;
   task(): TaskInfo;
-  /** Of detectors alone. */
+  /** Of detectors alone, as all below. */
+  loadDetector(path: string, options: { strict: boolean; key?: string | undefined; part: "all" | "body" }): Promise<
+    LoadReport & { unused: string[] }
+  >;
   detect(images: TensorTree, options: { maskThreshold?: number | undefined }): Promise<TensorTree>;
   forwardImages(images: TensorTree, options: { mode: string }): Promise<TensorTree>;
 }
@@ -237,8 +252,9 @@ export interface Addon {
   tensorFrom(values: TensorValues, shape: readonly number[], dtype: DType): NativeTensor;
   newStopFlag(): NativeStopFlag;
   createModel(options: object): Promise<NativeModel>;
-  readWeightsInfo(path: string, options: WeightsChoice): Promise<Omit<WeightsInfo, "classNames">>;
-  inspectWeights(path: string, options: WeightsChoice): Promise<Omit<WeightsInspection, "classNames">>;
+  readWeightsInfo(path: string, options: WeightsChoice): Promise<NativeWeightsInfo>;
+  matchWeights(path: string,
+    options: WeightsChoice & { detection?: object | undefined }): Promise<ArchitectureMatch | null>;
   readStateDict(path: string, options: WeightsChoice): Promise<{ entries: NativeEntries; metadata: Metadata }>;
   writeStateDict(path: string, entries: NativeEntries, metadata: Metadata): Promise<void>;
   convertWeights(from: string, to: string, options: WeightsChoice & { dtype?: string | undefined },

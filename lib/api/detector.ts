@@ -1,9 +1,13 @@
 import { z } from "zod";
-import { addon } from "../native.js";
-import { DetectorOptions, detectorSwitches, OneStageOptions, type Size, TwoStageOptions, type DetectorOptionsInput,
-  type Flavor } from "../config/schemas/detection.js";
+import type { NativeModel } from "../native.js";
+import { type DetectionOptions, type DetectorSwitches, type Flavor, ownSwitches, type Size,
+  stagesOf } from "../config/schemas/detection.js";
+import { type DetectorLoadReport, DetectorSaveOptions, type DetectorSaveOptionsInput, LoadOptions,
+  type LoadOptionsInput } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
+import { assertLoadable, DETECTOR_METADATA, readDetectorFile, type DetectorFile } from "./detector-file.js";
 import { natives, wrapped } from "./functional/call.js";
+import { CLASS_NAMES_KEY } from "./metadata.js";
 import { Network } from "./network.js";
 import type { Tensor } from "./tensor.js";
 
@@ -44,11 +48,117 @@ const DetectOptions = z.strictObject({
   maskThreshold: z.number().nullable().default(0.5),
 });
 
+/** Properties of a detector in addition to its parameters. */
+export interface DetectorSettings {
+  readonly flavor: Flavor;
+  readonly switches: DetectorSwitches;
+}
+
+/** A weights file and the part of a detector that it is loaded into. */
+export interface DetectorSource {
+  readonly path: string;
+  readonly file: DetectorFile;
+  readonly part: "all" | "body";
+  readonly options: z.output<typeof LoadOptions>;
+}
+
 /**
  * Faster R-CNN, Mask R-CNN or RetinaNet over a backbone of the zoo with a feature pyramid. Created by
  * {@link createDetector}.
  */
 export class Detector extends Network {
+  /** Whose arithmetic and defaults it has. */
+  readonly flavor: Flavor;
+  /** All its switches. */
+  readonly detection: DetectionOptions;
+  #classNames: readonly string[] | null = null;
+  #categoryIds: readonly number[] | null = null;
+  #loadReport: DetectorLoadReport | null = null;
+
+  /** @internal */
+  constructor(native: NativeModel, { flavor, switches }: DetectorSettings) {
+    super(native);
+    this.flavor = flavor;
+    this.detection = switches;
+  }
+
+  /** @internal Disposes of the detector if the file cannot be loaded. */
+  static async load(detector: Detector, source: DetectorSource): Promise<Detector> {
+    try {
+      await detector.#load(source);
+    } catch (error) {
+      detector.dispose();
+      throw error;
+    }
+    return detector;
+  }
+
+  /** One name per class, without the background, from the metadata of its weights; `null` if there are none. */
+  get classNames(): readonly string[] | null {
+    return this.#classNames;
+  }
+
+  /** Ids of the data set's categories, in the order of the classes; `null` if its weights have none. */
+  get categoryIds(): readonly number[] | null {
+    return this.#categoryIds;
+  }
+
+  /** The result of the last loading from a file; `null` if its parameters are as initialised. */
+  get loadReport(): DetectorLoadReport | null {
+    return this.#loadReport;
+  }
+
+  /**
+   * Writes the parameters under torchvision's or detectron2's names, with the flavor and the switches as metadata, so
+   * that `createDetector(detector.name, { weights: path })` creates an equal detector. In Python, torchvision's
+   * detector of the same shape loads a `.pth` file with `strict=True`.
+   *
+   * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`, `INVALID_ARGUMENT`.
+   */
+  override async save(path: string, options: DetectorSaveOptionsInput = {}): Promise<void> {
+    const { metadata, names, classNames = this.#classNames, categoryIds = this.#categoryIds } = parse(
+      DetectorSaveOptions,
+      options,
+      "save options",
+    );
+    const switches = ownSwitches(stagesOf(this.name), this.flavor, this.detection);
+    await this.native.save(path, {
+      model: this.name,
+      numClasses: String(this.numClasses),
+      [DETECTOR_METADATA.flavor]: this.flavor,
+      [DETECTOR_METADATA.switches]: JSON.stringify(switches),
+      ...(classNames === null ? {} : { [CLASS_NAMES_KEY]: JSON.stringify(classNames) }),
+      ...(categoryIds === null ? {} : { [DETECTOR_METADATA.categoryIds]: JSON.stringify(categoryIds) }),
+      ...metadata,
+    }, names);
+  }
+
+  /**
+   * Reads parameters from a file as {@link Network.load} does, under the names of torchvision, now or until 0.12, or
+   * of detectron2. Class layers keep their values if the file has other classes and `strict` is false.
+   *
+   * @throws ReviewKdError as {@link Network.load}; `STATE_DICT_MISMATCH` also for another number of classes, and
+   * `INVALID_ARGUMENT` for weights whose arithmetic is not the detector's.
+   */
+  override async load(path: string, options: LoadOptionsInput = {}): Promise<DetectorLoadReport> {
+    const parsed = parse(LoadOptions, options, "load options");
+    const file = await readDetectorFile(path, parsed.key);
+    assertLoadable(path, file, this, parsed.strict);
+    return this.#load({ path, file, part: "all", options: parsed });
+  }
+
+  async #load({ path, file, part, options }: DetectorSource): Promise<DetectorLoadReport> {
+    const { norm, normEps = 0 } = this.detection;
+    const report = await this.native.loadDetector(path, { ...options, part });
+    if (part === "all" && file.numClasses === this.numClasses) {
+      this.#classNames = file.classNames ?? this.#classNames;
+      this.#categoryIds = file.categoryIds ?? this.#categoryIds;
+    }
+    this.#loadReport = { ...report, names: file.names, flavor: this.flavor,
+      normEps: norm === "frozen" ? normEps : null };
+    return this.#loadReport;
+  }
+
   /**
    * Finds objects in images of any sizes, in inference mode.
    *
@@ -74,44 +184,4 @@ export class Detector extends Network {
       await this.native.forwardImages(natives(images), parse(ForwardOptions, options, "forward options")),
     ) as unknown as DetectorOutput;
   }
-}
-
-/** The switches of a detector's kind with a flavor's defaults. */
-function switchesOf(name: string, flavor: Flavor, detection: unknown, hasWeights: boolean, numClasses: number): object {
-  const isOneStage = name.startsWith("retinanet-");
-  const schema = isOneStage ? OneStageOptions : TwoStageOptions;
-  const options = parse(schema, detection ?? {}, "detection options");
-  // Random values never learn behind frozen norms.
-  const trained = hasWeights ? { norm: "frozen", trainableLayers: 3 } : { norm: "batch", trainableLayers: 5 };
-  return { ...detectorSwitches(isOneStage ? "one-stage" : "two-stage", flavor, trained, options), numClasses };
-}
-
-/**
- * Creates a detector with its published initialisation.
- *
- * @param name - `faster-rcnn-BACKBONE-fpn`, `mask-rcnn-BACKBONE-fpn` or `retinanet-BACKBONE-fpn` with a network for
- * ImageNet, for example `"faster-rcnn-resnet18-fpn"`.
- * @throws ReviewKdError `UNKNOWN_NAME` (with the list of names), `INVALID_ARGUMENT`, `CUDA_UNAVAILABLE`, and what
- * {@link Network.load} throws if weights are given.
- * @example
- * ```ts
- * const detector = await createDetector("faster-rcnn-resnet18-fpn", { numClasses: 81 });
- * ```
- */
-export async function createDetector(name: string, options: DetectorOptionsInput = {}): Promise<Detector> {
-  const { weights, backboneWeights, detection, flavor, numClasses, ...rest } = parse(DetectorOptions, options,
-    "detector options");
-  const parsedName = parse(z.string(), name, "detector name");
-  const hasWeights = weights !== undefined || backboneWeights !== undefined;
-  const detector = new Detector(
-    await addon().createDetector({ ...rest, name: parsedName,
-      detection: switchesOf(parsedName, flavor, detection, hasWeights, numClasses) }),
-  );
-  try {
-    if (weights !== undefined) await detector.load(weights);
-  } catch (error) {
-    detector.dispose();
-    throw error;
-  }
-  return detector;
 }

@@ -3,6 +3,8 @@ import { addon } from "../native.js";
 import { ModelOptions, type ModelInfo, type ModelOptionsInput } from "../config/schemas/model.js";
 import { WeightsChoice, type WeightsInfo } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
+import { detectorInfoOf } from "./detector-file.js";
+import { classNamesIn } from "./metadata.js";
 import { Network } from "./network.js";
 import { Tensor } from "./tensor.js";
 
@@ -48,11 +50,10 @@ export class Model extends Network {
   }
 }
 
+export { CLASS_NAMES_KEY } from "./metadata.js";
+
 /** Keys that `fit` adds to a checkpoint's metadata: its progress and the configuration, both as JSON, and its hash. */
 export const TRAINING_METADATA = { progress: "fit", config: "config", configHash: "configHash" } as const;
-
-/** Metadata key of weights and checkpoints that holds the class names as a JSON array. */
-export const CLASS_NAMES_KEY = "classNames";
 
 /**
  * Creates a network of the registry with its published initialisation.
@@ -90,14 +91,5 @@ export function listModels(): ModelInfo[] {
  */
 export async function readWeightsInfo(path: string, options: WeightsChoice = {}): Promise<WeightsInfo> {
   const info = await addon().readWeightsInfo(path, parse(WeightsChoice, options, "options"));
-  return { ...info, classNames: classNamesIn(info.metadata) };
-}
-
-/** @internal The class names under {@link CLASS_NAMES_KEY}; `null` if missing or invalid. */
-export function classNamesIn(metadata: Readonly<Record<string, string>>): string[] | null {
-  try {
-    return z.array(z.string()).parse(JSON.parse(metadata[CLASS_NAMES_KEY] ?? ""));
-  } catch {
-    return null;
-  }
+  return { ...info, classNames: classNamesIn(info.metadata), detector: await detectorInfoOf(path, info) };
 }

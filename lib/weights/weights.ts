@@ -1,8 +1,9 @@
 /** Weights files independent of a network: inspecting, reading, writing and converting. */
 import { existsSync } from "node:fs";
-import { classNamesIn, readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
+import { readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
 import { toEntries, toStateDict, type StateDict } from "../api/tensor.js";
-import { ConvertOptions, WeightsChoice, type ConvertOptionsInput,
+import { detectorSwitches, nativeSwitches, stagesOf } from "../config/schemas/detection.js";
+import { ConvertOptions, WeightsChoice, type ConvertOptionsInput, type DetectorFileInfo,
   type WeightsInspection } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
@@ -14,7 +15,7 @@ type Metadata = Record<string, string>;
 const SESSION_PREFIX = "session.";
 
 /**
- * Like {@link readWeightsInfo}, and identifies the network of the registry whose names and shapes match the file best.
+ * Like {@link readWeightsInfo}, and identifies the network or detector whose names and shapes match the file best.
  *
  * @throws ReviewKdError as {@link readWeightsInfo}.
  * @example
@@ -24,8 +25,17 @@ const SESSION_PREFIX = "session.";
  * ```
  */
 export async function inspectWeights(path: string, options: WeightsChoice = {}): Promise<WeightsInspection> {
-  const info = await addon().inspectWeights(path, parse(WeightsChoice, options, "options"));
-  return { ...info, classNames: classNamesIn(info.metadata) };
+  const choice = parse(WeightsChoice, options, "options");
+  const info = await readWeightsInfo(path, choice);
+  const ofDetector = info.detector === null ? null
+    : await addon().matchWeights(path, { ...choice, detection: builtSwitches(info.detector) });
+  return { ...info, fit: ofDetector ?? await addon().matchWeights(path, choice) };
+}
+
+/** Switches and number of classes with which a detector has a file's shapes. */
+function builtSwitches({ kind, flavor, switches, numClasses }: DetectorFileInfo): object {
+  const all = detectorSwitches(stagesOf(kind), flavor, switches ?? {}, { norm: "frozen", trainableLayers: 0 });
+  return { ...nativeSwitches(all), numClasses: numClasses ?? 1 };
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Detections, DetectorOutput } from "../api/detector.js";
 import type { DetectorDistillerOutput, DistillerOutput } from "../api/distiller.js";
 import type { ModelOutput } from "../api/model.js";
 import { Count, DType, ModelDType, PositiveCount, Shape } from "../config/schemas/common.js";
-import { Size } from "../config/schemas/detection.js";
+import { DetectorSwitches, Flavor, Size } from "../config/schemas/detection.js";
 import { Normalization } from "../config/schemas/data.js";
 import { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
 import { BrokenImage, FitEvent } from "../config/schemas/fit-event.js";
@@ -17,7 +17,7 @@ import { PairExplanation } from "../config/schemas/pair.js";
 import { FitResult } from "../config/schemas/run-record.js";
 import { StepOptions } from "../config/schemas/training.js";
 import { TaskInfo } from "../config/schemas/task.js";
-import { LoadReport, WeightsInspection } from "../config/schemas/weights.js";
+import { CategoryIds, DetectorLoadReport, LoadReport, WeightsInspection } from "../config/schemas/weights.js";
 import type { StateDict } from "../api/tensor.js";
 import type { ApiClasses, ApiFunctions } from "./api.js";
 import type { ClassRowOf, RowOf, Table } from "./table.js";
@@ -96,10 +96,14 @@ const DetectorOutput = z.strictObject({ input: Tensor, imageSizes: z.array(Size)
   deltas: Tensor.optional() }) as z.ZodType<DetectorOutput>;
 
 const DETECTOR = {
-  properties: NETWORK.properties,
-  live: ["device"],
+  properties: { ...NETWORK.properties, flavor: Flavor, detection: DetectorSwitches,
+    classNames: z.array(z.string()).readonly().nullable(), categoryIds: CategoryIds.nullable(),
+    loadReport: DetectorLoadReport.nullable() },
+  live: ["device", "classNames", "categoryIds", "loadReport"],
   methods: {
     ...NETWORK.methods,
+    save: { args: [Path, Options], result: Nothing },
+    load: { args: [Path, Options], result: DetectorLoadReport },
     detect: { args: [Tensors, Options], result: z.array(Detections) },
     forward: { args: [Tensors, Options], result: DetectorOutput },
   },
@@ -110,7 +114,8 @@ const DetectorDistillerOutput = z.strictObject({ student: DetectorOutput,
   teacherFeatures: Tensors, perStage: z.array(z.number()) }) as z.ZodType<DetectorDistillerOutput>;
 
 const DISTILLER = {
-  properties: { matching: Matching, method: Method, teacher: Network, student: Network, trainingOnlyParameterCount: Count },
+  properties: { matching: Matching, method: Method, teacher: Network, student: Network,
+    trainingOnlyParameterCount: Count },
   methods: {
     forward: {
       args: [z.union([Tensor, Tensors]), z.strictObject({ labels: Tensor.optional() }).optional()],

@@ -2,7 +2,8 @@
 // only the types.
 import { Dataset, DatasetSplit } from "../api/dataset.js";
 import { loadDataset } from "../datasets/load-dataset.js";
-import { createDetector, Detector } from "../api/detector.js";
+import { createDetector } from "../api/create-detector.js";
+import { Detector } from "../api/detector.js";
 import { createDistiller, Distiller, type AnyDistiller } from "../api/distiller.js";
 import { runExperiment } from "../runs/experiment.js";
 import { explainPair } from "../api/explain-pair.js";
@@ -24,6 +25,7 @@ export const API = {
 
 export type ApiFunctions = (typeof API)["functions"];
 export type ApiClasses = {
-  readonly [Kind in keyof (typeof API)["classes"]]: Kind extends "Session" ? AnySession : Kind extends "Distiller" ? AnyDistiller
+  readonly [Kind in keyof (typeof API)["classes"]]: Kind extends "Session" ? AnySession :
+    Kind extends "Distiller" ? AnyDistiller
     : (typeof API)["classes"][Kind]["prototype"];
 };

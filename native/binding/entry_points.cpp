@@ -68,7 +68,7 @@ void define_entry_points(Napi::Env env, Napi::Object exports) {
   add("newStopFlag", new_stop_flag);
   add("createModel", create_model);
   add("readWeightsInfo", read_weights_info);
-  add("inspectWeights", inspect_weights);
+  add("matchWeights", match_weights);
   add("readStateDict", read_state_dict);
   add("writeStateDict", write_state_dict);
   add("convertWeights", convert_weights);

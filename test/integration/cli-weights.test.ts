@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createModel, readStateDict, readWeightsInfo } from "../../lib/index.js";
+import { createDetector, createModel, readStateDict, readWeightsInfo } from "../../lib/index.js";
 import { run } from "../../lib/install/process.js";
 import { expectedIn } from "../support/checkpoints.js";
 import { valuesOf } from "../support/numeric.js";
@@ -32,6 +32,19 @@ describe("command line: inspect, convert, export", function () {
     expect(rest).to.deep.equal([]);
     expect(event).to.deep.include({ type: "weights", format: "pytorch-zip", parameters: model.parameterCount(),
       selection: { key: "", prefixes: [], leftAside: 0 } });
+  });
+
+  it("shows the detector that a file fits, whose names it has, and its flavor", async () => {
+    using detector = await createDetector("retinanet-mobilenetv2-fpn", { numClasses: 3, flavor: "detectron2",
+      detection: { norm: "frozen", normEps: 0 } });
+    await detector.save(file("detector.pth"), { names: "detectron2" });
+    const { stdout } = await succeed(["inspect", file("detector.pth")]);
+    expect(stdout).to.match(/ network +│ retinanet-mobilenetv2-fpn with 3 classes /)
+      .and.match(/ matching entries +│ (\d+) of \1 \(100\.0 %\) /)
+      .and.match(/ names +│ detectron2 /).and.match(/ flavor +│ detectron2 /)
+      .and.match(/ epsilon of frozen norms +│ 0 /);
+    const [event] = jsonEvents((await succeed(["inspect", file("detector.pth"), "--json"])).stdout);
+    expect(event!.detector).to.include({ kind: "retinanet", names: "detectron2", numClasses: 3 });
   });
 
   it("reports how it found the weights in a dictionary, and accepts another key", async () => {

@@ -6,12 +6,15 @@ import type { StoredState } from "./checkpoints.js";
 const run = promisify(execFile);
 const SCRIPT = "scripts/fixtures/write_checkpoints.py";
 
-/** A Python that has torch: the one that REVIEWKD_TEST_PYTHON names, or python3. `undefined` where it has none. */
-export async function pythonWithTorch(): Promise<string | undefined> {
+/**
+ * A Python that has torch, or these modules: the one that REVIEWKD_TEST_PYTHON names, or python3. `undefined` where it
+ * has none.
+ */
+export async function pythonWithTorch(modules = "torch"): Promise<string | undefined> {
   // @env REVIEWKD_TEST_PYTHON tests: The Python with torch that reads and writes files for comparison. Default:
   // `python3`.
   const python = process.env["REVIEWKD_TEST_PYTHON"] ?? "python3";
-  return run(python, ["-c", "import torch"]).then(() => python, () => undefined);
+  return run(python, ["-c", `import ${modules}`]).then(() => python, () => undefined);
 }
 
 export async function writeCheckpoints(python: string, directory: string): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { inspectWeights, type ArchitectureMatch, type WeightsInspection } from "../../index.js";
+import { inspectWeights, type ArchitectureMatch, type DetectorFileInfo, type WeightsInspection } from "../../index.js";
 import { formatCount, formatPercent } from "../display/format.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { renderTable } from "../display/table.js";
@@ -13,6 +13,12 @@ const FORMATS: Readonly<Record<WeightsInspection["format"], string>> = {
   "numpy-pickle": "pickle of NumPy arrays",
 };
 
+const NAMES: Readonly<Record<DetectorFileInfo["names"], string>> = {
+  torchvision: "torchvision",
+  "torchvision-old": "torchvision, before 0.13",
+  detectron2: "detectron2",
+};
+
 /** Maximum length of a metadata text and of a line of it, and number of names shown per kind of difference. */
 const LONGEST_TEXT = 400;
 const TEXT_WIDTH = 70;
@@ -20,7 +26,7 @@ const NAMES_SHOWN = 5;
 
 export function addInspectCommand(program: Command): void {
   const command = program.command("inspect")
-    .description("show the content of a weights file: tensors, metadata and the matching network");
+    .description("show the content of a weights file: tensors, metadata and the matching network or detector");
   command.argument("<file>",
     "a .safetensors file, a PyTorch .pt or .pth file, or a .pkl file of detectron2; nothing in it is executed");
   addKey(command);
@@ -39,7 +45,7 @@ function tensorTable({ tensors }: WeightsInspection): string {
 }
 
 function summaryTable(file: string,
-  { format, metadata, tensors, parameters, selection, fit }: WeightsInspection): string {
+  { format, metadata, tensors, parameters, selection, detector, fit }: WeightsInspection): string {
   return renderTable([file, ""], [
     ["format", FORMATS[format]],
     ["tensors", formatCount(tensors.length)],
@@ -52,6 +58,10 @@ function summaryTable(file: string,
     ...(fit === null ? []
       : [["matching entries",
         `${fit.matching} of ${fit.entries} (${formatPercent((100 * fit.matching) / fit.entries)} %)`]]),
+    ...(detector === null ? []
+      : [["names", NAMES[detector.names]], ["flavor", detector.flavor],
+        ...(detector.switches?.normEps === undefined ? []
+          : [["epsilon of frozen norms", String(detector.switches.normEps)]])]),
     ...Object.entries(metadata).map(([key, value]) => [plain(key), wrapped(plain(value))]),
   ]);
 }

@@ -141,21 +141,36 @@ export const OneStageOptions = z.strictObject({ ...shared, ...oneStage });
 /** Options of a detector, named as torchvision's constructors name them. Default: those of the flavor. */
 export type DetectionOptions = z.infer<typeof TwoStageOptions> & z.infer<typeof OneStageOptions>;
 
+/** Switches of a detector of any kind. */
+export const DetectorSwitches = z.strictObject({ ...shared, ...twoStage, ...oneStage });
+export type DetectorSwitches = z.infer<typeof DetectorSwitches>;
+
 /** Options for creating a detector. */
 export const DetectorOptions = z.strictObject({
   /**
    * As torchvision counts: with the background, which is class 0, for Faster R-CNN and Mask R-CNN; without one for
-   * RetinaNet.
+   * RetinaNet. Default: as in the file of `weights`; 91, as torchvision's for COCO, without one.
    */
-  numClasses: z.int().min(1).default(91),
-  flavor: Flavor.default("torchvision"),
+  numClasses: z.int().min(1).optional(),
+  /** Default: that of the weights, which cannot be another; torchvision's without weights. */
+  flavor: Flavor.optional(),
   seed: Seed.default(0),
   dtype: ModelDType.default("float32"),
   device: Device.default("cpu"),
-  /** A weights file of the whole detector. */
+  /**
+   * A weights file of the whole detector: saved by the package, or torchvision's or detectron2's, in any format that
+   * {@link Network.load} reads. Its flavor and switches are restored.
+   */
   weights: z.string().min(1).optional(),
-  /** A weights file of the backbone, as of a classifier for ImageNet. */
+  /**
+   * A weights file of the backbone: an ImageNet classifier of torchvision or of the package, detectron2's and MSRA's
+   * `R-50.pkl`, or a detector. Normalization of images and stride of bottlenecks are those of the file.
+   */
   backboneWeights: z.string().min(1).optional(),
+  /** Of `weights` or `backboneWeights`, as of {@link Network.load}. */
+  key: z.string().min(1).optional(),
+  /** false: also loads files that fit in part, such as a detector's with another number of classes. */
+  strict: z.boolean().default(true),
   detection: z.unknown().optional(),
 });
 export type DetectorOptionsInput = Omit<z.input<typeof DetectorOptions>, "detection"> & {
@@ -221,8 +236,8 @@ const FLAVORS: Readonly<Record<Flavor, FlavorDefaults>> = {
   },
   detectron2: {
     shared: { ...SHARED, resize: "detectron2", imageMean: [103.53, 116.28, 123.675], imageStd: [1, 1, 1],
-      channelOrder: "bgr", pixelScale: 255, bottleneckStride: "1x1", anchorRounding: false, anchorStrides: "fixed", initialization: "detectron2",
-      clipDetections: true },
+      channelOrder: "bgr", pixelScale: 255, bottleneckStride: "1x1", anchorRounding: false, anchorStrides: "fixed",
+      initialization: "detectron2", clipDetections: true },
     twoStage: { ...TWO_STAGE, rpnPostNmsTopNTrain: 1000, rpnMinSize: 0, rpnBoxLossBeta: 0,
       rpnLossNormalizer: "batch-size", boxLossBeta: 0, boxMinSize: null, roiSamplingRatio: 0, roiAligned: true,
       roiLevelEps: 1e-8, roiLevelEpsInLog: true, maskTargets: "binary", maskPaste: "detectron2" },
@@ -235,14 +250,41 @@ const FLAVORS: Readonly<Record<Flavor, FlavorDefaults>> = {
 const withoutUndefined = (options: object): object =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 
-/** All switches of a detector, as native code reads them. */
-export function detectorSwitches(kind: "two-stage" | "one-stage", flavor: Flavor, ...options: object[]): object {
-  const defaults = FLAVORS[flavor];
-  const own = kind === "two-stage" ? defaults.twoStage : defaults.oneStage;
-  const { anchorSizes, anchorRatios, ...rest } = Object.assign({}, defaults.shared, own,
-    ...options.map(withoutUndefined)) as { anchorSizes: unknown; anchorRatios: unknown };
+/** One-stage or two-stage: which switches and defaults a detector has. */
+export type DetectorStages = "two-stage" | "one-stage";
+
+/** Of a detector by its name, or the kind that its name begins with. */
+export function stagesOf(name: string): DetectorStages {
+  return name.startsWith("retinanet") ? "one-stage" : "two-stage";
+}
+
+/** All switches of a detector: the flavor's defaults under these options, the last of which wins. */
+export function detectorSwitches(stages: DetectorStages, flavor: Flavor, ...options: object[]): DetectorSwitches {
+  const { shared: all, twoStage: two, oneStage: one } = FLAVORS[flavor];
+  return Object.assign({}, all, stages === "two-stage" ? two : one, ...options.map(withoutUndefined)) as object;
+}
+
+/** The switches that are not their flavor's default. */
+export function ownSwitches(stages: DetectorStages, flavor: Flavor, switches: DetectorSwitches): DetectorSwitches {
+  const defaults: Readonly<Record<string, unknown>> = { ...detectorSwitches(stages, flavor) };
+  return Object.fromEntries(
+    Object.entries(switches).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(defaults[name])),
+  );
+}
+
+/** The switches as native code reads them. */
+export function nativeSwitches({ anchorSizes, anchorRatios, ...rest }: DetectorSwitches): object {
   // State dicts of both flavors are kept in torchvision's order of channels.
   return { ...rest, sizes: anchorSizes, ratios: anchorRatios, anchorOrder: "ratio-major" };
+}
+
+/** Switches that weights of a backbone determine. */
+const BACKBONE_SWITCHES = ["imageMean", "imageStd", "channelOrder", "pixelScale", "bottleneckStride"] as const;
+
+/** Those switches, or else the flavor's, as the backbone was trained. */
+export function backboneSwitches(flavor: Flavor, switches: DetectorSwitches): DetectorSwitches {
+  const all = { ...FLAVORS[flavor].shared, ...withoutUndefined(switches) } as DetectorSwitches;
+  return Object.fromEntries(BACKBONE_SWITCHES.map((name) => [name, all[name]]));
 }
 
 /** Options of functions that make anchors. */

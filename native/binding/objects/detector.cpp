@@ -4,11 +4,13 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include "binding/functional/function_table.h"
-#include "binding/objects/model.h"
 #include "binding/objects/tensor.h"
+#include "binding/objects/weights.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "core/base/error.h"
+#include "core/checkpoint/weights_reader.h"
+#include "core/models/detection/detector_file.h"
 #include "core/models/detection/detectron2_names.h"
 #include "core/models/detection/registry.h"
 #include "core/models/init.h"
@@ -18,18 +20,6 @@
 
 namespace reviewkd::binding {
 namespace {
-
-std::shared_ptr<Network> build_network(const Options& options, const std::string& name, at::ScalarType dtype,
-                                       at::Device device) {
-  const auto detector = detection::build_detector(name, options.options("detection"));
-  detector->initialize(init::generator(static_cast<uint64_t>(options.integer("seed"))));
-  init::place(*detector, device, dtype);
-  detector->eval();
-  auto network = std::make_shared<Network>();
-  network->name = name;
-  network->module = detector;
-  return network;
-}
 
 std::vector<at::Tensor> levels_of(const BackboneOutput& output) {
   std::vector<at::Tensor> levels;
@@ -79,12 +69,12 @@ std::vector<at::Tensor> images_for(const Network& network, const std::vector<at:
   return result;
 }
 
-TensorTree pyramid_output(const detection::DetectorImpl& detector, const ImageBatch& batch, const BackboneOutput& output) {
+TensorTree pyramid_output(const detection::DetectorImpl& detector, const ImageBatch& batch,
+                          const BackboneOutput& output) {
   TensorTree::List sizes;
   for (const ImageSize& size : batch.sizes) sizes.push_back(to_tree(size));
-  return TensorTree::Record{{"input", detector.input().normalized(batch)},
-                            {"imageSizes", std::move(sizes)},
-                            {"levels", levels_of(output)}};
+  return TensorTree::Record{
+      {"input", detector.input().normalized(batch)}, {"imageSizes", std::move(sizes)}, {"levels", levels_of(output)}};
 }
 
 TensorTree detector_output(detection::DetectorImpl& detector, const ImageBatch& batch, const BackboneOutput& output,
@@ -108,9 +98,8 @@ StateNames state_names_of(const Napi::Value& value) {
 NamedTensors to_names(const Network& network, const NamedTensors& state, StateNames names) {
   if (names == StateNames::kTorchvision) return state;
   const auto& options = detector_of(*network.module).options();
-  return renamed(state, [&](const NamedTensors& own) {
-    return to_detectron2(own, options.kind, options.anchors.per_position());
-  });
+  return renamed(
+      state, [&](const NamedTensors& own) { return to_detectron2(own, options.kind, options.anchors.per_position()); });
 }
 
 NamedTensors from_names(const Network& network, const NamedTensors& state, StateNames names) {
@@ -121,17 +110,34 @@ NamedTensors from_names(const Network& network, const NamedTensors& state, State
   });
 }
 
-Napi::Value create_detector(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] {
-    const Options options = options_of(info[0], "options");
-    return run_async(
-        info.Env(), Runtime::of(info.Env()).background(),
-        [options, name = options.string("name"), dtype = parse_dtype(options.string("dtype")),
-         device = options.string("device")] { return build_network(options, name, dtype, parse_device(device)); },
-        [](Napi::Env env, const std::shared_ptr<Network>& network) -> Napi::Value {
-          return ModelHandle::from(env, network);
-        });
-  });
+std::shared_ptr<Network> build_detector_network(const Options& options) {
+  auto network = std::make_shared<Network>();
+  network->name = options.string("name");
+  const auto detector = detection::build_detector(network->name, options.options("detection"));
+  detector->initialize(init::generator(static_cast<uint64_t>(options.integer("seed"))));
+  init::place(*detector, parse_device(options.string("device")), parse_dtype(options.string("dtype")));
+  detector->eval();
+  network->module = detector;
+  return network;
+}
+
+Napi::Value load_detector_with(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network) {
+  using detection::DetectorPart;
+  const Options options = options_of(info[1], "options");
+  const auto part = options.choice<DetectorPart>("part", {{"all", DetectorPart::kAll}, {"body", DetectorPart::kBody}});
+  return run_async(
+      info.Env(), Runtime::of(info.Env()).background(),
+      [network, path = string_of(info[0], "path"), strict = options.boolean("strict"),
+       key = options.has("key") ? options.string("key") : "", part] {
+        const WeightsFile file = read_weights(path, {.key = key, .network = true});
+        const NetworkLock lock(*network);
+        return detection::load_file(detector_of(*network->module), file.tensors, part, strict);
+      },
+      [](Napi::Env env, const detection::DetectorLoadReport& report) -> Napi::Value {
+        const Napi::Object object = to_js(env, static_cast<const LoadReport&>(report));
+        object.Set("unused", to_array(env, report.unused));
+        return object;
+      });
 }
 
 Napi::Value detect_with(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network) {

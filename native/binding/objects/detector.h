@@ -4,20 +4,24 @@
 #include <napi.h>
 
 #include "binding/functional/tensor_tree.h"
+#include "core/base/options.h"
 #include "core/models/backbone.h"
 #include "core/models/detection/detector.h"
 #include "core/models/state_dict.h"
 
 namespace reviewkd::binding {
 
-/// ({ name, numClasses, seed, dtype, device, detection }) -> Promise<Model>
-Napi::Value create_detector(const Napi::CallbackInfo& info);
+/// options: { name, seed, dtype, device, detection }, the latter with numClasses. Throws UNKNOWN_NAME, INVALID_ARGUMENT.
+std::shared_ptr<Network> build_detector_network(const Options& options);
 
 /// (images: Tensor[], { maskThreshold?: number }) -> Promise<{ boxes, scores, labels, masks? }[]>
 Napi::Value detect_with(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network);
 
 /// (images: Tensor[], { mode }) -> Promise<{ input, imageSizes, levels, proposals?, … }>
 Napi::Value forward_detector(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network);
+
+/// (path, { strict, key?, part }) -> Promise<{ matched, missing, unexpected, mismatched, unused }>
+Napi::Value load_detector_with(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network);
 
 /// Images of a call in the network's type and on its device. Throws SHAPE_MISMATCH, DTYPE_MISMATCH, INVALID_ARGUMENT.
 std::vector<at::Tensor> images_for(const Network& network, const std::vector<at::Tensor>& images);

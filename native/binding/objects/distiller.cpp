@@ -5,6 +5,7 @@
 #include "binding/objects/detector.h"
 #include "binding/objects/model.h"
 #include "binding/objects/tensor.h"
+#include "binding/objects/weights.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "binding/support/stop_flag.h"

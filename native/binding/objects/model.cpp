@@ -6,6 +6,7 @@
 #include "binding/objects/detector.h"
 #include "binding/objects/session_results.h"
 #include "binding/objects/tensor.h"
+#include "binding/objects/weights.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "binding/support/stop_flag.h"
@@ -51,36 +52,15 @@ int64_t bytes_of(const torch::nn::Module& module) {
   return bytes;
 }
 
-Napi::Object to_js(Napi::Env env, const StateDifferences& differences) {
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("missing", to_array(env, differences.missing));
-  object.Set("unexpected", to_array(env, differences.unexpected));
-  Napi::Array mismatched = Napi::Array::New(env, differences.mismatched.size());
-  for (size_t i = 0; i < differences.mismatched.size(); ++i) {
-    Napi::Object entry = Napi::Object::New(env);
-    entry.Set("name", differences.mismatched[i].name);
-    entry.Set("expected", to_array(env, differences.mismatched[i].expected));
-    entry.Set("got", to_array(env, differences.mismatched[i].got));
-    mismatched.Set(i, entry);
-  }
-  object.Set("mismatched", mismatched);
-  return object;
-}
-
-Napi::Value to_js(Napi::Env env, const LoadReport& report) {
-  Napi::Object object = to_js(env, static_cast<const StateDifferences&>(report));
-  object.Set("matched", static_cast<double>(report.matched));
-  return object;
-}
-
 void ModelHandle::define(Napi::Env env) {
   Handle::define(
       env, InstanceMethod("describe", &ModelHandle::describe),
       InstanceMethod("featureSpecs", &ModelHandle::feature_specs), InstanceMethod("forward", &ModelHandle::forward),
       InstanceMethod("stateDict", &ModelHandle::get_state_dict),
       InstanceMethod("loadStateDict", &ModelHandle::put_state_dict), InstanceMethod("save", &ModelHandle::save),
-      InstanceMethod("load", &ModelHandle::load), InstanceMethod("evaluate", &ModelHandle::evaluate),
-      InstanceMethod("task", &ModelHandle::task), InstanceMethod("detect", &ModelHandle::detect), InstanceMethod("forwardImages", &ModelHandle::forward_images));
+      InstanceMethod("load", &ModelHandle::load), InstanceMethod("loadDetector", &ModelHandle::load_detector),
+      InstanceMethod("evaluate", &ModelHandle::evaluate), InstanceMethod("task", &ModelHandle::task),
+      InstanceMethod("detect", &ModelHandle::detect), InstanceMethod("forwardImages", &ModelHandle::forward_images));
 }
 
 Napi::Object ModelHandle::from(Napi::Env env, std::shared_ptr<Network> network) {
@@ -182,12 +162,13 @@ Napi::Value ModelHandle::save(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [network = resource(), path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata")] {
+        [network = resource(), path = string_of(info[0], "path"), metadata = metadata_of(info[1], "metadata"),
+         names = state_names_of(info[2])] {
           check_weights_ending(path);
           NamedTensors tensors;
           {
             const NetworkLock lock(*network);
-            tensors = detached_copy(state_dict(*network->module));
+            tensors = detached_copy(to_names(*network, state_dict(*network->module), names));
           }
           write_weights(path, tensors, metadata);
           return Nothing{};
@@ -212,6 +193,10 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelHandle::task(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] { return to_js(info.Env(), task_of(*resource())->info()); });
+}
+
+Napi::Value ModelHandle::load_detector(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] { return load_detector_with(info, resource()); });
 }
 
 Napi::Value ModelHandle::detect(const Napi::CallbackInfo& info) {
@@ -263,6 +248,17 @@ Napi::Value create_model(const Napi::CallbackInfo& info) {
         [name = options.string("name"), classes = options.integer("numClasses"),
          seed = static_cast<uint64_t>(options.integer("seed")), dtype = parse_dtype(options.string("dtype")),
          device = options.string("device")] { return build(name, classes, seed, dtype, parse_device(device)); },
+        [](Napi::Env env, const std::shared_ptr<Network>& network) -> Napi::Value {
+          return ModelHandle::from(env, network);
+        });
+  });
+}
+
+Napi::Value create_detector(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [options = options_of(info[0], "options")] { return build_detector_network(options); },
         [](Napi::Env env, const std::shared_ptr<Network>& network) -> Napi::Value {
           return ModelHandle::from(env, network);
         });

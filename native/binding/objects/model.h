@@ -28,6 +28,7 @@ class ModelHandle : public Handle<ModelHandle, Network> {
   Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value load(const Napi::CallbackInfo& info);
   Napi::Value task(const Napi::CallbackInfo& info);
+  Napi::Value load_detector(const Napi::CallbackInfo& info);
   Napi::Value detect(const Napi::CallbackInfo& info);
   Napi::Value forward_images(const Napi::CallbackInfo& info);
   Napi::Value evaluate(const Napi::CallbackInfo& info);
@@ -36,10 +37,12 @@ class ModelHandle : public Handle<ModelHandle, Network> {
 /// ({ name, numClasses, seed, dtype, device }) -> Promise<Model>
 Napi::Value create_model(const Napi::CallbackInfo& info);
 
+/// ({ name, seed, dtype, device, detection }) -> Promise<Model>
+Napi::Value create_detector(const Napi::CallbackInfo& info);
+
 /// () -> the rows of the model registry
 Napi::Value list_models(const Napi::CallbackInfo& info);
 
-Napi::Value to_js(Napi::Env env, const LoadReport& report);
 /// Bytes of a module's parameters and buffers.
 int64_t bytes_of(const torch::nn::Module& module);
 

@@ -1,19 +1,49 @@
 #include "binding/objects/weights.h"
 
-#include "binding/objects/model.h"
 #include "binding/objects/tensor.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "core/checkpoint/architecture_match.h"
 #include "core/checkpoint/weights_file.h"
+#include "core/models/detection/detector_file.h"
 
 namespace reviewkd::binding {
 namespace {
 
-struct Inspection {
+/// A table with what a detector needs to know of it.
+struct WeightsDescription {
   TensorTable table;
-  std::optional<ArchitectureMatch> fit;
+  detection::DetectorFile detector;
 };
+
+const char* to_string(detection::FileNames names) {
+  switch (names) {
+    case detection::FileNames::kTorchvision: return "torchvision";
+    case detection::FileNames::kTorchvisionOld: return "torchvision-old";
+    case detection::FileNames::kDetectron2: return "detectron2";
+  }
+  return "";
+}
+
+const char* to_string(DetectorKind kind) {
+  switch (kind) {
+    case DetectorKind::kFasterRcnn: return "faster-rcnn";
+    case DetectorKind::kMaskRcnn: return "mask-rcnn";
+    case DetectorKind::kRetinaNet: return "retinanet";
+  }
+  return "";
+}
+
+Napi::Object to_js(Napi::Env env, const detection::DetectorFile& file) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("names", to_string(file.names));
+  object.Set("kind", file.kind ? Napi::String::New(env, to_string(*file.kind)) : env.Null());
+  object.Set("numClasses",
+             file.num_classes ? Napi::Number::New(env, static_cast<double>(*file.num_classes)) : env.Null());
+  const auto source = [&] { return *file.extra == detection::ExtraLevels::kFromP5 ? "p5" : "c5"; };
+  object.Set("p6Source", file.extra ? Napi::String::New(env, source()) : env.Null());
+  return object;
+}
 
 WeightsRequest request_of(const Options& options) {
   return {.key = options.has("key") ? options.string("key") : "", .network = true};
@@ -97,31 +127,56 @@ NamedTensors converted(const NamedTensors& tensors, std::optional<at::ScalarType
 
 }  // namespace
 
+Napi::Object to_js(Napi::Env env, const StateDifferences& differences) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("missing", to_array(env, differences.missing));
+  object.Set("unexpected", to_array(env, differences.unexpected));
+  Napi::Array mismatched = Napi::Array::New(env, differences.mismatched.size());
+  for (size_t i = 0; i < differences.mismatched.size(); ++i) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", differences.mismatched[i].name);
+    entry.Set("expected", to_array(env, differences.mismatched[i].expected));
+    entry.Set("got", to_array(env, differences.mismatched[i].got));
+    mismatched.Set(i, entry);
+  }
+  object.Set("mismatched", mismatched);
+  return object;
+}
+
+Napi::Object to_js(Napi::Env env, const LoadReport& report) {
+  Napi::Object object = to_js(env, static_cast<const StateDifferences&>(report));
+  object.Set("matched", static_cast<double>(report.matched));
+  return object;
+}
+
 Napi::Value read_weights_info(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
         [path = string_of(info[0], "path"), request = request_of(options_of(info[1], "options"))] {
-          return reviewkd::read_weights_info(path, request);
+          TensorTable table = reviewkd::read_weights_info(path, request);
+          const auto detector = detection::describe_file(shapes_of(table));
+          return WeightsDescription{std::move(table), detector};
         },
-        [](Napi::Env env, const TensorTable& table) -> Napi::Value { return to_js(env, table); });
+        [](Napi::Env env, const WeightsDescription& description) -> Napi::Value {
+          Napi::Object object = to_js(env, description.table);
+          object.Set("detector", to_js(env, description.detector));
+          return object;
+        });
   });
 }
 
-Napi::Value inspect_weights(const Napi::CallbackInfo& info) {
+Napi::Value match_weights(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
+    const Options options = options_of(info[1], "options");
+    const auto switches = options.has("detection") ? std::optional(options.options("detection")) : std::nullopt;
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [path = string_of(info[0], "path"), request = request_of(options_of(info[1], "options"))] {
-          Inspection inspection{reviewkd::read_weights_info(path, request), std::nullopt};
-          inspection.fit = identify_model(inspection.table);
-          return inspection;
+        [path = string_of(info[0], "path"), request = request_of(options), switches] {
+          const EntryShapes shapes = shapes_of(reviewkd::read_weights_info(path, request));
+          return switches ? identify_detector(shapes, *switches) : identify_model(shapes);
         },
-        [](Napi::Env env, const Inspection& inspection) -> Napi::Value {
-          Napi::Object object = to_js(env, inspection.table);
-          object.Set("fit", to_js(env, inspection.fit));
-          return object;
-        });
+        [](Napi::Env env, const std::optional<ArchitectureMatch>& fit) { return to_js(env, fit); });
   });
 }
 

@@ -1,16 +1,24 @@
 #pragma once
-// Weight files, independent of any network.
+// Weight files, independent of any network, and the results of loading them.
 
 #include <napi.h>
 
+#include "core/models/state_dict.h"
+
 namespace reviewkd::binding {
 
-/// (path, { key? }) -> Promise<{ format, metadata, tensors, parameters, selection }>: a file's contents without the
-/// values.
+/// { missing, unexpected, mismatched }
+Napi::Object to_js(Napi::Env env, const StateDifferences& differences);
+/// The same with `matched`.
+Napi::Object to_js(Napi::Env env, const LoadReport& report);
+
+/// (path, { key? }) -> Promise<{ format, metadata, tensors, parameters, selection, detector }>: a file's contents
+/// without the values.
 Napi::Value read_weights_info(const Napi::CallbackInfo& info);
 
-/// The same with `fit`: the matching network of the registry.
-Napi::Value inspect_weights(const Napi::CallbackInfo& info);
+/// (path, { key?, detection? }) -> Promise<{ name, numClasses, matching, entries, differences } | null>: the network of
+/// the registry that the file fits best, or with `detection`, the switches and number of classes, the detector.
+Napi::Value match_weights(const Napi::CallbackInfo& info);
 
 /// (path, { key? }) -> Promise<{ entries, metadata }>
 Napi::Value read_state_dict(const Napi::CallbackInfo& info);

@@ -3,17 +3,13 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/base/error.h"
 #include "core/models/backbones/registry.h"
+#include "core/models/detection/detector_file.h"
+#include "core/models/detection/registry.h"
 
 namespace reviewkd {
 namespace {
-
-/// Tensor names and shapes of a network, in order.
-std::vector<std::pair<std::string, std::vector<int64_t>>> shapes_of(const ModelEntry& entry, int64_t classes) {
-  std::vector<std::pair<std::string, std::vector<int64_t>>> shapes;
-  for (const auto& [name, tensor] : state_dict(*entry.build(classes))) shapes.emplace_back(name, tensor.sizes().vec());
-  return shapes;
-}
 
 using Given = std::unordered_map<std::string, const std::vector<int64_t>*>;
 
@@ -21,13 +17,19 @@ using Given = std::unordered_map<std::string, const std::vector<int64_t>*>;
 /// such entry determines the number. A network with that many classes is never built, because a file can name any
 /// number.
 struct Expectation {
-  std::vector<std::pair<std::string, std::vector<int64_t>>> shapes;
+  EntryShapes shapes;
   int64_t num_classes;
 };
 
+Given given_by(const EntryShapes& file) {
+  Given given;
+  for (const auto& [name, shape] : file) given.emplace(name, &shape);
+  return given;
+}
+
 Expectation expectation_of(const ModelEntry& entry, const Given& given) {
-  Expectation result{shapes_of(entry, entry.published_classes), entry.published_classes};
-  const auto others = shapes_of(entry, entry.published_classes + 1);
+  Expectation result{shapes_of(*entry.build(entry.published_classes)), entry.published_classes};
+  const auto others = shapes_of(*entry.build(entry.published_classes + 1));
   std::optional<int64_t> classes;
   for (size_t i = 0; i < result.shapes.size(); ++i) {
     auto& [name, shape] = result.shapes[i];
@@ -42,42 +44,89 @@ Expectation expectation_of(const ModelEntry& entry, const Given& given) {
   return result;
 }
 
-ArchitectureMatch fit_of(const ModelEntry& entry, const TensorTable& table, const Given& given) {
-  const auto [shapes, num_classes] = expectation_of(entry, given);
-  ArchitectureMatch fit{entry.name, num_classes, 0, shapes.size(), {}};
-  std::unordered_set<std::string> wanted;
-  for (const auto& [name, shape] : shapes) {
-    wanted.insert(name);
-    const auto found = given.find(name);
-    if (found == given.end()) {
-      fit.differences.missing.push_back(name);
-    } else if (*found->second != shape) {
-      fit.differences.mismatched.push_back({name, shape, *found->second});
-    } else {
-      ++fit.matching;
-    }
+/// Entries by a detector's names; nullopt if their rows do not fit its kind.
+std::optional<EntryShapes> by_own_names(const EntryShapes& file, DetectorKind kind, int64_t num_anchors) try {
+  NamedTensors state;
+  for (const auto& [name, shape] : file) {
+    // One element of memory stands for all of an entry.
+    const std::vector<int64_t> ones(shape.size(), 1);
+    state.emplace_back(name, at::zeros(ones, at::kByte).expand(shape));
   }
-  for (const auto& tensor : table.tensors) {
-    if (!wanted.count(tensor.name)) fit.differences.unexpected.push_back(tensor.name);
+  EntryShapes own;
+  for (const auto& [name, tensor] : to_detector_names(state, kind, num_anchors)) {
+    // Detectors are built with frozen norms, which have no counters.
+    if (!name.ends_with("num_batches_tracked")) own.emplace_back(name, tensor.sizes().vec());
   }
-  return fit;
+  return own;
+} catch (const Error&) {
+  return std::nullopt;
+}
+
+void keep_better(std::optional<ArchitectureMatch>& best, ArchitectureMatch fit, size_t entries_of_file) {
+  if (fit.matching == 0) return;
+  if (best && best->similarity(entries_of_file) >= fit.similarity(entries_of_file)) return;
+  best = std::move(fit);
 }
 
 }  // namespace
 
-std::optional<ArchitectureMatch> identify_model(const TensorTable& table) {
-  Given given;
-  for (const auto& tensor : table.tensors) given.emplace(tensor.name, &tensor.shape);
-  std::optional<ArchitectureMatch> best;
-  double best_share = 0;
-  for (const auto& entry : model_registry()) {
-    ArchitectureMatch fit = fit_of(entry, table, given);
-    const double share =
-        2.0 * static_cast<double>(fit.matching) / static_cast<double>(fit.entries + table.tensors.size());
-    if (share > best_share) {
-      best_share = share;
-      best = std::move(fit);
+double ArchitectureMatch::similarity(size_t entries_of_file) const {
+  return 2.0 * static_cast<double>(matching) / static_cast<double>(entries + entries_of_file);
+}
+
+EntryShapes shapes_of(const TensorTable& table) {
+  EntryShapes shapes;
+  for (const auto& tensor : table.tensors) shapes.emplace_back(tensor.name, tensor.shape);
+  return shapes;
+}
+
+EntryShapes shapes_of(const torch::nn::Module& module) {
+  EntryShapes shapes;
+  for (const auto& [name, tensor] : state_dict(module)) shapes.emplace_back(name, tensor.sizes().vec());
+  return shapes;
+}
+
+ArchitectureMatch match_shapes(const std::string& name, int64_t num_classes, const EntryShapes& network,
+                               const EntryShapes& file) {
+  const Given given = given_by(file);
+  ArchitectureMatch fit{name, num_classes, 0, network.size(), {}};
+  std::unordered_set<std::string> wanted;
+  for (const auto& [entry, shape] : network) {
+    wanted.insert(entry);
+    const auto found = given.find(entry);
+    if (found == given.end()) {
+      fit.differences.missing.push_back(entry);
+    } else if (*found->second != shape) {
+      fit.differences.mismatched.push_back({entry, shape, *found->second});
+    } else {
+      ++fit.matching;
     }
+  }
+  for (const auto& [entry, shape] : file) {
+    if (!wanted.count(entry)) fit.differences.unexpected.push_back(entry);
+  }
+  return fit;
+}
+
+std::optional<ArchitectureMatch> identify_model(const EntryShapes& file) {
+  const Given given = given_by(file);
+  std::optional<ArchitectureMatch> best;
+  for (const auto& entry : model_registry()) {
+    const auto [shapes, num_classes] = expectation_of(entry, given);
+    keep_better(best, match_shapes(entry.name, num_classes, shapes, file), file.size());
+  }
+  return best;
+}
+
+std::optional<ArchitectureMatch> identify_detector(const EntryShapes& file, const Options& options) {
+  const auto kind = detection::describe_file(file).kind;
+  if (!kind) return std::nullopt;
+  const auto own = by_own_names(file, *kind, detection::AnchorOptions::from(options).per_position());
+  std::optional<ArchitectureMatch> best;
+  for (const std::string& name : own ? detection::detector_names() : std::vector<std::string>{}) {
+    if (detection::parse_detector_name(name).kind != *kind) continue;
+    const detection::Detector detector = detection::build_detector(name, options);
+    keep_better(best, match_shapes(name, detector->num_classes(), shapes_of(*detector), *own), own->size());
   }
   return best;
 }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "core/base/options.h"
 #include "core/models/state_dict.h"
 #include "formats/tensor_table.h"
 
@@ -18,10 +19,24 @@ struct ArchitectureMatch {
   /// Number of entries of the network.
   size_t entries;
   StateDifferences differences;
+
+  /// The Dice coefficient of the entries of the network and of a file with this number of them.
+  double similarity(size_t entries_of_file) const;
 };
+
+EntryShapes shapes_of(const TensorTable& table);
+EntryShapes shapes_of(const torch::nn::Module& module);
+
+/// A network with entries of these shapes, and a file.
+ArchitectureMatch match_shapes(const std::string& name, int64_t num_classes, const EntryShapes& network,
+                               const EntryShapes& file);
 
 /// The network with the highest Dice coefficient of matching names and shapes; nullopt when no tensor matches any.
 /// Draws no random values.
-std::optional<ArchitectureMatch> identify_model(const TensorTable& table);
+std::optional<ArchitectureMatch> identify_model(const EntryShapes& file);
+
+/// The same among the detectors of the kind that the file's names show, under its own names or the package's. options:
+/// switches of that kind, and numClasses.
+std::optional<ArchitectureMatch> identify_detector(const EntryShapes& file, const Options& options);
 
 }  // namespace reviewkd

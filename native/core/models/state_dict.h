@@ -13,6 +13,9 @@ namespace reviewkd {
 /// Names and tensors in order. Tensors share memory with the module.
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
+/// Names and shapes of entries, without their values.
+using EntryShapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
+
 /// The complete state of a module: of each submodule its parameters, then its buffers, then its children.
 NamedTensors state_dict(const torch::nn::Module& module, const std::string& prefix = "");
 

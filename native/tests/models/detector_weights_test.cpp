@@ -143,16 +143,23 @@ TEST(DetectorWeights, FindTheirNamesWhateverTheFile) {
   EXPECT_EQ(kept[0].second.size(0), 4);
 }
 
-TEST(DetectorWeights, TellTheNumberOfClasses) {
-  EXPECT_EQ(infer_num_classes({{"roi_heads.box_predictor.cls_score.weight", at::zeros({21, 8})}}), 21);
-  EXPECT_EQ(infer_num_classes({{"roi_heads.mask_predictor.mask_fcn_logits.weight", at::zeros({3, 8, 1, 1})}}), 3);
-  EXPECT_EQ(infer_num_classes({{"head.classification_head.cls_logits.weight", at::zeros({45, 8, 3, 3})},
-                               {"head.regression_head.bbox_reg.weight", at::zeros({36, 8, 3, 3})}}),
+TEST(DetectorWeights, GiveTheNumberOfClasses) {
+  EXPECT_EQ(infer_num_classes({{"roi_heads.box_predictor.cls_score.weight", {21, 1024}}}), 21);
+  EXPECT_EQ(infer_num_classes({{"roi_heads.mask_predictor.mask_fcn_logits.weight", {3, 256, 1, 1}}}), 3);
+  EXPECT_EQ(infer_num_classes({{"head.classification_head.cls_logits.weight", {45, 256, 3, 3}},
+                               {"head.regression_head.bbox_reg.weight", {36, 256, 3, 3}}}),
             5);
-  EXPECT_EQ(infer_num_classes({{"head.classification_head.cls_logits.weight", at::zeros({45, 8, 3, 3})}}),
-            std::nullopt);
-  EXPECT_EQ(infer_num_classes({{"roi_heads.box_predictor.cls_score.weight", at::zeros({})}}), std::nullopt);
+  EXPECT_EQ(infer_num_classes({{"head.cls_score.weight", {45, 256, 3, 3}}, {"head.bbox_pred.weight", {36, 256, 3, 3}}}),
+            5);
+  EXPECT_EQ(infer_num_classes({{"head.classification_head.cls_logits.weight", {45, 256, 3, 3}}}), std::nullopt);
+  EXPECT_EQ(infer_num_classes({{"roi_heads.box_predictor.cls_score.weight", {}}}), std::nullopt);
   EXPECT_EQ(infer_num_classes({}), std::nullopt);
+}
+
+TEST(DetectorWeights, GiveNoNumberOfClassesOfOtherHeads) {
+  // A gigabyte of classes in a file of a few bytes.
+  EXPECT_EQ(infer_num_classes({{"roi_heads.box_predictor.cls_score.weight", {1 << 30, 0}}}), std::nullopt);
+  EXPECT_EQ(infer_num_classes({{"roi_heads.box_predictor.cls_score.bias", {1 << 30}}}), std::nullopt);
 }
 
 }  // namespace

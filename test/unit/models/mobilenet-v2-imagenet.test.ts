@@ -1,5 +1,9 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
-import { createModel } from "../../../lib/index.js";
+import { createModel, writeStateDict } from "../../../lib/index.js";
+import { expectSameState, renamed } from "../../support/detectors.js";
 import { expectSpecsOfRealFeatures, featuresOf, ODD_SIZES } from "../../support/network-checks.js";
 import { valuesOf } from "../../support/numeric.js";
 
@@ -24,6 +28,25 @@ describe("MobileNetV2 for ImageNet", () => {
   it("has the published 3.50 million parameters at 1,000 classes", async () => {
     using model = await createModel(NAME, { numClasses: 1000 });
     expect((model.parameterCount() / 1e6).toFixed(2)).to.equal("3.50");
+  });
+
+  it("loads strictly by torchvision's names, with or without a prefix", async () => {
+    using model = await createModel(NAME, { numClasses: 3, seed: 4 });
+    const state = await model.stateDict();
+    const folder = await mkdtemp(join(tmpdir(), "reviewkd-mobilenet-"));
+    try {
+      for (const prefix of ["", "module."]) {
+        const path = join(folder, "mobilenet_v2.pth");
+        await writeStateDict(path, renamed(state, (name) => prefix + name));
+        using loaded = await createModel(NAME, { numClasses: 3, weights: path });
+        expectSameState(await loaded.stateDict(), state);
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+    expect(Object.keys(state)).to.include.members(["features.0.0.weight", "features.1.conv.0.0.weight",
+      "features.1.conv.1.weight", "features.2.conv.2.weight", "features.17.conv.3.running_var", "features.18.1.bias",
+      "classifier.1.weight"]).and.to.have.length(314);
   });
 
   it("ends each stage with a linear bottleneck", async () => {

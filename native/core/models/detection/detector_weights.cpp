@@ -81,6 +81,27 @@ constexpr std::string_view kMobileNetV2Last = "features.18.{j}.*";
 constexpr std::string_view kBody = "backbone.body.";
 constexpr double kFrozenNormEps = 1e-5;
 
+/// The last layers of heads, whose rows follow from the number of classes, and the channels that they read.
+struct LastLayer {
+  std::string_view name;
+  int64_t channels;
+};
+constexpr std::string_view kClassScores = "roi_heads.box_predictor.cls_score.weight";
+constexpr std::string_view kMaskLogits = "roi_heads.mask_predictor.mask_fcn_logits.weight";
+/// Class scores and box deltas of RetinaNet: torchvision's and detectron2's.
+constexpr std::pair<std::string_view, std::string_view> kScoresAndBoxes[] = {
+    {"head.classification_head.cls_logits.weight", "head.regression_head.bbox_reg.weight"},
+    {"head.cls_score.weight", "head.bbox_pred.weight"},
+};
+constexpr LastLayer kLastLayers[] = {
+    {kClassScores, 1024},
+    {kMaskLogits, 256},
+    {kScoresAndBoxes[0].first, 256},
+    {kScoresAndBoxes[0].second, 256},
+    {kScoresAndBoxes[1].first, 256},
+    {kScoresAndBoxes[1].second, 256},
+};
+
 std::string renamed(const std::string& name, std::span<const FileName> table) {
   for (const auto& [file, own] : table) {
     if (auto found = map_name(name, file, own)) return *found;
@@ -172,29 +193,40 @@ NamedTensors from_backbone(const NamedTensors& state) {
   return body;
 }
 
+bool has_detectron2_body(const NamedTensors& state) {
+  constexpr std::string_view kResNets[] = {"backbone.bottom_up.stem.", "backbone.bottom_up.res"};
+  return std::any_of(state.begin(), state.end(), [&](const auto& entry) {
+    const std::string name = renamed(without_caffe2(entry.first), kDetectron2Bodies);
+    return name != entry.first && std::any_of(std::begin(kResNets), std::end(kResNets),
+                                              [&](std::string_view part) { return name.starts_with(part); });
+  });
+}
+
 NamedTensors to_detector_names(const NamedTensors& state, DetectorKind kind, int64_t num_anchors) {
   const NamedTensors named = from_backbone(from_torchvision_old(without_wrappers(state)));
   return has_detectron2_names(named) ? from_detectron2(named, kind, num_anchors) : named;
 }
 
-std::optional<int64_t> infer_num_classes(const NamedTensors& state) {
+std::optional<int64_t> infer_num_classes(const EntryShapes& shapes) {
+  constexpr int64_t kBoxRows = 4;
   std::unordered_map<std::string_view, int64_t> rows;
-  for (const auto& [name, tensor] : state) {
-    if (tensor.dim() > 0) rows.emplace(name, tensor.size(0));
+  for (const auto& [name, shape] : shapes) {
+    const auto inputs = std::find_if(std::begin(kLastLayers), std::end(kLastLayers),
+                                     [&, &name = name](const LastLayer& layer) { return layer.name == name; });
+    const bool is_known = inputs != std::end(kLastLayers) && shape.size() > 1 && shape[1] == inputs->channels;
+    if (is_known) rows.emplace(name, shape[0]);
   }
-  const auto of = [&](const char* name) {
+  const auto of = [&](std::string_view name) {
     const auto found = rows.find(name);
     return found == rows.end() ? 0 : found->second;
   };
-  for (const char* name : {"roi_heads.box_predictor.cls_score.weight", "roi_heads.box_predictor.cls_score.bias",
-                           "roi_heads.mask_predictor.mask_fcn_logits.weight"}) {
-    if (of(name) > 0) return of(name);
+  if (of(kClassScores) > 0) return of(kClassScores);
+  if (of(kMaskLogits) > 0) return of(kMaskLogits);
+  for (const auto& [scores, boxes] : kScoresAndBoxes) {
+    const int64_t anchors = of(boxes) / kBoxRows;
+    if (anchors > 0 && of(scores) > 0 && of(scores) % anchors == 0) return of(scores) / anchors;
   }
-  constexpr int64_t kBoxRows = 4;
-  const int64_t anchors = of("head.regression_head.bbox_reg.weight") / kBoxRows;
-  const int64_t scores = of("head.classification_head.cls_logits.weight");
-  if (anchors == 0 || scores == 0 || scores % anchors != 0) return std::nullopt;
-  return scores / anchors;
+  return std::nullopt;
 }
 
 }  // namespace reviewkd

@@ -3,6 +3,8 @@
 // recognized and converted to those of the package, which are torchvision's.
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "core/models/detection/detector_kind.h"
 #include "core/models/state_dict.h"
@@ -27,12 +29,16 @@ NamedTensors from_torchvision_old(const NamedTensors& state);
 /// changes nothing, mean 0 and variance 1 - 1e-5, as detectron2's FrozenBatchNorm2d has them.
 NamedTensors from_backbone(const NamedTensors& state);
 
+/// Whether a backbone has names of detectron2 or Caffe2 without a prefix. Those of MobileNetV2 are PyTorch's.
+bool has_detectron2_body(const NamedTensors& state);
+
 /// All of the above, and `from_detectron2` where it applies: entries of a file by the detector's names. Names that no
 /// rule knows are kept, for the report of loading to list. Throws STATE_DICT_MISMATCH.
 NamedTensors to_detector_names(const NamedTensors& state, DetectorKind kind, int64_t num_anchors);
 
-/// The number of classes of a detector by torchvision's names, as its constructor counts them: of an R-CNN with the
-/// background, of a RetinaNet without. nullopt if no head is there.
-std::optional<int64_t> infer_num_classes(const NamedTensors& state);
+/// The number of classes of a detector by torchvision's names or detectron2's, as the package counts them: of an R-CNN
+/// with the background, of a RetinaNet without. nullopt if no head is there, or one that is not the package's, so that a
+/// small file cannot require a large network.
+std::optional<int64_t> infer_num_classes(const EntryShapes& shapes);
 
 }  // namespace reviewkd

@@ -108,18 +108,13 @@ class NameMapper {
     NamedTensors mapped;
     mapped.reserve(state.size());
     for (const auto& [name, tensor] : state) {
-      if (!is_constant(name)) mapped.push_back(map(name, tensor));
+      if (to_detectron2() || !is_detectron2_constant(name)) mapped.push_back(map(name, tensor));
     }
     return mapped;
   }
 
  private:
   bool to_detectron2() const { return direction_ == Direction::kToDetectron2; }
-
-  bool is_constant(const std::string& name) const {
-    return !to_detectron2() && std::any_of(std::begin(kConstants), std::end(kConstants),
-                                           [&](std::string_view pattern) { return map_name(name, pattern, ""); });
-  }
 
   std::pair<std::string, at::Tensor> map(const std::string& name, const at::Tensor& tensor) const {
     for (const auto& table : {std::span<const NamePair>(kBodyNames), heads_}) {
@@ -182,6 +177,11 @@ NamedTensors to_detectron2(const NamedTensors& state, DetectorKind kind, int64_t
 
 NamedTensors from_detectron2(const NamedTensors& state, DetectorKind kind, int64_t num_anchors) {
   return NameMapper(kind, num_anchors, Direction::kFromDetectron2).map(state);
+}
+
+bool is_detectron2_constant(const std::string& name) {
+  return std::any_of(std::begin(kConstants), std::end(kConstants),
+                     [&](std::string_view pattern) { return map_name(name, pattern, "").has_value(); });
 }
 
 std::optional<std::string> body_from_detectron2(const std::string& name) {

@@ -25,6 +25,9 @@ NamedTensors to_detectron2(const NamedTensors& state, DetectorKind kind, int64_t
 /// The inverse of `to_detectron2`. Leaves out the constants of old files (`pixel_mean`, `pixel_std`, cell anchors).
 NamedTensors from_detectron2(const NamedTensors& state, DetectorKind kind, int64_t num_anchors);
 
+/// Whether `from_detectron2` leaves an entry out.
+bool is_detectron2_constant(const std::string& name);
+
 /// The torchvision name of an entry of the backbone without pyramid, `backbone.bottom_up.*`; nullopt for other names.
 std::optional<std::string> body_from_detectron2(const std::string& name);
 

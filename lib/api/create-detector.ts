@@ -1,0 +1,78 @@
+import { z } from "zod";
+import { ReviewKdError } from "../errors.js";
+import { addon } from "../native.js";
+import { backboneSwitches, DetectorOptions, type DetectorOptionsInput, detectorSwitches, type DetectorSwitches,
+  nativeSwitches, OneStageOptions, stagesOf, TwoStageOptions } from "../config/schemas/detection.js";
+import { parse } from "../config/validation.js";
+import { Detector, type DetectorSource } from "./detector.js";
+import { assertSameDetector, DETECTOR_METADATA, readDetectorFile } from "./detector-file.js";
+
+/** The number of classes of torchvision's detectors for COCO. */
+const COCO_CLASSES = 91;
+
+/**
+ * Creates a detector with its published initialisation, or from a file: then flavor, switches, number of classes and
+ * class names are the file's unless options say otherwise. {@link Detector.loadReport} lists what was loaded.
+ *
+ * @param name - `faster-rcnn-BACKBONE-fpn`, `mask-rcnn-BACKBONE-fpn` or `retinanet-BACKBONE-fpn` with a network for
+ * ImageNet, for example `"faster-rcnn-resnet18-fpn"`.
+ * @throws ReviewKdError `UNKNOWN_NAME` (with the list of names), `INVALID_ARGUMENT`, `CUDA_UNAVAILABLE`, and what
+ * {@link Detector.load} throws if weights are given.
+ * @example
+ * ```ts
+ * const teacher = await createDetector("faster-rcnn-resnet101-fpn", { weights: "model_final_f6e8b1.pkl" });
+ * const student = await createDetector("faster-rcnn-mobilenetv2-fpn", { numClasses: teacher.numClasses,
+ *   backboneWeights: "mobilenet_v2-b0353104.pth" });
+ * ```
+ */
+export async function createDetector(name: string, options: DetectorOptionsInput = {}): Promise<Detector> {
+  const { weights, backboneWeights, key, strict, detection, flavor: givenFlavor, numClasses: givenClasses, ...rest } =
+    parse(DetectorOptions, options, "detector options");
+  const parsedName = parse(z.string(), name, "detector name");
+  const stages = stagesOf(parsedName);
+  const given: DetectorSwitches = parse(stages === "one-stage" ? OneStageOptions : TwoStageOptions, detection ?? {},
+    "detection options");
+  const source = await sourceOf(weights, backboneWeights, { key, strict });
+
+  const flavor = givenFlavor ?? source?.file.flavor ?? "torchvision";
+  const numClasses = givenClasses ?? (source?.part === "all" ? source.file.numClasses : null) ?? COCO_CLASSES;
+  if (source?.part === "all")
+    assertSameDetector(source.path, source.file, { name: parsedName, flavor, numClasses }, strict);
+  const switches = detectorSwitches(stages, flavor, trainedParts(source), switchesOf(source), given);
+  const native = await addon().createDetector({ ...rest, name: parsedName,
+    detection: { ...nativeSwitches(switches), numClasses } });
+  const detector = new Detector(native, { flavor, switches });
+  return source === undefined ? detector : Detector.load(detector, source);
+}
+
+async function sourceOf(weights: string | undefined, backboneWeights: string | undefined,
+  options: DetectorSource["options"]): Promise<DetectorSource | undefined> {
+  if (weights !== undefined && backboneWeights !== undefined) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      "invalid detector options: expected weights or backboneWeights, received both. Pass `weights` alone, which contain a backbone.");
+  }
+  const path = weights ?? backboneWeights;
+  if (path === undefined) {
+    if (options.key === undefined) return undefined;
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid detector options: expected key with weights, received "${options.key}" alone. Pass \`weights\` or \`backboneWeights\`.`);
+  }
+  const part = weights === undefined ? "body" : "all";
+  return { path, part, options, file: await readDetectorFile(path, options.key) };
+}
+
+/** Random values never learn behind frozen norms. */
+function trainedParts(source: DetectorSource | undefined): DetectorSwitches {
+  return source === undefined ? { norm: "batch", trainableLayers: 5 } : { norm: "frozen", trainableLayers: 3 };
+}
+
+/** The switches that a file determines. */
+function switchesOf(source: DetectorSource | undefined): DetectorSwitches {
+  if (source === undefined) return {};
+  const { path, part, file: { flavor, switches } } = source;
+  if (switches === null) {
+    throw new ReviewKdError("FILE_CORRUPT",
+      `invalid metadata "${DETECTOR_METADATA.switches}" of ${path}: expected the switches of a detector as JSON, with images of at most 8192 pixels, received others. Save the detector again, or copy the file by \`readStateDict\` and \`writeStateDict\` without its metadata and pass \`flavor\` and \`detection\`.`);
+  }
+  return part === "all" ? switches : { ...backboneSwitches(flavor, switches), normEps: switches.normEps };
+}

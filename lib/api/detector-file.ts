@@ -1,0 +1,118 @@
+// The description that a weights file gives of its detector: by its metadata, or else by its names and shapes.
+import { DetectorSwitches, Flavor } from "../config/schemas/detection.js";
+import { CategoryIds, type DetectorFileInfo, DetectorKind } from "../config/schemas/weights.js";
+import { ReviewKdError } from "../errors.js";
+import { addon, type NativeWeightsInfo } from "../native.js";
+import { classNamesIn, storedIn } from "./metadata.js";
+import { isPublishedWithoutEps } from "./published-detectors.js";
+
+/** Metadata keys of detectors: their flavor, their other switches and category ids, the latter as JSON. */
+export const DETECTOR_METADATA = { flavor: "flavor", switches: "detection", categoryIds: "categoryIds" } as const;
+
+/** The description of a detector or of a backbone in a file. */
+export type DetectorFile = Omit<DetectorFileInfo, "kind"> & {
+  /** `null` for a network without heads. */
+  readonly kind: DetectorFileInfo["kind"] | null;
+  /** Whether the metadata says so, or names that only detectron2 uses; torchvision's names prove nothing. */
+  readonly isFlavorKnown: boolean;
+  readonly classNames: readonly string[] | null;
+};
+
+/** Upper bounds of what a file can demand of memory: sides in pixels, and numbers of levels, sizes and ratios. */
+const LARGEST_SIDE = 8192;
+const MOST_ANCHORS = 32;
+
+/** Switches in metadata. */
+const StoredSwitches = DetectorSwitches
+  .refine(({ minSize, maxSize }) => Math.max(minSize ?? 0, maxSize ?? 0) <= LARGEST_SIDE)
+  .refine(({ anchorSizes = [], anchorRatios = [] }) =>
+    [anchorSizes, anchorRatios, ...anchorSizes].every(({ length }) => length <= MOST_ANCHORS)
+  );
+
+/**
+ * Reads the description of a detector from a file.
+ *
+ * @throws ReviewKdError as `readWeightsInfo`.
+ */
+export async function readDetectorFile(path: string, key: string | undefined): Promise<DetectorFile> {
+  const info = await addon().readWeightsInfo(path, { key });
+  const described = await describe(path, info);
+  return { ...described, isFlavorKnown: described.flavor === "detectron2" || DETECTOR_METADATA.flavor in info.metadata,
+    classNames: classNamesIn(info.metadata) };
+}
+
+/** The same of a description that was read; `null` unless its names are those of a detector. */
+export async function detectorInfoOf(path: string, info: NativeWeightsInfo): Promise<DetectorFileInfo | null> {
+  const { kind } = info.detector;
+  return kind === null ? null : { ...await describe(path, info), kind };
+}
+
+async function describe(path: string,
+  { metadata, detector }: NativeWeightsInfo): Promise<Omit<DetectorFile, "isFlavorKnown" | "classNames">> {
+  const { names, kind, numClasses, p6Source } = detector;
+  const stored = Flavor.safeParse(metadata[DETECTOR_METADATA.flavor]).data;
+  const text = metadata[DETECTOR_METADATA.switches];
+  // detectron2's own conversions of torchvision's backbones say so.
+  const isConverted = kind === null && metadata["__author__"] === "torchvision";
+  return {
+    kind,
+    names,
+    flavor: stored ?? (names === "detectron2" && !isConverted ? "detectron2" : "torchvision"),
+    switches: stored !== undefined && text !== undefined
+      ? storedIn(StoredSwitches, text)
+      : {
+        ...(p6Source === null ? {} : { p6Source }),
+        ...(names === "torchvision-old" && await isPublishedWithoutEps(path) ? { normEps: 0 } : {}),
+      },
+    numClasses,
+    categoryIds: storedIn(CategoryIds, metadata[DETECTOR_METADATA.categoryIds]),
+  };
+}
+
+/** A detector as far as a file must agree with it. */
+interface Receiver {
+  readonly name: string;
+  readonly numClasses: number;
+  readonly flavor: Flavor;
+  readonly detection: DetectorSwitches;
+}
+
+/**
+ * Refuses weights that would give other results in an existing detector than in their own.
+ *
+ * @throws ReviewKdError `INVALID_ARGUMENT` for another flavor or epsilon; `STATE_DICT_MISMATCH` for other classes, if
+ * `strict`.
+ */
+export function assertLoadable(path: string, file: DetectorFile, receiver: Receiver, strict: boolean): void {
+  assertSameDetector(path, file, receiver, strict);
+  const { detection } = receiver;
+  if (detection.norm === "frozen" && file.switches?.normEps === 0 && detection.normEps !== 0) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid normEps: expected 0 as for ${path}, received ${detection.normEps}. Create the detector with its \`weights\`, or with \`detection: { normEps: 0 }\`.`);
+  }
+}
+
+/**
+ * Refuses weights of another detector: of another flavor, which names do not show later on, and if `strict`, of another
+ * kind or number of classes.
+ *
+ * @throws ReviewKdError `INVALID_ARGUMENT`, `STATE_DICT_MISMATCH`.
+ */
+export function assertSameDetector(path: string, file: DetectorFile,
+  { name, numClasses, flavor }: Omit<Receiver, "detection">, strict: boolean): void {
+  if (file.isFlavorKnown && file.flavor !== flavor) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid flavor: expected "${file.flavor}" as that of the weights ${path}, received "${flavor}". Without \`flavor\` a detector is created with that of its \`weights\`; switches of \`detection\` change it in parts.`);
+  }
+  if (!strict) return;
+  const kind = DetectorKind.options.find((option) => name.startsWith(`${option}-`));
+  if (kind !== undefined && file.kind !== kind) {
+    const received = file.kind === null ? "a network without a detector's heads" : `a ${file.kind}`;
+    throw new ReviewKdError("STATE_DICT_MISMATCH",
+      `invalid weights: expected a ${kind} as ${name}, received ${received} in ${path}. \`backboneWeights\` takes the backbone of any file; \`strict: false\` loads what fits.`);
+  }
+  if (file.numClasses !== null && file.numClasses !== numClasses) {
+    throw new ReviewKdError("STATE_DICT_MISMATCH",
+      `invalid numClasses: expected ${file.numClasses} as in ${path}, received ${numClasses}. Without \`numClasses\` a detector is created with the file's; \`strict: false\` loads all but the class layers.`);
+  }
+}
