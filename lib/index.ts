@@ -1,10 +1,14 @@
 export { createModel, listModels, Model, readWeightsInfo, type ModelOutput, type StageFeature } from "./api/model.js";
 export { Network, type EvaluateOptions } from "./api/network.js";
 export { createDetector, Detector, type Detections, type DetectorOutput } from "./api/detector.js";
+export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput, SkippedImage } from "./api/detect.js";
+export { listImages } from "./images/list-images.js";
+export { toCocoResults } from "./detection/coco-results.js";
+export { drawDetections, type DrawOptions } from "./detection/draw.js";
 export { convertWeights, inspectWeights, readStateDict, writeStateDict } from "./weights/weights.js";
 export { exportStudent } from "./runs/export-student.js";
-export { createDistiller, Distiller, listMethods, type AnyDistiller, type DetectorDistillerOutput, type DistillerOutput, type DistillerParts,
-  type TermOutput } from "./api/distiller.js";
+export { createDistiller, Distiller, listMethods, type AnyDistiller, type DetectorDistillerOutput, type DistillerOutput,
+  type DistillerParts, type TermOutput } from "./api/distiller.js";
 export { explainPair, type ExplainPairOptions } from "./api/explain-pair.js";
 export { createSession, Session, type SaveCheckpointOptions, type SessionPosition, type SessionTarget,
   type TrainEpochOptions } from "./api/session.js";

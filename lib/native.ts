@@ -103,7 +103,9 @@ export interface NativeModel extends Disposable {
   load(path: string, strict: boolean, key: string): Promise<LoadReport>;
   evaluate: NativeEvaluate;
   /** Of detectors alone. */
-  detect(images: TensorTree, options: { maskThreshold?: number | undefined }): Promise<TensorTree>;
+  detect(images: TensorTree,
+    options: { maskThreshold?: number | undefined; scoreThreshold: number;
+      labels?: readonly number[] | undefined }): Promise<TensorTree>;
   forwardImages(images: TensorTree, options: { mode: string }): Promise<TensorTree>;
 }
 
@@ -254,6 +256,8 @@ export interface Addon {
   hierarchicalContextLoss(student: NativeTensor,
     teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
   encodeMask(pixels: NativeTensor, compressed: boolean): Promise<NativeMask>;
+  /** Pixels `[N, height, width]`. */
+  encodeMasks(pixels: NativeTensor, compressed: boolean): Promise<NativeMask[]>;
   decodeMask(mask: NativeMask): Promise<NativeTensor>;
   convertMask(mask: NativeMask, compressed: boolean): Promise<NativeMask>;
   maskArea(mask: NativeMask): Promise<number>;

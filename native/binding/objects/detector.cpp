@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include <algorithm>
+#include <variant>
+
 #include "binding/functional/function_table.h"
 #include "binding/objects/model.h"
 #include "binding/objects/tensor.h"
@@ -47,6 +50,40 @@ TensorTree to_tree(const std::vector<detection::Detections>& found) {
   return images;
 }
 
+/// An image of floating point as it was passed, or one that was decoded: { pixels: bytes [H, W, 3] }.
+at::Tensor image_of(const TensorTree& given) {
+  if (!given.has("pixels")) {
+    if (const auto* image = std::get_if<at::Tensor>(&given.content)) return *image;
+    fail(ErrorCode::kInvalidArgument, "invalid image: expected a Tensor, received another value.");
+  }
+  constexpr double kLargestByte = 255;
+  return given.tensor("pixels")
+      .permute({2, 0, 1})
+      .to(at::kFloat, false, false, at::MemoryFormat::Contiguous)
+      .div_(kLargestByte);
+}
+
+/// Selects objects before their masks are pasted, which costs most.
+struct DetectionFilter {
+  std::optional<double> score_threshold;
+  std::vector<int64_t> labels;  // empty: all
+
+  static DetectionFilter from(const Options& options) {
+    DetectionFilter filter;
+    options.read("scoreThreshold", filter.score_threshold);
+    options.read("labels", filter.labels);
+    return filter;
+  }
+
+  detection::Detections operator()(const detection::Detections& found) const {
+    at::Tensor wanted = at::ones_like(found.labels, at::kBool);
+    if (score_threshold) wanted = found.scores.ge(*score_threshold);
+    if (!labels.empty())
+      wanted = wanted.logical_and(at::isin(found.labels, at::tensor(labels, found.labels.options())));
+    return found.at(at::nonzero(wanted).squeeze(1));
+  }
+};
+
 /// Applies `rename` to the entries below "student.", if there are any, or to all.
 template <typename Rename>
 NamedTensors renamed(const NamedTensors& state, const Rename& rename) {
@@ -79,12 +116,12 @@ std::vector<at::Tensor> images_for(const Network& network, const std::vector<at:
   return result;
 }
 
-TensorTree pyramid_output(const detection::DetectorImpl& detector, const ImageBatch& batch, const BackboneOutput& output) {
+TensorTree pyramid_output(const detection::DetectorImpl& detector, const ImageBatch& batch,
+                          const BackboneOutput& output) {
   TensorTree::List sizes;
   for (const ImageSize& size : batch.sizes) sizes.push_back(to_tree(size));
-  return TensorTree::Record{{"input", detector.input().normalized(batch)},
-                            {"imageSizes", std::move(sizes)},
-                            {"levels", levels_of(output)}};
+  return TensorTree::Record{
+      {"input", detector.input().normalized(batch)}, {"imageSizes", std::move(sizes)}, {"levels", levels_of(output)}};
 }
 
 TensorTree detector_output(detection::DetectorImpl& detector, const ImageBatch& batch, const BackboneOutput& output,
@@ -108,9 +145,8 @@ StateNames state_names_of(const Napi::Value& value) {
 NamedTensors to_names(const Network& network, const NamedTensors& state, StateNames names) {
   if (names == StateNames::kTorchvision) return state;
   const auto& options = detector_of(*network.module).options();
-  return renamed(state, [&](const NamedTensors& own) {
-    return to_detectron2(own, options.kind, options.anchors.per_position());
-  });
+  return renamed(
+      state, [&](const NamedTensors& own) { return to_detectron2(own, options.kind, options.anchors.per_position()); });
 }
 
 NamedTensors from_names(const Network& network, const NamedTensors& state, StateNames names) {
@@ -141,17 +177,20 @@ Napi::Value detect_with(const Napi::CallbackInfo& info, const std::shared_ptr<Ne
   options.read("maskThreshold", mask_threshold);
   return run_async(
       info.Env(), Runtime::of(info.Env()).background(),
-      [network, images = inputs.tensors("images"), mask_threshold] {
+      [network, inputs, mask_threshold, filter = DetectionFilter::from(options)] {
         const NetworkLock lock(*network);
         const torch::NoGradGuard no_grad;
         network->module->eval();
         auto& detector = detector_of(*network->module);
+        std::vector<at::Tensor> images;
+        for (const TensorTree& image : inputs.list("images")) images.push_back(image_of(image));
         const auto given = images_for(*network, images);
         const ImageBatch batch = detector.input().prepare(given);
         std::vector<ImageSize> originals;
         for (const at::Tensor& image : given) originals.push_back({image.size(1), image.size(2)});
-        return to_tree(detector.in_original_images(detector.detect(levels_of(detector.forward_batch(batch)), batch), batch, originals,
-                                                   mask_threshold));
+        std::vector<detection::Detections> found = detector.detect(levels_of(detector.forward_batch(batch)), batch);
+        std::ranges::transform(found, found.begin(), filter);
+        return to_tree(detector.in_original_images(std::move(found), batch, originals, mask_threshold));
       },
       [](Napi::Env env, const TensorTree& found) { return to_js(env, found); });
 }
