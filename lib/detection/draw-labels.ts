@@ -31,6 +31,8 @@ export const LABEL_FONT = "sans-serif";
 const LONGEST_TEXT = 48;
 const PADDING = 0.35;
 const LINE_HEIGHT = 1.35;
+/** Share of a label that may be covered by better ones. */
+const MOST_COVERED = 0.4;
 
 /** Text for a picture: no control characters, not too long. */
 export function plainText(text: string): string {
@@ -85,7 +87,8 @@ export function paddingOf({ fontSize }: DrawingStyle): number {
 
 /**
  * Places labels within a picture, the first ones best: above their box, inside it, below it or at its sides, where
- * they cover no other label if there is such a place. Leaves out those that are larger than the picture.
+ * they cover no other label if there is such a place. Leaves out those that better ones would cover too much, and
+ * those that are larger than the picture.
  */
 export function placeLabels<AnyLabel extends Label>(labels: readonly AnyLabel[], style: DrawingStyle,
   picture: { readonly width: number; readonly height: number }): Placed<AnyLabel>[] {
@@ -97,7 +100,10 @@ export function placeLabels<AnyLabel extends Label>(labels: readonly AnyLabel[],
       .map(({ x, y }) => ({ ...size, x: within(x, picture.width - size.width), y }));
     const visible = places.filter(({ y }) => y === within(y, picture.height - size.height));
     const candidates = visible.length > 0 ? visible : [{ ...size, x: places[0]?.x ?? 0, y: 0 }];
-    placed.push({ ...label, background: leastCovering(candidates, placed) });
+    const covered = candidates.map((place) => coveredArea(place, placed));
+    const least = Math.min(...covered);
+    if (least > MOST_COVERED * size.width * size.height) continue;
+    placed.push({ ...label, background: candidates[covered.indexOf(least)] as Rectangle });
   }
   return placed;
 }
@@ -123,10 +129,8 @@ function placesFor({ x, y, width, height }: Rectangle, size: { readonly width: n
   }, { x: x - half - size.width, y: y - half }];
 }
 
-/** The first of the places that covers least of other labels. */
-function leastCovering(places: readonly Rectangle[], others: readonly Placed<Label>[]): Rectangle {
-  const covered = places.map((place) => others.reduce((sum, { background }) => sum + commonArea(place, background), 0));
-  return places[covered.indexOf(Math.min(...covered))] as Rectangle;
+function coveredArea(place: Rectangle, labels: readonly Placed<Label>[]): number {
+  return labels.reduce((sum, { background }) => sum + commonArea(place, background), 0);
 }
 
 function commonArea(a: Rectangle, b: Rectangle): number {

@@ -14,7 +14,7 @@ import { encodeAll } from "./masks.js";
 
 const DrawOptions = z.strictObject({
   /** The name of each label. Default, and for labels beyond the list: the number. */
-  classNames: z.array(z.string().nullish()).default([]),
+  classNames: z.array(z.string().nullish()).readonly().default([]),
   /** Of the result. */
   format: z.enum(["png", "jpeg", "webp"]).default("png"),
   /** As in the detection: the boxes belong to the stored pixels, or to the image turned upright. */
@@ -38,7 +38,7 @@ const BASELINE = 0.36;
 
 /**
  * Draws detections into an image: boxes, masks with their outlines, and labels with scores, in a colour for each class.
- * Text is set in the system's sans-serif font.
+ * Text is set in the system's sans-serif font; where objects crowd, labels of the best ones have the room.
  *
  * @param image - an image file that sharp, an optional peer dependency, decodes, or its path.
  * @param detections - of this image, at most 1000; masks of uint8.
@@ -116,12 +116,12 @@ function rectangleOf([x1, y1, x2, y2]: DetectedObject["box"], { width, height }:
   | Rectangle
   | undefined {
   if (x2 < 0 || y2 < 0 || x1 > width || y1 > height || x2 < x1 || y2 < y1) return undefined;
-  const half = lineWidth / 2;
-  // Edges on whole pixels are sharp.
-  const inside = (value: number, side: number): number =>
-    half + Math.min(Math.max(0, Math.round(value - half)), Math.max(0, side - lineWidth));
-  const [left, top] = [inside(x1, width), inside(y1, height)];
-  return { x: left, y: top, width: inside(x2, width) - left, height: inside(y2, height) - top };
+  // On whole pixels, and within the box, edges are sharp and even.
+  const first = (value: number, side: number): number =>
+    Math.min(Math.max(0, Math.round(value)), Math.max(0, side - lineWidth)) + lineWidth / 2;
+  const last = (value: number, side: number): number => Math.min(Math.round(value), side) - lineWidth / 2;
+  const [x, y] = [first(x1, width), first(y1, height)];
+  return { x, y, width: Math.max(0, last(x2, width) - x), height: Math.max(0, last(y2, height) - y) };
 }
 
 /** A coloured line with a dark edge, which shows on bright and on dark photos. */

@@ -117,7 +117,8 @@ const DetectorDistillerOutput = z.strictObject({ student: DetectorOutput,
   teacherFeatures: Tensors, perStage: z.array(z.number()) }) as z.ZodType<DetectorDistillerOutput>;
 
 const DISTILLER = {
-  properties: { matching: Matching, method: Method, teacher: Network, student: Network, trainingOnlyParameterCount: Count },
+  properties: { matching: Matching, method: Method, teacher: Network, student: Network,
+    trainingOnlyParameterCount: Count },
   methods: {
     forward: {
       args: [z.union([Tensor, Tensors]), z.strictObject({ labels: Tensor.optional() }).optional()],

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { createDetector, listImages, messageOf, readWeightsInfo, ReviewKdError, schemas,
-  type DetectAllOptions } from "../../index.js";
+import { createDetector, listImages, messageOf, readWeightsInfo, ReviewKdError, schemas, type DetectAllOptions,
+  type Detector } from "../../index.js";
 import { DetectionFiles } from "../detection-files.js";
 import { DetectReporter } from "../display/detect-reporter.js";
 import type { Output } from "../display/output.js";
@@ -30,6 +30,8 @@ interface DetectFlags {
   readonly batchSize?: number;
   readonly onDecodeError?: (typeof ON_DECODE_ERROR)[number];
   readonly device?: (typeof DEVICES)[number];
+  readonly minSize?: number;
+  readonly maxSize?: number;
 }
 
 const DEFAULT_SCORE = 0.5;
@@ -46,6 +48,8 @@ export function addDetectCommand(program: Command): void {
   addValue(command, "--classes <n>",
     "its classes, with the background of R-CNNs (default: as in the weights file, else 91)", positiveCount);
   addValue(command, "--flavor <name>", "torchvision (default) or detectron2: whose rules it follows", oneOf(FLAVORS));
+  addValue(command, "--min-size <n>", "short side of resized images in pixels (default: 800)", positiveCount);
+  addValue(command, "--max-size <n>", "upper bound of their long side (default: 1333)", positiveCount);
   addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
   command.optionsGroup("Search:");
   addValue(command, "--score <x>", `lowest score of a detection (default: ${DEFAULT_SCORE})`, share);
@@ -63,35 +67,47 @@ export function addDetectCommand(program: Command): void {
 
 async function detect(output: Output, sources: readonly string[], flags: DetectFlags): Promise<void> {
   const paths = [...new Set(await listImages(sources))];
-  const info = await readWeightsInfo(flags.weights);
-  const name = flags.model ?? info.metadata["model"];
-  if (name === undefined) {
-    throw new ReviewKdError("INVALID_ARGUMENT",
-      `missing --model: "${flags.weights}" does not name its detector. Pass --model NAME.`);
-  }
   using interrupt = listenForInterrupt(() => {
     output.notice("\nfinishing the batch… (press again to stop immediately)");
   });
-  using detector = await createDetector(name, { weights: flags.weights,
-    ...omitUndefined({ device: flags.device, flavor: flags.flavor,
-      numClasses: flags.classes ?? countIn(info.metadata["numClasses"]) }) });
-  const names = flags.classNames === undefined ? info.classNames ?? [] : await readNames(flags.classNames);
-  const classNames = labelled(names, detector.numClasses);
-  const files = flags.out === undefined ? null
-    : await DetectionFiles.create(flags.out, paths, { classNames,
-      ...omitUndefined({ format: flags.format, exif: flags.exif }) });
-  const report = new DetectReporter(output, classNames, paths.length);
+  const { detector: opened, classNames } = await openDetector(flags);
+  using detector = opened;
+  const { score = DEFAULT_SCORE, out, batchSize, format, exif, onDecodeError } = flags;
+  const files = out === undefined ? null
+    : await DetectionFiles.create(out, paths, { classNames, ...omitUndefined({ format, exif }) });
+  const reporter = new DetectReporter(output, classNames, paths.length);
+  const options: DetectAllOptions = { scoreThreshold: score, signal: interrupt.signal,
+    ...omitUndefined({ batchSize, exif, onDecodeError }) };
   try {
-    const options: DetectAllOptions = { scoreThreshold: flags.score ?? DEFAULT_SCORE, signal: interrupt.signal,
-      ...omitUndefined({ batchSize: flags.batchSize, exif: flags.exif, onDecodeError: flags.onDecodeError }) };
     for await (const image of detector.detectAll(paths, options)) {
-      if (image.detections === undefined) report.skipped(image.path, image.reason);
-      else report.found(image, await files?.add(image));
+      if (image.detections === undefined) reporter.skipped(image.path, image.reason);
+      else reporter.found(image, await files?.add(image));
     }
   } finally {
-    report.close();
+    reporter.close();
     await files?.close();
-    report.summary(flags.out);
+    reporter.summary(out);
+  }
+}
+
+/** Creates the detector, and finds the name of each of its labels. */
+async function openDetector(
+  { weights, model, classes, classNames, flavor, device, minSize, maxSize }: DetectFlags,
+): Promise<{ readonly detector: Detector; readonly classNames: readonly (string | null)[] }> {
+  const info = await readWeightsInfo(weights);
+  const name = model ?? info.metadata["model"];
+  if (name === undefined) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `missing --model: "${weights}" does not name its detector. Pass --model NAME.`);
+  }
+  const names = classNames === undefined ? info.classNames ?? [] : await readNames(classNames);
+  const detector = await createDetector(name, { weights, detection: omitUndefined({ minSize, maxSize }),
+    ...omitUndefined({ device, flavor, numClasses: classes ?? countIn(info.metadata["numClasses"]) }) });
+  try {
+    return { detector, classNames: labelled(names, detector.numClasses) };
+  } catch (error) {
+    detector.dispose();
+    throw error;
   }
 }
 

@@ -46,6 +46,13 @@ describe("labels", () => {
     expect(overlaps(second!.background, third!.background)).to.equal(false);
   });
 
+  it("are left out where better ones leave no room", () => {
+    const labels = Array.from({ length: 40 }, (_, index) => ({ ...labelAt(80, 60, 40, 30), text: String(index) }));
+    const placed = placeLabels(labels, STYLE, PICTURE);
+    expect(placed.length).to.be.within(3, 15);
+    expect(placed[0]?.text).to.equal("0");
+  });
+
   it("are left out if they are larger than the picture", () => {
     expect(placeLabels([labelAt(1, 1, 5, 5)], STYLE, { width: 30, height: 150 })).to.deep.equal([]);
     expect(placeLabels([labelAt(1, 1, 5, 5)], STYLE, { width: 200, height: 10 })).to.deep.equal([]);
@@ -62,7 +69,9 @@ describe("the width of texts", () => {
   const measure = new TextMeasure(sharp, 12);
 
   it("grows with the text, whatever is in it", async () => {
-    const [short, long, markup] = await Promise.all(["cat", "caterpillar", "<b>&cat"].map((text) => measure.width(text)));
+    const [short, long, markup] = await Promise.all(
+      ["cat", "caterpillar", "<b>&cat"].map((text) => measure.width(text)),
+    );
     expect(long!).to.be.greaterThan(short!);
     expect(markup!).to.be.greaterThan(short!);
   });

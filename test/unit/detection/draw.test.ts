@@ -57,9 +57,11 @@ describe("drawing detections", () => {
   });
 
   it("writes the name and the score above the box", async () => {
-    const [named, numbered] = await Promise.all([{ classNames: [null, "cat"] }, {}].map(async (options) =>
-      pixelsOf(await drawDetections(photo, detections([[20, 30, 100, 80]]), options))
-    ));
+    const [named, numbered] = await Promise.all(
+      [{ classNames: [null, "cat"] }, {}].map(async (options) =>
+        pixelsOf(await drawDetections(photo, detections([[20, 30, 100, 80]]), options))
+      ),
+    );
     // The label's background, between the letters' top and its own.
     expect(named!.at(30, 20)).to.deep.equal([...classColor(1)]);
     expect(named!.data.equals(numbered!.data)).to.equal(false);
@@ -97,14 +99,16 @@ describe("drawing detections", () => {
     for (const [width, height] of [[1, 1], [3, 200], [200, 3]] as const) {
       const tiny = await picture(width, height).png().toBuffer();
       expect(await sharp(await drawDetections(tiny, detections([[0, 0, width, height]]))).metadata()).to.include({
-        width, height });
+        width,
+        height,
+      });
     }
   });
 
   it("refuses detections that do not belong together or to the image", async () => {
     const good = detections([[20, 30, 100, 80]]);
-    await failureOf("SHAPE_MISMATCH", () =>
-      drawDetections(photo, { ...good, scores: Tensor.from(new Float32Array(2), [2]) }));
+    await failureOf("SHAPE_MISMATCH",
+      () => drawDetections(photo, { ...good, scores: Tensor.from(new Float32Array(2), [2]) }));
     const masks = Tensor.from(new Uint8Array(8), [1, 2, 4]);
     expect((await failureOf("SHAPE_MISMATCH", () => drawDetections(photo, { ...good, masks }))).message).to.include(
       "expected the image's size 90×120 (height × width), received 2×4",

@@ -13,9 +13,9 @@ describe("listImages", () => {
     const root = join(directory.path, "photos");
     await writeFiles(root, { "b.JPG": nothing, "a/2.png": nothing, "a/1.webp": nothing, "notes.txt": nothing,
       ".hidden.jpg": nothing, ".thumbnails/b.jpg": nothing, "c.heic": nothing });
-    expect(await listImages(root)).to.deep.equal(["a/1.webp", "a/2.png", "b.JPG", "c.heic"].map((name) =>
-      join(root, name)
-    ));
+    expect(await listImages(root)).to.deep.equal(
+      ["a/1.webp", "a/2.png", "b.JPG", "c.heic"].map((name) => join(root, name)),
+    );
   });
 
   it("keeps the order of several paths, and files of any name as they are", async () => {
