@@ -100,11 +100,11 @@ async function openDetector(
     throw new ReviewKdError("INVALID_ARGUMENT",
       `missing --model: "${weights}" does not name its detector. Pass --model NAME.`);
   }
-  const names = classNames === undefined ? info.classNames ?? [] : await readNames(classNames);
+  const names = classNames === undefined ? undefined : await readNames(classNames);
   const detector = await createDetector(name, { weights, detection: omitUndefined({ minSize, maxSize }),
     ...omitUndefined({ device, flavor, numClasses: classes ?? countIn(info.metadata["numClasses"]) }) });
   try {
-    return { detector, classNames: labelled(names, detector.numClasses) };
+    return { detector, classNames: namesByLabel(detector.numClasses, names, info.classNames ?? []) };
   } catch (error) {
     detector.dispose();
     throw error;
@@ -129,10 +129,17 @@ async function readNames(spec: string): Promise<string[]> {
   return names.map((name) => name.trim());
 }
 
-/** The name of each label: names for all of them, or for all but the first one, the background. */
-function labelled(names: readonly string[], numClasses: number): (string | null)[] {
-  if (names.length === 0 || names.length === numClasses) return [...names];
+/**
+ * The name of each label, from names of all classes or of all but the first one, the background.
+ *
+ * @param recorded - names in the weights file, which are not used if they are of other classes.
+ */
+function namesByLabel(numClasses: number, given: readonly string[] | undefined,
+  recorded: readonly string[]): readonly (string | null)[] {
+  const names = given ?? recorded;
+  if (names.length === numClasses) return names;
   if (names.length === numClasses - 1) return [null, ...names];
+  if (given === undefined) return [];
   throw usageError(`${numClasses - 1} names, or ${numClasses} with the background`, "--class-names",
     `${names.length} names`, "Pass one for each class of the detector.");
 }
