@@ -2,6 +2,10 @@ export { createModel, listModels, Model, readWeightsInfo, type ModelOutput, type
 export { Network, type EvaluateOptions } from "./api/network.js";
 export { createDetector } from "./api/create-detector.js";
 export { Detector, type Detections, type DetectorOutput } from "./api/detector.js";
+export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput, SkippedImage } from "./api/detect.js";
+export { listImages } from "./images/list-images.js";
+export { toCocoResults } from "./detection/coco-results.js";
+export { drawDetections, type DrawOptions } from "./detection/draw.js";
 export { convertWeights, inspectWeights, readStateDict, writeStateDict } from "./weights/weights.js";
 export { exportStudent } from "./runs/export-student.js";
 export { createDistiller, Distiller, listMethods, type AnyDistiller, type DetectorDistillerOutput, type DistillerOutput,

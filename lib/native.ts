@@ -122,7 +122,9 @@ export interface NativeModel extends Disposable {
   loadDetector(path: string, options: { strict: boolean; key?: string | undefined; part: "all" | "body" }): Promise<
     LoadReport & { unused: string[] }
   >;
-  detect(images: TensorTree, options: { maskThreshold?: number | undefined }): Promise<TensorTree>;
+  detect(images: TensorTree,
+    options: { maskThreshold?: number | undefined; scoreThreshold: number;
+      labels?: readonly number[] | undefined }): Promise<TensorTree>;
   forwardImages(images: TensorTree, options: { mode: string }): Promise<TensorTree>;
 }
 
@@ -275,6 +277,8 @@ export interface Addon {
   hierarchicalContextLoss(student: NativeTensor,
     teacher: NativeTensor): Promise<{ loss: number; gradient: NativeTensor }>;
   encodeMask(pixels: NativeTensor, compressed: boolean): Promise<NativeMask>;
+  /** Pixels `[N, height, width]`. */
+  encodeMasks(pixels: NativeTensor, compressed: boolean): Promise<NativeMask[]>;
   decodeMask(mask: NativeMask): Promise<NativeTensor>;
   convertMask(mask: NativeMask, compressed: boolean): Promise<NativeMask>;
   maskArea(mask: NativeMask): Promise<number>;

@@ -6,6 +6,8 @@ import { type DetectorLoadReport, DetectorSaveOptions, type DetectorSaveOptionsI
   type LoadOptionsInput } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
 import { assertLoadable, DETECTOR_METADATA, readDetectorFile, type DetectorFile } from "./detector-file.js";
+import { detectAllWith, detectWith, type DetectAllOptions, type DetectedImage, type DetectOptions, type ImageInput,
+  type SkippedImage } from "./detect.js";
 import { natives, wrapped } from "./functional/call.js";
 import { CLASS_NAMES_KEY } from "./metadata.js";
 import { Network } from "./network.js";
@@ -42,11 +44,6 @@ export interface DetectorOutput {
 }
 
 const ForwardOptions = z.strictObject({ mode: z.enum(["eval", "train"]).default("eval") });
-
-const DetectOptions = z.strictObject({
-  /** Masks are 1 above this probability; null: probabilities. */
-  maskThreshold: z.number().nullable().default(0.5),
-});
 
 /** Properties of a detector in addition to its parameters. */
 export interface DetectorSettings {
@@ -162,15 +159,44 @@ export class Detector extends Network {
   /**
    * Finds objects in images of any sizes, in inference mode.
    *
-   * @param images - `[3, H, W]` each, RGB from 0 to 1.
-   * @returns for each image its objects, in its own pixels.
-   * @throws ReviewKdError `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_ARGUMENT`, `DISPOSED`.
+   * @param images - one image or a list, which is one batch: Tensors `[3, H, W]`, RGB from 0 to 1, paths of image files
+   * and encoded images. Files are decoded by sharp, an optional peer dependency.
+   * @returns for each image its objects, in its own pixels: those of a file as they are stored, unless
+   * `exif: "rotate"` turns them upright.
+   * @throws ReviewKdError `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_ARGUMENT`, `DISPOSED`; for files
+   * `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `DEPENDENCY_MISSING`.
+   * @example
+   * ```ts
+   * const { boxes, scores, labels } = await detector.detect("photo.jpg", { scoreThreshold: 0.5 });
+   * ```
    */
-  async detect(images: readonly Tensor[], options: z.input<typeof DetectOptions> = {}): Promise<Detections[]> {
-    const { maskThreshold } = parse(DetectOptions, options, "detect options");
-    return wrapped(
-      await this.native.detect(natives(images), { maskThreshold: maskThreshold ?? undefined }),
-    ) as unknown as Detections[];
+  detect(image: ImageInput, options?: DetectOptions): Promise<Detections>;
+  detect(images: readonly ImageInput[], options?: DetectOptions): Promise<Detections[]>;
+  detect(images: ImageInput | readonly ImageInput[], options?: DetectOptions): Promise<Detections | Detections[]>;
+  async detect(images: ImageInput | readonly ImageInput[],
+    options: DetectOptions = {}): Promise<Detections | Detections[]> {
+    return detectWith(this.native, images, options);
+  }
+
+  /**
+   * Finds objects in many image files, one batch after the other while the next is decoded, and yields them in order.
+   *
+   * @param source - paths of image files and of folders, whose images are taken recursively and sorted by name; hidden
+   * ones are left out. {@link listImages} gives the same list.
+   * @throws ReviewKdError as {@link Detector.detect}; `ABORTED` once the signal is aborted.
+   * @example
+   * ```ts
+   * for await (const { path, detections } of detector.detectAll("holiday", { scoreThreshold: 0.5 }))
+   *   console.log(path, detections.labels.toTypedArray());
+   * ```
+   */
+  detectAll(source: string | readonly string[],
+    options?: DetectAllOptions & { readonly onDecodeError?: "fail" | undefined }): AsyncGenerator<DetectedImage, void>;
+  detectAll(source: string | readonly string[],
+    options?: DetectAllOptions): AsyncGenerator<DetectedImage | SkippedImage, void>;
+  detectAll(source: string | readonly string[],
+    options: DetectAllOptions = {}): AsyncGenerator<DetectedImage | SkippedImage, void> {
+    return detectAllWith(this.native, source, options);
   }
 
   /**

@@ -3,6 +3,7 @@ import { packageVersion } from "../index.js";
 import { addConvertCommand } from "./commands/convert.js";
 import { addDataCommand } from "./commands/data.js";
 import { addDemoCommand } from "./commands/demo.js";
+import { addDetectCommand } from "./commands/detect.js";
 import { addDistillCommand } from "./commands/distill.js";
 import { addDoctorCommand } from "./commands/doctor.js";
 import { addEvalCommand } from "./commands/eval.js";
@@ -28,6 +29,7 @@ export function buildProgram(): Command {
   addDistillCommand(program);
   addStudyCommand(program);
   addEvalCommand(program);
+  addDetectCommand(program);
   addInspectCommand(program);
   addConvertCommand(program);
   addExportCommand(program);

@@ -1,6 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
-import { basename, extname, join } from "node:path";
+import { extname, join } from "node:path";
 import { causedBy, isMissing, ReviewKdError } from "../errors.js";
+import { DECODED_TYPES, imagesBelow, UNDECODED_TYPES } from "../images/list-images.js";
 
 /** The images of a split, grouped by class and sorted by name within each class. */
 export interface FolderListing {
@@ -21,12 +22,6 @@ export interface ImageFolder {
 }
 
 const LAYOUT = "root/train/CLASS/*.jpg and root/val/CLASS/*.jpg";
-
-/** File types that sharp's published builds decode. */
-const DECODED = new Set([".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".tif", ".tiff"]);
-
-/** Image types that sharp does not decode. Ignoring them silently would shrink the training set. */
-const UNDECODED = new Set([".bmp", ".ppm", ".pgm", ".heic", ".jp2", ".jxl"]);
 
 /** Number of names listed in a message. */
 const NAMES_SHOWN = 5;
@@ -73,21 +68,20 @@ async function listSplit(folder: string, classNames: readonly string[]): Promise
 
 /** Images below a class folder, recursively. Ignores hidden files and files that are not images. */
 async function imagesIn(folder: string): Promise<string[]> {
-  const entries = await withFolderErrors(folder, () => readdir(folder, { recursive: true }));
-  const files = entries.filter((entry) => !basename(entry).startsWith("."));
-  const undecoded = files.filter((file) => UNDECODED.has(extname(file).toLowerCase()));
+  const files = await withFolderErrors(folder, () => imagesBelow(folder));
+  const undecoded = files.filter((file) => UNDECODED_TYPES.has(extname(file).toLowerCase()));
   if (undecoded[0] !== undefined) {
-    throw new ReviewKdError("FILE_UNSUPPORTED", `invalid images in ${folder}: expected ${[...DECODED].join(" ")}, ` +
-      `received ${undecoded.length} of another type, ${undecoded[0]} first. Convert or remove them.`, {
-      valid: [...DECODED],
+    throw new ReviewKdError("FILE_UNSUPPORTED",
+      `invalid images in ${folder}: expected ${[...DECODED_TYPES].join(" ")}, ` +
+        `received ${undecoded.length} of another type, ${undecoded[0]} first. Convert or remove them.`, {
+      valid: [...DECODED_TYPES],
     });
   }
-  const images = files.filter((file) => DECODED.has(extname(file).toLowerCase())).sort();
-  if (images.length === 0) {
+  if (files.length === 0) {
     throw new ReviewKdError("FILE_NOT_FOUND",
-      `invalid class folder ${folder}: expected at least one image (${[...DECODED].join(" ")}), received none. Add images or remove the folder.`);
+      `invalid class folder ${folder}: expected at least one image (${[...DECODED_TYPES].join(" ")}), received none. Add images or remove the folder.`);
   }
-  return images;
+  return files;
 }
 
 /** Sorted names of the subfolders of a folder, including links to folders, without hidden ones. */

@@ -1,5 +1,5 @@
 import { addon, type NativeWindow } from "../native.js";
-import type { Sharp } from "./load-sharp.js";
+import type { Sharp } from "../images/load-sharp.js";
 
 type SharpImage = ReturnType<Sharp>;
 

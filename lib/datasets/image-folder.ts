@@ -9,8 +9,8 @@ import type { StreamPass } from "../config/schemas/stream.js";
 import type { ImageBlock } from "./feed.js";
 import { limitListing, listImageFolder, type FolderListing } from "./folder-listing.js";
 import { ImageDecoder, type Crop } from "./image-decoder.js";
-import { loadSharp } from "./load-sharp.js";
-import { mapInOrder } from "./map-in-order.js";
+import { loadSharp } from "../images/load-sharp.js";
+import { mapInOrder } from "../images/map-in-order.js";
 import { IMAGENET_NORMALIZATION, StreamedImages } from "./streamed-images.js";
 
 export interface OpenImageFolder {

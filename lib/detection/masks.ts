@@ -20,6 +20,17 @@ export async function encode(mask: Tensor, { compressed = true }: { compressed?:
   return toRle(await addon().encodeMask(tensorOf(mask, "mask"), compressed));
 }
 
+/**
+ * Encodes the masks of an image, as a detector returns them.
+ *
+ * @param masks - uint8 `[N, height, width]`.
+ * @param options - as for {@link encode}.
+ * @throws ReviewKdError `DTYPE_MISMATCH`, `SHAPE_MISMATCH`, `DISPOSED`, `INVALID_ARGUMENT`.
+ */
+export async function encodeAll(masks: Tensor, { compressed = true }: { compressed?: boolean } = {}): Promise<Rle[]> {
+  return (await addon().encodeMasks(tensorOf(masks, "masks"), compressed)).map(toRle);
+}
+
 /** The pixels of a mask, uint8 `[height, width]` of 0 and 1. @throws ReviewKdError `INVALID_ARGUMENT`. */
 export async function decode(rle: Rle): Promise<Tensor> {
   return Tensor.wrap(await addon().decodeMask(toNative(rle, "mask")));

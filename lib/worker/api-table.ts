@@ -1,6 +1,7 @@
 // The API as a worker offers it: a row for each class, method and function. Options that are `unknown` here are checked
 // by the API itself.
 import { z } from "zod";
+import type { DetectedImage, SkippedImage } from "../api/detect.js";
 import type { Detections, DetectorOutput } from "../api/detector.js";
 import type { DetectorDistillerOutput, DistillerOutput } from "../api/distiller.js";
 import type { ModelOutput } from "../api/model.js";
@@ -91,6 +92,9 @@ const MODEL = {
 
 const Detections: z.ZodType<Detections> = z.strictObject({ boxes: Tensor, scores: Tensor, labels: Tensor,
   masks: Tensor.optional() }) as z.ZodType<Detections>;
+const ImageInput = z.union([Tensor, z.instanceof(Uint8Array), Path]);
+const DetectedImage: z.ZodType<DetectedImage> = z.strictObject({ path: Path, size: Size, detections: Detections });
+const SkippedImage: z.ZodType<SkippedImage> = z.strictObject({ path: Path, reason: z.string() });
 const DetectorOutput = z.strictObject({ input: Tensor, imageSizes: z.array(Size), levels: Tensors,
   proposals: Tensors.optional(), objectness: Tensor.optional(), rpnDeltas: Tensor.optional(), logits: Tensor.optional(),
   deltas: Tensor.optional() }) as z.ZodType<DetectorOutput>;
@@ -104,7 +108,10 @@ const DETECTOR = {
     ...NETWORK.methods,
     save: { args: [Path, Options], result: Nothing },
     load: { args: [Path, Options], result: DetectorLoadReport },
-    detect: { args: [Tensors, Options], result: z.array(Detections) },
+    detect: { args: [z.union([ImageInput, z.array(ImageInput)]), Options],
+      result: z.union([Detections, z.array(Detections)]) },
+    detectAll: { args: [z.union([Path, z.array(Path)]), Options], signal: true,
+      item: z.union([DetectedImage, SkippedImage]), result: Nothing },
     forward: { args: [Tensors, Options], result: DetectorOutput },
   },
 } satisfies ClassRowOf<ApiClasses["Detector"]>;

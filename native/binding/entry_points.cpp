@@ -2,10 +2,10 @@
 
 #include "binding/data/batch_queue.h"
 #include "binding/data/dataset.h"
-#include "binding/functional/functions.h"
-#include "binding/objects/detector.h"
 #include "binding/detection/evaluation.h"
 #include "binding/detection/masks.h"
+#include "binding/functional/functions.h"
+#include "binding/objects/detector.h"
 #include "binding/objects/distiller.h"
 #include "binding/objects/file_lock.h"
 #include "binding/objects/model.h"
@@ -84,6 +84,7 @@ void define_entry_points(Napi::Env env, Napi::Object exports) {
   add("callFunction", call_function);
   add("createDetector", create_detector);
   add("encodeMask", encode_mask_of);
+  add("encodeMasks", encode_masks_of);
   add("decodeMask", decode_mask_of);
   add("convertMask", convert_mask_of);
   add("maskArea", mask_area_of);

@@ -4,6 +4,8 @@
 import { join } from "node:path";
 import { expect } from "chai";
 import { buildProgram } from "../../lib/cli/program.js";
+import { createDetector } from "../../lib/index.js";
+import { picture, writeFiles } from "../support/image-files.js";
 import { jsonEvents, reviewkd, start, useDirectory, TINY } from "./helpers.js";
 
 describe("command line: processes", function () {
@@ -15,11 +17,16 @@ describe("command line: processes", function () {
     const [teacher, student] = [inside("teacher/student.safetensors"), inside("student/student.safetensors")];
     const data = TINY.slice(0, 2);
     const networks = ["--teacher", "resnet8", "--teacher-weights", teacher, "--student", "resnet8"];
+    await writeFiles(directory.path, { "photo.png": await picture(48, 40).png().toBuffer() });
+    using detector = await createDetector("faster-rcnn-resnet18-fpn", { detection: { norm: "frozen" } });
+    await detector.save(inside("detector.safetensors"));
     // Each with the type of its last event; later ones read what earlier ones wrote.
     const commands: readonly (readonly [last: string, ...words: string[]])[] = [
       ["end", "train", "--model", "resnet8", ...TINY, "--epochs", "1", "--run", inside("teacher")],
       ["end", "distill", ...networks, ...TINY, "--epochs", "1", "--warmup-epochs", "0", "--run", inside("student")],
       ["evaluation", "eval", "--weights", student, ...data],
+      ["detected", "detect", inside("photo.png"), "--weights", inside("detector.safetensors"), "--min-size", "64",
+        "--out", inside("found")],
       ["weights", "inspect", student],
       ["converted", "convert", student, inside("student.pth")],
       ["exported", "export", inside("student"), inside("exported.safetensors")],

@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { startWorker, type TrainingWorker } from "../../lib/worker/index.js";
-import { createDistiller, createModel, createSession, fit, loadDataset, Tensor,
+import { createDetector, createDistiller, createModel, createSession, fit, loadDataset, Tensor,
   type FitEvent } from "../../lib/index.js";
 import { failureOf } from "../support/errors.js";
+import { picture } from "../support/image-files.js";
 
 const IMAGES = Float32Array.from({ length: 4 * 3 * 16 * 16 }, (_, index) => Math.sin(index));
 const SMALL = { kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 32 } as const;
@@ -110,6 +112,23 @@ for (const via of ["process", "worker"] as const) {
         break;
       }
       expect(await events.next()).to.deep.equal({ done: true, value: undefined });
+    });
+
+    it("finds objects in tensors and files that the worker reads", async () => {
+      const options = { numClasses: 3, detection: { minSize: 64, maxSize: 96, rpnPostNmsTopNTest: 20 } };
+      const [there, here] = [await rk.createDetector("faster-rcnn-resnet18-fpn", options),
+        await createDetector("faster-rcnn-resnet18-fpn", options)];
+      const path = join(directory, "photo.png");
+      await writeFile(path, await picture(48, 40).png().toBuffer());
+      const own = await here.detect(path);
+      const found: unknown[] = [];
+      for await (const image of there.detectAll(directory)) {
+        expect([image.path, image.size]).to.deep.equal([path, [40, 48]]);
+        found.push(await image.detections?.boxes.toTypedArray());
+      }
+      expect(found).to.deep.equal([own.boxes.toTypedArray()]);
+      const [fromTensor] = await there.detect([rk.Tensor.from(new Float32Array(3 * 32 * 32), [3, 32, 32])]) as never[];
+      expect(fromTensor).to.have.keys("boxes", "scores", "labels");
     });
 
     it("iterates over batches that stay in the worker, and evaluates", async () => {

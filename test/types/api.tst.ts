@@ -1,12 +1,14 @@
 // The types that users of the package see.
-import { type CocoEvaluation, createDistiller, createModel, createSession, type Dataset, type Distiller, type ErrorCode,
-  evaluateDetections, fit, type FitEvent, type FitResult, isReviewKdError, loadDataset, masks, type Model,
-  type ReviewKdError, type Session, type StateDict, type StepResult, type Tensor, type VocEvaluation } from "reviewkd";
+import { type CocoEvaluation, createDistiller, createModel, createSession, type Dataset, type DetectedImage,
+  type Detections, type Detector, type Distiller, type ErrorCode, evaluateDetections, fit, type FitEvent,
+  type FitResult, type ImageInput, isReviewKdError, loadDataset, masks, type Model, type ReviewKdError, type Session,
+  type SkippedImage, type StateDict, type StepResult, type Tensor, type VocEvaluation } from "reviewkd";
 import { describe, expect, test } from "tstyche";
 
 declare const model: Model;
 declare const distiller: Distiller;
 declare const data: Dataset;
+declare const detector: Detector;
 
 describe("models", () => {
   test("are created by name, with options that are checked", () => {
@@ -28,6 +30,24 @@ describe("models", () => {
 
   test("give their state as tensors by name", () => {
     expect<StateDict[string]>().type.toBe<Tensor>();
+  });
+});
+
+describe("finding objects", () => {
+  test("gives one result for one image, a list for a list", () => {
+    expect(detector.detect("photo.jpg")).type.toBe<Promise<Detections>>();
+    expect(detector.detect(new Uint8Array())).type.toBe<Promise<Detections>>();
+    expect(detector.detect(["photo.jpg", new Uint8Array()], { scoreThreshold: 0.5 })).type.toBe<
+      Promise<Detections[]>
+    >();
+    expect<ImageInput>().type.not.toBeAssignableFrom<number>();
+  });
+
+  test("yields files without detections only where they may be skipped", () => {
+    expect(detector.detectAll("photos")).type.toBe<AsyncGenerator<DetectedImage, void>>();
+    expect(detector.detectAll(["photos"], { onDecodeError: "skip" })).type.toBe<
+      AsyncGenerator<DetectedImage | SkippedImage, void>
+    >();
   });
 });
 

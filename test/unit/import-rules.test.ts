@@ -177,13 +177,14 @@ describe("import rules of native", () => {
 
 describe("import rules of lib", () => {
   // Each folder (or file of the root) with those that its files may import; a folder may always import itself.
-  const BASE = ["errors", "config", "install", "native", "api"];
+  const BASE = ["errors", "config", "install", "native", "images", "api"];
   const ALLOWED: Record<string, readonly string[]> = {
     errors: [],
     config: ["errors"],
     install: ["errors", "config"],
     native: ["errors", "config", "install"],
-    api: ["errors", "config", "install", "native"],
+    images: ["errors", "config"],
+    api: ["errors", "config", "install", "native", "images"],
     datasets: [...BASE, "detection"],
     detection: BASE,
     weights: BASE,

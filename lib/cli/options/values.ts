@@ -23,6 +23,8 @@ export const positiveNumber = number(REAL, "a number > 0", (value) => value > 0)
 
 export const nonNegativeNumber = number(REAL, "a number ≥ 0", (value) => value >= 0);
 
+export const share = number(REAL, "a number from 0 to 1", (value) => value >= 0 && value <= 1);
+
 export const counts: ValueParser<number[]> = (option) => (text) =>
   text.split(",").map((part) => {
     const value = WHOLE.test(part.trim()) ? Number(part) : Number.NaN;

@@ -1,12 +1,6 @@
-import type { Sharp } from "../load-sharp.js";
 import { ReviewKdError } from "../../errors.js";
-
-/** An image as RGB bytes `[height, width, 3]`. */
-export interface DecodedImage {
-  readonly pixels: Uint8Array;
-  readonly height: number;
-  readonly width: number;
-}
+import { decodeImage, type DecodedImage, type Exif, type ImageHeader } from "../../images/decode-image.js";
+import type { Sharp } from "../../images/load-sharp.js";
 
 /** The image that a file should contain according to its annotations. */
 export interface ExpectedImage {
@@ -21,27 +15,15 @@ export interface ExpectedImage {
  * default, which COCO's annotations count; `exif: "rotate"` turns the image upright first.
  */
 export class DetectionImageDecoder {
-  constructor(private readonly sharp: Sharp, private readonly options: { readonly exif: "ignore" | "rotate" }) {}
+  constructor(private readonly sharp: Sharp, private readonly options: { readonly exif: Exif }) {}
 
   /** @throws ReviewKdError `SHAPE_MISMATCH` if the size differs from the annotations; sharp's error if it is broken. */
   async decode(encoded: Uint8Array, expected: ExpectedImage): Promise<DecodedImage> {
-    // As for classification: warnings of old JPEG files are acceptable, missing data is not.
-    const image = this.sharp(encoded, { failOn: "error" });
-    const { width, height, autoOrient } = await image.metadata();
-    const rotates = this.options.exif === "rotate";
-    const [actual, other] = rotates ? [autoOrient, { width, height }] : [{ width, height }, autoOrient];
-    if (actual.width !== expected.width || actual.height !== expected.height)
-      throw this.#mismatch(expected, actual, other);
-    const upright = rotates ? image.autoOrient() : image;
-    const { data, info } = await upright.removeAlpha().toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({
-      resolveWithObject: true,
-    });
-    if (info.channels !== 3 || info.width !== actual.width || info.height !== actual.height) {
-      throw new ReviewKdError("FILE_UNSUPPORTED",
-        `invalid image ${expected.path}: expected ${actual.width}×${actual.height} RGB pixels after decoding, received ` +
-          `${info.width}×${info.height} with ${info.channels} channels. Convert it to a JPEG or PNG.`);
-    }
-    return { pixels: data, height: info.height, width: info.width };
+    const check = ({ size, otherSize }: ImageHeader): void => {
+      if (size.width !== expected.width || size.height !== expected.height)
+        throw this.#mismatch(expected, size, otherSize);
+    };
+    return decodeImage(this.sharp, encoded, { name: expected.path, exif: this.options.exif, check });
   }
 
   #mismatch({ path, width, height }: ExpectedImage, actual: { width: number; height: number },

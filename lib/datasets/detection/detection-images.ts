@@ -5,10 +5,10 @@ import { addon, type NativeBatch, type NativeBatchQueue, type NativeDetectionEva
 import { CocoSource } from "../../detection/coco-source.js";
 import { FLAG, InstanceRows } from "../../detection/instance-rows.js";
 import { Pacer } from "../../detection/pacer.js";
-import { mapInOrder } from "../map-in-order.js";
+import { mapInOrder } from "../../images/map-in-order.js";
 import { BATCHES_AHEAD, QueuePass } from "../queue-pass.js";
 import type { DetectionAnnotations } from "./annotations.js";
-import type { DecodedImage } from "./detection-image-decoder.js";
+import type { DecodedImage } from "../../images/decode-image.js";
 import { drawFlip, drawSize, groupedOrder } from "./grouped-order.js";
 
 /** The images of a data set by their index; `undefined` for one that is broken and may be skipped. */

@@ -4,7 +4,7 @@ import { parse } from "../../config/validation.js";
 import { AnnotationsPath, ReadVocOptions as Options, type ReadVocOptionsInput,
   type VocSet } from "../../config/schemas/data-detection.js";
 import { causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../errors.js";
-import { mapInOrder } from "../map-in-order.js";
+import { mapInOrder } from "../../images/map-in-order.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import { AnnotationsBuilder } from "./annotations-builder.js";
 import { RecordSource } from "./record-source.js";

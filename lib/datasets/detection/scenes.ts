@@ -2,7 +2,7 @@
 // its objects are a function of seed, split and index.
 import type { ScenesSource } from "../../config/schemas/data-detection.js";
 import type { DetectionAnnotations } from "./annotations.js";
-import type { DecodedImage } from "./detection-image-decoder.js";
+import type { DecodedImage } from "../../images/decode-image.js";
 import type { ImageReader } from "./detection-images.js";
 import { detectionFrom } from "./detection-from.js";
 

@@ -83,17 +83,35 @@ Napi::Value run_mask_work(Napi::Env env, Work work, Convert convert) {
 
 Napi::Value tensor_to_js(Napi::Env env, const at::Tensor& tensor) { return TensorHandle::from(env, tensor); }
 
+void check_mask_bytes(const at::Tensor& tensor) {
+  if (tensor.scalar_type() == at::kByte) return;
+  fail(ErrorCode::kDtypeMismatch, "invalid mask: expected a tensor of uint8, received ",
+       dtype_name(tensor.scalar_type()), ". Compare probabilities with a threshold first.");
+}
+
+RunLengthMask encode_pixels(const at::Tensor& mask) {
+  const at::Tensor pixels = mask.to(at::kCPU).contiguous();
+  return encode_mask(pixels.const_data_ptr<uint8_t>(), pixels.size(0), pixels.size(1));
+}
+
 RunLengthMask encode_tensor(const at::Tensor& tensor) {
-  if (tensor.scalar_type() != at::kByte) {
-    fail(ErrorCode::kDtypeMismatch, "invalid mask: expected a tensor of uint8, received ",
-         dtype_name(tensor.scalar_type()), ". Compare probabilities with a threshold first.");
-  }
+  check_mask_bytes(tensor);
   if (tensor.dim() != 2) {
     fail(ErrorCode::kShapeMismatch, "invalid mask: expected the shape [height, width], received ", tensor.sizes(),
-         ". Pass one mask at a time.");
+         ". Pass one mask at a time, or use encodeAll.");
   }
-  const at::Tensor pixels = tensor.contiguous();
-  return encode_mask(pixels.const_data_ptr<uint8_t>(), pixels.size(0), pixels.size(1));
+  return encode_pixels(tensor);
+}
+
+std::vector<SentMask> encode_tensors(const at::Tensor& tensor, bool is_compressed) {
+  check_mask_bytes(tensor);
+  if (tensor.dim() != 3) {
+    fail(ErrorCode::kShapeMismatch, "invalid masks: expected the shape [N, height, width], received ", tensor.sizes(),
+         ". Use encode for a single one.");
+  }
+  std::vector<SentMask> masks;
+  for (int64_t i = 0; i < tensor.size(0); ++i) masks.emplace_back(encode_pixels(tensor.select(0, i)), is_compressed);
+  return masks;
 }
 
 at::Tensor decoded_pixels(const RunLengthMask& mask) {
@@ -149,6 +167,21 @@ Napi::Value encode_mask_of(const Napi::CallbackInfo& info) {
           return SentMask(encode_tensor(*pixels), is_compressed);
         },
         sent_mask_to_js);
+  });
+}
+
+Napi::Value encode_masks_of(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] {
+    return run_mask_work(
+        info.Env(),
+        [pixels = TensorHandle::unwrap(info[0]), is_compressed = info[1].ToBoolean().Value()] {
+          return encode_tensors(*pixels, is_compressed);
+        },
+        [](Napi::Env env, const std::vector<SentMask>& masks) -> Napi::Value {
+          const Napi::Array array = Napi::Array::New(env, masks.size());
+          for (uint32_t i = 0; i < masks.size(); ++i) array.Set(i, sent_mask_to_js(env, masks[i]));
+          return array;
+        });
   });
 }
 

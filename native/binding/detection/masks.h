@@ -9,6 +9,9 @@ namespace reviewkd::binding {
 /// (pixels: Tensor, compressed: boolean) -> Promise<mask>
 Napi::Value encode_mask_of(const Napi::CallbackInfo& info);
 
+/// (pixels: Tensor [N, height, width], compressed: boolean) -> Promise<mask[]>
+Napi::Value encode_masks_of(const Napi::CallbackInfo& info);
+
 /// (mask) -> Promise<Tensor>
 Napi::Value decode_mask_of(const Napi::CallbackInfo& info);
 

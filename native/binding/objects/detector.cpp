@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include <algorithm>
+#include <variant>
+
 #include "binding/functional/function_table.h"
 #include "binding/objects/tensor.h"
 #include "binding/objects/weights.h"
@@ -36,6 +39,40 @@ TensorTree to_tree(const std::vector<detection::Detections>& found) {
   }
   return images;
 }
+
+/// An image of floating point as it was passed, or one that was decoded: { pixels: bytes [H, W, 3] }.
+at::Tensor image_of(const TensorTree& given) {
+  if (!given.has("pixels")) {
+    if (const auto* image = std::get_if<at::Tensor>(&given.content)) return *image;
+    fail(ErrorCode::kInvalidArgument, "invalid image: expected a Tensor, received another value.");
+  }
+  constexpr double kLargestByte = 255;
+  return given.tensor("pixels")
+      .permute({2, 0, 1})
+      .to(at::kFloat, false, false, at::MemoryFormat::Contiguous)
+      .div_(kLargestByte);
+}
+
+/// Selects objects before their masks are pasted, which costs most.
+struct DetectionFilter {
+  std::optional<double> score_threshold;
+  std::vector<int64_t> labels;  // empty: all
+
+  static DetectionFilter from(const Options& options) {
+    DetectionFilter filter;
+    options.read("scoreThreshold", filter.score_threshold);
+    options.read("labels", filter.labels);
+    return filter;
+  }
+
+  detection::Detections operator()(const detection::Detections& found) const {
+    at::Tensor wanted = at::ones_like(found.labels, at::kBool);
+    if (score_threshold) wanted = found.scores.ge(*score_threshold);
+    if (!labels.empty())
+      wanted = wanted.logical_and(at::isin(found.labels, at::tensor(labels, found.labels.options())));
+    return found.at(at::nonzero(wanted).squeeze(1));
+  }
+};
 
 /// Applies `rename` to the entries below "student.", if there are any, or to all.
 template <typename Rename>
@@ -147,16 +184,18 @@ Napi::Value detect_with(const Napi::CallbackInfo& info, const std::shared_ptr<Ne
   options.read("maskThreshold", mask_threshold);
   return run_async(
       info.Env(), Runtime::of(info.Env()).background(),
-      [network, images = inputs.tensors("images"), mask_threshold] {
+      [network, inputs, mask_threshold, filter = DetectionFilter::from(options)] {
         const NetworkLock lock(*network);
         const torch::NoGradGuard no_grad;
         network->module->eval();
         auto& detector = detector_of(*network->module);
+        std::vector<at::Tensor> images;
+        for (const TensorTree& image : inputs.list("images")) images.push_back(image_of(image));
         const auto given = images_for(*network, images);
         const ImageBatch batch = detector.input().prepare(given);
         auto found = detector.detect(levels_of(detector.forward_batch(batch)), batch);
         for (size_t i = 0; i < found.size(); ++i) {
-          found[i] = detector.in_original_image(std::move(found[i]), batch.size(static_cast<int64_t>(i)),
+          found[i] = detector.in_original_image(filter(found[i]), batch.size(static_cast<int64_t>(i)),
                                                 {given[i].size(1), given[i].size(2)}, mask_threshold);
         }
         return to_tree(found);

@@ -5,7 +5,7 @@ import { createModel, createSession, fit, loadDataset, readWeightsInfo, type Dat
   type FitEvent } from "../../../lib/index.js";
 import { listImageFolder } from "../../../lib/datasets/folder-listing.js";
 import { openImageFolder } from "../../../lib/datasets/image-folder.js";
-import { loadSharp } from "../../../lib/datasets/load-sharp.js";
+import { loadSharp } from "../../../lib/images/load-sharp.js";
 import { addon } from "../../../lib/native.js";
 import { ImageFolder } from "../../../lib/config/schemas/data.js";
 import { failureOf } from "../../support/errors.js";

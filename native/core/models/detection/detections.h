@@ -20,6 +20,9 @@ struct Detections {
   at::Tensor scores;  // [N]
   at::Tensor labels;  // [N], int64
   at::Tensor masks;   // [N, S, S] probabilities within the boxes, or pasted [N, H, W]; undefined without masks
+
+  /// Those at `rows`.
+  Detections at(const at::Tensor& rows) const;
 };
 
 }  // namespace reviewkd::detection

@@ -46,6 +46,13 @@ Backbone build_network(const DetectorOptions& options) {
 
 }  // namespace
 
+Detections Detections::at(const at::Tensor& rows) const {
+  const auto select = [&](const at::Tensor& values) {
+    return values.defined() ? values.index_select(0, rows) : at::Tensor();
+  };
+  return {select(boxes), select(scores), select(labels), select(masks)};
+}
+
 DetectorOptions DetectorOptions::from(DetectorKind kind, const std::string& backbone, const Options& options) {
   return {
       .kind = kind,
@@ -143,10 +150,7 @@ Detections DetectorImpl::in_original_image(Detections image, ImageSize resized, 
     image.boxes =
         ops::clip_boxes(image.boxes, static_cast<double>(original.height), static_cast<double>(original.width));
     const at::Tensor sides = image.boxes.slice(1, 2) - image.boxes.slice(1, 0, 2);
-    const at::Tensor kept = at::nonzero(sides.gt(0).all(1)).squeeze(1);
-    for (auto* values : {&image.boxes, &image.scores, &image.labels, &image.masks}) {
-      if (values->defined()) *values = values->index_select(0, kept);
-    }
+    image = image.at(at::nonzero(sides.gt(0).all(1)).squeeze(1));
   }
   if (!image.masks.defined()) return image;
   image.masks = mask_threshold

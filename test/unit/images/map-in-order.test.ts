@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { expect } from "chai";
-import { mapInOrder } from "../../../lib/datasets/map-in-order.js";
+import { mapInOrder } from "../../../lib/images/map-in-order.js";
 
 describe("mapInOrder", () => {
   it("yields in the order of the items, however long each takes", async () => {

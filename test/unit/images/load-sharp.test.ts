@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { loadSharp } from "../../../lib/datasets/load-sharp.js";
+import { loadSharp } from "../../../lib/images/load-sharp.js";
 import { failureOf } from "../../support/errors.js";
 
 describe("loadSharp", () => {
@@ -11,7 +11,7 @@ describe("loadSharp", () => {
     const absent = Object.assign(new Error("Cannot find package 'sharp'"), { code: "ERR_MODULE_NOT_FOUND" });
     const { message, cause } = await failureOf("DEPENDENCY_MISSING", () => loadSharp(() => Promise.reject(absent)));
     expect(message).to.equal(
-      "image folders require the package sharp, 0.34 or newer: it is not installed. Run `npm install sharp`.",
+      "image files require the package sharp, 0.34 or newer: it is not installed. Run `npm install sharp`.",
     );
     expect(cause).to.equal(absent);
   });

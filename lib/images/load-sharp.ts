@@ -24,7 +24,7 @@ export async function loadSharp(load: () => Promise<unknown> = () => import("sha
 
 function missing(reason: string, cause?: unknown): ReviewKdError {
   return new ReviewKdError("DEPENDENCY_MISSING",
-    `image folders require the package sharp, 0.34 or newer: ${asSentence(reason)} Run \`npm install sharp\`.`, {
+    `image files require the package sharp, 0.34 or newer: ${asSentence(reason)} Run \`npm install sharp\`.`, {
     cause,
   });
 }

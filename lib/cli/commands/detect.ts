@@ -1,0 +1,145 @@
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { createDetector, listImages, messageOf, readWeightsInfo, ReviewKdError, schemas, type DetectAllOptions,
+  type Detector } from "../../index.js";
+import { DetectionFiles } from "../detection-files.js";
+import { DetectReporter } from "../display/detect-reporter.js";
+import type { Output } from "../display/output.js";
+import { usageError } from "../errors.js";
+import { listenForInterrupt } from "../interrupt.js";
+import { addAction, addValue } from "../options/add-value.js";
+import { omitUndefined } from "../options/omit-undefined.js";
+import { oneOf, positiveCount, share, text } from "../options/values.js";
+
+const DEVICES = schemas.Device.options;
+const FLAVORS = ["torchvision", "detectron2"] as const;
+const FORMATS = ["png", "jpeg", "webp"] as const;
+const ON_DECODE_ERROR = ["fail", "skip"] as const;
+const EXIF = ["ignore", "rotate"] as const;
+
+interface DetectFlags {
+  readonly weights: string;
+  readonly model?: string;
+  readonly classes?: number;
+  readonly flavor?: (typeof FLAVORS)[number];
+  readonly classNames?: string;
+  readonly score?: number;
+  readonly out?: string;
+  readonly format?: (typeof FORMATS)[number];
+  readonly exif?: (typeof EXIF)[number];
+  readonly batchSize?: number;
+  readonly onDecodeError?: (typeof ON_DECODE_ERROR)[number];
+  readonly device?: (typeof DEVICES)[number];
+  readonly minSize?: number;
+  readonly maxSize?: number;
+}
+
+const DEFAULT_SCORE = 0.5;
+
+export function addDetectCommand(program: Command): void {
+  const command = program.command("detect").description("find objects in images: tables, COCO's results and pictures");
+  command.argument("<image|dir...>", "image files, and folders whose images are taken recursively");
+  command.optionsGroup("Detector:");
+  addValue(command, "--weights <file>", "weights of the detector (.safetensors, .pt, .pth or .pkl); required", text, {
+    mandatory: true,
+  });
+  addValue(command, "--model <name>",
+    "detector, such as faster-rcnn-resnet50-fpn (default: the one named in the weights file)", text);
+  addValue(command, "--classes <n>",
+    "its classes, with the background of R-CNNs (default: as in the weights file, else 91)", positiveCount);
+  addValue(command, "--flavor <name>", "torchvision (default) or detectron2: whose rules it follows", oneOf(FLAVORS));
+  addValue(command, "--min-size <n>", "short side of resized images in pixels (default: 800)", positiveCount);
+  addValue(command, "--max-size <n>", "upper bound of their long side (default: 1333)", positiveCount);
+  addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
+  command.optionsGroup("Search:");
+  addValue(command, "--score <x>", `lowest score of a detection (default: ${DEFAULT_SCORE})`, share);
+  addValue(command, "--class-names <file|list>",
+    "a file with one name a line, or names separated by commas (default: those in the weights file)", text);
+  addValue(command, "--batch-size <n>", "images per batch (default: 1)", positiveCount);
+  addValue(command, "--exif <how>", "rotate: turn images upright by their EXIF data; ignore (default)", oneOf(EXIF));
+  addValue(command, "--on-decode-error <how>", "broken images: fail (default) or skip", oneOf(ON_DECODE_ERROR));
+  command.optionsGroup("Output:");
+  addValue(command, "--out <dir>", "write detections.json, images.json and a picture of each image into this folder",
+    text);
+  addValue(command, "--format <type>", "of the pictures: png (default), jpeg or webp", oneOf(FORMATS));
+  addAction(command, detect);
+}
+
+async function detect(output: Output, sources: readonly string[], flags: DetectFlags): Promise<void> {
+  const paths = [...new Set(await listImages(sources))];
+  using interrupt = listenForInterrupt(() => {
+    output.notice("\nfinishing the batch… (press again to stop immediately)");
+  });
+  const { detector: opened, classNames } = await openDetector(flags);
+  using detector = opened;
+  const { score = DEFAULT_SCORE, out, batchSize, format, exif, onDecodeError } = flags;
+  const files = out === undefined ? null
+    : await DetectionFiles.create(out, paths, { classNames, ...omitUndefined({ format, exif }) });
+  const reporter = new DetectReporter(output, classNames, paths.length);
+  const options: DetectAllOptions = { scoreThreshold: score, signal: interrupt.signal,
+    ...omitUndefined({ batchSize, exif, onDecodeError }) };
+  try {
+    for await (const image of detector.detectAll(paths, options)) {
+      if (image.detections === undefined) reporter.skipped(image.path, image.reason);
+      else reporter.found(image, await files?.add(image));
+    }
+  } finally {
+    reporter.close();
+    await files?.close();
+    reporter.summary(out);
+  }
+}
+
+/** Creates the detector, and finds the name of each of its labels. */
+async function openDetector(
+  { weights, model, classes, classNames, flavor, device, minSize, maxSize }: DetectFlags,
+): Promise<{ readonly detector: Detector; readonly classNames: readonly (string | null)[] }> {
+  const info = await readWeightsInfo(weights);
+  const name = model ?? info.metadata["model"];
+  if (name === undefined) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `missing --model: "${weights}" does not name its detector. Pass --model NAME.`);
+  }
+  const names = classNames === undefined ? undefined : await readNames(classNames);
+  const detector = await createDetector(name, { weights, detection: omitUndefined({ minSize, maxSize }),
+    ...omitUndefined({ device, flavor, numClasses: classes ?? countIn(info.metadata["numClasses"]) }) });
+  try {
+    return { detector, classNames: namesByLabel(detector.numClasses, names, info.classNames ?? []) };
+  } catch (error) {
+    detector.dispose();
+    throw error;
+  }
+}
+
+function countIn(metadata: string | undefined): number | undefined {
+  return metadata !== undefined && /^[1-9]\d{0,8}$/.test(metadata) ? Number(metadata) : undefined;
+}
+
+async function readNames(spec: string): Promise<string[]> {
+  const content = await readFile(spec, "utf8").catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new ReviewKdError("FILE_ACCESS",
+      `cannot read the class names in ${spec}: ${messageOf(error)}. Pass a file with one name a line.`, {
+      cause: error,
+    });
+  });
+  const names = content === undefined ? spec.split(",") : content.replace(/\r?\n$/, "").split(/\r?\n/);
+  if (content === undefined && names.length === 1 && /[/\\.]/.test(spec))
+    throw new ReviewKdError("FILE_NOT_FOUND", `no class names at ${spec}: the file does not exist. Check the path.`);
+  return names.map((name) => name.trim());
+}
+
+/**
+ * The name of each label, from names of all classes or of all but the first one, the background.
+ *
+ * @param recorded - names in the weights file, which are not used if they are of other classes.
+ */
+function namesByLabel(numClasses: number, given: readonly string[] | undefined,
+  recorded: readonly string[]): readonly (string | null)[] {
+  const names = given ?? recorded;
+  if (names.length === numClasses) return names;
+  if (names.length === numClasses - 1) return [null, ...names];
+  if (given === undefined) return [];
+  throw usageError(`${numClasses - 1} names, or ${numClasses} with the background`, "--class-names",
+    `${names.length} names`, "Pass one for each class of the detector.");
+}
