@@ -47,14 +47,14 @@ export { readVocAnnotations, type ReadVocOptions } from "./datasets/detection/re
 export type { Segmentation } from "./datasets/detection/segmentations.js";
 export { fetchDataset, type FetchDatasetOptions } from "./datasets/fetch.js";
 export * as schemas from "./config/schemas/index.js";
-export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor, Size } from "./config/schemas/detection.js";
+export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor, Size } from "./config/schemas/detection/detector.js";
 export type { DType, Device, ModelDType, Precision, Shape } from "./config/schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization,
   StoredDataSource } from "./config/schemas/data.js";
 export type { CocoCategoryScore, CocoStats, DetectionMetric, Rle, VocCategoryScore,
-  VocStats } from "./config/schemas/detection-evaluation.js";
+  VocStats } from "./config/schemas/detection/evaluation.js";
 export type { CocoSource, DetectionImageInput, DetectionInputOptions, GroupedOrderOptionsInput, MaskInput,
-  VocSource } from "./config/schemas/data-detection.js";
+  VocSource } from "./config/schemas/detection/data.js";
 export type { StreamItem, StreamItems, StreamIterable, StreamPass, StreamPixels } from "./config/schemas/stream.js";
 export type { ClassScore, EpochProgress, EpochSummary, Evaluation } from "./config/schemas/epoch.js";
 export type { BrokenImage, Change, FitEvent } from "./config/schemas/fit-event.js";

@@ -5,7 +5,7 @@ import { inspectInstallation as lookAround, loadAddon, type LoadedAddon } from "
 import type { DType } from "./config/schemas/common.js";
 import type { BatchOptions, Normalization } from "./config/schemas/data.js";
 import type { CocoCategoryScore, CocoStats, VocCategoryScore,
-  VocStats } from "./config/schemas/detection-evaluation.js";
+  VocStats } from "./config/schemas/detection/evaluation.js";
 import type { ClassScore, EpochSummary, Evaluation } from "./config/schemas/epoch.js";
 import type { StepResult } from "./config/schemas/losses.js";
 import type { Matching, TermKind } from "./config/schemas/method.js";

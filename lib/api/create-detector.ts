@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
 import { backboneSwitches, DetectorOptions, type DetectorOptionsInput, detectorSwitches, type DetectorSwitches,
-  nativeSwitches, OneStageOptions, stagesOf, TwoStageOptions } from "../config/schemas/detection.js";
+  nativeSwitches, OneStageOptions, stagesOf, TwoStageOptions } from "../config/schemas/detection/detector.js";
 import { parse } from "../config/validation.js";
 import { Detector, type DetectorSource } from "./detector.js";
 import { assertSameDetector, DETECTOR_METADATA, readDetectorFile } from "./detector-file.js";

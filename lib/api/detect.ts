@@ -1,7 +1,7 @@
 // Finding objects in images: tensors, encoded images and files.
 import { z } from "zod";
 import { Count, PositiveCount } from "../config/schemas/common.js";
-import type { Size } from "../config/schemas/detection.js";
+import type { Size } from "../config/schemas/detection/detector.js";
 import { parse, valueText } from "../config/validation.js";
 import { isReviewKdError, ReviewKdError, type ErrorCode } from "../errors.js";
 import { decodePhoto, type DecodedImage, type Exif } from "../images/decode-image.js";

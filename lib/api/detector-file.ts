@@ -1,5 +1,5 @@
 // The description that a weights file gives of its detector: by its metadata, or else by its names and shapes.
-import { DetectorSwitches, Flavor } from "../config/schemas/detection.js";
+import { DetectorSwitches, Flavor } from "../config/schemas/detection/detector.js";
 import { CategoryIds, type DetectorFileInfo, DetectorKind } from "../config/schemas/weights.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeWeightsInfo } from "../native.js";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { NativeModel } from "../native.js";
 import { type DetectionOptions, type DetectorSwitches, type Flavor, ownSwitches, type Size,
-  stagesOf } from "../config/schemas/detection.js";
+  stagesOf } from "../config/schemas/detection/detector.js";
 import { type DetectorLoadReport, DetectorSaveOptions, type DetectorSaveOptionsInput, LoadOptions,
   type LoadOptionsInput } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";

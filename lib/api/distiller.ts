@@ -4,7 +4,7 @@ import { natives, wrapped } from "./functional/call.js";
 import type { Model } from "./model.js";
 import { NativeObject } from "./native-object.js";
 import { Seed } from "../config/schemas/common.js";
-import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection.js";
+import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
 import { Method, METHODS, type Matching, type MethodInfo, type MethodInput,
   type TermKind } from "../config/schemas/method.js";
 import type { LoadReport } from "../config/schemas/weights.js";

@@ -4,7 +4,7 @@ import type { DatasetSplit } from "./dataset.js";
 import type { NativeModel, NativeSession } from "../native.js";
 import { type ModelDType, PositiveCount, Precision } from "../config/schemas/common.js";
 import type { ClassScore, Evaluation } from "../config/schemas/epoch.js";
-import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection.js";
+import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
 import type { TaskInfo } from "../config/schemas/task.js";
 import type { FeatureSpec } from "../config/schemas/model.js";
 import { LoadOptions, type LoadOptionsInput, type LoadReport } from "../config/schemas/weights.js";

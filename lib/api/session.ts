@@ -14,7 +14,7 @@ import type { StepResult } from "../config/schemas/losses.js";
 import type { SystemInfo } from "../config/schemas/system.js";
 import type { Origin } from "../config/schemas/run-record.js";
 import type { TaskInfo } from "../config/schemas/task.js";
-import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection.js";
+import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
 import { EpochOptions, StepOptions, type EpochOptionsInput,
   type StepOptionsInput } from "../config/schemas/training.js";
 import { toStateDict, type StateDict } from "./tensor.js";

@@ -4,7 +4,7 @@ import { DataSource, type ArraySplit, type DataSourceInput, type ImageFolderSour
 import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeDataset } from "../native.js";
-import { cocoDataset, scenesDataset, vocDataset } from "./detection/open-detection.js";
+import { boxesDataset, cocoDataset, scenesDataset, vocDataset } from "./detection/open-detection.js";
 import { readIdxFiles } from "./idx-files.js";
 import { openImageFolder } from "./image-folder.js";
 import { StoredImages } from "./stored-images.js";
@@ -59,7 +59,7 @@ function nativeSplit(name: string, split: ArraySplit,
  *
  * @param source - by `kind`: `"synthetic"`, `"cifar10"` or `"cifar100"` with a `root`, `"idx"` (MNIST, Fashion-MNIST),
  * `"image-folder"` (ImageNet's layout), `"arrays"`, or `"stream"` for images from an iterable; with boxes and masks
- * `"coco"`, `"voc"`, or `"scenes"`, which are drawn.
+ * `"coco"`, `"voc"`, `"boxes"` passed from JavaScript, or `"scenes"`, which are drawn.
  * @throws ReviewKdError `INVALID_ARGUMENT`, `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`,
  * `LABEL_OUT_OF_RANGE`, `SHAPE_MISMATCH`, `DEPENDENCY_MISSING` (image folders require the package sharp).
  * @see Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009), for CIFAR.
@@ -90,6 +90,8 @@ export async function loadDataset(source: DataSourceInput): Promise<Dataset> {
       return cocoDataset(parsed);
     case "voc":
       return vocDataset(parsed);
+    case "boxes":
+      return boxesDataset(parsed);
     case "scenes":
       return scenesDataset(parsed);
     case "idx":

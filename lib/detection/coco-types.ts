@@ -1,5 +1,5 @@
 // COCO's format of annotations and results. Fields that are not listed may be present and are not read.
-import type { Rle } from "../config/schemas/detection-evaluation.js";
+import type { Rle } from "../config/schemas/detection/evaluation.js";
 
 /** A segmentation: polygons whose union it is, each x0, y0, x1, y1, …, or runs. */
 export type CocoSegmentation = readonly (readonly number[])[] | Rle;

@@ -1,7 +1,7 @@
 import { withSignal } from "../api/abort.js";
 import { Tensor } from "../api/tensor.js";
 import { DetectionEvaluationOptions, type CocoCategoryScore, type CocoStats, type VocCategoryScore,
-  type VocStats } from "../config/schemas/detection-evaluation.js";
+  type VocStats } from "../config/schemas/detection/evaluation.js";
 import { parse } from "../config/validation.js";
 import { isReviewKdError } from "../errors.js";
 import { addon, type NativeDetectionEvaluation, type NativeDetectionScores } from "../native.js";

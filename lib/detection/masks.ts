@@ -1,7 +1,7 @@
 // Masks as COCO stores them: runs, column by column. Functions of `masks` in the package's index.
 import { Tensor } from "../api/tensor.js";
 import { valueText } from "../config/validation.js";
-import type { Rle } from "../config/schemas/detection-evaluation.js";
+import type { Rle } from "../config/schemas/detection/evaluation.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeMask, type NativeTensor } from "../native.js";
 

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
 import { toEntries, toStateDict, type StateDict } from "../api/tensor.js";
-import { detectorSwitches, nativeSwitches, stagesOf } from "../config/schemas/detection.js";
+import { detectorSwitches, nativeSwitches, stagesOf } from "../config/schemas/detection/detector.js";
 import { ConvertOptions, WeightsChoice, type ConvertOptionsInput, type DetectorFileInfo,
   type WeightsInspection } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";

@@ -6,7 +6,7 @@ import type { Detections, DetectorOutput } from "../api/detector.js";
 import type { DetectorDistillerOutput, DistillerOutput } from "../api/distiller.js";
 import type { ModelOutput } from "../api/model.js";
 import { Count, DType, ModelDType, PositiveCount, Shape } from "../config/schemas/common.js";
-import { DetectorSwitches, Flavor, Size } from "../config/schemas/detection.js";
+import { DetectorSwitches, Flavor, Size } from "../config/schemas/detection/detector.js";
 import { Normalization } from "../config/schemas/data.js";
 import { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
 import { BrokenImage, FitEvent } from "../config/schemas/fit-event.js";

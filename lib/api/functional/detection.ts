@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { Count, NonNegativeNumber, PositiveCount, Seed } from "../../config/schemas/common.js";
 import { AnchorOptions, anchorSwitchesOf, BoxWeights, Flavor, LevelOptions, levelSwitchesOf, Size,
-  switchOf } from "../../config/schemas/detection.js";
+  switchOf } from "../../config/schemas/detection/detector.js";
 import { parse } from "../../config/validation.js";
 import type { Detections } from "../detector.js";
 import type { StateDict, Tensor } from "../tensor.js";

@@ -1,7 +1,7 @@
 // Operations of detectors. Boxes are [N, 4], x1 y1 x2 y2 in pixels; a side is x2 - x1, without + 1.
 import { z } from "zod";
 import { NonNegativeNumber, PositiveNumber, Count } from "../../config/schemas/common.js";
-import { BoxWeights, Flavor, Reduction, Size } from "../../config/schemas/detection.js";
+import { BoxWeights, Flavor, Reduction, Size } from "../../config/schemas/detection/detector.js";
 import { parse } from "../../config/validation.js";
 import type { Tensor } from "../tensor.js";
 import { call, type WithGradients } from "./call.js";

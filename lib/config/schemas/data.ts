@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Count, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "./common.js";
-import { CocoSource, ScenesSource, VocSource } from "./data-detection.js";
+import { BoxesSource, CocoSource, ScenesSource, VocSource } from "./detection/data.js";
 import { StreamSplit } from "./stream.js";
 
 /** Per-channel statistics of pixel values / 255; images become (pixel / 255 - mean) / std. */
@@ -155,7 +155,7 @@ export type StreamSource = z.infer<typeof Stream>;
 const STORED = [Synthetic, Cifar10, Cifar100, ImageFolder, Idx, CocoSource, VocSource, ScenesSource] as const;
 
 /** Source of training and test images. */
-export const DataSource = z.discriminatedUnion("kind", [...STORED, Arrays, Stream]);
+export const DataSource = z.discriminatedUnion("kind", [...STORED, Arrays, Stream, BoxesSource]);
 export type DataSource = z.infer<typeof DataSource>;
 export type DataSourceInput = z.input<typeof DataSource>;
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { StoredDataSource } from "./data.js";
-import { Flavor } from "./detection.js";
+import { Flavor } from "./detection/detector.js";
 import { Method } from "./method.js";
 import { TrainingOptions } from "./training.js";
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Count, NonNegativeNumber, PositiveCount, Shape } from "./common.js";
-import { DetectorSwitches, Flavor, StateNames } from "./detection.js";
+import { DetectorSwitches, Flavor, StateNames } from "./detection/detector.js";
 
 /** Element types that a weights file can hold. */
 export const StoredDType = z.enum(["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8",

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { CocoSource } from "../../config/schemas/data-detection.js";
+import type { CocoSource } from "../../config/schemas/detection/data.js";
 import { ReviewKdError } from "../../errors.js";
 
 /** The files of one split. */

@@ -1,6 +1,6 @@
 import { parse } from "../../config/validation.js";
 import { DetectionInput, type DetectionImageInput,
-  type DetectionInputOptions } from "../../config/schemas/data-detection.js";
+  type DetectionInputOptions } from "../../config/schemas/detection/data.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import { AnnotationsBuilder, type Outline } from "./annotations-builder.js";
 import { parseOutline } from "./outlines.js";

@@ -1,5 +1,5 @@
 import { AspectRatios, GroupedOrderOptions,
-  type GroupedOrderOptionsInput } from "../../config/schemas/data-detection.js";
+  type GroupedOrderOptionsInput } from "../../config/schemas/detection/data.js";
 import { parse } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
 import { addon } from "../../native.js";

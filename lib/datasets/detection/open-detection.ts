@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Dataset } from "../../api/dataset.js";
-import type { CocoSource, ScenesSource, VocSource } from "../../config/schemas/data-detection.js";
+import type { BoxesSource, CocoSource, ProvidedImage, ScenesSource, VocSource } from "../../config/schemas/detection/data.js";
 import type { BrokenImage } from "../../config/schemas/fit-event.js";
 import { asSentence, causedBy, messageOf, ReviewKdError } from "../../errors.js";
 import { loadSharp } from "../../images/load-sharp.js";
@@ -23,7 +23,7 @@ interface OpenSplit {
   readonly reader: ImageReader;
 }
 
-type Common = Pick<CocoSource, "kind" | "flip" | "trainSizes" | "limitTrain" | "limitTest"> | ScenesSource | VocSource;
+type Common = BoxesSource | CocoSource | ScenesSource | VocSource;
 
 export async function cocoDataset(source: CocoSource): Promise<Dataset> {
   const paths = await resolveCocoPaths(source);
@@ -50,6 +50,34 @@ export async function vocDataset(source: VocSource): Promise<Dataset> {
     train: { annotations: train, reader: await fileReader("train", images, train, source, broken) },
     test: { annotations: test, reader: await fileReader("test", images, test, source, broken) },
   }, broken);
+}
+
+export async function boxesDataset(source: BoxesSource): Promise<Dataset> {
+  const broken: BrokenImage[] = [];
+  const open = async (split: "train" | "test"): Promise<OpenSplit> => {
+    const { images } = source[split];
+    const annotations = source[split].annotations as DetectionAnnotations;
+    if (typeof images === "string")
+      return { annotations, reader: await fileReader(split, images, annotations, source, broken) };
+    return { annotations, reader: await provider(images, annotations, source) };
+  };
+  const [train, test] = [await open("train"), await open("test")];
+  requireSameCategories(train.annotations, test.annotations, "the test annotations");
+  return detectionDataset(source, { train, test }, broken);
+}
+
+/** Images that the caller's function provides. */
+async function provider(images: (index: number) => ProvidedImage | Promise<ProvidedImage>,
+  annotations: DetectionAnnotations, { exif, numWorkers }: BoxesSource): Promise<ImageReader> {
+  let decoder: DetectionImageDecoder | undefined;
+  const read = async (index: number): Promise<DecodedImage> => {
+    const provided = await images(index);
+    if (!(provided instanceof Uint8Array)) return provided;
+    decoder ??= new DetectionImageDecoder(await loadSharp(), { exif });
+    const { height, width } = annotations.image(index);
+    return decoder.decode(provided, { path: `image ${index}`, height, width });
+  };
+  return Promise.resolve({ numWorkers: numWorkers ?? availableParallelism(), read });
 }
 
 export async function scenesDataset(source: ScenesSource): Promise<Dataset> {
@@ -101,7 +129,7 @@ function requireSameCategories(train: DetectionAnnotations, test: DetectionAnnot
 
 /** Reads image files of a folder. */
 async function fileReader(split: "train" | "test", folder: string, annotations: DetectionAnnotations,
-  source: CocoSource | VocSource, broken: BrokenImage[]): Promise<ImageReader> {
+  source: BoxesSource | CocoSource | VocSource, broken: BrokenImage[]): Promise<ImageReader> {
   const decoder = new DetectionImageDecoder(await loadSharp(), { exif: source.exif });
   const skipped = new Set<number>();
   const skip = (index: number, path: string, reason: string, cause?: unknown): undefined => {

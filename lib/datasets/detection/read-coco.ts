@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { parse } from "../../config/validation.js";
 import { AnnotationsPath, ReadAnnotationsOptions,
-  type ReadAnnotationsOptionsInput } from "../../config/schemas/data-detection.js";
+  type ReadAnnotationsOptionsInput } from "../../config/schemas/detection/data.js";
 import { causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../errors.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import { AnnotationsBuilder } from "./annotations-builder.js";

@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join, parse as parsePath } from "node:path";
 import { parse } from "../../config/validation.js";
 import { AnnotationsPath, ReadVocOptions as Options, type ReadVocOptionsInput,
-  type VocSet } from "../../config/schemas/data-detection.js";
+  type VocSet } from "../../config/schemas/detection/data.js";
 import { causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../errors.js";
 import { mapInOrder } from "../../images/map-in-order.js";
 import type { DetectionAnnotations } from "./annotations.js";

@@ -1,6 +1,6 @@
 // Drawn scenes for trying detectors: shapes of several classes on a textured background, some behind others. An image and
 // its objects are a function of seed, split and index.
-import type { ScenesSource } from "../../config/schemas/data-detection.js";
+import type { ScenesSource } from "../../config/schemas/detection/data.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import type { DecodedImage } from "../../images/decode-image.js";
 import type { ImageReader } from "./detection-images.js";

@@ -7,12 +7,12 @@
 
 #include "binding/functional/function_table.h"
 #include "core/base/error.h"
-#include "core/models/detection/anchors.h"
-#include "core/models/detection/box_weights.h"
+#include "core/models/detection/boxes/anchors.h"
+#include "core/models/detection/boxes/box_weights.h"
 #include "core/models/detection/detector.h"
-#include "core/models/detection/retinanet_head.h"
-#include "core/models/detection/roi_heads.h"
-#include "core/models/detection/rpn.h"
+#include "core/models/detection/heads/retinanet_head.h"
+#include "core/models/detection/heads/roi_heads.h"
+#include "core/models/detection/heads/rpn.h"
 
 namespace reviewkd::binding {
 

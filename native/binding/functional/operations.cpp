@@ -4,7 +4,7 @@
 
 #include "binding/functional/function_table.h"
 #include "core/base/error.h"
-#include "core/models/detection/box_weights.h"
+#include "core/models/detection/boxes/box_weights.h"
 #include "core/ops/box_losses/box_losses.h"
 #include "core/ops/boxes/boxes.h"
 #include "core/ops/focal_loss/focal_loss.h"

@@ -14,7 +14,7 @@
 #include "core/base/error.h"
 #include "core/checkpoint/weights_reader.h"
 #include "core/models/detection/detector_file.h"
-#include "core/models/detection/detectron2_names.h"
+#include "core/models/detection/weights/detectron2_names.h"
 #include "core/models/detection/registry.h"
 #include "core/models/init.h"
 #include "core/ops/backend/device.h"

@@ -1,7 +1,7 @@
 // Weights of detectors and backbones by the names of the files that people have.
 #include <gtest/gtest.h>
 
-#include "core/models/detection/detector_weights.h"
+#include "core/models/detection/weights/detector_weights.h"
 #include "tests/support/tensors.h"
 
 namespace reviewkd::tests::detector_weights {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "core/models/detection/detectron2_names.h"
+#include "core/models/detection/weights/detectron2_names.h"
 #include "tests/support/errors.h"
 #include "tests/support/tensors.h"
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { CocoSource, VocSource } from "../../../lib/config/schemas/data-detection.js";
+import { CocoSource, VocSource } from "../../../lib/config/schemas/detection/data.js";
 import { parse } from "../../../lib/config/validation.js";
 import { failureOf } from "../../support/errors.js";
 

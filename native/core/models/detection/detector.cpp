@@ -167,3 +167,15 @@ AnchorGrid DetectorImpl::anchors_for(const std::vector<at::Tensor>& levels, cons
 }
 
 }  // namespace reviewkd::detection
+
+namespace reviewkd {
+
+detection::DetectorImpl& detector_of(const BackboneImpl& network) {
+  auto* detector = dynamic_cast<detection::DetectorImpl*>(const_cast<BackboneImpl*>(&network));
+  if (detector == nullptr)
+    fail(ErrorCode::kInvalidArgument,
+         "invalid network: expected a detector, received a classifier. Create it with createDetector.");
+  return *detector;
+}
+
+}  // namespace reviewkd

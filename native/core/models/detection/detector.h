@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "core/models/backbone.h"
-#include "core/models/detection/anchors.h"
+#include "core/models/detection/boxes/anchors.h"
 #include "core/models/detection/detector_input.h"
-#include "core/models/detection/detector_kind.h"
-#include "core/models/detection/initialization.h"
-#include "core/models/detection/pyramid.h"
+#include "core/models/detection/weights/detector_kind.h"
+#include "core/models/detection/heads/initialization.h"
+#include "core/models/detection/heads/pyramid.h"
 #include "core/ops/paste_masks/paste_masks.h"
 
 namespace reviewkd::detection {
@@ -115,3 +115,10 @@ class DetectorImpl : public BackboneImpl {
 using Detector = std::shared_ptr<DetectorImpl>;
 
 }  // namespace reviewkd::detection
+
+namespace reviewkd {
+
+/// The detector that a network is. Throws INVALID_ARGUMENT for any other.
+detection::DetectorImpl& detector_of(const BackboneImpl& network);
+
+}  // namespace reviewkd

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <unordered_set>
 
-#include "core/models/detection/detectron2_names.h"
+#include "core/models/detection/weights/detectron2_names.h"
 
 namespace reviewkd::detection {
 namespace {

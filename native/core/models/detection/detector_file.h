@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/models/detection/detector.h"
-#include "core/models/detection/detector_weights.h"
+#include "core/models/detection/weights/detector_weights.h"
 
 namespace reviewkd::detection {
 

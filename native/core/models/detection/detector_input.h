@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/base/options.h"
-#include "core/models/detection/detections.h"
+#include "core/models/detection/boxes/detections.h"
 #include "core/ops/images/resize_images.h"
 
 namespace reviewkd::detection {

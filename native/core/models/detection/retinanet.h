@@ -3,7 +3,7 @@
 // Lin et al., "Focal Loss for Dense Object Detection" (ICCV 2017).
 
 #include "core/models/detection/detector.h"
-#include "core/models/detection/retinanet_head.h"
+#include "core/models/detection/heads/retinanet_head.h"
 #include "core/models/state_dict.h"
 
 namespace reviewkd::detection {

@@ -2,8 +2,8 @@
 // Faster R-CNN, and Mask R-CNN, which adds masks to it.
 
 #include "core/models/detection/detector.h"
-#include "core/models/detection/roi_heads.h"
-#include "core/models/detection/rpn.h"
+#include "core/models/detection/heads/roi_heads.h"
+#include "core/models/detection/heads/rpn.h"
 
 namespace reviewkd::detection {
 

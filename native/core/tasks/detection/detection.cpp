@@ -99,14 +99,6 @@ std::string task_name(DetectorKind kind) {
   fail(ErrorCode::kInternal, "invalid kind of detector.");
 }
 
-DetectorImpl& detector_of(const BackboneImpl& network) {
-  auto* detector = dynamic_cast<DetectorImpl*>(const_cast<BackboneImpl*>(&network));
-  if (detector == nullptr)
-    fail(ErrorCode::kInvalidArgument,
-         "invalid network: expected a detector, received a classifier. Create it with createDetector.");
-  return *detector;
-}
-
 Detection::Detection(DetectorKind kind) : kind_(kind) {
   info_ = {
       .name = task_name(kind),

@@ -41,7 +41,4 @@ class Detection : public Task {
 Batch detection_batch(const detection::DetectorImpl& detector, const std::vector<at::Tensor>& images,
                       const std::vector<detection::ImageTargets>& targets);
 
-/// The detector that a network is. Throws INVALID_ARGUMENT for any other.
-detection::DetectorImpl& detector_of(const BackboneImpl& network);
-
 }  // namespace reviewkd

@@ -5,7 +5,8 @@
 #include <array>
 
 #include "core/base/error.h"
-#include "core/tasks/detection/detection.h"
+#include "core/data/detection/detection_queue.h"
+#include "core/models/detection/detector.h"
 
 namespace reviewkd {
 namespace {

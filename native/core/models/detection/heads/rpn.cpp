@@ -1,4 +1,4 @@
-#include "core/models/detection/rpn.h"
+#include "core/models/detection/heads/rpn.h"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/grad_mode.h>
@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "core/base/random.h"
-#include "core/models/detection/box_weights.h"
-#include "core/models/detection/conv_layer.h"
+#include "core/models/detection/boxes/box_weights.h"
+#include "core/models/detection/heads/conv_layer.h"
 #include "core/models/init.h"
 #include "core/models/layers.h"
 #include "core/ops/box_losses/box_losses.h"

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Count, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "./common.js";
+import { Count, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "../common.js";
 
 /**
  * Handling of annotations whose box has no area within its image, and of polygons with fewer than six or an odd count
@@ -112,6 +112,39 @@ export const ScenesSource = z.strictObject({
   limitTest: shared.limitTest,
 });
 export type ScenesSource = z.infer<typeof ScenesSource>;
+
+/** An encoded image file, or its RGB bytes `[height, width, 3]`. */
+export type ProvidedImage = Uint8Array | {
+  readonly pixels: Uint8Array;
+  readonly height: number;
+  readonly width: number;
+};
+
+/** The images of annotations: a folder with their file names, or a function that provides one by its index. */
+const images = z.union([z.string().min(1),
+  z.custom<(index: number) => ProvidedImage | Promise<ProvidedImage>>((value) => typeof value === "function")])
+  .describe("the path of a folder, or a function from an index to an image");
+
+/** Annotations, as `detectionFrom`, `readCocoAnnotations` and `readVocAnnotations` return them. */
+const annotations = z.custom<object>((value) => typeof value === "object" && value !== null && "imageCount" in value,
+  { error: "the result of detectionFrom, readCocoAnnotations or readVocAnnotations" });
+
+const boxesSplit = z.strictObject({ annotations, images });
+
+/** Boxes and masks that are passed from JavaScript, with images from a folder or a function. */
+export const BoxesSource = z.strictObject({
+  kind: z.literal("boxes"),
+  train: boxesSplit,
+  test: boxesSplit,
+  trainSizes: shared.trainSizes,
+  flip: shared.flip,
+  exif: shared.exif,
+  limitTrain: shared.limitTrain,
+  limitTest: shared.limitTest,
+  numWorkers: shared.numWorkers,
+  onDecodeError: shared.onDecodeError,
+});
+export type BoxesSource = z.infer<typeof BoxesSource>;
 
 /** A list or typed array, whose elements are checked where they are read. */
 const list = <Element>(elements: string) =>

@@ -9,8 +9,8 @@
 
 #include <vector>
 
-#include "core/models/detection/anchors.h"
-#include "core/models/detection/matching.h"
+#include "core/models/detection/boxes/anchors.h"
+#include "core/models/detection/boxes/matching.h"
 
 namespace reviewkd::detection {
 

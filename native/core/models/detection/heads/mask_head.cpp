@@ -1,8 +1,8 @@
-#include "core/models/detection/mask_head.h"
+#include "core/models/detection/heads/mask_head.h"
 
 #include <ATen/ATen.h>
 
-#include "core/models/detection/conv_layer.h"
+#include "core/models/detection/heads/conv_layer.h"
 #include "core/models/init.h"
 #include "core/models/layers.h"
 #include "core/ops/roi_align/roi_align.h"

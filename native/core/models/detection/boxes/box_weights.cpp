@@ -1,4 +1,4 @@
-#include "core/models/detection/box_weights.h"
+#include "core/models/detection/boxes/box_weights.h"
 
 #include <ATen/ATen.h>
 

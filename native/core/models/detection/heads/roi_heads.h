@@ -11,12 +11,12 @@
 #include <optional>
 #include <vector>
 
-#include "core/models/detection/detections.h"
-#include "core/models/detection/initialization.h"
-#include "core/models/detection/mask_head.h"
-#include "core/models/detection/matching.h"
-#include "core/models/detection/roi_pooling.h"
-#include "core/models/detection/sampler.h"
+#include "core/models/detection/boxes/detections.h"
+#include "core/models/detection/heads/initialization.h"
+#include "core/models/detection/heads/mask_head.h"
+#include "core/models/detection/boxes/matching.h"
+#include "core/models/detection/boxes/roi_pooling.h"
+#include "core/models/detection/boxes/sampler.h"
 
 namespace reviewkd::detection {
 

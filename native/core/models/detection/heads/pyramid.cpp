@@ -1,8 +1,8 @@
-#include "core/models/detection/pyramid.h"
+#include "core/models/detection/heads/pyramid.h"
 
 #include <ATen/ATen.h>
 
-#include "core/models/detection/conv_layer.h"
+#include "core/models/detection/heads/conv_layer.h"
 #include "core/models/init.h"
 #include "core/models/layers.h"
 

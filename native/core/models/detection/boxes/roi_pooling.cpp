@@ -1,4 +1,4 @@
-#include "core/models/detection/roi_pooling.h"
+#include "core/models/detection/boxes/roi_pooling.h"
 
 #include <ATen/ATen.h>
 

@@ -1,4 +1,4 @@
-#include "core/models/detection/roi_heads.h"
+#include "core/models/detection/heads/roi_heads.h"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/grad_mode.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "core/base/random.h"
-#include "core/models/detection/box_weights.h"
+#include "core/models/detection/boxes/box_weights.h"
 #include "core/models/init.h"
 #include "core/models/layers.h"
 #include "core/ops/box_losses/box_losses.h"

@@ -1,4 +1,4 @@
-#include "core/models/detection/sampler.h"
+#include "core/models/detection/boxes/sampler.h"
 
 #include <ATen/ATen.h>
 

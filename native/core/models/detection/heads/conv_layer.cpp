@@ -1,4 +1,4 @@
-#include "core/models/detection/conv_layer.h"
+#include "core/models/detection/heads/conv_layer.h"
 
 #include <ATen/ATen.h>
 

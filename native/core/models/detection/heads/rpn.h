@@ -10,9 +10,9 @@
 
 #include <vector>
 
-#include "core/models/detection/anchors.h"
-#include "core/models/detection/matching.h"
-#include "core/models/detection/sampler.h"
+#include "core/models/detection/boxes/anchors.h"
+#include "core/models/detection/boxes/matching.h"
+#include "core/models/detection/boxes/sampler.h"
 
 namespace reviewkd::detection {
 

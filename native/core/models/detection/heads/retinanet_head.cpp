@@ -1,4 +1,4 @@
-#include "core/models/detection/retinanet_head.h"
+#include "core/models/detection/heads/retinanet_head.h"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/grad_mode.h>
@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/models/detection/box_weights.h"
-#include "core/models/detection/conv_layer.h"
-#include "core/models/detection/rpn.h"
+#include "core/models/detection/boxes/box_weights.h"
+#include "core/models/detection/heads/conv_layer.h"
+#include "core/models/detection/heads/rpn.h"
 #include "core/models/init.h"
 #include "core/models/layers.h"
 #include "core/ops/box_losses/box_losses.h"

@@ -7,7 +7,7 @@
 #include <torch/nn/pimpl.h>
 
 #include "core/base/options.h"
-#include "core/models/detection/initialization.h"
+#include "core/models/detection/heads/initialization.h"
 
 namespace reviewkd::detection {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/models/detection/detector_kind.h"
+#include "core/models/detection/weights/detector_kind.h"
 #include "core/models/state_dict.h"
 
 namespace reviewkd {

@@ -1,4 +1,4 @@
-#include "core/models/detection/detectron2_names.h"
+#include "core/models/detection/weights/detectron2_names.h"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/grad_mode.h>

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Count, Device, ModelDType, NonNegativeNumber, PositiveCount, PositiveNumber, Seed } from "./common.js";
+import { Count, Device, ModelDType, NonNegativeNumber, PositiveCount, PositiveNumber, Seed } from "../common.js";
 
 /**
  * Whose definition is followed where torchvision and detectron2 differ: in resizing, rounding, samples, losses and

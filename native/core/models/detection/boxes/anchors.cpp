@@ -1,4 +1,4 @@
-#include "core/models/detection/anchors.h"
+#include "core/models/detection/boxes/anchors.h"
 
 #include <ATen/ATen.h>
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Count } from "./common.js";
+import { Count } from "../common.js";
 
 /** COCO's rules, or those of Pascal VOC until 2007 and from 2010 on. */
 export const DetectionMetric = z.enum(["coco", "voc2007", "voc2010"]);

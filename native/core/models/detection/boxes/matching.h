@@ -1,7 +1,7 @@
 #pragma once
 // Which object each anchor or proposal stands for.
 
-#include "core/models/detection/detections.h"
+#include "core/models/detection/boxes/detections.h"
 #include "core/ops/boxes/boxes.h"
 
 namespace reviewkd::detection {

@@ -12,7 +12,7 @@
 #include <optional>
 #include <string>
 
-#include "core/models/detection/detector_kind.h"
+#include "core/models/detection/weights/detector_kind.h"
 #include "core/models/state_dict.h"
 
 namespace reviewkd {

@@ -1,4 +1,4 @@
-#include "core/models/detection/matching.h"
+#include "core/models/detection/boxes/matching.h"
 
 #include <ATen/ATen.h>
 

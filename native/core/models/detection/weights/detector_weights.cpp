@@ -1,4 +1,4 @@
-#include "core/models/detection/detector_weights.h"
+#include "core/models/detection/weights/detector_weights.h"
 
 #include <ATen/ATen.h>
 
@@ -9,7 +9,7 @@
 #include <unordered_set>
 
 #include "core/base/name_pattern.h"
-#include "core/models/detection/detectron2_names.h"
+#include "core/models/detection/weights/detectron2_names.h"
 
 namespace reviewkd {
 namespace {
