@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { isPublishedWithoutEps } from "../../../lib/api/published-detectors.js";
-import { createDetector, inspectWeights, readStateDict, readWeightsInfo, writeStateDict, type Detector, type StateDict,
-  Tensor } from "../../../lib/index.js";
+import { createDetector, createModel, inspectWeights, readStateDict, readWeightsInfo, writeStateDict, type Detector,
+  type StateDict, Tensor } from "../../../lib/index.js";
 import { expectSameState, oldNames, only, renamed, zooFile } from "../../support/detectors.js";
 import { failureOf } from "../../support/errors.js";
 
@@ -199,6 +199,13 @@ describe("weights of detectors", function () {
       await origin.save(file("four.safetensors"), { classNames: ["a", "b", "c"] });
     });
 
+    it("are not needed for a number of classes, which is torchvision's for COCO then", async () => {
+      using detector = await createDetector(RETINANET);
+      expect(detector.numClasses).to.equal(91);
+      expect(detector.loadReport).to.equal(null);
+      expect(detector.detection).to.include({ norm: "batch", trainableLayers: 5 });
+    });
+
     it("are refused with both numbers", async () => {
       const { message } = await failureOf("STATE_DICT_MISMATCH",
         () => createDetector(RCNN, { weights: file("four.safetensors"), numClasses: 7 }));
@@ -231,6 +238,11 @@ describe("weights of detectors", function () {
           createDetector(name, { weights: file("four.safetensors") }));
         expect(message).to.contain(`as ${name}, received a faster-rcnn in `).and.to.contain("backboneWeights");
       }
+      using classifier = await createModel("mobilenetv2", { numClasses: 2 });
+      await classifier.save(file("classifier.pth"));
+      const { message } = await failureOf("STATE_DICT_MISMATCH",
+        () => createDetector(RCNN, { weights: file("classifier.pth") }));
+      expect(message).to.contain("received a network without a detector's heads").and.to.contain("backboneWeights");
       const { state } = await readStateDict(file("four.safetensors"));
       const [tensor] = Object.values(state);
       await writeStateDict(file("none.pth"), { "net.weight": tensor! });
