@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { isPublishedWithoutEps } from "../../../lib/api/published-detectors.js";
-import { createDetector, createModel, inspectWeights, readStateDict, readWeightsInfo, writeStateDict, type Detector,
-  type StateDict, Tensor } from "../../../lib/index.js";
+import { convertWeights, createDetector, createModel, inspectWeights, readStateDict, readWeightsInfo, writeStateDict,
+  type Detector, type StateDict, Tensor } from "../../../lib/index.js";
 import { expectSameState, oldNames, only, renamed, zooFile } from "../../support/detectors.js";
 import { failureOf } from "../../support/errors.js";
 
@@ -129,6 +129,13 @@ describe("weights of detectors", function () {
       await loaded.save(file("without-eps.safetensors"));
       using again = await createDetector(RETINANET, { weights: file("without-eps.safetensors") });
       expect(again.detection.normEps).to.equal(0);
+    });
+
+    it("keep this when they are converted", async () => {
+      await convertWeights(file(published), file("converted.safetensors"));
+      using loaded = await createDetector(RETINANET, { weights: file("converted.safetensors") });
+      expect(loaded.detection.normEps).to.equal(0);
+      expect(loaded.flavor).to.equal("torchvision");
     });
 
     it("take another epsilon from the caller, but not from an existing detector", async () => {
