@@ -1,5 +1,6 @@
 /** Weights files independent of a network: inspecting, reading, writing and converting. */
 import { existsSync } from "node:fs";
+import { DETECTOR_METADATA } from "../api/detector-file.js";
 import { readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
 import { toEntries, toStateDict, type StateDict } from "../api/tensor.js";
 import { detectorSwitches, nativeSwitches, stagesOf } from "../config/schemas/detection/detector.js";
@@ -85,8 +86,16 @@ export async function writeStateDict(path: string, state: Readonly<StateDict>,
 export async function convertWeights(from: string, to: string, options: ConvertOptionsInput = {}): Promise<number> {
   const { overwrite, metadata: added, ...rest } = parse(ConvertOptions, options, "convert options");
   assertWritable(to, overwrite);
-  const { metadata } = await readWeightsInfo(from, { ...(rest.key === undefined ? {} : { key: rest.key }) });
-  return addon().convertWeights(from, to, rest, { ...withoutTraining(metadata), ...added });
+  const { metadata, detector } = await readWeightsInfo(from, { ...(rest.key === undefined ? {} : { key: rest.key }) });
+  return addon().convertWeights(from, to, rest, { ...recognizedMetadata(detector), ...withoutTraining(metadata),
+    ...added });
+}
+
+/** Metadata of a detector whose norms lack an epsilon, by which its file is not recognized once it was converted. */
+function recognizedMetadata(detector: DetectorFileInfo | null): Metadata {
+  if (detector?.switches?.normEps !== 0) return {};
+  return { [DETECTOR_METADATA.flavor]: detector.flavor,
+    [DETECTOR_METADATA.switches]: JSON.stringify(detector.switches) };
 }
 
 /** The metadata without the entries that only resuming a training uses. */

@@ -1,8 +1,9 @@
 // The types that users of the package see.
-import { type CocoEvaluation, createDistiller, createModel, createSession, type Dataset, type DetectedImage,
-  type Detections, type Detector, type Distiller, type ErrorCode, evaluateDetections, fit, type FitEvent,
-  type FitResult, type ImageInput, isReviewKdError, loadDataset, masks, type Model, type ReviewKdError, type Session,
-  type SkippedImage, type StateDict, type StepResult, type Tensor, type VocEvaluation } from "reviewkd";
+import { type CocoEvaluation, createDetector, createDistiller, createModel, createSession, type Dataset,
+  type DetectedImage, type Detections, type Detector, type DetectorLoadReport, type Distiller, type ErrorCode,
+  evaluateDetections, fit, type FitEvent, type FitResult, type ImageInput, isReviewKdError, loadDataset, masks,
+  type LoadReport, type Model, type ReviewKdError, type Session, type SkippedImage, type StateDict, type StepResult,
+  type Tensor, type VocEvaluation } from "reviewkd";
 import { describe, expect, test } from "tstyche";
 
 declare const model: Model;
@@ -48,6 +49,21 @@ describe("finding objects", () => {
     expect(detector.detectAll(["photos"], { onDecodeError: "skip" })).type.toBe<
       AsyncGenerator<DetectedImage | SkippedImage, void>
     >();
+  });
+});
+
+describe("detectors", () => {
+  test("are created by name, with weights of the whole or of the backbone", () => {
+    expect(createDetector).type.toBeCallableWith("faster-rcnn-resnet18-fpn", { weights: "model.pth", strict: false });
+    expect(createDetector).type.toBeCallableWith("retinanet-resnet18-fpn", { backboneWeights: "resnet18.pth",
+      numClasses: 3, detection: { minSize: null } });
+    expect(createDetector("mask-rcnn-resnet18-fpn")).type.toBe<Promise<Detector>>();
+    expect(createDetector).type.not.toBeCallableWith("retinanet-resnet18-fpn", { flavor: "mmdetection" });
+  });
+
+  test("report what was loaded", () => {
+    expect<Detector["loadReport"]>().type.toBe<DetectorLoadReport | null>();
+    expect<DetectorLoadReport>().type.toBeAssignableTo<LoadReport>();
   });
 });
 

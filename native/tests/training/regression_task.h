@@ -105,8 +105,8 @@ class RegressionTask : public Task {
 
   void check_targets(const BackboneImpl& network, const ImageBatch& images, const Targets& targets) const override {
     const at::Tensor& vector = targets.values("vector");
-    if (vector.dim() == 2 && vector.size(0) == images.size(0) && vector.size(1) == network.num_classes()) return;
-    fail(ErrorCode::kShapeMismatch, "invalid vectors: expected [", images.size(0), ", ", network.num_classes(),
+    if (vector.dim() == 2 && vector.size(0) == images.count() && vector.size(1) == network.num_classes()) return;
+    fail(ErrorCode::kShapeMismatch, "invalid vectors: expected [", images.count(), ", ", network.num_classes(),
          "], received ", vector.sizes(), ".");
   }
 

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { isPublishedWithoutEps } from "../../../lib/api/published-detectors.js";
-import { createDetector, inspectWeights, readStateDict, readWeightsInfo, writeStateDict, type Detector, type StateDict,
-  Tensor } from "../../../lib/index.js";
+import { convertWeights, createDetector, createModel, inspectWeights, readStateDict, readWeightsInfo, writeStateDict,
+  type Detector, type StateDict, Tensor } from "../../../lib/index.js";
 import { expectSameState, oldNames, only, renamed, zooFile } from "../../support/detectors.js";
 import { failureOf } from "../../support/errors.js";
 
@@ -131,6 +131,13 @@ describe("weights of detectors", function () {
       expect(again.detection.normEps).to.equal(0);
     });
 
+    it("keep this when they are converted", async () => {
+      await convertWeights(file(published), file("converted.safetensors"));
+      using loaded = await createDetector(RETINANET, { weights: file("converted.safetensors") });
+      expect(loaded.detection.normEps).to.equal(0);
+      expect(loaded.flavor).to.equal("torchvision");
+    });
+
     it("take another epsilon from the caller, but not from an existing detector", async () => {
       using stated = await createDetector(RETINANET, { weights: file(published), detection: { normEps: 1e-5 } });
       expect(stated.loadReport!.normEps).to.equal(1e-5);
@@ -199,6 +206,13 @@ describe("weights of detectors", function () {
       await origin.save(file("four.safetensors"), { classNames: ["a", "b", "c"] });
     });
 
+    it("are not needed for a number of classes, which is torchvision's for COCO then", async () => {
+      using detector = await createDetector(RETINANET);
+      expect(detector.numClasses).to.equal(91);
+      expect(detector.loadReport).to.equal(null);
+      expect(detector.detection).to.include({ norm: "batch", trainableLayers: 5 });
+    });
+
     it("are refused with both numbers", async () => {
       const { message } = await failureOf("STATE_DICT_MISMATCH",
         () => createDetector(RCNN, { weights: file("four.safetensors"), numClasses: 7 }));
@@ -231,6 +245,11 @@ describe("weights of detectors", function () {
           createDetector(name, { weights: file("four.safetensors") }));
         expect(message).to.contain(`as ${name}, received a faster-rcnn in `).and.to.contain("backboneWeights");
       }
+      using classifier = await createModel("mobilenetv2", { numClasses: 2 });
+      await classifier.save(file("classifier.pth"));
+      const { message } = await failureOf("STATE_DICT_MISMATCH",
+        () => createDetector(RCNN, { weights: file("classifier.pth") }));
+      expect(message).to.contain("received a network without a detector's heads").and.to.contain("backboneWeights");
       const { state } = await readStateDict(file("four.safetensors"));
       const [tensor] = Object.values(state);
       await writeStateDict(file("none.pth"), { "net.weight": tensor! });
