@@ -85,6 +85,11 @@ describe("command line: detect", function () {
     for (const [names, expected] of [["kitten, whelp", /│ (kitten|whelp) /], [at("names.txt"),
       /│ (kitten|whelp) /]] as const)
       expect((await succeed([...words(at("photos", "7.png")), "--class-names", names])).stdout).to.match(expected);
+    // More than a file name may have.
+    const long = `${"kitten".repeat(100)},whelp`;
+    expect((await succeed([...words(at("photos", "7.png")), "--class-names", long])).stdout).to.match(
+      /│ (kitten|whelp)/,
+    );
     const options = { exit: 2, code: "INVALID_ARGUMENT" };
     expect(await fail([...words(at("photos")), "--class-names", "a,b,c,d"], options)).to.include("expected 2 names");
     await fail([...words(at("photos")), "--class-names", at("none.txt")], { exit: 1, code: "FILE_NOT_FOUND" });

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { createDetector, listImages, messageOf, readWeightsInfo, ReviewKdError, schemas, type DetectAllOptions,
-  type Detector } from "../../index.js";
+  type Detector, type Tensor } from "../../index.js";
 import { DetectionFiles } from "../detection-files.js";
 import { DetectReporter } from "../display/detect-reporter.js";
 import type { Output } from "../display/output.js";
@@ -80,8 +80,13 @@ async function detect(output: Output, sources: readonly string[], flags: DetectF
     ...omitUndefined({ batchSize, exif, onDecodeError }) };
   try {
     for await (const image of detector.detectAll(paths, options)) {
-      if (image.detections === undefined) reporter.skipped(image.path, image.reason);
-      else reporter.found(image, await files?.add(image));
+      if (image.detections === undefined) {
+        reporter.skipped(image.path, image.reason);
+      } else {
+        reporter.found(image, await files?.add(image));
+        // Masks are large: do not wait for the garbage collector.
+        for (const tensor of Object.values(image.detections) as Tensor[]) tensor.dispose();
+      }
     }
   } finally {
     reporter.close();
@@ -117,7 +122,8 @@ function countIn(metadata: string | undefined): number | undefined {
 
 async function readNames(spec: string): Promise<string[]> {
   const content = await readFile(spec, "utf8").catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    // A list of many names is longer than file names may be.
+    if (["ENOENT", "ENAMETOOLONG"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
     throw new ReviewKdError("FILE_ACCESS",
       `cannot read the class names in ${spec}: ${messageOf(error)}. Pass a file with one name a line.`, {
       cause: error,
