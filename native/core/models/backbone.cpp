@@ -36,6 +36,12 @@ std::vector<StageFeature> BackboneImpl::forward_stages(const at::Tensor&) {
   fail(ErrorCode::kInternal, "invalid call: this network has no stages for detectors.");
 }
 
+std::vector<at::Tensor> BackboneImpl::forward_activated_stages(const at::Tensor& images) {
+  std::vector<at::Tensor> stages;
+  for (const StageFeature& feature : forward_stages(images)) stages.push_back(feature.after);
+  return stages;
+}
+
 Trunk BackboneImpl::trunk() {
   fail(ErrorCode::kInvalidArgument,
        "invalid backbone: expected a network with stages of strides 4, 8, 16 and 32, received another. Use a ResNet or "

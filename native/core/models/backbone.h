@@ -65,6 +65,9 @@ class BackboneImpl : public torch::nn::Module {
   /// The maps of the stages alone, whose strides are 4, 8, 16 and 32; see `trunk`.
   virtual std::vector<StageFeature> forward_stages(const at::Tensor& images);
 
+  /// The same after their activations alone.
+  virtual std::vector<at::Tensor> forward_activated_stages(const at::Tensor& images);
+
   /// Throws INVALID_ARGUMENT for a network without four stages of strides 4, 8, 16 and 32.
   virtual Trunk trunk();
 

@@ -1,7 +1,10 @@
 #include "core/models/layers.h"
 
+#include <ATen/ATen.h>
+
 #include "core/base/error.h"
 #include "core/models/freezable_batch_norm.h"
+#include "core/ops/conv_norm/affine_convolution.h"
 #include "core/ops/conv_norm/batch_counters.h"
 #include "core/ops/conv_norm/normalization.h"
 
@@ -11,6 +14,18 @@ namespace {
 
 void give_shape(at::Tensor& parameter, at::IntArrayRef shape) {
   parameter.set_data(at::empty(shape, parameter.options().requires_grad(false)));
+}
+
+/// The parameters of a convolution alone, with these values.
+ops::ConvNormParameters convolution_of(const nn::Conv2d& layer, const at::Tensor& weight, const at::Tensor& bias) {
+  const auto& options = layer->options;
+  ops::ConvNormParameters parameters{};
+  parameters.weight = weight;
+  parameters.bias = bias;
+  parameters.stride = options.stride()->front();
+  parameters.padding = std::get<torch::ExpandingArray<2>>(options.padding())->front();
+  parameters.groups = options.groups();
+  return parameters;
 }
 
 }  // namespace
@@ -95,14 +110,44 @@ ops::Activated ConvNorm::activated(const ops::LazyTensor& x, const at::Tensor& r
 }
 
 ops::ConvNormParameters ConvNorm::parameters() {
-  const auto& options = convolution_->options;
   ops::ConvNormParameters parameters = norm_.parameters();
-  parameters.weight = convolution_->weight;
-  parameters.bias = convolution_->bias;
-  parameters.stride = options.stride()->front();
-  parameters.padding = std::get<torch::ExpandingArray<2>>(options.padding())->front();
-  parameters.groups = options.groups();
+  const ops::ConvNormParameters convolution =
+      convolution_of(convolution_, convolution_->weight, convolution_->bias);
+  parameters.weight = convolution.weight;
+  parameters.bias = convolution.bias;
+  parameters.stride = convolution.stride;
+  parameters.padding = convolution.padding;
+  parameters.groups = convolution.groups;
   return parameters;
+}
+
+at::Tensor BiasedConv::run(const at::Tensor& x, const at::Tensor& residual, bool relu) const {
+  return ops::biased_convolution(x, convolution_of(convolution_, convolution_->weight, convolution_->bias), *folded_,
+                                 residual, relu);
+}
+
+at::Tensor convolve_pixels(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, bool relu) {
+  ops::ConvNormParameters parameters{};
+  parameters.weight = weight;
+  parameters.bias = bias;
+  parameters.stride = 1;
+  parameters.padding = 0;
+  ops::FoldedWeights unused;
+  return ops::biased_convolution(x, parameters, unused, {}, relu);
+}
+
+std::vector<at::Tensor> convolve_together(const at::Tensor& x, const std::vector<nn::Conv2d>& layers) {
+  std::vector<at::Tensor> weights, biases;
+  std::vector<int64_t> channels;
+  for (const auto& layer : layers) {
+    weights.push_back(layer->weight);
+    biases.push_back(layer->bias);
+    channels.push_back(layer->weight.size(0));
+  }
+  ops::FoldedWeights unused;  // the joined weights are others each time
+  return ops::biased_convolution(x, convolution_of(layers.front(), at::cat(weights), at::cat(biases)), unused,
+                                 {}, /*relu=*/false)
+      .split_with_sizes(channels, 1);
 }
 
 ConvNormChain::ConvNormChain(const nn::Sequential& layers) {

@@ -80,6 +80,34 @@ class ConvNorm {
   std::shared_ptr<ops::FoldedWeights> folded_ = std::make_shared<ops::FoldedWeights>();
 };
 
+/// A convolution with its bias and an optional ReLU, run as one operation. The layer remains a module of its owner, who
+/// registers it under its published name.
+class BiasedConv {
+ public:
+  explicit BiasedConv(torch::nn::Conv2d convolution) : convolution_(std::move(convolution)) {}
+
+  /// x: [N, in, H, W] -> conv(x) + bias + residual (if any): [N, out, H', W'].
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& residual = {}) const {
+    return run(x, residual, /*relu=*/false);
+  }
+  /// ReLU of the above.
+  at::Tensor relu(const at::Tensor& x) const { return run(x, {}, /*relu=*/true); }
+
+  const torch::nn::Conv2d& layer() const { return convolution_; }
+
+ private:
+  at::Tensor run(const at::Tensor& x, const at::Tensor& residual, bool relu) const;
+
+  torch::nn::Conv2d convolution_;
+  std::shared_ptr<ops::FoldedWeights> folded_ = std::make_shared<ops::FoldedWeights>();
+};
+
+/// act(conv(x) + bias) with a 1×1 kernel of these values. weight: [O, I, 1, 1]; bias: [O].
+at::Tensor convolve_pixels(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, bool relu);
+
+/// The results of several convolutions of the same shape but for their output channels, computed as one.
+std::vector<at::Tensor> convolve_together(const at::Tensor& x, const std::vector<torch::nn::Conv2d>& layers);
+
 /// Convolutions followed by batch normalizations, some of them with a ReLU: the layers of a Sequential that its owner
 /// registers.
 class ConvNormChain {

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/ops/convolution/convolution.h"
+#include "core/ops/convolution/matrix_convolution.h"
 #include "core/ops/convolution/winograd_convolution.h"
 #include "tests/support/convolution_reference.h"
 #include "tests/support/plain_convolution_kernels.h"
@@ -37,6 +38,10 @@ std::shared_ptr<const ops::ImageConvolution> winograd(const ops::ConvolutionShap
   return ops::WinogradConvolution::create(shape, type);
 }
 
+std::shared_ptr<const ops::ImageConvolution> matrix(const ops::ConvolutionShape& shape, at::ScalarType type) {
+  return ops::MatrixConvolution::create(shape, type);
+}
+
 std::vector<ConvolutionCase> convolutions() {
   const std::vector<ConvolutionCase> shapes = {
       {"winograd_whole_tiles", winograd, false, {2, 8, 8, 16, 32, 3, 1, 1}},
@@ -46,11 +51,17 @@ std::vector<ConvolutionCase> convolutions() {
       {"direct_1x1", direct, false, {2, 3, 4, 16, 48, 1, 1, 0}},
       {"direct_1x1_stride_2", direct, false, {2, 5, 4, 32, 32, 1, 2, 0}},
       {"direct_three_channels", direct, false, {2, 6, 7, 3, 16, 3, 1, 1}},
+      {"matrix_1x1", matrix, false, {3, 5, 4, 20, 12, 1, 1, 0}},
+      {"matrix_1x1_of_several_blocks", matrix, false, {1, 40, 33, 16, 256, 1, 1, 0}},
+      {"matrix_1x1_stride_2", matrix, false, {2, 5, 4, 32, 16, 1, 2, 0}},
+      {"matrix_3x3", matrix, false, {2, 5, 6, 16, 20, 3, 1, 1}},
+      {"matrix_3x3_stride_2", matrix, false, {3, 7, 6, 32, 16, 3, 2, 1}},
+      {"matrix_7x7_larger_than_the_image", matrix, false, {2, 4, 3, 3, 16, 7, 2, 3}},
   };
   std::vector<ConvolutionCase> all;
   for (const auto& shape : shapes) {
     all.push_back(shape);
-    all.push_back({shape.name + "_bfloat16", shape.create, true, shape.shape});
+    if (shape.create != matrix) all.push_back({shape.name + "_bfloat16", shape.create, true, shape.shape});
     if (shape.create == direct) all.push_back({"plain_" + shape.name, plain_direct, false, shape.shape});
   }
   return all;
@@ -186,14 +197,29 @@ TEST(ImageConvolutionChoice, HasNoneForShapesAndTypesWithoutKernels) {
                                     .width = 4,
                                     .out_height = 4,
                                     .out_width = 4};
-  EXPECT_EQ(ops::ImageConvolution::create(shape, at::kDouble), nullptr);
+  EXPECT_EQ(ops::ImageConvolution::create(shape, at::kDouble, 1), nullptr);
   auto other = shape;
   other.out_channels = 20;
-  EXPECT_EQ(ops::ImageConvolution::create(other, at::kFloat), nullptr);
+  EXPECT_EQ(ops::ImageConvolution::create(other, at::kFloat, 1), nullptr);
   other = shape;
   other.kernel = 5;
   other.padding = 2;
-  EXPECT_EQ(ops::ImageConvolution::create(other, at::kFloat), nullptr);
+  EXPECT_EQ(ops::ImageConvolution::create(other, at::kFloat, 1), nullptr);
+}
+
+TEST(ImageConvolutionChoice, DependsOnTheNumberOfTilesThatShareFilters) {
+  const ops::ConvolutionShape shape{.in_channels = 256,
+                                    .out_channels = 256,
+                                    .kernel = 3,
+                                    .stride = 1,
+                                    .padding = 1,
+                                    .height = 14,
+                                    .width = 14,
+                                    .out_height = 14,
+                                    .out_width = 14};
+  if (ops::WinogradConvolution::create(shape, at::kFloat) == nullptr) GTEST_SKIP() << "no Winograd on this processor";
+  EXPECT_EQ(ops::ImageConvolution::create(shape, at::kFloat, 2)->order(), ops::PackedOrder::kMatrix);
+  EXPECT_EQ(ops::ImageConvolution::create(shape, at::kFloat, 64)->order(), ops::PackedOrder::kWinograd);
 }
 
 }  // namespace

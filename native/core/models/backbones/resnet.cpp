@@ -115,8 +115,7 @@ BackboneOutput ResNetImpl::forward(const at::Tensor& images) {
 
 std::vector<StageFeature> ResNetImpl::forward_stages(const at::Tensor& images) {
   std::vector<StageFeature> features;
-  ops::LazyTensor x = stem_.relu(images);                                    // CIFAR: [N, C, H, W], ImageNet: halved
-  if (options_.stem == ResNetStem::kImageNet) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});  // [N, C, H / 4, W / 4]
+  ops::LazyTensor x = forward_stem(images);
   for (const auto& stage : stages_) {
     // Between blocks only the activated sum is read.
     for (size_t block = 0; block + 1 < stage->size(); ++block)
@@ -126,6 +125,22 @@ std::vector<StageFeature> ResNetImpl::forward_stages(const at::Tensor& images) {
     features.push_back({sum, x.values()});  // each stage but the first halves the size
   }
   return features;
+}
+
+std::vector<at::Tensor> ResNetImpl::forward_activated_stages(const at::Tensor& images) {
+  std::vector<at::Tensor> stages;
+  ops::LazyTensor x = forward_stem(images);
+  for (const auto& stage : stages_) {
+    for (const auto& block : *stage) x = block->as<ResidualBlockImpl>()->forward(x);
+    stages.push_back(x.values());
+  }
+  return stages;
+}
+
+ops::LazyTensor ResNetImpl::forward_stem(const at::Tensor& images) {
+  ops::LazyTensor x = stem_.relu(images);                                    // CIFAR: [N, C, H, W], ImageNet: halved
+  if (options_.stem == ResNetStem::kImageNet) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});  // [N, C, H / 4, W / 4]
+  return x;
 }
 
 Trunk ResNetImpl::trunk() {

@@ -53,12 +53,15 @@ class ResNetImpl : public BackboneImpl {
 
   BackboneOutput forward(const at::Tensor& images) override;
   std::vector<StageFeature> forward_stages(const at::Tensor& images) override;
+  std::vector<at::Tensor> forward_activated_stages(const at::Tensor& images) override;
   Trunk trunk() override;
   std::vector<FeatureSpec> feature_specs(ImageSize image) const override;
   void initialize(at::Generator generator) override;
   int64_t num_classes() const override { return options_.num_classes; }
 
  private:
+  ops::LazyTensor forward_stem(const at::Tensor& images);
+
   ResNetOptions options_;
   torch::nn::Conv2d conv1;
   torch::nn::BatchNorm2d bn1;

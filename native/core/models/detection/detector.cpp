@@ -81,9 +81,8 @@ PyramidBackboneImpl::PyramidBackboneImpl(Backbone network, const PyramidOptions&
 }
 
 std::vector<at::Tensor> PyramidBackboneImpl::forward(const at::Tensor& images) {
-  const auto features = network_->forward_stages(images);
-  std::vector<at::Tensor> stages;
-  for (size_t i = features.size() - fpn->stages(); i < features.size(); ++i) stages.push_back(features[i].after);
+  auto stages = network_->forward_activated_stages(images);
+  stages.erase(stages.begin(), stages.end() - static_cast<std::ptrdiff_t>(fpn->stages()));
   return fpn(stages);
 }
 

@@ -1,13 +1,14 @@
 #include "core/ops/conv_norm/conv_norm.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/base/error.h"
 #include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
 #include "core/ops/backend/nhwc_view.h"
+#include "core/ops/conv_norm/affine_convolution.h"
+#include "core/ops/conv_norm/convolution_gradients.h"
 #include "core/ops/conv_norm/device_conv_norm.h"
 #include "core/ops/conv_norm/normalization.h"
 #include "core/ops/convolution/image_convolution.h"
@@ -18,11 +19,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
-
-at::Tensor empty_map(int64_t images, const ConvolutionShape& shape, at::ScalarType type) {
-  return at::empty({images, shape.out_channels, shape.out_height, shape.out_width}, at::TensorOptions(type),
-                   at::MemoryFormat::ChannelsLast);
-}
 
 void require_several_outputs(const at::Tensor& x, const ConvNormParameters& parameters) {
   if (x.dim() != 4) return;  // the convolution reports the error
@@ -35,24 +31,20 @@ void require_several_outputs(const at::Tensor& x, const ConvNormParameters& para
 /// x: sizes of the input.
 std::shared_ptr<const ImageConvolution> convolution_of(at::IntArrayRef x, const ConvNormParameters& parameters,
                                                        at::ScalarType type) {
-  const at::Tensor& weight = parameters.weight;
-  if (parameters.groups != 1 || x.size() != 4 || c10::multiply_integers(x) == 0 || weight.scalar_type() != at::kFloat ||
-      weight.size(2) != weight.size(3) || weight.size(1) != x[1]) {
-    return nullptr;
-  }
-  const auto out = [&](int64_t size) {
-    return (size + 2 * parameters.padding - weight.size(2)) / parameters.stride + 1;
-  };
-  return ImageConvolution::create({.in_channels = weight.size(1),
-                                   .out_channels = weight.size(0),
-                                   .kernel = weight.size(2),
-                                   .stride = parameters.stride,
-                                   .padding = parameters.padding,
-                                   .height = x[2],
-                                   .width = x[3],
-                                   .out_height = out(x[2]),
-                                   .out_width = out(x[3])},
-                                  type);
+  if (parameters.groups != 1) return nullptr;
+  return image_convolution(x, parameters.weight, parameters.stride, parameters.padding, type);
+}
+
+/// The layer with its running statistics as factors; `scale` and `shift` may be undefined.
+AffineConvolution affine_layer(const ConvNormParameters& parameters, const at::Tensor& scale, const at::Tensor& shift,
+                               const at::Tensor& residual, bool relu) {
+  return {.weight = parameters.weight,
+          .scale = scale,
+          .shift = shift,
+          .residual = residual,
+          .stride = parameters.stride,
+          .padding = parameters.padding,
+          .relu = relu};
 }
 
 at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor& x,
@@ -62,62 +54,21 @@ at::Tensor folded_forward(const ImageConvolution& convolution, const at::Tensor&
     const FoldedBatchNorm folded_norm(parameters);
     return {convolution.pack(parameters.weight, folded_norm.scale.const_data_ptr<float>()), folded_norm.shift};
   };
-  const auto folded = cache.get(parameters, type, fold, /*keeps=*/takes_parts() || !convolution.repacks_for(x.size(0)));
-  const at::Tensor input = in_order(x, type);
-  const at::Tensor added = residual.defined() ? in_order(residual, type) : residual;
-  at::Tensor result = empty_map(x.size(0), convolution.shape(), type);
-  const NhwcView images(input), residuals(added), results(result);
-  parallel_for_ranges(x.size(0), [&](int64_t first, int64_t last, int64_t) {
-    for (int64_t n = first; n < last; n += convolution.group()) {
-      const int64_t group = std::min(convolution.group(), last - n);
-      convolution.forward(images[n], group, folded->packed, folded->shift.const_data_ptr<float>(), residuals[n], relu,
-                          results[n]);
-    }
-  });
-  return result;
+  const bool keeps = takes_parts() || !convolution.repacks_for(x.size(0));
+  const auto folded = cache.get(parameters, type, fold, keeps, convolution.order());
+  return affine_convolution_forward(x, affine_layer(parameters, {}, folded->shift, residual, relu), convolution, type,
+                                    folded->packed);
 }
 
-struct ConvolutionGradients {
-  at::Tensor input, weight;
-};
-
-/// maps, factors: of the normalization behind the convolution. added: to the input's gradient, or undefined.
-ConvolutionGradients convolution_gradients(const ImageConvolution& convolution, const at::Tensor& weight,
-                                           const SavedActivation& input, const NormalizedImages& maps,
-                                           const NormalizationGradient& factors, bool needs_input,
-                                           const at::Tensor& added) {
-  const ConvolutionShape& shape = convolution.shape();
-  const ImagePass& pass = maps.pass();
-  at::Tensor input_gradient = needs_input ? input.empty_like() : at::Tensor();
-  const at::Tensor packed = needs_input ? convolution.pack_for_gradient(weight) : at::Tensor();
-  const NhwcView input_gradients(input_gradient), added_gradients(added);
-  const int64_t threads = at::get_num_threads();
-  const int64_t weight_sums = convolution.weight_sums();
-  at::Tensor thread_sums = at::zeros({threads, weight_sums}, at::kFloat);
-  parallel_for_ranges(pass.images, [&](int64_t first, int64_t last, int64_t thread) {
-    ScratchScope range_scratch;
-    const OutputGradients output_gradients = convolution.output_gradients(range_scratch);
-    for (int64_t n = first; n < last; n += convolution.group()) {
-      const int64_t group = std::min(convolution.group(), last - n);
-      for (int64_t k = 0; k < group; ++k) {
-        for (int64_t r = 0; r < shape.out_height; ++r) {
-          pass.kernels.normalization_gradient(maps.from(n + k, r * shape.out_width), factors.a.data(), factors.b.data(),
-                                              factors.k.data(), output_gradients.row(k, r), shape.out_width,
-                                              pass.channels);
-        }
-      }
-      if (needs_input)
-        convolution.input_gradient(output_gradients, group, packed, added_gradients[n], input_gradients[n]);
-      ScratchScope scratch;
-      const void* images = input.pixels(n * shape.in_pixels(), group * shape.in_pixels(), scratch);
-      convolution.add_weight_gradient(images, output_gradients, group,
-                                      thread_sums.data_ptr<float>() + thread * weight_sums);
-    }
-  });
-  const at::Tensor total = threads > 1 ? thread_sums.sum(0) : thread_sums;
-  at::Tensor weight_gradient = at::empty_like(weight);
-  convolution.unpack_weight_gradient(total.const_data_ptr<float>(), weight_gradient);
-  return {input_gradient, weight_gradient};
+/// With gradients of x, the weight and the residual.
+WithShortcut frozen_conv_norm(const ImageConvolution& convolution, const at::Tensor& x,
+                              const ConvNormParameters& parameters, const at::Tensor& residual, bool relu,
+                              at::ScalarType type, bool forks) {
+  const FoldedBatchNorm folded_norm(parameters);
+  AffineResult result =
+      affine_convolution(x, affine_layer(parameters, folded_norm.scale, folded_norm.shift, residual, relu),
+                         convolution, type, forks && x.requires_grad());
+  return {result.layer, result.x};
 }
 
 }  // namespace
@@ -138,7 +89,7 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     const at::Tensor input = in_order(x, type);
     const at::Tensor added = residual ? in_order(*residual, type) : at::Tensor();
     const at::Tensor packed = convolution.pack(weight);
-    at::Tensor raw = empty_map(count, shape, type);  // [N, O, Ho, Wo], before the normalization
+    at::Tensor raw = empty_output(count, shape, type);  // [N, O, Ho, Wo], before the normalization
     const SavedActivation reader(input, map.is_made() ? std::nullopt : map.recomputation());
     const NhwcView raws(raw);
     ImageMoments image_moments(count, channels);
@@ -205,8 +156,14 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     const bool needs_input = context->needs_input_grad(0);
     const at::Tensor second_gradient =
         gradients.size() > 1 && gradients[1].defined() ? in_order(gradients[1], type) : at::Tensor();
+    const ImagePass& pass = maps.pass();
+    const auto write_row = [&](int64_t image, int64_t row, int64_t, void* to) {
+      pass.kernels.normalization_gradient(maps.from(image, row * shape.out_width), factors.a.data(), factors.b.data(),
+                                          factors.k.data(), to, shape.out_width, pass.channels);
+    };
     auto [input_gradient, weight_gradient] =
-        convolution_gradients(*fast, weight, input, maps, factors, needs_input, second_gradient);
+        convolution_gradients(*fast, weight, input, {write_row, {}},
+                              {.input = needs_input, .weight = true, .added = second_gradient});
 
     const auto input_type = static_cast<at::ScalarType>(context->saved_data["input_type"].toInt());
     if (needs_input && input_type != type) input_gradient = input_gradient.to(input_type);
@@ -271,15 +228,19 @@ WithShortcut run(const LazyTensor& map, const ConvNormParameters& parameters, Fo
   const at::ScalarType type = computing_type(variable);
   const auto convolution = variable.is_cpu() ? convolution_of(variable.sizes(), parameters, type) : nullptr;
   const bool differentiates = at::GradMode::is_enabled();
-  const bool folds = !parameters.training && !differentiates;
-  if (!convolution || !(folds || parameters.training) ||
-      (differentiates && variable.requires_grad() && !convolution->has_input_gradient())) {
+  const bool folds = !parameters.training && !requires_gradient({variable, parameters.weight, parameters.bias,
+                                                                 parameters.gamma, parameters.beta, residual});
+  const bool is_frozen =
+      !parameters.training && !requires_gradient({parameters.bias, parameters.gamma, parameters.beta});
+  if (!convolution || !(parameters.training || is_frozen) ||
+      (requires_gradient({variable}) && !convolution->has_input_gradient())) {
     // PyTorch convolves; one pass over the result does the rest.
     const at::Tensor convolved = at::conv2d(map, parameters.weight, parameters.bias, parameters.stride,
                                             parameters.padding, 1, parameters.groups);
     return {batch_norm(convolved, parameters, residual, relu), map};
   }
   if (folds) return {folded_forward(*convolution, map, parameters, folded, residual, relu, type), map};
+  if (is_frozen) return frozen_conv_norm(*convolution, map, parameters, residual, relu, type, forks);
   // If the type is not the convolution's own, the map is computed after all.
   const at::Tensor& x = variable.scalar_type() == type ? variable : map.values();
   forks = forks && differentiates && x.requires_grad();

@@ -7,7 +7,7 @@
 // pass computes the sums, and a second computes the gradient image by image and passes it to both of the
 // convolution's gradients at once. Of the maps between two layers only the convolution's output is saved: the
 // normalized activation is recomputed when the next layer's backward pass needs it. With running statistics the
-// normalization is folded into the weights, and one pass does everything.
+// normalization is folded into the weights, and one pass does everything; see affine_convolution.h for its gradients.
 
 #include <ATen/core/Tensor.h>
 
@@ -21,6 +21,7 @@
 #include "core/ops/backend/device_fence.h"
 #include "core/ops/backend/device_streams.h"
 #include "core/ops/backend/recomputation.h"
+#include "core/ops/convolution/packed_order.h"
 
 namespace reviewkd::ops {
 
@@ -60,17 +61,19 @@ class FoldedWeights {
   /// values before a replay.
   template <typename Fold>
   std::shared_ptr<const Folded> get(const ConvNormParameters& parameters, at::ScalarType type, const Fold& fold,
-                                    bool keeps = true) {
+                                    bool keeps = true, PackedOrder order = PackedOrder::kMatrix) {
     const std::lock_guard lock(mutex_);
-    if (!keeps || (is_recording() && !is_current(parameters, type))) {
+    const bool is_current = folded_ && type == type_ && order == order_ && state_of(parameters) == state_;
+    if (!keeps || (is_recording() && !is_current)) {
       folded_.reset();
       return std::make_shared<const Folded>(fold());
     }
-    if (!is_current(parameters, type)) {
+    if (!is_current) {
       auto folded = std::make_shared<Folded>(fold());
       folded->fence.record(folded->packed.device());
       folded_ = std::move(folded);
       type_ = type;
+      order_ = order;
       state_ = state_of(parameters);
     }
     share(*folded_);
@@ -78,9 +81,6 @@ class FoldedWeights {
   }
 
  private:
-  bool is_current(const ConvNormParameters& parameters, at::ScalarType type) const {
-    return folded_ && type == type_ && state_of(parameters) == state_;
-  }
   /// Orders the current stream after the folding, and keeps the memory for it or for the graph being recorded.
   static void share(const Folded& folded);
   static std::vector<std::pair<const void*, uint32_t>> state_of(const ConvNormParameters& parameters);
@@ -88,6 +88,7 @@ class FoldedWeights {
   std::mutex mutex_;
   std::shared_ptr<const Folded> folded_;
   at::ScalarType type_ = at::kFloat;
+  PackedOrder order_ = PackedOrder::kMatrix;
   std::vector<std::pair<const void*, uint32_t>> state_;
 };
 
@@ -96,9 +97,9 @@ class FoldedWeights {
 at::Tensor conv_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual,
                                bool relu);
 
-/// Computes the same function. The fast path supports float32 and bfloat16, shapes for which ImageConvolution has
-/// kernels on this processor and, if gradients are required, training mode. All other inputs, float64 included, take
-/// the reference path. The caller owns the result exclusively. Throws BATCH_TOO_SMALL if a channel would be
+/// Computes the same function. The fast path supports float32 and bfloat16 and shapes for which ImageConvolution has
+/// kernels on this processor, with gradients in training mode or if the normalization is frozen: none of its tensors
+/// requires one. All other inputs, float64 included, take the reference path. The caller owns the result exclusively. Throws BATCH_TOO_SMALL if a channel would be
 /// normalized over a single value.
 LazyTensor conv_norm(const LazyTensor& x, const ConvNormParameters& parameters, FoldedWeights& folded,
                      const at::Tensor& residual, bool relu);

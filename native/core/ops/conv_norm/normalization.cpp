@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/conv_norm/affine_convolution.h"
 #include "core/ops/conv_norm/device_norm.h"
 
 namespace reviewkd::ops {
@@ -171,9 +172,10 @@ LazyTensor batch_norm(const at::Tensor& x, const ConvNormParameters& parameters,
   if (parameters.training && x.dim() == 4 && x.size(1) > 0) require_several_values(x.numel() / x.size(1));
   if (auto result = batch_norm_on_device(x, parameters, residual, relu)) return *result;
   const bool differentiates = at::GradMode::is_enabled();
+  const bool is_frozen = !parameters.training && !requires_gradient({parameters.gamma, parameters.beta});
   const bool fast = !takes_reference_path() && x.is_cpu() && x.dim() == 4 && x.numel() > 0 &&
                     map_kernels(x.scalar_type()) != nullptr && parameters.gamma.scalar_type() == at::kFloat &&
-                    (parameters.training || !differentiates);
+                    (parameters.training || is_frozen);
   if (!fast) return batch_norm_reference(x, parameters, residual, relu);
   // The statistics are those of x itself, including a convolution's bias.
   ConvNormParameters own = parameters;
@@ -185,12 +187,7 @@ LazyTensor batch_norm(const at::Tensor& x, const ConvNormParameters& parameters,
     return {result, differentiates ? std::move(recomputation) : std::nullopt};
   }
   const FoldedBatchNorm folded_norm(own);
-  const at::Tensor input = in_order(x, x.scalar_type());
-  const at::Tensor added = residual.defined() ? in_order(residual, x.scalar_type()) : residual;
-  at::Tensor result = at::empty_like(input);
-  normalize(pass_over(input), NhwcView(input), folded_norm.scale.const_data_ptr<float>(),
-            folded_norm.shift.const_data_ptr<float>(), NhwcView(added), relu, NhwcView(result));
-  return result;
+  return affine_map(x, folded_norm.scale, folded_norm.shift, residual, relu);
 }
 
 }  // namespace reviewkd::ops

@@ -82,7 +82,7 @@ at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& p
                                 bool relu);
 
 /// Computes the same function in one pass over x after the statistics: float32 and bfloat16 on the CPU, in training
-/// mode or without gradients. All other inputs take the reference path. The caller owns the result exclusively.
+/// mode or without gradients of the normalization's own tensors. All other inputs take the reference path. The caller owns the result exclusively.
 /// Throws BATCH_TOO_SMALL.
 LazyTensor batch_norm(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual, bool relu);
 

@@ -15,6 +15,8 @@ class DirectConvolution : public ImageConvolution {
 
   DirectConvolution(const ConvolutionShape& shape, at::ScalarType type, const ConvolutionKernels& kernels);
 
+  PackedOrder order() const override { return PackedOrder::kDirect; }
+
   at::Tensor pack(const at::Tensor& weight, const float* factors = nullptr) const override;
   at::Tensor pack_for_gradient(const at::Tensor& weight) const override;
 
@@ -24,6 +26,7 @@ class DirectConvolution : public ImageConvolution {
   void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual,
                bool relu, void* out) const override;
 
+  bool has_gradient_border() const override { return shape().padding > 0; }
   OutputGradients output_gradients(ScratchScope& scratch) const override;
   void input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed, const void* added,
                       void* out) const override;

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "core/ops/backend/scratch/scratch.h"
+#include "core/ops/convolution/packed_order.h"
 
 namespace reviewkd::ops {
 
@@ -33,8 +34,9 @@ struct OutputGradients {
 
 class ImageConvolution {
  public:
-  /// The fastest implementation on this processor for maps of this type, or null.
-  static std::shared_ptr<const ImageConvolution> create(const ConvolutionShape& shape, at::ScalarType type);
+  /// The fastest implementation on this processor for as many images of this type, or null.
+  static std::shared_ptr<const ImageConvolution> create(const ConvolutionShape& shape, at::ScalarType type,
+                                                        int64_t images);
 
   explicit ImageConvolution(const ConvolutionShape& shape) : shape_(shape) {}
   virtual ~ImageConvolution() = default;
@@ -45,6 +47,8 @@ class ImageConvolution {
 
   /// The best number of images per call, and the upper bound of `count` parameters.
   virtual int64_t group() const { return 1; }
+
+  virtual PackedOrder order() const = 0;
 
   /// weight: [O, I, k, k], float32, in any order; each output channel is multiplied by its factor, if given -> the
   /// order that `forward` reads.
@@ -59,6 +63,17 @@ class ImageConvolution {
   virtual void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias,
                        const void* residual, bool relu, void* out) const = 0;
 
+  /// Whether output gradients are read with a border. Without one, those of a map in channels-last order need not be
+  /// copied: see `borderless_gradients`.
+  virtual bool has_gradient_border() const = 0;
+  /// The gradients of images that follow each other, [Ho, Wo, O] each.
+  OutputGradients borderless_gradients(void* images, int64_t value_bytes) const {
+    const int64_t row = shape_.out_width * shape_.out_channels * value_bytes;
+    return {.start = static_cast<std::byte*>(images),
+            .first_pixel = 0,
+            .image_bytes = shape_.out_height * row,
+            .row_bytes = row};
+  }
   /// Memory of `scratch` for the gradients of a group, whose rows the caller writes, group after group. The border
   /// stays zero.
   virtual OutputGradients output_gradients(ScratchScope& scratch) const = 0;

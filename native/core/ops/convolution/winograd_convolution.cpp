@@ -108,12 +108,9 @@ void WinogradConvolution::forward(const void* images, int64_t count, const at::T
 }
 
 OutputGradients WinogradConvolution::output_gradients(ScratchScope& scratch) const {
-  const int64_t row = shape().width * shape().out_channels * value_bytes_;
-  const int64_t image = shape().height * row;
-  return {.start = scratch.take<std::byte>(group_ * image).data(),
-          .first_pixel = 0,
-          .image_bytes = image,
-          .row_bytes = row};
+  OutputGradients gradients = borderless_gradients(nullptr, value_bytes_);
+  gradients.start = scratch.take<std::byte>(group_ * gradients.image_bytes).data();
+  return gradients;
 }
 
 void WinogradConvolution::input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed,

@@ -17,6 +17,7 @@ class WinogradConvolution : public ImageConvolution {
 
   /// Enough for several dozen tiles, which then share one read of the filters.
   int64_t group() const override { return group_; }
+  PackedOrder order() const override { return PackedOrder::kWinograd; }
 
   at::Tensor pack(const at::Tensor& weight, const float* factors = nullptr) const override;
   bool repacks_for(int64_t images) const override;
@@ -25,6 +26,7 @@ class WinogradConvolution : public ImageConvolution {
   void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual,
                bool relu, void* out) const override;
 
+  bool has_gradient_border() const override { return false; }
   OutputGradients output_gradients(ScratchScope& scratch) const override;
   void input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed, const void* added,
                       void* out) const override;

@@ -44,7 +44,7 @@ class MaskPredictorImpl : public torch::nn::Module {
 
  private:
   torch::nn::ConvTranspose2d conv5_mask;
-  torch::nn::Conv2d mask_fcn_logits;
+  BiasedConv logits_;
 };
 TORCH_MODULE(MaskPredictor);
 

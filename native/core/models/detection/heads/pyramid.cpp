@@ -22,25 +22,24 @@ FeaturePyramidImpl::FeaturePyramidImpl(const PyramidOptions& options) : options_
   const auto strided = [&](int64_t channels) {
     return conv2d(nn::Conv2dOptions(channels, options.out_channels, 3).stride(2).padding(1));
   };
-  p6 = extra_blocks->register_module("p6", strided(in));
-  p7 = extra_blocks->register_module("p7", strided(options.out_channels));
+  extra_.emplace_back(extra_blocks->register_module("p6", strided(in)));
+  extra_.emplace_back(extra_blocks->register_module("p7", strided(options.out_channels)));
 }
 
 std::vector<at::Tensor> FeaturePyramidImpl::forward(const std::vector<at::Tensor>& stages) {
   std::vector<at::Tensor> levels(stages.size());
   at::Tensor top_down;
   for (size_t i = stages.size(); i-- > 0;) {
-    const at::Tensor lateral = inner_blocks->ptr(i)->as<ConvLayerImpl>()->forward(stages[i]);  // [N, out, H, W]
-    top_down =
-        top_down.defined() ? lateral + at::upsample_nearest2d(top_down, {lateral.size(2), lateral.size(3)}) : lateral;
+    if (top_down.defined()) top_down = at::upsample_nearest2d(top_down, {stages[i].size(2), stages[i].size(3)});
+    top_down = inner_blocks->ptr(i)->as<ConvLayerImpl>()->forward(stages[i], top_down);  // [N, out, H, W]
     levels[i] = layer_blocks->ptr(i)->as<ConvLayerImpl>()->forward(top_down);
   }
   if (options_.extra == ExtraLevels::kPool) {
     levels.push_back(at::max_pool2d(levels.back(), {1, 1}, {2, 2}));  // [N, out, ⌈H / 2⌉, ⌈W / 2⌉]
     return levels;
   }
-  levels.push_back(p6->forward(options_.extra == ExtraLevels::kFromC5 ? stages.back() : levels.back()));
-  levels.push_back(p7->forward(at::relu(levels.back())));
+  levels.push_back(extra_[0](options_.extra == ExtraLevels::kFromC5 ? stages.back() : levels.back()));  // p6
+  levels.push_back(extra_[1](at::relu(levels.back())));                                                  // p7
   return levels;
 }
 

@@ -9,7 +9,7 @@
 
 #include <vector>
 
-#include "core/models/backbone.h"
+#include "core/models/layers.h"
 
 namespace reviewkd::detection {
 
@@ -41,7 +41,7 @@ class FeaturePyramidImpl : public torch::nn::Module {
  private:
   PyramidOptions options_;
   torch::nn::ModuleList inner_blocks, layer_blocks;
-  torch::nn::Conv2d p6{nullptr}, p7{nullptr};
+  std::vector<BiasedConv> extra_;  // p6 and p7
 };
 TORCH_MODULE(FeaturePyramid);
 

@@ -73,14 +73,14 @@ RetinaNetBranchImpl::RetinaNetBranchImpl(int64_t channels, int64_t outputs, cons
     : last_(conv2d(nn::Conv2dOptions(channels, outputs, 3).padding(1))) {
   for (int i = 0; i < kBranchLayers; ++i) conv->push_back(ConvLayer(channels, channels, 3));
   register_module("conv", conv);
-  register_module(last, last_);
+  register_module(last, last_.layer());
 }
 
 std::vector<at::Tensor> RetinaNetBranchImpl::forward(const std::vector<at::Tensor>& levels) {
   std::vector<at::Tensor> outputs;
   for (at::Tensor x : levels) {
     for (const auto& layer : *conv) x = layer->as<ConvLayerImpl>()->relu(x);  // [N, C, H, W]
-    outputs.push_back(convolve(last_, x));                                    // [N, outputs, H, W]
+    outputs.push_back(last_(x));                                              // [N, outputs, H, W]
   }
   return outputs;
 }

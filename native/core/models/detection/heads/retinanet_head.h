@@ -28,11 +28,11 @@ class RetinaNetBranchImpl : public torch::nn::Module {
   /// levels: [N, C, H, W] each -> [N, outputs, H, W] each.
   std::vector<at::Tensor> forward(const std::vector<at::Tensor>& levels);
 
-  torch::nn::Conv2d& last() { return last_; }
+  const torch::nn::Conv2d& last() const { return last_.layer(); }
 
  private:
   torch::nn::ModuleList conv;
-  torch::nn::Conv2d last_;
+  BiasedConv last_;
 };
 TORCH_MODULE(RetinaNetBranch);
 

@@ -10,6 +10,7 @@
 #include "core/models/init.h"
 #include "core/models/layers.h"
 #include "core/ops/box_losses/box_losses.h"
+#include "core/ops/flatten_maps/flatten_maps.h"
 #include "core/ops/nms/nms.h"
 
 namespace reviewkd::detection {
@@ -144,9 +145,9 @@ at::Tensor RoiHeadsImpl::pool(const RoiFeatures& features, const std::vector<at:
 }
 
 BoxPredictions RoiHeadsImpl::predict(const RoiFeatures& features, const std::vector<at::Tensor>& proposals) {
-  at::Tensor x = pool(features, proposals, options_.box_pooling).flatten(1);  // [K, C · 7 · 7]
-  x = at::relu(fc6_(x));                                                      // [K, 1024]
-  x = at::relu(fc7_(x));
+  at::Tensor x = ops::flatten_maps(pool(features, proposals, options_.box_pooling));  // [K, C · 7 · 7]
+  x = fc6_(x).relu_();  // [K, 1024]
+  x = fc7_(x).relu_();
   return {cls_score_(x), bbox_pred_(x)};
 }
 

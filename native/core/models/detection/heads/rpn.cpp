@@ -60,8 +60,9 @@ RpnOutput RpnHeadImpl::forward(const std::vector<at::Tensor>& levels) {
   std::vector<at::Tensor> logits, deltas;
   for (const at::Tensor& level : levels) {
     const at::Tensor hidden = conv->ptr(0)->as<ConvLayerImpl>()->relu(level);  // [N, C, H, W]
-    logits.push_back(convolve(cls_logits, hidden));                            // [N, A, H, W]
-    deltas.push_back(convolve(bbox_pred, hidden));                             // [N, 4 · A, H, W]
+    const auto predicted = convolve_together(hidden, {cls_logits, bbox_pred});
+    logits.push_back(predicted[0]);  // [N, A, H, W]
+    deltas.push_back(predicted[1]);  // [N, 4 · A, H, W]
   }
   return {by_anchor(logits, 1).squeeze(2), by_anchor(deltas, 4)};
 }

@@ -1,0 +1,42 @@
+#pragma once
+// Both gradients of a convolution in one pass over the images, so that what is written of an image's gradient is read
+// while it is in the cache.
+
+#include <functional>
+
+#include "core/ops/backend/recomputation.h"
+#include "core/ops/convolution/image_convolution.h"
+
+namespace reviewkd::ops {
+
+struct ConvolutionGradients {
+  at::Tensor input, weight;  // undefined if not needed
+};
+
+/// Where the gradient of a convolution's output comes from: the rows that `write_row` writes or, if it is empty, the
+/// images of a map that is read where it is.
+struct OutputGradientSource {
+  using WriteRow = std::function<void(int64_t image, int64_t row, int64_t thread, void* out)>;
+
+  WriteRow write_row;
+  at::Tensor map;  // in channels-last order
+};
+
+/// Which gradients are computed, and what is added to the input's, or undefined.
+struct NeededGradients {
+  bool input, weight;
+  at::Tensor added;
+};
+
+ConvolutionGradients convolution_gradients(const ImageConvolution& convolution, const at::Tensor& weight,
+                                           const SavedActivation& input, const OutputGradientSource& source,
+                                           const NeededGradients& needed);
+
+/// The fastest convolution for an input of these sizes, or null: weight is [O, I, k, k].
+std::shared_ptr<const ImageConvolution> image_convolution(at::IntArrayRef x, const at::Tensor& weight, int64_t stride,
+                                                          int64_t padding, at::ScalarType type);
+
+/// [images, O, Ho, Wo], in channels-last order.
+at::Tensor empty_output(int64_t images, const ConvolutionShape& shape, at::ScalarType type);
+
+}  // namespace reviewkd::ops
