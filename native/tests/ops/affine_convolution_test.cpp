@@ -1,5 +1,6 @@
 // Convolutions before a frozen normalization or with a bias, with their gradients, compared with PyTorch's operations in
 // double.
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -190,6 +191,21 @@ TEST(AffineConvolutionLayer, RepacksCachedWeightsForAnotherSizeOfImage) {
   EXPECT_TRUE(first.equal(run(small)));
   EXPECT_TRUE(second.equal(run(large)));
   expect_close(second, ops::biased_convolution_reference(large.x, small.parameters, {}, false), 5e-6, "large image");
+}
+
+TEST(AffineConvolutionLayer, DividesAnImageAmongThreadsThatHaveNoOther) {
+  const int threads = at::get_num_threads();
+  const LayerCase shape{"", 1, 33, 42, 128, 128};
+  Layer fast(shape, at::kFloat), exact(shape, at::kDouble);
+  at::set_num_threads(3);
+  const at::Tensor output = ops::biased_convolution(fast.x, fast.parameters, fast.folded, {}, true);
+  const at::Tensor upstream = noise_tensor(shape.out_sizes(), 8) * output.gt(0);
+  const auto gradients = gradients_of(output, upstream, {fast.x, fast.parameters.weight, fast.parameters.bias});
+  at::set_num_threads(threads);
+  const at::Tensor expected = ops::biased_convolution_reference(exact.x, exact.parameters, {}, false);
+  expect_close(output, expected.relu(), 5e-6, "output");
+  const auto wanted = gradients_of(expected, upstream, {exact.x, exact.parameters.weight, exact.parameters.bias});
+  for (size_t i = 0; i < gradients.size(); ++i) expect_close(gradients[i], wanted[i], 5e-6, "gradient");
 }
 
 TEST(AffineConvolutionLayer, TakesTheReferencePathBitForBitInItsScope) {

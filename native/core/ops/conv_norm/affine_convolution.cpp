@@ -98,7 +98,7 @@ REVIEWKD_AUTOGRAD_FUNCTION(AffineConvolutionFunction) {
     OutputGradientSource source{{}, gradient};
     const NhwcView masks(masked);
     if (result.defined() || scale.defined() || convolution->has_gradient_border()) {
-      source.write_row = [&](int64_t image, int64_t row, int64_t, void* to) {
+      source.write_row = [&](int64_t image, int64_t row, void* to) {
         if (masked.defined() && result.defined()) rows.write(image, row, masks.pixel(image, row * shape.out_width), to);
         else rows.write(image, row, to);
       };
@@ -182,11 +182,8 @@ at::Tensor affine_convolution_forward(const at::Tensor& x, const AffineConvoluti
   const float* const shift = values_of(layer.shift);
   at::Tensor result = empty_output(x.size(0), convolution.shape(), type);
   const NhwcView images(input), residuals(added), results(result);
-  parallel_for_ranges(x.size(0), [&](int64_t first, int64_t last, int64_t) {
-    for (int64_t n = first; n < last; n += convolution.group()) {
-      const int64_t group = std::min(convolution.group(), last - n);
-      convolution.forward(images[n], group, packed, shift, residuals[n], layer.relu, results[n]);
-    }
+  parallel_for_groups(convolution, x.size(0), [&](int64_t n, int64_t group, const WorkShare& share, int64_t) {
+    convolution.forward(images[n], group, packed, shift, residuals[n], layer.relu, results[n], share);
   });
   return result;
 }

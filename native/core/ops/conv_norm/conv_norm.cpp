@@ -157,7 +157,7 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     const at::Tensor second_gradient =
         gradients.size() > 1 && gradients[1].defined() ? in_order(gradients[1], type) : at::Tensor();
     const ImagePass& pass = maps.pass();
-    const auto write_row = [&](int64_t image, int64_t row, int64_t, void* to) {
+    const auto write_row = [&](int64_t image, int64_t row, void* to) {
       pass.kernels.normalization_gradient(maps.from(image, row * shape.out_width), factors.a.data(), factors.b.data(),
                                           factors.k.data(), to, shape.out_width, pass.channels);
     };
