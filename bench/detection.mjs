@@ -88,15 +88,19 @@ async function measureMemory(setting, directory) {
 }
 
 function tablesOf({ results, memory }, kind) {
-  const ratio = (name, call) => (results[name][call][call].median / results[OURS][call][call].median).toFixed(2);
-  const rows = Object.entries(results).flatMap(([name, calls]) => CALLS.map((call) => {
-    const ms = calls[call][call];
-    const bytes = memory?.[call][name];
-    return [name, call, ms.median.toFixed(0), `${ms.lowest.toFixed(0)} … ${ms.highest.toFixed(0)}`,
-      `${ratio(name, call)}×`, bytes === undefined ? "" : (bytes / 2 ** 20).toFixed(0)];
-  }));
-  return [`### ${kind}`, "",
-    table(["", "call", "ms (median)", "lowest … highest", "times ours", "peak memory, MiB"], rows)].join("\n");
+  const rows = CALLS.flatMap((call) => {
+    const ours = results[OURS][call];
+    return Object.entries(results).map(([name, { [call]: theirs }]) => {
+      const { median, lowest, highest } = theirs[call];
+      const bytes = memory?.[call][name];
+      return [call, name, median.toFixed(0), `${lowest.toFixed(0)} … ${highest.toFixed(0)}`,
+        `${(median / ours[call].median).toFixed(2)}×`, theirs.processor.median.toFixed(0),
+        `${(theirs.processor.median / ours.processor.median).toFixed(2)}×`,
+        bytes === undefined ? "" : (bytes / 2 ** 20).toFixed(0)];
+    });
+  });
+  const head = ["", "", "ms (median)", "lowest … highest", "of ours", "processor time, ms", "of ours", "peak memory, MiB"];
+  return `### ${kind}\n\n${table(head, rows)}`;
 }
 
 const machine = await describeMachine();

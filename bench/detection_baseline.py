@@ -64,7 +64,7 @@ class Training:
 
     def step(self):
         self.model.train()
-        started = time.perf_counter()
+        started, processor = time.perf_counter(), time.process_time()
         self.optimizer.zero_grad(set_to_none=True)
         losses = self.model(self.images, self.targets)
         forward = time.perf_counter()
@@ -75,14 +75,14 @@ class Training:
         values = {name: loss.item() for name, loss in losses.items()}
         done = time.perf_counter()
         return {"step": done - started, "forward": forward - started, "backward": backward - forward, "optimizer": done - backward,
-                "losses": values}
+                "processor": time.process_time() - processor, "losses": values}
 
     def detect(self):
         self.model.eval()
-        started = time.perf_counter()
+        started, processor = time.perf_counter(), time.process_time()
         with torch.no_grad():
             found = self.model(self.images)
-        return {"detect": time.perf_counter() - started, "found": [len(image["scores"]) for image in found]}
+        return {"detect": time.perf_counter() - started, "processor": time.process_time() - processor, "found": [len(image["scores"]) for image in found]}
 
 
 def status_bytes(field):

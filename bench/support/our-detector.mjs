@@ -46,6 +46,16 @@ function targetTensors({ boxes, labels }, kind, size) {
   return { ...target, masks: Tensor.from(masks, [boxes.length, size, size]) };
 }
 
+/** Starts a clock that returns seconds, and those of all threads of this process. */
+function clock() {
+  const started = performance.now();
+  const before = process.cpuUsage();
+  return () => {
+    const { user, system } = process.cpuUsage(before);
+    return { seconds: (performance.now() - started) / 1000, processor: (user + system) / 1e6 };
+  };
+}
+
 export async function prepareOurs({ kind, weights, images, targets, batch, size, learningRate, threads }) {
   const detector = await createDetector(`${kind}-resnet50-fpn`, { numClasses: CLASSES, weights,
     detection: { minSize: size, maxSize: size, norm: "frozen", trainableLayers: 3 } });
@@ -54,22 +64,23 @@ export async function prepareOurs({ kind, weights, images, targets, batch, size,
   const bytes = readFileSync(images);
   const pixels = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   const count = 3 * size * size;
-  const given = Array.from({ length: batch }, (_, index) =>
-    Tensor.from(pixels.slice(index * count, (index + 1) * count), [3, size, size]));
+  const given = Array.from({ length: batch },
+    (_, index) => Tensor.from(pixels.slice(index * count, (index + 1) * count), [3, size, size]));
   const data = { images: given, targets: targets.map((target) => targetTensors(target, kind, size)) };
   return {
-    /** Seconds of one training step and of its parts, and its losses. */
+    /** Seconds of one training step, of all its threads and of its parts, and its losses. */
     async step() {
-      const started = performance.now();
-      const { seconds, losses } = await session.step(data);
-      return { step: (performance.now() - started) / 1000, ...seconds, losses };
+      const elapsed = clock();
+      const { seconds: parts, losses } = await session.step(data);
+      const { seconds, processor } = elapsed();
+      return { step: seconds, processor, ...parts, losses };
     },
     /** Seconds of finding objects, and their number by image. */
     async detect() {
-      const started = performance.now();
+      const elapsed = clock();
       const found = await detector.detect(given, { maskThreshold: null });
-      const seconds = (performance.now() - started) / 1000;
-      const result = { detect: seconds, found: found.map(({ scores }) => scores.shape[0]) };
+      const { seconds, processor } = elapsed();
+      const result = { detect: seconds, processor, found: found.map(({ scores }) => scores.shape[0]) };
       for (const image of found) for (const tensor of Object.values(image)) tensor.dispose();
       return result;
     },

@@ -71,8 +71,8 @@ REVIEWKD_AUTOGRAD_FUNCTION(AffineConvolutionFunction) {
                                const AffineConvolution& layer, const ImageConvolution& convolution, at::ScalarType type,
                                bool forks) {
     const at::Tensor input = in_order(x, type);
-    const at::Tensor result = affine_convolution_forward(input, layer, convolution, type,
-                                                         convolution.pack(weight, values_of(layer.scale)));
+    const at::Tensor result =
+        affine_convolution_forward(input, layer, convolution, type, convolution.pack(weight, values_of(layer.scale)));
     context->save_for_backward({input, weight, layer.scale, layer.relu ? result : at::Tensor()});
     context->saved_data["stride"] = layer.stride;
     context->saved_data["padding"] = layer.padding;
@@ -114,8 +114,8 @@ REVIEWKD_AUTOGRAD_FUNCTION(AffineConvolutionFunction) {
       shift_gradient = channel_sums(rows, gradient.size(0), shape.out_height, shape.out_channels);
     const auto input_type = static_cast<at::ScalarType>(context->saved_data["input_type"].toInt());
     if (needed.input && input_type != type) input_gradient = input_gradient.to(input_type);
-    return {input_gradient, weight_gradient, shift_gradient, masked, at::Tensor(), at::Tensor(), at::Tensor(),
-            at::Tensor()};
+    return {input_gradient, weight_gradient, shift_gradient, masked,
+            at::Tensor(),   at::Tensor(),    at::Tensor(),   at::Tensor()};
   }
 };
 
@@ -163,9 +163,8 @@ AffineResult affine_convolution(const at::Tensor& x, const AffineConvolution& la
     const auto [result, fork] = affine_convolution(rows, layer_on_rows(layer), *by_rows, type, forks);
     return {images_of_rows(result, x.size(0)), forks ? images_of_rows(fork, x.size(0)) : x};
   }
-  const variable_list results =
-      AffineConvolutionFunction::apply(x, layer.weight, where_defined(layer.shift), where_defined(layer.residual),
-                                       layer, convolution, type, forks);
+  const variable_list results = AffineConvolutionFunction::apply(
+      x, layer.weight, where_defined(layer.shift), where_defined(layer.residual), layer, convolution, type, forks);
   return {results[0], forks ? results[1] : x};
 }
 
@@ -220,8 +219,8 @@ at::Tensor biased_convolution(const at::Tensor& x, const ConvNormParameters& par
   return affine_convolution_forward(x, layer, *convolution, type, packed->packed);
 }
 
-at::Tensor affine_map(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift,
-                      const at::Tensor& residual, bool relu) {
+at::Tensor affine_map(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift, const at::Tensor& residual,
+                      bool relu) {
   return AffineMapFunction::apply(x, where_defined(residual), scale, shift, relu);
 }
 

@@ -42,7 +42,8 @@ ConvolutionGradients convolution_gradients(const ImageConvolution& convolution, 
   const int64_t images = input.sizes()[0];
   if (source.write_row && !convolution.has_gradient_border() && shares_of(convolution, images) > 1) {
     // Shares of an image read each other's rows.
-    return convolution_gradients(convolution, weight, input, {{}, written(source, images, shape, input.type())}, needed);
+    return convolution_gradients(convolution, weight, input, {{}, written(source, images, shape, input.type())},
+                                 needed);
   }
   at::Tensor input_gradient = needed.input ? input.empty_like() : at::Tensor();
   const at::Tensor packed = needed.input ? convolution.pack_for_gradient(weight) : at::Tensor();

@@ -227,8 +227,8 @@ void DirectConvolution::input_gradient(const OutputGradients& gradients, int64_t
   }
 }
 
-void DirectConvolution::add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t,
-                                            float* sums, const WorkShare&) const {
+void DirectConvolution::add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t, float* sums,
+                                            const WorkShare&) const {
   const int64_t step = gathers() ? 1 : shape().stride;
   ScratchScope scratch;
   WeightGradient task{

@@ -92,8 +92,8 @@ class ImageConvolution {
   virtual void input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed,
                               const void* added, void* out, const WorkShare& share = {}) const = 0;
   /// Accumulates into sums of `weight_sums` floats.
-  virtual void add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count,
-                                   float* sums, const WorkShare& share = {}) const = 0;
+  virtual void add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count, float* sums,
+                                   const WorkShare& share = {}) const = 0;
 
   virtual int64_t weight_sums() const = 0;
   /// Converts sums to the weight's gradient, [O, I, k, k].

@@ -107,8 +107,7 @@ Winograd WinogradConvolution::convolution(const void* in, const at::Tensor& pack
 }
 
 void WinogradConvolution::forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias,
-                                  const void* residual, bool relu, void* out,
-                                  const WorkShare& share) const {
+                                  const void* residual, bool relu, void* out, const WorkShare& share) const {
   ScratchScope scratch;
   Winograd task = convolution(images, packed, out, count, share, scratch);
   task.bias = bias;

@@ -31,8 +31,8 @@ class WinogradConvolution : public ImageConvolution {
   OutputGradients output_gradients(ScratchScope& scratch) const override;
   void input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed, const void* added,
                       void* out, const WorkShare& share = {}) const override;
-  void add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count,
-                           float* sums, const WorkShare& share = {}) const override;
+  void add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count, float* sums,
+                           const WorkShare& share = {}) const override;
 
   int64_t weight_sums() const override;
   void unpack_weight_gradient(const float* sums, at::Tensor& gradient) const override;
