@@ -111,8 +111,7 @@ ops::Activated ConvNorm::activated(const ops::LazyTensor& x, const at::Tensor& r
 
 ops::ConvNormParameters ConvNorm::parameters() {
   ops::ConvNormParameters parameters = norm_.parameters();
-  const ops::ConvNormParameters convolution =
-      convolution_of(convolution_, convolution_->weight, convolution_->bias);
+  const ops::ConvNormParameters convolution = convolution_of(convolution_, convolution_->weight, convolution_->bias);
   parameters.weight = convolution.weight;
   parameters.bias = convolution.bias;
   parameters.stride = convolution.stride;
@@ -145,8 +144,8 @@ std::vector<at::Tensor> convolve_together(const at::Tensor& x, const std::vector
     channels.push_back(layer->weight.size(0));
   }
   ops::FoldedWeights unused;  // the joined weights are others each time
-  return ops::biased_convolution(x, convolution_of(layers.front(), at::cat(weights), at::cat(biases)), unused,
-                                 {}, /*relu=*/false)
+  return ops::biased_convolution(x, convolution_of(layers.front(), at::cat(weights), at::cat(biases)), unused, {},
+                                 /*relu=*/false)
       .split_with_sizes(channels, 1);
 }
 

@@ -1,5 +1,6 @@
 // Convolutions before a frozen normalization or with a bias, with their gradients, compared with PyTorch's operations in
 // double.
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -96,8 +97,7 @@ class AffineConvolutions : public testing::TestWithParam<LayerCase> {
 TEST_P(AffineConvolutions, TrainBehindAFrozenNormalizationAsInDouble) {
   Layer fast(GetParam(), at::kFloat), exact(GetParam(), at::kDouble);
   const at::Tensor output = ops::conv_norm(fast.x, fast.frozen(GetParam()), fast.folded, fast.residual, false);
-  const at::Tensor expected =
-      ops::conv_norm_reference(exact.x, exact.frozen(GetParam()), exact.residual, false);
+  const at::Tensor expected = ops::conv_norm_reference(exact.x, exact.frozen(GetParam()), exact.residual, false);
   expect_gradients_within(kTolerance, output, expected, {fast.x, fast.parameters.weight, fast.residual},
                           {exact.x, exact.parameters.weight, exact.residual});
 }
@@ -117,8 +117,7 @@ TEST_P(AffineConvolutions, CutOffGradientsWhereTheResultIsNotPositive) {
   EXPECT_TRUE(with.equal(at::relu(without)));
   const at::Tensor upstream = noise_tensor(GetParam().out_sizes(), 8);
   const auto gradients = gradients_of(with, upstream, {cut.x, cut.parameters.weight, cut.residual});
-  const auto wanted =
-      gradients_of(without, upstream * with.gt(0), {plain.x, plain.parameters.weight, plain.residual});
+  const auto wanted = gradients_of(without, upstream * with.gt(0), {plain.x, plain.parameters.weight, plain.residual});
   for (size_t i = 0; i < gradients.size(); ++i) EXPECT_TRUE(gradients[i].equal(wanted[i])) << "gradient " << i;
 }
 
@@ -133,8 +132,7 @@ TEST_P(AffineConvolutions, RecordNothingWhereNoTensorRequiresAGradient) {
   Layer layer(GetParam(), at::kFloat);
   auto parameters = layer.frozen(GetParam());
   parameters.weight = parameters.weight.detach();
-  const at::Tensor output =
-      ops::conv_norm(layer.x.detach(), parameters, layer.folded, layer.residual.detach(), true);
+  const at::Tensor output = ops::conv_norm(layer.x.detach(), parameters, layer.folded, layer.residual.detach(), true);
   EXPECT_FALSE(output.requires_grad());
 }
 
@@ -142,8 +140,7 @@ TEST_P(AffineConvolutions, TrainInBfloat16ToTheDigitsThatItHas) {
   const PrecisionScope scope(Precision::kBfloat16, at::kCPU);
   Layer fast(GetParam(), at::kFloat), exact(GetParam(), at::kDouble);
   const at::Tensor output = ops::conv_norm(fast.x, fast.frozen(GetParam()), fast.folded, fast.residual, false);
-  const at::Tensor expected =
-      ops::conv_norm_reference(exact.x, exact.frozen(GetParam()), exact.residual, false);
+  const at::Tensor expected = ops::conv_norm_reference(exact.x, exact.frozen(GetParam()), exact.residual, false);
   // 2⁻⁸ for each rounding of a map: inputs, convolved, normalized, and their gradients.
   expect_gradients_within(4 * 0x1p-8, output, expected, {fast.x, fast.parameters.weight, fast.residual},
                           {exact.x, exact.parameters.weight, exact.residual});
@@ -171,12 +168,11 @@ TEST(AffineConvolutionLayer, DifferentiatesOnlyWhatIsTrained) {
   const auto wanted = gradients_of(ops::conv_norm(whole.x, whole.frozen(kSmall), whole.folded, {}, true), upstream,
                                    {whole.x, whole.parameters.weight});
   auto parameters = layer.frozen(kSmall);
-  const auto of_weight = gradients_of(ops::conv_norm(layer.x.detach(), parameters, layer.folded, {}, true), upstream,
-                                      {parameters.weight});
+  const auto of_weight =
+      gradients_of(ops::conv_norm(layer.x.detach(), parameters, layer.folded, {}, true), upstream, {parameters.weight});
   EXPECT_TRUE(of_weight[0].equal(wanted[1]));
   parameters.weight = parameters.weight.detach();
-  const auto of_x =
-      gradients_of(ops::conv_norm(layer.x, parameters, layer.folded, {}, true), upstream, {layer.x});
+  const auto of_x = gradients_of(ops::conv_norm(layer.x, parameters, layer.folded, {}, true), upstream, {layer.x});
   EXPECT_TRUE(of_x[0].equal(wanted[0]));
 }
 
@@ -190,6 +186,21 @@ TEST(AffineConvolutionLayer, RepacksCachedWeightsForAnotherSizeOfImage) {
   EXPECT_TRUE(first.equal(run(small)));
   EXPECT_TRUE(second.equal(run(large)));
   expect_close(second, ops::biased_convolution_reference(large.x, small.parameters, {}, false), 5e-6, "large image");
+}
+
+TEST(AffineConvolutionLayer, DividesAnImageAmongThreadsThatHaveNoOther) {
+  const int threads = at::get_num_threads();
+  const LayerCase shape{"", 1, 33, 42, 128, 128};
+  Layer fast(shape, at::kFloat), exact(shape, at::kDouble);
+  at::set_num_threads(3);
+  const at::Tensor output = ops::biased_convolution(fast.x, fast.parameters, fast.folded, {}, true);
+  const at::Tensor upstream = noise_tensor(shape.out_sizes(), 8) * output.gt(0);
+  const auto gradients = gradients_of(output, upstream, {fast.x, fast.parameters.weight, fast.parameters.bias});
+  at::set_num_threads(threads);
+  const at::Tensor expected = ops::biased_convolution_reference(exact.x, exact.parameters, {}, false);
+  expect_close(output, expected.relu(), 5e-6, "output");
+  const auto wanted = gradients_of(expected, upstream, {exact.x, exact.parameters.weight, exact.parameters.bias});
+  for (size_t i = 0; i < gradients.size(); ++i) expect_close(gradients[i], wanted[i], 5e-6, "gradient");
 }
 
 TEST(AffineConvolutionLayer, TakesTheReferencePathBitForBitInItsScope) {

@@ -57,7 +57,8 @@ struct ConvolutionKernels {
   int64_t (*weight_gradient_scratch)(const WeightGradient&);
 };
 
-/// A 3×3 convolution of consecutive images, with stride 1 and padding 1, by Winograd's F(4×4, 3×3).
+/// A 3×3 convolution of consecutive images, with stride 1 and padding 1, by Winograd's F(4×4, 3×3), for some of their
+/// tiles of 4×4 outputs, which are counted row by row over all images.
 /// out[n, r, c, o] = act(bias[o] + Σ x · filter + residual[n, r, c, o]).
 struct Winograd {
   const void* in;         // [images, height, width, in_channels]
@@ -69,9 +70,10 @@ struct Winograd {
   const float* bias;      // [out_channels], or null
   const void* residual;   // as out, or null
   bool relu;
+  int64_t first_tile, tiles;  // one or more tiles
 };
 
-/// Adds the share of these images to the gradient of the transformed filters: sums[36][i][o].
+/// Adds the share of these tiles to the gradient of the transformed filters: sums[36][i][o].
 struct WinogradGradient {
   const void* in;         // [images, height, width, in_channels]
   const void* gradient;   // [images, height, width, out_channels]
@@ -79,6 +81,7 @@ struct WinogradGradient {
   float* scratch;         // `scratch_size` floats
   int64_t images, height, width;
   int64_t in_channels, out_channels;
+  int64_t first_tile, tiles;  // one or more tiles
 };
 
 struct WinogradKernels {

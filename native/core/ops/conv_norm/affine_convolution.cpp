@@ -71,8 +71,8 @@ REVIEWKD_AUTOGRAD_FUNCTION(AffineConvolutionFunction) {
                                const AffineConvolution& layer, const ImageConvolution& convolution, at::ScalarType type,
                                bool forks) {
     const at::Tensor input = in_order(x, type);
-    const at::Tensor result = affine_convolution_forward(input, layer, convolution, type,
-                                                         convolution.pack(weight, values_of(layer.scale)));
+    const at::Tensor result =
+        affine_convolution_forward(input, layer, convolution, type, convolution.pack(weight, values_of(layer.scale)));
     context->save_for_backward({input, weight, layer.scale, layer.relu ? result : at::Tensor()});
     context->saved_data["stride"] = layer.stride;
     context->saved_data["padding"] = layer.padding;
@@ -98,7 +98,7 @@ REVIEWKD_AUTOGRAD_FUNCTION(AffineConvolutionFunction) {
     OutputGradientSource source{{}, gradient};
     const NhwcView masks(masked);
     if (result.defined() || scale.defined() || convolution->has_gradient_border()) {
-      source.write_row = [&](int64_t image, int64_t row, int64_t, void* to) {
+      source.write_row = [&](int64_t image, int64_t row, void* to) {
         if (masked.defined() && result.defined()) rows.write(image, row, masks.pixel(image, row * shape.out_width), to);
         else rows.write(image, row, to);
       };
@@ -114,8 +114,8 @@ REVIEWKD_AUTOGRAD_FUNCTION(AffineConvolutionFunction) {
       shift_gradient = channel_sums(rows, gradient.size(0), shape.out_height, shape.out_channels);
     const auto input_type = static_cast<at::ScalarType>(context->saved_data["input_type"].toInt());
     if (needed.input && input_type != type) input_gradient = input_gradient.to(input_type);
-    return {input_gradient, weight_gradient, shift_gradient, masked, at::Tensor(), at::Tensor(), at::Tensor(),
-            at::Tensor()};
+    return {input_gradient, weight_gradient, shift_gradient, masked,
+            at::Tensor(),   at::Tensor(),    at::Tensor(),   at::Tensor()};
   }
 };
 
@@ -163,9 +163,8 @@ AffineResult affine_convolution(const at::Tensor& x, const AffineConvolution& la
     const auto [result, fork] = affine_convolution(rows, layer_on_rows(layer), *by_rows, type, forks);
     return {images_of_rows(result, x.size(0)), forks ? images_of_rows(fork, x.size(0)) : x};
   }
-  const variable_list results =
-      AffineConvolutionFunction::apply(x, layer.weight, where_defined(layer.shift), where_defined(layer.residual),
-                                       layer, convolution, type, forks);
+  const variable_list results = AffineConvolutionFunction::apply(
+      x, layer.weight, where_defined(layer.shift), where_defined(layer.residual), layer, convolution, type, forks);
   return {results[0], forks ? results[1] : x};
 }
 
@@ -182,11 +181,8 @@ at::Tensor affine_convolution_forward(const at::Tensor& x, const AffineConvoluti
   const float* const shift = values_of(layer.shift);
   at::Tensor result = empty_output(x.size(0), convolution.shape(), type);
   const NhwcView images(input), residuals(added), results(result);
-  parallel_for_ranges(x.size(0), [&](int64_t first, int64_t last, int64_t) {
-    for (int64_t n = first; n < last; n += convolution.group()) {
-      const int64_t group = std::min(convolution.group(), last - n);
-      convolution.forward(images[n], group, packed, shift, residuals[n], layer.relu, results[n]);
-    }
+  parallel_for_groups(convolution, x.size(0), [&](int64_t n, int64_t group, const WorkShare& share, int64_t) {
+    convolution.forward(images[n], group, packed, shift, residuals[n], layer.relu, results[n], share);
   });
   return result;
 }
@@ -223,8 +219,8 @@ at::Tensor biased_convolution(const at::Tensor& x, const ConvNormParameters& par
   return affine_convolution_forward(x, layer, *convolution, type, packed->packed);
 }
 
-at::Tensor affine_map(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift,
-                      const at::Tensor& residual, bool relu) {
+at::Tensor affine_map(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift, const at::Tensor& residual,
+                      bool relu) {
   return AffineMapFunction::apply(x, where_defined(residual), scale, shift, relu);
 }
 

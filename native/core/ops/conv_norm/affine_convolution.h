@@ -47,7 +47,7 @@ at::Tensor biased_convolution_reference(const at::Tensor& x, const ConvNormParam
 
 /// act(scale · x + shift + residual) for a frozen normalization behind another operation, with gradients of x and
 /// residual. x: [N, C, H, W], float32 or bfloat16 on the CPU; scale, shift: [C], float32.
-at::Tensor affine_map(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift,
-                      const at::Tensor& residual, bool relu);
+at::Tensor affine_map(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift, const at::Tensor& residual,
+                      bool relu);
 
 }  // namespace reviewkd::ops

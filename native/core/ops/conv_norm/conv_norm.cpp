@@ -66,8 +66,8 @@ WithShortcut frozen_conv_norm(const ImageConvolution& convolution, const at::Ten
                               at::ScalarType type, bool forks) {
   const FoldedBatchNorm folded_norm(parameters);
   AffineResult result =
-      affine_convolution(x, affine_layer(parameters, folded_norm.scale, folded_norm.shift, residual, relu),
-                         convolution, type, forks && x.requires_grad());
+      affine_convolution(x, affine_layer(parameters, folded_norm.scale, folded_norm.shift, residual, relu), convolution,
+                         type, forks && x.requires_grad());
   return {result.layer, result.x};
 }
 
@@ -157,13 +157,12 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     const at::Tensor second_gradient =
         gradients.size() > 1 && gradients[1].defined() ? in_order(gradients[1], type) : at::Tensor();
     const ImagePass& pass = maps.pass();
-    const auto write_row = [&](int64_t image, int64_t row, int64_t, void* to) {
+    const auto write_row = [&](int64_t image, int64_t row, void* to) {
       pass.kernels.normalization_gradient(maps.from(image, row * shape.out_width), factors.a.data(), factors.b.data(),
                                           factors.k.data(), to, shape.out_width, pass.channels);
     };
-    auto [input_gradient, weight_gradient] =
-        convolution_gradients(*fast, weight, input, {write_row, {}},
-                              {.input = needs_input, .weight = true, .added = second_gradient});
+    auto [input_gradient, weight_gradient] = convolution_gradients(
+        *fast, weight, input, {write_row, {}}, {.input = needs_input, .weight = true, .added = second_gradient});
 
     const auto input_type = static_cast<at::ScalarType>(context->saved_data["input_type"].toInt());
     if (needs_input && input_type != type) input_gradient = input_gradient.to(input_type);

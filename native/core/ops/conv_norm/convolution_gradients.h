@@ -16,7 +16,7 @@ struct ConvolutionGradients {
 /// Where the gradient of a convolution's output comes from: the rows that `write_row` writes or, if it is empty, the
 /// images of a map that is read where it is.
 struct OutputGradientSource {
-  using WriteRow = std::function<void(int64_t image, int64_t row, int64_t thread, void* out)>;
+  using WriteRow = std::function<void(int64_t image, int64_t row, void* out)>;
 
   WriteRow write_row;
   at::Tensor map;  // in channels-last order
@@ -31,6 +31,11 @@ struct NeededGradients {
 ConvolutionGradients convolution_gradients(const ImageConvolution& convolution, const at::Tensor& weight,
                                            const SavedActivation& input, const OutputGradientSource& source,
                                            const NeededGradients& needed);
+
+/// Calls work(first image, images, share, thread) for groups of images, or for shares of them if threads would have
+/// nothing to do, in parallel.
+void parallel_for_groups(const ImageConvolution& convolution, int64_t images,
+                         const std::function<void(int64_t, int64_t, const WorkShare&, int64_t)>& work);
 
 /// The fastest convolution for an input of these sizes, or null: weight is [O, I, k, k].
 std::shared_ptr<const ImageConvolution> image_convolution(at::IntArrayRef x, const at::Tensor& weight, int64_t stride,

@@ -142,7 +142,7 @@ const void* DirectConvolution::gather(const void* image, ScratchScope& scratch) 
 }
 
 void DirectConvolution::forward(const void* images, int64_t, const at::Tensor& packed, const float* bias,
-                                const void* residual, bool relu, void* out) const {
+                                const void* residual, bool relu, void* out, const WorkShare&) const {
   const int64_t step = gathers() ? 1 : shape().stride;
   ScratchScope scratch;
   Convolution task{
@@ -187,7 +187,7 @@ OutputGradients DirectConvolution::output_gradients(ScratchScope& scratch) const
 }
 
 void DirectConvolution::input_gradient(const OutputGradients& gradients, int64_t, const at::Tensor& packed,
-                                       const void* added, void* out) const {
+                                       const void* added, void* out, const WorkShare&) const {
   const int64_t stride = shape().stride;
   const int64_t out_channels = shape().out_channels;
   // Pixels with equal parity in each direction use the same taps.
@@ -227,8 +227,8 @@ void DirectConvolution::input_gradient(const OutputGradients& gradients, int64_t
   }
 }
 
-void DirectConvolution::add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t,
-                                            float* sums) const {
+void DirectConvolution::add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t, float* sums,
+                                            const WorkShare&) const {
   const int64_t step = gathers() ? 1 : shape().stride;
   ScratchScope scratch;
   WeightGradient task{

@@ -24,14 +24,14 @@ class DirectConvolution : public ImageConvolution {
   bool has_input_gradient() const override { return !gathers(); }
 
   void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual,
-               bool relu, void* out) const override;
+               bool relu, void* out, const WorkShare& = {}) const override;
 
   bool has_gradient_border() const override { return shape().padding > 0; }
   OutputGradients output_gradients(ScratchScope& scratch) const override;
   void input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed, const void* added,
-                      void* out) const override;
-  void add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count,
-                           float* sums) const override;
+                      void* out, const WorkShare& = {}) const override;
+  void add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count, float* sums,
+                           const WorkShare& = {}) const override;
 
   int64_t weight_sums() const override;
   void unpack_weight_gradient(const float* sums, at::Tensor& gradient) const override;

@@ -32,6 +32,15 @@ struct OutputGradients {
   std::byte* row(int64_t image, int64_t r) const { return start + first_pixel + image * image_bytes + r * row_bytes; }
 };
 
+/// One of several equal shares of the work on a group of images, for threads that have fewer groups than they are.
+struct WorkShare {
+  int64_t index = 0, count = 1;
+
+  /// The units of this share, of `units`.
+  int64_t begin(int64_t units) const { return units * index / count; }
+  int64_t end(int64_t units) const { return units * (index + 1) / count; }
+};
+
 class ImageConvolution {
  public:
   /// The fastest implementation on this processor for as many images of this type, or null.
@@ -47,6 +56,8 @@ class ImageConvolution {
 
   /// The best number of images per call, and the upper bound of `count` parameters.
   virtual int64_t group() const { return 1; }
+  /// The upper bound of shares of a group.
+  virtual int64_t most_shares() const { return 1; }
 
   virtual PackedOrder order() const = 0;
 
@@ -61,7 +72,7 @@ class ImageConvolution {
 
   /// images: [count, H, W, I] -> out, [count, Ho, Wo, O]. bias: [O], or null; residual: as out, or null.
   virtual void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias,
-                       const void* residual, bool relu, void* out) const = 0;
+                       const void* residual, bool relu, void* out, const WorkShare& share = {}) const = 0;
 
   /// Whether output gradients are read with a border. Without one, those of a map in channels-last order need not be
   /// copied: see `borderless_gradients`.
@@ -79,10 +90,10 @@ class ImageConvolution {
   virtual OutputGradients output_gradients(ScratchScope& scratch) const = 0;
   /// out: [count, H, W, I], from the written rows; plus `added`, as out, or null.
   virtual void input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed,
-                              const void* added, void* out) const = 0;
+                              const void* added, void* out, const WorkShare& share = {}) const = 0;
   /// Accumulates into sums of `weight_sums` floats.
-  virtual void add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count,
-                                   float* sums) const = 0;
+  virtual void add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count, float* sums,
+                                   const WorkShare& share = {}) const = 0;
 
   virtual int64_t weight_sums() const = 0;
   /// Converts sums to the weight's gradient, [O, I, k, k].

@@ -59,7 +59,7 @@ at::Tensor MatrixConvolution::pack(const at::Tensor& weight, const float* factor
 }
 
 void MatrixConvolution::forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias,
-                                const void* residual, bool relu, void* out) const {
+                                const void* residual, bool relu, void* out, const WorkShare&) const {
   const at::Tensor right = packed.t();
   const int64_t channels = shape().out_channels;
   each_block(count, [&](int64_t first, int64_t pixels) {
@@ -79,7 +79,7 @@ OutputGradients MatrixConvolution::output_gradients(ScratchScope& scratch) const
 }
 
 void MatrixConvolution::input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed,
-                                       const void* added, void* out) const {
+                                       const void* added, void* out, const WorkShare&) const {
   const int64_t channels = shape().in_channels;
   const auto* const start = static_cast<const float*>(added);
   auto* const to = static_cast<float*>(out);
@@ -105,7 +105,7 @@ void MatrixConvolution::input_gradient(const OutputGradients& gradients, int64_t
 }
 
 void MatrixConvolution::add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count,
-                                            float* sums) const {
+                                            float* sums, const WorkShare&) const {
   at::Tensor total = matrix(sums, shape().out_channels, values());
   each_block(count, [&](int64_t first, int64_t pixels) {
     ScratchScope scratch;

@@ -79,8 +79,15 @@ at::Tensor WinogradConvolution::pack_for_gradient(const at::Tensor& weight) cons
   return transformed(weight.detach().flip({2, 3}).permute({2, 3, 0, 1}), *kernels_);
 }
 
+int64_t WinogradConvolution::most_shares() const {
+  // As many tiles as share one read of the filters.
+  constexpr int64_t kFewTiles = 32;
+  return std::max<int64_t>(1, tiles_of(shape()) / kFewTiles);
+}
+
 Winograd WinogradConvolution::convolution(const void* in, const at::Tensor& packed, void* out, int64_t count,
-                                          ScratchScope& scratch) const {
+                                          const WorkShare& share, ScratchScope& scratch) const {
+  const int64_t tiles = count * tiles_of(shape());
   return {
       .in = in,
       .filters = packed.const_data_ptr<float>(),
@@ -94,13 +101,15 @@ Winograd WinogradConvolution::convolution(const void* in, const at::Tensor& pack
       .bias = nullptr,
       .residual = nullptr,
       .relu = false,
+      .first_tile = share.begin(tiles),
+      .tiles = share.end(tiles) - share.begin(tiles),
   };
 }
 
 void WinogradConvolution::forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias,
-                                  const void* residual, bool relu, void* out) const {
+                                  const void* residual, bool relu, void* out, const WorkShare& share) const {
   ScratchScope scratch;
-  Winograd task = convolution(images, packed, out, count, scratch);
+  Winograd task = convolution(images, packed, out, count, share, scratch);
   task.bias = bias;
   task.residual = residual;
   task.relu = relu;
@@ -114,16 +123,17 @@ OutputGradients WinogradConvolution::output_gradients(ScratchScope& scratch) con
 }
 
 void WinogradConvolution::input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed,
-                                         const void* added, void* out) const {
+                                         const void* added, void* out, const WorkShare& share) const {
   ScratchScope scratch;
-  Winograd task = convolution(gradients.start, packed, out, count, scratch);
+  Winograd task = convolution(gradients.start, packed, out, count, share, scratch);
   std::swap(task.in_channels, task.out_channels);
   task.residual = added;
   kernels_->convolve(task);
 }
 
 void WinogradConvolution::add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count,
-                                              float* sums) const {
+                                              float* sums, const WorkShare& share) const {
+  const int64_t tiles = count * tiles_of(shape());
   ScratchScope scratch;
   kernels_->add_gradient({
       .in = images,
@@ -135,6 +145,8 @@ void WinogradConvolution::add_weight_gradient(const void* images, const OutputGr
       .width = shape().width,
       .in_channels = shape().in_channels,
       .out_channels = shape().out_channels,
+      .first_tile = share.begin(tiles),
+      .tiles = share.end(tiles) - share.begin(tiles),
   });
 }
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+#include <vector>
 
 #include "tests/support/convolution_reference.h"
 #include "tests/support/instruction_sets.h"
@@ -63,6 +65,14 @@ class WinogradKernels : public KernelTest {
   }
 };
 
+/// First tiles and numbers of tiles of two shares, the first of them smaller, or of one for a single tile.
+std::vector<std::pair<int64_t, int64_t>> shares_of(const ConvolutionReference& shape) {
+  const int64_t tiles = shape.images * ((shape.height + 3) / 4) * ((shape.width + 3) / 4);
+  if (tiles == 1) return {{0, 1}};
+  const int64_t first = std::max<int64_t>(1, tiles / 3);
+  return {{0, first}, {first, tiles - first}};
+}
+
 TEST_P(WinogradKernels, ConvolveAddAndActivate) {
   for (const auto& shape : kShapes) {
     Values x = Values::noise(is_bfloat16(), shape.in_values(), 1),
@@ -74,18 +84,22 @@ TEST_P(WinogradKernels, ConvolveAddAndActivate) {
         shape.forward([&](int64_t i) { return x[i]; }, [&](int64_t i) { return weight[static_cast<size_t>(i)]; });
     for (const bool adds : {false, true}) {
       Values out(is_bfloat16(), shape.out_values());
-      kernels().convolve({.in = x.data(),
-                          .filters = filters.data(),
-                          .out = out.data(),
-                          .scratch = memory.data(),
-                          .images = shape.images,
-                          .height = shape.height,
-                          .width = shape.width,
-                          .in_channels = shape.in_channels,
-                          .out_channels = shape.out_channels,
-                          .bias = adds ? bias.data() : nullptr,
-                          .residual = adds ? residual.data() : nullptr,
-                          .relu = adds});
+      for (const auto& [first_tile, tiles] : shares_of(shape)) {
+        kernels().convolve({.in = x.data(),
+                            .filters = filters.data(),
+                            .out = out.data(),
+                            .scratch = memory.data(),
+                            .images = shape.images,
+                            .height = shape.height,
+                            .width = shape.width,
+                            .in_channels = shape.in_channels,
+                            .out_channels = shape.out_channels,
+                            .bias = adds ? bias.data() : nullptr,
+                            .residual = adds ? residual.data() : nullptr,
+                            .relu = adds,
+                            .first_tile = first_tile,
+                            .tiles = tiles});
+      }
       for (int64_t i = 0; i < shape.out_values(); ++i) {
         double expected = sums[static_cast<size_t>(i)];
         if (adds) expected = std::max(0.0, expected + bias[static_cast<size_t>(i % shape.out_channels)] + residual[i]);
@@ -102,18 +116,22 @@ TEST_P(WinogradKernels, AddUpTheGradientOfTheFilters) {
     const int64_t pairs = shape.in_channels * shape.out_channels;
     std::vector<float> sums(static_cast<size_t>(ops::kWinogradPoints * pairs)), planes(static_cast<size_t>(9 * pairs));
     auto memory = scratch(shape);
-    const ops::WinogradGradient task{.in = x.data(),
-                                     .gradient = gradient.data(),
-                                     .sums = sums.data(),
-                                     .scratch = memory.data(),
-                                     .images = shape.images,
-                                     .height = shape.height,
-                                     .width = shape.width,
-                                     .in_channels = shape.in_channels,
-                                     .out_channels = shape.out_channels};
-    // Twice, for it adds.
-    kernels().add_gradient(task);
-    kernels().add_gradient(task);
+    for (const auto& [first_tile, tiles] : shares_of(shape)) {
+      const ops::WinogradGradient task{.in = x.data(),
+                                       .gradient = gradient.data(),
+                                       .sums = sums.data(),
+                                       .scratch = memory.data(),
+                                       .images = shape.images,
+                                       .height = shape.height,
+                                       .width = shape.width,
+                                       .in_channels = shape.in_channels,
+                                       .out_channels = shape.out_channels,
+                                       .first_tile = first_tile,
+                                       .tiles = tiles};
+      // Twice, for it adds.
+      kernels().add_gradient(task);
+      kernels().add_gradient(task);
+    }
     kernels().restore_filters(sums.data(), pairs, pairs, planes.data());
     const auto expected =
         shape.weight_gradient([&](int64_t i) { return x[i]; }, [&](int64_t i) { return gradient[i]; });

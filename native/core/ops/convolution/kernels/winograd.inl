@@ -33,7 +33,7 @@ int64_t scratch_size(int64_t in_channels, int64_t out_channels) {
   return kWinogradPoints * (point_stride(tiles, in_channels) + point_stride(tiles, out_channels));
 }
 
-/// The tiles of some images, in blocks.
+/// The tiles of a task, in blocks.
 template <typename Task>
 class Tiles {
  public:
@@ -45,7 +45,8 @@ class Tiles {
       : across_((task.width + kTile - 1) / kTile),
         down_((task.height + kTile - 1) / kTile),
         in_image_(down_ * across_),
-        count_(in_image_ * task.images),
+        first_(task.first_tile),
+        count_(task.tiles),
         in_block_(equal_part(count_, most_tiles(task.in_channels, task.out_channels))),
         in_stride_(point_stride(in_block_, task.in_channels)),
         out_stride_(point_stride(in_block_, task.out_channels)) {}
@@ -56,7 +57,7 @@ class Tiles {
   /// Calls body(first tile, count) for each block.
   template <typename Body>
   void each_block(const Body& body) const {
-    for (int64_t first = 0; first < count_; first += in_block_) body(first, std::min(in_block_, count_ - first));
+    for (int64_t k = 0; k < count_; k += in_block_) body(first_ + k, std::min(in_block_, count_ - k));
   }
 
   Corner at(int64_t tile) const {
@@ -81,7 +82,7 @@ class Tiles {
     return rounded_rows((count + blocks - 1) / blocks);
   }
 
-  int64_t across_, down_, in_image_, count_, in_block_, in_stride_, out_stride_;
+  int64_t across_, down_, in_image_, first_, count_, in_block_, in_stride_, out_stride_;
 };
 
 /// The 6×6 input pixels of `count` tiles, transformed; zeros outside the image. to: [36] points, `stride` apart, of
