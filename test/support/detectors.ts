@@ -1,57 +1,52 @@
-/** Detectors' state dicts by the names of other files. */
-import { expect } from "chai";
-import type { StateDict, Tensor } from "../../lib/index.js";
-import { floats } from "./numpy-files.js";
-import { dict, pickle, text } from "./pytorch-files.js";
+/** Detectors whose every weight is the value of its name, and batches for them. */
+import { createDetector, Tensor, type Detector, type DetectorOptionsInput } from "../../lib/index.js";
+import { filled, labelTensor, sequence } from "./deterministic.js";
 
-/** A state dict by torchvision's names until 0.12. */
-export function oldNames(state: Readonly<StateDict>): StateDict {
-  return renamed(state, (name) =>
-    name
-      .replace(/^(backbone\.fpn\.(?:inner|layer)_blocks\.\d+)\.0\./, "$1.")
-      .replace(/^rpn\.head\.conv\.0\.0\./, "rpn.head.conv.")
-      .replace(/^roi_heads\.mask_head\.(\d+)\.0\./, (_, index: string) => `roi_heads.mask_head.mask_fcn${+index + 1}.`)
-      .replace(/^(head\.\w+\.conv)\.(\d+)\.0\./, (_, conv: string, index: string) => `${conv}.${2 * +index}.`));
+/** Objects of an image: boxes x1 y1 x2 y2, and their labels. */
+export interface Objects {
+  readonly boxes: readonly (readonly number[])[];
+  readonly labels: readonly number[];
 }
 
-/** The body of a ResNet by detectron2's names without prefix, and a classifier. */
-export function msraNames(state: Readonly<StateDict>): StateDict {
-  return renamed(state, (name) =>
-    name
-      .replace(/^bn1\./, "stem.conv1.norm.")
-      .replace(/^conv1\./, "stem.conv1.")
-      .replace(/^layer(\d)\.(\d+)\./, (_, layer: string, block: string) => `res${+layer + 1}.${block}.`)
-      .replace("downsample.0.", "shortcut.")
-      .replace("downsample.1.", "shortcut.norm.")
-      .replace(/\.bn(\d)\./, ".conv$1.norm.")
-      .replace(/^fc\./, "stem.fc."));
+/** An image's objects as tensors. */
+export interface TargetTensors {
+  boxes: Tensor;
+  labels: Tensor;
+  masks?: Tensor;
 }
 
-export function renamed(state: Readonly<StateDict>, rename: (name: string) => string): StateDict {
-  return Object.fromEntries(Object.entries(state).map(([name, tensor]) => [rename(name), tensor]));
+/** Boxes as `[N, 4]`, float64. */
+export function boxTensor(boxes: readonly (readonly number[])[]): Tensor {
+  return Tensor.from(Float64Array.from(boxes.flat()), [boxes.length, 4]);
 }
 
-/** Entries that a test keeps. */
-export function only(state: Readonly<StateDict>, keeps: (name: string) => boolean): StateDict {
-  return Object.fromEntries(Object.entries(state).filter(([name]) => keeps(name)));
+/** An image `[3, height, width]` of values from 0 to 1, which follow from its name. */
+export function namedImage(name: string, height: number, width: number): Tensor {
+  return Tensor.from(sequence(name, 3 * height * width).map((value) => value + 0.5), [3, height, width]);
 }
 
-/** A file of detectron2's model zoo. */
-export function zooFile(state: Readonly<StateDict>, author: string): Buffer {
-  const entries = Object.entries(state).flatMap((
-    [name, tensor],
-  ) => [text(name), floats(tensor.shape, tensor.toTypedArray() as Float32Array)]);
-  return pickle(dict(text("model"), dict(...entries), text("__author__"), text(author)));
+/** Masks `[N, height, width]` of the ellipses within boxes, at pixel centers. */
+export function ellipseMasks(boxes: readonly (readonly number[])[], height: number, width: number): Tensor {
+  const masks = new Uint8Array(boxes.length * height * width);
+  for (const [i, [x1 = 0, y1 = 0, x2 = 0, y2 = 0]] of boxes.entries()) {
+    for (let pixel = 0; pixel < height * width; ++pixel) {
+      const x = ((pixel % width) + 0.5 - (x1 + x2) / 2) / ((x2 - x1) / 2);
+      const y = (Math.floor(pixel / width) + 0.5 - (y1 + y2) / 2) / ((y2 - y1) / 2);
+      masks[i * height * width + pixel] = Number(x * x + y * y <= 1);
+    }
+  }
+  return Tensor.from(masks, [boxes.length, height, width]);
 }
 
-/** Compares entries bit for bit. */
-export function expectSameState(got: Readonly<StateDict>, want: Readonly<StateDict>): void {
-  expect(Object.keys(got)).to.deep.equal(Object.keys(want));
-  const different = Object.keys(want).filter((name) => !bytesOf(got[name]!).equals(bytesOf(want[name]!)));
-  expect(different).to.deep.equal([]);
+/** An image's objects as a detector takes them; with the image's size also masks. */
+export function targetsOf({ boxes, labels }: Objects, size?: readonly [height: number, width: number]): TargetTensors {
+  return { boxes: boxTensor(boxes), labels: labelTensor(labels), ...(size && { masks: ellipseMasks(boxes, ...size) }) };
 }
 
-function bytesOf(tensor: Tensor): Buffer {
-  const { buffer, byteOffset, byteLength } = tensor.toTypedArray();
-  return Buffer.from(buffer, byteOffset, byteLength);
+/** A detector, filled. */
+export async function filledDetector(name: string, options: DetectorOptionsInput = {}): Promise<Detector> {
+  const detector = await createDetector(name, { dtype: "float64", ...options,
+    detection: { norm: "frozen", trainableLayers: 3, ...options.detection } });
+  await detector.loadStateDict(filled(await detector.stateDict()));
+  return detector;
 }

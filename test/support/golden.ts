@@ -1,8 +1,9 @@
-/** Reads the values written by scripts/goldens/write_goldens.py. Tests never write them. */
+/** Reads the values written by the scripts in scripts/goldens. Tests never write them. */
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import type { Tensor } from "../../lib/index.js";
+import type { DetectionOptions, Flavor, Size } from "../../lib/config/schemas/detection.js";
 import type { MethodInput } from "../../lib/config/schemas/method.js";
 import type { ReviewOptions } from "./networks.js";
 import { expectNear, normOf, sumOf, valuesOf } from "./numeric.js";
@@ -74,11 +75,48 @@ export interface MethodGolden {
   readonly gradientNorms: Readonly<Record<string, number>>;
 }
 
-function read(path: string): unknown {
+export interface DetectorGolden {
+  readonly detector: string;
+  readonly flavor: Flavor;
+  readonly numClasses: number;
+  readonly detection: DetectionOptions;
+  /** `image` is the name that its values follow from. */
+  readonly images: readonly {
+    readonly image: string;
+    readonly height: number;
+    readonly width: number;
+    readonly boxes: readonly (readonly number[])[];
+    readonly labels: readonly number[];
+  }[];
+  readonly optimizer: { readonly learningRate: number; readonly momentum: number; readonly nesterov: boolean;
+    readonly weightDecay: number };
+  readonly parameters: number;
+  readonly trainedParameters: number;
+  readonly stateDict: Readonly<Record<string, readonly number[]>>;
+  readonly imageSizes: readonly Size[];
+  readonly input: TensorSummary;
+  readonly pyramid: readonly TensorSummary[];
+  readonly detections: readonly {
+    readonly boxes: readonly (readonly number[])[];
+    readonly scores: readonly number[];
+    readonly labels: readonly number[];
+    /** Probabilities. */
+    readonly masks?: TensorSummary;
+    /** Pixels above ½. */
+    readonly maskAreas?: readonly number[];
+  }[];
+  /** Losses by torchvision's names. */
+  readonly steps: readonly Readonly<Record<string, number>>[];
+  /** Of the first step: of all trained parameters, and of some of each part. */
+  readonly gradientNorms: Readonly<Record<string, number>>;
+  readonly gradients: Readonly<Record<string, TensorSummary>>;
+}
+
+function read(path: string, script = "write_goldens.py"): unknown {
   try {
     return JSON.parse(readFileSync(FOLDER + path, "utf8"));
   } catch (error) {
-    throw new Error(`no golden at test/fixtures/goldens/${path}; scripts/goldens/write_goldens.py makes it`, {
+    throw new Error(`no golden at test/fixtures/goldens/${path}; scripts/goldens/${script} makes it`, {
       cause: error,
     });
   }
@@ -88,6 +126,14 @@ export const readModelGolden = (model: string): ModelGolden => read(`models/${mo
 export const readHclGolden = (): HclGolden => read("distillation/hcl.json") as HclGolden;
 export const readReviewGolden = (pair: string): ReviewGolden => read(`distillation/${pair}.json`) as ReviewGolden;
 export const readMethodGolden = (name: string): MethodGolden => read(`methods/${name}.json`) as MethodGolden;
+
+export const readDetectorGolden = (name: string): DetectorGolden =>
+  read(`detectors/${name}.json`, "write_detection_models.py") as DetectorGolden;
+
+/** The detectors' goldens. */
+export function detectorGoldens(): string[] {
+  return readdirSync(`${FOLDER}detectors`).map((file) => file.replace(/\.json$/, "")).sort();
+}
 
 /** The methods' goldens. */
 export function methodGoldens(): string[] {

@@ -57,3 +57,15 @@ export function expectAllNear(got: ArrayLike<number>, want: ArrayLike<number>, t
 export async function slopeOf(f: (step: number) => Promise<number>, step: number): Promise<number> {
   return (await f(step) - await f(-step)) / (2 * step);
 }
+
+/** The gradient of `f` at `at` by central differences, element by element. */
+export async function gradientOf(f: (values: Float64Array) => Promise<number>, at: ArrayLike<number>,
+  step = 1e-6): Promise<number[]> {
+  const gradient: number[] = [];
+  for (let i = 0; i < at.length; ++i) {
+    gradient.push(
+      await slopeOf((change) => f(Float64Array.from(at, (value, k) => (k === i ? value + change : value))), step),
+    );
+  }
+  return gradient;
+}

@@ -7,10 +7,14 @@ import { AnchorOptions, anchorSwitchesOf, BoxWeights, Flavor, LevelOptions, leve
 import { parse } from "../../config/validation.js";
 import type { Detections } from "../detector.js";
 import type { StateDict, Tensor } from "../tensor.js";
+import { ReviewKdError } from "../../errors.js";
 import { call, type Tree, type WithGradients } from "./call.js";
+import { expectCount, expectLabels, expectMaps, expectTargets, Shapes } from "./checks.js";
 
 const Iou = z.number().min(0).max(1);
 const Sizes = z.array(Size).readonly();
+/** Anchors that one call makes: 4 GiB of float64. */
+const MOST_ANCHORS = 2 ** 27;
 
 /** Objects of an image; masks are uint8 `[K, H, W]`. */
 export interface FunctionTargets {
@@ -38,10 +42,17 @@ const GridOptions = AnchorOptions.extend({
 /** Anchors of all positions by level, `[H · W · A, 4]`, float64, and the strides of the levels. */
 export async function anchors(options: z.input<typeof GridOptions>): Promise<{ levels: Tensor[]; strides: Size[] }> {
   const { paddedImage, maps, ...rest } = parse(GridOptions, options, "anchor options");
+  const count = maps.reduce((sum, [height, width], level) =>
+    sum + height * width * rest.ratios.length * (rest.sizes[level]?.length ?? 1), 0);
+  if (count > MOST_ANCHORS) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid maps: expected at most ${MOST_ANCHORS} anchors, received ${count}. Pass the sizes of the pyramid's maps.`);
+  }
   return call("anchors", {}, { ...anchorSwitchesOf(rest), paddedImage, maps });
 }
 
-const AssignOptions = LevelOptions.extend({ minLevel: Count, maxLevel: Count });
+const AssignOptions = LevelOptions.extend({ minLevel: Count, maxLevel: Count })
+  .refine(({ minLevel, maxLevel }) => minLevel <= maxLevel, "a maxLevel of minLevel or more");
 
 /** The level that each box is pooled from, int64, counted from `minLevel`. */
 export async function assignLevels(boxes: Tensor, options: z.input<typeof AssignOptions>): Promise<Tensor> {
@@ -61,6 +72,13 @@ const PoolOptions = LevelOptions.extend({
 export async function multiScaleRoiAlign(maps: readonly Tensor[], rois: readonly Tensor[],
   options: z.input<typeof PoolOptions>): Promise<Tensor> {
   const { imageSizes, outputSize, samplingRatio, aligned, ...rest } = parse(PoolOptions, options, "pooling options");
+  const shapes = new Shapes();
+  expectMaps(shapes, maps);
+  expectCount("rois", rois, shapes.of("N"));
+  expectCount("imageSizes", imageSizes, shapes.of("N"));
+  rois.forEach((boxes, i) => {
+    new Shapes().expect(`rois[${i}]`, boxes, ["K", 4]);
+  });
   return call("multiScaleRoiAlign", { maps, rois }, { ...levelSwitchesOf(rest), imageSizes, outputSize, samplingRatio,
     aligned });
 }
@@ -75,6 +93,7 @@ const SampleOptions = z.strictObject({ batchSizePerImage: PositiveCount, positiv
  */
 export async function sample(labels: Tensor,
   options: z.input<typeof SampleOptions>): Promise<{ positive: Tensor; negative: Tensor }> {
+  new Shapes().expect("labels", labels, ["N"], "int64");
   return call("sample", { labels }, parse(SampleOptions, options, "sample options"));
 }
 
@@ -115,6 +134,10 @@ export async function regionProposals<Options extends ProposalInput>(maps: reado
   options: Options): Promise<Differentiated<Options, RegionProposals, { maps: Tensor[]; state: StateDict }>> {
   const { targets, gradientOfOutput, ...rest } = options;
   const o = parse(ProposalOptions, rest, "proposal options");
+  const shapes = new Shapes();
+  expectMaps(shapes, maps);
+  expectCount("imageSizes", o.imageSizes, shapes.of("N"));
+  if (targets !== undefined || o.mode === "train") expectTargets(targets ?? [], shapes.of("N"));
   return call("regionProposals", { maps, state, ...(targets && { targets: targets as unknown as Tree }) }, {
     ...anchorSwitchesOf({ sizes: o.sizes, ratios: o.ratios, flavor: o.flavor }),
     anchorOrder: "ratio-major",
@@ -156,6 +179,12 @@ export async function roiLosses<Options extends z.input<typeof RoiLossOptions> &
   options: Options,
 ): Promise<Differentiated<Options, { classifier: number; boxReg: number }, { logits: Tensor; deltas: Tensor }>> {
   const { gradientOfOutput, ...rest } = options;
+  const shapes = new Shapes();
+  shapes.expect("logits", logits, ["N", "classes"]);
+  shapes.expect("deltas", deltas, ["N", 4 * shapes.of("classes")]);
+  shapes.expect("labels", labels, ["N"], "int64");
+  shapes.expect("targets", targets, ["N", 4]);
+  expectLabels("labels", labels, shapes.of("classes"));
   return call("roiLosses", { logits, deltas, labels, targets }, { ...parse(RoiLossOptions, rest, "loss options"),
     gradientOfOutput });
 }
@@ -191,6 +220,12 @@ export async function retinaNetHead<Options extends HeadInput>(maps: readonly Te
   options: Options): Promise<Differentiated<Options, RetinaNetHeadOutput, { maps: Tensor[]; state: StateDict }>> {
   const { targets, gradientOfOutput, ...rest } = options;
   const { sizes, ratios, flavor, ...own } = parse(HeadOptions, rest, "head options");
+  const shapes = new Shapes();
+  expectMaps(shapes, maps);
+  expectTargets(targets, shapes.of("N"));
+  targets.forEach(({ labels }, i) => {
+    if (labels !== undefined) expectLabels(`labels of targets[${i}]`, labels, own.numClasses);
+  });
   return call("retinaNetHead", { maps, state, targets: targets as unknown as Tree }, {
     ...anchorSwitchesOf({ sizes, ratios, flavor }),
     anchorOrder: "ratio-major",
@@ -216,6 +251,10 @@ const MaskTargetOptions = z.strictObject({ size: PositiveCount, flavor: Flavor.d
 export async function maskTargets(masks: Tensor, proposals: Tensor, matched: Tensor,
   options: z.input<typeof MaskTargetOptions>): Promise<Tensor> {
   const { size, flavor } = parse(MaskTargetOptions, options, "mask options");
+  const shapes = new Shapes();
+  shapes.expect("masks", masks, ["T", "H", "W"], "uint8");
+  shapes.expect("proposals", proposals, ["N", 4]);
+  shapes.expect("matched", matched, ["N"], "int64");
   return call("maskTargets", { masks, proposals, matched }, { size, maskTargets: switchOf(flavor, "maskTargets") });
 }
 
@@ -228,6 +267,11 @@ export async function maskTargets(masks: Tensor, proposals: Tensor, matched: Ten
  */
 export async function maskLoss<Options extends { readonly gradientOfOutput?: number }>(logits: Tensor, labels: Tensor,
   targets: Tensor, options: Options = {} as Options): Promise<Differentiated<Options, number, { logits: Tensor }>> {
+  const shapes = new Shapes();
+  shapes.expect("logits", logits, ["N", "classes", "S", "S"]);
+  shapes.expect("labels", labels, ["N"], "int64");
+  shapes.expect("targets", targets, ["N", "S", "S"]);
+  expectLabels("labels", labels, shapes.of("classes"));
   return call("maskLoss", { logits, labels, targets }, options);
 }
 
@@ -244,7 +288,16 @@ const RoiDetectionOptions = z.strictObject({
 /** Detections of each image from scores and deltas of its proposals, which lie one image after the other. */
 export async function roiDetections(logits: Tensor, deltas: Tensor, proposals: readonly Tensor[],
   options: z.input<typeof RoiDetectionOptions>): Promise<Detections[]> {
-  return call("roiDetections", { logits, deltas, proposals }, parse(RoiDetectionOptions, options, "detection options"));
+  const parsed = parse(RoiDetectionOptions, options, "detection options");
+  const shapes = new Shapes();
+  expectCount("proposals", proposals, parsed.imageSizes.length);
+  proposals.forEach((boxes, i) => {
+    new Shapes().expect(`proposals[${i}]`, boxes, ["K", 4]);
+  });
+  const count = proposals.reduce((sum, { shape }) => sum + (shape[0] as number), 0);
+  shapes.expect("logits", logits, [count, "classes"]);
+  shapes.expect("deltas", deltas, [count, 4 * shapes.of("classes")]);
+  return call("roiDetections", { logits, deltas, proposals }, parsed);
 }
 
 const RetinaNetDetectionOptions = z.strictObject({
@@ -260,6 +313,15 @@ const RetinaNetDetectionOptions = z.strictObject({
 export async function retinaNetDetections(logits: readonly Tensor[], deltas: readonly Tensor[],
   levels: readonly Tensor[], options: z.input<typeof RetinaNetDetectionOptions>): Promise<Detections[]> {
   const { flavor, detectionsPerImg, ...rest } = parse(RetinaNetDetectionOptions, options, "detection options");
+  expectCount("anchors", levels);
+  expectCount("logits", logits, levels.length);
+  expectCount("deltas", deltas, levels.length);
+  const shapes = new Shapes();
+  levels.forEach((anchorsOfLevel, level) => {
+    shapes.expect(`anchors[${level}]`, anchorsOfLevel, [`anchors ${level}`, 4]);
+    shapes.expect(`logits[${level}]`, logits[level], [rest.imageSizes.length, `anchors ${level}`, "classes"]);
+    shapes.expect(`deltas[${level}]`, deltas[level], [rest.imageSizes.length, `anchors ${level}`, 4]);
+  });
   return call("retinaNetDetections", { logits, deltas, anchors: levels }, { ...rest,
     detectionsPerImg: detectionsPerImg ?? switchOf(flavor, "detectionsPerImg"),
     clipBeforeNms: switchOf(flavor, "clipBeforeNms") });
@@ -292,6 +354,11 @@ export async function transform(images: readonly Tensor[],
 }> {
   const { targets, ...rest } = options;
   const { flavor, imageMean, imageStd, ...own } = parse(TransformOptions, rest, "transform options");
+  expectCount("images", images);
+  images.forEach((image, i) => {
+    new Shapes().expect(`images[${i}]`, image, [3, "H", "W"]);
+  });
+  if (targets !== undefined) expectTargets(targets, images.length, images.map(({ shape }) => [shape[1] as number, shape[2] as number]));
   return call("transform", { images, ...(targets && { targets: targets as unknown as Tree }) }, { ...own,
     imageMean: imageMean ?? switchOf(flavor, "imageMean"), imageStd: imageStd ?? switchOf(flavor, "imageStd"),
     channelOrder: switchOf(flavor, "channelOrder"), pixelScale: switchOf(flavor, "pixelScale"), resize: flavor });

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { createDetector, createModel, writeStateDict } from "../../../lib/index.js";
-import { expectSameState, msraNames, only, renamed, zooFile } from "../../support/detectors.js";
+import { expectSameState, msraNames, only, renamed, zooFile } from "../../support/detector-files.js";
 import { failureOf } from "../../support/errors.js";
 import { valuesOf } from "../../support/numeric.js";
 

@@ -6,7 +6,7 @@ import { expect } from "chai";
 import { isPublishedWithoutEps } from "../../../lib/api/published-detectors.js";
 import { convertWeights, createDetector, createModel, inspectWeights, readStateDict, readWeightsInfo, writeStateDict,
   type Detector, type StateDict, Tensor } from "../../../lib/index.js";
-import { expectSameState, oldNames, only, renamed, zooFile } from "../../support/detectors.js";
+import { expectSameState, oldNames, only, renamed, zooFile } from "../../support/detector-files.js";
 import { failureOf } from "../../support/errors.js";
 
 // The smallest of each kind. Frozen norms, as in the files of others.

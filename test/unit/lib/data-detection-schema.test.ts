@@ -4,8 +4,7 @@ import { parse } from "../../../lib/config/validation.js";
 import { failureOf } from "../../support/errors.js";
 
 describe("sources of detection data", () => {
-  const DEFAULTS = { flip: true, invalidBoxes: "error", exif: "ignore",
-    onDecodeError: "fail" };
+  const DEFAULTS = { flip: true, invalidBoxes: "error", exif: "ignore", onDecodeError: "fail" };
 
   it("have the defaults of both reference implementations", () => {
     expect(parse(CocoSource, { kind: "coco", root: "coco" }, "source")).to.deep.equal({ kind: "coco", root: "coco",
