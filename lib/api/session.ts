@@ -204,8 +204,9 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
 export type AnySession = Session<Model | Detector>;
 
 /** The training target of a session: a distiller's student, or a single network. */
-export type SessionTarget<Trained extends Model | Detector = Model | Detector> = { readonly distiller: Distiller<Trained>;
-  readonly model?: never } | { readonly model: Trained; readonly distiller?: never };
+export type SessionTarget<Trained extends Model | Detector = Model | Detector> =
+  | { readonly distiller: Distiller<Trained>; readonly model?: never }
+  | { readonly model: Trained; readonly distiller?: never };
 
 /**
  * Makes a training of a distiller, or of a single network by the losses of its task alone.
@@ -221,7 +222,7 @@ export async function createSession<Trained extends Model | Detector = Model>(
 ): Promise<Session<Trained>> {
   const { distiller, model, ...rest } = options;
   const parsed = parse(StepOptions, rest, "session options");
-  const trained = (distiller?.student ?? model) as Trained | undefined;
+  const trained = (distiller?.student ?? model);
   const target = distiller?.native ?? model?.native;
   // The type rules out both; plain JavaScript does not.
   const both = distiller !== undefined && (model as unknown) !== undefined;

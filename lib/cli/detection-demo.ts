@@ -16,7 +16,9 @@ interface DetectionDemoContext {
 }
 
 /** Trains a detector from scratch on drawn scenes, and prints COCO's average precision. */
-export async function runDetectionDemo({ output, seed, quick, signal, directory }: DetectionDemoContext): Promise<void> {
+export async function runDetectionDemo(
+  { output, seed, quick, signal, directory }: DetectionDemoContext,
+): Promise<void> {
   const { model, data: source, detection, training } = quick ? QUICK_DETECTION_DEMO : DETECTION_DEMO;
   using data = await loadDataset(source);
   using detector = await createDetector(model, { numClasses: data.numClasses + 1, seed, detection });

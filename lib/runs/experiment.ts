@@ -46,8 +46,8 @@ export async function* runExperiment(input: RunConfigInput,
 export async function buildModel({ name, weights, ...own }: NetworkConfig, data: Dataset, seed: number,
   device?: Device): Promise<Model | Detector> {
   if (isDetectorName(name)) {
-    return createDetector(name, { numClasses: data.numClasses + (hasBackgroundClass(name) ? 1 : 0), seed, weights, device,
-      ...own });
+    const numClasses = data.numClasses + (hasBackgroundClass(name) ? 1 : 0);
+    return createDetector(name, { numClasses, seed, weights, device, ...own });
   }
   const [option] = Object.entries(own).find(([, value]) => value !== undefined) ?? [];
   if (option === undefined) return createModel(name, { numClasses: data.numClasses, seed, weights, device });

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import type { Tensor } from "../../lib/index.js";
-import type { DetectionOptions, Flavor, Size } from "../../lib/config/schemas/detection.js";
+import type { DetectionOptions, Flavor, Size } from "../../lib/config/schemas/detection/detector.js";
 import type { MethodInput } from "../../lib/config/schemas/method.js";
 import type { ReviewOptions } from "./networks.js";
 import { expectNear, normOf, sumOf, valuesOf } from "./numeric.js";

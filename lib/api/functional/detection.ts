@@ -358,7 +358,9 @@ export async function transform(images: readonly Tensor[],
   images.forEach((image, i) => {
     new Shapes().expect(`images[${i}]`, image, [3, "H", "W"]);
   });
-  if (targets !== undefined) expectTargets(targets, images.length, images.map(({ shape }) => [shape[1] as number, shape[2] as number]));
+  if (targets !== undefined) {
+    expectTargets(targets, images.length, images.map(({ shape }) => [shape[1] as number, shape[2] as number]));
+  }
   return call("transform", { images, ...(targets && { targets: targets as unknown as Tree }) }, { ...own,
     imageMean: imageMean ?? switchOf(flavor, "imageMean"), imageStd: imageStd ?? switchOf(flavor, "imageStd"),
     channelOrder: switchOf(flavor, "channelOrder"), pixelScale: switchOf(flavor, "pixelScale"), resize: flavor });

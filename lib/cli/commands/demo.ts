@@ -37,7 +37,10 @@ async function runDemo(output: Output, flags: DemoFlags): Promise<void> {
   using interrupt = listenForInterrupt(() => {
     output.notice("\nstopping after this step… (press again to stop immediately)");
   });
-  if (flags.task !== "detection") return runClassificationDemo(output, flags, seeds, interrupt.signal);
+  if (flags.task !== "detection") {
+    await runClassificationDemo(output, flags, seeds, interrupt.signal);
+    return;
+  }
   for (const seed of seeds) {
     await runDetectionDemo({ output, seed, quick: flags.quick === true, signal: interrupt.signal,
       directory: flags.run });

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { createDetector, createModel, isDetectorName, loadDataset, namedValue, readWeightsInfo, ReviewKdError, schemas,
-  type ClassScore, type DataSourceInput, type Detector, type Model } from "../../index.js";
+  type ClassScore, type DataSourceInput, type Detector, type MetricInfo, type Model } from "../../index.js";
 import { formatCount, formatPercent, formatWithUnit } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { omitUndefined } from "../options/omit-undefined.js";
@@ -65,12 +65,17 @@ async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> 
     seconds });
   for (const { path, reason } of brokenImages) output.notice(`skipped ${path}: cannot decode it: ${reason}`);
   output.line(renderTable(["", name], [
-    ...model.task.metrics.map((metric) => [metric.title, formatWithUnit(metric, namedValue(result, metric.name))]),
+    ...model.task.metrics.map((metric) => [metric.title, metricText(metric, namedValue(result, metric.name))]),
     ["images", `${formatCount(result.samples)} (${split})`],
     ["speed", `${(result.samples / seconds).toFixed(0)} images/s`],
   ], [name]));
   if (result.perClass === undefined) return;
   output.line(isDetectorName(name) ? categoryTable(result.perClass) : classTable(result.perClass));
+}
+
+/** COCO's rules give -1 where there is nothing to measure. */
+function metricText(metric: MetricInfo, value: number): string {
+  return value === -1 ? "no such objects" : formatWithUnit(metric, value);
 }
 
 function openNetwork(name: string, numClasses: number,

@@ -49,7 +49,7 @@ export const ConstantSchedule = z.strictObject({ kind: z.literal("constant"), ..
 export const MultiStepSchedule = z.strictObject({
   kind: z.literal("multi-step"),
   milestones: z.array(Count).default([150, 180, 210]),
-  /** In addition, or alone with empty `milestones`: optimizer steps, counted over the training, from which it is lower. */
+  /** In addition, or alone with empty `milestones`: optimizer steps of the training from which it is lower. */
   milestoneSteps: z.array(Count).optional(),
   factor: PositiveNumber.default(0.1),
   ...warmup,

@@ -1,7 +1,7 @@
 // One split of images with boxes, as trainings and evaluations read it.
-import type { BatchPlan, PassPlan, PassWork, SplitImages } from "../../api/split-images.js";
+import type { PassPlan, PassWork, SplitImages } from "../../api/split-images.js";
 import { ReviewKdError } from "../../errors.js";
-import { addon, type NativeBatch, type NativeBatchQueue, type NativeDetectionEvaluation } from "../../native.js";
+import { addon, type NativeBatchQueue, type NativeDetectionEvaluation } from "../../native.js";
 import { CocoSource } from "../../detection/coco-source.js";
 import { FLAG, InstanceRows } from "../../detection/instance-rows.js";
 import { Pacer } from "../../detection/pacer.js";
@@ -67,8 +67,8 @@ export class DetectionImages implements SplitImages {
     return await pass.run(work);
   }
 
-  // eslint-disable-next-line require-yield -- batches of images of any sizes have no tensor
-  async *batches(_plan: BatchPlan): AsyncGenerator<NativeBatch, void, void> {
+   
+  batches(): never {
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid data set ${this.options.kind} for batches(): expected images of one size with labels, received images with boxes. Use fit() or trainEpoch(), or pass { images, targets } of your own to step().`);
   }

@@ -132,7 +132,7 @@ async function fileReader(split: "train" | "test", folder: string, annotations: 
   source: BoxesSource | CocoSource | VocSource, broken: BrokenImage[]): Promise<ImageReader> {
   const decoder = new DetectionImageDecoder(await loadSharp(), { exif: source.exif });
   const skipped = new Set<number>();
-  const skip = (index: number, path: string, reason: string, cause?: unknown): undefined => {
+  const skip = (index: number, path: string, reason: string, cause?: unknown): void => {
     if (source.onDecodeError === "fail") {
       throw new ReviewKdError("FILE_CORRUPT",
         `cannot decode the image ${path}: ${asSentence(reason)} Replace or remove it, or skip broken images with ` +
@@ -140,7 +140,6 @@ async function fileReader(split: "train" | "test", folder: string, annotations: 
     }
     if (!skipped.has(index)) broken.push({ split, path, reason });
     skipped.add(index);
-    return undefined;
   };
   const read = async (index: number): Promise<DecodedImage | undefined> => {
     if (skipped.has(index)) return undefined;
@@ -150,12 +149,12 @@ async function fileReader(split: "train" | "test", folder: string, annotations: 
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw causedBy("FILE_ACCESS", `cannot read the image ${path}`, error, "Check its permissions.");
     });
-    if (encoded === undefined) return skip(index, path, "the file does not exist");
+    if (encoded === undefined) { skip(index, path, "the file does not exist"); return; }
     try {
       return await decoder.decode(encoded, { path, height, width });
     } catch (error) {
       if (error instanceof ReviewKdError) throw error;
-      return skip(index, path, messageOf(error), error);
+      skip(index, path, messageOf(error), error); return;
     }
   };
   return { numWorkers: source.numWorkers ?? availableParallelism(), read };

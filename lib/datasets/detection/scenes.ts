@@ -1,5 +1,5 @@
-// Drawn scenes for trying detectors: shapes of several classes on a textured background, some behind others. An image and
-// its objects are a function of seed, split and index.
+// Drawn scenes for trying detectors: shapes of several classes on a textured background, some behind others. An image
+// and its objects are a function of seed, split and index.
 import type { ScenesSource } from "../../config/schemas/detection/data.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import type { DecodedImage } from "../../images/decode-image.js";
@@ -88,7 +88,7 @@ function sceneOf({ seed, numClasses, imageSize: size, maxObjects }: ScenesSource
   return { background, slope, noise: uniform(2, 10), objects, owners };
 }
 
-/** A color that is told apart from the background. */
+/** A color that differs clearly from the background. */
 function distinct(color: () => [number, number, number],
   background: readonly [number, number, number]): [number, number, number] {
   for (;;) {
@@ -183,8 +183,10 @@ function inPolygon(x: number, y: number, corners: readonly Point[]): boolean {
 
 /** Uniform numbers in [0, 1) from a key: mulberry32 on a hash of its parts. */
 function generator(key: readonly number[]): () => number {
-  let state = key.reduce((hash, part) => Math.imul(hash ^ part ^ Math.floor(part / 2 ** 32), 0x9e3779b1) ^ (hash >>> 15),
-    0x85ebca6b);
+  let state = key.reduce(
+    (hash, part) => Math.imul(hash ^ part ^ Math.floor(part / 2 ** 32), 0x9e3779b1) ^ (hash >>> 15),
+    0x85ebca6b,
+  );
   return () => {
     state = (state + 0x6d2b79f5) | 0;
     let value = Math.imul(state ^ (state >>> 15), 1 | state);

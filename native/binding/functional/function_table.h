@@ -17,7 +17,7 @@ struct FunctionOutput {
   FunctionOutput(at::Tensor output) : value(output), differentiated(std::move(output)) {}
 
   TensorTree value;
-  /// What the gradient of the output belongs to; undefined if the function has no gradient.
+  /// The tensor to which the gradient of the output belongs; undefined if the function has no gradient.
   at::Tensor differentiated;
 };
 

@@ -52,7 +52,7 @@ class Session {
   NamedTensors gradients() const;
 
   /// All that training changes: "student.*" and the methods' parameters, or the network's own; with a teacher in train
-  /// mode its statistics as "teacher.*"; a network's values beside its state dict as "training.*"; momentum buffers as
+  /// mode its statistics as "teacher.*"; values in addition to the state dict as "training.*"; momentum buffers as
   /// "optimizer.*".
   NamedTensors training_state() const;
 

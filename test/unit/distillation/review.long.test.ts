@@ -14,12 +14,12 @@ const TOLERANCE = 1e-10;
 const FLOAT32_TOLERANCE = 3e-4;
 const FLOAT32_GRADIENT_TOLERANCE = 3e-3;
 /**
- * Their deepest normalizations cover a dozen values: PyTorch's own float32 operations differ by up to 0.016 from float64
- * on a processor with AVX-512, ours by up to 0.0504 there.
+ * Their deepest normalizations cover a dozen values: with AVX-512, PyTorch's own float32 operations differ by up to
+ * 0.016 from float64, ours by up to 0.0504.
  */
 const ILL_CONDITIONED: Readonly<Record<string, number>> = { "mobilenetv1--mobilenetv2-half": 0.08,
   "shufflenetv2--shufflenetv1": 0.02 };
-/** The same of values in the forward pass: 4.6e-4 by PyTorch 2.14.1 with two threads on a processor with AVX-512. */
+/** The same of values in the forward pass: 4.6e-4 by PyTorch 2.14.1 with two threads and AVX-512. */
 const ILL_CONDITIONED_FORWARD = 1e-3;
 
 describe("the review recursion", () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { createModel, writeStateDict } from "../../../lib/index.js";
-import { expectSameState, renamed } from "../../support/detectors.js";
+import { expectSameState, renamed } from "../../support/detector-files.js";
 import { expectSpecsOfRealFeatures, featuresOf, ODD_SIZES } from "../../support/network-checks.js";
 import { valuesOf } from "../../support/numeric.js";
 

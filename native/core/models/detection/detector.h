@@ -40,7 +40,7 @@ struct DetectorOptions {
   static DetectorOptions from(DetectorKind kind, const std::string& backbone, const Options& options);
 };
 
-/// What the heads compute from the pyramid, for looking inside.
+/// Results of the heads on the pyramid, for comparing them.
 struct HeadOutputs {
   /// Of each image, [K, 4]; empty for one-stage detectors.
   std::vector<at::Tensor> proposals;

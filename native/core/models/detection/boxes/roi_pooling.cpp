@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "core/base/numeric.h"
 #include "core/ops/boxes/boxes.h"
 #include "core/ops/roi_align/roi_align.h"
 
@@ -46,7 +47,10 @@ at::Tensor multiscale_roi_align(const std::vector<at::Tensor>& maps, const std::
     const at::Tensor index = at::full({rois[image].size(0), 1}, static_cast<double>(image), rois[image].options());
     rows.push_back(at::cat({index, rois[image]}, 1));
   }
-  const at::Tensor all = at::cat(rows).to(maps.front().scalar_type());  // [ΣK, 5]
+  // Coordinates need float32, and so do their samples.
+  std::vector<at::Tensor> values;
+  for (const at::Tensor& map : maps) values.push_back(at_least_float32(map));
+  const at::Tensor all = at::cat(rows).to(values.front().scalar_type());  // [ΣK, 5]
   const auto min_level = static_cast<int64_t>(-std::log2(scales.front()));
   const auto max_level = static_cast<int64_t>(-std::log2(scales.back()));
   if (max_level - min_level + 1 != static_cast<int64_t>(maps.size())) {
@@ -54,7 +58,7 @@ at::Tensor multiscale_roi_align(const std::vector<at::Tensor>& maps, const std::
          maps.size(), " maps from stride ", 1 / scales.front(), " to ", 1 / scales.back(), ".");
   }
   const at::Tensor levels = assign_levels(all.narrow(1, 1, 4), min_level, max_level, options.levels);  // [ΣK]
-  return ops::multiscale_roi_align(maps, all, levels, scales,
+  return ops::multiscale_roi_align(values, all, levels, scales,
                                    {.height = options.height,
                                     .width = options.width,
                                     .spatial_scale = 1,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/base/numeric.h"
 #include "core/base/random.h"
 #include "core/models/detection/boxes/box_weights.h"
 #include "core/models/init.h"
@@ -148,7 +149,7 @@ BoxPredictions RoiHeadsImpl::predict(const RoiFeatures& features, const std::vec
   at::Tensor x = ops::flatten_maps(pool(features, proposals, options_.box_pooling));  // [K, C · 7 · 7]
   x = fc6_(x).relu_();  // [K, 1024]
   x = fc7_(x).relu_();
-  return {cls_score_(x), bbox_pred_(x)};
+  return {at_least_float32(cls_score_(x)), at_least_float32(bbox_pred_(x))};
 }
 
 RoiLosses RoiHeadsImpl::losses(const RoiFeatures& features, const std::vector<at::Tensor>& proposals,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/base/numeric.h"
 #include "core/base/random.h"
 #include "core/models/detection/boxes/box_weights.h"
 #include "core/models/detection/heads/conv_layer.h"
@@ -144,7 +145,7 @@ at::Tensor by_anchor(const std::vector<at::Tensor>& maps, int64_t channels) {
   std::vector<at::Tensor> levels;
   for (const at::Tensor& map : maps) {
     // [N, A · C, H, W] -> [N, H, W, A · C] -> [N, H · W · A, C]
-    levels.push_back(map.permute({0, 2, 3, 1}).reshape({map.size(0), -1, channels}));
+    levels.push_back(at_least_float32(map).permute({0, 2, 3, 1}).reshape({map.size(0), -1, channels}));
   }
   return at::cat(levels, 1);
 }

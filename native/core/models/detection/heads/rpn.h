@@ -38,7 +38,7 @@ class RpnHeadImpl : public torch::nn::Module {
 };
 TORCH_MODULE(RpnHead);
 
-/// What is divided by: the anchors that were sampled (torchvision), or those that might have been (detectron2).
+/// Divisor of the losses: the anchors that were sampled (torchvision), or those that might have been (detectron2).
 enum class RpnNormalizer { kSampled, kBatchSize };
 
 struct RpnOptions {
