@@ -11,8 +11,9 @@ const TOLERANCE = 1e-10;
 const ALL = 2 ** 20;
 const BOXES = [[4, 5, 40, 50], [30.5, 10, 60, 33.25]];
 
-const OPTIONS = { numClasses: 4, detection: { minSize: 64, maxSize: 128, rpnPreNmsTopNTrain: 50,
-  rpnPostNmsTopNTrain: 20, rpnBatchSizePerImage: ALL, boxBatchSizePerImage: ALL } } as const;
+const OPTIONS = { numClasses: 4,
+  detection: { minSize: 64, maxSize: 128, rpnPreNmsTopNTrain: 50, rpnPostNmsTopNTrain: 20, rpnBatchSizePerImage: ALL,
+    boxBatchSizePerImage: ALL } } as const;
 const RETINANET = { numClasses: 4, detection: { minSize: 64, maxSize: 128 } } as const;
 const SGD = { kind: "sgd", learningRate: 1e-3, momentum: 0.9, nesterov: false, weightDecay: 1e-2 } as const;
 
@@ -23,9 +24,11 @@ const nothing = (): TargetTensors => targetsOf({ boxes: [], labels: [] });
 
 /** All entries of a detector's state as bytes. */
 async function bytesOf(detector: Detector): Promise<Map<string, string>> {
-  return new Map(Object.entries(await detector.stateDict()).map(([name, entry]) =>
-    [name, Buffer.from(entry.toTypedArray().buffer).toString("base64")]
-  ));
+  return new Map(
+    Object.entries(await detector.stateDict()).map((
+      [name, entry],
+    ) => [name, Buffer.from(entry.toTypedArray().buffer).toString("base64")]),
+  );
 }
 
 describe("a step of a detector", () => {
@@ -45,18 +48,18 @@ describe("a step of a detector", () => {
     session.step({ images: pictures, targets: [target as TargetTensors] });
 
   it("names each loss, whose sum is the total", async () => {
-    const { losses } = await session.step({ images: images(), targets: [objects(true), { ...nothing(),
-      masks: ellipseMasks([], 64, 64) }] });
+    const { losses } = await session.step({ images: images(),
+      targets: [objects(true), { ...nothing(), masks: ellipseMasks([], 64, 64) }] });
     const { total, distillation, distillationWeight, perStage, terms, ...rest } = losses;
     expect([distillation, distillationWeight, perStage, terms]).to.deep.equal([0, 0, [], []]);
     expect(Object.keys(rest)).to.deep.equal(session.task.losses.map(({ name }) => name));
     expect(Object.keys(rest)).to.have.members(["objectness", "rpnBoxReg", "classifier", "boxReg", "mask"]);
-    expectNear(total, Object.values(rest).reduce((sum, loss) => sum + (loss as number), 0), TOLERANCE, "total");
+    expectNear(total, Object.values(rest).reduce((sum, loss) => sum + (loss), 0), TOLERANCE, "total");
   });
 
   it("learns from an image without objects that everything is background", async () => {
-    const { losses } = await session.step({ images: images(1), targets: [{ ...nothing(),
-      masks: ellipseMasks([], 64, 64) }] });
+    const { losses } = await session.step({ images: images(1),
+      targets: [{ ...nothing(), masks: ellipseMasks([], 64, 64) }] });
     expect(losses).to.include({ rpnBoxReg: 0, boxReg: 0, mask: 0 });
     expect(losses.total).to.be.above(0);
     for (const gradient of Object.values(await session.gradients()))
@@ -65,8 +68,8 @@ describe("a step of a detector", () => {
 
   it("refuses labels beyond the classes, and the background's", async () => {
     for (const label of [0, 4, -1]) {
-      const { message } = await failureOf("LABEL_OUT_OF_RANGE", step({ ...objects(true), labels: labelTensor([1,
-        label]) }));
+      const { message } = await failureOf("LABEL_OUT_OF_RANGE",
+        step({ ...objects(true), labels: labelTensor([1, label]) }));
       expect(message).to.include(`expected 1 to 3, received ${label}`);
     }
   });
@@ -92,8 +95,8 @@ describe("a step of a detector", () => {
   });
 
   it("refuses the batch of a classifier, and a classifier that of a detector", async () => {
-    await failureOf("INVALID_ARGUMENT", () =>
-      session.step({ images: Tensor.from(new Float64Array(192), [1, 3, 8, 8]), labels: labelTensor([1]) }));
+    await failureOf("INVALID_ARGUMENT",
+      () => session.step({ images: Tensor.from(new Float64Array(192), [1, 3, 8, 8]), labels: labelTensor([1]) }));
     using model = await createModel("resnet8", { numClasses: 10 });
     using classifier = await createSession({ model });
     await failureOf("INVALID_ARGUMENT", () => classifier.step({ images: images(1), targets: [objects()] }));
@@ -168,8 +171,8 @@ describe("a training of a detector", () => {
 
 describe("the running mean of detectron2's RetinaNet", () => {
   const scratch = scratchDirectory();
-  const options = { ...RETINANET, flavor: "detectron2", detection: { ...RETINANET.detection,
-    imageStd: [57.375, 57.12, 58.395] } } as const;
+  const options = { ...RETINANET, flavor: "detectron2",
+    detection: { ...RETINANET.detection, imageStd: [57.375, 57.12, 58.395] } } as const;
   const batch = { images: images(), targets: [objects(), nothing()] };
 
   it("is part of a checkpoint", async () => {
@@ -187,7 +190,8 @@ describe("the running mean of detectron2's RetinaNet", () => {
 
   it("divides by 0.9 · 100 + 0.1 · the anchors of objects at first", async () => {
     using detector = await filledDetector("retinanet-resnet18-fpn", options);
-    using session = await createSession({ model: detector, optimizer: { ...SGD, learningRate: 1e-300, weightDecay: 0 } });
+    using session = await createSession({ model: detector,
+      optimizer: { ...SGD, learningRate: 1e-300, weightDecay: 0 } });
     const first = (await session.step(batch)).losses.total;
     const second = (await session.step(batch)).losses.total;
     // Such a rate leaves the weights as they are: losses L / (90 + n/10) and L / (81 + 0.09 n + n/10), of n anchors.
@@ -214,8 +218,7 @@ describe("the schedule of a detector's training", () => {
   };
 
   it("rises over the warm-up's steps and falls at its milestones, counted in steps", async () => {
-    const found = await rates({ warmupSteps: 4, warmupFactor: 0.25, milestoneSteps: [5], milestones: [],
-      factor: 0.1 });
+    const found = await rates({ warmupSteps: 4, warmupFactor: 0.25, milestoneSteps: [5], milestones: [], factor: 0.1 });
     // Step k of four has ¼ + ¾ · k / 4 of the rate.
     const expected = [0.25, 0.4375, 0.625, 0.8125, 1, 0.1].map((factor) => factor * 1e-4);
     found.forEach((rate, step) => {

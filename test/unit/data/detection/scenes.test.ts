@@ -13,7 +13,8 @@ const open = async (more: object = {}, split: "train" | "test" = "train") =>
 async function maskOf(annotations: DetectionAnnotations, image: number, object: number): Promise<number[]> {
   const outline = annotations.of(image).segmentation(object);
   if (outline?.kind !== "rle") throw new Error("expected a mask of run lengths");
-  return valuesOf(await decode(outline.rle));
+  const { size: [height, width], counts } = outline.rle;
+  return valuesOf(await decode({ size: [height, width], counts }));
 }
 
 describe("scenes", () => {
@@ -84,8 +85,9 @@ describe("scenes", () => {
   });
 
   it("refuse settings beyond their range", () => {
-    for (const wrong of [{ numClasses: 7 }, { numClasses: 0 }, { imageSize: 31 }, { imageSize: 1025 },
-      { maxObjects: 0 }, { trainSamples: 0 }, { seed: -1 }, { trainSizes: [] }, { colors: 3 }])
+    for (const wrong of [{ numClasses: 7 }, { numClasses: 0 }, { imageSize: 31 }, { imageSize: 1025 }, {
+      maxObjects: 0,
+    }, { trainSamples: 0 }, { seed: -1 }, { trainSizes: [] }, { colors: 3 }])
       expect(ScenesSource.safeParse({ ...SMALL, ...wrong }).success, JSON.stringify(wrong)).to.equal(false);
   });
 });

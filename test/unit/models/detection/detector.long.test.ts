@@ -1,5 +1,6 @@
 import { expect } from "chai";
-import { createDetector, createModel, Tensor, type Detector, type DetectorOptionsInput } from "../../../../lib/index.js";
+import { createDetector, createModel, Tensor, type Detector,
+  type DetectorOptionsInput } from "../../../../lib/index.js";
 import { filledDetector, namedImage } from "../../../support/detectors.js";
 import { failureOf } from "../../../support/errors.js";
 import { valuesOf } from "../../../support/numeric.js";

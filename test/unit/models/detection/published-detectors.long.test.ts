@@ -29,8 +29,9 @@ describe("the published number of parameters", () => {
   }
 
   it("grows by the backbone's norms if they are trained", async () => {
-    using detector = await createDetector("faster-rcnn-resnet50-fpn", { detection: { norm: "batch",
-      trainableLayers: 5 } });
+    using detector = await createDetector("faster-rcnn-resnet50-fpn", {
+      detection: { norm: "batch", trainableLayers: 5 },
+    });
     expect(detector.parameterCount()).to.equal(41_755_286 + NORMS);
     expect(detector.parameterCount({ trainable: true })).to.equal(41_755_286 + NORMS);
   });
@@ -44,8 +45,7 @@ describe("a detector on each backbone", () => {
       const [, , height = 0, width = 0] = input.shape;
       const specs = detector.featureSpecs(height, width);
       expect(specs.map(({ name }) => name)).to.deep.equal(["p2", "p3", "p4", "p5", "p6"]);
-      expect(levels.map(({ shape }) => shape)).to.deep.equal(specs.map((level) => [1, 256, level.height,
-        level.width]));
+      expect(levels.map(({ shape }) => shape)).to.deep.equal(specs.map((level) => [1, 256, level.height, level.width]));
       for (const level of levels) expect(valuesOf(level).every(Number.isFinite)).to.equal(true);
     });
   }
@@ -53,7 +53,8 @@ describe("a detector on each backbone", () => {
   it("has the levels p3 to p7 as RetinaNet", async () => {
     using detector = await createDetector("retinanet-mobilenetv2-fpn", { numClasses: 3, detection: SHORT });
     expect(detector.featureSpecs(64, 96).map(({ name, height, width }) => [name, height, width])).to.deep.equal(
-      [["p3", 8, 12], ["p4", 4, 6], ["p5", 2, 3], ["p6", 1, 2], ["p7", 1, 1]]);
+      [["p3", 8, 12], ["p4", 4, 6], ["p5", 2, 3], ["p6", 1, 2], ["p7", 1, 1]],
+    );
     const [found] = await detector.detect([Tensor.from(new Float32Array(3 * 64 * 96), [3, 64, 96])]);
     expect(found!.boxes.dtype).to.equal("float32");
   });
