@@ -1,8 +1,8 @@
 // The types that users of the package see.
 import { type CocoEvaluation, createDetector, createDistiller, createModel, createSession, type Dataset,
   type DetectedImage, type Detections, type Detector, type DetectorLoadReport, type Distiller, type ErrorCode,
-  evaluateDetections, fit, type FitEvent, type FitResult, type ImageInput, isReviewKdError, loadDataset, masks,
-  type LoadReport, type Model, type ReviewKdError, type Session, type SkippedImage, type StateDict, type StepResult,
+  evaluateDetections, fit, type FitEvent, type FitResult, functional, type ImageInput, isReviewKdError, loadDataset,
+  masks, type LoadReport, type Model, type ReviewKdError, type Session, type SkippedImage, type StateDict, type StepResult,
   type Tensor, type VocEvaluation } from "reviewkd";
 import { describe, expect, test } from "tstyche";
 
@@ -10,6 +10,7 @@ declare const model: Model;
 declare const distiller: Distiller;
 declare const data: Dataset;
 declare const detector: Detector;
+declare const tensor: Tensor;
 
 describe("models", () => {
   test("are created by name, with options that are checked", () => {
@@ -81,6 +82,56 @@ describe("evaluations of detections", () => {
     expect(masks.area).type.toBeCallableWith({ size: [2, 2], counts: "04" });
     expect(masks.area).type.toBeCallableWith({ size: [2, 2], counts: [0, 4] });
     expect(masks.encode).type.not.toBeCallableWith([0, 1]);
+  });
+});
+
+describe("detectors", () => {
+  test("are created by name, with options that are checked", () => {
+    expect(createDetector("faster-rcnn-resnet18-fpn")).type.toBe<Promise<Detector>>();
+    expect(createDetector).type.toBeCallableWith("retinanet-resnet50-fpn", { numClasses: 91, flavor: "detectron2",
+      detection: { minSize: null, boxLoss: "giou" } });
+    expect(createDetector).type.not.toBeCallableWith("retinanet-resnet50-fpn", { flavor: "mmdetection" });
+    expect(createDetector).type.not.toBeCallableWith("retinanet-resnet50-fpn", { detection: { minsize: 1 } });
+  });
+
+  test("find objects in lists of images", () => {
+    expect<Detector["detect"]>().type.toBeCallableWith([tensor], { maskThreshold: null });
+    expect<Detector["detect"]>().type.not.toBeCallableWith(tensor);
+    expect<ReturnType<Detector["detect"]>>().type.toBe<Promise<Detections[]>>();
+    expect<Detector>().type.toBeAssignableTo<Disposable>();
+  });
+});
+
+describe("operations of detectors", () => {
+  test("are tensors, with gradients if one of the output is given", () => {
+    const options = { outputSize: [7, 7], spatialScale: 0.25 } as const;
+    expect(functional.roiAlign(tensor, tensor, options)).type.toBe<Promise<Tensor>>();
+    expect(functional.roiAlign(tensor, tensor, { ...options, gradientOfOutput: tensor })).type.toBeAssignableTo<
+      Promise<{ output: Tensor; gradients: { input: Tensor } }>
+    >();
+    expect(functional.roiAlign).type.not.toBeCallableWith(tensor, tensor, { ...options, outputSize: 7 });
+  });
+
+  test("are numbers as losses, and tensors without reduction", () => {
+    expect(functional.smoothL1Loss(tensor, tensor, { reduction: "sum" })).type.toBe<Promise<number>>();
+    expect(functional.smoothL1Loss(tensor, tensor, { reduction: "none" })).type.toBe<Promise<Tensor>>();
+    expect(functional.sigmoidFocalLoss(tensor, tensor, { reduction: "mean", gradientOfOutput: 1 })).type
+      .toBeAssignableTo<Promise<{ output: number; gradients: { logits: Tensor } }>>();
+    expect(functional.generalizedBoxIouLoss(tensor, tensor, { reduction: "none", gradientOfOutput: tensor })).type
+      .toBeAssignableTo<Promise<{ output: Tensor; gradients: { boxes: Tensor } }>>();
+    expect(functional.smoothL1Loss).type.not.toBeCallableWith(tensor, tensor, { reduction: "all" });
+    expect(functional.smoothL1Loss).type.not.toBeCallableWith(tensor, tensor, {});
+  });
+
+  test("have inner parts in the same form", () => {
+    const { maskLoss, roiLosses } = functional.detection;
+    expect(maskLoss(tensor, tensor, tensor)).type.toBe<Promise<number>>();
+    expect(maskLoss(tensor, tensor, tensor, { gradientOfOutput: 1 })).type.toBeAssignableTo<
+      Promise<{ output: number; gradients: { logits: Tensor } }>
+    >();
+    expect(roiLosses(tensor, tensor, tensor, tensor, { smoothL1Beta: 0 })).type.toBe<
+      Promise<{ classifier: number; boxReg: number }>
+    >();
   });
 });
 

@@ -22,9 +22,10 @@ export class Shapes {
         `invalid ${name}: expected a Tensor, received another value. Make one with Tensor.from().`);
     }
     const { shape, dtype } = value;
-    const fits = shape.length === dimensions.length && dimensions.every((dimension, i) =>
-      shape[i] === (typeof dimension === "number" ? dimension : this.#lengths.get(dimension) ?? shape[i])
-    );
+    const fits = shape.length === dimensions.length &&
+      dimensions.every((dimension, i) =>
+        shape[i] === (typeof dimension === "number" ? dimension : this.#lengths.get(dimension) ?? shape[i])
+      );
     if (!fits) {
       const expected = dimensions.map((dimension) => this.#described(dimension)).join(", ");
       throw new ReviewKdError("SHAPE_MISMATCH",
@@ -81,6 +82,7 @@ export function expectTargets(
     const shapes = new Shapes();
     shapes.expect(`boxes of targets[${i}]`, boxes, ["K", 4]);
     if (labels !== undefined) shapes.expect(`labels of targets[${i}]`, labels, ["K"], "int64");
-    if (masks !== undefined) shapes.expect(`masks of targets[${i}]`, masks, ["K", ...(sizes?.[i] ?? ["H", "W"])], "uint8");
+    if (masks !== undefined)
+      shapes.expect(`masks of targets[${i}]`, masks, ["K", ...(sizes?.[i] ?? ["H", "W"])], "uint8");
   });
 }

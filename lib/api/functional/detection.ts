@@ -42,8 +42,10 @@ const GridOptions = AnchorOptions.extend({
 /** Anchors of all positions by level, `[H · W · A, 4]`, float64, and the strides of the levels. */
 export async function anchors(options: z.input<typeof GridOptions>): Promise<{ levels: Tensor[]; strides: Size[] }> {
   const { paddedImage, maps, ...rest } = parse(GridOptions, options, "anchor options");
-  const count = maps.reduce((sum, [height, width], level) =>
-    sum + height * width * rest.ratios.length * (rest.sizes[level]?.length ?? 1), 0);
+  const count = maps.reduce(
+    (sum, [height, width], level) => sum + height * width * rest.ratios.length * (rest.sizes[level]?.length ?? 1),
+    0,
+  );
   if (count > MOST_ANCHORS) {
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid maps: expected at most ${MOST_ANCHORS} anchors, received ${count}. Pass the sizes of the pyramid's maps.`);
@@ -358,9 +360,8 @@ export async function transform(images: readonly Tensor[],
   images.forEach((image, i) => {
     new Shapes().expect(`images[${i}]`, image, [3, "H", "W"]);
   });
-  if (targets !== undefined) {
+  if (targets !== undefined)
     expectTargets(targets, images.length, images.map(({ shape }) => [shape[1] as number, shape[2] as number]));
-  }
   return call("transform", { images, ...(targets && { targets: targets as unknown as Tree }) }, { ...own,
     imageMean: imageMean ?? switchOf(flavor, "imageMean"), imageStd: imageStd ?? switchOf(flavor, "imageStd"),
     channelOrder: switchOf(flavor, "channelOrder"), pixelScale: switchOf(flavor, "pixelScale"), resize: flavor });

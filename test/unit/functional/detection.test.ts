@@ -49,7 +49,8 @@ describe("anchors", () => {
 
   it("refuse another number of maps than of sizes, and one that no memory holds", async () => {
     await failureOf("SHAPE_MISMATCH", async () => detection.anchors({ ...options, maps: [[2, 3]] }));
-    await failureOf("INVALID_ARGUMENT", async () => detection.anchors({ ...options, maps: [[2 ** 30, 2 ** 30], [1, 1]] }));
+    await failureOf("INVALID_ARGUMENT",
+      async () => detection.anchors({ ...options, maps: [[2 ** 30, 2 ** 30], [1, 1]] }));
   });
 });
 
@@ -69,8 +70,8 @@ describe("assignLevels", () => {
   });
 
   it("refuses a range that is empty", async () => {
-    await failureOf("INVALID_ARGUMENT", async () =>
-      detection.assignLevels(boxTensor([[0, 0, 1, 1]]), { minLevel: 5, maxLevel: 2 }));
+    await failureOf("INVALID_ARGUMENT",
+      async () => detection.assignLevels(boxTensor([[0, 0, 1, 1]]), { minLevel: 5, maxLevel: 2 }));
   });
 });
 
@@ -88,9 +89,14 @@ describe("multiScaleRoiAlign", () => {
   });
 
   it("refuses a list of regions that lacks an image", async () => {
-    await failureOf("SHAPE_MISMATCH", async () =>
-      detection.multiScaleRoiAlign([sequenceTensor("map", [2, 1, 8, 8])], [boxTensor([[0, 0, 8, 8]])],
-        { imageSizes: [[32, 32], [32, 32]], outputSize: [1, 1], samplingRatio: 2, aligned: false }));
+    await failureOf("SHAPE_MISMATCH",
+      async () =>
+        detection.multiScaleRoiAlign([sequenceTensor("map", [2, 1, 8, 8])], [boxTensor([[0, 0, 8, 8]])], {
+          imageSizes: [[32, 32], [32, 32]],
+          outputSize: [1, 1],
+          samplingRatio: 2,
+          aligned: false,
+        }));
   });
 });
 
@@ -116,8 +122,9 @@ describe("sample", () => {
 
   it("follows from the seed, and differs between seeds", async () => {
     expect(await draw(4, 0.25, 7)).to.deep.equal(await draw(4, 0.25, 7));
-    const drawn = await Promise.all(Array.from({ length: 20 }, async (_, seed) => JSON.stringify(await draw(4, 0.25,
-      seed))));
+    const drawn = await Promise.all(
+      Array.from({ length: 20 }, async (_, seed) => JSON.stringify(await draw(4, 0.25, seed))),
+    );
     expect(new Set(drawn).size).to.be.above(5);
   });
 
@@ -132,8 +139,8 @@ describe("regionProposals", () => {
   const state = filledState({ "conv.0.0.weight": [2, 2, 3, 3], "conv.0.0.bias": [2], "cls_logits.weight": [1, 2, 1, 1],
     "cls_logits.bias": [1], "bbox_pred.weight": [4, 2, 1, 1], "bbox_pred.bias": [4] });
   const maps = [sequenceTensor("p2", [2, 2, 3, 4]), sequenceTensor("p3", [2, 2, 2, 2])];
-  const options = { mode: "train", sizes: [[8], [16]], ratios: [1], paddedImage: [24, 32], imageSizes: [[24, 32], [20,
-    28]], batchSizePerImage: 1000 } as const;
+  const options = { mode: "train", sizes: [[8], [16]], ratios: [1], paddedImage: [24, 32],
+    imageSizes: [[24, 32], [20, 28]], batchSizePerImage: 1000 } as const;
   const targets = [{ boxes: boxTensor([[3, 2, 17, 15], [20.5, 8, 30, 21]]) }, { boxes: boxTensor([]) }];
 
   it("finds every anchor of an image without objects to be background", async () => {
@@ -160,8 +167,10 @@ describe("regionProposals", () => {
       return losses!.objectness + losses!.rpnBoxReg;
     };
     for (const level of [0, 1]) {
-      const numeric = await gradientOf((values) =>
-        loss(maps.map((map, i) => (i === level ? like(map, values) : map)), state), valuesOf(maps[level]!));
+      const numeric = await gradientOf(
+        (values) => loss(maps.map((map, i) => (i === level ? like(map, values) : map)), state),
+        valuesOf(maps[level]!),
+      );
       expectAllNear(valuesOf(gradients.maps[level]!), numeric, DIFFERENCES, `map ${level}`);
     }
     expect(Object.keys(gradients.state)).to.have.members(Object.keys(state));
@@ -175,14 +184,14 @@ describe("regionProposals", () => {
   it("refuses to train without objects, and a state that lacks an entry or has another shape", async () => {
     await failureOf("SHAPE_MISMATCH", async () => detection.regionProposals(maps, state, options));
     await failureOf("SHAPE_MISMATCH", async () => detection.regionProposals([], state, { ...options, targets }));
-    await failureOf("SHAPE_MISMATCH", async () =>
-      detection.regionProposals(maps, state, { ...options, targets: targets.slice(1) }));
+    await failureOf("SHAPE_MISMATCH",
+      async () => detection.regionProposals(maps, state, { ...options, targets: targets.slice(1) }));
     const rest = Object.fromEntries(Object.entries(state).filter(([name]) => name !== "cls_logits.bias"));
-    await failureOf("STATE_DICT_MISMATCH", async () =>
-      detection.regionProposals(maps, rest, { ...options, targets }));
-    await failureOf("STATE_DICT_MISMATCH", async () =>
-      detection.regionProposals(maps, { ...state, "cls_logits.bias": sequenceTensor("b", [2]) }, { ...options,
-        targets }));
+    await failureOf("STATE_DICT_MISMATCH", async () => detection.regionProposals(maps, rest, { ...options, targets }));
+    await failureOf("STATE_DICT_MISMATCH",
+      async () =>
+        detection.regionProposals(maps, { ...state, "cls_logits.bias": sequenceTensor("b", [2]) }, { ...options,
+          targets }));
   });
 });
 
@@ -206,19 +215,19 @@ describe("roiLosses", () => {
       gradientOfOutput: 2 });
     const loss = async (a: Tensor, b: Tensor): Promise<number> =>
       2 * sumOf(Object.values(await detection.roiLosses(a, b, labels, targets, options)));
-    expectAllNear(valuesOf(gradients.logits), await gradientOf((values) => loss(like(logits, values), deltas),
-      valuesOf(logits)), DIFFERENCES, "logits");
-    expectAllNear(valuesOf(gradients.deltas), await gradientOf((values) => loss(logits, like(deltas, values)),
-      valuesOf(deltas)), DIFFERENCES, "deltas");
+    expectAllNear(valuesOf(gradients.logits),
+      await gradientOf((values) => loss(like(logits, values), deltas), valuesOf(logits)), DIFFERENCES, "logits");
+    expectAllNear(valuesOf(gradients.deltas),
+      await gradientOf((values) => loss(logits, like(deltas, values)), valuesOf(deltas)), DIFFERENCES, "deltas");
   });
 
   it("refuse labels beyond the classes and deltas of another number of them", async () => {
-    await failureOf("LABEL_OUT_OF_RANGE", async () =>
-      detection.roiLosses(logits, deltas, labelTensor([3, 0, 1]), targets, { smoothL1Beta: 0 }));
-    await failureOf("LABEL_OUT_OF_RANGE", async () =>
-      detection.roiLosses(logits, deltas, labelTensor([-1, 0, 1]), targets, { smoothL1Beta: 0 }));
-    await failureOf("SHAPE_MISMATCH", async () =>
-      detection.roiLosses(logits, sequenceTensor("deltas", [3, 8]), labels, targets, { smoothL1Beta: 0 }));
+    await failureOf("LABEL_OUT_OF_RANGE",
+      async () => detection.roiLosses(logits, deltas, labelTensor([3, 0, 1]), targets, { smoothL1Beta: 0 }));
+    await failureOf("LABEL_OUT_OF_RANGE",
+      async () => detection.roiLosses(logits, deltas, labelTensor([-1, 0, 1]), targets, { smoothL1Beta: 0 }));
+    await failureOf("SHAPE_MISMATCH",
+      async () => detection.roiLosses(logits, sequenceTensor("deltas", [3, 8]), labels, targets, { smoothL1Beta: 0 }));
   });
 });
 
@@ -237,10 +246,10 @@ describe("maskTargets", () => {
   });
 
   it("refuse an object that is not there", async () => {
-    await failureOf("INVALID_ARGUMENT", async () =>
-      detection.maskTargets(mask, proposals, labelTensor([0, 1]), { size: 2 }));
-    await failureOf("SHAPE_MISMATCH", async () => detection.maskTargets(mask, proposals, labelTensor([0]),
-      { size: 2 }));
+    await failureOf("INVALID_ARGUMENT",
+      async () => detection.maskTargets(mask, proposals, labelTensor([0, 1]), { size: 2 }));
+    await failureOf("SHAPE_MISMATCH",
+      async () => detection.maskTargets(mask, proposals, labelTensor([0]), { size: 2 }));
   });
 });
 
@@ -264,8 +273,9 @@ describe("maskLoss", () => {
 
   it("is 0 with a gradient of 0 if there are no regions", async () => {
     const none = Tensor.from(new Float64Array(0), [0, 3, 2, 2]);
-    const { output } = await detection.maskLoss(none, labelTensor([]), Tensor.from(new Float64Array(0), [0, 2, 2]),
-      { gradientOfOutput: 1 });
+    const { output } = await detection.maskLoss(none, labelTensor([]), Tensor.from(new Float64Array(0), [0, 2, 2]), {
+      gradientOfOutput: 1,
+    });
     expect(output).to.equal(0);
   });
 
@@ -301,10 +311,10 @@ describe("roiDetections", () => {
   });
 
   it("refuse proposals that do not add up to the scores", async () => {
-    await failureOf("SHAPE_MISMATCH", async () =>
-      detection.roiDetections(logits, deltas, [boxTensor([[0, 0, 8, 8]])], { imageSizes: [[30, 32]] }));
-    await failureOf("SHAPE_MISMATCH", async () =>
-      detection.roiDetections(logits, deltas, proposals, { imageSizes: [[30, 32], [30, 32]] }));
+    await failureOf("SHAPE_MISMATCH",
+      async () => detection.roiDetections(logits, deltas, [boxTensor([[0, 0, 8, 8]])], { imageSizes: [[30, 32]] }));
+    await failureOf("SHAPE_MISMATCH",
+      async () => detection.roiDetections(logits, deltas, proposals, { imageSizes: [[30, 32], [30, 32]] }));
   });
 });
 
@@ -364,10 +374,11 @@ describe("transform", () => {
     await failureOf("SHAPE_MISMATCH", async () => detection.transform([], {}));
     await failureOf("SHAPE_MISMATCH", async () => detection.transform([sequenceTensor("gray", [1, 8, 8])], {}));
     await failureOf("SHAPE_MISMATCH", async () => detection.transform([sequenceTensor("batch", [1, 3, 8, 8])], {}));
-    await failureOf("DTYPE_MISMATCH", async () =>
-      detection.transform([Tensor.from(new Uint8Array(192), [3, 8, 8])], {}));
+    await failureOf("DTYPE_MISMATCH",
+      async () => detection.transform([Tensor.from(new Uint8Array(192), [3, 8, 8])], {}));
     await failureOf("SHAPE_MISMATCH", async () =>
-      detection.transform([namedImage("image", 8, 8)], { targets: [{ boxes: boxTensor([[0, 0, 4, 4]]),
-        masks: Tensor.from(new Uint8Array(49), [1, 7, 7]) }] }));
+      detection.transform([namedImage("image", 8, 8)], {
+        targets: [{ boxes: boxTensor([[0, 0, 4, 4]]), masks: Tensor.from(new Uint8Array(49), [1, 7, 7]) }],
+      }));
   });
 });

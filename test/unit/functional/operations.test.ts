@@ -42,8 +42,8 @@ describe("boxIou", () => {
     const boxes = boxTensor([[0, 0, 1, 1]]);
     await failureOf("SHAPE_MISMATCH", async () => functional.boxIou(boxes, vector(0, 0, 1, 1)));
     await failureOf("SHAPE_MISMATCH", async () => functional.boxIou(sequenceTensor("five", [1, 5]), boxes));
-    await failureOf("DTYPE_MISMATCH", async () =>
-      functional.boxIou(boxes, Tensor.from(Float32Array.of(0, 0, 1, 1), [1, 4])));
+    await failureOf("DTYPE_MISMATCH",
+      async () => functional.boxIou(boxes, Tensor.from(Float32Array.of(0, 0, 1, 1), [1, 4])));
     await failureOf("INVALID_ARGUMENT", async () => functional.boxIou(boxes, [[0, 0, 1, 1]] as unknown as Tensor));
     await failureOf("INVALID_ARGUMENT", async () => functional.boxIou(boxes, null as unknown as Tensor));
   });
@@ -58,8 +58,9 @@ describe("boxIou", () => {
 describe("generalizedBoxIou", () => {
   it("falls below 0 with the distance of boxes", async () => {
     // Of the enclosing 3×1 the two unit squares leave one third.
-    const values = valuesOf(await functional.generalizedBoxIou(boxTensor([[0, 0, 1, 1]]),
-      boxTensor([[0, 0, 1, 1], [2, 0, 3, 1]])));
+    const values = valuesOf(
+      await functional.generalizedBoxIou(boxTensor([[0, 0, 1, 1]]), boxTensor([[0, 0, 1, 1], [2, 0, 3, 1]])),
+    );
     expectAllNear(values, [1, -1 / 3], EXACT, "generalized IoU");
   });
 });
@@ -106,8 +107,9 @@ describe("encodeBoxes", () => {
   });
 
   it("lets a side grow by at most 1000 / 16", async () => {
-    const decoded = valuesOf(await functional.decodeBoxes(vectors([0, 0, 50, 50]), boxTensor([[0, 0, 16, 16]]),
-      [1, 1, 1, 1]));
+    const decoded = valuesOf(
+      await functional.decodeBoxes(vectors([0, 0, 50, 50]), boxTensor([[0, 0, 16, 16]]), [1, 1, 1, 1]),
+    );
     expectAllNear(decoded, [-492, -492, 508, 508], EXACT, "boxes");
   });
 
@@ -115,8 +117,9 @@ describe("encodeBoxes", () => {
     await failureOf("SHAPE_MISMATCH", async () => functional.encodeBoxes(boxTensor([]), proposals, [1, 1, 1, 1]));
     await failureOf("SHAPE_MISMATCH", async () => functional.decodeBoxes(vectors([0, 0, 0]), proposals, [1, 1, 1, 1]));
     await failureOf("INVALID_ARGUMENT", async () => functional.encodeBoxes(proposals, proposals, [1, 0, 1, 1]));
-    await failureOf("INVALID_ARGUMENT", async () =>
-      functional.encodeBoxes(proposals, proposals, [1, 1, 1] as unknown as [number, number, number, number]));
+    await failureOf("INVALID_ARGUMENT",
+      async () =>
+        functional.encodeBoxes(proposals, proposals, [1, 1, 1] as unknown as [number, number, number, number]));
   });
 
   const vectors = (...rows: number[][]): Tensor =>
@@ -167,8 +170,12 @@ describe("roiAlign", () => {
   it("averages the pixels of a cell", async () => {
     // One sample in the middle of each cell of 2×2 pixels, whose centers lie at 0: the mean of the four.
     const map = Tensor.from(Float64Array.from({ length: 16 }, (_, i) => i), [1, 1, 4, 4]);
-    const output = await functional.roiAlign(map, Tensor.from(Float64Array.of(0, 0, 0, 4, 4), [1, 5]),
-      { outputSize: [2, 2], spatialScale: 1, samplingRatio: 1, aligned: true });
+    const output = await functional.roiAlign(map, Tensor.from(Float64Array.of(0, 0, 0, 4, 4), [1, 5]), {
+      outputSize: [2, 2],
+      spatialScale: 1,
+      samplingRatio: 1,
+      aligned: true,
+    });
     expect(output.shape).to.deep.equal([1, 1, 2, 2]);
     expectAllNear(valuesOf(output), [2.5, 4.5, 10.5, 12.5], EXACT, "cells");
   });
@@ -180,10 +187,15 @@ describe("roiAlign", () => {
       const { output, gradients } = await functional.roiAlign(input, rois, { ...choice, gradientOfOutput });
       expect(valuesOf(output)).to.deep.equal(valuesOf(await functional.roiAlign(input, rois, choice)));
       const weights = valuesOf(gradientOfOutput);
-      const numeric = await gradientOf(async (values) =>
-        sumOf(valuesOf(await functional.roiAlign(like(input, values), rois, choice)).map((value, i) =>
-          value * weights[i]!
-        )), valuesOf(input));
+      const numeric = await gradientOf(
+        async (values) =>
+          sumOf(
+            valuesOf(await functional.roiAlign(like(input, values), rois, choice)).map((value, i) =>
+              value * weights[i]!
+            ),
+          ),
+        valuesOf(input),
+      );
       expectAllNear(valuesOf(gradients.input), numeric, DIFFERENCES, "gradient");
     });
   }
@@ -191,14 +203,14 @@ describe("roiAlign", () => {
   it("refuses an image that is not there, and regions or gradients of another shape", async () => {
     const missing = Tensor.from(Float64Array.of(2, 0, 0, 1, 1), [1, 5]);
     await failureOf("INVALID_ARGUMENT", async () => functional.roiAlign(input, missing, options));
-    await failureOf("INVALID_ARGUMENT", async () =>
-      functional.roiAlign(input, Tensor.from(Float64Array.of(Number.NaN, 0, 0, 1, 1), [1, 5]), options));
+    await failureOf("INVALID_ARGUMENT",
+      async () => functional.roiAlign(input, Tensor.from(Float64Array.of(Number.NaN, 0, 0, 1, 1), [1, 5]), options));
     await failureOf("SHAPE_MISMATCH", async () => functional.roiAlign(input, boxTensor([[0, 0, 1, 1]]), options));
-    await failureOf("SHAPE_MISMATCH", async () =>
-      functional.roiAlign(input, rois, { ...options, gradientOfOutput: vector(1) }));
+    await failureOf("SHAPE_MISMATCH",
+      async () => functional.roiAlign(input, rois, { ...options, gradientOfOutput: vector(1) }));
     await failureOf("INVALID_ARGUMENT", async () => functional.roiAlign(input, rois, { ...options, spatialScale: 0 }));
-    await failureOf("INVALID_ARGUMENT", async () =>
-      functional.roiAlign(input, rois, { ...options, samplingRatio: -1 }));
+    await failureOf("INVALID_ARGUMENT",
+      async () => functional.roiAlign(input, rois, { ...options, samplingRatio: -1 }));
   });
 });
 
@@ -220,14 +232,16 @@ describe("losses of boxes and logits", () => {
     // Both targets have a probability of ½: 0.25 · ½² · ln 2 and 0.75 · ½² · ln 2.
     const values = valuesOf(await functional.sigmoidFocalLoss(vector(0, 0), vector(1, 0), { reduction: "none" }));
     expectAllNear(values, [Math.LN2 / 16, 3 * Math.LN2 / 16], EXACT, "focal loss");
-    const plain = await functional.sigmoidFocalLoss(vector(0, 0), vector(1, 0),
-      { alpha: -1, gamma: 0, reduction: "mean" });
+    const plain = await functional.sigmoidFocalLoss(vector(0, 0), vector(1, 0), { alpha: -1, gamma: 0,
+      reduction: "mean" });
     expectNear(plain, Math.LN2, EXACT, "cross entropy");
   });
 
   it("are 0 for a box that is right, and beyond 1 for one that is far", async () => {
-    const values = valuesOf(await functional.generalizedBoxIouLoss(boxes, boxTensor([[0, 0, 4, 4], [8, 8, 9, 9]]),
-      { reduction: "none", eps: 0 }));
+    const values = valuesOf(
+      await functional.generalizedBoxIouLoss(boxes, boxTensor([[0, 0, 4, 4], [8, 8, 9, 9]]), { reduction: "none",
+        eps: 0 }),
+    );
     expectNear(values[0]!, 0, EXACT, "equal boxes", 1);
     // Of the enclosing 8×8, 64 - 10 - 1 belong to neither.
     expectNear(values[1]!, 1 + 53 / 64, EXACT, "far boxes");
@@ -262,20 +276,21 @@ describe("losses of boxes and logits", () => {
   it("refuse another shape, an unknown reduction, an alpha beyond 1 and options that do not exist", async () => {
     const [input, target] = [vector(1, 2), vector(1, 0)];
     await failureOf("SHAPE_MISMATCH", async () => functional.smoothL1Loss(input, vector(1), { reduction: "sum" }));
-    await failureOf("SHAPE_MISMATCH", async () =>
-      functional.sigmoidFocalLoss(input, vector(1), { reduction: "sum" }));
-    await failureOf("SHAPE_MISMATCH", async () =>
-      functional.generalizedBoxIouLoss(boxes, boxTensor([]), { reduction: "sum" }));
-    await failureOf("INVALID_ARGUMENT", async () =>
-      functional.smoothL1Loss(input, target, { reduction: "all" } as unknown as { reduction: "sum" }));
-    await failureOf("INVALID_ARGUMENT", async () =>
-      functional.sigmoidFocalLoss(input, target, { alpha: 1.5, reduction: "sum" }));
-    await failureOf("INVALID_ARGUMENT", async () =>
-      functional.smoothL1Loss(input, target, { sigma: 1, reduction: "sum" } as unknown as { reduction: "sum" }));
-    await failureOf("INVALID_ARGUMENT", async () =>
-      functional.smoothL1Loss(input, target, { reduction: "sum", gradientOfOutput: "1" as unknown as number }));
-    await failureOf("SHAPE_MISMATCH", async () =>
-      functional.smoothL1Loss(input, target, { reduction: "none", gradientOfOutput: vector(1) }));
+    await failureOf("SHAPE_MISMATCH", async () => functional.sigmoidFocalLoss(input, vector(1), { reduction: "sum" }));
+    await failureOf("SHAPE_MISMATCH",
+      async () => functional.generalizedBoxIouLoss(boxes, boxTensor([]), { reduction: "sum" }));
+    await failureOf("INVALID_ARGUMENT",
+      async () => functional.smoothL1Loss(input, target, { reduction: "all" } as unknown as { reduction: "sum" }));
+    await failureOf("INVALID_ARGUMENT",
+      async () => functional.sigmoidFocalLoss(input, target, { alpha: 1.5, reduction: "sum" }));
+    await failureOf("INVALID_ARGUMENT",
+      async () =>
+        functional.smoothL1Loss(input, target, { sigma: 1, reduction: "sum" } as unknown as { reduction: "sum" }));
+    await failureOf("INVALID_ARGUMENT",
+      async () =>
+        functional.smoothL1Loss(input, target, { reduction: "sum", gradientOfOutput: "1" as unknown as number }));
+    await failureOf("SHAPE_MISMATCH",
+      async () => functional.smoothL1Loss(input, target, { reduction: "none", gradientOfOutput: vector(1) }));
   });
 });
 
@@ -323,10 +338,11 @@ describe("pasteMasks", () => {
 
   it("refuses masks that are not square, and another number of boxes", async () => {
     await failureOf("SHAPE_MISMATCH", async () => functional.pasteMasks(full, boxTensor([]), [4, 6]));
-    await failureOf("SHAPE_MISMATCH", async () =>
-      functional.pasteMasks(sequenceTensor("mask", [1, 2, 3]), boxTensor([[0, 0, 1, 1]]), [4, 6]));
-    await failureOf("INVALID_ARGUMENT", async () =>
-      functional.pasteMasks(full, boxTensor([[0, 0, 1, 1]]), [4, 6], { flavor: "mmdetection" as "detectron2" }));
+    await failureOf("SHAPE_MISMATCH",
+      async () => functional.pasteMasks(sequenceTensor("mask", [1, 2, 3]), boxTensor([[0, 0, 1, 1]]), [4, 6]));
+    await failureOf("INVALID_ARGUMENT",
+      async () =>
+        functional.pasteMasks(full, boxTensor([[0, 0, 1, 1]]), [4, 6], { flavor: "mmdetection" as "detectron2" }));
   });
 });
 

@@ -1,0 +1,55 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { readWeightsInfo } from "../../lib/index.js";
+import { fail, succeed, useDirectory } from "./helpers.js";
+
+const MODEL = "retinanet-resnet18-fpn";
+const DATA = "scenes:numClasses=2,trainSamples=4,testSamples=2,imageSize=64";
+
+describe("command line: detectors", () => {
+  const directory = useDirectory();
+  let run: string;
+  let output: string;
+
+  before(async () => {
+    run = join(directory.path, "run");
+    ({ stdout: output } = await succeed(["train", "--model", MODEL, "--data", DATA, "--epochs", "1", "--batch-size",
+      "2", "--threads", "1", "--seed", "3", "--run", run]));
+  });
+
+  it("trains on scenes, and prints precision and each loss of the task", () => {
+    expect(output).to.match(/^ +1\/1 /m);
+    expect(output).to.match(/\bAP\b/).and.include(run);
+    expect(output).to.not.include("top-1").and.not.include("\u001b");
+  });
+
+  it("writes a run directory with the detector's settings", async () => {
+    for (const file of ["config.json", "metrics.jsonl", "last.safetensors", "best.safetensors", "student.safetensors"])
+      expect(existsSync(join(run, file)), file).to.equal(true);
+    const config = JSON.parse(await readFile(join(run, "config.json"), "utf8")) as { data: object; training: object };
+    expect(config.data).to.include({ kind: "scenes", numClasses: 2, imageSize: 64 });
+    expect(config.training).to.deep.include({ epochs: 1, batchSize: 2, seed: 3 });
+    const { metadata } = await readWeightsInfo(join(run, "student.safetensors"));
+    expect(metadata).to.include({ model: MODEL, dataset: "scenes" });
+  });
+
+  it("explains settings and data that do not belong to a detector", async () => {
+    const train = async (words: readonly string[], code: string): Promise<string> =>
+      fail(["train", "--epochs", "1", ...words], { exit: 2, code });
+    expect(await train(["--model", "retinanet-resnet81-fpn", "--data", DATA], "UNKNOWN_NAME"))
+      .to.include("retinanet-resnet81-fpn");
+    expect(await train(["--model", MODEL, "--data", "synthetic:trainSamples=4,testSamples=2"], "INVALID_ARGUMENT"))
+      .to.match(/detector|boxes/);
+    expect(await train(["--model", "resnet8", "--data", DATA], "INVALID_ARGUMENT")).to.match(/detector|boxes/);
+    expect(await fail(["train", "--model", MODEL, "--data", "scenes:colors=3"], { exit: 2, code: "INVALID_ARGUMENT" }))
+      .to.include("colors");
+  });
+
+  it("shows detection in a demo", async () => {
+    const { stdout } = await succeed(["demo", "--task", "detection", "--quick"], { cwd: directory.path });
+    expect(stdout).to.include("faster-rcnn-resnet18-fpn").and.include("average precision");
+    await fail(["demo", "--task", "segmentation"], { exit: 2, code: "INVALID_ARGUMENT" });
+  });
+});

@@ -1,0 +1,131 @@
+import { readdir, readFile } from "node:fs/promises";
+import { expect } from "chai";
+import { createDetector, createDistiller, createSession, type Dataset, type Detector, fit, loadDataset,
+  namedValue } from "../../../lib/index.js";
+import type { FitOptions } from "../../../lib/fit/plan.js";
+import { FitEvent } from "../../../lib/config/schemas/fit-event.js";
+import { readWeightsInfo } from "../../../lib/api/model.js";
+import { drain, failureOf, ofType, scratchDirectory } from "./small-run.js";
+
+const SCENES = { kind: "scenes", numClasses: 2, trainSamples: 8, testSamples: 4, imageSize: 64 } as const;
+const TRAINING = { epochs: 2, batchSize: 2, evaluationBatchSize: 2, seed: 3, threads: 1,
+  optimizer: { kind: "sgd", learningRate: 0.01, nesterov: false, normWeightDecay: 0 },
+  schedule: { kind: "constant" } } as const;
+const LOSSES = {
+  "retinanet-resnet18-fpn": ["classification", "bboxRegression"],
+  "faster-rcnn-resnet18-fpn": ["objectness", "rpnBoxReg", "classifier", "boxReg"],
+} as const;
+type Name = keyof typeof LOSSES;
+
+describe("fit with a detector", () => {
+  let data: Dataset;
+  const scratch = scratchDirectory();
+
+  before(async () => {
+    data = await loadDataset(SCENES);
+  });
+  after(() => {
+    data.dispose();
+  });
+
+  const create = async (name: Name = "retinanet-resnet18-fpn"): Promise<Detector> =>
+    createDetector(name, { numClasses: 3, seed: 1, detection: { minSize: 64, maxSize: 64 } });
+  const run = async (options: Partial<FitOptions> = {}, name?: Name, onEvent?: (event: FitEvent) => void) => {
+    using model = await create(name);
+    return await drain(fit({ model, data, ...TRAINING, ...options } as FitOptions), onEvent);
+  };
+
+  for (const name of ["retinanet-resnet18-fpn", "faster-rcnn-resnet18-fpn"] as const) {
+    it(`reports every loss and metric of ${name}, and keeps the epoch of the best precision`, async () => {
+      const { events, result } = await run({ runDirectory: scratch("run") }, name);
+      for (const event of events) FitEvent.parse(event);
+      using detector = await create(name);
+      const { losses, metrics, primaryMetric } = detector.task;
+      expect(losses.map((loss) => loss.name)).to.have.members(LOSSES[name]);
+      expect(primaryMetric).to.equal("ap");
+      const epochs = ofType(events, "epoch");
+      for (const { train, test } of epochs) {
+        const values = losses.map((loss) => namedValue(train.losses, loss.name));
+        // float32
+        expect(train.losses.total).to.be.closeTo(values.reduce((sum, value) => sum + value, 0), 1e-4);
+        expect([train.step, train.images, test.samples]).to.deep.equal([4, 8, 4]);
+        for (const metric of metrics) expect(namedValue(test, metric.name), metric.name).to.be.within(-1, 1);
+      }
+      expect(namedValue(result.best, "ap")).to.equal(Math.max(...epochs.map(({ test }) => namedValue(test, "ap"))));
+      expect((await readdir(scratch("run"))).sort()).to.deep.equal(["best.safetensors", "config.json",
+        "last.safetensors", "metrics.jsonl", "previous.safetensors", "student.safetensors"]);
+      const { metadata } = await readWeightsInfo(scratch("run", "student.safetensors"));
+      expect(metadata).to.deep.include({ model: name, numClasses: "3", dataset: "scenes", epoch: "1" });
+    });
+  }
+
+  it("resumes an epoch that was stopped to the same bytes as an undisturbed training", async () => {
+    const student = async (directory: string) => readFile(scratch(directory, "student.safetensors"));
+    await run({ runDirectory: scratch("calm") });
+    const controller = new AbortController();
+    const failure = await failureOf(
+      run({ runDirectory: scratch("run"), signal: controller.signal }, undefined, (event) => {
+        if (event.type === "progress" && event.epoch === 1 && event.step >= 1) controller.abort();
+      }),
+    );
+    expect(failure.code).to.equal("ABORTED");
+    const { events } = await run({ runDirectory: scratch("run"), resume: true });
+    const start = ofType(events, "start")[0]!;
+    expect([start.startEpoch, start.startStep]).to.not.deep.equal([0, 0]);
+    expect((await student("run")).equals(await student("calm"))).to.equal(true);
+  });
+
+  it("distills from the pyramid of a teacher", async () => {
+    using teacher = await create();
+    using student = await create();
+    using distiller = await createDistiller({ teacher, student, method: { kind: "review", warmupEpochs: 0 } });
+    const { events } = await drain(fit({ distiller, data, ...TRAINING, epochs: 1 }));
+    const { losses } = ofType(events, "epoch")[0]!.train;
+    expect(losses.perStage).to.have.length(5);
+    expect(losses.distillation).to.be.above(0);
+  });
+
+  it("evaluates in the order of the images, to the same numbers", async () => {
+    using detector = await create();
+    const first = await detector.evaluate(data.test, { batchSize: 2, perClass: true });
+    expect(await detector.evaluate(data.test, { batchSize: 2, perClass: true })).to.deep.equal(first);
+    expect(first.perClass!.map(({ name }) => name)).to.deep.equal(["circle", "square"]);
+  });
+
+  it("draws flips and sizes from seed and epoch", async () => {
+    const lossOf = async (source: object, seed: number, epoch: number) => {
+      using model = await create();
+      using drawn = await loadDataset({ ...SCENES, ...source });
+      using session = await createSession({ model, threads: 1, optimizer: TRAINING.optimizer });
+      return (await session.trainEpoch(drawn, { epoch, epochs: 9, seed, batchSize: 8 })).losses.total;
+    };
+    const plain = await lossOf({ flip: false }, 1, 0);
+    // One batch of all images: the loss of its first step does not depend on the order, but for rounding.
+    const rounding = 1e-4 * plain;
+    expect(await lossOf({ flip: false }, 2, 0)).to.be.closeTo(plain, rounding);
+    const [flipped, sized] = [await lossOf({}, 1, 0), await lossOf({ flip: false, trainSizes: [32, 48] }, 1, 0)];
+    for (const loss of [flipped, sized]) expect(Math.abs(loss - plain)).to.be.above(rounding);
+    expect(await lossOf({}, 1, 0)).to.equal(flipped);
+    expect(Math.abs(await lossOf({}, 2, 0) - flipped)).to.be.above(rounding);
+  });
+
+  it("refuses data of classes that the detector does not have, and data of a classifier", async () => {
+    using small = await createDetector("faster-rcnn-resnet18-fpn", { numClasses: 2 }); // one and the background
+    const { code, message } = await failureOf(drain(fit({ model: small, data, ...TRAINING })));
+    expect(code).to.equal("SHAPE_MISMATCH");
+    expect(message).to.include("Create the detector with numClasses: 3");
+    using labelled = await loadDataset({ kind: "synthetic", trainSamples: 8, testSamples: 4 });
+    using detector = await create();
+    expect((await failureOf(drain(fit({ model: detector, data: labelled, ...TRAINING })))).code).to.equal(
+      "INVALID_ARGUMENT",
+    );
+  });
+
+  it("refuses to give batches of images of any sizes", async () => {
+    const { code, message } = await failureOf((async () => {
+      for await (const batch of data.train.batches({ batchSize: 2 })) expect(batch).to.equal(undefined);
+    })());
+    expect(code).to.equal("INVALID_ARGUMENT");
+    expect(message).to.include("images with boxes");
+  });
+});
