@@ -38,7 +38,7 @@ export class StreamedImages implements SplitImages {
 
   async pass<Result>(plan: PassPlan, work: PassWork<Result>): Promise<Result> {
     await using pass = this.#open(plan);
-    return pass.run(work);
+    return await pass.run(work); // before the pass is disposed
   }
 
   async *batches(plan: BatchPlan): AsyncGenerator<NativeBatch, void, void> {
