@@ -1,7 +1,6 @@
 import { rm } from "node:fs/promises";
 import { expect } from "chai";
-import { createDetector, createSession, type Dataset,
-  loadDataset } from "../../../../lib/index.js";
+import { createDetector, createSession, type Dataset, loadDataset } from "../../../../lib/index.js";
 import { failureOf } from "../../../support/errors.js";
 import { picture, writeFiles } from "../../../support/image-files.js";
 import { scratchDirectory } from "../../lib/small-run.js";
