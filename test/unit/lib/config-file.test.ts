@@ -85,7 +85,7 @@ describe("parseRunConfig", () => {
     ["something else than an object", [1], "received an array of 1 elements."],
     ["no network", { task: "train" }, "invalid model in "],
     ["data that only a program can hand over", { task: "train", model: { name: "resnet20" }, data: { kind: "arrays" } },
-      ': expected "synthetic", "cifar10", "cifar100", "image-folder" or "idx", received "arrays".'],
+      ': expected "synthetic", "cifar10", "cifar100", "image-folder", "idx", "coco", "voc" or "scenes", received "arrays".'],
   ] as const) {
     it(`rejects ${problem}`, () => {
       const error = failure(input);

@@ -90,7 +90,7 @@ describe("parse", () => {
 
   it("lists the keys of the selected kind", () => {
     const { valid } = failure(TrainingOptions, { schedule: { kind: "cosine", milestones: [1] } });
-    expect(valid).to.deep.equal(["kind", "finalScale", "warmupEpochs"]);
+    expect(valid).to.deep.equal(["kind", "finalScale", "warmupEpochs", "warmupSteps", "warmupFactor"]);
   });
 
   it("lists every problem of one value", () => {

@@ -5,6 +5,7 @@ import { Connection } from "../../../../lib/worker/connection.js";
 import { PROTOCOL } from "../../../../lib/worker/protocol.js";
 import type { ExitStatus, Transport } from "../../../../lib/worker/transport.js";
 import { failureOf } from "../../../support/errors.js";
+import { CLASSIFICATION } from "../../../support/tasks.js";
 
 interface Posted {
   readonly m: string;
@@ -60,7 +61,8 @@ describe("Connection", () => {
 
   const call = (name: string, ...args: unknown[]): Promise<unknown> =>
     connection.functions()[name]!(...args) as Promise<unknown>;
-  const FACTS = { name: "resnet8", numClasses: 4, dtype: "float32", device: "cpu", parameterCount: 9 };
+  const FACTS = { name: "resnet8", numClasses: 4, dtype: "float32", device: "cpu", parameterCount: 9,
+    task: CLASSIFICATION };
   const model = async (): Promise<Record<"device", string>> => {
     const created = call("createModel", "resnet8");
     worker.answer({ r: { kind: "Model", handle: 1, state: FACTS } });
