@@ -99,7 +99,8 @@ function tablesOf({ results, memory }, kind) {
         bytes === undefined ? "" : (bytes / 2 ** 20).toFixed(0)];
     });
   });
-  const head = ["", "", "ms (median)", "lowest … highest", "of ours", "processor time, ms", "of ours", "peak memory, MiB"];
+  const head = ["", "", "ms (median)", "lowest … highest", "of ours", "processor time, ms", "of ours",
+    "peak memory, MiB"];
   return `### ${kind}\n\n${table(head, rows)}`;
 }
 

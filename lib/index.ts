@@ -47,7 +47,8 @@ export { readVocAnnotations, type ReadVocOptions } from "./datasets/detection/re
 export type { Segmentation } from "./datasets/detection/segmentations.js";
 export { fetchDataset, type FetchDatasetOptions } from "./datasets/fetch.js";
 export * as schemas from "./config/schemas/index.js";
-export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor, Size } from "./config/schemas/detection/detector.js";
+export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor,
+  Size } from "./config/schemas/detection/detector.js";
 export type { DType, Device, ModelDType, Precision, Shape } from "./config/schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization,
   StoredDataSource } from "./config/schemas/data.js";

@@ -222,7 +222,7 @@ export async function createSession<Trained extends Model | Detector = Model>(
 ): Promise<Session<Trained>> {
   const { distiller, model, ...rest } = options;
   const parsed = parse(StepOptions, rest, "session options");
-  const trained = (distiller?.student ?? model);
+  const trained = distiller?.student ?? model;
   const target = distiller?.native ?? model?.native;
   // The type rules out both; plain JavaScript does not.
   const both = distiller !== undefined && (model as unknown) !== undefined;

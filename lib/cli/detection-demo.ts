@@ -42,8 +42,10 @@ export async function runDetectionDemo(
   const { metrics } = detector.task;
   const primary = primaryMetric(detector.task);
   output.event({ type: "demo", task: "detection", seed, model, seconds, test: last });
-  output.line(`\n${renderTable(["", model], metrics.slice(0, 3)
-    .map((metric) => [metric.title, formatWithUnit(metric, namedValue(last, metric.name))]), [model])}`);
+  output.line(`\n${
+    renderTable(["", model], metrics.slice(0, 3)
+      .map((metric) => [metric.title, formatWithUnit(metric, namedValue(last, metric.name))]), [model])
+  }`);
   output.line(`After ${formatDuration(seconds)} the detector has an average precision of ` +
     `${formatWithUnit(primary, namedValue(last, primary.name))}; 1 would be perfect boxes for every object.`);
 }

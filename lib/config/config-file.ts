@@ -29,7 +29,8 @@ export function parseRunConfig(input: RunConfigInput | Settings, what = "the run
   const task = settings["task"];
   if (task !== "train" && task !== "distill") return parse(RunConfig, settings, what, "CONFIG_INVALID");
   const trained = settings[task === "train" ? "model" : "student"];
-  const layers: Settings[] = [DEFAULT_KINDS[task], detectorRunDefaults(isSettings(trained) ? trained["name"] : undefined)];
+  const layers: Settings[] = [DEFAULT_KINDS[task],
+    detectorRunDefaults(isSettings(trained) ? trained["name"] : undefined)];
   if (typeof settings["preset"] === "string") layers.push(presetSettings(task, settings["preset"]));
   return parse(RunConfig, mergeSettings(...layers, settings), what, "CONFIG_INVALID");
 }

@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "core/base/error.h"
-#include "formats/pickle/pickled_file.h"
 #include "formats/coco/mask_overlap.h"
 #include "formats/coco/mask_shapes.h"
+#include "formats/pickle/pickled_file.h"
 #include "formats/pytorch/pytorch_file.h"
 #include "formats/safetensors/safetensors_header.h"
 #include "formats/state_dict_picker.h"

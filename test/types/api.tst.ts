@@ -2,8 +2,8 @@
 import { type CocoEvaluation, createDetector, createDistiller, createModel, createSession, type Dataset,
   type DetectedImage, type Detections, type Detector, type DetectorLoadReport, type Distiller, type ErrorCode,
   evaluateDetections, fit, type FitEvent, type FitResult, functional, type ImageInput, isReviewKdError, loadDataset,
-  masks, type LoadReport, type Model, type ReviewKdError, type Session, type SkippedImage, type StateDict, type StepResult,
-  type Tensor, type VocEvaluation } from "reviewkd";
+  masks, type LoadReport, type Model, type ReviewKdError, type Session, type SkippedImage, type StateDict,
+  type StepResult, type Tensor, type VocEvaluation } from "reviewkd";
 import { describe, expect, test } from "tstyche";
 
 declare const model: Model;

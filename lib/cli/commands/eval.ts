@@ -24,7 +24,9 @@ interface EvalFlags extends TrainingFlags {
 }
 
 export function addEvalCommand(program: Command): void {
-  const command = program.command("eval").description("evaluate trained weights: accuracy of a classifier, average precision of a detector");
+  const command = program.command("eval").description(
+    "evaluate trained weights: accuracy of a classifier, average precision of a detector",
+  );
   addValue(command, "--model <name>", "network (default: the one named in the weights file)", text);
   addValue(command, "--weights <file>", "weights of the network (.safetensors, .pt, .pth or .pkl); required", text, {
     mandatory: true,

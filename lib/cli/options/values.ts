@@ -72,7 +72,8 @@ const KINDS = [...GENERATED, ...schemas.DATA_DIRECTORIES.keys()] as const;
 const DIRECTORIES = [...schemas.DATA_DIRECTORIES.keys()].map((kind) => `${kind}:DIR`);
 
 /** The syntax of {@link dataSpec}. */
-export const DATA_SPECS = [...GENERATED.map((kind) => `${kind}[:key=value,…]`), ...DIRECTORIES.slice(0, -1)].join(", ") +
+export const DATA_SPECS =
+  [...GENERATED.map((kind) => `${kind}[:key=value,…]`), ...DIRECTORIES.slice(0, -1)].join(", ") +
   ` or ${DIRECTORIES.at(-1)}`;
 
 /** A data source for the schemas: a `kind` and its settings. */
@@ -98,8 +99,7 @@ export const dataSpec: ValueParser<DataSpec> = (option) => (spec) => {
   return { kind, root: rest };
 };
 
-function generatorSettings(option: string, kind: (typeof GENERATED)[number],
-  settings: string): Record<string, number> {
+function generatorSettings(option: string, kind: (typeof GENERATED)[number], settings: string): Record<string, number> {
   if (settings === "") return {};
   return Object.fromEntries(settings.split(",").map((setting) => {
     const [key = "", value = ""] = setting.split("=", 2);

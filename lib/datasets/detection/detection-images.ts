@@ -67,7 +67,6 @@ export class DetectionImages implements SplitImages {
     return await pass.run(work);
   }
 
-   
   batches(): never {
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid data set ${this.options.kind} for batches(): expected images of one size with labels, received images with boxes. Use fit() or trainEpoch(), or pass { images, targets } of your own to step().`);

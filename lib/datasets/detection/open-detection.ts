@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Dataset } from "../../api/dataset.js";
-import type { BoxesSource, CocoSource, ProvidedImage, ScenesSource, VocSource } from "../../config/schemas/detection/data.js";
+import type { BoxesSource, CocoSource, ProvidedImage, ScenesSource,
+  VocSource } from "../../config/schemas/detection/data.js";
 import type { BrokenImage } from "../../config/schemas/fit-event.js";
 import { asSentence, causedBy, messageOf, ReviewKdError } from "../../errors.js";
 import { loadSharp } from "../../images/load-sharp.js";
@@ -149,12 +150,16 @@ async function fileReader(split: "train" | "test", folder: string, annotations: 
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw causedBy("FILE_ACCESS", `cannot read the image ${path}`, error, "Check its permissions.");
     });
-    if (encoded === undefined) { skip(index, path, "the file does not exist"); return; }
+    if (encoded === undefined) {
+      skip(index, path, "the file does not exist");
+      return;
+    }
     try {
       return await decoder.decode(encoded, { path, height, width });
     } catch (error) {
       if (error instanceof ReviewKdError) throw error;
-      skip(index, path, messageOf(error), error); return;
+      skip(index, path, messageOf(error), error);
+      return;
     }
   };
   return { numWorkers: source.numWorkers ?? availableParallelism(), read };

@@ -30,13 +30,12 @@ Napi::Value on_own_thread(Napi::Env env, Work work, Convert convert) {
 }  // namespace
 
 void BatchQueueHandle::define(Napi::Env env) {
-  Handle::define(env, InstanceMethod("open", &BatchQueueHandle::open),
-                 InstanceMethod("firstBatch", &BatchQueueHandle::first_batch),
-                 InstanceMethod("put", &BatchQueueHandle::put),
-                 InstanceMethod("putDecoded", &BatchQueueHandle::put_decoded), InstanceMethod("room", &BatchQueueHandle::room),
-                 InstanceMethod("next", &BatchQueueHandle::next), InstanceMethod("finish", &BatchQueueHandle::finish),
-                 InstanceMethod("fail", &BatchQueueHandle::fail_with),
-                 InstanceMethod("cancel", &BatchQueueHandle::cancel));
+  Handle::define(
+      env, InstanceMethod("open", &BatchQueueHandle::open),
+      InstanceMethod("firstBatch", &BatchQueueHandle::first_batch), InstanceMethod("put", &BatchQueueHandle::put),
+      InstanceMethod("putDecoded", &BatchQueueHandle::put_decoded), InstanceMethod("room", &BatchQueueHandle::room),
+      InstanceMethod("next", &BatchQueueHandle::next), InstanceMethod("finish", &BatchQueueHandle::finish),
+      InstanceMethod("fail", &BatchQueueHandle::fail_with), InstanceMethod("cancel", &BatchQueueHandle::cancel));
 }
 
 void BatchQueueHandle::open(const Napi::CallbackInfo& info) {
@@ -73,10 +72,10 @@ void BatchQueueHandle::put(const Napi::CallbackInfo& info) {
     if (!images->images)
       fail(ErrorCode::kInvalidArgument, "invalid images: expected decoded images with boxes, received labels.");
     images->images->put({.values = data_of(pixels),
-                        .dtype = bytes ? at::kByte : at::kFloat,
-                        .labels = reinterpret_cast<const int64_t*>(data_of(labels)),
-                        .count = count,
-                        .replaced = integer_of(info[2], "replaced")});
+                         .dtype = bytes ? at::kByte : at::kFloat,
+                         .labels = reinterpret_cast<const int64_t*>(data_of(labels)),
+                         .count = count,
+                         .replaced = integer_of(info[2], "replaced")});
   });
 }
 

@@ -126,8 +126,9 @@ const images = z.union([z.string().min(1),
   .describe("the path of a folder, or a function from an index to an image");
 
 /** Annotations, as `detectionFrom`, `readCocoAnnotations` and `readVocAnnotations` return them. */
-const annotations = z.custom<object>((value) => typeof value === "object" && value !== null && "imageCount" in value,
-  { error: "the result of detectionFrom, readCocoAnnotations or readVocAnnotations" });
+const annotations = z.custom<object>((value) => typeof value === "object" && value !== null && "imageCount" in value, {
+  error: "the result of detectionFrom, readCocoAnnotations or readVocAnnotations",
+});
 
 const boxesSplit = z.strictObject({ annotations, images });
 

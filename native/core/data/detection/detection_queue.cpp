@@ -110,8 +110,7 @@ Batch detection_batch_of(const std::vector<DecodedImage>& images, const Instance
   for (const DecodedImage& image : images) {
     const ImageSize original{image.pixels.size(0), image.pixels.size(1)};
     const double shortest = image.shortest > 0 ? image.shortest : plan.min_size;
-    const ImageSize size =
-        shortest > 0 ? ops::resized_size(original, shortest, plan.max_size, plan.resize) : original;
+    const ImageSize size = shortest > 0 ? ops::resized_size(original, shortest, plan.max_size, plan.resize) : original;
     constexpr float kLargestByte = 255.0F;
     at::Tensor pixels = image.pixels.permute({2, 0, 1}).to(at::kFloat).div_(kLargestByte);  // [3, H, W]
     if (image.flip) pixels = pixels.flip({2});

@@ -54,6 +54,7 @@ constexpr const char* kPositions = "positions";
 
 /// The images as a batch for `plan.detection`. Crowds are left out. Throws INVALID_ARGUMENT for masks that are damaged,
 /// and if masks are required of an object that has none.
-Batch detection_batch_of(const std::vector<DecodedImage>& images, const InstanceTable& truths, const DetectionPlan& plan);
+Batch detection_batch_of(const std::vector<DecodedImage>& images, const InstanceTable& truths,
+                         const DetectionPlan& plan);
 
 }  // namespace reviewkd

@@ -12,9 +12,9 @@
 #include "core/models/backbone.h"
 #include "core/models/detection/boxes/anchors.h"
 #include "core/models/detection/detector_input.h"
-#include "core/models/detection/weights/detector_kind.h"
 #include "core/models/detection/heads/initialization.h"
 #include "core/models/detection/heads/pyramid.h"
+#include "core/models/detection/weights/detector_kind.h"
 #include "core/ops/paste_masks/paste_masks.h"
 
 namespace reviewkd::detection {

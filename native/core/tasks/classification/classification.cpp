@@ -24,6 +24,11 @@ const TaskInfo& Classification::info() const {
 }
 
 void Classification::check_data(const BackboneImpl& network, const ImageSet& set) const {
+  if (set.truths) {
+    fail(ErrorCode::kInvalidArgument, "invalid network for the data set ", set.kind,
+         ": expected a detector, received a classifier. Create it with createDetector, for example "
+         "faster-rcnn-resnet18-fpn.");
+  }
   if (set.num_classes <= network.num_classes()) return;
   fail(ErrorCode::kShapeMismatch, "invalid network for the data set ", set.kind, ": expected ", set.num_classes,
        " classes or more, received ", network.num_classes(), ". Create the network with numClasses of the data set.");

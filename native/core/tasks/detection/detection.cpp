@@ -37,8 +37,10 @@ std::vector<ImageTargets> targets_by_image(const Targets& targets, const ImageBa
     image.labels = labels.narrow(0, begin, count);
     if (has_masks) {
       const ImageSize size = images.size(static_cast<int64_t>(i));
-      image.masks =
-          targets.values(detection_targets::kMasks).narrow(0, begin, count).narrow(1, 0, size.height).narrow(2, 0, size.width);
+      image.masks = targets.values(detection_targets::kMasks)
+                        .narrow(0, begin, count)
+                        .narrow(1, 0, size.height)
+                        .narrow(2, 0, size.width);
     }
     begin += count;
   }

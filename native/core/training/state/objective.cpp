@@ -24,7 +24,8 @@ ForwardResult Objective::forward(const ImageBatch& images, const Targets& target
   ForwardResult result;
   BackboneOutput output;
   if (distiller_) {
-    DistillerOutput distilled = distiller_->forward(images, network_->module->is_classifier() ? targets.labels() : at::Tensor());
+    DistillerOutput distilled =
+        distiller_->forward(images, network_->module->is_classifier() ? targets.labels() : at::Tensor());
     output = std::move(distilled.student);
     result.terms = std::move(distilled.terms);
     result.teacher_seconds = distilled.teacher_seconds;

@@ -170,9 +170,8 @@ describe("detect", () => {
 
   it("refuses no images, other shapes and types, and other values", async () => {
     const detect = (images: unknown) => () => detector.detect(images as Tensor[]);
-    await failureOf("INVALID_ARGUMENT", detect([]));
     await failureOf("INVALID_ARGUMENT", detect([1]));
-    await failureOf("INVALID_ARGUMENT", detect(namedImage("image", 8, 8)));
+    await failureOf("INVALID_ARGUMENT", detect(1));
     await failureOf("SHAPE_MISMATCH", detect([Tensor.from(new Float64Array(64), [1, 8, 8])]));
     await failureOf("SHAPE_MISMATCH", detect([Tensor.from(new Float64Array(192), [1, 3, 8, 8])]));
     await failureOf("SHAPE_MISMATCH", detect([Tensor.from(new Float64Array(0), [3, 0, 8])]));

@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "core/models/detection/boxes/detections.h"
-#include "core/models/detection/heads/initialization.h"
-#include "core/models/detection/heads/mask_head.h"
 #include "core/models/detection/boxes/matching.h"
 #include "core/models/detection/boxes/roi_pooling.h"
 #include "core/models/detection/boxes/sampler.h"
+#include "core/models/detection/heads/initialization.h"
+#include "core/models/detection/heads/mask_head.h"
 
 namespace reviewkd::detection {
 
