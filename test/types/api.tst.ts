@@ -94,10 +94,12 @@ describe("detectors", () => {
     expect(createDetector).type.not.toBeCallableWith("retinanet-resnet50-fpn", { detection: { minsize: 1 } });
   });
 
-  test("find objects in lists of images", () => {
-    expect<Detector["detect"]>().type.toBeCallableWith([tensor], { maskThreshold: null });
-    expect<Detector["detect"]>().type.not.toBeCallableWith(tensor);
-    expect<ReturnType<Detector["detect"]>>().type.toBe<Promise<Detections[]>>();
+  test("find objects in one image, or in a list of images", () => {
+    const { detect } = {} as Detector;
+    expect(detect(tensor, { maskThreshold: null })).type.toBe<Promise<Detections>>();
+    expect(detect("photo.jpg")).type.toBe<Promise<Detections>>();
+    expect(detect([tensor, new Uint8Array()])).type.toBe<Promise<Detections[]>>();
+    expect<Detector["detect"]>().type.not.toBeCallableWith(1);
     expect<Detector>().type.toBeAssignableTo<Disposable>();
   });
 });
