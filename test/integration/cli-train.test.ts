@@ -144,7 +144,7 @@ describe("command line: train, distill, eval", () => {
       "--data",
       "synthetic:numClasses=4,trainSamples=64,testSamples=32",
     ]);
-    expect(stdout).to.include("top-1").and.include("top-5").and.include("mean loss").and.include("24 (train)");
+    expect(stdout).to.include("top-1").and.include("top-5").and.include("mean cross entropy").and.include("24 (train)");
   });
 
   it("lets flags override the configuration file, and the file the preset", async () => {

@@ -26,8 +26,10 @@ export function install(project: string, inside = "node_modules"): string {
   mkdirSync(main, { recursive: true });
   cpSync(join(root, "dist"), join(main, "dist"), { recursive: true });
   writeFileSync(join(main, "package.json"), JSON.stringify(publishedManifest(manifest)));
-  for (const name of Object.keys(manifest.dependencies))
+  for (const name of Object.keys(manifest.dependencies)) {
+    mkdirSync(dirname(join(packages, name)), { recursive: true }); // a scope is a directory of its own
     symlinkSync(join(root, "node_modules", name), join(packages, name), "dir");
+  }
   return main;
 }
 

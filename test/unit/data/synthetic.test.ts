@@ -120,6 +120,6 @@ describe("the synthetic data set", () => {
   it("is listed when a kind is unknown", async () => {
     const error = await failureOf("INVALID_ARGUMENT", () => loadDataset({ kind: "syntetic" } as never));
     expect(error.valid).to.deep.equal(["synthetic", "cifar10", "cifar100", "image-folder", "idx", "coco", "voc",
-      "scenes", "arrays", "stream"]);
+      "scenes", "arrays", "stream", "boxes"]);
   });
 });
