@@ -151,7 +151,9 @@ FunctionOutput mask_targets_of(const TensorTree& inputs, const Options& options)
 }
 
 FunctionOutput mask_loss_of(const TensorTree& inputs, const Options&) {
-  const at::Tensor loss = mask_loss(inputs.tensor("logits"), inputs.tensor("labels"), inputs.tensor("targets"));
+  const at::Tensor labels = inputs.tensor("labels");
+  const at::Tensor own = inputs.tensor("logits").index({at::arange(labels.size(0), labels.options()), labels});
+  const at::Tensor loss = mask_loss(own, inputs.tensor("targets"));
   return {number_of(loss), loss};
 }
 
