@@ -106,13 +106,15 @@ FunctionOutput region_proposals_of(const TensorTree& inputs, const Options& opti
   const AnchorGrid grid = anchor_grid(anchors, size_from(options, "paddedImage"), sizes_of_maps(maps),
                                       maps.front().options().requires_grad(false));
   const RpnOptions rpn = RpnOptions::from(options, training);
-  const RpnOutput output = head(maps);
-  TensorTree::Record record = {{"proposals", propose(output, grid, sizes_from(options, "imageSizes"), rpn)}};
-  if (!training) return {std::move(record), {}};
-  const RpnLosses losses = rpn_losses(output, grid, targets_of(inputs), rpn, /*seed=*/0);
+  const auto sizes = sizes_from(options, "imageSizes");
+  if (!training) return {TensorTree::Record{{"proposals", propose(head(maps), grid, sizes, rpn)}}, {}};
+  const RpnSample sample = sample_anchors(grid, targets_of(inputs), rpn, /*seed=*/0);
+  const RpnTrainingOutput output = head->forward_for_training(maps, sample);
+  const RpnLosses losses = rpn_losses(output.sampled, sample, rpn);
+  TensorTree::Record record = {{"proposals", propose(output.all, grid, sizes, rpn)}};
   record.emplace_back("losses", TensorTree::Record{{"objectness", number_of(losses.objectness)},
                                                    {"rpnBoxReg", number_of(losses.box_regression)}});
-  record.emplace_back("labels", losses.labels);
+  record.emplace_back("labels", sample.all_labels);
   return {std::move(record), losses.objectness + losses.box_regression};
 }
 
@@ -149,7 +151,9 @@ FunctionOutput mask_targets_of(const TensorTree& inputs, const Options& options)
 }
 
 FunctionOutput mask_loss_of(const TensorTree& inputs, const Options&) {
-  const at::Tensor loss = mask_loss(inputs.tensor("logits"), inputs.tensor("labels"), inputs.tensor("targets"));
+  const at::Tensor labels = inputs.tensor("labels");
+  const at::Tensor own = inputs.tensor("logits").index({at::arange(labels.size(0), labels.options()), labels});
+  const at::Tensor loss = mask_loss(own, inputs.tensor("targets"));
   return {number_of(loss), loss};
 }
 

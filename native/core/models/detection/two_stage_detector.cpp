@@ -44,11 +44,12 @@ const std::vector<std::string>& TwoStageDetectorImpl::loss_names() const {
 std::vector<at::Tensor> TwoStageDetectorImpl::losses(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
                                                      const std::vector<ImageTargets>& targets, uint64_t seed) {
   const AnchorGrid anchors = anchors_for(levels, batch);
-  const RpnOutput output = rpn_head_(levels);
-  const auto proposals = propose(output, anchors, sizes_of(batch), training_);
-  const RpnLosses rpn =
-      rpn_losses(output, anchors, targets, training_, key_of({seed, static_cast<uint64_t>(Draws::kAnchors)}));
-  const RoiLosses roi = roi_heads->losses(roi_features(levels, batch), proposals, targets,
+  const RpnSample sample =
+      sample_anchors(anchors, targets, training_, key_of({seed, static_cast<uint64_t>(Draws::kAnchors)}));
+  const auto [all, sampled, maps] = rpn_head_->forward_for_training(levels, sample);
+  const auto proposals = propose(all, anchors, sizes_of(batch), training_);
+  const RpnLosses rpn = rpn_losses(sampled, sample, training_);
+  const RoiLosses roi = roi_heads->losses(roi_features(maps, batch), proposals, targets,
                                           key_of({seed, static_cast<uint64_t>(Draws::kProposals)}));
   std::vector<at::Tensor> losses = {rpn.objectness, rpn.box_regression, roi.classification, roi.box_regression};
   if (has_masks()) losses.push_back(roi.mask);

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "core/base/numeric.h"
-#include "core/ops/roi_align/existing_rois.h"
+#include "core/ops/roi_align/checks.h"
 #include "core/ops/roi_align/roi_align.h"
 #include "core/ops/roi_align/roi_taps.h"
 

@@ -5,8 +5,8 @@
 #include "core/base/error.h"
 #include "core/ops/backend/dispatch.h"
 #include "core/ops/boxes/checks.h"
+#include "core/ops/roi_align/checks.h"
 #include "core/ops/roi_align/device.h"
-#include "core/ops/roi_align/existing_rois.h"
 #include "core/ops/roi_align/processor.h"
 
 namespace reviewkd::ops {
@@ -62,6 +62,13 @@ void require_existing_rois(const at::Tensor& rois, const at::Tensor& levels, int
   }
 }
 
+void require_roi_align(const std::vector<at::Tensor>& maps, const at::Tensor& rois, const at::Tensor& levels,
+                       const std::vector<double>& scales, const RoiAlignOptions& options) {
+  require_roi_maps(maps, scales);
+  require_roi_options(options, scales);
+  require_rois(maps, rois, levels);
+}
+
 at::Tensor roi_align(const at::Tensor& input, const at::Tensor& rois, const RoiAlignOptions& options) {
   require_rows(rois, 5, "rois");
   const at::Tensor levels = at::zeros({rois.size(0)}, rois.options().dtype(at::kLong).requires_grad(false));
@@ -70,12 +77,10 @@ at::Tensor roi_align(const at::Tensor& input, const at::Tensor& rois, const RoiA
 
 at::Tensor multiscale_roi_align(const std::vector<at::Tensor>& maps, const at::Tensor& rois, const at::Tensor& levels,
                                 const std::vector<double>& scales, const RoiAlignOptions& options) {
-  require_roi_maps(maps, scales);
-  require_roi_options(options, scales);
-  require_rois(maps, rois, levels);
-  if (auto result = roi_align_on_device(maps, rois, levels, scales, options)) return *result;
+  require_roi_align(maps, rois, levels, scales, options);
+  if (auto result = roi_align_on_device(maps, rois, levels, scales, options)) return result->contiguous(options.order);
   if (!takes_reference_path() && maps[0].is_cpu()) return roi_align_on_processor(maps, rois, levels, scales, options);
-  return multiscale_roi_align_reference(maps, rois, levels, scales, options);
+  return multiscale_roi_align_reference(maps, rois, levels, scales, options).contiguous(options.order);
 }
 
 }  // namespace reviewkd::ops

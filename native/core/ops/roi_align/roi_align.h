@@ -17,11 +17,13 @@ struct RoiAlignOptions {
   int64_t sampling_ratio;
   /// Whether pixel centers lie at 0.5. Otherwise they lie at 0, and a region has sides of at least a pixel.
   bool aligned;
+  /// Of the result's memory: channels-last for convolutions, contiguous for layers that flatten it.
+  at::MemoryFormat order = at::MemoryFormat::ChannelsLast;
 };
 
-/// input: [N, C, H, W]; rois: [K, 5] of image, x1, y1, x2, y2 -> [K, C, height, width] in channels-last order,
-/// differentiable by the input. A sample is 0 more than a pixel outside of the map, else the nearest value there. A
-/// region with a coordinate that is not finite, or more than 2^30 pixels away, is 0.
+/// input: [N, C, H, W]; rois: [K, 5] of image, x1, y1, x2, y2 -> [K, C, height, width], differentiable by the input. A
+/// sample is 0 more than a pixel outside of the map, else the nearest value there. A region with a coordinate
+/// that is not finite, or more than 2^30 pixels away, is 0.
 ///
 /// On the CPU float32 and bfloat16 maps with a multiple of 16 channels take the vectors of this machine. Results and
 /// gradients do not depend on the number of threads.

@@ -129,6 +129,21 @@ TEST_P(RoiAlign, TakesMapsInAnyMemoryOrder) {
                   .equal(ops::roi_align(ordered, rois(at::kFloat), GetParam().options)));
 }
 
+TEST_P(RoiAlign, ReturnsAndReadsEitherMemoryOrder) {
+  ops::RoiAlignOptions options = GetParam().options;
+  options.order = at::MemoryFormat::Contiguous;
+  for (const auto type : {at::kFloat, at::kDouble, at::kBFloat16}) {
+    const at::Tensor input = leaf(map(at::kFloat).to(type), type);
+    const at::Tensor ordered = ops::roi_align(input, rois(at::kFloat), GetParam().options);
+    const at::Tensor contiguous = ops::roi_align(input, rois(at::kFloat), options);
+    EXPECT_TRUE(contiguous.is_contiguous());
+    EXPECT_TRUE(contiguous.equal(ordered));
+    const at::Tensor upstream = noise_tensor(ordered.sizes(), 5).to(type);
+    const at::Tensor expected = gradients_of(ordered, upstream, {input})[0];
+    EXPECT_TRUE(gradients_of(contiguous, upstream.contiguous(), {input})[0].equal(expected));
+  }
+}
+
 TEST_P(RoiAlign, RoundsBfloat16Once) {
   const at::Tensor map = leaf(this->map(at::kFloat).to(at::kBFloat16), at::kBFloat16);
   const at::Tensor pooled = ops::roi_align(map, rois(at::kFloat), GetParam().options);

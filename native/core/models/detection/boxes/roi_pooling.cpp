@@ -11,6 +11,45 @@
 #include "core/ops/roi_align/roi_align.h"
 
 namespace reviewkd::detection {
+namespace {
+
+/// Regions of all images with the map of each.
+struct LeveledRegions {
+  std::vector<at::Tensor> maps;
+  at::Tensor rois;    // [ΣK, 5]
+  at::Tensor levels;  // [ΣK]
+};
+
+LeveledRegions leveled(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& rois,
+                       const std::vector<double>& scales, const LevelOptions& options) {
+  std::vector<at::Tensor> rows;
+  for (size_t image = 0; image < rois.size(); ++image) {
+    const at::Tensor index = at::full({rois[image].size(0), 1}, static_cast<double>(image), rois[image].options());
+    rows.push_back(at::cat({index, rois[image]}, 1));
+  }
+  LeveledRegions result;
+  // Coordinates need float32, and so do their samples.
+  for (const at::Tensor& map : maps) result.maps.push_back(at_least_float32(map));
+  result.rois = at::cat(rows).to(result.maps.front().scalar_type());
+  const auto min_level = static_cast<int64_t>(-std::log2(scales.front()));
+  const auto max_level = static_cast<int64_t>(-std::log2(scales.back()));
+  if (max_level - min_level + 1 != static_cast<int64_t>(maps.size())) {
+    fail(ErrorCode::kShapeMismatch, "invalid pyramid: expected maps that halve from level to level, received ",
+         maps.size(), " maps from stride ", 1 / scales.front(), " to ", 1 / scales.back(), ".");
+  }
+  result.levels = assign_levels(result.rois.narrow(1, 1, 4), min_level, max_level, options);
+  return result;
+}
+
+ops::RoiAlignOptions align_options(const RoiPoolingOptions& options) {
+  return {.height = options.height,
+          .width = options.width,
+          .spatial_scale = 1,
+          .sampling_ratio = options.sampling_ratio,
+          .aligned = options.aligned};
+}
+
+}  // namespace
 
 LevelOptions LevelOptions::from(const Options& options) {
   LevelOptions levels;
@@ -42,28 +81,15 @@ std::vector<double> map_scales(const std::vector<at::Tensor>& maps, const std::v
 
 at::Tensor multiscale_roi_align(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& rois,
                                 const std::vector<double>& scales, const RoiPoolingOptions& options) {
-  std::vector<at::Tensor> rows;
-  for (size_t image = 0; image < rois.size(); ++image) {
-    const at::Tensor index = at::full({rois[image].size(0), 1}, static_cast<double>(image), rois[image].options());
-    rows.push_back(at::cat({index, rois[image]}, 1));
-  }
-  // Coordinates need float32, and so do their samples.
-  std::vector<at::Tensor> values;
-  for (const at::Tensor& map : maps) values.push_back(at_least_float32(map));
-  const at::Tensor all = at::cat(rows).to(values.front().scalar_type());  // [ΣK, 5]
-  const auto min_level = static_cast<int64_t>(-std::log2(scales.front()));
-  const auto max_level = static_cast<int64_t>(-std::log2(scales.back()));
-  if (max_level - min_level + 1 != static_cast<int64_t>(maps.size())) {
-    fail(ErrorCode::kShapeMismatch, "invalid pyramid: expected maps that halve from level to level, received ",
-         maps.size(), " maps from stride ", 1 / scales.front(), " to ", 1 / scales.back(), ".");
-  }
-  const at::Tensor levels = assign_levels(all.narrow(1, 1, 4), min_level, max_level, options.levels);  // [ΣK]
-  return ops::multiscale_roi_align(values, all, levels, scales,
-                                   {.height = options.height,
-                                    .width = options.width,
-                                    .spatial_scale = 1,
-                                    .sampling_ratio = options.sampling_ratio,
-                                    .aligned = options.aligned});
+  const LeveledRegions regions = leveled(maps, rois, scales, options.levels);
+  return ops::multiscale_roi_align(regions.maps, regions.rois, regions.levels, scales, align_options(options));
+}
+
+ops::PooledLinear pooled_linear(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& rois,
+                                const std::vector<double>& scales, const RoiPoolingOptions& options,
+                                const at::Tensor& weight, const at::Tensor& bias) {
+  const LeveledRegions regions = leveled(maps, rois, scales, options.levels);
+  return ops::pooled_linear(regions.maps, regions.rois, regions.levels, scales, align_options(options), weight, bias);
 }
 
 }  // namespace reviewkd::detection

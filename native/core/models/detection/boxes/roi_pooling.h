@@ -6,6 +6,7 @@
 
 #include "core/base/options.h"
 #include "core/ops/images/image_batch.h"
+#include "core/ops/roi_align/pooled_linear.h"
 
 namespace reviewkd::detection {
 
@@ -36,5 +37,10 @@ std::vector<double> map_scales(const std::vector<at::Tensor>& maps, const std::v
 /// maps: by level [N, C, H, W]; rois: by image [K, 4] -> [ΣK, C, height, width] in the order of the regions.
 at::Tensor multiscale_roi_align(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& rois,
                                 const std::vector<double>& scales, const RoiPoolingOptions& options);
+
+/// A linear layer on the flattened results, [ΣK, O], and the maps for the next reader.
+ops::PooledLinear pooled_linear(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& rois,
+                                const std::vector<double>& scales, const RoiPoolingOptions& options,
+                                const at::Tensor& weight, const at::Tensor& bias);
 
 }  // namespace reviewkd::detection

@@ -18,6 +18,8 @@ class ConvLayerImpl : public torch::nn::Module {
   /// ReLU of conv(x).
   at::Tensor relu(const at::Tensor& x) { return convolution_.relu(x); }
 
+  const torch::nn::Conv2d& layer() const { return convolution_.layer(); }
+
  private:
   BiasedConv convolution_;
 };

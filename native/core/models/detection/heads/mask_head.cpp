@@ -36,26 +36,26 @@ void MaskHeadImpl::initialize(const at::Generator& generator) {
 MaskPredictorImpl::MaskPredictorImpl(int64_t channels, int64_t num_classes)
     : conv5_mask(register_module("conv5_mask",
                                  nn::ConvTranspose2d(nn::ConvTranspose2dOptions(channels, channels, 2).stride(2)))),
-      logits_(register_module("mask_fcn_logits", conv2d(nn::Conv2dOptions(channels, num_classes, 1)))) {}
+      mask_fcn_logits(register_module("mask_fcn_logits", conv2d(nn::Conv2dOptions(channels, num_classes, 1)))) {}
 
-at::Tensor MaskPredictorImpl::forward(const at::Tensor& x) {
-  // Squares of the transposed convolution do not overlap: each is a product of the pixel's channels. Side by side they
-  // are a map whose pixels the last layer reads before they are moved.
+at::Tensor MaskPredictorImpl::forward(const at::Tensor& x, const at::Tensor& classes) {
+  // Squares of the transposed convolution do not overlap: each is a product of the pixel's channels. The last layer is
+  // a product with the weights of the region's class, whose values alone are moved to their places.
   const int64_t maps = x.size(0), height = x.size(2), width = x.size(3);
   const int64_t side = conv5_mask->weight.size(3), channels = conv5_mask->weight.size(1);
   const at::Tensor weight = conv5_mask->weight.permute({2, 3, 1, 0}).flatten(0, 2).unsqueeze(2).unsqueeze(3);
-  const at::Tensor squares = convolve_pixels(x, weight, conv5_mask->bias.repeat({side * side}), /*relu=*/true)
-                                 .permute({0, 2, 3, 1})
-                                 .reshape({maps, height, width * side * side, channels})
-                                 .permute({0, 3, 1, 2});  // [K, C, 14, 14 · 4]
-  const at::Tensor logits = logits_(squares);             // [K, classes, 14, 14 · 4]
-  return logits.unflatten(3, {width, side, side})
-      .permute({0, 1, 2, 4, 3, 5})
-      .reshape({maps, logits.size(1), height * side, width * side});  // [K, classes, 28, 28]
+  const at::Tensor pixels = convolve_pixels(x, weight, conv5_mask->bias.repeat({side * side}), /*relu=*/true)
+                                .permute({0, 2, 3, 1})
+                                .reshape({maps, height * width * side * side, channels});  // [K, 14 · 14 · 4, C]
+  const at::Tensor own = mask_fcn_logits->weight.flatten(1).index_select(0, classes).unsqueeze(2);  // [K, C, 1]
+  const at::Tensor bias = mask_fcn_logits->bias.index_select(0, classes).view({-1, 1, 1});
+  return at::baddbmm(bias, pixels, own)  // [K, 14 · 14 · 4, 1]
+      .view({maps, height, width, side, side})
+      .permute({0, 1, 3, 2, 4})
+      .reshape({maps, height * side, width * side});  // [K, 28, 28]
 }
 
 void MaskPredictorImpl::initialize(const at::Generator& generator, HeadInitialization initialization) {
-  const nn::Conv2d& mask_fcn_logits = logits_.layer();
   init::kaiming_normal_fan_out(conv5_mask->weight, generator);
   if (initialization == HeadInitialization::kDetectron2) {
     constexpr double kDeviation = 0.001;
@@ -83,10 +83,9 @@ at::Tensor mask_targets(const at::Tensor& masks, const at::Tensor& proposals, co
   return is_binary ? targets.ge(kHalf).to(targets.scalar_type()) : targets;
 }
 
-at::Tensor mask_loss(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& targets) {
-  if (labels.numel() == 0) return logits.sum() * 0;
-  const at::Tensor own = logits.index({at::arange(labels.size(0), labels.options()), labels});  // [N, S, S]
-  return at::binary_cross_entropy_with_logits(own, targets.to(own.scalar_type()));
+at::Tensor mask_loss(const at::Tensor& logits, const at::Tensor& targets) {
+  if (logits.numel() == 0) return logits.sum() * 0;
+  return at::binary_cross_entropy_with_logits(logits, targets.to(logits.scalar_type()));
 }
 
 }  // namespace reviewkd::detection

@@ -32,19 +32,19 @@ class MaskHeadImpl : public torch::nn::Module {
 };
 TORCH_MODULE(MaskHead);
 
-/// A transposed convolution that doubles the size, and the logits of each class.
+/// A transposed convolution that doubles the size, and logits.
 class MaskPredictorImpl : public torch::nn::Module {
  public:
   MaskPredictorImpl(int64_t channels, int64_t num_classes);
 
-  /// x: [K, C, 14, 14] -> [K, classes, 28, 28].
-  at::Tensor forward(const at::Tensor& x);
+  /// Of one class for each region, as no other is ever read. x: [K, C, 14, 14]; classes: int64 [K] -> [K, 28, 28].
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& classes);
 
   void initialize(const at::Generator& generator, HeadInitialization initialization);
 
  private:
   torch::nn::ConvTranspose2d conv5_mask;
-  BiasedConv logits_;
+  torch::nn::Conv2d mask_fcn_logits;
 };
 TORCH_MODULE(MaskPredictor);
 
@@ -53,8 +53,8 @@ TORCH_MODULE(MaskPredictor);
 at::Tensor mask_targets(const at::Tensor& masks, const at::Tensor& proposals, const at::Tensor& matched, int64_t side,
                         MaskTargetRule rule);
 
-/// Mean binary cross entropy of the masks of the true classes. logits: [N, classes, S, S]; labels: [N]; targets: [N, S,
-/// S]. 0 with a gradient of zeros if there are none.
-at::Tensor mask_loss(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& targets);
+/// Mean binary cross entropy. logits: of the true classes, [N, S, S]; targets: [N, S, S]. 0 with a gradient of zeros if
+/// there are none.
+at::Tensor mask_loss(const at::Tensor& logits, const at::Tensor& targets);
 
 }  // namespace reviewkd::detection

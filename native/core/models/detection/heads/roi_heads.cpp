@@ -11,7 +11,6 @@
 #include "core/models/init.h"
 #include "core/models/layers.h"
 #include "core/ops/box_losses/box_losses.h"
-#include "core/ops/flatten_maps/flatten_maps.h"
 #include "core/ops/nms/nms.h"
 
 namespace reviewkd::detection {
@@ -67,8 +66,10 @@ Foreground foreground_of(const std::vector<SampledProposals>& samples) {
   return result;
 }
 
-Detections detect_one(const at::Tensor& logits, const at::Tensor& deltas, const at::Tensor& proposals, ImageSize image,
+Detections detect_one(const BoxPredictions& predictions, const at::Tensor& proposals, ImageSize image,
                       const RoiOptions& options) {
+  const at::Tensor logits = predictions.logits.to(proposals.scalar_type());
+  const at::Tensor deltas = predictions.deltas.to(proposals.scalar_type());
   const int64_t classes = logits.size(1);
   at::Tensor boxes =
       ops::decode_boxes(deltas, proposals, options.box_weights).view({-1, classes, 4});  // [K, classes, 4]
@@ -140,16 +141,18 @@ RoiHeadsImpl::RoiHeadsImpl(int64_t channels, const RoiOptions& options)
   mask_predictor_ = register_module("mask_predictor", MaskPredictor(channels, options.num_classes));
 }
 
-at::Tensor RoiHeadsImpl::pool(const RoiFeatures& features, const std::vector<at::Tensor>& rois,
-                              const RoiPoolingOptions& options) const {
-  return multiscale_roi_align(features.maps, rois, map_scales(features.maps, features.images), options);
+BoxHeadOutput RoiHeadsImpl::predict(const RoiFeatures& features, const std::vector<at::Tensor>& proposals) {
+  auto [x, maps] = pooled_linear(features.maps, proposals, map_scales(features.maps, features.images),
+                                 options_.box_pooling, fc6_->weight, fc6_->bias);  // [K, 1024]
+  x = fc7_(x.relu_()).relu_();
+  return {{at_least_float32(cls_score_(x)), at_least_float32(bbox_pred_(x))}, {std::move(maps), features.images}};
 }
 
-BoxPredictions RoiHeadsImpl::predict(const RoiFeatures& features, const std::vector<at::Tensor>& proposals) {
-  at::Tensor x = ops::flatten_maps(pool(features, proposals, options_.box_pooling));  // [K, C · 7 · 7]
-  x = fc6_(x).relu_();  // [K, 1024]
-  x = fc7_(x).relu_();
-  return {at_least_float32(cls_score_(x)), at_least_float32(bbox_pred_(x))};
+at::Tensor RoiHeadsImpl::mask_logits(const RoiFeatures& features, const std::vector<at::Tensor>& boxes,
+                                     const at::Tensor& labels) {
+  const at::Tensor pooled = multiscale_roi_align(features.maps, boxes, map_scales(features.maps, features.images),
+                                                 options_.mask_pooling);  // [ΣK, C, 14, 14]
+  return mask_predictor_(mask_head_(pooled), labels);
 }
 
 RoiLosses RoiHeadsImpl::losses(const RoiFeatures& features, const std::vector<at::Tensor>& proposals,
@@ -162,40 +165,31 @@ RoiLosses RoiHeadsImpl::losses(const RoiFeatures& features, const std::vector<at
     labels.push_back(sampled.labels);
     deltas.push_back(sampled.deltas);
   }
-  const BoxPredictions predictions = predict(features, boxes);
+  const auto [predictions, maps] = predict(features, boxes);
   RoiLosses losses =
       roi_losses(predictions.logits, predictions.deltas, at::cat(labels), at::cat(deltas), options_.smooth_l1_beta);
   if (!options_.masks) return losses;
 
   const Foreground foreground = foreground_of(samples);
-  const at::Tensor logits =
-      mask_predictor_(mask_head_(pool(features, foreground.boxes, options_.mask_pooling)));  // [P, classes, 28, 28]
+  const at::Tensor logits = mask_logits(maps, foreground.boxes, foreground.labels);  // [P, 28, 28]
   std::vector<at::Tensor> wanted;
   for (size_t i = 0; i < targets.size(); ++i) {
-    wanted.push_back(mask_targets(targets[i].masks, foreground.boxes[i], foreground.matches[i], logits.size(3),
+    wanted.push_back(mask_targets(targets[i].masks, foreground.boxes[i], foreground.matches[i], logits.size(2),
                                   options_.masks->targets));
   }
-  losses.mask = mask_loss(logits, foreground.labels, at::cat(wanted));
+  losses.mask = mask_loss(logits, at::cat(wanted));
   return losses;
 }
 
 std::vector<Detections> RoiHeadsImpl::detect(const RoiFeatures& features, const std::vector<at::Tensor>& proposals) {
-  const BoxPredictions predictions = predict(features, proposals);
-  std::vector<Detections> found = roi_detections(predictions, proposals, features.images, options_);
-  if (!options_.masks) return found;
-  std::vector<at::Tensor> boxes, labels;
-  for (const Detections& image : found) {
-    boxes.push_back(image.boxes);
-    labels.push_back(image.labels);
-  }
-  const at::Tensor logits = mask_predictor_(mask_head_(pool(features, boxes, options_.mask_pooling)));
-  const at::Tensor all_labels = at::cat(labels);
-  const at::Tensor probabilities =
-      logits.index({at::arange(all_labels.size(0), all_labels.options()), all_labels}).sigmoid();  // [ΣN, 28, 28]
-  int64_t begin = 0;
-  for (Detections& image : found) {
-    image.masks = probabilities.narrow(0, begin, image.boxes.size(0));
-    begin += image.boxes.size(0);
+  std::vector<Detections> found;
+  for (size_t i = 0; i < proposals.size(); ++i) {
+    // One image after the other: the pooled features of a thousand proposals are larger than the maps.
+    RoiFeatures own{{}, features.images};
+    for (const at::Tensor& map : features.maps) own.maps.push_back(map.narrow(0, static_cast<int64_t>(i), 1));
+    Detections image = detect_one(predict(own, {proposals[i]}).predictions, proposals[i], features.images[i], options_);
+    if (options_.masks) image.masks = mask_logits(own, {image.boxes}, image.labels).sigmoid();  // [N, 28, 28]
+    found.push_back(std::move(image));
   }
   return found;
 }
@@ -241,9 +235,8 @@ std::vector<Detections> roi_detections(const BoxPredictions& predictions, const 
   int64_t begin = 0;
   for (size_t i = 0; i < proposals.size(); ++i) {
     const int64_t count = proposals[i].size(0);
-    const auto type = proposals[i].scalar_type();
-    found.push_back(detect_one(predictions.logits.narrow(0, begin, count).to(type),
-                               predictions.deltas.narrow(0, begin, count).to(type), proposals[i], images[i], options));
+    found.push_back(detect_one({predictions.logits.narrow(0, begin, count), predictions.deltas.narrow(0, begin, count)},
+                               proposals[i], images[i], options));
     begin += count;
   }
   return found;

@@ -53,6 +53,11 @@ struct BoxPredictions {
   at::Tensor deltas;  // [K, 4 · classes]
 };
 
+struct BoxHeadOutput {
+  BoxPredictions predictions;
+  RoiFeatures features;  // for the next reader
+};
+
 class RoiHeadsImpl : public torch::nn::Module {
  public:
   RoiHeadsImpl(int64_t channels, const RoiOptions& options);
@@ -65,14 +70,13 @@ class RoiHeadsImpl : public torch::nn::Module {
   std::vector<Detections> detect(const RoiFeatures& features, const std::vector<at::Tensor>& proposals);
 
   /// The box head's outputs for all proposals, one image after the other.
-  BoxPredictions predict(const RoiFeatures& features, const std::vector<at::Tensor>& proposals);
+  BoxHeadOutput predict(const RoiFeatures& features, const std::vector<at::Tensor>& proposals);
 
   void initialize(const at::Generator& generator, HeadInitialization initialization);
 
  private:
-  /// The pooled features of regions, [ΣK, C, side, side].
-  at::Tensor pool(const RoiFeatures& features, const std::vector<at::Tensor>& rois,
-                  const RoiPoolingOptions& options) const;
+  /// Masks of the labels' classes, [ΣK, 28, 28]. labels: int64 [ΣK].
+  at::Tensor mask_logits(const RoiFeatures& features, const std::vector<at::Tensor>& boxes, const at::Tensor& labels);
 
   RoiOptions options_;
   torch::nn::Linear fc6_, fc7_, cls_score_, bbox_pred_;
