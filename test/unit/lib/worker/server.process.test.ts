@@ -62,7 +62,7 @@ describe("WorkerServer", () => {
     expect(await errorOf(null, "exportStudent", 7, undefined, undefined)).to.deep.include({ code: "INVALID_ARGUMENT" })
       .and.property("message").match(/^invalid \[0\] in arguments of exportStudent: expected a string, received 7\./);
     expect((await errorOf(null, "createSession", { model: "first" })).message).to.match(
-      /^invalid \[0\]\.model in arguments of createSession: expected a Model, received "first"\./,
+      /^invalid \[0\]\.model in arguments of createSession: expected a Model or a Detector, received "first"\./,
     );
     expect((await errorOf(-1, "item", "extra")).code).to.equal("INVALID_ARGUMENT");
   });
