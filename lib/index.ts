@@ -1,6 +1,7 @@
-export { createModel, listModels, Model, readWeightsInfo, type ModelOutput, type StageFeature } from "./api/model.js";
+export { createModel, listDetectors, listModels, Model, readWeightsInfo, type ModelOutput,
+  type StageFeature } from "./api/model.js";
 export { Network, type EvaluateOptions } from "./api/network.js";
-export { createDetector } from "./api/create-detector.js";
+export { createDetector, type CreateDetectorOptions } from "./api/create-detector.js";
 export { Detector, type Detections, type DetectorOutput } from "./api/detector.js";
 export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput, SkippedImage } from "./api/detect.js";
 export { listImages } from "./images/list-images.js";
@@ -14,8 +15,9 @@ export { explainPair, type ExplainPairOptions } from "./api/explain-pair.js";
 export { createSession, Session, type SaveCheckpointOptions, type SessionPosition, type SessionTarget,
   type TrainEpochOptions } from "./api/session.js";
 export { namedValue, primaryMetric, registryTask } from "./api/task.js";
-export { Dataset, DatasetSplit, type Batch } from "./api/dataset.js";
-export { loadDataset } from "./datasets/load-dataset.js";
+export { Dataset, DatasetSplit, type AnyBatch, type Batch, type DetectionBatch,
+  type ObjectTargets } from "./api/dataset.js";
+export { loadDataset, type LoadDatasetOptions } from "./datasets/load-dataset.js";
 export { Tensor, type StateDict, type TensorInput } from "./api/tensor.js";
 export { hierarchicalContextLoss } from "./api/functional/distillation.js";
 export * as functional from "./api/functional/index.js";
@@ -43,15 +45,15 @@ export { DetectionAnnotations, type AnnotationReport, type DetectionCategory, ty
 export { detectionFrom } from "./datasets/detection/detection-from.js";
 export { drawFlip, drawSize, groupedOrder, ratioEdges } from "./datasets/detection/grouped-order.js";
 export { readCocoAnnotations, type AnnotationProgress, type ReadCocoOptions } from "./datasets/detection/read-coco.js";
-export { readVocAnnotations, type ReadVocOptions } from "./datasets/detection/read-voc.js";
+export { readVocAnnotations, type ReadVocOptions, type VocProgress } from "./datasets/detection/read-voc.js";
 export type { Segmentation } from "./datasets/detection/segmentations.js";
 export { fetchDataset, type FetchDatasetOptions } from "./datasets/fetch.js";
 export * as schemas from "./config/schemas/index.js";
 export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor,
   Size } from "./config/schemas/detection/detector.js";
 export type { DType, Device, ModelDType, Precision, Shape } from "./config/schemas/common.js";
-export type { BatchOptionsInput, DataSource, DataSourceInput, Normalization,
-  StoredDataSource } from "./config/schemas/data.js";
+export type { BatchOptionsInput, DataSource, DataSourceInput, DetectionBatchOptionsInput, DetectionSourceInput,
+  LabelledSourceInput, LoadProgress, Normalization, StoredDataSource } from "./config/schemas/data.js";
 export type { CocoCategoryScore, CocoStats, DetectionMetric, Rle, VocCategoryScore,
   VocStats } from "./config/schemas/detection/evaluation.js";
 export type { CocoSource, DetectionImageInput, DetectionInputOptions, GroupedOrderOptionsInput, MaskInput,

@@ -61,14 +61,26 @@ export interface NativeBatch {
   readonly labels: NativeTensor;
 }
 
+/** Images of any sizes with their objects. */
+export interface NativeDetectionBatch {
+  readonly images: NativeTensor[];
+  readonly targets: { boxes: NativeTensor; labels: NativeTensor; masks?: NativeTensor }[];
+}
+
+export type AnyNativeBatch = NativeBatch | NativeDetectionBatch;
+
 export interface NativeBatchReader extends Disposable {
-  next(): Promise<NativeBatch | undefined>;
+  next(): Promise<AnyNativeBatch | undefined>;
 }
 
 /** One pass over images: JavaScript puts them in and a native thread takes them out. */
 export interface NativeBatchQueue extends NativeBatchReader {
-  /** Opens a pass that is read with `next`; training and evaluation open theirs natively. */
-  open(batchSize: number, smallestBatch: number, firstBatch: number): void;
+  /**
+   * Opens a pass that is read with `next`; training and evaluation open theirs natively. objects: of images with boxes,
+   * whether there are masks, and the label of each category.
+   */
+  open(batchSize: number, smallestBatch: number, firstBatch: number,
+    objects?: { masks: boolean; labels: readonly number[] }): void;
   /** The first batch of the pass; valid once `room` has resolved. */
   firstBatch(): number;
   put(values: Uint8Array | Float32Array, labels: BigInt64Array, replaced: number): void;
@@ -250,6 +262,7 @@ export interface Addon {
   offerCudaPlugin(path: string): void;
   systemInfo(): Promise<Pick<SystemInfo, "libtorch" | "cuda" | "threads"> & { capability: string }>;
   listModels(): ModelInfo[];
+  listDetectors(): string[];
   listTasks(): TaskInfo[];
   tensorFrom(values: TensorValues, shape: readonly number[], dtype: DType): NativeTensor;
   newStopFlag(): NativeStopFlag;

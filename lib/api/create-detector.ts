@@ -1,11 +1,24 @@
 import { z } from "zod";
-import { ReviewKdError } from "../errors.js";
+import { dataSwitches, hasBackgroundClass } from "../config/detector-defaults.js";
+import { withNearestName } from "../config/nearest-name.js";
+import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
 import { backboneSwitches, DetectorOptions, type DetectorOptionsInput, detectorSwitches, type DetectorSwitches,
   nativeSwitches, OneStageOptions, stagesOf, TwoStageOptions } from "../config/schemas/detection/detector.js";
-import { parse } from "../config/validation.js";
+import { parse, valueText } from "../config/validation.js";
+import { assertDataSuits } from "./data-suits.js";
+import { Dataset } from "./dataset.js";
 import { Detector, type DetectorSource } from "./detector.js";
 import { assertSameDetector, DETECTOR_METADATA, readDetectorFile } from "./detector-file.js";
+
+/** Options of {@link createDetector}. */
+export interface CreateDetectorOptions extends DetectorOptionsInput {
+  /**
+   * The data that it is for: without `weights`, the default of `numClasses` is theirs, with the background where a
+   * detector counts it, and drawn scenes are not resized (`minSize: null`).
+   */
+  readonly data?: Dataset | undefined;
+}
 
 /** The number of classes of torchvision's detectors for COCO. */
 const COCO_CLASSES = 91;
@@ -23,26 +36,43 @@ const COCO_CLASSES = 91;
  * const teacher = await createDetector("faster-rcnn-resnet101-fpn", { weights: "model_final_f6e8b1.pkl" });
  * const student = await createDetector("faster-rcnn-mobilenetv2-fpn", { numClasses: teacher.numClasses,
  *   backboneWeights: "mobilenet_v2-b0353104.pth" });
+ * const small = await createDetector("retinanet-resnet18-fpn", { data }); // as many classes as the data have
  * ```
  */
-export async function createDetector(name: string, options: DetectorOptionsInput = {}): Promise<Detector> {
+export async function createDetector(name: string, options: CreateDetectorOptions = {}): Promise<Detector> {
+  const { data, ...others } = options;
   const { weights, backboneWeights, key, strict, detection, flavor: givenFlavor, numClasses: givenClasses, ...rest } =
-    parse(DetectorOptions, options, "detector options");
+    parse(DetectorOptions, others, "detector options");
   const parsedName = parse(z.string(), name, "detector name");
+  const fromData = data === undefined ? null : ofData(parsedName, data);
   const stages = stagesOf(parsedName);
   const given: DetectorSwitches = parse(stages === "one-stage" ? OneStageOptions : TwoStageOptions, detection ?? {},
     "detection options");
   const source = await sourceOf(weights, backboneWeights, { key, strict });
 
   const flavor = givenFlavor ?? source?.file.flavor ?? "torchvision";
-  const numClasses = givenClasses ?? (source?.part === "all" ? source.file.numClasses : null) ?? COCO_CLASSES;
+  const numClasses = givenClasses ?? (source?.part === "all" ? source.file.numClasses : null) ??
+    fromData?.numClasses ?? COCO_CLASSES;
   if (source?.part === "all")
     assertSameDetector(source.path, source.file, { name: parsedName, flavor, numClasses }, strict);
-  const switches = detectorSwitches(stages, flavor, trainedParts(source), switchesOf(source), given);
+  const dataDefaults = source?.part === "all" ? {} : fromData?.switches ?? {};
+  const switches = detectorSwitches(stages, flavor, trainedParts(source), dataDefaults, switchesOf(source), given);
   const native = await addon().createDetector({ ...rest, name: parsedName,
-    detection: { ...nativeSwitches(switches), numClasses } });
+    detection: { ...nativeSwitches(switches), numClasses } }).catch((error: unknown) => {
+      throw withNearestName(error, parsedName, isReviewKdError(error) ? error.valid : []);
+    });
   const detector = new Detector(native, { flavor, switches });
   return source === undefined ? detector : Detector.load(detector, source);
+}
+
+/** The defaults of a detector that depend on its data. */
+function ofData(name: string, data: unknown): { numClasses: number; switches: DetectorSwitches } {
+  if (!(data instanceof Dataset)) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid data: expected the result of loadDataset, received ${valueText(data)}.`);
+  }
+  assertDataSuits(name, data.kind);
+  return { numClasses: data.numClasses + (hasBackgroundClass(name) ? 1 : 0), switches: dataSwitches(data.kind) };
 }
 
 async function sourceOf(weights: string | undefined, backboneWeights: string | undefined,

@@ -1,8 +1,11 @@
-import { BatchOptions, type BatchOptionsInput, type Normalization } from "../config/schemas/data.js";
+import { BatchOptions, type BatchOptionsInput, DetectionBatchOptions, type DetectionBatchOptionsInput,
+  type Normalization } from "../config/schemas/data.js";
 import type { BrokenImage } from "../config/schemas/fit-event.js";
 import { parse } from "../config/validation.js";
+import type { TensorTree } from "../native.js";
+import { wrapped } from "./functional/call.js";
 import type { SplitImages } from "./split-images.js";
-import { Tensor } from "./tensor.js";
+import type { Tensor } from "./tensor.js";
 
 /** Images and labels of one step. */
 export interface Batch {
@@ -29,11 +32,17 @@ export interface DetectionBatch {
   readonly targets: readonly ObjectTargets[];
 }
 
+/** A batch of a classifier or of a detector: distinguished by `"labels" in batch`. */
+export type AnyBatch = Batch | DetectionBatch;
+
+/** Options of {@link DatasetSplit.batches} by the kind of batches. */
+type BatchOptionsFor<Of extends AnyBatch> = Of extends DetectionBatch ? DetectionBatchOptionsInput : BatchOptionsInput;
+
 /** One split of a data set: its training or test images, stored in native memory or produced on demand. */
-export class DatasetSplit {
+export class DatasetSplit<Of extends AnyBatch = AnyBatch> {
   /** Number of images. */
   readonly size: number;
-  /** Channels, height and width in pixels. */
+  /** Channels, height and width in pixels; of images with boxes the largest ones. */
   readonly imageShape: readonly [3, number, number];
 
   /** @internal */
@@ -49,8 +58,11 @@ export class DatasetSplit {
   }
 
   /**
-   * Iterates over the images once, in prefetched batches. Order and augmentation are a pure function of `seed` and
-   * `epoch`; by default only training images are shuffled and augmented.
+   * Iterates over the images once, in prefetched batches, as `Session.step` takes them. Order and augmentation are a
+   * pure function of `seed` and `epoch`; by default only training images are shuffled and augmented.
+   *
+   * Data with boxes give `{ images, targets }`: images in their own size, which the detector resizes, and their objects
+   * without crowds. `trainSizes` of the data set apply in `trainEpoch` alone, because they depend on the detector.
    *
    * @throws ReviewKdError `INVALID_ARGUMENT`, `DISPOSED`, and errors from the iterable or decoder of a streamed data
    * set.
@@ -59,15 +71,18 @@ export class DatasetSplit {
    * for await (const { images, labels } of data.train.batches({ batchSize: 128, seed: 1, epoch })) {
    *   await session.step({ images, labels });
    * }
+   * for await (const { images, targets } of scenes.train.batches({ batchSize: 8, seed: 1, epoch })) {
+   *   await detectorSession.step({ images, targets });
+   * }
    * ```
    */
-  async *batches(options: BatchOptionsInput = {}): AsyncGenerator<Batch, void, void> {
-    const { shuffle, augment, ...rest } = parse(BatchOptions, options, "batch options");
-    const training = this.name === "train";
-    for await (const batch of this.images.batches({ ...rest, shuffle: shuffle ?? training,
-      augment: augment ?? training })) {
-      yield { images: Tensor.wrap(batch.images), labels: Tensor.wrap(batch.labels) };
-    }
+  async *batches(options: BatchOptionsFor<Of> = {}): AsyncGenerator<Of, void, void> {
+    const { images, name } = this;
+    const schema = images.content === "labels" ? BatchOptions : DetectionBatchOptions;
+    const { shuffle, augment, ...rest } = parse(schema, options, "batch options");
+    const training = name === "train";
+    const plan = { ...rest, shuffle: shuffle ?? training, augment: augment ?? training };
+    for await (const batch of images.batches(plan)) yield wrapped(batch as unknown as TensorTree) as unknown as Of;
   }
 }
 
@@ -83,16 +98,16 @@ export interface DatasetParts {
   readonly dispose: () => void;
 }
 
-/** Training and test images with their labels. Created by {@link loadDataset}. */
-export class Dataset {
+/** Training and test images with their labels or objects. Created by {@link loadDataset}. */
+export class Dataset<Of extends AnyBatch = AnyBatch> {
   readonly kind: string;
   readonly numClasses: number;
   /** One name per class, in label order; the class index if no names are known. */
   readonly classNames: readonly string[];
   readonly normalization: Normalization;
-  readonly train: DatasetSplit;
-  readonly test: DatasetSplit;
-  /** Image folder files that could not be decoded so far, each listed once; grows during iteration. */
+  readonly train: DatasetSplit<Of>;
+  readonly test: DatasetSplit<Of>;
+  /** Image files that could not be decoded so far, each listed once; grows during iteration. */
   readonly brokenImages: readonly BrokenImage[];
   readonly #dispose: () => void;
 

@@ -2,7 +2,9 @@ import { z } from "zod";
 import { addon } from "../native.js";
 import { ModelOptions, type ModelInfo, type ModelOptionsInput } from "../config/schemas/model.js";
 import { WeightsChoice, type WeightsInfo } from "../config/schemas/weights.js";
+import { withNearestName } from "../config/nearest-name.js";
 import { parse } from "../config/validation.js";
+import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { detectorInfoOf } from "./detector-file.js";
 import { classNamesIn } from "./metadata.js";
 import { Network } from "./network.js";
@@ -68,7 +70,11 @@ export const TRAINING_METADATA = { progress: "fit", config: "config", configHash
  */
 export async function createModel(name: string, options: ModelOptionsInput = {}): Promise<Model> {
   const { weights, ...rest } = parse(ModelOptions, options, "model options");
-  const model = new Model(await addon().createModel({ ...rest, name: parse(z.string(), name, "model name") }));
+  const parsedName = parse(z.string(), name, "model name");
+  const native = addon().createModel({ ...rest, name: parsedName }).catch((error: unknown) => {
+    throw explainUnknown(error, parsedName);
+  });
+  const model = new Model(await native);
   if (weights === undefined) return model;
   try {
     await model.load(weights);
@@ -79,9 +85,26 @@ export async function createModel(name: string, options: ModelOptionsInput = {})
   return model;
 }
 
+/** The error of a name that no classifier has, with the classifier or detector that was meant. */
+function explainUnknown(error: unknown, name: string): unknown {
+  if (!isReviewKdError(error) || error.code !== "UNKNOWN_NAME") return error;
+  const detectors = addon().listDetectors();
+  if (!detectors.includes(name)) return withNearestName(error, name, [...error.valid, ...detectors]);
+  return new ReviewKdError("UNKNOWN_NAME",
+    `invalid model name: expected a classifier, received the detector "${name}". Create it with createDetector.`, {
+    valid: [...error.valid],
+    cause: error,
+  });
+}
+
 /** The available networks, with parameters and stages at the published image size and number of classes. */
 export function listModels(): ModelInfo[] {
   return addon().listModels();
+}
+
+/** The names of all detectors: each kind over each network that can be its backbone. */
+export function listDetectors(): string[] {
+  return addon().listDetectors();
 }
 
 /**

@@ -1,5 +1,5 @@
 import { withSignal } from "./abort.js";
-import type { Batch, Dataset, DatasetSplit, DetectionBatch } from "./dataset.js";
+import type { AnyBatch, Dataset, DatasetSplit } from "./dataset.js";
 import type { Distiller } from "./distiller.js";
 import type { Detector } from "./detector.js";
 import { ReviewKdError } from "../errors.js";
@@ -36,9 +36,6 @@ export interface TrainEpochOptions extends EpochOptionsInput {
   /** Called with the progress of the epoch, not necessarily after every step. */
   readonly onProgress?: ((progress: EpochProgress) => void) | undefined;
 }
-
-/** A batch of a classifier or of a detector. */
-export type AnyBatch = Batch | DetectionBatch;
 
 /** The position of a session. */
 export interface SessionPosition {

@@ -1,8 +1,14 @@
-import type { BatchOptions } from "../config/schemas/data.js";
-import type { NativeBatch, NativeImages } from "../native.js";
+import type { BatchOptions, DetectionBatchOptions } from "../config/schemas/data.js";
+import type { AnyNativeBatch, NativeImages } from "../native.js";
+
+/** Training and test images have their own defaults. */
+type Decided<Options> = Omit<Options, "shuffle" | "augment"> & Readonly<Record<"shuffle" | "augment", boolean>>;
 
 /** The options of an iteration over a split in batches. */
-export type BatchPlan = Omit<BatchOptions, "shuffle" | "augment"> & Readonly<Record<"shuffle" | "augment", boolean>>;
+export type BatchPlan = Decided<BatchOptions>;
+
+/** The same for images with boxes. */
+export type DetectionBatchPlan = Decided<DetectionBatchOptions>;
 
 /** The options of one pass over a split. */
 export type PassPlan = Pick<BatchPlan, "batchSize" | "seed" | "epoch" | "shuffle" | "augment">;
@@ -16,8 +22,10 @@ export interface SplitImages {
   readonly size: number;
   readonly height: number;
   readonly width: number;
+  /** Annotations of an image: its class, or its objects by their boxes, some of them also by masks. */
+  readonly content: "labels" | "boxes" | "masks";
   /** Runs native work that reads the images, starting at any batch. */
   pass<Result>(plan: PassPlan, work: PassWork<Result>): Promise<Result>;
   /** Iterates over the images in batches. */
-  batches(plan: BatchPlan): AsyncGenerator<NativeBatch, void, void>;
+  batches(plan: BatchPlan | DetectionBatchPlan): AsyncGenerator<AnyNativeBatch, void, void>;
 }

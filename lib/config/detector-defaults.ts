@@ -1,4 +1,5 @@
 import type { Settings } from "./merge-settings.js";
+import type { DetectorSwitches } from "./schemas/detection/detector.js";
 
 /** Whether the name of a network is that of a detector: a kind, a backbone and a pyramid. */
 export function isDetectorName(name: unknown): boolean {
@@ -21,6 +22,11 @@ export const DETECTOR_TRAINING: Settings = {
   optimizer: { kind: "sgd", learningRate: 0.01, momentum: 0.9, nesterov: false, weightDecay: 1e-4, normWeightDecay: 0 },
   schedule: { kind: "cosine", warmupEpochs: 0.5 },
 };
+
+/** Switches of a detector that is created for data of a kind. Drawn scenes are small already. */
+export function dataSwitches(kind: string): DetectorSwitches {
+  return kind === "scenes" ? { minSize: null } : {};
+}
 
 /** Defaults of a run that trains this network; none for a classifier. */
 export function detectorRunDefaults(name: unknown): Settings {

@@ -1,5 +1,5 @@
 import { distance } from "fastest-levenshtein";
-import { ReviewKdError } from "../errors.js";
+import { isReviewKdError, ReviewKdError } from "../errors.js";
 
 /** The candidate closest to `name`, whatever its case, with up to a third of wrong letters. */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
@@ -13,9 +13,18 @@ export function nearestName(name: string, candidates: readonly string[]): string
 }
 
 /** `; did you mean "…"?`, or an empty string if no candidate is close. */
-function didYouMean(name: string, candidates: readonly string[]): string {
+export function didYouMean(name: string, candidates: readonly string[]): string {
   const near = nearestName(name, candidates);
   return near === undefined ? "" : `; did you mean "${near}"?`;
+}
+
+/** An `UNKNOWN_NAME` error with the nearest of the names; any other error, or without one close, as it was. */
+export function withNearestName(error: unknown, name: string, candidates: readonly string[]): unknown {
+  if (!isReviewKdError(error) || error.code !== "UNKNOWN_NAME") return error;
+  const suggestion = didYouMean(name, candidates);
+  if (suggestion === "") return error;
+  return new ReviewKdError("UNKNOWN_NAME", error.message.replace(/\.$/, suggestion), { valid: [...error.valid],
+    cause: error });
 }
 
 /** The entry of this name. @throws `UNKNOWN_NAME`, listing the names, for the value that `role` describes. */

@@ -1,6 +1,7 @@
-import { Dataset, type DatasetParts } from "../api/dataset.js";
-import { DataSource, type ArraySplit, type DataSourceInput, type ImageFolderSource,
-  type StreamSource } from "../config/schemas/data.js";
+import { throwIfAborted } from "../api/abort.js";
+import { Dataset, type Batch, type DatasetParts, type DetectionBatch } from "../api/dataset.js";
+import { DataSource, type ArraySplit, type DataSourceInput, type DetectionSourceInput, type ImageFolderSource,
+  type LabelledSourceInput, type LoadProgress, type StreamSource } from "../config/schemas/data.js";
 import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeDataset } from "../native.js";
@@ -10,6 +11,14 @@ import { openImageFolder } from "./image-folder.js";
 import { StoredImages } from "./stored-images.js";
 import { openStream } from "./stream.js";
 import type { StreamedImages } from "./streamed-images.js";
+
+/** Options of {@link loadDataset}. */
+export interface LoadDatasetOptions {
+  /** Stops reading annotations; other data sets are not loaded once it is aborted. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called a few times a second while annotations are read, which takes longest. */
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+}
 
 function storedDataset(native: NativeDataset): Dataset {
   const [train, test] = [new StoredImages(native, "train"), new StoredImages(native, "test")];
@@ -61,7 +70,7 @@ function nativeSplit(name: string, split: ArraySplit,
  * `"image-folder"` (ImageNet's layout), `"arrays"`, or `"stream"` for images from an iterable; with boxes and masks
  * `"coco"`, `"voc"`, `"boxes"` passed from JavaScript, or `"scenes"`, which are drawn.
  * @throws ReviewKdError `INVALID_ARGUMENT`, `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`,
- * `LABEL_OUT_OF_RANGE`, `SHAPE_MISMATCH`, `DEPENDENCY_MISSING` (image folders require the package sharp).
+ * `LABEL_OUT_OF_RANGE`, `SHAPE_MISMATCH`, `DEPENDENCY_MISSING` (image files require the package sharp), `ABORTED`.
  * @see Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009), for CIFAR.
  * @example
  * ```ts
@@ -74,8 +83,13 @@ function nativeSplit(name: string, split: ArraySplit,
  * });
  * ```
  */
-export async function loadDataset(source: DataSourceInput): Promise<Dataset> {
+export function loadDataset(source: DetectionSourceInput,
+  options?: LoadDatasetOptions): Promise<Dataset<DetectionBatch>>;
+export function loadDataset(source: LabelledSourceInput, options?: LoadDatasetOptions): Promise<Dataset<Batch>>;
+export function loadDataset(source: DataSourceInput, options?: LoadDatasetOptions): Promise<Dataset>;
+export async function loadDataset(source: DataSourceInput, options: LoadDatasetOptions = {}): Promise<Dataset> {
   const parsed = parse(DataSource, source, "data source");
+  throwIfAborted(options.signal, "loading the data set");
   const names = "classNames" in parsed ? parsed.classNames : undefined;
   if (names !== undefined && "numClasses" in parsed && names.length !== parsed.numClasses) {
     throw new ReviewKdError("INVALID_ARGUMENT",
@@ -87,9 +101,9 @@ export async function loadDataset(source: DataSourceInput): Promise<Dataset> {
     case "stream":
       return streamDataset(parsed);
     case "coco":
-      return cocoDataset(parsed);
+      return cocoDataset(parsed, options);
     case "voc":
-      return vocDataset(parsed);
+      return vocDataset(parsed, options);
     case "boxes":
       return boxesDataset(parsed);
     case "scenes":

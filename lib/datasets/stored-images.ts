@@ -1,7 +1,8 @@
 import type { BatchPlan, PassPlan, PassWork, SplitImages } from "../api/split-images.js";
-import type { NativeBatch, NativeBatchReader, NativeDataset } from "../native.js";
+import type { AnyNativeBatch, NativeBatchReader, NativeDataset } from "../native.js";
 
 export class StoredImages implements SplitImages {
+  readonly content = "labels";
   readonly size: number;
   readonly height: number;
   readonly width: number;
@@ -14,7 +15,7 @@ export class StoredImages implements SplitImages {
     return work(this.native, () => undefined);
   }
 
-  async *batches(plan: BatchPlan): AsyncGenerator<NativeBatch, void, void> {
+  async *batches(plan: BatchPlan): AsyncGenerator<AnyNativeBatch, void, void> {
     const reader = this.native.batches(this.name, plan);
     try {
       yield* readAll(reader);
@@ -24,6 +25,6 @@ export class StoredImages implements SplitImages {
   }
 }
 
-export async function* readAll(reader: NativeBatchReader): AsyncGenerator<NativeBatch, void, void> {
+export async function* readAll(reader: NativeBatchReader): AsyncGenerator<AnyNativeBatch, void, void> {
   for (let batch = await reader.next(); batch !== undefined; batch = await reader.next()) yield batch;
 }

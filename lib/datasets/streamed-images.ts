@@ -2,7 +2,7 @@ import type { BatchPlan, PassPlan, PassWork, SplitImages } from "../api/split-im
 import type { Normalization } from "../config/schemas/data.js";
 import type { StreamPass } from "../config/schemas/stream.js";
 import { ReviewKdError } from "../errors.js";
-import { addon, type NativeBatch } from "../native.js";
+import { addon, type AnyNativeBatch } from "../native.js";
 import { putBlock, type ImageBlock } from "./feed.js";
 import { BATCHES_AHEAD, QueuePass } from "./queue-pass.js";
 import { readAll } from "./stored-images.js";
@@ -26,6 +26,7 @@ export interface StreamedOptions {
 
 /** A split whose images JavaScript produces on demand. */
 export class StreamedImages implements SplitImages {
+  readonly content = "labels";
   readonly size: number;
   readonly height: number;
   readonly width: number;
@@ -41,7 +42,7 @@ export class StreamedImages implements SplitImages {
     return await pass.run(work);
   }
 
-  async *batches(plan: BatchPlan): AsyncGenerator<NativeBatch, void, void> {
+  async *batches(plan: BatchPlan): AsyncGenerator<AnyNativeBatch, void, void> {
     await using pass = this.#open(plan);
     try {
       pass.queue.open(plan.batchSize, plan.dropLast ? plan.batchSize : 1, plan.firstBatch);

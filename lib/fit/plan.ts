@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { assertDataSuits } from "../api/data-suits.js";
 import type { Dataset } from "../api/dataset.js";
 import type { AnyDistiller } from "../api/distiller.js";
 import { ReviewKdError } from "../errors.js";
@@ -68,9 +69,11 @@ export function planFit(options: FitOptions): FitPlan {
     throw new ReviewKdError("INVALID_ARGUMENT",
       "invalid fit options: expected either a distiller or a model, received both or neither.");
   }
+  const trained = (distiller?.student ?? model) as Model | Detector;
+  assertDataSuits(trained.name, data.kind, data.train.images.content);
   const target = distiller === undefined ? { model } : { distiller };
-  const plan = { target, model: distiller?.student ?? model, distiller, data, runDirectory, resume, override,
-    forceUnlock, fallbackDirectory, retryDelaysMs, signal, training, preset } as FitPlan;
+  const plan = { target, model: trained, distiller, data, runDirectory, resume, override, forceUnlock,
+    fallbackDirectory, retryDelaysMs, signal, training, preset } as FitPlan;
   return { ...plan, config: config ?? deriveConfig(plan) };
 }
 

@@ -4,12 +4,15 @@ import { loadDataset } from "../datasets/load-dataset.js";
 import { createDistiller } from "../api/distiller.js";
 import { fit } from "./fit.js";
 import type { FitSettings } from "../fit/plan.js";
+import { withReports } from "../fit/with-reports.js";
 import { createDetector } from "../api/create-detector.js";
+import { assertDataSuits } from "../api/data-suits.js";
 import type { Detector } from "../api/detector.js";
 import { createModel, type Model } from "../api/model.js";
 import { hasBackgroundClass, isDetectorName } from "../config/detector-defaults.js";
 import { ReviewKdError } from "../errors.js";
 import type { Device } from "../config/schemas/common.js";
+import type { LoadProgress } from "../config/schemas/data.js";
 import type { FitEvent } from "../config/schemas/fit-event.js";
 import type { NetworkConfig, RunConfig, RunConfigInput } from "../config/schemas/run-config.js";
 import type { FitResult } from "../config/schemas/run-record.js";
@@ -19,6 +22,9 @@ type ConfigOf<Task extends RunConfig["task"]> = Extract<RunConfig, { task: Task 
 /** Options of a run: its directory, how to resume it, and a signal that stops it. */
 export type ExperimentOptions = Pick<FitSettings,
   "runDirectory" | "resume" | "override" | "forceUnlock" | "fallbackDirectory" | "retryDelaysMs" | "signal">;
+
+/** Interval of events while data are read. */
+const LOADING_INTERVAL_MS = 100;
 
 /**
  * Executes a run configuration: loads the data, creates the networks, trains, and frees everything at the end. All
@@ -36,10 +42,28 @@ export type ExperimentOptions = Pick<FitSettings,
 export async function* runExperiment(input: RunConfigInput,
   options: ExperimentOptions = {}): AsyncGenerator<FitEvent, FitResult, void> {
   const config = parseRunConfig(input);
-  using data = await loadDataset(config.data);
+  assertDataSuits((config.task === "train" ? config.model : config.student).name, config.data.kind);
+  using data = yield* loading(config, options.signal);
   if (config.task === "train") return yield* runTraining(config, { data }, options);
   using teacher = await buildModel(config.teacher, data, config.training.seed);
   return yield* runDistillation(config, { data, teacher }, options);
+}
+
+/** Loads the data, and yields events about it. */
+async function* loading({ data }: RunConfig, signal: AbortSignal | undefined): AsyncGenerator<FitEvent, Dataset, void> {
+  const reports = withReports<LoadProgress, Dataset>(
+    (onProgress, stop) => loadDataset(data, { onProgress, signal: stop }),
+    { intervalMs: LOADING_INTERVAL_MS, signal },
+  );
+  try {
+    for (;;) {
+      const next = await reports.next();
+      if (next.done === true) return next.value;
+      yield { type: "loading", ...next.value };
+    }
+  } finally {
+    await reports.return(undefined as never);
+  }
 }
 
 /** Creates a network for a data set. A session moves it to its device; `device` is for use without one. */
@@ -47,7 +71,7 @@ export async function buildModel({ name, weights, ...own }: NetworkConfig, data:
   device?: Device): Promise<Model | Detector> {
   if (isDetectorName(name)) {
     const numClasses = data.numClasses + (hasBackgroundClass(name) ? 1 : 0);
-    return createDetector(name, { numClasses, seed, weights, device, ...own });
+    return createDetector(name, { data, numClasses, seed, weights, device, ...own });
   }
   const [option] = Object.entries(own).find(([, value]) => value !== undefined) ?? [];
   if (option === undefined) return createModel(name, { numClasses: data.numClasses, seed, weights, device });

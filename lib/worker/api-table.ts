@@ -1,13 +1,16 @@
 // The API as a worker offers it: a row for each class, method and function. Options that are `unknown` here are checked
 // by the API itself.
 import { z } from "zod";
+import type { AnyBatch } from "../api/dataset.js";
 import type { DetectedImage, SkippedImage } from "../api/detect.js";
 import type { Detections, DetectorOutput } from "../api/detector.js";
 import type { DetectorDistillerOutput, DistillerOutput } from "../api/distiller.js";
 import type { ModelOutput } from "../api/model.js";
 import { Count, DType, ModelDType, PositiveCount, Shape } from "../config/schemas/common.js";
 import { DetectorSwitches, Flavor, Size } from "../config/schemas/detection/detector.js";
-import { Normalization } from "../config/schemas/data.js";
+import { CocoCategoryScore, CocoStats, Rle, VocCategoryScore,
+  VocStats } from "../config/schemas/detection/evaluation.js";
+import { LoadProgress, Normalization } from "../config/schemas/data.js";
 import { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
 import { BrokenImage, FitEvent } from "../config/schemas/fit-event.js";
 import { StepResult } from "../config/schemas/losses.js";
@@ -20,7 +23,7 @@ import { StepOptions } from "../config/schemas/training.js";
 import { TaskInfo } from "../config/schemas/task.js";
 import { CategoryIds, DetectorLoadReport, LoadReport, WeightsInspection } from "../config/schemas/weights.js";
 import type { StateDict } from "../api/tensor.js";
-import type { ApiClasses, ApiFunctions } from "./api.js";
+import type { ApiClasses, ApiFunctions, MaskFunctions } from "./api.js";
 import type { ClassRowOf, RowOf, Table } from "./table.js";
 import { reference } from "./values.js";
 
@@ -36,7 +39,7 @@ const KeepAs = z.strictObject({ keepAs: z.string().optional() }).optional();
 const ClassifierBatch = z.strictObject({ images: Tensor, labels: Tensor });
 const Targets = z.strictObject({ boxes: Tensor, labels: Tensor, masks: Tensor.optional() });
 const DetectionBatch = z.strictObject({ images: z.array(Tensor), targets: z.array(Targets) });
-const Batch = z.union([ClassifierBatch, DetectionBatch]);
+const Batch = z.union([ClassifierBatch, DetectionBatch]) as z.ZodType<AnyBatch>;
 const Network = z.union([Model, Detector]);
 const Tensors = z.array(Tensor);
 const StateDict: z.ZodType<StateDict> = z.record(z.string(), Tensor);
@@ -72,7 +75,7 @@ const TENSOR = {
 /** Of every network. */
 const NETWORK = {
   properties: { name: z.string(), numClasses: PositiveCount, dtype: ModelDType, device: z.enum(["cpu", "cuda"]),
-    parameterCount: Count, task: TaskInfo },
+    parameterCount: z.tuple([Count, Count]), task: TaskInfo },
   methods: {
     featureSpecs: { args: [z.unknown(), z.unknown()], result: z.array(FeatureSpec) },
     stateDict: { args: [Options], result: StateDict },
@@ -175,7 +178,7 @@ const DATASET_SPLIT = {
     name: z.enum(["train", "test"]),
     classNames: z.array(z.string()),
   },
-  methods: { batches: { args: [Options], item: ClassifierBatch, result: Nothing } },
+  methods: { batches: { args: [Options], item: Batch, result: Nothing } },
 } satisfies ClassRowOf<ApiClasses["DatasetSplit"]>;
 
 /** The checkpoint from which a training resumes, as its events report it. */
@@ -184,12 +187,32 @@ function checkpointIn(event: FitEvent): string | null {
   return event.type === "interrupted" ? event.checkpoint : null;
 }
 
+const Masks = z.array(Rle);
+const CocoEvaluation = z.strictObject({ stats: CocoStats, perCategory: z.array(CocoCategoryScore), precision: Tensor,
+  recall: Tensor, scores: Tensor });
+const VocEvaluation = z.strictObject({ stats: VocStats, perCategory: z.array(VocCategoryScore) });
+
+const MASKS = {
+  "masks.encode": { args: [Tensor, Options], result: Rle },
+  "masks.encodeAll": { args: [Tensor, Options], result: Masks },
+  "masks.decode": { args: [Options], result: Tensor },
+  "masks.compress": { args: [Options], result: Rle },
+  "masks.decompress": { args: [Options], result: Rle },
+  "masks.area": { args: [Options], result: Count },
+  "masks.toBox": { args: [Options], result: z.tuple([z.number(), z.number(), z.number(), z.number()]) },
+  "masks.fromPolygons": { args: [Options, Options, Options], result: Rle },
+  "masks.fromBox": { args: [Options, Options, Options], result: Rle },
+  "masks.merge": { args: [Options, Options], result: Rle },
+  "masks.iou": { args: [Options, Options, Options], result: Tensor },
+  "masks.boxIou": { args: [Tensor, Tensor, Options], result: Tensor },
+} satisfies { readonly [Name in keyof MaskFunctions]: RowOf<MaskFunctions[Name]> };
+
 const FUNCTIONS = {
   createModel: { args: [z.unknown(), Options], result: Model },
-  createDetector: { args: [z.unknown(), Options], result: Detector },
+  createDetector: { args: [z.unknown(), z.looseObject({ data: Dataset.optional() }).optional()], result: Detector },
   createDistiller: { args: [z.looseObject({ teacher: Network, student: Network })], result: Distiller },
   createSession: { args: [Target], result: ref("Session") },
-  loadDataset: { args: [Options], result: Dataset },
+  loadDataset: { args: [Options, Options], signal: true, progress: LoadProgress, result: Dataset },
   fit: {
     args: [Target.extend({ data: Dataset })],
     signal: true,
@@ -211,6 +234,8 @@ const FUNCTIONS = {
   exportStudent: { args: [Path, Path.optional(), Options], result: Path },
   listModels: { args: [], result: z.array(ModelInfo) },
   systemInfo: { args: [], result: SystemInfo },
+  evaluateDetections: { args: [Options], signal: true, result: z.union([CocoEvaluation, VocEvaluation]) },
+  ...MASKS,
 } satisfies { readonly [Name in keyof ApiFunctions]: RowOf<ApiFunctions[Name]> };
 
 /** A row that a class or function of the API lacks does not compile. */

@@ -1,6 +1,6 @@
 // The objects that a worker keeps for its caller, by handle.
 import { ReviewKdError } from "../errors.js";
-import type { Table } from "./table.js";
+import { flagOf, type Table } from "./table.js";
 import { encode, type Reference } from "./values.js";
 
 /** A class as the operator `instanceof` takes it. */
@@ -97,7 +97,10 @@ export class HandleTable {
 
 function read(object: object, name: string): unknown {
   const member: unknown = object[name as keyof typeof object];
-  return typeof member === "function" ? member.call(object) as unknown : member;
+  if (typeof member !== "function") return member;
+  const flag = flagOf(name);
+  const result = (options: object): unknown => member.call(object, options);
+  return typeof flag === "string" ? [result({}), result({ [flag]: true })] : result({});
 }
 
 function measured(value: unknown): unknown {

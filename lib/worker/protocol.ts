@@ -6,7 +6,7 @@ import { parse } from "../config/validation.js";
 import { transferListOf } from "./values.js";
 
 /** Changes with the messages. Both sides come from one package unless an application was put together wrongly. */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 const Id = z.int().nonnegative();
 const Handle = z.int();

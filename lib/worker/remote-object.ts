@@ -1,7 +1,7 @@
 // The caller's side of an object of the worker: a handle, the properties sent with it, and a method for each row of its
 // class.
 import { ReviewKdError } from "../errors.js";
-import { CONSTANTS, type ClassRow, type Row, type Table } from "./table.js";
+import { flagOf, type ClassRow, type Row, type Table } from "./table.js";
 import type { Reference } from "./values.js";
 
 /** The way to the worker, as its objects use it. */
@@ -80,10 +80,12 @@ function remoteClass(kind: string, { properties, methods }: ClassRow): RemoteCla
     Object.defineProperty(Class.prototype, name, member);
   };
   for (const name of Object.keys(properties)) {
-    const read = function (this: RemoteObject): unknown {
-      return RemoteObject.internalsOf(this).state[name];
+    const flag = flagOf(name);
+    const read = function (this: RemoteObject, options: Readonly<Record<string, unknown>> = {}): unknown {
+      const value = RemoteObject.internalsOf(this).state[name];
+      return typeof flag === "string" ? (value as readonly unknown[])[options[flag] === true ? 1 : 0] : value;
     };
-    define(name, (CONSTANTS as readonly string[]).includes(name) ? { value: read } : { get: read });
+    define(name, flag === undefined ? { get: read } : { value: read });
   }
   for (const [name, row] of Object.entries(methods)) {
     define(name, { value(...args: unknown[]) {

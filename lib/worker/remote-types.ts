@@ -1,5 +1,6 @@
 // The types of the API as a caller of a worker uses it, derived from the API's own.
-import type { ApiClasses, ApiFunctions } from "./api.js";
+import type { AnyBatch, Dataset, DatasetSplit } from "../api/dataset.js";
+import type { ApiClasses, ApiFunctions, Masks } from "./api.js";
 import type { Constant, Internal } from "./table.js";
 
 /** A value of the API as it is with a worker: objects are in the worker's memory, everything else is the same. */
@@ -28,9 +29,12 @@ export type Remote<Class> = {
 /** The functions of the package as they are with a worker. */
 export type RemoteFunctions = { [Name in keyof ApiFunctions]: RemoteFunction<ApiFunctions[Name]> };
 
+/** The functions of `masks` as they are with a worker. */
+export type RemoteMasks = { readonly [Name in keyof Masks]: RemoteFunction<Masks[Name]> };
+
 export type RemoteTensor = Remote<ApiClasses["Tensor"]>;
 export type RemoteModel = Remote<ApiClasses["Model"]>;
 export type RemoteDistiller = Remote<ApiClasses["Distiller"]>;
 export type RemoteSession = Remote<ApiClasses["Session"]>;
-export type RemoteDataset = Remote<ApiClasses["Dataset"]>;
-export type RemoteDatasetSplit = Remote<ApiClasses["DatasetSplit"]>;
+export type RemoteDataset<Of extends AnyBatch = AnyBatch> = Remote<Dataset<Of>>;
+export type RemoteDatasetSplit<Of extends AnyBatch = AnyBatch> = Remote<DatasetSplit<Of>>;

@@ -65,9 +65,22 @@ export type RowOf<Method> = Method extends (...args: infer Args) => infer Result
 /** Members of the API's classes that stay within its own process. */
 export type Internal = "native" | "images" | "origin";
 
-/** Methods without parameters with a constant result. They are sent like properties, and stay synchronous. */
-export const CONSTANTS = ["parameterCount", "trainingOnlyParameterCount"] as const;
-export type Constant = (typeof CONSTANTS)[number];
+/**
+ * Methods with a constant result, which is sent like a property, so that they stay synchronous. Each has the option
+ * that changes its result, if there is one; two results are sent then, without and with it.
+ */
+export const CONSTANTS = { parameterCount: "trainable", trainingOnlyParameterCount: null } as const;
+export type Constant = keyof typeof CONSTANTS;
+
+/** The flag of a constant; `undefined` for any other member. */
+export function flagOf(name: string): string | null | undefined {
+  return Object.hasOwn(CONSTANTS, name) ? CONSTANTS[name as Constant] : undefined;
+}
+
+/** The value that is sent for a constant. */
+type ConstantOf<Name, Result> = Name extends Constant
+  ? (typeof CONSTANTS)[Name] extends string ? [plain: Result, flagged: Result] : Result
+  : never;
 
 type MethodName<Class> = {
   [Key in keyof Class]: Class[Key] extends (...args: never[]) => unknown ? Exclude<Key, Internal | "dispose" | symbol>
@@ -79,7 +92,9 @@ type PropertyName<Class> = Exclude<keyof Class, Exclude<MethodName<Class>, Const
 /** The row that describes `Class`: a public member that it lacks does not compile. */
 export interface ClassRowOf<Class> {
   readonly properties: {
-    readonly [Key in PropertyName<Class>]: z.ZodType<Class[Key] extends () => infer Result ? Result : Class[Key]>;
+    readonly [Key in PropertyName<Class>]: z.ZodType<
+      Class[Key] extends (...args: never[]) => infer Result ? ConstantOf<Key, Result> : Class[Key]
+    >;
   };
   readonly live?: readonly PropertyName<Class>[];
   readonly methods: { readonly [Key in Exclude<MethodName<Class>, Constant>]: RowOf<Class[Key]> };

@@ -63,6 +63,7 @@ void define_entry_points(Napi::Env env, Napi::Object exports) {
   add("systemInfo", system_info);
   add("offerCudaPlugin", offer_cuda_plugin);
   add("listModels", list_models);
+  add("listDetectors", list_detectors);
   add("listTasks", list_tasks);
   add("tensorFrom", tensor_from);
   add("newStopFlag", new_stop_flag);

@@ -26,7 +26,8 @@ const { EPOCHS, BATCH, SAMPLES, SIDE } = DEVICE === "cuda" ? { EPOCHS: 4, BATCH:
   : { EPOCHS: 4, BATCH: 6, SAMPLES: 52, SIDE: 16 };
 const ALL = Array.from({ length: EPOCHS }, (_, epoch) => epoch);
 
-const dataOf = (train: number): Promise<Dataset> => smallData({ train, test: 100, classes: CLASSES, side: SIDE });
+const dataOf = (train: number): Promise<Dataset<Batch>> =>
+  smallData({ train, test: 100, classes: CLASSES, side: SIDE });
 
 async function sessionOn(device: "cpu" | "cuda",
   { precision = "float32", clipNorm = null, microBatches = 1, accumulateBatches = 1, learningRate = 0.05,
@@ -49,7 +50,7 @@ async function sessionOn(device: "cpu" | "cuda",
 }
 
 /** The last batch of an epoch is smaller: there are two shapes. */
-async function train(session: Session, data: Dataset, epochs: readonly number[],
+async function train(session: Session, data: Dataset<Batch>, epochs: readonly number[],
   batchSize = BATCH): Promise<EpochSummary[]> {
   const summaries: EpochSummary[] = [];
   for (const epoch of epochs)
@@ -86,7 +87,7 @@ async function withGraphs<Result>(graphs: "0" | "1" | "8", work: () => Promise<R
 
 describe("training on a GPU", function () {
   this.timeout(300_000);
-  let data: Dataset;
+  let data: Dataset<Batch>;
   let folder: string;
   const plainOutcomes = new Map<string, Promise<Outcome>>();
 

@@ -215,6 +215,7 @@ export class Workbench {
         for (const { path, reason } of event.damaged)
           onUpdate({ type: "warning", run, message: `Skipped ${path}: ${reason}` });
         break;
+      case "loading":
       case "start":
       case "checkpoint":
       case "interrupted":

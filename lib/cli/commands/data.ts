@@ -1,12 +1,13 @@
 import type { Command } from "commander";
-import { fetchDataset, loadDataset, type DataSourceInput } from "../../index.js";
+import { fetchDataset, loadDataset, schemas, type DataSourceInput } from "../../index.js";
+import { openDataDisplay } from "../display/data-progress.js";
 import type { Output } from "../display/output.js";
 import { formatBytes, formatCount, wrapList } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { openProgress } from "../display/progress-bar.js";
 import { renderTable } from "../display/table.js";
 import { addAction, addValue } from "../options/add-value.js";
-import { addImageFolder, dataSettings, type TrainingFlags } from "../options/training-flags.js";
+import { addImageFiles, dataSettings, type TrainingFlags } from "../options/training-flags.js";
 import { DATA_SPECS, dataSpec, oneOf, text } from "../options/values.js";
 
 const FETCHABLE = ["cifar10", "cifar100"] as const;
@@ -25,7 +26,7 @@ export function addDataCommand(program: Command): void {
 
   const info = data.command("info").description("counts, classes and statistics of a data set");
   info.argument("<kind:dir>", DATA_SPECS);
-  addImageFolder(info);
+  addImageFiles(info);
   addAction(info, showInfo);
 }
 
@@ -57,7 +58,10 @@ async function fetchInto(output: Output, kind: Fetchable, flags: { dir?: string;
 }
 
 async function showInfo(output: Output, spec: string, flags: TrainingFlags): Promise<void> {
-  using data = await loadDataset(dataSettings({ ...flags, data: dataSpec("data set")(spec) }) as DataSourceInput);
+  using display = openDataDisplay(output);
+  const source = dataSettings({ ...flags, data: dataSpec("data set")(spec) }) as DataSourceInput;
+  using data = await loadDataset(source, { onProgress: display.loading });
+  display.close();
   const { kind, numClasses, classNames, normalization, train, test } = data;
   output.event({
     type: "data",
@@ -73,7 +77,7 @@ async function showInfo(output: Output, spec: string, flags: TrainingFlags): Pro
   output.line(renderTable([kind, ""], [
     ["training images", formatCount(train.size)],
     ["test images", formatCount(test.size)],
-    ["image shape", train.imageShape.join(" × ")],
+    [schemas.hasBoxes(kind) ? "largest image" : "image shape", train.imageShape.join(" × ")],
     ["classes", formatCount(numClasses)],
     ["mean", statistics(normalization.mean)],
     ["deviation", statistics(normalization.std)],

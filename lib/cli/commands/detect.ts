@@ -9,7 +9,7 @@ import { usageError } from "../errors.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { omitUndefined } from "../options/omit-undefined.js";
-import { oneOf, positiveCount, share, text } from "../options/values.js";
+import { oneOf, positiveCount, positiveCountOrNone, share, text } from "../options/values.js";
 
 const DEVICES = schemas.Device.options;
 const FLAVORS = ["torchvision", "detectron2"] as const;
@@ -30,7 +30,7 @@ interface DetectFlags {
   readonly batchSize?: number;
   readonly onDecodeError?: (typeof ON_DECODE_ERROR)[number];
   readonly device?: (typeof DEVICES)[number];
-  readonly minSize?: number;
+  readonly minSize?: number | null;
   readonly maxSize?: number;
 }
 
@@ -47,9 +47,12 @@ export function addDetectCommand(program: Command): void {
     "detector, such as faster-rcnn-resnet50-fpn (default: the one named in the weights file)", text);
   addValue(command, "--classes <n>",
     "its classes, with the background of R-CNNs (default: as in the weights file, else 91)", positiveCount);
-  addValue(command, "--flavor <name>", "torchvision (default) or detectron2: whose rules it follows", oneOf(FLAVORS));
-  addValue(command, "--min-size <n>", "short side of resized images in pixels (default: 800)", positiveCount);
-  addValue(command, "--max-size <n>", "upper bound of their long side (default: 1333)", positiveCount);
+  addValue(command, "--flavor <name>",
+    "torchvision or detectron2: whose rules it follows (default: as the weights file is recognized)", oneOf(FLAVORS));
+  addValue(command, "--min-size <n>",
+    "short side that images are resized to, or none (default: as in the weights file, else 800)", positiveCountOrNone);
+  addValue(command, "--max-size <n>", "upper bound of their long side (default: as in the weights file, else 1333)",
+    positiveCount);
   addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
   command.optionsGroup("Search:");
   addValue(command, "--score <x>", `lowest score of a detection (default: ${DEFAULT_SCORE})`, share);

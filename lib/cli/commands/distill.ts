@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import { listMethods, schemas } from "../../index.js";
 import { addAction } from "../options/add-value.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-flags.js";
-import { addTrainingFlags, METHOD, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
+import { addTrainingFlags, DETECTOR_HELP, imageSizes, METHOD, trainingSettings,
+  type TrainingFlags } from "../options/training-flags.js";
 import { runTraining } from "../run-training.js";
 
 const NETWORKS: readonly FlagRow[] = [
@@ -12,6 +13,11 @@ const NETWORKS: readonly FlagRow[] = [
   { path: "student.name", flag: "--student <name>", help: "the network that is trained" },
   { path: "student.weights", flag: "--student-weights <file>",
     help: "start it from these weights (.safetensors, .pt, .pth or .pkl)" },
+  { path: "student.backboneWeights", flag: "--backbone-weights <file>",
+    help: "detectors: weights of the student's backbone alone, as of a classifier for ImageNet" },
+  { path: "student.flavor", flag: "--flavor <name>",
+    help: "detectors: whose definition the student follows: torchvision or detectron2" },
+  ...imageSizes("student"),
 ];
 
 export function addDistillCommand(program: Command): void {
@@ -23,6 +29,7 @@ export function addDistillCommand(program: Command): void {
   command.optionsGroup("Networks and data:");
   command.addHelpText("after", methodsHelp);
   addTrainingFlags(command);
+  command.addHelpText("after", DETECTOR_HELP);
   addAction(command,
     (output, flags: TrainingFlags) =>
       runTraining(output, "distill", flags, { ...schemaSettings(flags, [...NETWORKS, ...METHOD]),

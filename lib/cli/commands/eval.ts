@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { createDetector, createModel, isDetectorName, loadDataset, namedValue, readWeightsInfo, ReviewKdError, schemas,
   type ClassScore, type DataSourceInput, type Detector, type MetricInfo, type Model } from "../../index.js";
+import { openDataDisplay } from "../display/data-progress.js";
 import { formatCount, formatPercent, formatWithUnit } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { omitUndefined } from "../options/omit-undefined.js";
@@ -8,7 +9,7 @@ import type { Output } from "../display/output.js";
 import { renderTable } from "../display/table.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { addData, dataSettings, type TrainingFlags } from "../options/training-flags.js";
-import { oneOf, positiveCount, text } from "../options/values.js";
+import { oneOf, positiveCount, positiveCountOrNone, text } from "../options/values.js";
 
 const DEVICES = schemas.Device.options;
 const PRECISIONS = schemas.Precision.options;
@@ -21,6 +22,8 @@ interface EvalFlags extends TrainingFlags {
   readonly precision?: (typeof PRECISIONS)[number];
   readonly device?: (typeof DEVICES)[number];
   readonly perClass?: true;
+  readonly minSize?: number | null;
+  readonly maxSize?: number;
 }
 
 export function addEvalCommand(program: Command): void {
@@ -36,7 +39,12 @@ export function addEvalCommand(program: Command): void {
   addValue(command, "--split <name>", "test (default) or train", oneOf(["test", "train"]));
   addValue(command, "--batch-size <n>", "images per batch", positiveCount);
   addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
-  command.option("--per-class", "also print the accuracy per class");
+  addValue(command, "--min-size <n>",
+    "detectors: short side that images are resized to, or none (default: as in the weights file, else 800)",
+    positiveCountOrNone);
+  addValue(command, "--max-size <n>",
+    "detectors: upper bound of their long side (default: as in the weights file, else 1333)", positiveCount);
+  command.option("--per-class", "also print the results of each class");
   addAction(command, evaluateWeights);
 }
 
@@ -51,16 +59,22 @@ async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> 
   using interrupt = listenForInterrupt(() => {
     output.notice("stopping…");
   });
-  using data = await loadDataset(source as DataSourceInput);
+  using display = openDataDisplay(output);
+  using data = await loadDataset(source as DataSourceInput, { signal: interrupt.signal, onProgress: display.loading });
   warnOfOtherClasses(output, classNames, data.classNames);
   using model = await openNetwork(name, data.numClasses, flags);
   const split = flags.split ?? "test";
+  display.evaluated(0, data[split].size);
   const started = performance.now();
   const result = await model.evaluate(data[split], {
     signal: interrupt.signal,
+    onProgress: (done) => {
+      display.evaluated(done, data[split].size);
+    },
     ...omitUndefined({ batchSize: flags.batchSize, precision: flags.precision, perClass: flags.perClass }),
   });
   const seconds = (performance.now() - started) / 1000;
+  display.close();
 
   const { brokenImages } = data;
   output.event({ type: "evaluation", model: name, weights: flags.weights, data: source, split, ...result, brokenImages,
@@ -80,10 +94,12 @@ function metricText(metric: MetricInfo, value: number): string {
   return value === -1 ? "no such objects" : formatWithUnit(metric, value);
 }
 
-function openNetwork(name: string, numClasses: number,
-  { weights, device }: Pick<EvalFlags, "weights" | "device">): Promise<Model | Detector> {
+function openNetwork(name: string, numClasses: number, { weights, device, minSize, maxSize }: EvalFlags): Promise<
+  Model | Detector
+> {
   const options = { weights, ...omitUndefined({ device }) };
-  return isDetectorName(name) ? createDetector(name, options) : createModel(name, { ...options, numClasses });
+  return isDetectorName(name) ? createDetector(name, { ...options, detection: omitUndefined({ minSize, maxSize }) })
+    : createModel(name, { ...options, numClasses });
 }
 
 /** Average precisions of each category. */

@@ -1,12 +1,15 @@
 import type { Command } from "commander";
-import { explainPair, listModels, ReviewKdError } from "../../index.js";
+import { explainPair, listDetectors, listModels, ReviewKdError } from "../../index.js";
 import { usageError } from "../errors.js";
-import { formatCount } from "../display/format.js";
+import { formatCount, wrapList } from "../display/format.js";
 import type { Output } from "../display/output.js";
 import { pairText } from "../display/pair-text.js";
 import { renderTable } from "../display/table.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { imageSize, positiveCount } from "../options/values.js";
+
+/** Columns of the list of detectors. */
+const NAMES_WIDTH = 110;
 
 interface ModelsFlags {
   readonly pair?: readonly string[];
@@ -38,7 +41,8 @@ export function addModelsCommand(program: Command): void {
 
 function list(output: Output): void {
   const models = listModels();
-  output.event({ type: "models", models });
+  const detectors = listDetectors();
+  output.event({ type: "models", models, detectors });
   const sources = [...new Set(models.map(({ source }) => source))];
   const rows = models.map(({ name, parameters, numClasses, imageSize: size, features, source }) => [
     name,
@@ -51,6 +55,7 @@ function list(output: Output): void {
   sources.forEach((source, index) => {
     output.line(`[${index + 1}] ${source}`);
   });
+  output.line(`\nDetectors:\n${wrapList(detectors, NAMES_WIDTH)}`);
 }
 
 async function explain(names: readonly string[], { imageSize: size, classes, batchSize, midChannels }: ModelsFlags,

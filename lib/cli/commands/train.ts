@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import { schemas } from "../../index.js";
 import { addAction } from "../options/add-value.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-flags.js";
-import { addTrainingFlags, trainingSettings, type TrainingFlags } from "../options/training-flags.js";
+import { addTrainingFlags, DETECTOR_HELP, imageSizes, trainingSettings,
+  type TrainingFlags } from "../options/training-flags.js";
 import { text } from "../options/values.js";
 import { runTraining } from "../run-training.js";
 
@@ -13,6 +14,7 @@ const NETWORK: readonly FlagRow[] = [
   { path: "model.backboneWeights", flag: "--backbone-weights <file>",
     help: "detectors: weights of the backbone alone, as of a classifier for ImageNet" },
   { path: "model.flavor", flag: "--flavor <name>", help: "detectors: whose definition: torchvision or detectron2" },
+  ...imageSizes("model"),
 ];
 
 export function addTrainCommand(program: Command): void {
@@ -20,6 +22,7 @@ export function addTrainCommand(program: Command): void {
   command.optionsGroup("Network and data:");
   addSchemaFlags(command, schemas.TrainConfig, NETWORK);
   addTrainingFlags(command);
+  command.addHelpText("after", DETECTOR_HELP);
   addAction(command,
     (output, flags: TrainingFlags) =>
       runTraining(output, "train", flags, { ...schemaSettings(flags, NETWORK), ...trainingSettings(flags) }));

@@ -1,6 +1,7 @@
 import { namedValue, primaryMetric, type FitEvent } from "../../index.js";
 import { epochHead, epochRow, progressText, startText, type EpochEvent, type EventOf,
   type RunShape } from "./epoch-rows.js";
+import { showLoading } from "./data-progress.js";
 import { formatDuration, formatPercent, formatWithUnit } from "./format.js";
 import type { Output } from "./output.js";
 import { openProgress, type Progress } from "./progress-bar.js";
@@ -17,7 +18,7 @@ export interface Reporter<Event> {
 /** Reports as JSON lines with `tag` added, as a progress bar with rows above, or as plain lines. */
 export function createFitReporter(output: Output, tag: Readonly<Record<string, string | number>> = {},
   { summary = true, now = () => performance.now() } = {}): Reporter<FitEvent> {
-  if (!output.json) return textReporter(output, openProgress(output, now), summary);
+  if (!output.json) return textReporter(output, openProgress(output, now), summary, now);
   return {
     handle(event) {
       output.event({ ...event, ...tag });
@@ -26,15 +27,19 @@ export function createFitReporter(output: Output, tag: Readonly<Record<string, s
   };
 }
 
-function textReporter(output: Output, live: Progress, withSummary: boolean): Reporter<FitEvent> {
+function textReporter(output: Output, live: Progress, withSummary: boolean, now: () => number): Reporter<FitEvent> {
+  const showLoaded = showLoading(output, live, now);
   let run: RunShape | undefined;
   let lastEpoch: EpochEvent | undefined;
   let weights: string | undefined;
 
   return {
     handle(event) {
-      if (event.type !== "progress") live.clear();
+      if (event.type !== "progress" && event.type !== "loading") live.clear();
       switch (event.type) {
+        case "loading":
+          showLoaded(event);
+          break;
         case "start":
           run = event;
           output.line(startText(event));

@@ -3,7 +3,7 @@ import { mergeSettings, schemas, type Settings } from "../../index.js";
 import { addValue } from "./add-value.js";
 import { omitEmpty } from "./omit-undefined.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "./schema-flags.js";
-import { DATA_SPECS, dataSpec, text, type DataSpec } from "./values.js";
+import { DATA_SPECS, dataSpec, positiveCountOrNone, text, type DataSpec } from "./values.js";
 
 /** The options of {@link addTrainingFlags} that name no setting, and those of its tables. */
 export interface TrainingFlags extends Readonly<Record<string, unknown>> {
@@ -17,16 +17,22 @@ export interface TrainingFlags extends Readonly<Record<string, unknown>> {
   readonly fallbackDirectory?: string;
 }
 
-const IMAGE_FOLDER: readonly FlagRow[] = [
+/** Of data that are read from image files. */
+const IMAGE_FILES: readonly FlagRow[] = [
   { path: "data.imageSize", flag: "--image-size <n>", help: "image folders: height and width of the network's input" },
   { path: "data.onDecodeError", flag: "--on-decode-error <what>",
-    help: "image folders: fail at a file that cannot be decoded, or skip it" },
+    help: "image files: fail at one that cannot be decoded, or skip it" },
   { path: "data.numWorkers", flag: "--num-workers <n>",
-    help: "image folders: images decoded at a time (default: number of cores)" },
+    help: "image files: images decoded at a time (default: number of cores)" },
+  { path: "data.invalidBoxes", flag: "--invalid-boxes <what>",
+    help: "coco, voc: annotations without an area are an error, or drop them" },
+  { path: "data.masks", flag: "--masks", help: "voc: read the masks of SegmentationObject" },
 ];
 
 const DATA: readonly FlagRow[] = [
-  ...IMAGE_FOLDER,
+  ...IMAGE_FILES,
+  { path: "data.trainSizes", flag: "--train-sizes <n,n,…>",
+    help: "coco, voc, scenes: short sides, one of which is drawn for each training image" },
   { path: "data.limitTrain", flag: "--limit-train <n>",
     help: "use only the first N training images, of image folders in turn from each class" },
   { path: "data.limitTest", flag: "--limit-test <n>", help: "use only the first N test images, likewise" },
@@ -90,13 +96,30 @@ export const METHOD: readonly FlagRow[] = [
   { path: "method.midChannels", flag: "--mid-channels <n>", help: "channels inside the fusion modules" },
 ];
 
+/** The defaults of detectors, which differ from those that the flags show. */
+export const DETECTOR_HELP = `
+Detectors (faster-rcnn-BACKBONE-fpn, mask-rcnn-BACKBONE-fpn, retinanet-BACKBONE-fpn) have other defaults:
+  12 epochs, batches of 8, learning rate 0.01, weight decay 1e-4 but 0 on norms, cosine schedule.
+  docs/detection.md of the package says more.`;
+
 export function addData(command: Command): void {
-  addValue(command, "--data <kind:dir>", `${DATA_SPECS} (default: synthetic)`, dataSpec);
+  addValue(command, "--data <kind:dir>", `${DATA_SPECS} (default: synthetic; for detectors: scenes)`, dataSpec);
   addSchemaFlags(command, schemas.TrainConfig, DATA);
 }
 
-export function addImageFolder(command: Command): void {
-  addSchemaFlags(command, schemas.TrainConfig, IMAGE_FOLDER);
+export function addImageFiles(command: Command): void {
+  addSchemaFlags(command, schemas.TrainConfig, IMAGE_FILES);
+}
+
+/** How a detector resizes images; `network`: the path of its settings. */
+export function imageSizes(network: string): readonly FlagRow[] {
+  return [
+    { path: `${network}.detection.minSize`, flag: "--min-size <n>", parser: positiveCountOrNone,
+      help:
+        "detectors: short side that images are resized to, or none to keep their size (default: 800, scenes: none)" },
+    { path: `${network}.detection.maxSize`, flag: "--max-size <n>",
+      help: "detectors: upper bound of their long side (default: 1333)" },
+  ];
 }
 
 /** Data, training and machine, for every command that trains. */

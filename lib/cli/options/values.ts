@@ -17,6 +17,10 @@ function number(pattern: RegExp, expected: string, accepts: (value: number) => b
 
 export const positiveCount = number(WHOLE, "a whole number ≥ 1", (value) => value >= 1 && Number.isSafeInteger(value));
 
+/** A side in pixels, or `null` for "none": images keep their size. */
+export const positiveCountOrNone: ValueParser<number | null> = (option) => (text) =>
+  text === "none" ? null : positiveCount(option)(text);
+
 export const count = number(WHOLE, "a whole number ≥ 0", (value) => value >= 0 && Number.isSafeInteger(value));
 
 export const positiveNumber = number(REAL, "a number > 0", (value) => value > 0);

@@ -159,6 +159,18 @@ export const DataSource = z.discriminatedUnion("kind", [...STORED, Arrays, Strea
 export type DataSource = z.infer<typeof DataSource>;
 export type DataSourceInput = z.input<typeof DataSource>;
 
+/** The sources of images with boxes. */
+export const DetectionSource = z.discriminatedUnion("kind", [CocoSource, VocSource, ScenesSource, BoxesSource]);
+export type DetectionSourceInput = z.input<typeof DetectionSource>;
+
+/** The sources of images with a label each. */
+export type LabelledSourceInput = Exclude<DataSourceInput, DetectionSourceInput>;
+
+/** Whether data of this kind are images with boxes. */
+export function hasBoxes(kind: string): boolean {
+  return DetectionSource.options.some(({ shape }) => shape.kind.value === kind);
+}
+
 /** Data sources that a configuration file or command line can specify. */
 export const StoredDataSource = z.discriminatedUnion("kind", STORED);
 export type StoredDataSource = z.infer<typeof StoredDataSource>;
@@ -188,6 +200,32 @@ export const BatchOptions = z.strictObject({
 });
 export type BatchOptions = z.infer<typeof BatchOptions>;
 export type BatchOptionsInput = z.input<typeof BatchOptions>;
+
+/** One pass over a split with boxes, in batches. */
+export const DetectionBatchOptions = BatchOptions.extend({
+  batchSize: PositiveCount.default(8),
+  /** Mirror half of the images, unless the data set has `flip: false`. Default: on for the training split. */
+  augment: z.boolean().optional(),
+  /**
+   * Labels of the classes: from 1 for Faster R-CNN and Mask R-CNN, whose class 0 is the background; from 0 for
+   * RetinaNet; or the categories' ids, for a detector of as many classes as they count to, such as COCO's 91.
+   */
+  labels: z.enum(["from-1", "from-0", "category-ids"]).default("from-1"),
+  /** With masks; an object without an outline gets its box. Default: if the data set has masks. */
+  masks: z.boolean().optional(),
+});
+export type DetectionBatchOptions = z.infer<typeof DetectionBatchOptions>;
+export type DetectionBatchOptionsInput = z.input<typeof DetectionBatchOptions>;
+
+/** The reading of a data set: how much of a file, or of a list of files, is done. */
+export const LoadProgress = z.strictObject({
+  /** The file that is read, or the list of the files that are. */
+  path: z.string(),
+  unit: z.enum(["bytes", "files"]),
+  done: Count,
+  total: Count,
+});
+export type LoadProgress = z.infer<typeof LoadProgress>;
 
 /** Data sets that can be downloaded from their home page. */
 export const FetchKind = z.enum(["cifar10", "cifar100"]);

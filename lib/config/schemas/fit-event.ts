@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Count, Device, NonNegativeNumber, PositiveCount } from "./common.js";
+import { LoadProgress } from "./data.js";
 import { BestEpoch, EpochProgress, EpochSummary, Evaluation } from "./epoch.js";
 import { Matching, TermKind } from "./method.js";
 import { TaskInfo } from "./task.js";
@@ -7,6 +8,9 @@ import { taskObject } from "./task-object.js";
 
 const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) =>
   z.strictObject({ type: z.literal(type), ...shape });
+
+/** Annotations of the data are read, before training starts: how much of a file, or of a list of files, is done. */
+export const LoadingEvent = event("loading", LoadProgress.shape);
 
 /** Training starts, or resumes from a checkpoint. */
 export const StartEvent = event("start", {
@@ -115,8 +119,9 @@ export const EndEvent = event("end", {
   classNames: z.array(z.string()),
 });
 
-/** An event of `fit`. */
+/** An event of `fit`, or of `runExperiment`, which loads the data first. */
 export const FitEvent = z.discriminatedUnion("type", [
+  LoadingEvent,
   StartEvent,
   ResumedEvent,
   ProgressEvent,

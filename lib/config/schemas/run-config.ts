@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { StoredDataSource } from "./data.js";
-import { Flavor } from "./detection/detector.js";
+import { DetectorSwitches, Flavor } from "./detection/detector.js";
 import { Method } from "./method.js";
 import { TrainingOptions } from "./training.js";
 
@@ -14,7 +14,7 @@ export const NetworkConfig = z.strictObject({
   /** Of detectors: whose definition is followed. Default: torchvision's. */
   flavor: Flavor.optional(),
   /** Of detectors: options that differ from their flavor's. */
-  detection: z.record(z.string(), z.unknown()).optional(),
+  detection: DetectorSwitches.optional(),
 });
 export type NetworkConfig = z.infer<typeof NetworkConfig>;
 

@@ -22,7 +22,8 @@ export interface NewAnnotation {
   readonly area?: number | undefined;
   readonly crowd: boolean;
   readonly difficult?: boolean;
-  readonly outline?: Outline | undefined;
+  /** `"missing"`: a mask that was expected. */
+  readonly outline?: Outline | "missing" | undefined;
 }
 
 /** Handling of boxes without area, and of polygons that are none: an error, or left out and counted. */
@@ -139,6 +140,7 @@ export class AnnotationsBuilder {
 
   #addOutline({ outline }: NewAnnotation, record: RecordName): number {
     const { outlineStarts, outlineCounts, segmentations } = this.#columns;
+    if (outline === "missing") return this.#addMissingMask(record);
     if (outline?.kind === "rle") {
       outlineStarts.push(segmentations.addRle(outline.characters, outline.height, outline.width));
       outlineCounts.push(1);
@@ -152,6 +154,15 @@ export class AnnotationsBuilder {
     outlineCounts.push(indices.length);
     if (polygons.length === 0 || indices.length > 0) return 0;
     this.#dropped.outlines += 1;
+    return FLAG.dropped;
+  }
+
+  #addMissingMask(record: RecordName): number {
+    const refuse = (): never => this.source.failWith("mask", record, "at least one pixel", "none", DROP_FIX);
+    if (this.invalidBoxes === "error") refuse();
+    this.#drop("outlines", refuse);
+    this.#columns.outlineStarts.push(0);
+    this.#columns.outlineCounts.push(0);
     return FLAG.dropped;
   }
 
@@ -237,7 +248,7 @@ export class AnnotationsBuilder {
   }
 
   /** Counts what is left out, and keeps the first few messages that `refuse` throws. */
-  #drop(what: "boxes" | "polygons", refuse: () => never): void {
+  #drop(what: "boxes" | "outlines" | "polygons", refuse: () => never): void {
     this.#dropped[what] += 1;
     if (this.#dropped.examples.length === EXAMPLES) return;
     try {

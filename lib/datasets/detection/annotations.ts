@@ -43,7 +43,7 @@ export interface AnnotationReport {
   readonly droppedBoxes: number;
   /** Polygons with fewer than six or an odd count of numbers. */
   readonly droppedPolygons: number;
-  /** Annotations that only had such polygons. */
+  /** Annotations that only had such polygons, or whose mask has no pixel. */
   readonly droppedOutlines: number;
   /** The first few of these, as sentences. */
   readonly examples: readonly string[];
@@ -114,6 +114,12 @@ export class DetectionAnnotations {
   /** The number of annotations of all images, crowds included. */
   get count(): number {
     return this.#order.order.length;
+  }
+
+  /** Whether an annotation has polygons or a mask. */
+  get hasOutlines(): boolean {
+    const { outlineCounts } = this.#columns;
+    return this.#order.order.some((at) => outlineCounts.at(at) > 0);
   }
 
   /** The image at an index from 0, in the order of the source. @throws `INVALID_ARGUMENT` */

@@ -1,12 +1,14 @@
 // One split of images with boxes, as trainings and evaluations read it.
-import type { PassPlan, PassWork, SplitImages } from "../../api/split-images.js";
+import type { DetectionBatchPlan, PassPlan, PassWork, SplitImages } from "../../api/split-images.js";
 import { ReviewKdError } from "../../errors.js";
-import { addon, type NativeBatchQueue, type NativeDetectionEvaluation } from "../../native.js";
+import { addon, type AnyNativeBatch, type NativeBatchQueue, type NativeDetectionEvaluation } from "../../native.js";
 import { CocoSource } from "../../detection/coco-source.js";
 import { FLAG, InstanceRows } from "../../detection/instance-rows.js";
 import { Pacer } from "../../detection/pacer.js";
 import { mapInOrder } from "../../images/map-in-order.js";
+import type { Put } from "../feed.js";
 import { BATCHES_AHEAD, QueuePass } from "../queue-pass.js";
+import { readAll } from "../stored-images.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import type { DecodedImage } from "../../images/decode-image.js";
 import { drawFlip, drawSize, groupedOrder } from "./grouped-order.js";
@@ -43,6 +45,7 @@ export class DetectionImages implements SplitImages {
   readonly size: number;
   readonly height: number;
   readonly width: number;
+  readonly content: "boxes" | "masks";
   readonly #ratios: Float64Array;
   #truths: Promise<NativeDetectionEvaluation> | undefined;
   #disposed = false;
@@ -51,25 +54,26 @@ export class DetectionImages implements SplitImages {
     const { images, annotations } = options;
     const described = images.map((index) => annotations.image(index));
     this.size = images.length;
+    this.content = annotations.hasOutlines ? "masks" : "boxes";
     this.height = described.reduce((most, { height }) => Math.max(most, height), 1);
     this.width = described.reduce((most, { width }) => Math.max(most, width), 1);
     this.#ratios = Float64Array.from(described, ({ width, height }) => width / height);
   }
 
   async pass<Result>(plan: PassPlan, work: PassWork<Result>): Promise<Result> {
-    if (this.#disposed)
-      throw new ReviewKdError("DISPOSED", "cannot use a Dataset after it was disposed. Load it again.");
-    const truths = await (this.#truths ??= this.#pack());
-    const { kind, annotations } = this.options;
-    const queue = addon().newDetectionQueue({ kind, size: this.size,
-      categoryIds: annotations.categories.map(({ id }) => id), ahead: BATCHES_AHEAD }, truths);
-    await using pass = new QueuePass(queue, putImage, (firstBatch) => this.#produce(plan, firstBatch));
+    await using pass = await this.#open(plan, putImage);
     return await pass.run(work);
   }
 
-  batches(): never {
-    throw new ReviewKdError("INVALID_ARGUMENT",
-      `invalid data set ${this.options.kind} for batches(): expected images of one size with labels, received images with boxes. Use fit() or trainEpoch(), or pass { images, targets } of your own to step().`);
+  async *batches(plan: DetectionBatchPlan): AsyncGenerator<AnyNativeBatch, void, void> {
+    const { batchSize, dropLast, firstBatch, masks = this.content === "masks" } = plan;
+    await using pass = await this.#open(plan, (queue, image) => putImage(queue, { ...image, shortest: 0 }));
+    try {
+      pass.queue.open(batchSize, dropLast ? batchSize : 1, firstBatch, { masks, labels: this.#labels(plan) });
+      yield* readAll(pass.queue);
+    } catch (error) {
+      throw pass.errorOf(error);
+    }
   }
 
   /** Prevents new passes; running passes continue. */
@@ -78,6 +82,23 @@ export class DetectionImages implements SplitImages {
     void this.#truths?.then((truths) => {
       truths.dispose();
     }, () => undefined);
+  }
+
+  async #open(plan: PassPlan, put: Put<PreparedImage>): Promise<QueuePass<PreparedImage>> {
+    if (this.#disposed)
+      throw new ReviewKdError("DISPOSED", "cannot use a Dataset after it was disposed. Load it again.");
+    const truths = await (this.#truths ??= this.#pack());
+    const { kind, annotations } = this.options;
+    const queue = addon().newDetectionQueue({ kind, size: this.size,
+      categoryIds: annotations.categories.map(({ id }) => id), ahead: BATCHES_AHEAD }, truths);
+    return new QueuePass(queue, put, (firstBatch) => this.#produce(plan, firstBatch));
+  }
+
+  /** The label of each category. */
+  #labels({ labels }: DetectionBatchPlan): number[] {
+    return this.options.annotations.categories.map(({ id }, index) =>
+      labels === "category-ids" ? id : labels === "from-0" ? index : index + 1
+    );
   }
 
   /** The split's objects in native memory. */

@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Dataset } from "../../api/dataset.js";
-import type { BoxesSource, CocoSource, ProvidedImage, ScenesSource,
+import type { LoadProgress } from "../../config/schemas/data.js";
+import type { BoxesSource, CocoSource, ProvidedImage, ScenesSource, VocSet,
   VocSource } from "../../config/schemas/detection/data.js";
 import type { BrokenImage } from "../../config/schemas/fit-event.js";
 import { asSentence, causedBy, messageOf, ReviewKdError } from "../../errors.js";
@@ -15,7 +16,7 @@ import type { DecodedImage } from "../../images/decode-image.js";
 import { DetectionImageDecoder } from "./detection-image-decoder.js";
 import { DetectionImages, type ImageReader } from "./detection-images.js";
 import { readCocoAnnotations } from "./read-coco.js";
-import { readVocAnnotations } from "./read-voc.js";
+import { readVocAnnotations, vocSetPath } from "./read-voc.js";
 import { openScenes } from "./scenes.js";
 
 /** One split as its source has it. */
@@ -26,11 +27,20 @@ interface OpenSplit {
 
 type Common = BoxesSource | CocoSource | ScenesSource | VocSource;
 
-export async function cocoDataset(source: CocoSource): Promise<Dataset> {
+/** Options of reading annotations, which takes longest. */
+export interface LoadContext {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+}
+
+export async function cocoDataset(source: CocoSource, context: LoadContext): Promise<Dataset> {
   const paths = await resolveCocoPaths(source);
-  const { invalidBoxes } = source;
-  const [train, test] = [await readCocoAnnotations(paths.train.annotations, { invalidBoxes }),
-    await readCocoAnnotations(paths.val.annotations, { invalidBoxes })];
+  const read = (path: string): Promise<DetectionAnnotations> =>
+    readCocoAnnotations(path, { invalidBoxes: source.invalidBoxes, signal: context.signal,
+      onProgress: ({ bytes, totalBytes }) => {
+        context.onProgress?.({ path, unit: "bytes", done: bytes, total: totalBytes });
+      } });
+  const [train, test] = [await read(paths.train.annotations), await read(paths.val.annotations)];
   requireSameCategories(train, test, paths.val.annotations);
   const broken: BrokenImage[] = [];
   return detectionDataset(source, {
@@ -39,12 +49,15 @@ export async function cocoDataset(source: CocoSource): Promise<Dataset> {
   }, broken);
 }
 
-export async function vocDataset(source: VocSource): Promise<Dataset> {
-  const { root, trainSet, testSet, invalidBoxes } = source;
-  const train = await readVocAnnotations(root, { set: trainSet, invalidBoxes,
-    ...(source.classNames === undefined ? {} : { classNames: source.classNames }) });
-  const test = await readVocAnnotations(root, { set: testSet, invalidBoxes,
-    classNames: train.categories.map(({ name }) => name) });
+export async function vocDataset(source: VocSource, context: LoadContext): Promise<Dataset> {
+  const { root, trainSet, testSet, invalidBoxes, masks } = source;
+  const read = (set: VocSet, classNames: string[] | undefined): Promise<DetectionAnnotations> =>
+    readVocAnnotations(root, { set, invalidBoxes, masks, signal: context.signal,
+      ...(classNames !== undefined && { classNames }), onProgress: ({ images, totalImages }) => {
+        context.onProgress?.({ path: vocSetPath(root, set, masks), unit: "files", done: images, total: totalImages });
+      } });
+  const train = await read(trainSet, source.classNames);
+  const test = await read(testSet, train.categories.map(({ name }) => name));
   const broken: BrokenImage[] = [];
   const images = join(root, "JPEGImages");
   return detectionDataset(source, {

@@ -4,26 +4,47 @@ import { parse } from "../../config/validation.js";
 import { AnnotationsPath, ReadVocOptions as Options, type ReadVocOptionsInput,
   type VocSet } from "../../config/schemas/detection/data.js";
 import { causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../errors.js";
+import { loadSharp, type Sharp } from "../../images/load-sharp.js";
 import { mapInOrder } from "../../images/map-in-order.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import { AnnotationsBuilder } from "./annotations-builder.js";
 import { RecordSource } from "./record-source.js";
+import { decodeObjectMasks, type ObjectMask } from "./voc-masks.js";
 import { LARGEST_XML, parseVocXml, type VocImage } from "./voc-xml.js";
+
+/** Progress of {@link readVocAnnotations}. */
+export interface VocProgress {
+  readonly images: number;
+  readonly totalImages: number;
+}
 
 /** Options of {@link readVocAnnotations}. */
 export interface ReadVocOptions extends ReadVocOptionsInput {
   readonly signal?: AbortSignal | undefined;
+  /** Called at most every 100 ms, and at the end. */
+  readonly onProgress?: ((progress: VocProgress) => void) | undefined;
 }
 
-/** An image of the set, with its annotation file. */
+/** An image of the set, with its annotation files. */
 interface ListedImage {
   readonly fileName: string;
   readonly xml: string;
+  readonly masks: string;
 }
 
-const LAYOUT = "Annotations/NAME.xml, JPEGImages/NAME.jpg and ImageSets/Main/SET.txt";
-/** Files read at a time. */
-const WIDTH = 8;
+/** The content of an image's annotation files. */
+interface ReadImage extends VocImage {
+  /** By object; undefined for one without pixels. Absent unless masks are read. */
+  readonly masks?: readonly (ObjectMask | undefined)[];
+}
+
+const LAYOUT =
+  "Annotations/NAME.xml, JPEGImages/NAME.jpg and ImageSets/Main/SET.txt, with masks also SegmentationObject/NAME.png and ImageSets/Segmentation/SET.txt";
+/** Images whose files are read at a time: sharp decodes as many. */
+const WIDTH = 4;
+const PROGRESS_MS = 100;
+/** Bytes of a mask file, a hundred times those of VOC. */
+const LARGEST_MASKS = 2 ** 22;
 /** Bytes of a list of names: a million names. */
 const LARGEST_LIST = 2 ** 24;
 
@@ -32,8 +53,11 @@ const LARGEST_LIST = 2 ** 24;
  * xmin − 1, ymin − 1, xmax, ymax. Category ids count from 1 in the order of the classes, image ids from 1 in the order
  * of the set, whose file names are relative to `JPEGImages`.
  *
+ * With `masks`, the images are those of `ImageSets/Segmentation`, and an object's area is that of its mask. Masks are
+ * decoded by sharp, an optional peer dependency, and kept as run lengths.
+ *
  * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT` (with file and object), `FILE_UNSUPPORTED`,
- * `ABORTED`, `INVALID_ARGUMENT`
+ * `ABORTED`, `INVALID_ARGUMENT`, `DEPENDENCY_MISSING` (masks require sharp)
  *
  * @example
  * ```ts
@@ -43,30 +67,45 @@ const LARGEST_LIST = 2 ** 24;
  * ```
  */
 export async function readVocAnnotations(root: string, options: ReadVocOptions = {}): Promise<DetectionAnnotations> {
-  const { signal, ...rest } = options;
-  const { set, classNames, invalidBoxes } = parse(Options, rest, "options of readVocAnnotations");
-  const listed = await listSet(parse(AnnotationsPath, root, "directory of the annotations"), set);
+  const { signal, onProgress, ...rest } = options;
+  const { set, classNames, invalidBoxes, masks } = parse(Options, rest, "options of readVocAnnotations");
+  const listed = await listSet(parse(AnnotationsPath, root, "directory of the annotations"), set, masks);
   const source = new RecordSource("FILE_CORRUPT", (position) => `in ${listed[position]?.xml ?? root}`,
     "Correct the file.");
-  const images: VocImage[] = [];
-  const read = async (position: number): Promise<VocImage> => {
-    const { xml } = listed[position] as ListedImage;
-    return parseVocXml(await readWhole(xml, LARGEST_XML), xml, position, source);
-  };
+  const sharp = masks ? await loadSharp() : undefined;
+  const images: ReadImage[] = [];
+  let reported = performance.now();
+  const read = (position: number): Promise<ReadImage> =>
+    readImage(listed[position] as ListedImage, { position, source, sharp });
   for await (const image of mapInOrder(listed.keys(), WIDTH, read)) {
     if (signal?.aborted === true)
       throw new ReviewKdError("ABORTED", `reading ${root} was stopped by its signal.`, { cause: signal.reason });
     images.push(image);
+    if (performance.now() - reported < PROGRESS_MS && images.length < listed.length) continue;
+    reported = performance.now();
+    onProgress?.({ images: images.length, totalImages: listed.length });
   }
   return build(listed, images, new AnnotationsBuilder(source, invalidBoxes), { source, classNames });
 }
 
-function build(listed: readonly ListedImage[], images: readonly VocImage[], builder: AnnotationsBuilder,
+async function readImage({ xml, masks: path }: ListedImage,
+  { position, source, sharp }: { position: number; source: RecordSource; sharp: Sharp | undefined }
+): Promise<
+  ReadImage
+> {
+  const image = parseVocXml(await readWhole(xml, LARGEST_XML), xml, position, source);
+  if (sharp === undefined) return image;
+  const { width, height, objects } = image;
+  const file = await readWhole(path, LARGEST_MASKS);
+  return { ...image, masks: await decodeObjectMasks(sharp, file, { path, xml, width, height, count: objects.length }) };
+}
+
+function build(listed: readonly ListedImage[], images: readonly ReadImage[], builder: AnnotationsBuilder,
   { source, classNames }: { source: RecordSource; classNames: string[] | undefined }): Promise<DetectionAnnotations> {
   const names = classNames ?? [...new Set(images.flatMap(({ objects }) => objects.map(({ name }) => name)))].sort();
   const ids = new Map(names.map((name, index) => [name, index + 1]));
   for (const [index, name] of names.entries()) builder.addCategory({ id: index + 1, name }, index);
-  for (const [position, { width, height, objects }] of images.entries()) {
+  for (const [position, { width, height, objects, masks }] of images.entries()) {
     const { fileName } = listed[position] as ListedImage;
     builder.addImage({ id: position + 1, fileName, width, height }, position);
     for (const [index, { name, box, difficult }] of objects.entries()) {
@@ -75,16 +114,23 @@ function build(listed: readonly ListedImage[], images: readonly VocImage[], buil
         return source.fail("name", { what: "object", id: index + 1, position }, `one of ${names.join(", ")}`, name,
           "Add the class to classNames, or correct the file.");
       }
+      const mask = masks?.[index];
       builder.addAnnotation({ id: builder.annotationCount + 1, imageId: position + 1, categoryId, box, crowd: false,
-        difficult }, position);
+        difficult, area: mask?.area, outline: masks === undefined ? undefined
+          : mask === undefined ? "missing" : { kind: "rle", characters: mask.characters, height, width } }, position);
     }
   }
   return builder.finish();
 }
 
+/** The path of an image set. */
+export function vocSetPath(root: string, set: VocSet, masks: boolean): string {
+  return join(root, "ImageSets", masks ? "Segmentation" : "Main", `${set}.txt`);
+}
+
 /** The images of a set, with the files that exist for them. */
-async function listSet(root: string, set: VocSet): Promise<ListedImage[]> {
-  const path = join(root, "ImageSets", "Main", `${set}.txt`);
+async function listSet(root: string, set: VocSet, masks: boolean): Promise<ListedImage[]> {
+  const path = vocSetPath(root, set, masks);
   const lines = (await readWhole(path, LARGEST_LIST)).toString("utf8").split(/\r?\n/);
   // Sets of one class have a second column.
   const names = lines.map((line) => line.trim().split(/\s+/, 1)[0] ?? "").filter((name) => name !== "");
@@ -103,7 +149,8 @@ async function listSet(root: string, set: VocSet): Promise<ListedImage[]> {
         `invalid name in ${path}: expected each image once, received ${name} twice. Remove one of the lines.`);
     }
     seen.add(name);
-    return { fileName, xml: join(root, "Annotations", `${name}.xml`) };
+    return { fileName, xml: join(root, "Annotations", `${name}.xml`),
+      masks: join(root, "SegmentationObject", `${name}.png`) };
   });
 }
 

@@ -6,10 +6,12 @@
 
 #include "binding/data/dataset.h"
 #include "binding/detection/evaluation.h"
+#include "binding/functional/tensor_tree.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "core/data/batch_loader.h"
 #include "core/data/resized_crop.h"
+#include "core/tasks/detection/detection.h"
 
 namespace reviewkd::binding {
 namespace {
@@ -27,6 +29,30 @@ Napi::Value on_own_thread(Napi::Env env, Work work, Convert convert) {
   return promise;
 }
 
+/// Images in their own size, { masks, labels }: without a detector nothing is resized.
+DetectionPlan plan_of(const Options& options) {
+  DetectionPlan plan;
+  plan.masks = options.boolean("masks");
+  plan.label_of = options.integers("labels");
+  return plan;
+}
+
+/// { images: [3, H, W][], targets: { boxes, labels, masks? }[] }, without padding.
+TensorTree to_tree(const Batch& batch) {
+  const ImageBatch padded = batch.image_batch();
+  TensorTree::List images, targets;
+  for (const auto& objects : targets_by_image(batch.targets, padded)) {
+    const auto index = static_cast<int64_t>(images.size());
+    const ImageSize size = padded.size(index);
+    images.emplace_back(
+        batch.images[index].narrow(1, 0, size.height).narrow(2, 0, size.width).clone(at::MemoryFormat::Contiguous));
+    TensorTree::Record record = {{"boxes", objects.boxes.clone()}, {"labels", objects.labels.clone()}};
+    if (objects.masks.defined()) record.emplace_back("masks", objects.masks.clone(at::MemoryFormat::Contiguous));
+    targets.emplace_back(std::move(record));
+  }
+  return TensorTree::Record{{"images", std::move(images)}, {"targets", std::move(targets)}};
+}
+
 }  // namespace
 
 void BatchQueueHandle::define(Napi::Env env) {
@@ -40,9 +66,11 @@ void BatchQueueHandle::define(Napi::Env env) {
 
 void BatchQueueHandle::open(const Napi::CallbackInfo& info) {
   translate_exceptions(info.Env(), [&] {
-    resource()->queue->open({.batch_size = integer_of(info[0], "batchSize"),
-                             .smallest_batch = integer_of(info[1], "smallestBatch"),
-                             .first_batch = integer_of(info[2], "firstBatch")});
+    BatchPlan plan{.batch_size = integer_of(info[0], "batchSize"),
+                   .smallest_batch = integer_of(info[1], "smallestBatch"),
+                   .first_batch = integer_of(info[2], "firstBatch")};
+    if (!info[3].IsUndefined()) plan.detection = plan_of(options_of(info[3], "objects"));
+    resource()->queue->open(plan);
   });
 }
 
@@ -122,7 +150,15 @@ Napi::Value BatchQueueHandle::room(const Napi::CallbackInfo& info) {
 
 Napi::Value BatchQueueHandle::next(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
-    return on_own_thread(info.Env(), [queue = resource()->queue] { return queue->next(); }, to_js_batch);
+    const auto queue = resource()->queue;
+    if (!resource()->detection) return on_own_thread(info.Env(), [queue] { return queue->next(); }, to_js_batch);
+    return on_own_thread(
+        info.Env(),
+        [queue] {
+          const auto batch = queue->next();
+          return batch ? to_tree(*batch) : TensorTree();
+        },
+        [](Napi::Env env, const TensorTree& batch) { return to_js(env, batch); });
   });
 }
 

@@ -158,6 +158,10 @@ std::shared_ptr<Network> build_detector_network(const Options& options) {
   return network;
 }
 
+Napi::Value list_detectors(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] { return to_array(info.Env(), detection::detector_names()); });
+}
+
 Napi::Value load_detector_with(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network) {
   using detection::DetectorPart;
   const Options options = options_of(info[1], "options");

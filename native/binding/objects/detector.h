@@ -14,6 +14,9 @@ namespace reviewkd::binding {
 /// options: { name, seed, dtype, device, detection }, the latter with numClasses. Throws UNKNOWN_NAME, INVALID_ARGUMENT.
 std::shared_ptr<Network> build_detector_network(const Options& options);
 
+/// () -> string[]: the names of all detectors.
+Napi::Value list_detectors(const Napi::CallbackInfo& info);
+
 /// (images: Tensor[], { maskThreshold?: number }) -> Promise<{ boxes, scores, labels, masks? }[]>
 Napi::Value detect_with(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network);
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { loadDataset, type DatasetSplit } from "../../../lib/index.js";
+import { loadDataset, type Batch, type DatasetSplit } from "../../../lib/index.js";
 import type { ArraySplit, DataSourceInput } from "../../../lib/config/schemas/data.js";
 import { failureOf } from "../../support/errors.js";
 import { numbersIn } from "../training/small-training.js";
@@ -20,7 +20,7 @@ function source(train: ArraySplit, test: ArraySplit = train, rest: Partial<Array
   return { kind: "arrays", numClasses: 4, height: HEIGHT, width: WIDTH, train, test, ...rest };
 }
 
-async function readAll(split: DatasetSplit): Promise<{ values: number[]; labels: number[] }> {
+async function readAll(split: DatasetSplit<Batch>): Promise<{ values: number[]; labels: number[] }> {
   const [values, labels]: [number[], number[]] = [[], []];
   for await (const batch of split.batches({ shuffle: false, augment: false })) {
     values.push(...numbersIn(batch.images));

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { loadDataset, type Dataset } from "../../../lib/index.js";
+import { loadDataset, type Batch, type Dataset } from "../../../lib/index.js";
 import type { BatchOptionsInput, Normalization } from "../../../lib/config/schemas/data.js";
 import { uniforms } from "../../support/uniforms.js";
 
@@ -16,7 +16,7 @@ function noise(seed: number): Uint8Array<ArrayBuffer> {
 }
 
 /** A data set with these training images, each a class of its own. */
-function dataOf(images: readonly Pixels[]): Promise<Dataset> {
+function dataOf(images: readonly Pixels[]): Promise<Dataset<Batch>> {
   const joined = images[0] instanceof Uint8Array ? new Uint8Array(images.length * VALUES)
     : new Float32Array(images.length * VALUES);
   images.forEach((image, index) => {
@@ -70,7 +70,7 @@ interface Shown {
   readonly values: Float32Array;
 }
 
-async function show(data: Dataset, options: BatchOptionsInput): Promise<Shown[]> {
+async function show(data: Dataset<Batch>, options: BatchOptionsInput): Promise<Shown[]> {
   const shown: Shown[] = [];
   for await (const { images, labels } of data.train.batches({ batchSize: 16, ...options })) {
     const values = images.toTypedArray() as Float32Array;

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { type Dataset, type DatasetSplit } from "../../../lib/index.js";
+import { type Batch, type Dataset, type DatasetSplit } from "../../../lib/index.js";
 import type { BatchOptionsInput } from "../../../lib/config/schemas/data.js";
 import { failureOf } from "../../support/errors.js";
 import { smallData } from "../training/small-training.js";
@@ -7,7 +7,7 @@ import { smallData } from "../training/small-training.js";
 const COUNT = 50;
 
 /** Labels batch by batch; each image is a class of its own, so labels are its indices. */
-async function labelsOf(split: DatasetSplit, options: BatchOptionsInput): Promise<number[][]> {
+async function labelsOf(split: DatasetSplit<Batch>, options: BatchOptionsInput): Promise<number[][]> {
   const batches: number[][] = [];
   for await (const { images, labels } of split.batches(options)) {
     expect([images.dtype, labels.dtype]).to.deep.equal(["float32", "int64"]);
@@ -18,7 +18,7 @@ async function labelsOf(split: DatasetSplit, options: BatchOptionsInput): Promis
 }
 
 describe("batches", () => {
-  let data: Dataset;
+  let data: Dataset<Batch>;
   const ascending = Array.from({ length: COUNT }, (_, index) => index);
 
   before(async () => {

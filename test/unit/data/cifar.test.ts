@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { expect } from "chai";
-import { loadDataset, type DatasetSplit, type Normalization } from "../../../lib/index.js";
+import { loadDataset, type Batch, type Dataset, type DatasetSplit, type Normalization } from "../../../lib/index.js";
 import { failureOf } from "../../support/errors.js";
 import { scratchDirectory } from "../lib/small-run.js";
 
@@ -24,7 +24,7 @@ interface Read {
   readonly images: Float32Array[];
 }
 
-async function readAll(split: DatasetSplit): Promise<Read> {
+async function readAll(split: DatasetSplit<Batch>): Promise<Read> {
   const read: Read = { labels: [], images: [] };
   for await (const { images, labels } of split.batches({ batchSize: 4, shuffle: false, augment: false })) {
     const values = images.toTypedArray() as Float32Array;
@@ -48,7 +48,7 @@ function expectRecord(values: Float32Array, id: number): void {
 
 describe("cifar10", () => {
   const scratch = scratchDirectory();
-  const load = (options: { limitTrain?: number; limitTest?: number } = {}): ReturnType<typeof loadDataset> =>
+  const load = (options: { limitTrain?: number; limitTest?: number } = {}): Promise<Dataset<Batch>> =>
     loadDataset({ kind: "cifar10", root: scratch(), ...options });
 
   beforeEach(async () => {
@@ -160,7 +160,7 @@ describe("cifar10", () => {
 
 describe("cifar100", () => {
   const scratch = scratchDirectory();
-  const load = (): ReturnType<typeof loadDataset> => loadDataset({ kind: "cifar100", root: scratch() });
+  const load = (): Promise<Dataset<Batch>> => loadDataset({ kind: "cifar100", root: scratch() });
 
   beforeEach(async () => {
     // Coarse label, fine label, pixels.

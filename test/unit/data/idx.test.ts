@@ -1,7 +1,7 @@
 import { rename, rm, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { expect } from "chai";
-import { loadDataset, type DataSourceInput, type DatasetSplit } from "../../../lib/index.js";
+import { loadDataset, type DataSourceInput, type Batch, type Dataset, type DatasetSplit } from "../../../lib/index.js";
 import { failureOf } from "../../support/errors.js";
 import { scratchDirectory } from "../lib/small-run.js";
 
@@ -22,7 +22,9 @@ const images = (count: number, first = 0): Buffer =>
   idx([count, ROWS, COLUMNS], Array.from({ length: count * ROWS * COLUMNS }, (_, i) =>
     pixel(first + Math.floor(i / (ROWS * COLUMNS)), i % (ROWS * COLUMNS))));
 
-async function readAll(split: DatasetSplit): Promise<{ labels: number[]; values: number[]; shape: readonly number[] }> {
+async function readAll(
+  split: DatasetSplit<Batch>,
+): Promise<{ labels: number[]; values: number[]; shape: readonly number[] }> {
   for await (const batch of split.batches({ batchSize: 100, shuffle: false, augment: false })) {
     return { labels: Array.from(batch.labels.toTypedArray(), Number),
       values: Array.from(batch.images.toTypedArray(), Number), shape: batch.images.shape };
@@ -32,7 +34,7 @@ async function readAll(split: DatasetSplit): Promise<{ labels: number[]; values:
 
 describe("idx", () => {
   const scratch = scratchDirectory();
-  const load = (options: IdxInput = {}): ReturnType<typeof loadDataset> =>
+  const load = (options: IdxInput = {}): Promise<Dataset<Batch>> =>
     loadDataset({ kind: "idx", root: scratch(), ...options });
   const write = (name: string, bytes: Buffer): Promise<void> => writeFile(scratch(name), bytes);
 

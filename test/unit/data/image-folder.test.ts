@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createModel, createSession, fit, loadDataset, readWeightsInfo, type Dataset,
+import { createModel, createSession, fit, loadDataset, readWeightsInfo, type Batch, type Dataset,
   type FitEvent } from "../../../lib/index.js";
 import { listImageFolder } from "../../../lib/datasets/folder-listing.js";
 import { openImageFolder } from "../../../lib/datasets/image-folder.js";
@@ -20,7 +20,7 @@ const SIDE = 8;
 
 beforeEach(() => writeImageFolder(scratch("data"), COUNTS));
 
-const load = (options: object = {}): Promise<Dataset> =>
+const load = (options: object = {}): Promise<Dataset<Batch>> =>
   loadDataset({ kind: "image-folder", root: scratch("data"), imageSize: SIDE, ...options });
 
 interface Read {
@@ -28,7 +28,7 @@ interface Read {
   readonly values: number[];
 }
 
-async function read(data: Dataset, options: Parameters<Dataset["train"]["batches"]>[0] = {},
+async function read(data: Dataset<Batch>, options: Parameters<Dataset<Batch>["train"]["batches"]>[0] = {},
   split: "train" | "test" = "train"): Promise<Read> {
   const result: Read = { labels: [], values: [] };
   for await (const batch of data[split].batches({ batchSize: 4, ...options })) {

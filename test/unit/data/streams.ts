@@ -1,6 +1,7 @@
 // Images as streams, and the same images in memory.
 import { setTimeout } from "node:timers/promises";
-import { loadDataset, type Dataset, type StreamItem, type StreamItems, type StreamPass } from "../../../lib/index.js";
+import { loadDataset, type Batch, type Dataset, type StreamItem, type StreamItems,
+  type StreamPass } from "../../../lib/index.js";
 import { CLASSES, SIDE } from "../training/small-training.js";
 import { uniforms } from "../../support/uniforms.js";
 
@@ -27,7 +28,7 @@ export interface Overrides {
   readonly rest?: object;
 }
 
-export function stream(options: Overrides = {}): Promise<Dataset> {
+export function stream(options: Overrides = {}): Promise<Dataset<Batch>> {
   const { train = (pass: StreamPass) => images(pass.firstImage, TRAIN), test = () => images(0, TEST),
     trainSamples = TRAIN, rest = {} } = options;
   return loadDataset({
@@ -42,7 +43,7 @@ export function stream(options: Overrides = {}): Promise<Dataset> {
 }
 
 /** The same images in native memory. */
-export function arrays(): Promise<Dataset> {
+export function arrays(): Promise<Dataset<Batch>> {
   const split = (count: number): { images: Uint8Array<ArrayBuffer>; labels: number[] } => {
     const indices = Array.from({ length: count }, (_, index) => index);
     return { images: Uint8Array.from(indices.flatMap((index) => [...pixels(index)])), labels: indices.map(label) };
@@ -63,7 +64,8 @@ export interface Read {
   readonly values: number[];
 }
 
-export async function read(data: Dataset, batchSize: number, options: { dropLast?: boolean } = {}): Promise<Read> {
+export async function read(data: Dataset<Batch>, batchSize: number,
+  options: { dropLast?: boolean } = {}): Promise<Read> {
   const result: Read = { labels: [], values: [] };
   for await (const batch of data.train.batches({ batchSize, shuffle: false, augment: false, ...options })) {
     result.labels.push(Array.from(batch.labels.toTypedArray(), Number));

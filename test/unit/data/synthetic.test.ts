@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { loadDataset, type Dataset, type DatasetSplit } from "../../../lib/index.js";
+import { loadDataset, type Batch, type Dataset, type DatasetSplit } from "../../../lib/index.js";
 import { failureOf } from "../../support/errors.js";
 import { numbersIn } from "../training/small-training.js";
 
@@ -13,7 +13,7 @@ interface Read {
 }
 
 /** All images of a split in order, unaugmented. */
-async function readAll(split: DatasetSplit): Promise<Read> {
+async function readAll(split: DatasetSplit<Batch>): Promise<Read> {
   const read: Read = { labels: [], images: [], values: [] };
   for await (const { images, labels } of split.batches({ batchSize: 64, shuffle: false, augment: false })) {
     const numbers = numbersIn(images);
@@ -28,7 +28,7 @@ async function readAll(split: DatasetSplit): Promise<Read> {
 }
 
 describe("the synthetic data set", () => {
-  let data: Dataset;
+  let data: Dataset<Batch>;
   let train: Read;
   let test: Read;
 

@@ -10,7 +10,7 @@ describe("sources of detection data", () => {
     expect(parse(CocoSource, { kind: "coco", root: "coco" }, "source")).to.deep.equal({ kind: "coco", root: "coco",
       ...DEFAULTS });
     expect(parse(VocSource, { kind: "voc", root: "voc" }, "source")).to.deep.equal({ kind: "voc", root: "voc",
-      trainSet: "train", testSet: "val", ...DEFAULTS });
+      trainSet: "train", testSet: "val", masks: false, ...DEFAULTS });
   });
 
   const WRONG: readonly (readonly [source: object, says: string])[] = [

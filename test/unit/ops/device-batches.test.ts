@@ -1,6 +1,6 @@
 // Batches that a device assembles from resident images, compared with those of the loader on the host.
 import { expect } from "chai";
-import { loadDataset, Tensor, type Dataset } from "../../../lib/index.js";
+import { loadDataset, Tensor, type Batch, type Dataset } from "../../../lib/index.js";
 import { TEST_DEVICE } from "../../support/device.js";
 import { testingAddon } from "../../support/testing-addon.js";
 import { uniforms } from "../../support/uniforms.js";
@@ -11,7 +11,7 @@ const COUNT = 21;
 /** Whether there are kernels to test: on a GPU, or in the host emulation (device-kernels.long.test.ts). */
 const HAS_KERNELS = TEST_DEVICE !== "cpu" || process.env["REVIEWKD_CUDA_PLUGIN"] !== undefined;
 
-async function dataOf(kind: "bytes" | "floats"): Promise<Dataset> {
+async function dataOf(kind: "bytes" | "floats"): Promise<Dataset<Batch>> {
   const values = uniforms(5, COUNT * 3 * HEIGHT * WIDTH);
   const images = kind === "bytes" ? Uint8Array.from(values, (value) => Math.floor(256 * value))
     : Float32Array.from(values, (value) => 4 * value - 2);
@@ -27,13 +27,13 @@ interface Plan {
   readonly augment: boolean;
 }
 
-async function onDevice(data: Dataset, plan: Plan): Promise<unknown[]> {
+async function onDevice(data: Dataset<Batch>, plan: Plan): Promise<unknown[]> {
   const tensors = await data.train.images.pass(plan,
     (images) => testingAddon().deviceBatches(images, "train", { ...plan, device: TEST_DEVICE }));
   return tensors.map((native) => contentOf(Tensor.wrap(native)));
 }
 
-async function onHost(data: Dataset, plan: Plan): Promise<unknown[]> {
+async function onHost(data: Dataset<Batch>, plan: Plan): Promise<unknown[]> {
   const tensors: Tensor[] = [];
   for await (const { images, labels } of data.train.batches(plan)) tensors.push(images, labels);
   return tensors.map(contentOf);

@@ -81,6 +81,24 @@ describe("a step of a detector", () => {
     }
   });
 
+  it("clips boxes to their image, and refuses those that lie outside of it, by image and object", async () => {
+    const loss = async (box: number[], inside: number[]): Promise<number> => {
+      using own = await filledDetector("faster-rcnn-resnet18-fpn", OPTIONS);
+      using training = await createSession({ model: own, optimizer: SGD });
+      const target = targetsOf({ boxes: [inside, box], labels: [1, 2] });
+      return (await training.step({ images: images(1), targets: [target] })).losses.total;
+    };
+    const within = [4, 5, 40, 50];
+    expect(await loss([-20, 30, 90, 1e6], within)).to.equal(await loss([0, 30, 64, 64], within));
+    for (const box of [[70, 5, 90, 9], [5, -30, 9, -2], [64, 5, 65, 9]]) {
+      const targets = targetsOf({ boxes: [BOXES[0]!, box], labels: [1, 1] }, [64, 64]);
+      const { message } = await failureOf("INVALID_ARGUMENT", () =>
+        session.step({ images: images(), targets: [objects(true), targets] }));
+      expect(message).to.equal("invalid boxes of image 1: expected x1 < x2 and y1 < y2 within the image of 64 × 64 " +
+        `(height × width), received ${box.join(", ")} for object 1. Correct the box or drop the object.`);
+    }
+  });
+
   it("refuses objects without masks, masks of another size and labels of another number or type", async () => {
     await failureOf("SHAPE_MISMATCH", step(objects()));
     await failureOf("SHAPE_MISMATCH", step({ ...objects(), masks: ellipseMasks(BOXES, 32, 32) }));

@@ -1,11 +1,11 @@
 import { expect } from "chai";
-import { createSession, type Dataset, type DatasetSplit, type Model } from "../../../lib/index.js";
+import { createSession, type Batch, type Dataset, type DatasetSplit, type Model } from "../../../lib/index.js";
 import type { Evaluation } from "../../../lib/config/schemas/epoch.js";
 import { failureOf } from "../../support/errors.js";
 import { CLASSES, numbersIn, smallData, smallModel, weightsOf } from "./small-training.js";
 
 /** Top-1, top-5 and mean cross entropy, image by image from the logits of `Model.forward`. */
-async function reference(model: Model, split: DatasetSplit): Promise<Evaluation> {
+async function reference(model: Model, split: DatasetSplit<Batch>): Promise<Evaluation> {
   let [first, five, loss, samples] = [0, 0, 0, 0];
   for await (const { images, labels } of split.batches({ batchSize: 8, shuffle: false, augment: false })) {
     const logits = numbersIn((await model.forward(images)).logits);
@@ -22,7 +22,7 @@ async function reference(model: Model, split: DatasetSplit): Promise<Evaluation>
 }
 
 describe("evaluation", () => {
-  let data: Dataset;
+  let data: Dataset<Batch>;
   let model: Model;
 
   before(async () => {

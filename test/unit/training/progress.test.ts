@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { createSession, type Dataset, type Session } from "../../../lib/index.js";
+import { createSession, type Batch, type Dataset, type Session } from "../../../lib/index.js";
 import type { EpochProgress } from "../../../lib/config/schemas/epoch.js";
 import { CLASSES, numbersIn, smallData, smallModel } from "./small-training.js";
 
@@ -14,7 +14,7 @@ async function rejectionOf(work: Promise<unknown>): Promise<unknown> {
 }
 
 describe("progress of an epoch", () => {
-  let data: Dataset;
+  let data: Dataset<Batch>;
   let session: Session;
 
   before(async () => {

@@ -28,7 +28,7 @@ function tinted(count: number, classes: number, side: number,
 /** A data set whose epoch takes milliseconds. */
 export function smallData(
   options: { train?: number; test?: number; classes?: number; side?: number; seed?: number } = {},
-): Promise<Dataset> {
+): Promise<Dataset<Batch>> {
   const { train = 32, test = 8, classes = CLASSES, side = SIDE, seed = 1 } = options;
   return loadDataset({
     kind: "arrays",

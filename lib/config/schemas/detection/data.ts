@@ -2,9 +2,9 @@ import { z } from "zod";
 import { Count, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "../common.js";
 
 /**
- * Handling of annotations whose box has no area within its image, and of polygons with fewer than six or an odd count
- * of numbers: `"error"` names the file, image and annotation; `"drop"` leaves them out and counts them. Such boxes
- * would make losses infinite.
+ * Handling of annotations whose box has no area within its image, of polygons with fewer than six or an odd count of
+ * numbers, and of masks without a pixel: `"error"` names the file, image and annotation; `"drop"` leaves them out and
+ * counts them. Such boxes would make losses infinite.
  */
 const invalidBoxes = z.enum(["error", "drop"]).default("error");
 
@@ -15,7 +15,7 @@ export type ReadAnnotationsOptionsInput = z.input<typeof ReadAnnotationsOptions>
 /** The path of annotations. */
 export const AnnotationsPath = z.string().min(1).refine((path) => !path.includes("\0"), "a path without zero bytes");
 
-/** Image sets of Pascal VOC: the files of `ImageSets/Main`. */
+/** Image sets of Pascal VOC: the files of `ImageSets/Main`, with masks those of `ImageSets/Segmentation`. */
 export const VocSet = z.enum(["train", "val", "trainval", "test"]);
 export type VocSet = z.infer<typeof VocSet>;
 
@@ -23,12 +23,16 @@ export type VocSet = z.infer<typeof VocSet>;
 const classNames = z.array(z.string().min(1)).min(1)
   .refine((names) => new Set(names).size === names.length, "class names that differ");
 
+/** Read the masks of `SegmentationObject`; the images are then those of `ImageSets/Segmentation`. */
+const vocMasks = z.boolean().default(false);
+
 /** Options of `readVocAnnotations`. */
 export const ReadVocOptions = z.strictObject({
   /** The image set. */
   set: VocSet.default("train"),
   /** Default: all classes of the set's annotations, sorted by name. Pass those of the training set for another set. */
   classNames: classNames.optional(),
+  masks: vocMasks,
   invalidBoxes,
 });
 export type ReadVocOptionsInput = z.input<typeof ReadVocOptions>;
@@ -80,7 +84,10 @@ export const CocoSource = z.strictObject({
   });
 export type CocoSource = z.infer<typeof CocoSource>;
 
-/** Pascal VOC's layout: `Annotations/*.xml`, `JPEGImages`, `ImageSets/Main/{train,val}.txt`. */
+/**
+ * Pascal VOC's layout: `Annotations/*.xml`, `JPEGImages`, `ImageSets/Main/{train,val}.txt`; with `masks` also
+ * `SegmentationObject/*.png` and `ImageSets/Segmentation/{train,val}.txt`.
+ */
 export const VocSource = z.strictObject({
   kind: z.literal("voc"),
   root: z.string().min(1).describe("a directory with Annotations, JPEGImages and ImageSets/Main, such as VOC2012"),
@@ -88,6 +95,7 @@ export const VocSource = z.strictObject({
   testSet: VocSet.default("val"),
   /** Default: all classes of the training set's annotations, sorted by name. */
   classNames: classNames.optional(),
+  masks: vocMasks,
   ...shared,
 }).meta({
   directory: { content: "Annotations, JPEGImages and ImageSets", remedy: "Pass the directory of one year: VOC2012." },

@@ -17,6 +17,7 @@ namespace {
 constexpr int64_t kPyramidChannels = 256;
 constexpr int kAllStages = 5;
 constexpr size_t kStages = 4;
+constexpr ImageSize kAnyImage{256, 256};
 
 std::vector<int64_t> channels_of(const std::vector<FeatureSpec>& specs) {
   std::vector<int64_t> channels;
@@ -33,10 +34,26 @@ ExtraLevels extra_levels(DetectorKind kind, const Options& options) {
 }
 
 PyramidOptions pyramid_options(BackboneImpl& network, const DetectorOptions& options) {
-  constexpr ImageSize kAnyImage{256, 256};
   auto channels = channels_of(network.feature_specs(kAnyImage));
   channels.erase(channels.begin(), channels.begin() + static_cast<int64_t>(first_stage(options.kind)));
   return {channels, kPyramidChannels, extra_levels(options.kind, options.switches)};
+}
+
+/// Throws INVALID_ARGUMENT unless each level has anchors, and all as many: the heads are shared by the levels.
+void check_anchors(const AnchorOptions& anchors, const std::vector<FeatureSpec>& levels) {
+  std::vector<std::string> names;
+  for (const FeatureSpec& level : levels) names.push_back(level.name);
+  if (anchors.sizes.size() != levels.size()) {
+    fail(ErrorCode::kInvalidArgument, "invalid anchorSizes: expected a list for each of the ", levels.size(),
+         " levels ", joined(names), ", received ", anchors.sizes.size(),
+         ". Pass the sides of the anchors by level, shallow to deep.");
+  }
+  for (size_t i = 0; i < levels.size(); ++i) {
+    if (anchors.sizes[i].size() == anchors.sizes[0].size()) continue;
+    fail(ErrorCode::kInvalidArgument, "invalid anchorSizes: expected as many sides for ", names[i], " as for ",
+         names[0], ", ", anchors.sizes[0].size(), ", received ", anchors.sizes[i].size(),
+         ". The heads are shared by the levels: pass as many for each.");
+  }
 }
 
 Backbone build_network(const DetectorOptions& options) {
@@ -90,6 +107,7 @@ DetectorImpl::DetectorImpl(const DetectorOptions& options)
     : options_(options), input_(options.input), backbone(nullptr) {
   const Backbone network = build_network(options);
   backbone = register_module("backbone", PyramidBackbone(network, pyramid_options(*network, options)));
+  check_anchors(options.anchors, feature_specs(kAnyImage));
 }
 
 void DetectorImpl::freeze_parts() {

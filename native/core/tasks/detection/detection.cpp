@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/base/error.h"
+#include "core/ops/boxes/boxes.h"
 #include "core/tasks/detection/detection_metrics.h"
 
 namespace reviewkd {
@@ -22,29 +23,6 @@ std::vector<LossInfo> losses_of(DetectorKind kind) {
                                   {.name = "boxReg", .label = "box"}};
   if (kind == DetectorKind::kMaskRcnn) losses.push_back({.name = "mask", .label = "mask"});
   return losses;
-}
-
-std::vector<ImageTargets> targets_by_image(const Targets& targets, const ImageBatch& images) {
-  const Target& boxes = targets.target(detection_targets::kBoxes);
-  const at::Tensor& labels = targets.values(detection_targets::kLabels);
-  const bool has_masks = targets.has(detection_targets::kMasks);
-  std::vector<ImageTargets> result;
-  int64_t begin = 0;
-  for (size_t i = 0; i < boxes.counts.size(); ++i) {
-    const int64_t count = boxes.counts[i];
-    ImageTargets& image = result.emplace_back();
-    image.boxes = boxes.values.narrow(0, begin, count);
-    image.labels = labels.narrow(0, begin, count);
-    if (has_masks) {
-      const ImageSize size = images.size(static_cast<int64_t>(i));
-      image.masks = targets.values(detection_targets::kMasks)
-                        .narrow(0, begin, count)
-                        .narrow(1, 0, size.height)
-                        .narrow(2, 0, size.width);
-    }
-    begin += count;
-  }
-  return result;
 }
 
 std::vector<at::Tensor> levels_of(const BackboneOutput& output) {
@@ -69,6 +47,23 @@ void check_shapes(const ImageTargets& image, ImageSize size, size_t index, bool 
     fail(ErrorCode::kShapeMismatch, "invalid masks of image ", index, ": expected [", count, ", ", size.height, ", ",
          size.width, "], received ", received.str(), ". Pass a mask of the image's size for each box.");
   }
+}
+
+/// The boxes clipped to their image. Throws INVALID_ARGUMENT for the first that has no area in it: its deltas would be
+/// infinite, and anchors that overlap nothing could be matched to it.
+at::Tensor clipped_boxes(const at::Tensor& boxes, ImageSize image, size_t index) {
+  const at::Tensor clipped =
+      ops::clip_boxes(boxes, static_cast<double>(image.height), static_cast<double>(image.width));
+  const at::Tensor has_area = (clipped.slice(1, 2) - clipped.slice(1, 0, 2)).gt(0).all(1);  // [K]
+  const at::Tensor is_sound = has_area.logical_and(boxes.isfinite().all(1));
+  if (is_sound.all().item<bool>()) return clipped;
+  const auto object = is_sound.logical_not().to(at::kByte).argmax().item<int64_t>();
+  const at::Tensor box = boxes[object].to(at::kCPU, at::kDouble);
+  const double* corners = box.data_ptr<double>();
+  fail(ErrorCode::kInvalidArgument, "invalid boxes of image ", index,
+       ": expected x1 < x2 and y1 < y2 within the image of ", image.height, " × ", image.width,
+       " (height × width), received ", corners[0], ", ", corners[1], ", ", corners[2], ", ", corners[3], " for object ",
+       object, ". Correct the box or drop the object.");
 }
 
 /// The detector's label of each category of the set: one after the other, or, for a detector with as many classes as
@@ -99,6 +94,29 @@ std::string task_name(DetectorKind kind) {
     case DetectorKind::kMaskRcnn: return "instance-segmentation";
   }
   fail(ErrorCode::kInternal, "invalid kind of detector.");
+}
+
+std::vector<detection::ImageTargets> targets_by_image(const Targets& targets, const ImageBatch& images) {
+  const Target& boxes = targets.target(detection_targets::kBoxes);
+  const at::Tensor& labels = targets.values(detection_targets::kLabels);
+  const bool has_masks = targets.has(detection_targets::kMasks);
+  std::vector<ImageTargets> result;
+  int64_t begin = 0;
+  for (size_t i = 0; i < boxes.counts.size(); ++i) {
+    const int64_t count = boxes.counts[i];
+    ImageTargets& image = result.emplace_back();
+    image.boxes = boxes.values.narrow(0, begin, count);
+    image.labels = labels.narrow(0, begin, count);
+    if (has_masks) {
+      const ImageSize size = images.size(static_cast<int64_t>(i));
+      image.masks = targets.values(detection_targets::kMasks)
+                        .narrow(0, begin, count)
+                        .narrow(1, 0, size.height)
+                        .narrow(2, 0, size.width);
+    }
+    begin += count;
+  }
+  return result;
 }
 
 Detection::Detection(DetectorKind kind) : kind_(kind) {
@@ -191,7 +209,9 @@ Batch detection_batch(const DetectorImpl& detector, const std::vector<at::Tensor
   for (size_t i = 0; i < targets.size(); ++i) {
     const ImageSize original{images[i].size(1), images[i].size(2)};
     check_shapes(targets[i], original, i, detector.has_masks());
-    resized.push_back(detector.input().prepare(targets[i], original, batch.size(static_cast<int64_t>(i))));
+    ImageTargets within = targets[i];
+    within.boxes = clipped_boxes(within.boxes, original, i);
+    resized.push_back(detector.input().prepare(within, original, batch.size(static_cast<int64_t>(i))));
     counts.push_back(targets[i].boxes.size(0));
   }
   std::vector<at::Tensor> boxes, labels;

@@ -37,7 +37,11 @@ class Detection : public Task {
   TaskInfo info_;
 };
 
+/// The objects of each image of a batch; masks without padding.
+std::vector<detection::ImageTargets> targets_by_image(const Targets& targets, const ImageBatch& images);
+
 /// A batch of a detector: images [3, H, W] with values 0 … 1, of any sizes, resized and padded with their targets.
+/// Boxes are clipped to their image. Throws SHAPE_MISMATCH, INVALID_ARGUMENT for a box without an area in it.
 Batch detection_batch(const detection::DetectorImpl& detector, const std::vector<at::Tensor>& images,
                       const std::vector<detection::ImageTargets>& targets);
 

@@ -1,8 +1,9 @@
 import { expect } from "chai";
 import { readVocAnnotations } from "../../../../lib/datasets/detection/read-voc.js";
-import type { ErrorCode } from "../../../../lib/index.js";
+import { masks, type ErrorCode } from "../../../../lib/index.js";
 import { failureOf } from "../../../support/errors.js";
 import { writeFiles } from "../../../support/image-files.js";
+import { numberPng } from "../../../support/number-png.js";
 import { scratchDirectory } from "../../lib/small-run.js";
 
 const scratch = scratchDirectory();
@@ -142,5 +143,78 @@ describe("Pascal VOC's annotations", () => {
     expect((await failureOf("FILE_NOT_FOUND", () => readVocAnnotations(scratch(), { set: "val" }))).message).to.include(
       scratch("Annotations", "c.xml"),
     );
+  });
+});
+
+describe("Pascal VOC's annotations with masks", () => {
+  const small = "<size><width>4</width><height>2</height></size>";
+  const objects = [objectXml("cat", [1, 1, 2, 2]), objectXml("dog", [3, 1, 4, 2])];
+  // The second object's pixels are two of its box's four.
+  const numbers = [1, 1, 255, 2, 1, 1, 0, 2];
+
+  async function writeMasks(files: Readonly<Record<string, Uint8Array>>, listed: string): Promise<string> {
+    const root = await writeVoc({ a: annotationXml(small, ...objects), b: annotationXml(small) });
+    await writeFiles(root, { "ImageSets/Segmentation/train.txt": Buffer.from(listed), ...files });
+    return root;
+  }
+
+  it("are those of the images that have them, with the area of each mask", async () => {
+    const root = await writeMasks({ "SegmentationObject/a.png": numberPng(numbers, 4, 2) }, "a\n");
+    const annotations = await readVocAnnotations(root, { masks: true });
+    expect([annotations.imageCount, annotations.image(0).fileName, annotations.hasOutlines]).to.deep.equal([1, "a.jpg",
+      true]);
+    const { areas, annotatedBoxes, segmentation } = annotations.of(0);
+    expect([...areas]).to.deep.equal([4, 2]);
+    expect([...annotatedBoxes]).to.deep.equal([0, 0, 2, 2, 2, 0, 2, 2]);
+    const outlines = [0, 1].map((position) => segmentation(position)!);
+    const pixels = await Promise.all(outlines.map(async (outline) => {
+      if (outline.kind !== "rle") throw new Error("expected a mask");
+      return [...(await masks.decode({ size: [...outline.rle.size], counts: outline.rle.counts })).toTypedArray()];
+    }));
+    expect(pixels).to.deep.equal([[1, 1, 0, 0, 1, 1, 0, 0], [0, 0, 0, 1, 0, 0, 0, 1]]);
+  });
+
+  it("are not read unless they should be", async () => {
+    const root = await writeMasks({}, "a");
+    const annotations = await readVocAnnotations(root);
+    expect([annotations.imageCount, annotations.hasOutlines]).to.deep.equal([2, false]);
+  });
+
+  it("name the file that is missing or damaged, and the object without pixels", async () => {
+    const read = (options: object = {}): Promise<unknown> => readVocAnnotations(scratch(), { masks: true, ...options });
+    await writeVoc({ a: annotationXml(small) });
+    expect((await failureOf("FILE_NOT_FOUND", read)).message).to.include(
+      scratch("ImageSets", "Segmentation", "train.txt"),
+    );
+    await writeMasks({}, "a");
+    expect((await failureOf("FILE_NOT_FOUND", read)).message).to.include(scratch("SegmentationObject", "a.png"))
+      .and.include("SegmentationObject/NAME.png");
+    await writeMasks({ "SegmentationObject/a.png": Buffer.alloc(2 ** 22 + 1) }, "a");
+    expect((await failureOf("FILE_UNSUPPORTED", read)).message).to.include("at most 4194304 bytes");
+    await writeMasks({ "SegmentationObject/a.png": numberPng(numbers, 2, 4) }, "a");
+    expect((await failureOf("FILE_CORRUPT", read)).message).to.include(scratch("SegmentationObject", "a.png"))
+      .and.include("expected 4×2");
+    await writeMasks({
+      "SegmentationObject/a.png": numberPng(numbers.map((number) => number === 2 ? 0 : number), 4, 2),
+    }, "a");
+    expect((await failureOf("FILE_CORRUPT", read)).message).to.include(
+      `invalid mask of annotation 2 of image 1 in ${scratch("Annotations", "a.xml")}: expected at least one pixel, received none.`,
+    );
+  });
+
+  it("leave out objects without pixels if they should, and count them", async () => {
+    const root = await writeMasks({ "SegmentationObject/a.png": numberPng(new Array<number>(8).fill(2), 4, 2) }, "a");
+    const annotations = await readVocAnnotations(root, { masks: true, invalidBoxes: "drop" });
+    expect([annotations.count, annotations.report.droppedOutlines, [...annotations.of(0).areas]]).to.deep.equal([1, 1, [
+      8,
+    ]]);
+    expect(annotations.report.examples[0]).to.match(/^invalid mask of annotation 1 of image 1/);
+  });
+
+  it("report how many images are done", async () => {
+    const root = await writeVoc({ a: annotationXml(small), b: annotationXml(small) });
+    const progress: unknown[] = [];
+    await readVocAnnotations(root, { onProgress: (done) => progress.push(done) });
+    expect(progress.at(-1)).to.deep.equal({ images: 2, totalImages: 2 });
   });
 });

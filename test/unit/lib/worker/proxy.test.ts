@@ -25,8 +25,8 @@ class Counter {
 
   constructor(readonly name: string, readonly parent: Counter | undefined) {}
 
-  parameterCount(): number {
-    return 3;
+  parameterCount({ trainable = false }: { readonly trainable?: boolean } = {}): number {
+    return trainable ? 2 : 3;
   }
 
   /** The method that was added last. */
@@ -79,7 +79,7 @@ const ROW = {
     disposed: z.boolean(),
     values: z.instanceof(Float32Array),
     parent: Child.optional(),
-    parameterCount: z.int(),
+    parameterCount: z.tuple([z.int(), z.int()]),
   },
   live: ["log"],
   methods: {
@@ -176,8 +176,8 @@ describe("the proxy of a worker", () => {
   });
 
   it("sends properties along, and what is added to a list when it is added", async () => {
-    expect([counter.name, counter.log, counter.parameterCount(), counter.parent]).to.deep.equal(["first", [], 3,
-      undefined]);
+    expect([counter.name, counter.log, counter.parent]).to.deep.equal(["first", [], undefined]);
+    expect([counter.parameterCount(), counter.parameterCount({ trainable: true })]).to.deep.equal([3, 2]);
     await counter.add(1, 2);
     await counter.add(3, 4);
     expect(counter.log).to.deep.equal(["1 + 2", "3 + 4"]);

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { createDetector, createModel, Tensor, type Detector,
+import { createDetector, createModel, listDetectors, loadDataset, Tensor, type Detector,
   type DetectorOptionsInput } from "../../../../lib/index.js";
 import { filledDetector, namedImage } from "../../../support/detectors.js";
 import { failureOf } from "../../../support/errors.js";
@@ -16,14 +16,67 @@ describe("createDetector", () => {
     });
   }
 
+  for (const [name, meant] of [
+    ["faster-rcnn-resnet5-fpn", "faster-rcnn-resnet50-fpn"],
+    ["mask_rcnn_resnet50_fpn", "mask-rcnn-resnet50-fpn"],
+    ["fasterrcnn_resnet50_fpn", "faster-rcnn-resnet50-fpn"],
+    ["retinanet_resnet50_fpn_v2", "retinanet-resnet50-fpn"],
+  ] as const) {
+    it(`suggests ${meant} for ${name}, also where a classifier is expected`, async () => {
+      const error = await failureOf("UNKNOWN_NAME", () => createDetector(name));
+      expect(error.message).to.match(new RegExp(`received "${name}"; did you mean "${meant}"\\?$`));
+      expect(error.valid).to.include(meant);
+      const { message } = await failureOf("UNKNOWN_NAME", () => createModel(name));
+      expect(message).to.include(`did you mean "${meant}"?`);
+    });
+  }
+
   for (const backbone of ["resnet20", "vgg16", "shufflenetv2"]) {
     it(`refuses ${backbone}, which lacks the stages of a pyramid`, async () => {
       await failureOf("UNKNOWN_NAME", () => createDetector(`faster-rcnn-${backbone}-fpn`));
     });
   }
 
-  it("is another function than createModel, which refuses detectors", async () => {
-    await failureOf("UNKNOWN_NAME", () => createModel("faster-rcnn-resnet18-fpn"));
+  it("is another function than createModel, which refuses detectors and says so", async () => {
+    const { message } = await failureOf("UNKNOWN_NAME", () => createModel("faster-rcnn-resnet18-fpn"));
+    expect(message).to.match(/received the detector "faster-rcnn-resnet18-fpn"\. Create it with createDetector\.$/);
+    expect((await failureOf("UNKNOWN_NAME", () => createModel("resnet-8"))).message).to.include(
+      'did you mean "resnet8"?',
+    );
+  });
+
+  for (const [name, levels] of [["retinanet-resnet18-fpn", "p3, p4, p5, p6, p7"], ["faster-rcnn-resnet18-fpn",
+    "p2, p3, p4, p5, p6"]] as const) {
+    it(`refuses anchors for other levels than those of ${name}`, async () => {
+      const create = (anchorSizes: number[][]): Promise<string> =>
+        failureOf("INVALID_ARGUMENT", () => createDetector(name, { detection: { anchorSizes } })).then(({ message }) =>
+          message
+        );
+      expect(await create([[32], [64], [128]])).to.include(`the 5 levels ${levels}, received 3`);
+      expect(await create([[8], [16], [32], [64], [128], [256]])).to.include("received 6");
+      expect(await create([[8], [16], [32, 40], [64], [128]])).to.match(
+        /as many sides for p[45] as for p[23], 1, received 2/,
+      );
+    });
+  }
+
+  it("takes its classes, and the size of drawn scenes, from data", async () => {
+    using scenes = await loadDataset({ kind: "scenes", numClasses: 2, trainSamples: 1, testSamples: 1 });
+    for (const [name, classes] of [["retinanet-resnet18-fpn", 2], ["faster-rcnn-resnet18-fpn", 3]] as const) {
+      using detector = await createDetector(name, { data: scenes });
+      expect([detector.numClasses, detector.detection.minSize]).to.deep.equal([classes, null]);
+    }
+    using other = await createDetector("retinanet-resnet18-fpn", { data: scenes, numClasses: 9,
+      detection: { minSize: 96 } });
+    expect([other.numClasses, other.detection.minSize]).to.deep.equal([9, 96]);
+    using alone = await createDetector("retinanet-resnet18-fpn", { numClasses: 2 });
+    expect(alone.detection.minSize).to.equal(800);
+  });
+
+  it("refuses data of a classifier, and what is no data", async () => {
+    using labelled = await loadDataset({ kind: "synthetic", trainSamples: 8, testSamples: 4 });
+    await failureOf("INVALID_ARGUMENT", () => createDetector("retinanet-resnet18-fpn", { data: labelled }));
+    await failureOf("INVALID_ARGUMENT", () => createDetector("retinanet-resnet18-fpn", { data: {} as never }));
   });
 
   for (const [name, option] of [
@@ -54,6 +107,13 @@ describe("createDetector", () => {
         createDetector("faster-rcnn-resnet18-fpn", options as unknown as DetectorOptionsInput));
     });
   }
+
+  it("knows the names that listDetectors lists", async () => {
+    const names = listDetectors();
+    expect(names).to.include("mask-rcnn-resnet101-fpn").and.include("faster-rcnn-mobilenetv2-fpn");
+    using detector = await createDetector(names.find((name) => name.startsWith("retinanet-"))!, SMALL);
+    expect(names).to.include(detector.name);
+  });
 
   it("gives the same weights for the same seed", async () => {
     const bytes = async (seed: number): Promise<Buffer> => {

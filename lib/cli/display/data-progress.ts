@@ -1,0 +1,68 @@
+import { basename } from "node:path";
+import type { LoadProgress } from "../../index.js";
+import { formatBytes, formatCount, formatDuration } from "./format.js";
+import type { Output } from "./output.js";
+import { openProgress, type Progress } from "./progress-bar.js";
+
+/** Work whose rest takes as long as what was done. */
+interface Work {
+  readonly startedAt: number;
+  readonly done: number;
+  readonly total: number;
+}
+
+function timeLeft({ startedAt, done, total }: Work, now: number): string {
+  return done === 0 ? "" : `, ${formatDuration(((now - startedAt) / 1000 / done) * (total - done))} left`;
+}
+
+/** Shows how much of the annotations is read, file by file. Without a bar: a line, and an event, once in a while. */
+export function showLoading(output: Output, live: Progress,
+  now = () => performance.now()): (progress: LoadProgress) => void {
+  let current: { readonly path: string; readonly startedAt: number } | undefined;
+  return ({ path, unit, done, total }) => {
+    if (current?.path !== path) {
+      // Each file has a bar of its own.
+      if (current !== undefined) live.clear();
+      current = { path, startedAt: now() };
+    }
+    if (done === total) return;
+    const counts = unit === "bytes" ? `${formatBytes(done)} of ${formatBytes(total)}`
+      : `${formatCount(done)} of ${formatCount(total)} images`;
+    const text = `${counts}${timeLeft({ startedAt: current.startedAt, done, total }, now())}`;
+    const label = `reading ${basename(path)}`;
+    live.update(done, total, { label, text }, () => {
+      output.event({ type: "loading", path, unit, done, total });
+      if (!output.json) output.notice(`${label}: ${text}`);
+    });
+  };
+}
+
+/** The display of work on data outside of a training. */
+export interface DataDisplay extends Disposable {
+  readonly loading: (progress: LoadProgress) => void;
+  /** Images of an evaluation that are done; 0 when it begins. */
+  evaluated(done: number, total: number): void;
+  /** Clears an unfinished bar. Must be called however the work ends. */
+  close(): void;
+}
+
+export function openDataDisplay(output: Output, now = () => performance.now()): DataDisplay {
+  const live = openProgress(output, now);
+  let startedAt: number | undefined;
+  return {
+    loading: showLoading(output, live, now),
+    evaluated(done, total) {
+      if (startedAt === undefined) {
+        live.clear();
+        startedAt = now();
+      }
+      const text = `${formatCount(done)} of ${formatCount(total)} images${timeLeft({ startedAt, done, total }, now())}`;
+      live.update(done, total, { label: "eval", text }, () => {
+        output.event({ type: "evaluation-progress", done, total });
+        if (!output.json) output.notice(text);
+      });
+    },
+    close: live.clear,
+    [Symbol.dispose]: live.clear,
+  };
+}
