@@ -71,6 +71,39 @@ void check_shapes(const ImageTargets& image, ImageSize size, size_t index, bool 
   }
 }
 
+/// Throws INVALID_ARGUMENT for a box that no anchor can learn from. One without an area has an infinite loss. One outside
+/// of the image, or so large that the overlap with each anchor rounds to 0, would make all anchors objects, because the
+/// best anchor of each truth is one.
+void check_boxes(const at::Tensor& boxes, ImageSize size, size_t index) {
+  constexpr double kFarthest = 1e6;
+  const at::Tensor low = boxes.slice(1, 0, 2), high = boxes.slice(1, 2);  // [K, 2]
+  if (!high.gt(low).all().item<bool>() || !boxes.isfinite().all().item<bool>()) {
+    fail(ErrorCode::kInvalidArgument, "invalid boxes of image ", index,
+         ": expected x1 < x2 and y1 < y2, received a box without an area. Drop such boxes.");
+  }
+  const at::Tensor sides =
+      at::tensor({static_cast<double>(size.width), static_cast<double>(size.height)}, at::kDouble).to(boxes.options());
+  const at::Tensor is_within =
+      low.lt(sides).logical_and(high.gt(0)).all(1).logical_and(boxes.abs().le(kFarthest).all(1));
+  if (is_within.all().item<bool>()) return;
+  fail(ErrorCode::kInvalidArgument, "invalid boxes of image ", index,
+       ": expected boxes that overlap their image, received one outside of it or far larger. Clip boxes to their "
+       "image, and drop those without an area.");
+}
+
+/// Throws DTYPE_MISMATCH or INVALID_ARGUMENT unless masks are 0 and 1.
+void check_masks(const at::Tensor& masks, size_t index) {
+  if (masks.scalar_type() != at::kByte) {
+    fail(ErrorCode::kDtypeMismatch, "invalid masks of image ", index, ": expected uint8, received ",
+         masks.scalar_type(), ". Convert them to 0 and 1.");
+  }
+  if (masks.numel() == 0) return;
+  const auto largest = masks.max().item<int64_t>();
+  if (largest <= 1) return;
+  fail(ErrorCode::kInvalidArgument, "invalid masks of image ", index, ": expected 0 and 1, received ", largest,
+       ". Write 1 where the object is.");
+}
+
 /// The detector's label of each category of the set: one after the other, or, for a detector with as many classes as
 /// the largest id has, the ids, as torchvision's files for COCO have them. Throws SHAPE_MISMATCH.
 std::vector<int64_t> labels_of(const BackboneImpl& network, const ImageSet& set) {
@@ -141,11 +174,7 @@ void Detection::check_targets(const BackboneImpl& network, const ImageBatch& ima
            network.num_classes() - 1, ", received ", low < lowest ? low : high,
            lowest == 1 ? ". 0 is the background: count classes from 1." : ". Check numClasses of the detector.");
     }
-    const at::Tensor sides = image.boxes.slice(1, 2) - image.boxes.slice(1, 0, 2);  // [K, 2]
-    if (!sides.gt(0).all().item<bool>() || !image.boxes.isfinite().all().item<bool>()) {
-      fail(ErrorCode::kInvalidArgument, "invalid boxes of image ", i,
-           ": expected x1 < x2 and y1 < y2, received a box without an area. Drop such boxes.");
-    }
+    check_boxes(image.boxes, images.size(static_cast<int64_t>(i)), i);
   }
 }
 
@@ -191,7 +220,13 @@ Batch detection_batch(const DetectorImpl& detector, const std::vector<at::Tensor
   for (size_t i = 0; i < targets.size(); ++i) {
     const ImageSize original{images[i].size(1), images[i].size(2)};
     check_shapes(targets[i], original, i, detector.has_masks());
-    resized.push_back(detector.input().prepare(targets[i], original, batch.size(static_cast<int64_t>(i))));
+    ImageTargets given = targets[i];
+    if (detector.has_masks()) {
+      check_masks(given.masks, i);
+    } else {
+      given.masks.reset();
+    }
+    resized.push_back(detector.input().prepare(given, original, batch.size(static_cast<int64_t>(i))));
     counts.push_back(targets[i].boxes.size(0));
   }
   std::vector<at::Tensor> boxes, labels;
