@@ -17,7 +17,7 @@ export interface Batch {
 
 /** The objects of one image. */
 export interface ObjectTargets {
-  /** `[K, 4]`, x1 y1 x2 y2 in pixels of the image, with x1 < x2 and y1 < y2. */
+  /** `[K, 4]`, x1 y1 x2 y2 in pixels of the image, which each box overlaps, with x1 < x2 and y1 < y2. */
   readonly boxes: Tensor;
   /** `[K]`, int64; from 1 for two-stage detectors, from 0 for RetinaNet. */
   readonly labels: Tensor;

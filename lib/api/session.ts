@@ -19,7 +19,7 @@ import { EpochOptions, StepOptions, type EpochOptionsInput,
   type StepOptionsInput } from "../config/schemas/training.js";
 import { toStateDict, type StateDict } from "./tensor.js";
 import { systemInfo } from "./system.js";
-import { parse } from "../config/validation.js";
+import { parse, valueText } from "../config/validation.js";
 
 /** Metadata key of a checkpoint's {@link Origin}, as JSON. Native code hides it from callers of `loadCheckpoint`. */
 export const ORIGIN_KEY = "session.origin";
@@ -89,8 +89,13 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    * ```
    */
   async step(batch: AnyBatch | readonly AnyBatch[]): Promise<StepResult> {
-    const batches: readonly AnyBatch[] = "images" in batch ? [batch] : batch;
-    return this.native.step(batches.map((one) => natives(one as unknown as Tree)));
+    const batches: readonly unknown[] = Array.isArray(batch) ? batch : [batch];
+    for (const [index, one] of batches.entries()) {
+      if (typeof one === "object" && one !== null && "images" in one) continue;
+      throw new ReviewKdError("INVALID_ARGUMENT",
+        `invalid batches[${index}]: expected an object with images and labels or targets, received ${valueText(one)}.`);
+    }
+    return this.native.step(batches.map((one) => natives(one as Tree)));
   }
 
   /**

@@ -34,8 +34,9 @@ export type Exif = "ignore" | "rotate";
 export async function decodeImage(sharp: Sharp, encoded: Uint8Array,
   options: { readonly name: string; readonly exif: Exif; readonly check: (header: ImageHeader) => void }
 ): Promise<DecodedImage> {
-  // Old JPEG files cause many warnings, which are acceptable; missing data is not.
-  const image = sharp(encoded, { failOn: "error" });
+  // Old JPEG files cause many warnings, which are acceptable; missing data is not. `check` bounds the pixels,
+  // before any is decoded; sharp's own limit names neither the size nor what to do.
+  const image = sharp(encoded, { failOn: "error", limitInputPixels: false });
   const { width, height, autoOrient, format } = await image.metadata();
   const stored = { width, height };
   const isRotated = options.exif === "rotate";

@@ -130,6 +130,12 @@ export class DetectionAnnotations {
       height: heights.at(index) };
   }
 
+  /** Height and width of the image at an index, without decoding its name. @throws `INVALID_ARGUMENT` */
+  sizeOf(index: number): readonly [height: number, width: number] {
+    this.#assertImage(index);
+    return [this.#columns.heights.at(index), this.#columns.widths.at(index)];
+  }
+
   /** The index of the image with an id. */
   indexOfImage(id: number): number | undefined {
     return this.#order.imageIndexOf(id);

@@ -1,6 +1,7 @@
 import { parse } from "../../config/validation.js";
 import { DetectionInput, type DetectionImageInput,
   type DetectionInputOptions } from "../../config/schemas/detection/data.js";
+import { Pacer } from "../../detection/pacer.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import { AnnotationsBuilder, type Outline } from "./annotations-builder.js";
 import { parseOutline } from "./outlines.js";
@@ -26,9 +27,11 @@ export async function detectionFrom(input: DetectionInputOptions): Promise<Detec
   const builder = new AnnotationsBuilder(source, invalidBoxes);
   for (const [position, { id, name, supercategory }] of categories.entries())
     builder.addCategory({ id, name, ...(supercategory !== undefined && { supercategory }) }, position);
+  const pacer = new Pacer(undefined, "checking the annotations");
   for (const [position, image] of images.entries()) {
     builder.addImage(image, position);
     new ImageObjects(image, position, source).addTo(builder);
+    if (pacer.isDue()) await pacer.pause();
   }
   return builder.finish();
 }

@@ -52,12 +52,16 @@ export class DetectionImages implements SplitImages {
 
   constructor(private readonly options: DetectionSplitOptions) {
     const { images, annotations } = options;
-    const described = images.map((index) => annotations.image(index));
     this.size = images.length;
     this.content = annotations.hasOutlines ? "masks" : "boxes";
-    this.height = described.reduce((most, { height }) => Math.max(most, height), 1);
-    this.width = described.reduce((most, { width }) => Math.max(most, width), 1);
-    this.#ratios = Float64Array.from(described, ({ width, height }) => width / height);
+    this.#ratios = new Float64Array(images.length);
+    let [highest, widest] = [1, 1];
+    for (const [position, index] of images.entries()) {
+      const [height, width] = annotations.sizeOf(index);
+      [highest, widest] = [Math.max(highest, height), Math.max(widest, width)];
+      this.#ratios[position] = width / height;
+    }
+    [this.height, this.width] = [highest, widest];
   }
 
   async pass<Result>(plan: PassPlan, work: PassWork<Result>): Promise<Result> {
@@ -106,9 +110,9 @@ export class DetectionImages implements SplitImages {
     const { annotations, images } = this.options;
     const native = addon().newDetectionEvaluation({ kind: "segm", metric: "coco",
       categories: annotations.categories.length });
-    const described = images.map((index) => annotations.image(index));
-    native.addImages(Float64Array.from(described, (_, position) => position),
-      Float64Array.from(described.flatMap(({ height, width }) => [height, width])));
+    const sizes = new Float64Array(2 * images.length);
+    for (const [position, index] of images.entries()) sizes.set(annotations.sizeOf(index), 2 * position);
+    native.addImages(Float64Array.from(images, (_, position) => position), sizes);
     const rows = new InstanceRows(native, new CocoSource([], "annotations"), "annotations");
     const pacer = new Pacer(undefined, "loading the annotations");
     for (const [position, index] of images.entries()) {
@@ -123,9 +127,11 @@ export class DetectionImages implements SplitImages {
     const { batchSize, seed, epoch, shuffle } = plan;
     const batches = await groupedOrder(this.#ratios, { batchSize, seed, epoch, shuffle,
       ...(shuffle ? {} : { groups: [] }) });
-    const order = batches.slice(firstBatch).flatMap((batch) => [...batch]);
+    // Also from a later batch on all of them: one that replaces a broken image may come before it.
+    const order = batches.flatMap((batch) => [...batch]);
+    const places = range(firstBatch * batchSize, order.length);
     const work = (at: number): Promise<PreparedImage | undefined> => this.#prepare(order, at, plan);
-    for await (const image of mapInOrder(order.keys(), this.options.reader.numWorkers, work))
+    for await (const image of mapInOrder(places, this.options.reader.numWorkers, work))
       if (image !== undefined) yield image;
   }
 
@@ -145,6 +151,10 @@ export class DetectionImages implements SplitImages {
     throw new ReviewKdError("FILE_CORRUPT",
       `cannot decode any of the ${order.length} images of the data set ${kind}. Replace the broken files.`);
   }
+}
+
+function* range(first: number, end: number): Generator<number, void, void> {
+  for (let value = first; value < end; ++value) yield value;
 }
 
 async function putImage(queue: NativeBatchQueue, image: PreparedImage): Promise<void> {

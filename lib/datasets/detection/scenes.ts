@@ -1,10 +1,12 @@
 // Drawn scenes for trying detectors: shapes of several classes on a textured background, some behind others. An image
 // and its objects are a function of seed, split and index.
-import type { ScenesSource } from "../../config/schemas/detection/data.js";
+import type { DetectionInputOptions, ScenesSource } from "../../config/schemas/detection/data.js";
+import { Pacer } from "../../detection/pacer.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import type { DecodedImage } from "../../images/decode-image.js";
 import type { ImageReader } from "./detection-images.js";
 import { detectionFrom } from "./detection-from.js";
+import { runsOfBitmap } from "./rle-string.js";
 
 type Point = readonly [x: number, y: number];
 
@@ -49,12 +51,12 @@ export async function openScenes(source: ScenesSource,
   split: "train" | "test"): Promise<{ annotations: DetectionAnnotations; reader: ImageReader }> {
   const { imageSize: size, numClasses } = source;
   const count = split === "train" ? source.trainSamples : source.testSamples;
-  const images = Array.from({ length: count }, (_, index) => {
-    const { objects, owners } = sceneOf(source, split, index);
-    const masks = objects.map((_, k) => owners.map((owner) => (owner === k + 1 ? 1 : 0)));
-    return { id: index, width: size, height: size, boxes: masks.map((mask) => boxOf(mask, size)),
-      labels: objects.map(({ shape }) => shape + 1), masks, areas: masks.map(sum) };
-  });
+  const pacer = new Pacer(undefined, "drawing scenes");
+  const images: DetectionInputOptions["images"] = [];
+  for (let index = 0; index < count; ++index) {
+    images.push(describe(index, sceneOf(source, split, index), size));
+    if (pacer.isDue()) await pacer.pause();
+  }
   const annotations = await detectionFrom({
     categories: SHAPES.slice(0, numClasses).map(([name], index) => ({ id: index + 1, name })),
     images,
@@ -62,6 +64,14 @@ export async function openScenes(source: ScenesSource,
   const read = (index: number): Promise<DecodedImage> =>
     Promise.resolve({ pixels: paint(sceneOf(source, split, index), size, index), height: size, width: size });
   return { annotations, reader: { numWorkers: 1, read } };
+}
+
+/** A scene's objects; masks as run lengths, since bitmaps of many images would take their memory. */
+function describe(id: number, { objects, owners }: Scene, size: number): DetectionInputOptions["images"][number] {
+  const masks = objects.map((_, k) => owners.map((owner) => (owner === k + 1 ? 1 : 0)));
+  return { id, width: size, height: size, boxes: masks.map((mask) => boxOf(mask, size)),
+    labels: objects.map(({ shape }) => shape + 1), areas: masks.map(sum),
+    masks: masks.map((mask) => ({ size: [size, size], counts: runsOfBitmap(mask, size, size) })) };
 }
 
 function sceneOf({ seed, numClasses, imageSize: size, maxObjects }: ScenesSource, split: "train" | "test",

@@ -92,15 +92,19 @@ NamedTensors renamed(const NamedTensors& state, const Rename& rename) {
 
 }  // namespace
 
+void require_values(const at::Tensor& image) {
+  if (image.is_floating_point()) return;
+  fail(ErrorCode::kDtypeMismatch, "invalid image: expected values from 0 to 1 of floating point, received ",
+       image.scalar_type(), ". Divide bytes by 255.");
+}
+
 std::vector<at::Tensor> images_for(const Network& network, const std::vector<at::Tensor>& images) {
   if (images.empty()) fail(ErrorCode::kInvalidArgument, "invalid images: expected one or more, received none.");
   std::vector<at::Tensor> result;
   for (const at::Tensor& image : images) {
     if (image.dim() != 3 || image.size(0) != 3 || image.numel() == 0)
       fail(ErrorCode::kShapeMismatch, "invalid image: expected [3, H, W], received ", image.sizes(), ".");
-    if (!image.is_floating_point())
-      fail(ErrorCode::kDtypeMismatch, "invalid image: expected values from 0 to 1 of floating point, received ",
-           image.scalar_type(), ". Divide bytes by 255.");
+    require_values(image);
     result.push_back(image.to(network.device(), network.dtype()));
   }
   return result;

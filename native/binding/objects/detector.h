@@ -26,6 +26,9 @@ Napi::Value forward_detector(const Napi::CallbackInfo& info, const std::shared_p
 /// (path, { strict, key?, part }) -> Promise<{ matched, missing, unexpected, mismatched, unused }>
 Napi::Value load_detector_with(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network);
 
+/// Throws DTYPE_MISMATCH unless an image is of floating point: bytes would be 255 times too bright.
+void require_values(const at::Tensor& image);
+
 /// Images of a call in the network's type and on its device. Throws SHAPE_MISMATCH, DTYPE_MISMATCH, INVALID_ARGUMENT.
 std::vector<at::Tensor> images_for(const Network& network, const std::vector<at::Tensor>& images);
 

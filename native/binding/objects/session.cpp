@@ -27,7 +27,10 @@ Batch batch_of(const TensorTree& given, const Network& network) {
     return batch;
   }
   std::vector<at::Tensor> images;
-  for (const at::Tensor& image : given.tensors("images")) images.push_back(image.to(network.dtype()));
+  for (const at::Tensor& image : given.tensors("images")) {
+    require_values(image);
+    images.push_back(image.to(network.dtype()));
+  }
   std::vector<detection::ImageTargets> targets;
   for (const TensorTree& entry : given.list("targets")) {
     targets.push_back({entry.tensor("boxes").to(network.dtype()), entry.tensor("labels"),

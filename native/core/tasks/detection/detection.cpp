@@ -66,6 +66,19 @@ at::Tensor clipped_boxes(const at::Tensor& boxes, ImageSize image, size_t index)
        object, ". Correct the box or drop the object.");
 }
 
+/// Throws DTYPE_MISMATCH or INVALID_ARGUMENT unless masks are 0 and 1.
+void check_masks(const at::Tensor& masks, size_t index) {
+  if (masks.scalar_type() != at::kByte) {
+    fail(ErrorCode::kDtypeMismatch, "invalid masks of image ", index, ": expected uint8, received ",
+         masks.scalar_type(), ". Convert them to 0 and 1.");
+  }
+  if (masks.numel() == 0) return;
+  const auto largest = masks.max().item<int64_t>();
+  if (largest <= 1) return;
+  fail(ErrorCode::kInvalidArgument, "invalid masks of image ", index, ": expected 0 and 1, received ", largest,
+       ". Write 1 where the object is.");
+}
+
 /// The detector's label of each category of the set: one after the other, or, for a detector with as many classes as
 /// the largest id has, the ids, as torchvision's files for COCO have them. Throws SHAPE_MISMATCH.
 std::vector<int64_t> labels_of(const BackboneImpl& network, const ImageSet& set) {
@@ -211,6 +224,11 @@ Batch detection_batch(const DetectorImpl& detector, const std::vector<at::Tensor
     check_shapes(targets[i], original, i, detector.has_masks());
     ImageTargets within = targets[i];
     within.boxes = clipped_boxes(within.boxes, original, i);
+    if (detector.has_masks()) {
+      check_masks(within.masks, i);
+    } else {
+      within.masks.reset();
+    }
     resized.push_back(detector.input().prepare(within, original, batch.size(static_cast<int64_t>(i))));
     counts.push_back(targets[i].boxes.size(0));
   }

@@ -19,7 +19,8 @@ class Detection : public Task {
   /// Throws SHAPE_MISMATCH if the data set has other classes than the network.
   void check_data(const BackboneImpl& network, const ImageSet& set) const override;
 
-  /// Throws SHAPE_MISMATCH, DTYPE_MISMATCH, LABEL_OUT_OF_RANGE, or INVALID_ARGUMENT for a box without an area.
+  /// Throws SHAPE_MISMATCH, DTYPE_MISMATCH, LABEL_OUT_OF_RANGE, or INVALID_ARGUMENT for a box without an area
+  /// or outside of its image.
   void check_targets(const BackboneImpl& network, const ImageBatch& images, const Targets& targets) const override;
 
   TaskLosses losses(const TaskInput& input) const override;
