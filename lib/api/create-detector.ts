@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { dataSwitches, hasBackgroundClass } from "../config/detector-defaults.js";
-import { withNearestName } from "../config/nearest-name.js";
-import { isReviewKdError, ReviewKdError } from "../errors.js";
+import { didYouMean } from "../config/nearest-name.js";
+import { ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
 import { backboneSwitches, DetectorOptions, type DetectorOptionsInput, detectorSwitches, type DetectorSwitches,
   nativeSwitches, OneStageOptions, stagesOf, TwoStageOptions } from "../config/schemas/detection/detector.js";
@@ -43,7 +43,7 @@ export async function createDetector(name: string, options: CreateDetectorOption
   const { data, ...others } = options;
   const { weights, backboneWeights, key, strict, detection, flavor: givenFlavor, numClasses: givenClasses, ...rest } =
     parse(DetectorOptions, others, "detector options");
-  const parsedName = parse(z.string(), name, "detector name");
+  const parsedName = knownName(parse(z.string(), name, "detector name"));
   const fromData = data === undefined ? null : ofData(parsedName, data);
   const stages = stagesOf(parsedName);
   const given: DetectorSwitches = parse(stages === "one-stage" ? OneStageOptions : TwoStageOptions, detection ?? {},
@@ -58,11 +58,18 @@ export async function createDetector(name: string, options: CreateDetectorOption
   const dataDefaults = source?.part === "all" ? {} : fromData?.switches ?? {};
   const switches = detectorSwitches(stages, flavor, trainedParts(source), dataDefaults, switchesOf(source), given);
   const native = await addon().createDetector({ ...rest, name: parsedName,
-    detection: { ...nativeSwitches(switches), numClasses } }).catch((error: unknown) => {
-      throw withNearestName(error, parsedName, isReviewKdError(error) ? error.valid : []);
-    });
+    detection: { ...nativeSwitches(switches), numClasses } });
   const detector = new Detector(native, { flavor, switches });
   return source === undefined ? detector : Detector.load(detector, source);
+}
+
+/** The name, checked before files are read. */
+function knownName(name: string): string {
+  const valid = addon().listDetectors();
+  if (valid.includes(name)) return name;
+  throw new ReviewKdError("UNKNOWN_NAME",
+    `invalid detector name: expected faster-rcnn-BACKBONE-fpn, mask-rcnn-BACKBONE-fpn or retinanet-BACKBONE-fpn, received "${name}"${didYouMean(name, valid) || "."}`,
+    { valid });
 }
 
 /** The defaults of a detector that depend on its data. */
