@@ -45,7 +45,7 @@ export { DetectionAnnotations, type AnnotationReport, type DetectionCategory, ty
 export { detectionFrom } from "./datasets/detection/detection-from.js";
 export { drawFlip, drawSize, groupedOrder, ratioEdges } from "./datasets/detection/grouped-order.js";
 export { readCocoAnnotations, type AnnotationProgress, type ReadCocoOptions } from "./datasets/detection/read-coco.js";
-export { readVocAnnotations, type ReadVocOptions, type VocProgress } from "./datasets/detection/read-voc.js";
+export { readVocAnnotations, type ReadVocOptions, type VocProgress } from "./datasets/detection/voc/read-voc.js";
 export type { Segmentation } from "./datasets/detection/segmentations.js";
 export { fetchDataset, type FetchDatasetOptions } from "./datasets/fetch.js";
 export * as schemas from "./config/schemas/index.js";

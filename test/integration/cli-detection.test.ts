@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { readWeightsInfo } from "../../lib/index.js";
@@ -33,6 +33,45 @@ describe("command line: detectors", () => {
     expect(config.training).to.deep.include({ epochs: 1, batchSize: 2, seed: 3 });
     const { metadata } = await readWeightsInfo(join(run, "student.safetensors"));
     expect(metadata).to.include({ model: MODEL, dataset: "scenes" });
+  });
+
+  it("leaves drawn scenes in their own size unless a size is passed", async () => {
+    const { detector } = await readWeightsInfo(join(run, "student.safetensors"));
+    expect(detector?.switches?.minSize).to.equal(null);
+    const resized = join(directory.path, "resized");
+    await succeed(["train", "--model", MODEL, "--data", DATA, "--epochs", "1", "--batch-size", "2", "--threads", "1",
+      "--min-size", "96", "--max-size", "96", "--run", resized]);
+    const { detector: other } = await readWeightsInfo(join(resized, "student.safetensors"));
+    expect(other?.switches).to.include({ minSize: 96, maxSize: 96 });
+  });
+
+  it("evaluates the weights of a run, in the size of its training or in another", async () => {
+    const evaluate = (...words: string[]): Promise<{ stdout: string }> =>
+      succeed(["eval", "--weights", join(run, "student.safetensors"), "--data", DATA, ...words]);
+    expect((await evaluate()).stdout).to.include("average precision of boxes").and.include("2 (test)");
+    expect((await evaluate("--min-size", "none")).stdout).to.include("average precision of boxes");
+    await fail(["eval", "--weights", join(run, "student.safetensors"), "--model", "resnet8", "--min-size", "96"], {
+      exit: 2,
+      code: "INVALID_ARGUMENT",
+    });
+  });
+
+  it("refuses data of the wrong kind without a run directory, and suggests the detector that was meant", async () => {
+    const options = { cwd: directory.path };
+    const other = join(directory.path, "other");
+    await writeFile(join(directory.path, "a.png"), "");
+    const messages = [
+      await fail(["train", "--model", MODEL, "--data", "synthetic", "--run", other], { exit: 2,
+        code: "INVALID_ARGUMENT" }, options),
+      await fail(["train", "--model", "resnet8", "--data", "coco:missing", "--run", other], { exit: 2,
+        code: "INVALID_ARGUMENT" }, options),
+      await fail(["detect", "a.png", "--weights", join(run, "student.safetensors"), "--model",
+        "fasterrcnn_resnet50_fpn"], { exit: 2, code: "UNKNOWN_NAME" }, options),
+    ];
+    expect(messages[0]).to.include("images with boxes").and.include("coco, voc, scenes");
+    expect(messages[1]).to.include("expected a detector");
+    expect(messages[2]).to.include('did you mean "faster-rcnn-resnet50-fpn"?');
+    expect(existsSync(other)).to.equal(false);
   });
 
   it("names a detector and a setting that do not exist", async () => {

@@ -1,14 +1,15 @@
 // The types that users of the package see.
-import { type CocoEvaluation, createDetector, createDistiller, createModel, createSession, type Dataset,
-  type DetectedImage, type Detections, type Detector, type DetectorLoadReport, type Distiller, type ErrorCode,
-  evaluateDetections, fit, type FitEvent, type FitResult, functional, type ImageInput, isReviewKdError, loadDataset,
-  masks, type LoadReport, type Model, type ReviewKdError, type Session, type SkippedImage, type StateDict,
-  type StepResult, type Tensor, type VocEvaluation } from "reviewkd";
+import { type AnyBatch, type Batch, type CocoEvaluation, createDetector, createDistiller, createModel, createSession,
+  type Dataset, type DetectedImage, type DetectionBatch, type Detections, type Detector, type DetectorLoadReport,
+  type Distiller, type ErrorCode, evaluateDetections, fit, type FitEvent, type FitResult, functional, type ImageInput,
+  isReviewKdError, loadDataset, masks, type LoadReport, type Model, type ReviewKdError, type Session, type SkippedImage,
+  type StateDict, type StepResult, type Tensor, type VocEvaluation } from "reviewkd";
 import { describe, expect, test } from "tstyche";
 
 declare const model: Model;
 declare const distiller: Distiller;
 declare const data: Dataset;
+declare const batch: AnyBatch;
 declare const detector: Detector;
 declare const tensor: Tensor;
 
@@ -68,6 +69,30 @@ describe("detectors", () => {
   });
 });
 
+describe("data", () => {
+  test("give batches of their kind, which are narrowed where the kind is not known", () => {
+    type BatchesOf<Of extends Dataset> = Of["train"]["batches"] extends (...args: never[]) => AsyncGenerator<infer Item>
+      ? Item :
+      never;
+    expect(loadDataset({ kind: "coco", root: "coco" })).type.toBe<Promise<Dataset<DetectionBatch>>>();
+    expect(loadDataset({ kind: "cifar10", root: "cifar" })).type.toBe<Promise<Dataset<Batch>>>();
+    expect<BatchesOf<Dataset<DetectionBatch>>>().type.toBe<DetectionBatch>();
+    expect<BatchesOf<Dataset>>().type.toBe<AnyBatch>();
+    expect<Extract<AnyBatch, { labels: unknown }>>().type.toBe<Batch>();
+    expect<Dataset<DetectionBatch>>().type.toBeAssignableTo<Dataset>();
+  });
+
+  test("take the options of their kind", () => {
+    expect<Dataset<DetectionBatch>["train"]["batches"]>().type.toBeCallableWith({ labels: "from-0", masks: true });
+    expect<Dataset<Batch>["train"]["batches"]>().type.not.toBeCallableWith({ labels: "from-0" });
+  });
+
+  test("are taken by a step and by a detector that is created for them", () => {
+    expect<Session["step"]>().type.toBeCallableWith(batch);
+    expect(createDetector).type.toBeCallableWith("retinanet-resnet18-fpn", { data });
+  });
+});
+
 describe("evaluations of detections", () => {
   const data = { groundTruth: "truths.json",
     detections: [{ image_id: 1, category_id: 1, score: 1, bbox: [1, 2, 3, 4] }], kind: "bbox" } as const;
@@ -95,10 +120,9 @@ describe("detectors", () => {
   });
 
   test("find objects in one image, or in a list of images", () => {
-    const { detect } = {} as Detector;
-    expect(detect(tensor, { maskThreshold: null })).type.toBe<Promise<Detections>>();
-    expect(detect("photo.jpg")).type.toBe<Promise<Detections>>();
-    expect(detect([tensor, new Uint8Array()])).type.toBe<Promise<Detections[]>>();
+    expect(detector.detect(tensor, { maskThreshold: null })).type.toBe<Promise<Detections>>();
+    expect(detector.detect("photo.jpg")).type.toBe<Promise<Detections>>();
+    expect(detector.detect([tensor, new Uint8Array()])).type.toBe<Promise<Detections[]>>();
     expect<Detector["detect"]>().type.not.toBeCallableWith(1);
     expect<Detector>().type.toBeAssignableTo<Disposable>();
   });

@@ -49,8 +49,10 @@ describe("ReviewKdError", () => {
 
   it("is what native code rejects with, stack included", async () => {
     const error: unknown = await createModel("resnet21").then(() => undefined, (reason: unknown) => reason);
-    expect(error).to.be.instanceOf(ReviewKdError);
-    const { code, valid, stack, message } = error as ReviewKdError;
+    expect((error as Error).message).to.match(/received "resnet21"; did you mean "resnet\d+"\?$/);
+    const { cause } = error as Error;
+    expect(cause).to.be.instanceOf(ReviewKdError);
+    const { code, valid, stack, message } = cause as ReviewKdError;
     expect(code).to.equal("UNKNOWN_NAME" satisfies ErrorCode);
     expect(valid).to.include.members(["resnet20", "resnet32x4"]);
     expect(message).to.match(/^invalid model name: expected one of .*, received "resnet21"\./);

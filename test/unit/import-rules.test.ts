@@ -191,7 +191,7 @@ describe("import rules of lib", () => {
     fit: BASE,
     runs: [...BASE, "datasets", "weights", "fit"],
     study: [...BASE, "datasets", "weights", "fit", "runs"],
-    worker: [...BASE, "datasets", "weights", "fit", "runs"],
+    worker: [...BASE, "datasets", "detection", "weights", "fit", "runs"],
     index: [...BASE, "datasets", "detection", "weights", "fit", "runs", "study"],
     cli: ["index"],
   };

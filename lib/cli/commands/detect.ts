@@ -9,7 +9,7 @@ import { usageError } from "../errors.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { omitUndefined } from "../options/omit-undefined.js";
-import { oneOf, positiveCount, positiveCountOrNone, share, text } from "../options/values.js";
+import { nullIfNone, oneOf, positiveCount, positiveCountOrNone, share, text } from "../options/values.js";
 
 const DEVICES = schemas.Device.options;
 const FLAVORS = ["torchvision", "detectron2"] as const;
@@ -30,7 +30,7 @@ interface DetectFlags {
   readonly batchSize?: number;
   readonly onDecodeError?: (typeof ON_DECODE_ERROR)[number];
   readonly device?: (typeof DEVICES)[number];
-  readonly minSize?: number | null;
+  readonly minSize?: number | "none";
   readonly maxSize?: number;
 }
 
@@ -109,7 +109,8 @@ async function openDetector(
       `missing --model: "${weights}" does not name its detector. Pass --model NAME.`);
   }
   const names = classNames === undefined ? undefined : await readNames(classNames);
-  const detector = await createDetector(name, { weights, detection: omitUndefined({ minSize, maxSize }),
+  const detector = await createDetector(name, { weights,
+    detection: omitUndefined({ minSize: nullIfNone(minSize), maxSize }),
     ...omitUndefined({ device, flavor, numClasses: classes ?? countIn(info.metadata["numClasses"]) }) });
   try {
     return { detector, classNames: namesByLabel(detector.numClasses, names, info.classNames ?? []) };

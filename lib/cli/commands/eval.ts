@@ -1,15 +1,15 @@
 import type { Command } from "commander";
 import { createDetector, createModel, isDetectorName, loadDataset, namedValue, readWeightsInfo, ReviewKdError, schemas,
-  type ClassScore, type DataSourceInput, type Detector, type MetricInfo, type Model } from "../../index.js";
+  type ClassScore, type DataSourceInput, type Detector, type Model } from "../../index.js";
 import { openDataDisplay } from "../display/data-progress.js";
-import { formatCount, formatPercent, formatWithUnit } from "../display/format.js";
+import { formatCount, formatPercent, formatResult } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import type { Output } from "../display/output.js";
 import { renderTable } from "../display/table.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { addData, dataSettings, type TrainingFlags } from "../options/training-flags.js";
-import { oneOf, positiveCount, positiveCountOrNone, text } from "../options/values.js";
+import { nullIfNone, oneOf, positiveCount, positiveCountOrNone, text } from "../options/values.js";
 
 const DEVICES = schemas.Device.options;
 const PRECISIONS = schemas.Precision.options;
@@ -22,7 +22,7 @@ interface EvalFlags extends TrainingFlags {
   readonly precision?: (typeof PRECISIONS)[number];
   readonly device?: (typeof DEVICES)[number];
   readonly perClass?: true;
-  readonly minSize?: number | null;
+  readonly minSize?: number | "none";
   readonly maxSize?: number;
 }
 
@@ -55,6 +55,10 @@ async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> 
     throw new ReviewKdError("INVALID_ARGUMENT",
       `missing --model: "${flags.weights}" does not name its network. Pass --model NAME.`);
   }
+  if (!isDetectorName(name) && (flags.minSize ?? flags.maxSize) !== undefined) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid --min-size or --max-size: expected a detector, received the classifier ${name}. Leave the option out.`);
+  }
   const source = { kind: isDetectorName(name) ? "scenes" : "synthetic", ...dataSettings(flags) };
   using interrupt = listenForInterrupt(() => {
     output.notice("stopping…");
@@ -81,7 +85,7 @@ async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> 
     seconds });
   for (const { path, reason } of brokenImages) output.notice(`skipped ${path}: cannot decode it: ${reason}`);
   output.line(renderTable(["", name], [
-    ...model.task.metrics.map((metric) => [metric.title, metricText(metric, namedValue(result, metric.name))]),
+    ...model.task.metrics.map((metric) => [metric.title, formatResult(metric, namedValue(result, metric.name))]),
     ["images", `${formatCount(result.samples)} (${split})`],
     ["speed", `${(result.samples / seconds).toFixed(0)} images/s`],
   ], [name]));
@@ -89,16 +93,12 @@ async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> 
   output.line(isDetectorName(name) ? categoryTable(result.perClass) : classTable(result.perClass));
 }
 
-/** COCO's rules give -1 where there is nothing to measure. */
-function metricText(metric: MetricInfo, value: number): string {
-  return value === -1 ? "no such objects" : formatWithUnit(metric, value);
-}
-
 function openNetwork(name: string, numClasses: number, { weights, device, minSize, maxSize }: EvalFlags): Promise<
   Model | Detector
 > {
   const options = { weights, ...omitUndefined({ device }) };
-  return isDetectorName(name) ? createDetector(name, { ...options, detection: omitUndefined({ minSize, maxSize }) })
+  return isDetectorName(name) ?
+    createDetector(name, { ...options, detection: omitUndefined({ minSize: nullIfNone(minSize), maxSize }) })
     : createModel(name, { ...options, numClasses });
 }
 

@@ -2,7 +2,7 @@ import { namedValue, primaryMetric, type FitEvent } from "../../index.js";
 import { epochHead, epochRow, progressText, startText, type EpochEvent, type EventOf,
   type RunShape } from "./epoch-rows.js";
 import { showLoading } from "./data-progress.js";
-import { formatDuration, formatPercent, formatWithUnit } from "./format.js";
+import { formatDuration, formatPercent, formatResult } from "./format.js";
 import type { Output } from "./output.js";
 import { openProgress, type Progress } from "./progress-bar.js";
 import { noticesOf } from "./run-notices.js";
@@ -94,10 +94,10 @@ function resultTable({ taskInfo }: RunShape, end: EventOf<"end">, lastEpoch: Epo
   const rows = [
     ...taskInfo.metrics.map((metric) => [
       `${metric.unit === "" ? "test " : ""}${metric.label}, last epoch`,
-      formatWithUnit(metric, namedValue(end.last, metric.name)),
+      formatResult(metric, namedValue(end.last, metric.name)),
     ]),
     [`${primary.label}, best epoch`,
-      `${formatWithUnit(primary, namedValue(end.best, primary.name))} (epoch ${end.best.epoch + 1}, chosen on the test set)`],
+      `${formatResult(primary, namedValue(end.best, primary.name))} (epoch ${end.best.epoch + 1}, chosen on the test set)`],
     ["training time", formatDuration(end.seconds)],
   ];
   if (lastEpoch !== undefined) {

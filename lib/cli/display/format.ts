@@ -17,6 +17,11 @@ export function formatWithUnit(metric: { readonly unit: string }, value: number)
   return `${formatMetric(metric, value)}${metric.unit === "" ? "" : ` ${metric.unit}`}`;
 }
 
+/** The same of a result. COCO's rules give -1 where there is nothing to measure. */
+export function formatResult(metric: { readonly unit: string }, value: number): string {
+  return value === -1 ? "no such objects" : formatWithUnit(metric, value);
+}
+
 /** A loss in four digits that matter, also when it is huge or tiny. */
 export function formatLoss(value: number): string {
   const size = Math.abs(value);

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { z } from "zod";
 import type { Settings } from "../../index.js";
 import { addValue } from "./add-value.js";
-import { count, counts, nonNegativeNumber, oneOf, positiveCount, positiveNumber, text,
+import { count, counts, nonNegativeNumber, nullIfNone, oneOf, positiveCount, positiveNumber, text,
   type ValueParser } from "./values.js";
 
 /** A flag of the command line for one setting of a configuration. Its type, range and default are the schema's. */
@@ -14,6 +14,8 @@ export interface FlagRow {
   readonly help: string;
   /** Replaces the parser that follows from the schema. */
   readonly parser?: ValueParser<unknown>;
+  /** Whether `none` stands for `null`. */
+  readonly nullable?: true;
 }
 
 /** The part of a JSON schema that is read here. */
@@ -30,7 +32,7 @@ interface JsonSchema {
 }
 
 /** Adds the flags of a table to a command. Flags that are not passed stay unset: every default is the schema's. */
-export function addSchemaFlags(command: Command, schema: z.ZodType, rows: readonly FlagRow[]): void {
+export function addSchemaFlags(command: Command, schema: z.ZodType, rows: readonly FlagRow[]): Command {
   const root = jsonSchemaOf(schema);
   for (const { path, flag, help, parser } of rows) {
     const setting = settingAt(root, path.split("."));
@@ -41,6 +43,7 @@ export function addSchemaFlags(command: Command, schema: z.ZodType, rows: readon
       addValue(command, flag, `${help}${defaultText(setting.default)}`, parser ?? parserOf(setting, path));
     }
   }
+  return command;
 }
 
 const converted = new WeakMap<z.ZodType, JsonSchema>();
@@ -55,7 +58,7 @@ function jsonSchemaOf(schema: z.ZodType): JsonSchema {
 /** The flags that the user passed, as nested settings at their paths. */
 export function schemaSettings(flags: Readonly<Record<string, unknown>>, rows: readonly FlagRow[]): Settings {
   const settings: Record<string, unknown> = {};
-  for (const { path, flag } of rows) {
+  for (const { path, flag, nullable } of rows) {
     const value = flags[attributeOf(flag)];
     // Commander gives a `--no-…` option the value true when the flag is absent.
     if (value === undefined || (flag.startsWith("--no-") && value === true)) continue;
@@ -63,7 +66,7 @@ export function schemaSettings(flags: Readonly<Record<string, unknown>>, rows: r
     const last = keys.pop() ?? "";
     let parent = settings;
     for (const key of keys) parent = (parent[key] ??= {}) as Record<string, unknown>;
-    parent[last] = value;
+    parent[last] = nullable === true ? nullIfNone(value) : value;
   }
   return settings;
 }

@@ -114,7 +114,7 @@ export function addImageFiles(command: Command): void {
 /** How a detector resizes images; `network`: the path of its settings. */
 export function imageSizes(network: string): readonly FlagRow[] {
   return [
-    { path: `${network}.detection.minSize`, flag: "--min-size <n>", parser: positiveCountOrNone,
+    { path: `${network}.detection.minSize`, flag: "--min-size <n>", parser: positiveCountOrNone, nullable: true,
       help:
         "detectors: short side that images are resized to, or none to keep their size (default: 800, scenes: none)" },
     { path: `${network}.detection.maxSize`, flag: "--max-size <n>",

@@ -15,11 +15,18 @@ function number(pattern: RegExp, expected: string, accepts: (value: number) => b
   };
 }
 
-export const positiveCount = number(WHOLE, "a whole number ≥ 1", (value) => value >= 1 && Number.isSafeInteger(value));
+const isPositiveCount = (value: number): boolean => value >= 1 && Number.isSafeInteger(value);
 
-/** A side in pixels, or `null` for "none": images keep their size. */
-export const positiveCountOrNone: ValueParser<number | null> = (option) => (text) =>
-  text === "none" ? null : positiveCount(option)(text);
+export const positiveCount = number(WHOLE, "a whole number ≥ 1", isPositiveCount);
+
+/** {@link positiveCount}, or the word itself: commander replaces a parser's `null` by an empty text. */
+export const positiveCountOrNone: ValueParser<number | "none"> = (option) => (text) =>
+  text === "none" ? text : number(WHOLE, "a whole number ≥ 1 or none", isPositiveCount)(option)(text);
+
+/** The value of {@link positiveCountOrNone} as the API takes it. */
+export function nullIfNone<T>(value: T | "none"): T | null {
+  return value === "none" ? null : value;
+}
 
 export const count = number(WHOLE, "a whole number ≥ 0", (value) => value >= 0 && Number.isSafeInteger(value));
 

@@ -16,7 +16,7 @@ import type { DecodedImage } from "../../images/decode-image.js";
 import { DetectionImageDecoder } from "./detection-image-decoder.js";
 import { DetectionImages, type ImageReader } from "./detection-images.js";
 import { readCocoAnnotations } from "./read-coco.js";
-import { readVocAnnotations, vocSetPath } from "./read-voc.js";
+import { readVocAnnotations, vocSetPath } from "./voc/read-voc.js";
 import { openScenes } from "./scenes.js";
 
 /** One split as its source has it. */

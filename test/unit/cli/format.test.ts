@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { formatBytes, formatCount, formatDuration, formatLoss, formatPercent,
+import { formatBytes, formatCount, formatDuration, formatLoss, formatPercent, formatResult,
   wrapList } from "../../../lib/cli/display/format.js";
 import { renderTable } from "../../../lib/cli/display/table.js";
 
@@ -20,6 +20,11 @@ describe("cli/format", () => {
   it("writes percentages with one decimal and bytes in binary units", () => {
     expect(formatPercent(68.26)).to.equal("68.3");
     expect([512, 2048, 169_001_437].map(formatBytes)).to.deep.equal(["512 B", "2.0 KiB", "161.2 MiB"]);
+  });
+
+  it("says where there was nothing to measure", () => {
+    expect([-1, 0, 0.25].map((value) => formatResult({ unit: "" }, value))).to.deep.equal(["no such objects", "0.0000",
+      "0.2500"]);
   });
 
   it("breaks lists of words into lines", () => {

@@ -1,7 +1,9 @@
 import { Command } from "commander";
 import { expect } from "chai";
 import { schemas } from "../../../lib/index.js";
-import { addTrainingFlags, trainingSettings, type TrainingFlags } from "../../../lib/cli/options/training-flags.js";
+import { addSchemaFlags, schemaSettings } from "../../../lib/cli/options/schema-flags.js";
+import { addTrainingFlags, imageSizes, trainingSettings,
+  type TrainingFlags } from "../../../lib/cli/options/training-flags.js";
 
 function settingsOf(...words: string[]): ReturnType<typeof trainingSettings> {
   const command = addTrainingFlags(new Command("train").exitOverride());
@@ -84,6 +86,32 @@ describe("cli/training-flags", () => {
       optimizer: { kind: "sgd", learningRate: 0.05, momentum: 0.8, nesterov: false, weightDecay: 1e-4, groups: [] },
       schedule: { kind: "cosine", finalScale: 0, warmupEpochs: 0.5 },
     });
+  });
+
+  it("maps the flags of data with boxes", () => {
+    expect(settingsOf("--data", "voc:VOC2012", "--masks", "--invalid-boxes", "drop", "--train-sizes", "640,800"))
+      .to.deep.equal({
+        data: { kind: "voc", root: "VOC2012", masks: true, invalidBoxes: "drop", trainSizes: [640, 800] },
+      });
+  });
+
+  it("maps the image sizes of a detector, with none for images in their own size", () => {
+    const rows = imageSizes("student");
+    const sizes = (...words: string[]): unknown => {
+      const command = addSchemaFlags(new Command("distill").exitOverride(), schemas.DistillConfig, rows);
+      return schemaSettings(command.parse(words, { from: "user" }).opts(), rows);
+    };
+    expect(sizes()).to.deep.equal({});
+    expect(sizes("--min-size", "none", "--max-size", "640")).to.deep.equal({
+      student: { detection: { minSize: null, maxSize: 640 } },
+    });
+    expect(sizes("--min-size", "600")).to.deep.equal({ student: { detection: { minSize: 600 } } });
+    expect(() => sizes("--min-size", "0")).to.throw(
+      'invalid --min-size: expected a whole number ≥ 1 or none, received "0".',
+    );
+    expect(() => sizes("--max-size", "none")).to.throw(
+      'invalid --max-size: expected a whole number ≥ 1, received "none".',
+    );
   });
 
   it("infers a multi-step schedule from milestones", () => {

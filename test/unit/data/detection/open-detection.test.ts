@@ -1,8 +1,11 @@
 import { rm } from "node:fs/promises";
 import { expect } from "chai";
-import { createDetector, createSession, type Dataset, loadDataset } from "../../../../lib/index.js";
+import { createDetector, createSession, type Dataset, loadDataset, type LoadProgress,
+  runExperiment } from "../../../../lib/index.js";
 import { failureOf } from "../../../support/errors.js";
 import { picture, writeFiles } from "../../../support/image-files.js";
+import { numberPng } from "../../../support/number-png.js";
+import { valuesOf } from "../../../support/numeric.js";
 import { scratchDirectory } from "../../lib/small-run.js";
 
 const scratch = scratchDirectory();
@@ -84,6 +87,26 @@ describe("loadDataset with annotations of COCO", () => {
     expect(data.test.imageShape).to.deep.equal([3, 24, 34]);
     expect(await trainedImages(data)).to.equal(2);
     expect(await evaluatedImages(data)).to.equal(4);
+  });
+
+  it("reports how much of each file is read, also as events of a run, and can be stopped", async () => {
+    const root = await writeCoco();
+    const progress: LoadProgress[] = [];
+    const source = { kind: "coco", root } as const;
+    using data = await loadDataset(source, { onProgress: (report) => progress.push(report) });
+    expect(data.train.size).to.equal(2);
+    const files = ["train2017", "val2017"].map((name) => scratch("annotations", `instances_${name}.json`));
+    expect([...new Set(progress.map(({ path }) => path))]).to.deep.equal(files);
+    for (const { unit, done, total } of progress) expect([unit, done <= total]).to.deep.equal(["bytes", true]);
+    await failureOf("ABORTED", () => loadDataset(source, { signal: AbortSignal.abort() }));
+
+    const events: string[] = [];
+    const model = { name: "retinanet-resnet18-fpn", detection: { minSize: 32, maxSize: 32 } };
+    for await (const { type } of runExperiment({ task: "train", model, data: source, training: { epochs: 1 } })) {
+      events.push(type);
+      if (type === "start") break;
+    }
+    expect([...new Set(events)]).to.deep.equal(["loading", "start"]);
   });
 
   it("takes the first images if their number is limited", async () => {
@@ -178,6 +201,21 @@ describe("loadDataset with annotations of Pascal VOC", () => {
     expect([data.train.size, data.test.size]).to.deep.equal([2, 1]);
     expect(await trainedImages(data)).to.equal(2);
     expect(await evaluatedImages(data)).to.equal(1);
+  });
+
+  it("has masks if they should be read, of the images that have them", async () => {
+    const root = await writeVoc({ train: ["cup", "cup"], val: ["cup"] });
+    // Less than the box, which is 10 × 12 pixels.
+    const numbers = Array.from({ length: 40 * 30 },
+      (_, at) => Number(at % 40 >= 2 && at % 40 < 7 && at >= 120 && at < 600));
+    const masks = numberPng(numbers, 40, 30);
+    await writeFiles(root, { "SegmentationObject/train1.png": masks, "SegmentationObject/val0.png": masks,
+      "ImageSets/Segmentation/train.txt": Buffer.from("train1"),
+      "ImageSets/Segmentation/val.txt": Buffer.from("val0") });
+    using data = await loadDataset({ kind: "voc", root, masks: true });
+    expect([data.train.size, data.test.size]).to.deep.equal([1, 1]);
+    for await (const { targets } of data.train.batches({ augment: false }))
+      expect(valuesOf(targets[0]!.masks!)).to.deep.equal(numbers);
   });
 
   it("names a class of the test set that the training set lacks", async () => {

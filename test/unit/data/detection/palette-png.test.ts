@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import { expect } from "chai";
 import sharp from "sharp";
-import { readNumberPng } from "../../../../lib/datasets/detection/palette-png.js";
+import { readNumberPng } from "../../../../lib/datasets/detection/voc/palette-png.js";
 import { gradient } from "../../../support/image-files.js";
 import { numberPng } from "../../../support/number-png.js";
 

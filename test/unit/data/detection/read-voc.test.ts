@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { readVocAnnotations } from "../../../../lib/datasets/detection/read-voc.js";
+import { readVocAnnotations } from "../../../../lib/datasets/detection/voc/read-voc.js";
 import { masks, type ErrorCode } from "../../../../lib/index.js";
 import { failureOf } from "../../../support/errors.js";
 import { writeFiles } from "../../../support/image-files.js";

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import sharp from "sharp";
-import { decodeObjectMasks } from "../../../../lib/datasets/detection/voc-masks.js";
+import { decodeObjectMasks } from "../../../../lib/datasets/detection/voc/voc-masks.js";
 import { masks, type ErrorCode } from "../../../../lib/index.js";
 import { failureOf } from "../../../support/errors.js";
 import { valuesOf } from "../../../support/numeric.js";

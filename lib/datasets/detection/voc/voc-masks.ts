@@ -1,9 +1,9 @@
 // Masks of Pascal VOC: a PNG for each image, in which pixel k belongs to object k of the XML file.
 import { setImmediate } from "node:timers/promises";
-import { asSentence, messageOf, ReviewKdError } from "../../errors.js";
-import type { Sharp } from "../../images/load-sharp.js";
+import { asSentence, messageOf, ReviewKdError } from "../../../errors.js";
+import type { Sharp } from "../../../images/load-sharp.js";
 import { readNumberPng, type NumberPng } from "./palette-png.js";
-import { compressRuns } from "./rle-string.js";
+import { compressRuns } from "../rle-string.js";
 
 /** The mask of one object, as COCO's compressed runs. */
 export interface ObjectMask {

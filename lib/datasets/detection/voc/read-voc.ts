@@ -1,14 +1,14 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, parse as parsePath } from "node:path";
-import { parse } from "../../config/validation.js";
+import { parse } from "../../../config/validation.js";
 import { AnnotationsPath, ReadVocOptions as Options, type ReadVocOptionsInput,
-  type VocSet } from "../../config/schemas/detection/data.js";
-import { causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../errors.js";
-import { loadSharp, type Sharp } from "../../images/load-sharp.js";
-import { mapInOrder } from "../../images/map-in-order.js";
-import type { DetectionAnnotations } from "./annotations.js";
-import { AnnotationsBuilder } from "./annotations-builder.js";
-import { RecordSource } from "./record-source.js";
+  type VocSet } from "../../../config/schemas/detection/data.js";
+import { causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../../errors.js";
+import { loadSharp, type Sharp } from "../../../images/load-sharp.js";
+import { mapInOrder } from "../../../images/map-in-order.js";
+import type { DetectionAnnotations } from "../annotations.js";
+import { AnnotationsBuilder } from "../annotations-builder.js";
+import { RecordSource } from "../record-source.js";
 import { decodeObjectMasks, type ObjectMask } from "./voc-masks.js";
 import { LARGEST_XML, parseVocXml, type VocImage } from "./voc-xml.js";
 

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { parseXml, XmlElement } from "@rgrove/parse-xml";
-import { messageOf, ReviewKdError } from "../../errors.js";
-import type { RecordName, RecordSource } from "./record-source.js";
+import { messageOf, ReviewKdError } from "../../../errors.js";
+import type { RecordName, RecordSource } from "../record-source.js";
 
 /** The annotation of one image of Pascal VOC. */
 export interface VocImage {
