@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "core/base/numeric.h"
 #include "core/models/detection/heads/conv_layer.h"
 #include "core/models/init.h"
 #include "core/models/layers.h"
@@ -84,8 +85,9 @@ at::Tensor mask_targets(const at::Tensor& masks, const at::Tensor& proposals, co
 }
 
 at::Tensor mask_loss(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& targets) {
-  if (labels.numel() == 0) return logits.sum() * 0;
-  const at::Tensor own = logits.index({at::arange(labels.size(0), labels.options()), labels});  // [N, S, S]
+  if (labels.numel() == 0) return at_least_float32(logits).sum() * 0;
+  const at::Tensor own =
+      at_least_float32(logits.index({at::arange(labels.size(0), labels.options()), labels}));  // [N, S, S]
   return at::binary_cross_entropy_with_logits(own, targets.to(own.scalar_type()));
 }
 

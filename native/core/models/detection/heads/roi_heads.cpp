@@ -190,8 +190,8 @@ std::vector<Detections> RoiHeadsImpl::detect(const RoiFeatures& features, const 
   }
   const at::Tensor logits = mask_predictor_(mask_head_(pool(features, boxes, options_.mask_pooling)));
   const at::Tensor all_labels = at::cat(labels);
-  const at::Tensor probabilities =
-      logits.index({at::arange(all_labels.size(0), all_labels.options()), all_labels}).sigmoid();  // [ΣN, 28, 28]
+  const at::Tensor own = logits.index({at::arange(all_labels.size(0), all_labels.options()), all_labels});
+  const at::Tensor probabilities = at_least_float32(own).sigmoid();  // [ΣN, 28, 28]
   int64_t begin = 0;
   for (Detections& image : found) {
     image.masks = probabilities.narrow(0, begin, image.boxes.size(0));
