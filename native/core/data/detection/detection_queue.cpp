@@ -54,12 +54,13 @@ ResizedObjects objects_of(const DecodedImage& image, const InstanceTable& truths
     for (const double corner : {x1 * x_scale, y1 * y_scale, x2 * x_scale, y2 * y_scale})
       objects.boxes.push_back(static_cast<float>(corner));
     objects.labels.push_back(plan.label_of.at(static_cast<size_t>(truth.category)));
-    if (plan.masks) masks.push_back(bitmap_of(truth, described));
+    if (!plan.masks) continue;
+    // One at a time: all bitmaps of a huge image with many objects would not fit into memory.
+    at::Tensor bitmap = bitmap_of(truth, described).unsqueeze(0);  // [1, H, W]
+    if (image.flip) bitmap = bitmap.flip({2});
+    masks.push_back(ops::resize_masks(bitmap, size));
   }
-  if (!plan.masks) return objects;
-  at::Tensor all = masks.empty() ? at::empty({0, described.height, described.width}, at::kByte) : at::stack(masks);
-  if (image.flip) all = all.flip({2});
-  objects.masks = ops::resize_masks(all, size);
+  if (plan.masks) objects.masks = masks.empty() ? at::empty({0, size.height, size.width}, at::kByte) : at::cat(masks);
   return objects;
 }
 

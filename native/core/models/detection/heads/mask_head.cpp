@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "core/base/numeric.h"
 #include "core/models/detection/heads/conv_layer.h"
 #include "core/models/init.h"
 #include "core/models/layers.h"
@@ -84,8 +85,9 @@ at::Tensor mask_targets(const at::Tensor& masks, const at::Tensor& proposals, co
 }
 
 at::Tensor mask_loss(const at::Tensor& logits, const at::Tensor& targets) {
-  if (logits.numel() == 0) return logits.sum() * 0;
-  return at::binary_cross_entropy_with_logits(logits, targets.to(logits.scalar_type()));
+  const at::Tensor exact = at_least_float32(logits);
+  if (exact.numel() == 0) return exact.sum() * 0;
+  return at::binary_cross_entropy_with_logits(exact, targets.to(exact.scalar_type()));
 }
 
 }  // namespace reviewkd::detection

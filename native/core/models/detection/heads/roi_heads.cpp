@@ -188,7 +188,7 @@ std::vector<Detections> RoiHeadsImpl::detect(const RoiFeatures& features, const 
     RoiFeatures own{{}, features.images};
     for (const at::Tensor& map : features.maps) own.maps.push_back(map.narrow(0, static_cast<int64_t>(i), 1));
     Detections image = detect_one(predict(own, {proposals[i]}).predictions, proposals[i], features.images[i], options_);
-    if (options_.masks) image.masks = mask_logits(own, {image.boxes}, image.labels).sigmoid();  // [N, 28, 28]
+    if (options_.masks) image.masks = at_least_float32(mask_logits(own, {image.boxes}, image.labels)).sigmoid();
     found.push_back(std::move(image));
   }
   return found;
