@@ -51,7 +51,7 @@ DetectionScores scores_of(const CocoSummary& summary) {
     scores.recall_per_iou.emplace_back(category.recall.begin(), category.recall.end());
   }
   const auto size = [](size_t length) { return static_cast<int64_t>(length); };
-  const auto tensor = [](const std::vector<double>& values, std::vector<int64_t> shape) {
+  const auto tensor = [](const std::vector<double>& values, const std::vector<int64_t>& shape) {
     return at::from_blob(const_cast<double*>(values.data()), shape, at::kDouble).clone();
   };
   const int64_t thresholds = size(kThresholds), recalls = size(kRecalls),
@@ -141,6 +141,7 @@ Napi::Value DetectionEvaluationHandle::add_images(const Napi::CallbackInfo& info
     if (sizes.size() != 2 * ids.size())
       fail(ErrorCode::kInvalidArgument, "invalid sizes: expected two for each image, received ", sizes.size(), ".");
     std::vector<EvaluatedImage> images;
+    images.reserve(ids.size());
     for (size_t i = 0; i < ids.size(); ++i) {
       images.push_back(
           {static_cast<int64_t>(ids[i]), static_cast<int64_t>(sizes[2 * i]), static_cast<int64_t>(sizes[2 * i + 1])});

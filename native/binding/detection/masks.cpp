@@ -42,12 +42,14 @@ std::vector<ReceivedMask> received_masks_of(const Napi::Value& value) {
   if (!value.IsArray()) fail(ErrorCode::kInvalidArgument, "invalid masks: expected an array, received another value.");
   const auto array = value.As<Napi::Array>();
   std::vector<ReceivedMask> masks;
+  // NOLINTNEXTLINE(performance-inefficient-vector-operation): an array without entries may have any length.
   for (uint32_t i = 0; i < array.Length(); ++i) masks.push_back(received_mask_of(array.Get(i)));
   return masks;
 }
 
 std::vector<RunLengthMask> decode_masks(const std::vector<ReceivedMask>& masks, const char* name) {
   std::vector<RunLengthMask> result;
+  result.reserve(masks.size());
   for (size_t i = 0; i < masks.size(); ++i) result.push_back(masks[i].decode(name + ("[" + std::to_string(i)) + "]"));
   return result;
 }
@@ -110,6 +112,7 @@ std::vector<SentMask> encode_tensors(const at::Tensor& tensor, bool is_compresse
          ". Use encode for a single one.");
   }
   std::vector<SentMask> masks;
+  masks.reserve(tensor.size(0));
   for (int64_t i = 0; i < tensor.size(0); ++i) masks.emplace_back(encode_pixels(tensor.select(0, i)), is_compressed);
   return masks;
 }

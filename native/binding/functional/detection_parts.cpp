@@ -33,6 +33,7 @@ std::vector<ImageTargets> targets_of(const TensorTree& inputs) {
 
 std::vector<ImageSize> sizes_of_maps(const std::vector<at::Tensor>& maps) {
   std::vector<ImageSize> sizes;
+  sizes.reserve(maps.size());
   for (const at::Tensor& map : maps) sizes.push_back({map.size(2), map.size(3)});
   return sizes;
 }

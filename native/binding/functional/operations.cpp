@@ -51,6 +51,21 @@ FunctionOutput reduced(const at::Tensor& values, const Options& options) {
   return {number_of(loss), loss};
 }
 
+FunctionOutput encode_boxes(const TensorTree& inputs, const Options& options) {
+  const at::Tensor &reference = boxes_of(inputs, "reference"), &proposals = boxes_of(inputs, "proposals");
+  require_same_shape(reference, proposals, "proposals");
+  return {ops::encode_boxes(reference, proposals, detection::box_weights_from(options, "weights")), {}};
+}
+
+FunctionOutput decode_boxes(const TensorTree& inputs, const Options& options) {
+  const at::Tensor &deltas = inputs.tensor("deltas"), &boxes = boxes_of(inputs, "boxes");
+  if (deltas.dim() != 2 || deltas.size(0) != boxes.size(0) || deltas.size(1) % 4 != 0) {
+    fail(ErrorCode::kShapeMismatch, "invalid deltas: expected [", boxes.size(0), ", 4 · C], received ", deltas.sizes(),
+         ".");
+  }
+  return {ops::decode_boxes(deltas, boxes, detection::box_weights_from(options, "weights")), {}};
+}
+
 FunctionOutput focal_loss(const TensorTree& inputs, const Options& options) {
   const at::Tensor &logits = inputs.tensor("logits"), &targets = inputs.tensor("targets");
   require_same_shape(logits, targets, "targets");
@@ -159,23 +174,8 @@ const std::vector<FunctionRow>& operation_rows() {
        [](const TensorTree& in, const Options& options) -> FunctionOutput {
          return {ops::large_boxes(boxes_of(in, "boxes"), options.number("minSize")), {}};
        }},
-      {"encodeBoxes",
-       {},
-       [](const TensorTree& in, const Options& options) -> FunctionOutput {
-         const at::Tensor &reference = boxes_of(in, "reference"), &proposals = boxes_of(in, "proposals");
-         require_same_shape(reference, proposals, "proposals");
-         return {ops::encode_boxes(reference, proposals, detection::box_weights_from(options, "weights")), {}};
-       }},
-      {"decodeBoxes",
-       {},
-       [](const TensorTree& in, const Options& options) -> FunctionOutput {
-         const at::Tensor &deltas = in.tensor("deltas"), &boxes = boxes_of(in, "boxes");
-         if (deltas.dim() != 2 || deltas.size(0) != boxes.size(0) || deltas.size(1) % 4 != 0) {
-           fail(ErrorCode::kShapeMismatch, "invalid deltas: expected [", boxes.size(0), ", 4 · C], received ",
-                deltas.sizes(), ".");
-         }
-         return {ops::decode_boxes(deltas, boxes, detection::box_weights_from(options, "weights")), {}};
-       }},
+      {"encodeBoxes", {}, encode_boxes},
+      {"decodeBoxes", {}, decode_boxes},
       {"nms",
        {},
        [](const TensorTree& in, const Options& options) -> FunctionOutput {

@@ -17,6 +17,9 @@ const Content& content_of(const TensorTree& tree, const std::string& name, const
   return *content;
 }
 
+/// The name of an object's entry in messages.
+std::string entry_of(const std::string& object, const std::string& name) { return object + "." + name; }
+
 bool is_tensor(const Napi::Value& value) {
   return value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&TensorHandle::kTag);
 }
@@ -60,7 +63,7 @@ std::vector<at::Tensor> TensorTree::tensors(const std::string& field) const {
 NamedTensors TensorTree::state_dict(const std::string& field) const {
   NamedTensors state;
   for (const auto& [name, entry] : content_of<Record>(at(field), field, "a state dict"))
-    state.emplace_back(name, content_of<at::Tensor>(entry, field + "." + name, "a Tensor"));
+    state.emplace_back(name, content_of<at::Tensor>(entry, entry_of(field, name), "a Tensor"));
   return state;
 }
 
@@ -91,7 +94,7 @@ TensorTree tensor_tree_of(const Napi::Value& value, const std::string& name) {
   TensorTree::Record record;
   for (uint32_t i = 0; i < keys.Length(); ++i) {
     const std::string key = keys.Get(i).ToString().Utf8Value();
-    record.emplace_back(key, tensor_tree_of(object.Get(key), name + "." + key));
+    record.emplace_back(key, tensor_tree_of(object.Get(key), entry_of(name, key)));
   }
   return record;
 }

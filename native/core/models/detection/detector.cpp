@@ -21,6 +21,7 @@ constexpr ImageSize kAnyImage{256, 256};
 
 std::vector<int64_t> channels_of(const std::vector<FeatureSpec>& specs) {
   std::vector<int64_t> channels;
+  channels.reserve(kStages);
   for (size_t i = 0; i < kStages; ++i) channels.push_back(specs.at(i).channels);
   return channels;
 }
@@ -179,6 +180,7 @@ Detections DetectorImpl::in_original_image(Detections image, ImageSize resized, 
 
 AnchorGrid DetectorImpl::anchors_for(const std::vector<at::Tensor>& levels, const ImageBatch& batch) const {
   std::vector<ImageSize> maps;
+  maps.reserve(levels.size());
   for (const at::Tensor& level : levels) maps.push_back({level.size(2), level.size(3)});
   return anchor_grid(options_.anchors, batch.padded_size(), maps, batch.pixels.options());
 }

@@ -59,6 +59,7 @@ ImageSize DetectorInput::resized_size(ImageSize image) const {
 
 ImageBatch DetectorInput::prepare(const std::vector<at::Tensor>& images) const {
   std::vector<at::Tensor> resized;
+  resized.reserve(images.size());
   for (const at::Tensor& image : images) {
     resized.push_back(ops::resize_image(image, resized_size({image.size(1), image.size(2)}), options_.resize));
   }

@@ -14,6 +14,7 @@ enum class Draws : uint64_t { kAnchors, kProposals };
 
 std::vector<ImageSize> sizes_of(const ImageBatch& batch) {
   std::vector<ImageSize> sizes;
+  sizes.reserve(batch.count());
   for (int64_t i = 0; i < batch.count(); ++i) sizes.push_back(batch.size(i));
   return sizes;
 }

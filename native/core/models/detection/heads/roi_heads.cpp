@@ -173,6 +173,7 @@ RoiLosses RoiHeadsImpl::losses(const RoiFeatures& features, const std::vector<at
   const Foreground foreground = foreground_of(samples);
   const at::Tensor logits = mask_logits(maps, foreground.boxes, foreground.labels);  // [P, 28, 28]
   std::vector<at::Tensor> wanted;
+  wanted.reserve(targets.size());
   for (size_t i = 0; i < targets.size(); ++i) {
     wanted.push_back(mask_targets(targets[i].masks, foreground.boxes[i], foreground.matches[i], logits.size(2),
                                   options_.masks->targets));

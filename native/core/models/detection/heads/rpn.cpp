@@ -197,6 +197,7 @@ RpnLosses rpn_losses(const RpnSampleOutput& output, const RpnSample& sample, con
 
 at::Tensor by_anchor(const std::vector<at::Tensor>& maps, int64_t channels) {
   std::vector<at::Tensor> levels;
+  levels.reserve(maps.size());
   for (const at::Tensor& map : maps) {
     // [N, A · C, H, W] -> [N, H, W, A · C] -> [N, H · W · A, C]
     levels.push_back(at_least_float32(map).permute({0, 2, 3, 1}).reshape({map.size(0), -1, channels}));
