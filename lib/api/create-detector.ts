@@ -68,8 +68,7 @@ function knownName(name: string): string {
   const valid = addon().listDetectors();
   if (valid.includes(name)) return name;
   throw new ReviewKdError("UNKNOWN_NAME",
-    `invalid detector name: expected faster-rcnn-BACKBONE-fpn, mask-rcnn-BACKBONE-fpn or retinanet-BACKBONE-fpn, received "${name}"${didYouMean(name, valid) || "."}`,
-    { valid });
+    `invalid detector name: expected faster-rcnn-BACKBONE-fpn, mask-rcnn-BACKBONE-fpn or retinanet-BACKBONE-fpn, received "${name}"${didYouMean(name, valid) || "."}`, { valid });
 }
 
 /** The defaults of a detector that depend on its data. */
