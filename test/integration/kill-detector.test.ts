@@ -103,8 +103,8 @@ describe("a detector's training that is killed or stopped", function () {
           : { code: null, signal: "SIGKILL" };
         expect({ code, signal }, context).to.deep.equal(expected);
         const lines = stdout.slice(0, stdout.lastIndexOf("\n") + 1);
-        const [begin] = lines === "" ? [] : jsonEvents(lines);
-        count.resumedWithin += begin?.type === "start" && Number(begin["startStep"]) > 0 ? 1 : 0;
+        const begin = lines === "" ? undefined : jsonEvents(lines).find(({ type }) => type === "start");
+        count.resumedWithin += Number(begin?.["startStep"] ?? 0) > 0 ? 1 : 0;
         const names = await readdir(run).catch((): string[] => []);
         count.halfWritten += names.some((name) => name.includes(".tmp-")) ? 1 : 0;
       }

@@ -198,6 +198,12 @@ describe("a process", () => {
     expect(stdout).to.equal("4\n");
   });
 
+  it("goes on after a pass that was stopped while its producer waited for room", async () => {
+    const { stdout, ...end } = await runProgram("stop-idle-stream.mjs");
+    expect(end).to.deep.equal(NORMAL_END);
+    expect(stdout).to.equal("4\nstopped\n");
+  });
+
   it("drops work that waits behind the step it is in", async () => {
     const path = join(directory, "never.safetensors");
     const { stdout, ...end } = await runProgram("exit-with-queue.mjs", { words: [path] });

@@ -174,7 +174,13 @@ void BatchQueueHandle::fail_with(const Napi::CallbackInfo& info) {
 }
 
 void BatchQueueHandle::cancel(const Napi::CallbackInfo& info) {
-  translate_exceptions(info.Env(), [&] { resource()->queue->cancel(); });
+  translate_exceptions(info.Env(), [&] {
+    // The promise of a producer that waits for room resolves even if nothing else keeps the process alive.
+    const auto completions = Runtime::of(info.Env()).completions();
+    completions->begin(info.Env());
+    resource()->queue->cancel();
+    completions->post([completions](Napi::Env env) { completions->end(env); });
+  });
 }
 
 Napi::Value new_batch_queue(const Napi::CallbackInfo& info) {

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include "core/ops/backend/autograd_function.h"
-#include "core/ops/backend/gradient_sums.h"
 
 namespace reviewkd::ops {
 namespace {

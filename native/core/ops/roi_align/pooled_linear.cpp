@@ -7,7 +7,6 @@
 #include "core/base/error.h"
 #include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
-#include "core/ops/backend/gradient_sums.h"
 #include "core/ops/backend/nhwc_view.h"
 #include "core/ops/roi_align/checks.h"
 #include "core/ops/roi_align/regions.h"
