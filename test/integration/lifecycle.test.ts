@@ -198,7 +198,7 @@ describe("a process", () => {
     expect(stdout).to.equal("4\n");
   });
 
-  it("goes on after a pass that was stopped while its producer waited for room", async () => {
+  it("continues after a pass that was stopped while its producer waited for room", async () => {
     const { stdout, ...end } = await runProgram("stop-idle-stream.mjs");
     expect(end).to.deep.equal(NORMAL_END);
     expect(stdout).to.equal("4\nstopped\n");

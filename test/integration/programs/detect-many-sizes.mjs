@@ -1,50 +1,44 @@
-// Trains a detector on images of changing sizes, then finds objects in such images, and prints the resident memory in
-// bytes, after a garbage collection, of each tenth of the work.
-// Arguments: STEPS CALLS
+// Trains a detector on images of several sizes, in turns, then finds objects in such images, and prints the resident
+// memory in bytes, after garbage collections, of each round through the sizes.
+// Arguments: ROUNDS
 import process from "node:process";
 import { createDetector, createSession, Tensor } from "reviewkd";
 
-const [steps, calls] = process.argv.slice(2).map(Number);
-const [SMALLEST, LARGEST] = [33, 160];
+const rounds = Number(process.argv[2]);
+/** Height and width of the images of a batch, together as large as photographs that keep few pixels. */
+const SIZES = [[[160, 120], [96, 150]], [[65, 160], [160, 33]], [[128, 128], [80, 140]], [[157, 159], [40, 90]], [[110,
+  70], [101, 103]], [[150, 160], [160, 97]]];
 
-let state = 1;
-const random = () => (state = (state * 48271) % 2147483647) / 2147483647;
-const side = () => SMALLEST + Math.floor((LARGEST - SMALLEST + 1) * random());
-
-/** An image of a random size with one object, and its mask. */
-function drawn() {
-  const [height, width] = [side(), side()];
-  const image = Tensor.from(new Float32Array(3 * height * width).fill(random()), [3, height, width]);
+/** An image with one object, and its mask. */
+function drawn([height, width]) {
+  const image = Tensor.from(new Float32Array(3 * height * width).fill(0.5), [3, height, width]);
   const box = Float32Array.of(2, 3, width / 2, height / 2 + 3);
   const target = { boxes: Tensor.from(box, [1, 4]), labels: Tensor.from(BigInt64Array.of(1n), [1]),
     masks: Tensor.from(new Uint8Array(height * width).fill(1), [1, height, width]) };
   return { image, target };
 }
 
-/** Runs `work` and returns the means by tenth. */
-async function resident(count, work) {
-  const tenths = [];
-  for (let tenth = 0; tenth < 10; ++tenth) {
+/** Runs `work` on the batches of each round, and returns the means by round. */
+async function resident(work) {
+  const means = [];
+  for (let round = 0; round < rounds; ++round) {
     let sum = 0;
-    for (let index = 0; index < count / 10; ++index) {
-      await work();
+    for (const sizes of SIZES) {
+      await work(sizes.map(drawn));
       globalThis.gc();
       sum += process.memoryUsage.rss();
     }
-    tenths.push(sum / (count / 10));
+    means.push(sum / SIZES.length);
   }
-  return tenths;
+  return means;
 }
 
 const detector = await createDetector("mask-rcnn-mobilenetv2-fpn", { numClasses: 3,
   detection: { minSize: null, rpnPreNmsTopNTrain: 60, rpnPostNmsTopNTrain: 40, rpnPreNmsTopNTest: 60,
     rpnPostNmsTopNTest: 40, boxBatchSizePerImage: 32 } });
 const session = await createSession({ model: detector, threads: 1, optimizer: { kind: "sgd", learningRate: 1e-5 } });
-const training = await resident(steps, async () => {
-  const samples = [drawn(), drawn()];
-  await session.step({ images: samples.map(({ image }) => image), targets: samples.map(({ target }) => target) });
-});
-const detecting = await resident(calls, async () => {
-  await detector.detect([drawn().image, drawn().image]);
-});
+const training = await resident((samples) =>
+  session.step({ images: samples.map(({ image }) => image), targets: samples.map(({ target }) => target) })
+);
+const detecting = await resident((samples) => detector.detect(samples.map(({ image }) => image)));
 console.log(JSON.stringify({ training, detecting }));
