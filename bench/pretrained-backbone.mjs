@@ -20,9 +20,6 @@ const ANCHORS = { two: SIDES.map((side) => [side]),
 /** Few objects need few samples of regions. */
 const REGIONS = { rpnPreNmsTopNTrain: 500, rpnPostNmsTopNTrain: 300, rpnPostNmsTopNTest: 300, boxBatchSizePerImage: 64,
   anchorSizes: ANCHORS.two };
-/** RetinaNet's heads begin so small that they need a high rate to learn anything in a few hundred steps. */
-const RATES = { "faster-rcnn": { learningRate: 0.01, clipNorm: 10 }, retinanet: { learningRate: 0.1, clipNorm: 2 },
-  "mask-rcnn": { learningRate: 0.01, clipNorm: 10 } };
 const PICTURES = { columns: 4, rows: 2, width: 240, height: 180, score: 0.5 };
 
 const flags = new Command("npm run bench:pretrained-backbone --")
@@ -34,7 +31,7 @@ const flags = new Command("npm run bench:pretrained-backbone --")
   .option("--epochs <n>", "passes over them", wholeNumber, 64)
   .option("--batch <n>", "images of a step", wholeNumber, 2)
   .option("--size <n>", "shorter side of the resized photographs", wholeNumber, 320)
-  .option("--learning-rate <x>", "of SGD with momentum 0.9; default: one for each kind", Number)
+  .option("--learning-rate <x>", "of SGD with momentum 0.9", Number, 0.01)
   .option("--threads <n>", "of an operation", wholeNumber, cpus().length)
   .option("--pretrained-only", "omit the random backbone")
   .option("--write <name>", "write the figures to bench/results/NAME.json, the tables and the pictures to NAME")
@@ -66,10 +63,9 @@ function detectorOf(kind, classes, pretrained) {
   });
 }
 
-async function learn(kind, detector, data) {
-  const { epochs, batch: batchSize, threads } = flags;
-  const { learningRate = RATES[kind].learningRate } = flags;
-  const session = await createSession({ model: detector, threads, clipNorm: RATES[kind].clipNorm,
+async function learn(detector, data) {
+  const { learningRate, epochs, batch: batchSize, threads } = flags;
+  const session = await createSession({ model: detector, threads, clipNorm: 10,
     optimizer: { kind: "sgd", learningRate, nesterov: false, weightDecay: 1e-4, normWeightDecay: 0 } });
   const schedule = { kind: "cosine", warmupEpochs: Math.min(2, epochs / 10) };
   for (let epoch = 0; epoch < epochs; ++epoch) {
@@ -102,7 +98,7 @@ async function trainAndMeasure(kind, backbone) {
   const detector = await detectorOf(kind, data.numClasses, backbone === "pretrained");
   progress(`${detector.name}, ${backbone} backbone, ${detector.parameterCount()} parameters`);
   const started = performance.now();
-  await learn(kind, detector, data);
+  await learn(detector, data);
   const seconds = (performance.now() - started) / 1000;
   const batchSize = flags.batch;
   const onPhotographs = await detector.evaluate(learned.test, { batchSize });
