@@ -1,5 +1,5 @@
 import type { Settings } from "./merge-settings.js";
-import type { DetectorSwitches } from "./schemas/detection/detector.js";
+import { type DetectorSwitches, stagesOf } from "./schemas/detection/detector.js";
 
 /** Whether the name of a network is that of a detector: a kind, a backbone and a pyramid. */
 export function isDetectorName(name: unknown): boolean {
@@ -8,7 +8,7 @@ export function isDetectorName(name: unknown): boolean {
 
 /** Of the kinds of detectors, those whose labels count the background. */
 export function hasBackgroundClass(name: string): boolean {
-  return !name.startsWith("retinanet-");
+  return stagesOf(name) === "two-stage";
 }
 
 /**

@@ -73,7 +73,7 @@ export async function boxesDataset(source: BoxesSource): Promise<Dataset> {
     const annotations = source[split].annotations as DetectionAnnotations;
     if (typeof images === "string")
       return { annotations, reader: await fileReader(split, images, annotations, source, broken) };
-    return { annotations, reader: await provider(images, annotations, source) };
+    return { annotations, reader: provider(images, annotations, source) };
   };
   const [train, test] = [await open("train"), await open("test")];
   requireSameCategories(train.annotations, test.annotations, "the test annotations");
@@ -81,8 +81,8 @@ export async function boxesDataset(source: BoxesSource): Promise<Dataset> {
 }
 
 /** Images that the caller's function provides. */
-async function provider(images: (index: number) => ProvidedImage | Promise<ProvidedImage>,
-  annotations: DetectionAnnotations, { exif, numWorkers }: BoxesSource): Promise<ImageReader> {
+function provider(images: (index: number) => ProvidedImage | Promise<ProvidedImage>, annotations: DetectionAnnotations,
+  { exif, numWorkers }: BoxesSource): ImageReader {
   let decoder: DetectionImageDecoder | undefined;
   const read = async (index: number): Promise<DecodedImage> => {
     const provided = await images(index);
@@ -91,7 +91,7 @@ async function provider(images: (index: number) => ProvidedImage | Promise<Provi
     const { height, width } = annotations.image(index);
     return decoder.decode(provided, { path: `image ${index}`, height, width });
   };
-  return Promise.resolve({ numWorkers: numWorkers ?? availableParallelism(), read });
+  return { numWorkers: numWorkers ?? availableParallelism(), read };
 }
 
 export async function scenesDataset(source: ScenesSource): Promise<Dataset> {
