@@ -6,6 +6,7 @@ export { Detector, type Detections, type DetectorOutput } from "./api/detector.j
 export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput, SkippedImage } from "./api/detect.js";
 export { listImages } from "./images/list-images.js";
 export { toCocoResults } from "./detection/coco-results.js";
+export { detectedObjects, type DetectedObject } from "./detection/detected-objects.js";
 export { drawDetections, type DrawOptions } from "./detection/draw.js";
 export { convertWeights, inspectWeights, readStateDict, writeStateDict } from "./weights/weights.js";
 export { exportStudent } from "./runs/export-student.js";
@@ -51,7 +52,7 @@ export { fetchDataset, type FetchDatasetOptions } from "./datasets/fetch.js";
 export * as schemas from "./config/schemas/index.js";
 export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor,
   Size } from "./config/schemas/detection/detector.js";
-export type { DType, Device, ModelDType, Precision, Shape } from "./config/schemas/common.js";
+export type { DType, Device, Exif, ModelDType, Precision, Shape } from "./config/schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, DetectionBatchOptionsInput, DetectionSourceInput,
   LabelledSourceInput, LoadProgress, Normalization, StoredDataSource } from "./config/schemas/data.js";
 export type { CocoCategoryScore, CocoStats, DetectionMetric, Rle, VocCategoryScore,

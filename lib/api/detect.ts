@@ -1,10 +1,10 @@
 // Finding objects in images: tensors, encoded images and files.
 import { z } from "zod";
-import { Count, PositiveCount } from "../config/schemas/common.js";
+import { Count, Exif, PositiveCount } from "../config/schemas/common.js";
 import type { Size } from "../config/schemas/detection/detector.js";
 import { parse, valueText } from "../config/validation.js";
 import { isReviewKdError, ReviewKdError, type ErrorCode } from "../errors.js";
-import { decodePhoto, type DecodedImage, type Exif } from "../images/decode-image.js";
+import { decodePhoto, type DecodedImage } from "../images/decode-image.js";
 import { listImages } from "../images/list-images.js";
 import { loadSharp, type Sharp } from "../images/load-sharp.js";
 import { mapInOrder } from "../images/map-in-order.js";
@@ -41,11 +41,8 @@ const DetectOptions = z.strictObject({
   maskThreshold: z.number().nullable().default(0.5),
   /** Classes to find. Default: all. */
   labels: z.array(Count).min(1).optional(),
-  /**
-   * Rotation of files by their EXIF data: `"ignore"` keeps the stored pixels, which COCO's annotations count;
-   * `"rotate"` turns them upright first.
-   */
-  exif: z.enum(["ignore", "rotate"]).default("ignore"),
+  /** Rotation of files by their EXIF data: `"rotate"` turns them upright first. */
+  exif: Exif.default("ignore"),
 });
 export type DetectOptions = z.input<typeof DetectOptions>;
 

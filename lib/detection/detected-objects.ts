@@ -9,7 +9,16 @@ export interface DetectedObject {
   readonly box: readonly [x1: number, y1: number, x2: number, y2: number];
 }
 
-/** The objects of an image. @throws ReviewKdError `SHAPE_MISMATCH`; `INVALID_ARGUMENT` unless all values are finite. */
+/**
+ * The objects of an image as plain numbers, best first as `detect` returns them.
+ *
+ * @throws ReviewKdError `SHAPE_MISMATCH`; `INVALID_ARGUMENT` unless all values are finite.
+ * @example
+ * ```ts
+ * const found = await detector.detect("photo.jpg");
+ * for (const { label, score, box } of detectedObjects(found)) console.log(label, score, box);
+ * ```
+ */
 export function detectedObjects({ boxes, scores, labels, masks }: Detections): DetectedObject[] {
   const count = boxes.shape[0] ?? 0;
   const expected = { boxes: [count, 4], scores: [count], labels: [count],

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { z } from "zod";
 import type { Detections } from "../api/detector.js";
+import { Exif } from "../config/schemas/common.js";
 import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import { decodePhoto, type DecodedImage } from "../images/decode-image.js";
@@ -18,7 +19,7 @@ const DrawOptions = z.strictObject({
   /** Of the result. */
   format: z.enum(["png", "jpeg", "webp"]).default("png"),
   /** As in the detection: the boxes belong to the stored pixels, or to the image turned upright. */
-  exif: z.enum(["ignore", "rotate"]).default("ignore"),
+  exif: Exif.default("ignore"),
 });
 export type DrawOptions = z.input<typeof DrawOptions>;
 

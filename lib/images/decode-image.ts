@@ -1,4 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
+import type { Exif } from "../config/schemas/common.js";
 import { asSentence, causedBy, isMissing, messageOf, ReviewKdError } from "../errors.js";
 import type { Sharp } from "./load-sharp.js";
 
@@ -20,9 +21,6 @@ export interface ImageHeader {
   readonly size: ImageSize;
   readonly otherSize: ImageSize;
 }
-
-/** Whether images are turned upright by their EXIF data. */
-export type Exif = "ignore" | "rotate";
 
 /**
  * Decodes an image file in its full size: grey and CMYK converted, alpha dropped.

@@ -199,7 +199,7 @@ describe("a process", () => {
   });
 
   it("continues after a pass that was stopped while its producer waited for room", async () => {
-    const { stdout, ...end } = await runProgram("stop-idle-stream.mjs");
+    const { stdout, ...end } = await runProgram("end-with-idle-stream.mjs", { words: ["stop"] });
     expect(end).to.deep.equal(NORMAL_END);
     expect(stdout).to.equal("4\nstopped\n");
   });

@@ -15,7 +15,6 @@ const DEVICES = schemas.Device.options;
 const FLAVORS = ["torchvision", "detectron2"] as const;
 const FORMATS = ["png", "jpeg", "webp"] as const;
 const ON_DECODE_ERROR = ["fail", "skip"] as const;
-const EXIF = ["ignore", "rotate"] as const;
 
 interface DetectFlags {
   readonly weights: string;
@@ -26,7 +25,7 @@ interface DetectFlags {
   readonly score?: number;
   readonly out?: string;
   readonly format?: (typeof FORMATS)[number];
-  readonly exif?: (typeof EXIF)[number];
+  readonly exif?: schemas.Exif;
   readonly batchSize?: number;
   readonly onDecodeError?: (typeof ON_DECODE_ERROR)[number];
   readonly device?: (typeof DEVICES)[number];
@@ -59,7 +58,8 @@ export function addDetectCommand(program: Command): void {
   addValue(command, "--class-names <file|list>",
     "a file with one name a line, or names separated by commas (default: those in the weights file)", text);
   addValue(command, "--batch-size <n>", "images per batch (default: 1)", positiveCount);
-  addValue(command, "--exif <how>", "rotate: turn images upright by their EXIF data; ignore (default)", oneOf(EXIF));
+  addValue(command, "--exif <how>", "rotate: turn images upright by their EXIF data; ignore (default)",
+    oneOf(schemas.Exif.options));
   addValue(command, "--on-decode-error <how>", "broken images: fail (default) or skip", oneOf(ON_DECODE_ERROR));
   command.optionsGroup("Output:");
   addValue(command, "--out <dir>", "write detections.json, images.json and a picture of each image into this folder",

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { inspectWeights, type ArchitectureMatch, type DetectorFileInfo, type WeightsInspection } from "../../index.js";
-import { formatCount, formatPercent } from "../display/format.js";
+import { formatCount, formatPercent, printable } from "../display/format.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { renderTable } from "../display/table.js";
 import { addAction } from "../options/add-value.js";
@@ -68,7 +68,7 @@ function summaryTable(file: string,
 
 /** Makes untrusted text from a file safe to print: removes control characters and limits its length. */
 function plain(text: string): string {
-  const harmless = text.replace(/\p{C}/gu, " ");
+  const harmless = printable(text);
   return harmless.length > LONGEST_TEXT ? `${harmless.slice(0, LONGEST_TEXT)}…` : harmless;
 }
 

@@ -1,19 +1,8 @@
 import { basename } from "node:path";
 import type { LoadProgress } from "../../index.js";
-import { formatBytes, formatCount, formatDuration } from "./format.js";
+import { formatBytes, formatCount, formatTimeLeft } from "./format.js";
 import type { Output } from "./output.js";
 import { openProgress, type Progress } from "./progress-bar.js";
-
-/** Work whose rest takes as long as what was done. */
-interface Work {
-  readonly startedAt: number;
-  readonly done: number;
-  readonly total: number;
-}
-
-function timeLeft({ startedAt, done, total }: Work, now: number): string {
-  return done === 0 ? "" : `, ${formatDuration(((now - startedAt) / 1000 / done) * (total - done))} left`;
-}
 
 /** Shows how much of the annotations is read, file by file. Without a bar: a line, and an event, once in a while. */
 export function showLoading(output: Output, live: Progress,
@@ -28,7 +17,7 @@ export function showLoading(output: Output, live: Progress,
     if (done === total) return;
     const counts = unit === "bytes" ? `${formatBytes(done)} of ${formatBytes(total)}`
       : `${formatCount(done)} of ${formatCount(total)} images`;
-    const text = `${counts}${timeLeft({ startedAt: current.startedAt, done, total }, now())}`;
+    const text = `${counts}${formatTimeLeft({ startedAt: current.startedAt, done, total }, now())}`;
     const label = `reading ${basename(path)}`;
     live.update(done, total, { label, text }, () => {
       output.event({ type: "loading", path, unit, done, total });
@@ -56,7 +45,7 @@ export function openDataDisplay(output: Output, now = () => performance.now()): 
         live.clear();
         startedAt = now();
       }
-      const text = `${formatCount(done)} of ${formatCount(total)} images${timeLeft({ startedAt, done, total }, now())}`;
+      const text = `${formatCount(done)} of ${formatCount(total)} images${formatTimeLeft({ startedAt, done, total }, now())}`;
       live.update(done, total, { label: "eval", text }, () => {
         output.event({ type: "evaluation-progress", done, total });
         if (!output.json) output.notice(text);

@@ -1,5 +1,5 @@
-import type { DetectedImage, Detections } from "../../index.js";
-import { formatCount, formatDuration } from "./format.js";
+import { type DetectedImage, detectedObjects, type DetectedObject } from "../../index.js";
+import { formatCount, formatTimeLeft, printable } from "./format.js";
 import type { Output } from "./output.js";
 import { openProgress } from "./progress-bar.js";
 import { renderTable } from "./table.js";
@@ -19,14 +19,16 @@ export class DetectReporter {
   }
 
   found({ path, size, detections }: DetectedImage, picture: string | undefined): void {
-    const objects = objectsOf(detections, this.classNames);
+    const objects = detectedObjects(detections).map(({ label, ...rest }): FoundObject => ({ label,
+      name: this.classNames[label] ?? null, ...rest })
+    );
     ++this.#images;
     this.#objects += objects.length;
     this.#clearBar();
     this.output.event({ type: "detections", path, height: size[0], width: size[1], detections: objects,
       ...(picture !== undefined && { picture }) });
-    if (objects.length === 0) this.output.line(`${plain(path)}: nothing found`);
-    else this.output.line(`${plain(path)}\n${objectTable(objects)}`);
+    if (objects.length === 0) this.output.line(`${printable(path)}: nothing found`);
+    else this.output.line(`${printable(path)}\n${objectTable(objects)}`);
     this.#update();
   }
 
@@ -34,7 +36,7 @@ export class DetectReporter {
     ++this.#skipped;
     this.#clearBar();
     this.output.event({ type: "skipped", path, reason });
-    this.output.notice(`skipped ${plain(path)}: ${plain(reason)}`);
+    this.output.notice(`skipped ${printable(path)}: ${printable(reason)}`);
     this.#update();
   }
 
@@ -62,41 +64,22 @@ export class DetectReporter {
   #update(): void {
     const done = this.#images + this.#skipped;
     if (done === this.total) return;
-    const left = ((this.now() - this.#started) / 1000 / done) * (this.total - done);
-    const text = `${formatCount(done)} of ${formatCount(this.total)} images, ${formatDuration(left)} left`;
+    const timeLeft = formatTimeLeft({ startedAt: this.#started, done, total: this.total }, this.now());
+    const text = `${formatCount(done)} of ${formatCount(this.total)} images${timeLeft}`;
     this.#progress.update(done, this.total, { label: "detect", text }, () => {
       this.output.notice(text);
     });
   }
 }
 
-interface FoundObject {
-  readonly label: number;
+interface FoundObject extends DetectedObject {
   readonly name: string | null;
-  readonly score: number;
-  /** x1 y1 x2 y2 in pixels. */
-  readonly box: readonly number[];
-}
-
-function objectsOf({ boxes, scores, labels }: Detections, classNames: readonly (string | null)[]): FoundObject[] {
-  const [corners, certainty] = [boxes.toTypedArray(), scores.toTypedArray()];
-  return Array.from(labels.toTypedArray() as BigInt64Array, Number).map((label, index) => ({
-    label,
-    name: classNames[label] ?? null,
-    score: Number(certainty[index]),
-    box: [0, 1, 2, 3].map((side) => Number(corners[4 * index + side])),
-  }));
 }
 
 function objectTable(objects: readonly FoundObject[]): string {
   const numbers = ["score", "x1", "y1", "x2", "y2"];
   const rows = objects.map((
     { label, name, score, box },
-  ) => [plain(name ?? String(label)), score.toFixed(3), ...box.map((value) => value.toFixed(1))]);
+  ) => [printable(name ?? String(label)), score.toFixed(3), ...box.map((value) => value.toFixed(1))]);
   return renderTable(["class", ...numbers], rows, numbers);
-}
-
-/** Names from files and weights, which are untrusted, without control characters. */
-function plain(value: string): string {
-  return value.replace(/\p{C}/gu, " ");
 }

@@ -39,6 +39,24 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(whole / 3600)}h${pad(Math.floor((whole % 3600) / 60))}m`;
 }
 
+/** Work whose parts take equally long. */
+export interface Work {
+  /** In milliseconds, by the clock that `now` is read from. */
+  readonly startedAt: number;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** ", 12s left", nothing before the first part is done. */
+export function formatTimeLeft({ startedAt, done, total }: Work, now: number): string {
+  return done === 0 ? "" : `, ${formatDuration(((now - startedAt) / 1000 / done) * (total - done))} left`;
+}
+
+/** Untrusted text without control characters, safe to print. */
+export function printable(text: string): string {
+  return text.replace(/\p{C}/gu, " ");
+}
+
 /** Bytes in the largest binary unit that leaves at least 1. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB"];

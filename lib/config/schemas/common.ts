@@ -34,6 +34,13 @@ export type Precision = z.infer<typeof Precision>;
 export const Device = z.enum(["cpu", "cuda", "auto"]);
 export type Device = z.infer<typeof Device>;
 
+/**
+ * Rotation of images by their EXIF data: `"ignore"` keeps the stored pixels, which COCO's annotations count;
+ * `"rotate"` turns them upright first.
+ */
+export const Exif = z.enum(["ignore", "rotate"]);
+export type Exif = z.infer<typeof Exif>;
+
 /** Shape of a tensor: one length per dimension. */
 export const Shape = z.array(Count).readonly();
 export type Shape = z.infer<typeof Shape>;

@@ -1,5 +1,6 @@
+import type { Exif } from "../../config/schemas/common.js";
 import { ReviewKdError } from "../../errors.js";
-import { decodeImage, type DecodedImage, type Exif, type ImageHeader } from "../../images/decode-image.js";
+import { decodeImage, type DecodedImage, type ImageHeader } from "../../images/decode-image.js";
 import type { Sharp } from "../../images/load-sharp.js";
 
 /** The image that a file should contain according to its annotations. */

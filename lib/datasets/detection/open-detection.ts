@@ -10,7 +10,7 @@ import type { BrokenImage } from "../../config/schemas/fit-event.js";
 import { asSentence, causedBy, messageOf, ReviewKdError } from "../../errors.js";
 import { loadSharp } from "../../images/load-sharp.js";
 import { IMAGENET_NORMALIZATION } from "../streamed-images.js";
-import type { DetectionAnnotations } from "./annotations.js";
+import { DetectionAnnotations } from "./annotations.js";
 import { resolveCocoPaths } from "./coco-layout.js";
 import type { DecodedImage } from "../../images/decode-image.js";
 import { DetectionImageDecoder } from "./detection-image-decoder.js";
@@ -69,8 +69,11 @@ export async function vocDataset(source: VocSource, context: LoadContext): Promi
 export async function boxesDataset(source: BoxesSource): Promise<Dataset> {
   const broken: BrokenImage[] = [];
   const open = async (split: "train" | "test"): Promise<OpenSplit> => {
-    const { images } = source[split];
-    const annotations = source[split].annotations as DetectionAnnotations;
+    const { images, annotations } = source[split];
+    if (!(annotations instanceof DetectionAnnotations)) {
+      throw new ReviewKdError("INVALID_ARGUMENT",
+        `invalid annotations of ${split}: expected DetectionAnnotations, received another object. Pass the result of detectionFrom, readCocoAnnotations or readVocAnnotations.`);
+    }
     if (typeof images === "string")
       return { annotations, reader: await fileReader(split, images, annotations, source, broken) };
     return { annotations, reader: provider(images, annotations, source) };

@@ -24,12 +24,6 @@
 namespace reviewkd::binding {
 namespace {
 
-std::vector<at::Tensor> levels_of(const BackboneOutput& output) {
-  std::vector<at::Tensor> levels;
-  for (const StageFeature& level : output.features) levels.push_back(level.after);
-  return levels;
-}
-
 TensorTree to_tree(const std::vector<detection::Detections>& found) {
   TensorTree::List images;
   for (const auto& image : found) {

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { formatBytes, formatCount, formatDuration, formatLoss, formatPercent, formatResult,
+import { formatBytes, formatCount, formatDuration, formatLoss, formatPercent, formatResult, formatTimeLeft, printable,
   wrapList } from "../../../lib/cli/display/format.js";
 import { renderTable } from "../../../lib/cli/display/table.js";
 
@@ -11,6 +11,16 @@ describe("cli/format", () => {
   it("writes durations in the two largest units", () => {
     expect([3.21, 59.6, 75, 3599.7, 7300, Number.POSITIVE_INFINITY].map(formatDuration))
       .to.deep.equal(["3.2s", "1m00s", "1m15s", "1h00m", "2h01m", "?"]);
+  });
+
+  it("estimates the time left from what is done, and not before", () => {
+    const work = { startedAt: 1000, done: 2, total: 8 };
+    expect(formatTimeLeft(work, 11_000)).to.equal(", 30s left");
+    expect(formatTimeLeft({ ...work, done: 0 }, 11_000)).to.equal("");
+  });
+
+  it("replaces control characters of untrusted text", () => {
+    expect(printable("cat\u001b[31m\u0007 é\u200b")).to.equal("cat [31m  é ");
   });
 
   it("keeps significant digits of very small and large losses", () => {

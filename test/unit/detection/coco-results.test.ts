@@ -1,5 +1,6 @@
 import { expect } from "chai";
-import { evaluateDetections, masks, Tensor, toCocoResults, type Detections } from "../../../lib/index.js";
+import { detectedObjects, evaluateDetections, masks, Tensor, toCocoResults,
+  type Detections } from "../../../lib/index.js";
 import { failureOf } from "../../support/errors.js";
 
 const [WIDTH, HEIGHT] = [20, 16];
@@ -17,6 +18,25 @@ function found(): Detections {
     scores: Tensor.from(Float32Array.of(0.75, 0.5), [2]), labels: Tensor.from(BigInt64Array.of(1n, 2n), [2]),
     masks: Tensor.from(pixels, [2, HEIGHT, WIDTH]) };
 }
+
+describe("detectedObjects", () => {
+  it("gives class, score and corners as plain numbers", () => {
+    expect(detectedObjects(found())).to.deep.equal([
+      { label: 1, score: 0.75, box: [2, 3, 8, 9] },
+      { label: 2, score: 0.5, box: [10, 4, 19, 15] },
+    ]);
+  });
+
+  it("refuses detections of different lengths, and values that are not finite", async () => {
+    const { boxes, ...rest } = found();
+    const one = Tensor.from(Float32Array.of(0.5), [1]);
+    const { message } = await failureOf("SHAPE_MISMATCH", () => detectedObjects({ boxes, ...rest, scores: one }));
+    expect(message).to.include("scores").and.include("[2]").and.include("[1]");
+    const broken = Tensor.from(Float32Array.of(2, 3, 8, NaN, 10, 4, 19, 15), [2, 4]);
+    const { message: reason } = await failureOf("INVALID_ARGUMENT", () => detectedObjects({ ...rest, boxes: broken }));
+    expect(reason).to.include("boxes[0]");
+  });
+});
 
 describe("toCocoResults", () => {
   it("gives x, y, width and height, the label as category, and the mask as a string", async () => {

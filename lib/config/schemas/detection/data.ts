@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Count, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "../common.js";
+import { Count, Exif, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "../common.js";
 
 /**
  * Handling of annotations whose box has no area within its image, of polygons with fewer than six or an odd count of
@@ -48,7 +48,7 @@ const shared = {
    * Rotation of images by their EXIF data: `"ignore"` like torchvision, for annotations of stored pixels, such as
    * COCO's; `"rotate"` like detectron2. Either way the size has to be the annotations'.
    */
-  exif: z.enum(["ignore", "rotate"]).default("ignore"),
+  exif: Exif.default("ignore"),
   /** Use only the first N training images. */
   limitTrain: PositiveCount.optional(),
   /** Use only the first N test images. */
@@ -134,7 +134,7 @@ const images = z.union([z.string().min(1),
   .describe("the path of a folder, or a function from an index to an image");
 
 /** Annotations, as `detectionFrom`, `readCocoAnnotations` and `readVocAnnotations` return them. */
-const annotations = z.custom<object>((value) => typeof value === "object" && value !== null && "imageCount" in value, {
+const annotations = z.custom<object>((value) => typeof value === "object" && value !== null, {
   error: "the result of detectionFrom, readCocoAnnotations or readVocAnnotations",
 });
 

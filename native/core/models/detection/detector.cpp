@@ -197,4 +197,10 @@ detection::DetectorImpl& detector_of(const BackboneImpl& network) {
   return *detector;
 }
 
+std::vector<at::Tensor> levels_of(const BackboneOutput& output) {
+  std::vector<at::Tensor> levels;
+  for (const StageFeature& level : output.features) levels.push_back(level.after);
+  return levels;
+}
+
 }  // namespace reviewkd

@@ -121,4 +121,7 @@ namespace reviewkd {
 /// The detector that a network is. Throws INVALID_ARGUMENT for any other.
 detection::DetectorImpl& detector_of(const BackboneImpl& network);
 
+/// The pyramid's levels in a detector's output, shallow to deep.
+std::vector<at::Tensor> levels_of(const BackboneOutput& output);
+
 }  // namespace reviewkd

@@ -58,7 +58,7 @@ class Regions {
   /// Regions first … last - 1 by map, image and place: what one reads lies in the cache for the next.
   std::vector<int64_t> by_place(int64_t first, int64_t last) const {
     constexpr double kBand = 8;  // pixels of a map
-    std::vector<std::array<int64_t, 4>> places(count_);
+    std::vector<std::array<int64_t, 4>> places;
     std::vector<int64_t> order;
     for (int64_t k = first; k < last; ++k) {
       const auto middle = [&](int64_t axis, double pixels) {
@@ -66,10 +66,11 @@ class Regions {
         const double place = position / 2 * saved_.scales[level(k)] / pixels;
         return std::abs(place) <= kFarthestRoi ? static_cast<int64_t>(place) : 0;
       };
-      places[k] = {level(k), image(k), middle(2, kBand), middle(1, 1)};
+      places.push_back({level(k), image(k), middle(2, kBand), middle(1, 1)});
       order.push_back(k);
     }
-    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return places[a] < places[b]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int64_t a, int64_t b) { return places[a - first] < places[b - first]; });
     return order;
   }
 

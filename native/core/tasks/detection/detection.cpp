@@ -25,12 +25,6 @@ std::vector<LossInfo> losses_of(DetectorKind kind) {
   return losses;
 }
 
-std::vector<at::Tensor> levels_of(const BackboneOutput& output) {
-  std::vector<at::Tensor> levels;
-  for (const StageFeature& level : output.features) levels.push_back(level.after);
-  return levels;
-}
-
 void check_shapes(const ImageTargets& image, ImageSize size, size_t index, bool needs_masks) {
   const auto count = image.labels.numel();
   if (image.boxes.dim() != 2 || image.boxes.size(1) != 4 || image.labels.dim() != 1 || image.boxes.size(0) != count) {

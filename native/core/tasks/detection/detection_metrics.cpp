@@ -105,9 +105,7 @@ DetectionMetrics::DetectionMetrics(std::shared_ptr<const InstanceTable> truths, 
 void DetectionMetrics::add(const TaskInput& input) {
   constexpr double kMaskThreshold = 0.5;
   auto& detector = detector_of(input.network);
-  std::vector<at::Tensor> levels;
-  for (const StageFeature& level : input.output.features) levels.push_back(level.after);
-  auto found = detector.detect(levels, input.images);
+  auto found = detector.detect(levels_of(input.output), input.images);
   const at::Tensor positions = input.targets.values(detection_targets::kPositions).cpu();
   for (size_t i = 0; i < found.size(); ++i) {
     const auto position = static_cast<size_t>(positions.const_data_ptr<int64_t>()[i]);

@@ -38,6 +38,18 @@ async function collect(batches: AsyncIterable<DetectionBatch>): Promise<Detectio
 /** The index of a picture by its pixels. */
 const indexOf = (image: Tensor): number => Math.round(255 * (valuesOf(image)[0] as number)) - 1;
 
+describe("data of the kind boxes", () => {
+  it("names what is passed instead of annotations", async () => {
+    const images = () => new Uint8Array();
+    for (const wrong of [{ imageCount: 4 }, { images: [], annotations: [] }, {}]) {
+      const split = { annotations: wrong, images };
+      const { message } = await failureOf("INVALID_ARGUMENT", () =>
+        loadDataset({ kind: "boxes", train: split, test: split }));
+      expect(message).to.include("annotations of train").and.include("detectionFrom");
+    }
+  });
+});
+
 describe("batches of images with boxes", () => {
   it("have the images in their own size, from 0 to 1, with the objects of each", async () => {
     using data = await boxesOf(() => usual(false));
