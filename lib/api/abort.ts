@@ -1,12 +1,23 @@
 import { ReviewKdError } from "../errors.js";
+import { valueText } from "../config/validation.js";
 import { addon, type NativeStopFlag } from "../native.js";
 
-/** @throws ReviewKdError `ABORTED` if the signal is already aborted. */
+/** @throws ReviewKdError `ABORTED` if the signal is already aborted; `INVALID_ARGUMENT` if it is no signal. */
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
+  assertSignal(signal);
   if (signal?.aborted !== true) return;
   throw new ReviewKdError("ABORTED", `${what} was not started: its signal is already aborted.`, {
     cause: signal.reason,
   });
+}
+
+/** Signals of another realm, such as a browser window's, count as well. */
+function assertSignal(signal: unknown): void {
+  if (signal === undefined) return;
+  const { aborted, addEventListener } = (signal ?? {}) as Partial<AbortSignal>;
+  if (typeof aborted === "boolean" && typeof addEventListener === "function") return;
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid signal: expected an AbortSignal, received ${valueText(signal)}. Pass the \`signal\` of an AbortController.`);
 }
 
 /**

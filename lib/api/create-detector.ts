@@ -14,8 +14,9 @@ import { assertSameDetector, DETECTOR_METADATA, readDetectorFile } from "./detec
 /** Options of {@link createDetector}. */
 export interface CreateDetectorOptions extends DetectorOptionsInput {
   /**
-   * The data that it is for: without `weights`, the default of `numClasses` is theirs, with the background where a
-   * detector counts it, and drawn scenes are not resized (`minSize: null`).
+   * The data that it is for: names and ids of its classes are theirs. Without `weights`, or with `strict: false`, the
+   * default of `numClasses` is theirs as well, with the background where a detector counts it. Without `weights`, drawn
+   * scenes are not resized (`minSize: null`).
    */
   readonly data?: Dataset | undefined;
 }
@@ -51,15 +52,17 @@ export async function createDetector(name: string, options: CreateDetectorOption
   const source = await sourceOf(weights, backboneWeights, { key, strict });
 
   const flavor = givenFlavor ?? source?.file.flavor ?? "torchvision";
-  const numClasses = givenClasses ?? (source?.part === "all" ? source.file.numClasses : null) ??
-    fromData?.numClasses ?? COCO_CLASSES;
+  const ofFile = source?.part === "all" ? source.file.numClasses : null;
+  const ofBoth = strict ? [ofFile, fromData?.numClasses] : [fromData?.numClasses, ofFile];
+  const numClasses = givenClasses ?? ofBoth[0] ?? ofBoth[1] ?? COCO_CLASSES;
   if (source?.part === "all")
     assertSameDetector(source.path, source.file, { name: parsedName, flavor, numClasses }, strict);
   const dataDefaults = source?.part === "all" ? {} : fromData?.switches ?? {};
   const switches = detectorSwitches(stages, flavor, trainedParts(source), dataDefaults, switchesOf(source), given);
   const native = await addon().createDetector({ ...rest, name: parsedName,
     detection: { ...nativeSwitches(switches), numClasses } });
-  const detector = new Detector(native, { flavor, switches });
+  const classes = data !== undefined && numClasses === fromData?.numClasses ? data : undefined;
+  const detector = new Detector(native, { flavor, switches, classes });
   return source === undefined ? detector : Detector.load(detector, source);
 }
 

@@ -91,6 +91,7 @@ export interface DatasetParts {
   readonly kind: string;
   readonly numClasses: number;
   readonly classNames: readonly string[];
+  readonly categoryIds?: readonly number[];
   readonly normalization: Normalization;
   readonly train: SplitImages;
   readonly test: SplitImages;
@@ -104,6 +105,8 @@ export class Dataset<Of extends AnyBatch = AnyBatch> {
   readonly numClasses: number;
   /** One name per class, in label order; the class index if no names are known. */
   readonly classNames: readonly string[];
+  /** The id of each class in the annotations of data with boxes, in the order of the classes; `null` for other data. */
+  readonly categoryIds: readonly number[] | null;
   readonly normalization: Normalization;
   readonly train: DatasetSplit<Of>;
   readonly test: DatasetSplit<Of>;
@@ -113,8 +116,8 @@ export class Dataset<Of extends AnyBatch = AnyBatch> {
 
   /** @internal */
   constructor(parts: DatasetParts) {
-    ({ kind: this.kind, numClasses: this.numClasses, classNames: this.classNames, normalization: this.normalization,
-      brokenImages: this.brokenImages = [], dispose: this.#dispose } = parts);
+    ({ kind: this.kind, numClasses: this.numClasses, classNames: this.classNames, categoryIds: this.categoryIds = null,
+      normalization: this.normalization, brokenImages: this.brokenImages = [], dispose: this.#dispose } = parts);
     this.train = new DatasetSplit(parts.train, "train", parts.classNames);
     this.test = new DatasetSplit(parts.test, "test", parts.classNames);
   }

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { Count, Exif, PositiveCount } from "../config/schemas/common.js";
 import type { Size } from "../config/schemas/detection/detector.js";
-import { parse, valueText } from "../config/validation.js";
+import { assertObject, parse, valueText } from "../config/validation.js";
 import { isReviewKdError, ReviewKdError, type ErrorCode } from "../errors.js";
 import { decodePhoto, type DecodedImage } from "../images/decode-image.js";
 import { listImages } from "../images/list-images.js";
@@ -79,7 +79,9 @@ export async function detectWith(native: NativeModel, images: ImageInput | reado
 
 /** @internal */
 export async function* detectAllWith(native: NativeModel, source: string | readonly string[],
-  { signal, ...options }: DetectAllOptions): AsyncGenerator<DetectedImage | SkippedImage, void> {
+  given: DetectAllOptions): AsyncGenerator<DetectedImage | SkippedImage, void> {
+  assertObject(given, "detect options");
+  const { signal, ...options } = given;
   const { exif, batchSize, onDecodeError, ...choice } = parse(DetectAllOptions, options, "detect options");
   throwIfAborted(signal, "the search for objects");
   const paths = await listImages(source);

@@ -1,13 +1,13 @@
 // The description that a weights file gives of its detector: by its metadata, or else by its names and shapes.
-import { DetectorSwitches, Flavor } from "../config/schemas/detection/detector.js";
+import { DetectorSwitches, Flavor, ownSwitches, stagesOf } from "../config/schemas/detection/detector.js";
 import { CategoryIds, type DetectorFileInfo, DetectorKind } from "../config/schemas/weights.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeWeightsInfo } from "../native.js";
-import { classNamesIn, storedIn } from "./metadata.js";
+import { CATEGORY_IDS_KEY, classNamesIn, storedIn } from "./metadata.js";
 import { isPublishedWithoutEps } from "./published-detectors.js";
 
 /** Metadata keys of detectors: their flavor, their other switches and category ids, the latter as JSON. */
-export const DETECTOR_METADATA = { flavor: "flavor", switches: "detection", categoryIds: "categoryIds" } as const;
+export const DETECTOR_METADATA = { flavor: "flavor", switches: "detection", categoryIds: CATEGORY_IDS_KEY } as const;
 
 /** The description of a detector or of a backbone in a file. */
 export type DetectorFile = Omit<DetectorFileInfo, "kind"> & {
@@ -69,6 +69,12 @@ async function describe(path: string,
   };
 }
 
+/** The metadata by which a file of a detector's weights creates an equal one. */
+export function detectorMetadata({ name, numClasses, flavor, detection }: Receiver): Record<string, string> {
+  return { model: name, numClasses: String(numClasses), [DETECTOR_METADATA.flavor]: flavor,
+    [DETECTOR_METADATA.switches]: JSON.stringify(ownSwitches(stagesOf(name), flavor, detection)) };
+}
+
 /** A detector as far as a file must agree with it. */
 interface Receiver {
   readonly name: string;
@@ -109,7 +115,7 @@ export function assertSameDetector(path: string, file: DetectorFile,
   if (kind !== undefined && file.kind !== kind) {
     const received = file.kind === null ? "a network without a detector's heads" : `a ${file.kind}`;
     throw new ReviewKdError("STATE_DICT_MISMATCH",
-      `invalid weights: expected a ${kind} as ${name}, received ${received} in ${path}. \`backboneWeights\` takes the backbone of any file; \`strict: false\` loads what fits.`);
+      `invalid weights: expected a ${kind} as ${name}, received ${received} in ${path}. Pass the weights of a detector, or train one on these: \`backboneWeights\` (--backbone-weights of train) takes the backbone of any file.`);
   }
   if (file.numClasses !== null && file.numClasses !== numClasses) {
     throw new ReviewKdError("STATE_DICT_MISMATCH",

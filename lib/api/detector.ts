@@ -1,11 +1,14 @@
 import { z } from "zod";
 import type { NativeModel } from "../native.js";
-import { type DetectionOptions, type DetectorSwitches, type Flavor, ownSwitches, type Size,
-  stagesOf } from "../config/schemas/detection/detector.js";
+import { type DetectionOptions, type DetectorSwitches, type Flavor,
+  type Size } from "../config/schemas/detection/detector.js";
 import { type DetectorLoadReport, DetectorSaveOptions, type DetectorSaveOptionsInput, LoadOptions,
   type LoadOptionsInput } from "../config/schemas/weights.js";
+import { hasBackgroundClass } from "../config/detector-defaults.js";
 import { parse } from "../config/validation.js";
-import { assertLoadable, DETECTOR_METADATA, readDetectorFile, type DetectorFile } from "./detector-file.js";
+import type { Dataset } from "./dataset.js";
+import { assertLoadable, DETECTOR_METADATA, detectorMetadata, readDetectorFile,
+  type DetectorFile } from "./detector-file.js";
 import { detectAllWith, detectWith, type DetectAllOptions, type DetectedImage, type DetectOptions, type ImageInput,
   type SkippedImage } from "./detect.js";
 import { natives, wrapped } from "./functional/call.js";
@@ -49,6 +52,8 @@ const ForwardOptions = z.strictObject({ mode: z.enum(["eval", "train"]).default(
 export interface DetectorSettings {
   readonly flavor: Flavor;
   readonly switches: DetectorSwitches;
+  /** Of the data that it is for. */
+  readonly classes?: Pick<Dataset, "classNames" | "categoryIds"> | undefined;
 }
 
 /** A weights file and the part of a detector that it is loaded into. */
@@ -73,10 +78,12 @@ export class Detector extends Network {
   #loadReport: DetectorLoadReport | null = null;
 
   /** @internal */
-  constructor(native: NativeModel, { flavor, switches }: DetectorSettings) {
+  constructor(native: NativeModel, { flavor, switches, classes }: DetectorSettings) {
     super(native);
     this.flavor = flavor;
     this.detection = switches;
+    this.#classNames = classes?.classNames ?? null;
+    this.#categoryIds = classes?.categoryIds ?? null;
   }
 
   /** @internal Disposes of the detector if the file cannot be loaded. */
@@ -90,14 +97,36 @@ export class Detector extends Network {
     return detector;
   }
 
-  /** One name per class, without the background, from the metadata of its weights; `null` if there are none. */
+  /**
+   * One name per class, without the background: of the data that it was created for, or from the metadata of its
+   * weights; `null` if there are none.
+   */
   get classNames(): readonly string[] | null {
     return this.#classNames;
   }
 
-  /** Ids of the data set's categories, in the order of the classes; `null` if its weights have none. */
+  /** Ids of the data set's categories, in the order of the classes; `null` if they are not known. */
   get categoryIds(): readonly number[] | null {
     return this.#categoryIds;
+  }
+
+  /** The name of each label, as {@link drawDetections} takes them: `null` for the background. Empty without names. */
+  get labelNames(): readonly (string | null)[] {
+    return this.#byLabel(this.#classNames) ?? [];
+  }
+
+  /**
+   * The category id of each label, as {@link toCocoResults} takes them: `null` for the background. `undefined` if none
+   * are known, when labels are ids, like those of torchvision's detectors for COCO.
+   */
+  get labelCategoryIds(): readonly (number | null)[] | undefined {
+    return this.#byLabel(this.#categoryIds);
+  }
+
+  /** Values of classes by label. Files may count the background among the classes. */
+  #byLabel<Value>(values: readonly Value[] | null): readonly (Value | null)[] | undefined {
+    if (values?.length === this.numClasses) return values;
+    return values?.length === this.numClasses - 1 && hasBackgroundClass(this.name) ? [null, ...values] : undefined;
   }
 
   /** The result of the last loading from a file; `null` if its parameters are as initialised. */
@@ -118,12 +147,8 @@ export class Detector extends Network {
       options,
       "save options",
     );
-    const switches = ownSwitches(stagesOf(this.name), this.flavor, this.detection);
     await this.native.save(path, {
-      model: this.name,
-      numClasses: String(this.numClasses),
-      [DETECTOR_METADATA.flavor]: this.flavor,
-      [DETECTOR_METADATA.switches]: JSON.stringify(switches),
+      ...detectorMetadata(this),
       ...(classNames === null ? {} : { [CLASS_NAMES_KEY]: JSON.stringify(classNames) }),
       ...(categoryIds === null ? {} : { [DETECTOR_METADATA.categoryIds]: JSON.stringify(categoryIds) }),
       ...metadata,

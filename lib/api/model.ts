@@ -52,7 +52,7 @@ export class Model extends Network {
   }
 }
 
-export { CLASS_NAMES_KEY } from "./metadata.js";
+export { CATEGORY_IDS_KEY, CLASS_NAMES_KEY } from "./metadata.js";
 
 /** Keys that `fit` adds to a checkpoint's metadata: its progress and the configuration, both as JSON, and its hash. */
 export const TRAINING_METADATA = { progress: "fit", config: "config", configHash: "configHash" } as const;

@@ -128,7 +128,8 @@ export abstract class Network extends NativeObject<NativeModel> {
   }
 
   /**
-   * Accuracy and mean cross entropy over a split, in inference mode and without augmentation.
+   * The metrics over a split, in inference mode and without augmentation: accuracy and mean cross entropy of a
+   * classifier, COCO's numbers (`ap`, `maskAp`, …) of a detector.
    *
    * @throws ReviewKdError `ABORTED` after the signal was aborted, `SHAPE_MISMATCH` if the data has more classes than
    * the network.

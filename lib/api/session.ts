@@ -19,7 +19,8 @@ import { EpochOptions, StepOptions, type EpochOptionsInput,
   type StepOptionsInput } from "../config/schemas/training.js";
 import { toStateDict, type StateDict } from "./tensor.js";
 import { systemInfo } from "./system.js";
-import { parse, valueText } from "../config/validation.js";
+import { withDetectorDefaults } from "../config/detector-defaults.js";
+import { assertObject, parse, valueText } from "../config/validation.js";
 
 /** Metadata key of a checkpoint's {@link Origin}, as JSON. Native code hides it from callers of `loadCheckpoint`. */
 export const ORIGIN_KEY = "session.origin";
@@ -211,7 +212,9 @@ export type SessionTarget<Trained extends Model | Detector = Model | Detector> =
   | { readonly model: Trained; readonly distiller?: never };
 
 /**
- * Makes a training of a distiller, or of a single network by the losses of its task alone.
+ * Makes a training of a distiller, or of a single network by the losses of its task alone. Defaults of the optimizer
+ * are those of `fit`, for detectors and for classifiers, except that a weight decay which is given alone also applies
+ * to norms.
  *
  * @throws ReviewKdError `INVALID_ARGUMENT`, `CUDA_UNAVAILABLE`, `DISPOSED`.
  * @example
@@ -222,9 +225,10 @@ export type SessionTarget<Trained extends Model | Detector = Model | Detector> =
 export async function createSession<Trained extends Model | Detector = Model>(
   options: SessionTarget<Trained> & StepOptionsInput,
 ): Promise<Session<Trained>> {
+  assertObject(options, "session options");
   const { distiller, model, ...rest } = options;
-  const parsed = parse(StepOptions, rest, "session options");
   const trained = distiller?.student ?? model;
+  const parsed = parse(StepOptions, withDetectorDefaults(trained?.name, rest), "session options");
   const target = distiller?.native ?? model?.native;
   // The type rules out both; plain JavaScript does not.
   const both = distiller !== undefined && (model as unknown) !== undefined;

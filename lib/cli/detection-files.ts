@@ -13,6 +13,13 @@ interface ImageRecord {
   readonly height: number;
 }
 
+interface FileOptions extends DrawOptions {
+  /** By label; `null` for labels that are not found. */
+  readonly classNames: readonly (string | null)[];
+  /** By label. Default: labels are ids. */
+  readonly categoryIds?: readonly (number | null)[] | undefined;
+}
+
 /**
  * A folder with a picture of each image, `detections.json` (COCO's results) and `images.json` (their images and
  * categories in COCO's format). Results are written as they come, and named once the files are closed, whatever ended
@@ -25,11 +32,10 @@ export class DetectionFiles {
   #hasResults = false;
 
   private constructor(private readonly directory: string, private readonly ids: ReadonlyMap<string, number>,
-    private readonly options: DrawOptions & { readonly classNames: readonly (string | null)[] }) {}
+    private readonly options: FileOptions) {}
 
   /** Creates the folder. paths: all images, none of which may lie in it. */
-  static async create(directory: string, paths: readonly string[],
-    options: DrawOptions & { readonly classNames: readonly (string | null)[] }): Promise<DetectionFiles> {
+  static async create(directory: string, paths: readonly string[], options: FileOptions): Promise<DetectionFiles> {
     const files = new DetectionFiles(directory, idsOf(paths), options);
     await files.#write(async () => {
       await mkdir(directory, { recursive: true });
@@ -48,8 +54,9 @@ export class DetectionFiles {
     const { format = "png" } = this.options;
     const picture = join(this.directory, `${this.#freeName(image.path)}.${format === "jpeg" ? "jpg" : format}`);
     const id = this.ids.get(image.path) as number;
-    const drawn = await drawDetections(image.path, image.detections, this.options);
-    const results = await toCocoResults(id, image.detections);
+    const { categoryIds, ...drawing } = this.options;
+    const drawn = await drawDetections(image.path, image.detections, drawing);
+    const results = await toCocoResults(id, image.detections, categoryIds);
     const text = results.map((result) => JSON.stringify(result)).join(",\n");
     await this.#write(async () => {
       await writeFile(picture, drawn);
@@ -63,7 +70,11 @@ export class DetectionFiles {
 
   /** Completes both lists with what was added. */
   async close(): Promise<void> {
-    const categories = this.options.classNames.flatMap((name, id) => (name === null ? [] : [{ id, name }]));
+    const { classNames, categoryIds } = this.options;
+    const categories = classNames.flatMap((name, label) => {
+      const id = categoryIds === undefined ? label : categoryIds[label] ?? null;
+      return name === null || id === null ? [] : [{ id, name }];
+    });
     await this.#write(async () => {
       await this.#results?.write(this.#hasResults ? "\n]\n" : "[]\n");
       await this.#results?.sync();

@@ -29,10 +29,11 @@ export function answeredExitCode(error: unknown): number | undefined {
   return error.code === "commander.help" ? EXIT.usage : undefined;
 }
 
-export function describeError(error: unknown): ErrorReport {
+/** @param command - whose help explains a wrong use. */
+export function describeError(error: unknown, command = "reviewkd"): ErrorReport {
   if (isReviewKdError(error)) return { code: error.code, message: error.message, exitCode: exitCodeOf(error.code) };
   if (error instanceof CommanderError) {
-    return { code: "INVALID_ARGUMENT", message: usageMessage(error.message), exitCode: EXIT.usage };
+    return { code: "INVALID_ARGUMENT", message: usageMessage(error.message, command), exitCode: EXIT.usage };
   }
   return { code: "INTERNAL", message: messageOf(error), exitCode: EXIT.failed };
 }
@@ -43,10 +44,10 @@ function exitCodeOf(code: ErrorCode): number {
 }
 
 /** Rewrites Commander's "error: …\n(Did you mean …?)" as one sentence and a pointer to the help. */
-function usageMessage(message: string): string {
+function usageMessage(message: string, command: string): string {
   const [problem = "", hint] = message.replace(/^error: /, "").split("\n");
   const suggestion = hint === undefined ? "" : `; ${hint.replace(/^\(D(.*)\)$/, "d$1")}`;
-  return `${problem}${suggestion} See \`reviewkd --help\`.`.replace(/([^.?]) See/, "$1. See");
+  return `${problem}${suggestion} See \`${command} --help\`.`.replace(/([^.?]) See/, "$1. See");
 }
 
 /** A usage error that names the option, its expected and received value and, as a sentence, the fix. */

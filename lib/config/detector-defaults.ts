@@ -1,4 +1,4 @@
-import type { Settings } from "./merge-settings.js";
+import { isSettings, mergeSettings, type Settings } from "./merge-settings.js";
 import { type DetectorSwitches, stagesOf } from "./schemas/detection/detector.js";
 
 /** Whether the name of a network is that of a detector: a kind, a backbone and a pyramid. */
@@ -11,6 +11,9 @@ export function hasBackgroundClass(name: string): boolean {
   return stagesOf(name) === "two-stage";
 }
 
+const DETECTOR_OPTIMIZER = { kind: "sgd", learningRate: 0.01, momentum: 0.9, nesterov: false, weightDecay: 1e-4,
+  normWeightDecay: 0 };
+
 /**
  * Defaults of a detector's training where they differ from a classifier's: rate, momentum and decay as published for
  * batches of 8 on COCO; no decay of norms; a schedule that suits any number of epochs.
@@ -19,9 +22,18 @@ export const DETECTOR_TRAINING: Settings = {
   epochs: 12,
   batchSize: 8,
   evaluationBatchSize: 8,
-  optimizer: { kind: "sgd", learningRate: 0.01, momentum: 0.9, nesterov: false, weightDecay: 1e-4, normWeightDecay: 0 },
+  optimizer: DETECTOR_OPTIMIZER,
   schedule: { kind: "cosine", warmupEpochs: 0.5 },
 };
+
+/** The options of a session, with a detector's defaults of the optimizer below them. */
+export function withDetectorDefaults(name: unknown, options: object): object {
+  if (!isDetectorName(name)) return options;
+  const given = options as Settings;
+  const { normWeightDecay, ...others } = DETECTOR_OPTIMIZER;
+  const hasOwnDecay = isSettings(given["optimizer"]) && given["optimizer"]["weightDecay"] !== undefined;
+  return mergeSettings({ optimizer: hasOwnDecay ? others : { normWeightDecay, ...others } }, given);
+}
 
 /** Switches of a detector that is created for data of a kind. Drawn scenes are small already. */
 export function dataSwitches(kind: string): DetectorSwitches {

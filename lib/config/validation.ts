@@ -39,6 +39,12 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, what: stri
   throw new ReviewKdError(code, messageFor(problems, what), { valid });
 }
 
+/** @throws `INVALID_ARGUMENT` unless a value, of which fields are read before it is parsed, is an object. */
+export function assertObject(value: unknown, what: string): asserts value is object {
+  if (typeof value === "object" && value !== null) return;
+  throw new ReviewKdError("INVALID_ARGUMENT", `invalid ${what}: expected an object, received ${valueText(value)}.`);
+}
+
 function messageFor(problems: readonly Problem[], what: string): string {
   const [first] = problems;
   const noun = what.replace(/^(?:the|an?) /, "");

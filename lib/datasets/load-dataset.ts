@@ -2,7 +2,7 @@ import { throwIfAborted } from "../api/abort.js";
 import { Dataset, type Batch, type DatasetParts, type DetectionBatch } from "../api/dataset.js";
 import { DataSource, type ArraySplit, type DataSourceInput, type DetectionSourceInput, type ImageFolderSource,
   type LabelledSourceInput, type LoadProgress, type StreamSource } from "../config/schemas/data.js";
-import { parse } from "../config/validation.js";
+import { assertObject, parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeDataset } from "../native.js";
 import { boxesDataset, cocoDataset, scenesDataset, vocDataset } from "./detection/open-detection.js";
@@ -89,6 +89,7 @@ export function loadDataset(source: LabelledSourceInput, options?: LoadDatasetOp
 export function loadDataset(source: DataSourceInput, options?: LoadDatasetOptions): Promise<Dataset>;
 export async function loadDataset(source: DataSourceInput, options: LoadDatasetOptions = {}): Promise<Dataset> {
   const parsed = parse(DataSource, source, "data source");
+  assertObject(options, "options of loadDataset");
   throwIfAborted(options.signal, "loading the data set");
   const names = "classNames" in parsed ? parsed.classNames : undefined;
   if (names !== undefined && "numClasses" in parsed && names.length !== parsed.numClasses) {

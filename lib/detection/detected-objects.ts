@@ -1,5 +1,7 @@
 import { ReviewKdError } from "../errors.js";
 import type { Detections } from "../api/detector.js";
+import { Tensor } from "../api/tensor.js";
+import { assertObject, valueText } from "../config/validation.js";
 
 /** A detection as plain numbers. */
 export interface DetectedObject {
@@ -12,14 +14,16 @@ export interface DetectedObject {
 /**
  * The objects of an image as plain numbers, best first as `detect` returns them.
  *
- * @throws ReviewKdError `SHAPE_MISMATCH`; `INVALID_ARGUMENT` unless all values are finite.
+ * @throws ReviewKdError `SHAPE_MISMATCH`; `INVALID_ARGUMENT` unless they are Tensors and all values are finite.
  * @example
  * ```ts
  * const found = await detector.detect("photo.jpg");
  * for (const { label, score, box } of detectedObjects(found)) console.log(label, score, box);
  * ```
  */
-export function detectedObjects({ boxes, scores, labels, masks }: Detections): DetectedObject[] {
+export function detectedObjects(detections: Detections): DetectedObject[] {
+  assertDetections(detections);
+  const { boxes, scores, labels, masks } = detections;
   const count = boxes.shape[0] ?? 0;
   const expected = { boxes: [count, 4], scores: [count], labels: [count],
     ...(masks !== undefined && { masks: [count, ...masks.shape.slice(1)] }) };
@@ -36,6 +40,17 @@ export function detectedObjects({ boxes, scores, labels, masks }: Detections): D
     return { label: finite(classes[index], `labels[${index}]`), score: finite(certainty[index], `scores[${index}]`),
       box: [x1, y1, x2, y2] as DetectedObject["box"] };
   });
+}
+
+/** Tensors of a worker look alike, but their values are elsewhere. */
+export function assertDetections(detections: unknown): asserts detections is Detections {
+  assertObject(detections, "detections");
+  for (const name of ["boxes", "scores", "labels", "masks"]) {
+    const value = (detections as Record<string, unknown>)[name];
+    if (value instanceof Tensor || (name === "masks" && value === undefined)) continue;
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid ${name} of detections: expected a Tensor of this process, received ${valueText(value)}. Pass what detect() returns; copy a worker's tensors by \`Tensor.from(await tensor.toTypedArray(), tensor.shape)\`.`);
+  }
 }
 
 function finite(value: number | bigint | undefined, place: string): number {

@@ -14,7 +14,7 @@ import { paintMask } from "./draw-masks.js";
 import { encodeAll } from "./masks.js";
 
 const DrawOptions = z.strictObject({
-  /** The name of each label. Default, and for labels beyond the list: the number. */
+  /** The name of each label: `detector.labelNames`. Default, and for labels beyond the list: the number. */
   classNames: z.array(z.string().nullish()).readonly().default([]),
   /** Of the result. */
   format: z.enum(["png", "jpeg", "webp"]).default("png"),

@@ -2,7 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { configHash } from "./config-changes.js";
 import { asSentence, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import type { FitPlan } from "../fit/plan.js";
-import { CLASS_NAMES_KEY, TRAINING_METADATA } from "../api/model.js";
+import type { Dataset } from "../api/dataset.js";
+import { Detector } from "../api/detector.js";
+import { detectorMetadata } from "../api/detector-file.js";
+import { CATEGORY_IDS_KEY, CLASS_NAMES_KEY, TRAINING_METADATA } from "../api/model.js";
 import { removeOldest } from "./run-checkpoints.js";
 import type { RunDirectory } from "./run-directory.js";
 import type { FitEvent, SavedKind } from "../config/schemas/fit-event.js";
@@ -152,18 +155,25 @@ export class CheckpointWriter {
   #metadata({ progress }: RunPosition): Record<string, string> {
     const { config, data } = this.plan;
     return {
+      ...this.#describeDetector(),
       [TRAINING_METADATA.progress]: JSON.stringify(progress),
       [TRAINING_METADATA.config]: JSON.stringify(config ?? null),
       [TRAINING_METADATA.configHash]: configHash(config),
-      [CLASS_NAMES_KEY]: JSON.stringify(data.classNames),
+      ...namesOf(data),
     };
+  }
+
+  /** Checkpoints are weights files as well: a detector's results depend on its switches. */
+  #describeDetector(): Record<string, string> {
+    const { model } = this.session;
+    return model instanceof Detector ? detectorMetadata(model) : {};
   }
 
   #studentMetadata({ progress: { last, epochsDone }, stepsDone }: RunPosition): Record<string, string> {
     const { data } = this.plan;
     return {
       dataset: data.kind,
-      [CLASS_NAMES_KEY]: JSON.stringify(data.classNames),
+      ...namesOf(data),
       normalization: JSON.stringify(data.normalization),
       // Within an epoch no metric belongs to these weights.
       ...(last === null || stepsDone > 0 ? {}
@@ -190,6 +200,12 @@ export class CheckpointWriter {
     const { code = "INTERNAL", reason = "" } = this.#failure ?? {};
     return { type: "checkpoint-failed", kinds, code, reason, epoch: epochOf(position), retrySeconds };
   }
+}
+
+/** Names and ids of the classes. */
+function namesOf({ classNames, categoryIds }: Dataset): Record<string, string> {
+  return { [CLASS_NAMES_KEY]: JSON.stringify(classNames),
+    ...(categoryIds === null ? {} : { [CATEGORY_IDS_KEY]: JSON.stringify(categoryIds) }) };
 }
 
 /** Whether a state is the best so far by the primary metric of its task. */

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { DETECTOR_METADATA } from "../api/detector-file.js";
 import { CLASS_NAMES_KEY, readWeightsInfo } from "../api/model.js";
 import { namedValue, primaryNameOf } from "../api/task.js";
 import { ExportOptions, type ExportOptionsInput } from "../config/schemas/weights.js";
@@ -29,14 +30,16 @@ export async function exportStudent(runDirectory: string, path?: string,
   return to;
 }
 
+/** Metadata of the trained network that is also that of any checkpoint. */
+const KEPT: readonly string[] = ["model", "numClasses", "dataset", "normalization", CLASS_NAMES_KEY,
+  ...Object.values(DETECTOR_METADATA)];
+
 /** Metadata of the network, and its accuracy at this checkpoint. */
 async function metadataOf(runDirectory: string, checkpoint: string): Promise<Record<string, string>> {
   const { fit, metadata } = await inspectWeights(checkpoint);
   const student = runFile(runDirectory, "student");
   const recorded = await exists(student) ? (await readWeightsInfo(student)).metadata : {};
-  const kept = Object.entries(recorded).filter(([key]) =>
-    ["model", "numClasses", "dataset", "normalization", CLASS_NAMES_KEY].includes(key)
-  );
+  const kept = Object.entries(recorded).filter(([key]) => KEPT.includes(key));
   const { progress: { last, best, epochsDone }, stepsDone } = await readRunPosition(checkpoint);
   const primary = best === null ? undefined : primaryNameOf(best);
   return {

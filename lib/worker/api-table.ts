@@ -105,8 +105,9 @@ const DetectorOutput = z.strictObject({ input: Tensor, imageSizes: z.array(Size)
 const DETECTOR = {
   properties: { ...NETWORK.properties, flavor: Flavor, detection: DetectorSwitches,
     classNames: z.array(z.string()).readonly().nullable(), categoryIds: CategoryIds.nullable(),
-    loadReport: DetectorLoadReport.nullable() },
-  live: ["device", "classNames", "categoryIds", "loadReport"],
+    labelNames: z.array(z.string().nullable()).readonly(),
+    labelCategoryIds: z.array(z.int().nullable()).readonly().optional(), loadReport: DetectorLoadReport.nullable() },
+  live: ["device", "classNames", "categoryIds", "labelNames", "labelCategoryIds", "loadReport"],
   methods: {
     ...NETWORK.methods,
     save: { args: [Path, Options], result: Nothing },
@@ -162,6 +163,7 @@ const DATASET = {
     kind: z.string(),
     numClasses: PositiveCount,
     classNames: z.array(z.string()),
+    categoryIds: CategoryIds.nullable(),
     normalization: Normalization,
     train: Split,
     test: Split,

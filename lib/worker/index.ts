@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
 import type { DType, Shape } from "../config/schemas/common.js";

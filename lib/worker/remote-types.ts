@@ -1,5 +1,7 @@
 // The types of the API as a caller of a worker uses it, derived from the API's own.
 import type { AnyBatch, Dataset, DatasetSplit } from "../api/dataset.js";
+import type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput, SkippedImage } from "../api/detect.js";
+import type { Detections } from "../api/detector.js";
 import type { ApiClasses, ApiFunctions, Masks } from "./api.js";
 import type { Constant, Internal } from "./table.js";
 
@@ -19,9 +21,21 @@ type RemoteFunction<Function> = Function extends (...args: infer Args) => infer 
   ? (...args: { [Index in keyof Args]: RemoteValue<Args[Index]> }) => Answer<Result>
   : never;
 
+/** Methods whose results depend on their parameters. */
+interface Overloaded {
+  detect(image: RemoteValue<ImageInput>, options?: DetectOptions): Promise<RemoteValue<Detections>>;
+  detect(images: readonly RemoteValue<ImageInput>[], options?: DetectOptions): Promise<RemoteValue<Detections>[]>;
+  detectAll(source: string | readonly string[],
+    options?: DetectAllOptions & { readonly onDecodeError?: "fail" | undefined }
+  ): AsyncGenerator<RemoteValue<DetectedImage>, void>;
+  detectAll(source: string | readonly string[],
+    options?: DetectAllOptions): AsyncGenerator<RemoteValue<DetectedImage> | SkippedImage, void>;
+}
+
 /** A class of the API as it is with a worker: the same members, under the same names, with the same parameters. */
 export type Remote<Class> = {
   [Key in keyof Class as Exclude<Key, Internal>]: Key extends Constant | "dispose" | typeof Symbol.dispose ? Class[Key]
+    : Key extends keyof Overloaded ? Overloaded[Key]
     : Class[Key] extends (...args: never[]) => unknown ? RemoteFunction<Class[Key]>
     : RemoteValue<Class[Key]>;
 };

@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import sharp from "sharp";
-import { createDetector, evaluateDetections, type CocoDetection } from "../../lib/index.js";
+import { createDetector, evaluateDetections, type CocoDetection, writeStateDict } from "../../lib/index.js";
 import { picture, writeFiles } from "../support/image-files.js";
 import { fail, jsonEvents, start, succeed, useDirectory } from "./helpers.js";
 
@@ -56,6 +56,42 @@ describe("command line: detect", function () {
     const { stats } = await evaluateDetections({ groundTruth: { images, categories, annotations }, detections,
       kind: "bbox" });
     expect(stats.ap).to.be.greaterThan(0.5);
+  });
+
+  it("writes the category ids that the weights have", async () => {
+    using detector = await createDetector("faster-rcnn-resnet18-fpn", { numClasses: 3, seed: 3,
+      detection: { norm: "frozen" } });
+    await detector.save(at("ids.safetensors"), { classNames: ["cat", "dog"], categoryIds: [17, 90] });
+    const out = at("with-ids");
+    await succeed(["detect", at("photos"), "--weights", at("ids.safetensors"), ...QUICK, "--out", out]);
+    const { categories } = await readJson(join(out, "images.json")) as { categories: unknown };
+    expect(categories).to.deep.equal([{ id: 17, name: "cat" }, { id: 90, name: "dog" }]);
+    const detections = await readJson(join(out, "detections.json")) as CocoDetection[];
+    expect(detections).to.not.be.empty;
+    for (const { category_id: id } of detections) expect(id).to.be.oneOf([17, 90]);
+  });
+
+  it("names the detector that a file without a name fits", async () => {
+    using detector = await createDetector("faster-rcnn-resnet18-fpn", { numClasses: 3 });
+    await writeStateDict(at("nameless.safetensors"), await detector.stateDict());
+    const stderr = await fail(["detect", at("photos"), "--weights", at("nameless.safetensors")], { exit: 2,
+      code: "INVALID_ARGUMENT" });
+    expect(stderr).to.include("--model faster-rcnn-resnet18-fpn, which it fits");
+  });
+
+  it("keeps what it found when its reader closes the pipe", async () => {
+    const out = at("piped");
+    const one = await picture(60, 48, 1).png().toBuffer();
+    await writeFiles(at("several"),
+      Object.fromEntries(Array.from({ length: 400 }, (_, index) => [`${index}.png`, one])));
+    const running = start([...words(at("several")), "--out", out, "--json"]);
+    await running.until(/"type":"detections"/);
+    running.child.stdout.destroy();
+    const { code, stderr } = await running.finished;
+    expect([code, stderr.includes("    at ")], stderr).to.deep.equal([130, false]);
+    const { images } = await readJson(join(out, "images.json")) as { images: unknown[] };
+    expect(images).to.have.length.within(1, 399);
+    expect(await readJson(join(out, "detections.json"))).to.be.an("array");
   });
 
   it("writes an empty list if nothing is found, and numbers images whose names are no ids", async () => {

@@ -124,7 +124,7 @@ for (const via of ["process", "worker"] as const) {
       const found: unknown[] = [];
       for await (const image of there.detectAll(directory)) {
         expect([image.path, image.size]).to.deep.equal([path, [40, 48]]);
-        found.push(await image.detections?.boxes.toTypedArray());
+        found.push(await image.detections.boxes.toTypedArray());
       }
       expect(found).to.deep.equal([own.boxes.toTypedArray()]);
       const [fromTensor] = await there.detect([rk.Tensor.from(new Float32Array(3 * 32 * 32), [3, 32, 32])]) as never[];

@@ -46,6 +46,16 @@ describe("finding objects", () => {
     expect<ImageInput>().type.not.toBeAssignableFrom<number>();
   });
 
+  test("gives results whose numbers have names", async () => {
+    for await (const event of fit({ model: detector, data })) {
+      if (event.type !== "epoch") continue;
+      expect(event.test.ap).type.toBe<number | undefined>();
+      expect(event.train.losses.rpnBoxReg).type.toBe<number | undefined>();
+    }
+    expect<Awaited<ReturnType<Detector["evaluate"]>>["maskAp50"]>().type.toBe<number | undefined>();
+    expect<StepResult["losses"]>().type.not.toHaveProperty("boxRegression");
+  });
+
   test("yields files without detections only where they may be skipped", () => {
     expect(detector.detectAll("photos")).type.toBe<AsyncGenerator<DetectedImage, void>>();
     expect(detector.detectAll(["photos"], { onDecodeError: "skip" })).type.toBe<

@@ -7,6 +7,7 @@ import { DetectReporter } from "../display/detect-reporter.js";
 import type { Output } from "../display/output.js";
 import { usageError } from "../errors.js";
 import { listenForInterrupt } from "../interrupt.js";
+import { networkName } from "../network-name.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { nullIfNone, oneOf, positiveCount, positiveCountOrNone, share, text } from "../options/values.js";
@@ -54,7 +55,9 @@ export function addDetectCommand(program: Command): void {
     positiveCount);
   addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
   command.optionsGroup("Search:");
-  addValue(command, "--score <x>", `lowest score of a detection (default: ${DEFAULT_SCORE})`, share);
+  addValue(command, "--score <x>",
+    `lowest score of a detection (default: ${DEFAULT_SCORE}); a detector leaves out all below a bound of its own, 0.05 unless it was created with another`,
+    share);
   addValue(command, "--class-names <file|list>",
     "a file with one name a line, or names separated by commas (default: those in the weights file)", text);
   addValue(command, "--batch-size <n>", "images per batch (default: 1)", positiveCount);
@@ -73,11 +76,13 @@ async function detect(output: Output, sources: readonly string[], flags: DetectF
   using interrupt = listenForInterrupt(() => {
     output.notice("\nfinishing the batch… (press again to stop immediately)");
   });
-  const { detector: opened, classNames } = await openDetector(flags);
-  using detector = opened;
+  const names = flags.classNames === undefined ? undefined : await readNames(flags.classNames);
+  using detector = await openDetector(flags);
+  const classNames = names === undefined ? detector.labelNames : namesByLabel(detector.numClasses, names);
   const { score = DEFAULT_SCORE, out, batchSize, format, exif, onDecodeError } = flags;
   const files = out === undefined ? null
-    : await DetectionFiles.create(out, paths, { classNames, ...omitUndefined({ format, exif }) });
+    : await DetectionFiles.create(out, paths, { classNames, categoryIds: detector.labelCategoryIds,
+      ...omitUndefined({ format, exif }) });
   const reporter = new DetectReporter(output, classNames, paths.length);
   const options: DetectAllOptions = { scoreThreshold: score, signal: interrupt.signal,
     ...omitUndefined({ batchSize, exif, onDecodeError }) };
@@ -98,26 +103,13 @@ async function detect(output: Output, sources: readonly string[], flags: DetectF
   }
 }
 
-/** Creates the detector, and finds the name of each of its labels. */
 async function openDetector(
-  { weights, model, classes, classNames, flavor, device, minSize, maxSize }: DetectFlags,
-): Promise<{ readonly detector: Detector; readonly classNames: readonly (string | null)[] }> {
-  const info = await readWeightsInfo(weights);
-  const name = model ?? info.metadata["model"];
-  if (name === undefined) {
-    throw new ReviewKdError("INVALID_ARGUMENT",
-      `missing --model: "${weights}" does not name its detector. Pass --model NAME.`);
-  }
-  const names = classNames === undefined ? undefined : await readNames(classNames);
-  const detector = await createDetector(name, { weights,
+  { weights, model, classes, flavor, device, minSize, maxSize }: DetectFlags,
+): Promise<Detector> {
+  const { metadata } = await readWeightsInfo(weights);
+  return createDetector(await networkName(weights, model, metadata), { weights,
     detection: omitUndefined({ minSize: nullIfNone(minSize), maxSize }),
-    ...omitUndefined({ device, flavor, numClasses: classes ?? countIn(info.metadata["numClasses"]) }) });
-  try {
-    return { detector, classNames: namesByLabel(detector.numClasses, names, info.classNames ?? []) };
-  } catch (error) {
-    detector.dispose();
-    throw error;
-  }
+    ...omitUndefined({ device, flavor, numClasses: classes ?? countIn(metadata["numClasses"]) }) });
 }
 
 function countIn(metadata: string | undefined): number | undefined {
@@ -139,17 +131,10 @@ async function readNames(spec: string): Promise<string[]> {
   return names.map((name) => name.trim());
 }
 
-/**
- * The name of each label, from names of all classes or of all but the first one, the background.
- *
- * @param recorded - names in the weights file, which are not used if they are of other classes.
- */
-function namesByLabel(numClasses: number, given: readonly string[] | undefined,
-  recorded: readonly string[]): readonly (string | null)[] {
-  const names = given ?? recorded;
+/** The name of each label, from names of all classes or of all but the first one, the background. */
+function namesByLabel(numClasses: number, names: readonly string[]): readonly (string | null)[] {
   if (names.length === numClasses) return names;
   if (names.length === numClasses - 1) return [null, ...names];
-  if (given === undefined) return [];
   throw usageError(`${numClasses - 1} names, or ${numClasses} with the background`, "--class-names",
     `${names.length} names`, "Pass one for each class of the detector.");
 }

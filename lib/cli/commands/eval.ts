@@ -4,6 +4,7 @@ import { createDetector, createModel, isDetectorName, loadDataset, namedValue, r
 import { openDataDisplay } from "../display/data-progress.js";
 import { formatCount, formatPercent, formatResult } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
+import { networkName } from "../network-name.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import type { Output } from "../display/output.js";
 import { renderTable } from "../display/table.js";
@@ -50,11 +51,7 @@ export function addEvalCommand(program: Command): void {
 
 async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> {
   const { metadata, classNames } = await readWeightsInfo(flags.weights);
-  const name = flags.model ?? metadata["model"];
-  if (name === undefined) {
-    throw new ReviewKdError("INVALID_ARGUMENT",
-      `missing --model: "${flags.weights}" does not name its network. Pass --model NAME.`);
-  }
+  const name = await networkName(flags.weights, flags.model, metadata);
   if (!isDetectorName(name) && (flags.minSize ?? flags.maxSize) !== undefined) {
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid --min-size or --max-size: expected a detector, received the classifier ${name}. Leave the option out.`);

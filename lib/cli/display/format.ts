@@ -52,9 +52,14 @@ export function formatTimeLeft({ startedAt, done, total }: Work, now: number): s
   return done === 0 ? "" : `, ${formatDuration(((now - startedAt) / 1000 / done) * (total - done))} left`;
 }
 
-/** Untrusted text without control characters, safe to print. */
+/** Untrusted text in one line without control characters, safe to print. */
 export function printable(text: string): string {
   return text.replace(/\p{C}/gu, " ");
+}
+
+/** The same of text that has lines. */
+export function printableLines(text: string): string {
+  return text.split("\n").map(printable).join("\n");
 }
 
 /** Bytes in the largest binary unit that leaves at least 1. */

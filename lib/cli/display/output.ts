@@ -1,4 +1,6 @@
-/** The output of a command: text for people, or one JSON event per line. */
+import { printableLines } from "./format.js";
+
+/** The output of a command: text for people, or one JSON event per line. Control characters become spaces. */
 export interface Output {
   readonly json: boolean;
   /** Whether standard output is a terminal that can redraw a line. */
@@ -16,13 +18,13 @@ export function processOutput(json: boolean): Output {
     json,
     interactive: !json && process.stdout.isTTY,
     line(text = "") {
-      if (!json) process.stdout.write(`${text}\n`);
+      if (!json) process.stdout.write(`${printableLines(text)}\n`);
     },
     event(event) {
       if (json) process.stdout.write(`${JSON.stringify(event)}\n`);
     },
     notice(text) {
-      process.stderr.write(`${text}\n`);
+      process.stderr.write(`${printableLines(text)}\n`);
     },
   };
 }

@@ -1,13 +1,17 @@
 import { z } from "zod";
 import { Count, NonNegativeNumber, PositiveCount } from "./common.js";
 import { Losses } from "./losses.js";
-import { taskObject } from "./task-object.js";
+import { DETECTION_METRICS, taskObject } from "./task-object.js";
 
 /** Images of one class, and the number of them that were classified correctly. */
-export const ClassScore = taskObject({ name: z.string(), samples: Count, correct: Count }, ["samples", "correct"]);
+export const ClassScore = taskObject({ name: z.string(), samples: Count, correct: Count }, ["samples", "correct"],
+  DETECTION_METRICS);
 export type ClassScore = z.infer<typeof ClassScore>;
 
-/** The metrics of a task over a split. Of classification: accuracy (percent) and mean cross entropy. */
+/**
+ * The metrics of a task over a split. Of classification: accuracy (percent) and mean cross entropy; of detectors
+ * instead COCO's twelve numbers, from 0 to 1, or -1 where there is nothing to measure.
+ */
 export const Evaluation = taskObject({
   top1: z.number(),
   top5: z.number(),
@@ -16,7 +20,7 @@ export const Evaluation = taskObject({
   samples: Count,
   /** By class, if requested. */
   perClass: z.array(ClassScore).optional(),
-}, ["top1", "top5", "loss"]);
+}, ["top1", "top5", "loss"], DETECTION_METRICS);
 export type Evaluation = z.infer<typeof Evaluation>;
 
 /** State of a running epoch; means run over the images of the epoch so far. */
@@ -47,5 +51,5 @@ export const EpochSummary = EpochProgress.extend({ seconds: NonNegativeNumber })
 export type EpochSummary = z.infer<typeof EpochSummary>;
 
 /** The best epoch so far, with the primary metric of its task. */
-export const BestEpoch = taskObject({ epoch: Count, top1: z.number() }, ["top1"]);
+export const BestEpoch = taskObject({ epoch: Count, top1: z.number() }, ["top1"], DETECTION_METRICS);
 export type BestEpoch = z.infer<typeof BestEpoch>;

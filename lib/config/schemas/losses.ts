@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { Count, NonNegativeNumber } from "./common.js";
 import { TermKind } from "./method.js";
-import { taskObject } from "./task-object.js";
+import { DETECTION_LOSSES, taskObject } from "./task-object.js";
 
 /** The loss of one method. */
 export const TermLosses = z.strictObject({
@@ -32,7 +32,7 @@ export const Losses = taskObject({
   perStage: z.array(z.number()),
   /** The terms of the method's loss: one, or several for a sum. */
   terms: z.array(TermLosses),
-}, ["crossEntropy"]);
+}, ["crossEntropy"], DETECTION_LOSSES);
 export type Losses = z.infer<typeof Losses>;
 
 /** Time spent in a step: forward passes of teacher, student and method (with losses), backward pass, optimizer. */

@@ -38,9 +38,12 @@ interface Turns {
 const MOST_PIXELS = 0x3fff ** 2;
 /** The longest side that a JPEG can have. */
 export const LONGEST_SIDE = 65_535;
-const MOST_CATEGORIES = 65_536;
+/** As many as an evaluation takes. */
+const MOST_CATEGORIES = 4096;
 /** Larger coordinates are in no image, and would make drawing a polygon arbitrarily expensive. */
 const LARGEST_COORDINATE = 1e6;
+/** In pixels: twice the distance of coordinates in float32 at the longest side; less could be no area in a network. */
+const SMALLEST_SIDE = 2 ** -7;
 const EXAMPLES = 5;
 /** Records between two turns of the event loop: below a millisecond, and a few while a table is still new to memory. */
 const TURN = 2 ** 9;
@@ -238,10 +241,11 @@ export class AnnotationsBuilder {
     }
     const box = [boxes.at(4 * index), boxes.at(4 * index + 1), boxes.at(4 * index + 2), boxes.at(4 * index + 3)];
     const [x1, y1, x2, y2] = clipped(box, width, height);
-    if (x2 > x1 && y2 > y1) return;
+    if (x2 - x1 >= SMALLEST_SIDE && y2 - y1 >= SMALLEST_SIDE) return;
     const refuse = (): never =>
       this.source.failWith("box", this.#nameOf(index),
-        `x, y, width, height with an area within the image of ${width}×${height}`, box.join(", "), DROP_FIX);
+        `x, y, width, height with an area within the image of ${width}×${height}, sides of at least 1/128 pixel`,
+        box.join(", "), DROP_FIX);
     if (this.invalidBoxes === "error") refuse();
     this.#drop("boxes", refuse);
     flags.set(index, flags.at(index) | FLAG.dropped);

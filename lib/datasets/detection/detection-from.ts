@@ -30,18 +30,20 @@ export async function detectionFrom(input: DetectionInputOptions): Promise<Detec
   const pacer = new Pacer(undefined, "checking the annotations");
   for (const [position, image] of images.entries()) {
     builder.addImage(image, position);
-    new ImageObjects(image, position, source).addTo(builder);
+    new ImageObjects(image, position, source, invalidBoxes).addTo(builder);
     if (pacer.isDue()) await pacer.pause();
   }
   return builder.finish();
 }
+
+const CROWDS = new Set<unknown>([true, false, 0, 1]);
 
 /** The objects of one image. */
 class ImageObjects {
   readonly #count: number;
 
   constructor(private readonly image: DetectionImageInput, private readonly position: number,
-    private readonly source: RecordSource) {
+    private readonly source: RecordSource, private readonly invalidBoxes: "error" | "drop") {
     const { boxes, labels, masks, polygons } = image;
     this.#count = labels.length;
     for (const field of ["boxes", "masks", "polygons", "areas", "crowd", "ids"] as const) {
@@ -59,13 +61,16 @@ class ImageObjects {
     for (let index = 0; index < this.#count; ++index) {
       const record: RecordName = { what: "object", id: index, image: this.image.id, position: this.position };
       const area = areas === undefined ? undefined : this.source.finite(areas[index], "area", record);
+      if (area !== undefined && area < 0) this.source.fail("area", record, "a number of at least 0", area);
+      const isCrowd = crowd?.[index] ?? false;
+      if (!CROWDS.has(isCrowd)) this.source.fail("crowd", record, "true, false, 1 or 0", isCrowd);
       builder.addAnnotation({
         id: ids === undefined ? builder.annotationCount + 1 : this.source.whole(ids[index], "id", record),
         imageId: this.image.id,
         categoryId: this.source.whole(labels[index], "label", record),
         box: this.#boxAt(index, record),
         area,
-        crowd: Boolean(crowd?.[index]),
+        crowd: Boolean(isCrowd),
         outline: this.#outlineAt(index, record),
       }, this.position);
     }
@@ -78,6 +83,10 @@ class ImageObjects {
     const [x1, y1, x2, y2] = [0, 1, 2, 3].map((i) =>
       this.source.finite((corners as ArrayLike<unknown> | null | undefined)?.[i], `box[${i}]`, record)
     ) as [number, number, number, number];
+    if (!(x1 < x2 && y1 < y2) && this.invalidBoxes === "error") {
+      this.source.failWith("box", record, "x1, y1, x2, y2 with x1 < x2 and y1 < y2", [x1, y1, x2, y2].join(", "),
+        'Correct it, or leave out such objects with invalidBoxes: "drop".');
+    }
     return [x1, y1, x2 - x1, y2 - y1];
   }
 

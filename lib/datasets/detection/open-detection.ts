@@ -1,20 +1,15 @@
 // Data sets of detection: annotations read and checked, images decoded while they are needed.
-import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Dataset } from "../../api/dataset.js";
 import type { LoadProgress } from "../../config/schemas/data.js";
-import type { BoxesSource, CocoSource, ProvidedImage, ScenesSource, VocSet,
-  VocSource } from "../../config/schemas/detection/data.js";
+import type { BoxesSource, CocoSource, ScenesSource, VocSet, VocSource } from "../../config/schemas/detection/data.js";
 import type { BrokenImage } from "../../config/schemas/fit-event.js";
-import { asSentence, causedBy, messageOf, ReviewKdError } from "../../errors.js";
-import { loadSharp } from "../../images/load-sharp.js";
+import { ReviewKdError } from "../../errors.js";
 import { IMAGENET_NORMALIZATION } from "../streamed-images.js";
 import { DetectionAnnotations } from "./annotations.js";
 import { resolveCocoPaths } from "./coco-layout.js";
-import type { DecodedImage } from "../../images/decode-image.js";
-import { DetectionImageDecoder } from "./detection-image-decoder.js";
 import { DetectionImages, type ImageReader } from "./detection-images.js";
+import { BrokenImages, imageFiles, providedImages } from "./image-readers.js";
 import { readCocoAnnotations } from "./read-coco.js";
 import { readVocAnnotations, vocSetPath } from "./voc/read-voc.js";
 import { openScenes } from "./scenes.js";
@@ -44,8 +39,8 @@ export async function cocoDataset(source: CocoSource, context: LoadContext): Pro
   requireSameCategories(train, test, paths.val.annotations);
   const broken: BrokenImage[] = [];
   return detectionDataset(source, {
-    train: { annotations: train, reader: await fileReader("train", paths.train.images, train, source, broken) },
-    test: { annotations: test, reader: await fileReader("test", paths.val.images, test, source, broken) },
+    train: await filesOf("train", paths.train.images, train, source, broken),
+    test: await filesOf("test", paths.val.images, test, source, broken),
   }, broken);
 }
 
@@ -56,45 +51,42 @@ export async function vocDataset(source: VocSource, context: LoadContext): Promi
       ...(classNames !== undefined && { classNames }), onProgress: ({ images, totalImages }) => {
         context.onProgress?.({ path: vocSetPath(root, set, masks), unit: "files", done: images, total: totalImages });
       } });
-  const train = await read(trainSet, source.classNames);
-  const test = await read(testSet, train.categories.map(({ name }) => name));
+  const namesOf = ({ categories }: DetectionAnnotations): string[] => categories.map(({ name }) => name);
+  const [first, second] = [await read(trainSet, source.classNames), await read(testSet, source.classNames)];
+  const all = [...new Set([...namesOf(first), ...namesOf(second)])].sort();
+  // A class may be in one of the sets alone.
+  const complete = async (annotations: DetectionAnnotations, set: VocSet): Promise<DetectionAnnotations> =>
+    annotations.categories.length === all.length ? annotations : read(set, all);
+  const [train, test] = [await complete(first, trainSet), await complete(second, testSet)];
   const broken: BrokenImage[] = [];
   const images = join(root, "JPEGImages");
   return detectionDataset(source, {
-    train: { annotations: train, reader: await fileReader("train", images, train, source, broken) },
-    test: { annotations: test, reader: await fileReader("test", images, test, source, broken) },
+    train: await filesOf("train", images, train, source, broken),
+    test: await filesOf("test", images, test, source, broken),
   }, broken);
 }
 
 export async function boxesDataset(source: BoxesSource): Promise<Dataset> {
-  const broken: BrokenImage[] = [];
+  const reports: BrokenImage[] = [];
   const open = async (split: "train" | "test"): Promise<OpenSplit> => {
     const { images, annotations } = source[split];
     if (!(annotations instanceof DetectionAnnotations)) {
       throw new ReviewKdError("INVALID_ARGUMENT",
         `invalid annotations of ${split}: expected DetectionAnnotations, received another object. Pass the result of detectionFrom, readCocoAnnotations or readVocAnnotations.`);
     }
-    if (typeof images === "string")
-      return { annotations, reader: await fileReader(split, images, annotations, source, broken) };
-    return { annotations, reader: provider(images, annotations, source) };
+    if (typeof images === "string") return filesOf(split, images, annotations, source, reports);
+    return { annotations,
+      reader: providedImages(images, annotations, source, new BrokenImages(split, source.onDecodeError, reports)) };
   };
   const [train, test] = [await open("train"), await open("test")];
   requireSameCategories(train.annotations, test.annotations, "the test annotations");
-  return detectionDataset(source, { train, test }, broken);
+  return detectionDataset(source, { train, test }, reports);
 }
 
-/** Images that the caller's function provides. */
-function provider(images: (index: number) => ProvidedImage | Promise<ProvidedImage>, annotations: DetectionAnnotations,
-  { exif, numWorkers }: BoxesSource): ImageReader {
-  let decoder: DetectionImageDecoder | undefined;
-  const read = async (index: number): Promise<DecodedImage> => {
-    const provided = await images(index);
-    if (!(provided instanceof Uint8Array)) return provided;
-    decoder ??= new DetectionImageDecoder(await loadSharp(), { exif });
-    const { height, width } = annotations.image(index);
-    return decoder.decode(provided, { path: `image ${index}`, height, width });
-  };
-  return { numWorkers: numWorkers ?? availableParallelism(), read };
+async function filesOf(split: "train" | "test", folder: string, annotations: DetectionAnnotations,
+  source: BoxesSource | CocoSource | VocSource, reports: BrokenImage[]): Promise<OpenSplit> {
+  const broken = new BrokenImages(split, source.onDecodeError, reports);
+  return { annotations, reader: await imageFiles(folder, annotations, source, broken) };
 }
 
 export async function scenesDataset(source: ScenesSource): Promise<Dataset> {
@@ -114,6 +106,7 @@ function detectionDataset(source: Common, { train, test }: { train: OpenSplit; t
     kind,
     numClasses: categories.length,
     classNames: categories.map(({ name }) => name),
+    categoryIds: categories.map(({ id }) => id),
     normalization: IMAGENET_NORMALIZATION,
     train: trained,
     test: tested,
@@ -142,41 +135,4 @@ function requireSameCategories(train: DetectionAnnotations, test: DetectionAnnot
   if (names(train) === names(test)) return;
   throw new ReviewKdError("INVALID_ARGUMENT",
     `invalid categories in ${path}: expected those of the training annotations (${names(train)}), received ${names(test)}.`);
-}
-
-/** Reads image files of a folder. */
-async function fileReader(split: "train" | "test", folder: string, annotations: DetectionAnnotations,
-  source: BoxesSource | CocoSource | VocSource, broken: BrokenImage[]): Promise<ImageReader> {
-  const decoder = new DetectionImageDecoder(await loadSharp(), { exif: source.exif });
-  const skipped = new Set<number>();
-  const skip = (index: number, path: string, reason: string, cause?: unknown): void => {
-    if (source.onDecodeError === "fail") {
-      throw new ReviewKdError("FILE_CORRUPT",
-        `cannot decode the image ${path}: ${asSentence(reason)} Replace or remove it, or skip broken images with ` +
-          'onDecodeError: "skip" (on the command line --on-decode-error skip).', { cause });
-    }
-    if (!skipped.has(index)) broken.push({ split, path, reason });
-    skipped.add(index);
-  };
-  const read = async (index: number): Promise<DecodedImage | undefined> => {
-    if (skipped.has(index)) return undefined;
-    const { fileName, height, width } = annotations.image(index);
-    const path = join(folder, fileName);
-    const encoded = await readFile(path).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-      throw causedBy("FILE_ACCESS", `cannot read the image ${path}`, error, "Check its permissions.");
-    });
-    if (encoded === undefined) {
-      skip(index, path, "the file does not exist");
-      return;
-    }
-    try {
-      return await decoder.decode(encoded, { path, height, width });
-    } catch (error) {
-      if (error instanceof ReviewKdError) throw error;
-      skip(index, path, messageOf(error), error);
-      return;
-    }
-  };
-  return { numWorkers: source.numWorkers ?? availableParallelism(), read };
 }

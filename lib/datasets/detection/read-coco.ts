@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { parse } from "../../config/validation.js";
+import { throwIfAborted } from "../../api/abort.js";
+import { assertObject, parse } from "../../config/validation.js";
 import { AnnotationsPath, ReadAnnotationsOptions,
   type ReadAnnotationsOptionsInput } from "../../config/schemas/detection/data.js";
 import { causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../errors.js";
@@ -52,7 +53,9 @@ const FIX = "Correct the file, or download it again.";
  * ```
  */
 export async function readCocoAnnotations(path: string, options: ReadCocoOptions = {}): Promise<DetectionAnnotations> {
+  assertObject(options, "options of readCocoAnnotations");
   const { signal, onProgress, ...rest } = options;
+  throwIfAborted(signal, "reading annotations");
   const { invalidBoxes } = parse(ReadAnnotationsOptions, rest, "options of readCocoAnnotations");
   parse(AnnotationsPath, path, "path of the annotations");
   const source = new RecordSource("FILE_CORRUPT", (position) => `at byte ${position} of ${path}`, FIX);
@@ -66,7 +69,6 @@ export async function readCocoAnnotations(path: string, options: ReadCocoOptions
     throw new ReviewKdError("ABORTED", `reading ${path} was stopped by its signal.`, { cause: signal.reason });
   };
   try {
-    stopIfAborted();
     const totalBytes = await sizeOf(path);
     const report = (bytes: number): void => {
       onProgress?.({ bytes, totalBytes, images: builder.imageCount, annotations: builder.annotationCount });

@@ -56,6 +56,12 @@ describe("fit with a detector", () => {
         "last.safetensors", "metrics.jsonl", "previous.safetensors", "student.safetensors"]);
       const { metadata } = await readWeightsInfo(scratch("run", "student.safetensors"));
       expect(metadata).to.deep.include({ model: name, numClasses: "3", dataset: "scenes", epoch: "1" });
+      // Checkpoints are weights files as well: with the same switches, names and ids.
+      for (const file of ["student", "last", "best"]) {
+        using loaded = await createDetector(name, { weights: scratch("run", `${file}.safetensors`) });
+        expect(loaded.detection, file).to.deep.equal(detector.detection);
+        expect([loaded.classNames, loaded.categoryIds], file).to.deep.equal([data.classNames, data.categoryIds]);
+      }
     });
   }
 
@@ -113,7 +119,7 @@ describe("fit with a detector", () => {
     using small = await createDetector("faster-rcnn-resnet18-fpn", { numClasses: 2 }); // one and the background
     const { code, message } = await failureOf(drain(fit({ model: small, data, ...TRAINING })));
     expect(code).to.equal("SHAPE_MISMATCH");
-    expect(message).to.include("Create the detector with numClasses: 3");
+    expect(message).to.include("create it with numClasses: 3");
     using labelled = await loadDataset({ kind: "synthetic", trainSamples: 8, testSamples: 4 });
     using detector = await create();
     expect((await failureOf(drain(fit({ model: detector, data: labelled, ...TRAINING })))).code).to.equal(

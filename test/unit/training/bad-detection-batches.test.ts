@@ -112,6 +112,26 @@ describe("a batch that a detector cannot be trained on", () => {
 });
 
 describe("a detector", () => {
+  it("steps with neither proposals nor objects, which teaches its heads nothing", async () => {
+    using detector = await createDetector("mask-rcnn-resnet18-fpn", { numClasses: 4,
+      detection: { minSize: 32, maxSize: 32, norm: "frozen", rpnMinSize: 1000 } });
+    using session = await createSession({ model: detector, threads: 1 });
+    const nothing = targetsOf({ boxes: [], labels: [] }, [SIDE, SIDE]);
+    const { losses } = await session.step({ images: [image()], targets: [nothing] });
+    expect([losses.classifier, losses.boxReg, losses.mask]).to.deep.equal([0, 0, 0]);
+    expect(losses.objectness).to.be.greaterThan(0);
+  });
+
+  it("learns by the defaults of fit in a session, but a weight decay that is given alone is that of norms too", async () => {
+    using detector = await createDetector("retinanet-resnet18-fpn", { numClasses: 2 });
+    using usual = await createSession({ model: detector });
+    expect(usual.options.optimizer).to.deep.include({ learningRate: 0.01, nesterov: false, weightDecay: 1e-4,
+      normWeightDecay: 0 });
+    using decayed = await createSession({ model: detector, optimizer: { kind: "sgd", weightDecay: 1e-3 } });
+    expect(decayed.options.optimizer).to.deep.include({ learningRate: 0.01, weightDecay: 1e-3 })
+      .and.not.have.property("normWeightDecay");
+  });
+
   it("ignores masks that it does not need, whatever they are", async () => {
     using detector = await createDetector("retinanet-resnet18-fpn", { numClasses: 4,
       detection: { minSize: 48, maxSize: 80, norm: "frozen" } });

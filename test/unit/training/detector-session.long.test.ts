@@ -54,7 +54,7 @@ describe("a step of a detector", () => {
     expect([distillation, distillationWeight, perStage, terms]).to.deep.equal([0, 0, [], []]);
     expect(Object.keys(rest)).to.deep.equal(session.task.losses.map(({ name }) => name));
     expect(Object.keys(rest)).to.have.members(["objectness", "rpnBoxReg", "classifier", "boxReg", "mask"]);
-    expectNear(total, Object.values(rest).reduce((sum, loss) => sum + loss, 0), TOLERANCE, "total");
+    expectNear(total, Object.values(rest).reduce<number>((sum, loss) => sum + (loss as number), 0), TOLERANCE, "total");
   });
 
   it("learns from an image without objects that everything is background", async () => {

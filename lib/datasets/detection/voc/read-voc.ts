@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, parse as parsePath } from "node:path";
-import { parse } from "../../../config/validation.js";
+import { throwIfAborted } from "../../../api/abort.js";
+import { assertObject, parse } from "../../../config/validation.js";
 import { AnnotationsPath, ReadVocOptions as Options, type ReadVocOptionsInput,
   type VocSet } from "../../../config/schemas/detection/data.js";
 import { causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../../errors.js";
@@ -43,6 +44,7 @@ const LAYOUT =
 /** Images whose files are read at a time: sharp decodes as many. */
 const WIDTH = 4;
 const PROGRESS_MS = 100;
+const NAMES_SHOWN = 20;
 /** Bytes of a mask file, a hundred times those of VOC. */
 const LARGEST_MASKS = 2 ** 22;
 /** Bytes of a list of names: a million names. */
@@ -67,7 +69,9 @@ const LARGEST_LIST = 2 ** 24;
  * ```
  */
 export async function readVocAnnotations(root: string, options: ReadVocOptions = {}): Promise<DetectionAnnotations> {
+  assertObject(options, "options of readVocAnnotations");
   const { signal, onProgress, ...rest } = options;
+  throwIfAborted(signal, "reading annotations");
   const { set, classNames, invalidBoxes, masks } = parse(Options, rest, "options of readVocAnnotations");
   const listed = await listSet(parse(AnnotationsPath, root, "directory of the annotations"), set, masks);
   const source = new RecordSource("FILE_CORRUPT", (position) => `in ${listed[position]?.xml ?? root}`,
@@ -104,6 +108,9 @@ function build(listed: readonly ListedImage[], images: readonly ReadImage[], bui
   { source, classNames }: { source: RecordSource; classNames: string[] | undefined }): Promise<DetectionAnnotations> {
   const names = classNames ?? [...new Set(images.flatMap(({ objects }) => objects.map(({ name }) => name)))].sort();
   const ids = new Map(names.map((name, index) => [name, index + 1]));
+  const unknown = new Set(
+    images.flatMap(({ objects }) => objects.map(({ name }) => name)).filter((name) => !ids.has(name)),
+  );
   for (const [index, name] of names.entries()) builder.addCategory({ id: index + 1, name }, index);
   for (const [position, { width, height, objects, masks }] of images.entries()) {
     const { fileName } = listed[position] as ListedImage;
@@ -112,7 +119,7 @@ function build(listed: readonly ListedImage[], images: readonly ReadImage[], bui
       const categoryId = ids.get(name);
       if (categoryId === undefined) {
         return source.fail("name", { what: "object", id: index + 1, position }, `one of ${names.join(", ")}`, name,
-          "Add the class to classNames, or correct the file.");
+          `Pass classNames with all classes of both sets, or correct the files. Not among them: ${[...unknown].sort().slice(0, NAMES_SHOWN).join(", ")}.`);
       }
       const mask = masks?.[index];
       builder.addAnnotation({ id: builder.annotationCount + 1, imageId: position + 1, categoryId, box, crowd: false,
@@ -142,7 +149,7 @@ async function listSet(root: string, set: VocSet, masks: boolean): Promise<Liste
     const fileName = files.get(name);
     if (fileName === undefined) {
       throw new ReviewKdError("FILE_NOT_FOUND",
-        `invalid name in ${path}: expected one of the images in JPEGImages, received ${JSON.stringify(name.slice(0, 60))}. Arrange the files as ${LAYOUT}.`);
+        `invalid name in ${path}: expected one of the images in JPEGImages${files.has(parsePath(name).name) ? " without its ending" : ""}, received ${JSON.stringify(name.slice(0, 60))}. Arrange the files as ${LAYOUT}.`);
     }
     if (seen.has(name)) {
       throw new ReviewKdError("FILE_CORRUPT",

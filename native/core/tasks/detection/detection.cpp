@@ -89,7 +89,7 @@ std::vector<int64_t> labels_of(const BackboneImpl& network, const ImageSet& set)
   }
   fail(ErrorCode::kShapeMismatch, "invalid detector for the data set ", set.kind, ": expected ", categories + first,
        " classes", first == 1 ? " (with the background)" : "", ", received ", network.num_classes(),
-       ". Create the detector with numClasses: ", categories + first, ".");
+       ". Take the data that the detector was trained on, or create it with numClasses: ", categories + first, ".");
 }
 
 }  // namespace
@@ -164,7 +164,8 @@ void Detection::check_targets(const BackboneImpl& network, const ImageBatch& ima
     if (low < lowest || high >= network.num_classes()) {
       fail(ErrorCode::kLabelOutOfRange, "invalid labels of image ", i, ": expected ", lowest, " to ",
            network.num_classes() - 1, ", received ", low < lowest ? low : high,
-           lowest == 1 ? ". 0 is the background: count classes from 1." : ". Check numClasses of the detector.");
+           lowest == 1 ? ". 0 is the background: count classes from 1."
+                       : ". RetinaNet counts classes from 0: take batches with labels: \"from-0\".");
     }
     const at::Tensor sides = image.boxes.slice(1, 2) - image.boxes.slice(1, 0, 2);  // [K, 2]
     if (!sides.gt(0).all().item<bool>() || !image.boxes.isfinite().all().item<bool>()) {

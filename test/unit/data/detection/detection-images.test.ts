@@ -50,6 +50,37 @@ describe("data of the kind boxes", () => {
   });
 });
 
+describe("images that a function provides", () => {
+  const load = (image: unknown, onDecodeError: "fail" | "skip" = "fail"): Promise<Dataset<DetectionBatch>> => {
+    const annotations = detectionFrom({ categories: CATEGORIES,
+      images: [{ id: 0, width: 30, height: 20, boxes: [[2, 3, 9, 11]], labels: [3] }, { id: 1, width: 30, height: 20,
+        boxes: [[2, 3, 9, 11]], labels: [3] }] });
+    const good = { pixels: new Uint8Array(3 * 20 * 30), height: 20, width: 30 };
+    return annotations.then((truths) => {
+      const split = { annotations: truths, images: (index: number) => (index === 1 ? image : good) as never };
+      return loadDataset({ kind: "boxes", train: split, test: split, onDecodeError });
+    });
+  };
+
+  for (const wrong of [undefined, null, "1.png", { pixels: [1, 2], height: 20, width: 30 }]) {
+    it(`are named if one of them is ${JSON.stringify(wrong)}`, async () => {
+      using data = await load(wrong);
+      const { message } = await failureOf("INVALID_ARGUMENT", () => collect(data.test.batches()));
+      expect(message).to.include("invalid image 1: expected an encoded image or { pixels, height, width }");
+    });
+  }
+
+  it("are named if they cannot be decoded, or left out and reported", async () => {
+    using strict = await load(Buffer.from("no image"));
+    const { message } = await failureOf("FILE_CORRUPT", () => collect(strict.test.batches()));
+    expect(message).to.include("cannot decode the image image 1");
+    using lenient = await load(Buffer.from("no image"), "skip");
+    const batches = await collect(lenient.test.batches());
+    expect(batches.flatMap(({ images }) => images)).to.have.length(1);
+    expect(lenient.brokenImages.map(({ path }) => path)).to.deep.equal(["image 1"]);
+  });
+});
+
 describe("batches of images with boxes", () => {
   it("have the images in their own size, from 0 to 1, with the objects of each", async () => {
     using data = await boxesOf(() => usual(false));

@@ -218,9 +218,16 @@ describe("loadDataset with annotations of Pascal VOC", () => {
       expect(valuesOf(targets[0]!.masks!)).to.deep.equal(numbers);
   });
 
-  it("names a class of the test set that the training set lacks", async () => {
-    const root = await writeVoc({ train: ["dog"], val: ["cat"] });
-    const { message } = await failureOf("FILE_CORRUPT", () => loadDataset({ kind: "voc", root }));
-    expect(message).to.include("cat");
+  it("has the classes of both sets, unless names are given", async () => {
+    const root = await writeVoc({ train: ["dog", "cup"], val: ["cat"] });
+    using data = await loadDataset({ kind: "voc", root });
+    expect([data.classNames, data.categoryIds]).to.deep.equal([["cat", "cup", "dog"], [1, 2, 3]]);
+    const labels = [];
+    for await (const { targets } of data.train.batches({ shuffle: false }))
+      labels.push(...targets.flatMap((target) => valuesOf(target.labels)));
+    expect(labels.sort()).to.deep.equal([2, 3]);
+    const { message } = await failureOf("FILE_CORRUPT",
+      () => loadDataset({ kind: "voc", root, classNames: ["dog", "cup"] }));
+    expect(message).to.include("Not among them: cat.");
   });
 });

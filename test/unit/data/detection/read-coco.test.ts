@@ -81,7 +81,7 @@ describe("COCO annotations", () => {
       async () => readCocoAnnotations(await writeInstances(path(), text)));
     expect(message).to.equal(
       `invalid box of annotation 5 of image 7 at byte ${text.indexOf('{"id":5,')} of ${path()}: expected x, y, width, height ` +
-        "with an area within the image of 40×30, received 3, 3, 0, 4. Correct or remove it, or leave out such annotations " +
+        "with an area within the image of 40×30, sides of at least 1/128 pixel, received 3, 3, 0, 4. Correct or remove it, or leave out such annotations " +
         'with invalidBoxes: "drop".',
     );
   });

@@ -69,7 +69,7 @@ describe("Pascal VOC's annotations", () => {
     expect([...annotations.of(0).categories]).to.deep.equal([1]);
     const { message } = await failureOf("FILE_CORRUPT", () => readVocAnnotations(root, { classNames: ["dog"] }));
     expect(message).to.equal(`invalid name of object 1 in ${scratch("Annotations", "a.xml")}: expected one of dog, ` +
-      'received "cat". Add the class to classNames, or correct the file.');
+      'received "cat". Pass classNames with all classes of both sets, or correct the files. Not among them: cat.');
     await failureOf("INVALID_ARGUMENT", () => readVocAnnotations(root, { classNames: ["cat", "cat"] }));
   });
 

@@ -221,12 +221,12 @@ void RoiHeadsImpl::initialize(const at::Generator& generator, HeadInitialization
 
 RoiLosses roi_losses(const at::Tensor& logits, const at::Tensor& deltas, const at::Tensor& labels,
                      const at::Tensor& targets, double smooth_l1_beta) {
+  if (labels.numel() == 0) return {logits.sum() * 0, deltas.sum() * 0, {}};
   const at::Tensor positive = at::nonzero(labels.gt(0)).squeeze(1);
   const at::Tensor by_class = deltas.view({deltas.size(0), -1, 4});  // [N, classes, 4]
   const at::Tensor own = by_class.index({positive, labels.index_select(0, positive)});  // [P, 4]
   const at::Tensor boxes =
       ops::smooth_l1_loss(own, targets.index_select(0, positive).to(own.scalar_type()), smooth_l1_beta).sum();
-  if (labels.numel() == 0) return {logits.sum() * 0, deltas.sum() * 0, {}};
   return {at::cross_entropy_loss(logits, labels), boxes / static_cast<double>(labels.numel()), {}};
 }
 
