@@ -42,6 +42,7 @@ const flags = new Command("npm run bench:pretrained-backbone --")
   .option("--size <n>", "shorter side of the resized photographs", wholeNumber, 320)
   .option("--threads <n>", "of an operation", wholeNumber, cpus().length)
   .option("--pretrained-only", "omit the random backbone")
+  .option("--save <directory>", "keep the detectors' weights")
   .option("--write <name>", "write each detector's figures to bench/results/NAME-DETECTOR.json, with table and picture")
   .parse().opts();
 const progress = (line) => process.stderr.write(`bench: ${line}\n`);
@@ -108,6 +109,7 @@ async function trainAndMeasure(kind, backbone) {
   const started = performance.now();
   await learn(detector, data, RATES[kind]);
   const seconds = (performance.now() - started) / 1000;
+  if (flags.save !== undefined) await detector.save(join(flags.save, `${kind}-${backbone}.safetensors`));
   const batchSize = flags.batch;
   const onPhotographs = await detector.evaluate(learned.test, { batchSize });
   const onOthers = await detector.evaluate(data.test, { batchSize });

@@ -5,7 +5,7 @@ import { ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
 import { backboneSwitches, DetectorOptions, type DetectorOptionsInput, detectorSwitches, type DetectorSwitches,
   nativeSwitches, OneStageOptions, stagesOf, TwoStageOptions } from "../config/schemas/detection/detector.js";
-import { parse, valueText } from "../config/validation.js";
+import { assertObject, parse, valueText } from "../config/validation.js";
 import { assertDataSuits } from "./data-suits.js";
 import { Dataset } from "./dataset.js";
 import { Detector, type DetectorSource } from "./detector.js";
@@ -41,6 +41,7 @@ const COCO_CLASSES = 91;
  * ```
  */
 export async function createDetector(name: string, options: CreateDetectorOptions = {}): Promise<Detector> {
+  assertObject(options, "detector options");
   const { data, ...others } = options;
   const { weights, backboneWeights, key, strict, detection, flavor: givenFlavor, numClasses: givenClasses, ...rest } =
     parse(DetectorOptions, others, "detector options");

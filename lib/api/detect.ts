@@ -154,6 +154,12 @@ async function* batchesOf(images: AsyncIterable<Opened>, batchSize: number): Asy
 
 async function findObjects(native: NativeModel, images: readonly (Tensor | DecodedImage)[],
   { scoreThreshold, maskThreshold, labels }: Choice): Promise<Detections[]> {
+  const { numClasses } = native.describe();
+  const unknown = labels?.find((label) => label >= numClasses);
+  if (unknown !== undefined) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid labels: expected numbers below ${numClasses}, the detector's classes, received ${unknown}.`);
+  }
   const decoded: Tensor[] = [];
   const tree = images.map((image): TensorTree => {
     if (image instanceof Tensor) return image.native;

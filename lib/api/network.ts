@@ -8,7 +8,7 @@ import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/
 import type { TaskInfo } from "../config/schemas/task.js";
 import type { FeatureSpec } from "../config/schemas/model.js";
 import { LoadOptions, type LoadOptionsInput, type LoadReport } from "../config/schemas/weights.js";
-import { parse } from "../config/validation.js";
+import { assertObject, parse } from "../config/validation.js";
 import { NativeObject } from "./native-object.js";
 import { toEntries, toStateDict, type StateDict } from "./tensor.js";
 
@@ -31,6 +31,7 @@ export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
 /** @internal */
 export async function evaluateWith(native: NativeModel | NativeSession, data: DatasetSplit,
   options: EvaluateOptions): Promise<Evaluation> {
+  assertObject(options, "evaluation options");
   const { signal, onProgress, ...rest } = options;
   const { perClass: wantsClasses, ...parsed } = parse(EvaluateOptions, rest, "evaluation options");
   const plan = { batchSize: parsed.batchSize, seed: 0, epoch: 0, shuffle: false, augment: false };

@@ -111,6 +111,7 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    * continued. Also what {@link Session.step} throws, and errors from the iterable or decoder of a streamed data set.
    */
   async trainEpoch(data: Dataset, options: TrainEpochOptions): Promise<EpochSummary> {
+    assertObject(options, "epoch options");
     const { signal, onProgress, ...rest } = options;
     const parsed = parse(EpochOptions, rest, "epoch options");
     const report = (state: Partial<EpochSummary>): void => {

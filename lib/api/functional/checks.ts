@@ -1,4 +1,5 @@
 // Checks of the tensors that inner parts of detectors get, whose native code relies on their shapes and types.
+import { assertObject } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
 import { Tensor } from "../tensor.js";
 
@@ -78,7 +79,9 @@ export function expectTargets(
   sizes?: readonly (readonly [number, number])[],
 ): void {
   expectCount("targets", targets, images);
-  targets.forEach(({ boxes, labels, masks }, i) => {
+  targets.forEach((target, i) => {
+    assertObject(target, `targets[${i}]`);
+    const { boxes, labels, masks } = target;
     const shapes = new Shapes();
     shapes.expect(`boxes of targets[${i}]`, boxes, ["K", 4]);
     if (labels !== undefined) shapes.expect(`labels of targets[${i}]`, labels, ["K"], "int64");

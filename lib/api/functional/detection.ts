@@ -4,7 +4,7 @@ import { z } from "zod";
 import { Count, NonNegativeNumber, PositiveCount, Seed } from "../../config/schemas/common.js";
 import { AnchorOptions, anchorSwitchesOf, BoxWeights, Flavor, LevelOptions, levelSwitchesOf, Size,
   switchOf } from "../../config/schemas/detection/detector.js";
-import { parse } from "../../config/validation.js";
+import { assertObject, parse } from "../../config/validation.js";
 import type { Detections } from "../detector.js";
 import type { StateDict, Tensor } from "../tensor.js";
 import { ReviewKdError } from "../../errors.js";
@@ -134,6 +134,7 @@ export interface RegionProposals {
  */
 export async function regionProposals<Options extends ProposalInput>(maps: readonly Tensor[], state: StateDict,
   options: Options): Promise<Differentiated<Options, RegionProposals, { maps: Tensor[]; state: StateDict }>> {
+  assertObject(options, "proposal options");
   const { targets, gradientOfOutput, ...rest } = options;
   const o = parse(ProposalOptions, rest, "proposal options");
   const shapes = new Shapes();
@@ -180,6 +181,7 @@ export async function roiLosses<Options extends z.input<typeof RoiLossOptions> &
   targets: Tensor,
   options: Options,
 ): Promise<Differentiated<Options, { classifier: number; boxReg: number }, { logits: Tensor; deltas: Tensor }>> {
+  assertObject(options, "loss options");
   const { gradientOfOutput, ...rest } = options;
   const shapes = new Shapes();
   shapes.expect("logits", logits, ["N", "classes"]);
@@ -220,6 +222,7 @@ export interface RetinaNetHeadOutput {
  */
 export async function retinaNetHead<Options extends HeadInput>(maps: readonly Tensor[], state: StateDict,
   options: Options): Promise<Differentiated<Options, RetinaNetHeadOutput, { maps: Tensor[]; state: StateDict }>> {
+  assertObject(options, "head options");
   const { targets, gradientOfOutput, ...rest } = options;
   const { sizes, ratios, flavor, ...own } = parse(HeadOptions, rest, "head options");
   const shapes = new Shapes();
@@ -354,6 +357,7 @@ export async function transform(images: readonly Tensor[],
   imageSizes: Size[];
   targets?: FunctionTargets[];
 }> {
+  assertObject(options, "transform options");
   const { targets, ...rest } = options;
   const { flavor, imageMean, imageStd, ...own } = parse(TransformOptions, rest, "transform options");
   expectCount("images", images);

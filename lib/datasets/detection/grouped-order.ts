@@ -53,7 +53,7 @@ export function ratioEdges(factor: number): number[] {
 
 /** The shorter side that a training image is resized to: one of `sizes`, drawn for each image and epoch. */
 export function drawSize(sizes: readonly number[], seed: number, epoch: number, index: number): number {
-  const count = sizes.length;
+  const count = Array.isArray(sizes) ? sizes.length : 0;
   if (count === 0) {
     throw new ReviewKdError("INVALID_ARGUMENT",
       "invalid sizes: expected at least one, received none. Pass minSize as the only one.");

@@ -105,6 +105,7 @@ describe("draws of training images", () => {
   });
 
   it("need a size", () => {
-    expect(() => drawSize([], 1, 0, 0)).to.throw("invalid sizes: expected at least one, received none.");
+    for (const none of [[], undefined])
+      expect(() => drawSize(none as never, 1, 0, 0)).to.throw("invalid sizes: expected at least one, received none.");
   });
 });
