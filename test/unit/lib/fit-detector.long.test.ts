@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { expect } from "chai";
-import { createDetector, createDistiller, createSession, type Dataset, type Detector, fit, loadDataset,
+import { createDetector, createDistiller, createSession, type Dataset, type Detector, exportStudent, fit, loadDataset,
   namedValue } from "../../../lib/index.js";
 import type { FitOptions } from "../../../lib/fit/plan.js";
 import { FitEvent } from "../../../lib/config/schemas/fit-event.js";
@@ -57,8 +57,11 @@ describe("fit with a detector", () => {
       const { metadata } = await readWeightsInfo(scratch("run", "student.safetensors"));
       expect(metadata).to.deep.include({ model: name, numClasses: "3", dataset: "scenes", epoch: "1" });
       // Checkpoints are weights files as well: with the same switches, names and ids.
-      for (const file of ["student", "last", "best"]) {
-        using loaded = await createDetector(name, { weights: scratch("run", `${file}.safetensors`) });
+      const exported = await exportStudent(scratch("run"), scratch("exported.safetensors"));
+      for (const file of [exported, ...["student", "last", "best"].map((kind) =>
+        scratch("run", `${kind}.safetensors`)
+      )]) {
+        using loaded = await createDetector(name, { weights: file });
         expect(loaded.detection, file).to.deep.equal(detector.detection);
         expect([loaded.classNames, loaded.categoryIds], file).to.deep.equal([data.classNames, data.categoryIds]);
       }
