@@ -26,7 +26,8 @@ const REGIONS = { rpnPreNmsTopNTrain: 500, rpnPostNmsTopNTrain: 300, rpnPostNmsT
  */
 const TWO_STAGE = { learningRate: 0.01, clipNorm: 10, groups: [] };
 const scaled = (pattern, learningRateScale) => ({ pattern, learningRateScale });
-const RATES = { "faster-rcnn": TWO_STAGE, "mask-rcnn": TWO_STAGE,
+const RATES = { "faster-rcnn": TWO_STAGE, // Masks learn last: their head sees positive regions alone.
+  "mask-rcnn": { ...TWO_STAGE, groups: [scaled("roi_heads.mask_", 3)] },
   retinanet: { learningRate: 0.1, clipNorm: 3,
     groups: [scaled("backbone.body", 0.05), scaled("backbone.fpn", 0.1), scaled("regression_head", 0.1)] } };
 const PICTURES = { columns: 4, rows: 2, width: 240, height: 180, score: 0.5 };
