@@ -24,11 +24,12 @@ const REGIONS = { rpnPreNmsTopNTrain: 500, rpnPostNmsTopNTrain: 300, rpnPostNmsT
  * RetinaNet has no norm in its heads, which start small: the classification head learns nothing for hundreds of steps
  * unless its rate is high, and a backbone with frozen norms, its pyramid and the regression head diverge at that rate.
  */
-const TWO_STAGE = { learningRate: 0.01, clipNorm: 10, groups: [] };
+const TWO_STAGE = { epochs: 64, learningRate: 0.01, clipNorm: 10, groups: [] };
 const scaled = (pattern, learningRateScale) => ({ pattern, learningRateScale });
-const RATES = { "faster-rcnn": TWO_STAGE, // Masks learn last: their head sees positive regions alone.
-  "mask-rcnn": { ...TWO_STAGE, groups: [scaled("roi_heads.mask_", 3)] },
-  retinanet: { learningRate: 0.1, clipNorm: 3,
+/** Masks learn last: their head sees positive regions alone. */
+const TRAININGS = { "faster-rcnn": TWO_STAGE,
+  "mask-rcnn": { ...TWO_STAGE, epochs: 96, groups: [scaled("roi_heads.mask_", 3)] },
+  retinanet: { epochs: 96, learningRate: 0.1, clipNorm: 3,
     groups: [scaled("backbone.body", 0.05), scaled("backbone.fpn", 0.1), scaled("regression_head", 0.1)] } };
 const PICTURES = { columns: 4, rows: 2, width: 240, height: 180, score: 0.5 };
 
@@ -38,7 +39,7 @@ const flags = new Command("npm run bench:pretrained-backbone --")
   .requiredOption("--backbone-weights <file>", "a MobileNetV2 trained on ImageNet")
   .option("--models <list>", "with commas between", (text) => text.split(","), KINDS)
   .option("--images <n>", "photographs to learn", wholeNumber, 32)
-  .option("--epochs <n>", "passes over them", wholeNumber, 64)
+  .option("--epochs <n>", "passes over them (default: 64, or 96 with masks and of RetinaNet)", wholeNumber)
   .option("--batch <n>", "images of a step", wholeNumber, 2)
   .option("--size <n>", "shorter side of the resized photographs", wholeNumber, 320)
   .option("--threads <n>", "of an operation", wholeNumber, cpus().length)
@@ -73,8 +74,10 @@ function detectorOf(kind, classes, pretrained) {
   });
 }
 
-async function learn(detector, data, { learningRate, clipNorm, groups }) {
-  const { epochs, batch: batchSize, threads } = flags;
+const trainingOf = (kind) => ({ ...TRAININGS[kind], epochs: flags.epochs ?? TRAININGS[kind].epochs });
+
+async function learn(detector, data, { epochs, learningRate, clipNorm, groups }) {
+  const { batch: batchSize, threads } = flags;
   const session = await createSession({ model: detector, threads, clipNorm,
     optimizer: { kind: "sgd", learningRate, nesterov: false, weightDecay: 1e-4, normWeightDecay: 0, groups } });
   const schedule = { kind: "cosine", warmupEpochs: Math.min(2, epochs / 10) };
@@ -108,7 +111,7 @@ async function trainAndMeasure(kind, backbone) {
   const detector = await detectorOf(kind, data.numClasses, backbone === "pretrained");
   progress(`${detector.name}, ${backbone} backbone, ${detector.parameterCount()} parameters`);
   const started = performance.now();
-  await learn(detector, data, RATES[kind]);
+  await learn(detector, data, trainingOf(kind));
   const seconds = (performance.now() - started) / 1000;
   if (flags.save !== undefined) await detector.save(join(flags.save, `${kind}-${backbone}.safetensors`));
   const batchSize = flags.batch;
@@ -135,7 +138,7 @@ for (const kind of flags.models) {
   for (const backbone of flags.pretrainedOnly ? ["pretrained"] : ["pretrained", "random"])
     rows.push(await trainAndMeasure(kind, backbone));
   const report = { command: `npm run bench:pretrained-backbone -- ${process.argv.slice(2).join(" ")}`,
-    machine: await describeMachine(), settings: { ...flags, rates: RATES[kind] }, rows };
+    machine: await describeMachine(), settings: { ...flags, training: trainingOf(kind) }, rows };
   const text = `${describeRun(report)}\n\n${table(columns, rows.map(cells))}\n`;
   console.log(text);
   // As soon as a detector is measured, so that a run that is stopped loses only the next one.
