@@ -82,6 +82,7 @@ function sceneOf({ seed, numClasses, imageSize: size, maxObjects }: ScenesSource
   const background = color();
   const slope: Point = [uniform(-40, 40), uniform(-40, 40)];
   const objects: SceneObject[] = [];
+  const covered: number[][] = [];
   let owners = new Uint8Array(size * size);
   const wanted = 1 + Math.floor(random() * maxObjects);
   for (let attempt = 0; attempt < ATTEMPTS * wanted && objects.length < wanted; ++attempt) {
@@ -90,9 +91,11 @@ function sceneOf({ seed, numClasses, imageSize: size, maxObjects }: ScenesSource
       center: [uniform(radius, size - radius), uniform(radius, size - radius)] as Point,
       color: distinct(color, background) };
     const next = owners.slice();
-    cover(next, object, objects.length + 1, size);
-    if (!objects.every((other, k) => isSeen(other, k + 1, next, size))) continue;
+    const pixels = pixelsOf(object, size);
+    for (const pixel of pixels) next[pixel] = objects.length + 1;
+    if (!covered.every((others, k) => isSeen(others, k + 1, next))) continue;
     objects.push(object);
+    covered.push(pixels);
     owners = next;
   }
   return { background, slope, noise: uniform(2, 10), objects, owners };
@@ -108,35 +111,26 @@ function distinct(color: () => [number, number, number],
   }
 }
 
-/** Marks the pixels of an object. */
-function cover(owners: Uint8Array, object: SceneObject, owner: number, size: number): void {
-  visit(object, size, (pixel) => {
-    owners[pixel] = owner;
-  });
+/** Whether enough of an object's pixels is left. */
+function isSeen(pixels: readonly number[], owner: number, owners: Uint8Array): boolean {
+  const seen = pixels.reduce((count, pixel) => count + Number(owners[pixel] === owner), 0);
+  return seen >= (1 - MOST_HIDDEN) * pixels.length;
 }
 
-/** Whether enough of an object is left. */
-function isSeen(object: SceneObject, owner: number, owners: Uint8Array, size: number): boolean {
-  let [all, seen] = [0, 0];
-  visit(object, size, (pixel) => {
-    ++all;
-    if (owners[pixel] === owner) ++seen;
-  });
-  return seen >= (1 - MOST_HIDDEN) * all;
-}
-
-/** Calls `each` for every pixel whose center is within the object. */
-function visit({ shape, center, radius, angle }: SceneObject, size: number, each: (pixel: number) => void): void {
+/** Every pixel whose center is within the object. */
+function pixelsOf({ shape, center, radius, angle }: SceneObject, size: number): number[] {
   const contains = (SHAPES[shape] as (typeof SHAPES)[number])[1];
   const [cos, sin] = [Math.cos(angle) / radius, Math.sin(angle) / radius];
   const from = (middle: number): number => Math.max(0, Math.floor(middle - radius));
   const to = (middle: number): number => Math.min(size - 1, Math.ceil(middle + radius));
+  const pixels: number[] = [];
   for (let row = from(center[1]); row <= to(center[1]); ++row) {
     for (let column = from(center[0]); column <= to(center[0]); ++column) {
       const [x, y] = [column + 0.5 - center[0], row + 0.5 - center[1]];
-      if (contains(x * cos + y * sin, y * cos - x * sin)) each(row * size + column);
+      if (contains(x * cos + y * sin, y * cos - x * sin)) pixels.push(row * size + column);
     }
   }
+  return pixels;
 }
 
 /** RGB bytes `[size, size, 3]`. */
