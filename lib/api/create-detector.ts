@@ -54,8 +54,8 @@ export async function createDetector(name: string, options: CreateDetectorOption
 
   const flavor = givenFlavor ?? source?.file.flavor ?? "torchvision";
   const ofFile = source?.part === "all" ? source.file.numClasses : null;
-  const ofBoth = strict ? [ofFile, fromData?.numClasses] : [fromData?.numClasses, ofFile];
-  const numClasses = givenClasses ?? ofBoth[0] ?? ofBoth[1] ?? COCO_CLASSES;
+  const numClasses = givenClasses ??
+    (strict ? ofFile ?? fromData?.numClasses : fromData?.numClasses ?? ofFile) ?? COCO_CLASSES;
   if (source?.part === "all")
     assertSameDetector(source.path, source.file, { name: parsedName, flavor, numClasses }, strict);
   const dataDefaults = source?.part === "all" ? {} : fromData?.switches ?? {};
@@ -64,7 +64,7 @@ export async function createDetector(name: string, options: CreateDetectorOption
     detection: { ...nativeSwitches(switches), numClasses } });
   const classes = data !== undefined && numClasses === fromData?.numClasses ? data : undefined;
   const detector = new Detector(native, { flavor, switches, classes });
-  return source === undefined ? detector : Detector.load(detector, source);
+  return source === undefined ? detector : Detector.load(detector, source, classes);
 }
 
 /** The name, checked before files are read. */

@@ -67,6 +67,7 @@ type Choice = Omit<z.output<typeof DetectOptions>, "exif">;
 export async function detectWith(native: NativeModel, images: ImageInput | readonly ImageInput[],
   options: DetectOptions): Promise<Detections | Detections[]> {
   const { exif, ...choice } = parse(DetectOptions, options, "detect options");
+  assertClasses(native, choice.labels);
   const list = (Array.isArray(images) ? images : [images]) as readonly unknown[];
   list.forEach(assertImage);
   const prepared: (Tensor | DecodedImage)[] = [];
@@ -83,6 +84,7 @@ export async function* detectAllWith(native: NativeModel, source: string | reado
   assertObject(given, "detect options");
   const { signal, ...options } = given;
   const { exif, batchSize, onDecodeError, ...choice } = parse(DetectAllOptions, options, "detect options");
+  assertClasses(native, choice.labels);
   throwIfAborted(signal, "the search for objects");
   const paths = await listImages(source);
   const sharp = await loadSharp();
@@ -102,6 +104,15 @@ export async function* detectAllWith(native: NativeModel, source: string | reado
 function assertRunning(signal: AbortSignal | undefined): void {
   if (signal?.aborted !== true) return;
   throw new ReviewKdError("ABORTED", "the search for objects was stopped by its signal.", { cause: signal.reason });
+}
+
+function assertClasses(native: NativeModel, labels: readonly number[] | undefined): void {
+  if (labels === undefined) return;
+  const { numClasses } = native.describe();
+  const unknown = labels.find((label) => label >= numClasses);
+  if (unknown === undefined) return;
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid labels: expected numbers below ${numClasses}, the detector's classes, received ${unknown}.`);
 }
 
 function assertImage(image: unknown, index: number): void {
@@ -154,12 +165,6 @@ async function* batchesOf(images: AsyncIterable<Opened>, batchSize: number): Asy
 
 async function findObjects(native: NativeModel, images: readonly (Tensor | DecodedImage)[],
   { scoreThreshold, maskThreshold, labels }: Choice): Promise<Detections[]> {
-  const { numClasses } = native.describe();
-  const unknown = labels?.find((label) => label >= numClasses);
-  if (unknown !== undefined) {
-    throw new ReviewKdError("INVALID_ARGUMENT",
-      `invalid labels: expected numbers below ${numClasses}, the detector's classes, received ${unknown}.`);
-  }
   const decoded: Tensor[] = [];
   const tree = images.map((image): TensorTree => {
     if (image instanceof Tensor) return image.native;

@@ -86,10 +86,13 @@ export class Detector extends Network {
     this.#categoryIds = classes?.categoryIds ?? null;
   }
 
-  /** @internal Disposes of the detector if the file cannot be loaded. */
-  static async load(detector: Detector, source: DetectorSource): Promise<Detector> {
+  /** @internal The classes of its data precede those of the file. Disposes of the detector if loading fails. */
+  static async load(detector: Detector, source: DetectorSource,
+    classes: DetectorSettings["classes"]): Promise<Detector> {
     try {
       await detector.#load(source);
+      if (classes !== undefined)
+        [detector.#classNames, detector.#categoryIds] = [classes.classNames, classes.categoryIds];
     } catch (error) {
       detector.dispose();
       throw error;
@@ -173,8 +176,9 @@ export class Detector extends Network {
     const { norm, normEps = 0 } = this.detection;
     const report = await this.native.loadDetector(path, { ...options, part });
     if (part === "all" && file.numClasses === this.numClasses) {
+      // Ids belong to their names: a file with names alone has no use for earlier ids.
+      this.#categoryIds = file.categoryIds ?? (file.classNames === null ? this.#categoryIds : null);
       this.#classNames = file.classNames ?? this.#classNames;
-      this.#categoryIds = file.categoryIds ?? this.#categoryIds;
     }
     this.#loadReport = { ...report, names: file.names, flavor: this.flavor,
       normEps: norm === "frozen" ? normEps : null };

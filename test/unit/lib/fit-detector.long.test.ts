@@ -68,6 +68,21 @@ describe("fit with a detector", () => {
     });
   }
 
+  it("is named after the data that it is created for, whatever its weights were trained on", async () => {
+    const path = scratch("others.safetensors");
+    using origin = await create();
+    await origin.save(path, { classNames: ["a", "b", "c"], categoryIds: [7, 8, 9] });
+    using own = await createDetector("retinanet-resnet18-fpn", { weights: path });
+    expect([own.labelNames, own.labelCategoryIds]).to.deep.equal([["a", "b", "c"], [7, 8, 9]]);
+    using adapted = await createDetector("retinanet-resnet18-fpn", { weights: path, strict: false, data });
+    expect([adapted.numClasses, adapted.classNames, adapted.categoryIds]).to.deep.equal([2, data.classNames, [1, 2]]);
+    using two = await createDetector("faster-rcnn-resnet18-fpn", { data });
+    expect([two.labelNames, two.labelCategoryIds]).to.deep.equal([[null, ...data.classNames], [null, 1, 2]]);
+    await origin.save(path, { classNames: ["d", "e", "f"], categoryIds: [1, 2, 3] });
+    await own.load(path);
+    expect(own.classNames).to.deep.equal(["d", "e", "f"]);
+  });
+
   it("resumes an epoch that was stopped to the same bytes as an undisturbed training", async () => {
     const student = async (directory: string) => readFile(scratch(directory, "student.safetensors"));
     await run({ runDirectory: scratch("calm") });

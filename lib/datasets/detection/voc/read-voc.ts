@@ -106,11 +106,8 @@ async function readImage({ xml, masks: path }: ListedImage,
 
 function build(listed: readonly ListedImage[], images: readonly ReadImage[], builder: AnnotationsBuilder,
   { source, classNames }: { source: RecordSource; classNames: string[] | undefined }): Promise<DetectionAnnotations> {
-  const names = classNames ?? [...new Set(images.flatMap(({ objects }) => objects.map(({ name }) => name)))].sort();
+  const names = classNames ?? namesIn(images);
   const ids = new Map(names.map((name, index) => [name, index + 1]));
-  const unknown = new Set(
-    images.flatMap(({ objects }) => objects.map(({ name }) => name)).filter((name) => !ids.has(name)),
-  );
   for (const [index, name] of names.entries()) builder.addCategory({ id: index + 1, name }, index);
   for (const [position, { width, height, objects, masks }] of images.entries()) {
     const { fileName } = listed[position] as ListedImage;
@@ -118,8 +115,9 @@ function build(listed: readonly ListedImage[], images: readonly ReadImage[], bui
     for (const [index, { name, box, difficult }] of objects.entries()) {
       const categoryId = ids.get(name);
       if (categoryId === undefined) {
+        const unknown = namesIn(images).filter((found) => !ids.has(found)).slice(0, NAMES_SHOWN);
         return source.fail("name", { what: "object", id: index + 1, position }, `one of ${names.join(", ")}`, name,
-          `Pass classNames with all classes of both sets, or correct the files. Not among them: ${[...unknown].sort().slice(0, NAMES_SHOWN).join(", ")}.`);
+          `Pass classNames with all classes of both sets, or correct the files. Not among them: ${unknown.join(", ")}.`);
       }
       const mask = masks?.[index];
       builder.addAnnotation({ id: builder.annotationCount + 1, imageId: position + 1, categoryId, box, crowd: false,
@@ -128,6 +126,11 @@ function build(listed: readonly ListedImage[], images: readonly ReadImage[], bui
     }
   }
   return builder.finish();
+}
+
+/** The names of all classes, sorted. */
+function namesIn(images: readonly ReadImage[]): string[] {
+  return [...new Set(images.flatMap(({ objects }) => objects.map(({ name }) => name)))].sort();
 }
 
 /** The path of an image set. */
