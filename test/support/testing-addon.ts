@@ -27,6 +27,15 @@ export interface TestingAddon extends Addon {
   ): Promise<TensorConvolutionResult | undefined>;
   /** Timings of a copy and of the kernels of a device; empty if it has none. */
   kernelRates(options: object): Promise<KernelRate[]>;
+  /** The memory in use, in bytes; freed memory that is kept for reuse does not count. */
+  heldMemory(): HeldMemory;
+}
+
+export interface HeldMemory {
+  /** Of CPU tensors of 64 KiB and more. */
+  readonly tensors: number;
+  /** Of smaller tensors, objects, and all else that malloc has handed out; 0 without glibc. */
+  readonly malloc: number;
 }
 
 /** All in float32: x [N, I, H, W], weight [O, I, 3, 3], scale and shift [I], origin [O]. */
@@ -78,8 +87,8 @@ export type OperationRunner<Options = unknown> = (
 ) => Promise<OperationResult>;
 
 /** Names of the entry points that the published addon lacks. */
-export const TESTING_NAMES = ["attentionFusion", "contextLoss", "convNorm", "deviceBatches", "kernelRates",
-  "tensorConvolution"];
+export const TESTING_NAMES = ["attentionFusion", "contextLoss", "convNorm", "deviceBatches", "heldMemory",
+  "kernelRates", "tensorConvolution"];
 
 const PATH = join(dirname(checkoutAddonPath()), "reviewkd-testing.node");
 

@@ -1,7 +1,8 @@
 // The addon of tests and benchmarks, reviewkd-testing.node: all of the published one, from the same objects, and single
-// operations and kernel rates.
+// operations, kernel rates and the memory in use.
 
 #include "binding/entry_points.h"
+#include "binding/testing/memory.h"
 #include "binding/testing/operations.h"
 
 static Napi::Object InitReviewkdTesting(Napi::Env env, Napi::Object exports) {
@@ -16,6 +17,7 @@ static Napi::Object InitReviewkdTesting(Napi::Env env, Napi::Object exports) {
   add("deviceBatches", device_batches_of);
   add("tensorConvolution", tensor_convolution_of);
   add("kernelRates", kernel_rates_of);
+  add("heldMemory", held_memory_of);
   return exports;
 }
 

@@ -4,6 +4,7 @@
 #include <c10/core/CPUAllocator.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -105,6 +106,26 @@ class BlockCache {
  public:
   /// Allocates at least this many bytes.
   FreeBlocks::Block take(size_t bytes) {
+    const FreeBlocks::Block block = reuse_or_map(bytes);
+    held_ += block.bytes;
+    return block;
+  }
+
+  void give_back(FreeBlocks::Block block) {
+    held_ -= block.bytes;
+    {
+      const std::lock_guard lock(mutex_);
+      free_.add(block);
+      if (free_.bytes() <= kMostCached) return;
+    }
+    shrink(kMostCached);
+  }
+
+  /// Bytes of the blocks that are in use.
+  size_t held() const { return held_; }
+
+ private:
+  FreeBlocks::Block reuse_or_map(size_t bytes) {
     {
       const std::lock_guard lock(mutex_);
       if (const auto block = free_.take(bytes)) return *block;
@@ -120,21 +141,6 @@ class BlockCache {
     return {block, bytes};
   }
 
-  void give_back(FreeBlocks::Block block) {
-    {
-      const std::lock_guard lock(mutex_);
-      free_.add(block);
-      if (free_.bytes() <= kMostCached) return;
-    }
-    shrink(kMostCached);
-  }
-
-  size_t cached() {
-    const std::lock_guard lock(mutex_);
-    return free_.bytes();
-  }
-
- private:
   void shrink(size_t most) {
     std::vector<FreeBlocks::Block> evicted;
     {
@@ -146,6 +152,7 @@ class BlockCache {
 
   std::mutex mutex_;
   FreeBlocks free_;
+  std::atomic<size_t> held_{0};
 };
 
 BlockCache& cache() {
@@ -201,7 +208,7 @@ void install_caching_allocator() {
   if (c10::GetCPUAllocator() != allocator) c10::SetCPUAllocator(allocator, /*priority=*/100);
 }
 
-size_t cached_bytes() { return cache().cached(); }
+size_t held_bytes() { return cache().held(); }
 
 // Another file of the addon in this process, such as another version of the package, may have installed its own.
 AllocationRecorder::AllocationRecorder() : outer_(std::exchange(recorder_of_thread, this)) {

@@ -12,8 +12,8 @@ namespace reviewkd {
 /// cached up to a bound and returned to the system beyond it.
 void install_caching_allocator();
 
-/// Bytes currently cached for reuse.
-size_t cached_bytes();
+/// Bytes of the blocks that tensors hold. Tensors below 64 KiB have none: their memory comes from malloc.
+size_t held_bytes();
 
 /// While alive, records in order the CPU tensor memory that the calling thread allocates (requested bytes) and frees
 /// (the same bytes, negative). Other threads are neither recorded nor slowed down. Requires the caching allocator.
