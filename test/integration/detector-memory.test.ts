@@ -3,7 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect } from "chai";
 import { createDetector, createSession, Tensor } from "../../lib/index.js";
-import { testingAddon } from "../support/testing-addon.js";
+import { testingAddon, type HeldMemory } from "../support/testing-addon.js";
 
 const KIB = 2 ** 10;
 /** Height and width of the images of a batch, together as large as photographs that keep few pixels. */
@@ -11,8 +11,8 @@ const SIZES = [[[160, 120], [96, 150]], [[65, 160], [160, 33]], [[128, 128], [80
   70], [101, 103]], [[150, 160], [160, 97]]] as const;
 type Size = (typeof SIZES)[number][number];
 /**
- * Three rounds have 18 batches, whose images alone are 5 MiB. Scratch memory may still grow a little, because the number
- * of proposals varies, and V8 frees some of its own long after.
+ * Three rounds have 18 batches, whose images alone are 5 MiB. Scratch memory may still grow a little, because counts
+ * of proposals vary, and V8 frees some of its own long after.
  */
 const NEGLIGIBLE = 384 * KIB;
 
@@ -30,7 +30,7 @@ function drawn([height, width]: Size) {
 
 /** The memory in use: the least of several readings, because V8's compiler allocates in other threads. */
 async function heldMemory() {
-  const readings = [];
+  const readings: HeldMemory[] = [];
   for (let i = 0; i < 6; ++i) {
     collectGarbage();
     await setTimeout(20);

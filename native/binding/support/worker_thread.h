@@ -1,5 +1,6 @@
 #pragma once
-// A native thread that runs tasks one after the other, so that JavaScript's own never waits.
+// A native thread that runs tasks one after the other, so that JavaScript's own never waits. Its arithmetic and that of
+// operations in it take denormal numbers (in float32, below 1.2e-38) for zeros.
 
 #include <condition_variable>
 #include <deque>
