@@ -21,7 +21,7 @@ struct GridPoint {
 };
 
 /// Truncates towards zero, as the reference does also for negative coordinates.
-int64_t rounded(double value) { return static_cast<int64_t>(value + 0.5); }
+int64_t rounded(double value) { return static_cast<int64_t>(std::trunc(value + 0.5)); }
 
 int64_t ceil_divide(int64_t value, int64_t divisor) {
   return value >= 0 ? (value + divisor - 1) / divisor : -(-value / divisor);

@@ -10,6 +10,7 @@
 #include "core/models/backbones/residual_blocks.h"
 #include "core/models/freezable_batch_norm.h"
 #include "core/models/init.h"
+#include "core/ops/boxes/boxes.h"
 
 namespace reviewkd::detection {
 namespace {
@@ -43,6 +44,7 @@ PyramidOptions pyramid_options(BackboneImpl& network, const DetectorOptions& opt
 /// Throws INVALID_ARGUMENT unless each level has anchors, and all as many: the heads are shared by the levels.
 void check_anchors(const AnchorOptions& anchors, const std::vector<FeatureSpec>& levels) {
   std::vector<std::string> names;
+  names.reserve(levels.size());
   for (const FeatureSpec& level : levels) names.push_back(level.name);
   if (anchors.sizes.size() != levels.size()) {
     fail(ErrorCode::kInvalidArgument, "invalid anchorSizes: expected a list for each of the ", levels.size(),
@@ -199,6 +201,7 @@ detection::DetectorImpl& detector_of(const BackboneImpl& network) {
 
 std::vector<at::Tensor> levels_of(const BackboneOutput& output) {
   std::vector<at::Tensor> levels;
+  levels.reserve(output.features.size());
   for (const StageFeature& level : output.features) levels.push_back(level.after);
   return levels;
 }

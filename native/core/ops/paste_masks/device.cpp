@@ -37,7 +37,7 @@ at::Tensor pixels_of(const PasteInputs& inputs, at::ScalarType type) {
 std::optional<at::Tensor> paste_on_device(const PasteInputs& inputs) {
   if (!pastes(inputs)) return std::nullopt;
   const c10::OptionalDeviceGuard device(inputs.boxes.device());
-  const at::Tensor result = pixels_of(inputs, at::kFloat);
+  at::Tensor result = pixels_of(inputs, at::kFloat);
   MaskPasting call = pasting_of(inputs);
   call.probabilities = result.data_ptr<float>();
   kernel_backend_of(result.device().type())->paste_masks(call);
@@ -47,7 +47,7 @@ std::optional<at::Tensor> paste_on_device(const PasteInputs& inputs) {
 std::optional<at::Tensor> paste_binary_on_device(const PasteInputs& inputs, double threshold) {
   if (!pastes(inputs)) return std::nullopt;
   const c10::OptionalDeviceGuard device(inputs.boxes.device());
-  const at::Tensor result = pixels_of(inputs, at::kByte);
+  at::Tensor result = pixels_of(inputs, at::kByte);
   MaskPasting call = pasting_of(inputs);
   call.threshold = static_cast<float>(threshold);
   call.binary = result.data_ptr<uint8_t>();

@@ -70,6 +70,7 @@ REVIEWKD_AUTOGRAD_FUNCTION(PooledLinearFunction) {
     rows.reset();
 
     std::vector<at::Tensor> sums;
+    sums.reserve(maps);
     for (size_t i = 0; i < maps; ++i)
       sums.push_back(sum_of_fork(gradients[i + 1], saved.sizes[i], at::TensorOptions(at::kFloat)));
     if (gradient.defined())

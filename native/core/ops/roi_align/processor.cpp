@@ -44,6 +44,7 @@ REVIEWKD_AUTOGRAD_FUNCTION(RoiAlignFunction) {
     // Sums of many regions need the digits of float32.
     const at::ScalarType sum_type = is_double ? at::kDouble : at::kFloat;
     std::vector<at::Tensor> sums;
+    sums.reserve(saved.sizes.size());
     for (const auto& sizes : saved.sizes)
       sums.push_back(at::empty(sizes, at::TensorOptions(sum_type), at::MemoryFormat::ChannelsLast).zero_());
     const at::Tensor gradient =

@@ -73,6 +73,7 @@ at::ScalarType pooled_type(const at::Tensor& map, at::MemoryFormat order) {
 template <typename T>
 void pool_regions(const Regions<T>& regions, const std::vector<at::Tensor>& maps, const at::Tensor& result) {
   std::vector<NhwcView> views;
+  views.reserve(maps.size());
   for (const at::Tensor& map : maps) views.emplace_back(map);
   const NhwcView results(result);
   const RoiAlignKernels* const vectors = vectors_for(result.scalar_type(), result.size(1));
@@ -107,6 +108,7 @@ template <typename T>
 void add_gradients(const Regions<T>& regions, int64_t begin, const at::Tensor& gradient,
                    const std::vector<at::Tensor>& sums) {
   std::vector<NhwcView> views;
+  views.reserve(sums.size());
   for (const at::Tensor& sum : sums) views.emplace_back(sum);
   const NhwcView gradients(gradient);
   const bool is_channels_last = gradient.is_contiguous(at::MemoryFormat::ChannelsLast);

@@ -239,6 +239,7 @@ Batch detection_batch(const DetectorImpl& detector, const std::vector<at::Tensor
       .add_ragged(detection_targets::kLabels, at::cat(labels), counts);
   if (!detector.has_masks()) return result;
   std::vector<at::Tensor> masks;
+  masks.reserve(resized.size());
   for (const auto& image : resized) masks.push_back(image.masks);
   result.targets.add_ragged(detection_targets::kMasks, ops::pad_masks(masks, batch.padded_size()), counts);
   return result;

@@ -87,6 +87,7 @@ void add_columns(Evaluation& evaluation, const CocoSummary& summary, bool of_mas
 
 std::vector<MetricInfo> detection_metrics(bool has_masks) {
   std::vector<MetricInfo> metrics;
+  metrics.reserve(2 * kStats.size());
   for (const StatRow& row : kStats)
     metrics.push_back({row.name, std::string("box ") + row.label, std::string(row.title) + " of boxes", "", true});
   if (!has_masks) return metrics;

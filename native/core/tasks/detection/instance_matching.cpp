@@ -45,6 +45,7 @@ class Overlaps {
       }
     } else if (truths_ > 0) {
       std::vector<MeasuredMask> truths;
+      truths.reserve(truths_);
       for (const TruthInstance* truth : instances.truths) truths.emplace_back(truth->mask);
       for (const DetectedInstance* found : instances.detections) {
         const MeasuredMask mask(found->mask);

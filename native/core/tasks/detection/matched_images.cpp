@@ -50,6 +50,7 @@ void MatchedImages::add(std::span<const ImageInstances> images) {
 
 std::vector<CategoryRecord> MatchedImages::records() const {
   std::vector<const Image*> ordered;
+  ordered.reserve(images_.size());
   for (const Image& image : images_) ordered.push_back(&image);
   std::sort(ordered.begin(), ordered.end(), [](const Image* a, const Image* b) { return a->image < b->image; });
   const auto twice = std::adjacent_find(ordered.begin(), ordered.end(),

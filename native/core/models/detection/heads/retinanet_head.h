@@ -11,6 +11,7 @@
 
 #include "core/models/detection/boxes/anchors.h"
 #include "core/models/detection/boxes/matching.h"
+#include "core/models/layers.h"
 
 namespace reviewkd::detection {
 
