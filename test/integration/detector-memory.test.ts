@@ -3,12 +3,14 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect } from "chai";
 import { createDetector, createSession, Tensor } from "../../lib/index.js";
-import { testingAddon, type HeldMemory } from "../support/testing-addon.js";
+import { testingAddon } from "../support/testing-addon.js";
 
 const KIB = 2 ** 10;
 /** Height and width of the images of a batch, together as large as photographs that keep few pixels. */
 const SIZES = [[[160, 120], [96, 150]], [[65, 160], [160, 33]], [[128, 128], [80, 140]], [[157, 159], [40, 90]], [[110,
   70], [101, 103]], [[150, 160], [160, 97]]] as const;
+/** Of CPU tensors, of malloc, and of JavaScript. */
+type Kind = "heap" | "malloc" | "tensors";
 type Size = (typeof SIZES)[number][number];
 /**
  * Three rounds have 18 batches, whose images alone are 5 MiB. Scratch memory may still grow a little, because counts
@@ -30,24 +32,25 @@ function drawn([height, width]: Size) {
 
 /** The memory in use: the least of several readings, because V8's compiler allocates in other threads. */
 async function heldMemory() {
-  const readings: HeldMemory[] = [];
+  const readings: Record<Kind, number>[] = [];
   for (let i = 0; i < 6; ++i) {
     collectGarbage();
     await setTimeout(20);
-    readings.push(testingAddon().heldMemory());
+    readings.push({ ...testingAddon().heldMemory(), heap: process.memoryUsage().heapUsed });
   }
-  const least = (name: "malloc" | "tensors") => Math.min(...readings.map((reading) => reading[name]));
-  return { tensors: least("tensors"), malloc: least("malloc") };
+  const least = (name: Kind) => Math.min(...readings.map((reading) => reading[name]));
+  return { tensors: least("tensors"), malloc: least("malloc"), heap: least("heap") };
 }
 
 /** By how much the memory in use grows in three rounds of `work` through the sizes, after two others. */
 async function growth(work: (samples: ReturnType<typeof drawn>[]) => Promise<unknown>) {
-  const held = [];
+  const held: Record<Kind, number>[] = [];
   for (let round = 0; round < 5; ++round) {
     for (const sizes of SIZES) await work(sizes.map(drawn));
     held.push(await heldMemory());
   }
-  return { tensors: held[4]!.tensors - held[1]!.tensors, malloc: held[4]!.malloc - held[1]!.malloc };
+  const grown = (kind: Kind) => held[4]![kind] - held[1]![kind];
+  return { tensors: grown("tensors"), malloc: grown("malloc"), heap: grown("heap") };
 }
 
 describe("a process with a detector", function () {
@@ -75,9 +78,8 @@ describe("a process with a detector", function () {
       session.step({ images: samples.map(({ image }) => image), targets: samples.map(({ target }) => target) })
     );
     const detecting = await growth((samples) => detector.detect(samples.map(({ image }) => image)));
-    for (const [what, { tensors, malloc }] of Object.entries({ training, detecting })) {
-      expect(tensors, `${what}: tensors`).to.be.below(NEGLIGIBLE);
-      expect(malloc, `${what}: malloc`).to.be.below(NEGLIGIBLE);
+    for (const [what, grown] of Object.entries({ training, detecting })) {
+      for (const [kind, bytes] of Object.entries(grown)) expect(bytes, `${what}: ${kind}`).to.be.below(NEGLIGIBLE);
     }
   });
 });
