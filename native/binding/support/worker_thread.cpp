@@ -49,7 +49,7 @@ bool WorkerThread::finished() const {
 
 void WorkerThread::run() {
   // Processors take some hundred cycles for each operation on a denormal number, and networks that have learned much
-  // compute millions: a step of RetinaNet takes twice as long. OpenMP's threads follow the one that starts them.
+  // compute millions: a step of RetinaNet takes twice as long. OpenMP's threads inherit it when this one starts them.
   at::globalContext().setFlushDenormal(true);
   std::unique_lock lock(mutex_);
   while (true) {

@@ -106,26 +106,6 @@ class BlockCache {
  public:
   /// Allocates at least this many bytes.
   FreeBlocks::Block take(size_t bytes) {
-    const FreeBlocks::Block block = reuse_or_map(bytes);
-    held_ += block.bytes;
-    return block;
-  }
-
-  void give_back(FreeBlocks::Block block) {
-    held_ -= block.bytes;
-    {
-      const std::lock_guard lock(mutex_);
-      free_.add(block);
-      if (free_.bytes() <= kMostCached) return;
-    }
-    shrink(kMostCached);
-  }
-
-  /// Bytes of the blocks that are in use.
-  size_t held() const { return held_; }
-
- private:
-  FreeBlocks::Block reuse_or_map(size_t bytes) {
     {
       const std::lock_guard lock(mutex_);
       if (const auto block = free_.take(bytes)) return *block;
@@ -138,21 +118,41 @@ class BlockCache {
     if (block == nullptr)
       fail(ErrorCode::kOutOfMemory, "out of memory: cannot allocate ", bytes,
            " bytes for a tensor. Use a smaller batch.");
+    mapped_ += bytes;
     return {block, bytes};
   }
 
+  void give_back(FreeBlocks::Block block) {
+    {
+      const std::lock_guard lock(mutex_);
+      free_.add(block);
+      if (free_.bytes() <= kMostCached) return;
+    }
+    shrink(kMostCached);
+  }
+
+  /// Bytes of the blocks that are in use.
+  size_t held() {
+    const std::lock_guard lock(mutex_);
+    return mapped_ - free_.bytes();
+  }
+
+ private:
   void shrink(size_t most) {
     std::vector<FreeBlocks::Block> evicted;
     {
       const std::lock_guard lock(mutex_);
       evicted = free_.shrink(most);
     }
-    for (const auto& [start, bytes] : evicted) platform::unmap_pages(start, bytes);
+    for (const auto& [start, bytes] : evicted) {
+      platform::unmap_pages(start, bytes);
+      mapped_ -= bytes;
+    }
   }
 
   std::mutex mutex_;
   FreeBlocks free_;
-  std::atomic<size_t> held_{0};
+  std::atomic<size_t> mapped_{0};
 };
 
 BlockCache& cache() {
