@@ -118,7 +118,7 @@ export type NativeWeightsInfo = Omit<WeightsInfo, "classNames" | "detector"> & {
 
 export interface NativeModel extends Disposable {
   describe(): { name: string; numClasses: number; parameters: number; trainableParameters: number;
-    dtype: "float64" | "float32"; device: "cpu" | "cuda" };
+    dtype: "float64" | "float32"; device: "cpu" | "cuda"; untrained: boolean };
   featureSpecs(height: number, width: number): FeatureSpec[];
   forward(
     images: NativeTensor,
@@ -140,15 +140,25 @@ export interface NativeModel extends Disposable {
   forwardImages(images: TensorTree, options: { mode: string }): Promise<TensorTree>;
 }
 
-/** Multiply-adds of one image's forward pass, and bytes used during a training step. */
+/** Multiply-adds of one image's forward pass; of detectors also of the backbone with the pyramid, otherwise 0. */
+export interface NativeNetworkCost {
+  multiplyAdds: number;
+  pyramidMultiplyAdds: number;
+  pyramidParameters: number;
+}
+
+/** Costs of networks and methods, and bytes used during a training step. */
 interface NativePairCost {
-  teacherMultiplyAdds: number;
-  studentMultiplyAdds: number;
+  /** Height and width of the batch, with padding. */
+  inputSize: [height: number, width: number];
+  teacher: NativeNetworkCost;
+  student: NativeNetworkCost;
   trainingOnlyMultiplyAdds: number;
   stateBytes: number;
   momentumBytes: number;
   stepBytes: number;
   mappedBytes: number;
+  measuredBatches: number[];
 }
 
 export interface NativeDistiller extends Disposable {
@@ -196,6 +206,7 @@ export interface NativeSession extends Disposable {
     onProgress: (state: EpochSummary) => void,
   ): Promise<EpochSummary>;
   evaluate: NativeEvaluate;
+  evaluateTeacher: NativeEvaluate;
   gradients(names?: StateNames): Promise<NativeEntries>;
   position(): Promise<{ epoch: number; step: number; steps: number; totalSteps: number }>;
   configure(options: { epoch?: number; learningRate?: number }): Promise<void>;
@@ -263,6 +274,8 @@ export interface Addon {
   systemInfo(): Promise<Pick<SystemInfo, "libtorch" | "cuda" | "threads"> & { capability: string }>;
   listModels(): ModelInfo[];
   listDetectors(): string[];
+  /** Of a detector that is not built: its task and the names of its levels, shallow to deep. */
+  detectorInfo(name: string): { task: TaskInfo; levels: string[] };
   listTasks(): TaskInfo[];
   tensorFrom(values: TensorValues, shape: readonly number[], dtype: DType): NativeTensor;
   newStopFlag(): NativeStopFlag;

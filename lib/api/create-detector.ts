@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { dataSwitches, hasBackgroundClass } from "../config/detector-defaults.js";
-import { didYouMean } from "../config/nearest-name.js";
 import { ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
 import { backboneSwitches, DetectorOptions, type DetectorOptionsInput, detectorSwitches, type DetectorSwitches,
@@ -10,6 +9,7 @@ import { assertDataSuits } from "./data-suits.js";
 import { Dataset } from "./dataset.js";
 import { Detector, type DetectorSource } from "./detector.js";
 import { assertSameDetector, DETECTOR_METADATA, readDetectorFile } from "./detector-file.js";
+import { knownDetector } from "./network.js";
 
 /** Options of {@link createDetector}. */
 export interface CreateDetectorOptions extends DetectorOptionsInput {
@@ -45,7 +45,7 @@ export async function createDetector(name: string, options: CreateDetectorOption
   const { data, ...others } = options;
   const { weights, backboneWeights, key, strict, detection, flavor: givenFlavor, numClasses: givenClasses, ...rest } =
     parse(DetectorOptions, others, "detector options");
-  const parsedName = knownName(parse(z.string(), name, "detector name"));
+  const parsedName = knownDetector(parse(z.string(), name, "detector name"), "detector name");
   const fromData = data === undefined ? null : ofData(parsedName, data);
   const stages = stagesOf(parsedName);
   const given: DetectorSwitches = parse(stages === "one-stage" ? OneStageOptions : TwoStageOptions, detection ?? {},
@@ -65,14 +65,6 @@ export async function createDetector(name: string, options: CreateDetectorOption
   const classes = data !== undefined && numClasses === fromData?.numClasses ? data : undefined;
   const detector = new Detector(native, { flavor, switches, classes });
   return source === undefined ? detector : Detector.load(detector, source, classes);
-}
-
-/** The name, checked before files are read. */
-function knownName(name: string): string {
-  const valid = addon().listDetectors();
-  if (valid.includes(name)) return name;
-  throw new ReviewKdError("UNKNOWN_NAME",
-    `invalid detector name: expected faster-rcnn-BACKBONE-fpn, mask-rcnn-BACKBONE-fpn or retinanet-BACKBONE-fpn, received "${name}"${didYouMean(name, valid) || "."}`, { valid });
 }
 
 /** The defaults of a detector that depend on its data. */

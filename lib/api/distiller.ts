@@ -1,14 +1,16 @@
+import { ReviewKdError } from "../errors.js";
 import { addon, type NativeDistiller } from "../native.js";
-import type { Detector, DetectorOutput } from "./detector.js";
+import { Detector, type DetectorOutput } from "./detector.js";
 import { natives, wrapped } from "./functional/call.js";
 import type { Model } from "./model.js";
 import { NativeObject } from "./native-object.js";
 import { Seed } from "../config/schemas/common.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
-import { Method, METHODS, type Matching, type MethodInfo, type MethodInput,
+import { Method, METHODS, termsOf, type Matching, type MethodInfo, type MethodInput,
   type TermKind } from "../config/schemas/method.js";
 import type { LoadReport } from "../config/schemas/weights.js";
 import { Tensor, toEntries, toStateDict, type StateDict } from "./tensor.js";
+import { withDetectorMethodDefaults } from "../config/detector-defaults.js";
 import { parse } from "../config/validation.js";
 
 /** The output of one method for one batch. */
@@ -155,11 +157,28 @@ export function listMethods(): readonly MethodInfo[] {
   return METHODS;
 }
 
+/** Logits are compared class by class: equal numbers of other classes would teach nonsense. */
+function assertSameClasses(teacher: Model | Detector, student: Model | Detector, method: Method): void {
+  if (!(teacher instanceof Detector) || !(student instanceof Detector)) return;
+  const onLogits = termsOf(method).find((term) => !("studentFeatures" in term));
+  const [ofTeacher, ofStudent] = [teacher.classNames, student.classNames];
+  if (onLogits === undefined || ofTeacher === null || ofStudent === null) return;
+  const index = ofStudent.findIndex((name, position) => name !== ofTeacher[position]);
+  if (index === -1 && ofTeacher.length === ofStudent.length) return;
+  const position = Math.max(index, 0);
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid teacher for ${onLogits.kind}: expected the student's classes in their order, received "${ofTeacher[position] ?? ""}" instead of "${ofStudent[position] ?? ""}" as class ${position + 1}. Only methods on levels, such as "review", take detectors of other classes.`);
+}
+
 /**
- * Creates a distiller from a student and a teacher. Channels and sizes are derived from both networks.
+ * Creates a distiller from a student and a teacher: two classifiers, or two detectors, whose pyramids are compared
+ * level by level. Channels and sizes are derived from both networks. Between detectors, `kd` and `dkd` compare the
+ * class logits of the regions that the student is trained on; `warmupEpochs` is 0 there, and dkd has α 1, β 0.25 and a
+ * temperature of 1 by default.
  *
- * @throws ReviewKdError `INVALID_ARGUMENT` (options; an unknown stage, with the list of stages), `SHAPE_MISMATCH`
- * (different numbers of classes), `DTYPE_MISMATCH`, `DISPOSED`.
+ * @throws ReviewKdError `INVALID_ARGUMENT` (options; an unknown stage, with the list of stages; a classifier with a
+ * detector), `SHAPE_MISMATCH` (different numbers of classes, which only methods on levels of pyramids take),
+ * `DTYPE_MISMATCH`, `DISPOSED`.
  * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), figure 2 (d), for the default.
  * @example
  * ```ts
@@ -170,7 +189,9 @@ export function listMethods(): readonly MethodInfo[] {
 export async function createDistiller<Network extends Model | Detector = Model>(
   { teacher, student, method = { kind: "review" }, seed = 0 }: DistillerParts<Network>,
 ): Promise<Distiller<Network>> {
-  const parsed = parse(Method, method, "method");
+  const parsed = parse(Method, withDetectorMethodDefaults((student as Model | Detector | undefined)?.name, method),
+    "method");
+  assertSameClasses(teacher, student, parsed);
   const native = await addon().createDistiller(teacher.native, student.native, parsed, parse(Seed, seed, "seed"));
   return new Distiller(native, teacher, student, parsed);
 }

@@ -1,49 +1,63 @@
 import { withSignal } from "./abort.js";
-import { createDistiller, type Distiller } from "./distiller.js";
+import { createDetector } from "./create-detector.js";
+import { Detector } from "./detector.js";
+import { createDistiller, type AnyDistiller } from "./distiller.js";
 import { ReviewKdError } from "../errors.js";
-import { createModel, listModels } from "./model.js";
+import { createModel, listModels, type Model } from "./model.js";
+import { areDetectors, networkInfo } from "./network.js";
+import { isDetectorName } from "../config/detector-defaults.js";
 import { findByName } from "../config/nearest-name.js";
+import type { FeatureSpec } from "../config/schemas/model.js";
 import { PairOptions, type PairExplanation, type PairOptionsInput } from "../config/schemas/pair.js";
 import { parse } from "../config/validation.js";
+import type { NativeNetworkCost } from "../native.js";
 
 /** The pair, image size and batch size to measure, and a signal that stops the measurement. */
 export interface ExplainPairOptions extends PairOptionsInput {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Image size, classes and batch size of detectors by default, and the least of batches. */
+const DETECTOR_DEFAULTS = { imageSize: [800, 800], numClasses: 91, batchSize: 2, leastBatch: 1 } as const;
+
+/** As detectors are trained with weights of their backbone, on images that are not resized any more. */
+const DETECTION = { norm: "frozen", trainableLayers: 3, minSize: null } as const;
+
 /**
  * Explains what review does with a pair of networks before they are trained: the matched stages and the cost in
  * parameters, arithmetic and memory. Measures the networks on random input on the CPU: takes a few seconds, longer for
- * ImageNet.
+ * ImageNet, and up to a minute or two for detectors.
  *
- * @throws ReviewKdError `UNKNOWN_NAME` (with the list of names), `INVALID_ARGUMENT`, `SHAPE_MISMATCH` if a network does
- * not support the image size, `ABORTED` after the signal was aborted.
+ * @throws ReviewKdError `UNKNOWN_NAME` (with the list of names), `INVALID_ARGUMENT` (also for a classifier with a
+ * detector), `SHAPE_MISMATCH` if a network does not support the image size, `BATCH_TOO_SMALL`, `ABORTED` after the
+ * signal was aborted.
  * @see Chen et al., "Distilling Knowledge via Knowledge Review" (CVPR 2021), figure 2 (d).
  * @example
  * ```ts
  * const { stages, trainingOnly, memory } = await explainPair({ teacher: "resnet56", student: "resnet20", batchSize: 128
- * }); ```
+ * });
+ * const pair = { teacher: "faster-rcnn-resnet101-fpn", student: "faster-rcnn-resnet18-fpn" };
+ * const { teacher } = await explainPair({ ...pair, imageSize: [800, 1216], batchSize: 8 });
+ * ```
  */
 export async function explainPair({ signal, ...options }: ExplainPairOptions): Promise<PairExplanation> {
   const pair = parse(PairOptions, options, "pair options");
-  const models = listModels();
-  findByName(models, pair.teacher, "teacher");
-  const published = findByName(models, pair.student, "student");
-  const { batchSize, fusion, midChannels, numClasses = published.numClasses,
-    imageSize: [height, width] = published.imageSize } = pair;
+  const { fusion, midChannels, numClasses, imageSize, batchSize } = withDefaults(pair);
+  const create = (name: string): Promise<Model | Detector> =>
+    isDetectorName(name) ? createDetector(name, { numClasses, detection: DETECTION })
+      : createModel(name, { numClasses });
 
-  using teacher = await createModel(pair.teacher, { numClasses });
-  using student = await createModel(pair.student, { numClasses });
-  const specs = { teacher: teacher.featureSpecs(height, width), student: student.featureSpecs(height, width) };
+  using teacher = await create(pair.teacher);
+  using student = await create(pair.student);
   // No warm-up, so that the very first steps run the full method.
   const method = { kind: "review" as const, warmupEpochs: 0, fusion,
     ...(midChannels === undefined ? {} : { midChannels }) };
-  using distiller = await createDistiller({ teacher, student, method });
+  using distiller = await createDistiller<Model | Detector>({ teacher, student, method });
   const parameters = await parametersByStage(distiller);
   const cost = await withSignal({ signal, what: "the explanation" },
-    (stop) => distiller.native.measure(height, width, batchSize, stop));
+    (stop) => distiller.native.measure(imageSize[0], imageSize[1], batchSize, stop));
 
-  const matched = distiller.matching.stages.length;
+  const specs = { teacher: teacher.featureSpecs(...cost.inputSize), student: student.featureSpecs(...cost.inputSize) };
   const stages = distiller.matching.stages.map((names, index) => {
     const ofStudent = present(specs.student.find(({ name }) => name === names.student), names.student);
     const ofTeacher = present(specs.teacher.find(({ name }) => name === names.teacher), names.teacher);
@@ -51,22 +65,57 @@ export async function explainPair({ signal, ...options }: ExplainPairOptions): P
     return { student: ofStudent, teacher: ofTeacher, resized,
       parameters: present(parameters[index], `fusion ${index}`) };
   });
+  const unmatched = (role: "teacher" | "student"): FeatureSpec[] =>
+    specs[role].filter(({ name }) => !distiller.matching.stages.some((stage) => stage[role] === name));
   return {
-    imageSize: [height, width],
+    imageSize,
+    inputSize: cost.inputSize,
     numClasses,
     batchSize,
-    teacher: { name: teacher.name, parameters: teacher.parameterCount(), multiplyAdds: cost.teacherMultiplyAdds },
-    student: { name: student.name, parameters: student.parameterCount(), multiplyAdds: cost.studentMultiplyAdds },
+    teacher: networkCost(teacher, cost.teacher),
+    student: networkCost(student, cost.student),
     trainingOnly: { parameters: distiller.trainingOnlyParameterCount(), multiplyAdds: cost.trainingOnlyMultiplyAdds },
     stages,
-    unmatched: { teacher: specs.teacher.slice(0, -matched), student: specs.student.slice(0, -matched) },
+    unmatched: { teacher: unmatched("teacher"), student: unmatched("student") },
     memory: {
       state: cost.stateBytes,
       momentumBuffers: cost.momentumBytes,
       step: cost.stepBytes,
       tensors: cost.stateBytes + cost.momentumBytes + cost.stepBytes,
       process: cost.mappedBytes,
+      measuredBatches: cost.measuredBatches,
     },
+  };
+}
+
+/** The options with the defaults of this pair. */
+function withDefaults(pair: PairOptions) {
+  for (const role of ["teacher", "student"] as const) networkInfo(pair[role], role);
+  const { leastBatch, ...defaults } = areDetectors(pair.teacher, pair.student) ? DETECTOR_DEFAULTS
+    : publishedDefaults(pair.student);
+  const { imageSize = [...defaults.imageSize], numClasses = defaults.numClasses, batchSize = defaults.batchSize } =
+    pair;
+  if (batchSize >= leastBatch) return { ...pair, imageSize, numClasses, batchSize };
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid batchSize in pair options: expected a whole number ≥ ${leastBatch} for classifiers, received ${batchSize}.`);
+}
+
+function publishedDefaults(name: string) {
+  const { imageSize, numClasses } = findByName(listModels(), name, "student");
+  return { imageSize, numClasses, batchSize: 128, leastBatch: 2 };
+}
+
+function networkCost(network: Model | Detector,
+  { multiplyAdds, pyramidMultiplyAdds, pyramidParameters }: NativeNetworkCost): PairExplanation["teacher"] {
+  const { name } = network;
+  const whole = { name, parameters: network.parameterCount(), multiplyAdds };
+  if (!(network instanceof Detector)) return { ...whole, pyramid: null, regions: null };
+  const { rpnPostNmsTopNTest: proposals, boxDetectionsPerImg = 0 } = network.detection;
+  return {
+    ...whole,
+    pyramid: { parameters: pyramidParameters, multiplyAdds: pyramidMultiplyAdds },
+    regions: proposals === undefined ? null
+      : { proposals, masks: name.startsWith("mask-rcnn-") ? Math.min(proposals, boxDetectionsPerImg) : 0 },
   };
 }
 
@@ -76,7 +125,7 @@ function present<T>(value: T | undefined, what: string): T {
 }
 
 /** Trainable parameters of each fusion module, shallow to deep; `abfs.0` is the deepest. */
-async function parametersByStage(distiller: Distiller): Promise<number[]> {
+async function parametersByStage(distiller: AnyDistiller): Promise<number[]> {
   const counts: number[] = [];
   for (const [name, tensor] of Object.entries(await distiller.stateDict())) {
     const depth = /^abfs\.(\d+)\.(?!.*(running_mean|running_var|num_batches_tracked)$)/.exec(name)?.[1];

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { withSignal } from "./abort.js";
 import type { DatasetSplit } from "./dataset.js";
-import type { NativeModel, NativeSession } from "../native.js";
+import { addon, type NativeModel } from "../native.js";
+import { isDetectorName } from "../config/detector-defaults.js";
+import { didYouMean, findByName } from "../config/nearest-name.js";
 import { type ModelDType, PositiveCount, Precision } from "../config/schemas/common.js";
 import type { ClassScore, Evaluation } from "../config/schemas/epoch.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
@@ -9,7 +11,9 @@ import type { TaskInfo } from "../config/schemas/task.js";
 import type { FeatureSpec } from "../config/schemas/model.js";
 import { LoadOptions, type LoadOptionsInput, type LoadReport } from "../config/schemas/weights.js";
 import { assertObject, parse } from "../config/validation.js";
+import { ReviewKdError } from "../errors.js";
 import { NativeObject } from "./native-object.js";
+import { registryTask } from "./task.js";
 import { toEntries, toStateDict, type StateDict } from "./tensor.js";
 
 const EvaluateOptions = z.strictObject({
@@ -29,7 +33,7 @@ export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
 }
 
 /** @internal */
-export async function evaluateWith(native: NativeModel | NativeSession, data: DatasetSplit,
+export async function evaluateWith(native: Pick<NativeModel, "evaluate">, data: DatasetSplit,
   options: EvaluateOptions): Promise<Evaluation> {
   assertObject(options, "evaluation options");
   const { signal, onProgress, ...rest } = options;
@@ -70,6 +74,11 @@ export abstract class Network extends NativeObject<NativeModel> {
   /** The device that currently holds the parameters. */
   get device(): "cpu" | "cuda" {
     return this.native.describe().device;
+  }
+
+  /** Whether its parameters are as initialised: never loaded, and not trained yet. */
+  get untrained(): boolean {
+    return this.native.describe().untrained;
   }
 
   /** Number of parameters; `trainable`: of those that a training changes, which a detector limits. */
@@ -138,4 +147,47 @@ export abstract class Network extends NativeObject<NativeModel> {
   async evaluate(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
     return evaluateWith(this.native, data, options);
   }
+}
+
+/** Properties of a network that are known before it is created. */
+export interface NetworkInfo {
+  readonly name: string;
+  readonly task: TaskInfo;
+  /** Names of the stages that methods compare, shallow to deep: of a detector the levels of its pyramid. */
+  readonly stages: readonly string[];
+}
+
+/**
+ * Looks up a classifier or a detector by its name.
+ *
+ * @param role - What the name is for, for the message.
+ * @throws ReviewKdError `UNKNOWN_NAME`, with the list of names.
+ */
+export function networkInfo(name: string, role: string): NetworkInfo {
+  if (isDetectorName(name)) {
+    const { task, levels } = addon().detectorInfo(knownDetector(name, role));
+    return { name, task, stages: levels };
+  }
+  const { features } = findByName(addon().listModels(), name, role, addon().listDetectors());
+  return { name, task: registryTask(), stages: features.map((stage) => stage.name) };
+}
+
+/** The name of a detector, which is `name`. @throws ReviewKdError `UNKNOWN_NAME`, with the list of names. */
+export function knownDetector(name: string, role: string): string {
+  const valid = addon().listDetectors();
+  if (valid.includes(name)) return name;
+  throw new ReviewKdError("UNKNOWN_NAME",
+    `invalid ${role}: expected faster-rcnn-BACKBONE-fpn, mask-rcnn-BACKBONE-fpn or retinanet-BACKBONE-fpn, received "${name}"${didYouMean(name, valid) || "."}`, { valid });
+}
+
+/**
+ * Whether a teacher and a student, known by their names, are detectors.
+ *
+ * @throws ReviewKdError `INVALID_ARGUMENT`: only one of them is.
+ */
+export function areDetectors(teacher: string, student: string): boolean {
+  const isDetector = isDetectorName(student);
+  if (isDetectorName(teacher) === isDetector) return isDetector;
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid teacher: expected ${isDetector ? "a detector" : "a classifier"} as the student ${student} is, received ${teacher}. Both must be classifiers, or both detectors.`);
 }

@@ -131,6 +131,19 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
       ...options });
   }
 
+  /**
+   * Like {@link Session.evaluate}, for the distiller's teacher: its own metrics, at its own image size and in
+   * `teacherPrecision`.
+   *
+   * @throws ReviewKdError `INVALID_ARGUMENT` for a session without a teacher, or a teacher for other data;
+   * `SHAPE_MISMATCH` if its classes are not those of the data.
+   */
+  async evaluateTeacher(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
+    const { precision, teacherPrecision = precision, fused } = this.options;
+    const native: Pick<NativeSession, "evaluate"> = { evaluate: (...args) => this.native.evaluateTeacher(...args) };
+    return evaluateWith(native, data, { precision: teacherPrecision, fused, ...options });
+  }
+
   /** Gradients of the last step, after clipping, keyed by state-dict name. */
   async gradients(options: StateDictOptionsInput = {}): Promise<StateDict> {
     return toStateDict(await this.native.gradients(parse(StateDictOptions, options, "gradient options").names));
@@ -237,7 +250,7 @@ export async function createSession<Trained extends Model | Detector = Model>(
     throw new ReviewKdError("INVALID_ARGUMENT",
       "invalid session options: expected either a distiller or a model, received both or neither.");
   }
-  if (parsed.precision === "bfloat16" && trained.dtype !== "float32") {
+  if ([parsed.precision, parsed.teacherPrecision].includes("bfloat16") && trained.dtype !== "float32") {
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid network: expected dtype float32 for precision bfloat16, received ${trained.dtype}. Create the model with dtype "float32".`);
   }

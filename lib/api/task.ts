@@ -22,12 +22,25 @@ export function namedValue(values: object, name: string): number {
   throw new ReviewKdError("INTERNAL", `invalid results: expected a number for ${name}, received ${String(value)}.`);
 }
 
+/** The same, or `undefined` if there is none: a Faster R-CNN has no precision of masks. */
+export function valueIfNamed(values: object, name: string): number | undefined {
+  return name in values ? namedValue(values, name) : undefined;
+}
+
 /** The metric by which a task chooses the best epoch. */
 export function primaryMetric(task: TaskInfo): MetricInfo {
   const metric = task.metrics.find(({ name }) => name === task.primaryMetric);
   if (metric !== undefined) return metric;
   throw new ReviewKdError("INTERNAL",
     `invalid task ${task.name}: expected the metric ${task.primaryMetric}, received ${task.metrics.map(({ name }) => name).join(", ")}.`);
+}
+
+/**
+ * Decimals with which results of a metric and their differences are compared: `ofPercentage` of a percentage, three of
+ * a number without a unit, such as an average precision.
+ */
+export function metricDecimals({ unit }: Pick<MetricInfo, "unit">, ofPercentage: number): number {
+  return unit === "%" ? ofPercentage : 3;
 }
 
 /** Whether a value is better than another one; NaN is worse than any number, equal values are no improvement. */

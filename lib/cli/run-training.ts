@@ -22,6 +22,7 @@ export async function runTraining(output: Output, task: Task, flags: TrainingFla
       override: flags.override === true,
       forceUnlock: flags.forceUnlock === true,
       fallbackDirectory: flags.fallbackDirectory,
+      evaluateTeacher: flags["evaluateTeacher"] !== false,
       signal: interrupt.signal,
     });
     for await (const event of run) {

@@ -1,11 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { asSentence, causedBy, messageOf, ReviewKdError } from "../errors.js";
-import { detectorRunDefaults } from "./detector-defaults.js";
+import { detectorRunDefaults, withDetectorMethodDefaults } from "./detector-defaults.js";
 import { isSettings, mergeSettings, type Settings } from "./merge-settings.js";
-import { findPreset } from "./presets/index.js";
-import type { StoredDataSource } from "./schemas/data.js";
-import type { Preset } from "./schemas/preset.js";
+import { presetSettings } from "./preset-settings.js";
 import { DEFAULT_KINDS, RunConfig, type RunConfigInput } from "./schemas/run-config.js";
 import { parse, valueText } from "./validation.js";
 
@@ -28,28 +26,14 @@ export function parseRunConfig(input: RunConfigInput | Settings, what = "the run
   if (!isSettings(settings)) return parse(RunConfig, settings, what, "CONFIG_INVALID");
   const task = settings["task"];
   if (task !== "train" && task !== "distill") return parse(RunConfig, settings, what, "CONFIG_INVALID");
-  const trained = settings[task === "train" ? "model" : "student"];
-  const layers: Settings[] = [DEFAULT_KINDS[task],
-    detectorRunDefaults(isSettings(trained) ? trained["name"] : undefined)];
-  if (typeof settings["preset"] === "string") layers.push(presetSettings(task, settings["preset"]));
-  return parse(RunConfig, mergeSettings(...layers, settings), what, "CONFIG_INVALID");
-}
-
-/** The kind of data source for a preset's data set. */
-const DATA_KINDS = { cifar100: "cifar100", imagenet: "image-folder" } as const satisfies Record<Preset["dataset"],
-  StoredDataSource["kind"]>;
-
-/** The settings that a preset determines for a run of this task. */
-export function presetSettings(task: RunConfig["task"], name: string): Settings {
-  const { dataset, teacher, student, method, training } = findPreset(name);
-  const shared = { data: { kind: DATA_KINDS[dataset] }, training };
-  if (task === "train") return shared;
-  return {
-    ...shared,
-    method,
-    ...(teacher === undefined ? {} : { teacher: { name: teacher } }),
-    ...(student === undefined ? {} : { student: { name: student } }),
-  };
+  const preset = presetSettings(task, settings, what);
+  const network = mergeSettings(preset, settings)[task === "train" ? "model" : "student"];
+  const name = isSettings(network) ? network["name"] : undefined;
+  const merged = mergeSettings(DEFAULT_KINDS[task], detectorRunDefaults(name), preset, settings);
+  return parse(RunConfig, {
+    ...merged,
+    ...(task === "train" ? {} : { method: withDetectorMethodDefaults(name, merged["method"]) }),
+  }, what, "CONFIG_INVALID");
 }
 
 /**

@@ -35,6 +35,21 @@ export function withDetectorDefaults(name: unknown, options: object): object {
   return mergeSettings({ optimizer: hasOwnDecay ? others : { normWeightDecay, ...others } }, given);
 }
 
+/** Defaults of a method between detectors where they differ from those between classifiers; none for most options. */
+export function detectorMethodDefaults(kind: unknown): Settings {
+  // The weight is full from the start. dkd: of mdistiller's detectors, on the logits of regions.
+  return { warmupEpochs: 0, ...(kind === "dkd" ? { alpha: 1, beta: 0.25, temperature: 1 } : {}) };
+}
+
+/** A method, with a detector's defaults below it if this network is one. */
+export function withDetectorMethodDefaults(network: unknown, method: unknown): unknown {
+  if (!isDetectorName(network) || !isSettings(method)) return method;
+  if (method["kind"] !== "sum") return mergeSettings(detectorMethodDefaults(method["kind"]), method);
+  const terms = method["of"];
+  if (!Array.isArray(terms)) return method;
+  return { ...method, of: terms.map((term: unknown) => withDetectorMethodDefaults(network, term)) };
+}
+
 /** Switches of a detector that is created for data of a kind. Drawn scenes are small already. */
 export function dataSwitches(kind: string): DetectorSwitches {
   return kind === "scenes" ? { minSize: null } : {};

@@ -7,7 +7,8 @@ const IDENTITIES = ["kind", "name"] as const;
 /**
  * Merges layers of settings, lowest first. Objects are merged key by key, except that an object with a different `kind`
  * or `name` replaces the one below: `{ kind: "cosine" }` over `{ kind: "multi-step", factor: 0.1 }` has no `factor`.
- * Keys whose value is `undefined` count as absent.
+ * Keys whose value is `undefined` count as absent. A layer with `maxSteps` and without `epochs` drops the `epochs`
+ * below, which it replaces as the end of a training.
  *
  * @example
  * ```ts
@@ -20,6 +21,7 @@ export function mergeSettings(...layers: readonly Settings[]): Settings {
 
 function mergeTwo(lower: Settings, upper: Settings): Settings {
   const merged: Record<string, unknown> = { ...lower };
+  if (typeof upper["maxSteps"] === "number" && upper["epochs"] === undefined) merged["epochs"] = null;
   for (const [key, value] of Object.entries(upper)) {
     if (value === undefined) continue;
     const below = lower[key];

@@ -27,14 +27,20 @@ export function withNearestName(error: unknown, name: string, candidates: readon
     cause: error });
 }
 
-/** The entry of this name. @throws `UNKNOWN_NAME`, listing the names, for the value that `role` describes. */
+/**
+ * The entry of this name.
+ *
+ * @param others - Names of the same role without an entry here, one of which may have been meant.
+ * @throws `UNKNOWN_NAME`, listing the names, for the value that `role` describes.
+ */
 export function findByName<Entry extends { readonly name: string }>(entries: readonly Entry[], name: string,
-  role: string): Entry {
+  role: string, others: readonly string[] = []): Entry {
   const found = entries.find((entry) => entry.name === name);
   if (found !== undefined) return found;
   const valid = entries.map((entry) => entry.name);
-  const message = `invalid ${role}: expected ${listed(valid)}, received "${name}"${didYouMean(name, valid) || "."}`;
-  throw new ReviewKdError("UNKNOWN_NAME", message, { valid });
+  const meant = didYouMean(name, [...valid, ...others]) || ".";
+  const message = `invalid ${role}: expected ${listed(valid)}, received "${name}"${meant}`;
+  throw new ReviewKdError("UNKNOWN_NAME", message, { valid: [...valid, ...others] });
 }
 
 /** `a, b or c`. */

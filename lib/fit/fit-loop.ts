@@ -4,7 +4,7 @@ import type { AnySession } from "../api/session.js";
 import type { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
 import type { FitEvent } from "../config/schemas/fit-event.js";
 import { termsOf } from "../config/schemas/method.js";
-import { EpochOptions, type TrainingOptions } from "../config/schemas/training.js";
+import { EpochOptions } from "../config/schemas/training.js";
 import type { FitProgress, FitResult } from "../config/schemas/run-record.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { EtaEstimator } from "./eta-estimator.js";
@@ -22,6 +22,8 @@ export interface TrainingRecorder {
   readonly resumed: FitEvent | undefined;
   /** Writes the files that an earlier process could not write. */
   writePending(): AsyncGenerator<FitEvent, void, void>;
+  /** The teacher was evaluated, or cannot be. */
+  teacherEvaluated(event: TeacherEvent): AsyncGenerator<FitEvent, void, void>;
   /** `step` steps of the running epoch are done. */
   running(step: number): AsyncGenerator<FitEvent, void, void>;
   /** All steps of an epoch are done; its evaluation is still to come. */
@@ -36,6 +38,8 @@ export interface TrainingRecorder {
   /** Adds the newest good checkpoint to an error. */
   explain(error: unknown): unknown;
 }
+
+export type TeacherEvent = Extract<FitEvent, { type: "teacher" }>;
 
 /** Where a training was aborted, and the checkpoint written there. */
 export type InterruptedAt = Omit<Extract<FitEvent, { type: "interrupted" }>, "type">;
@@ -53,11 +57,10 @@ export class FitLoop {
 
   constructor(private readonly plan: FitPlan, private readonly session: AnySession,
     private readonly log: TrainingRecorder) {
-    const { data, training } = plan;
-    this.#epochs = training.epochs;
+    const { data, length: { epochs, images } } = plan;
+    this.#epochs = epochs;
     this.#brokenReported = data.brokenImages.length;
-    this.#timeLeft = new EtaEstimator({ epochs: training.epochs, trainSamples: data.train.size,
-      testSamples: data.test.size });
+    this.#timeLeft = new EtaEstimator({ epochs, images, trainSamples: data.train.size, testSamples: data.test.size });
   }
 
   async *run(): AsyncGenerator<FitEvent, FitResult, void> {
@@ -66,6 +69,7 @@ export class FitLoop {
     if (log.resumed !== undefined) yield log.resumed;
     yield* log.writePending();
     try {
+      if (log.resumed === undefined) yield* this.#evaluateTeacher();
       while (log.progress.epochsDone < this.#epochs) {
         const epoch = log.progress.epochsDone;
         const train = log.progress.trained ?? (yield* this.#train(epoch));
@@ -86,8 +90,35 @@ export class FitLoop {
     return result;
   }
 
+  async *#evaluateTeacher(): AsyncGenerator<FitEvent, void, void> {
+    const { distiller, evaluateTeacher, data: { test }, training: { evaluationBatchSize: batchSize }, signal } = this
+      .plan;
+    if (distiller === undefined || evaluateTeacher !== true || test.size === 0) return;
+    const { name, task: taskInfo } = distiller.teacher;
+    const reports = withReports<number, Evaluation>(
+      (onProgress, stop) => this.session.evaluateTeacher(test, { batchSize, onProgress, signal: stop }),
+      { intervalMs: PROGRESS_INTERVAL_MS, signal },
+    );
+    try {
+      for (;;) {
+        const next = await reports.next();
+        if (next.done === true) {
+          yield* this.log.teacherEvaluated({ type: "teacher", name, taskInfo, test: next.value, reason: null });
+          return;
+        }
+        yield { type: "teacher-progress", samples: next.value, testSamples: test.size };
+      }
+    } catch (error) {
+      if (!isReviewKdError(error) || !["INVALID_ARGUMENT", "SHAPE_MISMATCH"].includes(error.code)) throw error;
+      yield* this.log.teacherEvaluated({ type: "teacher", name, taskInfo, test: null, reason: error.message });
+    } finally {
+      await reports.return(undefined as never);
+    }
+  }
+
   async *#train(epoch: number): AsyncGenerator<FitEvent, EpochSummary, void> {
-    const options = optionsOf(EpochOptions, { ...this.plan.training, epoch, epochs: this.#epochs });
+    const { training, length: { stepsPerEpoch, steps: trainingSteps } } = this.plan;
+    const options = optionsOf(EpochOptions, { ...training, epoch, epochs: this.#epochs });
     const reports = withReports<EpochProgress, EpochSummary>(
       (onProgress, signal) => this.session.trainEpoch(this.plan.data, { ...options, onProgress, signal }),
       { intervalMs: PROGRESS_INTERVAL_MS, signal: this.plan.signal },
@@ -100,7 +131,8 @@ export class FitLoop {
         this.#timeLeft.trainedAt(progress.imagesPerSecond);
         const etaSeconds = this.#timeLeft.from(epoch, progress.images);
         yield* this.#brokenImages(epoch);
-        yield { type: "progress", ...progress, epochs: this.#epochs, etaSeconds };
+        yield { type: "progress", ...progress, epochs: this.#epochs,
+          trainingStep: epoch * stepsPerEpoch + progress.step, trainingSteps, etaSeconds };
         yield* this.log.running(progress.step);
       }
     } finally {
@@ -142,7 +174,7 @@ export class FitLoop {
   }
 
   #startEvent(): FitEvent {
-    const { model, distiller, data, training, runDirectory } = this.plan;
+    const { model, distiller, data, length, runDirectory } = this.plan;
     const { stepsDone, progress: { epochsDone } } = this.log;
     const terms = distiller === undefined ? [] : termsOf(distiller.method);
     return {
@@ -150,7 +182,7 @@ export class FitLoop {
       task: distiller === undefined ? "train" : "distill",
       taskInfo: this.session.task,
       epochs: this.#epochs,
-      stepsPerEpoch: stepsPerEpoch(data.train.size, training),
+      stepsPerEpoch: length.stepsPerEpoch,
       trainSamples: data.train.size,
       testSamples: data.test.size,
       startEpoch: epochsDone,
@@ -163,12 +195,4 @@ export class FitLoop {
       runDirectory: runDirectory ?? null,
     };
   }
-}
-
-/** Optimizer steps. A last batch of one image is dropped, unless all are such: batch normalization needs two. */
-function stepsPerEpoch(samples: number,
-  { batchSize, accumulateBatches }: Pick<TrainingOptions, "batchSize" | "accumulateBatches">): number {
-  const rest = samples % batchSize;
-  const batches = Math.floor(samples / batchSize) + (rest >= Math.min(2, batchSize) ? 1 : 0);
-  return Math.ceil(batches / accumulateBatches);
 }

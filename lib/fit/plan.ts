@@ -7,11 +7,14 @@ import { DETECTOR_TRAINING, isDetectorName } from "../config/detector-defaults.j
 import { mergeSettings, type Settings } from "../config/merge-settings.js";
 import type { Detector } from "../api/detector.js";
 import type { Model } from "../api/model.js";
+import { assertPreset, scaledTraining } from "../config/preset-settings.js";
 import { findPreset, type PresetName } from "../config/presets/index.js";
 import { NonNegativeNumber } from "../config/schemas/common.js";
-import { TrainingOptions, type TrainingOptionsInput } from "../config/schemas/training.js";
+import { TrainingOptions, type TrainingOptionsInput, withEnd } from "../config/schemas/training.js";
 import type { SessionTarget } from "../api/session.js";
 import { parse } from "../config/validation.js";
+import { assertWeights } from "./assert-weights.js";
+import { trainingLength, type TrainingLength } from "./training-length.js";
 
 /** Long enough for a file server to restart, or for a user to free disk space. */
 const RETRY_DELAYS_MS = [1000, 3000, 9000];
@@ -33,6 +36,16 @@ export interface FitSettings {
   readonly retryDelaysMs?: readonly number[] | undefined;
   /** A preset that provides omitted training options. Its method is not used, because the distiller has one. */
   readonly preset?: PresetName | undefined;
+  /**
+   * Scales the preset's learning rate, and inversely its numbers of steps, to `batchSize` by the linear rule of Goyal
+   * et al. (2017). Options given here stay as they are. Default false.
+   */
+  readonly linearScaling?: boolean | undefined;
+  /**
+   * Measure the teacher on the test images before the student trains; a resumed training does not repeat it. Default
+   * true.
+   */
+  readonly evaluateTeacher?: boolean | undefined;
   /** Stops within one step and saves. */
   readonly signal?: AbortSignal | undefined;
   /** The configuration for `config.json` and to compare a resumed run with. Default: derived from these options. */
@@ -50,15 +63,18 @@ export interface FitPlan extends FitSettings {
   readonly distiller?: AnyDistiller | undefined;
   readonly retryDelaysMs: readonly number[];
   readonly training: TrainingOptions;
+  readonly length: TrainingLength;
 }
 
 /** @throws `INVALID_ARGUMENT`, `UNKNOWN_NAME` */
 export function planFit(options: FitOptions): FitPlan {
   const { distiller, model, data, runDirectory, resume, override, forceUnlock, retryDelaysMs = RETRY_DELAYS_MS,
-    fallbackDirectory, preset, signal, config, ...explicit } = options;
+    fallbackDirectory, preset, linearScaling = false, evaluateTeacher = true, signal, config, ...explicit } = options;
+  if (parse(z.boolean(), linearScaling, "linearScaling"))
+    assertPreset(preset, "linearScaling", "fit options", "INVALID_ARGUMENT");
   const layers: Settings[] = [isDetectorName((distiller?.student ?? model)?.name) ? DETECTOR_TRAINING : {},
-    ...preset === undefined ? [] : [findPreset(preset).training], explicit];
-  const training = parse(TrainingOptions, mergeSettings(...layers), "fit options");
+    ...preset === undefined ? [] : [trainingOf(preset, linearScaling, explicit)], explicit];
+  const training = parse(withEnd(TrainingOptions), mergeSettings(...layers), "fit options");
   if (resume === true && runDirectory === undefined) {
     throw new ReviewKdError("INVALID_ARGUMENT",
       "invalid fit options: resume requires a runDirectory. Pass the directory of the run to resume.");
@@ -71,17 +87,25 @@ export function planFit(options: FitOptions): FitPlan {
   }
   const trained = (distiller?.student ?? model) as Model | Detector;
   assertDataSuits(trained.name, data.kind, data.train.images.content);
+  if (distiller !== undefined) assertWeights(distiller);
   const target = distiller === undefined ? { model } : { distiller };
   const plan = { target, model: trained, distiller, data, runDirectory, resume, override, forceUnlock,
-    fallbackDirectory, retryDelaysMs, signal, training, preset } as FitPlan;
+    fallbackDirectory, retryDelaysMs, evaluateTeacher, signal, training,
+    length: trainingLength(training, data.train.size), preset, linearScaling } as FitPlan;
   return { ...plan, config: config ?? deriveConfig(plan) };
 }
 
+function trainingOf(preset: PresetName, isScaled: boolean, explicit: Settings): Settings {
+  const { training } = findPreset(preset);
+  return isScaled ? scaledTraining(training, explicit) : training;
+}
+
 /** The configuration as far as these objects know it: without the seed or weights that a network was created from. */
-function deriveConfig({ model, distiller, data, training, preset }: FitPlan): unknown {
+function deriveConfig({ model, distiller, data, training, preset, linearScaling }: FitPlan): unknown {
   return {
     task: distiller === undefined ? "train" : "distill",
     ...(preset === undefined ? {} : { preset }),
+    ...(linearScaling === true ? { linearScaling } : {}),
     ...(distiller === undefined
       ? { model: { name: model.name } }
       : { teacher: { name: distiller.teacher.name }, student: { name: model.name }, method: distiller.method }),

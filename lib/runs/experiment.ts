@@ -14,14 +14,15 @@ import { ReviewKdError } from "../errors.js";
 import type { Device } from "../config/schemas/common.js";
 import type { LoadProgress } from "../config/schemas/data.js";
 import type { FitEvent } from "../config/schemas/fit-event.js";
-import type { NetworkConfig, RunConfig, RunConfigInput } from "../config/schemas/run-config.js";
+import type { NetworkConfig, RunConfig, RunConfigInput, TeacherConfig } from "../config/schemas/run-config.js";
 import type { FitResult } from "../config/schemas/run-record.js";
 
 type ConfigOf<Task extends RunConfig["task"]> = Extract<RunConfig, { task: Task }>;
 
 /** Options of a run: its directory, how to resume it, and a signal that stops it. */
 export type ExperimentOptions = Pick<FitSettings,
-  "runDirectory" | "resume" | "override" | "forceUnlock" | "fallbackDirectory" | "retryDelaysMs" | "signal">;
+  "runDirectory" | "resume" | "override" | "forceUnlock" | "fallbackDirectory" | "retryDelaysMs" | "evaluateTeacher"
+    | "signal">;
 
 /** Interval of events while data are read. */
 const LOADING_INTERVAL_MS = 100;
@@ -45,7 +46,7 @@ export async function* runExperiment(input: RunConfigInput,
   assertDataSuits((config.task === "train" ? config.model : config.student).name, config.data.kind);
   using data = yield* loading(config, options.signal);
   if (config.task === "train") return yield* runTraining(config, { data }, options);
-  using teacher = await buildModel(config.teacher, data, config.training.seed);
+  using teacher = await buildTeacher(config.teacher, data, config.training.seed);
   return yield* runDistillation(config, { data, teacher }, options);
 }
 
@@ -77,6 +78,17 @@ export async function buildModel({ name, weights, ...own }: NetworkConfig, data:
   if (option === undefined) return createModel(name, { numClasses: data.numClasses, seed, weights, device });
   throw new ReviewKdError("CONFIG_INVALID",
     `invalid ${option} for ${name}: expected it for detectors alone. Leave it out, or name a detector such as faster-rcnn-resnet18-fpn.`);
+}
+
+/**
+ * Creates the teacher of a distillation. A detector has the classes of its file, also if they are not those of the
+ * data: most methods compare pyramids alone.
+ */
+export async function buildTeacher(config: TeacherConfig, data: Dataset, seed: number,
+  device?: Device): Promise<Model | Detector> {
+  if (!isDetectorName(config.name)) return buildModel(config, data, seed, device);
+  const { name, ...own } = config;
+  return createDetector(name, { seed, device, ...own });
 }
 
 /** Runs task `"train"` on loaded data, so that several runs can share it. */

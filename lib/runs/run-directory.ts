@@ -15,6 +15,8 @@ export const RUN_FILES = {
   config: "config.json",
   /** One line per change of settings. */
   history: "config-history.jsonl",
+  /** The teacher's results on the test images. */
+  teacher: "teacher.json",
   /** One line per finished epoch. */
   metrics: "metrics.jsonl",
   ...CHECKPOINTS,
@@ -47,6 +49,10 @@ export class RunDirectory {
   async writeConfig(config: unknown): Promise<void> {
     this.config = `${JSON.stringify(config, null, 2)}\n`;
     await writeAtomic(this.path, this.file("config"), this.config);
+  }
+
+  async writeTeacher(teacher: object): Promise<void> {
+    await writeAtomic(this.path, this.file("teacher"), `${JSON.stringify(teacher, null, 2)}\n`);
   }
 
   async changeConfig(config: unknown, changed: Omit<ConfigChange, "former" | "time">): Promise<void> {

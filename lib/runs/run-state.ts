@@ -1,7 +1,7 @@
 import { configChanges, configHash, assertSameConfig } from "./config-changes.js";
 import { tryParseJson } from "./directory-files.js";
 import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
-import type { FinishedEpoch, InterruptedAt, TrainingRecorder } from "../fit/fit-loop.js";
+import type { FinishedEpoch, InterruptedAt, TeacherEvent, TrainingRecorder } from "../fit/fit-loop.js";
 import type { FitPlan } from "../fit/plan.js";
 import { CheckpointWriter, isBest, type RunPosition } from "./checkpoint-writer.js";
 import { readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
@@ -117,6 +117,12 @@ export class RunState implements TrainingRecorder, Disposable {
     if (this.#saver !== undefined && this.#due.length > 0) yield* this.#saver.save(this.#due, this.#position());
   }
 
+  async *teacherEvaluated(event: TeacherEvent): AsyncGenerator<FitEvent, void, void> {
+    const { name, taskInfo, test, reason } = event;
+    await this.directory?.writeTeacher({ name, taskInfo, test, reason });
+    yield event;
+  }
+
   /** Records an epoch before its evaluation, which may take long; saves if `checkpointMinutes` have passed. */
   async *trained(summary: EpochSummary): AsyncGenerator<FitEvent, void, void> {
     this.progress = { ...this.progress, trained: summary, elapsedSeconds: this.#elapsed() };
@@ -214,8 +220,8 @@ export class RunState implements TrainingRecorder, Disposable {
     const { last, best, elapsedSeconds } = this.progress;
     if (last === null || best === null)
       throw new ReviewKdError("INTERNAL", "missing evaluated epoch at the end of a training.");
-    const { training, data } = this.plan;
-    return { epochs: training.epochs, last, best, seconds: elapsedSeconds, runDirectory: this.#written?.path ?? null,
+    const { length, data } = this.plan;
+    return { epochs: length.epochs, last, best, seconds: elapsedSeconds, runDirectory: this.#written?.path ?? null,
       classNames: [...data.classNames] };
   }
 

@@ -1,4 +1,5 @@
 import { isReviewKdError, ReviewKdError } from "../errors.js";
+import { trainingLength } from "../fit/training-length.js";
 import { readFitProgress } from "../runs/run-state.js";
 import { holdsRun } from "../runs/run-directory.js";
 import type { FitResult } from "../config/schemas/run-record.js";
@@ -11,14 +12,17 @@ export type CellState =
   | ({ readonly is: "done" } & Pick<FitResult, "last" | "best" | "seconds">)
   | { readonly is: "failed"; readonly error: ReviewKdError };
 
-/** The state of a cell, failed if its directory cannot be read. @throws `RUN_MISMATCH` */
-export async function inspectCell({ runDirectory, config }: Cell): Promise<CellState> {
+/**
+ * The state of a cell, failed if its directory cannot be read. `trainSamples`: of its data. @throws `RUN_MISMATCH`
+ */
+export async function inspectCell({ runDirectory, config }: Cell, trainSamples: number): Promise<CellState> {
   try {
     if (!(await holdsRun(runDirectory, config))) return { is: "new" };
     const progress = await readFitProgress(runDirectory);
     if (progress === undefined) return { is: "begun" };
     const { epochsDone, last, best, elapsedSeconds } = progress;
-    if (epochsDone < config.training.epochs || last === null || best === null) return { is: "begun" };
+    const { epochs } = trainingLength(config.training, trainSamples);
+    if (epochsDone < epochs || last === null || best === null) return { is: "begun" };
     return { is: "done", last, best, seconds: elapsedSeconds };
   } catch (error) {
     if (!isReviewKdError(error) || error.code === "RUN_MISMATCH") throw error;

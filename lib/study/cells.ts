@@ -1,6 +1,7 @@
 import { join, resolve } from "node:path";
+import { optionsOf } from "../config/options-of.js";
+import { TeacherConfig, type RunConfig } from "../config/schemas/run-config.js";
 import { runFile } from "../runs/run-directory.js";
-import type { RunConfig } from "../config/schemas/run-config.js";
 import type { StudyConfig } from "../config/schemas/study.js";
 import { STUDENT_ALONE, type Condition } from "./conditions.js";
 
@@ -29,7 +30,9 @@ export function cellsOf(config: StudyConfig, conditions: readonly Condition[], d
 }
 
 function teacherCell({ teacher, data, training, teacherTraining, seeds }: StudyConfig, directory: string): Cell {
-  const { epochs = training.epochs, learningRate = training.optimizer.learningRate } = teacherTraining;
+  const { learningRate = training.optimizer.learningRate } = teacherTraining;
+  // Epochs of its own are not cut by the students' number of steps.
+  const end = teacherTraining.epochs === undefined ? {} : { epochs: teacherTraining.epochs, maxSteps: null };
   const seed = Math.max(...seeds) + TEACHER_SEED_OFFSET;
   return {
     id: TEACHER,
@@ -38,7 +41,7 @@ function teacherCell({ teacher, data, training, teacherTraining, seeds }: StudyC
     seed,
     runDirectory: join(directory, TEACHER),
     config: { task: "train", model: teacher, data,
-      training: { ...training, epochs, optimizer: { ...training.optimizer, learningRate }, seed } },
+      training: { ...training, ...end, optimizer: { ...training.optimizer, learningRate }, seed } },
   };
 }
 
@@ -47,8 +50,7 @@ function studentCell(config: StudyConfig, { id: condition, label, method }: Cond
   const { student, data } = config;
   const id = `${condition}-seed${seed}`;
   const training = { ...config.training, seed };
-  // An absolute path, so that it does not depend on where the study is resumed.
-  const weights = config.teacher.weights ?? resolve(runFile(join(directory, TEACHER), "student"));
+  const teacher = trainedTeacher(config, directory);
   return {
     id,
     condition,
@@ -57,8 +59,16 @@ function studentCell(config: StudyConfig, { id: condition, label, method }: Cond
     runDirectory: join(directory, id),
     config: method === null
       ? { task: "train", model: student, data, training }
-      : { task: "distill", teacher: { ...config.teacher, weights }, student, method, data, training },
+      : { task: "distill", teacher, student, method, data, training },
   };
+}
+
+/** The teacher of a distillation. The weights that the study trains contain those of the backbone. */
+function trainedTeacher({ teacher }: StudyConfig, directory: string): TeacherConfig {
+  if (teacher.weights !== undefined) return { ...teacher, weights: teacher.weights };
+  // An absolute path, so that it does not depend on where the study is resumed.
+  const weights = resolve(runFile(join(directory, TEACHER), "student"));
+  return optionsOf(TeacherConfig.omit({ backboneWeights: true }), { ...teacher, weights });
 }
 
 export function aloneCellId(seed: number): string {

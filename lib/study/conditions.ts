@@ -15,7 +15,7 @@ const RERUN = { teacher: "resnet56", student: "resnet20", data: "cifar100", epoc
 
 export function isRerun({ teacher, student, data, training }: StudyConfig): boolean {
   return teacher.name === RERUN.teacher && student.name === RERUN.student && data.kind === RERUN.data &&
-    training.epochs === RERUN.epochs;
+    training.epochs === RERUN.epochs && training.maxSteps === null;
 }
 
 export const STUDENT_ALONE: Condition = { id: "student-alone", label: "student alone", method: null, stage: null,

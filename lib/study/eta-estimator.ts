@@ -23,7 +23,7 @@ export class EtaEstimator {
   during(cell: Cell, event: FitEvent): number {
     const ofCell = "etaSeconds" in event ? event.etaSeconds : 0;
     if (event.type === "progress") {
-      const share = (event.epoch + event.step / event.steps) / event.epochs;
+      const share = event.trainingStep / event.trainingSteps;
       if (share > USABLE_SHARE.from && share < USABLE_SHARE.to) this.#seconds.set(workOf(cell), ofCell / (1 - share));
     }
     const others = [...this.#left].filter((other) => other !== cell);

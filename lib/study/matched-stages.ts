@@ -1,17 +1,22 @@
-import { listModels } from "../api/model.js";
-import { findByName } from "../config/nearest-name.js";
-import type { ModelInfo } from "../config/schemas/model.js";
+import { areDetectors, networkInfo } from "../api/network.js";
 import type { StudyResult } from "../config/schemas/study.js";
 
 /** Names of the matched stages of two networks, shallow to deep, the same number in each. */
 export type MatchedStages = StudyResult["stages"];
 
-/** The stages that distillation matches between two networks of the registry. @throws `UNKNOWN_NAME` */
+/**
+ * The stages that distillation matches between two networks: the deepest that both have, one by one; of detectors the
+ * levels of the same name in both pyramids.
+ *
+ * @throws `UNKNOWN_NAME`; `INVALID_ARGUMENT`: a classifier and a detector.
+ */
 export function matchedStages(student: string, teacher: string): MatchedStages {
-  const models = listModels();
-  const ofStudent = findByName(models, student, "student").features;
-  const ofTeacher = findByName(models, teacher, "teacher").features;
+  const ofStudent = networkInfo(student, "student").stages;
+  const ofTeacher = networkInfo(teacher, "teacher").stages;
+  if (areDetectors(teacher, student)) {
+    const common = ofStudent.filter((level) => ofTeacher.includes(level));
+    return { student: common, teacher: common };
+  }
   const count = Math.min(ofStudent.length, ofTeacher.length);
-  const names = (features: ModelInfo["features"]): string[] => features.slice(-count).map(({ name }) => name);
-  return { student: names(ofStudent), teacher: names(ofTeacher) };
+  return { student: ofStudent.slice(-count), teacher: ofTeacher.slice(-count) };
 }

@@ -1,7 +1,7 @@
 import type { BarSeriesOption, CustomSeriesOption } from "echarts";
 import type { Spread, StudyResult } from "../config/schemas/study.js";
-import { BASE, capitalized, FONT, FRAME, INK, measureOf, QUIET_INK, signed, subject, TEXT, textWidth,
-  type Chart } from "./picture-style.js";
+import { BASE, capitalized, FONT, FRAME, INK, measureOf, QUIET_INK, signed, subject, TEXT, textWidth, type Chart,
+  type Measure } from "./picture-style.js";
 
 const ROW = 46;
 const THICKNESS = 18;
@@ -25,54 +25,59 @@ interface BarChart {
   /** Each series has one bar, or `null`, per row, and a name if there are several series. */
   readonly series: readonly { readonly name: string; readonly bars: readonly (Bar | null)[] }[];
   readonly reference?: { readonly value: number; readonly text: string } | undefined;
+  /** Decimals of values. */
+  readonly digits: number;
 }
 
 /** Gain of each design step over the student alone; `undefined` if no gain is known. */
 export function ablationBars(result: StudyResult): Chart | undefined {
   const { conditions, config, taskInfo } = result;
-  const { title, unit, differenceUnit } = measureOf(taskInfo);
+  const { title, unit, differenceUnit, digits } = measureOf(taskInfo);
   if (conditions.every(({ gain }) => gain === null)) return undefined;
   const bars = conditions.map(({ method, gain, last }): Bar | null => {
     if (last === null) return null;
-    const value = `${last.mean.toFixed(1)}${unit}`;
+    const value = `${last.mean.toFixed(digits)}${unit}`;
     if (method === null) return { value: 0, deviation: null, text: value };
     return gain === null ? null
-      : { value: gain.mean, deviation: gain.deviation, text: `${signed(gain.mean)}  (${value})` };
+      : { value: gain.mean, deviation: gain.deviation, text: `${signed(gain.mean, digits)}  (${value})` };
   });
   return barChart({
     title: `Gain in ${title} of the last epoch over the student alone, by design step: ${subject(config)}`,
     axisTitle: `Gain in ${title} over the student alone${differenceUnit}`,
     rows: conditions.map(({ label }) => label),
     series: [{ name: "", bars }],
+    digits,
   });
 }
 
 /** The primary metric of the last and the best epoch, mean and deviation over seeds. */
 export function seedBars({ conditions, config, taskInfo, teacherMetric }: StudyResult): Chart | undefined {
   if (conditions.every(({ last }) => last === null)) return undefined;
-  const { title, unit } = measureOf(taskInfo);
+  const measure = measureOf(taskInfo);
+  const { title, unit, digits } = measure;
   return barChart({
     title: `${capitalized(title)}, mean and standard deviation over ${config.seeds.length} seeds: ${subject(config)}`,
     axisTitle: `${capitalized(title)}${unit === "" ? "" : ` (${unit.trim()})`}`,
     rows: conditions.map(({ label }) => label),
     series: [
-      { name: "last epoch", bars: conditions.map(({ last }) => spreadBar(last, unit)) },
-      { name: "best epoch (chosen on the test set)", bars: conditions.map(({ best }) => spreadBar(best, unit)) },
+      { name: "last epoch", bars: conditions.map(({ last }) => spreadBar(last, measure)) },
+      { name: "best epoch (chosen on the test set)", bars: conditions.map(({ best }) => spreadBar(best, measure)) },
     ],
     reference: teacherMetric === null ? undefined
-      : { value: teacherMetric, text: `teacher ${teacherMetric.toFixed(1)}${unit}` },
+      : { value: teacherMetric, text: `teacher ${teacherMetric.toFixed(digits)}${unit}` },
+    digits,
   });
 }
 
-function spreadBar(spread: Spread | null, unit: string): Bar | null {
+function spreadBar(spread: Spread | null, { unit, digits }: Measure): Bar | null {
   if (spread === null) return null;
   const { mean, deviation } = spread;
   return { value: mean, deviation,
-    text: `${mean.toFixed(1)}${deviation === null ? "" : ` ± ${deviation.toFixed(1)}`}${unit}` };
+    text: `${mean.toFixed(digits)}${deviation === null ? "" : ` ± ${deviation.toFixed(digits)}`}${unit}` };
 }
 
 /** Horizontal bars that start at 0, so that their lengths are comparable. */
-function barChart({ title, axisTitle, rows, series, reference }: BarChart): Chart {
+function barChart({ title, axisTitle, rows, series, reference, digits }: BarChart): Chart {
   const left = Math.ceil(Math.max(...rows.map((row) => textWidth(row, TEXT.label)))) + 20;
   const several = series.length > 1;
   const top = MARGIN.top + (several ? 28 : 0) + (reference === undefined ? 0 : 18);
@@ -99,8 +104,8 @@ function barChart({ title, axisTitle, rows, series, reference }: BarChart): Char
         nameLocation: "middle",
         nameGap: 32,
         nameTextStyle: { fontSize: TEXT.axisTitle, color: INK },
-        ...range(series.flatMap(({ bars }) => bars), reference),
-        axisLabel: { fontSize: TEXT.label, color: INK, formatter: (value: number) => String(value).replace("-", "−") },
+        ...range(series.flatMap(({ bars }) => bars), reference, digits),
+        axisLabel: { fontSize: TEXT.label, color: INK, formatter: tickText },
         axisLine: { show: true, lineStyle: { color: FRAME } },
         axisTick: { show: true, lineStyle: { color: FRAME } },
         splitLine: { show: false },
@@ -140,12 +145,19 @@ function offset(index: number, count: number): number {
   return (index - (count - 1) / 2) * (THICKNESS + GAP);
 }
 
-function range(bars: readonly (Bar | null)[],
-  reference: BarChart["reference"]): { min: number; max: number; interval: number } {
+/** A multiple of the interval, which is rounded, without the error of the multiplication. */
+function tickText(value: number): string {
+  return String(Number(value.toFixed(6))).replace("-", "−");
+}
+
+/** The range of the axis, which has at least the smallest difference that is shown. */
+function range(bars: readonly (Bar | null)[], reference: BarChart["reference"],
+  digits: number): { min: number; max: number; interval: number } {
   const known = bars.filter((bar) => bar !== null);
-  const highest = Math.max(0, reference?.value ?? 0, ...known.map(({ value, deviation }) => value + (deviation ?? 0)));
+  const ends = known.map(({ value, deviation }) => value + (deviation ?? 0));
   const lowest = Math.min(0, ...known.map(({ value, deviation }) => value - (deviation ?? 0)));
-  const interval = roundStep(Math.max(highest - lowest, 0.1) / 6);
+  const highest = Math.max(lowest + 10 ** -digits, reference?.value ?? 0, ...ends);
+  const interval = roundStep((highest - lowest) / 6);
   return { min: Math.floor(lowest / interval) * interval, max: Math.ceil(highest / interval) * interval, interval };
 }
 

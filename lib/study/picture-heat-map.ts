@@ -1,5 +1,5 @@
 import type { ConditionResult, StudyResult } from "../config/schemas/study.js";
-import { BASE, capitalized, FONT, FRAME, INK, measureOf, QUIET_INK, signed, subject, TEXT,
+import { BASE, capitalized, FONT, FRAME, INK, measureOf, QUIET_INK, signed, subject, TEXT, textWidth,
   type Chart } from "./picture-style.js";
 
 const CELL = 78;
@@ -16,17 +16,19 @@ const DARK = 0.72;
 /** Gains over the student alone, student stages by row, teacher stages by column; `undefined` if no gain is known. */
 export function stagesHeatMap(result: StudyResult): Chart | undefined {
   const { stages: { student, teacher }, conditions } = result;
-  const { title, differenceUnit } = measureOf(result.taskInfo);
+  const { title, differenceUnit, digits } = measureOf(result.taskInfo);
   const pairs = conditions.filter((condition) => condition.stage !== null && condition.teacherStage !== null);
   const gains = pairs.flatMap(({ gain }) => (gain === null ? [] : [gain.mean]));
   if (gains.length === 0) return undefined;
-  // A symmetric range keeps white at zero difference; rounded up to a tenth for the scale's ends.
-  const reach = Math.max(0.1, Math.ceil(Math.max(...gains.map(Math.abs)) * 10) / 10);
+  // A symmetric range keeps white at zero difference; rounded up for the scale's ends, to the decimals that are shown.
+  const power = 10 ** digits;
+  const reach = Math.max(1, Math.ceil(Math.max(...gains.map(Math.abs)) * power)) / power;
   const size = { width: teacher.length * CELL, height: student.length * CELL };
   const barLeft = MARGIN.left + size.width + BAR.gap;
+  const labels = Math.max(BAR.labels, Math.ceil(textWidth(signed(reach, digits), TEXT.label)) + 10);
 
   return {
-    width: barLeft + BAR.width + BAR.labels + BAR.title,
+    width: barLeft + BAR.width + labels + BAR.title,
     height: MARGIN.top + size.height + MARGIN.bottom,
     title: `${capitalized(title)} of the last epoch, difference to the student alone${differenceUnit === "" ? "" : " in points"}, by student stage and teacher stage: ${subject(result.config)}`,
     option: {
@@ -47,9 +49,9 @@ export function stagesHeatMap(result: StudyResult): Chart | undefined {
         silent: true,
         itemStyle: { borderColor: "#ffffff", borderWidth: 2 },
         label: { show: true, fontSize: TEXT.axisTitle },
-        data: pairs.map((pair) => cell(pair, reach)),
+        data: pairs.map((pair) => cell(pair, reach, digits)),
       }],
-      graphic: scale(reach, barLeft, size.height, differenceUnit),
+      graphic: scale(reach, { left: barLeft, height: size.height, labels, differenceUnit, digits }),
     },
   };
 }
@@ -72,27 +74,36 @@ function axis(names: readonly string[]) {
   };
 }
 
-function cell({ stage, teacherStage, gain }: ConditionResult, reach: number) {
+function cell({ stage, teacherStage, gain }: ConditionResult, reach: number, digits: number) {
   const place = [(teacherStage ?? 0) - 1, (stage ?? 0) - 1];
   if (gain === null) {
     return { value: [...place, 0], itemStyle: { color: NOTHING }, label: { formatter: "–", color: QUIET_INK } };
   }
-  const deviation = gain.deviation === null ? "" : `\n{small|± ${gain.deviation.toFixed(1)}}`;
+  const deviation = gain.deviation === null ? "" : `\n{small|± ${gain.deviation.toFixed(digits)}}`;
   const color = Math.abs(gain.mean) > DARK * reach ? "#ffffff" : INK;
   return {
     value: [...place, gain.mean],
-    label: { formatter: `${signed(gain.mean)}${deviation}`, color,
+    label: { formatter: `${signed(gain.mean, digits)}${deviation}`, color,
       rich: { small: { fontSize: TEXT.small, color, lineHeight: 16 } } },
   };
 }
 
+interface Scale {
+  readonly left: number;
+  readonly height: number;
+  /** Width of its labels. */
+  readonly labels: number;
+  readonly differenceUnit: string;
+  readonly digits: number;
+}
+
 /** The scale of colours with its ends, its middle and what it measures. */
-function scale(reach: number, left: number, height: number, differenceUnit: string) {
+function scale(reach: number, { left, height, labels, differenceUnit, digits }: Scale) {
   const label = (value: number, top: number) => ({
     type: "text" as const,
     left: left + BAR.width + 8,
     top: top - TEXT.label / 2,
-    style: { text: signed(value), fontFamily: FONT, fontSize: TEXT.label, fill: INK },
+    style: { text: signed(value, digits), fontFamily: FONT, fontSize: TEXT.label, fill: INK },
   });
   const colorStops = DIVERGING.map((color, index) => ({ offset: 1 - index / (DIVERGING.length - 1), color })).reverse();
   return [
@@ -106,7 +117,7 @@ function scale(reach: number, left: number, height: number, differenceUnit: stri
     label(-reach, MARGIN.top + height - TEXT.label / 2),
     {
       type: "text" as const,
-      x: left + BAR.width + BAR.labels + 10,
+      x: left + BAR.width + labels + 10,
       y: MARGIN.top + height / 2,
       rotation: Math.PI / 2,
       style: {

@@ -1,7 +1,7 @@
 import type { EChartsOption } from "echarts";
 import type { StudyConfig } from "../config/schemas/study.js";
 import type { TaskInfo } from "../config/schemas/task.js";
-import { primaryMetric } from "../api/task.js";
+import { metricDecimals, primaryMetric } from "../api/task.js";
 
 /** A picture before rendering. Sizes are in SVG pixels. */
 export interface Chart {
@@ -27,10 +27,21 @@ export function textWidth(text: string, size: number): number {
   return text.length * size * 0.54;
 }
 
-/** How pictures call the primary metric of a study: its title, its value with the unit, and the unit of differences. */
-export function measureOf(task: TaskInfo): Readonly<Record<"title" | "unit" | "differenceUnit", string>> {
-  const { title, unit } = primaryMetric(task);
-  return { title, unit: unit === "" ? "" : ` ${unit}`, differenceUnit: unit === "%" ? " (points)" : "" };
+/** How pictures show the primary metric of a study. */
+export interface Measure {
+  readonly title: string;
+  /** After a value, and after the title of differences. */
+  readonly unit: string;
+  readonly differenceUnit: string;
+  /** Decimals of values and differences. */
+  readonly digits: number;
+}
+
+export function measureOf(task: TaskInfo): Measure {
+  const metric = primaryMetric(task);
+  const { title, unit } = metric;
+  return { title, unit: unit === "" ? "" : ` ${unit}`, differenceUnit: unit === "%" ? " (points)" : "",
+    digits: metricDecimals(metric, 1) };
 }
 
 export function capitalized(text: string): string {
@@ -38,7 +49,7 @@ export function capitalized(text: string): string {
 }
 
 /** A difference with its sign, by a true minus. */
-export function signed(value: number, digits = 1): string {
+export function signed(value: number, digits: number): string {
   const text = Math.abs(value).toFixed(digits);
   if (Number(text) === 0) return text;
   return `${value < 0 ? "−" : "+"}${text}`;

@@ -1,6 +1,6 @@
 import type { CellResult, ConditionResult, StudyResult } from "../config/schemas/study.js";
 import type { TaskInfo } from "../config/schemas/task.js";
-import { namedValue } from "../api/task.js";
+import { valueIfNamed } from "../api/task.js";
 
 type Value = string | number | null | undefined;
 
@@ -9,7 +9,10 @@ interface Column {
   readonly value: (cell: CellResult, condition: ConditionResult | undefined) => Value;
 }
 
-/** Metrics in the units of the task, times in seconds. Epochs count from 1, as on the terminal. */
+/**
+ * Metrics in the units of the student's task, empty for a teacher without them; times in seconds. Epochs count from 1,
+ * as on the terminal.
+ */
 const columnsOf = ({ metrics, primaryMetric }: TaskInfo): readonly Column[] => [
   { head: "cell", value: ({ id }) => id },
   { head: "condition", value: ({ condition }) => condition },
@@ -19,9 +22,9 @@ const columnsOf = ({ metrics, primaryMetric }: TaskInfo): readonly Column[] => [
   { head: "seed", value: ({ seed }) => seed },
   { head: "status", value: ({ status }) => status },
   ...metrics.map(({ name }): Column => ({ head: `last_${name}`,
-    value: ({ last }) => (last === null ? null : namedValue(last, name)) })
+    value: ({ last }) => (last === null ? null : valueIfNamed(last, name)) })
   ),
-  { head: `best_${primaryMetric}`, value: ({ best }) => (best === null ? null : namedValue(best, primaryMetric)) },
+  { head: `best_${primaryMetric}`, value: ({ best }) => (best === null ? null : valueIfNamed(best, primaryMetric)) },
   { head: "best_epoch", value: ({ best }) => (best === null ? null : best.epoch + 1) },
   { head: "seconds", value: ({ seconds }) => seconds },
   { head: "error", value: ({ error }) => error?.code },

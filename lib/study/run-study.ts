@@ -1,4 +1,7 @@
 import { throwIfAborted } from "../api/abort.js";
+import { assertDataSuits } from "../api/data-suits.js";
+import { networkInfo } from "../api/network.js";
+import { Detector } from "../api/detector.js";
 import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import { runDistillation, runTraining } from "../runs/experiment.js";
 import type { Settings } from "../config/merge-settings.js";
@@ -8,7 +11,7 @@ import type { CellResult, StudyConfig, StudyConfigInput, StudyEvent, StudyResult
   StudySystem } from "../config/schemas/study.js";
 import type { TaskInfo } from "../config/schemas/task.js";
 import { systemInfo } from "../api/system.js";
-import { namedValue, registryTask } from "../api/task.js";
+import { valueIfNamed } from "../api/task.js";
 import { cellResult, inspectCell, type CellState } from "./cell-state.js";
 import { cellsOf, TEACHER, type Cell } from "./cells.js";
 import { EtaEstimator } from "./eta-estimator.js";
@@ -51,12 +54,15 @@ export async function* runStudy(input: StudyConfigInput | Settings,
   const config = parseStudyConfig(input);
   throwIfAborted(options.signal, "the study");
   const stages = matchedStages(config.student.name, config.teacher.name);
+  assertDataSuits(config.student.name, config.data.kind);
   const conditions = conditionsOf(config, stages);
   using directory = await openStudyDirectory(options.directory, config, options);
   const cells = cellsOf(config, conditions, directory.path);
-  const states = new Map<Cell, CellState>();
-  for (const cell of cells) states.set(cell, await inspectCell(cell));
   using inputs = new SharedInputs(config.data);
+  // How many epochs a number of steps makes depends on the data; otherwise they are read later, if a cell is left.
+  const trainSamples = config.training.maxSteps === null ? 0 : (await inputs.data()).train.size;
+  const states = new Map<Cell, CellState>();
+  for (const cell of cells) states.set(cell, await inspectCell(cell, trainSamples));
   try {
     const parts = { config, stages, conditions, directory, cells, inputs, options };
     return yield* new Study(parts, states, await directory.readResult()).run();
@@ -89,7 +95,7 @@ class Study {
   constructor(private readonly parts: StudyParts, private readonly states: Map<Cell, CellState>,
     earlier: StudyResult | undefined) {
     this.#clock = new EtaEstimator(parts.cells);
-    this.#taskInfo = registryTask();
+    this.#taskInfo = networkInfo(parts.config.student.name, "student").task;
     this.#teacherMetric = earlier?.teacherMetric ?? null;
     this.#system = earlier?.system;
   }
@@ -129,8 +135,13 @@ class Study {
     const distillation = cells.map((cell) => cell.config).find((run) => run.task === "distill");
     if (config.teacher.weights === undefined || distillation === undefined) return;
     const teacher = await inputs.teacher(distillation);
-    const { evaluationBatchSize: batchSize, precision } = config.training;
-    this.#teacherMetric ??= this.#primaryOf(await teacher.evaluate(test, { batchSize, precision, signal }));
+    const { evaluationBatchSize: batchSize, teacherPrecision: precision = config.training.precision } = config.training;
+    this.#teacherMetric ??= await teacher.evaluate(test, { batchSize, precision, signal })
+      .then((evaluation) => this.#primaryOf(evaluation), (error: unknown) => {
+        // A detector for other classes is a teacher, but not judged.
+        if (isReviewKdError(error) && error.code === "SHAPE_MISMATCH" && teacher instanceof Detector) return null;
+        throw error;
+      });
   }
 
   async *#cell(cell: Cell, index: number): AsyncGenerator<StudyEvent, void, void> {
@@ -159,7 +170,9 @@ class Study {
     const result = this.#cellResult(cell);
     this.#clock.finished(cell, result.seconds);
     if (id === TEACHER) this.#teacherMetric = result.last === null ? null : this.#primaryOf(result.last);
-    yield { type: "cell-end", ...place, label, seed, skipped: found.is === "done", taskInfo: this.#taskInfo, result };
+    // A teacher may be a detector of another kind, with other metrics.
+    const taskInfo = id === TEACHER ? networkInfo(this.parts.config.teacher.name, "teacher").task : this.#taskInfo;
+    yield { type: "cell-end", ...place, label, seed, skipped: found.is === "done", taskInfo, result };
   }
 
   async *#train({ config, runDirectory }: Cell, resume: boolean): AsyncGenerator<FitEvent, void, void> {
@@ -171,8 +184,9 @@ class Study {
       return;
     }
     try {
+      // The study measures the teacher once.
       yield* runDistillation(config, { data, teacher: await inputs.teacher(config) }, { runDirectory, resume,
-        forceUnlock, signal });
+        forceUnlock, evaluateTeacher: false, signal });
     } finally {
       inputs.used(config);
     }
@@ -215,8 +229,9 @@ class Study {
       ) };
   }
 
-  #primaryOf(evaluation: Evaluation): number {
-    return namedValue(evaluation, this.#taskInfo.primaryMetric);
+  /** The metric by which the students are compared; `null` if the network has none. */
+  #primaryOf(evaluation: Evaluation): number | null {
+    return valueIfNamed(evaluation, this.#taskInfo.primaryMetric) ?? null;
   }
 
   #cellResult(cell: Cell): CellResult {

@@ -1,6 +1,6 @@
 import { type Dataset } from "../api/dataset.js";
 import { loadDataset } from "../datasets/load-dataset.js";
-import { buildModel } from "../runs/experiment.js";
+import { buildTeacher } from "../runs/experiment.js";
 import type { Detector } from "../api/detector.js";
 import type { Model } from "../api/model.js";
 import type { RunConfig } from "../config/schemas/run-config.js";
@@ -23,7 +23,7 @@ export class SharedInputs implements Disposable {
   async teacher({ teacher, training }: Pick<DistillConfig, "teacher" | "training">): Promise<Model | Detector> {
     if (this.#teacher?.weights !== teacher.weights) {
       this.#unloadTeacher();
-      this.#teacher = { model: await buildModel(teacher, await this.data(), training.seed, training.device),
+      this.#teacher = { model: await buildTeacher(teacher, await this.data(), training.seed, training.device),
         weights: teacher.weights };
     }
     return this.#teacher.model;

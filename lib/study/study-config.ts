@@ -1,4 +1,5 @@
-import { presetSettings } from "../config/config-file.js";
+import { detectorRunDefaults, isDetectorName, withDetectorMethodDefaults } from "../config/detector-defaults.js";
+import { presetSettings } from "../config/preset-settings.js";
 import { isSettings, mergeSettings, type Settings } from "../config/merge-settings.js";
 import { DEFAULT_KINDS } from "../config/schemas/run-config.js";
 import { AblationConfig, StagesConfig, StudyConfig, type StudyConfigInput,
@@ -27,9 +28,21 @@ export function parseStudyConfig(input: StudyConfigInput | Settings, what = "the
   const settings = input as Settings;
   const kind = isSettings(settings) ? settings["kind"] : undefined;
   if (typeof kind !== "string" || !(kind in METHOD_KEYS)) return parse(StudyConfig, settings, what, "CONFIG_INVALID");
-  const layers = [defaults(kind as StudyKind)];
-  if (typeof settings["preset"] === "string") layers.push(fromPreset(kind as StudyKind, settings["preset"]));
-  return parse(StudyConfig, mergeSettings(...layers, settings), what, "CONFIG_INVALID");
+  const preset = fromPreset(kind as StudyKind, settings, what);
+  const { teacher, student } = mergeSettings(preset, settings);
+  const name = isSettings(student) ? student["name"] : undefined;
+  const { method = {}, ...merged } = mergeSettings(defaults(kind as StudyKind), detectorRunDefaults(name),
+    sizesOfTeacher(teacher, student), preset, settings);
+  return parse(StudyConfig, { ...merged, method: withDetectorMethodDefaults(name, method) }, what, "CONFIG_INVALID");
+}
+
+/** A teacher that the study trains resizes images as the student does, unless it has sizes of its own. */
+function sizesOfTeacher(teacher: unknown, student: unknown): Settings {
+  if (!isSettings(teacher) || !isSettings(student) || teacher["weights"] !== undefined) return {};
+  const { detection } = student;
+  if (!isDetectorName(teacher["name"]) || !isSettings(detection)) return {};
+  const { minSize, maxSize } = detection;
+  return minSize === undefined && maxSize === undefined ? {} : { teacher: { detection: { minSize, maxSize } } };
 }
 
 function defaults(kind: StudyKind): Settings {
@@ -37,8 +50,8 @@ function defaults(kind: StudyKind): Settings {
   return kind === "seeds" ? { method, ...rest } : rest;
 }
 
-function fromPreset(kind: StudyKind, name: string): Settings {
-  const { method, ...rest } = presetSettings("distill", name);
+function fromPreset(kind: StudyKind, settings: Settings, what: string): Settings {
+  const { method, ...rest } = presetSettings("distill", settings, what);
   const keys = METHOD_KEYS[kind];
   if (keys === undefined || !isSettings(method)) return { method, ...rest };
   return { method: Object.fromEntries(Object.entries(method).filter(([key]) => keys.includes(key))), ...rest };

@@ -75,7 +75,7 @@ const TENSOR = {
 /** Of every network. */
 const NETWORK = {
   properties: { name: z.string(), numClasses: PositiveCount, dtype: ModelDType, device: z.enum(["cpu", "cuda"]),
-    parameterCount: z.tuple([Count, Count]), task: TaskInfo },
+    parameterCount: z.tuple([Count, Count]), task: TaskInfo, untrained: z.boolean() },
   methods: {
     featureSpecs: { args: [z.unknown(), z.unknown()], result: z.array(FeatureSpec) },
     stateDict: { args: [Options], result: StateDict },
@@ -89,7 +89,7 @@ const NETWORK = {
 const MODEL = {
   properties: NETWORK.properties,
   // A session moves networks to where it computes.
-  live: ["device"],
+  live: ["device", "untrained"],
   methods: { ...NETWORK.methods, forward: { args: [Tensor, Options], result: ModelOutput } },
 } satisfies ClassRowOf<ApiClasses["Model"]>;
 
@@ -107,7 +107,7 @@ const DETECTOR = {
     classNames: z.array(z.string()).readonly().nullable(), categoryIds: CategoryIds.nullable(),
     labelNames: z.array(z.string().nullable()).readonly(),
     labelCategoryIds: z.array(z.int().nullable()).readonly().optional(), loadReport: DetectorLoadReport.nullable() },
-  live: ["device", "classNames", "categoryIds", "labelNames", "labelCategoryIds", "loadReport"],
+  live: ["device", "untrained", "classNames", "categoryIds", "labelNames", "labelCategoryIds", "loadReport"],
   methods: {
     ...NETWORK.methods,
     save: { args: [Path, Options], result: Nothing },
@@ -143,6 +143,7 @@ const SESSION = {
     step: { args: [z.union([Batch, z.array(Batch).min(1)])], result: StepResult },
     trainEpoch: { args: [Dataset, Options], signal: true, progress: EpochProgress, result: EpochSummary },
     evaluate: { args: [Split, Options], signal: true, progress: Count, result: Evaluation },
+    evaluateTeacher: { args: [Split, Options], signal: true, progress: Count, result: Evaluation },
     gradients: { args: [Options], result: StateDict },
     position: { args: [], result: z.strictObject({ epoch: Count, step: Count, steps: Count, totalSteps: Count }) },
     setEpoch: { args: [z.unknown()], result: Nothing },

@@ -64,6 +64,7 @@ void define_entry_points(Napi::Env env, Napi::Object exports) {
   add("offerCudaPlugin", offer_cuda_plugin);
   add("listModels", list_models);
   add("listDetectors", list_detectors);
+  add("detectorInfo", detector_info);
   add("listTasks", list_tasks);
   add("tensorFrom", tensor_from);
   add("newStopFlag", new_stop_flag);

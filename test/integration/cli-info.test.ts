@@ -44,6 +44,22 @@ describe("command line: models, doctor, data, demo", () => {
     expect(event).to.deep.include({ type: "pair", imageSize: [16, 24], numClasses: 7, batchSize: 8 });
   });
 
+  it("explains a pair of detectors by their levels, as whole detectors and as far as review runs them", async () => {
+    const words = ["models", "--pair", "faster-rcnn-resnet18-fpn", "retinanet-mobilenetv2-fpn", "--image-size",
+      "90x100", "--classes", "5"];
+    const { stdout } = await succeed(words);
+    expect(stdout).to.include(
+      "retinanet-mobilenetv2-fpn under faster-rcnn-resnet18-fpn, 90×100 pixels (padded to 96×128), 5 classes",
+    );
+    expect(stdout).to.match(/│ p3 +│ 256@12×16 +│ p3 +│ 256@12×16 +│ +│ +657,410 │/);
+    expect(stdout).to.include("faster-rcnn-resnet18-fpn has no level of that name: p7 (256@1×1) of retinanet");
+    expect(stdout).to.include("retinanet-mobilenetv2-fpn has no level of that name: p2 (256@24×32) of faster-rcnn");
+    expect(stdout).to.match(/│ teacher faster-rcnn-resnet18-fpn, the whole detector +│ +[\d,]+ │ +[\d,]+ │/);
+    expect(stdout).to.match(/│ teacher, backbone and pyramid alone +│ +13,774,016 │ +[\d,]+ │/);
+    expect(stdout).to.include("whole detectors: faster-rcnn-resnet18-fpn on 1000 proposals, as many");
+    expect(stdout).to.match(/│ total +│ +[\d.]+ MiB │/).and.include("measured in a step with 2 images: float32");
+  });
+
   it("rejects a pair of other than two networks, unknown networks, and pair options without a pair", async () => {
     expect(await fail(["models", "--pair", "resnet8"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include(
       "two networks",
@@ -54,6 +70,9 @@ describe("command line: models, doctor, data, demo", () => {
     expect(await fail(["models", "--pair", "resnet8", "shufflenetv7"], { exit: 2, code: "UNKNOWN_NAME" })).to.include(
       'did you mean "shufflenetv1"?',
     );
+    expect(
+      await fail(["models", "--pair", "resnet50", "mask-rcnn-resnet18-fpn"], { exit: 2, code: "INVALID_ARGUMENT" }),
+    ).to.include("expected a detector as the student mask-rcnn-resnet18-fpn is, received resnet50");
     expect(await fail(["models", "--classes", "3"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include(
       "--classes requires --pair",
     );
@@ -62,7 +81,10 @@ describe("command line: models, doctor, data, demo", () => {
   it("lists the presets with their published accuracies, and marks less certain values", async () => {
     const { stdout } = await succeed(["presets"]);
     expect(stdout).to.match(/ vgg13-vgg8 +│ +5‡ │ +240 │ +128 │ +0\.1 │ +74\.64\* │ +70\.36\* │ +74\.84 │ /);
-    expect(stdout).to.include("* quoted from memory").and.include("‡ not published");
+    expect(stdout).to.include("* quoted from memory").and.include("‡ not published").and.include("§ a quirk");
+    expect(stdout).to.match(
+      / faster-rcnn-resnet101-resnet18 § +│ +1\.2 │ +180000 │ +8 │ +0\.01 │ +box AP │ +42\.00 │ +33\.26\* │ +36\.75\* │/,
+    ).and.match(/ mask-rcnn-resnet101-resnet50 +│ +0\.8 │ .* │ +mask AP │ +38\.60 │ +35\.20 │ +36\.98\* │/);
     const [event, ...rest] = jsonEvents((await succeed(["presets", "--json"])).stdout);
     expect(rest).to.deep.equal([]);
     expect(event).to.deep.equal({ type: "presets", presets: JSON.parse(JSON.stringify(listPresets())) as unknown });
@@ -75,6 +97,11 @@ describe("command line: models, doctor, data, demo", () => {
     const [event] = jsonEvents((await succeed(["presets", "vgg13-vgg8", "--json"])).stdout);
     expect(event).to.deep.equal({ type: "preset",
       preset: JSON.parse(JSON.stringify(findPreset("vgg13-vgg8"))) as unknown });
+    const quirks = (await succeed(["presets", "faster-rcnn-resnet101-resnet18"])).stdout;
+    expect(quirks).to.match(
+      /detectors\.student\.detection\.reverseImageStats +│ true +│ a quirk of the published code, kept: the published/,
+    ).and.match(/published\.ap75\.review +│ 34 +│ quoted from memory: surely a misprint/)
+      .and.match(/training\.maxSteps +│ 180000 /);
     const message = await fail(["presets", "resnet56-resnet21"], { exit: 2, code: "UNKNOWN_NAME" });
     expect(message).to.include('did you mean "resnet56-resnet20"?').and.include("wrn-40-2-wrn-16-2");
   });

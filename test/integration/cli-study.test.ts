@@ -68,6 +68,26 @@ describe("command line: study", () => {
     expect(config.method).to.include({ kind: "single-layer", stage: 2, teacherStage: 3, distance: "hcl" });
   });
 
+  it("compares detectors by average precision, from their defaults and with image sizes of its own", async () => {
+    const study = join(directory.path, "detectors");
+    const words = ["study", "seeds", "--teacher", "retinanet-mobilenetv1-fpn", "--student", "retinanet-mobilenetv2-fpn",
+      "--data", "scenes:numClasses=2,trainSamples=2,testSamples=2,imageSize=64", "--seeds", "0,1", "--epochs", "1",
+      "--batch-size", "2", "--threads", "1", "--min-size", "96", "--max-size", "128", "--study", study];
+    const { stdout } = await succeed(words);
+    expect(stdout).to.match(/^\[5\/5\] done: last \d\.\d{3}, best \d\.\d{3} \(epoch 1\)/m);
+    expect(stdout).to.match(/│ +seeds │ +last │ +best │ +gain │/);
+    expect(stdout).to.match(/^│ student distilled +│ +2 │ +\d\.\d{3} ± \d\.\d{3} │/m);
+    expect(stdout).to.match(/^teacher retinanet-mobilenetv1-fpn: \d\.\d{3}$/m);
+    expect(stdout).to.not.include(" %");
+    const config = JSON.parse(await readFile(join(study, "study.json"), "utf8")) as Record<string, object>;
+    const detection = { minSize: 96, maxSize: 128 };
+    expect(config["teacher"]).to.deep.equal({ name: "retinanet-mobilenetv1-fpn", detection });
+    expect(config["student"]).to.deep.equal({ name: "retinanet-mobilenetv2-fpn", detection });
+    expect(config["method"]).to.include({ kind: "review", warmupEpochs: 0 });
+    expect((await succeed(words)).stdout.match(/: already done, /g)).to.have.lengthOf(5);
+    await rm(study, { recursive: true });
+  });
+
   it("saves on Ctrl-C and prints the complete command to resume", async () => {
     const study = join(directory.path, "stopped");
     const words = [...SEEDS, "--data", "synthetic:numClasses=4,trainSamples=320,testSamples=16", "--teacher-epochs",
@@ -147,7 +167,8 @@ describe("command line: study", () => {
     for (const kind of ["ablation", "stages", "seeds"]) {
       const { stdout } = await succeed(["study", kind, "--help"]);
       for (const option of ["--teacher ", "--teacher-weights ", "--student ", "--data ", "--limit-train ", "--epochs ",
-        "--seeds ", "--study ", "--preset ", "--threads ", "--json "]) {
+        "--seeds ", "--study ", "--preset ", "--threads ", "--json ", "--student-weights ", "--backbone-weights ",
+        "--teacher-backbone-weights ", "--min-size ", "--max-size ", "have other defaults"]) {
         expect(stdout).to.include(option);
       }
     }
@@ -161,8 +182,12 @@ describe("command line: study", () => {
     ["an unknown network", ["--student", "resnet9"], "UNKNOWN_NAME",
       /invalid student: expected .*, received "resnet9"; did you mean "resnet8"\?/],
     ["an unknown preset", ["--preset", "resnet56-resnet21"], "UNKNOWN_NAME", /did you mean "resnet56-resnet20"\?/],
+    ["a classifier as the teacher of a detector", ["--student", "retinanet-resnet18-fpn"], "INVALID_ARGUMENT",
+      /expected a detector as the student retinanet-resnet18-fpn is, received resnet8/],
     ["a preset without its data", ["--preset", "resnet56-resnet20"], "CONFIG_INVALID",
       /missing --data\. Pass cifar100:DIR; `reviewkd data fetch cifar100`/],
+    ["quirks of a preset without any", ["--preset", "cifar100", "--data", "cifar100:none", "--no-published-quirks"],
+      "CONFIG_INVALID", /invalid publishedQuirks in .*, received "cifar100"\./],
   ] as const) {
     it(`rejects ${problem}`, async () => {
       const message = await fail(["study", "seeds", ...NETWORKS, ...words, "--study", join(directory.path, "refused")],
@@ -171,6 +196,12 @@ describe("command line: study", () => {
       expect(existsSync(join(directory.path, "refused"))).to.equal(false);
     });
   }
+
+  it("names the backbone of a preset's student if it is missing", async () => {
+    expect(
+      await fail(["study", "seeds", "--preset", "mask-rcnn-resnet101-resnet50"], { exit: 2, code: "CONFIG_INVALID" }),
+    ).to.include("missing --backbone-weights.");
+  });
 
   it("names the flags of missing networks", async () => {
     expect(await fail(["study", "ablation"], { exit: 2, code: "CONFIG_INVALID" })).to.include("--teacher");

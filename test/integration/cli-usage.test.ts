@@ -44,6 +44,7 @@ describe("command line: usage", () => {
       "--student",
       "--data",
       "--epochs",
+      "--max-steps",
       "--batch-size",
       "--learning-rate",
       "--seed",
@@ -55,6 +56,8 @@ describe("command line: usage", () => {
       "--run",
       "--resume",
       "--preset",
+      "--linear-scaling",
+      "--no-published-quirks",
       "--config",
       "--json",
     ]) expect(stdout).to.include(`${option} `);
@@ -139,6 +142,20 @@ describe("command line: usage", () => {
     const noWeights = ["distill", "--student", "resnet8", "--teacher", "resnet20"];
     expect(await fail(noWeights, { exit: 2, code: "CONFIG_INVALID" })).to.include("weights");
     expect(await fail(["eval"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("--weights");
+  });
+
+  it("requires a preset for the options of one, and the inputs of a detector's preset", async () => {
+    const invalid = { exit: 2, code: "CONFIG_INVALID" };
+    const pair = ["--preset", "faster-rcnn-resnet101-resnet50", "--teacher-weights", "t.pkl"];
+    const data = ["--data", "coco:none"];
+    for (const [text, ...words] of [
+      ["invalid linearScaling in the flags: expected a preset", "train", "--model", "resnet8", "--linear-scaling"],
+      ["received no preset", "train", "--model", "resnet8", "--no-published-quirks"],
+      ['received "faster-rcnn-resnet101-resnet50"', "distill", ...pair, "--backbone-weights", "b.pth", ...data,
+        "--no-published-quirks"],
+      ["missing --backbone-weights.", "distill", ...pair, ...data],
+      ["missing --data. Pass coco:DIR", "distill", ...pair, "--backbone-weights", "b.pth"],
+    ] as const) expect(await fail(words, invalid)).to.include(text);
   });
 
   it("lists the presets for an unknown one", async () => {

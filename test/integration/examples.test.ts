@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { writeVocFolder } from "../support/voc-folder.js";
 
 const examples = fileURLToPath(new URL("../../examples", import.meta.url));
 
@@ -46,8 +47,8 @@ describe("the examples", function () {
   }
 
   it("are each tested, and listed in their README", () => {
-    expect(readdirSync(examples).sort()).to.deep.equal(["README.md", "electron", "express-server.ts", "own-loop.ts",
-      "plain-script.ts", "worker-pool.mjs"]);
+    expect(readdirSync(examples).sort()).to.deep.equal(["README.md", "detector.ts", "electron", "express-server.ts",
+      "own-loop.ts", "plain-script.ts", "worker-pool.mjs"]);
     // The Electron application has its own tests.
     expect(readdirSync(join(examples, "electron", "test")).filter((name) => name.endsWith(".test.ts"))).to.include
       .members(["application.test.ts", "window.test.ts"]);
@@ -58,6 +59,21 @@ describe("the examples", function () {
     expect(stdout).to.match(/^teacher, epoch 1: \d+\.\d %$/m).and.match(/^student, epoch 1: \d+\.\d %, loss \d/m);
     expect(existsSync(join(directory, "student.safetensors"))).to.equal(true);
     expect(existsSync(join(directory, "plain-script", "last.safetensors"))).to.equal(true);
+  });
+
+  it("detector.ts distills a detector from a folder of photographs, in at most 40 lines, and continues where it was", async () => {
+    expect(readFileSync(join(examples, "detector.ts"), "utf8").trimEnd().split("\n")).to.have.length.at.most(40);
+    const [photographs, out] = [join(directory, "voc"), join(directory, "out")];
+    await writeVocFolder(photographs, { train: 4, val: 2 });
+    const words = [photographs, "--epochs", "1", "--size", "64", "--out", out];
+    const stdout = await run("detector.ts", ...words);
+    expect(stdout).to.match(/^4 photographs to learn from, 2 to test on: cat, dog$/m)
+      .and.match(/^teacher, epoch 1: AP \d\.\d{3}$/m).and.match(/^student, epoch 1: AP \d\.\d{3}$/m);
+    for (const name of ["student.pth", "found.png", "teacher/best.safetensors", "student/config.json"])
+      expect(existsSync(join(out, name)), name).to.equal(true);
+    const again = await run("detector.ts", ...words);
+    expect(again).to.include("wrote ");
+    expect(again).to.not.include("epoch");
   });
 
   it("own-loop.ts follows its own schedule up and down", async () => {

@@ -13,6 +13,18 @@ export const CLASSIFICATION: TaskInfo = {
   trainingMetric: "top1",
 };
 
+/** The task of RetinaNet, as the addon describes it, with some of its metrics. */
+export const DETECTION: TaskInfo = {
+  name: "one-stage-detection",
+  losses: [{ name: "classification", label: "cls" }, { name: "bboxRegression", label: "box" }],
+  metrics: [
+    { name: "ap", label: "AP", title: "average precision of boxes", unit: "", higherIsBetter: true },
+    { name: "ap50", label: "AP50", title: "average precision of boxes at IoU 0.5", unit: "", higherIsBetter: true },
+  ],
+  primaryMetric: "ap",
+  trainingMetric: null,
+};
+
 /**
  * A task of tests, of which the package knows nothing: several losses, no percentages, and the lowest error is the
  * best.

@@ -368,5 +368,6 @@ export async function transform(images: readonly Tensor[],
     expectTargets(targets, images.length, images.map(({ shape }) => [shape[1] as number, shape[2] as number]));
   return call("transform", { images, ...(targets && { targets: targets as unknown as Tree }) }, { ...own,
     imageMean: imageMean ?? switchOf(flavor, "imageMean"), imageStd: imageStd ?? switchOf(flavor, "imageStd"),
-    channelOrder: switchOf(flavor, "channelOrder"), pixelScale: switchOf(flavor, "pixelScale"), resize: flavor });
+    channelOrder: switchOf(flavor, "channelOrder"), pixelScale: switchOf(flavor, "pixelScale"),
+    reverseImageStats: switchOf(flavor, "reverseImageStats"), resize: flavor });
 }

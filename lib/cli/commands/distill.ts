@@ -26,6 +26,7 @@ export function addDistillCommand(program: Command): void {
   addSchemaFlags(command, schemas.DistillConfig, NETWORKS);
   command.optionsGroup("Distillation:");
   addSchemaFlags(command, schemas.DistillConfig, METHOD);
+  command.option("--no-evaluate-teacher", "do not measure the teacher on the test images before the student trains");
   command.optionsGroup("Networks and data:");
   command.addHelpText("after", methodsHelp);
   addTrainingFlags(command);

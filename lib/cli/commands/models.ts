@@ -26,10 +26,12 @@ export function addModelsCommand(program: Command): void {
     "teacher and student: matched stages, parameters, multiply-adds and training memory");
   command.optionsGroup("With --pair:");
   addValue(command, "--image-size <size>",
-    "HEIGHTxWIDTH or one number, in pixels (default: as in the student's published results)", imageSize);
-  addValue(command, "--classes <n>", "number of classes (default: as in the student's published results)",
+    "HEIGHTxWIDTH or one number, in pixels (default: as in the student's published results; detectors: 800)",
+    imageSize);
+  addValue(command, "--classes <n>",
+    "number of classes (default: as in the student's published results; detectors: 91)", positiveCount);
+  addValue(command, "--batch-size <n>", "images per batch, for the memory estimate (default: 128; detectors: 2)",
     positiveCount);
-  addValue(command, "--batch-size <n>", "images per batch, for the memory estimate (default: 128)", positiveCount);
   addValue(command, "--mid-channels <n>", "channels inside the fusion modules", positiveCount);
   command.optionsGroup("Options:");
   addAction(command, async (output, flags: ModelsFlags) => {

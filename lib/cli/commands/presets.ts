@@ -8,6 +8,7 @@ const MARKS: Readonly<Record<PresetMark["origin"], { readonly sign: string; read
   memory: { sign: "*", text: "quoted from memory" },
   "re-run": { sign: "†", text: "from an independent re-run" },
   ours: { sign: "‡", text: "not published; chosen for this package" },
+  quirk: { sign: "§", text: "a quirk of the published code, kept" },
 };
 
 export function addPresetsCommand(program: Command): void {
@@ -26,30 +27,79 @@ export function addPresetsCommand(program: Command): void {
   });
 }
 
-const COLUMNS = ["preset", "weight", "epochs", "batch", "rate", "teacher %", "student %", "review %", "re-run %"];
+interface Column {
+  readonly head: string;
+  readonly value: (preset: Preset) => string;
+}
+
+const marked = (preset: Preset, field: string, value: unknown): string => `${String(value)}${signOf(preset, field)}`;
+
+const figure = (head: string, key: "teacher" | "student" | "review" | "rerun"): Column => ({
+  head,
+  value: (preset) => {
+    const percent = preset.published?.[key];
+    return percent === undefined ? "" : marked(preset, `published.${key}`, percent.toFixed(2));
+  },
+});
+
+const training = (head: string, key: "epochs" | "maxSteps" | "batchSize"): Column => ({
+  head,
+  value: (preset) => marked(preset, `training.${key}`, preset.training[key] ?? ""),
+});
+
+const WEIGHT: Column = {
+  head: "weight",
+  // If a preset is for any pair, its weight is only the default; a sum has one weight per term.
+  value: (preset) =>
+    preset.published === undefined || !("weight" in preset.method) ? ""
+      : marked(preset, "method.weight", preset.method.weight),
+};
+
+const RATE: Column = {
+  head: "rate",
+  value: (preset) => marked(preset, "training.optimizer.learningRate", preset.training.optimizer.learningRate),
+};
+
+const OF_CLASSIFIERS: readonly Column[] = [
+  { head: "preset", value: ({ name }) => name },
+  WEIGHT,
+  training("epochs", "epochs"),
+  training("batch", "batchSize"),
+  RATE,
+  figure("teacher %", "teacher"),
+  figure("student %", "student"),
+  figure("review %", "review"),
+  figure("re-run %", "rerun"),
+];
+
+const OF_DETECTORS: readonly Column[] = [
+  { head: "preset", value: (preset) => (hasQuirks(preset) ? `${preset.name} ${MARKS.quirk.sign}` : preset.name) },
+  WEIGHT,
+  training("steps", "maxSteps"),
+  training("batch", "batchSize"),
+  RATE,
+  { head: "metric", value: ({ published }) => published?.metric ?? "" },
+  figure("teacher", "teacher"),
+  figure("student", "student"),
+  figure("review", "review"),
+];
 
 function listText(presets: readonly Preset[]): string {
-  const rows = presets.map((preset) => {
-    const { name, method, training, published } = preset;
-    const marked = (field: string, value: string): string => value + signOf(preset, field);
-    const figure = (key: keyof NonNullable<Preset["published"]>): string =>
-      published?.[key] === undefined ? "" : marked(`published.${key}`, published[key].toFixed(2));
-    return [
-      name,
-      // If a preset is for any pair, its weight is only the default; a sum has one weight per term.
-      published === undefined || !("weight" in method) ? "" : marked("method.weight", String(method.weight)),
-      marked("training.epochs", String(training.epochs)),
-      marked("training.batchSize", String(training.batchSize)),
-      marked("training.optimizer.learningRate", String(training.optimizer.learningRate)),
-      ...(["teacher", "student", "review", "rerun"] as const).map(figure),
-    ];
-  });
+  const ofDetectors = presets.filter(({ dataset }) => dataset === "coco");
   return [
-    renderTable(COLUMNS, rows, COLUMNS.slice(1)),
+    tableOf(OF_CLASSIFIERS, presets.filter((preset) => !ofDetectors.includes(preset))),
     "top-1 of teacher and student alone, and of the student with this teacher; values without a sign are as published",
+    "",
+    tableOf(OF_DETECTORS, ofDetectors),
+    "average precision of boxes or masks on val2017 in percent, likewise",
     ...legend(presets),
     "`reviewkd presets NAME` shows one in full, `reviewkd distill --preset NAME` runs it",
   ].join("\n");
+}
+
+function tableOf(columns: readonly Column[], presets: readonly Preset[]): string {
+  const heads = columns.map(({ head }) => head);
+  return renderTable(heads, presets.map((preset) => columns.map(({ value }) => value(preset))), heads.slice(1));
 }
 
 function wholeText(preset: Preset): string {
@@ -69,6 +119,10 @@ function leaves(value: object, prefix = ""): [field: string, text: string][] {
     if (typeof inner === "object" && inner !== null && !Array.isArray(inner)) return leaves(inner, `${field}.`);
     return [[field, typeof inner === "string" ? inner : JSON.stringify(inner)]];
   });
+}
+
+function hasQuirks({ marks }: Preset): boolean {
+  return marks.some(({ origin }) => origin === "quirk");
 }
 
 function signOf({ marks }: Preset, field: string): string {

@@ -10,7 +10,7 @@ import { resolveStudy } from "../options/resolve-study.js";
 import { createStudyReporter } from "../display/study-reporter.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-flags.js";
-import { addRecipeFlags, addSavingFlags, METHOD, trainingSettings,
+import { addPreset, addRecipeFlags, addSavingFlags, DETECTOR_HELP, imageSizes, METHOD, trainingSettings,
   type TrainingFlags } from "../options/training-flags.js";
 import { distinctCounts, text } from "../options/values.js";
 
@@ -28,7 +28,16 @@ const NETWORKS: readonly FlagRow[] = [
     help: "epochs of the teacher's own training (default: those of the student)" },
   { path: "teacherTraining.learningRate", flag: "--teacher-learning-rate <x>",
     help: "full learning rate of the teacher's own training (default: that of the student)" },
+  { path: "teacher.backboneWeights", flag: "--teacher-backbone-weights <file>",
+    help: "detectors that the study trains first: weights of the teacher's backbone, as of a classifier for ImageNet" },
   { path: "student.name", flag: "--student <name>", help: "the network that is trained in each cell" },
+  { path: "student.weights", flag: "--student-weights <file>",
+    help: "start it from these weights (.safetensors, .pt, .pth or .pkl)" },
+  { path: "student.backboneWeights", flag: "--backbone-weights <file>",
+    help: "detectors: weights of the student's backbone alone, as of a classifier for ImageNet" },
+  { path: "student.flavor", flag: "--flavor <name>",
+    help: "detectors: whose definition the student follows: torchvision or detectron2" },
+  ...imageSizes("student"),
 ];
 
 const DISTANCE: FlagRow = { path: "method.distance", flag: "--distance <kind>",
@@ -74,10 +83,11 @@ function addKind(parent: Command, kind: StudyKind): void {
   addValue(command, "--seeds <n,n,…>",
     `train each cell with each of these seeds (default: ${kind === "seeds" ? "0,1,2" : "0"})`, distinctCounts);
   addValue(command, "--study <dir>", `study directory (default: runs/study-${kind}-<student>-from-<teacher>)`, text);
-  addValue(command, "--preset <name>", "settings of a published run; overridden by config file and flags", text);
+  addPreset(command, "settings of a published run; overridden by config file and flags");
   addValue(command, "--config <file>",
     "settings from a YAML or JSON file, such as a study's study.json; overridden by flags", text);
   addSavingFlags(command);
+  command.addHelpText("after", DETECTOR_HELP);
   addAction(command, (output, flags: StudyFlags) => study(output, kind, flags));
 }
 

@@ -26,6 +26,19 @@ export function showLoading(output: Output, live: Progress,
   };
 }
 
+/** Shows how many of the test images a teacher has seen, before its student trains. */
+export function showTeacherProgress(output: Output, live: Progress,
+  now = () => performance.now()): (event: { readonly samples: number; readonly testSamples: number }) => void {
+  let startedAt: number | undefined;
+  return ({ samples: done, testSamples: total }) => {
+    startedAt ??= now();
+    const text = `${formatCount(done)} of ${formatCount(total)} test images${formatTimeLeft({ startedAt, done, total }, now())}`;
+    live.update(done, total, { label: "evaluating the teacher", text }, () => {
+      output.notice(`evaluating the teacher: ${text}`);
+    });
+  };
+}
+
 /** The display of work on data outside of a training. */
 export interface DataDisplay extends Disposable {
   readonly loading: (progress: LoadProgress) => void;

@@ -1,11 +1,10 @@
 import { namedValue, primaryMetric, type FitEvent } from "../../index.js";
-import { epochHead, epochRow, progressText, startText, type EpochEvent, type EventOf,
-  type RunShape } from "./epoch-rows.js";
-import { showLoading } from "./data-progress.js";
+import { epochHead, epochRow, progressText, type EpochEvent, type EventOf, type RunShape } from "./epoch-rows.js";
+import { showLoading, showTeacherProgress } from "./data-progress.js";
 import { formatDuration, formatPercent, formatResult } from "./format.js";
 import type { Output } from "./output.js";
 import { openProgress, type Progress } from "./progress-bar.js";
-import { noticesOf } from "./run-notices.js";
+import { noticesOf, startLines, teacherLines } from "./run-notices.js";
 import { renderTable } from "./table.js";
 
 /** Displays events. */
@@ -27,49 +26,55 @@ export function createFitReporter(output: Output, tag: Readonly<Record<string, s
   };
 }
 
+/** Events that update the bar. */
+const IN_PLACE: ReadonlySet<FitEvent["type"]> = new Set(["progress", "loading", "teacher-progress"]);
+
 function textReporter(output: Output, live: Progress, withSummary: boolean, now: () => number): Reporter<FitEvent> {
   const showLoaded = showLoading(output, live, now);
+  const showTeacher = showTeacherProgress(output, live, now);
   let run: RunShape | undefined;
   let lastEpoch: EpochEvent | undefined;
   let weights: string | undefined;
+  const showHead = headOf(output);
 
   return {
     handle(event) {
-      if (event.type !== "progress" && event.type !== "loading") live.clear();
+      if (!IN_PLACE.has(event.type)) live.clear();
       switch (event.type) {
         case "loading":
           showLoaded(event);
           break;
         case "start":
           run = event;
-          output.line(startText(event));
-          if (typeof event.matching?.note === "string") output.line(event.matching.note);
-          if (event.startEpoch > 0 || event.startStep > 0) {
-            output.line(`resuming at epoch ${event.startEpoch + 1}, step ${event.startStep}`);
-          }
-          output.line(epochHead(event));
+          for (const line of startLines(event)) output.line(line);
+          break;
+        case "teacher-progress":
+          showTeacher(event);
+          break;
+        case "teacher":
+          for (const line of teacherLines(event)) output.line(line);
           break;
         case "resumed":
         case "checkpoint-failed":
+        case "interrupted":
           for (const line of noticesOf(event)) output.notice(line);
           break;
         case "progress":
-          if (run !== undefined) showProgress(output, live, run, event);
+          if (run === undefined) break;
+          showHead(run);
+          showProgress(output, live, run, event);
           break;
         case "broken-image":
           output.notice(`skipped ${event.path}: cannot decode it: ${event.reason}`);
           break;
         case "epoch":
           lastEpoch = event;
-          if (run !== undefined) output.line(epochRow(run, event));
+          if (run === undefined) break;
+          showHead(run);
+          output.line(epochRow(run, event));
           break;
         case "checkpoint":
           if (event.kind === "student") weights = event.path;
-          break;
-        case "interrupted":
-          output.notice(`interrupted in epoch ${event.epoch + 1} after step ${event.step}; ` +
-            (event.checkpoint === null ? "nothing was saved because there is no run directory"
-              : `saved ${event.checkpoint}`));
           break;
         case "end":
           if (withSummary && run !== undefined) output.line(resultTable(run, event, lastEpoch, weights));
@@ -77,6 +82,16 @@ function textReporter(output: Output, live: Progress, withSummary: boolean, now:
       }
     },
     close: live.clear,
+  };
+}
+
+/** Shows the head of the epochs' rows, once: what is known of a teacher comes before it. */
+function headOf(output: Output): (run: RunShape) => void {
+  let isShown = false;
+  return (run) => {
+    if (isShown) return;
+    isShown = true;
+    output.line(epochHead(run));
   };
 }
 

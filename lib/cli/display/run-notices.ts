@@ -1,8 +1,23 @@
-import type { EventOf } from "./epoch-rows.js";
-import { formatDuration } from "./format.js";
+import { namedValue, primaryMetric } from "../../index.js";
+import { startText, type EventOf } from "./epoch-rows.js";
+import { formatCount, formatDuration, formatResult } from "./format.js";
 
-export function noticesOf(event: EventOf<"resumed" | "checkpoint-failed">): string[] {
-  return event.type === "resumed" ? resumedLines(event) : [failedText(event)];
+export function noticesOf(event: EventOf<"resumed" | "checkpoint-failed" | "interrupted">): string[] {
+  if (event.type === "resumed") return resumedLines(event);
+  return [event.type === "interrupted" ? interruptedText(event) : failedText(event)];
+}
+
+function interruptedText({ epoch, step, checkpoint }: EventOf<"interrupted">): string {
+  return `interrupted in epoch ${epoch + 1} after step ${step}; ` +
+    (checkpoint === null ? "nothing was saved because there is no run directory" : `saved ${checkpoint}`);
+}
+
+/** The first lines of a run. */
+export function startLines(event: EventOf<"start">): string[] {
+  const { startEpoch, startStep } = event;
+  const isResumed = startEpoch > 0 || startStep > 0;
+  return [startText(event), ...matchingLines(event),
+    ...(isResumed ? [`resuming at epoch ${startEpoch + 1}, step ${startStep}`] : [])];
 }
 
 function resumedLines({ checkpoint, damaged, changes, environment }: EventOf<"resumed">): string[] {
@@ -19,6 +34,30 @@ function resumedLines({ checkpoint, damaged, changes, environment }: EventOf<"re
 
 function shown(value: unknown): string {
   return value === undefined ? "nothing" : JSON.stringify(value);
+}
+
+/** The stages of student and teacher that a method compares, and those without a match. */
+function matchingLines({ matching, taskInfo }: EventOf<"start">): string[] {
+  if (matching === null) return [];
+  const kind = taskInfo.name === "classification" ? "stages" : "levels";
+  const pairs = matching.stages.map(({ student, teacher }) =>
+    student === teacher ? student : `${student} ~ ${teacher}`
+  );
+  return [`matched ${kind} of student and teacher: ${pairs.join(", ")}`,
+    ...(matching.note === null ? [] : [matching.note])];
+}
+
+export function teacherLines({ name, taskInfo, test, reason }: EventOf<"teacher">): string[] {
+  if (test === null) return [`teacher ${name}: not evaluated on these data: ${reason ?? ""}`];
+  const metric = primaryMetric(taskInfo);
+  const value = namedValue(test, metric.name);
+  return [
+    `teacher ${name}: ${metric.title} ${formatResult(metric, value)} on ${formatCount(test.samples)} test images`,
+    ...(value === 0
+      ? [
+        "the teacher is right about nothing: check that its weights, and the order of its classes, are those of the data",
+      ] : []),
+  ];
 }
 
 function failedText({ kinds, reason, retrySeconds }: EventOf<"checkpoint-failed">): string {

@@ -1,6 +1,6 @@
-import { namedValue, primaryMetric, type StudyEvent } from "../../index.js";
+import { metricDecimals, namedValue, primaryMetric, type MetricInfo, type StudyEvent } from "../../index.js";
 import type { Reporter } from "./fit-reporter.js";
-import { formatDuration, formatLoss, formatWithUnit } from "./format.js";
+import { formatDuration, formatLoss } from "./format.js";
 import type { Output } from "./output.js";
 import { openProgress } from "./progress-bar.js";
 import { noticesOf } from "./run-notices.js";
@@ -23,7 +23,7 @@ export function createStudyReporter(output: Output): Reporter<StudyEvent> {
       const { run, cell, etaSeconds } = event;
       if (run.type === "progress") {
         const text = `epoch ${run.epoch + 1}/${run.epochs}  loss ${formatLoss(run.losses.total)}  study ETA ${formatDuration(etaSeconds)}`;
-        bar.update(run.epoch * run.steps + run.step, run.epochs * run.steps, { label: place(event), text }, () => {
+        bar.update(run.trainingStep, run.trainingSteps, { label: place(event), text }, () => {
           output.line(`${place(event)} ${cell}: ${text}`);
         });
       }
@@ -35,6 +35,10 @@ export function createStudyReporter(output: Output): Reporter<StudyEvent> {
     },
     close: bar.clear,
   };
+}
+
+function valueText(metric: MetricInfo, value: number): string {
+  return `${value.toFixed(metricDecimals(metric, 1))}${metric.unit === "" ? "" : ` ${metric.unit}`}`;
 }
 
 function place({ index, cells }: { readonly index: number; readonly cells: number }): string {
@@ -55,7 +59,7 @@ function lineOf(event: Exclude<StudyEvent, EventOf<"cell-run">>): string | undef
       const { last, best, seconds } = event.result;
       if (last === null || best === null) return undefined;
       const metric = primaryMetric(event.taskInfo);
-      const value = (values: object): string => formatWithUnit(metric, namedValue(values, metric.name));
+      const value = (values: object): string => valueText(metric, namedValue(values, metric.name));
       const text = `last ${value(last)}, best ${value(best)} (epoch ${best.epoch + 1}), ${formatDuration(seconds ?? 0)}`;
       return event.skipped ? `${place(event)} ${event.label}, seed ${event.seed}: already done, ${text}`
         : `${place(event)} done: ${text}`;

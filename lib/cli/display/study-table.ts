@@ -1,4 +1,4 @@
-import { primaryMetric, type ConditionResult, type Spread, type StudyResult } from "../../index.js";
+import { metricDecimals, primaryMetric, type ConditionResult, type Spread, type StudyResult } from "../../index.js";
 import { formatDuration } from "./format.js";
 import { renderTable } from "./table.js";
 
@@ -6,7 +6,8 @@ import { renderTable } from "./table.js";
 export function studyTable(result: StudyResult): string {
   const parts = [result.kind === "stages" ? stagesTable(result) : conditionsTable(result)];
   if (result.teacherMetric !== null) {
-    parts.push(`teacher ${result.config.teacher.name}: ${result.teacherMetric.toFixed(2)}${unitOf(result)}`);
+    const value = result.teacherMetric.toFixed(decimalsOf(result));
+    parts.push(`teacher ${result.config.teacher.name}: ${value}${unitOf(result)}`);
   }
   if (result.conditions.some(({ published }) => published !== null)) {
     parts.push("re-run %: an independent re-run of ResNet56 → ResNet20 on CIFAR-100, 240 epochs");
@@ -19,9 +20,13 @@ function unitOf({ taskInfo }: StudyResult): string {
   return unit === "" ? "" : ` ${unit}`;
 }
 
+function decimalsOf({ taskInfo }: StudyResult): number {
+  return metricDecimals(primaryMetric(taskInfo), 2);
+}
+
 function conditionsTable(result: StudyResult): string {
   const { cells, conditions } = result;
-  const unit = unitOf(result);
+  const [unit, decimals] = [unitOf(result), decimalsOf(result)];
   const published = conditions.some((condition) => condition.published !== null);
   const head = ["", "seeds", `last${unit}`, `best${unit}`, "gain", ...(published ? [`re-run${unit}`] : []), "time"];
   const rows = conditions.map((condition) => {
@@ -30,10 +35,10 @@ function conditionsTable(result: StudyResult): string {
     return [
       condition.label,
       String(condition.seeds.length),
-      spreadText(condition.last),
-      spreadText(condition.best),
-      gain(condition),
-      ...(published ? [condition.published?.toFixed(2) ?? ""] : []),
+      spreadText(condition.last, decimals),
+      spreadText(condition.best, decimals),
+      gain(condition, decimals),
+      ...(published ? [condition.published?.toFixed(decimals) ?? ""] : []),
       seconds === 0 ? "" : formatDuration(seconds),
     ];
   });
@@ -42,7 +47,7 @@ function conditionsTable(result: StudyResult): string {
 
 function stagesTable(result: StudyResult): string {
   const { conditions, stages } = result;
-  const unit = unitOf(result);
+  const [unit, decimals] = [unitOf(result), decimalsOf(result)];
   const alone = conditions.find(({ method }) => method === null);
   const number = (names: readonly string[], role: string): string[] =>
     names.map((name, index) => `${role} ${index + 1} (${name})`);
@@ -51,19 +56,20 @@ function stagesTable(result: StudyResult): string {
     label,
     ...stages.teacher.map((_, column) => {
       const pair = conditions.find(({ stage, teacherStage }) => stage === row + 1 && teacherStage === column + 1);
-      return pair === undefined ? "" : gain(pair);
+      return pair === undefined ? "" : gain(pair, decimals);
     }),
   ]);
-  return `${renderTable(head, rows, head.slice(1))}\nstudent alone: ${spreadText(alone?.last ?? null)}${unit} after the last epoch, ${spreadText(alone?.best ?? null)}${unit} best`;
+  const [last, best] = [alone?.last ?? null, alone?.best ?? null].map((spread) => spreadText(spread, decimals));
+  return `${renderTable(head, rows, head.slice(1))}\nstudent alone: ${last}${unit} after the last epoch, ${best}${unit} best`;
 }
 
-function spreadText(spread: Spread | null): string {
+function spreadText(spread: Spread | null, decimals: number): string {
   if (spread === null) return "-";
-  return spread.deviation === null ? spread.mean.toFixed(2)
-    : `${spread.mean.toFixed(2)} ± ${spread.deviation.toFixed(2)}`;
+  return spread.deviation === null ? spread.mean.toFixed(decimals)
+    : `${spread.mean.toFixed(decimals)} ± ${spread.deviation.toFixed(decimals)}`;
 }
 
-function gain({ gain: spread }: ConditionResult): string {
+function gain({ gain: spread }: ConditionResult, decimals: number): string {
   if (spread === null) return "";
-  return `${spread.mean < 0 ? "-" : "+"}${spreadText({ ...spread, mean: Math.abs(spread.mean) })}`;
+  return `${spread.mean < 0 ? "-" : "+"}${spreadText({ ...spread, mean: Math.abs(spread.mean) }, decimals)}`;
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { findPreset, isReviewKdError, mergeSettings, parseRunConfig, readRunConfigInput, ReviewKdError, type Preset,
-  type RunConfig, type Settings } from "../../index.js";
+import { findPreset, isReviewKdError, mergeSettings, parseRunConfig, readRunConfigInput, ReviewKdError, schemas,
+  type Preset, type RunConfig, type Settings } from "../../index.js";
 import { omitUndefined } from "./omit-undefined.js";
 import type { TrainingFlags } from "./training-flags.js";
 
@@ -38,8 +38,21 @@ function requireInputs(task: Task, settings: Settings): void {
       "--teacher-weights",
       "Pass a file of trained weights; `reviewkd train` writes one, student.safetensors of its run directory.",
     );
+    requireBackbone(settings);
   }
   requireData(settings);
+}
+
+/** The published students of detectors begin with a backbone for ImageNet. */
+export function requireBackbone(settings: Settings): void {
+  const preset = presetOf(settings);
+  const student = valueAt(settings, "student", "name") ?? preset?.student;
+  if (preset?.detectors === undefined || student !== preset.student) return;
+  requireValue(
+    valueAt(settings, "student", "backboneWeights") ?? valueAt(settings, "student", "weights"),
+    "--backbone-weights",
+    `The preset ${preset.name} begins with a backbone for ImageNet: pass a classifier's weights, such as torchvision's or detectron2's, or --student-weights with those of the whole student.`,
+  );
 }
 
 /** Requires the directory of the data if the settings or their preset need a stored data set. */
@@ -49,6 +62,11 @@ export function requireData(settings: Settings): void {
   if (kind === "imagenet") {
     const remedy = `The preset ${preset?.name ?? ""} is for ImageNet: pass image-folder:DIR with the folders train/CLASS and val/CLASS.`;
     requireValue(valueAt(settings, "data", "root"), "--data", remedy);
+  }
+  if (kind === "coco" && valueAt(settings, "data", "images") === undefined) {
+    const { content, remedy } = schemas.DATA_DIRECTORIES.get(kind) ?? { content: "its files", remedy: "" };
+    requireValue(valueAt(settings, "data", "root"), "--data",
+      `Pass coco:DIR with the directory of ${content}. ${remedy}`);
   }
   if (kind === "cifar10" || kind === "cifar100") {
     requireValue(valueAt(settings, "data", "root"), "--data",

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { mergeSettings, parseStudyConfig, readRunConfigInput, ReviewKdError, type Settings, type StudyConfig,
   type StudyKind } from "../../index.js";
 import { omitUndefined } from "./omit-undefined.js";
-import { requireData, requirePair } from "./resolve-run.js";
+import { requireBackbone, requireData, requirePair } from "./resolve-run.js";
 
 /** Validates the settings of an existing study < preset < configuration file < flags. */
 export async function resolveStudy(kind: StudyKind,
@@ -15,6 +15,7 @@ export async function resolveStudy(kind: StudyKind,
   if (flags.config !== undefined) layers.push(await fileSettings(kind, flags.config));
   const merged = mergeSettings(...layers, omitUndefined({ preset: flags.preset }), settings);
   requirePair(merged);
+  requireBackbone(merged);
   requireData(merged);
   const config = parseStudyConfig(merged);
   return { config,

@@ -40,6 +40,8 @@ const DATA: readonly FlagRow[] = [
 
 const TRAINING: readonly FlagRow[] = [
   { path: "training.epochs", flag: "--epochs <n>", help: "passes over the training images" },
+  { path: "training.maxSteps", flag: "--max-steps <n>",
+    help: "optimizer steps of the whole training, instead of --epochs or as a second limit" },
   { path: "training.batchSize", flag: "--batch-size <n>", help: "images in a training batch" },
   { path: "training.evaluationBatchSize", flag: "--evaluation-batch-size <n>", help: "images in an evaluation batch" },
   { path: "training.optimizer.learningRate", flag: "--learning-rate <x>", help: "full learning rate" },
@@ -70,11 +72,15 @@ const TRAINING: readonly FlagRow[] = [
     help: "train on the images as they are, not padded, cropped and flipped" },
   { path: "training.seed", flag: "--seed <n>", help: "seed of initialization, order and augmentation" },
   { path: "training.precision", flag: "--precision <type>", help: "float32 or bfloat16" },
+  { path: "training.teacherPrecision", flag: "--teacher-precision <type>",
+    help: "of the teacher's forward pass (default: the precision)" },
 ];
 
 const MACHINE: readonly FlagRow[] = [
   { path: "training.device", flag: "--device <name>", help: "cpu, cuda or auto" },
   { path: "training.threads", flag: "--threads <n>", help: "threads of one operation" },
+  { path: "training.teacherThreads", flag: "--teacher-threads <n>",
+    help: "threads on which a teacher runs ahead of its student (default: see docs/networks-and-data.md)" },
   { path: "training.fused", flag: "--no-fused",
     help: "the plain PyTorch form of every operation: slower, equal within rounding" },
 ];
@@ -96,10 +102,18 @@ export const METHOD: readonly FlagRow[] = [
   { path: "method.midChannels", flag: "--mid-channels <n>", help: "channels inside the fusion modules" },
 ];
 
+const PRESET: readonly FlagRow[] = [
+  { path: "linearScaling", flag: "--linear-scaling",
+    help: "scale the preset's learning rate and steps to another --batch-size by the linear rule" },
+  { path: "publishedQuirks", flag: "--no-published-quirks",
+    help: "leave out the preset's quirks of the published code (`reviewkd presets` marks those)" },
+];
+
 /** The defaults of detectors, which differ from those that the flags show. */
 export const DETECTOR_HELP = `
 Detectors (faster-rcnn-BACKBONE-fpn, mask-rcnn-BACKBONE-fpn, retinanet-BACKBONE-fpn) have other defaults:
-  12 epochs, batches of 8, learning rate 0.01, weight decay 1e-4 but 0 on norms, cosine schedule.
+  12 epochs, batches of 8, learning rate 0.01, weight decay 1e-4 but 0 on norms, cosine schedule;
+  the distillation loss has its full weight from the start.
   docs/detection.md of the package says more.`;
 
 export function addData(command: Command): void {
@@ -136,6 +150,12 @@ export function addSavingFlags(command: Command): void {
   command.option("--force-unlock", "take the directory over from a run on another machine that did not release it");
 }
 
+/** `--preset`, described by `help`, and its options. */
+export function addPreset(command: Command, help: string): void {
+  addValue(command, "--preset <name>", help, text);
+  addSchemaFlags(command, schemas.TrainConfig, PRESET);
+}
+
 export function addTrainingFlags(command: Command): Command {
   addRecipeFlags(command);
   command.optionsGroup("Run:");
@@ -145,7 +165,7 @@ export function addTrainingFlags(command: Command): Command {
   addSavingFlags(command);
   addValue(command, "--fallback-directory <dir>",
     "a new run directory to save in at the end if the first is not writable", text);
-  addValue(command, "--preset <name>", "settings of a published run; config file and flags override them", text);
+  addPreset(command, "settings of a published run; config file and flags override them");
   addValue(command, "--config <file>", "settings from a YAML or JSON file; flags override them", text);
   return command;
 }
@@ -159,6 +179,7 @@ export function trainingSettings(flags: TrainingFlags): Settings {
     ("milestones" in schedule || "milestoneSteps" in schedule || "factor" in schedule);
   const data = dataSettings(flags);
   return {
+    ...schemaSettings(flags, PRESET),
     ...(data === undefined ? {} : { data }),
     ...(training === undefined ? {}
       : { training: isMultiStep ? { ...training, schedule: { kind: "multi-step", ...schedule } } : training }),

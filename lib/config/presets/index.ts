@@ -1,10 +1,11 @@
 import { findByName } from "../nearest-name.js";
 import { CIFAR100_PRESETS } from "./cifar100.js";
+import { COCO_PRESETS } from "./detection.js";
 import { IMAGENET_PRESETS } from "./imagenet.js";
 import { Preset } from "../schemas/preset.js";
 import { parse } from "../validation.js";
 
-const TABLE = { ...CIFAR100_PRESETS, ...IMAGENET_PRESETS };
+const TABLE = { ...CIFAR100_PRESETS, ...IMAGENET_PRESETS, ...COCO_PRESETS };
 
 /** Name of a preset. */
 export type PresetName = keyof typeof TABLE;

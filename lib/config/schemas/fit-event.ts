@@ -18,7 +18,7 @@ export const StartEvent = event("start", {
   /** The names of losses and metrics, and the one that decides which epoch is the best. */
   taskInfo: TaskInfo,
   epochs: PositiveCount,
-  /** Optimizer steps. */
+  /** Optimizer steps of a whole epoch; the last one may have fewer. */
   stepsPerEpoch: PositiveCount,
   trainSamples: PositiveCount,
   testSamples: Count,
@@ -36,11 +36,28 @@ export const StartEvent = event("start", {
   runDirectory: z.string().nullable(),
 });
 
+/** Several times a second while the teacher is evaluated on the test images. */
+export const TeacherProgressEvent = event("teacher-progress", { samples: Count, testSamples: Count });
+
+/** The teacher of a distillation was evaluated on the test images, before the student trains. */
+export const TeacherEvent = event("teacher", {
+  name: z.string(),
+  /** Its own task: a teacher of another kind than the student has other metrics. */
+  taskInfo: TaskInfo,
+  /** `null` if the data do not suit it, for example because it was trained on other classes. */
+  test: Evaluation.nullable(),
+  /** Why it could not be evaluated. */
+  reason: z.string().nullable(),
+});
+
 /** Several times a second while an epoch runs. */
 export const ProgressEvent = taskObject({
   type: z.literal("progress"),
   ...EpochProgress.shape,
   epochs: PositiveCount,
+  /** Optimizer steps done of the training, and all that it has. */
+  trainingStep: Count,
+  trainingSteps: PositiveCount,
   /** Time to the end of the last epoch, including evaluations. */
   etaSeconds: NonNegativeNumber,
 }, ["top1"]);
@@ -124,6 +141,8 @@ export const FitEvent = z.discriminatedUnion("type", [
   LoadingEvent,
   StartEvent,
   ResumedEvent,
+  TeacherProgressEvent,
+  TeacherEvent,
   ProgressEvent,
   BrokenImageEvent,
   EpochEvent,

@@ -8,11 +8,15 @@ export const PairOptions = z.strictObject({
   /** Names of networks. */
   teacher: z.string(),
   student: z.string(),
-  /** Height and width in pixels. Default: those of the student's published results. */
+  /**
+   * Height and width in pixels; for detectors after resizing. Default: those of the student's published results; 800 ×
+   * 800 for detectors.
+   */
   imageSize: z.tuple([PositiveCount, PositiveCount]).optional(),
-  /** Default: that of the student's published results. */
+  /** Default: that of the student's published results; 91, as torchvision's for COCO, for detectors. */
   numClasses: PositiveCount.optional(),
-  batchSize: z.int().min(2).default(128),
+  /** Default: 128; 2 for detectors. */
+  batchSize: PositiveCount.optional(),
   /** The options of review that affect the cost. */
   fusion: ReviewTerm.shape.fusion,
   midChannels: ReviewTerm.shape.midChannels,
@@ -20,12 +24,23 @@ export const PairOptions = z.strictObject({
 export type PairOptions = z.infer<typeof PairOptions>;
 export type PairOptionsInput = z.input<typeof PairOptions>;
 
-/** The cost of a network, or of the modules that exist only in training. */
+/** The cost of a network or a part of one, or of the modules that exist only in training. */
 const PartCost = z.strictObject({
-  /** Trainable parameters. */
+  /** All parameters; frozen norms have none. */
   parameters: Count,
-  /** Of convolutions and linear layers in one image's forward pass; a multiplication and its addition count as 1. */
+  /**
+   * Of convolutions and linear layers in one image's forward pass, of detectors in `detect`; a multiplication and its
+   * addition count as 1.
+   */
   multiplyAdds: Count,
+});
+
+const NetworkCost = PartCost.extend({
+  name: z.string(),
+  /** Of detectors, as a part of it: the backbone with its pyramid, which is all that review runs of a teacher. */
+  pyramid: PartCost.nullable(),
+  /** Of two-stage detectors: proposals and masks, at most, that are counted in `multiplyAdds`. */
+  regions: z.strictObject({ proposals: Count, masks: Count }).nullable(),
 });
 
 const PairStage = z.strictObject({
@@ -40,19 +55,22 @@ const PairStage = z.strictObject({
 /** The result of {@link explainPair}. */
 export const PairExplanation = z.strictObject({
   imageSize: z.tuple([PositiveCount, PositiveCount]),
+  /** The same with the padding of detectors: the size that stages and costs are for. */
+  inputSize: z.tuple([PositiveCount, PositiveCount]),
   numClasses: PositiveCount,
   batchSize: PositiveCount,
-  teacher: PartCost.extend({ name: z.string() }),
-  student: PartCost.extend({ name: z.string() }),
+  teacher: NetworkCost,
+  student: NetworkCost,
   /** The fusions. */
   trainingOnly: PartCost,
-  /** Matched stages, shallow to deep. */
+  /** Matched stages, shallow to deep: of detectors the levels of the same name in both pyramids. */
   stages: z.array(PairStage),
-  /** Stages without a match in the other network; at most one list is not empty. */
+  /** Stages without a match in the other network; of classifiers at most one list is not empty. */
   unmatched: z.strictObject({ teacher: z.array(FeatureSpec), student: z.array(FeatureSpec) }),
   /**
-   * Bytes used in training with float32 on the CPU and SGD with momentum. `step` and `process` are extrapolated from
-   * steps with 2 and 4 images on one thread; data loading is not included.
+   * Bytes used in training with float32 on the CPU and SGD with momentum, on one thread; data loading is not included.
+   * For classifiers by the plain PyTorch form of every operation (`fused: false`): the fast form takes less. For
+   * detectors by the fast form, with backbones as with weights: frozen norms, and the last three stages trained.
    */
   memory: z.strictObject({
     /** Parameters and statistics of teacher, student and fusions. */
@@ -65,6 +83,8 @@ export const PairExplanation = z.strictObject({
     tensors: Count,
     /** Memory that the process allocates for them: blocks are rounded up and cached for reuse. */
     process: Count,
+    /** Images of the steps from which `step` and `process` are extrapolated; `batchSize` alone if it was measured. */
+    measuredBatches: z.array(PositiveCount).min(1),
   }),
 });
 export type PairExplanation = z.infer<typeof PairExplanation>;

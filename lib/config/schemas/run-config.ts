@@ -2,7 +2,7 @@ import { z } from "zod";
 import { StoredDataSource } from "./data.js";
 import { DetectorSwitches, Flavor } from "./detection/detector.js";
 import { Method } from "./method.js";
-import { TrainingOptions } from "./training.js";
+import { TrainingOptions, withEnd } from "./training.js";
 
 /** A network by name. The data set determines its number of classes, `training.seed` its initialisation. */
 export const NetworkConfig = z.strictObject({
@@ -26,11 +26,23 @@ export const TeacherConfig = NetworkConfig.extend({
 });
 export type TeacherConfig = z.infer<typeof TeacherConfig>;
 
-const shared = {
+/** Of runs and studies. */
+export const presetOptions = {
   /** Name of a preset that provides the settings omitted here. */
   preset: z.string().min(1).optional(),
+  /**
+   * Scales the preset's learning rate, and inversely its steps, to this batch size where it is not the preset's, by the
+   * linear rule of Goyal et al. (2017). Settings that are given here stay as they are. Default: the preset's settings.
+   */
+  linearScaling: z.boolean().optional(),
+  /** Of a preset that keeps quirks of the published code: `false` leaves them out. Default: true. */
+  publishedQuirks: z.boolean().optional(),
+};
+
+const shared = {
+  ...presetOptions,
   data: StoredDataSource.prefault({ kind: "synthetic" }),
-  training: TrainingOptions.prefault({}),
+  training: withEnd(TrainingOptions).prefault({}),
 };
 
 /** Trains one network on labels alone. */

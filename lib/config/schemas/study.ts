@@ -5,9 +5,9 @@ import { Evaluation } from "./epoch.js";
 import { FitEvent, EndEvent } from "./fit-event.js";
 import { SystemInfo } from "./system.js";
 import { Method, ReviewTerm, SingleLayerTerm, TeacherMode } from "./method.js";
-import { NetworkConfig } from "./run-config.js";
+import { NetworkConfig, presetOptions } from "./run-config.js";
 import { TaskInfo } from "./task.js";
-import { TrainingOptions } from "./training.js";
+import { TrainingOptions, withEnd } from "./training.js";
 
 /**
  * The varied settings of a study: `"ablation"`: the design steps of the paper; `"stages"`: the pairing of student and
@@ -31,14 +31,13 @@ const StagesMethod = SingleLayerTerm.pick({ ...COMMON, distance: true }).extend(
 });
 
 const shared = {
-  /** Name of a preset that provides the settings omitted here. */
-  preset: z.string().min(1).optional(),
+  ...presetOptions,
   /** Without weights, the study trains the teacher first. */
   teacher: NetworkConfig,
   student: NetworkConfig,
   data: StoredDataSource.prefault({ kind: "synthetic" }),
   /** Training of each student, and of the teacher if the study trains it. */
-  training: TrainingOptions.omit({ seed: true }).prefault({}),
+  training: withEnd(TrainingOptions.omit({ seed: true })).prefault({}),
   /** Settings in which the teacher's own training differs. */
   teacherTraining: z.strictObject({ epochs: PositiveCount.optional(), learningRate: PositiveNumber.optional() })
     .prefault({}),
@@ -135,7 +134,10 @@ export const StudyResult = z.strictObject({
   system: StudySystem,
   /** The task of the networks: its primary metric is what the study compares. */
   taskInfo: TaskInfo,
-  /** The teacher's primary metric on the same test images; `null` before it is known. */
+  /**
+   * The teacher's value of that metric on the same test images; `null` before it is known, and of a detector for other
+   * classes or without masks.
+   */
   teacherMetric: z.number().nullable(),
   /** Names of the matched stages, shallow to deep; stage 1 of a condition is the first. */
   stages: z.strictObject({ student: z.array(z.string()), teacher: z.array(z.string()) }),

@@ -71,6 +71,8 @@ export type ScheduleInput = z.input<typeof Schedule>;
 export const StepOptions = z.strictObject({
   optimizer: Optimizer.prefault({ kind: "sgd" }),
   precision: Precision.default("float32"),
+  /** Of a frozen teacher's forward pass; a student in float32 can learn from one in bfloat16. Default: `precision`. */
+  teacherPrecision: Precision.optional(),
   /**
    * Parts that a batch is split into, one after the other; their gradients are averaged before the one optimizer step.
    * Takes the memory of a part and gives the gradient of the whole batch, but for batch statistics, which are those of
@@ -87,6 +89,12 @@ export const StepOptions = z.strictObject({
   clipNorm: PositiveNumber.nullable().default(null),
   /** Threads of one operation; `null`: as many as the machine has cores. */
   threads: PositiveCount.nullable().default(null).meta(RESUMABLE),
+  /**
+   * Threads of its own on which a frozen teacher runs ahead of the student, on the CPU in `trainEpoch` and `fit`; 0: it
+   * runs in turn, on the student's. `null`: as many as `threads`, if that is given and the machine has at least twice as
+   * many cores. Methods on the logits of regions run it in turn.
+   */
+  teacherThreads: Count.nullable().default(null).meta(RESUMABLE),
   /** Compute by fused operations; `false`: by the plain PyTorch form of each, slower and equal within rounding. */
   fused: z.boolean().default(true),
   /** Where to compute; networks move there when the session is made. `undefined` leaves them where they are. */
@@ -100,6 +108,8 @@ export const EpochOptions = z.strictObject({
   epoch: Count,
   /** All epochs of the training, for the schedule. */
   epochs: PositiveCount,
+  /** Optimizer steps of the whole training: the epoch in which it is reached ends there, and schedules end with it. */
+  maxSteps: PositiveCount.nullable().default(null),
   batchSize: PositiveCount.default(128),
   seed: Seed.default(0),
   augment: z.boolean().default(true),
@@ -109,7 +119,14 @@ export type EpochOptionsInput = z.input<typeof EpochOptions>;
 
 /** Every setting of `fit` other than networks, method and data. */
 export const TrainingOptions = StepOptions.extend({
-  epochs: PositiveCount.default(240),
+  /** Passes over the training images; `null`: until `maxSteps`. */
+  epochs: PositiveCount.nullable().default(240),
+  /**
+   * Optimizer steps of the whole training, which then ends within an epoch if need be; `null`: all steps of all
+   * `epochs`. With both, the training ends with whichever comes first. Settings that have `maxSteps` alone drop the
+   * `epochs` of defaults, and of a preset or configuration file below them.
+   */
+  maxSteps: PositiveCount.nullable().default(null),
   batchSize: PositiveCount.default(128),
   evaluationBatchSize: PositiveCount.default(256),
   schedule: Schedule.prefault({ kind: "multi-step" }),
@@ -124,4 +141,14 @@ export const TrainingOptions = StepOptions.extend({
   checkpointMinutes: PositiveNumber.nullable().default(10).meta(RESUMABLE),
 });
 export type TrainingOptions = z.infer<typeof TrainingOptions>;
+
+/** Training options, or some of them, that say when the training ends. */
+export function withEnd<Schema extends z.ZodType<Pick<TrainingOptions, "epochs" | "maxSteps">>>(
+  schema: Schema,
+): Schema {
+  return schema.refine(({ epochs, maxSteps }) => epochs !== null || maxSteps !== null, {
+    error: "a whole number ≥ 1 unless maxSteps is given",
+    path: ["epochs"],
+  });
+}
 export type TrainingOptionsInput = z.input<typeof TrainingOptions>;

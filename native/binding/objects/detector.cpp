@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "binding/functional/function_table.h"
+#include "binding/objects/session_results.h"
 #include "binding/objects/tensor.h"
 #include "binding/objects/weights.h"
 #include "binding/support/arguments.h"
@@ -19,6 +20,7 @@
 #include "core/models/init.h"
 #include "core/ops/backend/device.h"
 #include "core/tasks/detection/detection.h"
+#include "core/tasks/registry.h"
 #include "core/training/state/precision.h"
 
 namespace reviewkd::binding {
@@ -160,6 +162,17 @@ Napi::Value list_detectors(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] { return to_array(info.Env(), detection::detector_names()); });
 }
 
+Napi::Value detector_info(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&]() -> Napi::Value {
+    const Napi::Env env = info.Env();
+    const DetectorKind kind = detection::parse_detector_name(string_of(info[0], "name")).kind;
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("task", to_js(env, task_of(kind)->info()));
+    object.Set("levels", to_array(env, detection::level_names(kind)));
+    return object;
+  });
+}
+
 Napi::Value load_detector_with(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network) {
   using detection::DetectorPart;
   const Options options = options_of(info[1], "options");
@@ -170,7 +183,9 @@ Napi::Value load_detector_with(const Napi::CallbackInfo& info, const std::shared
        key = options.has("key") ? options.string("key") : "", part] {
         const WeightsFile file = read_weights(path, {.key = key, .network = true});
         const NetworkLock lock(*network);
-        return detection::load_file(detector_of(*network->module), file.tensors, part, strict);
+        auto report = detection::load_file(detector_of(*network->module), file.tensors, part, strict);
+        network->is_untrained = false;
+        return report;
       },
       [](Napi::Env env, const detection::DetectorLoadReport& report) -> Napi::Value {
         const Napi::Object object = to_js(env, static_cast<const LoadReport&>(report));

@@ -17,6 +17,9 @@ std::shared_ptr<Network> build_detector_network(const Options& options);
 /// () -> string[]: the names of all detectors.
 Napi::Value list_detectors(const Napi::CallbackInfo& info);
 
+/// (name) -> { task, levels: string[] } of a detector that is not built. Throws UNKNOWN_NAME.
+Napi::Value detector_info(const Napi::CallbackInfo& info);
+
 /// (images: Tensor[], { maskThreshold?: number }) -> Promise<{ boxes, scores, labels, masks? }[]>
 Napi::Value detect_with(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network);
 

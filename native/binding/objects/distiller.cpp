@@ -2,6 +2,8 @@
 
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include <algorithm>
+
 #include "binding/objects/detector.h"
 #include "binding/objects/model.h"
 #include "binding/objects/tensor.h"
@@ -88,6 +90,15 @@ Napi::Array to_js(Napi::Env env, const std::vector<TermResult>& terms) {
   return array;
 }
 
+Napi::Object to_js(Napi::Env env, const NetworkCost& cost) {
+  Napi::Object object = Napi::Object::New(env);
+  const auto set = [&](const char* field, int64_t value) { object.Set(field, static_cast<double>(value)); };
+  set("multiplyAdds", cost.multiply_adds);
+  set("pyramidMultiplyAdds", cost.pyramid_multiply_adds);
+  set("pyramidParameters", cost.pyramid_parameters);
+  return object;
+}
+
 }  // namespace
 
 void DistillerHandle::define(Napi::Env env) {
@@ -165,13 +176,21 @@ Napi::Value DistillerHandle::measure(const Napi::CallbackInfo& info) {
         [](Napi::Env env, const PairCost& cost) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);
           const auto set = [&](const char* field, int64_t value) { object.Set(field, static_cast<double>(value)); };
-          set("teacherMultiplyAdds", cost.teacher_multiply_adds);
-          set("studentMultiplyAdds", cost.student_multiply_adds);
+          Napi::Array input_size = Napi::Array::New(env, 2);
+          input_size.Set(0u, static_cast<double>(cost.input_size.height));
+          input_size.Set(1u, static_cast<double>(cost.input_size.width));
+          object.Set("inputSize", input_size);
+          object.Set("teacher", to_js(env, cost.teacher));
+          object.Set("student", to_js(env, cost.student));
           set("trainingOnlyMultiplyAdds", cost.training_only_multiply_adds);
           set("stateBytes", cost.state_bytes);
           set("momentumBytes", cost.momentum_bytes);
           set("stepBytes", cost.step_bytes);
           set("mappedBytes", cost.mapped_bytes);
+          Napi::Array measured = Napi::Array::New(env, cost.measured_batches.size());
+          for (uint32_t i = 0; i < cost.measured_batches.size(); ++i)
+            measured.Set(i, static_cast<double>(cost.measured_batches[i]));
+          object.Set("measuredBatches", measured);
           return object;
         });
   });
@@ -196,7 +215,13 @@ Napi::Value DistillerHandle::put_state_dict(const Napi::CallbackInfo& info) {
         [distiller = resource(), source = entries_of(info[0]), strict = info[1].ToBoolean().Value(),
          names = state_names_of(info[2])] {
           const NetworkLock lock(distiller->student());
-          return load_state_dict(distiller_state(*distiller), from_names(distiller->student(), source, names), strict);
+          LoadReport report =
+              load_state_dict(distiller_state(*distiller), from_names(distiller->student(), source, names), strict);
+          // The methods' modules can be loaded alone.
+          const bool has_student = std::any_of(source.begin(), source.end(),
+                                               [](const auto& entry) { return entry.first.starts_with("student."); });
+          if (has_student) distiller->student().is_untrained = false;
+          return report;
         },
         [](Napi::Env env, const LoadReport& report) { return to_js(env, report); });
   });

@@ -80,6 +80,7 @@ Napi::Value ModelHandle::describe(const Napi::CallbackInfo& info) {
     object.Set("trainableParameters", static_cast<double>(trainable));
     object.Set("dtype", dtype_name(network->dtype()));
     object.Set("device", network->device().is_cuda() ? "cuda" : "cpu");
+    object.Set("untrained", network->is_untrained.load());
     return object;
   });
 }
@@ -152,7 +153,10 @@ Napi::Value ModelHandle::put_state_dict(const Napi::CallbackInfo& info) {
         [network = resource(), source = entries_of(info[0]), strict = info[1].ToBoolean().Value(),
          names = state_names_of(info[2])] {
           const NetworkLock lock(*network);
-          return load_state_dict(state_dict(*network->module), from_names(*network, source, names), strict);
+          LoadReport report =
+              load_state_dict(state_dict(*network->module), from_names(*network, source, names), strict);
+          network->is_untrained = false;
+          return report;
         },
         [](Napi::Env env, const LoadReport& report) { return to_js(env, report); });
   });
@@ -185,7 +189,9 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
          key = string_of(info[2], "key")] {
           const WeightsFile file = read_weights(path, {.key = key, .network = true});
           const NetworkLock lock(*network);
-          return load_state_dict(state_dict(*network->module), file.tensors, strict);
+          LoadReport report = load_state_dict(state_dict(*network->module), file.tensors, strict);
+          network->is_untrained = false;
+          return report;
         },
         [](Napi::Env env, const LoadReport& report) { return to_js(env, report); });
   });

@@ -117,6 +117,14 @@ Napi::Value evaluate(const Napi::CallbackInfo& info, const Owner& owner) {
                      [owner] { owner->session->use_threads(); });
 }
 
+Napi::Value evaluate_teacher(const Napi::CallbackInfo& info, const Owner& owner) {
+  const auto teacher = owner->session->shared_teacher();
+  if (teacher == nullptr)
+    fail(ErrorCode::kInvalidArgument,
+         "invalid session: expected one of a distiller, received one of a single network.");
+  return evaluate_on(info, owner->thread, teacher, task_of(*teacher), [owner] { owner->session->use_threads(); });
+}
+
 Napi::Value gradients(const Napi::CallbackInfo& info, const Owner& owner) {
   return on_thread(
       info.Env(), owner,
@@ -208,6 +216,7 @@ void SessionHandle::define(Napi::Env env) {
   Handle::define(env, InstanceMethod("step", &SessionHandle::call<session_methods::step>),
                  InstanceMethod("trainEpoch", &SessionHandle::call<session_methods::train_epoch>),
                  InstanceMethod("evaluate", &SessionHandle::call<session_methods::evaluate>),
+                 InstanceMethod("evaluateTeacher", &SessionHandle::call<session_methods::evaluate_teacher>),
                  InstanceMethod("gradients", &SessionHandle::call<session_methods::gradients>),
                  InstanceMethod("task", &SessionHandle::call<session_methods::task>),
                  InstanceMethod("position", &SessionHandle::call<session_methods::position>),

@@ -1,5 +1,7 @@
 #include "core/data/batch_source.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 
 namespace reviewkd {
@@ -21,7 +23,8 @@ int64_t batch_count(int64_t size, const BatchPlan& plan) {
   if (plan.batch_size < 1)
     fail(ErrorCode::kInvalidArgument, "invalid batchSize: expected 1 or more, received ", plan.batch_size, ".");
   const int64_t rest = size % plan.batch_size;
-  return size / plan.batch_size + (rest > 0 && rest >= plan.smallest_batch ? 1 : 0);
+  const int64_t batches = size / plan.batch_size + (rest > 0 && rest >= plan.smallest_batch ? 1 : 0);
+  return std::min(batches, plan.max_batches.value_or(batches));
 }
 
 }  // namespace reviewkd

@@ -50,6 +50,8 @@ struct BatchPlan {
   /// Leave out a last batch with fewer images than this.
   int64_t smallest_batch = 1;
   int64_t first_batch = 0;
+  /// Ends the pass after so many batches, counted from the first of all.
+  std::optional<int64_t> max_batches = std::nullopt;
   /// For detectors.
   std::optional<DetectionPlan> detection = std::nullopt;
 
@@ -57,7 +59,7 @@ struct BatchPlan {
   static BatchPlan from(const Options& options);
 };
 
-/// Batches in a whole pass over `size` images. Throws INVALID_ARGUMENT unless the batch size is positive.
+/// Batches in a whole pass over `size` images, or up to its `max_batches`. Throws INVALID_ARGUMENT unless the batch size is positive.
 int64_t batch_count(int64_t size, const BatchPlan& plan);
 
 /// The batches of one pass, in order.

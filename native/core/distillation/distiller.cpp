@@ -6,10 +6,9 @@
 #include <algorithm>
 
 #include "core/base/error.h"
-#include "core/base/stopwatch.h"
+#include "core/models/detection/detector.h"
 #include "core/models/inference.h"
 #include "core/models/init.h"
-#include "core/ops/backend/device_streams.h"
 
 namespace reviewkd {
 namespace {
@@ -47,10 +46,7 @@ Distiller::Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> 
          "invalid student: expected a network other than the teacher, received the same one.");
   }
   check_kinds();
-  if (student_->module->is_classifier() && teacher_->module->num_classes() != student_->module->num_classes()) {
-    fail(ErrorCode::kShapeMismatch, "invalid numClasses: expected the same for teacher and student, received ",
-         teacher_->module->num_classes(), " and ", student_->module->num_classes(), ".");
-  }
+  check_logits();
   if (teacher_->dtype() != student_->dtype()) {
     fail(ErrorCode::kDtypeMismatch, "invalid dtype: expected the same for teacher and student, received ",
          teacher_->dtype(), " and ", student_->dtype(), ".");
@@ -59,45 +55,82 @@ Distiller::Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> 
 }
 
 DistillerOutput Distiller::forward(const ImageBatch& images, const at::Tensor& labels) {
-  check(images, labels);
-  DistillerOutput output;
-  Stopwatch watch;
-  ops::SideWork side;  // on a device alongside the student
-  side.run([&] {
-    torch::NoGradGuard no_grad;
-    teacher_->module->train(options_.teacher_mode == TeacherMode::kTrain);
-    output.teacher = infer(*teacher_->module, images);
-  });
-  output.teacher_seconds = watch.lap();
-  student_->module->train();
-  modules_->train();
-  output.student = student_->module->forward_batch(images);
-  output.student_seconds = watch.lap();
-  side.join();
-  for (const auto& term : terms_)
-    output.terms.push_back(term.method->forward({output.student, output.teacher, labels}));
+  check(images, labels.defined() || !student_->module->is_classifier());
+  DistillerOutput output{.student = {}, .teacher = run_teacher(images), .terms = {}};
+  output.student = run_student(images);
+  output.terms = run_methods(output.student, output.teacher, labels);
   return output;
 }
 
-void Distiller::check_kinds() const {
-  if (teacher_->module->is_classifier() != student_->module->is_classifier()) {
-    fail(ErrorCode::kInvalidArgument, "invalid teacher: expected ",
-         student_->module->is_classifier() ? "a classifier" : "a detector", " as the student is, received ",
-         teacher_->name, ". Both must be classifiers, or both detectors.");
-  }
-  for (const auto& term : terms_) {
-    if (student_->module->is_classifier() || !term.method->stages().empty()) continue;
-    fail(ErrorCode::kInvalidArgument, "invalid method for detectors: expected one that compares maps, received ",
-         term.kind, ", which compares the logits of classifiers. Use \"review\" or another method on stages.");
-  }
+BackboneOutput Distiller::run_teacher(const ImageBatch& images) const {
+  const torch::NoGradGuard no_grad;
+  const bool trains = options_.teacher_mode == TeacherMode::kTrain;
+  if (teacher_->module->is_training() != trains) teacher_->module->train(trains);
+  return infer(*teacher_->module, images);
 }
 
-void Distiller::check(const ImageBatch& images, const at::Tensor& labels) const {
+BackboneOutput Distiller::run_student(const ImageBatch& images) {
+  student_->module->train();
+  modules_->train();
+  return student_->module->forward_batch(images);
+}
+
+std::vector<MethodOutput> Distiller::run_methods(const BackboneOutput& student, const BackboneOutput& teacher,
+                                                 const at::Tensor& labels) {
+  std::vector<MethodOutput> outputs;
+  outputs.reserve(terms_.size());
+  for (const auto& term : terms_) {
+    const bool has_input = !term.method->is_on_logits() || student.logits.defined();
+    outputs.push_back(has_input ? term.method->forward({student, teacher, labels}) : MethodOutput{});
+  }
+  return outputs;
+}
+
+void Distiller::add_region_logits(const detection::RegionSample& regions, const ImageBatch& images,
+                                  BackboneOutput& student, BackboneOutput& teacher) const {
+  const torch::NoGradGuard no_grad;
+  student.logits = regions.logits;
+  teacher.logits = detector_of(*teacher_->module).region_logits(levels_of(teacher), images, regions.boxes);
+}
+
+bool Distiller::compares_regions() const {
+  return !student_->module->is_classifier() &&
+         std::any_of(terms_.begin(), terms_.end(), [](const Term& term) { return term.method->is_on_logits(); });
+}
+
+void Distiller::check_kinds() const {
+  if (teacher_->module->is_classifier() == student_->module->is_classifier()) return;
+  fail(ErrorCode::kInvalidArgument, "invalid teacher: expected ",
+       student_->module->is_classifier() ? "a classifier" : "a detector", " as the student ", student_->name,
+       " is, received ", teacher_->name, ". Both must be classifiers, or both detectors.");
+}
+
+void Distiller::check_logits() const {
+  const bool are_classifiers = student_->module->is_classifier();
+  const auto on_logits =
+      std::find_if(terms_.begin(), terms_.end(), [](const Term& term) { return term.method->is_on_logits(); });
+  if (!are_classifiers) {
+    if (on_logits == terms_.end()) return;
+    for (const Network* network : {teacher_.get(), student_.get()}) {
+      if (detector_of(*network->module).has_regions()) continue;
+      fail(
+          ErrorCode::kInvalidArgument, "invalid method ", on_logits->kind, " for ", network->name,
+          ": expected detectors that classify regions (faster-rcnn, mask-rcnn) as teacher and student. Use a method on "
+          "levels of pyramids, such as \"review\".");
+    }
+  }
+  if (teacher_->module->num_classes() == student_->module->num_classes()) return;
+  fail(ErrorCode::kShapeMismatch, "invalid numClasses: expected the same for teacher and student, received ",
+       teacher_->module->num_classes(), " and ", student_->module->num_classes(), ".",
+       are_classifiers ? "" : " Only methods on levels, such as \"review\", take detectors of other classes.");
+}
+
+void Distiller::check(const ImageBatch& images, bool has_labels) const {
   const ImageSize size = image_size_of(images.pixels);
   const BatchSpec batch{
       .images = images.count(),
       .classes = student_->module->num_classes(),
-      .has_labels = labels.defined(),
+      .has_labels = has_labels,
       .student = student_->module->feature_specs(size),
       .teacher = teacher_->module->feature_specs(size),
   };

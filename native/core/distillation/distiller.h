@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "core/distillation/method.h"
+#include "core/models/detection/boxes/detections.h"
 
 namespace reviewkd {
 
@@ -29,22 +30,33 @@ struct DistillerOutput {
   BackboneOutput student;
   BackboneOutput teacher;
   std::vector<MethodOutput> terms;
-  /// Time that the two networks took.
-  double teacher_seconds = 0;
-  double student_seconds = 0;
 };
 
 class Distiller {
  public:
-  /// Both networks must have parameters of one type on one device and the same number of classes. Requires one term,
-  /// or one or more of a sum.
+  /// Both networks must have parameters of one type on one device and, for methods on logits, the same number of
+  /// classes. Requires one term, or one or more of a sum.
   Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> student,
             std::shared_ptr<const Matching> matching, std::vector<Term> terms, const DistillerOptions& options);
 
   /// Runs the student and the methods in train mode and the teacher in its mode, without gradients for the teacher.
-  /// images: [N, 3, H, W]; labels: [N], int64, undefined if there are none. Rejects invalid inputs of a method before
-  /// any statistic is updated: BATCH_TOO_SMALL, INVALID_ARGUMENT.
+  /// images: [N, 3, H, W]; labels: [N], int64, undefined if there are none. Throws what `check` does. Of detectors,
+  /// terms on logits are empty: they need the regions of a training step.
   DistillerOutput forward(const ImageBatch& images, const at::Tensor& labels);
+
+  /// Its parts, in this order: rejects invalid inputs of a method before any statistic is updated (BATCH_TOO_SMALL,
+  /// INVALID_ARGUMENT); runs the networks; then the methods.
+  void check(const ImageBatch& images, bool has_labels) const;
+  BackboneOutput run_teacher(const ImageBatch& images) const;
+  BackboneOutput run_student(const ImageBatch& images);
+  std::vector<MethodOutput> run_methods(const BackboneOutput& student, const BackboneOutput& teacher,
+                                        const at::Tensor& labels);
+
+  /// Of two detectors and methods on logits: the student's logits of the regions that it was trained on, and the
+  /// teacher's of the same. Run between networks and methods, whose labels are those of the regions.
+  void add_region_logits(const detection::RegionSample& regions, const ImageBatch& images, BackboneOutput& student,
+                         BackboneOutput& teacher) const;
+  bool compares_regions() const;
 
   /// The weights λ of the terms in `epoch`, counted from 0.
   std::vector<double> weights_at(int64_t epoch) const;
@@ -64,7 +76,7 @@ class Distiller {
 
  private:
   void check_kinds() const;
-  void check(const ImageBatch& images, const at::Tensor& labels) const;
+  void check_logits() const;
 
   std::shared_ptr<Network> teacher_;
   std::shared_ptr<Network> student_;

@@ -1,5 +1,6 @@
 #pragma once
-// Matches the stages of student and teacher: the deepest that both have, one by one.
+// Matches the stages of student and teacher: the deepest that both have, one by one; of detectors the levels of the same
+// name in both pyramids.
 
 #include <cstdint>
 #include <optional>

@@ -42,10 +42,11 @@ struct BatchSpec {
 };
 
 struct MethodInput {
-  /// Stages are ordered from shallow to deep. The teacher's tensors have no gradient.
+  /// Stages are ordered from shallow to deep. The teacher's tensors have no gradient. Logits: [N, classes], a row for
+  /// each image, or for each region of two detectors.
   const BackboneOutput& student;
   const BackboneOutput& teacher;
-  /// Class of each image, [N], int64; undefined if there are none.
+  /// Class of each row, [N], int64; undefined if there are none.
   at::Tensor labels;
 };
 
@@ -72,6 +73,7 @@ class MethodImpl : public torch::nn::Module {
 
   /// Numbers of the teacher's stages used, shallow to deep; empty for methods on logits alone.
   const std::vector<int64_t>& stages() const { return stages_; }
+  bool is_on_logits() const { return stages_.empty(); }
 
  protected:
   std::vector<int64_t> stages_;

@@ -6,6 +6,7 @@
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -103,6 +104,8 @@ struct Network {
   std::mutex mutex;
   /// Recorded after the device work submitted by the last holder of the mutex.
   ops::DeviceFence fence;
+  /// Whether its parameters are as initialised: never loaded, and in no training.
+  std::atomic<bool> is_untrained = true;
 
   at::ScalarType dtype() const { return module->parameters().front().scalar_type(); }
   at::Device device() const { return module->parameters().front().device(); }

@@ -30,6 +30,7 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& function) {
   }
   if (name == "aten::addmm") return std::make_unique<Products>(input(1).size(1));  // (bias, rows, columns, …)
   if (name == "aten::mm") return std::make_unique<Products>(input(0).size(1));     // (rows, columns)
+  if (name == "aten::baddbmm") return std::make_unique<Products>(input(1).size(2));  // the same of several products
   return nullptr;
 }
 

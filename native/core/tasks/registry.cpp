@@ -6,6 +6,16 @@
 #include "core/tasks/detection/detection.h"
 
 namespace reviewkd {
+namespace {
+
+std::shared_ptr<const Task> find_task(const std::string& name) {
+  for (const auto& task : task_registry()) {
+    if (task->info().name == name) return task;
+  }
+  fail(ErrorCode::kInternal, "invalid task: expected one of the registry, received ", name, ".");
+}
+
+}  // namespace
 
 const std::vector<std::shared_ptr<const Task>>& task_registry() {
   static const std::vector<std::shared_ptr<const Task>> tasks = {
@@ -19,11 +29,9 @@ const std::vector<std::shared_ptr<const Task>>& task_registry() {
 
 std::shared_ptr<const Task> task_of(const Network& network) {
   const auto* detector = dynamic_cast<const detection::DetectorImpl*>(network.module.get());
-  const std::string name = detector == nullptr ? "classification" : task_name(detector->options().kind);
-  for (const auto& task : task_registry()) {
-    if (task->info().name == name) return task;
-  }
-  fail(ErrorCode::kInternal, "invalid task: expected one of the registry, received ", name, ".");
+  return detector == nullptr ? find_task("classification") : task_of(detector->options().kind);
 }
+
+std::shared_ptr<const Task> task_of(DetectorKind kind) { return find_task(task_name(kind)); }
 
 }  // namespace reviewkd

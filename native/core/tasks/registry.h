@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/models/detection/weights/detector_kind.h"
 #include "core/tasks/task.h"
 
 namespace reviewkd {
@@ -12,5 +13,7 @@ const std::vector<std::shared_ptr<const Task>>& task_registry();
 
 /// The task that a network is made for.
 std::shared_ptr<const Task> task_of(const Network& network);
+/// The task of all detectors of a kind.
+std::shared_ptr<const Task> task_of(DetectorKind kind);
 
 }  // namespace reviewkd

@@ -14,6 +14,7 @@
 
 #include "core/data/batch_source.h"
 #include "core/models/backbone.h"
+#include "core/models/detection/boxes/detections.h"
 
 namespace reviewkd {
 
@@ -67,6 +68,8 @@ struct TaskLosses {
   /// The sum of the training metric over the images, a scalar; empty without such a metric. Holds what it needs of the
   /// output.
   std::function<at::Tensor()> metric_sum;
+  /// Of detectors with a second stage: what it classified.
+  std::optional<detection::RegionSample> regions = std::nullopt;
 };
 
 /// Values of one kind, one for each class.

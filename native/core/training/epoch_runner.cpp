@@ -19,7 +19,7 @@ constexpr double kSecondsAtOnce = 0.02;
 }  // namespace
 
 EpochOptions EpochOptions::from(const Options& options) {
-  return {
+  EpochOptions epoch{
       .epoch = options.integer("epoch"),
       .epochs = options.integer("epochs"),
       .batch_size = options.integer("batchSize"),
@@ -27,6 +27,8 @@ EpochOptions EpochOptions::from(const Options& options) {
       .augment = options.boolean("augment"),
       .schedule = Schedule::from(options.options("schedule")),
   };
+  options.read("maxSteps", epoch.max_steps);
+  return epoch;
 }
 
 EpochRunner::EpochRunner(Training& training, TrainStep& step, const EpochOptions& options, const EpochControl& control,
@@ -51,11 +53,16 @@ BatchPlan EpochRunner::begin(const ImageSet& set) {
   if (batches_ == 0)
     fail(ErrorCode::kBatchTooSmall, "invalid data set ", set.kind, ": expected at least 2 training images, received ",
          set.size, ". Add images.");
-  const int64_t steps = (batches_ + batches_per_step - 1) / batches_per_step;
+  full_steps_ = (batches_ + batches_per_step - 1) / batches_per_step;
+  const int64_t steps = steps_to_take();
+  if (steps < full_steps_) {
+    plan.max_batches = steps * batches_per_step;
+    batches_ = *plan.max_batches;
+  }
   if (continues && steps != state.steps) {
     fail(ErrorCode::kInvalidArgument, "invalid rest of epoch ", state.epoch, ": expected ", state.steps,
          " steps, as it was begun with, received ", steps,
-         ". Continue it with the same data, batch size and accumulateBatches.");
+         ". Continue it with the same data, batch size, accumulateBatches and maxSteps.");
   }
   if (!continues) {
     state = EpochState{};
@@ -63,6 +70,17 @@ BatchPlan EpochRunner::begin(const ImageSet& set) {
     state.steps = steps;
   }
   return plan;
+}
+
+int64_t EpochRunner::steps_to_take() const {
+  if (!options_.max_steps) return full_steps_;
+  const int64_t left = *options_.max_steps - options_.epoch * full_steps_;
+  if (left < 1) {
+    fail(ErrorCode::kInvalidArgument, "invalid epoch ", options_.epoch, ": expected one that begins before maxSteps, ",
+         *options_.max_steps, ", received the one that begins after ", options_.epoch * full_steps_,
+         " steps. Pass a larger maxSteps, or null.");
+  }
+  return std::min(full_steps_, left);
 }
 
 template <typename Work>
@@ -78,7 +96,7 @@ auto EpochRunner::read_back_on_error(const Work& work) {
 
 template <typename Work>
 auto EpochRunner::with_networks(const Work& work) {
-  const NetworkLock lock(training_.objective.network(), training_.objective.teacher());
+  const NetworkLock lock(training_.objective.network(), teacher_ahead_ ? nullptr : training_.objective.teacher());
   training_.check_devices();
   return work(training_.objective.weights_at(training_.state.epoch));
 }
@@ -94,6 +112,7 @@ void EpochRunner::run(const TrainingImages& images, double& seconds_per_step) {
   for (int64_t step = 0; step < state.steps; ++step) rates.push_back(rate_at(step));
   step_.begin_schedule({std::move(rates), state.step, training_.steps});
   const OpenPass pass = open_on(training_.objective.network().device(), images, plan, picks_);
+  if (pass.resident == nullptr && state.step < state.steps) start_teacher(*pass.source);
 
   Stopwatch watch;
   Stopwatch unread;
@@ -138,24 +157,44 @@ bool EpochRunner::take_steps(const OpenPass& pass, double seconds_per_step) {
   return true;
 }
 
-bool EpochRunner::take_batches(BatchSource& source) {
-  EpochState& state = training_.state;
+std::vector<Batch> EpochRunner::read_batches(BatchSource& source, int64_t step) const {
   const int64_t batches_per_step = training_.options.accumulate_batches;
-  const int64_t count = std::min(batches_per_step, batches_ - state.step * batches_per_step);
-  Stopwatch waiting;
+  const int64_t count = std::min(batches_per_step, batches_ - step * batches_per_step);
   std::vector<Batch> batches;
   while (static_cast<int64_t>(batches.size()) < count) {
-    auto batch = read_back_on_error([&] { return source.next(); });
-    if (!batch) return false;
+    auto batch = source.next();
+    if (!batch) return {};
     batches.push_back(std::move(*batch));
   }
-  state.data_wait_seconds += waiting.lap();
+  return batches;
+}
+
+void EpochRunner::start_teacher(BatchSource& source) {
+  const int threads = threads_ahead(training_);
+  if (threads == 0) return;
+  // The epoch's position moves on another thread.
+  const auto read = [this, &source, step = training_.state.step, steps = training_.state.steps]() mutable {
+    return step < steps ? read_batches(source, step++) : std::vector<Batch>();
+  };
+  teacher_ahead_ = std::make_unique<TeacherAhead>(training_, threads, read);
+}
+
+bool EpochRunner::take_batches(BatchSource& source) {
+  EpochState& state = training_.state;
+  Stopwatch waiting;
+  StepBatches step = read_back_on_error(
+      [&] { return teacher_ahead_ ? teacher_ahead_->next() : StepBatches{read_batches(source, state.step)}; });
+  if (step.batches.empty()) return false;
+  // The rest of the wait was for the teacher.
+  const double waited = waiting.lap();
+  state.data_wait_seconds += teacher_ahead_ ? std::min(waited, step.data_wait_seconds) : waited;
   training_.learning_rate = rate_at(state.step);
-  read_back_on_error([&] { with_networks([&](const std::vector<double>& weights) { step_.run(batches, weights); }); });
+  for (const Batch& batch : step.batches) state.replaced += batch.replaced;
+  read_back_on_error(
+      [&] { with_networks([&](const std::vector<double>& weights) { step_.run(std::move(step), weights); }); });
   ++training_.steps;
   ++state.step;
   state.learning_rate = training_.learning_rate;
-  for (const Batch& batch : batches) state.replaced += batch.replaced;
   return true;
 }
 
@@ -173,7 +212,7 @@ void EpochRunner::read_back() {
 }
 
 double EpochRunner::rate_at(int64_t step) const {
-  const StepPosition position{options_.epoch, options_.epochs, step, training_.state.steps};
+  const StepPosition position{options_.epoch, options_.epochs, step, full_steps_, options_.max_steps};
   return training_.options.optimizer.learning_rate * learning_rate_scale(options_.schedule, position);
 }
 

@@ -3,10 +3,13 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/training/optimizers/learning_rate.h"
 #include "core/training/state/training.h"
+#include "core/training/steps/teacher_ahead.h"
 #include "core/training/steps/train_step.h"
 
 namespace reviewkd {
@@ -14,6 +17,8 @@ namespace reviewkd {
 struct EpochOptions {
   int64_t epoch = 0;
   int64_t epochs = 1;
+  /// Optimizer steps of the whole training: the epoch in which it is reached ends there.
+  std::optional<int64_t> max_steps = std::nullopt;
   int64_t batch_size = 128;
   uint64_t seed = 0;
   bool augment = true;
@@ -43,9 +48,15 @@ class EpochRunner {
   /// Where the pass over the images begins: `training.state`, or a new epoch's. Throws INVALID_ARGUMENT,
   /// BATCH_TOO_SMALL.
   BatchPlan begin(const ImageSet& set);
+  /// Steps of this epoch: all of it, or those up to `max_steps`. Throws INVALID_ARGUMENT if none are left.
+  int64_t steps_to_take() const;
   /// Runs the next step, or several. Returns false once the source has no more batches.
   bool take_steps(const OpenPass& pass, double seconds_per_step);
   bool take_batches(BatchSource& source);
+  /// The batches of a step of the epoch, fewer or none once the source has no more.
+  std::vector<Batch> read_batches(BatchSource& source, int64_t step) const;
+  /// Starts to run the teacher ahead of the student, if it has threads of its own.
+  void start_teacher(BatchSource& source);
   /// Reads the steps so far back into `training.state`. Throws NON_FINITE_LOSS.
   void read_back();
   /// A checkpoint that is saved after an error holds the steps before it.
@@ -64,7 +75,9 @@ class EpochRunner {
   const EpochOptions& options_;
   const EpochControl& control_;
   at::Tensor& picks_;
-  int64_t batches_ = 0;  // of the whole epoch
+  int64_t batches_ = 0;     // of this epoch
+  int64_t full_steps_ = 0;  // of an epoch that `max_steps` does not end
+  std::unique_ptr<TeacherAhead> teacher_ahead_;
 };
 
 /// Restores the training to the step that was not finite, with the sums of the steps before it, and throws

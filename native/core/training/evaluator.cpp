@@ -11,7 +11,7 @@ namespace reviewkd {
 
 EvaluationOptions EvaluationOptions::from(const Options& options) {
   return {.batch_size = options.integer("batchSize"),
-          .precision = precision_from(options),
+          .precision = precision_from(options, "precision"),
           .fused = options.boolean("fused")};
 }
 

@@ -50,7 +50,8 @@ StepResult Session::step(const std::vector<Batch>& batches) {
   {
     const NetworkLock lock(network(), training_.objective.teacher());
     training_.check_devices();
-    step.run(batches, training_.objective.weights_at(training_.state.epoch));
+    network().is_untrained = false;
+    step.run({batches}, training_.objective.weights_at(training_.state.epoch));
   }
   ++training_.steps;
   StepReport report = step.read();
@@ -71,6 +72,7 @@ EpochState Session::train_epoch(const TrainingImages& images, const EpochOptions
                                 const EpochProgress& progress, const std::atomic<bool>& stop,
                                 const std::function<bool()>& is_report_due) {
   task().check_data(*network().module, images.set);
+  network().is_untrained = false;
   const EpochControl control{progress, stop, is_report_due};
   EpochRunner(training_, train_step(), options, control, picks_).run(images, seconds_per_step_);
   return training_.state;
@@ -123,14 +125,19 @@ void Session::set_epoch(int64_t epoch) {
 }
 
 void Session::restore(const EpochState& state, int64_t steps, double learning_rate) {
+  network().is_untrained = false;
   training_.state = state;
   training_.steps = steps;
   training_.learning_rate = learning_rate;
 }
 
-std::shared_ptr<Network> Session::frozen_teacher() const {
+std::shared_ptr<Network> Session::shared_teacher() const {
   const Distiller* distiller = training_.objective.distiller();
-  return distiller != nullptr && !training_.objective.has_moving_teacher() ? distiller->teacher_network() : nullptr;
+  return distiller != nullptr ? distiller->teacher_network() : nullptr;
+}
+
+std::shared_ptr<Network> Session::frozen_teacher() const {
+  return training_.objective.has_moving_teacher() ? nullptr : shared_teacher();
 }
 
 }  // namespace reviewkd

@@ -69,6 +69,9 @@ class Session {
   /// Kinds of the methods that it trains with; none without a teacher.
   std::vector<std::string> term_kinds() const;
 
+  /// Null without one.
+  std::shared_ptr<Network> shared_teacher() const;
+
   /// The teacher, if training leaves it as it is; null without one, or if its statistics move.
   std::shared_ptr<Network> frozen_teacher() const;
 

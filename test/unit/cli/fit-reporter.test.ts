@@ -65,7 +65,8 @@ const start: Extract<FitEvent, { type: "start" }> = {
   terms: ["review"],
   matching: { stages: [{ student: "layer1", teacher: "block1" }], note: null },
 };
-const running: Extract<FitEvent, { type: "progress" }> = { type: "progress", ...progress, epochs: 2, etaSeconds: 75 };
+const running: Extract<FitEvent, { type: "progress" }> = { type: "progress", ...progress, epochs: 2, trainingStep: 5,
+  trainingSteps: 20, etaSeconds: 75 };
 const epoch: Extract<FitEvent, { type: "epoch" }> = {
   type: "epoch",
   epoch: 0,
@@ -129,8 +130,9 @@ describe("cli/fit-reporter", () => {
     const output = recordingOutput(false);
     const reporter = createFitReporter(output);
     for (const event of [start, epoch, end]) reporter.handle(event);
-    const [first, head, row, table] = output.lines;
+    const [first, matched, head, row, table] = output.lines;
     expect(first).to.include("78,042 parameters").and.include("2 epochs");
+    expect(matched).to.match(/^matched stages of student and teacher: \w+/);
     expect(head?.length).to.equal(row?.length);
     expect(row?.trim().split(/\s+/)).to.deep.equal([
       "1/2",
@@ -162,7 +164,7 @@ describe("cli/fit-reporter", () => {
     clock = 20_000;
     reporter.handle({ ...running, losses: sumOf(terms) });
     reporter.handle({ ...epoch, train: { ...epoch.train, losses: sumOf(terms) } });
-    const [, head, progressLine, row] = output.lines;
+    const [, , head, progressLine, row] = output.lines;
     expect(head).to.match(/ ce +\+ kd +\+ multi-layer +train %/);
     expect(head?.length).to.equal(row?.length);
     expect(row?.trim().split(/\s+/).slice(1, 5)).to.deep.equal(["3.5000", "3.0000", "0.2500", "0.2500"]);
@@ -178,8 +180,8 @@ describe("cli/fit-reporter", () => {
     const reporter = createFitReporter(output);
     reporter.handle({ ...start, terms: terms.map(({ kind }) => kind) });
     reporter.handle({ ...epoch, train: { ...epoch.train, losses: sumOf(terms) } });
-    expect(output.lines[1]).to.match(/ distill +weight /);
-    expect(output.lines[2]?.trim().split(/\s+/).slice(2, 5)).to.deep.equal(["3.0000", "0.5000", "1.00"]);
+    expect(output.lines[2]).to.match(/ distill +weight /);
+    expect(output.lines[3]?.trim().split(/\s+/).slice(2, 5)).to.deep.equal(["3.0000", "0.5000", "1.00"]);
   });
 
   it("reports unmatched stages", () => {
@@ -187,7 +189,41 @@ describe("cli/fit-reporter", () => {
     const note = "resnet20 has 4 stages, vgg13 has 5: the deepest 4 are matched, layer1~block2";
     createFitReporter(output).handle({ ...start,
       matching: { stages: [{ student: "layer1", teacher: "block2" }], note } });
-    expect(output.lines[1]).to.equal(note);
+    expect(output.lines.slice(1)).to.deep.equal(["matched stages of student and teacher: layer1 ~ block2", note]);
+  });
+
+  const DETECTION = { name: "two-stage-detection", losses: [], trainingMetric: null, primaryMetric: "ap",
+    metrics: [{ name: "ap", label: "AP", title: "average precision", unit: "", higherIsBetter: true }] };
+
+  it("lists the levels that two detectors have in common", () => {
+    const output = recordingOutput(false);
+    const stages = ["p3", "p4"].map((name) => ({ student: name, teacher: name }));
+    createFitReporter(output).handle({ ...start, taskInfo: DETECTION, matching: { stages, note: null } });
+    expect(output.lines.slice(1)).to.deep.equal(["matched levels of student and teacher: p3, p4"]);
+  });
+
+  it("shows how good the teacher is before the first epoch, and that one is right about nothing", () => {
+    const output = recordingOutput(false);
+    let clock = 0;
+    const reporter = createFitReporter(output, {}, { now: () => clock });
+    reporter.handle(start);
+    reporter.handle({ type: "teacher-progress", samples: 10, testSamples: 40 });
+    clock = 20_000;
+    reporter.handle({ type: "teacher-progress", samples: 20, testSamples: 40 });
+    const teacher = { type: "teacher", name: "resnet56", taskInfo: start.taskInfo, reason: null } as const;
+    reporter.handle({ ...teacher, test: { ...epoch.test, top1: 72.3, samples: 40 } });
+    reporter.handle({ ...teacher, taskInfo: DETECTION, test: { ap: 0, samples: 40 } as typeof epoch.test });
+    reporter.handle({ ...teacher, test: null, reason: "other classes" });
+    reporter.handle(epoch);
+    expect(output.notices).to.deep.equal(["evaluating the teacher: 20 of 40 test images, 20s left"]);
+    const [, , ...lines] = output.lines;
+    expect(lines.slice(0, 4)).to.deep.equal([
+      "teacher resnet56: top-1 accuracy 72.3 % on 40 test images",
+      "teacher resnet56: average precision 0.0000 on 40 test images",
+      "the teacher is right about nothing: check that its weights, and the order of its classes, are those of the data",
+      "teacher resnet56: not evaluated on these data: other classes",
+    ]);
+    expect(lines[4]).to.match(/^ +epoch +loss/);
   });
 
   it("names the losses and metrics of another task, with its own best", () => {
@@ -231,8 +267,9 @@ describe("cli/fit-reporter", () => {
     const before = output.lines.length;
     for (clock = 0; clock <= 30_000; clock += 500) reporter.handle(running);
     const written = output.lines.slice(before);
-    expect(written).to.have.length(3);
-    expect(written[0]).to.equal(
+    // The header of the epochs' rows comes first.
+    expect(written).to.have.length(4);
+    expect(written[1]).to.equal(
       "epoch 1/2  step 5/10  loss 3.5000 (ce 3.0000 + 0.50 × distill 1.0000)  800 images/s  ETA 1m15s",
     );
   });

@@ -73,12 +73,34 @@ describe("cli/resolve-run", () => {
       ["distill", {}, { teacher: { name: "resnet56" }, student: { name: "resnet20" } }, "--teacher-weights"],
       ["train", { preset: "cifar100" }, { model: { name: "resnet20" } }, "--data"],
       ["train", { preset: "imagenet" }, { model: { name: "resnet20" } }, "--data"],
+      ["train", { preset: "coco" }, { model: { name: "retinanet-resnet18-fpn" } }, "--data"],
+      ["distill", { preset: "faster-rcnn-resnet101-resnet18" }, {}, "--teacher-weights"],
+      ["distill", { preset: "faster-rcnn-resnet101-resnet18" }, { teacher: { weights: "t.pkl" } },
+        "--backbone-weights"],
     ];
     for (const [task, flags, settings, option] of cases) {
       const { code, message } = await rejection(task, flags, settings as Parameters<typeof resolveRun>[2]);
       expect(code).to.equal("CONFIG_INVALID");
       expect(message).to.include(`missing ${option}. `);
     }
+  });
+
+  it("requires the backbone of a preset's student, and then COCO's directory", async () => {
+    const flags = { preset: "faster-rcnn-resnet101-resnet18" };
+    const teacher = { weights: "t.pkl" };
+    expect((await rejection("distill", flags, { teacher })).message).to.include("--student-weights");
+    for (const student of [{ backboneWeights: "b.pth" }, { weights: "s.pth" }, { name: "faster-rcnn-resnet34-fpn" }]) {
+      const { code, message } = await rejection("distill", flags, { teacher, student });
+      expect(code).to.equal("CONFIG_INVALID");
+      expect(message).to.match(/^missing --data\. Pass coco:DIR with the directory of train2017/);
+      const { config } = await resolveRun("distill", flags, { teacher, student, data: { kind: "coco", root: "coco" } });
+      expect(config.data).to.include({ kind: "coco", root: "coco" });
+      expect(config.training).to.include({ epochs: null, maxSteps: 180_000 });
+    }
+    // Files that are named one by one need no directory.
+    const data = { kind: "coco", images: "all", annotations: { train: "t.json", val: "v.json" } };
+    const { config } = await resolveRun("distill", flags, { teacher, student: { weights: "s.pth" }, data });
+    expect(config.data).to.deep.include(data);
   });
 
   it("rejects a configuration of the other task and names its command", async () => {

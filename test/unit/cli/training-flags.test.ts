@@ -28,6 +28,8 @@ describe("cli/training-flags", () => {
       "3",
       "--batch-size",
       "32",
+      "--max-steps",
+      "70",
       "--evaluation-batch-size",
       "64",
       "--learning-rate",
@@ -69,6 +71,7 @@ describe("cli/training-flags", () => {
     const parsed = schemas.TrainingOptions.parse({ ...training, optimizer: { kind: "sgd", ...training.optimizer } });
     expect(parsed).to.deep.equal({
       epochs: 3,
+      maxSteps: 70,
       batchSize: 32,
       evaluationBatchSize: 64,
       seed: 7,

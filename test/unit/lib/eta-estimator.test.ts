@@ -23,6 +23,15 @@ describe("EtaEstimator", () => {
     expect(left.from(3, 0)).to.equal(0);
   });
 
+  it("counts the images of a last epoch that ends early", () => {
+    const left = new EtaEstimator({ ...plan, images: 2200 });
+    left.trainedAt(100);
+    left.evaluatedIn(5);
+    expect(left.from(1, 0)).to.equal(12 + 2 * 5);
+    expect(left.from(2, 150)).to.equal(0.5 + 5);
+    expect(left.from(3, 0)).to.equal(0);
+  });
+
   it("ignores a speed of zero", () => {
     const left = new EtaEstimator(plan);
     left.trainedAt(100);

@@ -99,14 +99,118 @@ describe("fit with a detector", () => {
     expect((await student("run")).equals(await student("calm"))).to.equal(true);
   });
 
-  it("distills from the pyramid of a teacher", async () => {
-    using teacher = await create();
+  it("ends after a number of steps within an epoch, and resumes there to the same bytes", async () => {
+    // Eight steps, then five of eight.
+    const options = { epochs: undefined, maxSteps: 13, batchSize: 1 };
+    const student = async (directory: string) => readFile(scratch(directory, "student.safetensors"));
+    const { events: all } = await run({ ...options, runDirectory: scratch("calm") });
+    expect(ofType(all, "epoch").map(({ train, test }) => [train.step, train.images, test.samples])).to.deep.equal([[8,
+      8, 4], [5, 5, 4]]);
+    const controller = new AbortController();
+    await failureOf(run({ ...options, runDirectory: scratch("run"), signal: controller.signal }, undefined, (event) => {
+      if (event.type === "progress" && event.epoch === 1 && event.step >= 1) controller.abort();
+    }));
+    await run({ ...options, runDirectory: scratch("run"), resume: true });
+    expect((await student("run")).equals(await student("calm"))).to.equal(true);
+  });
+
+  /** A detector with values of its own, which count as trained. */
+  const trained = async (name?: Name): Promise<Detector> => {
+    const detector = await create(name);
+    await detector.loadStateDict(await detector.stateDict());
+    return detector;
+  };
+
+  it("evaluates the teacher, and distills from its pyramid", async () => {
+    using teacher = await trained();
     using student = await create();
-    using distiller = await createDistiller({ teacher, student, method: { kind: "review", warmupEpochs: 0 } });
-    const { events } = await drain(fit({ distiller, data, ...TRAINING, epochs: 1 }));
+    using distiller = await createDistiller({ teacher, student, method: { kind: "review" } });
+    const { events } = await drain(fit({ distiller, data, ...TRAINING, epochs: 1, runDirectory: scratch("run") }));
     const { losses } = ofType(events, "epoch")[0]!.train;
     expect(losses.perStage).to.have.length(5);
-    expect(losses.distillation).to.be.above(0);
+    expect([losses.distillation > 0, losses.distillationWeight]).to.deep.equal([true, 1]);
+    const types = events.map(({ type }) => type);
+    expect(types.indexOf("teacher")).to.be.within(1, types.indexOf("epoch") - 1);
+    const [{ name, taskInfo, test, reason }] = ofType(events, "teacher") as [Extract<FitEvent, { type: "teacher" }>];
+    expect([name, taskInfo, reason]).to.deep.equal([teacher.name, teacher.task, null]);
+    expect(test).to.deep.equal(await teacher.evaluate(data.test, { batchSize: 2 }));
+    const [{ testSamples }] = ofType(events, "teacher-progress") as [Extract<FitEvent, { type: "teacher-progress" }>];
+    expect(testSamples).to.equal(4);
+    expect(JSON.parse(await readFile(scratch("run", "teacher.json"), "utf8"))).to.deep.equal({ name, taskInfo, test,
+      reason });
+  });
+
+  it("does not evaluate the teacher on request, nor again when it resumes", async () => {
+    using teacher = await trained();
+    const distill = async (options: Partial<FitOptions>) => {
+      using student = await create();
+      using distiller = await createDistiller({ teacher, student });
+      return (await drain(fit({ distiller, data, ...TRAINING, ...options } as FitOptions))).events;
+    };
+    const skipped = await distill({ epochs: 1, evaluateTeacher: false });
+    expect(ofType(skipped, "teacher")).to.deep.equal([]);
+    const controller = new AbortController();
+    await failureOf((async () => {
+      using student = await create();
+      using distiller = await createDistiller({ teacher, student });
+      await drain(fit({ distiller, data, ...TRAINING, runDirectory: scratch("run"), signal: controller.signal }),
+        (event) => {
+          if (event.type === "progress" && event.step >= 1) controller.abort();
+        });
+    })());
+    const resumed = await distill({ runDirectory: scratch("run"), resume: true });
+    expect(ofType(resumed, "teacher")).to.deep.equal([]);
+    expect(ofType(resumed, "epoch").at(-1)!.epoch).to.equal(1);
+  });
+
+  it("stops while the teacher is evaluated, and can resume from there", async () => {
+    using teacher = await trained();
+    const begin = async (options: Partial<FitOptions>, onEvent?: (event: FitEvent) => void) => {
+      using student = await create();
+      using distiller = await createDistiller({ teacher, student });
+      return await drain(
+        fit({ distiller, data, ...TRAINING, epochs: 1, runDirectory: scratch("run"), ...options } as FitOptions),
+        onEvent,
+      );
+    };
+    const controller = new AbortController();
+    const error = await failureOf(begin({ signal: controller.signal }, (event) => {
+      if (event.type === "teacher-progress") controller.abort();
+    }));
+    expect(error).to.have.property("code", "ABORTED");
+    const { events } = await begin({ resume: true });
+    expect(ofType(events, "epoch")).to.have.length(1);
+  });
+
+  it("says why a teacher cannot be evaluated, and distills all the same", async () => {
+    using teacher = await createDetector("retinanet-resnet18-fpn", { numClasses: 7, detection: { minSize: null } });
+    await teacher.loadStateDict(await teacher.stateDict());
+    using student = await create();
+    using distiller = await createDistiller({ teacher, student });
+    const { events } = await drain(fit({ distiller, data, ...TRAINING, epochs: 1 }));
+    const [{ test, reason }] = ofType(events, "teacher") as [Extract<FitEvent, { type: "teacher" }>];
+    expect(test).to.equal(null);
+    expect(reason).to.match(/^invalid detector for the data set scenes: expected 2 classes, received 7\./);
+    expect(ofType(events, "epoch")).to.have.length(1);
+  });
+
+  it("refuses a teacher as initialised, and a student of which random parts are frozen", async () => {
+    using teacher = await create();
+    using student = await create();
+    using distiller = await createDistiller({ teacher, student });
+    const attempt = (parts: typeof distiller) => failureOf(drain(fit({ distiller: parts, data, ...TRAINING })));
+    expect(String(await attempt(distiller))).to.include(
+      "invalid teacher retinanet-resnet18-fpn: expected trained weights, received its initial random values.",
+    );
+    await teacher.loadStateDict(await teacher.stateDict());
+    expect([teacher.untrained, student.untrained]).to.deep.equal([false, true]);
+    for (const detection of [{ norm: "frozen" }, { trainableLayers: 3 }] as const) {
+      using frozen = await createDetector("retinanet-resnet18-fpn", { numClasses: 3, detection });
+      using vain = await createDistiller({ teacher, student: frozen });
+      expect(String(await attempt(vain))).to.include(
+        "expected weights for its frozen parts, received initial random values",
+      );
+    }
   });
 
   it("evaluates in the order of the images, to the same numbers", async () => {

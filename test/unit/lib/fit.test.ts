@@ -73,6 +73,68 @@ describe("fit", () => {
     expect(second!.etaSeconds).to.equal(0);
   });
 
+  describe("with maxSteps", () => {
+    it("ends after exactly so many steps, within an epoch, with its evaluation", async () => {
+      const { run } = await smallRun({ epochs: undefined, maxSteps: 6, runDirectory: scratch("run") });
+      const { events, result } = await drain(run);
+      for (const event of events) FitEvent.parse(event);
+      expect(ofType(events, "start")[0]).to.include({ epochs: 2, stepsPerEpoch: 4 });
+      expect(
+        ofType(events, "epoch").map((
+          { epoch, epochs, train, test, etaSeconds },
+        ) => [epoch, epochs, train.step, train.steps, train.images, test.samples, etaSeconds === 0]),
+      ).to.deep.equal([[0, 2, 4, 4, 64, 32, false], [1, 2, 2, 2, 32, 32, true]]);
+      const progress = ofType(events, "progress").map((
+        { epoch, step, trainingStep, trainingSteps },
+      ) => [trainingStep - 4 * epoch - step, trainingSteps]);
+      expect(new Set(progress.map(String))).to.deep.equal(new Set(["0,6"]));
+      expect(ofType(events, "progress").at(-1)).to.include({ step: 2, steps: 2, trainingStep: 6 });
+      expect(result.epochs).to.equal(2);
+      const { training } = JSON.parse(await readFile(scratch("run", "config.json"), "utf8")) as {
+        training: Record<string, unknown>;
+      };
+      expect(training).to.include({ epochs: null, maxSteps: 6 });
+    });
+
+    it("ends with the epochs if they come first", async () => {
+      const { run } = await smallRun({ maxSteps: 100 });
+      const { events, result } = await drain(run);
+      expect(ofType(events, "epoch").map(({ train }) => train.step)).to.deep.equal([4, 4]);
+      expect(ofType(events, "progress").at(-1)).to.include({ trainingStep: 8, trainingSteps: 8 });
+      expect(result.epochs).to.equal(2);
+    });
+
+    it("saves within its last epoch, and resumes to the same bytes", async () => {
+      // 32 steps, then 20.
+      const options = { epochs: undefined, maxSteps: 52, batchSize: 2, schedule: { kind: "cosine" } } as const;
+      const calm = await smallRun({ ...options, runDirectory: scratch("calm") });
+      await drain(calm.run);
+      const controller = new AbortController();
+      const stopped = await smallRun({ ...options, runDirectory: scratch("run"), signal: controller.signal });
+      const error = await failureOf(drain(stopped.run, (event) => {
+        if (event.type === "progress" && event.epoch === 1) controller.abort();
+      }));
+      expect(error.code).to.equal("ABORTED");
+      const resumed = await smallRun({ ...options, runDirectory: scratch("run"), resume: true });
+      const { events } = await drain(resumed.run);
+      const start = ofType(events, "start")[0]!;
+      expect(start).to.include({ startEpoch: 1, epochs: 2 });
+      expect(start.startStep).to.be.within(1, 20);
+      expect(ofType(events, "epoch").map(({ epoch, train }) => [epoch, train.step])).to.deep.equal([[1, 20]]);
+      const student = (directory: string): Promise<Buffer> => readFile(scratch(directory, "student.safetensors"));
+      expect((await student("run")).equals(await student("calm"))).to.equal(true);
+    });
+
+    it("continues to a larger number with the next epoch", async () => {
+      const first = await smallRun({ epochs: undefined, maxSteps: 6, runDirectory: scratch("run") });
+      await drain(first.run);
+      const longer = await smallRun({ epochs: undefined, maxSteps: 11, runDirectory: scratch("run"), resume: true,
+        override: true });
+      const { events } = await drain(longer.run);
+      expect(ofType(events, "epoch").map(({ epoch, train }) => [epoch, train.step])).to.deep.equal([[2, 3]]);
+    });
+  });
+
   it("distills, with losses per stage and parameters that exist only in training", async () => {
     using teacher = await createModel("resnet14", { numClasses: 4, seed: 1 });
     using student = await newModel();
@@ -238,7 +300,32 @@ describe("fit", () => {
       schedule: { kind: "cosine", finalScale: 0, warmupEpochs: 1 } });
   });
 
+  it("scales a preset to its batch size if asked to, but not its own options", async () => {
+    const training = async (directory: string, options: Partial<FitOptions>): Promise<Record<string, unknown>> => {
+      const { run } = await smallRun({ preset: "cifar100-short", epochs: 1, schedule: undefined as never, ...options,
+        runDirectory: scratch(directory) });
+      await drain(run);
+      return JSON.parse(await readFile(scratch(directory, "config.json"), "utf8")) as Record<string, unknown>;
+    };
+    const scaled = await training("scaled", { linearScaling: true });
+    expect(scaled).to.include({ preset: "cifar100-short", linearScaling: true });
+    // Batches of 16 instead of 128.
+    expect(scaled["training"]).to.deep.include({ batchSize: 16,
+      optimizer: { kind: "sgd", learningRate: 0.1 / 8, momentum: 0.9, nesterov: true, weightDecay: 5e-4,
+        groups: [] } });
+    const unasked = await training("unasked", {});
+    expect(unasked).to.not.have.property("linearScaling");
+    expect(unasked["training"]).to.deep.nested.include({ "optimizer.learningRate": 0.1 });
+    const own = await training("own", { linearScaling: true, optimizer: { kind: "sgd", learningRate: 0.03 } });
+    expect(own["training"]).to.deep.nested.include({ "optimizer.learningRate": 0.03 });
+  });
+
   for (const [problem, options, code, text] of [
+    ["linearScaling without a preset", { linearScaling: true }, "INVALID_ARGUMENT",
+      "invalid linearScaling in fit options: expected a preset"],
+    ["linearScaling that is no boolean", { linearScaling: "yes", preset: "cifar100" }, "INVALID_ARGUMENT",
+      "expected true or false"],
+    ["neither epochs nor maxSteps", { epochs: null }, "INVALID_ARGUMENT", "unless maxSteps is given, received null"],
     ["an unknown option", { learningrate: 1 }, "INVALID_ARGUMENT", 'received "learningrate"'],
     ["NaN", { epochs: NaN }, "INVALID_ARGUMENT", "received NaN"],
     ["an unknown preset", { preset: "cifar10" }, "UNKNOWN_NAME", 'did you mean "cifar100"?'],

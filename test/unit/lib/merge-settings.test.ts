@@ -31,6 +31,20 @@ describe("mergeSettings", () => {
     });
   });
 
+  it("drops the epochs below a layer that ends a training by steps alone", () => {
+    const training = (...layers: object[]): object =>
+      mergeSettings({ training: { epochs: 240, batchSize: 8 } }, ...layers.map((layer) => ({ training: layer })));
+    expect(training({ maxSteps: 90 })).to.deep.equal({ training: { epochs: null, maxSteps: 90, batchSize: 8 } });
+    expect(training({ maxSteps: 90, epochs: undefined })).to.deep.equal(training({ maxSteps: 90 }));
+    expect(training({ maxSteps: 90, epochs: 2 })).to.deep.equal({
+      training: { epochs: 2, maxSteps: 90, batchSize: 8 },
+    });
+    expect(training({ maxSteps: 90 }, { epochs: 3 })).to.deep.equal({
+      training: { epochs: 3, maxSteps: 90, batchSize: 8 },
+    });
+    expect(training({ maxSteps: null })).to.deep.equal({ training: { epochs: 240, maxSteps: null, batchSize: 8 } });
+  });
+
   it("does not modify its layers", () => {
     const lower = Object.freeze({ inner: Object.freeze({ a: 1 }) });
     expect(mergeSettings(lower, { inner: { b: 2 } })).to.deep.equal({ inner: { a: 1, b: 2 } });

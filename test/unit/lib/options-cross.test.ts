@@ -68,10 +68,12 @@ describe("options on their way to native code", () => {
   const TRAINING: schemas.StepOptions = {
     optimizer: { kind: "sgd", learningRate: 0.02, momentum: 0.8, nesterov: false, weightDecay: 1e-3, groups: [] },
     precision: "bfloat16",
+    teacherPrecision: "float32",
     microBatches: 2,
     accumulateBatches: 1,
     clipNorm: 3,
     threads: 1,
+    teacherThreads: 3,
     fused: false,
     device: "cpu",
   };
@@ -118,6 +120,6 @@ describe("settings in which a resumed run may differ", () => {
       schema.meta()?.["resumable"] === true
     ).map(([key]) => key);
     expect(marked.sort()).to.deep.equal(["checkpointEvery", "checkpointMinutes", "device", "keepCheckpoints",
-      "threads"]);
+      "teacherThreads", "threads"]);
   });
 });

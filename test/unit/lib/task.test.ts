@@ -148,7 +148,8 @@ describe("a task", () => {
     expect(Losses.parse(LOSSES)).to.deep.equal(LOSSES);
     expect(Losses.safeParse({ ...LOSSES, penalty: "0.5" }).success).to.equal(false);
     expect(Losses.safeParse({ ...LOSSES, total: undefined }).success).to.equal(false);
-    const event: Record<string, unknown> = { type: "progress", ...summaryOf(0), epochs: 2, etaSeconds: 1 };
+    const event: Record<string, unknown> = { type: "progress", ...summaryOf(0), epochs: 2, trainingStep: 1,
+      trainingSteps: 8, etaSeconds: 1 };
     delete event["seconds"];
     expect(FitEvent.parse(event)).to.deep.equal(event);
     expect(StartEvent.shape.taskInfo.parse(REGRESSION)).to.deep.equal(REGRESSION);

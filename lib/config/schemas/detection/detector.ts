@@ -58,6 +58,11 @@ const shared = {
   /** input = (channels in the network's order · pixelScale - imageMean) / imageStd, of values from 0 to 1. */
   imageMean: Three.optional(),
   imageStd: PositiveThree.optional(),
+  /**
+   * Apply mean and std to the channels in reverse. Knowledge Review's published configurations of ResNet18 students
+   * (ReviewKD-R18-R101, ReviewKD-R18-R101-Mask) do so: they read RGB with the statistics in the order of BGR.
+   */
+  reverseImageStats: z.boolean().optional(),
   channelOrder: z.enum(["rgb", "bgr"]).optional(),
   pixelScale: z.union([z.literal(1), z.literal(255)]).optional(),
   /** Norms of the backbone. Default: `"frozen"` if it is given weights, which random values need for learning. */
@@ -190,6 +195,7 @@ interface FlavorDefaults {
 const SHARED = {
   minSize: 800,
   maxSize: 1333,
+  reverseImageStats: false,
   normEps: 1e-5,
   anchorRatios: [0.5, 1, 2],
 };
@@ -279,7 +285,8 @@ export function nativeSwitches({ anchorSizes, anchorRatios, ...rest }: DetectorS
 }
 
 /** Switches that weights of a backbone determine. */
-const BACKBONE_SWITCHES = ["imageMean", "imageStd", "channelOrder", "pixelScale", "bottleneckStride"] as const;
+const BACKBONE_SWITCHES = ["imageMean", "imageStd", "reverseImageStats", "channelOrder", "pixelScale",
+  "bottleneckStride"] as const;
 
 /** Those switches, or else the flavor's, as the backbone was trained. */
 export function backboneSwitches(flavor: Flavor, switches: DetectorSwitches): DetectorSwitches {

@@ -30,6 +30,9 @@ std::vector<int64_t> channels_of(const std::vector<FeatureSpec>& specs) {
 /// Stages that the pyramid of a detector starts from: R-CNNs use all four, RetinaNet leaves the first one out.
 size_t first_stage(DetectorKind kind) { return kind == DetectorKind::kRetinaNet ? 1 : 0; }
 
+/// Levels above that of the last stage.
+size_t extra_level_count(DetectorKind kind) { return kind == DetectorKind::kRetinaNet ? 2 : 1; }
+
 ExtraLevels extra_levels(DetectorKind kind, const Options& options) {
   if (kind != DetectorKind::kRetinaNet) return ExtraLevels::kPool;
   return options.choice<ExtraLevels>("p6Source", {{"p5", ExtraLevels::kFromP5}, {"c5", ExtraLevels::kFromC5}});
@@ -93,6 +96,14 @@ DetectorOptions DetectorOptions::from(DetectorKind kind, const std::string& back
   };
 }
 
+std::vector<std::string> level_names(DetectorKind kind) {
+  constexpr size_t kFirstStage = 2;  // of stride 2²
+  const size_t first = kFirstStage + first_stage(kind), end = kFirstStage + kStages + extra_level_count(kind);
+  std::vector<std::string> names;
+  for (size_t level = first; level < end; ++level) names.push_back("p" + std::to_string(level));
+  return names;
+}
+
 PyramidBackboneImpl::PyramidBackboneImpl(Backbone network, const PyramidOptions& pyramid)
     : network_(std::move(network)), fpn(pyramid) {
   const auto body = register_module("body", std::make_shared<torch::nn::Module>());
@@ -134,12 +145,10 @@ std::vector<FeatureSpec> DetectorImpl::feature_specs(ImageSize image) const {
   const size_t first = first_stage(options_.kind);
   std::vector<ImageSize> stages;
   for (size_t i = first; i < kStages; ++i) stages.push_back({specs[i].height, specs[i].width});
+  const auto names = level_names(options_.kind);
   std::vector<FeatureSpec> levels;
-  constexpr size_t kFirstLevel = 2;  // p2 has stride 2²
-  for (const ImageSize& size : pyramid_sizes(stages, extra_levels(options_.kind, options_.switches))) {
-    levels.push_back(
-        {"p" + std::to_string(kFirstLevel + first + levels.size()), kPyramidChannels, size.height, size.width});
-  }
+  for (const ImageSize& size : pyramid_sizes(stages, extra_levels(options_.kind, options_.switches)))
+    levels.push_back({names.at(levels.size()), kPyramidChannels, size.height, size.width});
   return levels;
 }
 
@@ -178,6 +187,12 @@ Detections DetectorImpl::in_original_image(Detections image, ImageSize resized, 
                                               options_.mask_paste, *mask_threshold)
                     : ops::paste_masks(image.masks, image.boxes, original.height, original.width, options_.mask_paste);
   return image;
+}
+
+at::Tensor DetectorImpl::region_logits(const std::vector<at::Tensor>&, const ImageBatch&,
+                                       const std::vector<at::Tensor>&) {
+  fail(ErrorCode::kInvalidArgument,
+       "invalid detector: expected one that classifies regions (faster-rcnn, mask-rcnn), received another.");
 }
 
 AnchorGrid DetectorImpl::anchors_for(const std::vector<at::Tensor>& levels, const ImageBatch& batch) const {

@@ -11,6 +11,7 @@
 
 #include "core/models/backbone.h"
 #include "core/models/detection/boxes/anchors.h"
+#include "core/models/detection/boxes/detections.h"
 #include "core/models/detection/detector_input.h"
 #include "core/models/detection/heads/initialization.h"
 #include "core/models/detection/heads/pyramid.h"
@@ -48,6 +49,16 @@ struct HeadOutputs {
   std::vector<std::pair<std::string, at::Tensor>> raw;
 };
 
+struct DetectorLosses {
+  /// A scalar for each of `DetectorImpl::loss_names`.
+  std::vector<at::Tensor> values;
+  /// Of two-stage detectors.
+  std::optional<RegionSample> regions;
+};
+
+/// The names of the pyramid's levels, shallow to deep: pK has stride 2^K.
+std::vector<std::string> level_names(DetectorKind kind);
+
 /// The body and the pyramid; `backbone.body.*` and `backbone.fpn.*`.
 class PyramidBackboneImpl : public torch::nn::Module {
  public:
@@ -82,15 +93,25 @@ class DetectorImpl : public BackboneImpl {
 
   const DetectorInput& input() const { return input_; }
 
-  /// A scalar for each of `loss_names`. levels: of `forward_batch` for the batch.
-  virtual std::vector<at::Tensor> losses(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
-                                         const std::vector<ImageTargets>& targets, uint64_t seed) = 0;
+  /// levels: of `forward_batch` for the batch.
+  virtual DetectorLosses losses(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
+                                const std::vector<ImageTargets>& targets, uint64_t seed) = 0;
   virtual const std::vector<std::string>& loss_names() const = 0;
 
   /// Objects of each image, in the resized images; masks as probabilities within the boxes.
   virtual std::vector<Detections> detect(const std::vector<at::Tensor>& levels, const ImageBatch& batch) = 0;
   /// With proposals by the numbers of training or of inference.
   virtual HeadOutputs head_outputs(const std::vector<at::Tensor>& levels, const ImageBatch& batch, bool training) = 0;
+
+  /// Class logits [ΣK, classes] of the regions of all images, by the box head. boxes: [K, 4] of each image, on the
+  /// resized images. Throws INVALID_ARGUMENT for a detector without a second stage.
+  virtual at::Tensor region_logits(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
+                                   const std::vector<at::Tensor>& boxes);
+  bool has_regions() const { return options_.kind != DetectorKind::kRetinaNet; }
+
+  /// Runs the heads as `detect` does if it finds as much as it may: of two-stage detectors on the largest numbers of
+  /// proposals and masks. For counting their arithmetic.
+  virtual void run_heads(const std::vector<at::Tensor>& levels, const ImageBatch& batch) = 0;
 
   /// An image's detections in its original size. threshold: of masks, which are pasted as probabilities without one.
   Detections in_original_image(Detections image, ImageSize resized, ImageSize original,
@@ -100,6 +121,8 @@ class DetectorImpl : public BackboneImpl {
   bool has_background_class() const { return options_.kind != DetectorKind::kRetinaNet; }
   bool has_masks() const { return options_.kind == DetectorKind::kMaskRcnn; }
   const DetectorOptions& options() const { return options_; }
+  /// The part that runs in `forward`.
+  const torch::nn::Module& pyramid_backbone() const { return *backbone; }
 
  protected:
   AnchorGrid anchors_for(const std::vector<at::Tensor>& levels, const ImageBatch& batch) const;

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "core/base/error.h"
 
 namespace reviewkd::detection {
@@ -25,6 +27,7 @@ InputOptions InputOptions::from(const Options& options) {
   return {
       .mean = three_numbers(options, "imageMean"),
       .std = three_numbers(options, "imageStd"),
+      .reverse_stats = options.boolean("reverseImageStats"),
       .is_bgr = options.choice<bool>("channelOrder", {{"rgb", false}, {"bgr", true}}),
       .scale = options.number("pixelScale"),
       .min_size = options.has("minSize") ? options.number("minSize") : 0,
@@ -37,7 +40,8 @@ InputOptions InputOptions::from(const Options& options) {
 at::Tensor DetectorInput::normalized(const ImageBatch& batch) const {
   const InputOptions& input = options_;
   const at::Tensor pixels = input.is_bgr ? batch.pixels.flip({1}) : batch.pixels;
-  const auto per_channel = [&](const std::array<double, 3>& values) {
+  const auto per_channel = [&](std::array<double, 3> values) {
+    if (input.reverse_stats) std::reverse(values.begin(), values.end());
     return at::tensor({values[0], values[1], values[2]}, at::kDouble).to(pixels.options()).view({1, 3, 1, 1});
   };
   at::Tensor result =

@@ -14,6 +14,8 @@ namespace reviewkd::detection {
 struct InputOptions {
   /// In the order of the network's channels.
   std::array<double, 3> mean, std;
+  /// Applies both to the channels in reverse, as published code does that reads RGB with the statistics of BGR.
+  bool reverse_stats;
   /// The network's channels: red first or blue first.
   bool is_bgr;
   /// Values are multiplied by this before the mean is subtracted.

@@ -27,11 +27,11 @@ const std::vector<std::string>& RetinaNetImpl::loss_names() const {
   return names;
 }
 
-std::vector<at::Tensor> RetinaNetImpl::losses(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
-                                              const std::vector<ImageTargets>& targets, uint64_t) {
+DetectorLosses RetinaNetImpl::losses(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
+                                     const std::vector<ImageTargets>& targets, uint64_t) {
   const RetinaNetLosses losses =
       retinanet_losses(head(levels), anchors_for(levels, batch), targets, options_, normalizer_);
-  return {losses.classification, losses.box_regression};
+  return {{losses.classification, losses.box_regression}, std::nullopt};
 }
 
 std::vector<Detections> RetinaNetImpl::detect(const std::vector<at::Tensor>& levels, const ImageBatch& batch) {
@@ -42,6 +42,8 @@ HeadOutputs RetinaNetImpl::head_outputs(const std::vector<at::Tensor>& levels, c
   const RetinaNetOutput output = head(levels);
   return {{}, {{"logits", output.logits}, {"deltas", output.deltas}}};
 }
+
+void RetinaNetImpl::run_heads(const std::vector<at::Tensor>& levels, const ImageBatch&) { head(levels); }
 
 NamedTensors RetinaNetImpl::training_buffers() {
   if (options_.normalizer != RetinaNetNormalizer::kRunningMean) return {};

@@ -12,11 +12,12 @@ class RetinaNetImpl : public DetectorImpl {
  public:
   explicit RetinaNetImpl(const DetectorOptions& options);
 
-  std::vector<at::Tensor> losses(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
-                                 const std::vector<ImageTargets>& targets, uint64_t seed) override;
+  DetectorLosses losses(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
+                        const std::vector<ImageTargets>& targets, uint64_t seed) override;
   const std::vector<std::string>& loss_names() const override;
   std::vector<Detections> detect(const std::vector<at::Tensor>& levels, const ImageBatch& batch) override;
   HeadOutputs head_outputs(const std::vector<at::Tensor>& levels, const ImageBatch& batch, bool training) override;
+  void run_heads(const std::vector<at::Tensor>& levels, const ImageBatch& batch) override;
   NamedTensors training_buffers() override;
 
  protected:

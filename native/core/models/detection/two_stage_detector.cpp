@@ -1,5 +1,7 @@
 #include "core/models/detection/two_stage_detector.h"
 
+#include <utility>
+
 #include "core/base/random.h"
 
 namespace reviewkd::detection {
@@ -42,19 +44,24 @@ const std::vector<std::string>& TwoStageDetectorImpl::loss_names() const {
   return has_masks() ? masks : boxes;
 }
 
-std::vector<at::Tensor> TwoStageDetectorImpl::losses(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
-                                                     const std::vector<ImageTargets>& targets, uint64_t seed) {
+DetectorLosses TwoStageDetectorImpl::losses(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
+                                            const std::vector<ImageTargets>& targets, uint64_t seed) {
   const AnchorGrid anchors = anchors_for(levels, batch);
   const RpnSample sample =
       sample_anchors(anchors, targets, training_, key_of({seed, static_cast<uint64_t>(Draws::kAnchors)}));
   const auto [all, sampled, maps] = rpn_head_->forward_for_training(levels, sample);
   const auto proposals = propose(all, anchors, sizes_of(batch), training_);
   const RpnLosses rpn = rpn_losses(sampled, sample, training_);
-  const RoiLosses roi = roi_heads->losses(roi_features(maps, batch), proposals, targets,
+  auto [roi, regions] = roi_heads->losses(roi_features(maps, batch), proposals, targets,
                                           key_of({seed, static_cast<uint64_t>(Draws::kProposals)}));
   std::vector<at::Tensor> losses = {rpn.objectness, rpn.box_regression, roi.classification, roi.box_regression};
   if (has_masks()) losses.push_back(roi.mask);
-  return losses;
+  return {std::move(losses), std::move(regions)};
+}
+
+at::Tensor TwoStageDetectorImpl::region_logits(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
+                                               const std::vector<at::Tensor>& boxes) {
+  return roi_heads->predict(roi_features(levels, batch), boxes).predictions.logits;
 }
 
 std::vector<Detections> TwoStageDetectorImpl::detect(const std::vector<at::Tensor>& levels, const ImageBatch& batch) {
@@ -67,6 +74,11 @@ HeadOutputs TwoStageDetectorImpl::head_outputs(const std::vector<at::Tensor>& le
   const RpnOutput output = rpn_head_(levels);
   return {propose(output, anchors_for(levels, batch), sizes_of(batch), training ? training_ : inference_),
           {{"objectness", output.objectness}, {"rpnDeltas", output.deltas}}};
+}
+
+void TwoStageDetectorImpl::run_heads(const std::vector<at::Tensor>& levels, const ImageBatch& batch) {
+  rpn_head_(levels);
+  roi_heads->run_on(roi_features(levels, batch), inference_.post_nms_top_n);
 }
 
 void TwoStageDetectorImpl::initialize_heads(const at::Generator& generator) {

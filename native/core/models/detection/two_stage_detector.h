@@ -11,11 +11,14 @@ class TwoStageDetectorImpl : public DetectorImpl {
  public:
   explicit TwoStageDetectorImpl(const DetectorOptions& options);
 
-  std::vector<at::Tensor> losses(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
-                                 const std::vector<ImageTargets>& targets, uint64_t seed) override;
+  DetectorLosses losses(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
+                        const std::vector<ImageTargets>& targets, uint64_t seed) override;
   const std::vector<std::string>& loss_names() const override;
   std::vector<Detections> detect(const std::vector<at::Tensor>& levels, const ImageBatch& batch) override;
+  at::Tensor region_logits(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
+                           const std::vector<at::Tensor>& boxes) override;
   HeadOutputs head_outputs(const std::vector<at::Tensor>& levels, const ImageBatch& batch, bool training) override;
+  void run_heads(const std::vector<at::Tensor>& levels, const ImageBatch& batch) override;
 
  protected:
   void initialize_heads(const at::Generator& generator) override;

@@ -12,6 +12,7 @@ namespace reviewkd {
 namespace {
 
 using detection::DetectorImpl;
+using detection::DetectorLosses;
 using detection::ImageTargets;
 
 std::vector<LossInfo> losses_of(DetectorKind kind) {
@@ -176,9 +177,10 @@ void Detection::check_targets(const BackboneImpl& network, const ImageBatch& ima
 }
 
 TaskLosses Detection::losses(const TaskInput& input) const {
-  return {detector_of(input.network)
-              .losses(levels_of(input.output), input.images, targets_by_image(input.targets, input.images), input.seed),
-          {}};
+  DetectorLosses losses =
+      detector_of(input.network)
+          .losses(levels_of(input.output), input.images, targets_by_image(input.targets, input.images), input.seed);
+  return {std::move(losses.values), {}, std::move(losses.regions)};
 }
 
 void Detection::complete(const BackboneImpl& network, const ImageSet& set, BatchPlan& plan) const {

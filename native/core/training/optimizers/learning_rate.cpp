@@ -20,7 +20,7 @@ double scale_after_warmup(const Schedule& schedule, const StepPosition& position
     case ScheduleKind::kCosine: {
       const double now = static_cast<double>(position.epoch) +
                          static_cast<double>(position.step) / static_cast<double>(position.steps);
-      const double length = std::max(static_cast<double>(position.epochs) - schedule.warmup_epochs, 1e-9);
+      const double length = std::max(position.length() - schedule.warmup_epochs, 1e-9);
       const double done = std::clamp((now - schedule.warmup_epochs) / length, 0.0, 1.0);
       return schedule.final_scale + (1 - schedule.final_scale) * 0.5 * (1 + std::cos(std::numbers::pi * done));
     }
@@ -29,6 +29,11 @@ double scale_after_warmup(const Schedule& schedule, const StepPosition& position
 }
 
 }  // namespace
+
+double StepPosition::length() const {
+  const auto all = static_cast<double>(epochs);
+  return max_steps ? std::min(all, static_cast<double>(*max_steps) / static_cast<double>(steps)) : all;
+}
 
 Schedule Schedule::from(const Options& options) {
   Schedule schedule;

@@ -2,6 +2,7 @@
 // The learning rate as a pure function of the position in training.
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/base/options.h"
@@ -29,15 +30,19 @@ struct Schedule {
   static Schedule from(const Options& options);
 };
 
-/// Where a step lies: `step` of `steps` in `epoch` of `epochs`, all counted from 0.
+/// Where a step lies: `step` of `steps` in `epoch` of `epochs`, all counted from 0. `steps` are those of a whole epoch,
+/// also in the last one, which `max_steps` of the training may end earlier.
 struct StepPosition {
   int64_t epoch = 0;
   int64_t epochs = 1;
   int64_t step = 0;
   int64_t steps = 1;
+  std::optional<int64_t> max_steps = std::nullopt;
 
   /// Counted over the training.
   int64_t global_step() const { return epoch * steps + step; }
+  /// How many epochs the training takes, with a fraction if it ends within one.
+  double length() const;
 };
 
 /// The factor of the full learning rate. The official code lowers the rate *after* a milestone: with milestones

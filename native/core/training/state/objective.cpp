@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/stopwatch.h"
+#include "core/ops/backend/device_streams.h"
 
 namespace reviewkd {
 
@@ -18,25 +19,27 @@ Objective::Objective(std::shared_ptr<Network> network, std::shared_ptr<const Tas
   check_info(task_->info());
 }
 
-ForwardResult Objective::forward(const ImageBatch& images, const Targets& targets, Precision precision,
-                                 uint64_t seed) const {
-  const PrecisionScope scope(precision, network_->device());
+ForwardResult Objective::forward(const ImageBatch& images, const Targets& targets, const Precisions& precisions,
+                                 uint64_t seed, std::optional<BackboneOutput> teacher_output) const {
+  const PrecisionScope scope(precisions.student, network_->device());
   ForwardResult result;
-  BackboneOutput output;
+  Stopwatch watch;
+  ops::SideWork side;  // on a device alongside the student
+  BackboneOutput teacher, student;
   if (distiller_) {
-    DistillerOutput distilled =
-        distiller_->forward(images, network_->module->is_classifier() ? targets.labels() : at::Tensor());
-    output = std::move(distilled.student);
-    result.terms = std::move(distilled.terms);
-    result.teacher_seconds = distilled.teacher_seconds;
-    result.student_seconds = distilled.student_seconds;
+    distiller_->check(images, /*has_labels=*/true);
+    if (teacher_output) teacher = std::move(*teacher_output);
+    else side.run([&] { teacher = run_teacher(images, precisions.teacher); });
+    result.teacher_seconds = watch.lap();
+    student = distiller_->run_student(images);
   } else {
-    Stopwatch watch;
     network_->module->train();
-    output = network_->module->forward_batch(images);
-    result.student_seconds = watch.lap();
+    student = network_->module->forward_batch(images);
   }
-  TaskLosses losses = task_->losses({*network_->module, output, images, targets, seed});
+  TaskLosses losses = task_->losses({*network_->module, student, images, targets, seed});
+  result.student_seconds = watch.lap();
+  side.join();
+  if (distiller_) result.terms = run_methods({student, teacher}, images, targets, losses.regions, precisions.teacher);
   result.task_losses = std::move(losses.losses);
   result.metric_sum = std::move(losses.metric_sum);
   const TaskInfo& info = task_->info();
@@ -46,6 +49,26 @@ ForwardResult Objective::forward(const ImageBatch& images, const Targets& target
          " and the sum of its training metric, received ", result.task_losses.size(), ".");
   }
   return result;
+}
+
+BackboneOutput Objective::run_teacher(const ImageBatch& images, Precision precision) const {
+  const PrecisionScope scope(precision, network_->device());
+  return distiller_->run_teacher(images);
+}
+
+std::vector<MethodOutput> Objective::run_methods(NetworkOutputs outputs, const ImageBatch& images,
+                                                 const Targets& targets,
+                                                 const std::optional<detection::RegionSample>& regions,
+                                                 Precision teacher_precision) const {
+  if (!distiller_->compares_regions()) {
+    const at::Tensor labels = network_->module->is_classifier() ? targets.labels() : at::Tensor();
+    return distiller_->run_methods(outputs.student, outputs.teacher, labels);
+  }
+  {
+    const PrecisionScope scope(teacher_precision, network_->device());
+    distiller_->add_region_logits(regions.value(), images, outputs.student, outputs.teacher);
+  }
+  return distiller_->run_methods(outputs.student, outputs.teacher, regions->labels);
 }
 
 std::vector<double> Objective::weights_at(int64_t epoch) const {

@@ -2,6 +2,7 @@
 // The minimized function of a training: the losses of its task, and with a teacher the weighted losses of the methods.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,12 @@ class Objective {
   Objective(std::shared_ptr<Network> network, std::shared_ptr<const Task> task);
 
   /// Forward passes of the networks, then the losses. images: as `as_input` has them; targets: on the same device;
-  /// seed: of the task's random choices.
-  ForwardResult forward(const ImageBatch& images, const Targets& targets, Precision precision, uint64_t seed) const;
+  /// seed: of the task's random choices; teacher_output: of `run_teacher` for these images, if it has run already.
+  ForwardResult forward(const ImageBatch& images, const Targets& targets, const Precisions& precisions, uint64_t seed,
+                        std::optional<BackboneOutput> teacher_output = std::nullopt) const;
+
+  /// The teacher's forward pass alone.
+  BackboneOutput run_teacher(const ImageBatch& images, Precision precision) const;
 
   /// The weights λ of the terms in `epoch`; none without a teacher.
   std::vector<double> weights_at(int64_t epoch) const;
@@ -47,6 +52,14 @@ class Objective {
   bool has_moving_teacher() const { return distiller_ && distiller_->options().teacher_mode == TeacherMode::kTrain; }
 
  private:
+  struct NetworkOutputs {
+    BackboneOutput student, teacher;
+  };
+  /// regions: what the student classified, for methods that compare it.
+  std::vector<MethodOutput> run_methods(NetworkOutputs outputs, const ImageBatch& images, const Targets& targets,
+                                        const std::optional<detection::RegionSample>& regions,
+                                        Precision teacher_precision) const;
+
   std::shared_ptr<Distiller> distiller_;
   std::shared_ptr<Network> network_;
   std::shared_ptr<const Task> task_;

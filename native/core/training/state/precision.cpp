@@ -5,8 +5,8 @@
 
 namespace reviewkd {
 
-Precision precision_from(const Options& options) {
-  return options.choice<Precision>("precision", {{"float32", Precision::kFloat32}, {"bfloat16", Precision::kBfloat16}});
+Precision precision_from(const Options& options, const std::string& field) {
+  return options.choice<Precision>(field, {{"float32", Precision::kFloat32}, {"bfloat16", Precision::kBfloat16}});
 }
 
 PrecisionScope::PrecisionScope(Precision precision, c10::Device device)

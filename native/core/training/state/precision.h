@@ -5,14 +5,20 @@
 #include <c10/core/Device.h>
 #include <torch/nn/module.h>
 
+#include <string>
+
 #include "core/base/options.h"
 
 namespace reviewkd {
 
 enum class Precision { kFloat32, kBfloat16 };
 
-/// The field "precision".
-Precision precision_from(const Options& options);
+struct Precisions {
+  Precision student = Precision::kFloat32;
+  Precision teacher = Precision::kFloat32;
+};
+
+Precision precision_from(const Options& options, const std::string& field);
 
 /// While it lives, operations of this thread on `device` run in the given precision (PyTorch's autocast).
 class PrecisionScope {

@@ -52,7 +52,8 @@ std::vector<at::Tensor> norms_of(const Objective& objective) {
 SessionOptions SessionOptions::from(const Options& options) {
   SessionOptions session{
       .optimizer = SgdOptions::from(options.options("optimizer")),
-      .precision = precision_from(options),
+      .precision = precision_from(options, "precision"),
+      .teacher_precision = precision_from(options, options.has("teacherPrecision") ? "teacherPrecision" : "precision"),
       .micro_batches = options.integer("microBatches"),
       .accumulate_batches = options.integer("accumulateBatches"),
       .clip_norm = std::nullopt,
@@ -60,6 +61,7 @@ SessionOptions SessionOptions::from(const Options& options) {
       .fused = options.boolean("fused"),
   };
   options.read("clipNorm", session.clip_norm);
+  options.read("teacherThreads", session.teacher_threads);
   return session;
 }
 

@@ -14,6 +14,8 @@ namespace reviewkd {
 struct SessionOptions {
   SgdOptions optimizer;
   Precision precision = Precision::kFloat32;
+  /// Of a teacher's forward pass.
+  Precision teacher_precision = Precision::kFloat32;
   /// Parts that a batch is split into, one after the other; their gradients are averaged.
   int64_t micro_batches = 1;
   /// Consecutive batches of an epoch whose gradients are averaged for one optimizer step.
@@ -22,8 +24,12 @@ struct SessionOptions {
   std::optional<double> clip_norm;
   /// Threads of one operation; 0: as many as there are cores.
   int threads = 0;
+  /// Threads of its own on which a frozen teacher runs ahead of the student; 0: none. Default: see threads_ahead.
+  std::optional<int64_t> teacher_threads = std::nullopt;
   /// Whether operations take their fast paths; otherwise their readable references.
   bool fused = true;
+
+  Precisions precisions() const { return {precision, teacher_precision}; }
 
   static SessionOptions from(const Options& options);
 };

@@ -14,27 +14,31 @@ void EagerStep::begin_sums(const EpochSums& sums) {
   has_steps_ = false;
 }
 
-void EagerStep::run(const std::vector<Batch>& batches, const std::vector<double>& weights) {
+void EagerStep::run(StepBatches step, const std::vector<double>& weights) {
   const ops::ReferenceScope path(!training_.options.fused);
   const Network& network = training_.objective.network();
   int64_t count = 0;
-  for (const Batch& batch : batches) count += batch.images.size(0);
+  for (const Batch& batch : step.batches) count += batch.images.size(0);
 
   training_.optimizer.zero_grad();
   report_.losses = {};
   report_.seconds = {};
   double metric = 0;
   uint64_t part = 0;
-  for (const Batch& batch : batches) {
+  for (const Batch& batch : step.batches) {
     // [N, 3, H, W]
     const ImageBatch images(as_input(batch.images, network.dtype(), network.device()), batch.sizes);
     const Targets targets = batch.targets.to(network.device());
     int64_t begin = 0;
     for (const int64_t length : parts_of({images.count()}, training_.options.micro_batches)) {
       const double share = static_cast<double>(length) / static_cast<double>(count);
-      const uint64_t seed = key_of({static_cast<uint64_t>(schedule_.number), part++});
-      metric += run_part(images.narrow(begin, length), targets.narrow(begin, length), share, weights, seed);
+      const uint64_t seed = key_of({static_cast<uint64_t>(schedule_.number), part});
+      std::optional<BackboneOutput> teacher;
+      if (!step.teacher.empty()) teacher = std::move(step.teacher.at(part));
+      metric += run_part({images.narrow(begin, length), targets.narrow(begin, length), share, seed, std::move(teacher)},
+                         weights);
       begin += length;
+      ++part;
     }
   }
   // Weights are not averaged over the parts, whose shares may have been rounded.
@@ -50,11 +54,11 @@ void EagerStep::run(const std::vector<Batch>& batches, const std::vector<double>
   has_steps_ = true;
 }
 
-double EagerStep::run_part(const ImageBatch& images, const Targets& targets, double share,
-                           const std::vector<double>& weights, uint64_t seed) {
+double EagerStep::run_part(Part part, const std::vector<double>& weights) {
   const Objective& objective = training_.objective;
   Stopwatch watch;
-  const ForwardResult result = objective.forward(images, targets, training_.options.precision, seed);
+  const ForwardResult result =
+      objective.forward(part.images, part.targets, training_.options.precisions(), part.seed, std::move(part.teacher));
   const at::Tensor values = result.loss_vector().cpu();  // one copy for all terms
   const Losses losses = objective.losses_of(values.const_data_ptr<double>(), weights);
   objective.check_finite(losses, schedule_.number);
@@ -71,10 +75,10 @@ double EagerStep::run_part(const ImageBatch& images, const Targets& targets, dou
     total = total.defined() ? total + loss : loss;
   }
   for (size_t k = 0; k < result.terms.size(); ++k) total = total + weights[k] * result.terms[k].loss;
-  (share * total).backward();
+  (part.share * total).backward();
   report_.seconds.backward += watch.lap();
 
-  report_.losses.add(losses, share);
+  report_.losses.add(losses, part.share);
   return result.metric_sum ? result.metric_sum().item<double>() : 0.0;
 }
 

@@ -1,6 +1,9 @@
 #pragma once
 // A step whose operations run as they are called, and whose losses are read back before its backward pass.
 
+#include <optional>
+#include <vector>
+
 #include "core/training/state/training.h"
 #include "core/training/steps/train_step.h"
 
@@ -13,14 +16,22 @@ class EagerStep : public TrainStep {
 
   void begin_schedule(const StepSchedule& schedule) override { schedule_ = schedule; }
   void begin_sums(const EpochSums& sums) override;
-  void run(const std::vector<Batch>& batches, const std::vector<double>& weights) override;
+  void run(StepBatches step, const std::vector<double>& weights) override;
   StepReport read() override { return report_; }
   bool has_steps() const override { return has_steps_; }
 
  private:
-  /// The sum of the task's training metric over the part. share: of the step's images.
-  double run_part(const ImageBatch& images, const Targets& targets, double share, const std::vector<double>& weights,
-                  uint64_t seed);
+  /// A part of a step's images.
+  struct Part {
+    ImageBatch images;
+    Targets targets;
+    /// Of the step's images.
+    double share;
+    uint64_t seed;
+    std::optional<BackboneOutput> teacher;
+  };
+  /// The sum of the task's training metric over the part.
+  double run_part(Part part, const std::vector<double>& weights);
   void run_optimizer();
 
   Training& training_;

@@ -129,12 +129,12 @@ void GraphStep::stage(Graph& graph, const Kind& kind, const std::vector<Batch>& 
   }
 }
 
-void GraphStep::run(const std::vector<Batch>& batches, const std::vector<double>& weights) {
+void GraphStep::run(StepBatches step, const std::vector<double>& weights) {
   const c10::OptionalDeviceGuard guard(device_);
   const ops::StreamsScope streams(streams_.get());
   drop_outdated();
   std::vector<Batch> there;
-  for (const Batch& batch : batches) {
+  for (const Batch& batch : step.batches) {
     const at::Tensor images = as_input(batch.images, training_.objective.network().dtype(), batch.images.device());
     there.push_back(
         {moved(images, device_), batch.targets.map([&](const at::Tensor& values) { return moved(values, device_); })});
@@ -280,7 +280,7 @@ void GraphStep::work_on_part(const Graph& graph, const Batch& batch, int64_t ind
                              const StepPart& part) {
   const ForwardResult result =
       training_.objective.forward(batch.images.narrow(0, begin, part.length), batch.targets.narrow(begin, part.length),
-                                  training_.options.precision, /*seed=*/0);
+                                  training_.options.precisions(), /*seed=*/0);
   const at::Tensor metric_sum = result.metric_sum ? result.metric_sum().to(at::kFloat) : no_metric_;
   // Each loss with its factor: the derivative of their weighted sum, which is needed for its derivative alone.
   torch::autograd::variable_list losses, factors;

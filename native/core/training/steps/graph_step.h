@@ -35,7 +35,7 @@ class GraphStep : public TrainStep {
   bool is_deferred() const override { return true; }
   void begin_schedule(const StepSchedule& schedule) override;
   void begin_sums(const EpochSums& sums) override;
-  void run(const std::vector<Batch>& batches, const std::vector<double>& weights) override;
+  void run(StepBatches step, const std::vector<double>& weights) override;
   bool takes(const ResidentPass& pass) const override;
   int64_t run(ResidentPass& pass, const std::vector<double>& weights, int64_t most) override;
   StepReport read() override;

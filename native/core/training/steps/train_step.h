@@ -37,6 +37,15 @@ struct StepSchedule {
   int64_t number = 0;
 };
 
+/// The batches of an optimizer step.
+struct StepBatches {
+  std::vector<Batch> batches;
+  /// The teacher's output for each part of them, in order; empty if it has not run.
+  std::vector<BackboneOutput> teacher = {};
+  /// How long the batches took to arrive.
+  double data_wait_seconds = 0;
+};
+
 /// A step of which a loss or the gradients' norm is not finite. It has changed no parameter, and neither have those
 /// behind it.
 struct NonFiniteStep {
@@ -77,7 +86,7 @@ class TrainStep {
   /// One optimizer step by the mean gradient over the images of all batches. weights: λ of each term. The networks are
   /// locked.
   /// Throws NON_FINITE_LOSS, if it is not deferred, before a parameter is changed.
-  virtual void run(const std::vector<Batch>& batches, const std::vector<double>& weights) = 0;
+  virtual void run(StepBatches step, const std::vector<double>& weights) = 0;
 
   /// Whether it takes steps straight from a pass over images on the device.
   virtual bool takes(const ResidentPass&) const { return false; }

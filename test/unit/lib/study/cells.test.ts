@@ -38,6 +38,24 @@ describe("the cells of a study", () => {
     expect(given).to.deep.include({ task: "distill", teacher: { name: "resnet56", weights: "t.safetensors" } });
   });
 
+  it("train the teacher for its own epochs, which the students' number of steps does not cut", () => {
+    const teacher = (overrides: object): object =>
+      cellsOf(configOf("seeds", { training: { maxSteps: 9 }, ...overrides }), [], "study")[0]!.config.training;
+    expect(teacher({})).to.include({ epochs: null, maxSteps: 9 });
+    expect(teacher({ teacherTraining: { epochs: 3 } })).to.include({ epochs: 3, maxSteps: null });
+  });
+
+  it("start a detector's teacher from a backbone that its students do not load again", () => {
+    const own = { name: "retinanet-resnet18-fpn", flavor: "detectron2", detection: { minSize: 320 } };
+    const given = { teacher: { ...own, backboneWeights: "r18.pth" },
+      student: { name: "retinanet-mobilenetv2-fpn", backboneWeights: "mv2.pth" } };
+    const [teacher, alone, distilled] = cells({ ...given, seeds: [0] }).map(({ config }) => config);
+    expect(teacher).to.deep.include({ task: "train", model: given.teacher });
+    expect(alone).to.deep.include({ task: "train", model: given.student });
+    expect(distilled).to.deep.include({ task: "distill", student: given.student,
+      teacher: { ...own, weights: resolve("runs/study/teacher/student.safetensors") } });
+  });
+
   it("train the teacher with its own epochs and learning rate, and a seed that no student has", () => {
     const [teacher, student] = cells({ seeds: [0, 1000], teacherTraining: { epochs: 300, learningRate: 0.3 } });
     expect(teacher?.config.training).to.deep.include({ epochs: 300, seed: 2000 });

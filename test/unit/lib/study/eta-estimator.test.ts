@@ -7,7 +7,8 @@ import { configOf } from "./study-results.js";
 
 /** Half of the second of four epochs is done. */
 const progress = (etaSeconds: number): FitEvent =>
-  ({ type: "progress", epoch: 1, step: 5, steps: 10, epochs: 4, etaSeconds }) as FitEvent;
+  ({ type: "progress", epoch: 1, step: 5, steps: 10, epochs: 4, trainingStep: 15, trainingSteps: 40,
+    etaSeconds }) as FitEvent;
 
 describe("EtaEstimator", () => {
   const config = configOf("seeds", { seeds: [0, 1], teacher: { name: "resnet56", weights: "t" } });
@@ -32,7 +33,14 @@ describe("EtaEstimator", () => {
     const estimator = new EtaEstimator(cells);
     estimator.finished(alone0, 100);
     estimator.finished(distilled0, null);
-    expect(estimator.during(distilled1, { ...progress(0), step: 0, epoch: 0 } as FitEvent)).to.equal(100);
+    expect(estimator.during(distilled1, { ...progress(0), trainingStep: 0 } as FitEvent)).to.equal(100);
+  });
+
+  it("counts steps of the training, of which the last epoch may have fewer", () => {
+    const estimator = new EtaEstimator(cells);
+    // Step 2 of 5 in the second epoch, after one of 45 steps: 3 s for the last three steps are 50 s for a cell.
+    const event = { ...progress(3), epochs: 2, step: 2, steps: 5, trainingStep: 47, trainingSteps: 50 } as FitEvent;
+    expect(estimator.during(alone0, event)).to.be.closeTo(3 + 3 * 50, 1e-9);
   });
 
   it("estimates zero before anything is known", () => {

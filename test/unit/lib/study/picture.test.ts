@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { drawPicture } from "../../../../lib/study/picture.js";
 import type { StudyResult } from "../../../../lib/config/schemas/study.js";
+import { DETECTION } from "../../../support/tasks.js";
 import { resultOf, spread } from "./study-results.js";
 
 async function svgOf(result: StudyResult): Promise<string> {
@@ -106,6 +107,46 @@ describe("the picture of a study", () => {
       "61.0 ± 0.5 %",
       "65.0 ± 0.3 %",
       "teacher 72.3 %",
+    ]);
+  });
+
+  it("shows precisions from 0 to 1 with three decimals, on axes of their size", async () => {
+    const overrides = { taskInfo: DETECTION, teacherMetric: 0.4123 };
+    const bars = texts(
+      await svgOf(
+        resultOf("seeds", (_, index) => ({ last: spread(0.3314 + 0.02 * index, 0.0042), best: spread(0.34) }),
+          overrides),
+      ),
+    );
+    expect(bars).to.include.members(["Average precision of boxes", "0.331 ± 0.004", "0.351 ± 0.004", "0.340",
+      "teacher 0.412", "0", "0.1", "0.2", "0.3", "0.4", "0.5"]);
+    const gains = texts(
+      await svgOf(
+        resultOf("ablation",
+          ({ method }, index) => ({ last: spread(0.3 + index / 1000),
+            gain: method === null ? null : spread(index / 1000) }), overrides),
+      ),
+    );
+    expect(gains).to.include.members(["Gain in average precision of boxes over the student alone", "+0.001  (0.301)",
+      "+0.006  (0.306)", "0.002", "0.006"]);
+    const matrix = texts(
+      await svgOf(
+        resultOf("stages", ({ stage, teacherStage }) =>
+          stage === null || teacherStage === null ? { last: spread(0.3) }
+            : { gain: spread(0.0104 * (stage - teacherStage), 0.0021) }, overrides),
+      ),
+    );
+    expect(matrix).to.include.members(["Difference to the student alone", "+0.010", "−0.010", "± 0.002", "0.000",
+      "+0.011", "−0.011"]);
+  });
+
+  it("has an axis also for results that are all 0", async () => {
+    const zero = { last: spread(0, 0), best: spread(0, 0) };
+    expect(texts(await svgOf(resultOf("seeds", () => zero)))).to.include.members(["0.0 ± 0.0 %", "0", "0.1"]);
+    expect(texts(await svgOf(resultOf("seeds", () => zero, { taskInfo: DETECTION })))).to.include.members([
+      "0.000 ± 0.000",
+      "0",
+      "0.001",
     ]);
   });
 

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { CellResult } from "../../../../lib/config/schemas/study.js";
 import { resultsCsv } from "../../../../lib/study/results-csv.js";
-import { CLASSIFICATION, REGRESSION } from "../../../support/tasks.js";
+import { CLASSIFICATION, DETECTION, REGRESSION } from "../../../support/tasks.js";
 import { resultOf } from "./study-results.js";
 
 /** The fields of RFC 4180 text: quotes around a field, doubled within. */
@@ -49,6 +49,15 @@ describe("results.csv", () => {
     const [head, row] = parseCsv(resultsCsv({ conditions, taskInfo: REGRESSION, cells: [{ ...cell, ...values }] }));
     expect(head?.slice(7, 11)).to.deep.equal(["last_meanError", "last_withinOne", "best_meanError", "best_epoch"]);
     expect(row?.slice(7, 11)).to.deep.equal(["0.5", "90", "0.25", "2"]);
+  });
+
+  it("leaves the student's metrics empty for a teacher that has none of them", () => {
+    const { conditions } = resultOf("seeds", () => ({}));
+    const values: object = { last: { ap: 0.5, ap50: 0.75, samples: 4 }, best: { epoch: 1, maskAp: 0.25 } };
+    const cells = [{ ...cell, ...values, id: "teacher", condition: "teacher" }];
+    const [head, row] = parseCsv(resultsCsv({ conditions, taskInfo: DETECTION, cells }));
+    expect(head?.slice(7, 11)).to.deep.equal(["last_ap", "last_ap50", "best_ap", "best_epoch"]);
+    expect(row?.slice(7, 11)).to.deep.equal(["0.5", "0.75", "", "2"]);
   });
 
   it("quotes what has commas or quotes in it", () => {

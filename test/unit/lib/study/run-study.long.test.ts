@@ -114,6 +114,16 @@ describe("runStudy", () => {
     expect(await readFile(scratch("study", "seeds.svg"), "utf8")).to.equal(picture);
   });
 
+  it("skips cells that have ended after a number of steps", async () => {
+    const training = { batchSize: 16, threads: 1, schedule: { kind: "constant" }, maxSteps: 6 } as const;
+    const { events, result } = await study(scratch("study"), { training, seeds: [0] });
+    const last = ofType(events, "cell-run").flatMap(({ run }) => (run.type === "progress" ? [run] : [])).at(-1);
+    expect(last).to.include({ epoch: 1, step: 2, trainingStep: 6, trainingSteps: 6 });
+    const again = await study(scratch("study"), { training, seeds: [0] });
+    expect(ofType(again.events, "cell-start")).to.deep.equal([]);
+    expect(again.result).to.deep.equal(result);
+  });
+
   it("resumes where it was stopped, to the result of an uninterrupted study", async () => {
     const training = { ...STUDY.training, epochs: 2 };
     const controller = new AbortController();

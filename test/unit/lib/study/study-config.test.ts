@@ -53,6 +53,37 @@ describe("parseStudyConfig", () => {
     );
   });
 
+  describe("of detectors", () => {
+    const student = { name: "retinanet-mobilenetv2-fpn" };
+    const teacher = { name: "retinanet-resnet18-fpn" };
+
+    it("has their defaults of data, training and method", () => {
+      for (const kind of ["ablation", "stages", "seeds"] as const) {
+        const config = parseStudyConfig({ kind, teacher, student });
+        expect(config.data.kind).to.equal("scenes");
+        expect(config.training).to.deep.include({ epochs: 12, batchSize: 8, evaluationBatchSize: 8 });
+        expect(config.training.optimizer).to.include({ learningRate: 0.01, nesterov: false, normWeightDecay: 0 });
+        expect(config.training.schedule).to.include({ kind: "cosine", warmupEpochs: 0.5 });
+        expect(config.method).to.include({ weight: 1, warmupEpochs: 0 });
+        expect(parseStudyConfig(config)).to.deep.equal(config);
+      }
+      const { method, training } = parseStudyConfig({ kind: "ablation", teacher, student, method: { warmupEpochs: 2 },
+        training: { epochs: 3 } });
+      expect(method).to.include({ warmupEpochs: 2 });
+      expect(training.epochs).to.equal(3);
+    });
+
+    it("lets a teacher that the study trains resize images as the student does, unless it has other sizes", () => {
+      const small = { ...student, detection: { minSize: 320, maxSize: 480 } };
+      const detectionOf = (own: object): unknown =>
+        parseStudyConfig({ kind: "seeds", teacher: { ...teacher, ...own }, student: small }).teacher.detection;
+      expect(detectionOf({})).to.deep.equal({ minSize: 320, maxSize: 480 });
+      expect(detectionOf({ detection: { minSize: 640 } })).to.deep.equal({ minSize: 640, maxSize: 480 });
+      expect(detectionOf({ weights: "t.safetensors" })).to.equal(undefined);
+      expect(parseStudyConfig({ kind: "seeds", teacher, student }).teacher).to.deep.equal(teacher);
+    });
+  });
+
   for (const [problem, input, expected] of [
     ["an unknown kind", { kind: "seed", ...PAIR },
       /expected "ablation", "stages" or "seeds", received "seed"\. Did you mean "seeds"\?/],

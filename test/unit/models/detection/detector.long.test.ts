@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { createDetector, createModel, listDetectors, loadDataset, Tensor, type Detector,
   type DetectorOptionsInput } from "../../../../lib/index.js";
@@ -163,6 +166,42 @@ describe("the flavor of a detector", () => {
     const red = Tensor.from(Float64Array.from({ length: 3 * 4096 }, (_, i) => (i < 4096 ? 1 : 0)), [3, 64, 64]);
     expect(valuesOf((await detector.forward([red])).input)[0]).to.equal(0.5);
   });
+
+  for (const flavor of ["torchvision", "detectron2"] as const) {
+    it(`of ${flavor} has mean and std in reverse with reverseImageStats, also from its file`, async () => {
+      const path = join(await mkdtemp(join(tmpdir(), "reviewkd-stats-")), "reversed.safetensors");
+      const pixels = 64 * 64;
+      const image = Tensor.from(Float64Array.from({ length: 3 * pixels }, (_, i) => 0.2 + 0.3 * Math.floor(i / pixels)),
+        [3, 64, 64]);
+      const detection = { ...SMALL.detection, imageStd: [0.5, 2, 4] } as const;
+      using plain = await createDetector("retinanet-resnet18-fpn", { ...SMALL, flavor, detection });
+      using reversed = await createDetector("retinanet-resnet18-fpn", { ...SMALL, flavor,
+        detection: { ...detection, reverseImageStats: true } });
+      const { imageMean, pixelScale } = plain.detection as {
+        imageMean: readonly [number, number, number];
+        pixelScale: number;
+      };
+      const channels = (flavor === "torchvision" ? [0.2, 0.5, 0.8] : [0.8, 0.5, 0.2]).map((value) =>
+        value * pixelScale
+      );
+      const expectInput = async (detector: Detector, mean: readonly number[],
+        std: readonly number[]): Promise<void> => {
+        const input = valuesOf((await detector.forward([image])).input);
+        channels.forEach((value, channel) => {
+          // float32, of values up to 255
+          expect(input[channel * pixels]).to.be.closeTo((value - mean[channel]!) / std[channel]!, 1e-4);
+        });
+      };
+      await expectInput(plain, imageMean, [0.5, 2, 4]);
+      await expectInput(reversed, [...imageMean].reverse(), [4, 2, 0.5]);
+      await reversed.save(path);
+      using restored = await createDetector("retinanet-resnet18-fpn", { weights: path });
+      expect(restored.detection).to.include({ reverseImageStats: true });
+      using student = await createDetector("retinanet-resnet18-fpn", { ...SMALL, backboneWeights: path });
+      expect(student.detection).to.include({ reverseImageStats: true });
+      await rm(dirname(path), { recursive: true });
+    });
+  }
 
   it("has names of its own, with the background last and no row for it in boxes", async () => {
     using detector = await createDetector("mask-rcnn-resnet18-fpn", SMALL);

@@ -14,6 +14,13 @@ struct ImageTargets {
   at::Tensor masks;   // [K, H, W], uint8, 0 or 1; undefined without masks
 };
 
+/// The regions of a training step that the second stage classifies, one image after the other.
+struct RegionSample {
+  std::vector<at::Tensor> boxes;  // of each image [K, 4], on the resized image; without gradient
+  at::Tensor labels;              // int64 [ΣK], 0 for background
+  at::Tensor logits;              // [ΣK, classes]
+};
+
 /// The objects found in one image, by falling score.
 struct Detections {
   at::Tensor boxes;   // [N, 4]

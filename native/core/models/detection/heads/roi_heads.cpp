@@ -155,8 +155,8 @@ at::Tensor RoiHeadsImpl::mask_logits(const RoiFeatures& features, const std::vec
   return mask_predictor_(mask_head_(pooled), labels);
 }
 
-RoiLosses RoiHeadsImpl::losses(const RoiFeatures& features, const std::vector<at::Tensor>& proposals,
-                               const std::vector<ImageTargets>& targets, uint64_t seed) {
+RoiTrainingOutput RoiHeadsImpl::losses(const RoiFeatures& features, const std::vector<at::Tensor>& proposals,
+                                       const std::vector<ImageTargets>& targets, uint64_t seed) {
   std::vector<SampledProposals> samples;
   std::vector<at::Tensor> boxes, labels, deltas;
   for (size_t i = 0; i < proposals.size(); ++i) {
@@ -166,9 +166,10 @@ RoiLosses RoiHeadsImpl::losses(const RoiFeatures& features, const std::vector<at
     deltas.push_back(sampled.deltas);
   }
   const auto [predictions, maps] = predict(features, boxes);
+  RegionSample regions{std::move(boxes), at::cat(labels), predictions.logits};
   RoiLosses losses =
-      roi_losses(predictions.logits, predictions.deltas, at::cat(labels), at::cat(deltas), options_.smooth_l1_beta);
-  if (!options_.masks) return losses;
+      roi_losses(predictions.logits, predictions.deltas, regions.labels, at::cat(deltas), options_.smooth_l1_beta);
+  if (!options_.masks) return {std::move(losses), std::move(regions)};
 
   const Foreground foreground = foreground_of(samples);
   const at::Tensor logits = mask_logits(maps, foreground.boxes, foreground.labels);  // [P, 28, 28]
@@ -179,7 +180,7 @@ RoiLosses RoiHeadsImpl::losses(const RoiFeatures& features, const std::vector<at
                                   options_.masks->targets));
   }
   losses.mask = mask_loss(logits, at::cat(wanted));
-  return losses;
+  return {std::move(losses), std::move(regions)};
 }
 
 std::vector<Detections> RoiHeadsImpl::detect(const RoiFeatures& features, const std::vector<at::Tensor>& proposals) {
@@ -193,6 +194,17 @@ std::vector<Detections> RoiHeadsImpl::detect(const RoiFeatures& features, const 
     found.push_back(std::move(image));
   }
   return found;
+}
+
+void RoiHeadsImpl::run_on(const RoiFeatures& features, int64_t regions) {
+  const ImageSize image = features.images.at(0);
+  const at::Tensor boxes = at::tensor({0.0, 0.0, static_cast<double>(image.width), static_cast<double>(image.height)},
+                                      features.maps.at(0).options())
+                               .repeat({regions, 1});  // [regions, 4]
+  predict(features, {boxes});
+  if (!options_.masks) return;
+  const at::Tensor found = boxes.narrow(0, 0, std::min(regions, options_.detections_per_image));
+  mask_logits(features, {found}, at::zeros({found.size(0)}, at::kLong));
 }
 
 void RoiHeadsImpl::initialize(const at::Generator& generator, HeadInitialization initialization) {

@@ -41,6 +41,12 @@ struct RoiLosses {
   at::Tensor mask;                            // undefined without masks
 };
 
+/// Losses, and the proposals that they were computed from.
+struct RoiTrainingOutput {
+  RoiLosses losses;
+  RegionSample regions;
+};
+
 /// The maps that regions are pooled from, and the sizes of the images without padding.
 struct RoiFeatures {
   std::vector<at::Tensor> maps;  // p2 … p5
@@ -63,11 +69,14 @@ class RoiHeadsImpl : public torch::nn::Module {
   RoiHeadsImpl(int64_t channels, const RoiOptions& options);
 
   /// Samples proposals and computes the losses from them.
-  RoiLosses losses(const RoiFeatures& features, const std::vector<at::Tensor>& proposals,
-                   const std::vector<ImageTargets>& targets, uint64_t seed);
+  RoiTrainingOutput losses(const RoiFeatures& features, const std::vector<at::Tensor>& proposals,
+                           const std::vector<ImageTargets>& targets, uint64_t seed);
 
   /// Objects of each image, masks as probabilities within the boxes.
   std::vector<Detections> detect(const RoiFeatures& features, const std::vector<at::Tensor>& proposals);
+
+  /// Runs the box head on as many regions of the first image, and the mask head on as many as there may be detections.
+  void run_on(const RoiFeatures& features, int64_t regions);
 
   /// The box head's outputs for all proposals, one image after the other.
   BoxHeadOutput predict(const RoiFeatures& features, const std::vector<at::Tensor>& proposals);
