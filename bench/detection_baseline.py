@@ -2,6 +2,7 @@
 
 Faster R-CNN and Mask R-CNN with ResNet-50 and frozen norms, eager or with compiled networks: backbone with pyramid, region proposal head,
 box head and mask head. Proposals, losses and non-maximum suppression are torchvision's own code, which does not compile as a whole.
+detector_distillation_baseline.py shares networks, data and server.
 """
 
 import json
@@ -14,6 +15,7 @@ import torch
 import torchvision
 from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 KINDS = {"faster-rcnn": FasterRCNN, "mask-rcnn": MaskRCNN}
@@ -25,42 +27,55 @@ BRANCH_SCALE = 0.2
 SCORE_SCALE = 30.0
 
 
-def create_model(kind, size):
+def create_model(kind, size, backbone_name="resnet50", **options):
+    """Returns a detector with random values; `options` are those of torchvision's constructor."""
     torch.manual_seed(0)
-    backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None, norm_layer=FrozenBatchNorm2d, trainable_layers=3)
-    model = KINDS[kind](backbone, CLASSES, min_size=size, max_size=size)
+    backbone = resnet_fpn_backbone(backbone_name=backbone_name, weights=None, norm_layer=FrozenBatchNorm2d, trainable_layers=3)
+    model = KINDS[kind](backbone, CLASSES, min_size=size, max_size=size, **options)
     with torch.no_grad():
-        for name, values in backbone.named_buffers():
-            if name.endswith("bn3.weight"):
-                values.fill_(BRANCH_SCALE)
+        for module in backbone.modules():
+            if isinstance(module, (BasicBlock, Bottleneck)):
+                last = module.bn3 if isinstance(module, Bottleneck) else module.bn2
+                last.weight.fill_(BRANCH_SCALE)
         model.roi_heads.box_predictor.cls_score.weight.mul_(SCORE_SCALE)
     return model
 
 
+def compile_networks(model):
+    """Compiles the parts of a detector that are networks, in place."""
+    heads = model.roi_heads
+    model.backbone = torch.compile(model.backbone)
+    model.rpn.head = torch.compile(model.rpn.head)
+    heads.box_head = torch.compile(heads.box_head)
+    if heads.mask_head is not None:
+        heads.mask_head = torch.compile(heads.mask_head, dynamic=True)
+
+
+def read_data(request):
+    """Returns the images of a request's file and its objects, as torchvision's detectors take them."""
+    batch, size = request["batch"], request["size"]
+    pixels = np.fromfile(request["images"], dtype=np.float32).reshape(batch, 3, size, size)
+    images = [torch.from_numpy(image) for image in pixels]
+    targets = []
+    for target in request["targets"]:
+        boxes = torch.tensor(target["boxes"], dtype=torch.float32)
+        entry = {"boxes": boxes, "labels": torch.tensor(target["labels"])}
+        if request["kind"] == "mask-rcnn":
+            entry["masks"] = torch.zeros(len(boxes), size, size, dtype=torch.uint8)
+            for mask, (left, top, right, bottom) in zip(entry["masks"], boxes.int().tolist()):
+                mask[top:bottom, left:right] = 1
+        targets.append(entry)
+    return images, targets
+
+
 class Training:
     def __init__(self, request):
-        batch, size = request["batch"], request["size"]
-        self.model = create_model(request["kind"], size)
-        pixels = np.fromfile(request["images"], dtype=np.float32).reshape(batch, 3, size, size)
-        self.images = [torch.from_numpy(image) for image in pixels]
-        self.targets = []
-        for target in request["targets"]:
-            boxes = torch.tensor(target["boxes"], dtype=torch.float32)
-            entry = {"boxes": boxes, "labels": torch.tensor(target["labels"])}
-            if request["kind"] == "mask-rcnn":
-                entry["masks"] = torch.zeros(len(boxes), size, size, dtype=torch.uint8)
-                for mask, (left, top, right, bottom) in zip(entry["masks"], boxes.int().tolist()):
-                    mask[top:bottom, left:right] = 1
-            self.targets.append(entry)
+        self.model = create_model(request["kind"], request["size"])
+        self.images, self.targets = read_data(request)
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.SGD(trained, lr=request["learningRate"], momentum=0.9, weight_decay=1e-4)
         if request["compiled"]:
-            heads = self.model.roi_heads
-            self.model.backbone = torch.compile(self.model.backbone)
-            self.model.rpn.head = torch.compile(self.model.rpn.head)
-            heads.box_head = torch.compile(heads.box_head)
-            if request["kind"] == "mask-rcnn":
-                heads.mask_head = torch.compile(heads.mask_head, dynamic=True)
+            compile_networks(self.model)
 
     def step(self):
         self.model.train()
@@ -100,12 +115,14 @@ def measure_memory(request):
     return {"bytes": status_bytes("VmHWM:") - before}
 
 
+def describe():
+    return {"torch": torch.__version__, "torchvision": torchvision.__version__, "python": platform.python_version()}
+
+
 def answer(request, trainings):
     operation, name = request["operation"], request.get("name")
-    if "threads" in request:
-        torch.set_num_threads(request["threads"])
     if operation == "describe":
-        return {"torch": torch.__version__, "torchvision": torchvision.__version__, "python": platform.python_version()}
+        return describe()
     if operation == "weights":
         torch.save(create_model(request["kind"], request["size"]).state_dict(), request["path"])
         return {}
@@ -122,11 +139,15 @@ def answer(request, trainings):
     raise ValueError(f"invalid operation: expected one that this server has, received {operation!r}.")
 
 
-def main():
+def serve(answer):
+    """Answers each request, after setting its number of threads, by `answer(request, trainings)`, which keeps trainings by name."""
     trainings = {}
     for line in sys.stdin:
         try:
-            result = answer(json.loads(line), trainings)
+            request = json.loads(line)
+            if "threads" in request:
+                torch.set_num_threads(request["threads"])
+            result = answer(request, trainings)
         except Exception as error:  # the client reports it
             result = {"error": f"{type(error).__name__}: {error}"}
         sys.stdout.write(json.dumps(result) + "\n")
@@ -134,4 +155,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    serve(answer)

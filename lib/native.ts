@@ -113,6 +113,8 @@ export type NativeWeightsInfo = Omit<WeightsInfo, "classNames" | "detector"> & {
     readonly kind: DetectorKind | null;
     readonly numClasses: number | null;
     readonly p6Source: "p5" | "c5" | null;
+    /** `null` without a pyramid. */
+    readonly pyramidChannels: number | null;
   };
 };
 

@@ -11,12 +11,20 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** Median, quartiles and extremes of durations in seconds, in milliseconds. */
-export function spreadMs(seconds) {
-  const ms = seconds.map((value) => 1000 * value);
-  return { median: median(ms), lowest: Math.min(...ms), quarter: quantile(ms, 0.25), threeQuarters: quantile(ms, 0.75),
-    highest: Math.max(...ms), runs: ms.length };
+/** Median, quartiles and extremes. */
+export function spread(values) {
+  return { median: median(values), lowest: Math.min(...values), quarter: quantile(values, 0.25),
+    threeQuarters: quantile(values, 0.75), highest: Math.max(...values), runs: values.length };
 }
+
+/** The same of durations in seconds, in milliseconds. */
+export const spreadMs = (seconds) => spread(seconds.map((value) => 1000 * value));
+
+/**
+ * The spread of `dividend(round) / divisor(round)`: a machine's speed changes less within a round than between rounds.
+ */
+export const spreadOfRatios = (rounds, dividend, divisor) =>
+  spread(rounds.map((round) => dividend(round) / divisor(round)));
 
 /** The least-squares line through these points, and the share of the variance that it explains. */
 export function linearFit(x, y) {

@@ -1,5 +1,5 @@
 // The description that a weights file gives of its detector: by its metadata, or else by its names and shapes.
-import { DetectorSwitches, Flavor, ownSwitches, stagesOf } from "../config/schemas/detection/detector.js";
+import { DetectorSwitches, Flavor, ownSwitches, stagesOf, switchOf } from "../config/schemas/detection/detector.js";
 import { CategoryIds, type DetectorFileInfo, DetectorKind } from "../config/schemas/weights.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeWeightsInfo } from "../native.js";
@@ -18,13 +18,15 @@ export type DetectorFile = Omit<DetectorFileInfo, "kind"> & {
   readonly classNames: readonly string[] | null;
 };
 
-/** Upper bounds of what a file can demand of memory: sides in pixels, and numbers of levels, sizes and ratios. */
+/** Upper bounds of what a file can demand of memory: sides in pixels, and numbers of levels, sizes, ratios and channels. */
 const LARGEST_SIDE = 8192;
 const MOST_ANCHORS = 32;
+const MOST_CHANNELS = 4096;
 
 /** Switches in metadata. */
 const StoredSwitches = DetectorSwitches
   .refine(({ minSize, maxSize }) => Math.max(minSize ?? 0, maxSize ?? 0) <= LARGEST_SIDE)
+  .refine(({ pyramidChannels = 0 }) => pyramidChannels <= MOST_CHANNELS)
   .refine(({ anchorSizes = [], anchorRatios = [] }) =>
     [anchorSizes, anchorRatios, ...anchorSizes].every(({ length }) => length <= MOST_ANCHORS)
   );
@@ -49,7 +51,7 @@ export async function detectorInfoOf(path: string, info: NativeWeightsInfo): Pro
 
 async function describe(path: string,
   { metadata, detector }: NativeWeightsInfo): Promise<Omit<DetectorFile, "isFlavorKnown" | "classNames">> {
-  const { names, kind, numClasses, p6Source } = detector;
+  const { names, kind, numClasses, p6Source, pyramidChannels } = detector;
   const stored = Flavor.safeParse(metadata[DETECTOR_METADATA.flavor]).data;
   const text = metadata[DETECTOR_METADATA.switches];
   // detectron2's own conversions of torchvision's backbones say so.
@@ -62,6 +64,8 @@ async function describe(path: string,
       ? storedIn(StoredSwitches, text)
       : {
         ...(p6Source === null ? {} : { p6Source }),
+        ...(pyramidChannels === null || pyramidChannels === switchOf("torchvision", "pyramidChannels") ? {}
+          : { pyramidChannels }),
         ...(names === "torchvision-old" && await isPublishedWithoutEps(path) ? { normEps: 0 } : {}),
       },
     numClasses,

@@ -5,7 +5,7 @@ import { createDistiller, type AnyDistiller } from "./distiller.js";
 import { ReviewKdError } from "../errors.js";
 import { createModel, listModels, type Model } from "./model.js";
 import { areDetectors, networkInfo } from "./network.js";
-import { isDetectorName } from "../config/detector-defaults.js";
+import { hasBackgroundClass, isDetectorName } from "../config/detector-defaults.js";
 import { findByName } from "../config/nearest-name.js";
 import type { FeatureSpec } from "../config/schemas/model.js";
 import { PairOptions, type PairExplanation, type PairOptionsInput } from "../config/schemas/pair.js";
@@ -95,9 +95,15 @@ function withDefaults(pair: PairOptions) {
     : publishedDefaults(pair.student);
   const { imageSize = [...defaults.imageSize], numClasses = defaults.numClasses, batchSize = defaults.batchSize } =
     pair;
-  if (batchSize >= leastBatch) return { ...pair, imageSize, numClasses, batchSize };
-  throw new ReviewKdError("INVALID_ARGUMENT",
-    `invalid batchSize in pair options: expected a whole number ≥ ${leastBatch} for classifiers, received ${batchSize}.`);
+  if (batchSize < leastBatch) throw tooFew("batchSize", leastBatch, "for classifiers", batchSize);
+  if (numClasses < 2 && isDetectorName(pair.student) && hasBackgroundClass(pair.student))
+    throw tooFew("numClasses", 2, `for ${pair.student}, whose class 0 is the background`, numClasses);
+  return { ...pair, imageSize, numClasses, batchSize };
+}
+
+function tooFew(option: string, least: number, reason: string, received: number): ReviewKdError {
+  return new ReviewKdError("INVALID_ARGUMENT",
+    `invalid ${option} in pair options: expected a whole number ≥ ${least} ${reason}, received ${received}.`);
 }
 
 function publishedDefaults(name: string) {

@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createDetector, type DetectionOptions, type Detector, Tensor } from "../../lib/index.js";
+import { createDetector, createDistiller, type DetectionOptions, type Detector, exportStudent, fit, loadDataset,
+  readStateDict, type StateDict, Tensor } from "../../lib/index.js";
 import { sequence } from "../support/deterministic.js";
 import { expectAllNear, valuesOf } from "../support/numeric.js";
 import { pythonWithTorch } from "../support/python-torch.js";
@@ -22,6 +23,7 @@ const SIDES: DetectionOptions = { minSize: 64, maxSize: 128 };
 describe("with torchvision's detectors", function () {
   this.timeout(600_000);
   let folder: string | undefined;
+  let python: string;
   let image: Tensor;
   const answers = new Map<string, FoundInPython>();
 
@@ -30,11 +32,12 @@ describe("with torchvision's detectors", function () {
   const ours = (name: string): string => file(`ours-${name}.pth`);
 
   before(async function () {
-    const python = await pythonWithTorch("torch, torchvision");
-    if (python === undefined) {
+    const found = await pythonWithTorch("torch, torchvision");
+    if (found === undefined) {
       console.warn("      no Python with torchvision found (set REVIEWKD_TEST_PYTHON): detectors are not exchanged");
       this.skip();
     }
+    python = found;
     folder = await mkdtemp(join(tmpdir(), "reviewkd-torchvision-"));
     const pixels = Float64Array.from(sequence("image", 3 * SIZE[0] * SIZE[1]), (value) => value + 0.5);
     image = Tensor.from(pixels, [3, ...SIZE]);
@@ -77,6 +80,30 @@ describe("with torchvision's detectors", function () {
     );
     expect(pixels).to.deep.equal(want.masks);
   }
+
+  it("loads a distilled student, exported alone, with strict=True and at its own cost", async () => {
+    const CHANNELS = 128;
+    using data = await loadDataset({ kind: "scenes", numClasses: 2, trainSamples: 4, testSamples: 2, imageSize: 64 });
+    // Frozen norms, as those of a student with a pretrained backbone.
+    const detection: DetectionOptions = { ...SIDES, norm: "frozen", pyramidChannels: CHANNELS, boxScoreThresh: 0.01 };
+    using student = await createDetector("faster-rcnn-resnet18-fpn", { data, seed: 3, detection });
+    using teacher = await createDetector("mask-rcnn-resnet18-fpn", { data, seed: 4 });
+    for (const one of [student, teacher]) await one.loadStateDict(await one.stateDict());
+    using distiller = await createDistiller({ teacher, student, method: { kind: "review" } });
+    for await (const event of fit({ distiller, data, epochs: 1, batchSize: 2, threads: 1,
+      optimizer: { kind: "sgd", learningRate: 1e-4 }, runDirectory: file("run") }))
+      expect(event.type).to.be.a("string");
+    const path = await exportStudent(file("run"), file("student.pth"));
+    // Nothing of the teacher, of the fusions or of the optimizer.
+    const shapesOf = (state: StateDict) => Object.entries(state).map(([name, { shape }]) => [name, shape]).sort();
+    expect(shapesOf((await readStateDict(path)).state)).to.deep.equal(shapesOf(await student.stateDict()));
+    const [found] = await askTorchvision(python, file("requests.json"), [{ detector: "FasterRCNN", backbone: "resnet18",
+      channels: CHANNELS, load: path, image: file("image"), size: SIZE,
+      arguments: { num_classes: NUM_CLASSES, min_size: SIDES.minSize, max_size: SIDES.maxSize,
+        box_score_thresh: 0.01 } }]);
+    using exported = await createDetector("faster-rcnn-resnet18-fpn", { weights: path, dtype: "float64" });
+    await expectSameDetections(exported, found!);
+  });
 
   for (const { name } of DETECTORS) {
     it(`detects the same after loading its file: ${name}`, async () => {

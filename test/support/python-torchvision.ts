@@ -8,6 +8,9 @@ const run = promisify(execFile);
 /** A detector of torchvision that reads `load`, or is drawn from `seed` and writes `save`, and one image for it. */
 export interface TorchvisionRequest {
   readonly detector: string;
+  /** A ResNet, and the channels of the pyramid on it. */
+  readonly backbone?: string;
+  readonly channels?: number;
   readonly arguments: Readonly<Record<string, unknown>>;
   readonly load?: string;
   readonly seed?: number;

@@ -185,7 +185,9 @@ export class Workbench {
       this.#options.onUpdate({ type: "run", run: this.#complete(run) });
       const runDirectory = join(directory, part);
       const resume = existsSync(join(runDirectory, "config.json"));
-      for await (const event of rk.runExperiment(configOf(plan, part, directory), { runDirectory, resume, signal }))
+      // How good a teacher is was measured once for all parts.
+      const options = { runDirectory, resume, signal, evaluateTeacher: false };
+      for await (const event of rk.runExperiment(configOf(plan, part, directory), options))
         this.#pass(event, name, part);
     }
   }
@@ -217,6 +219,8 @@ export class Workbench {
         break;
       case "loading":
       case "start":
+      case "teacher-progress":
+      case "teacher":
       case "checkpoint":
       case "interrupted":
       case "end":

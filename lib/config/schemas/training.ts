@@ -90,9 +90,9 @@ export const StepOptions = z.strictObject({
   /** Threads of one operation; `null`: as many as the machine has cores. */
   threads: PositiveCount.nullable().default(null).meta(RESUMABLE),
   /**
-   * Threads of its own on which a frozen teacher runs ahead of the student, on the CPU in `trainEpoch` and `fit`; 0: it
-   * runs in turn, on the student's. `null`: as many as `threads`, if that is given and the machine has at least twice as
-   * many cores. Methods on the logits of regions run it in turn.
+   * Threads of its own on which a frozen teacher runs ahead of the student, on the CPU in `trainEpoch` and `fit`; 0:
+   * it runs in turn, on the student's. `null`: as many as `threads`, if that is given and the machine has at least
+   * twice as many cores. Methods on the logits of regions run it in turn.
    */
   teacherThreads: Count.nullable().default(null).meta(RESUMABLE),
   /** Compute by fused operations; `false`: by the plain PyTorch form of each, slower and equal within rounding. */

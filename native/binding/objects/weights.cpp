@@ -42,6 +42,8 @@ Napi::Object to_js(Napi::Env env, const detection::DetectorFile& file) {
              file.num_classes ? Napi::Number::New(env, static_cast<double>(*file.num_classes)) : env.Null());
   const auto source = [&] { return *file.extra == detection::ExtraLevels::kFromP5 ? "p5" : "c5"; };
   object.Set("p6Source", file.extra ? Napi::String::New(env, source()) : env.Null());
+  object.Set("pyramidChannels",
+             file.pyramid_channels ? Napi::Number::New(env, static_cast<double>(*file.pyramid_channels)) : env.Null());
   return object;
 }
 

@@ -188,6 +188,12 @@ describe("a pair with a detector that cannot be explained", () => {
     );
   });
 
+  it("has no class but the background", async () => {
+    const pair = { teacher: "retinanet-resnet18-fpn", student: "faster-rcnn-resnet18-fpn" };
+    const { message } = await failureOf("INVALID_ARGUMENT", () => explainPair({ ...pair, numClasses: 1 }));
+    expect(message).to.match(/^invalid numClasses in pair options: expected a whole number ≥ 2 .*, received 1\.$/);
+  });
+
   it("has an aborted signal", async () => {
     const controller = new AbortController();
     const explanation = explainPair({ teacher: "retinanet-resnet18-fpn", student: "retinanet-mobilenetv2-fpn",

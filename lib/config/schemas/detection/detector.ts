@@ -73,6 +73,8 @@ const shared = {
   bottleneckStride: z.enum(["3x3", "1x1"]).optional(),
   /** Stages of the backbone that are trained, from the last one on; 5: with the stem. Default: 3, 5 without weights. */
   trainableLayers: z.int().min(0).max(5).optional(),
+  /** Channels of each level of the pyramid. Default: 256. */
+  pyramidChannels: PositiveCount.optional(),
   /** By level, shallow to deep: sides of square anchors in pixels. */
   anchorSizes: AnchorSizes.optional(),
   /** Height / width. */
@@ -196,6 +198,7 @@ const SHARED = {
   minSize: 800,
   maxSize: 1333,
   reverseImageStats: false,
+  pyramidChannels: 256,
   normEps: 1e-5,
   anchorRatios: [0.5, 1, 2],
 };

@@ -15,7 +15,6 @@
 namespace reviewkd::detection {
 namespace {
 
-constexpr int64_t kPyramidChannels = 256;
 constexpr int kAllStages = 5;
 constexpr size_t kStages = 4;
 constexpr ImageSize kAnyImage{256, 256};
@@ -41,7 +40,7 @@ ExtraLevels extra_levels(DetectorKind kind, const Options& options) {
 PyramidOptions pyramid_options(BackboneImpl& network, const DetectorOptions& options) {
   auto channels = channels_of(network.feature_specs(kAnyImage));
   channels.erase(channels.begin(), channels.begin() + static_cast<int64_t>(first_stage(options.kind)));
-  return {channels, kPyramidChannels, extra_levels(options.kind, options.switches)};
+  return {channels, options.pyramid_channels, extra_levels(options.kind, options.switches)};
 }
 
 /// Throws INVALID_ARGUMENT unless each level has anchors, and all as many: the heads are shared by the levels.
@@ -87,6 +86,7 @@ DetectorOptions DetectorOptions::from(DetectorKind kind, const std::string& back
       .norm_epsilon = options.number("normEps"),
       .stride_in_1x1 = options.choice<bool>("bottleneckStride", {{"3x3", false}, {"1x1", true}}),
       .trainable_layers = static_cast<int>(options.integer("trainableLayers")),
+      .pyramid_channels = options.integer("pyramidChannels"),
       .initialization = options.choice<HeadInitialization>(
           "initialization",
           {{"torchvision", HeadInitialization::kTorchvision}, {"detectron2", HeadInitialization::kDetectron2}}),
@@ -148,7 +148,7 @@ std::vector<FeatureSpec> DetectorImpl::feature_specs(ImageSize image) const {
   const auto names = level_names(options_.kind);
   std::vector<FeatureSpec> levels;
   for (const ImageSize& size : pyramid_sizes(stages, extra_levels(options_.kind, options_.switches)))
-    levels.push_back({names.at(levels.size()), kPyramidChannels, size.height, size.width});
+    levels.push_back({names.at(levels.size()), options_.pyramid_channels, size.height, size.width});
   return levels;
 }
 

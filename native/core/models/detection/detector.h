@@ -33,6 +33,8 @@ struct DetectorOptions {
   bool stride_in_1x1;
   /// Stages that are trained, from the last one backwards; 5: also the stem.
   int trainable_layers;
+  /// Of each level of the pyramid.
+  int64_t pyramid_channels;
   HeadInitialization initialization;
   ops::MaskPaste mask_paste;
   /// All switches, from which each part reads its own.

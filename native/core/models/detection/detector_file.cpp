@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::string_view kBodyPrefix = "backbone.body.";
 constexpr std::string_view kCounter = "num_batches_tracked";
-constexpr int64_t kLevelChannels = 256;
 
 /// Beginnings of names that only one kind of detector has.
 struct KindOfName {
@@ -50,7 +49,9 @@ FileNames names_of(const EntryShapes& shapes) {
 std::optional<ExtraLevels> extra_of(const EntryShapes& shapes) {
   for (const auto& [name, shape] : shapes) {
     if (name != "backbone.fpn.extra_blocks.p6.weight" && name != "backbone.top_block.p6.weight") continue;
-    if (shape.size() > 1) return shape[1] == kLevelChannels ? ExtraLevels::kFromP5 : ExtraLevels::kFromC5;
+    if (shape.size() > 1)
+      return shape[1] == infer_pyramid_channels(shapes).value_or(kUsualPyramidChannels) ? ExtraLevels::kFromP5
+                                                                                        : ExtraLevels::kFromC5;
   }
   return std::nullopt;
 }
@@ -89,7 +90,8 @@ std::vector<std::string> leave_out(NamedTensors& state, const Leaves& leaves) {
 }  // namespace
 
 DetectorFile describe_file(const EntryShapes& shapes) {
-  return {names_of(shapes), kind_of(shapes), infer_num_classes(shapes), extra_of(shapes)};
+  return {names_of(shapes), kind_of(shapes), infer_num_classes(shapes), extra_of(shapes),
+          infer_pyramid_channels(shapes)};
 }
 
 DetectorLoadReport load_file(const DetectorImpl& detector, const NamedTensors& file, DetectorPart part, bool strict) {

@@ -21,6 +21,8 @@ struct DetectorFile {
   std::optional<int64_t> num_classes;
   /// The map that RetinaNet's p6 is computed from; nullopt if it has none.
   std::optional<ExtraLevels> extra;
+  /// nullopt without a pyramid.
+  std::optional<int64_t> pyramid_channels;
 };
 
 DetectorFile describe_file(const EntryShapes& shapes);

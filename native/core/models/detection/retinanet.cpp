@@ -7,7 +7,6 @@
 namespace reviewkd::detection {
 namespace {
 
-constexpr int64_t kRetinaNetChannels = 256;
 /// detectron2's first value of the running mean.
 constexpr double kFirstNormalizer = 100.0;
 
@@ -16,7 +15,7 @@ constexpr double kFirstNormalizer = 100.0;
 RetinaNetImpl::RetinaNetImpl(const DetectorOptions& options)
     : DetectorImpl(options),
       options_(RetinaNetOptions::from(options.switches)),
-      head(kRetinaNetChannels, options.anchors.per_position(), options.num_classes),
+      head(options.pyramid_channels, options.anchors.per_position(), options.num_classes),
       normalizer_(at::full({}, kFirstNormalizer, at::kDouble)) {
   register_module("head", head);
   freeze_parts();

@@ -7,8 +7,6 @@
 namespace reviewkd::detection {
 namespace {
 
-constexpr int64_t kTwoStageChannels = 256;
-
 /// Which random numbers of a step a part draws.
 enum class Draws : uint64_t { kAnchors, kProposals };
 
@@ -25,8 +23,8 @@ TwoStageDetectorImpl::TwoStageDetectorImpl(const DetectorOptions& options)
     : DetectorImpl(options),
       training_(RpnOptions::from(options.switches, /*training=*/true)),
       inference_(RpnOptions::from(options.switches, /*training=*/false)),
-      rpn_head_(kTwoStageChannels, options.anchors.per_position()),
-      roi_heads(kTwoStageChannels,
+      rpn_head_(options.pyramid_channels, options.anchors.per_position()),
+      roi_heads(options.pyramid_channels,
                 RoiOptions::from(options.switches, options.num_classes, options.kind == DetectorKind::kMaskRcnn)) {
   register_module("rpn", std::make_shared<torch::nn::Module>())->register_module("head", rpn_head_);
   register_module("roi_heads", roi_heads);

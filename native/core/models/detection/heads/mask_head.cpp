@@ -18,7 +18,8 @@ MaskOptions MaskOptions::from(const Options& options) {
 
 MaskHeadImpl::MaskHeadImpl(int64_t channels) {
   constexpr int kLayers = 4;
-  for (int i = 0; i < kLayers; ++i) register_module(std::to_string(i), ConvLayer(channels, channels, 3));
+  for (int i = 0; i < kLayers; ++i)
+    register_module(std::to_string(i), ConvLayer(i == 0 ? channels : kMaskChannels, kMaskChannels, 3));
 }
 
 at::Tensor MaskHeadImpl::forward(at::Tensor x) {

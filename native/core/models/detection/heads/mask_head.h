@@ -20,12 +20,16 @@ struct MaskOptions {
   static MaskOptions from(const Options& options);
 };
 
+/// Channels of the mask head, whatever the pyramid has.
+constexpr int64_t kMaskChannels = 256;
+
 /// Four 3×3 convolutions with ReLU.
 class MaskHeadImpl : public torch::nn::Module {
  public:
+  /// channels: of the pyramid.
   explicit MaskHeadImpl(int64_t channels);
 
-  /// x: [K, C, 14, 14] -> [K, C, 14, 14].
+  /// x: [K, channels, 14, 14] -> [K, 256, 14, 14].
   at::Tensor forward(at::Tensor x);
 
   void initialize(const at::Generator& generator);

@@ -138,7 +138,7 @@ RoiHeadsImpl::RoiHeadsImpl(int64_t channels, const RoiOptions& options)
   box_predictor->register_module("bbox_pred", bbox_pred_);
   if (!options.masks) return;
   mask_head_ = register_module("mask_head", MaskHead(channels));
-  mask_predictor_ = register_module("mask_predictor", MaskPredictor(channels, options.num_classes));
+  mask_predictor_ = register_module("mask_predictor", MaskPredictor(kMaskChannels, options.num_classes));
 }
 
 BoxHeadOutput RoiHeadsImpl::predict(const RoiFeatures& features, const std::vector<at::Tensor>& proposals) {

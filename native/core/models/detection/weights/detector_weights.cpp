@@ -81,7 +81,8 @@ constexpr std::string_view kMobileNetV2Last = "features.18.{j}.*";
 constexpr std::string_view kBody = "backbone.body.";
 constexpr double kFrozenNormEps = 1e-5;
 
-/// The last layers of heads, whose rows follow from the number of classes, and the channels that they read.
+/// The last layers of heads, whose rows follow from the number of classes, and the channels that they read: as many as
+/// the pyramid has, if 0.
 struct LastLayer {
   std::string_view name;
   int64_t channels;
@@ -94,13 +95,14 @@ constexpr std::pair<std::string_view, std::string_view> kScoresAndBoxes[] = {
     {"head.cls_score.weight", "head.bbox_pred.weight"},
 };
 constexpr LastLayer kLastLayers[] = {
-    {kClassScores, 1024},
-    {kMaskLogits, 256},
-    {kScoresAndBoxes[0].first, 256},
-    {kScoresAndBoxes[0].second, 256},
-    {kScoresAndBoxes[1].first, 256},
-    {kScoresAndBoxes[1].second, 256},
+    {kClassScores, 1024},          {kMaskLogits, 256},
+    {kScoresAndBoxes[0].first, 0}, {kScoresAndBoxes[0].second, 0},
+    {kScoresAndBoxes[1].first, 0}, {kScoresAndBoxes[1].second, 0},
 };
+
+/// Convolutions between two levels' worth of channels: torchvision's, until 0.12, and detectron2's.
+constexpr std::string_view kLevelLayers[] = {"backbone.fpn.layer_blocks.{l}.0.weight",
+                                             "backbone.fpn.layer_blocks.{l}.weight", "backbone.fpn_output{l}.weight"};
 
 std::string renamed(const std::string& name, std::span<const FileName> table) {
   for (const auto& [file, own] : table) {
@@ -207,13 +209,24 @@ NamedTensors to_detector_names(const NamedTensors& state, DetectorKind kind, int
   return has_detectron2_names(named) ? from_detectron2(named, kind, num_anchors) : named;
 }
 
+std::optional<int64_t> infer_pyramid_channels(const EntryShapes& shapes) {
+  for (const auto& [name, shape] : shapes) {
+    const bool is_level = std::any_of(std::begin(kLevelLayers), std::end(kLevelLayers),
+                                      [&, &name = name](auto layer) { return map_name(name, layer, "").has_value(); });
+    if (is_level && shape.size() == 4 && shape[0] == shape[1]) return shape[0];
+  }
+  return std::nullopt;
+}
+
 std::optional<int64_t> infer_num_classes(const EntryShapes& shapes) {
   constexpr int64_t kBoxRows = 4;
+  const int64_t levels = infer_pyramid_channels(shapes).value_or(kUsualPyramidChannels);
   std::unordered_map<std::string_view, int64_t> rows;
   for (const auto& [name, shape] : shapes) {
     const auto inputs = std::find_if(std::begin(kLastLayers), std::end(kLastLayers),
                                      [&, &name = name](const LastLayer& layer) { return layer.name == name; });
-    const bool is_known = inputs != std::end(kLastLayers) && shape.size() > 1 && shape[1] == inputs->channels;
+    const bool is_known = inputs != std::end(kLastLayers) && shape.size() > 1 &&
+                          shape[1] == (inputs->channels == 0 ? levels : inputs->channels);
     if (is_known) rows.emplace(name, shape[0]);
   }
   const auto of = [&](std::string_view name) {

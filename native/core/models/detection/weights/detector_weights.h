@@ -36,6 +36,11 @@ bool has_detectron2_body(const NamedTensors& state);
 /// rule knows are kept, for the report of loading to list. Throws STATE_DICT_MISMATCH.
 NamedTensors to_detector_names(const NamedTensors& state, DetectorKind kind, int64_t num_anchors);
 
+constexpr int64_t kUsualPyramidChannels = 256;
+
+/// The channels of a pyramid's levels under any of these names; nullopt without a pyramid.
+std::optional<int64_t> infer_pyramid_channels(const EntryShapes& shapes);
+
 /// The number of classes of a detector by torchvision's names or detectron2's, as the package counts them: of an R-CNN
 /// with the background, of a RetinaNet without. nullopt if no head is there, or one that is not the package's, so that a
 /// small file cannot require a large network.
