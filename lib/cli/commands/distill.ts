@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { listMethods, schemas } from "../../index.js";
 import { addAction } from "../options/add-value.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-flags.js";
-import { addTrainingFlags, DETECTOR_HELP, imageSizes, METHOD, trainingSettings,
+import { addTrainingFlags, DETECTOR_HELP, METHOD, STUDENT, trainingSettings,
   type TrainingFlags } from "../options/training-flags.js";
 import { runTraining } from "../run-training.js";
 
@@ -11,13 +11,7 @@ const NETWORKS: readonly FlagRow[] = [
   { path: "teacher.weights", flag: "--teacher-weights <file>",
     help: "its trained weights (.safetensors, .pt, .pth or .pkl)" },
   { path: "student.name", flag: "--student <name>", help: "the network that is trained" },
-  { path: "student.weights", flag: "--student-weights <file>",
-    help: "start it from these weights (.safetensors, .pt, .pth or .pkl)" },
-  { path: "student.backboneWeights", flag: "--backbone-weights <file>",
-    help: "detectors: weights of the student's backbone alone, as of a classifier for ImageNet" },
-  { path: "student.flavor", flag: "--flavor <name>",
-    help: "detectors: whose definition the student follows: torchvision or detectron2" },
-  ...imageSizes("student"),
+  ...STUDENT,
 ];
 
 export function addDistillCommand(program: Command): void {

@@ -10,7 +10,7 @@ import { resolveStudy } from "../options/resolve-study.js";
 import { createStudyReporter } from "../display/study-reporter.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-flags.js";
-import { addPreset, addRecipeFlags, addSavingFlags, DETECTOR_HELP, imageSizes, METHOD, trainingSettings,
+import { addPreset, addRecipeFlags, addSavingFlags, DETECTOR_HELP, METHOD, STUDENT, trainingSettings,
   type TrainingFlags } from "../options/training-flags.js";
 import { distinctCounts, text } from "../options/values.js";
 
@@ -31,13 +31,7 @@ const NETWORKS: readonly FlagRow[] = [
   { path: "teacher.backboneWeights", flag: "--teacher-backbone-weights <file>",
     help: "detectors that the study trains first: weights of the teacher's backbone, as of a classifier for ImageNet" },
   { path: "student.name", flag: "--student <name>", help: "the network that is trained in each cell" },
-  { path: "student.weights", flag: "--student-weights <file>",
-    help: "start it from these weights (.safetensors, .pt, .pth or .pkl)" },
-  { path: "student.backboneWeights", flag: "--backbone-weights <file>",
-    help: "detectors: weights of the student's backbone alone, as of a classifier for ImageNet" },
-  { path: "student.flavor", flag: "--flavor <name>",
-    help: "detectors: whose definition the student follows: torchvision or detectron2" },
-  ...imageSizes("student"),
+  ...STUDENT,
 ];
 
 const DISTANCE: FlagRow = { path: "method.distance", flag: "--distance <kind>",

@@ -136,6 +136,17 @@ export function imageSizes(network: string): readonly FlagRow[] {
   ];
 }
 
+/** The weights and the definition that a student starts from. */
+export const STUDENT: readonly FlagRow[] = [
+  { path: "student.weights", flag: "--student-weights <file>",
+    help: "start it from these weights (.safetensors, .pt, .pth or .pkl)" },
+  { path: "student.backboneWeights", flag: "--backbone-weights <file>",
+    help: "detectors: weights of the student's backbone alone, as of a classifier for ImageNet" },
+  { path: "student.flavor", flag: "--flavor <name>",
+    help: "detectors: whose definition the student follows: torchvision or detectron2" },
+  ...imageSizes("student"),
+];
+
 /** Data, training and machine, for every command that trains. */
 export function addRecipeFlags(command: Command): void {
   addData(command);
