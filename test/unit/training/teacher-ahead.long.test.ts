@@ -24,8 +24,7 @@ describe("a teacher that runs ahead of its student", () => {
       : createDetector("retinanet-resnet18-fpn", { data: data.detector, seed });
 
   /** All of the student after some epochs, and their summaries. */
-  async function train(kind: Kind, options: StepOptionsInput,
-    { batchSize = 16, epochs = 1, abortAt = Infinity } = {}) {
+  async function train(kind: Kind, options: StepOptionsInput, { batchSize = 16, epochs = 1, abortAt = Infinity } = {}) {
     const [teacher, student] = [await networkOf(kind, 1), await networkOf(kind, 2)];
     const distiller = await createDistiller<Model | Detector>({ teacher, student,
       method: { kind: "review", warmupEpochs: 0 } });

@@ -61,8 +61,8 @@ describe("Connection", () => {
 
   const call = (name: string, ...args: unknown[]): Promise<unknown> =>
     connection.functions()[name]!(...args) as Promise<unknown>;
-  const FACTS = { name: "resnet8", numClasses: 4, dtype: "float32", device: "cpu", parameterCount: [9, 8],
-    task: CLASSIFICATION };
+  const FACTS = { name: "resnet8", numClasses: 4, dtype: "float32", device: "cpu", untrained: false,
+    parameterCount: [9, 8], task: CLASSIFICATION };
   const model = async (): Promise<Record<"device", string>> => {
     const created = call("createModel", "resnet8");
     worker.answer({ r: { kind: "Model", handle: 1, state: FACTS } });
