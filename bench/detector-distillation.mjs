@@ -20,7 +20,7 @@ const SCRIPT = fileURLToPath(new URL("detector_distillation_baseline.py", import
 const LEARNING_RATE = 1e-6;
 /** Of the review, as published for this detector's smallest student. */
 const WEIGHT = 1.2;
-const WARM_UP = 1;
+const WARM_UP = 2;
 const CALLS = ["student", "teacher", "distill"];
 const OURS = "reviewkd";
 const PUBLISHED = "PyTorch, published style";

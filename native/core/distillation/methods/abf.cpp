@@ -42,7 +42,8 @@ Fused AbfImpl::forward(const at::Tensor& x_in, const at::Tensor& residual, Image
   if (has_residual_) {
     if (att_conv) {
       const auto* attention = att_conv[0]->as<nn::Conv2dImpl>();
-      x = ops::attention_fusion(x, residual, attention->weight, attention->bias);
+      // Not recomputed in the backward pass: the next fusion keeps it anyway, and recomputing takes longer than reading.
+      x = ops::LazyTensor(ops::attention_fusion(x, residual, attention->weight, attention->bias).values());
     } else {
       x = x.values() + resize_nearest(residual, size_of(x)).values();
     }
