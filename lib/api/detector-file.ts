@@ -16,9 +16,11 @@ export type DetectorFile = Omit<DetectorFileInfo, "kind"> & {
   /** Whether the metadata says so, or names that only detectron2 uses; torchvision's names prove nothing. */
   readonly isFlavorKnown: boolean;
   readonly classNames: readonly string[] | null;
+  /** The name of the detector that was saved, if the metadata have one. */
+  readonly detector: string | null;
 };
 
-/** Upper bounds of what a file can demand of memory: sides in pixels, and numbers of levels, sizes, ratios and channels. */
+/** Upper bounds of what a file can demand: sides in pixels, and numbers of levels, sizes, ratios and channels. */
 const LARGEST_SIDE = 8192;
 const MOST_ANCHORS = 32;
 const MOST_CHANNELS = 4096;
@@ -40,7 +42,11 @@ export async function readDetectorFile(path: string, key: string | undefined): P
   const info = await addon().readWeightsInfo(path, { key });
   const described = await describe(path, info);
   return { ...described, isFlavorKnown: described.flavor === "detectron2" || DETECTOR_METADATA.flavor in info.metadata,
-    classNames: classNamesIn(info.metadata) };
+    classNames: classNamesIn(info.metadata), detector: savedDetector(info.metadata["model"]) };
+}
+
+function savedDetector(name: string | undefined): string | null {
+  return name !== undefined && addon().listDetectors().includes(name) ? name : null;
 }
 
 /** The same of a description that was read; `null` unless its names are those of a detector. */
@@ -50,7 +56,7 @@ export async function detectorInfoOf(path: string, info: NativeWeightsInfo): Pro
 }
 
 async function describe(path: string,
-  { metadata, detector }: NativeWeightsInfo): Promise<Omit<DetectorFile, "isFlavorKnown" | "classNames">> {
+  { metadata, detector }: NativeWeightsInfo): Promise<Omit<DetectorFile, "isFlavorKnown" | "classNames" | "detector">> {
   const { names, kind, numClasses, p6Source, pyramidChannels } = detector;
   const stored = Flavor.safeParse(metadata[DETECTOR_METADATA.flavor]).data;
   const text = metadata[DETECTOR_METADATA.switches];
@@ -120,6 +126,10 @@ export function assertSameDetector(path: string, file: DetectorFile,
     const received = file.kind === null ? "a network without a detector's heads" : `a ${file.kind}`;
     throw new ReviewKdError("STATE_DICT_MISMATCH",
       `invalid weights: expected a ${kind} as ${name}, received ${received} in ${path}. Pass the weights of a detector, or train one on these: \`backboneWeights\` (--backbone-weights of train) takes the backbone of any file.`);
+  }
+  if (kind !== undefined && file.detector !== null && file.detector !== name) {
+    throw new ReviewKdError("STATE_DICT_MISMATCH",
+      `invalid weights: expected those of ${name}, received those of ${file.detector} in ${path}. Create a ${file.detector}, or pass other weights.`);
   }
   if (file.numClasses !== null && file.numClasses !== numClasses) {
     throw new ReviewKdError("STATE_DICT_MISMATCH",

@@ -1,8 +1,11 @@
+import { join } from "node:path";
 import { throwIfAborted } from "../api/abort.js";
 import { assertDataSuits } from "../api/data-suits.js";
 import { networkInfo } from "../api/network.js";
 import { Detector } from "../api/detector.js";
 import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
+import { readWeightsInfo } from "../api/model.js";
+import { exists } from "../runs/directory-files.js";
 import { runDistillation, runTraining } from "../runs/experiment.js";
 import type { Settings } from "../config/merge-settings.js";
 import type { Evaluation } from "../config/schemas/epoch.js";
@@ -20,7 +23,7 @@ import { matchedStages, type MatchedStages } from "./matched-stages.js";
 import { drawPicture } from "./picture.js";
 import { SharedInputs } from "./shared-inputs.js";
 import { parseStudyConfig } from "./study-config.js";
-import { openStudyDirectory, type StudyDirectory } from "./study-directory.js";
+import { openStudyDirectory, STUDY_FILES, type StudyDirectory } from "./study-directory.js";
 import { summarize } from "./summary.js";
 
 /** Options of a study: its directory and a signal that stops it. */
@@ -56,6 +59,9 @@ export async function* runStudy(input: StudyConfigInput | Settings,
   const stages = matchedStages(config.student.name, config.teacher.name);
   assertDataSuits(config.student.name, config.data.kind);
   const conditions = conditionsOf(config, stages);
+  // A misspelled path must not become the recorded setting of a new study.
+  if (config.teacher.weights !== undefined && !(await exists(join(options.directory, STUDY_FILES.config))))
+    await readWeightsInfo(config.teacher.weights);
   using directory = await openStudyDirectory(options.directory, config, options);
   const cells = cellsOf(config, conditions, directory.path);
   using inputs = new SharedInputs(config.data);
@@ -103,7 +109,7 @@ class Study {
   async *run(): AsyncGenerator<StudyEvent, StudyResult, void> {
     const { cells } = this.parts;
     yield this.#startEvent();
-    await this.#prepare();
+    yield* this.#prepare();
     for (const [index, cell] of cells.entries()) {
       if (this.#waitsForTeacher(cell)) continue;
       const skipped = this.#state(cell).is === "done";
@@ -128,7 +134,7 @@ class Study {
   }
 
   /** Detects problems of every cell before the first one: unreadable data, teacher weights that do not fit. */
-  async #prepare(): Promise<void> {
+  async *#prepare(): AsyncGenerator<StudyEvent, void, void> {
     const { cells, inputs, config, options: { signal } } = this.parts;
     if (cells.every((cell) => this.#state(cell).is === "done")) return;
     const { test } = await inputs.data();
@@ -142,6 +148,7 @@ class Study {
         if (isReviewKdError(error) && error.code === "SHAPE_MISMATCH" && teacher instanceof Detector) return null;
         throw error;
       });
+    yield { type: "study-teacher", name: teacher.name, taskInfo: this.#taskInfo, metric: this.#teacherMetric };
   }
 
   async *#cell(cell: Cell, index: number): AsyncGenerator<StudyEvent, void, void> {

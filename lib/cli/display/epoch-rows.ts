@@ -104,5 +104,5 @@ export function startText(event: EventOf<"start">): string {
   const { task, epochs, trainSamples, testSamples, device, parameters, trainingOnlyParameters } = event;
   const extra = trainingOnlyParameters > 0 ? ` (+ ${formatCount(trainingOnlyParameters)} in training only)` : "";
   return `${task === "distill" ? "distilling" : "training"} ${formatCount(parameters)} parameters${extra} on ${device}: ` +
-    `${epochs} epochs, ${formatCount(trainSamples)} training and ${formatCount(testSamples)} test images`;
+    `${epochs} epoch${epochs === 1 ? "" : "s"}, ${formatCount(trainSamples)} training and ${formatCount(testSamples)} test images`;
 }

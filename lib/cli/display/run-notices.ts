@@ -14,10 +14,10 @@ function interruptedText({ epoch, step, checkpoint }: EventOf<"interrupted">): s
 
 /** The first lines of a run. */
 export function startLines(event: EventOf<"start">): string[] {
-  const { startEpoch, startStep } = event;
-  const isResumed = startEpoch > 0 || startStep > 0;
-  return [startText(event), ...matchingLines(event),
-    ...(isResumed ? [`resuming at epoch ${startEpoch + 1}, step ${startStep}`] : [])];
+  const { startEpoch, startStep, epochs } = event;
+  const position = startEpoch < epochs ? [`resuming at epoch ${startEpoch + 1}, step ${startStep}`]
+    : ["all epochs were done before"];
+  return [startText(event), ...matchingLines(event), ...(startEpoch > 0 || startStep > 0 ? position : [])];
 }
 
 function resumedLines({ checkpoint, damaged, changes, environment }: EventOf<"resumed">): string[] {

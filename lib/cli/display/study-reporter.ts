@@ -53,6 +53,11 @@ function lineOf(event: Exclude<StudyEvent, EventOf<"cell-run">>): string | undef
         ? "; no --teacher-weights given, so the study trains the teacher first" : "";
       return `${event.kind} study in ${event.directory}: ${event.cells.length} cells, ${done} done${teacher}`;
     }
+    case "study-teacher": {
+      const metric = primaryMetric(event.taskInfo);
+      return event.metric === null ? `teacher ${event.name}: not evaluated on these data`
+        : `teacher ${event.name}: ${metric.title} ${valueText(metric, event.metric)} on the test images`;
+    }
     case "cell-start":
       return `${place(event)} ${event.label}, seed ${event.seed}${event.resumed ? ", resuming" : ""}`;
     case "cell-end": {

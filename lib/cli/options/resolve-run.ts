@@ -36,7 +36,10 @@ function requireInputs(task: Task, settings: Settings): void {
     requireValue(
       valueAt(settings, "teacher", "weights"),
       "--teacher-weights",
-      "Pass a file of trained weights; `reviewkd train` writes one, student.safetensors of its run directory.",
+      `Pass a file of trained weights; \`reviewkd train\` writes one, student.safetensors of its run directory.${
+        presetOf(settings)?.dataset === "coco"
+          ? " The published teachers are detectron2's: model_final_*.pkl of its model zoo." : ""
+      }`,
     );
     requireBackbone(settings);
   }

@@ -191,7 +191,7 @@ const once = { teacherMode: TeacherMode.default("eval") };
 /** Several methods at once: Σ_k λ_k · loss_k, each term with its own weight and warm-up. */
 export const SumMethod = z.strictObject({
   kind: z.literal("sum"),
-  of: z.array(Term).min(1).describe("an array of one or more methods"),
+  of: z.array(Term).min(1).describe("an array of one or more methods").readonly(),
   ...once,
 }).meta({ summary: "Several methods at once, each with its own weight and warm-up.",
   source: "the sum of the losses of its terms" });

@@ -162,6 +162,11 @@ export const StudyEvent = z.discriminatedUnion("type", [
       z.strictObject({ id: z.string(), label: z.string(), seed: Seed, state: z.enum(["new", "begun", "done"]) }),
     ),
   }),
+  /**
+   * The primary metric of a teacher from a file on the test images, before a student trains; `null` if it was trained
+   * on other classes, or has no such metric.
+   */
+  event("study-teacher", { name: z.string(), taskInfo: TaskInfo, metric: z.number().nullable() }),
   event("cell-start", { ...cell, label: z.string(), seed: Seed, resumed: z.boolean() }),
   /** An event from the run of a cell. `etaSeconds`: time to the end of the whole study. */
   event("cell-run", { ...cell, run: FitEvent, etaSeconds: NonNegativeNumber }),

@@ -86,7 +86,9 @@ describe("runStudy with detectors", function () {
       using teacher = await createDetector(STUDY.teacher.name, { numClasses: 7, seed: 9 });
       await teacher.save(weights);
     }
-    const { result } = await study({ kind: "ablation", teacher: { ...STUDY.teacher, weights } });
+    const { events, result } = await study({ kind: "ablation", teacher: { ...STUDY.teacher, weights } });
+    expect(ofType(events, "study-teacher")).to.have.length(1);
+    expect(ofType(events, "study-teacher")[0]).to.deep.include({ name: STUDY.teacher.name, metric: null });
     expect(result.cells.map(({ id, status }) => [id, status])).to.deep.equal(
       ["student-alone", "same-stage-l2", "pairs-l2", "residual-sum-l2", "residual-abf-l2", "residual-sum-hcl",
         "residual-abf-hcl"].map((id) => [`${id}-seed0`, "done"]),

@@ -279,6 +279,9 @@ describe("runStudy", () => {
       expect(ofType(events, "study-start")[0]).to.include({ trainsTeacher: false });
       expect(result.cells.map(({ id }) => id)).to.deep.equal(["student-alone-seed0", "distilled-seed0"]);
       expect(result.teacherMetric).to.be.within(0, 100);
+      const [first, second] = events.map(({ type }) => type);
+      expect([first, second]).to.deep.equal(["study-start", "study-teacher"]);
+      expect(ofType(events, "study-teacher")[0]).to.deep.include({ name: "resnet8", metric: result.teacherMetric });
       // Once known it needs no evaluation, and no file.
       await rm(teacher().weights);
       expect((await study(scratch("study"), { teacher: teacher(), seeds: [0] })).result).to.deep.equal(result);
