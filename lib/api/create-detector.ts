@@ -104,7 +104,7 @@ function switchesOf(source: DetectorSource | undefined): DetectorSwitches {
   const { path, part, file: { flavor, switches } } = source;
   if (switches === null) {
     throw new ReviewKdError("FILE_CORRUPT",
-      `invalid metadata "${DETECTOR_METADATA.switches}" of ${path}: expected the switches of a detector as JSON, with images of at most 8192 pixels, received others. Save the detector again, or copy the file by \`readStateDict\` and \`writeStateDict\` without its metadata and pass \`flavor\` and \`detection\`.`);
+      `invalid metadata "${DETECTOR_METADATA.switches}" of ${path}: expected the switches of a detector as JSON, with images of at most 8192 pixels and 4096 channels of the pyramid, received others. Save the detector again, or copy the file by \`readStateDict\` and \`writeStateDict\` without its metadata and pass \`flavor\` and \`detection\`.`);
   }
   return part === "all" ? switches : { ...backboneSwitches(flavor, switches), normEps: switches.normEps };
 }

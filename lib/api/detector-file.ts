@@ -20,15 +20,13 @@ export type DetectorFile = Omit<DetectorFileInfo, "kind"> & {
   readonly detector: string | null;
 };
 
-/** Upper bounds of what a file can demand: sides in pixels, and numbers of levels, sizes, ratios and channels. */
+/** Upper bounds of what a file can demand: sides in pixels, and numbers of levels, sizes and ratios. */
 const LARGEST_SIDE = 8192;
 const MOST_ANCHORS = 32;
-const MOST_CHANNELS = 4096;
 
 /** Switches in metadata. */
 const StoredSwitches = DetectorSwitches
   .refine(({ minSize, maxSize }) => Math.max(minSize ?? 0, maxSize ?? 0) <= LARGEST_SIDE)
-  .refine(({ pyramidChannels = 0 }) => pyramidChannels <= MOST_CHANNELS)
   .refine(({ anchorSizes = [], anchorRatios = [] }) =>
     [anchorSizes, anchorRatios, ...anchorSizes].every(({ length }) => length <= MOST_ANCHORS)
   );

@@ -4,6 +4,7 @@ import { Detector, type DetectorOutput } from "./detector.js";
 import { natives, wrapped } from "./functional/call.js";
 import type { Model } from "./model.js";
 import { NativeObject } from "./native-object.js";
+import { Network as AnyNetwork } from "./network.js";
 import { Seed } from "../config/schemas/common.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
 import { Method, METHODS, termsOf, type Matching, type MethodInfo, type MethodInput,
@@ -11,7 +12,7 @@ import { Method, METHODS, termsOf, type Matching, type MethodInfo, type MethodIn
 import type { LoadReport } from "../config/schemas/weights.js";
 import { Tensor, toEntries, toStateDict, type StateDict } from "./tensor.js";
 import { withDetectorMethodDefaults } from "../config/detector-defaults.js";
-import { parse } from "../config/validation.js";
+import { assertObject, parse, valueText } from "../config/validation.js";
 
 /** The output of one method for one batch. */
 export interface TermOutput {
@@ -187,10 +188,16 @@ function assertSameClasses(teacher: Model | Detector, student: Model | Detector,
  * }, { kind: "kd" }] } }); ```
  */
 export async function createDistiller<Network extends Model | Detector = Model>(
-  { teacher, student, method = { kind: "review" }, seed = 0 }: DistillerParts<Network>,
+  parts: DistillerParts<Network>,
 ): Promise<Distiller<Network>> {
-  const parsed = parse(Method, withDetectorMethodDefaults((student as Model | Detector | undefined)?.name, method),
-    "method");
+  assertObject(parts, "parts of a distiller");
+  const { teacher, student, method = { kind: "review" }, seed = 0 } = parts;
+  for (const [role, network] of Object.entries({ teacher, student })) {
+    if (network instanceof AnyNetwork) continue;
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid ${role}: expected a Model or a Detector, received ${valueText(network)}. Create it with createModel or createDetector.`);
+  }
+  const parsed = parse(Method, withDetectorMethodDefaults(student.name, method), "method");
   assertSameClasses(teacher, student, parsed);
   const native = await addon().createDistiller(teacher.native, student.native, parsed, parse(Seed, seed, "seed"));
   return new Distiller(native, teacher, student, parsed);

@@ -70,6 +70,7 @@ export interface FitPlan extends FitSettings {
 export function planFit(options: FitOptions): FitPlan {
   const { distiller, model, data, runDirectory, resume, override, forceUnlock, retryDelaysMs = RETRY_DELAYS_MS,
     fallbackDirectory, preset, linearScaling = false, evaluateTeacher = true, signal, config, ...explicit } = options;
+  parse(z.boolean(), evaluateTeacher, "evaluateTeacher");
   if (parse(z.boolean(), linearScaling, "linearScaling"))
     assertPreset(preset, "linearScaling", "fit options", "INVALID_ARGUMENT");
   const layers: Settings[] = [isDetectorName((distiller?.student ?? model)?.name) ? DETECTOR_TRAINING : {},

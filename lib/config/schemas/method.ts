@@ -52,7 +52,7 @@ const fused = {
   ...onFeatures("hcl"),
   fusion: Fusion.default("abf"),
   /** Channels inside the fusion modules. Default: min(512, channels of the student's deepest stage). */
-  midChannels: PositiveCount.optional(),
+  midChannels: PositiveCount.max(65_536).optional(),
   stageWeights,
 };
 

@@ -67,6 +67,9 @@ export const Schedule = z.discriminatedUnion("kind", [ConstantSchedule, MultiSte
 export type Schedule = z.infer<typeof Schedule>;
 export type ScheduleInput = z.input<typeof Schedule>;
 
+/** More than any machine has; each takes memory, whose end ends the process. */
+const MOST_THREADS = 1024;
+
 /** Options of an optimizer step, apart from networks and method; shared by `createSession` and `fit`. */
 export const StepOptions = z.strictObject({
   optimizer: Optimizer.prefault({ kind: "sgd" }),
@@ -88,13 +91,13 @@ export const StepOptions = z.strictObject({
   /** Gradients are scaled down to this L2 norm over all parameters; `null`: not at all. */
   clipNorm: PositiveNumber.nullable().default(null),
   /** Threads of one operation; `null`: as many as the machine has cores. */
-  threads: PositiveCount.nullable().default(null).meta(RESUMABLE),
+  threads: PositiveCount.max(MOST_THREADS).nullable().default(null).meta(RESUMABLE),
   /**
    * Threads of its own on which a frozen teacher runs ahead of the student, on the CPU in `trainEpoch` and `fit`; 0:
    * it runs in turn, on the student's. `null`: as many as `threads`, if that is given and the machine has at least
    * twice as many cores. Methods on the logits of regions run it in turn.
    */
-  teacherThreads: Count.nullable().default(null).meta(RESUMABLE),
+  teacherThreads: Count.max(MOST_THREADS).nullable().default(null).meta(RESUMABLE),
   /** Compute by fused operations; `false`: by the plain PyTorch form of each, slower and equal within rounding. */
   fused: z.boolean().default(true),
   /** Where to compute; networks move there when the session is made. `undefined` leaves them where they are. */

@@ -135,10 +135,12 @@ Napi::Value BatchQueueHandle::room(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     const Napi::Env env = info.Env();
     const auto queue = resource()->queue;
-    // Usually there is room, so no turn of the event loop is needed.
-    if (queue->has_room()) {
+    // Usually there is room, so no turn of the event loop is needed. After the end of a pass there may be none: nothing
+    // else need keep the process alive then, which would exit with the producer waiting.
+    const bool has_room = queue->has_room();
+    if (has_room || queue->is_cancelled()) {
       const Napi::Promise::Deferred deferred(env);
-      deferred.Resolve(Napi::Boolean::New(env, true));
+      deferred.Resolve(Napi::Boolean::New(env, has_room));
       return deferred.Promise();
     }
     auto [promise, resolve] =

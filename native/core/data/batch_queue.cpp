@@ -59,6 +59,11 @@ bool BatchQueue::has_room() const {
   return !cancelled_ && room();
 }
 
+bool BatchQueue::is_cancelled() const {
+  const std::lock_guard lock(mutex_);
+  return cancelled_;
+}
+
 void BatchQueue::when_room(std::function<void(bool)> callback) {
   bool taken = false;
   {

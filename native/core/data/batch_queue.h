@@ -30,6 +30,8 @@ class BatchQueue : public BatchSource {
   /// Whether fewer than `ahead` batches wait, so that more should be put.
   bool has_room() const;
 
+  bool is_cancelled() const;
+
   /// Calls `callback` once, from any thread: with true when there is room, with false when the queue is cancelled.
   void when_room(std::function<void(bool)> callback);
 
@@ -40,7 +42,7 @@ class BatchQueue : public BatchSource {
   void fail(std::exception_ptr error);
 
   /// Aborts the pass on both sides: `next` returns nullopt from now on, and waiting threads continue.
-  void cancel();
+  void cancel() override;
 
   std::optional<Batch> next() override;
 

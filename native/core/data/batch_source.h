@@ -72,6 +72,9 @@ class BatchSource {
 
   /// The next batch; nullopt after the last. Blocks until it is ready. Not thread-safe: one caller at a time.
   virtual std::optional<Batch> next() = 0;
+
+  /// From any thread: a `next` that waits returns nullopt, and so does every later one.
+  virtual void cancel() {}
 };
 
 /// Images with their targets, of which passes can be opened.

@@ -1,5 +1,7 @@
 #include "core/training/epoch_runner.h"
 
+#include <c10/util/ScopeExit.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -97,14 +99,14 @@ auto EpochRunner::read_back_on_error(const Work& work) {
 template <typename Work>
 auto EpochRunner::with_networks(const Work& work) {
   const NetworkLock lock(training_.objective.network(), teacher_ahead_ ? nullptr : training_.objective.teacher());
-  training_.check_devices();
+  training_.check_networks();
   return work(training_.objective.weights_at(training_.state.epoch));
 }
 
 void EpochRunner::run(const TrainingImages& images, double& seconds_per_step) {
   const BatchPlan plan = begin(images.set);
   EpochState& state = training_.state;
-  training_.check_devices();
+  training_.check_networks();
   const ops::StreamsScope streams(step_.streams());
   step_.begin_sums(state.sums);
   std::vector<double> rates;
@@ -113,6 +115,11 @@ void EpochRunner::run(const TrainingImages& images, double& seconds_per_step) {
   step_.begin_schedule({std::move(rates), state.step, training_.steps});
   const OpenPass pass = open_on(training_.objective.network().device(), images, plan, picks_);
   if (pass.resident == nullptr && state.step < state.steps) start_teacher(*pass.source);
+  // Before the pass ends, which the teacher's thread reads; it may wait for a batch that never comes.
+  const auto stop_teacher = c10::make_scope_exit([&] {
+    if (teacher_ahead_ && state.step < state.steps) pass.source->cancel();
+    teacher_ahead_.reset();
+  });
 
   Stopwatch watch;
   Stopwatch unread;

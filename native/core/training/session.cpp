@@ -43,13 +43,13 @@ StepResult Session::step(const std::vector<Batch>& batches) {
     fail(ErrorCode::kInvalidArgument,
          "invalid batches: expected one or more, received none. Pass the batches of one optimizer step.");
   for (const Batch& batch : batches) check_batch(batch);
-  training_.check_devices();
+  training_.check_networks();
   TrainStep& step = train_step();
   const ops::StreamsScope streams(step.streams());
   step.begin_schedule({{training_.learning_rate}, 0, training_.steps});
   {
     const NetworkLock lock(network(), training_.objective.teacher());
-    training_.check_devices();
+    training_.check_networks();
     network().is_untrained = false;
     step.run({batches}, training_.objective.weights_at(training_.state.epoch));
   }

@@ -74,7 +74,7 @@ const shared = {
   /** Stages of the backbone that are trained, from the last one on; 5: with the stem. Default: 3, 5 without weights. */
   trainableLayers: z.int().min(0).max(5).optional(),
   /** Channels of each level of the pyramid. Default: 256. */
-  pyramidChannels: PositiveCount.optional(),
+  pyramidChannels: PositiveCount.max(4096).optional(),
   /** By level, shallow to deep: sides of square anchors in pixels. */
   anchorSizes: AnchorSizes.optional(),
   /** Height / width. */

@@ -5,6 +5,8 @@
 
 #include <torch/nn/pimpl.h>
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "core/base/numeric.h"
 #include "core/distillation/method.h"
@@ -59,8 +61,10 @@ TORCH_MODULE(Dkd);
 at::Tensor softened(const at::Tensor& logits, double temperature) { return at_least_float32(logits) / temperature; }
 
 /// KL(teacher ‖ student) of distributions given by their logarithms [N, K]: summed over K, mean over N.
+/// 0 of no rows: a batch of detectors may have no regions.
 at::Tensor divergence(const at::Tensor& teacher, const at::Tensor& student) {
-  return at::kl_div(student, teacher, at::Reduction::Sum, /*log_target=*/true) / static_cast<double>(student.size(0));
+  const auto rows = static_cast<double>(std::max<int64_t>(1, student.size(0)));
+  return at::kl_div(student, teacher, at::Reduction::Sum, /*log_target=*/true) / rows;
 }
 
 /// Log-probabilities used by dkd, for one network.

@@ -113,7 +113,7 @@ std::vector<detection::ImageTargets> targets_by_image(const Targets& targets, co
   for (size_t i = 0; i < boxes.counts.size(); ++i) {
     const int64_t count = boxes.counts[i];
     ImageTargets& image = result.emplace_back();
-    image.boxes = boxes.values.narrow(0, begin, count);
+    image.boxes = boxes.values.narrow(0, begin, count).to(images.pixels.scalar_type());
     image.labels = labels.narrow(0, begin, count);
     if (has_masks) {
       const ImageSize size = images.size(static_cast<int64_t>(i));

@@ -71,6 +71,24 @@ Training::Training(Objective minimized, const SessionOptions& session_options)
       optimizer(prepared(objective), norms_of(objective), options.optimizer),
       learning_rate(options.optimizer.learning_rate) {}
 
+void Training::check_networks() const {
+  // Another session may have made a teacher of the trained network, or trains the teacher.
+  const auto is_trained = [](const Network& network) {
+    return network.module->trainable_parameters().front().requires_grad();
+  };
+  const Network* frozen = objective.teacher();
+  if (!is_trained(objective.network())) {
+    fail(ErrorCode::kInvalidArgument, "invalid session: expected a network that is trained, received ",
+         objective.network().name,
+         ", which has become the teacher of a newer session. Finish one training before the other, or use a copy.");
+  }
+  if (frozen != nullptr && is_trained(*frozen)) {
+    fail(ErrorCode::kInvalidArgument, "invalid teacher: expected one that does not change, received ", frozen->name,
+         ", which a newer session trains. Finish one training before the other, or use a copy.");
+  }
+  check_devices();
+}
+
 void Training::check_devices() const {
   optimizer.check_devices();
   const Network* teacher = objective.teacher();

@@ -37,6 +37,9 @@ struct SessionOptions {
 struct Training {
   Training(Objective minimized, const SessionOptions& session_options);
 
+  /// Throws INVALID_ARGUMENT if another session trains the teacher, or has made a teacher of the trained network, and
+  /// what `check_devices` throws.
+  void check_networks() const;
   /// Throws DEVICE_MISMATCH if another session has moved a network.
   void check_devices() const;
 
