@@ -20,6 +20,8 @@ export interface TrainingRecorder {
   readonly stepsDone: number;
   /** The event that describes a resumed run; undefined for a new one. */
   readonly resumed: FitEvent | undefined;
+  /** Whether an earlier process evaluated the teacher. */
+  readonly isTeacherEvaluated: boolean;
   /** Writes the files that an earlier process could not write. */
   writePending(): AsyncGenerator<FitEvent, void, void>;
   /** The teacher was evaluated, or cannot be. */
@@ -69,7 +71,7 @@ export class FitLoop {
     if (log.resumed !== undefined) yield log.resumed;
     yield* log.writePending();
     try {
-      if (log.resumed === undefined) yield* this.#evaluateTeacher();
+      if (!log.isTeacherEvaluated && log.progress.epochsDone < this.#epochs) yield* this.#evaluateTeacher();
       while (log.progress.epochsDone < this.#epochs) {
         const epoch = log.progress.epochsDone;
         const train = log.progress.trained ?? (yield* this.#train(epoch));

@@ -20,7 +20,7 @@ export interface RunPosition {
 }
 
 /** Write order: a metrics line without its checkpoint is dropped on resume, and `last` decides where that starts. */
-const ORDER: readonly SavedKind[] = ["metrics", "best", "epoch", "student", "last"];
+const ORDER: readonly SavedKind[] = ["teacher", "metrics", "best", "epoch", "student", "last"];
 
 /** Files of one specific epoch: once the weights have changed, they can no longer be written. */
 const OF_ONE_EPOCH: readonly SavedKind[] = ["best", "epoch"];
@@ -80,7 +80,7 @@ export class CheckpointWriter {
   /** Writes everything into another directory. @throws `SAVE_FAILED`: a file could not be written there, either. */
   async *moveTo(directory: RunDirectory, position: RunPosition): AsyncGenerator<FitEvent, void, void> {
     this.directory = directory;
-    for (const kind of ["metrics", "student", "last"] as const) this.#pending.add(kind);
+    for (const kind of ["teacher", "metrics", "student", "last"] as const) this.#pending.add(kind);
     if (isBest(position)) this.#pending.add("best");
     yield* this.#attempt(position);
     if (this.#pending.size > 0) throw this.#saveFailed(position);
@@ -134,6 +134,8 @@ export class CheckpointWriter {
   async #writeFile(kind: SavedKind, position: RunPosition): Promise<void> {
     const { session, directory } = this;
     switch (kind) {
+      case "teacher":
+        return directory.writeTeacher();
       case "metrics":
         return directory.writeEpochs();
       case "student":

@@ -32,6 +32,8 @@ export function runFile(directory: string, name: keyof typeof RUN_FILES): string
 export class RunDirectory {
   /** The content of `config.json`, for {@link RunDirectory.restore}. */
   config: string | undefined;
+  /** The content of `teacher.json`, likewise. */
+  teacher: string | undefined;
   readonly #metrics: JsonlFile;
 
   constructor(readonly path: string, private lock: DirectoryLock) {
@@ -51,8 +53,9 @@ export class RunDirectory {
     await writeAtomic(this.path, this.file("config"), this.config);
   }
 
-  async writeTeacher(teacher: object): Promise<void> {
-    await writeAtomic(this.path, this.file("teacher"), `${JSON.stringify(teacher, null, 2)}\n`);
+  /** Writes the teacher's results, if there are any. */
+  async writeTeacher(): Promise<void> {
+    if (this.teacher !== undefined) await writeAtomic(this.path, this.file("teacher"), this.teacher);
   }
 
   async changeConfig(config: unknown, changed: Omit<ConfigChange, "former" | "time">): Promise<void> {
@@ -104,12 +107,13 @@ export class RunDirectory {
     await withDirectoryErrors(this.path, () => mkdir(this.path, { recursive: true }));
     this.lock = await this.lock.again();
     if (this.config !== undefined) await writeAtomic(this.path, this.file("config"), this.config);
+    await this.writeTeacher();
     await this.#metrics.write();
   }
 
   /** Continues the run of another directory: takes over its configuration and metrics. */
   async inherit(from: RunDirectory): Promise<void> {
-    this.config = from.config;
+    [this.config, this.teacher] = [from.config, from.teacher];
     if (this.config !== undefined) await writeAtomic(this.path, this.file("config"), this.config);
     await this.#metrics.replace(await from.#metrics.text());
   }

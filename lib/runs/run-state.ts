@@ -1,12 +1,13 @@
 import { configChanges, configHash, assertSameConfig } from "./config-changes.js";
-import { tryParseJson } from "./directory-files.js";
+import { readText, tryParseJson } from "./directory-files.js";
 import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import type { FinishedEpoch, InterruptedAt, TeacherEvent, TrainingRecorder } from "../fit/fit-loop.js";
 import type { FitPlan } from "../fit/plan.js";
 import { CheckpointWriter, isBest, type RunPosition } from "./checkpoint-writer.js";
 import { readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
 import { newestCheckpoint, renameDamaged } from "./run-checkpoints.js";
-import { createRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, type RunDirectory } from "./run-directory.js";
+import { createRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, RUN_FILES,
+  type RunDirectory } from "./run-directory.js";
 import type { EpochSummary } from "../config/schemas/epoch.js";
 import type { Change, FitEvent, SavedKind } from "../config/schemas/fit-event.js";
 import { FitProgress, Origin, type FitResult } from "../config/schemas/run-record.js";
@@ -21,6 +22,7 @@ export class RunState implements TrainingRecorder, Disposable {
   progress = NOTHING_DONE;
   stepsDone = 0;
   resumed: FitEvent | undefined;
+  isTeacherEvaluated = false;
   #taskInfo: TaskInfo | undefined;
   #saver: CheckpointWriter | undefined;
   #due: readonly SavedKind[] = [];
@@ -61,15 +63,18 @@ export class RunState implements TrainingRecorder, Disposable {
     if (found !== undefined) {
       const { path, content: { metadata, progress } } = found;
       changes = await this.#changesSince(directory, path, metadata);
-      const { epoch, step } = await session.position();
+      const { epoch, step, totalSteps } = await session.position();
       this.progress = progress;
       // The session may still be at the end of the previous epoch if no step of this one was taken.
       this.stepsDone = epoch === progress.epochsDone ? step : 0;
+      this.#assertWholeEpochs(directory, totalSteps);
       this.#earlierSeconds = progress.elapsedSeconds;
       this.#saver?.markSaved(this.#position());
       await renameDamaged(directory.path, found.damaged);
       this.#due = await this.#missing(directory);
     }
+    directory.teacher = await readText(directory.file("teacher"));
+    this.isTeacherEvaluated = directory.teacher !== undefined;
     await directory.keepEpochs(this.progress.epochsDone);
     if (changes.length > 0) {
       await directory.changeConfig(config, { epoch: this.progress.epochsDone, step: this.stepsDone,
@@ -82,6 +87,15 @@ export class RunState implements TrainingRecorder, Disposable {
       changes: [...changes],
       environment: found === undefined ? [] : environmentChanges(found.content.origin, await session.origin()),
     };
+  }
+
+  /** An epoch that `maxSteps` has cut cannot be lengthened: its evaluation, and its place in the schedule, are over. */
+  #assertWholeEpochs(directory: RunDirectory, totalSteps: number): void {
+    const { epochsDone } = this.progress;
+    const { epochs, stepsPerEpoch } = this.plan.length;
+    if (epochsDone >= epochs || totalSteps >= epochsDone * stepsPerEpoch + this.stepsDone) return;
+    throw new ReviewKdError("RUN_MISMATCH",
+      `cannot continue the run at ${directory.path}: its epoch ${epochsDone} ended after fewer steps than it has, by its earlier maxSteps. Start a new run from its weights, ${RUN_FILES.student}.`);
   }
 
   /**
@@ -119,8 +133,10 @@ export class RunState implements TrainingRecorder, Disposable {
 
   async *teacherEvaluated(event: TeacherEvent): AsyncGenerator<FitEvent, void, void> {
     const { name, taskInfo, test, reason } = event;
-    await this.directory?.writeTeacher({ name, taskInfo, test, reason });
     yield event;
+    if (this.directory === undefined || this.#saver === undefined) return;
+    this.directory.teacher = `${JSON.stringify({ name, taskInfo, test, reason }, null, 2)}\n`;
+    yield* this.#saver.save(["teacher"], this.#position());
   }
 
   /** Records an epoch before its evaluation, which may take long; saves if `checkpointMinutes` have passed. */

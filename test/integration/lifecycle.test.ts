@@ -204,6 +204,12 @@ describe("a process", () => {
     expect(stdout).to.equal("4\nstopped\n");
   });
 
+  it("does not end while a training that was stopped before its first image still has to settle", async () => {
+    const { stdout, ...end } = await runProgram("abort-before-images.mjs", { words: ["20"] });
+    expect(end).to.deep.equal(NORMAL_END);
+    expect(stdout.trim().split("\n")).to.deep.equal(Array.from({ length: 20 }, () => "ABORTED"));
+  });
+
   it("drops work that waits behind the step it is in", async () => {
     const path = join(directory, "never.safetensors");
     const { stdout, ...end } = await runProgram("exit-with-queue.mjs", { words: [path] });

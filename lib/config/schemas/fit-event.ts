@@ -101,12 +101,15 @@ export const ResumedEvent = event("resumed", {
   environment: z.array(Change),
 });
 
-/** Items saved in a run directory: a line of `metrics.jsonl` and weights files. `epoch`: the periodic checkpoint. */
-export const SavedKind = z.enum(["metrics", "last", "best", "epoch", "student"]);
+/**
+ * Items saved in a run directory: the teacher's results, a line of `metrics.jsonl`, and weights files. `epoch`: the
+ * periodic checkpoint.
+ */
+export const SavedKind = z.enum(["teacher", "metrics", "last", "best", "epoch", "student"]);
 export type SavedKind = z.infer<typeof SavedKind>;
 
 /** A checkpoint, or the trained network alone, was written. `epoch` is the epoch it belongs to, finished or not. */
-export const CheckpointEvent = event("checkpoint", { kind: SavedKind.exclude(["metrics"]), path: z.string(),
+export const CheckpointEvent = event("checkpoint", { kind: SavedKind.exclude(["teacher", "metrics"]), path: z.string(),
   epoch: Count });
 
 /**

@@ -205,6 +205,19 @@ describe("distillation between detectors", () => {
       }
     });
 
+    it("is 0 for images without regions, also in a part of a batch", async () => {
+      const student = await detector(FASTER, { detection: { rpnMinSize: 1e6 } });
+      const none = { boxes: [], labels: [] };
+      for (const kind of ["dkd", "kd"] as const) {
+        const distiller = await between({ kind }, student, await detector(FASTER));
+        expect((await stepOf(distiller, { ...BATCH, targets: [targetsOf(none), targetsOf(none)] })).losses.distillation)
+          .to.equal(0);
+        using session = await createSession({ distiller, threads: 1, microBatches: 2 });
+        const { losses } = await session.step({ ...BATCH, targets: [BATCH.targets[0]!, targetsOf(none)] });
+        expect(losses.distillation).to.be.within(0, 1e6);
+      }
+    });
+
     it("is left out by a forward pass, which has no regions", async () => {
       const distiller = await between({ kind: "sum", of: [{ kind: "review" }, { kind: "dkd" }] });
       expect((await distiller.forward(BATCH.images)).perStage).to.have.length(5);
@@ -237,6 +250,34 @@ describe("distillation between detectors", () => {
         `invalid teacher: expected ${kind} as the student ${student.name} is, received ${teacher.name}. Both must be classifiers, or both detectors.`,
       );
     }
+  });
+
+  it("refuses anything that is no network, and names the argument", async () => {
+    const one = await detector(FASTER);
+    for (const [parts, message] of [
+      [undefined, "invalid parts of a distiller: expected an object, received nothing."],
+      [{}, "invalid teacher: expected a Model or a Detector, received nothing."],
+      [{ teacher: one, student: 2 }, "invalid student: expected a Model or a Detector, received 2."],
+    ] as const) {
+      const attempt = () => createDistiller(parts as unknown as Parameters<typeof createDistiller>[0]);
+      expect((await failureOf("INVALID_ARGUMENT", attempt)).message).to.include(message);
+    }
+  });
+
+  it("refuses to train a teacher while it teaches, and to teach with a network that is trained", async () => {
+    const teacher = await detector(FASTER);
+    using before = await createSession({ model: teacher, threads: 1 });
+    await before.step(BATCH);
+    using session = await createSession({ distiller: await between({ kind: "review" }, FASTER, teacher), threads: 1 });
+    expect((await failureOf("INVALID_ARGUMENT", () => before.step(BATCH))).message).to.include(
+      "which has become the teacher of a newer session",
+    );
+    await session.step(BATCH);
+    using after = await createSession({ model: teacher, threads: 1 });
+    await after.step(BATCH);
+    expect((await failureOf("INVALID_ARGUMENT", () => session.step(BATCH))).message).to.include(
+      "which a newer session trains",
+    );
   });
 
   it("lets a student in float32 learn from a teacher in bfloat16", async () => {

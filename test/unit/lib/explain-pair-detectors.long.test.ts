@@ -53,7 +53,9 @@ const fusions = (maps: readonly Size[]): number =>
 const FUSION = 256 ** 2 * (1 + 9) + 4 * 256;
 const ATTENTION = 2 * 512 + 2;
 
-describe("the explanation of a pair of detectors", () => {
+describe("the explanation of a pair of detectors", function () {
+  // Steps of whole detectors are measured.
+  this.timeout(120_000);
   const size = [96, 128] as const;
   const maps = mapsOf(size, 6);
 

@@ -1,3 +1,4 @@
+import { mkdirSync, rmSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { expect } from "chai";
 import { createDetector, createDistiller, createSession, type Dataset, type Detector, exportStudent, fit, loadDataset,
@@ -163,7 +164,7 @@ describe("fit with a detector", () => {
     expect(ofType(resumed, "epoch").at(-1)!.epoch).to.equal(1);
   });
 
-  it("stops while the teacher is evaluated, and can resume from there", async () => {
+  it("stops while the teacher is evaluated, which the resumed run makes up for", async () => {
     using teacher = await trained();
     const begin = async (options: Partial<FitOptions>, onEvent?: (event: FitEvent) => void) => {
       using student = await create();
@@ -174,12 +175,39 @@ describe("fit with a detector", () => {
       );
     };
     const controller = new AbortController();
+    let evaluated = 0;
     const error = await failureOf(begin({ signal: controller.signal }, (event) => {
       if (event.type === "teacher-progress") controller.abort();
+      // If the evaluation was over by then.
+      if (event.type === "teacher") ++evaluated;
     }));
     expect(error).to.have.property("code", "ABORTED");
     const { events } = await begin({ resume: true });
+    expect(ofType(events, "teacher")).to.have.length(1 - evaluated);
     expect(ofType(events, "epoch")).to.have.length(1);
+    expect((await readdir(scratch("run"))).includes("teacher.json")).to.equal(true);
+  });
+
+  it("trains although the teacher's results cannot be written, and writes them later", async () => {
+    using teacher = await trained();
+    using student = await create();
+    using distiller = await createDistiller({ teacher, student });
+    const { events } = await drain(fit({ distiller, data, ...TRAINING, epochs: 1, runDirectory: scratch("run") }),
+      (event) => {
+        // A directory in its place.
+        if (event.type === "teacher-progress") mkdirSync(scratch("run", "teacher.json"), { recursive: true });
+        if (event.type === "checkpoint-failed") rmSync(scratch("run", "teacher.json"), { recursive: true });
+      });
+    expect(ofType(events, "checkpoint-failed")[0]).to.deep.include({ kinds: ["teacher"], code: "RUN_DIRECTORY" });
+    expect(JSON.parse(await readFile(scratch("run", "teacher.json"), "utf8"))).to.have.property("name", teacher.name);
+  });
+
+  it("takes no value but true and false for evaluateTeacher", async () => {
+    using teacher = await trained();
+    using student = await create();
+    using distiller = await createDistiller({ teacher, student });
+    const options = { distiller, data, ...TRAINING, evaluateTeacher: "no" } as unknown as FitOptions;
+    expect(await failureOf(drain(fit(options)))).to.have.property("code", "INVALID_ARGUMENT");
   });
 
   it("says why a teacher cannot be evaluated, and distills all the same", async () => {

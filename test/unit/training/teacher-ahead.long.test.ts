@@ -73,6 +73,52 @@ describe("a teacher that runs ahead of its student", () => {
     expect(stopped).to.deep.equal(undisturbed);
   });
 
+  it("ends with an epoch that fails or is stopped, however early, before its images go", async function () {
+    this.timeout(120_000);
+    const [teacher, student] = [await networkOf("classifier", 1), await networkOf("classifier", 2)];
+    using distiller = await createDistiller<Model | Detector>({ teacher, student, method: { kind: "review" } });
+    using session = await createSession({ distiller, threads: 1, teacherThreads: 1 });
+    for (let attempt = 0; attempt < 150; ++attempt) {
+      // Batches of one image are too small for the fusions.
+      await failureOf("BATCH_TOO_SMALL", () =>
+        session.trainEpoch(data.classifier!, { epoch: 0, epochs: 1, batchSize: 1 }));
+    }
+    for (let attempt = 0; attempt < 60; ++attempt) {
+      const controller = new AbortController();
+      setTimeout(() => {
+        controller.abort();
+      }, attempt % 20);
+      await session.trainEpoch(data.classifier!, { epoch: attempt, epochs: 60, batchSize: 2,
+        signal: controller.signal })
+        .catch((error: unknown) => {
+          expect(error).to.have.property("code", "ABORTED");
+        });
+    }
+  });
+
+  it("does not keep an error of the student waiting for images that never come", async () => {
+    async function* items() {
+      for (let i = 0; i < 8; ++i) yield { image: new Uint8Array(3 * 32 * 32).fill(9 * i), label: i % 3 };
+      await new Promise<never>(() => undefined);
+    }
+    using stream = await loadDataset({ kind: "stream", numClasses: 3, height: 32, width: 32,
+      train: { samples: 40, items: () => items() },
+      test: { samples: 1, items: () => [{ image: new Uint8Array(3 * 32 * 32), label: 1 }] } });
+    const distiller = await createDistiller({ teacher: await createModel("resnet14", { numClasses: 3 }),
+      student: await createModel("resnet8", { numClasses: 3 }), method: { kind: "kd", weight: 1e300 } });
+    using session = await createSession({ distiller, threads: 1, teacherThreads: 1, clipNorm: 1 });
+    await failureOf("NON_FINITE_LOSS", () => session.trainEpoch(stream, { epoch: 0, epochs: 1, batchSize: 8 }));
+  });
+
+  it("takes no more threads than any machine has", async () => {
+    const [teacher, student] = [await networkOf("classifier", 1), await networkOf("classifier", 2)];
+    const distiller = await createDistiller<Model | Detector>({ teacher, student });
+    for (const option of [{ teacherThreads: 1e9 }, { teacherThreads: 2 ** 32 }, { threads: 1e6 }]) {
+      const { message } = await failureOf("INVALID_ARGUMENT", () => createSession({ distiller, ...option }));
+      expect(message).to.match(/[tT]hreads in session options: expected a whole number .*1024/);
+    }
+  });
+
   it("reports a batch that cannot be read after the steps before it", async () => {
     const sample = () => ({ image: new Uint8Array(3 * 32 * 32).fill(9), label: 1 });
     function* items() {
