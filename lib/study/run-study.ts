@@ -70,7 +70,7 @@ export async function* runStudy(input: StudyConfigInput | Settings,
   const states = new Map<Cell, CellState>();
   for (const cell of cells) states.set(cell, await inspectCell(cell, trainSamples));
   try {
-    const parts = { config, stages, conditions, directory, cells, inputs, options };
+    const parts = { config, stages, conditions, directory, cells, trainSamples, inputs, options };
     return yield* new Study(parts, states, await directory.readResult()).run();
   } catch (error) {
     if (options.signal?.aborted !== true || !isReviewKdError(error) || error.code !== "ABORTED") throw error;
@@ -87,6 +87,8 @@ interface StudyParts {
   readonly conditions: readonly Condition[];
   readonly directory: StudyDirectory;
   readonly cells: readonly Cell[];
+  /** 0 if every cell ends after whole epochs. */
+  readonly trainSamples: number;
   readonly inputs: SharedInputs;
   readonly options: StudyOptions;
 }
@@ -100,7 +102,7 @@ class Study {
 
   constructor(private readonly parts: StudyParts, private readonly states: Map<Cell, CellState>,
     earlier: StudyResult | undefined) {
-    this.#clock = new EtaEstimator(parts.cells);
+    this.#clock = new EtaEstimator(parts.cells, parts.trainSamples);
     this.#taskInfo = networkInfo(parts.config.student.name, "student").task;
     this.#teacherMetric = earlier?.teacherMetric ?? null;
     this.#system = earlier?.system;
