@@ -1,8 +1,10 @@
+import { z } from "zod";
 import { configChanges, configHash, assertSameConfig } from "./config-changes.js";
 import { readText, tryParseJson } from "./directory-files.js";
 import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import type { FinishedEpoch, InterruptedAt, TeacherEvent, TrainingRecorder } from "../fit/fit-loop.js";
 import type { FitPlan } from "../fit/plan.js";
+import { trainingLength } from "../fit/training-length.js";
 import { CheckpointWriter, isBest, type RunPosition } from "./checkpoint-writer.js";
 import { readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
 import { newestCheckpoint, renameDamaged } from "./run-checkpoints.js";
@@ -12,8 +14,14 @@ import type { EpochSummary } from "../config/schemas/epoch.js";
 import type { Change, FitEvent, SavedKind } from "../config/schemas/fit-event.js";
 import { FitProgress, Origin, type FitResult } from "../config/schemas/run-record.js";
 import type { TaskInfo } from "../config/schemas/task.js";
+import { TrainingOptions } from "../config/schemas/training.js";
 import { ORIGIN_KEY, type AnySession } from "../api/session.js";
 import { bestEpoch, isBetter, namedValue, primaryMetric } from "../api/task.js";
+
+/** When a recorded training was to end. */
+const RecordedEnd = z.object({ training: z.object(
+  TrainingOptions.pick({ epochs: true, maxSteps: true, batchSize: true, accumulateBatches: true }).shape,
+) });
 
 const NOTHING_DONE: FitProgress = { epochsDone: 0, trained: null, last: null, best: null, elapsedSeconds: 0 };
 
@@ -63,11 +71,11 @@ export class RunState implements TrainingRecorder, Disposable {
     if (found !== undefined) {
       const { path, content: { metadata, progress } } = found;
       changes = await this.#changesSince(directory, path, metadata);
-      const { epoch, step, totalSteps } = await session.position();
+      const { epoch, step } = await session.position();
       this.progress = progress;
       // The session may still be at the end of the previous epoch if no step of this one was taken.
       this.stepsDone = epoch === progress.epochsDone ? step : 0;
-      this.#assertWholeEpochs(directory, totalSteps);
+      this.#assertWholeEpochs(path, metadata);
       this.#earlierSeconds = progress.elapsedSeconds;
       this.#saver?.markSaved(this.#position());
       await renameDamaged(directory.path, found.damaged);
@@ -89,13 +97,19 @@ export class RunState implements TrainingRecorder, Disposable {
     };
   }
 
-  /** An epoch that `maxSteps` has cut cannot be lengthened: its evaluation, and its place in the schedule, are over. */
-  #assertWholeEpochs(directory: RunDirectory, totalSteps: number): void {
+  /**
+   * An epoch that an earlier `maxSteps` has cut cannot be lengthened: its evaluation, and its place in the schedule,
+   * are over. @throws `RUN_MISMATCH`
+   */
+  #assertWholeEpochs(path: string, metadata: Readonly<Record<string, string>>): void {
     const { epochsDone } = this.progress;
-    const { epochs, stepsPerEpoch } = this.plan.length;
-    if (epochsDone >= epochs || totalSteps >= epochsDone * stepsPerEpoch + this.stepsDone) return;
+    const { length, data } = this.plan;
+    const former = RecordedEnd.safeParse(tryParseJson(metadata[TRAINING_METADATA.config] ?? "null"));
+    if (!former.success || epochsDone >= length.epochs) return;
+    const { epochs, steps, stepsPerEpoch } = trainingLength(former.data.training, data.train.size);
+    if (epochsDone < epochs || steps === epochs * stepsPerEpoch) return;
     throw new ReviewKdError("RUN_MISMATCH",
-      `cannot continue the run at ${directory.path}: its epoch ${epochsDone} ended after fewer steps than it has, by its earlier maxSteps. Start a new run from its weights, ${RUN_FILES.student}.`);
+      `cannot continue the run of ${path}: its epoch ${epochsDone} ended after ${steps - (epochs - 1) * stepsPerEpoch} of ${stepsPerEpoch} steps, by its maxSteps of ${steps}. Start a new run from its weights, ${RUN_FILES.student}.`);
   }
 
   /**

@@ -125,13 +125,28 @@ describe("fit", () => {
       expect((await student("run")).equals(await student("calm"))).to.equal(true);
     });
 
-    it("continues to a larger number with the next epoch", async () => {
-      const first = await smallRun({ epochs: undefined, maxSteps: 6, runDirectory: scratch("run") });
-      await drain(first.run);
-      const longer = await smallRun({ epochs: undefined, maxSteps: 11, runDirectory: scratch("run"), resume: true,
-        override: true });
-      const { events } = await drain(longer.run);
-      expect(ofType(events, "epoch").map(({ epoch, train }) => [epoch, train.step])).to.deep.equal([[2, 3]]);
+    it("continues to a larger number, or with other batches, unless it has cut an epoch", async () => {
+      for (const [maxSteps, changes, epochs] of [
+        [6, { maxSteps: 11 }, null],
+        [4, { maxSteps: 7 }, [[1, 3]]],
+        [8, { maxSteps: 20, batchSize: 8 }, [[2, 4]]],
+      ] as const) {
+        const run = scratch(`run-${maxSteps}`);
+        const first = await smallRun({ epochs: undefined, maxSteps, runDirectory: run });
+        await drain(first.run);
+        const longer = await smallRun({ epochs: undefined, ...changes, runDirectory: run, resume: true,
+          override: true });
+        if (epochs === null) {
+          const error = await failureOf(drain(longer.run));
+          expect(error.code).to.equal("RUN_MISMATCH");
+          expect(error.message).to.include(
+            "its epoch 2 ended after 2 of 4 steps, by its maxSteps of 6. Start a new run",
+          );
+        } else {
+          const { events } = await drain(longer.run);
+          expect(ofType(events, "epoch").map(({ epoch, train }) => [epoch, train.step])).to.deep.equal(epochs);
+        }
+      }
     });
   });
 
