@@ -80,7 +80,8 @@ const MACHINE: readonly FlagRow[] = [
   { path: "training.device", flag: "--device <name>", help: "cpu, cuda or auto" },
   { path: "training.threads", flag: "--threads <n>", help: "threads of one operation" },
   { path: "training.teacherThreads", flag: "--teacher-threads <n>",
-    help: "threads on which a teacher runs ahead of its student (default: see docs/networks-and-data.md)" },
+    help:
+      "threads on which a teacher runs ahead of its student; 0: it runs in turn (default: as many as --threads, if that is given and there are twice as many cores)" },
   { path: "training.fused", flag: "--no-fused",
     help: "the plain PyTorch form of every operation: slower, equal within rounding" },
 ];
@@ -113,8 +114,7 @@ const PRESET: readonly FlagRow[] = [
 export const DETECTOR_HELP = `
 Detectors (faster-rcnn-BACKBONE-fpn, mask-rcnn-BACKBONE-fpn, retinanet-BACKBONE-fpn) have other defaults:
   12 epochs, batches of 8, learning rate 0.01, weight decay 1e-4 but 0 on norms, cosine schedule;
-  the distillation loss has its full weight from the start.
-  docs/detection.md of the package says more.`;
+  the distillation loss has its full weight from the start.`;
 
 export function addData(command: Command): void {
   addValue(command, "--data <kind:dir>", `${DATA_SPECS} (default: synthetic; for detectors: scenes)`, dataSpec);
