@@ -17,12 +17,15 @@ function resumableKeys({ shape }: z.ZodObject): string[] {
   return Object.keys(shape).filter((key) => (shape[key] as z.ZodType).meta()?.["resumable"] === true);
 }
 
-/** The settings in which two configurations differ, but for those that do not change what is trained. */
+/**
+ * The settings in which two configurations differ, but for those that do not change what is trained. A setting of
+ * `null` is the same as one that a configuration of an earlier version does not have.
+ */
 export function configChanges(recorded: unknown, config: unknown): Change[] {
   const before = settingsOf(recorded);
   const now = settingsOf(config);
   return [...new Set([...before.keys(), ...now.keys()])]
-    .filter((key) => JSON.stringify(before.get(key)) !== JSON.stringify(now.get(key)))
+    .filter((key) => JSON.stringify(before.get(key) ?? null) !== JSON.stringify(now.get(key) ?? null))
     .map((key) => ({ key, was: before.get(key), now: now.get(key) }));
 }
 

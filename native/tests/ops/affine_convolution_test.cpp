@@ -1,6 +1,5 @@
 // Convolutions before a frozen normalization or with a bias, with their gradients, compared with PyTorch's operations in
 // double.
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,6 +9,7 @@
 #include "core/ops/conv_norm/normalization.h"
 #include "core/training/state/precision.h"
 #include "tests/support/tensors.h"
+#include "tests/support/threads.h"
 
 namespace reviewkd::tests::affine_convolution {
 namespace {
@@ -189,14 +189,14 @@ TEST(AffineConvolutionLayer, RepacksCachedWeightsForAnotherSizeOfImage) {
 }
 
 TEST(AffineConvolutionLayer, DividesAnImageAmongThreadsThatHaveNoOther) {
-  const int threads = at::get_num_threads();
   const LayerCase shape{"", 1, 33, 42, 128, 128};
   Layer fast(shape, at::kFloat), exact(shape, at::kDouble);
-  at::set_num_threads(3);
-  const at::Tensor output = ops::biased_convolution(fast.x, fast.parameters, fast.folded, {}, true);
-  const at::Tensor upstream = noise_tensor(shape.out_sizes(), 8) * output.gt(0);
-  const auto gradients = gradients_of(output, upstream, {fast.x, fast.parameters.weight, fast.parameters.bias});
-  at::set_num_threads(threads);
+  at::Tensor output, upstream;
+  const auto gradients = on_threads(3, [&] {
+    output = ops::biased_convolution(fast.x, fast.parameters, fast.folded, {}, true);
+    upstream = noise_tensor(shape.out_sizes(), 8) * output.gt(0);
+    return gradients_of(output, upstream, {fast.x, fast.parameters.weight, fast.parameters.bias});
+  });
   const at::Tensor expected = ops::biased_convolution_reference(exact.x, exact.parameters, {}, false);
   expect_close(output, expected.relu(), 5e-6, "output");
   const auto wanted = gradients_of(expected, upstream, {exact.x, exact.parameters.weight, exact.parameters.bias});

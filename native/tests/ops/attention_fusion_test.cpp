@@ -5,6 +5,7 @@
 #include "core/ops/backend/dispatch.h"
 #include "core/training/state/precision.h"
 #include "tests/support/tensors.h"
+#include "tests/support/threads.h"
 
 namespace reviewkd::tests::attention_fusion {
 namespace {
@@ -80,6 +81,18 @@ TEST_P(AttentionFusion, TakesTheReferencePathBitForBitInItsScope) {
 
 INSTANTIATE_TEST_SUITE_P(Fusions, AttentionFusion, testing::ValuesIn(kFusions),
                          [](const auto& info) { return std::string(info.param.name); });
+
+TEST(AttentionFusionInParts, DoesNotDependOnTheNumberOfThreads) {
+  const auto step = [] {
+    Maps maps({"", 1, 64, 80, 64, 40, 32}, at::kFloat);
+    const at::Tensor output = ops::attention_fusion(maps.x, maps.y, maps.weight, maps.bias);
+    auto results = gradients_of(output, noise_tensor(output.sizes(), 5), maps.inputs());
+    results.push_back(output);
+    return results;
+  };
+  const auto alone = on_threads(1, step), together = on_threads(3, step);
+  for (size_t i = 0; i < alone.size(); ++i) EXPECT_TRUE(together[i].equal(alone[i])) << "result " << i;
+}
 
 TEST(AttentionFusionByHand, WeighsOnePixel) {
   // z₀ = sigmoid(1 · 2 + 0.5 · 4 - 4) = 0.5 and z₁ = sigmoid(0) = 0.5: the mean of both.

@@ -9,6 +9,7 @@
 #include "core/training/state/precision.h"
 #include "tests/support/errors.h"
 #include "tests/support/tensors.h"
+#include "tests/support/threads.h"
 
 namespace reviewkd::tests::conv_norm {
 namespace {
@@ -168,6 +169,27 @@ TEST(ConvNormLayer, SumsTheGradientsOfLayerAndShortcut) {
   const auto gradients = torch::autograd::grad({loss}, {fast.x}),
              wanted = torch::autograd::grad({exact_loss}, {exact.x});
   expect_close(gradients[0], wanted[0], 5e-6, "gradient of x");
+}
+
+TEST(ConvNormLayer, DividesAnImageAmongThreadsThatHaveNoOther) {
+  const LayerCase shape{"", 1, 80, 64, 128, 128};
+  const at::Tensor upstream = noise_tensor(shape.out_sizes(), 8);
+  Layer alone(shape, at::kFloat, true), shared(shape, at::kFloat, true), exact(shape, at::kDouble, true);
+  const auto step_of = [&](Layer& layer) {
+    const at::Tensor output = ops::conv_norm(layer.x, layer.parameters, layer.folded, layer.residual, false);
+    auto results = gradients_of(output, upstream, layer.inputs());
+    results.push_back(output);
+    return results;
+  };
+  const auto results = on_threads(3, [&] { return step_of(shared); }),
+             wanted = on_threads(1, [&] { return step_of(alone); });
+  EXPECT_TRUE(results.back().equal(wanted.back()));
+  EXPECT_TRUE(shared.parameters.running_mean.equal(alone.parameters.running_mean));
+  EXPECT_TRUE(shared.parameters.running_variance.equal(alone.parameters.running_variance));
+  const at::Tensor expected = ops::conv_norm_reference(exact.x, exact.parameters, exact.residual, false);
+  expect_close(results.back(), expected, 5e-6, "output");
+  const auto gradients = gradients_of(expected, upstream.to(at::kDouble), exact.inputs());
+  for (size_t i = 0; i < gradients.size(); ++i) expect_close(results[i], gradients[i], 5e-6, "gradient");
 }
 
 TEST(ConvNormLayer, ReturnsBothSidesOfItsActivation) {

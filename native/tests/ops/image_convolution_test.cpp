@@ -46,13 +46,14 @@ std::vector<ConvolutionCase> convolutions() {
   const std::vector<ConvolutionCase> shapes = {
       {"winograd_whole_tiles", winograd, false, {2, 8, 8, 16, 32, 3, 1, 1}},
       {"winograd_cut_tiles", winograd, false, {3, 5, 7, 32, 16, 3, 1, 1}},
+      {"winograd_many_tiles", winograd, false, {1, 33, 42, 16, 16, 3, 1, 1}},
       {"direct_3x3", direct, false, {2, 6, 5, 16, 32, 3, 1, 1}},
       {"direct_3x3_stride_2", direct, false, {2, 7, 6, 32, 16, 3, 2, 1}},
       {"direct_1x1", direct, false, {2, 3, 4, 16, 48, 1, 1, 0}},
       {"direct_1x1_stride_2", direct, false, {2, 5, 4, 32, 32, 1, 2, 0}},
       {"direct_three_channels", direct, false, {2, 6, 7, 3, 16, 3, 1, 1}},
       {"matrix_1x1", matrix, false, {3, 5, 4, 20, 12, 1, 1, 0}},
-      {"matrix_1x1_of_several_blocks", matrix, false, {1, 40, 33, 16, 256, 1, 1, 0}},
+      {"matrix_1x1_of_several_blocks", matrix, false, {1, 52, 41, 16, 256, 1, 1, 0}},
       {"matrix_1x1_stride_2", matrix, false, {2, 5, 4, 32, 16, 1, 2, 0}},
       {"matrix_3x3", matrix, false, {2, 5, 6, 16, 20, 3, 1, 1}},
       {"matrix_3x3_stride_2", matrix, false, {3, 7, 6, 32, 16, 3, 2, 1}},
@@ -184,6 +185,54 @@ TEST_P(ImageConvolutions, DifferentiateByTheWeight) {
   }
 }
 
+TEST_P(ImageConvolutions, GiveTheSameBitsInShares) {
+  Values x = Values::noise(is_bfloat16(), reference().in_values(), 1),
+         residual = Values::noise(is_bfloat16(), reference().out_values(), 2);
+  const auto bias = noise_floats(reference().out_channels, 4);
+  const at::Tensor packed = convolution().pack(weight_);
+  const auto result_of = [&](int64_t shares) {
+    Values out(is_bfloat16(), reference().out_values());
+    each_group([&](int64_t first, int64_t count) {
+      for (int64_t k = 0; k < shares; ++k) {
+        convolution().forward(x.at(first * in_image()), count, packed, bias.data(), residual.at(first * out_image()),
+                              true, out.at(first * out_image()), {k, shares});
+      }
+    });
+    return out;
+  };
+  const Values whole = result_of(1), divided = result_of(3);
+  for (int64_t i = 0; i < reference().out_values(); ++i) ASSERT_EQ(divided[i], whole[i]) << "value " << i;
+}
+
+TEST_P(ImageConvolutions, GiveTheSameGradientsInShares) {
+  Values x = Values::noise(is_bfloat16(), reference().in_values(), 1),
+         gradient = Values::noise(is_bfloat16(), reference().out_values(), 2);
+  ops::ScratchScope scratch;
+  const ops::OutputGradients rows = convolution().output_gradients(scratch);
+  const at::Tensor packed = convolution().has_input_gradient() ? convolution().pack_for_gradient(weight_) : weight_;
+  const auto gradients_in = [&](int64_t shares) {
+    std::pair<Values, std::vector<float>> result{Values(is_bfloat16(), reference().in_values()),
+                                                 std::vector<float>(static_cast<size_t>(convolution().weight_sums()))};
+    each_group([&](int64_t first, int64_t count) {
+      write_gradient(gradient, first, count, rows);
+      for (int64_t k = 0; k < shares; ++k) {
+        const ops::WorkShare share{k, shares};
+        if (convolution().has_input_gradient())
+          convolution().input_gradient(rows, count, packed, nullptr, result.first.at(first * in_image()), share);
+        convolution().add_weight_gradient(x.at(first * in_image()), rows, count, result.second.data(), share);
+      }
+    });
+    return result;
+  };
+  const auto whole = gradients_in(1),
+             divided = gradients_in(std::min<int64_t>(3, convolution().most_gradient_shares()));
+  for (int64_t i = 0; i < reference().in_values(); ++i) ASSERT_EQ(divided.first[i], whole.first[i]) << "value " << i;
+  float largest = 0;
+  for (const float sum : whole.second) largest = std::max(largest, std::abs(sum));
+  for (size_t i = 0; i < whole.second.size(); ++i)
+    ASSERT_NEAR(divided.second[i], whole.second[i], 1e-6 * largest) << "sum " << i;
+}
+
 INSTANTIATE_TEST_SUITE_P(Convolutions, ImageConvolutions, testing::ValuesIn(convolutions()),
                          [](const auto& info) { return info.param.name; });
 
@@ -205,6 +254,35 @@ TEST(ImageConvolutionChoice, HasNoneForShapesAndTypesWithoutKernels) {
   other.kernel = 5;
   other.padding = 2;
   EXPECT_EQ(ops::ImageConvolution::create(other, at::kFloat, 1), nullptr);
+}
+
+TEST(ImageConvolutionShares, AreSeveralWhereAnImageHasMuchWork) {
+  const ops::ConvolutionShape pointwise{.in_channels = 256,
+                                        .out_channels = 256,
+                                        .kernel = 1,
+                                        .stride = 1,
+                                        .padding = 0,
+                                        .height = 128,
+                                        .width = 128,
+                                        .out_height = 128,
+                                        .out_width = 128};
+  auto three = pointwise;
+  three.kernel = 3;
+  three.padding = 1;
+  auto halved = three;
+  halved.stride = 2;
+  halved.out_height = halved.out_width = 64;
+  EXPECT_EQ(matrix(pointwise, at::kFloat)->most_shares(), 16);
+  EXPECT_EQ(matrix(pointwise, at::kFloat)->most_gradient_shares(), 16);
+  EXPECT_GT(matrix(halved, at::kFloat)->most_shares(), 1);
+  // Several kernels reach each input pixel.
+  EXPECT_EQ(matrix(halved, at::kFloat)->most_gradient_shares(), 1);
+  if (const auto tiled = winograd(three, at::kFloat)) {
+    EXPECT_EQ(tiled->most_gradient_shares(), 32);
+  }
+  const auto rows = plain_direct(halved, at::kFloat);
+  EXPECT_EQ(rows->most_shares(), 8);
+  EXPECT_EQ(rows->most_gradient_shares(), 1);
 }
 
 TEST(ImageConvolutionChoice, DependsOnTheNumberOfTilesThatShareFilters) {

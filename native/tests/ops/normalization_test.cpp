@@ -5,6 +5,7 @@
 #include "core/ops/conv_norm/normalization.h"
 #include "tests/support/errors.h"
 #include "tests/support/tensors.h"
+#include "tests/support/threads.h"
 
 namespace reviewkd::tests::normalization {
 namespace {
@@ -17,10 +18,8 @@ struct MapCase {
 std::ostream& operator<<(std::ostream& out, const MapCase& map) { return out << map.name; }
 
 const MapCase kMaps[] = {
-    {"whole_vectors", {3, 32, 6, 5}},
-    {"channels_that_fill_no_vector", {2, 21, 4, 4}},
-    {"one_image", {1, 16, 8, 8}},
-    {"several_parts", {1, 72, 37, 32}},
+    {"whole_vectors", {3, 32, 6, 5}},   {"channels_that_fill_no_vector", {2, 21, 4, 4}}, {"one_image", {1, 16, 8, 8}},
+    {"several_parts", {1, 72, 37, 32}}, {"image_in_several_parts", {2, 24, 80, 64}},
 };
 
 /// The layer of a map in one type.
@@ -84,6 +83,20 @@ TEST_P(BatchNorm, NormalizesByRunningStatisticsWithoutGradients) {
   Layer fast(GetParam(), at::kFloat, false), exact(GetParam(), at::kDouble, false);
   expect_close(ops::batch_norm(fast.x, fast.parameters, fast.residual, true),
                ops::batch_norm_reference(exact.x, exact.parameters, exact.residual, true), 2e-6, "output");
+}
+
+TEST_P(BatchNorm, DoesNotDependOnTheNumberOfThreads) {
+  const at::Tensor upstream = noise_tensor(GetParam().sizes, 7);
+  const auto step = [&] {
+    Layer layer(GetParam(), at::kFloat, true);
+    const at::Tensor output = ops::batch_norm(layer.x, layer.parameters, layer.residual, true);
+    auto results =
+        gradients_of(output, upstream, {layer.x, layer.residual, layer.parameters.gamma, layer.parameters.beta});
+    results.insert(results.end(), {output, layer.parameters.running_mean, layer.parameters.running_variance});
+    return results;
+  };
+  const auto alone = on_threads(1, step), together = on_threads(3, step);
+  for (size_t i = 0; i < alone.size(); ++i) EXPECT_TRUE(together[i].equal(alone[i])) << "result " << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Maps, BatchNorm, testing::ValuesIn(kMaps),

@@ -1,12 +1,12 @@
 // COCO's numbers worked by hand; the same whatever the order of the images and the number of threads.
 #include "core/tasks/detection/coco_evaluator.h"
 
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "../support/errors.h"
+#include "../support/threads.h"
 #include "core/base/random.h"
 #include "instances.h"
 
@@ -81,15 +81,13 @@ TEST(CocoEvaluator, RanksEqualScoresByImageInAnyOrder) {
 
 TEST(CocoEvaluator, DoesNotDependOnTheNumberOfThreadsNorOnTheParts) {
   const auto images = drawn_images(60);
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
-  const CocoSummary alone = evaluate(images, 5);
-  at::set_num_threads(7);
-  const CocoSummary together = evaluate(images, 5);
-  CocoEvaluator in_parts(5, OverlapKind::kBoxes);
-  for (const ImageInstances& image : images) in_parts.add({&image, 1});
-  const CocoSummary parts = in_parts.summarize();
-  at::set_num_threads(threads);
+  const auto whole = [&] { return evaluate(images, 5); };
+  const CocoSummary alone = on_threads(1, whole), together = on_threads(7, whole);
+  const CocoSummary parts = on_threads(7, [&] {
+    CocoEvaluator evaluator(5, OverlapKind::kBoxes);
+    for (const ImageInstances& image : images) evaluator.add({&image, 1});
+    return evaluator.summarize();
+  });
   EXPECT_GT(alone.stats.ap, 0.1);
   for (const CocoSummary* other : {&together, &parts}) {
     EXPECT_EQ(other->precision, alone.precision);

@@ -204,6 +204,15 @@ describe("a run directory", () => {
     expect((await resume(path, elsewhere)).path).to.equal(path);
   });
 
+  it("is resumed where a setting that an earlier version did not have is null", async () => {
+    const { path } = await withCheckpoint();
+    const later = { ...CONFIG, training: { ...CONFIG.training, maxSteps: null } };
+    const error = await failureOf(resumeRunDirectory(path, { ...later, training: { ...later.training, maxSteps: 3 } }));
+    expect(error.code).to.equal("RUN_MISMATCH");
+    expect(error.message).to.contain("training.maxSteps: was nothing, now 3");
+    expect((await resume(path, later)).path).to.equal(path);
+  });
+
   it("is not resumed with changed settings, each of which is listed", async () => {
     const { path } = await withCheckpoint();
     const changed = { ...CONFIG, task: "distill", training: { ...CONFIG.training, milestones: [1, 3] },

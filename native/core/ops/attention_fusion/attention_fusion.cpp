@@ -35,34 +35,50 @@ Attention attention_of(at::IntArrayRef x, const at::Tensor& y) {
 
 /// A part of the work: some rows of y in an image, and the pixels of x that they cover.
 struct Place {
+  int64_t part;                   // of all images
   int64_t image;
   int64_t pixel_of_y;             // in the image
   int64_t pixel, pixels;          // of x, in the image
   int64_t pixel_of_all;           // of x, counted over all images
 };
 
-/// Calls body(part, place) for parts of all images; one thread processes the parts of an image, in order.
-template <typename Body>
-void each_part(at::IntArrayRef x, const at::Tensor& y, const Body& body) {
-  const Attention whole = attention_of(x, y);
-  const int64_t width = whole.columns * whole.right;
-  const int64_t row = whole.down * width;  // pixels of x for a row of y
-  const int64_t rows =
-      std::clamp<int64_t>(kPartBytes / (row * whole.channels * static_cast<int64_t>(y.element_size())), 1, whole.rows);
-  parallel_for_ranges(x[0], [&](int64_t first, int64_t last, int64_t) {
-    for (int64_t n = first; n < last; ++n) {
-      for (int64_t r = 0; r < whole.rows; r += rows) {
-        Attention part = whole;
-        part.rows = std::min(rows, whole.rows - r);
-        body(part, Place{.image = n,
-                         .pixel_of_y = r * whole.columns,
-                         .pixel = r * row,
-                         .pixels = part.rows * row,
-                         .pixel_of_all = (n * whole.rows + r) * row});
+/// The parts of all images, which depend on their sizes alone, and with them the last digits of sums.
+class Parts {
+ public:
+  /// x: sizes [N, C, H, W].
+  Parts(at::IntArrayRef x, const at::Tensor& y)
+      : whole_(attention_of(x, y)), row_(whole_.down * whole_.columns * whole_.right) {
+    rows_ = std::clamp<int64_t>(kPartBytes / (row_ * whole_.channels * static_cast<int64_t>(y.element_size())), 1,
+                                whole_.rows);
+    of_image_ = (whole_.rows + rows_ - 1) / rows_;
+    count_ = x[0] * of_image_;
+  }
+
+  int64_t count() const { return count_; }
+
+  /// Calls body(part, place), in parallel.
+  template <typename Body>
+  void each(const Body& body) const {
+    parallel_for_ranges(count_, [&](int64_t first, int64_t last, int64_t) {
+      for (int64_t k = first; k < last; ++k) {
+        const int64_t image = k / of_image_, r = k % of_image_ * rows_;
+        Attention part = whole_;
+        part.rows = std::min(rows_, whole_.rows - r);
+        body(part, Place{.part = k,
+                         .image = image,
+                         .pixel_of_y = r * whole_.columns,
+                         .pixel = r * row_,
+                         .pixels = part.rows * row_,
+                         .pixel_of_all = (image * whole_.rows + r) * row_});
       }
-    }
-  });
-}
+    });
+  }
+
+ private:
+  Attention whole_;
+  int64_t row_;  // pixels of x for a row of y
+  int64_t rows_, of_image_, count_;  // rows of y in a part; parts
+};
 
 /// Recomputes the fused map from y, from z and from x or its own recomputation.
 Recomputation recompute_fusion(const SavedActivation& x, const at::Tensor& y, const at::Tensor& z) {
@@ -110,7 +126,7 @@ REVIEWKD_AUTOGRAD_FUNCTION(AttentionFusionFunction) {
     at::Tensor result = at::empty_like(x);
     const SavedActivation reader(x, map.is_made() ? std::nullopt : map.recomputation());
     const NhwcView ys(y), zs(z), results(result);
-    each_part(x.sizes(), y, [&](Attention part, const Place& at) {
+    Parts(x.sizes(), y).each([&](Attention part, const Place& at) {
       ScratchScope scratch;
       part.x = reader.pixels(at.pixel_of_all, at.pixels, scratch);
       part.y = ys.pixel(at.image, at.pixel_of_y);
@@ -134,11 +150,11 @@ REVIEWKD_AUTOGRAD_FUNCTION(AttentionFusionFunction) {
     const at::Tensor gradient = in_order(gradients[0], x.type());
     at::Tensor x_gradient = x.empty_like();
     at::Tensor y_gradient = at::empty_like(y);
-    const int64_t count = y.size(0);
-    at::Tensor weight_sums = at::zeros({count, weights.numel()}, at::kFloat);
-    at::Tensor bias_sums = at::zeros({count, 2}, at::kFloat);
+    const Parts parts(x.sizes(), y);
+    at::Tensor weight_sums = at::zeros({parts.count(), weights.numel()}, at::kFloat);
+    at::Tensor bias_sums = at::zeros({parts.count(), 2}, at::kFloat);
     const NhwcView ys(y), zs(z), gradients_of(gradient), x_gradients(x_gradient), y_gradients(y_gradient);
-    each_part(x.sizes(), y, [&](Attention part, const Place& at) {
+    parts.each([&](Attention part, const Place& at) {
       ScratchScope scratch;
       part.x = x.pixels(at.pixel_of_all, at.pixels, scratch);
       part.y = ys.pixel(at.image, at.pixel_of_y);
@@ -147,7 +163,7 @@ REVIEWKD_AUTOGRAD_FUNCTION(AttentionFusionFunction) {
       kernels.backward(
           part, reinterpret_cast<const float*>(zs.pixel(at.image, at.pixel)), gradients_of.pixel(at.image, at.pixel),
           slopes, x_gradients.pixel(at.image, at.pixel), y_gradients.pixel(at.image, at.pixel_of_y),
-          weight_sums.data_ptr<float>() + at.image * weights.numel(), bias_sums.data_ptr<float>() + 2 * at.image);
+          weight_sums.data_ptr<float>() + at.part * weights.numel(), bias_sums.data_ptr<float>() + 2 * at.part);
     });
     const auto type_of = [&](const char* name) {
       return static_cast<at::ScalarType>(context->saved_data[name].toInt());

@@ -51,12 +51,15 @@ AffineConvolution layer_on_rows(AffineConvolution layer) {
 
 /// Σ of the masked gradient over pixels: [C].
 at::Tensor channel_sums(const GradientRows& rows, int64_t images, int64_t height, int64_t channels) {
-  // By image, so that the result does not depend on the number of threads.
-  at::Tensor sums = at::zeros({images, 2, channels}, at::kFloat);
-  parallel_for_ranges(images, [&](int64_t first, int64_t last, int64_t) {
-    for (int64_t n = first; n < last; ++n) {
-      float* const own = sums.data_ptr<float>() + n * 2 * channels;
-      for (int64_t r = 0; r < height; ++r) rows.add(n, r, own, own + channels);
+  // In parts of as many rows each, so that the result does not depend on the number of threads.
+  constexpr int64_t kRows = 64;
+  const int64_t parts = (height + kRows - 1) / kRows;
+  at::Tensor sums = at::zeros({images * parts, 2, channels}, at::kFloat);
+  parallel_for_ranges(images * parts, [&](int64_t first, int64_t last, int64_t) {
+    for (int64_t k = first; k < last; ++k) {
+      float* const own = sums.data_ptr<float>() + k * 2 * channels;
+      const int64_t start = k % parts * kRows;
+      for (int64_t r = start; r < std::min(height, start + kRows); ++r) rows.add(k / parts, r, own, own + channels);
     }
   });
   return sums.select(1, 0).sum(0);
@@ -181,9 +184,10 @@ at::Tensor affine_convolution_forward(const at::Tensor& x, const AffineConvoluti
   const float* const shift = values_of(layer.shift);
   at::Tensor result = empty_output(x.size(0), convolution.shape(), type);
   const NhwcView images(input), residuals(added), results(result);
-  parallel_for_groups(convolution, x.size(0), [&](int64_t n, int64_t group, const WorkShare& share, int64_t) {
+  const auto work = [&](int64_t n, int64_t group, const WorkShare& share, int64_t) {
     convolution.forward(images[n], group, packed, shift, residuals[n], layer.relu, results[n], share);
-  });
+  };
+  parallel_for_groups(convolution, x.size(0), convolution.most_shares(), work);
   return result;
 }
 

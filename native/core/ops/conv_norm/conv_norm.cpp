@@ -92,26 +92,25 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     at::Tensor raw = empty_output(count, shape, type);  // [N, O, Ho, Wo], before the normalization
     const SavedActivation reader(input, map.is_made() ? std::nullopt : map.recomputation());
     const NhwcView raws(raw);
-    ImageMoments image_moments(count, channels);
-    parallel_for_ranges(count, [&](int64_t first, int64_t last, int64_t) {
-      for (int64_t n = first; n < last; n += convolution.group()) {
-        const int64_t group = std::min(convolution.group(), last - n);
-        ScratchScope scratch;
-        convolution.forward(reader.pixels(n * shape.in_pixels(), group * shape.in_pixels(), scratch), group, packed,
-                            nullptr, nullptr, false, raws[n]);
-        for (int64_t k = n; k < n + group; ++k) {
-          kernels.moments(raws[k], shape.out_pixels(), channels, image_moments.mean(k), image_moments.m2(k));
-        }
-      }
-    });
-    const BatchMoments moments = combined(image_moments, shape.out_pixels());
+    const ImagePass pass{count, shape.out_pixels(), channels, kernels};
+    ImageMoments part_moments(pass.parts(), channels);
+    const auto work = [&](int64_t n, int64_t group, const WorkShare& share, int64_t) {
+      ScratchScope scratch;
+      convolution.forward(reader.pixels(n * shape.in_pixels(), group * shape.in_pixels(), scratch), group, packed,
+                          nullptr, nullptr, false, raws[n], share);
+      // Those of whole images, while they are in the cache.
+      const int64_t parts = pass.parts_of_image();
+      if (share.count == 1) add_moments(pass, raws, n * parts, (n + group) * parts, part_moments);
+    };
+    parallel_for_groups(convolution, count, convolution.most_shares(), work);
+    if (shares_of(convolution, count, convolution.most_shares()) > 1) add_moments(pass, raws, part_moments);
+    const BatchMoments moments = combined(part_moments, pass.part_pixels());
     update_running_stats(parameters, moments);
     const BatchNormCoefficients coefficients(moments, gamma, beta, parameters.epsilon);
     at::Tensor result;
     if (residual) {
       result = at::empty_like(raw);
-      normalize({count, shape.out_pixels(), channels, kernels}, raws, coefficients.scale(), coefficients.shift(),
-                NhwcView(added), relu, NhwcView(result));
+      normalize(pass, raws, coefficients.scale(), coefficients.shift(), NhwcView(added), relu, NhwcView(result));
     } else {
       result = raw.detach();
       *recomputation = recompute_norm(raw, coefficients, relu);

@@ -12,12 +12,6 @@ namespace reviewkd::ops {
 
 namespace {
 
-/// How many shares each group of images is divided into.
-int64_t shares_of(const ImageConvolution& convolution, int64_t images) {
-  const int64_t groups = (images + convolution.group() - 1) / convolution.group();
-  return std::clamp<int64_t>(at::get_num_threads() / groups, 1, convolution.most_shares());
-}
-
 /// The rows that the source writes, as a map.
 at::Tensor written(const OutputGradientSource& source, int64_t images, const ConvolutionShape& shape,
                    at::ScalarType type) {
@@ -38,9 +32,10 @@ ConvolutionGradients convolution_gradients(const ImageConvolution& convolution, 
                                            const SavedActivation& input, const OutputGradientSource& source,
                                            const NeededGradients& needed) {
   const ConvolutionShape& shape = convolution.shape();
+  const int64_t most_shares = convolution.most_gradient_shares();
   const auto value_bytes = static_cast<int64_t>(c10::elementSize(input.type()));
   const int64_t images = input.sizes()[0];
-  if (source.write_row && !convolution.has_gradient_border() && shares_of(convolution, images) > 1) {
+  if (source.write_row && !convolution.has_gradient_border() && shares_of(convolution, images, most_shares) > 1) {
     // Shares of an image read each other's rows.
     return convolution_gradients(convolution, weight, input, {{}, written(source, images, shape, input.type())},
                                  needed);
@@ -49,9 +44,10 @@ ConvolutionGradients convolution_gradients(const ImageConvolution& convolution, 
   const at::Tensor packed = needed.input ? convolution.pack_for_gradient(weight) : at::Tensor();
   const NhwcView input_gradients(input_gradient), added_gradients(needed.added), maps(source.map);
   const int64_t weight_sums = needed.weight ? convolution.weight_sums() : 0;
-  const int64_t threads = std::min<int64_t>(at::get_num_threads(), images * shares_of(convolution, images));
+  const int64_t threads =
+      std::min<int64_t>(at::get_num_threads(), images * shares_of(convolution, images, most_shares));
   at::Tensor thread_sums = at::zeros({threads, weight_sums}, at::kFloat);
-  parallel_for_groups(convolution, images, [&](int64_t n, int64_t group, const WorkShare& share, int64_t thread) {
+  const auto work = [&](int64_t n, int64_t group, const WorkShare& share, int64_t thread) {
     ScratchScope group_scratch;
     OutputGradients output_gradients{};
     if (source.write_row) {
@@ -69,7 +65,8 @@ ConvolutionGradients convolution_gradients(const ImageConvolution& convolution, 
     const void* pixels = input.pixels(n * shape.in_pixels(), group * shape.in_pixels(), scratch);
     convolution.add_weight_gradient(pixels, output_gradients, group,
                                     thread_sums.data_ptr<float>() + thread * weight_sums, share);
-  });
+  };
+  parallel_for_groups(convolution, images, most_shares, work);
   if (!needed.weight) return {input_gradient, {}};
   const at::Tensor total = threads > 1 ? thread_sums.sum(0) : thread_sums;
   at::Tensor weight_gradient = at::empty_like(weight);
@@ -77,9 +74,14 @@ ConvolutionGradients convolution_gradients(const ImageConvolution& convolution, 
   return {input_gradient, weight_gradient};
 }
 
-void parallel_for_groups(const ImageConvolution& convolution, int64_t images,
+int64_t shares_of(const ImageConvolution& convolution, int64_t images, int64_t most) {
+  const int64_t groups = (images + convolution.group() - 1) / convolution.group();
+  return std::clamp<int64_t>(at::get_num_threads() / groups, 1, most);
+}
+
+void parallel_for_groups(const ImageConvolution& convolution, int64_t images, int64_t most_shares,
                          const std::function<void(int64_t, int64_t, const WorkShare&, int64_t)>& work) {
-  const int64_t shares = shares_of(convolution, images);
+  const int64_t shares = shares_of(convolution, images, most_shares);
   if (shares == 1) {
     parallel_for_ranges(images, [&](int64_t first, int64_t last, int64_t thread) {
       for (int64_t n = first; n < last; n += convolution.group())

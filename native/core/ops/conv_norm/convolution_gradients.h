@@ -32,9 +32,11 @@ ConvolutionGradients convolution_gradients(const ImageConvolution& convolution, 
                                            const SavedActivation& input, const OutputGradientSource& source,
                                            const NeededGradients& needed);
 
-/// Calls work(first image, images, share, thread) for groups of images, or for shares of them if threads would have
-/// nothing to do, in parallel.
-void parallel_for_groups(const ImageConvolution& convolution, int64_t images,
+/// How many shares each group of images is divided into so that threads have work, at most so many.
+int64_t shares_of(const ImageConvolution& convolution, int64_t images, int64_t most);
+
+/// Calls work(first image, images, share, thread) for groups of images, or for shares of them, in parallel.
+void parallel_for_groups(const ImageConvolution& convolution, int64_t images, int64_t most_shares,
                          const std::function<void(int64_t, int64_t, const WorkShare&, int64_t)>& work);
 
 /// The fastest convolution for an input of these sizes, or null: weight is [O, I, k, k].

@@ -23,12 +23,18 @@ ImagePass pass_over(const at::Tensor& x) {
 }
 
 BatchMoments moments_of(const ImagePass& pass, const NhwcView& x) {
-  ImageMoments moments(pass.images, pass.channels);
-  parallel_for_ranges(pass.images, [&](int64_t first, int64_t last, int64_t) {
-    for (int64_t n = first; n < last; ++n)
-      pass.kernels.moments(x[n], pass.pixels, pass.channels, moments.mean(n), moments.m2(n));
+  ImageMoments moments(pass.parts(), pass.channels);
+  add_moments(pass, x, moments);
+  return combined(moments, pass.part_pixels());
+}
+
+/// Calls body(first pixel, pixels), counted over all images, in parallel.
+template <typename Body>
+void each_part(const ImagePass& pass, const Body& body) {
+  const int64_t pixels = pass.part_pixels();
+  parallel_for_ranges(pass.parts(), [&](int64_t first, int64_t last, int64_t) {
+    for (int64_t k = first; k < last; ++k) body(k * pixels, pixels);
   });
-  return combined(moments, pass.pixels);
 }
 
 template <bool kRelu>
@@ -82,16 +88,33 @@ REVIEWKD_AUTOGRAD_FUNCTION(BatchNormFunction) {
     at::Tensor input_gradient = at::empty_like(input);
     const NhwcView input_gradients(input_gradient);
     const ImagePass& pass = maps.pass();
-    parallel_for_ranges(pass.images, [&](int64_t first, int64_t last, int64_t) {
-      for (int64_t n = first; n < last; ++n) {
-        pass.kernels.normalization_gradient(maps.from(n, 0), factors.a.data(), factors.b.data(), factors.k.data(),
-                                            input_gradients[n], pass.pixels, pass.channels);
-      }
+    each_part(pass, [&](int64_t pixel, int64_t pixels) {
+      pass.kernels.normalization_gradient(maps.from(0, pixel), factors.a.data(), factors.b.data(), factors.k.data(),
+                                          input_gradients.pixel(0, pixel), pixels, pass.channels);
     });
     return {input_gradient, factors.gamma_gradient(), factors.beta_gradient(), masked, at::Tensor(), at::Tensor(),
             at::Tensor()};
   }
 };
+
+int64_t ImagePass::parts_of_image() const {
+  // Sums of single parts are combined in double: that must stay a small part of the work.
+  constexpr int64_t kFewPixels = 4096, kManyParts = 256;
+  for (int64_t parts = (pixels + kFewPixels - 1) / kFewPixels; parts <= kManyParts; ++parts)
+    if (parts > 0 && pixels % parts == 0) return parts;
+  return 1;
+}
+
+void add_moments(const ImagePass& pass, const NhwcView& x, int64_t first, int64_t last, ImageMoments& moments) {
+  const int64_t pixels = pass.part_pixels();
+  for (int64_t k = first; k < last; ++k)
+    pass.kernels.moments(x.pixel(0, k * pixels), pixels, pass.channels, moments.mean(k), moments.m2(k));
+}
+
+void add_moments(const ImagePass& pass, const NhwcView& x, ImageMoments& moments) {
+  parallel_for_ranges(pass.parts(),
+                      [&](int64_t first, int64_t last, int64_t) { add_moments(pass, x, first, last, moments); });
+}
 
 void require_several_values(int64_t values) {
   if (values != 1) return;
@@ -126,10 +149,9 @@ void update_running_stats(const ConvNormParameters& parameters, const BatchMomen
 
 void normalize(const ImagePass& pass, const NhwcView& x, const float* scale, const float* shift,
                const NhwcView& residuals, bool relu, const NhwcView& results) {
-  parallel_for_ranges(pass.images, [&](int64_t first, int64_t last, int64_t) {
-    for (int64_t n = first; n < last; ++n) {
-      pass.kernels.normalize(x[n], scale, shift, residuals[n], relu, results[n], pass.pixels, pass.channels);
-    }
+  each_part(pass, [&](int64_t pixel, int64_t pixels) {
+    pass.kernels.normalize(x.pixel(0, pixel), scale, shift, residuals.pixel(0, pixel), relu, results.pixel(0, pixel),
+                           pixels, pass.channels);
   });
 }
 
@@ -148,13 +170,13 @@ NormalizedMap NormalizedImages::from(int64_t image, int64_t pixel) const {
 
 NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Tensor& gamma, const NhwcView& masks) {
   const ImagePass& pass = maps.pass();
-  ImageSums sums(pass.images, pass.channels);
-  parallel_for_ranges(pass.images, [&](int64_t first, int64_t last, int64_t) {
-    for (int64_t n = first; n < last; ++n) {
-      pass.kernels.reduce_gradient(maps.from(n, 0), masks[n], sums.sum(n), sums.product(n), pass.pixels, pass.channels);
-    }
+  ImageSums sums(pass.parts(), pass.channels);
+  each_part(pass, [&](int64_t pixel, int64_t pixels) {
+    const int64_t part = pixel / pixels;
+    pass.kernels.reduce_gradient(maps.from(0, pixel), masks.pixel(0, pixel), sums.sum(part), sums.product(part), pixels,
+                                 pass.channels);
   });
-  return NormalizationGradient(sums, maps.coefficients().inverse(), gamma, pass.pixels);
+  return NormalizationGradient(sums, maps.coefficients().inverse(), gamma, pass.part_pixels());
 }
 
 at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual,

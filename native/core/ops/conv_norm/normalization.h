@@ -13,11 +13,22 @@
 
 namespace reviewkd::ops {
 
-/// The shape of the maps [N, H, W, C] that a pass processes image by image.
+/// The shape of the maps [N, H, W, C] that a pass processes image by image, or large images in equal parts, so that
+/// threads have work. Parts depend on the shape alone, and with them the last digits of sums.
 struct ImagePass {
   int64_t images, pixels, channels;
   const ChannelKernels& kernels;
+
+  int64_t parts_of_image() const;
+  /// Of all images.
+  int64_t parts() const { return images * parts_of_image(); }
+  int64_t part_pixels() const { return pixels / parts_of_image(); }
 };
+
+/// Mean and sum of squared deviations of parts first … last of the maps x, counted over all images.
+void add_moments(const ImagePass& pass, const NhwcView& x, int64_t first, int64_t last, ImageMoments& moments);
+/// Of all parts, in parallel.
+void add_moments(const ImagePass& pass, const NhwcView& x, ImageMoments& moments);
 
 /// Updates the running statistics with those of a batch, which exclude the convolution's bias, if any.
 void update_running_stats(const ConvNormParameters& parameters, const BatchMoments& moments);

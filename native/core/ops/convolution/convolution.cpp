@@ -99,6 +99,12 @@ at::Tensor DirectConvolution::pack_for_gradient(const at::Tensor& weight) const 
                    [&](int64_t i, int64_t t, int64_t o) { return read(o, i, t); });
 }
 
+int64_t DirectConvolution::most_shares() const {
+  // Each share lays out the whole image, which takes about as long as two rows.
+  constexpr int64_t kFewRows = 8;
+  return std::max<int64_t>(1, shape().out_height / kFewRows);
+}
+
 const void* DirectConvolution::lay_out(const void* image, ScratchScope& scratch) const {
   if (gathers()) return gather(image, scratch);
   if (shape().padding == 0) return image;
@@ -142,13 +148,17 @@ const void* DirectConvolution::gather(const void* image, ScratchScope& scratch) 
 }
 
 void DirectConvolution::forward(const void* images, int64_t, const at::Tensor& packed, const float* bias,
-                                const void* residual, bool relu, void* out, const WorkShare&) const {
+                                const void* residual, bool relu, void* out, const WorkShare& share) const {
   const int64_t step = gathers() ? 1 : shape().stride;
+  const int64_t first = share.begin(shape().out_height);
+  const int64_t in_row = step * laid_out_width() * channels();
+  const int64_t out_row = shape().out_width * shape().out_channels;
+  const int64_t skipped = first * out_row * value_bytes_;
   ScratchScope scratch;
   Convolution task{
-      .in = lay_out(images, scratch),
+      .in = static_cast<const char*>(lay_out(images, scratch)) + first * in_row * value_bytes_,
       .weights = packed.const_data_ptr(),
-      .out = out,
+      .out = static_cast<char*>(out) + skipped,
       .taps = taps(),
       .offsets = {},
       .weight_tap = {},
@@ -156,13 +166,13 @@ void DirectConvolution::forward(const void* images, int64_t, const at::Tensor& p
       .in_channels = channels(),
       .out_channels = shape().out_channels,
       .in_pixel = step * channels(),
-      .in_row = step * laid_out_width() * channels(),
+      .in_row = in_row,
       .out_pixel = shape().out_channels,
-      .out_row = shape().out_width * shape().out_channels,
-      .rows = shape().out_height,
+      .out_row = out_row,
+      .rows = share.end(shape().out_height) - first,
       .columns = shape().out_width,
       .bias = bias,
-      .residual = residual,
+      .residual = residual == nullptr ? nullptr : static_cast<const char*>(residual) + skipped,
       .relu = relu,
   };
   for (int64_t t = 0; t < task.taps; ++t) {

@@ -15,6 +15,9 @@ class DirectConvolution : public ImageConvolution {
 
   DirectConvolution(const ConvolutionShape& shape, at::ScalarType type, const ConvolutionKernels& kernels);
 
+  int64_t most_shares() const override;
+  int64_t most_gradient_shares() const override { return 1; }
+
   PackedOrder order() const override { return PackedOrder::kDirect; }
 
   at::Tensor pack(const at::Tensor& weight, const float* factors = nullptr) const override;
@@ -24,7 +27,7 @@ class DirectConvolution : public ImageConvolution {
   bool has_input_gradient() const override { return !gathers(); }
 
   void forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias, const void* residual,
-               bool relu, void* out, const WorkShare& = {}) const override;
+               bool relu, void* out, const WorkShare& share = {}) const override;
 
   bool has_gradient_border() const override { return shape().padding > 0; }
   OutputGradients output_gradients(ScratchScope& scratch) const override;

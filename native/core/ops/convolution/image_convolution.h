@@ -56,8 +56,9 @@ class ImageConvolution {
 
   /// The best number of images per call, and the upper bound of `count` parameters.
   virtual int64_t group() const { return 1; }
-  /// The upper bound of shares of a group.
+  /// The upper bound of shares of a group in `forward`, and in both gradients.
   virtual int64_t most_shares() const { return 1; }
+  virtual int64_t most_gradient_shares() const { return most_shares(); }
 
   virtual PackedOrder order() const = 0;
 

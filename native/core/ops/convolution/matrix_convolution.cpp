@@ -59,10 +59,10 @@ at::Tensor MatrixConvolution::pack(const at::Tensor& weight, const float* factor
 }
 
 void MatrixConvolution::forward(const void* images, int64_t count, const at::Tensor& packed, const float* bias,
-                                const void* residual, bool relu, void* out, const WorkShare&) const {
+                                const void* residual, bool relu, void* out, const WorkShare& share) const {
   const at::Tensor right = packed.t();
   const int64_t channels = shape().out_channels;
-  each_block(count, [&](int64_t first, int64_t pixels) {
+  each_block(count, share, [&](int64_t first, int64_t pixels) {
     ScratchScope scratch;
     const float* left = gathered(static_cast<const float*>(images), first, pixels, scratch);
     float* const to = static_cast<float*>(out) + first * channels;
@@ -79,7 +79,7 @@ OutputGradients MatrixConvolution::output_gradients(ScratchScope& scratch) const
 }
 
 void MatrixConvolution::input_gradient(const OutputGradients& gradients, int64_t count, const at::Tensor& packed,
-                                       const void* added, void* out, const WorkShare&) const {
+                                       const void* added, void* out, const WorkShare& share) const {
   const int64_t channels = shape().in_channels;
   const auto* const start = static_cast<const float*>(added);
   auto* const to = static_cast<float*>(out);
@@ -88,7 +88,7 @@ void MatrixConvolution::input_gradient(const OutputGradients& gradients, int64_t
     if (start == nullptr) std::memset(to, 0, bytes);
     else if (start != to) std::memcpy(to, start, bytes);
   }
-  each_block(count, [&](int64_t first, int64_t pixels) {
+  each_block(count, share, [&](int64_t first, int64_t pixels) {
     const float* const rows = gradient_values(gradients) + first * shape().out_channels;
     const at::Tensor left = matrix(rows, pixels, shape().out_channels);
     if (is_pointwise()) {
@@ -105,9 +105,9 @@ void MatrixConvolution::input_gradient(const OutputGradients& gradients, int64_t
 }
 
 void MatrixConvolution::add_weight_gradient(const void* images, const OutputGradients& gradients, int64_t count,
-                                            float* sums, const WorkShare&) const {
+                                            float* sums, const WorkShare& share) const {
   at::Tensor total = matrix(sums, shape().out_channels, values());
-  each_block(count, [&](int64_t first, int64_t pixels) {
+  each_block(count, share, [&](int64_t first, int64_t pixels) {
     ScratchScope scratch;
     const float* const right = gathered(static_cast<const float*>(images), first, pixels, scratch);
     const float* const rows = gradient_values(gradients) + first * shape().out_channels;
@@ -123,9 +123,11 @@ void MatrixConvolution::unpack_weight_gradient(const float* sums, at::Tensor& gr
 }
 
 template <typename Work>
-void MatrixConvolution::each_block(int64_t images, const Work& work) const {
+void MatrixConvolution::each_block(int64_t images, const WorkShare& share, const Work& work) const {
   const int64_t count = images * shape().out_pixels();
-  for (int64_t first = 0; first < count; first += block_) work(first, std::min(block_, count - first));
+  const int64_t blocks = (count + block_ - 1) / block_;
+  for (int64_t k = share.begin(blocks); k < share.end(blocks); ++k)
+    work(k * block_, std::min(block_, count - k * block_));
 }
 
 template <typename Body>

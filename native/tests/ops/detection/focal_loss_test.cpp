@@ -7,6 +7,7 @@
 #include "core/ops/focal_loss/focal_loss.h"
 #include "tests/support/errors.h"
 #include "tests/support/gradients.h"
+#include "tests/support/threads.h"
 
 namespace reviewkd::tests::focal_loss {
 namespace {
@@ -90,13 +91,8 @@ TEST_P(FocalLossSum, IsTakenInFloat32OfBfloat16) {
 }
 
 TEST_P(FocalLossSum, DoesNotDependOnTheNumberOfThreads) {
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
-  const at::Tensor alone = sum(logits());
-  at::set_num_threads(3);
-  const at::Tensor together = sum(logits());
-  at::set_num_threads(threads);
-  EXPECT_TRUE(alone.equal(together));
+  const auto result = [&] { return sum(logits()); };
+  EXPECT_TRUE(on_threads(1, result).equal(on_threads(3, result)));
 }
 
 TEST_P(FocalLossSum, TakesTheReferencePathBitForBitInItsScope) {

@@ -8,6 +8,7 @@
 #include "core/ops/match_boxes/match_boxes.h"
 #include "tests/support/boxes.h"
 #include "tests/support/errors.h"
+#include "tests/support/threads.h"
 
 namespace reviewkd::tests::match_boxes {
 namespace {
@@ -70,13 +71,8 @@ INSTANTIATE_TEST_SUITE_P(Counts, MatchedBoxes,
 
 TEST(MatchBoxes, DoesNotDependOnTheNumberOfThreads) {
   const at::Tensor truths = noise_boxes(9, 1), boxes = noise_boxes(3000, 3);
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
-  const at::Tensor alone = ops::match_anchors(truths, boxes, 0.5, 0.4, true);
-  at::set_num_threads(3);
-  const at::Tensor together = ops::match_anchors(truths, boxes, 0.5, 0.4, true);
-  at::set_num_threads(threads);
-  EXPECT_TRUE(alone.equal(together));
+  const auto result = [&] { return ops::match_anchors(truths, boxes, 0.5, 0.4, true); };
+  EXPECT_TRUE(on_threads(1, result).equal(on_threads(3, result)));
 }
 
 TEST(MatchBoxes, RefusesThresholdsThatAreNone) {

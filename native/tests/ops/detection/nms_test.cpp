@@ -8,6 +8,7 @@
 #include "core/ops/nms/nms.h"
 #include "tests/support/boxes.h"
 #include "tests/support/errors.h"
+#include "tests/support/threads.h"
 
 namespace reviewkd::tests::nms {
 namespace {
@@ -86,13 +87,8 @@ TEST(BatchedNms, SuppressesWithinAClassAlone) {
 TEST(BatchedNms, DoesNotDependOnTheNumberOfThreads) {
   const at::Tensor boxes = noise_boxes(500, 1), scores = noise_scores(500, 2);
   const at::Tensor classes = at::arange(500).remainder(7);
-  const int threads = at::get_num_threads();
-  at::set_num_threads(1);
-  const at::Tensor alone = ops::batched_nms(boxes, scores, classes, 0.5);
-  at::set_num_threads(3);
-  const at::Tensor together = ops::batched_nms(boxes, scores, classes, 0.5);
-  at::set_num_threads(threads);
-  EXPECT_TRUE(alone.equal(together));
+  const auto result = [&] { return ops::batched_nms(boxes, scores, classes, 0.5); };
+  EXPECT_TRUE(on_threads(1, result).equal(on_threads(3, result)));
 }
 
 TEST(BatchedNms, RefusesWhatDoesNotFit) {
