@@ -236,39 +236,31 @@ TEST_P(ImageConvolutions, GiveTheSameGradientsInShares) {
 INSTANTIATE_TEST_SUITE_P(Convolutions, ImageConvolutions, testing::ValuesIn(convolutions()),
                          [](const auto& info) { return info.param.name; });
 
+/// A convolution between equally many channels that keeps the size of a square map.
+ops::ConvolutionShape square(int64_t channels, int64_t kernel, int64_t side) {
+  return {.in_channels = channels,
+          .out_channels = channels,
+          .kernel = kernel,
+          .stride = 1,
+          .padding = kernel / 2,
+          .height = side,
+          .width = side,
+          .out_height = side,
+          .out_width = side};
+}
+
 TEST(ImageConvolutionChoice, HasNoneForShapesAndTypesWithoutKernels) {
-  const ops::ConvolutionShape shape{.in_channels = 16,
-                                    .out_channels = 16,
-                                    .kernel = 3,
-                                    .stride = 1,
-                                    .padding = 1,
-                                    .height = 4,
-                                    .width = 4,
-                                    .out_height = 4,
-                                    .out_width = 4};
+  const auto shape = square(16, 3, 4);
   EXPECT_EQ(ops::ImageConvolution::create(shape, at::kDouble, 1), nullptr);
   auto other = shape;
   other.out_channels = 20;
   EXPECT_EQ(ops::ImageConvolution::create(other, at::kFloat, 1), nullptr);
-  other = shape;
-  other.kernel = 5;
-  other.padding = 2;
-  EXPECT_EQ(ops::ImageConvolution::create(other, at::kFloat, 1), nullptr);
+  EXPECT_EQ(ops::ImageConvolution::create(square(16, 5, 4), at::kFloat, 1), nullptr);
 }
 
 TEST(ImageConvolutionShares, AreSeveralWhereAnImageHasMuchWork) {
-  const ops::ConvolutionShape pointwise{.in_channels = 256,
-                                        .out_channels = 256,
-                                        .kernel = 1,
-                                        .stride = 1,
-                                        .padding = 0,
-                                        .height = 128,
-                                        .width = 128,
-                                        .out_height = 128,
-                                        .out_width = 128};
-  auto three = pointwise;
-  three.kernel = 3;
-  three.padding = 1;
+  const auto pointwise = square(256, 1, 128);
+  const auto three = square(256, 3, 128);
   auto halved = three;
   halved.stride = 2;
   halved.out_height = halved.out_width = 64;
@@ -286,15 +278,7 @@ TEST(ImageConvolutionShares, AreSeveralWhereAnImageHasMuchWork) {
 }
 
 TEST(ImageConvolutionChoice, DependsOnTheNumberOfTilesThatShareFilters) {
-  const ops::ConvolutionShape shape{.in_channels = 256,
-                                    .out_channels = 256,
-                                    .kernel = 3,
-                                    .stride = 1,
-                                    .padding = 1,
-                                    .height = 14,
-                                    .width = 14,
-                                    .out_height = 14,
-                                    .out_width = 14};
+  const auto shape = square(256, 3, 14);
   if (ops::WinogradConvolution::create(shape, at::kFloat) == nullptr) GTEST_SKIP() << "no Winograd on this processor";
   EXPECT_EQ(ops::ImageConvolution::create(shape, at::kFloat, 2)->order(), ops::PackedOrder::kMatrix);
   EXPECT_EQ(ops::ImageConvolution::create(shape, at::kFloat, 64)->order(), ops::PackedOrder::kWinograd);
