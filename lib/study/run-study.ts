@@ -14,17 +14,18 @@ import type { CellResult, StudyConfig, StudyConfigInput, StudyEvent, StudyResult
   StudySystem } from "../config/schemas/study.js";
 import type { TaskInfo } from "../config/schemas/task.js";
 import { systemInfo } from "../api/system.js";
-import { valueIfNamed } from "../api/task.js";
+import { primaryMetric, valueIfNamed } from "../api/task.js";
 import { cellResult, inspectCell, type CellState } from "./cell-state.js";
 import { cellsOf, TEACHER, type Cell } from "./cells.js";
 import { EtaEstimator } from "./eta-estimator.js";
-import { conditionsOf, isRerun, type Condition } from "./conditions.js";
+import { conditionsOf, isRerun, STUDENT_ALONE, type Condition } from "./conditions.js";
 import { matchedStages, type MatchedStages } from "./matched-stages.js";
 import { drawPicture } from "./picture.js";
 import { SharedInputs } from "./shared-inputs.js";
 import { parseStudyConfig } from "./study-config.js";
 import { openStudyDirectory, STUDY_FILES, type StudyDirectory } from "./study-directory.js";
 import { summarize } from "./summary.js";
+import { weakTeacherNotice } from "./weak-teacher.js";
 
 /** Options of a study: its directory and a signal that stops it. */
 export interface StudyOptions {
@@ -182,6 +183,14 @@ class Study {
     // A teacher may be a detector of another kind, with other metrics.
     const taskInfo = id === TEACHER ? networkInfo(this.parts.config.teacher.name, "teacher").task : this.#taskInfo;
     yield { type: "cell-end", ...place, label, seed, skipped: found.is === "done", taskInfo, result };
+    if (found.is !== "done") yield* this.#judgeTeacher(cell, result);
+  }
+
+  /** Compares the teacher with a student alone: before the students that learn from it, to stop in time. */
+  *#judgeTeacher({ condition }: Cell, { last }: CellResult): Generator<StudyEvent, void, void> {
+    if (condition !== STUDENT_ALONE.id || last === null || this.#teacherMetric === null) return;
+    const message = weakTeacherNotice(primaryMetric(this.#taskInfo), this.#teacherMetric, last);
+    if (message !== undefined) yield { type: "study-notice", message };
   }
 
   async *#train({ config, runDirectory }: Cell, resume: boolean): AsyncGenerator<FitEvent, void, void> {

@@ -101,6 +101,20 @@ describe("runStudy", () => {
     });
   }
 
+  it("warns of a teacher that is worse than the student alone", async () => {
+    const training = { ...STUDY.training, epochs: 4 };
+    const weak = { training, teacherTraining: { epochs: 1, learningRate: 1e-9 }, seeds: [0] };
+    const { events, result } = await study(scratch("weak"), weak);
+    const alone = result.cells.find(({ id }) => id === "student-alone-seed0")?.last?.top1 ?? 0;
+    expect(ofType(events, "study-notice").map(({ message }) => message)).to.deep.equal([
+      `warning: the teacher is worse than the student alone: top-1 ${result.teacherMetric?.toFixed(2)} % against ${alone.toFixed(2)} %. A student hardly learns from such a teacher: train it longer or with other seeds, or pass weights of a better one.`,
+    ]);
+    const strong = { teacherTraining: { epochs: 4, learningRate: 0.05 },
+      training: { ...training, optimizer: { learningRate: 1e-9 } } };
+    const { events: others } = await study(scratch("strong"), { ...strong, seeds: [0] });
+    expect(ofType(others, "study-notice")).to.deep.equal([]);
+  });
+
   it("skips finished cells, and draws the same picture again", async () => {
     const { result } = await study(scratch("study"), { seeds: [0] });
     const picture = await readFile(scratch("study", "seeds.svg"), "utf8");
