@@ -45,7 +45,8 @@ std::optional<int64_t> take_number(std::string_view& name, const Placeholder& pl
   const auto digits = static_cast<size_t>(std::find_if_not(name.begin(), name.end(), is_decimal_digit) - name.begin());
   if (digits == 0 || digits > kMostDigits || (digits > 1 && name[0] == '0')) return std::nullopt;
   int64_t number = 0;
-  std::from_chars(name.data(), name.data() + digits, number);
+  const char* first = name.data();
+  std::from_chars(first, first + digits, number);
   name.remove_prefix(digits);
   number -= placeholder.offset;
   if (number < 0 || number % placeholder.factor != 0) return std::nullopt;

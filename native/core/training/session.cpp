@@ -103,9 +103,8 @@ NamedTensors Session::training_state() const {
   } else {
     state = state_dict(*network().module);
   }
-  const std::string prefix = training_.objective.distiller() != nullptr ? "student." : "";
-  for (auto& [name, buffer] : network().module->training_buffers())
-    state.emplace_back("training." + prefix + name, buffer);
+  const std::string prefix = training_.objective.distiller() != nullptr ? "training.student." : "training.";
+  for (auto& [name, buffer] : network().module->training_buffers()) state.emplace_back(prefix + name, buffer);
   for (auto& [name, buffer] : training_.optimizer.state()) state.emplace_back("optimizer." + name, buffer);
   return state;
 }

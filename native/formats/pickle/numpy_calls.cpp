@@ -144,7 +144,7 @@ void set_dtype_state(const Input& input, const Heap& heap, Value& dtype, const V
   if (state.kind != Kind::kTuple) fail_corrupt(input, "the state of a type");
   const Value& order = items.at(1, "a byte order for a type");
   if (!is_string(order) || order.text.size() != 1) fail_corrupt(input, "a byte order for a type");
-  dtype.integer = order.text[0];
+  dtype.integer = static_cast<unsigned char>(order.text[0]);
 }
 
 }  // namespace reviewkd::pickle
