@@ -110,7 +110,7 @@ describe("runStudy", () => {
       `warning: the teacher is worse than the student alone: top-1 ${result.teacherMetric?.toFixed(2)} % against ${alone.toFixed(2)} %. A student hardly learns from such a teacher: train it longer or with other seeds, or pass weights of a better one.`,
     ]);
     const strong = { teacherTraining: { epochs: 4, learningRate: 0.05 },
-      training: { ...training, optimizer: { learningRate: 1e-9 } } };
+      training: { ...training, optimizer: { kind: "sgd", learningRate: 1e-9 } } } as const;
     const { events: others } = await study(scratch("strong"), { ...strong, seeds: [0] });
     expect(ofType(others, "study-notice")).to.deep.equal([]);
   });
