@@ -16,7 +16,7 @@ export { createDistiller, Distiller, listMethods, type AnyDistiller, type Detect
 export { explainPair, type ExplainPairOptions } from "./api/explain-pair.js";
 export { createSession, Session, type SaveCheckpointOptions, type SessionPosition, type SessionTarget,
   type TrainEpochOptions } from "./api/session.js";
-export { metricDecimals, namedValue, primaryMetric, registryTask } from "./api/task.js";
+export { metricDecimals, metricText, namedValue, primaryMetric, registryTask } from "./api/task.js";
 export { Dataset, DatasetSplit, type AnyBatch, type Batch, type DetectionBatch,
   type ObjectTargets } from "./api/dataset.js";
 export { loadDataset, type LoadDatasetOptions } from "./datasets/load-dataset.js";

@@ -43,6 +43,11 @@ export function metricDecimals({ unit }: Pick<MetricInfo, "unit">, ofPercentage:
   return unit === "%" ? ofPercentage : 3;
 }
 
+/** A value in these decimals with its unit, such as 71.3 % or 0.412. */
+export function metricText(metric: Pick<MetricInfo, "unit">, value: number, ofPercentage: number): string {
+  return `${value.toFixed(metricDecimals(metric, ofPercentage))}${metric.unit === "" ? "" : ` ${metric.unit}`}`;
+}
+
 /** Whether a value is better than another one; NaN is worse than any number, equal values are no improvement. */
 export function isBetter({ higherIsBetter }: MetricInfo, value: number, before: number): boolean {
   if (Number.isNaN(value)) return false;

@@ -183,13 +183,13 @@ class Study {
     // A teacher may be a detector of another kind, with other metrics.
     const taskInfo = id === TEACHER ? networkInfo(this.parts.config.teacher.name, "teacher").task : this.#taskInfo;
     yield { type: "cell-end", ...place, label, seed, skipped: found.is === "done", taskInfo, result };
-    if (found.is !== "done") yield* this.#judgeTeacher(cell, result);
+    if (found.is !== "done") yield* this.#judgeTeacher(result);
   }
 
   /** Compares the teacher with a student alone: before the students that learn from it, to stop in time. */
-  *#judgeTeacher({ condition }: Cell, { last }: CellResult): Generator<StudyEvent, void, void> {
-    if (condition !== STUDENT_ALONE.id || last === null || this.#teacherMetric === null) return;
-    const message = weakTeacherNotice(primaryMetric(this.#taskInfo), this.#teacherMetric, last);
+  *#judgeTeacher(result: CellResult): Generator<StudyEvent, void, void> {
+    if (result.condition !== STUDENT_ALONE.id || this.#teacherMetric === null) return;
+    const message = weakTeacherNotice(primaryMetric(this.#taskInfo), this.#teacherMetric, result);
     if (message !== undefined) yield { type: "study-notice", message };
   }
 

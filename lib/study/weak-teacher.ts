@@ -1,12 +1,14 @@
-import { isBetter, metricDecimals, namedValue } from "../api/task.js";
-import type { Evaluation } from "../config/schemas/epoch.js";
+import { isBetter, metricText, namedValue } from "../api/task.js";
+import type { CellResult } from "../config/schemas/study.js";
 import type { MetricInfo } from "../config/schemas/task.js";
 
-/** A warning that a student alone is better than the teacher of its study; `undefined` if it is not. */
-export function weakTeacherNotice(metric: MetricInfo, teacher: number, alone: Evaluation): string | undefined {
-  const student = namedValue(alone, metric.name);
-  if (!isBetter(metric, student, teacher)) return undefined;
-  const text = (value: number) => `${value.toFixed(metricDecimals(metric, 2))}${metric.unit && ` ${metric.unit}`}`;
-  const results = `${metric.label} ${text(teacher)} against ${text(student)}`;
-  return `warning: the teacher is worse than the student alone: ${results}. A student hardly learns from such a teacher: train it longer or with other seeds, or pass weights of a better one.`;
+/** A warning that a student trained alone is better than the teacher of its study; `undefined` if it is not. */
+export function weakTeacherNotice(metric: MetricInfo, teacher: number,
+  { seed, last }: Pick<CellResult, "seed" | "last">): string | undefined {
+  if (last === null) return undefined;
+  const alone = namedValue(last, metric.name);
+  if (!isBetter(metric, alone, teacher)) return undefined;
+  const text = (value: number): string => metricText(metric, value, 2);
+  const results = `${metric.title} ${text(teacher)} against ${text(alone)} with seed ${seed}`;
+  return `warning: the teacher is worse than the student alone: ${results}. Distilled students may become worse, too. Begin a new study with better weights of the teacher, or with more epochs or other seeds if the study trains it.`;
 }

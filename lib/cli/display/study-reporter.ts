@@ -1,4 +1,4 @@
-import { metricDecimals, namedValue, primaryMetric, type MetricInfo, type StudyEvent } from "../../index.js";
+import { metricText, namedValue, primaryMetric, type StudyEvent } from "../../index.js";
 import type { Reporter } from "./fit-reporter.js";
 import { formatDuration, formatLoss } from "./format.js";
 import type { Output } from "./output.js";
@@ -37,10 +37,6 @@ export function createStudyReporter(output: Output): Reporter<StudyEvent> {
   };
 }
 
-function valueText(metric: MetricInfo, value: number): string {
-  return `${value.toFixed(metricDecimals(metric, 1))}${metric.unit === "" ? "" : ` ${metric.unit}`}`;
-}
-
 function place({ index, cells }: { readonly index: number; readonly cells: number }): string {
   return `[${index + 1}/${cells}]`;
 }
@@ -56,7 +52,7 @@ function lineOf(event: Exclude<StudyEvent, EventOf<"cell-run">>): string | undef
     case "study-teacher": {
       const metric = primaryMetric(event.taskInfo);
       return event.metric === null ? `teacher ${event.name}: not evaluated on these data`
-        : `teacher ${event.name}: ${metric.title} ${valueText(metric, event.metric)} on the test images`;
+        : `teacher ${event.name}: ${metric.title} ${metricText(metric, event.metric, 1)} on the test images`;
     }
     case "cell-start":
       return `${place(event)} ${event.label}, seed ${event.seed}${event.resumed ? ", resuming" : ""}`;
@@ -64,7 +60,7 @@ function lineOf(event: Exclude<StudyEvent, EventOf<"cell-run">>): string | undef
       const { last, best, seconds } = event.result;
       if (last === null || best === null) return undefined;
       const metric = primaryMetric(event.taskInfo);
-      const value = (values: object): string => valueText(metric, namedValue(values, metric.name));
+      const value = (values: object): string => metricText(metric, namedValue(values, metric.name), 1);
       const text = `last ${value(last)}, best ${value(best)} (epoch ${best.epoch + 1}), ${formatDuration(seconds ?? 0)}`;
       return event.skipped ? `${place(event)} ${event.label}, seed ${event.seed}: already done, ${text}`
         : `${place(event)} done: ${text}`;

@@ -107,7 +107,7 @@ describe("runStudy", () => {
     const { events, result } = await study(scratch("weak"), weak);
     const alone = result.cells.find(({ id }) => id === "student-alone-seed0")?.last?.top1 ?? 0;
     expect(ofType(events, "study-notice").map(({ message }) => message)).to.deep.equal([
-      `warning: the teacher is worse than the student alone: top-1 ${result.teacherMetric?.toFixed(2)} % against ${alone.toFixed(2)} %. A student hardly learns from such a teacher: train it longer or with other seeds, or pass weights of a better one.`,
+      `warning: the teacher is worse than the student alone: top-1 accuracy ${result.teacherMetric?.toFixed(2)} % against ${alone.toFixed(2)} % with seed 0. Distilled students may become worse, too. Begin a new study with better weights of the teacher, or with more epochs or other seeds if the study trains it.`,
     ]);
     const strong = { teacherTraining: { epochs: 4, learningRate: 0.05 },
       training: { ...training, optimizer: { kind: "sgd", learningRate: 1e-9 } } } as const;
