@@ -1,5 +1,6 @@
 #include "formats/byte_source.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/base/error.h"
@@ -34,6 +35,28 @@ void FileSource::copy(uint64_t offset, void* target, uint64_t bytes) const {
   if (count < bytes) {
     fail(ErrorCode::kFileCorrupt, "invalid file ", name_, ": expected ", bytes - count,
          " more bytes, received its end. Another process truncated it; read it again.");
+  }
+}
+
+SourceList::SourceList(std::string name, std::vector<std::unique_ptr<ByteSource>> parts)
+    : ByteSource(std::move(name), 0) {
+  for (auto& part : parts) {
+    const uint64_t begin = size_;
+    size_ += part->size();
+    parts_.push_back({begin, std::move(part)});
+  }
+}
+
+void SourceList::copy(uint64_t offset, void* target, uint64_t bytes) const {
+  auto part = std::upper_bound(parts_.begin(), parts_.end(), offset,
+                               [](uint64_t position, const Part& later) { return position < later.begin; });
+  for (--part; bytes > 0; ++part) {
+    const uint64_t within = offset - part->begin;
+    const uint64_t count = std::min(bytes, part->source->size() - within);
+    part->source->read(within, target, count);
+    target = static_cast<char*>(target) + count;
+    offset += count;
+    bytes -= count;
   }
 }
 

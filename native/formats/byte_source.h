@@ -2,7 +2,9 @@
 // Random access to bytes in place: nothing is read into memory before its range was checked against the size.
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "core/platform/file.h"
 
@@ -41,6 +43,27 @@ class FileSource : public ByteSource {
   void copy(uint64_t offset, void* target, uint64_t bytes) const override;
 
   platform::File file_;
+};
+
+/// Several sources one behind the other, as the shards of a network's weights.
+class SourceList : public ByteSource {
+ public:
+  SourceList(std::string name, std::vector<std::unique_ptr<ByteSource>> parts);
+
+  size_t count() const { return parts_.size(); }
+  const ByteSource& part(size_t index) const { return *parts_[index].source; }
+  /// Where a part's first byte is.
+  uint64_t begin_of(size_t index) const { return parts_[index].begin; }
+
+ private:
+  struct Part {
+    uint64_t begin;
+    std::unique_ptr<ByteSource> source;
+  };
+
+  void copy(uint64_t offset, void* target, uint64_t bytes) const override;
+
+  std::vector<Part> parts_;
 };
 
 /// Bytes in memory, which must outlive it.

@@ -12,18 +12,45 @@ constexpr std::string_view kOptimizer = "optimizer.";
 /// Of data-parallel training, torch.compile, and a network within PyTorch Lightning's or another module.
 constexpr std::string_view kWrappers[] = {"module.", "_orig_mod.", "model."};
 constexpr std::string_view kStudent = "student.";
+/// Last parts of names: of torch.optim.swa_utils.AveragedModel, and of thop, which adds two to every layer.
+constexpr std::string_view kCounters[] = {"n_averaged", "total_ops", "total_params"};
 
-bool begins_with(const StoredTensor& tensor, std::string_view prefix) {
-  return tensor.name.size() > prefix.size() && std::string_view(tensor.name).substr(0, prefix.size()) == prefix;
+bool begins_with(std::string_view name, std::string_view prefix) {
+  return name.size() > prefix.size() && name.starts_with(prefix);
 }
 
+bool is_counter(std::string_view name) {
+  const std::string_view last = name.substr(name.rfind('.') + 1);
+  return std::find(std::begin(kCounters), std::end(kCounters), last) != std::end(kCounters);
+}
+
+/// Names of entries in the state dict, of tensors and of values that are not read.
+template <typename Visit>
+void each_name(TensorTable& table, Visit visit) {
+  for (auto& tensor : table.tensors) visit(tensor.name);
+  for (auto& value : table.unread) {
+    if (value.is_entry) visit(value.name);
+  }
+}
+
+/// `leaves` takes a name.
 template <typename Leaves>
 void leave_aside(TensorTable& table, Leaves leaves) {
-  table.selection.left_aside += std::erase_if(table.tensors, leaves);
+  table.selection.left_aside +=
+      std::erase_if(table.tensors, [&](const StoredTensor& tensor) { return leaves(tensor.name); });
+  for (auto& value : table.unread) value.is_entry = value.is_entry && !leaves(value.name);
+}
+
+void leave_counters_aside(TensorTable& table) {
+  for (const auto& tensor : table.tensors) {
+    if (is_counter(tensor.name)) table.selection.counters.push_back(tensor.name);
+  }
+  if (table.selection.counters.size() == table.tensors.size()) return table.selection.counters.clear();
+  leave_aside(table, is_counter);
 }
 
 void take_off(TensorTable& table, std::string_view prefix) {
-  for (auto& tensor : table.tensors) tensor.name.erase(0, prefix.size());
+  each_name(table, [&](std::string& name) { name.erase(0, prefix.size()); });
   table.selection.prefixes.emplace_back(prefix);
 }
 
@@ -53,22 +80,38 @@ std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& shape) {
 
 void keep_network(TensorTable& table) {
   const auto of = [](std::string_view prefix) {
-    return [=](const StoredTensor& tensor) { return begins_with(tensor, prefix); };
+    return [=](std::string_view name) { return begins_with(name, prefix); };
   };
   const auto all_begin_with = [&](std::string_view prefix) {
-    return !table.tensors.empty() && std::all_of(table.tensors.begin(), table.tensors.end(), of(prefix));
+    bool all = !table.tensors.empty();
+    each_name(table, [&](const std::string& name) { all = all && begins_with(name, prefix); });
+    return all;
   };
   if (!all_begin_with(kOptimizer)) leave_aside(table, of(kOptimizer));
+  leave_counters_aside(table);
   const auto unwrap = [&] {
     const auto shared = [&] { return std::find_if(std::begin(kWrappers), std::end(kWrappers), all_begin_with); };
     for (auto wrapper = shared(); wrapper != std::end(kWrappers); wrapper = shared()) take_off(table, *wrapper);
   };
   unwrap();
-  if (std::any_of(table.tensors.begin(), table.tensors.end(), of(kStudent))) {
-    leave_aside(table, [&](const StoredTensor& tensor) { return !begins_with(tensor, kStudent); });
+  const auto is_of_student = [](const StoredTensor& tensor) { return begins_with(tensor.name, kStudent); };
+  if (std::any_of(table.tensors.begin(), table.tensors.end(), is_of_student)) {
+    leave_aside(table, [](std::string_view name) { return !begins_with(name, kStudent); });
     take_off(table, kStudent);
     unwrap();
   }
+}
+
+bool keep_below(TensorTable& table, const std::string& path) {
+  const std::string prefix = path + ".";
+  const auto is_outside = [&](std::string_view name) { return !begins_with(name, prefix); };
+  if (std::all_of(table.tensors.begin(), table.tensors.end(),
+                  [&](const StoredTensor& tensor) { return is_outside(tensor.name); })) {
+    return false;
+  }
+  leave_aside(table, is_outside);
+  take_off(table, prefix);
+  return true;
 }
 
 void check_expansion(const TensorTable& table, const ByteSource& source) {

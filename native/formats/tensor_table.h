@@ -36,8 +36,20 @@ struct Selection {
   std::string key;
   /// Prefixes removed from all names, for example "module.".
   std::vector<std::string> prefixes;
-  /// Number of other tensors skipped: of an optimizer or a teacher.
+  /// Number of other tensors skipped: of an optimizer or a teacher, and counters.
   size_t left_aside = 0;
+  /// Names of those among them that no network has, such as the counters of other tools.
+  std::vector<std::string> counters;
+};
+
+/// A value of the file that is not read: an object of an unknown class, or a tensor of a type that no weight file holds.
+struct UnreadValue {
+  /// Of an entry of the state dict its name; otherwise the names of the dictionaries that lead to it, joined with dots.
+  std::string name;
+  /// The class or type, for messages.
+  std::string type;
+  /// Whether it stands where a tensor of the network would.
+  bool is_entry;
 };
 
 struct TensorTable {
@@ -48,6 +60,7 @@ struct TensorTable {
   /// The source of the table itself, if it has a checksum.
   FileRange description{0, 0, 0};
   Selection selection;
+  std::vector<UnreadValue> unread;
 };
 
 /// Number of elements of a shape that was checked for overflow.
@@ -58,8 +71,13 @@ std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& shape);
 
 /// Keeps one network of a table and removes the prefixes of its names: "module." of data-parallel training,
 /// "_orig_mod." of torch.compile, "model." of PyTorch Lightning, "student." of a distiller, whose teacher is skipped.
-/// Optimizer state is skipped, too.
+/// Optimizer state is skipped, too, and the counters of weight averaging (`n_averaged`) and of tools that count
+/// operations (`total_ops`, `total_params`).
 void keep_network(TensorTable& table);
+
+/// Keeps the entries whose names begin with `path` and a dot, and removes both. False, and the table is unchanged, if
+/// there are none.
+bool keep_below(TensorTable& table, const std::string& path);
 
 /// Throws FILE_UNSUPPORTED if the tensors would take far more memory than the file's size: views can repeat elements.
 void check_expansion(const TensorTable& table, const ByteSource& source);

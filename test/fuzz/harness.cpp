@@ -13,9 +13,9 @@
 #include "formats/pickle/pickled_file.h"
 #include "formats/pytorch/pytorch_file.h"
 #include "formats/safetensors/safetensors_header.h"
-#include "formats/state_dict_picker.h"
+#include "formats/weights/state_dict_picker.h"
 #include "formats/utf8.h"
-#include "formats/weights_table.h"
+#include "formats/weights/weights_table.h"
 
 namespace reviewkd::fuzz {
 namespace {

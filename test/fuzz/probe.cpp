@@ -8,7 +8,7 @@
 #include <string>
 
 #include "core/base/error.h"
-#include "formats/weights_table.h"
+#include "formats/weights/weights_table.h"
 
 namespace {
 

@@ -13,7 +13,7 @@
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "core/base/error.h"
-#include "core/checkpoint/weights_reader.h"
+#include "core/checkpoint/network_weights.h"
 #include "core/models/detection/detector_file.h"
 #include "core/models/detection/registry.h"
 #include "core/models/detection/weights/detectron2_names.h"
@@ -179,11 +179,14 @@ Napi::Value load_detector_with(const Napi::CallbackInfo& info, const std::shared
   const auto part = options.choice<DetectorPart>("part", {{"all", DetectorPart::kAll}, {"body", DetectorPart::kBody}});
   return run_async(
       info.Env(), Runtime::of(info.Env()).background(),
-      [network, path = string_of(info[0], "path"), strict = options.boolean("strict"),
+      [network, path = weights_path_of(info[0]), strict = options.boolean("strict"),
        key = options.has("key") ? options.string("key") : "", part] {
-        const WeightsFile file = read_weights(path, {.key = key, .network = true});
+        const WeightsFile file = read_network_weights(path, key);
         const NetworkLock lock(*network);
         auto report = detection::load_file(detector_of(*network->module), file.tensors, part, strict);
+        report.prefixes.insert(report.prefixes.begin(), file.selection.prefixes.begin(), file.selection.prefixes.end());
+        report.left_aside.insert(report.left_aside.begin(), file.selection.counters.begin(),
+                                 file.selection.counters.end());
         network->is_untrained = false;
         return report;
       },

@@ -10,6 +10,7 @@
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "binding/support/stop_flag.h"
+#include "core/checkpoint/network_weights.h"
 #include "core/checkpoint/weights_file.h"
 #include "core/models/backbones/registry.h"
 #include "core/models/init.h"
@@ -185,11 +186,11 @@ Napi::Value ModelHandle::load(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [network = resource(), path = string_of(info[0], "path"), strict = info[1].ToBoolean().Value(),
+        [network = resource(), path = weights_path_of(info[0]), strict = info[1].ToBoolean().Value(),
          key = string_of(info[2], "key")] {
           const WeightsFile file = read_weights(path, {.key = key, .network = true});
           const NetworkLock lock(*network);
-          LoadReport report = load_state_dict(state_dict(*network->module), file.tensors, strict);
+          LoadReport report = load_weights(state_dict(*network->module), file, path.name, strict);
           network->is_untrained = false;
           return report;
         },

@@ -4,6 +4,7 @@
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "core/checkpoint/architecture_match.h"
+#include "core/checkpoint/network_weights.h"
 #include "core/checkpoint/weights_file.h"
 #include "core/models/detection/detector_file.h"
 
@@ -79,6 +80,15 @@ Napi::Value to_js(Napi::Env env, const std::optional<ArchitectureMatch>& fit) {
   object.Set("matching", static_cast<double>(fit->matching));
   object.Set("entries", static_cast<double>(fit->entries));
   object.Set("differences", binding::to_js(env, fit->differences));
+  object.Set("prefix", fit->fit.prefix);
+  object.Set("layout", fit->fit.layout);
+  object.Set("difference", fit->fit.difference);
+  Napi::Array names = Napi::Array::New(env, fit->fit.names.size());
+  for (size_t i = 0; i < fit->fit.names.size(); ++i) {
+    const auto& name = fit->fit.names[i];
+    names.Set(i, name ? Napi::String::New(env, *name) : env.Null());
+  }
+  object.Set("names", names);
   return object;
 }
 
@@ -96,6 +106,15 @@ Napi::Object to_js(Napi::Env env, const TensorTable& table) {
   selection.Set("key", table.selection.key);
   selection.Set("prefixes", to_array(env, table.selection.prefixes));
   selection.Set("leftAside", static_cast<double>(table.selection.left_aside));
+  selection.Set("counters", to_array(env, table.selection.counters));
+  Napi::Array unread = Napi::Array::New(env, table.unread.size());
+  for (size_t i = 0; i < table.unread.size(); ++i) {
+    Napi::Object value = Napi::Object::New(env);
+    value.Set("name", table.unread[i].name);
+    value.Set("type", table.unread[i].type);
+    unread.Set(i, value);
+  }
+  selection.Set("unread", unread);
   Napi::Object object = Napi::Object::New(env);
   object.Set("format", to_string(table.format));
   object.Set("metadata", to_js(env, table.metadata));
@@ -129,6 +148,14 @@ NamedTensors converted(const NamedTensors& tensors, std::optional<at::ScalarType
 
 }  // namespace
 
+WeightsPath weights_path_of(const Napi::Value& value) {
+  if (!value.IsArray()) return string_of(value, "path");
+  const auto list = value.As<Napi::Array>();
+  std::vector<std::string> shards;
+  for (uint32_t i = 1; i < list.Length(); ++i) shards.push_back(string_of(list.Get(i), "shard"));
+  return {string_of(list.Get(uint32_t{0}), "path"), std::move(shards)};
+}
+
 Napi::Object to_js(Napi::Env env, const StateDifferences& differences) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("missing", to_array(env, differences.missing));
@@ -148,6 +175,9 @@ Napi::Object to_js(Napi::Env env, const StateDifferences& differences) {
 Napi::Object to_js(Napi::Env env, const LoadReport& report) {
   Napi::Object object = to_js(env, static_cast<const StateDifferences&>(report));
   object.Set("matched", static_cast<double>(report.matched));
+  object.Set("prefixes", to_array(env, report.prefixes));
+  object.Set("layout", report.layout);
+  object.Set("leftAside", to_array(env, report.left_aside));
   return object;
 }
 
@@ -155,7 +185,7 @@ Napi::Value read_weights_info(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [path = string_of(info[0], "path"), request = request_of(options_of(info[1], "options"))] {
+        [path = weights_path_of(info[0]), request = request_of(options_of(info[1], "options"))] {
           TensorTable table = reviewkd::read_weights_info(path, request);
           const auto detector = detection::describe_file(shapes_of(table));
           return WeightsDescription{std::move(table), detector};
@@ -174,9 +204,9 @@ Napi::Value match_weights(const Napi::CallbackInfo& info) {
     const auto switches = options.has("detection") ? std::optional(options.options("detection")) : std::nullopt;
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [path = string_of(info[0], "path"), request = request_of(options), switches] {
-          const EntryShapes shapes = shapes_of(reviewkd::read_weights_info(path, request));
-          return switches ? identify_detector(shapes, *switches) : identify_model(shapes);
+        [path = weights_path_of(info[0]), request = request_of(options), switches] {
+          FileEntries file(shapes_of(reviewkd::read_weights_info(path, request)));
+          return switches ? identify_detector(file.shapes(), *switches) : identify_model(file);
         },
         [](Napi::Env env, const std::optional<ArchitectureMatch>& fit) { return to_js(env, fit); });
   });
@@ -186,7 +216,7 @@ Napi::Value read_state_dict(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [path = string_of(info[0], "path"), request = request_of(options_of(info[1], "options"))] {
+        [path = weights_path_of(info[0]), request = request_of(options_of(info[1], "options"))] {
           WeightsFile file = read_weights(path, request);
           for (auto& [name, tensor] : file.tensors) tensor = tensor.to(widened(tensor.scalar_type()));
           return file;
@@ -220,10 +250,10 @@ Napi::Value convert_weights(const Napi::CallbackInfo& info) {
     const auto floating = dtype ? std::optional(scalar_type(*dtype)) : std::nullopt;
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [from = string_of(info[0], "path"), to = string_of(info[1], "path"), request = request_of(options), floating,
+        [from = weights_path_of(info[0]), to = string_of(info[1], "path"), key = request_of(options).key, floating,
          metadata = metadata_of(info[3], "metadata")] {
           check_weights_ending(to);
-          const WeightsFile file = read_weights(from, request);
+          const WeightsFile file = read_network_weights(from, key);
           write_weights(to, converted(file.tensors, floating), metadata);
           return static_cast<int64_t>(file.tensors.size());
         },

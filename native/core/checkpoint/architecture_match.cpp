@@ -1,5 +1,7 @@
 #include "core/checkpoint/architecture_match.h"
 
+#include <map>
+#include <mutex>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -27,21 +29,48 @@ Given given_by(const EntryShapes& file) {
   return given;
 }
 
-Expectation expectation_of(const ModelEntry& entry, const Given& given) {
-  Expectation result{shapes_of(*entry.build(entry.published_classes)), entry.published_classes};
-  const auto others = shapes_of(*entry.build(entry.published_classes + 1));
+/// A network of the registry at its published number of classes and at one more.
+struct RegistryShapes {
+  EntryShapes shapes;
+  EntryShapes with_another_class;
+};
+
+/// Building all networks takes longer than reading a file, so that each is built once in a process.
+const RegistryShapes& registry_shapes(const ModelEntry& entry) {
+  static std::mutex mutex;
+  static std::map<std::string, RegistryShapes> known;
+  const std::scoped_lock lock(mutex);
+  const auto found = known.find(entry.name);
+  if (found != known.end()) return found->second;
+  return known
+      .emplace(entry.name, RegistryShapes{shapes_of(*entry.build(entry.published_classes)),
+                                          shapes_of(*entry.build(entry.published_classes + 1))})
+      .first->second;
+}
+
+Expectation expectation_of(const RegistryShapes& registered, int64_t published_classes, const Given& given) {
+  Expectation result{registered.shapes, published_classes};
   std::optional<int64_t> classes;
   for (size_t i = 0; i < result.shapes.size(); ++i) {
     auto& [name, shape] = result.shapes[i];
     const auto found = given.find(name);
     for (size_t k = 0; k < shape.size(); ++k) {
-      if (shape[k] == others.at(i).second.at(k)) continue;
+      if (shape[k] == registered.with_another_class.at(i).second.at(k)) continue;
       if (!classes && found != given.end() && found->second->size() == shape.size()) classes = (*found->second)[k];
       if (classes) shape[k] = *classes;
     }
   }
   result.num_classes = classes.value_or(result.num_classes);
   return result;
+}
+
+/// The file's entries that the fit names, under the network's names.
+EntryShapes named(const EntryFit& fit, const EntryShapes& file) {
+  EntryShapes own;
+  for (size_t i = 0; i < file.size(); ++i) {
+    if (fit.names.at(i)) own.emplace_back(*fit.names[i], file[i].second);
+  }
+  return own;
 }
 
 /// Entries by a detector's names; nullopt if their rows do not fit its kind.
@@ -55,7 +84,7 @@ std::optional<EntryShapes> by_own_names(const EntryShapes& file, DetectorKind ki
   EntryShapes own;
   for (const auto& [name, tensor] : to_detector_names(state, kind, num_anchors)) {
     // Detectors are built with frozen norms, which have no counters.
-    if (!name.ends_with("num_batches_tracked")) own.emplace_back(name, tensor.sizes().vec());
+    if (!is_norm_counter(name)) own.emplace_back(name, tensor.sizes().vec());
   }
   return own;
 } catch (const Error&) {
@@ -89,12 +118,14 @@ EntryShapes shapes_of(const torch::nn::Module& module) {
 ArchitectureMatch match_shapes(const std::string& name, int64_t num_classes, const EntryShapes& network,
                                const EntryShapes& file) {
   const Given given = given_by(file);
-  ArchitectureMatch fit{name, num_classes, 0, network.size(), {}};
+  ArchitectureMatch fit{name, num_classes, 0, network.size(), {}, {}};
   std::unordered_set<std::string> wanted;
   for (const auto& [entry, shape] : network) {
     wanted.insert(entry);
     const auto found = given.find(entry);
-    if (found == given.end()) {
+    if (found == given.end() && given.contains(mean_of_counter(entry))) {
+      --fit.entries;  // loading sets it to 0
+    } else if (found == given.end()) {
       fit.differences.missing.push_back(entry);
     } else if (*found->second != shape) {
       fit.differences.mismatched.push_back({entry, shape, *found->second});
@@ -108,12 +139,16 @@ ArchitectureMatch match_shapes(const std::string& name, int64_t num_classes, con
   return fit;
 }
 
-std::optional<ArchitectureMatch> identify_model(const EntryShapes& file) {
-  const Given given = given_by(file);
+std::optional<ArchitectureMatch> identify_model(FileEntries& file) {
   std::optional<ArchitectureMatch> best;
   for (const auto& entry : model_registry()) {
-    const auto [shapes, num_classes] = expectation_of(entry, given);
-    keep_better(best, match_shapes(entry.name, num_classes, shapes, file), file.size());
+    const RegistryShapes& registered = registry_shapes(entry);
+    EntryFit fit = file.fit(registered.shapes);
+    const EntryShapes own = named(fit, file.shapes());
+    const auto [shapes, num_classes] = expectation_of(registered, entry.published_classes, given_by(own));
+    ArchitectureMatch match = match_shapes(entry.name, num_classes, shapes, own);
+    match.fit = std::move(fit);
+    keep_better(best, std::move(match), own.size());
   }
   return best;
 }

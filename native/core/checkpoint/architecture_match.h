@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/base/options.h"
+#include "core/models/entry_names.h"
 #include "core/models/state_dict.h"
 #include "formats/tensor_table.h"
 
@@ -16,9 +17,11 @@ struct ArchitectureMatch {
   int64_t num_classes;
   /// Number of tensors whose name and shape match the network's.
   size_t matching;
-  /// Number of entries of the network.
+  /// Number of entries of the network, without counters of norms that the file lacks.
   size_t entries;
   StateDifferences differences;
+  /// How the file's entries are named; of a classifier.
+  EntryFit fit;
 
   /// The Dice coefficient of the entries of the network and of a file with this number of them.
   double similarity(size_t entries_of_file) const;
@@ -31,9 +34,9 @@ EntryShapes shapes_of(const torch::nn::Module& module);
 ArchitectureMatch match_shapes(const std::string& name, int64_t num_classes, const EntryShapes& network,
                                const EntryShapes& file);
 
-/// The network with the highest Dice coefficient of matching names and shapes; nullopt when no tensor matches any.
-/// Draws no random values.
-std::optional<ArchitectureMatch> identify_model(const EntryShapes& file);
+/// The network with the highest Dice coefficient of matching names and shapes, once prefixes are taken off and the names
+/// of other libraries renamed; nullopt when no tensor matches any. Draws no random values.
+std::optional<ArchitectureMatch> identify_model(FileEntries& file);
 
 /// The same among the detectors of the kind that the file's names show, under its own names or the package's. options:
 /// switches of that kind, and numClasses.

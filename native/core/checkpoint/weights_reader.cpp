@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <numeric>
+#include <string_view>
+#include <unordered_set>
 
 #include "core/base/error.h"
 #include "core/io/checksum.h"
@@ -82,6 +85,61 @@ at::Tensor tensor_of(const StoredTensor& stored, const std::vector<at::Tensor>& 
   return at::empty({0}, type).set_(storages[stored.storage].storage(), stored.offset, stored.shape, stored.strides);
 }
 
+/// A file or several shards, and the table of their tensors.
+struct OpenWeights {
+  std::unique_ptr<ByteSource> source;
+  TensorTable table;
+  /// Of each file that has a checksum for it.
+  std::vector<FileRange> descriptions;
+};
+
+/// Adds a shard's table to that of all, whose ranges count from the first byte of the first shard.
+void append(OpenWeights& all, TensorTable shard, uint64_t begin) {
+  const size_t first = all.table.storages.size();
+  all.table.format = shard.format;
+  all.table.metadata.merge(shard.metadata);
+  for (FileRange storage : shard.storages) {
+    storage.begin += begin;
+    all.table.storages.push_back(storage);
+  }
+  for (StoredTensor& tensor : shard.tensors) {
+    tensor.storage += first;
+    all.table.tensors.push_back(std::move(tensor));
+  }
+  all.table.unread.insert(all.table.unread.end(), shard.unread.begin(), shard.unread.end());
+  shard.description.begin += begin;
+  all.descriptions.push_back(shard.description);
+}
+
+void check_names(const TensorTable& table, const std::string& name) {
+  std::unordered_set<std::string_view> names;
+  for (const auto& tensor : table.tensors) {
+    if (names.insert(tensor.name).second) continue;
+    fail(ErrorCode::kFileCorrupt, "invalid shards of ", name, ": expected each tensor in one of them, received ",
+         tensor.name, " in two. Download or save them again.");
+  }
+}
+
+OpenWeights open(const WeightsPath& path, const WeightsRequest& request) {
+  if (path.shards.empty()) {
+    auto file = std::make_unique<FileSource>(path.name);
+    TensorTable table = read_weights_table(*file, request);
+    const FileRange description = table.description;
+    return {std::move(file), std::move(table), {description}};
+  }
+  std::vector<std::unique_ptr<ByteSource>> files;
+  for (const auto& shard : path.shards) files.push_back(std::make_unique<FileSource>(shard));
+  auto list = std::make_unique<SourceList>(path.name, std::move(files));
+  OpenWeights all;
+  for (size_t i = 0; i < list->count(); ++i) {
+    append(all, read_weights_table(list->part(i), {.key = "", .network = false}), list->begin_of(i));
+  }
+  check_names(all.table, path.name);
+  select_network(all.table, *list, request);
+  all.source = std::move(list);
+  return all;
+}
+
 }  // namespace
 
 at::ScalarType scalar_type(ElementType type) {
@@ -95,16 +153,15 @@ ElementType element_type(at::ScalarType type) {
   fail(ErrorCode::kDtypeMismatch, "invalid tensor type: expected one that weight files support, received ", type, ".");
 }
 
-TensorTable read_weights_info(const std::string& path, const WeightsRequest& request) {
-  return read_weights_table(FileSource(path), request);
+TensorTable read_weights_info(const WeightsPath& path, const WeightsRequest& request) {
+  return open(path, request).table;
 }
 
-WeightsFile read_weights(const std::string& path, const WeightsRequest& request) {
-  const FileSource source(path);
-  TensorTable table = read_weights_table(source, request);
-  check_description(source, table.description);
-  const std::vector<at::Tensor> storages = read_storages(source, table);
-  WeightsFile file{{}, std::move(table.metadata)};
+WeightsFile read_weights(const WeightsPath& path, const WeightsRequest& request) {
+  auto [source, table, descriptions] = open(path, request);
+  for (const FileRange& description : descriptions) check_description(*source, description);
+  const std::vector<at::Tensor> storages = read_storages(*source, table);
+  WeightsFile file{{}, std::move(table.metadata), std::move(table.selection), std::move(table.unread)};
   for (const auto& stored : table.tensors) file.tensors.emplace_back(stored.name, tensor_of(stored, storages));
   return file;
 }

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <sstream>
+#include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <unordered_set>
@@ -68,18 +69,21 @@ void require_agreement(const LoadReport& report) {
   if (differences.empty()) return;
   fail(ErrorCode::kStateDictMismatch,
        "invalid state dict: expected this network's entries, received others: ", differences,
-       ". The weights may belong to another architecture or number of classes; `strict: false` loads the matching "
-       "entries.");
+       ". The weights may belong to another network or number of classes; `strict: false` loads the matching entries.");
 }
 
 [[noreturn]] void fail_without_match(const LoadReport& report) {
   fail(ErrorCode::kStateDictMismatch,
        "invalid state dict: expected at least one of this network's entries, received only others: ",
        differences_of(report),
-       ". The weights belong to another network, or their names have a prefix or another convention; rename them.");
+       ". The weights belong to another network; `reviewkd inspect` shows which one fits best.");
 }
 
 }  // namespace
+
+std::string mean_of_counter(const std::string& name) {
+  return is_norm_counter(name) ? name.substr(0, name.size() - kNormCounter.size()) + "running_mean" : "";
+}
 
 NamedTensors state_dict(const torch::nn::Module& module, const std::string& prefix) {
   NamedTensors state;
@@ -125,9 +129,12 @@ LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& sourc
 
   LoadReport report;
   NamedTensors fitting;
+  NamedTensors zeroed;
   for (const auto& [name, tensor] : target) {
     const auto found = given.find(name);
-    if (found == given.end()) {
+    if (found == given.end() && given.contains(mean_of_counter(name))) {
+      zeroed.emplace_back(name, tensor);
+    } else if (found == given.end()) {
       report.missing.push_back(name);
     } else if (found->second.sizes() != tensor.sizes()) {
       report.mismatched.push_back({name, tensor.sizes().vec(), found->second.sizes().vec()});
@@ -146,6 +153,7 @@ LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& sourc
 
   torch::NoGradGuard no_grad;
   for (const auto& [name, tensor] : fitting) at::Tensor(tensor).copy_(given.at(name));
+  for (const auto& [name, tensor] : zeroed) at::Tensor(tensor).zero_();
   return report;
 }
 

@@ -5,6 +5,7 @@
 #include <torch/types.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,12 @@ using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 /// Names and shapes of entries, without their values.
 using EntryShapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
+
+/// The last part of the name of a batch normalization's counter. Files of PyTorch before 0.4.1 have none.
+constexpr std::string_view kNormCounter = "num_batches_tracked";
+inline bool is_norm_counter(std::string_view name) { return name.ends_with(kNormCounter); }
+/// The name of the running mean next to a counter; empty for another name.
+std::string mean_of_counter(const std::string& name);
 
 /// The complete state of a module: of each submodule its parameters, then its buffers, then its children.
 NamedTensors state_dict(const torch::nn::Module& module, const std::string& prefix = "");
@@ -43,9 +50,15 @@ struct StateDifferences {
 struct LoadReport : StateDifferences {
   /// Number of entries copied.
   size_t matched = 0;
+  /// Of a file: prefixes taken off the names, outermost first, and whose names they are; empty for the registry's.
+  std::vector<std::string> prefixes;
+  std::string layout;
+  /// Of a file: names of other tensors, such as counters of other tools.
+  std::vector<std::string> left_aside;
 };
 
-/// Copies `source` into `target` by name, converting types. Strict: every name must exist on both sides with the same
+/// Copies `source` into `target` by name, converting types. Counters of batch normalizations that `source` lacks are set
+/// to 0, as PyTorch does for its files before 0.4.1. Strict: every other name must exist on both sides with the same
 /// shape; otherwise throws STATE_DICT_MISMATCH, naming the first differences, before anything is changed. Not strict:
 /// copies the entries that match, and throws if there are none although `source` has entries, since these belong to
 /// another network.

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
 #include <numeric>
+#include <optional>
 
 #include "formats/pickle/pickle_arguments.h"
 
@@ -18,18 +20,9 @@ bool is_string(const Value& value) {
   return value.kind == Kind::kText || value.kind == Kind::kBytes || value.kind == Kind::kLongText;
 }
 
-Value unreadable(std::string_view description) {
-  Value value;
-  value.kind = Kind::kUnreadable;
-  value.text = description;
-  return value;
-}
-
-Value opaque() {
-  Value value;
-  value.kind = Kind::kOpaque;
-  return value;
-}
+constexpr Global kDtype{"numpy", "dtype"};
+constexpr Global kScalar{"numpy", "generic"};
+constexpr Global kEncode{"_codecs", "encode"};
 
 /// Strides of dense elements whose axes vary as listed, the last fastest.
 std::vector<int64_t> dense_strides(const std::vector<int64_t>& shape, const std::vector<size_t>& axes) {
@@ -52,11 +45,11 @@ std::vector<size_t> axes_in_order(size_t count, bool is_fortran) {
 /// The array of these elements. Throws FILE_CORRUPT unless they are as many bytes as its shape has.
 Value array_of(const Input& input, Heap& heap, const Value& data, const Value& dtype, std::vector<int64_t> shape,
                const std::vector<size_t>& axes) {
-  if (dtype.kind != Kind::kDtype) return unreadable("an array of an unknown type");
+  if (dtype.kind != Kind::kDtype) return unreadable_value("an array of an unknown type");
   const auto type = element_type_of_numpy(dtype.text);
-  if (!type) return unreadable(dtype.text);
+  if (!type) return unreadable_value(dtype.text);
   // Arrays of Python objects have a list of them.
-  if (!is_string(data)) return unreadable(kNoElements);
+  if (!is_string(data)) return unreadable_value(kNoElements);
   uint64_t bytes = bytes_of(*type);
   uint64_t dense = 1;  // without regard to lengths of 0, so that the strides do not overflow
   for (const int64_t length : shape) {
@@ -78,9 +71,31 @@ Value array_of(const Input& input, Heap& heap, const Value& data, const Value& d
   return add_tensor(input, heap, {heap.storages.size() - 1, *type, 0, std::move(shape), std::move(strides)});
 }
 
+template <typename Number>
+Number read_as(const char* bytes) {
+  Number number;
+  std::memcpy(&number, bytes, sizeof number);
+  return number;
+}
+
+/// The number of these bytes in little-endian order; nullopt for types that C++ has no name for.
+std::optional<Value> number_of(ElementType type, const char* bytes) {
+  switch (type) {
+    case ElementType::kFloat64: return real_value(read_as<double>(bytes));
+    case ElementType::kFloat32: return real_value(read_as<float>(bytes));
+    case ElementType::kInt64: return integer_value(Kind::kInteger, read_as<int64_t>(bytes));
+    case ElementType::kInt32: return integer_value(Kind::kInteger, read_as<int32_t>(bytes));
+    case ElementType::kInt16: return integer_value(Kind::kInteger, read_as<int16_t>(bytes));
+    case ElementType::kInt8: return integer_value(Kind::kInteger, read_as<int8_t>(bytes));
+    case ElementType::kUInt8: return integer_value(Kind::kInteger, read_as<uint8_t>(bytes));
+    case ElementType::kBool: return integer_value(Kind::kBool, *bytes != 0);
+    default: return std::nullopt;
+  }
+}
+
 }  // namespace
 
-Value reconstruct_array() { return unreadable(kNoElements); }
+Value reconstruct_array() { return unreadable_value(kNoElements, kAwaitsState); }
 
 Value array_from_buffer(const Input& input, Heap& heap, const Value& arguments) {
   const Arguments call(input, heap, arguments);
@@ -106,10 +121,10 @@ Value array_from_buffer(const Input& input, Heap& heap, const Value& arguments) 
                   axes);
 }
 
-Value dtype_of_code(const Heap& heap, const Value& arguments) {
-  if (arguments.items.empty()) return opaque();
+Value dtype_of_code(Heap& heap, const Value& arguments) {
+  if (arguments.items.empty()) return opaque_value(heap, kDtype);
   const Value& code = heap.at(arguments.items[0]);
-  if (code.kind != Kind::kText && code.kind != Kind::kBytes) return opaque();
+  if (code.kind != Kind::kText && code.kind != Kind::kBytes) return opaque_value(heap, kDtype);
   Value value;
   value.kind = Kind::kDtype;
   value.text = code.text;
@@ -117,11 +132,25 @@ Value dtype_of_code(const Heap& heap, const Value& arguments) {
   return value;
 }
 
-Value encoded_bytes(const Heap& heap, const Value& arguments) {
-  if (arguments.items.size() != 2) return opaque();
+Value scalar_of(Heap& heap, const Value& arguments) {
+  if (arguments.items.size() != 2) return opaque_value(heap, kScalar);
+  const Value& dtype = heap.at(arguments.items[0]);
+  const Value& stored = heap.at(arguments.items[1]);
+  const auto type = dtype.kind == Kind::kDtype ? element_type_of_numpy(dtype.text) : std::nullopt;
+  const bool is_short = stored.kind == Kind::kText || stored.kind == Kind::kBytes;
+  auto bytes = type && is_short ? decoded(stored.text, stored.encoding) : std::nullopt;
+  if (!bytes || bytes->size() != bytes_of(*type)) return opaque_value(heap, kScalar);
+  if (static_cast<char>(dtype.integer) == kBigEndian) std::reverse(bytes->begin(), bytes->end());
+  const auto number = number_of(*type, bytes->data());
+  return number ? *number : opaque_value(heap, kScalar);
+}
+
+Value encoded_bytes(Heap& heap, const Value& arguments) {
+  if (arguments.items.size() != 2) return opaque_value(heap, kEncode);
   Value text = heap.at(arguments.items[0]);
   const std::string_view encoding = heap.at(arguments.items[1]).text;
-  if (!is_string(text) || (encoding != "latin1" && encoding != "latin-1")) return opaque();
+  if (!is_string(text) || (encoding != "latin1" && encoding != "latin-1"))
+    return opaque_value(heap, kEncode);
   if (text.kind == Kind::kText) text.kind = Kind::kBytes;
   return text;
 }

@@ -14,10 +14,13 @@ Value reconstruct_array();
 Value array_from_buffer(const Input& input, Heap& heap, const Value& arguments);
 
 /// numpy.dtype(code, align, copy), whose state follows; opaque if it is no plain code.
-Value dtype_of_code(const Heap& heap, const Value& arguments);
+Value dtype_of_code(Heap& heap, const Value& arguments);
+
+/// numpy._core.multiarray.scalar(dtype, bytes): a number or boolean; opaque if it is neither.
+Value scalar_of(Heap& heap, const Value& arguments);
 
 /// _codecs.encode(text, "latin1"): the bytes of a text, as protocols 0 to 2 have them; opaque for another encoding.
-Value encoded_bytes(const Heap& heap, const Value& arguments);
+Value encoded_bytes(Heap& heap, const Value& arguments);
 
 /// Applies (version, shape, dtype, is_fortran, bytes), or the same without version, to an array. One with elements that
 /// no weight file holds becomes unreadable.

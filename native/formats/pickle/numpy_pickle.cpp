@@ -8,7 +8,7 @@ PickledFile read_numpy_pickle(const ByteSource& source) {
   PickledFile file;
   file.format = WeightsFormat::kNumpyPickle;
   file.input = std::make_unique<pickle::Input>(source, 0, source.size());
-  file.root = pickle::read(*file.input, file.heap, pickle::UnknownNames::kOpaque);
+  file.root = pickle::read(*file.input, file.heap);
   for (const auto& storage : file.heap.storages) {
     if (!storage.place) {
       fail(ErrorCode::kFileUnsupported, "invalid pickle ", source.name(),

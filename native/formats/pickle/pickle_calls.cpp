@@ -1,5 +1,6 @@
 #include "formats/pickle/pickle_calls.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -10,19 +11,20 @@
 namespace reviewkd::pickle {
 namespace {
 
-/// The effect of an allowed name; a storage or element type carries its ElementType from kTypes on.
+/// The effect of a known name; a storage or element type carries its ElementType from kTypes on.
 enum class Callable : int64_t {
   kDict,                    // an empty or given dictionary
+  kDefaultDict,             // an empty one; the argument creates values that are missing
   kSequence,                // a tuple or list of its first argument
   kFirstArgument,           // a tensor, with or without further settings
   kRebuildTensor,           // (storage, offset, shape, strides, …)
   kRebuildTensorV3,         // the same with its own type
   kRebuildFromType,         // (function, class, arguments, state)
   kClass,                   // only valid as an argument
-  kHarmless,                // creates a value that is not used here
   kReconstructArray,        // (class, shape, type): state follows
   kArrayFromBuffer,         // (bytes, dtype, shape, order, axes)
   kDtype,                   // (code, align, copy): state follows
+  kScalar,                  // (dtype, bytes)
   kEncode,                  // (text, encoding)
   kEmptyBytes,
   kUntypedStorage,
@@ -30,30 +32,39 @@ enum class Callable : int64_t {
   kElementTypes = 200,      // + ElementType
 };
 
-struct Allowed {
+struct Known {
   std::string_view module;
   std::string_view name;
   Callable callable;
 };
 
-constexpr auto kAllowed = std::to_array<Allowed>({
+constexpr auto kKnown = std::to_array<Known>({
     {"collections", "OrderedDict", Callable::kDict},
     {"collections", "Counter", Callable::kDict},  // the milestones of a schedule
+    {"collections", "defaultdict", Callable::kDefaultDict},
+    {"collections", "deque", Callable::kSequence},
     {"torch", "Size", Callable::kSequence},
+    {"builtins", "dict", Callable::kDict},
+    {"__builtin__", "dict", Callable::kDict},
+    {"builtins", "list", Callable::kSequence},
+    {"__builtin__", "list", Callable::kSequence},
     {"builtins", "set", Callable::kSequence},
     {"__builtin__", "set", Callable::kSequence},
+    {"builtins", "frozenset", Callable::kSequence},
+    {"__builtin__", "frozenset", Callable::kSequence},
     {"torch._utils", "_rebuild_tensor", Callable::kRebuildTensor},
     {"torch._utils", "_rebuild_tensor_v2", Callable::kRebuildTensor},
     {"torch._utils", "_rebuild_tensor_v3", Callable::kRebuildTensorV3},
     {"torch._utils", "_rebuild_parameter", Callable::kFirstArgument},
     {"torch._utils", "_rebuild_parameter_with_state", Callable::kFirstArgument},
+    // Tensors of XLA: an array of NumPy or a tensor on the CPU, and the device.
+    {"torch._utils", "_rebuild_device_tensor_from_numpy", Callable::kFirstArgument},
+    {"torch._utils", "_rebuild_device_tensor_from_cpu_tensor", Callable::kFirstArgument},
     {"torch._tensor", "_rebuild_from_type_v2", Callable::kRebuildFromType},
     {"torch.nn.parameter", "Parameter", Callable::kFirstArgument},
     {"torch", "Tensor", Callable::kClass},
     {"torch.storage", "UntypedStorage", Callable::kUntypedStorage},
     {"torch", "UntypedStorage", Callable::kUntypedStorage},
-    {"torch", "device", Callable::kHarmless},
-    {"torch.serialization", "_get_layout", Callable::kHarmless},
     {"_codecs", "encode", Callable::kEncode},
     {"__builtin__", "bytes", Callable::kEmptyBytes},
     {"builtins", "bytes", Callable::kEmptyBytes},
@@ -64,20 +75,29 @@ constexpr auto kAllowed = std::to_array<Allowed>({
     {"numpy.core.numeric", "_frombuffer", Callable::kArrayFromBuffer},
     {"numpy._core.numeric", "_frombuffer", Callable::kArrayFromBuffer},
     // The best accuracy so far is often a NumPy scalar.
-    {"numpy.core.multiarray", "scalar", Callable::kHarmless},
-    {"numpy._core.multiarray", "scalar", Callable::kHarmless},
+    {"numpy.core.multiarray", "scalar", Callable::kScalar},
+    {"numpy._core.multiarray", "scalar", Callable::kScalar},
 });
+
+/// Bytes of an element of PyTorch's other storages, by the name of their class.
+struct ForeignType {
+  std::string_view name;
+  uint64_t bytes;
+};
+constexpr auto kForeignTypes = std::to_array<ForeignType>({
+    {"ComplexDoubleStorage", 16},
+    {"ComplexFloatStorage", 8},
+    {"QInt32Storage", 4},
+    {"QInt8Storage", 1},
+    {"QUInt8Storage", 1},
+});
+
+constexpr std::string_view kUnknownTensor = "a tensor of an unknown type";
 
 Value callable_value(Callable callable, int64_t type = 0) {
   Value value;
   value.kind = Kind::kCallable;
   value.integer = static_cast<int64_t>(callable) + type;
-  return value;
-}
-
-Value opaque_value() {
-  Value value;
-  value.kind = Kind::kOpaque;
   return value;
 }
 
@@ -107,7 +127,7 @@ class Call : public Arguments {
     // Python 2 passes an OrderedDict its entries here, a list of pairs; a Counter is called with a dictionary.
     if (count() > 0 && at(0, "entries").kind == Kind::kDict) {
       value.items = at(0, "entries").items;
-    } else if (count() > 0) {
+    } else if (count() > 0 && at(0, "entries").kind != Kind::kOpaque) {
       for (const Id pair : at(0, Kind::kList, "a list of entries").items) {
         const Value& entry = heap_.at(pair);
         if ((entry.kind != Kind::kTuple && entry.kind != Kind::kList) || entry.items.size() != 2) {
@@ -119,21 +139,29 @@ class Call : public Arguments {
     return copied(std::move(value));
   }
 
+  static Value empty_dict() {
+    Value value;
+    value.kind = Kind::kDict;
+    return value;
+  }
+
   Value sequence() const {
     Value value;
     value.kind = Kind::kTuple;
     if (count() > 0) {
       const Value& given = at(0, "items");
-      if (given.kind != Kind::kTuple && given.kind != Kind::kList) fail_corrupt(input_, "a sequence");
-      value.items = given.items;
+      // Of anything else that can be iterated over, such as the keys of a dictionary, nothing is known.
+      if (given.kind == Kind::kTuple || given.kind == Kind::kList) value.items = given.items;
     }
     return copied(std::move(value));
   }
 
   /// `type`: the element type, if it differs from the storage's.
   Value tensor(std::optional<ElementType> type = std::nullopt) const {
+    const Value& storage = at(0, "a storage for a tensor");
     // As pickle.dump writes it, without torch.save: a call that nothing here knows.
-    if (at(0, "a storage for a tensor").kind == Kind::kOpaque) return tensor_without_storage();
+    if (storage.kind == Kind::kOpaque) return unreadable_value("a tensor of pickle.dump");
+    if (storage.kind == Kind::kUnreadable) return storage;
     const View& view = heap_.views[static_cast<size_t>(at(0, Kind::kStorage, "a storage for a tensor").integer)];
     Tensor tensor{view.storage, type.value_or(view.type), 0, lengths(2, "a shape of lengths ≥ 0 for a tensor"),
                   lengths(3, "strides ≥ 0 for a tensor")};
@@ -146,8 +174,8 @@ class Call : public Arguments {
     return add_tensor(input_, heap_, std::move(tensor));
   }
 
-  Value empty_bytes() const {
-    if (count() > 0) return opaque_value();
+  /// Python 2's own spelling of b"", which is all that is called in pickles of Python 3.
+  static Value empty_bytes() {
     Value value;
     value.kind = Kind::kBytes;
     return value;
@@ -155,25 +183,18 @@ class Call : public Arguments {
 
   Value parameter() const {
     const Value& value = at(0, "a tensor for a parameter");
-    return value.kind == Kind::kUnreadable ? value : at(0, Kind::kTensor, "a tensor for a parameter");
+    const bool is_known = value.kind != Kind::kUnreadable && value.kind != Kind::kOpaque;
+    return is_known ? at(0, Kind::kTensor, "a tensor for a parameter") : value;
   }
 
-  void refuse_metadata(size_t index) const {
-    if (index >= count()) return;
+  /// Conjugated or negated elements are stored as they are without it.
+  bool has_metadata(size_t index) const {
+    if (index >= count()) return false;
     const Value& metadata = at(index, "metadata");
-    if (metadata.kind == Kind::kNone || (metadata.kind == Kind::kDict && metadata.items.empty())) return;
-    fail(ErrorCode::kFileUnsupported, "invalid tensors in ", input_.name(),
-         ": expected plain ones, received conjugated or negated ones. In Python, x.resolve_conj() makes them plain.");
+    return metadata.kind != Kind::kNone && !(metadata.kind == Kind::kDict && metadata.items.empty());
   }
 
  private:
-  static Value tensor_without_storage() {
-    Value value;
-    value.kind = Kind::kUnreadable;
-    value.text = "a tensor of pickle.dump";
-    return value;
-  }
-
   /// Counts references that were never on the stack.
   Value copied(Value value) const {
     heap_.references += value.items.size();
@@ -207,62 +228,74 @@ class Call : public Arguments {
 
 }  // namespace
 
-Value resolve(const Input& input, std::string_view module, std::string_view name, UnknownNames unknown) {
-  for (const auto& allowed : kAllowed) {
-    if (module == allowed.module && name == allowed.name) return callable_value(allowed.callable);
+Value resolve(Heap& heap, Global global) {
+  for (const auto& known : kKnown) {
+    if (global.module == known.module && global.name == known.name) return callable_value(known.callable);
   }
-  if (module == "torch") {
-    if (const auto type = element_type_of_storage(name))
+  if (global.module == "torch") {
+    if (const auto type = element_type_of_storage(global.name))
       return callable_value(Callable::kStorageTypes, static_cast<int64_t>(*type));
-    if (const auto type = element_type_of_name(name))
+    if (const auto type = element_type_of_name(global.name))
       return callable_value(Callable::kElementTypes, static_cast<int64_t>(*type));
   }
-  if (unknown == UnknownNames::kOpaque) return opaque_value();
-  fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(),
-       ": expected only tensors, numbers, text, lists and dictionaries, received ", module, ".", name,
-       ", which is neither called nor loaded. In Python, torch.save(model.state_dict(), \"weights.pt\") writes a "
-       "readable file.");
+  return opaque_value(heap, global);
 }
 
 Value call(const Input& input, Heap& heap, const Value& callable, const Value& arguments) {
   const Call call(input, heap, arguments);
   switch (static_cast<Callable>(callable.integer)) {
     case Callable::kDict: return call.dict();
+    case Callable::kDefaultDict: return Call::empty_dict();
     case Callable::kSequence: return call.sequence();
     case Callable::kFirstArgument: return call.parameter();
-    case Callable::kRebuildTensor: call.refuse_metadata(6); return call.tensor();
+    case Callable::kRebuildTensor:
+      return call.has_metadata(6) ? unreadable_value("a conjugated or negated tensor") : call.tensor();
     case Callable::kRebuildTensorV3: {
-      call.refuse_metadata(7);
-      const auto type = type_in(call.at(6, "a type for a tensor"), Callable::kElementTypes);
+      const Value& given = call.at(6, "a type for a tensor");
+      const auto type = type_in(given, Callable::kElementTypes);
+      if (given.kind == Kind::kOpaque) return unreadable_value(heap.globals[static_cast<size_t>(given.integer)].name);
       if (!type) fail_corrupt(input, "a type for a tensor");
-      return call.tensor(type);
+      return call.has_metadata(7) ? unreadable_value("a conjugated or negated tensor") : call.tensor(type);
     }
     case Callable::kRebuildFromType: {
-      const Value& function = call.at(0, Kind::kCallable, "a function that creates a tensor");
+      const Value& function = call.at(0, "a function that creates a tensor");
+      if (function.kind == Kind::kOpaque) return function;
+      if (function.kind != Kind::kCallable) fail_corrupt(input, "a function that creates a tensor");
       // Only once, and not by itself: calls do not nest.
       if (static_cast<Callable>(function.integer) == Callable::kRebuildFromType)
         fail_corrupt(input, "a function that creates a tensor");
       return pickle::call(input, heap, function, call.at(2, Kind::kTuple, "arguments for a tensor"));
     }
-    case Callable::kHarmless: return opaque_value();
     case Callable::kReconstructArray: return reconstruct_array();
     case Callable::kArrayFromBuffer: return array_from_buffer(input, heap, arguments);
     case Callable::kDtype: return dtype_of_code(heap, arguments);
+    case Callable::kScalar: return scalar_of(heap, arguments);
     case Callable::kEncode: return encoded_bytes(heap, arguments);
-    case Callable::kEmptyBytes: return call.empty_bytes();
+    case Callable::kEmptyBytes: return call.count() > 0 ? opaque_value(heap, {"builtins", "bytes"}) : Call::empty_bytes();
     default: fail_corrupt(input, "a callable");
   }
 }
 
 Value persistent(const Input& input, Heap& heap, const Value& id) {
   const Call call(input, heap, id);
-  if (call.at(0, Kind::kText, "a kind of storage").text != "storage") {
-    fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(), ": expected only storages, received \"",
-         call.at(0, "").text,
-         "\", part of a whole module. In Python, torch.save(model.state_dict(), \"weights.pt\") writes a readable "
-         "file.");
+  if (id.kind != Kind::kTuple || call.count() == 0) return opaque_value(heap, {});
+  const Value& kind = call.at(0, "a kind of storage");
+  if (kind.kind != Kind::kText || kind.text != "storage") {
+    // ("module", class, file, source) in the legacy layout.
+    const Value saved = call.count() > 1 ? call.at(1, "a class") : Value();
+    return saved.kind == Kind::kOpaque ? saved : opaque_value(heap, {});
   }
-  const Value& storage_type = call.at(1, Kind::kCallable, "a type of storage");
+  const Value& storage_type = call.at(1, "a type of storage");
+  if (storage_type.kind == Kind::kOpaque) {
+    const std::string_view name = heap.globals[static_cast<size_t>(storage_type.integer)].name;
+    const auto found = std::find_if(kForeignTypes.begin(), kForeignTypes.end(),
+                                    [&](const ForeignType& type) { return type.name == name; });
+    heap.foreign_storages.emplace(call.at(2, Kind::kText, "a key for a storage").text,
+                                  ForeignStorage{name, found == kForeignTypes.end() ? 0 : found->bytes});
+    check_bound(input, heap.foreign_storages.size(), kMostTensors);
+    return unreadable_value(name.empty() ? kUnknownTensor : name);
+  }
+  if (storage_type.kind != Kind::kCallable) fail_corrupt(input, "a type of storage");
   const bool untyped = static_cast<Callable>(storage_type.integer) == Callable::kUntypedStorage;
   const auto type = untyped ? ElementType::kUInt8 : type_in(storage_type, Callable::kStorageTypes);
   if (!type) fail_corrupt(input, "a type of storage");

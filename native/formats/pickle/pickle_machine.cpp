@@ -10,13 +10,11 @@ namespace reviewkd::pickle {
 namespace {
 
 constexpr size_t kDeepestStack = 200'000;
-constexpr size_t kDeepestNesting = 100;
-
 constexpr uint8_t kNewestProtocol = 5;
 
 class Machine {
  public:
-  Machine(Input& input, Heap& heap, UnknownNames unknown) : input_(input), heap_(heap), unknown_(unknown) {}
+  Machine(Input& input, Heap& heap) : input_(input), heap_(heap) {}
 
   Id run() {
     while (true) {
@@ -52,16 +50,32 @@ class Machine {
 
       case kGlobal: {
         const std::string_view module = input_.line();
-        return push(resolve(input_, module, input_.line(), unknown_));
+        return push(resolve(heap_, {module, input_.line()}));
       }
       case kStackGlobal: {
         const std::string_view name = popped(Kind::kText, "a name").text;
-        return push(resolve(input_, popped(Kind::kText, "a module").text, name, unknown_));
+        return push(resolve(heap_, {popped(Kind::kText, "a module").text, name}));
       }
+      // Numbers that stand for names in a registry of copyreg.
+      case kExt1: number<1>(); return push(opaque_value(heap_, {"copyreg", "extension"}));
+      case kExt2: number<2>(); return push(opaque_value(heap_, {"copyreg", "extension"}));
+      case kExt4: number<4>(); return push(opaque_value(heap_, {"copyreg", "extension"}));
+      // Instances of classes in protocols 0 and 1: the arguments lie above a mark, behind kObj's class.
+      case kInst: {
+        const std::string_view module = input_.line();
+        const std::string_view name = input_.line();
+        pop_to_mark();
+        return push(opaque_value(heap_, {module, name}));
+      }
+      case kObj: return push_object();
       case kReduce:
       case kNewObj: return reduce();
       case kNewObjEx: popped(Kind::kDict, "a dictionary of arguments"); return reduce();
-      case kBinPersId: return push(persistent(input_, heap_, popped(Kind::kTuple, "a tuple for a persistent id")));
+      case kPersId: input_.line(); return push(opaque_value(heap_, {}));
+      case kBinPersId: {
+        const Value& id = heap_.at(pop());
+        return push(persistent(input_, heap_, id));
+      }
       case kBuild: return build();
       default:
         if (auto scalar = read_scalar(input_, opcode)) return push(std::move(*scalar));
@@ -156,12 +170,33 @@ class Machine {
     push(std::move(value));
   }
 
-  /// Appends the topmost values to the container below them.
+  void push_object() {
+    const size_t count = above_mark();
+    if (count == 0) fail_corrupt(input_, "a class above the mark");
+    const Value& made = heap_.at(stack_[stack_.size() - count]);
+    stack_.resize(stack_.size() - count);
+    push(made.kind == Kind::kOpaque ? opaque_like(made) : opaque_value(heap_, {}));
+  }
+
+  /// What comes of calling an opaque value: another one of the same name.
+  static Value opaque_like(const Value& callable) {
+    Value value = callable;
+    value.attributes = kNothing;
+    return value;
+  }
+
+  /// Appends the topmost values to the container below them. An opaque object that takes them is one of an unknown
+  /// class of lists or dictionaries.
   void extend(Kind kind, size_t count) {
     if (kind == Kind::kDict && count % 2 != 0) fail_corrupt(input_, "a value for each key");
     if (stack_.size() - floor() < count + 1) fail_corrupt(input_, "a container on the stack");
     Value& container = heap_.values[stack_[stack_.size() - count - 1]];
-    if (container.kind == Kind::kOpaque) return stack_.resize(stack_.size() - count);
+    if (container.kind == Kind::kOpaque) {
+      const Id attributes = container.attributes;
+      container = Value();
+      container.kind = kind;
+      container.attributes = attributes;
+    }
     if (container.kind != kind)
       fail_corrupt(input_, kind == Kind::kDict ? "a dictionary to add to" : "a list to add to");
     move_items(count, container.items);
@@ -181,84 +216,37 @@ class Machine {
   }
 
   void reduce() {
-    const Value& arguments = popped(Kind::kTuple, "a tuple of arguments");
+    const Value& arguments = heap_.at(pop());
     const Value& callable = heap_.at(pop());
-    if (callable.kind == Kind::kOpaque) return push(callable);
+    if (callable.kind == Kind::kOpaque) return push(opaque_like(callable));
     if (callable.kind != Kind::kCallable) fail_corrupt(input_, "a callable");
+    if (arguments.kind != Kind::kTuple) fail_corrupt(input_, "a tuple of arguments");
     push(call(input_, heap_, callable, arguments));
   }
 
-  /// Applies state to the object below it: attributes of an OrderedDict are kept, those of harmless objects ignored.
+  /// Applies state to the object below it: elements of arrays, and attributes if they are a dictionary.
   void build() {
     const Id state = pop();
     if (stack_.size() <= floor()) fail_corrupt(input_, "an object below its state");
     Value& object = heap_.values[stack_.back()];
-    switch (object.kind) {
-      case Kind::kOpaque: return;
-      case Kind::kUnreadable: return set_array_state(input_, heap_, object, heap_.at(state));
-      case Kind::kDtype: return set_dtype_state(input_, heap_, object, heap_.at(state));
-      case Kind::kDict:
-        if (heap_.at(state).kind != Kind::kDict) break;
-        object.attributes = state;
-        return;
-      default: break;
+    if (object.kind == Kind::kDtype) return set_dtype_state(input_, heap_, object, heap_.at(state));
+    if (object.kind == Kind::kUnreadable && object.integer == kAwaitsState) {
+      return set_array_state(input_, heap_, object, heap_.at(state));
     }
-    fail_corrupt(input_, "a dictionary for the state of an OrderedDict");
+    if ((object.kind == Kind::kDict || object.kind == Kind::kOpaque) && heap_.at(state).kind == Kind::kDict) {
+      object.attributes = state;
+    }
   }
 
   Input& input_;
   Heap& heap_;
-  UnknownNames unknown_;
   std::vector<Id> stack_;
   std::vector<size_t> marks_;
   std::vector<Id> memo_;
 };
 
-/// Rejects cycles and nesting that only a hostile file has. Each value is visited once, however often it is
-/// referenced.
-void check_nesting(const Input& input, const Heap& heap, Id root) {
-  enum class State : uint8_t { kNew, kOpen, kDone };
-  struct Frame {
-    Id id;
-    size_t next;
-  };
-  std::vector<State> states(heap.values.size(), State::kNew);
-  std::vector<Frame> path;
-  const auto enter = [&](Id id) {
-    if (states[id] == State::kOpen) {
-      fail(ErrorCode::kFileCorrupt, "invalid pickle in ", input.name(),
-           ": expected values without cycles, received one that contains itself.");
-    }
-    if (states[id] == State::kDone) return;
-    if (path.size() >= kDeepestNesting) {
-      fail(ErrorCode::kFileUnsupported, "invalid pickle in ", input.name(), ": expected values nested at most ",
-           kDeepestNesting, " levels, received more.");
-    }
-    states[id] = State::kOpen;
-    path.push_back({id, 0});
-  };
-  enter(root);
-  while (!path.empty()) {
-    Frame& frame = path.back();
-    const Value& value = heap.at(frame.id);
-    if (frame.next < value.items.size()) {
-      enter(value.items[frame.next++]);
-    } else if (frame.next == value.items.size() && value.attributes != kNothing) {
-      ++frame.next;
-      enter(value.attributes);
-    } else {
-      states[frame.id] = State::kDone;
-      path.pop_back();
-    }
-  }
-}
-
 }  // namespace
 
-Id read(Input& input, Heap& heap, UnknownNames unknown) {
-  const Id root = Machine(input, heap, unknown).run();
-  check_nesting(input, heap, root);
-  return root;
-}
+Id read(Input& input, Heap& heap) { return Machine(input, heap).run(); }
 
 }  // namespace reviewkd::pickle

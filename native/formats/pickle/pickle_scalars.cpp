@@ -2,9 +2,11 @@
 
 #include <bit>
 #include <charconv>
+#include <limits>
 #include <locale>
 #include <sstream>
 #include <string>
+#include <utility>
 
 #include "formats/little_endian.h"
 
@@ -16,23 +18,16 @@ namespace {
 constexpr uint64_t kLongestBytes = 1024;
 constexpr uint64_t kLongestText = uint64_t{64} << 10;
 
+/// As Python's repr has them.
+constexpr std::pair<std::string_view, double> kNotFinite[] = {
+    {"inf", std::numeric_limits<double>::infinity()},
+    {"-inf", -std::numeric_limits<double>::infinity()},
+    {"nan", std::numeric_limits<double>::quiet_NaN()},
+};
+
 template <size_t Bytes>
 uint64_t number(Input& input) {
   return little_endian<Bytes>(input.take(Bytes).data());
-}
-
-Value integer_value(Kind kind, int64_t integer) {
-  Value value;
-  value.kind = kind;
-  value.integer = integer;
-  return value;
-}
-
-Value real_value(double real) {
-  Value value;
-  value.kind = Kind::kReal;
-  value.real = real;
-  return value;
 }
 
 Value big_integer(std::string_view text) {
@@ -77,14 +72,16 @@ Value long_line(Input& input) {
 }
 
 Value float_line(Input& input) {
+  const std::string_view text = input.line();
+  for (const auto& [name, real] : kNotFinite) {
+    if (text == name) return real_value(real);
+  }
   // A stream in the classic locale, as not every standard library has std::from_chars for it.
-  std::istringstream line{std::string(input.line())};
+  std::istringstream line{std::string(text)};
   line.imbue(std::locale::classic());
   double real = 0;
-  if (line >> real) return real_value(real);
-  Value value;  // not finite
-  value.kind = Kind::kOpaque;
-  return value;
+  if (!(line >> real)) fail_corrupt(input, "a number");
+  return real_value(real);
 }
 
 Value string_value(Input& input, Kind kind, TextEncoding encoding, uint64_t bytes) {

@@ -30,19 +30,22 @@ enum class Kind : uint8_t {
   kTuple,
   kList,
   kDict,
-  kCallable,  // one of the few names allowed in a pickle
+  kCallable,  // one of the few names that are evaluated
   kStorage,   // integer: index of a view
   kTensor,    // integer: index of a tensor
   kDtype,       // text: NumPy's code of its elements; integer: the character of their byte order
-  kUnreadable,  // an array or tensor that cannot be read, or has no elements yet; text: a description
-  kOpaque,      // harmless but unused here, such as a NumPy scalar
+  kUnreadable,  // an array or tensor that cannot be read; text: a description. integer: kAwaitsState, or else 0
+  kOpaque,      // an unknown global, or what comes of calling it, which nothing does; integer: index of the global
 };
+
+/// Of an array without elements, which its state brings.
+constexpr int64_t kAwaitsState = 1;
 
 struct Value {
   Kind kind = Kind::kNone;
   /// Of text and bytes, which are stored as in the file.
   TextEncoding encoding = TextEncoding::kNone;
-  /// A dictionary of the attributes set on an OrderedDict.
+  /// The dictionary of the attributes set on an OrderedDict or an opaque object.
   Id attributes = kNothing;
   union {
     int64_t integer = 0;  // also of a bool, of a callable and of an index; of text and bytes, the number decoded or -1
@@ -84,6 +87,20 @@ struct Tensor {
   std::vector<int64_t> strides;  // in elements
 };
 
+/// The name of a class or function.
+struct Global {
+  std::string_view module;
+  std::string_view name;
+};
+
+/// A storage of elements that no weight file of this package holds, such as complex numbers.
+struct ForeignStorage {
+  /// The name of its class.
+  std::string_view type;
+  /// In bytes; 0 if unknown.
+  uint64_t element;
+};
+
 // A legitimate state dict takes some fifteen values per tensor. Together with the largest pickle, these bounds keep a
 // hostile one far below 100 MB of memory.
 constexpr size_t kMostValues = 400'000;
@@ -97,11 +114,26 @@ struct Heap {
   std::unordered_map<std::string_view, size_t> storage_of_key;
   std::vector<View> views;
   std::vector<Tensor> tensors;
+  /// Those that opaque values come from.
+  std::vector<Global> globals;
+  /// By key.
+  std::unordered_map<std::string_view, ForeignStorage> foreign_storages;
   /// Total number of references in containers.
   uint64_t references = 0;
 
   const Value& at(Id id) const { return values[id]; }
 };
+
+/// A boolean or an integer.
+Value integer_value(Kind kind, int64_t integer);
+
+Value real_value(double real);
+
+/// An opaque value of a global name.
+Value opaque_value(Heap& heap, Global global);
+
+/// A tensor or array that cannot be read. `description` must outlive the heap.
+Value unreadable_value(std::string_view description, int64_t awaits_state = 0);
 
 /// The value of a text key, or null.
 const Value* find(const Heap& heap, const Value& dict, std::string_view key);

@@ -63,27 +63,48 @@ class LegacyReader {
   /// After the pickles: for each storage its element count, then the elements.
   void place_storages(const pickle::Value& keys) {
     const auto& storages = file_.heap.storages;
-    if (keys.items.size() != file_.heap.storage_of_key.size()) corrupt("as many storages as the tensors use");
+    const auto& foreign = file_.heap.foreign_storages;
+    if (keys.items.size() != file_.heap.storage_of_key.size() + foreign.size())
+      corrupt("as many storages as the tensors use");
     for (const auto& storage : storages) file_.storages.push_back(storage.place.value_or(FileRange{0, 0}));
     std::vector<bool> placed(storages.size());
     uint64_t position = file_.input->position();
     for (const pickle::Id id : keys.items) {
       const pickle::Value& key = file_.heap.at(id);
-      const auto found =
-          key.kind == pickle::Kind::kText ? file_.heap.storage_of_key.find(key.text) : file_.heap.storage_of_key.end();
+      if (key.kind != pickle::Kind::kText) corrupt("each storage once");
+      uint8_t bytes[kCountBytes];
+      source_.read(position, bytes, kCountBytes);
+      position += kCountBytes;
+      const uint64_t count = little_endian<8>(bytes);
+      if (const auto other = foreign.find(key.text); other != foreign.end()) {
+        position = end_of_foreign(position, count, other->second);
+        continue;
+      }
+      const auto found = file_.heap.storage_of_key.find(key.text);
       if (found == file_.heap.storage_of_key.end() || placed[found->second]) corrupt("each storage once");
       const pickle::Storage& storage = storages[found->second];
-      uint8_t count[kCountBytes];
-      source_.read(position, count, kCountBytes);
-      position += kCountBytes;
-      if (little_endian<8>(count) != storage.bytes / bytes_of(storage.type) ||
-          !source_.holds(position, storage.bytes)) {
+      if (count != storage.bytes / bytes_of(storage.type) || !source_.holds(position, storage.bytes)) {
         corrupt("the ", storage.bytes, " bytes of storage ", storage.key);
       }
       file_.storages[found->second] = {position, storage.bytes};
       placed[found->second] = true;
       position += storage.bytes;
     }
+  }
+
+  /// Elements that are not read lie between others.
+  uint64_t end_of_foreign(uint64_t position, uint64_t count, const pickle::ForeignStorage& storage) const {
+    if (storage.element == 0) {
+      fail(ErrorCode::kFileUnsupported, "invalid PyTorch file ", source_.name(),
+           ": expected elements of a known size, received a ", storage.type,
+           ", behind which nothing can be found. In Python, torch.save(torch.load(\"old.pt\"), \"new.pt\") writes it in "
+           "the layout since PyTorch 1.6.");
+    }
+    uint64_t bytes = 0;
+    if (__builtin_mul_overflow(count, storage.element, &bytes) || !source_.holds(position, bytes)) {
+      corrupt("the elements of a ", storage.type);
+    }
+    return position + bytes;
   }
 
   const ByteSource& source_;

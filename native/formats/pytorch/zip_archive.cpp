@@ -30,6 +30,7 @@ constexpr uint32_t kIn64 = 0xFFFF'FFFF;
 constexpr uint16_t kZip64Extra = 0x0001;
 
 constexpr uint64_t kEncrypted = 1 << 0;
+constexpr uint64_t kStored = 0;
 
 struct Directory {
   uint64_t records;
@@ -43,6 +44,7 @@ struct Entry {
   uint64_t header;
   uint64_t bytes;
   uint32_t crc32;
+  uint64_t method;
 };
 
 class DirectoryReader {
@@ -63,7 +65,7 @@ class DirectoryReader {
       const uint64_t begin = content_of(entry);
       if (begin > directory.begin || entry.bytes > directory.begin - begin)
         corrupt("the record ", entry.name, " before the directory");
-      records.push_back({std::string(entry.name), begin, entry.bytes, entry.crc32});
+      records.push_back({std::string(entry.name), begin, entry.bytes, entry.crc32, entry.method != kStored});
       extents.emplace_back(entry.header, begin + entry.bytes);
     }
     if (!rest.empty()) corrupt("as many records as the directory counts, received ", rest.size(), " more bytes");
@@ -133,13 +135,13 @@ class DirectoryReader {
     const uint64_t comment = little_endian<2>(fixed + 32);
     if (name + extra + comment > rest.size() - kEntryBytes) corrupt("a whole directory");
     Entry entry{rest.substr(kEntryBytes, name), little_endian<4>(fixed + 42), little_endian<4>(fixed + 24),
-                static_cast<uint32_t>(little_endian<4>(fixed + 16))};
-    uint64_t stored = little_endian<4>(fixed + 20);
-    read_zip64(rest.substr(kEntryBytes + name, extra), {&entry.bytes, &stored, &entry.header});
+                static_cast<uint32_t>(little_endian<4>(fixed + 16)), little_endian<2>(fixed + 10)};
+    uint64_t unpacked = entry.bytes;
+    entry.bytes = little_endian<4>(fixed + 20);
+    read_zip64(rest.substr(kEntryBytes + name, extra), {&unpacked, &entry.bytes, &entry.header});
     rest.remove_prefix(kEntryBytes + name + extra + comment);
     if (little_endian<2>(fixed + 8) & kEncrypted) unsupported("no encrypted records, received ", entry.name);
-    if (little_endian<2>(fixed + 10) != 0) unsupported("uncompressed records, received the compressed ", entry.name);
-    if (stored != entry.bytes) corrupt("equal sizes of the record ", entry.name);
+    if (entry.method == kStored && unpacked != entry.bytes) corrupt("equal sizes of the record ", entry.name);
     return entry;
   }
 
@@ -169,7 +171,7 @@ class DirectoryReader {
     }
     std::string name(little_endian<2>(header + 26), '\0');
     source_.read(entry.header + kLocalHeaderBytes, name.data(), name.size());
-    if (name != entry.name || little_endian<2>(header + 8) != 0)
+    if (name != entry.name || little_endian<2>(header + 8) != entry.method)
       corrupt("the record ", entry.name, " to match the directory");
     return entry.header + kLocalHeaderBytes + name.size() + little_endian<2>(header + 28);
   }

@@ -1,6 +1,6 @@
 #pragma once
-// The directory of a zip archive as PyTorch writes it: stored records, zip64 where needed. Compressed, encrypted,
-// overlapping or multi-disk archives are rejected: no legitimate weight file uses them.
+// The directory of a zip archive: zip64 where needed. Encrypted, overlapping or multi-disk archives are rejected: no
+// legitimate weight file uses them. Compressed records are listed, and never unpacked.
 // PKWARE, APPNOTE.TXT 6.3.10.
 
 #include <string>
@@ -12,11 +12,13 @@ namespace reviewkd {
 
 struct ZipRecord {
   std::string name;
-  /// Content: first byte in the file, and length in bytes.
+  /// Content as it is stored: first byte in the file, and length in bytes.
   uint64_t begin;
   uint64_t bytes;
   /// 0 if the writer computed none (torch.serialization.set_crc32_options).
   uint32_t crc32;
+  /// PyTorch compresses no weights, but the code of TorchScript.
+  bool is_compressed = false;
 };
 
 /// Whether the file starts like an archive.

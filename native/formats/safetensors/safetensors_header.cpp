@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 #include <set>
+#include <string_view>
 
 #include "core/base/error.h"
 #include "formats/utf8.h"
@@ -28,7 +29,8 @@ class HeaderReader {
     each_member([&](const std::string& key) {
       if (!names.insert(key).second) corrupt("unique names, received \"" + key + "\" twice");
       if (key == "__metadata__") {
-        each_member([&](const std::string& name) { header.metadata[name] = string(); });
+        // The reference reader takes null for no metadata.
+        if (!accept_word("null")) each_member([&](const std::string& name) { header.metadata[name] = string(); });
       } else {
         header.entries.push_back(entry(key));
       }
@@ -209,6 +211,13 @@ class HeaderReader {
     skip_space();
     if (position_ >= text_.size() || text_[position_] != c) return false;
     ++position_;
+    return true;
+  }
+
+  bool accept_word(std::string_view word) {
+    skip_space();
+    if (std::string_view(text_).substr(position_, word.size()) != word) return false;
+    position_ += word.size();
     return true;
   }
 

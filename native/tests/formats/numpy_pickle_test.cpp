@@ -1,7 +1,7 @@
 // Pickles of NumPy arrays: the forms that Python and NumPy write, and what is refused.
 #include <gtest/gtest.h>
 
-#include "formats/weights_table.h"
+#include "formats/weights/weights_table.h"
 #include "tests/support/errors.h"
 #include "tests/support/numpy_bytes.h"
 

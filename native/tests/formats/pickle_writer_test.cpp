@@ -4,7 +4,7 @@
 #include "formats/pickle/pickle_machine.h"
 #include "formats/pickle/pickle_writer.h"
 #include "formats/pytorch/pytorch_file.h"
-#include "formats/state_dict_picker.h"
+#include "formats/weights/state_dict_picker.h"
 #include "tests/support/pytorch_bytes.h"
 
 namespace reviewkd::tests::pickle_writer {

@@ -1,7 +1,7 @@
 // Which of a file's dictionaries is the state dict.
 #include <gtest/gtest.h>
 
-#include "formats/state_dict_picker.h"
+#include "formats/weights/state_dict_picker.h"
 #include "tests/support/errors.h"
 #include "tests/support/pytorch_bytes.h"
 

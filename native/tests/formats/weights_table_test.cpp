@@ -1,7 +1,7 @@
 // Files of weights known by their content.
 #include <gtest/gtest.h>
 
-#include "formats/weights_table.h"
+#include "formats/weights/weights_table.h"
 #include "tests/support/errors.h"
 #include "tests/support/numpy_bytes.h"
 

@@ -10,7 +10,6 @@ namespace reviewkd::detection {
 namespace {
 
 constexpr std::string_view kBodyPrefix = "backbone.body.";
-constexpr std::string_view kCounter = "num_batches_tracked";
 
 /// Beginnings of names that only one kind of detector has.
 struct KindOfName {
@@ -56,8 +55,6 @@ std::optional<ExtraLevels> extra_of(const EntryShapes& shapes) {
   return std::nullopt;
 }
 
-bool is_counter(std::string_view name) { return name.ends_with(kCounter); }
-
 /// Names of the body in files of the package's classifiers: as they are, or behind the module that holds the parts.
 std::string placed(const std::string& name, const std::unordered_set<std::string>& wanted) {
   if (wanted.contains(name)) return name;
@@ -89,30 +86,37 @@ std::vector<std::string> leave_out(NamedTensors& state, const Leaves& leaves) {
 
 }  // namespace
 
-DetectorFile describe_file(const EntryShapes& shapes) {
+DetectorFile describe_file(const EntryShapes& stored) {
+  const EntryShapes shapes = without_wrapper(stored);
   return {names_of(shapes), kind_of(shapes), infer_num_classes(shapes), extra_of(shapes),
           infer_pyramid_channels(shapes)};
 }
 
-DetectorLoadReport load_file(const DetectorImpl& detector, const NamedTensors& file, DetectorPart part, bool strict) {
+DetectorLoadReport load_file(const DetectorImpl& detector, const NamedTensors& stored, DetectorPart part, bool strict) {
   const DetectorOptions& options = detector.options();
   NamedTensors target = state_dict(detector);
   if (part == DetectorPart::kBody) leave_out(target, [](const auto& name) { return !name.starts_with(kBodyPrefix); });
   const auto wanted = names_in(target);
 
+  const std::string wrapper = wrapper_of(stored);
+  const NamedTensors file = without_wrapper(stored);
   NamedTensors source = to_detector_names(file, options.kind, options.anchors.per_position());
   for (auto& [name, tensor] : source) name = placed(name, wanted);
   const auto given = names_in(source);
 
   DetectorLoadReport report;
   report.unused = leave_out(source, [&](const auto& name) {
-    return !wanted.contains(name) && (part == DetectorPart::kBody || is_counter(name));
+    return !wanted.contains(name) && (part == DetectorPart::kBody || is_norm_counter(name));
   });
   for (const auto& [name, tensor] : file) {
     if (is_detectron2_constant(name) && !given.contains(name)) report.unused.push_back(name);
   }
-  leave_out(target, [&](const auto& name) { return is_counter(name) && !given.contains(name); });
+  leave_out(target, [&](const auto& name) { return is_norm_counter(name) && !given.contains(name); });
   static_cast<LoadReport&>(report) = load_state_dict(target, source, strict);
+  if (!wrapper.empty()) report.prefixes.push_back(wrapper);
+  for (const auto& [name, tensor] : stored) {
+    if (!name.starts_with(wrapper)) report.left_aside.push_back(name);
+  }
   return report;
 }
 

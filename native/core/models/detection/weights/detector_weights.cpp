@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <map>
 #include <span>
 #include <string_view>
 #include <unordered_map>
@@ -20,7 +21,12 @@ struct FileName {
   std::string_view own;
 };
 
-constexpr std::string_view kWrappers[] = {"module.", "_orig_mod.", "model."};
+/// The first parts of names of detectors, of their backbones and of ImageNet networks.
+constexpr std::string_view kFirstParts[] = {
+    "anchor_generator", "backbone", "bn1",  "classifier", "conv1", "fc",     "features",           "head",
+    "layer1",           "layer2",   "layer3", "layer4",   "pixel_mean", "pixel_std", "proposal_generator", "res2",
+    "res3",             "res4",     "res5", "roi_heads",  "rpn",   "stem",
+};
 
 constexpr FileName kOldNames[] = {
     {"backbone.fpn.inner_blocks.{l}.*", "backbone.fpn.inner_blocks.{l}.0.*"},
@@ -104,6 +110,39 @@ constexpr LastLayer kLastLayers[] = {
 constexpr std::string_view kLevelLayers[] = {"backbone.fpn.layer_blocks.{l}.0.weight",
                                              "backbone.fpn.layer_blocks.{l}.weight", "backbone.fpn_output{l}.weight"};
 
+/// What is in front of the first known part of a name; nullopt without one.
+std::optional<std::string_view> wrapper_in(std::string_view name) {
+  for (size_t begin = 0; begin < name.size();) {
+    const size_t end = std::min(name.find('.', begin), name.size());
+    const std::string_view part = name.substr(begin, end - begin);
+    if (std::find(std::begin(kFirstParts), std::end(kFirstParts), part) != std::end(kFirstParts))
+      return name.substr(0, begin);
+    begin = end + 1;
+  }
+  return std::nullopt;
+}
+
+/// The most frequent one. `entries`: pairs of a name and something else.
+template <typename Entries>
+std::string common_wrapper(const Entries& entries) {
+  std::map<std::string_view, size_t> counts;
+  for (const auto& [name, value] : entries) {
+    if (const auto wrapper = wrapper_in(name)) ++counts[*wrapper];
+  }
+  const auto most = std::max_element(counts.begin(), counts.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == counts.end() ? "" : std::string(most->first);
+}
+
+template <typename Entries>
+Entries behind(const std::string& wrapper, const Entries& entries) {
+  Entries bare;
+  for (const auto& [name, value] : entries) {
+    if (name.size() > wrapper.size() && name.starts_with(wrapper)) bare.emplace_back(name.substr(wrapper.size()), value);
+  }
+  return bare;
+}
+
 std::string renamed(const std::string& name, std::span<const FileName> table) {
   for (const auto& [file, own] : table) {
     if (auto found = map_name(name, file, own)) return *found;
@@ -163,19 +202,11 @@ void add_identity_statistics(NamedTensors& state) {
 
 }  // namespace
 
-NamedTensors without_wrappers(const NamedTensors& state) {
-  NamedTensors bare = state;
-  const auto all_begin_with = [&](std::string_view prefix) {
-    return !bare.empty() && std::all_of(bare.begin(), bare.end(), [&](const auto& entry) {
-      return entry.first.size() > prefix.size() && entry.first.starts_with(prefix);
-    });
-  };
-  const auto shared = [&] { return std::find_if(std::begin(kWrappers), std::end(kWrappers), all_begin_with); };
-  for (auto wrapper = shared(); wrapper != std::end(kWrappers); wrapper = shared()) {
-    for (auto& [name, tensor] : bare) name.erase(0, wrapper->size());
-  }
-  return bare;
-}
+std::string wrapper_of(const EntryShapes& shapes) { return common_wrapper(shapes); }
+std::string wrapper_of(const NamedTensors& state) { return common_wrapper(state); }
+
+NamedTensors without_wrapper(const NamedTensors& state) { return behind(wrapper_of(state), state); }
+EntryShapes without_wrapper(const EntryShapes& shapes) { return behind(wrapper_of(shapes), shapes); }
 
 NamedTensors from_torchvision_old(const NamedTensors& state) { return renamed(state, kOldNames); }
 
@@ -205,7 +236,7 @@ bool has_detectron2_body(const NamedTensors& state) {
 }
 
 NamedTensors to_detector_names(const NamedTensors& state, DetectorKind kind, int64_t num_anchors) {
-  const NamedTensors named = from_backbone(from_torchvision_old(without_wrappers(state)));
+  const NamedTensors named = from_backbone(from_torchvision_old(without_wrapper(state)));
   return has_detectron2_names(named) ? from_detectron2(named, kind, num_anchors) : named;
 }
 

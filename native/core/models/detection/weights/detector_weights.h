@@ -11,9 +11,14 @@
 
 namespace reviewkd {
 
-/// Removes prefixes that all entries share, in any order and as often as they occur: "module." (data-parallel
-/// training), "_orig_mod." (torch.compile), "model." (PyTorch Lightning and others).
-NamedTensors without_wrappers(const NamedTensors& state);
+/// What stands in front of the parts of a detector or of its backbone in most names, such as "module." or
+/// "model.detector."; empty if nothing does.
+std::string wrapper_of(const EntryShapes& shapes);
+std::string wrapper_of(const NamedTensors& state);
+
+/// The entries behind that prefix, without it.
+NamedTensors without_wrapper(const NamedTensors& state);
+EntryShapes without_wrapper(const EntryShapes& shapes);
 
 /// Renames what torchvision's detectors were called in files of 2019 (fasterrcnn_resnet50_fpn_coco and others), as
 /// `_load_from_state_dict` of its rpn.py, retinanet.py, mask_rcnn.py and feature_pyramid_network.py does. Newer names

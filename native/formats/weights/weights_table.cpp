@@ -1,4 +1,4 @@
-#include "formats/weights_table.h"
+#include "formats/weights/weights_table.h"
 
 #include <algorithm>
 #include <string_view>
@@ -8,15 +8,14 @@
 #include "formats/pytorch/pytorch_file.h"
 #include "formats/pytorch/zip_archive.h"
 #include "formats/safetensors/safetensors_header.h"
-#include "formats/state_dict_picker.h"
+#include "formats/weights/file_signature.h"
+#include "formats/weights/state_dict_picker.h"
 
 namespace reviewkd {
 namespace {
 
-constexpr size_t kHeadBytes = 265;
-
 std::string head_of(const ByteSource& source) {
-  std::string head(std::min<uint64_t>(source.size(), kHeadBytes), '\0');
+  std::string head(std::min<uint64_t>(source.size(), kSignatureBytes), '\0');
   source.read(0, head.data(), head.size());
   return head;
 }
@@ -34,35 +33,43 @@ bool is_pickle(std::string_view head) {
                      [&](std::string_view beginning) { return head.starts_with(beginning); });
 }
 
-/// The torch.save format of 2017 and earlier.
-bool is_tar(std::string_view head) { return head.size() >= 262 && head.substr(257, 5) == "ustar"; }
+/// Follows a key of a file without dictionaries.
+void follow(TensorTable& table, const ByteSource& source, const std::string& key) {
+  if (key.empty() || keep_below(table, key)) return;
+  fail(ErrorCode::kUnknownName, "invalid key for ", source.name(),
+       ": expected the beginning of its names, such as \"student\", because it has no dictionaries, received \"", key,
+       "\".");
+}
 
 TensorTable read_any(const ByteSource& source, const std::string& key) {
+  if (source.size() == 0) {
+    fail(ErrorCode::kFileCorrupt, "invalid weight file ", source.name(),
+         ": expected weights, received an empty file of 0 bytes. Download or save it again.");
+  }
   const std::string head = head_of(source);
   if (!is_safetensors(head)) {
     if (is_zip(source)) return pick_state_dict(read_pytorch_zip(source), source, key);
     if (is_pytorch_legacy(head)) return pick_state_dict(read_pytorch_legacy(source), source, key);
     if (is_pickle(head)) return pick_state_dict(read_numpy_pickle(source), source, key);
-    if (is_tar(head)) {
-      fail(ErrorCode::kFileUnsupported, "invalid weight file ", source.name(),
-           ": expected .safetensors, a file of torch.save or a pickle of NumPy arrays, received a tar archive"
-           ". In Python, torch.save(torch.load(\"old.pt\"), \"new.pt\") converts it.");
-    }
+    refuse_other_file(source.name(), head);
   }
-  if (!key.empty()) {
-    fail(ErrorCode::kUnknownName, "invalid key for ", source.name(),
-         ": expected none, because .safetensors has no dictionaries, received \"", key, "\".");
-  }
-  return read_safetensors_table(source);
+  TensorTable table = read_safetensors_table(source);
+  follow(table, source, key);
+  return table;
 }
 
 }  // namespace
 
 TensorTable read_weights_table(const ByteSource& source, const WeightsRequest& request) {
   TensorTable table = read_any(source, request.key);
+  select_network(table, source, {.key = "", .network = request.network});
+  return table;
+}
+
+void select_network(TensorTable& table, const ByteSource& source, const WeightsRequest& request) {
+  follow(table, source, request.key);
   if (request.network) keep_network(table);
   check_expansion(table, source);
-  return table;
 }
 
 }  // namespace reviewkd

@@ -1,0 +1,62 @@
+#pragma once
+// Finds the entries of a network in a file whose names have something in front of them, such as the attribute of a
+// wrapper, or follow another library.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/models/state_dict.h"
+
+namespace reviewkd {
+
+/// How a file's entries belong to a network.
+struct EntryFit {
+  /// In front of the names of all of the network's entries; empty if there is nothing.
+  std::string prefix;
+  /// NameLayout::title and difference; empty for the registry's own names.
+  std::string layout;
+  std::string difference;
+  /// Other prefixes under which the file has the same network as often.
+  std::vector<std::string> other_prefixes;
+  /// For each entry of the file the network's name, or the stored one without prefix if the network has no such entry;
+  /// nullopt for an entry that is none of a network: outside the prefix, or a single number that no network has.
+  std::vector<std::optional<std::string>> names;
+
+  bool is_plain() const { return prefix.empty() && layout.empty(); }
+};
+
+/// The entries of a file.
+class FileEntries {
+ public:
+  explicit FileEntries(EntryShapes file) : file_(std::move(file)) {}
+  FileEntries(const FileEntries&) = delete;  // readings refer to the names
+  FileEntries& operator=(const FileEntries&) = delete;
+  ~FileEntries() = default;
+
+  /// The prefix and layout under which most entries of the network are in the file, with their shapes: at least half of
+  /// them. No prefix and the registry's layout if another is not better.
+  EntryFit fit(const EntryShapes& network);
+
+  const EntryShapes& shapes() const { return file_; }
+
+ private:
+  /// A name that an entry may have in a network, if `prefix` is taken off.
+  struct Reading {
+    size_t entry;
+    size_t layout;
+    std::string_view prefix;
+    std::string name;
+  };
+
+  const std::vector<Reading>& readings();
+
+  EntryShapes file_;
+  std::optional<std::vector<Reading>> readings_;
+};
+
+/// The tensors that the fit names, under the network's names; `left_aside` receives the other names.
+NamedTensors with_names(const EntryFit& fit, const NamedTensors& file, std::vector<std::string>* left_aside = nullptr);
+
+}  // namespace reviewkd
